@@ -223,7 +223,7 @@ class LoopTrace(NamedTuple):
     parts: arrays of shape (batch, steps, units) by label, without layer and direction: the kinds of each
     gate, then the states, then OUTPUT.
     start: the states before the first step, shape (batch, units).
-    dropout: the dropout masks of the call, in the form the cell takes, see layers.cell.DropoutMasks.
+    dropout: the dropout masks of the call, in the form the cell takes, see layers.recurrent.DropoutMasks.
     batch, units: the selected indices of the sequences and of the units; None for all.
     hold_masks: by gate, shape (steps, units), bool: the entries held at a value instead of computed.
     in_stack: whether it is one of several layers.

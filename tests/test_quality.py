@@ -51,7 +51,7 @@ BASES = {
 """Listed files on which others are built: ndjson on json, npz on npy, explore on explain, svg on table,
 cudnn on keras."""
 
-BESIDE = {"layers": {"activations", "cell", "equations", "fit", "layer", "recurrent", "stack"}}
+BESIDE = {"layers": {"activations", "equations", "fit", "layer", "recurrent", "stack"}}
 """Files of these folders that are not of the listed kind."""
 
 

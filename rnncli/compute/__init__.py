@@ -1,19 +1,27 @@
-"""Case -> Result: run all stages of the computation, on the whole batch or one chunk of it after another."""
+"""Case -> Result: build the layers once, and call them on the whole batch or on one chunk of it after another."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache, lru_cache
 from itertools import chain
 from math import ceil, prod
+from typing import NamedTuple
 
-from rnncli.case import Array, Case, sizes
-from rnncli.result import Claim, Label, Result
+from rnncli.case import Array, Case, Shape, format_shape, sizes
+from rnncli.compute import engines
+from rnncli.errors import EngineError, InputError, LayerError, Message, Text, UsageError
+from rnncli.initializers import seed_stream
+from rnncli.layers.stack import Stack
+from rnncli.process import memory
+from rnncli.result import Claim, Label, NamedTensor, Result, TensorInfo, select_true
 
 COMFORTABLE = 64 * 2**20
 """Chunks of more than this many bytes are not faster."""
 ROWS = 256
 """With fewer sequences, matrix products are slower; COMFORTABLE never makes a chunk smaller than this."""
+REVERSED_MASK_OPTIONS = ("unroll", "go_backwards", "zero_output_for_mask", "return_sequences")
 
 
 def run(case: Case, engine: str = "auto", budget: int | None = None) -> Result:
@@ -35,24 +43,19 @@ def plan(case: Case, budget: int | None = None) -> tuple[slice, ...]:
     budget: bytes that the work on one chunk may take, None for what this machine can spare; a chunk has at
         least one sequence.
     """
-    from rnncli.layers.stack import Stack
-    from rnncli.process import memory
-
     batch, stack = len(case.inputs), Stack(case.specs)
     if case.with_trace or stack.is_stateful or (case.training and stack.draws_in_training):
         return (slice(0, batch),)
-    each = bytes_of_a_sequence(case)
+    each = bytes_of_a_sequence(case, stack)
     budget = memory.default_budget() if budget is None else budget
     most = max(1, min(budget // each, max(COMFORTABLE // each, ROWS)))
     size = ceil(batch / ceil(batch / most))
     return tuple(slice(start, min(start + size, batch)) for start in range(0, batch, size))
 
 
-def bytes_of_a_sequence(case: Case) -> int:
+def bytes_of_a_sequence(case: Case, stack: Stack) -> int:
     """Estimate the bytes for one sequence: inputs and outputs, counted twice, and the input projections."""
-    from rnncli.layers.stack import Stack
-
-    stack, shape = Stack(case.specs), (1, *case.inputs.shape[1:])
+    shape = 1, *case.inputs.shape[1:]
     outputs = (info.shape for info in stack.outputs(shape, all_layers=True))
     numbers = sum(prod(sizes(one)) for one in (shape, *outputs))
     widths = (weight[-1] for weight in stack.weight_shapes(shape).values() if len(weight) > 1)
@@ -64,10 +67,9 @@ def bytes_of_a_sequence(case: Case) -> int:
 def run_chunks(case: Case, engine: str, planned: tuple[slice, ...]) -> Iterator[Result]:
     """Yield what the layers return for each chunk; no chunk is kept after it was yielded."""
     from rnncli import arrays
-    from rnncli.compute import call as calling
 
-    calling.require_room(case, planned[0].stop)
-    call = calling.prepare(case, engine)
+    require_room(case, planned[0].stop)
+    call = prepare(case, engine)
     for chunk in planned:
         yield call(take_chunk(case, chunk))
         arrays.release(case.inputs)
@@ -113,8 +115,6 @@ def join_results(results: Iterator[Result], batch: int) -> Result:
         return first
     import numpy as np
 
-    from rnncli.process import memory
-
     memory.refuse_beyond(sum(each.values[:1].nbytes * batch for each in first.outputs))
     arrays = [np.empty((batch, *each.values.shape[1:]), each.values.dtype) for each in first.outputs]
     masks: list[list[Array]] = [[] for _ in first.outputs]
@@ -136,3 +136,272 @@ def join_results(results: Iterator[Result], batch: int) -> Result:
     )
     shape = (batch, *first.input_shape[1:])
     return dataclasses.replace(first, engines=agreed.engines, input_shape=shape, outputs=outputs)
+
+
+def prepare(case: Case, engine: str = "auto") -> Callable[[Case], Result]:
+    """Build the layers of `case`; return a function for cases that differ only in inputs, mask and states.
+
+    Their masks and states must fit.  Stateful layers keep their states from one call to the next.
+    engine: with `auto`, numpy computes the cases that the fastest engine turns out not to support.
+    Raises, here or at a call, LayerError or InputError if a case is invalid, UsageError if the engine
+    cannot compute it, EngineError if the engine fails.
+    """
+    require_mask(case)
+    chosen = engines.choose(case) if engine == "auto" else engine
+    if engine != "auto" or chosen != "onnx":
+        return _PreparedCase(case, chosen)
+    other = cache(lambda: _PreparedCase(case, "numpy"))
+    try:
+        first = _PreparedCase(case, chosen)
+    except EngineError:  # its package is installed but broken
+        return other()
+
+    def call(one: Case) -> Result:
+        try:
+            computed = first.compute(one)
+        except (UsageError, EngineError):
+            return other()(one)
+        return first.build_result(one, computed)
+
+    return call
+
+
+class _PreparedCase:
+    """Layers built in one engine."""
+
+    def __init__(self, case: Case, engine: str) -> None:
+        require_able(case, engine)
+        self.engine, self.dtype = engine, str(case.inputs.dtype)
+        layers = engines.get(engine).Layers
+        self.call: engines.LayerCaller = layers(case, *weights_and_seeds(case, engine))
+        self.stack, self.claims = Stack(case.specs), claims_of(case)
+        self.expected = lru_cache(256)(lambda shape: _expected_tensors(case, shape))
+
+    def __call__(self, one: Case) -> Result:
+        return self.build_result(one, self.compute(one))
+
+    def compute(self, one: Case) -> engines.EngineOutput:
+        """Call the layers.  Raises UsageError or EngineError if the engine cannot compute the case."""
+        import numpy as np
+
+        if one.mask is not None:  # the case that the layers were built for may have none
+            require_able(one, self.engine)
+        return self.call(one._replace(inputs=np.ascontiguousarray(one.inputs)))
+
+    def build_result(self, case: Case, computed: engines.EngineOutput) -> Result:
+        """Build the Result with named tensors.  Raises EngineError if a tensor has the wrong shape."""
+        calls = (*computed.earlier, computed.tensors)
+        kept = [layer for call in calls for layer in (call if case.all_layers else call[-1:])]
+        expected = self.expected(case.inputs.shape)
+        tensors = dict(zip(expected, chain.from_iterable(kept), strict=True))
+        for label, (info, *_) in expected.items():
+            if tensors[label].shape != info.shape:
+                raise EngineError(
+                    "{engine} returned {label} as {shape}, not as {expected}.",
+                    "This is a bug in rnncli; please report it.",
+                    engine=self.engine,
+                    label=label,
+                    shape=format_shape(tensors[label].shape),
+                    expected=format_shape(info.shape),
+                )
+        equal = select_true(self.claims, tensors)
+        masked = self.stack.masked_rows(case.inputs, case.mask, started=case.initial_state is not None)
+        return Result(
+            engines=(self.engine,),
+            seed=case.seed,
+            specs=case.specs,
+            input_shape=case.inputs.shape,
+            input_dtype=self.dtype,
+            outputs=tuple(
+                NamedTensor(
+                    label,
+                    one.info.axes,
+                    tensors[label],
+                    equal[label],
+                    one.time,
+                    masked[one.layer] if label.sequence else None,
+                    one.half,
+                )
+                for label, one in expected.items()
+            ),
+            trace=computed.trace,
+            weights=computed.weights,
+            conditions=conditions(case),
+            hold=tuple(hold.text for hold in case.hold),
+            all_layers=case.all_layers,
+        )
+
+
+class _Expected(NamedTuple):
+    """A tensor that is to be returned.  layer: index of its layer.  time, half: as in NamedTensor."""
+
+    info: TensorInfo
+    layer: int
+    time: Sequence[int]
+    half: int
+
+
+def _expected_tensors(case: Case, input_shape: Shape) -> dict[Label, _Expected]:
+    """Return what the layers return for inputs of this shape."""
+    stack = Stack(case.specs)
+    times = stack.times(input_shape, all_layers=case.all_layers)
+    found = {}
+    for info in _returned(stack, case, input_shape):
+        label = info.label
+        layer = label.layer if isinstance(label.layer, int) else len(stack.layers) - 1
+        half = 0 if label.last else stack.layers[layer].forward_units or 0
+        found[label] = _Expected(info, layer, times.get(label.without_call, ()), half)
+    return found
+
+
+def _returned(stack: Stack, case: Case, input_shape: Shape) -> Iterator[TensorInfo]:
+    """Yield the tensors of the result; with all calls, those of each, numbered from 1."""
+    infos = stack.outputs(input_shape, all_layers=case.all_layers)
+    for call in range(1, case.calls + 1) if case.all_calls else (None,):
+        yield from (info.with_place(call=call) for info in infos)
+
+
+def claims_of(case: Case) -> dict[Label, tuple[Claim, ...]]:
+    """Return the claims to test for each tensor.
+
+    With all calls, a tensor is also claimed to equal the same tensor of the previous call.
+    """
+    stack = Stack(case.specs)
+    own = stack.claims(all_layers=case.all_layers)
+    if not case.all_calls:
+        return own
+    found = {}
+    for label in (info.label for info in _returned(stack, case, case.inputs.shape)):
+        call = label.call or 1
+        same = (claim.with_place(call=call) for claim in own.get(label.without_call, ()))
+        before = [Claim(label._replace(call=call - 1))] if call > 1 else []
+        found[label] = (*same, *before)
+    return found
+
+
+def split_result(result: Result, sizes: Sequence[int], case: Case) -> Iterator[Result]:
+    """Split the result of several cases that were joined along the batch axis.
+
+    sizes: number of sequences in each case.
+    case: any one of the cases.
+    """
+    if len(sizes) == 1:
+        yield result
+        return
+    known, start = claims_of(case), 0
+    for size in sizes:
+        own = {tensor.label: tensor.values[start : start + size] for tensor in result.outputs}
+        equal = select_true(known, own)
+        outputs = tuple(
+            tensor._replace(
+                values=own[tensor.label],
+                equals=equal[tensor.label],
+                masked=None if tensor.masked is None else tensor.masked[start : start + size],
+            )
+            for tensor in result.outputs
+        )
+        shape = (size, *result.input_shape[1:])
+        yield dataclasses.replace(result, input_shape=shape, outputs=outputs)
+        start += size
+
+
+def require_able(case: Case, engine: str) -> None:
+    """Raise UsageError if `engine` does not give Keras's numbers for this case."""
+    refusal = engines.get(engine).refusal(case)
+    if case.hold and engine != engines.STEPWISE:
+        raise UsageError(
+            "{--hold}: the engine {engine} cannot hold a gate.", "Leave {--engine} out.", engine=engine
+        )
+    if case.hold and refusal:
+        what = Message(
+            "{--hold}: the engine {engine}, the only one that holds gates, cannot compute this: {refusal}.",
+            engine=engine,
+            refusal=refusal,
+        )
+        raise UsageError(what, "Leave {--hold} out.")
+    if refusal:
+        advice: Text = ""  # the refusal of the reference already says what to do
+        if engine != engines.REFERENCE:
+            why = engines.get(engines.REFERENCE).refusal(case)
+            advice = Message("Leave {--engine} out, or use {reference}.", reference=engines.REFERENCE)
+            advice = Message("Leave {--engine} out. {why}.", why=why) if why else advice
+        raise UsageError(
+            "the engine {engine} cannot compute this: {refusal}.", advice, engine=engine, refusal=refusal
+        )
+
+
+def weights_and_seeds(case: Case, engine: str) -> tuple[Mapping[str, Array], dict[str, int]]:
+    """Return the weights by path (supplied, or drawn from the seed) and the seeds.
+
+    With the reference, weights that Keras can draw itself are left to Keras and not returned.
+    """
+    stack = Stack(case.specs)
+    seeds = stack.take_seeds(seed_stream(case.seed or 0))
+    if case.weights is not None:
+        return case.weights, seeds
+    drawn = {} if engine == engines.REFERENCE else stack.draw_weights(case.inputs.shape, seeds)
+    return {**drawn, **stack.probes(case.inputs.shape, str(case.inputs.dtype))}, seeds
+
+
+def conditions(case: Case) -> dict[str, int]:
+    """Return the settings, other than layers, inputs and seed, that affect the numbers."""
+    settings = {
+        "training": case.training,
+        "calls": case.calls if case.calls > 1 else 0,
+        "mask": case.mask is not None,
+        "initial_state": case.initial_state is not None,
+        "weights": case.weights is not None,
+    }
+    return {name: int(value) for name, value in settings.items() if value}
+
+
+def require_room(case: Case, sequences: int) -> None:
+    """Raise InputError if the machine does not have enough memory for this many sequences at once.
+
+    It needs all weights and outputs; to draw the weights, three doubles per number of the largest weight.
+    """
+    stack, input_shape = Stack(case.specs), (sequences, *case.inputs.shape[1:])
+    weights = [prod(sizes(shape)) for shape in stack.weight_shapes(input_shape).values()]
+    outputs = sum(prod(sizes(info.shape)) for info in stack.outputs(input_shape, all_layers=True))
+    numbers = sum(weights) + (case.calls if case.all_calls else 1) * outputs
+    drawn = 24 * max(weights, default=0) if case.weights is None else 0
+    memory.refuse_beyond((8 if case.inputs.dtype.itemsize == 8 else 4) * numbers + drawn)
+
+
+def require_mask(case: Case) -> None:
+    """Raise InputError if the mask does not fit, LayerError if Keras would apply it incorrectly.
+
+    That is in an unrolled backward sequence with zeroed outputs: Keras applies the mask there as if the
+    sequence ran forward; only the states are correct.
+    """
+    layers, masked = Stack(case.specs).layers, case.mask is not None
+    if case.mask is not None:
+        first = layers[0]
+        _require_fit(case.mask.shape, case.inputs.shape, first.mask_ranks)
+        if first.makes_mask:
+            raise InputError(
+                "a mask was given, but layer 0 ({class_name}) computes its own.",
+                "Leave out the mask, or the layer {class_name}.",
+                class_name=first.spec.class_name,
+            )
+    for layer in layers:
+        masked = masked or layer.makes_mask
+        for loop in layer.loops.values():
+            if masked and all(loop.config.get(name) for name in REVERSED_MASK_OPTIONS):
+                raise LayerError(
+                    "Keras on TensorFlow misapplies a mask when unroll, go_backwards and "
+                    "zero_output_for_mask are combined.",
+                    "Leave unroll out; the result is otherwise the same.",
+                )
+
+
+def _require_fit(shape: Shape, input_shape: Shape, ranks: Sequence[int]) -> None:
+    if shape not in [input_shape[:rank] for rank in ranks]:
+        raise InputError(
+            "the mask has shape {shape}, but the inputs need {wanted}.",
+            Message("A mask is (batch, timesteps), true for the steps to process.")
+            if ranks[0] == 2
+            else Message("TimeDistributed gives its layer a mask of (batch, timesteps, inner timesteps)."),
+            shape=format_shape(shape),
+            wanted=format_shape(input_shape[: ranks[0]]),
+        )

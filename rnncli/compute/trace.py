@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from rnncli import compute
 from rnncli.case import Case, Spec
-from rnncli.compute import call, engines
+from rnncli.compute import engines
 from rnncli.errors import Flag, Message, UsageError, did_you_mean
 from rnncli.layers import activations
 from rnncli.layers.stack import Stack
@@ -186,7 +186,7 @@ def trace(case: Case) -> Result:
 
     Raises UsageError if that engine cannot compute the layers, or cannot compute them in their dtype.
     """
-    call.require_room(case, len(case.inputs))
+    compute.require_room(case, len(case.inputs))
     refusal = engines.get(engines.STEPWISE).refusal(case)
     if refusal:
         raise UsageError(

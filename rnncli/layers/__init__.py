@@ -1,7 +1,7 @@
 """Look up layers and cells by name.
 
-A layer is a `Layer` (`layer.py`); a recurrent one is a `Cell` (`cell.py`: start state and one step) that a
-`RecurrentLayer` (`recurrent.py`) runs over time.  `stack.py` holds the layers of a Case.
+A layer is a `Layer` (`layer.py`); a recurrent one (`recurrent.py`) is a `RecurrentLayer` that runs a `Cell`
+(start state and one step) over time.  `stack.py` holds the layers of a Case.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from rnncli.errors import LayerError, Message, Text, did_you_mean, fold_name
 from rnncli.layers.activations import parse_parametric
 
 if TYPE_CHECKING:
-    from rnncli.layers.cell import Cell
     from rnncli.layers.layer import Layer
+    from rnncli.layers.recurrent import Cell
 
 LAYERS = {
     "Bidirectional": "rnncli.layers.bidirectional",

@@ -7,9 +7,8 @@ from typing import Any, ClassVar
 
 from rnncli.case import Dimension, Option, Shape
 from rnncli.errors import LayerError
-from rnncli.layers.cell import cell_options
 from rnncli.layers.layer import Layer
-from rnncli.layers.recurrent import LOOP_OPTIONS
+from rnncli.layers.recurrent import LOOP_OPTIONS, cell_options
 from rnncli.result import Claim, Label, TensorInfo
 
 _SPACE = ("rows", "cols", "depth")

@@ -9,10 +9,13 @@ from typing import Any, ClassVar, NamedTuple
 from rnncli import initializers
 from rnncli.case import Array, Option
 from rnncli.layers import activations
-from rnncli.layers.cell import (
+from rnncli.layers.equations import Current, Previous, Sum, affine, times
+from rnncli.layers.recurrent import (
+    LOOP_OPTIONS,
     Cell,
     DropoutMasks,
     Gates,
+    RecurrentLayer,
     StepHolds,
     activate_gates,
     cell_options,
@@ -20,8 +23,6 @@ from rnncli.layers.cell import (
     product,
     split,
 )
-from rnncli.layers.equations import Current, Previous, Sum, affine, times
-from rnncli.layers.recurrent import LOOP_OPTIONS, RecurrentLayer
 from rnncli.result import Gate
 
 

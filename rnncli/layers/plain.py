@@ -9,9 +9,9 @@ from rnncli import layers
 from rnncli.case import Array, Option, Shape, Spec
 from rnncli.errors import LayerError
 from rnncli.layers import activations
-from rnncli.layers.cell import take_seeds
 from rnncli.layers.equations import Bias, DotProduct, LayerInput, Sum, times
 from rnncli.layers.layer import Call, Draw, Layer, LayerOutput, LoopRunner
+from rnncli.layers.recurrent import take_seeds
 from rnncli.result import Label, TensorInfo
 
 

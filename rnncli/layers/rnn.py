@@ -8,9 +8,8 @@ from typing import Any, ClassVar
 
 from rnncli import layers
 from rnncli.case import Array, Option, Shape, Spec
-from rnncli.layers.cell import Cell, DropoutMasks, Gates, State, StepHolds
 from rnncli.layers.layer import Draw, join_parts, within
-from rnncli.layers.recurrent import LOOP_OPTIONS, RecurrentLayer
+from rnncli.layers.recurrent import LOOP_OPTIONS, Cell, DropoutMasks, Gates, RecurrentLayer, State, StepHolds
 from rnncli.result import Label
 
 

@@ -6,9 +6,18 @@ from collections.abc import Mapping
 from typing import ClassVar, NamedTuple
 
 from rnncli.case import Array, Option
-from rnncli.layers.cell import Cell, DropoutMasks, Gates, StepHolds, cell_options, hold, product
 from rnncli.layers.equations import Current, Sum, affine, times
-from rnncli.layers.recurrent import LOOP_OPTIONS, RecurrentLayer
+from rnncli.layers.recurrent import (
+    LOOP_OPTIONS,
+    Cell,
+    DropoutMasks,
+    Gates,
+    RecurrentLayer,
+    StepHolds,
+    cell_options,
+    hold,
+    product,
+)
 from rnncli.result import Gate
 
 

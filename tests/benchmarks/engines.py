@@ -12,9 +12,8 @@ from typing import NamedTuple
 import numpy as np
 from figures import Section, Sections, in_turn
 
-from rnncli import specs
+from rnncli import compute, specs
 from rnncli.case import Case
-from rnncli.compute import call as calling
 from rnncli.compute import engines
 
 GATES = {"LSTM": 4, "GRU": 3, "SimpleRNN": 1}
@@ -82,7 +81,7 @@ def _case(kind: str, size: Size) -> Case:
 
 
 def _rnncli(case: Case, engine: str) -> Call:
-    answer = calling.prepare(case, engine)
+    answer = compute.prepare(case, engine)
     return lambda: answer(case)
 
 

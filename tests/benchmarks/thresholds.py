@@ -14,9 +14,8 @@ from time import perf_counter
 import numpy as np
 from figures import in_turn, machine
 
-from rnncli import specs
+from rnncli import compute, specs
 from rnncli.case import Case
-from rnncli.compute import call as calling
 from rnncli.compute.engines import FEWEST_STEPS
 
 SIZES = ((1, 3), (1, 50), (2, 64), (1, 1000), (8, 250), (32, 300), (64, 1000))
@@ -42,7 +41,7 @@ def saved(kind: str, batch: int, units: int, rounds: int) -> tuple[float, float]
     made, calls = {}, {}
     for engine in ("numpy", "onnx"):
         begun = perf_counter()
-        call = calling.prepare(case, engine)
+        call = compute.prepare(case, engine)
         call(case)
         made[engine] = perf_counter() - begun
         calls[engine] = lambda call=call: call(case)

@@ -16,10 +16,11 @@ from hypothesis import strategies as some
 
 from rnncli import arrays, compute, specs
 from rnncli.case import Case, Document
-from rnncli.compute import call, chunks
+from rnncli.compute import chunks
 from rnncli.errors import InputError, UsageError
 from rnncli.inputs.arrange import ArrangeOptions, arrange
 from rnncli.inputs.formats import Source, npy, read, read_raw
+from rnncli.layers.stack import Stack
 from rnncli.process import memory
 
 RANDOM = np.random.default_rng(3)
@@ -44,7 +45,7 @@ def case_of(expression: str | list[str], batch: int = 11, timesteps: int = 5, **
 
 def cut(case: Case, sequences: int) -> int:
     """A budget that holds so many of the case's sequences."""
-    return sequences * compute.bytes_of_a_sequence(case)
+    return sequences * compute.bytes_of_a_sequence(case, Stack(case.specs))
 
 
 class TestPlan:
@@ -130,7 +131,7 @@ class TestTheSameNumbers:
 
     def test_a_claim_that_one_chunk_breaks_is_not_made(self) -> None:
         whole = compute.run(case_of(EXPRESSIONS[1], 4), "numpy")
-        halves = list(call.split_result(whole, [2, 2], case_of(EXPRESSIONS[1], 4)))
+        halves = list(compute.split_result(whole, [2, 2], case_of(EXPRESSIONS[1], 4)))
         assert compute.join_results(iter(halves), 4).outputs[1].equals == (claim("hidden_states[:, -1, :]"),)
         broken = halves[1].outputs[1]._replace(equals=())
         halves[1] = dataclasses.replace(
@@ -174,7 +175,7 @@ class TestUnfolded:
 
     def test_every_engine_is_named(self) -> None:
         whole = compute.run(case_of("LSTM(3)", 4), "numpy")
-        halves = list(call.split_result(whole, [2, 2], case_of("LSTM(3)", 4)))
+        halves = list(compute.split_result(whole, [2, 2], case_of("LSTM(3)", 4)))
         halves[0] = dataclasses.replace(halves[0], engines=("onnx",))
         found = chunks.ChunkedResult(iter(halves), 4)
         assert sum(len(part) for part in found.outputs[0].values.parts) == 4

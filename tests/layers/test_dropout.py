@@ -9,7 +9,6 @@ import pytest
 
 from rnncli import compute, specs
 from rnncli.case import Case
-from rnncli.compute import call
 from rnncli.errors import InputError, LayerError, UsageError
 
 INPUTS = np.linspace(-1, 1, 24).reshape(2, 3, 4).astype("float32")
@@ -59,7 +58,7 @@ def test_a_call_that_is_refused_draws_nothing() -> None:
     stack = ("LSTM(4, dropout=0.5, return_sequences=True)", "GRU(3, stateful=True)")
     one = case(*stack, training=True)
     other = one._replace(inputs=INPUTS[:1])
-    plain, disturbed = call.prepare(one, "numpy"), call.prepare(one, "numpy")
+    plain, disturbed = compute.prepare(one, "numpy"), compute.prepare(one, "numpy")
     plain(one)
     disturbed(one)
     with pytest.raises(InputError, match="a batch of 2"):

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import rnncli
-from rnncli.compute import call
+from rnncli import compute
 from rnncli.layers import fit
 
 WEIGHTS = {"kernel": np.ones((2, 12)), "recurrent_kernel": np.ones((3, 12)), "bias": np.ones(12)}
@@ -30,7 +30,7 @@ def counts(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
         monkeypatch.setattr(owner, name, counted)
 
     for owner, name in (
-        (fit, "fit_weights"), (fit, "fit_states"), (call, "require_mask"),
+        (fit, "fit_weights"), (fit, "fit_states"), (compute, "require_mask"),
     ):  # fmt: skip
         count(owner, name)
     return found

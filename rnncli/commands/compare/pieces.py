@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 
 from rnncli import compute
 from rnncli.case import Array, Case, Spec
-from rnncli.compute import call
 from rnncli.errors import Message, Text, UsageError, count
 from rnncli.layers.stack import Stack
 from rnncli.result import NamedTensor, Result
@@ -55,7 +54,7 @@ def _run_pieces(case: Case, bounds: range, engine: str) -> Iterator[Result]:
     """Yield the result of each piece; the layers are built once, so that they keep their states."""
     # An initial state would replace the state that is kept, so only the first piece gets it.
     continued = case._replace(initial_state=None)
-    prepared = call.prepare(_piece(case, bounds, 0), engine)
+    prepared = compute.prepare(_piece(case, bounds, 0), engine)
     for place in range(len(bounds)):
         yield prepared(_piece(continued if place else case, bounds, place))
 

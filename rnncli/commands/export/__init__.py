@@ -122,9 +122,9 @@ def _export(name: str, case: Case, names: Names) -> ExportCase:
 
     names: of the layers in a model, see build_export.
     """
+    from rnncli import compute
     from rnncli.commands.export import refusals
     from rnncli.commands.export.export_case import build_export
-    from rnncli.compute import call
 
     where, options_only = f"{', '.join(names)}: " if names else "", name == "config"
     for reason, advice in refusals.find_obstacles(case, options_only=options_only):
@@ -132,5 +132,5 @@ def _export(name: str, case: Case, names: Names) -> ExportCase:
             "{--to:name} cannot express this: {where}{reason}.", advice, name=name, where=where, reason=reason
         )
     if not options_only:
-        call.require_mask(case)
+        compute.require_mask(case)
     return build_export(case, names, options_only=options_only)

@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from rnncli import compute
 from rnncli.case import Array, Case, Spec, sizes
-from rnncli.compute import call as calling
 from rnncli.layers.layer import Call, within
 from rnncli.layers.recurrent import RecurrentLayer
 from rnncli.layers.stack import Stack
@@ -124,7 +124,7 @@ def build_export(case: Case, names: Names | None = None, *, options_only: bool =
     if options_only:
         pairs = zip(names or [""] * count, case.specs, strict=True)
         return ExportCase(case, tuple(ExportLayer(*pair) for pair in pairs), "", dtype, ())
-    drawn, _ = calling.weights_and_seeds(case, "numpy")
+    drawn, _ = compute.weights_and_seeds(case, "numpy")
     weights = {path: drawn[path] for path in stack.weight_shapes(case.inputs.shape)}
     titles, suffixes = [""] * count, [f"_{place}" if count > 1 else "" for place in range(count)]
     if names:

@@ -10,10 +10,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from rnncli import addresses, layers
+from rnncli import addresses, compute, layers
 from rnncli.case import Array, Case, Spec, sizes
-from rnncli.compute import call
-from rnncli.compute import call as calling
 from rnncli.errors import Message, UsageError, format_range
 from rnncli.layers.stack import Stack
 from rnncli.result import Claim, Index, Label, Result, TensorInfo
@@ -230,13 +228,13 @@ def gradients(case: Case, of: str | None = None) -> Gradients:
     """
     from rnncli.commands.gradients import tape
 
-    call.require_room(case, len(case.inputs))
-    call.require_mask(case)
-    conditions = calling.conditions(case)
-    calling.require_able(case, "tensorflow")
+    compute.require_room(case, len(case.inputs))
+    compute.require_mask(case)
+    conditions = compute.conditions(case)
+    compute.require_able(case, "tensorflow")
     case_with_states = case._replace(specs=Stack(case.specs).with_returns(return_state=True))
     numbers = target_of(of, Stack(case_with_states.specs).outputs(case.inputs.shape))
-    weights, _ = calling.weights_and_seeds(case, "tensorflow")
+    weights, _ = compute.weights_and_seeds(case, "tensorflow")
     place = find_last_recurrent(case)
     norms = tape.norms(case_with_states, weights, place, numbers.batch, numbers.position, numbers.entries)
     curves = [Curve(part, way, found, norms.masked_steps) for (way, part), found in norms.states.items()]

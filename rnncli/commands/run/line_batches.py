@@ -8,7 +8,6 @@ from typing import NamedTuple
 
 from rnncli import compute
 from rnncli.case import Case, Shape
-from rnncli.compute import call
 from rnncli.errors import InputError, Message, RnncliError, Text, count, inside
 from rnncli.inputs.source import UTF8_MARK
 from rnncli.layers import fit
@@ -134,10 +133,10 @@ class Stream:
 
     def _measure(self, case: Case) -> None:
         """Check that a record of this shape fits in memory, and compute how many fit at once."""
-        call.require_room(case, len(case.inputs))
+        compute.require_room(case, len(case.inputs))
         if len(self._at_once) == SHAPES:
             self._at_once.clear()
-        most = MAX_BYTES // (compute.bytes_of_a_sequence(case) * max(len(case.inputs), 1))
+        most = MAX_BYTES // (compute.bytes_of_a_sequence(case, Stack(case.specs)) * max(len(case.inputs), 1))
         self._at_once[case.inputs.shape] = min(max(1, most), MAX_RECORDS)
 
     def _limit_group(self, one: Case | RnncliError) -> int:
@@ -146,7 +145,7 @@ class Stream:
     def _open(self, case: Case) -> None:
         """Create the layers; each line brings its own mask and initial state."""
         bare = case._replace(mask=None, initial_state=None)
-        self._answer, self._features = call.prepare(bare, self._engine), case.inputs.shape[-1]
+        self._answer, self._features = compute.prepare(bare, self._engine), case.inputs.shape[-1]
         self._stack = Stack(case.specs)
         self._stateful = self._stack.is_stateful
 
@@ -158,7 +157,7 @@ class Stream:
         try:
             case = self._concatenate(cases)
             if case.mask is not None:
-                call.require_mask(case)
+                compute.require_mask(case)
             fit.fit_states(case.initial_state, self._stack, case.inputs.shape)
             result = self._answer(case)
         except RnncliError as error:
@@ -170,7 +169,7 @@ class Stream:
             return
         self._has_states = True
         sizes = [len(case.inputs) for case in cases]
-        yield from call.split_result(result, sizes, cases[0])
+        yield from compute.split_result(result, sizes, cases[0])
 
     def _concatenate(self, cases: list[Case]) -> Case:
         """Concatenate the cases.  A stateful layer uses its initial state only once, then keeps its own."""

@@ -89,7 +89,7 @@ def _describe_layers(ask: Ask) -> Weights:
     """Return the weights of the layers, made with an input of zeros that takes no memory."""
     import numpy as np
 
-    from rnncli.compute import call
+    from rnncli import compute
     from rnncli.inputs.arrange import Arrangement
 
     if ask.model is not None:
@@ -112,8 +112,8 @@ def _describe_layers(ask: Ask) -> Weights:
     given = prepare(ask, stack, document, outline.where)
     inputs = np.broadcast_to(np.zeros((), "float64" if stack.dtype == "float64" else "float32"), sizes)
     case = given.case(Arrangement(inputs))
-    call.require_room(case, 1)
-    made, _ = call.weights_and_seeds(case, "numpy")
+    compute.require_room(case, 1)
+    made, _ = compute.weights_and_seeds(case, "numpy")
     seed = case.seed if case.weights is None else None
     found = contents.describe_case(case, made)
     return Weights(found, outline.remarks, Description(case.specs, shape, seed))

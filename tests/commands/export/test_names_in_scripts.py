@@ -19,9 +19,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from printed_tensors import numbers
 
+from rnncli import compute
 from rnncli.commands.export import literals, targets
 from rnncli.commands.export.export_case import build_export, join_layers
-from rnncli.compute import call
 from rnncli.models import LayerUse
 from rnncli.show.visible import visible
 
@@ -54,7 +54,7 @@ names = st.lists(st.sampled_from(PIECES) | st.text(st.characters(), min_size=1, 
 
 def uses(*layers: str, expression: str = "Bidirectional(LSTM(1))") -> list[LayerUse]:
     inputs = np.array([[[1, np.nan], [3, 4]]], np.float32)
-    weights = call.weights_and_seeds(oracle.case([expression], inputs, seed=1), "numpy")[0]
+    weights = compute.weights_and_seeds(oracle.case([expression], inputs, seed=1), "numpy")[0]
     return [LayerUse(name, oracle.case([expression], inputs, weights=weights)) for name in layers]
 
 

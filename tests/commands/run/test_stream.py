@@ -20,10 +20,9 @@ from command import Completed, Run, run_here
 from hypothesis import given
 from hypothesis import strategies as some
 
-from rnncli import specs
+from rnncli import compute, specs
 from rnncli.case import Case
 from rnncli.commands.run.line_batches import InputLine, Stream, whole_lines
-from rnncli.compute import call
 from rnncli.errors import InputError, RnncliError
 from rnncli.process import memory
 from rnncli.result import Result
@@ -293,13 +292,13 @@ def test_a_record_without_room_is_an_error_of_its_own(monkeypatch: pytest.Monkey
 
 def test_answers_do_not_wait_for_more_than_some_megabytes(monkeypatch: pytest.MonkeyPatch) -> None:
     sizes: list[int] = []
-    prepare = call.prepare
+    prepare = compute.prepare
 
     def watched(case: Case, engine: str) -> Callable[[Case], Result]:
         answer = prepare(case, engine)
         return lambda one: sizes.append(len(one.inputs)) or answer(one)  # type: ignore[func-returns-value]
 
-    monkeypatch.setattr(call, "prepare", watched)
+    monkeypatch.setattr(compute, "prepare", watched)
     answers = answers_in_process("LSTM(9, return_sequences=True)", *[np.ones((1, 2000, 1))] * 100)
     assert isinstance(next(answers), Result)
     assert 1 < sizes[0] < 50

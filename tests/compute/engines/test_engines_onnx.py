@@ -15,7 +15,7 @@ from engine_products import FLAGS, KINDS, holds, pairs_of_options
 
 from rnncli import compute
 from rnncli.case import Case
-from rnncli.compute import call, compare, engines
+from rnncli.compute import compare, engines
 from rnncli.compute.engines import onnx as engine
 from rnncli.errors import EngineError, UsageError
 from rnncli.frameworks import onnx as layout
@@ -58,7 +58,7 @@ class TestNumbers:
         expression = f"{kind}(3, return_sequences=True)"
         layers = oracle.built(oracle.made(expression), X)
         case = oracle.case([expression], X, weights=oracle.filled(layers, np.random.default_rng(1)))
-        answer = call.prepare(case, "onnx")
+        answer = compute.prepare(case, "onnx")
         for inputs in (X, X[:1], X[:, :2], np.repeat(X, 3, axis=1), X):
             oracle.alike(answer(case._replace(inputs=inputs)), oracle.called(layers, inputs)[-1])
 
