@@ -25,9 +25,10 @@ from rnncli.api._options import Options
 from rnncli.api._results import Report
 from rnncli.api._results import RunResult as Result
 from rnncli.api._values import pass_layers
-from rnncli.ask import Remarks, outline_of, require_steps
+from rnncli.ask import Remarks, outline_of
 from rnncli.checks import ResultChecks, require_purpose
 from rnncli.compute.compare import Tolerance
+from rnncli.compute.engines import require_steps
 from rnncli.errors import UsageError
 from rnncli.show.answer import Reply, Shown
 
@@ -146,7 +147,7 @@ def trace(
 
     checks = _checks(atol, rtol, expect, hold, check=check, fail_on_nan=fail_on_nan)
     ask = ask_of(inputs, layer, options, hold=hold)
-    require_steps(ask)
+    require_steps(ask.engine)
     if checks.expected is not None:
         checks.expected.require_names("Give arrays by name, such as another trace's tensors().")
     steps = None if step is None else [str(one) for one in several(step)]

@@ -10,22 +10,13 @@ from collections.abc import Mapping, Sequence
 from os import PathLike
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from rnncli.ask.given import (
-    Given,
-    RawValue,
-    draw_seed,
-    make_document,
-    note_dropout,
-    note_missing,
-    note_whole_model,
-)
-from rnncli.ask.layer_files import read_layer
+from rnncli.ask.layer_files import GIVE, read_layer, refuse_layer_options
 from rnncli.case import Case, Document, Shape
-from rnncli.errors import Either, Flag, Message, Text, UsageError, inside, join
+from rnncli.errors import Flag, Message, Text, UsageError, inside, join
 from rnncli.options import first_given, flag_name, names
 
 if TYPE_CHECKING:
-    from rnncli.inputs.arrange import ArrangeOptions
+    from rnncli.inputs.arrange import Arrangement, ArrangeOptions
     from rnncli.inputs.formats import ReadOptions
     from rnncli.inputs.source import Source
     from rnncli.layers.stack import Stack
@@ -33,16 +24,6 @@ if TYPE_CHECKING:
     from rnncli.models.call import ChosenLayer, ModelCall
 
 Remarks = tuple[Text, ...]
-
-KEPT_WITH_MODEL = frozenset((
-    "model", "assume", "engine", "calls", "return_sequences", "return_state", "input", "input_format",
-    "input_axes", "delimiter", "decimal", "batch_column", "pad", "pad_value",
-))  # fmt: skip
-"""The options that apply to a saved model."""
-GIVE = Either(
-    Message("Give a file, or JSON on the command line."),
-    Message("Give an array, arrays by name, or the path of a file."),
-)
 
 
 class Ask(NamedTuple):
@@ -128,11 +109,13 @@ class Ask(NamedTuple):
         one_call: no remarks on --calls: the command refuses several calls, or makes them itself.
         """
         if self.model is not None:
-            part, notes, prefix = call_of(self).choose_layer(address)
-            return Chosen(_hold_gates(self, part.case), notes, part, prefix)
+            part, said, prefix = call_of(self).choose_layer(address)
+            return Chosen(part.case, said, part, prefix).holding(self.hold)
         require_options(self)
+        from rnncli.ask import notes
         from rnncli.compute import engines, keras_differences
-        from rnncli.inputs.arrange import add_batch
+        from rnncli.initializers import draw_seed
+        from rnncli.inputs import arrange
 
         seed = draw_seed() if self.seed is None else self.seed
         remarks: Remarks = ()
@@ -142,22 +125,20 @@ class Ask(NamedTuple):
         else:
             asked = shape_of(self)
             stack = stack_of(self)
-            shape, remarks = add_batch(asked, stack.input_rank)
+            shape, remarks = arrange.add_batch(asked, stack.input_rank)
             where = f"--input-shape {','.join(map(str, shape))}"
-            document = make_document(stack, shape, seed, self.fill, self.weights)
+            document = arrange.make_document(stack, shape, seed, self.fill, self.weights)
         given = prepare(self, stack, document, where, seed)
-        arranged = given.arrange(document)
+        arranged = arrange.arrange(document, given.arranging)
         made = given.case(arranged)
-        if self.engine != engines.REFERENCE:
-            keras_notes: Remarks = keras_differences.note_keras_errors(made)
-        else:
-            keras_notes = ()
+        in_keras = self.engine == engines.REFERENCE  # which then raises these errors itself
         remarks = (
-            *remarks, *arranged.remarks, *keras_notes, *keras_differences.note_sequential(stack),
-            *(() if one_call else note_missing(made)), *note_whole_model(self.weights),
-            *note_dropout(self.options, made.calls, training=given.training),
+            *remarks, *arranged.remarks, *(() if in_keras else keras_differences.note_keras_errors(made)),
+            *keras_differences.note_sequential(stack), *(() if one_call else notes.note_missing(made, stack)),
+            *notes.note_weights_file(self.weights),
+            *notes.note_dropout(self.options, made.calls, training=given.training),
         )  # fmt: skip
-        return Chosen(_hold_gates(self, made), remarks)
+        return Chosen(made, remarks).holding(self.hold)
 
 
 INPUT_OPTIONS = Ask._fields[: Ask._fields.index("layer")]
@@ -177,6 +158,14 @@ class Chosen(NamedTuple):
     remarks: Remarks
     part: "ChosenLayer | None" = None
     prefix: str = ""
+
+    def holding(self, texts: Sequence[str] | None) -> "Chosen":
+        """Return the same with gates held.  Raises UsageError for a text that does not fit the layers."""
+        if not texts:
+            return self
+        from rnncli.compute import holds
+
+        return self._replace(case=holds.hold_gates(self.case, texts))
 
 
 def require_options(ask: Ask, others: Mapping[str, str | None] = {}) -> None:
@@ -208,6 +197,48 @@ def require_options(ask: Ask, others: Mapping[str, str | None] = {}) -> None:
         )
 
 
+class RawValue(NamedTuple):
+    """Weights or states as they were read; None if there are none.  where: name of their source in errors."""
+
+    value: Any = None
+    where: Text = ""
+
+
+class Given(NamedTuple):
+    """The layers, and all that is given besides the inputs: it makes the Case of every input."""
+
+    stack: "Stack"
+    arranging: "ArrangeOptions"
+    weights: RawValue
+    initial_state: RawValue
+    seed: int
+    training: bool | None
+    calls: int
+    all_layers: bool
+    all_calls: bool
+
+    def case(self, arranged: "Arrangement") -> Case:
+        """Return the Case of these inputs.  Raises InputError or LayerError for a part that does not fit."""
+        case = Case(
+            specs=self.stack.specs,
+            inputs=arranged.inputs,
+            mask=arranged.mask,
+            initial_state=self.initial_state.value,
+            weights=self.weights.value,
+            seed=self.seed,
+            training=bool(self.training),
+            calls=self.calls,
+            all_layers=self.all_layers,
+            all_calls=self.all_calls,
+            feature_names=arranged.feature_names,
+        )
+        if case.weights is None and case.initial_state is None:
+            return case
+        from rnncli.layers import fit
+
+        return fit.fit_case(case, self.weights.where, self.initial_state.where)
+
+
 def prepare(ask: Ask, stack: "Stack", document: Document, where: Text = "", seed: int | None = None) -> Given:
     """Read what is asked for besides the inputs; what is not given is taken from the document.
 
@@ -223,6 +254,8 @@ def prepare(ask: Ask, stack: "Stack", document: Document, where: Text = "", seed
             flag=Flag(flag_name(idle)),
             source=Message("the input") if weights.value is None else Message("{--weights}"),
         )
+    from rnncli.initializers import draw_seed
+
     chosen = next((one for one in (ask.seed, document.seed, seed) if one is not None), None)
     return Given(
         stack,
@@ -417,38 +450,6 @@ def is_bare(ask: Ask) -> bool:
     return ask.input is None and ask.input_shape is None and not (ask.stdin and stdin_holds_data())
 
 
-def require_steps(ask: Ask) -> None:
-    """Raise UsageError for an engine that does not record steps."""
-    from rnncli.compute import engines
-
-    if ask.engine not in ("auto", engines.STEPWISE):
-        raise UsageError(
-            "{--engine:engine}: this engine does not record steps.",
-            "{way}",
-            engine=ask.engine,
-            way=Either(
-                Message("Leave {--engine} out; rnncli trace --check compares a trace with tensorflow."),
-                Message("Leave it out."),
-            ),
-        )
-
-
-def _hold_gates(ask: Ask, made: Case) -> Case:
-    """Return the case with the gates that are to be held at their values.
-
-    Raises UsageError for a text that does not fit the layers, or an engine without this ability.
-    """
-    if not ask.hold:
-        return made
-    from rnncli.compute import engines, holds
-
-    if ask.engine not in ("auto", engines.STEPWISE):
-        raise UsageError(
-            "{--hold}: the engine {engine} cannot hold a gate.", "Leave {--engine} out.", engine=ask.engine
-        )
-    return holds.hold_gates(made, ask.hold)
-
-
 def call_of(ask: Ask) -> "ModelCall":
     """Open the saved model, and read its inputs."""
     from rnncli.inputs import formats, given
@@ -483,33 +484,13 @@ def returns_of(ask: Ask) -> dict[str, bool]:
     return {name: value for name, value in given if value is not None}
 
 
-def _refuse_layer(ask: Ask) -> None:
-    """Raise UsageError for an option that describes a layer: a saved model has its own."""
-    given = [*ask.given("layer"), *ask.options, *ask.given(*RUN_OPTIONS, *INPUT_OPTIONS)]
-    named = [name for name in given if name not in KEPT_WITH_MODEL] + ["calls"] * (ask.calls > 1)
-    if named:
-        flag = Flag(flag_name(named[0]))
-        if named[0] in {"input_shape", "fill"}:
-            raise UsageError(
-                "{flag} cannot be combined with {--model}: it generates the input of a {--layer}.",
-                "{give}",
-                flag=flag,
-                give=GIVE,
-            )
-        raise UsageError(
-            "{flag} cannot be combined with {--model}: a saved model has its own layers, weights and masks.",
-            "Leave out {flag}; or leave out {--model}, and name a layer with {--layer}.",
-            flag=flag,
-        )
-
-
 def model_of(ask: Ask) -> "SavedModel":
     """Open the saved model.  Raises UsageError for an option that does not apply to it."""
     from rnncli.inputs.given import find_source
     from rnncli.inputs.source import split_layers
     from rnncli.models.call import open_model
 
-    _refuse_layer(ask)
+    refuse_layer_options([*ask.given("layer"), *ask.options, *ask.given(*RUN_OPTIONS, *INPUT_OPTIONS)])
     require_options(ask)
     word = str(ask.model)
     return open_model(word, find_source(split_layers(word)[0]), ask.assume)

@@ -1,13 +1,25 @@
-"""A layer as it is given: the config in a file is read, and a saved model is refused."""
+"""A layer as it is given: the config in a file is read; a saved model is refused, or named with --model."""
 
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from rnncli.errors import Either, LayerError, Message, UsageError, inside
+from rnncli.errors import Either, Flag, LayerError, Message, UsageError, inside
+from rnncli.options import flag_name
+
+KEPT_WITH_MODEL = frozenset((
+    "model", "assume", "engine", "return_sequences", "return_state", "input", "input_format",
+    "input_axes", "delimiter", "decimal", "batch_column", "pad", "pad_value",
+))  # fmt: skip
+"""The options that apply to a saved model."""
+GIVE = Either(
+    Message("Give a file, or JSON on the command line."),
+    Message("Give an array, arrays by name, or the path of a file."),
+)
 
 
 def read_layer(layer: Any) -> Any:
@@ -71,3 +83,22 @@ def _require_no_model(text: str, word: str, *, exists: bool) -> None:
         text=text,
         way=Either(typed, Message("{--model:word}", word=word)),
     )
+
+
+def refuse_layer_options(given: Sequence[str]) -> None:
+    """Raise UsageError if one of the given options describes a layer: a saved model has its own."""
+    name = next((name for name in given if name not in KEPT_WITH_MODEL), None)
+    if name is not None:
+        flag = Flag(flag_name(name))
+        if name in {"input_shape", "fill"}:
+            raise UsageError(
+                "{flag} cannot be combined with {--model}: it generates the input of a {--layer}.",
+                "{give}",
+                flag=flag,
+                give=GIVE,
+            )
+        raise UsageError(
+            "{flag} cannot be combined with {--model}: a saved model has its own layers, weights and masks.",
+            "Leave out {flag}; or leave out {--model}, and name a layer with {--layer}.",
+            flag=flag,
+        )

@@ -1,4 +1,4 @@
-"""Case -> Result: build the layers once, and call them on the whole batch or on one chunk of it after another."""
+"""Case -> Result: build the layers once, and call them on the whole batch, or on one chunk after another."""
 
 from __future__ import annotations
 
@@ -175,7 +175,7 @@ class _PreparedCase:
         layers = engines.get(engine).Layers
         self.call: engines.LayerCaller = layers(case, *weights_and_seeds(case, engine))
         self.stack, self.claims = Stack(case.specs), claims_of(case)
-        self.expected = lru_cache(256)(lambda shape: _expected_tensors(case, shape))
+        self.expected = lru_cache(256)(lambda shape: _expected_tensors(case, self.stack, shape))
 
     def __call__(self, one: Case) -> Result:
         return self.build_result(one, self.compute(one))
@@ -241,9 +241,8 @@ class _Expected(NamedTuple):
     half: int
 
 
-def _expected_tensors(case: Case, input_shape: Shape) -> dict[Label, _Expected]:
+def _expected_tensors(case: Case, stack: Stack, input_shape: Shape) -> dict[Label, _Expected]:
     """Return what the layers return for inputs of this shape."""
-    stack = Stack(case.specs)
     times = stack.times(input_shape, all_layers=case.all_layers)
     found = {}
     for info in _returned(stack, case, input_shape):

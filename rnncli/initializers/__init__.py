@@ -52,6 +52,13 @@ class Initializer(NamedTuple):
 
 
 SEED = {"seed": Option("signed_seed")}
+SEEDS = 1_000_000_000
+"""Random seeds are below this, so that they are short enough to retype."""
+
+
+def draw_seed() -> int:
+    """Return a random seed, for use when none was given; the caller's generator stays as it is."""
+    return Random().randrange(SEEDS)
 
 
 def seed_stream(seed: int) -> Callable[[], int]:

@@ -5,12 +5,16 @@ from __future__ import annotations
 from functools import reduce
 from math import prod
 from operator import and_
-from typing import Any, Literal, NamedTuple
+from os import PathLike
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from rnncli.case import FILLS, Array, Document, Shape, format_shape
+from rnncli.case import FILLS, Array, Case, Document, Shape, format_shape, known_sizes
 from rnncli.errors import InputError, Message, Text, UsageError, count, did_you_mean, inside, with_path_prefix
 from rnncli.inputs import nested
 from rnncli.process import memory
+
+if TYPE_CHECKING:
+    from rnncli.layers.stack import Stack
 
 AXES = ("batch", "time", "features")
 AXIS_NAMES = {
@@ -87,6 +91,32 @@ def arrange(document: Document, options: ArrangeOptions | None = None) -> Arrang
         masks.append(_mask_values(inputs, options.mask_value))
     names = document.feature_names if len(document.feature_names) == inputs.shape[-1] else ()
     return Arrangement(inputs, reduce(and_, masks) if masks else None, tuple(remarks), names)
+
+
+def make_document(stack: Stack, shape: Shape, seed: int, fill: str | None, weights: Any) -> Document:
+    """Generate the input that --input-shape asks for.
+
+    Raises, before drawing numbers, UsageError for an unknown size, LayerError if the layers reject the
+    shape, and InputError if memory is too small.
+    """
+    import numpy as np
+
+    from rnncli import compute
+
+    sizes = known_sizes(shape)
+    if sizes is None:
+        unknown = next(size for size in shape if not isinstance(size, int))
+        raise UsageError(
+            "{--input-shape:option}: {unknown} is not a number; run needs concrete sizes, None "
+            "works only with shape.",
+            "Give every size, or use rnncli shape, which accepts names.",
+            option=",".join(map(str, shape)),
+            unknown=unknown,
+        )
+    if not isinstance(weights, (str, PathLike)) and prod(sizes) < 2**40:
+        nothing = np.zeros((), np.float64 if stack.dtype == "float64" else np.float32)
+        compute.require_room(Case(stack.specs, np.broadcast_to(nothing, sizes)), 1)
+    return Document(inputs=make_input(sizes, fill or "normal", seed, "float64"))
 
 
 def make_input(shape: tuple[int, ...], fill: str, seed: int, dtype: str) -> Array:

@@ -36,12 +36,12 @@ def explain(
 
 def compute_answer(ask: Ask, tensor: str, depth: int, terms: int | None) -> Reply[ExplainAnswer]:
     """Return the answer, and remarks.  terms: the most terms of a sum; None for all."""
-    from rnncli.ask import require_steps
     from rnncli.commands.explain.answer import ExplainAnswer
     from rnncli.compute import derivation
+    from rnncli.compute.engines import require_steps
     from rnncli.show.answer import Reply
 
-    require_steps(ask)
+    require_steps(ask.engine)
     tensor = tensor.strip()
     case, remarks, _, prefix = ask.choose(tensor)
     explained = derivation.explain(case, tensor.removeprefix(prefix), depth, terms, prefix)

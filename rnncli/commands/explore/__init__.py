@@ -24,8 +24,8 @@ def explore(ask: Ask, *, lang: str | None) -> None:
     Full screen, with keys and mouse; ? lists the keys. The screen also shows the rnncli run command that
     returns the same tensors.
     """
-    from rnncli.ask import require_steps
     from rnncli.cli import pager, terminal
+    from rnncli.compute.engines import require_steps
     from rnncli.process import signals
 
     if not pager.is_possible() or not terminal.stderr_is_terminal():  # Textual draws on stderr
@@ -37,7 +37,7 @@ def explore(ask: Ask, *, lang: str | None) -> None:
         import textual  # noqa: F401
     except ImportError:
         raise EngineError("textual is not installed; explore needs it.", "pip install textual") from None
-    require_steps(ask)
+    require_steps(ask.engine)
     from rnncli.commands.explore.app import ExploreApp
     from rnncli.commands.explore.experiment import compute_experiment, start
     from rnncli.commands.explore.state import State, settle

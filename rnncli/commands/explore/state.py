@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
-from rnncli.ask.given import note_missing
+from rnncli.ask.notes import note_missing
 from rnncli.case import Array, Case, format_shape
 from rnncli.commands.explore import command_text
 from rnncli.commands.explore.experiment import Change, Computation, Experiment, explain, set_number
@@ -154,7 +154,8 @@ def show(state: State, asked: Experiment, found: Computation) -> State:
     said, changed = compare(state.shown.result, found.result)
     case = found.experiment.case
     first = Message("stateful has no effect on the first call; set calls to 2 to see the state carry over")
-    notes = [first] if case.calls == 1 and Stack(case.specs).is_stateful else note_missing(case)
+    stack = Stack(case.specs)
+    notes = [first] if case.calls == 1 and stack.is_stateful else note_missing(case, stack)
     state = replace(state, experiment=found.experiment, shown=found, changed=changed, is_slow=False)
     return settle(replace(state, message=state.message or join([*said, *notes], "; ")))
 

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 if TYPE_CHECKING:
     from rnncli.ask import Ask, Remarks
     from rnncli.case import Case
-    from rnncli.checks import Expectation, ResultChecks
     from rnncli.commands.run.answer import RunAnswer
     from rnncli.compute.compare import TolerancePair
     from rnncli.result import Result
@@ -86,34 +85,25 @@ class RunRequest(NamedTuple):
 
         return None if self.memory is None else memory.parse(self.memory)
 
-    def read_expectation(self) -> Expectation | None:
-        """Read the file of --expect; None without the flag."""
-        if self.expect is None:
-            return None
-        from rnncli import checks
-
-        return checks.read_expectation(self.expect, self.ask)
-
-    def checks(self, expected: Expectation | None) -> ResultChecks:
-        """Return the checks of the result.  expected: the tensors of --expect."""
-        from rnncli.checks import ResultChecks
-
-        return ResultChecks(self.tolerances, self.output.format_name, expected, self.fail_on_nan)
-
 
 def answer_batch(flags: RunRequest) -> Reply[Any]:
     """Return the answer; a format that can is written while later chunks are computed."""
     from rnncli import checks, compute
-    from rnncli.commands.run.answer import ChunkedRunAnswer
+    from rnncli.commands.run.answer import ChunkedRunAnswer, RunAnswer
     from rnncli.show import formats
     from rnncli.show.answer import Reply
 
     tolerances = flags.tolerances
-    expected = flags.read_expectation()
+    expected = checks.read_expectation(flags.expect, flags.ask)
     case, remarks = flags.ask.case()
     plan, batch = compute.plan(case, flags.budget), len(case.inputs)
-    whole = bool(flags.whole_result_flags) or flags.ask.all_calls
-    grows = len(plan) > 1 and not whole and formats.FORMATS[flags.output.format_name].incremental
+    checked = bool(flags.whole_result_flags)
+    grows = (
+        len(plan) > 1
+        and not checked
+        and not flags.ask.all_calls
+        and formats.FORMATS[flags.output.format_name].incremental
+    )
     results = compute.run_chunks(case, flags.ask.engine, plan)
     if len(plan) > 1:
         results = flags.progress(results, batch, grows)
@@ -123,10 +113,13 @@ def answer_batch(flags: RunRequest) -> Reply[Any]:
         kept = (checks.select_tensors(each, flags.select) for each in results)
         return Reply(ChunkedRunAnswer(ChunkedResult(kept, batch)), remarks)
     result = compute.join_results(results, batch)
+    if not checked:
+        return Reply(RunAnswer(checks.select_tensors(result, flags.select)), remarks)
     found, disagreeing, notes = check_and_select(
         case, result, tolerances if flags.check else None, flags.select, flags.budget, stats=flags.stats
     )
-    return flags.checks(expected).reply(found, (*remarks, *notes), disagreeing)
+    every = checks.ResultChecks(tolerances, flags.output.format_name, expected, flags.fail_on_nan)
+    return every.reply(found, (*remarks, *notes), disagreeing)
 
 
 def check_and_select(

@@ -116,12 +116,13 @@ def refuse_layer_flags(**given: Any) -> None:
 
 def answer(flags: RunRequest) -> Reply[ModelAnswer]:
     """Return the answer."""
-    _ = flags.tolerances
+    tolerances = flags.tolerances
     require(flags)
-    expected = flags.read_expectation()
-    tolerances = flags.tolerances if flags.check else None
-    found, disagreeing, notes = compute_answer(flags.ask, tolerances, flags.select, stats=flags.stats)
-    return flags.checks(expected).reply(found, notes, disagreeing)
+    expected = checks.read_expectation(flags.expect, flags.ask)
+    limits = tolerances if flags.check else None
+    found, disagreeing, notes = compute_answer(flags.ask, limits, flags.select, stats=flags.stats)
+    every = checks.ResultChecks(tolerances, flags.output.format_name, expected, flags.fail_on_nan)
+    return every.reply(found, notes, disagreeing)
 
 
 def compute_answer(

@@ -8,7 +8,7 @@ from typing import Any
 
 from rnncli import arrays, checks
 from rnncli.ask import Ask, model_of, order_of, prepare, require_options, returns_of, stack_of
-from rnncli.ask.given import note_dropout, note_equal_calls
+from rnncli.ask.notes import note_dropout, note_equal_calls
 from rnncli.case import Array, Case, Document, SavedLayer
 from rnncli.cli import terminal
 from rnncli.cli.output import stream_answers
@@ -28,7 +28,7 @@ from rnncli.errors import (
     inside,
     join,
 )
-from rnncli.inputs import formats, given
+from rnncli.inputs import arrange, formats, given
 from rnncli.inputs.formats import Source, ndjson
 from rnncli.layers import fit
 from rnncli.options import first_given
@@ -213,7 +213,7 @@ class LineCases:
         with inside(line.where):
             document = ndjson.record(line.text, line.number)
         _require_inputs_alone(document)
-        arranged = self.given.arrange(document)
+        arranged = arrange.arrange(document, self.given.arranging)
         if self.first_case is None:
             self._require_fit(arranged.inputs)
             self.first_case = self.given.case(arranged)

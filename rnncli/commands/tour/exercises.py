@@ -339,7 +339,7 @@ def examine(number: int, seed: int | None, answer: str | None, lang: str) -> Exe
             last=len(known),
         )
     if seed is None:
-        from rnncli.ask.given import draw_seed
+        from rnncli.initializers import draw_seed
 
         seed = draw_seed()
     found = ExerciseAnswer(known[number - 1], seed, answer)

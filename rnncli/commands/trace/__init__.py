@@ -40,14 +40,14 @@ def trace(
     Steps are listed in the order in which the layer processed them; t is the index in the input.
     """
     from rnncli.addresses import parse_steps
-    from rnncli.ask import require_steps
     from rnncli.checks import ResultChecks, parse_tolerances, read_expectation, require_purpose
+    from rnncli.compute.engines import require_steps
 
     require_purpose(atol, rtol, check=check, expect=expect, hold=ask.hold)
     tolerances = parse_tolerances(atol, rtol)
     for text in step or ():
         parse_steps(text)
-    require_steps(ask)
+    require_steps(ask.engine)
     expected = read_expectation(expect, ask, require_names=True)
     selection = Selection(step, unit, batch, gate)
     answer, disagreeing, remarks = compute_answer(ask, tolerances if check else None, selection, stats=stats)

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rnncli.case import Array, Case, Spec, walk
 from rnncli.errors import (
+    Either,
     EngineError,
     InputError,
     Message,
@@ -126,6 +127,20 @@ def _info(name: str) -> EngineInfo:
             packages=" ".join(missing),
         )
     return EngineInfo(name, not missing, ", ".join(found), note)
+
+
+def require_steps(engine: str) -> None:
+    """Raise UsageError for an engine that does not record steps."""
+    if engine not in ("auto", STEPWISE):
+        raise UsageError(
+            "{--engine:engine}: this engine does not record steps.",
+            "{way}",
+            engine=engine,
+            way=Either(
+                Message("Leave {--engine} out; rnncli trace --check compares a trace with tensorflow."),
+                Message("Leave it out."),
+            ),
+        )
 
 
 def choose(case: Case) -> str:
