@@ -11,7 +11,6 @@ from convolutions import CONVOLUTIONS, FRAMES
 
 from rnncli import compute
 from rnncli.case import Case
-from rnncli.compute import call as calling
 from rnncli.compute import engines
 from rnncli.errors import EngineError, InputError, UsageError
 from rnncli.layers.stack import Stack
@@ -198,8 +197,8 @@ def test_only_concatenated_outputs_have_halves() -> None:
 
 def test_marks_of_joined_chunks_and_of_split_lines() -> None:
     case = oracle.case(["GRU(2, return_sequences=True)"], X, mask=MASK)
-    joined = compute.run(case, "numpy", budget=compute.bytes_of_a_sequence(case))
+    joined = compute.run(case, "numpy", budget=compute.bytes_of_a_sequence(case, Stack(case.specs)))
     np.testing.assert_array_equal(joined.outputs[0].masked, ~MASK)
-    parts = calling.split_result(joined, [1, 1], case)
+    parts = compute.split_result(joined, [1, 1], case)
     for mask, part in zip(MASK, parts, strict=True):
         np.testing.assert_array_equal(part.outputs[0].masked, ~mask[None])
