@@ -217,7 +217,7 @@ def _tabulate_terms(name: str, equation: Equation, view: View) -> Table:
     several = any(len(term.factors) > 1 for term in terms) and len(terms) > 1
     kept = rows if several else rows[:2]
     kept[-1].append(cell(f"= {next(texts).lstrip()}"))
-    kept.append([(), cell(_remainder(equation, view), "dim")])
+    kept += [[(), rounding] for rounding in _rounding(equation, view)]
     width = max(map(len, kept))
     return Table(
         tuple(Column("") for _ in range(width)), tuple((*row, *[()] * (width - len(row))) for row in kept)
@@ -242,7 +242,7 @@ def _list_terms(name: str, equation: Equation, view: View) -> Table:
         count = equation.others.count
         words = view.say("the other {count} terms" if count > 1 else "the other term", count=count)
         rows.append((cell(texts[len(sums) - 1]), (), cell(f"{marks(view).ellipsis} {words}", "dim")))
-    rows.append(((), (), cell(_remainder(equation, view), "dim")))
+    rows += [((), (), rounding) for rounding in _rounding(equation, view)]
     total, value = (text.lstrip() for text in texts[-2:])
     symbols = " + ".join(equation.symbols).replace("·", _times(view))
     if function := equation.function:
@@ -255,8 +255,10 @@ def _name(factor: Factor, view: View) -> str:
     return view.say(factor.shown) if factor.shown else factor.name
 
 
-def _remainder(equation: Equation, view: View) -> str:
-    return f"{view.say('rounding')} {format_difference(equation.remainder)}"
+def _rounding(equation: Equation, view: View) -> Iterator[TableCell]:
+    """Yield what the float type rounded away, if anything."""
+    if equation.remainder:
+        yield cell(f"{view.say('rounding')} {format_difference(equation.remainder)}", "dim")
 
 
 def _times(view: View) -> str:

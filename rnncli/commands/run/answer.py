@@ -37,6 +37,7 @@ COLUMNS = ("name/brief/halves", "shape", "values/equals/difference")
 SKIPPED = {
     "held": "masked: the layer skips this time step, and its output stays as it was",
     "zero": "masked: the layer skips this time step, and its output is 0",
+    "both": "masked: the layer skips this time step, and its output is 0 or stays as it was",
 }
 """What the mark says, below the table."""
 
@@ -129,11 +130,11 @@ class RunAnswer(ResultAnswer):
 
     def _explain_mask(self, view: View) -> Iterator[PagePart]:
         """Yield what `masked` means, once, if a row has this mark; not at every line of a stream."""
-        rows = [one.values[one.masked] for one in self.result.outputs if one.masked is not None]
-        if self.line is None and any(len(some) for some in rows):
-            zero = not any(some.any() for some in rows)
+        skipped = [one.values[one.masked] for one in self.result.outputs if one.masked is not None]
+        kinds = {"held" if rows.any() else "zero" for rows in skipped if len(rows)}
+        if kinds and self.line is None:
             yield ()
-            yield Paragraph(view.say(SKIPPED["zero" if zero else "held"]), "dim")
+            yield Paragraph(view.say(SKIPPED[kinds.pop() if len(kinds) == 1 else "both"]), "dim")
 
 
 def _without_call(tensor: NamedTensor) -> NamedTensor:

@@ -147,11 +147,6 @@ def _label(axis: str, index: int, time: Sequence[int], view: View) -> str:
     return f"{view.say({'rows': 'row', 'cols': 'column'}.get(axis, axis))} {index}"
 
 
-def has_remarks(shown: Block) -> bool:
-    """Return whether a remark stands behind any row."""
-    return any(row.remark for row in shown.rows)
-
-
 def label_axes(shown: Block) -> tuple[str, ...]:
     """Return the axes that have a label in any row, outermost first."""
     longest = max(shown.rows, key=lambda row: len(row.labels), default=Row({}, ()))

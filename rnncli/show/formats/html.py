@@ -48,6 +48,7 @@ table { border-collapse: collapse; margin: 1rem 0; } th { text-align: left; font
 td, th { padding: 0.15rem 1.5rem 0.15rem 0; vertical-align: top; }
 .said > tbody > tr > td { border-top: 1px solid var(--rule); padding-top: 0.5rem; padding-bottom: 0.5rem; }
 .numbers { margin: 0; } .numbers td { text-align: right; } .numbers td, .numbers th { padding: 0 1rem 0 0; }
+.numbers th, .said:has(.numbers) > tbody > tr > td:not(:last-child) { white-space: nowrap; }
 .numbers .half { border-left: 1px solid var(--dim); padding-left: 1rem; }
 .numbers, .strong, .hidden, .cell, .shape { font-family: ui-monospace, monospace; }
 .numbers { font-variant-numeric: tabular-nums; } td.right, th.right { text-align: right; }

@@ -84,10 +84,14 @@ def _tensor(row: Sequence[TableCell], view: View) -> Iterator[str]:
 
 
 def _numbers(numbers: Numbers, view: View) -> Iterator[str]:
-    from rnncli.show.formats._numbers import has_remarks, label_axes, page_block
+    from rnncli.show.formats._numbers import label_axes, page_block
 
     shown = page_block(numbers, view)
-    axes, remarks, bar = label_axes(shown), has_remarks(shown), [marks(view).halves] * bool(shown.half)
+    axes, remarks, bar = (
+        label_axes(shown),
+        any(row.remark for row in shown.rows),
+        [marks(view).halves] * bool(shown.half),
+    )
 
     def with_bar(texts: Sequence[str]) -> list[str]:
         return [*texts[: shown.half], *(bar if texts else ()), *texts[shown.half :]]

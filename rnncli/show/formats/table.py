@@ -274,6 +274,9 @@ class NumbersLayout:
                 return False
             if shown < possible and (possible == len(whole.units) or shown < ENOUGH_UNITS):
                 return False
+            wide = self.indent + shown * (self.widths[whole.style] + BETWEEN) + bool(whole.half) * BETWEEN
+            if any(row.remark for row in whole.rows) and beside < wide + self.after - BETWEEN <= below:
+                return False
         return True
 
     def lines(self, numbers: Numbers, width: int) -> Iterator[Text]:

@@ -74,7 +74,7 @@ def test_the_terminal_shows_korean_labels(rnncli: Run) -> None:
         "배치 0 (0..1), 시드 1, 엔진 numpy",
         "층 0, 역방향: forget 게이트",
         "층 1: 은닉 상태",
-        "마스크: 상태 유지",
+        "마스킹됨: 상태 유지",
         "역방향: 셀 상태",
     ):
         assert text in shown
