@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from rnncli.case import Array, format_shape
 from rnncli.errors import DisagreementError, Flag, Message, Text, UsageError, did_you_mean, format_names
-from rnncli.inputs import given
+from rnncli.inputs.source import find_source, stdin_holds_data
 from rnncli.options import ATOL, RTOL
 from rnncli.result import NamedTensor
 from rnncli.show import formats as output_formats
@@ -141,7 +141,7 @@ def read_expectation(word: str | None, ask: Ask, *, require_names: bool = False)
             "standard input is already the input; {--expect} cannot read it too.",
             "Put one of them into a file.",
         )
-    source = given.find_source(word)
+    source = find_source(word)
     expected = Expectation(source.name, read_expected(source), "trace" if require_names else "run")
     if require_names:
         expected.require_names()
@@ -151,7 +151,7 @@ def read_expectation(word: str | None, ask: Ask, *, require_names: bool = False)
 def _is_stdin(ask: Ask) -> bool:
     """Return whether the input is read from standard input, named or not."""
     bare = ask.input is None and ask.input_shape is None
-    return ask.input == "-" or (bare and given.stdin_holds_data())
+    return ask.input == "-" or (bare and stdin_holds_data())
 
 
 def find_difference(found: Sequence[TensorDifference]) -> DisagreementError | None:

@@ -18,7 +18,7 @@ from rnncli.checks import Expectation
 from rnncli.compute.compare import Tolerance, TolerancePair
 from rnncli.errors import InputError, RnncliError, UsageError, did_you_mean, write
 from rnncli.inputs.expected import ALONE, read_expected
-from rnncli.inputs.given import find_source
+from rnncli.inputs.source import find_source
 from rnncli.options import ATOL, RTOL, Entry, entries
 from rnncli.show.page import View
 

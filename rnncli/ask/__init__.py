@@ -179,7 +179,7 @@ def require_options(ask: Ask, others: Mapping[str, str | None] = {}) -> None:
         raise UsageError("{--all-calls} needs {--calls N} with N greater than 1.", "Add {--calls 2}.")
     if ask.assume is not None and ask.model is None:
         raise UsageError("{--assume} needs {--model}.", "Name the file: {--model model.pt}.")
-    from rnncli.inputs import given
+    from rnncli.inputs.source import stdin_holds_data
 
     readers = [name for name, word in (*ask.files.items(), *others.items()) if word == "-"]
     if len(readers) > 1:
@@ -189,7 +189,7 @@ def require_options(ask: Ask, others: Mapping[str, str | None] = {}) -> None:
             first=readers[0],
             second=readers[1],
         )
-    if readers and ask.input is None and ask.input_shape is None and given.stdin_holds_data():
+    if readers and ask.input is None and ask.input_shape is None and stdin_holds_data():
         raise UsageError(
             "standard input is already the input; {reader} cannot read it too.",
             "Name the input, or give {reader} a file.",
@@ -282,7 +282,7 @@ def _read_value(ask: Ask, name: str) -> RawValue:
     value: Any = getattr(ask, name)
     if not isinstance(value, (str, PathLike)):
         return RawValue(value, name)
-    from rnncli.inputs.given import find_source
+    from rnncli.inputs.source import find_source
 
     with inside(_keyword(name, value)):
         source = find_source(value)
@@ -306,7 +306,7 @@ def _arrange_options(ask: Ask, stack: "Stack", where: Text) -> "ArrangeOptions":
     mask_where: Text = ""
     if isinstance(mask, (str, PathLike)):
         from rnncli.inputs.formats import read_tensor
-        from rnncli.inputs.given import find_source
+        from rnncli.inputs.source import find_source
 
         with inside(_keyword("mask", mask)):
             source = find_source(mask)
@@ -331,7 +331,8 @@ def order_of(ask: Ask) -> "ArrangeOptions":
 
 def read_document(ask: Ask) -> tuple[Document, Text]:
     """Read the input; return it with its name in errors."""
-    from rnncli.inputs import formats, given
+    from rnncli.inputs import formats
+    from rnncli.inputs.source import choose_input
 
     if ask.fill is not None:
         raise UsageError(
@@ -343,7 +344,7 @@ def read_document(ask: Ask) -> tuple[Document, Text]:
         return Document(inputs=ask.input), "inputs"
     place = _keyword("inputs", ask.input or "")
     with inside(place):
-        source, remarks = given.choose_input(ask.input, stdin=ask.stdin)
+        source, remarks = choose_input(ask.input, stdin=ask.stdin)
         document = formats.read(source, ask.input_format, read_options(ask, source))
     return document._replace(remarks=(*remarks, *document.remarks)), place or source.name
 
@@ -367,7 +368,8 @@ def read_options(ask: Ask, source: "Source") -> "ReadOptions":
 
 def shape_of(ask: Ask) -> Shape:
     """Return the shape of a generated input, which cannot be combined with one that is read."""
-    from rnncli.inputs.given import parse_shape, write_with_commas
+    from rnncli.inputs.arrange import parse_shape
+    from rnncli.inputs.source import write_with_commas
 
     shape = ask.input_shape
     if ask.input is not None:
@@ -424,7 +426,8 @@ class Outline(NamedTuple):
 def outline_of(ask: Ask) -> Outline:
     """Return the layers and the input shape; an input is read only if needed, and only for its shape."""
     from rnncli.compute.keras_differences import note_sequential
-    from rnncli.inputs import arrange, given
+    from rnncli.inputs import arrange
+    from rnncli.inputs.source import SAMPLE_REMARK, SAMPLE_SHAPE
 
     require_options(ask)
     document = Document()
@@ -434,7 +437,7 @@ def outline_of(ask: Ask) -> Outline:
         shape, remarks = arrange.add_batch(shape_of(ask), stack.input_rank)
     elif is_bare(ask) and not ask.given(*INPUT_OPTIONS):
         stack = stack_of(ask)
-        shape, remarks = given.SAMPLE_SHAPE, (given.SAMPLE_REMARK,)
+        shape, remarks = SAMPLE_SHAPE, (SAMPLE_REMARK,)
     else:
         document, where = read_document(ask)
         stack = stack_of(ask, document, where)
@@ -445,14 +448,15 @@ def outline_of(ask: Ask) -> Outline:
 
 def is_bare(ask: Ask) -> bool:
     """Return whether there is no input, not even on standard input, so that the built-in sample is used."""
-    from rnncli.inputs.given import stdin_holds_data
+    from rnncli.inputs.source import stdin_holds_data
 
     return ask.input is None and ask.input_shape is None and not (ask.stdin and stdin_holds_data())
 
 
 def call_of(ask: Ask) -> "ModelCall":
     """Open the saved model, and read its inputs."""
-    from rnncli.inputs import formats, given
+    from rnncli.inputs import formats
+    from rnncli.inputs.source import choose_input
     from rnncli.models import call
 
     model, order = model_of(ask), order_of(ask)
@@ -471,7 +475,7 @@ def call_of(ask: Ask) -> "ModelCall":
         raw = ask.input
     else:
         with inside(_keyword("inputs", ask.input)):
-            source, remarks = given.choose_input(ask.input, stdin=ask.stdin)
+            source, remarks = choose_input(ask.input, stdin=ask.stdin)
             raw, more = formats.read_raw(source, ask.input_format, read_options(ask, source))
         notes, name = (*remarks, *more), source.name
     inputs, others = call.arrange_inputs(model, raw, order, name)
@@ -486,8 +490,7 @@ def returns_of(ask: Ask) -> dict[str, bool]:
 
 def model_of(ask: Ask) -> "SavedModel":
     """Open the saved model.  Raises UsageError for an option that does not apply to it."""
-    from rnncli.inputs.given import find_source
-    from rnncli.inputs.source import split_layers
+    from rnncli.inputs.source import find_source, split_layers
     from rnncli.models.call import open_model
 
     refuse_layer_options([*ask.given("layer"), *ask.options, *ask.given(*RUN_OPTIONS, *INPUT_OPTIONS)])

@@ -44,7 +44,7 @@ def read_layer(layer: Any) -> Any:
         return layer
     from rnncli import specs
     from rnncli.inputs import formats
-    from rnncli.inputs.given import find_source
+    from rnncli.inputs.source import find_source
 
     with inside("layer" if is_path else ""):
         source = find_source(layer if is_path else word)
@@ -66,7 +66,7 @@ def _require_no_model(text: str, word: str, *, exists: bool) -> None:
     file = next((one for one in places if one.lower().endswith((*MODEL_SUFFIXES, *WEIGHT_SUFFIXES))), None)
     if file is None or "(" in file:
         return
-    from rnncli.inputs.given import find_source
+    from rnncli.inputs.source import find_source
 
     if exists:
         find_source(file).file()

@@ -53,7 +53,7 @@ def note_weights_file(weights: Any) -> tuple[Text, ...]:
     file = split_layers(str(weights))[0] if isinstance(weights, (str, PathLike)) else ""
     if not file.lower().endswith(KERAS_SUFFIXES) or file.lower().endswith(".weights.h5"):
         return ()
-    from rnncli.inputs.given import find_source
+    from rnncli.inputs.source import find_source
     from rnncli.models import call
 
     note = call.note_whole_model(find_source(file))

@@ -202,7 +202,7 @@ class CommandLine(NamedTuple):
         initial_state: replaces the file that --initial-state names.
         """
         from rnncli.inputs import sample_files
-        from rnncli.inputs.given import SAMPLE
+        from rnncli.inputs.source import SAMPLE
 
         ask: Ask = self.values["ask"]
         if ask.input is None and ask.input_shape is None:

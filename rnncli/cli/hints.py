@@ -176,7 +176,7 @@ def show(context: click.Context) -> None:
     values = context.params
     if os.environ.get("RNNCLI_HINTS") == "0" or not _is_plain(values):
         return
-    from rnncli.inputs.given import stdin_holds_data
+    from rnncli.inputs.source import stdin_holds_data
 
     given = values.get("input") or values.get("input_shape")
     if given is None and "input" in values and stdin_holds_data():

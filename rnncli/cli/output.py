@@ -11,8 +11,7 @@ from typing import IO, Any, cast
 
 from rnncli.cli import files, terminal
 from rnncli.errors import Message, Text, UsageError
-from rnncli.inputs.given import words_of
-from rnncli.inputs.source import split_layers
+from rnncli.inputs.source import split_layers, words_of
 from rnncli.options import flag_name
 from rnncli.process.signals import exit_cleanly
 from rnncli.result import Result

@@ -83,7 +83,7 @@ def _suggest_model(context: click.Context, words: Sequence[str]) -> Text:
 
 def _suggest_shape(context: click.Context, words: Sequence[str]) -> Text:
     """Return advice if the extra arguments are sizes, as in --input-shape 1 4 5; else ""."""
-    from rnncli.inputs.given import write_with_commas
+    from rnncli.inputs.source import write_with_commas
 
     given = context.params
     shape = write_with_commas(f"{given.get('input_shape')} {given.get('input')} {' '.join(words)}")

@@ -8,9 +8,10 @@ from operator import and_
 from os import PathLike
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from rnncli.case import FILLS, Array, Case, Document, Shape, format_shape, known_sizes
+from rnncli.case import FILLS, Array, Case, Dimension, Document, Shape, format_shape, known_sizes
 from rnncli.errors import InputError, Message, Text, UsageError, count, did_you_mean, inside, with_path_prefix
 from rnncli.inputs import nested
+from rnncli.inputs.source import is_size, write_with_commas
 from rnncli.process import memory
 
 if TYPE_CHECKING:
@@ -27,6 +28,9 @@ AXIS_NAMES = {
 LARGEST = 2**31
 """Maximum number of numbers to generate."""
 
+SIZES = Message(
+    "Write sizes with commas between them: 2,10,8; in rnncli shape, a size may be None or a name: batch,10,8."
+)
 WANTED = Message("A recurrent layer needs (batch, timesteps, features).")
 
 
@@ -352,6 +356,36 @@ def _cast(array: Array, dtype: str, remarks: list[Text]) -> Array:
             Message("{numbers} too large for {target}: stored as infinity", numbers=numbers, target=target)
         )
     return inputs  # type: ignore[no-any-return]
+
+
+def parse_shape(text: str) -> Shape:
+    """Convert `2,None,8` or `(batch, 10, 8)` to a shape.
+
+    Raises UsageError if `text` is empty or a part of it is not a dimension.
+    """
+    inner = text.strip()
+    if inner[:1] + inner[-1:] in ("()", "[]"):
+        inner = inner[1:-1].strip().removesuffix(",")
+    if not inner:
+        raise UsageError("the input shape {text!r} is empty.", SIZES, text=text)
+    return tuple(_dimension(part.strip(), text) for part in inner.split(","))
+
+
+def _dimension(part: str, text: str) -> Dimension:
+    if part.casefold() == "none":
+        return None
+    if is_size(part):
+        return int(part)
+    if part.isidentifier() and write_with_commas(part) is None:  # Nonex8 is an identifier, and two sizes
+        return part
+    named = repr(part) if part else Message("an empty part")
+    commas = write_with_commas(text)
+    raise UsageError(
+        "the input shape {text!r} has {named}, which is not a size above 0.",
+        Message("Write {commas} instead.", commas=commas) if commas else SIZES,
+        text=text,
+        named=named,
+    )
 
 
 def add_batch(shape: Shape, rank: int) -> tuple[Shape, tuple[Text, ...]]:

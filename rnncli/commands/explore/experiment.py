@@ -17,7 +17,7 @@ from rnncli.compute.derivation import explain_number
 from rnncli.compute.derivation.explanation import Explanation, Target
 from rnncli.errors import LayerError, UsageError
 from rnncli.inputs import sample_files
-from rnncli.inputs.given import SAMPLE
+from rnncli.inputs.source import SAMPLE
 from rnncli.layers.stack import Stack
 from rnncli.result import Result
 

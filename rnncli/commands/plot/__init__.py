@@ -126,7 +126,7 @@ def _format(flags: PlotFlags, ask: Ask) -> str | None:
         what = Message("-o -: plot needs a file.") if flags.output else Message("plot needs an output file.")
         raise UsageError(what, "Name one, -o FILE.png, or draw here: {--terminal}")
     from rnncli.cli.files import require_place
-    from rnncli.inputs.given import words_of
+    from rnncli.inputs.source import words_of
 
     require_place(flags.output, words_of(ask.files))
     suffix = Path(flags.output).suffix.lstrip(".").casefold()

@@ -116,10 +116,10 @@ def _require_finite(number: float, name: str) -> None:
 def _require_places(output: str | None, probe: str | None, reading: Mapping[str, str | None]) -> None:
     """Raise UsageError if a file cannot be written, or if its suffix is of no form of weights."""
     from rnncli.cli import files
-    from rnncli.inputs import given
+    from rnncli.inputs.source import words_of
 
     for place, suffixes in ((output, SUFFIXES), (probe, (".json", ".npy"))):
-        files.require_place(place, given.words_of(reading))
+        files.require_place(place, words_of(reading))
         if place is not None and not place.casefold().endswith(suffixes):
             raise UsageError(
                 "{place}: port cannot write files with this suffix.",

@@ -22,8 +22,7 @@ from rnncli.errors import InputError, LayerError, Message, Text, count, fold_nam
 from rnncli.frameworks import GATES, default_name
 from rnncli.inputs import formats
 from rnncli.inputs.expected import read_expected
-from rnncli.inputs.given import find_source
-from rnncli.inputs.source import split_layers
+from rnncli.inputs.source import find_source, split_layers
 from rnncli.layers import fit
 from rnncli.layers.stack import Stack
 from rnncli.specs import describe

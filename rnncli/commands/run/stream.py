@@ -28,8 +28,9 @@ from rnncli.errors import (
     inside,
     join,
 )
-from rnncli.inputs import arrange, formats, given
+from rnncli.inputs import arrange, formats
 from rnncli.inputs.formats import Source, ndjson
+from rnncli.inputs.source import open_lines, read_arrived, stdin_holds_data
 from rnncli.layers import fit
 from rnncli.options import first_given
 
@@ -140,9 +141,9 @@ def relay(answers: LineAnswers, remarks: NewRemarks, flags: RunRequest) -> None:
     answers: one for each line, in order.  remarks: those since the last answer, shown before it.
     """
     bad, empty = 0, True
-    file, where = given.open_lines(flags.ask.input)
+    file, where = open_lines(flags.ask.input)
     with file, stream_answers(flags.output, flags.ask.files) as show:
-        for lines in whole_lines(lambda: given.read_arrived(file, arrays.BLOCK, where), where):
+        for lines in whole_lines(lambda: read_arrived(file, arrays.BLOCK, where), where):
             for outcome in answers(lines):
                 empty = False
                 if not isinstance(outcome, RnncliError):
@@ -178,7 +179,7 @@ def require_lines(ask: Ask) -> None:
             "Leave {--stream} out; a large batch is processed in chunks.",
             format_name=format_name,
         )
-    if ask.input is None and not given.stdin_holds_data():
+    if ask.input is None and not stdin_holds_data():
         raise UsageError("{--stream} has nothing to read.", "Pipe NDJSON in, or name an NDJSON file.")
 
 

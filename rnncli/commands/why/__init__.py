@@ -33,9 +33,9 @@ def why(*, text: str | None) -> Reply[WhyAnswer]:
 
 def _read_message(text: str | None) -> str:
     """Return the argument, else standard input.  Raises UsageError if there is no text."""
-    from rnncli.inputs import given
+    from rnncli.inputs.source import read_stdin, stdin_holds_data
 
-    if text is None and not given.stdin_holds_data():
+    if text is None and not stdin_holds_data():
         raise UsageError(
             "why needs an error message.", "Write rnncli why 'MESSAGE', or pipe the output of your script in."
         )
@@ -44,7 +44,7 @@ def _read_message(text: str | None) -> str:
             "{text} is a file, not a message.", "rnncli why < {file}", text=text, file=shlex.quote(text)
         )
     if text in (None, "-"):
-        text = (given.read_stdin().data or b"").decode("utf-8", "replace")
+        text = (read_stdin().data or b"").decode("utf-8", "replace")
     if not text or not text.strip():
         raise UsageError("the message is empty.", "Paste the last lines of the traceback.")
     return text
