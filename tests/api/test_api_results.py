@@ -20,7 +20,7 @@ from rnncli import api
 from rnncli.api._options import InputOptions, LayerOptions, RunOptions, ViewOptions
 from rnncli.ask import INPUT_OPTIONS, LAYER_OPTIONS, RUN_OPTIONS, Ask
 from rnncli.cli.app import main
-from rnncli.commands.run import RunRequest
+from rnncli.commands.run.answer import RunRequest
 from rnncli.errors import DisagreementError, RnncliError, UsageError
 from rnncli.options import entries, names
 

@@ -6,13 +6,12 @@ A batch for a layer is answered here, at once or in chunks that are written as t
 from __future__ import annotations
 
 from collections.abc import Sequence
-from importlib import import_module
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rnncli.ask import Ask, Remarks
     from rnncli.case import Case
-    from rnncli.commands.run.answer import RunAnswer
+    from rnncli.commands.run.answer import RunAnswer, RunRequest
     from rnncli.compute.compare import TolerancePair
     from rnncli.result import Result
     from rnncli.show.answer import Reply, Watch
@@ -32,58 +31,19 @@ def run(ask: Ask, output: OutputFlags, progress: Watch, **flags: Any) -> Reply[A
     Every tensor, its shape, its meaning and its numbers. `rnncli help masks` explains masks, and so for
     return_sequences, return_state, bidirectional, stateful and reset_after.
     """
+    from rnncli.commands.run.answer import RunRequest
+
     request = RunRequest(ask, output, progress, **flags)
-    streamed = request.stream or request.keep_going
-    if streamed or ask.model is not None:  # by name: these modules import this one
-        module = import_module(f"{__name__}.{'stream' if streamed else 'saved_model'}")
-        reply: Reply[Any] | None = module.answer(request)
-        return reply
+    if request.stream or request.keep_going:
+        from rnncli.commands.run import stream
+
+        stream.answer(request)
+        return None
+    if ask.model is not None:
+        from rnncli.commands.run import saved_model
+
+        return saved_model.answer(request)
     return answer_batch(request)
-
-
-class RunRequest(NamedTuple):
-    """The options of `rnncli run`."""
-
-    ask: Ask
-    output: OutputFlags
-    progress: Watch
-    check: bool
-    expect: str | None
-    atol: list[str] | None
-    rtol: list[str] | None
-    select: list[str] | None
-    stats: bool
-    fail_on_nan: bool
-    stream: bool
-    keep_going: bool
-    memory: str | None
-
-    @property
-    def tolerances(self) -> TolerancePair:
-        """Absolute and relative tolerance.  Raises UsageError for a wrong one, or with nothing to compare."""
-        from rnncli import checks
-
-        checks.require_purpose(self.atol, self.rtol, check=self.check, expect=self.expect, hold=self.ask.hold)
-        return checks.parse_tolerances(self.atol, self.rtol)
-
-    @property
-    def whole_result_flags(self) -> list[str]:
-        """The given flags whose answer needs every number before it can begin."""
-        given = {
-            "--check": self.check,
-            "--expect": self.expect is not None,
-            "--stats": self.stats,
-            "--fail-on-nan": self.fail_on_nan,
-            "--hold": self.ask.hold,
-        }
-        return [name for name, value in given.items() if value]
-
-    @property
-    def budget(self) -> int | None:
-        """Bytes for one chunk of the batch, from --memory; None for the default."""
-        from rnncli.process import memory
-
-        return None if self.memory is None else memory.parse(self.memory)
 
 
 def answer_batch(flags: RunRequest) -> Reply[Any]:

@@ -10,7 +10,7 @@ from rnncli import checks
 from rnncli.ask import Ask, Remarks, call_of
 from rnncli.case import Array, Spec, format_shape
 from rnncli.checks import require_known
-from rnncli.commands.run.answer import RunAnswer, stats_of
+from rnncli.commands.run.answer import RunAnswer, RunRequest, stats_of
 from rnncli.errors import Flag, UsageError
 from rnncli.models.call import compute_tensors
 from rnncli.options import first_given
@@ -20,7 +20,6 @@ from rnncli.show.page import Page, Span, View, marks
 from rnncli.show.parts import differences_document
 
 if TYPE_CHECKING:
-    from rnncli.commands.run import RunRequest
     from rnncli.compute.compare import TolerancePair
     from rnncli.models import SavedModel
     from rnncli.models.call import ModelCall, ModelTensors

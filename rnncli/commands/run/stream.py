@@ -12,8 +12,7 @@ from rnncli.ask.notes import note_dropout, note_equal_calls
 from rnncli.case import Array, Case, Document, SavedLayer
 from rnncli.cli import terminal
 from rnncli.cli.output import stream_answers
-from rnncli.commands.run import RunRequest
-from rnncli.commands.run.answer import RunAnswer
+from rnncli.commands.run.answer import RunAnswer, RunRequest
 from rnncli.commands.run.line_batches import InputLine, Stream, name_line, whole_lines
 from rnncli.compute import engines, keras_differences
 from rnncli.errors import (
