@@ -77,6 +77,11 @@ def test_examples_print_what_the_page_shows(page: Path, tmp_path: Path) -> None:
         assert numbers[0] == pytest.approx(numbers[1], abs=1.01e-4)
 
 
+def test_the_message_that_readme_asks_about_is_known(rnncli: Run) -> None:
+    command = re.search(r"^rnncli (why '.*)", README.read_text(), re.MULTILINE)[1]  # type: ignore[index]
+    assert rnncli(*shlex.split(command, comments=True)).returncode == 0
+
+
 def test_readme_is_read_in_five_minutes() -> None:
     text = README.read_text()
     assert len(text.splitlines()) <= 190
