@@ -219,7 +219,7 @@ def _parse_mask(raw: Any, inputs: Array) -> Array:
     if mask.shape not in (expected, (1, *expected[1:]), expected[1:2]):
         raise InputError(
             "the mask is {shape}, but the input is {inputs}.",
-            "A mask is (batch, timesteps), here {wanted}.",
+            "A mask is (batch, timesteps), here {wanted}. More: rnncli help masks.",
             shape=format_shape(mask.shape),
             inputs=format_shape(inputs.shape),
             wanted=format_shape(inputs.shape[:2]),

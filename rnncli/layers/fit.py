@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rnncli.case import Array, Case, SavedLayer, Shape, format_shape
-from rnncli.errors import InputError, Text, count, did_you_mean, inside
+from rnncli.errors import InputError, Message, Text, count, did_you_mean, inside
 from rnncli.layers.stack import Stack
 from rnncli.result import TensorInfo
 
@@ -60,9 +60,13 @@ def fit_weights(
                     wanted=", ".join(wanted),
                 )
             if given[path].shape != shape:
+                size = 3 * len(given.get(f"{path.removesuffix('bias')}recurrent_kernel", ()))
+                other_gru = {given[path].shape, shape} == {(size,), (2, size)}
                 raise InputError(
                     "{place} has shape {shape}, but the layer needs {wanted}.",
-                    "rnncli shape lists the shapes of all weights.",
+                    "A GRU's bias has two rows if reset_after is True, else one: rnncli help reset_after."
+                    if other_gru
+                    else "rnncli shape lists the shapes of all weights.",
                     place=path,
                     shape=format_shape(given[path].shape),
                     wanted=format_shape(shape),
@@ -144,7 +148,15 @@ def _order_states(states: Mapping[str, Any], infos: Sequence[TensorInfo]) -> lis
         raise _no_states()
     for name in states:
         if name not in names:
-            raise InputError("there is no state {name!r}.", did_you_mean(name, names), name=name)
+            raise InputError(
+                "there is no state {name!r}.",
+                Message(
+                    "The layer starts from {names}. More: rnncli help return_state.", names=", ".join(names)
+                )
+                if name.endswith(("last_hidden_state", "last_cell_state"))
+                else did_you_mean(name, names),
+                name=name,
+            )
     missing = [name for name in names if name not in states]
     if missing:
         raise InputError(
@@ -182,7 +194,7 @@ def fit_states(
             names = ", ".join(info.name for info in infos)
             raise InputError(
                 "it has {given}, but the layer needs {count}: {names}.",
-                "Give one of each, in this order.",
+                "Give one of each, in this order. More: rnncli help return_state.",
                 given=count(len(given), "state"),
                 count=len(infos),
                 names=names,

@@ -32,6 +32,7 @@ VALUE = 96
 """Bytes that a value takes at most, with its place in a list and an array, per comma, bracket or quote."""
 LINES = Message("Each line must be one JSON value.")
 WORDS = Message('Write the text "NaN", "Infinity" or "-Infinity", with the quotes.')
+PYTHON = Message('Write true and false in small letters, and "NaN", with the quotes, for a missing number.')
 
 
 def read(source: Source, options: ReadOptions) -> Document:
@@ -119,6 +120,7 @@ def _explain(message: str, text: str, position: int, line: int | None) -> InputE
     """
     end, advice, is_other_format = len(text.rstrip()), LINES, False
     bare = re.compile(BARE).match(text, position - (text[position - 1 : position] == "-"))
+    python = re.compile(r"(?:True|False|None)\b").match(text, position)
     number = re.compile(NUMBER).match(text, position)
     if "UTF-8" in message:
         position, advice = max(text.find("\ufffd"), 0), Message("Save it as UTF-8.")
@@ -126,6 +128,9 @@ def _explain(message: str, text: str, position: int, line: int | None) -> InputE
     elif bare:
         position, advice = bare.start(), WORDS
         what = Message("JSON has no {group}", group=bare.group())
+    elif python:
+        advice = PYTHON
+        what = Message("JSON has no {group}", group=python.group())
     elif number and "infinity" in message:
         advice = WORDS
         what = Message("{group} is too large a number", group=shorten(number.group()))
