@@ -52,7 +52,8 @@ def list_topics(lang: str) -> str:
     width = max(map(len, handbook.TOPICS))
     parts = []
     for heading, topics in handbook.SECTIONS.items():
-        lines = (f"  {topic.ljust(width)}  {handbook.title(topic, lang)}\n" for topic in topics)
+        titles = {topic: localize(handbook.title(topic, lang), lang) for topic in topics}
+        lines = (f"  {topic.ljust(width)}  {title}\n" for topic, title in titles.items())
         parts.append(f"{localize(heading, lang)}:\n{''.join(lines)}")
     last = Message("`rnncli help masks` shows a page, `rnncli help run` the flags of a command.")
     return "\n".join([*parts, f"{localize(last, lang)}\n"])

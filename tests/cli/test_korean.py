@@ -13,6 +13,7 @@ import pytest
 from command import Run
 from hangul import COMMAND, HANGUL, PROSE, is_english
 
+from rnncli import handbook
 from rnncli.cli import app, catalog
 from rnncli.cli.flags import load
 from rnncli.cli.terminal import choose_language, localize
@@ -108,6 +109,7 @@ def fields_of(template: str) -> set[str]:
 def help_texts() -> Iterator[str]:
     """Yield every text that the help shows."""
     yield from ("Usage", "Examples", "note", "Show this message and exit.")
+    yield from (handbook.title(topic, "ko") for topic in handbook.TOPICS)
     for heading, summaries in catalog.SECTIONS.items():
         yield from (heading, *summaries.values())
     for command in (app.app, *map(load, catalog.names())):
@@ -204,7 +206,7 @@ def test_an_error_and_a_note_in_korean(rnncli: Run) -> None:
     [
         (
             InputError("{place} is {item}, not {noun}.", "", (1, 0), item=Message("an object"), noun="x"),
-            "명령줄: [1][0]: 객체입니다. 필요한 것: x.",
+            "명령줄: [1][0]의 값이 객체입니다. x여야 합니다.",
         ),
         (
             InputError("it cannot be read: {strerror}.", strerror="Permission denied"),
