@@ -9,7 +9,20 @@ from rnncli.version import __version__
 
 TYPE_CHECKING = False  # as in `typing`, which takes longer to load than everything else here
 if TYPE_CHECKING:
-    from rnncli.api import Report, Result, compare, explain, gradients, matrix, run, shape, trace, why
+    from rnncli.api import (
+        Picture,
+        Report,
+        Result,
+        compare,
+        explain,
+        gradients,
+        matrix,
+        plot,
+        run,
+        shape,
+        trace,
+        why,
+    )
     from rnncli.errors import (
         DisagreementError,
         EngineError,
@@ -24,6 +37,7 @@ __all__ = [
     "EngineError",
     "InputError",
     "LayerError",
+    "Picture",
     "Report",
     "Result",
     "RnncliError",
@@ -33,6 +47,7 @@ __all__ = [
     "explain",
     "gradients",
     "matrix",
+    "plot",
     "run",
     "shape",
     "trace",

@@ -22,7 +22,7 @@ from rnncli.api._keywords import (
     view_of,
 )
 from rnncli.api._options import Options
-from rnncli.api._results import Report
+from rnncli.api._results import Picture, Report
 from rnncli.api._results import RunResult as Result
 from rnncli.api._values import pass_layers
 from rnncli.ask import Remarks, outline_of
@@ -32,7 +32,20 @@ from rnncli.compute.engines import require_steps
 from rnncli.errors import UsageError
 from rnncli.show.answer import Reply, Shown
 
-__all__ = ["Report", "Result", "compare", "explain", "gradients", "matrix", "run", "shape", "trace", "why"]
+__all__ = [
+    "Picture",
+    "Report",
+    "Result",
+    "compare",
+    "explain",
+    "gradients",
+    "matrix",
+    "plot",
+    "run",
+    "shape",
+    "trace",
+    "why",
+]
 
 
 @expand_options
@@ -241,6 +254,51 @@ def compare(
     )
     answer, specs = reply.answer, reply.answer.header.specs
     return Report("compare", specs, answer.differences, answer, tuple(reply.remarks), view_of(options))
+
+
+@expand_options
+def plot(
+    inputs: Any = None,
+    layer: Any = None,
+    *,
+    what: Literal["trace", "result"] | None = None,
+    gate: str | Sequence[str] | None = None,
+    batch: int = 0,
+    steps: str | int | None = None,
+    size: str | tuple[float, float] | None = None,
+    style: Literal["light", "dark", "grey"] | None = None,
+    theme: Literal["light", "dark"] | None = None,
+    scale: Literal["fixed", "auto"] = "fixed",
+    all_layers: bool = False,
+    hold: str | Sequence[str] | None = None,
+    **options: Unpack[Options],
+) -> Picture:
+    """Draw every gate and state as heat maps: a picture in a notebook, `.save("gates.svg")` in a file.
+
+    what: a trace, the default if there is one, or the result.  gate: draw only these gates and states.
+    batch: which sequence.  steps: time steps, "2:5" or 2.  size: in inches, (7, 4), or "1600x900px".
+    scale: colors for 0 to 1 and -1 to 1, or for the range of the values ("auto").  hold: same as for `run`.
+    """
+    from rnncli.commands import plot
+    from rnncli.commands.plot import fonts
+
+    if isinstance(size, (tuple, list)):
+        size = "x".join(map(str, size))
+    flags = plot.PlotFlags(
+        what=what,
+        gate=several(gate),
+        batch=batch,
+        steps=None if steps is None else str(steps),
+        size=None if size is None else str(size),
+        style=style,
+        theme=theme,
+        scale=scale,
+    )
+    drawing = plot.prepare(ask_of(inputs, layer, options, all_layers=all_layers, hold=hold), flags)
+    view = view_of(options)
+    sheet, names, missing = fonts.fit_fonts(drawing.sheet, view.lang)
+    remarks = (*drawing.remarks, *missing)
+    return Picture(drawing.specs, sheet, drawing.style, drawing.size, names, remarks, view)
 
 
 def why(text: str, *, width: int | None = None, lang: Literal["en", "ko"] | None = None) -> Report:

@@ -35,10 +35,10 @@ PASSED = (
     "atol",
     "rtol",
     "against",
+    "size",
+    "steps",
 )
 """Keywords that take more than the text of a flag, and are checked where they are used."""
-SEVERAL = ("step", "unit", "batch")
-"""Keywords that take one whole number or several."""
 EXAMPLES = {
     "hold": "For example hold='forget[:, 1]=1@2:'.",
     "gate": "For example gate='forget'.",
@@ -101,7 +101,7 @@ def require_kinds(command: str, keywords: Mapping[str, Any]) -> None:
             if not all(isinstance(one, str) for one in several):
                 raise UsageError("{name} is {value!r}.", EXAMPLES[name], name=name, value=value)
         elif entry.goes != "options" or keywords.get("model") is not None or name == "bidirectional":
-            for one in value if isinstance(value, (list, tuple)) and name in SEVERAL else [value]:
+            for one in value if isinstance(value, (list, tuple)) and entry.many else [value]:
                 _require_value(name, one, entry)
 
 

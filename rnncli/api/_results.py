@@ -6,6 +6,7 @@ import dataclasses
 import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 from rnncli import result
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 
 PLAIN = View()
+ACTIVATION = "/activation"
+"""End of the name of a gate in a trace: `t["forget"]` is `t["forget/activation"]`."""
 
 
 class _Tables:
@@ -166,9 +169,15 @@ class Report(_Tables):
 
     def __getitem__(self, name: str) -> Array:
         held: dict[str, Array] = self.tensors()
-        if name not in held:
-            raise KeyError(f"there is no array {name!r}. {did_you_mean(name, held)}")
-        return held[name]
+        short = {key.removesuffix(ACTIVATION): key for key in held if key.endswith(ACTIVATION)}
+        if name not in held and name not in short:
+            ends = [key for key in short if key.endswith(f"/{name}")]
+            one = f"Name one: {', '.join(ends)}." if ends else did_you_mean(name, [*held, *short])
+            raise KeyError(f"there is no array {name!r}. {one}")
+        return held[name if name in held else short[name]]
+
+    def _ipython_key_completions_(self) -> list[str]:
+        return list(self.keys())
 
     def __repr__(self) -> str:
         layers = f" {_describe_layers(self.layers)}" if self.layers else ""
@@ -177,6 +186,49 @@ class Report(_Tables):
 
     def _answer(self) -> Answer:
         return self.answer  # type: ignore[no-any-return]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Picture:
+    """Result of plot: a picture in a notebook, a drawing of characters in print.
+
+    layers: first to last.  remarks: notes about the input and the fonts.
+    """
+
+    layers: tuple[Spec, ...]
+    sheet: Any
+    style: Any
+    size: tuple[float, float] | None
+    fonts: list[str]
+    remarks: tuple[Text, ...] = ()
+    view: View = PLAIN
+
+    def render(self, suffix: str = "png") -> bytes:
+        """Return the bytes of a png, svg or pdf file."""
+        from rnncli.commands.plot.figure import render
+
+        return render(self.sheet, suffix, self.style, self.size, self.fonts)
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """Write a .png, .svg or .pdf file.  Raises UsageError for another suffix."""
+        from rnncli.cli import files
+        from rnncli.commands.plot import format_of
+
+        files.write(str(path), self.render(format_of(str(path))))
+
+    def _repr_png_(self) -> tuple[bytes, dict[str, int]]:
+        """Return the picture, and its width in pixels of a screen: half of its own, so that it is sharp."""
+        picture = self.render()
+        return picture, {"width": int.from_bytes(picture[16:20], "big") // 2}
+
+    def __str__(self) -> str:
+        from rnncli.commands.plot.terminal import render
+
+        width = self.view.width or shutil.get_terminal_size((0, 0)).columns or None
+        return render(self.sheet, self.style, self.view._replace(width=width), "none").rstrip("\n")
+
+    def __repr__(self) -> str:
+        return f"<rnncli.plot {_describe_layers(self.layers)}>"
 
 
 def _describe_layers(specs: tuple[Spec, ...]) -> str:

@@ -67,6 +67,49 @@ def test_a_name_that_is_not_there_is_told_which_one_is() -> None:
         rnncli.run(unit=3)  # type: ignore[call-arg] # the mistake that the error is about
 
 
+def test_a_gate_of_a_trace_has_a_short_name() -> None:
+    found = rnncli.trace(layer="lstm", seed=1)
+    np.testing.assert_array_equal(found["forget"], found["forget/activation"])
+    with pytest.raises(KeyError, match="Did you mean forget"):
+        found["forgot"]
+    both = rnncli.trace(layer="bilstm", seed=1)
+    np.testing.assert_array_equal(both["backward/forget"], both["backward/forget/activation"])
+    with pytest.raises(KeyError, match=r"Name one: forward/forget, backward/forget\."):
+        both["forget"]
+
+
+def test_a_plot_is_a_picture_in_a_notebook_and_characters_in_print(tmp_path: Path) -> None:
+    picture = rnncli.plot(layer="gru", seed=1, size=(7, 4), hold="update=1", gate="update", steps="1:3")
+    png, metadata = picture._repr_png_()
+    assert png.startswith(b"\x89PNG")
+    assert metadata == {"width": 700}
+    assert "update gate" in str(picture)
+    assert repr(picture) == "<rnncli.plot GRU(3)>"
+    assert [str(one) for one in picture.remarks][:1] == [
+        "no input given: using the built-in sample 'sentence' (1, 4, 5)"
+    ]
+    picture.save(tmp_path / "a.svg")
+    assert (tmp_path / "a.svg").read_bytes() == picture.render("svg")
+    with pytest.raises(rnncli.UsageError, match=r"plot cannot write \.gif"):
+        picture.save(tmp_path / "a.gif")
+
+
+@pytest.mark.parametrize(
+    ("keywords", "said"),
+    [
+        ({"size": "big"}, "size='big': this is not a width and height"),
+        ({"size": (1, 1)}, "is too small for this picture"),
+        ({"style": "pink"}, "style is 'pink'"),
+        ({"style": "dark", "theme": "light"}, "style='dark' and theme='light' cannot be combined"),
+        ({"batch": [0, 1]}, "batch is \\[0, 1\\]"),
+        ({"steps": 9}, "no time step is selected"),
+    ],
+)
+def test_a_plot_that_cannot_be_drawn(keywords: Any, said: str) -> None:
+    with pytest.raises(rnncli.RnncliError, match=said):
+        rnncli.plot(seed=1, **keywords).render()
+
+
 def test_what_a_tensor_equals_is_a_value_whose_text_the_document_has() -> None:
     result = rnncli.run(layer="LSTM(3, return_sequences=True, return_state=True)", seed=1)
     texts = [[str(claim) for claim in tensor.equals] for tensor in result.outputs]
@@ -93,11 +136,17 @@ def test_every_option_of_run_has_its_place() -> None:
     assert {*names("ask")} <= {*Ask._fields}
 
 
-@pytest.mark.parametrize("name", ["run", "trace", "explain", "gradients", "compare", "matrix", "shape"])
+NOT_IN_PYTHON = ("input", "stream", "keep_going", "output", "terminal", "quiet")
+"""Options that say where the command line reads and writes."""
+
+
+@pytest.mark.parametrize(
+    "name", ["run", "trace", "explain", "gradients", "compare", "matrix", "shape", "plot"]
+)
 def test_a_function_has_the_options_of_its_command(name: str) -> None:
     parameters = inspect.signature(getattr(rnncli, name)).parameters
     table = {entry.name: entry for entry in entries(name) if entry.goes != "output"}
-    table = {name: entry for name, entry in table.items() if name not in ("input", "stream", "keep_going")}
+    table = {name: entry for name, entry in table.items() if name not in NOT_IN_PYTHON}
     assert {*table, "inputs"} <= set(parameters)
     own = {name: entry for name, entry in table.items() if name in parameters and not entry.goes}
     defaults = {name: parameters[name].default for name in own}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -11,8 +12,9 @@ from rnncli.errors import Message, UsageError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from rnncli.ask import Ask
-    from rnncli.case import Case
+    from rnncli.ask import Ask, Remarks
+    from rnncli.case import Case, Spec
+    from rnncli.commands.plot.palette import Style
     from rnncli.commands.plot.sheet import Sheet
 
 EXAMPLES = """\
@@ -29,19 +31,29 @@ LARGEST = 100.0
 class PlotFlags(NamedTuple):
     """What to draw, and how."""
 
-    what: str | None
-    gate: list[str] | None
-    batch: int
-    steps: str | None
-    output: str | None
-    terminal: bool
-    size: str | None
-    style: str | None
-    theme: str | None
-    scale: str
-    width: int | None
-    lang: str | None
-    quiet: bool
+    what: str | None = None
+    gate: list[str] | None = None
+    batch: int = 0
+    steps: str | None = None
+    output: str | None = None
+    terminal: bool = False
+    size: str | None = None
+    style: str | None = None
+    theme: str | None = None
+    scale: str = "fixed"
+    width: int | None = None
+    lang: str | None = None
+    quiet: bool = False
+
+
+class Drawing(NamedTuple):
+    """What is drawn.  sheet: returns it in a language, without the names that have certain characters."""
+
+    sheet: Callable[[str, frozenset[str]], Sheet]
+    style: Style
+    size: tuple[float, float] | None
+    specs: tuple[Spec, ...]
+    remarks: Remarks
 
 
 def plot(ask: Ask, **flags: Any) -> None:
@@ -50,11 +62,36 @@ def plot(ask: Ask, **flags: Any) -> None:
     Heat maps of one sequence, time from left to right. Gates share one color scale from 0 to 1, states
     one from -1 to 1, wider if values exceed it; masked steps are hatched.
     """
-    from rnncli.addresses import parse_steps
     from rnncli.cli import terminal
-    from rnncli.commands.plot.palette import STYLES
 
     asked = PlotFlags(**flags)
+    format_name = _format(asked, ask)
+    drawing = prepare(ask, asked)
+    lang = terminal.displayable_language(asked.lang)
+    if format_name is None:
+        from rnncli.commands.plot.terminal import render
+
+        sheet = drawing.sheet(lang, frozenset())
+        terminal.require_stdout(Message("Write to a file: {--output FILE.png}"))
+        text = render(sheet, drawing.style, *terminal.drawing_view(asked.lang, asked.width, "▀░▒▓█→←"))
+        terminal.remark(drawing.remarks, asked.quiet)
+        terminal.write(text)
+    else:
+        from rnncli.cli import files
+        from rnncli.commands.plot import figure, fonts
+
+        logging.getLogger("matplotlib").setLevel(logging.ERROR)
+        sheet, names, missing = fonts.fit_fonts(drawing.sheet, lang)
+        file = figure.render(sheet, format_name, drawing.style, drawing.size, names)
+        files.write(asked.output or "", file)
+        terminal.remark([*drawing.remarks, *missing], asked.quiet)
+
+
+def prepare(ask: Ask, asked: PlotFlags) -> Drawing:
+    """Compute what is drawn.  Raises UsageError for flags that do not fit."""
+    from rnncli.addresses import parse_steps
+    from rnncli.commands.plot.palette import STYLES
+
     if asked.style and asked.theme and asked.style != asked.theme:
         raise UsageError(
             "{--style:style} and {--theme:theme} cannot be combined.",
@@ -64,31 +101,13 @@ def plot(ask: Ask, **flags: Any) -> None:
         )
     size = _size(asked)
     steps = slice(None) if asked.steps is None else parse_steps(asked.steps)
-    format_name = _format(asked, ask)
     case, remarks = ask.case()
-    draw = _drawing(case, ask.engine, asked, steps)
-    lang = terminal.displayable_language(asked.lang)
     style = STYLES[asked.style or asked.theme or "light"]
-    if format_name is None:
-        from rnncli.commands.plot.terminal import render
-
-        sheet = draw(lang, frozenset())
-        terminal.require_stdout(Message("Write to a file: {--output FILE.png}"))
-        text = render(sheet, style, *terminal.drawing_view(asked.lang, asked.width, "▀░▒▓█→←"))
-        terminal.remark(remarks, asked.quiet)
-        terminal.write(text)
-    else:
-        from rnncli.cli import files
-        from rnncli.commands.plot import figure, fonts
-
-        sheet, names, missing = fonts.fit_fonts(draw, lang)
-        files.write(asked.output or "", figure.render(sheet, format_name, style, size, names))
-        terminal.remark([*remarks, *missing], asked.quiet)
+    sheet = _draw(case, ask.engine, asked, steps)
+    return Drawing(sheet, style, size, tuple(case.specs), tuple(remarks))
 
 
-def _drawing(
-    case: Case, engine: str, flags: PlotFlags, steps: slice
-) -> Callable[[str, frozenset[str]], Sheet]:
+def _draw(case: Case, engine: str, flags: PlotFlags, steps: slice) -> Callable[[str, frozenset[str]], Sheet]:
     """Compute what is drawn; return what draws it in a language, without names that have some characters."""
     from rnncli import compute
     from rnncli.commands.plot import sheet
@@ -129,11 +148,16 @@ def _format(flags: PlotFlags, ask: Ask) -> str | None:
     from rnncli.inputs.source import words_of
 
     require_place(flags.output, words_of(ask.files))
-    suffix = Path(flags.output).suffix.lstrip(".").casefold()
+    return format_of(flags.output)
+
+
+def format_of(path: str) -> str:
+    """Return png, svg or pdf, by the suffix.  Raises UsageError for another one."""
+    suffix = Path(path).suffix.lstrip(".").casefold()
     if suffix not in SUFFIXES:
-        what = Message("{output}: plot cannot write .{suffix}.", output=flags.output, suffix=suffix)
+        what = Message("{output}: plot cannot write .{suffix}.", output=path, suffix=suffix)
         if not suffix:
-            what = Message("{output}: it has no suffix, so its format is not known.", output=flags.output)
+            what = Message("{output}: it has no suffix, so its format is not known.", output=path)
         raise UsageError(what, "Use .png, .svg or .pdf.")
     return suffix
 

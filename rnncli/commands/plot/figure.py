@@ -12,6 +12,7 @@ import math
 from collections.abc import Sequence
 from contextlib import suppress
 from io import BytesIO
+from threading import Lock
 from typing import Any
 
 from rnncli.commands.plot.fonts import DEFAULT_FONT
@@ -54,6 +55,8 @@ UNDATED = {
     "pdf": {"CreationDate": None, "Creator": "rnncli", "Producer": None},
     "png": {"Software": "rnncli"},
 }
+ONE_AT_A_TIME = Lock()
+"""Settings of matplotlib are those of the whole process."""
 FONT = 8.0
 """Size of most letters, in points; LETTER is the width of one."""
 SETTINGS: dict[str, Any] = {
@@ -93,7 +96,7 @@ def render(
     """Return the file.  format_name: png, svg, pdf; size: inches, None for one that suits the sheet."""
     import matplotlib
 
-    with matplotlib.rc_context():
+    with ONE_AT_A_TIME, matplotlib.rc_context():
         matplotlib.rcdefaults()
         settings: Any = {**SETTINGS, **_colors(style), "font.family": list(fonts)}
         matplotlib.rcParams.update(settings)

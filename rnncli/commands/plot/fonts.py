@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Container, Iterable
 from contextlib import suppress
 
@@ -25,7 +24,6 @@ def fit_fonts(draw: Callable[[str, frozenset[str]], Sheet], lang: str) -> tuple[
     Raises EngineError if matplotlib is not installed.
     """
     sheet = draw(lang, frozenset())
-    logging.getLogger("matplotlib").setLevel(logging.ERROR)
     try:
         import matplotlib  # noqa: F401
     except ImportError:
