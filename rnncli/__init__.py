@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         plot,
         run,
         shape,
+        tour,
         trace,
         why,
     )
@@ -50,6 +51,7 @@ __all__ = [
     "plot",
     "run",
     "shape",
+    "tour",
     "trace",
     "why",
 ]

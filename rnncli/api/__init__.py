@@ -43,6 +43,7 @@ __all__ = [
     "plot",
     "run",
     "shape",
+    "tour",
     "trace",
     "why",
 ]
@@ -316,6 +317,29 @@ def why(text: str, *, width: int | None = None, lang: Literal["en", "ko"] | None
     require_kinds("why", shown)
     found = diagnose(text)
     return Report("why", (), found, WhyAnswer.of(found), (), view_of(shown))
+
+
+def tour(
+    topic: str | int | None = None,
+    *,
+    step: int | None = None,
+    width: int | None = None,
+    lang: Literal["en", "ko"] | None = None,
+) -> Report:
+    """Return a step of the lesson by its topic or number, `tour("masks")`; without them, the whole lesson.
+
+    `found` has one item per step; the step's tensors are the report's arrays.
+    """
+    from rnncli.commands.tour import find_step, lesson
+    from rnncli.commands.tour.answer import TourAnswer
+
+    shown = {"width": width, "lang": lang}
+    require_kinds("tour", {"step": step, **shown})
+    if topic is not None and step is not None:
+        raise UsageError("both a topic and a step are given.", "Leave one out.")
+    word = step if topic is None else topic
+    steps = tuple(lesson.steps()) if word is None else (find_step(str(word)),)
+    return Report("tour", (), steps, TourAnswer(steps), (), view_of(shown))
 
 
 def _checks(

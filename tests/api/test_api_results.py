@@ -78,6 +78,28 @@ def test_a_gate_of_a_trace_has_a_short_name() -> None:
         both["forget"]
 
 
+def test_the_lesson_has_its_steps_by_topic_and_number() -> None:
+    masks = rnncli.tour("masks")
+    assert str(masks).startswith("step 12 of 17")
+    assert str(rnncli.tour(step=12)) == str(rnncli.tour(12)) == str(masks)
+    assert masks["step 12/command 0/hidden_states"].shape == (1, 4, 3)
+    assert "마스크" in str(rnncli.tour("masks", lang="ko"))
+    assert "padded" in masks._repr_html_()
+    assert len(rnncli.tour().found) == 18
+    with pytest.raises(rnncli.UsageError, match="no step is about 'maskz'"):
+        rnncli.tour("maskz")
+    with pytest.raises(rnncli.UsageError, match="both a topic and a step"):
+        rnncli.tour("masks", step=12)
+
+
+def test_a_notebook_shows_every_number_of_a_short_trace_in_tables_that_fit() -> None:
+    short, long = (rnncli.trace(layer="lstm", units=units, seed=1) for units in (3, 128))
+    numbers = re.findall(r"> *(-?\d\.\d{4})<", short._repr_html_())
+    assert len(numbers) >= 6 * 4 * 3
+    assert short._repr_html_().count('<table class="said">') == 3
+    assert len(long._repr_html_()) < 20_000
+
+
 def test_a_plot_is_a_picture_in_a_notebook_and_characters_in_print(tmp_path: Path) -> None:
     picture = rnncli.plot(layer="gru", seed=1, size=(7, 4), hold="update=1", gate="update", steps="1:3")
     png, metadata = picture._repr_png_()
@@ -199,7 +221,7 @@ def test_a_notebook_gets_tables_and_styles_that_stay_inside() -> None:
     assert "\nbody {" not in html
     assert ":root" not in html
     style = html.partition("<style>")[2].partition("</style>")[0].strip()
-    assert style.startswith(".rnncli {")
+    assert re.match(r"(\.rnncli)+ \{", style)
     assert style.endswith("}")
 
 

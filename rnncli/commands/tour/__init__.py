@@ -76,11 +76,11 @@ def tour(
     if list:
         return Reply(list_steps())
     if topic is not None or step is not None:
-        return Reply(TourAnswer((_find(str(step) if topic is None else topic),)))
+        return Reply(TourAnswer((find_step(str(step) if topic is None else topic),)))
     return _read(output) if reads_keys else Reply(TourAnswer(lesson.steps()))
 
 
-def _find(word: str) -> Step:
+def find_step(word: str) -> Step:
     """Return the step with this number or on this topic.  Raises UsageError if there is none."""
     from rnncli import handbook
     from rnncli.commands.tour import lesson

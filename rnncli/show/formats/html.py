@@ -38,6 +38,19 @@ NOTEBOOK = """\
         --alarm: color-mix(in srgb, currentColor 20%, #ee4b40); }
 """
 """CSS of a fragment: the colors of the page around it, whose theme only that page knows."""
+NOTEBOOK_TABLES = """\
+& { margin: 0; padding: 0; max-width: none; font-size: 13px; }
+table { font-size: inherit; table-layout: auto; margin: 0.5rem 0; border: 0; } .numbers { margin: 0; }
+td, th { max-width: none; border: 0; white-space: nowrap; text-align: left; padding: 0.1em 0.9em 0.1em 0; }
+.numbers, td .strong, td .hidden, td .cell { font-size: 12px; } th { white-space: normal; }
+.said > tbody > tr > td { padding-top: 0.25rem; padding-bottom: 0.25rem; }
+.numbers td, .numbers th { padding: 0 0.8em 0 0; } .numbers td { text-align: right; }
+tbody tr:nth-child(n), thead tr:nth-child(n) { background: none; border: 0; }
+p { margin: 0.15rem 0; }
+"""
+"""CSS of a fragment, against what notebooks say of tables: text to the right, stripes."""
+NOTEBOOK_WIDTH = 80
+"""Columns of text that fit beside the prompts of a notebook in a window of 900 pixels."""
 STYLE = """\
 body { margin: 2rem auto; padding: 0 1rem; max-width: 72rem; color: var(--ink); background: var(--paper);
        font: 15px/1.5 system-ui, sans-serif; }
@@ -90,9 +103,11 @@ def write(answer: Answer, view: View, file: IO[bytes]) -> None:
 
 def fragment(answer: Answer, view: View) -> str:
     """Return a fragment to embed in another page, such as a notebook; its styles apply only inside it."""
-    body = "\n".join(_body(lay_out(answer.page(view), view, PAGE_WIDTH), view))
-    style = re.sub(r"(:root|^body) \{", "& {", NOTEBOOK + STYLE, flags=re.MULTILINE)
-    return f'<div class="rnncli"><style>\n.rnncli {{\n{style}{_heat(body)}}}\n</style>\n{body}\n</div>\n'
+    view = view._replace(width=view.width or NOTEBOOK_WIDTH)
+    body = "\n".join(_body(lay_out(answer.page(view), view, NOTEBOOK_WIDTH), view))
+    style = re.sub(r"(:root|^body) \{", "& {", NOTEBOOK + STYLE, flags=re.MULTILINE) + NOTEBOOK_TABLES
+    scope = 4 * ".rnncli"  # more classes than the selectors of notebooks have
+    return f'<div class="rnncli"><style>\n{scope} {{\n{style}{_heat(body)}}}\n</style>\n{body}\n</div>\n'
 
 
 def _heat(body: str) -> str:
@@ -140,10 +155,16 @@ def _right(right: bool) -> str:
     return ' class="right"' if right else ""
 
 
+def _grid_row(heading: str, tables: Sequence[Table], view: View) -> str:
+    """Return a row of a grid; its heading, `return_state=True`, may break before the sign."""
+    head = escape(heading).replace("=", "<wbr>=")
+    return f"<th>{head}</th>{''.join(f'<td>{_table(table, view)}</td>' for table in tables)}"
+
+
 def _grid(grid: Grid, view: View) -> str:
     heads = "".join(f"<th>{escape(across)}</th>" for across in grid.across)
     rows = "\n".join(
-        f"<tr><th>{escape(down)}</th>{''.join(f'<td>{_table(table, view)}</td>' for table in tables)}</tr>"
+        f"<tr>{_grid_row(down, tables, view)}</tr>"
         for down, tables in zip(grid.down, grid.cells, strict=True)
     )
     return f"<table><thead><tr><th></th>{heads}</tr></thead>\n<tbody>\n{rows}\n</tbody></table>"
