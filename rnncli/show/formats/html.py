@@ -91,7 +91,7 @@ def write(answer: Answer, view: View, file: IO[bytes]) -> None:
     """Write the whole document, without scripts, links or images."""
     page = lay_out(answer.page(view), view, PAGE_WIDTH)
     body = "\n".join(_body(page, view))
-    style = STYLE + (PROSE if any(isinstance(part, Heading) for part in page.parts) else "") + _heat(body)
+    style = _style(page) + _heat(body)
     title = escape("".join(span.text for span in page.title) or "rnncli")
     text = (
         f'<!DOCTYPE html>\n<html lang="{escape(view.lang)}">\n<head>\n<meta charset="utf-8">\n'
@@ -104,10 +104,15 @@ def write(answer: Answer, view: View, file: IO[bytes]) -> None:
 def fragment(answer: Answer, view: View) -> str:
     """Return a fragment to embed in another page, such as a notebook; its styles apply only inside it."""
     view = view._replace(width=view.width or NOTEBOOK_WIDTH)
-    body = "\n".join(_body(lay_out(answer.page(view), view, NOTEBOOK_WIDTH), view))
-    style = re.sub(r"(:root|^body) \{", "& {", NOTEBOOK + STYLE, flags=re.MULTILINE) + NOTEBOOK_TABLES
+    page = lay_out(answer.page(view), view, NOTEBOOK_WIDTH)
+    body = "\n".join(_body(page, view))
+    style = re.sub(r"(:root|^body) \{", "& {", NOTEBOOK + _style(page), flags=re.MULTILINE) + NOTEBOOK_TABLES
     scope = 4 * ".rnncli"  # more classes than the selectors of notebooks have
     return f'<div class="rnncli"><style>\n{scope} {{\n{style}{_heat(body)}}}\n</style>\n{body}\n</div>\n'
+
+
+def _style(page: PageLayout) -> str:
+    return STYLE + (PROSE if any(isinstance(part, Heading) for part in page.parts) else "")
 
 
 def _heat(body: str) -> str:
