@@ -222,6 +222,17 @@ def _times(case: Case, selection: SheetSelection) -> range:
     return range(case.inputs.shape[1])[selection.steps]
 
 
+GATES = {
+    "input": Message("input gate"),
+    "forget": Message("forget gate"),
+    "output": Message("output gate"),
+    "update": Message("update gate"),
+    "reset": Message("reset gate"),
+    "candidate": Message("candidate"),
+}
+"""What the gates are called above their heat maps."""
+
+
 def _masked(case: Case, times: Sequence[int], selection: SheetSelection) -> tuple[bool, ...]:
     return () if case.mask is None else tuple(not case.mask[selection.batch, time] for time in times)
 
@@ -248,10 +259,9 @@ def _draw_loop(loop: LoopTrace, places: Sequence[int], selection: SheetSelection
         name = str(part.short)
         if selection.gates and name not in selection.gates:
             continue
-        if part.kind and part.part == "candidate":
-            yield panel(name, "candidate", part)
-        elif part.kind:
-            yield panel(say("{name} gate", selection.lang, name=name), "gate", part)
+        if part.kind:
+            kind = "candidate" if part.part == "candidate" else "gate"
+            yield panel(name.removesuffix(part.part) + say(GATES[part.part], selection.lang), kind, part)
         elif part.part in ("hidden", "cell"):  # a cell state may exceed 1, so it has its own scale
             state = say(f"{part.part} state", selection.lang)
             kind = "cell" if part.part == "cell" else "state"
