@@ -97,7 +97,7 @@ def test_a_file_is_korean_if_a_font_is(
     path = tmp_path / "a.svg"
     assert main(["plot", "--seed", "1", "-o", str(path), "--lang", "ko"]) == 0
     drawn = path.read_text(encoding="utf-8")
-    assert ("forget 게이트" in drawn) is has
+    assert ("망각 게이트" in drawn) is has
     assert ("forget gate" in drawn) is not has
     assert ("글꼴에 한글이 없어" in capfd.readouterr().err) is not has
 
