@@ -77,7 +77,7 @@ pre { margin: 0.5rem 0; padding: 0.25rem 0.75rem; overflow-x: auto; border-left:
       font: 0.9em/1.5 ui-monospace, monospace; }
 .python { font-weight: 600; } td .dim { font-family: ui-monospace, monospace; white-space: pre; }
 .said > tbody > tr > td { border-top: 0; padding-top: 0; padding-bottom: 0.1rem; }
-details { margin: 0.25rem 0; } summary { cursor: pointer; font-weight: 600; }
+details { margin: 0.25rem 0; } td, th { white-space: nowrap; } summary { cursor: pointer; font-weight: 600; }
 """
 """CSS of a page with headings, a text to read."""
 HEAT = {
