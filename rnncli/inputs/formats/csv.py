@@ -6,6 +6,7 @@ import csv
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from itertools import compress, islice, takewhile
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,8 @@ DELIMITERS = ",;\t|"
 NAMED = {"comma": ",", "semicolon": ";", "tab": "\t", "\\t": "\t", "pipe": "|", "space": " "}
 MISSING = frozenset({"", "na", "n/a", "null", "none", "-", "?"})
 SAMPLE_LINES = 20
+LONGEST = 1000
+"""Characters of a cell; only a text without rows has a longer one."""
 ROWS = Message("Write rows of equal length with numbers only, separated by commas.")
 """Advice for a file of a mask, weights or states."""
 
@@ -31,15 +34,11 @@ DECIMAL_COMMA = re.compile(r"\s*[+-]?(?:\d+,\d*|,\d+)(?:[eE][+-]?\d+)?\s*", re.A
 def read(source: Source, options: ReadOptions) -> Document:
     """Read an array (rows, columns); with a batch column, one sequence per value, in order of appearance.
 
-    A large file is converted a block of lines at a time, so its text is never fully in memory.
+    NumPy takes one line at a time, so the text of a large file is never fully in memory.
     Raises InputError if the text has no rows, a row of another width, or a cell that is not a number.
     """
-    table = _Table(options)
     try:
-        for first, text in read_blocks(source):
-            lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
-            table.take([(number, line) for number, line in enumerate(lines, start=first) if line.strip()])
-        return table.document()
+        return _Table(source, options).read()
     except InputError:
         from rnncli.inputs import rnncli_output
 
@@ -50,138 +49,146 @@ def read(source: Source, options: ReadOptions) -> Document:
         raise
 
 
+def _read_rows(source: Source) -> Iterator[tuple[int, str]]:
+    """Yield each line that is not blank, with its number."""
+    for first, text in read_blocks(source):
+        lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+        yield from ((number, line) for number, line in enumerate(lines, start=first) if line.strip())
+
+
 class _Table:
-    """The rows read so far as numbers, what the text has shown about its form, and a block of lines.
+    """The form of a text of rows, as the first ones show it, and the row that is being read.
 
     decimal: `.`, `,`, or None if it is not known yet.
-    width: number of cells in every earlier row; 0 before the first row.
-    first_line: line number of the file's first row, 0 before it is read.
-    lines, numbers: of the block, the text of each row and its line number in the file.
+    header: names of the columns; () without a header.
+    width: number of cells of every row.
+    by: index of the batch column.  columns: indices of the others.  Both are None without a batch column.
+    row: line number and text of the row that is being read.  first: line number of the first row of numbers.
     """
 
-    def __init__(self, options: ReadOptions) -> None:
-        self.options = options
-        self.delimiter = ""
-        self.decimal: str | None = None
-        self.header: tuple[str, ...] = ()
-        self.width = self.first_line = 0
-        self.lines: tuple[str, ...] = ()
-        self.numbers: tuple[int, ...] = ()
-        self._batch_column: int | None = None
-        self._columns: list[int] | None = None  # all but the batch column
-        self._sequences: dict[str, int] = {}
-        self._members: list[Array] = []
-        self._features = 0
-        self._found_commas = False
-        self._buffer = bytearray()  # grows in place; joining arrays would copy them
-
-    def take(self, rows: Sequence[tuple[int, str]]) -> None:
-        """Convert a block of rows, each with its line number."""
-        if not rows:
-            return
-        self.numbers, self.lines = zip(*rows, strict=True)
-        is_first = not self.first_line
-        if is_first:
-            self._detect_form()
-            self.first_line = self.numbers[0]
-        self._require_short(self.delimiter)
-        for number, line in rows:
-            if '"' in line and not _is_closed(line, self.delimiter):
-                raise InputError(
-                    "line {number} has a quote that is not closed.",
-                    "Each row must be one line.",
-                    number=number,
-                )
-        if is_first and self.header:
-            self.numbers, self.lines = self.numbers[1:], self.lines[1:]
-        if not self.lines:
-            return
-        if self.options.batch_column is not None:
-            self._group(self.options.batch_column)
-        array = self._read_numbers()
-        self._features = array.shape[1]
-        self.width = self.width or self._features + (self._batch_column is not None)
-        self._buffer += np.ascontiguousarray(array).data.cast("B")
-
-    def document(self) -> Document:
-        """Return the Document with all rows read."""
-        if not self.first_line:
+    def __init__(self, source: Source, options: ReadOptions) -> None:
+        """Raise UsageError if an option is invalid, InputError if there are no rows."""
+        self.source = source
+        decimal = _parse_decimal(options.decimal)
+        given = None if options.delimiter is None else _parse_delimiter(options.delimiter)
+        sample = list(islice(_read_rows(source), SAMPLE_LINES))
+        if not sample:
             raise InputError("it has no rows.", "Give one row per time step.")
-        if not self._features:
+        self.delimiter = given or _find_delimiter([line for _, line in sample], decimal)
+        if self.delimiter == decimal == ",":
+            raise UsageError("{--decimal} , and {--delimiter} , are both given.", "Leave one of them out.")
+        self.decimal = "." if self.delimiter == "," else decimal
+        self.row = sample[0]
+        cells = [cell.strip() for cell in self._cells()]
+        self.header = tuple(cells) if is_header(cells, self.decimal) else ()
+        if self.header and len(sample) == 1:
             raise InputError(
                 "it has the header {header} and no rows.",
                 "Give one row of numbers per time step.",
                 header=", ".join(self.header),
             )
-        array = np.frombuffer(self._buffer, np.float64).reshape(-1, self._features)
-        names = tuple(name for index, name in enumerate(self.header) if index != self._batch_column)
-        commas = Message("took the comma as the decimal sign, as in 2,5")
-        return Document(
-            inputs=array if self._batch_column is None else self._split(array),
-            feature_names=names,
-            remarks=(commas,) if self._found_commas else (),
-        )
-
-    def _split(self, array: Array) -> Array | tuple[Array, ...]:
-        """Split into (batch, rows, columns), or a tuple of (rows, columns) if the lengths differ."""
-        members = np.concatenate(self._members)
-        order, lengths = np.argsort(members, kind="stable"), np.bincount(members)
-        if (lengths == lengths[0]).all():
-            return array[order].reshape(len(lengths), -1, self._features)
-        return tuple(array[places] for places in np.split(order, np.cumsum(lengths)[:-1]))
-
-    def _detect_form(self) -> None:
-        """Find the delimiter, the decimal sign and the header from the first block.
-
-        Raises UsageError if an option is invalid, or if the comma is both the delimiter and the decimal sign.
-        """
-        self.decimal = _parse_decimal(self.options.decimal)
-        given = None if self.options.delimiter is None else _parse_delimiter(self.options.delimiter)
-        self._require_short(given or DELIMITERS)
-        self.delimiter = given or _find_delimiter(self.lines[:SAMPLE_LINES], self.decimal)
-        if self.delimiter == self.decimal == ",":
-            raise UsageError("{--decimal} , and {--delimiter} , are both given.", "Leave one of them out.")
-        if self.delimiter == ",":
-            self.decimal = "."
-        first = [cell.strip() for cell in next(csv.reader(self.lines[:1], delimiter=self.delimiter))]
-        self.header = tuple(first) if is_header(first, self.decimal) else ()
-
-    def _require_short(self, delimiters: str) -> None:
-        """Raise InputError if a cell, ended by one of `delimiters`, is too long for csv to read."""
-        between = f"[{re.escape(delimiters)}]"
-        for number, line in zip(self.numbers, self.lines, strict=True):
-            if len(line) > csv.field_size_limit() and len(max(re.split(between, line), key=len)) > 1000:
-                raise InputFlagError(
-                    Message("line {number} has a cell of more than 1000 characters.", number=number),
-                    Message("Give rows of numbers; to use another delimiter, add {--delimiter}."),
-                    ROWS,
-                )
-
-    def _rows(self) -> Iterator[tuple[int, list[str]]]:
-        """Return the line number and the cells of each row."""
-        return zip(self.numbers, csv.reader(self.lines, delimiter=self.delimiter), strict=True)
-
-    def _cells(self) -> Iterator[tuple[int, int, str]]:
-        """Yield every cell that must be a number: its line number, the index of its column, and its text."""
-        for number, cells in self._rows():
-            for index in range(len(cells)) if self._columns is None else self._columns:
-                yield number, index, cells[index]
-
-    def _group(self, batch_column: str) -> None:
-        """Record the sequence of every row."""
-        if self._batch_column is None:
-            self._batch_column = self._find_column(batch_column)
-        self._require_widths()
-        width, by = len(next(self._rows())[1]), self._batch_column
-        if width == 1:
+        self.width, (self.first, _) = len(cells), sample[bool(self.header)]
+        self.by = None if options.batch_column is None else self._find_column(options.batch_column)
+        self.columns = None if self.by is None else [one for one in range(self.width) if one != self.by]
+        if self.columns == []:
             raise InputError(
                 "it has no column beside the batch column.",
                 "Add a column of numbers, or leave {--batch-column} out.",
             )
-        self._columns = [index for index in range(width) if index != by]
-        known = self._sequences
-        members = (known.setdefault(cells[by].strip(), len(known)) for _, cells in self._rows())
-        self._members.append(np.fromiter(members, np.int64, len(self.lines)))
+
+    def read(self) -> Document:
+        """Return the Document with all rows."""
+        remarks: tuple[Message, ...] = ()
+        try:
+            array, members = self._read_numbers()
+        except InputError:
+            if self.decimal is not None or not self._has_commas():
+                raise
+            self.decimal = ","
+            array, members = self._read_numbers()
+            remarks = (Message("took the comma as the decimal sign, as in 2,5"),)
+        names = tuple(name for index, name in enumerate(self.header) if index != self.by)
+        return Document(
+            inputs=array if self.by is None else _split(array, members), feature_names=names, remarks=remarks
+        )
+
+    def _read_numbers(self) -> tuple[Array, Array]:
+        """Return the numbers (rows, columns), and the index of each row's sequence.
+
+        NumPy parses the rows; only a row that it refuses, or that may have too large a number, is searched.
+        """
+        members: list[int] = []
+        try:
+            found = np.loadtxt(
+                self._lines(members), delimiter=self.delimiter, comments=None, quotechar='"', ndmin=2,
+                usecols=self.columns,
+            )  # fmt: skip
+        except ValueError:
+            self._require_numbers()
+            raise InputError("a cell in it is not a number.", "Give rows of numbers.") from None
+        infinite = np.any(np.isinf(found), axis=1)
+        if infinite.any():
+            for row in compress(self._rows(), infinite):
+                self.row = row
+                self._require_numbers()
+        return found, np.array(members)
+
+    def _rows(self) -> Iterator[tuple[int, str]]:
+        """Return the rows of numbers."""
+        return islice(_read_rows(self.source), bool(self.header), None)
+
+    def _lines(self, members: list[int]) -> Iterator[str]:
+        """Yield the lines for NumPy, each when the one before is parsed; add the sequence of each."""
+        known: dict[str, int] = {}
+        for number, line in self._rows():
+            self.row = number, line
+            if self.by is not None:
+                name = self._cells_of_width()[self.by].strip()
+                members.append(known.setdefault(name, len(known)))
+            elif number == self.first or '"' in line:
+                self._cells_of_width()
+            if self.decimal == ",":
+                if "." in line:
+                    self._require_numbers()
+                line = line.replace(",", ".")
+            yield line
+
+    def _cells(self) -> list[str]:
+        """Return the cells of the row."""
+        number, line = self.row
+        try:
+            rows = list(csv.reader([line, "next"], delimiter=self.delimiter))
+        except csv.Error:
+            rows = [[line]]  # csv reads no cell that is so long
+        if max(map(len, rows[0])) > LONGEST:
+            raise InputFlagError(
+                Message("line {number} has a cell of more than 1000 characters.", number=number),
+                Message("Give rows of numbers; to use another delimiter, add {--delimiter}."),
+                ROWS,
+            )
+        if len(rows) != 2 or line.count('"') % 2:
+            raise InputError(
+                "line {number} has a quote that is not closed.", "Each row must be one line.", number=number
+            )
+        return rows[0]
+
+    def _cells_of_width(self) -> list[str]:
+        """Return the cells of the row.  Raises InputError if it is wider or narrower than those before it."""
+        number, cells = self.row[0], self._cells()
+        if len(cells) != self.width:
+            raise InputFlagError(
+                Message(
+                    "line {line} has {columns}, the header has {width}."
+                    if self.header and number == self.first
+                    else "line {line} has {columns}, the previous lines have {width}.",
+                    line=number,
+                    columns=count(len(cells), "column"),
+                    width=self.width,
+                ),
+                Message("Write NaN for a missing number; to use another delimiter, add {--delimiter}."),
+                ROWS,
+            )
+        return cells
 
     def _find_column(self, name: str) -> int:
         """Return the index of the batch column: a name in the header, or without one a number from 0."""
@@ -198,80 +205,36 @@ class _Table:
             raise InputError(
                 "there is no column {batch_column!r}.", did_you_mean(name, self.header), batch_column=name
             )
-        width = len(next(self._rows())[1])
-        if name.isascii() and name.isdecimal() and int(name) < width:
+        if name.isascii() and name.isdecimal() and int(name) < self.width:
             return int(name)
         raise InputError(
             "there is no header, so no column {batch_column!r}.",
             "Give its number, counted from 0: 0 to {width}.",
             batch_column=name,
-            width=width - 1,
+            width=self.width - 1,
         )
 
-    def _read_numbers(self) -> Array:
-        """Return the array (rows, columns) of the block.
-
-        NumPy parses the rows; the slow search for a bad cell starts only if there may be one.
-        """
-        assumed = self.decimal
-        array = self._convert()
-        if array is None and assumed is None and self._has_commas():
-            self.decimal = ","
-            array = self._convert()
-        width = self.width or len(self.header)
-        if array is not None and width and self._columns is None and array.shape[1] != width:
-            array = None
-        points = any("." in line for line in self.lines)
-        if array is None or (points and self.decimal == ",") or np.isinf(array).any():
-            self._require_numbers()
-        if array is None:
-            raise InputError("a cell in it is not a number.", "Give rows of numbers.")
-        self._found_commas = self._found_commas or (self.decimal == "," and assumed is None)
-        if points and self.decimal is None:
-            self.decimal = "."
-        return array
-
-    def _convert(self) -> Array | None:
-        """Return the array (rows, columns); None if NumPy finds a cell that is not a number."""
-        lines = [line.replace(",", ".") for line in self.lines] if self.decimal == "," else self.lines
-        with suppress(ValueError):
-            return np.loadtxt(
-                lines, delimiter=self.delimiter, comments=None, quotechar='"', ndmin=2, usecols=self._columns
-            )
-        return None
-
     def _has_commas(self) -> bool:
-        """Return whether the cells have decimal commas and no decimal points."""
-        self._require_widths()
-        cells = [cell for _, _, cell in self._cells() if "." in cell or "," in cell]
-        if any("." in cell and is_number(cell) for cell in cells):
-            return False
-        return any(DECIMAL_COMMA.fullmatch(cell) for cell in cells)
+        """Return whether the row has a decimal comma, and neither it nor an earlier one a decimal point."""
+        last, _ = self.row
+        commas = any(DECIMAL_COMMA.fullmatch(cell) for _, cell in self._number_cells())
+        earlier = takewhile(lambda row: row[0] <= last, self._rows()) if commas else ()
+        for row in (row for row in earlier if "." in row[1]):
+            self.row = row
+            commas = commas and not any("." in cell and is_number(cell) for _, cell in self._number_cells())
+        return commas
 
-    def _require_widths(self) -> None:
-        """Raise InputError if a row is not as wide as the header, or as the previous rows."""
-        width = self.width or len(self.header)
-        after_lines = "line {line} has {columns}, the previous lines have {width}."
-        after_header = "line {line} has {columns}, the header has {width}."
-        before = after_lines if self.width or not self.header else after_header
-        for number, cells in self._rows():
-            width = width or len(cells)
-            if len(cells) != width:
-                raise InputFlagError(
-                    Message(before, line=number, columns=count(len(cells), "column"), width=width),
-                    Message("Write NaN for a missing number; to use another delimiter, add {--delimiter}."),
-                    ROWS,
-                )
-            before = after_lines
+    def _number_cells(self) -> Iterator[tuple[int, str]]:
+        """Yield the cells of the row that must be numbers, each with the index of its column."""
+        return ((index, cell) for index, cell in enumerate(self._cells_of_width()) if index != self.by)
 
     def _require_numbers(self) -> None:
-        """Raise InputError for the first row of another width, else for the first cell that is no number."""
-        self._require_widths()
-        for line, index, cell in self._cells():
-            name = self.header[index] if index < len(self.header) else ""
+        """Raise InputError if the row has another width, or for its first cell that is not a number."""
+        for index, cell in self._number_cells():
+            name = self.header[index] if self.header else ""
             place = "line {line}, column {column} ({name})" if name else "line {line}, column {column}"
             fields: dict[str, Any] = {
-                "cell": Message(place, line=line, column=index + 1, name=name),
+                "cell": Message(place, line=self.row[0], column=index + 1, name=name),
                 "text": shorten(cell.strip()),
             }
             if self.decimal == "," and "." in cell and (is_number(cell) or POINTS.fullmatch(cell)):
@@ -284,12 +247,12 @@ class _Table:
                     ROWS,
                 )
             if not is_number(cell.replace(",", ".") if self.decimal == "," else cell):
-                raise self._explain_cell(line, cell, Message("{cell}: {text!r} is not a number.", **fields))
+                raise self._explain_cell(cell, Message("{cell}: {text!r} is not a number.", **fields))
             # The word inf is allowed.
             if any(map(str.isdigit, cell)) and abs(float(cell.replace(",", ".").strip())) == np.inf:
                 raise InputError("{cell}: {text} is too large a number.", "Write inf for infinity.", **fields)
 
-    def _explain_cell(self, line: int, cell: str, what: Message) -> InputError:
+    def _explain_cell(self, cell: str, what: Message) -> InputError:
         """Return the error for a cell that is not a number."""
         flag = False
         if not cell.isascii() and any(map(str.isdigit, cell)):
@@ -310,11 +273,22 @@ class _Table:
             advice = Message(
                 "Only the batch column may contain text: name it with {--batch-column}, or remove it."
             )
-        if not self.header and line == self.first_line:
+        if not self.header and self.row[0] == self.first:
             advice = Message(
                 "{advice} A first row that contains a number is read as data, not as a header.", advice=advice
             )
         return InputFlagError(what, advice, ROWS) if flag else InputError(what, advice)
+
+
+def _split(array: Array, members: Array) -> Array | tuple[Array, ...]:
+    """Split the rows into (batch, rows, columns), or a tuple of (rows, columns) if the lengths differ.
+
+    members: the index of each row's sequence.
+    """
+    order, lengths = np.argsort(members, kind="stable"), np.bincount(members)
+    if (lengths == lengths[0]).all():
+        return array[order].reshape(len(lengths), -1, array.shape[-1])
+    return tuple(array[places] for places in np.split(order, np.cumsum(lengths)[:-1]))
 
 
 def is_header(cells: Sequence[str], decimal: str | None) -> bool:
@@ -346,11 +320,6 @@ def is_number(cell: str, decimal: str | None = ".") -> bool:
         float(cell.strip())
         return cell.strip().isascii() and "_" not in cell and not (decimal == "," and "." in cell)
     return False
-
-
-def _is_closed(line: str, delimiter: str) -> bool:
-    """Return whether every quoted cell ends on the same line."""
-    return line.count('"') % 2 == 0 and len(list(csv.reader([line, "next"], delimiter=delimiter))) == 2
 
 
 def _parse_delimiter(delimiter: str) -> str:

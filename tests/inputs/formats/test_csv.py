@@ -101,7 +101,7 @@ def test_a_large_file_is_read_in_pieces(monkeypatch: pytest.MonkeyPatch, tmp_pat
         more.write("1;x\n")
     with pytest.raises(InputError, match=r"line 52, column 2 \(b\): 'x'"):
         read(Source("rows.csv", path=file))
-    file.write_text(file.read_text() + "1\n")
+    file.write_text(file.read_text().replace("x", "2") + "1\n")
     with pytest.raises(InputError, match="line 53 has 1 column, the previous lines have 2"):
         read(Source("rows.csv", path=file))
 
@@ -129,7 +129,8 @@ COMMA, ID = {"decimal": ","}, {"batch_column": "id"}
         (b"\xff\xfe1\0,\x002\0", {}, "UTF-16"),
         ("x" * 200_000, {}, "more than 1000 characters"),
         ("\n\n", {}, "it is empty"),
-        ("1;2,5\n3;4.5\n", {}, "line 1, column 2: '2,5' is not a number."),
+        ("1;2.5\n3;4,5\n", {}, "line 2, column 2: '4,5' is not a number."),
+        ("1;2,5\n3;4.5\n", {}, "line 2, column 2: '4.5' has a point, but the decimal sign is the comma"),
         ("1;2.5\n3;4,5\n", COMMA, "line 1, column 2: '2.5' has a point"),
         ("1;1.2.2020\n", COMMA, "line 1, column 2: '1.2.2020' is not a number."),
         ("1,5;0.5,1.5\n", COMMA, "line 1, column 2: '0.5,1.5' is not a number."),
