@@ -5,12 +5,16 @@ from __future__ import annotations
 import io
 import re
 import subprocess
+import sys
 from contextlib import redirect_stdout
 from math import prod
 from pathlib import Path
 from runpy import run_path
+from shutil import which
+from typing import Any
 
 import numpy as np
+import pytest
 
 from rnncli.case import Array
 
@@ -27,12 +31,26 @@ def numbers(text: str) -> dict[str, Array]:
     return found
 
 
+STRICT = ("-std=c99", "-pedantic", "-Wall", "-Wextra", "-Werror")
+
+
+def shown_alone(text: str, target: str, folder: Path) -> str:
+    """Run a script in a process of its own; return what it prints."""
+    if target == "c":
+        if which("gcc") is None:
+            pytest.skip("there is no gcc")
+        (folder / "a.c").write_text(text, encoding="utf-8")
+        subprocess.run(["gcc", *STRICT, "a.c", "-o", "a", "-lm"], cwd=folder, check=True)
+        run: list[Any] = [folder / "a"]
+    else:
+        run = [sys.executable, "-W", "ignore", "-X", "utf8", "-I", "-c", text]
+    return subprocess.run(run, capture_output=True, text=True, check=True, encoding="utf-8").stdout
+
+
 def printed(script: Path) -> dict[str, Array]:
     """Run a script, of Python in this process; return the tensors that it prints."""
     if script.suffix == ".c":
-        strict = ["-std=c99", "-pedantic", "-Wall", "-Wextra", "-Werror"]
-        subprocess.run(["gcc", *strict, script, "-o", script.with_suffix(""), "-lm"], check=True)
-        return numbers(subprocess.run([script.with_suffix("")], capture_output=True, text=True).stdout)
+        return numbers(shown_alone(script.read_text(encoding="utf-8"), "c", script.parent))
     import torch
 
     # A script of PyTorch turns its gradients off; the tests that follow need them.

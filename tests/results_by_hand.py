@@ -14,11 +14,11 @@ from rnncli.case import Spec
 from rnncli.commands import engines, samples
 from rnncli.commands.matrix.answer import MatrixAnswer
 from rnncli.commands.run.answer import RunAnswer
-from rnncli.commands.shape.answer import ShapeAnswer
+from rnncli.commands.shape.answer import ShapeAnswer, outline
 from rnncli.compute.engines import EngineInfo
 from rnncli.errors import Message
 from rnncli.inputs.sample_files import Sample
-from rnncli.result import LayerShapes, Matrix, NamedTensor, Result, ShapeReport, TensorInfo
+from rnncli.result import Matrix, NamedTensor, Result, ShapeReport
 from rnncli.show.answer import ListAnswer
 
 SEQUENCE = ("batch", "timesteps", "units")
@@ -135,34 +135,13 @@ def masked() -> Result:
 
 def report() -> ShapeReport:
     """Return the shapes of an LSTM whose batch size is a name."""
-    outputs = (
-        TensorInfo(parse_label("hidden_states"), SEQUENCE, ("batch", 4, 3)),
-        TensorInfo(parse_label("last_hidden_state"), STATE, ("batch", 3)),
-        TensorInfo(parse_label("last_cell_state"), STATE, ("batch", 3)),
-    )
-    weights = {"kernel": (5, 12), "recurrent_kernel": (3, 12), "bias": (12,)}
-    stack = layers(return_sequences=True, return_state=True)
-    layer = LayerShapes("", stack[0], weights, 108, outputs)
-    claims = {parse_label("last_hidden_state"): (claim("hidden_states[:, -1, :]"),)}
-    return ShapeReport(stack, ("batch", 4, 5), "float32", (layer,), outputs, claims)
+    return outline(layers(return_sequences=True, return_state=True), ("batch", 4, 5))
 
 
 def stack_report() -> ShapeReport:
     """Return the shapes of two layers with an unknown number of features."""
-    first = (TensorInfo(parse_label("0/hidden_states"), SEQUENCE, (None, 4, 3)),)
-    last = (TensorInfo(parse_label("1/hidden_state"), STATE, (None, 3)),)
     stack = (*layers("gru", return_sequences=True), *layers("lstm"))
-    return ShapeReport(
-        stack,
-        (None, 4, None),
-        "float32",
-        (
-            LayerShapes("0", stack[0], {"kernel": (None, 9)}, None, first),
-            LayerShapes("1", stack[1], {"kernel": (3, 12)}, 36, last),
-        ),
-        (*first, *last),
-        {},
-    )
+    return outline(stack, (None, 4, None), all_layers=True)
 
 
 def matrix(spoilt: bool = False) -> Matrix:

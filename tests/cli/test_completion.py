@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 import shutil
 import subprocess
@@ -53,33 +54,45 @@ def completed_by_bash(folder: Path, *pieces: str) -> list[str]:
     return [line for line in done.stdout.splitlines() if line]
 
 
-@pytest.mark.parametrize(
-    ("line", "expected"),
-    [
-        ("tra", ["trace"]),
-        ("run --layer bi", ["birnn", "bilstm", "bigru"]),
-        ("run --layer = g", ["gru"]),
-        ("run --activation tanh", ["tanh", "tanh_shrink"]),
-        ("run --merge-mode c", ["concat"]),
-        ("run --format n", ["ndjson", "npy", "npz"]),
-        (
-            "run -l bilstm --return-state --select b",
-            ["backward_last_hidden_state", "backward_last_cell_state"],
-        ),
-        ("run -l gru -l lstm --return-state --select 1/last_c", ["1/last_cell_state"]),
-        ("trace -l gru --hold re", ["reset=0", "reset=1"]),
-        ("trace --hold forget =", ["0", "1"]),
-        ("trace -l bilstm --hold forward/f", ["forward/forget=0", "forward/forget=1"]),
-        ("explain hidden_states", [r"hidden_states\[0,0,0\]"]),
-        ("explain -l gru up", [r"update\[0,0\]"]),
-        ("run sen", ["sentence", "sensors"]),
-        ("trace --layer nonsense --hold f", []),
-        ("nonsense --l", []),
-        ("run --format nonsense --widt", ["--width"]),
-    ],
-)
-def test_bash_completes(line: str, expected: list[str], tmp_path: Path) -> None:
-    assert completed(tmp_path, "rnncli", *line.split(" ")) == expected
+COMPLETED = {
+    "tra": ["trace"],
+    "run --layer bi": ["birnn", "bilstm", "bigru"],
+    "run --layer = g": ["gru"],
+    "run --activation tanh": ["tanh", "tanh_shrink"],
+    "run --merge-mode c": ["concat"],
+    "run --format n": ["ndjson", "npy", "npz"],
+    "run -l bilstm --return-state --select b": ["backward_last_hidden_state", "backward_last_cell_state"],
+    "run -l gru -l lstm --return-state --select 1/last_c": ["1/last_cell_state"],
+    "trace -l gru --hold re": ["reset=0", "reset=1"],
+    "trace --hold forget =": ["0", "1"],
+    "trace -l bilstm --hold forward/f": ["forward/forget=0", "forward/forget=1"],
+    "explain hidden_states": [r"hidden_states\[0,0,0\]"],
+    "explain -l gru up": [r"update\[0,0\]"],
+    "run sen": ["sentence", "sensors"],
+    "trace --layer nonsense --hold f": [],
+    "nonsense --l": [],
+    "run --format nonsense --widt": ["--width"],
+}
+MANY = """
+import contextlib, io, json, os, sys
+os.environ["_RNNCLI_COMPLETE"] = "complete_bash"
+from rnncli.cli.app import main
+found = {}
+for line in json.loads(sys.argv[1]):
+    words = ["rnncli", *line.split(" ")]
+    os.environ.update(COMP_WORDS="\\n".join(words), COMP_CWORD=str(len(words) - 1))
+    with contextlib.redirect_stdout(io.TextIOWrapper(io.BytesIO())) as shown:
+        main([])
+    found[line] = shown.buffer.getvalue().decode().split()
+print(json.dumps(found))
+"""
+
+
+def test_bash_completes() -> None:
+    """All in one process, which is as one that completes a line."""
+    command = [sys.executable, "-c", MANY, json.dumps(list(COMPLETED))]
+    done = subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=60, check=True)
+    assert json.loads(done.stdout) == COMPLETED
 
 
 @pytest.mark.skipif(BASH is None, reason="there is no bash")

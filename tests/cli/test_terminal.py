@@ -45,11 +45,6 @@ def test_a_pipe_is_as_wide_as_columns_says(environment: dict[str, str], width: i
     assert terminal.columns(Stream(), environment) == width
 
 
-@pytest.mark.parametrize(("encoding", "can"), [("utf-8", True), ("ascii", False), ("latin-1", False)])
-def test_box_lines(encoding: str, can: bool) -> None:
-    assert terminal.encodes(Stream(encoding), "…─▁") is can
-
-
 @pytest.mark.parametrize(
     ("environment", "lang"),
     [

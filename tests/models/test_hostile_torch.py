@@ -182,7 +182,7 @@ def shared_tables(depth: int) -> bytes:
     ids=["bytearray", "bytearrays", "hash", "tables", "names", "compressed"],
 )
 def test_pickles_that_build_too_much(value: bytes, method: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch_reader, "SECONDS", 1.0)
+    monkeypatch.setattr(torch_reader, "SECONDS", 0.4)
     refused(zipped(value, method=method))
 
 

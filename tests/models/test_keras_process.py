@@ -108,10 +108,10 @@ def saved(path: Path) -> Any:
     return model
 
 
-def test_a_model_is_run_and_checked_in_processes_of_their_own(rnncli_process: Run, tmp_path: Path) -> None:
+def test_a_model_is_run_and_checked_in_processes_of_their_own(rnncli: Run, tmp_path: Path) -> None:
     model = saved(tmp_path / "m.keras")
     words = ("--model", str(tmp_path / "m.keras#second"), "--check", "--return-state", "-f", "json")
-    done = rnncli_process("run", INPUT, *words)
+    done = rnncli("run", INPUT, *words)
     assert done.returncode == 0, done.stderr
     values = json.loads(done.stdout)["outputs"][0]["values"]
     np.testing.assert_allclose(values, model(np.array(json.loads(INPUT), "float32")), atol=1e-5)
@@ -128,12 +128,12 @@ def test_only_the_child_loads_keras(tmp_path: Path) -> None:
     assert done.stdout.splitlines()[-1] == "0 False", done.stderr
 
 
-def test_errors_of_the_child_come_back(rnncli_process: Run, tmp_path: Path) -> None:
+def test_errors_of_the_child_come_back(rnncli: Run, tmp_path: Path) -> None:
     x = keras.Input((2, 4), name="x")
     deep = L.SpectralNormalization(L.Dense(4))(x)
     keras.Model(x, L.LSTM(3, name="lstm")(L.Lambda(lambda t: t)(deep))).save(tmp_path / "m.keras")
     file = rezipped(tmp_path / "m.keras", lambda text: text.replace(b'"Lambda"', b'"TFSMLayer"'), "n.keras")
-    done = rnncli_process("run", INPUT, "--model", str(file))
+    done = rnncli("run", INPUT, "--model", str(file))
     assert (done.returncode, done.stdout) == (2, "")
     assert "Keras cannot run this model: " in done.stderr
     assert "Traceback" not in done.stderr

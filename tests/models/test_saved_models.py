@@ -78,13 +78,6 @@ def test_what_does_not_fit_says_what_is_there() -> None:
         fitted(["Dense(3)", "LSTM(3)"], held)
 
 
-def test_two_that_fit_are_to_be_named() -> None:
-    held = [saved("one", *LSTM), saved("two", *LSTM)]
-    with pytest.raises(InputError, match=r"(?s)one and two in it both fit layer 0.*m\.weights\.h5#two"):
-        fitted(["LSTM(3)"], held)
-    assert fitted(["LSTM(3)"], held[1:])["kernel"] is held[1].weights[0]
-
-
 def test_errors_begin_with_the_source() -> None:
     stack = Stack(specs.from_flags(["LSTM(3)"], {}))
     for given in ({}, {"kernel": np.ones(1)}, {"foo": np.ones(1)}):

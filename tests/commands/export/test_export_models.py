@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from shutil import which
 from typing import Any
 
 import keras
@@ -60,8 +59,6 @@ def agree(found: Mapping[str, Any], expected: Mapping[str, Array]) -> None:
 def test_every_layer_of_a_model_is_exported(
     target: str, layers: str, saved: str, rnncli: Run, tmp_path: Path
 ) -> None:
-    if target == "c" and which("gcc") is None:
-        pytest.skip("there is no gcc")
     expected = shown(rnncli, IDS, saved + layers)
     if layers:  # a script of one layer names no layer
         expected = {name.removeprefix("decoder/"): array for name, array in expected.items()}

@@ -8,14 +8,13 @@ import sys
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from shutil import which
 from typing import Any
 
 import keras
 import numpy as np
 import oracle
 import pytest
-from printed_tensors import numbers
+from printed_tensors import numbers, shown_alone
 
 from rnncli.case import Case, Shape
 from rnncli.commands.export import targets
@@ -138,20 +137,6 @@ def printed(target: str) -> dict[str, str]:
         return {paths[path]: text for path, text in json.loads(done.stdout).items()}
 
 
-def run_script(target: str, text: str, folder: Path) -> dict[str, Any]:
-    """Run one script in its own process; return what it prints."""
-    if target == "c":
-        if which("gcc") is None:
-            pytest.skip("there is no gcc")
-        (folder / "a.c").write_text(text, encoding="utf-8")
-        strict = ["-std=c99", "-pedantic", "-Wall", "-Wextra", "-Werror"]
-        subprocess.run(["gcc", *strict, "a.c", "-o", "a", "-lm"], cwd=folder, check=True)
-        run: list[Any] = [folder / "a"]
-    else:
-        run = [sys.executable, "-W", "ignore", "-I", "-c", text]
-    return numbers(subprocess.run(run, capture_output=True, text=True, check=True).stdout)
-
-
 @cache
 def computed(name: str) -> dict[str, Any]:
     """Return the tensors that rnncli returns for a case."""
@@ -172,7 +157,7 @@ def test_every_script_of_python_prints_the_same_numbers(target: str) -> None:
 
 @pytest.mark.parametrize("name", list(cases()))
 def test_every_program_in_c_prints_the_same_numbers(name: str, tmp_path: Path) -> None:
-    agrees(run_script("c", expressed("c")[name], tmp_path), computed(name))
+    agrees(numbers(shown_alone(expressed("c")[name], "c", tmp_path)), computed(name))
 
 
 @pytest.mark.parametrize("name", list(cases()))
@@ -220,7 +205,7 @@ def test_every_activation_has_keras_numbers(target: str, tmp_path: Path) -> None
     layer = "SimpleRNN(6, activation={!r}, return_sequences=True, dtype='float64')"
     made = {name: make_case([layer.format(name)], seed=3) for name in activations}
     exports = [build_export(case, {name: f"_{name}"}) for name, case in made.items()]
-    found = run_script(target, targets.get(target).write(exports), tmp_path)
+    found = numbers(shown_alone(targets.get(target).write(exports), target, tmp_path))
     for name, case in made.items():
         expected = compute(case, "numpy").outputs[0].values
         oracle.near(found[f"{name}/hidden_states"], expected, name=name)
@@ -244,7 +229,7 @@ def test_every_activation_has_the_numbers_of_run_for_extreme_values(
         weights = {"kernel": np.ones((1, 1), dtype)}
         made[name] = oracle.case([layer], values.reshape(1, -1, 1), weights=weights)
     exports = [build_export(case, {name: f"_{name}"}) for name, case in made.items()]
-    found = run_script(target, targets.get(target).write(exports), tmp_path)
+    found = numbers(shown_alone(targets.get(target).write(exports), target, tmp_path))
     eps = float(np.finfo(dtype).eps)
     for name, case in made.items():
         expected = compute(case, "numpy").outputs[0].values

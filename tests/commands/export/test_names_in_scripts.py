@@ -6,7 +6,6 @@ import ast
 import json
 import re
 import subprocess
-import sys
 from pathlib import Path
 from shutil import which
 from typing import Any
@@ -17,7 +16,7 @@ import pytest
 from command import Run
 from hypothesis import example, given
 from hypothesis import strategies as st
-from printed_tensors import numbers
+from printed_tensors import STRICT, numbers, shown_alone
 
 from rnncli import compute
 from rnncli.commands.export import literals, targets
@@ -26,7 +25,6 @@ from rnncli.models import LayerUse
 from rnncli.show.visible import visible
 
 PYTHON = ("keras", "numpy", "torch")
-STRICT = ["-std=c99", "-pedantic", "-Wall", "-Wextra", "-Werror"]
 
 PIECES = (
     '"""', "'''", '"', "'", "\\", "\n", "\r", "\r\n", "\0", "\x07", "\x1b[2J", "\x7f", "\x85", "\x9b",
@@ -118,18 +116,9 @@ def test_names_that_end_like_a_direction_are_other_names(target: str, tmp_path: 
 
 
 def printed(script: str, target: str, folder: Path) -> dict[str, Any]:
-    """Run a script in its own process; return what it prints."""
-    if target == "c":
-        if which("gcc") is None:
-            pytest.skip("there is no gcc")
-        (folder / "a.c").write_text(script, encoding="utf-8")
-        subprocess.run(["gcc", *STRICT, "a.c", "-o", "a", "-lm"], cwd=folder, check=True)
-        run: list[Any] = [folder / "a"]
-    else:
-        run = [sys.executable, "-X", "utf8", "-I", "-c", script]
-    done = subprocess.run(run, capture_output=True, text=True, check=True, encoding="utf-8")
-    assert visible(done.stdout, keep="\n") == done.stdout
-    return numbers(done.stdout)
+    shown = shown_alone(script, target, folder)
+    assert visible(shown, keep="\n") == shown
+    return numbers(shown)
 
 
 @pytest.mark.parametrize("target", ["numpy", "c"])

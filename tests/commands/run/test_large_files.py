@@ -196,9 +196,6 @@ class TestProgress:
         assert "\x1b" not in said
         assert said.count("\n") == 1 + 3 * 3932
 
-    def test_not_in_a_pipe(self, large: Path, rnncli: Run) -> None:
-        assert rnncli("run", str(large), *self.args, "-o", os.devnull).stderr == ""
-
 
 @pytest.mark.parametrize("late", [0.0, 0.1])
 def test_a_file_that_is_cut_short_meanwhile(large: Path, tmp_path: Path, late: float) -> None:

@@ -153,15 +153,6 @@ def test_input_that_does_not_fit(
     assert message in done.stderr
 
 
-def test_each_line_of_a_stream_is_an_input(rnncli: Run, reverse: tuple[str, str]) -> None:
-    lines = [{"X": [[[1, 2, 3, 4]]] * 3, "lens": [3]}, {"X": [[[1, 2, 3, 4]] * 2], "lens": [1, 0]}]
-    text = "\n".join(json.dumps({"inputs": line}) for line in lines)
-    done = rnncli("run", "--stream", "--model", reverse[0], "-f", "ndjson", input=text)
-    assert done.returncode == 0, done.stderr
-    shapes = [json.loads(line)["outputs"][0]["shape"] for line in done.stdout.splitlines()]
-    assert shapes == [[1, 3, 3], [2, 1, 3]]
-
-
 def test_numbers_without_axes_and_of_other_types(rnncli: Run, tmp_path: Path) -> None:
     """A scalar, and sequence lengths that the graph makes of it."""
     arrays = onnx_graphs.weights(np.random.default_rng(0), "RNN", 2, 2)

@@ -192,20 +192,6 @@ def test_one_layer_is_traced_and_explained(rnncli: Any, saved: Any) -> None:
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize(
-    ("given", "said"),
-    [
-        ("[[[1, 2], [3, 4]]]", "source"),
-        ('{"source": [[[1, 2, 3]]], "target": [[[1, 2]]]}', "source: the model expects (batch, 5, 3)"),
-        ('{"inputs": {"source": [[[1, 2, 3]]]}}', "missing input: target"),
-    ],
-)
-def test_wrong_inputs_are_said_by_name(rnncli: Any, saved: Any, given: str, said: str) -> None:
-    done = rnncli("run", given, "--model", str(saved["translator"][2] / "translator.keras"))
-    assert (done.returncode, done.stdout) == (2, "")
-    assert said in done.stderr
-
-
 def test_python_has_it_too_without_tensorflow(saved: Any) -> None:
     file = saved["tagger"][2] / "tagger.keras"
     script = (
@@ -260,34 +246,6 @@ def test_a_model_in_a_zip_file_is_run_but_not_loaded_by_keras(
     assert (done.returncode, done.stdout) == (2, "")
     assert "only from a file of its own" in done.stderr
     assert "inner.keras" in rnncli("run", numbers, "--model", str(tmp_path / "outer.zip")).stderr
-
-
-class WithoutGraph(keras.Model):  # type: ignore[misc]
-    """A model of a class of its own, which a file does not describe."""
-
-    def __init__(self, **options: Any) -> None:
-        super().__init__(**options)
-        self.lstm = L.LSTM(3)
-
-    def call(self, inputs: Any) -> Any:
-        return self.lstm(inputs)
-
-
-def test_a_note_advises_model_only_for_a_file_that_it_takes(rnncli: Any, tmp_path: Path) -> None:
-    numbers = json.dumps(NUMBERS)
-    inside = keras.Input((5, 3))
-    for name, model in (
-        ("graph", keras.Model(inside, L.LSTM(3)(inside))),
-        ("class", WithoutGraph()),
-    ):
-        model(np.zeros((1, 5, 3), np.float32))
-        path = str(tmp_path / f"{name}.keras")
-        model.save(path)
-        done = rnncli("run", numbers, "--weights", path)
-        followed = rnncli("run", numbers, "--model", path)
-        assert done.returncode == 0, done.stderr
-        assert (f"--model {path} runs the layers of the file" in done.stderr) == (followed.returncode == 0)
-        assert followed.returncode == (0 if name == "graph" else 2)
 
 
 def test_a_stream_names_every_stateful_layer(rnncli: Any, tmp_path: Path) -> None:

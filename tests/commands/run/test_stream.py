@@ -126,14 +126,6 @@ def test_answers_come_as_the_lines_come(words: tuple[str, ...], waits: bool) -> 
         assert process.wait(timeout=20) == 0
 
 
-@pytest.mark.parametrize("bad", ["foo", "[[1, 2, 3]]", '{"seed": 3, "inputs": [[1, 2]]}'])
-def test_a_bad_line_ends_it_and_what_came_before_is_written(bad: str) -> None:
-    done = stream(f"{lines(RECORDS[0])}\n{bad}\n{lines(RECORDS[1])}")
-    assert done.returncode == 2
-    assert len(done.stdout.splitlines()) == 1
-    assert "line 3" in done.stderr
-
-
 def test_keep_going_goes_on_and_leaves_with_1() -> None:
     text = f"{lines(RECORDS[0])}foo\n{lines(RECORDS[1])}[[1]]\n{lines(RECORDS[2])}"
     done = stream(text, "--keep-going")
@@ -351,6 +343,7 @@ def test_what_is_wrong_with_every_line_is_said_once(flags: tuple[str, ...], code
     [
         ('{"inputs": [[1, 2]], "inputs": [[3, 4]]}', "line 2: the key 'inputs' appears twice"),
         ('{"inputs": [[1, 2]], "mask": [[true, false]]}', "line 2: mask.json: the mask is"),
+        ('{"inputs": [[1, 2]], "seed": 3}', "line 2: "),
         ("[[1, 2, 3]]", "line 2 has 3 features"),
         ("[[1, foo]]", "line 2, column 6"),
         ("{", "line 2: a value starts here"),

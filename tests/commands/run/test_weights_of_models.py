@@ -6,6 +6,7 @@ import shlex
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from oracle import keras
 
@@ -65,12 +66,25 @@ def test_the_note_names_what_can_be_run(
     assert main(["run", INPUT, *shlex.split(option)]) == 0, capfd.readouterr().err
 
 
-@pytest.mark.parametrize("suffix", ["keras", "h5", "weights.h5"])
+class WithoutGraph(keras.Model):  # type: ignore[misc]
+    """A model of the user's own class: its file has no graph."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lstm = L.LSTM(3)
+
+    def call(self, inputs: Any) -> Any:
+        return self.lstm(inputs)
+
+
+@pytest.mark.parametrize(
+    ("build", "suffix"), [(behind, "keras"), (behind, "h5"), (plain, "weights.h5"), (WithoutGraph, "keras")]
+)
 def test_there_is_no_note_where_model_would_fail(
-    suffix: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    build: Any, suffix: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    path = tmp_path / f"model.{suffix}"
-    model = plain() if suffix == "weights.h5" else behind()
+    path, model = tmp_path / f"model.{suffix}", build()
+    model(np.zeros((1, 2, 5), "float32"))
     model.save_weights(path) if suffix == "weights.h5" else model.save(path)
     assert note(capfd, path) is None
 

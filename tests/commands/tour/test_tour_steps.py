@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from claims import claim
-from command import HEAVY, Run, loaded_by
+from command import Run
 from looks import columns_of, drawn, matches_golden
 
 from rnncli import handbook
@@ -205,14 +205,6 @@ def row_at(tensor: NamedTensor, place: drawing.RowPlace) -> Any:
     return rows[place.start : place.stop]
 
 
-@pytest.mark.parametrize(
-    ("number", "marks"), [(1, 0), (2, 1), (3, 2), (4, 2), (5, 2), (6, 2), (7, 4), (8, 4), (12, 2), (13, 2)]
-)  # fmt: skip
-def test_how_many_rows_are_marked(number: int, marks: int) -> None:
-    body = page(number).split("\n\n")[-2]
-    assert sum("<-" in line and not line.startswith("<-") for line in body.splitlines()) == marks
-
-
 def test_nothing_is_marked_if_the_numbers_differ() -> None:
     def tensor(name: str, shape: tuple[int, ...], *equals: str) -> NamedTensor:
         axes = ("batch", "timesteps", "units") if len(shape) == 3 else ("batch", "units")
@@ -267,12 +259,6 @@ def test_masked_rows_are_those_of_the_mask() -> None:
     assert np.array_equal(state.values[0], without.values[0, 1])
 
 
-def test_windows_follow_each_other() -> None:
-    assert re.findall(r"^(\d \d \d)   (\d)  ", page(17), re.MULTILINE) == [
-        ("1 2 3", "4"), ("2 3 4", "5"), ("3 4 5", "6"),
-    ]  # fmt: skip
-
-
 def test_rows_of_go_backwards_and_of_bidirectional_run_opposite_ways() -> None:
     (alone,), (both, *_) = seen(13).outputs
     np.testing.assert_array_equal(alone.values[0], both.values[0, ::-1, 3:])
@@ -287,16 +273,6 @@ def test_calls_differ_only_with_stateful() -> None:
     assert np.array_equal(without[0], stateful[0])
     assert not np.array_equal(stateful[0], stateful[1])
     assert not np.array_equal(stateful[1], stateful[2])
-
-
-def test_the_decoder_starts_where_the_encoder_ended() -> None:
-    marked = re.findall(r"(\S+) +\(1, 3\) .*<- (\w)", page(15))
-    assert marked == [
-        ("encoder/last_hidden_state", "a"),
-        ("encoder/last_cell_state", "b"),
-        ("decoder/start_hidden", "a"),
-        ("decoder/start_cell", "b"),
-    ]
 
 
 @pytest.mark.parametrize("number", STEPS)
@@ -319,13 +295,6 @@ def test_every_word_is_in_both_languages() -> None:
         assert set(re.findall(r"{\w*}", word["en"])) == set(re.findall(r"{\w*}", word["ko"])), key
 
 
-@pytest.mark.parametrize("lang", ["en", "ko"])
-@pytest.mark.parametrize("number", STEPS)
-def test_a_command_stays_on_its_lines(number: int, lang: str) -> None:
-    for command in lesson.steps()[number].commands:
-        assert f"\n{command}\n" in page(number, lang=lang)
-
-
 def test_document() -> None:
     step = TourAnswer((lesson.steps()[4],)).document(View())["steps"][0]
     assert list(step) == [
@@ -342,10 +311,6 @@ def test_records_and_tensors_name_the_step() -> None:
     assert list(answer.tensors())[:3] == [
         "step 4/hidden_states", "step 4/last_hidden_state", "step 14/command 0/call 1/hidden_state",
     ]  # fmt: skip
-
-
-def test_the_lesson_loads_no_framework() -> None:
-    assert not HEAVY & loaded_by("tour")
 
 
 def test_a_pipe_gets_everything(rnncli: Run) -> None:

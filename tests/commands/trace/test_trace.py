@@ -74,19 +74,6 @@ def test_the_document() -> None:
     assert "stats" in lines[-1]
 
 
-def test_narrowing_keeps_the_axes_and_says_which_indices_are_left() -> None:
-    kept = TraceSelection(steps=(-1,), units=(2, 0), batch=(-1,), gates=("update",))
-    (step,) = answer(masked(), kept).document(View())["trace"]
-    (whole,) = masked().trace
-    assert step["timestep"] == 2
-    assert step["units"] == [2, 0]
-    assert step["batch"] == [1]
-    assert step["status"] == ["computed"]
-    assert list(step["gates"]) == ["update"]
-    assert np.array_equal(step["gates"]["update"]["activation"], whole.parts[gate("update")][1:, 2, [2, 0]])
-    assert np.array_equal(step["state"]["hidden"], whole.parts[state("hidden")][1:, 2, [2, 0]])
-
-
 def test_steps_are_named_by_the_input_s_own_index_in_both_directions() -> None:
     loops = tracing.narrow(tracing.list_loops(both_ways()), TraceSelection(steps=(0, -1)))
     assert [loop.times.tolist() for loop in loops] == [[0, 3], [3, 0]]
