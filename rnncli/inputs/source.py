@@ -16,7 +16,6 @@ from os import PathLike
 from pathlib import Path
 from typing import IO, Any, BinaryIO, NamedTuple, cast
 
-from rnncli import specs
 from rnncli.errors import EngineError, InputError, LayerError, Message, Text, UsageError, inside, nearest
 from rnncli.inputs import sample_files
 from rnncli.process.signals import defer_signals
@@ -285,6 +284,8 @@ def _ends_as_json(word: str) -> bool:
 
 
 def _is_layer(word: str) -> bool:
+    from rnncli import specs
+
     with suppress(LayerError, UsageError):
         return bool(specs.from_flags([word], {}))
     return False

@@ -49,7 +49,8 @@ def test_a_file_without_a_graph_needs_no_framework(tmp_path: Path) -> None:
 def test_help_loads_neither_numpy_nor_rich() -> None:
     commands = ("run", "matrix", "export", "plot", "gradients", "explore", "tour")
     loaded = loaded_by(each=[["--help"], ["--version"], *([name, "--help"] for name in commands)])
-    assert not (HEAVY | {"numpy", "rich", "orjson", "rnncli.compute", "rnncli.inputs.formats"}) & loaded
+    ours = {"rnncli.compute", "rnncli.inputs.formats", "rnncli.specs", "rnncli.layers"}
+    assert not (HEAVY | ours | {"numpy", "rich", "orjson"}) & loaded
     assert "rnncli.commands.tour.lesson" not in loaded
 
 
