@@ -272,10 +272,10 @@ def test_what_broke_once(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     attempted(path)
 
 
-@pytest.mark.parametrize(
-    ("shape", "found"), [((0, 5, 3), (0, 5, 3)), ((0, 2**40, 2**40), (0, 1, 1)), ((0,), (0,))]
-)
-def test_an_empty_array_keeps_its_shape(shape: tuple[int, ...], found: tuple[int, ...]) -> None:
-    """As far as NumPy has such a shape."""
+@pytest.mark.parametrize("shape", [(0, 5, 3), (0,)])
+def test_an_empty_array_keeps_its_shape(shape: tuple[int, ...]) -> None:
     data = npy(described(str(shape)), b"")
-    assert npy_format.read_array(io.BytesIO(data), len(data), "").shape == found
+    assert npy_format.read_array(io.BytesIO(data), len(data), "").shape == shape
+    assert "not a valid .npy file" in refused(
+        npy(described("(0, 1099511627776, 1099511627776)")), "npy", read
+    )

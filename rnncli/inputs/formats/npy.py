@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from contextlib import ExitStack
 from math import prod
-from typing import IO, Any, NamedTuple
+from typing import IO, Any
 
 import numpy as np
 
@@ -40,7 +40,11 @@ def load(source: Source) -> Array:
 def _open_large(source: Source, size: int) -> Any:
     with report_os_errors(source.name, "Check the file."), ExitStack() as unless_mapped:
         file = unless_mapped.enter_context(source.open())
-        array = arrays.FileArray.open(file, _read_header(file, size, ADVICE, IT).array, source.name)
+        shape, fortran, dtype = _read_header(file, size, ADVICE, IT)
+        order: Any = "F" if fortran else "C"
+        array = arrays.FileArray.open(
+            file, lambda buffer, offset: np.ndarray(shape, dtype, buffer, offset, order=order), source.name
+        )
         unless_mapped.pop_all()
         return array
 
@@ -51,33 +55,19 @@ def read_array(file: IO[bytes], size: int, advice: Text, name: Text = IT) -> Arr
     name: subject of the sentence in errors.  advice: how to write such a file.
     Raises InputError if the file is invalid or truncated; exceptions from `file` propagate.
     """
-    found = _read_header(file, size, advice, name)
-    array = np.empty(found.shape, found.dtype, order="F" if found.fortran else "C")
-    flat = array.T if found.fortran else array
-    buffer, done = flat.reshape(-1).view(np.uint8).data if array.size else memoryview(b""), 0
-    while done < len(buffer):
-        came = file.readinto(buffer[done : done + arrays.BLOCK])  # type: ignore[attr-defined]
-        if not came:
-            raise _explain_truncation(name, advice)
-        done += came
+    _read_header(file, size, advice, name)
+    file.seek(0)
+    array: Array = np.lib.format.read_array(file, allow_pickle=False)
     return array
 
 
-class _Header(NamedTuple):
-    """The header of a .npy file.  fortran: whether the numbers are in Fortran order."""
+def _read_header(
+    file: IO[bytes], size: int, advice: Text, name: Text
+) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """Return the shape, whether the order is Fortran's, and the dtype.
 
-    dtype: np.dtype[Any]
-    shape: tuple[int, ...]
-    fortran: bool
-
-    def array(self, buffer: Any, offset: int = 0) -> Array:
-        """Return an array whose numbers are in `buffer`, starting at byte `offset`."""
-        order = "F" if self.fortran else "C"
-        return np.ndarray(self.shape, self.dtype, buffer, offset, order=order)  # type: ignore[arg-type]
-
-
-def _read_header(file: IO[bytes], size: int, advice: Text, name: Text) -> _Header:
-    """Read the header, and check that a file of `size` bytes can hold all the numbers."""
+    Raises InputError if the file is invalid, or if `size` bytes cannot hold all the numbers.
+    """
     invalid = InputError("{name} is not a valid .npy file.", advice, name=name)
     start = file.read(len(MAGIC) + 2)
     if not start.startswith(MAGIC):
@@ -97,11 +87,7 @@ def _read_header(file: IO[bytes], size: int, advice: Text, name: Text) -> _Heade
     if not dtype.itemsize or len(shape) > MAX_NDIM or not all(0 <= length < 2**60 for length in shape):
         raise invalid
     if prod(shape) * dtype.itemsize > size - file.tell():
-        raise _explain_truncation(name, advice)
-    if prod(max(length, 1) for length in shape) * dtype.itemsize >= 2**62:  # an axis of size 0 next to these
-        shape = tuple(min(length, 1) for length in shape)
-    return _Header(dtype, shape, fortran)
-
-
-def _explain_truncation(name: Text, advice: Text) -> InputError:
-    return InputError("{name} is truncated: its header declares more numbers.", advice, name=name)
+        raise InputError("{name} is truncated: its header declares more numbers.", advice, name=name)
+    if prod(max(length, 1) for length in shape) * dtype.itemsize >= 2**62:  # NumPy has no such empty array
+        raise invalid
+    return shape, fortran, dtype
