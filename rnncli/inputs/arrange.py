@@ -82,7 +82,13 @@ def arrange(document: Document, options: ArrangeOptions | None = None) -> Arrang
         if isinstance(array, tuple):
             array, padding = _pad_sequences(array, options)
         elif options.axes is not None:
-            array = _transpose(array, options.axes, options.ndim)
+            if options.ndim != len(AXES):
+                raise UsageError(
+                    "{--input-axes} names three axes, but this layer takes {ndim}.",
+                    "Leave it out.",
+                    ndim=options.ndim,
+                )
+            array = reorder_axes(array, options.axes, add_missing=True)
         inputs = _cast(_add_batch(array, options.ndim, remarks), options.dtype, remarks)
     raw, where = options.mask, options.mask_where
     if raw is None and options.mask_value is None and padding is None:
@@ -262,9 +268,10 @@ def _parse_axes(names: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(found)
 
 
-def reorder_axes(array: Array, names: tuple[str, ...]) -> Array:
-    """Reorder the named axes to (batch, time, features), as `batch,time` for token ids; add none.
+def reorder_axes(array: Array, names: tuple[str, ...], *, add_missing: bool = False) -> Array:
+    """Reorder the named axes to (batch, time, features), as `batch,time` for token ids.
 
+    add_missing: add the axes that are not named, with size 1.
     Raises UsageError for a wrong name, InputError if they do not name every axis.
     """
     import numpy as np
@@ -282,24 +289,9 @@ def reorder_axes(array: Array, names: tuple[str, ...]) -> Array:
             axes=", ".join(axes),
         )
     order = [axes.index(axis) for axis in AXES if axis in axes]
-    moved: Array = arrays.change_view(array, lambda view: np.transpose(view, order))
+    missing = [place for place, axis in enumerate(AXES) if add_missing and axis not in axes]
+    moved: Array = arrays.change_view(array, lambda view: np.expand_dims(view.transpose(order), missing))
     return moved
-
-
-def _transpose(array: Array, names: tuple[str, ...], ndim: int) -> Array:
-    """Reorder the named axes to AXES; axes that were not named are added with size 1."""
-    import numpy as np
-
-    from rnncli import arrays
-
-    if ndim != len(AXES):
-        raise UsageError(
-            "{--input-axes} names three axes, but this layer takes {ndim}.", "Leave it out.", ndim=ndim
-        )
-    moved, named = reorder_axes(array, names), _parse_axes(names)
-    missing = tuple(place for place, axis in enumerate(AXES) if axis not in named)
-    whole: Array = arrays.change_view(moved, lambda view: np.expand_dims(view, missing))
-    return whole
 
 
 def _add_batch(array: Array, ndim: int, remarks: list[Text]) -> Array:

@@ -6,8 +6,7 @@ from collections.abc import Mapping
 
 from rnncli.case import Array, format_shape
 from rnncli.errors import InputError, Message, Text, UsageError, format_names, inside
-from rnncli.inputs import formats, rnncli_output
-from rnncli.inputs.rnncli_output import to_numbers
+from rnncli.inputs import formats, nested, rnncli_output
 from rnncli.inputs.source import Source
 
 FORMATS = ("json", "npz", "npy", "safetensors")
@@ -34,12 +33,12 @@ def read_expected(source: Source) -> dict[str, Array]:
             )
         value = formats.load(source, format_name)
         if not isinstance(value, Mapping):
-            return {ALONE: to_numbers(value)}
+            return {ALONE: nested.to_tensor(value, kinds="fiub")}
         if "schema" in value:
             return rnncli_output.read_tensors(value)
         if not value:
             raise InputError("it holds no tensors.", "Write them by name: rnncli run -o expected.npz")
-        return {name: to_numbers(item, name) for name, item in value.items()}
+        return {name: nested.to_tensor(item, name, kinds="fiub") for name, item in value.items()}
 
 
 def match_names(

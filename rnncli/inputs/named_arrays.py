@@ -137,18 +137,12 @@ def _flatten(value: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Arr
     """Yield every array in nested objects by its path."""
     for name, item in value.items():
         path = f"{prefix}{name}"
-        if not isinstance(item, dict):
-            yield path, _to_array(item, path)
-        elif path.count("/") > nested.MAX_DEPTH:
-            raise InputError(
-                "{place} is nested too deeply.", "Name a weight by its path, such as forward/kernel.", ()
-            )
-        else:
+        if isinstance(item, dict):
             yield from _flatten(item, f"{path}/")
+        else:
+            yield path, _to_array(item, path)
 
 
 def _to_array(item: Any, step: str | int) -> Array:
     with with_path_prefix(step):
-        if isinstance(item, np.ndarray):
-            return nested.require_numbers(np.asarray(item))
-        return nested.to_array(item, nested.TENSOR)
+        return nested.require_numbers(nested.to_tensor(item))

@@ -6,7 +6,7 @@ import re
 from typing import Any, NamedTuple
 
 from rnncli.case import Array, format_shape
-from rnncli.errors import InputError, Message, Path, Text, count, format_path, shorten
+from rnncli.errors import InputError, Message, Path, Text, count, format_path, shorten, with_path_prefix
 
 MAX_DEPTH = 32
 """Maximum number of axes of an array in NumPy 1."""
@@ -78,6 +78,15 @@ def to_sequences(value: Any, ranks: tuple[int, ...] = (3,)) -> Array | tuple[Arr
     lengths = _outline(value, INPUTS)
     is_ragged = _check(value, (), lengths, INPUTS, TIME_AXIS if len(lengths) in ranks else None)
     return tuple(map(_cast, value)) if is_ragged else _cast(value)
+
+
+def to_tensor(value: Any, *path: str | int, kinds: str = "fiu") -> Array:
+    """Return an array, or nested lists, as an array of real numbers.
+
+    path: of the value in its source.  kinds: see `require_real`.
+    """
+    with with_path_prefix(*path):
+        return require_real(value, kinds) if hasattr(value, "dtype") else to_array(value, TENSOR)
 
 
 def require_real(array: Array, kinds: str = "fiu") -> Array:

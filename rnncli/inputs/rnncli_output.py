@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rnncli.case import Array
-from rnncli.errors import InputError, Message, Text, with_path_prefix
+from rnncli.errors import InputError, Message, Text
 from rnncli.inputs import nested
 from rnncli.result import SCHEMA, STATUSES
 
@@ -57,19 +57,9 @@ def read_tensors(value: Mapping[str, Any]) -> dict[str, Array]:
     groups = [value, *_get_items(value, "calls")]
     outputs = _list_outputs(groups, Message("Use what rnncli run or trace wrote with --format json."))
     return {
-        one["name"]: _restore(to_numbers(one["values"], one["name"]), one.get("dtype")) for one in outputs
+        one["name"]: _restore(nested.to_tensor(one["values"], one["name"]), one.get("dtype"))
+        for one in outputs
     }
-
-
-def to_numbers(value: Any, *path: str) -> Array:
-    """Return an array of real numbers.  Raises InputError for anything else.
-
-    path: of the value in its source.
-    """
-    with with_path_prefix(*path):
-        if hasattr(value, "dtype"):
-            return nested.require_real(value, "fiub")
-        return nested.to_array(value, nested.TENSOR)
 
 
 def _list_outputs(groups: Sequence[Any], advice: Text) -> list[Any]:
@@ -114,7 +104,7 @@ def _stack_steps(steps: list[Any]) -> dict[str, Array]:
         path += f"{direction}/" if layers.count(layer) > 1 else ""
         parts = [_read_parts(step) for step in own]
         for name in parts[0]:
-            rows = [to_numbers(one.get(name), path + name) for one in parts]
+            rows = [nested.to_tensor(one.get(name), path + name) for one in parts]
             if len({row.shape for row in rows}) > 1:
                 raise InputError(
                     "{place}{name} differs in shape between time steps.", AGAIN, place=path, name=name

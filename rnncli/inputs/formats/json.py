@@ -219,13 +219,6 @@ def _read_case(value: dict[str, Any]) -> Document:
 def _read_layer(value: Any) -> Any:
     if not isinstance(value, (str, dict, list)):
         raise _wrong(value, Message('Write an expression, "LSTM(3)", or a Keras config.'))
-    if nested.is_too_deep(value, nested.MAX_DEPTH):  # its readers are recursive
-        raise InputError(
-            "{place} is nested more than {max_depth} deep.",
-            "Use fewer levels of lists and objects.",
-            (),
-            max_depth=nested.MAX_DEPTH,
-        )
     return value
 
 

@@ -89,7 +89,7 @@ def test_numbers(format: str, text: str | bytes, array: Any) -> None:
         ('{"inputs": [[1]], "seed": -1}', "notes.json: seed is the number -1."),
         ('{"inputs": [[1]], "training": 1}', "notes.json: training is the number 1."),
         ('{"inputs": [[1]], "layer": 3}', "notes.json: layer is the number 3."),
-        ('{"inputs": [[1]], "layer": ' + "[" * 50 + "]" * 50 + "}", "layer is nested more"),
+        ('{"inputs": [[1]], "layer": ' + "[" * 64 + "]" * 64 + "}", "it is nested more than 64"),
         ('{"inputs": [[1]], "weights": [1]}', "notes.json: weights is not an object"),
         ('{"inputs": [[1]], "weights": {"a": {"b": [1, null]}}}', "notes.json: weights/a/b[1] is null"),
         ('{"inputs": [[1]], "initial_state": [[0], [true]]}', "notes.json: initial_state[1][0] is true"),
