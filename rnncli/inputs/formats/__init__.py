@@ -2,8 +2,9 @@
 
 A module in FORMATS has
     read(source: Source, options: ReadOptions) -> Document
-and, if a file may also hold a mask, weights or states,
+or, if a file may also hold a mask, weights or states,
     load(source: Source) -> Any                            all contents: arrays by name, one array, or lists
+or both; without `read`, the contents are arrays by name.
 
 For bad input a reader raises InputError.  The functions here put the source's name in front of its message.
 """
@@ -68,8 +69,12 @@ def read(source: Source, input_format: str | None = None, options: ReadOptions |
     """
     reader = import_module(FORMATS[detect_format(source, input_format)])
     with inside(source.name):
-        document: Document = reader.read(source, options or ReadOptions())
-    return document
+        if hasattr(reader, "read"):
+            document: Document = reader.read(source, options or ReadOptions())
+            return document
+        from rnncli.inputs import named_arrays
+
+        return named_arrays.to_inputs(reader.load(source))
 
 
 def read_raw(

@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-from rnncli.case import Array, Document
+from rnncli.case import Array
 from rnncli.errors import InputError, Message
 from rnncli.inputs import zips
-from rnncli.inputs.formats import ReadOptions
 from rnncli.inputs.formats.npy import read_array
-from rnncli.inputs.named_arrays import to_inputs
 from rnncli.inputs.source import Source
 
 ADVICE = Message("Write it again with numpy.savez: uncompressed arrays of numbers.")
-
-
-def read(source: Source, options: ReadOptions) -> Document:
-    """Read the array `inputs`, or the only array; and `mask`, if there is one."""
-    return to_inputs(load(source))
 
 
 def load(source: Source) -> dict[str, Array]:

@@ -8,10 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from rnncli.case import Array, Document
+from rnncli.case import Array
 from rnncli.errors import InputError, Message, Text, recognize, shorten
-from rnncli.inputs.formats import ReadOptions
-from rnncli.inputs.named_arrays import to_inputs
 from rnncli.inputs.source import Source, import_package
 
 ADVICE = Message("Write it with safetensors.numpy.save_file.")
@@ -35,11 +33,6 @@ DTYPES = {
     **{f"{kind}{8 * size}": f"<{kind.lower()}{size}" for kind in "IU" for size in (1, 2, 4, 8)},
     **{f"F{8 * size}": f"<f{size}" for size in (2, 4, 8)},
 }
-
-
-def read(source: Source, options: ReadOptions) -> Document:
-    """Read the array `inputs`, or the only array; and `mask`, if there is one."""
-    return to_inputs(load(source))
 
 
 def load(source: Source) -> dict[str, Array]:
