@@ -7,6 +7,7 @@ document applies unless an option overrides it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
 from typing import Any, Literal, NamedTuple
 
 from rnncli.case import DTYPES, FILLS, HIGHEST_SEED, MERGE_MODES
@@ -353,6 +354,7 @@ OPTIONS: tuple[Entry, ...] = (
 # fmt: on
 
 
+@cache
 def entries(command: str) -> tuple[Entry, ...]:
     """Return the options of a command."""
     return tuple(entry for entry in OPTIONS if command in entry.commands)

@@ -295,7 +295,7 @@ def plot(
         theme=theme,
         scale=scale,
     )
-    drawing = plot.prepare(ask_of(inputs, layer, options, all_layers=all_layers, hold=hold), flags)
+    drawing = plot.drawing_of(ask_of(inputs, layer, options, all_layers=all_layers, hold=hold), flags)
     view = view_of(options)
     sheet, names, missing = fonts.fit_fonts(drawing.sheet, view.lang)
     remarks = (*drawing.remarks, *missing)

@@ -128,7 +128,7 @@ class Ask(NamedTuple):
             shape, remarks = arrange.add_batch(asked, stack.input_rank)
             where = f"--input-shape {','.join(map(str, shape))}"
             document = arrange.make_document(stack, shape, seed, self.fill, self.weights)
-        given = prepare(self, stack, document, where, seed)
+        given = given_of(self, stack, document, where, seed)
         arranged = arrange.arrange(document, given.arranging)
         made = given.case(arranged)
         in_keras = self.engine == engines.REFERENCE  # which then raises these errors itself
@@ -239,7 +239,9 @@ class Given(NamedTuple):
         return fit.fit_case(case, self.weights.where, self.initial_state.where)
 
 
-def prepare(ask: Ask, stack: "Stack", document: Document, where: Text = "", seed: int | None = None) -> Given:
+def given_of(
+    ask: Ask, stack: "Stack", document: Document, where: Text = "", seed: int | None = None
+) -> Given:
     """Read what is asked for besides the inputs; what is not given is taken from the document.
 
     where: the name of the document in errors.  seed: used if neither the options nor the document set one.
@@ -311,17 +313,18 @@ def _arrange_options(ask: Ask, stack: "Stack", where: Text) -> "ArrangeOptions":
         with inside(_keyword("mask", mask)):
             source = find_source(mask)
             mask, mask_where = read_tensor(source), source.name
-    return order_of(ask)._replace(
+    return order_and_padding(ask)._replace(
         mask=mask,
         mask_value=ask.mask_value,
         dtype=stack.dtype,
         ndim=stack.input_rank,
+        mask_ranks=stack.layers[0].mask_ranks,
         where=where,
         mask_where=mask_where,
     )
 
 
-def order_of(ask: Ask) -> "ArrangeOptions":
+def order_and_padding(ask: Ask) -> "ArrangeOptions":
     """Return the order of the input's axes, and where shorter sequences are padded."""
     from rnncli.inputs.arrange import ArrangeOptions
 
@@ -459,7 +462,7 @@ def call_of(ask: Ask) -> "ModelCall":
     from rnncli.inputs.source import choose_input
     from rnncli.models import call
 
-    model, order = model_of(ask), order_of(ask)
+    model, order = model_of(ask), order_and_padding(ask)
     if is_bare(ask):
         raise UsageError(
             "{--model:file} needs an input. The model expects {inputs}.",

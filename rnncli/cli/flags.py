@@ -48,8 +48,9 @@ def load(name: str) -> Command:
 
 def make_params(command: str, hidden: Iterable[str] = ()) -> list[Any]:
     """Return the options of a command for click, which parses them; the help omits those in `hidden`."""
-    shown = [_param(entry, hidden=entry.name in hidden) for entry in options.entries(command)]
-    return [*shown, ALL] if any(entry.rare for entry in options.entries(command)) else shown
+    entries = options.entries(command)
+    shown = [_param(entry, hidden=entry.name in hidden) for entry in entries]
+    return [*shown, ALL] if any(entry.rare for entry in entries) else shown
 
 
 def fill(command: str, values: Mapping[str, Any]) -> dict[str, Any]:

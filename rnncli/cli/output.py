@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from functools import cached_property
 from typing import IO, Any, cast
@@ -35,6 +35,8 @@ def call(function: Callable[..., Reply[Any] | None], parameters: dict[str, Any],
     """Call a command and show what it returns; explore and plot draw on their own.
 
     parameters: a command takes `output` and `progress` only if it names them.
+    own_files: whether --output may also name a file that no format writes.
+    Raises UsageError before any computation if flags conflict, or if --output names a file that is read.
     """
     flags = parameters.get("output")
     if not isinstance(flags, OutputFlags):
@@ -43,7 +45,10 @@ def call(function: Callable[..., Reply[Any] | None], parameters: dict[str, Any],
     reading = {flag_name(name): parameters.get(name) for name in READ}
     if "ask" in parameters:
         reading |= parameters["ask"].files
-    deliver = delivery(flags, reading, own_files=own_files)
+    words = words_of(reading)
+    words += [split_layers(one)[0] for one in words if isinstance(one, str)]
+    files.require_place(flags.output, words)
+    format_name = "" if own_files else _require_format(flags)
     with progress_bar(flags) as progress:
         optional = {"output": flags, "progress": progress}
         for name, value in optional.items():
@@ -53,44 +58,29 @@ def call(function: Callable[..., Reply[Any] | None], parameters: dict[str, Any],
         reply = function(**parameters)
         if reply is None:  # the answers of a stream
             return
-        deliver(reply)
+        _deliver(reply, flags, format_name)
     if reply.failure is not None:
         raise reply.failure
 
 
-def delivery(
-    flags: OutputFlags, reading: Mapping[str, str | None] = {}, *, own_files: bool = False
-) -> Callable[[Reply[Any]], None]:
-    """Return the function that shows a reply.  Raises UsageError before any computation if flags conflict.
+def _deliver(reply: Reply[Any], flags: OutputFlags, format_name: str) -> None:
+    """Show a reply.  format_name: "" if --output may name a file that no format writes."""
+    answer = reply.answer
+    to = flags._replace(output=None) if reply.to_stdout else flags
+    name = "" if isinstance(answer, bytes) else format_name or _require_format(to)
 
-    reading: the files to read, by their flags; they must not be overwritten.
-    own_files: whether --output may also name a file that no format writes.
-    """
-    words = words_of(reading)
-    words += [split_layers(one)[0] for one in words if isinstance(one, str)]
-    files.require_place(flags.output, words)
-    if not own_files:
-        _require_format(flags)
+    def start() -> IO[bytes]:
+        file = stack.enter_context(_place(to.output))
+        terminal.remark((*reply.remarks, *(_mismatch(to) if name else ())), flags.quiet)
+        return file
 
-    def deliver(reply: Reply[Any]) -> None:
-        answer = reply.answer
-        to = flags._replace(output=None) if reply.to_stdout else flags
-        name = None if isinstance(answer, bytes) else _require_format(to)
-
-        def start() -> IO[bytes]:
-            file = stack.enter_context(_place(to.output))
-            terminal.remark((*reply.remarks, *(_mismatch(to) if name else ())), flags.quiet)
-            return file
-
-        with _quiet_end(to.output), ExitStack() as stack:
-            file = _Buffer(start)
-            if name is None:
-                file.write(answer)
-            else:
-                formats.FORMATS[name].write(answer, view_of(to, name, answer.widest), cast("IO[bytes]", file))
-            file.flush()
-
-    return deliver
+    with _quiet_end(to.output), ExitStack() as stack:
+        file = _Buffer(start)
+        if isinstance(answer, bytes):
+            file.write(answer)
+        else:
+            formats.FORMATS[name].write(answer, view_of(to, name, answer.widest), cast("IO[bytes]", file))
+        file.flush()
 
 
 def _require_format(flags: OutputFlags) -> str:
@@ -112,14 +102,11 @@ def _require_format(flags: OutputFlags) -> str:
 
 
 @contextmanager
-def stream_answers(
-    flags: OutputFlags, reading: Mapping[str, str | None] = {}
-) -> Iterator[Callable[[Answer], None]]:
+def stream_answers(flags: OutputFlags) -> Iterator[Callable[[Answer], None]]:
     """Yield a function that shows each answer at once; an output file appears after the last one.
 
     Raises BrokenPipeError if the reader of stdout has gone, so that the caller stops.
     """
-    files.require_place(flags.output, words_of(reading))
     name = flags.format_name
     form = formats.FORMATS[name]
     separator = form.separator

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from rnncli.case import Array, Case, Shape, format_shape, sizes
 from rnncli.compute import engines
-from rnncli.errors import EngineError, InputError, LayerError, Message, Text, UsageError
+from rnncli.errors import EngineError, InputError, LayerError, UsageError
 from rnncli.initializers import seed_stream
 from rnncli.layers.stack import Stack
 from rnncli.process import memory
@@ -147,7 +147,7 @@ def prepare(case: Case, engine: str = "auto") -> Callable[[Case], Result]:
     cannot compute it, EngineError if the engine fails.
     """
     require_mask(case)
-    chosen = engines.choose(case) if engine == "auto" else engine
+    chosen = engines.choose(case, engine)
     if engine != "auto" or chosen != "onnx":
         return _PreparedCase(case, chosen)
     other = cache(lambda: _PreparedCase(case, "numpy"))
@@ -167,10 +167,9 @@ def prepare(case: Case, engine: str = "auto") -> Callable[[Case], Result]:
 
 
 class _PreparedCase:
-    """Layers built in one engine."""
+    """Layers built in one engine, which can compute the case."""
 
     def __init__(self, case: Case, engine: str) -> None:
-        require_able(case, engine)
         self.engine, self.dtype = engine, str(case.inputs.dtype)
         layers = engines.get(engine).Layers
         self.call: engines.LayerCaller = layers(case, *weights_and_seeds(case, engine))
@@ -184,8 +183,8 @@ class _PreparedCase:
         """Call the layers.  Raises UsageError or EngineError if the engine cannot compute the case."""
         import numpy as np
 
-        if one.mask is not None:  # the case that the layers were built for may have none
-            require_able(one, self.engine)
+        if one.mask is not None:  # it may be another mask than the one that the layers were built for
+            engines.require_able(one, self.engine)
         return self.call(one._replace(inputs=np.ascontiguousarray(one.inputs)))
 
     def build_result(self, case: Case, computed: engines.EngineOutput) -> Result:
@@ -304,31 +303,6 @@ def split_result(result: Result, sizes: Sequence[int], case: Case) -> Iterator[R
         start += size
 
 
-def require_able(case: Case, engine: str) -> None:
-    """Raise UsageError if `engine` does not give Keras's numbers for this case."""
-    refusal = engines.get(engine).refusal(case)
-    if case.hold and engine != engines.STEPWISE:
-        raise UsageError(
-            "{--hold}: the engine {engine} cannot hold a gate.", "Leave {--engine} out.", engine=engine
-        )
-    if case.hold and refusal:
-        what = Message(
-            "{--hold}: the engine {engine}, the only one that holds gates, cannot compute this: {refusal}.",
-            engine=engine,
-            refusal=refusal,
-        )
-        raise UsageError(what, "Leave {--hold} out.")
-    if refusal:
-        advice: Text = ""  # the refusal of the reference already says what to do
-        if engine != engines.REFERENCE:
-            why = engines.get(engines.REFERENCE).refusal(case)
-            advice = Message("Leave {--engine} out, or use {reference}.", reference=engines.REFERENCE)
-            advice = Message("Leave {--engine} out. {why}.", why=why) if why else advice
-        raise UsageError(
-            "the engine {engine} cannot compute this: {refusal}.", advice, engine=engine, refusal=refusal
-        )
-
-
 def weights_and_seeds(case: Case, engine: str) -> tuple[Mapping[str, Array], dict[str, int]]:
     """Return the weights by path (supplied, or drawn from the seed) and the seeds.
 
@@ -368,7 +342,7 @@ def require_room(case: Case, sequences: int) -> None:
 
 
 def require_mask(case: Case) -> None:
-    """Raise InputError if the mask does not fit, LayerError if Keras would apply it incorrectly.
+    """Raise InputError if a layer makes its own mask, LayerError if Keras would apply the mask incorrectly.
 
     That is in an unrolled backward sequence with zeroed outputs: Keras applies the mask there as if the
     sequence ran forward; only the states are correct.
@@ -376,7 +350,6 @@ def require_mask(case: Case) -> None:
     layers, masked = Stack(case.specs).layers, case.mask is not None
     if case.mask is not None:
         first = layers[0]
-        _require_fit(case.mask.shape, case.inputs.shape, first.mask_ranks)
         if first.makes_mask:
             raise InputError(
                 "a mask was given, but layer 0 ({class_name}) computes its own.",
@@ -392,15 +365,3 @@ def require_mask(case: Case) -> None:
                     "zero_output_for_mask are combined.",
                     "Leave unroll out; the result is otherwise the same.",
                 )
-
-
-def _require_fit(shape: Shape, input_shape: Shape, ranks: Sequence[int]) -> None:
-    if shape not in [input_shape[:rank] for rank in ranks]:
-        raise InputError(
-            "the mask has shape {shape}, but the inputs need {wanted}.",
-            Message("A mask is (batch, timesteps), true for the steps to process.")
-            if ranks[0] == 2
-            else Message("TimeDistributed gives its layer a mask of (batch, timesteps, inner timesteps)."),
-            shape=format_shape(shape),
-            wanted=format_shape(input_shape[: ranks[0]]),
-        )

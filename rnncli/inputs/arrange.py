@@ -43,6 +43,7 @@ class ArrangeOptions(NamedTuple):
     mask_value: a step is masked if every feature equals this value.
     dtype: dtype of the result; for bfloat16 the result is float32, and the engine converts it.
     ndim: number of axes of the result; 4 to 6 for the convolutional layers.
+    mask_ranks: numbers of axes that a mask can have; the first is the usual one.
     where, mask_where: names of the document and of `mask` in errors, such as `notes.json`.
     """
 
@@ -53,6 +54,7 @@ class ArrangeOptions(NamedTuple):
     mask_value: float | None = None
     dtype: str = "float32"
     ndim: int = 3
+    mask_ranks: tuple[int, ...] = (2,)
     where: Text = ""
     mask_where: Text = ""
 
@@ -96,9 +98,10 @@ def arrange(document: Document, options: ArrangeOptions | None = None) -> Arrang
     masks = [] if padding is None else [padding]
     if raw is not None:
         with inside(where), with_path_prefix("mask"):
-            masks.append(_parse_mask(raw, inputs))
+            masks.append(_parse_mask(raw, inputs, options.mask_ranks))
     if options.mask_value is not None:
-        masks.append(_mask_values(inputs, options.mask_value))
+        rank = masks[-1].ndim if masks else options.mask_ranks[0]
+        masks.append(_mask_values(inputs, options.mask_value, rank))
     names = document.feature_names if len(document.feature_names) == inputs.shape[-1] else ()
     return Arrangement(inputs, reduce(and_, masks) if masks else None, tuple(remarks), names)
 
@@ -208,27 +211,31 @@ def pad(sequences: tuple[Array, ...], end: str, value: float) -> tuple[Array, Ar
     return array, mask
 
 
-def _parse_mask(raw: Any, inputs: Array) -> Array:
+def _parse_mask(raw: Any, inputs: Array, ranks: tuple[int, ...]) -> Array:
     """Return the mask as a bool array (batch, timesteps).
 
-    A mask of shape (timesteps,) or (1, timesteps) applies to every sequence.  Sequences of sequences
-    may also have a mask of (batch, timesteps, inner timesteps), which stays as it is.
+    A mask of shape (timesteps,) or (1, timesteps) applies to every sequence.  In TimeDistributed a mask may
+    be (batch, timesteps, inner timesteps); a recurrent layer there needs this one.
     """
     import numpy as np
 
     mask = raw if isinstance(raw, np.ndarray) else nested.to_array(raw, nested.FLAGS)
-    expected = inputs.shape[: 3 if mask.ndim == 3 and inputs.ndim > 3 else 2]
+    rank = mask.ndim if mask.ndim in ranks and mask.ndim < inputs.ndim else ranks[0]
+    expected = inputs.shape[:rank]
     if mask.dtype.kind not in "bfiu":
         raise InputError(
             "the mask has dtype {dtype}.", "Write true or false for every time step.", dtype=mask.dtype
         )
-    if mask.shape not in (expected, (1, *expected[1:]), expected[1:2]):
+    if mask.shape not in (expected, (1, *expected[1:]), *([expected[1:]] if rank == 2 else [])):
         raise InputError(
             "the mask is {shape}, but the input is {inputs}.",
-            "A mask is (batch, timesteps), here {wanted}. More: rnncli help masks.",
+            "A mask is (batch, timesteps), here {wanted}. More: rnncli help masks."
+            if ranks[0] == 2
+            else "TimeDistributed gives its layer a mask of (batch, timesteps, inner timesteps), here "
+            "{wanted}.",
             shape=format_shape(mask.shape),
             inputs=format_shape(inputs.shape),
-            wanted=format_shape(inputs.shape[:2]),
+            wanted=format_shape(inputs.shape[: ranks[0]]),
         )
     wrong = np.argwhere((mask != 0) & (mask != 1))
     if len(wrong):
@@ -242,14 +249,14 @@ def _parse_mask(raw: Any, inputs: Array) -> Array:
     return np.array(np.broadcast_to(mask.astype(bool), expected))
 
 
-def _mask_values(inputs: Array, value: float) -> Array:
-    """Return the mask of Keras's Masking layer: True for steps where any feature differs from `value`."""
+def _mask_values(inputs: Array, value: float, rank: int) -> Array:
+    """Return the mask of Keras's Masking layer, of `rank` axes: True where any feature is not `value`."""
     import numpy as np
 
     from rnncli import arrays
 
     with np.errstate(over="ignore"):
-        masked, axes = inputs.dtype.type(value), tuple(range(2, inputs.ndim))
+        masked, axes = inputs.dtype.type(value), tuple(range(rank, inputs.ndim))
     return np.concatenate([np.any(block != masked, axis=axes) for block in arrays.blocks(inputs)])
 
 

@@ -96,14 +96,20 @@ class Source(NamedTuple):
         Raises InputError if the source cannot be read or is empty.
         """
         with report_os_errors(self.name, "Check the file."):
-            found = read_bytes(self.file()) if self.data is None else self.data
+            if (found := self.data) is None:
+                with self.open() as file:
+                    found = read_to_end(file)
             if not found or found.isspace():
                 raise InputError("it is empty.", advice)
         return found
 
     def open(self) -> BinaryIO:
-        """Open the file; see `open_file`."""
-        return open_file(self.file())
+        """Open the file; see `open_file`.  If that fails, `file` says why."""
+        try:
+            return open_file(cast("Path", self.path))
+        except (OSError, ValueError):
+            self.file()
+            raise
 
     def file(self) -> Path:
         """Return the path, which there must be.  Raises InputError if it is not an existing file."""
@@ -164,8 +170,8 @@ def find_source(text: str | PathLike[str]) -> Source:
         return Source(Message("the command line"), data=text.encode("utf-8", "surrogateescape"))
     path = expand_user(text)
     if is_pipe(path):
-        with report_os_errors(text):
-            data = read_bytes(path)  # now, like stdin: it can be read only once
+        with report_os_errors(text), open_file(path) as file:
+            data = read_to_end(file)  # now, like stdin: it can be read only once
         return Source(text, data, path if path.suffix else None)
     return Source(text, path=path)
 
@@ -173,9 +179,10 @@ def find_source(text: str | PathLike[str]) -> Source:
 def is_pipe(path: Path) -> bool:
     """Return whether the path can be read only once, from the start: /dev/stdin, <(a command)."""
     try:
-        return path.exists() and not path.is_file() and not path.is_dir()
-    except (OSError, ValueError):  # JSON may be too long for a file name
+        mode = path.stat().st_mode
+    except (OSError, ValueError):  # there is no file; JSON may be too long for a name
         return False
+    return not stat.S_ISREG(mode) and not stat.S_ISDIR(mode)
 
 
 def sample(name: str) -> Source:
@@ -386,12 +393,6 @@ def refuse_device(descriptor: int) -> None:
     ends = character and (status.st_rdev == Path(os.devnull).stat().st_rdev or os.isatty(descriptor))
     if stat.S_ISBLK(status.st_mode) or (character and not ends):
         raise InputError("it is a device, which may have no end.", "Copy what you need of it to a file.")
-
-
-def read_bytes(path: Path) -> bytes:
-    """Return all bytes of a file or a pipe.  Raises InputError for a device, or if there are too many."""
-    with open_file(path) as file:
-        return read_to_end(file)
 
 
 def read_to_end(file: BinaryIO) -> bytes:

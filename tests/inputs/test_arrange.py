@@ -126,7 +126,8 @@ def test_all_forms_of_a_mask(mask: Any) -> None:
 
 @pytest.mark.parametrize(("mask", "found"), [([[[1, 0, 1], [0, 1, 1]]],) * 2, ([1, 0], [[1, 0]])])
 def test_sequences_of_sequences_may_have_an_entry_for_each_inner_step(mask: Any, found: Any) -> None:
-    np.testing.assert_array_equal(arranged(np.ones((1, 2, 3, 4)), mask=mask, ndim=4).mask, found)
+    nested = arranged(np.ones((1, 2, 3, 4)), mask=mask, ndim=4, mask_ranks=(2, 3))
+    np.testing.assert_array_equal(nested.mask, found)
 
 
 def test_the_mask_of_the_options_wins_over_that_of_the_document() -> None:

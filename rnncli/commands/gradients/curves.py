@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from rnncli import addresses, compute, layers
 from rnncli.case import Array, Case, Spec, sizes
+from rnncli.compute import engines
 from rnncli.errors import Message, UsageError, format_range
 from rnncli.layers.stack import Stack
 from rnncli.result import Claim, Index, Label, Result, TensorInfo
@@ -231,7 +232,7 @@ def gradients(case: Case, of: str | None = None) -> Gradients:
     compute.require_room(case, len(case.inputs))
     compute.require_mask(case)
     conditions = compute.conditions(case)
-    compute.require_able(case, "tensorflow")
+    engines.require_able(case, engines.REFERENCE)
     case_with_states = case._replace(specs=Stack(case.specs).with_returns(return_state=True))
     numbers = target_of(of, Stack(case_with_states.specs).outputs(case.inputs.shape))
     weights, _ = compute.weights_and_seeds(case, "tensorflow")

@@ -66,7 +66,7 @@ def plot(ask: Ask, **flags: Any) -> None:
 
     asked = PlotFlags(**flags)
     format_name = _format(asked, ask)
-    drawing = prepare(ask, asked)
+    drawing = drawing_of(ask, asked)
     lang = terminal.displayable_language(asked.lang)
     if format_name is None:
         from rnncli.commands.plot.terminal import render
@@ -87,7 +87,7 @@ def plot(ask: Ask, **flags: Any) -> None:
         terminal.remark([*drawing.remarks, *missing], asked.quiet)
 
 
-def prepare(ask: Ask, asked: PlotFlags) -> Drawing:
+def drawing_of(ask: Ask, asked: PlotFlags) -> Drawing:
     """Compute what is drawn.  Raises UsageError for flags that do not fit."""
     from rnncli.addresses import parse_steps
     from rnncli.commands.plot.palette import STYLES

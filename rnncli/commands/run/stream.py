@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from rnncli import arrays, checks
-from rnncli.ask import Ask, model_of, order_of, prepare, require_options, returns_of, stack_of
+from rnncli.ask import Ask, given_of, model_of, order_and_padding, require_options, returns_of, stack_of
 from rnncli.ask.notes import note_dropout, note_equal_calls
 from rnncli.case import Array, Case, Document, SavedLayer
 from rnncli.cli import terminal
@@ -85,7 +85,7 @@ def answer_with_model(flags: RunRequest) -> tuple[LineAnswers, NewRemarks]:
 
     saved_model.require(flags)
     require_lines(flags.ask)
-    model, order = model_of(flags.ask), order_of(flags.ask)
+    model, order = model_of(flags.ask), order_and_padding(flags.ask)
     models.require_paddable(model, order)
     saved_model.require_stateless(model)
     returns, remarks = returns_of(flags.ask), NewRemarks()
@@ -141,7 +141,7 @@ def relay(answers: LineAnswers, remarks: NewRemarks, flags: RunRequest) -> None:
     """
     bad, empty = 0, True
     file, where = open_lines(flags.ask.input)
-    with file, stream_answers(flags.output, flags.ask.files) as show:
+    with file, stream_answers(flags.output) as show:
         for lines in whole_lines(lambda: read_arrived(file, arrays.BLOCK, where), where):
             for outcome in answers(lines):
                 empty = False
@@ -198,7 +198,7 @@ class LineCases:
 
     def __init__(self, ask: Ask) -> None:
         stack = stack_of(ask)
-        self.given = prepare(ask, stack, Document())
+        self.given = given_of(ask, stack, Document())
         self.first_case: Case | None = None
         notes = note_equal_calls(stack, ask.calls, training=bool(ask.training))
         notes += keras_differences.note_sequential(stack)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from typing import NamedTuple
 
-from rnncli.ask import INPUT_OPTIONS, RUN_OPTIONS, Ask, Remarks, outline_of, prepare
+from rnncli.ask import INPUT_OPTIONS, RUN_OPTIONS, Ask, Remarks, given_of, outline_of
 from rnncli.case import Shape, Spec, format_shape, known_sizes
 from rnncli.commands.weights import contents
 from rnncli.commands.weights.contents import Contents
@@ -108,7 +108,7 @@ def _describe_layers(ask: Ask) -> Weights:
             shape=format_shape(shape),
         )
     document = outline.document._replace(initial_state=None)
-    given = prepare(ask, stack, document, outline.where)
+    given = given_of(ask, stack, document, outline.where)
     inputs = np.broadcast_to(np.zeros((), "float64" if stack.dtype == "float64" else "float32"), sizes)
     case = given.case(Arrangement(inputs))
     compute.require_room(case, 1)

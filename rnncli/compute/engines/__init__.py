@@ -143,17 +143,50 @@ def require_steps(engine: str) -> None:
         )
 
 
-def choose(case: Case) -> str:
-    """Return the fastest engine that gives Keras's numbers for this case; tensorflow if no other does."""
-    if case.hold:
-        return STEPWISE
-    if get("numpy").refusal(case):
-        return "tensorflow"
+def choose(case: Case, engine: str = "auto") -> str:
+    """Return the engine that computes this case; for `auto`, the fastest one that gives Keras's numbers.
+
+    Raises UsageError if the engine does not give them.
+    """
+    if engine == "auto":
+        engine = STEPWISE if case.hold else REFERENCE
+        if not case.hold and not get("numpy").refusal(case):
+            return "onnx" if _suits_onnx(case) else "numpy"
+    require_able(case, engine)
+    return engine
+
+
+def _suits_onnx(case: Case) -> bool:
+    """Return whether ONNX Runtime is installed, faster than NumPy for this case, and exact."""
     if not has_many_steps(case):  # the usual case, which should not load another engine
-        return "numpy"
+        return False
     onnx = get("onnx")
-    installed = all(map(find_spec, onnx.PACKAGES))
-    return "onnx" if installed and not onnx.refusal(case) else "numpy"
+    return all(map(find_spec, onnx.PACKAGES)) and not onnx.refusal(case)
+
+
+def require_able(case: Case, engine: str) -> None:
+    """Raise UsageError if `engine` does not give Keras's numbers for this case."""
+    refusal = get(engine).refusal(case)
+    if case.hold and engine != STEPWISE:
+        raise UsageError(
+            "{--hold}: the engine {engine} cannot hold a gate.", "Leave {--engine} out.", engine=engine
+        )
+    if case.hold and refusal:
+        what = Message(
+            "{--hold}: the engine {engine}, the only one that holds gates, cannot compute this: {refusal}.",
+            engine=engine,
+            refusal=refusal,
+        )
+        raise UsageError(what, "Leave {--hold} out.")
+    if refusal:
+        advice: Text = ""  # the refusal of the reference already says what to do
+        if engine != REFERENCE:
+            why = get(REFERENCE).refusal(case)
+            advice = Message("Leave {--engine} out, or use {reference}.", reference=REFERENCE)
+            advice = Message("Leave {--engine} out. {why}.", why=why) if why else advice
+        raise UsageError(
+            "the engine {engine} cannot compute this: {refusal}.", advice, engine=engine, refusal=refusal
+        )
 
 
 def has_many_steps(case: Case) -> bool:
