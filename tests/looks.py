@@ -62,6 +62,21 @@ def misfits(answer: Any, width: int, **view: Any) -> list[str]:
     return [line for line in lines if columns_of(line) > width or line != line.rstrip()]
 
 
+def contrast(first: str, second: str) -> float:
+    """Return WCAG's contrast of two colors, `#1a2b3c`: 1 to 21; letters need 4.5."""
+    dark, light = sorted(map(luminance, (first, second)))
+    return (light + 0.05) / (dark + 0.05)
+
+
+def luminance(color: str) -> float:
+    """Of WCAG, 0 to 1."""
+    parts = [int(color[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+    red, green, blue = (
+        part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts
+    )
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
 def check_looks(
     command: str, name: str, answer: Any, kept: Iterable[str] = (), settle: Callable[[str], str] = str
 ) -> None:

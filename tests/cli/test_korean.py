@@ -6,6 +6,7 @@ import ast
 import re
 from _string import formatter_parser  # type: ignore[import-not-found]
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import catalogue
@@ -77,6 +78,7 @@ def texts(file: Path, *, prose: bool) -> Iterator[str]:
             yield from constants(node)
 
 
+@cache
 def templates(*, prose: bool) -> dict[str, str]:
     """Return the texts, and the first file of each."""
     found: dict[str, str] = {}

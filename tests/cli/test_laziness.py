@@ -14,9 +14,8 @@ from command import HEAVY, loaded_by
 from rnncli.__main__ import SOON
 
 
-@pytest.mark.parametrize(
-    "line",
-    [
+def test_no_command_loads_a_framework() -> None:
+    lines = (
         "run",
         "run --hold forget=1",
         "shape",
@@ -28,11 +27,9 @@ from rnncli.__main__ import SOON
         "samples",
         "engines",
         "tour",
-    ],
-)
-def test_no_command_loads_a_framework(line: str) -> None:
+    )
     formats = ("table", "json", "ndjson", "csv", "markdown", "html", "svg")
-    assert not HEAVY & loaded_by(*line.split(), each=[["-f", one] for one in formats])
+    assert not HEAVY & loaded_by(each=[[*line.split(), "-f", one] for line in lines for one in formats])
 
 
 def test_a_script_is_written_without_its_framework() -> None:

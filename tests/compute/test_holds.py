@@ -13,7 +13,6 @@ from rnncli import compute, specs
 from rnncli.case import Array, Case
 from rnncli.compute import holds
 from rnncli.compute import trace as tracing
-from rnncli.errors import UsageError
 
 FEATURES, UNITS, STEPS = 4, 3, 6
 PACKED = {
@@ -105,44 +104,8 @@ def test_chunks_and_calls_hold_alike_and_the_difference_is_from_the_run_without_
     assert largest > 0
 
 
-@pytest.mark.parametrize(
-    ("layer", "texts", "message"),
-    [
-        ("lstm", ["forget"], "not a gate with a value"),
-        ("lstm", ["forget[:, 1=2"], "not a gate with a value"),
-        ("lstm", ["forge=1"], "no such gate"),
-        ("lstm", ["forget[1]=1"], "the index of a gate"),
-        ("lstm", ["forget[:, 3]=1"], "'3' selects no units"),
-        ("lstm", ["forget[:, a]=1"], "'a' selects no units"),
-        ("lstm", ["forget=1@6:"], "'6:' selects no time steps"),
-        ("lstm", ["forget=x"], "'x' is not a number"),
-        ("lstm", ["forget=nan"], "must be finite"),
-        ("lstm", ["forget=1", "forget[:, 1]=0@2"], "hold the same entries"),
-        ("bilstm", ["forget=1"], "no such gate"),
-    ],
-)
-def test_what_does_not_fit_is_refused(layer: str, texts: list[str], message: str) -> None:
-    with pytest.raises(UsageError, match=message):
-        flagged(layer, hold=texts)
-
-
 def test_holds_that_do_not_meet_are_taken_together() -> None:
     case = flagged("lstm", hold=["forget[:, 0]=1@2:", "forget[:, 1]=0@2:", "forget=0.5@:2"])
     loop = tracing.trace(tracing.with_all_outputs(case)).trace[0]
     assert loop.parts[gate("forget")][0, 3, :2].tolist() == [1, 0]
     assert (loop.parts[gate("forget")][0, :2] == 0.5).all()
-
-
-@pytest.mark.parametrize(
-    ("layer", "engine", "said"),
-    [
-        ("LSTM(3, dtype='float16')", "auto",
-         "--hold: the engine numpy, the only one that holds gates, cannot compute this: "
-         "it does not round as Keras does in float16."),
-        ("lstm", "tensorflow", "--hold: the engine tensorflow cannot hold a gate."),
-    ],
-)  # fmt: skip
-def test_only_numpy_holds_a_gate(layer: str, engine: str, said: str) -> None:
-    with pytest.raises(UsageError) as caught:
-        compute.run(flagged(layer, hold=["forget=1"]), engine)
-    assert caught.value.what == said

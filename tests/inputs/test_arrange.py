@@ -223,23 +223,3 @@ def test_generated_inputs() -> None:
 def test_shapes(text: str, shape: Any, written: str) -> None:
     assert parse_shape(text) == parse_shape(written) == shape
     assert format_shape(shape) == written
-
-
-@pytest.mark.parametrize(
-    ("text", "said"),
-    [
-        ("", "is empty"),
-        ("()", "is empty"),
-        ("2,,8", "an empty part"),
-        ("2,0,8", "'0'"),
-        ("2,-1,8", "'-1'"),
-        ("2,1.5,8", "'1.5'"),
-        ("2x10", "'2x10'"),
-        ("2,²,3", "'²'"),
-        ("9" * 40, "not a size"),
-    ],
-)
-def test_the_bad_part_of_a_shape_is_named(text: str, said: str) -> None:
-    with pytest.raises(UsageError, match="input shape") as caught:
-        parse_shape(text)
-    assert said in str(caught.value)

@@ -12,7 +12,7 @@ import pytest
 from rnncli import compute, specs
 from rnncli.case import Case, Spec
 from rnncli.commands.shape.answer import outline
-from rnncli.errors import LayerError, RnncliError, UsageError
+from rnncli.errors import LayerError
 from rnncli.models import operations
 from rnncli.specs.build import ONLY_IN_MODELS
 
@@ -235,44 +235,6 @@ class TestFlags:
             "GRU(4, return_sequences=True)",
         ]
 
-    @pytest.mark.parametrize(
-        ("texts", "flags", "document", "error", "message"),
-        [
-            (["lstm"], {"reset_after": True}, None, UsageError, "--reset-after does not apply to LSTM"),
-            (
-                ["bigru"],
-                {"unit_forget_bias": True},
-                None,
-                UsageError,
-                "--unit-forget-bias does not apply to GRU",
-            ),
-            (["LSTM(3)"], {"units": 4}, None, LayerError, "--units 4 conflicts with units=3"),
-            (["Dense(3)"], {"units": 4}, None, UsageError, "--units applies to recurrent layers, but Dense"),
-            (["masking", "Dense(3)"], {"activation": "relu"}, None, UsageError, "but Dense is not recurrent"),
-            (
-                ["Dense(3)", "Masking()"],
-                {"bidirectional": True},
-                None,
-                UsageError,
-                "--bidirectional: Dense, Masking are not recurrent.",
-            ),
-            (["lstm"], {"merge_mode": "sum"}, None, UsageError, "--merge-mode needs a bidirectional layer"),
-            ([], {"reset_after": True}, "LSTM(3)", UsageError, "--reset-after does not apply to LSTM"),
-            ([], {}, [], LayerError, "list of layers is empty"),
-            (["lstmm"], {}, None, LayerError, "there is no layer 'lstmm'"),
-            (["lstm"], {"units": -1}, None, LayerError, "--units: -1 is not"),
-            (["bilstm"], {"merge_mode": "most"}, None, LayerError, "--merge-mode: 'most' is not known"),
-            ([], {}, 7, LayerError, "7 is not a layer"),
-            ([], {}, {"config": {}}, LayerError, "no class_name"),
-        ],
-    )
-    def test_that_cannot_be_meant_are_refused(
-        self, texts: Any, flags: Any, document: Any, error: type[RnncliError], message: str
-    ) -> None:
-        with pytest.raises(error) as caught:
-            specs.from_flags(texts, flags, document)
-        assert message in caught.value.what
-
 
 class TestConfigs:
     @pytest.mark.parametrize("expression", EXPRESSIONS)
@@ -307,23 +269,6 @@ class TestConfigs:
             specs.build(written).config["kernel_initializer"] for written in (expression, config)
         ]
         assert [spec.deferred for spec in found] == [False, True]
-
-    @pytest.mark.parametrize(
-        ("config", "message"),
-        [
-            ({"class_name": "LSTM", "config": []}, "the config of LSTM is not an object"),
-            ({"class_name": "LSTM", "config": {"unit": 3}}, "LSTM has no argument 'unit'"),
-            ({"class_name": "Conv9D", "config": {}}, "there is no layer 'Conv9D'"),
-            (
-                {"class_name": "Bidirectional", "config": {"layer": 3}},
-                "needs a layer with arguments, such as LSTM(3), not 3",
-            ),
-        ],
-    )
-    def test_a_bad_one_is_refused(self, config: Any, message: str) -> None:
-        with pytest.raises(LayerError) as caught:
-            specs.build(config)
-        assert message in caught.value.what
 
 
 def plain(config: Any) -> Any:

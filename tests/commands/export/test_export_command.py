@@ -10,11 +10,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from command import Run
 from looks import matches_golden
 from printed_tensors import numbers, printed
 
-CELLS = "RNN([LSTMCell(2), GRUCell(2)])"
 PAIR = "[[[1, 2], [3, 4]]]"
 GOLDEN = [
     ("numpy", "lstm", "LSTM(1, return_state=True)"),
@@ -84,17 +82,3 @@ def test_the_hard_sigmoid_of_keras_2_is_defined_in_a_script_of_keras(layer: str,
     result = json.loads(rnncli("run", PAIR, "-l", text, "--seed", "1", "-f", "json").stdout)
     expected = result["outputs"][0]["values"]
     np.testing.assert_allclose(values(printed.getvalue()), expected, rtol=0, atol=1e-6)
-
-
-@pytest.mark.parametrize(
-    ("target", "file", "own"), [("c", "a.py", ".c"), ("onnx", "a.PY", ".onnx"), ("config", "a.onnx", ".json")]
-)
-def test_the_suffix_of_another_target_is_refused(
-    target: str, file: str, own: str, rnncli: Run, tmp_path: Path
-) -> None:
-    done = rnncli("export", "-l", "lstm", "--seed", "1", "--to", target, "-o", file, cwd=tmp_path)
-    assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == (
-        f"rnncli: {file}: --to {target} writes a {own} file.\nName the file: --output FILE{own}.\n"
-    )
-    assert not list(tmp_path.iterdir())

@@ -15,7 +15,6 @@ from rnncli.commands.gradients import curves
 from rnncli.commands.gradients.answer import write_verdict
 from rnncli.commands.gradients.curves import Verdict, classify_curve, target_of
 from rnncli.commands.shape.answer import outline
-from rnncli.errors import UsageError
 from rnncli.layers.layer import within
 from rnncli.layers.stack import Stack
 from rnncli.result import Label, TensorInfo
@@ -245,30 +244,6 @@ def test_the_last_states_need_not_be_returned(expressions: Any, of: Any, masked:
 )
 def test_a_stack_is_differentiated_through(expressions: Any, place: Any) -> None:
     held(drawn(7, *expressions), None, place)
-
-
-@pytest.mark.parametrize(
-    ("layer", "text", "said"),
-    [
-        ("LSTM(2)", "hidden_states[0", "not a tensor"),
-        ("LSTM(2)", "hidden_state[2]", "index 2 is out of range for batch"),
-        ("LSTM(2)", "hidden_state[0,0,0]", "2 axes, but 3 indices"),
-        ("LSTM(2)", "hidden_state[:]", "not an index for batch"),
-        ("LSTM(2)", "hidden_state[0,x]", "not an index for units"),
-        ("LSTM(2)", "hidden_state[0,]", "'' is not an index for units"),
-        ("LSTM(2)", "hidden_state[0,2:1]", "2:1 selects nothing from units"),
-        ("LSTM(2)", "hidden_state[0," + "9" * 5000 + "]", "not an index for units"),
-        ("LSTM(2)", "hidden_state[0,99999999999999999999]", "99999999999999999999 is out of range"),
-        ("LSTM(2);Dense(1)", "last_cell_state", "there is no tensor 'last_cell_state'"),
-        ("TimeDistributed(Dense(2))", None, "cannot track the states"),
-        ("ConvLSTM1D(2, 1)", None, "cannot track the states"),
-    ],
-)
-def test_what_cannot_be_differentiated(layer: str, text: Any, said: str) -> None:
-    inputs = np.zeros((1, 3, 4, 2)[: 4 if "Conv" in layer else 3], np.float32)
-    case = Case(specs.from_flags(layer.split(";"), {}), inputs)
-    with pytest.raises(UsageError, match=said):
-        curves.gradients(case, text)
 
 
 @pytest.mark.parametrize("seed", range(12))

@@ -18,7 +18,6 @@ from rnncli.case import Case
 from rnncli.commands.matrix.answer import MatrixAnswer, combinations
 from rnncli.commands.matrix.same_numbers import build_equality_table
 from rnncli.commands.shape.answer import outline
-from rnncli.errors import LayerError
 from rnncli.result import Label, evaluate
 
 INPUTS = np.linspace(-2, 2, 2 * 4 * 3, dtype=np.float32).reshape(2, 4, 3)
@@ -164,8 +163,3 @@ def test_all_four_share_their_weights_and_are_keras_four(expression: str, engine
 def test_changes_the_last_layer_alone() -> None:
     matrix = combinations(oracle.case(["LSTM(3, return_sequences=True)", "GRU(2)"], INPUTS))
     assert matrix.results[True, True].outputs[0].values.shape == (2, 4, 2)
-
-
-def test_of_a_layer_without_these_flags_is_refused() -> None:
-    with pytest.raises(LayerError, match="neither return_sequences nor return_state"):
-        combinations(oracle.case(["Dense(3)"], INPUTS))

@@ -10,6 +10,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+from looks import contrast
 from matplotlib.patches import Rectangle
 from sheets import case, masked, result, sheet
 
@@ -220,16 +221,11 @@ def test_svg_is_xml_without_a_date_whatever_the_matplotlibrc() -> None:
 @pytest.mark.parametrize("diverging", [False, True])
 @pytest.mark.parametrize("kind", ["gate", "input"])
 def test_a_number_can_be_read_on_every_color(style: str, diverging: bool, kind: str) -> None:
-    def luminance(color: tuple[float, ...]) -> float:
-        parts = (part / 255 for part in color)
-        red, green, blue = (p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts)
-        return 0.2126 * red + 0.7152 * green + 0.0722 * blue
-
     ramp = STYLES[style].choose_ramp(Scale("", (kind,), -1.0, 1.0, diverging))
     for place in np.linspace(0, 1, 101):
         paper = mix(ramp, place)
-        light, shade = sorted((luminance(paper), 1.0 if is_dark(paper) else 0.0), reverse=True)
-        assert (light + 0.05) / (shade + 0.05) >= 4.5
+        letters = "#ffffff" if is_dark(paper) else "#000000"
+        assert contrast("#{:02x}{:02x}{:02x}".format(*paper), letters) >= 4.5
 
 
 def test_letters_that_no_font_has_are_named_and_not_drawn(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,6 @@ from sheets import case, masked, result, sheet
 
 from rnncli import compute
 from rnncli.compute import trace as tracing
-from rnncli.errors import UsageError
 
 LSTM = ["input gate", "forget gate", "candidate", "output gate", "cell state", "hidden state"]
 GRU = ["update gate", "reset gate", "candidate", "hidden state"]
@@ -121,21 +120,6 @@ def test_a_backward_sequence_says_which_time_a_row_is_of() -> None:
     panel = result(asked, steps=slice(0, 2)).rows[1].panels[0]
     assert panel.times == (1, 0)
     np.testing.assert_array_equal(panel.values, compute.run(asked).outputs[0].values[0, 3:].T)
-
-
-@pytest.mark.parametrize(
-    ("draw", "wanted", "said"),
-    [
-        (sheet, {"batch": 2}, "--batch 2"),
-        (sheet, {"batch": -3}, "--batch -3"),
-        (sheet, {"steps": slice(7, 9)}, "--steps"),
-        (sheet, {"gates": ("forgot",)}, "--gate"),
-        (result, {"gates": ("forget",)}, "--gate"),
-    ],
-)
-def test_what_is_not_there_is_said(draw: Any, wanted: Any, said: str) -> None:
-    with pytest.raises(UsageError, match=said):
-        draw(case("lstm"), **wanted)
 
 
 @pytest.mark.parametrize("draw", [sheet, result])

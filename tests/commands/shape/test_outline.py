@@ -12,7 +12,6 @@ from convolutions import CONVOLUTIONS, FRAMES
 
 from rnncli import addresses, specs
 from rnncli.commands.shape.answer import outline
-from rnncli.errors import LayerError
 from rnncli.layers.stack import Stack
 
 keras = oracle.keras
@@ -103,23 +102,3 @@ class TestShapes:
             "1/forward_last_hidden_state",
             "1/backward_last_hidden_state",
         ]
-
-    @pytest.mark.parametrize(
-        ("stack", "shape", "message"),
-        [
-            (["LSTM(3)", "GRU(2)"], X.shape, "layer 0 (LSTM) returns (batch, units)"),
-            (
-                ["Bidirectional(GRU(2, return_sequences=True), merge_mode=None)", "GRU(2)"],
-                X.shape,
-                "two outputs",
-            ),
-            (["LSTM(3)"], (2, 4, 3, 1), "needs an input of 3 axes, but the input has 4"),
-            (["ConvLSTM2D(2, 3)"], X.shape, "needs an input of 5 axes, but the input has 3"),
-        ],
-    )
-    def test_that_do_not_fit_are_refused(
-        self, stack: list[str], shape: tuple[int, ...], message: str
-    ) -> None:
-        with pytest.raises(LayerError) as caught:
-            outline(specs.from_flags(stack, {}), shape)
-        assert message in caught.value.what.replace("\n", " ")

@@ -57,12 +57,6 @@ def test_an_empty_message_ends_with_2(rnncli: Run, text: str) -> None:
         assert "the message is empty" in done.stderr
 
 
-def test_no_message_at_all_ends_with_2(rnncli: Run) -> None:
-    done = rnncli("why")
-    assert done.returncode == 2
-    assert "why needs an error message" in done.stderr
-
-
 def test_bytes_that_are_no_text_are_read_around(shell: Run) -> None:
     done = shell(f"printf '\\xff\\xfe\\x00 {MESSAGE} \\xff' | rnncli why")
     assert done.returncode == 0

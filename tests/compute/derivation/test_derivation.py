@@ -17,7 +17,6 @@ from rnncli.compute import derivation as explaining
 from rnncli.compute import trace as tracing
 from rnncli.compute.derivation import list_tensors
 from rnncli.compute.derivation.explanation import Equation, Explanation, parse_target
-from rnncli.errors import UsageError
 from rnncli.layers import activations
 from rnncli.layers.stack import Stack
 
@@ -275,30 +274,6 @@ def test_a_given_start_and_feature_names() -> None:
     assert cell.terms[0].factors[1].value == -0.8
     named = {term.factors[0].name for term in gates[0].terms}
     assert named == {"a", "b", "c", "hidden 0 at start", "hidden 1 at start", "bias[3]"}
-
-
-@pytest.mark.parametrize(
-    ("text", "said"),
-    [
-        ("last", "there is no tensor 'last'."),
-        ("hidden_stat[0,0]", "Did you mean hidden_state?"),
-        ("hidden_state", "no indices for 2 axes (batch, units)."),
-        ("hidden_state[1]", "1 index for 2 axes"),
-        ("hidden_state[1,0,0]", "3 indices"),
-        ("hidden_state[2,0]", "index 2 is out of range for batch (0 to 1)"),
-        ("hidden_state[0,-3]", "index -3 is out of range for units"),
-        ("hidden_state[0,:]", "a slice selects many numbers"),
-        ("hidden_state[...]", "a slice selects many numbers"),
-        ("hidden_state[99999999999999999999,0]", "index 99999999999999999999 is out of range for batch"),
-        ("hidden_state[0,1.0]", "an index must be a whole number."),
-        ("hidden_state[0,", "this is not a tensor."),
-        ("", "this is not a tensor."),
-    ],
-)
-def test_what_is_no_number_is_said(text: Any, said: Any) -> None:
-    with pytest.raises(UsageError) as caught:
-        explaining.explain(CASES["lstm"], text)
-    assert said in str(caught.value)
 
 
 def test_negative_indices_count_from_the_end() -> None:

@@ -1,4 +1,4 @@
-"""The engine torch, beyond the product of all engines: what it refuses, and who chooses it."""
+"""The engine torch, beyond the product of all engines: NaN, and who chooses it."""
 
 from __future__ import annotations
 
@@ -10,11 +10,9 @@ import pytest
 from engine_products import KINDS
 
 from rnncli.compute import engines
-from rnncli.errors import UsageError
 
 pytest.importorskip("torch")
 
-RIGHT = np.array([[1, 1, 1, 1, 1], [1, 1, 1, 0, 0], [1, 0, 0, 0, 0]], bool)
 INPUTS = np.random.default_rng(0).standard_normal((3, 5, 4)).astype("float32")
 
 
@@ -24,31 +22,6 @@ def test_nan_and_infinity_go_where_numpy_sends_them(kind: str) -> None:
     inputs[:, 2, 0] = np.nan, np.inf, -np.inf
     wanted, found = (oracle.asked(expressions, inputs, engine, seed=7) for engine in ("numpy", "torch"))
     oracle.alike(found, [tensor.values for tensor in wanted.outputs])
-
-
-REFUSED: list[tuple[list[str], dict[str, Any], str]] = [
-    (["GRU(3, reset_after=False)"], {}, "reset_after=False"),
-    (["LSTM(3, activation='relu')"], {}, "PyTorch has only the activation tanh, not relu"),
-    (["GRU(3, recurrent_activation='hard_sigmoid')"], {}, "not hard_sigmoid"),
-    (["RNN([LSTMCell(3)])"], {}, "no module for RNN"),
-    (["LSTM(3, dtype='float16')"], {}, "not in float16"),
-    (["LSTM(3, dropout=0.5)"], {"training": True}, "no dropout inside recurrent layers"),
-    (["Masking()"], {}, "Masking may skip any step"),
-    (["LSTM(3)"], {"mask": RIGHT[:, ::-1]}, "the mask skips others too"),
-    (
-        ["LSTM(3, return_sequences=True, dtype='float64')", "LSTM(3, dtype='float32')"],
-        {},
-        "its layers mix float32 and float64",
-    ),
-]
-
-
-@pytest.mark.parametrize(("expressions", "rest", "words"), REFUSED, ids=str)
-def test_what_pytorch_computes_otherwise_is_refused(
-    expressions: list[str], rest: dict[str, Any], words: str
-) -> None:
-    with pytest.raises(UsageError, match=words):
-        oracle.asked(expressions, INPUTS, "torch", **rest)
 
 
 def test_auto_never_chooses_it() -> None:

@@ -8,7 +8,7 @@ from itertools import pairwise
 from xml.etree import ElementTree
 
 import pytest
-from looks import drawn
+from looks import contrast, drawn, luminance
 from results_by_hand import ANSWERS
 from rich.cells import cell_len
 
@@ -69,19 +69,10 @@ def test_every_color_can_be_read_on_light_paper() -> None:
     inks = re.findall(r"\.rnncli-r\d+ \{ fill: (#\w{6})", drawing)
     assert inks
     for ink in inks:
-        assert (luminance("#ffffff") + 0.05) / (luminance(ink) + 0.05) >= 4.5
+        assert contrast("#ffffff", ink) >= 4.5
 
 
 def paper(text: str) -> str:
     found = re.search(r'<rect fill="(#\w{6})"|--paper: (#\w{6})', unescape(text))
     assert found
     return found[1] or found[2]
-
-
-def luminance(color: str) -> float:
-    """Of WCAG, 0 to 1."""
-    parts = [int(color[at : at + 2], 16) / 255 for at in (1, 3, 5)]
-    red, green, blue = (
-        part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts
-    )
-    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
