@@ -81,9 +81,7 @@ class Ask(NamedTuple):
 
     @property
     def files(self) -> dict[str, str | None]:
-        """What the command line reads, by the flag that names it: a path, `-` for standard input, or JSON."""
-        from rnncli.inputs.source import split_layers
-
+        """What the command line reads, by the flag that names it: `m.h5#lstm`, `-`, or JSON."""
         typed = [word for word in self.layer or () if isinstance(word, str)]
         words = {
             "INPUT": self.input,
@@ -93,10 +91,7 @@ class Ask(NamedTuple):
             "--initial-state": self.initial_state,
             "--model": self.model,
         }
-        words = {name: word if isinstance(word, str) else None for name, word in words.items()}
-        for name in ("--weights", "--model"):
-            words[name] = words[name] and split_layers(words[name])[0]
-        return words
+        return {name: word if isinstance(word, str) else None for name, word in words.items()}
 
     def case(self, *, one_call: bool = False) -> tuple[Case, Remarks]:
         """Return the Case that is asked for, and remarks.  one_call: see `choose`."""
@@ -133,7 +128,8 @@ class Ask(NamedTuple):
         made = given.case(arranged)
         in_keras = self.engine == engines.REFERENCE  # which then raises these errors itself
         remarks = (
-            *remarks, *arranged.remarks, *(() if in_keras else keras_differences.note_keras_errors(made)),
+            *remarks, *arranged.remarks,
+            *(() if in_keras else keras_differences.note_keras_errors(made, stack)),
             *keras_differences.note_sequential(stack), *(() if one_call else notes.note_missing(made, stack)),
             *notes.note_weights_file(self.weights),
             *notes.note_dropout(self.options, made.calls, training=given.training),

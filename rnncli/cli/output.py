@@ -11,7 +11,7 @@ from typing import IO, Any, cast
 
 from rnncli.cli import files, terminal
 from rnncli.errors import Message, Text, UsageError
-from rnncli.inputs.source import split_layers, words_of
+from rnncli.inputs.source import words_of
 from rnncli.options import flag_name
 from rnncli.process.signals import exit_cleanly
 from rnncli.result import Result
@@ -45,9 +45,7 @@ def call(function: Callable[..., Reply[Any] | None], parameters: dict[str, Any],
     reading = {flag_name(name): parameters.get(name) for name in READ}
     if "ask" in parameters:
         reading |= parameters["ask"].files
-    words = words_of(reading)
-    words += [split_layers(one)[0] for one in words if isinstance(one, str)]
-    files.require_place(flags.output, words)
+    files.require_place(flags.output, words_of(reading))
     format_name = "" if own_files else _require_format(flags)
     with progress_bar(flags) as progress:
         optional = {"output": flags, "progress": progress}

@@ -172,8 +172,9 @@ class _PreparedCase:
     def __init__(self, case: Case, engine: str) -> None:
         self.engine, self.dtype = engine, str(case.inputs.dtype)
         layers = engines.get(engine).Layers
-        self.call: engines.LayerCaller = layers(case, *weights_and_seeds(case, engine))
-        self.stack, self.claims = Stack(case.specs), claims_of(case)
+        self.stack = Stack(case.specs)
+        self.call: engines.LayerCaller = layers(case, *weights_and_seeds(case, self.stack, engine))
+        self.claims = claims_of(case, self.stack)
         self.expected = lru_cache(256)(lambda shape: _expected_tensors(case, self.stack, shape))
 
     def __call__(self, one: Case) -> Result:
@@ -259,12 +260,11 @@ def _returned(stack: Stack, case: Case, input_shape: Shape) -> Iterator[TensorIn
         yield from (info.with_place(call=call) for info in infos)
 
 
-def claims_of(case: Case) -> dict[Label, tuple[Claim, ...]]:
+def claims_of(case: Case, stack: Stack) -> dict[Label, tuple[Claim, ...]]:
     """Return the claims to test for each tensor.
 
     With all calls, a tensor is also claimed to equal the same tensor of the previous call.
     """
-    stack = Stack(case.specs)
     own = stack.claims(all_layers=case.all_layers)
     if not case.all_calls:
         return own
@@ -286,7 +286,7 @@ def split_result(result: Result, sizes: Sequence[int], case: Case) -> Iterator[R
     if len(sizes) == 1:
         yield result
         return
-    known, start = claims_of(case), 0
+    known, start = claims_of(case, Stack(case.specs)), 0
     for size in sizes:
         own = {tensor.label: tensor.values[start : start + size] for tensor in result.outputs}
         equal = select_true(known, own)
@@ -303,12 +303,11 @@ def split_result(result: Result, sizes: Sequence[int], case: Case) -> Iterator[R
         start += size
 
 
-def weights_and_seeds(case: Case, engine: str) -> tuple[Mapping[str, Array], dict[str, int]]:
+def weights_and_seeds(case: Case, stack: Stack, engine: str) -> tuple[Mapping[str, Array], dict[str, int]]:
     """Return the weights by path (supplied, or drawn from the seed) and the seeds.
 
     With the reference, weights that Keras can draw itself are left to Keras and not returned.
     """
-    stack = Stack(case.specs)
     seeds = stack.take_seeds(seed_stream(case.seed or 0))
     if case.weights is not None:
         return case.weights, seeds

@@ -10,7 +10,7 @@ from rnncli.result import Result
 from rnncli.specs import describe
 
 
-def note_keras_errors(case: Case) -> tuple[Text, ...]:
+def note_keras_errors(case: Case, stack: Stack) -> tuple[Text, ...]:
     """Return a note for each part of the case for which Keras raises an error although it is well defined.
 
     Observed with Keras 3.15: TypeError in Bidirectional.compute_mask, and ValueError in RNN about
@@ -18,7 +18,7 @@ def note_keras_errors(case: Case) -> tuple[Text, ...]:
     """
     notes: dict[Text, None] = {}
     masked = explicit = case.mask is not None
-    for layer in Stack(case.specs).layers:
+    for layer in stack.layers:
         masked = masked or layer.makes_mask
         if not layer.recurrent:
             continue

@@ -254,7 +254,7 @@ def read_arrived(file: BinaryIO, most: int, where: Text) -> bytes:
 def words_of(files: Mapping[str, str | None]) -> list[str | int]:
     """Return the inputs that these flags read: words that may be paths, and 0 for standard input."""
     words = ("-" if name == "INPUT" and word is None else word for name, word in files.items())
-    return [0 if word == "-" else word for word in words if word]
+    return [0 if one == "-" else one for word in words if word for one in (word, split_layers(word)[0])]
 
 
 def _suggest_input(word: str, error: InputError) -> Message:

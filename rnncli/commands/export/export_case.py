@@ -124,7 +124,7 @@ def build_export(case: Case, names: Names | None = None, *, options_only: bool =
     if options_only:
         pairs = zip(names or [""] * count, case.specs, strict=True)
         return ExportCase(case, tuple(ExportLayer(*pair) for pair in pairs), "", dtype, ())
-    drawn, _ = compute.weights_and_seeds(case, "numpy")
+    drawn, _ = compute.weights_and_seeds(case, stack, "numpy")
     weights = {path: drawn[path] for path in stack.weight_shapes(case.inputs.shape)}
     titles, suffixes = [""] * count, [f"_{place}" if count > 1 else "" for place in range(count)]
     if names:

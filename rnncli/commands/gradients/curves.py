@@ -235,7 +235,7 @@ def gradients(case: Case, of: str | None = None) -> Gradients:
     engines.require_able(case, engines.REFERENCE)
     case_with_states = case._replace(specs=Stack(case.specs).with_returns(return_state=True))
     numbers = target_of(of, Stack(case_with_states.specs).outputs(case.inputs.shape))
-    weights, _ = compute.weights_and_seeds(case, "tensorflow")
+    weights, _ = compute.weights_and_seeds(case, Stack(case.specs), "tensorflow")
     place = find_last_recurrent(case)
     norms = tape.norms(case_with_states, weights, place, numbers.batch, numbers.position, numbers.entries)
     curves = [Curve(part, way, found, norms.masked_steps) for (way, part), found in norms.states.items()]

@@ -222,7 +222,7 @@ class LineCases:
         case = self.first_case._replace(inputs=arranged.inputs, mask=arranged.mask)
         if (case.mask is not None) not in self._checked_masks:
             self._checked_masks.add(case.mask is not None)
-            self.remarks.add(keras_differences.note_keras_errors(case), where)
+            self.remarks.add(keras_differences.note_keras_errors(case, self.given.stack), where)
         return case
 
     def _require_fit(self, inputs: Array) -> None:

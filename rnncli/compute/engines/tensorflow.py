@@ -85,7 +85,7 @@ def _guard(case: Case) -> Iterator[None]:
         advice: Text = Message("See rnncli engines for the versions.")
         if missing := re.search(r"requires the (\w+) module", str(error)):
             advice = f"pip install {missing[1]}"
-        elif known := join(note_keras_errors(case), "; "):
+        elif known := join(note_keras_errors(case, Stack(case.specs)), "; "):
             advice = Message("{known}.", known=known)
         raise EngineError("Keras failed: {line}", advice, line=informative_line(error)) from error
 
