@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import json
 from typing import Any
 
 import pytest
 from command import Completed, Run
+
+from rnncli.cli.flags import CommandLine
 
 INLINE = "[[[0.5, -1.0], [2.0, 0.25]]]"
 ARRAY = [[[1.0, 1.0], [2.0, 2.0], [3.0, 3.0]]]
@@ -72,6 +75,11 @@ def test_standard_input_has_one_reader(rnncli: Run) -> None:
 def test_a_mask_from_standard_input_beside_a_named_input(rnncli: Run) -> None:
     more = ("run", INLINE, "--seed", "1", "-f", "json", "--mask")
     assert outputs(rnncli(*more, "-", input="[[true, false]]")) == outputs(rnncli(*more, "[[true, false]]"))
+
+
+def test_a_command_line_as_text_reads_no_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"[[[1]]]")))
+    assert CommandLine.parse("rnncli run --seed 1").case().inputs.shape == (1, 4, 5)
 
 
 def test_hyphens_go_for_underscores(rnncli: Run) -> None:

@@ -108,24 +108,6 @@ def model() -> Any:
     return nn.ModuleDict(parts)
 
 
-@pytest.mark.parametrize("depth", [0, 1, 2])
-def test_a_checkpoint_is_searched_for_its_state_dict(depth: int, tmp_path: Path) -> None:
-    held: Any = model().state_dict()
-    for key in ("model_state", "outer")[:depth]:
-        held = {
-            key: held,
-            "epoch": 3,
-            "optimizer": {"state": {0: {"exp_avg": torch.zeros(2)}}},
-            "args": ["x"],
-        }
-    found = read(stored(held, tmp_path / "checkpoint.pth"))
-    assert [module.name for module in found.modules] == ["decoder.rnn"]
-    assert [node.name for node in found.modules[0].nodes] == ["decoder.rnn_l0", "decoder.rnn_l1"]
-    assert {"emb.weight", "out.weight", "out.bias"} <= {
-        name.removeprefix("outer.") for name in found.other_shapes
-    } | {name.rpartition("model_state.")[2] for name in found.other_shapes}
-
-
 def test_modules_each_get_the_input_and_unfit_ones_are_listed(tmp_path: Path) -> None:
     """Two state dicts in one file keep the names of their containers."""
     held = {"a": nn.GRU(2, 3).state_dict(), "b": nn.RNN(5, 3).state_dict()}

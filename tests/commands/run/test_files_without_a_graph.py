@@ -231,7 +231,7 @@ def test_a_checkpoint_with_its_optimizer(rnncli: Any, tmp_path: Path) -> None:
     rnn(torch.from_numpy(X))[0].sum().backward()
     optimizer.step()
     held = {"epoch": 3, "model_state": module.state_dict(), "optimizer": optimizer.state_dict()}
-    torch.save(held, tmp_path / "m.pth", _use_new_zipfile_serialization=False)
+    torch.save({"outer": held, "args": ["x"]}, tmp_path / "m.pth", _use_new_zipfile_serialization=False)
     words = ("run", json.dumps(X.tolist()), "--model", str(tmp_path / "m.pth"))
     done = rnncli(*words, "--check", "--all-layers", "-f", "json")
     assert done.returncode == 0, done.stderr

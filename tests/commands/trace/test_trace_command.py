@@ -12,22 +12,8 @@ ODD = '[[[1, 2], ["NaN", 4], [5, 1]]]'
 
 
 def test_flags_narrow_a_trace(rnncli: Any) -> None:
-    flags = [
-        "--step",
-        "-1",
-        "--step",
-        "0",
-        "--unit",
-        "-1",
-        "--batch",
-        "0",
-        "--gate",
-        "forget",
-        "--gate",
-        "input",
-        "-f",
-        "json",
-    ]
+    flags = ["--step", "-1", "--step", "0", "--unit", "-1", "--batch", "0"]
+    flags += ["--gate", "forget", "--gate", "input", "-f", "json"]
     steps = json.loads(rnncli("trace", "--seed", "1", "--quiet", *flags).stdout)["trace"]
     assert [step["timestep"] for step in steps] == [0, 3]
     assert [list(step["gates"]) for step in steps] == [["input", "forget"]] * 2
