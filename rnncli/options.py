@@ -1,6 +1,6 @@
 """The table of options: flags, keywords, their checks, the help and the completion are made from it.
 
-An option that was not given is None, or False where it is only switched on, so that the value in a case
+An option that was not given is None, or False if it can only be switched on, so that the value in a case
 document applies unless an option overrides it.
 """
 
@@ -40,7 +40,7 @@ class Entry(NamedTuple):
     heading: of the help.
     metavar: what stands for the value.
     goes: the parameter of the command's function that takes it: "ask", "output", or "options" (an option of
-        the layers, inside ask); "" for one of its own name.
+        the layers, inside ask); "" if the option's own name is the parameter.
     choices: the values; or the name of a list that is only loaded when needed, see `list_choices`.
     least, most: bounds of a number.  many: whether it may be repeated.
     argument: whether it has no flag.  others: further names of the flag.
@@ -76,7 +76,7 @@ class Entry(NamedTuple):
         return self.kind not in ("switch", "on")
 
     def advise(self, value: Any) -> Text:
-        """Return what a value must be that Python or a document gives, as advice; "" if it is that."""
+        """Return advice on a value that Python or a document gives: what it must be; "" if it is valid."""
         from numbers import Integral, Real
 
         if self.kind == "integer":

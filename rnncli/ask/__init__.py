@@ -109,10 +109,8 @@ class Ask(NamedTuple):
         require_options(self)
         from rnncli.ask import notes
         from rnncli.compute import engines, keras_differences
-        from rnncli.initializers import draw_seed
         from rnncli.inputs import arrange
 
-        seed = draw_seed() if self.seed is None else self.seed
         remarks: Remarks = ()
         if self.input_shape is None:
             document, where = read_document(self)
@@ -122,8 +120,8 @@ class Ask(NamedTuple):
             stack = stack_of(self)
             shape, remarks = arrange.add_batch(asked, stack.input_rank)
             where = f"--input-shape {','.join(map(str, shape))}"
-            document = arrange.make_document(stack, shape, seed, self.fill, self.weights)
-        given = given_of(self, stack, document, where, seed)
+            document = arrange.make_document(stack, shape, self.seed, self.fill, self.weights)
+        given = given_of(self, stack, document, where)
         arranged = arrange.arrange(document, given.arranging)
         made = given.case(arranged)
         in_keras = self.engine == engines.REFERENCE  # which then raises these errors itself
@@ -235,12 +233,10 @@ class Given(NamedTuple):
         return fit.fit_case(case, self.weights.where, self.initial_state.where)
 
 
-def given_of(
-    ask: Ask, stack: "Stack", document: Document, where: Text = "", seed: int | None = None
-) -> Given:
+def given_of(ask: Ask, stack: "Stack", document: Document, where: Text = "") -> Given:
     """Read what is asked for besides the inputs; what is not given is taken from the document.
 
-    where: the name of the document in errors.  seed: used if neither the options nor the document set one.
+    where: the name of the document in errors.
     """
     weights = _read_value(ask, "weights")
     states = _read_value(ask, "initial_state")
@@ -254,13 +250,13 @@ def given_of(
         )
     from rnncli.initializers import draw_seed
 
-    chosen = next((one for one in (ask.seed, document.seed, seed) if one is not None), None)
+    seed = document.seed if ask.seed is None else ask.seed
     return Given(
         stack,
         _arrange_options(ask, stack, where),
         _or_else(weights, document.weights, where, "weights"),
         _or_else(states, document.initial_state, where, "initial_state"),
-        draw_seed() if chosen is None else chosen,
+        draw_seed() if seed is None else seed,
         document.training if ask.training is None else ask.training,
         ask.calls,
         ask.all_layers,

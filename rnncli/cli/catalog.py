@@ -44,7 +44,7 @@ def names() -> tuple[str, ...]:
 
 
 def command(context: click.Context, name: str) -> click.Command:
-    """Return another command of the program that this context is of: its flags, and its help."""
+    """Return another command of this program, with its flags and its help."""
     root = context.find_root()
     group: Any = root.command
     found: click.Command = group.get_command(root, name)

@@ -103,8 +103,9 @@ class FoundChain(NamedTuple):
     """A chain that was recognized among named arrays.
 
     names: of its arrays.
-    refusal: why it cannot be computed, "" where it can.  way_out: what to do about that, a clause, or "".
-    tensors: of every layer the arrays as PyTorch has them, `weight_ih`, `bias_hh_reverse`; empty for others.
+    refusal: why it cannot be computed; "" if it can be.  way_out: what to do about it, a clause, or "".
+    tensors: for each layer, PyTorch's arrays by name, `weight_ih`, `bias_hh_reverse`; empty for any other
+        framework, because --check runs a layer that has them in PyTorch.
     """
 
     chain: Chain

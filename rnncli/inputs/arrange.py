@@ -106,8 +106,8 @@ def arrange(document: Document, options: ArrangeOptions | None = None) -> Arrang
     return Arrangement(inputs, reduce(and_, masks) if masks else None, tuple(remarks), names)
 
 
-def make_document(stack: Stack, shape: Shape, seed: int, fill: str | None, weights: Any) -> Document:
-    """Generate the input that --input-shape asks for.
+def make_document(stack: Stack, shape: Shape, seed: int | None, fill: str | None, weights: Any) -> Document:
+    """Generate the input that --input-shape asks for; return it with its seed, by default a random one.
 
     Raises, before drawing numbers, UsageError for an unknown size, LayerError if the layers reject the
     shape, and InputError if memory is too small.
@@ -115,6 +115,7 @@ def make_document(stack: Stack, shape: Shape, seed: int, fill: str | None, weigh
     import numpy as np
 
     from rnncli import compute
+    from rnncli.initializers import draw_seed
 
     sizes = known_sizes(shape)
     if sizes is None:
@@ -129,7 +130,8 @@ def make_document(stack: Stack, shape: Shape, seed: int, fill: str | None, weigh
     if not isinstance(weights, (str, PathLike)) and prod(sizes) < 2**40:
         nothing = np.zeros((), np.float64 if stack.dtype == "float64" else np.float32)
         compute.require_room(Case(stack.specs, np.broadcast_to(nothing, sizes)), 1)
-    return Document(inputs=make_input(sizes, fill or "normal", seed, "float64"))
+    seed = draw_seed() if seed is None else seed
+    return Document(inputs=make_input(sizes, fill or "normal", seed, "float64"), seed=seed)
 
 
 def make_input(shape: tuple[int, ...], fill: str, seed: int, dtype: str) -> Array:

@@ -25,7 +25,7 @@ Remarks = tuple[Text, ...]
 
 
 def with_returns(case: Case, returns: Mapping[str, bool]) -> Case:
-    """Return the case whose last layer has these of the options return_sequences and return_state."""
+    """Return the case with these values of return_sequences or return_state in its last layer."""
     if not returns or case.specs[-1].class_name == "TimeDistributed":
         return case
     return case._replace(specs=Stack(case.specs).with_returns(**returns))
@@ -51,7 +51,7 @@ def open_model(word: str, source: Source, assume: str | Mapping[str, Any] | None
 
 
 def note_whole_model(source: Source) -> Text | None:
-    """Return a note that --model runs the layers of a file, or those that it can run; None if none."""
+    """Return a note that --model runs the layers of a file, or some of them; None if it runs none."""
     from rnncli.models.graph import model_option
     from rnncli.models.keras import reader
     from rnncli.models.keras.choice import runnable_layers

@@ -57,8 +57,7 @@ class Node:
     weights: by Keras 3's variable names, in its layout: `kernel`, `forward/kernel`, `layer/kernel`.
     args, kwargs: what the layer is called with: Refs, maybe nested in lists, and constants.
     inner: the model inside a TimeDistributed, None in every other node.
-    parameters: as its framework counts them, which has two biases where `weights` has their sum; None where
-        `weights` has all of them.
+    parameters: how many the file has; `weights` has fewer if two biases were added up.  None to count them.
     """
 
     name: str
@@ -153,7 +152,7 @@ class Graph:
 
     file: what errors call it.
     origin: the framework and version that saved it, `Keras 2.4.0`.
-    nodes: each after those that it depends on; nested models are flattened.
+    nodes: each after the nodes that it depends on; nested models are flattened.
     notes: what was read differently from today's Keras.
     generation: 2 if masks follow Keras 2's rules: Add, Concatenate and the like keep a step only if every
         mask keeps it (an input without a mask keeps every step), and a recurrent layer with initial
@@ -217,9 +216,10 @@ class Module:
     name: its path, `decoder.rnn`; a bare one is called after its class.
     nodes: one per layer, each after the one whose output it takes; every one returns its sequence.  Their
         weights are in Keras's layout.
-    refusal: why it cannot be computed, "" where it can.
-    way_out: what to do about that, a clause; "" where there is no way.
-    tensors: of every node the tensors as PyTorch has them, `weight_ih`, `bias_hh_reverse`; empty for Keras.
+    refusal: why it cannot be computed; "" if it can be.
+    way_out: what to do about it, a clause; "" if nothing helps.
+    tensors: for each node, PyTorch's tensors by name, `weight_ih`, `bias_hh_reverse`; empty for any other
+        framework.
     """
 
     name: str
@@ -230,7 +230,7 @@ class Module:
 
     @property
     def reason(self) -> Text:
-        """Why it cannot be computed, and what to do; "" where it can."""
+        """Why it cannot be computed, and what to do; "" if it can be."""
         return join((self.refusal, self.way_out), "; ") if self.way_out else self.refusal
 
     def explain_refusal(self, others: Text) -> tuple[Text, Text]:
@@ -250,7 +250,7 @@ class Modules:
     origin: the framework whose names the weights have, `PyTorch`.
     other_shapes: the shapes of the tensors that belong to no recurrent layer.
     notes: what was read differently from what the names say.
-    assumptions: those of the user about what the file does not say, `{"activation": "relu"}`.
+    assumptions: what --assume says about the layers, `{"activation": "relu"}`.
     """
 
     kind: ClassVar[str] = "modules"

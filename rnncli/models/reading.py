@@ -1,7 +1,7 @@
 """Readers of saved models, one for each kind that `detect_kind` returns.
 
-Each takes a Source, and returns a Graph, or Modules where files of its kind have no graph; that of Keras's
-files returns None where a file holds weights alone.
+Each takes a Source, and returns a Graph, or Modules if files of its kind have no graph.  The reader of
+Keras's files returns None if a file holds only weights.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 KERAS_ENDS = (".keras", ".h5", "config.json", "saved_model.pb")
-"""Ends of names in zip files that the reader of Keras's files opens or names, whatever the suffix."""
+"""A zip file with a name that ends so is for the reader of Keras's files, whatever its suffix."""
 READERS = {
     "json": "rnncli.models.modules.files:read_json",
     "keras": "rnncli.models.keras.reader:read",
@@ -44,8 +44,8 @@ _KINDS = {
 def read(source: Source, *, or_layers: bool = False) -> Graph | Modules:
     """Read the model in a file, to run it: its graph, or its layers if the file holds only weights.
 
-    or_layers: return the layers of a file of Keras, recognized by names and shapes, also if its graph cannot
-        be followed; a note says why.
+    or_layers: if the graph of a file of Keras cannot be followed, return the layers that its names and
+        shapes show, with a note that says why.
     Raises InputError, also for a graph that cannot be followed; EngineError.
     """
     kind = detect_kind(source)
@@ -72,7 +72,10 @@ def read(source: Source, *, or_layers: bool = False) -> Graph | Modules:
 
 
 def detect_kind(source: Source) -> str:
-    """Return the reader here, by the first bytes of the file or its suffix.  Raises InputError for others."""
+    """Return which of READERS reads the file, by its first bytes or its suffix.
+
+    Raises InputError if none does.
+    """
     path = source.path
     if path is not None and (path / "saved_model.pb").is_file():
         return "keras"  # which refuses TensorFlow's folders
@@ -92,7 +95,7 @@ def detect_kind(source: Source) -> str:
     if suffix in _KINDS:
         return _KINDS[suffix]
     if start[:1] == b"\x80" and suffix not in (".pkl", ".pickle"):
-        return "torch"  # pickled, as the older form is; it is read as weights alone
+        return "torch"  # pickled, the older form; only the weights are read
     with inside(source.name):
         raise InputError(
             "it is not a model file that rnncli can read.",

@@ -27,7 +27,7 @@ class ExportCell:
 
     suffix: of its names in a script, `_0_forward`; "" for a single cell.
     class_name: of the layer that runs such a cell, `LSTM` for LSTMCell too.
-    activations: activation, and that of the gates if it has them.
+    activations: the activation, then the recurrent activation if the cell has gates.
     features: number of features of its input.
     weights: kernel, recurrent_kernel and bias, in Keras's layout.
     states: the initial states by name, `hidden` and `cell`, each (batch, units).
@@ -62,13 +62,12 @@ class ExportLoop:
 
 @dataclass(frozen=True, eq=False)
 class ExportLayer:
-    """One layer; for a target that writes options alone, only its name and its spec.
+    """One layer; a target that writes only options gets only its name and its spec.
 
     name: in a saved model of several layers, with what a terminal would obey escaped; otherwise "".
     suffix: of its names in a script, `_0`; "" for a single layer.
     loops: one or, in Bidirectional, two; none for a layer that is not recurrent.
-    mask: the suffix of the mask in a script: that of the Masking layer that makes it, or of the input; None
-        for no mask.
+    mask: the suffix of its mask in a script, which a Masking layer or the input has; None for no mask.
     outputs: the tensors that are shown, which it returns.
     """
 
@@ -116,8 +115,8 @@ class ExportCase:
 def build_export(case: Case, names: Names | None = None, *, options_only: bool = False) -> ExportCase:
     """Return `case` in the form that the targets write.
 
-    names: for layers of a saved model.  The tensors of all layers are shown under these names; without names,
-        those of the last layer.
+    names: of the layers in a saved model.  The tensors of all layers are shown, under these names; without
+        names, only the tensors of the last layer.
     options_only: for a target without numbers; otherwise every layer must have a step in rnncli.
     """
     stack, dtype, count = Stack(case.specs), str(case.inputs.dtype), len(case.specs)
@@ -251,7 +250,7 @@ def join_layers(parts: Sequence[LayerUse]) -> Iterator[tuple[Case, Names]]:
 def _suffixes(names: Sequence[str]) -> dict[str, str]:
     """Return a different suffix for each name, of letters and digits that C allows too.
 
-    It ends like no suffix of a direction or a cell: those of layer `a` begin with `_a`.
+    None ends in `_forward` or `_cell_0`, because the parts of a layer `a` are `_a_forward` and `_a_cell_0`.
     """
     found: dict[str, str] = {}
     for name in names:

@@ -63,7 +63,7 @@ def of_each(refusal: Callable[[ExportCase], Text | None]) -> Callable[[Sequence[
 
 
 def of_layers(export: ExportCase) -> Text | None:
-    """Return which layer, among those that are not recurrent, cannot be written out, or None."""
+    """Return which layer that is not recurrent cannot be written out, or None."""
     for spec in export.case.specs:
         if spec.class_name not in NOT_RECURRENT and not class_of(spec.class_name).recurrent:
             return Message("it has no formula for {class_name}", class_name=spec.class_name)
@@ -79,7 +79,7 @@ def unknown_in_dense(export: ExportCase, known: Container[str]) -> str | None:
 def of_loops(export: ExportCase, activations: Container[str]) -> Text | None:
     """Return why a script that writes out the loops cannot express it, or None.
 
-    activations: those that it knows.
+    activations: the ones that the script has.
     """
     specs = list(walk(export.case.specs))
     dtypes = {spec.config["dtype"] for spec in specs if spec.config.get("dtype")}

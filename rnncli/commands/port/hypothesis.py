@@ -62,11 +62,11 @@ class Difference(NamedTuple):
 
 
 OF_OUTPUTS = ("swap_outputs", "flip_outputs", "states_exchanged", "backward_first", "last_row")
-"""Attributes of a Hypothesis that are about the returned tensors, and not about what is computed."""
+"""Attributes of a Hypothesis that change only the returned tensors, not the computation."""
 
 
 class Hypothesis:
-    """A run with some differences from Keras; every attribute here is no difference unless one sets it.
+    """A run with some differences from Keras; an attribute that no difference sets means: as in Keras.
 
     gates: the order in which the gates are packed; empty for Keras's.
     transposed: `kernel`, `recurrent_kernel` or `both`, where shapes do not show it.

@@ -33,7 +33,7 @@ def search_readings(runs: Sequence[ForeignRun]) -> tuple[ForeignRun, list[Hypoth
 def search(run: ForeignRun) -> tuple[list[Hypothesis], int]:
     """Return the explanations with the fewest differences: none, one or two; and how many were compared.
 
-    If nothing matches, that is the hypothesis that comes nearest; nothing if no hypothesis fits the shapes.
+    If nothing matches, return the nearest hypothesis; nothing if no hypothesis fits the shapes.
     """
     known = tuple(list_known(run))
     nearest: list[Hypothesis] = []
@@ -99,7 +99,10 @@ def _screen(candidates: list[Hypothesis]) -> list[Hypothesis]:
 def _measure(
     candidate: Hypothesis, computed: Mapping[str, Array], part: tuple[int, ...], atol: float, rtol: float
 ) -> None:
-    """Set how near it comes on the first sequences and steps; where steps are left out, sequences alone."""
+    """Set how near the candidate comes in the first sequences and steps.
+
+    If steps are left out, only tensors with an axis of time are compared.
+    """
     sequences, steps = part
     mask = candidate.mask
     whole = steps >= candidate.inputs.shape[1]
@@ -122,7 +125,7 @@ def _measure(
 
 
 def _drop_equivalent(found: Sequence[Hypothesis]) -> Iterator[Hypothesis]:
-    """Yield each but those that are the same layer, weights and tensors as an earlier one."""
+    """Yield the hypotheses; of several with the same layer, weights and tensors, only the first."""
     seen: list[tuple[object, tuple[Array, ...]]] = []
     for one in found:
         weights, expected = one.weights, one.expected

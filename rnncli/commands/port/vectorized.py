@@ -18,11 +18,11 @@ KEPT = 2**24
 """The number of outputs of all steps that are computed at once."""
 OF_BATCHES = ("flip_inputs", "initial_exchanged")
 OF_BIASES = ("biases", "forget_bias")
-"""Attributes in which hypotheses of one call may differ; of the biases only if all are added to x W."""
+"""Attributes in which the hypotheses of one call may differ; OF_BIASES only if each bias is added to x W."""
 
 
 def compute_all(hypotheses: Sequence[Hypothesis], sequences: int, steps: int) -> list[dict[str, Array]]:
-    """Return what `compute` of each of the hypotheses returns, apart from rounding.  All are of one run."""
+    """Return what `compute` returns for each hypothesis of one run, apart from rounding."""
     if not hypotheses:
         return []
     groups: dict[object, list[Hypothesis]] = {}

@@ -17,7 +17,7 @@ from rnncli.frameworks import FoundChain, LayerWeights, cudnn, keras, onnx, torc
 from rnncli.models.graph import Module, Modules, Node
 
 FRAMEWORKS = {framework.PACKAGE: framework for framework in (torch, keras, onnx)}
-"""Those whose names are recognized, by the module of a node."""
+"""The frameworks whose names are recognized, by what a node has as its module."""
 RAW = "_raw"
 """The end of the name of a weight without dropout, where WeightDrop keeps one with dropout."""
 
@@ -91,8 +91,10 @@ def _count_parameters(module: Module, arrays: Sequence[Array]) -> Module:
     """Return the module, its nodes with the number of parameters that the file has."""
     floats = [array for array in arrays if array.dtype.kind == "f"]  # the others are attributes of ONNX
     stored = [tuple(tensors.values()) for tensors in module.tensors] or [tuple(floats)]
+    if len(stored) != len(module.nodes):  # refused; or several layers, whose arrays are not told apart
+        return module
     sizes = [sum(array.size for array in own) for own in stored]
-    nodes = zip(module.nodes, sizes, strict=bool(module.nodes))
+    nodes = zip(module.nodes, sizes, strict=True)
     return replace(module, nodes=tuple(replace(node, parameters=size) for node, size in nodes))
 
 

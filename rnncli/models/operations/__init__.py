@@ -1,6 +1,6 @@
 """The layers that are not recurrent, in NumPy as Keras computes them; one file for each family.
 
-A file has in `LAYERS` for each class of Keras the function that gives the output and the mask of one call.
+`LAYERS` of a file has a function for each class of Keras; it returns the output and the mask of one call.
 """
 
 from __future__ import annotations

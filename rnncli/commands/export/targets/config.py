@@ -28,7 +28,7 @@ def refusal(export: ExportCase) -> Text | None:
 
 
 def write(exports: Sequence[ExportCase]) -> str:
-    """Return one config, or a list of those of a stack or of a model's layers."""
+    """Return one config, or the configs of a stack or of a model's layers in a list."""
     configs = [_config(layer) for export in exports for layer in export.layers]
     return json.dumps(configs[0] if len(configs) == 1 else configs, indent=2) + "\n"
 
