@@ -72,9 +72,9 @@ def find(topic: str) -> Step | None:
 
 
 def fill(told: Step | Exercise, lang: str, facts: Facts) -> dict[str, str]:
-    """Return the texts of a step or an exercise in `lang`, with the facts in their holes."""
-    texts = told.ko if lang == "ko" else told.en
-    return {key: text.format_map(facts) for key, text in texts.items()}
+    """Return the texts in `lang`; their holes hold the facts, and the numbers of steps by first topic."""
+    texts, numbers = told.ko if lang == "ko" else told.en, {one.topics[0]: one.number for one in steps()}
+    return {key: text.format_map({**facts, "step": numbers}) for key, text in texts.items()}
 
 
 def say(key: str, lang: str) -> str:

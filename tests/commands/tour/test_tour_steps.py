@@ -23,19 +23,28 @@ from rnncli.result import NamedTensor
 from rnncli.show.layout import wrap_command
 from rnncli.show.page import View
 
-STEPS = [one.number for one in lesson.steps()]
-GRADIENTS = 16
+STEPS = [one.topics[0] for one in lesson.steps()]
+"""Each step by its first topic, which stays when a step is added before it."""
+GRADIENTS = "gradients"
 """The step whose numbers are not what its command prints: Keras computes them in float32."""
+UNLIKE_KERAS = ("shapes", "gates", "gru", "masks", "stateful", "gradients", "windows")
+"""Steps that show something else than the tensors of their lines of Keras."""
 HANGUL = re.compile(r"[가-힣]")
 VIEW = View(width=80)
 
 
-def seen(number: int, view: View = VIEW) -> Observation:
-    return observe(lesson.steps()[number], view)
+def step_on(topic: str) -> lesson.Step:
+    found = lesson.find(topic)
+    assert found is not None
+    return found
 
 
-def page(number: int, **view: Any) -> str:
-    return str(drawn(TourAnswer((lesson.steps()[number],)), **{"width": 80, **view}))
+def seen(topic: str, view: View = VIEW) -> Observation:
+    return observe(step_on(topic), view)
+
+
+def page(topic: str, **view: Any) -> str:
+    return str(drawn(TourAnswer((step_on(topic),)), **{"width": 80, **view}))
 
 
 def words_of(command: str) -> list[str]:
@@ -58,7 +67,7 @@ def test_the_lesson_looks_as_it_should(name: str, view: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("width", [40, 60])
 def test_a_command_is_broken_between_its_flags_as_a_shell_allows(width: int) -> None:
-    commands = [command for number in STEPS for command in lesson.steps()[number].commands]
+    commands = [command for step in lesson.steps() for command in step.commands]
     broken = [wrap_command(command, width) for command in commands]
     for command, lines in zip(commands, broken, strict=True):
         assert words_of("\n".join(lines)) == words_of(command)
@@ -69,7 +78,7 @@ def test_a_command_is_broken_between_its_flags_as_a_shell_allows(width: int) -> 
 
 @pytest.mark.parametrize("format", ["html", "markdown"])
 def test_a_step_in_other_formats(format: str) -> None:
-    step = TourAnswer((lesson.steps()[8],))
+    step = TourAnswer((step_on("backward_state"),))
     assert matches_golden("tour", f"step_8.{format}", drawn(step, format))
 
 
@@ -95,9 +104,9 @@ def test_each_topic_finds_its_step() -> None:
     topics = [(topic, step) for step in lesson.steps() for topic in (str(step.number), *step.topics)]
     assert len({topic for topic, _ in topics}) == len(topics)
     assert all(lesson.find(topic) is step for topic, step in topics)
-    assert lesson.find("Return-Sequences") is lesson.steps()[2]
-    assert lesson.find("초기상태") is lesson.steps()[15]
-    assert lesson.find("18") is None
+    assert lesson.find("Return-Sequences") is step_on("return_sequences")
+    assert lesson.find("초기상태") is step_on("initial_state")
+    assert lesson.find(str(len(STEPS))) is None
 
 
 def test_the_lesson_takes_ten_minutes() -> None:
@@ -120,10 +129,10 @@ def test_what_the_steps_say_of_keras_runs_in_keras(rnncli: Run) -> None:
         if "fit" in step.keras:
             names["Sequential"] = lambda layers: compiled(keras.Sequential(layers))
         exec(step.keras, names)
-        if step.number not in (0, 9, 10, 12, 14, 16, 17):
+        if step.topics[0] not in UNLIKE_KERAS:
             *_, last = re.findall(r"^([a-z, ]+) = ", step.keras, re.MULTILINE)
-            shown = [one.values.shape for one in seen(step.number).outputs[-1]]
-            assert [tuple(names[name].shape) for name in last.split(", ")] == shown, step.number
+            shown = [one.values.shape for one in seen(step.topics[0]).outputs[-1]]
+            assert [tuple(names[name].shape) for name in last.split(", ")] == shown, step.keras
     windows = [
         (window[:, 0].tolist(), target) for window, target in names["windows"].unbatch().as_numpy_iterator()
     ]
@@ -139,9 +148,9 @@ def test_every_observation_has_its_step() -> None:
     assert {step.observation for step in lesson.steps()} == set(OBSERVATIONS)
 
 
-@pytest.mark.parametrize("number", [number for number in STEPS[1:] if number != GRADIENTS])
-def test_each_command_returns_what_the_step_shows(number: int, rnncli: Run, tmp_path: Path) -> None:
-    commands, outputs = lesson.steps()[number].commands, seen(number).outputs
+@pytest.mark.parametrize("topic", [topic for topic in STEPS[1:] if topic != GRADIENTS])
+def test_each_command_returns_what_the_step_shows(topic: str, rnncli: Run, tmp_path: Path) -> None:
+    commands, outputs = step_on(topic).commands, seen(topic).outputs
     assert len(commands) == len(outputs)
     for command, shown in zip(commands, outputs, strict=True):
         words = words_of(command)
@@ -181,7 +190,7 @@ def at_unit(tensor: NamedTensor, words: list[str]) -> Any:
 
 def test_norms_of_gradients_are_those_of_keras(rnncli: Run) -> None:
     """Keras computes in float32, the lesson in float64."""
-    (command,) = lesson.steps()[GRADIENTS].commands
+    (command,) = step_on(GRADIENTS).commands
     layers = json.loads(rnncli(*words_of(command), "-f", "json").stdout)["layers"]
     (shown,) = seen(GRADIENTS).outputs
     for layer, tensor in zip(layers, shown, strict=True):
@@ -190,9 +199,9 @@ def test_norms_of_gradients_are_those_of_keras(rnncli: Run) -> None:
         np.testing.assert_allclose(tensor.values, curve["norms"], rtol=1e-4)
 
 
-@pytest.mark.parametrize("number", STEPS)
-def test_what_is_marked_as_equal_is_equal(number: int) -> None:
-    for outputs in seen(number).outputs:
+@pytest.mark.parametrize("topic", STEPS)
+def test_what_is_marked_as_equal_is_equal(topic: str) -> None:
+    for outputs in seen(topic).outputs:
         by_name = {tensor.name: tensor for tensor in outputs}
         for places in drawing.find_equal_rows(outputs):
             rows = [row_at(by_name[place.name], place) for place in places]
@@ -226,14 +235,14 @@ def test_nothing_is_marked_if_the_numbers_differ() -> None:
 
 def test_the_notebook_s_numbers_are_there() -> None:
     """The numbers that the notebook prints for its last two steps."""
-    assert "0.6303 0.6303 0.6303  <- a" in page(7)
-    assert "0.7039 0.7039 0.7039  <- b" in page(7)
-    rows = re.findall(r"t=\d  (\d\.\d{4}) \1 \1", page(8))
+    assert "0.6303 0.6303 0.6303  <- a" in page("bidirectional")
+    assert "0.7039 0.7039 0.7039  <- b" in page("bidirectional")
+    rows = re.findall(r"t=\d  (\d\.\d{4}) \1 \1", page("backward_state"))
     assert rows == ["0.3591", "0.5511", "0.5912", "0.6303", "0.7039", "0.5886", "0.3952", "0.2194"]
 
 
 def test_the_equations_of_the_gates_hold_for_the_numbers_shown() -> None:
-    lstm, gru = ({name: float(text) for name, text in seen(step).facts.items()} for step in (9, 10))
+    lstm, gru = ({name: float(text) for name, text in seen(step).facts.items()} for step in ("gates", "gru"))
     cell = lstm["forget"] * lstm["before"] + lstm["input"] * lstm["candidate"]
     assert cell == pytest.approx(lstm["cell"], abs=2e-4)
     assert lstm["output"] * np.tanh(lstm["cell"]) == pytest.approx(lstm["hidden"], abs=2e-4)
@@ -242,17 +251,17 @@ def test_the_equations_of_the_gates_hold_for_the_numbers_shown() -> None:
 
 
 def test_both_kinds_of_gru_agree_at_the_first_step_alone() -> None:
-    (after,), (before,) = seen(11).outputs
+    (after,), (before,) = seen("reset_after").outputs
     equal = (after.values == before.values).all(axis=-1)[0]
     assert equal.tolist() == [True, False, False, False]
-    assert seen(11).facts["difference"] == f"{abs(after.values - before.values).max():.2f}"
+    assert seen("reset_after").facts["difference"] == f"{abs(after.values - before.values).max():.2f}"
 
 
 def test_masked_rows_are_those_of_the_mask() -> None:
     """The same input without the mask stands beside them, and differs from there on."""
-    masked = [line.split("t=")[1][0] for line in page(12).splitlines() if "  masked  " in line]
+    masked = [line.split("t=")[1][0] for line in page("masks").splitlines() if "  masked  " in line]
     assert masked == ["2", "3"]
-    (with_mask, state), (without, _) = seen(12).outputs
+    (with_mask, state), (without, _) = seen("masks").outputs
     for time in (1, 2, 3):
         assert np.array_equal(with_mask.values[0, 1], with_mask.values[0, time])
         assert np.array_equal(with_mask.values[0, time], without.values[0, time]) == (time < 2)
@@ -260,13 +269,13 @@ def test_masked_rows_are_those_of_the_mask() -> None:
 
 
 def test_rows_of_go_backwards_and_of_bidirectional_run_opposite_ways() -> None:
-    (alone,), (both, *_) = seen(13).outputs
+    (alone,), (both, *_) = seen("go_backwards").outputs
     np.testing.assert_array_equal(alone.values[0], both.values[0, ::-1, 3:])
     assert list(alone.time) == [3, 2, 1, 0]
 
 
 def test_calls_differ_only_with_stateful() -> None:
-    without, stateful = ([tensor.values for tensor in outputs] for outputs in seen(14).outputs)
+    without, stateful = ([tensor.values for tensor in outputs] for outputs in seen("stateful").outputs)
     assert len(without) == len(stateful) == 3
     assert np.array_equal(without[0], without[1])
     assert np.array_equal(without[0], without[2])
@@ -275,9 +284,9 @@ def test_calls_differ_only_with_stateful() -> None:
     assert not np.array_equal(stateful[1], stateful[2])
 
 
-@pytest.mark.parametrize("number", STEPS)
-def test_every_text_is_in_both_languages_and_its_holes_are_filled(number: int) -> None:
-    step, facts = lesson.steps()[number], seen(number).facts
+@pytest.mark.parametrize("topic", STEPS)
+def test_every_text_is_in_both_languages_and_its_holes_are_filled(topic: str) -> None:
+    step, facts = step_on(topic), seen(topic).facts
     assert list(step.en) == list(step.ko) == ["title", "asks", "notice", "question", "answer"]
     for en, ko in zip(step.en.values(), step.ko.values(), strict=True):
         assert HANGUL.search(ko)
@@ -285,7 +294,7 @@ def test_every_text_is_in_both_languages_and_its_holes_are_filled(number: int) -
         assert set(re.findall(r"{\w+}", en)) == set(re.findall(r"{\w+}", ko))
     for lang in ("en", "ko"):
         assert not re.search(r"[{}]", "".join(lesson.fill(step, lang, facts).values()))
-        assert not re.search(r"[{}]", page(number, lang=lang))
+        assert not re.search(r"[{}]", page(topic, lang=lang))
 
 
 def test_every_word_is_in_both_languages() -> None:
@@ -296,7 +305,7 @@ def test_every_word_is_in_both_languages() -> None:
 
 
 def test_document() -> None:
-    step = TourAnswer((lesson.steps()[4],)).document(View())["steps"][0]
+    step = TourAnswer((step_on("both"),)).document(View())["steps"][0]
     assert list(step) == [
         "number", "title", "asks", "topics", "keras", "commands", "notice", "question", "answer",
     ]  # fmt: skip
@@ -304,13 +313,16 @@ def test_document() -> None:
 
 
 def test_records_and_tensors_name_the_step() -> None:
-    answer = TourAnswer((lesson.steps()[4], lesson.steps()[14]))
+    answer = TourAnswer((step_on("both"), step_on("stateful")))
     header, rows = answer.records(View())
     assert header == ("step", "command", "name", "batch", "timestep", "unit", "value")
-    assert {row[0] for row in rows} == {4, 14}
+    both, stateful = step_on("both").number, step_on("stateful").number
+    assert {row[0] for row in rows} == {both, stateful}
     assert list(answer.tensors())[:3] == [
-        "step 4/hidden_states", "step 4/last_hidden_state", "step 14/command 0/call 1/hidden_state",
-    ]  # fmt: skip
+        f"step {both}/hidden_states",
+        f"step {both}/last_hidden_state",
+        f"step {stateful}/command 0/call 1/hidden_state",
+    ]
 
 
 def test_a_pipe_gets_everything(rnncli: Run) -> None:
@@ -321,8 +333,9 @@ def test_a_pipe_gets_everything(rnncli: Run) -> None:
 
 
 def test_one_step(rnncli: Run) -> None:
-    for words in (["--step", "8"], ["8"], ["backward_state"], ["Backward-State"]):
-        assert rnncli("tour", *words, "--lang", "ko").stdout == page(8, lang="ko")
+    number = str(step_on("backward_state").number)
+    for words in (["--step", number], [number], ["backward_state"], ["Backward-State"]):
+        assert rnncli("tour", *words, "--lang", "ko").stdout == page("backward_state", lang="ko")
 
 
 def test_a_step_names_the_page_of_the_handbook_on_its_topic(rnncli: Run) -> None:
@@ -338,4 +351,4 @@ def test_the_list_of_steps(rnncli: Run) -> None:
     assert max(map(len, rows)) <= 80
     assert "마스크: 건너뛰는 시점" in rnncli("tour", "--list", "--lang", "ko").stdout
     listed = json.loads(rnncli("tour", "--list", "-f", "json").stdout)["steps"]
-    assert listed[12]["topics"][:2] == ["masks", "masking"]
+    assert listed[step_on("masks").number]["topics"][:2] == ["masks", "masking"]
