@@ -69,7 +69,7 @@ def model_words(incomplete: str) -> list[str]:
 
 def activation_words(incomplete: str) -> list[str]:
     """Complete an activation."""
-    from rnncli.layers import activations
+    from rnncli.cells import activations
 
     return _begin(activations.names(), incomplete)
 

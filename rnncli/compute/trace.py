@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 
 from rnncli import compute
 from rnncli.case import Case, Spec
+from rnncli.cells import activations
 from rnncli.compute import engines
 from rnncli.errors import Flag, Message, UsageError, did_you_mean
-from rnncli.layers import activations
 from rnncli.layers.stack import Stack
 from rnncli.result import OUTPUT, Label, LoopTrace, Result
 
@@ -32,7 +32,7 @@ def list_loop_parts(stack: Stack) -> dict[Label, LoopPart]:
             if made is None:
                 continue
             for place, cell in made.by_index.items():
-                for name in (*cell.gates, *cell.State._fields):
+                for name in (*cell.gates, *cell.states):
                     label = Label(name, cell=place, kind="activation" if name in cell.gates else "")
                     part = LoopPart(index, direction, label, cell.units)
                     typed = label.short._replace(direction=direction)

@@ -12,8 +12,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from rnncli.case import Spec
+from rnncli.cells.activations import parse_parametric
 from rnncli.errors import LayerError, Message, Text, did_you_mean, fold_name
-from rnncli.layers.activations import parse_parametric
 
 if TYPE_CHECKING:
     from rnncli.layers.layer import Layer
@@ -26,17 +26,17 @@ LAYERS = {
     "ConvLSTM3D": "rnncli.layers.conv_lstm",
     "Dense": "rnncli.layers.plain",
     "Dropout": "rnncli.layers.plain",
-    "GRU": "rnncli.layers.gru",
-    "LSTM": "rnncli.layers.lstm",
+    "GRU": "rnncli.layers.builtin",
+    "LSTM": "rnncli.layers.builtin",
     "Masking": "rnncli.layers.plain",
     "RNN": "rnncli.layers.rnn",
-    "SimpleRNN": "rnncli.layers.simple_rnn",
+    "SimpleRNN": "rnncli.layers.builtin",
     "TimeDistributed": "rnncli.layers.plain",
 }
 CELLS = {
-    "GRUCell": "rnncli.layers.gru",
-    "LSTMCell": "rnncli.layers.lstm",
-    "SimpleRNNCell": "rnncli.layers.simple_rnn",
+    "GRUCell": "rnncli.layers.builtin",
+    "LSTMCell": "rnncli.layers.builtin",
+    "SimpleRNNCell": "rnncli.layers.builtin",
 }
 
 

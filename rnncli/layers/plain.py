@@ -7,8 +7,8 @@ from typing import Any, ClassVar
 
 from rnncli import layers
 from rnncli.case import Array, Option, Shape, Spec
+from rnncli.cells import activations
 from rnncli.errors import LayerError
-from rnncli.layers import activations
 from rnncli.layers.equations import Bias, DotProduct, LayerInput, Sum, times
 from rnncli.layers.layer import Call, Draw, Layer, LayerOutput, LoopRunner
 from rnncli.layers.recurrent import take_seeds

@@ -5,16 +5,17 @@ The engine runs the loop.
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 from rnncli import initializers
 from rnncli.case import Array, Option, Shape, Spec
-from rnncli.layers import activations
-from rnncli.layers.equations import Entry, Sum, times
+from rnncli.cells.program import DropoutMasks, compile_cell
+from rnncli.cells.text import BIASES, CellText, resolve
+from rnncli.cells.tree import Node
+from rnncli.layers.equations import Entry, Sum, list_terms, times
 from rnncli.layers.layer import (
     INITIALIZED_BY,
     Call,
@@ -24,7 +25,7 @@ from rnncli.layers.layer import (
     LoopRunner,
     initializers_in,
 )
-from rnncli.result import OUTPUT, Claim, Gate, Label, TensorInfo
+from rnncli.result import OUTPUT, Claim, Label, TensorInfo
 
 LOOP_OPTIONS: Mapping[str, Option] = {
     "return_sequences": Option("flag", False),
@@ -43,17 +44,8 @@ input_order: a layer that goes backwards returns its sequence in the order of th
     zeros only if it returns a sequence.
 """
 
-Gates = Callable[[], tuple[Gate, ...]]
-"""Returns the gates of a step, in Keras's order.  A function, because most runs never need them."""
-
-StepHolds = Mapping[str, tuple[Array, Array]]
-"""Gates of a cell held in one step, by name: which units, (units,) bool, and their values, (units,)."""
-
 State = tuple[Any, ...]
-"""A named tuple of (batch, units) arrays: `hidden`, and any other state of the cell."""
-
-MANY = 2**14
-"""Number of elements above which computing an activation takes longer than the call overhead."""
+"""The parts of a cell's state, (batch, units) each, its output first; of stacked cells, one for each."""
 
 
 class RecurrentLayer(Layer):
@@ -172,43 +164,46 @@ def cell_options(*, gated: bool = True, **own: Option) -> dict[str, Option]:
     }
 
 
-class DropoutMasks(NamedTuple):
-    """The dropout masks of one call: none, one shared by all gates, or one per gate.
+class Cell:
+    """One kind of recurrent cell, derived from its equations.
 
-    inputs: each (batch, features); recurrent: each (batch, units).
+    options: its arguments, by Keras's names.
+    seed_order: the order in which Keras takes seeds when it creates the cell; None for the order of its
+        weights, then dropout.
+    masks_per_gate: whether each gate gets dropout masks of its own if recurrent_dropout is set.
+    recurrent_parts: by line, the part of it that a trace shows as its `recurrent` part.
     """
 
-    inputs: tuple[Array, ...] = ()
-    recurrent: tuple[Array, ...] = ()
-
-
-class Cell(ABC):
-    """One kind of recurrent cell.
-
-    gates: in the order in which Keras packs them into a kernel.
-    seed_order: the order in which Keras takes seeds when it creates the cell.
-    """
-
-    State: ClassVar[type[Any]]
-    output_state: ClassVar[Label] = Label("hidden", last=True)
-    gates: ClassVar[tuple[str, ...]]
-    seed_order: ClassVar[tuple[str, ...]] = ("kernel", "recurrent_kernel", "bias", "dropout")
     options: ClassVar[Mapping[str, Option]]
+    seed_order: ClassVar[tuple[str, ...] | None] = None
+    masks_per_gate: ClassVar[bool] = False
+    output_state: ClassVar[Label] = Label("hidden", last=True)
 
     def __init__(self, spec: Spec) -> None:
         self.spec = spec
         self.config = spec.config
         self.units: int = spec.config["units"]
+        self.text = self.equations_of(spec.config)
+        self.gates, self.states = self.text.traced, self.text.states
+
+    @staticmethod
+    def equations_of(config: Mapping[str, Any]) -> CellText:
+        """Return the equations of a cell with these options."""
+        raise NotImplementedError
 
     @cached_property
-    def activation(self) -> Callable[[Array], Array]:
-        """Activation of the candidate, and of an LSTM's output."""
-        return activations.get_unguarded(self.config["activation"])
+    def lines(self) -> dict[str, Node]:
+        """The equations as they are computed with the cell's options."""
+        return resolve(self.text, self.config)
+
+    def recurrent_parts(self) -> dict[str, Node]:
+        """Return, by line, the part of it that a trace shows as its `recurrent` part."""
+        return {}
 
     @cached_property
-    def recurrent_activation(self) -> Callable[[Array], Array]:
-        """Activation of the gates."""
-        return activations.get_unguarded(self.config["recurrent_activation"])
+    def bind(self) -> Callable[[Mapping[str, Array], DropoutMasks], tuple[Any, Any]]:
+        """(weights, dropout masks) -> the functions `project` and `step`, see cells.program.BoundCell."""
+        return compile_cell(self.text, self.lines, self.config, self.recurrent_parts())
 
     @property
     def by_index(self) -> dict[int | None, Cell]:
@@ -218,20 +213,23 @@ class Cell(ABC):
     @property
     def state_sizes(self) -> dict[Label, int]:
         """Units of each part of the state, by its label in a result."""
-        return {Label(part, last=True): self.units for part in self.State._fields}
-
-    def bias_shape(self) -> tuple[int, ...]:
-        """(gates * units,) unless the cell has two biases."""
-        return (len(self.gates) * self.units,)
+        return {Label(part, last=True): self.units for part in self.states}
 
     def weight_shapes(self, input_shape: Shape) -> dict[str, Shape]:
-        """Return kernel (features, gates * units), recurrent_kernel (units, gates * units), and bias."""
-        width = len(self.gates) * self.units
-        shapes: dict[str, Shape] = {
-            "kernel": (input_shape[-1], width),
-            "recurrent_kernel": (self.units, width),
+        """Return the shapes: kernel (features, lines * units), recurrent_kernel (units, lines * units), bias.
+
+        lines: the number of lines that use the weight.
+        """
+        text, units = self.text, self.units
+        widths = {
+            name: units * len(text.lines_using(*names))
+            for name, names in (("kernel", ("kernel",)), ("recurrent_kernel", ("recurrent_kernel",)))
         }
-        return {**shapes, "bias": self.bias_shape()} if self.config["use_bias"] else shapes
+        heights = {"kernel": input_shape[-1], "recurrent_kernel": units}
+        shapes: dict[str, Shape] = {name: (heights[name], width) for name, width in widths.items() if width}
+        if biased := len(text.lines_using(*BIASES)) * units * self.config["use_bias"]:
+            shapes["bias"] = (2, biased) if text.has_two_biases else (biased,)
+        return shapes
 
     def initializers(self) -> dict[str, Any]:
         """Return the initializer of each weight, by the weight's name."""
@@ -240,62 +238,36 @@ class Cell(ABC):
     def take_seeds(self, draw: Draw) -> dict[str, int]:
         """Return the seeds by weight.  The dropout masks take one too, unless `seed` is set."""
         own = self.config["seed"]
-        drawing = self.seed_order if own is None else [part for part in self.seed_order if part != "dropout"]
+        order = self.seed_order or ("kernel", "recurrent_kernel", "bias", "dropout")
+        drawing = order if own is None else [part for part in order if part != "dropout"]
         return {"dropout": own, **take_seeds(self.config, drawing, draw)}
 
-    def start(self, batch: int, dtype: Any) -> Any:
-        """Return the state before the first step: zeros, (batch, units) each."""
+    def start(self, batch: int, dtype: Any) -> State:
+        """Return the state before the first step, (batch, units) each: zeros, or what the cell says."""
         import numpy as np
 
-        parts = (np.zeros((batch, units), dtype) for units in self.state_sizes.values())
-        return self.State(*parts)
+        return tuple(
+            np.full((batch, self.units), self.text.initial.get(part, 0), dtype) for part in self.states
+        )
 
-    def project(self, inputs: Array, weights: Mapping[str, Array], dropout: DropoutMasks) -> Array:
-        """Return x W + b, the part of the gates' inputs that does not depend on the state.
-
-        inputs: (timesteps, batch, features) or (batch, features).
-        Returns (..., gates * units), with the first row of the bias if it has two.
-        """
-        projected = product(inputs, weights["kernel"], dropout.inputs)
-        if self.config["use_bias"]:
-            bias = weights["bias"]
-            projected += bias[0] if bias.ndim == 2 else bias
-        return projected
-
-    @abstractmethod
-    def step(
-        self,
-        projected: Array,
-        state: Any,
-        weights: Mapping[str, Array],
-        dropout: DropoutMasks,
-        holds: StepHolds | None = None,
-    ) -> tuple[Any, Gates]:
-        """Compute one time step.  The caller must use `np.errstate(all="ignore")`.
-
-        projected: (batch, gates * units), from `project`.  state: before the step.
-        holds: the gates that get a value instead of their activation; None for none.
-        Returns the state after the step, whose `hidden` is the output, and a function that returns the gates.
-        """
-
-    @abstractmethod
     def equations(self) -> dict[str, Sum]:
-        """Return the equations of `step` by name, each for one number.
+        """Return the equations of one step by name, each for one number.
 
         The names are the parts of the state, the gates and, for GRU with reset_after, `candidate.recurrent`.
         """
+        return list_terms(self.text, self.config["use_bias"], self.recurrent_parts())
 
-    def pack(self, parts: tuple[Array, ...]) -> Any:
+    def pack(self, parts: tuple[Array, ...]) -> State:
         """Build a state from arrays in Keras's order."""
-        return self.State(*parts)
+        return parts
 
-    def unpack(self, state: Any) -> tuple[Array, ...]:
+    def unpack(self, state: State) -> tuple[Array, ...]:
         """Return the arrays of a state, in Keras's order."""
-        return tuple(state)
+        return state
 
-    def output(self, state: Any) -> Array:
-        """Return the output of the cell: its hidden state."""
-        return state.hidden  # type: ignore[no-any-return]
+    def output(self, state: State) -> Array:
+        """Return the output of the cell: its first state."""
+        return state[0]  # type: ignore[no-any-return]
 
     def no_dropout(self) -> DropoutMasks:
         """Return the masks for a call outside training: none."""
@@ -306,14 +278,14 @@ class Cell(ABC):
     ) -> DropoutMasks:
         """Return the masks that Keras draws for one call on inputs of shape (batch, features).
 
-        With recurrent_dropout, each gate gets its own masks; SimpleRNN always uses one.
+        With recurrent_dropout, each gate of an LSTM or a GRU gets its own masks.
         path: of the cell, with a slash at the end; "" for none.
         seeds: `dropout` below the path is the seed of the generator.
         drawn: the number of draws so far of each generator, updated in place.
         """
         generator = f"{path}dropout"
         rates = self.config["dropout"], self.config["recurrent_dropout"]
-        copies = len(self.gates) if rates[1] > 0 else 1
+        copies = len(self.gates) if rates[1] > 0 and self.masks_per_gate else 1
         used = drawn.get(generator, 0)
         made: list[tuple[Array, ...]] = []
         for rate, size in zip(rates, (shape[1], self.units), strict=True):
@@ -326,57 +298,6 @@ class Cell(ABC):
             used += count
         drawn[generator] = used
         return DropoutMasks(*made)
-
-
-def product(values: Array, kernel: Array, masks: tuple[Array, ...]) -> Array:
-    """Return values @ kernel; each gate's columns use `values` times the dropout mask of that gate.
-
-    values: (..., batch, n); kernel: (n, gates * units).
-    masks: none, one, or one per gate, each (batch, n).
-    """
-    if len(masks) < 2:
-        return _product(values * masks[0] if masks else values, kernel)
-    import numpy as np
-
-    parts = np.split(kernel, len(masks), axis=-1)
-    return np.concatenate(
-        [_product(values * mask, part) for mask, part in zip(masks, parts, strict=True)], axis=-1
-    )
-
-
-def _product(values: Array, kernel: Array) -> Array:
-    """Return values @ kernel as a single 2-D product.
-
-    NumPy would multiply 3-D values one matrix at a time, and pack the kernel again each time.
-    """
-    rows: Array = values if values.ndim == 2 else values.reshape(-1, values.shape[-1])
-    found: Array = rows.dot(kernel)  # several times faster than @ on small arrays
-    return found.reshape(*values.shape[:-1], -1) if values.ndim > 2 else found
-
-
-def split(packed: Array, units: int) -> list[Array]:
-    """Split a packed array (..., gates * units) into one array (..., units) per gate."""
-    return [packed[..., start : start + units] for start in range(0, packed.shape[-1], units)]
-
-
-def activate_gates(
-    activation: Callable[[Array], Array], packed: Array, units: int, gates: Sequence[int]
-) -> list[Array]:
-    """Apply an activation to some gates of (batch, all gates * units); returns (batch, units) for each.
-
-    One call for all gates is the fastest; for small arrays, even if it includes gates that are not needed.
-    """
-    if packed.size > MANY and len(gates) * units < packed.shape[-1]:
-        return [activation(packed[:, gate * units : (gate + 1) * units]) for gate in gates]
-    activated = activation(packed.reshape(len(packed), -1, units))
-    return [activated[:, gate] for gate in gates]
-
-
-def hold(holds: StepHolds, **gates: Array) -> list[Array]:
-    """Return the gates, each (batch, units), with the held entries replaced by their values."""
-    import numpy as np
-
-    return [np.where(*holds[name], gate) if name in holds else gate for name, gate in gates.items()]
 
 
 def take_seeds(config: Mapping[str, Any], drawing: Sequence[str], draw: Draw) -> dict[str, int]:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from itertools import chain
 from typing import Any, ClassVar
 
 from rnncli import layers
 from rnncli.case import Array, Option, Shape, Spec
+from rnncli.cells.program import BoundCell, DropoutMasks
 from rnncli.layers.layer import Draw, join_parts, within
-from rnncli.layers.recurrent import LOOP_OPTIONS, Cell, DropoutMasks, Gates, RecurrentLayer, State, StepHolds
-from rnncli.result import Label
+from rnncli.layers.recurrent import LOOP_OPTIONS, Cell, RecurrentLayer, State
+from rnncli.result import Gate, Label
 
 
 class StackedCells:
@@ -58,8 +59,8 @@ class StackedCells:
     def pack(self, parts: tuple[Array, ...]) -> State:
         packed = []
         for cell in self.cells.values():
-            count = len(cell.State._fields)
-            packed.append(cell.pack(parts[:count]))
+            count = len(cell.states)
+            packed.append(parts[:count])
             parts = parts[count:]
         return tuple(packed)
 
@@ -67,35 +68,27 @@ class StackedCells:
         return tuple(chain.from_iterable(state))
 
     def output(self, state: State) -> Array:
-        """Return the last cell's hidden state."""
-        return state[-1].hidden  # type: ignore[no-any-return]
+        """Return the last cell's output."""
+        return state[-1][0]  # type: ignore[no-any-return]
 
-    def project(
-        self, inputs: Array, weights: Mapping[str, Array], dropout: Mapping[str, DropoutMasks]
-    ) -> Array:
-        """Return the projection of the first cell."""
-        return self.cells["0"].project(inputs, within(weights, "0"), dropout["0"])
+    def bind(self, weights: Mapping[str, Array], dropout: Mapping[str, DropoutMasks]) -> BoundCell:
+        """Return the projection of the first cell, and one step of all cells."""
+        bound = [cell.bind(within(weights, key), dropout[key]) for key, cell in self.cells.items()]
 
-    def step(
-        self,
-        projected: Array,
-        state: State,
-        weights: Mapping[str, Array],
-        dropout: Mapping[str, DropoutMasks],
-        holds: Mapping[int, StepHolds] | None = None,
-    ) -> tuple[State, Gates]:
-        """Compute one time step of all cells; `projected` is for the first.  holds: by index of the cell."""
-        states: list[Any] = []
-        gates_of: list[Gates] = []
-        for (key, cell), before in zip(self.cells.items(), state, strict=True):
-            own = within(weights, key)
-            if states:
-                projected = cell.project(states[-1].hidden, own, dropout[key])
-            cell_holds = holds.get(len(states)) if holds else None
-            after, gates = cell.step(projected, before, own, dropout[key], cell_holds)
-            states.append(after)
-            gates_of.append(gates)
-        return tuple(states), lambda: tuple(gate for own in gates_of for gate in own())
+        def step(
+            projected: Any, state: State, holds: Mapping[int, Any] | None = None
+        ) -> tuple[State, Callable[[], tuple[Gate, ...]]]:
+            """Compute one time step; `projected` is for the first cell.  holds: by index of the cell."""
+            states: list[Any] = []
+            gates_of: list[Callable[[], tuple[Gate, ...]]] = []
+            for index, ((project, own_step), before) in enumerate(zip(bound, state, strict=True)):
+                given = project(states[-1][0]) if states else projected
+                after, gates = own_step(given, before, holds.get(index) if holds else None)
+                states.append(after)
+                gates_of.append(gates)
+            return tuple(states), lambda: tuple(gate for own in gates_of for gate in own())
+
+        return BoundCell(bound[0][0], step)
 
     def no_dropout(self) -> dict[str, DropoutMasks]:
         return {key: cell.no_dropout() for key, cell in self.cells.items()}

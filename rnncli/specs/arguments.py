@@ -9,9 +9,10 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from rnncli.case import DTYPES, Option
+from rnncli.cells import activations
+from rnncli.cells.syntax import TokenSpan
 from rnncli.errors import Flag, LayerError, Message, Text, count, did_you_mean
-from rnncli.layers import activations
-from rnncli.specs.expressions import CallExpression, Name, TokenSpan, fault
+from rnncli.specs.expressions import CallExpression, Name, fault
 
 DEEPEST = 8
 """Maximum nesting depth of the lists of an initializer; every weight has fewer axes."""

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from rnncli import layers
 from rnncli.case import Option, Spec
+from rnncli.cells.syntax import TokenSpan
 from rnncli.errors import Flag, LayerError, Message, Text, UsageError, did_you_mean, fold_name
 from rnncli.initializers import settings
 from rnncli.layers.layer import INERT
@@ -24,7 +25,7 @@ from rnncli.specs.arguments import (
     split_config,
     values_of,
 )
-from rnncli.specs.expressions import CallExpression, Name, TokenSpan
+from rnncli.specs.expressions import CallExpression, Name
 
 MODELS = ("Sequential", "Functional", "Model")
 STACKED = "StackedRNNCells"

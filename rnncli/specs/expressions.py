@@ -11,12 +11,13 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
-from rnncli.errors import LayerError, Message, Text, recognize
+from rnncli.cells import syntax
+from rnncli.cells.syntax import TokenSpan, parse_expression, span_of
+from rnncli.errors import LayerError, Message, Text
 
 LONGEST = 20_000
-DEEPEST = 50
 PREFIXES = frozenset(
     {"tf", "tensorflow", "keras", "api"}
     | {"layers", "initializers", "activations", "constraints", "regularizers"}
@@ -27,8 +28,6 @@ ADVICE = Message(
     "dicts: LSTM(3, activation='relu')."
 )
 
-_SHOWN = 100
-_STRING_OR_COMMENT = r"""(?s)'''.*?'''|\"\"\".*?\"\"\"|'(?:\\.|[^'\\\n])*'|"(?:\\.|[^"\\\n])*"|\#[^\n]*"""
 _COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 _REFUSED: Mapping[type[ast.AST], Text] = {
     **dict.fromkeys(
@@ -44,51 +43,6 @@ _REFUSED: Mapping[type[ast.AST], Text] = {
     ast.Set: Message("a set cannot be used, write a list"),
     ast.Starred: Message("*arguments cannot be unpacked, write them out"),
 }
-
-_SMALLER = Message("Write a smaller number.")
-_UNNAMED = (Message("expected an argument name before ="), ADVICE)
-_SYNTAX = {
-    "Exceeds the limit": (Message("the number has too many digits"), _SMALLER),
-    "cannot assign": _UNNAMED,
-    "expression cannot": _UNNAMED,
-    "invalid syntax. Maybe": (Message("invalid syntax"), ADVICE),
-    "source code": (Message("it contains an invalid character"), ADVICE),
-}
-"""How reasons that Python gives begin, and the reason and advice that replace them."""
-
-_PYTHON = (
-    "{bracket} was never closed",
-    "closing parenthesis {closing} does not match opening parenthesis {opening}",
-    "unmatched {bracket}",
-    "f-string: expecting {character}",
-    "unterminated string literal (detected at line {line})",
-    "unterminated triple-quoted string literal (detected at line {line})",
-    "invalid digit {digit} in {base} literal",
-    "invalid character {character} ({code})",
-    "invalid non-printable character {code}",
-)
-"""Reasons of Python's that have a value."""
-
-
-class TokenSpan(NamedTuple):
-    """Position of a token: `line` counts from 1; `start` and `end` are character offsets in it, from 0."""
-
-    text: str
-    line: int
-    start: int
-    end: int
-
-    def caret(self) -> str:
-        """Return the source line, and `^^^` under the token in the next line; both indented by two."""
-        from rich.cells import cell_len
-
-        source = self.text.split("\n")[self.line - 1]
-        end = max(self.start + 1, min(self.end, len(source)))
-        first = max(0, self.start - _SHOWN // 2) if len(source) > _SHOWN else 0
-        shown = "".join(char if char.isprintable() else " " for char in source[first : first + _SHOWN])
-        start, end = self.start - first, min(end - first, _SHOWN)
-        before, width = cell_len(shown[:start]), cell_len(shown[start:end])
-        return f"  {shown}\n  {' ' * before}{'^' * max(1, width)}"
 
 
 @dataclass(frozen=True)
@@ -114,6 +68,9 @@ class CallExpression:
     spans: dict[str | int, TokenSpan] = field(compare=False, repr=False, default_factory=dict)
 
 
+_SMALLER = Message("Write a smaller number.")
+
+
 def parse(text: str) -> Any:
     """Parse the single expression in `text` into plain Python values, `CallExpression` and `Name`.
 
@@ -121,29 +78,21 @@ def parse(text: str) -> Any:
     error.
     """
     text = text.strip().replace("\r\n", "\n").replace("\r", "\n")
-    _limit_text(text)
-    try:
-        tree = ast.parse(text, mode="eval")
-    except SyntaxError as error:
-        raise fault(_span_of_error(text, error), *_explain_syntax(error.msg)) from None
-    except (RecursionError, MemoryError):
-        raise fault(TokenSpan(text, 1, 0, 1), Message("it is nested too deeply")) from None
-    except ValueError:
-        raise fault(TokenSpan(text, 1, 0, 1), Message("it contains an invalid character")) from None
-    return _TreeReader(text).value(tree.body)
-
-
-def _explain_syntax(reason: str) -> tuple[Text, Text]:
-    """Return the reason that Python gives, or a better one, and advice."""
-    for start, ours in _SYNTAX.items():
-        if reason.startswith(start):
-            return ours
-    return recognize(reason.rstrip(".?"), _PYTHON), ADVICE
+    if not text:
+        raise LayerError("the expression is empty.", "Name a layer, such as lstm, or write LSTM(3).")
+    if len(text) > LONGEST:  # it could exhaust the memory of Python's parser
+        raise LayerError(
+            "the expression has {length} characters; at most {longest} are allowed.",
+            "Write the layer as a Keras config in a file: {--layer '@layer.json'}",
+            length=len(text),
+            longest=LONGEST,
+        )
+    return _TreeReader(text).value(parse_expression(text, ADVICE))
 
 
 def fault(span: TokenSpan, reason: Text | LayerError, advice: Text = ADVICE) -> LayerError:
     """Return a LayerError with this reason that points at `span`."""
-    return LayerError("{reason}.\n{caret}", advice, reason=reason, caret=span.caret())
+    return syntax.fault(span, reason, advice)
 
 
 class _TreeReader:
@@ -222,51 +171,7 @@ class _TreeReader:
         return TokenSpan(self.text, whole.line, whole.start, token.end() if token else whole.end)
 
     def span(self, node: Any) -> TokenSpan:
-        """Convert Python's UTF-8 byte offsets to characters; a span covers only the first line of a node."""
-        source = self.lines[node.lineno - 1]
-        encoded = source.encode()
-        start = len(encoded[: node.col_offset].decode())
-        if node.end_lineno != node.lineno:
-            return TokenSpan(self.text, node.lineno, start, len(source))
-        return TokenSpan(self.text, node.lineno, start, len(encoded[: node.end_col_offset].decode()))
+        return span_of(self.text, node)
 
     def fault(self, node: ast.AST, reason: Text) -> LayerError:
         return fault(self.span(node), reason)
-
-
-def _limit_text(text: str) -> None:
-    """Reject empty, very long and deeply nested texts, which could exhaust the memory of Python's parser.
-
-    Raises LayerError.
-    """
-    if not text:
-        raise LayerError("the expression is empty.", "Name a layer, such as lstm, or write LSTM(3).")
-    if len(text) > LONGEST:
-        raise LayerError(
-            "the expression has {length} characters; at most {longest} are allowed.",
-            "Write the layer as a Keras config in a file: {--layer '@layer.json'}",
-            length=len(text),
-            longest=LONGEST,
-        )
-    if is_deeper(text, DEEPEST):
-        raise LayerError(
-            "the expression is nested more than {deepest} brackets.", "Use fewer brackets.", deepest=DEEPEST
-        )
-
-
-def is_deeper(text: str, most: int) -> bool:
-    """Return whether more than `most` brackets are open at one place of a text, strings left out."""
-    depth = 0
-    for char in re.sub(_STRING_OR_COMMENT, "", text):
-        depth += (char in "([{") - (char in ")]}")
-        if depth > most:
-            return True
-    return False
-
-
-def _span_of_error(text: str, error: SyntaxError) -> TokenSpan:
-    lines = text.split("\n")
-    line = min(max(error.lineno or 1, 1), len(lines))
-    start = min(max((error.offset or 1) - 1, 0), len(lines[line - 1]))
-    same_line = error.end_lineno == line and error.end_offset is not None
-    return TokenSpan(text, line, start, (error.end_offset or 1) - 1 if same_line else start + 1)

@@ -7,11 +7,12 @@ from typing import Any
 
 from rnncli import addresses
 from rnncli.case import Spec
+from rnncli.cells.syntax import TokenSpan, is_deeper
 from rnncli.errors import LayerError, Message, did_you_mean, recognize
 from rnncli.initializers import Initializer, find, snake_case
 from rnncli.specs import expressions
 from rnncli.specs.arguments import Signature, format_value, point_at, split_config, values_of
-from rnncli.specs.expressions import CallExpression, Name, TokenSpan
+from rnncli.specs.expressions import CallExpression, Name
 
 _SERIALISED = frozenset(
     {"class_name", "config", "module", "registered_name", "build_config", "shared_object_id"}
@@ -175,7 +176,7 @@ def _json(text: str) -> Mapping[str, Any]:
     """Return the object in a text that begins with {."""
     import json
 
-    if expressions.is_deeper(text, _DEEPEST):
+    if is_deeper(text, _DEEPEST):
         raise LayerError("the initializer's JSON is nested too deeply.", _CONFIG)
     try:
         value: Mapping[str, Any] = json.loads(text)

@@ -15,7 +15,7 @@ from rnncli.case import Case
 from rnncli.compute import engines
 
 TWIN = """\
-from rnncli.layers.simple_rnn import SimpleRNN, SimpleRNNCell
+from rnncli.layers.builtin import SimpleRNN, SimpleRNNCell
 
 
 class TwinCell(SimpleRNNCell):

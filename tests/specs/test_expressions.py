@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rnncli.cells.syntax import TokenSpan
 from rnncli.errors import LayerError
-from rnncli.specs.expressions import CallExpression, Name, TokenSpan, fault, parse
+from rnncli.specs.expressions import CallExpression, Name, fault, parse
 
 NOWHERE = TokenSpan("", 1, 0, 0)
 

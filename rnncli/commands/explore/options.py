@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from rnncli import layers, specs
 from rnncli.ask import LAYER_OPTIONS
 from rnncli.case import HIGHEST_SEED, MERGE_MODES, Spec
+from rnncli.cells import activations
 from rnncli.commands.explore.experiment import (
     Experiment,
     fit_holds,
@@ -20,7 +21,7 @@ from rnncli.commands.explore.experiment import (
 )
 from rnncli.compute import holds
 from rnncli.errors import Message, Text, UsageError
-from rnncli.layers import activations, fit
+from rnncli.layers import fit
 from rnncli.options import OPTIONS
 from rnncli.specs.build import options_of
 

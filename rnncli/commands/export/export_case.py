@@ -193,7 +193,7 @@ def _cells(suffix: str, layer: RecurrentLayer, call: Call) -> Iterator[ExportCel
             len(weights["kernel"]),
             cell.units,
             weights,
-            (start if index is None else start[index])._asdict(),
+            dict(zip(cell.states, start if index is None else start[index], strict=True)),
             given,
         )
 

@@ -53,8 +53,8 @@ def _step_states(cell: Any, weights: Mapping[str, Array], inputs: Array, states:
     batch = max(len(inputs), len(states))
     inputs, states = (np.broadcast_to(one, (batch, one.shape[-1])) for one in (inputs, states))
     parts = np.split(states, states.shape[-1] // cell.units, axis=-1)
-    projected = cell.project(inputs, weights, cell.no_dropout())
-    state, _ = cell.step(projected, cell.pack(tuple(parts)), weights, cell.no_dropout())
+    project, step = cell.bind(weights, cell.no_dropout())
+    state, _ = step(project(inputs), tuple(parts))
     return np.concatenate(list(state), axis=-1)
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from rnncli import addresses
 from rnncli.case import Array, Case, Shape
+from rnncli.cells import activations
 from rnncli.compute import trace as tracing
 from rnncli.compute.derivation.explanation import (
     Equation,
@@ -23,7 +24,6 @@ from rnncli.compute.derivation.explanation import (
 )
 from rnncli.compute.derivation.locate import CaseTrace, Inner, OutputEntry, TraceNode
 from rnncli.errors import Message
-from rnncli.layers import activations
 from rnncli.layers.equations import Bias, Constant, DotProduct, Entry, LayerInput, Previous, Product
 from rnncli.layers.stack import Stack
 from rnncli.result import OUTPUT, Claim, Label, Result, TensorInfo

@@ -106,9 +106,10 @@ def _run(
     sequences, zeroes_masked = layer.sequences, layer.config["zero_output_for_mask"]
     outputs = np.empty((len(inputs), len(order) if sequences else 1, cell.units), inputs.dtype)
     output = np.zeros((len(inputs), cell.units), inputs.dtype)
-    for processed, (timestep, projected) in enumerate(_project_inputs(cell, call, order, dropout)):
+    project, step = cell.bind(weights, dropout)
+    for processed, (timestep, projected) in enumerate(_project_inputs(project, call, order)):
         holds = None if gate_holds is None else gate_holds.at(timestep)
-        after, gates = cell.step(projected, state, weights, dropout, holds)
+        after, gates = step(projected, state, holds)
         computed = cell.output(after)
         if mask is None:
             output, state = computed, after
@@ -122,8 +123,8 @@ def _run(
     return (outputs if sequences else outputs[:, 0]), state
 
 
-def _project_inputs(cell: Any, call: Call, order: range, dropout: Any) -> Iterator[tuple[int, Array]]:
-    """Yield every time step and its input projection, computed for several megabytes of steps at once.
+def _project_inputs(project: Any, call: Call, order: range) -> Iterator[tuple[int, tuple[Array, ...]]]:
+    """Yield every time step and what it projects, computed for several megabytes of steps at once.
 
     Time is the first axis, so that the numbers of one step are contiguous.
     """
@@ -135,8 +136,8 @@ def _project_inputs(cell: Any, call: Call, order: range, dropout: Any) -> Iterat
         times = order[start : start + together]
         first = min(times[0], times[-1])
         inputs = call.inputs[:, first : first + len(times)].swapaxes(0, 1)
-        projected = cell.project(inputs, call.weights, dropout)
-        yield from ((time, projected[time - first]) for time in times)
+        projected = project(inputs)
+        yield from ((time, tuple([one[time - first] for one in projected])) for time in times)
 
 
 class _GateHolds:

@@ -11,10 +11,11 @@ from functools import cache
 from typing import Any
 
 from rnncli.case import Array, Case, walk
+from rnncli.cells import activations
 from rnncli.compute.engines import InexactError, LayerRunner
 from rnncli.compute.engines._library import import_packages, mask_outputs, refusal_of_library
 from rnncli.errors import EngineError, Message, Text, first_nonblank_line
-from rnncli.layers import activations, beyond_keras, runs_a_cell
+from rnncli.layers import beyond_keras, runs_a_cell
 from rnncli.layers.layer import Call
 from rnncli.layers.recurrent import RecurrentLayer
 
@@ -81,7 +82,9 @@ class Layers(LayerRunner):
 
         _require_safe(call.inputs, *state)
         feeds = {"X": np.ascontiguousarray(call.inputs.transpose(1, 0, 2))}
-        feeds |= {f"initial_{part[0]}": value[None] for part, value in state._asdict().items()}
+        feeds |= {
+            f"initial_{part[0]}": value[None] for part, value in zip(layer.cell.states, state, strict=True)
+        }
         lengths = None
         if call.mask is not None:
             lengths = feeds["sequence_lens"] = call.mask.sum(axis=1, dtype=np.int32)
@@ -138,7 +141,7 @@ def _model(layer: RecurrentLayer, weights: Mapping[str, Array], *, padded: bool)
 
     onnx, _ = _packages()
     helper, floats = onnx.helper, onnx.TensorProto.FLOAT
-    states = [part[0] for part in layer.cell.State._fields]
+    states = [part[0] for part in layer.cell.states]
     packed = from_keras(layer.spec.class_name, weights)
     arrays = {name: array[None] for name, array in packed.items()}  # one direction
     inputs = [

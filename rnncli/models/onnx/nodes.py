@@ -7,9 +7,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from rnncli.case import Array, Spec, format_shape
+from rnncli.cells.activations import ParametricActivation
 from rnncli.errors import LayerError
 from rnncli.frameworks import onnx
-from rnncli.layers.activations import ParametricActivation
 from rnncli.specs.build import build
 
 CLASSES = {operator: class_name for class_name, operator in onnx.OPERATORS.items()}

@@ -116,7 +116,7 @@ def activate(call: OperationCall, x: Array, activation: Any) -> Array:
 
     Raises UnknownLayerError if it is not one of Keras's.
     """
-    from rnncli.layers import activations
+    from rnncli.cells import activations
 
     if isinstance(activation, Mapping) and activation.get("class_name") != "function":
         inner = call._replace(

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from rnncli.case import Array
+from rnncli.cells import activations
 from rnncli.errors import InputError
-from rnncli.layers import activations
 from rnncli.models.operations import KERAS_2, OperationCall, OperationOutput, activate, axes_of
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rnncli.case import Array
-from rnncli.layers import activations
+from rnncli.cells import activations
 from rnncli.models.operations import KERAS_2, KERAS_3_0, TODAY, OperationCall, OperationOutput, axis_of
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rnncli.layers import activations
+from rnncli.cells import activations
 from rnncli.models.operations import OperationCall, OperationOutput
 
 if TYPE_CHECKING:

@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 
 from rnncli import compute, specs
 from rnncli.case import Case
+from rnncli.cells import activations
 from rnncli.compute import derivation as explaining
 from rnncli.compute import trace as tracing
 from rnncli.compute.derivation import list_tensors
 from rnncli.compute.derivation.explanation import Equation, Explanation, parse_target
-from rnncli.layers import activations
 from rnncli.layers.stack import Stack
 
 TOLERANCE = {"float32": 1e-6, "float64": 1e-12}

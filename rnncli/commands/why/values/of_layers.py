@@ -6,6 +6,7 @@ import re
 
 from rnncli import initializers, layers
 from rnncli.case import Dimension, Shape, format_shape
+from rnncli.cells import activations
 from rnncli.commands.why.fix_layers import (
     UNITS,
     before,
@@ -122,12 +123,12 @@ def _activation(message: FrameworkMessage) -> Fields:
     """A number is the second argument of a layer, which PyTorch's layers have."""
     name = message.name("name")
     number = re.fullmatch(r"[\d.]{1,20}", name)
-    return {"number": number, "near": find_nearest(name, layers.activations.names(), "tanh")}
+    return {"number": number, "near": find_nearest(name, activations.names(), "tanh")}
 
 
 def _nonlinearity(message: FrameworkMessage) -> Fields:
     name = message.name("name")
-    return {"known": name if name in layers.activations.names() else "tanh"}
+    return {"known": name if name in activations.names() else "tanh"}
 
 
 def _merge_mode(message: FrameworkMessage) -> Fields:

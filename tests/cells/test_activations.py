@@ -9,8 +9,8 @@ import keras
 import numpy as np
 import pytest
 
+from rnncli.cells import activations
 from rnncli.errors import LayerError
-from rnncli.layers import activations
 
 TOLERANCE = {"float32": 1e-6, "float64": 1e-12}
 ROWWISE = {"softmax", "log_softmax", "sparsemax"}

@@ -1,0 +1,73 @@
+"""The equations of Keras's recurrent cells, by Keras's names of arguments and weights."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from rnncli.cells.text import CellText, define
+
+
+@cache
+def simple_rnn() -> CellText:
+    """The fully connected recurrent layer (Elman 1990)."""
+    return define(
+        "SimpleRNN",
+        ("hidden",),
+        {
+            "candidate": "activation(x @ kernel + hidden @ recurrent_kernel + bias)",
+            "hidden": "candidate",
+        },
+        options={"activation": "tanh"},
+        source="Elman 1990",
+    )
+
+
+@cache
+def lstm(cell_activation: str = "activation") -> CellText:
+    """Long short-term memory, with the forget gate of Gers et al. (2000).
+
+    cell_activation: the option that names the activation of the cell state in the output.
+    """
+    gate = "recurrent_activation(x @ kernel + hidden @ recurrent_kernel + bias)"
+    return define(
+        "LSTM",
+        ("hidden", "cell"),
+        {
+            "input": gate,
+            "forget": gate,
+            "candidate": "activation(x @ kernel + hidden @ recurrent_kernel + bias)",
+            "output": gate,
+            "cell": "forget * cell + input * candidate",
+            "hidden": f"output * {cell_activation}(cell)",
+        },
+        options={"activation": "tanh", "recurrent_activation": "sigmoid"},
+        source="Hochreiter and Schmidhuber 1997",
+    )
+
+
+@cache
+def gru(reset_after: bool = True) -> CellText:
+    """Gated recurrent unit.
+
+    reset_after: the variant that cuDNN and PyTorch use, and Keras's default, in which the recurrent part of
+        each gate has a bias of its own.
+    """
+    if reset_after:
+        gate = "recurrent_activation(x @ kernel + bias + (hidden @ recurrent_kernel + recurrent_bias))"
+        inner = "reset * (hidden @ recurrent_kernel + recurrent_bias)"
+        candidate = f"activation(x @ kernel + bias + {inner})"
+    else:
+        gate = "recurrent_activation(x @ kernel + hidden @ recurrent_kernel + bias)"
+        candidate = "activation(x @ kernel + (reset * hidden) @ recurrent_kernel + bias)"
+    return define(
+        "GRU",
+        ("hidden",),
+        {
+            "update": gate,
+            "reset": gate,
+            "candidate": candidate,
+            "hidden": "update * hidden + (1 - update) * candidate",
+        },
+        options={"activation": "tanh", "recurrent_activation": "sigmoid"},
+        source="Cho et al. 2014",
+    )

@@ -1,0 +1,396 @@
+"""Compile the step of a cell: its equations as a Python function on NumPy arrays.
+
+The function is assembled from the checked tree alone: every name in it is made here.  Three things make it as
+fast as a step written by hand.  What depends on no state is computed for many time steps at once (`project`).
+Lines beside each other in a packed weight that contain the same sum share one product.  Their common
+activation is called once.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from rnncli.case import Array
+from rnncli.cells import activations
+from rnncli.cells.text import BIASES, PACKED, CellText
+from rnncli.cells.tree import Call, Name, Node, Number, Operation, Sum, parts, walk
+from rnncli.result import Gate
+
+MANY = 2**14
+"""Number of elements above which computing an activation takes longer than the call overhead."""
+
+ONCE, PROJECTED, STEP = 0, 1, 2
+"""When a value is computed: once a call, for a block of time steps, or in each step."""
+
+Run = tuple[str, ...]
+"""Lines beside each other in the packed weights."""
+
+
+class DropoutMasks(NamedTuple):
+    """The dropout masks of one call: none, one shared by all gates, or one per gate.
+
+    inputs: each (batch, features); recurrent: each (batch, units).
+    """
+
+    inputs: tuple[Array, ...] = ()
+    recurrent: tuple[Array, ...] = ()
+
+
+class BoundCell(NamedTuple):
+    """A cell with its weights, for one call.
+
+    project(inputs) returns what depends on no state: a tuple of arrays, whose last axis alone differs from
+        that of the inputs, (timesteps, batch, features) or (batch, features).
+    step(projected, state, holds) returns the state after one step and a function that returns the gates.
+        The caller must use `np.errstate(all="ignore")`.
+    """
+
+    project: Callable[[Array], tuple[Array, ...]]
+    step: Callable[..., tuple[tuple[Array, ...], Callable[[], tuple[Gate, ...]]]]
+
+
+def compile_cell(
+    text: CellText, lines: Mapping[str, Node], config: Mapping[str, Any], extra: Mapping[str, Node]
+) -> Callable[[Mapping[str, Array], DropoutMasks], BoundCell]:
+    """Return a function that binds the cell to weights and dropout masks.
+
+    lines: resolved.  extra: by line, a part of it that a trace shows as its `recurrent` part.
+    """
+    source = _Source(text, lines, config["units"], extra)
+    functions = numpy_functions()
+    for name in source.functions:
+        if name not in functions:
+            value: Any = config.get(name) or text.options.get(name, name)
+            functions[name] = activations.get_unguarded(value)
+    code = source.text()
+    scope: dict[str, Any] = {
+        "Gate": Gate, "product": product, "hold": hold, "activate": activate, "columns": columns,
+        "pick": pick, "expand": expand, "units": config["units"], "functions": functions,
+    }  # fmt: skip
+    exec(compile(code, f"<{text.name}>", "exec"), scope)
+    return scope["bind"]  # type: ignore[no-any-return]
+
+
+def numpy_functions() -> dict[str, Callable[..., Any]]:
+    """Return what computes each of FUNCTIONS."""
+    import numpy as np
+
+    return {
+        "exp": np.exp,
+        "log": np.log,
+        "sqrt": np.sqrt,
+        "abs": np.abs,
+        "maximum": np.maximum,
+        "minimum": np.minimum,
+        "clip": lambda value, low, high: np.minimum(np.maximum(value, low), high),
+        "mean": lambda value: np.mean(value, axis=-1, keepdims=True),
+        "variance": lambda value: np.var(value, axis=-1, keepdims=True),
+        "sum": lambda value: np.sum(value, axis=-1, keepdims=True),
+    }
+
+
+class _Source:
+    """The source of `bind`, written from the lines of a cell."""
+
+    def __init__(
+        self, text: CellText, lines: Mapping[str, Node], units: int, extra: Mapping[str, Node]
+    ) -> None:
+        self.cell, self.lines, self.units, self.extra = text, lines, units, extra
+        self.functions = dict.fromkeys(
+            node.function for line in lines.values() for node in walk(line)
+            if isinstance(node, Call)
+        )  # fmt: skip
+        self.places = {function: index for index, function in enumerate(self.functions)}
+        self.order = {weight: text.lines_using(*_together(weight)) for weight in PACKED}
+        self.uses = Counter(node for line in lines.values() for node in set(walk(line)) if parts(node))
+        self.written: dict[int, list[str]] = {ONCE: [], PROJECTED: [], STEP: []}
+        self.values: dict[Any, tuple[str, int]] = {}
+        self.passed: dict[str, str] = {}
+        self.done: set[str] = set()
+        self.runs = {line: _packable(node) for line, node in lines.items()}
+
+    def text(self) -> str:
+        """Return the source."""
+        for line in self.lines:
+            if line not in self.done:
+                self._line(line)
+        gates = "".join(f"{self._gate(line)}, " for line in self.cell.traced)
+        before = "".join(f"s{index}, " for index in range(len(self.cell.states)))
+        after = "".join(f"{self._variable(state)}, " for state in self.cell.states)
+        step = [
+            f"({before}) = state",
+            f"({''.join(f'{name}, ' for name in self.passed.values())}) = projected" if self.passed else "",
+            *self.written[STEP],
+            f"return ({after}), lambda: ({gates})",
+        ]
+        project = [*self.written[PROJECTED], f"return ({''.join(f'{name}, ' for name in self.passed)})"]
+        once = [
+            *(f"f{index} = functions[{name!r}]" for name, index in self.places.items()),
+            *self.written[ONCE],
+        ]
+        return "\n".join(
+            [
+                "def bind(weights, dropout):",
+                *_indent(once, 1),
+                "    def project(x):",
+                *_indent(project, 2),
+                "    def step(projected, state, holds=None):",
+                *_indent(step, 2),
+                "    return project, step",
+            ]
+        )
+
+    def _variable(self, line: str) -> str:
+        return f"g{list(self.lines).index(line)}"
+
+    def _line(self, line: str) -> None:
+        """Write a line, together with those whose activation is of the same packed sum."""
+        node = self.lines[line]
+        together = [line]
+        if isinstance(node, Call) and _is_packable(node.arguments[0]):
+            run = self._run(node.arguments[0], line)
+            together = [one for one in run if self.lines[one] == node and one not in self.done]
+        names = ", ".join(map(self._variable, together))
+        if len(together) > 1 and isinstance(node, Call) and _level(node) == STEP:
+            packed = self._packed(node.arguments[0], run, STEP)
+            places = tuple(map(run.index, together))
+            function = self._function(node.function)
+            self.written[STEP].append(f"{names} = activate({function}, {packed}, units, {places})")
+        else:
+            together = [line]
+            names = self._variable(line)
+            code = self._code(node, line, STEP)
+            if _level(node) == ONCE:
+                code = f"expand({code}, s0)"
+            self.written[STEP].append(f"{names} = {code}")
+        held = [one for one in together if one in self.cell.traced]
+        if held:
+            variables = ", ".join(map(self._variable, held))
+            self.written[STEP].append(
+                f"if holds: ({variables},) = hold(holds, {tuple(held)}, ({variables},))"
+            )
+        self.done.update(together)
+
+    def _gate(self, line: str) -> str:
+        """Write the Gate of a line for a trace."""
+        node, value = self.lines[line], self._variable(line)
+        before = "None"
+        if isinstance(node, Call) and len(node.arguments) == 1:
+            before = self._code(node.arguments[0], line, STEP)
+        recurrent = f", {self._code(self.extra[line], line, STEP)}" if line in self.extra else ""
+        return f"Gate({before}, {value}{recurrent})"
+
+    def _code(self, node: Node, line: str, at: int) -> str:
+        """Return code for the value of a node in a line; what is used often or earlier is written before."""
+        level = _level(node)
+        match node:
+            case Number(value):
+                return repr(value)
+            case Name(name, "before"):
+                return f"s{self.cell.states.index(name)}"
+            case Name(name, kind) if kind:
+                return self._variable(name)
+            case Name("x"):
+                return self._refer(PROJECTED, at, node, "x * dropout.inputs[0] if dropout.inputs else x")
+            case Name(name) if name not in PACKED:
+                return self._refer(ONCE, at, node, f"weights[{name!r}]")
+        if _is_packable(node):
+            return self._packed(node, (line,), at)
+        if level < at or self.uses[node] > 1:
+            return self._refer(level, at, node, lambda: self._inline(node, line, level))
+        return self._inline(node, line, at)
+
+    def _inline(self, node: Node, line: str, at: int) -> str:
+        match node:
+            case Sum(terms):
+                written = [(sign, self._code(term, line, at)) for sign, term in terms]
+                return _join(written)
+            case Operation("@", left, Name(weight)):
+                return f"product({self._code(left, line, at)}, {self._code(Name(weight), line, at)}, ())"
+            case Operation(symbol, left, right):
+                return f"({self._code(left, line, at)} {symbol} {self._code(right, line, at)})"
+            case Call(function, arguments):
+                given = ", ".join(self._code(one, line, at) for one in arguments)
+                return f"{self._function(function)}({given})"
+        raise AssertionError(node)
+
+    def _function(self, name: str) -> str:
+        return f"f{self.places[name]}"
+
+    def _refer(self, level: int, at: int, key: Any, code: str | Callable[[], str]) -> str:
+        """Return the variable of a value that is computed once, at its level; written when first needed."""
+        if key not in self.values:
+            made = code if isinstance(code, str) else code()
+            variable = f"v{len(self.values)}"
+            self.values[key] = variable, level
+            self.written[level].append(f"{variable} = {made}")
+        variable, level = self.values[key]
+        if level == PROJECTED and at == STEP:
+            return self.passed.setdefault(variable, f"p{len(self.passed)}")
+        return variable
+
+    def _packed(self, node: Node, wanted: Run, at: int) -> str:
+        """Return code for a packable node in the columns of the wanted lines."""
+        run = self._run(node, wanted[0])
+        level = _level(node)
+        name = self._refer(level, at, (node, run), lambda: self._packed_code(node, run, level))
+        if run == wanted:
+            return name
+        start = run.index(wanted[0])
+        columns = f"{start * self.units}:{(start + len(wanted)) * self.units}"
+        return f"{name}[{columns}]" if level == ONCE else f"{name}[..., {columns}]"
+
+    def _packed_code(self, node: Node, run: Run, at: int) -> str:
+        match node:
+            case Sum(terms):
+                return _join([(sign, self._packed(term, run, at)) for sign, term in terms])
+            case Operation("@", left, Name(weight)):
+                order = self.order[weight]
+                start, stop = order.index(run[0]), order.index(run[-1]) + 1
+                whole = len(order) == stop - start
+                matrix = f"weights[{weight!r}]"
+                if not whole:
+                    matrix = f"columns({matrix}, {start * self.units}, {stop * self.units})"
+                matrix = self._refer(ONCE, at, (weight, run), matrix)
+                part = "inputs" if weight == "kernel" else "recurrent"
+                masks = self._refer(
+                    ONCE, at, (weight, run, "masks"), f"pick(dropout.{part}, {start}, {stop})"
+                )
+                row = "x" if left == Name("x") else self._code(left, run[0], at)
+                return f"product({row}, {matrix}, {masks})"
+            case Name(weight):
+                order = self.order[weight]
+                start, stop = order.index(run[0]), order.index(run[-1]) + 1
+                row = "" if not self.cell.has_two_biases else "0, " if weight == "bias" else "1, "
+                return f"weights['bias'][{row}{start * self.units}:{stop * self.units}]"
+        raise AssertionError(node)
+
+    def _run(self, node: Node, line: str) -> Run:
+        """Return the lines beside each other, one of them `line`, that contain this packable node."""
+        weights = [one.name for one in walk(node) if isinstance(one, Name) and one.name in PACKED]
+        gates = [one for one in self.cell.gates if node in self.runs[one] or one == line]
+        found: list[str] = [line]
+        for step, end in ((1, -1), (-1, 0)):
+            while True:
+                following = [self._beside(weight, found[end], step) for weight in weights]
+                other = following[0]
+                if other is None or other not in gates or any(one != other for one in following):
+                    break
+                found.insert(len(found) if step > 0 else 0, other)
+        return tuple(found)
+
+    def _beside(self, weight: str, line: str, step: int) -> str | None:
+        order = self.order[weight]
+        place = order.index(line) + step
+        return order[place] if 0 <= place < len(order) else None
+
+
+def _together(weight: str) -> tuple[str, ...]:
+    """Return the weights whose columns are those of the same array: both biases are rows of one."""
+    return tuple(BIASES) if weight in BIASES else (weight,)
+
+
+def _join(terms: Sequence[tuple[int, str]]) -> str:
+    text = "".join(f" {'+' if sign > 0 else '-'} {code}" for sign, code in terms)
+    return f"({text[3:] if terms[0][0] > 0 else text[1:]})"
+
+
+def _indent(lines: Sequence[str], levels: int) -> list[str]:
+    return ["    " * levels + line for line in lines if line]
+
+
+def _level(node: Node) -> int:
+    """Return when the value of a node is computed."""
+    names = [one for one in walk(node) if isinstance(one, Name)]
+    if any(one.kind for one in names):
+        return STEP
+    return PROJECTED if Name("x") in names else ONCE
+
+
+def _is_packable(node: Node) -> bool:
+    """Return whether neighbouring lines can share the node: a sum of packed products and biases."""
+    match node:
+        case Sum(terms):
+            return all(_is_packable(term) for _, term in terms)
+        case Operation("@", _, Name(weight)):
+            return weight in PACKED
+        case Name(name, ""):
+            return name in BIASES
+    return False
+
+
+def _packable(node: Node) -> frozenset[Node]:
+    return frozenset(one for one in walk(node) if _is_packable(one))
+
+
+def product(values: Array, kernel: Array, masks: tuple[Array, ...]) -> Array:
+    """Return values @ kernel; each gate's columns use `values` times the dropout mask of that gate.
+
+    values: (..., batch, n); kernel: (n, gates * units).
+    masks: none, one, or one per gate, each (batch, n).
+    """
+    if len(masks) < 2:
+        return _product(values * masks[0] if masks else values, kernel)
+    import numpy as np
+
+    split = np.split(kernel, len(masks), axis=-1)
+    return np.concatenate(
+        [_product(values * mask, part) for mask, part in zip(masks, split, strict=True)], axis=-1
+    )
+
+
+def _product(values: Array, kernel: Array) -> Array:
+    """Return values @ kernel as a single 2-D product.
+
+    NumPy would multiply 3-D values one matrix at a time, and pack the kernel again each time.
+    """
+    rows: Array = values if values.ndim == 2 else values.reshape(-1, values.shape[-1])
+    found: Array = rows.dot(kernel)  # several times faster than @ on small arrays
+    return found.reshape(*values.shape[:-1], -1) if values.ndim > 2 else found
+
+
+def pick(masks: tuple[Array, ...], start: int, stop: int) -> tuple[Array, ...]:
+    """Return the dropout masks of some gates; one mask is for all."""
+    return masks if len(masks) < 2 else masks[start:stop]
+
+
+def columns(weight: Array, start: int, stop: int) -> Array:
+    """Return some columns of a weight as an array of their own, which products read faster."""
+    import numpy as np
+
+    return np.ascontiguousarray(weight[:, start:stop])
+
+
+def expand(value: Any, like: Array) -> Array:
+    """Return a value that is the same in every step for each sequence of the batch."""
+    import numpy as np
+
+    found = np.asarray(value, like.dtype)
+    return np.broadcast_to(found, (len(like), found.shape[-1] if found.ndim else like.shape[-1]))
+
+
+def activate(
+    activation: Callable[[Array], Array], packed: Array, units: int, gates: Sequence[int]
+) -> list[Array]:
+    """Apply an activation to some gates of (batch, all gates * units); returns (batch, units) for each.
+
+    One call for all gates is the fastest; for small arrays, even if it includes gates that are not needed.
+    """
+    if packed.size > MANY and len(gates) * units < packed.shape[-1]:
+        return [activation(packed[:, gate * units : (gate + 1) * units]) for gate in gates]
+    activated = activation(packed.reshape(len(packed), -1, units))
+    return [activated[:, gate] for gate in gates]
+
+
+def hold(
+    holds: Mapping[str, tuple[Array, Array]], names: Sequence[str], gates: Sequence[Array]
+) -> list[Array]:
+    """Return the gates, each (batch, units), with the held entries replaced by their values."""
+    import numpy as np
+
+    return [
+        np.where(*holds[name], gate) if name in holds else gate
+        for name, gate in zip(names, gates, strict=True)
+    ]

@@ -1,0 +1,429 @@
+"""Read a cell of one's own, as contract and handbook describe its file, and check its names and sizes.
+
+Every error names the line of the file, and points at the place in the equation.
+"""
+
+from __future__ import annotations
+
+import keyword
+import math
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from rnncli.cells import activations
+from rnncli.cells.syntax import TokenSpan, fault
+from rnncli.cells.text import BIASES, PACKED, CellText, Size, Weight, packed_lines
+from rnncli.cells.tree import FUNCTIONS, Call, Name, Node, Operation, parse, parts, walk
+from rnncli.errors import LayerError, Message, Text, did_you_mean
+
+EXAMPLE = Message('For example hidden = "tanh(x @ kernel + hidden @ recurrent_kernel)".')
+
+LONGEST = 100_000
+"""Most characters of a file."""
+MOST = 200
+"""Most lines, states, options or weights of a cell."""
+KEYS = ("name", "states", "source", "gates", "initial", "options", "weights", "step")
+TAKEN = frozenset(
+    {"x", "units", "features", *PACKED}
+    | {"use_bias", "kernel_initializer", "recurrent_initializer", "bias_initializer"}
+    | {"dropout", "recurrent_dropout", "seed", "dtype", "name", "trainable", "cell", "text"}
+    | {"return_sequences", "return_state", "go_backwards", "stateful", "unroll", "zero_output_for_mask"}
+)
+"""Names that mean something for every cell, so that a cell cannot give them to something of its own."""
+
+
+def read_cell(text: str) -> CellText:
+    """Return the cell of a TOML text.  Raises LayerError, which names the line, if it is not valid."""
+    import tomllib
+
+    if len(text) > LONGEST:
+        raise LayerError(
+            "it has {length} characters; at most {longest} are allowed.",
+            "A cell is a page of equations.",
+            length=len(text),
+            longest=LONGEST,
+        )
+    try:
+        document = tomllib.loads(text.replace("\r\n", "\n"))
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise LayerError(
+            "it is not valid TOML: {error}.",
+            'An equation is written in quotes: hidden = "tanh(x @ kernel)"',
+            error=str(error) if isinstance(error, ValueError) else "it is nested too deeply",
+        ) from None
+    return _Reader(document, text).read()
+
+
+class _Reader:
+    """Reads the document of one cell, and checks it part by part."""
+
+    def __init__(self, document: Mapping[str, Any], text: str) -> None:
+        self.document, self.lines = document, text.splitlines()
+
+    def read(self) -> CellText:
+        for key in self.document:
+            if key not in KEYS:
+                raise self.fault((key,), "there is no entry '{name}'.", did_you_mean(key, KEYS), name=key)
+        weights = self._table("weights")
+        step = {line: self._equation(line, text) for line, text in self._table("step").items()}
+        if not step:
+            raise LayerError("it has no equations.", "Write them below [step].")
+        trees = {line: node for line, (node, _) in step.items()}
+        using = packed_lines(trees)
+        cell = CellText(
+            name=self._title(),
+            states=self._names("states"),
+            step=trees,
+            gates=self._names("gates") if "gates" in self.document else using,
+            initial={name: self._number("initial", name) for name in self._table("initial")},
+            options={name: self._option(name) for name in self._table("options")},
+            weights={name: self._weight(name) for name in weights if name not in PACKED},
+            initializers={name: self._initializer(name, using) for name in weights if name in PACKED},
+            source=str(self.document.get("source", ""))[:200],
+            spans={line: spans for line, (_, spans) in step.items()},
+        )
+        self._check_names(cell, using)
+        assigned: list[str] = []
+        for line in cell.step:
+            with self.at("step", line):
+                check_line(cell, line, assigned)
+            assigned.append(line)
+        return cell
+
+    def fault(self, path: tuple[str, ...], what: str, advice: Text = "", **fields: Any) -> LayerError:
+        """Return an error about an entry of the file."""
+        found = LayerError(what, advice, **fields)
+        number = self._line_number(path)
+        return (
+            found
+            if number is None
+            else LayerError("line {number}: {error}", found.advice, number=number, error=found)
+        )
+
+    @contextmanager
+    def at(self, *path: str) -> Iterator[None]:
+        """Name the line of this entry, and its last name, in an error."""
+        try:
+            yield
+        except LayerError as error:
+            what = Message("line {number}, {name}", number=self._line_number(path) or 1, name=path[-1])
+            raise LayerError("{place}: {error}", error.advice, place=what, error=error) from None
+
+    def _line_number(self, path: tuple[str, ...]) -> int | None:
+        """Return the line, from 1, on which the entry begins, as far as a search finds it."""
+        table = ""
+        for number, line in enumerate(self.lines, 1):
+            if header := re.match(r"\s*\[\s*([\w.]+)\s*\]", line):
+                table = header[1]
+            own = re.match(r"""\s*["']?([\w.]+)["']?\s*=""", line)
+            if own and (table, own[1]) in [("".join(path[:-1]), path[-1]), ("", ".".join(path))]:
+                return number
+        return None
+
+    def _table(self, key: str) -> Mapping[str, Any]:
+        found = self.document.get(key, {})
+        if not isinstance(found, Mapping) or len(found) > MOST:
+            raise self.fault(
+                (key,),
+                "{name} is not a table of at most {most} entries.",
+                "Write [{name}], and an entry a line.",
+                name=key,
+                most=MOST,
+            )
+        return found
+
+    def _title(self) -> str:
+        name = self.document.get("name", "Cell")
+        if not isinstance(name, str) or not re.fullmatch(_WORD, name) or len(name) > 60:
+            raise self.fault(
+                ("name",),
+                "the name is not a word of ASCII letters, digits and _.",
+                'For example name = "MGU".',
+            )
+        return name
+
+    def _names(self, key: str) -> tuple[str, ...]:
+        found = self.document.get(key)
+        if (
+            not isinstance(found, list) or not 0 < len(found) <= MOST
+            or not all(isinstance(one, str) for one in found) or len({*found}) < len(found)
+        ):  # fmt: skip
+            example = 'states = ["hidden"]' if key == "states" else 'gates = ["forget", "candidate"]'
+            raise self.fault(
+                (key,),
+                "{name} is not a list of different names.",
+                "For example {example}.",
+                name=key,
+                example=example,
+            )
+        return tuple(found)
+
+    def _equation(self, line: str, text: Any) -> tuple[Node, dict[Node, TokenSpan]]:
+        with self.at("step", line):
+            if not isinstance(text, str):
+                raise LayerError(
+                    "an equation is a text in quotes.", 'For example hidden = "tanh(x @ kernel)".'
+                )
+            return parse(text)
+
+    def _number(self, key: str, name: str) -> float:
+        value = self._table(key)[name]
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not _is_finite(value):
+            raise self.fault((key, name), "{name} is not a finite number.", name=name)
+        return float(value)
+
+    def _option(self, name: str) -> str | float:
+        value = self._table("options")[name]
+        if not isinstance(value, str):
+            return self._number("options", name)
+        with self.at("options", name):
+            return activations.canonical_name(value)
+
+    def _weight(self, name: str) -> Weight:
+        value = self._table("weights")[name]
+        value = value if isinstance(value, Mapping) else {}
+        shape = value.get("shape")
+        if (
+            {*value} - {"shape", "initializer"} or not isinstance(shape, list)
+            or not 1 <= len(shape) <= 2 or not all(map(_is_size, shape))
+        ):  # fmt: skip
+            raise self.fault(
+                ("weights", name),
+                "the weight {name} needs a shape of one or two sizes: units, features or a number.",
+                'For example {name} = {{ shape = ["units"], initializer = "zeros" }}.',
+                name=name,
+            )
+        return Weight(tuple(shape), value.get("initializer"))
+
+    def _initializer(self, name: str, using: tuple[str, ...]) -> Any:
+        value = self._table("weights")[name]
+        known = {"initializer"} if not isinstance(value, Mapping) or "initializer" in value else {*using}
+        if not isinstance(value, Mapping) or not value or {*value} - known:
+            raise self.fault(
+                ("weights", name),
+                "{name} may have an initializer, or one for each line that uses it.",
+                'For example {name} = {{ forget = "ones" }}.',
+                name=name,
+            )
+        return dict(value)
+
+    def _check_names(self, cell: CellText, using: tuple[str, ...]) -> None:
+        """Check that each name has one meaning, and that states and gates are lines."""
+        meanings: dict[str, str] = dict.fromkeys((*FUNCTIONS, *activations.NAMES), "a function")
+        meanings |= dict.fromkeys(TAKEN, "a name of every cell")
+        places = [("options", name) for name in cell.options] + [("weights", name) for name in cell.weights]
+        for table, name in [*places, *(("step", line) for line in cell.step)]:
+            if not re.fullmatch(_WORD, name) or keyword.iskeyword(name) or len(name) > 60:
+                raise self.fault(
+                    (table, name),
+                    "{name!r} cannot be a name.",
+                    "Use ASCII letters, digits and _, and no keyword of Python.",
+                    name=name,
+                )
+            if name in meanings:
+                raise self.fault(
+                    (table, name),
+                    "{name} already is {meaning}.",
+                    "Choose another name.",
+                    name=name,
+                    meaning=Message(meanings[name]),
+                )
+            meanings[name] = {"options": "an option", "weights": "a weight", "step": "a line"}[table]
+        for state in (*cell.states, *cell.initial):
+            if state not in cell.step or state not in cell.states:
+                raise self.fault(
+                    ("states",) if state in cell.states else ("initial", state),
+                    "no line assigns the state {name}." if state in cell.states else "{name} is not a state.",
+                    did_you_mean(state, cell.step if state in cell.states else cell.states),
+                    name=state,
+                )
+        if {*cell.gates} != {*using}:
+            raise self.fault(
+                ("gates",),
+                "gates lists {given}, but the lines that use a packed weight are {using}.",
+                "List exactly these.",
+                given=", ".join(cell.gates),
+                using=", ".join(using) or "none",
+            )
+
+
+def check_line(cell: CellText, line: str, assigned: list[str]) -> None:
+    """Check the names and functions of a line.  assigned: the lines above it.
+
+    Raises LayerError with a caret.
+    """
+    spans, rights = cell.spans[line], set()
+    for node in walk(cell.step[line]):
+        match node:
+            case Call(function, arguments):
+                _check_call(cell, function, len(arguments), spans[node])
+            case Operation("@", _, right):
+                if not (isinstance(right, Name) and _has_two_axes(cell, right.name)):
+                    raise fault(
+                        spans[right],
+                        Message("@ needs a weight of two axes on its right"),
+                        Message("For example x @ kernel, or hidden @ recurrent_kernel."),
+                    )
+                rights.add(right.name)
+    for node in walk(cell.step[line]):
+        if isinstance(node, Name):
+            _check_name(cell, node.name, assigned, rights, spans[node])
+
+
+def _check_call(cell: CellText, function: str, given: int, span: TokenSpan) -> None:
+    is_activation = isinstance(cell.options.get(function), str)
+    known = (
+        *FUNCTIONS,
+        *activations.NAMES,
+        *(name for name, value in cell.options.items() if isinstance(value, str)),
+    )
+    if not is_activation and function not in known:
+        raise fault(
+            span, Message("there is no function {name}", name=function), did_you_mean(function, known)
+        )
+    needed = FUNCTIONS[function].arguments if function in FUNCTIONS else 1
+    if given != needed:
+        raise fault(
+            span,
+            Message(
+                "{name} takes {needed} arguments, not {given}"
+                if needed > 1
+                else "{name} takes one argument, not {given}",
+                name=function,
+                needed=needed,
+                given=given,
+            ),
+        )
+
+
+def _check_name(cell: CellText, name: str, assigned: list[str], rights: set[str], span: TokenSpan) -> None:
+    if _has_two_axes(cell, name):
+        if name not in rights:
+            raise fault(span, Message("{name} has two axes; it stands on the right of @", name=name))
+        return
+    if name in ("x", *BIASES, *cell.weights, *cell.states, *assigned) or isinstance(
+        cell.options.get(name), float
+    ):
+        return
+    if name in cell.step:
+        raise fault(
+            span,
+            Message("{name} is used before it is assigned", name=name),
+            Message("Move its line above this one, or make it a state."),
+        )
+    if name in cell.options:
+        raise fault(
+            span, Message("{name} is an activation", name=name), Message("Write {name}(...).", name=name)
+        )
+    known = ("x", *PACKED, *cell.weights, *cell.states, *assigned, *cell.options)
+    raise fault(span, Message("there is no name {name}", name=name), did_you_mean(name, known))
+
+
+def _has_two_axes(cell: CellText, name: str) -> bool:
+    return name in ("kernel", "recurrent_kernel") or len(cell.weights.get(name, Weight(())).shape) == 2
+
+
+def check_sizes(cell: CellText, units: int, features: int | None) -> dict[str, int | None]:
+    """Return the size of every line.  features: None if it is not known.
+
+    Raises LayerError, with a caret, where two sizes do not fit, or a line has none of units, features and 1.
+    """
+    sizes: dict[str, int | None] = dict.fromkeys(cell.states, units)
+    for line, node in cell.step.items():
+        checker = _SizeChecker(cell, cell.spans[line], sizes, {"units": units, "features": features})
+        try:
+            found = checker.size(node)
+            allowed = {units} if line in cell.states else {units, features, 1, None}
+            if found not in allowed and not (found == 1 and line not in cell.states):
+                raise fault(
+                    cell.spans[line][node],
+                    Message(
+                        "it has {size} numbers, but the state {line} has {units}"
+                        if line in cell.states
+                        else "it has {size} numbers; a line has units, features or 1",
+                        size=found,
+                        line=line,
+                        units=units,
+                    ),
+                )
+        except LayerError as error:
+            raise LayerError(
+                "{name}, {line}: {error}", error.advice, name=cell.name, line=line, error=error
+            ) from None
+        sizes[line] = found
+    return sizes
+
+
+class _SizeChecker:
+    """The sizes of the nodes of one line; None for one that is not known."""
+
+    def __init__(
+        self, cell: CellText, spans: Mapping[Node, TokenSpan], lines: Mapping[str, int | None],
+        known: Mapping[str, int | None],
+    ) -> None:  # fmt: skip
+        self.cell, self.spans, self.lines, self.known = cell, spans, lines, known
+
+    def size(self, node: Node) -> int | None:
+        match node:
+            case Name("x"):
+                return self.known["features"]
+            case Name(name) if name in self.lines:
+                return self.lines[name]
+            case Name(name) if name in self.cell.weights:
+                return self._number(self.cell.weights[name].shape[0])
+            case Name(name) if name in BIASES:
+                return self.known["units"]
+            case Operation("@", left, Name(weight)):
+                needed, made = self._matrix(weight)
+                given = self.size(left)
+                if None not in (given, needed) and given != needed:
+                    raise self.fault(
+                        node,
+                        Message(
+                            "{weight} needs {needed} numbers on its left, not {given}",
+                            weight=weight,
+                            needed=needed,
+                            given=given,
+                        ),
+                    )
+                return made
+            case Call("mean" | "variance" | "sum", (inner,)):
+                self.size(inner)
+                return 1
+        found: int | None = 1
+        for part in parts(node):
+            size = self.size(part)
+            if size not in (1, None, found) and found not in (1, None):
+                raise self.fault(node, Message("its parts have {one} and {two} numbers", one=found, two=size))
+            found = size if found == 1 or (found is None and size != 1) else found
+        return found
+
+    def _matrix(self, weight: str) -> tuple[int | None, int | None]:
+        if weight in PACKED:
+            return self.known["features" if weight == "kernel" else "units"], self.known["units"]
+        rows, columns = map(self._number, self.cell.weights[weight].shape)
+        return rows, columns
+
+    def _number(self, size: Size) -> int | None:
+        return self.known[size] if isinstance(size, str) else size
+
+    def fault(self, node: Node, reason: Text) -> LayerError:
+        return fault(self.spans[node], reason, Message("rnncli shape lists the weights and their sizes."))
+
+
+_WORD = r"[A-Za-z_][A-Za-z0-9_]*"
+
+
+def _is_finite(value: float) -> bool:
+    try:
+        return math.isfinite(float(value))
+    except OverflowError:
+        return False
+
+
+def _is_size(value: Any) -> bool:
+    if isinstance(value, str):
+        return value in ("units", "features")
+    return isinstance(value, int) and not isinstance(value, bool) and 0 < value < 2**31

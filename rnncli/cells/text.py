@@ -1,0 +1,128 @@
+"""A cell's text: its equations with their options and weights, parsed and checked."""
+
+# Annotations are objects rather than text, which named tuples would have to evaluate when the command starts.
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from rnncli.cells.syntax import TokenSpan
+from rnncli.cells.tree import Name, Node, Number, Sum, fold, parse, rebuild, walk
+
+PACKED = ("kernel", "recurrent_kernel", "bias", "recurrent_bias")
+"""Weights of which every line has columns of its own."""
+BIASES = frozenset({"bias", "recurrent_bias"})
+
+Size = int | str
+"""A size of a weight: a number, `units` or `features`."""
+
+
+class Weight(NamedTuple):
+    """A weight beyond the packed ones.  initializer: None for Keras's default of this number of axes."""
+
+    shape: tuple[Size, ...]
+    initializer: Any = None
+
+
+class CellText(NamedTuple):
+    """A cell.
+
+    states: the first is what the layer returns.  step: the lines, in their order, by name.
+    gates: the lines that use a packed weight, in the order of its columns.
+    initial: the states that do not start at 0.  options: names of activations, or numbers.
+    weights: those beyond the packed ones.  initializers: of packed weights, if not by the options of that
+        name: for all columns, or by line.
+    spans: where the nodes of each line stand in its text.
+    """
+
+    name: str
+    states: tuple[str, ...]
+    step: Mapping[str, Node]
+    gates: tuple[str, ...]
+    initial: Mapping[str, float]
+    options: Mapping[str, str | float]
+    weights: Mapping[str, Weight]
+    initializers: Mapping[str, Any]
+    source: str
+    spans: Mapping[str, Mapping[Node, TokenSpan]]
+
+    def lines_using(self, *weights: str) -> tuple[str, ...]:
+        """Return the lines that use one of these packed weights, in the order of its columns."""
+        names = {Name(weight) for weight in weights}
+        return tuple(line for line in self.gates if not names.isdisjoint(walk(self.step[line])))
+
+    @property
+    def has_two_biases(self) -> bool:
+        """Whether `bias` has two rows, the second for `recurrent_bias`."""
+        return bool(self.lines_using("recurrent_bias"))
+
+    @property
+    def traced(self) -> tuple[str, ...]:
+        """The lines that are not states, in their order: the gates of a trace."""
+        return tuple(line for line in self.step if line not in self.states)
+
+
+def define(
+    name: str,
+    states: tuple[str, ...],
+    step: Mapping[str, str],
+    options: Mapping[str, str | float],
+    source: str,
+) -> CellText:
+    """Return the cell of these equations.  Raises LayerError if one of them cannot be parsed."""
+    parsed = {line: parse(text) for line, text in step.items()}
+    trees = {line: node for line, (node, _) in parsed.items()}
+    spans = {line: spans for line, (_, spans) in parsed.items()}
+    return CellText(name, states, trees, packed_lines(trees), {}, options, {}, {}, source, spans)
+
+
+def packed_lines(step: Mapping[str, Node]) -> tuple[str, ...]:
+    """Return the lines that use a packed weight."""
+    packed = {Name(weight) for weight in PACKED}
+    return tuple(line for line, node in step.items() if not packed.isdisjoint(walk(node)))
+
+
+def resolve(text: CellText, config: Mapping[str, Any]) -> dict[str, Node]:
+    """Return the lines as they are computed with these options.
+
+    A name of a state means its value before the step until the state's own line.  Numbers of options stand
+    as numbers.  Without `use_bias` a bias is 0.  In a sum, the terms that depend on no state come first.
+    """
+    numbers = {name: config.get(name, value) for name, value in text.options.items()}
+    kinds = dict.fromkeys(text.states, "before")
+
+    def change(node: Node) -> Node:
+        match node:
+            case Name(name) if name in kinds:
+                return Name(name, kinds[name])
+            case Name(name) if isinstance(numbers.get(name), (int, float)):
+                return Number(float(numbers[name]))
+            case Name(name) if name in BIASES and not config["use_bias"]:
+                return Number(0.0)
+            case Sum(terms):
+                return _ordered([(sign, change(term)) for sign, term in terms])
+        return fold(rebuild(node, change))
+
+    found: dict[str, Node] = {}
+    for line, node in text.step.items():
+        found[line] = change(node)
+        kinds[line] = "line" if depends_on_state(found[line]) else "free"
+    return found
+
+
+def depends_on_state(node: Node) -> bool:
+    """Return whether the number that a resolved node computes can differ with the state."""
+    return any(isinstance(one, Name) and one.kind in ("before", "line") for one in walk(node))
+
+
+def _ordered(terms: list[tuple[int, Node]]) -> Node:
+    """Return the sum with the terms that depend on no state first, as one sum of their own.
+
+    Zeros are left out.
+    """
+    kept = [(sign, term) for sign, term in terms if term != Number(0.0)]
+    free = [one for one in kept if not depends_on_state(one[1])]
+    others = [one for one in kept if depends_on_state(one[1])]
+    kept = [(1, Sum(tuple(free))), *others] if len(free) > 1 and others else free + others
+    if not kept:
+        return Number(0.0)
+    return fold(kept[0][1] if len(kept) == 1 and kept[0][0] > 0 else Sum(tuple(kept)))

@@ -1,0 +1,276 @@
+"""The nodes of an equation, and the parser that makes them.
+
+A node is a plain value: two that are equal compute the same number, wherever they stand.
+"""
+
+# Annotations are objects rather than text, which named tuples would have to evaluate when the command starts.
+
+import ast
+import math
+import re
+from collections.abc import Callable, Iterator, Mapping
+from typing import NamedTuple, TypeAlias
+
+from rnncli.cells.syntax import TokenSpan, fault, parse_expression, span_of
+from rnncli.errors import LayerError, Message, Text
+
+LONGEST = 2_000
+"""Most characters of an equation."""
+DEEPEST = 50
+"""Most levels of an equation's tree."""
+
+ADVICE = Message(
+    "An equation may contain names, numbers, + - * / ** @, parentheses and functions: "
+    "sigmoid(x @ kernel + hidden @ recurrent_kernel + bias)."
+)
+
+
+class Number(NamedTuple):
+    """A number."""
+
+    value: float
+
+
+class Name(NamedTuple):
+    """`x`, a weight, a line or a state.
+
+    kind: set by `resolve`: `before` for the value of a state before this step, `line` for a line that
+        depends on a state, `free` for a line that does not; "" for anything else.
+    """
+
+    name: str
+    kind: str = ""
+
+
+class Sum(NamedTuple):
+    """Terms with their signs, 1 or -1, added in this order."""
+
+    terms: "tuple[tuple[int, Node], ...]"
+
+
+class Operation(NamedTuple):
+    """Two operands; symbol: one of `* / ** @`."""
+
+    symbol: str
+    left: "Node"
+    right: "Node"
+
+
+class Call(NamedTuple):
+    """A function and its arguments.  function: as written, also the name of an option."""
+
+    function: str
+    arguments: "tuple[Node, ...]"
+
+
+Node: TypeAlias = Number | Name | Sum | Operation | Call
+
+
+class Function(NamedTuple):
+    """A function that is no activation.  reduces: over the last axis, which is kept with size 1."""
+
+    arguments: int
+    reduces: bool = False
+
+
+FUNCTIONS: Mapping[str, Function] = {
+    **dict.fromkeys(("exp", "log", "sqrt", "abs"), Function(1)),
+    **dict.fromkeys(("maximum", "minimum"), Function(2)),
+    "clip": Function(3),
+    **dict.fromkeys(("mean", "variance", "sum"), Function(1, reduces=True)),
+}
+"""The functions beside Keras's activations."""
+
+_OPERATORS: Mapping[type[ast.operator], str] = {
+    ast.Mult: "*", ast.Div: "/", ast.Pow: "**", ast.MatMult: "@",
+}  # fmt: skip
+_NUMBER = r"(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?"
+
+
+def parse(text: str) -> tuple[Node, dict[Node, TokenSpan]]:
+    """Return the tree of an equation, and where in the text each of its nodes stands first.
+
+    Raises LayerError, with a caret, for anything but names, numbers, operators and calls.
+    """
+    if not text.strip():
+        raise LayerError("the equation is empty.", ADVICE)
+    if len(text) > LONGEST:
+        raise LayerError(
+            "the equation has {length} characters; at most {longest} are allowed.",
+            "Give parts of it a line of their own.",
+            length=len(text),
+            longest=LONGEST,
+        )
+    text = re.sub(r"\s", " ", text).strip()
+    foreign = re.search(r"[^ -~]|#", text)
+    if foreign:
+        span = TokenSpan(text, 1, *foreign.span())
+        raise fault(span, Message("this character cannot be used in an equation"), ADVICE)
+    reader = _Reader(text)
+    return reader.node(parse_expression(text, ADVICE), 1), reader.spans
+
+
+class _Reader:
+    """Converts Python's syntax tree of one equation to nodes."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.spans: dict[Node, TokenSpan] = {}
+
+    def node(self, tree: ast.expr, depth: int) -> Node:
+        if depth > DEEPEST:
+            raise self.fault(tree, Message("this is nested more than {deepest} levels", deepest=DEEPEST))
+        made = self._make(tree, depth + 1)
+        shown = tree.func if isinstance(tree, ast.Call) else tree
+        self.spans.setdefault(made, span_of(self.text, shown))
+        return made
+
+    def _make(self, tree: ast.expr, depth: int) -> Node:
+        match tree:
+            case ast.Name():
+                return Name(tree.id)
+            case ast.Constant():
+                return self._number(tree)
+            case ast.BinOp(op=ast.Add() | ast.Sub()) | ast.UnaryOp(op=ast.USub()):
+                return Sum(tuple(self._terms(tree, depth)))
+            case ast.BinOp(left, operator, right) if type(operator) in _OPERATORS:
+                operands = self.node(left, depth), self.node(right, depth)
+                return Operation(_OPERATORS[type(operator)], *operands)
+            case ast.Call(ast.Name(function), arguments, []) if not any(
+                isinstance(one, ast.Starred) for one in arguments
+            ):
+                return Call(function, tuple(self.node(one, depth) for one in arguments))
+        raise self.fault(tree, Message("this cannot be used in an equation"))
+
+    def _terms(self, tree: ast.expr, depth: int) -> Iterator[tuple[int, Node]]:
+        """Yield the terms of `a + b - c`, which Python nests to the left; a parenthesis is one term."""
+        chain: list[tuple[int, ast.expr]] = []
+        while isinstance(tree, ast.BinOp) and isinstance(tree.op, (ast.Add, ast.Sub)):
+            chain.append((1 if isinstance(tree.op, ast.Add) else -1, tree.right))
+            outer, tree = tree, tree.left
+            if (outer.lineno, outer.col_offset) != (tree.lineno, tree.col_offset):
+                break  # the left operand stands in parentheses
+        negated = isinstance(tree, ast.UnaryOp) and isinstance(tree.op, ast.USub)
+        bare = not chain or (tree.lineno, tree.col_offset) == (outer.lineno, outer.col_offset)
+        if negated and bare:
+            chain.append((-1, tree.operand))  # type: ignore[attr-defined]
+        else:
+            chain.append((1, tree))
+        for sign, term in reversed(chain):
+            yield sign, self.node(term, depth)
+
+    def _number(self, tree: ast.Constant) -> Number:
+        written = span_of(self.text, tree)
+        if not re.fullmatch(_NUMBER, self.text[written.start : written.end]):
+            raise self.fault(tree, Message("this is not a decimal number"))
+        value = float(tree.value)  # type: ignore[arg-type]
+        if not math.isfinite(value):
+            raise self.fault(tree, Message("the number is too large"))
+        return Number(value)
+
+    def fault(self, tree: ast.expr, reason: Text) -> LayerError:
+        return fault(span_of(self.text, tree), reason, ADVICE)
+
+
+def walk(node: Node) -> Iterator[Node]:
+    """Yield the node and every node inside it, outermost first."""
+    yield node
+    for part in parts(node):
+        yield from walk(part)
+
+
+def parts(node: Node) -> tuple[Node, ...]:
+    """Return the operands of a node."""
+    match node:
+        case Sum(terms):
+            return tuple(term for _, term in terms)
+        case Operation(_, left, right):
+            return left, right
+        case Call(_, arguments):
+            return arguments
+    return ()
+
+
+def rebuild(node: Node, change: Callable[[Node], Node]) -> Node:
+    """Return the node with `change` applied to each of its operands."""
+    match node:
+        case Sum(terms):
+            return Sum(tuple((sign, change(term)) for sign, term in terms))
+        case Operation(symbol, left, right):
+            return Operation(symbol, change(left), change(right))
+        case Call(function, arguments):
+            return Call(function, tuple(map(change, arguments)))
+    return node
+
+
+def fold(node: Node) -> Node:
+    """Return the Number that a constant sum or operation is, in float64; any other node as it is."""
+    operands = [part.value for part in parts(node) if isinstance(part, Number)]
+    if isinstance(node, Call) or not operands or len(operands) < len(parts(node)):
+        return node
+    try:
+        match node:
+            case Sum(terms):
+                value = 0.0
+                for (sign, _), operand in zip(terms, operands, strict=True):
+                    value += sign * operand
+            case Operation("*"):
+                value = operands[0] * operands[1]
+            case Operation("/"):
+                value = operands[0] / operands[1]
+            case Operation("**"):
+                value = float(operands[0] ** operands[1])
+            case _:
+                return node
+    except (ArithmeticError, TypeError, ValueError):
+        value = math.nan
+    if not math.isfinite(value):
+        raise LayerError("{equation} is no finite number.", "Write another number.", equation=write(node))
+    return Number(value)
+
+
+def write(
+    node: Node,
+    name: Callable[[Name], str] = lambda node: node.name,
+    call: Callable[[str, list[str]], str] = lambda function, given: f"{function}({', '.join(given)})",
+) -> str:
+    """Return the equation as text, which any language with Python's operators reads.
+
+    name, call: write a name, and a function with its arguments, in that language.
+    """
+
+    def inside(part: Node, least: int) -> str:
+        text = write(part, name, call)
+        return text if _strength(part) >= least else f"({text})"
+
+    match node:
+        case Number(value):
+            return f"{value:g}" if float(f"{value:g}") == value else repr(value)
+        case Name():
+            return name(node)
+        case Sum(terms):
+            (sign, first), *others = terms
+            start = inside(first, 2) if sign > 0 else f"-{inside(first, 3)}"
+            return start + "".join(f" {'+' if sign > 0 else '-'} {inside(one, 2)}" for sign, one in others)
+        case Operation("**", left, right):
+            return f"{inside(left, 5)} ** {inside(right, 3)}"
+        case Operation(symbol, left, right):
+            return f"{inside(left, 2)} {symbol} {inside(right, 3)}"
+        case Call(function, arguments):
+            return call(function, [write(one, name, call) for one in arguments])
+
+
+def _strength(node: Node) -> int:
+    """Return how strongly a node's operator binds: sums 1, products 2, a negative 3, powers 4, the rest 5."""
+    match node:
+        case Sum(((-1, _),)):
+            return 3
+        case Sum():
+            return 1
+        case Operation("**"):
+            return 4
+        case Operation():
+            return 2
+        case Number(value) if value < 0:
+            return 3
+    return 5

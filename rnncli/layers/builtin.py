@@ -1,0 +1,93 @@
+"""SimpleRNN, LSTM and GRU: the equations of `cells.builtin`, and what Keras adds around them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any, ClassVar
+
+from rnncli import initializers
+from rnncli.case import Array, Option
+from rnncli.cells import builtin
+from rnncli.cells.text import CellText
+from rnncli.cells.tree import Name, Node, Operation, walk
+from rnncli.layers.recurrent import LOOP_OPTIONS, Cell, RecurrentLayer, cell_options
+
+
+class SimpleRNNCell(Cell):
+    """One step of a SimpleRNN."""
+
+    seed_order = ("dropout", "kernel", "recurrent_kernel", "bias")
+    options: ClassVar[Mapping[str, Option]] = cell_options(gated=False)
+
+    @staticmethod
+    def equations_of(_: Mapping[str, Any]) -> CellText:
+        return builtin.simple_rnn()
+
+
+class SimpleRNN(RecurrentLayer):
+    """A SimpleRNN cell run over time; returns output[, last hidden state]."""
+
+    cell_class = SimpleRNNCell
+    unsaved = frozenset({"seed"})
+    options: ClassVar[Mapping[str, Option]] = {**SimpleRNNCell.options, **LOOP_OPTIONS}
+
+
+class LSTMCell(Cell):
+    """One step of an LSTM."""
+
+    masks_per_gate = True
+    options: ClassVar[Mapping[str, Option]] = cell_options(unit_forget_bias=Option("flag", True))
+
+    @staticmethod
+    def equations_of(config: Mapping[str, Any]) -> CellText:
+        """Some nodes of ONNX have an activation of their own for the cell state in the output."""
+        return builtin.lstm("cell_activation" if config.get("cell_activation") else "activation")
+
+    def initializers(self) -> dict[str, Any]:
+        """Return the initializers; with unit_forget_bias, the forget gate's bias is 1 for any but `probe`."""
+        found = super().initializers()
+        if self.config["use_bias"] and self.config["unit_forget_bias"] and found["bias"] != "probe":
+            found["bias"] = partial(self._draw_bias, found["bias"])
+        return found
+
+    def _draw_bias(self, value: Any, _: tuple[int, ...], dtype: str, seed: int | None) -> Array:
+        import numpy as np
+
+        before, after = (
+            initializers.make(value, (size,), dtype, seed) for size in (self.units, 2 * self.units)
+        )
+        return np.concatenate([before, np.ones(self.units, dtype), after])
+
+
+class LSTM(RecurrentLayer):
+    """An LSTM cell run over time; returns output[, last hidden state, last cell state]."""
+
+    cell_class = LSTMCell
+    options: ClassVar[Mapping[str, Option]] = {**LSTMCell.options, **LOOP_OPTIONS}
+
+
+class GRUCell(Cell):
+    """One step of a GRU."""
+
+    masks_per_gate = True
+    options: ClassVar[Mapping[str, Option]] = {**cell_options(), "reset_after": Option("flag", True)}
+
+    @staticmethod
+    def equations_of(config: Mapping[str, Any]) -> CellText:
+        return builtin.gru(config["reset_after"])
+
+    def recurrent_parts(self) -> dict[str, Node]:
+        """Return, with reset_after, what the reset gate is multiplied by."""
+        for node in walk(self.lines["candidate"]) if self.config["reset_after"] else ():
+            match node:
+                case Operation("*", Name("reset"), inner):
+                    return {"candidate": inner}
+        return {}
+
+
+class GRU(RecurrentLayer):
+    """A GRU cell run over time; returns output[, last hidden state]."""
+
+    cell_class = GRUCell
+    options: ClassVar[Mapping[str, Option]] = {**GRUCell.options, **LOOP_OPTIONS}
