@@ -46,7 +46,7 @@ class Label(NamedTuple):
         direction = self.direction and f"{self.direction}{'_' if self.kind is None else '/'}"
         cell = "" if self.cell is None else f"cell_{self.cell}/"
         part = f"{self.part}/{self.kind}" if self.kind else self.part
-        if part in ("hidden", "cell") and self.kind is None:
+        if (self.last or part in ("hidden", "cell")) and self.kind is None:
             part = f"{'last_' if self.last else ''}{part}_state{'s' if self.sequence else ''}"
         return f"{call}{layer}{direction}{cell}{part}"
 

@@ -6,10 +6,13 @@ import shlex
 from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rnncli.errors import Either, Flag, LayerError, Message, UsageError, inside
 from rnncli.options import flag_name
+
+if TYPE_CHECKING:
+    from rnncli.cells.text import CellText
 
 KEPT_WITH_MODEL = frozenset((
     "model", "assume", "engine", "return_sequences", "return_state", "input", "input_format",
@@ -30,7 +33,13 @@ def read_layer(layer: Any) -> Any:
     is_path = isinstance(layer, PathLike)
     if not isinstance(layer, str) and not is_path:
         return layer
-    text = f"@{layer}" if is_path else layer
+    text = f"@{layer}" if is_path else str(layer)
+    if ".toml" in text:
+        from rnncli.specs import expressions
+
+        text = f"@'{layer}'" if is_path else text
+        if files := expressions.list_files(text):
+            return expressions.parse(text, {file: read_equations(file) for file in files})
     word = text.removeprefix("@")
     _require_no_model(text, word, exists=not is_path)
     if word == text:
@@ -53,6 +62,16 @@ def read_layer(layer: Any) -> Any:
         with inside(word):
             specs.from_flags([config], {})
     return config
+
+
+def read_equations(file: str) -> CellText:
+    """Return the cell in a file.  Raises InputError if it cannot be read, LayerError for its equations."""
+    from rnncli.cells.reading import LONGEST, read_cell
+    from rnncli.inputs.source import find_source
+
+    with inside(file):
+        data = find_source(file).content(Message("Give a TOML file of a cell."))
+        return read_cell(data[: 4 * LONGEST].decode("utf-8", "replace"))
 
 
 def _require_no_model(text: str, word: str, *, exists: bool) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 from rnncli.cells import activations
 from rnncli.cells.syntax import TokenSpan, fault
 from rnncli.cells.text import BIASES, PACKED, CellText, Size, Weight, packed_lines
-from rnncli.cells.tree import FUNCTIONS, Call, Name, Node, Operation, parse, parts, walk
+from rnncli.cells.tree import FUNCTIONS, Call, Name, Node, Operation, parse, parts, rebuild, walk
 from rnncli.errors import LayerError, Message, Text, did_you_mean
 
 EXAMPLE = Message('For example hidden = "tanh(x @ kernel + hidden @ recurrent_kernel)".')
@@ -60,7 +60,7 @@ class _Reader:
     """Reads the document of one cell, and checks it part by part."""
 
     def __init__(self, document: Mapping[str, Any], text: str) -> None:
-        self.document, self.lines = document, text.splitlines()
+        self.document, self.text, self.lines = document, text, text.splitlines()
 
     def read(self) -> CellText:
         for key in self.document:
@@ -83,6 +83,7 @@ class _Reader:
             initializers={name: self._initializer(name, using) for name in weights if name in PACKED},
             source=str(self.document.get("source", ""))[:200],
             spans={line: spans for line, (_, spans) in step.items()},
+            written=self.text,
         )
         self._check_names(cell, using)
         assigned: list[str] = []
@@ -90,7 +91,7 @@ class _Reader:
             with self.at("step", line):
                 check_line(cell, line, assigned)
             assigned.append(line)
-        return cell
+        return _with_hidden_first(cell)
 
     def fault(self, path: tuple[str, ...], what: str, advice: Text = "", **fields: Any) -> LayerError:
         """Return an error about an entry of the file."""
@@ -231,6 +232,12 @@ class _Reader:
                     meaning=Message(meanings[name]),
                 )
             meanings[name] = {"options": "an option", "weights": "a weight", "step": "a line"}[table]
+        if "hidden" in (meanings.keys() | {*cell.states}) - {cell.states[0]}:
+            raise self.fault(
+                ("states",),
+                "the first state is called hidden in every result, so nothing else can be.",
+                "Call it hidden, or give the other another name.",
+            )
         for state in (*cell.states, *cell.initial):
             if state not in cell.step or state not in cell.states:
                 raise self.fault(
@@ -247,6 +254,28 @@ class _Reader:
                 given=", ".join(cell.gates),
                 using=", ".join(using) or "none",
             )
+
+
+def _with_hidden_first(cell: CellText) -> CellText:
+    """Return the cell with its first state called `hidden`, as it is in every result."""
+    first = cell.states[0]
+
+    def rename(node: Node) -> Node:
+        return Name("hidden") if node == Name(first) else rebuild(node, rename)
+
+    def key(name: str) -> str:
+        return "hidden" if name == first else name
+
+    return cell._replace(
+        states=tuple(map(key, cell.states)),
+        gates=tuple(map(key, cell.gates)),
+        step={key(line): rename(node) for line, node in cell.step.items()},
+        initial={key(state): value for state, value in cell.initial.items()},
+        spans={
+            key(line): {rename(node): span for node, span in spans.items()}
+            for line, spans in cell.spans.items()
+        },
+    )
 
 
 def check_line(cell: CellText, line: str, assigned: list[str]) -> None:

@@ -32,6 +32,7 @@ class CellText(NamedTuple):
     weights: those beyond the packed ones.  initializers: of packed weights, if not by the options of that
         name: for all columns, or by line.
     spans: where the nodes of each line stand in its text.
+    written: the text that it was read from.
     """
 
     name: str
@@ -44,6 +45,12 @@ class CellText(NamedTuple):
     initializers: Mapping[str, Any]
     source: str
     spans: Mapping[str, Mapping[Node, TokenSpan]]
+    written: str = ""
+
+    @property
+    def class_name(self) -> str:
+        """The name of a Spec with these equations, `@MGU`; no class of Keras can have it."""
+        return f"@{self.name}"
 
     def lines_using(self, *weights: str) -> tuple[str, ...]:
         """Return the lines that use one of these packed weights, in the order of its columns."""

@@ -47,6 +47,10 @@ def make(spec: Spec) -> Layer:
 
 def make_cell(spec: Spec) -> Cell:
     """Create the cell of `spec`.  Raises LayerError if no such cell exists."""
+    if spec.equations is not None:
+        from rnncli.layers.written import WrittenCell
+
+        return WrittenCell(spec)
     return cell_of(spec.class_name)(spec)
 
 

@@ -255,7 +255,7 @@ def _copy(spec: Spec, **changes: Any) -> Spec:
         name: None if name in forgotten else _defer(name, value)
         for name, value in {**spec.config, **changes}.items()
     }
-    return Spec(spec.class_name, config, deferred=True)
+    return replace(spec, config=config, deferred=True)
 
 
 def _defer(name: str, value: Any) -> Any:
@@ -264,5 +264,5 @@ def _defer(name: str, value: Any) -> Any:
         initializer = name.endswith("_initializer")
         lost = initializers.find(value.class_name).unsaved if initializer else frozenset[str]()
         config = {key: _defer(key, own) for key, own in value.config.items() if key not in lost}
-        return Spec(value.class_name, config, deferred=True)
+        return replace(value, config=config, deferred=True)
     return tuple(_defer(name, item) for item in value) if isinstance(value, (tuple, list)) else value

@@ -20,8 +20,7 @@ class SimpleRNNCell(Cell):
     seed_order = ("dropout", "kernel", "recurrent_kernel", "bias")
     options: ClassVar[Mapping[str, Option]] = cell_options(gated=False)
 
-    @staticmethod
-    def equations_of(_: Mapping[str, Any]) -> CellText:
+    def equations_of(self, _: Mapping[str, Any]) -> CellText:
         return builtin.simple_rnn()
 
 
@@ -39,8 +38,7 @@ class LSTMCell(Cell):
     masks_per_gate = True
     options: ClassVar[Mapping[str, Option]] = cell_options(unit_forget_bias=Option("flag", True))
 
-    @staticmethod
-    def equations_of(config: Mapping[str, Any]) -> CellText:
+    def equations_of(self, config: Mapping[str, Any]) -> CellText:
         """Some nodes of ONNX have an activation of their own for the cell state in the output."""
         return builtin.lstm("cell_activation" if config.get("cell_activation") else "activation")
 
@@ -73,8 +71,7 @@ class GRUCell(Cell):
     masks_per_gate = True
     options: ClassVar[Mapping[str, Option]] = {**cell_options(), "reset_after": Option("flag", True)}
 
-    @staticmethod
-    def equations_of(config: Mapping[str, Any]) -> CellText:
+    def equations_of(self, config: Mapping[str, Any]) -> CellText:
         return builtin.gru(config["reset_after"])
 
     def recurrent_parts(self) -> dict[str, Node]:

@@ -186,8 +186,7 @@ class Cell:
         self.text = self.equations_of(spec.config)
         self.gates, self.states = self.text.traced, self.text.states
 
-    @staticmethod
-    def equations_of(config: Mapping[str, Any]) -> CellText:
+    def equations_of(self, config: Mapping[str, Any]) -> CellText:
         """Return the equations of a cell with these options."""
         raise NotImplementedError
 

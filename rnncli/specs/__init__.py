@@ -23,6 +23,7 @@ from rnncli.specs.build import (
     iterate_layers,
     layers_with,
 )
+from rnncli.specs.expressions import CallExpression, Name
 from rnncli.specs.text import configs_of, describe, expression_of, expressions_of, to_config, to_script
 
 __all__ = [
@@ -63,6 +64,8 @@ def from_flags(
         stack: list[Spec] = []
         for item, by_name in reversed(items):
             own = lower if stack else flags
+            if isinstance(item, Name):
+                item = _by_file(item, own, stack)
             stack.insert(
                 0, _by_name(item, own, stack) if by_name else build(item, own, flags_win=from_document)
             )
@@ -90,6 +93,13 @@ def _by_name(name: str, flags: Mapping[str, Any], above: Sequence[Spec]) -> Spec
     """Return the Spec of a named layer; it returns its sequence if a layer `above` it needs one."""
     sequence = any(layers.class_of(spec.class_name).takes_sequence for spec in above)
     return build_by_name(name, {"units": UNITS, **({"return_sequences": True} if sequence else {}), **flags})
+
+
+def _by_file(name: Name, flags: Mapping[str, Any], above: Sequence[Spec]) -> CallExpression:
+    """Return the call of a cell that is named by its file alone, as a layer with the defaults of a name."""
+    sequence = any(layers.class_of(spec.class_name).takes_sequence for spec in above)
+    given = {"units": flags.get("units", UNITS), **({"return_sequences": True} if sequence else {})}
+    return CallExpression(name.name, (), given, name.span, {}, name.equations)
 
 
 def _refuse_a_cell(spec: Spec) -> None:
@@ -148,12 +158,16 @@ def _class_names(stack: Sequence[Spec]) -> str:
 
 
 def _parts(stack: Sequence[Spec]) -> Iterator[Spec]:
-    """Yield the layers themselves; for a Bidirectional, the layers inside it."""
+    """Yield the layers themselves; for a Bidirectional, the layers inside it; and cells of one's own."""
     for spec in stack:
-        if spec.class_name != "Bidirectional":
-            yield spec
+        if spec.class_name == "Bidirectional":
+            yield from _parts(
+                [part for part in (spec.config["layer"], spec.config["backward_layer"]) if part]
+            )
             continue
-        yield from (part for part in (spec.config["layer"], spec.config["backward_layer"]) if part)
+        yield spec
+        if isinstance(cell := spec.config.get("cell"), Spec) and cell.equations is not None:
+            yield cell
 
 
 def _refuse_opposites(names: Sequence[str]) -> None:

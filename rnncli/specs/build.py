@@ -12,9 +12,11 @@ from typing import Any, NamedTuple
 from rnncli import layers
 from rnncli.case import Option, Spec
 from rnncli.cells.syntax import TokenSpan
+from rnncli.cells.text import CellText
 from rnncli.errors import Flag, LayerError, Message, Text, UsageError, did_you_mean, fold_name
 from rnncli.initializers import settings
 from rnncli.layers.layer import INERT
+from rnncli.layers.recurrent import LOOP_OPTIONS
 from rnncli.specs import expressions
 from rnncli.specs.arguments import (
     Argument,
@@ -58,13 +60,14 @@ _STACKED_OPTIONS = {"cells": Option("cell_list", required=True), "dtype": Option
 class Written(NamedTuple):
     """A layer or a cell as it was written, its arguments checked; layers among them are Written too.
 
-    span: of the name in an expression.  deferred: see Spec.
+    span: of the name in an expression.  deferred, equations: see Spec.
     """
 
     class_name: str
     arguments: Mapping[str, Argument]
     span: TokenSpan | None = None
     deferred: bool = False
+    equations: CellText | None = None
 
 
 def build(source: Any, flags: Mapping[str, Any] | None = None, *, flags_win: bool = False) -> Spec:
@@ -77,7 +80,7 @@ def build(source: Any, flags: Mapping[str, Any] | None = None, *, flags_win: boo
     Raises LayerError if the layer is invalid, for an expression with a caret under the error; or if a flag
     conflicts with an option; UsageError if --no-bidirectional conflicts with a Bidirectional.
     """
-    read = _read(source)
+    read = _as_layer(_read(source))
     spec = _make(read, {}, flags_win)  # the layer has to be valid without the flags
     return _make(read, flags, flags_win) if flags else spec
 
@@ -91,17 +94,23 @@ def build_by_name(name: str, flags: Mapping[str, Any]) -> Spec:
     return _wrap(spec, flags) if both else spec
 
 
-def complete(class_name: str, values: Mapping[str, Any], *, deferred: bool = False) -> Spec:
+def complete(
+    class_name: str,
+    values: Mapping[str, Any],
+    *,
+    deferred: bool = False,
+    equations: CellText | None = None,
+) -> Spec:
     """Return a Spec with these checked options first, then Keras's defaults.
 
     Also creates the layer, because some layers (Bidirectional) check more than single options.
     Raises LayerError if a required option is missing, or the options do not fit together.
     """
-    options = options_of(class_name)
+    options = options_of(class_name, equations)
     _require_complete(class_name, options, values)
     defaults = {name: option.default for name, option in options.items() if name not in values}
-    spec = Spec(class_name, {**values, **defaults}, deferred)
-    if layers.find_name(class_name):
+    spec = Spec(class_name, {**values, **defaults}, deferred, equations)
+    if equations is None and layers.find_name(class_name):
         layers.make(spec)
     return spec
 
@@ -130,8 +139,12 @@ def find_class(name: str) -> str:
     raise LayerError(what, advice, name=name)
 
 
-def options_of(class_name: str) -> Mapping[str, Option]:
-    """Return the options of a layer or cell."""
+def options_of(class_name: str, equations: CellText | None = None) -> Mapping[str, Option]:
+    """Return the options of a layer or cell; equations: of a cell of one's own."""
+    if equations is not None:
+        from rnncli.layers.written import options_of as own_options
+
+        return own_options(equations)
     if layers.find_name(class_name, layers.CELLS):
         return layers.cell_of(class_name).options
     return layers.class_of(class_name).options
@@ -172,15 +185,17 @@ def iterate_layers(source: Any) -> Iterable[Any]:
             source=source["class_name"],
         )
     elif not (isinstance(source, CallExpression) and source.name in ("Input", "InputLayer")):
-        yield source.name if isinstance(source, Name) else source
+        yield source.name if isinstance(source, Name) and source.equations is None else source
 
 
-def read_flags(class_name: str, flags: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the flags of one layer, converted to its options.
+def read_flags(
+    class_name: str, flags: Mapping[str, Any], equations: CellText | None = None
+) -> dict[str, Any]:
+    """Return the flags of one layer, converted to its options.  equations: of a cell of one's own.
 
     Raises LayerError if Keras does not accept the value of a flag.
     """
-    options, found = options_of(class_name), {}
+    options, found = options_of(class_name, equations), {}
     for name, value in flags.items():
         flag = format_flag(name, value)
         try:
@@ -208,7 +223,7 @@ def _read(source: Any) -> Written | Spec:
         case Spec():
             return source
         case Name():
-            return _read_call(CallExpression(source.name, (), {}, source.span))
+            return _read_call(CallExpression(source.name, (), {}, source.span, {}, source.equations))
         case CallExpression():
             return _read_call(source)
         case Mapping():
@@ -227,11 +242,38 @@ def _read_call(call: CallExpression) -> Written:
         outer = _only(call.kwargs, *(name for name in call.kwargs if name in ("merge_mode", "dtype")))
         layer = replace(call, name=inner, kwargs=own)
         call = CallExpression("Bidirectional", (layer,), outer, call.span, {**call.spans, 0: call.span})
+    if call.equations is not None:
+        return _read_written(call, call.equations)
     with point_at(call.span):
         class_name = find_class(call.name)
         arguments = _signature(class_name).read(call)
         _require_complete(class_name, options_of(class_name), arguments)
     return Written(class_name, arguments, call.span)
+
+
+def _read_written(call: CallExpression, equations: CellText) -> Written:
+    """Read `@mgu.toml(4, return_sequences=True)`: options of RNN make it a layer, which runs the cell."""
+    layer_options = {name: value for name, value in call.kwargs.items() if name in LOOP_OPTIONS}
+    own = {name: value for name, value in call.kwargs.items() if name not in layer_options}
+    with point_at(call.span):
+        options = options_of("", equations)
+        signature = Signature(equations.class_name, options, ("units",), INERT, read_inner=_read_inner)
+        arguments = signature.read(replace(call, kwargs=own))
+        _require_complete(equations.class_name, options, arguments)
+        written = Written(equations.class_name, arguments, call.span, equations=equations)
+        if not layer_options:
+            return written
+        around = CallExpression("RNN", (), layer_options, call.span, call.spans)
+        return Written("RNN", {"cell": Argument(written, call), **_signature("RNN").read(around)}, call.span)
+
+
+def _as_layer(read: Written | Spec) -> Written | Spec:
+    """Return the layer that runs a cell of one's own; any other layer or cell as it is."""
+    if read.equations is None:
+        return read
+    if isinstance(read, Spec):
+        return complete("RNN", {"cell": read}, deferred=read.deferred)
+    return Written("RNN", {"cell": Argument(read, read)}, read.span, read.deferred)
 
 
 def _read_config(config: Mapping[str, Any]) -> Written:
@@ -241,11 +283,25 @@ def _read_config(config: Mapping[str, Any]) -> Written:
             "Write the file with json.dump(keras.layers.serialize(layer), file).",
         )
     name, given = split_config(config, "layer", _CONFIG)
+    if isinstance(given.get("equations"), str):
+        return _read_equations(given)
     class_name = find_class(name.rpartition(">")[2])
     written = {name: value for name, value in given.items() if value is not None or name != "dtype"}
     arguments = _signature(class_name).read(written)
     _require_complete(class_name, options_of(class_name), arguments)
     return Written(class_name, arguments, deferred=True)
+
+
+def _read_equations(given: Mapping[str, Any]) -> Written:
+    """Read the config of a cell of one's own, which holds its text."""
+    from rnncli.cells.reading import read_cell
+
+    cell = read_cell(given["equations"])
+    options = options_of("", cell)
+    own = {name: value for name, value in given.items() if name != "equations"}
+    arguments = Signature(cell.class_name, options, (), INERT, read_inner=_read_inner).read(own)
+    _require_complete(cell.class_name, options, arguments)
+    return Written(cell.class_name, arguments, deferred=True, equations=cell)
 
 
 def _signature(class_name: str) -> Signature:
@@ -308,7 +364,8 @@ def _read_part(class_name: str, name: str, value: Any, cell: bool) -> Written | 
             value=format_value(value),
         )
     read = _read(value)
-    if read.class_name.endswith("Cell") != cell:
+    read = read if cell else _as_layer(read)
+    if (read.equations is not None or read.class_name.endswith("Cell")) != cell:
         wanted = Message("a cell such as {example}" if cell else "a layer such as {example}", example=example)
         raise LayerError(
             "{class_name}: {name} needs {wanted}, not {given}.",
@@ -350,8 +407,9 @@ def _make(layer: Written | Spec, flags: Mapping[str, Any], flags_win: bool) -> S
         if not flags:
             return layer
         written = {name: Argument(value, value) for name, value in layer.config.items()}
-        layer = Written(layer.class_name, written, deferred=layer.deferred)
-    name, options, arguments = layer.class_name, options_of(layer.class_name), layer.arguments
+        layer = Written(layer.class_name, written, None, layer.deferred, layer.equations)
+    name, arguments = layer.class_name, layer.arguments
+    options = options_of(name, layer.equations)
     if name == "Bidirectional" and flags.get("bidirectional") is False:
         if not flags_win:
             raise UsageError(
@@ -359,18 +417,18 @@ def _make(layer: Written | Spec, flags: Mapping[str, Any], flags_win: bool) -> S
                 "Leave the flag out, or name the inner layer alone.",
                 class_name=name,
             )
-        return _make(arguments["layer"].value, _flags_inside(name, "layer", flags), flags_win)
+        return _make(arguments["layer"].value, _flags_inside(name, "layer", flags, None), flags_win)
     values = {
-        key: _make_parts(argument.value, _flags_inside(name, key, flags), flags_win)
+        key: _make_parts(argument.value, _flags_inside(name, key, flags, argument.value), flags_win)
         for key, argument in arguments.items()
     }
-    own = tuple(options) if is_recurrent(name) else ("dtype",)
-    changed = read_flags(name, _only(flags, *own))
+    own = tuple(options) if layer.equations is not None or is_recurrent(name) else ("dtype",)
+    changed = read_flags(name, _only(flags, *own), layer.equations)
     for key, value in ({} if flags_win else changed).items():
         if key in arguments and not _is_same(options[key], value, values[key]):
             _refuse(layer, key, flags[key])
     with point_at(None if flags else layer.span):  # the flags are not in the expression
-        spec = complete(name, {**values, **changed}, deferred=layer.deferred)
+        spec = complete(name, {**values, **changed}, deferred=layer.deferred, equations=layer.equations)
     both = flags.get("bidirectional") and name != "Bidirectional" and is_recurrent(name)
     return _wrap(spec, flags) if both else spec
 
@@ -382,10 +440,14 @@ def _make_parts(value: Any, flags: Mapping[str, Any], flags_win: bool) -> Any:
     return _make(value, flags, flags_win) if isinstance(value, (Written, Spec)) else value
 
 
-def _flags_inside(class_name: str, option: str, flags: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the flags for a layer or cell in an option: all but WRAPPER_FLAGS; for cells, dtype."""
+def _flags_inside(class_name: str, option: str, flags: Mapping[str, Any], part: Any) -> dict[str, Any]:
+    """Return the flags for a layer or cell in an option: all but WRAPPER_FLAGS; for cells, dtype.
+
+    part: in the option; a cell of one's own gets all the flags that it has.
+    """
     if option == "cell":
-        return _only(flags, "dtype")
+        own = isinstance(part, (Written, Spec)) and part.equations
+        return _only(flags, *(options_of("", own) if own else ("dtype",)))
     if class_name != "Bidirectional":
         return {}
     # One of the two layers runs backwards, whatever the flag says.

@@ -9,12 +9,14 @@ from __future__ import annotations
 import ast
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 from rnncli.cells import syntax
 from rnncli.cells.syntax import TokenSpan, parse_expression, span_of
+from rnncli.cells.text import CellText
 from rnncli.errors import LayerError, Message, Text
 
 LONGEST = 20_000
@@ -47,10 +49,11 @@ _REFUSED: Mapping[type[ast.AST], Text] = {
 
 @dataclass(frozen=True)
 class Name:
-    """A bare name, such as `LSTM` or `normal`."""
+    """A bare name, such as `LSTM` or `normal`.  equations: of a cell of one's own, `@mgu.toml`."""
 
     name: str
     span: TokenSpan = field(compare=False, repr=False)
+    equations: CellText | None = None
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,7 @@ class CallExpression:
 
     span: position of the called name.
     spans: position of each argument, by keyword or by positional index.
+    equations: of a cell of one's own, `@mgu.toml(4)`.
     """
 
     name: str
@@ -66,14 +70,24 @@ class CallExpression:
     kwargs: dict[str, Any]
     span: TokenSpan = field(compare=False, repr=False)
     spans: dict[str | int, TokenSpan] = field(compare=False, repr=False, default_factory=dict)
+    equations: CellText | None = None
 
 
 _SMALLER = Message("Write a smaller number.")
 
 
-def parse(text: str) -> Any:
+_FILE = r"""@('[^']*\.toml'|"[^"]*\.toml"|[^\s()\[\],'"]*?\.toml\b)"""
+
+
+def list_files(text: str) -> list[str]:
+    """Return the files of cells that an expression names: `@mgu.toml(4)`, `@'my cells/a.toml'`."""
+    return [found[1].strip("'\"") for found in re.finditer(_FILE, text)]
+
+
+def parse(text: str, cells: Mapping[str, CellText] = MappingProxyType({})) -> Any:
     """Parse the single expression in `text` into plain Python values, `CallExpression` and `Name`.
 
+    cells: the equations in the files that it names after an @.
     Raises LayerError if `text` is not valid.  Its `what` ends with the source line and a caret under the
     error.
     """
@@ -87,7 +101,15 @@ def parse(text: str) -> Any:
             length=len(text),
             longest=LONGEST,
         )
-    return _TreeReader(text).value(parse_expression(text, ADVICE))
+    named: list[CellText] = []
+
+    def mask(found: re.Match[str]) -> str:
+        """Return a name as long as the file's, so that every position stays."""
+        named.append(cells[found[1].strip("'\"")])
+        return f"{len(named) - 1}_".rjust(len(found[0]), "_")
+
+    masked = re.sub(_FILE, mask, text) if cells else text
+    return _TreeReader(text, named).value(parse_expression(masked, ADVICE))
 
 
 def fault(span: TokenSpan, reason: Text | LayerError, advice: Text = ADVICE) -> LayerError:
@@ -98,8 +120,8 @@ def fault(span: TokenSpan, reason: Text | LayerError, advice: Text = ADVICE) -> 
 class _TreeReader:
     """Converts the syntax tree of one text to values."""
 
-    def __init__(self, text: str) -> None:
-        self.text = text
+    def __init__(self, text: str, cells: Sequence[CellText] = ()) -> None:
+        self.text, self.cells = text, cells
         self.lines = text.split("\n")
 
     def value(self, node: ast.AST) -> Any:
@@ -107,7 +129,8 @@ class _TreeReader:
             case ast.Call():
                 return self.call(node)
             case ast.Name() | ast.Attribute():
-                return Name(self.name(node), self.span(node))
+                name, equations = self.name(node)
+                return Name(name, self.span(node), equations)
             case ast.List():
                 return [self.value(item) for item in node.elts]
             case ast.Tuple():
@@ -134,7 +157,8 @@ class _TreeReader:
             return node.value
         raise self.fault(node or holder, Message("the keys of a dict must be strings"))
 
-    def name(self, node: ast.AST) -> str:
+    def name(self, node: ast.AST) -> tuple[str, CellText | None]:
+        """Return a name, and the equations of the file that it stands for."""
         parts: list[str] = []
         whole = node
         while isinstance(node, ast.Attribute):
@@ -148,10 +172,14 @@ class _TreeReader:
                 raise self.fault(
                     whole, Message("the name contains {part}, which is not part of Keras", part=part)
                 )
-        return parts[0]
+        file = re.fullmatch(r"_+(\d+)_", parts[0])
+        if file and int(file[1]) < len(self.cells):
+            cell = self.cells[int(file[1])]
+            return cell.name, cell
+        return parts[0], None
 
     def call(self, node: ast.Call) -> CallExpression:
-        name = self.name(node.func)
+        name, equations = self.name(node.func)
         spans: dict[str | int, TokenSpan] = {index: self.span(item) for index, item in enumerate(node.args)}
         kwargs: dict[str, Any] = {}
         args = tuple(self.value(item) for item in node.args)
@@ -163,7 +191,7 @@ class _TreeReader:
                 raise fault(self.keyword_span(keyword), what, Message("Leave one of them out."))
             spans[keyword.arg] = self.keyword_span(keyword)
             kwargs[keyword.arg] = self.value(keyword.value)
-        return CallExpression(name, args, kwargs, self.span(node.func), spans)
+        return CallExpression(name, args, kwargs, self.span(node.func), spans, equations)
 
     def keyword_span(self, node: ast.keyword) -> TokenSpan:
         whole = self.span(node)

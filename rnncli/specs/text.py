@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from rnncli import layers
-from rnncli.case import Option, Spec
+from rnncli.case import Option, Spec, walk
 from rnncli.initializers import settings
 from rnncli.layers.recurrent import BEYOND_KERAS
 from rnncli.specs.build import options_of
@@ -24,7 +25,11 @@ def {OLD_SIGMOID}(x):
 
 def describe(spec: Spec) -> str:
     """Return the layer as in a script, without Keras's defaults: `LSTM(3, return_sequences=True)`."""
-    options = options_of(spec.class_name)
+    if isinstance(cell := spec.config.get("cell"), Spec) and cell.equations is not None:
+        start = describe(cell).removesuffix(")")
+        around = describe(replace(spec, config={**spec.config, "cell": ()}))
+        return f"{start}{around.removeprefix('RNN(()').removesuffix(')')})"
+    options = options_of(spec.class_name, spec.equations)
     parts = [_format_option(spec.config[name]) for name, option in options.items() if option.required]
     # In the order written, because Keras takes the seeds of initializers in this order.
     for name, value in spec.config.items():
@@ -39,12 +44,20 @@ def expressions_of(specs: Sequence[Spec]) -> tuple[str, ...]:
     return tuple(map(describe, specs))
 
 
-def expression_of(specs: tuple[Spec, ...]) -> str | list[str]:
-    """Return the expression of the only layer, or the list of them: what a case document has as its layer."""
+def expression_of(specs: tuple[Spec, ...]) -> Any:
+    """Return the expression of the only layer, or the list of them: what a case document has as its layer.
+
+    A layer that runs a cell of one's own is a config, which holds the equations.
+    """
     if specs is not _latest[0]:
-        _latest[:] = specs, expressions_of(specs)
-    texts: tuple[str, ...] = _latest[1]
+        _latest[:] = specs, tuple(map(_expression_or_config, specs))
+    texts: tuple[Any, ...] = _latest[1]
     return list(texts) if len(texts) > 1 else texts[0]
+
+
+def _expression_or_config(spec: Spec) -> str | dict[str, Any]:
+    written = any(one.equations is not None for one in walk((spec,)))
+    return to_config(spec) if written else describe(spec)
 
 
 _latest: list[Any] = [None, ()]
@@ -73,12 +86,13 @@ def _is_default(option: Option, value: Any) -> bool:
 
 def to_config(spec: Spec) -> dict[str, Any]:
     """Return Keras's config, `{"class_name": "LSTM", "config": {...}}`, for `keras.layers.deserialize`."""
-    names = (*options_of(spec.class_name), *(name for name in BEYOND_KERAS if spec.config.get(name)))
-    return {
-        "class_name": spec.class_name,
-        "config": {name: _plain(name, spec.config[name]) for name in names},
-        "module": "keras.layers",
-    }
+    options = options_of(spec.class_name, spec.equations)
+    names = (*options, *(name for name in BEYOND_KERAS if spec.config.get(name)))
+    config = {name: _plain(name, spec.config[name]) for name in names}
+    if spec.equations is not None:
+        config = {"equations": spec.equations.written, **config}
+        return {"class_name": spec.equations.name, "config": config}
+    return {"class_name": spec.class_name, "config": config, "module": "keras.layers"}
 
 
 def _plain(name: str, value: Any) -> Any:
@@ -100,7 +114,7 @@ def _format_option(value: Any) -> str:
         return f"[{items}]" if any(isinstance(item, Spec) for item in value) else f"({items})"
     if not isinstance(value, Spec):
         return repr(value)
-    if layers.find_name(value.class_name, layers.LAYERS | layers.CELLS):
+    if value.equations is not None or layers.find_name(value.class_name, layers.LAYERS | layers.CELLS):
         return describe(value)
     initializer, chosen = settings(value)
     if initializer.required_option:

@@ -259,7 +259,7 @@ def test_masked_steps_say_so(name: Any, text: Any, kind: str, timestep: Any) -> 
 def test_dropout_is_a_factor_of_its_own() -> None:
     explanation, _ = explaining.explain(CASES["training"], "hidden_state[0,0]")
     update = next(one for one in explanation.equations if one.name == "update")
-    assert update.symbols[:2] == ("(x · dropout) W", "(h · dropout) U")
+    assert update.symbols == ("(x · dropout) W", "b[0]", "(h · dropout) U", "b[1]")
     for term in update.terms:
         names = [factor.name for factor in term.factors]
         assert names[0].startswith("bias") or names[1] == "dropout"

@@ -1,0 +1,95 @@
+"""A cell of one's own: its options, weights and seeds, from its equations."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import partial
+from typing import Any
+
+from rnncli import initializers
+from rnncli.case import Array, Option, Shape
+from rnncli.cells.reading import check_sizes
+from rnncli.cells.text import BIASES, PACKED, CellText
+from rnncli.layers.layer import INITIALIZED_BY, Draw
+from rnncli.layers.recurrent import Cell, cell_options
+
+_BY_AXES = {1: "zeros", 2: "glorot_uniform"}
+"""Keras's initializer of a weight of this number of axes, if none is named."""
+
+
+def options_of(text: CellText) -> dict[str, Option]:
+    """Return the options of a cell written as equations: `units`, its own, and those of every cell."""
+    known = cell_options(gated=False)
+    own = {
+        name: Option("activation" if isinstance(value, str) else "number", value)
+        for name, value in text.options.items()
+    }
+    for weight, option in INITIALIZED_BY.items():
+        whole = text.initializers.get(weight, {}).get("initializer")
+        known[option] = known[option]._replace(default=whole or known[option].default)
+    return {"units": known.pop("units"), **own, **{k: v for k, v in known.items() if k != "activation"}}
+
+
+class WrittenCell(Cell):
+    """One step of a cell written as equations."""
+
+    def equations_of(self, _: Mapping[str, Any]) -> CellText:
+        assert self.spec.equations is not None
+        return self.spec.equations
+
+    def weight_shapes(self, input_shape: Shape) -> dict[str, Shape]:
+        """Return the shapes of the packed weights, then those of the cell's own.
+
+        Raises LayerError, with a caret, where the sizes of an equation do not fit.
+        """
+        features = input_shape[-1]
+        sizes: dict[Any, Any] = {"units": self.units, "features": features}
+        check_sizes(self.text, self.units, features if isinstance(features, int) else None)
+        own = {
+            name: tuple(sizes.get(size, size) for size in weight.shape)
+            for name, weight in self.text.weights.items()
+        }
+        return {**super().weight_shapes(input_shape), **own}
+
+    def initializers(self) -> dict[str, Any]:
+        """Return the initializer of each weight; for one with several, a function that joins their parts."""
+        found = super().initializers()
+        for weight, given in self.text.initializers.items():
+            if "initializer" not in given:
+                found[weight] = partial(self._draw_by_line, weight)
+        own = self.text.weights.items()
+        return found | {name: one.initializer or _BY_AXES[len(one.shape)] for name, one in own}
+
+    def _by_line(self, weight: str) -> Iterator[Any]:
+        """Yield the initializer of each line's columns of a packed weight."""
+        given, together = self.text.initializers[weight], BIASES if weight == "bias" else (weight,)
+        usual = self.config[INITIALIZED_BY[weight]]
+        yield from (given.get(line, usual) for line in self.text.lines_using(*together))
+
+    def _draw_by_line(self, weight: str, shape: tuple[int, ...], dtype: str, seeds: Any) -> Array:
+        import numpy as np
+
+        one, left = (*shape[:-1], self.units), iter(seeds or ())
+        return np.concatenate(
+            [
+                initializers.make(value, one, dtype, next(left) if initializers.takes_seed(value) else None)
+                for value in self._by_line(weight)
+            ],
+            axis=-1,
+        )
+
+    def take_seeds(self, draw: Draw) -> dict[str, Any]:
+        """Return the seeds by weight, in the order of the weights; dropout takes the last.
+
+        A weight with an initializer for each line has a tuple of seeds.
+        """
+        found: dict[str, Any] = {}
+        values = self.initializers()
+        for name in [name for name in (*PACKED, *self.text.weights) if name in values]:
+            if callable(values[name]):
+                drawn = [one for one in self._by_line(name) if initializers.takes_seed(one)]
+                found[name] = tuple(draw() for _ in drawn)
+            elif initializers.takes_seed(values[name]):
+                found[name] = draw()
+        own = self.config["seed"]
+        return {**found, "dropout": draw() if own is None else own}
