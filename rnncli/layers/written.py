@@ -7,9 +7,9 @@ from functools import partial
 from typing import Any
 
 from rnncli import initializers
-from rnncli.case import Array, Option, Shape
+from rnncli.case import Array, Option, Shape, Spec
 from rnncli.cells.reading import check_sizes
-from rnncli.cells.text import BIASES, PACKED, CellText
+from rnncli.cells.text import BIASES, CellText
 from rnncli.layers.layer import INITIALIZED_BY, Draw
 from rnncli.layers.recurrent import Cell, cell_options
 
@@ -37,14 +37,16 @@ class WrittenCell(Cell):
         assert self.spec.equations is not None
         return self.spec.equations
 
-    def weight_shapes(self, input_shape: Shape) -> dict[str, Shape]:
+    def weight_shapes(self, input_shape: Shape, *, checked: bool = True) -> dict[str, Shape]:
         """Return the shapes of the packed weights, then those of the cell's own.
 
+        checked: whether the sizes of the equations have to fit.
         Raises LayerError, with a caret, where the sizes of an equation do not fit.
         """
         features = input_shape[-1]
         sizes: dict[Any, Any] = {"units": self.units, "features": features}
-        check_sizes(self.text, self.units, features if isinstance(features, int) else None)
+        if checked:
+            check_sizes(self.text, self.units, features if isinstance(features, int) else None)
         own = {
             name: tuple(sizes.get(size, size) for size in weight.shape)
             for name, weight in self.text.weights.items()
@@ -60,7 +62,7 @@ class WrittenCell(Cell):
         own = self.text.weights.items()
         return found | {name: one.initializer or _BY_AXES[len(one.shape)] for name, one in own}
 
-    def _by_line(self, weight: str) -> Iterator[Any]:
+    def by_line(self, weight: str) -> Iterator[Any]:
         """Yield the initializer of each line's columns of a packed weight."""
         given, together = self.text.initializers[weight], BIASES if weight == "bias" else (weight,)
         usual = self.config[INITIALIZED_BY[weight]]
@@ -73,7 +75,7 @@ class WrittenCell(Cell):
         return np.concatenate(
             [
                 initializers.make(value, one, dtype, next(left) if initializers.takes_seed(value) else None)
-                for value in self._by_line(weight)
+                for value in self.by_line(weight)
             ],
             axis=-1,
         )
@@ -85,11 +87,16 @@ class WrittenCell(Cell):
         """
         found: dict[str, Any] = {}
         values = self.initializers()
-        for name in [name for name in (*PACKED, *self.text.weights) if name in values]:
+        for name in sorted(values, key=lambda name: not self._is_made_before(values[name])):
             if callable(values[name]):
-                drawn = [one for one in self._by_line(name) if initializers.takes_seed(one)]
+                drawn = [one for one in self.by_line(name) if initializers.takes_seed(one)]
                 found[name] = tuple(draw() for _ in drawn)
             elif initializers.takes_seed(values[name]):
                 found[name] = draw()
         own = self.config["seed"]
         return {**found, "dropout": draw() if own is None else own}
+
+    @staticmethod
+    def _is_made_before(value: Any) -> bool:
+        """Return whether the initializer is an argument, which is made before the cell."""
+        return isinstance(value, Spec) and not value.deferred

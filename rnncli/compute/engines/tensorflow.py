@@ -8,6 +8,7 @@ import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cache, partial
 from typing import Any
 
 from rnncli.case import Array, Case, Spec, walk
@@ -116,6 +117,10 @@ def _make(keras: Any, module: Any, spec: Spec) -> Any:
 
     module: keras.layers or keras.initializers; both have an Identity.
     """
+    if spec.equations is not None:
+        from rnncli.compute.engines._keras_cell import make_cell
+
+        return make_cell(keras, spec, _argument_of(keras))
     own = {name: value for name, value in spec.config.items() if name not in BEYOND_KERAS}
     arguments = {name: _argument(keras, name, value) for name, value in own.items()}
     if not hasattr(module, spec.class_name):
@@ -126,6 +131,11 @@ def _make(keras: Any, module: Any, spec: Spec) -> Any:
             class_name=spec.class_name,
         )
     return getattr(module, spec.class_name)(**arguments)
+
+
+@cache
+def _argument_of(keras: Any) -> Any:
+    return partial(_argument, keras)
 
 
 def _argument(keras: Any, name: str, value: Any) -> Any:

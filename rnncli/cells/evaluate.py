@@ -1,0 +1,56 @@
+"""Compute equations node by node, on the arrays and with the functions of any library."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from rnncli.cells.text import BIASES, PACKED, CellText
+from rnncli.cells.tree import Call, Name, Node, Number, Operation, Sum
+
+
+def evaluate(
+    node: Node,
+    read: Callable[[Name], Any],
+    call: Callable[[str, list[Any]], Any],
+    product: Callable[[Node, Any, Name], Any],
+) -> Any:
+    """Return the value of a resolved node.
+
+    read: the value of a name.  call: applies a function to values.
+    product: the matrix product of a node, whose value is given, with a weight.
+    """
+
+    def value(part: Node) -> Any:
+        return evaluate(part, read, call, product)
+
+    match node:
+        case Number(number):
+            return number
+        case Name():
+            return read(node)
+        case Call(function, arguments):
+            return call(function, [value(one) for one in arguments])
+        case Operation("@", left, Name() as weight):
+            return product(left, value(left), weight)
+        case Operation(symbol, left, right):
+            one, two = value(left), value(right)
+            return one * two if symbol == "*" else one / two if symbol == "/" else one**two
+        case Sum(((sign, first), *others)):
+            total = value(first) if sign > 0 else -value(first)
+            for sign, term in others:
+                total = total + value(term) if sign > 0 else total - value(term)
+            return total
+    raise TypeError(node)
+
+
+def columns_of(text: CellText, weight: str, line: str, weights: Mapping[str, Any], units: int) -> Any:
+    """Return a weight as a line means it: of a packed one, its own columns; of two biases, its row."""
+    if weight not in PACKED:
+        return weights[weight]
+    order = text.lines_using(*(BIASES if weight in BIASES else (weight,)))
+    start = order.index(line) * units
+    array = weights["bias" if weight in BIASES else weight]
+    if weight in BIASES and text.has_two_biases:
+        array = array[0 if weight == "bias" else 1]
+    return array[..., start : start + units]

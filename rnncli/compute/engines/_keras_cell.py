@@ -1,0 +1,154 @@
+"""A cell written as equations as a cell of Keras, computed by Keras's own operations."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+from rnncli.case import Spec
+from rnncli.cells.evaluate import columns_of, evaluate
+from rnncli.cells.text import CellText, resolve
+from rnncli.cells.tree import Name, Node
+from rnncli.layers.layer import INITIALIZED_BY
+from rnncli.layers.written import WrittenCell
+
+_TEXTS: dict[str, CellText] = {}
+"""The cells made in this process, by their text: Bidirectional copies its layer through a config."""
+
+
+def make_cell(keras: Any, spec: Spec, argument: Callable[[str, Any], Any]) -> Any:
+    """Return the cell of a spec.  argument: converts an option, or an initializer, by its name."""
+    assert spec.equations is not None
+    _TEXTS[spec.equations.written] = spec.equations
+    options = {name: argument(name, value) for name, value in spec.config.items()}
+    return _cell_class(keras, argument)(spec.equations.written, **options)
+
+
+@cache
+def _cell_class(keras: Any, argument: Callable[[str, Any], Any]) -> Any:
+    dropout_cell = next(one for one in keras.layers.SimpleRNNCell.__mro__ if one.__name__ == "DropoutRNNCell")
+    functions = _functions(keras)
+
+    @keras.saving.register_keras_serializable("rnncli")
+    class EquationCell(keras.layers.Layer, dropout_cell):  # type: ignore[misc,valid-type]
+        """One step of the equations; its weights are those of rnncli's own cell, in that order."""
+
+        def __init__(self, equations: str, *, units: int, dtype: Any = None, **options: Any) -> None:
+            own = {name: options.pop(name) for name in ("name", "trainable") if name in options}
+            super().__init__(dtype=dtype, **own)
+            text = _TEXTS[equations]
+            self.text, self.options, self.units = text, {**options, "units": units}, units
+            self.state_size, self.output_size = [units] * len(text.states), units
+            self.lines = resolve(text, self.options)
+            self.functions = functions | {
+                name: keras.activations.get(options[name])
+                for name, value in text.options.items()
+                if isinstance(value, str)
+            }
+            self.initializers = self._make_initializers()
+            self.dropout, self.recurrent_dropout = options["dropout"], options["recurrent_dropout"]
+            self.seed_generator = keras.random.SeedGenerator(options["seed"])
+
+        def _make_initializers(self) -> dict[str, Any]:
+            """Create every initializer in the order of the weights, which is the order of their seeds."""
+            made: dict[str, Any] = {}
+            ours = WrittenCell(Spec(self.text.class_name, self.options, equations=self.text))
+            for name in ours.weight_shapes((None, None, None), checked=False):
+                by_line = self.text.initializers.get(name, {})
+                if name in INITIALIZED_BY and ("initializer" in by_line or not by_line):
+                    made[name] = keras.initializers.get(self.options[INITIALIZED_BY[name]])
+                    self.options[INITIALIZED_BY[name]] = made[name]
+                elif name in INITIALIZED_BY:
+                    made[name] = [self._initializer(name, value) for value in ours.by_line(name)]
+                else:
+                    made[name] = self._initializer(name, ours.initializers()[name])
+            return made
+
+        def _initializer(self, name: str, value: Any) -> Any:
+            return keras.initializers.get(argument(f"{name}_initializer", value))
+
+        def build(self, input_shape: Any) -> None:
+            ours = WrittenCell(Spec(self.text.class_name, self.options, equations=self.text))
+            self.values = {}
+            for name, shape in ours.weight_shapes(tuple(input_shape)).items():
+                initializer = self.initializers[name]
+                if isinstance(initializer, list):
+                    initializer = self._join(initializer)
+                self.values[name] = self.add_weight(shape=shape, name=name, initializer=initializer)
+            self.built = True
+
+        def _join(self, parts: list[Any]) -> Callable[..., Any]:
+            """Return an initializer that fills the columns of each line by its own."""
+
+            def fill(shape: Any, dtype: Any = None) -> Any:
+                one = (*shape[:-1], self.units)
+                return keras.ops.concatenate([part(one, dtype=dtype) for part in parts], axis=-1)
+
+            return fill
+
+        def get_initial_state(self, batch_size: Any = None) -> list[Any]:
+            start = self.text.initial
+            return [
+                keras.ops.full((batch_size, self.units), start.get(state, 0.0), dtype=self.compute_dtype)
+                for state in self.text.states
+            ]
+
+        def call(self, inputs: Any, states: Any, training: bool = False) -> Any:
+            inputs_mask = self.get_dropout_mask(inputs) if training else None
+            row_mask = self.get_recurrent_dropout_mask(states[0]) if training else None
+            x = inputs if inputs_mask is None else inputs * inputs_mask
+            before = dict(zip(self.text.states, states, strict=True))
+            after: dict[str, Any] = {}
+
+            for line, node in self.lines.items():
+
+                def read(name: Name, line: str = line) -> Any:
+                    if name.kind:
+                        return before[name.name] if name.kind == "before" else after[name.name]
+                    return x if name.name == "x" else self._columns(name.name, line)
+
+                def product(_: Node, value: Any, weight: Name, line: str = line) -> Any:
+                    masked = weight.name == "recurrent_kernel" and row_mask is not None
+                    value = value * row_mask if masked else value
+                    return keras.ops.matmul(value, self._columns(weight.name, line))
+
+                found = evaluate(node, read, self._call, product)
+                if line in before:
+                    found = keras.ops.broadcast_to(found, keras.ops.shape(before[line]))
+                after[line] = found
+            return after[self.text.states[0]], [after[state] for state in self.text.states]
+
+        def _call(self, function: str, given: list[Any]) -> Any:
+            if function not in self.functions:
+                self.functions[function] = keras.activations.get(function)
+            return self.functions[function](*given)
+
+        def _columns(self, weight: str, line: str) -> Any:
+            return columns_of(self.text, weight, line, self.values, self.units)
+
+        def get_config(self) -> dict[str, Any]:
+            options = {
+                name: keras.initializers.serialize(value) if name.endswith("_initializer") else value
+                for name, value in self.options.items()
+            }
+            return {**super().get_config(), **options, "equations": self.text.written}
+
+    return EquationCell
+
+
+def _functions(keras: Any) -> dict[str, Callable[..., Any]]:
+    """Return what computes each function of an equation that is no activation."""
+    ops = keras.ops
+    return {
+        "exp": ops.exp,
+        "log": ops.log,
+        "sqrt": ops.sqrt,
+        "abs": ops.absolute,
+        "maximum": ops.maximum,
+        "minimum": ops.minimum,
+        "clip": lambda value, low, high: ops.minimum(ops.maximum(value, low), high),
+        "mean": lambda value: ops.mean(value, axis=-1, keepdims=True),
+        "variance": lambda value: ops.var(value, axis=-1, keepdims=True),
+        "sum": lambda value: ops.sum(value, axis=-1, keepdims=True),
+    }
