@@ -273,7 +273,7 @@ OPTIONS: tuple[Entry, ...] = (
         _on("quiet", OUTPUT, "No notes on stderr."),
     ),
     *_group(("export",), "",
-        _choice("to", OUTPUT, "TARGET", ("c", "config", "keras", "numpy", "onnx", "torch"),
+        _choice("to", OUTPUT, "TARGET", ("c", "cell", "config", "keras", "latex", "numpy", "onnx", "torch"),
                 "What to write (required)."),
     ),
     *_group(("export",), "output",

@@ -31,7 +31,9 @@ TAKEN = frozenset(
     | {"dropout", "recurrent_dropout", "seed", "dtype", "name", "trainable", "cell", "text"}
     | {"return_sequences", "return_state", "go_backwards", "stateful", "unroll", "zero_output_for_mask"}
 )
-"""Names that mean something for every cell, so that a cell cannot give them to something of its own."""
+"""Names that mean something for every cell, so that no option and no weight can have them."""
+TAKEN_IN_LINES = frozenset({"x", "units", "features", *PACKED})
+"""Those that no line can have."""
 
 
 def read_cell(text: str) -> CellText:
@@ -223,7 +225,7 @@ class _Reader:
                     "Use ASCII letters, digits and _, and no keyword of Python.",
                     name=name,
                 )
-            if name in meanings:
+            if name in meanings and (table != "step" or name not in TAKEN - TAKEN_IN_LINES):
                 raise self.fault(
                     (table, name),
                     "{name} already is {meaning}.",

@@ -88,11 +88,12 @@ def packed_lines(step: Mapping[str, Node]) -> tuple[str, ...]:
     return tuple(line for line, node in step.items() if not packed.isdisjoint(walk(node)))
 
 
-def resolve(text: CellText, config: Mapping[str, Any]) -> dict[str, Node]:
+def resolve(text: CellText, config: Mapping[str, Any], *, in_order: bool = True) -> dict[str, Node]:
     """Return the lines as they are computed with these options.
 
     A name of a state means its value before the step until the state's own line.  Numbers of options stand
     as numbers.  Without `use_bias` a bias is 0.  In a sum, the terms that depend on no state come first.
+    in_order: otherwise the terms of a sum stay as they are written, which people read.
     """
     numbers = {name: config.get(name, value) for name, value in text.options.items()}
     kinds = dict.fromkeys(text.states, "before")
@@ -106,7 +107,8 @@ def resolve(text: CellText, config: Mapping[str, Any]) -> dict[str, Node]:
             case Name(name) if name in BIASES and not config["use_bias"]:
                 return Number(0.0)
             case Sum(terms):
-                return _ordered([(sign, change(term)) for sign, term in terms])
+                kept = [(sign, new) for sign, term in terms if (new := change(term)) != Number(0.0)]
+                return _sum(_ordered(kept) if in_order else kept)
         return fold(rebuild(node, change))
 
     found: dict[str, Node] = {}
@@ -121,15 +123,14 @@ def depends_on_state(node: Node) -> bool:
     return any(isinstance(one, Name) and one.kind in ("before", "line") for one in walk(node))
 
 
-def _ordered(terms: list[tuple[int, Node]]) -> Node:
-    """Return the sum with the terms that depend on no state first, as one sum of their own.
+def _ordered(terms: list[tuple[int, Node]]) -> list[tuple[int, Node]]:
+    """Return the terms with those that depend on no state first, as one sum of their own."""
+    free = [one for one in terms if not depends_on_state(one[1])]
+    others = [one for one in terms if depends_on_state(one[1])]
+    return [(1, Sum(tuple(free))), *others] if len(free) > 1 and others else free + others
 
-    Zeros are left out.
-    """
-    kept = [(sign, term) for sign, term in terms if term != Number(0.0)]
-    free = [one for one in kept if not depends_on_state(one[1])]
-    others = [one for one in kept if depends_on_state(one[1])]
-    kept = [(1, Sum(tuple(free))), *others] if len(free) > 1 and others else free + others
-    if not kept:
+
+def _sum(terms: list[tuple[int, Node]]) -> Node:
+    if not terms:
         return Number(0.0)
-    return fold(kept[0][1] if len(kept) == 1 and kept[0][0] > 0 else Sum(tuple(kept)))
+    return fold(terms[0][1] if len(terms) == 1 and terms[0][0] > 0 else Sum(tuple(terms)))

@@ -254,6 +254,8 @@ def write(
             return start + "".join(f" {'+' if sign > 0 else '-'} {inside(one, 2)}" for sign, one in others)
         case Operation("**", left, right):
             return f"{inside(left, 5)} ** {inside(right, 3)}"
+        case Operation("@", left, right):  # with parentheses that readers need
+            return f"{inside(left, 3)} @ {inside(right, 3)}"
         case Operation(symbol, left, right):
             return f"{inside(left, 2)} {symbol} {inside(right, 3)}"
         case Call(function, arguments):

@@ -19,7 +19,7 @@ SECTIONS = {
     },
     "Between frameworks": {
         "compare": "Do engines agree? Does a result match a stored one?",
-        "export": "The layer as source code (Keras, PyTorch, NumPy, C), a Keras config or an ONNX model.",
+        "export": "The layer as source code (Keras, PyTorch, NumPy, C), equations, config or an ONNX model.",
         "port": "Find which known differences explain another framework's numbers.",
         "weights": "The weights of a saved model or of a --layer, gate by gate.",
     },

@@ -80,21 +80,28 @@ class WrittenCell(Cell):
             axis=-1,
         )
 
+    @property
+    def dropout_seed_is_first(self) -> bool:
+        """Whether the cell takes its seeds in the order of Keras's SimpleRNN, its equal."""
+        return self.text.name == "SimpleRNN"
+
     def take_seeds(self, draw: Draw) -> dict[str, Any]:
         """Return the seeds by weight, in the order of the weights; dropout takes the last.
 
         A weight with an initializer for each line has a tuple of seeds.
         """
-        found: dict[str, Any] = {}
+        found: dict[str, Any] = {"dropout": self.config["seed"]}
         values = self.initializers()
-        for name in sorted(values, key=lambda name: not self._is_made_before(values[name])):
-            if callable(values[name]):
+        order = ["dropout", *values] if self.dropout_seed_is_first else [*values, "dropout"]
+        for name in sorted(order, key=lambda name: not self._is_made_before(values.get(name))):
+            if name == "dropout":
+                found[name] = draw() if found[name] is None else found[name]
+            elif callable(values[name]):
                 drawn = [one for one in self.by_line(name) if initializers.takes_seed(one)]
                 found[name] = tuple(draw() for _ in drawn)
             elif initializers.takes_seed(values[name]):
                 found[name] = draw()
-        own = self.config["seed"]
-        return {**found, "dropout": draw() if own is None else own}
+        return found
 
     @staticmethod
     def _is_made_before(value: Any) -> bool:

@@ -23,6 +23,8 @@ rnncli export --layer 'GRU(4)' --to onnx --output gru.onnx
 
 
 OWN_FILES = True
+OPTIONS_ONLY = ("cell", "config", "latex")
+"""Targets without numbers."""
 
 
 def export(ask: Ask, output: OutputFlags, *, to: str | None) -> Reply[bytes]:
@@ -51,7 +53,7 @@ def export(ask: Ask, output: OutputFlags, *, to: str | None) -> Reply[bytes]:
         raise LayerError("{--to:name} cannot express this: {reason}.", advice, name=name, reason=reason)
     data = target.write(exports)
     case = cases[0][0]
-    drawn = case.weights is None and ask.seed is None and name != "config"
+    drawn = case.weights is None and ask.seed is None and name not in OPTIONS_ONLY
     notes = (Message("the weights are those of {--seed:seed}", seed=case.seed),) if drawn else ()
     return Reply(data.encode() if isinstance(data, str) else data, (*remarks, *notes))
 
@@ -126,7 +128,7 @@ def _export(name: str, case: Case, names: Names) -> ExportCase:
     from rnncli.commands.export import refusals
     from rnncli.commands.export.export_case import build_export
 
-    where, options_only = f"{', '.join(names)}: " if names else "", name == "config"
+    where, options_only = f"{', '.join(names)}: " if names else "", name in OPTIONS_ONLY
     for reason, advice in refusals.find_obstacles(case, options_only=options_only):
         raise LayerError(
             "{--to:name} cannot express this: {where}{reason}.", advice, name=name, where=where, reason=reason

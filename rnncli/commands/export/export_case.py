@@ -8,10 +8,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from rnncli import compute
+from rnncli import compute, layers
 from rnncli.case import Array, Case, Spec, sizes
 from rnncli.layers.layer import Call, within
-from rnncli.layers.recurrent import RecurrentLayer
+from rnncli.layers.recurrent import Cell, RecurrentLayer
 from rnncli.layers.stack import Stack
 from rnncli.models import LayerUse
 from rnncli.result import TensorInfo
@@ -196,6 +196,13 @@ def _cells(suffix: str, layer: RecurrentLayer, call: Call) -> Iterator[ExportCel
             dict(zip(cell.states, start if index is None else start[index], strict=True)),
             given,
         )
+
+
+def cells_of(spec: Spec) -> Iterator[Cell]:
+    """Yield the cells of a recurrent layer whose step is known, in every direction."""
+    layer = layers.make(spec)
+    for loop in layer.loops.values() if layer.without_keras else ():
+        yield from loop.cell.by_index.values()  # type: ignore[attr-defined]
 
 
 def activations_in(exports: Sequence[ExportCase]) -> list[str]:

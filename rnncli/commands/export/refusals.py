@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Container, Iterator, Sequence
 
 from rnncli.case import Case, walk
-from rnncli.commands.export.export_case import ExportCase
+from rnncli.commands.export.export_case import ExportCase, cells_of
 from rnncli.errors import Message, Text, join
 from rnncli.layers import beyond_keras, class_of
 from rnncli.layers.stack import Stack
@@ -68,6 +68,13 @@ def of_layers(export: ExportCase) -> Text | None:
         if spec.class_name not in NOT_RECURRENT and not class_of(spec.class_name).recurrent:
             return Message("it has no formula for {class_name}", class_name=spec.class_name)
     return None
+
+
+@of_each
+def of_equations(export: ExportCase) -> Text | None:
+    """Return which layer has no equations of a cell, or None."""
+    unknown = (layer.spec.class_name for layer in export.layers if not any(cells_of(layer.spec)))
+    return next((Message("{class_name} has no cell", class_name=name) for name in unknown), None)
 
 
 def unknown_in_dense(export: ExportCase, known: Container[str]) -> str | None:

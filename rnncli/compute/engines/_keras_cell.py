@@ -46,14 +46,17 @@ def _cell_class(keras: Any, argument: Callable[[str, Any], Any]) -> Any:
                 for name, value in text.options.items()
                 if isinstance(value, str)
             }
-            self.initializers = self._make_initializers()
+            ours = WrittenCell(Spec(text.class_name, self.options, equations=text))
+            if ours.dropout_seed_is_first:
+                self.seed_generator = keras.random.SeedGenerator(options["seed"])
+            self.initializers = self._make_initializers(ours)
             self.dropout, self.recurrent_dropout = options["dropout"], options["recurrent_dropout"]
-            self.seed_generator = keras.random.SeedGenerator(options["seed"])
+            if not ours.dropout_seed_is_first:
+                self.seed_generator = keras.random.SeedGenerator(options["seed"])
 
-        def _make_initializers(self) -> dict[str, Any]:
+        def _make_initializers(self, ours: WrittenCell) -> dict[str, Any]:
             """Create every initializer in the order of the weights, which is the order of their seeds."""
             made: dict[str, Any] = {}
-            ours = WrittenCell(Spec(self.text.class_name, self.options, equations=self.text))
             for name in ours.weight_shapes((None, None, None), checked=False):
                 by_line = self.text.initializers.get(name, {})
                 if name in INITIALIZED_BY and ("initializer" in by_line or not by_line):

@@ -16,8 +16,10 @@ from types import ModuleType
 
 TARGETS = {
     "c": "rnncli.commands.export.targets.c",
+    "cell": "rnncli.commands.export.targets.cell",
     "config": "rnncli.commands.export.targets.config",
     "keras": "rnncli.commands.export.targets.keras",
+    "latex": "rnncli.commands.export.targets.latex",
     "numpy": "rnncli.commands.export.targets.numpy",
     "onnx": "rnncli.commands.export.targets.onnx",
     "torch": "rnncli.commands.export.targets.torch",

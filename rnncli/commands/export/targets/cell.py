@@ -1,0 +1,73 @@
+"""The cell as equations: a TOML file that `--layer @FILE.toml` reads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from rnncli.case import Spec
+from rnncli.cells.text import BIASES
+from rnncli.cells.writing import to_toml
+from rnncli.commands.export import refusals
+from rnncli.commands.export.export_case import ExportCase, cells_of
+from rnncli.errors import Message, Text
+from rnncli.initializers import takes_seed
+from rnncli.layers.layer import INITIALIZED_BY
+from rnncli.layers.recurrent import Cell
+from rnncli.specs.build import options_of
+
+SUFFIX = ".toml"
+BINARY = False
+
+
+def refusal(exports: Sequence[ExportCase]) -> Text | None:
+    """Return why a file of one cell cannot express them, or None."""
+    return refusals.of_equations(exports) or _refusal_of_options(exports)
+
+
+def _refusal_of_options(exports: Sequence[ExportCase]) -> Text | None:
+    cells = [cell for export in exports for layer in export.layers for cell in cells_of(layer.spec)]
+    for cell in cells:
+        if any(isinstance(cell.config[option], Spec) for option in INITIALIZED_BY.values()):
+            return Message("its initializers are names, without options")
+        if cell.config.get("unit_forget_bias") and takes_seed(cell.config["bias_initializer"]):
+            return Message("it draws each part of a bias from a seed of its own")
+    files = {_file(cell) for cell in cells}
+    return Message("it holds one cell, and these are {number}", number=len(files)) if len(files) > 1 else None
+
+
+def write(exports: Sequence[ExportCase]) -> str:
+    """Return the file."""
+    return _file(next(cells_of(exports[0].layers[0].spec)))
+
+
+def _file(cell: Cell) -> str:
+    """Return the file as it was read, unless options differ, or a terminal would obey something in it."""
+    text, changed = cell.text, dict(_changed(cell))
+    if text.written and not changed and text.written.replace("\n", "").replace("\t", "").isprintable():
+        return text.written
+    return to_toml(text, cell.config, dict(_initializers(cell, changed)))
+
+
+def _changed(cell: Cell) -> Iterator[tuple[str, Any]]:
+    """Yield the options of the equations that are not the defaults."""
+    options = options_of(cell.spec.class_name, cell.spec.equations)
+    for name in (*cell.text.options, "use_bias", *INITIALIZED_BY.values()):
+        if cell.config[name] != options[name].default:
+            yield name, cell.config[name]
+
+
+def _initializers(cell: Cell, changed: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Yield the initializers of packed weights that are not Keras's defaults, by name."""
+    by_line = {name: given for name, given in cell.text.initializers.items() if "initializer" not in given}
+    if cell.config.get("unit_forget_bias") and cell.config["bias_initializer"] != "probe":
+        by_line["bias"] = {"forget": "ones"}
+    for weight, option in INITIALIZED_BY.items():
+        lines = cell.text.lines_using(*(BIASES if weight == "bias" else (weight,)))
+        if not lines or (weight == "bias" and not cell.config["use_bias"]):
+            continue
+        value, given = changed.get(option), by_line.get(weight, {})
+        if given:
+            yield weight, {line: given.get(line, value) for line in lines if value or line in given}
+        elif value or weight in cell.text.initializers:
+            yield weight, {"initializer": value} if value else cell.text.initializers[weight]

@@ -1,0 +1,130 @@
+"""`--to cell` writes a file that gives the same numbers; `--to latex` writes equations that LaTeX reads."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from looks import matches_golden
+
+from rnncli.cells.reading import read_cell
+from rnncli.cells.writing import to_toml
+
+OWN = """\
+# A cell with everything that a file can have.
+name = "Own"
+states = ["hidden", "pace"]
+source = "Anon \\"2020\\" \\u001b[2J"
+gates = ["second", "first"]
+[initial]
+pace = 1.5
+[options]
+activation = "relu"
+rate = 0.25
+[weights]
+mix = { shape = ["units", "units"] }
+scale = { shape = ["units"], initializer = "ones" }
+bias = { second = "ones" }
+kernel = { initializer = "he_normal" }
+[step]
+first = "activation(x @ kernel + hidden @ recurrent_kernel + bias) ** 2"
+second = "-(rate - first) / (1 + abs(x @ kernel + bias)) * scale"
+pace = "rate * pace + (1 - rate) * maximum(second, -0.5) @ mix"
+hidden = "softmax(second - mean(pace)) - 2e-05 * hidden"
+"""
+LAYERS = [
+    "LSTM(3, return_state=True)",
+    "LSTM(3, unit_forget_bias=False, bias_initializer='ones', kernel_initializer='he_normal')",
+    "LSTM(3, bias_initializer='ones', recurrent_initializer='probe')",
+    "GRU(3, return_sequences=True)",
+    "GRU(3, reset_after=False, activation='relu')",
+    "GRU(3, use_bias=False)",
+    "SimpleRNN(3)",
+    "Bidirectional(GRU(3))",
+    "@own.toml(3)",
+    "@own.toml(3, rate=0.5, bias_initializer='ones', use_bias=True)",
+    "@own.toml(3, use_bias=False)",
+]
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "own.toml").write_text(OWN, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_a_cell_gives_the_same_numbers_for_the_same_seed(layer: str, rnncli: Any, folder: Path) -> None:
+    done = rnncli("export", "-l", layer, "--to", "cell", "-o", "new.toml", "--quiet")
+    assert (done.returncode, done.stderr) == (0, "")
+    options = [
+        f"--{name.replace('_', '-')}" for name in ("return_state", "return_sequences") if name in layer
+    ]
+    options += ["--no-use-bias"] if "use_bias=False" in layer and "@" not in layer else []
+    options += ["--bidirectional"] if "Bidirectional" in layer else []
+    written = rnncli(
+        "run", "-l", "@new.toml", "--units", "3", *options, "--seed", "7", "-f", "csv", "--quiet"
+    )
+    expected = rnncli("run", "-l", layer, "--seed", "7", "-f", "csv", "--quiet")
+    assert written.stdout == expected.stdout != ""
+
+
+def test_the_file_of_ones_own_cell_stays_as_written(rnncli: Any) -> None:
+    assert rnncli("export", "-l", "@own.toml", "--to", "cell", "--quiet").stdout == OWN
+    changed = rnncli("export", "-l", "@own.toml(3, rate=0.5)", "--to", "cell", "--quiet").stdout
+    assert "rate = 0.5" in changed
+    assert "#" not in changed
+    assert "\x1b" not in changed
+
+
+def test_what_is_written_is_read_as_the_same_cell() -> None:
+    cell = read_cell(OWN)
+    config = {**cell.options, "use_bias": True}
+    again = read_cell(to_toml(cell, config, cell.initializers))
+    assert again._replace(written="", spans={}) == cell._replace(written="", spans={})
+
+
+@pytest.mark.parametrize(
+    ("layer", "reason"),
+    [
+        ("GRU(3, kernel_initializer=RandomNormal(stddev=2.0))", "its initializers are names"),
+        ("LSTM(3, bias_initializer='random_normal')", "it draws each part of a bias from a seed"),
+        ("RNN([LSTMCell(3), GRUCell(3)])", "it holds one cell, and these are 2"),
+        ("Dense(3)", "Dense has no cell"),
+        ("ConvLSTM1D(2, 3)", "ConvLSTM1D has no cell"),
+    ],
+)
+def test_what_a_file_of_a_cell_cannot_express(layer: str, reason: str, rnncli: Any) -> None:
+    done = rnncli(
+        "export", "--input-shape", "2,3,5,4" if "Conv" in layer else "2,3,4", "-l", layer, "--to", "cell"
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert reason in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "layer"),
+    [("lstm", "LSTM(3)"), ("gru", "GRU(3)"), ("own", "@own.toml(3, activation='softplus')")],
+)
+@pytest.mark.parametrize("target", ["cell", "latex"])
+def test_equations_look_like_this(name: str, layer: str, target: str, rnncli: Any) -> None:
+    done = rnncli("export", "-l", layer, "--to", target, "--quiet")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert matches_golden("export", f"{name}_{target}.txt", done.stdout)
+
+
+@pytest.mark.parametrize("layer", [*LAYERS, "RNN([LSTMCell(3), GRUCell(3)])"])
+def test_latex_is_well_formed(layer: str, rnncli: Any) -> None:
+    """Matplotlib draws the part of LaTeX that these equations use."""
+    mathtext = pytest.importorskip("matplotlib.mathtext")
+    text = rnncli("export", "-l", layer, "--to", "latex", "--quiet").stdout
+    blocks = re.findall(r"\\begin{align\*}\n(.+?)\n\\end{align\*}", text, re.DOTALL)
+    assert len(blocks) == (2 if "RNN([" in layer else 1)
+    for line in blocks[0].split("\\\\\n"):
+        left, right = line.strip().split(" &= ")
+        width, *_ = mathtext.MathTextParser("path").parse(f"${left} = {right}$")
+        assert np.isfinite(width)
