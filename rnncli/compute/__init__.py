@@ -254,7 +254,7 @@ def _expected_tensors(case: Case, stack: Stack, input_shape: Shape) -> dict[Labe
 
 
 def _returned(stack: Stack, case: Case, input_shape: Shape) -> Iterator[TensorInfo]:
-    """Yield the tensors of the result; with all calls, those of each, numbered from 1."""
+    """Yield the tensors of the result; with all calls, the tensors of every call, numbered from 1."""
     infos = stack.outputs(input_shape, all_layers=case.all_layers)
     for call in range(1, case.calls + 1) if case.all_calls else (None,):
         yield from (info.with_place(call=call) for info in infos)

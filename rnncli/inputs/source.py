@@ -416,7 +416,7 @@ def read_to_end(file: BinaryIO) -> bytes:
 
 
 def too_large() -> InputError:
-    """Return the error for a file that does not fit in memory, as it is or as what it is parsed to."""
+    """Return the error for a file that does not fit in memory, as bytes or once it is parsed."""
     return InputError("it does not fit in memory.", "Give a smaller file; a .npy input may have any size.")
 
 

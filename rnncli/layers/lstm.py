@@ -47,7 +47,7 @@ class LSTMCell(Cell):
         return self.activation if name is None else activations.get_unguarded(name)
 
     def initializers(self) -> dict[str, Any]:
-        """Return the initializers; with unit_forget_bias, the forget gate's bias is 1 for any but `probe`."""
+        """Return the initializers; with unit_forget_bias, the forget bias is 1 unless it is `probe`."""
         found = super().initializers()
         if self.config["use_bias"] and self.config["unit_forget_bias"] and found["bias"] != "probe":
             found["bias"] = partial(self._draw_bias, found["bias"])

@@ -102,7 +102,7 @@ class State:
 
     @property
     def is_waiting(self) -> bool:
-        """Whether the numbers on the screen are not yet those of the experiment."""
+        """Whether the numbers on the screen still belong to an earlier experiment."""
         return self.experiment is not self.shown.experiment
 
     @property

@@ -1,4 +1,4 @@
-"""Search the known differences, singly and in pairs, for those that explain every expected number."""
+"""Search the known differences, alone and in pairs: which of them explain every expected number?"""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def _combine(run: ForeignRun, known: Sequence[Difference], count: int) -> Iterat
 
 
 def _fits(hypothesis: Hypothesis) -> bool:
-    """Return whether the shapes of the expected tensors are those that the hypothesis gives."""
+    """Return whether the expected tensors have the shapes that the hypothesis gives."""
     run, expected = hypothesis.run, hypothesis.expected
     batch, steps, _ = hypothesis.inputs.shape
     if len(expected) < len(run.expected) or any(len(state) != batch for state in run.initial_state):

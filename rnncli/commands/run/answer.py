@@ -106,7 +106,7 @@ class RunAnswer(ResultAnswer):
     def document(self, view: View) -> dict[str, Any]:
         """Return the documented object, short in a stream; `differences` only if requested.
 
-        `outputs` are those of the last call; if all calls are requested, `calls` has the outputs of each.
+        `outputs` belong to the last call; if all calls are requested, `calls` has the outputs of each.
         """
         head = head_of(self.result) if self.line is None else short_head_of(self.result, self.line)
         by_call = groupby(self.result.outputs, key=lambda tensor: tensor.label.call)

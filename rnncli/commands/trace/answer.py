@@ -160,7 +160,7 @@ def stats_of(loops: Sequence[LoopTrace]) -> dict[Label, Stats]:
 
 
 def _convert_indices(stats: Stats, loop: LoopTrace) -> Stats:
-    """Convert indices to those of the input and the layer."""
+    """Return the statistics with indices of the whole input and layer, not of the kept part."""
 
     def convert(index: tuple[int, ...]) -> tuple[int, ...]:
         entry, step, unit = index

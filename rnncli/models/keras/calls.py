@@ -147,7 +147,7 @@ class Plan:
         return {key: self._decode(item) for key, item in value.items()}
 
     def order(self, known: Iterable[tuple[str, int]]) -> Iterator[tuple[str, int]]:
-        """Yield every call after those that it depends on, else in the order of the config."""
+        """Yield every call after the calls that it depends on, else in the order of the config."""
         done = set(known)
         for name, calls in self.calls.items():
             for index in range(len(calls)):

@@ -80,7 +80,7 @@ def _is_container(node: Node) -> bool:
 
 
 def masking_layers(graph: Graph, masks: Iterable[Any]) -> tuple[str, ...]:
-    """Return the layers that make masks; none if all of these masks, those of the parts, are None."""
+    """Return the layers that make masks; none if no recurrent layer gets one.  masks: what the layers get."""
     if all(mask is None for mask in masks):
         return ()
     return tuple(node.name for node in graph.nodes if node.makes_mask)

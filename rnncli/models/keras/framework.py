@@ -147,7 +147,7 @@ def run(graph: Graph, path: Path, request: ModelRequest, cause: str = "") -> Mod
 def _record_wanted(
     graph: Graph, path: Path, inputs: Mapping[str, Array], wanted: Sequence[str]
 ) -> dict[str, Call]:
-    """Return the calls, those of `wanted` with their arguments.
+    """Return the calls; the calls of `wanted` have their arguments.
 
     Without tf_keras, a model of Keras 2 is run by today's Keras if that computes the same.
     """

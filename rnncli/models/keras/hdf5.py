@@ -219,7 +219,7 @@ class _Walk:
         self._parents: dict[int, int] = {self._address(file): -1}
 
     def weights(self, *, skip_others: bool) -> list[Stored]:
-        """Return the weights in the model's order, without those of the optimizer.
+        """Return the weights in the model's order, without the optimizer's.
 
         skip_others: leave out datasets that do not hold numbers.
         """

@@ -170,7 +170,7 @@ def _plain_layers(model: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[
 
 
 def _split_list(entry: LayerEntry, path: str, found: Found) -> Iterator[tuple[str, LayerEntry, Found]]:
-    """Yield the layers of one list of arrays: one layer, or those of a model inside the model."""
+    """Yield the layers of one list of arrays: one layer, or the layers of a model inside the model."""
     if entry["class_name"] not in MODELS:
         yield path, entry, found
         return
@@ -206,7 +206,7 @@ def _assign_by_name(leaves: Sequence[tuple[str, LayerEntry]], found: Found) -> d
 
 
 def _assign_by_order(leaves: Sequence[tuple[str, LayerEntry]], found: Found) -> dict[str, Found] | None:
-    """Assign arrays as Keras loads them: layer by layer those that training changes, then the others."""
+    """Assign arrays as Keras loads them: layer by layer, first the trainable weights, then the others."""
     slots = [
         (path, name, _is_frozen(name) or entry["config"].get("trainable") is False)
         for path, entry in leaves

@@ -47,7 +47,7 @@ class Origin(NamedTuple):
 
     @property
     def old(self) -> bool:
-        """Whether its configs are those of Keras 2."""
+        """Whether its configs are written as in Keras 2."""
         return self.version < (3,)
 
 
@@ -113,7 +113,7 @@ def name_of(entry: Mapping[str, Any]) -> str:
 
 
 def with_names(entries: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Return the entries; a custom class may lack a name in its config, and gets that of the class."""
+    """Return the entries; a layer without a name in its config, of a custom class, gets the class's name."""
     used = {name_of(entry) for entry in entries}
     named: list[Mapping[str, Any]] = []
     for entry in entries:

@@ -75,7 +75,7 @@ class Value(NamedTuple):
 
 
 class _Walk:
-    """One pass through the graph, in which each node comes after those that it depends on.
+    """One pass through the graph, in which each node comes after the nodes that it depends on.
 
     rules: about masks, as in `OperationCall`.
     input_mask: of the input of a model inside TimeDistributed.
@@ -350,7 +350,7 @@ def _hidden_nodes(graph: Graph) -> set[str]:
 
 
 SIGMOIDS = {"hard_sigmoid_keras2": "hard_sigmoid"}
-"""Today's function, by the name of that of Keras 1 and 2."""
+"""Today's name of a function, by its name in Keras 1 and 2."""
 
 
 def note_masks(graph: Graph, found: ModelRun, compute: Compute, walk: Walk) -> Iterator[Text]:

@@ -290,7 +290,7 @@ def _require_bounded(model: Any, most: int = NODES) -> int:
 
 
 def _iterate_texts(model: Any) -> Iterator[Any]:
-    """Yield every name; bytes where it is not UTF-8."""
+    """Yield every name, as bytes if it is not UTF-8."""
     yield from (model.producer_name, model.producer_version)
     for graph, _ in _iterate_graphs(model.graph):
         yield from (value.name for value in (*graph.initializer, *graph.input, *graph.output))
@@ -421,7 +421,7 @@ def _locate_data(onnx: Any, tensor: Any, source: Source) -> tuple[str, Path, int
 
 
 def _count_bytes(onnx: Any, tensor: Any) -> int:
-    """Return the bytes of the numbers of a tensor; those of 4 bits are stored in pairs."""
+    """Return the bytes of a tensor's numbers; numbers of 4 bits are stored in pairs."""
     from onnx import helper
 
     kinds = onnx.TensorProto.DataType
@@ -443,7 +443,7 @@ def _parse_number(text: str) -> int:
 
 
 def _name_nodes(model: Any) -> None:
-    """Give each node its name, or that of its first output; repeated names get a number."""
+    """Give each node its name, or its first output's name; repeated names get a number."""
     taken: set[str] = set()
     for node in nodes_in(model.graph):
         name = own = node.name or next(filter(None, node.output), node.op_type)

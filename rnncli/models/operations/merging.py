@@ -41,7 +41,7 @@ def _merge(call: OperationCall) -> OperationOutput:
 def _merge_masked(name: str, arrays: Arrays, masks: Sequence[Any]) -> Array:
     """Merge as today's Keras does: where a mask skips a step, only the other arrays are merged.
 
-    masks: those that are still on the arrays after reshaping, which drops a mask.
+    masks: of the arrays after reshaping, which drops a mask.
     """
     wide: list[Any] = [
         None if mask is None else np.broadcast_to(mask[..., None], array.shape)

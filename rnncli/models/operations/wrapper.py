@@ -54,7 +54,7 @@ def steps(output: Array, inputs: Array) -> Array:
 
 
 def mask_after(call: OperationCall, after: Any) -> Any:
-    """Return the mask of the output: in Keras 3 that of the input, in Keras 2 that of the inner layer.
+    """Return the mask of the output: in Keras 3 the input's mask, in Keras 2 the inner layer's.
 
     after: the mask of the inner layer's output, for all entries; if it is None, Keras 2 keeps a step in which
         anything is unmasked.

@@ -232,7 +232,7 @@ def _lines(cell: TableCell, layout: NumbersLayout | None = None, width: int = 0)
 
 
 class NumbersLayout:
-    """Layout of the numbers of one table, which aligns those of different tensors.
+    """Layout of the numbers of one table, which aligns the numbers of different tensors.
 
     blocks: by the id of their Numbers.  gutter: width of each axis's labels; indent: of all of them.
     widths: columns per number, by format.  gap: columns of the ellipsis for omitted numbers.
