@@ -33,6 +33,8 @@ class UnrunnableError(LayerError):
 
 SECONDS, SPEED = 120.0, 2**12
 """Time limit of loading TensorFlow and the model, plus one second per SPEED bytes of file and inputs."""
+NAMES = {"keras": "Keras", "tf_keras": "tf_keras"}
+"""What messages call a family."""
 UNKNOWN_LAYERS = Message(
     "Rebuild the model without the layers that it does not know, copy the weights, and save it again."
 )
@@ -60,26 +62,25 @@ def record(
     size = count_bytes(path, inputs)
     request = pickle.dumps((path.absolute(), dict(inputs), family, tuple(wanted), dict(more)))
     variables = {"KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "3"}
-    run = child_process.run_in_new_process
+    run, seconds = child_process.run_in_new_process, SECONDS + size / SPEED
     try:
-        with run(f"{__name__}:answer", request, SECONDS + size / SPEED, "Keras", **variables) as answer_of:
+        with run(f"{__name__}:answer", request, seconds, NAMES[family], **variables) as answer_of:
             return transfer.receive(answer_of, ROOM + PER_BYTE * size, UnrunnableError)
     except child_process.IncompleteOutputError as error:
-        raise UnrunnableError(
-            "Keras cannot run this model: {sentence}", "Give smaller inputs.", sentence=f"{error}."
-        ) from None
+        raise _cannot_run(family, f"{error}.", "Give smaller inputs.") from None
 
 
 def answer(request: bytes, file: BinaryIO) -> None:
     """Write, in the new process, what the run returns or raises."""
 
     def find() -> Any:
+        path, inputs, family, wanted, more = pickle.loads(request)  # written by `record`
         try:
-            return map_leaves(_plain, _run(*pickle.loads(request)))  # written by `record`
+            return map_leaves(_plain, _run(path, inputs, family, wanted, more))
         except RnncliError:
             raise
         except Exception as error:  # frameworks raise many types
-            raise explain_error(error) from None
+            raise explain_error(error, family) from None
 
     transfer.send(file, find)
 
@@ -93,16 +94,18 @@ def _plain(leaf: Any) -> Any:
     return array if array.dtype.kind in transfer.KINDS else array.dtype.name
 
 
-def explain_error(error: Exception) -> RnncliError:
+def explain_error(error: Exception, family: str) -> RnncliError:
     """Convert an error of Keras, which refuses custom layers and the Lambdas of a file."""
     if type(error).__name__ in NO_MEMORY or "OOM when allocating" in str(error):
         return too_large(Message("too much memory"))
     knows_it = str(error).startswith("Exception encountered")
-    return UnrunnableError(
-        "Keras cannot run this model: {sentence}",
-        "Correct the model so that Keras runs it, or give different inputs." if knows_it else UNKNOWN_LAYERS,
-        sentence=first_sentence(error),
-    )
+    advice = Message("Correct the model so that Keras runs it, or give different inputs.")
+    return _cannot_run(family, first_sentence(error), advice if knows_it else UNKNOWN_LAYERS)
+
+
+def _cannot_run(family: str, sentence: str, advice: Text) -> UnrunnableError:
+    what = "{framework} cannot run this model: {sentence}"
+    return UnrunnableError(what, advice, framework=NAMES[family], sentence=sentence)
 
 
 def too_large(what: Text) -> InputError:
