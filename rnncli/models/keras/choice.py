@@ -10,12 +10,13 @@ from typing import Any
 from rnncli.errors import InputError, Message, RnncliError, Text, UsageError, did_you_mean
 from rnncli.models import operations
 from rnncli.models.graph import Graph, Node, is_recurrent_class, mappings, model_option
-from rnncli.models.layer_cases import draws
 from rnncli.models.operations import UnknownLayerError
 
 INPUT = "InputLayer"
 REBUILD = Message("Rebuild the model without it, copy the weights, and save it again.")
 
+_RATES = ("dropout", "recurrent_dropout", "rate", "stddev")
+"""Options of dropout and noise, which layers apply in training."""
 _RANDOM = ("Random", "RandAugment", "AugMix", "MixUp", "CutMix")
 
 
@@ -174,13 +175,13 @@ def find_training(graph: Graph) -> dict[str, UnknownLayerError]:
     found: dict[str, UnknownLayerError] = {}
     for node in graph.nodes:
         above = (found[ref.node] for ref in node.refs if ref.node in found)
-        error = _refuse_training(node) or next(above, None)
+        error = refuse_training(node) or next(above, None)
         if error is not None:
             found[node.name] = error
     return found
 
 
-def _refuse_training(node: Node) -> UnknownLayerError | None:
+def refuse_training(node: Node) -> UnknownLayerError | None:
     """Return the error for a node that is always called with training=True, if that changes its output."""
     if node.kwargs.get("training") is not True:
         return None
@@ -189,7 +190,8 @@ def _refuse_training(node: Node) -> UnknownLayerError | None:
         inner = inner.inside
     if inner.class_name == "BatchNormalization":
         return node.refuse("is called with training=True, which takes the statistics of the batch")
-    if inner.class_name.startswith(_RANDOM) or draws(inner.config):
+    rates = [part.get(rate) for part in mappings(inner.config) for rate in _RATES]
+    if inner.class_name.startswith(_RANDOM) or any(rates):
         return node.refuse("is called with training=True, which draws random numbers")
     return None
 

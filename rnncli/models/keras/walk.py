@@ -23,6 +23,7 @@ from rnncli.models.keras.choice import (
     name_cause,
     note_containers,
     note_omissions,
+    refuse_training,
     require_one_use,
 )
 from rnncli.models.layer_cases import build_layer_case, masks_after, name_outputs
@@ -123,6 +124,8 @@ class _Walk:
         try:
             if failed:
                 raise failed[0]
+            if node.inner is None and (error := refuse_training(node)):
+                raise error
             if node.is_recurrent:
                 self._recur(node, is_result, is_input)
             elif node.class_name == INPUT and not node.args:

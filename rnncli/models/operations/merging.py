@@ -131,8 +131,6 @@ def _attend(call: OperationCall) -> OperationOutput:
 
     With return_attention_scores the scores are a second output, (batch, query steps, value steps).
     """
-    if call.kwargs.get("training") and call.config.get("dropout"):
-        raise call.refuse("is called with training=True, which draws random numbers")
     query, value = call.inputs[0], call.inputs[1]
     key = call.inputs[2] if len(call.inputs) > 2 else value
     masks = call.mask if isinstance(call.mask, (list, tuple)) else (None, None)

@@ -31,7 +31,6 @@ def _distribute(call: OperationCall) -> OperationOutput:
     one = OperationCall(
         config=_config(inner),
         weights={name.removeprefix("layer/"): array for name, array in call.weights.items()},
-        kwargs={"training": call.kwargs.get("training")},
         inputs=entries(call.inputs),
         mask=mask,
         previous=entries(call.previous),
