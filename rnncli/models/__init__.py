@@ -124,13 +124,17 @@ class SavedModel(ABC):
     def framework(self) -> str:
         """What --check runs the model in, `Keras`."""
 
-    @abstractmethod
     def layer_names(self) -> tuple[str, ...]:
         """Return the recurrent layers that --model FILE#NAME can choose, in order."""
+        return tuple(node.name for node in self.contents.recurrent_nodes)
 
-    @abstractmethod
     def choose(self, names: Sequence[str]) -> tuple[str, ...]:
-        """Return the layers with these names; without names, all.  Raises UsageError for another name."""
+        """Return the layers with these names; all without names.  Raises UsageError, InputError."""
+        from rnncli.models.graph import choose_layers
+
+        with inside(self.file, RnncliError):
+            chosen = choose_layers(self.contents, names)
+        return tuple(name for name in self.layer_names() if name in chosen)
 
     @abstractmethod
     def describe_inputs(self) -> str:

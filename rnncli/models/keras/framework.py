@@ -18,11 +18,10 @@ from typing import Any, NamedTuple
 from rnncli.case import Array
 from rnncli.errors import EngineError, LayerError, Message, Text, inside
 from rnncli.models import CasePair, Compute, LayerUse, ModelRequest, ModelRun, operations
-from rnncli.models.graph import Graph, Node, mappings, model_option
+from rnncli.models.graph import Graph, Node, choose_layers, mappings, model_option
 from rnncli.models.keras import process
 from rnncli.models.keras.choice import (
     REBUILD,
-    choose_nodes,
     computes_here,
     find_training,
     independent_layers,
@@ -101,7 +100,8 @@ def run(graph: Graph, path: Path, request: ModelRequest, cause: str = "") -> Mod
     Raises LayerError if Keras cannot load or run the model, or not as it was meant when it was saved;
     EngineError if rnncli's steps give different numbers than Keras.
     """
-    wanted = {node.name: node for node in choose_nodes(graph, request.layers)}
+    names = choose_layers(graph, request.layers)
+    wanted = {node.name: node for node in graph.nodes if node.name in names}
     for node in wanted.values():
         _require_one_dtype(graph, node)
         try:

@@ -13,11 +13,10 @@ from rnncli.case import Array, Case, format_shape
 from rnncli.errors import InputError, Message, RnncliError, Text, inside, join
 from rnncli.layers.stack import Stack
 from rnncli.models import Compute, LayerUse, ModelRequest, ModelRun, operations
-from rnncli.models.graph import PLACED_MASK, Graph, Node, Ref, iterate_refs, leaves, map_leaves
+from rnncli.models.graph import PLACED_MASK, Graph, Node, Ref, choose_layers, iterate_refs, leaves, map_leaves
 from rnncli.models.inputs import empty_input
 from rnncli.models.keras.choice import (
     INPUT,
-    choose_nodes,
     for_training,
     masking_layers,
     name_cause,
@@ -52,7 +51,7 @@ def run_graph(graph: Graph, request: ModelRequest) -> ModelRun:
     Raises UnknownLayerError if a requested layer depends on one that is not known here, UsageError for a
     name that the model does not have, InputError if a layer cannot take its inputs.
     """
-    names = [node.name for node in choose_nodes(graph, request.layers)]
+    names = choose_layers(graph, request.layers)
     rules = operations.rules_of(graph.origin)
     walk = _Walk(graph, request, rules)
     found = walk.run(names)
