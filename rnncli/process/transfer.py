@@ -13,6 +13,7 @@ import numpy as np
 
 from rnncli.errors import EngineError, InputError, LayerError, Message, RnncliError
 from rnncli.process.child_process import IncompleteOutputError, WorkOutput, write_array, write_text
+from rnncli.process.memory import format_size
 
 if TYPE_CHECKING:
     from rnncli.case import Array
@@ -69,9 +70,16 @@ def receive(answer: WorkOutput, most: int, *errors: type[RnncliError]) -> Any:
     """
     shapes = [(np.dtype(dtype), shape) for dtype, shape in json.loads(answer.take_text(TEXT))]
     text = answer.take_text(TEXT)
-    size = sum(dtype.itemsize * prod(shape) for dtype, shape in shapes)
+    # An axis of 0 counts as 1, because NumPy limits the other axes too.
+    size = sum(dtype.itemsize * prod(max(1, axis) for axis in shape) for dtype, shape in shapes)
     if size > most or any(dtype.kind not in KINDS for dtype, _ in shapes):
-        raise IncompleteOutputError(Message("it returned too much"))
+        raise IncompleteOutputError(
+            Message(
+                "its numbers take {size}, more than the limit of {most}",
+                size=format_size(size),
+                most=format_size(most),
+            )
+        )
     arrays = [answer.take_array(shape, dtype.str) for dtype, shape in shapes]
 
     def restore(entry: dict[str, Any]) -> Any:

@@ -83,7 +83,7 @@ def softly(group: h5py.Group, folder: Path) -> None:
 
 
 FILE, LINK, NUMBERS = "are in another file", "is a link to another place or file", "not real numbers"
-LARGE = "its datasets declare 2.8 GiB, but the file is "
+LARGE = "its numbers take 2.8 GiB, more than the limit of "
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ from rnncli.case import Array
 from rnncli.errors import InputError, Message, Text
 from rnncli.inputs.source import import_package
 from rnncli.process import child_process, transfer
-from rnncli.process.memory import expansion_limit, format_size
+from rnncli.process.memory import expansion_limit
 from rnncli.process.transfer import Numbers
 
 LIBRARY = Message("the HDF5 library")
@@ -156,14 +156,8 @@ def _find(data: bytes, wanted: Datasets, stack: ExitStack) -> dict[str, Any]:
             raise InputError("its model_config is not text.")
         weights = [] if wanted == "none" else walk.weights(skip_others=wanted == "numbers")
         arrays = [(group, name, walk.numbers(group, name, dataset)) for group, name, dataset in weights]
-        sizes = [dataset.nbytes for *_, dataset in weights]
-        if sum(sizes) > expansion_limit(len(data)):
-            raise InputError(
-                "its datasets declare {declared}, but the file is {size}.",
-                declared=format_size(sum(sizes)),
-                size=format_size(len(data)),
-            )
-        child_process.limit_memory(SPACE + 2 * max(sizes, default=0))
+        largest = max((dataset.nbytes for *_, dataset in weights), default=0)
+        child_process.limit_memory(SPACE + 2 * largest)
         return {
             "config": None if config is None else _decode(config),
             "version": walk.attribute("keras_version"),

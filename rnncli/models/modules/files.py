@@ -13,18 +13,15 @@ import shlex
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from functools import partial
-from math import prod
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, BinaryIO
-
-import numpy as np
 
 from rnncli.errors import EngineError, InputError, Message, inside, shorten
 from rnncli.inputs import formats, named_arrays, zips
 from rnncli.models.modules import recognize
 from rnncli.process import child_process, transfer
 from rnncli.process.isolation import isolated
-from rnncli.process.memory import expansion_limit, format_size
+from rnncli.process.memory import expansion_limit
 from rnncli.process.transfer import Numbers
 
 if TYPE_CHECKING:
@@ -134,7 +131,6 @@ def _find_tensors(data: bytes) -> list[tuple[str, Any]]:
     tensors = _name_tensors(_load(data))
     dtypes = {key: _find_dtype(one) for key, one in tensors.items() if recognize.is_recurrent(key)}
     known = {key: dtype for key, dtype in dtypes.items() if dtype}
-    _require_room([(tensors[key], dtype) for key, dtype in known.items()], len(data))
     return [
         (key, Numbers(known[key], one.shape, partial(_to_array, one)) if key in known else list(one.shape))
         for key, one in tensors.items()
@@ -240,24 +236,6 @@ def _walk(value: Any, path: str, above: tuple[int, ...]) -> Iterator[tuple[str, 
             isinstance(item, StandIn) and recognize.is_recurrent(str(key))
         ):
             yield path, str(key), item
-
-
-def _require_room(tensors: list[tuple[Any, str]], packed: int) -> None:
-    """Raise InputError if these tensors declare more numbers than the file may expand to.
-
-    They may: with a stride of 0, one stored number is repeated.  An axis of 0 counts as 1, because NumPy
-    limits the other axes too.
-    """
-    size = sum(
-        prod(max(1, axis) for axis in tensor.shape) * np.dtype(dtype).itemsize for tensor, dtype in tensors
-    )
-    if size > expansion_limit(packed):
-        raise InputError(
-            "its tensors declare {declared}, but the file is {size}.",
-            ADVICE,
-            declared=format_size(size),
-            size=format_size(packed),
-        )
 
 
 def _find_dtype(tensor: Any) -> str | None:
