@@ -289,8 +289,12 @@ def _trim(class_name: str, config: dict[str, Any]) -> dict[str, Any]:
         names = options_of(class_name)
     if names is None:
         return kept
-    known = {key: kept[key] for key in (*_COMMON, *names) if key in kept}
-    return {key: value for key, value in known.items() if value is not None or key in _NONE_COUNTS}
+    known = {*_COMMON, *names}
+    return {
+        key: value
+        for key, value in kept.items()
+        if key in known and (value is not None or key in _NONE_COUNTS)
+    }
 
 
 _NONE_COUNTS = frozenset({"merge_mode", "activation", "recurrent_activation", "batch_shape"})
