@@ -268,7 +268,7 @@ def _tensor_table(state: State, tensor: NamedTensor, case: Case, halves: int) ->
     masked = _masked_rows(case, batch, times) if label.sequence else ()
     return NumberTable(
         f"{tensor.name} {format_shape(tensor.values.shape)}",
-        _note(masked, brief(label, state.lang), half=half),
+        _note(masked, brief(label, state.lang, tensor.ends), half=half),
         tensor.values[batch].reshape(rows),
         times,
         masked=masked,

@@ -39,6 +39,7 @@ class WhyAnswer(Answer):
     diagnosis: Diagnosis
     outcomes: Sequence[Outcome]
     command = "why"
+    widest = 100
 
     @classmethod
     def of(cls, diagnosis: Diagnosis) -> WhyAnswer:

@@ -287,7 +287,7 @@ class _Walk:
         output = wrapper.steps(result.outputs[0].values, call.inputs)
         if whole is not None:
             info, shape = Stack(whole.specs).outputs(whole.inputs.shape)[0], whole.inputs.shape
-            tensors = (NamedTensor(info.label, info.axes, output),)
+            tensors = (NamedTensor(info.label, info.axes, output, ends=info.ends),)
             all_steps = replace(
                 result, specs=whole.specs, input_shape=shape, outputs=tensors, trace=(), weights={}
             )
