@@ -188,10 +188,12 @@ class Answer:
 
     command: the name of the command that gives it.
     widest: most columns of its lines; None for as many as there are.
+    few: up to this many numbers, all are shown in html, which has room for them.
     """
 
     command = ""
     widest: int | None = None
+    few = 0
 
     def document(self, view: View) -> dict[str, Any]:
         """Return the answer as an object for JSON, with arrays and DeferredValue allowed as leaves."""

@@ -24,6 +24,7 @@ class TraceAnswer(ResultAnswer):
     loops: of `result`, possibly narrowed.  stats: empty if not requested.
     """
 
+    few = 1000
     result: Result
     loops: tuple[LoopTrace, ...]
     stats: Mapping[Label, Stats] = field(default_factory=dict)

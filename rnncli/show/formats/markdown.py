@@ -85,14 +85,11 @@ def _tensor(row: Sequence[TableCell], view: View) -> Iterator[str]:
 
 
 def _numbers(numbers: Numbers, view: View) -> Iterator[str]:
-    from rnncli.show.formats._numbers import label_axes, page_block
+    from rnncli.show.blocks import block, trim_block
 
-    shown = page_block(numbers, view)
-    axes, remarks, bar = (
-        label_axes(shown),
-        any(row.remark for row in shown.rows),
-        [marks(view).halves] * bool(shown.half),
-    )
+    shown = trim_block(block(numbers, view), numbers.values, view)
+    axes = max((row.labels for row in shown.rows), key=len, default={})
+    remarks, bar = any(row.remark for row in shown.rows), [marks(view).halves] * bool(shown.half)
 
     def with_bar(texts: Sequence[str]) -> list[str]:
         return [*texts[: shown.half], *(bar if texts else ()), *texts[shown.half :]]
