@@ -60,8 +60,7 @@ def fragment(answer: Answer, view: View) -> str:
     """Return a fragment to embed in another page, such as a notebook; its styles apply only inside it."""
     view = view._replace(width=view.width or NOTEBOOK_WIDTH)
     page = lay_out(_page(answer, view, NOTEBOOK_WIDTH), view, NOTEBOOK_WIDTH)
-    prose = _prose(page)
-    rules = styles.read("page") + prose + styles.read("notebook")
+    rules = styles.read("page") + (prose := _prose(page)) + styles.read("notebook")
     style = re.sub(r"^(:root|body) \{", "& {", rules, flags=re.MULTILINE)
     name = "rnncli-prose" if prose else "rnncli"  # the styles of one are not those of the other
     scope = 4 * f".{name}"  # more classes than the selectors of notebooks have
