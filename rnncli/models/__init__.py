@@ -136,9 +136,11 @@ class SavedModel(ABC):
             chosen = choose_layers(self.contents, names)
         return tuple(name for name in self.layer_names() if name in chosen)
 
-    @abstractmethod
     def describe_inputs(self) -> str:
-        """Return what the model expects, `ids: (batch, 12), int32`."""
+        """Return what the model expects, `ids: (batch, 12), int32` and so on, for every input."""
+        from rnncli.models import inputs
+
+        return inputs.describe_inputs(cast("Graph", self.contents))
 
     @abstractmethod
     def fit_inputs(self, given: Any) -> dict[str, Array]:

@@ -121,6 +121,8 @@ class Plan:
         if isinstance(value, Mapping):
             if value.keys() == {"start", "stop", "step"}:
                 return slice(*(self._in_kwargs(value[key]) for key in ("start", "stop", "step")))
+            if value.get("class_name") == "__ellipsis__":
+                return Ellipsis
             return {key: self._in_kwargs(item) for key, item in value.items()}
         return value
 

@@ -33,10 +33,6 @@ class Model(SavedModel):
             if node.config.get("stateful") or node.core_config.get("stateful")
         )
 
-    def describe_inputs(self) -> str:
-        """Return `ids: (batch, 12), int32` and so on, for every input."""
-        return inputs.describe_inputs(self.contents)
-
     def fit_inputs(self, given: Any) -> dict[str, Array]:
         """Return every input by name, in the dtype of the model.  Raises InputError if one does not fit."""
         names = {node.name: node.layer for node in self.contents.nodes if node.class_name == INPUT}

@@ -21,8 +21,8 @@ from rnncli.errors import (
 from rnncli.frameworks.torch import explain_unsupported
 from rnncli.layers import fit
 from rnncli.models import CasePair, Compute, LayerUse, ModelRequest, ModelRun, SavedModel
-from rnncli.models.graph import Module, Modules, Node, choose_layers, model_option
-from rnncli.models.inputs import empty_input, to_numbers
+from rnncli.models.graph import ModelInput, Module, Modules, Node, choose_layers, model_option
+from rnncli.models.inputs import empty_input, fit_input
 from rnncli.models.layer_cases import spec_of
 from rnncli.models.modules.assumptions import assume, assumptions
 
@@ -57,11 +57,10 @@ class Model(SavedModel):
                 what = Message("it has no graph and takes one input, but got {count}.", count=len(given))
                 raise InputError(what, "Give one array, (batch, timesteps, features).")
         name, array = next(iter(given.items())) if isinstance(given, Mapping) else ("input", given)
-        array = to_numbers(name, self.describe_inputs(), array)
-        with inside(self.file):
-            array = _add_batch_axis(array)
         dtypes = {_dtype(node) for node in self.contents.recurrent_nodes}
-        return {name: array.astype(dtypes.pop()) if len(dtypes) == 1 else array}
+        dtype = dtypes.pop() if len(dtypes) == 1 else "float64"
+        with inside(self.file):
+            return {name: fit_input(ModelInput(name, ("batch", "timesteps", "features"), dtype), array)}
 
     def run(self, request: ModelRequest) -> ModelRun:
         """Return what each layer gets: a module's first layer the input, the others the previous output.
@@ -128,18 +127,6 @@ class Model(SavedModel):
     def assume(self, options: str | Mapping[str, Any]) -> Model:
         """Return the model with these assumptions instead of the defaults of its framework; see `assume`."""
         return Model(assume(self.contents, options), self.path, self.names)
-
-
-def _add_batch_axis(array: Array) -> Array:
-    """Add a batch axis of 1 if only that is missing."""
-    array = array[None] if array.ndim == 2 else array
-    if array.ndim != 3:
-        raise InputError(
-            "its layers take (batch, timesteps, features), but the input is {shape}.",
-            "Give three axes; the batch axis alone may be left out.",
-            shape=format_shape(array.shape),
-        )
-    return array
 
 
 def _require(modules: Modules, module: Module, array: Array) -> None:

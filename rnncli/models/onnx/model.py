@@ -42,10 +42,6 @@ class Model(SavedModel):
     own_axes = True
     contents: Program
 
-    def describe_inputs(self) -> str:
-        """Return `ids: (batch, 12), int32` and so on, for every input."""
-        return model_inputs.describe_inputs(self.contents)
-
     def fit_inputs(self, given: Any) -> dict[str, Array]:
         """Return every given input in the dtype that the model expects; initial states are optional."""
         graph = runtime.parse(self.contents.content).graph
