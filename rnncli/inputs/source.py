@@ -161,7 +161,7 @@ def is_pipe(path: Path) -> bool:
 
 def sample(name: str) -> Source:
     """Return the source of a built-in sample."""
-    return Source(Message("the sample {name}", name=name), path=sample_files.path(sample_files.get(name)))
+    return Source(Message("the sample {name}", name=name), path=sample_files.path(name))
 
 
 def read_stdin() -> Source:

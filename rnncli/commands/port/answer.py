@@ -14,7 +14,6 @@ from rnncli.case import Array, format_shape
 from rnncli.cli import files
 from rnncli.commands.port.evidence import Evidence
 from rnncli.commands.port.hypothesis import Hypothesis
-from rnncli.commands.weights.conversion import ConversionAnswer
 from rnncli.errors import Message, count
 from rnncli.frameworks import CellWeights, Chain, LayerWeights, default_name
 from rnncli.layers.layer import within
@@ -182,13 +181,28 @@ def _public(key: str, finding: Hypothesis) -> str:
     return (("forward_", "backward_")[int(place)] if two else "") + RESULTS[part]
 
 
+@dataclass(frozen=True)
+class PortedWeights(Answer):
+    """The weights in Keras's layout, in the forms that files of weights need."""
+
+    weights: Mapping[str, Array]
+
+    def document(self, view: View) -> dict[str, Any]:
+        """Return the arrays under `weights`, which --weights reads."""
+        return {**head(), "weights": dict(self.weights)}
+
+    def tensors(self) -> Mapping[str, Array]:
+        """Return the arrays."""
+        return self.weights
+
+
 def write_weights(finding: Hypothesis, place: str) -> None:
     """Write the weights as float32, which foreign weights nearly always are."""
     run, layer = finding.run, finding.run.layer
     weights = {name: np.ascontiguousarray(array, np.float32) for name, array in finding.weights.items()}
     if not place.casefold().endswith(".h5"):
         with files.open_output(place) as file:
-            formats.FORMATS[formats.for_output(place)].write(ConversionAnswer("keras", weights), View(), file)
+            formats.FORMATS[formats.for_output(place)].write(PortedWeights(weights), View(), file)
         return
     parts = (
         [weights] if len(layer.cells) == 1 else [within(weights, path) for path in ("forward", "backward")]

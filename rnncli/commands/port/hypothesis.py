@@ -145,16 +145,11 @@ class Hypothesis:
         return states
 
     @property
-    def cells(self) -> dict[str, ForeignCell]:
-        """The cells of the file, by Keras's paths of their weights."""
-        cells = self.run.layer.cells
-        return dict(zip(("",) if len(cells) == 1 else ("forward/", "backward/"), cells, strict=True))
-
-    @property
     def weights(self) -> dict[str, Array]:
         """The weights in Keras's layout, by Keras's paths."""
         found: dict[str, Array] = {}
-        for path, cell in self.cells.items():
+        cells = self.run.layer.cells
+        for path, cell in zip(("forward/", "backward/") if len(cells) > 1 else ("",), cells, strict=True):
             kernel, recurrent = cell.kernel, cell.recurrent
             if self.kernels_exchanged:
                 kernel, recurrent = recurrent, kernel
