@@ -39,10 +39,12 @@ def test_a_wrong_assumption_does_not_pass_the_check_unseen(tmp_path: Path) -> No
 
 
 def test_a_wrong_number_does_not_pass_the_check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from rnncli.compute.engines import torch as engine
+    from rnncli.models.modules import model
 
-    known = engine._call
-    monkeypatch.setattr(engine, "_call", lambda *given: (known(*given)[0] + 1e-3, known(*given)[1]))
+    known = model._run_torch
+    monkeypatch.setattr(
+        model, "_run_torch", lambda *given: {name: one + 1e-3 for name, one in known(*given).items()}
+    )
     with pytest.raises(DisagreementError, match=r"lstm/hidden_states differs from PyTorch"):
         package.run(X, model=saved(nn.LSTM(3, 2), tmp_path / "model.pt"), check=True)
 
@@ -97,7 +99,7 @@ def test_what_torch_does_not_have_cannot_be_checked(rnncli: Any, tmp_path: Path)
     words = ("run", json.dumps(X.tolist()), "--model", path, "--assume", "activation=relu", "--check")
     done = rnncli(*words)
     assert (done.returncode, done.stdout) == (2, "")
-    assert "lstm: PyTorch has only the activation tanh, not relu" in done.stderr
+    assert "torch.nn.LSTM does not have the options assumed for lstm" in done.stderr
 
 
 def test_a_layer_is_traced_explained_plotted_and_differentiated(rnncli: Any, tmp_path: Path) -> None:
