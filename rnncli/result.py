@@ -140,11 +140,15 @@ def _same(values: Array, other: Array | None) -> bool:
 
 
 class TensorInfo(NamedTuple):
-    """Description of a returned tensor before computation: `hidden_states`, (batch, timesteps, units)."""
+    """Description of a returned tensor before computation: `hidden_states`, (batch, timesteps, units).
+
+    ends: the time step that its layer reads last, `last` or `first`; of both layers if they are merged.
+    """
 
     label: Label
     axes: tuple[str, ...]
     shape: Shape
+    ends: tuple[str, ...] = ("last",)
 
     @property
     def name(self) -> str:
@@ -163,6 +167,7 @@ class NamedTensor(NamedTuple):
     masked: which rows of a sequence are steps that its layer skipped, (batch, timesteps) of bool; None if it
         has no mask.
     half: the unit at which the backward half of a concatenated output begins; 0 if there are no halves.
+    ends: as in TensorInfo; with a mask, in a Bidirectional, `last real` or `first real`.
     """
 
     label: Label
@@ -172,6 +177,7 @@ class NamedTensor(NamedTuple):
     time: Sequence[int] = ()
     masked: Array | None = None
     half: int = 0
+    ends: tuple[str, ...] = ("last",)
 
     @property
     def name(self) -> str:
@@ -186,6 +192,7 @@ class ChunkedTensor(NamedTuple):
     axes: tuple[str, ...]
     values: "ChunkedArray"
     time: Sequence[int] = ()
+    ends: tuple[str, ...] = ("last",)
 
     @property
     def name(self) -> str:

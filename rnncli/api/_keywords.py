@@ -162,7 +162,7 @@ def _complete(name: str, tolerance: Tolerance | None, default: float) -> Toleran
 
 
 def read_expectation(expect: Any) -> Expectation | None:
-    """Return the tensors to compare with: those of a file, or the arrays themselves; None for none."""
+    """Return the tensors to compare with, from a file or from arrays; None if there are none."""
     if expect is None:
         return None
     if isinstance(expect, (str, PathLike)):

@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
 
 PLAIN = View()
-FEW = 1000
-"""Up to this many numbers of a trace are all shown in a notebook."""
 ACTIVATION = "/activation"
 """End of the name of a gate in a trace: `t["forget"]` is `t["forget/activation"]`."""
 
@@ -185,13 +183,6 @@ class Report(_Tables):
         layers = f" {_describe_layers(self.layers)}" if self.layers else ""
         differing = ", ".join(self._disagreeing())
         return f"<rnncli.{self.command}{layers}{f': differs in {differing}' if differing else ''}>"
-
-    def _repr_html_(self) -> str:
-        """Return every number of a trace, if there are few; its compact form otherwise."""
-        from rnncli.show.formats.html import fragment
-
-        few = self.command == "trace" and sum(one.size for one in self.tensors().values()) <= FEW
-        return fragment(self.answer, self.view._replace(full=self.view.full or few))
 
     def _answer(self) -> Answer:
         return self.answer  # type: ignore[no-any-return]

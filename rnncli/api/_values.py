@@ -48,7 +48,7 @@ def _pass_file(word: str) -> Path:
     if word and expand_user(word).exists():  # Path("") is the current directory
         return Path(word)
     if word in sample_files.names():
-        return sample_files.path(sample_files.get(word))
+        return sample_files.path(word)
     advice = Message(
         "Give numbers, the path of a file, or the name of a built-in sample: {samples}.",
         samples=", ".join(sample_files.names()),

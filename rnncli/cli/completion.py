@@ -228,7 +228,7 @@ def _gates(ctx: typer.Context) -> dict[Any, Any]:
 
 
 def _outputs(stack: "Stack | None") -> list[Any]:
-    """Return the tensors of the last layer, then those of every layer of a stack."""
+    """Return the tensors of the last layer; of a stack, then the tensors of every layer."""
     from rnncli.errors import RnncliError
 
     if stack is None:

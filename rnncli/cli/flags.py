@@ -207,5 +207,5 @@ class CommandLine(NamedTuple):
 
         ask: Ask = self.values["ask"]
         if ask.input is None and ask.input_shape is None:
-            ask = ask._replace(input=str(sample_files.path(sample_files.get(SAMPLE))))
+            ask = ask._replace(input=str(sample_files.path(SAMPLE)))
         return (ask if initial_state is None else ask._replace(initial_state=initial_state)).case()[0]

@@ -209,7 +209,7 @@ def view_of(flags: OutputFlags, format_name: str, widest: int | None = None) -> 
     )
     if flags.is_stdout and stdout is not None:
         view = view._replace(
-            lang=view.lang if flags.lang or terminal.encodes(stdout, "한") else "en",
+            lang=view.lang if flags.lang or english else terminal.LANGUAGE.get(),
             width=flags.width or terminal.columns(stdout, environment),
             color=terminal.has_color(stdout, environment),
             ascii=not terminal.encodes(stdout, BEYOND_ASCII),

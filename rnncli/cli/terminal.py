@@ -40,7 +40,7 @@ JOINER = "\N{WORD JOINER}"
 
 
 def choose_language(args: Sequence[str], locale: str) -> str:
-    """Return the language that the last --lang of a command line names, else that of the locale."""
+    """Return the language of the last --lang of a command line, else of the locale."""
     chosen = locale
     for word, after in pairwise([*args, ""]):
         if word == "--":
@@ -53,7 +53,7 @@ def choose_language(args: Sequence[str], locale: str) -> str:
 
 
 def localize(text: object, lang: str | None = None) -> str:
-    """Return a message, an error or a text of the help in `lang`, by default that of this command line."""
+    """Return a message, an error or a text of the help in `lang`, by default in this command's language."""
     if (lang or LANGUAGE.get()) == "en":
         return write_text(text)
     from rnncli.locale import translate

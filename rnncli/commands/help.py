@@ -26,8 +26,8 @@ def help(*, topic: str | None, lang: str | None) -> None:  # noqa: A001
     word = (topic or "").strip().casefold().replace("-", "_")
     if not word:
         terminal.write(list_topics(lang))
-    elif word in handbook.TOPICS:
-        pager.show_markdown(handbook.read(word, lang))
+    elif page := handbook.find(word):
+        pager.show_markdown(handbook.read(page, lang))
     elif word in catalog.names():
         context = click.globals.get_current_context().find_root()
         command = catalog.command(context, word)

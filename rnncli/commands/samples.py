@@ -28,9 +28,8 @@ def samples(output: OutputFlags, *, name: str | None) -> Reply[ListAnswer | byte
     from rnncli.inputs import sample_files as builtin
 
     if name is not None:
-        sample = builtin.get(name)
-        _require_its_format(sample, output)
-        return Reply(builtin.path(sample).read_bytes())
+        _require_its_format(builtin.get(name), output)
+        return Reply(builtin.path(name).read_bytes())
     return Reply(ListAnswer("samples", FIELDS, builtin.SAMPLES, COLUMNS))
 
 

@@ -221,6 +221,7 @@ class _PreparedCase:
                     one.time,
                     masked[one.layer] if label.sequence else None,
                     one.half,
+                    _real_ends(one.info) if masked[one.layer] is not None else one.info.ends,
                 )
                 for label, one in expected.items()
             ),
@@ -230,6 +231,16 @@ class _PreparedCase:
             hold=tuple(hold.text for hold in case.hold),
             all_layers=case.all_layers,
         )
+
+
+def _real_ends(info: TensorInfo) -> tuple[str, ...]:
+    """Return where the layers of a Bidirectional stop with a mask; a layer alone repeats its last row."""
+    in_both = info.label.direction or len(info.ends) > 1
+    return (
+        tuple({"last": "last real", "first": "first real"}[end] for end in info.ends)
+        if in_both
+        else info.ends
+    )
 
 
 class _Expected(NamedTuple):
@@ -254,7 +265,7 @@ def _expected_tensors(case: Case, stack: Stack, input_shape: Shape) -> dict[Labe
 
 
 def _returned(stack: Stack, case: Case, input_shape: Shape) -> Iterator[TensorInfo]:
-    """Yield the tensors of the result; with all calls, those of each, numbered from 1."""
+    """Yield the tensors of the result; with all calls, the tensors of every call, numbered from 1."""
     infos = stack.outputs(input_shape, all_layers=case.all_layers)
     for call in range(1, case.calls + 1) if case.all_calls else (None,):
         yield from (info.with_place(call=call) for info in infos)

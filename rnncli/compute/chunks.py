@@ -41,6 +41,7 @@ class ChunkedResult:
                 tensor.axes,
                 arrays.ChunkedArray((batch, *tensor.values.shape[1:]), tensor.values.dtype, pieces),
                 tensor.time,
+                tensor.ends,
             )
             for tensor, pieces in zip(first.outputs, parts, strict=True)
         )

@@ -1,4 +1,4 @@
-"""Compare results tensor by tensor: those of two engines, or one with stored numbers."""
+"""Compare results tensor by tensor: two engines, or a result and stored numbers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from rnncli.options import ATOL, RTOL
 from rnncli.result import NamedTensor, Result
 
 Tolerance = float | Mapping[str, float]
-"""A tolerance of every tensor; or tolerances by tensor name, with that of all others under ""."""
+"""One tolerance for all tensors; or tolerances by tensor name, with the one for the others under ""."""
 TolerancePair = tuple[Tolerance, Tolerance]
 """Absolute and relative tolerance."""
 
@@ -159,7 +159,7 @@ def _unravel(place: int, shape: tuple[int, ...]) -> tuple[int, ...]:
 def compare_results(
     result: Result, other: Result, atol: Tolerance = 0.0, rtol: Tolerance = 0.0
 ) -> tuple[Result, list[str]]:
-    """Compare all tensors with those of `other`, which stand in the same order.
+    """Compare all tensors with the tensors of `other`, which are in the same order.
 
     Returns `result` with each tensor's largest absolute difference, and the names of the tensors that differ
     by more than atol + rtol * |other|.

@@ -15,6 +15,25 @@ SECTIONS = {
 """The topics, under their headings."""
 TOPICS = tuple(topic for topics in SECTIONS.values() for topic in topics)
 
+ALIASES = {
+    "return_sequences": ("units", "unit", "sequences"),
+    "masks": ("mask", "masking", "mask_zero", "padding", "pad"),
+    "bidirectional": ("merge_mode", "bilstm", "go_backwards", "forward", "backward"),
+    "return_state": ("cell", "cell_state", "hidden_state", "state", "states", "initial_state"),
+    "shapes": ("batch", "timesteps", "features"),
+    "stateful": ("reset_state", "reset_states", "calls"),
+    "reset_after": ("gru", "reset"),
+    "inside": ("gate", "gates"),
+}
+"""Other words for a topic: options and parts of a layer, by the page that explains them."""
+
+
+def find(word: str) -> str:
+    """Return the topic that a word names, by its own name or another; "" if there is none."""
+    name = word.strip().casefold().replace("-", "_").replace(" ", "_")
+    own = (topic for topic in TOPICS if name == topic or name in ALIASES.get(topic, ()))
+    return next(own, "")
+
 
 def read(topic: str, lang: str) -> str:
     """Return the page of a topic as Markdown, in English if it is not written in this language."""

@@ -36,6 +36,7 @@ class Initializer(NamedTuple):
     aliases: names in addition to the class name.  Case and underscores don't matter in any of them.
     required_option: one without a default, so that the bare name is not enough.
     unsaved: options that Keras omits from the initializer's config, so that a copy does not have them.
+    in_keras: whether Keras has it; one that Keras lacks stands in no config for Keras.
     """
 
     class_name: str
@@ -44,6 +45,7 @@ class Initializer(NamedTuple):
     aliases: tuple[str, ...] = ()
     required_option: str = ""
     unsaved: frozenset[str] = frozenset()
+    in_keras: bool = True
 
     @property
     def takes_seed(self) -> bool:

@@ -142,7 +142,7 @@ def _preset(class_name: str, scale: float, mode: str, distribution: str) -> Init
 
 INITIALIZERS = (
     Initializer("Orthogonal", _orthogonal, {"gain": Option("scalar", 1.0), **SEED}),
-    Initializer("Probe", _probe, {"start": Option("index", 0)}),
+    Initializer("Probe", _probe, {"start": Option("index", 0)}, in_keras=False),
     Initializer("RandomNormal", _draw("normal", "mean", "stddev"), _BELL, ("normal",)),
     Initializer("RandomUniform", _draw("uniform", "minval", "maxval"), _RANGE, ("uniform",)),
     Initializer("TruncatedNormal", _draw("truncated_normal", "mean", "stddev"), _BELL),

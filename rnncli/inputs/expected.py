@@ -44,7 +44,7 @@ def read_expected(source: Source) -> dict[str, Array]:
 def match_names(
     expected: Mapping[str, Array], shapes: Mapping[str, tuple[int, ...]], file: Text, command: str = "run"
 ) -> tuple[dict[str, Array], tuple[Text, ...]]:
-    """Return the stored tensors under the names of a result, with remarks on those that have no partner.
+    """Return the stored tensors under the names of a result, with remarks on tensors without a partner.
 
     shapes: of the result's tensors, by name.  A batch axis of 1 is added where it is missing.
     command: the one that stores such tensors.

@@ -55,14 +55,14 @@ def get(name: str) -> Sample:
     raise InputError("there is no sample {name!r}.", did_you_mean(name, names()), name=name)
 
 
-def path(sample: Sample) -> Path:
-    """Return the path of the sample's file.
+def path(name: str) -> Path:
+    """Return the path of the file of the sample with this name.
 
     Looks in the installed package, then in the `samples` folder of a checkout.
     Raises InputError if the file is in neither.
     """
-    here = Path(__file__).parents[1]
+    sample, here = get(name), Path(__file__).parents[1]
     for folder in (here / "samples", here.parent / "samples"):
         if (folder / sample.file).is_file():
             return folder / sample.file
-    raise InputError("the sample {name} was not installed.", "Install rnncli again.", name=sample.name)
+    raise InputError("the sample {name} was not installed.", "Install rnncli again.", name=name)

@@ -49,20 +49,6 @@ READ_FILES: ContextVar[set[tuple[int, int]] | None] = ContextVar("read_files", d
 """The files that the running command has read, by device and inode, so that none is written over."""
 
 
-class NoFileError(InputError):
-    """There is no file at a path.
-
-    similar: the name of a file in the same folder that may be meant; None if there is none.
-    """
-
-    def __init__(self, detail: Text, similar: str | None = None) -> None:
-        super().__init__(
-            detail,
-            Message("Did you mean {similar}?", similar=similar) if similar else Message("Check the path."),
-        )
-        self.similar = similar
-
-
 class InputFlagError(InputError):
     """An error in a text, which a flag such as --input-format or --delimiter may solve.
 
@@ -116,22 +102,10 @@ class Source(NamedTuple):
         path = self.path
         assert path is not None
         with report_os_errors(self.name):
-            try:
-                found, folder = path.exists(), path.is_dir()
-            except ValueError:
-                raise NoFileError("it cannot be read: that is not a file name.") from None
-            except PermissionError:
-                raise
-            except OSError as error:  # such as a name that is too long
-                raise NoFileError(
-                    Message("it cannot be read: {strerror}.", strerror=error.strerror)
-                ) from None
-            if not found and path.is_symlink():
-                raise InputError("this link points to no file.", "Check its target.")
-            if not found:
-                raise _explain_missing(path)
-            if folder:
+            if path.is_dir():
                 raise InputError("it is a folder.", "Name a file in it.")
+            if not path.exists():
+                raise _explain_missing(path)
         return path
 
 
@@ -153,7 +127,7 @@ def choose_input(word: str | PathLike[str] | None, *, stdin: bool = True) -> tup
         try:
             source.file()
         except InputError as error:
-            error.advice = _suggest_input(str(source.name), error)
+            error.advice = _suggest_input(str(source.name), source.path, error.advice)
             raise
     return source, ()
 
@@ -187,7 +161,7 @@ def is_pipe(path: Path) -> bool:
 
 def sample(name: str) -> Source:
     """Return the source of a built-in sample."""
-    return Source(Message("the sample {name}", name=name), path=sample_files.path(sample_files.get(name)))
+    return Source(Message("the sample {name}", name=name), path=sample_files.path(name))
 
 
 def read_stdin() -> Source:
@@ -257,25 +231,24 @@ def words_of(files: Mapping[str, str | None]) -> list[str | int]:
     return [0 if one == "-" else one for word in words if word for one in (word, split_layers(word)[0])]
 
 
-def _suggest_input(word: str, error: InputError) -> Message:
-    """Return advice on what a word that is not a file may have been meant as.
+def _suggest_input(word: str, path: Path, advice: Message) -> Message:
+    """Return what a word that is not a file may have been meant as.
 
-    error: raised by `Source.file`; its advice is returned if there is nothing better.
+    advice: returned if there is nothing better.
     """
-    similar = error.similar if isinstance(error, NoFileError) else None
-    if isinstance(error, NoFileError) and not similar and _ends_as_json(word) and not _is_layer(word):
+    similar = _similar_file(path)
+    if not similar and _ends_as_json(word) and not _is_layer(word):
         return Message("JSON on the command line must begin with [ or {{.")
     if shape := write_with_commas(word):
         return Message("To generate an input of this shape: {--input-shape:shape}", shape=shape)
     if not re.fullmatch(LAYER_LIKE, word):
-        return error.advice
+        return advice
     if word.casefold() in {"true", "false"}:
         return Message("Flags such as {--return-sequences} take no value.")
     if near := nearest(word, sample_files.names()):
         return Message("Did you mean {near}?", near=near)
     if similar:
-        return error.advice
-    advice = error.advice
+        return advice
     if _is_layer(word):
         advice = Message("Name the layer with {--layer:word}", word=shlex.quote(word))
     return Message(
@@ -416,18 +389,27 @@ def read_to_end(file: BinaryIO) -> bytes:
 
 
 def too_large() -> InputError:
-    """Return the error for a file that does not fit in memory, as it is or as what it is parsed to."""
+    """Return the error for a file that does not fit in memory, as bytes or once it is parsed."""
     return InputError("it does not fit in memory.", "Give a smaller file; a .npy input may have any size.")
 
 
 def _explain_missing(path: Path) -> InputError:
     """Return the error for a missing file; it suggests one in the same folder with a similar name."""
-    what = Message("there is no such file.")
-    try:
-        names = sorted(entry.name for entry in path.parent.iterdir() if entry.is_file())
-    except OSError:
-        return InputError(what, "There is no folder {parent} either.", parent=path.parent)
-    return NoFileError(what, nearest(path.name, names))
+    if path.is_symlink():
+        return InputError("this link points to no file.", "Check its target.")
+    similar = _similar_file(path)
+    advice = Message("Did you mean {similar}?", similar=similar) if similar else Message("Check the path.")
+    if not path.parent.is_dir():
+        advice = Message("There is no folder {parent} either.", parent=path.parent)
+    return InputError("there is no such file.", advice)
+
+
+def _similar_file(path: Path) -> str | None:
+    """Return the name of a file in the folder of a path without a file; None if none is similar."""
+    with suppress(OSError, ValueError):
+        if not path.exists():
+            return nearest(path.name, sorted(one.name for one in path.parent.iterdir() if one.is_file()))
+    return None
 
 
 def read_utf8(source: Source, *advice: Text) -> bytes:

@@ -113,7 +113,8 @@ class Bidirectional(Layer):
             units = forward.shape[-1]
             if self.config["merge_mode"] == "concat":
                 units = self.forward.cell.units + self.backward.cell.units
-            merged = [forward._replace(shape=(*forward.shape[:-1], units))]
+            ends = (*forward.ends, *backward.ends)
+            merged = [forward._replace(shape=(*forward.shape[:-1], units), ends=ends)]
         return (*merged, *(self.states(input_shape) if self.returns_state else ()))
 
     def states(self, input_shape: Shape) -> tuple[TensorInfo, ...]:

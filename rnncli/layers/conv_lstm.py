@@ -49,7 +49,7 @@ class ConvLSTM(Layer):
             axes = ("batch", "timesteps", *hidden.axes[1:])
             output = TensorInfo(Label("hidden", sequence=True), axes, (*input_shape[:2], *hidden.shape[1:]))
         else:
-            output = TensorInfo(Label("hidden"), hidden.axes, hidden.shape)
+            output = TensorInfo(Label("hidden"), hidden.axes, hidden.shape, self.ends)
         return (output, hidden, cell) if self.config["return_state"] else (output,)
 
     def states(self, input_shape: Shape) -> tuple[TensorInfo, ...]:
@@ -65,7 +65,8 @@ class ConvLSTM(Layer):
             axes, shape = ("batch", "channels", *names), (input_shape[0], filters, *sizes)
         else:
             axes, shape = ("batch", *names, "channels"), (input_shape[0], *sizes, filters)
-        return tuple(TensorInfo(Label(part, last=True), axes, shape) for part in ("hidden", "cell"))
+        parts = ("hidden", "cell")
+        return tuple(TensorInfo(Label(part, last=True), axes, shape, self.ends) for part in parts)
 
     def claims(self) -> dict[Label, tuple[Claim, ...]]:
         """Claim that the last hidden state equals the last frame."""

@@ -114,6 +114,11 @@ class Layer(ABC):
         return bool(self.config.get("go_backwards"))
 
     @property
+    def ends(self) -> tuple[str, ...]:
+        """The time step that it reads last, `last` or `first`."""
+        return ("first" if self.config.get("go_backwards") else "last",)
+
+    @property
     def forward_units(self) -> int | None:
         """Where the backward half of a concatenated output begins; None if there are no halves."""
         return None

@@ -100,13 +100,13 @@ class RecurrentLayer(Layer):
         if self.sequences:
             output = TensorInfo(label, ("batch", "timesteps", "units"), (batch, timesteps, units))
         else:
-            output = TensorInfo(label, ("batch", "units"), (batch, units))
+            output = TensorInfo(label, ("batch", "units"), (batch, units), self.ends)
         return (output, *(self.states(input_shape) if self.returns_state else ()))
 
     def states(self, input_shape: Shape) -> tuple[TensorInfo, ...]:
         """Return last_hidden_state, and any other state of the cell."""
-        sizes = self.cell.state_sizes.items()
-        return tuple(TensorInfo(label, ("batch", "units"), (input_shape[0], units)) for label, units in sizes)
+        sizes, axes = self.cell.state_sizes.items(), ("batch", "units")
+        return tuple(TensorInfo(label, axes, (input_shape[0], units), self.ends) for label, units in sizes)
 
     def claims(self) -> dict[Label, tuple[Claim, ...]]:
         """Claim that the last hidden state equals the last row of the sequence, in processing order."""

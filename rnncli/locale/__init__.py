@@ -1,6 +1,6 @@
 """The Korean of messages and help: `ko.po`, compiled as `ko.mo`, whose entries are found by their English.
 
-The entry of a message is its template, with the same holes; that of the help or of a library is the text.
+The entry of a message is its template, with the same holes; the entry of other texts is the text itself.
 `python tests/catalogue.py` compiles them.
 """
 

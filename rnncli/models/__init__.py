@@ -124,17 +124,23 @@ class SavedModel(ABC):
     def framework(self) -> str:
         """What --check runs the model in, `Keras`."""
 
-    @abstractmethod
     def layer_names(self) -> tuple[str, ...]:
         """Return the recurrent layers that --model FILE#NAME can choose, in order."""
+        return tuple(node.name for node in self.contents.recurrent_nodes)
 
-    @abstractmethod
     def choose(self, names: Sequence[str]) -> tuple[str, ...]:
-        """Return the layers with these names; without names, all.  Raises UsageError for another name."""
+        """Return the layers with these names; all without names.  Raises UsageError, InputError."""
+        from rnncli.models.graph import choose_layers
 
-    @abstractmethod
+        with inside(self.file, RnncliError):
+            chosen = choose_layers(self.contents, names)
+        return tuple(name for name in self.layer_names() if name in chosen)
+
     def describe_inputs(self) -> str:
-        """Return what the model expects, `ids: (batch, 12), int32`."""
+        """Return what the model expects, `ids: (batch, 12), int32` and so on, for every input."""
+        from rnncli.models import inputs
+
+        return inputs.describe_inputs(cast("Graph", self.contents))
 
     @abstractmethod
     def fit_inputs(self, given: Any) -> dict[str, Array]:

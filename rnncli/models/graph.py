@@ -6,14 +6,15 @@ today's Keras 3 computes what the model's own Keras did.
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 from rnncli import layers
-from rnncli.case import Array, Shape
-from rnncli.errors import Flag, Message, Text, join
+from rnncli.case import Array, Shape, format_shape
+from rnncli.errors import Flag, InputError, Message, Text, UsageError, did_you_mean, format_names, join
 from rnncli.models import operations
 from rnncli.models.operations import UnknownLayerError
 
@@ -70,6 +71,11 @@ class Node:
     kwargs: Mapping[str, Any]
     inner: Graph | None = None
     parameters: int | None = None
+
+    @property
+    def names(self) -> tuple[str, str]:
+        """The names of the use and of its layer: `inside/lstm@1`, `inside/lstm`."""
+        return self.name, re.sub(r"@\d+", "", self.name)
 
     @property
     def core_class(self) -> str:
@@ -174,6 +180,16 @@ class Graph:
         """Every use of a recurrent layer, in order."""
         return tuple(node for node in self.nodes if node.is_recurrent)
 
+    @property
+    def choices(self) -> dict[str, tuple[str, ...]]:
+        """The uses of recurrent layers, each with the names that select it: `lstm@1`, `lstm`."""
+        return {node.name: node.names for node in self.recurrent_nodes}
+
+    def explain_none(self) -> InputError:
+        """Return the error for a model without a recurrent layer."""
+        advice = "rnncli supports SimpleRNN, LSTM, GRU, Bidirectional, RNN and ConvLSTM layers."
+        return InputError("the model has no recurrent layer.", advice)
+
     def find_dependencies(self, names: Collection[str]) -> set[str]:
         """Return the names of these nodes and of all nodes that they depend on."""
         found: set[str] = set()
@@ -203,6 +219,11 @@ class Program(Graph):
 
     refusals: Mapping[str, Text] = field(default_factory=dict)
     content: bytes = field(default=b"", repr=False)
+
+    def explain_none(self) -> InputError:
+        """Return the error for a model without a recurrent node, with those that are not ONNX's own."""
+        advice = join(self.notes, " ") or Message("rnncli supports only these recurrent operators.")
+        return InputError("the model has no LSTM, GRU or RNN node.", advice)
 
 
 SAVE = Message("Save all weights of the layer: torch.save(model.state_dict(), 'model.pt')")
@@ -261,6 +282,52 @@ class Modules:
     other_shapes: Mapping[str, tuple[int, ...]]
     notes: tuple[Text, ...] = ()
     assumptions: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def recurrent_nodes(self) -> tuple[Node, ...]:
+        """Every layer of the modules, in order."""
+        return tuple(node for module in self.modules for node in module.nodes)
+
+    @property
+    def choices(self) -> dict[str, tuple[str, ...]]:
+        """The layers, and modules without one, each with the names that select it: `rnn_l0`, `rnn`."""
+        return {
+            name: (module.name, name)
+            for module in self.modules
+            for name in ([node.name for node in module.nodes] or [module.name])
+        }
+
+    def explain_none(self) -> InputError:
+        """Return the error for a file in which nothing was recognized."""
+        there = [f"{name} {format_shape(shape)}" for name, shape in self.other_shapes.items()]
+        return InputError(
+            "no recurrent layer was recognized in it.",
+            "Its weights must fit together, and be named as in PyTorch (weight_ih_l0, "
+            "weight_hh_l0) or Keras (kernel, recurrent_kernel); it has {there}.",
+            there=format_names(there) or "no tensors",
+        )
+
+
+def choose_layers(contents: Graph | Modules, names: Sequence[str]) -> tuple[str, ...]:
+    """Return the recurrent layers with these names, in order; all without names.
+
+    The name of a shared layer selects every use of it, that of a module all of its layers.
+    Raises UsageError for another name, InputError if there is no recurrent layer.
+    """
+    choices = contents.choices
+    if not choices:
+        raise contents.explain_none()
+    known = dict.fromkeys(name for own in choices.values() for name in own)
+    for name in names:
+        if name not in known:
+            others = contents.nodes if isinstance(contents, Graph) else ()
+            what = Message("there is no layer {name}", name=name)
+            if other := next((node for node in others if name in node.names), None):
+                what = Message(
+                    "the layer {name} ({class_name}) is not recurrent", name=name, class_name=other.class_name
+                )
+            raise UsageError("{what}.", did_you_mean(name, known), what=what)
+    return tuple(layer for layer, own in choices.items() if not names or not {*names}.isdisjoint(own))
 
 
 def leaves(tree: Any) -> Iterator[Any]:

@@ -37,7 +37,7 @@ def fit_inputs(
     with inside(graph.file):
         arrays = _name_inputs(graph, given, optional)
     return {
-        wanted.name: _fit_input(wanted, arrays[wanted.name], (tables or {}).get(wanted.name, {}))
+        wanted.name: fit_input(wanted, arrays[wanted.name], (tables or {}).get(wanted.name, {}))
         for wanted in graph.inputs
         if wanted.name in arrays
     }
@@ -94,10 +94,11 @@ def _name_inputs(graph: Graph, given: Any, optional: Collection[str]) -> Mapping
     return given
 
 
-def _fit_input(wanted: ModelInput, given: Any, tables: Mapping[str, Array]) -> Array:
+def fit_input(wanted: ModelInput, given: Any, tables: Mapping[str, Array] = {}) -> Array:
+    """Return one input in the dtype that the model expects; see `fit_inputs`."""
     import numpy as np
 
-    array = to_numbers(wanted.name, describe(wanted), given)
+    array = _to_numbers(wanted.name, describe(wanted), given)
     if wanted.shape is not None:
         array = _fit_shape(wanted, wanted.shape, array)
     if not _is_numeric(wanted.dtype):
@@ -125,7 +126,7 @@ def _fit_input(wanted: ModelInput, given: Any, tables: Mapping[str, Array]) -> A
     return array.astype(wanted.dtype)
 
 
-def to_numbers(name: str, expected: str, given: Any) -> Array:
+def _to_numbers(name: str, expected: str, given: Any) -> Array:
     """Return the value as one array.  Raises InputError if it is not an array of numbers."""
     import numpy as np
 

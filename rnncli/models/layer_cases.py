@@ -9,7 +9,7 @@ from rnncli.case import Case, Spec, format_shape
 from rnncli.errors import LayerError, Message
 from rnncli.layers import fit
 from rnncli.layers.stack import Stack
-from rnncli.models.graph import Node, leaves, mappings
+from rnncli.models.graph import Node, leaves
 from rnncli.models.operations import OperationCall, UnknownLayerError, dtype_of
 
 
@@ -24,8 +24,6 @@ def build_layer_case(node: Node, call: OperationCall) -> Case:
     inputs, states = _split_states(call)
     if not all(isinstance(one, np.ndarray) for one in (inputs, *states)):
         raise call.refuse("takes an argument that is not a tensor")
-    if call.kwargs.get("training") and draws(node.config):
-        raise call.refuse("is called with training=True, which draws random numbers")
     if call.kwargs.get("constants") is not None:
         raise call.refuse("is called with constants")
     mask = call.mask[0] if isinstance(call.mask, (list, tuple)) else call.mask
@@ -78,12 +76,6 @@ def _split_states(call: OperationCall) -> tuple[Any, list[Any]]:
         if states:
             raise call.refuse("gets only part of its initial state")
     return first[0], states
-
-
-def draws(config: Any) -> bool:
-    """Return whether any part of the layer applies dropout or noise in training."""
-    rates = ("dropout", "recurrent_dropout", "rate", "stddev")
-    return any(part.get(rate) for part in mappings(config) for rate in rates)
 
 
 def masks_after(case: Case, call: OperationCall, count: int) -> tuple[Any, ...]:

@@ -19,7 +19,7 @@ from functools import partial
 from importlib import import_module
 from tempfile import TemporaryDirectory
 from time import monotonic
-from typing import Any, BinaryIO, NoReturn
+from typing import BinaryIO, NoReturn
 
 from rnncli.case import Array
 from rnncli.errors import EngineError, Message, Text
@@ -104,18 +104,6 @@ def write_array(file: BinaryIO, array: Array) -> None:
 
     if array.size:
         file.write(array.reshape(-1).view(np.uint8).data)
-
-
-def pack_message(message: Message) -> tuple[str, dict[str, Any]]:
-    """Return the template and the fields as JSON can hold them."""
-    fields = message.fields.items()
-    return message.template, {name: one if isinstance(one, int) else str(one) for name, one in fields}
-
-
-def unpack_message(packed: Sequence[Any]) -> Message:
-    """Return the message that `pack_message` packed."""
-    template, fields = packed
-    return Message(template, **fields)
 
 
 @contextmanager

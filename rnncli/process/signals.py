@@ -88,7 +88,7 @@ def start_in_thread(work: Callable[[], Returned]) -> Future[Returned]:
 
 @contextmanager
 def handle_signals(names: Sequence[str], handler: Handler) -> Iterator[None]:
-    """Handle these signals with `handler`, except those that the parent process set to be ignored."""
+    """Handle these signals with `handler`, unless the parent process set them to be ignored."""
     numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
     heard = [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]
     try:

@@ -142,7 +142,7 @@ class Listing(NamedTuple):
 
 
 def _stack(column: Sequence[Field], row: Any, view: View) -> TableCell:
-    """Return the value of the first field, and below it those of the others."""
+    """Return the value of the first field, and below it the values of the others."""
     first, *others = column
     return (*first.draw(row, view), *(part for field in others for part in field.draw_below(row, view)))
 
@@ -188,10 +188,12 @@ class Answer:
 
     command: the name of the command that gives it.
     widest: most columns of its lines; None for as many as there are.
+    few: up to this many numbers, all are shown in html, which has room for them.
     """
 
     command = ""
     widest: int | None = None
+    few = 0
 
     def document(self, view: View) -> dict[str, Any]:
         """Return the answer as an object for JSON, with arrays and DeferredValue allowed as leaves."""
@@ -267,7 +269,7 @@ def head() -> dict[str, Any]:
 
 
 def headings(keys: Iterable[str], view: View) -> tuple[Column, ...]:
-    """Return columns with these headings; those of numbers are right-aligned."""
+    """Return columns with these headings; columns of numbers are right-aligned."""
     return tuple(Column(view.say(key), right=key in NUMBERS) for key in keys)
 
 

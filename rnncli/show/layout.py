@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, cast
 
 from rnncli.show.page import (
     Code,
@@ -27,6 +27,9 @@ from rnncli.show.page import (
 )
 from rnncli.show.visible import ENDLESS, longest, width_of
 
+if TYPE_CHECKING:
+    from rnncli.show.blocks import Block
+
 BETWEEN = 2
 """Blanks between two table columns."""
 INDENT = "  "
@@ -34,33 +37,48 @@ PAGE_WIDTH = 120
 """A page of html or markdown shows about this many columns; a wider table must be scrolled."""
 
 
+LaidOut: TypeAlias = Table | Grid | Heading | Code | Fold | Line
+
+
+class TwoForms(NamedTuple):
+    """Parts for the width of the page, and other parts in their place on a narrow screen."""
+
+    wide: tuple[LaidOut, ...]
+    narrow: tuple[LaidOut, ...]
+
+
 class PageLayout(NamedTuple):
-    """A page for one width: its title is one line, and every part has one form."""
+    """A page for one width: its title is one line; parts with a form for a narrow screen are TwoForms."""
 
     title: Line
     notes: tuple[Line, ...]
-    parts: tuple[Table | Grid | Heading | Code | Fold | Line, ...]
+    parts: tuple[LaidOut, ...]
 
 
-def lay_out(page: Page, view: View, room: int = ENDLESS) -> PageLayout:
+def lay_out(page: Page, view: View, room: int = ENDLESS, narrow: int = ENDLESS) -> PageLayout:
     """Break the paragraphs for the width of `view`, and choose among the variants.
 
-    room: columns for tables.
+    room: columns for tables.  narrow: columns of a screen for which there are other forms.
     """
-    title, *notes = cast("Iterable[Line]", _lay_out((page.title, *page.notes), view, room))
-    return PageLayout(title, tuple(notes), tuple(_lay_out(page.parts, view, room)))
+    title, *notes = cast("Iterable[Line]", _lay_out((page.title, *page.notes), view, room, narrow))
+    return PageLayout(title, tuple(notes), tuple(_lay_out(page.parts, view, room, narrow)))
 
 
-def _lay_out(parts: Iterable[PagePart], view: View, room: int) -> Iterator[Any]:
+def _lay_out(parts: Iterable[PagePart], view: View, room: int, narrow: int) -> Iterator[Any]:
     for part in parts:
         match part:
             case Paragraph():
                 yield from _break(part, view)
             case Variants():
-                for form in part.forms:
-                    if _form_fits(form, view, room):
-                        break
-                yield from _lay_out(form, view, room)
+                forms = tuple(part.forms)
+                wide, small = (
+                    next((form for form in forms if _form_fits(form, view, width)), forms[-1])
+                    for width in (room, min(room, narrow))
+                )
+                shown, below = (tuple(_lay_out(form, view, room, narrow)) for form in (wide, small))
+                yield from shown if small is wide else (TwoForms(shown, below),)
+            case Code(text, "shell") if longest(text.splitlines()) > narrow:
+                yield TwoForms((part,), (Code("\n".join(wrap_command(text, narrow)), "shell"),))
             case _:
                 yield part
 
@@ -86,6 +104,32 @@ def column_widths(table: Table) -> list[int]:
         max(natural_width(cells), width_of(column.heading))
         for column, cells in zip(table.columns, columns, strict=True)
     ]
+
+
+class Measures(NamedTuple):
+    """What aligns the numbers of different tensors in one table.
+
+    blocks: by the id of their Numbers.  gutter: width of each axis's labels.  widths: of a number, by format.
+    """
+
+    blocks: dict[int, Block]
+    gutter: dict[str, int]
+    widths: dict[str, int]
+
+
+def measure(table: Table, view: View) -> Measures:
+    """Measure the numbers of `table`; the labels of the most axes come first."""
+    measures = Measures({}, {}, {})
+    found = [part for row in table.rows for cell in row for part in cell if isinstance(part, Numbers)]
+    for numbers in sorted(found, key=lambda numbers: -len(numbers.axes)):
+        from rnncli.show.blocks import block  # loads NumPy
+
+        whole = measures.blocks[id(numbers)] = block(numbers, view)
+        measures.widths[whole.style] = max(measures.widths.get(whole.style, 0), whole.widest)
+        for row in whole.rows:
+            for axis, label in row.labels.items():
+                measures.gutter[axis] = max(measures.gutter.get(axis, 0), width_of(label))
+    return measures
 
 
 def natural_width(cells: Iterable[TableCell]) -> int:

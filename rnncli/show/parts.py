@@ -18,7 +18,8 @@ from rnncli.specs import configs_of, expression_of, expressions_of
 SINGULAR = {"timesteps": "timestep", "units": "unit", "rows": "row", "cols": "col", "channels": "channel"}
 CONDITIONS = {
     "training": "training",
-    "calls": "{count} calls",
+    "calls": "call {count} of {count}",
+    "all calls": "{count} calls",
     "mask": "masked",
     "initial_state": "initial state supplied",
     "weights": "weights supplied",
@@ -79,7 +80,10 @@ def note_of(result: Result, view: View, line: int | None = None) -> Line:
     if result.seed is not None:
         pieces.append(f"{view.say('seed')} {result.seed}")
     pieces.append(f"{view.say('engine')} {result.engine}")
-    pieces += [view.say(CONDITIONS[name], count=value) for name, value in result.conditions.items()]
+    shows_all = any(tensor.label.call for tensor in result.outputs)
+    for name, value in result.conditions.items():
+        text = CONDITIONS["all calls" if name == "calls" and shows_all else name]
+        pieces.append(view.say(text, count=value))
     if result.hold:
         pieces.append(view.say(held_text(result)))
     return note(pieces, view)
@@ -99,7 +103,7 @@ def tensor_fields(lang: str) -> tuple[Field, ...]:
         Field("time", lambda one: list(one.time), json=lambda one: bool(getattr(one, "time", ()))),
         Field("shape", _shape, "shape", lambda one, _: format_shape(_shape(one))),
         Field("dtype", lambda one: str(one.values.dtype), json=lambda one: not isinstance(one, TensorInfo)),
-        Field("meaning", lambda one: meaning(one.label, lang), heading="meaning", style="dim"),
+        Field("meaning", lambda one: meaning(one.label, lang, one.ends), heading="meaning", style="dim"),
     )
 
 

@@ -6,6 +6,7 @@ on them; only the explanations are translated.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 
 from rnncli.errors import Message, write
@@ -33,38 +34,43 @@ NOT_COMPUTED = {
 
 STATES = {"hidden": "hidden state", "cell": "cell state"}
 MEANINGS = {
-    (False, False): ("{state} of the last time step", "last time step"),
+    (False, False): ("{state} of the {end} time step", "{end} time step"),
     (True, False): ("{state} at every time step", "every time step"),
-    (False, True): ("{state} of the {direction} layer after its last step", "{direction}, last step"),
+    (False, True): ("{state} of the {direction} layer after its last step", "{direction}, {end} step"),
     (True, True): ("{state} of the {direction} layer at every time step", "{direction}, every step"),
 }
 """What a state is, and what that is below its name: by whether it is a sequence, and of one direction."""
+MERGED = "{state} of both layers, each after its last step"
+"""What a merged output is that is no sequence."""
 
 
-def meaning(label: Label, lang: str = "en") -> str:
-    """Return what a tensor is, `layer 0: hidden state at every time step`; "" if unknown."""
-    text = _describe(label, lang, brief=False)
+def meaning(label: Label, lang: str = "en", ends: Sequence[str] = ("last",)) -> str:
+    """Return what a tensor is, `layer 0: hidden state at every time step`; "" if unknown.
+
+    ends: as in TensorInfo.
+    """
+    text = _describe(label, lang, tuple(ends), brief=False)
     if label.call is None or not text:
         return text
     return f"{say('call {number}', lang, number=label.call)}: {text}"
 
 
-def brief(label: Label, lang: str = "en") -> str:
+def brief(label: Label, lang: str = "en", ends: Sequence[str] = ("last",)) -> str:
     """Return a short meaning to show below the name, without repeating it: `every time step`."""
-    return _describe(label, lang, brief=True)
+    return _describe(label, lang, tuple(ends), brief=True)
 
 
 @lru_cache  # a stream asks for the same tensors at every line
-def _describe(label: Label, lang: str, *, brief: bool) -> str:
+def _describe(label: Label, lang: str, ends: tuple[str, ...], *, brief: bool) -> str:
     """Return the layer, the cell of RNN, then the tensor; "" if it is neither a state nor a word."""
     text = ""
     if label.kind is not None:
         text = say(label.part, lang) if label.part in ("input", "cell") and not brief else ""
     elif label.part in STATES:
-        state, direction = say(STATES[label.part], lang), say(label.direction or "", lang)
-        text = say(
-            MEANINGS[label.sequence, bool(label.direction)][brief], lang, state=state, direction=direction
-        )
+        is_merged = len(ends) > 1 and not label.sequence
+        texts = (MERGED, "") if is_merged else MEANINGS[label.sequence, bool(label.direction)]
+        words = {"state": STATES[label.part], "direction": label.direction, "end": ends[0]}
+        text = say(texts[brief], lang, **{name: say(word, lang) for name, word in words.items()})
     places = (("layer", label.layer), ("cell", label.cell))
     parts = [f"{say(key, lang)} {place}" for key, place in places if place is not None]
     return f"{', '.join(parts)}: {text}" if parts and text else text

@@ -216,7 +216,7 @@ def test_rich_draws_the_same_table_in_its_own_width() -> None:
 
 def test_a_notebook_gets_tables_and_styles_that_stay_inside() -> None:
     html = rnncli.run(seed=42, **BOTH)._repr_html_()
-    assert "<td>0.2131</td>" in html
+    assert "<td> 0.2131</td><td>-0.0506</td>" in html
     assert "<html" not in html
     assert "\nbody {" not in html
     assert ":root" not in html
@@ -233,6 +233,12 @@ def test_a_notebook_gives_its_own_colors() -> None:
     assert colors.pop("paper") == "transparent"
     assert len(colors) == 6
     assert all("currentColor" in color for color in colors.values())
+
+
+def test_the_styles_of_a_lesson_do_not_reach_the_other_outputs_of_a_notebook() -> None:
+    for report, name in ((rnncli.run(seed=42, **BOTH), "rnncli"), (rnncli.tour("masks"), "rnncli-prose")):
+        html = report._repr_html_()
+        assert html.startswith(f'<div class="{name}"><style>\n{4 * f".{name}"} {{')
 
 
 def test_the_repr_is_one_short_line() -> None:

@@ -7,6 +7,7 @@ from command import Run
 from terminals import Terminal
 
 from rnncli import handbook
+from rnncli.cli import catalog
 from rnncli.cli.pager import lay_out
 
 
@@ -49,3 +50,17 @@ def test_a_terminal_shows_it_in_its_pager() -> None:
     assert code == 0
     assert "masks: time steps that are skipped" in shown
     assert "```" not in shown
+
+
+def test_another_word_for_a_topic_shows_its_page(rnncli: Run) -> None:
+    pages = {
+        "mask": "masks",
+        "merge_mode": "bidirectional",
+        "units": "return_sequences",
+        "cell": "return_state",
+    }
+    for word, page in pages.items():
+        assert rnncli("help", word).stdout == rnncli("help", page).stdout != ""
+    others = {word for words in handbook.ALIASES.values() for word in words}
+    assert set(handbook.ALIASES) <= set(handbook.TOPICS)
+    assert not others & {*handbook.TOPICS, *catalog.names()}

@@ -22,7 +22,7 @@ from rnncli.errors import LayerError
 from rnncli.initializers import _draws, make, takes_seed
 from rnncli.specs.initializers import parse, to_config
 
-KERAS_NAMES = [name for name in initializers.names() if name != "probe"]
+KERAS_NAMES = [name for name in initializers.names() if initializers.find(name).in_keras]
 RANDOM = [name for name in KERAS_NAMES if takes_seed(name)]
 PLAIN = [name for name in KERAS_NAMES if name not in (*RANDOM, "stft")]
 BIT_FOR_BIT = {"random_uniform", "glorot_uniform", "he_uniform", "lecun_uniform"}

@@ -23,7 +23,7 @@ ROOT = Path(__file__).parents[2]
 
 def loaded(name: str) -> Any:
     sample = sample_files.get(name)
-    path = sample_files.path(sample)
+    path = sample_files.path(name)
     words = sample.hint.split()
     flags: dict[str, Any] = dict(zip(words[::2], words[1::2], strict=True))
     document = read(
@@ -44,7 +44,7 @@ def test_it_is_what_its_title_says(name: str) -> None:
     assert np.isfinite(found.inputs).all()
     if sample.hint:
         with pytest.raises(InputError):
-            arrange(read(Source(name, path=sample_files.path(sample))))
+            arrange(read(Source(name, path=sample_files.path(sample.name))))
 
 
 def test_what_is_in_them() -> None:
@@ -87,7 +87,7 @@ def test_a_wheel_carries_the_same_files(tmp_path: Path) -> None:
     for sample in sample_files.SAMPLES:
         carried = installed / "rnncli" / "samples" / sample.file
         assert carried.read_bytes() == (ROOT / "samples" / sample.file).read_bytes()
-    program = "from rnncli.inputs import sample_files as files; print(files.path(files.get('case')))"
+    program = "from rnncli.inputs import sample_files as files; print(files.path('case'))"
     words = [sys.executable, "-c", program]
     done = subprocess.run(words, cwd=installed, check=True, capture_output=True, text=True)
     assert Path(done.stdout.strip()) == installed / "rnncli" / "samples" / "case.json"

@@ -149,7 +149,7 @@ RESIZED = group(
     ids=["small", "large", "empty", "resized", "half precision, which takes twice as much"],
 )  # fmt: skip
 def test_tensors_of_more_numbers_than_the_file(kernel: bytes, recurrent: bytes, said: str) -> None:
-    assert f"its tensors declare{said}" in refused(zipped(layer(kernel, recurrent)))
+    assert f"its numbers take{said}" in refused(zipped(layer(kernel, recurrent)))
 
 
 def shared_lists(count: int) -> bytes:

@@ -19,8 +19,8 @@ from command import Run
 from keras_calls import rezipped
 from oracle import keras
 
-from rnncli.errors import EngineError, InputError
-from rnncli.process import child_process, signals
+from rnncli.errors import EngineError
+from rnncli.process import child_process, signals, transfer
 
 L = keras.layers
 INPUT = "[[[0.5, -1.0, 2.0, 0.25], [2.0, 0.25, 1.0, 1.0]]]"
@@ -140,12 +140,9 @@ def test_errors_of_the_child_come_back(rnncli: Run, tmp_path: Path) -> None:
 
 
 def test_what_comes_back_is_bounded() -> None:
-    from rnncli.models.keras import process
-
-    head = {"found": {"": 0}, "arrays": [["<f4", [2**20, 2**20]]]}
     file = io.BytesIO()
-    child_process.write_text(file, json.dumps(head).encode())
+    child_process.write_text(file, json.dumps([["<f4", [2**20, 2**20]]]).encode())
+    child_process.write_text(file, json.dumps({"found": {"": 0}}).encode())
     file.seek(0)
-    with pytest.raises(child_process.IncompleteOutputError, match="too much"):
-        process._receive(child_process.WorkOutput(file.readinto, "Keras"), 2**30)
-    assert process.ERRORS["InputError"] is InputError
+    with pytest.raises(child_process.IncompleteOutputError, match="its numbers take 4"):
+        transfer.receive(child_process.WorkOutput(file.readinto, "Keras"), 2**30)

@@ -219,8 +219,9 @@ def test_an_array_that_is_not_of_numbers_is_refused(
     assert f"has dtype {array.dtype}, not numbers.\nSave real numbers." in done.stderr
 
 
-@pytest.mark.parametrize("dtype", ["mixed_float16", "float16", "mixed_bfloat16"])
-@pytest.mark.parametrize("suffix", [".keras", ".h5"])
+@pytest.mark.parametrize(
+    ("dtype", "suffix"), [("mixed_float16", ".keras"), ("float16", ".h5"), ("mixed_bfloat16", ".keras")]
+)
 def test_the_advice_on_half_precision_works(rnncli: Run, tmp_path: Path, dtype: str, suffix: str) -> None:
     file = tmp_path / f"a model{suffix}"
     both = L.Bidirectional(L.LSTM(3, return_sequences=True, dtype=dtype), name="both", dtype=dtype)

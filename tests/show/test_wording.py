@@ -25,7 +25,7 @@ from rnncli.show.wording import brief, meaning
         (
             "forward_last_cell_state",
             "ko",
-            "정방향 층이 마지막 시점을 마친 뒤의 셀 상태",
+            "정방향 층이 시퀀스를 다 읽은 뒤의 셀 상태",
             "정방향, 마지막 시점",
         ),
         ("backward_hidden_states", "ko", "모든 시점에서 역방향 층의 은닉 상태", "역방향, 모든 시점"),

@@ -89,7 +89,7 @@ def _find_cautions(
 ) -> Iterator[Text]:
     """Yield a note for constant weights, a zero input, one unit, one time step and results without numbers.
 
-    weights: those that the layers computed with, by path.  outputs: what one engine returned.
+    weights: what the layers computed with, by path.  outputs: what one engine returned.
     """
     constant = [path for path, array in weights.items() if path.endswith("kernel") and _is_constant(array)]
     if constant:

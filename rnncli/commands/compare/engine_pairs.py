@@ -95,7 +95,7 @@ def _other_engines(case: Case, refused: str, names: Sequence[str]) -> Text:
 
 
 def run_all(case: Case) -> tuple[dict[str, Result], tuple[RefusedEngine, ...]]:
-    """Run the case in every engine that is installed; also return those that cannot compute it."""
+    """Run the case in every installed engine; also return the engines that cannot compute it."""
     results: dict[str, Result] = {}
     refused: list[RefusedEngine] = []
     for info in engines.available():

@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
+from rnncli.compute.derivation import list_tensors
 from rnncli.compute.derivation.explanation import Equation, Explanation, Factor, NumberLocation
+from rnncli.layers.stack import Stack
 from rnncli.result import Result
 from rnncli.show.answer import Answer, Records, claim_lines
 from rnncli.show.page import (
@@ -58,12 +60,18 @@ class ExplainAnswer(Answer):
                 "tensor": found.target.name,
                 "index": list(found.target.indices),
                 "value": number(found.value),
-                "meaning": meaning(found.target.label, view.lang),
+                "meaning": self._meaning(view.lang),
                 **({} if found.without_hold is None else {"without_hold": number(found.without_hold)}),
                 "equals": list(map(str, found.equals)),
                 "equations": [_document(equation, number) for equation in found.equations],
             },
         }
+
+    def _meaning(self, lang: str) -> str:
+        """Return what the tensor is that the number belongs to."""
+        label, result = self.explanation.target.label, self.result
+        infos = list_tensors(Stack(result.specs), result.input_shape)
+        return meaning(label, lang, next((info.ends for info in infos if info.label == label), ("last",)))
 
     def records(self, view: View) -> Records:
         """Return one row per factor, with its term and its equation."""
@@ -95,7 +103,7 @@ class ExplainAnswer(Answer):
             Span(found.target.text, f"strong {state_part(label)}".strip()),
             Span(f" = {value}", "strong"),
         )
-        sentence = [meaning(label, view.lang), *_place(root, result, view)]
+        sentence = [self._meaning(view.lang), *_place(root, result, view)]
         notes = [
             line(marks(view).dot.join(filter(None, sentence)), "dim"),
             *claim_lines(found.equals),

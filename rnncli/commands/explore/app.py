@@ -116,7 +116,7 @@ class ExploreApp(App[None]):
 
     @work
     async def _catch_up(self) -> None:
-        """Compute until the numbers are those of the experiment; a change that fails is undone."""
+        """Compute until the numbers belong to the current experiment; a change that fails is undone."""
         while self.state.is_waiting:
             asked = self.state.experiment
             try:

@@ -50,7 +50,7 @@ class Start(NamedTuple):
         ask = self.ask._replace(layer=written, options={}, seed=seed, hold=None)
         if ask.input is None and ask.input_shape is None:
             # The sample, as at the start; stdin now belongs to the screen.
-            ask = ask._replace(input=str(sample_files.path(sample_files.get(SAMPLE))))
+            ask = ask._replace(input=str(sample_files.path(SAMPLE)))
         case, _ = ask.case()
         return self._replace(case=self.case._replace(inputs=case.inputs))
 

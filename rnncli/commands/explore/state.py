@@ -102,7 +102,7 @@ class State:
 
     @property
     def is_waiting(self) -> bool:
-        """Whether the numbers on the screen are not yet those of the experiment."""
+        """Whether the numbers on the screen still belong to an earlier experiment."""
         return self.experiment is not self.shown.experiment
 
     @property
@@ -268,7 +268,7 @@ def _tensor_table(state: State, tensor: NamedTensor, case: Case, halves: int) ->
     masked = _masked_rows(case, batch, times) if label.sequence else ()
     return NumberTable(
         f"{tensor.name} {format_shape(tensor.values.shape)}",
-        _note(masked, brief(label, state.lang), half=half),
+        _note(masked, brief(label, state.lang, tensor.ends), half=half),
         tensor.values[batch].reshape(rows),
         times,
         masked=masked,

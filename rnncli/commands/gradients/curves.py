@@ -43,7 +43,7 @@ class Verdict(NamedTuple):
     """How a curve changes going back; see `classify_curve`.
 
     timestep: the first step, going back, beyond the threshold.  ratio: the smallest or largest one there;
-    of a steady curve, that of the first step.
+    of a steady curve, the norm of the first step.
     reference: the step whose norm the others are compared with; None if the output depends on no step.
     """
 

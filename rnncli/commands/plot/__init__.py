@@ -163,7 +163,7 @@ def format_of(path: str) -> str:
 
 
 def _size(flags: PlotFlags) -> tuple[float, float] | None:
-    """Return width and height in inches; pixel sizes are those of a png."""
+    """Return width and height in inches; only a png has a size in pixels."""
     if flags.size is None:
         return None
     found = re.fullmatch(r"(?a)(\d+\.?\d*)x(\d+\.?\d*)(px)?", flags.size.strip().casefold().replace("×", "x"))

@@ -56,7 +56,7 @@ UNDATED = {
     "png": {"Software": "rnncli"},
 }
 ONE_AT_A_TIME = Lock()
-"""Settings of matplotlib are those of the whole process."""
+"""Settings of matplotlib apply to the whole process."""
 FONT = 8.0
 """Size of most letters, in points; LETTER is the width of one."""
 SETTINGS: dict[str, Any] = {

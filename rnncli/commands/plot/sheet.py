@@ -20,7 +20,7 @@ from rnncli.show.wording import say
 from rnncli.specs import expressions_of
 
 LONG = 24
-"""With this many time steps or more, every heat map gets a row of its own."""
+"""With this many time steps or more, every heat map has its own row."""
 NARROW = 24
 """Number of characters shown of a feature name."""
 

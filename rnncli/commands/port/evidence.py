@@ -29,7 +29,7 @@ VISIBLE_DIFFERENCE = 1e-3
 class Evidence(NamedTuple):
     """How much a match proves.
 
-    numbers: how many are expected.  different: of them, those that differ by more than the tolerances.
+    numbers: how many are expected.  different: how many of them differ by more than the tolerances.
     highest: the largest absolute value.
     doubts: why nothing is proved; empty if a match is a proof.
     """

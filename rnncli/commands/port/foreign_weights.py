@@ -81,7 +81,7 @@ class ForeignLayer(NamedTuple):
 
 
 def read_weights(source: Source) -> dict[str, Array]:
-    """Return the arrays by name, in the layout of the file; those of one layer for FILE#layer.
+    """Return the arrays by name, in the layout of the file; for FILE#layer, only that layer's.
 
     Raises InputError if the file holds a graph, or no arrays; EngineError if a package is missing.
     """

@@ -145,16 +145,11 @@ class Hypothesis:
         return states
 
     @property
-    def cells(self) -> dict[str, ForeignCell]:
-        """The cells of the file, by Keras's paths of their weights."""
-        cells = self.run.layer.cells
-        return dict(zip(("",) if len(cells) == 1 else ("forward/", "backward/"), cells, strict=True))
-
-    @property
     def weights(self) -> dict[str, Array]:
         """The weights in Keras's layout, by Keras's paths."""
         found: dict[str, Array] = {}
-        for path, cell in self.cells.items():
+        cells = self.run.layer.cells
+        for path, cell in zip(("forward/", "backward/") if len(cells) > 1 else ("",), cells, strict=True):
             kernel, recurrent = cell.kernel, cell.recurrent
             if self.kernels_exchanged:
                 kernel, recurrent = recurrent, kernel
@@ -249,22 +244,20 @@ class Hypothesis:
             array = np.roll(array, array.shape[-1] // 2, axis=-1)
         return array
 
-    def compute(self) -> dict[str, Array]:
-        """Return what Keras computes, under the names of ForeignRun.expected."""
-        tensors = call_engine(self.spec(), self.weights, self.inputs, self.mask, self.initial_state)
-        return name_tensors(self.run, tensors)
+    def compute(self, sequences: int | None = None, steps: int | None = None) -> dict[str, Array]:
+        """Return what Keras computes, under the names of ForeignRun.expected.
 
+        sequences, steps: of the input, how many to compute; None for all.
+        """
+        from rnncli.compute import engines
 
-def call_engine(
-    spec: Spec, weights: Mapping[str, Array], inputs: Array, mask: Array | None, states: tuple[Array, ...]
-) -> tuple[Array, ...]:
-    """Return the tensors that the numpy engine computes.  states: the initial ones; none for zeros."""
-    from rnncli.compute import engines
-
-    inputs, mask = np.ascontiguousarray(inputs), None if mask is None else np.ascontiguousarray(mask)
-    case = Case((spec,), inputs, mask, initial_state=states or None, seed=None)
-    found: tuple[tuple[Array, ...], ...] = engines.get("numpy").Layers(case, weights, {})(case).tensors
-    return found[0]
+        inputs, mask = np.ascontiguousarray(self.inputs[:sequences, :steps]), self.mask
+        if mask is not None:
+            mask = np.ascontiguousarray(mask[:sequences, :steps])
+        states = tuple(state[:sequences] for state in self.initial_state)
+        case = Case((self.spec(),), inputs, mask, initial_state=states or None, seed=None)
+        (tensors,) = engines.get("numpy").Layers(case, self.weights, {})(case).tensors
+        return _name_tensors(self.run, tensors)
 
 
 def is_sequence(key: str) -> bool:
@@ -272,7 +265,7 @@ def is_sequence(key: str) -> bool:
     return key.startswith("sequence")
 
 
-def name_tensors(run: ForeignRun, tensors: tuple[Array, ...]) -> dict[str, Array]:
+def _name_tensors(run: ForeignRun, tensors: tuple[Array, ...]) -> dict[str, Array]:
     """Return the tensors of a layer with every sequence and state under the names of ForeignRun.expected."""
     count = len(run.layer.cells)
     parts = ("hidden", "cell") if run.layer.class_name == "LSTM" else ("hidden",)

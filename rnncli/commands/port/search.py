@@ -1,4 +1,4 @@
-"""Search the known differences, singly and in pairs, for those that explain every expected number."""
+"""Search the known differences, alone and in pairs: which of them explain every expected number?"""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import numpy as np
 from rnncli.case import Array
 from rnncli.commands.port.differences import list_known
 from rnncli.commands.port.hypothesis import Difference, ForeignRun, Hypothesis, is_sequence
-from rnncli.commands.port.vectorized import compute_all
 
 PART_SEQUENCES, PART_STEPS = 2, 8
 """Sequences and steps of a long input that are compared before all of it."""
@@ -60,7 +59,7 @@ def _combine(run: ForeignRun, known: Sequence[Difference], count: int) -> Iterat
 
 
 def _fits(hypothesis: Hypothesis) -> bool:
-    """Return whether the shapes of the expected tensors are those that the hypothesis gives."""
+    """Return whether the expected tensors have the shapes that the hypothesis gives."""
     run, expected = hypothesis.run, hypothesis.expected
     batch, steps, _ = hypothesis.inputs.shape
     if len(expected) < len(run.expected) or any(len(state) != batch for state in run.initial_state):
@@ -87,8 +86,13 @@ def _screen(candidates: list[Hypothesis]) -> list[Hypothesis]:
     )
     parts = ((PART_SEQUENCES, 1), (PART_SEQUENCES, PART_STEPS)) if sequence else ((1, max(run.inputs.shape)),)
     for part in parts:
-        for candidate, tensors in zip(candidates, compute_all(candidates, *part), strict=True):
-            _measure(candidate, tensors, part, 2 * run.atol + ROUNDING, 2 * run.rtol)
+        computations: dict[object, list[Hypothesis]] = {}
+        for candidate in candidates:
+            computations.setdefault(candidate.computation, []).append(candidate)
+        for alike in computations.values():
+            tensors = alike[0].compute(*part)
+            for candidate in alike:
+                _measure(candidate, tensors, part, 2 * run.atol + ROUNDING, 2 * run.rtol)
         kept = [candidate for candidate in candidates if candidate.matches]
         if not kept:
             return sorted(candidates, key=lambda one: one.remaining)[:1]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rnncli.result import Label, NamedTensor, Result
 from rnncli.show.answer import Answer, DeferredValue, Field, Listing, Records
-from rnncli.show.page import Page, PagePart, Paragraph, View, marks
+from rnncli.show.page import Page, PagePart, Paragraph, TableCell, View, line, marks
 from rnncli.show.parts import (
     VALUES,
     ResultAnswer,
@@ -36,12 +36,18 @@ if TYPE_CHECKING:
     from rnncli.show.statistics import Stats
 
 
-COLUMNS = ("name/brief/halves", "shape", "values/equals/difference")
+COLUMNS = ("name/brief", "shape", "values/equals/difference")
 """What the table shows of a tensor."""
 SKIPPED = {
-    "held": "masked: the layer skips this time step, and its output stays as it was",
-    "zero": "masked: the layer skips this time step, and its output is 0",
-    "both": "masked: the layer skips this time step, and its output is 0 or stays as it was",
+    "held": (
+        "masked: the layer skips this time step. Its state stays; its output repeats the real step before "
+        "it, or is 0 if there is none."
+    ),
+    "zero": "masked: the layer skips this time step. Its state stays; its output is 0.",
+    "both": (
+        "masked: the layer skips this time step. Its state stays; its output is 0 or repeats the real step "
+        "before it."
+    ),
 }
 """What the mark says, below the table."""
 
@@ -106,7 +112,7 @@ class RunAnswer(ResultAnswer):
     def document(self, view: View) -> dict[str, Any]:
         """Return the documented object, short in a stream; `differences` only if requested.
 
-        `outputs` are those of the last call; if all calls are requested, `calls` has the outputs of each.
+        `outputs` belong to the last call; if all calls are requested, `calls` has the outputs of each.
         """
         head = head_of(self.result) if self.line is None else short_head_of(self.result, self.line)
         by_call = groupby(self.result.outputs, key=lambda tensor: tensor.label.call)
@@ -160,13 +166,7 @@ class RunAnswer(ResultAnswer):
             return None if found is None else f"{from_what} {format_difference(found)}"
 
         more = (
-            Field("brief", lambda tensor: brief(tensor.label, view.lang)),
-            Field(
-                "halves",
-                lambda tensor: (
-                    view.say("forward {bar} backward", bar=marks(view).halves) if tensor.half else ""
-                ),
-            ),
+            Field("brief", lambda tensor: _meaning_lines(tensor, view)),
             Field("difference", difference),
         )
         table = tensor_listing(self.result.outputs, view, *more, columns=COLUMNS).table(view)
@@ -184,6 +184,19 @@ class RunAnswer(ResultAnswer):
         if kinds and self.line is None:
             yield ()
             yield Paragraph(view.say(SKIPPED[kinds.pop() if len(kinds) == 1 else "both"]), "dim")
+
+
+def _meaning_lines(tensor: NamedTensor, view: View) -> TableCell:
+    """Return what a tensor is, in a line or two; of an output of two layers, what each half is."""
+    label, ends, bar = tensor.label, tensor.ends, marks(view).halves
+    if label.sequence or len(ends) == 1:
+        halves = [view.say("forward {bar} backward", bar=bar)] if tensor.half else []
+        lines = [brief(label, view.lang, ends), *halves]
+    else:
+        forward = brief(label._replace(direction="forward"), view.lang, ends[:1])
+        backward = brief(label._replace(direction="backward", layer=None), view.lang, ends[1:])
+        lines = [forward, f"{bar} {backward}" if tensor.half else backward]
+    return tuple(line(text, "dim") for text in lines if text)
 
 
 def _without_call(tensor: NamedTensor) -> NamedTensor:

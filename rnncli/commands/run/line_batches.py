@@ -151,7 +151,7 @@ class Stream:
 
     def _answer_group(self, group: list[Record]) -> Iterator[Result | RnncliError]:
         cases = [record.case for record in group if isinstance(record.case, Case)]
-        if not cases or self._answer is None:  # an error is a group of its own
+        if not cases or self._answer is None:  # an error stands alone in a group
             yield from (record.case for record in group if isinstance(record.case, RnncliError))
             return
         try:

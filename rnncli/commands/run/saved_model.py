@@ -106,7 +106,7 @@ def require_stateless(model: SavedModel) -> None:
 
 
 def refuse_layer_flags(**given: Any) -> None:
-    """Raise UsageError for one of these, which apply to --layer alone; None for those that are not given."""
+    """Raise UsageError for an option that applies only to --layer.  None: it is not given."""
     if flag := first_given(given, given):
         raise UsageError(
             "{flag} applies to {--layer}, not to {--model}.", "Leave out {flag}.", flag=Flag(flag)
@@ -127,7 +127,7 @@ def answer(flags: RunRequest) -> Reply[ModelAnswer]:
 def compute_answer(
     ask: Ask, tolerances: TolerancePair | None, select: Sequence[str] | None, *, stats: bool
 ) -> tuple[ModelAnswer, list[str], Remarks]:
-    """Return the answer, the tensors that differ from those of the model's framework, and remarks.
+    """Return the answer, the tensors that differ from the model's framework, and remarks.
 
     tolerances: of a check; None without one.  select: names of the tensors to show.
     """

@@ -84,7 +84,7 @@ def _narrow(drawn: Iterable[RowLine]) -> Table:
 
 
 def draw_beside(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> Variants:
-    """Return a table of texts; where it does not fit, a table for each column but the first, with it."""
+    """Return a table of texts; if it does not fit, one table per column, each with the first column."""
     below = (
         draw_grid(("", heading), [(row[0], row[place]) for row in rows], right=False)
         for place, heading in enumerate(headings)

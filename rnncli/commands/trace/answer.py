@@ -24,6 +24,7 @@ class TraceAnswer(ResultAnswer):
     loops: of `result`, possibly narrowed.  stats: empty if not requested.
     """
 
+    few = 1000
     result: Result
     loops: tuple[LoopTrace, ...]
     stats: Mapping[Label, Stats] = field(default_factory=dict)
@@ -160,7 +161,7 @@ def stats_of(loops: Sequence[LoopTrace]) -> dict[Label, Stats]:
 
 
 def _convert_indices(stats: Stats, loop: LoopTrace) -> Stats:
-    """Convert indices to those of the input and the layer."""
+    """Return the statistics with indices of the whole input and layer, not of the kept part."""
 
     def convert(index: tuple[int, ...]) -> tuple[int, ...]:
         entry, step, unit = index

@@ -230,7 +230,7 @@ def _gates(cells: Sequence[CellSummary], view: View) -> Variants:
 
 
 def _rows(one: CellSummary, gate: GateSummary, view: View) -> Iterator[dict[str, TableCell]]:
-    """Yield the row of the kernel, then that of the recurrent kernel; cells by their columns."""
+    """Yield the row of the kernel, then of the recurrent kernel; cells by their columns."""
     parts = {part.name: part for part in gate.parts}
     for name, heading, words in (("kernel", gate.name, "kernel"), ("recurrent_kernel", "", "recurrent")):
         part = parts[name]

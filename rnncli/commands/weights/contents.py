@@ -73,7 +73,7 @@ class LayerSummary:
     path: of its weights, with a slash; "" for a layer on its own.
     kind: its class, without the class of a layer inside it.
     return_text: `sequences` or `last`, with ` + state`; "" where the file does not say.
-    note: why it cannot be computed, "" where it can.
+    note: why it cannot be computed; "" if it can be.
     """
 
     name: str

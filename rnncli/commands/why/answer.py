@@ -39,10 +39,11 @@ class WhyAnswer(Answer):
     diagnosis: Diagnosis
     outcomes: Sequence[Outcome]
     command = "why"
+    widest = 100
 
     @classmethod
     def of(cls, diagnosis: Diagnosis) -> WhyAnswer:
-        """Run every fix; skip those that rnncli refuses."""
+        """Run every fix; skip the fixes that rnncli refuses."""
         return cls(diagnosis, tuple(filter(None, map(attempt, diagnosis.fixes))))
 
     def document(self, view: View) -> dict[str, Any]:

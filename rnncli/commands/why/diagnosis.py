@@ -11,6 +11,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from rnncli import handbook
 from rnncli.case import Shape
 from rnncli.commands.why.fields import fields_of, fill, holds, values_of
 from rnncli.commands.why.message import SEQUENCE, Fields, Frame, FrameworkMessage, last_frame, normalize
@@ -171,9 +172,13 @@ def diagnose(text: str) -> Diagnosis:
     """
     found = matches(text)
     if not found:
+        page = handbook.find(text)
         raise DisagreementError(
             "this message is not known.",
-            "Paste the last lines of the traceback; rnncli why knows the errors of recurrent layers.",
+            "It is a topic of the handbook: rnncli help {page}"
+            if page
+            else "Paste the last lines of the traceback; rnncli why knows the errors of recurrent layers.",
+            page=page,
         )
     return max(found, key=lambda one: one.end).diagnosis._replace(call=last_frame(text))
 

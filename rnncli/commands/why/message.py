@@ -173,7 +173,7 @@ Fields = dict[str, Any]
 """What the texts of a cause name in their holes, besides the groups of its pattern."""
 
 ComputeFields = Callable[[FrameworkMessage], Fields | None]
-"""Returns the values for a message; None if it is of another cause after all."""
+"""Returns the values for a message; None if it has another cause after all."""
 
 
 def recurrent_in(name: str) -> str | None:

@@ -21,7 +21,7 @@ MOST_PRODUCTS = 2**26
 """Products of the largest run: every weight is used for every time step of every sequence."""
 
 STAND_INS: dict[str, int] = {"batch": 2, "timesteps": 4, "features": 5, "units": 3}
-"""Sizes that a run uses for those that the message does not give."""
+"""Sizes of a run if the message does not give them."""
 
 SEED = 0
 

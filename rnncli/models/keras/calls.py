@@ -121,6 +121,8 @@ class Plan:
         if isinstance(value, Mapping):
             if value.keys() == {"start", "stop", "step"}:
                 return slice(*(self._in_kwargs(value[key]) for key in ("start", "stop", "step")))
+            if value.get("class_name") == "__ellipsis__":
+                return Ellipsis
             return {key: self._in_kwargs(item) for key, item in value.items()}
         return value
 
@@ -147,7 +149,7 @@ class Plan:
         return {key: self._decode(item) for key, item in value.items()}
 
     def order(self, known: Iterable[tuple[str, int]]) -> Iterator[tuple[str, int]]:
-        """Yield every call after those that it depends on, else in the order of the config."""
+        """Yield every call after the calls that it depends on, else in the order of the config."""
         done = set(known)
         for name, calls in self.calls.items():
             for index in range(len(calls)):

@@ -2,47 +2,21 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from rnncli.errors import InputError, Message, RnncliError, Text, UsageError, did_you_mean
+from rnncli.errors import Message, RnncliError, Text
 from rnncli.models import operations
-from rnncli.models.graph import Graph, Node, is_recurrent_class, mappings, model_option
-from rnncli.models.layer_cases import draws
+from rnncli.models.graph import Graph, Node, choose_layers, is_recurrent_class, mappings, model_option
 from rnncli.models.operations import UnknownLayerError
 
 INPUT = "InputLayer"
 REBUILD = Message("Rebuild the model without it, copy the weights, and save it again.")
 
+_RATES = ("dropout", "recurrent_dropout", "rate", "stddev")
+"""Options of dropout and noise, which layers apply in training."""
 _RANDOM = ("Random", "RandAugment", "AugMix", "MixUp", "CutMix")
-
-
-def choose_nodes(graph: Graph, names: Sequence[str]) -> tuple[Node, ...]:
-    """Return the recurrent nodes with these names; the name of a shared layer selects every use of it."""
-    nodes = graph.recurrent_nodes
-    if not nodes:
-        raise InputError(
-            "the model has no recurrent layer.",
-            "rnncli supports SimpleRNN, LSTM, GRU, Bidirectional, RNN and ConvLSTM layers.",
-        )
-    known = {name: node for node in nodes for name in _names_of(node)}
-    for name in names:
-        if name not in known:
-            other = next((node for node in graph.nodes if name in _names_of(node)), None)
-            what = Message("there is no layer {name}", name=name)
-            if other:
-                what = Message(
-                    "the layer {name} ({class_name}) is not recurrent", name=name, class_name=other.class_name
-                )
-            raise UsageError("{what}.", did_you_mean(name, known), what=what)
-    return tuple(node for node in nodes if not names or not {*names}.isdisjoint(_names_of(node)))
-
-
-def _names_of(node: Node) -> tuple[str, str]:
-    """Return the names of a use and of its layer: `inside/lstm@1`, `inside/lstm`."""
-    return node.name, re.sub(r"@\d+", "", node.name)
 
 
 def note_containers(graph: Graph) -> tuple[Text, ...]:
@@ -80,7 +54,7 @@ def _is_container(node: Node) -> bool:
 
 
 def masking_layers(graph: Graph, masks: Iterable[Any]) -> tuple[str, ...]:
-    """Return the layers that make masks; none if all of these masks, those of the parts, are None."""
+    """Return the layers that make masks; none if no recurrent layer gets one.  masks: what the layers get."""
     if all(mask is None for mask in masks):
         return ()
     return tuple(node.name for node in graph.nodes if node.makes_mask)
@@ -163,10 +137,10 @@ def require_inference(graph: Graph, layers: Sequence[str]) -> None:
 
     layers: names of the requested layers; empty for all.
     """
-    wanted, changed = choose_nodes(graph, layers), find_training(graph)
-    for node in wanted:
-        if node.name in changed:
-            raise name_cause(graph, node, changed[node.name], {one.name for one in wanted})
+    wanted, changed = choose_layers(graph, layers), find_training(graph)
+    for node in graph.nodes:
+        if node.name in wanted and node.name in changed:
+            raise name_cause(graph, node, changed[node.name], wanted)
 
 
 def find_training(graph: Graph) -> dict[str, UnknownLayerError]:
@@ -174,13 +148,13 @@ def find_training(graph: Graph) -> dict[str, UnknownLayerError]:
     found: dict[str, UnknownLayerError] = {}
     for node in graph.nodes:
         above = (found[ref.node] for ref in node.refs if ref.node in found)
-        error = _refuse_training(node) or next(above, None)
+        error = refuse_training(node) or next(above, None)
         if error is not None:
             found[node.name] = error
     return found
 
 
-def _refuse_training(node: Node) -> UnknownLayerError | None:
+def refuse_training(node: Node) -> UnknownLayerError | None:
     """Return the error for a node that is always called with training=True, if that changes its output."""
     if node.kwargs.get("training") is not True:
         return None
@@ -189,7 +163,8 @@ def _refuse_training(node: Node) -> UnknownLayerError | None:
         inner = inner.inside
     if inner.class_name == "BatchNormalization":
         return node.refuse("is called with training=True, which takes the statistics of the batch")
-    if inner.class_name.startswith(_RANDOM) or draws(inner.config):
+    rates = [part.get(rate) for part in mappings(inner.config) for rate in _RATES]
+    if inner.class_name.startswith(_RANDOM) or any(rates):
         return node.refuse("is called with training=True, which draws random numbers")
     return None
 

@@ -18,11 +18,10 @@ from typing import Any, NamedTuple
 from rnncli.case import Array
 from rnncli.errors import EngineError, LayerError, Message, Text, inside
 from rnncli.models import CasePair, Compute, LayerUse, ModelRequest, ModelRun, operations
-from rnncli.models.graph import Graph, Node, mappings, model_option
+from rnncli.models.graph import Graph, Node, choose_layers, mappings, model_option
 from rnncli.models.keras import process
 from rnncli.models.keras.choice import (
     REBUILD,
-    choose_nodes,
     computes_here,
     find_training,
     independent_layers,
@@ -72,30 +71,19 @@ def outputs(
         for layer, (used, shown) in cases.items()
         if not set(name_outputs("", 0, shown)) <= set(name_outputs("", 0, used))
     }
-    again: dict[str, list[Any]]
-    if graph.generation < 3:
-        options = {layer: shown.specs[-1].inner.config for layer, shown in more.items()}
-        returned = {
-            layer: {name: bool(config.get(name)) for name in ("return_sequences", "return_state")}
-            for layer, config in options.items()
-        }
-        try:
-            calls, again = _record_in_tf_keras(graph, path, inputs, (), returned)
-        except UnrunnableError as error:
-            reason = error.detail.fields.get("sentence", error.sentence)
-            what = Message(
-                "{--check}: {file}: tf_keras cannot run this model: {reason}", file=graph.file, reason=reason
-            )
-            raise EngineError(what, "Leave {--check} out.") from None
-    else:
-        try:
-            calls, _ = _record(graph, path, inputs, "keras")
-        except UnrunnableError as error:  # its advice is for a run without a check
-            raise EngineError("{--check}: {error}", "Leave {--check} out.", error=error) from None
-        again = {
-            layer: [tensor.values for tensor in compute.run(shown, "tensorflow").outputs]
-            for layer, shown in more.items()
-        }
+    old = graph.generation < 3
+    configs = {layer: shown.specs[-1].inner.config for layer, shown in more.items() if old}
+    returned = {
+        layer: {name: bool(config.get(name)) for name in ("return_sequences", "return_state")}
+        for layer, config in configs.items()
+    }
+    try:
+        calls, again = _record(graph, path, inputs, more=returned)
+    except UnrunnableError as error:  # its advice is for a run without a check
+        raise EngineError("{--check}: {error}", "Leave {--check} out.", error=error) from None
+    for layer, shown in more.items():
+        if not old:
+            again[layer] = [tensor.values for tensor in compute.run(shown, "tensorflow").outputs]
     tensors: dict[str, Any] = {}
     for layer, shown in more.items():
         tensors |= zip(name_outputs(layer, 0, shown), again[layer], strict=True)
@@ -112,7 +100,8 @@ def run(graph: Graph, path: Path, request: ModelRequest, cause: str = "") -> Mod
     Raises LayerError if Keras cannot load or run the model, or not as it was meant when it was saved;
     EngineError if rnncli's steps give different numbers than Keras.
     """
-    wanted = {node.name: node for node in choose_nodes(graph, request.layers)}
+    names = choose_layers(graph, request.layers)
+    wanted = {node.name: node for node in graph.nodes if node.name in names}
     for node in wanted.values():
         _require_one_dtype(graph, node)
         try:
@@ -147,17 +136,17 @@ def run(graph: Graph, path: Path, request: ModelRequest, cause: str = "") -> Mod
 def _record_wanted(
     graph: Graph, path: Path, inputs: Mapping[str, Array], wanted: Sequence[str]
 ) -> dict[str, Call]:
-    """Return the calls, those of `wanted` with their arguments.
+    """Return the calls; the calls of `wanted` have their arguments.
 
     Without tf_keras, a model of Keras 2 is run by today's Keras if that computes the same.
     """
-    if graph.generation < 3 and has_tf_keras():
-        return _record_in_tf_keras(graph, path, inputs, wanted, {})[0]
+    today = graph.generation >= 3 or not has_tf_keras()
     try:
-        _require_same_rules(graph)
-        return _record(graph, path, inputs, "keras", wanted)[0]
+        if today:
+            _require_same_rules(graph)
+        return _record(graph, path, inputs, wanted, today=today)[0]
     except UnrunnableError as error:
-        if graph.generation >= 3:
+        if graph.generation >= 3 or not today:
             raise
         what = Message(
             "{sentence} tf_keras runs models of Keras 2, and is not installed.", sentence=error.sentence
@@ -170,40 +159,34 @@ def has_tf_keras() -> bool:
     return importlib.util.find_spec("tf_keras") is not None
 
 
-def _record_in_tf_keras(
+def _record(
     graph: Graph,
     path: Path,
     inputs: Mapping[str, Array],
-    wanted: Sequence[str],
-    more: Mapping[str, Mapping[str, bool]],
+    wanted: Sequence[str] = (),
+    more: Mapping[str, Mapping[str, bool]] = {},
+    *,
+    today: bool = False,
 ) -> tuple[dict[str, Call], dict[str, list[Any]]]:
-    """Raise EngineError if tf_keras is not installed, UnrunnableError if that would run code of the file."""
-    if not has_tf_keras():
+    """Return every call of every layer by the name of the use in the graph, in Keras's order, and `more`.
+
+    See `process.record`.  today: run also a model of Keras 2 in today's Keras, not in tf_keras.
+    Raises UnrunnableError if Keras cannot load or run the model, or would run code of the file; EngineError
+    if tf_keras is needed and not installed.
+    """
+    in_tf_keras = graph.generation < 3 and not today
+    if in_tf_keras and not has_tf_keras():
         raise EngineError(
             "{file} was saved by {origin}; tf_keras is not installed; it is needed to run models of Keras 2.",
             "pip install tf_keras",
             file=graph.file,
             origin=graph.origin,
         )
-    if reason := _find_unsafe_code(graph):
-        raise process.explain_error(ValueError(reason))
-    return _record(graph, path, inputs, "tf_keras", wanted, more)
-
-
-def _record(
-    graph: Graph,
-    path: Path,
-    inputs: Mapping[str, Array],
-    family: str,
-    wanted: Sequence[str] = (),
-    more: Mapping[str, Mapping[str, bool]] | None = None,
-) -> tuple[dict[str, Call], dict[str, list[Any]]]:
-    """Return every call of every layer by the name of the use in the graph, in Keras's order, and `more`.
-
-    See `process.record`.  Raises UnrunnableError if Keras cannot load or run the model.
-    """
+    family = "tf_keras" if in_tf_keras else "keras"
     with inside(graph.file), _loadable(path) as file:
-        found = process.record(file, inputs, family, wanted, more or {})
+        if in_tf_keras and (reason := _find_unsafe_code(graph)):
+            raise process.explain_error(ValueError(reason), family)
+        found = process.record(file, inputs, family, wanted, more)
     return {name: Call(*call) for name, call in found["calls"].items()}, found["more"]
 
 

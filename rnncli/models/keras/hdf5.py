@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import codecs
 import io
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from itertools import count, takewhile
-from math import prod
 from typing import Any, BinaryIO, Literal, NamedTuple, TypeAlias
 
 import numpy as np
@@ -21,8 +20,9 @@ import numpy as np
 from rnncli.case import Array
 from rnncli.errors import InputError, Message, Text
 from rnncli.inputs.source import import_package
-from rnncli.process import child_process
-from rnncli.process.memory import expansion_limit, format_size
+from rnncli.process import child_process, transfer
+from rnncli.process.memory import expansion_limit
+from rnncli.process.transfer import Numbers
 
 LIBRARY = Message("the HDF5 library")
 SECONDS = 8.0
@@ -30,8 +30,6 @@ SECONDS = 8.0
 SPEED = 2**24
 SPACE = 2**28
 """Bytes that the library may allocate, besides the largest dataset and its copies."""
-TEXT = 2**28
-"""Maximum length of the config and the names together, in bytes."""
 DEPTH = 64
 """Maximum nesting of groups; Keras writes one or two levels per nested model."""
 PARTS = frozenset({"vars", "cell", "cells", "layer", "forward_layer", "backward_layer"})
@@ -121,87 +119,56 @@ def read(data: bytes, advice: Text, *, datasets: Datasets = "all") -> FileConten
         "numbers" skips it.
     """
     import_package("h5py", "Keras's files")
-    import_package("orjson", "JSON")
     codecs.lookup("ascii")  # load the codec now: the child cannot import modules
 
     def work(file: BinaryIO) -> None:
-        _answer(data, file, datasets)
+        child_process.limit_memory(SPACE)
+        with ExitStack() as stack:
+            transfer.send(file, lambda: _find(data, datasets, stack))
 
-    seconds, memory = SECONDS + len(data) / SPEED, SPACE + 2 * expansion_limit(len(data))
+    seconds, most = SECONDS + len(data) / SPEED, expansion_limit(len(data))
     try:
-        with child_process.run_in_child(work, seconds, memory, LIBRARY) as answer:
-            return _read_child(answer, len(data), advice)
+        with child_process.run_in_child(work, seconds, SPACE + 2 * most, LIBRARY) as answer:
+            found = transfer.receive(answer, most)
+    except InputError as error:
+        raise InputError(error.detail, advice) from None
     except child_process.IncompleteOutputError as error:
         raise InputError(
             "it is not a Keras file, or it is damaged: {error}.", advice, error=error.args[0]
         ) from None
-
-
-def _read_child(answer: child_process.WorkOutput, packed: int, advice: Text) -> FileContents:
-    """Parse the child's output: the header as JSON, then the numbers."""
-    head = import_package("orjson", "JSON").loads(answer.take_text(TEXT))
-    if head["refused"] is not None:
-        raise InputError(child_process.unpack_message(head["refused"]), advice)
-    sizes = (np.dtype(dtype).itemsize * prod(shape) for *_, dtype, shape in head["arrays"])
-    _require_room(sizes, packed, advice)
     root = Group()
-    layers: dict[str, list[tuple[str, Array]]] | None = {} if head["names"] is None else None
-    for path, name in (head["names"] or {}).items():
+    layers: dict[str, list[tuple[str, Array]]] | None = {} if found["names"] is None else None
+    for path, name in found["names"] or ():
         root.at(path).name = name
-    for group, name, dtype, shape in head["arrays"]:
+    for group, name, array in found["arrays"]:
         arrays = root.at(group).arrays if layers is None else layers.setdefault(group, [])
-        arrays.append((name, answer.take_array(shape, dtype)))
-    return FileContents(head["config"], head["version"], head["backend"], root, layers)
+        arrays.append((name, array))
+    return FileContents(found["config"], found["version"], found["backend"], root, layers)
 
 
-def _require_room(sizes: Iterable[int], packed: int, advice: Text = "") -> None:
-    """Raise InputError if the file declares more bytes than it may expand to."""
-    size = sum(sizes)
-    if size > expansion_limit(packed):
-        raise InputError(
-            "its datasets declare {declared}, but the file is {size}.",
-            advice,
-            declared=format_size(size),
-            size=format_size(packed),
-        )
-
-
-def _answer(data: bytes, out: BinaryIO, wanted: Datasets) -> None:
-    """Write, in the child, the header or why the file is refused, then the numbers of each array."""
+def _find(data: bytes, wanted: Datasets, stack: ExitStack) -> dict[str, Any]:
+    """Return, in the child, what `read` needs to know.  stack: closes the file when everything is sent."""
     h5py = import_package("h5py", "Keras's files")
-    child_process.limit_memory(SPACE)
-    with ExitStack() as stack:
-        weights: list[Stored] = []
-        try:
-            file = stack.enter_context(h5py.File(io.BytesIO(data), "r"))
-            head, weights = _describe_contents(_Walk(h5py, file), wanted)
-            _require_room((dataset.nbytes for *_, dataset in weights), len(data))
-        except InputError as error:
-            weights, head = [], {"refused": child_process.pack_message(error.detail)}
-        except Exception:  # h5py raises many types of exception for broken files
-            broken = Message("it is not a Keras file, or it is damaged.")
-            weights, head = [], {"refused": child_process.pack_message(broken)}
-        child_process.write_text(out, import_package("orjson", "JSON").dumps(head))
-        child_process.limit_memory(SPACE + 2 * max((dataset.nbytes for *_, dataset in weights), default=0))
-        for *_, dataset in weights:
-            child_process.write_array(out, np.ascontiguousarray(dataset[()]))
-
-
-def _describe_contents(walk: _Walk, wanted: Datasets) -> tuple[dict[str, Any], list[Stored]]:
-    """Return what `_read_child` needs to know, and the datasets to send."""
-    config = walk.file.attrs.get("model_config")
-    if config is not None and not isinstance(config, (str, bytes)):
-        raise InputError("its model_config is not text.")
-    weights = [] if wanted == "none" else walk.weights(skip_others=wanted == "numbers")
-    head = {
-        "refused": None,
-        "config": None if config is None else _decode(config),
-        "version": walk.attribute("keras_version"),
-        "backend": walk.attribute("backend"),
-        "names": walk.names if walk.older_root is None else None,
-        "arrays": [(group, name, *walk.dtype_and_shape(group, name, one)) for group, name, one in weights],
-    }
-    return head, weights
+    try:
+        walk = _Walk(h5py, stack.enter_context(h5py.File(io.BytesIO(data), "r")))
+        config = walk.file.attrs.get("model_config")
+        if config is not None and not isinstance(config, (str, bytes)):
+            raise InputError("its model_config is not text.")
+        weights = [] if wanted == "none" else walk.weights(skip_others=wanted == "numbers")
+        arrays = [(group, name, walk.numbers(group, name, dataset)) for group, name, dataset in weights]
+        largest = max((dataset.nbytes for *_, dataset in weights), default=0)
+        child_process.limit_memory(SPACE + 2 * largest)
+        return {
+            "config": None if config is None else _decode(config),
+            "version": walk.attribute("keras_version"),
+            "backend": walk.attribute("backend"),
+            "names": list(walk.names.items()) if walk.older_root is None else None,
+            "arrays": arrays,
+        }
+    except InputError:
+        raise
+    except Exception:  # h5py raises many types of exception for broken files
+        raise InputError("it is not a Keras file, or it is damaged.") from None
 
 
 class _Walk:
@@ -219,7 +186,7 @@ class _Walk:
         self._parents: dict[int, int] = {self._address(file): -1}
 
     def weights(self, *, skip_others: bool) -> list[Stored]:
-        """Return the weights in the model's order, without those of the optimizer.
+        """Return the weights in the model's order, without the optimizer's.
 
         skip_others: leave out datasets that do not hold numbers.
         """
@@ -235,8 +202,8 @@ class _Walk:
         values = [group.attrs.get(name) for group in (self.file, self.older_root) if group is not None]
         return next((_decode(value) for value in values if isinstance(value, (str, bytes))), "")
 
-    def dtype_and_shape(self, group: str, name: str, dataset: Any) -> tuple[str, list[int]]:
-        """Return the dtype and shape of a dataset.
+    def numbers(self, group: str, name: str, dataset: Any) -> Numbers:
+        """Return the numbers of a dataset.
 
         Raises InputError if it does not hold real numbers, or stores them in another file.
         """
@@ -252,7 +219,7 @@ class _Walk:
             )
         if dataset.shape is None:
             raise InputError("{name} is empty.", name=dataset.name)
-        return dtype.str, list(dataset.shape)
+        return Numbers(dtype.str, dataset.shape, lambda: dataset[()])
 
     def _walk(self, group: Any, path: str, depth: int) -> Iterator[Stored]:
         """Yield the weights of Keras 3: `layers/lstm/cell/vars/0`."""

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from rnncli.case import format_shape
 from rnncli.errors import InputError, Message
 from rnncli.frameworks import cudnn, default_name, make_unique
-from rnncli.models.keras.hdf5 import SEEDS
 from rnncli.models.keras.versions import (
     CELLS,
     CONVOLVED,
@@ -108,7 +107,11 @@ def _read_groups(
         if entry["class_name"] in MODELS:
             yield from _read_groups(entry["config"], own, f"{path}/")
             continue
-        found = _read_group(entry, own)
+        found = [
+            (f"{part}/{number}".lstrip("/"), array)
+            for part, arrays in own.cells()
+            for number, array in enumerate(arrays)
+        ]
         if found or not _variables(entry):
             weights = _name_weights(path, entry, found, grouped=True)
             _require_units(path, entry, weights)
@@ -170,7 +173,7 @@ def _plain_layers(model: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[
 
 
 def _split_list(entry: LayerEntry, path: str, found: Found) -> Iterator[tuple[str, LayerEntry, Found]]:
-    """Yield the layers of one list of arrays: one layer, or those of a model inside the model."""
+    """Yield the layers of one list of arrays: one layer, or the layers of a model inside the model."""
     if entry["class_name"] not in MODELS:
         yield path, entry, found
         return
@@ -206,7 +209,7 @@ def _assign_by_name(leaves: Sequence[tuple[str, LayerEntry]], found: Found) -> d
 
 
 def _assign_by_order(leaves: Sequence[tuple[str, LayerEntry]], found: Found) -> dict[str, Found] | None:
-    """Assign arrays as Keras loads them: layer by layer those that training changes, then the others."""
+    """Assign arrays as Keras loads them: layer by layer, first the trainable weights, then the others."""
     slots = [
         (path, name, _is_frozen(name) or entry["config"].get("trainable") is False)
         for path, entry in leaves
@@ -219,18 +222,6 @@ def _assign_by_order(leaves: Sequence[tuple[str, LayerEntry]], found: Found) -> 
     for (path, name, _), (_, array) in zip(slots, found, strict=True):
         shared[path].append((name, array))
     return shared
-
-
-class _Sublayer(NamedTuple):
-    """A layer inside a layer.
-
-    prefix: of its variables' names, `forward/`.
-    groups: where a .keras file keeps it, from the layer's own group.
-    """
-
-    prefix: str
-    groups: tuple[str, ...]
-    entry: LayerEntry
 
 
 def _direct_variables(entry: LayerEntry) -> list[str] | None:
@@ -247,40 +238,31 @@ def _direct_variables(entry: LayerEntry) -> list[str] | None:
     return names
 
 
-def _parts(entry: LayerEntry) -> list[_Sublayer]:
-    """Return the inner layers that hold its variables, in the order of `layer.weights`."""
+def _parts(entry: LayerEntry) -> list[tuple[str, LayerEntry]]:
+    """Return the inner layers that hold its variables, in the order of `layer.weights`.
+
+    Each with the prefix of its variables' names, `forward/`.
+    """
     class_name, config = entry["class_name"], entry["config"]
     if class_name == "Bidirectional":
         backward = config.get("backward_layer") or config["layer"]
-        return [
-            _Sublayer("forward/", ("forward_layer",), config["layer"]),
-            _Sublayer("backward/", ("backward_layer",), backward),
-        ]
+        return [("forward/", config["layer"]), ("backward/", backward)]
     if class_name in _WRAPPERS:
-        return [_Sublayer("layer/", ("layer",), config["layer"])]
+        return [("layer/", config["layer"])]
     if class_name == "RNN":
-        return [_Sublayer("", ("cell",), config["cell"])]
+        return [("", config["cell"])]
     if class_name == "StackedRNNCells":
-        names = make_unique(map(_group_name, config["cells"]))
-        return [
-            _Sublayer(f"{number}/", ("cells", name), cell)
-            for number, (name, cell) in enumerate(zip(names, config["cells"], strict=True))
-        ]
+        return [(f"{number}/", cell) for number, cell in enumerate(config["cells"])]
     if class_name in MODELS:
-        entries = _layers_of(config)
-        names = make_unique(map(_group_name, entries))
-        return [
-            _Sublayer(f"{name_of(inner)}/", ("layers", name), inner)
-            for name, inner in zip(names, entries, strict=True)
-        ]
+        return [(f"{name_of(inner)}/", inner) for inner in _layers_of(config)]
     return []
 
 
 def _variables(entry: LayerEntry) -> list[str]:
     """Return the names of a layer's variables and of those inside it; none for an unknown class."""
     names = list(_direct_variables(entry) or ())
-    for part in _parts(entry):
-        names += [part.prefix + name for name in _variables(part.entry)]
+    for prefix, inner in _parts(entry):
+        names += [prefix + name for name in _variables(inner)]
     return names
 
 
@@ -334,31 +316,6 @@ def _name_by_path(found: Sequence[tuple[str, Array]]) -> dict[str, Array]:
     else:
         names = [str(number) for number in range(len(found))]
     return dict(zip(names, (array for _, array in found), strict=True))
-
-
-def _read_group(entry: LayerEntry, group: Group) -> list[tuple[str, Array]]:
-    """Return a layer's arrays in Keras's order, from its group in a .keras file."""
-    inside = _parts(entry)
-    if _direct_variables(entry) is None and not inside:
-        return list(_read_all_arrays(group))
-    found = list(group.arrays)
-    if "cell" in group.groups and entry["class_name"] in PLAIN | CONVOLVED:
-        found += group.groups["cell"].arrays
-    for part in inside:
-        inner: Group | None = group
-        for name in part.groups:
-            inner = inner and inner.groups.get(name)
-        if inner is not None:
-            found += _read_group(part.entry, inner)
-    return found
-
-
-def _read_all_arrays(group: Group, prefix: str = "") -> Iterator[tuple[str, Array]]:
-    for number, (_, array) in enumerate(group.arrays):
-        yield f"{prefix}{number}", array
-    for name, below in group.groups.items():
-        if name not in SEEDS:
-            yield from _read_all_arrays(below, f"{prefix}{name}/")
 
 
 def _layers_of(config: Mapping[str, Any]) -> list[LayerEntry]:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from rnncli.case import Array
 from rnncli.errors import join
 from rnncli.models import CasePair, ModelRequest, ModelRun, SavedModel, inputs, name_file, operations
 from rnncli.models.graph import Graph, Node, Ref
-from rnncli.models.keras.choice import INPUT, choose_nodes, require_inference
+from rnncli.models.keras.choice import INPUT, require_inference
 from rnncli.models.keras.walk import run_graph
 from rnncli.models.operations import UnknownLayerError
 
@@ -25,10 +25,6 @@ class Model(SavedModel):
         """The generation of Keras that the model belongs to."""
         return "Keras" if self.contents.generation >= 3 else "tf_keras"
 
-    def layer_names(self) -> tuple[str, ...]:
-        """Return every use of a recurrent layer, in the order of the graph."""
-        return tuple(node.name for node in self.contents.recurrent_nodes)
-
     def stateful_layers(self) -> tuple[str, ...]:
         """Return the layers that keep their state from one call to the next."""
         return tuple(
@@ -36,15 +32,6 @@ class Model(SavedModel):
             for node in self.contents.recurrent_nodes
             if node.config.get("stateful") or node.core_config.get("stateful")
         )
-
-    @name_file
-    def choose(self, names: Sequence[str]) -> tuple[str, ...]:
-        """Return the uses of these layers; all without names.  Raises UsageError, InputError."""
-        return tuple(node.name for node in choose_nodes(self.contents, names))
-
-    def describe_inputs(self) -> str:
-        """Return `ids: (batch, 12), int32` and so on, for every input."""
-        return inputs.describe_inputs(self.contents)
 
     def fit_inputs(self, given: Any) -> dict[str, Array]:
         """Return every input by name, in the dtype of the model.  Raises InputError if one does not fit."""

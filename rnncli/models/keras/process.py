@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import copy
 import importlib
-import json
 import pickle
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
-from math import prod
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
@@ -21,11 +19,10 @@ import numpy as np
 
 from rnncli.case import Array
 from rnncli.compute.engines.tensorflow import informative_line
-from rnncli.errors import EngineError, InputError, LayerError, Message, RnncliError, Text
+from rnncli.errors import InputError, LayerError, Message, RnncliError, Text
 from rnncli.models import shorten_sentence
 from rnncli.models.graph import leaves, map_leaves
-from rnncli.process import child_process
-from rnncli.process.child_process import WorkOutput
+from rnncli.process import child_process, transfer
 from rnncli.process.isolation import isolated
 from rnncli.process.memory import PER_BYTE, ROOM, format_size, limit_growth
 
@@ -36,14 +33,8 @@ class UnrunnableError(LayerError):
 
 SECONDS, SPEED = 120.0, 2**12
 """Time limit of loading TensorFlow and the model, plus one second per SPEED bytes of file and inputs."""
-TEXT = 2**28
-"""Maximum length of everything but arrays, in bytes."""
-NUMBERS = "biufc"
-"""The kinds of NumPy's dtypes that come back."""
-ARRAY = ""
-"""The key of a mapping that stands for an array, with its number; no argument of a layer has this name."""
-ERRORS = {error.__name__: error for error in (InputError, LayerError, UnrunnableError, EngineError)}
-"""The errors that come back."""
+NAMES = {"keras": "Keras", "tf_keras": "tf_keras"}
+"""What messages call a family."""
 UNKNOWN_LAYERS = Message(
     "Rebuild the model without the layers that it does not know, copy the weights, and save it again."
 )
@@ -71,76 +62,50 @@ def record(
     size = count_bytes(path, inputs)
     request = pickle.dumps((path.absolute(), dict(inputs), family, tuple(wanted), dict(more)))
     variables = {"KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "3"}
-    run = child_process.run_in_new_process
+    run, seconds = child_process.run_in_new_process, SECONDS + size / SPEED
     try:
-        with run(f"{__name__}:answer", request, SECONDS + size / SPEED, "Keras", **variables) as answer_of:
-            return _receive(answer_of, ROOM + PER_BYTE * size)
+        with run(f"{__name__}:answer", request, seconds, NAMES[family], **variables) as answer_of:
+            return transfer.receive(answer_of, ROOM + PER_BYTE * size, UnrunnableError)
     except child_process.IncompleteOutputError as error:
-        raise UnrunnableError(
-            "Keras cannot run this model: {sentence}", "Give smaller inputs.", sentence=f"{error}."
-        ) from None
+        raise _cannot_run(family, f"{error}.", "Give smaller inputs.") from None
 
 
 def answer(request: bytes, file: BinaryIO) -> None:
     """Write, in the new process, what the run returns or raises."""
-    arrays: list[Array] = []
 
-    def place(leaf: Any) -> Any:
-        leaf = leaf.numpy() if hasattr(leaf, "numpy") else leaf  # a tensor of the framework
-        if not isinstance(leaf, np.ndarray):
-            return leaf if leaf is None or isinstance(leaf, (bool, int, float, str)) else str(type(leaf))
-        array = leaf.astype("float32") if leaf.dtype.name == "bfloat16" else leaf
-        if array.dtype.kind not in NUMBERS:
-            return array.dtype.name
-        arrays.append(np.ascontiguousarray(array))
-        return {ARRAY: len(arrays) - 1}
+    def find() -> Any:
+        path, inputs, family, wanted, more = pickle.loads(request)  # written by `record`
+        try:
+            return map_leaves(_plain, _run(path, inputs, family, wanted, more))
+        except RnncliError:
+            raise
+        except Exception as error:  # frameworks raise many types
+            raise explain_error(error, family) from None
 
-    try:
-        head: Any = {"found": map_leaves(place, _run(*pickle.loads(request)))}  # written by `record`
-    except Exception as error:  # frameworks raise many types
-        known = error if isinstance(error, RnncliError) else explain_error(error)
-        packed = map(child_process.pack_message, (known.detail, known.advice))
-        head = {"error": [type(known).__name__, *packed]}
-    head["arrays"] = [(array.dtype.str, array.shape) for array in arrays]
-    child_process.write_text(file, json.dumps(head).encode())
-    for array in arrays:
-        child_process.write_array(file, array)
+    transfer.send(file, find)
 
 
-def _receive(answer_of: WorkOutput, most: int) -> Any:
-    """Return what `answer` wrote, or raise it.  most: bytes that the arrays may take."""
-    head = json.loads(answer_of.take_text(TEXT))
-    if "error" in head:
-        kind, detail, advice = head["error"]
-        unpack = child_process.unpack_message
-        raise ERRORS.get(kind, EngineError)(unpack(detail), unpack(advice))
-    shapes = [(np.dtype(dtype), shape) for dtype, shape in head["arrays"]]
-    if any(dtype.kind not in NUMBERS for dtype, _ in shapes) or (
-        sum(dtype.itemsize * prod(shape) for dtype, shape in shapes) > most
-    ):
-        raise child_process.IncompleteOutputError(Message("it returned too much"))
-    arrays = [answer_of.take_array(shape, dtype.str) for dtype, shape in shapes]
-
-    def restore(tree: Any) -> Any:
-        if isinstance(tree, dict):
-            if ARRAY in tree:
-                return arrays[tree[ARRAY]]
-            return {key: restore(value) for key, value in tree.items()}
-        return [restore(value) for value in tree] if isinstance(tree, list) else tree
-
-    return restore(head["found"])
+def _plain(leaf: Any) -> Any:
+    """Return a tensor of the framework as an array, and a word for what is neither number nor text."""
+    leaf = leaf.numpy() if hasattr(leaf, "numpy") else leaf
+    if not isinstance(leaf, np.ndarray):
+        return leaf if leaf is None or isinstance(leaf, (bool, int, float, str)) else str(type(leaf))
+    array = leaf.astype("float32") if leaf.dtype.name == "bfloat16" else leaf
+    return array if array.dtype.kind in transfer.KINDS else array.dtype.name
 
 
-def explain_error(error: Exception) -> RnncliError:
+def explain_error(error: Exception, family: str) -> RnncliError:
     """Convert an error of Keras, which refuses custom layers and the Lambdas of a file."""
     if type(error).__name__ in NO_MEMORY or "OOM when allocating" in str(error):
         return too_large(Message("too much memory"))
     knows_it = str(error).startswith("Exception encountered")
-    return UnrunnableError(
-        "Keras cannot run this model: {sentence}",
-        "Correct the model so that Keras runs it, or give different inputs." if knows_it else UNKNOWN_LAYERS,
-        sentence=first_sentence(error),
-    )
+    advice = Message("Correct the model so that Keras runs it, or give different inputs.")
+    return _cannot_run(family, first_sentence(error), advice if knows_it else UNKNOWN_LAYERS)
+
+
+def _cannot_run(family: str, sentence: str, advice: Text) -> UnrunnableError:
+    what = "{framework} cannot run this model: {sentence}"
+    return UnrunnableError(what, advice, framework=NAMES[family], sentence=sentence)
 
 
 def too_large(what: Text) -> InputError:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import count
 from typing import Any, NamedTuple
 
 from rnncli.errors import InputError
 from rnncli.frameworks import default_name
 from rnncli.models.operations import ops
+from rnncli.specs.build import options_of
 
 CELLS = frozenset({"SimpleRNNCell", "LSTMCell", "GRUCell"})
 CONVOLVED = frozenset({"ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D"})
@@ -47,7 +48,7 @@ class Origin(NamedTuple):
 
     @property
     def old(self) -> bool:
-        """Whether its configs are those of Keras 2."""
+        """Whether its configs are written as in Keras 2."""
         return self.version < (3,)
 
 
@@ -113,7 +114,7 @@ def name_of(entry: Mapping[str, Any]) -> str:
 
 
 def with_names(entries: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Return the entries; a custom class may lack a name in its config, and gets that of the class."""
+    """Return the entries; a layer without a name in its config, of a custom class, gets the class's name."""
     used = {name_of(entry) for entry in entries}
     named: list[Mapping[str, Any]] = []
     for entry in entries:
@@ -130,31 +131,15 @@ def with_names(entries: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
 _GATED = frozenset({"LSTM", "GRU", "LSTMCell", "GRUCell"}) | CONVOLVED
 
 _COMMON = ("name", "trainable", "dtype")
-_RETURNS = ("return_sequences", "return_state", "zero_output_for_mask")
-_CONVOLVED_LOOP = (*_COMMON, *_RETURNS, "go_backwards", "stateful")
-_LOOP = (*_CONVOLVED_LOOP, "unroll")  # which ConvLSTM saves too, but it changes none of its numbers
-_UNITS = ("units", "activation", "use_bias", "dropout", "recurrent_dropout", "seed")
-_LSTM, _GRU = ("recurrent_activation", "unit_forget_bias"), ("recurrent_activation", "reset_after")
-_CONV = ("filters", "kernel_size", "strides", "padding", "data_format", "dilation_rate", *_UNITS[1:], *_LSTM)
-
+_QUANTIZED = ("lora_rank", "quantization_config")
 _ARGUMENTS: Mapping[str, tuple[str, ...]] = {
-    "SimpleRNN": (*_LOOP, *_UNITS),
-    "LSTM": (*_LOOP, *_UNITS, *_LSTM),
-    "GRU": (*_LOOP, *_UNITS, *_GRU),
-    "SimpleRNNCell": (*_COMMON, *_UNITS),
-    "LSTMCell": (*_COMMON, *_UNITS, *_LSTM),
-    "GRUCell": (*_COMMON, *_UNITS, *_GRU),
-    "RNN": (*_LOOP, "cell"),
-    "StackedRNNCells": (*_COMMON, "cells"),
-    "Bidirectional": (*_COMMON, "layer", "backward_layer", "merge_mode"),
-    "TimeDistributed": (*_COMMON, "layer"),
-    **dict.fromkeys(CONVOLVED, (*_CONVOLVED_LOOP, *_CONV)),
-    "Dense": (*_COMMON, "units", "activation", "use_bias", "lora_rank", "quantization_config"),
-    "Embedding": (*_COMMON, "input_dim", "output_dim", "mask_zero", "lora_rank", "quantization_config"),
-    "BatchNormalization": (*_COMMON, "axis", "momentum", "epsilon", "center", "scale"),
-    "InputLayer": ("name", "batch_shape", "dtype", "sparse", "ragged", "optional"),
+    "StackedRNNCells": ("cells",),
+    "Dense": ("units", "activation", "use_bias", *_QUANTIZED),
+    "Embedding": ("input_dim", "output_dim", "mask_zero", *_QUANTIZED),
+    "BatchNormalization": ("axis", "momentum", "epsilon", "center", "scale"),
+    "InputLayer": ("batch_shape", "sparse", "ragged", "optional"),
 }
-"""The arguments to keep; others are retired, or matter only for initializing and training weights."""
+"""The arguments to keep of layers that are not recurrent; of all other layers those that are not retired."""
 
 _NOISE = re.compile(r"(initializer|regularizer|constraint)$")
 _RETIRED = frozenset(
@@ -297,11 +282,19 @@ def _is_entry(value: Any) -> bool:
 
 
 def _trim(class_name: str, config: dict[str, Any]) -> dict[str, Any]:
-    names = _ARGUMENTS.get(class_name)
-    if names is not None:
-        found = {key: config[key] for key in names if key in config}
-        return {key: value for key, value in found.items() if value is not None or key in _NONE_COUNTS}
-    return {key: value for key, value in config.items() if not _NOISE.search(key) and key not in _RETIRED}
+    """Return the arguments that matter for what the layer computes, not for its first weights or training."""
+    kept = {key: value for key, value in config.items() if not _NOISE.search(key) and key not in _RETIRED}
+    names: Iterable[str] | None = _ARGUMENTS.get(class_name)
+    if class_name in CELLS | RECURRENT | {"TimeDistributed"}:
+        names = options_of(class_name)
+    if names is None:
+        return kept
+    known = {*_COMMON, *names}
+    return {
+        key: value
+        for key, value in kept.items()
+        if key in known and (value is not None or key in _NONE_COUNTS)
+    }
 
 
 _NONE_COUNTS = frozenset({"merge_mode", "activation", "recurrent_activation", "batch_shape"})

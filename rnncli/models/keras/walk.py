@@ -13,16 +13,16 @@ from rnncli.case import Array, Case, format_shape
 from rnncli.errors import InputError, Message, RnncliError, Text, inside, join
 from rnncli.layers.stack import Stack
 from rnncli.models import Compute, LayerUse, ModelRequest, ModelRun, operations
-from rnncli.models.graph import PLACED_MASK, Graph, Node, Ref, iterate_refs, leaves, map_leaves
+from rnncli.models.graph import PLACED_MASK, Graph, Node, Ref, choose_layers, iterate_refs, leaves, map_leaves
 from rnncli.models.inputs import empty_input
 from rnncli.models.keras.choice import (
     INPUT,
-    choose_nodes,
     for_training,
     masking_layers,
     name_cause,
     note_containers,
     note_omissions,
+    refuse_training,
     require_one_use,
 )
 from rnncli.models.layer_cases import build_layer_case, masks_after, name_outputs
@@ -51,7 +51,7 @@ def run_graph(graph: Graph, request: ModelRequest) -> ModelRun:
     Raises UnknownLayerError if a requested layer depends on one that is not known here, UsageError for a
     name that the model does not have, InputError if a layer cannot take its inputs.
     """
-    names = [node.name for node in choose_nodes(graph, request.layers)]
+    names = choose_layers(graph, request.layers)
     rules = operations.rules_of(graph.origin)
     walk = _Walk(graph, request, rules)
     found = walk.run(names)
@@ -75,7 +75,7 @@ class Value(NamedTuple):
 
 
 class _Walk:
-    """One pass through the graph, in which each node comes after those that it depends on.
+    """One pass through the graph, in which each node comes after the nodes that it depends on.
 
     rules: about masks, as in `OperationCall`.
     input_mask: of the input of a model inside TimeDistributed.
@@ -123,6 +123,8 @@ class _Walk:
         try:
             if failed:
                 raise failed[0]
+            if node.inner is None and (error := refuse_training(node)):
+                raise error
             if node.is_recurrent:
                 self._recur(node, is_result, is_input)
             elif node.class_name == INPUT and not node.args:
@@ -285,7 +287,7 @@ class _Walk:
         output = wrapper.steps(result.outputs[0].values, call.inputs)
         if whole is not None:
             info, shape = Stack(whole.specs).outputs(whole.inputs.shape)[0], whole.inputs.shape
-            tensors = (NamedTensor(info.label, info.axes, output),)
+            tensors = (NamedTensor(info.label, info.axes, output, ends=info.ends),)
             all_steps = replace(
                 result, specs=whole.specs, input_shape=shape, outputs=tensors, trace=(), weights={}
             )
@@ -350,7 +352,7 @@ def _hidden_nodes(graph: Graph) -> set[str]:
 
 
 SIGMOIDS = {"hard_sigmoid_keras2": "hard_sigmoid"}
-"""Today's function, by the name of that of Keras 1 and 2."""
+"""Today's name of a function, by its name in Keras 1 and 2."""
 
 
 def note_masks(graph: Graph, found: ModelRun, compute: Compute, walk: Walk) -> Iterator[Text]:

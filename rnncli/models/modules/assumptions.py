@@ -50,7 +50,7 @@ def assume(model: Modules, given: str | Mapping[str, Any]) -> Modules:
     for name in options:
         if name not in OPTIONS:
             raise UsageError("{name} cannot be assumed.", did_you_mean(name, OPTIONS), name=name)
-    nodes = {node.name: node for node in _nodes(model)}
+    nodes = {node.name: node for node in model.recurrent_nodes}
     with inside(model.file, UsageError):
         for name, value in options.items():
             changed = {key: _change(node, name, value) for key, node in nodes.items()}
@@ -93,10 +93,6 @@ def _parse(text: str) -> dict[str, str]:
             )
         found[name] = value
     return found
-
-
-def _nodes(model: Modules) -> Iterator[Node]:
-    return (node for module in model.modules for node in module.nodes)
 
 
 def _change(node: Node, name: str, value: str) -> Node | None:
@@ -156,7 +152,7 @@ def order_of_gates(model: Modules, node: Node) -> str:
 
 def assumptions(model: Modules) -> Text:
     """Return one sentence with everything that the file does not say; "" if it has no layers."""
-    nodes = list(_nodes(model))
+    nodes = model.recurrent_nodes
     gated = [node for node in nodes if node.core_class in ORDERS]
     both = [node for node in nodes if node.class_name == "Bidirectional"]
     own = [node for node in both if _merges(node)]

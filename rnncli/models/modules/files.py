@@ -8,23 +8,21 @@ from __future__ import annotations
 
 import codecs
 import io
-import json
 import os
 import shlex
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from math import prod
+from functools import partial
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, BinaryIO
-
-import numpy as np
 
 from rnncli.errors import EngineError, InputError, Message, inside, shorten
 from rnncli.inputs import formats, named_arrays, zips
 from rnncli.models.modules import recognize
-from rnncli.process import child_process
+from rnncli.process import child_process, transfer
 from rnncli.process.isolation import isolated
-from rnncli.process.memory import expansion_limit, format_size
+from rnncli.process.memory import expansion_limit
+from rnncli.process.transfer import Numbers
 
 if TYPE_CHECKING:
     from rnncli.inputs.source import Source
@@ -44,8 +42,6 @@ SECONDS = 6.0
 SPEED = 2**24
 SPACE = 2**28
 """Bytes that PyTorch may allocate, besides the numbers and their copies."""
-TEXT = 2**26
-"""Maximum length of the names together, in bytes."""
 PACKAGES = ("torch", "collections", "builtins")
 """Packages of the objects that tensors consist of; PyTorch decides which of them it loads."""
 
@@ -108,21 +104,15 @@ def _read_tensors(data: bytes, unpacked: int) -> dict[str, Any]:
     _import_all()
 
     def work(file: BinaryIO) -> None:
-        _answer(data, file)
+        transfer.send(file, lambda: _find_tensors(data))
 
     try:
         seconds, memory = SECONDS + len(data) / SPEED, SPACE + unpacked + 2 * len(data)
         with child_process.run_in_child(work, seconds, memory, "PyTorch") as answer:
-            head = json.loads(answer.take_text(TEXT))
-            if head["refused"]:
-                what, advice = map(child_process.unpack_message, head["refused"])
-                raise InputError(what, advice)
-            return {
-                key: SimpleNamespace(shape=tuple(shape)) if dtype is None else answer.take_array(shape, dtype)
-                for key, shape, dtype in head["tensors"]
-            }
+            found = transfer.receive(answer, expansion_limit(len(data)))
     except child_process.IncompleteOutputError as error:
         raise InputError("it was not read: {error}.", ADVICE, error=error.args[0]) from None
+    return {key: SimpleNamespace(shape=tuple(one)) if isinstance(one, list) else one for key, one in found}
 
 
 def _import_all() -> None:
@@ -136,24 +126,15 @@ def _import_all() -> None:
     codecs.lookup("latin-1")  # in which NumPy's numbers are pickled
 
 
-def _answer(data: bytes, out: BinaryIO) -> None:
-    """Write, in the child, the header and then the numbers of each array in it."""
-    arrays: list[Any] = []
-    head: dict[str, Any] = {"refused": None, "tensors": []}
-    try:
-        for key, tensor in _name_tensors(_load(data)).items():
-            dtype = _find_dtype(tensor) if recognize.is_recurrent(key) else None
-            head["tensors"].append((key, list(tensor.shape), dtype))
-            if dtype:
-                arrays.append(tensor)
-        _require_room(arrays, len(data))
-        if len(json.dumps(head)) > TEXT:
-            raise InputError("its tensors have too many names.", ADVICE)
-    except InputError as error:
-        arrays, head = [], {"refused": [*map(child_process.pack_message, (error.detail, error.advice))]}
-    child_process.write_text(out, json.dumps(head).encode())
-    for tensor in arrays:
-        child_process.write_array(out, _to_array(tensor))
+def _find_tensors(data: bytes) -> list[tuple[str, Any]]:
+    """Return, in the child, the numbers of every tensor, or only its shape."""
+    tensors = _name_tensors(_load(data))
+    dtypes = {key: _find_dtype(one) for key, one in tensors.items() if recognize.is_recurrent(key)}
+    known = {key: dtype for key, dtype in dtypes.items() if dtype}
+    return [
+        (key, Numbers(known[key], one.shape, partial(_to_array, one)) if key in known else list(one.shape))
+        for key, one in tensors.items()
+    ]
 
 
 def _load(data: bytes) -> Any:
@@ -255,25 +236,6 @@ def _walk(value: Any, path: str, above: tuple[int, ...]) -> Iterator[tuple[str, 
             isinstance(item, StandIn) and recognize.is_recurrent(str(key))
         ):
             yield path, str(key), item
-
-
-def _require_room(tensors: list[Any], packed: int) -> None:
-    """Raise InputError if these tensors declare more numbers than the file may expand to.
-
-    They may: with a stride of 0, one stored number is repeated.  An axis of 0 counts as 1, because NumPy
-    limits the other axes too.
-    """
-    size = sum(
-        prod(max(1, axis) for axis in tensor.shape) * np.dtype(_find_dtype(tensor)).itemsize
-        for tensor in tensors
-    )
-    if size > expansion_limit(packed):
-        raise InputError(
-            "its tensors declare {declared}, but the file is {size}.",
-            ADVICE,
-            declared=format_size(size),
-            size=format_size(packed),
-        )
 
 
 def _find_dtype(tensor: Any) -> str | None:

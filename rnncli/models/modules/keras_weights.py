@@ -1,4 +1,4 @@
-"""Keras's files by the names and shapes of their weights: without a graph, or where it cannot be followed."""
+"""Layers in Keras's files, by names and shapes of weights, if there is no graph that can be followed."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ def _rename_cells(arrays: Sequence[tuple[str, Array]]) -> dict[str, list[tuple[s
 
 
 def _recognize_layer(saved: SavedWeights) -> Module | None:
-    """Return the layer; None if its weights are not those of a recurrent layer."""
+    """Return the layer; None if its weights do not fit a recurrent layer."""
     cells = {path: _recognize_cell(own) for path, own in saved.cells.items()}
     known = {path: cell for path, cell in cells.items() if cell is not None}
     if not known:
@@ -155,7 +155,7 @@ def _recognize_cell(own: Sequence[tuple[str, Array]]) -> CellWeights | None:
 
 
 def _looks_recurrent(path: str, own: Sequence[tuple[str, Array]]) -> bool:
-    """Return whether these weights may be those of a cell, by their group, their names or their shapes."""
+    """Return whether these may be the weights of a cell, by their group, their names or their shapes."""
     if {"cell", "cells"} & set(path.split("/")) or any(name == "recurrent_kernel" for name, _ in own):
         return True
     matrices = [array.shape for name, array in own if not name and array.ndim == 2]

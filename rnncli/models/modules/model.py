@@ -15,7 +15,6 @@ from rnncli.errors import (
     Text,
     UsageError,
     count,
-    did_you_mean,
     format_names,
     inside,
     join,
@@ -23,9 +22,9 @@ from rnncli.errors import (
 from rnncli.frameworks.torch import GATES, MODULES
 from rnncli.layers import fit
 from rnncli.layers.stack import Stack
-from rnncli.models import CasePair, Compute, LayerUse, ModelRequest, ModelRun, SavedModel, name_file
-from rnncli.models.graph import Module, Modules, Node, model_option
-from rnncli.models.inputs import empty_input, to_numbers
+from rnncli.models import CasePair, Compute, LayerUse, ModelRequest, ModelRun, SavedModel
+from rnncli.models.graph import ModelInput, Module, Modules, Node, choose_layers, model_option
+from rnncli.models.inputs import empty_input, fit_input
 from rnncli.models.layer_cases import spec_of
 from rnncli.models.modules.assumptions import assume, assumptions, default_order, order_of_gates
 from rnncli.process.isolation import isolated
@@ -42,20 +41,6 @@ class Model(SavedModel):
     """The recurrent layers of a file without a graph."""
 
     contents: Modules
-
-    def layer_names(self) -> tuple[str, ...]:
-        """Return every recognized layer: `decoder.rnn`, or `decoder.rnn_l0` and so on for a stack."""
-        return tuple(name for module in self.contents.modules for name in _names(module))
-
-    @name_file
-    def choose(self, names: Sequence[str]) -> tuple[str, ...]:
-        """Return these layers; a module's name selects all of its layers.  Raises UsageError, InputError."""
-        return tuple(
-            name
-            for module, own in _choose_modules(self.contents, names)
-            for name in _names(module)
-            if name in own
-        )
 
     def describe_inputs(self) -> str:
         """Return `input: (batch, timesteps, 5), float32`; several if modules differ in features."""
@@ -76,11 +61,10 @@ class Model(SavedModel):
                 what = Message("it has no graph and takes one input, but got {count}.", count=len(given))
                 raise InputError(what, "Give one array, (batch, timesteps, features).")
         name, array = next(iter(given.items())) if isinstance(given, Mapping) else ("input", given)
-        array = to_numbers(name, self.describe_inputs(), array)
+        dtypes = {_dtype(node) for node in self.contents.recurrent_nodes}
+        dtype = dtypes.pop() if len(dtypes) == 1 else "float64"
         with inside(self.file):
-            array = _add_batch_axis(array)
-        dtypes = {_dtype(node) for module in self.contents.modules for node in module.nodes}
-        return {name: array.astype(dtypes.pop()) if len(dtypes) == 1 else array}
+            return {name: fit_input(ModelInput(name, ("batch", "timesteps", "features"), dtype), array)}
 
     def run(self, request: ModelRequest) -> ModelRun:
         """Return what each layer gets: a module's first layer the input, the others the previous output.
@@ -92,16 +76,21 @@ class Model(SavedModel):
         """
         array = next(iter(request.inputs.values()))
         with inside(self.file, UsageError):
-            chosen = list(_choose_modules(self.contents, request.layers))
-            for module, _ in chosen:
+            chosen = choose_layers(self.contents, request.layers)
+            modules = tuple(
+                module
+                for module in self.contents.modules
+                if module.name in chosen or any(node.name in chosen for node in module.nodes)
+            )
+            for module in modules:
                 _require(self.contents, module, array)
         parts = [
             part
-            for module, wanted in chosen
+            for module in modules
             for part in _parts(module, array, request.compute)
-            if part.layer in wanted
+            if part.layer in chosen
         ]
-        used = replace(self.contents, modules=tuple(module for module, _ in chosen))
+        used = replace(self.contents, modules=modules)
         notes = [join((assumptions(used), CHANGES), " ")]
         if request.everything and self.contents.other_shapes:
             notes.append(
@@ -142,44 +131,6 @@ class Model(SavedModel):
     def assume(self, options: str | Mapping[str, Any]) -> Model:
         """Return the model with these assumptions instead of the defaults of its framework; see `assume`."""
         return Model(assume(self.contents, options), self.path, self.names)
-
-
-def _add_batch_axis(array: Array) -> Array:
-    """Add a batch axis of 1 if only that is missing."""
-    array = array[None] if array.ndim == 2 else array
-    if array.ndim != 3:
-        raise InputError(
-            "its layers take (batch, timesteps, features), but the input is {shape}.",
-            "Give three axes; the batch axis alone may be left out.",
-            shape=format_shape(array.shape),
-        )
-    return array
-
-
-def _choose_modules(modules: Modules, names: Sequence[str]) -> Iterator[tuple[Module, set[str]]]:
-    """Yield the requested modules, each with the names of its requested layers."""
-    if not modules.modules:
-        there = [f"{name} {format_shape(shape)}" for name, shape in modules.other_shapes.items()]
-        raise InputError(
-            "no recurrent layer was recognized in it.",
-            "Its weights must fit together, and be named as in PyTorch (weight_ih_l0, "
-            "weight_hh_l0) or Keras (kernel, recurrent_kernel); it has {there}.",
-            there=format_names(there) or "no tensors",
-        )
-    known = list(dict.fromkeys(name for module in modules.modules for name in (module.name, *_names(module))))
-    for name in names:
-        if name not in known:
-            raise UsageError("there is no layer {name!r} in it.", did_you_mean(name, known), name=name)
-    for module in modules.modules:
-        own = set(_names(module))
-        whole = not names or module.name in names
-        wanted = own if whole else own.intersection(names)
-        if wanted or whole:
-            yield module, wanted
-
-
-def _names(module: Module) -> list[str]:
-    return [node.name for node in module.nodes]
 
 
 def _require(modules: Modules, module: Module, array: Array) -> None:

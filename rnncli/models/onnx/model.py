@@ -17,10 +17,7 @@ from rnncli.errors import (
     LayerError,
     Message,
     Text,
-    UsageError,
-    did_you_mean,
     format_names,
-    join,
 )
 from rnncli.layers import fit
 from rnncli.layers.stack import Stack
@@ -44,40 +41,6 @@ class Model(SavedModel):
 
     own_axes = True
     contents: Program
-
-    def layer_names(self) -> tuple[str, ...]:
-        """Return the recurrent nodes, also those in the branches of an If."""
-        return tuple(node.name for node in self.contents.nodes if node.module == "keras.layers")
-
-    @name_file
-    def choose(self, names: Sequence[str]) -> tuple[str, ...]:
-        """Return the nodes with these names; all without names.
-
-        Raises UsageError for another name, InputError if the model has no recurrent node.
-        """
-        known = self.layer_names()
-        if not known:
-            what = Message("the model has no LSTM, GRU or RNN node.")
-            others = join(self.notes, " ")
-            raise InputError(what, others or Message("rnncli supports only these recurrent operators."))
-        for name in names:
-            if name not in known:
-                other = next((node for node in self.contents.nodes if node.name == name), None)
-                what = (
-                    Message(
-                        "the node {name} ({class_name}) is not recurrent",
-                        name=name,
-                        class_name=other.class_name,
-                    )
-                    if other
-                    else Message("there is no node {name}", name=name)
-                )
-                raise UsageError("{what}.", did_you_mean(name, known), what=what)
-        return tuple(name for name in known if not names or name in names)
-
-    def describe_inputs(self) -> str:
-        """Return `ids: (batch, 12), int32` and so on, for every input."""
-        return model_inputs.describe_inputs(self.contents)
 
     def fit_inputs(self, given: Any) -> dict[str, Array]:
         """Return every given input in the dtype that the model expects; initial states are optional."""

@@ -62,7 +62,7 @@ def is_recurrent(node: Any) -> bool:
 
 
 def nodes_in(graph: Any) -> Iterator[Any]:
-    """Yield every node, those of inner graphs behind the node that holds them."""
+    """Yield every node; the nodes of an inner graph follow the node that holds it."""
     for node in graph.node:
         yield node
         for inner in inner_graphs(node):

@@ -18,7 +18,7 @@ from rnncli.inputs.source import Source, import_package, open_file
 from rnncli.models.graph import ModelInput, Node, Program
 from rnncli.models.onnx import nodes as onnx_nodes
 from rnncli.models.onnx.nodes import inner_graphs, is_recurrent, nodes_in
-from rnncli.process import child_process
+from rnncli.process import child_process, transfer
 from rnncli.process.child_process import IncompleteOutputError, advise_more, allow
 from rnncli.process.memory import limit_growth
 from rnncli.specs import to_config
@@ -290,7 +290,7 @@ def _require_bounded(model: Any, most: int = NODES) -> int:
 
 
 def _iterate_texts(model: Any) -> Iterator[Any]:
-    """Yield every name; bytes where it is not UTF-8."""
+    """Yield every name, as bytes if it is not UTF-8."""
     yield from (model.producer_name, model.producer_version)
     for graph, _ in _iterate_graphs(model.graph):
         yield from (value.name for value in (*graph.initializer, *graph.input, *graph.output))
@@ -308,29 +308,30 @@ def _inline_functions(model: Any, most: int) -> Any:
     """
     if not any(is_recurrent(node) for function in model.functions for node in function.node):
         return model
+    import numpy as np
     from onnx import inliner
 
-    def work(file: BinaryIO) -> None:
-        content, reason = b"", ""
+    def inline() -> Array:
         try:
             inlined = inliner.inline_local_functions(model)
             _require_bounded(inlined, most)
-            content = inlined.SerializeToString()
+            return np.frombuffer(inlined.SerializeToString(), np.uint8)
         except Exception as error:  # compiled code raises many kinds
-            reason = str(error).partition("\n")[0].rstrip(".")
-        child_process.write_text(file, content)
-        child_process.write_text(file, reason.encode("utf-8", "replace"))
+            raise refusal(error) from None
+
+    def refusal(error: Exception) -> InputError:
+        reason = shorten(str(error).partition("\n")[0].rstrip("."), 120)
+        return InputError("its functions cannot be written out ({reason}).", SMALLER, reason=reason)
+
+    def work(file: BinaryIO) -> None:
+        transfer.send(file, inline)
 
     size = model.ByteSize()
     try:
         with child_process.run_in_child(work, SECONDS + size / SPEED, MEMORY + 8 * size, "onnx") as answer:
-            content, reason = answer.take_text(MAX_BYTES), answer.take_text(2**16).decode()
+            return type(model).FromString(transfer.receive(answer, MAX_BYTES).tobytes())
     except IncompleteOutputError as error:
-        content, reason = bytearray(), str(error)
-    if not content:
-        reason = shorten(reason, 120)
-        raise InputError("its functions cannot be written out ({reason}).", SMALLER, reason=reason)
-    return type(model).FromString(bytes(content))
+        raise refusal(error) from None
 
 
 def _include_data(onnx: Any, model: Any, source: Source) -> tuple[str, ...]:
@@ -421,7 +422,7 @@ def _locate_data(onnx: Any, tensor: Any, source: Source) -> tuple[str, Path, int
 
 
 def _count_bytes(onnx: Any, tensor: Any) -> int:
-    """Return the bytes of the numbers of a tensor; those of 4 bits are stored in pairs."""
+    """Return the bytes of a tensor's numbers; numbers of 4 bits are stored in pairs."""
     from onnx import helper
 
     kinds = onnx.TensorProto.DataType
@@ -443,7 +444,7 @@ def _parse_number(text: str) -> int:
 
 
 def _name_nodes(model: Any) -> None:
-    """Give each node its name, or that of its first output; repeated names get a number."""
+    """Give each node its name, or its first output's name; repeated names get a number."""
     taken: set[str] = set()
     for node in nodes_in(model.graph):
         name = own = node.name or next(filter(None, node.output), node.op_type)

@@ -27,7 +27,7 @@ SECONDS = 10.0
 """Limit on loading a model, and on a run of it, plus one second per SPEED bytes of the model and inputs."""
 SPEED = 2**20
 DOMAINS = ("", "ai.onnx", "ai.onnx.ml", "ai.onnx.preview.training", "ai.onnx.training")
-"""Domains of ONNX itself; those of ONNX Runtime begin with MICROSOFT."""
+"""ONNX's own domains; the domains of ONNX Runtime begin with MICROSOFT."""
 MICROSOFT = "com.microsoft"
 HALF = {10: "float16", 16: "bfloat16"}
 """Names of dtypes by their numbers in ONNX."""
@@ -194,7 +194,7 @@ def _reason(error: Exception) -> str:
 def require_known(model: Any, nodes: Iterable[Any]) -> None:
     """Raise LayerError for a custom operator, and for a recurrent node in half precision.
 
-    nodes: those that are needed.
+    nodes: the nodes that are needed.
     """
     kinds = {tensor.name: tensor.data_type for tensor in model.graph.initializer}
     kinds |= {value.name: value.type.tensor_type.elem_type for value in model.graph.input}
@@ -364,7 +364,7 @@ def select_needed(graph: Any, names: Iterable[str]) -> list[Any]:
 
 
 def _list_inputs(node: Any) -> Iterator[str]:
-    """Yield the names of all inputs of a node, including those that its inner graphs use."""
+    """Yield the names of all inputs of a node, also the ones that only its inner graphs use."""
     yield from node.input
     for inner in inner_graphs(node):
         yield from (value.name for value in inner.output)

@@ -41,7 +41,7 @@ def _merge(call: OperationCall) -> OperationOutput:
 def _merge_masked(name: str, arrays: Arrays, masks: Sequence[Any]) -> Array:
     """Merge as today's Keras does: where a mask skips a step, only the other arrays are merged.
 
-    masks: those that are still on the arrays after reshaping, which drops a mask.
+    masks: of the arrays after reshaping, which drops a mask.
     """
     wide: list[Any] = [
         None if mask is None else np.broadcast_to(mask[..., None], array.shape)
@@ -131,8 +131,6 @@ def _attend(call: OperationCall) -> OperationOutput:
 
     With return_attention_scores the scores are a second output, (batch, query steps, value steps).
     """
-    if call.kwargs.get("training") and call.config.get("dropout"):
-        raise call.refuse("is called with training=True, which draws random numbers")
     query, value = call.inputs[0], call.inputs[1]
     key = call.inputs[2] if len(call.inputs) > 2 else value
     masks = call.mask if isinstance(call.mask, (list, tuple)) else (None, None)

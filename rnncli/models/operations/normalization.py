@@ -27,8 +27,6 @@ def _batch(call: OperationCall, x: Array) -> Array:
 
     The statistics are the moving ones, as outside of training.
     """
-    if call.kwargs.get("training"):
-        raise call.refuse("is called with training=True, which takes the statistics of the batch")
     axis, weights = axis_of(call.config), call.weights
     shape = [1] * x.ndim
     shape[axis] = x.shape[axis]

@@ -82,22 +82,7 @@ def _like(value: int) -> Formula:
 
 def _get_item(args: tuple[Any, ...], options: Mapping[str, Any]) -> Any:
     key = args[1] if len(args) > 1 else options["key"]
-    several = isinstance(key, (list, tuple))
-    return args[0][tuple(map(_parse_index, key)) if several else _parse_index(key)]
-
-
-def _parse_index(key: Any) -> Any:
-    """Return one part of an index, which may be written as a config."""
-    if isinstance(key, Mapping):
-        config = key.get("config", key)
-        if key.get("class_name") == "__ellipsis__":
-            return Ellipsis
-        if key.get("class_name", "__slice__") != "__slice__" or not {"start", "stop"} <= set(config):
-            raise ValueError(f"an index of {key.get('class_name')}")
-        return slice(config["start"], config["stop"], config.get("step"))
-    if key is None or isinstance(key, (int, slice, type(Ellipsis))):
-        return key
-    raise ValueError(f"the index {key!r}")
+    return args[0][tuple(key) if isinstance(key, list) else key]
 
 
 def _softmax(args: tuple[Any, ...], options: Mapping[str, Any]) -> Any:
@@ -221,8 +206,6 @@ def _compute_tensorflow(call: OperationCall) -> OperationOutput:
     given: dict[str, Any] = {key: value for key, value in call.kwargs.items() if key != "name"}
     second = [given.pop(key) for key in _SECOND if key in given]
     options = {_NAMES.get(key, key): value for key, value in given.items()}
-    if "key" in options:
-        options["key"] = [options["key"]] if isinstance(options["key"], Mapping) else options["key"]
     inner = call._replace(
         class_name=name, config=options, kwargs={}, args=(*call.args, *second), layer=call.layer
     )

@@ -31,7 +31,6 @@ def _distribute(call: OperationCall) -> OperationOutput:
     one = OperationCall(
         config=_config(inner),
         weights={name.removeprefix("layer/"): array for name, array in call.weights.items()},
-        kwargs={"training": call.kwargs.get("training")},
         inputs=entries(call.inputs),
         mask=mask,
         previous=entries(call.previous),
@@ -54,7 +53,7 @@ def steps(output: Array, inputs: Array) -> Array:
 
 
 def mask_after(call: OperationCall, after: Any) -> Any:
-    """Return the mask of the output: in Keras 3 that of the input, in Keras 2 that of the inner layer.
+    """Return the mask of the output: in Keras 3 the input's mask, in Keras 2 the inner layer's.
 
     after: the mask of the inner layer's output, for all entries; if it is None, Keras 2 keeps a step in which
         anything is unmasked.

@@ -95,22 +95,26 @@ def _spread(value: Any, level: int) -> bytes:
     return _dumps(value)
 
 
+_PLAIN = frozenset({str, bool, type(None)})
+
+
 def _plain(value: Any, decimals: int | None, waiting: list[Waiting]) -> Any:
-    """Convert `value` to types that orjson can write; set aside large and late parts."""
-    if value is None or isinstance(value, (str, bool)):  # a stream writes thousands of them
-        return value
-    if isinstance(value, (dict, Mapping)):
-        return {key: _plain(item, decimals, waiting) for key, item in value.items()}
+    """Convert `value` to types that orjson can write; set aside large and late parts.
+
+    A stream writes thousands of values, so the commonest types come first.
+    """
+    if isinstance(value, (list, tuple)):
+        return [one if type(one) in _PLAIN else _plain(one, decimals, waiting) for one in value]
+    if isinstance(value, int):  # orjson does not support integers beyond 64 bits
+        return value if value.bit_length() <= 63 else orjson.Fragment(str(value))
+    if hasattr(value, "keys"):
+        return dict(zip(value, _plain(list(value.values()), decimals, waiting), strict=True))
     large = getattr(value, "size", 0) > page.TEXT_BLOCK
     if large or isinstance(value, DeferredValue) or hasattr(value, "parts"):
         waiting.append(value)
         return orjson.Fragment(_LATER)
-    if isinstance(value, (list, tuple)):
-        return [_plain(item, decimals, waiting) for item in value]
     if hasattr(value, "dtype") or (isinstance(value, float) and not isfinite(value)):
         return _array(value, decimals)
-    if isinstance(value, int) and value.bit_length() > 63:
-        return orjson.Fragment(str(value))  # orjson does not support integers beyond 64 bits
     return str(value) if isinstance(value, Message) else value
 
 
@@ -118,16 +122,12 @@ def _array(value: Any, decimals: int | None) -> Any:
     """Convert an array or a number: unchanged, or as nested lists with strings for NaN and infinities."""
     import numpy as np
 
+    array = np.asarray(value)
+    is_written = array.ndim and array.dtype.char in "fd" and array.dtype.isnative
+    if decimals is None and is_written and np.isfinite(array).all():
+        return np.ascontiguousarray(array)
     from rnncli.show.numerals import is_float, is_short, round_values, spell_nonfinite, widen
 
-    array = np.asarray(value)
-    if (
-        decimals is None
-        and array.ndim
-        and array.dtype in (np.float32, np.float64)
-        and np.isfinite(array).all()
-    ):
-        return np.ascontiguousarray(array)
     array = round_values(array.astype(array.dtype.newbyteorder("="), copy=False), decimals)
     missing = ~np.isfinite(array) if is_float(array) else np.zeros(array.shape, bool)
     array = np.ascontiguousarray(widen(array) if is_short(array) else array)

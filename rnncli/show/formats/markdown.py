@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
 from textwrap import dedent
 from typing import IO
 
@@ -84,14 +85,11 @@ def _tensor(row: Sequence[TableCell], view: View) -> Iterator[str]:
 
 
 def _numbers(numbers: Numbers, view: View) -> Iterator[str]:
-    from rnncli.show.formats._numbers import label_axes, page_block
+    from rnncli.show.blocks import block, trim_block
 
-    shown = page_block(numbers, view)
-    axes, remarks, bar = (
-        label_axes(shown),
-        any(row.remark for row in shown.rows),
-        [marks(view).halves] * bool(shown.half),
-    )
+    shown = trim_block(block(numbers, view), numbers.values, view)
+    axes = max((row.labels for row in shown.rows), key=len, default={})
+    remarks, bar = any(row.remark for row in shown.rows), [marks(view).halves] * bool(shown.half)
 
     def with_bar(texts: Sequence[str]) -> list[str]:
         return [*texts[: shown.half], *(bar if texts else ()), *texts[shown.half :]]
@@ -118,14 +116,16 @@ def _cell(cell: TableCell) -> str:
 
 
 def _text(line: Line) -> str:
-    return "".join(map(_span, line))
+    """Return a line; only code keeps its blanks, and numbers side by side are one piece of code."""
+    pieces = groupby(line, lambda span: "number" in span.style.split() and bool(span.text.strip()))
+    return "".join(
+        f"`{text_of(tuple(spans))}`" if numbers else "".join(map(_span, spans)) for numbers, spans in pieces
+    )
 
 
 def _span(span: Span) -> str:
-    """Return a span; `** bold**` would not be bold, and only code keeps its blanks."""
+    """Return a span; `** bold**` would not be bold."""
     styles, text = span.style.split(), span.text.strip()
-    if "number" in styles and text:
-        return f"`{span.text}`"
     if "strong" in styles and text:
         return span.text.replace(text, f"**{_escape(text)}**")
     return _escape(span.text)

@@ -14,8 +14,10 @@ from io import StringIO
 from typing import IO
 
 from rich.cells import cell_len
-from rich.terminal_theme import SVG_EXPORT_THEME, TerminalTheme
+from rich.color import parse_rgb_hex
+from rich.terminal_theme import TerminalTheme
 
+from rnncli.show import styles
 from rnncli.show.answer import Answer
 from rnncli.show.formats.table import console, draw_page
 from rnncli.show.page import View
@@ -48,15 +50,6 @@ FRAME = """\
 COLUMN = 12.2
 """Width of a column in Rich's drawing."""
 TEXT = re.compile(r'<text class="([^"]*)" x="([^"]*)" y="([^"]*)" [^>]*>([^<]*)</text>')
-LIGHT = TerminalTheme(
-    (255, 255, 255),
-    (16, 18, 22),
-    [
-        (31, 35, 40), (198, 40, 31), (37, 125, 54), (146, 96, 24),
-        (9, 105, 218), (138, 63, 252), (10, 108, 116), (101, 109, 118),
-    ],
-)  # fmt: skip
-"""Colors of the light html page."""
 RIM = {"light": 'stroke="rgba(31,35,40,0.35)"', "dark": 'stroke="rgba(255,255,255,0.35)"'}
 
 
@@ -70,10 +63,18 @@ def write(answer: Answer, view: View, file: IO[bytes]) -> None:
     recorder = console(StringIO(), widest, record=True)
     recorder.width = longest
     recorder.print(page)
-    theme = LIGHT if view.theme == "light" else SVG_EXPORT_THEME
+    theme = terminal_theme(is_dark=view.theme != "light")
     drawing = recorder.export_svg(title="rnncli", code_format=FRAME, unique_id="rnncli", theme=theme)
     drawing = drawing.replace(RIM["dark"], RIM[view.theme or "dark"])
     file.write(TEXT.sub(_place, drawing).encode())
+
+
+def terminal_theme(*, is_dark: bool = True) -> TerminalTheme:
+    """Return the colors of html as those of a terminal."""
+    found = re.findall(r"--(\w+): light-dark\(#(\w+), #(\w+)\)", styles.read("colors"))
+    colors = {name: parse_rgb_hex(pair[is_dark]) for name, *pair in found}
+    ansi = ("ink", "alarm", "same1", "same0", "same2", "cell", "hidden", "dim")
+    return TerminalTheme(colors["paper"], colors["ink"], [colors[name] for name in ansi])
 
 
 def _place(found: re.Match[str]) -> str:

@@ -21,6 +21,7 @@ from rnncli.show.layout import (
     fill_lines,
     flow,
     lay_out,
+    measure,
     natural_width,
     sum_widths,
     wrap_command,
@@ -43,7 +44,7 @@ from rnncli.show.page import (
 from rnncli.show.visible import ENDLESS
 
 if TYPE_CHECKING:
-    from rnncli.show.formats._numbers import Block
+    from rnncli.show.blocks import Block
 
 NARROWEST = 30
 """Minimum line width; in a narrower terminal, long lines are better than cut numbers."""
@@ -232,27 +233,15 @@ def _lines(cell: TableCell, layout: NumbersLayout | None = None, width: int = 0)
 
 
 class NumbersLayout:
-    """Layout of the numbers of one table, which aligns those of different tensors.
+    """Layout of the numbers of one table.
 
-    blocks: by the id of their Numbers.  gutter: width of each axis's labels; indent: of all of them.
-    widths: columns per number, by format.  gap: columns of the ellipsis for omitted numbers.
-    after: columns for the remarks behind the numbers.
+    blocks, gutter, widths: as in Measures.  indent: columns of all labels.
+    gap: columns of the ellipsis for omitted numbers.  after: columns for the remarks behind the numbers.
     """
 
     def __init__(self, table: Table, view: View) -> None:
         self.view, self.gap = view, cell_len(marks(view).ellipsis)
-        self.blocks: dict[int, Block] = {}
-        self.gutter: dict[str, int] = {}
-        self.widths: dict[str, int] = {}
-        found = [part for row in table.rows for cell in row for part in cell if isinstance(part, Numbers)]
-        for numbers in sorted(found, key=lambda numbers: -len(numbers.axes)):
-            from rnncli.show.formats._numbers import block  # loads NumPy
-
-            whole = self.blocks[id(numbers)] = block(numbers, view)
-            self.widths[whole.style] = max(self.widths.get(whole.style, 0), whole.widest)
-            for row in whole.rows:
-                for axis, label in row.labels.items():
-                    self.gutter[axis] = max(self.gutter.get(axis, 0), cell_len(label))
+        self.blocks, self.gutter, self.widths = measure(table, view)
         remarks = {row.remark for whole in self.blocks.values() for row in whole.rows if row.remark}
         self.indent, self.after = sum_widths(self.gutter.values()), sum_widths(map(cell_len, remarks))
 
@@ -281,13 +270,12 @@ class NumbersLayout:
 
     def lines(self, numbers: Numbers, width: int) -> Iterator[Text]:
         """Yield the rows of `numbers`, then a summary if some are omitted."""
-        from rnncli.show.formats._numbers import MOST_UNITS, trim_block
+        from rnncli.show.blocks import MOST_UNITS, trim_block
 
         whole = self.blocks[id(numbers)]
         endless = self.view.width is None
         fitting = self.count_shown(whole, width)
-        most = None if self.view.full else MOST_UNITS if endless else fitting
-        shown = trim_block(whole, numbers.values, most, self.view)
+        shown = trim_block(whole, numbers.values, self.view, MOST_UNITS if endless else fitting)
         per_line = max(1, len(shown.units)) if endless or not self.view.full else fitting
         for row in shown.rows:
             for start in range(0, max(1, len(row.texts)), per_line):

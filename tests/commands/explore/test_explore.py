@@ -135,7 +135,9 @@ def test_picture_of_the_readme() -> None:
         file=StringIO(), width=80, height=24, record=True, color_system="truecolor", force_terminal=True
     )
     recorder.print(screen.draw(explorer.state))
-    drawing = recorder.export_svg(title="rnncli explore", code_format=svg.FRAME, unique_id="rnncli")
+    drawing = recorder.export_svg(
+        title="rnncli explore", code_format=svg.FRAME, unique_id="rnncli", theme=svg.terminal_theme()
+    )
     picture = svg.TEXT.sub(svg._place, drawing)
     assert matches_golden("explore", "readme.svg", picture)
 

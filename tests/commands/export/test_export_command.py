@@ -55,6 +55,14 @@ def test_the_seed_that_was_drawn_is_a_remark_and_repeats_the_script(rnncli: Any)
     assert rnncli(*flags, "--quiet").stderr == ""
 
 
+@pytest.mark.parametrize("written", ["probe", "Probe(start=2)", '{"class_name": "Probe", "config": {}}'])
+def test_a_config_holds_no_initializer_that_keras_lacks(written: str, rnncli: Any) -> None:
+    for flags in (("-l", "lstm"), ("-l", "bigru")):
+        done = rnncli("export", *flags, "--kernel-initializer", written, "--to", "config")
+        assert (done.returncode, done.stdout) == (2, "")
+        assert "Keras has no initializer probe." in done.stderr
+
+
 @pytest.mark.parametrize("target", ["numpy", "keras", "torch"])
 def test_many_numbers_are_embedded_as_bytes(target: str, rnncli: Any, tmp_path: Path) -> None:
     flags = ("--input-shape", "1,2,200", "-l", "SimpleRNN(300)", "--seed", "2")

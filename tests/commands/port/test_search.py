@@ -10,7 +10,7 @@ import pytest
 from plant import Kind, plant
 from port_runs import run_of
 
-from rnncli.commands.port import differences, evidence, vectorized
+from rnncli.commands.port import differences, evidence
 from rnncli.commands.port.hypothesis import Hypothesis
 from rnncli.commands.port.search import search
 
@@ -101,28 +101,19 @@ def test_nothing_is_claimed_on_unrelated_numbers(name: str, count: int) -> None:
         assert nearest.remaining > 1e-3
 
 
-def test_few_hypotheses_at_once_give_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    kind = KINDS["bilstm"]
-    run = run_of(plant(kind, ("gates=input,candidate,output,forget",)), kind.class_name)
-    together, _ = search(run)
-    monkeypatch.setattr(vectorized, "KEPT", 1)
-    apart, _ = search(run)
-    assert named(apart) == named(together) == [{"gates=input,candidate,output,forget"}]
-
-
 @pytest.mark.parametrize("name", ["lstm with states", "gru with two biases", "simple rnn", "bigru"])
 @pytest.mark.parametrize("masked", [False, True])
-def test_hypotheses_in_one_loop_are_what_the_engine_computes(name: str, masked: bool) -> None:
+def test_a_part_is_the_beginning_of_the_whole(name: str, masked: bool) -> None:
     kind = KINDS[name]
     run = run_of(plant(kind, ()), kind.class_name)
     if masked:
         steps = np.arange(kind.steps)
         run = run._replace(mask=np.array([steps < 1 + place % kind.steps for place in range(kind.batch)]))
     hypotheses = [Hypothesis(run, [one]) for one in differences.list_known(run)]
-    hypotheses = [one for one in hypotheses if one.inputs.shape == run.inputs.shape]
-    together = vectorized.compute_all(hypotheses, kind.batch, kind.steps)
-    for one, tensors in zip(hypotheses, together, strict=True):
-        expected = one.compute()
-        assert list(tensors) == list(expected)
-        for key, array in expected.items():
-            np.testing.assert_allclose(tensors[key], array, atol=1e-12, err_msg=f"{one.differences} {key}")
+    for one in (one for one in hypotheses if one.inputs.shape == run.inputs.shape):
+        whole = one.compute()
+        assert list(whole) == list(one.compute(1)) == list(one.compute(1, 2))
+        for key, array in one.compute(1).items():
+            np.testing.assert_allclose(array, whole[key][:1], atol=1e-12, err_msg=f"{one.differences} {key}")
+        beginning = one.compute(1, 2)["sequence 0"]
+        np.testing.assert_allclose(beginning, whole["sequence 0"][:1, :2], atol=1e-12)

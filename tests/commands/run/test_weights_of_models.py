@@ -96,14 +96,14 @@ def test_the_numbers_are_read_once(
     path = tmp_path / f"model.{suffix}"
     plain().save(path)
     read: list[int] = []
-    child = hdf5._read_child
+    child = hdf5.read
 
-    def counting(*args: Any) -> Any:
-        found = child(*args)
+    def counting(*args: Any, **options: Any) -> Any:
+        found = child(*args, **options)
         older = sum(len(arrays) for arrays in (found.layers or {}).values())
         read.append(older + sum(len(arrays) for _, arrays in found.root.cells()))
         return found
 
-    monkeypatch.setattr(hdf5, "_read_child", counting)
+    monkeypatch.setattr(hdf5, "read", counting)
     assert note(capfd, path) is not None
     assert [count for count in read if count] == [5]

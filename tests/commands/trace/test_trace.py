@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from looks import PAGES, check_looks, misfits
+from looks import PAGES, check_looks, drawn, misfits
 from part_labels import gate, state
 from traces_by_hand import ANSWERS, answer, both_ways, lstm, masked, odd, stack
 
@@ -38,6 +38,13 @@ def first_nan(result: Result) -> str | None:
 @pytest.mark.parametrize("name", ANSWERS)
 def test_traces_look_as_they_did(name: Any) -> None:
     check_looks("trace", name, ANSWERS[name], PAGES if name == "trace" else ())
+
+
+def test_markdown_writes_the_numbers_of_a_gate_as_one_piece_of_code() -> None:
+    """Two ticks between them would be shown: they do not end a piece of code that begins with one."""
+    page = drawn(ANSWERS["trace"], "markdown")
+    assert "`" in page
+    assert "``" not in page
 
 
 @pytest.mark.parametrize("name", [name for name in ANSWERS if name != "trace_large"])

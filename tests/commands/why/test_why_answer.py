@@ -310,7 +310,7 @@ def test_states_on_another_device_come_first() -> None:
     assert parameter.fixes[0].snippet.startswith("x = ")
 
 
-@pytest.mark.parametrize("text", ["hello", "ValueError: something else", "()[]{}", "expected ndim=3"])
+@pytest.mark.parametrize("text", ["hello", "ValueError: something else", "()[]{}", "expected ndim=5"])
 def test_unknown_messages(text: str) -> None:
     with pytest.raises(DisagreementError, match="not known") as caught:
         diagnose(text)

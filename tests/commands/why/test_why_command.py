@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 from command import HEAVY, Run, loaded_by
 
+from rnncli import handbook
+from rnncli.commands.why.diagnosis import matches
+
+PAGES = sorted(Path(handbook.__file__).parent.glob("*.md"))
+QUOTED = re.compile(r"`(?!rnncli |pip |apt )([a-z]\w* [a-z\d]\w*[ =][^`\n]+)`")
+"""What a page quotes in English, `expected ndim=3, found ndim=2`, and that is no command."""
 MESSAGE = "expected ndim=3, found ndim=2. Full shape received: (1, 60)"
 TRACEBACK = f"""\
 Traceback (most recent call last):
@@ -91,3 +98,20 @@ def test_control_characters_of_a_message_are_not_passed_on(rnncli: Run) -> None:
     done = rnncli("why", hostile)
     assert "\x1b" not in done.stdout
     assert "\u202e" not in done.stdout
+
+
+def test_a_topic_of_the_handbook_is_no_message(rnncli: Run) -> None:
+    done = rnncli("why", "return_state")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.endswith("It is a topic of the handbook: rnncli help return_state\n")
+    assert "rnncli help masks" in rnncli("why", "mask").stderr
+
+
+def test_a_table_in_a_pipe_is_not_wider_than_100_columns(rnncli: Run) -> None:
+    assert max(map(len, rnncli("why", MESSAGE).stdout.splitlines())) <= 100
+
+
+def test_every_message_that_a_page_quotes_is_known() -> None:
+    quoted = {text for page in PAGES for text in QUOTED.findall(page.read_text())}
+    assert {"the batch size must be static", "expected ndim=3, found ndim=2"} < quoted
+    assert [text for text in quoted if not matches(text)] == []

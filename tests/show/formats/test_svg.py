@@ -12,6 +12,7 @@ from looks import contrast, drawn, luminance
 from results_by_hand import ANSWERS
 from rich.cells import cell_len
 
+from rnncli.show import styles
 from rnncli.show.formats.svg import COLUMN, WIDTH
 
 NAMESPACE = "{http://www.w3.org/2000/svg}"
@@ -60,19 +61,45 @@ def test_paper_is_light_or_dark_as_asked(format: str) -> None:
     light, dark, free = (drawn(ANSWERS["run"], format, theme=theme) for theme in ("light", "dark", ""))
     assert light != dark
     assert luminance(paper(light)) > 0.9 > 0.1 > luminance(paper(dark))
-    assert "prefers-color-scheme" not in light + dark
-    assert ("prefers-color-scheme" in free) if format == "html" else (free == dark)
+    if format == "html":
+        assert [re.findall("color-scheme: (.*?);", text) for text in (light, dark, free)] == [
+            ["light"], ["dark"], ["light dark"],
+        ]  # fmt: skip
+    else:
+        assert free == dark
 
 
-def test_every_color_can_be_read_on_light_paper() -> None:
-    drawing = drawn(ANSWERS["run"], "svg", theme="light")
+@pytest.mark.parametrize("name", ["run", "matrix"])
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_every_color_of_a_picture_can_be_read(theme: str, name: str) -> None:
+    drawing = drawn(ANSWERS[name], "svg", theme=theme)
     inks = re.findall(r"\.rnncli-r\d+ \{ fill: (#\w{6})", drawing)
-    assert inks
-    for ink in inks:
-        assert contrast("#ffffff", ink) >= 4.5
+    assert len(inks) > 3
+    assert {ink: contrast(ink, paper(drawing)) for ink in inks if contrast(ink, paper(drawing)) < 4.5} == {}
+
+
+def test_every_color_of_html_can_be_read_and_every_bar_seen() -> None:
+    """As WCAG asks: 4.5 for text, 3 for what is not text."""
+    colors = {name: pair for name, *pair in re.findall(COLOR, styles.read("colors"))}
+    papers = colors.pop("paper")
+    del colors["rule"]
+    assert colors.keys() >= {"ink", "dim", "hidden", "cell", "alarm", "same0", "same1", "same2", "same3"}
+    for name, pair in colors.items():
+        for color, beneath in zip(pair, papers, strict=True):
+            assert contrast(color, beneath) >= 4.5, name
+    bars = re.findall(r"\.((?:rise|pole)\d) \{ color: (#\w{6})", styles.read("page"))
+    assert len(bars) == 16
+    for name, color in bars:
+        assert min(contrast(color, beneath) for beneath in papers) >= 3, name
+
+
+COLOR = r"--(\w+): light-dark\((#\w{6}), (#\w{6})\)"
 
 
 def paper(text: str) -> str:
-    found = re.search(r'<rect fill="(#\w{6})"|--paper: (#\w{6})', unescape(text))
-    assert found
-    return found[1] or found[2]
+    """Of a picture, or of a page in its own theme."""
+    found = re.search('<rect fill="(#\\w{6})"', unescape(text))
+    if found:
+        return found[1]
+    pairs = {name: pair for name, *pair in re.findall(COLOR, text)}
+    return str(pairs["paper"]["color-scheme: dark" in text])

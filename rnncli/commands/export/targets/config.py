@@ -6,10 +6,12 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from rnncli.case import walk
+from rnncli import initializers
+from rnncli.case import Spec, walk
 from rnncli.commands.export import refusals
 from rnncli.commands.export.export_case import ExportCase, ExportLayer
 from rnncli.errors import Message, Text
+from rnncli.initializers import snake_case
 from rnncli.specs import to_config
 
 SUFFIX = ".json"
@@ -22,8 +24,11 @@ def refusal(export: ExportCase) -> Text | None:
     for spec in walk(export.case.specs):
         if "hard_sigmoid_keras2" in spec.config.values():
             return Message("Keras 3 has no hard_sigmoid of Keras 2")
-        if "probe" in spec.config.values():
-            return Message("Keras has no initializer probe")
+        for name, value in spec.config.items():
+            if name.endswith("_initializer") and value is not None:
+                initializer = initializers.find(value.class_name if isinstance(value, Spec) else value)
+                if not initializer.in_keras:
+                    return Message("Keras has no initializer {name}", name=snake_case(initializer.class_name))
     return None
 
 

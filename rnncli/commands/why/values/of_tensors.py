@@ -26,7 +26,8 @@ LARGEST_TOKEN = 10_000_000
 
 def _axes(message: FrameworkMessage) -> Fields | None:
     """`expected ndim=3, found ndim=2. Full shape received: (1, 60)`; the shape may be left out."""
-    expected, found = message.number("expected"), message.number("found")
+    expected, known = message.number("expected"), message.match.groupdict()
+    found = int(known.get("found", 2))
     shape = message.shape("shape") if message.name("shape") else (None,) * found
     if len(shape) != found:
         return None
@@ -172,6 +173,8 @@ def _way(names: str, layer: str, called: str = "layer(x)") -> dict[str, str]:
 
 def _may_be(message: FrameworkMessage, count: int) -> bool:
     """Return whether a layer that returns so many values can have caused the message."""
+    if not message.match.groupdict():
+        return True
     if message.match[0].startswith("not enough"):
         return count == message.number("got")
     return message.match[0].startswith("too many") and count > message.number("wanted")

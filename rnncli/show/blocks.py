@@ -62,10 +62,10 @@ def block(numbers: Numbers, view: View) -> Block:
     return Block(rows, tuple(range(values.shape[-1])), style, pieces, numbers.half)
 
 
-def trim_block(whole: Block, values: Array, most: int | None, view: View) -> Block:
-    """Return `whole` with at most `most` entries of the last axis, from both ends."""
+def trim_block(whole: Block, values: Array, view: View, most: int = MOST_UNITS) -> Block:
+    """Return `whole` with at most `most` entries of the last axis, from both ends; whole if View.full."""
     units = len(whole.units)
-    if most is None or units <= most:
+    if view.full or units <= most:
         return whole
     head, tail = -(-most // 2), most // 2
     ellipsis = marks(view).ellipsis
@@ -76,11 +76,6 @@ def trim_block(whole: Block, values: Array, most: int | None, view: View) -> Blo
     kept = (*range(head), GAP, *range(units - tail, units))
     half = next((place for place, unit in enumerate(kept) if unit >= whole.half > 0), 0)
     return whole._replace(rows=rows, units=kept, summary=whole.summary or summary(values, view), half=half)
-
-
-def page_block(numbers: Numbers, view: View) -> Block:
-    """Return the rows of `numbers` for a page whose width is not known."""
-    return trim_block(block(numbers, view), numbers.values, None if view.full else MOST_UNITS, view)
 
 
 def summary(values: Array, view: View) -> tuple[str, ...]:
@@ -145,9 +140,3 @@ def _label(axis: str, index: int, time: Sequence[int], view: View) -> str:
     if axis == "timesteps":
         return f"t={time[index] if time else index}"
     return f"{view.say({'rows': 'row', 'cols': 'column'}.get(axis, axis))} {index}"
-
-
-def label_axes(shown: Block) -> tuple[str, ...]:
-    """Return the axes that have a label in any row, outermost first."""
-    longest = max(shown.rows, key=lambda row: len(row.labels), default=Row({}, ()))
-    return tuple(longest.labels)
