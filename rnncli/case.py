@@ -11,8 +11,6 @@ from rnncli.errors import Text
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from rnncli.cells.text import CellText
-
     Array: TypeAlias = NDArray[Any]
 else:
     Array = Any
@@ -62,13 +60,13 @@ class Spec:
     config: Keras's arguments: the given ones first, in the order given (Keras draws seeds in that order),
         then the defaults.
     deferred: whether the enclosing layer makes it from a config, and only after that layer itself is made.
-    equations: of a cell written as equations; class_name is then the cell's own name.
+    equations: the CellText of a cell written as equations, else None; class_name is then `@` and its name.
     """
 
     class_name: str
     config: Mapping[str, Any] = field(default_factory=dict)
     deferred: bool = False
-    equations: "CellText | None" = None
+    equations: Any = None
 
     @property
     def inner(self) -> "Spec":

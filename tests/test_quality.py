@@ -51,7 +51,7 @@ BASES = {
 """Listed files on which others are built: ndjson on json, npz on npy, explore on explain, svg on table,
 cudnn on keras."""
 
-BESIDE = {"layers": {"activations", "equations", "fit", "layer", "recurrent", "stack"}}
+BESIDE = {"layers": {"equations", "fit", "layer", "recurrent", "stack", "written"}}
 """Files of these folders that are not of the listed kind."""
 
 

@@ -34,8 +34,8 @@ class WrittenCell(Cell):
     """One step of a cell written as equations."""
 
     def equations_of(self, _: Mapping[str, Any]) -> CellText:
-        assert self.spec.equations is not None
-        return self.spec.equations
+        found: CellText = self.spec.equations
+        return found
 
     def weight_shapes(self, input_shape: Shape, *, checked: bool = True) -> dict[str, Shape]:
         """Return the shapes of the packed weights, then those of the cell's own.

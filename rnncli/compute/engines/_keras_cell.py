@@ -27,117 +27,125 @@ def make_cell(keras: Any, spec: Spec, argument: Callable[[str, Any], Any]) -> An
 
 @cache
 def _cell_class(keras: Any, argument: Callable[[str, Any], Any]) -> Any:
-    dropout_cell = next(one for one in keras.layers.SimpleRNNCell.__mro__ if one.__name__ == "DropoutRNNCell")
-    functions = _functions(keras)
+    """Return the class, with Keras's layer and its masks for dropout."""
+    dropout = next(one for one in keras.layers.SimpleRNNCell.__mro__ if one.__name__ == "DropoutRNNCell")
+    scope = {"keras": keras, "argument": staticmethod(argument)}
+    made = type("EquationCell", (_EquationCell, keras.layers.Layer, dropout), scope)
+    return keras.saving.register_keras_serializable("rnncli")(made)
 
-    @keras.saving.register_keras_serializable("rnncli")
-    class EquationCell(keras.layers.Layer, dropout_cell):  # type: ignore[misc,valid-type]
-        """One step of the equations; its weights are those of rnncli's own cell, in that order."""
 
-        def __init__(self, equations: str, *, units: int, dtype: Any = None, **options: Any) -> None:
-            own = {name: options.pop(name) for name in ("name", "trainable") if name in options}
-            super().__init__(dtype=dtype, **own)
-            text = _TEXTS[equations]
-            self.text, self.options, self.units = text, {**options, "units": units}, units
-            self.state_size, self.output_size = [units] * len(text.states), units
-            self.lines = resolve(text, self.options)
-            self.functions = functions | {
-                name: keras.activations.get(options[name])
-                for name, value in text.options.items()
-                if isinstance(value, str)
-            }
-            ours = WrittenCell(Spec(text.class_name, self.options, equations=text))
-            if ours.dropout_seed_is_first:
-                self.seed_generator = keras.random.SeedGenerator(options["seed"])
-            self.initializers = self._make_initializers(ours)
-            self.dropout, self.recurrent_dropout = options["dropout"], options["recurrent_dropout"]
-            if not ours.dropout_seed_is_first:
-                self.seed_generator = keras.random.SeedGenerator(options["seed"])
+_Layer: Any = object
+"""In place of Keras's layer, which is loaded only when a cell is made."""
 
-        def _make_initializers(self, ours: WrittenCell) -> dict[str, Any]:
-            """Create every initializer in the order of the weights, which is the order of their seeds."""
-            made: dict[str, Any] = {}
-            for name in ours.weight_shapes((None, None, None), checked=False):
-                by_line = self.text.initializers.get(name, {})
-                if name in INITIALIZED_BY and ("initializer" in by_line or not by_line):
-                    made[name] = keras.initializers.get(self.options[INITIALIZED_BY[name]])
-                    self.options[INITIALIZED_BY[name]] = made[name]
-                elif name in INITIALIZED_BY:
-                    made[name] = [self._initializer(name, value) for value in ours.by_line(name)]
-                else:
-                    made[name] = self._initializer(name, ours.initializers()[name])
-            return made
 
-        def _initializer(self, name: str, value: Any) -> Any:
-            return keras.initializers.get(argument(f"{name}_initializer", value))
+class _EquationCell(_Layer):  # type: ignore[misc]
+    """One step of the equations; its weights are those of rnncli's own cell, in that order."""
 
-        def build(self, input_shape: Any) -> None:
-            ours = WrittenCell(Spec(self.text.class_name, self.options, equations=self.text))
-            self.values = {}
-            for name, shape in ours.weight_shapes(tuple(input_shape)).items():
-                initializer = self.initializers[name]
-                if isinstance(initializer, list):
-                    initializer = self._join(initializer)
-                self.values[name] = self.add_weight(shape=shape, name=name, initializer=initializer)
-            self.built = True
+    keras: Any
+    argument: Callable[[str, Any], Any]
 
-        def _join(self, parts: list[Any]) -> Callable[..., Any]:
-            """Return an initializer that fills the columns of each line by its own."""
+    def __init__(self, equations: str, *, units: int, dtype: Any = None, **options: Any) -> None:
+        own = {name: options.pop(name) for name in ("name", "trainable") if name in options}
+        super().__init__(dtype=dtype, **own)
+        text = _TEXTS[equations]
+        self.text, self.options, self.units = text, {**options, "units": units}, units
+        self.state_size, self.output_size = [units] * len(text.states), units
+        self.lines = resolve(text, self.options)
+        self.functions = _functions(self.keras) | {
+            name: self.keras.activations.get(options[name])
+            for name, value in text.options.items()
+            if isinstance(value, str)
+        }
+        ours = WrittenCell(Spec(text.class_name, self.options, equations=text))
+        if ours.dropout_seed_is_first:
+            self.seed_generator = self.keras.random.SeedGenerator(options["seed"])
+        self.initializers = self._make_initializers(ours)
+        self.dropout, self.recurrent_dropout = options["dropout"], options["recurrent_dropout"]
+        if not ours.dropout_seed_is_first:
+            self.seed_generator = self.keras.random.SeedGenerator(options["seed"])
 
-            def fill(shape: Any, dtype: Any = None) -> Any:
-                one = (*shape[:-1], self.units)
-                return keras.ops.concatenate([part(one, dtype=dtype) for part in parts], axis=-1)
+    def _make_initializers(self, ours: WrittenCell) -> dict[str, Any]:
+        """Create every initializer in the order of the weights, which is the order of their seeds."""
+        made: dict[str, Any] = {}
+        for name in ours.weight_shapes((None, None, None), checked=False):
+            by_line = self.text.initializers.get(name, {})
+            if name in INITIALIZED_BY and ("initializer" in by_line or not by_line):
+                made[name] = self.keras.initializers.get(self.options[INITIALIZED_BY[name]])
+                self.options[INITIALIZED_BY[name]] = made[name]
+            elif name in INITIALIZED_BY:
+                made[name] = [self._initializer(name, value) for value in ours.by_line(name)]
+            else:
+                made[name] = self._initializer(name, ours.initializers()[name])
+        return made
 
-            return fill
+    def _initializer(self, name: str, value: Any) -> Any:
+        return self.keras.initializers.get(self.argument(f"{name}_initializer", value))
 
-        def get_initial_state(self, batch_size: Any = None) -> list[Any]:
-            start = self.text.initial
-            return [
-                keras.ops.full((batch_size, self.units), start.get(state, 0.0), dtype=self.compute_dtype)
-                for state in self.text.states
-            ]
+    def build(self, input_shape: Any) -> None:
+        ours = WrittenCell(Spec(self.text.class_name, self.options, equations=self.text))
+        self.values = {}
+        for name, shape in ours.weight_shapes(tuple(input_shape)).items():
+            initializer = self.initializers[name]
+            if isinstance(initializer, list):
+                initializer = self._join(initializer)
+            self.values[name] = self.add_weight(shape=shape, name=name, initializer=initializer)
+        self.built = True
 
-        def call(self, inputs: Any, states: Any, training: bool = False) -> Any:
-            inputs_mask = self.get_dropout_mask(inputs) if training else None
-            row_mask = self.get_recurrent_dropout_mask(states[0]) if training else None
-            x = inputs if inputs_mask is None else inputs * inputs_mask
-            before = dict(zip(self.text.states, states, strict=True))
-            after: dict[str, Any] = {}
+    def _join(self, parts: list[Any]) -> Callable[..., Any]:
+        """Return an initializer that fills the columns of each line by its own."""
 
-            for line, node in self.lines.items():
+        def fill(shape: Any, dtype: Any = None) -> Any:
+            one = (*shape[:-1], self.units)
+            return self.keras.ops.concatenate([part(one, dtype=dtype) for part in parts], axis=-1)
 
-                def read(name: Name, line: str = line) -> Any:
-                    if name.kind:
-                        return before[name.name] if name.kind == "before" else after[name.name]
-                    return x if name.name == "x" else self._columns(name.name, line)
+        return fill
 
-                def product(_: Node, value: Any, weight: Name, line: str = line) -> Any:
-                    masked = weight.name == "recurrent_kernel" and row_mask is not None
-                    value = value * row_mask if masked else value
-                    return keras.ops.matmul(value, self._columns(weight.name, line))
+    def get_initial_state(self, batch_size: Any = None) -> list[Any]:
+        start = self.text.initial
+        return [
+            self.keras.ops.full((batch_size, self.units), start.get(state, 0.0), dtype=self.compute_dtype)
+            for state in self.text.states
+        ]
 
-                found = evaluate(node, read, self._call, product)
-                if line in before:
-                    found = keras.ops.broadcast_to(found, keras.ops.shape(before[line]))
-                after[line] = found
-            return after[self.text.states[0]], [after[state] for state in self.text.states]
+    def call(self, inputs: Any, states: Any, training: bool = False) -> Any:
+        inputs_mask = self.get_dropout_mask(inputs) if training else None
+        row_mask = self.get_recurrent_dropout_mask(states[0]) if training else None
+        x = inputs if inputs_mask is None else inputs * inputs_mask
+        before = dict(zip(self.text.states, states, strict=True))
+        after: dict[str, Any] = {}
 
-        def _call(self, function: str, given: list[Any]) -> Any:
-            if function not in self.functions:
-                self.functions[function] = keras.activations.get(function)
-            return self.functions[function](*given)
+        for line, node in self.lines.items():
 
-        def _columns(self, weight: str, line: str) -> Any:
-            return columns_of(self.text, weight, line, self.values, self.units)
+            def read(name: Name, line: str = line) -> Any:
+                if name.kind:
+                    return before[name.name] if name.kind == "before" else after[name.name]
+                return x if name.name == "x" else self._columns(name.name, line)
 
-        def get_config(self) -> dict[str, Any]:
-            options = {
-                name: keras.initializers.serialize(value) if name.endswith("_initializer") else value
-                for name, value in self.options.items()
-            }
-            return {**super().get_config(), **options, "equations": self.text.written}
+            def product(_: Node, value: Any, weight: Name, line: str = line) -> Any:
+                masked = weight.name == "recurrent_kernel" and row_mask is not None
+                value = value * row_mask if masked else value
+                return self.keras.ops.matmul(value, self._columns(weight.name, line))
 
-    return EquationCell
+            found = evaluate(node, read, self._call, product)
+            if line in before:
+                found = self.keras.ops.broadcast_to(found, self.keras.ops.shape(before[line]))
+            after[line] = found
+        return after[self.text.states[0]], [after[state] for state in self.text.states]
+
+    def _call(self, function: str, given: list[Any]) -> Any:
+        if function not in self.functions:
+            self.functions[function] = self.keras.activations.get(function)
+        return self.functions[function](*given)
+
+    def _columns(self, weight: str, line: str) -> Any:
+        return columns_of(self.text, weight, line, self.values, self.units)
+
+    def get_config(self) -> dict[str, Any]:
+        options = {
+            name: self.keras.initializers.serialize(value) if name.endswith("_initializer") else value
+            for name, value in self.options.items()
+        }
+        return {**super().get_config(), **options, "equations": self.text.written}
 
 
 def _functions(keras: Any) -> dict[str, Callable[..., Any]]:
