@@ -39,7 +39,7 @@ def read_layer(layer: Any) -> Any:
 
         text = f"@'{layer}'" if is_path else text
         if files := expressions.list_files(text):
-            return expressions.parse(text, {file: read_equations(file) for file in files})
+            return expressions.parse(text, {file: read_cell(file) for file in files})
     word = text.removeprefix("@")
     _require_no_model(text, word, exists=not is_path)
     if word == text:
@@ -64,14 +64,15 @@ def read_layer(layer: Any) -> Any:
     return config
 
 
-def read_equations(file: str) -> CellText:
+def read_cell(file: str) -> CellText:
     """Return the cell in a file.  Raises InputError if it cannot be read, LayerError for its equations."""
-    from rnncli.cells.reading import LONGEST, read_cell
+    from rnncli.cells.reading import LONGEST
     from rnncli.inputs.source import find_source
+    from rnncli.specs.build import read_equations
 
     with inside(file):
         data = find_source(file).content(Message("Give a TOML file of a cell."))
-        return read_cell(data[: 4 * LONGEST].decode("utf-8", "replace"))
+        return read_equations(data[: 4 * LONGEST].decode("utf-8", "replace"))
 
 
 def _require_no_model(text: str, word: str, *, exists: bool) -> None:

@@ -199,7 +199,9 @@ class _Source:
         if _is_packable(node):
             return self._packed(node, (line,), at)
         if level < at or self.uses[node] > 1:
-            return self._refer(level, at, node, lambda: self._inline(node, line, level))
+            # A packed weight means other columns in each line.
+            key = (node, line) if any(Name(weight) in walk(node) for weight in PACKED) else node
+            return self._refer(level, at, key, lambda: self._inline(node, line, level))
         return self._inline(node, line, at)
 
     def _inline(self, node: Node, line: str, at: int) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import keyword
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -25,19 +25,21 @@ LONGEST = 100_000
 MOST = 200
 """Most lines, states, options or weights of a cell."""
 KEYS = ("name", "states", "source", "gates", "initial", "options", "weights", "step")
-TAKEN = frozenset(
-    {"x", "units", "features", *PACKED}
-    | {"use_bias", "kernel_initializer", "recurrent_initializer", "bias_initializer"}
-    | {"dropout", "recurrent_dropout", "seed", "dtype", "name", "trainable", "cell", "text"}
+TAKEN = frozenset({"x", "units", "features", *PACKED})
+"""Names that mean something in every equation, so that a cell cannot give them to something of its own."""
+OPTIONS = frozenset(
+    {"use_bias", "kernel_initializer", "recurrent_initializer", "bias_initializer"}
+    | {"dropout", "recurrent_dropout", "seed", "dtype", "name", "trainable", "cell", "equations"}
     | {"return_sequences", "return_state", "go_backwards", "stateful", "unroll", "zero_output_for_mask"}
 )
-"""Names that mean something for every cell, so that no option and no weight can have them."""
-TAKEN_IN_LINES = frozenset({"x", "units", "features", *PACKED})
-"""Those that no line can have."""
+"""Options of every cell and of RNN, so that a cell has no option of its own of this name."""
 
 
-def read_cell(text: str) -> CellText:
-    """Return the cell of a TOML text.  Raises LayerError, which names the line, if it is not valid."""
+def read_cell(text: str, read_initializer: Callable[[Any], Any]) -> CellText:
+    """Return the cell of a TOML text.  Raises LayerError, which names the line, if it is not valid.
+
+    read_initializer: checks an initializer, and returns it as a Spec has it.
+    """
     import tomllib
 
     if len(text) > LONGEST:
@@ -55,14 +57,17 @@ def read_cell(text: str) -> CellText:
             'An equation is written in quotes: hidden = "tanh(x @ kernel)"',
             error=str(error) if isinstance(error, ValueError) else "it is nested too deeply",
         ) from None
-    return _Reader(document, text).read()
+    return _Reader(document, text, read_initializer).read()
 
 
 class _Reader:
     """Reads the document of one cell, and checks it part by part."""
 
-    def __init__(self, document: Mapping[str, Any], text: str) -> None:
+    def __init__(
+        self, document: Mapping[str, Any], text: str, read_initializer: Callable[[Any], Any]
+    ) -> None:
         self.document, self.text, self.lines = document, text, text.splitlines()
+        self.read_initializer = read_initializer
 
     def read(self) -> CellText:
         for key in self.document:
@@ -198,7 +203,9 @@ class _Reader:
                 'For example {name} = {{ shape = ["units"], initializer = "zeros" }}.',
                 name=name,
             )
-        return Weight(tuple(shape), value.get("initializer"))
+        with self.at("weights", name):
+            made = self.read_initializer(value["initializer"]) if "initializer" in value else None
+        return Weight(tuple(shape), made)
 
     def _initializer(self, name: str, using: tuple[str, ...]) -> Any:
         value = self._table("weights")[name]
@@ -210,12 +217,20 @@ class _Reader:
                 'For example {name} = {{ forget = "ones" }}.',
                 name=name,
             )
-        return dict(value)
+        with self.at("weights", name):
+            return {line: self.read_initializer(one) for line, one in value.items()}
 
     def _check_names(self, cell: CellText, using: tuple[str, ...]) -> None:
         """Check that each name has one meaning, and that states and gates are lines."""
         meanings: dict[str, str] = dict.fromkeys((*FUNCTIONS, *activations.NAMES), "a function")
         meanings |= dict.fromkeys(TAKEN, "a name of every cell")
+        for name in OPTIONS.intersection(cell.options):
+            raise self.fault(
+                ("options", name),
+                "{name} is an option of every cell and its layer.",
+                "Choose another name.",
+                name=name,
+            )
         places = [("options", name) for name in cell.options] + [("weights", name) for name in cell.weights]
         for table, name in [*places, *(("step", line) for line in cell.step)]:
             if not re.fullmatch(_WORD, name) or keyword.iskeyword(name) or len(name) > 60:
@@ -225,7 +240,7 @@ class _Reader:
                     "Use ASCII letters, digits and _, and no keyword of Python.",
                     name=name,
                 )
-            if name in meanings and (table != "step" or name not in TAKEN - TAKEN_IN_LINES):
+            if name in meanings:
                 raise self.fault(
                     (table, name),
                     "{name} already is {meaning}.",

@@ -55,12 +55,13 @@ class WrittenCell(Cell):
 
     def initializers(self) -> dict[str, Any]:
         """Return the initializer of each weight; for one with several, a function that joins their parts."""
-        found = super().initializers()
-        for weight, given in self.text.initializers.items():
-            if "initializer" not in given:
-                found[weight] = partial(self._draw_by_line, weight)
-        own = self.text.weights.items()
-        return found | {name: one.initializer or _BY_AXES[len(one.shape)] for name, one in own}
+        found, given = super().initializers(), self.text.initializers
+        for name, weight in self.text.weights.items():
+            found[name] = weight.initializer or _BY_AXES[len(weight.shape)]
+        for name in given:
+            if "initializer" not in given[name]:
+                found[name] = partial(self._draw_by_line, name)
+        return {name: found[name] for name in self.weight_shapes((None, None, None), checked=False)}
 
     def by_line(self, weight: str) -> Iterator[Any]:
         """Yield the initializer of each line's columns of a packed weight."""

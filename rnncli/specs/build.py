@@ -294,14 +294,25 @@ def _read_config(config: Mapping[str, Any]) -> Written:
 
 def _read_equations(given: Mapping[str, Any]) -> Written:
     """Read the config of a cell of one's own, which holds its text."""
-    from rnncli.cells.reading import read_cell
-
-    cell = read_cell(given["equations"])
+    cell = read_equations(given["equations"])
     options = options_of("", cell)
     own = {name: value for name, value in given.items() if name != "equations"}
     arguments = Signature(cell.class_name, options, (), INERT, read_inner=_read_inner).read(own)
     _require_complete(cell.class_name, options, arguments)
     return Written(cell.class_name, arguments, deferred=True, equations=cell)
+
+
+def read_equations(text: str) -> CellText:
+    """Return the cell of a TOML text.  Raises LayerError, which names the line, if it is not valid."""
+    from rnncli.cells.reading import read_cell
+    from rnncli.specs import initializers
+
+    def read_initializer(source: Any) -> Any:
+        """Return the initializer; the cell creates it, in the order of its weights."""
+        found = initializers.build(source)
+        return replace(found, deferred=True) if isinstance(found, Spec) else found
+
+    return read_cell(text, read_initializer)
 
 
 def _signature(class_name: str) -> Signature:

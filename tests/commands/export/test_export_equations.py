@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from looks import matches_golden
 
-from rnncli.cells.reading import read_cell
 from rnncli.cells.writing import to_toml
+from rnncli.specs.build import read_equations
 
 OWN = """\
 # A cell with everything that a file can have.
@@ -82,9 +82,9 @@ def test_the_file_of_ones_own_cell_stays_as_written(rnncli: Any) -> None:
 
 
 def test_what_is_written_is_read_as_the_same_cell() -> None:
-    cell = read_cell(OWN)
+    cell = read_equations(OWN)
     config = {**cell.options, "use_bias": True}
-    again = read_cell(to_toml(cell, config, cell.initializers))
+    again = read_equations(to_toml(cell, config, cell.initializers))
     assert again._replace(written="", spans={}) == cell._replace(written="", spans={})
 
 

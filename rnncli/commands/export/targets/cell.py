@@ -28,7 +28,8 @@ def refusal(exports: Sequence[ExportCase]) -> Text | None:
 def _refusal_of_options(exports: Sequence[ExportCase]) -> Text | None:
     cells = [cell for export in exports for layer in export.layers for cell in cells_of(layer.spec)]
     for cell in cells:
-        if any(isinstance(cell.config[option], Spec) for option in INITIALIZED_BY.values()):
+        given = (cell.config[option] for option in INITIALIZED_BY.values())
+        if any(isinstance(one, Spec) and not one.deferred for one in given):
             return Message("its initializers are names, without options")
         if cell.config.get("unit_forget_bias") and takes_seed(cell.config["bias_initializer"]):
             return Message("it draws each part of a bias from a seed of its own")
@@ -46,7 +47,20 @@ def _file(cell: Cell) -> str:
     text, changed = cell.text, dict(_changed(cell))
     if text.written and not changed and text.written.replace("\n", "").replace("\t", "").isprintable():
         return text.written
-    return to_toml(text, cell.config, dict(_initializers(cell, changed)))
+    weights = {name: one._replace(initializer=_plain(one.initializer)) for name, one in text.weights.items()}
+    initializers = {
+        weight: {line: _plain(one) for line, one in given.items()}
+        for weight, given in _initializers(cell, changed)
+    }
+    return to_toml(text._replace(weights=weights), cell.config, initializers)
+
+
+def _plain(initializer: Any) -> Any:
+    """Return an initializer as TOML has it: a name, or a table without the options that are None."""
+    if not isinstance(initializer, Spec):
+        return initializer
+    given = {name: value for name, value in initializer.config.items() if value is not None}
+    return {"class_name": initializer.class_name, "config": given}
 
 
 def _changed(cell: Cell) -> Iterator[tuple[str, Any]]:
