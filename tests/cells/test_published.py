@@ -60,7 +60,8 @@ def peephole_lstm(w: Weights, x: np.ndarray, h: np.ndarray, c: np.ndarray) -> St
 
 def normalized(z: np.ndarray) -> np.ndarray:
     centred = z - z.mean(1, keepdims=True)
-    return centred / np.asarray(np.sqrt((centred**2).mean(1, keepdims=True) + np.array(1e-3, z.dtype)))
+    found: np.ndarray = centred / np.sqrt((centred**2).mean(1, keepdims=True) + np.array(1e-3, z.dtype))
+    return found
 
 
 def layer_norm_lstm(w: Weights, x: np.ndarray, h: np.ndarray, c: np.ndarray) -> States:
