@@ -31,7 +31,7 @@ SECTIONS = {
     },
     "Reference": {
         "engines": "The engines that are available here, with versions.",
-        "samples": "The built-in inputs.",
+        "samples": "The built-in inputs and cells.",
     },
 }
 """The headings of the help, with their commands and what it says of each."""

@@ -94,7 +94,7 @@ def sample_words(incomplete: str) -> list[str]:
     """Complete a built-in sample."""
     from rnncli.inputs import sample_files
 
-    return _begin(sample_files.names(), incomplete)
+    return _begin((one.name for one in (*sample_files.SAMPLES, *sample_files.CELLS)), incomplete)
 
 
 def input_words(incomplete: str) -> list[str]:
@@ -104,7 +104,9 @@ def input_words(incomplete: str) -> list[str]:
     """
     if "#" in incomplete:
         return model_words(incomplete)
-    samples = sample_words(incomplete)
+    from rnncli.inputs import sample_files
+
+    samples = _begin(sample_files.names(), incomplete)
     return _begin([*samples, *_files(incomplete, ("",))], incomplete) if samples else []
 
 

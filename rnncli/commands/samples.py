@@ -1,4 +1,4 @@
-"""`rnncli samples`: the built-in inputs."""
+"""`rnncli samples`: the built-in inputs and cells."""
 
 from __future__ import annotations
 
@@ -16,12 +16,13 @@ EXAMPLES = """\
 rnncli samples
 rnncli samples sensors > sensors.csv
 rnncli samples sentence | rnncli run --layer gru
+rnncli samples mgu > mgu.toml
 """
 OWN_FILES = True
 
 
 def samples(output: OutputFlags, *, name: str | None) -> Reply[ListAnswer | bytes]:
-    """The built-in inputs.
+    """The built-in inputs and cells.
 
     Without a name, list them; with one, print its file unchanged.
     """
@@ -30,7 +31,7 @@ def samples(output: OutputFlags, *, name: str | None) -> Reply[ListAnswer | byte
     if name is not None:
         _require_its_format(builtin.get(name), output)
         return Reply(builtin.path(name).read_bytes())
-    return Reply(ListAnswer("samples", FIELDS, builtin.SAMPLES, COLUMNS))
+    return Reply(ListAnswer("samples", FIELDS, (*builtin.SAMPLES, *builtin.CELLS), COLUMNS))
 
 
 def _require_its_format(sample: Sample, output: OutputFlags) -> None:
@@ -49,12 +50,15 @@ def _require_its_format(sample: Sample, output: OutputFlags) -> None:
                 text=text,
                 name=sample.name,
                 own=own,
-                file=sample.file,
+                file=PurePath(sample.file).name,
             )
 
 
 def command(sample: Sample) -> str:
-    """Return the command that runs the sample."""
+    """Return the command that runs the sample; a cell is written to a file first."""
+    file = PurePath(sample.file).name
+    if file.endswith(".toml"):
+        return f"rnncli samples {sample.name} > {file}; rnncli run -l @{file}"
     return f"rnncli samples {sample.name} | rnncli run {sample.hint}".rstrip()
 
 

@@ -1,4 +1,4 @@
-"""The built-in samples: small inputs included in the package."""
+"""The built-in samples included in the package: small inputs, and published cells."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ class Sample(NamedTuple):
     """A built-in sample.
 
     title: one-line description.
-    hint: the flags it needs, as typed on the command line; empty if it needs none.
+    hint: the flags that an input needs, as typed on the command line; empty if it needs none.
     """
 
     name: str
@@ -40,19 +40,37 @@ SAMPLES = (
         "case", "case.json", Message("a case document: layer, inputs, mask and seed in one file (2, 3, 2)")
     ),
 )
+"""The inputs."""
+CELLS = tuple(
+    Sample(name, f"cells/{name}.toml", title)
+    for name, title in (
+        ("mgu", Message("a cell: the minimal gated unit, a GRU with one gate")),
+        ("ugrnn", Message("a cell: the update gate RNN")),
+        ("cifg", Message("a cell: an LSTM with coupled input and forget gates")),
+        ("peephole_lstm", Message("a cell: an LSTM whose gates see the cell state")),
+        ("layer_norm_lstm", Message("a cell: an LSTM with layer normalization")),
+        ("min_gru", Message("a cell: a GRU whose gate does not see the state")),
+        ("min_lstm", Message("a cell: an LSTM whose gates do not see the state")),
+        ("indrnn", Message("a cell: each unit sees only its own state")),
+        ("fastgrnn", Message("a cell: gate and candidate share their matrices")),
+        ("janet", Message("a cell: an LSTM with the forget gate alone")),
+        ("cornn", Message("a cell: coupled oscillators")),
+        ("slstm", Message("a cell: an LSTM with exponential gates, of xLSTM")),
+    )
+)
 
 
 def names() -> tuple[str, ...]:
-    """Return the names of all samples; the first is `sentence`."""
+    """Return the names of all inputs; the first is `sentence`."""
     return tuple(sample.name for sample in SAMPLES)
 
 
 def get(name: str) -> Sample:
     """Return the sample with this name.  Raises InputError if there is none."""
-    for sample in SAMPLES:
-        if sample.name == name:
-            return sample
-    raise InputError("there is no sample {name!r}.", did_you_mean(name, names()), name=name)
+    known = {sample.name: sample for sample in (*SAMPLES, *CELLS)}
+    if name in known:
+        return known[name]
+    raise InputError("there is no sample {name!r}.", did_you_mean(name, tuple(known)), name=name)
 
 
 def path(name: str) -> Path:

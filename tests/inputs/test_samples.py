@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
@@ -12,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from command import Run
 
 from rnncli.errors import InputError
 from rnncli.inputs import sample_files
@@ -65,8 +67,9 @@ def test_what_is_in_them() -> None:
 
 
 def test_names_and_files() -> None:
-    files = sorted(sample.file for sample in sample_files.SAMPLES)
-    assert sorted(path.name for path in (ROOT / "samples").iterdir()) == files
+    folder = ROOT / "samples"
+    files = sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+    assert sorted(sample.file for sample in (*sample_files.SAMPLES, *sample_files.CELLS)) == files
     with pytest.raises(InputError, match=r"(?s)no sample 'sentense'.*Did you mean sentence"):
         sample_files.get("sentense")
 
@@ -84,10 +87,23 @@ def test_a_wheel_carries_the_same_files(tmp_path: Path) -> None:
     (wheel,) = tmp_path.glob("*.whl")
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(installed)
-    for sample in sample_files.SAMPLES:
+    for sample in (*sample_files.SAMPLES, *sample_files.CELLS):
         carried = installed / "rnncli" / "samples" / sample.file
         assert carried.read_bytes() == (ROOT / "samples" / sample.file).read_bytes()
     program = "from rnncli.inputs import sample_files as files; print(files.path('case'))"
     words = [sys.executable, "-c", program]
     done = subprocess.run(words, cwd=installed, check=True, capture_output=True, text=True)
     assert Path(done.stdout.strip()) == installed / "rnncli" / "samples" / "case.json"
+
+
+def test_cells_are_listed_and_printed(rnncli: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command of the list runs each of them."""
+    listed = json.loads(rnncli("samples", "-f", "json").stdout)["samples"]
+    assert len(listed) == len(sample_files.SAMPLES) + len(sample_files.CELLS)
+    monkeypatch.chdir(tmp_path)
+    for sample in sample_files.CELLS:
+        (command,) = (one["command"] for one in listed if one["name"] == sample.name)
+        first, second = command.split("; ")
+        words, file = first.split(" > ")
+        Path(file).write_text(rnncli(*words.split()[1:]).stdout)
+        assert rnncli(*second.split()[1:], "--quiet").returncode == 0
