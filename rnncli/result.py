@@ -203,18 +203,20 @@ class ChunkedTensor(NamedTuple):
 class Gate(NamedTuple):
     """One gate at one time step, arrays of shape (batch, units).
 
+    preactivation: None if it is not one function of a sum.
     recurrent: for the candidate of a GRU with reset_after, its recurrent part before the reset gate.
     """
 
-    preactivation: Array
+    preactivation: Array | None
     activation: Array
     recurrent: Array | None = None
 
     @property
     def kinds(self) -> dict[str, Array]:
         """Its arrays by kind, in the order of a trace."""
-        recurrent = {} if self.recurrent is None else {"recurrent": self.recurrent}
-        return {"preactivation": self.preactivation, **recurrent, "activation": self.activation}
+        found = {"preactivation": self.preactivation, "recurrent": self.recurrent}
+        kept = {kind: values for kind, values in found.items() if values is not None}
+        return {**kept, "activation": self.activation}
 
 
 STATUSES = ("computed", "held", "zeroed")
@@ -225,10 +227,12 @@ class LoopTrace(NamedTuple):
     """Trace of one layer in one direction over its time steps, in the order of processing.
 
     direction: forward or backward.
-    cells: the configs of its cells by their index in RNN's list; by None if there is no list.
+    columns: by the index of a cell in RNN's list (None if there is no list) and by weight, the lines whose
+    columns stand in it side by side.
     times: shape (steps,), the input index of each step.  status: shape (batch, steps), int8, see STATUSES.
     parts: arrays of shape (batch, steps, units) by label, without layer and direction: the kinds of each
     gate, then the states, then OUTPUT.
+    bounds: the ranges of the parts that activations limit.
     start: the states before the first step, shape (batch, units).
     dropout: the dropout masks of the call, in the form the cell takes, see layers.recurrent.DropoutMasks.
     batch, units: the selected indices of the sequences and of the units; None for all.
@@ -239,10 +243,11 @@ class LoopTrace(NamedTuple):
 
     layer: int
     direction: str
-    cells: Mapping[int | None, Mapping[str, Any]]
+    columns: Mapping[int | None, Mapping[str, tuple[str, ...]]]
     times: Array
     status: Array
     parts: Mapping[Label, Array]
+    bounds: Mapping[Label, tuple[float, float]] = MappingProxyType({})
     start: Mapping[Label, Array] = MappingProxyType({})
     dropout: Any = None
     batch: tuple[int, ...] | None = None

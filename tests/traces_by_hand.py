@@ -10,6 +10,8 @@ from results_by_hand import layers, result
 
 from rnncli.commands.trace.answer import TraceAnswer, stats_of
 from rnncli.compute import trace as tracing
+from rnncli.compute.engines.numpy import list_bounds
+from rnncli.layers import make
 from rnncli.result import OUTPUT, STATUSES, Label, LoopTrace, Result
 
 LSTM = ("input", "forget", "candidate", "output")
@@ -50,14 +52,16 @@ def loop(
 ) -> LoopTrace:
     """status: status of every time step, in the order of the input."""
     order = range(len(status))[:: -1 if direction == "backward" else 1]
+    made: Any = make(layers("lstm" if names == LSTM else "gru")[0])
     steps = [step(names, time, status[time], units) for time in order]
     return LoopTrace(
         layer=place.pop("layer", 0),
         direction=direction,
-        cells={None: layers("lstm" if names == LSTM else "gru")[0].config},
+        columns={None: made.cell.text.packing()},
         times=np.array(order),
         status=np.array([[STATUSES.index(one) for one in status[time]] for time in order], np.int8).T,
         parts={part: np.stack([one[part] for one in steps], axis=1) for part in steps[0]},
+        bounds=list_bounds(made.cell),
         **place,
     )
 

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from rnncli.case import Array
 from rnncli.cells import activations
 from rnncli.cells.text import BIASES, PACKED, CellText
-from rnncli.cells.tree import Call, Name, Node, Number, Operation, Sum, parts, walk
+from rnncli.cells.tree import FUNCTIONS, Call, Name, Node, Number, Operation, Sum, parts, walk
 from rnncli.result import Gate
 
 MANY = 2**14
@@ -177,7 +177,7 @@ class _Source:
         """Write the Gate of a line for a trace."""
         node, value = self.lines[line], self._variable(line)
         before = "None"
-        if isinstance(node, Call) and len(node.arguments) == 1:
+        if isinstance(node, Call) and is_of_sum(node):
             before = self._code(node.arguments[0], line, STEP)
         recurrent = f", {self._code(self.extra[line], line, STEP)}" if line in self.extra else ""
         return f"Gate({before}, {value}{recurrent})"
@@ -289,6 +289,14 @@ class _Source:
         return order[place] if 0 <= place < len(order) else None
 
 
+def is_of_sum(node: Node) -> bool:
+    """Return whether the node is one function of a sum, which a trace shows beside it."""
+    match node:
+        case Call(function, (Sum() | Operation("@"),)):
+            return not (function in FUNCTIONS and FUNCTIONS[function].reduces)
+    return False
+
+
 def _together(weight: str) -> tuple[str, ...]:
     """Return the weights whose columns are those of the same array: both biases are rows of one."""
     return tuple(BIASES) if weight in BIASES else (weight,)
@@ -370,7 +378,7 @@ def expand(value: Any, like: Array) -> Array:
     import numpy as np
 
     found = np.asarray(value, like.dtype)
-    return np.broadcast_to(found, (len(like), found.shape[-1] if found.ndim else like.shape[-1]))
+    return np.broadcast_to(found, (len(like), found.shape[-1] if found.ndim else 1))
 
 
 def activate(

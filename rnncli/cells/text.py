@@ -57,6 +57,10 @@ class CellText(NamedTuple):
         names = {Name(weight) for weight in weights}
         return tuple(line for line in self.gates if not names.isdisjoint(walk(self.step[line])))
 
+    def packing(self) -> dict[str, tuple[str, ...]]:
+        """Return, by weight, the lines whose columns stand in it side by side."""
+        return {name: self.lines_using(*(BIASES if name in BIASES else (name,))) for name in PACKED}
+
     @property
     def has_two_biases(self) -> bool:
         """Whether `bias` has two rows, the second for `recurrent_bias`."""

@@ -27,7 +27,11 @@ def hold_gates(case: Case, texts: Sequence[str]) -> Case:
     texts: each `GATE[:, UNITS]=VALUE@FROM:TO`, with steps of the layer's input; TO is not included.
     Raises UsageError if a text does not fit the layers, or two of them hold the same entry.
     """
-    known = {name: part for name, part in list_loop_parts(Stack(case.specs)).items() if part.label.kind}
+    known = {
+        name: part
+        for name, part in list_loop_parts(Stack(case.specs), case.inputs.shape).items()
+        if part.label.kind
+    }
     holds = tuple(_parse(text, case, known) for text in texts)
     for first, second in combinations(holds, 2):
         places = {(hold.layer, hold.direction, hold.cell, hold.gate) for hold in (first, second)}

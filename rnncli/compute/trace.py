@@ -6,16 +6,18 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from rnncli import compute
-from rnncli.case import Case, Spec
+from rnncli.case import Case, Shape
 from rnncli.cells import activations
 from rnncli.compute import engines
 from rnncli.errors import Flag, Message, UsageError, did_you_mean
+from rnncli.layers.layer import Layer
+from rnncli.layers.recurrent import sizes_by_cell
 from rnncli.layers.stack import Stack
-from rnncli.result import OUTPUT, Label, LoopTrace, Result
+from rnncli.result import Label, LoopTrace, Result
 
 
 class LoopPart(NamedTuple):
-    """A gate or a part of the state of one loop over time.  label: in its trace."""
+    """A gate or a part of the state of one loop over time.  label: in its trace.  units: its size."""
 
     layer: int
     direction: str
@@ -23,18 +25,24 @@ class LoopPart(NamedTuple):
     units: int
 
 
-def list_loop_parts(stack: Stack) -> dict[Label, LoopPart]:
-    """Return the parts a user may name: `forget`, `forward/forget`, `1/cell_0/reset`; default: last layer."""
+def list_loop_parts(stack: Stack, input_shape: Shape | None = None) -> dict[Label, LoopPart]:
+    """Return the parts a user may name: `forget`, `forward/forget`, `1/cell_0/reset`; default: last layer.
+
+    input_shape: None if it is not known, which leaves the size of some parts open.
+    """
     found: dict[Label, LoopPart] = {}
-    for index, layer in enumerate(stack.layers):
+    shapes = stack.input_shapes((None,) * stack.input_rank if input_shape is None else input_shape)
+    for index, (layer, shape) in enumerate(shapes):
+        features = shape[-1] if isinstance(shape[-1], int) else None
         for direction, loop in layer.loops.items():
             made: Any = getattr(loop, "cell", None)
             if made is None:
                 continue
-            for place, cell in made.by_index.items():
+            for place, sizes in sizes_by_cell(made, features).items():
+                cell = made.by_index[place]
                 for name in (*cell.gates, *cell.states):
                     label = Label(name, cell=place, kind="activation" if name in cell.gates else "")
-                    part = LoopPart(index, direction, label, cell.units)
+                    part = LoopPart(index, direction, label, sizes[name])
                     typed = label.short._replace(direction=direction)
                     if len(stack.layers) > 1:
                         found[typed._replace(layer=index)] = part
@@ -62,15 +70,6 @@ def list_loops(result: Result) -> tuple[LoopTrace, ...]:
     return result.trace
 
 
-def part_bounds(loop: LoopTrace, part: Label) -> tuple[float, float] | None:
-    """Return the limits that the activation sets on a part of the loop; None if there are no limits."""
-    config = loop.cells[part.cell] if part != OUTPUT else list(loop.cells.values())[-1]
-    if (part.part == "cell" and not part.kind) or part.kind in ("preactivation", "recurrent"):
-        return None
-    is_gate = part.kind and part.part != "candidate"
-    return activations.bounds(config["recurrent_activation" if is_gate else "activation"])
-
-
 def narrow(loops: Sequence[LoopTrace], selection: TraceSelection) -> tuple[LoopTrace, ...]:
     """Return the loops with only the selected parts, and without the states before the first step.
 
@@ -82,13 +81,30 @@ def narrow(loops: Sequence[LoopTrace], selection: TraceSelection) -> tuple[LoopT
     import numpy as np
 
     batch = _indices("--batch", selection.batch, [len(loops[0].status)], "batch entries")
-    sizes = [values.shape[-1] for loop in loops for values in loop.parts.values()]
-    units = _indices("--unit", selection.units, sizes, "units")
     gates = _select_gates(selection.gates, loops)
+    kept = [
+        {
+            part: values
+            for part, values in loop.parts.items()
+            if gates is None or not part.kind or part._replace(kind="activation") in gates
+        }
+        for loop in loops
+    ]
+    sizes = [
+        values.shape[-1]
+        for parts in kept
+        for part, values in parts.items()
+        if values.shape[-1] > 1 or not part.kind
+    ]
+    units = _indices("--unit", selection.units, sizes, "units")
     entries = slice(None) if batch is None else list(batch)
-    columns = slice(None) if units is None else list(units)
+
+    def columns(size: int) -> Any:
+        """Return the indices of the selected units; a single number is that of every unit."""
+        return slice(None) if units is None else [unit if size > 1 else 0 for unit in units]
+
     found = []
-    for loop in loops:
+    for loop, parts in zip(loops, kept, strict=True):
         steps = _indices("--step", selection.steps, [len(loop.times)], "time steps")
         rows = slice(None) if steps is None else np.flatnonzero(np.isin(loop.times, steps))
         found.append(
@@ -96,15 +112,14 @@ def narrow(loops: Sequence[LoopTrace], selection: TraceSelection) -> tuple[LoopT
                 times=loop.times[rows],
                 status=loop.status[entries][:, rows],
                 parts={
-                    part: values[entries][:, rows][..., columns]
-                    for part, values in loop.parts.items()
-                    if gates is None or not part.kind or part._replace(kind="activation") in gates
+                    part: values[entries][:, rows][..., columns(values.shape[-1])]
+                    for part, values in parts.items()
                 },
                 start={},
                 batch=batch,
                 units=units,
                 hold_masks={
-                    gate: held[rows][:, columns]
+                    gate: held[rows][:, columns(held.shape[-1])]
                     for gate, held in loop.hold_masks.items()
                     if gates is None or gate in gates
                 },
@@ -160,25 +175,23 @@ def tensor_bounds(result: Result) -> dict[Label, tuple[float, float] | None]:
     layers = list(enumerate(Stack(result.specs).input_shapes(result.input_shape)))
     every = len(layers) > 1 and result.all_layers
     return {
-        info.with_place(layer=index if every else None).label: _layer_bounds(layer.spec, info.label)
+        info.with_place(layer=index if every else None).label: _layer_bounds(layer, info.label)
         for index, (layer, shape) in (layers if every else layers[-1:])
         for info in layer.outputs(shape)
     }
 
 
-def _layer_bounds(spec: Spec, label: Label) -> tuple[float, float] | None:
+def _layer_bounds(layer: Layer, label: Label) -> tuple[float, float] | None:
     """Return the limits that the activation of a layer sets on a tensor it returns; None for no limits."""
-    config = spec.config
-    if label.part == "cell" or (config.get("merge_mode") == "sum" and not label.direction):
+    if layer.config.get("merge_mode") == "sum" and not label.direction:
         return None
-    if "layer" in config:
-        own = config.get("backward_layer") if label.direction == "backward" else None
-        return _layer_bounds(own or config["layer"], label._replace(direction=""))
-    cell = config.get("cell")
-    if isinstance(cell, tuple):
-        cell = cell[-1 if label.cell is None else label.cell]
-    config = cell.config if cell else config
-    return activations.bounds(config["activation"]) if "activation" in config else None
+    loop: Any = layer.loops.get(label.direction or "forward", layer)
+    if hasattr(loop, "cell"):
+        cells = loop.cell.by_index
+        own = cells[label.cell] if label.cell in cells else list(cells.values())[-1]
+        return own.bounds[label.part]  # type: ignore[no-any-return]
+    is_limited = "activation" in loop.config and label.part != "cell"
+    return activations.bounds(loop.config["activation"]) if is_limited else None
 
 
 def trace(case: Case) -> Result:

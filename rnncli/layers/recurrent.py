@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 
 from rnncli import initializers
 from rnncli.case import Array, Option, Shape, Spec
+from rnncli.cells.bounds import Range, bounds_of
 from rnncli.cells.program import DropoutMasks, compile_cell
 from rnncli.cells.text import BIASES, CellText, resolve
 from rnncli.cells.tree import Node
@@ -143,6 +144,17 @@ class RecurrentLayer(Layer):
         return mask if self.sequences else None
 
 
+def sizes_by_cell(cell: Any, features: int | None) -> dict[int | None, dict[str, int]]:
+    """Return how many numbers each line has, by the index of a cell in RNN's list.
+
+    features: of the first cell's input; None if it is not known.
+    """
+    found: dict[int | None, dict[str, int]] = {}
+    for index, one in cell.by_index.items():
+        found[index], features = one.line_sizes(features), one.units
+    return found
+
+
 def cell_options(*, gated: bool = True, **own: Option) -> dict[str, Option]:
     """Return the options of a cell, in Keras's order.
 
@@ -203,6 +215,19 @@ class Cell:
     def bind(self) -> Callable[[Mapping[str, Array], DropoutMasks], tuple[Any, Any]]:
         """(weights, dropout masks) -> the functions `project` and `step`, see cells.program.BoundCell."""
         return compile_cell(self.text, self.lines, self.config, self.recurrent_parts())
+
+    def function(self, name: str) -> str:
+        """Return the function of an equation: of an option, the activation that it names."""
+        return str(self.config.get(name) or self.text.options.get(name, name))
+
+    @cached_property
+    def bounds(self) -> dict[str, Range | None]:
+        """The range that activations leave to each line; None if they do not limit it."""
+        return bounds_of(self.lines, self.function)
+
+    def line_sizes(self, features: int | None) -> dict[str, int]:
+        """Return how many numbers each line has."""
+        return dict.fromkeys(self.lines, self.units)
 
     @property
     def by_index(self) -> dict[int | None, Cell]:

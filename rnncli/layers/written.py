@@ -53,6 +53,13 @@ class WrittenCell(Cell):
         }
         return {**super().weight_shapes(input_shape), **own}
 
+    def line_sizes(self, features: int | None) -> dict[str, int]:
+        """Return units, features or 1 for each line; units where it depends on unknown features."""
+        found = check_sizes(self.text, self.units, features)
+        return {
+            line: self.units if size is None or line in self.states else size for line, size in found.items()
+        }
+
     def initializers(self) -> dict[str, Any]:
         """Return the initializer of each weight; for one with several, a function that joins their parts."""
         found, given = super().initializers(), self.text.initializers

@@ -19,7 +19,7 @@ from rnncli.errors import LayerError, UsageError
 from rnncli.inputs import sample_files
 from rnncli.inputs.source import SAMPLE
 from rnncli.layers.stack import Stack
-from rnncli.result import Result
+from rnncli.result import Label, Result
 
 MOST_TERMS = 40
 """Terms of an equation that are listed: drawing hundreds would delay every key."""
@@ -237,14 +237,15 @@ class Computation:
     def column_place(self, weight: str, column: int) -> tuple[str, int] | None:
         """Return the gate and the unit that a column of a weight belongs to.
 
-        weight: its path, `0/forward/kernel`.  Returns None for the weights of a layer without gates.
+        weight: its path, `0/forward/kernel`.  Returns None for a weight whose columns belong to no gate.
         """
         for loop in self.trace.trace:
-            for cell in loop.cells:
-                if weight.startswith(loop.path if cell is None else f"{loop.path}{cell}/"):
-                    gates = [gate for gate in loop.gates if gate.cell == cell]
-                    units = loop.parts[gates[0]].shape[-1]
-                    return str(gates[column // units].short), column % units
+            for cell, lines_of in loop.columns.items():
+                path = loop.path if cell is None else f"{loop.path}{cell}/"
+                lines = lines_of.get(weight.removeprefix(path), ()) if weight.startswith(path) else ()
+                if lines:
+                    units = loop.parts[Label("hidden", cell=cell, kind="")].shape[-1]
+                    return str(Label(lines[column // units], cell=cell, kind="")), column % units
         return None
 
 

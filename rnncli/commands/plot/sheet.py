@@ -52,7 +52,8 @@ class SheetSelection(NamedTuple):
 class Panel:
     """One heat map.
 
-    kind: selects the scale: `input`, `gate`, `state`, `cell`, or `candidate`, which has the scale of `state`.
+    kind: selects the scale: `input`, `gate`, `state`, `cell`, `candidate`, which has the scale of `state`, or
+        `line`, which no activation limits.
     values: (rows, columns), one row per unit or feature, which `axis` says.
     names: of the rows, () to show their numbers.
     times: the input's index of each column, () for a single column without a time axis.
@@ -259,17 +260,25 @@ def _draw_loop(loop: LoopTrace, places: Sequence[int], selection: SheetSelection
         name = str(part.short)
         if selection.gates and name not in selection.gates:
             continue
+        kind, place = _kind(loop, part), name.removesuffix(part.part)
         if part.kind:
-            kind = "candidate" if part.part == "candidate" else "gate"
-            yield panel(name.removesuffix(part.part) + say(GATES[part.part], selection.lang), kind, part)
-        elif part.part in ("hidden", "cell"):  # a cell state may exceed 1, so it has its own scale
-            state = say(f"{part.part} state", selection.lang)
-            kind = "cell" if part.part == "cell" else "state"
-            yield panel(name.removesuffix(part.part) + state, kind, part)
+            gate = say(GATES[part.part], selection.lang) if part.part in GATES else part.part
+            yield panel(place + gate, kind, part)
+        elif part.part in ("hidden", "cell"):
+            yield panel(place + say(f"{part.part} state", selection.lang), kind, part)
         else:
-            yield panel(say("{name} state", selection.lang, name=name), "state", part)
+            yield panel(say("{name} state", selection.lang, name=name), kind, part)
     if (loop.status[:, places] == STATUSES.index("zeroed")).any() and not selection.gates:
         yield panel("output", "state", OUTPUT)
+
+
+def _kind(loop: LoopTrace, part: Label) -> str:
+    """Return the kind of a panel: Keras's by name, another line by the range of its activation."""
+    if part.kind and part.part in GATES:
+        return "candidate" if part.part == "candidate" else "gate"
+    if not part.kind and part.part in ("hidden", "cell"):  # a cell state may exceed 1
+        return "cell" if part.part == "cell" else "state"
+    return {(0.0, 1.0): "gate", (-1.0, 1.0): "candidate"}.get(loop.bounds.get(part, (0.0, 0.0)), "line")
 
 
 def _find_masked_steps(loop: LoopTrace, places: Sequence[int], selection: SheetSelection) -> tuple[bool, ...]:
@@ -325,6 +334,7 @@ def _scales(panels: Sequence[Panel], selection: SheetSelection) -> tuple[Scale, 
         "gate": say("gates", selection.lang),
         "state": say("candidate and states" if has_candidate else "states", selection.lang),
         "cell": say("cell state", selection.lang),
+        "line": say("other lines", selection.lang),
     }
     scales = {
         kind: _scale(kind, labels[kind], arrays, auto=selection.scale == "auto")
@@ -346,7 +356,7 @@ def _scale(kind: str, label: str, arrays: Sequence[Array], *, auto: bool) -> Sca
     if auto and kind == "gate" and finite.size and finite.min() < finite.max():
         return Scale(label, (kind,), float(finite.min()), float(finite.max()), diverging=False)
     low, high = float(finite.min(initial=0.0)), float(finite.max(initial=0.0))
-    least = 0.0 if kind == "input" or auto else 1.0
+    least = 0.0 if kind in ("input", "line") or auto else 1.0
     furthest = max(-low, high, least) or 1.0
     diverging = kind in ("state", "cell") or low < 0
     return Scale(label, (kind,), -furthest if diverging else 0.0, furthest, diverging)

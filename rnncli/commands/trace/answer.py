@@ -8,7 +8,6 @@ from itertools import product
 from typing import Any
 
 from rnncli.case import Array
-from rnncli.compute.trace import part_bounds
 from rnncli.result import OUTPUT, STATUSES, Label, LoopTrace, NamedTensor, Result
 from rnncli.show import statistics
 from rnncli.show.answer import Records, head
@@ -155,7 +154,7 @@ def stats_of(loops: Sequence[LoopTrace]) -> dict[Label, Stats]:
     for loop in loops:
         counted = (loop.status == 0)[..., None]
         for part, values in loop.parts.items():
-            stats = statistics.summarize(values, part_bounds(loop, part), counted)
+            stats = statistics.summarize(values, loop.bounds.get(part), counted)
             found[loop.label(part)] = _convert_indices(stats, loop)
     return found
 

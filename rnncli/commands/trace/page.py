@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from rnncli.case import Array
-from rnncli.compute.trace import part_bounds
 from rnncli.result import OUTPUT, STATUSES, Label, LoopTrace, Result
 from rnncli.show import statistics
 from rnncli.show.layout import BETWEEN
@@ -157,7 +156,7 @@ def find_ranges(loops: Sequence[LoopTrace]) -> Ranges:
     for loop in loops:
         computed = loop.status == 0
         for part in (*loop.gates, *loop.states):
-            bounds, values = part_bounds(loop, part), loop.parts[part]
+            bounds, values = loop.bounds.get(part), loop.parts[part]
             if bounds is None:
                 values = values[computed] if computed.any() else values
                 numbers.setdefault(part, []).append(values[np.isfinite(values)])

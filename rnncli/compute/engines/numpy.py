@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from rnncli.case import Array, Case, Hold, walk
 from rnncli.compute.engines import EngineOutput, LayerRunner, reason_for_keras
 from rnncli.errors import Message, RnncliError, Text
+from rnncli.layers.recurrent import sizes_by_cell
 from rnncli.process import memory
 from rnncli.result import OUTPUT, STATUSES, Gate, Label, LoopTrace
 
@@ -59,7 +60,7 @@ class Layers(LayerRunner):
             shape = batch, call.inputs.shape[-1]
             dropout = cell.dropout_of(shape, str(dtype), place.path, self.seeds, self.draw_counts)
         held = [hold for hold in self.hold if (hold.layer, hold.direction) == (place.layer, place.direction)]
-        holds = _GateHolds(held, cell, dtype) if held else None
+        holds = _GateHolds(held, cell, call.inputs.shape[-1], dtype) if held else None
         if not self.with_trace:
             return _run(layer, call, state, order, dropout, holds, None)
         recorder = _Recorder(cell, timesteps)
@@ -73,10 +74,11 @@ class Layers(LayerRunner):
             LoopTrace(
                 layer=place.layer,
                 direction=place.direction or ("backward" if config["go_backwards"] else "forward"),
-                cells={index: one.config for index, one in cell.by_index.items()},
+                columns={index: one.text.packing() for index, one in cell.by_index.items()},
                 times=np.array(order),
                 status=status,
                 parts=recorder.parts(),
+                bounds=list_bounds(cell),
                 start=dict(zip(_state_labels(cell), cell.unpack(state), strict=True)),
                 dropout=dropout,
                 hold_masks=holds.masks(order) if holds else {},
@@ -143,12 +145,12 @@ def _project_inputs(project: Any, call: Call, order: range) -> Iterator[tuple[in
 class _GateHolds:
     """The gates of one loop over time that are held at a value, step by step, as its cell takes them.
 
-    cell: of the loop; its gates may have different numbers of units.
+    cell: of the loop; its gates may have different numbers of units.  features: of its input.
     """
 
-    def __init__(self, holds: Sequence[Hold], cell: Any, dtype: Any) -> None:
+    def __init__(self, holds: Sequence[Hold], cell: Any, features: int, dtype: Any) -> None:
         self.holds, self.dtype = tuple(holds), dtype
-        self.units = {index: one.units for index, one in cell.by_index.items()}
+        self.sizes = sizes_by_cell(cell, features)
         self._arrays = lru_cache(64)(self._make)
 
     def at(self, timestep: int) -> Any:
@@ -162,7 +164,7 @@ class _GateHolds:
 
         found: dict[Label, Array] = {}
         for hold in self.holds:
-            shape = len(order), self.units[hold.cell]
+            shape = len(order), self.sizes[hold.cell][hold.gate]
             label = Label(hold.gate, cell=hold.cell, kind="activation")
             entries = found.setdefault(label, np.zeros(shape, bool))
             entries[np.ix_(np.isin(order, hold.steps), np.isin(range(shape[1]), hold.units))] = True
@@ -173,7 +175,7 @@ class _GateHolds:
 
         found: dict[int | None, dict[str, tuple[Array, Array]]] = {}
         for hold in now:
-            units, own = self.units[hold.cell], found.setdefault(hold.cell, {})
+            units, own = self.sizes[hold.cell][hold.gate], found.setdefault(hold.cell, {})
             which, values = own.setdefault(hold.gate, (np.zeros(units, bool), np.zeros(units, self.dtype)))
             place = list(hold.units)
             which[place], values[place] = True, hold.value
@@ -212,6 +214,19 @@ class _Recorder:
     def parts(self) -> dict[Label, Array]:
         """Return all parts by label, each (batch, steps, units)."""
         return {label: values.swapaxes(0, 1) for label, values in self.arrays.items()}
+
+
+def list_bounds(cell: Any) -> dict[Label, tuple[float, float]]:
+    """Return the ranges of the gates, states and the output that activations limit."""
+    found = {
+        Label(line, cell=index, kind="activation" if line in one.gates else ""): limits
+        for index, one in cell.by_index.items()
+        for line, limits in one.bounds.items()
+        if limits
+    }
+    last = list(cell.by_index.values())[-1]
+    own = last.bounds[last.states[0]]
+    return {**found, OUTPUT: own} if own else found
 
 
 def _state_labels(cell: Any) -> list[Label]:

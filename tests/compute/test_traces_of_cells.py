@@ -1,0 +1,96 @@
+"""The trace of a cell of one's own: every line at its own size, against loops written by hand."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from own_cells import ACCUMULATOR, MGU, NASTY, mgu, nasty
+
+import rnncli
+
+INPUTS = np.random.default_rng(4).normal(size=(2, 5, 3))
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Any:
+    """Write a cell, and return the layer that it is."""
+
+    def write(text: str) -> str:
+        (tmp_path / "cell.toml").write_text(text)
+        return f"@{tmp_path / 'cell.toml'}"
+
+    return write
+
+
+def traced(layer: str, **more: Any) -> Any:
+    return rnncli.trace(INPUTS, layer, units=4, seed=2, dtype="float64", **more)
+
+
+@pytest.mark.parametrize(("text", "loop"), [(MGU, mgu), (NASTY, nasty)], ids=["mgu", "nasty"])
+def test_every_line_is_that_of_a_loop_by_hand(text: str, loop: Any, file: Any) -> None:
+    layer = file(text)
+    found = traced(layer)
+    run = rnncli.run(INPUTS, layer, units=4, seed=2, dtype="float64")
+    for line, values in loop(INPUTS, run.weights)[-1].items():
+        np.testing.assert_allclose(found[line][:, -1], values, rtol=1e-10, atol=1e-12, err_msg=line)
+    for step, lines in enumerate(loop(INPUTS, run.weights)):
+        for line, values in lines.items():
+            assert found[line].shape == (2, 5, values.shape[-1])
+            np.testing.assert_allclose(found[line][:, step], values, rtol=1e-10, atol=1e-12, err_msg=line)
+
+
+def test_a_preactivation_stands_where_a_line_is_one_function_of_a_sum(file: Any) -> None:
+    found = traced(file(NASTY))
+    kept = {name.partition("/")[0] for name in found if name.endswith("/preactivation")}
+    assert kept == {"attention", "forget", "raw"}
+    before = found["forget/preactivation"]
+    np.testing.assert_allclose(1 / (1 + np.exp(-before)), found["forget"], rtol=1e-12)
+    without = traced(file(MGU), use_bias=False)
+    assert "forget/preactivation" in without
+
+
+def test_a_cell_without_gates_has_its_states(rnncli: Any, file: Any) -> None:
+    layer = file(ACCUMULATOR)
+    done = rnncli("trace", "-l", layer, "--seed", "1", "--quiet", "-f", "json")
+    step = json.loads(done.stdout)["trace"][-1]
+    assert (step["gates"], list(step["state"])) == ({}, ["hidden"])
+    assert step["output"] == step["state"]["hidden"]
+    shown = rnncli("trace", "-l", layer, "--seed", "1", "--quiet")
+    assert "hidden -1..1" in shown.stdout
+
+
+def test_lines_of_any_size_are_held_at_their_own_size(file: Any) -> None:
+    layer = file(NASTY)
+    free = traced(layer)
+    held = traced(layer, hold=["seen[:,2]=0.25@1:3", "level=2", "half=1"])
+    assert (held["seen"][:, 1:3, 2] == 0.25).all()
+    assert (held["level"] == 2).all()
+    assert (held["half"] == 1).all()
+    np.testing.assert_array_equal(held["seen"][:, 0], free["seen"][:, 0])
+    assert not np.allclose(held["hidden"], free["hidden"])
+    with pytest.raises(rnncli.errors.UsageError, match="'3' selects no units"):
+        traced(layer, hold=["seen[:,3]=0"])
+
+
+def test_a_unit_of_a_line_with_one_number_is_that_number(file: Any) -> None:
+    layer = file(NASTY)
+    whole, one = traced(layer), traced(layer, unit=[2], gate=["level", "seen"])
+    np.testing.assert_array_equal(one["level"], whole["level"])
+    np.testing.assert_array_equal(one["seen"][..., 0], whole["seen"][..., 2])
+    traced(layer, unit=[3], gate=["level"])
+    with pytest.raises(rnncli.errors.UsageError, match="the units are 0 to 2"):
+        traced(layer, unit=[3])
+
+
+def test_bars_reach_as_far_as_the_activations_let_a_line_go(rnncli: Any, file: Any) -> None:
+    layer = file(NASTY)
+    shown = rnncli("trace", "-l", layer, "--seed", "1", "--quiet", "--width", "400").stdout
+    assert " attention forget 0..1" in shown
+    assert "half 0..0.5" in shown
+    relu = rnncli("trace", "-l", file(MGU), "--activation", "relu", "--seed", "1", "--quiet").stdout
+    assert "forget 0..1 ·" in relu
+    assert "candidate hidden" not in relu.replace("-1..1", "")
