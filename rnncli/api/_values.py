@@ -99,12 +99,17 @@ def pass_value(name: str, value: Any) -> Any:
 
 
 def pass_layers(layers: Any) -> Any:
-    """Return layers, one or several, as an Ask holds them; of a file, `@layer.json`, the Path."""
+    """Return layers, one or several, as an Ask holds them; of a file, `@layer.json`, the Path.
+
+    A cell's file stays in its text: `@mgu.toml(4)`.
+    """
     if layers is None:
         return None
     several = layers if isinstance(layers, (list, tuple)) else [layers]
     return [
-        pass_value("layer", one[1:]) if isinstance(one, str) and one.startswith("@") else one
+        pass_value("layer", one[1:])
+        if isinstance(one, str) and one.startswith("@") and ".toml" not in one
+        else one
         for one in several
     ]
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from os import PathLike
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from rnncli.ask.layer_files import GIVE, read_layer, refuse_layer_options
+from rnncli.ask.layer_files import GIVE, read_layer, read_named, refuse_layer_options
 from rnncli.case import Case, Document, Shape
 from rnncli.errors import Flag, Message, Text, UsageError, inside, join
 from rnncli.options import first_given, flag_name, names
@@ -341,7 +341,10 @@ def read_document(ask: Ask) -> tuple[Document, Text]:
     with inside(place):
         source, remarks = choose_input(ask.input, stdin=ask.stdin)
         document = formats.read(source, ask.input_format, read_options(ask, source))
-    return document._replace(remarks=(*remarks, *document.remarks)), place or source.name
+    name = place or source.name
+    with inside(name):
+        layer = document.layer and read_named(document.layer, source.folder)
+    return document._replace(layer=layer, remarks=(*remarks, *document.remarks)), name
 
 
 def read_options(ask: Ask, source: "Source") -> "ReadOptions":

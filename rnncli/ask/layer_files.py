@@ -13,6 +13,7 @@ from rnncli.options import flag_name
 
 if TYPE_CHECKING:
     from rnncli.cells.text import CellText
+    from rnncli.inputs.source import Source
 
 KEPT_WITH_MODEL = frozenset((
     "model", "assume", "engine", "return_sequences", "return_state", "input", "input_format",
@@ -33,13 +34,15 @@ def read_layer(layer: Any) -> Any:
     is_path = isinstance(layer, PathLike)
     if not isinstance(layer, str) and not is_path:
         return layer
+    from rnncli.inputs.source import find_source
+
     text = f"@{layer}" if is_path else str(layer)
     if ".toml" in text:
         from rnncli.specs import expressions
 
         text = f"@'{layer}'" if is_path else text
         if files := expressions.list_files(text):
-            return expressions.parse(text, {file: read_cell(file) for file in files})
+            return expressions.parse(text, {file: read_cell(find_source(file)) for file in files})
     word = text.removeprefix("@")
     _require_no_model(text, word, exists=not is_path)
     if word == text:
@@ -52,27 +55,85 @@ def read_layer(layer: Any) -> Any:
             )
         return layer
     from rnncli import specs
-    from rnncli.inputs import formats
-    from rnncli.inputs.source import find_source
 
     with inside("layer" if is_path else ""):
-        source = find_source(layer if is_path else word)
-        expected = Message("A layer file contains a Keras config, which is JSON.")
-        config = formats.load(source, "json", expected)
+        config = _read_config(find_source(layer if is_path else word))
         with inside(word):
             specs.from_flags([config], {})
     return config
 
 
-def read_cell(file: str) -> CellText:
+def _read_config(source: Source) -> Any:
+    from rnncli.inputs import formats
+
+    expected = Message("A layer file contains a Keras config, which is JSON.")
+    config = formats.load(source, "json", expected)
+    with inside(source.name):
+        return read_named(config, source.folder, configs=False)
+
+
+def read_cell(source: Source) -> CellText:
     """Return the cell in a file.  Raises InputError if it cannot be read, LayerError for its equations."""
     from rnncli.cells.reading import LONGEST
-    from rnncli.inputs.source import find_source
+    from rnncli.inputs.source import UTF8_MARK, report_os_errors
     from rnncli.specs.build import read_equations
 
-    with inside(file):
-        data = find_source(file).content(Message("Give a TOML file of a cell."))
-        return read_equations(data[: 4 * LONGEST].decode("utf-8", "replace"))
+    with report_os_errors(source.name), source.open() as file:
+        data = file.read(4 * LONGEST).removeprefix(UTF8_MARK)
+        try:
+            return read_equations(data.decode())
+        except UnicodeDecodeError:
+            raise LayerError(
+                "it is not a text in UTF-8.", "Give a TOML file, such as rnncli samples mgu prints."
+            ) from None
+
+
+_PARTS = frozenset({"config", "layers", "layer", "backward_layer", "cell", "cells"})
+"""The keys of a Keras config that hold layers and cells."""
+
+
+def read_named(layer: Any, folder: Path, *, configs: bool = True) -> Any:
+    """Return a layer of a document or a config; the files that it names after an @ are read.
+
+    folder: of the document; only files in it or below are read.  configs: whether JSON may be named, too.
+    """
+    if isinstance(layer, list):
+        return [read_named(one, folder, configs=configs) for one in layer]
+    if isinstance(layer, dict):
+        return {
+            key: read_named(value, folder, configs=configs) if key in _PARTS else value
+            for key, value in layer.items()
+        }
+    if not isinstance(layer, str) or "@" not in layer:
+        return layer
+    from rnncli.specs import expressions
+
+    if files := expressions.list_files(layer):
+        return expressions.parse(layer, {file: read_cell(_find_below(file, folder)) for file in files})
+    if layer[0] == "@" and configs:
+        return _read_config(_find_below(layer[1:], folder))
+    return layer
+
+
+def _find_below(file: str, folder: Path) -> Source:
+    """Return a file that a document names.  Raises LayerError if the document must not name it."""
+    from rnncli.inputs.source import Source
+
+    path = Path(file)
+    places = [folder / one for one in (path, *path.parents)]
+    if (
+        path.is_absolute() or path.suffix not in (".toml", ".json")
+        or any(part.startswith(".") for part in path.parts)
+        or any(place.is_symlink() for place in places[:-1])
+    ):  # fmt: skip
+        raise LayerError(
+            "{file}: a document can name only .toml and .json files in its own folder or below it, "
+            "not hidden, and no links.",
+            "Copy the file there, or name it on the command line: {--layer:word}",
+            file=file,
+            word=f"@{file}",
+        )
+    return Source(file, path=folder / path)
 
 
 def _require_no_model(text: str, word: str, *, exists: bool) -> None:

@@ -71,6 +71,11 @@ class Source(NamedTuple):
     path: Path | None = None
 
     @property
+    def folder(self) -> Path:
+        """The folder of its path; the current one without a path."""
+        return self.path.parent if self.path else Path()
+
+    @property
     def suffix(self) -> str:
         """The suffix of its path in lower case, with the dot; "" without a path."""
         return self.path.suffix.lower() if self.path else ""

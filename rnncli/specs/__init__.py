@@ -24,7 +24,15 @@ from rnncli.specs.build import (
     layers_with,
 )
 from rnncli.specs.expressions import CallExpression, Name
-from rnncli.specs.text import configs_of, describe, expression_of, expressions_of, to_config, to_script
+from rnncli.specs.text import (
+    configs_of,
+    describe,
+    expression_of,
+    expressions_of,
+    layer_of,
+    to_config,
+    to_script,
+)
 
 __all__ = [
     "build",
@@ -33,6 +41,7 @@ __all__ = [
     "expression_of",
     "expressions_of",
     "from_flags",
+    "layer_of",
     "to_config",
     "to_script",
 ]

@@ -44,20 +44,19 @@ def expressions_of(specs: Sequence[Spec]) -> tuple[str, ...]:
     return tuple(map(describe, specs))
 
 
-def expression_of(specs: tuple[Spec, ...]) -> Any:
-    """Return the expression of the only layer, or the list of them: what a case document has as its layer.
-
-    A layer that runs a cell of one's own is a config, which holds the equations.
-    """
+def expression_of(specs: tuple[Spec, ...]) -> str | list[str]:
+    """Return the expression of the only layer, or the list of them."""
     if specs is not _latest[0]:
-        _latest[:] = specs, tuple(map(_expression_or_config, specs))
-    texts: tuple[Any, ...] = _latest[1]
+        _latest[:] = specs, expressions_of(specs)
+    texts: tuple[str, ...] = _latest[1]
     return list(texts) if len(texts) > 1 else texts[0]
 
 
-def _expression_or_config(spec: Spec) -> str | dict[str, Any]:
-    written = any(one.equations is not None for one in walk((spec,)))
-    return to_config(spec) if written else describe(spec)
+def layer_of(specs: tuple[Spec, ...]) -> Any:
+    """Return what a case document has as its layer: expressions, or configs that hold a cell's equations."""
+    if any(one.equations is not None for one in walk(specs)):
+        return configs_of(specs)
+    return expression_of(specs)
 
 
 _latest: list[Any] = [None, ()]

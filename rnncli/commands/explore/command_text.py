@@ -99,7 +99,7 @@ class _CaseDocument(Answer):
         """Return what is given of the layers, the input, the states, the weights and the run."""
         case = self.case
         parts = {
-            "layer": specs.expression_of(case.specs),
+            "layer": specs.layer_of(case.specs),
             "inputs": case.inputs,
             "mask": case.mask,
             "initial_state": case.initial_state,
