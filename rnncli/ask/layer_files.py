@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Sequence
 from os import PathLike
@@ -46,6 +47,13 @@ def read_layer(layer: Any) -> Any:
     word = text.removeprefix("@")
     _require_no_model(text, word, exists=not is_path)
     if word == text:
+        if re.fullmatch(r"[^@()]+\.toml(\(.*\))?", text, re.DOTALL):
+            raise LayerError(
+                "{--layer:text}: it is not a layer.",
+                "For a file that contains a cell, write {word}.",
+                text=text,
+                word=Either(f"@{text}", Message("{--layer:word}", word=f"@{text}")),
+            )
         if Path(layer).suffix.lower() == ".json" and "(" not in layer:
             raise LayerError(
                 "{--layer:text}: it is not a layer.",

@@ -68,10 +68,11 @@ def fault(span: TokenSpan, reason: Text | LayerError, advice: Text = "") -> Laye
     return LayerError("{reason}.\n{caret}", advice, reason=reason, caret=span.caret())
 
 
-def parse_expression(text: str, advice: Text) -> Any:
+def parse_expression(text: str, advice: Text, shown: str = "") -> Any:
     """Return Python's syntax tree of the single expression in `text`.
 
     advice: for errors that Python's reason does not explain.
+    shown: what errors show instead of the text, with the same positions.
     Raises LayerError if `text` is not valid.  Its `what` ends with the source line and a caret under the
     error.
     """
@@ -82,11 +83,13 @@ def parse_expression(text: str, advice: Text) -> Any:
     try:
         return ast.parse(text, mode="eval").body
     except SyntaxError as error:
-        raise fault(_span_of_error(text, error), *_explain(error.msg, advice)) from None
+        raise fault(_span_of_error(shown or text, error), *_explain(error.msg, advice)) from None
     except (RecursionError, MemoryError):
-        raise fault(TokenSpan(text, 1, 0, 1), Message("it is nested too deeply"), advice) from None
+        raise fault(TokenSpan(shown or text, 1, 0, 1), Message("it is nested too deeply"), advice) from None
     except ValueError:
-        raise fault(TokenSpan(text, 1, 0, 1), Message("it contains an invalid character"), advice) from None
+        raise fault(
+            TokenSpan(shown or text, 1, 0, 1), Message("it contains an invalid character"), advice
+        ) from None
 
 
 def _explain(reason: str, advice: Text) -> tuple[Text, Text]:

@@ -178,6 +178,7 @@ def _answer(args: list[str]) -> int:
 
         completion.complete(app, args)
         return 0
+    words = tuple(args)
     try:
         with app.make_context("rnncli", args) as context:
             app.invoke(context)
@@ -189,7 +190,7 @@ def _answer(args: list[str]) -> int:
         from rnncli.cli import usage_errors
 
         context_ = getattr(error, "ctx", None)
-        raise usage_errors.convert(error, context_.command_path if context_ else "rnncli") from None
+        raise usage_errors.convert(error, context_.command_path if context_ else "rnncli", words) from None
     terminal.flush()
     return 0
 

@@ -13,10 +13,16 @@ from rnncli.errors import Message, Text, UsageError
 from rnncli.options import OPTIONS
 
 
-def convert(error: click.ClickException, command: str) -> UsageError:
-    """Return the error that `command` prints for an error of click."""
+def convert(error: click.ClickException, command: str, words: Sequence[str] = ()) -> UsageError:
+    """Return the error that `command` prints for an error of click.  words: the whole command line."""
     if isinstance(error, click.exceptions.NoSuchOption):
-        return _explain_unknown_flag(error, command, list_flags(command))
+        advice = list_flags(command)
+        if any(".toml" in word for word in words):
+            advice = Message(
+                "An option of the cell's own file stands in the expression: -l '@FILE.toml(3, {name}=...)'",
+                name=error.option_name.strip("-").replace("-", "_"),
+            )
+        return _explain_unknown_flag(error, command, advice)
     if isinstance(error, click.exceptions.BadOptionUsage):
         name = error.option_name
         takes_value = any(name in (entry.flag, *entry.others) and entry.takes_value for entry in OPTIONS)

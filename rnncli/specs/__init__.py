@@ -22,6 +22,7 @@ from rnncli.specs.build import (
     is_recurrent,
     iterate_layers,
     layers_with,
+    options_of,
 )
 from rnncli.specs.expressions import CallExpression, Name
 from rnncli.specs.text import (
@@ -151,6 +152,14 @@ def _refuse_idle(flags: Mapping[str, Any], stack: Sequence[Spec], taking: Sequen
                 "Write the option into the expression, such as Dense(3, activation='relu').",
                 flag=format_flag(name, value),
                 others=others,
+            )
+        if cell := next((spec for spec in having if spec.equations is not None), None):
+            raise UsageError(
+                "{flag} does not apply to {owners}.",
+                "The options of {owners} are {options}.",
+                flag=format_flag(name, value),
+                owners=cell.class_name,
+                options=", ".join(options_of("", cell.equations)),
             )
         owners = _class_names(having or stack)
         raise UsageError(

@@ -109,7 +109,19 @@ def parse(text: str, cells: Mapping[str, CellText] = MappingProxyType({})) -> An
         return f"{len(named) - 1}_".rjust(len(found[0]), "_")
 
     masked = re.sub(_FILE, mask, text) if cells else text
-    return _TreeReader(text, named).value(parse_expression(masked, ADVICE))
+    try:
+        tree = parse_expression(masked, ADVICE, text)
+    except LayerError:
+        if "@" not in masked:
+            raise
+        before, _, _ = masked.partition("@")
+        line, start = before.count("\n") + 1, len(before.rpartition("\n")[2])
+        raise fault(
+            TokenSpan(text, line, start, start + 1),
+            Message("after @ stands the path of a cell, which ends in .toml"),
+            Message("For example @mgu.toml(4), or @'my cells/mgu.toml'(4)."),
+        ) from None
+    return _TreeReader(text, named).value(tree)
 
 
 def fault(span: TokenSpan, reason: Text | LayerError, advice: Text = ADVICE) -> LayerError:
