@@ -31,8 +31,8 @@ def weights(
 
 
 def node(operator: str, taken: Arrays, *, name: str = "rnn", outputs: Any = None, **attributes: Any) -> Any:
-    """A node that takes those of X, W, R, B, lens, h and c that there are."""
-    places = ["X", "W", "R", "B", "lens", "h", *(["c"] if operator == "LSTM" else [])]
+    """A node that takes those of X, W, R, B, lens, h, c and P that there are."""
+    places = ["X", "W", "R", "B", "lens", "h", *(["c", "P"] if operator == "LSTM" else [])]
     outputs = outputs or ["Y", "Y_h", "Y_c"][: 3 if operator == "LSTM" else 2]
     units = taken["R"].shape[-1]
     inputs = [place if taken.get(place) is not None else "" for place in places]
@@ -61,16 +61,19 @@ def model(nodes: Any, feeds: Arrays, constants: Arrays, outputs: Any, *, opset: 
 
 def single(operator: str, arrays: Arrays, **attributes: Any) -> tuple[Any, Arrays]:
     """A model of one node, and what it is fed: X, lens and the states."""
-    constants = {name: arrays[name] for name in ("W", "R", "B") if arrays.get(name) is not None}
-    feeds = {name: array for name, array in arrays.items() if name not in "WRB" and array is not None}
+    constants = {name: arrays[name] for name in "WRBP" if arrays.get(name) is not None}
+    feeds = {name: array for name, array in arrays.items() if name not in "WRBP" and array is not None}
     own = node(operator, arrays, **attributes)
     return model([own], feeds, constants, own.output), feeds
 
 
-def random_single(seed: int) -> tuple[Any, Arrays]:
-    """A model of one random node: any operator, direction, activations, clip, lengths and states."""
+def random_single(seed: int, *, own_cell: bool = False) -> tuple[Any, Arrays]:
+    """A model of one random node: any operator, direction, activations, clip, lengths and states.
+
+    own_cell: an LSTM with peepholes, input_forget, or both.
+    """
     random = np.random.default_rng(seed)
-    operator = str(random.choice(list(GATES)))
+    operator = "LSTM" if own_cell else str(random.choice(list(GATES)))
     direction = str(random.choice(["forward", "reverse", "bidirectional"]))
     ways = 2 if direction == "bidirectional" else 1
     steps, batch, features, units = (int(random.integers(1, most)) for most in (8, 4, 4, 5))
@@ -84,6 +87,10 @@ def random_single(seed: int) -> tuple[Any, Arrays]:
     arrays = weights(random, operator, features, units, ways)
     if random.random() < 0.3:
         del arrays["B"]
+    if own_cell and seed % 3:
+        arrays["P"] = random.normal(size=(ways, 3 * units)).astype(np.float32)
+    if own_cell and seed % 3 < 2:
+        attributes["input_forget"] = 1
     batch_first = random.random() < 0.3
     arrays["X"] = random.normal(size=(steps, batch, features)).astype(np.float32)
     for name in ("h", "c")[: 2 if operator == "LSTM" else 1]:

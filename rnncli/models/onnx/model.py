@@ -243,7 +243,7 @@ def build_node_case(given: NodeCall) -> Case:
     loop = onnx_nodes.recurrence_of(given.node, recurrent.shape[-1])
     try:
         spec = onnx_nodes.layer_of(loop, masked=masked)
-        weights = onnx_nodes.weights_of(loop, kernel, recurrent, bias)
+        weights = onnx_nodes.weights_of(loop, kernel, recurrent, bias, given.inputs[7])
     except LayerError as error:
         raise LayerError(
             "{name}: {sentence}.", error.advice, name=given.node.name, sentence=error.sentence

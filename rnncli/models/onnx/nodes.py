@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -74,22 +75,47 @@ def inputs_of(node: Any) -> list[str]:
     return [*node.input, *[""] * (8 - len(node.input))]
 
 
+PEEPHOLES = ("input_peephole", "output_peephole", "forget_peephole")
+"""The weights in P, in its order."""
+PEEPHOLE_LSTM = """\
+name = "PeepholeLSTM"
+states = ["hidden", "cell"]
+gates = ["input", "forget", "candidate", "output"]
+[options]
+activation = "tanh"
+recurrent_activation = "sigmoid"
+hidden_activation = "tanh"
+[weights]
+input_peephole = { shape = ["units"] }
+output_peephole = { shape = ["units"] }
+forget_peephole = { shape = ["units"] }
+[step]
+input = "recurrent_activation(x @ kernel + hidden @ recurrent_kernel + bias + input_peephole * cell)"
+forget = "recurrent_activation(x @ kernel + hidden @ recurrent_kernel + bias + forget_peephole * cell)"
+candidate = "activation(x @ kernel + hidden @ recurrent_kernel + bias)"
+cell = "forget * cell + input * candidate"
+output = "recurrent_activation(x @ kernel + hidden @ recurrent_kernel + bias + output_peephole * cell)"
+hidden = "output * hidden_activation(cell)"
+"""
+"""The LSTM with P, as the file of a cell.  The third activation of a node is that of its last line."""
+
+
 @dataclass(frozen=True)
 class Recurrence:
     """A recurrent node.
 
     operator: LSTM, GRU or RNN.  attributes: as in the file, by ONNX's names.
-    has_bias: whether it has the input B.  sequences, state: whether it returns Y; Y_h or Y_c.
-    unsupported: names of inputs and attributes that change its numbers and are not computed here.
+    has_bias, has_peepholes: whether it has the input B, and P.
+    sequences, state: whether it returns Y; Y_h or Y_c.
     """
 
     operator: str
     units: int
     attributes: Mapping[str, Any] = field(default_factory=dict)
     has_bias: bool = True
+    has_peepholes: bool = False
     sequences: bool = True
     state: bool = True
-    unsupported: tuple[str, ...] = ()
 
     @property
     def directions(self) -> tuple[bool, ...]:
@@ -110,6 +136,25 @@ class Recurrence:
         """Whether a GRU applies the reset gate after the recurrent product."""
         return bool(self.attributes.get("linear_before_reset", 0))
 
+    @property
+    def is_coupled(self) -> bool:
+        """Whether the forget gate of an LSTM is 1 minus the input gate."""
+        return self.operator == "LSTM" and bool(self.attributes.get("input_forget", 0))
+
+    @property
+    def equations(self) -> str:
+        """The file of the cell, if Keras has no such LSTM; else ""."""
+        if not (self.has_peepholes or self.is_coupled):
+            return ""
+        text = PEEPHOLE_LSTM
+        if self.is_coupled:
+            text = re.sub('\nforget_peephole = .*|"forget", ', "", text)
+            text = re.sub("\nforget = .*", '\nforget = "1 - input"', text)
+        if not self.has_peepholes:
+            text = re.sub(r"\n\[weights\]|\n\w+_peephole = .*| \+ \w+_peephole \* cell", "", text)
+        words = ("Coupled" if self.is_coupled else "", "Peephole" if self.has_peepholes else "")
+        return text.replace("Peephole", "".join(words))
+
 
 def recurrence_of(node: Any, units: int) -> Recurrence:
     """Read a recurrent node.
@@ -118,17 +163,15 @@ def recurrence_of(node: Any, units: int) -> Recurrence:
     """
     attributes = {one.name: _value(one) for one in node.attribute}
     inputs = inputs_of(node)
-    beyond = ["peepholes"] if node.op_type == "LSTM" and inputs[7] else []
-    beyond += ["input_forget"] if attributes.get("input_forget") else []
     sequence, _, *cells = [*map(bool, node.output), False, False]
     return Recurrence(
         node.op_type,
         units or int(attributes.get("hidden_size", 0)),
         attributes,
         has_bias=bool(inputs[3]),
+        has_peepholes=node.op_type == "LSTM" and bool(inputs[7]),
         sequences=sequence,
         state=any(node.output[1:] if sequence else cells),
-        unsupported=tuple(beyond),
     )
 
 
@@ -165,25 +208,31 @@ def layer_of(node: Recurrence, *, masked: bool = False) -> Spec:
 
 
 def _cell(node: Recurrence, backwards: bool, names: Sequence[str], *, masked: bool) -> Spec:
-    """Return one direction, as Keras's layer where Keras has the same."""
+    """Return one direction, as Keras's layer where Keras has the same, else as a layer of equations."""
     options = dict(zip(_OPTIONS[node.operator], names, strict=True))
     both = len(node.directions) > 1
-    config: dict[str, Any] = {
-        "units": node.units,
-        "use_bias": node.has_bias,
+    own: dict[str, Any] = {"units": node.units, "use_bias": node.has_bias, "dtype": "float32"}
+    loop: dict[str, Any] = {
         "return_sequences": node.sequences,
         "return_state": node.state,
         "go_backwards": backwards,
         "dtype": "float32",
     }
     if masked:
-        config["zero_output_for_mask"] = node.sequences
+        loop["zero_output_for_mask"] = node.sequences
+    order: dict[str, Any] = {"input_order": backwards} if not both and (backwards or masked) else {}
+    if node.equations:
+        options["hidden_activation"] = options.pop("cell_activation")
+        inner = {"class_name": "", "config": {"equations": node.equations, **own}}
+        spec = build({"class_name": "RNN", "config": {"cell": inner, **loop}})
+        cell: Spec = spec.config["cell"]
+        order["cell"] = replace(cell, config={**cell.config, **options})
+        return replace(spec, config={**spec.config, **order}, deferred=True)
     if node.operator == "GRU":
-        config["reset_after"] = node.reset_after
-    spec = build({"class_name": CLASSES[node.operator], "config": config})
+        own["reset_after"] = node.reset_after
+    spec = build({"class_name": CLASSES[node.operator], "config": {**own, **loop}})
     if options.get("cell_activation") == options["activation"]:
         del options["cell_activation"]
-    order = {"input_order": backwards} if not both and (backwards or masked) else {}
     return replace(spec, config={**spec.config, **options, **order}, deferred=True)
 
 
@@ -233,25 +282,29 @@ def _activation(name: str, alphas: list[float], betas: list[float]) -> Parametri
     return ParametricActivation(ours, *found)
 
 
-def weights_of(node: Recurrence, kernel: Array, recurrent: Array, bias: Array | None) -> dict[str, Array]:
+def weights_of(
+    node: Recurrence, kernel: Array, recurrent: Array, bias: Array | None, peepholes: Array | None
+) -> dict[str, Array]:
     """Return the weights in Keras's layout, by its names; two directions as `forward/` and `backward/`.
 
     kernel: W, (directions, gates * units, features).  recurrent: R, (directions, gates * units, units).
-    bias: B, (directions, 2 * gates * units).
+    bias: B, (directions, 2 * gates * units).  peepholes: P, (directions, 3 * units).
     Raises LayerError, without a full stop, if the shapes do not fit.
     """
     import numpy as np
 
     width = len(onnx.GATES[CLASSES[node.operator]]) * node.units
     directions = len(node.directions)
-    arrays = {"W": kernel, "R": recurrent, **({} if bias is None else {"B": bias})}
+    given = {"W": kernel, "R": recurrent, "B": bias, "P": peepholes}
+    arrays = {name: array for name, array in given.items() if array is not None}
     wanted = {
         "W": (directions, width, *kernel.shape[2:3]),
         "R": (directions, width, node.units),
         "B": (directions, 2 * width),
+        "P": (directions, 3 * node.units),
     }
     for name, array in arrays.items():
-        if array.shape != wanted[name] or array.ndim + (name == "B") != 3:
+        if array.shape != wanted[name] or array.ndim + (name in "BP") != 3:
             raise LayerError(
                 "its {name} is {shape}, not {wanted}",
                 name=name,
@@ -263,5 +316,11 @@ def weights_of(node: Recurrence, kernel: Array, recurrent: Array, bias: Array | 
         own = {name: array[place] for name, array in arrays.items()}
         own[onnx.ATTRIBUTE] = np.array(node.reset_after)
         weights = onnx.to_keras(CLASSES[node.operator], own)
+        if node.is_coupled:  # the columns of the forget gate mean nothing
+            forget = slice(node.units, 2 * node.units)
+            weights = {name: np.delete(array, forget, axis=-1) for name, array in weights.items()}
+        if peepholes is not None:
+            each = zip(PEEPHOLES, np.split(own["P"], len(PEEPHOLES)), strict=True)
+            weights |= {name: array for name, array in each if name in node.equations}
         found.update({prefix + name: array for name, array in weights.items()})
     return found

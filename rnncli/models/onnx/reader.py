@@ -13,7 +13,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from rnncli.case import Array
-from rnncli.errors import InputError, LayerError, Message, Text, format_names, inside, join, shorten
+from rnncli.errors import InputError, LayerError, Message, Text, format_names, inside, shorten
 from rnncli.inputs.source import Source, import_package, open_file
 from rnncli.models.graph import ModelInput, Node, Program
 from rnncli.models.onnx import nodes as onnx_nodes
@@ -128,19 +128,18 @@ def _make_node(node: Any, class_name: str, module: str, config: Any, weights: Ma
 
 def _read_recurrent(node: Any, constants: _Constants) -> tuple[Node, Text]:
     """Return the node as Keras's layer, and why it cannot be computed; "" if it can."""
-    kernel, recurrent, bias = (constants.array(name) for name in onnx_nodes.inputs_of(node)[1:4])
+    _, *arrays, _, _, _, last = onnx_nodes.inputs_of(node)
+    kernel, recurrent, bias, peepholes = map(constants.array, (*arrays, last))
     loop = onnx_nodes.recurrence_of(node, recurrent.shape[-1] if recurrent is not None else 0)
     weights: Mapping[str, Any] = {}
     try:
         spec = onnx_nodes.layer_of(loop)
-        if kernel is not None and recurrent is not None and (bias is not None or not loop.has_bias):
-            weights = onnx_nodes.weights_of(loop, kernel, recurrent, bias)
+        has_all = loop.has_bias == (bias is not None) and loop.has_peepholes == (peepholes is not None)
+        if kernel is not None and recurrent is not None and has_all:
+            weights = onnx_nodes.weights_of(loop, kernel, recurrent, bias, peepholes)
     except LayerError as error:
         return _make_node(node, onnx_nodes.CLASSES[node.op_type], "keras.layers", {}, weights), error.sentence
-    reason: Text = ""
-    if loop.unsupported:
-        reason = Message("it uses {unsupported}", unsupported=join(loop.unsupported, " and "))
-    return _make_node(node, spec.class_name, "keras.layers", to_config(spec)["config"], weights), reason
+    return _make_node(node, spec.class_name, "keras.layers", to_config(spec)["config"], weights), ""
 
 
 def _read_inputs(graph: Any) -> Iterator[ModelInput]:

@@ -116,6 +116,39 @@ def test_cell_state_with_an_activation_of_its_own(rnncli: Run, tmp_path: Path) -
     assert "Keras's LSTM has no activation of its own for the cell state" in refused.stderr
 
 
+@pytest.mark.parametrize("direction", ["reverse", "bidirectional"])
+def test_lstm_that_keras_lacks(rnncli: Run, tmp_path: Path, direction: str) -> None:
+    """Peepholes and coupled gates: a cell of equations, in every command."""
+    random = np.random.default_rng(1)
+    ways = 1 + (direction == "bidirectional")
+    arrays = {**onnx_graphs.weights(random, "LSTM", 3, 2, ways), "lens": np.array([5, 2], np.int32)}
+    arrays["X"] = random.normal(size=(5, 2, 3)).astype(np.float32)
+    arrays["P"] = random.normal(size=(ways, 6)).astype(np.float32)
+    made, feeds = onnx_graphs.single("LSTM", arrays, direction=direction, input_forget=1)
+    model, inputs = onnx_graphs.save(tmp_path, made, feeds)
+
+    def read(*words: str) -> Any:
+        done = rnncli(*words, "-f", "json")
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    for option in ("--check", "--all-layers"):
+        found = read("run", inputs, "--model", model, option)
+        values = {tensor["name"]: tensor["values"] for tensor in found["outputs"]}
+        (sequence, *_) = onnxruntime.InferenceSession(model).run(None, feeds)
+        np.testing.assert_allclose(
+            values["rnn/hidden_states"], np.concatenate(sequence.transpose(1, 2, 0, 3), -1), atol=1e-6
+        )
+    gates = read("trace", inputs, "--model", model)["trace"][-1]["gates"]
+    np.testing.assert_allclose(gates["forget"]["activation"], 1 - np.array(gates["input"]["activation"]))
+    read("gradients", inputs, "--model", model)
+    (layer,) = read("weights", model)["layers"]
+    assert layer["parameters"] == ways * (2 * 3 * (3 + 2 + 1) + 2 * 2)
+    done = rnncli("export", inputs, "--model", model, "--to", "torch")
+    assert done.returncode == 2
+    assert not done.stdout
+
+
 def test_plot_and_gradients(rnncli: Run, tmp_path: Path) -> None:
     arrays = onnx_graphs.weights(np.random.default_rng(0), "LSTM", 4, 3, 2)
     arrays["X"] = np.random.default_rng(1).normal(size=(5, 2, 4)).astype(np.float32)
