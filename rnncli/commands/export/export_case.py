@@ -6,10 +6,13 @@ import dataclasses
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from rnncli import compute, layers
 from rnncli.case import Array, Case, Spec, sizes
+from rnncli.cells.tree import Node
+from rnncli.commands.export.lines import functions_in, lines_of, local_names
 from rnncli.layers.layer import Call, within
 from rnncli.layers.recurrent import Cell, RecurrentLayer
 from rnncli.layers.stack import Stack
@@ -26,23 +29,60 @@ class ExportCell:
     """One cell of a loop.
 
     suffix: of its names in a script, `_0_forward`; "" for a single cell.
-    class_name: of the layer that runs such a cell, `LSTM` for LSTMCell too.
-    activations: the activation, then the recurrent activation if the cell has gates.
     features: number of features of its input.
-    weights: kernel, recurrent_kernel and bias, in Keras's layout.
+    weights: by name, in Keras's layout.
     states: the initial states by name, `hidden` and `cell`, each (batch, units).
-    has_initial_states: whether they are supplied; otherwise they are zeros.
+    has_initial_states: whether they are supplied; otherwise the cell says how it starts, mostly with zeros.
     """
 
     suffix: str
-    class_name: str
-    config: Mapping[str, Any]
-    activations: Sequence[str]
+    cell: Cell
     features: int
-    units: int
     weights: Mapping[str, Array]
     states: Mapping[str, Array]
     has_initial_states: bool
+
+    @property
+    def class_name(self) -> str:
+        """The layer that runs such a cell, `LSTM` for LSTMCell too."""
+        return self.cell.spec.class_name.removesuffix("Cell")
+
+    @property
+    def title(self) -> str:
+        """The name and the source of the equations."""
+        source = f" ({self.cell.text.source})" if self.cell.text.source else ""
+        return f"{self.cell.text.name}{source}"
+
+    @property
+    def is_own(self) -> bool:
+        """Whether it is a cell of one's own."""
+        return self.cell.spec.equations is not None
+
+    @property
+    def units(self) -> int:
+        """The number of numbers in a state."""
+        return self.cell.units
+
+    @cached_property
+    def lines(self) -> dict[str, Node]:
+        """The equations as scripts compute them."""
+        return lines_of(self.cell)
+
+    @cached_property
+    def names(self) -> dict[str, str]:
+        """What weights, states and lines are called in a step."""
+        return local_names((*self.weights, *self.states, *self.lines))
+
+    def global_name(self, name: str) -> str:
+        """Return what a weight or a state is called outside a step, without the suffix."""
+        if name in ("kernel", "recurrent_kernel", "bias", "hidden", "cell"):
+            return name
+        return f"{'weight' if name in self.weights else 'state'}_{self.names[name]}"
+
+    def starts_at(self, name: str) -> Array | None:
+        """Return the initial state; None for zeros that are not supplied."""
+        array = self.states[name]
+        return array if self.has_initial_states or array.any() else None
 
 
 @dataclass(frozen=True, eq=False)
@@ -182,20 +222,13 @@ def _cells(suffix: str, layer: RecurrentLayer, call: Call) -> Iterator[ExportCel
     start = layer.cell.pack(call.initial_state) if given else None
     if start is None:
         start = layer.cell.start(len(call.inputs), call.inputs.dtype)
+    features = call.inputs.shape[-1]
     for index, cell in layer.cell.by_index.items():
         weights = call.weights if index is None else within(call.weights, str(index))
-        activations = ("activation", "recurrent_activation")
-        yield ExportCell(
-            suffix if index is None else f"{suffix}_cell_{index}",
-            cell.spec.class_name.removesuffix("Cell"),
-            cell.config,
-            [cell.config[name] for name in activations if name in cell.config],
-            len(weights["kernel"]),
-            cell.units,
-            weights,
-            dict(zip(cell.states, start if index is None else start[index], strict=True)),
-            given,
-        )
+        own = suffix if index is None else f"{suffix}_cell_{index}"
+        states = dict(zip(cell.states, start if index is None else start[index], strict=True))
+        yield ExportCell(own, cell, features, weights, states, given)
+        features = cell.units
 
 
 def cells_of(spec: Spec) -> Iterator[Cell]:
@@ -205,9 +238,9 @@ def cells_of(spec: Spec) -> Iterator[Cell]:
         yield from loop.cell.by_index.values()  # type: ignore[attr-defined]
 
 
-def activations_in(exports: Sequence[ExportCase]) -> list[str]:
-    """Return the activations of all cells and Dense layers, each once."""
-    cells = [name for export in exports for cell in export.cells for name in cell.activations]
+def functions_of(exports: Sequence[ExportCase]) -> list[str]:
+    """Return the functions of all cells, and the activations of Dense layers, each once."""
+    cells = [name for export in exports for cell in export.cells for name in functions_in(cell.lines)]
     layers = [layer.spec for export in exports for layer in export.layers]
     dense = [spec.config["activation"] for spec in layers if spec.class_name == "Dense"]
     return list(dict.fromkeys([*cells, *dense]))

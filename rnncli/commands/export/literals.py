@@ -9,6 +9,7 @@ import base64
 import re
 import textwrap
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -81,13 +82,14 @@ def to_python(array: Array) -> str:
 def to_c(array: Array, suffix: str) -> str:
     """Return a C initializer.  suffix: of its constants, `f` for float."""
     if array.ndim == 1:
-        return "{" + ", ".join(_c_number(value, suffix) for value in array) + "}"
+        return "{" + ", ".join(c_number(value, suffix) for value in array) + "}"
     rows = ",\n".join(textwrap.indent(to_c(row, suffix), "    ") for row in array)
     return f"{{\n{rows}\n}}"
 
 
-def _c_number(value: Array, suffix: str) -> str:
-    if value.dtype == bool:
+def c_number(value: Any, suffix: str) -> str:
+    """Return a constant of C: a number of NumPy or Python.  suffix: see to_c."""
+    if isinstance(value, np.bool_):
         return "1" if value else "0"
     if not np.isfinite(value):
         name = "NAN" if np.isnan(value) else "INFINITY"

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Container, Iterator, Sequence
 
 from rnncli.case import Case, walk
+from rnncli.cells.tree import FUNCTIONS
 from rnncli.commands.export.export_case import ExportCase, cells_of
+from rnncli.commands.export.lines import functions_in
 from rnncli.errors import Message, Text, join
 from rnncli.layers import beyond_keras, class_of
 from rnncli.layers.stack import Stack
 
-KINDS = ("SimpleRNN", "LSTM", "GRU")
 NOT_RECURRENT = ("Dense", "Dropout", "Masking")
 """The other layers that scripts and ONNX models write out."""
 
@@ -83,10 +84,12 @@ def unknown_in_dense(export: ExportCase, known: Container[str]) -> str | None:
     return next((activation for activation in used if activation not in known), None)
 
 
-def of_loops(export: ExportCase, activations: Container[str]) -> Text | None:
+def of_loops(
+    export: ExportCase, activations: Container[str], dense: Container[str] | None = None
+) -> Text | None:
     """Return why a script that writes out the loops cannot express it, or None.
 
-    activations: the ones that the script has.
+    activations: the ones that the script has.  dense: in Dense, if they are others.
     """
     specs = list(walk(export.case.specs))
     dtypes = {spec.config["dtype"] for spec in specs if spec.config.get("dtype")}
@@ -96,11 +99,10 @@ def of_loops(export: ExportCase, activations: Container[str]) -> Text | None:
         return Message("it computes in float32 or float64, not in {dtype}", dtype=export.dtype)
     if export.dtype == "float64" and any(isinstance(spec.config.get("cell"), tuple) for spec in specs):
         return Message("Keras rounds to float32 between the cells of RNN")
-    for cell in export.cells:
-        if cell.class_name not in KINDS:
-            return Message("it has no formula for {unknown}", unknown=cell.class_name)
-    for spec in specs:
-        for name in ("activation", "recurrent_activation"):
-            if name in spec.config and spec.config[name] not in activations:
-                return Message("it has no formula for the activation {config}", config=spec.config[name])
+    used = [name for cell in export.cells for name in functions_in(cell.lines) if name not in FUNCTIONS]
+    unknown = next(
+        (name for name in used if name not in activations), unknown_in_dense(export, dense or activations)
+    )
+    if unknown:
+        return Message("it has no formula for the activation {config}", config=unknown)
     return of_layers(export)

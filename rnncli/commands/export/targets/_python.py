@@ -43,7 +43,7 @@ def assemble(
     if 'decode("' in body:
         modules = ["import base64", *modules]
         definitions.append(DECODE)
-    if any(f"{sign}{name}" in body for sign in " [-" for name in ("nan", "inf")):
+    if any(f"{sign}{name}" in "".join([*functions, body]) for sign in " [-(" for name in ("nan", "inf")):
         definitions.append('nan, inf = float("nan"), float("inf")\n')
     first = f'"""{title_of(exports)} {how}.\n\n{PRINTS}\n"""\n'
     head = [first, *modules, *([""] if modules and apart else []), *imports]
@@ -89,6 +89,7 @@ def write_layers(
 def assign_weights(owner: ExportCell | ExportLayer, write: Callable[[str], str] = str) -> Iterator[str]:
     """Yield the lines that set the weights under their names.  write: wraps the expression of an array."""
     for name, array in owner.weights.items():
+        name = owner.global_name(name) if isinstance(owner, ExportCell) else name
         yield f"{name}{owner.suffix} = {write(to_python(array))}"
 
 

@@ -6,7 +6,6 @@ Arrays are written in the dtype of the computation; sums are computed in double,
 from __future__ import annotations
 
 import re
-import textwrap
 from collections.abc import Iterator, Sequence
 from math import prod
 
@@ -14,12 +13,12 @@ from rnncli.case import Array, sizes
 from rnncli.commands.export import refusals
 from rnncli.commands.export.export_case import (
     ExportCase,
-    ExportCell,
     ExportLayer,
     ExportLoop,
-    activations_in,
+    functions_of,
 )
 from rnncli.commands.export.literals import PRINTS, c_text, heading_of, input_of, title_of, to_c
+from rnncli.commands.export.targets._c_steps import HELPERS, write_step
 from rnncli.errors import Message, Text
 
 SUFFIX = ".c"
@@ -58,11 +57,6 @@ ACTIVATIONS = {
 The functions of tgmath.h compute them in the dtype of x, where they overflow and cancel as Keras's do.
 """
 
-
-CLIP = """\
-static real clip(real x, real low, real high) { return x < low ? low : x > high ? high : x; }
-"""
-
 SHOW = """\
 /* Print the name and shape, then the numbers, one row per line. */
 static void show(const char *name, const char *shape, const real *values, int rows, int units) {
@@ -84,7 +78,7 @@ def refusal(exports: Sequence[ExportCase]) -> Text | None:
 
 @refusals.of_each
 def _refusal(export: ExportCase) -> Text | None:
-    reason = refusals.of_loops(export, ACTIVATIONS)
+    reason = refusals.of_loops(export, (*ACTIVATIONS, "softmax"), ACTIVATIONS)
     if reason is None and export.case.inputs.ndim != 3:
         return Message("it takes (batch, timesteps, features)")
     return reason
@@ -105,10 +99,11 @@ def write(exports: Sequence[ExportCase]) -> str:
         f"typedef {real} real;\n\n"
         f"enum {{ {', '.join(dict.fromkeys(source.sizes for source in sources))} }};\n"
     )
-    known = activations_in(exports)
+    known = functions_of(exports)
     used = [name for name in ACTIVATIONS if name in known and name not in ("linear", "tanh")]
-    text = "\n".join(f"static real {name}(real x) {{ return {ACTIVATIONS[name]}; }}" for name in used)
-    functions = [f"{CLIP}{text}" if "clip(" in text else text, ""] if used else []
+    formulas = "".join(f"static real {name}(real x) {{ return {ACTIVATIONS[name]}; }}\n" for name in used)
+    called = [name for name in HELPERS if re.search(rf"\b{name}\(", formulas + body)]
+    functions = ["".join(HELPERS[name] for name in called) + formulas] if called or used else []
     main = f"int main(void) {{\n{calls}\n    return 0;\n}}\n"
     return "\n".join([head, *functions, body, SHOW.replace("PLACES", places), main])
 
@@ -126,6 +121,11 @@ class _Definitions:
         self.main: list[str] = []
         self.source, self.width = f"input{export.suffix}", export.case.inputs.shape[-1]
         self.steps = "STEPS"
+
+    @property
+    def literal_suffix(self) -> str:
+        """What a constant of the type `real` ends with."""
+        return "" if self.export.dtype == "float64" else "f"
 
     @property
     def sizes(self) -> str:
@@ -160,7 +160,7 @@ class _Definitions:
     def _array(self, name: str, array: Array, *, constant: bool = True) -> str:
         kind = "unsigned char" if array.dtype == bool else "real"
         axes = "".join(f"[{size}]" for size in array.shape)
-        text = to_c(array, "" if self.export.dtype == "float64" else "f")
+        text = to_c(array, self.literal_suffix)
         return f"static {'const ' if constant else ''}{kind} {name}{axes} = {text};\n"
 
     def _function(self, verb: str, own: str, width: int, body: str, *, name: str = "output", step: str = "t",
@@ -228,17 +228,21 @@ class _Definitions:
     def _loop(self, loop: ExportLoop, layer: ExportLayer) -> Iterator[str]:
         own, calls, before = loop.suffix, [], f"{self.source}[b][t]"
         for cell in loop.cells:
+            step = write_step(cell, self.literal_suffix)
             for name, array in cell.weights.items():
-                yield self._array(f"{name}{cell.suffix}", array)
-            for name, array in cell.states.items():
-                if cell.has_initial_states:
-                    yield self._array(f"{name}{cell.suffix}", array, constant=False)
+                if re.search(rf"\b{cell.global_name(name)}{cell.suffix}\b", step):
+                    yield self._array(f"{cell.global_name(name)}{cell.suffix}", array)
+            names = [f"{cell.global_name(name)}{cell.suffix}" for name in cell.states]
+            for name, state in zip(names, cell.states, strict=True):
+                if (start := cell.starts_at(state)) is not None:
+                    yield self._array(name, start, constant=False)
                 else:
-                    yield f"static real {name}{cell.suffix}[BATCH][{cell.units}];\n"
-            yield _step_function(cell)
-            states = ", ".join(f"{name}{cell.suffix}[b]" for name in cell.states)
-            calls.append(f"            step{cell.suffix}({before}, {states});\n")
-            before = f"hidden{cell.suffix}[b]"
+                    yield f"static real {name}[BATCH][{cell.units}];\n"
+            yield step
+            calls.append(
+                f"            step{cell.suffix}({before}, {', '.join(f'{name}[b]' for name in names)});\n"
+            )
+            before = f"{names[0]}[b]"
         body = """\
  {
             const int t = %time;
@@ -287,7 +291,10 @@ class _Definitions:
     def _show(self, layer: ExportLayer) -> None:
         names = [f"output{loop.suffix}" for loop in layer.loops] if layer.is_unmerged else [self.source]
         names += [
-            f"{name}{cell.suffix}" for loop in layer.loops for cell in loop.cells for name in cell.states
+            f"{cell.global_name(name)}{cell.suffix}"
+            for loop in layer.loops
+            for cell in loop.cells
+            for name in cell.states
         ]
         for info, name in zip(layer.outputs, names, strict=False):
             *rows, width = sizes(info.shape)
@@ -318,101 +325,3 @@ def _fill(template: str, **values: object) -> str:
 
 def _activate(name: str, argument: str) -> str:
     return argument if name == "linear" else f"{name}({argument})"
-
-
-def _step_function(cell: ExportCell) -> str:
-    """Return the function of one time step of one sequence, which changes the states in place."""
-    body = {"SimpleRNN": _simple_rnn, "LSTM": _lstm, "GRU": _gru}[cell.class_name](cell)
-    states = ", ".join(f"real {name}[{cell.units}]" for name in cell.states)
-    return (
-        f"/* One time step of {cell.class_name}. */\n"
-        f"static void step{cell.suffix}(const real x[{cell.features}], {states}) {{\n"
-        f"{textwrap.indent(body, '    ')}}}\n"
-    )
-
-
-WEIGHTED_SUM = """\
-double z[%width];
-for (int j = 0; j < %width; j++) {
-    z[j] = %bias;
-    for (int k = 0; k < %features; k++) z[j] += (double)x[k] * kernel%own[k][j];
-    for (int k = 0; k < %units; k++) z[j] += (double)hidden[k] * recurrent_kernel%own[k][j];
-}
-"""
-"""z = x W + h U + b."""
-
-
-def _weighted_sum(cell: ExportCell, gates: int, bias: str) -> str:
-    units, own = cell.units, cell.suffix
-    return _fill(WEIGHTED_SUM, width=gates * units, bias=bias, features=cell.features, units=units, own=own)
-
-
-def _bias(cell: ExportCell, index: str, row: str = "") -> str:
-    return f"bias{cell.suffix}{row}[{index}]" if "bias" in cell.weights else "0"
-
-
-def _simple_rnn(cell: ExportCell) -> str:
-    value = _activate(cell.activations[0], "z[j]")
-    line = f"for (int j = 0; j < {cell.units}; j++) hidden[j] = (real){value};\n"
-    return _weighted_sum(cell, 1, _bias(cell, "j")) + line
-
-
-LSTM = """\
-for (int j = 0; j < %units; j++) {
-    const double i = %input, f = %forget;
-    const double g = %candidate, o = %output;
-    cell[j] = (real)(f * cell[j] + i * g);
-    hidden[j] = (real)(o * %activated);
-}
-"""
-
-
-def _lstm(cell: ExportCell) -> str:
-    (activation, gate), units = cell.activations, cell.units
-    return _weighted_sum(cell, 4, _bias(cell, "j")) + _fill(
-        LSTM,
-        units=units,
-        input=_activate(gate, "z[j]"),
-        forget=_activate(gate, f"z[{units} + j]"),
-        candidate=_activate(activation, f"z[{2 * units} + j]"),
-        output=_activate(gate, f"z[{3 * units} + j]"),
-        activated=_activate(activation, "cell[j]"),
-    )
-
-
-GRU = """\
-real next[%units];
-for (int j = 0; j < 2 * %units; j++) z[j] = %gate; /* update, reset */
-for (int j = 0; j < %units; j++) {
-    double inner = %first;
-    for (int k = 0; k < %units; k++) inner += %resetting(double)hidden[k] * recurrent_kernel%own[k][%two + j];
-    double candidate = %bias;
-    for (int k = 0; k < %features; k++) candidate += (double)x[k] * kernel%own[k][%two + j];
-    candidate += %recurrent;
-    candidate = %activated;
-    next[j] = (real)(z[j] * hidden[j] + (1 - z[j]) * candidate);
-}
-memcpy(hidden, next, sizeof next);
-"""
-
-
-def _gru(cell: ExportCell) -> str:
-    (activation, gate), units = cell.activations, cell.units
-    after, two = cell.config["reset_after"], 2 * units
-    inputs, recurrent = ("[0]", "[1]") if after else ("", "")
-    gates = _bias(cell, "j", inputs)
-    if after and "bias" in cell.weights:
-        gates += f" + {_bias(cell, 'j', recurrent)}"
-    return _weighted_sum(cell, 2, gates) + _fill(
-        GRU,
-        units=units,
-        features=cell.features,
-        own=cell.suffix,
-        two=two,
-        gate=_activate(gate, "z[j]"),
-        first=_bias(cell, f"{two} + j", recurrent) if after else "0",
-        resetting="" if after else f"z[{units} + k] * ",
-        bias=_bias(cell, f"{two} + j", inputs),
-        recurrent=f"z[{units} + j] * inner" if after else "inner",
-        activated=_activate(activation, "candidate"),
-    )

@@ -11,11 +11,13 @@ from rnncli.commands.export.export_case import (
     ExportCell,
     ExportLayer,
     ExportLoop,
-    activations_in,
+    functions_of,
 )
-from rnncli.commands.export.literals import to_python
+from rnncli.commands.export.literals import as_comment, to_python
 from rnncli.commands.export.targets import _python as python
+from rnncli.commands.export.targets._steps import Language, write_step
 from rnncli.errors import Text
+from rnncli.initializers import snake_case
 
 SUFFIX = ".py"
 BINARY = False
@@ -51,6 +53,20 @@ ACTIVATIONS = {
     "np.exp(x - x.max(-1, keepdims=True)).sum(-1, keepdims=True)",
 }
 """Formulas by Keras's name, in x."""
+
+LANGUAGE = Language(
+    "np.split({}, {}, axis=-1)",
+    {
+        **{name: f"np.{name}({{}})" for name in ("tanh", "exp", "log", "sqrt", "abs")},
+        **{name: f"np.{name}({{}}, {{}})" for name in ("maximum", "minimum")},
+        "clip": "np.clip({}, {}, {})",
+        "mean": "np.mean({}, axis=-1, keepdims=True)",
+        "variance": "np.var({}, axis=-1, keepdims=True)",
+        "sum": "np.sum({}, axis=-1, keepdims=True)",
+        "as_state": "np.broadcast_to({}, state[0].shape)",
+    },
+    "NAME({})",
+)
 
 RUN = '''\
 def run(cells, states, x, mask=None, backwards=False, zeroing=False):
@@ -95,10 +111,10 @@ def write(exports: Sequence[ExportCase]) -> str:
     steps: Steps = {}
     for cell in (cell for export in exports for cell in export.cells):
         if _step_key(cell) not in steps:
-            name = {"SimpleRNN": "simple_rnn", "LSTM": "lstm", "GRU": "gru"}[cell.class_name]
-            same = sum(one.class_name == cell.class_name for _, one in steps.values())
+            name = snake_case(cell.cell.text.name)
+            same = sum(other.startswith(f"{name}_step") for other, _ in steps.values())
             steps[_step_key(cell)] = (f"{name}_step" + (f"_{same + 1}" if same else ""), cell)
-    used = [name for name in activations_in(exports) if name not in ("linear", "tanh")]
+    used = [name for name in functions_of(exports) if name in ACTIVATIONS and name not in ("linear", "tanh")]
     functions = [
         *(f"def {name}(x):\n    return {ACTIVATIONS[name]}\n" for name in used),
         *(_step_function(cell, name) for name, cell in steps.values()),
@@ -111,7 +127,7 @@ def write(exports: Sequence[ExportCase]) -> str:
 
 
 def _step_key(cell: ExportCell) -> tuple[object, ...]:
-    return (cell.class_name, *cell.activations, "bias" in cell.weights, cell.config.get("reset_after"))
+    return cell.cell.text.name, cell.cell.text.gates, tuple(cell.weights), tuple(cell.lines.items())
 
 
 def _body(export: ExportCase, steps: Steps) -> Iterator[str]:
@@ -143,11 +159,12 @@ def _loop(loop: ExportLoop, layer: ExportLayer, steps: Steps) -> Iterator[str]:
     for cell in loop.cells:
         yield from python.assign_weights(cell)
         for name, array in cell.states.items():
+            start = cell.starts_at(name)
             zeros = f'np.zeros({array.shape}, "{array.dtype}")'
-            yield f"{name}{cell.suffix} = {to_python(array) if cell.has_initial_states else zeros}"
+            yield f"{cell.global_name(name)}{cell.suffix} = {zeros if start is None else to_python(start)}"
         step, _ = steps[_step_key(cell)]
-        cells.append(f"({step}, {_tuple(f'{name}{cell.suffix}' for name in cell.weights)})")
-        states.append(_tuple(f"{name}{cell.suffix}" for name in cell.states))
+        cells.append(f"({step}, {_tuple(f'{cell.global_name(name)}{cell.suffix}' for name in cell.weights)})")
+        states.append(_tuple(f"{cell.global_name(name)}{cell.suffix}" for name in cell.states))
     options = "" if layer.mask is None else f", mask=mask{layer.mask}"
     options += ", backwards=True" if loop.backwards else ""
     options += ", zeroing=True" if loop.zeroes_masked and layer.mask is not None else ""
@@ -168,50 +185,13 @@ def _activate(name: str, argument: str) -> str:
 
 
 def _step_function(cell: ExportCell, name: str) -> str:
-    write_body = {"SimpleRNN": _simple_rnn, "LSTM": _lstm, "GRU": _gru}[cell.class_name]
-    parameters, states = ["x", "state", *cell.weights], " and ".join(cell.states)
+    states = [cell.names[state] for state in cell.states]
+    title = f"One time step of {as_comment(cell.title)}." if cell.is_own else "One time step."
     lines = [
-        f"def {name}({', '.join(parameters)}):",
-        f'    """One time step.  x: (batch, features).  state: {states}, (batch, units)."""',
-        *(f"    {line}" for line in write_body(cell)),
+        f"def {name}({', '.join(['x', 'state', *(cell.names[weight] for weight in cell.weights)])}):",
+        f'    """{title}  x: (batch, features).  state: {" and ".join(states)}, (batch, units)."""',
+        f"    {', '.join(states) if len(states) > 1 else f'({states[0]},)'} = state",
+        *(f"    {line}" for line in write_step(cell, LANGUAGE)),
+        f"    return {', '.join(states) if len(states) > 1 else f'({states[0]},)'}",
     ]
     return "\n".join(lines) + "\n"
-
-
-def _simple_rnn(cell: ExportCell) -> Iterator[str]:
-    (activation,) = cell.activations
-    bias = " + bias" if "bias" in cell.weights else ""
-    yield "(hidden,) = state"
-    yield f"z = x @ kernel + hidden @ recurrent_kernel{bias}"
-    yield f"return ({_activate(activation, 'z')},)"
-
-
-def _lstm(cell: ExportCell) -> Iterator[str]:
-    activation, gate = cell.activations
-    bias = " + bias" if "bias" in cell.weights else ""
-    yield "hidden, cell = state"
-    yield f"z = x @ kernel + hidden @ recurrent_kernel{bias}"
-    yield "i, f, g, o = np.split(z, 4, axis=-1)  # input, forget, candidate, output"
-    yield f"cell = {_activate(gate, 'f')} * cell + {_activate(gate, 'i')} * {_activate(activation, 'g')}"
-    yield f"hidden = {_activate(gate, 'o')} * {_activate(activation, 'cell')}"
-    yield "return hidden, cell"
-
-
-def _gru(cell: ExportCell) -> Iterator[str]:
-    activation, gate = cell.activations
-    after, biased = cell.config["reset_after"], "bias" in cell.weights
-    first = (" + bias[0]" if after else " + bias") if biased else ""
-    yield "(hidden,) = state"
-    yield f"z_x, r_x, h_x = np.split(x @ kernel{first}, 3, axis=-1)  # update, reset, candidate"
-    if after:
-        second = " + bias[1]" if biased else ""
-        yield f"z_h, r_h, h_h = np.split(hidden @ recurrent_kernel{second}, 3, axis=-1)"
-        yield f"update = {_activate(gate, 'z_x + z_h')}"
-        yield f"reset = {_activate(gate, 'r_x + r_h')}"
-        yield f"candidate = {_activate(activation, 'h_x + reset * h_h')}"
-    else:
-        yield "z_kernel, r_kernel, h_kernel = np.split(recurrent_kernel, 3, axis=-1)"
-        yield f"update = {_activate(gate, 'z_x + hidden @ z_kernel')}"
-        yield f"reset = {_activate(gate, 'r_x + hidden @ r_kernel')}"
-        yield f"candidate = {_activate(activation, 'h_x + (reset * hidden) @ h_kernel')}"
-    yield "return (update * hidden + (1 - update) * candidate,)"

@@ -111,7 +111,7 @@ def _loop(loop: ExportLoop, layer: ExportLayer) -> Iterator[str]:
     (cell,), own = loop.cells, loop.suffix
     options, dtype = ["batch_first=True"], cell.weights["kernel"].dtype
     options += [] if "bias" in cell.weights else ["bias=False"]
-    options += ['nonlinearity="relu"'] if cell.config["activation"] == "relu" else []
+    options += ['nonlinearity="relu"'] if cell.cell.config["activation"] == "relu" else []
     options += [f"dtype=torch.{dtype}"] if dtype != "float32" else []
     module = f"torch.nn.{MODULES[cell.class_name]}"
     yield f"module{own} = {module}({cell.features}, {cell.units}, {', '.join(options)})"

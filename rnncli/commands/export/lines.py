@@ -1,0 +1,102 @@
+"""The equations of a cell as scripts compute them, and the names that a script can give to their lines."""
+
+from __future__ import annotations
+
+import builtins
+import keyword
+import re
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+
+from rnncli.cells import activations
+from rnncli.cells.program import numpy_functions
+from rnncli.cells.tree import FUNCTIONS, Call, Name, Node, Number, Sum, fold, rebuild, walk
+from rnncli.layers.recurrent import Cell
+
+RESERVED = frozenset(
+    {*dir(builtins), *keyword.kwlist, *keyword.softkwlist, *FUNCTIONS, "hard_sigmoid_keras2"}
+    | {
+        "np",
+        "math",
+        "torch",
+        "keras",
+        "self",
+        "x",
+        "state",
+        "states",
+        "training",
+        "real",
+        "main",
+        "dot",
+        "j",
+        "k",
+    }
+    | {"auto", "case", "char", "const", "default", "do", "double", "enum", "extern", "goto", "inline", "long"}
+    | {"register", "restrict", "short", "signed", "sizeof", "static", "struct", "switch", "typedef", "union"}
+    | {"unsigned", "void", "volatile", "complex", "imaginary", "stdin", "stdout", "stderr", "memcpy", "fabs"}
+    | {"I", "NULL", "EOF", "NAN", "INFINITY", "BUFSIZ"}
+)
+"""Names that mean something in a step of Python or C."""
+
+
+_TAKEN = re.compile(r"^([WUb]|BATCH|STEPS|FP|SEEK)(_|$)|^t\d+$|_(step|forward|backward|cell|\d+)$")
+"""Names that scripts make: `W_forget`, `lstm_step`, `hidden_0_forward`."""
+
+
+def lines_of(cell: Cell) -> dict[str, Node]:
+    """Return the equations as a script computes them: each activation by Keras's name, constants as numbers.
+
+    What a sum begins with is no sum, because `(a + b) + c` is computed as `a + b + c` is.
+    """
+    constants: dict[str, Number] = {}
+
+    def change(node: Node) -> Node:
+        match rebuild(node, change):
+            case Name(name) if name in constants:
+                return constants[name]
+            case Call(function, arguments):
+                name = function if function in FUNCTIONS else _activation(cell, function)
+                if all(isinstance(one, Number) for one in arguments):
+                    return _constant(name, [one.value for one in arguments if isinstance(one, Number)])
+                return arguments[0] if name == "linear" else Call(name, arguments)
+            case Sum(((1, Sum(first)), *others)):
+                return fold(Sum((*first, *others)))
+            case changed:
+                return fold(changed)
+
+    found: dict[str, Node] = {}
+    for line, node in cell.lines.items():
+        new = change(node)
+        if isinstance(new, Number) and line not in cell.states:
+            constants[line] = new
+        else:
+            found[line] = new
+    return found
+
+
+def _activation(cell: Cell, function: str) -> str:
+    return activations.canonical_name(cell.config.get(function, cell.text.options.get(function, function)))
+
+
+def _constant(function: str, given: list[float]) -> Number:
+    call = numpy_functions().get(function) or activations.get(function)
+    with np.errstate(all="ignore"):
+        return Number(float(call(*(np.array([value]) for value in given))[0]))
+
+
+def functions_in(lines: Mapping[str, Node]) -> dict[str, None]:
+    """Return the functions that are called, each once."""
+    nodes = (one for node in lines.values() for one in walk(node))
+    return dict.fromkeys(node.function for node in nodes if isinstance(node, Call))
+
+
+def local_names(names: Iterable[str]) -> dict[str, str]:
+    """Return for each of the names one that a step can use."""
+    found: dict[str, str] = {}
+    for name in (own := dict.fromkeys(names)):
+        new = f"own{name}" if name.startswith("_") else name
+        while new in RESERVED or new in found.values() or (new != name and new in own) or _TAKEN.search(new):
+            new += "_"
+        found[name] = new
+    return found

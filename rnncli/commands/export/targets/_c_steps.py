@@ -1,0 +1,206 @@
+"""The step of a cell in C: a loop over the units for each equation, on arrays of fixed sizes."""
+
+from __future__ import annotations
+
+import textwrap
+
+from rnncli.cells.reading import check_sizes
+from rnncli.cells.text import BIASES, PACKED
+from rnncli.cells.tree import Call, Name, Node, Number, Operation, Sum, parts, walk
+from rnncli.commands.export.export_case import ExportCell
+from rnncli.commands.export.literals import as_comment, c_number
+from rnncli.commands.export.targets._steps import columns_of
+
+HELPERS = {
+    "clip": "static real clip(real x, real low, real high) { return x < low ? low : x > high ? high : x; }\n",
+    "maximum": "static real maximum(real a, real b) { return a != a || a > b ? a : b; }\n",
+    "minimum": "static real minimum(real a, real b) { return a != a || a < b ? a : b; }\n",
+    "dot": """\
+/* The product of a vector with a column of a matrix, whose rows have `width` numbers. */
+static real dot(const real *vector, const real *column, int size, int width) {
+    double sum = 0;
+    for (int k = 0; k < size; k++) sum += (double)vector[k] * column[k * width];
+    return (real)sum;
+}
+
+""",
+    "mean": """\
+static real mean(const real *values, int size) {
+    double sum = 0;
+    for (int k = 0; k < size; k++) sum += values[k];
+    return (real)(sum / size);
+}
+
+""",
+    "variance": """\
+static real variance(const real *values, int size) {
+    double sum = 0, squares = 0;
+    for (int k = 0; k < size; k++) sum += values[k];
+    for (int k = 0; k < size; k++) squares += (values[k] - sum / size) * (values[k] - sum / size);
+    return (real)(squares / size);
+}
+
+""",
+    "sum": """\
+static real sum(const real *values, int size) {
+    double total = 0;
+    for (int k = 0; k < size; k++) total += values[k];
+    return (real)total;
+}
+
+""",
+    "softmax": """\
+/* Replaces the values. */
+static void softmax(real *values, int size) {
+    real largest = values[0], total = 0;
+    for (int k = 1; k < size; k++) largest = values[k] > largest ? values[k] : largest;
+    for (int k = 0; k < size; k++) total += values[k] = exp(values[k] - largest);
+    for (int k = 0; k < size; k++) values[k] /= total;
+}
+
+""",
+}
+"""Functions of equations, by name."""
+
+
+def write_step(cell: ExportCell, suffix: str) -> str:
+    """Return the function of one time step of one sequence, which changes the states in place.
+
+    suffix: of constants, `f` for float.
+    """
+    return _StepWriter(cell, suffix).text()
+
+
+class _StepWriter:
+    """Collects the statements of a step.  sizes: of lines and states, by name."""
+
+    def __init__(self, cell: ExportCell, suffix: str) -> None:
+        self.cell, self.suffix, self.temporary = cell, suffix, 0
+        sizes = check_sizes(cell.cell.text, cell.units, cell.features)
+        self.sizes = {"x": cell.features} | {name: size or 1 for name, size in sizes.items()}
+        self.statements: list[str] = []
+
+    def text(self) -> str:
+        cell, read = self.cell, set()
+        for line, node in cell.lines.items():
+            self._line(line, node)
+            read |= {one.name for one in walk(node) if isinstance(one, Name)}
+        for line in cell.lines.keys() - read - {*cell.states}:
+            self.statements.append(f"(void){cell.names[line]};")
+        states = "".join(f", real {cell.names[name]}[{cell.units}]" for name in cell.states)
+        self.statements += [] if "x" in read else ["(void)x;"]
+        return (
+            f"/* One time step of {as_comment(cell.title)}. */\n"
+            f"static void step{cell.suffix}(const real x[{cell.features}]{states}) {{\n"
+            + textwrap.indent("\n".join(self.statements), "    ")
+            + "\n}\n"
+        )
+
+    def _line(self, line: str, node: Node) -> None:
+        """Write a line.  A state of which a product needs every unit is replaced at the end."""
+        name, size = self.cell.names[line], self.sizes[line]
+        again = any(isinstance(one, Operation) and one.symbol == "@" and one.left == Name(line, "before")
+                    for one in walk(node))  # fmt: skip
+        target = self._new("t") if line in self.cell.states and again else name
+        value = self._value(node, line)
+        if line not in self.cell.states or again:
+            self.statements.append(f"real {target}[{size}];")
+        self._loop(size, f"{target}[{_place(size)}] = {value};")
+        if target != name:
+            self.statements.append(f"memcpy({name}, {target}, sizeof {target});")
+
+    def _loop(self, size: int, statement: str) -> None:
+        head = f"for (int j = 0; j < {size}; j++)" if size > 1 else ""
+        apart = "" if not head else "\n    " if len(head) + len(statement) > 90 else " "
+        self.statements.append(f"{head}{apart}{statement}")
+
+    def _new(self, start: str) -> str:
+        self.temporary += 1
+        return f"{start}{self.temporary}"
+
+    def _value(self, node: Node, line: str, least: int = 0) -> str:
+        """Return the expression of unit j, in parentheses where an operator around it binds more strongly."""
+        text, strength = self._make(node, line)
+        return text if strength >= least else f"({text})"
+
+    def _make(self, node: Node, line: str) -> tuple[str, int]:
+        match node:
+            case Number(value):
+                plain = abs(value) < 1e6 and value == int(value)
+                return str(int(value)) if plain else c_number(value, self.suffix), 1 if value < 0 else 3
+            case Name(name, kind):
+                return self._name(name, line, local=bool(kind) or name == "x"), 3
+            case Sum(((sign, first), *others)):
+                start = ("" if sign > 0 else "-") + self._value(first, line, 2 if sign > 0 else 3)
+                rest = (f" {'+' if one > 0 else '-'} {self._value(term, line, 2)}" for one, term in others)
+                return start + "".join(rest), 1
+            case Operation("@", left, Name(weight)):
+                vector = self._array(left, line)
+                rows, width, column = self._matrix(weight, line)
+                return f"dot({vector}, &{column}, {rows}, {width})", 3
+            case Operation("**", left, right):
+                return self._make(Call("pow", (left, right)), line)
+            case Operation(symbol, left, right):
+                return f"{self._value(left, line, 2)} {symbol} {self._value(right, line, 3)}", 2
+            case Call("mean" | "variance" | "sum" as function, (inner,)):
+                vector, total = self._array(inner, line), self._new("t")
+                self.statements.append(f"const real {total} = {function}({vector}, {self._size(inner)});")
+                return total, 3
+            case Call("softmax", (inner,)):
+                vector, size = self._array(inner, line, own=True), self._size(inner)
+                self.statements.append(f"softmax({vector}, {size});")
+                return f"{vector}[{_place(size)}]", 3
+            case Call(function, arguments):
+                given = (
+                    c_number(one.value, self.suffix) if isinstance(one, Number) else self._value(one, line)
+                    for one in arguments
+                )
+                return f"{'fabs' if function == 'abs' else function}({', '.join(given)})", 3
+        raise TypeError(node)
+
+    def _name(self, name: str, line: str, *, local: bool) -> str:
+        """Return the number of unit j of a line, a state, the input or a weight."""
+        if local:
+            return f"{self.cell.names.get(name, name)}[{_place(self.sizes[name])}]"
+        if name not in BIASES:
+            return f"{self.cell.global_name(name)}{self.cell.suffix}[{_place(self._size(Name(name)))}]"
+        start = columns_of(self.cell, name, line)[0] * self.cell.units
+        row = f"[{int(name != 'bias')}]" if self.cell.cell.text.has_two_biases else ""
+        return f"bias{self.cell.suffix}{row}[{_place(self.cell.units, start)}]"
+
+    def _matrix(self, weight: str, line: str) -> tuple[int, int, str]:
+        """Return the rows of a matrix, the size of a row, and its first number in the column of unit j."""
+        rows, width = self.cell.weights[weight].shape
+        start = columns_of(self.cell, weight, line)[0] * self.cell.units if weight in PACKED else 0
+        columns = self.cell.units if weight in PACKED else width
+        name = f"{self.cell.global_name(weight)}{self.cell.suffix}"
+        return rows, width, f"{name}[0][{_place(columns, start)}]"
+
+    def _array(self, node: Node, line: str, *, own: bool = False) -> str:
+        """Return an array of the numbers of a node.  own: a new one."""
+        if isinstance(node, Name) and not own:
+            if node.kind or node.name == "x":
+                return self.cell.names.get(node.name, node.name)
+            if node.name not in BIASES:
+                return f"{self.cell.global_name(node.name)}{self.cell.suffix}"
+        value, name, size = self._value(node, line), self._new("t"), self._size(node)
+        self.statements.append(f"real {name}[{size}];")
+        self._loop(size, f"{name}[{_place(size)}] = {value};")
+        return name
+
+    def _size(self, node: Node) -> int:
+        match node:
+            case Name(name) if name in self.sizes:
+                return self.sizes[name]
+            case Name(name):
+                return self.cell.units if name in BIASES else len(self.cell.weights[name])
+            case Operation("@", _, Name(weight)):
+                return self.cell.units if weight in PACKED else self.cell.weights[weight].shape[1]
+            case Call("mean" | "variance" | "sum"):
+                return 1
+        return max((self._size(part) for part in parts(node)), default=1)
+
+
+def _place(size: int, start: int = 0) -> str:
+    """Return the index of unit j; of a single number, where it stands."""
+    return str(start) if size == 1 else f"{start} + j" if start else "j"
