@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 Formula = Callable[[Any, Any], Any]
 
 # Klambauer et al., "Self-normalizing neural networks", 2017.
-_SELU_SCALE = 1.0507009873554805
-_SELU_BELOW = 1.7580993408473766
+SELU_SCALE = 1.0507009873554805
+SELU_BELOW = 1.7580993408473766
 
 # TensorFlow stores these two as float32, and uses the rounded values in float64 too.
-_LEAK = 0.20000000298023224
-_ROOT_OF_HALF = 0.7071067690849304
+LEAK = 0.20000000298023224
+ROOT_OF_HALF = 0.7071067690849304
 
 
 def _sigmoid(np: Any, x: Any) -> Any:
@@ -45,7 +45,7 @@ def _clip(np: Any, x: Any, low: float, high: float) -> Any:
 
 
 def _gelu(np: Any, x: Any) -> Any:
-    scaled = np.asarray(-_ROOT_OF_HALF * x, np.float64)
+    scaled = np.asarray(-ROOT_OF_HALF * x, np.float64)
     tails = np.fromiter(map(math.erfc, scaled.ravel().tolist()), np.float64, scaled.size)
     return 0.5 * x * tails.reshape(scaled.shape).astype(x.dtype)
 
@@ -56,7 +56,7 @@ def _elu(np: Any, x: Any) -> Any:
 
 
 def _selu(np: Any, x: Any) -> Any:
-    return np.where(x < 0, _SELU_BELOW * (np.exp(np.minimum(x, 0)) - 1), _SELU_SCALE * x)
+    return np.where(x < 0, SELU_BELOW * (np.exp(np.minimum(x, 0)) - 1), SELU_SCALE * x)
 
 
 def _soft_shrink(np: Any, x: Any) -> Any:
@@ -108,7 +108,7 @@ _FORMULAS: Mapping[str, Formula] = {
     "hard_sigmoid": lambda np, x: _clip(np, x + 3, 0, 6) / 6,
     "relu": lambda np, x: np.maximum(x, 0),
     "relu6": lambda np, x: _clip(np, x, 0, 6),
-    "leaky_relu": lambda np, x: np.where(x > 0, x, _LEAK * x),
+    "leaky_relu": lambda np, x: np.where(x > 0, x, LEAK * x),
     "elu": _elu,
     "selu": _selu,
     "celu": lambda np, x: np.maximum(x, 0) + np.expm1(np.minimum(x, 0)),

@@ -188,7 +188,7 @@ class Stack:
         None are returned for a layer that only Keras can compute.
         """
         drawn = []
-        for (layer, shape), own in zip(self.input_shapes(input_shape), self._split(seeds), strict=True):
+        for (layer, shape), own in zip(self.input_shapes(input_shape), self.split(seeds), strict=True):
             values, dtype = layer.initializers(), layer.config["dtype"]
             found: dict[str, Array] = {}
             for path, wanted in (layer.weight_shapes(shape) if layer.without_keras else {}).items():
@@ -213,7 +213,7 @@ class Stack:
         """
         returned: list[LayerOutput] = []
         explicit = mask is not None
-        for index, (layer, own) in enumerate(zip(self.layers, self._split(weights), strict=True)):
+        for index, (layer, own) in enumerate(zip(self.layers, self.split(weights), strict=True)):
             count = len(layer.states(inputs.shape)) if initial_state else 0
             states = initial_state[:count] if initial_state and count else None
             initial_state = initial_state[count:] if initial_state else None
@@ -248,7 +248,7 @@ class Stack:
         """Return the entries of all layers by path: with the layer's index in front, if there are several."""
         return dict(parts[0]) if len(parts) == 1 else join_parts({str(i): own for i, own in enumerate(parts)})
 
-    def _split(self, entries: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    def split(self, entries: Mapping[str, Any]) -> list[Mapping[str, Any]]:
         """Return the entries of each layer, with the names that the layer uses."""
         parts = split_parts(entries)
         several = len(self.layers) > 1

@@ -56,7 +56,7 @@ def test_a_new_layer_runs(layer: str, rnncli_with_twin: Run) -> None:
     assert twin.stdout == theirs.stdout
 
 
-@pytest.mark.parametrize("args", [("run", "--check"), ("gradients",)])
+@pytest.mark.parametrize("args", [("run", "--check"), ("gradients", "--engine", "tensorflow")])
 def test_keras_is_not_asked_for_a_layer_that_it_lacks(args: tuple[str, ...], rnncli_with_twin: Run) -> None:
     done = rnncli_with_twin(*args, "-l", "twin")
     assert (done.returncode, done.stdout) == (3, "")

@@ -22,8 +22,7 @@ rnncli gradients data.csv -l gru --return-sequences --of 'hidden_states[0,3]'
 def gradients(ask: Ask, *, of: str | None, against: Sequence[Any] | None) -> Reply[GradientsAnswer]:
     """How far back does the output depend on the input?
 
-    The norm of the output's gradient with respect to every state and input, computed by Keras for one
-    sequence.
+    The norm of the output's gradient with respect to every state and input, for one sequence.
     The states are those of the last recurrent layer, the input is that of the first layer.
     """
     from rnncli.ask import layers_of
@@ -39,7 +38,7 @@ def gradients(ask: Ask, *, of: str | None, against: Sequence[Any] | None) -> Rep
     case, remarks = ask.case(one_call=True)
     stacks = [layers_of(ask._replace(layer=[other])) for other in others]
     cases = [case, *curves.make_variants(case, stacks, options)]
-    return Reply(GradientsAnswer(tuple(curves.gradients(one, of) for one in cases)), remarks)
+    return Reply(GradientsAnswer(tuple(curves.gradients(one, of, ask.engine) for one in cases)), remarks)
 
 
 def _without_training(ask: Ask) -> Ask:
@@ -47,9 +46,9 @@ def _without_training(ask: Ask) -> Ask:
 
     Raises UsageError for flags that change the numbers but do not apply here.
     """
-    if ask.engine not in ("auto", "tensorflow"):
+    if ask.engine not in ("auto", "numpy", "tensorflow"):
         raise UsageError(
-            "{--engine:engine}: gradients are computed by tensorflow.",
+            "{--engine:engine}: gradients are computed by numpy and tensorflow.",
             "Leave {--engine} out.",
             engine=ask.engine,
         )

@@ -1,6 +1,7 @@
 """How far back an output depends on earlier steps: the target numbers, and a verdict on their gradients.
 
-Keras computes the gradients, see tape.py.
+NumPy computes the gradients, see compute/chain_rule.py.  Keras computes those of layers that only it has, or
+if asked to, see tape.py.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any, NamedTuple
 
 from rnncli import addresses, compute, layers
@@ -19,6 +21,11 @@ from rnncli.result import Claim, Index, Label, Result, TensorInfo
 from rnncli.specs import from_flags
 from rnncli.specs.build import is_name
 
+METHODS = {
+    "numpy": "rnncli.compute.chain_rule",
+    "tensorflow": "rnncli.commands.gradients.tape",
+}
+"""The engines that compute gradients, and the files that do."""
 INPUT = Label("input", kind="")
 ABOVE: Mapping[str, float] = {"explodes": 1e3, "grows": 10.0}
 BELOW: Mapping[str, float] = {"vanishes": 1e-3, "falls": 0.1}
@@ -220,29 +227,31 @@ def _locate(position: int, info: TensorInfo, index: Index) -> GradientTarget:
     return GradientTarget(position, info.name, batch, str(Claim(info.label, (*index, *whole))), entries)
 
 
-def gradients(case: Case, of: str | None = None) -> Gradients:
+def gradients(case: Case, of: str | None = None, engine: str = "auto") -> Gradients:
     """Compute how much the numbers `of` depend on every state and input; default: the last output.
 
-    Always uses Keras, even if another engine could compute the case.  States are those of the last
-    recurrent layer; the last layer's states are accepted whether it returns them or not.
+    States are those of the last recurrent layer; the last layer's states are accepted whether it returns
+    them or not.
+    engine: `numpy`, `tensorflow`, or `auto`: NumPy for all layers that rnncli has.
     Raises UsageError if there are no such numbers, or no such layer.
     """
-    from rnncli.commands.gradients import tape
-
     compute.require_room(case, len(case.inputs))
     compute.require_mask(case)
     conditions = compute.conditions(case)
-    engines.require_able(case, engines.REFERENCE)
+    if engine == "auto":
+        engine = engines.REFERENCE if engines.get("numpy").refusal(case) else "numpy"
+    engines.require_able(case, engine)
+    method = import_module(METHODS[engine])
     case_with_states = case._replace(specs=Stack(case.specs).with_returns(return_state=True))
     numbers = target_of(of, Stack(case_with_states.specs).outputs(case.inputs.shape))
-    weights, _ = compute.weights_and_seeds(case, Stack(case.specs), "tensorflow")
+    weights, _ = compute.weights_and_seeds(case, Stack(case.specs), engine)
     place = find_last_recurrent(case)
-    norms = tape.norms(case_with_states, weights, place, numbers.batch, numbers.position, numbers.entries)
+    norms = method.norms(case_with_states, weights, place, numbers.batch, numbers.position, numbers.entries)
     curves = [Curve(part, way, found, norms.masked_steps) for (way, part), found in norms.states.items()]
     ways = {curve.direction for curve in curves}
     curves.append(Curve(INPUT, ways.pop() if len(ways) == 1 else "", norms.inputs, norms.masked_steps))
     shape, dtype = tuple(case.inputs.shape), str(case.inputs.dtype)
-    header = Result(("tensorflow",), case.seed, case.specs, shape, dtype, (), conditions=conditions)
+    header = Result((engine,), case.seed, case.specs, shape, dtype, (), conditions=conditions)
     return Gradients(header, numbers, tuple(curves))
 
 

@@ -12,10 +12,10 @@ from typing import Any, NamedTuple
 
 from rnncli import compute
 from rnncli.case import Array, Case
+from rnncli.compute.chain_rule import Norms, TrackedState
 from rnncli.compute.engines import tensorflow as engine
 from rnncli.errors import EngineError
 from rnncli.layers.stack import Stack
-from rnncli.result import Label
 
 AT_ONCE = 256
 """Maximum number of outputs per backward pass."""
@@ -23,22 +23,7 @@ TAPE_LIMIT = 20_000_000
 """Approximate limit on the numbers held by the tape."""
 NEAR = {"float64": 1e-9, "float32": 1e-4, "float16": 2e-2, "bfloat16": 1e-1}
 
-TrackedState = tuple[str, Label]
-"""Direction and part of a state."""
 TrackedSteps = dict[TrackedState, list[Any]]
-
-
-class Norms(NamedTuple):
-    """Frobenius norms of d(entries)/d(state) and d(entries)/d(input), by time step.
-
-    states: by direction and part, each (timesteps,) of float64, by time of the last recurrent layer's
-    input.  inputs: (timesteps,), by time of the stack's input.
-    masked_steps: (timesteps,) of bool, True for masked steps.
-    """
-
-    states: Mapping[TrackedState, Array]
-    inputs: Array
-    masked_steps: Array
 
 
 def norms(

@@ -17,8 +17,8 @@ from typing import Any, NamedTuple
 from rnncli import specs
 from rnncli.case import format_shape, sizes
 from rnncli.commands.tour import drawing, lesson
-from rnncli.commands.tour.jacobians import measure_norms
 from rnncli.commands.tour.lesson import Facts, masked_steps, run_line, say
+from rnncli.commands.tour.observations import measure_norms
 from rnncli.errors import DisagreementError, UsageError
 from rnncli.layers.stack import Stack
 from rnncli.result import Label, Result

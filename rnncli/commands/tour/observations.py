@@ -13,7 +13,6 @@ import numpy as np
 
 from rnncli.case import Array
 from rnncli.commands.tour import drawing
-from rnncli.commands.tour.jacobians import measure_norms
 from rnncli.commands.tour.lesson import Step, masked_steps, run_line, say
 from rnncli.layers.stack import Stack
 from rnncli.result import Claim, Label, NamedTensor, Result, select_true
@@ -200,6 +199,22 @@ def observe_encoder_and_decoder(view: View, encoder_command: str, decoder_comman
     rows = [rename(one, "decoder") for one in decoder.outputs]
     parts = drawing.draw_tensors((*given, *starts, *rows), view)
     return Observation(parts, (encoder.outputs, decoder.outputs))
+
+
+def measure_norms(line: str) -> Array:
+    """Return the norm of d(last hidden state)/d(input at t), for each t, (timesteps,) of float64.
+
+    line: a command with one layer and one sequence, `rnncli run -l lstm --input-shape 1,30,4 --seed 7`.
+    """
+    from rnncli import compute
+    from rnncli.cli.flags import CommandLine
+    from rnncli.compute import chain_rule
+
+    case = CommandLine.parse(line).case()
+    drawn, _ = compute.weights_and_seeds(case, Stack(case.specs), "numpy")
+    weights = {name: values.astype(np.float64) for name, values in drawn.items()}
+    wide = case._replace(inputs=case.inputs.astype(np.float64))
+    return chain_rule.norms(wide, weights, 0, 0, 0, np.arange(case.specs[0].config["units"])).inputs
 
 
 def observe_vanishing_gradients(view: View, command: str) -> Observation:

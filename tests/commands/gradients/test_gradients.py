@@ -119,11 +119,11 @@ class Restarted:
         skip = count if name == "backward" else 0
         state = cell.start(len(self.inputs), np.float64)
         state = cell.pack(given[skip : skip + count]) if given else state
-        projected = cell.project(self.inputs, weights, cell.no_dropout())
+        project, step = cell.bind(weights, cell.no_dropout())
         outputs, seen, self.kept = [], np.zeros((len(self.inputs), 1), bool), {}
         times = range(self.inputs.shape[1])
         for time in times[::-1] if one.config["go_backwards"] else times:
-            new, _ = cell.step(projected[:, time], state, weights, cell.no_dropout())
+            new, _ = step(project(self.inputs[:, time]), state)
             counts = self.mask[:, time, None] if self.mask is not None else np.ones_like(seen)
             pairs = zip(cell.unpack(new), cell.unpack(state), strict=True)
             arrays = [np.where(counts, after, before) for after, before in pairs]
@@ -292,11 +292,11 @@ def test_masking_in_front_masks() -> None:
 
 
 def test_more_numbers_than_go_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    from rnncli.commands.gradients import tape
+    from rnncli.compute import chain_rule
 
     case = drawn(9, "LSTM(2, return_sequences=True)")
     whole = curves.gradients(case, "hidden_states[0]")
-    monkeypatch.setattr(tape, "AT_ONCE", 3)
+    monkeypatch.setattr(chain_rule, "MOST_VECTORS", 3)
     for one, other in zip(whole.curves, curves.gradients(case, "hidden_states[0]").curves, strict=True):
         np.testing.assert_allclose(one.norms, other.norms, rtol=1e-12)
 

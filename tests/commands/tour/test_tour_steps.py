@@ -191,7 +191,8 @@ def at_unit(tensor: NamedTensor, words: list[str]) -> Any:
 def test_norms_of_gradients_are_those_of_keras(rnncli: Run) -> None:
     """Keras computes in float32, the lesson in float64."""
     (command,) = step_on(GRADIENTS).commands
-    layers = json.loads(rnncli(*words_of(command), "-f", "json").stdout)["layers"]
+    done = rnncli(*words_of(command), "--engine", "tensorflow", "-f", "json")
+    layers = json.loads(done.stdout)["layers"]
     (shown,) = seen(GRADIENTS).outputs
     for layer, tensor in zip(layers, shown, strict=True):
         (curve,) = (curve for curve in layer["curves"] if curve["part"] == "input")

@@ -1,0 +1,197 @@
+"""Gradients in NumPy against TensorFlow's tape through Keras's own layers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import product
+from typing import Any
+
+import numpy as np
+import pytest
+
+from rnncli.ask import Ask, outline_of
+from rnncli.case import Case, Spec, sizes
+from rnncli.cells.tree import FUNCTIONS
+from rnncli.commands.gradients import curves
+from rnncli.layers.stack import Stack
+
+SHAPE = (2, 5, 3)
+NEAR = {"float32": 1e-6, "float64": 1e-12}
+
+EVERY_FUNCTION = """
+name = "Every"
+states = ["hidden", "scale", "count"]
+[initial]
+scale = 1.5
+count = 0.25
+[options]
+activation = "tanh"
+slope = 0.5
+[weights]
+peephole = { shape = ["units"], initializer = "random_normal" }
+mix = { shape = ["units", "units"] }
+narrow = { shape = ["features", 1] }
+[step]
+gate = "sigmoid(x @ kernel + hidden @ recurrent_kernel + bias + peephole * scale)"
+once = "softplus(peephole)"
+free = "x @ narrow - mean(x)"
+root = "sqrt(abs(hidden @ recurrent_kernel) + 0.5) / (1 + exp(-count))"
+power = "(0.1 + abs(hidden)) ** (1 + gate) + 2 ** hidden + hidden ** 3"
+normal = "(scale - mean(scale)) / sqrt(variance(scale) + 0.001) + free"
+limited = "clip(normal, -0.5, gate) + clip(power, hidden, 0.5 + count) + clip(scale, 0.1, -0.1)"
+most = "maximum(hidden, count) - minimum(scale @ mix, 0.25) + maximum(gate, 0.5)"
+shares = "softmax(most) * log(1 + sum(gate)) - log_softmax(limited) * once"
+count = "0.5 * count + mean(shares) - (x @ kernel + recurrent_bias)"
+scale = "activation(scale * slope + root - power + shares) - count"
+hidden = "gate * hidden + (1 - gate) * activation((gate * limited) @ recurrent_kernel + scale)"
+"""
+
+LAYERS = [
+    *(
+        f"{kind}, return_sequences={sequences}, return_state=True, go_backwards={backwards})"
+        for kind, sequences, backwards in product(
+            ("SimpleRNN(3", "LSTM(3", "GRU(3", "RNN(@Every(3)"), (False, True), (False, True)
+        )
+    ),
+    "GRU(2, reset_after=False, use_bias=False)",
+    "LSTM(2, activation='relu', recurrent_activation='softmax', return_sequences=True)",
+    "GRU(3, activation='sparsemax', recurrent_activation='hard_sigmoid')",
+    "LSTM(2, return_sequences=True, zero_output_for_mask=True)",
+    "LSTM(2, zero_output_for_mask=True)",
+    "RNN(LSTMCell(2), return_sequences=True)",
+    "GRU(2, stateful=True, unroll=True)",
+    "Bidirectional(SimpleRNN(2), backward_layer=GRU(3, go_backwards=True))",
+    "Bidirectional(GRU(2, go_backwards=True), backward_layer=GRU(2))",
+    *(
+        f"Bidirectional({kind}, return_sequences={sequences}, return_state=True), merge_mode={mode!r})"
+        for kind, sequences, mode in product(
+            ("LSTM(2", "RNN(@Every(2)"), (False, True), ("concat", "sum", "mul", "ave", None)
+        )
+    ),
+]
+STACKS = [
+    ["GRU(2, return_sequences=True)", "LSTM(2, return_sequences=True)"],
+    ["Bidirectional(LSTM(2, return_sequences=True), merge_mode='mul')", "SimpleRNN(3)"],
+    ["LSTM(2, return_sequences=True, go_backwards=True)", "Dropout(0.5)", "GRU(2, go_backwards=True)"],
+    ["Dense(4, activation='relu')", "LSTM(2, return_sequences=True)", "Dense(2, activation='softmax')"],
+    ["LSTM(2)", "Dense(3, activation='gelu', use_bias=False)", "Dropout(0.5)"],
+    ["RNN(@Every(3), return_sequences=True)", "RNN(@Every(2))"],
+]
+CELLS = [
+    "RNN([LSTMCell(2), GRUCell(3)], return_sequences=True, return_state=True)",
+    "Bidirectional(RNN([SimpleRNNCell(2), LSTMCell(2)]), merge_mode='sum')",
+]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def cell_file(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Make `@Every` the cell above."""
+    file = tmp_path_factory.mktemp("cells") / "every.toml"
+    file.write_text(EVERY_FUNCTION)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(FILES, "@Every", f"@'{file}'")
+        yield
+
+
+FILES: dict[str, str] = {}
+
+
+def case_of(expressions: list[str], dtype: str, masked: bool, given: bool) -> Case:
+    """Random inputs, weights and states."""
+    random = np.random.default_rng(len(expressions[0]))
+    ask = Ask(layer=[written(text, dtype) for text in expressions], input_shape="2,5,3")
+    built = outline_of(ask).stack.specs
+    mask = np.array([[1, 1, 1, 1, 1], [0, 1, 1, 0, 1]], bool)
+    return Case(
+        specs=built,
+        inputs=random.standard_normal(SHAPE).astype(dtype),
+        mask=mask if masked else None,
+        initial_state=tuple(
+            random.standard_normal(sizes(info.shape)).astype(dtype)
+            for info in Stack(built).states(SHAPE)
+        ) if given else None,
+        weights={
+            path: random.normal(0, 0.7, sizes(shape)).astype(dtype)
+            for path, shape in Stack(built).weight_shapes(SHAPE).items()
+        },
+    )  # fmt: skip
+
+
+def written(text: str, dtype: str) -> str:
+    text = text if dtype == "float32" else text.replace(")", f", dtype='{dtype}')")
+    return text.replace("@Every", FILES["@Every"])
+
+
+def alike(case: Case, of: str | None = None, *, wide: bool = False) -> None:
+    """Hold every curve.
+
+    wide: hold both against float64; Keras rounds, too, and ours may be about as far from it as theirs.
+    """
+    ours, theirs = (curves.gradients(case, of, engine) for engine in ("numpy", "tensorflow"))
+    assert (ours.header.engine, theirs.header.engine) == ("numpy", "tensorflow")
+    assert ours.target.text == theirs.target.text
+    exact = curves.gradients(widened(case), of, "numpy") if wide else theirs
+    for mine, other, truth in zip(ours.curves, theirs.curves, exact.curves, strict=True):
+        assert (mine.part, mine.direction) == (other.part, other.direction)
+        np.testing.assert_array_equal(mine.masked_steps, other.masked_steps)
+        largest, far = np.abs(other.norms).max(), np.abs(other.norms - truth.norms).max()
+        near = max(NEAR[str(case.inputs.dtype)] * largest, 2 * far)
+        np.testing.assert_allclose(mine.norms, truth.norms, rtol=0, atol=near)
+
+
+def widened(case: Case) -> Case:
+    """The same numbers in float64."""
+
+    def wide(value: Any) -> Any:
+        if isinstance(value, Spec):
+            config = {name: wide(own) for name, own in value.config.items()}
+            return replace(value, config=config | ({"dtype": "float64"} if "dtype" in config else {}))
+        if isinstance(value, (tuple, list)):
+            return tuple(map(wide, value))
+        return (
+            value.astype(np.float64) if isinstance(value, np.ndarray) and value.dtype.kind == "f" else value
+        )
+
+    weights = {path: wide(values) for path, values in (case.weights or {}).items()}
+    return case._replace(
+        specs=wide(case.specs), inputs=wide(case.inputs), weights=weights,
+        initial_state=wide(case.initial_state),
+    )  # fmt: skip
+
+
+def test_the_cell_uses_every_function() -> None:
+    assert all(f"{function}(" in EVERY_FUNCTION for function in FUNCTIONS)
+
+
+@pytest.mark.parametrize(
+    ("masked", "given", "dtype"),
+    [(False, False, "float64"), (True, False, "float64"), (True, True, "float64"), (True, False, "float32")],
+)
+@pytest.mark.parametrize("expression", LAYERS)
+def test_one_layer(expression: str, masked: bool, given: bool, dtype: str) -> None:
+    case = case_of([expression], dtype, masked, given)
+    infos = Stack(Stack(case.specs).with_returns(return_state=True)).outputs(SHAPE)
+    chosen = infos[len(expression) % len(infos)]
+    one = f"{chosen.name}[{int(masked)}, {-1 if len(chosen.shape) == 2 else 2}]"
+    alike(case, one if masked else f"{infos[0].name}[1]", wide=dtype == "float32")
+
+
+@pytest.mark.parametrize("expression", CELLS)
+def test_several_cells_in_float32(expression: str) -> None:
+    """Keras rounds to float32 between the cells, in float64, too."""
+    case = case_of([expression], "float32", True, False)
+    assert case.weights is not None
+    small = {path: values / 2 for path, values in case.weights.items()}
+    alike(case._replace(weights=small))
+
+
+@pytest.mark.parametrize(
+    ("masked", "given", "dtype"),
+    [(False, False, "float64"), (True, False, "float64"), (True, True, "float64"), (True, True, "float32")],
+)
+@pytest.mark.parametrize("expressions", STACKS)
+def test_stacks(expressions: list[str], masked: bool, given: bool, dtype: str) -> None:
+    case = case_of(expressions, dtype, masked, given)
+    of = f"{Stack(case.specs).outputs(SHAPE)[0].name}[1]"
+    alike(case, of if given else None, wide=dtype == "float32")
