@@ -30,6 +30,8 @@ RULES = {
 }
 """What a column of the table of gates means."""
 WIDE = ("gate", "weight", "shape", "fans", "norm", "min", "max", "histogram", "bias", "radius")
+BIASES = ("bias", "input_bias", "recurrent_bias")
+"""The parts of a gate that stand in the column of biases."""
 FORMS = (
     WIDE,
     tuple(key for key in WIDE if key != "fans"),
@@ -230,22 +232,24 @@ def _gates(cells: Sequence[CellSummary], view: View) -> Variants:
 
 
 def _rows(one: CellSummary, gate: GateSummary, view: View) -> Iterator[dict[str, TableCell]]:
-    """Yield the row of the kernel, then of the recurrent kernel; cells by their columns."""
+    """Yield a row for each weight but the biases, which stand beside others; cells by their columns."""
     parts = {part.name: part for part in gate.parts}
-    for name, heading, words in (("kernel", gate.name, "kernel"), ("recurrent_kernel", "", "recurrent")):
-        part = parts[name]
+    rows = [name for name in parts if name not in BIASES] or list(parts)
+    for name in rows:
+        part, heading = parts[name], gate.name if name == rows[0] else ""
         edges = [edge.value if edge else None for edge in (part.stats.min, part.stats.max)]
-        bias = parts.get("recurrent_bias") if not heading else parts.get("bias") or parts.get("input_bias")
+        second = parts.get("recurrent_bias") if name == "recurrent_kernel" else None
+        bias = parts.get("bias") or parts.get("input_bias") if heading else second
         numbers = (_number(number, view) for number in (part.norm, *edges))
         yield {
             "gate": cell(heading, "strong") if heading else (),
-            "weight": cell(words),
+            "weight": cell("recurrent" if name == "recurrent_kernel" else name),
             "shape": cell(format_shape(part.shape)),
-            "fans": cell(" / ".join(map(str, one.fans[name]))),
+            "fans": cell(" / ".join(map(str, one.fans.get(name, ())))),
             **dict(zip(("norm", "min", "max"), numbers, strict=True)),
             "histogram": cell(histogram(part.stats.histogram, view), "dim"),
             "bias": _number(bias.stats.mean, view) if bias else (),
-            "radius": () if heading or len(part.shape) > 2 else _number(part.radius, view),
+            "radius": () if name != "recurrent_kernel" or len(part.shape) > 2 else _number(part.radius, view),
         }
 
 

@@ -5,22 +5,27 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import zip_longest
 from math import prod
 from typing import Any
 
 import numpy as np
 
-from rnncli.case import Array, Case
-from rnncli.errors import Message, Text, UsageError, did_you_mean
+from rnncli.case import Array, Case, Spec
+from rnncli.cells.evaluate import columns_of
+from rnncli.cells.tree import Name, walk
+from rnncli.errors import LayerError, Message, Text, UsageError, did_you_mean
 from rnncli.frameworks import GATES, default_name, infer_class
 from rnncli.initializers.random import fans
 from rnncli.layers.stack import Stack
+from rnncli.layers.written import WrittenCell
 from rnncli.models.graph import Graph, Modules, Node, Program
 from rnncli.models.keras.choice import explain_hidden
 from rnncli.models.modules.assumptions import assumptions
 from rnncli.show import statistics
 from rnncli.show.statistics import Stats
 from rnncli.specs import to_config
+from rnncli.specs.build import read_equations
 
 EXACT = 256
 """Up to this many units, compute the eigenvalues; above it, estimate the largest from matrix powers."""
@@ -43,7 +48,10 @@ class Figures:
 
 @dataclass(frozen=True)
 class GateSummary:
-    """kernel and recurrent_kernel, then the bias, or input_bias and recurrent_bias, of one gate."""
+    """kernel and recurrent_kernel, then the bias, or input_bias and recurrent_bias, of one gate.
+
+    A line of equations has the weights that it uses, also those of the cell's own.
+    """
 
     name: str
     parts: tuple[Figures, ...]
@@ -53,15 +61,15 @@ class GateSummary:
 class CellSummary:
     """One direction of a layer, or one cell of RNN.
 
-    name: `bi/forward`.  units: filters of a convolutional one.  features: of its input.
-    fans: fan_in and fan_out of the kernel and of the recurrent kernel, of all gates together, as
-        initializers take them.
+    name: `bi/forward`.  units: filters of a convolutional one.
+    features: of its input; None without a kernel.
+    fans: fan_in and fan_out of each kernel, of all gates together, as initializers take them.
     """
 
     name: str
     direction: str
     units: int
-    features: int
+    features: int | None
     fans: Mapping[str, tuple[int, int]]
     gates: tuple[GateSummary, ...]
 
@@ -248,25 +256,64 @@ def _describe_returns(config: Mapping[str, Any]) -> str:
 
 def _cells(node: Node) -> Iterator[CellSummary]:
     inner = _inside(node.config, "layer") or node.config
-    for path, recurrent in node.weights.items():
-        prefix, _, base = path.rpartition("/")
-        kernel = node.weights.get(f"{prefix}/kernel" if prefix else "kernel")
-        if base != "recurrent_kernel" or kernel is None or recurrent.ndim < 2:
+    groups: dict[str, dict[str, Array]] = {}
+    for path, array in node.weights.items():
+        prefix, _, name = path.rpartition("/")
+        groups.setdefault(prefix, {})[name] = array
+    for prefix, own in groups.items():
+        kernel, recurrent = own.get("kernel"), own.get("recurrent_kernel")
+        if written := _written_cell(node.config, prefix, own):
+            units, gates = written.units, tuple(_lines(written, own))
+        elif kernel is not None and recurrent is not None and recurrent.ndim > 1:
+            units = node.core_config.get("units", recurrent.shape[-2])
+            names = GATES.get(infer_class(*recurrent.shape[-2:]) or "", ())
+            parts = {"kernel": kernel, "recurrent_kernel": recurrent, **_biases(own.get("bias"))}
+            gates = tuple(_gate(name, place, len(names), parts) for place, name in enumerate(names))
+        else:
             continue
-        units = node.core_config.get("units", recurrent.shape[-2])
-        names = GATES.get(infer_class(*recurrent.shape[-2:]) or "", ())
-        bias = node.weights.get(f"{prefix}/bias" if prefix else "bias")
-        parts = {"kernel": kernel, "recurrent_kernel": recurrent, **_biases(bias)}
         backwards = "backward" in prefix.split("/") or bool(inner.get("go_backwards"))
         where = prefix.removeprefix("layer").strip("/")
+        matrices = {name: array for name, array in own.items() if name != "bias" and array.ndim > 1}
         yield CellSummary(
             name=f"{node.name}/{where}" if where else node.name,
             direction="backward" if backwards else "forward",
             units=units,
-            features=kernel.shape[-2],
-            fans={"kernel": fans(kernel.shape), "recurrent_kernel": fans(recurrent.shape)},
-            gates=tuple(_gate(name, place, len(names), parts) for place, name in enumerate(names)),
+            features=None if kernel is None else kernel.shape[-2],
+            fans={name: fans(array.shape) for name, array in matrices.items()},
+            gates=gates,
         )
+
+
+def _written_cell(config: Mapping[str, Any], prefix: str, weights: Mapping[str, Array]) -> WrittenCell | None:
+    """Return the cell whose weights have this prefix, if it is written as equations that fit the weights."""
+    backward = "backward" in prefix.split("/") and _inside(config, "backward_layer")
+    cell = _inside(backward or _inside(config, "layer") or config, "cell")
+    if isinstance(cells := cell.get("cells"), list):
+        cell = _inside({str(place): one for place, one in enumerate(cells)}, prefix.split("/")[-1])
+    if not isinstance(cell.get("equations"), str):
+        return None
+    try:
+        made = WrittenCell(Spec("", cell, equations=read_equations(cell["equations"])))
+        wanted = made.weight_shapes((None, None, None), checked=False)
+    except (LayerError, LookupError, TypeError):
+        return None
+    sizes = {
+        name: tuple(size and given for size, given in zip_longest(wanted.get(name, ()), array.shape))
+        for name, array in weights.items()
+    }  # as in `wanted`, which has None for the features
+    return made if sizes == wanted else None
+
+
+def _lines(written: WrittenCell, weights: Mapping[str, Array]) -> Iterator[GateSummary]:
+    """Yield every line of the equations that uses weights, with its own columns of them."""
+    text, names = written.text, {name: name for name in weights}
+    if text.has_two_biases and "bias" in names:
+        names |= {"bias": "input_bias", "recurrent_bias": "recurrent_bias"}
+    for line in dict.fromkeys((*text.gates, *text.step)):
+        used = [name for name in names if Name(name) in walk(text.step[line])]
+        parts = ((names[name], columns_of(text, name, line, weights, written.units)) for name in used)
+        if used:
+            yield GateSummary(line, tuple(summarize(*part) for part in parts))
 
 
 def _biases(bias: Array | None) -> dict[str, Array]:

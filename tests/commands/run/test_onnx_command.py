@@ -144,6 +144,7 @@ def test_lstm_that_keras_lacks(rnncli: Run, tmp_path: Path, direction: str) -> N
     np.testing.assert_allclose(gates["forget"]["activation"], 1 - np.array(gates["input"]["activation"]))
     read("gradients", inputs, "--model", model)
     (layer,) = read("weights", model)["layers"]
+    assert [gate["gate"] for gate in layer["cells"][0]["gates"]] == ["input", "candidate", "output"]
     assert layer["parameters"] == ways * (2 * 3 * (3 + 2 + 1) + 2 * 2)
     done = rnncli("export", inputs, "--model", model, "--to", "torch")
     assert done.returncode == 2

@@ -115,3 +115,25 @@ def test_large_matrices_have_the_same_spectral_radius() -> None:
     )
     assert contents.spectral_radius(np.triu(np.ones((300, 300)), 1)) == pytest.approx(0, abs=1e-2)
     assert contents.spectral_radius(np.full((2, 2), np.nan)) is None
+
+
+def test_a_cell_of_equations_has_its_own_gates(rnncli: Any, tmp_path: Path) -> None:
+    """Each line has its columns of the packed weights, and the other weights that it uses."""
+    cells, file = Path(__file__).parents[3] / "samples" / "cells", str(tmp_path / "w.npz")
+    layer = f"RNN([@{cells}/ugrnn.toml(3), @{cells}/fastgrnn.toml(2)])"
+    words = ("weights", "--layer", layer, "--seed", "1")
+    shown = json.loads(rnncli(*words, "-f", "json").stdout)
+    assert rnncli(*words, "-o", file).returncode == 0
+    first, second = ({one["gate"]: one for one in cell["gates"]} for cell in shown["layers"][0]["cells"])
+    assert {gate: [*own][1:] for gate, own in (first | second).items()} == {
+        "update": ["bias"],
+        "candidate": ["bias"],
+        "shared": ["kernel", "recurrent_kernel"],
+        "hidden": ["zeta", "nu"],
+    }
+    with np.load(file) as held:
+        kernel = held["0/kernel"]
+    assert first["candidate"]["kernel"]["norm"] == pytest.approx(np.linalg.norm(kernel[:, 3:]), rel=1e-6)
+    assert (first["update"]["bias"]["mean"], second["hidden"]["nu"]["mean"]) == (1, -4)
+    page = rnncli(*words).stdout
+    assert [line.split()[0] for line in page.splitlines() if "(2,)" in line] == ["update", "candidate"]
