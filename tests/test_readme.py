@@ -35,6 +35,12 @@ def examples(text: str) -> list[tuple[str, str]]:
     return [(command, shown.strip()) for command, _, shown in (part.partition("\n") for part in parts)]
 
 
+def save_files(text: str, folder: Path) -> None:
+    """Save the TOML blocks whose first line is the name of a file, as a reader is told to do."""
+    for content, name in re.findall(r"```toml\n(# (\w+\.toml)\n.*?)```", text, re.DOTALL):
+        (folder / name).write_text(content)
+
+
 def run(command: str, folder: Path) -> str:
     """Return what the command prints in a terminal of 80 columns; standard error comes first."""
     words = shlex.split(command)
@@ -66,6 +72,7 @@ def fill(page: Path, folder: Path) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=[page.name for page in PAGES])
 def test_examples_print_what_the_page_shows(page: Path, tmp_path: Path) -> None:
     shutil.copytree(ROOT / "samples", tmp_path / "samples")
+    save_files(page.read_text(), tmp_path)
     if "WRITE_GOLDEN" in os.environ:
         fill(page, tmp_path)
     for command, shown in examples(page.read_text()):
@@ -108,7 +115,7 @@ def test_setup_commands_are_those_that_ci_runs() -> None:
 
 def test_every_page_is_listed_and_has_a_title() -> None:
     pages = {page.name for page in PAGES[1:]}
-    korean = {f"{topic}.ko.md" for topic in handbook.SECTIONS["Six things to understand"]}
+    korean = {f"{topic}.ko.md" for topic in (*handbook.SECTIONS["Six things to understand"], "cells")}
     assert pages == {f"{topic}.md" for topic in handbook.TOPICS} | korean
     for page in PAGES[1:]:
         assert page.read_text().startswith(f"# {page.name.split('.')[0]}: ")

@@ -45,7 +45,7 @@ def read_cell(text: str, read_initializer: Callable[[Any], Any]) -> CellText:
     if len(text) > LONGEST:
         raise LayerError(
             "it has {length} characters; at most {longest} are allowed.",
-            "A cell is a page of equations.",
+            "A cell has at most a page of equations.",
             length=len(text),
             longest=LONGEST,
         )
@@ -136,7 +136,7 @@ class _Reader:
             raise self.fault(
                 (key,),
                 "{name} is not a table of at most {most} entries.",
-                "Write [{name}], and an entry a line.",
+                "Write [{name}], then one entry per line.",
                 name=key,
                 most=MOST,
             )
@@ -172,7 +172,7 @@ class _Reader:
         with self.at("step", line):
             if not isinstance(text, str):
                 raise LayerError(
-                    "an equation is a text in quotes.", 'For example hidden = "tanh(x @ kernel)".'
+                    "an equation must be a text in quotes.", 'For example hidden = "tanh(x @ kernel)".'
                 )
             return parse(text)
 
@@ -213,7 +213,7 @@ class _Reader:
         if not isinstance(value, Mapping) or not value or {*value} - known:
             raise self.fault(
                 ("weights", name),
-                "{name} may have an initializer, or one for each line that uses it.",
+                "{name} may have one initializer, or one for each line that uses it.",
                 'For example {name} = {{ forget = "ones" }}.',
                 name=name,
             )
@@ -243,7 +243,7 @@ class _Reader:
             if name in meanings:
                 raise self.fault(
                     (table, name),
-                    "{name} already is {meaning}.",
+                    "{name} is already {meaning}.",
                     "Choose another name.",
                     name=name,
                     meaning=Message(meanings[name]),
@@ -252,8 +252,8 @@ class _Reader:
         if "hidden" in (meanings.keys() | {*cell.states}) - {cell.states[0]}:
             raise self.fault(
                 ("states",),
-                "the first state is called hidden in every result, so nothing else can be.",
-                "Call it hidden, or give the other another name.",
+                "the first state is called hidden in every result, so no other name may be hidden.",
+                "Call the first state hidden, or rename the other.",
             )
         for state in (*cell.states, *cell.initial):
             if state not in cell.step or state not in cell.states:
@@ -266,7 +266,7 @@ class _Reader:
         if {*cell.gates} != {*using}:
             raise self.fault(
                 ("gates",),
-                "gates lists {given}, but the lines that use a packed weight are {using}.",
+                "gates lists {given}, but the lines that use kernel, recurrent_kernel or bias are {using}.",
                 "List exactly these.",
                 given=", ".join(cell.gates),
                 using=", ".join(using) or "none",
@@ -347,7 +347,7 @@ def _check_call(cell: CellText, function: str, given: int, span: TokenSpan) -> N
 def _check_name(cell: CellText, name: str, assigned: list[str], rights: set[str], span: TokenSpan) -> None:
     if _has_two_axes(cell, name):
         if name not in rights:
-            raise fault(span, Message("{name} has two axes; it stands on the right of @", name=name))
+            raise fault(span, Message("{name} has two axes, so it must be on the right of @", name=name))
         return
     if name in ("x", *BIASES, *cell.weights, *cell.states, *assigned) or isinstance(
         cell.options.get(name), float
@@ -388,7 +388,7 @@ def check_sizes(cell: CellText, units: int, features: int | None) -> dict[str, i
                     Message(
                         "it has {size} numbers, but the state {line} has {units}"
                         if line in cell.states
-                        else "it has {size} numbers; a line has units, features or 1",
+                        else "it has {size} numbers; a line may have units, features or 1",
                         size=found,
                         line=line,
                         units=units,
@@ -456,7 +456,9 @@ class _SizeChecker:
         return self.known[size] if isinstance(size, str) else size
 
     def fault(self, node: Node, reason: Text) -> LayerError:
-        return fault(self.spans[node], reason, Message("rnncli shape lists the weights and their sizes."))
+        known = self.known["features"] is not None
+        advice = "x has {features} numbers, a state has {units}." if known else "A state has {units} numbers."
+        return fault(self.spans[node], reason, Message(advice, **self.known))
 
 
 _WORD = r"[A-Za-z_][A-Za-z0-9_]*"

@@ -225,7 +225,7 @@ def fold(node: Node) -> Node:
     except (ArithmeticError, TypeError, ValueError):
         value = math.nan
     if not math.isfinite(value):
-        raise LayerError("{equation} is no finite number.", "Write another number.", equation=write(node))
+        raise LayerError("{equation} is not a finite number.", "Write another number.", equation=write(node))
     return Number(value)
 
 

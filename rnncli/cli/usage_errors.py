@@ -19,7 +19,7 @@ def convert(error: click.ClickException, command: str, words: Sequence[str] = ()
         advice = list_flags(command)
         if any(".toml" in word for word in words):
             advice = Message(
-                "An option of the cell's own file stands in the expression: -l '@FILE.toml(3, {name}=...)'",
+                "Set an option of a cell in the expression: -l '@FILE.toml(3, {name}=...)'",
                 name=error.option_name.strip("-").replace("-", "_"),
             )
         return _explain_unknown_flag(error, command, advice)

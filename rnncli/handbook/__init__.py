@@ -8,7 +8,7 @@ SECTIONS = {
     "Six things to understand": (
         "return_sequences", "return_state", "bidirectional", "masks", "stateful", "reset_after",
     ),
-    "What to give": ("shapes", "layers", "data", "files"),
+    "What to give": ("shapes", "layers", "cells", "data", "files"),
     "What to find out": ("inside", "gradients", "models", "porting", "exporting", "errors"),
     "Where to use it": ("scripts", "python", "notebooks", "korean"),
 }  # fmt: skip
@@ -19,11 +19,12 @@ ALIASES = {
     "return_sequences": ("units", "unit", "sequences"),
     "masks": ("mask", "masking", "mask_zero", "padding", "pad"),
     "bidirectional": ("merge_mode", "bilstm", "go_backwards", "forward", "backward"),
-    "return_state": ("cell", "cell_state", "hidden_state", "state", "states", "initial_state"),
+    "return_state": ("cell_state", "hidden_state", "state", "states", "initial_state"),
     "shapes": ("batch", "timesteps", "features"),
     "stateful": ("reset_state", "reset_states", "calls"),
     "reset_after": ("gru", "reset"),
     "inside": ("gate", "gates"),
+    "cells": ("cell", "equations", "equation", "mgu", "peephole", "peepholes", "toml"),
 }
 """Other words for a topic: options and parts of a layer, by the page that explains them."""
 

@@ -118,7 +118,7 @@ def parse(text: str, cells: Mapping[str, CellText] = MappingProxyType({})) -> An
         line, start = before.count("\n") + 1, len(before.rpartition("\n")[2])
         raise fault(
             TokenSpan(text, line, start, start + 1),
-            Message("after @ stands the path of a cell, which ends in .toml"),
+            Message("after @ comes the path of a file that ends in .toml"),
             Message("For example @mgu.toml(4), or @'my cells/mgu.toml'(4)."),
         ) from None
     return _TreeReader(text, named).value(tree)
