@@ -301,6 +301,7 @@ OPTIONS: tuple[Entry, ...] = (
                  "Follow the states N - 1 steps back, or N - 1 layers down (default 1).", default=1, least=1),
         _integer("terms", OUTPUT, "N", "List the N largest terms of a sum (default 10; --full lists all).",
                  default=10, least=1),
+        _on("symbols", OUTPUT, "Write the equations of the cell in symbols first."),
     ),
     *_group(("weights",), "",
         _text("to", OUTPUT, "LAYOUT",

@@ -180,6 +180,7 @@ def explain(
     *,
     depth: int = 1,
     terms: int | None = 10,
+    symbols: bool = False,
     hold: str | Sequence[str] | None = None,
     **options: Unpack[Options],
 ) -> Report:
@@ -187,6 +188,7 @@ def explain(
 
     terms: number of largest terms of a sum to list; None lists all.
     depth: number of time steps to explain; 1 does not follow the states back.  hold: same as for `run`.
+    symbols: also write the equations of the cell in symbols.
     """
     from rnncli.commands import explain
 
@@ -194,7 +196,7 @@ def explain(
         raise UsageError("explain needs the name of a number first.", "For example 'hidden_state[0,2]'.")
     most = None if options.get("full") else terms
     ask = ask_of(inputs, layer, options, hold=hold)
-    answer, remarks = _passed(explain.compute_answer(ask, tensor, depth, most))
+    answer, remarks = _passed(explain.compute_answer(ask, tensor, depth, most, symbols=symbols))
     return Report("explain", answer.result.specs, answer.explanation, answer, remarks, view_of(options))
 
 

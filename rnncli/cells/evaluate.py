@@ -48,9 +48,15 @@ def columns_of(text: CellText, weight: str, line: str, weights: Mapping[str, Any
     """Return a weight as a line means it: of a packed one, its own columns; of two biases, its row."""
     if weight not in PACKED:
         return weights[weight]
-    order = text.lines_using(*(BIASES if weight in BIASES else (weight,)))
-    start = order.index(line) * units
-    array = weights["bias" if weight in BIASES else weight]
-    if weight in BIASES and text.has_two_biases:
-        array = array[0 if weight == "bias" else 1]
-    return array[..., start : start + units]
+    array, (*row, start) = (
+        weights["bias" if weight in BIASES else weight],
+        place_of(text, weight, line, units),
+    )
+    return (array[row[0]] if row else array)[..., start : start + units]
+
+
+def place_of(text: CellText, weight: str, line: str, units: int) -> tuple[int, ...]:
+    """Return the first column of a packed weight that is the line's; of two biases, the row before it."""
+    start = text.packing()[weight].index(line) * units
+    two = weight in BIASES and text.has_two_biases
+    return (0 if weight == "bias" else 1, start) if two else (start,)

@@ -256,11 +256,13 @@ class _Source:
                 if not whole:
                     matrix = f"columns({matrix}, {start * self.units}, {stop * self.units})"
                 matrix = self._refer(ONCE, at, (weight, run), matrix)
+                if weight == "kernel" and left != Name("x"):  # each x in it is masked where it stands
+                    return f"product({self._code(left, run[0], at)}, {matrix}, ())"
                 part = "inputs" if weight == "kernel" else "recurrent"
                 masks = self._refer(
                     ONCE, at, (weight, run, "masks"), f"pick(dropout.{part}, {start}, {stop})"
                 )
-                row = "x" if left == Name("x") else self._code(left, run[0], at)
+                row = "x" if weight == "kernel" else self._code(left, run[0], at)
                 return f"product({row}, {matrix}, {masks})"
             case Name(weight):
                 order = self.order[weight]

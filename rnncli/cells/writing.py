@@ -1,13 +1,14 @@
-"""Write a cell as the text of its file, which `reading.py` reads."""
+"""Write a cell as the text of its file, which `reading.py` reads, and in symbols, for people."""
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from rnncli.cells.text import CellText, packed_lines, resolve
-from rnncli.cells.tree import write
+from rnncli.cells.text import BIASES, CellText, packed_lines, resolve
+from rnncli.cells.tree import Name, write
 
 
 def to_toml(text: CellText, config: Mapping[str, Any], initializers: Mapping[str, Any]) -> str:
@@ -52,3 +53,29 @@ def _value(value: Any) -> str:
         return str(value).lower() if isinstance(value, bool) else repr(value)
     quoted = json.dumps(value, ensure_ascii=False)
     return "".join(char if char.isprintable() else f"\\U{ord(char):08x}" for char in quoted)
+
+
+LETTERS: Mapping[str, str] = {"kernel": "W", "recurrent_kernel": "U", "bias": "b", "recurrent_bias": "b"}
+"""Symbols of packed weights: of the columns that belong to the line."""
+_SHORT = {"sigmoid": "σ", "linear": ""}
+
+
+def to_symbols(text: CellText, config: Mapping[str, Any]) -> dict[str, str]:
+    """Return each line as in a textbook, `σ(x W + h U + b)`; h is the hidden state before the step."""
+
+    def name(node: Name) -> str:
+        if node.name in BIASES and text.has_two_biases:
+            return f"b[{0 if node.name == 'bias' else 1}]"
+        if node.kind == "before":
+            return "h" if node.name == "hidden" else f"{node.name}[t-1]"
+        return LETTERS.get(node.name, node.name)
+
+    def call(function: str, given: list[str]) -> str:
+        named = str(config.get(function) or text.options.get(function, function))
+        return f"{_SHORT.get(named, named)}({', '.join(given)})"
+
+    found = {}
+    for line, node in resolve(text, config, in_order=False).items():
+        written = write(node, name, call).replace(" @ ", " ").replace(" ** ", "^")
+        found[line] = re.sub(r"(?<![\w.])(\d\S*) \* ", r"\1 · ", written).replace(" * ", " ⊙ ")
+    return found

@@ -8,8 +8,9 @@ from typing import Any, ClassVar
 
 from rnncli import initializers, layers
 from rnncli.case import MERGE_MODES, Array, Option, Shape, Spec
+from rnncli.cells.tree import Name, Node, Number, Operation, Sum
 from rnncli.errors import LayerError, Message
-from rnncli.layers.equations import Constant, Entry, Product, Sum, times
+from rnncli.layers.equations import Entry, LayerEquation
 from rnncli.layers.layer import Call, Draw, Layer, LayerOutput, LoopRunner, join_parts, within
 from rnncli.layers.recurrent import RecurrentLayer
 from rnncli.result import Claim, Label, TensorInfo
@@ -161,23 +162,25 @@ class Bidirectional(Layer):
         }
         return replace(self.spec, config={**self.config, **inner})
 
-    def equation(self, label: Label, index: tuple[int, ...], input_shape: tuple[int, ...]) -> Sum:
+    def equation(self, label: Label, index: tuple[int, ...], input_shape: tuple[int, ...]) -> LayerEquation:
         """Return the equation of a number of one direction, or of both merged.
 
         The backward sequence is flipped before it is returned.
         """
-        if label.direction:
-            return Sum((times(self._entry(label.direction, label, index, input_shape)),))
-        units = self.forward.cell.units
-        if self.config["merge_mode"] == "concat":
-            direction = "forward" if index[-1] < units else "backward"
-            unit = index[-1] if direction == "forward" else index[-1] - units
-            return Sum((times(self._entry(direction, label, (*index[:-1], unit), input_shape)),))
-        both = [self._entry(direction, label, index, input_shape) for direction in self.loops]
-        if self.config["merge_mode"] == "mul":
-            return Sum((Product(tuple(both)),))
-        half = (Constant(0.5),) if self.config["merge_mode"] == "ave" else ()
-        return Sum(tuple(Product((*half, one)) for one in both))
+        mode, units = self.config["merge_mode"], self.forward.cell.units
+        used = [label.direction] if label.direction else list(self.loops)
+        if mode == "concat" and not label.direction:
+            second = index[-1] >= units
+            used = [used[second]]
+            index = (*index[:-1], index[-1] - units * second)
+        entries = {one: self._entry(one, label, index, input_shape) for one in used}
+        parts: list[Node] = [Name(one) for one in used]
+        if len(parts) == 1:
+            return LayerEquation(parts[0], entries)
+        if mode == "mul":
+            return LayerEquation(Operation("*", *parts), entries)
+        shares = [Operation("*", Number(0.5), part) for part in parts] if mode == "ave" else parts
+        return LayerEquation(Sum(tuple((1, share) for share in shares)), entries)
 
     def _entry(
         self, direction: str, label: Label, index: tuple[int, ...], input_shape: tuple[int, ...]

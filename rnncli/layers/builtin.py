@@ -74,9 +74,9 @@ class GRUCell(Cell):
     def equations_of(self, config: Mapping[str, Any]) -> CellText:
         return builtin.gru(config["reset_after"])
 
-    def recurrent_parts(self) -> dict[str, Node]:
+    def recurrent_parts(self, lines: Mapping[str, Node]) -> dict[str, Node]:
         """Return, with reset_after, what the reset gate is multiplied by."""
-        for node in walk(self.lines["candidate"]) if self.config["reset_after"] else ():
+        for node in walk(lines["candidate"]) if self.config["reset_after"] else ():
             match node:
                 case Operation("*", Name("reset"), inner):
                     return {"candidate": inner}

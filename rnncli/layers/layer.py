@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any, ClassVar, NamedTuple, Protocol
 
 from rnncli.case import Array, Option, Shape, Spec
-from rnncli.layers.equations import Sum
+from rnncli.layers.equations import LayerEquation
 from rnncli.result import Claim, Label, TensorInfo
 
 INERT = frozenset(
@@ -169,7 +169,7 @@ class Layer(ABC):
         own = {name: value for name, value in returns.items() if name in self.options}
         return replace(self.spec, config={**self.config, **own})
 
-    def equation(self, label: Label, index: tuple[int, ...], input_shape: tuple[int, ...]) -> Sum:
+    def equation(self, label: Label, index: tuple[int, ...], input_shape: tuple[int, ...]) -> LayerEquation:
         """Return the equation of one number of a returned tensor.
 
         label: as in `outputs`.  index: without negative entries.

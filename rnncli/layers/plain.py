@@ -8,8 +8,10 @@ from typing import Any, ClassVar
 from rnncli import layers
 from rnncli.case import Array, Option, Shape, Spec
 from rnncli.cells import activations
+from rnncli.cells.tree import Call as Function
+from rnncli.cells.tree import Name, Operation, Sum
 from rnncli.errors import LayerError
-from rnncli.layers.equations import Bias, DotProduct, LayerInput, Sum, times
+from rnncli.layers.equations import INPUT, LayerEquation
 from rnncli.layers.layer import Call, Draw, Layer, LayerOutput, LoopRunner
 from rnncli.layers.recurrent import take_seeds
 from rnncli.result import Label, TensorInfo
@@ -43,10 +45,11 @@ class Dense(Layer):
     def take_seeds(self, draw: Draw) -> dict[str, int]:
         return take_seeds(self.config, ("kernel", "bias"), draw)
 
-    def equation(self, label: Label, index: tuple[int, ...], input_shape: tuple[int, ...]) -> Sum:
+    def equation(self, label: Label, index: tuple[int, ...], input_shape: tuple[int, ...]) -> LayerEquation:
         """Return activation(x W + b), for one unit."""
-        bias = (Bias(),) if self.config["use_bias"] else ()
-        return Sum((DotProduct("inputs", "kernel"), *bias), "activation")
+        bias = ((1, Name("bias")),) if self.config["use_bias"] else ()
+        total = Sum(((1, Operation("@", Name("x"), Name("kernel"))), *bias))
+        return LayerEquation(Function("activation", (total,)))
 
     def call(self, runner: LoopRunner, call: Call) -> LayerOutput:
         """Return activation(x W + b), and the mask unchanged."""
@@ -81,9 +84,9 @@ class Dropout(Layer):
         """Return one seed, if rate is above 0 and no seed is given."""
         return {"dropout": draw()} if self.config["rate"] and self.config["seed"] is None else {}
 
-    def equation(self, label: Label, index: tuple[int, ...], input_shape: tuple[int, ...]) -> Sum:
+    def equation(self, label: Label, index: tuple[int, ...], input_shape: tuple[int, ...]) -> LayerEquation:
         """Return the input itself."""
-        return Sum((times(LayerInput()),))
+        return INPUT
 
     def call(self, runner: LoopRunner, call: Call) -> LayerOutput:
         """Return the inputs and their mask, unchanged; not for training."""
@@ -104,9 +107,9 @@ class Masking(Layer):
         """Return `output`, with the shape of the inputs."""
         return _output(input_shape, "features")
 
-    def equation(self, label: Label, index: tuple[int, ...], input_shape: tuple[int, ...]) -> Sum:
+    def equation(self, label: Label, index: tuple[int, ...], input_shape: tuple[int, ...]) -> LayerEquation:
         """Return the input itself; at a masked step the output is 0 instead, as its value shows."""
-        return Sum((times(LayerInput()),))
+        return INPUT
 
     def next_mask(self, inputs: Array | None, mask: Array | None) -> Array | None:
         """Return its own mask, without the axis of features."""

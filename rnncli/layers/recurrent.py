@@ -15,8 +15,8 @@ from rnncli.case import Array, Option, Shape, Spec
 from rnncli.cells.bounds import Range, bounds_of
 from rnncli.cells.program import DropoutMasks, compile_cell
 from rnncli.cells.text import BIASES, CellText, resolve
-from rnncli.cells.tree import Node
-from rnncli.layers.equations import Entry, Sum, list_terms, times
+from rnncli.cells.tree import Name, Node
+from rnncli.layers.equations import Entry, LayerEquation
 from rnncli.layers.layer import (
     INITIALIZED_BY,
     Call,
@@ -115,9 +115,9 @@ class RecurrentLayer(Layer):
         same = Claim(Label("hidden", self.sequences), row if self.sequences else ())
         return {self.cell.output_state: (same,)} if self.returns_state else {}
 
-    def equation(self, label: Label, index: tuple[int, ...], input_shape: tuple[int, ...]) -> Sum:
+    def equation(self, label: Label, index: tuple[int, ...], input_shape: tuple[int, ...]) -> LayerEquation:
         """Return the equation of an output, at its position in processing order, or of a last state."""
-        return Sum((times(self.entry(label, index, input_shape)),))
+        return LayerEquation(Name("state"), {"state": self.entry(label, index, input_shape)})
 
     def entry(
         self, label: Label, index: tuple[int, ...], input_shape: tuple[int, ...], direction: str = ""
@@ -207,14 +207,19 @@ class Cell:
         """The equations as they are computed with the cell's options."""
         return resolve(self.text, self.config)
 
-    def recurrent_parts(self) -> dict[str, Node]:
+    @cached_property
+    def written(self) -> dict[str, Node]:
+        """The equations with the cell's options, each sum in the order in which it is written."""
+        return resolve(self.text, self.config, in_order=False)
+
+    def recurrent_parts(self, lines: Mapping[str, Node]) -> dict[str, Node]:
         """Return, by line, the part of it that a trace shows as its `recurrent` part."""
         return {}
 
     @cached_property
     def bind(self) -> Callable[[Mapping[str, Array], DropoutMasks], tuple[Any, Any]]:
         """(weights, dropout masks) -> the functions `project` and `step`, see cells.program.BoundCell."""
-        return compile_cell(self.text, self.lines, self.config, self.recurrent_parts())
+        return compile_cell(self.text, self.lines, self.config, self.recurrent_parts(self.lines))
 
     def function(self, name: str) -> str:
         """Return the function of an equation: of an option, the activation that it names."""
@@ -273,13 +278,6 @@ class Cell:
         return tuple(
             np.full((batch, self.units), self.text.initial.get(part, 0), dtype) for part in self.states
         )
-
-    def equations(self) -> dict[str, Sum]:
-        """Return the equations of one step by name, each for one number.
-
-        The names are the parts of the state, the gates and, for GRU with reset_after, `candidate.recurrent`.
-        """
-        return list_terms(self.text, self.config["use_bias"], self.recurrent_parts())
 
     def pack(self, parts: tuple[Array, ...]) -> State:
         """Build a state from arrays in Keras's order."""

@@ -94,3 +94,9 @@ def test_bars_reach_as_far_as_the_activations_let_a_line_go(rnncli: Any, file: A
     relu = rnncli("trace", "-l", file(MGU), "--activation", "relu", "--seed", "1", "--quiet").stdout
     assert "forget 0..1 ·" in relu
     assert "candidate hidden" not in relu.replace("-1..1", "")
+
+
+def test_each_x_is_dropped_once_wherever_it_stands(rnncli: Any, file: Any) -> None:
+    layer = f"{file(NASTY)}(4, dropout=0.4, recurrent_dropout=0.3)"
+    done = rnncli("run", "-l", layer, "--training", "--seed", "1", "--quiet", "--check")
+    assert done.returncode == 0, done.stderr

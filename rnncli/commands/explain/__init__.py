@@ -17,11 +17,12 @@ EXAMPLES = """\
 rnncli explain 'last_cell_state[0,0]' --layer lstm --seed 42
 rnncli explain 'hidden_states[0,3,1]' data.csv -l bigru --return-sequences
 rnncli explain 'hidden_state[0,0]' -l gru --units 64 --terms 5 --depth 2
+rnncli explain 'hidden_state[0,0]' -l gru --symbols
 """
 
 
 def explain(
-    ask: Ask, output: OutputFlags, *, tensor: str | None, depth: int, terms: int
+    ask: Ask, output: OutputFlags, *, tensor: str | None, depth: int, terms: int, symbols: bool
 ) -> Reply[ExplainAnswer]:
     """Where does this number come from?
 
@@ -31,11 +32,16 @@ def explain(
     if tensor is None or not tensor.strip():
         raise UsageError("no tensor was named.", _example(ask))
     _require_no_file(tensor, ask)
-    return compute_answer(ask, tensor, depth, None if output.full else terms)
+    return compute_answer(ask, tensor, depth, None if output.full else terms, symbols=symbols)
 
 
-def compute_answer(ask: Ask, tensor: str, depth: int, terms: int | None) -> Reply[ExplainAnswer]:
-    """Return the answer, and remarks.  terms: the most terms of a sum; None for all."""
+def compute_answer(
+    ask: Ask, tensor: str, depth: int, terms: int | None, *, symbols: bool = False
+) -> Reply[ExplainAnswer]:
+    """Return the answer, and remarks.
+
+    terms: the most terms of a sum; None for all.  symbols: the equations of the cells in symbols, too.
+    """
     from rnncli.commands.explain.answer import ExplainAnswer
     from rnncli.compute import derivation
     from rnncli.compute.engines import require_steps
@@ -44,8 +50,9 @@ def compute_answer(ask: Ask, tensor: str, depth: int, terms: int | None) -> Repl
     require_steps(ask.engine)
     tensor = tensor.strip()
     case, remarks, _, prefix = ask.choose(tensor)
-    explained = derivation.explain(case, tensor.removeprefix(prefix), depth, terms, prefix)
-    return Reply(ExplainAnswer(*explained), remarks)
+    found, result = derivation.explain(case, tensor.removeprefix(prefix), depth, terms, prefix)
+    written = derivation.symbols_of(found, result.specs) if symbols else {}
+    return Reply(ExplainAnswer(found, result, written), remarks)
 
 
 def _require_no_file(tensor: str, ask: Ask) -> None:

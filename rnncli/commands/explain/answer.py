@@ -6,8 +6,8 @@ page.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any
 
@@ -36,10 +36,11 @@ from rnncli.show.wording import NOT_COMPUTED, meaning
 
 @dataclass(frozen=True)
 class ExplainAnswer(Answer):
-    """An explanation and the run it belongs to."""
+    """An explanation and the run it belongs to.  symbols: the equations of its cells, by cell and line."""
 
     explanation: Explanation
     result: Result
+    symbols: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     command = "explain"
 
     def document(self, view: View) -> dict[str, Any]:
@@ -50,8 +51,9 @@ class ExplainAnswer(Answer):
         (`count` and `value` of the unlisted terms, or null), `remainder` (total minus all terms),
         `rounding` (value minus the function of total in float64) and `masked` (`kind` and `timestep`, or
         null).  A term has a `value` and `factors`: `name`, `value`, and `explained`, the key of another
-        equation or "".  With --hold, `without_hold` is the number without it, and the equation of a held
-        gate has `held`.
+        equation or "".  `reads`, if there, are the factors of a function that has several arguments or reads
+        all units.  With --symbols, `symbols` has the lines of each cell.  With --hold, `without_hold` is the
+        number without it, and the equation of a held gate has `held`.
         """
         found, number = self.explanation, _numbers(self.explanation.dtype)
         return {
@@ -63,6 +65,7 @@ class ExplainAnswer(Answer):
                 "meaning": self._meaning(view.lang),
                 **({} if found.without_hold is None else {"without_hold": number(found.without_hold)}),
                 "equals": list(map(str, found.equals)),
+                **({"symbols": self.symbols} if self.symbols else {}),
                 "equations": [_document(equation, number) for equation in found.equations],
             },
         }
@@ -90,6 +93,8 @@ class ExplainAnswer(Answer):
         for place, term in enumerate(equation.terms):
             for factor in term.factors:
                 yield *own, place, text(term.value), factor.name, text(factor.value), factor.explained
+        for factor in equation.reads:
+            yield *own, "reads", "", factor.name, text(factor.value), factor.explained
         if equation.others is not None:
             yield *own, "others", text(equation.others.value), "", "", ""
         yield *own, "remainder", text(equation.remainder), "", "", ""
@@ -113,7 +118,7 @@ class ExplainAnswer(Answer):
         if found.without_hold is not None:
             free = _align_numbers([found.without_hold], view)[0]
             notes.append(line(view.say("without --hold: {value}", value=free), "dim"))
-        parts: list[Table | Line] = []
+        parts: list[Table | Line] = list(_symbol_lines(self.symbols, view))
         places = list(dict.fromkeys(equation.place for equation in found.equations))
         together = sorted(found.equations, key=lambda equation: places.index(equation.place))
         for place, equations in groupby(together, key=lambda equation: equation.place):
@@ -123,8 +128,29 @@ class ExplainAnswer(Answer):
         return Page(head, tuple(notes), tuple(parts))
 
 
+def _symbol_lines(symbols: Mapping[str, Mapping[str, str]], view: View) -> Iterator[Table | Line]:
+    """Yield the equations of each cell, below its name if there are several, and what the letters mean."""
+    for name, lines in symbols.items():
+        title = line(name, "strong") if len(symbols) > 1 else ()
+        if view.ascii:
+            lines = {one: text.translate(_ASCII) for one, text in lines.items()}
+        rows = tuple((cell(one, "strong"), cell(f"= {text}")) for one, text in lines.items())
+        yield Table((Column(""), Column("")), rows, title)
+    if symbols:
+        letters = view.say("W, U, b: the line's columns of kernel, recurrent_kernel and bias")
+        yield line(letters, "dim")
+        yield line(view.say("h: the hidden state before the step"), "dim")
+
+
+_ASCII = str.maketrans({"⊙": "*", "·": "*", "σ": "sigmoid"})
+
+
 def _document(equation: Equation, number: Callable[[float], Any]) -> dict[str, Any]:
     others, note = equation.others, equation.note
+
+    def factors(some: Sequence[Factor]) -> list[dict[str, Any]]:
+        return [{"name": one.name, "value": number(one.value), "explained": one.explained} for one in some]
+
     return {
         "key": equation.key,
         "name": equation.name,
@@ -136,13 +162,11 @@ def _document(equation: Equation, number: Callable[[float], Any]) -> dict[str, A
         "terms": [
             {
                 "value": number(term.value),
-                "factors": [
-                    {"name": factor.name, "value": number(factor.value), "explained": factor.explained}
-                    for factor in term.factors
-                ],
+                "factors": factors(term.factors),
             }
             for term in equation.terms
         ],
+        **({"reads": factors(equation.reads)} if equation.reads else {}),
         "others": others and {"count": others.count, "value": number(others.value)},
         "remainder": number(equation.remainder),
         "rounding": number(equation.rounding),
@@ -187,7 +211,8 @@ def _table(equation: Equation, tensor: str, view: View) -> Table:
     if equation.is_held or equation.note is not None:
         row = tuple(_cells_without_terms(name, equation, view))
         return Table(tuple(Column("") for _ in row), (row,))
-    if len(equation.terms) == len(equation.symbols) and not equation.function and not equation.others:
+    few = len(equation.terms) == len(equation.symbols) and not equation.others
+    if few and not equation.function and not equation.reads:
         return _tabulate_terms(name, equation, view)
     return _list_terms(name, equation, view)
 
@@ -208,21 +233,27 @@ def _cells_without_terms(name: str, equation: Equation, view: View) -> Iterator[
 def _tabulate_terms(name: str, equation: Equation, view: View) -> Table:
     """Return names, their numbers, their products and the sum, each below the previous."""
     terms = equation.terms
-    numbers = [factor.value for term in terms for factor in term.factors]
-    texts = iter(_align_numbers([*numbers, *(term.value for term in terms), equation.value], view))
+    numbers = [factor.value for term in terms for factor in term.named]
+    sums = [-term.value if term.is_subtracted else term.value for term in terms]
+    texts = iter(_align_numbers([*numbers, *sums, equation.value], view))
+    signs = [f"{'=' if not place else '+'} " for place, _ in enumerate(terms)]
+    signs = [
+        f"{sign.replace('+ ', '')}- " if term.is_subtracted else sign
+        for sign, term in zip(signs, terms, strict=True)
+    ]
     rows: list[list[TableCell]] = [[cell(name, "strong")], [()], [()]]
     for place, term in enumerate(terms):
-        sign, digits = "+ " if place else "= ", [next(texts) for _ in term.factors]
-        names = [_name(factor, view) for factor in term.factors]
+        digits = [next(texts) for _ in term.named]
+        names = [_name(factor, view) for factor in term.named]
         widths = [max(map(width_of, pair)) for pair in zip(names, digits, strict=True)]
         for row, factors in zip(rows, (names, digits), strict=False):
             padded = (
                 text + " " * (width - width_of(text)) for text, width in zip(factors, widths, strict=True)
             )
-            row.append(cell(sign + f" {_times(view)} ".join(padded).rstrip()))
-    for place, _ in enumerate(terms):
-        rows[2].append(cell(("+ " if place else "= ") + next(texts)))
-    several = any(len(term.factors) > 1 for term in terms) and len(terms) > 1
+            row.append(cell(signs[place] + f" {_times(view)} ".join(padded).rstrip()))
+    for sign in signs:
+        rows[2].append(cell(sign + next(texts)))
+    several = any(len(term.named) > 1 for term in terms) and len(terms) > 1
     kept = rows if several else rows[:2]
     kept[-1].append(cell(f"= {next(texts).lstrip()}"))
     kept += [[(), rounding] for rounding in _rounding(equation, view)]
@@ -234,16 +265,22 @@ def _tabulate_terms(name: str, equation: Equation, view: View) -> Table:
 
 def _list_terms(name: str, equation: Equation, view: View) -> Table:
     """Return one row per term, largest first, below `input = sigmoid(x W + h U + b) = sigmoid(1.7) = 0.8`."""
-    numbers = [factor.value for term in equation.terms for factor in term.factors]
+    signs = [-1 if term.is_subtracted else 1 for term in equation.terms]
+    numbers = [
+        factor.value if place else sign * factor.value
+        for sign, term in zip(signs, equation.terms, strict=True)
+        for place, factor in enumerate(term.named)
+    ]
+    read = [factor.value for factor in equation.reads]
     sums = [*(term.value for term in equation.terms), *([equation.others.value] if equation.others else [])]
-    texts = _align_numbers([*sums, *numbers, equation.total, equation.value], view)
+    texts = _align_numbers([*sums, *numbers, *read, equation.total, equation.value], view)
     factors, dot = iter(texts[len(sums) : -2]), f" {_times(view)} "
     rows: list[tuple[TableCell, ...]] = []
     for text, term in zip(texts, equation.terms, strict=False):
-        digits = [next(factors) for _ in term.factors]
-        names: list[Span] = []
-        for factor in term.factors:
-            names += [Span(dot, "dim")] if names else []
+        digits = [next(factors) for _ in term.named]
+        names: list[Span] = [Span("-")] if term.is_subtracted else []
+        for factor in term.named:
+            names += [Span(dot, "dim")] if factor is not term.named[0] else []
             names.append(Span(_name(factor, view), "dim" if factor.is_weight else ""))
         rows.append((cell(text), cell(f"= {dot.join(digits)}") if len(digits) > 1 else (), (tuple(names),)))
     if equation.others:
@@ -251,11 +288,14 @@ def _list_terms(name: str, equation: Equation, view: View) -> Table:
         words = view.say("the other {count} terms" if count > 1 else "the other term", count=count)
         rows.append((cell(texts[len(sums) - 1]), (), cell(f"{marks(view).ellipsis} {words}", "dim")))
     rows += [((), (), rounding) for rounding in _rounding(equation, view)]
+    if equation.reads and equation.terms:
+        rows.append(((), (), cell(view.say("{function} reads:", function=equation.function), "dim")))
+    rows += [(cell(next(factors)), (), cell(_name(factor, view))) for factor in equation.reads]
     total, value = (text.lstrip() for text in texts[-2:])
-    symbols = " + ".join(equation.symbols).replace("·", _times(view))
-    if function := equation.function:
-        symbols = f"{function}({symbols}) = {function}({total})"
-    head = Span(name, "strong"), Span(f" = {symbols} = "), Span(value, "strong")
+    formula = [equation.formula.replace("·", _times(view))]
+    formula += [f"{equation.function}({total})"] if equation.function else []
+    written = "".join(f" = {text}" for text in formula if text != name)
+    head = Span(name, "strong"), Span(f"{written} = "), Span(value, "strong")
     return Table((Column("", right=True), Column(""), Column("")), tuple(rows), head)
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from math import prod
 from typing import Any
 
 from rnncli import addresses
-from rnncli.case import Array, Case, Shape
-from rnncli.cells import activations
+from rnncli.case import Array, Case, Shape, Spec
+from rnncli.cells.tree import FUNCTIONS, Call, Name, Node
+from rnncli.cells.writing import to_symbols
 from rnncli.compute import trace as tracing
 from rnncli.compute.derivation.explanation import (
     Equation,
@@ -23,13 +23,10 @@ from rnncli.compute.derivation.explanation import (
     parse_target,
 )
 from rnncli.compute.derivation.locate import CaseTrace, Inner, OutputEntry, TraceNode
+from rnncli.compute.derivation.terms import IDENTITY, OF_ALL_UNITS, Spread, product, reads_several
 from rnncli.errors import Message
-from rnncli.layers.equations import Bias, Constant, DotProduct, Entry, LayerInput, Previous, Product
 from rnncli.layers.stack import Stack
-from rnncli.result import OUTPUT, Claim, Label, Result, TensorInfo
-
-IDENTITY = "linear"
-"""The activation that is not shown."""
+from rnncli.result import OUTPUT, Claim, Result, TensorInfo
 
 
 def explain(
@@ -69,7 +66,7 @@ def list_tensors(stack: Stack, input_shape: Shape) -> tuple[TensorInfo, ...]:
 
 def _list_gates(address: addresses.Address, case: Case) -> Iterator[TensorInfo]:
     """Yield the gate or state that is named, with or without a time axis, depending on the index."""
-    part = tracing.list_loop_parts(Stack(case.specs)).get(address.label)
+    part = tracing.list_loop_parts(Stack(case.specs), case.inputs.shape).get(address.label)
     if part is not None:
         batch, steps = case.inputs.shape[:2]
         if len(address.texts) == 2:
@@ -105,7 +102,7 @@ def explain_number(
             if key in found:
                 continue
             found[key] = _equation(source, node, terms)
-            for factor in (factor for term in found[key].terms for factor in term.factors):
+            for factor in found[key].factors:
                 if factor.node is not None:
                     (level if factor.further else queue).append(factor.node)
 
@@ -116,7 +113,8 @@ def explain_number(
 
     equations = [
         equation._replace(
-            terms=tuple(Term(value, tuple(map(link, factors))) for value, factors in equation.terms)
+            terms=tuple(Term(value, tuple(map(link, factors))) for value, factors in equation.terms),
+            reads=tuple(map(link, equation.reads)),
         )
         for equation in found.values()
     ]
@@ -127,31 +125,47 @@ def explain_number(
 def _equation(source: CaseTrace, node: TraceNode, most: int | None) -> Equation:
     """Return the equation of one number, with the `most` largest terms."""
     key, value = source.key(node), source.value(node)
-    name = node.label.dotted if isinstance(node, Inner) else key
+    name = node.title if isinstance(node, Inner) else key
     bare = Equation(key, name, source.place(node), value, value)
     unusual = _note_mask(source, node, value)
     if unusual is not None:
         note, instead = unusual
-        return _with_terms(bare._replace(note=note), [_product(instead)] if instead else [], most)
-    equation, computed = source.equation(node)
-    if isinstance(computed, Inner):
+        return _with_terms(bare._replace(note=note), [product(instead)] if instead else [], most)
+    piece, computed = source.equation(node)
+    if isinstance(computed, Inner) and computed.piece is None:
         held = source.loop(computed).hold_masks.get(computed.part)
         if held is not None and held[computed.position, computed.unit]:
             return bare._replace(is_held=True)
-    spread = _Spread(source, node)
-    symbols, products = zip(*map(spread.term, equation.terms), strict=True)
+    spread = Spread(source, computed)
+    if reads_several(piece):
+        return bare._replace(symbols=(spread.text(piece),), reads=spread.reads(piece))
+    function = _function(source, computed, piece)
+    if isinstance(piece, Call) and function:
+        (inner,) = piece.arguments
+        totals, unit = _totals(source, computed, inner), spread.unit
+        applied = source.apply(computed, piece.function, totals.astype("float64"))
+        bare = bare._replace(total=float(totals[unit]), rounding=value - float(applied[unit]))
+        reads = spread.reads(piece) if function in OF_ALL_UNITS else ()
+        bare, piece = bare._replace(function="" if function == IDENTITY else function, reads=reads), inner
+    symbols, products = zip(*spread.terms(piece), strict=True)
     terms = [term for together in products for term in together]
-    if any(isinstance(term, DotProduct) for term in equation.terms):
+    if spread.has_rows:
         # Non-finite products come first, since they make the sum non-finite; then the largest.
         terms.sort(key=lambda term: (term.value == term.value, -abs(term.value)))
-    function = source.maker(node).config[equation.function] if equation.function else IDENTITY
-    if function != IDENTITY:
-        totals, unit = _totals(source, computed), bare.place.unit
-        applied = activations.get(function)(totals.astype("float64")[None])[0]
-        bare = bare._replace(
-            total=float(totals[unit]), function=function, rounding=value - float(applied[unit])
-        )
-    return _with_terms(bare._replace(symbols=symbols), terms, most)
+    found = _with_terms(bare._replace(symbols=symbols), terms, most)
+    largest = max((abs(term.value) for term in terms), default=0.0)
+    is_exact = isinstance(node, Inner) and node.piece is not None and abs(found.remainder) <= 1e-12 * largest
+    return found._replace(remainder=0.0) if is_exact else found  # only the order of adding differs
+
+
+def _function(source: CaseTrace, node: TraceNode, piece: Node) -> str:
+    """Return the function of one number around an equation; "" if there is none."""
+    match piece:
+        case Call(function) if function in FUNCTIONS:
+            return "" if FUNCTIONS[function].reduces else function
+        case Call(function):
+            return source.function(node, function)
+    return ""
 
 
 def _with_terms(equation: Equation, terms: list[Term], most: int | None) -> Equation:
@@ -163,17 +177,13 @@ def _with_terms(equation: Equation, terms: list[Term], most: int | None) -> Equa
     return equation._replace(terms=tuple(listed), others=others, remainder=remainder)
 
 
-def _product(*factors: Factor) -> Term:
-    return Term(prod(factor.value for factor in factors), factors)
-
-
-def _totals(source: CaseTrace, node: TraceNode) -> Array:
+def _totals(source: CaseTrace, node: TraceNode, inner: Node) -> Array:
     """Return the arguments of the function for all units, since softmax needs them together."""
-    if isinstance(node, Inner):
-        return source.row(node._replace(part=node.part._replace(kind="preactivation")))
-    weights = source.weights_of(node)
-    total: Array = source.inputs(node.layer)[node.indices[:-1]] @ weights["kernel"]
-    return total + weights["bias"] if "bias" in weights else total
+    if isinstance(node, Inner) and node.piece is None:
+        part = node.part._replace(kind="preactivation")
+        if part in source.loop(node).parts:
+            return source.row(node._replace(part=part))
+    return source.evaluate(node, inner)
 
 
 def _note_mask(source: CaseTrace, node: TraceNode, value: float) -> tuple[Note, Factor | None] | None:
@@ -182,7 +192,7 @@ def _note_mask(source: CaseTrace, node: TraceNode, value: float) -> tuple[Note, 
     None for any other number.
     """
     if isinstance(node, OutputEntry):
-        if source.equation(node)[0].terms != (Product((LayerInput(),)),) or value != 0:
+        if source.equation(node)[0] != Name("x") or value != 0:
             return None
         given = float(source.inputs(node.layer)[node.indices])
         return (Note("masked"), None) if given != value else None
@@ -203,128 +213,17 @@ def _note_mask(source: CaseTrace, node: TraceNode, value: float) -> tuple[Note, 
         )
     if is_output:
         return Note("silent"), None
-    start = source.state_before(node._replace(position=0))
+    start = float(source.row_before(node._replace(position=0))[node.unit])
     return Note("start"), Factor(f"{state} at start", start, Message("{state} at start", state=state))
 
 
-class _Spread:
-    """The terms of the equation of one node as products of numbers that say where they come from."""
-
-    def __init__(self, source: CaseTrace, node: Any) -> None:
-        self.source, self.node = source, node
-        self.weights, self.maker = source.weights_of(node), source.maker(node)
-
-    def term(self, term: Product | DotProduct | Bias) -> tuple[str, list[Term]]:
-        """Return a term in textbook notation, and its product; of a row, one product per entry."""
-        match term:
-            case Product(factors):
-                found = tuple(map(self._factor, factors))
-                symbols = (  # a state is `before` even at the first step
-                    f"{own.name} before" if isinstance(own, Previous) else factor.name
-                    for own, factor in zip(factors, found, strict=True)
-                )
-                return " · ".join(symbols), [_product(*found)]
-            case Bias(gate, line):
-                place = (self._column(gate),) if line is None else (line, self._column(gate))
-                factor = Factor(f"bias{list(place)}", float(self.weights["bias"][place]))
-                return "b" if line is None else f"b[{line}]", [_product(factor)]
-        mask = self._dropout(term)
-        row, kernel = ("x", "W") if term.row == "inputs" else ("h", "U")
-        parts = [part for part in (term.by, row, "" if mask is None else "dropout") if part]
-        symbol = f"({' · '.join(parts)}) {kernel}" if len(parts) > 1 else f"{row} {kernel}"
-        return symbol, [_product(*factors) for factors in self._entries(term, mask)]
-
-    def _factor(self, factor: Any) -> Factor:
-        source, node = self.source, self.node
-        match factor:
-            case Constant(value):
-                return Factor(f"{value:g}", value)
-            case LayerInput():
-                return self._input(node.indices)
-            case Entry():
-                inner = source.at(node, factor)
-                return Factor(f"{factor.direction} {factor.part}", source.value(inner), node=inner)
-            case Previous(name):
-                return self._previous(name, node.unit, name)
-        other = source.beside(node, factor.name, factor.kind)
-        value, name = source.value(other), factor.kind or factor.name
-        if factor.complement:
-            value, name = 1 - value, f"(1 - {name})"
-        function = self.maker.config[factor.function] if factor.function else IDENTITY
-        if function != IDENTITY:
-            row = source.row(other).astype("float64")
-            value = float(activations.get(function)(row[None])[0, node.unit])
-            name = f"{function}({name})"
-        return Factor(name, value, node=other)
-
-    def _previous(self, part: str, unit: int, name: str) -> Factor:
-        """Return the state before this step.  name: `hidden`, or `hidden 1` for one unit of several."""
-        own = self.source.beside(self.node, part)._replace(unit=unit)
-        value = self.source.state_before(own)
-        if own.position == 0:
-            return Factor(f"{name} at start", value, Message("{state} at start", state=name))
-        before = own._replace(position=own.position - 1)
-        return Factor(
-            f"{name} before", value, Message("previous {state}", state=name), node=before, further=True
-        )
-
-    def _entries(self, term: DotProduct, mask: Array | None) -> Iterator[list[Factor]]:
-        """Yield the factors of each entry of the row: a gate, the entry, dropout and the weight."""
-        kernel, column = self.weights[term.kernel], self._column(term.gate)
-        for place in range(len(kernel)):
-            factors = []
-            if term.by:
-                gate = self.source.beside(self.node, term.by)._replace(unit=place)
-                factors.append(Factor(f"{term.by} {place}", self.source.value(gate), node=gate))
-            factors.append(self._entry(term.row, place))
-            if mask is not None:
-                factors.append(Factor("dropout", float(mask[place])))
-            name = f"{term.kernel}{[place, column]}"
-            yield [*factors, Factor(name, float(kernel[place, column]), is_weight=True)]
-
-    def _entry(self, row: str, place: int) -> Factor:
-        """Return one entry of the row that a kernel is multiplied by."""
-        source, node = self.source, self.node
-        if row != "inputs":
-            return self._previous(row, place, f"{row} {place}")
-        if isinstance(node, OutputEntry):
-            return self._input((*node.indices[:-1], place))
-        if not node.part.cell:
-            return self._input((node.batch, source.timestep(node), place))
-        below = node.part.cell - 1
-        other = node._replace(part=Label("hidden", cell=below, kind=""), unit=place)
-        return Factor(f"cell {below} hidden {place}", source.value(other), node=other, further=True)
-
-    def _input(self, index: tuple[int, ...]) -> Factor:
-        """Return an entry of the layer's input: a feature, or an output of the layer below."""
-        layer, names, place = self.node.layer, self.source.case.feature_names, index[-1]
-        value = float(self.source.inputs(layer)[index])
-        if layer:
-            label = self.source.input_label(layer)
-            node = OutputEntry(layer - 1, label, index)
-            return Factor(f"layer {layer - 1} {label}{list(index)}", value, node=node, further=True)
-        if place < len(names):
-            return Factor(names[place], value)
-        return Factor(f"feature {place}", value, Message("feature {index}", index=place))
-
-    def _column(self, gate: str) -> int:
-        """Return the index of the gate's column for this unit in a kernel."""
-        unit = self.source.place(self.node).unit
-        return int(self.maker.gates.index(gate) * self.maker.units + unit) if gate else unit
-
-    def _dropout(self, term: DotProduct) -> Array | None:
-        """Return the dropout mask of the row, (n,); None if nothing is dropped."""
-        node = self.node
-        if not isinstance(node, Inner):
-            return None
-        dropout = self.source.loop(node).dropout
-        dropout = dropout if node.part.cell is None else dropout[str(node.part.cell)]
-        masks: tuple[Array, ...] = dropout.inputs if term.row == "inputs" else dropout.recurrent
-        if not masks:
-            return None
-        own = masks[self.maker.gates.index(term.gate)] if len(masks) > 1 else masks[0]
-        found: Array = own[node.batch]
-        return found
+def symbols_of(explanation: Explanation, specs: tuple[Spec, ...]) -> dict[str, dict[str, str]]:
+    """Return the equations of the cells in an explanation in symbols, by the name of the cell and line."""
+    layers = Stack(specs).layers
+    used = dict.fromkeys(equation.place.layer for equation in explanation.equations)
+    loops: list[Any] = [loop for layer in used for loop in layers[layer].loops.values()]
+    cells = [cell for loop in loops if hasattr(loop, "cell") for cell in loop.cell.by_index.values()]
+    return {cell.text.name: to_symbols(cell.text, cell.config) for cell in cells}
 
 
 def equal_entries(case: Case, result: Result, target: Target) -> tuple[Claim, ...]:

@@ -67,11 +67,25 @@ class Factor(NamedTuple):
     explained: str = ""
 
 
+MINUS = Factor("-1", -1.0)
+"""The first factor of a term that is subtracted."""
+
+
 class Term(NamedTuple):
     """Factors and their product in float64."""
 
     value: float
     factors: tuple[Factor, ...]
+
+    @property
+    def is_subtracted(self) -> bool:
+        """Whether the term stands behind a minus."""
+        return self.factors[0] == MINUS
+
+    @property
+    def named(self) -> tuple[Factor, ...]:
+        """The factors, without the one that stands for a minus."""
+        return self.factors[1:] if self.is_subtracted else self.factors
 
 
 @dataclass(frozen=True)
@@ -96,9 +110,11 @@ class Note(NamedTuple):
 class Equation(NamedTuple):
     """value = function(total), and total = terms + others + remainder.
 
-    key: unique, `forward/forget[t=3, 0, 1]`.  name: `forget`.  symbols: one text per textbook term.
+    key: unique, `forward/forget[t=3, 0, 1]`.  name: `forget`, or a part of an equation, `tanh(cell)`.
+    symbols: one text per textbook term.
     value, total: the layer's own numbers; equal if there is no function.
     terms: largest first if a textbook term is split into several.
+    reads: the numbers of a function that has several arguments, or that reads all units, as softmax.
     is_held: whether the value was set by --hold, not computed; there are no terms then.
     remainder, rounding: how far the layer's own sum, and its function value, differ from float64.
     """
@@ -111,11 +127,23 @@ class Equation(NamedTuple):
     function: str = ""
     symbols: tuple[str, ...] = ()
     terms: tuple[Term, ...] = ()
+    reads: tuple[Factor, ...] = ()
     others: OtherTerms | None = None
     remainder: float = 0.0
     rounding: float = 0.0
     note: Note | None = None
     is_held: bool = False
+
+    @property
+    def formula(self) -> str:
+        """What is computed, in textbook notation: `sigmoid(x W + h U + b)`."""
+        text = " + ".join(self.symbols).replace("+ -", "- ")
+        return f"{self.function}({text})" if self.function else text
+
+    @property
+    def factors(self) -> tuple[Factor, ...]:
+        """The factors of all terms, and what the function reads."""
+        return (*(factor for term in self.terms for factor in term.factors), *self.reads)
 
 
 @dataclass(frozen=True)

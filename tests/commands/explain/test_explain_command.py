@@ -6,10 +6,12 @@ import json
 import shlex
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 from command import print_here
+from own_cells import MGU
 
 SEED = ("--seed", "42", "--quiet")
 
@@ -142,3 +144,19 @@ def test_a_sequence_needs_no_flag(capfd: pytest.CaptureFixture[str]) -> None:
 
 def test_a_gate_of_a_masked_step_has_its_equation(capfd: pytest.CaptureFixture[str]) -> None:
     assert "sigmoid(" in print_answer(capfd, "explain", "forget[0,0,1]", *MASKED)
+
+
+def test_equations_in_symbols_come_first(rnncli: Any, tmp_path: Path) -> None:
+    (tmp_path / "mgu.toml").write_text(MGU)
+    asked = ("explain", "hidden_state[0,1]", "--seed", "1", "--quiet", "--symbols")
+    shown = rnncli(*asked, "-l", f"@{tmp_path / 'mgu.toml'}").stdout.splitlines()
+    begin = next(number for number, text in enumerate(shown) if text.startswith("forget"))
+    assert [text.split() for text in shown[begin : begin + 3]] == [
+        ["forget", "=", "σ(x", "W", "+", "h", "U", "+", "b", "+", "peephole", "⊙", "h)"],
+        ["candidate", "=", "tanh(x", "W", "+", "(forget", "⊙", "h)", "U", "+", "b)"],
+        ["hidden", "=", "(1", "-", "forget)", "⊙", "h", "+", "forget", "⊙", "candidate"],
+    ]
+    assert shown[begin + 6].startswith("hidden  = (1 - forget) · previous hidden")
+    document = json.loads(rnncli(*asked, "-l", "LSTM(2, recurrent_activation='relu')", "-f", "json").stdout)
+    assert document["explanation"]["symbols"]["LSTM"]["cell"] == "forget ⊙ cell[t-1] + input ⊙ candidate"
+    assert document["explanation"]["symbols"]["LSTM"]["output"] == "relu(x W + h U + b)"

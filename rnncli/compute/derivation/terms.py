@@ -1,0 +1,306 @@
+"""Spread the equation of a number into terms: products of numbers that say where they come from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from math import prod
+from typing import Any
+
+from rnncli.case import Array
+from rnncli.cells.evaluate import place_of
+from rnncli.cells.text import BIASES, PACKED
+from rnncli.cells.tree import FUNCTIONS, Call, Name, Node, Number, Operation, Sum, write
+from rnncli.compute.derivation.explanation import MINUS, Factor, Term
+from rnncli.compute.derivation.locate import CaseTrace, Inner, OutputEntry
+from rnncli.errors import Message
+
+IDENTITY = "linear"
+"""The activation that is not shown."""
+OF_ALL_UNITS = ("softmax", "log_softmax", "sparsemax")
+"""Activations whose number depends on those of all units."""
+
+
+def reads_several(node: Node) -> bool:
+    """Return whether the node is a function of several numbers, which is no sum of terms."""
+    match node:
+        case Operation("**", _, exponent):
+            return exponent != Number(2.0)
+        case Call(_, arguments):
+            return len(arguments) > 1
+    return False
+
+
+def product(*factors: Factor) -> Term:
+    """Return the term of these factors."""
+    return Term(prod(factor.value for factor in factors), factors)
+
+
+class Spread:
+    """The terms of the equation of one number.  has_rows: whether one of them is a sum over many numbers."""
+
+    def __init__(self, source: CaseTrace, node: Any) -> None:
+        self.source, self.node = source, node
+        self.has_rows = False
+        self.recurrent: Node | None = None
+        if isinstance(node, Inner) and node.part.kind != "recurrent":
+            cell = source.maker(node)
+            self.recurrent = cell.recurrent_parts(cell.written).get(node.part.part)
+
+    @property
+    def unit(self) -> int:
+        """The index of the number."""
+        return int(self.node.indices[-1] if isinstance(self.node, OutputEntry) else self.node.unit)
+
+    def terms(self, node: Node, sign: int = 1) -> Iterator[tuple[str, list[Term]]]:
+        """Yield each term of a sum in textbook notation, and its product; of a row, one per entry."""
+        minus, before = ("-", [MINUS]) if sign < 0 else ("", [])
+        match node:
+            case Sum(terms):
+                for inner, term in terms:
+                    yield from self.terms(term, sign * inner)
+            case Operation("@", left, Name(weight)):
+                self.has_rows = True
+                yield minus + self._row_symbol(left, weight), list(self._products(before, left, weight))
+            case Call("sum" | "mean" | "variance" as function, (inner,)):
+                self.has_rows = True
+                yield minus + self.text(node), list(self._over_units(before, function, inner))
+            case _ if (positive := _without_minus(node)) is not None:
+                yield from self.terms(positive, -sign)
+            case _:
+                found = [*before, *self.factors(node, self.unit)]
+                is_layers = isinstance(self.node, OutputEntry) and node != Name("bias")
+                named = [one.name for one in found] if is_layers else map(self._symbol, _factors_of(node))
+                yield minus + " · ".join(named), [product(*found)]
+
+    def _symbol(self, factor: Node) -> str:
+        """Return a factor in textbook notation; a state is `before` even at the first step."""
+        match factor:
+            case _ if factor == self.recurrent:
+                return "recurrent"
+            case Name("bias" | "recurrent_bias" as name):
+                two = isinstance(self.node, Inner) and self.source.maker(self.node).text.has_two_biases
+                return f"b[{0 if name == 'bias' else 1}]" if two else "b"
+            case Name(name, "before"):
+                return f"{name} before"
+        return self.text(factor)
+
+    def _row_symbol(self, left: Node, weight: str) -> str:
+        """Return `x W`, `(forget · h) U` or `(x · dropout) W`."""
+        factors = _factors_of(left)
+        parts = ["x" if one == Name("x") else "h" if _is_state(one) else self.text(one) for one in factors]
+        inputs = self.source.mask(self.node, "inputs") is not None and Name("x") in factors
+        recurrent = self.source.mask(self.node, "recurrent") is not None and weight == "recurrent_kernel"
+        parts += ["dropout"] * (inputs + recurrent)
+        symbol = {"kernel": "W", "recurrent_kernel": "U"}.get(weight, weight)
+        return f"({' · '.join(parts)}) {symbol}" if len(parts) > 1 else f"{parts[0]} {symbol}"
+
+    def _products(self, before: list[Factor], left: Node, weight: str) -> Iterator[Term]:
+        """Yield one term per entry of the row on the left of a weight."""
+        matrix = self.source.weight(self.node, weight)
+        mask = self.source.mask(self.node, "recurrent") if weight == "recurrent_kernel" else None
+        for place in range(len(matrix)):
+            factors = [*before, *self.factors(left, place, len(matrix))]
+            if mask is not None:
+                factors.append(Factor("dropout", float(mask[place])))
+            yield product(*factors, self._entry(weight, matrix, (place, self.unit)))
+
+    def _over_units(self, before: list[Factor], function: str, inner: Node) -> Iterator[Term]:
+        """Yield the terms of a sum or a mean; a variance is the mean of the squared distances."""
+        if function == "variance":
+            distance = Sum(((1, inner), (-1, Call("mean", (inner,)))))
+            inner = Operation("**", distance, Number(2.0))
+        size = len(self.source.evaluate(self.node, inner))
+        share = [] if function == "sum" else [Factor(f"1 / {size}", 1 / size)]
+        for place in range(size):
+            yield product(*before, *self.factors(inner, place, size), *share)
+
+    def reads(self, node: Node) -> tuple[Factor, ...]:
+        """Return the arguments of a function of several, and those of all units of any other."""
+        match node:
+            case Operation(_, left, right):
+                return self._single(left, self.unit), self._single(right, self.unit)
+            case Call(_, (inner,)):
+                row = self.source.evaluate(self.node, inner)
+                if isinstance(inner, Name) and isinstance(self.node, Inner):
+                    return tuple(self._single(inner, unit, len(row)) for unit in range(len(row)))
+                return tuple(
+                    Factor(f"unit {unit}", value, Message("unit {index}", index=unit))
+                    for unit, value in enumerate(row.tolist())
+                )
+            case Call(_, arguments):
+                return tuple(self._single(one, self.unit) for one in arguments)
+        raise TypeError(node)
+
+    def factors(self, node: Node, unit: int, size: int = 0) -> Iterator[Factor]:
+        """Yield the factors of a product.
+
+        unit: the index of the number.  size: how many numbers are listed, each with its index; 0 for one.
+        """
+        if node == self.recurrent:
+            other = self.source.beside(self.node, self.node.part.part, "recurrent")
+            yield Factor("recurrent", self.source.value(other), node=other)
+            return
+        match node:
+            case Number(value):
+                yield Factor(write(node), value)
+            case Operation("*", left, right):
+                yield from self.factors(left, unit, size)
+                yield from self.factors(right, unit, size)
+            case Operation("/", left, right):
+                yield from self.factors(left, unit, size)
+                yield _invert(self._single(right, unit, size))
+            case Operation("**", left, Number(2.0)):
+                yield from 2 * [self._single(left, unit, size)]
+            case Sum(((-1, inner),)):
+                yield MINUS
+                yield from self.factors(inner, unit, size)
+            case Name("x"):
+                yield self._input(unit, size)
+                if (mask := self.source.mask(self.node, "inputs")) is not None:
+                    yield Factor("dropout", float(mask[unit]))
+            case _:
+                yield self._factor(node, unit, size)
+
+    def _single(self, node: Node, unit: int, size: int = 0) -> Factor:
+        """Return the number of a node as one factor."""
+        found = list(self.factors(node, unit, size))
+        return found[0] if len(found) == 1 else self._piece(node, unit, size)
+
+    def _factor(self, node: Node, unit: int, size: int) -> Factor:
+        source = self.source
+        match node:
+            case Name(name) if isinstance(self.node, OutputEntry):
+                return self._of_layer(name)
+            case Name(name, "before"):
+                return self._previous(name, unit, size)
+            case Name(name, ""):
+                return self._entry(name, source.weight(self.node, name), (unit,))
+            case Name(name):
+                return self._line(name, node, name, unit, size)
+            case Sum(((1, Number(1.0)), (-1, Name(name, "line" | "free")))):
+                return self._line(f"(1 - {name})", node, name, unit, size)
+            case Call(function, (Name(name, "line" | "free") as line,)) if self._is_of_one(function):
+                applied = source.function(self.node, function)
+                if applied == IDENTITY:
+                    return self._line(name, line, name, unit, size)
+                return self._line(f"{applied}({name})", node, name, unit, size)
+        return self._piece(node, unit, size)
+
+    def _is_of_one(self, function: str) -> bool:
+        if function in FUNCTIONS:
+            return not FUNCTIONS[function].reduces
+        return self.source.function(self.node, function) not in OF_ALL_UNITS
+
+    def _line(self, text: str, node: Node, name: str, unit: int, size: int) -> Factor:
+        """Return a number that is computed of one line alone, whose equation explains it."""
+        row = self.source.evaluate(self.node, node)
+        place, text = _place(text, row, unit, size)
+        other = self.source.beside(self.node, name)._replace(unit=place)
+        return Factor(text, float(row[place]), node=other)
+
+    def _piece(self, node: Node, unit: int, size: int) -> Factor:
+        """Return a part of the equation that has an equation of its own, named by its text."""
+        row = self.source.evaluate(self.node, node)
+        text = self.text(node)
+        place, shown = _place(text, row, unit, size)
+        line = self.source.beside(self.node, self.node.part.part)
+        return Factor(shown, float(row[place]), node=line._replace(unit=place, piece=node, name=text))
+
+    def text(self, node: Node) -> str:
+        """Return a node as it is written, with the names of its activations; in parentheses if needed."""
+
+        def call(function: str, given: list[str]) -> str:
+            own = function if function in FUNCTIONS else self.source.function(self.node, function)
+            if own == IDENTITY:
+                return given[0] if given[0].isidentifier() else f"({given[0]})"
+            return f"{own}({', '.join(given)})"
+
+        text = write(node, call=call)
+        return f"({text})" if isinstance(node, (Sum, Operation)) else text
+
+    def _previous(self, name: str, unit: int, size: int) -> Factor:
+        """Return the state before this step: `hidden`, or `hidden 1` for one unit of several."""
+        own = self.source.beside(self.node, name)
+        row = self.source.row_before(own)
+        place, name = _place(name, row, unit, size)
+        if own.position == 0:
+            return Factor(f"{name} at start", float(row[place]), Message("{state} at start", state=name))
+        before = own._replace(position=own.position - 1, unit=place)
+        shown = Message("previous {state}", state=name)
+        return Factor(f"{name} before", float(row[place]), shown, node=before, further=True)
+
+    def _entry(self, name: str, array: Array, index: tuple[int, ...]) -> Factor:
+        """Return an entry of a weight, named by its place in the whole weight."""
+        index = (*index[:-1], index[-1] if array.shape[-1] > 1 else 0)
+        place, is_kernel = index, array.ndim == 2
+        value = float(array[index])
+        if name in PACKED and isinstance(self.node, Inner):
+            cell = self.source.maker(self.node)
+            *row, start = place_of(cell.text, name, self.node.part.part, cell.units)
+            place = (*row, *index[:-1], start + index[-1])
+        return Factor(f"{'bias' if name in BIASES else name}{list(place)}", value, is_weight=is_kernel)
+
+    def _of_layer(self, name: str) -> Factor:
+        """Return a weight of a layer without a cell, or a number that a loop computed."""
+        node, entries = self.node, self.source.layer_equation(self.node).entries
+        if name not in entries:
+            return self._entry(name, self.source.weight(node, name), (self.unit,))
+        entry = entries[name]
+        inner = self.source.at(node, entry)
+        return Factor(f"{entry.direction} {entry.part}", self.source.value(inner), node=inner)
+
+    def _input(self, unit: int, size: int) -> Factor:
+        """Return an entry of the input: a feature, or an output of the cell or the layer below."""
+        source, node = self.source, self.node
+        value, layer = float(source.input_row(node)[unit]), node.layer
+        if isinstance(node, Inner) and node.part.cell:
+            name, below = f"cell {node.part.cell - 1} hidden {unit}", source.below(node)
+            return Factor(name, value, node=below._replace(unit=unit), further=True)
+        if layer:
+            label = source.input_label(layer)
+            index = (
+                node.indices[:-1] if isinstance(node, OutputEntry) else (node.batch, source.timestep(node))
+            )
+            lower = OutputEntry(layer - 1, label, (*index, unit))
+            return Factor(f"layer {layer - 1} {label}{list(lower.indices)}", value, node=lower, further=True)
+        names = source.case.feature_names
+        if unit < len(names):
+            return Factor(names[unit], value)
+        return Factor(f"feature {unit}", value, Message("feature {index}", index=unit))
+
+
+def _place(text: str, row: Array, unit: int, size: int) -> tuple[int, str]:
+    """Return the index in a row of the number for a unit, and its name; a single number is for all units."""
+    place = unit if len(row) > 1 else 0
+    return place, f"{text} {place}" if size and len(row) == size else text
+
+
+def _without_minus(node: Node) -> Node | None:
+    """Return `half * tanh(memory)` for `-half * tanh(memory)`; None where no minus stands before."""
+    match node:
+        case Sum(((-1, inner),)):
+            return inner
+        case Operation("*" | "/" as symbol, left, right):
+            positive = _without_minus(left)
+            return None if positive is None else Operation(symbol, positive, right)
+    return None
+
+
+def _factors_of(node: Node) -> list[Node]:
+    match node:
+        case Operation("*", left, right):
+            return [*_factors_of(left), *_factors_of(right)]
+    return [node]
+
+
+def _is_state(node: Node) -> bool:
+    return isinstance(node, Name) and node.kind == "before"
+
+
+def _invert(factor: Factor) -> Factor:
+    import numpy as np
+
+    with np.errstate(all="ignore"):
+        value = float(1 / np.float64(factor.value))
+    shown = Message("1 / {number}", number=factor.shown) if factor.shown else ""
+    return factor._replace(name=f"1 / {factor.name}", value=value, shown=shown)

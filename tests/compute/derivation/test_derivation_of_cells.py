@@ -1,0 +1,146 @@
+"""An explanation of a cell of one's own: terms add up, and every number is that of a loop written by hand."""
+
+from __future__ import annotations
+
+import re
+from math import isclose, prod
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from own_cells import ACCUMULATOR, MGU, NASTY, Steps, mgu, nasty
+
+import rnncli
+from rnncli.compute.derivation.explanation import Equation, Factor
+
+INPUTS = np.random.default_rng(4).normal(size=(2, 3, 3))
+FUNCTIONS: dict[str, Any] = {
+    "sigmoid": lambda x: 1 / (1 + np.exp(-x)), "tanh": np.tanh, "exp": np.exp, "log": np.log,
+    "sqrt": np.sqrt, "abs": np.abs, "": lambda x: x,
+    "maximum": max, "minimum": min, "clip": lambda x, low, high: min(max(x, low), high),
+}  # fmt: skip
+
+
+def made(tmp_path: Path, text: str) -> str:
+    (tmp_path / "cell.toml").write_text(text)
+    return f"@{tmp_path / 'cell.toml'}"
+
+
+class Hand:
+    """The numbers of one sequence by hand."""
+
+    def __init__(self, steps: Steps, weights: Any, start: dict[str, float]) -> None:
+        self.steps, self.weights, self.start = steps, weights, start
+
+    def number(self, line: str, time: int, unit: int) -> float:
+        if time < 0:
+            return self.start.get(line, 0.0)
+        row = self.steps[time][line][0]
+        return float(row[unit if len(row) > 1 else 0])
+
+    def leaf(self, name: str, time: int, unit: int) -> float | None:
+        """Return the number that a factor of this name must be; None for a part of an equation."""
+        if match := re.fullmatch(r"(\w+)\[(.+)\]", name):
+            return float(self.weights[match[1]][tuple(map(int, match[2].split(", ")))])
+        if match := re.fullmatch(r"feature (\d+)", name):
+            return float(INPUTS[0, time, int(match[1])])
+        if re.fullmatch(r"-?[\d.]+(e-\d+)?", name):
+            return float(name)
+        if match := re.fullmatch(r"1 / (\d+)", name):
+            return 1 / int(match[1])
+        if match := re.fullmatch(r"([a-z]+)(?: (\d+))? (before|at start)", name):
+            return self.number(match[1], time - 1, int(match[2] or unit))
+        if match := re.fullmatch(r"([a-z]+)(?: (\d+))?", name):
+            return self.number(match[1], time, int(match[2] or unit))
+        return None
+
+
+def check(equation: Equation, known: dict[str, Equation], hand: Hand) -> None:
+    time, unit = int(equation.place.timestep or 0), equation.place.unit
+    if equation.name.isidentifier():
+        assert isclose(equation.value, hand.number(equation.name, time, unit), rel_tol=1e-9, abs_tol=1e-12)
+    if equation.terms:
+        summed = sum(term.value for term in equation.terms)
+        assert isclose(summed + equation.remainder, equation.total, abs_tol=1e-14)
+        assert abs(equation.remainder) < 1e-12
+        assert all(term.value == prod(factor.value for factor in term.factors) for term in equation.terms)
+    if equation.function == "softmax":
+        powers = np.exp([factor.value for factor in equation.reads])
+        assert isclose(equation.value, powers[unit] / powers.sum(), rel_tol=1e-9)
+    elif equation.terms:
+        assert isclose(equation.value, FUNCTIONS[equation.function](equation.total), rel_tol=1e-9)
+    else:
+        values = [factor.value for factor in equation.reads]
+        name = equation.symbols[0].partition("(")[0]
+        found = FUNCTIONS[name](*values) if name else values[0] ** values[1]
+        assert isclose(equation.value, found, rel_tol=1e-9)
+    for factor in equation.factors:
+        check_factor(factor, known, hand, time, unit)
+
+
+def check_factor(factor: Factor, known: dict[str, Equation], hand: Hand, time: int, unit: int) -> None:
+    if factor.name.startswith("unit "):  # what softmax reads, which `check` holds
+        return
+    expected = hand.leaf(factor.name, time, unit)
+    if expected is None:
+        meant = known[factor.explained].value if factor.explained else None
+        assert meant is not None, factor
+        if factor.name.startswith("1 / "):
+            meant = 1 / meant
+        elif factor.name.startswith("(1 - "):
+            meant = 1 - meant
+        elif re.fullmatch(r"\w+\([a-z]+\)( \d+)?", factor.name) and "(" not in known[factor.explained].name:
+            meant = float(FUNCTIONS[factor.name.partition("(")[0]](meant))
+        expected = meant
+    assert isclose(factor.value, expected, rel_tol=1e-9, abs_tol=1e-12), factor
+
+
+@pytest.mark.parametrize(
+    ("text", "loop", "start"), [(MGU, mgu, {}), (NASTY, nasty, {"norm": 1.0})], ids=["mgu", "nasty"]
+)
+def test_every_number_of_every_line_adds_up(text: str, loop: Any, start: Any, tmp_path: Path) -> None:
+    layer = made(tmp_path, text)
+    told: Any = {"units": 2, "seed": 2, "dtype": "float64"}
+    run = rnncli.run(INPUTS, layer, **told)
+    hand = Hand(loop(INPUTS, run.weights), run.weights, start)
+    for time, lines in enumerate(hand.steps):
+        for line, values in lines.items():
+            for unit in range(values.shape[-1]):
+                found: Any = rnncli.explain(
+                    f"{line}[0,{time},{unit}]", INPUTS, layer, terms=None, **told
+                ).found
+                known = {equation.key: equation for equation in found.equations}
+                assert len(known) == len(found.equations)
+                assert known[found.equations[0].key].value == found.value
+                for equation in found.equations:
+                    check(equation, known, hand)
+
+
+@pytest.mark.parametrize("text", [MGU, NASTY, ACCUMULATOR], ids=["mgu", "nasty", "accumulator"])
+@pytest.mark.parametrize(
+    "form", ["{}({options})", "Bidirectional({}({options}))", "RNN([{}({options}), LSTMCell(2)])"]
+)
+def test_they_add_up_inside_other_layers_with_dropout_and_masks(text: str, form: str, tmp_path: Path) -> None:
+    options = "2, dropout=0.4, recurrent_dropout=0.3" if "RNN" not in form else "2"
+    layer = form.format(made(tmp_path, text), options=options)
+    mask = [[True, True, False], [True] * 3]
+    more: Any = {"mask": mask, "seed": 3, "training": "dropout" in options}
+    found: Any = rnncli.explain("hidden_state[0,1]", INPUTS, layer, terms=None, depth=4, **more).found
+    for equation in found.equations:
+        if equation.terms and not equation.note:
+            assert abs(equation.remainder) < 2e-6
+            assert abs(equation.rounding) < 2e-6
+
+
+def test_a_part_is_named_by_its_text_and_numbers_of_options_are_numbers(tmp_path: Path) -> None:
+    layer = made(tmp_path, NASTY)
+    found: Any = rnncli.explain("hidden_state[0,0]", INPUTS, f"{layer}(2, eps=0.25)", seed=1).found
+    names = {equation.name for equation in found.equations}
+    assert {"(limited - memory)", "((abs(norm) + 1) ** 2.5)", "(norm ** 2 + 0.25)"} <= names
+    assert found.equations[0].symbols == (
+        "-half · tanh(memory)",
+        "((limited - memory) / (abs(norm) + 1) ** 2.5)",
+    )
+    held: Any = rnncli.explain("memory[0,0]", INPUTS, layer, units=2, seed=1, hold="raw=0.5").found
+    assert next(one for one in held.equations if one.name == "raw").is_held
