@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -216,6 +216,33 @@ def get_unguarded(name: str | Mapping[str, Any] | None) -> Activation:
     """
     found = parse_parametric(name)
     return found.function() if found else _function(canonical_name(name))
+
+
+def numpy_functions() -> dict[str, Callable[..., Any]]:
+    """Return what computes each function of an equation that is no activation."""
+    import numpy as np
+
+    return {
+        "exp": np.exp,
+        "log": np.log,
+        "sqrt": np.sqrt,
+        "abs": np.abs,
+        "maximum": np.maximum,
+        "minimum": np.minimum,
+        "clip": lambda value, low, high: np.minimum(np.maximum(value, low), high),
+        "mean": lambda value: np.mean(value, axis=-1, keepdims=True),
+        "variance": lambda value: np.var(value, axis=-1, keepdims=True),
+        "sum": lambda value: np.sum(value, axis=-1, keepdims=True),
+    }
+
+
+def compute_constant(name: str, given: Sequence[float]) -> float:
+    """Return a function of an equation, or an activation, of numbers in float64; one is an axis of size 1."""
+    import numpy as np
+
+    function = numpy_functions().get(name) or get_unguarded(name)
+    with np.errstate(all="ignore"):
+        return float(function(*(np.array([value]) for value in given))[0])
 
 
 def bounds(name: str | Mapping[str, Any] | None) -> tuple[float, float] | None:

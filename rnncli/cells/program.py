@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from rnncli.case import Array
 from rnncli.cells import activations
+from rnncli.cells.activations import numpy_functions as numpy_functions
 from rnncli.cells.text import BIASES, PACKED, CellText
 from rnncli.cells.tree import FUNCTIONS, Call, Name, Node, Number, Operation, Sum, parts, walk
 from rnncli.result import Gate
@@ -71,24 +72,6 @@ def compile_cell(
     }  # fmt: skip
     exec(compile(code, f"<{text.name}>", "exec"), scope)
     return scope["bind"]  # type: ignore[no-any-return]
-
-
-def numpy_functions() -> dict[str, Callable[..., Any]]:
-    """Return what computes each of FUNCTIONS."""
-    import numpy as np
-
-    return {
-        "exp": np.exp,
-        "log": np.log,
-        "sqrt": np.sqrt,
-        "abs": np.abs,
-        "maximum": np.maximum,
-        "minimum": np.minimum,
-        "clip": lambda value, low, high: np.minimum(np.maximum(value, low), high),
-        "mean": lambda value: np.mean(value, axis=-1, keepdims=True),
-        "variance": lambda value: np.var(value, axis=-1, keepdims=True),
-        "sum": lambda value: np.sum(value, axis=-1, keepdims=True),
-    }
 
 
 class _Source:

@@ -14,8 +14,8 @@ from typing import Any
 
 from rnncli.cells import activations
 from rnncli.cells.syntax import TokenSpan, fault
-from rnncli.cells.text import BIASES, PACKED, CellText, Size, Weight, packed_lines
-from rnncli.cells.tree import FUNCTIONS, Call, Name, Node, Operation, parse, parts, rebuild, walk
+from rnncli.cells.text import BIASES, PACKED, CellText, Size, Weight, fold_with, packed_lines
+from rnncli.cells.tree import FUNCTIONS, Call, Name, Node, Number, Operation, parse, parts, rebuild, walk
 from rnncli.errors import LayerError, Message, Text, did_you_mean
 
 EXAMPLE = Message('For example hidden = "tanh(x @ kernel + hidden @ recurrent_kernel)".')
@@ -316,6 +316,18 @@ def check_line(cell: CellText, line: str, assigned: list[str]) -> None:
     for node in walk(cell.step[line]):
         if isinstance(node, Name):
             _check_name(cell, node.name, assigned, rights, spans[node])
+    _check_constants(cell, cell.step[line], spans)
+
+
+def _check_constants(cell: CellText, node: Node, spans: Mapping[Node, TokenSpan]) -> Node:
+    """Return the node with its constant parts as numbers, which have to be finite."""
+    value = cell.options.get(node.name) if isinstance(node, Name) else None
+    if isinstance(value, float):
+        return Number(value)
+    try:
+        return fold_with(rebuild(node, lambda part: _check_constants(cell, part, spans)), cell.options)
+    except LayerError as error:
+        raise error if "caret" in error.detail.fields else fault(spans[node], error, error.advice) from None
 
 
 def _check_call(cell: CellText, function: str, given: int, span: TokenSpan) -> None:

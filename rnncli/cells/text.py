@@ -5,8 +5,9 @@
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from rnncli.cells import activations
 from rnncli.cells.syntax import TokenSpan
-from rnncli.cells.tree import Name, Node, Number, Sum, fold, parse, rebuild, walk
+from rnncli.cells.tree import Call, Name, Node, Number, Sum, finite, fold, parse, rebuild, walk
 
 PACKED = ("kernel", "recurrent_kernel", "bias", "recurrent_bias")
 """Weights of which every line has columns of its own."""
@@ -113,13 +114,24 @@ def resolve(text: CellText, config: Mapping[str, Any], *, in_order: bool = True)
             case Sum(terms):
                 kept = [(sign, new) for sign, term in terms if (new := change(term)) != Number(0.0)]
                 return _sum(_ordered(kept) if in_order else kept)
-        return fold(rebuild(node, change))
+        return fold_with(rebuild(node, change), numbers)
 
     found: dict[str, Node] = {}
     for line, node in text.step.items():
         found[line] = change(node)
         kinds[line] = "line" if depends_on_state(found[line]) else "free"
     return found
+
+
+def fold_with(node: Node, options: Mapping[str, Any]) -> Node:
+    """Return the Number that a constant node is, with these options; any other node as it is.
+
+    Raises LayerError if the number is not finite.
+    """
+    if not isinstance(node, Call) or not all(isinstance(one, Number) for one in node.arguments):
+        return fold(node)
+    given = [one.value for one in node.arguments if isinstance(one, Number)]
+    return finite(activations.compute_constant(options.get(node.function, node.function), given), node)
 
 
 def depends_on_state(node: Node) -> bool:

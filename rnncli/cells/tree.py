@@ -224,6 +224,11 @@ def fold(node: Node) -> Node:
                 return node
     except (ArithmeticError, TypeError, ValueError):
         value = math.nan
+    return finite(value, node)
+
+
+def finite(value: float, node: Node) -> Number:
+    """Return the Number that a node is.  Raises LayerError if it is not finite."""
     if not math.isfinite(value):
         raise LayerError("{equation} is not a finite number.", "Write another number.", equation=write(node))
     return Number(value)

@@ -264,7 +264,13 @@ def _read_written(call: CallExpression, equations: CellText) -> Written:
         if not layer_options:
             return written
         around = CallExpression("RNN", (), layer_options, call.span, call.spans)
-        return Written("RNN", {"cell": Argument(written, call), **_signature("RNN").read(around)}, call.span)
+        return _around(written, call, _signature("RNN").read(around))
+
+
+def _around(cell: Written, call: Any, options: Mapping[str, Argument]) -> Written:
+    """Return the layer that runs a cell of one's own, in the cell's dtype."""
+    own = {name: cell.arguments[name] for name in ("dtype",) if name in cell.arguments}
+    return Written("RNN", {"cell": Argument(cell, call), **own, **options}, cell.span, cell.deferred)
 
 
 def _as_layer(read: Written | Spec) -> Written | Spec:
@@ -272,8 +278,9 @@ def _as_layer(read: Written | Spec) -> Written | Spec:
     if read.equations is None:
         return read
     if isinstance(read, Spec):
-        return complete("RNN", {"cell": read}, deferred=read.deferred)
-    return Written("RNN", {"cell": Argument(read, read)}, read.span, read.deferred)
+        options = {"cell": read, "dtype": read.config["dtype"]}
+        return complete("RNN", options, deferred=read.deferred)
+    return _around(read, read, {})
 
 
 def _read_config(config: Mapping[str, Any]) -> Written:

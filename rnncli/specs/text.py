@@ -27,7 +27,10 @@ def describe(spec: Spec) -> str:
     """Return the layer as in a script, without Keras's defaults: `LSTM(3, return_sequences=True)`."""
     if isinstance(cell := spec.config.get("cell"), Spec) and cell.equations is not None:
         start = describe(cell).removesuffix(")")
-        around = describe(replace(spec, config={**spec.config, "cell": ()}))
+        given = {**spec.config, "cell": ()}
+        if given["dtype"] == cell.config["dtype"]:
+            del given["dtype"]
+        around = describe(replace(spec, config=given))
         return f"{start}{around.removeprefix('RNN(()').removesuffix(')')})"
     options = options_of(spec.class_name, spec.equations)
     parts = [_format_option(spec.config[name]) for name, option in options.items() if option.required]

@@ -7,10 +7,7 @@ import keyword
 import re
 from collections.abc import Iterable, Mapping
 
-import numpy as np
-
 from rnncli.cells import activations
-from rnncli.cells.program import numpy_functions
 from rnncli.cells.tree import FUNCTIONS, Call, Name, Node, Number, Sum, fold, rebuild, walk
 from rnncli.layers.recurrent import Cell
 
@@ -58,7 +55,8 @@ def lines_of(cell: Cell) -> dict[str, Node]:
             case Call(function, arguments):
                 name = function if function in FUNCTIONS else _activation(cell, function)
                 if all(isinstance(one, Number) for one in arguments):
-                    return _constant(name, [one.value for one in arguments if isinstance(one, Number)])
+                    given = [one.value for one in arguments if isinstance(one, Number)]
+                    return Number(activations.compute_constant(name, given))
                 return arguments[0] if name == "linear" else Call(name, arguments)
             case Sum(((1, Sum(first)), *others)):
                 return fold(Sum((*first, *others)))
@@ -77,12 +75,6 @@ def lines_of(cell: Cell) -> dict[str, Node]:
 
 def _activation(cell: Cell, function: str) -> str:
     return activations.canonical_name(cell.config.get(function, cell.text.options.get(function, function)))
-
-
-def _constant(function: str, given: list[float]) -> Number:
-    call = numpy_functions().get(function) or activations.get(function)
-    with np.errstate(all="ignore"):
-        return Number(float(call(*(np.array([value]) for value in given))[0]))
 
 
 def functions_in(lines: Mapping[str, Node]) -> dict[str, None]:

@@ -1,0 +1,279 @@
+"""Cells of one's own against Keras: the published ones with every flag, and random ones.
+
+The oracle reads a cell's file by itself, and computes its equations with Python's `eval`.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import oracle
+import pytest
+from command import ROOT, Run
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rnncli.ask.layer_files import read_layer
+from rnncli.specs.build import read_equations
+from rnncli.specs.expressions import parse
+
+CELLS = sorted((ROOT / "samples" / "cells").iterdir())
+UNITS, FEATURES, BATCH, TIMESTEPS = 3, 4, 4, 5
+FLAGS, MERGES = (False, True), ("concat", "sum", "mul", "ave", None)
+MASKS = {
+    "none": None,
+    "right": [[1, 1, 1, 1, 0], [1, 1, 1, 0, 0], [1, 1, 0, 0, 0], [1, 0, 0, 0, 0]],
+    "middle": [[1, 0, 1, 1, 1], [1, 1, 0, 0, 1], [1, 0, 0, 0, 1], [1, 0, 1, 0, 1]],
+    "each": [[0, 0, 0, 0, 0], [1, 1, 1, 1, 1], [0, 1, 0, 1, 0], [1, 1, 0, 1, 0]],
+}
+PACKED = ("kernel", "recurrent_kernel", "bias", "recurrent_bias")
+ops = keras.ops
+
+FUNCTIONS: Mapping[str, Callable[..., Any]] = {
+    "exp": ops.exp, "log": ops.log, "sqrt": ops.sqrt, "abs": ops.absolute,
+    "maximum": ops.maximum, "minimum": ops.minimum,
+    "clip": lambda v, low, high: ops.maximum(ops.minimum(v, high), low),
+    "mean": lambda v: ops.mean(v, -1, keepdims=True),
+    "sum": lambda v: ops.sum(v, -1, keepdims=True),
+    "variance": lambda v: ops.mean(ops.square(v - ops.mean(v, -1, keepdims=True)), -1, keepdims=True),
+}  # fmt: skip
+
+
+@keras.saving.register_keras_serializable("rnncli_tests")
+class EvaluatedCell(keras.layers.Layer):  # type: ignore[misc]
+    """A cell whose step is the text of its file, evaluated by Python line by line."""
+
+    def __init__(self, text: str, units: int, use_bias: bool = True, **rest: Any) -> None:
+        super().__init__(**rest)
+        self.text, self.units, self.use_bias = text, units, use_bias
+        self.document = tomllib.loads(text)
+        self.lines = {
+            line: (compile(" ".join(code.split()), line, "eval"), code)
+            for line, code in self.document["step"].items()
+        }
+        self.order = self.document.get("gates", list(self.lines))
+        self.states = self.document["states"]
+        self.state_size, self.output_size = [units] * len(self.states), units
+
+    def using(self, *weights: str) -> list[str]:
+        """Return the lines whose code names one of these weights."""
+        return [line for line in self.order if {*weights} & {*self.lines[line][0].co_names}]
+
+    def build(self, shape: Sequence[int]) -> None:
+        sizes = {"units": self.units, "features": shape[-1]}
+        both = bool(self.using("recurrent_bias"))
+        columns = {
+            "kernel": self.using("kernel"),
+            "recurrent_kernel": self.using("recurrent_kernel"),
+            "bias": self.using("bias", "recurrent_bias") if self.use_bias else [],
+        }
+        rows = {"kernel": (sizes["features"],), "recurrent_kernel": (self.units,), "bias": (2,) * both}
+        shapes = {name: (*rows[name], self.units * len(lines)) for name, lines in columns.items() if lines}
+        own = {name: one["shape"] for name, one in self.document.get("weights", {}).items() if "shape" in one}
+        shapes |= {name: tuple(sizes.get(size, size) for size in shape) for name, shape in own.items()}
+        self.values = {name: self.add_weight(shape=shape, name=name) for name, shape in shapes.items()}
+        self.columns, self.two = columns, both
+        self.built = True
+
+    def packed(self, name: str, line: str) -> Any:
+        array = "bias" if name == "recurrent_bias" else name
+        if array not in self.values:
+            return 0.0
+        place = self.columns[array].index(line) * self.units
+        values = ops.convert_to_tensor(self.values[array])
+        row = values[1 if name == "recurrent_bias" else 0] if array == "bias" and self.two else values
+        return row[..., place : place + self.units]
+
+    def get_initial_state(self, batch_size: Any = None) -> list[Any]:
+        start = self.document.get("initial", {})
+        return [ops.full((batch_size, self.units), start.get(name, 0.0), self.dtype) for name in self.states]
+
+    def call(self, x: Any, states: Any, training: bool = False) -> Any:
+        known = {"x": x, **dict(zip(self.states, states, strict=True))}
+        known |= {name: ops.convert_to_tensor(self.values[name]) for name in self.document.get("weights", {})
+                  if name not in PACKED}  # fmt: skip
+        for name, value in self.document.get("options", {}).items():
+            known[name] = self.function(keras.activations.get(value)) if isinstance(value, str) else value
+        for line, (code, _) in self.lines.items():
+            here = {name: self.packed(name, line) for name in PACKED if name in code.co_names}
+            here |= {
+                name: self.function(FUNCTIONS.get(name) or keras.activations.get(name))
+                for name in code.co_names if name not in known and name not in here
+            }  # fmt: skip
+            known[line] = eval(code, {"__builtins__": {}}, {**known, **here})
+        after = [ops.broadcast_to(known[name], ops.shape(states[0])) for name in self.states]
+        return after[0], after
+
+    def function(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Return a function that takes constants, too."""
+
+        def call(*given: Any) -> Any:
+            tensors = (ops.convert_to_tensor(one, self.dtype) for one in given)
+            return function(*(one if one.shape else one[None] for one in tensors))
+
+        return call
+
+    def get_config(self) -> dict[str, Any]:
+        own = {"text": self.text, "units": self.units, "use_bias": self.use_bias}
+        return {**super().get_config(), **own}
+
+
+def mask_of(name: str) -> Any:
+    return None if MASKS[name] is None else np.array(MASKS[name], bool)
+
+
+def rows() -> list[Any]:
+    """Each cell with each value of every flag, every mask and every merge mode."""
+    options = {
+        "cell": CELLS,
+        "return_sequences": FLAGS,
+        "return_state": FLAGS,
+        "go_backwards": FLAGS,
+        "zero_output_for_mask": FLAGS,
+        "use_bias": FLAGS,
+        "dtype": ("float32", "float64"),
+        "outer": ("", *MERGES),
+        "mask": tuple(MASKS),
+        "given": FLAGS,
+    }
+    return [pytest.param(row, id=f"{row['cell'].stem}-{k}") for k, row in enumerate(oracle.pairwise(options))]
+
+
+@pytest.mark.parametrize("row", rows())
+def test_the_product_of_cells_and_flags(row: dict[str, Any]) -> None:
+    loop = {name: row[name] for name in ("return_sequences", "return_state", "go_backwards")}
+    dtype, both = row["dtype"], row["outer"] != ""
+    if both:
+        del loop["go_backwards"]  # of the forward layer; the other one goes the other way
+    else:
+        loop["zero_output_for_mask"] = row["zero_output_for_mask"]
+    given = ", ".join(f"{name}={value!r}" for name, value in {**loop, "dtype": dtype}.items())
+    text = f"@'{row['cell']}'({UNITS}, {given}, use_bias={row['use_bias']})"
+    cell = EvaluatedCell(row["cell"].read_text(), UNITS, row["use_bias"], dtype=dtype)
+    layer = keras.layers.RNN(cell, dtype=dtype, **loop)
+    if both:
+        layer = keras.layers.Bidirectional(layer, merge_mode=row["outer"], dtype=dtype)
+        text = f"Bidirectional({text}, merge_mode={row['outer']!r}, dtype={dtype!r})"
+    rng = np.random.default_rng(7)
+    inputs = rng.standard_normal((BATCH, TIMESTEPS, FEATURES)).astype(dtype)
+    layers = oracle.built([layer], inputs)
+    weights = oracle.filled(layers, rng)
+    states = [np.abs(one) + 0.1 for one in oracle.some_states(layers, BATCH, rng, dtype)]
+    start = states if row["given"] else None
+    theirs = oracle.called(layers, inputs, mask_of(row["mask"]), start)[-1]
+    ours = oracle.asked(
+        [read_layer(text)], inputs, mask=mask_of(row["mask"]), weights=weights, initial_state=start
+    )
+    oracle.alike(ours, theirs, 3e-6 if dtype == "float32" else 1e-12)
+
+
+@pytest.mark.parametrize("name", ["mgu", "slstm", "cornn", "min_lstm", "fastgrnn"])
+def test_training_and_calls_against_keras(name: str, rnncli: Run) -> None:
+    """Keras draws the same masks, in the order of the calls, and keeps the states between them."""
+    cell = f"@{ROOT}/samples/cells/{name}.toml"
+    for layer in (
+        f"{cell}(3, dropout=0.3, recurrent_dropout=0.2)",
+        f"Bidirectional({cell}(3, recurrent_dropout=0.4, stateful=True))",
+        f"RNN([{cell}(4, dropout=0.5), LSTMCell(3, dropout=0.1), {cell}(2)], stateful=True)",
+    ):
+        for words in (["--training"], ["--training", "--calls", "2", "--all-calls"], ["--calls", "2"]):
+            done = rnncli("run", "-l", layer, *words, "--seed", "4", "--check", "--quiet")
+            assert (done.returncode, done.stderr) == (0, ""), layer
+
+
+SMOOTH = (
+    "tanh",
+    "sigmoid",
+    "softsign",
+    "relu",
+    "gelu",
+    "silu",
+    "softplus",
+    "softmax",
+    "hard_sigmoid",
+    "elu",
+    "linear",
+)
+LARGEST = 1e4
+"""Random cells whose numbers grow beyond this are left out: rounding grows with them."""
+
+
+@st.composite
+def some_cells(draw: st.DrawFn) -> str:
+    """Return the file of a cell with random lines, each of which may use every name above it."""
+    count = draw(st.integers(1, 3))
+    states = [f"state{k}" for k in range(count)]
+    lines = [f"line{k}" for k in range(draw(st.integers(0, 4)))]
+    first: list[str] = ["x", *states, "scale", "one", "rate"]
+    packing = draw(st.booleans())
+    step, names = {}, list(first)
+    for line in draw(st.permutations([*lines, *states])):
+        parts = ["x @ kernel", f"{draw(st.sampled_from(states))} @ recurrent_kernel", "bias"]
+        parts += ["recurrent_bias"] if packing else []
+        parts += ["x @ square"]
+        code = draw(expressions(names, parts))
+        step[line] = f"tanh({code})" if line in states and draw(st.booleans()) else code
+        names += [line]
+    step = {line: f"{code} + 0 * {states[0]}" if line in states else code for line, code in step.items()}
+    head = f"name = 'Random'\nstates = {states!r}\n"
+    tables = "[initial]\nstate0 = 0.5\n[options]\nrate = 0.25\nactivation = 'softsign'\n[weights]\n"
+    tables += (
+        "scale = { shape = ['units'] }\none = { shape = [1] }\nsquare = { shape = ['features', 'units'] }\n"
+    )
+    return head + tables + "[step]\n" + "".join(f'{line} = "{code}"\n' for line, code in step.items())
+
+
+def expressions(names: Sequence[str], parts: Sequence[str]) -> st.SearchStrategy[str]:
+    """Return texts of equations; every function in them is continuous, and none leaves its domain."""
+    leaves = st.sampled_from([*names, *parts, "0.5", "2", "rate"])
+
+    def extend(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
+        one = inner.map(lambda text: f"({text})")
+        return st.one_of(
+            st.tuples(inner, st.sampled_from(["+", "-"]), inner).map(" ".join),
+            st.tuples(one, st.just("*"), one).map(" ".join),
+            st.tuples(inner, st.sampled_from(["-", "+"]), one).map(" ".join),
+            st.tuples(one, one).map(lambda both: f"{both[0]} / (1.5 + sigmoid({both[1]}))"),
+            one.map(lambda text: f"-{text}"),
+            one.map(lambda text: f"{text} ** 2"),
+            one.map(lambda text: f"-sigmoid({text}) ** 0.5"),
+            st.tuples(st.sampled_from([*SMOOTH, "activation", "mean", "variance", "sum", "abs"]), inner).map(
+                lambda both: f"{both[0]}({both[1]})"
+            ),
+            inner.map(lambda text: f"exp(-abs({text}))"),
+            inner.map(lambda text: f"log(1 + abs({text}))"),
+            inner.map(lambda text: f"sqrt(0.1 + abs({text}))"),
+            st.tuples(st.sampled_from(["maximum", "minimum"]), inner, inner).map(
+                lambda all_: f"{all_[0]}({all_[1]}, {all_[2]})"
+            ),
+            inner.map(lambda text: f"clip({text}, -0.5, rate)"),
+            one.map(lambda text: f"({text} * tanh(state0)) @ recurrent_kernel"),
+        )
+
+    return st.recursive(leaves, extend, max_leaves=6)
+
+
+@settings(max_examples=1_000 if settings().max_examples > 100 else 40)
+@given(some_cells(), st.sampled_from(["float64", "float32"]), st.sampled_from(list(MASKS)))
+def test_random_cells(text: str, dtype: str, mask: str) -> None:
+    """In NumPy and in Keras, one Keras cell made by rnncli and one by this file: equal to rounding."""
+    cell = read_equations(text)
+    rng = np.random.default_rng(3)
+    inputs = rng.standard_normal((BATCH, TIMESTEPS, UNITS)).astype(dtype)
+    loop = {"return_sequences": True, "return_state": True}
+    layers = [keras.layers.RNN(EvaluatedCell(text, UNITS, dtype=dtype), dtype=dtype, **loop)]
+    oracle.built(layers, inputs)
+    weights = oracle.filled(layers, rng)
+    theirs = oracle.called(layers, inputs, mask_of(mask))[-1]
+    if not all(np.isfinite(one).all() and np.abs(one).max() < LARGEST for one in theirs):
+        return
+    call = parse(
+        f"@r.toml({UNITS}, return_sequences=True, return_state=True, dtype={dtype!r})", {"r.toml": cell}
+    )
+    for engine in ("numpy", "tensorflow"):
+        ours = oracle.asked([call], inputs, engine, mask=mask_of(mask), weights=weights)
+        oracle.alike(ours, theirs, 1e-3 if dtype == "float32" else 1e-9)
