@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from rnncli import layers
@@ -309,6 +310,7 @@ def _read_equations(given: Mapping[str, Any]) -> Written:
     return Written(cell.class_name, arguments, deferred=True, equations=cell)
 
 
+@lru_cache(32)  # each line of a stream may name the same cell
 def read_equations(text: str) -> CellText:
     """Return the cell of a TOML text.  Raises LayerError, which names the line, if it is not valid."""
     from rnncli.cells.reading import read_cell
