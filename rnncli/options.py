@@ -158,8 +158,9 @@ OPTIONS: tuple[Entry, ...] = (
         _number("pad_value", INPUT, "X", "Value that --pad fills in (default 0).", rare=True),
         _number("mask_value", INPUT, "X", "Mask the steps where every feature equals X.", rare=True),
         _text("layer", FIRST, "LAYER",
-              "lstm, gru, simple_rnn, bilstm, ..., an expression such as 'LSTM(3)', or @layer.json "
-              "(default lstm). Repeat to stack layers.", many=True, others=("-l",), document=True),
+              "lstm, gru, simple_rnn, bilstm, ..., an expression such as 'LSTM(3)', @layer.json, or a cell "
+              "of your own, @mgu.toml (default lstm). Repeat to stack.",
+              many=True, others=("-l",), document=True),
         _text("mask", FIRST, "FILE",
               "The steps to read, (batch, timesteps): a JSON file, or text such as '[[true, false]]'.",
               document=True),

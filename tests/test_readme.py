@@ -89,6 +89,13 @@ def test_the_message_that_readme_asks_about_is_known(rnncli: Run) -> None:
     assert rnncli(*shlex.split(command, comments=True)).returncode == 0
 
 
+def test_the_cell_in_readme_runs_as_it_says(rnncli: Run, tmp_path: Path) -> None:
+    text = README.read_text()
+    (tmp_path / "mgu.toml").write_text(re.search(r"```toml\n(.*?)```", text, re.DOTALL)[1])  # type: ignore[index]
+    command = re.search(r"`rnncli (run -l @mgu.*?)`", text)[1]  # type: ignore[index]
+    assert rnncli(*command.split(), "--check", cwd=tmp_path).stdout.startswith("@MGU(4)")
+
+
 def test_readme_is_read_in_five_minutes() -> None:
     text = README.read_text()
     assert len(text.splitlines()) <= 190

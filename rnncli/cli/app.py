@@ -34,6 +34,7 @@ EXAMPLES = """\
 rnncli run --layer lstm --return-sequences --return-state --seed 42
 rnncli run data.csv --layer 'Bidirectional(GRU(4))' --format json
 rnncli shape --input-shape batch,None,8 --layer gru --units 64
+rnncli samples mgu > mgu.toml; rnncli run --layer @mgu.toml --units 4
 """
 
 

@@ -43,9 +43,9 @@ def complete(app: click.Command, args: Sequence[str]) -> None:
 
 
 def layer_words(incomplete: str) -> list[str]:
-    """Complete a layer, `bilstm` or `GRU`, or the file of a config, `@layer.json`."""
+    """Complete a layer, `bilstm` or `GRU`, or a file: of a config, `@layer.json`, or a cell, `@mgu.toml`."""
     if incomplete.startswith("@"):
-        return _begin((f"@{path}" for path in _files(incomplete[1:], (".json",))), incomplete)
+        return _begin((f"@{path}" for path in _files(incomplete[1:], (".json", ".toml"))), incomplete)
     from rnncli import layers
     from rnncli.initializers import snake_case
     from rnncli.specs.build import short_names

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 EXAMPLES = """\
 rnncli run --layer lstm --return-sequences --return-state --seed 42
-rnncli run data.csv --layer bigru --units 4 --format json
+rnncli run data.csv --layer @mgu.toml --units 4 --format json
 rnncli run '[[[1, 2], [3, 4]]]' --layer 'LSTM(2, use_bias=False)' --check
 tail -f sensor.ndjson | rnncli run --stream --stateful --layer gru -f ndjson
 """
