@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from typing import Any
 
 from rnncli import specs
 from rnncli.ask import INPUT_OPTIONS, LAYER_OPTIONS, RUN_OPTIONS
-from rnncli.case import Case
+from rnncli.case import Case, walk
 from rnncli.cli import files
 from rnncli.commands.explore.experiment import Experiment
 from rnncli.errors import RnncliError, UsageError
@@ -31,7 +32,11 @@ def command(now: Experiment, saved: str | None = None) -> str | None:
     """
     case = now.case
     holds = [word for hold in case.hold for word in ("--hold", hold.text)]
-    if saved is None and not now.is_edited:
+    if (
+        saved is None
+        and not now.is_edited
+        and (now.start.ask.model is not None or cell_files(now) is not None)
+    ):
         # run refuses to hold a gate inside a model; trace looks into one layer of it.
         name = "trace" if case.hold and now.start.ask.model is not None else "run"
         return shlex.join(["rnncli", name, *_words_of_flags(now), *holds])
@@ -85,8 +90,19 @@ def _layer_words(now: Experiment) -> Iterator[str]:
             del given["units"]
         yield from ("-l", name, *write_words({name: given[name] for name in LAYER_OPTIONS if name in given}))
         return
+    files = iter(cell_files(now) or ())
     for expression in specs.expressions_of(now.case.specs):
-        yield from ("-l", expression)
+        yield from ("-l", re.sub(r"@\w+", lambda _: next(files), expression))
+
+
+def cell_files(now: Experiment) -> list[str] | None:
+    """Return the files of the cells of one's own, in their order, as they were given; None if none were."""
+    own = [spec for spec in walk(now.case.specs) if spec.equations is not None]
+    if not own:
+        return []
+    words = " ".join(now.start.ask.layer or ())
+    files = re.findall(r"@'[^']*'|@[^\s()',\[\]]*\.toml", words)
+    return files if len(files) == len(own) else None
 
 
 @dataclass(frozen=True)

@@ -157,6 +157,8 @@ def _hold(state: State) -> State:
     """Ask for the value at which to hold the gate under the cursor, from this time step on."""
     at = state.cursor
     gate = tables(replace(state, view="gates"))[at.part].gate
+    if not gate:
+        return replace(state, message=Message("this cell has no gates to hold"))
     old = next((one.text for one in state.experiment.case.hold if _holds(one, gate, at.unit)), None)
 
     def accept(state: State, typed: str) -> State:

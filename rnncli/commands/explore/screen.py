@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from itertools import zip_longest
 from typing import NamedTuple
@@ -23,7 +23,7 @@ from rnncli.commands.explore.state import (
     explained,
     timestep,
 )
-from rnncli.compute.derivation.explanation import Equation, Explanation, Term
+from rnncli.compute.derivation.explanation import Equation, Explanation, Factor
 from rnncli.errors import Message
 from rnncli.result import Result
 from rnncli.show.formats.table import draw_lines
@@ -336,16 +336,18 @@ def _short_lines(equation: Equation, of_unit: str, lang: str, width: int) -> Ite
         yield Text.assemble((name, "bold"), f" = {value}   ", (sentence, "dim"))
     elif equation.is_held:
         yield Text.assemble((name, "bold"), " = ", say("held at {value}", lang, value=value))
-    elif equation.function or len(equation.terms) > len(equation.symbols):
-        symbols = " + ".join(equation.symbols)
+    elif equation.function or equation.reads or len(equation.terms) > len(equation.symbols):
+        formula = f" = {equation.formula}" if equation.formula != equation.name else ""
         if equation.function:
-            symbols = f"{equation.function}({symbols}) = {equation.function}({_number(equation.total)})"
-        yield Text.assemble((name, "bold"), f" = {symbols} = ", (value, "bold"))
+            formula += f" = {equation.function}({_number(equation.total)})"
+        elif equation.reads:
+            formula += f" ({', '.join(_number(factor.value) for factor in equation.reads)})"
+        yield Text.assemble((name, "bold"), f"{formula} = ", (value, "bold"))
     else:
-        names = " + ".join(visible(_names(term, lang)) for term in equation.terms)
-        products = (" · ".join(_number(factor.value) for factor in term.factors) for term in equation.terms)
+        names = _join(equation, lambda factor: visible(_name(factor, lang)))
         first = Text.assemble((name, "bold"), f" = {names}")
-        second = Text.assemble(f" = {' + '.join(products)} = ", (value, "bold"))
+        products = _join(equation, lambda factor: _number(factor.value))
+        second = Text.assemble(f" = {products} = ", (value, "bold"))
         if first.cell_len + second.cell_len <= width:
             yield first + second
         else:
@@ -353,8 +355,16 @@ def _short_lines(equation: Equation, of_unit: str, lang: str, width: int) -> Ite
             yield Text(" " * len(name)) + second
 
 
-def _names(term: Term, lang: str) -> str:
-    return " · ".join(say(factor.shown, lang) if factor.shown else factor.name for factor in term.factors)
+def _join(equation: Equation, text: Callable[[Factor], str]) -> str:
+    """Return the terms of an equation, `a · b - c`, each factor as the text that it gets."""
+    terms = (
+        ("- " if term.is_subtracted else "+ ") + " · ".join(map(text, term.named)) for term in equation.terms
+    )
+    return " ".join(terms).removeprefix("+ ")
+
+
+def _name(factor: Factor, lang: str) -> str:
+    return say(factor.shown, lang) if factor.shown else factor.name
 
 
 def _number(value: float) -> str:

@@ -197,7 +197,7 @@ class NumberTable:
     masked: which rows are masked steps.  half: the first column of the backward half, 0 if there is none.
     held, changed: which numbers are marked so, (rows, columns) of bool; None if none is.
     label: by which `explain` finds its numbers; None for the input and the weights.
-    gate: the name for --hold; of a state, that of a gate of its loop.
+    gate: the name for --hold; of a state, that of a gate of its loop, if it has one.
     """
 
     title: str
@@ -282,12 +282,14 @@ def _tensor_table(state: State, tensor: NamedTensor, case: Case, halves: int) ->
 def _part_table(loop: LoopTrace, part: Label, batch: int) -> NumberTable:
     """Return a gate or state of one sequence, in the order in which the steps are processed."""
     gates = loop.gates
-    gate = part if part.kind else next((one for one in gates if one.part == "forget"), gates[0])
+    first = next((one for one in gates if one.part == "forget"), gates[0] if gates else None)
+    gate = part if part.kind else first
     label, held = loop.label(part.short), loop.hold_masks.get(part)
     masked: Sequence[bool] = (loop.status[batch] != 0).tolist()
     return NumberTable(
         str(label), _note(masked, held=held is not None), loop.parts[part][batch], loop.times.tolist(), (),
-        masked, held=held, label=label, gate=str(loop.label(gate.short)),
+        masked, held=held, label=label,
+        gate=str(loop.label(gate.short)) if gate else "",
     )  # fmt: skip
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import oracle
 import pytest
+from own_cells import ACCUMULATOR, MGU, NASTY
 
 from rnncli import compute
 from rnncli.cli.flags import CommandLine
@@ -249,3 +251,30 @@ def test_a_saved_model_changes_what_it_returns(tmp_path: Path) -> None:
     with pytest.raises(RnncliError, match="fixed in a saved model"):
         set_value(now, "units", 4)
     assert "seed" not in [row.name for row in options.rows(now)]
+
+
+@pytest.mark.parametrize("text", [MGU, NASTY, ACCUMULATOR], ids=["mgu", "nasty", "accumulator"])
+@pytest.mark.parametrize("form", ["{}(4)", "{}(4, return_sequences=True)", "Bidirectional({}(4))"])
+def test_a_cell_of_ones_own_is_changed_and_its_command_names_its_file(
+    text: str, form: str, tmp_path: Path
+) -> None:
+    (tmp_path / "cell.toml").write_text(text)
+    layer = form.format(f"@{tmp_path / 'cell.toml'}")
+    now = experiment(shlex.join(["rnncli", "run", "-l", layer, "--seed", "42"]))
+    for change in (made(), made(return_sequences=True), made(seed=7), typed((0, 0, 0), 2.0)):
+        changed = change(now)
+        shown = command(changed)
+        assert shown is not None
+        assert same(changed, experiment(shown))
+    other = command(made(layer="LSTM")(now))
+    assert other is not None
+    assert "cell.toml" not in other
+
+
+def test_a_column_of_a_packed_weight_belongs_to_its_line(tmp_path: Path) -> None:
+    (tmp_path / "cell.toml").write_text(NASTY)
+    layer = f"@{tmp_path / 'cell.toml'}(4)"
+    found = compute_experiment(experiment(shlex.join(["rnncli", "run", "-l", layer, "--seed", "42"])))
+    assert found.column_place("kernel", 6) == ("raw", 2)
+    assert found.column_place("bias", 5) == ("forget", 1)
+    assert found.column_place("mixer", 1) is None

@@ -19,6 +19,7 @@ import numpy as np
 import pytest
 from command import Run, environment
 from looks import matches_golden
+from own_cells import ACCUMULATOR, NASTY
 from rich.console import Console
 
 from rnncli.cli.flags import CommandLine
@@ -701,3 +702,20 @@ sys.exit(main(["explore"]))
     )
     assert done.returncode == 3, done.stderr
     assert "pip install textual" in done.stderr
+
+
+@pytest.mark.parametrize("text", [NASTY, ACCUMULATOR], ids=["nasty", "accumulator"])
+def test_a_cell_of_ones_own_is_explored_number_by_number(text: str, tmp_path: Path) -> None:
+    (tmp_path / "cell.toml").write_text(text)
+    explorer = Explorer(shlex.join(["rnncli", "run", "-l", f"@{tmp_path / 'cell.toml'}(4)", "--seed", "1"]))
+    for view in "1342":
+        explorer.press(view, "tab")
+        for _ in range(16):
+            explorer.press("down", "right")
+            assert explorer.lines()
+        explorer.press("tab")
+    explorer.press("4", "tab", "h")
+    if text == ACCUMULATOR:
+        assert explorer.message == "this cell has no gates to hold"
+    else:
+        assert explorer.state.typed is not None
