@@ -142,7 +142,16 @@ def test_lstm_that_keras_lacks(rnncli: Run, tmp_path: Path, direction: str) -> N
         )
     gates = read("trace", inputs, "--model", model)["trace"][-1]["gates"]
     np.testing.assert_allclose(gates["forget"]["activation"], 1 - np.array(gates["input"]["activation"]))
-    read("gradients", inputs, "--model", model)
+    number = read("explain", "hidden_states[0,1,1]", inputs, "--model", model)["explanation"]["value"]
+    assert number == values["rnn/hidden_states"][0][1][1]
+    slopes = [
+        [
+            curve["norms"]
+            for curve in read("gradients", inputs, "--model", model, *engine)["layers"][0]["curves"]
+        ]
+        for engine in ([], ["--engine", "tensorflow"])
+    ]
+    np.testing.assert_allclose(slopes[0], slopes[1], atol=1e-6)
     (layer,) = read("weights", model)["layers"]
     assert [gate["gate"] for gate in layer["cells"][0]["gates"]] == ["input", "candidate", "output"]
     assert layer["parameters"] == ways * (2 * 3 * (3 + 2 + 1) + 2 * 2)
