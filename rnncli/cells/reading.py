@@ -54,7 +54,9 @@ def read_cell(text: str, read_initializer: Callable[[Any], Any]) -> CellText:
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise LayerError(
             "it is not valid TOML: {error}.",
-            'An equation is written in quotes: hidden = "tanh(x @ kernel)"',
+            "A name can be assigned only once."
+            if "overwrite" in str(error)
+            else 'An equation is written in quotes: hidden = "tanh(x @ kernel)"',
             error=str(error) if isinstance(error, ValueError) else "it is nested too deeply",
         ) from None
     return _Reader(document, text, read_initializer).read()
@@ -72,7 +74,9 @@ class _Reader:
     def read(self) -> CellText:
         for key in self.document:
             if key not in KEYS:
-                raise self.fault((key,), "there is no entry '{name}'.", did_you_mean(key, KEYS), name=key)
+                is_line = isinstance(self.document[key], str) and "step" not in self.document
+                advice = "Write [step] above the equations." if is_line else did_you_mean(key, KEYS)
+                raise self.fault((key,), "there is no entry '{name}'.", advice, name=key)
         weights = self._table("weights")
         step = {line: self._equation(line, text) for line, text in self._table("step").items()}
         if not step:
@@ -161,7 +165,7 @@ class _Reader:
             example = 'states = ["hidden"]' if key == "states" else 'gates = ["forget", "candidate"]'
             raise self.fault(
                 (key,),
-                "{name} is not a list of different names.",
+                "{name} is not a list of different names." if key in self.document else "it has no {name}.",
                 "For example {example}.",
                 name=key,
                 example=example,
