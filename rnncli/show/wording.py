@@ -66,11 +66,13 @@ def _describe(label: Label, lang: str, ends: tuple[str, ...], *, brief: bool) ->
     text = ""
     if label.kind is not None:
         text = say(label.part, lang) if label.part in ("input", "cell") and not brief else ""
-    elif label.part in STATES:
+    elif label.part in STATES or label.last:
         is_merged = len(ends) > 1 and not label.sequence
         texts = (MERGED, "") if is_merged else MEANINGS[label.sequence, bool(label.direction)]
-        words = {"state": STATES[label.part], "direction": label.direction, "end": ends[0]}
-        text = say(texts[brief], lang, **{name: say(word, lang) for name, word in words.items()})
+        known = STATES.get(label.part)
+        state = say(known, lang) if known else say("{name} state", lang, name=label.part)
+        words = {name: say(word, lang) for name, word in (("direction", label.direction), ("end", ends[0]))}
+        text = say(texts[brief], lang, state=state, **words)
     places = (("layer", label.layer), ("cell", label.cell))
     parts = [f"{say(key, lang)} {place}" for key, place in places if place is not None]
     return f"{', '.join(parts)}: {text}" if parts and text else text

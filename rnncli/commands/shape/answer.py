@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from math import prod
 from typing import Any, NamedTuple
 
+from rnncli import layers
 from rnncli.case import Shape, Spec, known_sizes
 from rnncli.layers.stack import Stack
 from rnncli.result import LayerShapes, ShapeReport
@@ -17,10 +18,14 @@ from rnncli.specs import configs_of, describe, expression_of
 
 
 class Weight(NamedTuple):
-    """A weight by its path, `0/forward/kernel`."""
+    """A weight by its path, `0/forward/kernel`.
+
+    lines: of a cell of one's own, whose columns stand in it side by side.
+    """
 
     name: str
     shape: Shape
+    lines: tuple[str, ...] = ()
 
     @property
     def parameters(self) -> int | None:
@@ -32,6 +37,13 @@ class Weight(NamedTuple):
 WEIGHTS = (
     Field("name", heading="weight", style="strong"),
     Field("shape", heading="shape"),
+    Field(
+        "lines",
+        heading="columns of",
+        show=lambda row, _: ", ".join(row.lines),
+        json=lambda row: bool(row.lines),
+        csv=False,
+    ),
     Field("parameters", heading="parameters", none="unknown"),
 )
 """What the answer says of a weight."""
@@ -90,9 +102,10 @@ class ShapeAnswer(Answer):
             if layer.weights:
                 path = (Span(f"{view.say('layer')} {layer.path}  ", "dim"),) if layer.path else ()
                 titled: Line = (*path, Span(describe(layer.spec), "strong")) if several else ()
-                tables.append(
-                    Listing(WEIGHTS, _weights(layer)).table(view, titled, _count(layer.parameters, view))
-                )
+                weights = _weights(layer)
+                own = ("lines",) if any(weight.lines for weight in weights) else ()
+                listing = Listing(WEIGHTS, weights, ("name", "shape", *own, "parameters"))
+                tables.append(listing.table(view, titled, _count(layer.parameters, view)))
         words = f"{view.say('parameters')}, {view.say('total')}  "
         below: tuple[Line, ...] = (
             ((), (Span(words, "dim"), Span(_count(self._total, view), "strong"))) if several else ()
@@ -129,4 +142,15 @@ def _count(parameters: int | None, view: View) -> str:
 
 def _weights(layer: LayerShapes) -> list[Weight]:
     prefix = f"{layer.path}/" if layer.path else ""
-    return [Weight(prefix + name, shape) for name, shape in layer.weights.items()]
+    lines = dict(_lines(layer.spec))
+    return [Weight(prefix + name, shape, lines.get(name, ())) for name, shape in layer.weights.items()]
+
+
+def _lines(spec: Spec) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Yield, by the name of a weight, the lines of a cell of one's own that its columns belong to."""
+    for direction, loop in layers.make(spec).loops.items():
+        made: Any = getattr(loop, "cell", None)
+        for index, cell in made.by_index.items() if made else ():
+            if cell.spec.equations is not None:
+                path = (f"{direction}/" if direction else "") + ("" if index is None else f"{index}/")
+                yield from ((path + name, lines) for name, lines in cell.text.packing().items())

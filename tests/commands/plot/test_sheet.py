@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from own_cells import NASTY
 from part_labels import state
 from sheets import case, masked, result, sheet
 
 from rnncli import compute
+from rnncli.ask import Ask
 from rnncli.compute import trace as tracing
 
 LSTM = ["input gate", "forget gate", "candidate", "output gate", "cell state", "hidden state"]
@@ -135,3 +138,24 @@ def test_a_long_name_of_a_feature_keeps_its_beginning() -> None:
     asked = case("gru", names=("a" * 40, "b"))
     assert sheet(asked).panels[0].names == ("a" * 23 + "…", "b")
     assert sheet(asked, undrawable=frozenset("b")).panels[0].names == ("a" * 23 + "…", "feature 1")
+
+
+def test_lines_of_a_cell_of_ones_own_are_scaled_by_what_limits_them(tmp_path: Path) -> None:
+    (tmp_path / "cell.toml").write_text(NASTY)
+    asked, _ = Ask(layer=[f"@{tmp_path / 'cell.toml'}(4)"], input_shape="1,3,5", seed=1).case()
+    found = sheet(asked)
+    kinds = {panel.title: panel.kind for panel in found.rows[1].panels}
+    assert kinds == {
+        **dict.fromkeys(("seen", "half", "level", "total", "limited", "big"), "line"),
+        **dict.fromkeys(("norm state", "memory state"), "line"),
+        "attention": "gate",
+        "forget gate": "gate",
+        "raw": "candidate",
+        "hidden state": "state",
+    }
+    assert [scale.label for scale in found.scales] == [
+        "input",
+        "other lines",
+        "gates",
+        "candidate and states",
+    ]
