@@ -44,22 +44,46 @@ def read_cell(text: str, read_initializer: Callable[[Any], Any]) -> CellText:
 
     if len(text) > LONGEST:
         raise LayerError(
-            "it has {length} characters; at most {longest} are allowed.",
+            "it has more than {longest} characters.",
             "A cell has at most a page of equations.",
-            length=len(text),
             longest=LONGEST,
         )
     try:
         document = tomllib.loads(text.replace("\r\n", "\n"))
     except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise LayerError(
-            "it is not valid TOML: {error}.",
-            "A name can be assigned only once."
-            if "overwrite" in str(error)
-            else 'An equation is written in quotes: hidden = "tanh(x @ kernel)"',
-            error=str(error) if isinstance(error, ValueError) else "it is nested too deeply",
-        ) from None
+        raise _explain_toml(str(error), text) from None
     return _Reader(document, text, read_initializer).read()
+
+
+def _explain_toml(message: str, text: str) -> LayerError:
+    """Return the error for what Python's reader of TOML says, which points at the place."""
+    advice = Message('An equation is written in quotes: hidden = "tanh(x @ kernel)"')
+    place = re.fullmatch(r"(?s)(.*) \(at (?:line (\d+), column (\d+)|end of document)\)", message)
+    if place is None:
+        return LayerError("it is not valid TOML, or is nested too deeply.", advice)
+    lines = text.split("\n")
+    number = int(place[2] or len(lines))
+    start = min(int(place[3] or 1) - 1, len(lines[number - 1]))
+    if place[1] in ("Cannot overwrite a value", "Cannot declare a table twice"):
+        what, advice = Message("this name is given twice"), Message("A name can be assigned only once.")
+    else:
+        what = Message("this is not valid TOML")
+    found = fault(TokenSpan(text, number, start, start + 1), what)
+    return LayerError("line {number}: {error}", advice, number=number, error=found)
+
+
+def line_number(text: str, path: tuple[str, ...]) -> int | None:
+    """Return the line, from 1, on which the entry begins, as far as a search finds it."""
+    table = ""
+    for number, line in enumerate(text.splitlines(), 1):
+        if header := re.match(r"\s*\[\s*([\w.]+)\s*\]", line):
+            table = header[1]
+            if path == (table,):
+                return number
+        own = re.match(r"""\s*["']?([\w.]+)["']?\s*=""", line)
+        if own and (table, own[1]) in [("".join(path[:-1]), path[-1]), ("", ".".join(path))]:
+            return number
+    return None
 
 
 class _Reader:
@@ -68,7 +92,7 @@ class _Reader:
     def __init__(
         self, document: Mapping[str, Any], text: str, read_initializer: Callable[[Any], Any]
     ) -> None:
-        self.document, self.text, self.lines = document, text, text.splitlines()
+        self.document, self.text = document, text
         self.read_initializer = read_initializer
 
     def read(self) -> CellText:
@@ -107,7 +131,7 @@ class _Reader:
     def fault(self, path: tuple[str, ...], what: str, advice: Text = "", **fields: Any) -> LayerError:
         """Return an error about an entry of the file."""
         found = LayerError(what, advice, **fields)
-        number = self._line_number(path)
+        number = line_number(self.text, path)
         return (
             found
             if number is None
@@ -120,19 +144,8 @@ class _Reader:
         try:
             yield
         except LayerError as error:
-            what = Message("line {number}, {name}", number=self._line_number(path) or 1, name=path[-1])
+            what = Message("line {number}, {name}", number=line_number(self.text, path) or 1, name=path[-1])
             raise LayerError("{place}: {error}", error.advice, place=what, error=error) from None
-
-    def _line_number(self, path: tuple[str, ...]) -> int | None:
-        """Return the line, from 1, on which the entry begins, as far as a search finds it."""
-        table = ""
-        for number, line in enumerate(self.lines, 1):
-            if header := re.match(r"\s*\[\s*([\w.]+)\s*\]", line):
-                table = header[1]
-            own = re.match(r"""\s*["']?([\w.]+)["']?\s*=""", line)
-            if own and (table, own[1]) in [("".join(path[:-1]), path[-1]), ("", ".".join(path))]:
-                return number
-        return None
 
     def _table(self, key: str) -> Mapping[str, Any]:
         found = self.document.get(key, {})
@@ -312,7 +325,7 @@ def check_line(cell: CellText, line: str, assigned: list[str]) -> None:
             case Operation("@", _, right):
                 if not (isinstance(right, Name) and _has_two_axes(cell, right.name)):
                     raise fault(
-                        spans[right],
+                        spans[node],
                         Message("@ needs a weight of two axes on its right"),
                         Message("For example x @ kernel, or hidden @ recurrent_kernel."),
                     )
@@ -397,8 +410,7 @@ def check_sizes(cell: CellText, units: int, features: int | None) -> dict[str, i
         checker = _SizeChecker(cell, cell.spans[line], sizes, {"units": units, "features": features})
         try:
             found = checker.size(node)
-            allowed = {units} if line in cell.states else {units, features, 1, None}
-            if found not in allowed and not (found == 1 and line not in cell.states):
+            if found not in ({units, None} if line in cell.states else {units, features, 1, None}):
                 raise fault(
                     cell.spans[line][node],
                     Message(
@@ -411,9 +423,13 @@ def check_sizes(cell: CellText, units: int, features: int | None) -> dict[str, i
                     ),
                 )
         except LayerError as error:
-            raise LayerError(
-                "{name}, {line}: {error}", error.advice, name=cell.name, line=line, error=error
-            ) from None
+            place = Message(
+                "{name}, line {number}, {line}",
+                name=cell.name,
+                number=line_number(cell.written, ("step", line)) or 1,
+                line=line,
+            )
+            raise LayerError("{place}: {error}", error.advice, place=place, error=error) from None
         sizes[line] = found
     return sizes
 

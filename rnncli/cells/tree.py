@@ -81,6 +81,7 @@ FUNCTIONS: Mapping[str, Function] = {
 }
 """The functions beside Keras's activations."""
 
+_SHORTER = Message("Give parts of it a line of their own.")
 _OPERATORS: Mapping[type[ast.operator], str] = {
     ast.Mult: "*", ast.Div: "/", ast.Pow: "**", ast.MatMult: "@",
 }  # fmt: skip
@@ -97,7 +98,7 @@ def parse(text: str) -> tuple[Node, dict[Node, TokenSpan]]:
     if len(text) > LONGEST:
         raise LayerError(
             "the equation has {length} characters; at most {longest} are allowed.",
-            "Give parts of it a line of their own.",
+            _SHORTER,
             length=len(text),
             longest=LONGEST,
         )
@@ -119,7 +120,8 @@ class _Reader:
 
     def node(self, tree: ast.expr, depth: int) -> Node:
         if depth > DEEPEST:
-            raise self.fault(tree, Message("this is nested more than {deepest} levels", deepest=DEEPEST))
+            what = Message("this is nested more than {deepest} levels", deepest=DEEPEST)
+            raise fault(span_of(self.text, tree), what, _SHORTER)
         made = self._make(tree, depth + 1)
         shown = tree.func if isinstance(tree, ast.Call) else tree
         self.spans.setdefault(made, span_of(self.text, shown))
@@ -161,11 +163,13 @@ class _Reader:
 
     def _number(self, tree: ast.Constant) -> Number:
         written = span_of(self.text, tree)
+        if isinstance(tree.value, (bool, str, bytes)) or tree.value in (None, ...):
+            raise self.fault(tree, Message("this cannot be used in an equation"))
         if not re.fullmatch(_NUMBER, self.text[written.start : written.end]):
             raise self.fault(tree, Message("this is not a decimal number"))
         value = float(tree.value)  # type: ignore[arg-type]
         if not math.isfinite(value):
-            raise self.fault(tree, Message("the number is too large"))
+            raise fault(written, Message("the number is too large"), Message("Write a smaller number."))
         return Number(value)
 
     def fault(self, tree: ast.expr, reason: Text) -> LayerError:

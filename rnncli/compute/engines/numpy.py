@@ -132,7 +132,7 @@ def _project_inputs(project: Any, call: Call, order: range) -> Iterator[tuple[in
     """
     from rnncli import arrays
 
-    widest = max(weight.shape[-1] for weight in call.weights.values())
+    widest = max((weight.shape[-1] for weight in call.weights.values()), default=1)
     together = max(1, arrays.BLOCK // (len(call.inputs) * widest))
     for start in range(0, len(order), together):
         times = order[start : start + together]
