@@ -38,6 +38,9 @@ def refusal(case: Case) -> Text | None:
     for spec in walk(case.specs):
         config = spec.config
         if spec.class_name == "RNN":
+            own = next((one.class_name for one in walk([spec]) if one.equations is not None), None)
+            if own:
+                return Message("it has no node for {class_name}", class_name=own)
             return Message("it has no node for RNN of cells")
         if spec.class_name not in OPERATORS and runs_a_cell(spec):
             return Message("it has no node for {class_name}", class_name=spec.class_name)

@@ -35,7 +35,8 @@ def refusal(case: Case) -> Text | None:
             "it computes in {dtypes}, not in {dtype}", dtypes=" or ".join(DTYPES), dtype=dtypes.pop()
         )
     for spec in walk(case.specs):
-        reason = explain_unsupported(spec.class_name, spec.config)
+        own = (one.class_name for one in walk([spec]) if one.equations is not None)
+        reason = explain_unsupported(next(own, spec.class_name), spec.config)
         if reason and runs_a_cell(spec):
             return reason
     return refusal_of_library(case)

@@ -1,0 +1,286 @@
+"""What a cell's file must not be: exit 2, with the file, the line and a caret, and nothing on stdout."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from command import Run
+
+GOOD = """\
+name = "Own"
+states = ["hidden"]
+[options]
+activation = "tanh"
+rate = 0.5
+[weights]
+peephole = { shape = ["units"] }
+[step]
+gate = "sigmoid(x @ kernel + hidden @ recurrent_kernel + bias)"
+hidden = "gate"
+"""
+MAY = (
+    "An equation may contain names, numbers, + - * / ** @, parentheses and functions: "
+    "sigmoid(x @ kernel + hidden @ recurrent_kernel + bias)."
+)
+EQUATIONS = [
+    ("gat * hidden", "gat", "there is no name gat", "Did you mean gate?"),
+    ("sigmod(gate)", "sigmod", "there is no function sigmod", "Did you mean sigmoid?"),
+    ("gate * later", "later", "there is no name later", None),
+    ("peephol * hidden", "peephol", "there is no name peephol", "Did you mean peephole?"),
+    ("__import__('os')", "'os'", "this cannot be used in an equation", MAY),
+    ("hidden.shape", "hidden.shape", "this cannot be used in an equation", MAY),
+    ("gate[0]", "gate[0]", "this cannot be used in an equation", MAY),
+    ("hidden + (lambda: 0)", "lambda: 0", "this cannot be used in an equation", MAY),
+    ("None", "None", "this cannot be used in an equation", MAY),
+    ("tanh(*x)", "tanh(*x)", "this cannot be used in an equation", MAY),
+    ("hidden == 1", "hidden == 1", "this cannot be used in an equation", MAY),
+    ("x; import os", ";", "invalid syntax", MAY),
+    ("hidden # a", "#", "this character cannot be used in an equation", MAY),
+    ("1e999 * hidden", "1e999", "the number is too large", "Write a smaller number."),
+    ("0x10 * hidden", "0x10", "this is not a decimal number", MAY),
+    ("1_000 * hidden", "1_000", "this is not a decimal number", MAY),
+    ("9**9**9 * hidden", "9**9**9", "9 ** 387420489.0 is not a finite number", "Write another number."),
+    ("hidden / (1/0)", "1/0", "1 / 0 is not a finite number", "Write another number."),
+    ("hidden * log(rate - 0.5)", "log", "log(0) is not a finite number", "Write another number."),
+    ("hidden @ hidden", "hidden @ hidden", "@ needs a weight of two axes on its right", None),
+    ("hidden * kernel", "kernel", "kernel has two axes, so it must be on the right of @", None),
+    ("activation + 1", "activation", "activation is an activation", "Write activation(...)."),
+    ("tanh(x, x)", "tanh", "tanh takes one argument, not 2", None),
+    ("maximum(hidden)", "maximum", "maximum takes 2 arguments, not 1", None),
+]
+
+
+def run(rnncli: Run, tmp_path: Path, text: str | bytes, *more: str) -> str:
+    """Return the message about a cell's file, without the program's and the file's name."""
+    file = tmp_path / "own.toml"
+    file.write_bytes(text if isinstance(text, bytes) else text.encode())
+    done = rnncli("run", "-l", f"@{file}", "--quiet", *more)
+    assert (done.returncode, done.stdout) == (2, "")
+    return done.stderr.removeprefix("rnncli: ").replace(f"{file}: ", "FILE: ").rstrip("\n")
+
+
+@pytest.mark.parametrize(("code", "marked", "reason", "advice"), EQUATIONS)
+def test_a_bad_equation(
+    code: str, marked: str, reason: str, advice: str | None, rnncli: Run, tmp_path: Path
+) -> None:
+    said = run(rnncli, tmp_path, GOOD.replace('"gate"', f'"{code}"'))
+    caret = " " * code.index(marked) + "^" * len(marked)
+    start = f"FILE: line 10, hidden: {reason}.\n  {code}\n  {caret}"
+    assert said.startswith(start)
+    assert advice is None or said == f"{start}\n{advice}"
+
+
+SHORTER = "Give parts of it a line of their own."
+WHOLE = [
+    ("", "FILE: it has no equations.\nWrite them below [step]."),
+    (
+        "hidden = tanh(x)",
+        "FILE: line 1: this is not valid TOML.\n"
+        "  hidden = tanh(x)\n"
+        "           ^\n"
+        'An equation is written in quotes: hidden = "tanh(x @ kernel)"',
+    ),
+    (
+        GOOD + 'gate = "x"\n',
+        'FILE: line 11: this name is given twice.\n  gate = "x"\n            ^\nA name can be assigned only once.',
+    ),
+    (GOOD.replace("[step]", "[stepp]"), "FILE: line 8: there is no entry 'stepp'.\nDid you mean step?"),
+    (
+        GOOD.replace('["hidden"]', '["hidden", "cel"]').replace("gate =", "cell ="),
+        "FILE: line 2: no line assigns the state cel.\nDid you mean cell?",
+    ),
+    (
+        GOOD.replace('"gate"', '"a"') + 'a = "b"\nb = "a"\n',
+        "FILE: line 10, hidden: a is used before it is assigned.\n"
+        "  a\n"
+        "  ^\n"
+        "Move its line above this one, or make it a state.",
+    ),
+    (GOOD.replace("rate =", "gate ="), "FILE: line 9: gate is already an option.\nChoose another name."),
+    (GOOD.replace("peephole =", "rate ="), "FILE: line 7: rate is already an option.\nChoose another name."),
+    (GOOD.replace("gate", "tanh"), "FILE: line 9: tanh is already a function.\nChoose another name."),
+    (
+        GOOD.replace("rate =", "dropout ="),
+        "FILE: line 5: dropout is an option of every cell and its layer.\nChoose another name.",
+    ),
+    (
+        GOOD.replace("gate =", "lambda ="),
+        "FILE: line 9: 'lambda' cannot be a name.\n"
+        "Use ASCII letters, digits and _, and no keyword of Python.",
+    ),
+    (
+        GOOD.replace("rate =", '"a\\u001b[31m" ='),
+        "FILE: 'a\\x1b[31m' cannot be a name.\nUse ASCII letters, digits and _, and no keyword of Python.",
+    ),
+    (
+        GOOD.replace("tanh", "tahn"),
+        "FILE: line 4, activation: there is no activation 'tahn'.\nDid you mean tanh?",
+    ),
+    (GOOD.replace("0.5", "inf"), "FILE: line 5: rate is not a finite number."),
+    (
+        GOOD.replace('["units"]', '["unit"]'),
+        "FILE: line 7: the weight peephole needs a shape of one or two sizes: units, features "
+        "or a number.\n"
+        'For example peephole = { shape = ["units"], initializer = "zeros" }.',
+    ),
+    (
+        GOOD.replace('["units"]', '["units"], initializer = "onse"'),
+        "FILE: line 7, peephole: there is no initializer 'onse'.\nDid you mean ones?",
+    ),
+    (
+        GOOD.replace('"gate"', f'"{"-" * 3000}gate"'),
+        f"FILE: line 10, hidden: the equation has 3004 characters; at most 2000 are allowed.\n{SHORTER}",
+    ),
+    (
+        GOOD.replace('"gate"', f'"{"(" * 51}gate{")" * 51}"'),
+        "FILE: line 10, hidden: the expression is nested more than 50 brackets.\nUse fewer brackets.",
+    ),
+    (
+        "a = " + "[" * 900 + "]" * 900,
+        "FILE: it is not valid TOML, or is nested too deeply.\n"
+        'An equation is written in quotes: hidden = "tanh(x @ kernel)"',
+    ),
+    (
+        GOOD + "".join(f'a{k} = "x"\n' for k in range(300)),
+        "FILE: line 8: step is not a table of at most 200 entries.\nWrite [step], then one entry per line.",
+    ),
+    (
+        "".join(f"k{k} = 1\n" for k in range(1_000_000)),
+        "FILE: it has more than 100000 characters.\nA cell has at most a page of equations.",
+    ),
+    (
+        b"\xff\xfe\x00\x01" * 99,
+        "FILE: it is not a text in UTF-8.\nGive a TOML file, such as rnncli samples mgu prints.",
+    ),
+]
+
+
+@pytest.mark.parametrize(("text", "said"), WHOLE, ids=range(len(WHOLE)))
+def test_a_bad_file(text: str | bytes, said: str, rnncli: Run, tmp_path: Path) -> None:
+    assert run(rnncli, tmp_path, text) == said
+
+
+@pytest.mark.parametrize("code", ["-" * 1990 + "x", "*".join(["x"] * 60), "x**" * 60 + "2"])
+def test_too_many_levels(code: str, rnncli: Run, tmp_path: Path) -> None:
+    said = run(rnncli, tmp_path, GOOD.replace('"gate"', f'"{code}"'))
+    assert said.startswith("FILE: line 10, hidden: this is nested more than 50 levels.\n")
+    assert said.endswith(f"^\n{SHORTER}")
+
+
+def test_full_width_letters(rnncli: Run, tmp_path: Path) -> None:
+    said = run(rnncli, tmp_path, GOOD.replace('"gate"', '"ｇate"'))
+    expected = "FILE: line 10, hidden: this character cannot be used in an equation.\n  ｇate\n  ^^\n"
+    assert said == expected + MAY
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        ("x", "it has 5 numbers, but the state hidden has 3.\n  x\n  ^"),
+        ("x + gate", "its parts have 5 and 3 numbers.\n  x + gate\n  ^^^^^^^^"),
+        ("x @ recurrent_kernel", "recurrent_kernel needs 3 numbers on its left, not 5.\n"),
+    ],
+)
+def test_sizes_that_do_not_fit(code: str, said: str, rnncli: Run, tmp_path: Path) -> None:
+    """They are known with the input."""
+    assert run(rnncli, tmp_path, GOOD.replace('"gate"', f'"{code}"')).startswith(
+        f"Own, line 10, hidden: {said}"
+    )
+
+
+def test_names_of_python_are_names(rnncli: Run, tmp_path: Path) -> None:
+    (tmp_path / "a.toml").write_text(
+        'states = ["self"]\n[step]\nprint = "x @ kernel"\n__class__ = "print + 1"\nself = "__class__"\n'
+    )
+    done = rnncli("run", "-l", f"@{tmp_path}/a.toml", "--check", "--quiet")
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_cell_without_weights(rnncli: Run, tmp_path: Path) -> None:
+    (tmp_path / "a.toml").write_text('states = ["hidden"]\n[step]\nhidden = "tanh(x + 0.5 * hidden)"\n')
+    done = rnncli("run", "-l", f"@{tmp_path}/a.toml(5)", "--check", "--quiet")
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("layer", "said"),
+    [
+        (
+            "own.toml",
+            "--layer own.toml: it is not a layer.\nFor a file that contains a cell, write @own.toml.",
+        ),
+        ("@ow.toml", "ow.toml: there is no such file.\nDid you mean own.toml?"),
+        ("@sub.toml(4)", "sub.toml: it is a folder.\nName a file in it."),
+        (
+            "RNN([@own.tml(4)])",
+            "after @ comes the path of a file that ends in .toml.\n"
+            "  RNN([@own.tml(4)])\n"
+            "       ^\n"
+            "For example @mgu.toml(4), or @'my cells/mgu.toml'(4).",
+        ),
+        (
+            "@own.toml(4",
+            "'(' was never closed.\n"
+            "  @own.toml(4\n"
+            "           ^\n"
+            "An expression may contain only calls, names, numbers, strings, lists, tuples and "
+            "dicts: LSTM(3, activation='relu').",
+        ),
+        (
+            "@own.toml(4, rat=1)",
+            "@Own has no argument 'rat'.\n  @own.toml(4, rat=1)\n               ^^^\nDid you mean rate?",
+        ),
+        (
+            "@own.toml(4, rate='a')",
+            "@Own: rate='a' is not a number.\n"
+            "  @own.toml(4, rate='a')\n"
+            "               ^^^^\n"
+            "The default is 0.5.",
+        ),
+    ],
+)
+def test_a_bad_name(
+    layer: str, said: str, rnncli: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("own.toml").write_text(GOOD)
+    Path("sub.toml").mkdir()
+    done = rnncli("run", "-l", layer)
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", f"rnncli: {said}\n")
+
+
+def test_flags_that_a_cell_does_not_have(
+    rnncli: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("own.toml").write_text(GOOD)
+    own = "units, activation, rate, use_bias, kernel_initializer, recurrent_initializer, bias_initializer"
+    done = rnncli("run", "-l", "@own.toml", "--recurrent-activation", "relu")
+    expected = f"The options of @Own are {own}, dropout, recurrent_dropout, seed, dtype.\n"
+    assert done.stderr == f"rnncli: --recurrent-activation does not apply to @Own.\n{expected}"
+    done = rnncli("run", "-l", "@own.toml", "--rate", "0.1")
+    assert done.stderr.endswith("an option of a cell in the expression: -l '@FILE.toml(3, rate=...)'\n")
+    for engine, what in (("onnx", "it has no node for @Own"), ("torch", "it has no module for @Own")):
+        done = rnncli("run", "-l", "@own.toml", "--engine", engine)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert what in done.stderr
+
+
+@pytest.mark.parametrize(
+    "file", ["../own.toml", "/etc/own.toml", ".own.toml", "own.py", "link.toml", "link/own.toml", "no.toml"]
+)
+def test_a_document_names_only_files_beside_it(file: str, rnncli: Run, tmp_path: Path) -> None:
+    folder = tmp_path / "a"
+    (folder / "sub").mkdir(parents=True)
+    for place in (tmp_path / "own.toml", folder / ".own.toml", folder / "own.py", folder / "sub/own.toml"):
+        place.write_text(GOOD)
+    (folder / "link.toml").symlink_to(folder / "sub/own.toml")
+    (folder / "link").symlink_to(folder / "sub")
+    for layer in (f"@{file}(3)", [f"@{file}(3)"], f"Bidirectional(@{file}(3))"):
+        (folder / "d.json").write_text(json.dumps({"layer": layer, "inputs": [[[1, 2]]]}))
+        done = rnncli("run", str(folder / "d.json"))
+        assert (done.returncode, done.stdout) == (2, "")
+    (folder / "d.json").write_text(json.dumps({"layer": "@sub/own.toml(3)", "inputs": [[[1, 2]]]}))
+    assert rnncli("run", str(folder / "d.json")).returncode == 0
