@@ -84,7 +84,8 @@ WHOLE = [
     ),
     (
         GOOD + 'gate = "x"\n',
-        'FILE: line 11: this name is given twice.\n  gate = "x"\n            ^\nA name can be assigned only once.',
+        'FILE: line 11: this name is given twice.\n  gate = "x"\n            ^\n'
+        "A name can be assigned only once.",
     ),
     (GOOD.replace("[step]", "[stepp]"), "FILE: line 8: there is no entry 'stepp'.\nDid you mean step?"),
     (
