@@ -112,6 +112,10 @@ class CaseTrace:
         """Return whether the node's step was computed, held or zeroed."""
         return STATUSES[self.loop(node).status[node.batch, node.position]]
 
+    def is_carried(self, node: Inner) -> bool:
+        """Return whether the number is a state that a masked step did not change."""
+        return not node.part.kind and self.status(node) != "computed"
+
     def row_before(self, node: Inner) -> Array:
         """Return the numbers of the node's state before its step."""
         if node.position:
@@ -173,7 +177,10 @@ class CaseTrace:
         if name.kind == "before":
             return np.asarray(self.row_before(self.beside(node, name.name)), np.float64)
         if name.kind:
-            return np.asarray(self.row(self.beside(node, name.name)), np.float64)
+            other = self.beside(node, name.name)
+            if self.is_carried(other):  # the line was computed from the state that the mask then discarded
+                return self.evaluate(other, self.maker(node).written[name.name])
+            return np.asarray(self.row(other), np.float64)
         if name.name == "x":
             row, mask = np.asarray(self.input_row(node), np.float64), self.mask(node, "inputs")
             return row if mask is None else row * mask

@@ -144,3 +144,30 @@ def test_a_part_is_named_by_its_text_and_numbers_of_options_are_numbers(tmp_path
     )
     held: Any = rnncli.explain("memory[0,0]", INPUTS, layer, units=2, seed=1, hold="raw=0.5").found
     assert next(one for one in held.equations if one.name == "raw").is_held
+
+
+PEEPHOLE = """
+name = "Peephole"
+states = ["hidden", "cell"]
+[weights]
+look = { shape = ["units"], initializer = "ones" }
+[step]
+input = "sigmoid(x @ kernel + hidden @ recurrent_kernel + bias + look * cell)"
+cell = "(1 - input) * cell + input * tanh(x @ kernel + hidden @ recurrent_kernel + bias)"
+output = "sigmoid(x @ kernel + hidden @ recurrent_kernel + bias + look * cell)"
+hidden = "output * tanh(cell)"
+"""
+
+
+def test_a_gate_of_a_masked_step_adds_up_from_the_state_that_was_discarded(tmp_path: Path) -> None:
+    layer, mask = made(tmp_path, PEEPHOLE), [[True, True, False], [True] * 3]
+    told: Any = {"units": 2, "seed": 1, "mask": mask, "terms": None}
+    for gate in ("input", "output"):
+        (first, *_) = rnncli.explain(f"{gate}[0,2,1]", INPUTS, layer, **told).found.equations
+        assert abs(first.remainder) < 2e-6
+    (look,) = (term for term in first.terms if term.factors[0].name == "look[1]")
+    assert [factor.name for factor in look.factors] == ["look[1]", "cell"]
+    assert not look.factors[1].explained  # the trace has the state that was kept
+    kept = rnncli.explain("last_cell_state[0,1]", INPUTS, layer, **told).found
+    assert kept.equations[0].note == ("held", 1)
+    assert kept.value != look.factors[1].value
