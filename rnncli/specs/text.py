@@ -25,7 +25,7 @@ def {OLD_SIGMOID}(x):
 
 def describe(spec: Spec) -> str:
     """Return the layer as in a script, without Keras's defaults: `LSTM(3, return_sequences=True)`."""
-    if isinstance(cell := spec.config.get("cell"), Spec) and cell.equations is not None:
+    if isinstance(cell := spec.config.get("cell"), Spec) and cell.class_name.startswith("@"):
         start = describe(cell).removesuffix(")")
         given = {**spec.config, "cell": ()}
         if given["dtype"] == cell.config["dtype"]:

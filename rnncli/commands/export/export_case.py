@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import count
 from typing import Any
 
 from rnncli import compute, layers
 from rnncli.case import Array, Case, Spec, sizes
 from rnncli.cells.tree import Node
-from rnncli.commands.export.lines import functions_in, lines_of, local_names
+from rnncli.commands.export.lines import functions_in, key_of, lines_of, local_names
 from rnncli.layers.layer import Call, within
 from rnncli.layers.recurrent import Cell, RecurrentLayer
 from rnncli.layers.stack import Stack
@@ -244,6 +245,23 @@ def functions_of(exports: Sequence[ExportCase]) -> list[str]:
     layers = [layer.spec for export in exports for layer in export.layers]
     dense = [spec.config["activation"] for spec in layers if spec.class_name == "Dense"]
     return list(dict.fromkeys([*cells, *dense]))
+
+
+Named = dict[tuple[object, ...], tuple[str, ExportCell]]
+"""The code of the different cells, by their `key_of`: its name, and a cell that has it."""
+
+
+def name_cells(
+    exports: Sequence[ExportCase], name: Callable[[ExportCell], str], taken: Sequence[str] = ()
+) -> Named:
+    """Return the different cells with different names, `lstm_step` and `lstm_step_2`."""
+    found: Named = {}
+    for cell in (cell for export in exports for cell in export.cells):
+        if key_of(cell.cell) not in found:
+            start, used = name(cell), {*taken, *(other for other, _ in found.values())}
+            numbered = (f"{start}_{number}" if number > 1 else start for number in count(1))
+            found[key_of(cell.cell)] = next(one for one in numbered if one not in used), cell
+    return found
 
 
 def without_initializers(spec: Spec) -> Spec:

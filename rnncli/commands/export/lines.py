@@ -11,34 +11,19 @@ from rnncli.cells import activations
 from rnncli.cells.tree import FUNCTIONS, Call, Name, Node, Number, Sum, fold, rebuild, walk
 from rnncli.layers.recurrent import Cell
 
-RESERVED = frozenset(
-    {*dir(builtins), *keyword.kwlist, *keyword.softkwlist, *FUNCTIONS, "hard_sigmoid_keras2"}
-    | {
-        "np",
-        "math",
-        "torch",
-        "keras",
-        "self",
-        "x",
-        "state",
-        "states",
-        "training",
-        "real",
-        "main",
-        "dot",
-        "j",
-        "k",
-    }
-    | {"auto", "case", "char", "const", "default", "do", "double", "enum", "extern", "goto", "inline", "long"}
-    | {"register", "restrict", "short", "signed", "sizeof", "static", "struct", "switch", "typedef", "union"}
-    | {"unsigned", "void", "volatile", "complex", "imaginary", "stdin", "stdout", "stderr", "memcpy", "fabs"}
-    | {"I", "NULL", "EOF", "NAN", "INFINITY", "BUFSIZ"}
-)
+RESERVED = frozenset({
+    *dir(builtins), *keyword.kwlist, *keyword.softkwlist, *FUNCTIONS, "hard_sigmoid_keras2",
+    "np", "math", "torch", "keras", "self", "x", "state", "states", "training", "real", "main", "dot", "j",
+    "k", "auto", "case", "char", "const", "default", "do", "double", "enum", "extern", "goto", "inline",
+    "long", "register", "restrict", "short", "signed", "sizeof", "static", "struct", "switch", "typedef",
+    "union", "unsigned", "void", "volatile", "complex", "imaginary", "stdin", "stdout", "stderr", "memcpy",
+    "fabs", "I", "NULL", "EOF", "NAN", "INFINITY", "BUFSIZ",
+})  # fmt: skip
 """Names that mean something in a step of Python or C."""
 
-
-_TAKEN = re.compile(r"^([WUb]|BATCH|STEPS|FP|SEEK)(_|$)|^t\d+$|_(step|forward|backward|cell|\d+)$")
-"""Names that scripts make: `W_forget`, `lstm_step`, `hidden_0_forward`."""
+_BEGINNING = re.compile(r"_|[WUb]_|(BATCH|STEPS|FP|SEEK)(_|$)")
+_END = re.compile(r"^t\d+$|_(step|forward|backward|cell|\d+)$")
+"""How names begin and end that scripts make, `W_forget`, `lstm_step`, `hidden_0_forward`, or C has."""
 
 
 def lines_of(cell: Cell) -> dict[str, Node]:
@@ -52,6 +37,8 @@ def lines_of(cell: Cell) -> dict[str, Node]:
         match rebuild(node, change):
             case Name(name) if name in constants:
                 return constants[name]
+            case Call("clip", (Number(value), Number(low), high)) if not isinstance(high, Number):
+                return Call("minimum", (Number(max(value, low)), high))
             case Call(function, arguments):
                 name = function if function in FUNCTIONS else _activation(cell, function)
                 if all(isinstance(one, Number) for one in arguments):
@@ -73,6 +60,13 @@ def lines_of(cell: Cell) -> dict[str, Node]:
     return found
 
 
+def key_of(cell: Cell) -> tuple[object, ...]:
+    """Return what is equal for cells that share the code of their step."""
+    text = cell.text
+    lines = tuple(lines_of(cell).items())
+    return text.name, text.gates, tuple(text.weights), tuple(text.initial.items()), lines
+
+
 def _activation(cell: Cell, function: str) -> str:
     return activations.canonical_name(cell.config.get(function, cell.text.options.get(function, function)))
 
@@ -87,8 +81,8 @@ def local_names(names: Iterable[str]) -> dict[str, str]:
     """Return for each of the names one that a step can use."""
     found: dict[str, str] = {}
     for name in (own := dict.fromkeys(names)):
-        new = f"own{name}" if name.startswith("_") else name
-        while new in RESERVED or new in found.values() or (new != name and new in own) or _TAKEN.search(new):
+        new = f"own_{name.lstrip('_')}" if _BEGINNING.match(name) else name
+        while new in RESERVED or new in found.values() or (new != name and new in own) or _END.search(new):
             new += "_"
         found[name] = new
     return found

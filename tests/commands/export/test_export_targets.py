@@ -120,13 +120,13 @@ def expressed(target: str) -> dict[str, Any]:
     }
 
 
-def printed(target: str) -> dict[str, str]:
-    """Run every script of a target in one process of Python; return what each prints."""
+def run_together(scripts: Mapping[str, str]) -> dict[str, str]:
+    """Run scripts in one process of Python; return what each prints."""
     import tempfile
 
     with tempfile.TemporaryDirectory() as folder:
         paths = {}
-        for index, (name, text) in enumerate(expressed(target).items()):
+        for index, (name, text) in enumerate(scripts.items()):
             path = Path(folder) / f"script_{index}.py"
             path.write_text(text, encoding="utf-8")
             paths[str(path)] = name
@@ -151,7 +151,7 @@ def agrees(found: Mapping[str, Any], expected: Mapping[str, Any], case: str = ""
 
 @pytest.mark.parametrize("target", SCRIPTS)
 def test_every_script_of_python_prints_the_same_numbers(target: str) -> None:
-    for name, text in printed(target).items():
+    for name, text in run_together(expressed(target)).items():
         agrees(numbers(text), computed(name), name)
 
 

@@ -12,7 +12,13 @@ from rnncli.commands.export.literals import as_comment, c_number
 from rnncli.commands.export.targets._steps import columns_of
 
 HELPERS = {
-    "clip": "static real clip(real x, real low, real high) { return x < low ? low : x > high ? high : x; }\n",
+    "clip": """\
+static real clip(real x, real low, real high) {
+    const real above = x < low ? low : x;
+    return above > high ? high : above;
+}
+
+""",
     "maximum": "static real maximum(real a, real b) { return a != a || a > b ? a : b; }\n",
     "minimum": "static real minimum(real a, real b) { return a != a || a < b ? a : b; }\n",
     "dot": """\

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from rnncli.cells.text import BIASES, PACKED
-from rnncli.cells.tree import Call, Name, Node, Operation, rebuild, walk, write
+from rnncli.cells.tree import Call, Name, Node, Number, Operation, rebuild, walk, write
 from rnncli.commands.export.export_case import ExportCell
 
 LETTERS: Mapping[str, str] = {
@@ -35,18 +35,29 @@ class Language(NamedTuple):
 
     split: cuts an array, {0}, into {1} along its last axis.
     call: functions by name, with {} for each argument; any other is `other`, with its name and its argument.
-        `row` gives a vector the axis of the batch, `as_state` the shape of the first state.
-    prefix: of a weight's name, `self.`.
+        `row` gives a vector the axis of the batch, `as_state` the shape of the first state; `number` makes an
+        array.
+    prefix: of a weight's name, `self.`.  states: the parameter.  returned: what comes back.
     """
 
     split: str
     calls: Mapping[str, str]
     other: str
     prefix: str = ""
+    states: str = "states"
+    returned: str = "{}"
+
+
+def write_tuple(names: Iterable[str]) -> str:
+    """Return a tuple as code."""
+    found = list(names)
+    return f"({found[0]},)" if len(found) == 1 else ", ".join(found)
 
 
 def write_step(cell: ExportCell, language: Language) -> Iterator[str]:
-    """Yield the lines that cut the packed weights, and those of the equations."""
+    """Yield the body of a function of `x` and the states before the step."""
+    states = write_tuple(cell.names[state] for state in cell.states)
+    yield f"{states} = {language.states}"
     without: set[str] = set()
     used = {one.name for node in cell.lines.values() for one in walk(node) if isinstance(one, Name)}
     for weight in (one for one in PACKED if one in used):
@@ -55,10 +66,13 @@ def write_step(cell: ExportCell, language: Language) -> Iterator[str]:
             names = ", ".join(f"{LETTERS[weight]}_{line}" for line in order)
             yield f"{names} = {language.split.format(_weight(cell, weight, language), len(order))}"
     for line, node in cell.lines.items():
-        if not has_batch(node, without):
+        if line in cell.states and not has_batch(node, without):
+            node = Call("as_state", (node,))
+        elif not has_batch(node, without):
             without.add(line)
-            node = Call("as_state", (node,)) if line in cell.states else node
         yield f"{cell.names[line]} = {_code(cell, node, line, language, without)}"
+    every = [cell.names[state] for state in cell.states]
+    yield f"return {language.returned.format(states, first=every[0], all=', '.join(every))}"
 
 
 def _code(cell: ExportCell, node: Node, line: str, language: Language, without: set[str]) -> str:
@@ -72,13 +86,18 @@ def _code(cell: ExportCell, node: Node, line: str, language: Language, without: 
     def call(function: str, given: list[str]) -> str:
         return language.calls.get(function, language.other.replace("NAME", function)).format(*given)
 
-    def with_rows(node: Node) -> Node:
-        node = rebuild(node, with_rows)
-        if "row" in language.calls and isinstance(node, Operation) and node.symbol == "@":
-            return node if has_batch(node.left, without) else node._replace(left=Call("row", (node.left,)))
+    def adapt(node: Node) -> Node:
+        """Mark what the library needs in another form: vectors left of @, numbers among arrays."""
+        node = rebuild(node, adapt)
+        match node:
+            case Operation("@", left, _) if "row" in language.calls and not has_batch(left, without):
+                return node._replace(left=Call("row", (left,)))
+            case Call("maximum" | "minimum" | "clip", given) if "number" in language.calls:
+                numbers = (Call("number", (one,)) if isinstance(one, Number) else one for one in given)
+                return node._replace(arguments=tuple(numbers))
         return node
 
-    return write(with_rows(node), name, call)
+    return write(adapt(node), name, call)
 
 
 def _weight(cell: ExportCell, weight: str, language: Language) -> str:

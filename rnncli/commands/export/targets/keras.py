@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any
 
-from rnncli.case import walk
+from rnncli.case import Spec, walk
 from rnncli.commands.export import refusals
-from rnncli.commands.export.export_case import ExportCase, ExportLayer, without_initializers
+from rnncli.commands.export.export_case import (
+    ExportCase,
+    ExportLayer,
+    Named,
+    name_cells,
+    without_initializers,
+)
+from rnncli.commands.export.lines import functions_in, key_of
 from rnncli.commands.export.literals import as_comment, python_text, to_python
 from rnncli.commands.export.targets import _python as python
+from rnncli.commands.export.targets._classes import keras_class
 from rnncli.errors import Message, Text
+from rnncli.layers import make_cell
 from rnncli.layers.stack import Stack
 from rnncli.specs import to_script
+from rnncli.specs.text import OLD_DEFINITION
 
 SUFFIX = ".py"
 BINARY = False
@@ -27,23 +39,43 @@ def refusal(export: ExportCase) -> Text | None:
 
 def write(exports: Sequence[ExportCase]) -> str:
     """Return the script."""
+    own = [cell for export in exports for cell in export.cells if cell.is_own]
     plain = [without_initializers(spec) for export in exports for spec in export.case.specs]
-    # As isort and ruff order them: LSTM before Bidirectional.
-    names = sorted({spec.class_name for spec in walk(plain)}, key=lambda name: (not name.isupper(), name))
+    kinds = {spec.class_name for spec in walk(plain) if spec.equations is None}
+    names = sorted(kinds, key=lambda name: (not name.isupper(), name))  # as isort and ruff: LSTM before Dense
+    classes = name_cells(exports, lambda cell: f"{cell.cell.text.name}Cell", names)
     imports = ["import keras", "import numpy as np", f"from keras.layers import {', '.join(names)}"]
     old = dict.fromkeys(definition for spec in plain if (definition := to_script(spec)[1]))
+    if any("hard_sigmoid_keras2" in functions_in(cell.lines) for cell in own):
+        old[OLD_DEFINITION] = None
+    definitions = [keras_class(cell, name) for name, cell in classes.values() if cell.is_own]
     how = "in Keras, with its weights and its input"
-    functions = [*old, python.SHOW]
-    return python.assemble(exports, how, imports, functions, map(_body, exports), apart=False)
+    functions = [*old, *definitions, python.SHOW]
+    bodies = (_body(export, classes) for export in exports)
+    return python.assemble(exports, how, imports, functions, bodies, apart=False)
 
 
-def _body(export: ExportCase) -> Iterator[str]:
+def _named(value: Any, classes: Named) -> Any:
+    """Return a spec with the classes of the script in place of cells of one's own."""
+    if isinstance(value, tuple):
+        return tuple(_named(one, classes) for one in value)
+    if not isinstance(value, Spec):
+        return value
+    config = {name: _named(one, classes) for name, one in value.config.items()}
+    if value.equations is None:
+        return replace(value, config=config)
+    name, _ = classes[key_of(make_cell(value))]
+    return replace(value, class_name=name, config={key: config[key] for key in ("units", "dtype")})
+
+
+def _body(export: ExportCase, classes: Named) -> Iterator[str]:
     yield from python.assign_input(export)
     pending = export.case.mask is not None
     for layer, made in zip(export.layers, Stack(export.case.specs).layers, strict=True):
         takes = pending and made.takes_mask
         yield ""
-        yield from _layer(layer, mask=f"mask{export.suffix}" if takes else "")
+        spec = _named(without_initializers(layer.spec), classes)
+        yield from _layer(layer, to_script(spec)[0], mask=f"mask{export.suffix}" if takes else "")
         if layer.outputs:
             names = ", ".join(python_text(info.name) for info in layer.outputs)
             yield f"\nfor name, tensor in zip([{names}], tensors):"
@@ -53,12 +85,15 @@ def _body(export: ExportCase) -> Iterator[str]:
         pending = pending and not takes
 
 
-def _layer(layer: ExportLayer, *, mask: str) -> Iterator[str]:
-    """Yield the lines that make and call one layer.  mask: the name of the one that it is called with."""
+def _layer(layer: ExportLayer, made: str, *, mask: str) -> Iterator[str]:
+    """Yield the lines that make and call one layer.
+
+    made: the expression that makes it.  mask: the name of the mask that it is called with.
+    """
     if layer.name:
         yield f"# {as_comment(layer.name)}"
     name = f"layer{layer.suffix}"
-    yield f"{name} = {to_script(without_initializers(layer.spec))[0]}"
+    yield f"{name} = {made}"
     if layer.weights:
         yield f"{name}.build({layer.input_shape})"
         yield f"weights{layer.suffix} = ["

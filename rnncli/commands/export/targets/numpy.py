@@ -11,8 +11,11 @@ from rnncli.commands.export.export_case import (
     ExportCell,
     ExportLayer,
     ExportLoop,
+    Named,
     functions_of,
+    name_cells,
 )
+from rnncli.commands.export.lines import key_of
 from rnncli.commands.export.literals import as_comment, to_python
 from rnncli.commands.export.targets import _python as python
 from rnncli.commands.export.targets._steps import Language, write_step
@@ -66,6 +69,7 @@ LANGUAGE = Language(
         "as_state": "np.broadcast_to({}, state[0].shape)",
     },
     "NAME({})",
+    states="state",
 )
 
 RUN = '''\
@@ -102,18 +106,9 @@ def refusal(export: ExportCase) -> Text | None:
     return refusals.of_loops(export, ACTIVATIONS)
 
 
-Steps = dict[tuple[object, ...], tuple[str, ExportCell]]
-"""The different step functions: the name of each, and a cell that has it."""
-
-
 def write(exports: Sequence[ExportCase]) -> str:
     """Return the script."""
-    steps: Steps = {}
-    for cell in (cell for export in exports for cell in export.cells):
-        if _step_key(cell) not in steps:
-            name = snake_case(cell.cell.text.name)
-            same = sum(other.startswith(f"{name}_step") for other, _ in steps.values())
-            steps[_step_key(cell)] = (f"{name}_step" + (f"_{same + 1}" if same else ""), cell)
+    steps = name_cells(exports, lambda cell: f"{snake_case(cell.cell.text.name)}_step")
     used = [name for name in functions_of(exports) if name in ACTIVATIONS and name not in ("linear", "tanh")]
     functions = [
         *(f"def {name}(x):\n    return {ACTIVATIONS[name]}\n" for name in used),
@@ -126,18 +121,14 @@ def write(exports: Sequence[ExportCase]) -> str:
     return python.assemble(exports, how, ["import numpy as np"], functions, bodies, modules=modules)
 
 
-def _step_key(cell: ExportCell) -> tuple[object, ...]:
-    return cell.cell.text.name, cell.cell.text.gates, tuple(cell.weights), tuple(cell.lines.items())
-
-
-def _body(export: ExportCase, steps: Steps) -> Iterator[str]:
+def _body(export: ExportCase, steps: Named) -> Iterator[str]:
     yield from python.assign_input(export)
     yield from python.write_layers(
         export, partial(_layer, steps), lambda loop, place, part: f"states{loop.suffix}[{place}][{part}]"
     )
 
 
-def _layer(steps: Steps, layer: ExportLayer) -> Iterator[str]:
+def _layer(steps: Named, layer: ExportLayer) -> Iterator[str]:
     """Yield the lines that compute one layer: they take x and leave its output in x."""
     config, suffix = layer.spec.config, layer.suffix
     if layer.spec.class_name == "Masking":
@@ -154,7 +145,7 @@ def _layer(steps: Steps, layer: ExportLayer) -> Iterator[str]:
         yield from python.merge_lines(layer, reversal, "np.concatenate([forward, backward], axis=-1)")
 
 
-def _loop(loop: ExportLoop, layer: ExportLayer, steps: Steps) -> Iterator[str]:
+def _loop(loop: ExportLoop, layer: ExportLayer, steps: Named) -> Iterator[str]:
     cells, states, end = [], [], loop.suffix
     for cell in loop.cells:
         yield from python.assign_weights(cell)
@@ -162,7 +153,7 @@ def _loop(loop: ExportLoop, layer: ExportLayer, steps: Steps) -> Iterator[str]:
             start = cell.starts_at(name)
             zeros = f'np.zeros({array.shape}, "{array.dtype}")'
             yield f"{cell.global_name(name)}{cell.suffix} = {zeros if start is None else to_python(start)}"
-        step, _ = steps[_step_key(cell)]
+        step, _ = steps[key_of(cell.cell)]
         cells.append(f"({step}, {_tuple(f'{cell.global_name(name)}{cell.suffix}' for name in cell.weights)})")
         states.append(_tuple(f"{cell.global_name(name)}{cell.suffix}" for name in cell.states))
     options = "" if layer.mask is None else f", mask=mask{layer.mask}"
@@ -190,8 +181,6 @@ def _step_function(cell: ExportCell, name: str) -> str:
     lines = [
         f"def {name}({', '.join(['x', 'state', *(cell.names[weight] for weight in cell.weights)])}):",
         f'    """{title}  x: (batch, features).  state: {" and ".join(states)}, (batch, units)."""',
-        f"    {', '.join(states) if len(states) > 1 else f'({states[0]},)'} = state",
         *(f"    {line}" for line in write_step(cell, LANGUAGE)),
-        f"    return {', '.join(states) if len(states) > 1 else f'({states[0]},)'}",
     ]
     return "\n".join(lines) + "\n"

@@ -30,6 +30,8 @@ def refusal(export: ExportCase) -> Text | None:
     """Return why ONNX cannot express it, or None."""
     if unknown := refusals.unknown_in_dense(export, ("linear", *ACTIVATIONS)):
         return Message("it has no operator for the activation {activation}", activation=unknown)
+    for cell in (one for one in export.cells if one.is_own):
+        return Message("it has no node for {class_name}", class_name=cell.class_name)
     return refusals.of_layers(export) or engine_refusal(export.case)
 
 

@@ -3,28 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 
 from rnncli.commands.export import refusals
-from rnncli.commands.export.export_case import ExportCase, ExportLayer, ExportLoop
+from rnncli.commands.export.export_case import ExportCase, ExportLayer, ExportLoop, Named, name_cells
+from rnncli.commands.export.lines import key_of
 from rnncli.commands.export.literals import input_of, to_python
 from rnncli.commands.export.targets import _python as python
+from rnncli.commands.export.targets._classes import OVER_TIME, TORCH_FUNCTIONS, torch_class
 from rnncli.compute import engines
 from rnncli.errors import Message, Text
 from rnncli.frameworks.torch import MODULES, from_keras
 
 SUFFIX = ".py"
 BINARY = False
-
-ACTIVATIONS = {
-    "linear": "x",
-    "tanh": "torch.tanh(x)",
-    "sigmoid": "torch.sigmoid(x)",
-    "relu": "torch.relu(x)",
-    "softmax": "torch.softmax(x, -1)",
-    "softplus": "torch.nn.functional.softplus(x)",
-    "elu": "torch.nn.functional.elu(x)",
-}
-"""Activations of Dense by Keras's name."""
 
 BEGINNING = """\
 torch.set_grad_enabled(False)
@@ -66,28 +58,46 @@ def run(module, x, states=None, backwards=False, lengths=None, zeroing=False):
 
 @refusals.of_each
 def refusal(export: ExportCase) -> Text | None:
-    """Return why PyTorch's modules cannot express it, or None."""
-    if unknown := refusals.unknown_in_dense(export, ACTIVATIONS):
+    """Return why PyTorch's modules, or a loop over a cell of one's own, cannot express it, or None."""
+    if unknown := refusals.unknown_in_dense(export, TORCH_FUNCTIONS):
         return Message("its Dense has no activation {activation}", activation=unknown)
-    return refusals.of_layers(export) or engines.get("torch").refusal(export.case)
+    loops = [(layer, loop) for layer in export.layers for loop in layer.loops]
+    if not any(loop.cells[0].is_own and len(loop.cells) == 1 for _, loop in loops):
+        return refusals.of_layers(export) or engines.get("torch").refusal(export.case)
+    if any(layer.mask != export.suffix for layer, _ in loops if layer.mask is not None):
+        return Message("it can skip only trailing steps, and Masking may skip any step")
+    others = tuple(layer.spec for layer, loop in loops if not loop.cells[0].is_own or len(loop.cells) > 1)
+    reason = engines.get("torch").refusal(export.case._replace(specs=others)) if others else None
+    return reason or refusals.of_loops(export, TORCH_FUNCTIONS)
 
 
 def write(exports: Sequence[ExportCase]) -> str:
     """Return the script."""
     run = RUN if all(export.case.mask is None for export in exports) else RUN_PADDED
-    functions = [python.SHOW, *([run] if any(export.cells for export in exports) else [])]
+    cells = [cell for export in exports for cell in export.cells]
+    classes = name_cells(exports, lambda cell: f"{cell.cell.text.name}Layer")
+    own = [torch_class(cell, name) for name, cell in classes.values() if cell.is_own]
+    modules = [run] if any(not cell.is_own for cell in cells) else []
+    functions = [python.SHOW, *modules, *([OVER_TIME] if own else []), *own]
     imports, how = ["import numpy as np", "import torch"], "in PyTorch, with Keras's weights and its input"
-    return python.assemble(exports, how, imports, functions, map(_body, exports), beginning=BEGINNING)
+    bodies = (_body(export, classes) for export in exports)
+    return python.assemble(exports, how, imports, functions, bodies, beginning=BEGINNING)
 
 
-def _body(export: ExportCase) -> Iterator[str]:
+def _body(export: ExportCase, classes: Named) -> Iterator[str]:
     yield f"# {input_of(export)}"
     yield f"x = {_tensor(to_python(export.case.inputs))}"
-    if export.case.mask is not None:
+    if export.case.mask is not None and any(cell.is_own for cell in export.cells):
+        yield "# True for the steps to process, (batch, timesteps)."
+        yield f"mask{export.suffix} = {_tensor(to_python(export.case.mask))}"
+    if export.case.mask is not None and any(not cell.is_own for cell in export.cells):
         yield "# Number of steps to process, (batch,)."
         yield f"lengths{export.suffix} = {_tensor(to_python(export.case.mask.sum(axis=1)))}"
     yield from python.write_layers(
-        export, _layer, lambda loop, _, part: f"last{loop.suffix}[{part}][0]", ".numpy()"
+        export,
+        partial(_layer, classes),
+        lambda loop, _, part: f"last{loop.suffix}[{part}]{'' if loop.cells[0].is_own else '[0]'}",
+        ".numpy()",
     )
 
 
@@ -95,14 +105,14 @@ def _tensor(array: str) -> str:
     return f"torch.from_numpy({array})"
 
 
-def _layer(layer: ExportLayer) -> Iterator[str]:
+def _layer(classes: Named, layer: ExportLayer) -> Iterator[str]:
     if layer.spec.class_name == "Dense":
         yield from python.assign_weights(layer, _tensor)
         bias = f" + bias{layer.suffix}" if "bias" in layer.weights else ""
         yield f"x = x @ kernel{layer.suffix}{bias}"
-        yield f"x = {ACTIVATIONS[layer.spec.config['activation']]}"
+        yield f"x = {TORCH_FUNCTIONS[layer.spec.config['activation']].format('x')}"
     for loop in layer.loops:
-        yield from _loop(loop, layer)
+        yield from _own_loop(loop, layer, classes) if loop.cells[0].is_own else _loop(loop, layer)
     if layer.loops:
         yield from python.merge_lines(layer, ".flip(1)", "torch.cat([forward, backward], -1)")
 
@@ -130,3 +140,21 @@ def _loop(loop: ExportLoop, layer: ExportLayer) -> Iterator[str]:
     if layer.mask is not None:
         arguments += [f"lengths=lengths{layer.mask}", *(["zeroing=True"] if loop.zeroes_masked else [])]
     yield f"outputs{own}, last{own} = run({', '.join(arguments)})"
+
+
+def _own_loop(loop: ExportLoop, layer: ExportLayer, classes: Named) -> Iterator[str]:
+    (cell,), own, backwards = loop.cells, loop.suffix, ".flip(1)" if loop.backwards else ""
+    name, _ = classes[key_of(cell.cell)]
+    dtype = next(iter(cell.states.values())).dtype
+    yield f"module{own} = {name}({cell.features}, {cell.units}).to(torch.{dtype})"
+    yield f"module{own}.load_state_dict({{"
+    for weight, array in cell.weights.items():
+        value = _tensor(to_python(array)).replace("\n", "\n    ")
+        yield f'    "{cell.global_name(weight)}": {value},'
+    yield "})"
+    states = ", ".join(_tensor(to_python(array)) for array in cell.states.values())
+    yield f"states{own} = ({states},)"
+    arguments = [f"x{backwards}", f"states{own}"]
+    if layer.mask is not None:
+        arguments += [f"mask{layer.mask}{backwards}", *(["zeroing=True"] if loop.zeroes_masked else [])]
+    yield f"outputs{own}, last{own} = module{own}({', '.join(arguments)})"

@@ -1,0 +1,201 @@
+"""Scripts of cells of one's own are run by themselves, and print the numbers that rnncli computes."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import oracle
+import own_cells
+import pytest
+from printed_tensors import numbers, shown_alone
+from test_export_targets import agrees, run_together, sizes
+
+from rnncli.case import Case
+from rnncli.commands.export import targets
+from rnncli.commands.export.export_case import build_export
+from rnncli.compute import run as compute
+from rnncli.layers.stack import Stack
+
+SAMPLES = sorted((Path(__file__).parents[3] / "samples/cells").glob("*.toml"))
+
+HOSTILE = r"""
+name = "print"
+states = ["hidden", "np", "self", "cell"]
+source = "*/ int main(void) { return 9; } /* \"\"\" \u0022\u0022\u0022\n__import__('os')._exit(9)\n??/"
+gates = ["main", "input", "W_main"]
+[initial]
+np = 0.5
+[options]
+show = "softplus"
+__init__ = 0.5
+[weights]
+keras = { shape = ["units"], initializer = "random_normal" }
+double = { shape = ["units", "units"] }
+_x = { shape = [1], initializer = "ones" }
+run_0 = { shape = ["features", "units"] }
+NULL = { shape = ["units"] }
+[step]
+main = "show(x @ kernel + hidden @ recurrent_kernel + bias + keras)"
+input = "tanh(x @ kernel + bias) * __init__"
+W_main = "sigmoid(hidden @ recurrent_kernel + x @ run_0 * _x)"
+int = "maximum(main, 0.25) + minimum(np, 0.75) * W_main"
+print = "mean(int) + NULL"
+t1 = "sum(int * print) / 4"
+np = "softmax(int + t1) + 0.5 * np @ double"
+self = "exp(-abs(self)) * input - np"
+cell = "hidden"
+hidden = "tanh(hidden @ double + self)"
+"""
+CONSTANT = """
+name = "Constant"
+states = ["hidden", "gain"]
+[weights]
+level = { shape = ["units"], initializer = "random_normal" }
+mix = { shape = ["units", "units"] }
+[step]
+unused = "level * 2"
+base = "exp(0.5) / sum(2) + softmax(3) * mean(0.1)"
+gain = "level + base"
+hidden = "tanh(gain @ mix + (2 * level) @ mix + base * hidden - variance(level))"
+"""
+
+LAYER = {"return_sequences": True, "return_state": True}
+
+
+def cell(text: str, **options: Any) -> dict[str, Any]:
+    return {"class_name": "Own", "config": {"equations": text, "units": 3, **options}}
+
+
+def layer(of: Any, **options: Any) -> dict[str, Any]:
+    return {"class_name": "RNN", "config": {"cell": of, **LAYER, **options}}
+
+
+def forms(text: str) -> Iterator[tuple[str, list[Any], str]]:
+    """Yield layers with a cell, each with a name and a mask."""
+    lstm = {"class_name": "LSTMCell", "config": {"units": 2}}
+    cells = {"class_name": "StackedRNNCells", "config": {"cells": [cell(text), lstm, cell(text, units=2)]}}
+    yield "alone", [layer(cell(text))], ""
+    yield "masked", [layer(cell(text, use_bias=False), go_backwards=True)], "any"
+    both = {"class_name": "Bidirectional", "config": {"layer": layer(cell(text)), "merge_mode": "mul"}}
+    yield "both", [both, layer(cell(text), return_sequences=False)], "any"
+    yield "stacked", [layer(cells, zero_output_for_mask=True)], "end"
+
+
+def random_cell(seed: int) -> str:
+    """Return a cell of random equations, whose numbers stay of order one."""
+    rng = random.Random(seed)
+    names = ["x @ kernel", "hidden @ recurrent_kernel", "bias", "memory", "scale", "0.7", "hidden", "x @ mix"]
+
+    def node(depth: int) -> str:
+        if depth == 0:
+            return rng.choice(names)
+        a, b = node(depth - 1), node(rng.randrange(depth))
+        return rng.choice(
+            [
+                f"{a} + {b}", f"{a} - ({b})", f"({a}) * tanh({b})", f"({a}) / (1 + abs({b}))", f"-({a})",
+                f"maximum({a}, {b})", f"clip({a}, -0.5, {b})", f"softmax({a})", f"mean({a}) + {b}",
+                f"sigmoid({a}) ** 2", f"(tanh({a}) + scale) @ back", f"sum(tanh({a})) - {b}",
+                f"sqrt(abs({a}) + 1)", f"exp(-abs({a}))", f"softplus({a})", f"variance(tanh({a}) + scale)",
+            ]
+        )  # fmt: skip
+
+    lines = {}
+    for line in ("first", "second", "third"):
+        lines[line] = f"tanh({node(3)}) + 0 * scale"
+        names.append(line)
+    lines["memory"], lines["hidden"] = (
+        f"tanh({node(2)}) + 0 * memory",
+        f"tanh({node(2)}) * first + 0 * hidden",
+    )
+    step = "\n".join(f'{line} = "{text}"' for line, text in lines.items())
+    return (
+        'name = "Random"\nstates = ["hidden", "memory"]\n[weights]\nscale = { shape = ["units"] }\n'
+        'mix = { shape = ["features", "units"] }\nback = { shape = ["units", "units"] }\n[step]\n' + step
+    )
+
+
+@cache
+def cases() -> dict[str, Case]:
+    texts = {path.stem: path.read_text(encoding="utf-8") for path in SAMPLES}
+    texts |= {"mgu": own_cells.MGU, "nasty": own_cells.NASTY, "hostile": HOSTILE, "constant": CONSTANT}
+    found = {}
+    for name, text in texts.items():
+        for form, layers, mask in forms(text):
+            found[f"{name} {form}"] = make_case(layers, mask)
+    found["hostile states"] = make_case([layer(cell(HOSTILE))], "any", states=True)
+    double = cell(own_cells.NASTY, dtype="float64")
+    found["nasty double"] = make_case([layer(double, dtype="float64")], "")
+    for seed in range(30):
+        own = layer(cell(random_cell(seed), dtype="float64"), dtype="float64")  # rounding grows in some
+        found[f"random {seed}"] = make_case([own], "any" if seed % 2 else "")
+    return found
+
+
+def make_case(layers: list[Any], mask: str, *, states: bool = False) -> Case:
+    rng = np.random.default_rng(len(layers))
+    dtype = "float64" if "float64" in str(layers) else "float32"
+    inputs = rng.standard_normal((2, 4, 5)).astype(dtype)
+    specs = oracle.case(layers, inputs).specs
+    shapes = Stack(specs).weight_shapes(inputs.shape)
+    weights = {
+        path: (0.5 * rng.standard_normal(sizes(shape))).astype(dtype) for path, shape in shapes.items()
+    }
+    given: dict[str, Any] = {}
+    if mask:
+        steps, ends = np.arange(4), np.array([[4], [2]])
+        given["mask"] = steps < ends if mask == "end" else rng.random((2, 4)) < 0.6
+    if states:
+        infos = Stack(specs).states(inputs.shape)
+        given["initial_state"] = tuple(rng.standard_normal(sizes(info.shape)).astype(dtype) for info in infos)
+    return oracle.case(layers, inputs, weights=weights, **given)
+
+
+@cache
+def written(target: str) -> Mapping[str, Any]:
+    """Return what the target writes for each case that it can express."""
+    exports = {name: build_export(case) for name, case in cases().items()}
+    module = targets.get(target)
+    return {name: module.write([one]) for name, one in exports.items() if module.refusal([one]) is None}
+
+
+@cache
+def computed(name: str) -> dict[str, Any]:
+    return {tensor.name: tensor.values for tensor in compute(cases()[name], "numpy").outputs}
+
+
+@pytest.mark.parametrize("target", ["numpy", "keras", "torch"])
+def test_every_script_of_python_prints_the_same_numbers(target: str) -> None:
+    if target == "torch":
+        pytest.importorskip("torch")
+    for name, text in run_together(written(target)).items():
+        agrees(numbers(text), computed(name), name)
+
+
+@pytest.mark.parametrize("name", list(cases()))
+def test_every_program_in_c_prints_the_same_numbers(name: str, tmp_path: Path) -> None:
+    agrees(numbers(shown_alone(written("c")[name], "c", tmp_path)), computed(name), name)
+
+
+@pytest.mark.parametrize("target", ["keras", "numpy", "c", "torch"])
+def test_targets_express_these_cases(target: str) -> None:
+    several = {name for name in cases() if target == "torch" and name.endswith("stacked")}
+    assert set(written(target)) == set(cases()) - several
+
+
+def test_onnx_refuses_a_cell_by_its_name(rnncli: Any, tmp_path: Path) -> None:
+    (tmp_path / "a.toml").write_text(own_cells.MGU, encoding="utf-8")
+    done = rnncli("export", "-l", f"@{tmp_path}/a.toml", "--to", "onnx", "-o", str(tmp_path / "a.onnx"))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "it has no node for @MGU" in done.stderr
+    assert "Use one of c, cell, config, keras, latex, numpy, torch" in done.stderr
+
+
+@pytest.mark.parametrize("target", ["numpy", "keras", "torch", "c"])
+def test_no_name_and_no_source_of_a_file_is_code(target: str) -> None:
+    script = written(target)["hostile alone"]
+    assert all(" " <= char <= "~" or char == "\n" for char in script)
