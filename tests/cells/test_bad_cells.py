@@ -75,6 +75,11 @@ def test_a_bad_equation(
 SHORTER = "Give parts of it a line of their own."
 WHOLE = [
     ("", "FILE: it has no equations.\nWrite them below [step]."),
+    (GOOD.replace("states =", "source ="), 'FILE: it has no states.\nFor example states = ["hidden"].'),
+    (
+        'name = "Own"\nhidden = "tanh(x @ kernel)"\n',
+        "FILE: line 2: there is no entry 'hidden'.\nWrite [step] above the equations.",
+    ),
     (
         "hidden = tanh(x)",
         "FILE: line 1: this is not valid TOML.\n"
