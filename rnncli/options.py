@@ -243,7 +243,8 @@ OPTIONS: tuple[Entry, ...] = (
     ),
     *_group(("gradients",), "",
         _text("of", RUN, "TENSOR",
-              "The numbers to differentiate, hidden_states[0,3,1] (default: the last output)."),
+              "The numbers to differentiate, hidden_states[0,3,1] (default: the last output); "
+              "or a weight, kernel: how much the last output depends on it, by gate."),
         _text("against", RUN, "LAYERS",
               "Compare with these layers, with the same units: simple_rnn,lstm,gru.", many=True),
     ),

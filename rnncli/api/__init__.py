@@ -209,9 +209,10 @@ def gradients(
     against: Sequence[Any] = (),
     **options: Unpack[Options],
 ) -> Report:
-    """Compute how far back the output depends on the input: gradient norms per time step, using Keras.
+    """Compute how far back the output depends on the input: gradient norms per time step.
 
     `found` has one item per layer.
+    of: numbers of the output, "hidden_state[0,2]", or a weight, "kernel".
     against: other layers to compare with, also several in a text, "lstm,gru"; only names take the options.
     """
     from rnncli.commands import gradients

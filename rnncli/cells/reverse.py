@@ -14,7 +14,7 @@ from rnncli.case import Array
 from rnncli.cells import activations, slopes
 from rnncli.cells.evaluate import columns_of
 from rnncli.cells.program import numpy_functions
-from rnncli.cells.text import CellText
+from rnncli.cells.text import BIASES, CellText
 from rnncli.cells.tree import Call, Name, Node, Number, Operation, Sum, parts
 
 
@@ -41,6 +41,8 @@ class ReverseStep:
     """One step of a cell with its weights.
 
     The values of a step are a list: x, the states before the step, then the nodes, each after its operands.
+    wanted: a weight, for which vectors are found, too.
+    uses: its uses, as the line, the name, the place of its vectors, and that of what stands left of its @.
     """
 
     def __init__(
@@ -50,7 +52,10 @@ class ReverseStep:
         config: Mapping[str, Any],
         weights: Mapping[str, Array],
         dtype: Any,
+        wanted: str = "",
     ) -> None:
+        self.wanted = BIASES if wanted == "bias" else {wanted}
+        self.uses: list[tuple[str, str, int, int | None]] = []
         self.text, self.config, self.weights, self.dtype = text, config, weights, dtype
         self.rules = _rules()
         count = 1 + len(text.states)
@@ -62,7 +67,7 @@ class ReverseStep:
         for line, node in lines.items():
             self.lines[line] = self._place(node, line)
 
-    def _place(self, node: Node, line: str) -> int:
+    def _place(self, node: Any, line: str) -> int:
         """Return the place of a node's value, which is added if it is new in its line."""
         match node:
             case Name("x"):
@@ -74,7 +79,11 @@ class ReverseStep:
         if (node, line) not in self.places:
             operands, rule = self._read(node, line)
             self.places[node, line] = place = len(self.constants)
-            self.varies.append(any(self.varies[one] for one in operands))
+            weight, left = (node.right, *operands) if _is_product(node) else (node, None)
+            used = isinstance(weight, Name) and weight.name in self.wanted
+            if used:
+                self.uses.append((line, weight.name, place, left))
+            self.varies.append(used or any(self.varies[one] for one in operands))
             self.constants.append(None if rule else self._constant(node, line))
             if rule:
                 self.entries.append(_Entry(place, operands, rule))
@@ -89,9 +98,9 @@ class ReverseStep:
         found: Array = columns_of(self.text, node.name, line, self.weights, self.config["units"])
         return found
 
-    def _read(self, node: Node, line: str) -> tuple[tuple[int, ...], Rule | None]:
+    def _read(self, node: Any, line: str) -> tuple[tuple[int, ...], Rule | None]:
         """Return the operands of a node and its rule; None for a number or a weight."""
-        if isinstance(node, Operation) and node.symbol == "@":
+        if _is_product(node):
             left, weight = self._place(node.left, line), self._constant(node.right, line)
             return (left,), Rule(lambda a: a @ weight, lambda g, y, a: (g @ weight.T,))
         operands = tuple(self._place(part, line) for part in parts(node))
@@ -148,6 +157,10 @@ class ReverseStep:
                 for operand, vectors in zip(operands, pulled, strict=True):
                     add(operand, vectors)
         return found
+
+
+def _is_product(node: Any) -> bool:
+    return isinstance(node, Operation) and node.symbol == "@"
 
 
 def _add(signs: Sequence[int], *terms: Any) -> Any:

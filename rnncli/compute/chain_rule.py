@@ -51,29 +51,45 @@ def norms(
 
     one = compute.take_chunk(case, slice(batch, batch + 1))._replace(training=False, with_trace=True)
     walk = _BackwardWalk(one, weights, layer)
-    shapes = [values.shape[1:] for values in walk.tensors[-1]]
-    together = walk.count_together()
     inputs: Any = 0
-    with np.errstate(all="ignore"):
-        for start in range(0, len(entries), together):
-            chosen = entries[start : start + together]
-            vectors = [np.zeros((len(chosen), *shape), case.inputs.dtype) for shape in shapes]
-            vectors[tensor].reshape(len(chosen), -1)[np.arange(len(chosen)), chosen] = 1
-            inputs = inputs + np.sum(_square(walk.to_inputs(vectors)), axis=(0, 2))
+    for found in walk.from_entries(tensor, entries):
+        inputs = inputs + np.sum(_square(found), axis=(0, 2))
     first = next(trace for (place, _), trace in walk.traces.items() if place == layer)
     masked = np.zeros(len(first.times), bool)
     masked[first.times] = first.status[0] != 0
     return Norms({key: np.sqrt(found) for key, found in walk.squares.items()}, np.sqrt(inputs), masked)
 
 
+def weight_norms(
+    case: Case, weights: Mapping[str, Array], weight: str, batch: int, tensor: int, entries: Array
+) -> dict[str, float]:
+    """Return the norm of d(entries)/d(weight) by line: of the line's columns, or of its part in a sum.
+
+    weight: the path of a weight of a recurrent layer.
+    """
+    one = compute.take_chunk(case, slice(batch, batch + 1))._replace(training=False, with_trace=True)
+    walk = _BackwardWalk(one, weights, wanted=weight)
+    squares: dict[str, float] = {}
+    for _ in walk.from_entries(tensor, entries):
+        for (line, _), vectors in walk.of_weight.items():
+            squares[line] = squares.get(line, 0.0) + float(_square(vectors).sum())
+        walk.of_weight.clear()
+    return {line: found**0.5 for line, found in squares.items()}
+
+
 class _BackwardWalk:
     """The layers of a case of one sequence, computed once, through which vectors go backward.
 
     squares: sums of the squares of the vectors at each state of the layer `place`, by time.
+    of_weight: the vectors for the weight `wanted`, by line and name.
     """
 
-    def __init__(self, case: Case, weights: Mapping[str, Array], place: int) -> None:
-        self.stack, self.place = Stack(case.specs), place
+    def __init__(
+        self, case: Case, weights: Mapping[str, Array], place: int | None = None, wanted: str = ""
+    ) -> None:
+        self.stack, self.place, self.wanted = Stack(case.specs), place, wanted
+        self.of_weight: dict[tuple[str, str], Any] = {}
+        self.size = weights[wanted].size if wanted else 1
         self.weights = self.stack.split(weights)
         computed = engine.Layers(case, weights, {})(case)
         self.tensors = computed.tensors
@@ -81,10 +97,19 @@ class _BackwardWalk:
         self.traces = {(trace.layer, trace.direction): trace for trace in computed.trace}
         self.squares: dict[TrackedState, Array] = {}
 
-    def count_together(self) -> int:
-        """Return how many vectors fit in memory together."""
-        widest = max(values[0].size for values in self.inputs)
-        return int(max(1, min(MOST_VECTORS, MOST_NUMBERS // widest)))
+    def from_entries(self, tensor: int, entries: Array) -> Iterator[Any]:
+        """Yield the vectors for the input, of as many entries as fit in memory together."""
+        import numpy as np
+
+        widest = max(self.size, *(values[0].size for values in self.inputs))
+        together = int(max(1, min(MOST_VECTORS, MOST_NUMBERS // widest)))
+        for start in range(0, len(entries), together):
+            chosen = entries[start : start + together]
+            vectors = [_zeros(len(chosen), values) for values in self.tensors[-1]]
+            vectors[tensor].reshape(len(chosen), -1)[np.arange(len(chosen)), chosen] = 1
+            with np.errstate(all="ignore"):
+                found = self.to_inputs(vectors)
+            yield found
 
     def to_inputs(self, vectors: list[Any]) -> Any:
         """Return the vectors for the input.  vectors: for each tensor of the last layer."""
@@ -118,7 +143,10 @@ class _BackwardWalk:
         outputs, states = self._split(layer, traces, vectors)
         for (name, loop), trace, output in zip(layer.loops.items(), traces, outputs, strict=True):
             own, states = states[: len(trace.states)], states[len(trace.states) :]
-            steps = _LoopSteps(loop, trace, within(weights, name) if name else weights, self.inputs[index])
+            prefix = self.stack.prefix(index) + (f"{name}/" if name else "")
+            wanted = self.wanted.removeprefix(prefix) if self.wanted.startswith(prefix) else ""
+            own_weights = within(weights, name) if name else weights
+            steps = _LoopSteps(loop, trace, own_weights, self.inputs[index], wanted, self.of_weight)
             found = _zeros(len(vectors[0]), self.inputs[index])
             for time, vectors_of_states, of_input in steps.backward(loop.arrange(output), own):
                 if index == self.place:
@@ -167,8 +195,16 @@ class _BackwardWalk:
 class _LoopSteps:
     """The steps of a loop over time, from the last to the first."""
 
-    def __init__(self, loop: Any, trace: LoopTrace, weights: Mapping[str, Array], inputs: Array) -> None:
-        self.sequences, self.trace, self.inputs = loop.sequences, trace, inputs
+    def __init__(
+        self,
+        loop: Any,
+        trace: LoopTrace,
+        weights: Mapping[str, Array],
+        inputs: Array,
+        wanted: str,
+        of_weight: dict[tuple[str, str], Any],
+    ) -> None:
+        self.sequences, self.trace, self.inputs, self.of_weight = loop.sequences, trace, inputs, of_weight
         self.steps = [
             ReverseStep(
                 cell.text,
@@ -176,6 +212,7 @@ class _LoopSteps:
                 cell.config,
                 weights if index is None else within(weights, str(index)),
                 inputs.dtype,
+                wanted if index is None else wanted.removeprefix(f"{index}/"),
             )
             for index, cell in loop.cell.by_index.items()
         ]
@@ -225,6 +262,10 @@ class _LoopSteps:
             own, given = given[-count:], given[:-count]
             own[0] = own[0] + below
             pulled = step.backward(values, own)
+            for line, name, used, left in step.uses:
+                if (vectors := pulled[used]) is not None:
+                    vectors = vectors if left is None else values[left][..., None] * vectors[:, None]
+                    self.of_weight[line, name] = self.of_weight.get((line, name), 0) + vectors
             below, *after = [
                 _zeros(len(own[0]), value) if one is None else one
                 for one, value in zip(pulled[: 1 + count], values, strict=False)

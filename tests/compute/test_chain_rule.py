@@ -14,6 +14,7 @@ from rnncli.ask import Ask, outline_of
 from rnncli.case import Case, Spec, sizes
 from rnncli.cells.tree import FUNCTIONS
 from rnncli.commands.gradients import curves
+from rnncli.errors import UsageError
 from rnncli.layers.stack import Stack
 
 SHAPE = (2, 5, 3)
@@ -195,3 +196,45 @@ def test_stacks(expressions: list[str], masked: bool, given: bool, dtype: str) -
     case = case_of(expressions, dtype, masked, given)
     of = f"{Stack(case.specs).outputs(SHAPE)[0].name}[1]"
     alike(case, of if given else None, wide=dtype == "float32")
+
+
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize(
+    ("expression", "weight", "gates"),
+    [
+        ("LSTM(2)", "kernel", ["input", "forget", "candidate", "output"]),
+        ("LSTM(2)", "bias", ["input", "forget", "candidate", "output"]),
+        ("GRU(2)", "recurrent_kernel", ["update", "reset", "candidate"]),
+        ("GRU(2)", "bias", ["update", "reset", "candidate"]),
+        ("GRU(2, reset_after=False)", "recurrent_kernel", ["update", "reset", "candidate"]),
+        ("Bidirectional(LSTM(2))", "backward/kernel", ["input", "forget", "candidate", "output"]),
+        ("RNN(@Every(2))", "kernel", ["gate", "count"]),
+        ("RNN(@Every(2))", "mix", ["most"]),
+        ("RNN(@Every(2))", "narrow", ["free"]),
+    ],
+)
+def test_weights_by_gate(expression: str, weight: str, gates: list[str], masked: bool) -> None:
+    import tensorflow as tf
+
+    from rnncli.compute.engines import tensorflow as engine
+
+    case = case_of([expression], "float64", masked, False)
+    ours = curves.gradients(case, weight).by_line
+    with engine.make_layers(case, case.weights or {}) as (_, (layer,)):
+        place = list(case.weights or {}).index(weight)
+        with tf.GradientTape() as tape:
+            mask = None if case.mask is None else tf.constant(case.mask[:1])
+            output = layer(tf.constant(case.inputs[:1]), mask=mask)[0]
+        slopes = tape.jacobian(output, layer.trainable_weights[place]).numpy()
+    theirs = [np.linalg.norm(part) for part in np.split(slopes, len(gates), axis=-1)]
+    assert list(ours) == gates
+    np.testing.assert_allclose(list(ours.values()), theirs, rtol=1e-11)
+
+
+def test_a_weight_of_a_stack_is_found_by_its_path() -> None:
+    case = case_of(["GRU(2, return_sequences=True)", "LSTM(2)"], "float64", False, False)
+    assert curves.gradients(case, "kernel").weight == "1/kernel"
+    assert list(curves.gradients(case, "0/kernel").by_line) == ["update", "reset", "candidate"]
+    both = case_of(["Bidirectional(GRU(2))"], "float64", False, False)
+    with pytest.raises(UsageError, match="several weights of this name"):
+        curves.gradients(both, "kernel")

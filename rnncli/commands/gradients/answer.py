@@ -98,6 +98,7 @@ class GradientsAnswer(Answer):
                 {
                     "expression": expression_of(found.specs),
                     "layer": configs_of(found.specs),
+                    **({"weight": found.weight, "lines": dict(found.by_line)} if found.weight else {}),
                     "curves": [
                         {
                             "part": str(curve.part),
@@ -115,6 +116,8 @@ class GradientsAnswer(Answer):
 
     def page(self, view: View) -> Page:
         """Return the norms as bars and numbers, then a verdict per curve."""
+        if self.gradients[0].weight:
+            return self._page_of_weight(view)
         first, curves = self.gradients[0], self._name_curves()
         norms = "norm of the gradient of {of}, one row per time step"
         heading = line(view.say(norms, of=first.target.text))
@@ -123,8 +126,40 @@ class GradientsAnswer(Answer):
         parts += [verdict for name, curve in curves for verdict in write_verdict(name, curve, view)]
         return Page(self._title(view), (note_of(first.header, view), heading), tuple(parts))
 
+    def _page_of_weight(self, view: View) -> Page:
+        """Return the norms by gate, one row per layer and gate."""
+        first = self.gradients[0]
+        rows = list(self._by_line())
+        largest = max((norm for *_, norm in rows), default=0)
+        several, say = len(self.gradients) > 1, view.say
+        table = Table(
+            (*([Column(say("layer"))] if several else []), Column(say("gate")), Column(say("norm"))),
+            tuple(
+                (
+                    *([cell(kind)] if several else []),
+                    cell(name),
+                    bar_and_number(norm, largest, view),
+                )
+                for kind, name, norm in rows
+            ),
+        )
+        heading = say(
+            "norm of the gradient of {of} with respect to {weight}, by gate",
+            of=first.target.text,
+            weight=first.weight,
+        )
+        return Page(self._title(view), (note_of(first.header, view), line(heading)), (table,))
+
+    def _by_line(self) -> Iterator[tuple[str, str, float]]:
+        """Yield the kind of each layer, a line of its cell, and the norm."""
+        for found in self.gradients:
+            yield from ((_kind(found), name, norm) for name, norm in found.by_line.items())
+
     def records(self, view: View) -> Records:
-        """Return layer, direction, part, timestep, masked, value: one norm per row."""
+        """Return layer, direction, part, timestep, masked, value: one norm per row; of a weight, by gate."""
+        if self.gradients[0].weight:
+            weights = ((kind, name, repr(norm)) for kind, name, norm in self._by_line())
+            return ("layer", "gate", "value"), weights
         header = ("layer", "direction", "part", "timestep", "masked", "value")
         return header, (
             (name, curve.direction, str(curve.part), step, int(curve.masked_steps[step]), repr(float(norm)))
@@ -133,7 +168,17 @@ class GradientsAnswer(Answer):
         )
 
     def tensors(self) -> dict[str, Array]:
-        """Return `forward/hidden`, `input`, ..., each (timesteps,); with a layer prefix if several."""
+        """Return `forward/hidden`, `input`, ..., each (timesteps,); with a layer prefix if several.
+
+        Of a weight: one number for each gate.
+        """
+        import numpy as np
+
+        if self.gradients[0].weight:
+            alone = len(self.gradients) == 1
+            return {
+                name if alone else f"{kind}/{name}": np.array(norm) for kind, name, norm in self._by_line()
+            }
         several = len(self.gradients) > 1
         return {
             str(curve.part._replace(layer=name if several else None, direction=curve.direction)): curve.norms
@@ -246,6 +291,15 @@ class CurveTables(NamedTuple):
         if shown < count:
             some = say("{shown} of {count} time steps; --full shows all", shown=shown, count=count)
             yield Paragraph(some, "dim")
+
+
+def bar_and_number(norm: float, largest: float, view: View) -> TableCell:
+    """Return the norm with a bar as long as its share of the largest."""
+    eighths = round(norm / largest * LONGEST_BAR * 8) if 0 < norm <= largest < inf else 0
+    bar = EIGHTHS[-1] * (eighths // 8) + EIGHTHS[eighths % 8].strip()
+    bar = "#" * round(eighths / 8) if view.ascii else bar
+    number = f"{norm:#.{3 if view.precision is None else max(view.precision, 1)}g}".rstrip(".")
+    return ((Span(bar.ljust(LONGEST_BAR)), Span(f" {number:>{NUMBER}}")),)
 
 
 def write_verdict(name: str, curve: Curve, view: View) -> Iterator[Paragraph]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any, NamedTuple
 
@@ -89,11 +89,14 @@ class Gradients:
     """Gradients of one stack: a curve per part of the last recurrent layer's state, then the input's.
 
     header: the case as a result without tensors.
+    weight: the path of a weight that was asked for instead, and then the norms by line.
     """
 
     header: Result
     target: GradientTarget
     curves: tuple[Curve, ...]
+    weight: str = ""
+    by_line: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def specs(self) -> tuple[Spec, ...]:
@@ -230,6 +233,7 @@ def _locate(position: int, info: TensorInfo, index: Index) -> GradientTarget:
 def gradients(case: Case, of: str | None = None, engine: str = "auto") -> Gradients:
     """Compute how much the numbers `of` depend on every state and input; default: the last output.
 
+    of: may also be a weight, `kernel`: then how much the last output depends on it, by gate.
     States are those of the last recurrent layer; the last layer's states are accepted whether it returns
     them or not.
     engine: `numpy`, `tensorflow`, or `auto`: NumPy for all layers that rnncli has.
@@ -243,16 +247,57 @@ def gradients(case: Case, of: str | None = None, engine: str = "auto") -> Gradie
     engines.require_able(case, engine)
     method = import_module(METHODS[engine])
     case_with_states = case._replace(specs=Stack(case.specs).with_returns(return_state=True))
-    numbers = target_of(of, Stack(case_with_states.specs).outputs(case.inputs.shape))
-    weights, _ = compute.weights_and_seeds(case, Stack(case.specs), engine)
     place = find_last_recurrent(case)
+    infos = Stack(case_with_states.specs).outputs(case.inputs.shape)
+    weight = _find_weight(of, case, place)
+    numbers = target_of(None if weight else of, infos)
+    weights, _ = compute.weights_and_seeds(case, Stack(case.specs), engine)
+    shape, dtype = tuple(case.inputs.shape), str(case.inputs.dtype)
+    header = Result((engine,), case.seed, case.specs, shape, dtype, (), conditions=conditions)
+    if weight:
+        if engine != "numpy":
+            raise UsageError(
+                "{--of:of}: only numpy computes the gradient of a weight by gate.",
+                "Name numbers of the output: {--of:default}",
+                of=of,
+                default=f"'{numbers.text}'",
+            )
+        from rnncli.compute import chain_rule
+
+        where = numbers.batch, numbers.position, numbers.entries
+        by_line = chain_rule.weight_norms(case_with_states, weights, weight, *where)
+        return Gradients(header, numbers, (), weight, by_line)
     norms = method.norms(case_with_states, weights, place, numbers.batch, numbers.position, numbers.entries)
     curves = [Curve(part, way, found, norms.masked_steps) for (way, part), found in norms.states.items()]
     ways = {curve.direction for curve in curves}
     curves.append(Curve(INPUT, ways.pop() if len(ways) == 1 else "", norms.inputs, norms.masked_steps))
-    shape, dtype = tuple(case.inputs.shape), str(case.inputs.dtype)
-    header = Result((engine,), case.seed, case.specs, shape, dtype, (), conditions=conditions)
     return Gradients(header, numbers, tuple(curves))
+
+
+def _find_weight(text: str | None, case: Case, place: int) -> str:
+    """Return the path of the recurrent weight that a text names; "" if it names none.
+
+    Without a path, `kernel`, it is that of the last recurrent layer, if it has only one of that name.
+    """
+    if text is None:
+        return ""
+    stack, name = Stack(case.specs), text.strip()
+    paths = list(stack.weight_shapes(case.inputs.shape))
+    inside = [
+        path for index, layer in enumerate(stack.layers) if layer.loops
+        for path in paths if path.startswith(stack.prefix(index))
+    ]  # fmt: skip
+    found = [path for path in inside if path.startswith(stack.prefix(place)) and path.endswith(f"/{name}")]
+    if name in inside:
+        return name
+    if len(found) > 1:
+        raise UsageError(
+            "{--of:text}: there are several weights of this name.",
+            "Name one of {names}.",
+            text=text,
+            names=", ".join(found),
+        )
+    return found[0] if found else ""
 
 
 def list_layers(layer: Any, against: Collection[Any]) -> list[Any]:

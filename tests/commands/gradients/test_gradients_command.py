@@ -45,3 +45,22 @@ def test_what_else_was_asked_for_is_said_as_run_says_it(rnncli: Run) -> None:
     notes = [rnncli(name, *flags, "--seed", "1").stdout.splitlines()[1] for name in ("run", "gradients")]
     assert notes[1] == notes[0]
     assert "conditions" not in json.loads(rnncli("gradients", "-f", "json").stdout)
+
+
+def test_a_weight_by_gate_in_every_form(rnncli: Run) -> None:
+    (found,) = answered(rnncli, "-l", "lstm", "--of", "kernel")
+    assert list(found["lines"]) == ["input", "forget", "candidate", "output"]
+    assert (found["weight"], found["curves"]) == ("kernel", [])
+    rows = rnncli("gradients", "-l", "lstm", "--of", "kernel", "--seed", "3", "-f", "csv").stdout.splitlines()
+    assert rows[0] == "layer,gate,value"
+    assert [float(row.split(",")[2]) for row in rows[1:]] == list(found["lines"].values())
+    page = rnncli("gradients", "--against", "lstm,gru", "--of", "kernel", "--seed", "3", "--quiet").stdout
+    assert "with respect to kernel, by gate" in page
+    assert [line.split()[:2] for line in page.splitlines()[-3:]] == [
+        ["GRU", "update"],
+        ["GRU", "reset"],
+        ["GRU", "candidate"],
+    ]
+    refused = rnncli("gradients", "-l", "lstm", "--of", "kernel", "--engine", "tensorflow")
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert "only numpy computes" in refused.stderr
