@@ -9,7 +9,7 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rnncli.errors import Either, Flag, LayerError, Message, UsageError, inside
+from rnncli.errors import Either, Flag, InputError, LayerError, Message, UsageError, inside
 from rnncli.options import flag_name
 
 if TYPE_CHECKING:
@@ -83,9 +83,17 @@ def _read_config(source: Source) -> Any:
 def read_cell(source: Source) -> CellText:
     """Return the cell in a file.  Raises InputError if it cannot be read, LayerError for its equations."""
     from rnncli.cells.reading import LONGEST
+    from rnncli.inputs import sample_files
     from rnncli.inputs.source import UTF8_MARK, report_os_errors
     from rnncli.specs.build import read_equations
 
+    path = source.path
+    if path and not path.exists() and any(path.stem == cell.name for cell in sample_files.CELLS):
+        with inside(source.name):
+            raise InputError(
+                "there is no such file.", "Write the sample: rnncli samples {name} > {file}",
+                name=path.stem, file=shlex.quote(str(path)),
+            )  # fmt: skip
     with report_os_errors(source.name), source.open() as file:
         data = file.read(4 * LONGEST).removeprefix(UTF8_MARK)
         try:

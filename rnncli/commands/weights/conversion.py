@@ -136,14 +136,21 @@ def layer_weights(layer: LayerSummary) -> LayerWeights:
     """Return the layer as frameworks take it."""
     config, weights, path = layer.config, layer.weights, layer.path.rstrip("/")
     if layer.kind != "Bidirectional":
-        return LayerWeights(path, (CellWeights(layer.kind, config, weights),))
+        return LayerWeights(path, (CellWeights(_kind(layer.kind, config), config, weights),))
     forward = config["layer"]
     backward = config.get("backward_layer") or forward
     cells = tuple(
-        CellWeights(entry["class_name"], entry["config"], within(weights, direction))
+        CellWeights(_kind(entry["class_name"], entry["config"]), entry["config"], within(weights, direction))
         for direction, entry in (("forward", forward), ("backward", backward))
     )
     return LayerWeights(path, cells, config.get("merge_mode", "concat"))
+
+
+def _kind(class_name: str, config: Mapping[str, Any]) -> str:
+    """Return the class of a layer; of one that runs a cell of one's own, the name of the cell."""
+    cell = config.get("cell")
+    own = isinstance(cell, Mapping) and "equations" in (cell.get("config") or {})
+    return f"@{cell['class_name']}" if own and isinstance(cell, Mapping) else class_name
 
 
 def _remarks(to: str, chains: Sequence[Chain], found: Weights) -> tuple[Text, ...]:

@@ -1,0 +1,143 @@
+"""A cell of one's own stands wherever a layer or a cell may, and gives the same numbers everywhere."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from command import ROOT, Run
+
+import rnncli as api
+
+INPUTS = np.random.default_rng(0).standard_normal((2, 4, 5)).round(2).astype(np.float32)
+LISTS = INPUTS.tolist()
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with `mgu.toml`, `slstm.toml` and `my cells/a (b).toml`, which is current."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("mgu", "slstm"):
+        text = (ROOT / f"samples/cells/{name}.toml").read_text()
+        (tmp_path / f"{name}.toml").write_text(text)
+    (tmp_path / "my cells").mkdir()
+    (tmp_path / "my cells" / "a (b).toml").write_bytes((tmp_path / "mgu.toml").read_bytes())
+    (tmp_path / "x.json").write_text(json.dumps(LISTS))
+    return tmp_path
+
+
+def answer(rnncli: Run, *words: str, stdin: str | None = None) -> dict[str, Any]:
+    """Return the JSON of a run with seed 1, which must succeed."""
+    more = {} if stdin is None else {"input": stdin}
+    done = rnncli("run", *words, "--seed", "1", "-f", "json", "--quiet", **more)
+    assert (done.returncode, done.stderr) == (0, "")
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def test_every_way_to_name_it_gives_the_same_numbers(rnncli: Run, folder: Path) -> None:
+    layer: Any
+    expected = answer(rnncli, "x.json", "-l", "@mgu.toml", "--units", "4")["outputs"]
+    for layer in (
+        "@mgu.toml(4)", "@'mgu.toml'(units=4)", "@'my cells/a (b).toml'(4)", "RNN(@mgu.toml(4))",
+        "RNN([@mgu.toml(4)])", "Sequential([@mgu.toml(4)])",
+    ):  # fmt: skip
+        assert answer(rnncli, "x.json", "-l", layer)["outputs"] == expected, layer
+    for layer in (
+        "@mgu.toml(4)", ["@mgu.toml(4)"], "RNN([@mgu.toml(4)])",
+        {"class_name": "RNN", "config": {"cell": "@mgu.toml(4)"}},
+    ):  # fmt: skip
+        document = json.dumps({"layer": layer, "inputs": LISTS})
+        (folder / "d.json").write_text(document)
+        assert answer(rnncli, "d.json")["outputs"] == expected
+        assert answer(rnncli, "-", stdin=document)["outputs"] == expected
+        (folder / "l.json").write_text(json.dumps(layer))
+        assert answer(rnncli, "x.json", "-l", "@l.json")["outputs"] == expected
+    assert rnncli("export", "-l", "@mgu.toml(4)", "--to", "config", "-o", "c.json").returncode == 0
+    assert answer(rnncli, "x.json", "-l", "@c.json")["outputs"] == expected
+
+
+def test_python_takes_the_same(folder: Path) -> None:
+    expected = api.run(INPUTS, "@mgu.toml", units=4, seed=1)["hidden_state"]
+    for layer in ("@mgu.toml(4)", "RNN(@mgu.toml(4))", ["@mgu.toml(4)"], "@'my cells/a (b).toml'(4)"):
+        np.testing.assert_array_equal(api.run(INPUTS, layer, seed=1)["hidden_state"], expected)
+    for path in (folder / "mgu.toml", folder / "my cells" / "a (b).toml"):
+        np.testing.assert_array_equal(api.run(INPUTS, path, units=4, seed=1)["hidden_state"], expected)
+    with pytest.raises(api.LayerError, match="write layer='@mgu"):
+        api.run(INPUTS, "mgu.toml")
+
+
+@pytest.mark.parametrize(
+    "layers",
+    [
+        ["@slstm.toml(2, return_state=True)"],
+        ["Bidirectional(@mgu.toml(2), merge_mode='mul')"],
+        ["RNN([@mgu.toml(2), LSTMCell(3), @slstm.toml(2)], return_state=True)"],
+        ["@mgu.toml(2, return_sequences=True)", "Dense(2)", "@slstm.toml(2, go_backwards=True)"],
+    ],
+)
+def test_an_answer_runs_without_the_file(layers: list[str], rnncli: Run, folder: Path) -> None:
+    words = [word for layer in layers for word in ("-l", layer)]
+    found = answer(rnncli, "x.json", *words)
+    assert answer(rnncli, "x.json", *words, "--check")["outputs"] != []
+    texts = [found["expression"]] if len(layers) == 1 else found["expression"]
+    assert [text.count("@") for text in texts] == [text.count("@") for text in layers]
+    (folder / "d.json").write_text(json.dumps({"layer": found["layer"], "inputs": LISTS}))
+    for file in folder.rglob("*.toml"):
+        file.unlink()
+    again = answer(rnncli, "d.json")
+    assert again["outputs"] == found["outputs"]
+    assert (again["expression"], again["layer"]) == (found["expression"], found["layer"])
+
+
+def test_weights_and_states_by_name(rnncli: Run, folder: Path) -> None:
+    given = ["-l", "@slstm.toml(2, return_state=True)"]
+    expected = answer(rnncli, "x.json", *given)["outputs"]
+    for file in ("w.npz", "w.json"):
+        done = rnncli("weights", *given, "--input-shape", "2,4,5", "--seed", "1", "--to", "keras", "-o", file)
+        assert done.returncode == 0
+        assert answer(rnncli, "x.json", *given, "--weights", file)["outputs"] == expected
+    names = [output["name"] for output in expected[1:]]
+    assert names == [f"last_{name}_state" for name in ("hidden", "cell", "normalizer", "stabilizer")]
+    states = {name: [[0.5, 1.0], [1.5, 2.0]] for name in names}
+    (folder / "s.json").write_text(json.dumps(states))
+    by_name = answer(rnncli, "x.json", *given, "--initial-state", "s.json", "--check")["outputs"]
+    listed = json.dumps(list(states.values()))
+    assert answer(rnncli, "x.json", *given, "--initial-state", listed, "--check")["outputs"] == by_name
+    for framework in ("torch", "onnx", "cudnn"):
+        done = rnncli("weights", *given, "--to", framework, "-o", "out.npz")
+        assert (done.returncode, done.stdout) == (2, "")
+        assert "@sLSTM cannot be converted" in done.stderr
+
+
+def test_options_by_flag_and_in_an_expression(rnncli: Run, folder: Path) -> None:
+    by_flag = answer(rnncli, "x.json", "-l", "@mgu.toml", "--activation", "relu", "--check")
+    assert answer(rnncli, "x.json", "-l", "@mgu.toml(3, activation='relu')")["outputs"] == by_flag["outputs"]
+    assert by_flag["expression"] == "@MGU(3, activation='relu')"
+    wide = answer(rnncli, "x.json", "-l", "@mgu.toml(3, dtype='float64')", "--check")
+    assert answer(rnncli, "x.json", "-l", "@mgu.toml", "--dtype", "float64")["outputs"] == wide["outputs"]
+
+
+def test_streams_holds_and_unknown_sizes(rnncli: Run, folder: Path) -> None:
+    lines = "".join(json.dumps({"inputs": one}) + "\n" for one in LISTS)
+    stream = ["run", "--stream", "-l", "@mgu.toml(3)", "--seed", "1", "-f", "ndjson"]
+    done = rnncli(*stream, input=lines)
+    found = [json.loads(line)["outputs"][0]["values"][0] for line in done.stdout.splitlines()]
+    np.testing.assert_allclose(found, answer(rnncli, "x.json", "-l", "@mgu.toml(3)")["outputs"][0]["values"])
+    held = answer(rnncli, "x.json", "-l", "@mgu.toml(3)", "--hold", "forget[:,1]=0@0:")["outputs"][0][
+        "values"
+    ]
+    assert [row[1] for row in held] == [0, 0]
+    for shape in ("None,4,5", "2,None,5", "2,4,None"):
+        assert rnncli("shape", "-l", "@slstm.toml", "--input-shape", shape).returncode == 0
+
+
+def test_a_missing_published_cell(rnncli: Run, folder: Path) -> None:
+    done = rnncli("run", "-l", "@janet.toml")
+    expected = (
+        "rnncli: janet.toml: there is no such file.\nWrite the sample: rnncli samples janet > janet.toml\n"
+    )
+    assert (done.returncode, done.stderr) == (2, expected)
