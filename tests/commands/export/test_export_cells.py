@@ -61,7 +61,8 @@ mix = { shape = ["units", "units"] }
 unused = "level * 2"
 base = "exp(0.5) / sum(2) + softmax(3) * mean(0.1)"
 gain = "level + base"
-hidden = "tanh(gain @ mix + (2 * level) @ mix + base * hidden - variance(level))"
+far = "(base * level) @ mix"
+hidden = "tanh(gain @ mix + far @ mix + (2 * level) @ mix + base * hidden - variance(level))"
 """
 
 LAYER = {"return_sequences": True, "return_state": True}

@@ -40,6 +40,7 @@ LAYERS = [
     "LSTM(3, unit_forget_bias=False, bias_initializer='ones', kernel_initializer='he_normal')",
     "LSTM(3, bias_initializer='ones', recurrent_initializer='probe')",
     "GRU(3, return_sequences=True)",
+    "GRU(3, kernel_initializer=Constant(0.25), bias_initializer='random_normal')",
     "GRU(3, reset_after=False, activation='relu')",
     "GRU(3, use_bias=False)",
     "SimpleRNN(3)",
@@ -91,7 +92,10 @@ def test_what_is_written_is_read_as_the_same_cell() -> None:
 @pytest.mark.parametrize(
     ("layer", "reason"),
     [
-        ("GRU(3, kernel_initializer=RandomNormal(stddev=2.0))", "its initializers are names"),
+        (
+            "GRU(3, kernel_initializer=RandomNormal(stddev=2.0))",
+            "it draws its initializers in the order of the weights",
+        ),
         ("LSTM(3, bias_initializer='random_normal')", "it draws each part of a bias from a seed"),
         ("RNN([LSTMCell(3), GRUCell(3)])", "it holds one cell, and these are 2"),
         ("Dense(3)", "Dense has no cell"),

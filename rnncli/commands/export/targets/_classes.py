@@ -19,7 +19,7 @@ KERAS = Language(
         "variance": "keras.ops.var({}, axis=-1, keepdims=True)",
         "sum": "keras.ops.sum({}, axis=-1, keepdims=True)",
         "hard_sigmoid_keras2": "hard_sigmoid_keras2({})",
-        "row": "keras.ops.expand_dims({}, 0)",
+        "row": "keras.ops.reshape({}, (1, -1))",
         "as_state": "keras.ops.broadcast_to({}, keras.ops.shape(states[0]))",
     },
     "keras.activations.NAME({})",

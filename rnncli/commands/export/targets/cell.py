@@ -29,8 +29,8 @@ def _refusal_of_options(exports: Sequence[ExportCase]) -> Text | None:
     cells = [cell for export in exports for layer in export.layers for cell in cells_of(layer.spec)]
     for cell in cells:
         given = (cell.config[option] for option in INITIALIZED_BY.values())
-        if any(isinstance(one, Spec) and not one.deferred for one in given):
-            return Message("its initializers are names, without options")
+        if any(isinstance(one, Spec) and not one.deferred and takes_seed(one) for one in given):
+            return Message("it draws its initializers in the order of the weights")
         if cell.config.get("unit_forget_bias") and takes_seed(cell.config["bias_initializer"]):
             return Message("it draws each part of a bias from a seed of its own")
     files = {_file(cell) for cell in cells}
