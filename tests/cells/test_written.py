@@ -113,7 +113,7 @@ class EvaluatedCell(keras.layers.Layer):  # type: ignore[misc]
 
         def call(*given: Any) -> Any:
             tensors = (ops.convert_to_tensor(one, self.dtype) for one in given)
-            return function(*(one if one.shape else one[None] for one in tensors))
+            return function(*(one if len(one.shape) else one[None] for one in tensors))
 
         return call
 

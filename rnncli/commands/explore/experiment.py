@@ -46,8 +46,7 @@ class Start(NamedTuple):
         A number of a file is rounded to the dtype of the layers only once, and --input-shape draws from
         the seed.  Raises InputError if the file is no longer what it was.
         """
-        written = list(specs.expressions_of(layers_now))
-        ask = self.ask._replace(layer=written, options={}, seed=seed, hold=None)
+        ask = self.ask._replace(layer=list(layers_now), options={}, seed=seed, hold=None)
         if ask.input is None and ask.input_shape is None:
             # The sample, as at the start; stdin now belongs to the screen.
             ask = ask._replace(input=str(sample_files.path(SAMPLE)))
