@@ -47,7 +47,7 @@ attention = "squash(seen @ mixer + bias)"
 forget = "sigmoid(x @ kernel + hidden @ recurrent_kernel + bias + scale * memory)"
 raw = "tanh((forget * hidden - memory) @ recurrent_kernel + (x * inner) @ kernel + bias + recurrent_bias)"
 limited = "clip(raw, -0.5, 0.5) + maximum(raw, forget) * minimum(forget, half)"
-big = "sqrt(abs(level) + eps) + exp(-abs(total)) - log(abs(limited) + 1)"
+big = "sqrt(abs(level) + eps) + exp(-abs(total)) - (log(abs(limited) + 1) - norm / 8)"
 norm = "(norm ** 2 + eps) ** 0.5 / (1 + abs(big))"
 memory = "forget * memory + (1 - forget) * (raw - hidden) * attention"
 hidden = "-half * activation(memory) + (limited - memory) / (abs(norm) + 1) ** power"
@@ -100,7 +100,9 @@ def nasty(inputs: Any, w: Any) -> Steps:
         forget = sigmoid(x @ kf + h @ uf + bf + w["scale"] * memory)
         raw = np.tanh((forget * h - memory) @ ur + (x * w["inner"]) @ kr + br + second)
         limited = np.clip(raw, -0.5, 0.5) + np.maximum(raw, forget) * np.minimum(forget, half)
-        big = np.sqrt(np.abs(level) + 0.001) + np.exp(-np.abs(total)) - np.log(np.abs(limited) + 1)
+        big = (
+            np.sqrt(np.abs(level) + 0.001) + np.exp(-np.abs(total)) - (np.log(np.abs(limited) + 1) - norm / 8)
+        )
         norm = (norm**2 + 0.001) ** 0.5 / (1 + np.abs(big))
         memory = forget * memory + (1 - forget) * (raw - h) * attention
         h = -half * np.tanh(memory) + (limited - memory) / (np.abs(norm) + 1) ** 2.5

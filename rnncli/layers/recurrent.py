@@ -12,7 +12,6 @@ from typing import Any, ClassVar
 
 from rnncli import initializers
 from rnncli.case import Array, Option, Shape, Spec
-from rnncli.cells.bounds import Range, bounds_of
 from rnncli.cells.program import DropoutMasks, compile_cell
 from rnncli.cells.text import BIASES, CellText, resolve
 from rnncli.cells.tree import Name, Node
@@ -226,8 +225,10 @@ class Cell:
         return str(self.config.get(name) or self.text.options.get(name, name))
 
     @cached_property
-    def bounds(self) -> dict[str, Range | None]:
+    def bounds(self) -> dict[str, tuple[float, float] | None]:
         """The range that activations leave to each line; None if they do not limit it."""
+        from rnncli.cells.bounds import bounds_of
+
         return bounds_of(self.lines, self.function)
 
     def line_sizes(self, features: int | None) -> dict[str, int]:
