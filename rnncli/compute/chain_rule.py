@@ -116,7 +116,7 @@ class _BackwardWalk:
         for index in reversed(range(len(self.stack.layers))):
             layer: Any = self.stack.layers[index]
             x = self.inputs[index]
-            if layer.runs_a_cell or layer.loops:
+            if layer.loops:
                 found = self._through_loops(index, layer, vectors)
             elif layer.makes_mask:
                 found = vectors[0] * layer.next_mask(x, None)[..., None]

@@ -138,7 +138,7 @@ class GradientsAnswer(Answer):
                 (
                     *([cell(kind)] if several else []),
                     cell(name),
-                    bar_and_number(norm, largest, view),
+                    draw_norm(norm, norm / largest if largest else 0, LONGEST_BAR, view),
                 )
                 for kind, name, norm in rows
             ),
@@ -265,21 +265,8 @@ class CurveTables(NamedTuple):
 
     def _cell(self, norm: float, part: Label, length: int) -> TableCell:
         """Return `███▌      0.0312`; the bar of a norm above 0 is always visible, NaN has none."""
-        precision = self.view.precision
         share = (log10(norm) - self.low) / (self.high - self.low) if 0 < norm < inf else float(norm > 0)
-        size, least = min(max(share, 0.0), 1.0) * length, int(norm > 0 and length > 0)
-        eighths = max(round(size * 8), least)
-        bar = EIGHTHS[-1] * (eighths // 8) + EIGHTHS[eighths % 8].strip()
-        bar = "#" * max(round(size), least) if self.view.ascii else bar
-        number = f"{norm:#.{3 if precision is None else max(precision, 1)}g}".rstrip(".") if norm else "0"
-        style = "" if part == INPUT else part.part
-        return (
-            (
-                Span(bar.ljust(length)[:length], style),
-                Span(" " if length else ""),
-                Span(f"{number:>{NUMBER}}"),
-            ),
-        )
+        return draw_norm(norm, share, length, self.view, "" if part == INPUT else part.part)
 
     def notes(self) -> Iterator[Paragraph]:
         """Yield notes on how to read the table."""
@@ -293,13 +280,22 @@ class CurveTables(NamedTuple):
             yield Paragraph(some, "dim")
 
 
-def bar_and_number(norm: float, largest: float, view: View) -> TableCell:
-    """Return the norm with a bar as long as its share of the largest."""
-    eighths = round(norm / largest * LONGEST_BAR * 8) if 0 < norm <= largest < inf else 0
+def draw_norm(norm: float, share: float, length: int, view: View, style: str = "") -> TableCell:
+    """Return `███▌      0.0312`; the bar, `share` of the length, is always visible for a norm above 0."""
+    size, least = min(max(share, 0.0), 1.0) * length, int(norm > 0 and length > 0)
+    eighths = max(round(size * 8), least)
     bar = EIGHTHS[-1] * (eighths // 8) + EIGHTHS[eighths % 8].strip()
-    bar = "#" * round(eighths / 8) if view.ascii else bar
-    number = f"{norm:#.{3 if view.precision is None else max(view.precision, 1)}g}".rstrip(".")
-    return ((Span(bar.ljust(LONGEST_BAR)), Span(f" {number:>{NUMBER}}")),)
+    bar = "#" * max(round(size), least) if view.ascii else bar
+    number = (
+        f"{norm:#.{3 if view.precision is None else max(view.precision, 1)}g}".rstrip(".") if norm else "0"
+    )
+    return (
+        (
+            Span(bar.ljust(length)[:length], style),
+            Span(" " if length else ""),
+            Span(f"{number:>{NUMBER}}"),
+        ),
+    )
 
 
 def write_verdict(name: str, curve: Curve, view: View) -> Iterator[Paragraph]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -281,6 +282,17 @@ def test_cells_one_on_the_other() -> None:
         for time, kept in again.states("").items():
             jacobian = slopes(lambda value, t=time, p=part: again.run("", t, p, value), kept[part][0])
             assert curve.norms[time] == pytest.approx(np.sqrt((jacobian**2).sum()), rel=1e-4, abs=1e-5)
+
+
+@pytest.mark.parametrize("sequences", [False, True])
+def test_a_node_of_onnx_that_goes_backwards_returns_the_order_of_its_input(sequences: bool) -> None:
+    case = drawn(4, f"LSTM(2, go_backwards=True, return_sequences={sequences})", masked=True)
+    (spec,) = case.specs
+    own = {"input_order": True, "zero_output_for_mask": sequences}
+    case = case._replace(specs=(replace(spec, config={**spec.config, **own}),))
+    found = curves.gradients(case, "hidden_states[0, 0, 0]" if sequences else "hidden_state[0, 0]")
+    assert found.curves[-1].norms.any()
+    np.testing.assert_allclose(found.curves[-1].norms, of_inputs(case, found.target), rtol=2e-6, atol=1e-9)
 
 
 def test_masking_in_front_masks() -> None:
