@@ -323,6 +323,8 @@ def check_line(cell: CellText, line: str, assigned: list[str]) -> None:
             case Call(function, arguments):
                 _check_call(cell, function, len(arguments), spans[node])
             case Operation("@", _, right):
+                if isinstance(right, Name):
+                    _check_name(cell, right.name, assigned, {right.name}, spans[right])
                 if not (isinstance(right, Name) and _has_two_axes(cell, right.name)):
                     raise fault(
                         spans[node],

@@ -28,6 +28,7 @@ EQUATIONS = [
     ("gat * hidden", "gat", "there is no name gat", "Did you mean gate?"),
     ("sigmod(gate)", "sigmod", "there is no function sigmod", "Did you mean sigmoid?"),
     ("gate * later", "later", "there is no name later", None),
+    ("x @ kernal", "kernal", "there is no name kernal", "Did you mean kernel?"),
     ("peephol * hidden", "peephol", "there is no name peephol", "Did you mean peephole?"),
     ("__import__('os')", "'os'", "this cannot be used in an equation", MAY),
     ("hidden.shape", "hidden.shape", "this cannot be used in an equation", MAY),
