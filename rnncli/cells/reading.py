@@ -31,8 +31,9 @@ OPTIONS = frozenset(
     {"use_bias", "kernel_initializer", "recurrent_initializer", "bias_initializer"}
     | {"dropout", "recurrent_dropout", "seed", "dtype", "name", "trainable", "cell", "equations"}
     | {"return_sequences", "return_state", "go_backwards", "stateful", "unroll", "zero_output_for_mask"}
+    | {"bidirectional", "merge_mode", "layer", "backward_layer", "cell_activation", "input_order"}
 )
-"""Options of every cell and of RNN, so that a cell has no option of its own of this name."""
+"""Options of every cell and of the layers around it, so that a cell has no option of its own of this name."""
 
 
 def read_cell(text: str, read_initializer: Callable[[Any], Any]) -> CellText:
@@ -241,7 +242,7 @@ class _Reader:
         """Check that each name has one meaning, and that states and gates are lines."""
         meanings: dict[str, str] = dict.fromkeys((*FUNCTIONS, *activations.NAMES), "a function")
         meanings |= dict.fromkeys(TAKEN, "a name of every cell")
-        for name in OPTIONS.intersection(cell.options):
+        for name in (one for one in cell.options if one in OPTIONS or one.endswith("_initializer")):
             raise self.fault(
                 ("options", name),
                 "{name} is an option of every cell and its layer.",

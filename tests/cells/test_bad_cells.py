@@ -291,3 +291,11 @@ def test_a_document_names_only_files_beside_it(file: str, rnncli: Run, tmp_path:
         assert (done.returncode, done.stdout) == (2, "")
     (folder / "d.json").write_text(json.dumps({"layer": "@sub/own.toml(3)", "inputs": [[[1, 2]]]}))
     assert rnncli("run", str(folder / "d.json")).returncode == 0
+
+
+@pytest.mark.parametrize(
+    "name", ["layer", "cell", "merge_mode", "equations", "my_initializer", "return_state"]
+)
+def test_options_that_mean_something_else(name: str, rnncli: Run, tmp_path: Path) -> None:
+    said = run(rnncli, tmp_path, GOOD.replace("rate =", f"{name} ="))
+    assert said == f"FILE: line 5: {name} is an option of every cell and its layer.\nChoose another name."
