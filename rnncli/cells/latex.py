@@ -45,7 +45,7 @@ class _Writer:
         known = r"\tilde{c}" if name == "candidate" and "cell" in self.text.states else KNOWN.get(name, "")
         greek = rf"\{name}" if name in GREEK else ""
         escaped = name.replace("_", r"\_")
-        choices = (known, greek, name[0] if name[0] != "_" else "", rf"\mathrm{{{escaped}}}")
+        choices = (known, greek, "" if "_" in name else name[0], rf"\mathrm{{{escaped}}}")
         return next(one for one in choices if one and one not in used)
 
     def node(self, node: Node, line: str, least: int = 0) -> str:
