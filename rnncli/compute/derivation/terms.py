@@ -82,6 +82,8 @@ class Spread:
                 return f"b[{0 if name == 'bias' else 1}]" if two else "b"
             case Name(name, "before"):
                 return f"{name} before"
+            case Operation("/"):
+                return self.text(factor)[1:-1]
         return self.text(factor)
 
     def _row_symbol(self, left: Node, weight: str) -> str:

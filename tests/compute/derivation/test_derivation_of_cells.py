@@ -14,6 +14,7 @@ from own_cells import ACCUMULATOR, MGU, NASTY, Steps, mgu, nasty
 import rnncli
 from rnncli.compute.derivation.explanation import Equation, Factor
 
+CELLS = Path(__file__).parents[3] / "samples" / "cells"
 INPUTS = np.random.default_rng(4).normal(size=(2, 3, 3))
 FUNCTIONS: dict[str, Any] = {
     "sigmoid": lambda x: 1 / (1 + np.exp(-x)), "tanh": np.tanh, "exp": np.exp, "log": np.log,
@@ -140,7 +141,7 @@ def test_a_part_is_named_by_its_text_and_numbers_of_options_are_numbers(tmp_path
     assert {"(limited - memory)", "((abs(norm) + 1) ** 2.5)", "(norm ** 2 + 0.25)"} <= names
     assert found.equations[0].symbols == (
         "-half · tanh(memory)",
-        "((limited - memory) / (abs(norm) + 1) ** 2.5)",
+        "(limited - memory) / (abs(norm) + 1) ** 2.5",
     )
     held: Any = rnncli.explain("memory[0,0]", INPUTS, layer, units=2, seed=1, hold="raw=0.5").found
     assert next(one for one in held.equations if one.name == "raw").is_held
@@ -171,3 +172,15 @@ def test_a_gate_of_a_masked_step_adds_up_from_the_state_that_was_discarded(tmp_p
     kept = rnncli.explain("last_cell_state[0,1]", INPUTS, layer, **told).found
     assert kept.equations[0].note == ("held", 1)
     assert kept.value != look.factors[1].value
+
+
+@pytest.mark.parametrize("file", sorted(CELLS.glob("*.toml")), ids=lambda file: file.stem)
+def test_every_number_of_a_published_cell_adds_up(file: Path) -> None:
+    told: Any = {"units": 3, "seed": 1, "dtype": "float64", "terms": None, "depth": 2}
+    lines = {name.partition("/")[0] for name in rnncli.trace(INPUTS, f"@{file}(3)", seed=1)}
+    for line in sorted(lines - {"output", "timestep", "status"}):
+        found: Any = rnncli.explain(f"{line}[1,2,0]", INPUTS, f"@{file}", **told).found
+        for equation in found.equations:
+            assert abs(equation.remainder) < 1e-12
+            assert abs(equation.rounding) < 1e-12
+            assert equation.terms or equation.reads
