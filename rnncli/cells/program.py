@@ -256,6 +256,8 @@ class _Source:
 
     def _run(self, node: Node, line: str) -> Run:
         """Return the lines beside each other, one of them `line`, that contain this packable node."""
+        if any(_has_packed_left(one) for one in walk(node)):
+            return (line,)  # what stands left of the @ differs from line to line
         weights = [one.name for one in walk(node) if isinstance(one, Name) and one.name in PACKED]
         gates = [one for one in self.cell.gates if node in self.runs[one] or one == line]
         found: list[str] = [line]
@@ -314,6 +316,12 @@ def _is_packable(node: Node) -> bool:
         case Name(name, ""):
             return name in BIASES
     return False
+
+
+def _has_packed_left(node: Node) -> bool:
+    """Return whether a packed weight is part of what stands left of an @."""
+    names = walk(node.left) if isinstance(node, Operation) and node.symbol == "@" else ()
+    return any(isinstance(one, Name) and one.name in PACKED for one in names)
 
 
 def _packable(node: Node) -> frozenset[Node]:

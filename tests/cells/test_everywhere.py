@@ -141,3 +141,13 @@ def test_a_missing_published_cell(rnncli: Run, folder: Path) -> None:
         "rnncli: janet.toml: there is no such file.\nWrite the sample: rnncli samples janet > janet.toml\n"
     )
     assert (done.returncode, done.stderr) == (2, expected)
+
+
+def test_what_stands_left_of_a_product_may_differ_from_line_to_line(rnncli: Run, tmp_path: Path) -> None:
+    """`bias` means other columns in each line, so both lines cannot share one product."""
+    product = "(bias * hidden) @ recurrent_kernel"
+    text = f'name = "Twice"\nstates = ["hidden"]\n[step]\na = "tanh({product} + x @ kernel)"\n'
+    (tmp_path / "twice.toml").write_text(f'{text}hidden = "tanh({product} + a)"\n')
+    flags = ("--units", "2", "--seed", "1", "--bias-initializer", "random_normal", "--check")
+    done = rnncli("run", "-l", f"@{tmp_path}/twice.toml", *flags)
+    assert done.returncode == 0, done.stderr
