@@ -16,8 +16,10 @@ from printed_tensors import numbers, shown_alone
 from test_export_targets import agrees, run_together, sizes
 
 from rnncli.case import Case
+from rnncli.cells import activations
 from rnncli.commands.export import targets
 from rnncli.commands.export.export_case import build_export
+from rnncli.commands.export.targets._classes import TORCH_FUNCTIONS
 from rnncli.compute import run as compute
 from rnncli.layers.stack import Stack
 
@@ -186,6 +188,21 @@ def test_every_program_in_c_prints_the_same_numbers(name: str, tmp_path: Path) -
 def test_targets_express_these_cases(target: str) -> None:
     several = {name for name in cases() if target == "torch" and name.endswith("stacked")}
     assert set(written(target)) == set(cases()) - several
+
+
+def test_every_activation_of_pytorch_has_keras_numbers() -> None:
+    pytest.importorskip("torch")
+    values = np.linspace(-30, 30, 121).reshape(1, -1, 1)
+    made = {}
+    for name in set(activations.names()) & set(TORCH_FUNCTIONS):
+        dense = f"Dense(1, activation={name!r}, use_bias=False, dtype='float64')"
+        made[name] = oracle.case([dense], values, weights={"kernel": np.ones((1, 1))})
+    scripts = {name: targets.get("torch").write([build_export(case)]) for name, case in made.items()}
+    assert len(scripts) > 20
+    for name, text in run_together(scripts).items():
+        expected = compute(made[name], "numpy").outputs[0].values
+        # PyTorch has 0.2 and the square root of 2 in float64, where TensorFlow has them in float32.
+        oracle.near(numbers(text)["output"], expected, 1e-8, name)
 
 
 def test_onnx_refuses_a_cell_by_its_name(rnncli: Any, tmp_path: Path) -> None:

@@ -66,27 +66,16 @@ def keras_class(cell: ExportCell, name: str) -> str:
     return head + _class(name, "keras.layers.Layer", f"One time step of {as_comment(cell.title)}.", lines)
 
 
+FUNCTIONAL = {
+    "relu6": "relu6", "elu": "elu", "selu": "selu", "celu": "celu", "gelu": "gelu", "silu": "silu",
+    "mish": "mish", "softsign": "softsign", "hard_silu": "hardswish", "hard_sigmoid": "hardsigmoid",
+    "hard_tanh": "hardtanh", "hard_shrink": "hardshrink", "soft_shrink": "softshrink",
+    "tanh_shrink": "tanhshrink", "log_sigmoid": "logsigmoid",
+}  # fmt: skip
+"""What torch.nn.functional calls Keras's activations."""
 TORCH_FUNCTIONS = {
     **{name: f"torch.{name}({{}})" for name in ("tanh", "sigmoid", "relu", "exp", "log", "sqrt", "abs")},
-    **{
-        name: f"torch.nn.functional.{name.replace('hard_silu', 'hardswish').replace('log_s', 'logs')}({{}})"
-        for name in (
-            "relu6",
-            "elu",
-            "selu",
-            "celu",
-            "gelu",
-            "silu",
-            "hard_silu",
-            "mish",
-            "softsign",
-            "log_sigmoid",
-        )
-    },
-    **{
-        name: f"torch.nn.functional.{name.replace('_', '')}({{}})"
-        for name in ("hard_sigmoid", "hard_tanh", "tanh_shrink", "hard_shrink", "soft_shrink")
-    },
+    **{name: f"torch.nn.functional.{other}({{}})" for name, other in FUNCTIONAL.items()},
     "linear": "{}",
     "exponential": "torch.exp({})",
     "leaky_relu": "torch.nn.functional.leaky_relu({}, 0.2)",
