@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from command import Run
 from terminals import Terminal
@@ -41,7 +43,7 @@ def test_a_page_fits_a_narrow_terminal(topic: str) -> None:
         assert "\x1b" not in text
         assert "```" not in text
         assert "| ---" not in text
-        assert "**" not in text.replace("**kwargs", "")
+        assert re.search(r"\*\*\S|\S\*\*", text.replace("**kwargs", "")) is None  # ** alone is a power
 
 
 def test_a_terminal_shows_it_in_its_pager() -> None:
@@ -57,7 +59,9 @@ def test_another_word_for_a_topic_shows_its_page(rnncli: Run) -> None:
         "mask": "masks",
         "merge_mode": "bidirectional",
         "units": "return_sequences",
-        "cell": "return_state",
+        "cell_state": "return_state",
+        "cell": "cells",
+        "peephole": "cells",
     }
     for word, page in pages.items():
         assert rnncli("help", word).stdout == rnncli("help", page).stdout != ""
