@@ -17,7 +17,11 @@ from command import ROOT, Run
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rnncli import compute, specs
 from rnncli.ask.layer_files import read_layer
+from rnncli.case import Case, sizes
+from rnncli.commands.gradients import curves
+from rnncli.layers.stack import Stack
 from rnncli.specs.build import read_equations
 from rnncli.specs.expressions import parse
 
@@ -277,3 +281,22 @@ def test_random_cells(text: str, dtype: str, mask: str) -> None:
     for engine in ("numpy", "tensorflow"):
         ours = oracle.asked([call], inputs, engine, mask=mask_of(mask), weights=weights)
         oracle.alike(ours, theirs, 1e-3 if dtype == "float32" else 1e-9)
+
+
+@settings(max_examples=1_000 if settings().max_examples > 100 else 15)
+@given(some_cells(), st.sampled_from(list(MASKS)))
+def test_gradients_of_random_cells(text: str, mask: str) -> None:
+    """By reverse mode over the equations and by TensorFlow's tape: equal to rounding."""
+    call = parse(f"@r.toml({UNITS}, dtype='float64')", {"r.toml": read_equations(text)})
+    built = tuple(specs.from_flags([call], {}))
+    rng, shape = np.random.default_rng(3), (BATCH, TIMESTEPS, UNITS)
+    found = Stack(built).weight_shapes(shape).items()
+    weights = {path: rng.normal(0, 0.5, sizes(one)) for path, one in found}
+    case = Case(built, rng.standard_normal(shape), mask_of(mask), weights=weights)
+    if not np.abs(compute.run(case, "numpy").outputs[0].values).max() < LARGEST:
+        return
+    both = [curves.gradients(case, "hidden_state[1]", engine).curves for engine in ("numpy", "tensorflow")]
+    for ours, theirs in zip(*both, strict=True):
+        if np.isfinite(theirs.norms).all():
+            near = 1e-9 * theirs.norms.max()
+            np.testing.assert_allclose(ours.norms, theirs.norms, rtol=0, atol=near)
