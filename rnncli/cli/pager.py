@@ -14,6 +14,7 @@ from typing import Any, ClassVar, NamedTuple
 import typer
 
 from rnncli.cli import terminal
+from rnncli.errors import Message
 from rnncli.process.signals import exit_cleanly
 
 NEXT, BACK, QUIT, ANSWER, START = ("\r", "\n", " "), ("b", "B"), ("q", "Q"), ("?",), ("0",)
@@ -95,20 +96,29 @@ def read(name: str, count: int, load: Callable[[int], PagerPage], prompts: Promp
 
 def show_markdown(text: str) -> None:
     """Show a page of Markdown in the terminal's pager; without a terminal, write it as it is."""
+    if is_possible():
+        width = terminal.columns(sys.stdout, os.environ) or WIDEST
+        text = lay_out(text, width, color=terminal.has_color(sys.stdout, os.environ))
+    show_text(text)
+
+
+def show_text(text: str) -> None:
+    """Show a text in the terminal's pager; without a terminal, write it."""
     if not is_possible():
         terminal.write(text)
         return
     from pydoc import pager
 
-    os.environ.setdefault("LESS", "-RFX")  # colours; no paging of a page that fits
-    width = terminal.columns(sys.stdout, os.environ) or WIDEST
-    pager(lay_out(text, width, color=terminal.has_color(sys.stdout, os.environ)))
+    keys = terminal.localize(Message("Space more, q quit"))
+    os.environ.setdefault("LESS", f"-RFX -Ps{keys}")  # colours; no paging of a page that fits
+    pager(text)
 
 
 def lay_out(text: str, width: int, *, color: bool) -> str:
     """Return a page of Markdown laid out for a terminal."""
     from rich.console import Console
-    from rich.markdown import Heading, Markdown
+    from rich.markdown import CodeBlock, Heading, Markdown
+    from rich.syntax import Syntax
     from rich.text import Text
     from rich.theme import Theme
 
@@ -117,8 +127,17 @@ def lay_out(text: str, width: int, *, color: bool) -> str:
             yield Text("")
             yield Text(self.text.plain, "bold" if self.tag == "h1" else "bold cyan")
 
+    class WideCode(CodeBlock):  # Rich's has a margin, where a table of 80 columns would break
+        def __rich_console__(self, console: Any, options: Any) -> Iterator[Any]:
+            code = self.text.plain.rstrip()
+            yield Syntax(code, self.lexer_name, theme=self.theme, word_wrap=True, padding=(1, 0))
+
     class Page(Markdown):
-        elements: ClassVar[dict[str, Any]] = {**Markdown.elements, "heading_open": PlainHeading}
+        elements: ClassVar[dict[str, Any]] = {
+            **Markdown.elements,
+            "heading_open": PlainHeading,
+            "fence": WideCode,
+        }
 
     console = Console(
         width=min(width, WIDEST),

@@ -25,7 +25,7 @@ def help(*, topic: str | None, lang: str | None) -> None:  # noqa: A001
     lang = lang or terminal.LANGUAGE.get()
     word = (topic or "").strip().casefold().replace("-", "_")
     if not word:
-        terminal.write(list_topics(lang))
+        pager.show_text(list_topics(lang))
     elif page := handbook.find(word):
         pager.show_markdown(handbook.read(page, lang))
     elif word in catalog.names():

@@ -80,7 +80,7 @@ def test_a_gate_of_a_trace_has_a_short_name() -> None:
 
 def test_the_lesson_has_its_steps_by_topic_and_number() -> None:
     masks = rnncli.tour("masks")
-    assert str(masks).startswith("step 12 of 17")
+    assert str(masks).startswith("step 12 (0 to 17)")
     assert str(rnncli.tour(step=12)) == str(rnncli.tour(12)) == str(masks)
     assert masks["step 12/command 0/hidden_states"].shape == (1, 4, 3)
     assert "마스크" in str(rnncli.tour("masks", lang="ko"))

@@ -26,13 +26,13 @@ def tour(*words: str, term: str = "xterm", state: str = "/dev/null", **size: int
 
 def test_enter_goes_on_and_b_goes_back() -> None:
     with tour() as terminal:
-        assert f"step 0 of {LAST}" in terminal.until(PROMPT)
+        assert f"step 0 (0 to {LAST})" in terminal.until(PROMPT)
         second = terminal.press("\r", PROMPT)
-        assert f"step 1 of {LAST}" in second
+        assert f"step 1 (0 to {LAST})" in second
         assert "Answer:" not in second
-        assert f"step 2 of {LAST}" in terminal.press(" ", PROMPT)
+        assert f"step 2 (0 to {LAST})" in terminal.press(" ", PROMPT)
         for step in (1, 0, 0):
-            assert f"step {step} of {LAST}" in terminal.press("b", PROMPT)
+            assert f"step {step} (0 to {LAST})" in terminal.press("b", PROMPT)
         shown, code = terminal.end("q")
         assert code == 0
         assert "Now try the exercises" not in shown
@@ -44,41 +44,41 @@ def test_a_question_mark_shows_the_answer_below_and_other_keys_do_nothing() -> N
         shown = terminal.press("?", ANSWERED)
         assert "Answer: (1, 60, 1)" in shown
         assert "step 0" not in shown
-        assert f"step 1 of {LAST}" in terminal.press("x7\r", PROMPT)
+        assert f"step 1 (0 to {LAST})" in terminal.press("x7\r", PROMPT)
         terminal.type("\x1b[5;3Q")  # a key without a meaning
         time.sleep(0.5)
-        assert f"step 2 of {LAST}" in terminal.press("\r", PROMPT)
+        assert f"step 2 (0 to {LAST})" in terminal.press("\r", PROMPT)
         terminal.press("\x1b[5;3Q?", ANSWERED)  # a key right after it
-        assert "Answer:" in terminal.press("\r\r?\r", f"step 5 of {LAST}")  # all at once
+        assert "Answer:" in terminal.press("\r\r?\r", f"step 5 (0 to {LAST})")  # all at once
 
 
 def test_arrows_turn_pages_and_keys_of_a_korean_keyboard_do_what_their_places_do() -> None:
     with tour(rows=60) as terminal:
         terminal.until(PROMPT)
         for step, key in enumerate(("\x1b[C", "\x1b[B", "\x1bOC", "\x1b[6~"), 1):
-            assert f"step {step} of {LAST}" in terminal.press(key, PROMPT)
+            assert f"step {step} (0 to {LAST})" in terminal.press(key, PROMPT)
         for step, key in ((3, "\x1b[D"), (2, "\x1b[A")):
-            assert f"step {step} of {LAST}" in terminal.press(key, PROMPT)
-        assert f"step 1 of {LAST}" in terminal.press("ㅠ", PROMPT)
-        assert f"step 0 of {LAST}" in terminal.press("\x1b[C\x1b[C\x1b[H", f"step 0 of {LAST}")
+            assert f"step {step} (0 to {LAST})" in terminal.press(key, PROMPT)
+        assert f"step 1 (0 to {LAST})" in terminal.press("ㅠ", PROMPT)
+        assert f"step 0 (0 to {LAST})" in terminal.press("\x1b[C\x1b[C\x1b[H", f"step 0 (0 to {LAST})")
         assert terminal.end("ㅂ")[1] == 0
 
 
 def test_the_lesson_goes_on_where_it_was_left(tmp_path: Path) -> None:
     with tour(state=str(tmp_path)) as terminal:
         terminal.until(PROMPT)
-        terminal.press("  ", f"step 2 of {LAST}")
+        terminal.press("  ", f"step 2 (0 to {LAST})")
         terminal.end("q")
     with tour(state=str(tmp_path), rows=60) as terminal:
         shown = terminal.until(f"(0: start again). {PROMPT}")
-        assert f"step 2 of {LAST}" in shown
-        assert f"step 0 of {LAST}" in terminal.press("0", PROMPT)
+        assert f"step 2 (0 to {LAST})" in shown
+        assert f"step 0 (0 to {LAST})" in terminal.press("0", PROMPT)
         terminal.end(" " * (LAST + 1))
     (file,) = (tmp_path / "rnncli").iterdir()
     for content in ("0", "99", "-1", "x", "\udce4"):
         file.write_text(content, errors="surrogateescape")
         with tour(state=str(tmp_path)) as terminal:
-            assert f"step 0 of {LAST}" in terminal.until(PROMPT)
+            assert f"step 0 (0 to {LAST})" in terminal.until(PROMPT)
 
 
 @pytest.mark.parametrize(("key", "code"), [("\x03", 130), ("\x04", 0), ("q", 0)])
@@ -97,24 +97,24 @@ def test_the_last_page_ends_the_tour() -> None:
         shown, code = terminal.end("\r" * (LAST + 1))
         assert code == 0
         assert shown.endswith("Now try the exercises: rnncli tour --exercise 1\n")
-        assert all(f"step {number} of {LAST}" in shown for number in range(1, LAST + 1))
+        assert all(f"step {number} (0 to {LAST})" in shown for number in range(1, LAST + 1))
 
 
 def test_a_page_that_is_too_tall_comes_in_two_parts() -> None:
     with tour(rows=20) as terminal:
         terminal.until(PROMPT)
         first = terminal.press("\r" * 7, MORE)
-        assert "Notice:" not in first.split(f"step 7 of {LAST}")[1]
+        assert "Notice:" not in first.split(f"step 7 (0 to {LAST})")[1]
         rest = terminal.press("\r", PROMPT)
         assert "Notice: five tensors." in rest
         assert "step 7" not in rest
-        assert f"step 6 of {LAST}" in terminal.press("b", PROMPT)
+        assert f"step 6 (0 to {LAST})" in terminal.press("b", PROMPT)
 
 
 def test_a_narrow_terminal_in_korean() -> None:
     with tour("--lang", "ko", columns=60) as terminal:
         page = terminal.until("q 끝내기")
-        assert f"0/{LAST}단계" in page
+        assert f"0단계(0~{LAST})" in page
         assert max(map(len, page.splitlines())) <= 66  # with the codes that clear the screen
 
 

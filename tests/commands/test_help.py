@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 
 import pytest
 from command import Run
@@ -46,12 +47,29 @@ def test_a_page_fits_a_narrow_terminal(topic: str) -> None:
         assert re.search(r"\*\*\S|\S\*\*", text.replace("**kwargs", "")) is None  # ** alone is a power
 
 
+@pytest.mark.parametrize("topic", handbook.TOPICS)
+def test_a_table_of_a_page_keeps_its_rows(topic: str) -> None:
+    page = handbook.read(topic, "en")
+    for block in re.findall(r"```\w*\n(.*?)```", page, re.DOTALL):
+        rows = {row for row in block.splitlines() if row and len(row) <= 80}
+        assert rows <= {row.rstrip() for row in lay_out(page, 80, color=False).splitlines()}
+
+
 def test_a_terminal_shows_it_in_its_pager() -> None:
     with Terminal("help", "masks", env={"PAGER": "cat", "NO_COLOR": "1"}) as terminal:
         shown, code = terminal.end()
     assert code == 0
     assert "masks: time steps that are skipped" in shown
     assert "```" not in shown
+
+
+@pytest.mark.skipif(not shutil.which("less"), reason="needs less")
+def test_a_list_longer_than_the_terminal_says_how_to_turn_it() -> None:
+    with Terminal("help", env={"PAGER": "less", "NO_COLOR": "1"}) as terminal:
+        terminal.until("Space more, q quit")
+        _, code = terminal.end("q")
+    assert code == 0
+    assert "Six things to understand:" in terminal.shown
 
 
 def test_another_word_for_a_topic_shows_its_page(rnncli: Run) -> None:

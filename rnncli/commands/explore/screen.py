@@ -65,6 +65,7 @@ KEYS = {
 LEGEND = (
     Message("Colors: orange is positive, blue is negative; darker is nearer to zero."),
     Message("Marks: • changed last, from here to the right; / masked step; * held."),
+    Message("W, U, b: kernel, recurrent kernel and bias. Each gate has its own: press 3."),
     Message(
         "To read more: rnncli help TOPIC, one of {topics}.", topics=", ".join(dict.fromkeys(TOPICS.values()))
     ),
