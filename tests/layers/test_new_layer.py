@@ -80,7 +80,6 @@ def test_an_initializer_is_not_taken_for_a_layer(engine: str) -> None:
             ("export", "--to", "onnx", "-o", "t.onnx"),
             "--to onnx cannot express this: it has no node for Twin.",
         ),
-        (("export", "--to", "numpy"), "--to numpy cannot express this: it has no formula for Twin."),
         (
             ("weights", "--to", "torch"),
             "Twin cannot be converted to PyTorch's layout: it has no module for Twin.",
