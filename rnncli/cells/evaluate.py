@@ -48,10 +48,8 @@ def columns_of(text: CellText, weight: str, line: str, weights: Mapping[str, Any
     """Return a weight as a line means it: of a packed one, its own columns; of two biases, its row."""
     if weight not in PACKED:
         return weights[weight]
-    array, (*row, start) = (
-        weights["bias" if weight in BIASES else weight],
-        place_of(text, weight, line, units),
-    )
+    *row, start = place_of(text, weight, line, units)
+    array = weights["bias" if weight in BIASES else weight]
     return (array[row[0]] if row else array)[..., start : start + units]
 
 

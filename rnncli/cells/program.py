@@ -86,7 +86,7 @@ class _Source:
             if isinstance(node, Call)
         )  # fmt: skip
         self.places = {function: index for index, function in enumerate(self.functions)}
-        self.order = {weight: text.lines_using(*_together(weight)) for weight in PACKED}
+        self.order = text.packing()
         self.uses = Counter(node for line in lines.values() for node in set(walk(line)) if parts(node))
         self.written: dict[int, list[str]] = {ONCE: [], PROJECTED: [], STEP: []}
         self.values: dict[Any, tuple[str, int]] = {}
@@ -282,11 +282,6 @@ def is_of_sum(node: Node) -> bool:
         case Call(function, (Sum() | Operation("@"),)):
             return not (function in FUNCTIONS and FUNCTIONS[function].reduces)
     return False
-
-
-def _together(weight: str) -> tuple[str, ...]:
-    """Return the weights whose columns are those of the same array: both biases are rows of one."""
-    return tuple(BIASES) if weight in BIASES else (weight,)
 
 
 def _join(terms: Sequence[tuple[int, str]]) -> str:

@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 from rnncli import initializers
 from rnncli.case import Array, Option, Shape, Spec
 from rnncli.cells.program import DropoutMasks, compile_cell
-from rnncli.cells.text import BIASES, CellText, resolve
+from rnncli.cells.text import CellText, resolve
 from rnncli.cells.tree import Name, Node
 from rnncli.layers.equations import Entry, LayerEquation
 from rnncli.layers.layer import (
@@ -251,13 +251,10 @@ class Cell:
         lines: the number of lines that use the weight.
         """
         text, units = self.text, self.units
-        widths = {
-            name: units * len(text.lines_using(*names))
-            for name, names in (("kernel", ("kernel",)), ("recurrent_kernel", ("recurrent_kernel",)))
-        }
+        widths = {name: units * len(lines) for name, lines in text.packing().items()}
         heights = {"kernel": input_shape[-1], "recurrent_kernel": units}
-        shapes: dict[str, Shape] = {name: (heights[name], width) for name, width in widths.items() if width}
-        if biased := len(text.lines_using(*BIASES)) * units * self.config["use_bias"]:
+        shapes: dict[str, Shape] = {name: (heights[name], widths[name]) for name in heights if widths[name]}
+        if biased := widths["bias"] * self.config["use_bias"]:
             shapes["bias"] = (2, biased) if text.has_two_biases else (biased,)
         return shapes
 

@@ -9,7 +9,7 @@ from typing import Any
 from rnncli import initializers
 from rnncli.case import Array, Option, Shape, Spec
 from rnncli.cells.reading import check_sizes
-from rnncli.cells.text import BIASES, CellText
+from rnncli.cells.text import CellText
 from rnncli.layers.layer import INITIALIZED_BY, Draw
 from rnncli.layers.recurrent import Cell, cell_options
 
@@ -72,9 +72,8 @@ class WrittenCell(Cell):
 
     def by_line(self, weight: str) -> Iterator[Any]:
         """Yield the initializer of each line's columns of a packed weight."""
-        given, together = self.text.initializers[weight], BIASES if weight == "bias" else (weight,)
-        usual = self.config[INITIALIZED_BY[weight]]
-        yield from (given.get(line, usual) for line in self.text.lines_using(*together))
+        given, usual = self.text.initializers[weight], self.config[INITIALIZED_BY[weight]]
+        yield from (given.get(line, usual) for line in self.text.packing()[weight])
 
     def _draw_by_line(self, weight: str, shape: tuple[int, ...], dtype: str, seeds: Any) -> Array:
         import numpy as np

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import textwrap
 
+from rnncli.cells.evaluate import place_of
 from rnncli.cells.reading import check_sizes
 from rnncli.cells.text import BIASES, PACKED
 from rnncli.cells.tree import Call, Name, Node, Number, Operation, Sum, parts, walk
 from rnncli.commands.export.export_case import ExportCell
 from rnncli.commands.export.literals import as_comment, c_number
-from rnncli.commands.export.targets._steps import columns_of
 
 HELPERS = {
     "clip": """\
@@ -170,15 +170,16 @@ class _StepWriter:
             return f"{self.cell.names.get(name, name)}[{_place(self.sizes[name])}]"
         if name not in BIASES:
             return f"{self.cell.global_name(name)}{self.cell.suffix}[{_place(self._size(Name(name)))}]"
-        start = columns_of(self.cell, name, line)[0] * self.cell.units
-        row = f"[{int(name != 'bias')}]" if self.cell.cell.text.has_two_biases else ""
+        *rows, start = place_of(self.cell.cell.text, name, line, self.cell.units)
+        row = "".join(f"[{row}]" for row in rows)
         return f"bias{self.cell.suffix}{row}[{_place(self.cell.units, start)}]"
 
     def _matrix(self, weight: str, line: str) -> tuple[int, int, str]:
         """Return the rows of a matrix, the size of a row, and its first number in the column of unit j."""
         rows, width = self.cell.weights[weight].shape
-        start = columns_of(self.cell, weight, line)[0] * self.cell.units if weight in PACKED else 0
-        columns = self.cell.units if weight in PACKED else width
+        columns, start = width, 0
+        if weight in PACKED:
+            columns, (start,) = self.cell.units, place_of(self.cell.cell.text, weight, line, self.cell.units)
         name = f"{self.cell.global_name(weight)}{self.cell.suffix}"
         return rows, width, f"{name}[0][{_place(columns, start)}]"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
-from rnncli.cells.text import BIASES, PACKED
+from rnncli.cells.text import BIASES
 from rnncli.cells.tree import Call, Name, Node, Number, Operation, rebuild, walk, write
 from rnncli.commands.export.export_case import ExportCell
 
@@ -16,12 +16,6 @@ LETTERS: Mapping[str, str] = {
     "recurrent_bias": "b_recurrent",
 }
 """How the columns of a line begin: `W_forget`."""
-
-
-def columns_of(cell: ExportCell, weight: str, line: str) -> tuple[int, int]:
-    """Return the place of a line among those that have columns of a packed weight, and their number."""
-    order = cell.cell.text.lines_using(*(BIASES if weight in BIASES else (weight,)))
-    return order.index(line), len(order)
 
 
 def has_batch(node: Node, without: Iterable[str]) -> bool:
@@ -60,9 +54,8 @@ def write_step(cell: ExportCell, language: Language) -> Iterator[str]:
     yield f"{states} = {language.states}"
     without: set[str] = set()
     used = {one.name for node in cell.lines.values() for one in walk(node) if isinstance(one, Name)}
-    for weight in (one for one in PACKED if one in used):
-        order = cell.cell.text.lines_using(*(BIASES if weight in BIASES else (weight,)))
-        if len(order) > 1:
+    for weight, order in cell.cell.text.packing().items():
+        if weight in used and len(order) > 1:
             names = ", ".join(f"{LETTERS[weight]}_{line}" for line in order)
             yield f"{names} = {language.split.format(_weight(cell, weight, language), len(order))}"
     for line, node in cell.lines.items():
@@ -79,7 +72,7 @@ def _code(cell: ExportCell, node: Node, line: str, language: Language, without: 
     def name(node: Name) -> str:
         if node.name == "x" or node.kind:
             return cell.names.get(node.name, node.name)
-        if node.name in PACKED and columns_of(cell, node.name, line)[1] > 1:
+        if len(cell.cell.text.packing().get(node.name, ())) > 1:
             return f"{LETTERS[node.name]}_{line}"
         return _weight(cell, node.name, language)
 

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from rnncli.case import Spec
-from rnncli.cells.text import BIASES
 from rnncli.cells.writing import to_toml
 from rnncli.commands.export import refusals
 from rnncli.commands.export.export_case import ExportCase, cells_of
@@ -77,7 +76,7 @@ def _initializers(cell: Cell, changed: Mapping[str, Any]) -> Iterator[tuple[str,
     if cell.config.get("unit_forget_bias") and cell.config["bias_initializer"] != "probe":
         by_line["bias"] = {"forget": "ones"}
     for weight, option in INITIALIZED_BY.items():
-        lines = cell.text.lines_using(*(BIASES if weight == "bias" else (weight,)))
+        lines = cell.text.packing()[weight]
         if not lines or (weight == "bias" and not cell.config["use_bias"]):
             continue
         value, given = changed.get(option), by_line.get(weight, {})
