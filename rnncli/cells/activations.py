@@ -218,10 +218,8 @@ def get_unguarded(name: str | Mapping[str, Any] | None) -> Activation:
     return found.function() if found else _function(canonical_name(name))
 
 
-def numpy_functions() -> dict[str, Callable[..., Any]]:
-    """Return what computes each function of an equation that is no activation."""
-    import numpy as np
-
+def array_functions(np: Any) -> dict[str, Callable[..., Any]]:
+    """Return what computes each function of an equation that is no activation.  np: NumPy, or keras.ops."""
     return {
         "exp": np.exp,
         "log": np.log,
@@ -240,7 +238,7 @@ def compute_constant(name: str, given: Sequence[float]) -> float:
     """Return a function of an equation, or an activation, of numbers in float64; one is an axis of size 1."""
     import numpy as np
 
-    function = numpy_functions().get(name) or get_unguarded(name)
+    function = array_functions(np).get(name) or get_unguarded(name)
     with np.errstate(all="ignore"):
         return float(function(*(np.array([value]) for value in given))[0])
 

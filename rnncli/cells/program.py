@@ -14,7 +14,6 @@ from typing import Any, NamedTuple
 
 from rnncli.case import Array
 from rnncli.cells import activations
-from rnncli.cells.activations import numpy_functions as numpy_functions
 from rnncli.cells.text import BIASES, PACKED, CellText
 from rnncli.cells.tree import FUNCTIONS, Call, Name, Node, Number, Operation, Sum, parts, walk
 from rnncli.result import Gate
@@ -59,8 +58,10 @@ def compile_cell(
 
     lines: resolved.  extra: by line, a part of it that a trace shows as its `recurrent` part.
     """
+    import numpy as np
+
     source = _Source(text, lines, config["units"], extra)
-    functions = numpy_functions()
+    functions = activations.array_functions(np)
     for name in source.functions:
         if name not in functions:
             value: Any = config.get(name) or text.options.get(name, name)

@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 from rnncli.case import Array
 from rnncli.cells import activations, slopes
 from rnncli.cells.evaluate import columns_of
-from rnncli.cells.program import numpy_functions
 from rnncli.cells.text import BIASES, CellText
 from rnncli.cells.tree import Call, Name, Node, Number, Operation, Sum, parts
 
@@ -189,7 +188,12 @@ def _rules() -> dict[str, Rule]:
     def mean(g: Any, y: Any, a: Any) -> Sequence[Any]:
         return (np.broadcast_to(g / a.shape[-1], (*g.shape[:-1], a.shape[-1])),)
 
-    computes: Mapping[str, Callable[..., Any]] = {"*": mul, "/": truediv, "**": pow, **numpy_functions()}
+    computes: Mapping[str, Callable[..., Any]] = {
+        "*": mul,
+        "/": truediv,
+        "**": pow,
+        **activations.array_functions(np),
+    }
     pulls: Mapping[str, Callable[..., Sequence[Any]]] = {
         "*": lambda g, y, a, b: (g * b, g * a),
         "/": lambda g, y, a, b: (g / b, g * (-a / b / b)),

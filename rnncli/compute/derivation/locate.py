@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 from rnncli.case import Array, Case
 from rnncli.cells import activations
 from rnncli.cells.evaluate import columns_of, evaluate
-from rnncli.cells.program import numpy_functions
 from rnncli.cells.tree import FUNCTIONS, Name, Node
 from rnncli.compute.derivation.explanation import NumberLocation, Target
 from rnncli.compute.trace import list_loop_parts
@@ -161,7 +160,7 @@ class CaseTrace:
         import numpy as np
 
         if function in FUNCTIONS:
-            return np.asarray(numpy_functions()[function](*given))
+            return np.asarray(activations.array_functions(np)[function](*given))
         row = np.atleast_1d(np.asarray(given[0], np.float64))
         found: Array = activations.get(self.function(node, function))(row[None])[0]
         return found

@@ -7,6 +7,7 @@ from functools import cache
 from typing import Any
 
 from rnncli.case import Spec
+from rnncli.cells import activations
 from rnncli.cells.evaluate import columns_of, evaluate
 from rnncli.cells.text import CellText, resolve
 from rnncli.cells.tree import Name, Node
@@ -51,7 +52,7 @@ class _EquationCell(_Layer):  # type: ignore[misc]
         self.text, self.options, self.units = text, {**options, "units": units}, units
         self.state_size, self.output_size = [units] * len(text.states), units
         self.lines = resolve(text, self.options)
-        self.functions = _functions(self.keras) | {
+        self.functions = activations.array_functions(self.keras.ops) | {
             name: self.keras.activations.get(options[name])
             for name, value in text.options.items()
             if isinstance(value, str)
@@ -146,20 +147,3 @@ class _EquationCell(_Layer):  # type: ignore[misc]
             for name, value in self.options.items()
         }
         return {**super().get_config(), **options, "equations": self.text.written}
-
-
-def _functions(keras: Any) -> dict[str, Callable[..., Any]]:
-    """Return what computes each function of an equation that is no activation."""
-    ops = keras.ops
-    return {
-        "exp": ops.exp,
-        "log": ops.log,
-        "sqrt": ops.sqrt,
-        "abs": ops.absolute,
-        "maximum": ops.maximum,
-        "minimum": ops.minimum,
-        "clip": lambda value, low, high: ops.minimum(ops.maximum(value, low), high),
-        "mean": lambda value: ops.mean(value, axis=-1, keepdims=True),
-        "variance": lambda value: ops.var(value, axis=-1, keepdims=True),
-        "sum": lambda value: ops.sum(value, axis=-1, keepdims=True),
-    }

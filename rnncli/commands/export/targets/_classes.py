@@ -7,17 +7,12 @@ import textwrap
 from rnncli.cells.text import PACKED
 from rnncli.commands.export.export_case import ExportCell
 from rnncli.commands.export.literals import as_comment
-from rnncli.commands.export.targets._steps import Language, write_step
+from rnncli.commands.export.targets._steps import Language, common_calls, write_step
 
 KERAS = Language(
     "keras.ops.split({}, {}, axis=-1)",
     {
-        **{name: f"keras.ops.{name}({{}})" for name in ("exp", "log", "sqrt", "abs")},
-        **{name: f"keras.ops.{name}({{}}, {{}})" for name in ("maximum", "minimum")},
-        "clip": "keras.ops.minimum(keras.ops.maximum({}, {}), {})",
-        "mean": "keras.ops.mean({}, axis=-1, keepdims=True)",
-        "variance": "keras.ops.var({}, axis=-1, keepdims=True)",
-        "sum": "keras.ops.sum({}, axis=-1, keepdims=True)",
+        **common_calls("keras.ops", "axis=-1, keepdims=True"),
         "hard_sigmoid_keras2": "hard_sigmoid_keras2({})",
         "row": "keras.ops.reshape({}, (1, -1))",
         "as_state": "keras.ops.broadcast_to({}, keras.ops.shape(states[0]))",
@@ -74,7 +69,7 @@ FUNCTIONAL = {
 }  # fmt: skip
 """What torch.nn.functional calls Keras's activations."""
 TORCH_FUNCTIONS = {
-    **{name: f"torch.{name}({{}})" for name in ("tanh", "sigmoid", "relu", "exp", "log", "sqrt", "abs")},
+    **{name: f"torch.{name}({{}})" for name in ("tanh", "sigmoid", "relu")},
     **{name: f"torch.nn.functional.{other}({{}})" for name, other in FUNCTIONAL.items()},
     "linear": "{}",
     "exponential": "torch.exp({})",
@@ -83,18 +78,15 @@ TORCH_FUNCTIONS = {
     "softmax": "torch.softmax({}, -1)",
     "log_softmax": "torch.log_softmax({}, -1)",
 }
-"""Keras's activations, and functions, in PyTorch."""
+"""Keras's activations in PyTorch."""
 
 TORCH = Language(
     "torch.chunk({}, {}, -1)",
     {
         **TORCH_FUNCTIONS,
-        **{name: f"torch.{name}({{}}, {{}})" for name in ("maximum", "minimum")},
-        "clip": "torch.minimum(torch.maximum({}, {}), {})",
-        "number": "torch.tensor({}, dtype=torch.float64)",
-        "mean": "torch.mean({}, -1, keepdim=True)",
+        **common_calls("torch", "-1, keepdim=True"),
         "variance": "torch.var({}, -1, correction=0, keepdim=True)",
-        "sum": "torch.sum({}, -1, keepdim=True)",
+        "number": "torch.tensor({}, dtype=torch.float64)",
         "as_state": "({}).expand_as(states[0])",
     },
     "",

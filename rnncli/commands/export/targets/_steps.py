@@ -42,6 +42,21 @@ class Language(NamedTuple):
     returned: str = "{}"
 
 
+def common_calls(library: str, last_axis: str) -> dict[str, str]:
+    """Return the functions of equations in a library that names them as NumPy does.
+
+    last_axis: the arguments by which it keeps the axis over which it reduces.
+    """
+    return {
+        **{name: f"{library}.{name}({{}})" for name in ("exp", "log", "sqrt", "abs")},
+        **{name: f"{library}.{name}({{}}, {{}})" for name in ("maximum", "minimum")},
+        "clip": f"{library}.minimum({library}.maximum({{}}, {{}}), {{}})",
+        "mean": f"{library}.mean({{}}, {last_axis})",
+        "variance": f"{library}.var({{}}, {last_axis})",
+        "sum": f"{library}.sum({{}}, {last_axis})",
+    }
+
+
 def write_tuple(names: Iterable[str]) -> str:
     """Return a tuple as code."""
     found = list(names)

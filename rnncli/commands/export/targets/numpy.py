@@ -18,7 +18,7 @@ from rnncli.commands.export.export_case import (
 from rnncli.commands.export.lines import key_of
 from rnncli.commands.export.literals import as_comment, to_python
 from rnncli.commands.export.targets import _python as python
-from rnncli.commands.export.targets._steps import Language, write_step
+from rnncli.commands.export.targets._steps import Language, common_calls, write_step
 from rnncli.errors import Text
 from rnncli.initializers import snake_case
 
@@ -60,12 +60,9 @@ ACTIVATIONS = {
 LANGUAGE = Language(
     "np.split({}, {}, axis=-1)",
     {
-        **{name: f"np.{name}({{}})" for name in ("tanh", "exp", "log", "sqrt", "abs")},
-        **{name: f"np.{name}({{}}, {{}})" for name in ("maximum", "minimum")},
+        **common_calls("np", "axis=-1, keepdims=True"),
+        "tanh": "np.tanh({})",
         "clip": "np.clip({}, {}, {})",
-        "mean": "np.mean({}, axis=-1, keepdims=True)",
-        "variance": "np.var({}, axis=-1, keepdims=True)",
-        "sum": "np.sum({}, axis=-1, keepdims=True)",
         "as_state": "np.broadcast_to({}, state[0].shape)",
     },
     "NAME({})",
