@@ -49,7 +49,7 @@ def send(file: BinaryIO, find: Callable[[], Any]) -> None:
         return {ARRAY: len(arrays) - 1}
 
     try:
-        text = json.dumps({"found": find()}, default=place, ensure_ascii=False).encode()
+        text = json.dumps({"found": find()}, default=place).encode()
         if len(text) > TEXT:
             raise InputError("its names are too long.")
     except RnncliError as error:

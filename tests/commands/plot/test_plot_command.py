@@ -115,7 +115,7 @@ def test_color_only_where_it_is_wanted(rnncli_process: Any) -> None:
 def test_a_trace_also_where_another_engine_is_faster(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(engines, "choose", lambda case: "onnx")
+    monkeypatch.setattr(engines, "choose", lambda _, engine: "onnx" if engine == "auto" else engine)
     assert main(["plot", "--layer", "gru", "--seed", "1", "--terminal"]) == 0
     assert "update gate" in capsys.readouterr().out
 
