@@ -53,6 +53,11 @@ class CellText(NamedTuple):
         """The name of a Spec with these equations, `@MGU`; no class of Keras can have it."""
         return f"@{self.name}"
 
+    @property
+    def title(self) -> str:
+        """The name and the source."""
+        return f"{self.name} ({self.source})" if self.source else self.name
+
     def lines_using(self, *weights: str) -> tuple[str, ...]:
         """Return the lines that use one of these packed weights, in the order of its columns."""
         names = {Name(weight) for weight in weights}

@@ -49,12 +49,6 @@ class ExportCell:
         return self.cell.spec.class_name.removesuffix("Cell")
 
     @property
-    def title(self) -> str:
-        """The name and the source of the equations."""
-        source = f" ({self.cell.text.source})" if self.cell.text.source else ""
-        return f"{self.cell.text.name}{source}"
-
-    @property
     def is_own(self) -> bool:
         """Whether it is a cell of one's own."""
         return self.cell.spec.equations is not None
@@ -79,6 +73,10 @@ class ExportCell:
         if name in ("kernel", "recurrent_kernel", "bias", "hidden", "cell"):
             return name
         return f"{'weight' if name in self.weights else 'state'}_{self.names[name]}"
+
+    def full_name(self, name: str) -> str:
+        """Return what a weight or a state is called outside a step."""
+        return f"{self.global_name(name)}{self.suffix}"
 
     def starts_at(self, name: str) -> Array | None:
         """Return the initial state; None for zeros that are not supplied."""

@@ -40,7 +40,8 @@ def lines_of(cell: Cell) -> dict[str, Node]:
             case Call("clip", (Number(value), Number(low), high)) if not isinstance(high, Number):
                 return Call("minimum", (Number(max(value, low)), high))
             case Call(function, arguments):
-                name = function if function in FUNCTIONS else _activation(cell, function)
+                known = function in FUNCTIONS
+                name = function if known else activations.canonical_name(cell.function(function))
                 if all(isinstance(one, Number) for one in arguments):
                     given = [one.value for one in arguments if isinstance(one, Number)]
                     return Number(activations.compute_constant(name, given))
@@ -65,10 +66,6 @@ def key_of(cell: Cell) -> tuple[object, ...]:
     text = cell.text
     lines = tuple(lines_of(cell).items())
     return text.name, text.gates, tuple(text.weights), tuple(text.initial.items()), lines
-
-
-def _activation(cell: Cell, function: str) -> str:
-    return activations.canonical_name(cell.config.get(function, cell.text.options.get(function, function)))
 
 
 def functions_in(lines: Mapping[str, Node]) -> dict[str, None]:

@@ -96,7 +96,7 @@ class _StepWriter:
         states = "".join(f", real {cell.names[name]}[{cell.units}]" for name in cell.states)
         self.statements += [] if "x" in read else ["(void)x;"]
         return (
-            f"/* One time step of {as_comment(cell.title)}. */\n"
+            f"/* One time step of {as_comment(cell.cell.text.title)}. */\n"
             f"static void step{cell.suffix}(const real x[{cell.features}]{states}) {{\n"
             + textwrap.indent("\n".join(self.statements), "    ")
             + "\n}\n"
@@ -169,7 +169,7 @@ class _StepWriter:
         if local:
             return f"{self.cell.names.get(name, name)}[{_place(self.sizes[name])}]"
         if name not in BIASES:
-            return f"{self.cell.global_name(name)}{self.cell.suffix}[{_place(self._size(Name(name)))}]"
+            return f"{self.cell.full_name(name)}[{_place(self._size(Name(name)))}]"
         *rows, start = place_of(self.cell.cell.text, name, line, self.cell.units)
         row = "".join(f"[{row}]" for row in rows)
         return f"bias{self.cell.suffix}{row}[{_place(self.cell.units, start)}]"
@@ -180,7 +180,7 @@ class _StepWriter:
         columns, start = width, 0
         if weight in PACKED:
             columns, (start,) = self.cell.units, place_of(self.cell.cell.text, weight, line, self.cell.units)
-        name = f"{self.cell.global_name(weight)}{self.cell.suffix}"
+        name = self.cell.full_name(weight)
         return rows, width, f"{name}[0][{_place(columns, start)}]"
 
     def _array(self, node: Node, line: str, *, own: bool = False) -> str:
@@ -189,7 +189,7 @@ class _StepWriter:
             if node.kind or node.name == "x":
                 return self.cell.names.get(node.name, node.name)
             if node.name not in BIASES:
-                return f"{self.cell.global_name(node.name)}{self.cell.suffix}"
+                return self.cell.full_name(node.name)
         value, name, size = self._value(node, line), self._new("t"), self._size(node)
         self.statements.append(f"real {name}[{size}];")
         self._loop(size, f"{name}[{_place(size)}] = {value};")

@@ -7,7 +7,7 @@ import textwrap
 from rnncli.cells.text import PACKED
 from rnncli.commands.export.export_case import ExportCell
 from rnncli.commands.export.literals import as_comment
-from rnncli.commands.export.targets._steps import Language, common_calls, write_step
+from rnncli.commands.export.targets._steps import Language, common_calls, write_step, write_tuple
 
 KERAS = Language(
     "keras.ops.split({}, {}, axis=-1)",
@@ -58,7 +58,9 @@ def keras_class(cell: ExportCell, name: str) -> str:
         '    return {**super().get_config(), "units": self.units}\n',
     ]
     head = "@keras.saving.register_keras_serializable()\n"
-    return head + _class(name, "keras.layers.Layer", f"One time step of {as_comment(cell.title)}.", lines)
+    return head + _class(
+        name, "keras.layers.Layer", f"One time step of {as_comment(cell.cell.text.title)}.", lines
+    )
 
 
 FUNCTIONAL = {
@@ -132,7 +134,7 @@ def torch_class(cell: ExportCell, name: str) -> str:
         '    """Return the states after one time step.  x: (batch, features)."""',
         *(f"    {line}" for line in write_step(cell, TORCH)),
     ]
-    return _class(name, "OverTime", f"{as_comment(cell.title)}, over time.", lines)
+    return _class(name, "OverTime", f"{as_comment(cell.cell.text.title)}, over time.", lines)
 
 
 def _shapes(cell: ExportCell) -> dict[str, str]:
@@ -141,14 +143,11 @@ def _shapes(cell: ExportCell) -> dict[str, str]:
     for name, array in cell.weights.items():
         if name in PACKED:
             count = array.shape[-1] // cell.units
-            width = f"{count} * units" if count > 1 else "units"
-            first = {"kernel": "features, ", "recurrent_kernel": "units, "}.get(
-                name, "2, " if array.ndim > 1 else ""
-            )
-            found[name] = f"({first}{width})" if first else f"({width},)"
+            height = {"kernel": "features", "recurrent_kernel": "units"}.get(name, "2")
+            shape = [*[height] * (array.ndim - 1), f"{count} * units" if count > 1 else "units"]
         else:
-            shape = cell.cell.text.weights[name].shape
-            found[name] = f"({', '.join(map(str, shape))}{',' if len(shape) == 1 else ''})"
+            shape = [str(size) for size in cell.cell.text.weights[name].shape]
+        found[name] = write_tuple(shape)
     return found
 
 

@@ -57,15 +57,16 @@ def common_calls(library: str, last_axis: str) -> dict[str, str]:
     }
 
 
-def write_tuple(names: Iterable[str]) -> str:
+def write_tuple(parts: Iterable[str]) -> str:
     """Return a tuple as code."""
-    found = list(names)
-    return f"({found[0]},)" if len(found) == 1 else ", ".join(found)
+    found = list(parts)
+    return f"({', '.join(found)}{',' if len(found) == 1 else ''})"
 
 
 def write_step(cell: ExportCell, language: Language) -> Iterator[str]:
     """Yield the body of a function of `x` and the states before the step."""
-    states = write_tuple(cell.names[state] for state in cell.states)
+    every = [cell.names[state] for state in cell.states]
+    states = ", ".join(every) if len(every) > 1 else write_tuple(every)
     yield f"{states} = {language.states}"
     without: set[str] = set()
     used = {one.name for node in cell.lines.values() for one in walk(node) if isinstance(one, Name)}
@@ -79,7 +80,6 @@ def write_step(cell: ExportCell, language: Language) -> Iterator[str]:
         elif not has_batch(node, without):
             without.add(line)
         yield f"{cell.names[line]} = {_code(cell, node, line, language, without)}"
-    every = [cell.names[state] for state in cell.states]
     yield f"return {language.returned.format(states, first=every[0], all=', '.join(every))}"
 
 

@@ -230,9 +230,9 @@ class _Definitions:
         for cell in loop.cells:
             step = write_step(cell, self.literal_suffix)
             for name, array in cell.weights.items():
-                if re.search(rf"\b{cell.global_name(name)}{cell.suffix}\b", step):
-                    yield self._array(f"{cell.global_name(name)}{cell.suffix}", array)
-            names = [f"{cell.global_name(name)}{cell.suffix}" for name in cell.states]
+                if re.search(rf"\b{cell.full_name(name)}\b", step):
+                    yield self._array(cell.full_name(name), array)
+            names = [cell.full_name(name) for name in cell.states]
             for name, state in zip(names, cell.states, strict=True):
                 if (start := cell.starts_at(state)) is not None:
                     yield self._array(name, start, constant=False)
@@ -290,12 +290,8 @@ class _Definitions:
 
     def _show(self, layer: ExportLayer) -> None:
         names = [f"output{loop.suffix}" for loop in layer.loops] if layer.is_unmerged else [self.source]
-        names += [
-            f"{cell.global_name(name)}{cell.suffix}"
-            for loop in layer.loops
-            for cell in loop.cells
-            for name in cell.states
-        ]
+        cells = (cell for loop in layer.loops for cell in loop.cells)
+        names += [cell.full_name(name) for cell in cells for name in cell.states]
         for info, name in zip(layer.outputs, names, strict=False):
             *rows, width = sizes(info.shape)
             shape = " ".join(map(str, (*rows, width)))

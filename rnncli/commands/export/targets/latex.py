@@ -22,6 +22,5 @@ def write(exports: Sequence[ExportCase]) -> str:
 
 def _blocks(exports: Sequence[ExportCase]) -> Iterator[str]:
     for cell in (one for export in exports for layer in export.layers for one in cells_of(layer.spec)):
-        source = f" ({cell.text.source})" if cell.text.source else ""
         weights = "W, U and b are kernel, recurrent_kernel and bias; W and U stand on the left here."
-        yield f"% {as_comment(f'{cell.text.name}{source}')}\n% {weights}\n{to_latex(cell.text, cell.config)}"
+        yield f"% {as_comment(cell.text.title)}\n% {weights}\n{to_latex(cell.text, cell.config)}"

@@ -18,7 +18,7 @@ from rnncli.commands.export.export_case import (
 from rnncli.commands.export.lines import key_of
 from rnncli.commands.export.literals import as_comment, to_python
 from rnncli.commands.export.targets import _python as python
-from rnncli.commands.export.targets._steps import Language, common_calls, write_step
+from rnncli.commands.export.targets._steps import Language, common_calls, write_step, write_tuple
 from rnncli.errors import Text
 from rnncli.initializers import snake_case
 
@@ -149,21 +149,16 @@ def _loop(loop: ExportLoop, layer: ExportLayer, steps: Named) -> Iterator[str]:
         for name, array in cell.states.items():
             start = cell.starts_at(name)
             zeros = f'np.zeros({array.shape}, "{array.dtype}")'
-            yield f"{cell.global_name(name)}{cell.suffix} = {zeros if start is None else to_python(start)}"
+            yield f"{cell.full_name(name)} = {zeros if start is None else to_python(start)}"
         step, _ = steps[key_of(cell.cell)]
-        cells.append(f"({step}, {_tuple(f'{cell.global_name(name)}{cell.suffix}' for name in cell.weights)})")
-        states.append(_tuple(f"{cell.global_name(name)}{cell.suffix}" for name in cell.states))
+        cells.append(f"({step}, {write_tuple(cell.full_name(name) for name in cell.weights)})")
+        states.append(write_tuple(cell.full_name(name) for name in cell.states))
     options = "" if layer.mask is None else f", mask=mask{layer.mask}"
     options += ", backwards=True" if loop.backwards else ""
     options += ", zeroing=True" if loop.zeroes_masked and layer.mask is not None else ""
     yield f"cells{end} = [{', '.join(cells)}]"
     yield f"states{end} = [{', '.join(states)}]"
     yield f"outputs{end}, states{end} = run(cells{end}, states{end}, x{options})"
-
-
-def _tuple(names: Iterator[str]) -> str:
-    found = list(names)
-    return f"({', '.join(found)}{',' if len(found) == 1 else ''})"
 
 
 def _activate(name: str, argument: str) -> str:
@@ -174,7 +169,7 @@ def _activate(name: str, argument: str) -> str:
 
 def _step_function(cell: ExportCell, name: str) -> str:
     states = [cell.names[state] for state in cell.states]
-    title = f"One time step of {as_comment(cell.title)}." if cell.is_own else "One time step."
+    title = f"One time step of {as_comment(cell.cell.text.title)}." if cell.is_own else "One time step."
     lines = [
         f"def {name}({', '.join(['x', 'state', *(cell.names[weight] for weight in cell.weights)])}):",
         f'    """{title}  x: (batch, features).  state: {" and ".join(states)}, (batch, units)."""',

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 
+from rnncli.case import Array
 from rnncli.commands.export import refusals
 from rnncli.commands.export.export_case import ExportCase, ExportLayer, ExportLoop, Named, name_cells
 from rnncli.commands.export.lines import key_of
@@ -125,11 +126,8 @@ def _loop(loop: ExportLoop, layer: ExportLayer) -> Iterator[str]:
     options += [f"dtype=torch.{dtype}"] if dtype != "float32" else []
     module = f"torch.nn.{MODULES[cell.class_name]}"
     yield f"module{own} = {module}({cell.features}, {cell.units}, {', '.join(options)})"
-    yield f"module{own}.load_state_dict({{"
-    for name, array in from_keras(cell.class_name, cell.weights).items():
-        value = _tensor(to_python(array)).replace("\n", "\n    ")
-        yield f'    "{name}_l0": {value},'
-    yield "})"
+    weights = from_keras(cell.class_name, cell.weights)
+    yield from _load(own, {f"{name}_l0": array for name, array in weights.items()})
     arguments = [f"module{own}", "x"]
     if cell.has_initial_states:
         states = [_tensor(to_python(array[None])) for array in cell.states.values()]
@@ -142,16 +140,20 @@ def _loop(loop: ExportLoop, layer: ExportLayer) -> Iterator[str]:
     yield f"outputs{own}, last{own} = run({', '.join(arguments)})"
 
 
+def _load(own: str, weights: Mapping[str, Array]) -> Iterator[str]:
+    yield f"module{own}.load_state_dict({{"
+    for name, array in weights.items():
+        value = _tensor(to_python(array)).replace("\n", "\n    ")
+        yield f'    "{name}": {value},'
+    yield "})"
+
+
 def _own_loop(loop: ExportLoop, layer: ExportLayer, classes: Named) -> Iterator[str]:
     (cell,), own, backwards = loop.cells, loop.suffix, ".flip(1)" if loop.backwards else ""
     name, _ = classes[key_of(cell.cell)]
     dtype = next(iter(cell.states.values())).dtype
     yield f"module{own} = {name}({cell.features}, {cell.units}).to(torch.{dtype})"
-    yield f"module{own}.load_state_dict({{"
-    for weight, array in cell.weights.items():
-        value = _tensor(to_python(array)).replace("\n", "\n    ")
-        yield f'    "{cell.global_name(weight)}": {value},'
-    yield "})"
+    yield from _load(own, {cell.global_name(weight): array for weight, array in cell.weights.items()})
     states = ", ".join(_tensor(to_python(array)) for array in cell.states.values())
     yield f"states{own} = ({states},)"
     arguments = [f"x{backwards}", f"states{own}"]
