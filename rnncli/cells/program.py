@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from rnncli.case import Array
 from rnncli.cells import activations
 from rnncli.cells.text import BIASES, PACKED, CellText
-from rnncli.cells.tree import FUNCTIONS, Call, Name, Node, Number, Operation, Sum, parts, walk
+from rnncli.cells.tree import REDUCTIONS, Call, Name, Node, Number, Operation, Sum, parts, walk
 from rnncli.result import Gate
 
 MANY = 2**14
@@ -281,7 +281,7 @@ def is_of_sum(node: Node) -> bool:
     """Return whether the node is one function of a sum, which a trace shows beside it."""
     match node:
         case Call(function, (Sum() | Operation("@"),)):
-            return not (function in FUNCTIONS and FUNCTIONS[function].reduces)
+            return function not in REDUCTIONS
     return False
 
 

@@ -361,7 +361,7 @@ def _check_call(cell: CellText, function: str, given: int, span: TokenSpan) -> N
         raise fault(
             span, Message("there is no function {name}", name=function), did_you_mean(function, known)
         )
-    needed = FUNCTIONS[function].arguments if function in FUNCTIONS else 1
+    needed = FUNCTIONS.get(function, 1)
     if given != needed:
         raise fault(
             span,

@@ -66,20 +66,15 @@ class Call(NamedTuple):
 Node: TypeAlias = Number | Name | Sum | Operation | Call
 
 
-class Function(NamedTuple):
-    """A function that is no activation.  reduces: over the last axis, which is kept with size 1."""
-
-    arguments: int
-    reduces: bool = False
-
-
-FUNCTIONS: Mapping[str, Function] = {
-    **dict.fromkeys(("exp", "log", "sqrt", "abs"), Function(1)),
-    **dict.fromkeys(("maximum", "minimum"), Function(2)),
-    "clip": Function(3),
-    **dict.fromkeys(("mean", "variance", "sum"), Function(1, reduces=True)),
+REDUCTIONS = ("mean", "variance", "sum")
+"""Functions over the last axis, which is kept with size 1."""
+FUNCTIONS: Mapping[str, int] = {
+    **dict.fromkeys(("exp", "log", "sqrt", "abs"), 1),
+    **dict.fromkeys(("maximum", "minimum"), 2),
+    "clip": 3,
+    **dict.fromkeys(REDUCTIONS, 1),
 }
-"""The functions beside Keras's activations."""
+"""The functions beside Keras's activations, and their numbers of arguments."""
 
 _SHORTER = Message("Give parts of it a line of their own.")
 _OPERATORS: Mapping[type[ast.operator], str] = {

@@ -53,7 +53,7 @@ def norms(
     walk = _BackwardWalk(one, weights, layer)
     inputs: Any = 0
     for found in walk.from_entries(tensor, entries):
-        inputs = inputs + np.sum(_square(found), axis=(0, 2))
+        inputs = inputs + np.sum(square(found), axis=(0, 2))
     first = next(trace for (place, _), trace in walk.traces.items() if place == layer)
     masked = np.zeros(len(first.times), bool)
     masked[first.times] = first.status[0] != 0
@@ -72,7 +72,7 @@ def weight_norms(
     squares: dict[str, float] = {}
     for _ in walk.from_entries(tensor, entries):
         for (line, _), vectors in walk.of_weight.items():
-            squares[line] = squares.get(line, 0.0) + float(_square(vectors).sum())
+            squares[line] = squares.get(line, 0.0) + float(square(vectors).sum())
         walk.of_weight.clear()
     return {line: found**0.5 for line, found in squares.items()}
 
@@ -163,7 +163,7 @@ class _BackwardWalk:
         for label, vectors in zip(trace.states, states, strict=True):
             key = trace.direction, label
             squares = self.squares.setdefault(key, np.zeros(len(trace.times)))
-            squares[time] += np.sum(_square(vectors))
+            squares[time] += np.sum(square(vectors))
 
     def _split(
         self, layer: Any, traces: Sequence[LoopTrace], vectors: list[Any]
@@ -281,8 +281,8 @@ def _zeros(count: int, like: Array) -> Array:
     return np.zeros((count, *like.shape[1:]), like.dtype)
 
 
-def _square(values: Array) -> Array:
+def square(values: Any) -> Array:
+    """Return the squares in float64."""
     import numpy as np
 
-    found: Array = np.square(values.astype(np.float64))
-    return found
+    return np.square(np.asarray(values).astype(np.float64))

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from rnncli import compute
 from rnncli.case import Array, Case
-from rnncli.compute.chain_rule import Norms, TrackedState
+from rnncli.compute.chain_rule import Norms, TrackedState, square
 from rnncli.compute.engines import tensorflow as engine
 from rnncli.errors import EngineError
 from rnncli.layers.stack import Stack
@@ -105,9 +105,9 @@ class _RepeatedRun:
             total = tf.reduce_sum(tf.gather(rows, entries, batch_dims=1, axis=1))
         names, states = list(tracked), list(tracked.values())
         slopes = tape.gradient(total, [inputs, states], unconnected_gradients=tf.UnconnectedGradients.ZERO)
-        yield None, np.sum(_square(slopes[0]), axis=(0, 2))
+        yield None, np.sum(square(slopes[0]), axis=(0, 2))
         for name, steps in zip(names, slopes[1], strict=True):
-            yield name, np.array([np.sum(_square(step)) for step in steps])
+            yield name, np.array([np.sum(square(step)) for step in steps])
 
     def _forward(self, case: Case, x: Any, tape: Any = None) -> tuple[list[Any], TrackedSteps]:
         """Return the last layer's tensors, and the tracked states by input time."""
@@ -219,12 +219,6 @@ def _repeat(case: Case, count: int) -> Case:
         mask=None if case.mask is None else case.mask.repeat(count, axis=0),
         initial_state=None if states is None else tuple(state.repeat(count, axis=0) for state in states),
     )
-
-
-def _square(values: Any) -> Array:
-    import numpy as np
-
-    return np.square(np.asarray(values).astype(np.float64))
 
 
 def _direction_of(ours: Any) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 from rnncli import addresses
 from rnncli.case import Array, Case, Shape, Spec
-from rnncli.cells.tree import FUNCTIONS, Call, Name, Node
+from rnncli.cells.tree import REDUCTIONS, Call, Name, Node
 from rnncli.cells.writing import to_symbols
 from rnncli.compute import trace as tracing
 from rnncli.compute.derivation.explanation import (
@@ -139,8 +139,8 @@ def _equation(source: CaseTrace, node: TraceNode, most: int | None) -> Equation:
     spread = Spread(source, computed)
     if reads_several(piece):
         return bare._replace(symbols=(spread.text(piece),), reads=spread.reads(piece))
-    function = _function(source, computed, piece)
-    if isinstance(piece, Call) and function:
+    if isinstance(piece, Call) and piece.function not in REDUCTIONS:
+        function = source.function(computed, piece.function)
         (inner,) = piece.arguments
         totals, unit = _totals(source, computed, inner), spread.unit
         applied = source.apply(computed, piece.function, totals.astype("float64"))
@@ -156,16 +156,6 @@ def _equation(source: CaseTrace, node: TraceNode, most: int | None) -> Equation:
     largest = max((abs(term.value) for term in terms), default=0.0)
     is_exact = isinstance(node, Inner) and node.piece is not None and abs(found.remainder) <= 1e-12 * largest
     return found._replace(remainder=0.0) if is_exact else found  # only the order of adding differs
-
-
-def _function(source: CaseTrace, node: TraceNode, piece: Node) -> str:
-    """Return the function of one number around an equation; "" if there is none."""
-    match piece:
-        case Call(function) if function in FUNCTIONS:
-            return "" if FUNCTIONS[function].reduces else function
-        case Call(function):
-            return source.function(node, function)
-    return ""
 
 
 def _with_terms(equation: Equation, terms: list[Term], most: int | None) -> Equation:

@@ -9,7 +9,7 @@ from typing import Any
 from rnncli.case import Array
 from rnncli.cells.evaluate import place_of
 from rnncli.cells.text import BIASES, PACKED
-from rnncli.cells.tree import FUNCTIONS, Call, Name, Node, Number, Operation, Sum, write
+from rnncli.cells.tree import REDUCTIONS, Call, Name, Node, Number, Operation, Sum, write
 from rnncli.compute.derivation.explanation import MINUS, Factor, Term
 from rnncli.compute.derivation.locate import CaseTrace, Inner, OutputEntry
 from rnncli.errors import Message
@@ -181,17 +181,13 @@ class Spread:
                 return self._line(name, node, name, unit, size)
             case Sum(((1, Number(1.0)), (-1, Name(name, "line" | "free")))):
                 return self._line(f"(1 - {name})", node, name, unit, size)
-            case Call(function, (Name(name, "line" | "free") as line,)) if self._is_of_one(function):
+            case Call(function, (Name(name, "line" | "free") as line,)):
                 applied = source.function(self.node, function)
                 if applied == IDENTITY:
                     return self._line(name, line, name, unit, size)
-                return self._line(f"{applied}({name})", node, name, unit, size)
+                if applied not in (*OF_ALL_UNITS, *REDUCTIONS):
+                    return self._line(f"{applied}({name})", node, name, unit, size)
         return self._piece(node, unit, size)
-
-    def _is_of_one(self, function: str) -> bool:
-        if function in FUNCTIONS:
-            return not FUNCTIONS[function].reduces
-        return self.source.function(self.node, function) not in OF_ALL_UNITS
 
     def _line(self, text: str, node: Node, name: str, unit: int, size: int) -> Factor:
         """Return a number that is computed of one line alone, whose equation explains it."""
@@ -212,7 +208,7 @@ class Spread:
         """Return a node as it is written, with the names of its activations; in parentheses if needed."""
 
         def call(function: str, given: list[str]) -> str:
-            own = function if function in FUNCTIONS else self.source.function(self.node, function)
+            own = self.source.function(self.node, function)
             if own == IDENTITY:
                 return given[0] if given[0].isidentifier() else f"({given[0]})"
             return f"{own}({', '.join(given)})"
