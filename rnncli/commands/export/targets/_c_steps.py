@@ -7,7 +7,7 @@ import textwrap
 from rnncli.cells.evaluate import place_of
 from rnncli.cells.reading import check_sizes
 from rnncli.cells.text import BIASES, PACKED
-from rnncli.cells.tree import Call, Name, Node, Number, Operation, Sum, parts, walk
+from rnncli.cells.tree import Call, Name, Node, Number, Operation, parts, rebuild, walk, write
 from rnncli.commands.export.export_case import ExportCell
 from rnncli.commands.export.literals import as_comment, c_number
 
@@ -124,45 +124,45 @@ class _StepWriter:
         self.temporary += 1
         return f"{start}{self.temporary}"
 
-    def _value(self, node: Node, line: str, least: int = 0) -> str:
-        """Return the expression of unit j, in parentheses where an operator around it binds more strongly."""
-        text, strength = self._make(node, line)
-        return text if strength >= least else f"({text})"
+    def _value(self, node: Node, line: str) -> str:
+        """Return the expression of unit j."""
+        return write(self._adapt(node, line))
 
-    def _make(self, node: Node, line: str) -> tuple[str, int]:
+    def _operand(self, node: Node, line: str) -> Node:
+        """Return an operand; in parentheses if it begins with a minus, because C reads `--` as one sign."""
+        adapted = self._adapt(node, line)
+        text = write(adapted)
+        return Name(f"({text})") if text.startswith("-") else adapted
+
+    def _adapt(self, node: Node, line: str) -> Node:
+        """Return the node with each part that C writes differently as a name, which is its text."""
         match node:
             case Number(value):
                 plain = abs(value) < 1e6 and value == int(value)
-                return str(int(value)) if plain else c_number(value, self.suffix), 1 if value < 0 else 3
+                return Name(str(int(value)) if plain else c_number(value, self.suffix))
             case Name(name, kind):
-                return self._name(name, line, local=bool(kind) or name == "x"), 3
-            case Sum(((sign, first), *others)):
-                start = ("" if sign > 0 else "-") + self._value(first, line, 2 if sign > 0 else 3)
-                rest = (f" {'+' if one > 0 else '-'} {self._value(term, line, 2)}" for one, term in others)
-                return start + "".join(rest), 1
+                return Name(self._name(name, line, local=bool(kind) or name == "x"))
             case Operation("@", left, Name(weight)):
                 vector = self._array(left, line)
                 rows, width, column = self._matrix(weight, line)
-                return f"dot({vector}, &{column}, {rows}, {width})", 3
+                return Name(f"dot({vector}, &{column}, {rows}, {width})")
             case Operation("**", left, right):
-                return self._make(Call("pow", (left, right)), line)
-            case Operation(symbol, left, right):
-                return f"{self._value(left, line, 2)} {symbol} {self._value(right, line, 3)}", 2
+                return self._adapt(Call("pow", (left, right)), line)
             case Call("mean" | "variance" | "sum" as function, (inner,)):
                 vector, total = self._array(inner, line), self._new("t")
                 self.statements.append(f"const real {total} = {function}({vector}, {self._size(inner)});")
-                return total, 3
+                return Name(total)
             case Call("softmax", (inner,)):
                 vector, size = self._array(inner, line, own=True), self._size(inner)
                 self.statements.append(f"softmax({vector}, {size});")
-                return f"{vector}[{_place(size)}]", 3
+                return Name(f"{vector}[{_place(size)}]")
             case Call(function, arguments):
                 given = (
                     c_number(one.value, self.suffix) if isinstance(one, Number) else self._value(one, line)
                     for one in arguments
                 )
-                return f"{'fabs' if function == 'abs' else function}({', '.join(given)})", 3
-        raise TypeError(node)
+                return Name(f"{'fabs' if function == 'abs' else function}({', '.join(given)})")
+        return rebuild(node, lambda part: self._operand(part, line))
 
     def _name(self, name: str, line: str, *, local: bool) -> str:
         """Return the number of unit j of a line, a state, the input or a weight."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from math import prod
+from string import Template
 
 from rnncli.case import Array, sizes
 from rnncli.commands.export import refusals
@@ -176,7 +177,7 @@ class _Definitions:
             "    for (int b = 0; b < BATCH; b++)\n"
             f"        for (int {step} = 0; {step} < {self.steps}; {step}++)"
         )
-        return f"{head}{_fill(body, own=own, width=width, **values)}}}\n"
+        return f"{head}{Template(body).substitute(values, own=own, width=width)}}}\n"
 
     def _masking(self, layer: ExportLayer) -> str:
         own, source, self.source = layer.suffix, self.source, f"output{layer.suffix}"
@@ -185,10 +186,10 @@ class _Definitions:
         comment = "/* A step is masked if all its features equal the mask value; its features become 0. */\n"
         body = """\
  {
-            for (int k = 0; k < %width; k++)
-                if (%source[b][t][k] != (real)%value) mask%own[b][t] = 1;
-            for (int k = 0; k < %width; k++)
-                output%own[b][t][k] = mask%own[b][t] ? %source[b][t][k] : 0;
+            for (int k = 0; k < $width; k++)
+                if ($source[b][t][k] != (real)$value) mask$own[b][t] = 1;
+            for (int k = 0; k < $width; k++)
+                output$own[b][t][k] = mask$own[b][t] ? $source[b][t][k] : 0;
         }
 """
         return self._function(
@@ -200,10 +201,10 @@ class _Definitions:
         for name, array in layer.weights.items():
             yield self._array(f"{name}{own}", array)
         body = """
-            for (int j = 0; j < %width; j++) {
-                double z = %bias;
-                for (int k = 0; k < %features; k++) z += (double)%source[b][t][k] * kernel%own[k][j];
-                output%own[b][t][j] = (real)%value;
+            for (int j = 0; j < $width; j++) {
+                double z = $bias;
+                for (int k = 0; k < $features; k++) z += (double)$source[b][t][k] * kernel$own[k][j];
+                output$own[b][t][j] = (real)$value;
             }
 """
         yield self._function(
@@ -245,8 +246,8 @@ class _Definitions:
             before = f"{names[0]}[b]"
         body = """\
  {
-            const int t = %time;
-%skipping%calls            memcpy(steps%own[b][s], %before, sizeof steps%own[b][s]);
+            const int t = $time;
+$skipping$calls            memcpy(steps$own[b][s], $before, sizeof steps$own[b][s]);
         }
 """
         yield self._function(
@@ -271,8 +272,8 @@ class _Definitions:
                 "ave": f"({first} + {second}[j]) / 2",
             }[layer.merge_mode or ""]
         body = """
-            for (int j = 0; j < %width; j++)
-                output%own[b][s][j] = %value;
+            for (int j = 0; j < $width; j++)
+                output$own[b][s][j] = $value;
 """
         own, above = layer.suffix, f"/* {comment} */\n"
         return self._function("merge", own, self.width, body, step="s", above=above, value=value)
@@ -280,7 +281,7 @@ class _Definitions:
     def _arrange_unmerged(self, layer: ExportLayer) -> Iterator[str]:
         """Yield the outputs of both directions, where the layer does not merge them."""
         body = """
-            memcpy(output%own[b][s], steps%own[b][%place], sizeof output%own[b][s]);
+            memcpy(output$own[b][s], steps$own[b][$place], sizeof output$own[b][s]);
 """
         pairs = zip(layer.loops, ("s", "STEPS - 1 - s"), strict=True) if layer.is_unmerged else ()
         for loop, place in pairs:
@@ -310,13 +311,6 @@ def _skip_masked(loop: ExportLoop, mask: str) -> str:
         "                continue;\n"
         "            }\n"
     )
-
-
-def _fill(template: str, **values: object) -> str:
-    """Return the template with %name replaced."""
-    for name in sorted(values, key=len, reverse=True):
-        template = template.replace(f"%{name}", str(values[name]))
-    return template
 
 
 def _activate(name: str, argument: str) -> str:
