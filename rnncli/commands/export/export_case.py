@@ -262,16 +262,20 @@ def name_cells(
     return found
 
 
-def without_initializers(spec: Spec) -> Spec:
-    """Return `spec` with the default initializers, because the weights are written out."""
+def without_initializers(spec: Spec, change: Callable[[Spec], Spec] = lambda spec: spec) -> Spec:
+    """Return `spec` with the default initializers, because the weights are written out.
+
+    change: applied to each spec, to the inner ones first.
+    """
 
     def plain(value: Any) -> Any:
         if isinstance(value, Spec):
-            return without_initializers(value)
+            return without_initializers(value, change)
         return tuple(map(plain, value)) if isinstance(value, (tuple, list)) else value
 
     config = {name: value for name, value in spec.config.items() if not name.endswith("_initializer")}
-    return dataclasses.replace(spec, config={name: plain(value) for name, value in config.items()})
+    config = {name: plain(value) for name, value in config.items()}
+    return change(dataclasses.replace(spec, config=config))
 
 
 def join_layers(parts: Sequence[LayerUse]) -> Iterator[tuple[Case, Names]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from rnncli.cells.text import BIASES
@@ -40,6 +40,10 @@ class Language(NamedTuple):
     prefix: str = ""
     states: str = "states"
     returned: str = "{}"
+
+    def call(self, function: str, given: Sequence[str]) -> str:
+        """Return a function of expressions."""
+        return self.calls.get(function, self.other.replace("NAME", function)).format(*given)
 
 
 def common_calls(library: str, last_axis: str) -> dict[str, str]:
@@ -91,9 +95,6 @@ def _code(cell: ExportCell, node: Node, line: str, language: Language, without: 
             return f"{LETTERS[node.name]}_{line}"
         return _weight(cell, node.name, language)
 
-    def call(function: str, given: list[str]) -> str:
-        return language.calls.get(function, language.other.replace("NAME", function)).format(*given)
-
     def adapt(node: Node) -> Node:
         """Mark what the library needs in another form: vectors left of @, numbers among arrays."""
         node = rebuild(node, adapt)
@@ -105,7 +106,7 @@ def _code(cell: ExportCell, node: Node, line: str, language: Language, without: 
                 return node._replace(arguments=tuple(numbers))
         return node
 
-    return write(adapt(node), name, call)
+    return write(adapt(node), name, language.call)
 
 
 def _weight(cell: ExportCell, weight: str, language: Language) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import Any
+from functools import partial
 
 from rnncli.case import Spec, walk
 from rnncli.commands.export import refusals
@@ -55,17 +55,12 @@ def write(exports: Sequence[ExportCase]) -> str:
     return python.assemble(exports, how, imports, functions, bodies, apart=False)
 
 
-def _named(value: Any, classes: Named) -> Any:
-    """Return a spec with the classes of the script in place of cells of one's own."""
-    if isinstance(value, tuple):
-        return tuple(_named(one, classes) for one in value)
-    if not isinstance(value, Spec):
-        return value
-    config = {name: _named(one, classes) for name, one in value.config.items()}
-    if value.equations is None:
-        return replace(value, config=config)
-    name, _ = classes[key_of(make_cell(value))]
-    return replace(value, class_name=name, config={key: config[key] for key in ("units", "dtype")})
+def _named(classes: Named, spec: Spec) -> Spec:
+    """Return a cell of one's own as the class that the script has for it; any other spec as it is."""
+    if spec.equations is None:
+        return spec
+    name, _ = classes[key_of(make_cell(spec))]
+    return replace(spec, class_name=name, config={key: spec.config[key] for key in ("units", "dtype")})
 
 
 def _body(export: ExportCase, classes: Named) -> Iterator[str]:
@@ -74,7 +69,7 @@ def _body(export: ExportCase, classes: Named) -> Iterator[str]:
     for layer, made in zip(export.layers, Stack(export.case.specs).layers, strict=True):
         takes = pending and made.takes_mask
         yield ""
-        spec = _named(without_initializers(layer.spec), classes)
+        spec = without_initializers(layer.spec, partial(_named, classes))
         yield from _layer(layer, to_script(spec)[0], mask=f"mask{export.suffix}" if takes else "")
         if layer.outputs:
             names = ", ".join(python_text(info.name) for info in layer.outputs)

@@ -61,6 +61,7 @@ LANGUAGE = Language(
     "np.split({}, {}, axis=-1)",
     {
         **common_calls("np", "axis=-1, keepdims=True"),
+        "linear": "{}",
         "tanh": "np.tanh({})",
         "clip": "np.clip({}, {}, {})",
         "as_state": "np.broadcast_to({}, state[0].shape)",
@@ -134,7 +135,7 @@ def _layer(steps: Named, layer: ExportLayer) -> Iterator[str]:
     if layer.spec.class_name == "Dense":
         yield from python.assign_weights(layer)
         bias = f" + bias{suffix}" if config["use_bias"] else ""
-        yield f"x = {_activate(config['activation'], f'x @ kernel{suffix}{bias}')}"
+        yield f"x = {LANGUAGE.call(config['activation'], [f'x @ kernel{suffix}{bias}'])}"
     for loop in layer.loops:
         yield from _loop(loop, layer, steps)
     if layer.loops:
@@ -159,12 +160,6 @@ def _loop(loop: ExportLoop, layer: ExportLayer, steps: Named) -> Iterator[str]:
     yield f"cells{end} = [{', '.join(cells)}]"
     yield f"states{end} = [{', '.join(states)}]"
     yield f"outputs{end}, states{end} = run(cells{end}, states{end}, x{options})"
-
-
-def _activate(name: str, argument: str) -> str:
-    """Return the activation of an expression."""
-    plain = {"linear": argument, "tanh": f"np.tanh({argument})"}
-    return plain.get(name, f"{name}({argument})")
 
 
 def _step_function(cell: ExportCell, name: str) -> str:
