@@ -410,7 +410,7 @@ def check_sizes(cell: CellText, units: int, features: int | None) -> dict[str, i
     """
     sizes: dict[str, int | None] = dict.fromkeys(cell.states, units)
     for line, node in cell.step.items():
-        checker = _SizeChecker(cell, cell.spans[line], sizes, {"units": units, "features": features})
+        checker = SizeChecker(cell, cell.spans[line], sizes, {"units": units, "features": features})
         try:
             found = checker.size(node)
             if found not in ({units, None} if line in cell.states else {units, features, 1, None}):
@@ -437,7 +437,7 @@ def check_sizes(cell: CellText, units: int, features: int | None) -> dict[str, i
     return sizes
 
 
-class _SizeChecker:
+class SizeChecker:
     """The sizes of the nodes of one line; None for one that is not known."""
 
     def __init__(
@@ -447,6 +447,7 @@ class _SizeChecker:
         self.cell, self.spans, self.lines, self.known = cell, spans, lines, known
 
     def size(self, node: Node) -> int | None:
+        """Return the size of a node.  Raises LayerError, with a caret, where two sizes do not fit."""
         match node:
             case Name("x"):
                 return self.known["features"]
@@ -460,7 +461,7 @@ class _SizeChecker:
                 needed, made = self._matrix(weight)
                 given = self.size(left)
                 if None not in (given, needed) and given != needed:
-                    raise self.fault(
+                    raise self._fault(
                         node,
                         Message(
                             "{weight} needs {needed} numbers on its left, not {given}",
@@ -477,7 +478,9 @@ class _SizeChecker:
         for part in parts(node):
             size = self.size(part)
             if size not in (1, None, found) and found not in (1, None):
-                raise self.fault(node, Message("its parts have {one} and {two} numbers", one=found, two=size))
+                raise self._fault(
+                    node, Message("its parts have {one} and {two} numbers", one=found, two=size)
+                )
             found = size if found == 1 or (found is None and size != 1) else found
         return found
 
@@ -490,7 +493,7 @@ class _SizeChecker:
     def _number(self, size: Size) -> int | None:
         return self.known[size] if isinstance(size, str) else size
 
-    def fault(self, node: Node, reason: Text) -> LayerError:
+    def _fault(self, node: Node, reason: Text) -> LayerError:
         known = self.known["features"] is not None
         advice = "x has {features} numbers, a state has {units}." if known else "A state has {units} numbers."
         return fault(self.spans[node], reason, Message(advice, **self.known))

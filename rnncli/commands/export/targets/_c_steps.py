@@ -5,9 +5,9 @@ from __future__ import annotations
 import textwrap
 
 from rnncli.cells.evaluate import place_of
-from rnncli.cells.reading import check_sizes
+from rnncli.cells.reading import SizeChecker, check_sizes
 from rnncli.cells.text import BIASES, PACKED
-from rnncli.cells.tree import Call, Name, Node, Number, Operation, parts, rebuild, walk, write
+from rnncli.cells.tree import Call, Name, Node, Number, Operation, rebuild, walk, write
 from rnncli.commands.export.export_case import ExportCell
 from rnncli.commands.export.literals import as_comment, c_number
 
@@ -84,6 +84,8 @@ class _StepWriter:
         self.cell, self.suffix, self.temporary = cell, suffix, 0
         sizes = check_sizes(cell.cell.text, cell.units, cell.features)
         self.sizes = {"x": cell.features} | {name: size or 1 for name, size in sizes.items()}
+        known = {"units": cell.units, "features": cell.features}
+        self.checker = SizeChecker(cell.cell.text, {}, self.sizes, known)
         self.statements: list[str] = []
 
     def text(self) -> str:
@@ -196,16 +198,7 @@ class _StepWriter:
         return name
 
     def _size(self, node: Node) -> int:
-        match node:
-            case Name(name) if name in self.sizes:
-                return self.sizes[name]
-            case Name(name):
-                return self.cell.units if name in BIASES else len(self.cell.weights[name])
-            case Operation("@", _, Name(weight)):
-                return self.cell.units if weight in PACKED else self.cell.weights[weight].shape[1]
-            case Call("mean" | "variance" | "sum"):
-                return 1
-        return max((self._size(part) for part in parts(node)), default=1)
+        return self.checker.size(node) or 1
 
 
 def _place(size: int, start: int = 0) -> str:
