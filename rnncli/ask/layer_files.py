@@ -133,7 +133,7 @@ def read_named(layer: Any, folder: Path, *, configs: bool = True) -> Any:
 
 def _find_below(file: str, folder: Path) -> Source:
     """Return a file that a document names.  Raises LayerError if the document must not name it."""
-    from rnncli.inputs.source import Source
+    from rnncli.inputs.source import Source, is_pipe
 
     path = Path(file)
     places = [folder / one for one in (path, *path.parents)]
@@ -149,7 +149,11 @@ def _find_below(file: str, folder: Path) -> Source:
             file=file,
             word=f"@{file}",
         )
-    return Source(file, path=folder / path)
+    found = Source(file, path=folder / path)
+    if is_pipe(folder / path):  # nobody may ever write to it
+        with inside(file):
+            raise LayerError("it is a pipe.", "Copy what comes out of it to a file.")
+    return found
 
 
 def _require_no_model(text: str, word: str, *, exists: bool) -> None:

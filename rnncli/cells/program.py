@@ -171,7 +171,7 @@ class _Source:
         level = _level(node)
         match node:
             case Number(value):
-                return repr(value)
+                return f"({value!r})"  # -2.0 ** x would be -(2.0 ** x)
             case Name(name, "before"):
                 return f"s{self.cell.states.index(name)}"
             case Name(name, kind) if kind:

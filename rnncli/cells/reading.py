@@ -24,6 +24,8 @@ LONGEST = 100_000
 """Most characters of a file."""
 MOST = 200
 """Most lines, states, options or weights of a cell."""
+MOST_DOTS = 1_000
+"""Most dots in a line: a key of so many parts takes tomllib minutes, and no equation has more."""
 KEYS = ("name", "states", "source", "gates", "initial", "options", "weights", "step")
 TAKEN = frozenset({"x", "units", "features", *PACKED})
 """Names that mean something in every equation, so that a cell cannot give them to something of its own."""
@@ -50,8 +52,10 @@ def read_cell(text: str, read_initializer: Callable[[Any], Any]) -> CellText:
             longest=LONGEST,
         )
     try:
+        if max(line.count(".") for line in text.split("\n")) > MOST_DOTS:
+            raise RecursionError
         document = tomllib.loads(text.replace("\r\n", "\n"))
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # ValueError: or an integer of thousands of digits
         raise _explain_toml(str(error), text) from None
     return _Reader(document, text, read_initializer).read()
 
@@ -117,7 +121,7 @@ class _Reader:
             options={name: self._option(name) for name in self._table("options")},
             weights={name: self._weight(name) for name in weights if name not in PACKED},
             initializers={name: self._initializer(name, using) for name in weights if name in PACKED},
-            source=str(self.document.get("source", ""))[:200],
+            source=self._source(),
             spans={line: spans for line, (_, spans) in step.items()},
             written=self.text,
         )
@@ -169,6 +173,14 @@ class _Reader:
                 'For example name = "MGU".',
             )
         return name
+
+    def _source(self) -> str:
+        source = self.document.get("source", "")
+        if not isinstance(source, str):
+            raise self.fault(
+                ("source",), "the source is not a text in quotes.", 'For example source = "Zhou et al. 2016".'
+            )
+        return source[:200]
 
     def _names(self, key: str) -> tuple[str, ...]:
         found = self.document.get(key)

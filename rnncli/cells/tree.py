@@ -162,7 +162,7 @@ class _Reader:
             raise self.fault(tree, Message("this cannot be used in an equation"))
         if not re.fullmatch(_NUMBER, self.text[written.start : written.end]):
             raise self.fault(tree, Message("this is not a decimal number"))
-        value = float(tree.value)  # type: ignore[arg-type]
+        value = float(self.text[written.start : written.end])
         if not math.isfinite(value):
             raise fault(written, Message("the number is too large"), Message("Write a smaller number."))
         return Number(value)

@@ -76,11 +76,16 @@ class CallExpression:
 _SMALLER = Message("Write a smaller number.")
 
 
-_FILE = r"""@('[^']*\.toml'|"[^"]*\.toml"|[^\s()\[\],'"]*?\.toml\b)"""
+_FILE = r"""@('[^']*\.toml'|"[^"]*\.toml"|[^\s()\[\],'"]{0,4096}?\.toml\b)"""
 
 
 def list_files(text: str) -> list[str]:
-    """Return the files of cells that an expression names: `@mgu.toml(4)`, `@'my cells/a.toml'`."""
+    """Return the files of cells that an expression names: `@mgu.toml(4)`, `@'my cells/a.toml'`.
+
+    None of an expression that is too long, which `parse` refuses.
+    """
+    if ".toml" not in text or len(text) > LONGEST:
+        return []
     return [found[1].strip("'\"") for found in re.finditer(_FILE, text)]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -73,6 +74,7 @@ def test_a_bad_equation(
     assert advice is None or said == f"{start}\n{advice}"
 
 
+QUOTES = 'An equation is written in quotes: hidden = "tanh(x @ kernel)"'
 SHORTER = "Give parts of it a line of their own."
 WHOLE = [
     ("", "FILE: it has no equations.\nWrite them below [step]."),
@@ -124,6 +126,15 @@ WHOLE = [
     (
         GOOD.replace("tanh", "tahn"),
         "FILE: line 4, activation: there is no activation 'tahn'.\nDid you mean tanh?",
+    ),
+    (
+        GOOD.replace("states", "source.a = 1\nstates"),
+        'FILE: the source is not a text in quotes.\nFor example source = "Zhou et al. 2016".',
+    ),
+    (GOOD.replace("0.5", "9" * 6000), "FILE: it is not valid TOML, or is nested too deeply.\n" + QUOTES),
+    (
+        "source." + "a." * 40_000 + "b = 1\n" + GOOD,
+        "FILE: it is not valid TOML, or is nested too deeply.\n" + QUOTES,
     ),
     (GOOD.replace("0.5", "inf"), "FILE: line 5: rate is not a finite number."),
     (
@@ -299,3 +310,32 @@ def test_a_document_names_only_files_beside_it(file: str, rnncli: Run, tmp_path:
 def test_options_that_mean_something_else(name: str, rnncli: Run, tmp_path: Path) -> None:
     said = run(rnncli, tmp_path, GOOD.replace("rate =", f"{name} ="))
     assert said == f"FILE: line 5: {name} is an option of every cell and its layer.\nChoose another name."
+
+
+def test_an_integer_too_large_for_a_float(rnncli: Run, tmp_path: Path) -> None:
+    said = run(rnncli, tmp_path, GOOD.replace('"gate"', f'"{"9" * 400} * hidden"'))
+    assert said.startswith("FILE: line 10, hidden: the number is too large.\n")
+
+
+@pytest.mark.parametrize(
+    ("layer", "said"),
+    [("@pipe.toml(2)", "pipe.toml: it is a pipe."), ("@" * 100_000 + ".toml", "")],
+)
+def test_a_document_that_names_no_cell(layer: str, said: str, rnncli: Run, tmp_path: Path) -> None:
+    """Neither a pipe, to which nobody writes, nor a long name takes long."""
+    os.mkfifo(tmp_path / "pipe.toml")
+    (tmp_path / "case.json").write_text(json.dumps({"inputs": [[[1.0]]], "layer": layer}), encoding="utf-8")
+    done = rnncli("run", str(tmp_path / "case.json"))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert said in done.stderr
+
+
+@pytest.mark.parametrize("state", ["memory", "number", "alarm"])
+def test_gradients_of_a_state_of_any_name(state: str, rnncli: Run, tmp_path: Path) -> None:
+    (tmp_path / "own.toml").write_text(
+        GOOD.replace('["hidden"]', f'["hidden", "{state}"]') + f'{state} = "gate + {state}"\n',
+        encoding="utf-8",
+    )
+    done = rnncli("gradients", "-l", "@own.toml(2)", "--quiet", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert state in done.stdout

@@ -300,3 +300,20 @@ def test_gradients_of_random_cells(text: str, mask: str) -> None:
         if np.isfinite(theirs.norms).all():
             near = 1e-9 * theirs.norms.max()
             np.testing.assert_allclose(ours.norms, theirs.norms, rtol=0, atol=near)
+
+
+def test_a_power_of_a_negative_option() -> None:
+    """(-2) ** 2 is 4."""
+    text = """
+name = "Power"
+states = ["hidden", "memory"]
+[options]
+base = -2.0
+[step]
+memory = "memory + x @ kernel"
+hidden = "base ** (0 * memory + 2) + 0 * hidden"
+"""
+    call = parse("@power.toml(2)", {"power.toml": read_equations(text)})
+    case = Case(tuple(specs.from_flags([call], {})), np.ones((1, 2, 3), np.float32), seed=1)
+    for engine in ("numpy", "tensorflow"):
+        np.testing.assert_array_equal(compute.run(case, engine).outputs[0].values, [[4, 4]])

@@ -21,7 +21,7 @@ RESERVED = frozenset({
 })  # fmt: skip
 """Names that mean something in a step of Python or C."""
 
-_BEGINNING = re.compile(r"_|[WUb]_|(BATCH|STEPS|FP|SEEK)(_|$)")
+_BEGINNING = re.compile(r"_|[WUb]_|b2_|weight_|(BATCH|STEPS|FP|SEEK)(_|$)")
 _END = re.compile(r"^t\d+$|_(step|forward|backward|cell|\d+)$")
 """How names begin and end that scripts make, `W_forget`, `lstm_step`, `hidden_0_forward`, or C has."""
 

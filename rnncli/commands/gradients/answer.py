@@ -266,7 +266,7 @@ class CurveTables(NamedTuple):
     def _cell(self, norm: float, part: Label, length: int) -> TableCell:
         """Return `███▌      0.0312`; the bar of a norm above 0 is always visible, NaN has none."""
         share = (log10(norm) - self.low) / (self.high - self.low) if 0 < norm < inf else float(norm > 0)
-        return draw_norm(norm, share, length, self.view, "" if part == INPUT else part.part)
+        return draw_norm(norm, share, length, self.view, part.part if part.part in ("hidden", "cell") else "")
 
     def notes(self) -> Iterator[Paragraph]:
         """Yield notes on how to read the table."""

@@ -53,6 +53,19 @@ self = "exp(-abs(self)) * input - np"
 cell = "hidden"
 hidden = "tanh(hidden @ double + self)"
 """
+COLLIDING = """
+name = "Colliding"
+states = ["hidden"]
+[weights]
+foo = { shape = ["units"], initializer = "random_normal" }
+[step]
+a = "x @ kernel + bias + hidden @ recurrent_kernel + recurrent_bias"
+recurrent_a = "x @ kernel + bias + hidden @ recurrent_kernel + recurrent_bias"
+weight_foo = "a - 0.3 * foo"
+b2_a = "recurrent_a * foo"
+hidden = "tanh(weight_foo + b2_a)"
+"""
+"""Names that a script could give to something else: columns of a bias, and a weight outside the step."""
 CONSTANT = """
 name = "Constant"
 states = ["hidden", "gain"]
@@ -125,7 +138,8 @@ def random_cell(seed: int) -> str:
 @cache
 def cases() -> dict[str, Case]:
     texts = {path.stem: path.read_text(encoding="utf-8") for path in SAMPLES}
-    texts |= {"mgu": own_cells.MGU, "nasty": own_cells.NASTY, "hostile": HOSTILE, "constant": CONSTANT}
+    texts |= {"mgu": own_cells.MGU, "nasty": own_cells.NASTY, "hostile": HOSTILE}
+    texts |= {"constant": CONSTANT, "colliding": COLLIDING}
     found = {}
     for name, text in texts.items():
         for form, layers, mask in forms(text):

@@ -18,6 +18,12 @@ LETTERS: Mapping[str, str] = {
 """How the columns of a line begin: `W_forget`."""
 
 
+def name_columns(cell: ExportCell, weight: str, line: str) -> str:
+    """Return what the columns of a line are called, `W_forget`."""
+    is_taken = weight == "recurrent_bias" and f"recurrent_{line}" in cell.cell.text.gates
+    return f"b2_{line}" if is_taken else f"{LETTERS[weight]}_{line}"
+
+
 def has_batch(node: Node, without: Iterable[str]) -> bool:
     """Return whether a node differs between the sequences of a batch.  without: the lines that do not."""
     names = (one for one in walk(node) if isinstance(one, Name))
@@ -76,7 +82,7 @@ def write_step(cell: ExportCell, language: Language) -> Iterator[str]:
     used = {one.name for node in cell.lines.values() for one in walk(node) if isinstance(one, Name)}
     for weight, order in cell.cell.text.packing().items():
         if weight in used and len(order) > 1:
-            names = ", ".join(f"{LETTERS[weight]}_{line}" for line in order)
+            names = ", ".join(name_columns(cell, weight, line) for line in order)
             yield f"{names} = {language.split.format(_weight(cell, weight, language), len(order))}"
     for line, node in cell.lines.items():
         if line in cell.states and not has_batch(node, without):
@@ -92,7 +98,7 @@ def _code(cell: ExportCell, node: Node, line: str, language: Language, without: 
         if node.name == "x" or node.kind:
             return cell.names.get(node.name, node.name)
         if len(cell.cell.text.packing().get(node.name, ())) > 1:
-            return f"{LETTERS[node.name]}_{line}"
+            return name_columns(cell, node.name, line)
         return _weight(cell, node.name, language)
 
     def adapt(node: Node) -> Node:
