@@ -18,10 +18,12 @@ RESERVED = frozenset({
     "long", "register", "restrict", "short", "signed", "sizeof", "static", "struct", "switch", "typedef",
     "union", "unsigned", "void", "volatile", "complex", "imaginary", "stdin", "stdout", "stderr", "memcpy",
     "fabs", "I", "NULL", "EOF", "NAN", "INFINITY", "BUFSIZ",
+    "HUGE_VAL", "HUGE_VALF", "HUGE_VALL", "FILENAME_MAX", "FOPEN_MAX", "TMP_MAX", "MATH_ERRNO",
+    "MATH_ERREXCEPT", "math_errhandling", "linux", "unix",
 })  # fmt: skip
 """Names that mean something in a step of Python or C."""
 
-_BEGINNING = re.compile(r"_|[WUb]_|b2_|weight_|(BATCH|STEPS|FP|SEEK)(_|$)")
+_BEGINNING = re.compile(r"_|[WUb]_|b2_|weight_|(BATCH|STEPS|FP|SEEK|M|L)(_|$)")
 _END = re.compile(r"^t\d+$|_(step|forward|backward|cell|\d+)$")
 """How names begin and end that scripts make, `W_forget`, `lstm_step`, `hidden_0_forward`, or C has."""
 
