@@ -7,7 +7,21 @@ from typing import Any, NamedTuple
 
 from rnncli.cells import activations
 from rnncli.cells.syntax import TokenSpan
-from rnncli.cells.tree import Call, Name, Node, Number, Sum, finite, fold, parse, rebuild, walk
+from rnncli.cells.tree import (
+    Call,
+    Name,
+    Node,
+    Number,
+    Operation,
+    Sum,
+    finite,
+    fold,
+    parse,
+    rebuild,
+    walk,
+    write,
+)
+from rnncli.errors import LayerError
 
 PACKED = ("kernel", "recurrent_kernel", "bias", "recurrent_bias")
 """Weights of which every line has columns of its own."""
@@ -116,6 +130,14 @@ def resolve(text: CellText, config: Mapping[str, Any], *, in_order: bool = True)
                 return Number(float(numbers[name]))
             case Name(name) if name in BIASES and not config["use_bias"]:
                 return Number(0.0)
+            case Operation("@", left, _) if isinstance(constant := change(left), Number):
+                if constant.value:
+                    raise LayerError(
+                        "{equation}: a number alone stands on the left of @.",
+                        "Put a name there, such as x or hidden.",
+                        equation=write(node),
+                    )
+                return constant  # a bias that is not used
             case Sum(terms):
                 kept = [(sign, new) for sign, term in terms if (new := change(term)) != Number(0.0)]
                 return _sum(_ordered(kept) if in_order else kept)

@@ -339,3 +339,20 @@ def test_gradients_of_a_state_of_any_name(state: str, rnncli: Run, tmp_path: Pat
     done = rnncli("gradients", "-l", "@own.toml(2)", "--quiet", cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
     assert state in done.stdout
+
+
+def test_a_number_alone_on_the_left_of_a_product(rnncli: Run, tmp_path: Path) -> None:
+    """Without a bias it is 0, and so is its product; any other number is refused."""
+    weights = '[weights]\nm = { shape = ["units", "units"] }\n[step]\n'
+    (tmp_path / "zero.toml").write_text(
+        'states = ["hidden"]\n' + weights + 'hidden = "tanh(x @ kernel + bias @ m)"\n'
+    )
+    (tmp_path / "two.toml").write_text(
+        'states = ["hidden"]\n' + weights + 'hidden = "tanh(x @ kernel + (bias + 2) @ m)"\n'
+    )
+    options = ("--no-use-bias", "--seed", "1", "--quiet", "-f", "csv")
+    zero = rnncli("run", "-l", f"@{tmp_path}/zero.toml", *options, "--check")
+    assert (zero.returncode, zero.stderr) == (0, "")
+    two = rnncli("run", "-l", f"@{tmp_path}/two.toml", *options)
+    assert (two.returncode, two.stdout) == (2, "")
+    assert "2 @ m: a number alone stands on the left of @." in two.stderr
