@@ -355,4 +355,4 @@ def test_a_number_alone_on_the_left_of_a_product(rnncli: Run, tmp_path: Path) ->
     assert (zero.returncode, zero.stderr) == (0, "")
     two = rnncli("run", "-l", f"@{tmp_path}/two.toml", *options)
     assert (two.returncode, two.stdout) == (2, "")
-    assert "2 @ m: a number alone stands on the left of @." in two.stderr
+    assert "(bias + 2) @ m: a number alone stands on the left of @." in two.stderr
