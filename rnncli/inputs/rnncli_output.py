@@ -19,7 +19,7 @@ _INPUT = r"(input|입력) \([\w, ]*\) b?float\d+\b"
 """How the second line of a page begins."""
 _NUMBER = r"\w+\[\d[\d, ]*\] = \S"
 """How a page of explain begins."""
-_MARKUP = r"(?sm)<!DOCTYPE html>.*^:root \{ color-scheme: light dark; -{2}ink|<svg [^>]*rich-terminal"
+_MARKUP = r"(?sm)<!DOCTYPE html>.*^:root \{ color-scheme: .*-{2}ink|<svg [^>]*rich-terminal"
 """How HTML and SVG begin.  `-{2}ink` is a variable of CSS; with two hyphens it would read as a flag."""
 _COLUMNS = ({"name", "unit", "value"}, {"quantity", "unit", "value"}, {"kind", "name", "shape", "parameters"})
 """Columns of the CSV of results, of traces and of shapes."""
