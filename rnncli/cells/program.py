@@ -60,19 +60,32 @@ def compile_cell(
     """
     import numpy as np
 
-    source = _Source(text, lines, config["units"], extra)
+    # As text, in which -0.0 is not 0.0.
+    key = repr((text.name, text.states, text.gates, text.step, config["units"], lines, extra))
+    if key not in _COMPILED:
+        if len(_COMPILED) >= KEPT:
+            _COMPILED.clear()
+        source = _Source(text, lines, config["units"], extra)
+        _COMPILED[key] = compile(source.text(), f"<{text.name}>", "exec"), tuple(source.functions)
+    code, named = _COMPILED[key]
     functions = activations.array_functions(np)
-    for name in source.functions:
+    for name in named:
         if name not in functions:
             value: Any = config.get(name) or text.options.get(name, name)
             functions[name] = activations.get_unguarded(value)
-    code = source.text()
     scope: dict[str, Any] = {
         "Gate": Gate, "product": product, "hold": hold, "activate": activate, "columns": columns,
         "pick": pick, "expand": expand, "units": config["units"], "functions": functions,
     }  # fmt: skip
-    exec(compile(code, f"<{text.name}>", "exec"), scope)
+    exec(code, scope)
     return scope["bind"]  # type: ignore[no-any-return]
+
+
+KEPT = 64
+"""Number of cells whose code is kept."""
+
+_COMPILED: dict[str, tuple[Any, tuple[str, ...]]] = {}
+"""What was compiled in this process, by what it was made of: a command makes the same cell several times."""
 
 
 class _Source:
