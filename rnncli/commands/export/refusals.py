@@ -6,8 +6,7 @@ from collections.abc import Callable, Container, Iterator, Sequence
 
 from rnncli.case import Case, walk
 from rnncli.cells.tree import FUNCTIONS
-from rnncli.commands.export.export_case import ExportCase, cells_of
-from rnncli.commands.export.lines import functions_in
+from rnncli.commands.export.export_case import ExportCase, cells_of, functions_of
 from rnncli.errors import Message, Text, join
 from rnncli.layers import beyond_keras, class_of
 from rnncli.layers.stack import Stack
@@ -84,12 +83,10 @@ def unknown_in_dense(export: ExportCase, known: Container[str]) -> str | None:
     return next((activation for activation in used if activation not in known), None)
 
 
-def of_loops(
-    export: ExportCase, activations: Container[str], dense: Container[str] | None = None
-) -> Text | None:
+def of_loops(export: ExportCase, activations: Container[str]) -> Text | None:
     """Return why a script that writes out the loops cannot express it, or None.
 
-    activations: the ones that the script has.  dense: in Dense, if they are others.
+    activations: the ones that the script has.
     """
     specs = list(walk(export.case.specs))
     dtypes = {spec.config["dtype"] for spec in specs if spec.config.get("dtype")}
@@ -99,10 +96,7 @@ def of_loops(
         return Message("it computes in float32 or float64, not in {dtype}", dtype=export.dtype)
     if export.dtype == "float64" and any(isinstance(spec.config.get("cell"), tuple) for spec in specs):
         return Message("Keras rounds to float32 between the cells of RNN")
-    used = [name for cell in export.cells for name in functions_in(cell.lines) if name not in FUNCTIONS]
-    unknown = next(
-        (name for name in used if name not in activations), unknown_in_dense(export, dense or activations)
-    )
+    unknown = [name for name in functions_of([export]) if name not in FUNCTIONS and name not in activations]
     if unknown:
-        return Message("it has no formula for the activation {config}", config=unknown)
+        return Message("it has no formula for the activation {config}", config=unknown[0])
     return of_layers(export)

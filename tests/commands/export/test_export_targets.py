@@ -19,6 +19,7 @@ from printed_tensors import numbers, shown_alone
 from rnncli.case import Case, Shape
 from rnncli.commands.export import targets
 from rnncli.commands.export.export_case import build_export
+from rnncli.commands.export.formulas import FORMULAS
 from rnncli.compute import run as compute
 from rnncli.layers.stack import Stack
 
@@ -171,19 +172,24 @@ def test_an_onnx_model_returns_the_same_numbers(name: str) -> None:
     agrees(found, computed(name))
 
 
-@pytest.mark.parametrize("target", ["keras", "numpy", "c"])
+@pytest.mark.parametrize("target", ["keras", "numpy", "c", "torch"])
 def test_these_targets_express_every_case(target: str) -> None:
     assert list(expressed(target)) == list(cases())
 
 
-def test_torch_and_onnx_express_what_their_engines_compute() -> None:
-    assert {"lstm end", "lstm_back end", "both_concat end", "stack", "double", "lstm states"} <= set(
-        expressed("torch")
-    )
+def test_pytorch_runs_its_own_modules_where_it_has_them() -> None:
+    for name, text in expressed("torch").items():
+        kind, _, rest = name.partition(" ")
+        has_module = (
+            kind not in ("lstm_odd", "gru_before", "cells", "both_cells", "masking") and rest != "any"
+        )
+        assert ("run_module(" in text) == has_module, name
+
+
+def test_onnx_expresses_what_its_engine_computes() -> None:
     assert {"lstm", "lstm_back", "both_None", "two_layers", "stack", "lstm states", "both_mul end"} <= set(
         expressed("onnx")
     )
-    assert not {"cells", "lstm any", "lstm_odd", "masking"} & set(expressed("torch"))
     assert not {"cells", "lstm any", "masking", "double"} & set(expressed("onnx"))
 
 
@@ -201,7 +207,7 @@ def test_keras_makes_the_layers_of_a_config(name: str) -> None:
 
 @pytest.mark.parametrize("target", ["numpy", "c"])
 def test_every_activation_has_keras_numbers(target: str, tmp_path: Path) -> None:
-    activations = [name for name in targets.get(target).ACTIVATIONS if name != "hard_sigmoid_keras2"]
+    activations = [name for name in (*FORMULAS, "softmax") if name != "hard_sigmoid_keras2"]
     layer = "SimpleRNN(6, activation={!r}, return_sequences=True, dtype='float64')"
     made = {name: make_case([layer.format(name)], seed=3) for name in activations}
     exports = [build_export(case, {name: f"_{name}"}) for name, case in made.items()]
@@ -224,7 +230,7 @@ def test_every_activation_has_the_numbers_of_run_for_extreme_values(
     with np.errstate(over="ignore", under="ignore"):
         values = np.array([*EXTREMES, *(-value for value in EXTREMES)]).astype(dtype)
     made = {}
-    for name in targets.get(target).ACTIVATIONS:
+    for name in (*FORMULAS, "softmax"):
         layer = f"Dense(1, activation={name!r}, use_bias=False, dtype={dtype!r})"
         weights = {"kernel": np.ones((1, 1), dtype)}
         made[name] = oracle.case([layer], values.reshape(1, -1, 1), weights=weights)

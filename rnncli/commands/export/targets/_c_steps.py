@@ -21,6 +21,7 @@ static real clip(real x, real low, real high) {
 """,
     "maximum": "static real maximum(real a, real b) { return a != a || a > b ? a : b; }\n",
     "minimum": "static real minimum(real a, real b) { return a != a || a < b ? a : b; }\n",
+    "where": "static real where(int condition, real a, real b) { return condition ? a : b; }\n",
     "dot": """\
 /* The product of a vector with a column of a matrix, whose rows have `width` numbers. */
 static real dot(const real *vector, const real *column, int size, int width) {

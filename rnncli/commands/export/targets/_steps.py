@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from rnncli.cells.text import BIASES
+from rnncli.cells.text import BIASES, PACKED
 from rnncli.cells.tree import Call, Name, Node, Number, Operation, rebuild, walk, write
 from rnncli.commands.export.export_case import ExportCell
 
@@ -37,14 +38,13 @@ class Language(NamedTuple):
     call: functions by name, with {} for each argument; any other is `other`, with its name and its argument.
         `row` gives a vector the axis of the batch, `as_state` the shape of the first state; `number` makes an
         array.
-    prefix: of a weight's name, `self.`.  states: the parameter.  returned: what comes back.
+    prefix: of a weight's name, `self.`.  returned: what comes back, the states by default.
     """
 
     split: str
     calls: Mapping[str, str]
-    other: str
+    other: str = "NAME({})"
     prefix: str = ""
-    states: str = "states"
     returned: str = "{}"
 
     def call(self, function: str, given: Sequence[str]) -> str:
@@ -64,6 +64,7 @@ def common_calls(library: str, last_axis: str) -> dict[str, str]:
         "mean": f"{library}.mean({{}}, {last_axis})",
         "variance": f"{library}.var({{}}, {last_axis})",
         "sum": f"{library}.sum({{}}, {last_axis})",
+        "linear": "{}",
     }
 
 
@@ -74,10 +75,10 @@ def write_tuple(parts: Iterable[str]) -> str:
 
 
 def write_step(cell: ExportCell, language: Language) -> Iterator[str]:
-    """Yield the body of a function of `x` and the states before the step."""
+    """Yield the body of a function of `x` and the `states` before the step."""
     every = [cell.names[state] for state in cell.states]
     states = ", ".join(every) if len(every) > 1 else write_tuple(every)
-    yield f"{states} = {language.states}"
+    yield f"{states} = states"
     without: set[str] = set()
     used = {one.name for node in cell.lines.values() for one in walk(node) if isinstance(one, Name)}
     for weight, order in cell.cell.text.packing().items():
@@ -120,3 +121,23 @@ def _weight(cell: ExportCell, weight: str, language: Language) -> str:
     array = "bias" if weight in BIASES else weight
     name = f"{language.prefix}{cell.global_name(array)}" if language.prefix else cell.names[array]
     return f"{name}[{int(weight != 'bias')}]" if array == "bias" and cell.cell.text.has_two_biases else name
+
+
+def weight_shapes(cell: ExportCell) -> dict[str, str]:
+    """Return the shapes of the weights as code, in `features` and `units`."""
+    found = {}
+    for name, array in cell.weights.items():
+        if name in PACKED:
+            count = array.shape[-1] // cell.units
+            height = {"kernel": "features", "recurrent_kernel": "units"}.get(name, "2")
+            shape = [*[height] * (array.ndim - 1), f"{count} * units" if count > 1 else "units"]
+        else:
+            shape = [str(size) for size in cell.cell.text.weights[name].shape]
+        found[name] = write_tuple(shape)
+    return found
+
+
+def write_class(name: str, base: str, title: str, lines: Iterable[str]) -> str:
+    """Return a class.  lines: of its body, not indented."""
+    body = textwrap.indent("\n".join(lines), "    ").rstrip()
+    return f'class {name}({base}):\n    """{title}"""\n\n{body}\n'

@@ -10,6 +10,7 @@ from rnncli.case import Spec, walk
 from rnncli.commands.export import refusals
 from rnncli.commands.export.export_case import (
     ExportCase,
+    ExportCell,
     ExportLayer,
     Named,
     name_cells,
@@ -18,7 +19,13 @@ from rnncli.commands.export.export_case import (
 from rnncli.commands.export.lines import functions_in, key_of
 from rnncli.commands.export.literals import as_comment, python_text, to_python
 from rnncli.commands.export.targets import _python as python
-from rnncli.commands.export.targets._classes import keras_class
+from rnncli.commands.export.targets._steps import (
+    Language,
+    common_calls,
+    weight_shapes,
+    write_class,
+    write_step,
+)
 from rnncli.errors import Message, Text
 from rnncli.layers import make_cell
 from rnncli.layers.stack import Stack
@@ -27,6 +34,20 @@ from rnncli.specs.text import OLD_DEFINITION
 
 SUFFIX = ".py"
 BINARY = False
+
+LANGUAGE = Language(
+    "keras.ops.split({}, {}, axis=-1)",
+    {
+        **common_calls("keras.ops", "axis=-1, keepdims=True"),
+        "hard_sigmoid_keras2": "hard_sigmoid_keras2({})",
+        "row": "keras.ops.reshape({}, (1, -1))",
+        "as_state": "keras.ops.broadcast_to({}, keras.ops.shape(states[0]))",
+    },
+    "keras.activations.NAME({})",
+    prefix="self.",
+    returned="{first}, [{all}]",
+)
+INITIALIZERS = {"recurrent_kernel": "orthogonal", "bias": "zeros"}
 
 
 @refusals.of_each
@@ -48,7 +69,7 @@ def write(exports: Sequence[ExportCase]) -> str:
     old = dict.fromkeys(definition for spec in plain if (definition := to_script(spec)[1]))
     if any("hard_sigmoid_keras2" in functions_in(cell.lines) for cell in own):
         old[OLD_DEFINITION] = None
-    definitions = [keras_class(cell, name) for name, cell in classes.values() if cell.is_own]
+    definitions = [_class(cell, name) for name, cell in classes.values() if cell.is_own]
     how = "in Keras, with its weights and its input"
     functions = [*old, *definitions, python.SHOW]
     bodies = (_body(export, classes) for export in exports)
@@ -113,3 +134,42 @@ def _states(layer: ExportLayer) -> str:
             own = [f"keras.ops.array({to_python(array)})" for array in cell.states.values()]
             parts += [f"[{', '.join(own)}]"] if hasattr(loop.layer.cell, "cells") else own
     return f"[{', '.join(parts)}]"
+
+
+def _class(cell: ExportCell, name: str) -> str:
+    """Return a cell of Keras, which `keras.layers.RNN` and Bidirectional run, and copy by its config."""
+    adding = []
+    for weight, shape in weight_shapes(cell).items():
+        usual = INITIALIZERS.get(weight, "zeros" if shape.count(",") == 1 and shape.endswith(",)") else "")
+        initializer = f', initializer="{usual}"' if usual else ""
+        own = cell.global_name(weight)
+        adding.append(f'self.{own} = self.add_weight(shape={shape}, name="{own}"{initializer})')
+    start = ", ".join(
+        f"keras.ops.full(shape, {cell.cell.text.initial.get(state, 0.0)!r}, self.compute_dtype)"
+        for state in cell.states
+    )
+    starting = [
+        "def get_initial_state(self, batch_size=None):",
+        "    shape = (batch_size, self.units)",
+        f"    return [{start}]\n",
+    ]
+    lines = [
+        "def __init__(self, units, **options):",
+        "    super().__init__(**options)",
+        "    self.units = self.output_size = units",
+        f"    self.state_size = [{', '.join(['units'] * len(cell.states))}]\n",
+        "def build(self, input_shape):",
+        "    features, units = input_shape[-1], self.units",
+        *(f"    {line}" for line in adding),
+        "    self.built = True\n",
+        *(starting if cell.cell.text.initial else ()),
+        "def call(self, x, states):",
+        *(f"    {line}" for line in write_step(cell, LANGUAGE)),
+        "",
+        "def get_config(self):",
+        '    return {**super().get_config(), "units": self.units}\n',
+    ]
+    head = "@keras.saving.register_keras_serializable()\n"
+    return head + write_class(
+        name, "keras.layers.Layer", f"One time step of {as_comment(cell.cell.text.title)}.", lines
+    )

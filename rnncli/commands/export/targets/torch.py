@@ -1,23 +1,53 @@
-"""A PyTorch script: one nn.LSTM, nn.GRU or nn.RNN per direction, with Keras's weights in its layout."""
+"""A PyTorch script: nn.LSTM, nn.GRU or nn.RNN with Keras's weights, and a module for any other cell."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from functools import partial
+from collections.abc import Generator, Sequence
 
-from rnncli.case import Array
 from rnncli.commands.export import refusals
-from rnncli.commands.export.export_case import ExportCase, ExportLayer, ExportLoop, Named, name_cells
+from rnncli.commands.export.export_case import ExportCase, ExportCell, ExportLayer, ExportLoop, name_cells
+from rnncli.commands.export.formulas import FORMULAS
 from rnncli.commands.export.lines import key_of
-from rnncli.commands.export.literals import input_of, to_python
-from rnncli.commands.export.targets import _python as python
-from rnncli.commands.export.targets._classes import OVER_TIME, TORCH_FUNCTIONS, torch_class
-from rnncli.compute import engines
-from rnncli.errors import Message, Text
-from rnncli.frameworks.torch import MODULES, from_keras
+from rnncli.commands.export.literals import as_comment, to_python
+from rnncli.commands.export.targets._python import LayerWriter, assemble
+from rnncli.commands.export.targets._steps import (
+    Language,
+    common_calls,
+    weight_shapes,
+    write_class,
+    write_step,
+)
+from rnncli.errors import Text
+from rnncli.frameworks.torch import MODULES, explain_unsupported, from_keras
 
 SUFFIX = ".py"
 BINARY = False
+
+FUNCTIONAL = {
+    "relu6": "relu6", "elu": "elu", "selu": "selu", "celu": "celu", "gelu": "gelu", "silu": "silu",
+    "mish": "mish", "softsign": "softsign", "hard_silu": "hardswish", "hard_sigmoid": "hardsigmoid",
+    "hard_tanh": "hardtanh", "hard_shrink": "hardshrink", "soft_shrink": "softshrink",
+    "tanh_shrink": "tanhshrink", "log_sigmoid": "logsigmoid",
+}  # fmt: skip
+"""What torch.nn.functional calls Keras's activations."""
+
+LANGUAGE = Language(
+    "torch.chunk({}, {}, -1)",
+    {
+        **common_calls("torch", "-1, keepdim=True"),
+        **{name: f"torch.{name}({{}})" for name in ("tanh", "sigmoid", "relu")},
+        **{name: f"torch.nn.functional.{other}({{}})" for name, other in FUNCTIONAL.items()},
+        "exponential": "torch.exp({})",
+        "leaky_relu": "torch.nn.functional.leaky_relu({}, 0.2)",
+        "softplus": "torch.nn.functional.softplus({}, threshold=40)",
+        "softmax": "torch.softmax({}, -1)",
+        "log_softmax": "torch.log_softmax({}, -1)",
+        "variance": "torch.var({}, -1, correction=0, keepdim=True)",
+        "number": "torch.tensor({}, dtype=torch.float64)",
+        "as_state": "({}).expand_as(states[0])",
+    },
+    prefix="self.",
+)
 
 BEGINNING = """\
 torch.set_grad_enabled(False)
@@ -25,138 +55,119 @@ torch.backends.mkldnn.enabled = False  # it turns NaN into ordinary numbers
 
 """
 
-RUN = '''\
-def run(module, x, states=None, backwards=False):
-    """Return the outputs in the order of processing, (batch, timesteps, units), and the last states."""
-    outputs, last = module(x.flip(1) if backwards else x, states)
-    return outputs, last if isinstance(last, tuple) else (last,)
+RUN_MODULE = '''\
+def run_module(modules, states, x, backwards=False):
+    """Run nn.LSTM, nn.GRU or nn.RNN, which loops over time itself.
+
+    Returns the outputs in the order of processing, (batch, timesteps, units), and the last states.
+    """
+    (module,), state = modules, tuple(part[None] for part in states[0])
+    outputs, last = module(x.flip(1) if backwards else x, state if len(state) > 1 else state[0])
+    return outputs, [tuple(part[0] for part in (last if len(state) > 1 else (last,)))]
 '''
 
 RUN_PADDED = '''\
-def run(module, x, states=None, backwards=False, lengths=None, zeroing=False):
-    """Return the outputs in the order of processing, (batch, timesteps, units), and the last states.
+def run_module(modules, states, x, mask=None, backwards=False, zeroing=False):
+    """Run nn.LSTM, nn.GRU or nn.RNN, which loops over time itself.
 
-    lengths: (batch,), the number of steps to process; the outputs of the others are zeros or, without
-    zeroing, the last processed output, as in Keras.
+    mask: (batch, timesteps), True for the steps to process, False for those at the end of a sequence; they
+    output zeros or, without zeroing, repeat the previous output, as in Keras.
+    Returns the outputs in the order of processing, (batch, timesteps, units), and the last states.
     """
-    if lengths is None:
-        lengths = torch.full((x.shape[0],), x.shape[1])
-    ends, steps = lengths[:, None], torch.arange(x.shape[1])
+    (module,), state = modules, tuple(part[None] for part in states[0])
+    mask = torch.ones(x.shape[:2], dtype=torch.bool) if mask is None else mask
+    ends, steps = mask.sum(1, keepdim=True), torch.arange(x.shape[1])
     order = torch.where(steps < ends, ends - 1 - steps if backwards else steps, steps)[..., None]
     packed = torch.nn.utils.rnn.pack_padded_sequence(
-        x.take_along_dim(order, 1), lengths, batch_first=True, enforce_sorted=False
+        x.take_along_dim(order, 1), ends[:, 0], batch_first=True, enforce_sorted=False
     )
-    packed, last = module(packed, states)
-    last = last if isinstance(last, tuple) else (last,)
+    packed, last = module(packed, state if len(state) > 1 else state[0])
     outputs, _ = torch.nn.utils.rnn.pad_packed_sequence(packed, batch_first=True, total_length=x.shape[1])
+    last = tuple(part[0] for part in (last if len(state) > 1 else (last,)))
     if backwards:  # Keras goes through the padding first, and outputs zeros there
-        return outputs.take_along_dim(order, 1).flip(1), last
-    if not zeroing:
-        outputs = torch.where((steps < ends)[..., None], outputs, last[0].transpose(0, 1))
-    return outputs, last
+        outputs = outputs.take_along_dim(order, 1).flip(1)
+    elif not zeroing:
+        outputs = torch.where(mask[..., None], outputs, last[0][:, None])
+    return outputs, [last]
 '''
 
 
 @refusals.of_each
 def refusal(export: ExportCase) -> Text | None:
-    """Return why PyTorch's modules, or a loop over a cell of one's own, cannot express it, or None."""
-    if unknown := refusals.unknown_in_dense(export, TORCH_FUNCTIONS):
-        return Message("its Dense has no activation {activation}", activation=unknown)
-    loops = [(layer, loop) for layer in export.layers for loop in layer.loops]
-    if not any(loop.cells[0].is_own and len(loop.cells) == 1 for _, loop in loops):
-        return refusals.of_layers(export) or engines.get("torch").refusal(export.case)
-    if any(layer.mask != export.suffix for layer, _ in loops if layer.mask is not None):
-        return Message("it can skip only trailing steps, and Masking may skip any step")
-    others = tuple(layer.spec for layer, loop in loops if not loop.cells[0].is_own or len(loop.cells) > 1)
-    reason = engines.get("torch").refusal(export.case._replace(specs=others)) if others else None
-    return reason or refusals.of_loops(export, TORCH_FUNCTIONS)
+    """Return why a PyTorch script cannot express it, or None."""
+    return refusals.of_loops(export, (*FORMULAS, "softmax", "log_softmax"))
 
 
 def write(exports: Sequence[ExportCase]) -> str:
     """Return the script."""
-    run = RUN if all(export.case.mask is None for export in exports) else RUN_PADDED
-    cells = [cell for export in exports for cell in export.cells]
-    classes = name_cells(exports, lambda cell: f"{cell.cell.text.name}Layer")
-    own = [torch_class(cell, name) for name, cell in classes.values() if cell.is_own]
-    modules = [run] if any(not cell.is_own for cell in cells) else []
-    functions = [python.SHOW, *modules, *([OVER_TIME] if own else []), *own]
-    imports, how = ["import numpy as np", "import torch"], "in PyTorch, with Keras's weights and its input"
-    bodies = (_body(export, classes) for export in exports)
-    return python.assemble(exports, how, imports, functions, bodies, beginning=BEGINNING)
+    writer = _Writer(exports)
+    loops = [(layer, loop) for export in exports for layer in export.layers for loop in layer.loops]
+    own = {key_of(cell.cell) for one in loops if writer.runner(*one) == "run" for cell in one[1].cells}
+    classes = (_class(cell, name) for key, (name, cell) in writer.named.items() if key in own)
+    wholes = [layer for layer, loop in loops if writer.runner(layer, loop) == "run_module"]
+    run = RUN_MODULE if all(layer.mask is None for layer in wholes) else RUN_PADDED
+    functions = [*([run] if wholes else []), *writer.definitions(exports, classes)]
+    how = "in PyTorch, with Keras's weights and its input"
+    imports, bodies = ["import numpy as np", "import torch"], map(writer.body, exports)
+    return assemble(exports, how, imports, functions, bodies, beginning=BEGINNING)
 
 
-def _body(export: ExportCase, classes: Named) -> Iterator[str]:
-    yield f"# {input_of(export)}"
-    yield f"x = {_tensor(to_python(export.case.inputs))}"
-    if export.case.mask is not None and any(cell.is_own for cell in export.cells):
-        yield "# True for the steps to process, (batch, timesteps)."
-        yield f"mask{export.suffix} = {_tensor(to_python(export.case.mask))}"
-    if export.case.mask is not None and any(not cell.is_own for cell in export.cells):
-        yield "# Number of steps to process, (batch,)."
-        yield f"lengths{export.suffix} = {_tensor(to_python(export.case.mask.sum(axis=1)))}"
-    yield from python.write_layers(
-        export,
-        partial(_layer, classes),
-        lambda loop, _, part: f"last{loop.suffix}[{part}]{'' if loop.cells[0].is_own else '[0]'}",
-        ".numpy()",
+class _Writer(LayerWriter):
+    """padded: the suffixes of masks that leave out steps at the end of a sequence alone."""
+
+    library, language = "torch", LANGUAGE
+    array, shown = "torch.from_numpy({})", "{}.numpy()"
+
+    def __init__(self, exports: Sequence[ExportCase]) -> None:
+        super().__init__(name_cells(exports, lambda cell: f"{cell.cell.text.name}Cell"))
+        masks = {export.suffix: export.case.mask for export in exports if export.case.mask is not None}
+        self.padded = {
+            suffix
+            for suffix, mask in masks.items()
+            if mask[:, 0].all() and (mask[:, :-1] >= mask[:, 1:]).all()
+        }
+
+    def runner(self, layer: ExportLayer, loop: ExportLoop) -> str:
+        cell, *others = loop.cells
+        unknown = cell.is_own or explain_unsupported(cell.class_name, cell.cell.config)
+        padded = layer.mask is None or layer.mask in self.padded
+        return "run" if others or unknown or not padded else "run_module"
+
+    def cell(self, cell: ExportCell, runner: str) -> Generator[str, None, str]:
+        name, sizes = f"module{cell.suffix}", [str(cell.features), str(cell.units)]
+        dtype = next(iter(cell.states.values())).dtype
+        if runner == "run_module":
+            weights = {f"{key}_l0": one for key, one in from_keras(cell.class_name, cell.weights).items()}
+            made = f"torch.nn.{MODULES[cell.class_name]}"
+            sizes += [] if "bias" in cell.weights else ["bias=False"]
+            sizes += ['nonlinearity="relu"'] if cell.cell.config["activation"] == "relu" else []
+            sizes += ["batch_first=True"]
+        else:
+            weights = {cell.global_name(key): array for key, array in cell.weights.items()}
+            made, _ = self.named[key_of(cell.cell)]
+        converted = f".to(torch.{dtype})" if dtype != "float32" else ""
+        yield f"{name} = {made}({', '.join(sizes)}){converted}"
+        yield f"{name}.load_state_dict({{"
+        for key, array in weights.items():
+            value = self.array.format(to_python(array)).replace("\n", "\n    ")
+            yield f'    "{key}": {value},'
+        yield "})"
+        return name
+
+
+def _class(cell: ExportCell, name: str) -> str:
+    """Return a module of PyTorch with the step of a cell."""
+    lines = [
+        "def __init__(self, features, units):",
+        "    super().__init__()",
+        *(
+            f"    self.{cell.global_name(weight)} = torch.nn.Parameter(torch.zeros({shape}))"
+            for weight, shape in weight_shapes(cell).items()
+        ),
+        "",
+        "def forward(self, x, states):",
+        *(f"    {line}" for line in write_step(cell, LANGUAGE)),
+    ]
+    return write_class(
+        name, "torch.nn.Module", f"One time step of {as_comment(cell.cell.text.title)}.", lines
     )
-
-
-def _tensor(array: str) -> str:
-    return f"torch.from_numpy({array})"
-
-
-def _layer(classes: Named, layer: ExportLayer) -> Iterator[str]:
-    if layer.spec.class_name == "Dense":
-        yield from python.assign_weights(layer, _tensor)
-        bias = f" + bias{layer.suffix}" if "bias" in layer.weights else ""
-        yield f"x = x @ kernel{layer.suffix}{bias}"
-        yield f"x = {TORCH_FUNCTIONS[layer.spec.config['activation']].format('x')}"
-    for loop in layer.loops:
-        yield from _own_loop(loop, layer, classes) if loop.cells[0].is_own else _loop(loop, layer)
-    if layer.loops:
-        yield from python.merge_lines(layer, ".flip(1)", "torch.cat([forward, backward], -1)")
-
-
-def _loop(loop: ExportLoop, layer: ExportLayer) -> Iterator[str]:
-    (cell,), own = loop.cells, loop.suffix
-    options, dtype = ["batch_first=True"], cell.weights["kernel"].dtype
-    options += [] if "bias" in cell.weights else ["bias=False"]
-    options += ['nonlinearity="relu"'] if cell.cell.config["activation"] == "relu" else []
-    options += [f"dtype=torch.{dtype}"] if dtype != "float32" else []
-    module = f"torch.nn.{MODULES[cell.class_name]}"
-    yield f"module{own} = {module}({cell.features}, {cell.units}, {', '.join(options)})"
-    weights = from_keras(cell.class_name, cell.weights)
-    yield from _load(own, {f"{name}_l0": array for name, array in weights.items()})
-    arguments = [f"module{own}", "x"]
-    if cell.has_initial_states:
-        states = [_tensor(to_python(array[None])) for array in cell.states.values()]
-        together = states[0] if len(states) == 1 else f"({', '.join(states)})"
-        yield f"states{own} = {together}"
-        arguments.append(f"states{own}")
-    arguments += ["backwards=True"] if loop.backwards else []
-    if layer.mask is not None:
-        arguments += [f"lengths=lengths{layer.mask}", *(["zeroing=True"] if loop.zeroes_masked else [])]
-    yield f"outputs{own}, last{own} = run({', '.join(arguments)})"
-
-
-def _load(own: str, weights: Mapping[str, Array]) -> Iterator[str]:
-    yield f"module{own}.load_state_dict({{"
-    for name, array in weights.items():
-        value = _tensor(to_python(array)).replace("\n", "\n    ")
-        yield f'    "{name}": {value},'
-    yield "})"
-
-
-def _own_loop(loop: ExportLoop, layer: ExportLayer, classes: Named) -> Iterator[str]:
-    (cell,), own, backwards = loop.cells, loop.suffix, ".flip(1)" if loop.backwards else ""
-    name, _ = classes[key_of(cell.cell)]
-    dtype = next(iter(cell.states.values())).dtype
-    yield f"module{own} = {name}({cell.features}, {cell.units}).to(torch.{dtype})"
-    yield from _load(own, {cell.global_name(weight): array for weight, array in cell.weights.items()})
-    states = ", ".join(_tensor(to_python(array)) for array in cell.states.values())
-    yield f"states{own} = ({states},)"
-    arguments = [f"x{backwards}", f"states{own}"]
-    if layer.mask is not None:
-        arguments += [f"mask{layer.mask}{backwards}", *(["zeroing=True"] if loop.zeroes_masked else [])]
-    yield f"outputs{own}, last{own} = module{own}({', '.join(arguments)})"
