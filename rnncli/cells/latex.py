@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from rnncli.cells.text import PACKED, CellText, resolve
-from rnncli.cells.tree import Call, Name, Node, Number, Operation, Sum, write
+from rnncli.cells.tree import Name, Node, Operators, Sum, rebuild, write
 
 LETTERS: Mapping[str, str] = {"kernel": "W", "recurrent_kernel": "U", "bias": "b", "recurrent_bias": "b'"}
 """Symbols of packed weights; the line to which the columns belong is their index."""
@@ -22,87 +22,79 @@ GREEK = (
 )  # fmt: skip
 
 
+OPERATORS: Operators = {
+    "*": (r"{} \odot {}", 2, 4, 2),
+    "·": (r"{} \cdot {}", 2, 4, 2),
+    "/": (r"\frac{{{}}}{{{}}}", 0, 0, 4),
+    "**": ("{}^{{{}}}", 5, 0, 4),
+    "@": ("{1} {0}", 4, 0, 2),  # W x
+}
+
+
 def to_latex(text: CellText, config: Mapping[str, Any]) -> str:
     """Return the equations with these options as an `align*` of amsmath."""
-    writer = _Writer(text, config)
-    lines = [f"{writer.symbols[line]}_t &= {writer.node(node, line)}" for line, node in writer.lines.items()]
-    return "\\begin{align*}\n" + " \\\\\n".join(f"  {line}" for line in lines) + "\n\\end{align*}\n"
+    symbols: dict[str, str] = {"x": "x"}
+    for one in dict.fromkeys((*text.states, *text.step, *text.weights)):
+        symbols[one] = _choose_symbol(one, "cell" in text.states, {*symbols.values(), "W", "U", "b"})
+
+    def call(function: str, given: list[str]) -> str:
+        return _call(text.function(function, config), ", ".join(given))
+
+    lines = []
+    for line, node in resolve(text, config, in_order=False).items():
+
+        def name(node: Name, line: str = line) -> str:
+            if node.name in PACKED:
+                return LETTERS[node.name] + _index(text, symbols, node.name, line)
+            time = "_{t-1}" if node.kind == "before" else "_t" if node.kind or node.name == "x" else ""
+            return f"{symbols[node.name]}{time}"
+
+        written = write(_without_inner_sums(node), name, call, OPERATORS, _brackets)
+        written = re.sub(r"(?<=\d)e(-?)\+?0*(\d+)", r" \\cdot 10^{\1\2}", written)
+        lines.append(f"  {symbols[line]}_t &= {written}")
+    return "\\begin{align*}\n" + " \\\\\n".join(lines) + "\n\\end{align*}\n"
 
 
-class _Writer:
-    """Writes nodes.  symbols: of lines, states and weights, by name."""
+def _choose_symbol(name: str, has_cell: bool, used: set[str]) -> str:
+    """Return the symbol of a line, a state or a weight; `c` with a tilde is the candidate of a cell state."""
+    known = r"\tilde{c}" if name == "candidate" and has_cell else KNOWN.get(name, "")
+    greek = rf"\{name}" if name in GREEK else ""
+    choices = (known, greek, "" if "_" in name else name[0], rf"\mathrm{{{_escape(name)}}}")
+    return next(one for one in choices if one and one not in used)
 
-    def __init__(self, text: CellText, config: Mapping[str, Any]) -> None:
-        self.text = text
-        self.lines = resolve(text, config, in_order=False)
-        self.functions = {name: config.get(name, value) for name, value in text.options.items()}
-        self.symbols = {"x": "x"}
-        for name in dict.fromkeys((*text.states, *text.step, *text.weights)):
-            self.symbols[name] = self._symbol(name)
 
-    def _symbol(self, name: str) -> str:
-        used = {*self.symbols.values(), "W", "U", "b"}
-        known = r"\tilde{c}" if name == "candidate" and "cell" in self.text.states else KNOWN.get(name, "")
-        greek = rf"\{name}" if name in GREEK else ""
-        escaped = name.replace("_", r"\_")
-        choices = (known, greek, "" if "_" in name else name[0], rf"\mathrm{{{escaped}}}")
-        return next(one for one in choices if one and one not in used)
+def _without_inner_sums(node: Node) -> Node:
+    """Return the node with `a + b + c` for `a + (b + c)`."""
+    node = rebuild(node, _without_inner_sums)
+    if not isinstance(node, Sum):
+        return node
+    parts = (
+        term.terms if sign > 0 and isinstance(term, Sum) else ((sign, term),) for sign, term in node.terms
+    )
+    return Sum(tuple(term for terms in parts for term in terms))
 
-    def node(self, node: Node, line: str, least: int = 0) -> str:
-        """Return a node in a line, in parentheses if its operator binds less strongly than `least`."""
-        text, strength = self._make(node, line)
-        if strength >= least:
-            return text
-        return rf"\left({text}\right)" if r"\frac" in text else f"({text})"
 
-    def _make(self, node: Node, line: str) -> tuple[str, int]:
-        """Return a node, and how strongly its operator binds: sums 1, products 2; a base needs 4."""
-        match node:
-            case Number():
-                return re.sub(r"e([+-])0*(\d+)", self._exponent, write(node)), 1 if node.value < 0 else 4
-            case Name(name, kind):
-                time = "_{t-1}" if kind == "before" else "_t" if kind or name == "x" else ""
-                return (self._packed(name, line) if name in PACKED else f"{self.symbols[name]}{time}"), 4
-            case Sum(((sign, first), *others)):
-                start = ("" if sign > 0 else "-") + self.node(first, line, 1 if sign > 0 else 2)
-                return start + "".join(self._term(sign, term, line) for sign, term in others), 1
-            case Operation("@", left, right):
-                return f"{self.node(right, line)} {self.node(left, line, 3)}", 2
-            case Operation("/", left, right):
-                return rf"\frac{{{self.node(left, line)}}}{{{self.node(right, line)}}}", 3
-            case Operation("**", left, right):
-                return f"{self.node(left, line, 4)}^{{{self.node(right, line)}}}", 3
-            case Operation(_, left, right):
-                times = r"\cdot" if isinstance(left, Number) or isinstance(right, Number) else r"\odot"
-                return rf"{self.node(left, line, 2)} {times} {self.node(right, line, 2)}", 2
-            case Call(name):
-                return self._call(str(self.functions.get(name, name)), node, line), 3
-        raise TypeError(node)
+def _call(function: str, given: str) -> str:
+    if function in ("sqrt", "abs"):
+        return rf"\sqrt{{{given}}}" if function == "sqrt" else rf"\left|{given}\right|"
+    if function == "linear":
+        return given if re.fullmatch(r"\S+", given) else _brackets(given)
+    return FUNCTIONS.get(function, rf"\operatorname{{{_escape(function)}}}") + _brackets(given)
 
-    def _term(self, sign: int, term: Node, line: str) -> str:
-        """Return a further term of a sum; `a + (b + c)` needs no parentheses here."""
-        plain = sign > 0 and isinstance(term, Sum) and term.terms[0][0] > 0
-        return f" {'+' if sign > 0 else '-'} {self.node(term, line, 1 if plain else 2)}"
 
-    def _call(self, name: str, call: Call, line: str) -> str:
-        given = ", ".join(self.node(one, line) for one in call.arguments)
-        if name in ("sqrt", "abs"):
-            return rf"\sqrt{{{given}}}" if name == "sqrt" else rf"\left|{given}\right|"
-        escaped = name.replace("_", r"\_")
-        function = "" if name == "linear" else FUNCTIONS.get(name, rf"\operatorname{{{escaped}}}")
-        if name == "linear" and isinstance(call.arguments[0], (Name, Number)):
-            return given
-        return rf"{function}\left({given}\right)" if r"\frac" in given else f"{function}({given})"
+def _brackets(text: str) -> str:
+    return rf"\left({text}\right)" if r"\frac" in text else f"({text})"
 
-    def _packed(self, weight: str, line: str) -> str:
-        """Return a packed weight with its line as the index, if several lines use it."""
-        if len(self.text.lines_using(weight)) == 1:
-            return LETTERS[weight]
-        plain = re.sub(r"\\tilde{(\w)}", r"\1", self.symbols[line])
-        taken = {self.symbols[one] for one in self.text.gates if one != line}
-        index = self.symbols[line] if plain in taken else plain
-        return f"{LETTERS[weight]}_{index}" if len(index) == 1 else f"{LETTERS[weight]}_{{{index}}}"
 
-    @staticmethod
-    def _exponent(found: re.Match[str]) -> str:
-        return rf" \cdot 10^{{{'-' if found[1] == '-' else ''}{found[2]}}}"
+def _index(text: CellText, symbols: Mapping[str, str], weight: str, line: str) -> str:
+    """Return the line as the index of a packed weight, if several lines use it."""
+    if len(text.lines_using(weight)) == 1:
+        return ""
+    plain = re.sub(r"\\tilde{(\w)}", r"\1", symbols[line])
+    taken = {symbols[one] for one in text.gates if one != line}
+    index = symbols[line] if plain in taken else plain
+    return f"_{index}" if len(index) == 1 else f"_{{{index}}}"
+
+
+def _escape(name: str) -> str:
+    return name.replace("_", r"\_")

@@ -72,6 +72,10 @@ class CellText(NamedTuple):
         """The name and the source."""
         return f"{self.name} ({self.source})" if self.source else self.name
 
+    def function(self, name: str, config: Mapping[str, Any]) -> str:
+        """Return the function of an equation: of an option, the activation that it names."""
+        return str(config.get(name) or self.options.get(name, name))
+
     def lines_using(self, *weights: str) -> tuple[str, ...]:
         """Return the lines that use one of these packed weights, in the order of its columns."""
         names = {Name(weight) for weight in weights}

@@ -233,19 +233,36 @@ def finite(value: float, node: Node) -> Number:
     return Number(value)
 
 
+Operators: TypeAlias = Mapping[str, tuple[str, int, int, int]]
+"""By symbol: its text, how strongly its left and its right operand must bind, and how strongly it binds.
+
+Sums bind 1, products 2, a negative 3, powers 4, the rest 5.  `·` is a product with a number.
+"""
+
+PYTHON: Operators = {
+    "*": ("{} * {}", 2, 3, 2),
+    "·": ("{} * {}", 2, 3, 2),
+    "/": ("{} / {}", 2, 3, 2),
+    "**": ("{} ** {}", 5, 3, 4),
+    "@": ("{} @ {}", 3, 3, 2),  # with parentheses that readers need
+}
+
+
 def write(
     node: Node,
     name: Callable[[Name], str] = lambda node: node.name,
     call: Callable[[str, list[str]], str] = lambda function, given: f"{function}({', '.join(given)})",
+    operators: Operators = PYTHON,
+    brackets: Callable[[str], str] = "({})".format,
 ) -> str:
-    """Return the equation as text, which any language with Python's operators reads.
+    """Return the equation as text, in Python or in a notation with other operators and brackets.
 
-    name, call: write a name, and a function with its arguments, in that language.
+    name, call: write a name, and a function with its arguments, in that notation.
     """
 
     def inside(part: Node, least: int) -> str:
-        text = write(part, name, call)
-        return text if _strength(part) >= least else f"({text})"
+        text = write(part, name, call, operators, brackets)
+        return text if _strength(part, operators) >= least else brackets(text)
 
     match node:
         case Number(value):
@@ -256,27 +273,27 @@ def write(
             (sign, first), *others = terms
             start = inside(first, 2) if sign > 0 else f"-{inside(first, 3)}"
             return start + "".join(f" {'+' if sign > 0 else '-'} {inside(one, 2)}" for sign, one in others)
-        case Operation("**", left, right):
-            return f"{inside(left, 5)} ** {inside(right, 3)}"
-        case Operation("@", left, right):  # with parentheses that readers need
-            return f"{inside(left, 3)} @ {inside(right, 3)}"
-        case Operation(symbol, left, right):
-            return f"{inside(left, 2)} {symbol} {inside(right, 3)}"
+        case Operation(_, left, right):
+            text, before, after, _ = operators[_symbol(node)]
+            return text.format(inside(left, before), inside(right, after))
         case Call(function, arguments):
-            return call(function, [write(one, name, call) for one in arguments])
+            return call(function, [inside(one, 0) for one in arguments])
 
 
-def _strength(node: Node) -> int:
-    """Return how strongly a node's operator binds: sums 1, products 2, a negative 3, powers 4, the rest 5."""
+def _symbol(node: Operation) -> str:
+    is_scaled = node.symbol == "*" and Number in (type(node.left), type(node.right))
+    return "·" if is_scaled else node.symbol
+
+
+def _strength(node: Node, operators: Operators) -> int:
+    """Return how strongly a node's operator binds."""
     match node:
         case Sum(((-1, _),)):
             return 3
         case Sum():
             return 1
-        case Operation("**"):
-            return 4
         case Operation():
-            return 2
+            return operators[_symbol(node)][-1]
         case Number(value) if value < 0:
             return 3
     return 5

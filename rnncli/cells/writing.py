@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from rnncli.cells.text import BIASES, CellText, packed_lines, resolve
-from rnncli.cells.tree import Name, write
+from rnncli.cells.tree import PYTHON, Name, write
 
 
 def to_toml(text: CellText, config: Mapping[str, Any], initializers: Mapping[str, Any]) -> str:
@@ -58,6 +57,13 @@ def _value(value: Any) -> str:
 LETTERS: Mapping[str, str] = {"kernel": "W", "recurrent_kernel": "U", "bias": "b", "recurrent_bias": "b"}
 """Symbols of packed weights: of the columns that belong to the line."""
 _SHORT = {"sigmoid": "σ", "linear": ""}
+_OPERATORS = {
+    **PYTHON,
+    "*": ("{} ⊙ {}", 2, 3, 2),
+    "·": ("{} · {}", 2, 3, 2),
+    "**": ("{}^{}", 5, 3, 4),
+    "@": ("{} {}", 3, 3, 2),
+}
 
 
 def to_symbols(text: CellText, config: Mapping[str, Any]) -> dict[str, str]:
@@ -71,11 +77,8 @@ def to_symbols(text: CellText, config: Mapping[str, Any]) -> dict[str, str]:
         return LETTERS.get(node.name, node.name)
 
     def call(function: str, given: list[str]) -> str:
-        named = str(config.get(function) or text.options.get(function, function))
+        named = text.function(function, config)
         return f"{_SHORT.get(named, named)}({', '.join(given)})"
 
-    found = {}
-    for line, node in resolve(text, config, in_order=False).items():
-        written = write(node, name, call).replace(" @ ", " ").replace(" ** ", "^")
-        found[line] = re.sub(r"(?<![\w.])(\d\S*) \* ", r"\1 · ", written).replace(" * ", " ⊙ ")
-    return found
+    lines = resolve(text, config, in_order=False).items()
+    return {line: write(node, name, call, _OPERATORS) for line, node in lines}
