@@ -23,10 +23,11 @@ def simple_rnn() -> CellText:
 
 
 @cache
-def lstm(cell_activation: str = "activation") -> CellText:
+def lstm(cell_activation: str = "activation", *, unit_forget_bias: bool = True) -> CellText:
     """Long short-term memory, with the forget gate of Gers et al. (2000).
 
     cell_activation: the option that names the activation of the cell state in the output.
+    unit_forget_bias: whether the forget gate's bias starts at 1.
     """
     gate = "recurrent_activation(x @ kernel + hidden @ recurrent_kernel + bias)"
     return define(
@@ -42,6 +43,7 @@ def lstm(cell_activation: str = "activation") -> CellText:
         },
         options={"activation": "tanh", "recurrent_activation": "sigmoid"},
         source="Hochreiter and Schmidhuber 1997",
+        initializers={"bias": {"forget": "ones"}} if unit_forget_bias else {},
     )
 
 

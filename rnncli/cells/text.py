@@ -3,6 +3,7 @@
 # Annotations are objects rather than text, which named tuples would have to evaluate when the command starts.
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from rnncli.cells import activations
@@ -102,12 +103,13 @@ def define(
     step: Mapping[str, str],
     options: Mapping[str, str | float],
     source: str,
+    initializers: Mapping[str, Any] = MappingProxyType({}),
 ) -> CellText:
     """Return the cell of these equations.  Raises LayerError if one of them cannot be parsed."""
     parsed = {line: parse(text) for line, text in step.items()}
     trees = {line: node for line, (node, _) in parsed.items()}
     spans = {line: spans for line, (_, spans) in parsed.items()}
-    return CellText(name, states, trees, packed_lines(trees), {}, options, {}, {}, source, spans)
+    return CellText(name, states, trees, packed_lines(trees), {}, options, {}, initializers, source, spans)
 
 
 def packed_lines(step: Mapping[str, Node]) -> tuple[str, ...]:

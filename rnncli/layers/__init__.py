@@ -48,9 +48,9 @@ def make(spec: Spec) -> Layer:
 def make_cell(spec: Spec) -> Cell:
     """Create the cell of `spec`.  Raises LayerError if no such cell exists."""
     if spec.equations is not None:
-        from rnncli.layers.written import WrittenCell
+        from rnncli.layers.recurrent import Cell
 
-        return WrittenCell(spec)
+        return Cell(spec)
     return cell_of(spec.class_name)(spec)
 
 

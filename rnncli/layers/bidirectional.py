@@ -10,8 +10,17 @@ from rnncli import initializers, layers
 from rnncli.case import MERGE_MODES, Array, Option, Shape, Spec
 from rnncli.cells.tree import Name, Node, Number, Operation, Sum
 from rnncli.errors import LayerError, Message
-from rnncli.layers.equations import Entry, LayerEquation
-from rnncli.layers.layer import Call, Draw, Layer, LayerOutput, LoopRunner, join_parts, within
+from rnncli.layers.layer import (
+    Call,
+    Draw,
+    Entry,
+    Layer,
+    LayerEquation,
+    LayerOutput,
+    LoopRunner,
+    join_parts,
+    within,
+)
 from rnncli.layers.recurrent import RecurrentLayer
 from rnncli.result import Claim, Label, TensorInfo
 

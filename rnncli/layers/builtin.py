@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
 from typing import Any, ClassVar
 
-from rnncli import initializers
-from rnncli.case import Array, Option
+from rnncli.case import Option
 from rnncli.cells import builtin
 from rnncli.cells.text import CellText
 from rnncli.cells.tree import Name, Node, Operation, walk
@@ -17,8 +15,7 @@ from rnncli.layers.recurrent import LOOP_OPTIONS, Cell, RecurrentLayer, cell_opt
 class SimpleRNNCell(Cell):
     """One step of a SimpleRNN."""
 
-    seed_order = ("dropout", "kernel", "recurrent_kernel", "bias")
-    options: ClassVar[Mapping[str, Option]] = cell_options(gated=False)
+    options: ClassVar[Mapping[str, Option]] = cell_options(builtin.simple_rnn())
 
     def equations_of(self, _: Mapping[str, Any]) -> CellText:
         return builtin.simple_rnn()
@@ -36,26 +33,14 @@ class LSTMCell(Cell):
     """One step of an LSTM."""
 
     masks_per_gate = True
-    options: ClassVar[Mapping[str, Option]] = cell_options(unit_forget_bias=Option("flag", True))
+    options: ClassVar[Mapping[str, Option]] = cell_options(
+        builtin.lstm(), unit_forget_bias=Option("flag", True)
+    )
 
     def equations_of(self, config: Mapping[str, Any]) -> CellText:
         """Some nodes of ONNX have an activation of their own for the cell state in the output."""
-        return builtin.lstm("cell_activation" if config.get("cell_activation") else "activation")
-
-    def initializers(self) -> dict[str, Any]:
-        """Return the initializers; with unit_forget_bias, the forget gate's bias is 1 for any but `probe`."""
-        found = super().initializers()
-        if self.config["use_bias"] and self.config["unit_forget_bias"] and found["bias"] != "probe":
-            found["bias"] = partial(self._draw_bias, found["bias"])
-        return found
-
-    def _draw_bias(self, value: Any, _: tuple[int, ...], dtype: str, seed: int | None) -> Array:
-        import numpy as np
-
-        before, after = (
-            initializers.make(value, (size,), dtype, seed) for size in (self.units, 2 * self.units)
-        )
-        return np.concatenate([before, np.ones(self.units, dtype), after])
+        output = "cell_activation" if config.get("cell_activation") else "activation"
+        return builtin.lstm(output, unit_forget_bias=config["unit_forget_bias"])
 
 
 class LSTM(RecurrentLayer):
@@ -69,7 +54,10 @@ class GRUCell(Cell):
     """One step of a GRU."""
 
     masks_per_gate = True
-    options: ClassVar[Mapping[str, Option]] = {**cell_options(), "reset_after": Option("flag", True)}
+    options: ClassVar[Mapping[str, Option]] = {
+        **cell_options(builtin.gru()),
+        "reset_after": Option("flag", True),
+    }
 
     def equations_of(self, config: Mapping[str, Any]) -> CellText:
         return builtin.gru(config["reset_after"])

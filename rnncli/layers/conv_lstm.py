@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from rnncli.case import Dimension, Option, Shape
+from rnncli.cells.builtin import lstm
 from rnncli.errors import LayerError
 from rnncli.layers.layer import Layer
 from rnncli.layers.recurrent import LOOP_OPTIONS, cell_options
@@ -27,7 +28,7 @@ class ConvLSTM(Layer):
         "padding": Option("choice", "valid", choices=("valid", "same")),
         "data_format": Option("choice", None, choices=("channels_last", "channels_first", None)),
         "dilation_rate": Option("sizes", 1),
-        **{name: option for name, option in cell_options().items() if name != "units"},
+        **{name: option for name, option in cell_options(lstm()).items() if name != "units"},
         "unit_forget_bias": Option("flag", True),
         **{name: option for name, option in LOOP_OPTIONS.items() if name != "unroll"},
     }

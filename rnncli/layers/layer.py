@@ -5,10 +5,11 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Any, ClassVar, NamedTuple, Protocol
 
 from rnncli.case import Array, Option, Shape, Spec
-from rnncli.layers.equations import LayerEquation
+from rnncli.cells.tree import Node
 from rnncli.result import Claim, Label, TensorInfo
 
 INERT = frozenset(
@@ -63,6 +64,26 @@ class LayerOutput(NamedTuple):
 
     tensors: tuple[Array, ...]
     mask: Array | None = None
+
+
+class Entry(NamedTuple):
+    """A number computed by a loop over time.
+
+    direction: which loop of a Bidirectional, else "".  position: the step, in processing order.
+    part: the part of the state after that step, or OUTPUT.
+    """
+
+    direction: str
+    position: int
+    part: Label
+    unit: int
+
+
+class LayerEquation(NamedTuple):
+    """node: with the names of weights, of `entries`, and `x`, the layer's input at the number's own index."""
+
+    node: Node
+    entries: Mapping[str, Entry] = MappingProxyType({})
 
 
 class LoopRunner(Protocol):
@@ -157,7 +178,7 @@ class Layer(ABC):
         return output
 
     def initializers(self) -> dict[str, Any]:
-        """Return the initializer of each weight by its name, or a function (shape, dtype, seed) -> array."""
+        """Return the initializer of each weight by its name, or a function (shape, dtype, seeds) -> array."""
         return initializers_in(self.config)
 
     def take_seeds(self, draw: Draw) -> dict[str, int]:

@@ -11,8 +11,7 @@ from rnncli.cells import activations
 from rnncli.cells.tree import Call as Function
 from rnncli.cells.tree import Name, Operation, Sum
 from rnncli.errors import LayerError
-from rnncli.layers.equations import INPUT, LayerEquation
-from rnncli.layers.layer import Call, Draw, Layer, LayerOutput, LoopRunner
+from rnncli.layers.layer import Call, Draw, Layer, LayerEquation, LayerOutput, LoopRunner
 from rnncli.layers.recurrent import take_seeds
 from rnncli.result import Label, TensorInfo
 
@@ -43,7 +42,7 @@ class Dense(Layer):
         return _output((*input_shape[:-1], self.config["units"]), "units")
 
     def take_seeds(self, draw: Draw) -> dict[str, int]:
-        return take_seeds(self.config, ("kernel", "bias"), draw)
+        return take_seeds(self.initializers(), self.config, draw)
 
     def equation(self, label: Label, index: tuple[int, ...], input_shape: tuple[int, ...]) -> LayerEquation:
         """Return activation(x W + b), for one unit."""
@@ -86,7 +85,7 @@ class Dropout(Layer):
 
     def equation(self, label: Label, index: tuple[int, ...], input_shape: tuple[int, ...]) -> LayerEquation:
         """Return the input itself."""
-        return INPUT
+        return LayerEquation(Name("x"))
 
     def call(self, runner: LoopRunner, call: Call) -> LayerOutput:
         """Return the inputs and their mask, unchanged; not for training."""
@@ -109,7 +108,7 @@ class Masking(Layer):
 
     def equation(self, label: Label, index: tuple[int, ...], input_shape: tuple[int, ...]) -> LayerEquation:
         """Return the input itself; at a masked step the output is 0 instead, as its value shows."""
-        return INPUT
+        return LayerEquation(Name("x"))
 
     def next_mask(self, inputs: Array | None, mask: Array | None) -> Array | None:
         """Return its own mask, without the axis of features."""

@@ -5,25 +5,28 @@ The engine runs the loop.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
+from itertools import groupby
 from typing import Any, ClassVar
 
 from rnncli import initializers
 from rnncli.case import Array, Option, Shape, Spec
+from rnncli.cells.builtin import simple_rnn
 from rnncli.cells.program import DropoutMasks, compile_cell
+from rnncli.cells.sizes import check_sizes
 from rnncli.cells.text import CellText, resolve
 from rnncli.cells.tree import Name, Node
-from rnncli.layers.equations import Entry, LayerEquation
 from rnncli.layers.layer import (
     INITIALIZED_BY,
     Call,
     Draw,
+    Entry,
     Layer,
+    LayerEquation,
     LayerOutput,
     LoopRunner,
-    initializers_in,
 )
 from rnncli.result import OUTPUT, Claim, Label, TensorInfo
 
@@ -154,19 +157,24 @@ def sizes_by_cell(cell: Any, features: int | None) -> dict[int | None, dict[str,
     return found
 
 
-def cell_options(*, gated: bool = True, **own: Option) -> dict[str, Option]:
-    """Return the options of a cell, in Keras's order.
+def cell_options(text: CellText, **own: Option) -> dict[str, Option]:
+    """Return the options of a cell in Keras's order: units, those of its equations, and those of every cell.
 
-    gated: whether the cell has gates, with an activation of their own.  own: options of this cell only.
+    own: options of one of Keras's cells alone.
     """
+    of_equations = {
+        name: Option("activation" if isinstance(value, str) else "number", value)
+        for name, value in text.options.items()
+    }
+    initializers = {
+        option: Option("initializer", text.initializers.get(weight, {}).get("initializer", usual))
+        for (weight, option), usual in zip(INITIALIZED_BY.items(), _USUAL, strict=True)
+    }
     return {
         "units": Option("size", required=True),
-        "activation": Option("activation", "tanh"),
-        **({"recurrent_activation": Option("activation", "sigmoid")} if gated else {}),
+        **of_equations,
         "use_bias": Option("flag", True),
-        "kernel_initializer": Option("initializer", "glorot_uniform"),
-        "recurrent_initializer": Option("initializer", "orthogonal"),
-        "bias_initializer": Option("initializer", "zeros"),
+        **initializers,
         **own,
         "dropout": Option("rate", 0.0),
         "recurrent_dropout": Option("rate", 0.0),
@@ -175,18 +183,20 @@ def cell_options(*, gated: bool = True, **own: Option) -> dict[str, Option]:
     }
 
 
-class Cell:
-    """One kind of recurrent cell, derived from its equations.
+_USUAL = ("glorot_uniform", "orthogonal", "zeros")
+"""Keras's initializers of the packed weights."""
+_BY_AXES = {1: "zeros", 2: "glorot_uniform"}
+"""Keras's initializer of any other weight of this number of axes."""
 
-    options: its arguments, by Keras's names.
-    seed_order: the order in which Keras takes seeds when it creates the cell; None for the order of its
-        weights, then dropout.
+
+class Cell:
+    """One kind of recurrent cell, derived from its equations: one of Keras's, or one of one's own.
+
+    options: the arguments of one of Keras's cells, by Keras's names.
     masks_per_gate: whether each gate gets dropout masks of its own if recurrent_dropout is set.
-    recurrent_parts: by line, the part of it that a trace shows as its `recurrent` part.
     """
 
     options: ClassVar[Mapping[str, Option]]
-    seed_order: ClassVar[tuple[str, ...] | None] = None
     masks_per_gate: ClassVar[bool] = False
     output_state: ClassVar[Label] = Label("hidden", last=True)
 
@@ -194,11 +204,11 @@ class Cell:
         self.spec = spec
         self.config = spec.config
         self.units: int = spec.config["units"]
-        self.text = self.equations_of(spec.config)
+        self.text: CellText = spec.equations or self.equations_of(spec.config)
         self.gates, self.states = self.text.traced, self.text.states
 
     def equations_of(self, config: Mapping[str, Any]) -> CellText:
-        """Return the equations of a cell with these options."""
+        """Return the equations of one of Keras's cells with these options."""
         raise NotImplementedError
 
     @cached_property
@@ -222,7 +232,7 @@ class Cell:
 
     def function(self, name: str) -> str:
         """Return the function of an equation: of an option, the activation that it names."""
-        return str(self.config.get(name) or self.text.options.get(name, name))
+        return self.text.function(name, self.config)
 
     @cached_property
     def bounds(self) -> dict[str, tuple[float, float] | None]:
@@ -232,8 +242,11 @@ class Cell:
         return bounds_of(self.lines, self.function)
 
     def line_sizes(self, features: int | None) -> dict[str, int]:
-        """Return how many numbers each line has."""
-        return dict.fromkeys(self.lines, self.units)
+        """Return units, features or 1 for each line; units where it depends on unknown features."""
+        return {
+            line: self.units if size is None or line in self.states else size
+            for line, size in check_sizes(self.text, self.units, features).items()
+        }
 
     @property
     def by_index(self) -> dict[int | None, Cell]:
@@ -245,29 +258,79 @@ class Cell:
         """Units of each part of the state, by its label in a result."""
         return {Label(part, last=True): self.units for part in self.states}
 
-    def weight_shapes(self, input_shape: Shape) -> dict[str, Shape]:
+    def weight_shapes(self, input_shape: Shape, *, checked: bool = True) -> dict[str, Shape]:
         """Return the shapes: kernel (features, lines * units), recurrent_kernel (units, lines * units), bias.
 
-        lines: the number of lines that use the weight.
+        Then those of the cell's own weights.  lines: the number of lines that use the weight.
+        checked: whether the sizes of equations of one's own have to fit.
+        Raises LayerError, with a caret, where they do not.
         """
-        text, units = self.text, self.units
+        text, units, features = self.text, self.units, input_shape[-1]
+        if checked and text.written:
+            check_sizes(text, units, features if isinstance(features, int) else None)
         widths = {name: units * len(lines) for name, lines in text.packing().items()}
-        heights = {"kernel": input_shape[-1], "recurrent_kernel": units}
+        heights = {"kernel": features, "recurrent_kernel": units}
         shapes: dict[str, Shape] = {name: (heights[name], widths[name]) for name in heights if widths[name]}
         if biased := widths["bias"] * self.config["use_bias"]:
             shapes["bias"] = (2, biased) if text.has_two_biases else (biased,)
-        return shapes
+        sizes: dict[Any, Any] = {"units": units, "features": features}
+        own = {name: tuple(sizes.get(one, one) for one in made.shape) for name, made in text.weights.items()}
+        return {**shapes, **own}
 
     def initializers(self) -> dict[str, Any]:
-        """Return the initializer of each weight, by the weight's name."""
-        return initializers_in(self.config)
+        """Return the initializer of each weight; for one with several, a function that joins their parts."""
+        return {
+            name: partial(self._draw_by_line, name) if self.runs(name) else value
+            for name, value in self.all_initializers().items()
+            if "/" not in name
+        }
+
+    def all_initializers(self) -> dict[str, Any]:
+        """Return the initializers of weights, and those that lines have for their columns, as `bias/forget`.
+
+        Keras's cells also create that of a bias that they do not use.
+        """
+        text, found = self.text, {}
+        for name in self.weight_shapes((None,), checked=False) if text.written else INITIALIZED_BY:
+            if weight := text.weights.get(name):
+                found[name] = weight.initializer or _BY_AXES[len(weight.shape)]
+                continue
+            found[name], given = self.config[INITIALIZED_BY[name]], text.initializers.get(name, {})
+            if found[name] != "probe":
+                own = (line for line in text.packing()[name] if line in given)
+                found |= {f"{name}/{line}": given[line] for line in own}
+        return found
+
+    def runs(self, weight: str) -> list[tuple[str, int]]:
+        """Return which of `all_initializers` fills how many columns, from the left; [] if one fills all."""
+        values = self.all_initializers()
+        own = [f"{weight}/{line}" for line in self.text.packing().get(weight, ())]
+        runs = groupby(name if name in values else weight for name in own)
+        return [(name, len(list(run)) * self.units) for name, run in runs] if values.keys() & {*own} else []
+
+    def _draw_by_line(
+        self, weight: str, shape: tuple[int, ...], dtype: str, seeds: Mapping[str, int]
+    ) -> Array:
+        """Return the weight.  seeds: by line, "" for that of the whole weight."""
+        import numpy as np
+
+        values, parts = self.all_initializers(), []
+        for name, columns in self.runs(weight):
+            seed = seeds.get(name.removeprefix(weight).removeprefix("/"))
+            parts.append(initializers.make(values[name], (*shape[:-1], columns), dtype, seed))
+        return np.concatenate(parts, axis=-1)
+
+    @property
+    def dropout_seed_is_first(self) -> bool:
+        """Whether the equations are those of Keras's SimpleRNN, which makes the masks' generator first."""
+        return any(self.lines == resolve(simple_rnn(), {"use_bias": used}) for used in (True, False))
 
     def take_seeds(self, draw: Draw) -> dict[str, int]:
         """Return the seeds by weight.  The dropout masks take one too, unless `seed` is set."""
-        own = self.config["seed"]
-        order = self.seed_order or ("kernel", "recurrent_kernel", "bias", "dropout")
-        drawing = order if own is None else [part for part in order if part != "dropout"]
-        return {"dropout": own, **take_seeds(self.config, drawing, draw)}
+        own, values = self.config["seed"], self.all_initializers()
+        dropout = {"dropout": None} if own is None else {}
+        values = {**dropout, **values} if self.dropout_seed_is_first else {**values, **dropout}
+        return {"dropout": own, **take_seeds(values, self.config, draw)}
 
     def start(self, batch: int, dtype: Any) -> State:
         """Return the state before the first step, (batch, units) each: zeros, or what the cell says."""
@@ -320,15 +383,20 @@ class Cell:
         return DropoutMasks(*made)
 
 
-def take_seeds(config: Mapping[str, Any], drawing: Sequence[str], draw: Draw) -> dict[str, int]:
-    """Return the seeds by weight.  Initializers created before the layer take theirs first, in order.
+def take_seeds(values: Mapping[str, Any], config: Mapping[str, Any], draw: Draw) -> dict[str, int]:
+    """Return the seeds by name.
 
-    drawing: the weights, and `dropout`, in the order in which Keras creates their initializers or generator.
+    values: the initializers, in the order in which the layer creates them; None for a generator.
+    Initializers in the config that are created before the layer take theirs first, in its order.
     """
-    values = initializers_in(config)
-    random = [name for name, value in values.items() if initializers.takes_seed(value)]
-    order_given = {option: place for place, option in enumerate(config)}
-    before = [name for name in random if isinstance(values[name], Spec) and not values[name].deferred]
-    before.sort(key=lambda name: order_given[INITIALIZED_BY[name]])
-    order = before + [name for name in drawing if name not in before]
-    return {name: draw() for name in order if name in random or name == "dropout"}
+    order = list(config)
+
+    def place(name: str) -> int:
+        is_before = isinstance(values[name], Spec) and not values[name].deferred
+        return order.index(INITIALIZED_BY[name]) if is_before else len(order)
+
+    return {
+        name: draw()
+        for name in sorted(values, key=place)
+        if values[name] is None or initializers.takes_seed(values[name])
+    }

@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import partial
 from math import prod
 from typing import Any
 
 from rnncli import initializers, layers
 from rnncli.case import Array, Shape, Spec, format_shape, sizes, walk
 from rnncli.errors import LayerError
-from rnncli.layers.layer import Call, Draw, Layer, LayerOutput, LoopRunner, Place, join_parts, split_parts
+from rnncli.layers.layer import (
+    Call,
+    Draw,
+    Layer,
+    LayerOutput,
+    LoopRunner,
+    Place,
+    join_parts,
+    split_parts,
+    within,
+)
 from rnncli.result import Claim, Label, TensorInfo
 
 _RATES = ("dropout", "recurrent_dropout", "rate")
@@ -192,9 +201,11 @@ class Stack:
             values, dtype = layer.initializers(), layer.config["dtype"]
             found: dict[str, Array] = {}
             for path, wanted in (layer.weight_shapes(shape) if layer.without_keras else {}).items():
-                value = values[path]
-                make = value if callable(value) else partial(initializers.make, value)
-                found[path] = make(sizes(wanted), dtype, own.get(path))
+                value, seed = values[path], own.get(path)
+                if callable(value):
+                    found[path] = value(sizes(wanted), dtype, {"": seed, **within(own, path)})
+                else:
+                    found[path] = initializers.make(value, sizes(wanted), dtype, seed)
             drawn.append(found)
         return self._join(drawn)
 

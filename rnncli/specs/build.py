@@ -17,7 +17,7 @@ from rnncli.cells.text import CellText
 from rnncli.errors import Flag, LayerError, Message, Text, UsageError, did_you_mean, fold_name
 from rnncli.initializers import settings
 from rnncli.layers.layer import INERT
-from rnncli.layers.recurrent import LOOP_OPTIONS
+from rnncli.layers.recurrent import LOOP_OPTIONS, cell_options
 from rnncli.specs import expressions
 from rnncli.specs.arguments import (
     Argument,
@@ -143,9 +143,7 @@ def find_class(name: str) -> str:
 def options_of(class_name: str, equations: CellText | None = None) -> Mapping[str, Option]:
     """Return the options of a layer or cell; equations: of a cell of one's own."""
     if equations is not None:
-        from rnncli.layers.written import options_of as own_options
-
-        return own_options(equations)
+        return cell_options(equations)
     if layers.find_name(class_name, layers.CELLS):
         return layers.cell_of(class_name).options
     return layers.class_of(class_name).options

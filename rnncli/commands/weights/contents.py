@@ -17,8 +17,8 @@ from rnncli.cells.tree import Name, walk
 from rnncli.errors import LayerError, Message, Text, UsageError, did_you_mean
 from rnncli.frameworks import GATES, default_name, infer_class
 from rnncli.initializers.random import fans
+from rnncli.layers.recurrent import Cell
 from rnncli.layers.stack import Stack
-from rnncli.layers.written import WrittenCell
 from rnncli.models.graph import Graph, Modules, Node, Program
 from rnncli.models.keras.choice import explain_hidden
 from rnncli.models.modules.assumptions import assumptions
@@ -284,7 +284,7 @@ def _cells(node: Node) -> Iterator[CellSummary]:
         )
 
 
-def _written_cell(config: Mapping[str, Any], prefix: str, weights: Mapping[str, Array]) -> WrittenCell | None:
+def _written_cell(config: Mapping[str, Any], prefix: str, weights: Mapping[str, Array]) -> Cell | None:
     """Return the cell whose weights have this prefix, if it is written as equations that fit the weights."""
     backward = "backward" in prefix.split("/") and _inside(config, "backward_layer")
     cell = _inside(backward or _inside(config, "layer") or config, "cell")
@@ -293,7 +293,7 @@ def _written_cell(config: Mapping[str, Any], prefix: str, weights: Mapping[str, 
     if not isinstance(cell.get("equations"), str):
         return None
     try:
-        made = WrittenCell(Spec("", cell, equations=read_equations(cell["equations"])))
+        made = Cell(Spec("", cell, equations=read_equations(cell["equations"])))
         wanted = made.weight_shapes((None, None, None), checked=False)
     except (LayerError, LookupError, TypeError):
         return None
@@ -304,7 +304,7 @@ def _written_cell(config: Mapping[str, Any], prefix: str, weights: Mapping[str, 
     return made if sizes == wanted else None
 
 
-def _lines(written: WrittenCell, weights: Mapping[str, Array]) -> Iterator[GateSummary]:
+def _lines(written: Cell, weights: Mapping[str, Array]) -> Iterator[GateSummary]:
     """Yield every line of the equations that uses weights, with its own columns of them."""
     text, names = written.text, {name: name for name in weights}
     if text.has_two_biases and "bias" in names:

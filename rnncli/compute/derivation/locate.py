@@ -11,8 +11,7 @@ from rnncli.cells.evaluate import columns_of, evaluate
 from rnncli.cells.tree import FUNCTIONS, Name, Node
 from rnncli.compute.derivation.explanation import NumberLocation, Target
 from rnncli.compute.trace import list_loop_parts
-from rnncli.layers.equations import Entry, LayerEquation
-from rnncli.layers.layer import within
+from rnncli.layers.layer import Entry, LayerEquation, within
 from rnncli.layers.stack import Stack
 from rnncli.result import OUTPUT, STATUSES, Label, LoopTrace, Result
 

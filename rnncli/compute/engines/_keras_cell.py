@@ -12,7 +12,7 @@ from rnncli.cells.evaluate import columns_of, evaluate
 from rnncli.cells.text import CellText, resolve
 from rnncli.cells.tree import Name, Node
 from rnncli.layers.layer import INITIALIZED_BY
-from rnncli.layers.written import WrittenCell
+from rnncli.layers.recurrent import Cell
 
 _TEXTS: dict[str, CellText] = {}
 """The cells made in this process, by their text: Bidirectional copies its layer through a config."""
@@ -57,7 +57,7 @@ class _EquationCell(_Layer):  # type: ignore[misc]
             for name, value in text.options.items()
             if isinstance(value, str)
         }
-        ours = WrittenCell(Spec(text.class_name, self.options, equations=text))
+        ours = Cell(Spec(text.class_name, self.options, equations=text))
         if ours.dropout_seed_is_first:
             self.seed_generator = self.keras.random.SeedGenerator(options["seed"])
         self.initializers = self._make_initializers(ours)
@@ -65,39 +65,31 @@ class _EquationCell(_Layer):  # type: ignore[misc]
         if not ours.dropout_seed_is_first:
             self.seed_generator = self.keras.random.SeedGenerator(options["seed"])
 
-    def _make_initializers(self, ours: WrittenCell) -> dict[str, Any]:
+    def _make_initializers(self, ours: Cell) -> dict[str, Any]:
         """Create every initializer in the order of the weights, which is the order of their seeds."""
         made: dict[str, Any] = {}
-        for name in ours.weight_shapes((None, None, None), checked=False):
-            by_line = self.text.initializers.get(name, {})
-            if name in INITIALIZED_BY and ("initializer" in by_line or not by_line):
-                made[name] = self.keras.initializers.get(self.options[INITIALIZED_BY[name]])
-                self.options[INITIALIZED_BY[name]] = made[name]
-            elif name in INITIALIZED_BY:
-                made[name] = [self._initializer(name, value) for value in ours.by_line(name)]
+        for name, value in ours.all_initializers().items():
+            if option := INITIALIZED_BY.get(name):
+                made[name] = self.options[option] = self.keras.initializers.get(value)
             else:
-                made[name] = self._initializer(name, ours.initializers()[name])
+                made[name] = self.keras.initializers.get(self.argument(f"{name}_initializer", value))
         return made
 
-    def _initializer(self, name: str, value: Any) -> Any:
-        return self.keras.initializers.get(self.argument(f"{name}_initializer", value))
-
     def build(self, input_shape: Any) -> None:
-        ours = WrittenCell(Spec(self.text.class_name, self.options, equations=self.text))
+        ours = Cell(Spec(self.text.class_name, self.options, equations=self.text))
         self.values = {}
         for name, shape in ours.weight_shapes(tuple(input_shape)).items():
-            initializer = self.initializers[name]
-            if isinstance(initializer, list):
-                initializer = self._join(initializer)
-            self.values[name] = self.add_weight(shape=shape, name=name, initializer=initializer)
+            runs = [(self.initializers[part], columns) for part, columns in ours.runs(name)]
+            made = self._join(runs) if runs else self.initializers[name]
+            self.values[name] = self.add_weight(shape=shape, name=name, initializer=made)
         self.built = True
 
-    def _join(self, parts: list[Any]) -> Callable[..., Any]:
-        """Return an initializer that fills the columns of each line by its own."""
+    def _join(self, parts: list[tuple[Any, int]]) -> Callable[..., Any]:
+        """Return an initializer that fills each number of columns by its own."""
 
         def fill(shape: Any, dtype: Any = None) -> Any:
-            one = (*shape[:-1], self.units)
-            return self.keras.ops.concatenate([part(one, dtype=dtype) for part in parts], axis=-1)
+            filled = [part((*shape[:-1], columns), dtype=dtype) for part, columns in parts]
+            return self.keras.ops.concatenate(filled, axis=-1)
 
         return fill
 

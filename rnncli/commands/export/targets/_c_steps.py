@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 
 from rnncli.cells.evaluate import place_of
-from rnncli.cells.reading import SizeChecker, check_sizes
+from rnncli.cells.sizes import SizeChecker, check_sizes
 from rnncli.cells.text import BIASES, PACKED
 from rnncli.cells.tree import Call, Name, Node, Number, Operation, rebuild, walk, write
 from rnncli.commands.export.export_case import ExportCell

@@ -1,0 +1,121 @@
+"""The sizes of the lines of a cell, and errors where they do not fit."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from rnncli.cells.syntax import TokenSpan, fault
+from rnncli.cells.text import BIASES, PACKED, CellText, Size
+from rnncli.cells.tree import Call, Name, Node, Operation, parts
+from rnncli.errors import LayerError, Message, Text
+
+
+def check_sizes(cell: CellText, units: int, features: int | None) -> dict[str, int | None]:
+    """Return the size of every line.  features: None if it is not known.
+
+    Raises LayerError, with a caret, where two sizes do not fit, or a line has none of units, features and 1.
+    """
+    sizes: dict[str, int | None] = dict.fromkeys(cell.states, units)
+    for line, node in cell.step.items():
+        checker = SizeChecker(cell, cell.spans[line], sizes, {"units": units, "features": features})
+        try:
+            found = checker.size(node)
+            if found not in ({units, None} if line in cell.states else {units, features, 1, None}):
+                raise fault(
+                    cell.spans[line][node],
+                    Message(
+                        "it has {size} numbers, but the state {line} has {units}"
+                        if line in cell.states
+                        else "it has {size} numbers; a line may have units, features or 1",
+                        size=found,
+                        line=line,
+                        units=units,
+                    ),
+                )
+        except LayerError as error:
+            place = Message(
+                "{name}, line {number}, {line}",
+                name=cell.name,
+                number=line_number(cell.written, ("step", line)) or 1,
+                line=line,
+            )
+            raise LayerError("{place}: {error}", error.advice, place=place, error=error) from None
+        sizes[line] = found
+    return sizes
+
+
+class SizeChecker:
+    """The sizes of the nodes of one line; None for one that is not known."""
+
+    def __init__(
+        self, cell: CellText, spans: Mapping[Node, TokenSpan], lines: Mapping[str, int | None],
+        known: Mapping[str, int | None],
+    ) -> None:  # fmt: skip
+        self.cell, self.spans, self.lines, self.known = cell, spans, lines, known
+
+    def size(self, node: Node) -> int | None:
+        """Return the size of a node.  Raises LayerError, with a caret, where two sizes do not fit."""
+        match node:
+            case Name("x"):
+                return self.known["features"]
+            case Name(name) if name in self.lines:
+                return self.lines[name]
+            case Name(name) if name in self.cell.weights:
+                return self._number(self.cell.weights[name].shape[0])
+            case Name(name) if name in BIASES:
+                return self.known["units"]
+            case Operation("@", left, Name(weight)):
+                needed, made = self._matrix(weight)
+                given = self.size(left)
+                if None not in (given, needed) and given != needed:
+                    raise self._fault(
+                        node,
+                        Message(
+                            "{weight} needs {needed} numbers on its left, not {given}",
+                            weight=weight,
+                            needed=needed,
+                            given=given,
+                        ),
+                    )
+                return made
+            case Call("mean" | "variance" | "sum", (inner,)):
+                self.size(inner)
+                return 1
+        found: int | None = 1
+        for part in parts(node):
+            size = self.size(part)
+            if size not in (1, None, found) and found not in (1, None):
+                raise self._fault(
+                    node, Message("its parts have {one} and {two} numbers", one=found, two=size)
+                )
+            found = size if found == 1 or (found is None and size != 1) else found
+        return found
+
+    def _matrix(self, weight: str) -> tuple[int | None, int | None]:
+        if weight in PACKED:
+            return self.known["features" if weight == "kernel" else "units"], self.known["units"]
+        rows, columns = map(self._number, self.cell.weights[weight].shape)
+        return rows, columns
+
+    def _number(self, size: Size) -> int | None:
+        return self.known[size] if isinstance(size, str) else size
+
+    def _fault(self, node: Node, reason: Text) -> LayerError:
+        known = self.known["features"] is not None
+        advice = "x has {features} numbers, a state has {units}." if known else "A state has {units} numbers."
+        return fault(self.spans[node], reason, Message(advice, **self.known))
+
+
+def line_number(text: str, path: tuple[str, ...]) -> int | None:
+    """Return the line, from 1, on which the entry begins, as far as a search finds it."""
+    table = ""
+    for number, line in enumerate(text.splitlines(), 1):
+        if header := re.match(r"\s*\[\s*([\w.]+)\s*\]", line):
+            table = header[1]
+            if path == (table,):
+                return number
+        own = re.match(r"""\s*["']?([\w.]+)["']?\s*=""", line)
+        if own and (table, own[1]) in [("".join(path[:-1]), path[-1]), ("", ".".join(path))]:
+            return number
+    return None
