@@ -74,6 +74,12 @@ class Spec:
         inner: Spec = self.config.get("layer", self)
         return inner
 
+    @property
+    def title(self) -> str:
+        """What people call it: its class, or the cell of one's own that an RNN runs."""
+        cell = self.config.get("cell")
+        return cell.class_name if isinstance(cell, Spec) and cell.equations else self.class_name
+
     def with_option(self, name: str, value: Any) -> "Spec":
         """Return the spec with another value of an option, also for the specs inside it that have it."""
         config = {

@@ -9,7 +9,7 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rnncli.errors import Either, Flag, InputError, LayerError, Message, UsageError, inside
+from rnncli.errors import Either, Flag, InputError, LayerError, Message, UsageError, fold_name, inside
 from rnncli.options import flag_name
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ def read_layer(layer: Any) -> Any:
         text = f"@'{layer}'" if is_path else text
         if files := expressions.list_files(text):
             return expressions.parse(text, {file: read_cell(find_source(file)) for file in files})
+    _refuse_sample(text)
     word = text.removeprefix("@")
     _require_no_model(text, word, exists=not is_path)
     if word == text:
@@ -97,7 +98,7 @@ def read_cell(source: Source) -> CellText:
     with report_os_errors(source.name), source.open() as file:
         data = file.read(4 * LONGEST).removeprefix(UTF8_MARK)
         try:
-            return read_equations(data.decode())
+            return read_equations(data.decode())._replace(file=source.name)
         except UnicodeDecodeError:
             raise LayerError(
                 "it is not a text in UTF-8.", "Give a TOML file, such as rnncli samples mgu prints."
@@ -121,6 +122,7 @@ def read_named(layer: Any, folder: Path, *, configs: bool = True) -> Any:
             for key, value in layer.items()
         }
     if not isinstance(layer, str) or "@" not in layer:
+        _refuse_sample(layer if isinstance(layer, str) else "")
         return layer
     from rnncli.specs import expressions
 
@@ -154,6 +156,20 @@ def _find_below(file: str, folder: Path) -> Source:
         with inside(file):
             raise LayerError("it is a pipe.", "Copy what comes out of it to a file.")
     return found
+
+
+def _refuse_sample(text: str) -> None:
+    """Raise LayerError for a layer that is named as a cell of the samples is."""
+    from rnncli.inputs import sample_files
+
+    name = text.partition("(")[0].strip()
+    for cell in sample_files.CELLS:
+        if fold_name(name) == fold_name(cell.name):
+            raise LayerError(
+                "there is no layer '{name}'.",
+                "It is a cell of the samples: rnncli samples {cell} > {cell}.toml, then {--layer:file}",
+                name=name, cell=cell.name, file=f"@{cell.name}.toml",
+            )  # fmt: skip
 
 
 def _require_no_model(text: str, word: str, *, exists: bool) -> None:

@@ -8,15 +8,13 @@ from __future__ import annotations
 import keyword
 import math
 import re
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from rnncli.cells import activations
-from rnncli.cells.sizes import line_number
 from rnncli.cells.syntax import TokenSpan, fault
-from rnncli.cells.text import BIASES, PACKED, CellText, Weight, fold_with, packed_lines
-from rnncli.cells.tree import FUNCTIONS, Call, Name, Node, Number, Operation, parse, rebuild, walk
+from rnncli.cells.text import BIASES, PACKED, CellText, Weight, at, line_number, packed_lines, resolve
+from rnncli.cells.tree import FUNCTIONS, Call, Name, Node, Operation, parse, rebuild, walk
 from rnncli.errors import LayerError, Message, Text, did_you_mean
 
 EXAMPLE = Message('For example hidden = "tanh(x @ kernel + hidden @ recurrent_kernel)".')
@@ -115,9 +113,10 @@ class _Reader:
         self._check_names(cell, using)
         assigned: list[str] = []
         for line in cell.step:
-            with self.at("step", line):
+            with at(self.text, "step", line):
                 check_line(cell, line, assigned)
             assigned.append(line)
+        resolve(cell, {"use_bias": True})  # to raise where a constant is not finite
         return _with_hidden_first(cell)
 
     def fault(self, path: tuple[str, ...], what: str, advice: Text = "", **fields: Any) -> LayerError:
@@ -129,15 +128,6 @@ class _Reader:
             if number is None
             else LayerError("line {number}: {error}", found.advice, number=number, error=found)
         )
-
-    @contextmanager
-    def at(self, *path: str) -> Iterator[None]:
-        """Name the line of this entry, and its last name, in an error."""
-        try:
-            yield
-        except LayerError as error:
-            what = Message("line {number}, {name}", number=line_number(self.text, path) or 1, name=path[-1])
-            raise LayerError("{place}: {error}", error.advice, place=what, error=error) from None
 
     def _table(self, key: str) -> Mapping[str, Any]:
         found = self.document.get(key, {})
@@ -186,7 +176,7 @@ class _Reader:
         return tuple(found)
 
     def _equation(self, line: str, text: Any) -> tuple[Node, dict[Node, TokenSpan]]:
-        with self.at("step", line):
+        with at(self.text, "step", line):
             if not isinstance(text, str):
                 raise LayerError(
                     "an equation must be a text in quotes.", 'For example hidden = "tanh(x @ kernel)".'
@@ -203,7 +193,7 @@ class _Reader:
         value = self._table("options")[name]
         if not isinstance(value, str):
             return self._number("options", name)
-        with self.at("options", name):
+        with at(self.text, "options", name):
             return activations.canonical_name(value)
 
     def _weight(self, name: str) -> Weight:
@@ -220,7 +210,7 @@ class _Reader:
                 'For example {name} = {{ shape = ["units"], initializer = "zeros" }}.',
                 name=name,
             )
-        with self.at("weights", name):
+        with at(self.text, "weights", name):
             made = self.read_initializer(value["initializer"]) if "initializer" in value else None
         return Weight(tuple(shape), made)
 
@@ -234,7 +224,7 @@ class _Reader:
                 'For example {name} = {{ forget = "ones" }}.',
                 name=name,
             )
-        with self.at("weights", name):
+        with at(self.text, "weights", name):
             return {line: self.read_initializer(one) for line, one in value.items()}
 
     def _check_names(self, cell: CellText, using: tuple[str, ...]) -> None:
@@ -335,18 +325,6 @@ def check_line(cell: CellText, line: str, assigned: list[str]) -> None:
     for node in walk(cell.step[line]):
         if isinstance(node, Name):
             _check_name(cell, node.name, assigned, rights, spans[node])
-    _check_constants(cell, cell.step[line], spans)
-
-
-def _check_constants(cell: CellText, node: Node, spans: Mapping[Node, TokenSpan]) -> Node:
-    """Return the node with its constant parts as numbers, which have to be finite."""
-    value = cell.options.get(node.name) if isinstance(node, Name) else None
-    if isinstance(value, float):
-        return Number(value)
-    try:
-        return fold_with(rebuild(node, lambda part: _check_constants(cell, part, spans)), cell.options)
-    except LayerError as error:
-        raise error if "caret" in error.detail.fields else fault(spans[node], error, error.advice) from None
 
 
 def _check_call(cell: CellText, function: str, given: int, span: TokenSpan) -> None:

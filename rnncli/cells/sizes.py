@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 
 from rnncli.cells.syntax import TokenSpan, fault
-from rnncli.cells.text import BIASES, PACKED, CellText, Size
+from rnncli.cells.text import BIASES, PACKED, CellText, Size, at
 from rnncli.cells.tree import Call, Name, Node, Operation, parts
-from rnncli.errors import LayerError, Message, Text
+from rnncli.errors import LayerError, Message, Text, inside
 
 
 def check_sizes(cell: CellText, units: int, features: int | None) -> dict[str, int | None]:
@@ -19,7 +18,7 @@ def check_sizes(cell: CellText, units: int, features: int | None) -> dict[str, i
     sizes: dict[str, int | None] = dict.fromkeys(cell.states, units)
     for line, node in cell.step.items():
         checker = SizeChecker(cell, cell.spans[line], sizes, {"units": units, "features": features})
-        try:
+        with inside(cell.file or cell.name), at(cell.written, "step", line):
             found = checker.size(node)
             if found not in ({units, None} if line in cell.states else {units, features, 1, None}):
                 raise fault(
@@ -33,14 +32,6 @@ def check_sizes(cell: CellText, units: int, features: int | None) -> dict[str, i
                         units=units,
                     ),
                 )
-        except LayerError as error:
-            place = Message(
-                "{name}, line {number}, {line}",
-                name=cell.name,
-                number=line_number(cell.written, ("step", line)) or 1,
-                line=line,
-            )
-            raise LayerError("{place}: {error}", error.advice, place=place, error=error) from None
         sizes[line] = found
     return sizes
 
@@ -105,17 +96,3 @@ class SizeChecker:
         known = self.known["features"] is not None
         advice = "x has {features} numbers, a state has {units}." if known else "A state has {units} numbers."
         return fault(self.spans[node], reason, Message(advice, **self.known))
-
-
-def line_number(text: str, path: tuple[str, ...]) -> int | None:
-    """Return the line, from 1, on which the entry begins, as far as a search finds it."""
-    table = ""
-    for number, line in enumerate(text.splitlines(), 1):
-        if header := re.match(r"\s*\[\s*([\w.]+)\s*\]", line):
-            table = header[1]
-            if path == (table,):
-                return number
-        own = re.match(r"""\s*["']?([\w.]+)["']?\s*=""", line)
-        if own and (table, own[1]) in [("".join(path[:-1]), path[-1]), ("", ".".join(path))]:
-            return number
-    return None

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from rnncli.errors import LayerError, Message, Text, recognize
@@ -66,6 +68,16 @@ class TokenSpan(NamedTuple):
 def fault(span: TokenSpan, reason: Text | LayerError, advice: Text = "") -> LayerError:
     """Return a LayerError with this reason that points at `span`."""
     return LayerError("{reason}.\n{caret}", advice, reason=reason, caret=span.caret())
+
+
+@contextmanager
+def point_at(span: TokenSpan | None) -> Iterator[None]:
+    """Add a caret under `span` to errors that have none; None adds nothing."""
+    try:
+        yield
+    except LayerError as error:
+        has_caret = "caret" in error.detail.fields
+        raise error if span is None or has_caret else fault(span, error, error.advice) from None
 
 
 def parse_expression(text: str, advice: Text, shown: str = "") -> Any:

@@ -2,12 +2,14 @@
 
 # Annotations are objects rather than text, which named tuples would have to evaluate when the command starts.
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from rnncli.cells import activations
-from rnncli.cells.syntax import TokenSpan
+from rnncli.cells.syntax import TokenSpan, point_at
 from rnncli.cells.tree import (
     Call,
     Name,
@@ -20,9 +22,8 @@ from rnncli.cells.tree import (
     parse,
     rebuild,
     walk,
-    write,
 )
-from rnncli.errors import LayerError
+from rnncli.errors import LayerError, Message, Text
 
 PACKED = ("kernel", "recurrent_kernel", "bias", "recurrent_bias")
 """Weights of which every line has columns of its own."""
@@ -48,7 +49,7 @@ class CellText(NamedTuple):
     weights: those beyond the packed ones.  initializers: of packed weights, if not by the options of that
         name: for all columns, or by line.
     spans: where the nodes of each line stand in its text.
-    written: the text that it was read from.
+    written: the text that it was read from.  file: its name, for errors; "" if a config has the text.
     """
 
     name: str
@@ -62,6 +63,7 @@ class CellText(NamedTuple):
     source: str
     spans: Mapping[str, Mapping[Node, TokenSpan]]
     written: str = ""
+    file: Text = ""
 
     @property
     def class_name(self) -> str:
@@ -97,6 +99,30 @@ class CellText(NamedTuple):
         return tuple(line for line in self.step if line not in self.states)
 
 
+def line_number(text: str, path: tuple[str, ...]) -> int | None:
+    """Return the line, from 1, on which the entry begins, as far as a search finds it."""
+    table = ""
+    for number, line in enumerate(text.splitlines(), 1):
+        if header := re.match(r"\s*\[\s*([\w.]+)\s*\]", line):
+            table = header[1]
+            if path == (table,):
+                return number
+        own = re.match(r"""\s*["']?([\w.]+)["']?\s*=""", line)
+        if own and (table, own[1]) in [("".join(path[:-1]), path[-1]), ("", ".".join(path))]:
+            return number
+    return None
+
+
+@contextmanager
+def at(text: str, *path: str) -> Iterator[None]:
+    """Name the line of this entry of a file, and its last name, in an error."""
+    try:
+        yield
+    except LayerError as error:
+        what = Message("line {number}, {name}", number=line_number(text, path) or 1, name=path[-1])
+        raise LayerError("{place}: {error}", error.advice, place=what, error=error) from None
+
+
 def define(
     name: str,
     states: tuple[str, ...],
@@ -124,11 +150,16 @@ def resolve(text: CellText, config: Mapping[str, Any], *, in_order: bool = True)
     A name of a state means its value before the step until the state's own line.  Numbers of options stand
     as numbers.  Without `use_bias` a bias is 0.  In a sum, the terms that depend on no state come first.
     in_order: otherwise the terms of a sum stay as they are written, which people read.
+    Raises LayerError, with a caret, where a constant is not finite.
     """
     numbers = {name: config.get(name, value) for name, value in text.options.items()}
     kinds = dict.fromkeys(text.states, "before")
 
     def change(node: Node) -> Node:
+        with point_at(text.spans[line].get(node)):
+            return make(node)
+
+    def make(node: Node) -> Node:
         match node:
             case Name(name) if name in kinds:
                 return Name(name, kinds[name])
@@ -139,9 +170,7 @@ def resolve(text: CellText, config: Mapping[str, Any], *, in_order: bool = True)
             case Operation("@", left, _) if isinstance(constant := change(left), Number):
                 if constant.value:
                     raise LayerError(
-                        "{equation}: a number alone stands on the left of @.",
-                        "Put a name there, such as x or hidden.",
-                        equation=write(node),
+                        "a number alone stands on the left of @.", "Put a name there, such as x or hidden."
                     )
                 return constant  # a bias that is not used
             case Sum(terms):
@@ -151,7 +180,8 @@ def resolve(text: CellText, config: Mapping[str, Any], *, in_order: bool = True)
 
     found: dict[str, Node] = {}
     for line, node in text.step.items():
-        found[line] = change(node)
+        with at(text.written, "step", line):
+            found[line] = change(node)
         kinds[line] = "line" if depends_on_state(found[line]) else "free"
     return found
 

@@ -82,7 +82,7 @@ def _choose_saved(
     Raises InputError if none match, or if several choices do.
     """
     shapes = [
-        (index, layer.spec.class_name, layer.weight_shapes(shape))
+        (index, layer.spec.title, layer.weight_shapes(shape))
         for index, (layer, shape) in enumerate(stack.input_shapes(input_shape))
     ]
     wanted = [layer for layer in shapes if layer[2]]

@@ -18,6 +18,7 @@ from rnncli.cells.program import DropoutMasks, compile_cell
 from rnncli.cells.sizes import check_sizes
 from rnncli.cells.text import CellText, resolve
 from rnncli.cells.tree import Name, Node
+from rnncli.errors import inside
 from rnncli.layers.layer import (
     INITIALIZED_BY,
     Call,
@@ -214,7 +215,8 @@ class Cell:
     @cached_property
     def lines(self) -> dict[str, Node]:
         """The equations as they are computed with the cell's options."""
-        return resolve(self.text, self.config)
+        with inside(self.text.file or self.text.name):
+            return resolve(self.text, self.config)
 
     @cached_property
     def written(self) -> dict[str, Node]:

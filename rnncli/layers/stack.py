@@ -88,19 +88,19 @@ class Stack:
                         "{other} takes one.",
                         "Merge them: merge_mode concat, sum, mul or ave.",
                         index=index,
-                        class_name=layer.spec.class_name,
+                        class_name=layer.spec.title,
                         other=index + 1,
                     )
                 input_shape = returned[0].shape
 
     def _require_rank(self, index: int, shape: Shape) -> None:
         layer = self.layers[index]
-        name = layer.spec.class_name
+        name = layer.spec.title
         if not layer.input_rank or len(shape) == layer.input_rank:
             return
         last = next((place for place in reversed(range(index)) if self.layers[place].recurrent), None)
         if last is not None and (layer.input_rank, len(shape)) == (3, 2):
-            before = self.layers[last].spec.class_name
+            before = self.layers[last].spec.title
             raise LayerError(
                 "layer {index} ({name}) needs (batch, timesteps, features), but layer {last} "
                 "({before}) returns (batch, units).",
@@ -120,7 +120,7 @@ class Stack:
             name=name,
             rank=layer.input_rank,
             other=index - 1,
-            before=self.layers[index - 1].spec.class_name,
+            before=self.layers[index - 1].spec.title,
             axes=len(shape),
             shown=format_shape(shape),
         )

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from rnncli.case import DTYPES, Option
 from rnncli.cells import activations
-from rnncli.cells.syntax import TokenSpan
+from rnncli.cells.syntax import TokenSpan, point_at
 from rnncli.errors import Flag, LayerError, Message, Text, count, did_you_mean
 from rnncli.specs.expressions import CallExpression, Name, fault
 
@@ -104,16 +103,6 @@ class Signature(NamedTuple):
 def values_of(arguments: Mapping[str, Argument]) -> dict[str, Any]:
     """Return the checked values."""
     return {name: argument.value for name, argument in arguments.items()}
-
-
-@contextmanager
-def point_at(span: TokenSpan | None) -> Iterator[None]:
-    """Add a caret under `span` to errors that have none; None adds nothing."""
-    try:
-        yield
-    except LayerError as error:
-        has_caret = "caret" in error.detail.fields
-        raise error if span is None or has_caret else fault(span, error, error.advice) from None
 
 
 def split_config(config: Mapping[str, Any], what: str, example: Text) -> tuple[str, Mapping[str, Any]]:

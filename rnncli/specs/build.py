@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from rnncli import layers
 from rnncli.case import Option, Spec
-from rnncli.cells.syntax import TokenSpan
+from rnncli.cells.syntax import TokenSpan, point_at
 from rnncli.cells.text import CellText
 from rnncli.errors import Flag, LayerError, Message, Text, UsageError, did_you_mean, fold_name
 from rnncli.initializers import settings
@@ -24,7 +24,6 @@ from rnncli.specs.arguments import (
     Signature,
     check,
     format_value,
-    point_at,
     split_config,
     values_of,
 )

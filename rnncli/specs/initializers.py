@@ -7,11 +7,11 @@ from typing import Any
 
 from rnncli import addresses
 from rnncli.case import Spec
-from rnncli.cells.syntax import TokenSpan, is_deeper
+from rnncli.cells.syntax import TokenSpan, is_deeper, point_at
 from rnncli.errors import LayerError, Message, did_you_mean, recognize
 from rnncli.initializers import Initializer, find, snake_case
 from rnncli.specs import expressions
-from rnncli.specs.arguments import Signature, format_value, point_at, split_config, values_of
+from rnncli.specs.arguments import Signature, format_value, split_config, values_of
 from rnncli.specs.expressions import CallExpression, Name
 
 _SERIALISED = frozenset(

@@ -204,7 +204,7 @@ def test_full_width_letters(rnncli: Run, tmp_path: Path) -> None:
 def test_sizes_that_do_not_fit(code: str, said: str, rnncli: Run, tmp_path: Path) -> None:
     """They are known with the input."""
     assert run(rnncli, tmp_path, GOOD.replace('"gate"', f'"{code}"')).startswith(
-        f"Own, line 10, hidden: {said}"
+        f"FILE: line 10, hidden: {said}"
     )
 
 
@@ -355,4 +355,66 @@ def test_a_number_alone_on_the_left_of_a_product(rnncli: Run, tmp_path: Path) ->
     assert (zero.returncode, zero.stderr) == (0, "")
     two = rnncli("run", "-l", f"@{tmp_path}/two.toml", *options)
     assert (two.returncode, two.stdout) == (2, "")
-    assert "(bias + 2) @ m: a number alone stands on the left of @." in two.stderr
+    assert two.stderr == (
+        f"rnncli: {tmp_path}/two.toml: line 5, hidden: a number alone stands on the left of @.\n"
+        "  tanh(x @ kernel + (bias + 2) @ m)\n"
+        "                    ^^^^^^^^^^^^^^\n"
+        "Put a name there, such as x or hidden.\n"
+    )
+
+
+def test_an_option_for_which_a_constant_is_not_finite(rnncli: Run, tmp_path: Path) -> None:
+    """It is known with the options, and says where in the file it stands."""
+    text = GOOD.replace('"gate"', '"gate / (1 / rate)"')
+    done = rnncli("run", "-l", "@own.toml(3, rate=0)", "--quiet", cwd=_written(tmp_path, text))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == (
+        "rnncli: own.toml: line 10, hidden: 1 / 0 is not a finite number.\n"
+        "  gate / (1 / rate)\n"
+        "          ^^^^^^^^\n"
+        "Write another number.\n"
+    )
+
+
+def test_sizes_of_a_cell_in_a_config(rnncli: Run, tmp_path: Path) -> None:
+    """It has no file, so the error names the cell; a layer's file is named, too."""
+    config = {"class_name": "Own", "config": {"equations": GOOD.replace('"gate"', '"x"'), "units": 3}}
+    (tmp_path / "layer.json").write_text(json.dumps(config))
+    done = rnncli("run", "-l", "@layer.json", "--quiet", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith(
+        "rnncli: Own: line 10, hidden: it has 5 numbers, but the state hidden has 3.\n  x\n  ^\n"
+    )
+
+
+def _written(folder: Path, text: str) -> Path:
+    (folder / "own.toml").write_text(text)
+    return folder
+
+
+def test_a_stack_names_the_cell(rnncli: Run, tmp_path: Path) -> None:
+    folder = _written(tmp_path, GOOD)
+    done = rnncli("run", "-l", "@own.toml(2)", "-l", "@own.toml(3)", "--quiet", cwd=folder)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == (
+        "rnncli: layer 1 (@Own) needs (batch, timesteps, features), but layer 0 (@Own) returns "
+        "(batch, units).\nGive layer 0 return_sequences=True.\n"
+    )
+
+
+@pytest.mark.parametrize("layer", ["mgu", "MGU", "mgu(4)", "peephole-lstm"])
+def test_a_cell_of_the_samples_by_its_name(layer: str, rnncli: Run, tmp_path: Path) -> None:
+    """The advice works when followed."""
+    done = rnncli("run", "-l", layer, "--quiet", cwd=tmp_path)
+    name = "mgu" if layer.lower().startswith("mgu") else "peephole_lstm"
+    written = layer.partition("(")[0]
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == (
+        f"rnncli: there is no layer '{written}'.\n"
+        f"It is a cell of the samples: rnncli samples {name} > {name}.toml, then --layer @{name}.toml\n"
+    )
+    (tmp_path / f"{name}.toml").write_text(rnncli("samples", name).stdout)
+    done = rnncli("run", "--layer", f"@{name}.toml", "--quiet", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    document = json.dumps({"layer": layer, "inputs": [[[1, 2]]]})
+    assert "rnncli samples" in rnncli("run", "-", "--quiet", input=document).stderr

@@ -118,7 +118,7 @@ def rows(now: Experiment, batch: int = 0) -> list[OptionRow]:
         places = recurrent_places(case)
         shown.append(OptionRow("in stack", now.layer, lambda now, place: replace(now, layer=place), places))
     with_units = [name for name in layers.recurrent_names() if "units" in layers.class_of(name).options]
-    shown.append(OptionRow("layer", name_of(inner), partial(_set_option, "layer"), with_units))
+    shown.append(OptionRow("layer", inner.title, partial(_set_option, "layer"), with_units))
     shown += [own.pop(name) for name in FIRST if name in own]
     wrapped = spec is not inner
     shown.append(OptionRow("bidirectional", wrapped, partial(_set_option, "bidirectional"), (False, True)))
@@ -137,12 +137,6 @@ def rows(now: Experiment, batch: int = 0) -> list[OptionRow]:
     shown.append(OptionRow("hold", held or NONE, hold_gates, typed=held))
     train = OptionRow("training", case.training, lambda now, on: now.with_case(training=on), (False, True))
     return [*shown, train, *own.values()]
-
-
-def name_of(spec: Spec) -> str:
-    """Return the class of a layer, or the cell of one's own that it runs."""
-    cell = spec.config.get("cell")
-    return cell.class_name if isinstance(cell, Spec) and cell.equations else spec.class_name
 
 
 def _options(spec: Spec) -> Iterator[OptionRow]:
