@@ -418,3 +418,16 @@ def test_a_cell_of_the_samples_by_its_name(layer: str, rnncli: Run, tmp_path: Pa
     assert (done.returncode, done.stderr) == (0, "")
     document = json.dumps({"layer": layer, "inputs": [[[1, 2]]]})
     assert "rnncli samples" in rnncli("run", "-", "--quiet", input=document).stderr
+
+
+def test_a_flag_that_a_cell_lacks(rnncli: Run, tmp_path: Path) -> None:
+    """An option that is named like no flag is set in the expression, as the advice says."""
+    folder = _written(tmp_path, GOOD)
+    done = rnncli("run", "-l", "@own.toml", "--rate", "2", "--quiet", cwd=folder)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == (
+        "rnncli: there is no flag --rate.\n"
+        "Set an option of a cell in the expression: -l '@FILE.toml(3, rate=...)'\n"
+    )
+    done = rnncli("run", "-l", "@own.toml(3, rate=2)", "--quiet", cwd=folder)
+    assert (done.returncode, done.stderr) == (0, "")

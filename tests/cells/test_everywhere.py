@@ -151,3 +151,33 @@ def test_what_stands_left_of_a_product_may_differ_from_line_to_line(rnncli: Run,
     flags = ("--units", "2", "--seed", "1", "--bias-initializer", "random_normal", "--check")
     done = rnncli("run", "-l", f"@{tmp_path}/twice.toml", *flags)
     assert done.returncode == 0, done.stderr
+
+
+def test_a_name_chooses_no_seeds(rnncli: Run, folder: Path) -> None:
+    """What draws in which order depends on the equations: those of Keras's SimpleRNN, or others."""
+    simple = rnncli("export", "-l", "simple_rnn", "--to", "cell").stdout
+    mgu = (folder / "mgu.toml").read_text()
+    (folder / "a.toml").write_text(simple.replace('"SimpleRNN"', '"Elman"'))
+    (folder / "b.toml").write_text(mgu.replace('"MGU"', '"SimpleRNN"'))
+    outputs = [answer(rnncli, "x.json", "-l", name)["outputs"] for name in ("simple_rnn", "@a.toml")]
+    assert outputs[0] == outputs[1]
+    outputs = [answer(rnncli, "x.json", "-l", name)["outputs"] for name in ("@mgu.toml", "@b.toml")]
+    assert outputs[0] == outputs[1]
+    done = rnncli(
+        "run", "x.json", "-l", "@a.toml", "--training", "--dropout", "0.4", "--check", "--seed", "1"
+    )
+    assert done.returncode == 0
+
+
+@pytest.mark.parametrize(
+    "more", ["", "bias_initializer=RandomNormal(), kernel_initializer=RandomNormal(stddev=0.3)"]
+)
+def test_lines_without_an_initializer_of_their_own_share_one(more: str, rnncli: Run, folder: Path) -> None:
+    """The one of the whole weight takes one seed, as for the bias of an LSTM, in both engines."""
+    text = (folder / "mgu.toml").read_text().replace('gates = ["forget", "candidate"]\n', "")
+    weights = '[weights]\nbias = { forget = "random_uniform" }\nkernel = { candidate = "ones" }\n[step]\n'
+    third = 'third = "sigmoid(x @ kernel + bias)"\n'
+    (folder / "own.toml").write_text(text.replace("[step]\n", weights + third))
+    layer = f"@own.toml(3, {more})" if more else "@own.toml(3, bias_initializer='random_normal', dropout=0.2)"
+    done = rnncli("run", "x.json", "-l", layer, "--training", "--seed", "4", "--check", "--quiet")
+    assert (done.returncode, done.stderr) == (0, "")

@@ -73,13 +73,12 @@ def _changed(cell: Cell) -> Iterator[tuple[str, Any]]:
 def _initializers(cell: Cell, changed: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """Yield the initializers of packed weights that are not Keras's defaults, by name."""
     by_line = {name: given for name, given in cell.text.initializers.items() if "initializer" not in given}
-    if cell.config.get("unit_forget_bias") and cell.config["bias_initializer"] != "probe":
-        by_line["bias"] = {"forget": "ones"}
     for weight, option in INITIALIZED_BY.items():
         lines = cell.text.packing()[weight]
         if not lines or (weight == "bias" and not cell.config["use_bias"]):
             continue
-        value, given = changed.get(option), by_line.get(weight, {})
+        value = changed.get(option)
+        given = {} if value == "probe" else by_line.get(weight, {})
         if given:
             yield weight, {line: given.get(line, value) for line in lines if value or line in given}
         elif value or weight in cell.text.initializers:
