@@ -229,7 +229,7 @@ def test_any_size_shows_the_keys_in_its_last_line(size: tuple[int, int], lang: s
 )
 def test_the_number_under_the_cursor_is_explained(layer: str) -> None:
     """Whatever the tensor, the sequence, the time step and the unit; and every gate and state."""
-    explorer = Explorer(f"rnncli run --input-shape 2,3,2 {layer} --seed 42")
+    explorer = Explorer(f"rnncli run --input-shape 2,2,2 {layer} --seed 42")
     for number, tensor in enumerate(explorer.state.shown.result.outputs):
         for batch, *at in product(*(range(size) for size in tensor.values.shape)):
             at_start = settle(explorer.state, batch=batch)

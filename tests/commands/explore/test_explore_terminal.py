@@ -40,7 +40,7 @@ def modes_left(shown: str) -> set[str]:
 @pytest.mark.parametrize(
     ("end", "env"),
     [
-        *((name, {}) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "q")),
+        *((name, {}) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT")),
         ("q", {"COLUMNS": "0", "LINES": "0"}),
     ],
 )

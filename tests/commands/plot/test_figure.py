@@ -21,6 +21,7 @@ from rnncli.compute import holds
 from rnncli.errors import UsageError
 
 LIGHT = STYLES["light"]
+HUGE = case("simple_rnn", shape=(1, 2, 2), scale=1e30, activation="relu")
 
 
 def drawn(found: Any, size: Any = None, style: Any = LIGHT, fonts: Any = ("DejaVu Sans",)) -> Any:
@@ -44,8 +45,9 @@ def legend_bars(drawing: Any) -> list[Any]:
     return list(legend.child_axes)
 
 
-@pytest.mark.parametrize("style", STYLES)
-@pytest.mark.parametrize("layers", [["lstm"], ["bigru", "gru"]])
+@pytest.mark.parametrize(
+    ("layers", "style"), [(["lstm"], "light"), (["bigru", "gru"], "dark"), (["gru"], "grey")]
+)
 def test_a_figure_has_every_heat_map_with_its_numbers_and_limits(layers: Any, style: Any) -> None:
     found = sheet(case(*layers))
     axes = heat_maps(drawn(found, style=STYLES[style]))
@@ -86,7 +88,7 @@ def test_letters_grow_and_shrink_with_the_picture() -> None:
     found = sheet(case("lstm"))
     usual = drawn(found)
     wide, high = usual.get_size_inches()
-    for scale in (0.8, 1.0, 2.5):
+    for scale in (0.8, 2.5):
         drawing = drawn(found, (wide * scale, high * scale))
         assert tuple(drawing.get_size_inches()) == (wide * scale, high * scale)
         for one, other in zip(heat_maps(usual), heat_maps(drawing), strict=True):
@@ -125,20 +127,19 @@ def test_numbers_stand_in_cells_that_are_large_enough() -> None:
 
 
 @pytest.mark.parametrize(
-    "asked",
+    ("asked", "size"),
     [
-        case("lstm"),
-        case("lstm", shape=(1, 4, 1), units=1),
-        case("bilstm", mask=masked(), names=("a very long name of a feature", "b")),
-        case("gru", "lstm", "simple_rnn"),
-        case("lstm", units=64, shape=(1, 200, 5)),
-        case("bigru", units=16, shape=(1, 100, 40)),
-        case("simple_rnn", units=1, shape=(1, 1, 2)),
-        case("simple_rnn", shape=(1, 2, 2), scale=1e30, activation="relu"),
+        (case("lstm"), None),
+        (case("lstm", shape=(1, 4, 1), units=1), None),
+        (case("bilstm", mask=masked(), names=("a very long name of a feature", "b")), (12, 14)),
+        (case("gru", "lstm", "simple_rnn"), (12, 14)),
+        (case("lstm", units=64, shape=(1, 200, 5)), None),
+        (case("bigru", units=16, shape=(1, 100, 40)), None),
+        (case("simple_rnn", units=1, shape=(1, 1, 2)), (12, 14)),
+        (HUGE, None),
     ],
     ids=["lstm", "smallest", "both ways", "stack", "long", "long both ways", "narrow", "huge"],
 )
-@pytest.mark.parametrize("size", [None, (12, 14)])
 def test_nothing_leaves_the_figure_and_no_heat_map_covers_another(asked: Any, size: Any) -> None:
     found = sheet(asked)
     drawing = drawn(found, size)
@@ -157,8 +158,7 @@ def test_nothing_leaves_the_figure_and_no_heat_map_covers_another(asked: Any, si
 
 
 def test_numbers_of_any_size_stay_in_their_cells_and_apart_in_the_legend() -> None:
-    found = sheet(case("simple_rnn", shape=(1, 2, 2), scale=1e30, activation="relu"))
-    drawing = drawn(found)
+    drawing = drawn(sheet(HUGE))
     drawing.draw_without_rendering()
     for axes in heat_maps(drawing):
         assert axes.texts
@@ -198,7 +198,7 @@ def test_the_least_size_that_is_named_is_enough_and_no_less_is(size: Any) -> Non
             drawn(found, (wide - 0.11, high))
 
 
-@pytest.mark.parametrize(("format", "start"), [("png", b"\x89PNG"), ("svg", b"<?xml"), ("pdf", b"%PDF")])
+@pytest.mark.parametrize(("format", "start"), [("png", b"\x89PNG"), ("pdf", b"%PDF")])
 def test_the_same_sheet_is_the_same_file(format: Any, start: Any) -> None:
     asked = sheet(case("simple_rnn", mask=masked()), batch=1)
     once, again = (figure.render(asked, format, LIGHT, None) for _ in range(2))
@@ -207,10 +207,12 @@ def test_the_same_sheet_is_the_same_file(format: Any, start: Any) -> None:
 
 
 def test_svg_is_xml_without_a_date_whatever_the_matplotlibrc() -> None:
+    """And the same file again."""
     import matplotlib
 
-    found = sheet(case("gru"))
+    found = sheet(case("simple_rnn", mask=masked()), batch=1)
     plain = figure.render(found, "svg", LIGHT, None)
+    assert plain.startswith(b"<?xml")
     ElementTree.fromstring(plain)
     assert b"date>" not in plain
     with matplotlib.rc_context({"axes.grid": True, "font.size": 20, "image.cmap": "jet"}):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import struct
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -21,19 +22,12 @@ SEQUENCE = "[[1, 2], [3, 4], [5, 6]]"
 MASKED = f'{{"inputs": [{SEQUENCE}, {SEQUENCE}], "mask": [[true, true, false], [true, true, true]]}}'
 
 
-@pytest.mark.parametrize("suffix", ["svg", "pdf", "PNG"])
-def test_a_file_by_its_suffix(rnncli: Run, tmp_path: Path, suffix: str) -> None:
-    path = tmp_path / f"gates.{suffix}"
-    done = rnncli("plot", "--layer", "lstm", "--seed", "1", "--quiet", "-o", str(path))
+def test_a_file_by_its_suffix_in_pixels(rnncli: Run, tmp_path: Path) -> None:
+    path = tmp_path / "gates.PNG"
+    done = rnncli("plot", "--seed", "1", "--size", "1600x900px", "--quiet", "-o", str(path))
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
-    assert path.stat().st_size > 5000
-    assert [entry.name for entry in tmp_path.iterdir()] == [path.name]
-
-
-def test_size_in_pixels(rnncli: Run, tmp_path: Path) -> None:
-    path = tmp_path / "a.png"
-    rnncli("plot", "--seed", "1", "--size", "1600x900px", "-o", str(path))
     assert struct.unpack(">II", path.read_bytes()[16:24]) == (1600, 900)
+    assert [entry.name for entry in tmp_path.iterdir()] == [path.name]
 
 
 @pytest.mark.parametrize(
@@ -50,14 +44,13 @@ def test_without_matplotlib(
     """No font is looked for; and the terminal needs none."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "volts.csv").write_text("전압\n1\n2\n")
-    (tmp_path / "matplotlib.py").write_text("raise ImportError('none here')")
-    path = f"{tmp_path}:{__file__.rpartition('/tests/')[0]}"
-    done = rnncli("plot", *words, "--seed", "1", "-o", "a.png", env={"PYTHONPATH": path})
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    done = rnncli("plot", *words, "--seed", "1", "-o", "a.png")
     assert (done.returncode, done.stdout) == (3, "")
     assert said in done.stderr
     assert done.stderr.endswith("pip install matplotlib\n")
     assert not (tmp_path / "a.png").exists()
-    assert rnncli("plot", *words, "--seed", "1", "--terminal", env={"PYTHONPATH": path}).returncode == 0
+    assert rnncli("plot", *words, "--seed", "1", "--terminal").returncode == 0
 
 
 def test_the_terminal_names_everything(rnncli: Run) -> None:

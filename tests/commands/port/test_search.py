@@ -27,7 +27,8 @@ KINDS = {
     "bigru": Kind("GRU", directions=2, biases=2),
 }
 EVERY_GATE_ORDER = ("lstm", "gru")
-PAIRED = ("lstm with states", "gru", "gru with two biases", "simple rnn", "bilstm")
+PAIRED = ("simple rnn", "gru", "gru with two biases", "lstm with states", "bilstm")
+"""Each pair is planted in the first of these that can have it; the later ones take longer."""
 SAME = (
     {"input_axes=time,batch,features", "output_axes=time,batch,units"},
     {"bias=recurrent", "reset_after=False"},
@@ -84,13 +85,16 @@ def pairs(kind: Kind) -> Iterator[tuple[str, str]]:
             yield first, second
 
 
-@pytest.mark.parametrize("name", PAIRED)
-def test_every_pair_of_differences_is_named(name: str) -> None:
-    for pair in pairs(KINDS[name]):
-        check(KINDS[name], pair)
+@pytest.mark.parametrize("place", range(len(PAIRED)), ids=PAIRED)
+def test_every_pair_of_differences_is_named(place: int) -> None:
+    *earlier, kind = (KINDS[name] for name in PAIRED[: place + 1])
+    done = {pair for one in earlier for pair in pairs(one)}
+    for pair in pairs(kind):
+        if pair not in done:
+            check(kind, pair)
 
 
-@pytest.mark.parametrize(("name", "count"), [("lstm", 40), ("gru", 60), ("simple rnn", 60), ("bilstm", 10)])
+@pytest.mark.parametrize(("name", "count"), [("lstm", 8), ("gru", 12), ("simple rnn", 60), ("bilstm", 4)])
 def test_nothing_is_claimed_on_unrelated_numbers(name: str, count: int) -> None:
     kind = KINDS[name]
     for seed in range(count):

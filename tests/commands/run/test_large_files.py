@@ -36,13 +36,13 @@ from rnncli.cli.app import main
 code = main(sys.argv[1:])
 print(code, *re.findall(r"VmHWM:\\s*(\\d+) kB", Path("/proc/self/status").read_text()))
 """
-SIZE = 60 * 2**20
+SIZE = 40 * 2**20
 COMMAND = [sys.executable, "-m", "rnncli"]
 
 
 @pytest.fixture(scope="module")
 def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """60 MB of float32: (3932, 100, 40)."""
+    """40 MB of float32: (2621, 100, 40)."""
     path = tmp_path_factory.mktemp("large") / "large.npy"
     random = np.random.default_rng(0)
     np.save(path, random.standard_normal((SIZE // 16000, 100, 40), dtype=np.float32))
@@ -79,7 +79,7 @@ class TestMemory:
         assert peak("run", str(large), *flags, "-o", str(tmp_path / "out.npy")) < nothing + 50
 
     def test_nor_are_the_results(self, large: Path, tmp_path: Path, nothing: float) -> None:
-        """114 MB of them as numbers, in text two and a half times as many."""
+        """76 MB of them as numbers, in text two and a half times as many."""
         flags = ["--engine", "numpy", "--units", "38", "-l", "gru", "-l", "gru"]
         flags += ["--return-sequences", "--all-layers"]
         some = ["run", str(large), *flags, "--quiet", "--memory", "8MB", "-o", str(tmp_path / "out.ndjson")]
@@ -185,7 +185,7 @@ class TestProgress:
 
     def test_on_a_terminal(self, large: Path) -> None:
         said = on_terminal("run", str(large), *self.args)
-        assert "3932/3932" in said
+        assert "2621/2621" in said
         assert re.search(r"[\d,]+/s", said)
         assert re.search(r"\d:\d\d:\d\d", said)
 
@@ -196,7 +196,7 @@ class TestProgress:
         said = on_terminal("run", str(large), *self.args[:-1], "csv", both=True)
         assert "sequences" not in said
         assert "\x1b" not in said
-        assert said.count("\n") == 1 + 3 * 3932
+        assert said.count("\n") == 1 + 3 * 2621
 
 
 @pytest.mark.parametrize("late", [0.0, 0.1])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from functools import cache
 from typing import Any
 
 import pytest
@@ -27,13 +28,14 @@ from rnncli.show.page import View
 NUMBERS = [one.number for one in lesson.exercises()]
 LETTERED = (6, 8)
 """Exercises whose answer is one letter or several."""
-SEEDS = range(20)
+SEEDS = range(12)
 
 
 def posed(number: int, seed: int) -> ExerciseAnswer:
     return ExerciseAnswer(lesson.exercises()[number - 1], seed)
 
 
+@cache
 def document(number: int, seed: int) -> dict[str, Any]:
     """Return the exercise as it is printed, without its answer."""
     return posed(number, seed).document(View())
@@ -113,6 +115,7 @@ SOLVERS = (
 )  # fmt: skip
 
 
+@cache
 def solved(number: int, seed: int) -> str:
     return SOLVERS[number - 1](document(number, seed))
 
@@ -134,10 +137,9 @@ def test_the_right_answer_alone_is_accepted(number: int) -> None:
 
 @pytest.mark.parametrize("number", NUMBERS)
 def test_the_same_seed_gives_the_same_task(number: int) -> None:
-    tasks = [json.dumps(document(number, seed)) for seed in SEEDS]
-    assert tasks[:3] == [json.dumps(document(number, seed)) for seed in SEEDS[:3]]
-    contents = {json.dumps({**json.loads(task), "seed": None}) for task in tasks}
-    assert len(contents) > 15
+    tasks = [document(number, seed) for seed in SEEDS]
+    assert tasks[:3] == [posed(number, seed).document(View()) for seed in SEEDS[:3]]
+    assert len({json.dumps({**task, "seed": None}) for task in tasks}) > 9
 
 
 @pytest.mark.parametrize("lang", ["en", "ko"])
@@ -157,7 +159,7 @@ def test_exercises_are_translated(number: int) -> None:
         assert re.search(r"[가-힣]", ko)
         assert not re.search(r"[가-힣]", en)
         assert set(re.findall(r"{\w+}", en)) == set(re.findall(r"{\w+}", ko))
-    for seed in SEEDS:
+    for seed in SEEDS[:4]:
         for lang in ("en", "ko"):
             filled = lesson.fill(exercise, lang, posed(number, seed).task(View(lang=lang)).facts)
             assert not re.search(r"[{}]", "".join(filled.values()))

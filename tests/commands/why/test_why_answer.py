@@ -414,7 +414,7 @@ ODD = ("()", "( )", "[]", "(0,)", "(None,)", "(1, 2, 3, 4, 5, 6)", "0", "1", "12
 
 @pytest.mark.parametrize("text", [*OTHERS.values(), *AS_TEXT])
 def test_odd_shapes_and_numbers_never_fail(text: str) -> None:
-    for found in list(PIECES.finditer(text))[:6]:
-        for odd in ODD:
+    for place, found in enumerate(list(PIECES.finditer(text))[:6]):
+        for odd in ODD[place % 3 :: 3]:
             with suppress(DisagreementError):
                 assert answer_of(text[: found.start()] + odd + text[found.end() :]).document(View())

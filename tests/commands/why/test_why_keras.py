@@ -40,12 +40,16 @@ def test_message_has_one_cause_and_fixes_that_run(cause: str, code: str) -> None
 
 
 def check_shapes(found: Diagnosis) -> None:
-    """No fix is refused, and Keras returns the shapes that each fix shows."""
+    """No fix is refused, and Keras returns the shapes that the layers of each fix have here.
+
+    Inputs of sequences have one size, so that Keras computes the same layers once for many messages.
+    """
     for outcome in map(attempt, found.fixes):
         assert outcome is not None
         if outcome.stack is not None:
-            asked = outcome.fix.layers, outcome.sizes, outcome.fix.mask, len(outcome.states)
-            assert keras_shapes(*asked) == [info.shape for info in outcome.stack.outputs(outcome.sizes)]
+            sizes = (2, 4, 5) if len(outcome.sizes) == 3 else outcome.sizes
+            asked = outcome.fix.layers, sizes, outcome.fix.mask, len(outcome.states)
+            assert keras_shapes(*asked) == [info.shape for info in outcome.stack.outputs(sizes)]
 
 
 @cache
