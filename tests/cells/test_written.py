@@ -302,6 +302,26 @@ def test_gradients_of_random_cells(text: str, mask: str) -> None:
             np.testing.assert_allclose(ours.norms, theirs.norms, rtol=0, atol=near)
 
 
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_functions_of_lines_that_are_numbers(dtype: str) -> None:
+    """Keras's functions take a number of Python for float32, and softmax wants an axis."""
+    text = """
+name = "Numbers"
+states = ["hidden"]
+[step]
+two = "2"
+part = "softmax(two) + mean(two)"
+hidden = "x @ kernel - sigmoid(two) ** 0.5 * part + 0 * hidden"
+"""
+    call = parse(f"@numbers.toml(2, dtype={dtype!r})", {"numbers.toml": read_equations(text)})
+    inputs, weights = np.ones((1, 2, 3), dtype), {"kernel": np.ones((3, 2), dtype)}
+    by_hand = 3 - 3 * (1 / (1 + np.exp(-2))) ** 0.5
+    for engine in ("numpy", "tensorflow"):
+        found = oracle.asked([call], inputs, engine, weights=weights).outputs[0].values
+        near = 1e-6 if dtype == "float32" else 1e-12
+        np.testing.assert_allclose(found, np.full((1, 2), by_hand), rtol=near)
+
+
 def test_a_power_of_a_negative_option() -> None:
     """(-2) ** 2 is 4."""
     text = """

@@ -120,6 +120,8 @@ class _EquationCell(_Layer):  # type: ignore[misc]
                 return self.keras.ops.matmul(value, self._columns(weight.name, line))
 
             found = evaluate(node, read, self._call, product)
+            if isinstance(found, float):  # a function of Keras would take it for a scalar of float32
+                found = self.keras.ops.full((1,), found, self.compute_dtype)
             if line in before:
                 found = self.keras.ops.broadcast_to(found, self.keras.ops.shape(before[line]))
             after[line] = found
