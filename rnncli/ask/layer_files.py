@@ -95,10 +95,13 @@ def read_cell(source: Source) -> CellText:
                 "there is no such file.", "Write the sample: rnncli samples {name} > {file}",
                 name=path.stem, file=shlex.quote(str(path)),
             )  # fmt: skip
-    with report_os_errors(source.name), source.open() as file:
-        data = file.read(4 * LONGEST).removeprefix(UTF8_MARK)
+    with report_os_errors(source.name):
+        data = source.data  # of a pipe, which was read when it was found
+        if data is None:
+            with source.open() as file:
+                data = file.read(4 * LONGEST)
         try:
-            return read_equations(data.decode())._replace(file=source.name)
+            return read_equations(data.removeprefix(UTF8_MARK).decode())._replace(file=source.name)
         except UnicodeDecodeError:
             raise LayerError(
                 "it is not a text in UTF-8.", "Give a TOML file, such as rnncli samples mgu prints."

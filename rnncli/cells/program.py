@@ -146,7 +146,7 @@ class _Source:
         """Write a line, together with those whose activation is of the same packed sum."""
         node = self.lines[line]
         together = [line]
-        if isinstance(node, Call) and _is_packable(node.arguments[0]):
+        if isinstance(node, Call) and len(node.arguments) == 1 and _is_packable(node.arguments[0]):
             run = self._run(node.arguments[0], line)
             together = [one for one in run if self.lines[one] == node and one not in self.done]
         names = ", ".join(map(self._variable, together))
@@ -176,6 +176,8 @@ class _Source:
         before = "None"
         if isinstance(node, Call) and is_of_sum(node):
             before = self._code(node.arguments[0], line, STEP)
+            if _level(node) == ONCE:
+                before = f"expand({before}, s0)"
         recurrent = f", {self._code(self.extra[line], line, STEP)}" if line in self.extra else ""
         return f"Gate({before}, {value}{recurrent})"
 
@@ -238,8 +240,7 @@ class _Source:
         if run == wanted:
             return name
         start = run.index(wanted[0])
-        columns = f"{start * self.units}:{(start + len(wanted)) * self.units}"
-        return f"{name}[{columns}]" if level == ONCE else f"{name}[..., {columns}]"
+        return f"{name}[..., {start * self.units}:{(start + len(wanted)) * self.units}]"
 
     def _packed_code(self, node: Node, run: Run, at: int) -> str:
         match node:

@@ -28,6 +28,8 @@ MOST_DOTS = 1_000
 KEYS = ("name", "states", "source", "gates", "initial", "options", "weights", "step")
 TAKEN = frozenset({"x", "units", "features", *PACKED})
 """Names that mean something in every equation, so that a cell cannot give them to something of its own."""
+RESULTS = frozenset({"input", "output", "timestep", "status"})
+"""Names beside those of the states in traces and gradients.  (The first state is `hidden` there.)"""
 OPTIONS = frozenset(
     {"use_bias", "kernel_initializer", "recurrent_initializer", "bias_initializer"}
     | {"dropout", "recurrent_dropout", "seed", "dtype", "name", "trainable", "cell", "equations"}
@@ -270,6 +272,13 @@ class _Reader:
                     did_you_mean(state, cell.step if state in cell.states else cell.states),
                     name=state,
                 )
+        for name in (one for one in cell.states[1:] if one in RESULTS):
+            raise self.fault(
+                ("states",),
+                "a state cannot be called {name}: traces and gradients show something else under this name.",
+                "Choose another name.",
+                name=name,
+            )
         if {*cell.gates} != {*using}:
             raise self.fault(
                 ("gates",),

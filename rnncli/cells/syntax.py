@@ -25,6 +25,7 @@ _SYNTAX: dict[str, tuple[Text, Text | None]] = {
     "Exceeds the limit": (Message("the number has too many digits"), _SMALLER),
     "cannot assign": _UNNAMED,
     "expression cannot": _UNNAMED,
+    "leading zeros": (Message("a number cannot begin with 0"), None),
     "invalid syntax. Maybe": (Message("invalid syntax"), None),
     "source code": (Message("it contains an invalid character"), None),
 }

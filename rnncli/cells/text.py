@@ -105,7 +105,7 @@ def line_number(text: str, path: tuple[str, ...]) -> int | None:
     for number, line in enumerate(text.splitlines(), 1):
         if header := re.match(r"\s*\[\s*([\w.]+)\s*\]", line):
             table = header[1]
-            if path == (table,):
+            if ".".join(path) == table:
                 return number
         own = re.match(r"""\s*["']?([\w.]+)["']?\s*=""", line)
         if own and (table, own[1]) in [("".join(path[:-1]), path[-1]), ("", ".".join(path))]:

@@ -46,6 +46,13 @@ EQUATIONS = [
     ("9**9**9 * hidden", "9**9**9", "9 ** 387420489.0 is not a finite number", "Write another number."),
     ("hidden / (1/0)", "1/0", "1 / 0 is not a finite number", "Write another number."),
     ("hidden * log(rate - 0.5)", "log", "log(0) is not a finite number", "Write another number."),
+    (
+        "softmax(1 + rate) @ recurrent_kernel",
+        "softmax(1 + rate) @ recurrent_kernel",
+        "a number alone stands on the left of @",
+        "Put a name there, such as x or hidden.",
+    ),
+    ("hidden + 01", "0", "a number cannot begin with 0", MAY),
     ("hidden @ hidden", "hidden @ hidden", "@ needs a weight of two axes on its right", None),
     ("hidden * kernel", "kernel", "kernel has two axes, so it must be on the right of @", None),
     ("activation + 1", "activation", "activation is an activation", "Write activation(...)."),
@@ -99,6 +106,18 @@ WHOLE = [
     (
         GOOD.replace('["hidden"]', '["hidden", "cel"]').replace("gate =", "cell ="),
         "FILE: line 2: no line assigns the state cel.\nDid you mean cell?",
+    ),
+    *(
+        (
+            GOOD.replace('["hidden"]', f'["hidden", "{name}"]').replace("gate", name),
+            f"FILE: line 2: a state cannot be called {name}: traces and gradients show something else under "
+            "this name.\nChoose another name.",
+        )
+        for name in ("input", "output", "timestep", "status")
+    ),
+    (
+        GOOD.replace("[step]", "[step.a]"),
+        'FILE: line 8, a: an equation must be a text in quotes.\nFor example hidden = "tanh(x @ kernel)".',
     ),
     (
         GOOD.replace('"gate"', '"a"') + 'a = "b"\nb = "a"\n',

@@ -11,6 +11,8 @@ import pytest
 from command import ROOT, Run
 
 import rnncli as api
+from rnncli.ask.layer_files import read_cell
+from rnncli.inputs.source import Source
 
 INPUTS = np.random.default_rng(0).standard_normal((2, 4, 5)).round(2).astype(np.float32)
 LISTS = INPUTS.tolist()
@@ -181,3 +183,51 @@ def test_lines_without_an_initializer_of_their_own_share_one(more: str, rnncli: 
     layer = f"@own.toml(3, {more})" if more else "@own.toml(3, bias_initializer='random_normal', dropout=0.2)"
     done = rnncli("run", "x.json", "-l", layer, "--training", "--seed", "4", "--check", "--quiet")
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("text", "flags"),
+    [
+        (  # a second argument belongs to every line
+            'a = "clip(x @ kernel + hidden @ recurrent_kernel, 0, 0.5)"\n'
+            'b = "clip(x @ kernel + hidden @ recurrent_kernel, 0, 0.5)"\n'
+            'hidden = "maximum(x @ kernel + hidden @ recurrent_kernel, 0.1) * a - b"',
+            (),
+        ),
+        (  # a product of no step is one for all lines
+            'a = "tanh(left @ recurrent_kernel)"\nb = "tanh(left @ recurrent_kernel)"\n'
+            'c = "left @ recurrent_kernel"\nhidden = "tanh(x @ kernel + a * b + hidden - c)"\n'
+            '[weights]\nleft = { shape = ["units"], initializer = "random_normal" }',
+            (),
+        ),
+        (  # of Keras's operations, abs makes float32 of a number
+            'a = "sigmoid(0.5)"\nb = "softmax(2)"\n'
+            'hidden = "tanh(x @ kernel / (1 + abs(a)) + abs(b) * hidden)"',
+            ("--dtype", "float64"),
+        ),
+        (
+            'hidden = "self(x @ kernel) * cls + instance"\n[options]\nself = "tanh"\ncls = 0.5\ninstance = 2',
+            (),
+        ),
+    ],
+    ids=["several arguments", "product of weights", "numbers", "options"],
+)
+def test_it_is_computed_as_keras_does(text: str, flags: tuple[str, ...], rnncli: Run, tmp_path: Path) -> None:
+    (tmp_path / "a.toml").write_text(f'states = ["hidden"]\n[step]\n{text}\n')
+    done = rnncli("trace", "-l", f"@{tmp_path}/a.toml", "--seed", "1", "--quiet", "--check", *flags)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_pipe_is_read_once() -> None:
+    """What it held when it was found is kept."""
+    data = (ROOT / "samples/cells/mgu.toml").read_bytes()
+    assert read_cell(Source("pipe.toml", data, Path("pipe.toml"))).name == "MGU"
+
+
+def test_a_cell_may_bear_the_name_of_a_class(rnncli: Run, folder: Path) -> None:
+    for name in ("StackedRNNCells", "LSTMCell", "Bidirectional"):
+        text = Path("mgu.toml").read_text().replace('"MGU"', f'"{name}"')
+        (folder / "a.toml").write_text(text)
+        first = answer(rnncli, "x.json", "-l", "Bidirectional(@a.toml(4))")
+        (folder / "a.json").write_text(json.dumps(first["layer"]))
+        assert answer(rnncli, "x.json", "-l", "@a.json") == first

@@ -53,6 +53,15 @@ def test_a_preactivation_stands_where_a_line_is_one_function_of_a_sum(file: Any)
     assert "forget/preactivation" in without
 
 
+def test_a_preactivation_of_weights_alone_is_that_of_every_sequence(file: Any) -> None:
+    layer = file('states = ["hidden"]\n[weights]\np = { shape = ["units"], initializer = "ones" }\n[step]\n'
+                 'a = "tanh(bias + p)"\nb = "tanh(sum(p) + 1)"\nhidden = "a * b + x @ kernel"\n')  # fmt: skip
+    found = traced(layer)
+    assert found["a/preactivation"].shape == (2, 5, 4)
+    assert found["b/preactivation"].shape == (2, 5, 1)
+    np.testing.assert_array_equal(found["b/preactivation"], 5)
+
+
 def test_a_cell_without_gates_has_its_states(rnncli: Any, file: Any) -> None:
     layer = file(ACCUMULATOR)
     done = rnncli("trace", "-l", layer, "--seed", "1", "--quiet", "-f", "json")

@@ -282,7 +282,8 @@ class CurveTables(NamedTuple):
 
 def draw_norm(norm: float, share: float, length: int, view: View, style: str = "") -> TableCell:
     """Return `███▌      0.0312`; the bar, `share` of the length, is always visible for a norm above 0."""
-    size, least = min(max(share, 0.0), 1.0) * length, int(norm > 0 and length > 0)
+    size = min(max(0.0, share), 1.0) * length  # in this order, a share that is NaN becomes 0
+    least = int(norm > 0 and length > 0)
     eighths = max(round(size * 8), least)
     bar = EIGHTHS[-1] * (eighths // 8) + EIGHTHS[eighths % 8].strip()
     bar = "#" * max(round(size), least) if view.ascii else bar

@@ -23,7 +23,8 @@ def make_cell(keras: Any, spec: Spec, argument: Callable[[str, Any], Any]) -> An
     assert spec.equations is not None
     _TEXTS[spec.equations.written] = spec.equations
     options = {name: argument(name, value) for name, value in spec.config.items()}
-    return _cell_class(keras, argument)(spec.equations.written, **options)
+    own = {name: options.pop(name) for name in ("name", "trainable", "dtype") if name in options}
+    return _cell_class(keras, argument)(spec.equations.written, options, **own)
 
 
 @cache
@@ -40,17 +41,19 @@ _Layer: Any = object
 
 
 class _EquationCell(_Layer):  # type: ignore[misc]
-    """One step of the equations; its weights are those of rnncli's own cell, in that order."""
+    """One step of the equations; its weights are those of rnncli's own cell, in that order.
+
+    options: apart from Keras's arguments, because one of the cell's own may be called `self`.
+    """
 
     keras: Any
     argument: Callable[[str, Any], Any]
 
-    def __init__(self, equations: str, *, units: int, dtype: Any = None, **options: Any) -> None:
-        own = {name: options.pop(name) for name in ("name", "trainable") if name in options}
-        super().__init__(dtype=dtype, **own)
+    def __init__(self, equations: str, options: dict[str, Any], **own: Any) -> None:
+        super().__init__(**own)
         text = _TEXTS[equations]
-        self.text, self.options, self.units = text, {**options, "units": units}, units
-        self.state_size, self.output_size = [units] * len(text.states), units
+        self.text, self.options, self.units = text, {**options}, options["units"]
+        self.state_size, self.output_size = [self.units] * len(text.states), self.units
         self.lines = resolve(text, self.options)
         self.functions = activations.array_functions(self.keras.ops) | {
             name: self.keras.activations.get(options[name])
@@ -140,4 +143,4 @@ class _EquationCell(_Layer):  # type: ignore[misc]
             name: self.keras.initializers.serialize(value) if name.endswith("_initializer") else value
             for name, value in self.options.items()
         }
-        return {**super().get_config(), **options, "equations": self.text.written}
+        return {**super().get_config(), "equations": self.text.written, "options": options}

@@ -232,3 +232,16 @@ def test_onnx_refuses_a_cell_by_its_name(rnncli: Any, tmp_path: Path) -> None:
 def test_no_name_and_no_source_of_a_file_is_code(target: str) -> None:
     script = written(target)["hostile alone"]
     assert all(" " <= char <= "~" or char == "\n" for char in script)
+
+
+def test_c_has_no_helper_for_a_name_in_a_comment(rnncli: Any, tmp_path: Path) -> None:
+    (tmp_path / "a.toml").write_text("""name = "softmax"
+states = ["hidden"]
+[step]
+asm = "tanh(x @ kernel + hidden @ recurrent_kernel)"
+nullptr = "asm * 2"
+hidden = "nullptr + 1"
+""")
+    done = rnncli("export", "-l", f"@{tmp_path}/a.toml", "--seed", "1", "--to", "c", "--quiet")
+    assert numbers(shown_alone(done.stdout, "c", tmp_path))["hidden_state"].shape == (1, 3)
+    assert not {"asm[3]", "nullptr[3]"} & {*done.stdout.split()}

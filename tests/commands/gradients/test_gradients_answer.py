@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from typing import Any
 
@@ -47,3 +48,10 @@ def test_many_steps_are_thinned_unless_all_are_wanted() -> None:
     assert (thin[0], thin[-1]) == (0, 99)
     assert len(thin) <= 25
     assert steps(full=True) == list(range(100))
+
+
+@pytest.mark.parametrize("norms", [{"a": math.nan, "b": 1.0}, {"a": math.inf, "b": 1.0}, {"b": math.nan}])
+def test_a_norm_that_is_not_finite_has_no_bar(norms: Any) -> None:
+    found = LSTM.__class__(LSTM.header, LSTM.target, (), "kernel", norms)
+    text = drawn(GradientsAnswer((found,)), width=80)
+    assert str(next(iter(norms.values()))) in text
