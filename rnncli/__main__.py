@@ -22,6 +22,8 @@ def main() -> NoReturn:
     """Run the command line and exit with its exit code."""
     gc.disable()  # Loading allocates many objects that stay; garbage collection takes time and frees nothing.
     os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", SOON)
+    if "gradients" in sys.argv:  # each of its products waits for the last; threads are slow on a busy machine
+        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     if not os.environ.get("RNNCLI_DEBUG"):  # hide errors from closing interrupted code
         sys.unraisablehook = lambda _: None
     try:  # around every import that takes time, so that Ctrl-C is silent from the start

@@ -13,11 +13,11 @@ from rnncli.commands.gradients.curves import Curve, Gradients, GradientTarget
 from rnncli.result import Result
 
 
-def curve(part: str, norms: Any, direction: str = "forward", skipped: Any = ()) -> Curve:
+def curve(part: str, norms: Any, direction: str = "forward", skipped: Any = (), by_line: Any = None) -> Curve:
     norms = np.asarray(norms, np.float64)
     mask = np.zeros(len(norms), bool)
     mask[list(skipped)] = True
-    return Curve(state(part), direction, norms, mask)
+    return Curve(state(part), direction, norms, mask, by_line or {})
 
 
 def decay(rate: float, steps: int = 5) -> np.ndarray:
@@ -33,7 +33,10 @@ def gradients(name: str, *curves: Curve, batch: int = 1) -> Gradients:
 
 SIMPLE = gradients("simple_rnn", curve("hidden", decay(0.1)), curve("input", decay(0.09)))
 LSTM = gradients(
-    "lstm", curve("hidden", decay(0.5)), curve("cell", [*decay(0.9, 4), 0.0]), curve("input", decay(0.4))
+    "lstm",
+    curve("hidden", decay(0.5), by_line={"input": decay(0.3), "output": decay(0.5)}),
+    curve("cell", [*decay(0.9, 4), 0.0], by_line={"forget * cell": decay(0.9)}),
+    curve("input", decay(0.4)),
 )
 GRU = gradients("gru", curve("hidden", decay(0.8)), curve("input", decay(0.7)))
 MASKED = gradients(

@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 from rnncli.case import Array
 from rnncli.cells import activations, slopes
 from rnncli.cells.evaluate import columns_of
-from rnncli.cells.text import BIASES, CellText
-from rnncli.cells.tree import Call, Name, Node, Number, Operation, Sum, parts
+from rnncli.cells.text import BIASES
+from rnncli.cells.tree import Call, Name, Node, Number, Operation, Sum, parts, walk, write
 
 
 class Rule(NamedTuple):
@@ -37,107 +37,128 @@ class _Entry(NamedTuple):
 
 
 class ReverseStep:
-    """One step of a cell with its weights.
+    """One step of a cell with its weights, for one sequence.
 
     The values of a step are a list: x, the states before the step, then the nodes, each after its operands.
-    wanted: a weight, for which vectors are found, too.
+    cell: a layers.recurrent.Cell.  dropout: its DropoutMasks.  row: the sequence in these.
+    wanted: one of the weights, for which vectors are found, too.
     uses: its uses, as the line, the name, the place of its vectors, and that of what stands left of its @.
+    reads: by the index of a state and a line that reads it: the place of the vectors that come from there,
+        and the gate; of the line of a state, the part of it that reads, `forget * cell`.
     """
 
     def __init__(
-        self,
-        text: CellText,
-        lines: Mapping[str, Node],
-        config: Mapping[str, Any],
-        weights: Mapping[str, Array],
-        dtype: Any,
-        wanted: str = "",
+        self, cell: Any, weights: Mapping[str, Array], dtype: Any, dropout: Any, row: int, wanted: Any = None
     ) -> None:
-        self.wanted = BIASES if wanted == "bias" else {wanted}
+        self.cell, self.text, self.weights, self.dtype = cell, cell.text, weights, dtype
+        self.dropout, self.row = dropout, row
+        names = {name for name, values in weights.items() if values is wanted}
+        self.wanted = BIASES if "bias" in names else names
         self.uses: list[tuple[str, str, int, int | None]] = []
-        self.text, self.config, self.weights, self.dtype = text, config, weights, dtype
+        self.reads: dict[tuple[int, str], tuple[int, str]] = {}
         self.rules = _rules()
-        count = 1 + len(text.states)
+        count = 1 + len(self.text.states)
         self.constants: list[Any] = [None] * count
         self.varies = [True] * count
         self.entries: list[_Entry] = []
         self.places: dict[tuple[Node, str], int] = {}
         self.lines: dict[str, int] = {}
-        for line, node in lines.items():
+        for line, node in cell.lines.items():
             self.lines[line] = self._place(node, line)
 
     def _place(self, node: Any, line: str) -> int:
         """Return the place of a node's value, which is added if it is new in its line."""
-        match node:
-            case Name("x"):
-                return 0
-            case Name(name, "before"):
-                return 1 + self.text.states.index(name)
-            case Name(name, kind) if kind:
-                return self.lines[name]
+        if isinstance(node, Name) and node.kind in ("line", "free"):
+            return self.lines[node.name]
         if (node, line) not in self.places:
-            operands, rule = self._read(node, line)
-            self.places[node, line] = place = len(self.constants)
-            weight, left = (node.right, *operands) if _is_product(node) else (node, None)
-            used = isinstance(weight, Name) and weight.name in self.wanted
-            if used:
-                self.uses.append((line, weight.name, place, left))
-            self.varies.append(used or any(self.varies[one] for one in operands))
-            self.constants.append(None if rule else self._constant(node, line))
-            if rule:
-                self.entries.append(_Entry(place, operands, rule))
+            self.places[node, line] = self._read(node, line)
         return self.places[node, line]
 
-    def _constant(self, node: Node, line: str) -> Array:
+    def _read(self, node: Any, line: str) -> int:
+        """Add a node and what is in it, and return its place."""
         import numpy as np
 
-        if isinstance(node, Number):
-            return np.full(1, node.value, self.dtype)
-        assert isinstance(node, Name)
-        found: Array = columns_of(self.text, node.name, line, self.weights, self.config["units"])
-        return found
-
-    def _read(self, node: Any, line: str) -> tuple[tuple[int, ...], Rule | None]:
-        """Return the operands of a node and its rule; None for a number or a weight."""
-        if _is_product(node):
-            left, weight = self._place(node.left, line), self._constant(node.right, line)
-            return (left,), Rule(lambda a: a @ weight, lambda g, y, a: (g @ weight.T,))
-        operands = tuple(self._place(part, line) for part in parts(node))
+        match node:
+            case Name("x"):
+                return self._mask(0, self.dropout.inputs, line)
+            case Name(name, "before"):
+                state = self.text.states.index(name)
+                place = self._add((1 + state,), Rule(lambda a: a, lambda g, y, a: (g,)))
+                self.reads[state, line] = place, line if line in self.cell.gates else self._term(node, line)
+                return place
+            case Operation("@", part, Name(weight)):
+                matrix, left = self._columns(weight, line), self._place(part, line)
+                if weight == "recurrent_kernel":
+                    left = self._mask(left, self.dropout.recurrent, line)
+                rule = Rule(lambda a: a @ matrix, lambda g, y, a: (g @ matrix.T,))
+                return self._add((left,), rule, None, (line, weight, left))
+            case Name(weight):
+                return self._add((), None, self._columns(weight, line), (line, weight, None))
+            case Number(value):
+                return self._add((), None, np.full(1, value, self.dtype))
+        operands = tuple([self._place(part, line) for part in parts(node)])
         match node:
             case Sum(terms):
                 signs = tuple(sign for sign, _ in terms)
-                return operands, Rule(partial(_add, signs), partial(_pull_sum, signs))
+                return self._add(operands, Rule(partial(_sum, signs), partial(_pull_sum, signs)))
             case Operation(symbol):
-                return operands, self.rules[symbol]
-            case Call(function):
-                return operands, self._rule_of(function)
-        return (), None
+                return self._add(operands, self.rules[symbol])
+        return self._add(operands, self._rule_of(node.function))
+
+    def _add(
+        self, operands: tuple[int, ...], rule: Rule | None, constant: Any = None, use: Any = ("", "", None)
+    ) -> int:
+        """Add a value and return its place.  use: the line, a weight in it, and what stands left of its @."""
+        line, weight, left = use
+        place = len(self.constants)
+        self.constants.append(constant)
+        self.varies.append(weight in self.wanted or any(self.varies[one] for one in operands))
+        if weight in self.wanted:
+            self.uses.append((line, weight, place, left))
+        if rule:
+            self.entries.append(_Entry(place, operands, rule))
+        return place
+
+    def _mask(self, place: int, masks: tuple[Array, ...], line: str) -> int:
+        """Return the place of a value after dropout.  masks: none, one, or one per gate."""
+        if not masks:
+            return place
+        mask = masks[self.cell.gates.index(line) if len(masks) > 1 else 0][self.row]
+        return self._add((place,), Rule(lambda a: a * mask, lambda g, y, a: (g * mask,)))
+
+    def _columns(self, weight: str, line: str) -> Any:
+        return columns_of(self.text, weight, line, self.weights, self.cell.config["units"])
 
     def _rule_of(self, function: str) -> Rule:
         if function not in self.rules:
-            value: Any = self.config.get(function) or self.text.options.get(function, function)
+            value = self.cell.function(function)
             pull = slopes.get(value)
             self.rules[function] = Rule(activations.get_unguarded(value), lambda g, y, x: (pull(g, y, x),))
         return self.rules[function]
 
     def forward(self, x: Array, states: Sequence[Array]) -> list[Any]:
-        """Return the values of one step.  x: (1, features).  states: (1, units) each."""
+        """Return the values of several steps, (steps, size) each.
+
+        x: (steps, features).  states: before each step, known from a trace, so no step waits for another.
+        """
+        import numpy as np
+
         values = [x, *states, *self.constants[1 + len(states) :]]
         for place, operands, rule in self.entries:
             values[place] = rule.compute(*[values[one] for one in operands])
-        return values
+        return [np.broadcast_to(value, (len(x), value.shape[-1])) for value in values]
 
     def output(self, values: Sequence[Any]) -> Array:
-        """Return the first state after the step."""
+        """Return the first state after each step."""
         import numpy as np
 
         found = values[self.lines[self.text.states[0]]]
-        return np.broadcast_to(found, (1, self.config["units"]))
+        return np.broadcast_to(found, (len(found), self.cell.config["units"]))
 
     def backward(self, values: Sequence[Any], states: Sequence[Array]) -> list[Any]:
         """Return the vectors for every value, (count, its size), None where it has no effect.
 
-        states: the vectors for the states after the step, (count, units) each.
+        values: of one step.  states: the vectors for the states after the step, (count, units) each.
         """
         found: list[Any] = [None] * len(values)
 
@@ -157,12 +178,18 @@ class ReverseStep:
                     add(operand, vectors)
         return found
 
+    def _term(self, state: Name, line: str) -> str:
+        """Return the part of a line that reads a state: the term of a sum."""
+        node = self.cell.written[line]
+        while isinstance(node, (Sum, Call)):
+            reading = [part for part in parts(node) if state in walk(part)]
+            if len(reading) > 1 or (isinstance(node, Call) and reading == [state]):
+                break
+            node = reading[0]
+        return write(node)
 
-def _is_product(node: Any) -> bool:
-    return isinstance(node, Operation) and node.symbol == "@"
 
-
-def _add(signs: Sequence[int], *terms: Any) -> Any:
+def _sum(signs: Sequence[int], *terms: Any) -> Any:
     total = terms[0] if signs[0] > 0 else -terms[0]
     for sign, term in zip(signs[1:], terms[1:], strict=True):
         total = total + term if sign > 0 else total - term

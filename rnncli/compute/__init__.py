@@ -75,8 +75,8 @@ def run_chunks(case: Case, engine: str, planned: tuple[slice, ...]) -> Iterator[
         arrays.release(case.inputs)
 
 
-def take_chunk(case: Case, chunk: slice) -> Case:
-    """Return the case with only the sequences in `chunk`."""
+def take_chunk(case: Case, chunk: slice | Array) -> Case:
+    """Return the case with only the sequences in `chunk`, a slice or their indices."""
     states = case.initial_state
     return case._replace(
         inputs=case.inputs[chunk],

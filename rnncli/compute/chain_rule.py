@@ -7,6 +7,7 @@ each step only the norms are kept, because all Jacobians of a long sequence woul
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from rnncli import compute
@@ -18,9 +19,9 @@ from rnncli.layers.layer import within
 from rnncli.layers.stack import Stack
 from rnncli.result import OUTPUT, STATUSES, Label, LoopTrace
 
-MOST_NUMBERS = 4_000_000
+MOST_NUMBERS = 8_000_000
 """Approximate limit on the numbers held for the vectors that go backward together."""
-MOST_VECTORS = 256
+MOST_VECTORS = MOST_STEPS = 256
 
 TrackedState = tuple[str, Label]
 """Direction and part of a state."""
@@ -32,16 +33,17 @@ class Norms(NamedTuple):
     states: by direction and part, each (timesteps,) of float64, by time of the last recurrent layer's
     input.  inputs: (timesteps,), by time of the stack's input.
     masked_steps: (timesteps,) of bool, True for masked steps.
+    by_line: by state, the norms of what comes through each gate that reads it, by time of the reading step;
+        through the line of a state, by what reads it there, `forget * cell`.
     """
 
     states: Mapping[TrackedState, Array]
     inputs: Array
     masked_steps: Array
+    by_line: Mapping[TrackedState, Mapping[str, Array]] = MappingProxyType({})
 
 
-def norms(
-    case: Case, weights: Mapping[str, Array], layer: int, batch: int, tensor: int, entries: Array
-) -> Norms:
+def norms(case: Case, layer: int, batch: int, tensor: int, entries: Array) -> Norms:
     """Compute norms for entries (flat indices) of one sequence's tensor.  layer: the last recurrent one.
 
     A state means what the next step reads, each part on its own: a cell state's effect on the hidden
@@ -49,59 +51,59 @@ def norms(
     """
     import numpy as np
 
-    one = compute.take_chunk(case, slice(batch, batch + 1))._replace(training=False, with_trace=True)
-    walk = _BackwardWalk(one, weights, layer)
-    inputs: Any = 0
-    for found in walk.from_entries(tensor, entries):
-        inputs = inputs + np.sum(square(found), axis=(0, 2))
+    walk = _BackwardWalk(case, batch, layer)
+    inputs = sum(sum_squares(vectors, by_time=True) for vectors in walk.from_entries(tensor, entries))
     first = next(trace for (place, _), trace in walk.traces.items() if place == layer)
-    masked = np.zeros(len(first.times), bool)
-    masked[first.times] = first.status[0] != 0
-    return Norms({key: np.sqrt(found) for key, found in walk.squares.items()}, np.sqrt(inputs), masked)
+    masked = first.status[walk.row][first.times] != 0  # the order of processing, back to the input's
+    by_line: dict[TrackedState, dict[str, Array]] = {}
+    for (state, gate), squares in walk.squares.items():
+        by_line.setdefault(state, {})[gate] = np.sqrt(squares)
+    states = {state: own.pop("") for state, own in by_line.items()}
+    return Norms(states, np.sqrt(inputs), masked, by_line)
 
 
-def weight_norms(
-    case: Case, weights: Mapping[str, Array], weight: str, batch: int, tensor: int, entries: Array
-) -> dict[str, float]:
+def weight_norms(case: Case, weight: str, batch: int, tensor: int, entries: Array) -> dict[str, float]:
     """Return the norm of d(entries)/d(weight) by line: of the line's columns, or of its part in a sum.
 
     weight: the path of a weight of a recurrent layer.
     """
-    one = compute.take_chunk(case, slice(batch, batch + 1))._replace(training=False, with_trace=True)
-    walk = _BackwardWalk(one, weights, wanted=weight)
+    walk = _BackwardWalk(case, batch, wanted=weight)
     squares: dict[str, float] = {}
     for _ in walk.from_entries(tensor, entries):
         for (line, _), vectors in walk.of_weight.items():
-            squares[line] = squares.get(line, 0.0) + float(square(vectors).sum())
+            squares[line] = squares.get(line, 0.0) + float(sum_squares(vectors))
         walk.of_weight.clear()
     return {line: found**0.5 for line, found in squares.items()}
 
 
 class _BackwardWalk:
-    """The layers of a case of one sequence, computed once, through which vectors go backward.
+    """The layers of a case, computed once, through which vectors for one sequence go backward.
 
-    squares: sums of the squares of the vectors at each state of the layer `place`, by time.
+    row: the sequence's place in the traces.
+    squares: sums of the squares of the vectors at each state of the layer `place`, by time; of all (""), or
+        of what comes through one gate, see Norms.
     of_weight: the vectors for the weight `wanted`, by line and name.
     """
 
-    def __init__(
-        self, case: Case, weights: Mapping[str, Array], place: int | None = None, wanted: str = ""
-    ) -> None:
-        self.stack, self.place, self.wanted = Stack(case.specs), place, wanted
-        self.of_weight: dict[tuple[str, str], Any] = {}
-        self.size = weights[wanted].size if wanted else 1
+    def __init__(self, case: Case, batch: int, place: int | None = None, wanted: str = "") -> None:
+        self.stack, self.place = Stack(case.specs), place
+        weights, seeds = compute.weights_and_seeds(case, self.stack, "numpy")
+        self.row = batch if case.training else 0  # dropout is drawn for the whole batch
+        one = case if case.training else compute.take_chunk(case, slice(batch, batch + 1))
+        computed = engine.Layers(one._replace(with_trace=True), weights, seeds)(one)
+        self.wanted = weights.get(wanted)
         self.weights = self.stack.split(weights)
-        computed = engine.Layers(case, weights, {})(case)
-        self.tensors = computed.tensors
-        self.inputs = (case.inputs, *(tensors[0] for tensors in computed.tensors))
+        self.tensors = [[values[[self.row]] for values in tensors] for tensors in computed.tensors]
+        self.inputs = (one.inputs[[self.row]], *(tensors[0] for tensors in self.tensors))
         self.traces = {(trace.layer, trace.direction): trace for trace in computed.trace}
-        self.squares: dict[TrackedState, Array] = {}
+        self.squares: dict[tuple[TrackedState, str], Array] = {}
+        self.of_weight: dict[tuple[str, str], Any] = {}
 
     def from_entries(self, tensor: int, entries: Array) -> Iterator[Any]:
         """Yield the vectors for the input, of as many entries as fit in memory together."""
         import numpy as np
 
-        widest = max(self.size, *(values[0].size for values in self.inputs))
+        widest = max(getattr(self.wanted, "size", 0), *(values[0].size for values in self.inputs))
         together = int(max(1, min(MOST_VECTORS, MOST_NUMBERS // widest)))
         for start in range(0, len(entries), together):
             chosen = entries[start : start + together]
@@ -115,16 +117,12 @@ class _BackwardWalk:
         """Return the vectors for the input.  vectors: for each tensor of the last layer."""
         for index in reversed(range(len(self.stack.layers))):
             layer: Any = self.stack.layers[index]
-            x = self.inputs[index]
             if layer.loops:
-                found = self._through_loops(index, layer, vectors)
+                vectors = [self._through_loops(index, layer, vectors)]
             elif layer.makes_mask:
-                found = vectors[0] * layer.next_mask(x, None)[..., None]
+                vectors[0] = vectors[0] * layer.next_mask(self.inputs[index], None)[..., None]
             elif "kernel" in self.weights[index]:
-                found = self._through_dense(index, vectors[0])
-            else:
-                found = vectors[0]
-            vectors = [found]
+                vectors[0] = self._through_dense(index, vectors[0])
         return vectors[0]
 
     def _through_dense(self, index: int, vectors: Array) -> Any:
@@ -135,35 +133,16 @@ class _BackwardWalk:
 
     def _through_loops(self, index: int, layer: Any, vectors: list[Any]) -> Array:
         """Return the vectors for the input of a recurrent layer, of one direction or both."""
-        weights, total = self.weights[index], None
         traces = [
             self.traces[index, name or ("backward" if loop.config["go_backwards"] else "forward")]
             for name, loop in layer.loops.items()
         ]
         outputs, states = self._split(layer, traces, vectors)
+        total = _zeros(len(vectors[0]), self.inputs[index])
         for (name, loop), trace, output in zip(layer.loops.items(), traces, outputs, strict=True):
             own, states = states[: len(trace.states)], states[len(trace.states) :]
-            prefix = self.stack.prefix(index) + (f"{name}/" if name else "")
-            wanted = self.wanted.removeprefix(prefix) if self.wanted.startswith(prefix) else ""
-            own_weights = within(weights, name) if name else weights
-            steps = _LoopSteps(loop, trace, own_weights, self.inputs[index], wanted, self.of_weight)
-            found = _zeros(len(vectors[0]), self.inputs[index])
-            for time, vectors_of_states, of_input in steps.backward(loop.arrange(output), own):
-                if index == self.place:
-                    self._add_squares(trace, time, vectors_of_states)
-                if of_input is not None:
-                    found[:, time] = of_input
-            total = found if total is None else total + found
-        assert total is not None
+            _LoopSteps(self, index, name, loop, trace).backward(loop.arrange(output), own, total)
         return total
-
-    def _add_squares(self, trace: LoopTrace, time: int, states: Sequence[Array]) -> None:
-        import numpy as np
-
-        for label, vectors in zip(trace.states, states, strict=True):
-            key = trace.direction, label
-            squares = self.squares.setdefault(key, np.zeros(len(trace.times)))
-            squares[time] += np.sum(square(vectors))
 
     def _split(
         self, layer: Any, traces: Sequence[LoopTrace], vectors: list[Any]
@@ -180,7 +159,7 @@ class _BackwardWalk:
             both = [output[..., : layer.forward_units], output[..., layer.forward_units :]]
         elif mode == "mul":
             ahead, back = (
-                loop.arrange(trace.parts[OUTPUT])
+                loop.arrange(trace.parts[OUTPUT][[self.row]])
                 for loop, trace in zip(layer.loops.values(), traces, strict=True)
             )
             ahead, back = (ahead, back[:, ::-1]) if layer.sequences else (ahead[:, -1], back[:, -1])
@@ -195,83 +174,104 @@ class _BackwardWalk:
 class _LoopSteps:
     """The steps of a loop over time, from the last to the first."""
 
-    def __init__(
-        self,
-        loop: Any,
-        trace: LoopTrace,
-        weights: Mapping[str, Array],
-        inputs: Array,
-        wanted: str,
-        of_weight: dict[tuple[str, str], Any],
-    ) -> None:
-        self.sequences, self.trace, self.inputs, self.of_weight = loop.sequences, trace, inputs, of_weight
+    def __init__(self, walk: _BackwardWalk, index: int, name: str, loop: Any, trace: LoopTrace) -> None:
+        import numpy as np
+
+        self.walk, self.loop, self.trace, self.inputs = walk, loop, trace, walk.inputs[index][0]
+        self.is_tracked = index == walk.place
+        weights = within(walk.weights[index], name) if name else walk.weights[index]
+        self.columns = sum(values.shape[-1] for values in weights.values())
         self.steps = [
             ReverseStep(
-                cell.text,
-                cell.lines,
-                cell.config,
-                weights if index is None else within(weights, str(index)),
-                inputs.dtype,
-                wanted if index is None else wanted.removeprefix(f"{index}/"),
+                cell,
+                weights if key is None else within(weights, str(key)),
+                self.inputs.dtype,
+                trace.dropout if key is None else trace.dropout[str(key)],
+                walk.row,
+                walk.wanted,
             )
-            for index, cell in loop.cell.by_index.items()
+            for key, cell in loop.cell.by_index.items()
         ]
-        self.output_state = trace.states.index(loop.cell.output_state.in_loop)
+        before = [trace.start[part][[walk.row]] for part in trace.states]
+        after = [trace.parts[part][walk.row] for part in trace.states]
+        self.states = [np.concatenate(both) for both in zip(before, after, strict=True)]
 
-    def backward(self, output: Array, last: Sequence[Array]) -> Iterator[tuple[int, list[Array], Any]]:
-        """Yield each time step, the vectors for the states after it, and those for its input, if it counts.
+    def backward(self, output: Array, last: Sequence[Array], of_inputs: Array) -> None:
+        """Add the vectors for the input.
 
         output: those for the output, in the order of processing.  last: for the last states, if returned.
         """
         import numpy as np
 
-        times, status = self.trace.times, self.trace.status[0]
-        count = len(output)
-        states = list(last) or [
-            np.zeros((count, values.shape[-1]), output.dtype) for values in self.trace.start.values()
-        ]
+        times, status, sequences = self.trace.times, self.trace.status[self.walk.row], self.loop.sequences
+        count, place = len(output), self.trace.states.index(self.loop.cell.output_state.in_loop)
+        states = list(last) or [np.zeros((count, one.shape[-1]), output.dtype) for one in self.states]
         first = int(np.argmax(status == 0)) if (status == 0).any() else len(times)
-        for processed in reversed(range(len(times))):
-            shown = processed >= first and STATUSES[status[processed]] != "zeroed"
-            if shown and (self.sequences or processed == len(times) - 1):
-                place = self.output_state
-                states[place] = states[place] + (output[:, processed] if self.sequences else output)
-            if status[processed]:
-                yield int(times[processed]), states, None
-                continue
-            before, of_input = self._step(processed, states)
-            yield int(times[processed]), states, of_input
-            states = before
+        together = max(1, min(MOST_STEPS, MOST_NUMBERS // (count * self.columns)))
+        for stop in range(len(times), 0, -together):
+            start = max(0, stop - together)
+            values = self._forward(start, stop)
+            uses: dict[tuple[str, str], list[tuple[Any, Any]]] = {}
+            for processed in reversed(range(start, stop)):
+                shown = processed >= first and STATUSES[status[processed]] != "zeroed"
+                if shown and (sequences or processed == len(times) - 1):
+                    states[place] = states[place] + (output[:, processed] if sequences else output)
+                for part, vectors in zip(self.trace.states, states, strict=True):
+                    self._add_squares(processed, part, "", vectors)
+                if not status[processed]:
+                    at = [[value[processed - start] for value in own] for own in values]
+                    states, of_input = self._step(processed, at, states, uses)
+                    of_inputs[:, times[processed]] += of_input
+            for key, pairs in uses.items():  # one product for many time steps
+                lefts, vectors = map(np.stack, zip(*pairs, strict=True))
+                total = np.tensordot(lefts, vectors, (0, 0))
+                self.walk.of_weight[key] = self.walk.of_weight.get(key, 0) + total
 
-    def _step(self, processed: int, states: Sequence[Array]) -> tuple[list[Array], Array]:
-        """Return the vectors for the states before a step and for its input.  states: for those after it."""
-        trace = self.trace
-        before = [
-            trace.parts[label][:, processed - 1] if processed else trace.start[label]
-            for label in trace.states
-        ]
-        x, computed, given = self.inputs[:, trace.times[processed]], [], list(states)
+    def _forward(self, start: int, stop: int) -> list[list[Any]]:
+        """Return the values of the cells in these steps."""
+        x, states, found = self.inputs[self.trace.times[start:stop]], self.states, []
         for step in self.steps:
-            own, before = before[: len(step.text.states)], before[len(step.text.states) :]
-            computed.append(step.forward(x, own))
-            x = step.output(computed[-1])
+            own, states = states[: len(step.text.states)], states[len(step.text.states) :]
+            found.append(step.forward(x, [one[start:stop] for one in own]))
+            x = step.output(found[-1])
+        return found
+
+    def _step(
+        self, processed: int, values: Sequence[Sequence[Any]], states: list[Array], uses: dict[Any, Any]
+    ) -> tuple[list[Array], Array]:
+        """Return the vectors for the states before a step and for its input.  states: for those after it.
+
+        uses: by line and name, takes what stands left of the weight, and the vectors.
+        """
+        import numpy as np
+
         found: list[Array] = []
         below: Any = 0
-        for step, values in zip(self.steps[::-1], computed[::-1], strict=True):
+        for step, computed in zip(self.steps[::-1], values[::-1], strict=True):
             count = len(step.text.states)
-            own, given = given[-count:], given[:-count]
+            own, states = states[-count:], states[:-count]
             own[0] = own[0] + below
-            pulled = step.backward(values, own)
+            pulled = step.backward(computed, own)
             for line, name, used, left in step.uses:
-                if (vectors := pulled[used]) is not None:
-                    vectors = vectors if left is None else values[left][..., None] * vectors[:, None]
-                    self.of_weight[line, name] = self.of_weight.get((line, name), 0) + vectors
+                if pulled[used] is not None:
+                    beside = np.ones(1) if left is None else computed[left]
+                    uses.setdefault((line, name), []).append((beside, pulled[used]))
+            for (state, _), (read, gate) in step.reads.items():
+                self._add_squares(processed, self.trace.states[len(states) + state], gate, pulled[read])
             below, *after = [
-                _zeros(len(own[0]), value) if one is None else one
-                for one, value in zip(pulled[: 1 + count], values, strict=False)
+                _zeros(len(own[0]), value[None]) if one is None else one
+                for one, value in zip(pulled[: 1 + count], computed, strict=False)
             ]
             found = [*after, *found]
         return found, below
+
+    def _add_squares(self, processed: int, part: Label, gate: str, vectors: Any) -> None:
+        import numpy as np
+
+        if self.is_tracked and vectors is not None:
+            key = (self.trace.direction, part), gate
+            found = self.walk.squares.setdefault(key, np.zeros(len(self.trace.times)))
+            found[self.trace.times[processed]] += sum_squares(vectors)
 
 
 def _zeros(count: int, like: Array) -> Array:
@@ -281,8 +281,9 @@ def _zeros(count: int, like: Array) -> Array:
     return np.zeros((count, *like.shape[1:]), like.dtype)
 
 
-def square(values: Any) -> Array:
-    """Return the squares in float64."""
+def sum_squares(values: Any, *, by_time: bool = False) -> Any:
+    """Return the sum of the squares in float64.  by_time: for each place of the second of three axes."""
     import numpy as np
 
-    return np.square(np.asarray(values).astype(np.float64))
+    wide = np.asarray(values).astype(np.float64)
+    return np.einsum("nti,nti->t", wide, wide) if by_time else wide.ravel() @ wide.ravel()

@@ -159,12 +159,7 @@ def test_bad_arguments_get_advice_in_python(call: Any, said: str, advice: str) -
         ("trace", {"rtol": {"cell": 1}}, "rtol needs check or expect.", "Add check=True."),
         ("run", {"atol": {"hiden": 1}, "check": True}, "atol: there is no tensor 'hiden'.", "hidden_state"),
         ("gradients", {"of": 3}, "of is 3.", "of='hidden_state'"),
-        (
-            "gradients",
-            {"training": True},
-            "computed for one call without dropout, not with training",
-            "Leave it out.",
-        ),
+        ("gradients", {"calls": 2}, "computed for one call.", "Leave calls out."),
         (
             "gradients",
             {"layer": "lstm", "against": "gru", "initial_state": [np.zeros((2, 3)), np.zeros((2, 3))]},

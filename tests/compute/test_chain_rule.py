@@ -198,7 +198,7 @@ def test_stacks(expressions: list[str], masked: bool, given: bool, dtype: str) -
     alike(case, of if given else None, wide=dtype == "float32")
 
 
-@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize(("masked", "training"), [(False, False), (True, False), (False, True), (True, True)])
 @pytest.mark.parametrize(
     ("expression", "weight", "gates"),
     [
@@ -208,27 +208,68 @@ def test_stacks(expressions: list[str], masked: bool, given: bool, dtype: str) -
         ("GRU(2)", "bias", ["update", "reset", "candidate"]),
         ("GRU(2, reset_after=False)", "recurrent_kernel", ["update", "reset", "candidate"]),
         ("Bidirectional(LSTM(2))", "backward/kernel", ["input", "forget", "candidate", "output"]),
+        ("LSTM(2, dropout=0.4, recurrent_dropout=0.3)", "kernel", ["input", "forget", "candidate", "output"]),
+        ("GRU(2, dropout=0.4, recurrent_dropout=0.3)", "recurrent_kernel", ["update", "reset", "candidate"]),
+        ("RNN(@Every(2, dropout=0.4, recurrent_dropout=0.3))", "narrow", ["free"]),
         ("RNN(@Every(2))", "kernel", ["gate", "count"]),
         ("RNN(@Every(2))", "mix", ["most"]),
         ("RNN(@Every(2))", "narrow", ["free"]),
     ],
 )
-def test_weights_by_gate(expression: str, weight: str, gates: list[str], masked: bool) -> None:
+def test_weights_by_gate(
+    expression: str, weight: str, gates: list[str], masked: bool, training: bool
+) -> None:
     import tensorflow as tf
 
     from rnncli.compute.engines import tensorflow as engine
 
-    case = case_of([expression], "float64", masked, False)
+    case = case_of([expression], "float64", masked, False)._replace(training=training, seed=3)
     ours = curves.gradients(case, weight).by_line
     with engine.make_layers(case, case.weights or {}) as (_, (layer,)):
         place = list(case.weights or {}).index(weight)
         with tf.GradientTape() as tape:
-            mask = None if case.mask is None else tf.constant(case.mask[:1])
-            output = layer(tf.constant(case.inputs[:1]), mask=mask)[0]
+            mask = None if case.mask is None else tf.constant(case.mask)
+            output = layer(tf.constant(case.inputs), mask=mask, training=training)[0]
         slopes = tape.jacobian(output, layer.trainable_weights[place]).numpy()
     theirs = [np.linalg.norm(part) for part in np.split(slopes, len(gates), axis=-1)]
     assert list(ours) == gates
     np.testing.assert_allclose(list(ours.values()), theirs, rtol=1e-11)
+
+
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize(
+    "expressions",
+    [
+        ["LSTM(3, dropout=0.4, recurrent_dropout=0.3, return_sequences=True)"],
+        ["LSTM(3, dropout=0.4)"],
+        ["GRU(3, dropout=0.4, recurrent_dropout=0.3, reset_after=False)"],
+        ["GRU(3, recurrent_dropout=0.3, go_backwards=True)"],
+        ["SimpleRNN(3, dropout=0.4, recurrent_dropout=0.3)"],
+        ["RNN(@Every(3, dropout=0.4, recurrent_dropout=0.3))"],
+        ["Bidirectional(GRU(3, dropout=0.4, recurrent_dropout=0.3), merge_mode='mul')"],
+        ["GRU(3, dropout=0.4, return_sequences=True)", "LSTM(2, recurrent_dropout=0.5)"],
+    ],
+)
+def test_dropout_as_it_is_drawn(expressions: list[str], masked: bool) -> None:
+    case = case_of(expressions, "float64", masked, False)._replace(training=True, seed=5)
+    of = Stack(case.specs).outputs(SHAPE)[0].name
+    alike(case, f"{of}[1]")
+    plain = curves.gradients(case._replace(training=False), f"{of}[1]").curves
+    drawn = curves.gradients(case, f"{of}[1]").curves
+    assert any((one.norms != other.norms).any() for one, other in zip(plain, drawn, strict=True))
+
+
+def test_dropout_between_cells() -> None:
+    case = case_of(["RNN([LSTMCell(2, dropout=0.5), GRUCell(3, dropout=0.5)])"], "float32", True, False)
+    alike(case._replace(training=True, seed=5), "hidden_state[1]")
+
+
+def test_a_layer_of_dropout_needs_keras() -> None:
+    case = case_of(["LSTM(2, return_sequences=True)", "Dropout(0.5)", "GRU(2)"], "float64", False, False)
+    found = curves.gradients(case._replace(training=True, seed=5))
+    assert found.header.engine == "tensorflow"
+    plain = curves.gradients(case).curves
+    assert all((one.norms != other.norms).any() for one, other in zip(plain, found.curves, strict=True))
 
 
 def test_a_weight_of_a_stack_is_found_by_its_path() -> None:

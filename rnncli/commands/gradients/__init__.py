@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from rnncli.errors import Flag, UsageError
+from rnncli.errors import UsageError
 
 if TYPE_CHECKING:
     from rnncli.ask import Ask
@@ -30,7 +30,7 @@ def gradients(ask: Ask, *, of: str | None, against: Sequence[Any] | None) -> Rep
     from rnncli.commands.gradients.answer import GradientsAnswer
     from rnncli.show.answer import Reply
 
-    ask = _without_training(ask)
+    _require_one_call(ask)
     first, *others = curves.list_layers(ask.layer, against or ())
     options = ask.options
     if first is not ask.layer:
@@ -41,22 +41,13 @@ def gradients(ask: Ask, *, of: str | None, against: Sequence[Any] | None) -> Rep
     return Reply(GradientsAnswer(tuple(curves.gradients(one, of, ask.engine) for one in cases)), remarks)
 
 
-def _without_training(ask: Ask) -> Ask:
-    """Return the request of a call without dropout, so that no note advises --training.
-
-    Raises UsageError for flags that change the numbers but do not apply here.
-    """
+def _require_one_call(ask: Ask) -> None:
+    """Raise UsageError for another engine, and for more calls than one."""
     if ask.engine not in ("auto", "numpy", "tensorflow"):
         raise UsageError(
             "{--engine:engine}: gradients are computed by numpy and tensorflow.",
             "Leave {--engine} out.",
             engine=ask.engine,
         )
-    if ask.training or ask.calls > 1:
-        name = "--training" if ask.training else "--calls"
-        raise UsageError(
-            "gradients are computed for one call without dropout, not with {name}.",
-            "Leave it out.",
-            name=Flag(name),
-        )
-    return ask if ask.model else ask._replace(training=False)
+    if ask.calls > 1:
+        raise UsageError("gradients are computed for one call.", "Leave {--calls} out.")

@@ -52,6 +52,11 @@ VERDICTS = {
     "undefined": "the gradient cannot be compared: NaN or infinity",
 }
 
+THROUGH = (
+    "all of the gradient comes back through {way}",
+    "{share} of the gradient comes back through {way}",
+)
+
 OWN_STEP = (
     "cell: only what it passes on to the next step; what it does through this step's output counts as hidden"
 )
@@ -74,9 +79,10 @@ class GradientsAnswer(Answer):
         depends on.  Each of the layers
         has its `expression`, `layer` (Keras's configs) and `curves`: `part` (`hidden`, `cell`, or `input`),
         `direction` (forward, backward, or "" if both read it), `norms` (one number per time step of the
-        input, the Frobenius norm of d(of)/d(part)), `masked` (true for skipped steps), and
+        input, the Frobenius norm of d(of)/d(part)), `masked` (true for skipped steps),
         `verdict`: `kind` (vanishes, falls, explodes, grows, varies, steady, independent, undefined),
-        `timestep`, `ratio`, `reference`.
+        `timestep`, `ratio`, `reference`, and, of a state, `through`: the share of its gradient, over
+        all steps, that comes back through each gate, or a part of a state's equation, `forget * cell`.
         """
         first = self.gradients[0]
         target = first.target
@@ -106,6 +112,7 @@ class GradientsAnswer(Answer):
                             "norms": curve.norms,
                             "masked": curve.masked_steps.tolist(),
                             "verdict": curve.verdict._asdict(),
+                            **({"through": curve.shares} if curve.shares else {}),
                         }
                         for curve in found.curves
                     ],
@@ -312,3 +319,8 @@ def write_verdict(name: str, curve: Curve, view: View) -> Iterator[Paragraph]:
     sentence = view.say(VERDICTS[kind], where=where, ratio=size, reference=reference)
     style = "alarm" if kind in ("vanishes", "explodes", "undefined") else ""
     yield Paragraph(f"{name}: {sentence}", style, lead=name)
+    for gate, share in list(curve.shares.items())[:1]:
+        is_gate = gate.isidentifier() and gate != curve.part.part
+        way = Message("the gate {gate}", gate=gate) if is_gate else gate
+        sentence = view.say(THROUGH[share < 1], way=way, share=f"{100 * share:.0f}%")
+        yield Paragraph(f"{name}: {sentence}", lead=name)

@@ -10,6 +10,7 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
+from math import inf
 from typing import Any, NamedTuple
 
 from rnncli import addresses, compute, layers
@@ -68,12 +69,21 @@ class Curve:
     "" for the input of Bidirectional, which both directions read.
     norms: (timesteps,), at the input's own index.
     masked_steps: (timesteps,) of bool, True for masked steps.
+    by_line: see chain_rule.Norms; empty for the input, and if TensorFlow computed the gradients.
     """
 
     part: Label
     direction: str
     norms: Array
     masked_steps: Array
+    by_line: Mapping[str, Array] = field(default_factory=dict)
+
+    @property
+    def shares(self) -> dict[str, float]:
+        """The share of each gate in the sum of the norms of `by_line`, the largest first."""
+        sums = {gate: float(own.sum()) for gate, own in self.by_line.items()}
+        ordered, total = sorted(sums, key=lambda gate: -sums[gate]), sum(sums.values())
+        return {gate: sums[gate] / total for gate in ordered} if 0 < total < inf else {}
 
     @property
     def verdict(self) -> Verdict:
@@ -185,6 +195,7 @@ def _index(text: str, parts: Sequence[str], info: TensorInfo) -> Index:
 
 def _parse_axis(text: str, part: str, axis: str, length: int) -> int | slice:
     """Parse one index, made non-negative, or a slice.  Raises UsageError if it selects nothing."""
+    fields: dict[str, Any] = {"text": text, "part": part, "axis": axis, "range": format_range(length)}
     try:
         one = addresses.parse_number(part) if axis == "batch" else addresses.parse_part(part)
         kept = range(length)[one]
@@ -194,17 +205,12 @@ def _parse_axis(text: str, part: str, axis: str, length: int) -> int | slice:
             if axis == "batch"
             else Message("Write a number, or 2:5, or :.")
         )
-        raise UsageError(
-            "{--of:text}: {part!r} is not an index for {axis}.", advice, text=text, part=part, axis=axis
-        ) from None
+        raise UsageError("{--of:text}: {part!r} is not an index for {axis}.", advice, **fields) from None
     except IndexError:
         raise UsageError(
             "{--of:text}: index {part} is out of range for {axis} ({range}).",
             "A negative index counts from the end: -1 is the last.",
-            text=text,
-            part=part,
-            axis=axis,
-            range=format_range(length),
+            **fields,
         ) from None
     if isinstance(kept, int):
         return kept
@@ -212,10 +218,7 @@ def _parse_axis(text: str, part: str, axis: str, length: int) -> int | slice:
         raise UsageError(
             "{--of:text}: {part} selects nothing from {axis} ({range}).",
             "Write a number, or 0:2, or :.",
-            text=text,
-            part=part,
-            axis=axis,
-            range=format_range(length),
+            **fields,
         )
     return one
 
@@ -251,9 +254,9 @@ def gradients(case: Case, of: str | None = None, engine: str = "auto") -> Gradie
     infos = Stack(case_with_states.specs).outputs(case.inputs.shape)
     weight = _find_weight(of, case, place)
     numbers = target_of(None if weight else of, infos)
-    weights, _ = compute.weights_and_seeds(case, Stack(case.specs), engine)
     shape, dtype = tuple(case.inputs.shape), str(case.inputs.dtype)
     header = Result((engine,), case.seed, case.specs, shape, dtype, (), conditions=conditions)
+    where = numbers.batch, numbers.position, numbers.entries
     if weight:
         if engine != "numpy":
             raise UsageError(
@@ -262,13 +265,12 @@ def gradients(case: Case, of: str | None = None, engine: str = "auto") -> Gradie
                 of=of,
                 default=f"'{numbers.text}'",
             )
-        from rnncli.compute import chain_rule
-
-        where = numbers.batch, numbers.position, numbers.entries
-        by_line = chain_rule.weight_norms(case_with_states, weights, weight, *where)
-        return Gradients(header, numbers, (), weight, by_line)
-    norms = method.norms(case_with_states, weights, place, numbers.batch, numbers.position, numbers.entries)
-    curves = [Curve(part, way, found, norms.masked_steps) for (way, part), found in norms.states.items()]
+        return Gradients(header, numbers, (), weight, method.weight_norms(case_with_states, weight, *where))
+    norms = method.norms(case_with_states, place, *where)
+    curves = [
+        Curve(part, way, found, norms.masked_steps, norms.by_line.get((way, part), {}))
+        for (way, part), found in norms.states.items()
+    ]
     ways = {curve.direction for curve in curves}
     curves.append(Curve(INPUT, ways.pop() if len(ways) == 1 else "", norms.inputs, norms.masked_steps))
     return Gradients(header, numbers, tuple(curves))

@@ -7,12 +7,12 @@ does not expose the states; the result is checked against what the layer itself 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from rnncli import compute
 from rnncli.case import Array, Case
-from rnncli.compute.chain_rule import Norms, TrackedState, square
+from rnncli.compute.chain_rule import Norms, TrackedState, sum_squares
 from rnncli.compute.engines import tensorflow as engine
 from rnncli.errors import EngineError
 from rnncli.layers.stack import Stack
@@ -26,9 +26,7 @@ NEAR = {"float64": 1e-9, "float32": 1e-4, "float16": 2e-2, "bfloat16": 1e-1}
 TrackedSteps = dict[TrackedState, list[Any]]
 
 
-def norms(
-    case: Case, weights: Mapping[str, Array], layer: int, batch: int, tensor: int, entries: Array
-) -> Norms:
+def norms(case: Case, layer: int, batch: int, tensor: int, entries: Array) -> Norms:
     """Compute norms for entries (flat indices) of one sequence's tensor.  layer: the last recurrent one.
 
     A state means what the next step reads, each part on its own: a cell state's effect on the hidden
@@ -36,48 +34,45 @@ def norms(
     """
     import numpy as np
 
+    weights, _ = compute.weights_and_seeds(case, Stack(case.specs), "tensorflow")
     # As in a first call: no state is kept.
     specs = tuple(spec.with_option("stateful", False) for spec in case.specs)
-    one = compute.take_chunk(case, slice(batch, batch + 1))._replace(specs=specs, training=False)
+    one = case._replace(specs=specs)
+    if not case.training:  # dropout is drawn for the whole batch
+        one, batch = compute.take_chunk(one, slice(batch, batch + 1)), 0
     with engine.make_layers(one, weights) as (keras, layers):
-        walk = _RepeatedRun(keras, one, layers, layer)
+        walk = _RepeatedRun(keras, one, layers, layer, batch)
         walk.verify(tensor)
-        totals: dict[Any, Any] = {}
         together = walk.pass_size()
-        for start in range(0, len(entries), together):
-            for name, squares in walk.sum_squares(tensor, entries[start : start + together]):
-                totals[name] = totals.get(name, 0) + squares
-        found = {name: np.sqrt(squares) for name, squares in totals.items()}
-        inputs = found.pop(None)
-        return Norms(found, inputs, walk.masked_steps)
-
-
-class _StepResult(NamedTuple):
-    """Result of stepping a layer in one direction: outputs by input time, and the tracked states."""
-
-    outputs: list[Any]
-    last: list[Any]
-    tracked_states: dict[int, list[Any]]
+        passes = (entries[start : start + together] for start in range(0, len(entries), together))
+        squares = [walk.sum_squares(tensor, chosen) for chosen in passes]
+        found = {name: np.sqrt(sum(one[name] for one in squares)) for name in squares[0]}
+        return Norms(found, found.pop(None), walk.masked_steps)
 
 
 class _RepeatedRun:
-    """The layers of a case, run on one repeated sequence."""
+    """The layers of a case, run on one repeated sequence; in training, on the whole batch, time after time.
 
-    def __init__(self, keras: Any, case: Case, layers: Sequence[Any], place: int) -> None:
+    row: the sequence, in the case.
+    """
+
+    def __init__(self, keras: Any, case: Case, layers: Sequence[Any], place: int, row: int) -> None:
         import tensorflow
 
         self.tf, self.keras, self.case, self.layers, self.place = tensorflow, keras, case, layers, place
-        self.ours = Stack(case.specs).layers
+        self.ours, self.row = Stack(case.specs).layers, row
         self.masked_steps: Any = None
+        self.generators = [(one, one.numpy()) for layer in layers for one in layer.non_trainable_variables]
 
     def verify(self, tensor: int) -> None:
         """Check stepping against the layers.  Raises EngineError if the numbers differ."""
         import numpy as np
 
-        stepped = self._forward(self.case, self.tf.convert_to_tensor(self.case.inputs))[0]
         returned = engine.call_layers(self.keras, self.case, self.layers)[-1]
+        stepped = self._forward(self.case, self.tf.convert_to_tensor(self.case.inputs))[0]
         near = max(NEAR[spec.config.get("dtype", "float32")] for spec in self.case.specs)
-        mine, theirs = (np.asarray(value, np.float64) for value in (stepped[tensor], returned[tensor]))
+        both = stepped[tensor], returned[tensor]
+        mine, theirs = (np.asarray(value, np.float64)[self.row] for value in both)
         if not np.allclose(mine, theirs, atol=near, rtol=near, equal_nan=True):
             raise EngineError(
                 "Keras's cell, called step by step, gave different numbers than its layer.",
@@ -86,33 +81,36 @@ class _RepeatedRun:
 
     def pass_size(self) -> int:
         """Return how many output numbers fit in one backward pass."""
+        if self.case.training:
+            return 1
         _, timesteps, features = self.case.inputs.shape
         weights = [weight.shape for layer in self.layers for weight in layer.trainable_weights]
         one = timesteps * (features + 3 * sum(shape[-1] for shape in weights))
         return int(max(1, min(AT_ONCE, TAPE_LIMIT // one)))
 
-    def sum_squares(self, tensor: int, entries: Array) -> Iterator[tuple[TrackedState | None, Any]]:
-        """Yield sums of squared derivatives, (timesteps,), by tracked state, and by None for the input."""
+    def sum_squares(self, tensor: int, entries: Array) -> dict[Any, Any]:
+        """Return sums of squared derivatives, (timesteps,), by tracked state, and by None for the input."""
         import numpy as np
 
         tf, count = self.tf, len(entries)
-        case = _repeat(self.case, count)
+        case = self.case if self.case.training else compute.take_chunk(self.case, np.zeros(count, int))
         inputs = tf.convert_to_tensor(case.inputs)
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(inputs)
             outputs, tracked = self._forward(case, inputs, tape)
-            rows = tf.reshape(outputs[tensor], (count, -1))
+            rows = tf.reshape(outputs[tensor], (len(inputs), -1))[self.row : self.row + count]
             total = tf.reduce_sum(tf.gather(rows, entries, batch_dims=1, axis=1))
         names, states = list(tracked), list(tracked.values())
         slopes = tape.gradient(total, [inputs, states], unconnected_gradients=tf.UnconnectedGradients.ZERO)
-        yield None, np.sum(square(slopes[0]), axis=(0, 2))
-        for name, steps in zip(names, slopes[1], strict=True):
-            yield name, np.array([np.sum(square(step)) for step in steps])
+        found = [np.array([sum_squares(step) for step in steps]) for steps in slopes[1]]
+        return {None: sum_squares(slopes[0], by_time=True), **dict(zip(names, found, strict=True))}
 
     def _forward(self, case: Case, x: Any, tape: Any = None) -> tuple[list[Any], TrackedSteps]:
         """Return the last layer's tensors, and the tracked states by input time."""
         tracked: TrackedSteps = {}
         tensors: list[Any] = []
+        for variable, start in self.generators:  # each run draws the same dropout
+            variable.assign(start)
         given = engine.make_call_arguments(self.keras, case, self.layers)
         for index, (layer, arguments) in enumerate(zip(self.layers, given, strict=True)):
             if index == self.place:
@@ -137,14 +135,14 @@ class _RepeatedRun:
             for keras_layer, one, state in zip(keras_layers, both.values(), states, strict=True)
         ]
         tracked = {
-            (direction or _direction_of(one), label.in_loop): [
-                run.tracked_states[time][place] for time in range(len(counts))
+            (direction or ("backward" if one.config["go_backwards"] else "forward"), label.in_loop): [
+                steps[time][place] for time in range(len(counts))
             ]
-            for (direction, one), run in zip(both.items(), runs, strict=True)
+            for (direction, one), (_, _, steps) in zip(both.items(), runs, strict=True)
             for place, label in enumerate(one.cell.state_sizes)
         }
-        last = [part for run in runs for part in run.last] if ours.returns_state else []
-        return [*self._outputs(ours, runs), *last], tracked
+        last = [part for _, state, _ in runs for part in state] if ours.returns_state else []
+        return [*self._outputs(ours, [outputs for outputs, *_ in runs]), *last], tracked
 
     def _counts(self, x: Any, given: Mapping[str, Any]) -> Array:
         """Return (timesteps,), True for steps that are not masked; the same for every repetition.
@@ -156,7 +154,7 @@ class _RepeatedRun:
         mask = given.get("mask")
         if mask is None and "initial_state" not in given:
             mask = getattr(x, "_keras_mask", None)
-        return np.ones(x.shape[1], bool) if mask is None else np.asarray(mask)[0].astype(bool)
+        return np.ones(x.shape[1], bool) if mask is None else np.asarray(mask)[self.row].astype(bool)
 
     def _start_states(self, layers: Sequence[Any], x: Any, given: Mapping[str, Any]) -> list[list[Any]]:
         """Return the initial state of each direction, flat."""
@@ -169,17 +167,24 @@ class _RepeatedRun:
 
     def _direction(
         self, layer: Any, ours: Any, x: Any, counts: Array, state: list[Any], tape: Any
-    ) -> _StepResult:
-        """Step one direction; each state is a separate tensor after its step, which later steps read."""
+    ) -> tuple[list[Any], list[Any], dict[int, list[Any]]]:
+        """Return the outputs of one direction in its order, its last state, and its states by input time.
+
+        Each state is a separate tensor after its step, which later steps read.
+        """
         tf, tree = self.tf, self.keras.tree
         like = layer.get_initial_state(1)
         hidden = list(ours.cell.state_sizes).index(ours.cell.output_state)
         zeroing, any_before = ours.config["zero_output_for_mask"], False
         outputs, tracked = [], {}
+        for cell in getattr(layer.cell, "cells", [layer.cell]):  # new masks for this run, as in Keras's loop
+            cell.reset_dropout_mask()
+            cell.reset_recurrent_dropout_mask()
         times = range(len(counts))
         for time in reversed(times) if ours.config["go_backwards"] else times:
             if counts[time]:
-                _, after = layer.cell(x[:, time], tree.pack_sequence_as(like, state), training=False)
+                packed = tree.pack_sequence_as(like, state)
+                _, after = layer.cell(x[:, time], packed, training=self.case.training)
                 state, any_before = tree.flatten(after), True
             state = [tf.identity(part) for part in state]
             if tape is not None:
@@ -188,18 +193,15 @@ class _RepeatedRun:
             shown = counts[time] or (any_before and not zeroing)
             outputs.append(state[hidden] if shown else tf.zeros_like(state[hidden]))
             tracked[time] = state
-        return _StepResult(outputs, state, tracked)
+        return outputs, state, tracked
 
-    def _outputs(self, ours: Any, runs: Sequence[_StepResult]) -> list[Any]:
-        """Return the sequence or its last step, merged as in Bidirectional."""
+    def _outputs(self, ours: Any, runs: Sequence[list[Any]]) -> list[Any]:
+        """Return the sequence or its last step, merged as in Bidirectional.  runs: outputs by direction."""
         ops = self.keras.ops
+        joined = [ops.stack(outputs, axis=1) if ours.sequences else outputs[-1] for outputs in runs]
         if len(runs) == 1:
-            outputs = runs[0].outputs
-            return [ours.arrange(ops.stack(outputs, axis=1)) if ours.sequences else outputs[-1]]
-        if ours.sequences:
-            first, second = ops.stack(runs[0].outputs, axis=1), ops.stack(runs[1].outputs[::-1], axis=1)
-        else:
-            first, second = runs[0].outputs[-1], runs[1].outputs[-1]
+            return [ours.arrange(joined[0])]
+        first, second = joined[0], joined[1][:, ::-1] if ours.sequences else joined[1]
         match ours.config["merge_mode"]:
             case "concat":
                 return [ops.concatenate([first, second], axis=-1)]
@@ -210,16 +212,3 @@ class _RepeatedRun:
             case "mul":
                 return [first * second]
         return [first, second]
-
-
-def _repeat(case: Case, count: int) -> Case:
-    states = case.initial_state
-    return case._replace(
-        inputs=case.inputs.repeat(count, axis=0),
-        mask=None if case.mask is None else case.mask.repeat(count, axis=0),
-        initial_state=None if states is None else tuple(state.repeat(count, axis=0) for state in states),
-    )
-
-
-def _direction_of(ours: Any) -> str:
-    return "backward" if ours.config["go_backwards"] else "forward"

@@ -213,8 +213,8 @@ def measure_norms(line: str) -> Array:
     case = CommandLine.parse(line).case()
     drawn, _ = compute.weights_and_seeds(case, Stack(case.specs), "numpy")
     weights = {name: values.astype(np.float64) for name, values in drawn.items()}
-    wide = case._replace(inputs=case.inputs.astype(np.float64))
-    return chain_rule.norms(wide, weights, 0, 0, 0, np.arange(case.specs[0].config["units"])).inputs
+    wide = case._replace(inputs=case.inputs.astype(np.float64), weights=weights)
+    return chain_rule.norms(wide, 0, 0, 0, np.arange(case.specs[0].config["units"])).inputs
 
 
 def observe_vanishing_gradients(view: View, command: str) -> Observation:
