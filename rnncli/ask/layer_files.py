@@ -41,7 +41,8 @@ def read_layer(layer: Any) -> Any:
     if ".toml" in text:
         from rnncli.specs import expressions
 
-        text = f"@'{layer}'" if is_path else text
+        quote = '"' if "'" in text else "'"
+        text = f"@{quote}{layer}{quote}" if is_path else text
         if files := expressions.list_files(text):
             return expressions.parse(text, {file: read_cell(find_source(file)) for file in files})
     _refuse_sample(text)

@@ -5,6 +5,7 @@
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -81,8 +82,7 @@ class CellText(NamedTuple):
 
     def lines_using(self, *weights: str) -> tuple[str, ...]:
         """Return the lines that use one of these packed weights, in the order of its columns."""
-        names = {Name(weight) for weight in weights}
-        return tuple(line for line in self.gates if not names.isdisjoint(walk(self.step[line])))
+        return tuple(line for line in self.gates if not packed_in(self.step[line]).isdisjoint(weights))
 
     def packing(self) -> dict[str, tuple[str, ...]]:
         """Return, by weight, the lines whose columns stand in it side by side."""
@@ -140,8 +140,13 @@ def define(
 
 def packed_lines(step: Mapping[str, Node]) -> tuple[str, ...]:
     """Return the lines that use a packed weight."""
-    packed = {Name(weight) for weight in PACKED}
-    return tuple(line for line, node in step.items() if not packed.isdisjoint(walk(node)))
+    return tuple(line for line, node in step.items() if packed_in(node))
+
+
+@lru_cache(1024)  # for each name in a line
+def packed_in(node: Node) -> frozenset[str]:
+    """Return the packed weights that an equation uses."""
+    return frozenset(one.name for one in walk(node) if isinstance(one, Name) and one.name in PACKED)
 
 
 def resolve(text: CellText, config: Mapping[str, Any], *, in_order: bool = True) -> dict[str, Node]:

@@ -66,7 +66,8 @@ def test_python_takes_the_same(folder: Path) -> None:
     expected = api.run(INPUTS, "@mgu.toml", units=4, seed=1)["hidden_state"]
     for layer in ("@mgu.toml(4)", "RNN(@mgu.toml(4))", ["@mgu.toml(4)"], "@'my cells/a (b).toml'(4)"):
         np.testing.assert_array_equal(api.run(INPUTS, layer, seed=1)["hidden_state"], expected)
-    for path in (folder / "mgu.toml", folder / "my cells" / "a (b).toml"):
+    (folder / "it's.toml").write_bytes((folder / "mgu.toml").read_bytes())
+    for path in (folder / "mgu.toml", folder / "my cells" / "a (b).toml", folder / "it's.toml"):
         np.testing.assert_array_equal(api.run(INPUTS, path, units=4, seed=1)["hidden_state"], expected)
     with pytest.raises(api.LayerError, match="write layer='@mgu"):
         api.run(INPUTS, "mgu.toml")

@@ -95,10 +95,12 @@ def write_step(cell: ExportCell, language: Language) -> Iterator[str]:
 
 
 def _code(cell: ExportCell, node: Node, line: str, language: Language, without: set[str]) -> str:
+    packing = cell.cell.text.packing()
+
     def name(node: Name) -> str:
         if node.name == "x" or node.kind:
             return cell.names.get(node.name, node.name)
-        if len(cell.cell.text.packing().get(node.name, ())) > 1:
+        if len(packing.get(node.name, ())) > 1:
             return name_columns(cell, node.name, line)
         return _weight(cell, node.name, language)
 
