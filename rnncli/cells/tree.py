@@ -271,7 +271,7 @@ def write(
             return name(node)
         case Sum(terms):
             (sign, first), *others = terms
-            start = inside(first, 2) if sign > 0 else f"-{inside(first, 3)}"
+            start = inside(first, 2) if sign > 0 else f"-{inside(first, 4)}"
             return start + "".join(f" {'+' if sign > 0 else '-'} {inside(one, 2)}" for sign, one in others)
         case Operation(_, left, right):
             text, before, after, _ = operators[_symbol(node)]

@@ -16,6 +16,7 @@ import pytest
 from command import ROOT, Run
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from random_cells import LARGEST, some_cells
 
 from rnncli import compute, specs
 from rnncli.ask.layer_files import read_layer
@@ -187,78 +188,6 @@ def test_training_and_calls_against_keras(name: str, rnncli: Run) -> None:
         for words in (["--training"], ["--training", "--calls", "2", "--all-calls"], ["--calls", "2"]):
             done = rnncli("run", "-l", layer, *words, "--seed", "4", "--check", "--quiet")
             assert (done.returncode, done.stderr) == (0, ""), layer
-
-
-SMOOTH = (
-    "tanh",
-    "sigmoid",
-    "softsign",
-    "relu",
-    "gelu",
-    "silu",
-    "softplus",
-    "softmax",
-    "hard_sigmoid",
-    "elu",
-    "linear",
-)
-LARGEST = 1e4
-"""Random cells whose numbers grow beyond this are left out: rounding grows with them."""
-
-
-@st.composite
-def some_cells(draw: st.DrawFn) -> str:
-    """Return the file of a cell with random lines, each of which may use every name above it."""
-    count = draw(st.integers(1, 3))
-    states = [f"state{k}" for k in range(count)]
-    lines = [f"line{k}" for k in range(draw(st.integers(0, 4)))]
-    first: list[str] = ["x", *states, "scale", "one", "rate"]
-    packing = draw(st.booleans())
-    step, names = {}, list(first)
-    for line in draw(st.permutations([*lines, *states])):
-        parts = ["x @ kernel", f"{draw(st.sampled_from(states))} @ recurrent_kernel", "bias"]
-        parts += ["recurrent_bias"] if packing else []
-        parts += ["x @ square"]
-        code = draw(expressions(names, parts))
-        step[line] = f"tanh({code})" if line in states and draw(st.booleans()) else code
-        names += [line]
-    step = {line: f"{code} + 0 * {states[0]}" if line in states else code for line, code in step.items()}
-    head = f"name = 'Random'\nstates = {states!r}\n"
-    tables = "[initial]\nstate0 = 0.5\n[options]\nrate = 0.25\nactivation = 'softsign'\n[weights]\n"
-    tables += (
-        "scale = { shape = ['units'] }\none = { shape = [1] }\nsquare = { shape = ['features', 'units'] }\n"
-    )
-    return head + tables + "[step]\n" + "".join(f'{line} = "{code}"\n' for line, code in step.items())
-
-
-def expressions(names: Sequence[str], parts: Sequence[str]) -> st.SearchStrategy[str]:
-    """Return texts of equations; every function in them is continuous, and none leaves its domain."""
-    leaves = st.sampled_from([*names, *parts, "0.5", "2", "rate"])
-
-    def extend(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
-        one = inner.map(lambda text: f"({text})")
-        return st.one_of(
-            st.tuples(inner, st.sampled_from(["+", "-"]), inner).map(" ".join),
-            st.tuples(one, st.just("*"), one).map(" ".join),
-            st.tuples(inner, st.sampled_from(["-", "+"]), one).map(" ".join),
-            st.tuples(one, one).map(lambda both: f"{both[0]} / (1.5 + sigmoid({both[1]}))"),
-            one.map(lambda text: f"-{text}"),
-            one.map(lambda text: f"{text} ** 2"),
-            one.map(lambda text: f"-sigmoid({text}) ** 0.5"),
-            st.tuples(st.sampled_from([*SMOOTH, "activation", "mean", "variance", "sum", "abs"]), inner).map(
-                lambda both: f"{both[0]}({both[1]})"
-            ),
-            inner.map(lambda text: f"exp(-abs({text}))"),
-            inner.map(lambda text: f"log(1 + abs({text}))"),
-            inner.map(lambda text: f"sqrt(0.1 + abs({text}))"),
-            st.tuples(st.sampled_from(["maximum", "minimum"]), inner, inner).map(
-                lambda all_: f"{all_[0]}({all_[1]}, {all_[2]})"
-            ),
-            inner.map(lambda text: f"clip({text}, -0.5, rate)"),
-            one.map(lambda text: f"({text} * tanh(state0)) @ recurrent_kernel"),
-        )
-
-    return st.recursive(leaves, extend, max_leaves=6)
 
 
 @settings(max_examples=1_000 if settings().max_examples > 100 else 40)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rnncli.errors import LayerError, Message, UsageError, format_names, inside
+from rnncli.errors import LayerError, Message, Text, UsageError, format_names, inside
 
 if TYPE_CHECKING:
     from rnncli.ask import Ask, Remarks
     from rnncli.case import Case
-    from rnncli.commands.export.export_case import ExportCase, Names
+    from rnncli.commands.export.export_case import Names
     from rnncli.models import SavedModel
     from rnncli.show.answer import Reply
     from rnncli.show.formats import OutputFlags
@@ -35,25 +35,31 @@ def export(ask: Ask, output: OutputFlags, *, to: str | None) -> Reply[bytes]:
     weights and the initial states.  With --model it writes the model's recurrent layers, or those named after
     the #, each with the input, mask and initial states that it receives in the model.
     """
-    from rnncli.commands.export import targets
+    from rnncli import compute
+    from rnncli.commands.export import refusals, targets
+    from rnncli.commands.export.export_case import build_export
     from rnncli.show.answer import Reply
 
     name = _require_target(ask, to, output)
-    target = targets.get(name)
+    target, options_only = targets.get(name), name in OPTIONS_ONLY
     cases, remarks = _cases(ask)
-    exports = [_export(name, case, names) for case, names in cases]
-    reason = target.refusal(exports)
-    if reason:
+    for case, names in cases:
+        for reason, advice in refusals.find_obstacles(case, options_only=options_only):
+            raise _refused(name, refusals.with_names(reason, names), advice)
+        if not options_only:
+            compute.require_mask(case)
+    exports = [build_export(case, names, options_only=options_only) for case, names in cases]
+    if reason := target.refusal(exports):
         able = [other for other in targets.TARGETS if targets.get(other).refusal(exports) is None]
         advice = Message("Use one of {able}.", able=format_names(able))
         if not able:
             several = sum(len(export.layers) for export in exports if export.layers[0].name) > 1
             choice = Message("Choose different layers: {--model FILE#LAYER}.")
             advice = choice if several else Message("Use another layer.")
-        raise LayerError("{--to:name} cannot express this: {reason}.", advice, name=name, reason=reason)
+        raise _refused(name, reason, advice)
     data = target.write(exports)
     case = cases[0][0]
-    drawn = case.weights is None and ask.seed is None and name not in OPTIONS_ONLY
+    drawn = case.weights is None and ask.seed is None and not options_only
     notes = (Message("the weights are those of {--seed:seed}", seed=case.seed),) if drawn else ()
     return Reply(data.encode() if isinstance(data, str) else data, (*remarks, *notes))
 
@@ -119,20 +125,5 @@ def _require_whole(model: SavedModel) -> None:
             raise LayerError("{name} cannot be exported: {why}.", choice, name=name, why=why)
 
 
-def _export(name: str, case: Case, names: Names) -> ExportCase:
-    """Return what the target writes.  Raises LayerError for a layer that no target can express.
-
-    names: of the layers in a model, see build_export.
-    """
-    from rnncli import compute
-    from rnncli.commands.export import refusals
-    from rnncli.commands.export.export_case import build_export
-
-    where, options_only = f"{', '.join(names)}: " if names else "", name in OPTIONS_ONLY
-    for reason, advice in refusals.find_obstacles(case, options_only=options_only):
-        raise LayerError(
-            "{--to:name} cannot express this: {where}{reason}.", advice, name=name, where=where, reason=reason
-        )
-    if not options_only:
-        compute.require_mask(case)
-    return build_export(case, names, options_only=options_only)
+def _refused(name: str, reason: Text, advice: Text) -> LayerError:
+    return LayerError("{--to:name} cannot express this: {reason}.", advice, name=name, reason=reason)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import count
@@ -14,8 +14,9 @@ from rnncli import compute, layers
 from rnncli.case import Array, Case, Spec, sizes
 from rnncli.cells.tree import Node
 from rnncli.commands.export.lines import functions_in, key_of, lines_of, local_names
+from rnncli.compute.engines import LayerRunner
 from rnncli.layers.layer import Call, within
-from rnncli.layers.recurrent import Cell, RecurrentLayer
+from rnncli.layers.recurrent import Cell, RecurrentLayer, State
 from rnncli.layers.stack import Stack
 from rnncli.models import LayerUse
 from rnncli.result import TensorInfo
@@ -162,12 +163,12 @@ def build_export(case: Case, names: Names | None = None, *, options_only: bool =
     if options_only:
         pairs = zip(names or [""] * count, case.specs, strict=True)
         return ExportCase(case, tuple(ExportLayer(*pair) for pair in pairs), "", dtype, ())
-    drawn, _ = compute.weights_and_seeds(case, stack, "numpy")
+    drawn, seeds = compute.weights_and_seeds(case, stack, "numpy")
     weights = {path: drawn[path] for path in stack.weight_shapes(case.inputs.shape)}
     titles, suffixes = [""] * count, [f"_{place}" if count > 1 else "" for place in range(count)]
     if names:
         titles, suffixes = [visible(name) for name in names], list(names.values())  # scripts print them
-    start, recorder = suffixes[0] if names else "", _CallRecorder()
+    start, recorder = suffixes[0] if names else "", _Recorder(case, weights, seeds)
     masks = {id(case.mask): start}
     returned = stack.call(recorder, case.inputs, case.mask, case.initial_state, weights)
     for output, suffix in zip(returned, suffixes, strict=True):
@@ -175,7 +176,7 @@ def build_export(case: Case, names: Names | None = None, *, options_only: bool =
     layers = []
     for index, (layer, shape) in enumerate(stack.input_shapes(case.inputs.shape)):
         title, suffix = titles[index], suffixes[index]
-        calls = [pair for pair in recorder.calls if pair[1].place.layer == index]
+        calls = [one for one in recorder.calls if one[1].place.layer == index]
         mask = calls[0][1].mask if calls else None
         shown = layer.outputs(shape) if names or index + 1 == count else ()
         layers.append(
@@ -185,7 +186,7 @@ def build_export(case: Case, names: Names | None = None, *, options_only: bool =
                 suffix,
                 sizes(shape),
                 within(weights, str(index)) if count > 1 else weights,
-                tuple(_loop(suffix, *pair) for pair in calls),
+                tuple(_loop(suffix, *one) for one in calls),
                 None if mask is None else masks[id(mask)],
                 tuple(info.with_place(layer=title or None) for info in shown),
             )
@@ -194,47 +195,42 @@ def build_export(case: Case, names: Names | None = None, *, options_only: bool =
     return ExportCase(case, tuple(layers), start, dtype, cells)
 
 
-class _CallRecorder:
-    """Records the call of every loop, in place of running it; the outputs are zeros."""
+class _Recorder(LayerRunner):
+    """Records each call of a loop with its first state, in place of running it; the outputs are zeros."""
 
-    def __init__(self) -> None:
-        self.calls: list[tuple[RecurrentLayer, Call]] = []
+    def __init__(self, case: Case, weights: Mapping[str, Array], seeds: Mapping[str, int]) -> None:
+        super().__init__(case, weights, seeds)
+        self.calls: list[tuple[RecurrentLayer, Call, State]] = []
 
-    def loop(self, layer: RecurrentLayer, call: Call) -> tuple[Array, tuple[Array, ...]]:
+    def steps_of(self, layer: RecurrentLayer, call: Call, state: State) -> tuple[Array, State]:
         import numpy as np
 
-        self.calls.append((layer, call))
-        batch, steps = call.inputs.shape[:2]
-        shape = (batch, steps, layer.cell.units) if layer.sequences else (batch, layer.cell.units)
-        states = layer.cell.unpack(layer.cell.start(batch, call.inputs.dtype))
-        return np.zeros(shape, call.inputs.dtype), states
+        self.calls.append((layer, call, state))
+        shape = (*call.inputs.shape[: 2 if layer.sequences else 1], layer.cell.units)
+        return np.zeros(shape, call.inputs.dtype), state
 
 
-def _loop(suffix: str, layer: RecurrentLayer, call: Call) -> ExportLoop:
+def _loop(suffix: str, layer: RecurrentLayer, call: Call, state: State) -> ExportLoop:
     own = f"{suffix}_{call.place.direction}" if call.place.direction else suffix
-    config, cells = layer.config, tuple(_cells(own, layer, call))
+    config, cells = layer.config, tuple(_cells(own, layer, call, state))
     return ExportLoop(own, layer, cells, bool(config["go_backwards"]), bool(config["zero_output_for_mask"]))
 
 
-def _cells(suffix: str, layer: RecurrentLayer, call: Call) -> Iterator[ExportCell]:
-    given = call.initial_state is not None
-    start = layer.cell.pack(call.initial_state) if given else None
-    if start is None:
-        start = layer.cell.start(len(call.inputs), call.inputs.dtype)
-    features = call.inputs.shape[-1]
+def _cells(suffix: str, layer: RecurrentLayer, call: Call, state: State) -> Iterator[ExportCell]:
+    features, given = call.inputs.shape[-1], call.initial_state is not None
     for index, cell in layer.cell.by_index.items():
         weights = call.weights if index is None else within(call.weights, str(index))
         own = suffix if index is None else f"{suffix}_cell_{index}"
-        states = dict(zip(cell.states, start if index is None else start[index], strict=True))
+        states = dict(zip(cell.states, state if index is None else state[index], strict=True))
         yield ExportCell(own, cell, features, weights, states, given)
         features = cell.units
 
 
-def cells_of(spec: Spec) -> Iterator[Cell]:
-    """Yield the cells of a recurrent layer whose step is known, in every direction."""
-    layer = layers.make(spec)
-    for loop in layer.loops.values() if layer.without_keras else ():
-        yield from loop.cell.by_index.values()  # type: ignore[attr-defined]
+def equations_of(exports: Sequence[ExportCase]) -> list[Cell]:
+    """Return the cells of all layers whose step is known, in every direction; for targets without numbers."""
+    made = [layers.make(layer.spec) for export in exports for layer in export.layers]
+    loops = [loop for layer in made if layer.without_keras for loop in layer.loops.values()]
+    return [cell for loop in loops for cell in loop.cell.by_index.values()]  # type: ignore[attr-defined]
 
 
 def functions_of(exports: Sequence[ExportCase]) -> list[str]:
@@ -256,10 +252,15 @@ def name_cells(
     found: Named = {}
     for cell in (cell for export in exports for cell in export.cells):
         if key_of(cell.cell) not in found:
-            start, used = name(cell), {*taken, *(other for other, _ in found.values())}
-            numbered = (f"{start}_{number}" if number > 1 else start for number in count(1))
-            found[key_of(cell.cell)] = next(one for one in numbered if one not in used), cell
+            used = {*taken, *(other for other, _ in found.values())}
+            found[key_of(cell.cell)] = _number(name(cell), used), cell
     return found
+
+
+def _number(start: str, used: Container[str]) -> str:
+    """Return the name, or the name with the first number from 2 on, that is not used."""
+    numbered = (f"{start}_{number}" if number > 1 else start for number in count(1))
+    return next(one for one in numbered if one not in used)
 
 
 def without_initializers(spec: Spec, change: Callable[[Spec], Spec] = lambda spec: spec) -> Spec:
@@ -316,8 +317,5 @@ def _suffixes(names: Sequence[str]) -> dict[str, str]:
     for name in names:
         plain = "_" + re.sub(r"[^A-Za-z0-9]+", "_", name).strip("_")
         plain = re.sub(r"_(forward|backward|cell_\d+)$", r"\g<0>_layer", plain)
-        suffix, number = plain, 2
-        while suffix in found.values() or suffix == "_":
-            suffix, number = f"{plain.rstrip('_')}_{number}", number + 1
-        found[name] = suffix
+        found[name] = _number(plain, {"_", *found.values()})
     return found

@@ -35,6 +35,9 @@ FORMULAS: Mapping[str, str] = {
 }
 """By Keras's name.  Those that look at all units at once are not among them."""
 
+MERGES: Mapping[str, str] = {"sum": "{0} + {1}", "mul": "{0} * {1}", "ave": "({0} + {1}) / 2"}
+"""How a number of the forward direction and one of the backward direction are merged."""
+
 
 def write_formula(name: str, own: Mapping[str, str], library: str = "") -> str:
     """Return the formula of an activation in another language.

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from dataclasses import replace
 
 from rnncli.case import Case, walk
 from rnncli.cells.tree import FUNCTIONS
-from rnncli.commands.export.export_case import ExportCase, cells_of, functions_of
+from rnncli.commands.export.export_case import ExportCase, equations_of, functions_of
+from rnncli.compute.engines import reason_for_keras
 from rnncli.errors import Message, Text, join
 from rnncli.layers import beyond_keras, class_of
-from rnncli.layers.stack import Stack
 
 NOT_RECURRENT = ("Dense", "Dropout", "Masking")
 """The other layers that scripts and ONNX models write out."""
@@ -34,19 +35,8 @@ def find_obstacles(case: Case, *, options_only: bool) -> Iterator[tuple[Text, Te
         if dropout and case.training and not options_only:
             what = Message("only Keras can draw the random numbers of dropout in training")
             yield what, Message("Leave out training, or dropout.")
-    for layer in () if options_only else Stack(case.specs).layers:
-        if not layer.without_keras:
-            what = Message(
-                "export cannot write out {class_name}, which only Keras computes",
-                class_name=layer.spec.class_name,
-            )
-            yield what, Message("Use {--to config}, which holds the options without numbers.")
-        if case.training and not layer.trains_without_keras:
-            what = Message(
-                "only Keras can draw the random numbers of {class_name} in training",
-                class_name=layer.spec.class_name,
-            )
-            yield what, Message("Leave out training.")
+    if not options_only and (keras := reason_for_keras(case)):
+        yield keras, Message("Use {--to config}, which holds the options without numbers.")
 
 
 def of_each(refusal: Callable[[ExportCase], Text | None]) -> Callable[[Sequence[ExportCase]], Text | None]:
@@ -55,11 +45,16 @@ def of_each(refusal: Callable[[ExportCase], Text | None]) -> Callable[[Sequence[
     def first_refusal(exports: Sequence[ExportCase]) -> Text | None:
         for export in exports:
             if reason := refusal(export):
-                names = [layer.name for layer in export.layers if layer.name]
-                return join((", ".join(names), reason), ": ") if names else reason
+                return with_names(reason, [layer.name for layer in export.layers if layer.name])
         return None
 
     return first_refusal
+
+
+def with_names(reason: Text, names: Iterable[str]) -> Text:
+    """Return a reason behind the names of the layers in a saved model, if there are any."""
+    title = ", ".join(names)
+    return join((title, reason), ": ") if title else reason
 
 
 def of_layers(export: ExportCase) -> Text | None:
@@ -73,14 +68,10 @@ def of_layers(export: ExportCase) -> Text | None:
 @of_each
 def of_equations(export: ExportCase) -> Text | None:
     """Return which layer has no equations of a cell, or None."""
-    unknown = (layer.spec.class_name for layer in export.layers if not any(cells_of(layer.spec)))
-    return next((Message("{class_name} has no cell", class_name=name) for name in unknown), None)
-
-
-def unknown_in_dense(export: ExportCase, known: Container[str]) -> str | None:
-    """Return the first activation of a Dense layer that is not among those known, or None."""
-    used = (spec.config["activation"] for spec in export.case.specs if spec.class_name == "Dense")
-    return next((activation for activation in used if activation not in known), None)
+    for layer in export.layers:
+        if not equations_of([replace(export, layers=(layer,))]):
+            return Message("{class_name} has no cell", class_name=layer.spec.class_name)
+    return None
 
 
 def of_loops(export: ExportCase, activations: Container[str]) -> Text | None:

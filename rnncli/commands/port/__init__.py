@@ -50,14 +50,14 @@ def port(
     --output writes the weights in Keras's layout: npz, safetensors, json, h5. Exit code 1 if none fits.
     """
     from rnncli.ask import require_options
+    from rnncli.checks import parse_tolerances
     from rnncli.commands.port import answer, evidence, port_task
-    from rnncli.commands.port.search import search_readings
+    from rnncli.commands.port.search import search
     from rnncli.inputs.source import split_layers
     from rnncli.show.answer import Reply
 
     weights, expect = _require(weights, "--weights"), _require(expect, "--expect")
-    _require_finite(atol, "--atol")
-    _require_finite(rtol, "--rtol")
+    parse_tolerances([str(atol)], [str(rtol)])
     if refused := first_given(ask.options, REFUSED):
         raise UsageError("{flag} does not apply to port.", "Leave {flag} out.", flag=Flag(refused))
     own = {"--weights": split_layers(weights)[0], "--expect": expect, "--initial-state": initial_state}
@@ -65,7 +65,11 @@ def port(
     _require_places(place, probe, reading)
     require_options(ask, own)
     runs, remarks = port_task.collect(ask, weights, expect, initial_state, atol, rtol)
-    run, found, tried = search_readings(runs)
+    searched = [(run, *search(run)) for run in runs]
+    run, found, _ = min(  # what matches, or comes nearest
+        searched, key=lambda one: (not one[1][0].matches, one[1][0].remaining) if one[1] else (True, math.inf)
+    )
+    tried = sum(number for *_, number in searched)
     if len(runs) > 1 and found and found[0].matches:
         name = answer.RESULTS[next(iter(run.expected)).partition(" ")[0]]
         remarks.append(Message("{--expect} has no name; it matches as {name}", name=name))
@@ -75,22 +79,14 @@ def port(
         answer.write_weights(findings[0], place)
     predictions = evidence.write_probe(run, findings, probe) if probe else []
     if probe and findings and not predictions:
-        remarks.append(
-            Message("{place} was not written: only one explanation fits", place=probe)
-            if len(findings) == 1
-            else Message(
+        why = Message("{place} was not written: only one explanation fits", place=probe)
+        if len(findings) > 1:
+            why = Message(
                 "{place} was not written: no input was found that tells the explanations apart", place=probe
             )
-        )
-    failure = None if findings else _explain_failure(run, found, tried, weighed.doubts)
-    if len(findings) > 1 and place is not None:
-        failure = DisagreementError(
-            "{place} was not written: {count} explanations fit, with different weights.",
-            "Run the other framework on an input that tells them apart, see {--probe}.",
-            place=place,
-            count=len(findings),
-        )
+        remarks.append(why)
     shown = answer.PortAnswer(findings, weighed, predictions, probe or "", place is not None)
+    failure = _explain_failure(run, found, tried, shown, place)
     return Reply(shown, remarks, failure, to_stdout=True)
 
 
@@ -100,17 +96,6 @@ def _require(word: str | None, name: str) -> str:
         example = "For example: rnncli port x.npy --weights weights.npz --expect y.npy"
         raise UsageError("port needs {name} FILE.", example, name=name)
     return word
-
-
-def _require_finite(number: float, name: str) -> None:
-    """Raise UsageError if the tolerance is not a finite number."""
-    if not math.isfinite(number):
-        raise UsageError(
-            "{name} {number:g}: a tolerance must be a finite number.",
-            "For example {name} 1e-4.",
-            name=name,
-            number=number,
-        )
 
 
 def _require_places(output: str | None, probe: str | None, reading: Mapping[str, str | None]) -> None:
@@ -130,12 +115,21 @@ def _require_places(output: str | None, probe: str | None, reading: Mapping[str,
 
 
 def _explain_failure(
-    run: ForeignRun, found: Sequence[Hypothesis], hypothesis_count: int, doubts: Sequence[Message]
-) -> DisagreementError:
-    """Return the error that names the nearest hypothesis, and --atol if rounding may be what remains."""
+    run: ForeignRun, found: Sequence[Hypothesis], tried: int, shown: PortAnswer, place: str | None
+) -> DisagreementError | None:
+    """Return why the answer is not enough, with the nearest hypothesis, and --atol if rounding may remain."""
     from rnncli.commands.port.search import search
 
-    if doubts:
+    if len(shown.findings) > 1 and place is not None:
+        return DisagreementError(
+            "{place} was not written: {count} explanations fit, with different weights.",
+            "Run the other framework on an input that tells them apart, see {--probe}.",
+            place=place,
+            count=len(shown.findings),
+        )
+    if shown.findings:
+        return None
+    if shown.evidence.doubts:
         return DisagreementError(
             "inconclusive: this comparison could not have revealed a difference.",
             "Use random weights and a random input, several units and steps.",
@@ -157,7 +151,7 @@ def _explain_failure(
         "none of {hypothesis_count:,} combinations explains the numbers. The nearest is "
         "{names}: largest difference {remaining:.1e}.",
         advice,
-        hypothesis_count=hypothesis_count,
+        hypothesis_count=tried,
         names=join((one.name for one in near.differences), " and ") or Message("no difference"),
         remaining=near.remaining,
     )

@@ -156,8 +156,12 @@ class PortAnswer(Answer):
         if definition:
             document["definition"] = definition
         if self.predictions:
-            predicted = self.predictions[place].items()
-            document["predicts"] = {_public(name, finding): array.tolist() for name, array in predicted}
+            ways = ("forward_", "backward_") if len(finding.run.layer.cells) == 2 else ("",)
+            document["predicts"] = {
+                f"{ways[int(way)] if way else ''}{RESULTS[part]}": array.tolist()
+                for key, array in self.predictions[place].items()
+                for part, _, way in [key.partition(" ")]
+            }
         return document
 
 
@@ -172,13 +176,6 @@ def _steps(finding: Hypothesis) -> list[tuple[str, Message]]:
             else Message("there are two biases; Keras has one, their sum")
         )
     return [*(("", form) for form in forms), *((one.name, one.text) for one in finding.differences)]
-
-
-def _public(key: str, finding: Hypothesis) -> str:
-    """Return the name of a result as `rnncli run` shows it."""
-    part, _, place = key.partition(" ")
-    two = place and len(finding.run.layer.cells) == 2
-    return (("forward_", "backward_")[int(place)] if two else "") + RESULTS[part]
 
 
 @dataclass(frozen=True)

@@ -96,7 +96,7 @@ def _traits(run: ForeignRun) -> Iterator[str]:
     has = {
         class_name: True,
         "steps": max(run.inputs.shape[:2]) > 1,
-        "sequences": run.expects_sequences,
+        "sequences": "sequence" in results,
         "use_bias": biases is not None,
         "a_bias": bool(biases),
         "one_bias": biases == 1,

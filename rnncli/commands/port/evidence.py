@@ -112,7 +112,14 @@ def write_probe(run: ForeignRun, findings: Sequence[Hypothesis], place: str) -> 
         probed = run._replace(inputs=inputs, initial_state=(), mask=None)
         tried = [Hypothesis(probed, finding.differences) for finding in findings]
         predictions = [one.in_file_form(one.compute()) for one in tried]
-        if not all(_differ(one, other) for one, other in combinations(predictions, 2)):
+        alike = (
+            all(
+                array.shape == other[key].shape and np.abs(array - other[key]).max() <= VISIBLE_DIFFERENCE
+                for key, array in one.items()
+            )
+            for one, other in combinations(predictions, 2)
+        )
+        if any(alike):
             continue
         if place.casefold().endswith(".json"):
             files.write(place, json.dumps(inputs.tolist()) + "\n")
@@ -121,11 +128,3 @@ def write_probe(run: ForeignRun, findings: Sequence[Hypothesis], place: str) -> 
                 np.save(file, inputs.astype(np.float32))
         return predictions
     return []
-
-
-def _differ(one: Mapping[str, Array], other: Mapping[str, Array]) -> bool:
-    """Return whether a reader sees a difference between two predictions."""
-    return any(
-        array.shape != other[key].shape or np.abs(array - other[key]).max() > VISIBLE_DIFFERENCE
-        for key, array in one.items()
-    )

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -18,9 +18,6 @@ from rnncli.inputs.formats import Source
 from rnncli.inputs.source import TORCH_SUFFIXES, split_source
 from rnncli.models import reading
 from rnncli.models.weights import read_keras_layers
-
-if TYPE_CHECKING:
-    from rnncli.models.graph import Module
 
 ROLES: Mapping[str, str] = {
     "recurrent_bias": r"recurrent_bias|bias_hh|b_hh|b_h|bh|h2h_bias",
@@ -90,7 +87,12 @@ def read_weights(source: Source) -> dict[str, Array]:
     with inside(source.name):
         arrays = {key: np.asarray(array) for key, array in _read_arrays(source).items()}
         arrays = {key: array for key, array in arrays.items() if array.dtype.kind in "fV" or array.ndim > 1}
-        chosen = _select_layer(arrays, name) if name else arrays
+        matches = {key: _NAME.fullmatch(key) for key in arrays} if name else {}
+        named = {key for key, match in matches.items() if match and _parse_layer_name(match)[0] == name}
+        chosen = {key: array for key, array in arrays.items() if key in named or not name}
+        if name and not chosen:
+            advice = did_you_mean(name, list(_group_by_name(arrays)))
+            raise InputError("there is no layer {name!r} in it.", advice, name=name)
         wide = {key: array.astype(np.float64) for key, array in chosen.items()}
         broken = next((key for key, array in wide.items() if not np.isfinite(array).all()), None)
         if broken is not None:
@@ -102,8 +104,18 @@ def read_weights(source: Source) -> dict[str, Array]:
 
 def _read_arrays(source: Source) -> Mapping[str, Any]:
     """Return all arrays of the file by name."""
+    arrays: dict[str, Array] = {}
     if source.suffix in TORCH_SUFFIXES:
-        return _name_torch_tensors(getattr(reading.read(source, or_layers=True), "modules", ()))
+        for module in getattr(reading.read(source, or_layers=True), "modules", ()):
+            for number, tensors in enumerate(module.tensors):
+                if "weight_hr" in tensors:
+                    advice = "Give the weights of a layer without a projection."
+                    raise InputError("{refused}.", advice, refused=module.refusal)
+                name = f"{module.name}_l{number}" if len(module.tensors) > 1 else module.name
+                arrays |= {f"{name}.{key}": array for key, array in tensors.items()}
+        if not arrays:
+            raise InputError("there is no recurrent layer in it.", "Save the state dict of one.")
+        return arrays
     if source.suffix == ".onnx":
         raise InputError(
             "port does not read weights from .onnx files.",
@@ -115,7 +127,6 @@ def _read_arrays(source: Source) -> Mapping[str, Any]:
         if format_name in formats.ONE_ARRAY:
             raise InputError("this format does not hold named arrays.", "Use npz, safetensors or JSON.")
         return named_arrays.to_weights(formats.load(source, format_name))
-    arrays: dict[str, Array] = {}
     for layer in read_keras_layers(source):
         count = len(layer.weights)
         paths = ("forward/", "backward/") if count in (4, 6) else ("",)
@@ -124,21 +135,6 @@ def _read_arrays(source: Source) -> Mapping[str, Any]:
             arrays |= {f"{layer.name}/{name}": one for name, one in zip(names, layer.weights, strict=True)}
     if not arrays:
         raise InputError("there is no recurrent layer in it.", "Save the weights of one.")
-    return arrays
-
-
-def _name_torch_tensors(modules: Iterable[Module]) -> dict[str, Array]:
-    """Return PyTorch's tensors by its names."""
-    arrays: dict[str, Array] = {}
-    for module in modules:
-        for number, tensors in enumerate(module.tensors):
-            if "weight_hr" in tensors:
-                advice = "Give the weights of a layer without a projection."
-                raise InputError("{refused}.", advice, refused=module.refusal)
-            name = f"{module.name}_l{number}" if len(module.tensors) > 1 else module.name
-            arrays |= {f"{name}.{key}": array for key, array in tensors.items()}
-    if not arrays:
-        raise InputError("there is no recurrent layer in it.", "Save the state dict of one.")
     return arrays
 
 
@@ -165,20 +161,6 @@ def find_layer(arrays: Mapping[str, Array], features: int, class_name: str | Non
     if len({(cell.class_name, cell.kernel.shape, len(cell.biases)) for cell in made}) > 1:
         raise InputError("its directions have different shapes.", "Give weights of one layer.")
     return ForeignLayer(made, bool(named))
-
-
-def _select_layer(arrays: Mapping[str, Array], name: str) -> dict[str, Array]:
-    """Return the arrays of the layer of that name.  Raises InputError if there is none."""
-    chosen = {
-        key: array
-        for key, array in arrays.items()
-        if (match := _NAME.fullmatch(key)) is not None and _parse_layer_name(match)[0] == name
-    }
-    if not chosen:
-        raise InputError(
-            "there is no layer {name!r} in it.", did_you_mean(name, list(_group_by_name(arrays))), name=name
-        )
-    return chosen
 
 
 def _group_by_name(arrays: Mapping[str, Array]) -> dict[str, dict[bool, dict[str, Array]]]:
@@ -295,14 +277,11 @@ def _split_kernel(kernel: Array, features: int) -> tuple[Array, Array]:
 
 def _orient_recurrent(array: Array, class_name: str | None) -> tuple[str, Array]:
     """Return the class, and the array in Keras's orientation.  Raises InputError for another shape."""
-    if array.ndim == 2:
-        for upright in (array, array.T):
-            kind = infer_class(len(upright), upright.shape[1])
-            if kind is not None and class_name in (None, kind):
-                return kind, upright
-    found = format_shape(array.shape)
-    shapes = (array.shape, array.shape[::-1]) if array.ndim == 2 else ()
-    known = sorted({kind for shape in shapes if (kind := infer_class(*shape))})
+    found, both = format_shape(array.shape), (array, array.T) if array.ndim == 2 else ()
+    known = [(kind, upright) for upright in both if (kind := infer_class(*upright.shape)) is not None]
+    for kind, upright in known:
+        if class_name in (None, kind):
+            return kind, upright
     if class_name is not None and known:
         raise InputError(
             "the recurrent kernel is {found}, which is not the shape of {class_name}: (units, "
@@ -311,7 +290,7 @@ def _orient_recurrent(array: Array, class_name: str | None) -> tuple[str, Array]
             found=found,
             class_name=class_name,
             count=len(GATES[class_name]),
-            known=known[0],
+            known=min(kind for kind, _ in known),
         )
     raise InputError(
         "the recurrent kernel is {found}, which is not the shape of any layer.",

@@ -43,11 +43,6 @@ class ForeignRun(NamedTuple):
         """The gates in the order in which Keras packs them."""
         return frameworks.GATES[self.layer.class_name]
 
-    @property
-    def expects_sequences(self) -> bool:
-        """Whether one of the returned tensors has an axis of time."""
-        return any(map(is_sequence, self.expected))
-
 
 class Difference(NamedTuple):
     """A known difference from Keras.

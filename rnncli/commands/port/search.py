@@ -9,24 +9,12 @@ import numpy as np
 
 from rnncli.case import Array
 from rnncli.commands.port.differences import list_known
-from rnncli.commands.port.hypothesis import Difference, ForeignRun, Hypothesis, is_sequence
+from rnncli.commands.port.hypothesis import ForeignRun, Hypothesis, is_sequence
 
 PART_SEQUENCES, PART_STEPS = 2, 8
 """Sequences and steps of a long input that are compared before all of it."""
 ROUNDING = 1e-9
 """Larger than the difference between two float64 computations in different order."""
-
-
-def search_readings(runs: Sequence[ForeignRun]) -> tuple[ForeignRun, list[Hypothesis], int]:
-    """Search in every reading of the expected tensors; return the one that matches, or the nearest.
-
-    With it come what `search` found in it, and the number of hypotheses in all readings.
-    """
-    found = [(run, *search(run)) for run in runs]
-    run, best, _ = min(
-        found, key=lambda one: (not one[1][0].matches, one[1][0].remaining) if one[1] else (True, np.inf)
-    )
-    return run, best, sum(count for *_, count in found)
 
 
 def search(run: ForeignRun) -> tuple[list[Hypothesis], int]:
@@ -38,7 +26,11 @@ def search(run: ForeignRun) -> tuple[list[Hypothesis], int]:
     nearest: list[Hypothesis] = []
     hypothesis_count = 0
     for count in (0, 1, 2):
-        candidates = [one for one in _combine(run, known, count) if _fits(one)]
+        candidates = []
+        for some in combinations(known, count):
+            changes = [name for one in some for name in one.changes]
+            if len(changes) == len(set(changes)) and _fits(hypothesis := Hypothesis(run, some)):
+                candidates.append(hypothesis)
         hypothesis_count += len(candidates)
         measured = _screen(candidates)
         for one in measured:  # on all numbers, and each by itself
@@ -48,14 +40,6 @@ def search(run: ForeignRun) -> tuple[list[Hypothesis], int]:
             return list(_drop_equivalent(matching)), hypothesis_count
         nearest = sorted([*nearest, *measured], key=lambda one: one.remaining)[:1]
     return nearest, hypothesis_count
-
-
-def _combine(run: ForeignRun, known: Sequence[Difference], count: int) -> Iterator[Hypothesis]:
-    """Yield the hypotheses of `count` differences that set different attributes."""
-    for combination in combinations(known, count):
-        names = [name for one in combination for name in one.changes]
-        if len(names) == len(set(names)):
-            yield Hypothesis(run, combination)
 
 
 def _fits(hypothesis: Hypothesis) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
@@ -104,39 +103,6 @@ def forms(text: str) -> Iterator[tuple[str, list[Any], str]]:
     yield "stacked", [layer(cells, zero_output_for_mask=True)], "end"
 
 
-def random_cell(seed: int) -> str:
-    """Return a cell of random equations, whose numbers stay of order one."""
-    rng = random.Random(seed)
-    names = ["x @ kernel", "hidden @ recurrent_kernel", "bias", "memory", "scale", "0.7", "hidden", "x @ mix"]
-
-    def node(depth: int) -> str:
-        if depth == 0:
-            return rng.choice(names)
-        a, b = node(depth - 1), node(rng.randrange(depth))
-        return rng.choice(
-            [
-                f"{a} + {b}", f"{a} - ({b})", f"({a}) * tanh({b})", f"({a}) / (1 + abs({b}))", f"-({a})",
-                f"maximum({a}, {b})", f"clip({a}, -0.5, {b})", f"softmax({a})", f"mean({a}) + {b}",
-                f"sigmoid({a}) ** 2", f"(tanh({a}) + scale) @ back", f"sum(tanh({a})) - {b}",
-                f"sqrt(abs({a}) + 1)", f"exp(-abs({a}))", f"softplus({a})", f"variance(tanh({a}) + scale)",
-            ]
-        )  # fmt: skip
-
-    lines = {}
-    for line in ("first", "second", "third"):
-        lines[line] = f"tanh({node(3)}) + 0 * scale"
-        names.append(line)
-    lines["memory"], lines["hidden"] = (
-        f"tanh({node(2)}) + 0 * memory",
-        f"tanh({node(2)}) * first + 0 * hidden",
-    )
-    step = "\n".join(f'{line} = "{text}"' for line, text in lines.items())
-    return (
-        'name = "Random"\nstates = ["hidden", "memory"]\n[weights]\nscale = { shape = ["units"] }\n'
-        'mix = { shape = ["features", "units"] }\nback = { shape = ["units", "units"] }\n[step]\n' + step
-    )
-
-
 @cache
 def cases() -> dict[str, Case]:
     texts = {path.stem: path.read_text(encoding="utf-8") for path in SAMPLES}
@@ -149,9 +115,6 @@ def cases() -> dict[str, Case]:
     found["hostile states"] = make_case([layer(cell(HOSTILE))], "any", states=True)
     double = cell(own_cells.NASTY, dtype="float64")
     found["nasty double"] = make_case([layer(double, dtype="float64")], "")
-    for seed in range(30):
-        own = layer(cell(random_cell(seed), dtype="float64"), dtype="float64")  # rounding grows in some
-        found[f"random {seed}"] = make_case([own], "any" if seed % 2 else "")
     return found
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from command import ROOT
 from looks import matches_golden
 
 from rnncli.cells.writing import to_toml
@@ -121,14 +122,20 @@ def test_equations_look_like_this(name: str, layer: str, target: str, rnncli: An
     assert matches_golden("export", f"{name}_{target}.txt", done.stdout)
 
 
-@pytest.mark.parametrize("layer", [*LAYERS, "RNN([LSTMCell(3), GRUCell(3)])"])
+CELLS = [
+    pytest.param(f"@'{path}'(3)", id=path.stem) for path in sorted((ROOT / "samples" / "cells").iterdir())
+]
+
+
+@pytest.mark.parametrize("layer", [*LAYERS, *CELLS, "RNN([LSTMCell(3), GRUCell(3)])"])
 def test_latex_is_well_formed(layer: str, rnncli: Any) -> None:
-    """Matplotlib draws the part of LaTeX that these equations use."""
+    """Matplotlib draws the part of LaTeX that these equations use: each line, and both its sides."""
     mathtext = pytest.importorskip("matplotlib.mathtext")
     text = rnncli("export", "-l", layer, "--to", "latex", "--quiet").stdout
     blocks = re.findall(r"\\begin{align\*}\n(.+?)\n\\end{align\*}", text, re.DOTALL)
     assert len(blocks) == (2 if "RNN([" in layer else 1)
-    for line in blocks[0].split("\\\\\n"):
+    for line in (line for block in blocks for line in block.split("\\\\\n")):
         left, right = line.strip().split(" &= ")
-        width, *_ = mathtext.MathTextParser("path").parse(f"${left} = {right}$")
-        assert np.isfinite(width)
+        for side in (left, right, f"{left} = {right}"):
+            width, *_ = mathtext.MathTextParser("path").parse(f"${side}$")
+            assert 0 < width < np.inf

@@ -31,28 +31,20 @@ static real dot(const real *vector, const real *column, int size, int width) {
 }
 
 """,
-    "mean": """\
-static real mean(const real *values, int size) {
-    double sum = 0;
-    for (int k = 0; k < size; k++) sum += values[k];
-    return (real)(sum / size);
-}
-
-""",
-    "variance": """\
-static real variance(const real *values, int size) {
-    double sum = 0, squares = 0;
-    for (int k = 0; k < size; k++) sum += values[k];
-    for (int k = 0; k < size; k++) squares += (values[k] - sum / size) * (values[k] - sum / size);
-    return (real)(squares / size);
-}
-
-""",
     "sum": """\
-static real sum(const real *values, int size) {
+static double sum(const real *values, int size) {
     double total = 0;
     for (int k = 0; k < size; k++) total += values[k];
-    return (real)total;
+    return total;
+}
+
+""",
+    "mean": "static double mean(const real *values, int size) { return sum(values, size) / size; }\n",
+    "variance": """\
+static double variance(const real *values, int size) {
+    double squares = 0, middle = mean(values, size);
+    for (int k = 0; k < size; k++) squares += (values[k] - middle) * (values[k] - middle);
+    return squares / size;
 }
 
 """,
@@ -67,7 +59,7 @@ static void softmax(real *values, int size) {
 
 """,
 }
-"""Functions of equations, by name."""
+"""Functions of equations and formulas, by name; some call one that stands above."""
 
 
 def write_step(cell: ExportCell, suffix: str) -> str:
@@ -75,7 +67,19 @@ def write_step(cell: ExportCell, suffix: str) -> str:
 
     suffix: of constants, `f` for float.
     """
-    return _StepWriter(cell, suffix).text()
+    writer, read = _StepWriter(cell, suffix), set()
+    for line, node in cell.lines.items():
+        writer.line(line, node)
+        read |= {one.name for one in walk(node) if isinstance(one, Name)}
+    unread = [f"(void){cell.names[line]};" for line in cell.lines.keys() - read - {*cell.states}]
+    unread += [] if "x" in read else ["(void)x;"]
+    states = "".join(f", real {cell.names[name]}[{cell.units}]" for name in cell.states)
+    return (
+        f"/* One time step of {as_comment(cell.cell.text.title)}. */\n"
+        f"static void step{cell.suffix}(const real x[{cell.features}]{states}) {{\n"
+        + textwrap.indent("\n".join([*writer.statements, *unread]), "    ")
+        + "\n}\n"
+    )
 
 
 class _StepWriter:
@@ -89,23 +93,7 @@ class _StepWriter:
         self.checker = SizeChecker(cell.cell.text, {}, self.sizes, known)
         self.statements: list[str] = []
 
-    def text(self) -> str:
-        cell, read = self.cell, set()
-        for line, node in cell.lines.items():
-            self._line(line, node)
-            read |= {one.name for one in walk(node) if isinstance(one, Name)}
-        for line in cell.lines.keys() - read - {*cell.states}:
-            self.statements.append(f"(void){cell.names[line]};")
-        states = "".join(f", real {cell.names[name]}[{cell.units}]" for name in cell.states)
-        self.statements += [] if "x" in read else ["(void)x;"]
-        return (
-            f"/* One time step of {as_comment(cell.cell.text.title)}. */\n"
-            f"static void step{cell.suffix}(const real x[{cell.features}]{states}) {{\n"
-            + textwrap.indent("\n".join(self.statements), "    ")
-            + "\n}\n"
-        )
-
-    def _line(self, line: str, node: Node) -> None:
+    def line(self, line: str, node: Node) -> None:
         """Write a line.  A state of which a product needs every unit is replaced at the end."""
         name, size = self.cell.names[line], self.sizes[line]
         again = any(isinstance(one, Operation) and one.symbol == "@" and one.left == Name(line, "before")
@@ -131,23 +119,20 @@ class _StepWriter:
         """Return the expression of unit j."""
         return write(self._adapt(node, line))
 
-    def _operand(self, node: Node, line: str) -> Node:
-        """Return an operand; in parentheses if it begins with a minus, because C reads `--` as one sign."""
-        adapted = self._adapt(node, line)
-        text = write(adapted)
-        return Name(f"({text})") if text.startswith("-") else adapted
-
     def _adapt(self, node: Node, line: str) -> Node:
         """Return the node with each part that C writes differently as a name, which is its text."""
+        cell = self.cell
         match node:
             case Number(value):
-                plain = abs(value) < 1e6 and value == int(value)
-                return Name(str(int(value)) if plain else c_number(value, self.suffix))
+                text = c_number(value, self.suffix)
+                return Name(f"({text})" if text.startswith("-") else text)
             case Name(name, kind):
                 return Name(self._name(name, line, local=bool(kind) or name == "x"))
             case Operation("@", left, Name(weight)):
-                vector = self._array(left, line)
-                rows, width, column = self._matrix(weight, line)
+                vector, (rows, width) = self._array(left, line), cell.weights[weight].shape
+                packed = weight in PACKED
+                start = place_of(cell.cell.text, weight, line, cell.units)[0] if packed else 0
+                column = f"{cell.full_name(weight)}[0][{_place(cell.units if packed else width, start)}]"
                 return Name(f"dot({vector}, &{column}, {rows}, {width})")
             case Operation("**", left, right):
                 return self._adapt(Call("pow", (left, right)), line)
@@ -160,12 +145,9 @@ class _StepWriter:
                 self.statements.append(f"softmax({vector}, {size});")
                 return Name(f"{vector}[{_place(size)}]")
             case Call(function, arguments):
-                given = (
-                    c_number(one.value, self.suffix) if isinstance(one, Number) else self._value(one, line)
-                    for one in arguments
-                )
-                return Name(f"{'fabs' if function == 'abs' else function}({', '.join(given)})")
-        return rebuild(node, lambda part: self._operand(part, line))
+                given = ", ".join(self._value(one, line) for one in arguments)
+                return Name(f"{'fabs' if function == 'abs' else function}({given})")
+        return rebuild(node, lambda part: self._adapt(part, line))
 
     def _name(self, name: str, line: str, *, local: bool) -> str:
         """Return the number of unit j of a line, a state, the input or a weight."""
@@ -176,15 +158,6 @@ class _StepWriter:
         *rows, start = place_of(self.cell.cell.text, name, line, self.cell.units)
         row = "".join(f"[{row}]" for row in rows)
         return f"bias{self.cell.suffix}{row}[{_place(self.cell.units, start)}]"
-
-    def _matrix(self, weight: str, line: str) -> tuple[int, int, str]:
-        """Return the rows of a matrix, the size of a row, and its first number in the column of unit j."""
-        rows, width = self.cell.weights[weight].shape
-        columns, start = width, 0
-        if weight in PACKED:
-            columns, (start,) = self.cell.units, place_of(self.cell.cell.text, weight, line, self.cell.units)
-        name = self.cell.full_name(weight)
-        return rows, width, f"{name}[0][{_place(columns, start)}]"
 
     def _array(self, node: Node, line: str, *, own: bool = False) -> str:
         """Return an array of the numbers of a node.  own: a new one."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Generator, Iterable, Iterator, Sequence
 
 from rnncli.commands.export.export_case import (
@@ -13,7 +12,7 @@ from rnncli.commands.export.export_case import (
     Named,
     functions_of,
 )
-from rnncli.commands.export.formulas import FORMULAS, write_formula
+from rnncli.commands.export.formulas import FORMULAS, MERGES, write_formula
 from rnncli.commands.export.literals import PRINTS, heading_of, input_of, python_text, title_of, to_python
 from rnncli.commands.export.targets._steps import Language, write_tuple
 
@@ -59,100 +58,82 @@ def run(cells, states, x, mask=None, backwards=False, zeroing=False):
 '''
 
 
-def assemble(
-    exports: Sequence[ExportCase],
-    how: str,
-    imports: Sequence[str],
-    functions: Sequence[str],
-    bodies: Iterable[Iterator[str]],
-    *,
-    modules: Sequence[str] = (),
-    beginning: str = "",
-    apart: bool = True,
-) -> str:
-    """Return the script.
-
-    how: `in NumPy: Keras's numbers without Keras`.  modules: imports from the standard library.
-    beginning: of the body.  apart: put an empty line between modules and imports.
-    """
-    body = beginning + "\n\n".join("\n".join(lines) for lines in bodies) + "\n"
-    definitions = [*functions]
-    if 'decode("' in body:
-        modules = ["import base64", *modules]
-        definitions.append(DECODE)
-    if any(f"{sign}{name}" in "".join([*functions, body]) for sign in " [-(" for name in ("nan", "inf")):
-        definitions.append('nan, inf = float("nan"), float("inf")\n')
-    first = f'"""{title_of(exports)} {how}.\n\n{PRINTS}\n"""\n'
-    head = [first, *modules, *([""] if modules and apart else []), *imports]
-    return "\n\n".join(["\n".join(head) + "\n", *definitions, body])
-
-
-def assign_input(export: ExportCase, array: str = "{}") -> Iterator[str]:
-    """Yield the lines that set `x` and the mask.  array: makes an array from one of NumPy."""
-    yield f"# {input_of(export)}"
-    yield f"x = {array.format(to_python(export.case.inputs))}"
-    if export.case.mask is not None:
-        yield "# True for the steps to process, (batch, timesteps)."
-        yield f"mask{export.suffix} = {array.format(to_python(export.case.mask))}"
-
-
-class LayerWriter(ABC):
+class LayerWriter:
     """Writes layers on the arrays of a library, as NumPy calls its functions.
 
+    how: `in NumPy: Keras's numbers without Keras`.  imports: lines.  beginning: of the body.
     array: makes an array from one of NumPy.  shown: makes one of NumPy.
     named: the code of each different cell, see name_cells.
     """
 
+    how: str
+    imports: Sequence[str]
     library: str
     language: Language
     array = shown = "{}"
+    beginning = ""
 
     def __init__(self, named: Named) -> None:
         self.named = named
 
-    @abstractmethod
     def cell(self, cell: ExportCell, runner: str) -> Generator[str, None, str]:
         """Yield the lines that give a cell its weights; return the cell, a function of x and its states.
 
         runner: the function that runs it over time.
         """
+        raise NotImplementedError
 
     def runner(self, layer: ExportLayer, loop: ExportLoop) -> str:
         """Return the function that runs the cells of a loop over time."""
         return "run"
 
-    def definitions(self, exports: Sequence[ExportCase], steps: Iterable[str]) -> list[str]:
-        """Return what the script needs: activations, the steps of cells, the loop over time, and `show`."""
-        formulas = FORMULAS.keys() - self.language.calls.keys()
-        own = {"erfc": "np.vectorize(math.erfc, [x.dtype])"}
-        activations = [
-            f"def {name}(x):\n    return {write_formula(name, own, f'{self.library}.')}\n"
-            for name in functions_of(exports)
-            if name in formulas
-        ]
-        loops = {self.runner(layer, loop) for one in exports for layer in one.layers for loop in layer.loops}
-        run = [RUN.replace("np.", f"{self.library}.")] if "run" in loops else []
-        return [*activations, *steps, *run, SHOW]
+    def script(self, exports: Sequence[ExportCase], definitions: Iterable[str]) -> str:
+        """Return the script.  definitions: what it needs beside `show`."""
+        body = self.beginning + "\n\n".join("\n".join(self.body(export)) for export in exports) + "\n"
+        functions = [*definitions, SHOW]
+        modules = ["import math"] if any("math.erfc" in one for one in functions) else []
+        if any(f"{sign}{name}" in "".join([*functions, body]) for sign in " [-(" for name in ("nan", "inf")):
+            functions.append('nan, inf = float("nan"), float("inf")\n')
+        if 'decode("' in body:
+            modules, functions = ["import base64", *modules], [*functions, DECODE]
+        first = f'"""{title_of(exports)} {self.how}.\n\n{PRINTS}\n"""\n'
+        head = [first, *modules, *([""] if modules else []), *self.imports]
+        return "\n\n".join(["\n".join(head) + "\n", *functions, body])
+
+    def loops(self, exports: Sequence[ExportCase], steps: Iterable[str]) -> Iterator[str]:
+        """Yield the activations, the steps of cells, and the loop over time."""
+        formulas, library = FORMULAS.keys() - self.language.calls.keys(), f"{self.library}."
+        for name in (one for one in functions_of(exports) if one in formulas):
+            own = {"erfc": "np.vectorize(math.erfc, [x.dtype])"}
+            yield f"def {name}(x):\n    return {write_formula(name, own, library)}\n"
+        yield from steps
+        loops = ((layer, loop) for export in exports for layer in export.layers for loop in layer.loops)
+        if any(self.runner(layer, loop) == "run" for layer, loop in loops):
+            yield RUN.replace("np.", library)
 
     def body(self, export: ExportCase) -> Iterator[str]:
         """Yield the lines that compute every layer, and that print what it returns."""
-        yield from assign_input(export, self.array)
+        yield f"# {input_of(export)}"
+        yield f"x = {self.array.format(to_python(export.case.inputs))}"
+        if export.case.mask is not None:
+            yield "# True for the steps to process, (batch, timesteps)."
+            yield f"mask{export.suffix} = {self.array.format(to_python(export.case.mask))}"
         for layer in export.layers:
             yield f"\n# {heading_of(layer)}"
-            yield from self._layer(layer)
+            yield from self.layer(layer)
             if layer.outputs:
                 yield ""
-            values = ["forward", "backward"] if layer.is_unmerged else ["x"]
-            values += [
-                f"states{loop.suffix}[{place}][{part}]"
-                for loop in layer.loops
-                for place, cell in enumerate(loop.cells)
-                for part in range(len(cell.states))
-            ]
-            for info, value in zip(layer.outputs, values, strict=False):
+            for info, value in zip(layer.outputs, self.values(layer), strict=False):
                 yield f"show({python_text(info.name)}, {self.shown.format(value)})"
 
-    def _layer(self, layer: ExportLayer) -> Iterator[str]:
+    def values(self, layer: ExportLayer) -> Iterator[str]:
+        """Yield the expression of each tensor that a layer returns, and of its states."""
+        yield from ["forward", "backward"] if layer.is_unmerged else ["x"]
+        for loop in layer.loops:
+            for place, cell in enumerate(loop.cells):
+                yield from (f"states{loop.suffix}[{place}][{part}]" for part in range(len(cell.states)))
+
+    def layer(self, layer: ExportLayer) -> Iterator[str]:
         """Yield the lines that compute one layer: they take x and leave its output in x."""
         config, own, library = layer.spec.config, layer.suffix, self.library
         if layer.spec.class_name == "Masking":
@@ -194,11 +175,6 @@ class LayerWriter(ABC):
         yield f"forward = {first}{last}"
         turned = f"{self.library}.flip({second}, (1,))  # into the order of the forward outputs"
         yield f"backward = {turned if layer.sequences else f'{second}{last}'}"
-        merged = {
-            "concat": f"{self.library}.concatenate([forward, backward], axis=-1)",
-            "sum": "forward + backward",
-            "mul": "forward * backward",
-            "ave": "(forward + backward) / 2",
-        }
+        joined = f"{self.library}.concatenate([forward, backward], axis=-1)"
         if layer.merge_mode is not None:
-            yield f"x = {merged[layer.merge_mode]}"
+            yield f"x = {MERGES.get(layer.merge_mode, joined).format('forward', 'backward')}"

@@ -8,21 +8,15 @@ from typing import NamedTuple
 
 from rnncli.cells.text import BIASES, PACKED
 from rnncli.cells.tree import Call, Name, Node, Number, Operation, rebuild, walk, write
+from rnncli.cells.writing import LETTERS
 from rnncli.commands.export.export_case import ExportCell
-
-LETTERS: Mapping[str, str] = {
-    "kernel": "W",
-    "recurrent_kernel": "U",
-    "bias": "b",
-    "recurrent_bias": "b_recurrent",
-}
-"""How the columns of a line begin: `W_forget`."""
 
 
 def name_columns(cell: ExportCell, weight: str, line: str) -> str:
     """Return what the columns of a line are called, `W_forget`."""
-    is_taken = weight == "recurrent_bias" and f"recurrent_{line}" in cell.cell.text.gates
-    return f"b2_{line}" if is_taken else f"{LETTERS[weight]}_{line}"
+    if weight != "recurrent_bias":
+        return f"{LETTERS[weight]}_{line}"
+    return f"b2_{line}" if f"recurrent_{line}" in cell.cell.text.gates else f"b_recurrent_{line}"
 
 
 def has_batch(node: Node, without: Iterable[str]) -> bool:

@@ -13,7 +13,7 @@ from math import prod
 from rnncli.case import Array, sizes
 from rnncli.commands.export import refusals
 from rnncli.commands.export.export_case import ExportCase, ExportLayer, ExportLoop, functions_of
-from rnncli.commands.export.formulas import FORMULAS, write_formula
+from rnncli.commands.export.formulas import FORMULAS, MERGES, write_formula
 from rnncli.commands.export.literals import PRINTS, c_text, heading_of, input_of, title_of, to_c
 from rnncli.commands.export.targets._c_steps import HELPERS, write_step
 from rnncli.errors import Message, Text
@@ -69,7 +69,10 @@ def write(exports: Sequence[ExportCase]) -> str:
     calls = "\n".join(line for program in programs for line in program.main)
     main = f"int main(void) {{\n{textwrap.indent(calls, '    ')}\n    return 0;\n}}\n"
     code = re.sub(r'/\*.*?\*/|"[^"]*"', "", formulas + body + main, flags=re.DOTALL)
-    helpers = "".join(text for name, text in HELPERS.items() if re.search(rf"\b{name}\(", code))
+    helpers = ""
+    for name, text in reversed(HELPERS.items()):
+        if re.search(rf"\b{name}\(", code + helpers):
+            helpers = text + helpers
     functions = [helpers + formulas] if helpers or formulas else []
     return "\n".join([head, *functions, body, SHOW.replace("PLACES", places), main])
 
@@ -200,14 +203,10 @@ class _Program:
         return output
 
     def _merge(self, layer: ExportLayer, forward: str, backward: str) -> None:
-        first, second, units = f"{forward}[b][t][j]", f"{backward}[b][t][j]", self.width
+        units, parts = self.width, [f"{forward}[b][t][j]", f"{backward}[b][t][j]"]
+        value = f"j < {units} ? {parts[0]} : {backward}[b][t][j - {units}]"
         if layer.merge_mode == "concat":
             self.width += layer.loops[1].cells[-1].units
-        value = {
-            "concat": f"j < {units} ? {first} : {backward}[b][t][j - {units}]",
-            "sum": f"{first} + {second}",
-            "mul": f"{first} * {second}",
-            "ave": f"({first} + {second}) / 2",
-        }[layer.merge_mode or ""]
+        value = MERGES.get(layer.merge_mode or "", value).format(*parts)
         self.source = self._output(layer.suffix, self.width)
         self._each([f"for (int j = 0; j < {self.width}; j++)\n    {self.source}[b][t][j] = {value};"])

@@ -8,7 +8,7 @@ from typing import Any
 from rnncli.case import Spec
 from rnncli.cells.writing import to_toml
 from rnncli.commands.export import refusals
-from rnncli.commands.export.export_case import ExportCase, cells_of
+from rnncli.commands.export.export_case import ExportCase, equations_of
 from rnncli.errors import Message, Text
 from rnncli.initializers import takes_seed
 from rnncli.layers.layer import INITIALIZED_BY
@@ -21,24 +21,21 @@ BINARY = False
 
 def refusal(exports: Sequence[ExportCase]) -> Text | None:
     """Return why a file of one cell cannot express them, or None."""
-    return refusals.of_equations(exports) or _refusal_of_options(exports)
-
-
-def _refusal_of_options(exports: Sequence[ExportCase]) -> Text | None:
-    cells = [cell for export in exports for layer in export.layers for cell in cells_of(layer.spec)]
-    for cell in cells:
+    if reason := refusals.of_equations(exports):
+        return reason
+    for cell in (cells := equations_of(exports)):
         given = (cell.config[option] for option in INITIALIZED_BY.values())
         if any(isinstance(one, Spec) and not one.deferred and takes_seed(one) for one in given):
             return Message("it draws its initializers in the order of the weights")
         if cell.config.get("unit_forget_bias") and takes_seed(cell.config["bias_initializer"]):
             return Message("it draws each part of a bias from a seed of its own")
-    files = {_file(cell) for cell in cells}
-    return Message("it holds one cell, and these are {number}", number=len(files)) if len(files) > 1 else None
+    count = len(set(map(_file, cells)))
+    return Message("it holds one cell, and these are {number}", number=count) if count > 1 else None
 
 
 def write(exports: Sequence[ExportCase]) -> str:
     """Return the file."""
-    return _file(next(cells_of(exports[0].layers[0].spec)))
+    return _file(equations_of(exports)[0])
 
 
 def _file(cell: Cell) -> str:

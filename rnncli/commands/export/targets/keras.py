@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from functools import partial
+from itertools import count
 
 from rnncli.case import Spec, walk
 from rnncli.commands.export import refusals
@@ -12,13 +12,12 @@ from rnncli.commands.export.export_case import (
     ExportCase,
     ExportCell,
     ExportLayer,
-    Named,
     name_cells,
     without_initializers,
 )
 from rnncli.commands.export.lines import functions_in, key_of
-from rnncli.commands.export.literals import as_comment, python_text, to_python
-from rnncli.commands.export.targets import _python as python
+from rnncli.commands.export.literals import as_comment, to_python
+from rnncli.commands.export.targets._python import LayerWriter
 from rnncli.commands.export.targets._steps import (
     Language,
     common_calls,
@@ -27,8 +26,7 @@ from rnncli.commands.export.targets._steps import (
     write_step,
 )
 from rnncli.errors import Message, Text
-from rnncli.layers import make_cell
-from rnncli.layers.stack import Stack
+from rnncli.layers import make, make_cell
 from rnncli.specs import to_script
 from rnncli.specs.text import OLD_DEFINITION
 
@@ -60,70 +58,59 @@ def refusal(export: ExportCase) -> Text | None:
 
 def write(exports: Sequence[ExportCase]) -> str:
     """Return the script."""
-    own = [cell for export in exports for cell in export.cells if cell.is_own]
     plain = [without_initializers(spec) for export in exports for spec in export.case.specs]
     kinds = {spec.class_name for spec in walk(plain) if spec.equations is None}
     names = sorted(kinds, key=lambda name: (not name.isupper(), name))  # as isort and ruff: LSTM before Dense
     classes = name_cells(exports, lambda cell: f"{cell.cell.text.name}Cell", names)
-    imports = ["import keras", "import numpy as np", f"from keras.layers import {', '.join(names)}"]
     old = dict.fromkeys(definition for spec in plain if (definition := to_script(spec)[1]))
-    if any("hard_sigmoid_keras2" in functions_in(cell.lines) for cell in own):
+    if any(cell.is_own and "hard_sigmoid_keras2" in functions_in(cell.lines) for _, cell in classes.values()):
         old[OLD_DEFINITION] = None
+    writer = _Writer(classes)
+    writer.imports = ["import keras", "import numpy as np", f"from keras.layers import {', '.join(names)}"]
     definitions = [_class(cell, name) for name, cell in classes.values() if cell.is_own]
-    how = "in Keras, with its weights and its input"
-    functions = [*old, *definitions, python.SHOW]
-    bodies = (_body(export, classes) for export in exports)
-    return python.assemble(exports, how, imports, functions, bodies, apart=False)
+    return writer.script(exports, [*old, *definitions])
 
 
-def _named(classes: Named, spec: Spec) -> Spec:
-    """Return a cell of one's own as the class that the script has for it; any other spec as it is."""
-    if spec.equations is None:
-        return spec
-    name, _ = classes[key_of(make_cell(spec))]
-    return replace(spec, class_name=name, config={key: spec.config[key] for key in ("units", "dtype")})
+class _Writer(LayerWriter):
+    """Writes the layers as Keras's.  pending: the input's mask, until a layer takes it."""
 
+    how, pending = "in Keras, with its weights and its input", ""
+    shown = "keras.ops.convert_to_numpy({})"
 
-def _body(export: ExportCase, classes: Named) -> Iterator[str]:
-    yield from python.assign_input(export)
-    pending = export.case.mask is not None
-    for layer, made in zip(export.layers, Stack(export.case.specs).layers, strict=True):
-        takes = pending and made.takes_mask
-        yield ""
-        spec = without_initializers(layer.spec, partial(_named, classes))
-        yield from _layer(layer, to_script(spec)[0], mask=f"mask{export.suffix}" if takes else "")
-        if layer.outputs:
-            names = ", ".join(python_text(info.name) for info in layer.outputs)
-            yield f"\nfor name, tensor in zip([{names}], tensors):"
-            yield "    show(name, keras.ops.convert_to_numpy(tensor))"
-        if layer is not export.layers[-1]:
-            yield "x = tensors[0]"
-        pending = pending and not takes
+    def body(self, export: ExportCase) -> Iterator[str]:
+        self.pending = "" if export.case.mask is None else f", mask=mask{export.suffix}"
+        return super().body(export)
 
+    def values(self, layer: ExportLayer) -> Iterator[str]:
+        return (f"tensors[{place}]" for place in count())
 
-def _layer(layer: ExportLayer, made: str, *, mask: str) -> Iterator[str]:
-    """Yield the lines that make and call one layer.
+    def layer(self, layer: ExportLayer) -> Iterator[str]:
+        spec, name = without_initializers(layer.spec, self._named), f"layer{layer.suffix}"
+        yield f"{name} = {to_script(spec)[0]}"
+        if layer.weights:
+            yield f"{name}.build({layer.input_shape})"
+            yield f"weights{layer.suffix} = ["
+            for path, array in layer.weights.items():
+                yield f"    # {path}"
+                yield f"    {to_python(array)},".replace("\n", "\n    ")
+            yield "]"
+            yield f"for variable, value in zip({name}.trainable_variables, weights{layer.suffix}):"
+            yield "    variable.assign(value)"
+        options = ""
+        if make(layer.spec).takes_mask:
+            options, self.pending = self.pending, ""
+        if any(cell.has_initial_states for loop in layer.loops for cell in loop.cells):
+            yield f"initial_state{layer.suffix} = {_states(layer)}"
+            options += f", initial_state=initial_state{layer.suffix}"
+        yield f"tensors = keras.tree.flatten({name}(x{options}))"
+        yield "x = tensors[0]"
 
-    made: the expression that makes it.  mask: the name of the mask that it is called with.
-    """
-    if layer.name:
-        yield f"# {as_comment(layer.name)}"
-    name = f"layer{layer.suffix}"
-    yield f"{name} = {made}"
-    if layer.weights:
-        yield f"{name}.build({layer.input_shape})"
-        yield f"weights{layer.suffix} = ["
-        for path, array in layer.weights.items():
-            yield f"    # {path}"
-            yield f"    {to_python(array)},".replace("\n", "\n    ")
-        yield "]"
-        yield f"for variable, value in zip({name}.trainable_variables, weights{layer.suffix}):"
-        yield "    variable.assign(value)"
-    options = f", mask={mask}" if mask else ""
-    if any(cell.has_initial_states for loop in layer.loops for cell in loop.cells):
-        yield f"initial_state{layer.suffix} = {_states(layer)}"
-        options += f", initial_state=initial_state{layer.suffix}"
-    yield f"tensors = keras.tree.flatten({name}(x{options}))"
+    def _named(self, spec: Spec) -> Spec:
+        """Return a cell of one's own as the class that the script has for it; any other spec as it is."""
+        if spec.equations is None:
+            return spec
+        name, _ = self.named[key_of(make_cell(spec))]
+        return replace(spec, class_name=name, config={key: spec.config[key] for key in ("units", "dtype")})
 
 
 def _states(layer: ExportLayer) -> str:

@@ -9,7 +9,7 @@ from rnncli.commands.export.export_case import ExportCase, ExportCell, functions
 from rnncli.commands.export.formulas import FORMULAS
 from rnncli.commands.export.lines import key_of
 from rnncli.commands.export.literals import as_comment, to_python
-from rnncli.commands.export.targets._python import LayerWriter, assemble
+from rnncli.commands.export.targets._python import LayerWriter
 from rnncli.commands.export.targets._steps import Language, common_calls, write_step
 from rnncli.errors import Text
 from rnncli.initializers import snake_case
@@ -43,15 +43,13 @@ def refusal(export: ExportCase) -> Text | None:
 def write(exports: Sequence[ExportCase]) -> str:
     """Return the script."""
     steps = name_cells(exports, lambda cell: f"{snake_case(cell.cell.text.name)}_step")
-    writer, used = _Writer(steps), functions_of(exports)
-    functions = writer.definitions(exports, (_step_function(cell, name) for name, cell in steps.values()))
-    functions = [*([SOFTMAX] if "softmax" in used else []), *functions]
-    how, modules = "in NumPy: Keras's numbers without Keras", ["import math"] if "gelu" in used else []
-    bodies = map(writer.body, exports)
-    return assemble(exports, how, ["import numpy as np"], functions, bodies, modules=modules)
+    writer = _Writer(steps)
+    loops = writer.loops(exports, (_step_function(cell, name) for name, cell in steps.values()))
+    return writer.script(exports, [*([SOFTMAX] if "softmax" in functions_of(exports) else []), *loops])
 
 
 class _Writer(LayerWriter):
+    how, imports = "in NumPy: Keras's numbers without Keras", ["import numpy as np"]
     library, language = "np", LANGUAGE
 
     def cell(self, cell: ExportCell, runner: str) -> Generator[str, None, str]:

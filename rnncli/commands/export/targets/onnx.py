@@ -28,8 +28,9 @@ MERGES = {"sum": "Sum", "mul": "Mul", "ave": "Mean"}
 @refusals.of_each
 def refusal(export: ExportCase) -> Text | None:
     """Return why ONNX cannot express it, or None."""
-    if unknown := refusals.unknown_in_dense(export, ("linear", *ACTIVATIONS)):
-        return Message("it has no operator for the activation {activation}", activation=unknown)
+    dense = (spec.config["activation"] for spec in export.case.specs if spec.class_name == "Dense")
+    for activation in (one for one in dense if one not in ("linear", *ACTIVATIONS)):
+        return Message("it has no operator for the activation {activation}", activation=activation)
     for cell in (one for one in export.cells if one.is_own):
         return Message("it has no node for {class_name}", class_name=cell.class_name)
     return refusals.of_layers(export) or engine_refusal(export.case)
@@ -49,11 +50,7 @@ def write(exports: Sequence[ExportCase]) -> bytes:
     shown = [info for export in exports for layer in export.layers for info in layer.outputs]
     model = helper.make_model(
         helper.make_graph(
-            [
-                helper.make_node(kind, ins, outs, **attributes)
-                for graph in graphs
-                for kind, ins, outs, attributes in graph.nodes
-            ],
+            [helper.make_node(*given, **attributes) for graph in graphs for given, attributes in graph.nodes],
             "rnncli",
             [helper.make_tensor_value_info(graph.input, floats, graph.sizes) for graph in graphs],
             [helper.make_tensor_value_info(info.name, floats, [None] * len(info.shape)) for info in shown],
@@ -84,7 +81,7 @@ class _GraphBuilder:
         masked = self.mask is not None
         self.input, self.suffix = f"{name}/input" if name else "input", export.suffix
         self.sizes = batch if given or masked else "batch", self.steps if masked else "timesteps", features
-        self.nodes: list[tuple[str, list[str], list[str], dict[str, Any]]] = []
+        self.nodes: list[tuple[tuple[str, list[str], list[str]], dict[str, Any]]] = []
         self.arrays: dict[str, Array] = {}
         x = self.input
         for layer in export.layers:
@@ -95,7 +92,7 @@ class _GraphBuilder:
 
     def _add(self, kind: str, inputs: Sequence[str], name: str, **attributes: Any) -> str:
         """Add a node with one output; return the output's name."""
-        self.nodes.append((kind, list(inputs), [name], attributes))
+        self.nodes.append(((kind, list(inputs), [name]), attributes))
         return name
 
     def _array(self, name: str, array: Array) -> str:
@@ -152,35 +149,29 @@ class _GraphBuilder:
         if layer.name:  # in the model; with the direction where there is a node for each
             direction = loop.suffix.removeprefix(layer.suffix) if len(layer.loops) > 1 else ""
             attributes["name"] = f"{layer.name}{direction}"
-        self.nodes.append((OPERATORS[cell.class_name], [x, *names, lengths, *initial], ends, attributes))
+        self.nodes.append(((OPERATORS[cell.class_name], [x, *names, lengths, *initial], ends), attributes))
         axis = self._array("first_axis", np.array([0]))
         states = [self._add("Squeeze", [end, axis], f"{end}_squeezed") for end in ends[1:]]
+        if not layer.sequences and masked and loop.zeroes_masked and not loop.backwards:
+            # Zeros where the last step is padding, as in Keras.
+            whole = self._array(f"whole{self.suffix}", (self.lengths == self.steps)[:, None])
+            zero = self._array("zero", np.zeros((), np.float32))
+            return self._add("Where", [whole, states[0], zero], f"{states[0]}_zeroed"), states
         if not layer.sequences:
-            hides = masked and loop.zeroes_masked and not loop.backwards
-            return (self._hide(states[0]) if hides else states[0]), states
-        y = self._add(
-            "Squeeze", [ends[0], self._array("direction_axis", np.array([1]))], f"Y{suffix}_squeezed"
-        )
+            return states[0], states
+        direction = self._array("direction_axis", np.array([1]))
+        y = self._add("Squeeze", [ends[0], direction], f"Y{suffix}_squeezed")
         if masked and not (loop.zeroes_masked or loop.backwards):
             # True for the steps to process, (timesteps, batch, 1).
             counts = self._array(f"counts{self.suffix}", self.mask.T[..., None])
             y = self._add("Where", [counts, y, states[0]], f"Y{suffix}_held")
-        if layer.loops[0].backwards:
-            y = self._reverse(y)
+        if layer.loops[0].backwards:  # y[-1 : to_first : -1]
+            bounds = {
+                "from_last": -1,
+                "to_first": np.iinfo(np.int64).min + 1,
+                "first_axis": 0,
+                "backwards": -1,
+            }
+            places = [self._array(name, np.array([place])) for name, place in bounds.items()]
+            y = self._add("Slice", [y, *places], f"{y}_reversed")
         return self._add("Transpose", [y], f"sequence{suffix}", perm=[1, 0, 2]), states
-
-    def _hide(self, output: str) -> str:
-        """Replace the last output by zeros where Keras does: where the last step is padding."""
-        whole = self._array(f"whole{self.suffix}", (self.lengths == self.steps)[:, None])
-        zero = self._array("zero", np.zeros((), np.float32))
-        return self._add("Where", [whole, output, zero], f"{output}_zeroed")
-
-    def _reverse(self, name: str) -> str:
-        """Reverse the first axis."""
-        bounds = [
-            self._array("from_last", np.array([-1])),
-            self._array("to_first", np.array([np.iinfo(np.int64).min + 1])),
-            self._array("first_axis", np.array([0])),
-            self._array("backwards", np.array([-1])),
-        ]
-        return self._add("Slice", [name, *bounds], f"{name}_reversed")

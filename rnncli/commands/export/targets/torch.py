@@ -9,7 +9,7 @@ from rnncli.commands.export.export_case import ExportCase, ExportCell, ExportLay
 from rnncli.commands.export.formulas import FORMULAS
 from rnncli.commands.export.lines import key_of
 from rnncli.commands.export.literals import as_comment, to_python
-from rnncli.commands.export.targets._python import LayerWriter, assemble
+from rnncli.commands.export.targets._python import LayerWriter
 from rnncli.commands.export.targets._steps import (
     Language,
     common_calls,
@@ -23,20 +23,19 @@ from rnncli.frameworks.torch import MODULES, explain_unsupported, from_keras
 SUFFIX = ".py"
 BINARY = False
 
-FUNCTIONAL = {
-    "relu6": "relu6", "elu": "elu", "selu": "selu", "celu": "celu", "gelu": "gelu", "silu": "silu",
-    "mish": "mish", "softsign": "softsign", "hard_silu": "hardswish", "hard_sigmoid": "hardsigmoid",
-    "hard_tanh": "hardtanh", "hard_shrink": "hardshrink", "soft_shrink": "softshrink",
-    "tanh_shrink": "tanhshrink", "log_sigmoid": "logsigmoid",
-}  # fmt: skip
-"""What torch.nn.functional calls Keras's activations."""
+FUNCTIONAL = (
+    "relu6", "elu", "selu", "celu", "gelu", "silu", "mish", "softsign", "hard_sigmoid", "hard_tanh",
+    "hard_shrink", "soft_shrink", "tanh_shrink", "log_sigmoid",
+)  # fmt: skip
+"""Keras's activations that torch.nn.functional calls the same, without underscores."""
 
 LANGUAGE = Language(
     "torch.chunk({}, {}, -1)",
     {
         **common_calls("torch", "-1, keepdim=True"),
         **{name: f"torch.{name}({{}})" for name in ("tanh", "sigmoid", "relu")},
-        **{name: f"torch.nn.functional.{other}({{}})" for name, other in FUNCTIONAL.items()},
+        **{name: f"torch.nn.functional.{name.replace('_', '')}({{}})" for name in FUNCTIONAL},
+        "hard_silu": "torch.nn.functional.hardswish({})",
         "exponential": "torch.exp({})",
         "leaky_relu": "torch.nn.functional.leaky_relu({}, 0.2)",
         "softplus": "torch.nn.functional.softplus({}, threshold=40)",
@@ -106,26 +105,21 @@ def write(exports: Sequence[ExportCase]) -> str:
     classes = (_class(cell, name) for key, (name, cell) in writer.named.items() if key in own)
     wholes = [layer for layer, loop in loops if writer.runner(layer, loop) == "run_module"]
     run = RUN_MODULE if all(layer.mask is None for layer in wholes) else RUN_PADDED
-    functions = [*([run] if wholes else []), *writer.definitions(exports, classes)]
-    how = "in PyTorch, with Keras's weights and its input"
-    imports, bodies = ["import numpy as np", "import torch"], map(writer.body, exports)
-    return assemble(exports, how, imports, functions, bodies, beginning=BEGINNING)
+    return writer.script(exports, [*([run] if wholes else []), *writer.loops(exports, classes)])
 
 
 class _Writer(LayerWriter):
     """padded: the suffixes of masks that leave out steps at the end of a sequence alone."""
 
-    library, language = "torch", LANGUAGE
+    how, imports = "in PyTorch, with Keras's weights and its input", ["import numpy as np", "import torch"]
+    library, language, beginning = "torch", LANGUAGE, BEGINNING
     array, shown = "torch.from_numpy({})", "{}.numpy()"
 
     def __init__(self, exports: Sequence[ExportCase]) -> None:
         super().__init__(name_cells(exports, lambda cell: f"{cell.cell.text.name}Cell"))
-        masks = {export.suffix: export.case.mask for export in exports if export.case.mask is not None}
-        self.padded = {
-            suffix
-            for suffix, mask in masks.items()
-            if mask[:, 0].all() and (mask[:, :-1] >= mask[:, 1:]).all()
-        }
+        masks = ((one.suffix, one.case.mask) for one in exports if one.case.mask is not None)
+        padded = ((name, mask[:, 0].all() and (mask[:, :-1] >= mask[:, 1:]).all()) for name, mask in masks)
+        self.padded = {name for name, is_padded in padded if is_padded}
 
     def runner(self, layer: ExportLayer, loop: ExportLoop) -> str:
         cell, *others = loop.cells
