@@ -16,6 +16,9 @@ from rnncli.cells.evaluate import columns_of
 from rnncli.cells.text import BIASES
 from rnncli.cells.tree import Call, Name, Node, Number, Operation, Sum, parts, walk, write
 
+LONGEST = 40
+"""Most characters of a part of a line that is shown."""
+
 
 class Rule(NamedTuple):
     """How a node is computed, and how vectors go backward through it.
@@ -179,14 +182,15 @@ class ReverseStep:
         return found
 
     def _term(self, state: Name, line: str) -> str:
-        """Return the part of a line that reads a state: the term of a sum."""
+        """Return the part of a line that reads a state, the term of a sum; `velocity = ...` if it is long."""
         node = self.cell.written[line]
         while isinstance(node, (Sum, Call)):
             reading = [part for part in parts(node) if state in walk(part)]
             if len(reading) > 1 or (isinstance(node, Call) and reading == [state]):
                 break
             node = reading[0]
-        return write(node)
+        text = write(node)
+        return text if len(text) <= LONGEST else f"{line} = ..."
 
 
 def _sum(signs: Sequence[int], *terms: Any) -> Any:

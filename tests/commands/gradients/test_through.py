@@ -143,6 +143,12 @@ def test_each_line_of_a_cell(layer: str, mask: Any, own: str) -> None:
         held(curve, theirs[curve.part.part], loop.cell)
 
 
+def test_a_long_part_of_a_line_is_not_shown() -> None:
+    hidden, velocity, _ = curves.gradients(drawn(f"@'{SAMPLES / 'cornn.toml'}'(3)")).curves
+    assert set(hidden.shares) == {"hidden", "force", "velocity = ..."}
+    assert set(velocity.shares) == {"force", "velocity = ..."}
+
+
 def test_both_directions() -> None:
     case = drawn("Bidirectional(GRU(3))")
     halves: Any = Stack(case.specs).layers[0].loops
