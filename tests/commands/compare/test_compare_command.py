@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -96,16 +97,11 @@ def test_what_is_not_compared_is_said(rnncli: Run) -> None:
     assert any(one["engine"] == "torch" and "reset_after=False" in one["reason"] for one in refused)
 
 
-def test_a_missing_engine_is_exit_3(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    from rnncli.cli.app import main
-
-    monkeypatch.setitem(__import__("sys").modules, "torch", None)
-    assert main(["compare", "sentence", "--engines", "numpy,torch", "--seed", "1"]) == 3
-    streams = capsys.readouterr()
-    assert streams.out == ""
-    assert "pip install torch" in streams.err
+def test_a_missing_engine_is_exit_3(rnncli: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)
+    done = rnncli("compare", "sentence", "--engines", "numpy,torch", "--seed", "1")
+    assert (done.returncode, done.stdout) == (3, "")
+    assert "pip install torch" in done.stderr
 
 
 @pytest.mark.parametrize("seed", range(6))

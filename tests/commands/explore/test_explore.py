@@ -22,6 +22,7 @@ from looks import matches_golden
 from own_cells import ACCUMULATOR, NASTY
 from rich.console import Console
 
+from rnncli.cli import pager, terminal
 from rnncli.cli.flags import CommandLine
 from rnncli.commands.explore import experiment, keys, options, screen
 from rnncli.commands.explore.experiment import Computation, Experiment, Start, compute_experiment, start
@@ -687,19 +688,12 @@ asyncio.run(start())
     assert (done.returncode, done.stderr) == (0, b"")
 
 
-def test_without_textual_the_package_is_named() -> None:
-    program = """
-import sys
-sys.modules["textual"] = None
-import rnncli.cli.pager as pager
-pager.is_possible = lambda: True
-sys.stderr.isatty = lambda: True
-from rnncli.cli.app import main
-sys.exit(main(["explore"]))
-"""
-    done = subprocess.run(
-        [sys.executable, "-c", program], env=environment(), capture_output=True, text=True, timeout=60
-    )
+def test_without_textual_the_package_is_named(rnncli: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pager, "is_possible", lambda: True)
+    monkeypatch.setattr(terminal, "stderr_is_terminal", lambda: True)
+    monkeypatch.delitem(sys.modules, "rnncli.commands.explore.app")
+    monkeypatch.setitem(sys.modules, "textual", None)
+    done = rnncli("explore")
     assert done.returncode == 3, done.stderr
     assert "pip install textual" in done.stderr
 

@@ -302,20 +302,6 @@ def test_packed_sequences_of_pytorch_need_a_mask(rnncli: Run, tmp_path: Path) ->
     assert document["numbers"]["count"] == 12 * 8 + 2 * 3 * 4
 
 
-def test_padding_is_masked(explained: Any, tmp_path: Path) -> None:
-    import keras
-
-    ragged = [[[1.0, 0.5], [0.3, -1.0], [2.0, 0.1]], [[-1.0, 0.7]]]
-    inputs = np.zeros((2, 3, 2), np.float32)
-    inputs[0], inputs[1, 0] = ragged[0], ragged[1][0]
-    layer = keras.layers.LSTM(3, bias_initializer="random_normal")
-    returned = layer(inputs, mask=np.array([[True] * 3, [True, False, False]]))
-    np.savez(tmp_path / "w.npz", **dict(zip(WEIGHTS, layer.get_weights(), strict=True)))
-    np.save(tmp_path / "y.npy", np.asarray(returned))
-    args = ["--pad", "post", "--weights", str(tmp_path / "w.npz"), "--expect", str(tmp_path / "y.npy")]
-    assert explained(json.dumps(ragged), *args)[1] == set()
-
-
 @pytest.mark.parametrize("name", ["last_hidden_state", "hidden_states"])
 def test_two_rows_without_a_name_are_read_in_both_ways(name: str, rnncli: Run, tmp_path: Path) -> None:
     """With two time steps, (2, batch, units) is h_n of two directions, or a sequence with the time first."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -165,9 +166,8 @@ def test_plot_and_gradients(rnncli: Run, tmp_path: Path) -> None:
     arrays["X"] = np.random.default_rng(1).normal(size=(5, 2, 4)).astype(np.float32)
     made, feeds = onnx_graphs.single("LSTM", arrays, direction="bidirectional")
     model, inputs = onnx_graphs.save(tmp_path, made, feeds)
-    picture = tmp_path / "plot.png"
-    assert rnncli("plot", inputs, "--model", model, "-o", str(picture)).returncode == 0
-    assert picture.stat().st_size > 1000
+    drawn = rnncli("plot", inputs, "--model", model, "--terminal")
+    assert "backward: forget gate" in drawn.stdout, drawn.stderr
     shown = rnncli("gradients", inputs, "--model", model)
     assert shown.returncode == 0, shown.stderr
     assert "norm of the gradient of hidden_states" in shown.stdout
@@ -181,20 +181,11 @@ def test_weights_lists_nodes(rnncli: Run, reverse: tuple[str, str]) -> None:
     assert layer["cells"][0]["direction"] == "backward"
 
 
-@pytest.mark.parametrize(
-    ("words", "message"),
-    [
-        (("run", '{"inputs": {"X": [[[1, 2, 3, 4]]]}}'), "missing input: lens."),
-        (("run", "[[[1, 2, 3, 4]]]"), "the model has 2 inputs; got one without a name."),
-        (("run",), "needs an input. The model expects X: (X0, X1, X2), float32; lens: (lens0,), int32."),
-    ],
-)
-def test_input_that_does_not_fit(
-    rnncli: Run, reverse: tuple[str, str], words: tuple[str, ...], message: str
-) -> None:
-    done = rnncli(*words, "--model", reverse[0])
+def test_without_an_input_the_expected_ones_are_named(rnncli: Run, reverse: tuple[str, str]) -> None:
+    done = rnncli("run", "--model", reverse[0])
     assert (done.returncode, done.stdout) == (2, "")
-    assert message in done.stderr
+    expected = "The model expects X: (X0, X1, X2), float32; lens: (lens0,), int32."
+    assert f"needs an input. {expected}" in done.stderr
 
 
 def test_numbers_without_axes_and_of_other_types(rnncli: Run, tmp_path: Path) -> None:
@@ -221,11 +212,10 @@ def test_numbers_without_axes_and_of_other_types(rnncli: Run, tmp_path: Path) ->
 
 @pytest.mark.parametrize("missing", ["onnx", "onnxruntime"])
 def test_missing_package_is_exit_3_with_the_line_to_install(
-    rnncli: Run, reverse: tuple[str, str], tmp_path: Path, missing: str
+    rnncli: Run, reverse: tuple[str, str], monkeypatch: pytest.MonkeyPatch, missing: str
 ) -> None:
-    (tmp_path / f"{missing}.py").write_text(f"raise ImportError('no {missing}')\n")
-    root = Path(__file__).parents[3]
-    done = rnncli("run", reverse[1], "--model", reverse[0], env={"PYTHONPATH": f"{tmp_path}:{root}"})
+    monkeypatch.setitem(sys.modules, missing, None)
+    done = rnncli("run", reverse[1], "--model", reverse[0])
     assert (done.returncode, done.stdout) == (3, "")
     assert f"{missing} is not installed" in done.stderr
     assert "pip install onnx onnxruntime" in done.stderr

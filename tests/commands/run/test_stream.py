@@ -155,16 +155,6 @@ def named(*words: str, text: str = "") -> Completed:
     return run_here("run", *words, "--stream", "--seed", "1", "-f", "ndjson", input=text)
 
 
-@pytest.mark.parametrize("end", ["", "\n"])
-def test_a_byte_order_mark_begins_a_line_where_files_were_joined(end: str) -> None:
-    line = json.dumps(RECORDS[0])
-    assert values(stream(f"\ufeff{line}{end}").stdout) == alone(RECORDS[0])
-    done = stream(f"\ufeff{line}\n\ufeff{line}{end}")
-    assert (done.returncode, done.stderr) == (0, "")
-    first, second = done.stdout.splitlines()
-    assert values(first) == values(second)
-
-
 def test_remarks_on_the_first_line_are_shown_once_and_not_when_quiet() -> None:
     text = lines(RECORDS[0], RECORDS[1])
     assert named(text=text).stderr.count("note: added a batch axis") == 1

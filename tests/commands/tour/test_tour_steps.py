@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from claims import claim
 from command import Run
+from hangul import check_translated
 from looks import columns_of, drawn, matches_golden
 
 from rnncli import handbook
@@ -29,7 +30,6 @@ GRADIENTS = "gradients"
 """The step whose numbers are not what its command prints: Keras computes them in float32."""
 UNLIKE_KERAS = ("shapes", "gates", "gru", "masks", "stateful", "gradients", "windows")
 """Steps that show something else than the tensors of their lines of Keras."""
-HANGUL = re.compile(r"[가-힣]")
 VIEW = View(width=80)
 
 
@@ -234,30 +234,6 @@ def test_nothing_is_marked_if_the_numbers_differ() -> None:
     ]
 
 
-def test_the_notebook_s_numbers_are_there() -> None:
-    """The numbers that the notebook prints for its last two steps."""
-    assert "0.6303 0.6303 0.6303  <- a" in page("bidirectional")
-    assert "0.7039 0.7039 0.7039  <- b" in page("bidirectional")
-    rows = re.findall(r"t=\d  (\d\.\d{4}) \1 \1", page("backward_state"))
-    assert rows == ["0.3591", "0.5511", "0.5912", "0.6303", "0.7039", "0.5886", "0.3952", "0.2194"]
-
-
-def test_the_equations_of_the_gates_hold_for_the_numbers_shown() -> None:
-    lstm, gru = ({name: float(text) for name, text in seen(step).facts.items()} for step in ("gates", "gru"))
-    cell = lstm["forget"] * lstm["before"] + lstm["input"] * lstm["candidate"]
-    assert cell == pytest.approx(lstm["cell"], abs=2e-4)
-    assert lstm["output"] * np.tanh(lstm["cell"]) == pytest.approx(lstm["hidden"], abs=2e-4)
-    hidden = gru["update"] * gru["before"] + (1 - gru["update"]) * gru["candidate"]
-    assert hidden == pytest.approx(gru["hidden"], abs=2e-4)
-
-
-def test_both_kinds_of_gru_agree_at_the_first_step_alone() -> None:
-    (after,), (before,) = seen("reset_after").outputs
-    equal = (after.values == before.values).all(axis=-1)[0]
-    assert equal.tolist() == [True, False, False, False]
-    assert seen("reset_after").facts["difference"] == f"{abs(after.values - before.values).max():.2f}"
-
-
 def test_masked_rows_are_those_of_the_mask() -> None:
     """The same input without the mask stands beside them, and differs from there on."""
     masked = [line.split("t=")[1][0] for line in page("masks").splitlines() if "  masked  " in line]
@@ -269,40 +245,19 @@ def test_masked_rows_are_those_of_the_mask() -> None:
     assert np.array_equal(state.values[0], without.values[0, 1])
 
 
-def test_rows_of_go_backwards_and_of_bidirectional_run_opposite_ways() -> None:
-    (alone,), (both, *_) = seen("go_backwards").outputs
-    np.testing.assert_array_equal(alone.values[0], both.values[0, ::-1, 3:])
-    assert list(alone.time) == [3, 2, 1, 0]
-
-
-def test_calls_differ_only_with_stateful() -> None:
-    without, stateful = ([tensor.values for tensor in outputs] for outputs in seen("stateful").outputs)
-    assert len(without) == len(stateful) == 3
-    assert np.array_equal(without[0], without[1])
-    assert np.array_equal(without[0], without[2])
-    assert np.array_equal(without[0], stateful[0])
-    assert not np.array_equal(stateful[0], stateful[1])
-    assert not np.array_equal(stateful[1], stateful[2])
-
-
 @pytest.mark.parametrize("topic", STEPS)
 def test_every_text_is_in_both_languages_and_its_holes_are_filled(topic: str) -> None:
     step, facts = step_on(topic), seen(topic).facts
     assert list(step.en) == list(step.ko) == ["title", "asks", "notice", "question", "answer"]
-    for en, ko in zip(step.en.values(), step.ko.values(), strict=True):
-        assert HANGUL.search(ko)
-        assert not HANGUL.search(en)
-        assert set(re.findall(r"{\w+}", en)) == set(re.findall(r"{\w+}", ko))
+    check_translated(step.en, step.ko)
     for lang in ("en", "ko"):
         assert not re.search(r"[{}]", "".join(lesson.fill(step, lang, facts).values()))
         assert not re.search(r"[{}]", page(topic, lang=lang))
 
 
 def test_every_word_is_in_both_languages() -> None:
-    for key, word in lesson.read("lesson.toml")["words"].items():
-        assert HANGUL.search(word["ko"]), key
-        assert not HANGUL.search(word["en"]), key
-        assert set(re.findall(r"{\w*}", word["en"])) == set(re.findall(r"{\w*}", word["ko"])), key
+    words = lesson.read("lesson.toml")["words"]
+    check_translated(*({key: word[lang] for key, word in words.items()} for lang in ("en", "ko")))
 
 
 def test_document() -> None:

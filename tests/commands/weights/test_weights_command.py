@@ -6,7 +6,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 import pytest
 
@@ -67,15 +66,6 @@ def test_the_origin_and_what_is_beside_the_recurrent_layers(tagger: Any, rnncli:
     assert done.stderr == ""
 
 
-def test_layers_can_be_chosen(tagger: Any, rnncli: Any) -> None:
-    file = str(tagger[1] / "tagger.keras")
-    shown = json.loads(rnncli("weights", f"{file}#gru", "-f", "json").stdout)
-    assert [layer["name"] for layer in shown["layers"]] == ["gru"]
-    done = rnncli("weights", f"{file}#gro")
-    assert done.returncode == 2
-    assert "Did you mean gru?" in done.stderr
-
-
 def test_the_weights_go_to_a_file_and_come_back(tagger: Any, rnncli: Any, tmp_path: Path) -> None:
     model, folder = tagger
     file = str(tmp_path / "w.npz")
@@ -85,25 +75,6 @@ def test_the_weights_go_to_a_file_and_come_back(tagger: Any, rnncli: Any, tmp_pa
         assert "bi/backward/recurrent_kernel" in held
     shown = json.loads(rnncli("weights", file, "-f", "json").stdout)
     assert [layer["class_name"] for layer in shown["layers"]] == ["Bidirectional(LSTM)", "GRU"]
-
-
-def test_weights_of_old_keras_have_its_hard_sigmoid(rnncli: Any, tmp_path: Path) -> None:
-    path = tmp_path / "old_weights.h5"
-    random = np.random.default_rng(0)
-    arrays = [random.standard_normal(shape).astype("float32") for shape in ((3, 8), (2, 8), (8,))]
-    with h5py.File(path, "w") as file:
-        file.attrs["layer_names"], file.attrs["keras_version"] = [b"lstm_1"], b"2.2.4"
-        file.attrs["backend"] = b"tensorflow"
-        group = file.create_group("lstm_1")
-        names = ["lstm_1/kernel:0", "lstm_1/recurrent_kernel:0", "lstm_1/bias:0"]
-        group.attrs["weight_names"] = [name.encode() for name in names]
-        for name, array in zip(names, arrays, strict=True):
-            group[name] = array
-    done = rnncli("weights", str(path), "-f", "json")
-    assert done.returncode == 0, done.stderr
-    (layer,) = json.loads(done.stdout)["layers"]
-    assert layer["config"]["recurrent_activation"] == "hard_sigmoid_keras2"
-    assert "clip(0.2 x + 0.5, 0, 1) as in Keras 2.2.4" in done.stderr
 
 
 def test_large_matrices_have_the_same_spectral_radius(monkeypatch: pytest.MonkeyPatch) -> None:

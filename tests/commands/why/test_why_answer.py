@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import random
 import re
 import shlex
@@ -12,7 +11,7 @@ from typing import Any
 
 import pytest
 from limits import processor_time
-from looks import PAGES, check_looks, drawn
+from looks import SUFFIXES, check_looks, drawn
 
 from rnncli.cli.app import main
 from rnncli.commands.why import trial
@@ -83,31 +82,7 @@ def test_older_messages_are_known(text: str, cause: str) -> None:
 
 @pytest.mark.parametrize("name", OTHERS)
 def test_answers_look_as_they_did(name: str) -> None:
-    check_looks("why", name, answer_of(OTHERS[name]), PAGES if name == "rank" else ())
-
-
-def test_document() -> None:
-    document = json.loads(drawn(answer_of(SERIES), "json"))
-    assert document["cause"] == "rank"
-    assert document["explanation"].endswith("it got (1, 60), 2 axes.")
-    assert document["hint"].startswith("A series is nearly always")
-    first = document["candidates"][0]
-    assert first == {
-        "situation": "60 time steps of one feature",
-        "snippet": "x[..., None]",
-        "expression": "LSTM(3)",
-        "input": {"shape": [1, 60, 1]},
-        "mask": None,
-        "initial_state": None,
-        "run": {"shape": [1, 60, 1]},
-        "weights": [
-            {"name": "kernel", "shape": [1, 12]},
-            {"name": "recurrent_kernel", "shape": [3, 12]},
-            {"name": "bias", "shape": [12]},
-        ],
-        "outputs": [{"name": "hidden_state", "axes": ["batch", "units"], "shape": [1, 3]}],
-        "command": "rnncli run --input-shape 1,60,1 -l 'LSTM(3)'",
-    }
+    check_looks("why", name, answer_of(OTHERS[name]), SUFFIXES if name == "rank" else ())
 
 
 def test_unknown_sizes_keep_their_names() -> None:
@@ -116,15 +91,6 @@ def test_unknown_sizes_keep_their_names() -> None:
     assert first["input"]["shape"] == ["batch", "timesteps", "features"]
     assert all(isinstance(size, int) for size in first["run"]["shape"])
     assert first["outputs"][0]["shape"] == ["batch", 3]
-
-
-def test_records() -> None:
-    header, rows = answer_of(SERIES).records(View())
-    assert header == ("cause", "situation", "snippet", "expression", "input_shape", "output", "shape")
-    assert next(iter(rows)) == (
-        "rank", "60 time steps of one feature", "x[..., None]", "LSTM(3)",
-        "(1, 60, 1)", "hidden_state", "(1, 3)",
-    )  # fmt: skip
 
 
 @pytest.mark.parametrize("text", [*OTHERS.values(), *AS_TEXT])
