@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
 
 from rnncli import layers, specs
 from rnncli.ask import LAYER_OPTIONS
-from rnncli.case import HIGHEST_SEED, MERGE_MODES, Spec
+from rnncli.case import HIGHEST_SEED, MERGE_MODES, Option, Spec
 from rnncli.cells import activations
 from rnncli.commands.explore.experiment import (
     Experiment,
@@ -63,7 +63,8 @@ TOPICS = {
 
 def about(name: str) -> Text:
     """Return what a row means."""
-    return ABOUT.get(name) or next((entry.help for entry in OPTIONS if entry.name == name), "")
+    helps = (entry.help for entry in OPTIONS if entry.name == name and name in LAYER_OPTIONS)
+    return ABOUT.get(name) or next(helps, "")
 
 
 class OptionRow(NamedTuple):
@@ -140,13 +141,21 @@ def rows(now: Experiment, batch: int = 0) -> list[OptionRow]:
 
 
 def _options(spec: Spec) -> Iterator[OptionRow]:
-    options = options_of(spec.class_name)
+    options, config = _options_of(spec)
     choices = {"flag": (False, True), "activation": activations.names(), "dtype": DTYPES}
-    for name in LAYER_OPTIONS:
-        if name in options:
-            values = choices.get(options[name].kind, ())
-            change, reads = partial(_set_option, name), name == "dtype"
-            yield OptionRow(name, spec.config[name], change, values, reads=reads)
+    for name, option in options.items():
+        change, reads = partial(_set_option, name), name == "dtype"
+        yield OptionRow(name, config[name], change, choices.get(option.kind, ()), reads=reads)
+
+
+def _options_of(spec: Spec) -> tuple[dict[str, Option], Mapping[str, Any]]:
+    """Return the options that have a row, and their values; those of a cell of one's own are its layer's."""
+    options, config, names = dict(options_of(spec.class_name)), spec.config, [*LAYER_OPTIONS]
+    if spec.title != spec.class_name:
+        cell: Spec = config["cell"]
+        options, config = {**options_of("", cell.equations), **options}, {**cell.config, **config}
+        names += cell.equations.options
+    return {name: options[name] for name in dict.fromkeys(names) if name in options}, config
 
 
 def _enter(now: Experiment, name: str) -> Experiment:
@@ -191,7 +200,7 @@ def _set_option(name: str, now: Experiment, value: Any) -> Experiment:
     if name == "dtype":
         specs_now = [specs.from_flags([], {"dtype": value}, one)[0] for one in specs_now]
     elif name == "layer":  # another one, which keeps the options that it has
-        flags = {key: own for key, own in spec.inner.config.items() if key in options_of(value)}
+        flags = {key: own for key, own in _options_of(spec.inner)[1].items() if key in options_of(value)}
         if spec is not spec.inner:
             flags |= {"bidirectional": True, "merge_mode": spec.config["merge_mode"] or "none"}
         specs_now[now.layer] = specs.from_flags([value], flags)[0]

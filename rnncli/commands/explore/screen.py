@@ -25,7 +25,7 @@ from rnncli.commands.explore.state import (
 )
 from rnncli.compute.derivation.explanation import Equation, Explanation, Factor
 from rnncli.errors import Message
-from rnncli.result import Result
+from rnncli.result import Label, Result
 from rnncli.show.formats.table import draw_lines
 from rnncli.show.page import Page, View
 from rnncli.show.visible import visible
@@ -282,7 +282,9 @@ def _in_words(state: State) -> str:
     """Return what the explained number is, `hidden state of unit 0 at t=2`."""
     found, lang = explained(state), state.lang
     label, place = found.target.label, found.equations[0].place
-    is_gate = label.kind is not None and label.part not in (*STATES, "candidate")
+    line = Label(label.part, cell=label.cell, kind="activation")
+    loops = [loop for loop in state.shown.trace.trace if loop.layer == place.layer]
+    is_gate = label.kind is not None and any(loop.bounds.get(line) == (0.0, 1.0) for loop in loops)
     what = Message("{gate} gate", gate=label.part) if is_gate else STATES.get(label.part, label.part)
     text = Message("{what} of unit {unit}", what=what, unit=place.unit)
     if place.timestep is not None:

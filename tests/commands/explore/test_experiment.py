@@ -249,7 +249,15 @@ def test_a_cell_of_ones_own_is_changed_and_its_command_names_its_file(
     (tmp_path / "cell.toml").write_text(text)
     layer = form.format(f"@{tmp_path / 'cell.toml'}")
     now = experiment(shlex.join(["rnncli", "run", "-l", layer, "--seed", "42"]))
-    for change in (made(), made(return_sequences=True), made(seed=7), typed((0, 0, 0), 2.0)):
+    own: dict[str, Any] = {
+        ACCUMULATOR: {},
+        MGU: {"activation": "relu"},
+        NASTY: {"eps": 0.5, "squash": "tanh"},
+    }
+    for change in (
+        made(), made(return_sequences=True), made(seed=7), typed((0, 0, 0), 2.0), made(units=2), made(**own[text]),
+        made(use_bias=False),
+    ):  # fmt: skip
         changed = change(now)
         shown = command(changed)
         assert shown is not None
@@ -257,6 +265,20 @@ def test_a_cell_of_ones_own_is_changed_and_its_command_names_its_file(
     other = command(made(layer="LSTM")(now))
     assert other is not None
     assert "cell.toml" not in other
+    assert "--units 4" in other
+
+
+def test_the_rows_of_a_cell_of_ones_own_are_its_options(tmp_path: Path) -> None:
+    (tmp_path / "cell.toml").write_text(NASTY)
+    layer = f"@{tmp_path / 'cell.toml'}(4, power=1.5)"
+    rows = {row.name: row for row in options.rows(experiment(shlex.join(["rnncli", "run", "-l", layer])))}
+    assert (rows["layer"].text, rows["units"].value, rows["power"].value) == ("@Nasty", 4, 1.5)
+    assert (rows["squash"].value, rows["eps"].value, rows["use_bias"].value) == ("softmax", 0.001, True)
+    assert "relu" in rows["squash"].choices
+    assert [name for name in rows if name in ("activation", "squash", "eps", "power")] == [
+        "activation", "squash", "eps", "power",
+    ]  # fmt: skip
+    assert (options.about("eps"), bool(options.about("activation"))) == ("", True)
 
 
 def test_a_column_of_a_packed_weight_belongs_to_its_line(tmp_path: Path) -> None:

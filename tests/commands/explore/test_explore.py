@@ -709,6 +709,8 @@ def test_a_cell_of_ones_own_is_explored_number_by_number(text: str, tmp_path: Pa
             assert explorer.lines()
         explorer.press("tab")
     explorer.press("4", "tab", "h")
+    said = "\n".join(explorer.lines())
+    assert ("─ seen of unit 0 at t=" in said) == (text == NASTY)
     if text == ACCUMULATOR:
         assert explorer.message == "this cell has no gates to hold"
     else:
