@@ -22,7 +22,7 @@ from rnncli.compute.derivation.explanation import (
     Term,
     parse_target,
 )
-from rnncli.compute.derivation.locate import CaseTrace, Inner, OutputEntry, TraceNode
+from rnncli.compute.derivation.locate import CaseTrace, TraceNode
 from rnncli.compute.derivation.terms import IDENTITY, OF_ALL_UNITS, Spread, product, reads_several
 from rnncli.errors import Message
 from rnncli.layers.stack import Stack
@@ -125,14 +125,14 @@ def explain_number(
 def _equation(source: CaseTrace, node: TraceNode, most: int | None) -> Equation:
     """Return the equation of one number, with the `most` largest terms."""
     key, value = source.key(node), source.value(node)
-    name = node.title if isinstance(node, Inner) else key
+    name = key if node.is_returned else node.title
     bare = Equation(key, name, source.place(node), value, value)
     unusual = _note_mask(source, node, value)
     if unusual is not None:
         note, instead = unusual
         return _with_terms(bare._replace(note=note), [product(instead)] if instead else [], most)
     piece, computed = source.equation(node)
-    if isinstance(computed, Inner) and computed.piece is None:
+    if not computed.is_returned and computed.piece is None:
         held = source.loop(computed).hold_masks.get(computed.part)
         if held is not None and held[computed.position, computed.unit]:
             return bare._replace(is_held=True)
@@ -142,7 +142,7 @@ def _equation(source: CaseTrace, node: TraceNode, most: int | None) -> Equation:
     if isinstance(piece, Call) and piece.function not in REDUCTIONS:
         function = source.function(computed, piece.function)
         (inner,) = piece.arguments
-        totals, unit = _totals(source, computed, inner), spread.unit
+        totals, unit = _totals(source, computed, inner), node.unit
         applied = source.apply(computed, piece.function, totals.astype("float64"))
         bare = bare._replace(total=float(totals[unit]), rounding=value - float(applied[unit]))
         reads = spread.reads(piece) if function in OF_ALL_UNITS else ()
@@ -154,7 +154,7 @@ def _equation(source: CaseTrace, node: TraceNode, most: int | None) -> Equation:
         terms.sort(key=lambda term: (term.value == term.value, -abs(term.value)))
     found = _with_terms(bare._replace(symbols=symbols), terms, most)
     largest = max((abs(term.value) for term in terms), default=0.0)
-    is_exact = isinstance(node, Inner) and node.piece is not None and abs(found.remainder) <= 1e-12 * largest
+    is_exact = node.piece is not None and abs(found.remainder) <= 1e-12 * largest
     return found._replace(remainder=0.0) if is_exact else found  # only the order of adding differs
 
 
@@ -169,7 +169,7 @@ def _with_terms(equation: Equation, terms: list[Term], most: int | None) -> Equa
 
 def _totals(source: CaseTrace, node: TraceNode, inner: Node) -> Array:
     """Return the arguments of the function for all units, since softmax needs them together."""
-    if isinstance(node, Inner) and node.piece is None:
+    if not node.is_returned and node.piece is None:
         part = node.part._replace(kind="preactivation")
         if part in source.loop(node).parts:
             return source.row(node._replace(part=part))
@@ -181,10 +181,10 @@ def _note_mask(source: CaseTrace, node: TraceNode, value: float) -> tuple[Note, 
 
     None for any other number.
     """
-    if isinstance(node, OutputEntry):
+    if node.is_returned:
         if source.equation(node)[0] != Name("x") or value != 0:
             return None
-        given = float(source.inputs(node.layer)[node.indices])
+        given = float(source.inputs[node.layer][node.row][node.unit])
         return (Note("masked"), None) if given != value else None
     if source.status(node) == "computed" or node.part.kind:
         return None  # a gate is computed at a masked step too, but not used

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from math import prod
-from typing import Any
 
 from rnncli.case import Array
 from rnncli.cells.evaluate import place_of
 from rnncli.cells.text import BIASES, PACKED
 from rnncli.cells.tree import REDUCTIONS, Call, Name, Node, Number, Operation, Sum, write
 from rnncli.compute.derivation.explanation import MINUS, Factor, Term
-from rnncli.compute.derivation.locate import CaseTrace, Inner, OutputEntry
+from rnncli.compute.derivation.locate import CaseTrace, TraceNode
 from rnncli.errors import Message
 
 IDENTITY = "linear"
@@ -38,18 +37,13 @@ def product(*factors: Factor) -> Term:
 class Spread:
     """The terms of the equation of one number.  has_rows: whether one of them is a sum over many numbers."""
 
-    def __init__(self, source: CaseTrace, node: Any) -> None:
+    def __init__(self, source: CaseTrace, node: TraceNode) -> None:
         self.source, self.node = source, node
         self.has_rows = False
         self.recurrent: Node | None = None
-        if isinstance(node, Inner) and node.part.kind != "recurrent":
+        if not node.is_returned and node.part.kind != "recurrent":
             cell = source.maker(node)
             self.recurrent = cell.recurrent_parts(cell.written).get(node.part.part)
-
-    @property
-    def unit(self) -> int:
-        """The index of the number."""
-        return int(self.node.indices[-1] if isinstance(self.node, OutputEntry) else self.node.unit)
 
     def terms(self, node: Node, sign: int = 1) -> Iterator[tuple[str, list[Term]]]:
         """Yield each term of a sum in textbook notation, and its product; of a row, one per entry."""
@@ -67,8 +61,8 @@ class Spread:
             case _ if (positive := _without_minus(node)) is not None:
                 yield from self.terms(positive, -sign)
             case _:
-                found = [*before, *self.factors(node, self.unit)]
-                is_layers = isinstance(self.node, OutputEntry) and node != Name("bias")
+                found = [*before, *self.factors(node, self.node.unit)]
+                is_layers = self.node.is_returned and node != Name("bias")
                 named = [one.name for one in found] if is_layers else map(self._symbol, _factors_of(node))
                 yield minus + " · ".join(named), [product(*found)]
 
@@ -78,7 +72,7 @@ class Spread:
             case _ if factor == self.recurrent:
                 return "recurrent"
             case Name("bias" | "recurrent_bias" as name):
-                two = isinstance(self.node, Inner) and self.source.maker(self.node).text.has_two_biases
+                two = not self.node.is_returned and self.source.maker(self.node).text.has_two_biases
                 return f"b[{0 if name == 'bias' else 1}]" if two else "b"
             case Name(name, "before"):
                 return f"{name} before"
@@ -104,7 +98,7 @@ class Spread:
             factors = [*before, *self.factors(left, place, len(matrix))]
             if mask is not None:
                 factors.append(Factor("dropout", float(mask[place])))
-            yield product(*factors, self._entry(weight, matrix, (place, self.unit)))
+            yield product(*factors, self._entry(weight, matrix, (place, self.node.unit)))
 
     def _over_units(self, before: list[Factor], function: str, inner: Node) -> Iterator[Term]:
         """Yield the terms of a sum or a mean; a variance is the mean of the squared distances."""
@@ -120,17 +114,17 @@ class Spread:
         """Return the arguments of a function of several, and those of all units of any other."""
         match node:
             case Operation(_, left, right):
-                return self._single(left, self.unit), self._single(right, self.unit)
+                return self._single(left, self.node.unit), self._single(right, self.node.unit)
             case Call(_, (inner,)):
                 row = self.source.evaluate(self.node, inner)
-                if isinstance(inner, Name) and isinstance(self.node, Inner):
+                if isinstance(inner, Name) and not self.node.is_returned:
                     return tuple(self._single(inner, unit, len(row)) for unit in range(len(row)))
                 return tuple(
                     Factor(f"unit {unit}", value, Message("unit {index}", index=unit))
                     for unit, value in enumerate(row.tolist())
                 )
             case Call(_, arguments):
-                return tuple(self._single(one, self.unit) for one in arguments)
+                return tuple(self._single(one, self.node.unit) for one in arguments)
         raise TypeError(node)
 
     def factors(self, node: Node, unit: int, size: int = 0) -> Iterator[Factor]:
@@ -171,7 +165,7 @@ class Spread:
     def _factor(self, node: Node, unit: int, size: int) -> Factor:
         source = self.source
         match node:
-            case Name(name) if isinstance(self.node, OutputEntry):
+            case Name(name) if self.node.is_returned:
                 return self._of_layer(name)
             case Name(name, "before"):
                 return self._previous(name, unit, size)
@@ -232,7 +226,7 @@ class Spread:
         index = (*index[:-1], index[-1] if array.shape[-1] > 1 else 0)
         place, is_kernel = index, array.ndim == 2
         value = float(array[index])
-        if name in PACKED and isinstance(self.node, Inner):
+        if name in PACKED and not self.node.is_returned:
             cell = self.source.maker(self.node)
             *row, start = place_of(cell.text, name, self.node.part.part, cell.units)
             place = (*row, *index[:-1], start + index[-1])
@@ -242,7 +236,7 @@ class Spread:
         """Return a weight of a layer without a cell, or a number that a loop computed."""
         node, entries = self.node, self.source.layer_equation(self.node).entries
         if name not in entries:
-            return self._entry(name, self.source.weight(node, name), (self.unit,))
+            return self._entry(name, self.source.weight(node, name), (self.node.unit,))
         entry = entries[name]
         inner = self.source.at(node, entry)
         return Factor(f"{entry.direction} {entry.part}", self.source.value(inner), node=inner)
@@ -251,16 +245,14 @@ class Spread:
         """Return an entry of the input: a feature, or an output of the cell or the layer below."""
         source, node = self.source, self.node
         value, layer = float(source.input_row(node)[unit]), node.layer
-        if isinstance(node, Inner) and node.part.cell:
+        if node.part.cell and not node.is_returned:
             name, below = f"cell {node.part.cell - 1} hidden {unit}", source.below(node)
             return Factor(name, value, node=below._replace(unit=unit), further=True)
         if layer:
-            label = source.input_label(layer)
-            index = (
-                node.indices[:-1] if isinstance(node, OutputEntry) else (node.batch, source.timestep(node))
-            )
-            lower = OutputEntry(layer - 1, label, (*index, unit))
-            return Factor(f"layer {layer - 1} {label}{list(lower.indices)}", value, node=lower, further=True)
+            time = node.position if node.is_returned else source.timestep(node)
+            lower = TraceNode(layer - 1, None, time, source.passed_on[layer - 1], node.batch, unit)
+            name = f"layer {layer - 1} {lower.part}{[*lower.row, unit]}"
+            return Factor(name, value, node=lower, further=True)
         names = source.case.feature_names
         if unit < len(names):
             return Factor(names[unit], value)

@@ -255,8 +255,8 @@ def test_a_cell_of_ones_own_is_changed_and_its_command_names_its_file(
         NASTY: {"eps": 0.5, "squash": "tanh"},
     }
     for change in (
-        made(), made(return_sequences=True), made(seed=7), typed((0, 0, 0), 2.0), made(units=2), made(**own[text]),
-        made(use_bias=False),
+        made(), made(return_sequences=True), made(seed=7), typed((0, 0, 0), 2.0), made(units=2),
+        made(**own[text]), made(use_bias=False),
     ):  # fmt: skip
         changed = change(now)
         shown = command(changed)
