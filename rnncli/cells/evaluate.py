@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from rnncli.cells.text import BIASES, PACKED, CellText
-from rnncli.cells.tree import Call, Name, Node, Number, Operation, Sum
+from rnncli.cells.tree import ARITHMETIC, Call, Name, Node, Number, Operation, Sum, add
 
 
 def evaluate(
@@ -34,13 +34,9 @@ def evaluate(
         case Operation("@", left, Name() as weight):
             return product(left, value(left), weight)
         case Operation(symbol, left, right):
-            one, two = value(left), value(right)
-            return one * two if symbol == "*" else one / two if symbol == "/" else one**two
-        case Sum(((sign, first), *others)):
-            total = value(first) if sign > 0 else -value(first)
-            for sign, term in others:
-                total = total + value(term) if sign > 0 else total - value(term)
-            return total
+            return ARITHMETIC[symbol](value(left), value(right))
+        case Sum(terms):
+            return add([sign for sign, _ in terms], [value(term) for _, term in terms])
     raise TypeError(node)
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from rnncli.cells import activations
 from rnncli.cells.syntax import TokenSpan, fault
-from rnncli.cells.text import BIASES, PACKED, CellText, Weight, at, line_number, packed_lines, resolve
+from rnncli.cells.text import PACKED, CellText, Weight, at, line_number, packed_lines, resolve
 from rnncli.cells.tree import FUNCTIONS, Call, Name, Node, Operation, parse, rebuild, walk
 from rnncli.errors import LayerError, Message, Text, did_you_mean
 
@@ -316,77 +316,48 @@ def check_line(cell: CellText, line: str, assigned: list[str]) -> None:
 
     Raises LayerError with a caret.
     """
+    matrices = {"kernel", "recurrent_kernel"} | {
+        name for name, weight in cell.weights.items() if len(weight.shape) == 2
+    }
+    names = ("x", *PACKED, *cell.weights, *cell.states, *assigned, *cell.options)
     spans, rights = cell.spans[line], set()
     for node in walk(cell.step[line]):
         match node:
             case Call(function, arguments):
                 _check_call(cell, function, len(arguments), spans[node])
-            case Operation("@", _, right):
-                if isinstance(right, Name):
-                    _check_name(cell, right.name, assigned, {right.name}, spans[right])
-                if not (isinstance(right, Name) and _has_two_axes(cell, right.name)):
-                    raise fault(
-                        spans[node],
-                        Message("@ needs a weight of two axes on its right"),
-                        Message("For example x @ kernel, or hidden @ recurrent_kernel."),
-                    )
-                rights.add(right.name)
-    for node in walk(cell.step[line]):
-        if isinstance(node, Name):
-            _check_name(cell, node.name, assigned, rights, spans[node])
+            case Operation("@", _, Name(right)) if right in matrices or right not in names:
+                rights.add(right)
+            case Operation("@"):
+                what = Message("@ needs a weight of two axes on its right")
+                advice = Message("For example x @ kernel, or hidden @ recurrent_kernel.")
+                raise fault(spans[node], what, advice)
+            case Name(name) if name in matrices and name not in rights:
+                what = Message("{name} has two axes, so it must be on the right of @", name=name)
+                raise fault(spans[node], what)
+            case Name(name) if isinstance(cell.options.get(name), str):
+                what = Message("{name} is an activation", name=name)
+                raise fault(spans[node], what, Message("Write {name}(...).", name=name))
+            case Name(name) if name not in names:
+                what, advice = Message("there is no name {name}", name=name), did_you_mean(name, names)
+                if name in cell.step:
+                    what = Message("{name} is used before it is assigned", name=name)
+                    advice = Message("Move its line above this one, or make it a state.")
+                raise fault(spans[node], what, advice)
 
 
 def _check_call(cell: CellText, function: str, given: int, span: TokenSpan) -> None:
-    is_activation = isinstance(cell.options.get(function), str)
-    known = (
-        *FUNCTIONS,
-        *activations.NAMES,
-        *(name for name, value in cell.options.items() if isinstance(value, str)),
-    )
-    if not is_activation and function not in known:
-        raise fault(
-            span, Message("there is no function {name}", name=function), did_you_mean(function, known)
+    own = [name for name, value in cell.options.items() if isinstance(value, str)]
+    known = {**FUNCTIONS, **dict.fromkeys((*activations.NAMES, *own), 1)}
+    if function not in known:
+        what = Message("there is no function {name}", name=function)
+        raise fault(span, what, did_you_mean(function, known))
+    if given != (needed := known[function]):
+        text = (
+            "{name} takes {needed} arguments, not {given}"
+            if needed > 1
+            else "{name} takes one argument, not {given}"
         )
-    needed = FUNCTIONS.get(function, 1)
-    if given != needed:
-        raise fault(
-            span,
-            Message(
-                "{name} takes {needed} arguments, not {given}"
-                if needed > 1
-                else "{name} takes one argument, not {given}",
-                name=function,
-                needed=needed,
-                given=given,
-            ),
-        )
-
-
-def _check_name(cell: CellText, name: str, assigned: list[str], rights: set[str], span: TokenSpan) -> None:
-    if _has_two_axes(cell, name):
-        if name not in rights:
-            raise fault(span, Message("{name} has two axes, so it must be on the right of @", name=name))
-        return
-    if name in ("x", *BIASES, *cell.weights, *cell.states, *assigned) or isinstance(
-        cell.options.get(name), float
-    ):
-        return
-    if name in cell.step:
-        raise fault(
-            span,
-            Message("{name} is used before it is assigned", name=name),
-            Message("Move its line above this one, or make it a state."),
-        )
-    if name in cell.options:
-        raise fault(
-            span, Message("{name} is an activation", name=name), Message("Write {name}(...).", name=name)
-        )
-    known = ("x", *PACKED, *cell.weights, *cell.states, *assigned, *cell.options)
-    raise fault(span, Message("there is no name {name}", name=name), did_you_mean(name, known))
-
-
-def _has_two_axes(cell: CellText, name: str) -> bool:
-    return name in ("kernel", "recurrent_kernel") or len(cell.weights.get(name, Weight(())).shape) == 2
+        raise fault(span, Message(text, name=function, needed=needed, given=given))
 
 
 _WORD = r"[A-Za-z_][A-Za-z0-9_]*"

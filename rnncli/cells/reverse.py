@@ -7,14 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from operator import mul, truediv
 from typing import Any, NamedTuple
 
 from rnncli.case import Array
 from rnncli.cells import activations, slopes
 from rnncli.cells.evaluate import columns_of
 from rnncli.cells.text import BIASES
-from rnncli.cells.tree import Call, Name, Node, Number, Operation, Sum, parts, walk, write
+from rnncli.cells.tree import ARITHMETIC, Call, Name, Node, Number, Operation, Sum, add, parts, walk, write
 
 LONGEST = 40
 """Most characters of a part of a line that is shown."""
@@ -103,7 +102,7 @@ class ReverseStep:
         match node:
             case Sum(terms):
                 signs = tuple(sign for sign, _ in terms)
-                return self._add(operands, Rule(partial(_sum, signs), partial(_pull_sum, signs)))
+                return self._add(operands, Rule(lambda *given: add(signs, given), partial(_pull_sum, signs)))
             case Operation(symbol):
                 return self._add(operands, self.rules[symbol])
         return self._add(operands, self._rule_of(node.function))
@@ -193,13 +192,6 @@ class ReverseStep:
         return text if len(text) <= LONGEST else f"{line} = ..."
 
 
-def _sum(signs: Sequence[int], *terms: Any) -> Any:
-    total = terms[0] if signs[0] > 0 else -terms[0]
-    for sign, term in zip(signs[1:], terms[1:], strict=True):
-        total = total + term if sign > 0 else total - term
-    return total
-
-
 def _pull_sum(signs: Sequence[int], g: Any, *_: Any) -> list[Any]:
     return [g if sign > 0 else -g for sign in signs]
 
@@ -219,12 +211,7 @@ def _rules() -> dict[str, Rule]:
     def mean(g: Any, y: Any, a: Any) -> Sequence[Any]:
         return (np.broadcast_to(g / a.shape[-1], (*g.shape[:-1], a.shape[-1])),)
 
-    computes: Mapping[str, Callable[..., Any]] = {
-        "*": mul,
-        "/": truediv,
-        "**": pow,
-        **activations.array_functions(np),
-    }
+    computes = {**ARITHMETIC, **activations.array_functions(np)}
     pulls: Mapping[str, Callable[..., Sequence[Any]]] = {
         "*": lambda g, y, a, b: (g * b, g * a),
         "/": lambda g, y, a, b: (g / b, g * (-a / b / b)),

@@ -8,8 +8,9 @@ A node is a plain value: two that are equal compute the same number, wherever th
 import ast
 import math
 import re
-from collections.abc import Callable, Iterator, Mapping
-from typing import NamedTuple, TypeAlias
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from operator import mul, truediv
+from typing import Any, NamedTuple, TypeAlias
 
 from rnncli.cells.syntax import TokenSpan, fault, parse_expression, span_of
 from rnncli.errors import LayerError, Message, Text
@@ -75,6 +76,9 @@ FUNCTIONS: Mapping[str, int] = {
     **dict.fromkeys(REDUCTIONS, 1),
 }
 """The functions beside Keras's activations, and their numbers of arguments."""
+
+ARITHMETIC: Mapping[str, Callable[[Any, Any], Any]] = {"*": mul, "/": truediv, "**": pow}
+"""What computes an operation on numbers or arrays; a product with a weight is the caller's."""
 
 _SHORTER = Message("Give parts of it a line of their own.")
 _OPERATORS: Mapping[type[ast.operator], str] = {
@@ -210,20 +214,25 @@ def fold(node: Node) -> Node:
     try:
         match node:
             case Sum(terms):
-                value = 0.0
-                for (sign, _), operand in zip(terms, operands, strict=True):
-                    value += sign * operand
-            case Operation("*"):
-                value = operands[0] * operands[1]
-            case Operation("/"):
-                value = operands[0] / operands[1]
-            case Operation("**"):
-                value = float(operands[0] ** operands[1])
+                value = add([sign for sign, _ in terms], operands)
+            case Operation(symbol) if symbol in ARITHMETIC:
+                value = float(ARITHMETIC[symbol](*operands))
             case _:
                 return node
     except (ArithmeticError, TypeError, ValueError):
         value = math.nan
     return finite(value, node)
+
+
+def add(signs: Iterable[int], terms: Iterable[Any]) -> Any:
+    """Return the sum of terms with these signs, in this order."""
+    total: Any = None
+    for sign, term in zip(signs, terms, strict=True):
+        if total is None:
+            total = term if sign > 0 else -term
+        else:
+            total = total + term if sign > 0 else total - term
+    return total
 
 
 def finite(value: float, node: Node) -> Number:

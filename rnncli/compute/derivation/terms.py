@@ -8,7 +8,7 @@ from math import prod
 from rnncli.case import Array
 from rnncli.cells.evaluate import place_of
 from rnncli.cells.text import BIASES, PACKED
-from rnncli.cells.tree import REDUCTIONS, Call, Name, Node, Number, Operation, Sum, write
+from rnncli.cells.tree import REDUCTIONS, Call, Name, Node, Number, Operation, Sum, parts, write
 from rnncli.compute.derivation.explanation import MINUS, Factor, Term
 from rnncli.compute.derivation.locate import CaseTrace, TraceNode
 from rnncli.errors import Message
@@ -83,12 +83,15 @@ class Spread:
     def _row_symbol(self, left: Node, weight: str) -> str:
         """Return `x W`, `(forget · h) U` or `(x · dropout) W`."""
         factors = _factors_of(left)
-        parts = ["x" if one == Name("x") else "h" if _is_state(one) else self.text(one) for one in factors]
+        shown = [
+            "x" if one == Name("x") else "h" if getattr(one, "kind", "") == "before" else self.text(one)
+            for one in factors
+        ]
         inputs = self.source.mask(self.node, "inputs") is not None and Name("x") in factors
         recurrent = self.source.mask(self.node, "recurrent") is not None and weight == "recurrent_kernel"
-        parts += ["dropout"] * (inputs + recurrent)
+        shown += ["dropout"] * (inputs + recurrent)
         symbol = {"kernel": "W", "recurrent_kernel": "U"}.get(weight, weight)
-        return f"({' · '.join(parts)}) {symbol}" if len(parts) > 1 else f"{parts[0]} {symbol}"
+        return f"({' · '.join(shown)}) {symbol}" if len(shown) > 1 else f"{shown[0]} {symbol}"
 
     def _products(self, before: list[Factor], left: Node, weight: str) -> Iterator[Term]:
         """Yield one term per entry of the row on the left of a weight."""
@@ -113,8 +116,6 @@ class Spread:
     def reads(self, node: Node) -> tuple[Factor, ...]:
         """Return the arguments of a function of several, and those of all units of any other."""
         match node:
-            case Operation(_, left, right):
-                return self._single(left, self.node.unit), self._single(right, self.node.unit)
             case Call(_, (inner,)):
                 row = self.source.evaluate(self.node, inner)
                 if isinstance(inner, Name) and not self.node.is_returned:
@@ -123,9 +124,7 @@ class Spread:
                     Factor(f"unit {unit}", value, Message("unit {index}", index=unit))
                     for unit, value in enumerate(row.tolist())
                 )
-            case Call(_, arguments):
-                return tuple(self._single(one, self.node.unit) for one in arguments)
-        raise TypeError(node)
+        return tuple(self._single(one, self.node.unit) for one in parts(node))
 
     def factors(self, node: Node, unit: int, size: int = 0) -> Iterator[Factor]:
         """Yield the factors of a product.
@@ -281,10 +280,6 @@ def _factors_of(node: Node) -> list[Node]:
         case Operation("*", left, right):
             return [*_factors_of(left), *_factors_of(right)]
     return [node]
-
-
-def _is_state(node: Node) -> bool:
-    return isinstance(node, Name) and node.kind == "before"
 
 
 def _invert(factor: Factor) -> Factor:
