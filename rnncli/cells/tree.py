@@ -226,12 +226,11 @@ def fold(node: Node) -> Node:
 
 def add(signs: Iterable[int], terms: Iterable[Any]) -> Any:
     """Return the sum of terms with these signs, in this order."""
-    total: Any = None
-    for sign, term in zip(signs, terms, strict=True):
-        if total is None:
-            total = term if sign > 0 else -term
-        else:
-            total = total + term if sign > 0 else total - term
+    pairs = zip(signs, terms, strict=True)
+    sign, total = next(pairs)
+    total = total if sign > 0 else -total
+    for sign, term in pairs:
+        total = total + term if sign > 0 else total - term
     return total
 
 

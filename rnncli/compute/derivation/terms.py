@@ -83,10 +83,7 @@ class Spread:
     def _row_symbol(self, left: Node, weight: str) -> str:
         """Return `x W`, `(forget · h) U` or `(x · dropout) W`."""
         factors = _factors_of(left)
-        shown = [
-            "x" if one == Name("x") else "h" if getattr(one, "kind", "") == "before" else self.text(one)
-            for one in factors
-        ]
+        shown = ["h" if getattr(one, "kind", "") == "before" else self.text(one) for one in factors]
         inputs = self.source.mask(self.node, "inputs") is not None and Name("x") in factors
         recurrent = self.source.mask(self.node, "recurrent") is not None and weight == "recurrent_kernel"
         shown += ["dropout"] * (inputs + recurrent)
