@@ -301,9 +301,14 @@ def _with_hidden_first(cell: CellText) -> CellText:
 
     return cell._replace(
         states=tuple(map(key, cell.states)),
+        first=first,
         gates=tuple(map(key, cell.gates)),
         step={key(line): rename(node) for line, node in cell.step.items()},
         initial={key(state): value for state, value in cell.initial.items()},
+        initializers={
+            weight: given if "initializer" in given else {key(line): one for line, one in given.items()}
+            for weight, given in cell.initializers.items()
+        },
         spans={
             key(line): {rename(node): span for node, span in spans.items()}
             for line, spans in cell.spans.items()
@@ -320,18 +325,18 @@ def check_line(cell: CellText, line: str, assigned: list[str]) -> None:
         name for name, weight in cell.weights.items() if len(weight.shape) == 2
     }
     names = ("x", *PACKED, *cell.weights, *cell.states, *assigned, *cell.options)
-    spans, rights = cell.spans[line], set()
+    spans, rights = cell.spans[line], set[int]()
     for node in walk(cell.step[line]):
         match node:
             case Call(function, arguments):
                 _check_call(cell, function, len(arguments), spans[node])
-            case Operation("@", _, Name(right)) if right in matrices or right not in names:
-                rights.add(right)
+            case Operation("@", _, Name(name) as right) if name in matrices or name not in names:
+                rights.add(id(right))
             case Operation("@"):
                 what = Message("@ needs a weight of two axes on its right")
                 advice = Message("For example x @ kernel, or hidden @ recurrent_kernel.")
                 raise fault(spans[node], what, advice)
-            case Name(name) if name in matrices and name not in rights:
+            case Name(name) if name in matrices and id(node) not in rights:
                 what = Message("{name} has two axes, so it must be on the right of @", name=name)
                 raise fault(spans[node], what)
             case Name(name) if isinstance(cell.options.get(name), str):

@@ -18,7 +18,8 @@ def check_sizes(cell: CellText, units: int, features: int | None) -> dict[str, i
     sizes: dict[str, int | None] = dict.fromkeys(cell.states, units)
     for line, node in cell.step.items():
         checker = SizeChecker(cell, cell.spans[line], sizes, {"units": units, "features": features})
-        with inside(cell.file or cell.name), at(cell.written, "step", line):
+        name = cell.first if line == "hidden" else line
+        with inside(cell.file or cell.name), at(cell.written, "step", name):
             found = checker.size(node)
             if found not in ({units, None} if line in cell.states else {units, features, 1, None}):
                 raise fault(
@@ -28,7 +29,7 @@ def check_sizes(cell: CellText, units: int, features: int | None) -> dict[str, i
                         if line in cell.states
                         else "it has {size} numbers; a line may have units, features or 1",
                         size=found,
-                        line=line,
+                        line=name,
                         units=units,
                     ),
                 )

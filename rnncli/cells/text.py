@@ -51,6 +51,7 @@ class CellText(NamedTuple):
         name: for all columns, or by line.
     spans: where the nodes of each line stand in its text.
     written: the text that it was read from.  file: its name, for errors; "" if a config has the text.
+    first: what the text calls the first state, which is `hidden` here.
     """
 
     name: str
@@ -65,6 +66,7 @@ class CellText(NamedTuple):
     spans: Mapping[str, Mapping[Node, TokenSpan]]
     written: str = ""
     file: Text = ""
+    first: str = "hidden"
 
     @property
     def class_name(self) -> str:
@@ -185,7 +187,7 @@ def resolve(text: CellText, config: Mapping[str, Any], *, in_order: bool = True)
 
     found: dict[str, Node] = {}
     for line, node in text.step.items():
-        with at(text.written, "step", line):
+        with at(text.written, "step", text.first if line == "hidden" else line):
             found[line] = change(node)
         kinds[line] = "line" if depends_on_state(found[line]) else "free"
     return found

@@ -271,13 +271,15 @@ class Cell:
         if checked and text.written:
             check_sizes(text, units, features if isinstance(features, int) else None)
         widths = {name: units * len(lines) for name, lines in text.packing().items()}
-        heights = {"kernel": features, "recurrent_kernel": units}
-        shapes: dict[str, Shape] = {name: (heights[name], widths[name]) for name in heights if widths[name]}
-        if biased := widths["bias"] * self.config["use_bias"]:
-            shapes["bias"] = (2, biased) if text.has_two_biases else (biased,)
+        biased = widths["bias"] * self.config["use_bias"]
         sizes: dict[Any, Any] = {"units": units, "features": features}
-        own = {name: tuple(sizes.get(one, one) for one in made.shape) for name, made in text.weights.items()}
-        return {**shapes, **own}
+        shapes: dict[str, Shape] = {
+            "kernel": (features, widths["kernel"]),
+            "recurrent_kernel": (units, widths["recurrent_kernel"]),
+            "bias": (2, biased) if text.has_two_biases else (biased,),
+            **{name: tuple(sizes.get(one, one) for one in own.shape) for name, own in text.weights.items()},
+        }
+        return {name: shape for name, shape in shapes.items() if shape[-1] != 0}
 
     def initializers(self) -> dict[str, Any]:
         """Return the initializer of each weight; for one with several, a function that joins their parts."""

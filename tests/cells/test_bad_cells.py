@@ -450,3 +450,35 @@ def test_a_flag_that_a_cell_lacks(rnncli: Run, tmp_path: Path) -> None:
     )
     done = rnncli("run", "-l", "@own.toml(3, rate=2)", "--quiet", cwd=folder)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_first_state_of_another_name(rnncli: Run, tmp_path: Path) -> None:
+    """Every result calls it hidden; errors call it as the file does, and its line may have an initializer."""
+    text = 'states = ["h", "c"]\n[weights]\nbias = { h = "ones" }\n[step]\n'
+    text += 'h = "x @ kernel + bias"\nc = "h + bias"\n'
+    folder = _written(tmp_path, text)
+    done = rnncli(
+        "run",
+        "-l",
+        "@own.toml(2)",
+        "--fill",
+        "zeros",
+        "--input-shape",
+        "1,2,3",
+        "--quiet",
+        "-f",
+        "csv",
+        cwd=folder,
+    )
+    assert [line.split(",")[-1] for line in done.stdout.splitlines()[1:]] == ["1.0", "1.0"]
+    done = rnncli(
+        "run", "-l", "@own.toml(2)", "--quiet", cwd=_written(tmp_path, text.replace("x @ kernel", "x"))
+    )
+    assert done.stderr.startswith("rnncli: own.toml: line 5, h: its parts have 5 and 2 numbers.\n")
+
+
+def test_a_matrix_that_is_also_used_rightly(rnncli: Run, tmp_path: Path) -> None:
+    said = run(rnncli, tmp_path, GOOD.replace('"gate"', '"gate @ recurrent_kernel + recurrent_kernel"'))
+    assert said.startswith(
+        "FILE: line 10, hidden: recurrent_kernel has two axes, so it must be on the right of @.\n"
+    )

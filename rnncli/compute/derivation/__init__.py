@@ -26,7 +26,7 @@ from rnncli.compute.derivation.locate import CaseTrace, TraceNode
 from rnncli.compute.derivation.terms import IDENTITY, OF_ALL_UNITS, Spread, product, reads_several
 from rnncli.errors import Message
 from rnncli.layers.stack import Stack
-from rnncli.result import OUTPUT, Claim, Result, TensorInfo
+from rnncli.result import OUTPUT, Claim, Label, Result, TensorInfo
 
 
 def explain(
@@ -218,35 +218,30 @@ def symbols_of(explanation: Explanation, specs: tuple[Spec, ...]) -> dict[str, d
 
 def equal_entries(case: Case, result: Result, target: Target) -> tuple[Claim, ...]:
     """Return the returned entries that hold the same number, according to the layers' claims."""
+    import numpy as np
+
     stack, shape = Stack(case.specs), case.inputs.shape
     last = len(stack.layers) - 1
     is_returned = target.label in {info.label for info in Stack(result.specs).outputs(shape)}
     own = stack.label(last, target.label) if is_returned else target.label
     known = {stack.label(last, info.label) for info in stack.outputs(shape)}
     known |= {info.label for info in stack.outputs(shape, all_layers=True)}
-    shapes = {tensor.label: tensor.values.shape for tensor in result.outputs}
+    tensors = {tensor.label: tensor.values for tensor in result.outputs}
     found: list[Claim] = []
     for tensor in result.outputs:
         for other, window in tensor.equals:
+            whole = tensors[other]
+            places = np.arange(whole.size).reshape(whole.shape)[window]  # in the other tensor
             if tensor.label == own and other in known:
-                left = iter(target.indices)
-                index = [axis[next(left)] if kept else axis[0] for axis, kept in _axes(window, shapes[other])]
-                found.append(Claim(other, tuple(index)))
+                found.append(_claim(other, np.unravel_index(places[target.indices], whole.shape)))
             elif other == own and tensor.label in known:
-                pairs = list(zip(target.indices, _axes(window, shapes[other]), strict=True))
-                if all(place in axis for place, (axis, _) in pairs):
-                    inner = tuple(axis.index(place) for place, (axis, kept) in pairs if kept)
-                    found.append(Claim(tensor.label, inner))
+                same = places == np.ravel_multi_index(target.indices, whole.shape)
+                found += [_claim(tensor.label, index) for index in np.argwhere(same)]
     return tuple(
         claim.with_place(layer=None) if is_returned and claim.label.layer == last else claim
         for claim in found
     )
 
 
-def _axes(window: Iterable[int | slice], shape: tuple[int, ...]) -> list[tuple[range, bool]]:
-    """Return the indices of each axis in a window such as `[:, -1, 3:]`, and whether it keeps the axis."""
-    parts = tuple(window) or (slice(None),) * len(shape)
-    slices = [part if isinstance(part, slice) else slice(part, part + 1 or None) for part in parts]
-    return [
-        (range(size)[places], places is part) for places, part, size in zip(slices, parts, shape, strict=True)
-    ]
+def _claim(label: Label, index: Iterable[Any]) -> Claim:
+    return Claim(label, tuple(map(int, index)))
