@@ -54,9 +54,8 @@ class GRUCell(Cell):
     """One step of a GRU."""
 
     masks_per_gate = True
-    options: ClassVar[Mapping[str, Option]] = {
-        **cell_options(builtin.gru()),
-        "reset_after": Option("flag", True),
+    options: ClassVar[Mapping[str, Option]] = cell_options(builtin.gru()) | {
+        "reset_after": Option("flag", True)
     }
 
     def equations_of(self, config: Mapping[str, Any]) -> CellText:
