@@ -38,14 +38,12 @@ def made(*expressions: Any) -> list[Any]:
 
 
 def built(layers: Sequence[Any], inputs: Any) -> Sequence[Any]:
-    """Call the layers once so that every weight exists; restore their states."""
-    called(layers, inputs)
+    """Build every layer for these inputs, without a call."""
+    shape = np.shape(inputs)
     for layer in layers:
-        for part in (layer, getattr(layer, "forward_layer", None), getattr(layer, "backward_layer", None)):
-            states = getattr(part, "states", None)
-            if getattr(part, "stateful", False) and states is not None:
-                for state in keras.tree.flatten(states):
-                    state.assign(np.zeros(state.shape))
+        layer.build(shape)
+        returned = layer.compute_output_shape(shape)
+        shape = returned if isinstance(returned[0], (int, type(None))) else returned[0]
     return layers
 
 

@@ -47,7 +47,6 @@ def snapshot():
 CALLS = """
 import rnncli
 
-x, model = np.ones((1, 4, 3), "float32"), {"model": FOLDER + "/m.pt", "check": True}
 for call, layer, options in (
     (rnncli.run, "LSTM(3)", {}),
     (rnncli.run, "LSTM(3)", {"engine": "tensorflow", "seed": 1}),
@@ -55,8 +54,7 @@ for call, layer, options in (
     (rnncli.run, "LSTM(3, dropout=0.5)", {"engine": "tensorflow", "training": True}),
     (rnncli.gradients, "LSTM(3)", {}),
     (rnncli.compare, "LSTM(3)", {}),
-    (rnncli.run, None, model),
-    (rnncli.run, None, {**model, "model": FOLDER + "/m.keras"}),
+    *((rnncli.run, None, {"model": model, "check": True}) for model in MODELS),
 ):
     before = snapshot()
     call(x, layer, **options)
@@ -94,6 +92,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 OWN = """
+MODELS = ()
 import keras, torch
 keras.utils.set_random_seed(5)
 keras.config.set_floatx("float64")
@@ -104,7 +103,8 @@ keras.layers.LSTM(2)
 
 def test_a_call_leaves_its_caller_as_it_was(models: Path) -> None:
     """Alone, and beside Keras and PyTorch with options of the caller's own."""
-    script = f"{SNAPSHOT}FOLDER = {str(models)!r}\n{CALLS}{OWN}{CALLS}"
+    files = [str(models / "m.pt"), str(models / "m.keras")]
+    script = f"{SNAPSHOT}MODELS = {files}\nx = np.ones((1, 4, 3), 'float32')\n{CALLS}{OWN}{CALLS}"
     clean = {name: text for name, text in os.environ.items() if not name.startswith(("KERAS", "TF", "HDF5"))}
     done = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=False, env=clean, timeout=300

@@ -176,7 +176,7 @@ def test_the_product_of_cells_and_flags(row: dict[str, Any]) -> None:
     oracle.alike(ours, theirs, 3e-6 if dtype == "float32" else 1e-12)
 
 
-@pytest.mark.parametrize("name", ["mgu", "slstm", "cornn", "min_lstm", "fastgrnn"])
+@pytest.mark.parametrize("name", ["mgu", "slstm", "fastgrnn"])
 def test_training_and_calls_against_keras(name: str, rnncli: Run) -> None:
     """Keras draws the same masks, in the order of the calls, and keeps the states between them."""
     cell = f"@{ROOT}/samples/cells/{name}.toml"
@@ -185,12 +185,12 @@ def test_training_and_calls_against_keras(name: str, rnncli: Run) -> None:
         f"Bidirectional({cell}(3, recurrent_dropout=0.4, stateful=True))",
         f"RNN([{cell}(4, dropout=0.5), LSTMCell(3, dropout=0.1), {cell}(2)], stateful=True)",
     ):
-        for words in (["--training"], ["--training", "--calls", "2", "--all-calls"], ["--calls", "2"]):
+        for words in (["--training", "--calls", "2", "--all-calls"], ["--calls", "2"]):
             done = rnncli("run", "-l", layer, *words, "--seed", "4", "--check", "--quiet")
             assert (done.returncode, done.stderr) == (0, ""), layer
 
 
-@settings(max_examples=1_000 if settings().max_examples > 100 else 40)
+@settings(max_examples=1_000 if settings().max_examples > 100 else 20)
 @given(some_cells(), st.sampled_from(["float64", "float32"]), st.sampled_from(list(MASKS)))
 def test_random_cells(text: str, dtype: str, mask: str) -> None:
     """In NumPy and in Keras, one Keras cell made by rnncli and one by this file: equal to rounding."""
@@ -212,7 +212,7 @@ def test_random_cells(text: str, dtype: str, mask: str) -> None:
         oracle.alike(ours, theirs, 1e-3 if dtype == "float32" else 1e-9)
 
 
-@settings(max_examples=1_000 if settings().max_examples > 100 else 15)
+@settings(max_examples=1_000 if settings().max_examples > 100 else 8)
 @given(some_cells(), st.sampled_from(list(MASKS)))
 def test_gradients_of_random_cells(text: str, mask: str) -> None:
     """By reverse mode over the equations and by TensorFlow's tape: equal to rounding."""

@@ -65,11 +65,11 @@ LAYERS = [
     "Bidirectional(SimpleRNN(2), backward_layer=GRU(3, go_backwards=True))",
     "Bidirectional(GRU(2, go_backwards=True), backward_layer=GRU(2))",
     *(
-        f"Bidirectional({kind}, return_sequences={sequences}, return_state=True), merge_mode={mode!r})"
-        for kind, sequences, mode in product(
-            ("LSTM(2", "RNN(@Every(2)"), (False, True), ("concat", "sum", "mul", "ave", None)
-        )
+        f"Bidirectional(LSTM(2, return_sequences={sequences}, return_state=True), merge_mode={mode!r})"
+        for sequences, mode in product((False, True), ("concat", "sum", "mul", "ave", None))
     ),
+    "Bidirectional(RNN(@Every(2), return_state=True), merge_mode='mul')",
+    "Bidirectional(RNN(@Every(2), return_sequences=True), merge_mode=None)",
 ]
 STACKS = [
     ["GRU(2, return_sequences=True)", "LSTM(2, return_sequences=True)"],
@@ -167,7 +167,7 @@ def test_the_cell_uses_every_function() -> None:
 
 @pytest.mark.parametrize(
     ("masked", "given", "dtype"),
-    [(False, False, "float64"), (True, False, "float64"), (True, True, "float64"), (True, False, "float32")],
+    [(False, False, "float64"), (True, True, "float64"), (True, False, "float32")],
 )
 @pytest.mark.parametrize("expression", LAYERS)
 def test_one_layer(expression: str, masked: bool, given: bool, dtype: str) -> None:
@@ -189,7 +189,7 @@ def test_several_cells_in_float32(expression: str) -> None:
 
 @pytest.mark.parametrize(
     ("masked", "given", "dtype"),
-    [(False, False, "float64"), (True, False, "float64"), (True, True, "float64"), (True, True, "float32")],
+    [(False, False, "float64"), (True, True, "float64"), (True, False, "float32")],
 )
 @pytest.mark.parametrize("expressions", STACKS)
 def test_stacks(expressions: list[str], masked: bool, given: bool, dtype: str) -> None:
@@ -227,10 +227,10 @@ def test_weights_by_gate(
     ours = curves.gradients(case, weight).by_line
     with engine.make_layers(case, case.weights or {}) as (_, (layer,)):
         place = list(case.weights or {}).index(weight)
-        with tf.GradientTape() as tape:
+        with tf.GradientTape(persistent=True) as tape:
             mask = None if case.mask is None else tf.constant(case.mask)
             output = layer(tf.constant(case.inputs), mask=mask, training=training)[0]
-        slopes = tape.jacobian(output, layer.trainable_weights[place]).numpy()
+        slopes = tape.jacobian(output, layer.trainable_weights[place], experimental_use_pfor=False).numpy()
     theirs = [np.linalg.norm(part) for part in np.split(slopes, len(gates), axis=-1)]
     assert list(ours) == gates
     np.testing.assert_allclose(list(ours.values()), theirs, rtol=1e-11)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import onnx_graphs
 import pytest
+from hypothesis import settings
 from onnx import TensorProto, helper
 
 from rnncli import compute
@@ -53,7 +54,7 @@ def tensors(found: ModelRun) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("own_cell", [False, True])
-@pytest.mark.parametrize("seed", range(120))
+@pytest.mark.parametrize("seed", range(2 * settings().max_examples))
 def test_random_node_is_what_runtime_returns(seed: int, own_cell: bool) -> None:
     """Every tensor, as the model has it and as it is when the layer is asked to return other ones."""
     made, feeds = onnx_graphs.random_single(seed, own_cell=own_cell)

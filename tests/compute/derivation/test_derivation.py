@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from math import isclose, prod
 from typing import Any
 
@@ -114,13 +115,13 @@ CASES = {
 
 
 @pytest.mark.parametrize("name", CASES)
-@pytest.mark.parametrize("terms", [None, 2])
-def test_the_terms_of_every_number_add_up(name: Any, terms: Any) -> None:
+def test_the_terms_of_every_number_add_up(name: Any) -> None:
+    """With all terms; of every third number, with the largest two and the sum of the others."""
     asked = CASES[name]
     result = compute.run(tracing.with_all_outputs(asked), "numpy")
     values = {tensor.name: tensor.values for tensor in result.outputs}
-    for text in numbers(asked):
-        explanation, _ = explaining.explain(asked, text, depth=6, terms=terms)
+    for place, text in enumerate(numbers(asked)):
+        explanation, _ = explaining.explain(asked, text, depth=6, terms=None if place % 3 else 2)
         holds(explanation, TOLERANCE[str(asked.inputs.dtype)])
         if len(asked.specs) == 1:
             assert explanation.value == values[explanation.target.name][explanation.target.indices]
@@ -166,23 +167,26 @@ def test_a_fold_of_the_leaves_alone_gives_the_number(name: Any) -> None:
     asked = CASES[name]
     for text in numbers(asked)[-6:]:
         explanation, _ = explaining.explain(asked, text, depth=12)
-        assert folded(explanation, explanation.equations[0].key) == pytest.approx(
-            explanation.value, abs=1e-12
-        )
+        assert folded(explanation) == pytest.approx(explanation.value, abs=1e-12)
 
 
-def folded(explanation: Explanation, key: str) -> float:
-    equation = next(one for one in explanation.equations if one.key == key)
-    total = 0.0
-    for term in equation.terms:
-        values = []
-        for factor in term.factors:
-            value = folded(explanation, factor.explained) if factor.explained else factor.value
-            value = 1 - value if factor.name.startswith("(1 - ") else value
-            values.append(np.tanh(value) if factor.name.startswith("tanh(") else value)
-        total += prod(values)
+def folded(explanation: Explanation) -> float:
+    equations = {equation.key: equation for equation in explanation.equations}
     functions: dict[str, Any] = {"": lambda x: x, "tanh": np.tanh, "sigmoid": lambda x: 1 / (1 + np.exp(-x))}
-    return float(functions[equation.function](total))
+
+    @cache
+    def value_of(key: str) -> float:
+        total = 0.0
+        for term in equations[key].terms:
+            values = []
+            for factor in term.factors:
+                value = value_of(factor.explained) if factor.explained else factor.value
+                value = 1 - value if factor.name.startswith("(1 - ") else value
+                values.append(np.tanh(value) if factor.name.startswith("tanh(") else value)
+            total += prod(values)
+        return float(functions[equations[key].function](total))
+
+    return value_of(explanation.equations[0].key)
 
 
 def test_depth_goes_a_step_back_and_a_layer_down() -> None:
