@@ -35,8 +35,6 @@ def test_every_line_is_that_of_a_loop_by_hand(text: str, loop: Any, file: Any) -
     layer = file(text)
     found = traced(layer)
     run = rnncli.run(INPUTS, layer, units=4, seed=2, dtype="float64")
-    for line, values in loop(INPUTS, run.weights)[-1].items():
-        np.testing.assert_allclose(found[line][:, -1], values, rtol=1e-10, atol=1e-12, err_msg=line)
     for step, lines in enumerate(loop(INPUTS, run.weights)):
         for line, values in lines.items():
             assert found[line].shape == (2, 5, values.shape[-1])

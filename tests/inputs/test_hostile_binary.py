@@ -268,7 +268,7 @@ def test_any_bytes_at_all(folder: Path, suffix: str, start: int, data: bytes) ->
 
 @pytest.mark.parametrize("path", sorted(CORPUS.iterdir()), ids=lambda path: path.name)
 def test_what_broke_once(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_hdf5, "SECONDS", 0.4)
+    monkeypatch.setattr(_hdf5, "SECONDS", 0.1)
     attempted(path)
 
 

@@ -101,7 +101,10 @@ OPTIONS: dict[str, Any] = {
     "return_state": FLAGS,
     "mask": tuple(MASKS),
     "given": FLAGS,
+    "go_backwards": FLAGS,
+    "merge_mode": MERGES,
 }  # fmt: skip
+OUTER = ("go_backwards", "merge_mode")
 ONLY = {"recurrent_activation": ("LSTM", "GRU"), "unit_forget_bias": ("LSTM",), "reset_after": ("GRU",)}
 
 
@@ -112,10 +115,11 @@ def pairs_of_options(changed: Mapping[str, Any] | None = None) -> list[Any]:
     changed: options that have other values than here.
     """
     found = []
-    for (outer, values), kind in product((("go_backwards", FLAGS), ("merge_mode", MERGES)), KINDS):
-        options = {**OPTIONS, **(changed or {})}
+    options = {**OPTIONS, **(changed or {})}
+    for outer, kind in product(OUTER, KINDS):
         own = {name: tested for name, tested in options.items() if kind in ONLY.get(name, KINDS)}
-        for number, row in enumerate(oracle.pairwise({**own, outer: values})):
+        own = {name: tested for name, tested in own.items() if name == outer or name not in OUTER}
+        for number, row in enumerate(oracle.pairwise(own)):
             mask, given, dtype = row.pop("mask"), row.pop("given"), row["dtype"]
             merge, bidirectional = row.pop("merge_mode", None), outer == "merge_mode"
             zeroing = row["return_sequences"] if bidirectional else row["zero_output_for_mask"]

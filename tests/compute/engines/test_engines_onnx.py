@@ -30,6 +30,7 @@ TAKEN: dict[str, Any] = {
     "recurrent_activation": engine.GATES,
     "dtype": ("float32",),
     "mask": ("none", "right"),
+    "merge_mode": ("concat", None),  # merging is not the engine's work; test_every_layer has every mode
 }
 
 
