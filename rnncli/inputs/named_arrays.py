@@ -69,7 +69,7 @@ def to_weights(value: Any) -> dict[str, Array]:
     value: an object of nested lists or objects, or arrays by name.
     Raises InputError if it is neither.
     """
-    if not isinstance(value, dict) or not value:
+    if not isinstance(value, dict):
         raise InputError(
             "{place} is not an object of named weights.",
             'Write {{"kernel": [[...]], "recurrent_kernel": [[...]], "bias": [...]}}.',

@@ -232,3 +232,15 @@ def test_a_cell_may_bear_the_name_of_a_class(rnncli: Run, folder: Path) -> None:
         first = answer(rnncli, "x.json", "-l", "Bidirectional(@a.toml(4))")
         (folder / "a.json").write_text(json.dumps(first["layer"]))
         assert answer(rnncli, "x.json", "-l", "@a.json") == first
+
+
+def test_a_cell_without_weights_takes_no_weights(rnncli: Run, folder: Path) -> None:
+    """An empty object names all the weights that there are; an LSTM lacks its own."""
+    Path("clock.toml").write_text("name = 'Clock'\nstates = ['h']\n[step]\nh = 'h + 1'\n")
+    document = {"layer": "@clock.toml(2)", "inputs": [[[5], [5], [5]]], "weights": {}}
+    Path("case.json").write_text(json.dumps(document))
+    (hidden,) = answer(rnncli, "case.json")["outputs"]
+    assert hidden["values"] == [[3, 3]]
+    lacks = rnncli("run", "-", input=json.dumps(document | {"layer": "LSTM(2)"}))
+    assert (lacks.returncode, lacks.stdout) == (2, "")
+    assert "weights: kernel is missing." in lacks.stderr
