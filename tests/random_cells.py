@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from hypothesis import strategies as st
 
 SMOOTH = (
@@ -19,6 +17,8 @@ SMOOTH = (
     "elu",
     "linear",
 )
+LEAVES = 100
+"""Different places of names in an expression, more than there are names."""
 LARGEST = 1e4
 """Random cells whose numbers grow beyond this are left out: rounding grows with them."""
 
@@ -36,7 +36,8 @@ def some_cells(draw: st.DrawFn) -> str:
         parts = ["x @ kernel", f"{draw(st.sampled_from(states))} @ recurrent_kernel", "bias"]
         parts += ["recurrent_bias"] if packing else []
         parts += ["x @ square"]
-        code = draw(expressions(names, parts))
+        choices = [*names, *parts, "0.5", "2", "rate"]
+        code = draw(EXPRESSIONS).format(*(choices[k % len(choices)] for k in range(LEAVES)))
         step[line] = f"tanh({code})" if line in states and draw(st.booleans()) else code
         names += [line]
     step = {line: f"{code} + 0 * {states[0]}" if line in states else code for line, code in step.items()}
@@ -48,9 +49,8 @@ def some_cells(draw: st.DrawFn) -> str:
     return head + tables + "[step]\n" + "".join(f'{line} = "{code}"\n' for line, code in step.items())
 
 
-def expressions(names: Sequence[str], parts: Sequence[str]) -> st.SearchStrategy[str]:
-    """Return texts of equations; every function in them is continuous, and none leaves its domain."""
-    leaves = st.sampled_from([*names, *parts, "0.5", "2", "rate"])
+def expressions() -> st.SearchStrategy[str]:
+    """Return texts of equations, with `{7}` for a name; no function in them jumps or leaves its domain."""
 
     def extend(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
         one = inner.map(lambda text: f"({text})")
@@ -75,4 +75,8 @@ def expressions(names: Sequence[str], parts: Sequence[str]) -> st.SearchStrategy
             one.map(lambda text: f"({text} * tanh(state0)) @ recurrent_kernel"),
         )
 
-    return st.recursive(leaves, extend, max_leaves=6)
+    return st.recursive(st.integers(0, LEAVES - 1).map("{{{}}}".format), extend, max_leaves=6)
+
+
+EXPRESSIONS = expressions()
+"""Made once, because Hypothesis takes longer to check it than to draw from it."""
