@@ -17,9 +17,8 @@ RESERVED = frozenset({
     "k", "auto", "case", "char", "const", "default", "do", "double", "enum", "extern", "goto", "inline",
     "long", "register", "restrict", "short", "signed", "sizeof", "static", "struct", "switch", "typedef",
     "union", "unsigned", "void", "volatile", "complex", "imaginary", "stdin", "stdout", "stderr", "memcpy",
-    "fabs", "I", "NULL", "EOF", "NAN", "INFINITY", "BUFSIZ",
+    "fabs", "power", "I", "NULL", "EOF", "NAN", "INFINITY", "BUFSIZ", "thread_local",
     "asm", "typeof", "bool", "true", "false", "nullptr", "constexpr", "alignas", "alignof", "static_assert",
-    "thread_local",
     "HUGE_VAL", "HUGE_VALF", "HUGE_VALL", "FILENAME_MAX", "FOPEN_MAX", "TMP_MAX", "MATH_ERRNO",
     "MATH_ERREXCEPT", "math_errhandling", "linux", "unix",
 })  # fmt: skip

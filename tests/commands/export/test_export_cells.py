@@ -74,7 +74,7 @@ states = ["hidden", "gain"]
 level = { shape = ["units"], initializer = "random_normal" }
 mix = { shape = ["units", "units"] }
 [step]
-unused = "level * 2"
+unused = "(((level ** 2) ** 2) ** 2) ** 2"
 base = "exp(0.5) / sum(2) + softmax(3) * mean(0.1)"
 gain = "level + base"
 far = "(base * level) @ mix"

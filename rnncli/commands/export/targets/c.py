@@ -34,18 +34,15 @@ static void show(const char *name, const char *shape, const real *values, int ro
 
 def refusal(exports: Sequence[ExportCase]) -> Text | None:
     """Return why a C file cannot express them, or None."""
-    reason = _refusal(exports)
-    if reason is None and len({export.dtype for export in exports}) > 1:
-        return Message("it computes in one dtype, and the layers have float32 and float64")
-    return reason
+    two = Message("it computes in one dtype, and the layers have float32 and float64")
+    return _refusal(exports) or (two if len({export.dtype for export in exports}) > 1 else None)
 
 
 @refusals.of_each
 def _refusal(export: ExportCase) -> Text | None:
+    wanted = Message("it takes (batch, timesteps, features)")
     reason = refusals.of_loops(export, (*FORMULAS, "softmax"))
-    if reason is None and export.case.inputs.ndim != 3:
-        return Message("it takes (batch, timesteps, features)")
-    return reason
+    return reason or (wanted if export.case.inputs.ndim != 3 else None)
 
 
 def write(exports: Sequence[ExportCase]) -> str:
