@@ -151,7 +151,13 @@ def packed_in(node: Node) -> frozenset[str]:
     return frozenset(one.name for one in walk(node) if isinstance(one, Name) and one.name in PACKED)
 
 
-def resolve(text: CellText, config: Mapping[str, Any], *, in_order: bool = True) -> dict[str, Node]:
+_RESOLVED: dict[tuple[Any, ...], tuple[CellText, Mapping[str, Node]]] = {}
+"""What `resolve` returned in this process: a command makes a cell several times, a search by the hundred."""
+KEPT = 64
+"""Number of cells whose lines are kept."""
+
+
+def resolve(text: CellText, config: Mapping[str, Any], *, in_order: bool = True) -> Mapping[str, Node]:
     """Return the lines as they are computed with these options.
 
     A name of a state means its value before the step until the state's own line.  Numbers of options stand
@@ -160,6 +166,17 @@ def resolve(text: CellText, config: Mapping[str, Any], *, in_order: bool = True)
     Raises LayerError, with a caret, where a constant is not finite.
     """
     numbers = {name: config.get(name, value) for name, value in text.options.items()}
+    key = id(text), repr(numbers), config["use_bias"], in_order  # with -0.0, which equals 0.0
+    if key not in _RESOLVED:
+        if len(_RESOLVED) >= KEPT:
+            _RESOLVED.clear()
+        _RESOLVED[key] = text, _resolve(text, numbers, config["use_bias"], in_order)
+    return _RESOLVED[key][1]
+
+
+def _resolve(
+    text: CellText, numbers: Mapping[str, Any], use_bias: bool, in_order: bool
+) -> Mapping[str, Node]:
     kinds = dict.fromkeys(text.states, "before")
 
     def change(node: Node) -> Node:
@@ -172,7 +189,7 @@ def resolve(text: CellText, config: Mapping[str, Any], *, in_order: bool = True)
                 return Name(name, kinds[name])
             case Name(name) if isinstance(numbers.get(name), (int, float)):
                 return Number(float(numbers[name]))
-            case Name(name) if name in BIASES and not config["use_bias"]:
+            case Name(name) if name in BIASES and not use_bias:
                 return Number(0.0)
             case Operation("@", left, _) if isinstance(constant := change(left), Number):
                 if constant.value:

@@ -213,13 +213,13 @@ class Cell:
         raise NotImplementedError
 
     @cached_property
-    def lines(self) -> dict[str, Node]:
+    def lines(self) -> Mapping[str, Node]:
         """The equations as they are computed with the cell's options."""
         with inside(self.text.file or self.text.name):
             return resolve(self.text, self.config)
 
     @cached_property
-    def written(self) -> dict[str, Node]:
+    def written(self) -> Mapping[str, Node]:
         """The equations with the cell's options, each sum in the order in which it is written."""
         return resolve(self.text, self.config, in_order=False)
 
