@@ -242,16 +242,16 @@ class Bidirectional(Layer):
         return call.initial_state[:count], call.initial_state[count:]
 
     @staticmethod
-    def merge(mode: str | None, forward: Array, backward: Array) -> tuple[Array, ...]:
+    def merge(mode: str | None, forward: Array, backward: Array, library: Any = None) -> tuple[Array, ...]:
         """Return the merged output, or both outputs with merge_mode none.
 
-        Sequences must be in the same time order.
+        Sequences must be in the same time order.  library: what concatenates the arrays; None for NumPy.
         """
         import numpy as np
 
         match mode:
             case "concat":
-                return (np.concatenate([forward, backward], axis=-1),)
+                return ((library or np).concatenate([forward, backward], axis=-1),)
             case "sum":
                 return (forward + backward,)
             case "ave":

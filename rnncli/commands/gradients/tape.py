@@ -202,13 +202,4 @@ class _RepeatedRun:
         if len(runs) == 1:
             return [ours.arrange(joined[0])]
         first, second = joined[0], joined[1][:, ::-1] if ours.sequences else joined[1]
-        match ours.config["merge_mode"]:
-            case "concat":
-                return [ops.concatenate([first, second], axis=-1)]
-            case "sum":
-                return [first + second]
-            case "ave":
-                return [(first + second) / 2]
-            case "mul":
-                return [first * second]
-        return [first, second]
+        return list(ours.merge(ours.config["merge_mode"], first, second, ops))
