@@ -8,7 +8,7 @@ from functools import cache
 from typing import NamedTuple
 
 from rnncli.case import sizes
-from rnncli.errors import Message, Text, UsageError, did_you_mean, format_names
+from rnncli.errors import Message, Text, UsageError, did_you_mean, format_names, format_range
 from rnncli.result import Label, TensorInfo
 
 # Text: most commands parse no address, and compiling takes time.
@@ -152,6 +152,23 @@ def parse_number(text: str) -> int:
     if not re.fullmatch(_NUMBER, text.strip()):
         raise ValueError(f"{text!r} is not a whole number")
     return int(text)
+
+
+def place_of(index: int, axis: str, length: int, before: Text) -> int:
+    """Return an index of an axis, counted from its start.  Raises UsageError if it is out of range.
+
+    before: what the error begins with.
+    """
+    if not -length <= index < length:
+        raise UsageError(
+            "{before}: index {index} is out of range for {axis} ({range}).",
+            "A negative index counts from the end: -1 is the last.",
+            before=before,
+            index=index,
+            axis=axis,
+            range=format_range(length),
+        )
+    return index % length
 
 
 def parse_decimal(text: str) -> float:

@@ -76,13 +76,13 @@ class GradientsAnswer(Answer):
 
         of: tensor, batch, text and how many `entries`.  rule: `vanishes_below`, `falls_below`,
         `explodes_above` and `grows_above`, as ratios to the norm at the last processed step that the output
-        depends on.  Each of the layers
-        has its `expression`, `layer` (Keras's configs) and `curves`: `part` (`hidden`, `cell`, or `input`),
-        `direction` (forward, backward, or "" if both read it), `norms` (one number per time step of the
-        input, the Frobenius norm of d(of)/d(part)), `masked` (true for skipped steps),
-        `verdict`: `kind` (vanishes, falls, explodes, grows, varies, steady, independent, undefined),
-        `timestep`, `ratio`, `reference`, and, of a state, `through`: the share of its gradient, over
-        all steps, that comes back through each gate, or a part of a state's equation, `forget * cell`.
+        depends on.  Each of the layers has its `expression`, `layer` (Keras's configs) and `curves`:
+        `part` (`hidden`, `cell`, or `input`), `direction` (forward, backward, or "" if both read it),
+        `norms` (one number per time step of the input, the Frobenius norm of d(of)/d(part)), `masked`
+        (true for skipped steps), `verdict`: `kind` (vanishes, falls, explodes, grows, varies, steady,
+        independent, undefined), `timestep`, `ratio`, `reference`, and, of a state, `through`: the share of
+        its gradient, over all steps, that comes back through each gate, or a part of a state's equation,
+        `forget * cell`.
         """
         first = self.gradients[0]
         target = first.target

@@ -167,15 +167,6 @@ def find_last_recurrent(case: Case) -> int:
     return places[-1]
 
 
-def units_of(case: Case) -> int:
-    """Return the units of the last recurrent layer; of its last cell if it has several."""
-    spec: Any = case.specs[find_last_recurrent(case)]
-    while "units" not in spec.config:
-        spec = spec.config.get("layer") or spec.config["cell"]
-        spec = spec[-1] if isinstance(spec, tuple) else spec
-    return int(spec.config["units"])
-
-
 def _index(text: str, parts: Sequence[str], info: TensorInfo) -> Index:
     if len(parts) > len(info.axes):
         raise UsageError(
@@ -195,30 +186,25 @@ def _index(text: str, parts: Sequence[str], info: TensorInfo) -> Index:
 
 def _parse_axis(text: str, part: str, axis: str, length: int) -> int | slice:
     """Parse one index, made non-negative, or a slice.  Raises UsageError if it selects nothing."""
-    fields: dict[str, Any] = {"text": text, "part": part, "axis": axis, "range": format_range(length)}
     try:
         one = addresses.parse_number(part) if axis == "batch" else addresses.parse_part(part)
-        kept = range(length)[one]
     except ValueError:
-        advice = (
-            Message("Give the index of one sequence.")
-            if axis == "batch"
-            else Message("Write a number, or 2:5, or :.")
-        )
-        raise UsageError("{--of:text}: {part!r} is not an index for {axis}.", advice, **fields) from None
-    except IndexError:
+        advice = Message("Write a number, or 2:5, or :.")
+        if axis == "batch":
+            advice = Message("Give the index of one sequence.")
         raise UsageError(
-            "{--of:text}: index {part} is out of range for {axis} ({range}).",
-            "A negative index counts from the end: -1 is the last.",
-            **fields,
+            "{--of:text}: {part!r} is not an index for {axis}.", advice, text=text, part=part, axis=axis
         ) from None
-    if isinstance(kept, int):
-        return kept
-    if not kept:
+    if isinstance(one, int):
+        return addresses.place_of(one, axis, length, Message("{--of:text}", text=text))
+    if not range(length)[one]:
         raise UsageError(
             "{--of:text}: {part} selects nothing from {axis} ({range}).",
             "Write a number, or 0:2, or :.",
-            **fields,
+            text=text,
+            part=part,
+            axis=axis,
+            range=format_range(length),
         )
     return one
 
@@ -335,7 +321,8 @@ def make_variants(case: Case, others: Sequence[Sequence[Any]], options: Mapping[
             "{--against} draws the weights of each layer and starts from zero states.",
             "Leave out weights and initial states.",
         )
-    sized = {**options, "units": options.get("units") or units_of(case)}
+    loops: Mapping[str, Any] = Stack(case.specs).layers[find_last_recurrent(case)].loops
+    sized = {**options, "units": options.get("units") or next(iter(loops.values())).cell.units}
     return [
         case._replace(specs=tuple(from_flags(list(layers), own_options(layers, sized)))) for layers in others
     ]

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import repeat
 from typing import Any, NamedTuple
 
 from rnncli import addresses
 from rnncli.case import sizes
-from rnncli.errors import Message, Text, UsageError, count, format_range
+from rnncli.errors import Message, Text, UsageError, count
 from rnncli.result import Claim, Label, TensorInfo
 
 
@@ -190,14 +191,5 @@ def parse_target(text: str, infos: Sequence[TensorInfo], layer: str = "") -> Tar
             count=len(shape),
             axes=", ".join(info.axes),
         )
-    for one, size, axis in zip(index, shape, info.axes, strict=True):
-        if not -size <= one < size:
-            raise UsageError(
-                "{text}: index {one} is out of range for {axis} ({range}).",
-                "A negative index counts from the end: -1 is the last.",
-                text=text,
-                one=one,
-                axis=axis,
-                range=format_range(size),
-            )
-    return Target(info.label, tuple(one % size for one, size in zip(index, shape, strict=True)))
+    places = map(addresses.place_of, index, info.axes, shape, repeat(text))
+    return Target(info.label, tuple(places))
