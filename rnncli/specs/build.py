@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
 from rnncli import layers
@@ -255,7 +255,8 @@ def _read_written(call: CallExpression, equations: CellText) -> Written:
     own = {name: value for name, value in call.kwargs.items() if name not in layer_options}
     with point_at(call.span):
         options = options_of("", equations)
-        signature = Signature(equations.class_name, options, ("units",), INERT, read_inner=_read_inner)
+        advise = partial(did_you_mean, choices=(*options, *LOOP_OPTIONS))
+        signature = Signature(equations.class_name, options, ("units",), INERT, advise, _read_inner)
         arguments = signature.read(replace(call, kwargs=own))
         _require_complete(equations.class_name, options, arguments)
         written = Written(equations.class_name, arguments, call.span, equations=equations)

@@ -270,6 +270,13 @@ def test_a_cell_without_weights(rnncli: Run, tmp_path: Path) -> None:
             "@Own has no argument 'rat'.\n  @own.toml(4, rat=1)\n               ^^^\nDid you mean rate?",
         ),
         (
+            "@own.toml(4, return_sequence=True)",
+            "@Own has no argument 'return_sequence'.\n"
+            "  @own.toml(4, return_sequence=True)\n"
+            "               ^^^^^^^^^^^^^^^\n"
+            "Did you mean return_sequences?",
+        ),
+        (
             "@own.toml(4, rate='a')",
             "@Own: rate='a' is not a number.\n"
             "  @own.toml(4, rate='a')\n"
