@@ -242,6 +242,51 @@ def test_lstm_against_onnx_runtime(coupled: bool, tmp_path: Path) -> None:
         np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-6)
 
 
+PACKAGED: Mapping[str, tuple[str, Mapping[str, Any], Mapping[str, Sequence[str]]]] = {
+    "cornn": ("coRNNCell", {"dt": 0.042, "gamma": 2.7, "epsilon": 4.7}, {"weight_ch": ["velocity_kernel"]}),
+    "fastgrnn": ("FastGRNNCell", {"nonlinearity": "sigmoid"}, {"zeta": ["zeta"], "nu": ["nu"]}),
+    "indrnn": ("IndRNNCell", {"nonlinearity": "relu"}, {"vector_u": ["recurrent_weight"]}),
+    "janet": ("JANETCell", {"beta": 1.0}, {}),
+    "mgu": ("MGUCell", {}, {}),
+    "peephole_lstm": (
+        "PeepholeLSTMCell",
+        {},
+        {"weight_ph": ["input_peephole", "forget_peephole", "output_peephole"]},
+    ),
+    "ugrnn": ("UGRNNCell", {}, {}),
+}
+"""By our name: the class of torchrecurrent, its options, and its weights beyond the packed ones as ours."""
+
+
+@pytest.mark.parametrize("name", PACKAGED)
+def test_a_cell_against_torchrecurrent(name: str) -> None:
+    torch, package = pytest.importorskip("torch"), pytest.importorskip("torchrecurrent")
+    class_name, options, others = PACKAGED[name]
+    inputs, weights, states = setting(name, "float64")
+    cell = getattr(package, class_name)(FEATURES, UNITS, dtype=torch.float64, **options)
+    theirs = {"weight_ih": weights["kernel"], "bias_ih": weights["bias"]}
+    if "recurrent_kernel" in weights:
+        theirs["weight_hh"] = weights["recurrent_kernel"]
+    if name == "ugrnn":  # the package has the candidate first
+        theirs = {key: np.roll(value, UNITS, axis=-1) for key, value in theirs.items()}
+    theirs |= {key: np.concatenate([weights[one] for one in ours]) for key, ours in others.items()}
+    made = cell.state_dict()
+    zeros = {key: torch.zeros_like(made[key]) for key in made if key.startswith("bias")}
+    cell.load_state_dict(made | zeros | {key: torch.tensor(value.T) for key, value in theirs.items()})
+    now: Any = [torch.tensor(state) for state in states]
+    now = now[0] if len(now) == 1 and name != "janet" else (now * 2)[:2]
+    sequence = []
+    with torch.no_grad():
+        for x in torch.tensor(inputs).swapaxes(0, 1):
+            now = cell(x, now)
+            sequence.append((now if torch.is_tensor(now) else now[0]).numpy())
+    found = rnncli.run(
+        inputs, CELLS / f"{name}.toml", units=UNITS, weights=weights, initial_state=states,
+        return_sequences=True, dtype="float64",
+    )  # fmt: skip
+    np.testing.assert_allclose(found["hidden_states"], np.stack(sequence, 1), rtol=1e-12, atol=1e-13)
+
+
 def test_slstm_does_not_overflow() -> None:
     """Without the stabilizer exp(800) would be infinite."""
     weights = {"kernel": np.ones((1, 4)) * 800, "recurrent_kernel": np.zeros((1, 4)), "bias": np.zeros(4)}
