@@ -103,8 +103,8 @@ class LayerWriter:
     def loops(self, exports: Sequence[ExportCase], steps: Iterable[str]) -> Iterator[str]:
         """Yield the activations, the steps of cells, and the loop over time."""
         formulas, library = FORMULAS.keys() - self.language.calls.keys(), f"{self.library}."
+        own = {"erfc": "np.vectorize(math.erfc, [x.dtype])"} if self.library == "np" else {}  # NumPy lacks it
         for name in (one for one in functions_of(exports) if one in formulas):
-            own = {"erfc": "np.vectorize(math.erfc, [x.dtype])"}
             yield f"def {name}(x):\n    return {write_formula(name, own, library)}\n"
         yield from steps
         loops = ((layer, loop) for export in exports for layer in export.layers for loop in layer.loops)

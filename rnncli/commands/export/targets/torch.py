@@ -24,10 +24,13 @@ SUFFIX = ".py"
 BINARY = False
 
 FUNCTIONAL = (
-    "relu6", "elu", "selu", "celu", "gelu", "silu", "mish", "softsign", "hard_sigmoid", "hard_tanh",
-    "hard_shrink", "soft_shrink", "tanh_shrink", "log_sigmoid",
+    "relu6", "elu", "selu", "celu", "silu", "mish", "softsign", "hard_sigmoid", "hard_tanh", "hard_shrink",
+    "soft_shrink", "tanh_shrink", "log_sigmoid",
 )  # fmt: skip
-"""Keras's activations that torch.nn.functional calls the same, without underscores."""
+"""Keras's activations that torch.nn.functional calls the same, without underscores.
+
+Not gelu: TensorFlow keeps the root of 1/2, and the slope of leaky_relu, in float32, in float64 too.
+"""
 
 LANGUAGE = Language(
     "torch.chunk({}, {}, -1)",
@@ -37,7 +40,7 @@ LANGUAGE = Language(
         **{name: f"torch.nn.functional.{name.replace('_', '')}({{}})" for name in FUNCTIONAL},
         "hard_silu": "torch.nn.functional.hardswish({})",
         "exponential": "torch.exp({})",
-        "leaky_relu": "torch.nn.functional.leaky_relu({}, 0.2)",
+        "leaky_relu": "torch.nn.functional.leaky_relu({}, 0.20000000298023224)",
         "softplus": "torch.nn.functional.softplus({}, threshold=40)",
         "softmax": "torch.softmax({}, -1)",
         "log_softmax": "torch.log_softmax({}, -1)",
