@@ -158,9 +158,9 @@ class GradientsAnswer(Answer):
         return Page(self._title(view), (note_of(first.header, view), line(heading)), (table,))
 
     def _by_line(self) -> Iterator[tuple[str, str, float]]:
-        """Yield the kind of each layer, a line of its cell, and the norm."""
-        for found in self.gradients:
-            yield from ((_kind(found), name, norm) for name, norm in found.by_line.items())
+        """Yield the name of each layer, a line of its cell, and the norm."""
+        for name, found in self._named():
+            yield from ((name, line, norm) for line, norm in found.by_line.items())
 
     def records(self, view: View) -> Records:
         """Return layer, direction, part, timestep, masked, value: one norm per row; of a weight, by gate."""
@@ -170,7 +170,8 @@ class GradientsAnswer(Answer):
         header = ("layer", "direction", "part", "timestep", "masked", "value")
         return header, (
             (name, curve.direction, str(curve.part), step, int(curve.masked_steps[step]), repr(float(norm)))
-            for name, curve in self._named()
+            for name, found in self._named()
+            for curve in found.curves
             for step, norm in enumerate(curve.norms)
         )
 
@@ -181,37 +182,37 @@ class GradientsAnswer(Answer):
         """
         import numpy as np
 
-        if self.gradients[0].weight:
-            alone = len(self.gradients) == 1
-            return {
-                name if alone else f"{kind}/{name}": np.array(norm) for kind, name, norm in self._by_line()
-            }
         several = len(self.gradients) > 1
+        if self.gradients[0].weight:
+            rows = self._by_line()
+            return {f"{kind}/{name}" if several else name: np.array(norm) for kind, name, norm in rows}
         return {
             str(curve.part._replace(layer=name if several else None, direction=curve.direction)): curve.norms
-            for name, curve in self._named()
+            for name, found in self._named()
+            for curve in found.curves
         }
 
     def _title(self, view: View) -> Line:
         first, *others = (title(found.specs, view) for found in self.gradients)
         return (*first, *(span for other in others for span in (Span("  |  ", "dim"), *other)))
 
-    def _named(self) -> Iterator[tuple[str, Curve]]:
-        """Yield every curve with the name of its layer, such as `LSTM`; a second one is `LSTM 2`."""
+    def _named(self) -> Iterator[tuple[str, Gradients]]:
+        """Yield every stack with the name of its layer, such as `LSTM`; a second one is `LSTM 2`."""
         kinds: list[str] = []
         for found in self.gradients:
             kinds.append(_kind(found))
             count = kinds.count(kinds[-1])
-            yield from ((kinds[-1] if count == 1 else f"{kinds[-1]} {count}", one) for one in found.curves)
+            yield kinds[-1] if count == 1 else f"{kinds[-1]} {count}", found
 
     def _name_curves(self) -> list[NamedCurve]:
         """Return every curve with its heading: the states of every layer, then the inputs."""
         both = {curve.direction for found in self.gradients for curve in found.curves} > {"forward"}
         named = []
-        for layer, curve in self._named():
-            way = curve.direction if both else ""
-            words = (layer if len(self.gradients) > 1 else "", way, str(curve.part))
-            named.append((" ".join(filter(None, words)), curve))
+        for layer, found in self._named():
+            for curve in found.curves:
+                way = curve.direction if both else ""
+                words = (layer if len(self.gradients) > 1 else "", way, str(curve.part))
+                named.append((" ".join(filter(None, words)), curve))
         return sorted(named, key=lambda pair: pair[1].part == INPUT)
 
 

@@ -295,11 +295,10 @@ def list_layers(layer: Any, against: Collection[Any]) -> list[Any]:
     """
     others: list[Any] = []
     for item in against:
-        words = (
-            re.split(r",(?![^(\[]*[)\]])", item) if isinstance(item, str) else [item]
-        )  # not inside brackets
-        others += [word.strip() if isinstance(word, str) else word for word in words]
-    others = [word for word in others if word != ""]
+        if isinstance(item, str):  # at commas that are not inside brackets
+            others += filter(None, map(str.strip, re.split(r",(?![^(\[]*[)\]])", item)))
+        else:
+            others.append(item)
     if against and not others:
         raise UsageError("{--against} does not name a layer.", "For example {--against simple_rnn,lstm,gru}.")
     return [layer, *others] if layer or not others else others

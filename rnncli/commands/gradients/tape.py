@@ -71,8 +71,7 @@ class _RepeatedRun:
         returned = engine.call_layers(self.keras, self.case, self.layers)[-1]
         stepped = self._forward(self.case, self.tf.convert_to_tensor(self.case.inputs))[0]
         near = max(NEAR[spec.config.get("dtype", "float32")] for spec in self.case.specs)
-        both = stepped[tensor], returned[tensor]
-        mine, theirs = (np.asarray(value, np.float64)[self.row] for value in both)
+        mine, theirs = (np.asarray(found[tensor], np.float64)[self.row] for found in (stepped, returned))
         if not np.allclose(mine, theirs, atol=near, rtol=near, equal_nan=True):
             raise EngineError(
                 "Keras's cell, called step by step, gave different numbers than its layer.",

@@ -105,10 +105,9 @@ def write_probe(run: ForeignRun, findings: Sequence[Hypothesis], place: str) -> 
 
     Writes and returns nothing if there are none to tell apart, or if none of the inputs tried does.
     """
-    features = run.inputs.shape[-1]
     for (batch, steps), scale in product(SIZES, (1.0, 3.0)) if len(findings) > 1 else ():
         random = np.random.default_rng(0)
-        inputs = np.round(random.normal(0, scale, (batch, steps, features)), 3)
+        inputs = np.round(random.normal(0, scale, (batch, steps, run.inputs.shape[-1])), 3)
         probed = run._replace(inputs=inputs, initial_state=(), mask=None)
         tried = [Hypothesis(probed, finding.differences) for finding in findings]
         predictions = [one.in_file_form(one.compute()) for one in tried]

@@ -61,6 +61,8 @@ def test_a_weight_by_gate_in_every_form(rnncli: Run) -> None:
         ["GRU", "reset"],
         ["GRU", "candidate"],
     ]
+    both = rnncli("gradients", "--against", "gru,GRU(2)", "--of", "kernel", "--seed", "3", "-f", "csv").stdout
+    assert [row.split(",")[0] for row in both.splitlines()[1:]] == ["GRU"] * 3 + ["GRU 2"] * 3
     refused = rnncli("gradients", "-l", "lstm", "--of", "kernel", "--engine", "tensorflow")
     assert (refused.returncode, refused.stdout) == (2, "")
     assert "only numpy computes" in refused.stderr
