@@ -62,13 +62,13 @@ class LayerWriter:
     """Writes layers on the arrays of a library, as NumPy calls its functions.
 
     how: `in NumPy: Keras's numbers without Keras`.  imports: lines.  beginning: of the body.
-    array: makes an array from one of NumPy.  shown: makes one of NumPy.
+    package: `np` or `torch`.  array: makes an array from one of NumPy.  shown: makes one of NumPy.
     named: the code of each different cell, see name_cells.
     """
 
     how: str
     imports: Sequence[str]
-    library: str
+    package: str
     language: Language
     array = shown = "{}"
     beginning = ""
@@ -102,14 +102,14 @@ class LayerWriter:
 
     def loops(self, exports: Sequence[ExportCase], steps: Iterable[str]) -> Iterator[str]:
         """Yield the activations, the steps of cells, and the loop over time."""
-        formulas, library = FORMULAS.keys() - self.language.calls.keys(), f"{self.library}."
-        own = {"erfc": "np.vectorize(math.erfc, [x.dtype])"} if self.library == "np" else {}  # NumPy lacks it
+        formulas, package = FORMULAS.keys() - self.language.calls.keys(), f"{self.package}."
+        own = {"erfc": "np.vectorize(math.erfc, [x.dtype])"} if self.package == "np" else {}  # NumPy lacks it
         for name in (one for one in functions_of(exports) if one in formulas):
-            yield f"def {name}(x):\n    return {write_formula(name, own, library)}\n"
+            yield f"def {name}(x):\n    return {write_formula(name, own, package)}\n"
         yield from steps
         loops = ((layer, loop) for export in exports for layer in export.layers for loop in layer.loops)
         if any(self.runner(layer, loop) == "run" for layer, loop in loops):
-            yield RUN.replace("np.", library)
+            yield RUN.replace("np.", package)
 
     def body(self, export: ExportCase) -> Iterator[str]:
         """Yield the lines that compute every layer, and that print what it returns."""
@@ -135,10 +135,10 @@ class LayerWriter:
 
     def layer(self, layer: ExportLayer) -> Iterator[str]:
         """Yield the lines that compute one layer: they take x and leave its output in x."""
-        config, own, library = layer.spec.config, layer.suffix, self.library
+        config, own, package = layer.spec.config, layer.suffix, self.package
         if layer.spec.class_name == "Masking":
             yield f"mask{own} = (x != {config['mask_value']!r}).any(axis=-1)"
-            yield f"x = {library}.where(mask{own}[..., None], x, {library}.zeros_like(x))"
+            yield f"x = {package}.where(mask{own}[..., None], x, {package}.zeros_like(x))"
         if layer.spec.class_name == "Dense":
             for name, array in layer.weights.items():
                 yield f"{name}{own} = {self.array.format(to_python(array))}"
@@ -173,8 +173,8 @@ class LayerWriter:
             return
         first, second = (f"outputs{loop.suffix}" for loop in layer.loops)
         yield f"forward = {first}{last}"
-        turned = f"{self.library}.flip({second}, (1,))  # into the order of the forward outputs"
+        turned = f"{self.package}.flip({second}, (1,))  # into the order of the forward outputs"
         yield f"backward = {turned if layer.sequences else f'{second}{last}'}"
-        joined = f"{self.library}.concatenate([forward, backward], axis=-1)"
+        joined = f"{self.package}.concatenate([forward, backward], axis=-1)"
         if layer.merge_mode is not None:
             yield f"x = {MERGES.get(layer.merge_mode, joined).format('forward', 'backward')}"

@@ -50,7 +50,7 @@ def write(exports: Sequence[ExportCase]) -> str:
 
 class _Writer(LayerWriter):
     how, imports = "in NumPy: Keras's numbers without Keras", ["import numpy as np"]
-    library, language = "np", LANGUAGE
+    package, language = "np", LANGUAGE
 
     def cell(self, cell: ExportCell, runner: str) -> Generator[str, None, str]:
         for name, array in cell.weights.items():

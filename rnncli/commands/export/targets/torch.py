@@ -115,7 +115,7 @@ class _Writer(LayerWriter):
     """padded: the suffixes of masks that leave out steps at the end of a sequence alone."""
 
     how, imports = "in PyTorch, with Keras's weights and its input", ["import numpy as np", "import torch"]
-    library, language, beginning = "torch", LANGUAGE, BEGINNING
+    package, language, beginning = "torch", LANGUAGE, BEGINNING
     array, shown = "torch.from_numpy({})", "{}.numpy()"
 
     def __init__(self, exports: Sequence[ExportCase]) -> None:
