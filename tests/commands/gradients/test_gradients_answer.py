@@ -6,8 +6,9 @@ import math
 import re
 from typing import Any
 
+import numpy as np
 import pytest
-from gradients_by_hand import ANSWERS, LSTM
+from gradients_by_hand import ANSWERS, LSTM, curve, decay, gradients
 from looks import PAGES, check_looks, drawn
 
 from rnncli.commands.gradients.answer import GradientsAnswer
@@ -55,3 +56,11 @@ def test_a_norm_that_is_not_finite_has_no_bar(norms: Any) -> None:
     found = LSTM.__class__(LSTM.header, LSTM.target, (), "kernel", norms)
     text = drawn(GradientsAnswer((found,)), width=80)
     assert str(next(iter(norms.values()))) in text
+
+
+def test_a_share_that_is_nearly_all_is_not_said_to_be_all() -> None:
+    parts = {"forget": np.ones(5), "output": np.full(5, 0.001)}
+    two = gradients("lstm", curve("hidden", decay(0.5), by_line=parts))
+    assert "hidden: 99% of the gradient comes back through the gate forget" in drawn(
+        GradientsAnswer((two,)), width=80
+    )
