@@ -323,6 +323,5 @@ def write_verdict(name: str, curve: Curve, view: View) -> Iterator[Paragraph]:
     for gate, share in list(curve.shares.items())[:1]:
         is_gate = gate.isidentifier() and gate != curve.part.part
         way = Message("the gate {gate}", gate=gate) if is_gate else gate
-        percent = f"{min(100 * share, 99):.0f}%"  # not 100%, which is said in words
-        sentence = view.say(THROUGH[share < 1], way=way, share=percent)
+        sentence = view.say(THROUGH[share < 1], way=way, share=f"{min(100 * share, 99):.0f}%")
         yield Paragraph(f"{name}: {sentence}", lead=name)
