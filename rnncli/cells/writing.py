@@ -66,14 +66,19 @@ _OPERATORS = {
 }
 
 
+def old_state(name: str) -> str:
+    """Return the symbol of a state before the step: h of the hidden state, `velocity[t-1]` of another."""
+    return "h" if name == "hidden" else f"{name}[t-1]"
+
+
 def to_symbols(text: CellText, config: Mapping[str, Any]) -> dict[str, str]:
-    """Return each line as in a textbook, `σ(x W + h U + b)`; h is the hidden state before the step."""
+    """Return each line as in a textbook, `σ(x W + h U + b)`."""
 
     def name(node: Name) -> str:
         if node.name in BIASES and text.has_two_biases:
             return f"b[{0 if node.name == 'bias' else 1}]"
         if node.kind == "before":
-            return "h" if node.name == "hidden" else f"{node.name}[t-1]"
+            return old_state(node.name)
         return LETTERS.get(node.name, node.name)
 
     def call(function: str, given: list[str]) -> str:

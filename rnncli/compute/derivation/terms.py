@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from math import prod
 
 from rnncli.case import Array
 from rnncli.cells.evaluate import place_of
 from rnncli.cells.text import BIASES, PACKED
 from rnncli.cells.tree import REDUCTIONS, Call, Name, Node, Number, Operation, Sum, parts, write
+from rnncli.cells.writing import old_state
 from rnncli.compute.derivation.explanation import MINUS, Factor, Term
 from rnncli.compute.derivation.locate import CaseTrace, TraceNode
 from rnncli.errors import Message
@@ -83,7 +84,7 @@ class Spread:
     def _row_symbol(self, left: Node, weight: str) -> str:
         """Return `x W`, `(forget · h) U` or `(x · dropout) W`."""
         factors = _factors_of(left)
-        shown = ["h" if getattr(one, "kind", "") == "before" else self.text(one) for one in factors]
+        shown = [self.text(factor, old_state) for factor in factors]
         inputs = self.source.mask(self.node, "inputs") is not None and Name("x") in factors
         recurrent = self.source.mask(self.node, "recurrent") is not None and weight == "recurrent_kernel"
         shown += ["dropout"] * (inputs + recurrent)
@@ -194,8 +195,14 @@ class Spread:
         line = self.source.beside(self.node, self.node.part.part)
         return Factor(shown, float(row[place]), node=line._replace(unit=place, piece=node, name=text))
 
-    def text(self, node: Node) -> str:
-        """Return a node as it is written, with the names of its activations; in parentheses if needed."""
+    def text(self, node: Node, old: Callable[[str], str] = str) -> str:
+        """Return a node as it is written, with the names of its activations; in parentheses if needed.
+
+        old: returns how a state before the step is written, by its name.
+        """
+
+        def name(named: Name) -> str:
+            return old(named.name) if named.kind == "before" else named.name
 
         def call(function: str, given: list[str]) -> str:
             own = self.source.function(self.node, function)
@@ -203,7 +210,7 @@ class Spread:
                 return given[0] if given[0].isidentifier() else f"({given[0]})"
             return f"{own}({', '.join(given)})"
 
-        text = write(node, call=call)
+        text = write(node, name, call)
         return f"({text})" if isinstance(node, (Sum, Operation)) else text
 
     def _previous(self, name: str, unit: int, size: int) -> Factor:

@@ -141,3 +141,23 @@ def test_equations_in_symbols_come_first(rnncli: Any, tmp_path: Path) -> None:
     document = json.loads(rnncli(*asked, "-l", "LSTM(2, recurrent_activation='relu')", "-f", "json").stdout)
     assert document["explanation"]["symbols"]["LSTM"]["cell"] == "forget ⊙ cell[t-1] + input ⊙ candidate"
     assert document["explanation"]["symbols"]["LSTM"]["output"] == "relu(x W + h U + b)"
+
+
+def test_an_old_state_left_of_a_weight_has_the_symbol_of_the_head(rnncli: Any, tmp_path: Path) -> None:
+    cell = (
+        'name = "Pair"\nstates = ["hidden", "velocity"]\n[weights]\nturn = { shape = ["units", "units"] }\n'
+        '[step]\nforce = "tanh(x @ kernel + hidden @ recurrent_kernel + velocity @ turn'
+        ' + tanh(velocity) @ turn + (velocity + hidden) @ turn)"\n'
+        'velocity = "velocity + force"\nhidden = "velocity @ turn"\n'
+    )
+    (tmp_path / "pair.toml").write_text(cell)
+    asked = ("explain", "hidden_state[0,0]", "--quiet", "--symbols", "-l", f"@{tmp_path / 'pair.toml'}")
+    force = ["x W", "h U", "velocity[t-1] turn", "tanh(velocity[t-1]) turn", "(velocity[t-1] + h) turn"]
+    shown = rnncli(*asked).stdout
+    head, *units = (line for line in shown.splitlines() if line.startswith("force "))
+    assert " ".join(head.split()) == f"force = tanh({' + '.join(force)})"
+    assert len(units) == 3
+    assert all(line.startswith(f"force = tanh({' + '.join(force)}) = tanh(") for line in units)
+    document = json.loads(rnncli(*asked, "-f", "json").stdout)["explanation"]
+    symbols = {equation["name"]: equation["symbols"] for equation in document["equations"]}
+    assert (symbols["force"], symbols["hidden"]) == (force, ["velocity turn"])  # the new velocity
