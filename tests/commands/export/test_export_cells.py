@@ -80,6 +80,19 @@ gain = "level + base"
 far = "(base * level) @ mix"
 hidden = "tanh(gain @ mix + far @ mix + (2 * level) @ mix + base * hidden - variance(level))"
 """
+NUMBERS = """
+name = "Numbers"
+states = ["hidden", "gain"]
+[weights]
+mix = { shape = [1, "units"] }
+[step]
+one = "1"
+half = "0.5"
+level = "exp(0.3)"
+gain = "half * 3"
+hidden = "tanh(x @ kernel + hidden * gain + one @ mix - half @ mix - level @ recurrent_kernel)"
+"""
+"""A state that is a constant, and constants left of @."""
 
 LAYER = {"return_sequences": True, "return_state": True}
 
@@ -115,6 +128,9 @@ def cases() -> dict[str, Case]:
             found[f"{name} {form}"] = make_case(layers, mask)
     found["hostile states"] = make_case([layer(cell(HOSTILE))], "any", states=True)
     double = cell(own_cells.NASTY, dtype="float64")
+    for dtype in ("float32", "float64"):
+        numbers_alone = cell(NUMBERS, units=1, dtype=dtype)
+        found[f"numbers {dtype}"] = make_case([layer(numbers_alone, dtype=dtype)], "")
     found["nasty double"] = make_case([layer(double, dtype="float64")], "")
     return found
 

@@ -161,6 +161,14 @@ def test_every_program_in_c_prints_the_same_numbers(name: str, tmp_path: Path) -
     agrees(numbers(shown_alone(expressed("c")[name], "c", tmp_path)), computed(name))
 
 
+@pytest.mark.parametrize("options", ["", ", go_backwards=True", ", zero_output_for_mask=True"])
+def test_one_masked_step_of_one_unit_has_no_step_before_it_in_c(options: str, tmp_path: Path) -> None:
+    layer, inputs = f"LSTM(1, return_sequences=True{options})", np.ones((2, 1, 1), np.float32)
+    case = oracle.case([layer], inputs, mask=np.array([[True], [False]]), seed=1)
+    found = numbers(shown_alone(targets.get("c").write([build_export(case)]), "c", tmp_path))
+    agrees(found, {tensor.name: tensor.values for tensor in compute(case, "tensorflow").outputs})
+
+
 @pytest.mark.parametrize("name", list(cases()))
 def test_an_onnx_model_returns_the_same_numbers(name: str) -> None:
     onnxruntime = pytest.importorskip("onnxruntime")

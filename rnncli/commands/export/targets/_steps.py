@@ -31,7 +31,7 @@ class Language(NamedTuple):
     split: cuts an array, {0}, into {1} along its last axis.
     call: functions by name, with {} for each argument; any other is `other`, with its name and its argument.
         `row` gives a vector the axis of the batch, `as_state` the shape of the first state; `number` makes an
-        array.
+        array of a number, `vector` a row of it, `full_state` a state.
     prefix: of a weight's name, `self.`.  returned: what comes back, the states by default.
     """
 
@@ -59,6 +59,7 @@ def common_calls(library: str, last_axis: str) -> dict[str, str]:
         "variance": f"{library}.var({{}}, {last_axis})",
         "sum": f"{library}.sum({{}}, {last_axis})",
         "linear": "{}",
+        "full_state": f"{library}.full_like(states[0], {{}})",
     }
 
 
@@ -81,7 +82,7 @@ def write_step(cell: ExportCell, language: Language) -> Iterator[str]:
             yield f"{names} = {language.split.format(_weight(cell, weight, language), len(order))}"
     for line, node in cell.lines.items():
         if line in cell.states and not has_batch(node, without):
-            node = Call("as_state", (node,))
+            node = Call("full_state" if isinstance(node, Number) else "as_state", (node,))
         elif not has_batch(node, without):
             without.add(line)
         yield f"{cell.names[line]} = {_code(cell, node, line, language, without)}"
@@ -102,6 +103,8 @@ def _code(cell: ExportCell, node: Node, line: str, language: Language, without: 
         """Mark what the library needs in another form: vectors left of @, numbers among arrays."""
         node = rebuild(node, adapt)
         match node:
+            case Operation("@", Number() as left, _):
+                return node._replace(left=Call("vector", (left,)))
             case Operation("@", left, _) if "row" in language.calls and not has_batch(left, without):
                 return node._replace(left=Call("row", (left,)))
             case Call("maximum" | "minimum" | "clip", given) if "number" in language.calls:

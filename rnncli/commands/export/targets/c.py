@@ -173,8 +173,9 @@ class _Program:
         output, before = f"output{loop.suffix}", f"{self.source}[b][t]"
         row = f"{output}[b][{place if layer.sequences else 0}]"
         if layer.mask is not None:
-            if layer.sequences == loop.zeroes_masked:
-                kept = f"continue; /* the output {'is 0' if loop.zeroes_masked else 'stays'} */"
+            alone = layer.sequences and layer.input_shape[1] == 1  # no output before it to repeat
+            if layer.sequences == loop.zeroes_masked or alone:
+                kept = f"continue; /* the output {'is 0' if loop.zeroes_masked or alone else 'stays'} */"
             elif loop.zeroes_masked:
                 kept = f"{{\n    memset({row}, 0, sizeof {row});\n    continue;\n}}"
             else:

@@ -39,6 +39,7 @@ LANGUAGE = Language(
         **common_calls("keras.ops", "axis=-1, keepdims=True"),
         "hard_sigmoid_keras2": "hard_sigmoid_keras2({})",
         "row": "keras.ops.reshape({}, (1, -1))",
+        "vector": "keras.ops.full((1, 1), {}, self.compute_dtype)",
         "as_state": "keras.ops.broadcast_to({}, keras.ops.shape(states[0]))",
     },
     "keras.activations.NAME({})",

@@ -23,6 +23,7 @@ LANGUAGE = Language(
         **common_calls("np", "axis=-1, keepdims=True"),
         "tanh": "np.tanh({})",
         "clip": "np.clip({}, {}, {})",
+        "vector": "np.full((1, 1), {}, x.dtype)",
         "as_state": "np.broadcast_to({}, states[0].shape)",
     },
 )

@@ -46,6 +46,7 @@ LANGUAGE = Language(
         "log_softmax": "torch.log_softmax({}, -1)",
         "variance": "torch.var({}, -1, correction=0, keepdim=True)",
         "number": "torch.tensor({}, dtype=torch.float64)",
+        "vector": "torch.full((1, 1), {}, dtype=x.dtype)",
         "as_state": "({}).expand_as(states[0])",
     },
     prefix="self.",
