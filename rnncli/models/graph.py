@@ -10,7 +10,7 @@ import re
 import shlex
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 from rnncli import layers
 from rnncli.case import Array, Shape, format_shape
@@ -204,6 +204,42 @@ class Graph:
         return bool(node.config.get("stateful")) and sum(node.layer == one.layer for one in self.nodes) > 1
 
 
+class StateLoop(NamedTuple):
+    """A Loop or Scan of an ONNX model that carries a state: a recurrent layer that is not computed here.
+
+    operator: `Loop`.  sizes: the different sizes of the last axes of its states; empty if they are unknown.
+    """
+
+    name: str
+    operator: str
+    sizes: tuple[int, ...]
+
+
+MOST_LOOPS = 5
+"""More loops than this are counted, not named."""
+
+
+def name_loops(loops: Sequence[StateLoop]) -> Message:
+    """Return `1 Loop at NAME that carries a state of 8 (...)`, a clause that names every loop."""
+    shown = loops if len(loops) <= MOST_LOOPS else loops[: MOST_LOOPS - 1]
+    named: list[Text] = [
+        Message("1 {operator} at {name} that carries a state of {sizes}", **one._asdict() | {"sizes": sizes})
+        if (sizes := " + ".join(map(str, one.sizes)))
+        else Message("1 {operator} at {name} that carries a state", operator=one.operator, name=one.name)
+        for one in shown
+    ]
+    if len(shown) < len(loops):
+        named.append(Message("{count} more loops that carry a state", count=len(loops) - len(shown)))
+    template = (
+        "{loops} (rnncli cannot follow it; export without the mask, or name the file of the model "
+        "itself, such as model.keras)"
+        if len(loops) == 1
+        else "{loops} (rnncli cannot follow them; export without the mask, or name the file of the model "
+        "itself, such as model.keras)"
+    )
+    return Message(template, loops=join(named, "; "))
+
+
 @dataclass(frozen=True)
 class Program(Graph):
     """An ONNX model.
@@ -212,17 +248,23 @@ class Program(Graph):
         config and the weights of the Keras layer that computes the same; the weights are missing where the
         graph computes them.
     refusals: why a recurrent node cannot be computed, by its name.
+    loops: the Loops and Scans that carry a state.
     content: the model as ONNX serializes it, every node named as in `nodes`, external data included.
     """
 
     kind: ClassVar[str] = "onnx"
 
     refusals: Mapping[str, Text] = field(default_factory=dict)
+    loops: tuple[StateLoop, ...] = ()
     content: bytes = field(default=b"", repr=False)
 
     def explain_none(self) -> InputError:
         """Return the error for a model without a recurrent node, with those that are not ONNX's own."""
-        advice = join(self.notes, " ") or Message("rnncli supports only these recurrent operators.")
+        others = (
+            *self.notes,
+            *([Message("It has {loops}.", loops=name_loops(self.loops))] if self.loops else []),
+        )
+        advice = join(others, " ") or Message("rnncli supports only these recurrent operators.")
         return InputError("the model has no LSTM, GRU or RNN node.", advice)
 
 
@@ -326,6 +368,9 @@ def choose_layers(contents: Graph | Modules, names: Sequence[str]) -> tuple[str,
                 what = Message(
                     "the layer {name} ({class_name}) is not recurrent", name=name, class_name=other.class_name
                 )
+            own_loops = contents.loops if isinstance(contents, Program) else ()
+            if chosen := [loop for loop in own_loops if loop.name == name]:
+                what = Message("it has {loops}", loops=name_loops(chosen))
             raise UsageError("{what}.", did_you_mean(name, known), what=what)
     return tuple(layer for layer, own in choices.items() if not names or not {*names}.isdisjoint(own))
 

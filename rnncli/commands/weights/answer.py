@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from math import prod
 from typing import TYPE_CHECKING, Any
 
 from rnncli.case import Array, format_shape
 from rnncli.commands.weights.contents import CellSummary, Contents, Figures, GateSummary, LayerSummary
-from rnncli.errors import Message, join
+from rnncli.errors import Message, count, join
+from rnncli.models.graph import name_loops
 from rnncli.show.answer import Answer, Field, Listing, Records, head, headings
 from rnncli.show.page import Line, Page, Table, TableCell, Variants, View, cell, histogram, line, marks
 from rnncli.show.parts import input_text, note, title
@@ -72,6 +74,7 @@ class WeightsAnswer(Answer):
             **first,
             "parameters": sum(layer.parameters for layer in found.layers),
             "layers": Listing(LAYERS, found.layers).objects(),
+            **({"loops": Listing(LOOPS, found.loops).objects()} if found.loops else {}),
             "others": Listing(OTHERS, found.other_shapes.items()).objects(),
             "notes": list(found.notes),
         }
@@ -97,6 +100,10 @@ class WeightsAnswer(Answer):
         if found.count is None:
             recurrent = view.say("recurrent layers: {recurrent}", recurrent=found.recurrent)
             return [*origin, recurrent, view.say("no graph")]
+        if found.loops:
+            total = view.say(count(found.count, "layer"))
+            layers = view.say(count(found.recurrent, "recurrent layer"))
+            return [*origin, total, f"{layers}; {view.say(name_loops(found.loops))}"]
         template = (
             "1 layer, {recurrent} recurrent"
             if found.count == 1
@@ -105,8 +112,8 @@ class WeightsAnswer(Answer):
         return [*origin, view.say(template, count=found.count, recurrent=found.recurrent)]
 
     def records(self, view: View) -> Records:
-        """Return one row per gate and weight."""
-        return RECORDS, (
+        """Return one row per gate and weight, and one per state of a loop."""
+        gates = (
             (
                 one.name, one.direction, gate.name, part.name, format_shape(part.shape), part.norm,
                 part.stats.min and part.stats.min.value, part.stats.max and part.stats.max.value,
@@ -117,6 +124,12 @@ class WeightsAnswer(Answer):
             for gate in one.gates
             for part in gate.parts
         )  # fmt: skip
+        states = (
+            (loop.name, "", "", f"state of a {loop.operator}", format_shape((size,)), *[None] * 6)
+            for loop in self.contents.loops
+            for size in loop.sizes or (None,)
+        )
+        return RECORDS, chain(gates, states)
 
     def tensors(self) -> dict[str, Array]:
         """Return the weights of the recurrent layers in Keras's layout, `bi/forward/kernel`."""
@@ -205,6 +218,12 @@ LAYERS = (
 COLUMNS = ("name", "class_name", "features", "units", "return", "parameters")
 """The columns of the table; without a graph it is not known what a layer returns."""
 
+LOOPS = (
+    Field("name"),
+    Field("operator"),
+    Field("state", lambda loop: list(loop.sizes)),
+)
+"""What is said of a loop that carries a state: the sizes of its states."""
 OTHERS = (
     Field("name", lambda item: item[0], "other tensors"),
     Field("shape", lambda item: item[1], "shape"),

@@ -19,7 +19,7 @@ from rnncli.frameworks import GATES, default_name, infer_class
 from rnncli.initializers.random import fans
 from rnncli.layers.recurrent import Cell
 from rnncli.layers.stack import Stack
-from rnncli.models.graph import Graph, Modules, Node, Program
+from rnncli.models.graph import Graph, Modules, Node, Program, StateLoop
 from rnncli.models.keras.choice import explain_hidden
 from rnncli.models.modules.assumptions import assumptions
 from rnncli.show import statistics
@@ -105,6 +105,7 @@ class Contents:
     layers: the recurrent ones that are shown.  other_shapes: shapes of the other tensors.
     chains: names of the layers of each chain, in which a layer takes the previous layer's output.
     refusals: recurrent layers whose weights are among the others, and why they are not shown.
+    loops: the Loops and Scans of an ONNX model that carry a state; their weights are among the others.
     """
 
     file: str
@@ -116,6 +117,7 @@ class Contents:
     notes: tuple[Text, ...]
     chains: tuple[tuple[str, ...], ...] = ()
     refusals: Mapping[str, Text] = field(default_factory=dict)
+    loops: tuple[StateLoop, ...] = ()
 
 
 def describe_file(found: Graph | Modules) -> Contents:
@@ -155,7 +157,8 @@ def _describe_graph(graph: Graph) -> Contents:
     hidden = explain_hidden(graph)
     notes = (*graph.notes, *_note_refused(graph.file, hidden))
     count = len(nodes), len(layers)
-    return Contents(graph.file, graph.origin, *count, layers, others, notes, refusals=hidden)
+    loops = graph.loops if isinstance(graph, Program) else ()
+    return Contents(graph.file, graph.origin, *count, layers, others, notes, refusals=hidden, loops=loops)
 
 
 def _note_refused(file: str, refused: Mapping[str, Text]) -> Iterator[Text]:
@@ -197,7 +200,7 @@ def select_layers(contents: Contents, names: Sequence[str]) -> Contents:
             )
             raise UsageError(what, did_you_mean(name, list(aliases)))
     layers = tuple(layer for layer in contents.layers if aliases[layer.name] & set(names))
-    return replace(contents, layers=layers, other_shapes={}, refusals={})
+    return replace(contents, layers=layers, other_shapes={}, refusals={}, loops=())
 
 
 def _drop_reuses(nodes: tuple[Node, ...]) -> Iterator[Node]:

@@ -17,6 +17,7 @@ from rnncli.commands.weights.weight_source import Weights
 from rnncli.errors import InputError, LayerError, Message, Text, UsageError, format_names, inside
 from rnncli.frameworks import CellWeights, Chain, LayerWeights
 from rnncli.layers.layer import within
+from rnncli.models.graph import name_loops
 from rnncli.show import formats
 from rnncli.show.answer import Answer, Field, Listing, Records, Reply, head
 from rnncli.show.formats import OutputFlags
@@ -79,10 +80,11 @@ def chains_of(found: Contents) -> tuple[Chain, ...]:
     """Return the layers as chains.  Raises InputError if there are none, LayerError for a refused one."""
     layers = {layer.name: layer for layer in found.layers}
     if not layers:
+        advice = Message("Name a file or a layer that has one.")
+        if found.loops:
+            advice = Message("It has {loops}.", loops=name_loops(found.loops))
         with inside(found.file):
-            raise InputError(
-                "there is no recurrent layer to convert.", "Name a file or a layer that has one."
-            )
+            raise InputError("there is no recurrent layer to convert.", advice)
     for layer in layers.values():
         if not layer.cells and not found.file:
             what = Message(
@@ -162,7 +164,9 @@ def _remarks(to: str, chains: Sequence[Chain], found: Weights) -> tuple[Text, ..
     left = (
         (Message("not recurrent, so not converted: {others}", others=format_names(others)),) if others else ()
     )
-    return (*found.remarks, *drawn, *notes, *left)
+    loops = found.contents.loops
+    unread = (Message("not converted: {loops}", loops=name_loops(loops)),) if loops else ()
+    return (*found.remarks, *drawn, *notes, *unread, *left)
 
 
 FIELDS = (

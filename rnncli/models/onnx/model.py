@@ -23,7 +23,7 @@ from rnncli.layers import fit
 from rnncli.layers.stack import Stack
 from rnncli.models import CasePair, LayerUse, ModelRequest, ModelRun, SavedModel, name_file
 from rnncli.models import inputs as model_inputs
-from rnncli.models.graph import model_option
+from rnncli.models.graph import model_option, name_loops
 from rnncli.models.inputs import empty_input
 from rnncli.models.layer_cases import name_outputs
 from rnncli.models.onnx import nodes as onnx_nodes
@@ -83,6 +83,12 @@ class Model(SavedModel):
             notes += prepared.list_omissions()
         order = tuple(node.name for node in self.contents.nodes)
         return ModelRun(tuple(parts), others, tuple(notes), tuple(dict.fromkeys(masks)), order)
+
+    @property
+    def notes(self) -> tuple[Text, ...]:
+        """What the reader said, and the loops that are not shown."""
+        loops = self.contents.loops
+        return (*super().notes, *([Message("not shown: {loops}.", loops=name_loops(loops))] if loops else []))
 
     @property
     def framework(self) -> str:

@@ -17,6 +17,7 @@ from rnncli.errors import InputError, LayerError, Message, Text, format_names, i
 from rnncli.inputs.source import Source, import_package, open_file
 from rnncli.models.graph import ModelInput, Node, Program
 from rnncli.models.onnx import nodes as onnx_nodes
+from rnncli.models.onnx.loops import find_loops
 from rnncli.models.onnx.nodes import inner_graphs, is_recurrent, nodes_in
 from rnncli.process import child_process, transfer
 from rnncli.process.child_process import IncompleteOutputError, advise_more, allow
@@ -63,6 +64,7 @@ def read(source: Source) -> Program:
         try:
             with limit_growth(len(content)):
                 nodes, refused = _read_nodes(model)
+                loops = tuple(find_loops(model.graph))
             model_inputs = tuple(_read_inputs(model.graph))
         except BROKEN as error:
             reason = shorten(f"{type(error).__name__} {error}".strip(), 80)
@@ -90,6 +92,7 @@ def read(source: Source) -> Program:
         outputs=(),
         notes=(*more, *others),
         refusals=refused,
+        loops=loops,
         content=content,
     )
 
