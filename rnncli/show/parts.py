@@ -75,7 +75,7 @@ def note_of(result: Result, view: View, line: int | None = None) -> Line:
 
     line: of a stream, shown first.
     """
-    pieces = [] if line is None else [f"{view.say('line')} {line}"]
+    pieces = [] if line is None else [view.say("line {number}", number=line)]
     pieces += [input_text(result.input_shape, result.input_dtype, view)]
     if result.seed is not None:
         pieces.append(f"{view.say('seed')} {result.seed}")

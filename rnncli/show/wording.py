@@ -33,6 +33,15 @@ NOT_COMPUTED = {
 """Why a number was not computed at its step, by the kind of its note in an explanation."""
 
 STATES = {"hidden": "hidden state", "cell": "cell state"}
+GATES = {
+    "input": Message("input gate"),
+    "forget": Message("forget gate"),
+    "output": Message("output gate"),
+    "update": Message("update gate"),
+    "reset": Message("reset gate"),
+    "candidate": Message("candidate"),
+}
+"""What the gates of Keras's cells are called."""
 MEANINGS = {
     (False, False): ("{state} of the {end} time step", "{end} time step"),
     (True, False): ("{state} at every time step", "every time step"),

@@ -322,7 +322,7 @@ PANES: dict[str, dict[str, Act]] = {
 KEYS = (
     Key("tab", "next pane", partial(_next_pane, by=1)),
     Key("shift+tab", "previous pane", partial(_next_pane, by=-1)),
-    Key("arrows", "move; change an option"),
+    Key("Arrows", "move; change an option"),
     Key("enter", "toggle, or type a value"),
     Key("1", "show the results", partial(_show_view, view="results"), in_palette=True),
     Key("2", "show the input", partial(_show_view, view="input"), in_palette=True),

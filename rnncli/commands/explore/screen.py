@@ -29,7 +29,7 @@ from rnncli.result import Label, Result
 from rnncli.show.formats.table import draw_lines
 from rnncli.show.page import Page, View
 from rnncli.show.visible import visible
-from rnncli.show.wording import NOT_COMPUTED, STATES, say
+from rnncli.show.wording import GATES, NOT_COMPUTED, STATES, say
 
 OPTIONS = (24, 40)
 """The least and the largest width of the layer pane."""
@@ -213,9 +213,15 @@ def _typed_line(typed: TypedLine, width: int) -> Text:
     return line
 
 
+def _help_line(key: str, text: str) -> Text:
+    line = Text(key)
+    line.truncate(KEY, pad=True)
+    return line.append(text)
+
+
 def _help_lines(state: State) -> list[Text]:
     """Return the keys and what they do, in two columns if there is room."""
-    lines = [Text(f"{key:{KEY}}{say(text, state.lang)}") for key, text in state.help]
+    lines = [_help_line(say(key, state.lang), say(text, state.lang)) for key, text in state.help]
     width = state.size[0]
     if width < TWO_COLUMNS:
         return lines
@@ -285,7 +291,9 @@ def _in_words(state: State) -> str:
     line = Label(label.part, cell=label.cell, kind="activation")
     loops = [loop for loop in state.shown.trace.trace if loop.layer == place.layer]
     is_gate = label.kind is not None and any(loop.bounds.get(line) == (0.0, 1.0) for loop in loops)
-    what = Message("{gate} gate", gate=label.part) if is_gate else STATES.get(label.part, label.part)
+    what: object = STATES.get(label.part, label.part)
+    if is_gate or label.part == "candidate":
+        what = GATES.get(label.part, Message("{gate} gate", gate=label.part))
     text = Message("{what} of unit {unit}", what=what, unit=place.unit)
     if place.timestep is not None:
         text = Message("{what} of unit {unit} at t={t}", what=what, unit=place.unit, t=place.timestep)

@@ -52,10 +52,13 @@ VERDICTS = {
     "undefined": "the gradient cannot be compared: NaN or infinity",
 }
 
-THROUGH = (
-    "all of the gradient comes back through {way}",
-    "{share} of the gradient comes back through {way}",
-)
+THROUGH = {
+    (False, False): "all of the gradient comes back through {way}",
+    (False, True): "{share} of the gradient comes back through {way}",
+    (True, False): "all of the gradient comes back through the gate {way}",
+    (True, True): "{share} of the gradient comes back through the gate {way}",
+}
+"""Where a gradient comes back: by whether it is a gate, and whether there are other ways."""
 
 OWN_STEP = (
     "cell: only what it passes on to the next step; what it does through this step's output counts as hidden"
@@ -320,8 +323,7 @@ def write_verdict(name: str, curve: Curve, view: View) -> Iterator[Paragraph]:
     sentence = view.say(VERDICTS[kind], where=where, ratio=size, reference=reference)
     style = "alarm" if kind in ("vanishes", "explodes", "undefined") else ""
     yield Paragraph(f"{name}: {sentence}", style, lead=name)
-    for gate, share in list(curve.shares.items())[:1]:
-        is_gate = gate.isidentifier() and gate != curve.part.part
-        way = Message("the gate {gate}", gate=gate) if is_gate else gate
-        sentence = view.say(THROUGH[share < 1], way=way, share=f"{min(100 * share, 99):.0f}%")
+    for way, share in list(curve.shares.items())[:1]:
+        is_gate = way.isidentifier() and way != curve.part.part
+        sentence = view.say(THROUGH[is_gate, share < 1], way=way, share=f"{min(100 * share, 99):.0f}%")
         yield Paragraph(f"{name}: {sentence}", lead=name)

@@ -16,7 +16,7 @@ from rnncli.layers import runs_a_cell
 from rnncli.result import OUTPUT, STATUSES, Label, LoopTrace, NamedTensor, Result
 from rnncli.show.parts import held_text
 from rnncli.show.visible import visible
-from rnncli.show.wording import say
+from rnncli.show.wording import GATES, say
 from rnncli.specs import expressions_of
 
 LONG = 24
@@ -221,17 +221,6 @@ def _entry(case: Case, selection: SheetSelection) -> SheetSelection:
 
 def _times(case: Case, selection: SheetSelection) -> range:
     return range(case.inputs.shape[1])[selection.steps]
-
-
-GATES = {
-    "input": Message("input gate"),
-    "forget": Message("forget gate"),
-    "output": Message("output gate"),
-    "update": Message("update gate"),
-    "reset": Message("reset gate"),
-    "candidate": Message("candidate"),
-}
-"""What the gates are called above their heat maps."""
 
 
 def _masked(case: Case, times: Sequence[int], selection: SheetSelection) -> tuple[bool, ...]:

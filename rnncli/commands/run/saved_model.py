@@ -68,7 +68,7 @@ class ModelAnswer(RunAnswer):
     def page(self, view: View) -> Page:
         """Return one table, a row per tensor."""
         dot, word = marks(view).dot, view.say("input")
-        pieces = [] if self.line is None else [f"{view.say('line')} {self.line}"]
+        pieces = [] if self.line is None else [view.say("line {number}", number=self.line)]
         pieces += [
             " ".join(
                 [word, *([] if name == "input" else [name]), format_shape(array.shape), str(array.dtype)]
