@@ -70,6 +70,7 @@ def weight_norms(case: Case, weight: str, batch: int, tensor: int, entries: Arra
     walk = _BackwardWalk(case, batch, wanted=weight)
     squares: dict[str, float] = {}
     for _ in walk.from_entries(tensor, entries):
+        squares = dict.fromkeys(walk.lines, 0.0) | squares
         for (line, _), vectors in walk.of_weight.items():
             squares[line] = squares.get(line, 0.0) + float(sum_squares(vectors))
         walk.of_weight.clear()
@@ -82,7 +83,8 @@ class _BackwardWalk:
     row: the sequence's place in the traces.
     squares: sums of the squares of the vectors at each state of the layer `place`, by time; of all (""), or
         of what comes through one gate, see Norms.
-    of_weight: the vectors for the weight `wanted`, by line and name.
+    lines: the lines that read the weight `wanted`, even if no step was computed.
+    of_weight: the vectors for that weight, by line and name.
     """
 
     def __init__(self, case: Case, batch: int, place: int | None = None, wanted: str = "") -> None:
@@ -97,6 +99,7 @@ class _BackwardWalk:
         self.inputs = (one.inputs[[self.row]], *(tensors[0] for tensors in self.tensors))
         self.traces = {(trace.layer, trace.direction): trace for trace in computed.trace}
         self.squares: dict[tuple[TrackedState, str], Array] = {}
+        self.lines: list[str] = []
         self.of_weight: dict[tuple[str, str], Any] = {}
 
     def from_entries(self, tensor: int, entries: Array) -> Iterator[Any]:
@@ -180,7 +183,7 @@ class _LoopSteps:
         self.walk, self.loop, self.trace, self.inputs = walk, loop, trace, walk.inputs[index][0]
         self.is_tracked = index == walk.place
         weights = within(walk.weights[index], name) if name else walk.weights[index]
-        self.columns = sum(values.shape[-1] for values in weights.values())
+        self.columns = max(1, sum(values.shape[-1] for values in weights.values()))
         self.steps = [
             ReverseStep(
                 cell,
@@ -192,6 +195,7 @@ class _LoopSteps:
             )
             for key, cell in loop.cell.by_index.items()
         ]
+        walk.lines += [line for step in self.steps for line, *_ in step.uses]
         before = [trace.start[part][[walk.row]] for part in trace.states]
         after = [trace.parts[part][walk.row] for part in trace.states]
         self.states = [np.concatenate(both) for both in zip(before, after, strict=True)]

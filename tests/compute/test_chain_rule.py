@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import product
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -236,6 +237,43 @@ def test_weights_by_gate(
     theirs = [np.linalg.norm(part) for part in np.split(slopes, len(gates), axis=-1)]
     assert list(ours) == gates
     np.testing.assert_allclose(list(ours.values()), theirs, rtol=1e-11)
+
+
+@pytest.mark.parametrize(
+    ("expression", "weight", "gates"),
+    [
+        ("LSTM(2)", "bias", ["input", "forget", "candidate", "output"]),
+        ("GRU(2)", "kernel", ["update", "reset", "candidate"]),
+        ("SimpleRNN(2)", "kernel", ["candidate"]),
+        ("Bidirectional(LSTM(2))", "backward/kernel", ["input", "forget", "candidate", "output"]),
+        ("RNN(@Every(2))", "kernel", ["gate", "count"]),
+    ],
+)
+def test_a_weight_where_every_step_is_masked(expression: str, weight: str, gates: list[str]) -> None:
+    import tensorflow as tf
+
+    from rnncli.compute.engines import tensorflow as engine
+
+    case = case_of([expression], "float64", False, True)._replace(mask=np.zeros(SHAPE[:2], bool))
+    assert list(curves.gradients(case, weight).by_line.items()) == [(gate, 0.0) for gate in gates]
+    with (
+        engine.make_layers(case, case.weights or {}) as (_, (layer,)),
+        tf.GradientTape(persistent=True) as tape,
+    ):
+        output = layer(tf.constant(case.inputs), mask=tf.constant(case.mask))[0]
+    place = list(case.weights or {}).index(weight)
+    assert (
+        not tape.jacobian(output, layer.trainable_weights[place], experimental_use_pfor=False).numpy().any()
+    )
+
+
+@pytest.mark.parametrize("expression", ["@Decay(3)", "Bidirectional(@Decay(3))"])
+@pytest.mark.parametrize("masked", [False, True])
+def test_a_cell_without_weights(expression: str, masked: bool, tmp_path: Path) -> None:
+    file = tmp_path / "decay.toml"
+    file.write_text('name = "Decay"\nstates = ["hidden"]\n[step]\nhidden = "0.5 * hidden + x"\n')
+    case = case_of([expression.replace("@Decay", f"@'{file}'")], "float64", masked, True)
+    alike(case, "hidden_state[1]")
 
 
 @pytest.mark.parametrize("masked", [False, True])
