@@ -112,7 +112,8 @@ def write(text: object, translate: Callable[[str], str] = str, *, python: bool =
     if isinstance(text, Message):
         return _fill(text, translate, python)
     if isinstance(text, RnncliError):
-        return ": ".join(write(part, translate, python=python) for part in (*text.sources, text.sentence))
+        parts = [write(part, translate, python=python) for part in text.sources]
+        return ": ".join([*map(_escape_breaks, parts), write(text.sentence, translate, python=python)])
     if isinstance(text, Flag):
         return text.in_python() if python else str(text)
     if isinstance(text, Either):
@@ -121,7 +122,10 @@ def write(text: object, translate: Callable[[str], str] = str, *, python: bool =
 
 
 def _fill(message: Message, translate: Callable[[str], str], python: bool) -> str:
-    """Return the template with its fields; a sentence in a sentence has no dot of its own before a mark."""
+    """Return the template with its fields; a sentence in a sentence has no dot of its own before a mark.
+
+    Only templates break lines: a line feed in a name or a value is shown as \\n.
+    """
     fields, text, sentence, option = message.fields, "", False, False
     for literal, name, spec, conversion in formatter_parser(translate(message.template)):
         if sentence and literal[:1] in {".", ",", ")", ";"}:
@@ -132,15 +136,20 @@ def _fill(message: Message, translate: Callable[[str], str], python: bool) -> st
             continue
         if name.startswith("--"):
             option = True
-            text += write(_parse_option(name, spec, fields, python), python=python)
+            text += _escape_breaks(write(_parse_option(name, spec, fields, python), python=python))
         elif spec or conversion:
             text += format(repr(fields[name]) if conversion == "r" else fields[name], spec)
         else:
             field = fields[name]
             sentence = isinstance(field, (Message, RnncliError))
             is_name = isinstance(field, str) and " " not in field
-            text += field if is_name else write(field, translate, python=python)
+            shown = field if is_name else write(field, translate, python=python)
+            text += shown if isinstance(field, (Message, RnncliError)) else _escape_breaks(shown)
     return text
+
+
+def _escape_breaks(text: str) -> str:
+    return text.replace("\n", "\\n") if "\n" in text else text
 
 
 def _parse_option(hole: str, spec: str, fields: Mapping[str, Any], python: bool) -> Flag:

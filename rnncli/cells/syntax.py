@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
-from rnncli.errors import LayerError, Message, Text, recognize
+from rnncli.errors import LayerError, Message, Text, join, recognize
 
 DEEPEST = 50
 """Most brackets that may be open at one place of a text."""
@@ -53,7 +53,7 @@ class TokenSpan(NamedTuple):
     start: int
     end: int
 
-    def caret(self) -> str:
+    def caret(self) -> Message:
         """Return the source line, and `^^^` under the token in the next line; both indented by two."""
         from rich.cells import cell_len
 
@@ -63,7 +63,7 @@ class TokenSpan(NamedTuple):
         shown = "".join(char if char.isprintable() else " " for char in source[first : first + _SHOWN])
         start, end = self.start - first, min(end - first, _SHOWN)
         before, width = cell_len(shown[:start]), cell_len(shown[start:end])
-        return f"  {shown}\n  {' ' * before}{'^' * max(1, width)}"
+        return join((f"  {shown}", f"  {' ' * before}{'^' * max(1, width)}"), "\n")
 
 
 def fault(span: TokenSpan, reason: Text | LayerError, advice: Text = "") -> LayerError:

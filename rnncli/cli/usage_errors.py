@@ -10,7 +10,10 @@ from typer import _click as click
 
 from rnncli.cli import catalog
 from rnncli.errors import Message, Text, UsageError
-from rnncli.options import OPTIONS
+from rnncli.options import OPTIONS, entries
+
+MEANT = {"-s": "--seed", "-u": "--units", "-m": "--model", "-w": "--weights"}
+"""Short flags that other programs have, and the flags that are meant by them."""
 
 
 def convert(error: click.ClickException, command: str, words: Sequence[str] = ()) -> UsageError:
@@ -53,7 +56,7 @@ def explain_extra(context: click.Context, words: Sequence[str]) -> UsageError:
 
 def _explain_unknown_flag(error: click.exceptions.NoSuchOption, command: str, advice: Message) -> UsageError:
     """Return the error for a flag that `command` does not have.  advice: where its flags are listed."""
-    near = _find_nearest_flag(error)
+    near = _find_meant_flag(error, command) or _find_nearest_flag(error)
     if error.option_name == "-V":
         near = "rnncli --version"
     elif command == "rnncli" and not near and _is_flag_of_run(error):
@@ -74,6 +77,20 @@ def _explain_unknown_flag(error: click.exceptions.NoSuchOption, command: str, ad
         Message("Did you mean {near}?", near=near) if near else advice,
         option_name=error.option_name,
     )
+
+
+def _find_meant_flag(error: click.exceptions.NoSuchOption, command: str) -> str:
+    """Return the flag that another program spells so: `--seed` for -s, `-f json` for --json; else ""."""
+    from rnncli.show import formats
+
+    word = error.option_name
+    name = word.lstrip("-")
+    meant = f"-f {name}" if name in formats.FORMATS else MEANT.get(word, "")
+    flags = {flag for param in error.ctx.command.params for flag in param.opts} if error.ctx else set()
+    if meant.partition(" ")[0] in flags:
+        return meant
+    run = {flag for entry in entries("run") for flag in (entry.flag, *entry.others)}
+    return f"rnncli run {meant}" if command == "rnncli" and meant.partition(" ")[0] in run else ""
 
 
 def _suggest_model(context: click.Context, words: Sequence[str]) -> Text:

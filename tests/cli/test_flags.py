@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from command import Completed, Run
 
-from rnncli.cli.flags import CommandLine
+from rnncli.cli import catalog
+from rnncli.cli.flags import CommandLine, load
 
 INLINE = "[[[0.5, -1.0], [2.0, 0.25]]]"
 ARRAY = [[[1.0, 1.0], [2.0, 2.0], [3.0, 3.0]]]
@@ -94,3 +95,16 @@ def test_shapes_of_any_size(rnncli: Run, shape: str) -> None:
     done = rnncli("shape", "--input-shape", shape, "-f", "json", "--units", "2147483647")
     assert done.returncode == 0, done.stderr
     json.loads(done.stdout)
+
+
+@pytest.mark.parametrize("command", [name for name in catalog.names() if name != "help"])
+def test_q_is_quiet_everywhere(command: str) -> None:
+    flags = [flag for param in load(command).params for flag in param.opts]
+    assert flags.count("-q") == flags.count("--quiet") == 1
+
+
+def test_q_leaves_the_notes_out(rnncli: Run) -> None:
+    words = ("run", "[[1, 2], [3, 4]]", "--seed", "1")
+    noted, quiet = rnncli(*words), rnncli(*words, "-q")
+    assert "rnncli: note: " in noted.stderr
+    assert (quiet.returncode, quiet.stdout, quiet.stderr) == (0, noted.stdout, "")

@@ -73,6 +73,26 @@ class TestPaths:
         refused(rnncli("run", *words, cwd=tmp_path))
         assert [file.name for file in tmp_path.iterdir()] == ["loop.json"]
 
+    @pytest.mark.parametrize(
+        "words",
+        [
+            ["run", "?.npy"], ["run", "?.keras"], ["run", "--model", "?.keras"], ["run", "--mask", "?.json"],
+            ["run", "--weights", "?.h5"], ["run", "--initial-state", "?.json"], ["run", "--expect", "?.json"],
+            ["run", "-l", "@?.json"], ["run", "-l", "@?.toml"], ["run", "-o", "?/a.json"],
+            ["weights", "?.keras"], ["weights", "?.pt"], ["plot", "-o", "?.xyz"],
+            ["compare", "--expect", "?.npz"], ["run", "--kernel-initializer", "?"],
+            ["port", "x.npy", "--weights", "?.npz", "--expect", "y.npy"], ["run", "x", "y", "?"],
+            ["run", "--?"], ["run", "--hold", "?"], ["run", "--activation", "?"],
+            ["explain", "?"], ["export", "--to", "?"], ["weights", "?.npz#?"],
+        ],
+    )  # fmt: skip
+    def test_that_break_lines_are_shown_in_one_line(
+        self, rnncli: Run, tmp_path: Path, words: list[str]
+    ) -> None:
+        done = rnncli(*(word.replace("?", "a\n\x1b[31mb\u202e") for word in words), cwd=tmp_path)
+        assert "a\\n\\x1b[31mb\\u202e" in refused(done)
+        assert len(done.stderr.splitlines()) <= 2
+
     @pytest.mark.parametrize("format", ["npz", "json"])
     def test_the_null_device_takes_everything(self, rnncli: Run, format: str) -> None:
         done = rnncli("run", INPUT, "--seed", "1", "-f", format, "-o", "/dev/null")

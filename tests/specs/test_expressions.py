@@ -206,7 +206,7 @@ def test_a_long_line_is_shown_around_the_token() -> None:
 
 
 def test_control_characters_are_not_shown() -> None:
-    assert "\x1b" not in TokenSpan("a\x1b[31m\tb", 1, 0, 1).caret()
+    assert "\x1b" not in str(TokenSpan("a\x1b[31m\tb", 1, 0, 1).caret())
 
 
 def test_a_fault_points_at_its_place() -> None:

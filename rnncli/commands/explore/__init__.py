@@ -18,7 +18,7 @@ rnncli explore -l lstm --return-sequences --seed 42 --hold 'forget=1@2:'
 """
 
 
-def explore(ask: Ask, *, lang: str | None) -> None:
+def explore(ask: Ask, *, lang: str | None, quiet: bool) -> None:
     """Change a layer, its input and its weights, and watch every tensor and step.
 
     Full screen, with keys and mouse; ? lists the keys. The screen also shows the rnncli run command that
@@ -47,7 +47,7 @@ def explore(ask: Ask, *, lang: str | None) -> None:
     for name in ("COLUMNS", "LINES"):  # Textual trusts them more than the terminal, and fails at 0
         os.environ.pop(name, None)
     parts = Message("left: the layer, right: what it returns, below: how the number at ▸ is computed")
-    message = join((*remarks, parts), "; ")
+    message = join((*(() if quiet else remarks), parts), "; ")
     app = ExploreApp(settle(State(found.experiment, found, lang or terminal.language(), message=message)))
     with signals.handle_signals(("SIGINT", *signals.ENDING), app.end):
         app.run()
