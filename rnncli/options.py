@@ -157,6 +157,8 @@ OPTIONS: tuple[Entry, ...] = (
         _choice("pad", INPUT, "END", ("post", "pre"), "Pad and mask shorter sequences."),
         _number("pad_value", INPUT, "X", "Value that --pad fills in (default 0).", rare=True),
         _number("mask_value", INPUT, "X", "Mask the steps where every feature equals X.", rare=True),
+        _text("lengths", INPUT, "N,N,...",
+              "The time steps of each sequence, such as 5,3,2: the steps behind are masked.", rare=True),
         _text("layer", FIRST, "LAYER",
               "lstm, gru, simple_rnn, bilstm, ..., an expression such as 'LSTM(3)', @layer.json, or a cell "
               "of your own, @mgu.toml (default lstm). Repeat to stack.",

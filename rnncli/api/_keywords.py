@@ -27,6 +27,7 @@ Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 PASSED = (
     "input_shape",
     "mask",
+    "lengths",
     "weights",
     "initial_state",
     "model",

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from os import PathLike
 from typing import Any, Literal, TypedDict
 
+from rnncli.case import Array
+
 
 class InputOptions(TypedDict, total=False):
     """Options of the input.
@@ -13,6 +15,7 @@ class InputOptions(TypedDict, total=False):
     input_shape: shape of a generated input, `(2, 10, 8)` or "2,10,8"; `fill` sets its values.
     input_format, batch_column, delimiter, decimal: how to read a file.
     mask: shape (batch, timesteps), or the path of a file that holds it.
+    lengths: the time steps of each sequence, such as [5, 3, 2], instead of a mask.
     """
 
     input_shape: Sequence[int | str | None] | str | None
@@ -26,6 +29,7 @@ class InputOptions(TypedDict, total=False):
     pad_value: float | None
     mask: Any
     mask_value: float | None
+    lengths: Sequence[int] | Array | str | None
 
 
 class LayerOptions(TypedDict, total=False):

@@ -48,6 +48,7 @@ class Ask(NamedTuple):
     pad_value: float | None = None
     mask: Any = None
     mask_value: float | None = None
+    lengths: Any = None
     layer: Sequence[Any] | None = None
     options: Mapping[str, Any] = {}
     seed: int | None = None
@@ -169,6 +170,15 @@ def require_options(ask: Ask, others: Mapping[str, str | None] = {}) -> None:
     """
     if ask.pad_value is not None and ask.pad is None:
         raise UsageError("{--pad-value} needs {--pad}.", "Add {--pad post}.")
+    if ask.lengths is not None and ask.mask is not None:
+        raise UsageError(
+            "{--lengths} and {--mask} both say which time steps are real.", "Leave one of them out."
+        )
+    if ask.lengths is not None and ask.pad == "pre":
+        raise UsageError(
+            "{--lengths} counts time steps from the start, where {--pad pre} puts the padding.",
+            "Leave one of them out.",
+        )
     if ask.all_calls and ask.calls == 1:
         raise UsageError("{--all-calls} needs {--calls N} with N greater than 1.", "Add {--calls 2}.")
     if ask.assume is not None and ask.model is None:
@@ -317,11 +327,18 @@ def _arrange_options(ask: Ask, stack: "Stack", where: Text) -> "ArrangeOptions":
 
 
 def order_and_padding(ask: Ask) -> "ArrangeOptions":
-    """Return the order of the input's axes, and where shorter sequences are padded."""
-    from rnncli.inputs.arrange import ArrangeOptions
+    """Return the order of the input's axes, where shorter sequences are padded, and how long they are."""
+    from rnncli.inputs.arrange import BATCH_FIRST, ArrangeOptions, parse_lengths
 
     axes = ask.input_axes.split(",") if isinstance(ask.input_axes, str) else ask.input_axes
-    return ArrangeOptions(None if axes is None else tuple(axes), ask.pad, ask.pad_value or 0.0)
+    assumes_order = axes is ask.input_shape is ask.pad is None
+    return ArrangeOptions(
+        None if axes is None else tuple(axes),
+        ask.pad,
+        ask.pad_value or 0.0,
+        lengths=None if ask.lengths is None else parse_lengths(ask.lengths),
+        order=BATCH_FIRST if assumes_order else None,
+    )
 
 
 def read_document(ask: Ask) -> tuple[Document, Text]:

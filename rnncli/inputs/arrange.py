@@ -34,6 +34,22 @@ SIZES = Message(
 WANTED = Message("A recurrent layer needs (batch, timesteps, features).")
 
 
+class AxisOrder(NamedTuple):
+    """The order in which the first two axes of the inputs are read, because nothing says what they are.
+
+    now, other: in words, `batch first` and `time first`.  way: what makes rnncli read the other order.
+    """
+
+    now: Text
+    other: Text
+    way: Text
+
+
+BATCH_FIRST = AxisOrder(
+    Message("batch first"), Message("time first"), Message("{--input-axes time,batch,features}")
+)
+
+
 class ArrangeOptions(NamedTuple):
     """How to interpret the inputs.
 
@@ -41,6 +57,8 @@ class ArrangeOptions(NamedTuple):
     pad: the end at which shorter sequences are padded with `pad_value`; the mask is False there.
     mask: (batch, timesteps), raw; replaces the document's mask, as `mask_value` and padding do.
     mask_value: a step is masked if every feature equals this value.
+    lengths: the time steps of each sequence; the steps behind are masked.
+    order: the order that is assumed of the first two axes; None if the user says it.
     dtype: dtype of the result; for bfloat16 the result is float32, and the engine converts it.
     ndim: number of axes of the result; 4 to 6 for the convolutional layers.
     mask_ranks: numbers of axes that a mask can have; the first is the usual one.
@@ -52,6 +70,8 @@ class ArrangeOptions(NamedTuple):
     pad_value: float = 0.0
     mask: Any = None
     mask_value: float | None = None
+    lengths: tuple[int, ...] | None = None
+    order: AxisOrder | None = BATCH_FIRST
     dtype: str = "float32"
     ndim: int = 3
     mask_ranks: tuple[int, ...] = (2,)
@@ -92,18 +112,33 @@ def arrange(document: Document, options: ArrangeOptions | None = None) -> Arrang
                 )
             array = reorder_axes(array, options.axes, add_missing=True)
         inputs = _cast(_add_batch(array, options.ndim, remarks), options.dtype, remarks)
+    if array.ndim < inputs.ndim:  # one sequence, whose batch axis was added
+        options = options._replace(order=None)
+    mask = combine_masks(inputs, padding, options, document.mask)
+    names = document.feature_names if len(document.feature_names) == inputs.shape[-1] else ()
+    return Arrangement(inputs, mask, tuple(remarks), names)
+
+
+def combine_masks(
+    inputs: Array, padding: Array | None, options: ArrangeOptions, document_mask: Any = None
+) -> Array | None:
+    """Return the mask (batch, timesteps), True where every mask is; None if there is none.
+
+    padding: the mask of what --pad added.  document_mask: raw; used if nothing else gives a mask.
+    """
     raw, where = options.mask, options.mask_where
-    if raw is None and options.mask_value is None and padding is None:
-        raw, where = document.mask, options.where
+    if all(given is None for given in (raw, options.mask_value, options.lengths, padding)):
+        raw, where = document_mask, options.where
     masks = [] if padding is None else [padding]
     if raw is not None:
         with inside(where), with_path_prefix("mask"):
-            masks.append(_parse_mask(raw, inputs, options.mask_ranks))
+            masks.append(_parse_mask(raw, inputs, options))
+    if options.lengths is not None:
+        masks.append(_mask_behind(options.lengths, inputs, options))
     if options.mask_value is not None:
         rank = masks[-1].ndim if masks else options.mask_ranks[0]
         masks.append(_mask_values(inputs, options.mask_value, rank))
-    names = document.feature_names if len(document.feature_names) == inputs.shape[-1] else ()
-    return Arrangement(inputs, reduce(and_, masks) if masks else None, tuple(remarks), names)
+    return reduce(and_, masks) if masks else None
 
 
 def make_document(stack: Stack, shape: Shape, seed: int | None, fill: str | None, weights: Any) -> Document:
@@ -213,7 +248,78 @@ def pad(sequences: tuple[Array, ...], end: str, value: float) -> tuple[Array, Ar
     return array, mask
 
 
-def _parse_mask(raw: Any, inputs: Array, ranks: tuple[int, ...]) -> Array:
+def parse_lengths(given: Any) -> tuple[int, ...]:
+    """Convert `5,3,2`, or whole numbers that Python gives.  Raises UsageError for anything else."""
+    import numpy as np
+
+    words = given.split(",") if isinstance(given, str) else np.asarray(given).ravel().tolist()
+    lengths = [int(word) if is_size(str(word).strip()) else 0 for word in words]
+    if not lengths or 0 in lengths:
+        text = given if isinstance(given, str) else ",".join(map(str, words))
+        raise UsageError(
+            "{--lengths:text}: a length is a whole number above 0.",
+            "Give one for each sequence, such as {--lengths 5,3,2}.",
+            text=text,
+        )
+    return tuple(lengths)
+
+
+def _mask_behind(lengths: tuple[int, ...], inputs: Array, options: ArrangeOptions) -> Array:
+    """Return the mask (batch, timesteps), False behind the end of each sequence."""
+    import numpy as np
+
+    if options.mask_ranks[0] != 2:
+        raise UsageError(
+            "{--lengths} gives a mask of (batch, timesteps), but this layer needs one of more axes.",
+            "Give {--mask} instead.",
+        )
+    batch, steps = inputs.shape[:2]
+    if len(lengths) != batch:
+        what = Message(
+            "{lengths} given for {sequences}",
+            lengths=count(len(lengths), "length"),
+            sequences=count(batch, "sequence"),
+        )
+        fits = len(lengths) == steps and max(lengths) <= batch
+        raise contradicts(inputs.shape, options.order if fits else None, what) or InputError(
+            "{what}.", "Give one length for each sequence, such as {--lengths 5,3,2}.", what=what
+        )
+    if max(lengths) > steps:
+        raise InputError(
+            "{--lengths} has {longest}, but the input has {steps}.",
+            "Give lengths from 1 to {most}.",
+            longest=max(lengths),
+            steps=count(steps, "time step"),
+            most=steps,
+        )
+    return np.arange(steps) < np.array(lengths)[:, None]
+
+
+def contradicts(shape: tuple[int, ...], order: AxisOrder | None, what: Text) -> InputError | None:
+    """Return the error for what fits only the other order of the axes: it shows both readings.
+
+    shape: of the inputs as they are read now.  what: what does not fit, a clause.
+    order: None if the order is not assumed, or the other one does not fit either; then there is no error.
+    """
+    if order is None or len(shape) != len(AXES):
+        return None
+    batch, steps = (count(size, noun) for size, noun in zip(shape, ("sequence", "time step"), strict=False))
+    other_batch, other_steps = count(shape[1], "sequence"), count(shape[0], "time step")
+    return InputError(
+        "{what}: read {now}, the input has {batch} of {steps}.",
+        "Read {other}, it has {other_batch} of {other_steps}, which fits: {way}",
+        what=what,
+        now=order.now,
+        batch=batch,
+        steps=steps,
+        other=order.other,
+        other_batch=other_batch,
+        other_steps=other_steps,
+        way=order.way,
+    )
+
+
+def _parse_mask(raw: Any, inputs: Array, options: ArrangeOptions) -> Array:
     """Return the mask as a bool array (batch, timesteps).
 
     A mask of shape (timesteps,) or (1, timesteps) applies to every sequence.  In TimeDistributed a mask may
@@ -221,7 +327,10 @@ def _parse_mask(raw: Any, inputs: Array, ranks: tuple[int, ...]) -> Array:
     """
     import numpy as np
 
-    mask = raw if isinstance(raw, np.ndarray) else nested.to_array(raw, nested.FLAGS)
+    mask, ranks = (
+        raw if isinstance(raw, np.ndarray) else nested.to_array(raw, nested.FLAGS),
+        options.mask_ranks,
+    )
     rank = mask.ndim if mask.ndim in ranks and mask.ndim < inputs.ndim else ranks[0]
     expected = inputs.shape[:rank]
     if mask.dtype.kind not in "bfiu":
@@ -229,7 +338,9 @@ def _parse_mask(raw: Any, inputs: Array, ranks: tuple[int, ...]) -> Array:
             "the mask has dtype {dtype}.", "Write true or false for every time step.", dtype=mask.dtype
         )
     if mask.shape not in (expected, (1, *expected[1:]), *([expected[1:]] if rank == 2 else [])):
-        raise InputError(
+        fits = rank == 2 and inputs.ndim == len(AXES) and mask.shape == (expected[1], expected[0])
+        what = Message("the mask is {shape}", shape=format_shape(mask.shape))
+        raise contradicts(inputs.shape, options.order if fits else None, what) or InputError(
             "the mask is {shape}, but the input is {inputs}.",
             "A mask is (batch, timesteps), here {wanted}. More: rnncli help masks."
             if ranks[0] == 2
