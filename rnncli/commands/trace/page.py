@@ -35,7 +35,7 @@ from rnncli.show.page import (
 )
 from rnncli.show.parts import difference_text, format_difference, held_text, note_of, title
 from rnncli.show.statistics import Stats
-from rnncli.show.visible import ENDLESS, longest
+from rnncli.show.visible import ENDLESS, longest, width_of
 from rnncli.specs import expressions_of
 
 MOST_ROWS = 24
@@ -95,15 +95,16 @@ class Quantity:
         return bool(self.part.kind)
 
     def is_unused(self, row: TraceRow) -> bool:
-        """Return whether this is a gate of a masked step, which was computed but not used."""
+        """Return whether this is a gate of a masked step, which nothing uses: it is left out."""
         return self.is_gate and bool(self.status[row])
 
     def draw_bar(self, unit: int, row: TraceRow, view: View) -> Span:
-        """Return the bar of one number."""
+        """Return the bar of one number, a blank if nothing uses it."""
+        if self.is_unused(row):
+            return Span(" ")
         if self.hold_mask is not None and self.hold_mask[row.step, unit]:
             return Span(HOLD_MARK, "strong")
-        drawn = bar(float(self.values[row][unit]), self.low, self.high, view)
-        return Span(drawn.text, "dim") if self.is_unused(row) else drawn
+        return bar(float(self.values[row][unit]), self.low, self.high, view)
 
 
 @dataclass(frozen=True)
@@ -123,9 +124,13 @@ class QuantityColumn:
     def width(self, view: View) -> int:
         """Return the terminal columns that it takes, the same in every row."""
         row = next(iter(self.quantity.texts))
-        return longest((self.heading, text_of(self.draw(row, view))))
+        return longest((self.heading, text_of(self._draw_numbers(row, view))))
 
     def draw(self, row: TraceRow, view: View) -> Line:
+        """Return the bars and the numbers of a row; nothing for a gate of a masked step."""
+        return () if self.quantity.is_unused(row) else self._draw_numbers(row, view)
+
+    def _draw_numbers(self, row: TraceRow, view: View) -> Line:
         """Return the bars of a row, then its numbers; a single number is close to its bars."""
         quantity, ellipsis = self.quantity, marks(view).ellipsis
         spans = [
@@ -135,7 +140,7 @@ class QuantityColumn:
         for unit in self.numbers:
             text = ellipsis if unit == GAP else quantity.texts[row][unit].rjust(quantity.widest)
             alarm = text.rstrip().endswith(("NaN", "inf"))
-            style = " dim" if quantity.is_unused(row) else " alarm" if alarm else ""
+            style = " alarm" if alarm else ""
             spans.append(Span((" " * gap if spans else "") + text, f"number{style}"))
         return tuple(spans)
 
@@ -352,6 +357,11 @@ class LoopTables:
         for place, (row, status) in enumerate(zip(self.rows, self.statuses, strict=True)):
             cells = [cell(texts[place], "dim") for _, texts in self.labels]
             cells += [(() if row.is_gap else one.draw(row, view),) for one in shown]
+            if statuses is None and status and shown[0].quantity.is_gate:
+                masked = view.say("masked")
+                cells[len(self.labels)] = cell(
+                    masked if width_of(masked) <= shown[0].width(view) else "", "dim"
+                )
             if alone:
                 bars = (one.quantity.draw_bar(0, row, view) for one in shown if not row.is_gap)
                 cells.append((tuple(bars),))

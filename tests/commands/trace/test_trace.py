@@ -61,6 +61,32 @@ def test_bars_rise_with_values() -> None:
     assert bar(0.0, -1, 1, View()).style.startswith("pole")
 
 
+@pytest.mark.parametrize("format", ["table", "markdown", "html", "svg"])
+@pytest.mark.parametrize("width", [60, 200])
+def test_pages_leave_out_the_gates_of_masked_steps(format: Any, width: int) -> None:
+    """Nothing used them. The document keeps them, as they were computed from what came in."""
+    traced = answer(masked())
+    (loop,) = masked().trace
+    page = drawn(traced, format, width=width, full=True)
+
+    def shown(part: Label, entry: int, step: int) -> bool:
+        return all(f"{number:.4f}" in page for number in loop.parts[part][entry, step])
+
+    for entry, step in np.ndindex(loop.status.shape):
+        is_masked = bool(loop.status[entry, step])
+        for part in loop.gates:
+            assert shown(part, entry, step) != is_masked, (part, entry, step)
+            kept = traced.document(View())["trace"][step]["gates"][part.part]["activation"][entry]
+            np.testing.assert_array_equal(kept, loop.parts[part][entry, step])
+        assert shown(state("hidden"), entry, step)
+
+
+def test_a_table_of_gates_alone_says_which_steps_are_masked() -> None:
+    gates, states = drawn(answer(masked()), width=44).split("hidden", 1)
+    assert "masked" in gates.partition("update")[2]
+    assert "masked:" in states
+
+
 def test_the_document() -> None:
     document = answer(lstm()).document(View())
     assert list(document) == ["schema", "version", "engine", "seed", "expression", "layer", "input", "trace"]
