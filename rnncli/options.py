@@ -204,6 +204,8 @@ OPTIONS: tuple[Entry, ...] = (
                  "Call the layer N times with the same input (default 1).", default=1, least=1),
         _text("engine", RUN, "NAME", "auto, numpy, tensorflow, ... (see: rnncli engines).", default="auto",
               choices="engines"),
+    ),
+    *_group((*CASES, "port"), "ask",
         _text("model", LAYER, "FILE[#LAYERS]",
               "A saved model of Keras, PyTorch or ONNX, with its own weights: model.keras#lstm,gru."),
         _text("assume", LAYER, "NAME=VALUE,...",

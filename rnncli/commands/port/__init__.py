@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 EXAMPLES = """\
 rnncli port x.npy --weights torch_gru.npz --expect y.npy --layer 'GRU(8)'
 rnncli port x.npy --weights torch_gru.npz --expect y.npy --output gru.npz
+rnncli port x.npy --model model.keras#gru --expect y.npy
 """
 REFUSED = (
     "stateful", "dropout", "recurrent_dropout",
@@ -45,9 +46,10 @@ def port(
 ) -> Reply[PortAnswer]:
     """Find which known differences, singly or in pairs, explain another framework's numbers.
 
-    INPUT is what the other framework was given, --weights its weights and --expect what it returned. port
-    applies every known difference to Keras's computation, and shows those that explain all numbers.
-    --output writes the weights in Keras's layout: npz, safetensors, json, h5. Exit code 1 if none fits.
+    INPUT is what the other framework was given, --weights its weights and --expect what it returned; with
+    --model FILE#LAYER, the layer gets the input and the mask that it has in its model. port applies every
+    known difference to Keras's computation, and shows those that explain all numbers. --output writes the
+    weights in Keras's layout: npz, safetensors, json, h5. Exit code 1 if none fits.
     """
     from rnncli.ask import require_options
     from rnncli.checks import parse_tolerances
@@ -56,11 +58,15 @@ def port(
     from rnncli.inputs.source import split_layers
     from rnncli.show.answer import Reply
 
-    weights, expect = _require(weights, "--weights"), _require(expect, "--expect")
+    expect = _require_sources(ask, weights, expect)
     parse_tolerances([str(atol)], [str(rtol)])
     if refused := first_given(ask.options, REFUSED):
         raise UsageError("{flag} does not apply to port.", "Leave {flag} out.", flag=Flag(refused))
-    own = {"--weights": split_layers(weights)[0], "--expect": expect, "--initial-state": initial_state}
+    own: dict[str, str | None] = {"--expect": expect}
+    if weights is None:
+        ask, initial_state = ask._replace(initial_state=initial_state), None
+    else:
+        own |= {"--weights": split_layers(weights)[0], "--initial-state": initial_state}
     place, reading = output.output, {**ask.files, **own}
     _require_places(place, probe, reading)
     require_options(ask, own)
@@ -90,12 +96,18 @@ def port(
     return Reply(shown, remarks, failure, to_stdout=True)
 
 
-def _require(word: str | None, name: str) -> str:
-    """Return the file.  Raises UsageError if it is missing."""
-    if word is None:
-        example = "For example: rnncli port x.npy --weights weights.npz --expect y.npy"
-        raise UsageError("port needs {name} FILE.", example, name=name)
-    return word
+def _require_sources(ask: Ask, weights: str | None, expect: str | None) -> str:
+    """Return the file of --expect.  Raises UsageError without it, or without --weights or --model."""
+    from rnncli.ask.layer_files import refuse_layer_options
+
+    example = "For example: rnncli port x.npy --weights weights.npz --expect y.npy"
+    if ask.model is not None and weights is not None:
+        refuse_layer_options(["weights"])
+    if ask.model is None and weights is None:
+        raise UsageError("port needs {--weights FILE} or {--model FILE}.", example)
+    if expect is None:
+        raise UsageError("port needs {--expect FILE}.", example)
+    return expect
 
 
 def _require_places(output: str | None, probe: str | None, reading: Mapping[str, str | None]) -> None:

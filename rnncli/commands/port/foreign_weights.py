@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -93,12 +92,17 @@ def read_weights(source: Source) -> dict[str, Array]:
         if name and not chosen:
             advice = did_you_mean(name, list(_group_by_name(arrays)))
             raise InputError("there is no layer {name!r} in it.", advice, name=name)
-        wide = {key: array.astype(np.float64) for key, array in chosen.items()}
-        broken = next((key for key, array in wide.items() if not np.isfinite(array).all()), None)
-        if broken is not None:
-            raise InputError(
-                "{broken} contains NaN or infinity.", "Give the weights of a working layer.", broken=broken
-            )
+        return to_float64(chosen)
+
+
+def to_float64(arrays: Mapping[str, Array]) -> dict[str, Array]:
+    """Return the weights in float64.  Raises InputError if a number is missing."""
+    wide = {key: np.asarray(array, np.float64) for key, array in arrays.items()}
+    broken = next((key for key, array in wide.items() if not np.isfinite(array).all()), None)
+    if broken is not None:
+        raise InputError(
+            "{broken} contains NaN or infinity.", "Give the weights of a working layer.", broken=broken
+        )
     return wide
 
 
@@ -116,12 +120,6 @@ def _read_arrays(source: Source) -> Mapping[str, Any]:
         if not arrays:
             raise InputError("there is no recurrent layer in it.", "Save the state dict of one.")
         return arrays
-    if source.suffix == ".onnx":
-        raise InputError(
-            "port does not read weights from .onnx files.",
-            "Write them as arrays: rnncli weights {name} --to onnx -o weights.npz",
-            name=shlex.quote(str(source.name)),
-        )
     format_name = formats.detect_format(source, advice=formats.RENAMED)
     if format_name != "h5":
         if format_name in formats.ONE_ARRAY:

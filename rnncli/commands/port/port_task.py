@@ -1,6 +1,7 @@
 """From flags and files to a ForeignRun.
 
-The layer is the one that -l names, else guessed from the weights; each expected tensor is matched to a result
+The layer is the one of --model; or the one that -l names, else that the file of the weights describes, else
+guessed from their shapes.  Each expected tensor is matched to a result
 of the layer by its name, else by its shape.
 """
 
@@ -15,17 +16,24 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rnncli.ask import LAYER_OPTIONS, Ask, stack_of
-from rnncli.case import Array, Document, Spec, format_shape
-from rnncli.commands.port.foreign_weights import ForeignLayer, find_layer, read_weights
+from rnncli.case import Array, Case, Document, Spec, format_shape
+from rnncli.commands.port.foreign_weights import ForeignLayer, find_layer, read_weights, to_float64
 from rnncli.commands.port.hypothesis import ForeignRun, is_sequence
+from rnncli.commands.port.saved_layers import (
+    NAME_LAYER,
+    ONE_LAYER,
+    read_described,
+    require_explained,
+    without_returns,
+)
 from rnncli.errors import InputError, LayerError, Message, Text, count, fold_name, inside
-from rnncli.frameworks import GATES, default_name
+from rnncli.frameworks import default_name
 from rnncli.inputs import formats
 from rnncli.inputs.expected import read_expected
 from rnncli.inputs.source import find_source, split_layers
 from rnncli.layers import fit
 from rnncli.layers.stack import Stack
-from rnncli.specs import describe
+from rnncli.specs import build, describe
 
 COMPUTED: Mapping[str, Any] = {
     "return_sequences": True, "return_state": True, "stateful": False, "dropout": 0.0,
@@ -49,40 +57,41 @@ RESULT_ADVICE = Message(
 )
 
 
+class Given(NamedTuple):
+    """The layer, and what it is given.
+
+    layer: its weights.  case: has the input, the mask and the initial states.
+    """
+
+    layer: ForeignLayer
+    spec: Spec
+    case: Case
+    notes: tuple[Text, ...]
+
+
 def collect(
-    ask: Ask, weights: str, expect: str, states: str | None, atol: float, rtol: float
+    ask: Ask, weights: str | None, expect: str, states: str | None, atol: float, rtol: float
 ) -> tuple[list[ForeignRun], list[Text]]:
     """Return the run in every reading of the expected tensors, the likeliest first, and remarks.
 
-    The other arguments are what the flags of these names say.
+    weights: of --weights; None for a layer of --model.  The other arguments are what the flags of these
+        names say.
     Raises InputError or UsageError if something does not fit together.
     """
-    file, _ = split_layers(weights)
-    arrays = read_weights(find_source(weights))
-    described = _parse_layer(ask)
-    case, remarks = ask._replace(layer=None, options={}, seed=0).case()
-    notes = list(remarks)
+    given = _read_model_layer(ask) if weights is None else _read_layer(ask, weights)
+    found, spec, case, notes = given.layer, given.spec, given.case, list(given.notes)
     inputs = np.asarray(case.inputs, np.float64)
-    class_name = None if described is None else described.inner.class_name
-    with inside(file):
-        found = find_layer(arrays, inputs.shape[-1], class_name)
-        words = ask.layer or ()
-        names_alone = "units" not in ask.options and all(fold_name(word).isalpha() for word in words)
-        spec = _complete_layer(ask, found) if described is None or names_alone else described
-        _require_fit(spec, found, ask.options.get("units"))
     stored = read_expected(find_source(expect))
     batch, steps, _ = inputs.shape
     with inside(expect):
         readings = _list_readings(stored, ReturnedSizes(batch, steps, found.units, len(found.cells)))
     options = {**spec.inner.config, "units": found.units, **COMPUTED}
     merge_mode = spec.config.get("merge_mode", "concat") if len(found.cells) == 2 else None
-    given = case.initial_state if states is None else _read_states(states, spec, inputs.shape)
-    start = tuple(np.asarray(state, np.float64) for state in given or ())
+    before = case.initial_state if states is None else _read_states(states, spec, inputs.shape)
+    start = tuple(np.asarray(state, np.float64) for state in before or ())
     runs = [
         ForeignRun(found, options, merge_mode, inputs, one, start, case.mask, atol, rtol) for one in readings
     ]
-    if not described:
-        notes.append(Message("the layer is {spec}, by the shapes of the weights", spec=describe(spec)))
     if case.mask is not None and not case.mask.all() and any(map(is_sequence, readings[0])):
         notes.append(
             Message("the rows of masked steps are not compared, because frameworks fill them differently")
@@ -90,18 +99,54 @@ def collect(
     return runs, notes
 
 
+def _read_model_layer(ask: Ask) -> Given:
+    """Return the layer of --model, with the input and the mask that it has in its model."""
+    case, notes = ask.case()
+    spec = require_explained(case.specs[0])
+    with inside(split_layers(str(ask.model))[0]):
+        found = find_layer(to_float64(case.weights or {}), case.inputs.shape[-1], spec.inner.class_name)
+    return Given(found, spec, case, notes)
+
+
+def _read_layer(ask: Ask, weights: str) -> Given:
+    """Return the layer of --weights: as -l describes it, else as its file does, else by the shapes."""
+    source, described = find_source(weights), _parse_layer(ask)
+    saved = read_described(source)
+    arrays = read_weights(source) if saved is None else to_float64(saved.weights)
+    case, remarks = ask._replace(layer=None, options={}, seed=0).case()
+    class_name = None if described is None else described.inner.class_name
+    notes = () if saved is None else saved.notes
+    with inside(split_layers(weights)[0]):
+        found = find_layer(arrays, case.inputs.shape[-1], class_name)
+        words = ask.layer or ()
+        names_alone = "units" not in ask.options and all(fold_name(word).isalpha() for word in words)
+        if saved is not None and (described is None or (names_alone and _are_alike(described, saved.spec))):
+            spec = build(saved.spec, ask.options, flags_win=True)
+            written = describe(without_returns(saved.spec))
+            notes = (Message("its file says that the layer is {spec}", spec=written), *notes)
+        elif described is None or names_alone:
+            spec = _complete_layer(ask, found)
+        else:
+            spec = described
+        _require_fit(spec, found, ask.options.get("units"))
+    if described is None and saved is None:
+        notes = (Message("the layer is {spec}, by the shapes of the weights", spec=describe(spec)),)
+    return Given(found, spec, case, (*remarks, *notes))
+
+
+def _are_alike(layer: Spec, other: Spec) -> bool:
+    """Return whether both are of one class, alone or in two directions."""
+    return (layer.class_name, layer.inner.class_name) == (other.class_name, other.inner.class_name)
+
+
 def _parse_layer(ask: Ask) -> Spec | None:
     """Return the layer of -l; None without -l.  Raises LayerError if it is not one recurrent layer."""
     if not ask.layer:
         return None
-    stack = stack_of(ask, Document())
-    spec = stack.specs[0]
-    if len(stack.specs) > 1 or not stack.layers[0].recurrent or spec.inner.class_name not in GATES:
-        raise LayerError(
-            "port explains a single SimpleRNN, LSTM or GRU, alone or inside Bidirectional.",
-            "Name one of these with {--layer}, and choose its weights with FILE#layer.",
-        )
-    return spec
+    first, *others = stack_of(ask, Document()).specs
+    if others:
+        raise LayerError(ONE_LAYER, NAME_LAYER)
+    return require_explained(first)
 
 
 def _complete_layer(ask: Ask, found: ForeignLayer) -> Spec:

@@ -345,7 +345,7 @@ def weights_of(file: str, *args: str) -> list[str]:
 @pytest.mark.parametrize(
     ("args", "message", "advice"),
     [
-        ([], "port needs --weights FILE.", ""),
+        ([], "port needs --weights FILE or --model FILE.", ""),
         (["--weights", "w.npz"], "port needs --expect FILE.", "For example: rnncli port x.npy"),
         ([*GIVEN, "-l", "gru"], "not the shape of GRU: (units, 3 * units)", "this shape, LSTM, or leave -"),
         ([*GIVEN, "-l", "dense"], "port explains a single SimpleRNN", ""),
@@ -368,7 +368,7 @@ def weights_of(file: str, *args: str) -> list[str]:
         (weights_of("wide.npz"), "not the shape of any", "(units, 4 * units) for LSTM"),
         (weights_of("bias.npz"), "a bias is (7,), not (12,).", "belongs to these kernels, or leave it out"),
         (weights_of("axes.npz"), "the kernel has 3 axes.", "Give it two, (features, gates * units)"),
-        (weights_of("m.onnx"), "", "rnncli weights m.onnx --to onnx -o weights.npz"),
+        (weights_of("m.onnx"), "m.onnx: it is not an ONNX model, or it is broken.", "onnx.save(model, "),
         ([*GIVEN, "-o", "o.txt"], "o.txt: port cannot write files with this suffix.", ""),
         ([*GIVEN, "-o", "w.npz"], "it is an input of this command", ""),
         ([*GIVEN, "--dropout", "0.1"], "--dropout does not apply", ""),
