@@ -85,12 +85,7 @@ def port(
         answer.write_weights(findings[0], place)
     predictions = evidence.write_probe(run, findings, probe) if probe else []
     if probe and findings and not predictions:
-        why = Message("{place} was not written: only one explanation fits", place=probe)
-        if len(findings) > 1:
-            why = Message(
-                "{place} was not written: no input was found that tells the explanations apart", place=probe
-            )
-        remarks.append(why)
+        remarks.append(_explain_no_probe(probe, len(findings)))
     shown = answer.PortAnswer(findings, weighed, predictions, probe or "", place is not None)
     failure = _explain_failure(run, found, tried, shown, place)
     return Reply(shown, remarks, failure, to_stdout=True)
@@ -124,6 +119,15 @@ def _require_places(output: str | None, probe: str | None, reading: Mapping[str,
                 place=place,
                 suffixes=", ".join(suffixes),
             )
+
+
+def _explain_no_probe(place: str, explanation_count: int) -> Message:
+    """Return why no input was written that tells the explanations apart."""
+    if explanation_count == 1:
+        return Message("{place} was not written: only one explanation fits", place=place)
+    return Message(
+        "{place} was not written: no input was found that tells the explanations apart", place=place
+    )
 
 
 def _explain_failure(
