@@ -26,7 +26,7 @@ SECTIONS = {
     "Learn": {
         "help": "A page about one topic: masks, return_state, ...; alone, the list.",
         "explore": "Change a layer, its input and its weights, and watch every tensor and step.",
-        "tour": "The lesson: what recurrent layers return, in ten minutes.",
+        "tour": "The lesson: what recurrent layers return, in twenty minutes.",
         "why": "What causes an error message of Keras, TensorFlow or PyTorch, and what fixes it.",
     },
     "Reference": {

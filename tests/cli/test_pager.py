@@ -101,7 +101,7 @@ def test_the_last_page_ends_the_tour() -> None:
 
 
 def test_a_page_that_is_too_tall_comes_in_two_parts() -> None:
-    with tour(rows=20) as terminal:
+    with tour(rows=22) as terminal:
         terminal.until(PROMPT)
         first = terminal.press("\r" * 7, MORE)
         assert "Notice:" not in first.split(f"step 7 (0 to {LAST})")[1]

@@ -86,3 +86,15 @@ def test_another_word_for_a_topic_shows_its_page(rnncli: Run) -> None:
     others = {word for words in handbook.ALIASES.values() for word in words}
     assert set(handbook.ALIASES) <= set(handbook.TOPICS)
     assert not others & {*handbook.TOPICS, *catalog.names()}
+
+
+@pytest.mark.parametrize("lang", ["en", "ko"])
+def test_what_return_sequences_says_of_stacks_is_so(rnncli: Run, lang: str) -> None:
+    """The option of a lower layer is set for a name; an expression is taken as it is."""
+    page = " ".join(handbook.read("return_sequences", lang).split())
+    for lower, code in (("'LSTM(64)'", 2), ("'LSTM(64, return_sequences=True)'", 0)):
+        assert f"`-l {lower} -l lstm`" in page
+        assert rnncli("shape", "-l", lower.strip("'"), "-l", "lstm").returncode == code
+    assert rnncli("shape", "-l", "lstm", "-l", "lstm").stdout.startswith(
+        "LSTM(3, return_sequences=True) → LSTM(3)"
+    )

@@ -33,7 +33,7 @@ def tour(
     seed: int | None,
     answer: str | None,
 ) -> Reply[Any] | None:
-    """The lesson: what recurrent layers return, in ten minutes.
+    """The lesson: what recurrent layers return, in twenty minutes.
 
     In a terminal, one step at a time: Space and the arrows turn pages, ? shows the answer, q quits. It
     goes on where you left it.

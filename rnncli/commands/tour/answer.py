@@ -67,6 +67,7 @@ def list_steps() -> ListAnswer:
     """Return the list of the steps, with their topics."""
     fields = (
         Field("number", heading="step"),
+        Field("short", heading="10 min", show=lambda step, _: "*" if step.short else "", csv=False),
         Field("topic", lambda step: step.topics[0], heading="topic", style="strong"),
         Field(
             "title",
@@ -76,7 +77,7 @@ def list_steps() -> ListAnswer:
         ),
         Field("topics", lambda step: list(step.topics), csv=False),
     )
-    return ListAnswer("steps", fields, lesson.steps(), ("number", "topic", "title"))
+    return ListAnswer("steps", fields, lesson.steps(), ("number", "short", "topic", "title"))
 
 
 def _document(step: Step, view: View) -> dict[str, Any]:
@@ -87,6 +88,7 @@ def _document(step: Step, view: View) -> dict[str, Any]:
         "title": texts["title"],
         "asks": texts["asks"],
         "topics": list(step.topics),
+        "short": step.short,
         "keras": step.keras,
         "commands": [
             {"line": command, "outputs": tensor_listing(outputs, view).objects()}
@@ -106,8 +108,10 @@ def _parts(step: Step, view: View, shown: str) -> Iterator[PagePart]:
 
     if shown != ANSWER:
         place = say("step of", lang).format(number=step.number, last=len(lesson.steps()) - 1)
-        heading = (Span(f"{place}{marks(view).dot}", "dim"), Span(texts["title"], "strong"))
+        mark = " *" if step.short else ""
+        heading = (Span(f"{place}{mark}{marks(view).dot}", "dim"), Span(texts["title"], "strong"))
         yield Heading(heading, step.topics[0])
+        yield from [line(say("way", lang), "dim")] if step.number == 0 else []
         yield ()
         for is_code, lines in groupby(texts["asks"].splitlines(), lambda text: text.startswith(" ")):
             found = list(lines)

@@ -33,6 +33,7 @@ class Step(NamedTuple):
     keras: str
     commands: Sequence[str]
     observation: str = ""
+    short: bool = False
 
 
 class Exercise(NamedTuple):

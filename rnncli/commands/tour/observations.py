@@ -237,6 +237,9 @@ def observe_vanishing_gradients(view: View, command: str) -> Observation:
         NamedTensor(Label(f"{name}/input"), ("timesteps",), values) for name, values in norms.items()
     )
     facts = {name: format_difference(values[0] / values[-1]) for name, values in norms.items()}
+    for word, gate in (("lstm", "forget"), ("gru", "update")):
+        (loop,) = run_line(f"rnncli trace -l {word}{flags}", traced=True).trace
+        facts[gate] = f"{loop.parts[Label(gate, kind='activation')].mean():.2f}"
     return Observation(
         (drawing.draw_grid(("", *(f"{name} input" for name in norms)), rows),), (outputs,), facts
     )

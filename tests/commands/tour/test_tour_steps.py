@@ -19,7 +19,7 @@ from rnncli import handbook
 from rnncli.addresses import parse_label
 from rnncli.commands.tour import drawing, lesson
 from rnncli.commands.tour.answer import TourAnswer
-from rnncli.commands.tour.observations import OBSERVATIONS, Observation, observe
+from rnncli.commands.tour.observations import OBSERVATIONS, Observation, measure_norms, observe
 from rnncli.result import NamedTensor
 from rnncli.show.layout import wrap_command
 from rnncli.show.page import View
@@ -109,11 +109,26 @@ def test_each_topic_finds_its_step() -> None:
     assert lesson.find(str(len(STEPS))) is None
 
 
-def test_the_lesson_takes_ten_minutes() -> None:
-    """At 200 words a minute, and eight seconds for each table."""
-    texts = [text for step in lesson.steps() for text in step.en.values()]
-    words = sum(len(re.findall(r"[^\W_]\w*", text)) for text in texts)
-    assert words / 200 + len(lesson.steps()) * 8 / 60 <= 10
+def test_the_lesson_takes_twenty_minutes_and_its_short_way_ten() -> None:
+    """At 200 words or numbers of a page a minute, and ten seconds to think about each question."""
+    minutes = [len(re.findall(r"[^\W_]\w*", page(topic))) / 200 + 10 / 60 for topic in STEPS]
+    assert 15 < sum(minutes) <= 20
+    assert 5 < sum(taken for step, taken in zip(lesson.steps(), minutes, strict=True) if step.short) <= 10
+
+
+def test_the_short_way_is_marked(rnncli: Run) -> None:
+    """In every step, in the list, and said on the first page."""
+    short = [str(step.number) for step in lesson.steps() if step.short]
+    whole = rnncli("tour").stdout
+    assert re.findall(rf"^step (\d+) \(0 to {len(STEPS) - 1}\) \* · ", whole, re.MULTILINE) == short
+    assert "\nTwenty minutes; ten if you take only the steps marked *.\n" in whole
+    assert (
+        "\n20분 수업입니다. * 표시가 있는 단계만 보면 10분입니다.\n" in rnncli("tour", "--lang", "ko").stdout
+    )
+    rows = [row.split() for row in rnncli("tour", "--list").stdout.splitlines()]
+    assert [row[0] for row in rows if row[1] == "*"] == short
+    listed = json.loads(rnncli("tour", "--list", "-f", "json").stdout)["steps"]
+    assert [str(step["number"]) for step in listed if step["short"]] == short
 
 
 def test_what_the_steps_say_of_keras_runs_in_keras(rnncli: Run) -> None:
@@ -200,6 +215,24 @@ def test_norms_of_gradients_are_those_of_keras(rnncli: Run) -> None:
         np.testing.assert_allclose(tensor.values, curve["norms"], rtol=1e-4)
 
 
+def test_the_biases_are_why_the_lstm_keeps_more_of_the_gradient_than_the_gru() -> None:
+    """Without its bias of 1 the LSTM keeps as little as the GRU; with one the GRU keeps far more."""
+
+    def kept(layer: str) -> float:
+        norms = measure_norms(f"rnncli run -l {shlex.quote(layer)} --input-shape 1,30,4 --seed 7")
+        return float(norms[0] / norms[-1])
+
+    facts = {name: float(str(fact)) for name, fact in seen(GRADIENTS).facts.items()}
+    for layer in ("SimpleRNN", "LSTM", "GRU"):
+        assert facts[layer] == pytest.approx(kept(f"{layer}(3)"), rel=0.02)
+    assert facts["GRU"] < facts["SimpleRNN"] < facts["LSTM"] / 1000
+    assert (facts["forget"], facts["update"]) == pytest.approx(
+        (0.73, 0.5), abs=0.05
+    )  # sigmoid(1), sigmoid(0)
+    assert kept("LSTM(3, unit_forget_bias=False)") < facts["LSTM"] / 1000
+    assert kept("GRU(3, bias_initializer='ones')") > facts["GRU"] * 1000
+
+
 @pytest.mark.parametrize("topic", STEPS)
 def test_what_is_marked_as_equal_is_equal(topic: str) -> None:
     for outputs in seen(topic).outputs:
@@ -234,6 +267,25 @@ def test_nothing_is_marked_if_the_numbers_differ() -> None:
     ]
 
 
+def test_both_kinds_of_gru_agree_at_first_only_while_the_biases_are_0() -> None:
+    """As the lesson and the page of help say."""
+
+    def first_row(flags: str) -> Any:
+        command = f"rnncli run -l gru --return-sequences --seed 7 {flags}"
+        return lesson.run_line(command).outputs[0].values[0, 0]
+
+    assert np.array_equal(first_row(""), first_row("--no-reset-after"))
+    ones = "--bias-initializer constant:0.1"
+    assert not np.allclose(first_row(ones), first_row(f"{ones} --no-reset-after"), atol=1e-3)
+    for topic, lang, said in (
+        ("reset_after", "en", "so are the biases of a new layer"),
+        ("reset_after", "ko", "새 층은 편향도 0"),
+    ):
+        assert said in " ".join(page(topic, lang=lang).split())
+        assert said in " ".join(handbook.read(topic, lang).split())
+        assert ones in handbook.read(topic, lang)
+
+
 def test_masked_rows_are_those_of_the_mask() -> None:
     """The same input without the mask stands beside them, and differs from there on."""
     masked = [line.split("t=")[1][0] for line in page("masks").splitlines() if "  masked  " in line]
@@ -263,7 +315,7 @@ def test_every_word_is_in_both_languages() -> None:
 def test_document() -> None:
     step = TourAnswer((step_on("both"),)).document(View())["steps"][0]
     assert list(step) == [
-        "number", "title", "asks", "topics", "keras", "commands", "notice", "question", "answer",
+        "number", "title", "asks", "topics", "short", "keras", "commands", "notice", "question", "answer",
     ]  # fmt: skip
     assert step["commands"][0]["outputs"][1]["equals"] == ["hidden_states[:, -1, :]"]
 
@@ -303,7 +355,7 @@ def test_a_step_names_the_page_of_the_handbook_on_its_topic(rnncli: Run) -> None
 
 def test_the_list_of_steps(rnncli: Run) -> None:
     rows = rnncli("tour", "--list").stdout.splitlines()[1:]
-    assert [row.split()[1] for row in rows] == [step.topics[0] for step in lesson.steps()]
+    assert [row.replace(" * ", "").split()[1] for row in rows] == [step.topics[0] for step in lesson.steps()]
     assert max(map(len, rows)) <= 80
     assert "마스크: 건너뛰는 시점" in rnncli("tour", "--list", "--lang", "ko").stdout
     listed = json.loads(rnncli("tour", "--list", "-f", "json").stdout)["steps"]
