@@ -37,8 +37,8 @@ HANGUL = str.maketrans("ㅂㅃㅠ", "qQb")
 
 WIDEST = 100
 """Columns of a page of Markdown: longer lines are hard to read."""
-PROMPT = 2
-"""Lines that a prompt takes: an empty one and its own."""
+PROMPT, MORE = 2, 1
+"""Lines that a prompt takes: an empty one and its own; below a part of a page only its own."""
 
 
 class PagerPage(NamedTuple):
@@ -209,30 +209,32 @@ def _read_single_keys() -> Iterator[None]:
 def _page(leaf: PagerPage, prompts: Prompts, keys: _Keys) -> int | None:
     """Show one page until a key leaves it; return by how many pages to move, None to quit."""
     terminal.write(CLEAR)
-    parts = split_page(leaf.text, shutil.get_terminal_size().lines - PROMPT)
+    parts = split_page(leaf.text, shutil.get_terminal_size().lines)
     for part in parts[:-1]:
         terminal.write(part)
         key = keys.one_of(LEAVE, prompts.more)
         if key not in NEXT:
             return LEAVE[key]
+        terminal.write("\n")
     terminal.write(parts[-1])
-    key = keys.one_of((*LEAVE, *ANSWER), prompts.page)
+    key = keys.one_of((*LEAVE, *ANSWER), f"\n{prompts.page}")
     if key in ANSWER:
         terminal.write(leaf.answer)
-        key = keys.one_of(LEAVE, prompts.answered)
+        key = keys.one_of(LEAVE, f"\n{prompts.answered}")
     return LEAVE[key]
 
 
 def split_page(text: str, height: int) -> list[str]:
     """Split a page that is taller than the terminal at its last empty line that fits.
 
-    height: lines that the terminal has for it.  The empty line is left out: a prompt is shown there.
+    height: lines of the terminal.  The empty line is left out: a prompt is shown there.
     """
     lines = text.splitlines(keepends=True)
     parts: list[str] = []
-    while len(lines) > height > 0:
-        empty = next((place for place in range(height, 0, -1) if not lines[place].strip()), None)
-        end = height if empty is None else empty
+    while len(lines) > height - PROMPT > 0:
+        last = min(height - MORE, len(lines) - 1)
+        empty = next((place for place in range(last, 0, -1) if not lines[place].strip()), None)
+        end = last if empty is None else empty
         parts.append("".join(lines[:end]))
         lines = lines[end if empty is None else end + 1 :]
     return [*parts, "".join(lines)]
@@ -246,7 +248,7 @@ class _Keys:
 
     def one_of(self, keys: Collection[str], prompt: str) -> str:
         """Show the prompt until one of `keys` is pressed; erase the prompt, and return the key."""
-        terminal.write(f"\n{prompt}")
+        terminal.write(prompt)
         try:
             while (key := self._next()) not in keys:
                 pass

@@ -8,10 +8,12 @@ import time
 from pathlib import Path
 
 import pytest
+from looks import drawn
 from terminals import PATIENCE, Terminal
 
 from rnncli.cli.pager import split_page
 from rnncli.commands.tour import lesson
+from rnncli.commands.tour.answer import QUESTION, TourAnswer
 
 LAST = lesson.steps()[-1].number
 PROMPT = "Space next, ? answer, b back, q quit"
@@ -111,6 +113,26 @@ def test_a_page_that_is_too_tall_comes_in_two_parts() -> None:
         assert f"step 6 (0 to {LAST})" in terminal.press("b", PROMPT)
 
 
+@pytest.mark.parametrize(("lang", "notice"), [("en", "Notice:"), ("ko", "살펴보기:")])
+def test_the_first_page_of_each_step_has_its_numbers(lang: str, notice: str) -> None:
+    """In a terminal of 80 columns and 24 lines, below which a prompt stands."""
+    for step in lesson.steps():
+        page = drawn(TourAnswer((step,), QUESTION), width=80, lang=lang)
+        first = split_page(page, 24)[0]
+        assert page.split(notice)[0].rstrip() in first, step.number
+        assert len(first.splitlines()) <= 23
+
+
+def test_a_long_page_fills_the_screen_down_to_its_prompt() -> None:
+    with tour("--lang", "en") as terminal:
+        terminal.until(PROMPT)
+        shown = terminal.press(" " * 8, MORE)
+    page = shown.split("\x1b[2J\x1b[H")[-1].splitlines()
+    assert page[0].startswith("step 8 ")
+    assert page[-2].startswith("backward_last_cell_state  ")
+    assert (len(page), page[-1]) == (24, MORE)
+
+
 def test_a_narrow_terminal_in_korean() -> None:
     with tour("--lang", "ko", columns=60) as terminal:
         page = terminal.until("q 끝내기")
@@ -132,10 +154,12 @@ def test_these_ask_for_no_keys(words: list[str], term: str, answers: int) -> Non
 @pytest.mark.parametrize(
     ("text", "height", "parts"),
     [
-        ("a\nb\n", 2, ["a\nb\n"]),
-        ("a\n\nb\n", 2, ["a\n", "b\n"]),
-        ("a\n\nb\n\nc\n", 3, ["a\n\nb\n", "c\n"]),
-        ("a\nb\nc\n", 2, ["a\nb\n", "c\n"]),
+        ("a\nb\n", 4, ["a\nb\n"]),
+        ("a\n\nb\n", 4, ["a\n", "b\n"]),
+        ("a\n\nb\n\nc\n", 5, ["a\n\nb\n", "c\n"]),
+        ("a\n\nb\nc\n\nd\n", 5, ["a\n\nb\nc\n", "d\n"]),
+        ("a\nb\nc\n", 4, ["a\nb\n", "c\n"]),
+        ("a\nb\nc\nd\n", 4, ["a\nb\nc\n", "d\n"]),
         ("a\nb\n", 0, ["a\nb\n"]),
         ("", 5, [""]),
     ],

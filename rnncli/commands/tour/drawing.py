@@ -13,7 +13,7 @@ from rnncli.case import Array, format_shape
 from rnncli.commands.tour.lesson import say
 from rnncli.result import Claim, NamedTensor
 from rnncli.show.answer import headings
-from rnncli.show.page import Column, Line, Span, Table, TableCell, Variants, View, cell, line, name_line
+from rnncli.show.page import Column, Line, Span, Table, TableCell, Variants, View, cell, name_line
 from rnncli.show.visible import longest
 
 COLORS = 4
@@ -43,13 +43,13 @@ class RowLine(NamedTuple):
 
 def draw_tensors(
     outputs: Sequence[NamedTensor], view: View, remarks: Mapping[int, str] = {}, units: int | None = None
-) -> tuple[Variants | Line, ...]:
-    """Return the table of tensors of one sequence, and a line that explains its marks if there are several.
+) -> Variants:
+    """Return the table of tensors of one sequence.
 
     remarks: on single time steps.  units: where the backward half of the output begins.
     """
     rows = [row for tensor in outputs for row in _rows(tensor, units, view)]
-    marks, legend = _mark_rows(rows, find_equal_rows(outputs), view)
+    marks = _mark_rows(rows, find_equal_rows(outputs), view)
     texts = format_rows([row.values for row in rows], view)
     width = longest(row.time for row in rows)
     drawn = []
@@ -61,7 +61,7 @@ def draw_tensors(
         time = f"{row.time:{width}}  " if width and row.values is not None else ""
         whole = (*([mark] if mark else []), *after)
         drawn.append(row._replace(drawn=(Span(time, "dim"), numbers), mark=whole))
-    return Variants(((_wide(drawn, view),), (_narrow(drawn),))), *legend
+    return Variants(((_wide(drawn, view),), (_narrow(drawn),)))
 
 
 def _wide(drawn: Iterable[RowLine], view: View) -> Table:
@@ -169,18 +169,18 @@ def locate_row(claim: Claim, tensor: NamedTensor) -> RowPlace:
 
 def _mark_rows(
     rows: Sequence[RowLine], sets: Sequence[Sequence[RowPlace]], view: View
-) -> tuple[dict[RowPlace, Span], tuple[Line, ...]]:
-    """Return a mark for each row that equals another, and the line that says what the marks mean."""
+) -> dict[RowPlace, Span]:
+    """Return a mark for each row that equals another: `<- a`, and `= a` for a later row."""
+    order = [row.place for row in rows]
     if len(sets) == 1:
         (places,) = sets
-        last = max(places, key=[row.place for row in rows].index)
+        last = max(places, key=order.index)
         same = f"<- {say('the same numbers', view.lang)}"
-        return {place: Span(same if place == last else "<-", "same0") for place in places}, ()
-    letters = [f"<- {letter}" for letter in ascii_lowercase[: len(sets)]]
-    marks = {
-        place: Span(letter, f"same{number % COLORS}")
-        for number, (letter, places) in enumerate(zip(letters, sets, strict=True))
-        for place in places
-    }
-    legend = line(f"{', '.join(letters)}: {say('the same numbers each', view.lang)}", "dim")
-    return marks, (legend,) if sets else ()
+        return {place: Span(same if place == last else "<-", "same0") for place in places}
+    marks: dict[RowPlace, Span] = {}
+    for number, (letter, places) in enumerate(zip(ascii_lowercase, sets, strict=False)):
+        first, *others = sorted(places, key=order.index)
+        later = dict.fromkeys(others, f"= {letter}")
+        style = f"same{number % COLORS}"
+        marks |= {place: Span(text, style) for place, text in {first: f"<- {letter}", **later}.items()}
+    return marks

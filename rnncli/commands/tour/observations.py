@@ -49,11 +49,11 @@ def observe_runs(view: View, *commands: str) -> Observation:
 
 def _draw(results: Sequence[Result], view: View, remarks: Mapping[int, str] = {}) -> Observation:
     """Return the tensors of each result.  remarks: on single rows."""
-    parts = [
+    parts = tuple(
         drawing.draw_tensors(result.outputs, view, remarks, Stack(result.specs).forward_units)
         for result in results
-    ]
-    return Observation(sum(parts, ()), tuple(result.outputs for result in results))
+    )
+    return Observation(parts, tuple(result.outputs for result in results))
 
 
 def observe_sentence(view: View, command: str) -> Observation:
@@ -197,8 +197,8 @@ def observe_encoder_and_decoder(view: View, encoder_command: str, decoder_comman
     )
     starts = [one._replace(equals=equal[one.label]) for one in starts]
     rows = [rename(one, "decoder") for one in decoder.outputs]
-    parts = drawing.draw_tensors((*given, *starts, *rows), view)
-    return Observation(parts, (encoder.outputs, decoder.outputs))
+    table = drawing.draw_tensors((*given, *starts, *rows), view)
+    return Observation((table,), (encoder.outputs, decoder.outputs))
 
 
 def measure_norms(line: str) -> Array:
