@@ -151,7 +151,9 @@ def trace(
     hold: str | Sequence[str] | None = None,
     **options: Unpack[Options],
 ) -> Report:
-    """Return every gate and state at every time step: `t["forget/activation"]`, (batch, steps, units).
+    """Return every gate and state at every time step: `t["forget"]`, (batch, steps, units).
+
+    An LSTM has a gate `output`: `t["output/activation"]`.  What the layer returns is `t["output/layer"]`.
 
     step, unit, batch, gate: keep only these indices, or the gates of these names.
     check, expect, atol, rtol, fail_on_nan, hold: same as for `run`.

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 PLAIN = View()
 ACTIVATION = "/activation"
 """End of the name of a gate in a trace: `t["forget"]` is `t["forget/activation"]`."""
+OF_LAYER = "/layer"
+"""End of the name of an array of the layer that a gate shares, as in an LSTM: `t["output/layer"]`."""
 
 
 class _Tables:
@@ -156,7 +158,7 @@ class Report(_Tables):
 
     def keys(self) -> tuple[str, ...]:
         """Return the names of the arrays.  Raises UsageError if there are none."""
-        return tuple(self.tensors())
+        return tuple(self._arrays())
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.keys())
@@ -168,13 +170,30 @@ class Report(_Tables):
         return name in self.keys()
 
     def __getitem__(self, name: str) -> Array:
-        held: dict[str, Array] = self.tensors()
-        short = {key.removesuffix(ACTIVATION): key for key in held if key.endswith(ACTIVATION)}
-        if name not in held and name not in short:
-            ends = [key for key in short if key.endswith(f"/{name}")]
-            one = f"Name one: {', '.join(ends)}." if ends else did_you_mean(name, [*held, *short])
-            raise KeyError(f"there is no array {name!r}. {one}")
-        return held[name if name in held else short[name]]
+        arrays = self._arrays()
+        if name in arrays:
+            return arrays[name]
+        keys: dict[str, list[str]] = {}
+        for key in arrays:
+            for end in (ACTIVATION, OF_LAYER):
+                if key.endswith(end):
+                    keys.setdefault(key.removesuffix(end), []).append(key)
+        if len(keys.get(name, ())) == 1:
+            return arrays[keys[name][0]]
+        what = f"there are two arrays {name!r}" if name in keys else f"there is no array {name!r}"
+        meant = [part for part in keys if part == name or part.endswith(f"/{name}")]
+        names = [key for part in meant for key in ([part] if len(keys[part]) == 1 else keys[part])]
+        advice = (
+            f"Name one: {', '.join(names)}."
+            if names
+            else did_you_mean(name, [*arrays, *(part for part in keys if len(keys[part]) == 1)])
+        )
+        raise KeyError(f"{what}. {advice}")
+
+    def _arrays(self) -> dict[str, Array]:
+        """Return `tensors` by names of which none is also the short name of a gate."""
+        held = self.tensors()
+        return {f"{name}{OF_LAYER}" if f"{name}{ACTIVATION}" in held else name: held[name] for name in held}
 
     def _ipython_key_completions_(self) -> list[str]:
         return list(self.keys())

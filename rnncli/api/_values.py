@@ -15,6 +15,7 @@ from rnncli.api._options import Options
 from rnncli.case import Array, format_shape
 from rnncli.errors import Flag, InputError, LayerError, Message, Text, UsageError, inside
 from rnncli.inputs import sample_files
+from rnncli.inputs.formats.csv import find_column, split_rows
 from rnncli.inputs.source import expand_user
 from rnncli.options import first_given
 
@@ -31,6 +32,9 @@ def pass_inputs(inputs: Any, options: Options) -> Any:
         return _pass_file(str(inputs))
     if inputs is not None and options.get("input_shape") is not None:
         raise UsageError("both inputs and an input_shape are given.", "Leave one of them out.")
+    column = options.get("batch_column")
+    if column is not None and hasattr(inputs, "columns"):
+        return _split_frame(inputs, column)
     if options.get("input_shape") is None and (flag := first_given(options, FILE_OPTIONS)):
         raise UsageError(
             "{flag} applies only to a file, and the inputs are arrays.",
@@ -42,6 +46,17 @@ def pass_inputs(inputs: Any, options: Options) -> Any:
             inputs = inputs["inputs"]  # as in a JSON document
         return {name: to_sequences(value, name) for name, value in inputs.items()}
     return None if inputs is None else to_sequences(inputs, "inputs")
+
+
+def _split_frame(frame: Any, column: str) -> Array | tuple[Array, ...]:
+    """Return the sequences of a DataFrame: the rows that have the same text in a column, as of CSV."""
+    names = [str(name) for name in frame.columns]
+    with inside("inputs"):
+        index = find_column(column, names)
+    members: dict[str, int] = {}
+    rows = [members.setdefault(str(text), len(members)) for text in frame.iloc[:, index]]
+    others = [place for place in range(len(names)) if place != index]
+    return split_rows(to_array(frame.iloc[:, others], "inputs"), np.array(rows))
 
 
 def _pass_file(word: str) -> Path:
@@ -78,7 +93,7 @@ def pass_value(name: str, value: Any) -> Any:
             raise UsageError("{what}: the file name is empty.", "Give the path of a file.", what=name)
         return Path(value)
     if name == "mask":
-        return np.asarray(value)
+        return _to_numpy(value)
     if name == "weights":
         if not isinstance(value, Mapping):
             advice = 'Give {{"kernel": ..., "recurrent_kernel": ...}}.'
@@ -118,7 +133,7 @@ def to_array(value: Any, name: str) -> Array:
     """Convert to an array of numbers.  Raises InputError, with `name` in the message, if that fails."""
     with inside(name):
         try:
-            found = np.asarray(value)
+            found: Array = _to_numpy(value)
         except ValueError as error:
             what = str(error).rstrip(".")
             raise InputError("{what}.", "Give an array, or lists of equal length.", what=what) from None
@@ -143,7 +158,7 @@ def to_sequences(inputs: Any, name: str) -> Array | tuple[Array, ...]:
     try:
         return to_array(inputs, name)
     except InputError:
-        if not isinstance(inputs, (list, tuple)) or len({np.ndim(one) for one in _arrays(inputs)}) != 1:
+        if not isinstance(inputs, (list, tuple)) or len({one.ndim for one in _arrays(inputs)}) != 1:
             raise
     several = tuple(to_array(one, name) for one in inputs)
     if several[0].ndim != 2 or len({one.shape[1] for one in several}) != 1:
@@ -153,8 +168,26 @@ def to_sequences(inputs: Any, name: str) -> Array | tuple[Array, ...]:
     return several
 
 
+def _to_numpy(value: Any) -> Any:
+    """Return an array, of a tensor of PyTorch without its gradient.
+
+    Raises InputError for a tensor whose type NumPy lacks, or that is on a GPU.
+    """
+    try:
+        return np.asarray(value.detach() if getattr(value, "requires_grad", False) else value)
+    except RuntimeError:
+        if not isinstance(value, (list, tuple)):
+            raise
+        return np.asarray([_to_numpy(one) for one in value])
+    except TypeError as error:
+        what = str(error).rstrip(".")
+        raise InputError(
+            "{what}.", "Give a NumPy array: x.detach().cpu().float().numpy()", what=what
+        ) from None
+
+
 def _arrays(inputs: Sequence[Any]) -> list[Any]:
     try:
-        return [np.asarray(one) for one in inputs]
+        return [_to_numpy(one) for one in inputs]
     except ValueError:
         return []

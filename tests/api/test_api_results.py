@@ -78,6 +78,45 @@ def test_a_gate_of_a_trace_has_a_short_name() -> None:
         both["forget"]
 
 
+NAMESAKES = """
+name = "Namesakes"
+states = ["hidden"]
+[step]
+status = "sigmoid(x @ kernel)"
+timestep = "sigmoid(hidden @ recurrent_kernel)"
+hidden = "status * timestep"
+"""
+
+
+@pytest.mark.parametrize(
+    ("layer", "name", "meant"),
+    [
+        ("lstm", "output", "output/activation, output/layer"),
+        ("bilstm", "backward/output", "backward/output/activation, backward/output/layer"),
+        ("@namesakes.toml", "status", "status/activation, status/layer"),
+        ("@namesakes.toml", "timestep", "timestep/activation, timestep/layer"),
+    ],
+)
+def test_a_name_of_two_arrays_of_a_trace_is_refused(
+    layer: str, name: str, meant: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("namesakes.toml").write_text(NAMESAKES)
+    found = rnncli.trace(layer=layer, seed=1)
+    with pytest.raises(KeyError, match=f"there are two arrays '{name}'. Name one: {meant}\\."):
+        found[name]
+    gate, of_layer = (found[key] for key in meant.split(", "))
+    np.testing.assert_array_equal(gate, found.tensors()[f"{name}/activation"])
+    np.testing.assert_array_equal(of_layer, found.tensors()[name])
+
+
+def test_a_name_of_two_arrays_in_each_direction_is_told_all_four() -> None:
+    ways = ("forward", "backward")
+    meant = ", ".join(f"{way}/output/{end}" for way in ways for end in ("activation", "layer"))
+    with pytest.raises(KeyError, match=f"there is no array 'output'. Name one: {meant}\\."):
+        rnncli.trace(layer="bilstm", seed=1)["output"]
+
+
 def test_the_lesson_has_its_steps_by_topic_and_number() -> None:
     masks = rnncli.tour("masks")
     assert str(masks).startswith("step 12 (0 to 17)")
@@ -295,7 +334,8 @@ class TestTheOthers:
 
     def test_a_trace_is_a_mapping_of_its_arrays(self) -> None:
         found = rnncli.trace(layer="lstm", seed=1)
-        assert found.keys() == tuple(found) == tuple(found.tensors())
+        named = ("output/layer" if name == "output" else name for name in found.tensors())
+        assert found.keys() == tuple(found) == tuple(named)
         assert "forget/activation" in found
         assert "forgotten" not in found
         assert len(found) == len(dict(found)) > 0

@@ -88,7 +88,11 @@ class _Table:
                 header=", ".join(self.header),
             )
         self.width, (self.first, _) = len(cells), sample[bool(self.header)]
-        self.by = None if options.batch_column is None else self._find_column(options.batch_column)
+        self.by = (
+            None
+            if options.batch_column is None
+            else find_column(options.batch_column, self.header, self.width)
+        )
         self.columns = None if self.by is None else [one for one in range(self.width) if one != self.by]
         if self.columns == []:
             raise InputError(
@@ -109,7 +113,9 @@ class _Table:
             remarks = (Message("took the comma as the decimal sign, as in 2,5"),)
         names = tuple(name for index, name in enumerate(self.header) if index != self.by)
         return Document(
-            inputs=array if self.by is None else _split(array, members), feature_names=names, remarks=remarks
+            inputs=array if self.by is None else split_rows(array, members),
+            feature_names=names,
+            remarks=remarks,
         )
 
     def _read_numbers(self) -> tuple[Array, Array]:
@@ -190,30 +196,6 @@ class _Table:
             )
         return cells
 
-    def _find_column(self, name: str) -> int:
-        """Return the index of the batch column: a name in the header, or without one a number from 0."""
-        if self.header.count(name) > 1:
-            raise InputError(
-                "there are {number} columns {batch_column!r}.",
-                "Give each column a name of its own.",
-                number=self.header.count(name),
-                batch_column=name,
-            )
-        if name in self.header:
-            return self.header.index(name)
-        if self.header:
-            raise InputError(
-                "there is no column {batch_column!r}.", did_you_mean(name, self.header), batch_column=name
-            )
-        if name.isascii() and name.isdecimal() and int(name) < self.width:
-            return int(name)
-        raise InputError(
-            "there is no header, so no column {batch_column!r}.",
-            "Give its number, counted from 0: 0 to {width}.",
-            batch_column=name,
-            width=self.width - 1,
-        )
-
     def _has_commas(self) -> bool:
         """Return whether the row has a decimal comma, and neither it nor an earlier one a decimal point."""
         last, _ = self.row
@@ -280,7 +262,35 @@ class _Table:
         return InputFlagError(what, advice, ROWS) if flag else InputError(what, advice)
 
 
-def _split(array: Array, members: Array) -> Array | tuple[Array, ...]:
+def find_column(name: str, header: Sequence[str], width: int = 0) -> int:
+    """Return the index of the batch column: a name in the header, or without a header a number from 0.
+
+    width: number of columns, used without a header.
+    """
+    if header.count(name) > 1:
+        raise InputError(
+            "there are {number} columns {batch_column!r}.",
+            "Give each column a name of its own.",
+            number=header.count(name),
+            batch_column=name,
+        )
+    if name in header:
+        return header.index(name)
+    if header:
+        raise InputError(
+            "there is no column {batch_column!r}.", did_you_mean(name, header), batch_column=name
+        )
+    if name.isascii() and name.isdecimal() and int(name) < width:
+        return int(name)
+    raise InputError(
+        "there is no header, so no column {batch_column!r}.",
+        "Give its number, counted from 0: 0 to {width}.",
+        batch_column=name,
+        width=width - 1,
+    )
+
+
+def split_rows(array: Array, members: Array) -> Array | tuple[Array, ...]:
     """Split the rows into (batch, rows, columns), or a tuple of (rows, columns) if the lengths differ.
 
     members: the index of each row's sequence.
