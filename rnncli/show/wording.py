@@ -29,8 +29,9 @@ NOT_COMPUTED = {
     "silent": "masked at t={t}: no earlier output",
     "zeroed": "masked at t={t}: output is zero",
     "masked": "masked here: zero is passed on",
+    "unused": "not used: t={t} is masked",
 }
-"""Why a number was not computed at its step, by the kind of its note in an explanation."""
+"""What a masked step did instead of computing a number, by the kind of the note in an explanation."""
 
 STATES = {"hidden": "hidden state", "cell": "cell state"}
 GATES = {

@@ -50,8 +50,9 @@ class ExplainAnswer(Answer):
         `function` ("" for none), `total` (what the function is applied to), `symbols`, `terms`, `others`
         (`count` and `value` of the unlisted terms, or null), `remainder` (total minus all terms),
         `rounding` (value minus the function of total in float64) and `masked` (`kind` and `timestep`, or
-        null).  A term has a `value` and `factors`: `name`, `value`, and `explained`, the key of another
-        equation or "".  `reads`, if there, are the factors of a function that has several arguments or reads
+        null).  A gate of a masked step, which nothing used, has its value as in a trace, but no terms.  A
+        term has a `value` and `factors`: `name`, `value`, and `explained`, the key of another equation or
+        "".  `reads`, if there, are the factors of a function that has several arguments or reads
         all units.  With --symbols, `symbols` has the lines of each cell.  With --hold, `without_hold` is the
         number without it, and the equation of a held gate has `held`.
         """
@@ -104,10 +105,9 @@ class ExplainAnswer(Answer):
         found, result = self.explanation, self.result
         root, label = found.equations[0].place, found.target.label
         value = _align_numbers([found.value], view)[0]
-        head = (
-            Span(found.target.text, f"strong {state_part(label)}".strip()),
-            Span(f" = {value}", "strong"),
-        )
+        head: Line = (Span(found.target.text, f"strong {state_part(label)}".strip()),)
+        if not found.equations[0].is_unused:
+            head = (*head, Span(f" = {value}", "strong"))
         sentence = [self._meaning(view.lang), *_place(root, result, view)]
         notes = [
             line(marks(view).dot.join(filter(None, sentence)), "dim"),
@@ -124,7 +124,7 @@ class ExplainAnswer(Answer):
         for place, equations in groupby(together, key=lambda equation: equation.place):
             if place != root:
                 parts += [(), line(marks(view).dot.join(_place(place, result, view)), "strong")]
-            parts += [_table(equation, found.target.name, view) for equation in equations]
+            parts += [_table(equation, found, view) for equation in equations]
         return Page(head, tuple(notes), tuple(parts))
 
 
@@ -204,10 +204,21 @@ def _place(place: NumberLocation, result: Result, view: View) -> Iterator[str]:
             yield f"{view.say('step')} {place.step}"
 
 
-def _table(equation: Equation, tensor: str, view: View) -> Table:
+def name_of(equation: Equation, found: Explanation) -> str:
+    """Return what stands left of the equation: a line of the cell, a state, or a tensor.
+
+    What a masked step returns is called as where it is read, since an LSTM has a gate called output.
+    """
+    if equation.name == "returned":
+        readers = (factor for reader in found.equations for factor in reader.factors)
+        named = (factor.name for factor in readers if factor.explained == equation.key)
+        return next(named, found.target.name)
+    return found.target.name if "[" in equation.name else equation.name.replace("candidate.", "")
+
+
+def _table(equation: Equation, found: Explanation, view: View) -> Table:
     """Put terms below their names if they are few, else one below the other."""
-    name = equation.name if "[" not in equation.name else tensor
-    name = {"returned": "output"}.get(name, name).replace("candidate.", "")
+    name = name_of(equation, found)
     if equation.is_held or equation.note is not None:
         row = tuple(_cells_without_terms(name, equation, view))
         return Table(tuple(Column("") for _ in row), (row,))
@@ -226,7 +237,8 @@ def _cells_without_terms(name: str, equation: Equation, view: View) -> Iterator[
         return
     for term in equation.terms:
         yield from (cell(f"= {_name(factor, view)}") for factor in term.factors)
-    yield cell(f"= {value}")
+    if not equation.is_unused:
+        yield cell(f"= {value}")
     yield cell(view.say(NOT_COMPUTED[note.kind], t=equation.place.timestep, before=note.timestep), "dim")
 
 

@@ -136,7 +136,8 @@ def _name(table: NumberTable, column: int, digits: int) -> str:
 def _draw_row(table: NumberTable, form: Form, row: int, columns: range, chosen: int, *, focus: bool) -> Text:
     """Draw one row.  chosen: the column under the cursor, -1 if it is on another row."""
     label = f"t={table.times[row]}" if table.times else str(row) if len(table.values) > 1 else ""
-    line = Text(f"{label:{form.label - 1}}{MASKED if table.masked and table.masked[row] else ' '}", "dim")
+    is_masked = bool(table.masked) and table.masked[row]
+    line = Text(f"{label:{form.label - 1}}{MASKED if is_masked else ' '}", "dim")
     for column in columns:
         value, here, is_first = table.values[row, column], column == chosen, column == columns.start
         held = table.held is not None and table.held[row, column]
@@ -146,6 +147,9 @@ def _draw_row(table: NumberTable, form: Form, row: int, columns: range, chosen: 
             mark = CHANGED if starts or not new[row, column - 1] else mark
         line.append(HALVES if table.half and column == table.half else "", "dim")
         line.append("▸" if here else mark, "bold")
+        if is_masked and table.is_gate:  # nothing used it
+            line.append(" " * form.digits, "reverse" if here and focus else "")
+            continue
         color = Style(color="#ffffff", bgcolor=_color(float(value), form.scale), reverse=here and focus)
         line.append(_fit(format_number(value, form.style), value, form.digits), color)
     return line

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.text import Text
 
 from rnncli.case import format_shape
-from rnncli.commands.explain.answer import ExplainAnswer
+from rnncli.commands.explain.answer import ExplainAnswer, name_of
 from rnncli.commands.explore import options
 from rnncli.commands.explore.number_pane import ABOVE, BELOW, draw_numbers, first_row, mark_end
 from rnncli.commands.explore.options import TOPICS, OptionRow
@@ -317,15 +317,26 @@ def equation_lines(state: State) -> list[Text]:
         )
     if state.every_term or found.equations[0].function:
         return lines + _full_lines(found, state.shown.result, View(lang, width=state.size[0]))
-    direction = found.equations[0].place.direction
-    for equation in sorted(found.equations, key=lambda one: bool(one.function)):  # the states first
-        if equation.place.direction != direction:
-            direction = equation.place.direction
-            lines.append(Text(say(direction, lang), "dim"))
-        unit = equation.place.unit
-        of_unit = "" if unit == found.equations[0].place.unit else f"[{unit}]"
-        lines += _short_lines(equation, of_unit, lang, state.size[0])
+    steps = list(dict.fromkeys(map(_step_of, found.equations)))
+    order = sorted(  # step by step, the states first
+        found.equations, key=lambda equation: (steps.index(_step_of(equation)), bool(equation.function))
+    )
+    unit, shown = found.equations[0].place.unit, steps[0]
+    for equation in order:
+        direction, time = _step_of(equation)
+        if (direction, time) != shown:
+            words = [say(direction, lang)] if direction != shown[0] else []
+            words += [f"t={time}"] if time != shown[1] else []
+            lines.append(Text(" · ".join(words), "dim"))
+            shown = direction, time
+        of_unit = "" if equation.place.unit == unit else f"[{equation.place.unit}]"
+        name = name_of(equation, found).partition("[")[0] + of_unit
+        lines += _short_lines(equation, name, lang, state.size[0])
     return lines
+
+
+def _step_of(equation: Equation) -> tuple[str, int | None]:
+    return equation.place.direction, equation.place.timestep
 
 
 @lru_cache(maxsize=2)
@@ -334,17 +345,17 @@ def _full_lines(found: Explanation, result: Result, view: View) -> list[Text]:
     return draw_lines(Page((), (), ExplainAnswer(found, result).page(view).parts), view)
 
 
-def _short_lines(equation: Equation, of_unit: str, lang: str, width: int) -> Iterator[Text]:
+def _short_lines(equation: Equation, name: str, lang: str, width: int) -> Iterator[Text]:
     """Yield `cell = forget · previous cell + input · candidate = ...`; its numbers below if it is long.
 
-    of_unit: `[1]` behind the name, "" for the unit of the explained number.
+    name: what stands left of the equation.
     """
-    name = equation.name.partition("[")[0].replace("candidate.", "").replace("returned", "output") + of_unit
     value = _number(equation.value)
     if equation.note is not None:
         times = {"t": equation.place.timestep, "before": equation.note.timestep}
         sentence = say(NOT_COMPUTED[equation.note.kind], lang, **times)
-        yield Text.assemble((name, "bold"), f" = {value}   ", (sentence, "dim"))
+        shown = "" if equation.is_unused else f" = {value}"
+        yield Text.assemble((name, "bold"), f"{shown}   ", (sentence, "dim"))
     elif equation.is_held:
         yield Text.assemble((name, "bold"), " = ", say("held at {value}", lang, value=value))
     elif equation.function or equation.reads or len(equation.terms) > len(equation.symbols):

@@ -198,6 +198,7 @@ class NumberTable:
     held, changed: which numbers are marked so, (rows, columns) of bool; None if none is.
     label: by which `explain` finds its numbers; None for the input and the weights.
     gate: the name for --hold; of a state, that of a gate of its loop, if it has one.
+    is_gate: whether the numbers are of a gate, which a masked step does not use.
     """
 
     title: str
@@ -212,6 +213,7 @@ class NumberTable:
     claim: str = ""
     label: Label | None = None
     gate: str = ""
+    is_gate: bool = False
 
 
 class Cell(NamedTuple):
@@ -289,7 +291,7 @@ def _part_table(loop: LoopTrace, part: Label, batch: int) -> NumberTable:
     return NumberTable(
         str(label), _note(masked, held=held is not None), loop.parts[part][batch], loop.times.tolist(), (),
         masked, held=held, label=label,
-        gate=str(loop.label(gate.short)) if gate else "",
+        gate=str(loop.label(gate.short)) if gate else "", is_gate=bool(part.kind),
     )  # fmt: skip
 
 

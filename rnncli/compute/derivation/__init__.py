@@ -93,7 +93,8 @@ def explain_number(
     """
     source = CaseTrace(case, result)
     found: dict[str, Equation] = {}
-    level: list[TraceNode] = [source.node(target)]
+    asked = source.node(target)
+    level: list[TraceNode] = [asked, *(source.kept(asked) if source.is_unused(asked) else ())]
     while level and depth:
         queue, level, depth = deque(level), [], depth - 1
         while queue:
@@ -177,7 +178,7 @@ def _totals(source: CaseTrace, node: TraceNode, inner: Node) -> Array:
 
 
 def _note_mask(source: CaseTrace, node: TraceNode, value: float) -> tuple[Note, Factor | None] | None:
-    """Return the note on a number that was not computed because of the mask, and the number in its place.
+    """Return the note on a number of a masked step, and the number in its place, if there is one.
 
     None for any other number.
     """
@@ -186,8 +187,10 @@ def _note_mask(source: CaseTrace, node: TraceNode, value: float) -> tuple[Note, 
             return None
         given = float(source.inputs[node.layer][node.row][node.unit])
         return (Note("masked"), None) if given != value else None
-    if source.status(node) == "computed" or node.part.kind:
-        return None  # a gate is computed at a masked step too, but not used
+    if source.is_unused(node):
+        return Note("unused"), None
+    if source.status(node) == "computed":
+        return None
     is_output = node.part == OUTPUT
     if is_output and source.status(node) == "zeroed":
         return Note("zeroed"), None

@@ -98,10 +98,10 @@ class OtherTerms:
 
 
 class Note(NamedTuple):
-    """Why a number was not computed at its step.
+    """What a masked step did instead of computing a number.
 
     kind: `held` (the number of `timestep`), `start` (the start state; nothing was computed yet),
-    `silent` (no earlier output), `zeroed` or `masked` (zero because of the mask).
+    `silent` (no earlier output), `zeroed` or `masked` (zero because of the mask), `unused` (a gate).
     """
 
     kind: str
@@ -134,6 +134,11 @@ class Equation(NamedTuple):
     rounding: float = 0.0
     note: Note | None = None
     is_held: bool = False
+
+    @property
+    def is_unused(self) -> bool:
+        """Whether the number is of a gate at a masked step."""
+        return self.note is not None and self.note.kind == "unused"
 
     @property
     def formula(self) -> str:

@@ -121,9 +121,17 @@ class CaseTrace:
         """Return whether the node's step was computed, held or zeroed."""
         return STATUSES[self.loop(node).status[node.batch, node.position]]
 
-    def is_carried(self, node: TraceNode) -> bool:
-        """Return whether the number is a state that a masked step did not change."""
-        return not node.part.kind and self.status(node) != "computed"
+    def is_unused(self, node: TraceNode) -> bool:
+        """Return whether the number is of a gate at a masked step."""
+        return not node.is_returned and bool(node.part.kind) and self.status(node) != "computed"
+
+    def kept(self, node: TraceNode) -> list[TraceNode]:
+        """Return the states that the node's cell keeps at a masked step, of the node's unit."""
+        loop = self.loop(node)
+        states = [state for state in reversed(loop.states) if state.cell == node.part.cell]
+        last = [loop.parts[state].shape[-1] - 1 for state in states]
+        pairs = zip(states, last, strict=True)
+        return [node._replace(part=state, unit=min(node.unit, largest)) for state, largest in pairs]
 
     def row_before(self, node: TraceNode) -> Array:
         """Return the numbers of the node's state before its step."""
@@ -183,10 +191,7 @@ class CaseTrace:
         if name.kind == "before":
             return np.asarray(self.row_before(self.beside(node, name.name)), np.float64)
         if name.kind:
-            other = self.beside(node, name.name)
-            if self.is_carried(other):  # the line was computed from the state that the mask then discarded
-                return self.evaluate(other, self.maker(node).written[name.name])
-            return np.asarray(self.row(other), np.float64)
+            return np.asarray(self.row(self.beside(node, name.name)), np.float64)
         if name.name == "x":
             row, mask = np.asarray(self.input_row(node), np.float64), self.mask(node, "inputs")
             return row if mask is None else row * mask

@@ -185,7 +185,7 @@ class Spread:
         row = self.source.evaluate(self.node, node)
         place, text = _place(text, row, unit, size)
         other = self.source.beside(self.node, name)._replace(unit=place)
-        return Factor(text, float(row[place]), node=None if self.source.is_carried(other) else other)
+        return Factor(text, float(row[place]), node=other)
 
     def _piece(self, node: Node, unit: int, size: int) -> Factor:
         """Return a part of the equation that has an equation of its own, named by its text."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 from pathlib import Path
 from typing import Any
@@ -123,8 +124,46 @@ def test_a_sequence_needs_no_flag(capfd: pytest.CaptureFixture[str]) -> None:
     assert without.splitlines()[3:] == with_flag.splitlines()[3:]
 
 
-def test_a_gate_of_a_masked_step_has_its_equation(capfd: pytest.CaptureFixture[str]) -> None:
-    assert "sigmoid(" in print_answer(capfd, "explain", "forget[0,0,1]", *MASKED)
+def test_a_masked_step_shows_what_it_keeps_and_where_that_came_from(rnncli: Any) -> None:
+    """LSTM has a gate called output, so no returned number may be called so."""
+    asked = (
+        "-l",
+        "lstm",
+        "--return-sequences",
+        "--seed",
+        "7",
+        "--mask",
+        "[[true,true,false,true]]",
+        "--quiet",
+    )
+    traced = json.loads(rnncli("trace", *asked, "-f", "json").stdout)["trace"]
+    for text in ("forget[0,2,0]", "output[0,2,0]"):
+        gate = text.partition("[")[0]
+        shown = rnncli("explain", text, *asked).stdout
+        first, masked, *earlier = shown.split("t=2\n", 1)[1].split("unit 0 · t=1")[0].split("\n\n")[1:4]
+        assert shown.startswith(f"{gate}[0, 2, 0]\n")
+        assert first == f"{gate}  not used: t=2 is masked"
+        kept = [f"{traced[2]['state'][name][0][0]:.4f}" for name in ("cell", "hidden")]
+        assert masked == f"cell  = cell at t=1  = {kept[0]}  masked at t=2: carried over from t=1"
+        assert earlier[0].startswith(f"hidden  = hidden at t=1  = {kept[1]}  masked at t=2")
+        document = json.loads(rnncli("explain", text, *asked, "-f", "json").stdout)["explanation"]
+        assert document["value"] == traced[2]["gates"][gate]["activation"][0][0]
+        assert document["equations"][0]["masked"] == {"kind": "unused", "timestep": None}
+    shown = rnncli("explain", "hidden_states[0,2,0]", *asked).stdout
+    assert f"hidden_states  = hidden at t=1  = {kept[1]}  masked at t=2: carried over from t=1" in shown
+    assert re.search(r"^output\b.*", shown, re.M)[0].startswith("output = sigmoid(")
+    zeroed = rnncli("explain", "hidden_states[0,2,0]", *asked, "--zero-output-for-mask").stdout
+    assert zeroed.endswith("\n\nhidden_states  = 0.0000  masked at t=2: output is zero\n")
+
+
+def test_a_masked_output_is_called_as_where_it_is_read(rnncli: Any) -> None:
+    asked = ("--return-sequences", "--seed", "7", "--mask", "[[true,true,false,true]]", "--quiet")
+    summed = rnncli("explain", "hidden_states[0,2,0]", "-l", "bilstm", "--merge-mode", "sum", *asked).stdout
+    for direction in ("forward", "backward"):
+        assert f"\n{direction} output  = 0.0000  masked at t=2: output is zero\n" in summed
+    last = ("--mask", "[[true,true,true,false]]", "--seed", "7", "--quiet", "--depth", "2")
+    read = rnncli("explain", "output[0,0]", "-l", "gru", "-l", "Dense(1)", *last).stdout
+    assert "\nlayer 0 hidden_state[0, 0]  = hidden at t=2  = " in read
 
 
 def test_equations_in_symbols_come_first(rnncli: Any, tmp_path: Path) -> None:

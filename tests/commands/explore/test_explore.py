@@ -191,6 +191,31 @@ def test_halves_and_masked_steps_are_marked() -> None:
     assert sum("│" in line for line in explorer.lines()) == 2  # the title, and the state
 
 
+def test_a_masked_step_shows_what_it_keeps_below_the_step_that_computed_it() -> None:
+    masked = "rnncli run -l lstm --return-sequences --seed 7 --mask '[[true,true,false,true]]'"
+    explorer = Explorer(masked, (100, 60))
+    explorer.press("1", "]", "]")
+
+    def equations() -> list[str]:
+        lines = explorer.lines()
+        (rule,) = (place for place, line in enumerate(lines) if line.startswith("─"))
+        return [line for line in lines[rule:] if " = " in line or "t=" in line]
+
+    rule, kept, heading, hidden = equations()[:4]
+    assert "hidden state of unit 0 at t=2" in rule
+    assert kept == "hidden_states = 0.1426   masked at t=2: carried over from t=1"
+    assert heading == "t=1"
+    assert hidden.startswith("hidden = output · tanh(cell) = ")
+    explorer.press("4")
+    rows = [line[31:].split() for line in explorer.lines() if "t=2 /" in line]
+    assert [len(row) for row in rows] == [2, 2, 2, 2, 5, 5]  # nothing but the label in the rows of gates
+    rule, unused, cell, hidden, heading = equations()[:5]
+    assert "input gate of unit 0 at t=2" in rule
+    assert unused == "input   not used: t=2 is masked"
+    assert cell == "cell = 0.4590   masked at t=2: carried over from t=1"
+    assert (hidden.partition(" ")[0], heading) == ("hidden", "t=1")
+
+
 def test_a_difference_of_equal_infinities_is_zero() -> None:
     explorer = Explorer("rnncli run '[[[1], [1e39]]]' -l simple_rnn --activation relu --seed 3")
     explorer.press("4", "h")

@@ -160,18 +160,19 @@ hidden = "output * tanh(cell)"
 """
 
 
-def test_a_gate_of_a_masked_step_adds_up_from_the_state_that_was_discarded(tmp_path: Path) -> None:
+def test_a_gate_of_a_masked_step_leads_to_the_states_that_it_keeps(tmp_path: Path) -> None:
     layer, mask = made(tmp_path, PEEPHOLE), [[True, True, False], [True] * 3]
     told: Any = {"units": 2, "seed": 1, "mask": mask, "terms": None}
+    trace = rnncli.trace(INPUTS, layer, units=2, seed=1, mask=mask)
     for gate in ("input", "output"):
-        (first, *_) = rnncli.explain(f"{gate}[0,2,1]", INPUTS, layer, **told).found.equations
-        assert abs(first.remainder) < 2e-6
-    (look,) = (term for term in first.terms if term.factors[0].name == "look[1]")
-    assert [factor.name for factor in look.factors] == ["look[1]", "cell"]
-    assert not look.factors[1].explained  # the trace has the state that was kept
-    kept = rnncli.explain("last_cell_state[0,1]", INPUTS, layer, **told).found
-    assert kept.equations[0].note == ("held", 1)
-    assert kept.value != look.factors[1].value
+        first, *others = rnncli.explain(f"{gate}[0,2,1]", INPUTS, layer, **told).found.equations
+        assert (first.note, first.terms, first.reads) == (("unused", None), (), ())
+        assert first.value == trace[f"{gate}/activation"][0, 2, 1]
+        masked = [one for one in others if one.place.timestep == 2]
+        assert [(one.name, one.note) for one in masked] == [
+            (name, ("held", 1)) for name in ("cell", "hidden")
+        ]
+        assert {one.place.timestep for one in others} == {1, 2}
 
 
 @pytest.mark.parametrize("file", sorted(CELLS.glob("*.toml")), ids=lambda file: file.stem)
