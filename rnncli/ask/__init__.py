@@ -475,6 +475,7 @@ def call_of(ask: Ask) -> "ModelCall":
     from rnncli.models import call
 
     model, order = model_of(ask), order_and_padding(ask)
+    model.require_numbers()
     if is_bare(ask):
         raise UsageError(
             "{--model:file} needs an input. The model expects {inputs}.",

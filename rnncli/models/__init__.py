@@ -142,6 +142,9 @@ class SavedModel(ABC):
 
         return inputs.describe_inputs(cast("Graph", self.contents))
 
+    def require_numbers(self) -> None:  # noqa: B027 - only a graph of Keras may want text
+        """Raise InputError if the requested layers depend on an input that is not numbers."""
+
     @abstractmethod
     def fit_inputs(self, given: Any) -> dict[str, Array]:
         """Return every input by its name, in the type that the model expects.

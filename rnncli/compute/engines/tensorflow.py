@@ -30,7 +30,7 @@ def refusal(case: Case) -> Text | None:
             return beyond
         drawn = [value.class_name if isinstance(value, Spec) else value for value in spec.config.values()]
         orthogonal = any(isinstance(name, str) and name.casefold().startswith("orthogonal") for name in drawn)
-        if spec.config.get("dtype") == "bfloat16" and orthogonal:
+        if spec.config.get("dtype") == "bfloat16" and orthogonal and case.weights is None:
             return Message(
                 "TensorFlow cannot draw an orthogonal matrix in bfloat16; use another initializer, "
                 "such as {--recurrent-initializer glorot_uniform}"
@@ -62,7 +62,8 @@ def make_layers(case: Case, weights: Mapping[str, Array]) -> Iterator[tuple[Any,
     with _guard(case):
         keras = _keras()
         keras.utils.set_random_seed(case.seed or 0)
-        layers = [_make(keras, keras.layers, spec) for spec in case.specs]  # all before one is built
+        specs = case.specs if case.weights is None else map(_without_drawing, case.specs)
+        layers = [_make(keras, keras.layers, spec) for spec in specs]  # all before one is built
         shapes = Stack(case.specs).input_shapes(case.inputs.shape)
         for layer, (_, shape) in zip(layers, shapes, strict=True):
             layer.build(shape)
@@ -70,6 +71,13 @@ def make_layers(case: Case, weights: Mapping[str, Array]) -> Iterator[tuple[Any,
         for path, values in weights.items():
             variables[path].assign(values)
         yield keras, layers
+
+
+def _without_drawing(spec: Spec) -> Spec:
+    """Return a layer whose weights are given; in bfloat16, TensorFlow could not draw an orthogonal matrix."""
+    if spec.inner.config.get("dtype") != "bfloat16":
+        return spec
+    return spec.with_option("kernel_initializer", "zeros").with_option("recurrent_initializer", "zeros")
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from typing import Any
 from rnncli.errors import Message, RnncliError, Text
 from rnncli.models import operations
 from rnncli.models.graph import Graph, Node, choose_layers, is_recurrent_class, mappings, model_option
+from rnncli.models.keras.layer_alone import advise_alone
 from rnncli.models.operations import UnknownLayerError
 
 INPUT = "InputLayer"
@@ -124,8 +125,9 @@ def name_cause(
             reason=what,
         )
     free = independent_layers(graph, error.layer, wanted)
-    advice = error.advice or REBUILD
-    if free:
+    advice = advise_alone(graph, node) if node.is_recurrent else ""
+    advice = advice or error.advice or REBUILD
+    if free and (not wanted or not {*free}.isdisjoint(wanted)):
         advice = Message(
             "To run the layers that do not depend on it: {option}", option=model_option(graph.file, free)
         )

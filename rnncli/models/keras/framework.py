@@ -7,10 +7,8 @@
 from __future__ import annotations
 
 import importlib.util
-import shlex
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
@@ -31,8 +29,9 @@ from rnncli.models.keras.choice import (
     note_omissions,
     require_one_use,
 )
+from rnncli.models.keras.layer_alone import advise_alone, half_dtype
 from rnncli.models.keras.process import UnrunnableError
-from rnncli.models.layer_cases import build_layer_case, name_outputs, spec_of
+from rnncli.models.layer_cases import build_layer_case, name_outputs
 from rnncli.models.operations import (
     TODAY,
     OperationCall,
@@ -42,8 +41,8 @@ from rnncli.models.operations import (
     rules_of,
 )
 from rnncli.result import Result
-from rnncli.specs.text import describe
 
+FLOAT32 = Message("Rebuild the model with the dtype float32, copy the weights, and save it again.")
 TOLERANCE = 1e-4
 """Tolerance for outputs of order one."""
 
@@ -313,27 +312,8 @@ def _require_one_dtype(graph: Graph, node: Node) -> None:
         dtypes = [config.get("dtype") or "float32" for config in (node.config, node.core_config)]
         raise LayerError(
             "{name} ({class_name}) computes in {dtype}, which is not supported.",
-            _advise_float32(graph, node),
+            advise_alone(graph, node) if half_dtype(node) else FLOAT32,
             name=node.name,
             class_name=node.class_name,
             dtype=next(dtype for dtype in dtypes if operations.dtype_of(dtype) is None),
         )
-
-
-def _advise_float32(graph: Graph, node: Node) -> Text:
-    """Return the flags that run the weights of the layer in float32."""
-    try:
-        spec = spec_of(replace(node, config=_without_dtype(node.config)))
-    except UnknownLayerError:
-        return Message("Rebuild the model with the dtype float32, copy the weights, and save it again.")
-    name = node.layer.rpartition("/")[2]  # in a model inside the model
-    flags = f"--weights {shlex.quote(f'{graph.file}#{name}')} --layer {shlex.quote(describe(spec))}"
-    return Message(
-        "To run its weights in float32, give the input of this layer: rnncli run INPUT {flags}", flags=flags
-    )
-
-
-def _without_dtype(tree: Any) -> Any:
-    if isinstance(tree, Mapping):
-        return {key: _without_dtype(value) for key, value in tree.items() if key != "dtype"}
-    return [_without_dtype(value) for value in tree] if isinstance(tree, (list, tuple)) else tree

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from rnncli.case import Array
-from rnncli.errors import join
+from rnncli.errors import inside, join
 from rnncli.models import CasePair, ModelRequest, ModelRun, SavedModel, inputs, name_file, operations
 from rnncli.models.graph import Graph, Node, Ref
 from rnncli.models.keras.choice import INPUT, require_inference
+from rnncli.models.keras.layer_alone import own_cell_name, require_numbers
 from rnncli.models.keras.walk import run_graph
 from rnncli.models.operations import UnknownLayerError
 
@@ -32,6 +33,11 @@ class Model(SavedModel):
             for node in self.contents.recurrent_nodes
             if node.config.get("stateful") or node.core_config.get("stateful")
         )
+
+    def require_numbers(self) -> None:
+        """Raise InputError if a requested layer depends on text."""
+        with inside(self.file):
+            require_numbers(self.contents, self.choose(self.names))
 
     def fit_inputs(self, given: Any) -> dict[str, Array]:
         """Return every input by name, in the dtype of the model.  Raises InputError if one does not fit."""
@@ -78,4 +84,5 @@ class Model(SavedModel):
 def _keras_may_know(node: Node) -> bool:
     """Return whether Keras could compute the node, and all nodes of a model inside it."""
     inside = node.inner.nodes if node.inner is not None else ()
-    return operations.keras_may_know(node.class_name, node.module) and all(map(_keras_may_know, inside))
+    known = operations.keras_may_know(node.class_name, node.module) and not own_cell_name(node)
+    return known and all(map(_keras_may_know, inside))

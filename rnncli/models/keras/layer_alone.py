@@ -1,0 +1,125 @@
+"""What to advise where a model cannot be run: the command that runs one of its layers, with its own input."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from typing import Any
+
+from rnncli.case import format_shape
+from rnncli.errors import InputError, Message, Text
+from rnncli.models import operations
+from rnncli.models.graph import Graph, Node, Ref
+from rnncli.models.layer_cases import spec_of
+from rnncli.models.operations import UnknownLayerError
+from rnncli.specs.text import describe
+
+HALF = ("float16", "bfloat16")
+"""Dtypes in which a described layer computes what Keras computes, and a model is not run."""
+CELL_FILE = "@cell.toml"
+OPTIONS = ("return_sequences", "return_state", "go_backwards", "stateful", "zero_output_for_mask")
+"""The options of RNN that a layer of a cell file has."""
+
+
+def advise_alone(graph: Graph, node: Node) -> Text:
+    """Return the command that runs a recurrent layer alone; "" for a layer that no expression describes."""
+    name = own_cell_name(node)
+    try:
+        spec = spec_of(_plain(node))
+    except UnknownLayerError:
+        return ""
+    layer = describe(spec)
+    if name:
+        layer = layer.replace("SimpleRNN(", f"{CELL_FILE}(")
+    dtype = half_dtype(node)
+    file = f"{graph.file}#{node.layer.rpartition('/')[2]}"  # in a model inside the model
+    words = [
+        "rnncli",
+        "run",
+        "INPUT",
+        "--weights",
+        file,
+        "--layer",
+        layer,
+        *(["--dtype", dtype] if dtype else []),
+    ]
+    fields = {"command": shlex.join(words), "shape": _input_shape(node), "name": name}
+    if name:
+        return Message(
+            "Write the equations of {name} in cell.toml (rnncli samples mgu > cell.toml is an example), its "
+            "weights in the order of get_weights(), and give the layer its own input, {shape}: {command}",
+            **fields,
+        )
+    if any(other.makes_mask for other in graph.nodes):
+        return Message(
+            "To run this layer alone, give its own input, {shape}, and its mask with {--mask}: {command}",
+            **fields,
+        )
+    return Message("To run this layer alone, give its own input, {shape}: {command}", **fields)
+
+
+def own_cell_name(node: Node) -> str:
+    """Return the class of a cell that is not Keras's, which the layer runs; else ""."""
+    cell = node.core_config.get("cell")
+    if not isinstance(cell, Mapping) or operations.keras_may_know(
+        str(cell.get("class_name")), cell.get("module")
+    ):
+        return ""
+    return str(cell["class_name"]).rpartition(">")[2]
+
+
+def half_dtype(node: Node) -> str:
+    """Return the half precision in which the layer computes, also of a mixed policy; else ""."""
+    for config in (node.core_config, node.config):
+        policy = config.get("dtype")
+        if isinstance(policy, Mapping):
+            policy = (policy.get("config") or {}).get("name")
+        dtype = str(policy).removeprefix("mixed_")
+        if dtype in HALF:
+            return dtype
+    return ""
+
+
+def require_numbers(graph: Graph, names: tuple[str, ...]) -> None:
+    """Raise InputError if one of these layers depends on an input of text."""
+    needed = graph.find_dependencies(names)
+    for wanted in graph.inputs:
+        if wanted.dtype != "string" or wanted.name not in needed:
+            continue
+        reader = next((node for node in graph.nodes if Ref(wanted.name) in node.refs), None)
+        layer = next(node for node in graph.nodes if node.name in names)
+        raise InputError(
+            "its input {name} is text, which {reader} turns into token ids; rnncli takes numbers.",
+            advise_alone(graph, layer),
+            name=wanted.name,
+            reader=reader.class_name if reader else wanted.dtype,
+        )
+
+
+def _plain(node: Node) -> Node:
+    """Return the node without dtypes, and with a SimpleRNN in place of a cell that is not Keras's."""
+    from dataclasses import replace
+
+    units = (node.core_config.get("cell") or {}).get("config", {}).get("units")
+
+    def rewrite(tree: Any) -> Any:
+        if isinstance(tree, Mapping):
+            if tree.get("class_name") == "RNN" and own_cell_name(node):
+                return {"class_name": "SimpleRNN", "config": _options(tree["config"], units)}
+            return {key: rewrite(value) for key, value in tree.items() if key != "dtype"}
+        return [rewrite(value) for value in tree] if isinstance(tree, (list, tuple)) else tree
+
+    whole = rewrite({"class_name": node.class_name, "config": node.config})
+    return replace(node, class_name=whole["class_name"], config=whole["config"])
+
+
+def _options(config: Mapping[str, Any], units: Any) -> dict[str, Any]:
+    return {"units": units, **{name: config[name] for name in OPTIONS if name in config}}
+
+
+def _input_shape(node: Node) -> str:
+    """Return `(batch, timesteps, 5)`, with the features of the layer's kernel where it has one."""
+    kernels = (array for name, array in node.weights.items() if name.rpartition("/")[2] == "kernel")
+    kernel = next((array for array in kernels if array.ndim == 2), None)
+    features = "features" if kernel is None else kernel.shape[0]
+    return format_shape(("batch", "timesteps", features))
