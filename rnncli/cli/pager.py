@@ -42,10 +42,10 @@ PROMPT, MORE = 2, 1
 
 
 class PagerPage(NamedTuple):
-    """One page.  text: shown first.  answer: added by the key `?`."""
+    """One page.  text: shown first.  answer: added by the key `?`; "" for none."""
 
     text: str
-    answer: str
+    answer: str = ""
 
 
 class Prompts(NamedTuple):
@@ -217,7 +217,7 @@ def _page(leaf: PagerPage, prompts: Prompts, keys: _Keys) -> int | None:
             return LEAVE[key]
         terminal.write("\n")
     terminal.write(parts[-1])
-    key = keys.one_of((*LEAVE, *ANSWER), f"\n{prompts.page}")
+    key = keys.one_of((*LEAVE, *(ANSWER if leaf.answer else ())), f"\n{prompts.page}")
     if key in ANSWER:
         terminal.write(leaf.answer)
         key = keys.one_of(LEAVE, f"\n{prompts.answered}")

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 from rnncli.errors import Message, UsageError, nearest
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from rnncli.commands.tour.exercises import ExerciseAnswer
     from rnncli.commands.tour.lesson import Step
     from rnncli.show.answer import Reply
@@ -18,6 +20,8 @@ rnncli tour masks
 rnncli tour --list
 rnncli tour --exercise 1
 rnncli tour --exercise 1 --seed 3 --answer 't=0'
+rnncli tour --exercise all --seed 3 -o sheet.html
+rnncli tour --exercise all --seed 3 --key
 rnncli tour -o lesson.html
 """
 
@@ -29,9 +33,11 @@ def tour(
     list: bool,  # noqa: A002  (the name of its flag)
     step: int | None,
     plain: bool,
-    exercise: int | None,
+    no_answer: bool,
+    exercise: str | None,
     seed: int | None,
     answer: str | None,
+    key: bool,
 ) -> Reply[Any] | None:
     """The lesson: what recurrent layers return, in twenty minutes.
 
@@ -39,45 +45,91 @@ def tour(
     goes on where you left it.
     """
     from rnncli.cli import pager
-    from rnncli.cli.output import view_of
     from rnncli.show.answer import Reply
 
-    ways = {
-        topic or "": topic is not None,
-        "--list": list,
-        f"--step {step}": step is not None,
-        "--plain": plain and exercise is not None,
-        f"--exercise {exercise}": exercise is not None,
-    }
-    chosen = [way for way, is_given in ways.items() if is_given]
-    if len(chosen) > 1:
-        what = Message("{one} cannot be combined with {other}.", one=chosen[0], other=chosen[1])
-        raise UsageError(what, "Leave one out.")
-    for name, value in (("--seed", seed), ("--answer", answer)):
-        if value is not None and exercise is None:
+    _require_possible(
+        {
+            topic or "": topic is not None,
+            "--list": list,
+            f"--step {step}": step is not None,
+            "--plain": plain and exercise is not None,
+            f"--exercise {exercise}": exercise is not None,
+        },
+        {"--no-answer": no_answer, "--answer": answer is not None, "--key": key, "--list": list},
+    )
+    for name, is_given in (("--seed", seed is not None), ("--answer", answer is not None), ("--key", key)):
+        if is_given and exercise is None:
             raise UsageError("{name} needs {--exercise}.", "Add {--exercise 1}.", name=name)
-    if answer is not None and seed is None:
-        raise UsageError(
-            "{--answer} needs {--seed}: each seed gives the exercise its own numbers.",
-            "Take the seed that rnncli tour --exercise {exercise} printed.",
-            exercise=exercise,
-        )
+        if is_given and seed is None:
+            raise UsageError(
+                "{name} needs {--seed}: each seed gives the exercise its own numbers.",
+                "Take the seed that rnncli tour --exercise {exercise} printed.",
+                name=name,
+                exercise=exercise,
+            )
     is_table = output.format_name == "table" and output.is_stdout
     reads_keys = is_table and not plain and pager.is_possible()
     if exercise is not None:
-        from rnncli.commands.tour import exercises
-
-        lang = view_of(output, output.format_name).lang
-        found = exercises.examine(exercise, seed, answer, lang)
-        return _ask(output, found) if reads_keys and answer is None else Reply(found)
+        return _answer_exercises(
+            output, exercise, seed, answer, key=key, checks=not no_answer, asks=reads_keys
+        )
     from rnncli.commands.tour import lesson
-    from rnncli.commands.tour.answer import TourAnswer, list_steps
+    from rnncli.commands.tour.answer import QUESTION, WHOLE, TourAnswer, list_steps
 
+    shown = QUESTION if no_answer else WHOLE
     if list:
         return Reply(list_steps())
     if topic is not None or step is not None:
-        return Reply(TourAnswer((find_step(str(step) if topic is None else topic),)))
-    return _read(output) if reads_keys else Reply(TourAnswer(lesson.steps()))
+        return Reply(TourAnswer((find_step(str(step) if topic is None else topic),), shown))
+    if reads_keys:
+        _read(output, no_answer)
+        return None
+    return Reply(TourAnswer(lesson.steps(), shown))
+
+
+def _require_possible(*exclusive: Mapping[str, bool]) -> None:
+    """Raise UsageError if two flags of a set are given.  exclusive: sets of flags, and which are given."""
+    for flags in exclusive:
+        given = [flag for flag, is_given in flags.items() if is_given]
+        if len(given) > 1:
+            what = Message("{one} cannot be combined with {other}.", one=given[0], other=given[1])
+            raise UsageError(what, "Leave one out.")
+
+
+def _answer_exercises(
+    output: OutputFlags,
+    word: str,
+    seed: int | None,
+    answer: str | None,
+    *,
+    key: bool,
+    checks: bool,
+    asks: bool,
+) -> Reply[Any] | None:
+    """Return an exercise, a sheet of all, their key, or the verdict on an answer.
+
+    word: `3`, or `all`.  checks: whether to show how an answer is checked.  asks: whether to ask for one.
+    """
+    from rnncli.cli.output import view_of
+    from rnncli.commands.tour import exercises, sheet
+    from rnncli.show.answer import Reply
+
+    chosen = exercises.choose(word)
+    if answer is not None:
+        if len(chosen) > 1:
+            raise UsageError("{--answer} checks one exercise.", "Say which: {--exercise 1}.")
+        lang = view_of(output, output.format_name).lang
+        return Reply(exercises.examine(chosen[0], seed or 0, answer, lang))
+    if seed is None:
+        from rnncli.initializers import draw_seed
+
+        seed = draw_seed()
+    posed = [exercises.ExerciseAnswer(exercise, seed, checks=checks) for exercise in chosen]
+    if key:
+        return Reply(sheet.KeyAnswer(posed))
+    if word == "all":
+        return Reply(sheet.SheetAnswer(posed, checks))
+    return _ask(output, posed[0]) if asks and checks else Reply(posed[0])
 
 
 def find_step(word: str) -> Step:
@@ -97,8 +149,8 @@ def find_step(word: str) -> Step:
     raise UsageError("no step is about {word!r}.", advice, word=word, near=near)
 
 
-def _read(output: OutputFlags) -> Reply[Any] | None:
-    """Show the steps page by page, each computed when it is reached; return None."""
+def _read(output: OutputFlags, no_answer: bool) -> None:
+    """Show the steps page by page, each computed when it is reached."""
     from rnncli.cli import pager
     from rnncli.cli.output import view_of
     from rnncli.commands.tour import lesson
@@ -107,13 +159,15 @@ def _read(output: OutputFlags) -> Reply[Any] | None:
 
     def load(place: int) -> pager.PagerPage:
         view, step = view_of(output, "table", TourAnswer.widest), lesson.steps()[place]
-        texts = (formats.render(TourAnswer((step,), shown), "table", view) for shown in (QUESTION, ANSWER))
-        return pager.PagerPage(*map(str, texts))
+        texts = [
+            str(formats.render(TourAnswer((step,), shown), "table", view))
+            for shown in ((QUESTION,) if no_answer else (QUESTION, ANSWER))
+        ]
+        return pager.PagerPage(*texts)
 
     lang = view_of(output, "table").lang
-    keys = ("keys", "keys answered", "keys more", "resumed", "go on")
+    keys = ("keys answered" if no_answer else "keys", "keys answered", "keys more", "resumed", "go on")
     pager.read("tour", len(lesson.steps()), load, pager.Prompts(*(lesson.say(key, lang) for key in keys)))
-    return None
 
 
 def _ask(output: OutputFlags, found: ExerciseAnswer) -> Reply[Any] | None:
@@ -127,7 +181,7 @@ def _ask(output: OutputFlags, found: ExerciseAnswer) -> Reply[Any] | None:
     from rnncli.show.answer import Reply
 
     view = view_of(output, "table", found.widest)
-    terminal.write(formats.render(replace(found, is_asked=True), "table", view))
+    terminal.write(formats.render(replace(found, checks=False), "table", view))
     question = lesson.say("your answer", view.lang).format(form=found.exercise.form)
     while typed := pager.ask(question):
         fault = found.fault(typed, view.lang)

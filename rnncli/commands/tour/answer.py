@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import groupby
 from typing import Any
 
 from rnncli import handbook
 from rnncli.case import Array
 from rnncli.commands.tour import lesson
+from rnncli.commands.tour.drawing import draw_text
 from rnncli.commands.tour.lesson import Step, say
 from rnncli.commands.tour.observations import observe
 from rnncli.show.answer import Answer, Field, ListAnswer, Records, head
@@ -30,7 +30,7 @@ class TourAnswer(Answer):
 
     def document(self, view: View) -> dict[str, Any]:
         """Return the texts and the tensors of each step, by the command that computes them."""
-        return {**head(), "steps": [_document(step, view) for step in self.steps]}
+        return {**head(), "steps": [_document(step, view, self.shown) for step in self.steps]}
 
     def page(self, view: View) -> Page:
         """Return the steps, one below the other."""
@@ -80,7 +80,8 @@ def list_steps() -> ListAnswer:
     return ListAnswer("steps", fields, lesson.steps(), ("number", "short", "topic", "title"))
 
 
-def _document(step: Step, view: View) -> dict[str, Any]:
+def _document(step: Step, view: View, shown: str) -> dict[str, Any]:
+    """Return the step's texts and tensors.  shown: as in TourAnswer."""
     seen = observe(step, view)
     texts = lesson.fill(step, view.lang, seen.facts)
     return {
@@ -94,7 +95,9 @@ def _document(step: Step, view: View) -> dict[str, Any]:
             {"line": command, "outputs": tensor_listing(outputs, view).objects()}
             for command, outputs in zip(step.commands, seen.outputs, strict=True)
         ],
-        **{key: texts[key] for key in ("notice", "question", "answer")},
+        "notice": texts["notice"],
+        "question": texts["question"],
+        **({} if shown == QUESTION else {"answer": texts["answer"]}),
     }
 
 
@@ -113,9 +116,7 @@ def _parts(step: Step, view: View, shown: str) -> Iterator[PagePart]:
         yield Heading(heading, step.topics[0])
         yield from [line(say("way", lang), "dim")] if step.number == 0 else []
         yield ()
-        for is_code, lines in groupby(texts["asks"].splitlines(), lambda text: text.startswith(" ")):
-            found = list(lines)
-            yield from [Code("\n".join(found))] if is_code else map(line, found)
+        yield from draw_text(texts["asks"])
         yield ()
         yield Code(step.keras, "python")
         yield from (Code(command, "shell") for command in step.commands)

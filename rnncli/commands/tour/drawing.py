@@ -6,6 +6,7 @@ Which rows are equal is taken from the tensors' verified equalities, see `result
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import groupby
 from string import ascii_lowercase
 from typing import NamedTuple
 
@@ -13,7 +14,20 @@ from rnncli.case import Array, format_shape
 from rnncli.commands.tour.lesson import say
 from rnncli.result import Claim, NamedTensor
 from rnncli.show.answer import headings
-from rnncli.show.page import Column, Line, Span, Table, TableCell, Variants, View, cell, name_line
+from rnncli.show.page import (
+    Code,
+    Column,
+    Line,
+    PagePart,
+    Span,
+    Table,
+    TableCell,
+    Variants,
+    View,
+    cell,
+    line,
+    name_line,
+)
 from rnncli.show.visible import longest
 
 COLORS = 4
@@ -81,6 +95,13 @@ def _narrow(drawn: Iterable[RowLine]) -> Table:
             below: Line = (Span("  "), *row.drawn)
             rows.append(((below,), (row.mark,)))
     return Table((Column(""), Column("")), tuple(rows))
+
+
+def draw_text(text: str) -> Iterator[PagePart]:
+    """Yield the lines of a text; its indented lines are code."""
+    for is_code, group in groupby(text.splitlines(), lambda words: words.startswith(" ")):
+        lines = list(group)
+        yield from [Code("\n".join(lines))] if is_code else map(line, lines)
 
 
 def draw_beside(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> Variants:

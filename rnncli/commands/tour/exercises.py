@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 from random import Random
@@ -17,13 +17,14 @@ from typing import Any, NamedTuple
 from rnncli import specs
 from rnncli.case import format_shape, sizes
 from rnncli.commands.tour import drawing, lesson
+from rnncli.commands.tour.drawing import draw_text
 from rnncli.commands.tour.lesson import Facts, masked_steps, run_line, say
 from rnncli.commands.tour.observations import measure_norms
 from rnncli.errors import DisagreementError, UsageError
 from rnncli.layers.stack import Stack
 from rnncli.result import Label, Result
 from rnncli.show.answer import Answer, Records, head
-from rnncli.show.page import Code, Line, Page, Span, Table, View, line, marks
+from rnncli.show.page import Code, Page, PagePart, Span, Table, View, line, marks
 from rnncli.show.parts import format_difference
 
 Accepts = Callable[[str], bool]
@@ -42,9 +43,14 @@ STATES = {
 
 
 class DrawnTask(NamedTuple):
-    """What an exercise draws.  facts: for its texts.  tables: where to find the answer."""
+    """What an exercise draws.
+
+    accepts: the answers that count as right.  key: one of them.  facts: for its texts.
+    tables: where to find the answer.
+    """
 
     accepts: Accepts
+    key: str
     facts: Facts
     tables: tuple[Table, ...] = ()
 
@@ -61,8 +67,9 @@ def make_equal_row(random: Random, view: View) -> DrawnTask:
     claim, *_ = next(tensor.equals for tensor in result.outputs if tensor.name == STATES[state])
     place = drawing.locate_row(claim, rows).row or 0
     facts = {"steps": steps, "layer": _expression(result), "state": say(state, view.lang)}
-    table = drawing.draw_rows(rows.name, rows.values[0], view, say("row", view.lang))
-    return DrawnTask(accept_rows({place}, steps), facts, (table,))
+    label = say("row", view.lang)
+    table = drawing.draw_rows(rows.name, rows.values[0], view, label)
+    return DrawnTask(accept_rows({place}, steps), label.format(place), facts, (table,))
 
 
 def make_output_shape(random: Random, view: View) -> DrawnTask:
@@ -74,7 +81,8 @@ def make_output_shape(random: Random, view: View) -> DrawnTask:
     merge = random.choice(("", ", merge_mode='sum'", ", merge_mode='concat'"))
     layer = random.choice((inner, f"Bidirectional({inner}{merge})"))
     output = Stack(specs.from_flags([layer], {})).outputs(shape)[0].shape
-    return DrawnTask(accept_shape(sizes(output)), {"input": format_shape(shape), "layer": layer})
+    facts = {"input": format_shape(shape), "layer": layer}
+    return DrawnTask(accept_shape(sizes(output)), format_shape(output), facts)
 
 
 def make_parameters(random: Random, view: View) -> DrawnTask:
@@ -83,7 +91,7 @@ def make_parameters(random: Random, view: View) -> DrawnTask:
     layer, features = random.choice(kinds).format(random.randint(2, 40)), random.randint(2, 20)
     shapes = Stack(specs.from_flags([layer], {})).layers[0].weight_shapes((None, None, features))
     count = sum(prod(sizes(shape)) for shape in shapes.values())
-    return DrawnTask(accept_count(count), {"layer": layer, "features": features})
+    return DrawnTask(accept_count(count), str(count), {"layer": layer, "features": features})
 
 
 def make_held_rows(random: Random, view: View) -> DrawnTask:
@@ -94,7 +102,9 @@ def make_held_rows(random: Random, view: View) -> DrawnTask:
     command = f"rnncli run -l {layer} --return-sequences --input-shape 1,{steps},2 --seed {seed}"
     result = run_line(f"{command} --mask '[[{mask}]]'", traced=True)
     table = drawing.draw_rows("hidden_states", result.outputs[0].values[0], view, "t={}")
-    return DrawnTask(accept_rows(masked_steps(result), steps), {"layer": _expression(result)}, (table,))
+    held = masked_steps(result)
+    key, facts = ", ".join(map(str, held)), {"layer": _expression(result)}
+    return DrawnTask(accept_rows(held, steps), key, facts, (table,))
 
 
 def make_forget_gate(random: Random, view: View) -> DrawnTask:
@@ -110,7 +120,8 @@ def make_forget_gate(random: Random, view: View) -> DrawnTask:
     shown = (*gates, cell)
     rows = [(f"t={step}", *(f"{parts[part][0, step, 0]:.4f}" for part in shown)) for step in (time - 1, time)]
     table = drawing.draw_grid(("", *(part.part for part in shown)), rows)
-    return DrawnTask(accept_decimal(float(parts[forget][0, time, 0])), {"time": time}, (table,))
+    right = float(parts[forget][0, time, 0])
+    return DrawnTask(accept_decimal(right), f"{right:.2f}", {"time": time}, (table,))
 
 
 def make_reset_after(random: Random, view: View) -> DrawnTask:
@@ -125,7 +136,8 @@ def make_reset_after(random: Random, view: View) -> DrawnTask:
         for letter, result, text in zip("AB", results, texts, strict=True)
     ]
     table = drawing.draw_grid(("", f"bias {say('shape', view.lang)}", "hidden_state"), rows, right=False)
-    return DrawnTask(accept_letters("B" if first else "A"), {"units": units}, (table,))
+    key = "B" if first else "A"
+    return DrawnTask(accept_letters(key), key, {"units": units}, (table,))
 
 
 def make_vanishing(random: Random, view: View) -> DrawnTask:
@@ -145,7 +157,7 @@ def make_vanishing(random: Random, view: View) -> DrawnTask:
     across, down = 4, steps // 4
     table = drawing.draw_grid([""] * across, [texts[row::down] for row in range(down)])
     facts = {"layer": layers[word], "last": steps - 1}
-    return DrawnTask(accept_rows({vanished}, steps), facts, (table,))
+    return DrawnTask(accept_rows({vanished}, steps), f"t={vanished}", facts, (table,))
 
 
 def make_decoder(random: Random, view: View) -> DrawnTask:
@@ -161,8 +173,8 @@ def make_decoder(random: Random, view: View) -> DrawnTask:
         names += [(letter, format_shape(values.shape)), *[("", "")] * (values.size // units - 1)]
     rows = [(*name, text) for name, text in zip(names, texts, strict=True)]
     table = drawing.draw_grid(("", say("shape", view.lang), say("values", view.lang)), rows, right=False)
-    key = letters[order.index(1)] + letters[order.index(2)]
-    return DrawnTask(accept_letters(key), {"units": units}, (table,))
+    hidden, cell = (letters[order.index(place)] for place in (1, 2))
+    return DrawnTask(accept_letters(hidden + cell), f"{hidden}, {cell}", {"units": units}, (table,))
 
 
 def make_stateful(random: Random, view: View) -> DrawnTask:
@@ -180,9 +192,10 @@ def make_stateful(random: Random, view: View) -> DrawnTask:
     part = compute.run(case._replace(inputs=case.inputs[:, :first]), "numpy")
     rows, state = result.outputs[0].values[0], part.outputs[0].values[0, -1]
     place = int(np.abs(rows - state).sum(axis=-1).argmin())
-    table = drawing.draw_rows("hidden_states", rows, view, say("row", view.lang))
+    label = say("row", view.lang)
+    table = drawing.draw_rows("hidden_states", rows, view, label)
     facts = {"steps": steps, "layer": _expression(result), "first": first, "rest": steps - first}
-    return DrawnTask(accept_rows({place}, steps), facts, (table,))
+    return DrawnTask(accept_rows({place}, steps), label.format(place), facts, (table,))
 
 
 MAKERS: dict[str, Callable[[Random, View], DrawnTask]] = {
@@ -251,13 +264,13 @@ def _numbers(text: str) -> list[float]:
 class ExerciseAnswer(Answer):
     """An exercise with its task, or the verdict on an answer to it.
 
-    answer: a right one; None if none was given.  is_asked: whether the terminal asks for one.
+    answer: a right one; None if none was given.  checks: whether to show the command that checks an answer.
     """
 
     exercise: lesson.Exercise
     seed: int
     answer: str | None = None
-    is_asked: bool = False
+    checks: bool = True
     command = "tour --exercise"
     widest = lesson.WIDEST
 
@@ -308,15 +321,10 @@ class ExerciseAnswer(Answer):
         place = marks(view).dot.join(
             (say("exercise", lang).format(number), f"{say('seed', lang)} {self.seed}", "")
         )
-        parts: tuple[Table | Line | Code, ...] = (
-            (Span(place, "dim"), Span(texts["title"], "strong")),
-            (),
-            *map(line, texts["task"].splitlines()),
-            *task.tables,
-            (),
-        )
-        if not self.is_asked:
-            parts += (line(say("answer it", lang), "dim"), Code(self.check, "shell"))
+        heading = (Span(place, "dim"), Span(texts["title"], "strong"))
+        parts: tuple[PagePart, ...] = (heading, (), *draw_task(texts, task))
+        if self.checks:
+            parts += ((), line(say("answer it", lang), "dim"), Code(self.check, "shell"))
         return Page((), (), parts)
 
     def records(self, view: View) -> Records:
@@ -325,27 +333,34 @@ class ExerciseAnswer(Answer):
         return ("table", "row"), ((place, " ".join(row)) for place, table in tables for row in _texts(table))
 
 
-def examine(number: int, seed: int | None, answer: str | None, lang: str) -> ExerciseAnswer:
-    """Return the exercise, or that `answer` is right.
+def draw_task(texts: Mapping[str, str], task: DrawnTask) -> Iterator[PagePart]:
+    """Yield what an exercise asks, and its tables."""
+    yield from draw_text(texts["task"])
+    yield from task.tables
 
-    Raises UsageError if there is no such exercise, DisagreementError if the answer is wrong.
-    """
+
+def choose(word: str) -> Sequence[lesson.Exercise]:
+    """Return the exercise with this number, or all.  Raises UsageError if there is no such exercise."""
     known = lesson.exercises()
+    if word == "all":
+        return known
+    number = int(word) if word.isdecimal() else 0
     if not 1 <= number <= len(known):
         raise UsageError(
             "{--exercise:number}: there is no such exercise.",
-            "The exercises are 1 to {last}.",
-            number=number,
+            "The exercises are 1 to {last}, or all of them: {--exercise all}.",
+            number=word,
             last=len(known),
         )
-    if seed is None:
-        from rnncli.initializers import draw_seed
+    return known[number - 1 : number]
 
-        seed = draw_seed()
-    found = ExerciseAnswer(known[number - 1], seed, answer)
-    if answer is not None and (fault := found.fault(answer, lang)):
+
+def examine(exercise: lesson.Exercise, seed: int, answer: str, lang: str) -> ExerciseAnswer:
+    """Return that `answer` is right.  Raises DisagreementError if it is wrong."""
+    asked = ExerciseAnswer(exercise, seed, answer)
+    if fault := asked.fault(answer, lang):
         raise fault
-    return found
+    return asked
 
 
 def _texts(table: Table) -> Iterator[list[str]]:
