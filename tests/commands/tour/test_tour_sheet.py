@@ -94,9 +94,9 @@ def test_without_answers(rnncli: Run) -> None:
     document = json.loads(rnncli("tour", "masks", "--no-answer", "-f", "json").stdout)
     assert [key for key in document["steps"][0] if key in ("question", "answer")] == ["question"]
     assert "details" not in rnncli("tour", "--no-answer", "-f", "markdown").stdout
-    for words in (ONE, ALL):
-        assert "--answer" not in rnncli(*words, "--no-answer").stdout
-        assert "--answer" in rnncli(*words).stdout
+    for flags in (ONE, ALL):
+        assert "--answer" not in rnncli(*flags, "--no-answer").stdout
+        assert "--answer" in rnncli(*flags).stdout
 
 
 def test_a_terminal_without_answers() -> None:
