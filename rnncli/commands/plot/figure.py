@@ -17,7 +17,7 @@ from typing import Any
 
 from rnncli.commands.plot.fonts import DEFAULT_FONT
 from rnncli.commands.plot.palette import Style, is_dark
-from rnncli.commands.plot.sheet import Panel, Scale, Sheet
+from rnncli.commands.plot.sheet import Hatching, Panel, Scale, Sheet
 from rnncli.errors import UsageError
 from rnncli.show.visible import width_of
 
@@ -49,6 +49,9 @@ SMALLEST_SCALE = 0.75
 """How far letters shrink to fit --size."""
 MAX_VECTOR_CELLS = 4096
 """Up to this many cells are drawn one by one; larger heat maps become an image in the svg or pdf."""
+
+HATCHES = {True: "xx", False: "/////"}
+"""What masked steps are hatched with: where they are not used, and where a state is carried over."""
 
 UNDATED = {
     "svg": {"Date": None, "Creator": "rnncli"},
@@ -280,7 +283,8 @@ def _heat_map(axes: Any, panel: Panel, scale: Scale, style: Style) -> Any:
     axes.set_yticks([0], [max(_row_names(panel), key=width_of)])
     ends = np.flatnonzero(np.diff((False, *panel.masked_steps, False)))
     for start, stop in ends.reshape(-1, 2):  # each run of masked columns
-        axes.add_patch(_hatch(style, (start - 0.5, -0.5), stop - start, rows))
+        corner = start - 0.5, -0.5
+        axes.add_patch(_hatch(style, corner, stop - start, rows, panel.is_unused_where_masked, panel.is_gate))
     return mesh
 
 
@@ -295,12 +299,15 @@ def _map(scale: Scale, style: Style) -> Any:
     return found.with_extremes(bad=style.bad)
 
 
-def _hatch(style: Style, corner: tuple[float, float], width: float, height: float) -> Any:
+def _hatch(
+    style: Style, corner: tuple[float, float], width: float, height: float, is_unused: bool, is_opaque: bool
+) -> Any:
+    """Return the hatching of masked steps.  is_opaque: whether it hides the colors below it."""
     from matplotlib.colors import to_rgba
     from matplotlib.patches import Rectangle
 
-    veil = to_rgba(style.paper, 0.55)
-    return Rectangle(corner, width, height, facecolor=veil, edgecolor=style.faint, linewidth=0, hatch="/////")
+    veil, hatch = to_rgba(style.paper, 1 if is_opaque else 0.55), HATCHES[is_unused]
+    return Rectangle(corner, width, height, facecolor=veil, edgecolor=style.faint, linewidth=0, hatch=hatch)
 
 
 def _mark(axes: Any, panel: Panel, mesh: Any, style: Style) -> None:
@@ -338,11 +345,13 @@ def _write_numbers(axes: Any, panel: Panel, mesh: Any, letters: int, fontsize: f
     halo = [withStroke(linewidth=fontsize / 3, foreground=style.paper)]
 
     for (row, column), value in np.ndenumerate(panel.values):
+        hatched = panel.masked_steps and panel.masked_steps[column]
+        if hatched and panel.is_gate:
+            continue
         text = _shorten_exponent(value, f"{value:.2f}" if abs(value) < 100 else f"{value:.3g}")
         text += "*" if panel.held is not None and panel.held[row, column] else ""
         if len(text) > letters:
             continue
-        hatched = panel.masked_steps and panel.masked_steps[column]
         red, green, blue, _ = (255 * part for part in mesh.to_rgba(float(value)))
         ink = style.ink if hatched else "#ffffff" if is_dark((red, green, blue)) else "#000000"
         number = axes.text(column, row, text, ha="center", va="center_baseline", fontsize=fontsize, color=ink)
@@ -365,14 +374,14 @@ def _ends(scale: Scale) -> dict[float, str]:
 
 def _bars(sheet: Sheet) -> tuple[list[float], float]:
     """Return the length of each bar, and the gap after it: room for half of each number at their ends."""
-    words = [scale.label for scale in sheet.scales] + ([sheet.masked] if sheet.masked else [])
+    words = [scale.label for scale in sheet.scales] + [hatching.label for hatching in sheet.hatchings]
     numbers = (text for scale in sheet.scales for text in _ends(scale).values())
     gap = max(0.35, max(map(len, numbers)) * LETTER + 0.05)
     return [max(width_of(text) * LETTER, LEAST_BAR) for text in words], gap
 
 
 def _fill_legend(legend: Any, sheet: Sheet, style: Style) -> None:
-    """Draw one bar per scale, with the meaning of its ends, and the meaning of hatching."""
+    """Draw one bar per scale, with the meaning of its ends, and one per hatching."""
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import Normalize
 
@@ -380,19 +389,18 @@ def _fill_legend(legend: Any, sheet: Sheet, style: Style) -> None:
     inch = _unit() / legend.bbox.width
     spare = (1 / inch - sum(lengths)) / len(lengths) - gap
     start = 0.0
-    for length, scale in zip(lengths, (*sheet.scales, None), strict=False):
+    entries: list[Scale | Hatching] = [*sheet.scales, *sheet.hatchings]
+    for length, entry in zip(lengths, entries, strict=True):
         length = max(length, min(length + spare, USUAL_BAR))
         axes = legend.inset_axes((start * inch, 0.34, length * inch, BAR / LEGEND))
         start += length + gap
-        if scale is None:
-            axes.add_patch(_hatch(style, (0, 0), 1, 1))
+        if isinstance(entry, Hatching):
+            axes.add_patch(_hatch(style, (0, 0), 1, 1, entry.is_unused, is_opaque=True))
             axes.set(xticks=[], yticks=[])
         else:
-            colors = ScalarMappable(Normalize(scale.low, scale.high), _map(scale, style))
+            colors = ScalarMappable(Normalize(entry.low, entry.high), _map(entry, style))
             bar = legend.figure.colorbar(colors, cax=axes, orientation="horizontal")
             bar.outline.set_linewidth(0.4)
-            bar.set_ticks(list(_ends(scale)), labels=list(_ends(scale).values()))
+            bar.set_ticks(list(_ends(entry)), labels=list(_ends(entry).values()))
         letters = 7.5 * _unit() / DPI
-        axes.set_title(
-            scale.label if scale else sheet.masked, fontsize=letters, pad=0.4 * letters, loc="left"
-        )
+        axes.set_title(entry.label, fontsize=letters, pad=0.4 * letters, loc="left")

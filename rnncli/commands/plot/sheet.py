@@ -29,7 +29,17 @@ MASKED: dict[Collection[str], Text] = {
     frozenset({"zeroed"}): Message("masked, zeroed"),
     frozenset({"held", "zeroed"}): Message("masked, carried or zeroed"),
 }
-"""What the legend calls masked steps, by their statuses."""
+"""What the legend calls masked steps of a state, by their statuses."""
+
+
+class Hatching(NamedTuple):
+    """How masked steps are hatched, and what the legend says of them.
+
+    is_unused: whether it is that of gates and the input, which a masked step does not use.
+    """
+
+    label: str
+    is_unused: bool
 
 
 class SheetSelection(NamedTuple):
@@ -58,6 +68,7 @@ class Panel:
     names: of the rows, () to show their numbers.
     times: the input's index of each column, () for a single column without a time axis.
     masked_steps: per column, whether the step is masked.
+    is_gate: whether it is a gate, which has no color and no number at a masked step.
     held: per cell, whether --hold set its value; None if it set no value here.
     reading: `forward` if the layer reads the columns from left to right, `backward` if from right to left,
         "" if it does both, or neither.
@@ -74,6 +85,18 @@ class Panel:
     held: Array | None = None
     reading: str = ""
     equals: str = ""
+    is_gate: bool = False
+
+    @property
+    def is_unused_where_masked(self) -> bool:
+        """Whether masked steps do not use it, as gates and the input; a state is carried over."""
+        return self.is_gate or self.kind == "input"
+
+    @property
+    def drawn_values(self) -> Array:
+        """The values, without those of a gate at masked steps."""
+        kept = [not (self.is_gate and masked) for masked in self.masked_steps]
+        return self.values[:, kept] if kept else self.values
 
 
 @dataclass(frozen=True)
@@ -99,7 +122,7 @@ class Scale:
 class Sheet:
     """A whole picture.
 
-    masked: legend text for hatching, "" if nothing is hatched.  time_axis: what the columns are.
+    hatchings: those that are drawn, for the legend.  time_axis: what the columns are.
     """
 
     title: str
@@ -107,7 +130,7 @@ class Sheet:
     rows: tuple[MapRow, ...]
     scales: tuple[Scale, ...]
     time_axis: str
-    masked: str = ""
+    hatchings: tuple[Hatching, ...] = ()
 
     def scale(self, panel: Panel) -> Scale:
         """Return the scale that colors `panel`."""
@@ -122,7 +145,8 @@ class Sheet:
     def labels(self) -> list[str]:
         """Every text but the title and the names of features."""
         return [
-            *(self.note, self.masked, self.time_axis),
+            *(self.note, self.time_axis),
+            *(hatching.label for hatching in self.hatchings),
             *(scale.label for scale in self.scales),
             *(row.label for row in self.rows),
             *(text for panel in self.panels for text in (panel.title, panel.axis)),
@@ -155,8 +179,17 @@ def draw(case: Case, result: Result, selection: SheetSelection, *, traced: bool)
         rows=tuple(rows),
         scales=_scales([panel for row in rows for panel in row.panels], selection),
         time_axis=say("time step", lang),
-        masked=say(masked, lang),
+        hatchings=tuple(_hatchings(rows, masked, lang)),
     )
+
+
+def _hatchings(rows: Sequence[MapRow], masked: Text, lang: str) -> Iterator[Hatching]:
+    """Yield the hatchings of these rows.  masked: what the legend calls masked steps of a state."""
+    hatched = [panel for row in rows for panel in row.panels if any(panel.masked_steps)]
+    if any(panel.is_unused_where_masked for panel in hatched):
+        yield Hatching(say("masked: not used", lang), is_unused=True)
+    if not all(panel.is_unused_where_masked for panel in hatched):
+        yield Hatching(say(masked, lang), is_unused=False)
 
 
 def _find_trace_rows(case: Case, result: Result, selection: SheetSelection) -> FoundRows:
@@ -242,7 +275,8 @@ def _draw_loop(loop: LoopTrace, places: Sequence[int], selection: SheetSelection
     def panel(title: str, kind: str, part: Label) -> Panel:
         values = loop.parts[part][selection.batch, places].T
         held = loop.hold_masks[part][places].T if part in loop.hold_masks else None
-        return Panel(title, kind, values, axis, (), times, skipped, held, loop.direction)
+        is_gate = bool(part.kind)
+        return Panel(title, kind, values, axis, (), times, skipped, held, loop.direction, is_gate=is_gate)
 
     every = (*loop.gates, *reversed(loop.states))
     for part in sorted(every, key=lambda part: part.cell or 0):  # cell by cell
@@ -316,12 +350,11 @@ def _scales(panels: Sequence[Panel], selection: SheetSelection) -> tuple[Scale, 
     """
     values: dict[str, list[Array]] = {}
     for panel in panels:
-        values.setdefault("state" if panel.kind == "candidate" else panel.kind, []).append(panel.values)
-    has_candidate = any(panel.kind == "candidate" for panel in panels)
+        values.setdefault("state" if panel.kind == "candidate" else panel.kind, []).append(panel.drawn_values)
     labels = {
         "input": say("input", selection.lang),
         "gate": say("gates", selection.lang),
-        "state": say("candidate and states" if has_candidate else "states", selection.lang),
+        "state": say(_label_states(panels, apart=True), selection.lang),
         "cell": say("cell state", selection.lang),
         "line": say("other lines", selection.lang),
     }
@@ -329,11 +362,24 @@ def _scales(panels: Sequence[Panel], selection: SheetSelection) -> tuple[Scale, 
         kind: _scale(kind, labels[kind], arrays, auto=selection.scale == "auto")
         for kind, arrays in values.items()
     }
-    if "cell" in scales and ("state" not in scales or scales["state"].high == scales["cell"].high):
-        scales["state"] = replace(scales.pop("cell"), label=labels["state"], kinds=("state", "cell"))
+    if "cell" not in scales or "state" not in scales or scales["state"].high == scales["cell"].high:
+        label = say(_label_states(panels, apart=False), selection.lang)
+        merged = scales.pop("cell", scales.get("state"))
+        if merged is not None:
+            scales["state"] = replace(merged, label=label, kinds=("state", "cell"))
     if "state" in scales:
         scales["state"] = replace(scales["state"], kinds=(*scales["state"].kinds, "candidate"))
     return tuple(scales.values())
+
+
+def _label_states(panels: Sequence[Panel], *, apart: bool) -> str:
+    """Return what the scale of states is called.  apart: whether the cell state has a scale of its own."""
+    kinds = {panel.kind for panel in panels} & {"candidate", "state"}
+    if apart and kinds == {"candidate"}:
+        return "candidate"
+    if "candidate" in kinds:
+        return "candidate and hidden" if apart else "candidate and states"
+    return "hidden state" if apart else "states"
 
 
 def _scale(kind: str, label: str, arrays: Sequence[Array], *, auto: bool) -> Scale:

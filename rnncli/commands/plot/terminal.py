@@ -24,6 +24,8 @@ from rnncli.show.wording import say
 Depth = Literal["truecolor", "256", "none"]
 UPPER = "▀"
 SHADES, ASCII_SHADES = " ░▒▓█", " .:+#"
+HATCHES = {True: "x", False: "/"}
+"""What masked steps are hatched with: where they are not used, and where a state is carried over."""
 WIDEST_CELL, WIDEST_NAME = 4, 16
 UNBOUND = 100
 """Columns of a drawing that goes to a file."""
@@ -92,7 +94,9 @@ class _Drawing:
         starts = range(0, steps, together)
         masked = panel.masked_steps or (False,) * steps
         skipped = [all(masked[at : at + together]) for at in starts]
-        values = _means(_means(panel.values.astype("float64"), together).T, units).T
+        kept = [not (panel.is_gate and is_masked) for is_masked in masked]
+        values = _means(_means(panel.values.astype("float64"), together, kept).T, units).T
+        hatch = HATCHES[panel.is_unused_where_masked]
         halves = self.depth != "none" and not self.view.ascii
         for first in range(0, len(values), 2 if halves else 1):
             name = panel.names[first * units] if panel.names else str(first * units)
@@ -100,7 +104,11 @@ class _Drawing:
             line = Text(" " * (self.margin - cell_len(name)) + f"{name} ")
             for column, is_masked in enumerate(skipped):
                 pair = values[first : first + (2 if halves else 1), column]
-                line.append_text(self.cell([_place(value, scale) for value in pair], scale, width, is_masked))
+                if is_masked and panel.is_gate:
+                    line.append(hatch * width, "dim")
+                    continue
+                places = [_place(value, scale) for value in pair]
+                line.append_text(self.cell(places, scale, width, hatch if is_masked else ""))
             yield line
         ticks = ""
         for column, time in enumerate(panel.times[::together]):
@@ -117,17 +125,17 @@ class _Drawing:
             reading, ""
         )
 
-    def cell(self, places: Sequence[float | None], scale: Scale, width: int, is_masked: bool) -> Text:
-        """Draw one row, or the upper and the lower of two, at one step; a masked step is crossed out."""
+    def cell(self, places: Sequence[float | None], scale: Scale, width: int, hatch: str) -> Text:
+        """Draw one row, or the upper and the lower of two, at one step.  hatch: of a masked step, else ""."""
         if self.depth == "none":
-            return Text(("/" if is_masked else self.shade(places[0])) * width)
+            return Text((hatch or self.shade(places[0])) * width)
         colors = [self.color(place, scale) for place in places]
         if self.view.ascii:
-            return Text(("/" if is_masked else " ") * width, RichStyle(bgcolor=colors[0]))
+            return Text((hatch or " ") * width, RichStyle(bgcolor=colors[0]))
         if len(places) == 1:
-            return Text(("/" if is_masked else UPPER) * width, RichStyle(color=colors[0]))
-        if is_masked:
-            return Text("/" * width, RichStyle(color=self.style.faint, bgcolor=colors[0]))
+            return Text((hatch or UPPER) * width, RichStyle(color=colors[0]))
+        if hatch:
+            return Text(hatch * width, RichStyle(color=self.style.faint, bgcolor=colors[0]))
         return Text(UPPER * width, RichStyle(color=colors[0], bgcolor=colors[1]))
 
     def shade(self, place: float | None) -> str:
@@ -154,8 +162,8 @@ class _Drawing:
                 else:
                     line.append(" ", RichStyle(bgcolor=self.color(place, scale)))
             yield line.append(f" {scale.high:.3g}")
-        if sheet.masked:
-            yield Text(f"{'////':<{longest}}  {sheet.masked}")
+        for hatching in sheet.hatchings:
+            yield Text(f"{4 * HATCHES[hatching.is_unused]:<{longest}}  {hatching.label}")
         together = self.steps_per_column(max(panel.values.shape[1] for panel in sheet.panels))
         if together > 1:
             yield Text(say("a column: the mean of {count} time steps", self.view.lang, count=together))
@@ -168,13 +176,17 @@ def _units_per_row(panel: Panel) -> int:
     return -(-len(panel.values) // MOST_ROWS)
 
 
-def _means(values: Array, together: int) -> Array:
-    """Return the mean of every `together` columns."""
+def _means(values: Array, together: int, kept: Sequence[bool] = ()) -> Array:
+    """Return the mean of every `together` columns, of those that are kept if there are any among them."""
     import numpy as np
 
-    starts = range(0, values.shape[1], together)
-    means = [values[:, at : at + together].mean(axis=1) for at in starts]
-    return values if together == 1 else np.stack(means, axis=-1)
+    if together == 1:
+        return values
+    means = []
+    for start in range(0, values.shape[1], together):
+        part, places = values[:, start : start + together], np.flatnonzero(kept[start : start + together])
+        means.append((part[:, places] if len(places) else part).mean(axis=1))
+    return np.stack(means, axis=-1)
 
 
 def _place(value: float, scale: Scale) -> float | None:

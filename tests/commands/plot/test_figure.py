@@ -73,14 +73,20 @@ def test_a_figure_names_its_axes() -> None:
 
 
 def test_masked_steps_are_hatched_where_they_are() -> None:
-    axes = heat_maps(drawn(sheet(case("gru", mask=masked()), batch=1)))
-    for each in axes:
+    found = sheet(case("gru", mask=masked()), batch=1)
+    axes, hatches = heat_maps(drawn(found)), []
+    for each, panel in zip(axes, found.panels, strict=True):
         (patch,) = [patch for patch in each.patches if isinstance(patch, Rectangle)]
-        assert patch.get_hatch()
+        hatches.append(patch.get_hatch())
         assert (patch.get_x(), patch.get_width()) == (2.5, 2)
         numbers = [text.get_text() for text in each.texts]
+        if panel.is_gate:  # nothing was computed that something used
+            assert patch.get_facecolor()[3] == 1
+            assert len(numbers) == 3 * 3
+            continue
         assert len(numbers) == each.collections[0].get_array().size
         assert [bool(text.get_path_effects()) for text in each.texts[:5]] == [False] * 3 + [True] * 2
+    assert hatches == [*4 * ["xx"], "/////"]
     assert not any(each.patches for each in heat_maps(drawn(sheet(case("gru", mask=masked())))))
 
 

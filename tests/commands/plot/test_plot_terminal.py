@@ -40,6 +40,7 @@ def test_without_color_shades_say_it_and_slashes_the_mask() -> None:
     text = render(sheet(case("gru", mask=masked()), batch=1), LIGHT, View(ascii=True), "none")
     assert text.isascii()
     assert "////////" in text
+    assert "xxxxxxxx" in text  # not used
     assert re.search(r"gates +0 .* 1\n", text)
 
 

@@ -103,10 +103,32 @@ def test_an_automatic_scale_ends_where_the_values_do() -> None:
 def test_masked_steps_are_known_to_every_heat_map() -> None:
     found = sheet(case("bigru", mask=masked(), return_sequences=True), batch=1)
     assert {panel.masked_steps for panel in found.panels} == {(False, False, False, True, True)}
-    assert found.masked == "masked, zeroed"
+    assert found.hatchings == (("masked: not used", True), ("masked, zeroed", False))
     assert titles(found)[1][-1] == "output"
-    assert sheet(case("gru", mask=masked()), batch=1).masked == "masked, carried"
-    assert sheet(case("gru", mask=masked()), batch=0).masked == ""
+    carried = sheet(case("gru", mask=masked()), batch=1)
+    assert carried.hatchings == (("masked: not used", True), ("masked, carried", False))
+    unused = [panel.title for panel in carried.panels if panel.is_unused_where_masked]
+    assert unused == ["input", "update gate", "reset gate", "candidate"]
+    assert sheet(case("gru", mask=masked()), batch=0).hatchings == ()
+
+
+def test_a_scale_does_not_reach_to_what_a_masked_step_would_have_computed() -> None:
+    asked = case("LSTM(3, activation='relu')", mask=masked(), scale=20.0)
+    asked.inputs[1, -2:] *= 1000
+    found = sheet(asked, batch=1)
+    (candidate,) = (panel for panel in found.panels if panel.title == "candidate")
+    assert candidate.values.max() > 1000
+    assert found.scale(candidate).high == candidate.values[:, :3].max()
+
+
+def test_the_legend_names_what_has_its_colors() -> None:
+    """A cell state beyond 1 has a scale of its own, so no other scale is that of states."""
+    inside, beyond = sheet(case("lstm")), sheet(case("lstm", scale=30.0, shape=(2, 9, 2)))
+    assert [scale.label for scale in inside.scales][2:] == ["candidate and states"]
+    assert [scale.label for scale in beyond.scales][2:] == ["candidate and hidden", "cell state"]
+    assert [(scale.low, scale.high) for scale in beyond.scales][2] == (-1, 1)
+    some = sheet(case("lstm", scale=30.0, shape=(2, 9, 2)), gates=("candidate", "cell"))
+    assert [scale.label for scale in some.scales][1:] == ["candidate", "cell state"]
 
 
 def test_a_result_has_its_tensors_with_their_masks() -> None:
@@ -115,7 +137,7 @@ def test_a_result_has_its_tensors_with_their_masks() -> None:
     assert found.rows[1].panels[0].masked_steps == (False, False, False, True, True)
     assert found.rows[1].panels[1].values.shape == (3, 1)
     assert [scale.label for scale in found.scales] == ["input", "states"]
-    assert found.masked == "masked"
+    assert found.hatchings == (("masked: not used", True), ("masked", False))
 
 
 def test_a_backward_sequence_says_which_time_a_row_is_of() -> None:
