@@ -81,7 +81,7 @@ def test_masked_steps_are_hatched_where_they_are() -> None:
         assert (patch.get_x(), patch.get_width()) == (2.5, 2)
         numbers = [text.get_text() for text in each.texts]
         if panel.is_gate:  # nothing was computed that something used
-            assert patch.get_facecolor()[3] == 1
+            assert patch.get_facecolor()[-1] == 1
             assert len(numbers) == 3 * 3
             continue
         assert len(numbers) == each.collections[0].get_array().size
