@@ -121,7 +121,21 @@ loss-shape: fit(model(LSTM(3, return_sequences=True)), ones(8, 4, 5), ones(8, 3)
 loss-shape: fit(model(LSTM(3)), ones(8, 4, 5), ones(8, 4), "categorical_crossentropy")
 loss-shape: fit(model(LSTM(3, return_sequences=True), Dense(2)), ones(8, 4, 5), ones(8, 3, 2),
   "categorical_crossentropy")
+loss-shape: fit(model(LSTM(3)), ones(8, 4, 5), np.zeros(8, int), "categorical_crossentropy")
+loss-shape: fit(model(LSTM(3)), ones(8, 4, 5), np.zeros((8, 1), int), "categorical_crossentropy")
+loss-shape: fit(model(LSTM(3, return_sequences=True)), ones(8, 4, 5), np.zeros((8, 4), int),
+  "categorical_crossentropy")
+loss-shape: fit(model(LSTM(3, return_sequences=True)), ones(8, 4, 5), np.zeros(8, int),
+  "categorical_crossentropy")
+loss-shape: fit(model(LSTM(3)), ones(8, 4, 5), ones(8, 4, 3), "categorical_crossentropy")
+loss-shape: fit(model(LSTM(3, return_sequences=True)), ones(8, 3, 5), ones(8, 3),
+  "categorical_crossentropy")
 loss-shape-graph: fit(model(LSTM(3)), ones(8, 4, 5), ones(8, 4))
+loss-shape-run: fit(model(LSTM(3, return_sequences=True), Dense(1), shape=(10, 5)), ones(8, 10, 5),
+  ones(8, 3), eager=True)
+loss-shape-graph: fit(model(LSTM(3), Dense(10)), ones(8, 4, 5), ones(8, 3))
+loss-shape-graph: fit(model(LSTM(3, return_sequences=True), Dense(1), shape=(10, 5)), ones(8, 10, 5),
+  ones(8, 3))
 loss-shape-graph: fit(model(LSTM(3, return_sequences=True), Dense(1)), ones(8, 4, 5), ones(8, 2, 1))
 loss-shape-graph: fit(model(LSTM(3, return_sequences=True), Dense(1)), ones(8, 4, 5), ones(8, 6, 1),
   "mean_absolute_error")
@@ -129,6 +143,10 @@ loss-shape-graph: fit_fewer_steps(old, "mse")
 loss-shape-graph: fit_fewer_steps(old, "mae")
 loss-shape-graph: fit_fewer_steps(old, "binary_crossentropy")
 loss-sparse: fit(model(LSTM(3, return_sequences=True, activation="softmax")), ones(8, 4, 5), ones(8),
+  "sparse_categorical_crossentropy")
+loss-sparse: fit(model(LSTM(3, activation="softmax")), ones(8, 4, 5), ones(8, 3),
+  "sparse_categorical_crossentropy")
+loss-sparse: fit(model(LSTM(3, activation="softmax")), ones(8, 4, 5), ones(8, 4),
   "sparse_categorical_crossentropy")
 no-gradient: learn_from_a_constant(build_lstm())
 no-gradient: old.optimizers.SGD().apply_gradients([(None, tf.Variable(1.0))])
@@ -205,8 +223,8 @@ def twice(layer: Any, first: Any, second: Any) -> None:
     layer(second)
 
 
-def fit(net: Any, x: Any, y: Any, loss: str = "mse") -> None:
-    net.compile(loss=loss)
+def fit(net: Any, x: Any, y: Any, loss: str = "mse", *, eager: bool = False) -> None:
+    net.compile(loss=loss, run_eagerly=eager)
     net.fit(x, y, verbose=0)
 
 

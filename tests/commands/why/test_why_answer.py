@@ -195,7 +195,7 @@ def test_the_layer_that_the_message_names_is_taken_of_several() -> None:
             "Bidirectional(LSTM(8, return_state=True))(x)",
         ),
         ("a, b, c = GRU(8)(x)", "output, h = GRU(8, return_state=True)(x)"),
-        ("a, b, c = nn.LSTM(10, 8)(x)", "output, (h, c) = rnn(x)"),
+        ("a, b, c = nn.LSTM(10, 8)(x)", "output, (h, c) = lstm(x)"),
         (
             "a, b, c = Bidirectional(GRU(8), merge_mode=None)(x)",
             "forward, backward, forward_h, backward_h = "

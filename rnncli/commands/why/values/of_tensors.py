@@ -156,19 +156,31 @@ def _ways_to_unpack(message: FrameworkMessage) -> Fields:
 
     A layer that returns as many values as the message says then comes first.
     """
+    options = {"return_sequences": True, "return_state": True}
     if message.written and message.written.is_torch:
-        return {"ways": [], "torch_states": "(h, c)" if message.layer == "LSTM" else "h"}
+        return {"ways": [], "torch": [_torch_way(message.layer, expression(message, **options))]}
     if message.written or message.named or message.is_bidirectional:
         own = expression(message, return_state=True)
-        return {"ways": [_way(own_names(message), own, f"{own}(x)")]}
+        return {"torch": [], "ways": [_way(own_names(message), own, f"{own}(x)")]}
+    is_tuple = message.match.groupdict().get("holder") == "tuple"
+    modules = ("LSTM", "GRU") if is_tuple else ()
+    torch = [_torch_way(name, format_layer(name, **options)) for name in modules]
     ways = [_way(names_of(name), format_layer(name, return_state=True)) for name in ("LSTM", "GRU")]
     both = f"Bidirectional({format_layer('LSTM', return_state=True)})"
     ways.append(_way(names_of("LSTM", both=True), both))
-    return {"ways": sorted(ways, key=lambda way: not _may_be(message, way["names"].count(",") + 1))}
+    ways.sort(key=lambda way: not _may_be(message, way["names"].count(",") + 1))
+    return {"torch": torch, "ways": ways}
 
 
 def _way(names: str, layer: str, called: str = "layer(x)") -> dict[str, str]:
     return {"kind": layer.partition("(")[0], "names": names, "returning": layer, "called": called}
+
+
+def _torch_way(name: str, layer: str) -> dict[str, str]:
+    """How to unpack what a module of PyTorch returns.  layer: Keras's layer with the same tensors."""
+    module = name.removeprefix("Simple")
+    states = "(h, c)" if name == "LSTM" else "h"
+    return {"module": module, "states": states, "variable": module.lower(), "returning": layer}
 
 
 def _may_be(message: FrameworkMessage, count: int) -> bool:
@@ -219,25 +231,81 @@ def _loss(message: FrameworkMessage) -> Fields | None:
     one, other = message.shape("one"), message.shape("other")
     if message.call or (len(one) == len(other) and one[:1] != other[:1]):
         return None
+    nodes = message.match.groupdict()
+    first, second = nodes.get("first") or "", nodes.get("second") or ""
     # Keras 3 gives a loss the target first, Keras 2 gives some losses a layer's output first.
-    node = message.match.groupdict().get("first") or ""
-    output_first = "/" in node and not node.startswith(("IteratorGetNext", "data"))
-    return _targets(message, *((other, one) if output_first else (one, other)))
+    is_squeezed_target = "Squeeze" in first and second != "" and not _is_data(second)
+    output_first = "/" in first and not _is_data(first) and not is_squeezed_target
+    target, output = (other, one) if output_first else (one, other)
+    squeezed = (first if output_first else second) + (nodes.get("cut") or "")
+    if len(target) == len(output) == 2 and "Squeeze" in squeezed:
+        return {**_time_steps(message, target, output), "kind": "squeezed", "whole": (*output, 1)}
+    return _targets(message, target, output)
+
+
+def _is_data(node: str) -> bool:
+    """Return whether the node of a graph is what `fit` was given."""
+    return node.startswith(("IteratorGetNext", "data"))
 
 
 def _targets(message: FrameworkMessage, target: Shape, output: Shape) -> Fields | None:
-    """Which axes or sizes of the two differ.  width: of the output that RepeatVector repeats."""
+    """Which axes or sizes of a target and an output differ, and so what the target may be.
+
+    wanted, found: the numbers of the target and of the output at each time step, or of each sequence.
+    """
     if not target or not output:
         return None
-    shapes = {"target": target, "output": output}
-    if len(target) != len(output):
-        return {**shapes, **_sequence_or_last(max(target, output, key=len))}
-    is_sequence = len(target) == 3
-    if is_sequence and None not in (target[1], output[1]) and target[1] != output[1]:
-        width = stack_of(before(message, return_sequences=False)).outputs(SEQUENCE)[0].shape[-1]
-        return {**shapes, "kind": "steps", "units": units_of(target), "width": width}
-    sizes = {"wanted": units_of(target), "found": units_of(output)}
-    return {**shapes, **sizes, "kind": "units", "previous": before(message, return_sequences=is_sequence)}
+    if labels := _labels_of(message, target, output):
+        return labels
+    if len(target) == len(output) == 3 and not _agree(target[:2], output[:2]):
+        return {**_time_steps(message, target, output), "kind": "steps"}
+    longer = max(target, output, key=len)
+    shapes = {"target": target, "output": output, **_sequence_or_last(longer)}
+    if len(target) != len(output) and len(target) > 1 and _agree(target[-1:], output[-1:]):
+        return {**shapes, "kind": "every"} if longer is target else shapes
+    by_step = len(longer) == 3 and (len(target) == 3 or _agree(target, output[:2]))
+    wanted = 1 if len(target) == 1 or (by_step and len(target) == 2) else units_of(target)
+    previous = before(message, return_sequences=by_step)
+    sizes = {"wanted": wanted, "found": units_of(output), "previous": previous}
+    return {**shapes, "kind": "units", **sizes, "may_be_steps": _may_be_steps(message, target, output)}
+
+
+def _may_be_steps(message: FrameworkMessage, target: Shape, output: Shape) -> bool:
+    """Whether the loss may have dropped the last axis of (batch, timesteps, 1); a graph's nodes say so."""
+    told = message.match.groupdict().get("second") or _is_categorical(message)
+    return len(target) == len(output) == 2 and output[1] != 1 and not told
+
+
+def _labels_of(message: FrameworkMessage, target: Shape, output: Shape) -> Fields | None:
+    """Integer labels where categorical_crossentropy needs one-hot targets: (8,) or (8, 1) for (8, 3)."""
+    labels = target[:-1] if target[-1] == 1 and len(target) > 1 else target
+    if not _is_categorical(message) or output[-1] == 1 or len(labels) >= len(output):
+        return None
+    if not _agree(labels, output[: len(labels)]):
+        return None
+    fields = {"target": target, "output": output, **_sequence_or_last(output)}
+    if len(labels) == 1 and len(output) == 3:
+        return {**fields, "kind": "label"}
+    layer = before(message, return_sequences=len(output) == 3)
+    either = len(output) == 3 and target[-1] == output[-1]
+    return {**fields, "kind": "labels", "previous": layer, "either": either}
+
+
+def _is_categorical(message: FrameworkMessage) -> bool:
+    """Whether the loss is categorical_crossentropy; binary_crossentropy says the same in a traceback."""
+    return message.match[0].startswith(("Arguments", "Shapes")) and "binary" not in message.text
+
+
+def _agree(shape: Shape, other: Shape) -> bool:
+    """Return whether the shapes may be equal: the known sizes are."""
+    pairs = zip(shape, other, strict=False)
+    return len(shape) == len(other) and all(one is None or two is None or one == two for one, two in pairs)
+
+
+def _time_steps(message: FrameworkMessage, target: Shape, output: Shape) -> Fields:
+    """A target and an output of other time steps.  width: of the output that RepeatVector repeats."""
+    width = stack_of(before(message, return_sequences=False)).outputs(SEQUENCE)[0].shape[-1]
+    return {"target": target, "output": output, "units": units_of(target), "width": width}
 
 
 def _sequence_or_last(sequence: Shape) -> Fields:
@@ -247,9 +315,12 @@ def _sequence_or_last(sequence: Shape) -> Fields:
 
 
 def _sparse_targets(message: FrameworkMessage) -> Fields:
-    output = message.shape("output")
-    given = name_axes((*output[:1], None, None) if output else SEQUENCE)
-    return {"wanted": output[:-1], "units": units_of(output), "given": given}
+    target, output = message.shape("target"), message.shape("output")
+    fields = {"wanted": output[:-1], **_sequence_or_last(output or target)}
+    if len(target) == len(output) and _agree(target, output):
+        layer = before(message, return_sequences=len(output) == 3)
+        return {**fields, "kind": "one_hot", "previous": layer}
+    return {**fields, "kind": "every"} if len(target) == len(output) == 2 else fields
 
 
 def _target_axes(message: FrameworkMessage) -> Fields | None:

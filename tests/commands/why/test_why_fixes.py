@@ -1,0 +1,136 @@
+"""why: every fix of a loss or of a tuple, applied to the code that raised the error: the error is gone."""
+
+from __future__ import annotations
+
+import re
+from functools import partial
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+from mistakes import PROVOKED, message_of, model, ones
+
+from rnncli.commands.why.diagnosis import Fix, diagnose
+
+TRAININGS = [code for cause, code in PROVOKED if cause.startswith("loss-") and code.startswith("fit(model(")]
+"""Mistakes whose fixes can be tried by training the model."""
+
+
+def apply(fix: Fix, net: Any, x: Any, y: Any, loss: str = "mse", **_: bool) -> None:
+    """Change what the fix says of the layers, the targets and the loss; train the model.
+
+    The code of a fix is layers, statements, or first layers and then statements.  An `assert` says which
+    targets are needed: those of the output's shape, or without its last axis of size 1.
+    """
+    names = {**vars(layers), "layers": layers, "keras": keras, "x": x, "y": y}
+    statements = fix.snippet.split("; ")
+    if not statements[0].startswith(("model.", "assert ", "y = ")):
+        net = model(*eval(f"[{statements.pop(0)}]", names), shape=net.input_shape[1:])
+    if "assert" in fix.snippet:
+        shape = (len(x), *net.output_shape[1:])
+        if re.search(r"shape\[-1\] == (?!1\b)", fix.snippet) and shape[-1] == 1:
+            shape = shape[:-1]
+        names["y"] = np.zeros(shape[:-1], int) if "sparse" in f"{loss}{fix.snippet}" else ones(*shape)
+    names["model"] = net
+    net.compile(loss=loss, run_eagerly=True)
+    exec("\n".join(statements), names)
+    net.fit(names["x"], names["y"], verbose=0)
+
+
+@pytest.mark.parametrize("code", TRAININGS)
+def test_a_loss_is_computed_after_each_fix(code: str) -> None:
+    found = diagnose(message_of(code))
+    assert len(found.fixes) >= 2
+    for fix in found.fixes:
+        names = {**vars(layers), "np": np, "ones": ones, "model": model}
+        exec(code, {**names, "fit": partial(apply, fix)})
+
+
+RANKS = (
+    "Arguments `target` and `output` must have the same rank (ndim). "
+    "Received: target.shape=(None,), output.shape=(None, 3)"
+)
+TIME_AXIS = "Sub[T=DT_FLOAT](data_1, compile_loss/mse/Squeeze)' with input shapes: [?,3], [?,10]."
+
+
+def test_integer_labels_are_told_from_one_hot_targets() -> None:
+    said = diagnose(RANKS)
+    assert [fix.snippet for fix in said.fixes] == [
+        "model.compile(loss='sparse_categorical_crossentropy')",
+        "y = keras.utils.to_categorical(y, 3)",
+    ]
+    binary = diagnose(f"in binary_crossentropy\n{RANKS}")
+    assert binary.fixes[0].snippet == "LSTM(3), Dense(1)"
+
+
+@pytest.mark.parametrize(
+    "where",
+    [
+        f"for '{{{{node compile_loss/mse/sub}}}} = {TIME_AXIS}",
+        "... compile_loss/mse/Squeeze ... [?,3], [?,10]",
+        "for '{{node a/loss/mse/Sub}} = Sub[T=DT_FLOAT](mse/Squeeze, IteratorGetNext:1)' "
+        "with input shapes: [?,10], [?,3].",
+    ],
+)
+def test_a_time_axis_that_the_loss_dropped_is_read_first(where: str) -> None:
+    said = diagnose(f"Dimensions must be equal, but are 3 and 10 {where}")
+    assert said.explanation.en.startswith("The output has a time axis, (None, 10, 1)")
+    assert [fix.snippet for fix in said.fixes] == [
+        "LSTM(3), Dense(3)",
+        "assert y.shape[1] == x.shape[1] == 10",
+        "LSTM(3), RepeatVector(3), LSTM(3, return_sequences=True), Dense(1)",
+    ]
+    assert "Dense(3)" in said.hint.en
+
+
+def test_units_are_read_first_where_the_output_has_no_time_axis() -> None:
+    layer = "for '{{node compile_loss/mse/sub}} = Sub[T=DT_FLOAT](data_1, sequential/dense/BiasAdd)' with"
+    for where, count in ((f"{layer} input shapes:", 2), ("...", 3)):
+        said = diagnose(f"Dimensions must be equal, but are 3 and 10 {where} [?,3], [?,10].")
+        assert [fix.snippet for fix in said.fixes][:2] == ["LSTM(3), Dense(3)", "assert y.shape[-1] == 10"]
+        assert len(said.fixes) == count
+
+
+TUPLE = "AttributeError: 'tuple' object has no attribute 'shape'"
+
+
+def test_a_tuple_of_keras_is_unpacked() -> None:
+    fixes = [fix for fix in diagnose(TUPLE).fixes if fix.snippet.endswith("= layer(x)")]
+    assert len(fixes) == 3
+    for fix in fixes:
+        layer, x = eval(fix.layers[0], vars(layers)), ones(2, 4, 5)
+        with pytest.raises(AttributeError, match="'tuple' object has no attribute 'shape'"):
+            layer(x).shape  # noqa: B018
+        names = {"layer": layer, "x": x}
+        exec(fix.snippet, names)
+        assert names["output"].shape[0] == 2
+
+
+@pytest.mark.parametrize("module", ["LSTM", "GRU"])
+def test_a_tuple_of_pytorch_is_unpacked(module: str) -> None:
+    torch = pytest.importorskip("torch")
+    written = f"x = nn.{module}(5, 3, batch_first=True)(x)\n{TUPLE}"
+    (only,) = diagnose(written).fixes
+    (of_several,) = [fix for fix in diagnose(TUPLE).fixes if f"= {module.lower()}(x)" in fix.snippet]
+    assert only.snippet == of_several.snippet
+    layer = getattr(torch.nn, module)(5, 3, batch_first=True)
+    names = {module.lower(): layer, "x": torch.ones(2, 4, 5)}
+    with pytest.raises(AttributeError, match="'tuple' object has no attribute 'shape'"):
+        exec(f"{module.lower()}(x).shape", names)
+    exec(only.snippet, names)
+    assert (names["output"].shape, names["h"].shape) == ((2, 4, 3), (1, 2, 3))
+
+
+def test_the_output_of_a_tuple_goes_on_to_the_next_layer() -> None:
+    torch = pytest.importorskip("torch")
+    names = {"rnn": torch.nn.LSTM(5, 3, batch_first=True), "x": torch.ones(2, 4, 5)}
+    following = torch.nn.Linear(3, 1)
+    with pytest.raises(TypeError, match="must be Tensor, not tuple") as caught:
+        following(names["rnn"](names["x"]))
+    every, last = diagnose(str(caught.value)).fixes
+    exec(every.snippet, names)
+    assert following(names["output"]).shape == (2, 4, 1)
+    exec(last.snippet, names)
+    assert following(names["last"]).shape == (2, 1)
