@@ -34,7 +34,9 @@ def main() -> NoReturn:
         if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
             signal.signal(signal.SIGINT, interrupt_handler)
         from rnncli.cli.app import main as answer
+        from rnncli.process import watch
 
+        watch.enable()
         code = answer(sys.argv[1:])
     except KeyboardInterrupt:
         code = 130  # INTERRUPTED of `errors`, which may not be loaded yet

@@ -4,6 +4,9 @@ Each function takes `inputs` (numbers, the path of a file or the name of a built
 sample `sentence`), `layer` (a name, an expression, a Keras config, or a list of these for a stack), and
 the command line's flags as keywords.  Raises rnncli.errors.RnncliError, whose message says what is wrong
 and what to do.
+
+Every engine computes in the caller's process: a crash of TensorFlow, PyTorch or ONNX Runtime ends it.  The
+command line runs them in a process of their own and reports the crash as an error.
 """
 
 from __future__ import annotations

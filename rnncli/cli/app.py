@@ -29,6 +29,7 @@ from rnncli.errors import (
     nearest,
 )
 from rnncli.inputs.source import READ_FILES
+from rnncli.process.watch import EngineCrash
 
 EXAMPLES = """\
 rnncli run --layer lstm --return-sequences --return-state --seed 42
@@ -138,6 +139,8 @@ def main(args: Sequence[str]) -> int:
         return _answer(list(args))
     except KeyboardInterrupt:
         return INTERRUPTED
+    except EngineCrash as crash:
+        return _report(crash.error)
     except Exception as error:
         ended = _end_before(error)
         return _report(error) if ended is None else ended

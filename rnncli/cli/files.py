@@ -14,6 +14,7 @@ from typing import IO, Any, cast
 from rnncli.errors import Message, Text, UsageError
 from rnncli.inputs.source import expand_user, was_read
 from rnncli.process.signals import exit_cleanly
+from rnncli.process.watch import remove_after_crash
 
 
 def require_place(output: str | None, read: Iterable[str | int] = ()) -> None:
@@ -160,6 +161,7 @@ def _replace_at_end(path: Path) -> Iterator[Path]:
     """
     place = path.resolve()
     part = place.with_name(f".{place.name[:200]}.{os.urandom(4).hex()}.part")
+    remove_after_crash(part)
     with exit_cleanly():
         try:
             yield part

@@ -15,6 +15,7 @@ from rnncli.errors import EngineError, InputError, LayerError, UsageError
 from rnncli.initializers import seed_stream
 from rnncli.layers.stack import Stack
 from rnncli.process import memory
+from rnncli.process.watch import watch
 from rnncli.result import Claim, Label, NamedTensor, Result, TensorInfo, select_true
 
 COMFORTABLE = 64 * 2**20
@@ -65,11 +66,19 @@ def bytes_of_a_sequence(case: Case, stack: Stack) -> int:
 
 
 def run_chunks(case: Case, engine: str, planned: tuple[slice, ...]) -> Iterator[Result]:
-    """Yield what the layers return for each chunk; no chunk is kept after it was yielded."""
+    """Return what the layers return for each chunk; no chunk is kept after it was yielded.
+
+    The engine is prepared at once, before a bar of progress starts its thread; see `watch`.
+    """
+    require_room(case, planned[0].stop)
+    return _iterate_chunks(case, prepare(case, engine), planned)
+
+
+def _iterate_chunks(
+    case: Case, call: Callable[[Case], Result], planned: tuple[slice, ...]
+) -> Iterator[Result]:
     from rnncli import arrays
 
-    require_room(case, planned[0].stop)
-    call = prepare(case, engine)
     for chunk in planned:
         yield call(take_chunk(case, chunk))
         arrays.release(case.inputs)
@@ -148,6 +157,8 @@ def prepare(case: Case, engine: str = "auto") -> Callable[[Case], Result]:
     """
     require_mask(case)
     chosen = engines.choose(case, engine)
+    if chosen in engines.LIBRARIES:
+        watch(engines.LIBRARIES[chosen], engines.AFTER_CRASH)
     if engine != "auto" or chosen != "onnx":
         return _PreparedCase(case, chosen)
     other = cache(lambda: _PreparedCase(case, "numpy"))

@@ -26,9 +26,11 @@ from rnncli.errors import EngineError, Message, Text
 from rnncli.process import signals
 from rnncli.process.isolation import ignore_warnings
 from rnncli.process.memory import address_space, allocated_bytes
+from rnncli.process.watch import explain_crash
 
 Work = Callable[[BinaryIO], None]
 
+AFTER_CRASH = Message("Give different inputs, or try another version of the engine.")
 PATIENCE = 4
 """On a busy machine, work that takes a second of processor time may take this many seconds."""
 
@@ -160,7 +162,7 @@ def run_in_new_process(
     """Run a function in a new process of Python, for a library that has threads or opens files.
 
     Yields its output; the process is always killed when the block ends, also by a signal.  Raises EngineError
-    where a process cannot be limited.
+    where a process cannot be limited, and if the library crashes.
     work: `package.module:function`, called with `request` and the file to write to.
     seconds, library: as in `run_in_child`.  variables: of its environment.
     """
@@ -180,8 +182,20 @@ def run_in_new_process(
                     file.write(request)
                 read = partial(_read_in_time, child.stdout.fileno(), monotonic(), seconds)
                 yield WorkOutput(read, library)
+            except IncompleteOutputError:
+                if (crash := _crash_of(child, library)) is not None:
+                    raise crash from None
+                raise
             finally:
                 child.kill()
+
+
+def _crash_of(child: subprocess.Popen[bytes], library: str) -> EngineError | None:
+    """Return the error if the process crashed; one that works too long is still running."""
+    with suppress(subprocess.TimeoutExpired):
+        code = child.wait(1)
+        return explain_crash(library, -code, AFTER_CRASH) if code < 0 else None
+    return None
 
 
 def answer_request(work: str, seconds: float) -> None:

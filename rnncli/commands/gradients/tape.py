@@ -13,9 +13,11 @@ from typing import Any
 from rnncli import compute
 from rnncli.case import Array, Case
 from rnncli.compute.chain_rule import Norms, TrackedState, sum_squares
+from rnncli.compute.engines import AFTER_CRASH, LIBRARIES
 from rnncli.compute.engines import tensorflow as engine
 from rnncli.errors import EngineError
 from rnncli.layers.stack import Stack
+from rnncli.process.watch import watch
 
 AT_ONCE = 256
 """Maximum number of outputs per backward pass."""
@@ -34,6 +36,7 @@ def norms(case: Case, layer: int, batch: int, tensor: int, entries: Array) -> No
     """
     import numpy as np
 
+    watch(LIBRARIES["tensorflow"], AFTER_CRASH)
     weights, _ = compute.weights_and_seeds(case, Stack(case.specs), "tensorflow")
     # As in a first call: no state is kept.
     specs = tuple(spec.with_option("stateful", False) for spec in case.specs)

@@ -42,6 +42,11 @@ ENGINES = {
     "tensorflow": "rnncli.compute.engines.tensorflow",
     "torch": "rnncli.compute.engines.torch",
 }
+LIBRARIES = {"onnx": "ONNX Runtime", "tensorflow": "TensorFlow", "torch": "PyTorch"}
+"""The engines that compute in native code, which can crash, and what computes there."""
+AFTER_CRASH = Message(
+    "Try {--engine numpy} without {--check}, another {--dtype}, or another version of the engine."
+)
 REFERENCE = "tensorflow"
 """Its numbers, and the weights that it draws, are Keras's own; the others are checked against it."""
 STEPWISE = "numpy"

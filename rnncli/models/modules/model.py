@@ -28,6 +28,7 @@ from rnncli.models.inputs import empty_input, fit_input
 from rnncli.models.layer_cases import spec_of
 from rnncli.models.modules.assumptions import assume, assumptions, default_order, order_of_gates
 from rnncli.process.isolation import isolated
+from rnncli.process.watch import watch
 from rnncli.result import Label
 
 if TYPE_CHECKING:
@@ -213,7 +214,11 @@ def _run_torch(
     return found
 
 
+AFTER_CRASH = Message("Leave {--check} out, or try another version of the engine.")
+
+
 def _torch() -> Any:
+    watch("PyTorch", AFTER_CRASH)
     try:
         with isolated():
             import torch

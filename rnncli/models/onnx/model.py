@@ -6,7 +6,7 @@ has to agree with ONNX Runtime.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rnncli.case import Array, Case
@@ -180,8 +180,21 @@ class _Prepared:
         made = [one for name in names for one in self._made[name]]
         runtime.require_known(self.model, runtime.select_needed(self.graph, made))
 
+    def _refuse_empty(self, tensors: Iterable[str]) -> None:
+        """Raise InputError if a recurrent node that these depend on gets no steps or sequences.
+
+        ONNX Runtime would end the process.  So the inputs of the nodes are computed first, one after another.
+        """
+        if all(array.size for array in self.feeds.values()):
+            return
+        for node in filter(is_recurrent, runtime.select_needed(self.graph, tensors)):
+            sequence = inputs_of(node)[0]
+            if 0 in runtime.values(self.model, self.feeds, [sequence])[sequence].shape[:2]:
+                raise empty_input(node.name)
+
     def node_calls(self, names: Sequence[str]) -> dict[str, NodeCall]:
         """Return the inputs and outputs of each of these recurrent nodes."""
+        self._refuse_empty(one for name in names for one in self._made[name])
         taken = {name: inputs_of(self.nodes[name]) for name in names}
         tensors = [one for name in names for one in (*filter(None, taken[name]), *self._made[name])]
         found = runtime.values(self.model, self.feeds, tensors)

@@ -18,6 +18,7 @@ from rnncli.models.onnx.nodes import MOVING, inner_graphs, inputs_of, is_recurre
 from rnncli.process import child_process
 from rnncli.process.memory import format_size, limit_growth, total
 from rnncli.process.signals import call_in_thread, defer_signals, start_in_thread
+from rnncli.process.watch import watch
 
 _SOURCE = re.compile(r"(/onnxruntime_src/)?onnxruntime/\S+:\d+ (?:.{,300}? was false\. ?|[^)]{,300}\) )?")
 """A place in ONNX Runtime's source, the function there, and the condition that did not hold."""
@@ -75,6 +76,7 @@ def _session(content: bytes) -> Any:
 
     It is first loaded in a child process: a small model can take all time, or crash ONNX Runtime.
     """
+    watch("ONNX Runtime", child_process.AFTER_CRASH)
     try:
         with defer_signals():
             import onnxruntime
