@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import permutations
 
-from rnncli.commands.port.hypothesis import Difference, ForeignRun, Hypothesis
+import numpy as np
+
+from rnncli.case import Array
+from rnncli.commands.port.hypothesis import Difference, ForeignRun, Hypothesis, Padding, is_sequence
 from rnncli.errors import Message
 from rnncli.frameworks import letters
 
@@ -66,6 +69,40 @@ STATES_AND_OUTPUTS = (
      Message("the returned sequence is in the reverse order of time")),
 )
 """What a layer and its files must have for the difference, as `_traits` calls it; then a Difference."""
+PADDING = (
+    ("unmasked", "padding=end", ("input", "end"), "",
+     Message("the rows of zeros at the end of the input are padding and are skipped, as Keras does with "
+             "Masking before the layer")),
+    ("unmasked", "padding=start", ("input", "start"), "",
+     Message("the rows of zeros at the start of the input are padding and are skipped, as Keras does with "
+             "Masking before the layer")),
+    ("unmasked two_sequences", "padding=end", ("output", "end"), "",
+     Message("the rows of zeros at the end of the output are padding that was skipped; Keras needs a mask of "
+             "these steps")),
+    ("unmasked one_sequence", "padding=end,zeros", ("output", "end"), "zeros",
+     Message("the rows of zeros at the end of the output are padding that was skipped, as in a packed "
+             "sequence; in Keras: a mask of these steps, and zero_output_for_mask=True")),
+    ("unmasked sequences", "padding=start", ("output", "start"), "",
+     Message("the rows of zeros at the start of the output are padding that was skipped; Keras needs a mask "
+             "of these steps")),
+    ("unmasked two_sequences", "padding=end,repeated", ("input", "end"), "repeated",
+     Message("the rows of zeros at the end of the input are padding and are skipped; the output repeats the "
+             "row before, as in Keras 2, and Keras 3 has zeros there")),
+    ("masked two_sequences", "padded_outputs=repeated", None, "repeated",
+     Message("the output repeats the row before in masked steps, as in Keras 2; Keras 3 has zeros there")),
+    ("sequence_and_state", "padded_outputs=zeros", ("output", "end"), "computed, zeros",
+     Message("the padding is computed as data, so that the state is that of the padded end; afterwards the "
+             "output is set to 0 there")),
+    ("unmasked one_sequence_and_state", "final_state=real_end", ("input", "end"), "computed, real end",
+     Message("the padding is computed as data, but the states are those of the last step before the rows of "
+             "zeros at the end of the input")),
+    ("masked one_sequence_and_state", "final_state=real_end", None, "computed, real end",
+     Message("masked steps are computed as data, but the states are those of the last step before them")),
+    ("masked", "mask=ignored", None, "computed",
+     Message("the mask is ignored: masked steps are computed as data")),
+)
+"""What a layer and its files must have, as `_traits` calls it; a name; the tensor and the end where rows of
+zeros are padding, None for the steps that the mask leaves out; how padding is treated; a message."""
 # fmt: on
 
 
@@ -84,6 +121,20 @@ def list_known(run: ForeignRun) -> Iterator[Difference]:
             if traits.issuperset(needed.split()):
                 yield Difference(name, text, changes)
         yield from others
+    filled = dict(_find_zero_rows(run))
+    for needed, name, at, padded, text in PADDING:
+        if traits.issuperset(needed.split()) and (at is None or at[0] in filled):
+            padding = at and Padding(filled[at[0]], *at)
+            yield Difference(name, text, {"padding": padding, "padded": padded})
+
+
+def _find_zero_rows(run: ForeignRun) -> Iterator[tuple[str, Array]]:
+    """Yield `input` and `output` if they have a row of zeros, and which rows (batch, timesteps) are not."""
+    sequence = next((array for key, array in run.expected.items() if is_sequence(key)), None)
+    for name, array in (("input", run.inputs), ("output", sequence)):
+        filled = np.array(True) if array is None else np.any(array, axis=-1)
+        if not filled.all():
+            yield name, filled
 
 
 def _traits(run: ForeignRun) -> Iterator[str]:
@@ -93,10 +144,16 @@ def _traits(run: ForeignRun) -> Iterator[str]:
     biases = len(cell.biases) if run.options.get("use_bias", True) else None
     results = {key.partition(" ")[0] for key in run.expected}
     after = Hypothesis(run).resets_after
+    both, sequences = len(run.layer.cells) == 2, "sequence" in results
+    last = bool(results & {"hidden", "cell", "output"})
     has = {
         class_name: True,
         "steps": max(run.inputs.shape[:2]) > 1,
-        "sequences": "sequence" in results,
+        "sequences": sequences,
+        "one_sequence": sequences and not both,
+        "two_sequences": sequences and both,
+        "sequence_and_state": sequences and last,
+        "one_sequence_and_state": sequences and last and not both,
         "use_bias": biases is not None,
         "a_bias": bool(biases),
         "one_bias": biases == 1,
@@ -104,9 +161,11 @@ def _traits(run: ForeignRun) -> Iterator[str]:
         "square_kernel": kernel[0] == kernel[1] > 1,
         "square_recurrent": recurrent[0] == recurrent[1] > 1,
         "unnamed_alike": kernel == recurrent and not run.layer.has_names,
-        "last": bool(results & {"hidden", "cell", "output"}),
+        "last": last,
         "initial": bool(run.initial_state),
-        "both": len(run.layer.cells) == 2,
+        "both": both,
+        "masked": run.mask is not None and not run.mask.all(),
+        "unmasked": run.mask is None or run.mask.all(),
         "concatenated": run.merge_mode in ("concat", None)
         and bool({"sequence", "output"} & set(run.expected)),
         "output": "output" in expected,

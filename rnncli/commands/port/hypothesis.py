@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -44,6 +45,29 @@ class ForeignRun(NamedTuple):
         return frameworks.GATES[self.layer.class_name]
 
 
+@dataclass(frozen=True, eq=False)
+class Padding:
+    """Rows of zeros at an end of every sequence, of the input or of the output.
+
+    filled: (batch, timesteps), False for rows of zeros, in the order of axes and of time of the file.
+    tensor: `input` or `output`.  end: `start` or `end`.
+    """
+
+    filled: Array
+    tensor: str
+    end: str
+
+    def real_steps(self, *, swapped: bool, flipped: bool) -> Array:
+        """Return (batch, timesteps): False for the rows of zeros at this end.
+
+        swapped, flipped: whether the file has the time first, and the last step first.
+        """
+        filled = _turn(self.filled, swapped=swapped, flipped=flipped)
+        if self.end == "start":
+            return np.logical_or.accumulate(filled, axis=1)
+        return np.logical_or.accumulate(filled[:, ::-1], axis=1)[:, ::-1]
+
+
 class Difference(NamedTuple):
     """A known difference from Keras.
 
@@ -67,6 +91,11 @@ class Hypothesis:
     transposed: `kernel`, `recurrent_kernel` or `both`, where shapes do not show it.
     biases: `first`, `second`, `doubled`, `recurrent` or `none`.
     last_row: whether the output of two directions is the last row of their sequence.
+    padding: which steps are padding; None for those that the run's mask leaves out.
+    padded: how padding is treated: "" skipped as Keras does with a mask; `zeros` skipped, with zeros in
+        the output; `repeated` skipped, with the row before in the output; `computed` as data; `computed,
+        zeros` as data, with zeros in the output; `computed, real end` as data, with the states of the
+        last step before it.
     remaining: the largest absolute difference of any number.
     excess: the largest difference in units of what the tolerances allow; at most 1 for a match.
         Both are infinite until they are measured.
@@ -89,6 +118,8 @@ class Hypothesis:
     initial_exchanged = False
     backward_first = False
     last_row = False
+    padding: Padding | None = None
+    padded = ""
 
     remaining: float = np.inf
     excess: float = np.inf
@@ -120,16 +151,19 @@ class Hypothesis:
     @property
     def inputs(self) -> Array:
         """The inputs (batch, timesteps, features) as Keras takes them."""
-        return self._turn(self.run.inputs)
+        return _turn(self.run.inputs, swapped=self.swap_inputs, flipped=self.flip_inputs)
 
     @property
     def mask(self) -> Array | None:
-        """The mask (batch, timesteps) of the inputs as Keras takes them."""
-        return None if self.run.mask is None else self._turn(self.run.mask)
-
-    def _turn(self, array: Array) -> Array:
-        array = array.swapaxes(0, 1) if self.swap_inputs else array
-        return array[:, ::-1] if self.flip_inputs else array
+        """The steps of the inputs, as Keras takes them, that are not padding; None for all."""
+        if self.padding is None:
+            mask = self.run.mask
+            if mask is None:
+                return None
+            return _turn(mask, swapped=self.swap_inputs, flipped=self.flip_inputs)
+        if self.padding.tensor == "input":
+            return self.padding.real_steps(swapped=self.swap_inputs, flipped=self.flip_inputs)
+        return self.padding.real_steps(swapped=self.swap_outputs, flipped=self.flip_outputs)
 
     @property
     def initial_state(self) -> tuple[Array, ...]:
@@ -196,6 +230,8 @@ class Hypothesis:
         """Return the layer of Keras.  more: options of one direction, such as return_sequences."""
         names = ("activation", "recurrent_activation", "reset_after")
         changed = {name: value for name in names if (value := getattr(self, name)) is not None}
+        if self.padded == "zeros":
+            changed["zero_output_for_mask"] = True
         config = {**self.run.options, **changed, **more}
         if len(self.run.layer.cells) == 1:
             return Spec(self.run.layer.class_name, config)
@@ -244,20 +280,51 @@ class Hypothesis:
 
         sequences, steps: of the input, how many to compute; None for all.
         """
-        from rnncli.compute import engines
-
-        inputs, mask = np.ascontiguousarray(self.inputs[:sequences, :steps]), self.mask
+        mask = self.mask
         if mask is not None:
             mask = np.ascontiguousarray(mask[:sequences, :steps])
+        tensors = self._call_layer(None if self.padded.startswith("computed") else mask, sequences, steps)
+        if mask is None:
+            return tensors
+        if self.padded == "computed, real end":
+            skipped = self._call_layer(mask, sequences, steps)
+            return {key: (tensors if is_sequence(key) else skipped)[key] for key in tensors}
+        directions = [tensors[f"sequence {place}"] for place in range(len(self.run.layer.cells))]
+        if self.padded == "computed, zeros":
+            directions = [np.where(mask[..., None], array, 0.0) for array in directions]
+        elif self.padded == "repeated":
+            forward, backward = directions
+            directions = [_repeat(forward, mask), _repeat(backward[:, ::-1], mask[:, ::-1])[:, ::-1]]
+        else:
+            return tensors
+        return tensors | _name_sequences(self.run, directions)
+
+    def _call_layer(self, mask: Array | None, sequences: int | None, steps: int | None) -> dict[str, Array]:
+        """Return what Keras computes with this mask, which is already cut to these sequences and steps."""
+        from rnncli.compute import engines
+
+        inputs = np.ascontiguousarray(self.inputs[:sequences, :steps])
         states = tuple(state[:sequences] for state in self.initial_state)
         case = Case((self.spec(),), inputs, mask, initial_state=states or None, seed=None)
         (tensors,) = engines.get("numpy").Layers(case, self.weights, {})(case).tensors
         return _name_tensors(self.run, tensors)
 
 
+def _turn(array: Array, *, swapped: bool, flipped: bool) -> Array:
+    """Return an array of a file with its first axes as batch, timesteps, in the order of time."""
+    array = array.swapaxes(0, 1) if swapped else array
+    return array[:, ::-1] if flipped else array
+
+
 def is_sequence(key: str) -> bool:
     """Return whether an expected tensor, `sequence` or `sequence 0`, has an axis of time."""
     return key.startswith("sequence")
+
+
+def _repeat(array: Array, mask: Array) -> Array:
+    """Return (batch, timesteps, units) with the row before in each padded step; 0 if there is none."""
+    last = np.maximum.accumulate(np.where(mask, np.arange(mask.shape[1]), -1), axis=1)[..., None]
+    return np.where(last < 0, 0.0, np.take_along_axis(array, np.maximum(last, 0), axis=1))
 
 
 def _name_tensors(run: ForeignRun, tensors: tuple[Array, ...]) -> dict[str, Array]:
@@ -266,12 +333,20 @@ def _name_tensors(run: ForeignRun, tensors: tuple[Array, ...]) -> dict[str, Arra
     parts = ("hidden", "cell") if run.layer.class_name == "LSTM" else ("hidden",)
     names = [f"{part} {place}" for place in range(count) for part in parts]
     named = dict(zip(names, tensors[count:], strict=True))
-    sequences = tensors[:count]
-    named |= {f"sequence {place}": array for place, array in enumerate(sequences)}
-    if count == 1:
-        return named | {"sequence": sequences[0], "output": named["hidden 0"]}
-    mode = run.merge_mode or "concat"
-    (named["sequence"],) = Bidirectional.merge(mode, *sequences)
-    (named["output"],) = Bidirectional.merge(mode, named["hidden 0"], named["hidden 1"])
-    named["last row"] = named["sequence"][:, -1]
-    return named
+    named["output"] = _merge(run, [named[f"hidden {place}"] for place in range(count)])
+    return named | _name_sequences(run, tensors[:count])
+
+
+def _name_sequences(run: ForeignRun, sequences: Sequence[Array]) -> dict[str, Array]:
+    """Return the sequence of each direction, the merged one, and its last row."""
+    named = {f"sequence {place}": array for place, array in enumerate(sequences)}
+    merged = _merge(run, sequences)
+    return {**named, "sequence": merged, "last row": merged[:, -1]}
+
+
+def _merge(run: ForeignRun, directions: Sequence[Array]) -> Array:
+    """Return an output of all directions as the layer merges them."""
+    if len(directions) == 1:
+        return directions[0]
+    (merged,) = Bidirectional.merge(run.merge_mode or "concat", *directions)
+    return merged

@@ -11,6 +11,7 @@ import re
 import shlex
 from collections.abc import Mapping
 from contextlib import suppress
+from itertools import product
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -80,8 +81,9 @@ def collect(
     """
     given = _read_model_layer(ask) if weights is None else _read_layer(ask, weights)
     found, spec, case, notes = given.layer, given.spec, given.case, list(given.notes)
-    inputs = np.asarray(case.inputs, np.float64)
     stored = read_expected(find_source(expect))
+    case, stored, cut = _cut_padding(case, stored)
+    inputs, notes = np.asarray(case.inputs, np.float64), [*notes, *cut]
     batch, steps, _ = inputs.shape
     with inside(expect):
         readings = _list_readings(stored, ReturnedSizes(batch, steps, found.units, len(found.cells)))
@@ -94,7 +96,7 @@ def collect(
     ]
     if case.mask is not None and not case.mask.all() and any(map(is_sequence, readings[0])):
         notes.append(
-            Message("the rows of masked steps are not compared, because frameworks fill them differently")
+            Message("in masked steps, zeros and repeated rows both count as equal: frameworks differ there")
         )
     return runs, notes
 
@@ -205,6 +207,36 @@ def _read_states(word: str, spec: Spec, shape: tuple[int, ...]) -> tuple[Array, 
         with suppress(InputError):
             return fit.fit_states(states, stack, swapped, source.name)
         raise
+
+
+def _cut_padding(case: Case, stored: dict[str, Array]) -> tuple[Case, dict[str, Array], tuple[Text, ...]]:
+    """Leave out the last time steps of the input or of the output that only one of them has.
+
+    They are left out only if every number in them is 0; a padded batch may be longer than its longest
+    sequence.  Returns the rest, and a note.
+    """
+    shape = case.inputs.shape[:2]
+    for name, array in stored.items():
+        match = _RESULT.fullmatch(name)
+        if array.ndim != 3 or (match and (match["hidden"] or match["cell"])):
+            continue
+        for axis, theirs in product((1, 0), repeat=2):
+            ours, length = shape[axis], array.shape[theirs]
+            if array.shape[1 - theirs] != shape[1 - axis] or sorted(shape) == sorted(array.shape[:2]):
+                continue
+            longer, by = (case.inputs, axis) if length < ours else (array, theirs)
+            kept, rest = np.split(longer, [min(ours, length)], by)
+            if rest.any():
+                continue
+            if longer is array:
+                note = "left out: the last {steps} of the output, all zeros, which the input does not have"
+                stored = {**stored, name: kept}
+            else:
+                note = "left out: the last {steps} of the input, all zeros, which the output does not have"
+                mask = None if case.mask is None else np.split(case.mask, [length], axis)[0]
+                case = case._replace(inputs=kept, mask=mask)
+            return case, stored, (Message(note, steps=count(abs(ours - length), "time step")),)
+    return case, stored, ()
 
 
 class ReturnedSizes(NamedTuple):

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import combinations
+from itertools import combinations, product
 
 import numpy as np
 
 from rnncli.case import Array
 from rnncli.commands.port.differences import list_known
-from rnncli.commands.port.hypothesis import ForeignRun, Hypothesis, is_sequence
+from rnncli.commands.port.hypothesis import Difference, ForeignRun, Hypothesis, is_sequence
 
 PART_SEQUENCES, PART_STEPS = 2, 8
 """Sequences and steps of a long input that are compared before all of it."""
@@ -18,16 +18,17 @@ ROUNDING = 1e-9
 
 
 def search(run: ForeignRun) -> tuple[list[Hypothesis], int]:
-    """Return the explanations with the fewest differences: none, one or two; and how many were compared.
+    """Return the explanations with the fewest differences; and how many hypotheses were compared.
 
+    These are none, one or two differences; three, if two of them are about axes and padding.
     If nothing matches, return the nearest hypothesis; nothing if no hypothesis fits the shapes.
     """
     known = tuple(list_known(run))
     nearest: list[Hypothesis] = []
     hypothesis_count = 0
-    for count in (0, 1, 2):
+    for sets in (*(combinations(known, count) for count in (0, 1, 2)), _list_calls(known)):
         candidates = []
-        for some in combinations(known, count):
+        for some in sets:
             changes = [name for one in some for name in one.changes]
             if len(changes) == len(set(changes)) and _fits(hypothesis := Hypothesis(run, some)):
                 candidates.append(hypothesis)
@@ -42,12 +43,27 @@ def search(run: ForeignRun) -> tuple[list[Hypothesis], int]:
     return nearest, hypothesis_count
 
 
+def _list_calls(known: Sequence[Difference]) -> Iterator[tuple[Difference, ...]]:
+    """Yield sets of three: of the axes, of padding, and any other.
+
+    The first two are about how the layer was called: PyTorch packs sequences with the time first.
+    """
+    axes = [one for one in known if {"swap_inputs", "swap_outputs"} & one.changes.keys()]
+    padding = [one for one in known if "padded" in one.changes]
+    for both in product(axes, padding):
+        yield from ((*both, other) for other in known if other not in both)
+
+
 def _fits(hypothesis: Hypothesis) -> bool:
     """Return whether the expected tensors have the shapes that the hypothesis gives."""
     run, expected = hypothesis.run, hypothesis.expected
     batch, steps, _ = hypothesis.inputs.shape
     if len(expected) < len(run.expected) or any(len(state) != batch for state in run.initial_state):
         return False
+    if hypothesis.padding is not None:
+        mask = hypothesis.mask
+        if mask is None or mask.shape != (batch, steps) or mask.all():
+            return False
     if run.layer.class_name != "LSTM" and any(key.startswith("cell") for key in expected):
         return False
     return all(
@@ -89,7 +105,8 @@ def _measure(
 ) -> None:
     """Set how near the candidate comes in the first sequences and steps.
 
-    If steps are left out, only tensors with an axis of time are compared.
+    If steps are left out, only tensors with an axis of time are compared.  In a masked step the output may be
+    the one that Keras repeats, or zeros, as in other frameworks.
     """
     sequences, steps = part
     mask = candidate.mask
@@ -105,8 +122,9 @@ def _measure(
             return
         gap = np.abs(ours - theirs)
         gap = np.where(np.isfinite(gap), gap, np.inf)
-        if sequence and mask is not None:
-            gap = np.where(mask[:sequences, :steps, None], gap, 0)
+        if sequence and mask is not None and candidate.padding is None and not candidate.padded:
+            zeros = np.where(mask[:sequences, :steps, None], np.inf, np.abs(theirs))
+            gap = np.minimum(gap, zeros)
         allowed = np.maximum(atol + rtol * np.abs(theirs), np.finfo(np.float64).tiny)
         candidate.remaining = max(candidate.remaining, float(gap.max()))
         candidate.excess = max(candidate.excess, float((gap / allowed).max()))
@@ -117,8 +135,9 @@ def _drop_equivalent(found: Sequence[Hypothesis]) -> Iterator[Hypothesis]:
     seen: list[tuple[object, tuple[Array, ...]]] = []
     for one in found:
         weights, expected = one.weights, one.expected
-        form = (one.spec(), tuple(expected), tuple(weights))
-        arrays = (*weights.values(), *expected.values(), one.inputs, *one.initial_state)
+        form = (one.spec(), tuple(expected), tuple(weights), one.padded)
+        mask = np.zeros(0) if one.mask is None else one.mask
+        arrays = (*weights.values(), *expected.values(), one.inputs, *one.initial_state, mask)
         if not any(form == other and all(map(np.array_equal, arrays, same)) for other, same in seen):
             seen.append((form, arrays))
             yield one

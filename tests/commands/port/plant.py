@@ -26,9 +26,17 @@ ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
     "hard_sigmoid_keras2": lambda x: np.clip(0.2 * x + 0.5, 0, 1),
 }
 
+COMPUTED = ("mask=ignored", "final_state=real_end", "padded_outputs=zeros")
+"""Differences of a framework that computes padding as data."""
+
 
 class Kind(NamedTuple):
-    """A layer.  biases: the number of bias vectors in its file."""
+    """A layer.
+
+    biases: the number of bias vectors in its file.
+    lengths: of the sequences, which are padded at the end; empty for sequences of one length.
+    padding: the number in padded rows.  masked: whether a mask says which they are.
+    """
 
     class_name: str
     biases: int = 1
@@ -38,15 +46,19 @@ class Kind(NamedTuple):
     features: int = 5
     units: int = 3
     initial: bool = False
+    lengths: tuple[int, ...] = ()
+    padding: float = 0.0
+    masked: bool = False
 
 
 class Planted(NamedTuple):
-    """Files of another framework.  states: the initial states, None if there are none."""
+    """Files of another framework.  states, mask: None if there are none."""
 
     inputs: Array
     weights: dict[str, Array]
     expected: dict[str, Array]
     states: list[Array] | None
+    mask: Array | None = None
 
 
 def plant(kind: Kind, names: Collection[str], seed: int = 0) -> Planted:
@@ -54,6 +66,11 @@ def plant(kind: Kind, names: Collection[str], seed: int = 0) -> Planted:
     random = np.random.default_rng(seed)
     told = dict(name.split("=") for name in names)
     x = random.normal(size=(kind.batch, kind.steps, kind.features))
+    lengths = np.array(kind.lengths or [kind.steps] * kind.batch)
+    real = np.arange(kind.steps) < lengths[:, None]
+    if told.get("padding", "").startswith("start"):
+        real = real[:, ::-1]
+    x[~real] = kind.padding
     count = len(GATES[kind.class_name])
     weights: dict[str, Array] = {}
     results: list[tuple[Array, ...]] = []
@@ -65,15 +82,16 @@ def plant(kind: Kind, names: Collection[str], seed: int = 0) -> Planted:
         path = "" if kind.directions == 1 else ("forward/", "backward/")[direction]
         weights |= {f"{path}{key}": one for key, one in _file(kind, kernel, recurrent, biases, told).items()}
         seen = x[:, ::-1] if direction else x
-        results.append(_run(kind, seen, (kernel, recurrent, biases), start, told))
+        steps = real[:, ::-1] if direction else real
+        results.append(_run(kind, seen, (kernel, recurrent, biases), start, told, steps))
     expected = _expected(kind, results, told)
     if told.get("input_time"):
-        x = x[:, ::-1]
+        x, real = x[:, ::-1], real[:, ::-1]
     if told.get("input_axes") or told.get("axes"):
-        x = x.swapaxes(0, 1)
+        x, real = x.swapaxes(0, 1), real.swapaxes(0, 1)
     if start and told.get("initial_states"):
         start = start[::-1]
-    return Planted(x, weights, expected, start or None)
+    return Planted(x, weights, expected, start or None, real if kind.masked else None)
 
 
 def _start(kind: Kind, random: np.random.Generator) -> list[Array]:
@@ -113,9 +131,17 @@ def count_of(kind: Kind) -> int:
 
 
 def _run(
-    kind: Kind, x: Array, weights: tuple[Array, Array, list[Array]], start: list[Array], told: dict[str, str]
+    kind: Kind,
+    x: Array,
+    weights: tuple[Array, Array, list[Array]],
+    start: list[Array],
+    told: dict[str, str],
+    real: Array,
 ) -> tuple[Array, ...]:
-    """Return the sequence in the order of processing, the last hidden state and the last cell state."""
+    """Return the sequence in the order of processing, the last hidden state and the last cell state.
+
+    real: False for padded steps.
+    """
     kernel, recurrent, biases = weights
     zero = np.zeros(kernel.shape[1])
     first, second = [*biases, zero, zero][:2]
@@ -132,8 +158,15 @@ def _run(
     h = start[0] if start else np.zeros((len(x), kind.units))
     c = start[1] if len(start) > 1 else np.zeros((len(x), kind.units))
     after = told.get("reset_after", "True") == "True"
-    rows = []
+    skips = "padding" in told or (
+        kind.masked and not any(f"{name}={value}" in COMPUTED for name, value in told.items())
+    )
+    fill = told.get("padded_outputs", told.get("padding", "")).rpartition(",")[2]
+    zeros = fill == "zeros" or (skips and kind.directions == 2 and fill != "repeated")
+    rows: list[Array] = []
+    states: list[tuple[Array, Array]] = []
     for t in range(x.shape[1]):
+        before = h, c
         a = np.split(x[:, t] @ kernel + first, count_of(kind), axis=-1)
         b = np.split(h @ recurrent + second, count_of(kind), axis=-1)
         if kind.class_name == "LSTM":
@@ -147,7 +180,16 @@ def _run(
             h = z * h + (1 - z) * act(a[2] + inner)
         else:
             h = act(a[0] + b[0])
-        rows.append(h)
+        row = h
+        if skips:  # the state stays; the output is the last one, at first 0
+            old = rows[-1] if rows else np.zeros_like(h)
+            h, c = (np.where(real[:, t, None], *pair) for pair in zip((h, c), before, strict=True))
+            row = np.where(real[:, t, None], h, old)
+        rows.append(np.where(real[:, t, None], row, 0) if zeros else row)
+        states.append((h, c))
+    if "final_state" in told:
+        ends = real.sum(axis=1) - 1
+        h, c = (np.stack([states[end][which][place] for place, end in enumerate(ends)]) for which in (0, 1))
     return np.stack(rows, axis=1), h, c
 
 

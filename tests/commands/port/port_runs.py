@@ -21,4 +21,4 @@ def run_of(planted: Planted, class_name: str) -> ForeignRun:
     options = {**specs.build(f"{class_name}({layer.units})").config, **COMPUTED}
     merge_mode = "concat" if len(layer.cells) == 2 else None
     states = tuple(planted.states or ())
-    return ForeignRun(layer, options, merge_mode, planted.inputs, expected, states, None, ATOL, RTOL)
+    return ForeignRun(layer, options, merge_mode, planted.inputs, expected, states, planted.mask, ATOL, RTOL)

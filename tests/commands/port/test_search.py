@@ -11,7 +11,7 @@ from plant import Kind, plant
 from port_runs import run_of
 
 from rnncli.commands.port import differences, evidence
-from rnncli.commands.port.hypothesis import Hypothesis
+from rnncli.commands.port.hypothesis import Difference, Hypothesis
 from rnncli.commands.port.search import search
 
 KINDS = {
@@ -25,22 +25,38 @@ KINDS = {
     "simple rnn": Kind("SimpleRNN", features=3, batch=4),
     "bilstm": Kind("LSTM", directions=2),
     "bigru": Kind("GRU", directions=2, biases=2),
+    "padded lstm": Kind("LSTM", lengths=(4, 1, 3)),
+    "padded bigru": Kind("GRU", directions=2, lengths=(2, 4, 3)),
+    "padded gru, not with 0": Kind("GRU", lengths=(4, 1, 3), padding=1.0),
+    "padded bilstm, not with 0": Kind("LSTM", directions=2, lengths=(2, 4, 3), padding=1.0),
+    "masked simple rnn": Kind("SimpleRNN", lengths=(4, 1, 3), masked=True),
+    "masked bilstm": Kind("LSTM", directions=2, lengths=(2, 4, 3), masked=True),
 }
 EVERY_GATE_ORDER = ("lstm", "gru")
-PAIRED = ("simple rnn", "gru", "gru with two biases", "lstm with states", "bilstm")
+PAIRED = (
+    "simple rnn", "gru", "gru with two biases", "lstm with states", "bilstm",
+    "padded lstm", "padded bigru", "padded gru, not with 0", "masked simple rnn", "masked bilstm",
+)  # fmt: skip
 """Each pair is planted in the first of these that can have it; the later ones take longer."""
 SAME = (
     {"input_axes=time,batch,features", "output_axes=time,batch,units"},
     {"bias=recurrent", "reset_after=False"},
     {"output=last_row", "states=c,h"},
+    {"bias=none", "padding=start"},
 )
 """Pairs that are one difference under another name, or that no tensor can hold together."""
 
 
+def list_differences(kind: Kind) -> dict[str, Difference]:
+    """Return the differences that this kind can have, by name; some show only in an output."""
+    shown = [(), ("padded_outputs=zeros",), ("padding=start",)] if kind.lengths else [()]
+    runs = (run_of(plant(kind, names), kind.class_name) for names in shown)
+    return {one.name: one for run in runs for one in differences.list_known(run)}
+
+
 def known(kind: Kind) -> list[str]:
     """Return the names of the differences that this kind can have; of the orders of gates, one."""
-    run = run_of(plant(kind, ()), kind.class_name)
-    names = [one.name for one in differences.list_known(run)]
+    names = list(list_differences(kind))
     gates = [name for name in names if name.startswith("gates=")]
     return [name for name in names if name not in gates] + gates[-1:]
 
@@ -78,8 +94,7 @@ def test_every_order_of_the_gates_is_named(name: str) -> None:
 
 def pairs(kind: Kind) -> Iterator[tuple[str, str]]:
     """Yield every two differences of which neither is about what the other is about."""
-    run = run_of(plant(kind, ()), kind.class_name)
-    fields = {one.name: set(one.changes) for one in differences.list_known(run)}
+    fields = {name: set(one.changes) for name, one in list_differences(kind).items()}
     for first, second in combinations(known(kind), 2):
         if not fields[first] & fields[second] and {first, second} not in SAME:
             yield first, second
