@@ -262,12 +262,12 @@ def _tabulate_terms(name: str, equation: Equation, view: View) -> Table:
             padded = (
                 text + " " * (width - width_of(text)) for text, width in zip(factors, widths, strict=True)
             )
-            row.append(cell(signs[place] + f" {_times(view)} ".join(padded).rstrip()))
+            row.append(cell(signs[place] + f" {_times(view)} ".join(padded).rstrip(), "number"))
     for sign in signs:
-        rows[2].append(cell(sign + next(texts)))
+        rows[2].append(cell(sign + next(texts), "number"))
     several = any(len(term.named) > 1 for term in terms) and len(terms) > 1
     kept = rows if several else rows[:2]
-    kept[-1].append(cell(f"= {next(texts).lstrip()}"))
+    kept[-1].append(cell(f"= {next(texts).lstrip()}", "number"))
     kept += [[(), rounding] for rounding in _rounding(equation, view)]
     width = max(map(len, kept))
     return Table(
@@ -294,15 +294,18 @@ def _list_terms(name: str, equation: Equation, view: View) -> Table:
         for factor in term.named:
             names += [Span(dot, "dim")] if factor is not term.named[0] else []
             names.append(Span(_name(factor, view), "dim" if factor.is_weight else ""))
-        rows.append((cell(text), cell(f"= {dot.join(digits)}") if len(digits) > 1 else (), (tuple(names),)))
+        product = cell(f"= {dot.join(digits)}", "number") if len(digits) > 1 else ()
+        rows.append((cell(text, "number"), product, (tuple(names),)))
     if equation.others:
         count = equation.others.count
         words = view.say("the other {count} terms" if count > 1 else "the other term", count=count)
-        rows.append((cell(texts[len(sums) - 1]), (), cell(f"{marks(view).ellipsis} {words}", "dim")))
+        rows.append(
+            (cell(texts[len(sums) - 1], "number"), (), cell(f"{marks(view).ellipsis} {words}", "dim"))
+        )
     rows += [((), (), rounding) for rounding in _rounding(equation, view)]
     if equation.reads and equation.terms:
         rows.append(((), (), cell(view.say("{function} reads:", function=equation.function), "dim")))
-    rows += [(cell(next(factors)), (), cell(_name(factor, view))) for factor in equation.reads]
+    rows += [(cell(next(factors), "number"), (), cell(_name(factor, view))) for factor in equation.reads]
     total, value = (text.lstrip() for text in texts[-2:])
     formula = [equation.formula.replace("·", _times(view))]
     formula += [f"{equation.function}({total})"] if equation.function else []

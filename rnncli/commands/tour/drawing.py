@@ -56,11 +56,16 @@ class RowLine(NamedTuple):
 
 
 def draw_tensors(
-    outputs: Sequence[NamedTensor], view: View, remarks: Mapping[int, str] = {}, units: int | None = None
+    outputs: Sequence[NamedTensor],
+    view: View,
+    remarks: Mapping[int, str] = {},
+    units: int | None = None,
+    layer: str = "",
 ) -> Variants:
     """Return the table of tensors of one sequence.
 
     remarks: on single time steps.  units: where the backward half of the output begins.
+    layer: what returned them, if there are several such tables.
     """
     rows = [row for tensor in outputs for row in _rows(tensor, units, view)]
     marks = _mark_rows(rows, find_equal_rows(outputs), view)
@@ -75,16 +80,16 @@ def draw_tensors(
         time = f"{row.time:{width}}  " if width and row.values is not None else ""
         whole = (*([mark] if mark else []), *after)
         drawn.append(row._replace(drawn=(Span(time, "dim"), numbers), mark=whole))
-    return Variants(((_wide(drawn, view),), (_narrow(drawn),)))
+    return Variants(((_wide(drawn, view, layer),), (_narrow(drawn, layer),)))
 
 
-def _wide(drawn: Iterable[RowLine], view: View) -> Table:
+def _wide(drawn: Iterable[RowLine], view: View, layer: str) -> Table:
     """Return a table with names, shapes and numbers side by side."""
-    columns = (*headings(("tensor", "shape", "values"), view), Column(""))
+    columns = (*headings((layer or "tensor", "shape", "values"), view), Column(""))
     return Table(columns, tuple((row.name, cell(row.shape), (row.drawn,), (row.mark,)) for row in drawn))
 
 
-def _narrow(drawn: Iterable[RowLine]) -> Table:
+def _narrow(drawn: Iterable[RowLine], layer: str) -> Table:
     """Return a table with the numbers below the names and shapes."""
     rows: list[tuple[TableCell, ...]] = []
     for row in drawn:
@@ -94,7 +99,7 @@ def _narrow(drawn: Iterable[RowLine]) -> Table:
         if row.values is not None:
             below: Line = (Span("  "), *row.drawn)
             rows.append(((below,), (row.mark,)))
-    return Table((Column(""), Column("")), tuple(rows))
+    return Table((Column(layer), Column("")), tuple(rows))
 
 
 def draw_text(text: str) -> Iterator[PagePart]:

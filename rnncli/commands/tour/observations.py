@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from rnncli import specs
 from rnncli.case import Array
 from rnncli.commands.tour import drawing
 from rnncli.commands.tour.lesson import Step, masked_steps, run_line, say
@@ -49,9 +50,10 @@ def observe_runs(view: View, *commands: str) -> Observation:
 
 def _draw(results: Sequence[Result], view: View, remarks: Mapping[int, str] = {}) -> Observation:
     """Return the tensors of each result.  remarks: on single rows."""
+    layers = [specs.describe(result.specs[-1]) if len(results) > 1 else "" for result in results]
     parts = tuple(
-        drawing.draw_tensors(result.outputs, view, remarks, Stack(result.specs).forward_units)
-        for result in results
+        drawing.draw_tensors(result.outputs, view, remarks, Stack(result.specs).forward_units, layer)
+        for layer, result in zip(layers, results, strict=True)
     )
     return Observation(parts, tuple(result.outputs for result in results))
 

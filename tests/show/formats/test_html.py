@@ -65,3 +65,21 @@ def test_the_lesson_has_tables_and_commands_for_a_phone(lang: str) -> None:
     assert len(commands) > 10
     lines = [line for command in commands for line in unescape(command).splitlines()]
     assert [line for line in lines if len(line) > 40 and len(line.split()) > 3] == []
+
+
+def test_products_are_monospaced_and_scroll_on_a_phone() -> None:
+    """Every product of explain is in one piece, and its table scrolls."""
+    html = rnncli.explain("hidden_states[0,2,1]", layer="lstm", return_sequences=True, seed=42)._repr_html_()
+    products = re.findall(r"<td[^>]*><div>((?:<[^>]*>)?[=+][^<]* · [^<]*)", html)
+    assert len(products) > 5
+    assert [product for product in products if not product.startswith('<span class="number">')] == []
+    assert ".said:has(td > div > .number) td { font-size: 12px; white-space: nowrap; }" in html
+    assert ".number, .numbers { font-family: ui-monospace, monospace; white-space: pre;" in html
+
+
+def test_tables_of_several_commands_say_which_is_which() -> None:
+    """In the wide form and in the one for a phone."""
+    step = lesson.find("stateful")
+    assert step is not None
+    html = drawn(TourAnswer((step,)), "html")
+    assert re.findall(r"<th>(GRU\(.*?)</th>", html) == ["GRU(3)"] * 2 + ["GRU(3, stateful=True)"] * 2
