@@ -89,6 +89,17 @@ class Spec:
         return replace(self, config=config)
 
 
+class Assumed(NamedTuple):
+    """What was assumed about a file without a graph.
+
+    values: by name, `batch_first` and `gates`; where layers differ, a mapping by layer.
+    words: the same as people read it, `batch first, gates rzn`.
+    """
+
+    values: Mapping[str, Any]
+    words: Text
+
+
 class Case(NamedTuple):
     """One experiment.
 
@@ -103,6 +114,7 @@ class Case(NamedTuple):
     calls: number of times the layers are called with the same inputs.
     hold: the gates to hold at a value; only the numpy engine can.
     all_calls: whether to return the tensors of every call, rather than of the last one.
+    assumed: about the file that the layers and weights come from; None for others.
     """
 
     specs: tuple[Spec, ...]
@@ -118,6 +130,7 @@ class Case(NamedTuple):
     with_trace: bool = False
     feature_names: tuple[str, ...] = ()
     hold: "tuple[Hold, ...]" = ()
+    assumed: Assumed | None = None
 
 
 class Hold(NamedTuple):
@@ -166,6 +179,13 @@ class Document(NamedTuple):
     training: bool | None = None
     feature_names: tuple[str, ...] = ()
     remarks: tuple[Text, ...] = ()
+
+
+class RawValue(NamedTuple):
+    """Weights or states as they were read; None if there are none.  where: name of their source in errors."""
+
+    value: Any = None
+    where: Text = ""
 
 
 def known_sizes(shape: Shape) -> tuple[int, ...] | None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from rnncli.case import Array, Shape, Spec
+from rnncli.case import Array, Assumed, Shape, Spec
 from rnncli.errors import Text
 
 if TYPE_CHECKING:
@@ -296,7 +296,7 @@ class Result:
     """Result of an engine for a Case; `differences`, set by --check, is the largest difference per tensor.
 
     reference: what the differences are from.
-    assumed: what both sides assumed about a file without a graph; "" for others.
+    assumed: about the file that the layers come from; None for others.
     hold: the gates held at a value, as given: `forget[:, 1]=1@2:`.
     conditions: settings besides layers and inputs, such as `training`, or `calls` with their number.
     all_layers: whether every layer has its outputs here, not only the last.
@@ -314,7 +314,7 @@ class Result:
     weights: Mapping[str, Array] = field(default_factory=dict)
     conditions: Mapping[str, int] = field(default_factory=dict)
     reference: Text = "TensorFlow"
-    assumed: Text = ""
+    assumed: Assumed | None = None
     hold: tuple[str, ...] = ()
     all_layers: bool = False
 

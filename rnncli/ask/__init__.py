@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from os import PathLike
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from rnncli.ask.layer_files import GIVE, read_layer, read_named, refuse_layer_options
-from rnncli.case import Case, Document, Shape
+from rnncli.ask.layer_files import GIVE, GIVEN_BESIDE, read_layer, read_named, refuse_layer_options
+from rnncli.case import Case, Document, RawValue, Shape
 from rnncli.errors import Flag, Message, Text, UsageError, inside, join
 from rnncli.options import first_given, flag_name, names
 
@@ -201,13 +201,6 @@ def require_options(ask: Ask, others: Mapping[str, str | None] = {}) -> None:
         )
 
 
-class RawValue(NamedTuple):
-    """Weights or states as they were read; None if there are none.  where: name of their source in errors."""
-
-    value: Any = None
-    where: Text = ""
-
-
 class Given(NamedTuple):
     """The layers, and all that is given besides the inputs: it makes the Case of every input."""
 
@@ -248,8 +241,8 @@ def given_of(ask: Ask, stack: "Stack", document: Document, where: Text = "") -> 
 
     where: the name of the document in errors.
     """
-    weights = _read_value(ask, "weights")
-    states = _read_value(ask, "initial_state")
+    weights = read_value(ask, "weights")
+    states = read_value(ask, "initial_state")
     idle = next((name for name in ask.options if name.endswith("_initializer")), "")
     if idle and not (weights.value is document.weights is None):
         raise UsageError(
@@ -281,7 +274,7 @@ def _or_else(given: RawValue, value: Any, where: Text, name: str) -> RawValue:
     return RawValue(value, join((one for one in (where, name) if one), ": "))
 
 
-def _read_value(ask: Ask, name: str) -> RawValue:
+def read_value(ask: Ask, name: str) -> RawValue:
     """Return the weights or the initial states: read from a file, or the arrays that Python gives."""
     value: Any = getattr(ask, name)
     if not isinstance(value, (str, PathLike)):
@@ -306,39 +299,40 @@ def _keyword(name: str, value: Any) -> str:
 
 def _arrange_options(ask: Ask, stack: "Stack", where: Text) -> "ArrangeOptions":
     """Return the options for arranging an input, called `where` in errors, for these layers."""
-    mask = ask.mask
-    mask_where: Text = ""
-    if isinstance(mask, (str, PathLike)):
-        from rnncli.inputs.formats import read_tensor
-        from rnncli.inputs.source import find_source
-
-        with inside(_keyword("mask", mask)):
-            source = find_source(mask)
-            mask, mask_where = read_tensor(source), source.name
-    return order_and_padding(ask)._replace(
-        mask=mask,
-        mask_value=ask.mask_value,
-        dtype=stack.dtype,
-        ndim=stack.input_rank,
-        mask_ranks=stack.layers[0].mask_ranks,
-        where=where,
-        mask_where=mask_where,
+    return arranging_of(ask)._replace(
+        dtype=stack.dtype, ndim=stack.input_rank, mask_ranks=stack.layers[0].mask_ranks, where=where
     )
 
 
-def order_and_padding(ask: Ask) -> "ArrangeOptions":
-    """Return the order of the input's axes, where shorter sequences are padded, and how long they are."""
+def arranging_of(ask: Ask) -> "ArrangeOptions":
+    """Return what is asked for the axes of the input, its padding and its mask, whatever takes it."""
     from rnncli.inputs.arrange import BATCH_FIRST, ArrangeOptions, parse_lengths
 
+    mask, mask_where = _read_mask(ask.mask)
     axes = ask.input_axes.split(",") if isinstance(ask.input_axes, str) else ask.input_axes
     assumes_order = axes is ask.input_shape is ask.pad is None
     return ArrangeOptions(
         None if axes is None else tuple(axes),
         ask.pad,
         ask.pad_value or 0.0,
+        mask=mask,
+        mask_value=ask.mask_value,
         lengths=None if ask.lengths is None else parse_lengths(ask.lengths),
         order=BATCH_FIRST if assumes_order else None,
+        mask_where=mask_where,
     )
+
+
+def _read_mask(given: Any) -> tuple[Any, Text]:
+    """Return the mask: read from a file, or the array that Python gives; and its name in errors."""
+    if not isinstance(given, (str, PathLike)):
+        return given, ""
+    from rnncli.inputs.formats import read_tensor
+    from rnncli.inputs.source import find_source
+
+    with inside(_keyword("mask", given)):
+        source = find_source(given)
+        return read_tensor(source), source.name
 
 
 def read_document(ask: Ask) -> tuple[Document, Text]:
@@ -474,7 +468,7 @@ def call_of(ask: Ask) -> "ModelCall":
     from rnncli.inputs.source import choose_input
     from rnncli.models import call
 
-    model, order = model_of(ask), order_and_padding(ask)
+    model, options = model_of(ask), arranging_of(ask)
     model.require_numbers()
     if is_bare(ask):
         raise UsageError(
@@ -484,7 +478,7 @@ def call_of(ask: Ask) -> "ModelCall":
             inputs=model.describe_inputs(),
             give=GIVE,
         )
-    call.require_paddable(model, order)
+    call.require_paddable(model, options)
     notes: Remarks = ()
     name: Text = ""
     if ask.holds_numbers:
@@ -494,7 +488,8 @@ def call_of(ask: Ask) -> "ModelCall":
             source, remarks = choose_input(ask.input, stdin=ask.stdin)
             raw, more = formats.read_raw(source, ask.input_format, read_options(ask, source))
         notes, name = (*remarks, *more), source.name
-    inputs, others = call.arrange_inputs(model, raw, order, name)
+    states = read_value(ask, "initial_state")
+    model, inputs, others = call.arrange_inputs(model, raw, options, name, states)
     return call.ModelCall(model, inputs, returns_of(ask), (*notes, *others))
 
 
@@ -509,7 +504,11 @@ def model_of(ask: Ask) -> "SavedModel":
     from rnncli.inputs.source import find_source, split_layers
     from rnncli.models.call import open_model
 
-    refuse_layer_options([*ask.given("layer"), *ask.options, *ask.given(*RUN_OPTIONS, *INPUT_OPTIONS)])
+    given = [*ask.given("layer"), *ask.options, *ask.given(*RUN_OPTIONS, *INPUT_OPTIONS)]
+    refuse_layer_options([name for name in given if name not in GIVEN_BESIDE])
     require_options(ask)
     word = str(ask.model)
-    return open_model(word, find_source(split_layers(word)[0]), ask.assume)
+    model = open_model(word, find_source(split_layers(word)[0]), ask.assume)
+    if not model.takes_masks:
+        refuse_layer_options(given)
+    return model

@@ -20,7 +20,9 @@ KEPT_WITH_MODEL = frozenset((
     "model", "assume", "engine", "return_sequences", "return_state", "input", "input_format",
     "input_axes", "delimiter", "decimal", "batch_column", "pad", "pad_value",
 ))  # fmt: skip
-"""The options that apply to a saved model."""
+"""The options that apply to every saved model."""
+GIVEN_BESIDE = ("mask", "mask_value", "lengths", "initial_state")
+"""Those that apply to a file without a graph, too."""
 GIVE = Either(
     Message("Give a file, or JSON on the command line."),
     Message("Give an array, arrays by name, or the path of a file."),

@@ -240,6 +240,7 @@ class _PreparedCase:
             weights=computed.weights,
             conditions=conditions(case),
             hold=tuple(hold.text for hold in case.hold),
+            assumed=case.assumed,
             all_layers=case.all_layers,
         )
 

@@ -13,11 +13,12 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar, cast
 
-from rnncli.case import Array, Case
+from rnncli.case import Array, Case, RawValue
 from rnncli.errors import RnncliError, Text, UsageError, inside
 from rnncli.result import Result
 
 if TYPE_CHECKING:
+    from rnncli.inputs.arrange import AxisOrder
     from rnncli.inputs.source import Source
     from rnncli.models.graph import Graph, Modules
 
@@ -82,6 +83,19 @@ class CasePair(NamedTuple):
     display: Case
 
 
+class GivenBeside(NamedTuple):
+    """What is given beside the inputs of a file without a graph.
+
+    mask: (batch, timesteps) of bool; None without one.
+    states: the initial states, in order or by name; without any, the layers start from zeros.
+    order: of the first two axes of the input, as it is assumed; None if the user says it.
+    """
+
+    mask: Array | None = None
+    states: RawValue = RawValue()
+    order: AxisOrder | None = None
+
+
 class SavedModel(ABC):
     """An opened model: what its file holds, and how it is run.
 
@@ -89,11 +103,11 @@ class SavedModel(ABC):
     path: the file, which its own framework may have to load.
     names: the layers to run, those after the # of --model; empty for all.
     makes_masks: whether such a model may mask steps, of padding for example.
-    own_axes: whether its graph decides what the axes of its inputs are.
+    takes_masks: whether it has no graph, so that masks and initial states are given beside the input.
     """
 
     makes_masks: ClassVar[bool] = False
-    own_axes: ClassVar[bool] = False
+    takes_masks: ClassVar[bool] = False
 
     contents: Graph | Modules
 
@@ -136,6 +150,15 @@ class SavedModel(ABC):
             chosen = choose_layers(self.contents, names)
         return tuple(name for name in self.layer_names() if name in chosen)
 
+    @property
+    def axis_order(self) -> AxisOrder | None:
+        """The order of the first two axes that is assumed of an input; None where the graph decides."""
+        return None
+
+    def refuse_axes(self) -> Text:
+        """Return why --input-axes cannot say the order of the axes; "" if it can."""
+        return ""
+
     def describe_inputs(self) -> str:
         """Return what the model expects, `ids: (batch, 12), int32` and so on, for every input."""
         from rnncli.models import inputs
@@ -160,10 +183,9 @@ class SavedModel(ABC):
     def outputs(self, inputs: Mapping[str, Array], cases: Mapping[str, CasePair]) -> dict[str, Array]:
         """Return what the model's own framework returns, by `gru/hidden_state`."""
 
-    @property
-    def assumed(self) -> Text:
-        """What a file without a graph does not say and is assumed; "" for others."""
-        return ""
+    def with_given(self, given: GivenBeside) -> SavedModel:
+        """Return the model with what is given beside its inputs, if it takes that; else itself."""
+        return self
 
     def assume(self, options: str | Mapping[str, Any]) -> SavedModel:
         """Return the model with these assumptions instead of the defaults.

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rnncli import addresses, compute, models
 from rnncli.addresses import label_in_model
-from rnncli.case import Array, Case, Spec, format_shape
+from rnncli.case import Array, Case, RawValue, Spec, format_shape
 from rnncli.errors import InputError, Message, Text, UsageError, format_names, inside, join
 from rnncli.inputs import arrange
 from rnncli.inputs.arrange import ArrangeOptions
 from rnncli.inputs.source import Source, split_layers
 from rnncli.layers.stack import Stack
-from rnncli.models import CasePair, LayerUse, ModelRequest, ModelRun, SavedModel
+from rnncli.models import CasePair, GivenBeside, LayerUse, ModelRequest, ModelRun, SavedModel
 from rnncli.result import NamedTensor, Result
 
 if TYPE_CHECKING:
@@ -76,18 +76,20 @@ def note_whole_model(source: Source) -> Text | None:
 
 
 def arrange_inputs(
-    model: SavedModel, raw: Any, order: ArrangeOptions, where: Text = ""
-) -> tuple[dict[str, Array], tuple[Text, ...]]:
-    """Pad the inputs and reorder their axes as asked; return them by name, and remarks.
+    model: SavedModel, raw: Any, options: ArrangeOptions, where: Text, states: RawValue
+) -> tuple[SavedModel, dict[str, Array], tuple[Text, ...]]:
+    """Pad the inputs and reorder their axes as asked.
 
-    where: the name of their source in errors.
+    where: the name of their source in errors.  states: the initial states that are given.
+    Returns the model with what is given beside the inputs, the inputs by name, and remarks.
     """
     import numpy as np
 
     with inside(where):
-        raw = _pad_sequences(raw, order)
-    raw = _reorder_axes(model, raw, order.axes)
+        raw, padding = _pad_sequences(raw, options, masks=model.takes_masks)
+    raw = _reorder_axes(model, raw, options.axes)
     inputs = model.fit_inputs(raw)
+    model = _give_beside(model, raw, inputs, padding, options, states)
     remarks: tuple[Text, ...] = ()
     for name, array in inputs.items():
         given = np.shape(raw.get(name, array) if isinstance(raw, Mapping) else raw)
@@ -95,29 +97,59 @@ def arrange_inputs(
             place = f"{name}: " if len(inputs) > 1 else ""
             change = f"{format_shape(given)} -> {format_shape(array.shape)}"
             remarks += (Message("{place}added a batch axis: {change}", place=place, change=change),)
-    return inputs, remarks
+    return model, inputs, remarks
 
 
-def _pad_sequences(raw: Any, order: ArrangeOptions) -> Any:
-    """Pad sequences of different lengths as --pad says.  Raises InputError if it is not given."""
+def _give_beside(
+    model: SavedModel,
+    raw: Any,
+    inputs: Mapping[str, Array],
+    padding: Array | None,
+    options: ArrangeOptions,
+    states: RawValue,
+) -> SavedModel:
+    """Return the model with the mask and the initial states that are given to a file without a graph.
+
+    raw: the input before it was fitted.  padding: the mask of what --pad added.
+    """
+    if not model.takes_masks:
+        return model
+    import numpy as np
+
+    (array,) = inputs.values()
+    (given,) = raw.values() if isinstance(raw, Mapping) else (raw,)
+    order = model.axis_order if options.order is not None and np.ndim(given) == array.ndim else None
+    mask = arrange.combine_masks(array, padding, options._replace(order=order))
+    order = model.axis_order if options.axes is None else None
+    return model.with_given(GivenBeside(mask, states, order))
+
+
+def _pad_sequences(raw: Any, options: ArrangeOptions, *, masks: bool) -> tuple[Any, Array | None]:
+    """Pad sequences of different lengths as --pad says; return them with the mask of the padding.
+
+    masks: whether the padding is masked, also if the model itself makes no mask.
+    Raises InputError if --pad is not given.
+    """
     if isinstance(raw, dict):
-        padded = {}
+        padded, mask = {}, None
         for name, value in raw.items():
             with inside(name):
-                padded[name] = _pad_sequences(value, order)
-        return padded
+                padded[name], mask = _pad_sequences(value, options, masks=masks)
+        return padded, mask
     if not isinstance(raw, tuple):
-        return raw
-    if order.pad is None:
+        return raw, None
+    if options.pad is None:
         first = next(index for index, one in enumerate(raw) if len(one) != len(raw[0]))
         raise InputError(
             "sequences differ in length: [0] has {length}, [{first}] has {other}.",
-            "Pad the shorter ones with {--pad post}; they are masked only if the model itself does so.",
+            "Pad and mask the shorter ones with {--pad post}."
+            if masks
+            else "Pad the shorter ones with {--pad post}; they are masked only if the model itself does so.",
             length=len(raw[0]),
             first=first,
             other=len(raw[first]),
         )
-    return arrange.pad(raw, order.pad, order.pad_value)[0]
+    return arrange.pad(raw, options.pad, options.pad_value)
 
 
 def _reorder_axes(model: SavedModel, raw: Any, axes: tuple[str, ...] | None) -> Any:
@@ -127,7 +159,7 @@ def _reorder_axes(model: SavedModel, raw: Any, axes: tuple[str, ...] | None) -> 
     """
     if axes is None:
         return raw
-    reason = Message("{file} has the order of its own graph", file=model.file) if model.own_axes else ""
+    reason = model.refuse_axes()
     if isinstance(raw, Mapping):
         reason = Message("an input with a name must have the axes in the order that the model expects")
     if reason:
@@ -146,7 +178,13 @@ def require_paddable(model: SavedModel, order: ArrangeOptions) -> None:
         raise UsageError(
             "{--pad} takes sequences that are already (batch, time, features).", "Leave {--input-axes} out."
         )
-    if order.pad is not None and not model.makes_masks:
+    now = model.axis_order
+    if order.pad is not None and now is not None and now.now == "time first":
+        raise UsageError(
+            "{--pad} takes sequences that are already (batch, time, features).",
+            "Leave batch_first=false out of {--assume}.",
+        )
+    if order.pad is not None and not (model.makes_masks or model.takes_masks):
         raise UsageError(
             "{--pad}: {file} has no mask, so the padding would be computed as data.",
             "Give sequences of the same length.",
@@ -248,7 +286,7 @@ class ModelCall(NamedTuple):
         theirs = saved.outputs(self.inputs, cases)
         outputs = tuple(tensor._replace(values=theirs[f"{prefix}{tensor.name}"]) for tensor in result.outputs)
         other = replace(result, outputs=outputs)
-        checked = replace(result, reference=saved.framework, assumed=saved.assumed)
+        checked = replace(result, reference=saved.framework)
         return compare.compare_results(checked, other, atol, rtol)
 
 
@@ -311,6 +349,8 @@ def _combine(inputs: Mapping[str, Array], results: Mapping[str, Result], run: Mo
         for tensor in result.outputs
     ]
     first = next(iter(inputs.values()))
+    part = next(iter(results.values()), None)
+    beside = {} if part is None or part.assumed is None else part.conditions  # else the model has its own
     return Result(
         engines=tuple(dict.fromkeys(name for result in results.values() for name in result.engines)),
         seed=None,
@@ -318,6 +358,8 @@ def _combine(inputs: Mapping[str, Array], results: Mapping[str, Result], run: Mo
         input_shape=first.shape,
         input_dtype=str(first.dtype),
         outputs=_order_tensors(tensors, run),
+        conditions={name: beside[name] for name in ("mask", "initial_state") if name in beside},
+        assumed=part.assumed if part else None,
     )
 
 

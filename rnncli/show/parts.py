@@ -7,7 +7,7 @@ from functools import lru_cache
 from itertools import repeat
 from typing import Any
 
-from rnncli.case import Array, Shape, Spec, format_shape
+from rnncli.case import Array, Assumed, Shape, Spec, format_shape
 from rnncli.errors import Message, Text
 from rnncli.result import SCHEMA, ChunkedTensor, NamedTensor, Result, TensorInfo
 from rnncli.show.answer import Answer, Field, Listing, Records, head
@@ -38,9 +38,20 @@ def head_of(result: Result) -> dict[str, Any]:
         "expression": expression_of(result.specs),
         "layer": configs_of(result.specs),
         "input": {"shape": list(result.input_shape), "dtype": result.input_dtype},
-        **({"conditions": dict(result.conditions)} if result.conditions else {}),
+        **conditions_document(result),
         **({"hold": list(result.hold)} if result.hold else {}),
+        **assumed_document(result),
     }
+
+
+def conditions_document(result: Result) -> dict[str, Any]:
+    """Return the conditions of a result; {} without any."""
+    return {"conditions": dict(result.conditions)} if result.conditions else {}
+
+
+def assumed_document(result: Result) -> dict[str, Any]:
+    """Return what was assumed about a file without a graph; {} for anything else."""
+    return {} if result.assumed is None else {"assumed": dict(result.assumed.values)}
 
 
 def short_head_of(result: Result, line: int) -> dict[str, Any]:
@@ -51,7 +62,7 @@ def short_head_of(result: Result, line: int) -> dict[str, Any]:
         "engine": result.engine,
         "seed": result.seed,
         "expression": expression_of(result.specs),
-        **({"conditions": dict(result.conditions)} if result.conditions else {}),
+        **conditions_document(result),
     }
 
 
@@ -70,9 +81,10 @@ def input_text(shape: Shape, dtype: str, view: View) -> str:
     return f"{view.say('input')} {format_shape(shape)} {dtype}"
 
 
-def note_of(result: Result, view: View, line: int | None = None) -> Line:
-    """Return `input (1, 4, 5) float32 · seed 42 · engine numpy`, and options such as `training`.
+def notes_of(result: Result, view: View, line: int | None = None) -> tuple[Line, ...]:
+    """Return `input (1, 4, 5) float32 · seed 42 · engine numpy`, with options such as `training`.
 
+    A second line says what was assumed about a file without a graph.
     line: of a stream, shown first.
     """
     pieces = [] if line is None else [view.say("line {number}", number=line)]
@@ -80,13 +92,28 @@ def note_of(result: Result, view: View, line: int | None = None) -> Line:
     if result.seed is not None:
         pieces.append(f"{view.say('seed')} {result.seed}")
     pieces.append(f"{view.say('engine')} {result.engine}")
+    pieces += condition_texts(result, view)
+    if result.hold:
+        pieces.append(view.say(held_text(result)))
+    return (note(pieces, view), *assumed_lines(result, view))
+
+
+def condition_texts(result: Result, view: View) -> Iterator[str]:
+    """Yield `training`, `masked` and so on."""
     shows_all = any(tensor.label.call for tensor in result.outputs)
     for name, value in result.conditions.items():
         text = CONDITIONS["all calls" if name == "calls" and shows_all else name]
-        pieces.append(view.say(text, count=value))
-    if result.hold:
-        pieces.append(view.say(held_text(result)))
-    return note(pieces, view)
+        yield view.say(text, count=value)
+
+
+def assumed_lines(result: Result, view: View) -> tuple[Line, ...]:
+    """Return `assumed: batch first, gates rzn`; nothing for layers that are not of a file without a graph."""
+    return () if result.assumed is None else (note([view.say(assumed_text(result.assumed))], view),)
+
+
+def assumed_text(assumed: Assumed) -> Message:
+    """Return `assumed: batch first, gates rzn`."""
+    return Message("assumed: {words}", words=assumed.words)
 
 
 def held_text(result: Result) -> Message:
@@ -176,11 +203,8 @@ def difference_text(result: Result) -> Text:
 
 
 def differences_document(result: Result) -> dict[str, Any]:
-    """Return what --check found, and what it assumed; {} without --check."""
-    if not result.differences:
-        return {}
-    assumed = {"assumed": result.assumed} if result.assumed else {}
-    return {"differences": dict(result.differences), **assumed}
+    """Return what --check found; {} without --check."""
+    return {"differences": dict(result.differences)} if result.differences else {}
 
 
 def format_difference(number: float) -> str:

@@ -12,7 +12,7 @@ from rnncli.errors import Message, Text
 from rnncli.result import Result
 from rnncli.show.answer import Answer, Field, Listing, Records, spell
 from rnncli.show.page import Line, Page, Variants, View, line
-from rnncli.show.parts import format_difference, head_of, note_of, title
+from rnncli.show.parts import format_difference, head_of, notes_of, title
 
 WIDE = ("name", "pair", "absolute", "relative", "index", "timestep", "verdict/mismatches")
 NARROW = ("name/pair", "absolute/relative", "index/timestep", "verdict")
@@ -153,7 +153,7 @@ class CompareAnswer(Answer):
             rtol=rtol,
         )
         below.append(line(view.say(rule), "dim"))
-        return Page(title(self.header.specs, view), (note_of(self.header, view),), (forms, *below))
+        return Page(title(self.header.specs, view), notes_of(self.header, view), (forms, *below))
 
     def records(self, view: View) -> Records:
         """Return one row per tensor and pair."""

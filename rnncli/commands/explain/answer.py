@@ -29,7 +29,7 @@ from rnncli.show.page import (
     marks,
     state_part,
 )
-from rnncli.show.parts import format_difference, head_of, note_of, title
+from rnncli.show.parts import format_difference, head_of, notes_of, title
 from rnncli.show.visible import width_of
 from rnncli.show.wording import NOT_COMPUTED, meaning
 
@@ -113,7 +113,7 @@ class ExplainAnswer(Answer):
             line(marks(view).dot.join(filter(None, sentence)), "dim"),
             *claim_lines(found.equals),
             line(title(result.specs, view)[0].text, "dim"),
-            note_of(result, view),
+            *notes_of(result, view),
         ]
         if found.without_hold is not None:
             free = _align_numbers([found.without_hold], view)[0]

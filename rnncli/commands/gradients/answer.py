@@ -30,7 +30,7 @@ from rnncli.show.page import (
     cell,
     line,
 )
-from rnncli.show.parts import head_of, note_of, title
+from rnncli.show.parts import head_of, notes_of, title
 from rnncli.specs import configs_of, expression_of
 
 MOST_ROWS = 24
@@ -134,7 +134,7 @@ class GradientsAnswer(Answer):
         tables = CurveTables.of(curves, view)
         parts: list[PagePart] = [Variants(tables.draw()), (), *tables.notes(), ()]
         parts += [verdict for name, curve in curves for verdict in write_verdict(name, curve, view)]
-        return Page(self._title(view), (note_of(first.header, view), heading), tuple(parts))
+        return Page(self._title(view), (*notes_of(first.header, view), heading), tuple(parts))
 
     def _page_of_weight(self, view: View) -> Page:
         """Return the norms by gate, one row per layer and gate."""
@@ -158,7 +158,7 @@ class GradientsAnswer(Answer):
             of=first.target.text,
             weight=first.weight,
         )
-        return Page(self._title(view), (note_of(first.header, view), line(heading)), (table,))
+        return Page(self._title(view), (*notes_of(first.header, view), line(heading)), (table,))
 
     def _by_line(self) -> Iterator[tuple[str, str, float]]:
         """Yield the name of each layer, a line of its cell, and the norm."""

@@ -241,7 +241,9 @@ def gradients(case: Case, of: str | None = None, engine: str = "auto") -> Gradie
     weight = _find_weight(of, case, place)
     numbers = target_of(None if weight else of, infos)
     shape, dtype = tuple(case.inputs.shape), str(case.inputs.dtype)
-    header = Result((engine,), case.seed, case.specs, shape, dtype, (), conditions=conditions)
+    header = Result(
+        (engine,), case.seed, case.specs, shape, dtype, (), conditions=conditions, assumed=case.assumed
+    )
     where = numbers.batch, numbers.position, numbers.entries
     if weight:
         if engine != "numpy":

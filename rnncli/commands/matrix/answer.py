@@ -15,7 +15,7 @@ from rnncli.layers.stack import Stack
 from rnncli.result import Label, Matrix
 from rnncli.show.answer import Answer, Records
 from rnncli.show.page import Grid, Line, Page, Span, View, marks, state_part
-from rnncli.show.parts import head_of, note_of, records_of, tensor_listing, title
+from rnncli.show.parts import head_of, notes_of, records_of, tensor_listing, title
 
 CHOICES = (False, True)
 COLUMNS = ("name", "shape", "equals")
@@ -60,7 +60,7 @@ class MatrixAnswer(Answer):
         )
         equalities = same_numbers.draw(same_numbers.build_equality_table(results), view)
         first, comparison = results[False, False], self._compare_combinations(view)
-        return Page(title(first.specs, view), (note_of(first, view),), (grid, equalities, (), *comparison))
+        return Page(title(first.specs, view), notes_of(first, view), (grid, equalities, (), *comparison))
 
     def records(self, view: View) -> Records:
         """Return the records as in `run`, with columns for the two options first."""

@@ -14,7 +14,7 @@ from rnncli.case import Array, Case
 from rnncli.errors import Message, Text, UsageError, did_you_mean, format_indices
 from rnncli.layers import runs_a_cell
 from rnncli.result import OUTPUT, STATUSES, Label, LoopTrace, NamedTensor, Result
-from rnncli.show.parts import held_text
+from rnncli.show.parts import assumed_text, held_text
 from rnncli.show.visible import visible
 from rnncli.show.wording import GATES, say
 from rnncli.specs import expressions_of
@@ -173,6 +173,8 @@ def draw(case: Case, result: Result, selection: SheetSelection, *, traced: bool)
     notes.append(say("engine {name}", lang, name=result.engine))
     if result.hold:
         notes.append(say(held_text(result), lang))
+    if result.assumed is not None:
+        notes.append(say(assumed_text(result.assumed), lang))
     return Sheet(
         title=visible(" → ".join(expressions_of(case.specs))),
         note=", ".join(notes),

@@ -17,7 +17,7 @@ from rnncli.show.parts import (
     differences_document,
     format_difference,
     head_of,
-    note_of,
+    notes_of,
     records_of,
     short_head_of,
     tensor_fields,
@@ -128,7 +128,7 @@ class RunAnswer(ResultAnswer):
 
     def page(self, view: View) -> Page:
         """Return one table, a row per tensor, and another with statistics if requested."""
-        notes = (note_of(self.result, view, self.line),)
+        notes = notes_of(self.result, view, self.line)
         return Page(title(self.result.specs, view), notes, self._tables(view))
 
     def records(self, view: View) -> Records:

@@ -17,7 +17,13 @@ from rnncli.options import first_given
 from rnncli.result import SCHEMA
 from rnncli.show.answer import Reply, head
 from rnncli.show.page import Page, Span, View, marks
-from rnncli.show.parts import differences_document
+from rnncli.show.parts import (
+    assumed_document,
+    assumed_lines,
+    condition_texts,
+    conditions_document,
+    differences_document,
+)
 
 if TYPE_CHECKING:
     from rnncli.compute.compare import TolerancePair
@@ -56,6 +62,7 @@ class ModelAnswer(RunAnswer):
                 for name, array in self.inputs.items()
             }
             about["masks"] = list(self.masks)
+            about |= conditions_document(self.result) | assumed_document(self.result)
         return {
             **first,
             "engine": self.result.engine,
@@ -76,10 +83,11 @@ class ModelAnswer(RunAnswer):
             for name, array in self.inputs.items()
         ]
         pieces.append(f"{view.say('engine')} {self.result.engine}")
+        pieces += condition_texts(self.result, view)
         if self.masks:
             pieces.append(view.say("mask from {names}", names=", ".join(self.masks)))
         title = (Span(self.model.file, "strong"), Span(dot + dot.join(pieces), "dim"))
-        return Page(title, (), self._tables(view))
+        return Page(title, assumed_lines(self.result, view), self._tables(view))
 
 
 def require(flags: RunRequest) -> None:

@@ -7,7 +7,16 @@ from pathlib import Path
 from typing import Any
 
 from rnncli import arrays, checks
-from rnncli.ask import Ask, given_of, model_of, order_and_padding, require_options, returns_of, stack_of
+from rnncli.ask import (
+    Ask,
+    arranging_of,
+    given_of,
+    model_of,
+    read_value,
+    require_options,
+    returns_of,
+    stack_of,
+)
 from rnncli.ask.notes import note_dropout, note_equal_calls
 from rnncli.case import Array, Case, Document, SavedLayer
 from rnncli.cli import terminal
@@ -85,16 +94,17 @@ def answer_with_model(flags: RunRequest) -> tuple[LineAnswers, NewRemarks]:
 
     saved_model.require(flags)
     require_lines(flags.ask)
-    model, order = model_of(flags.ask), order_and_padding(flags.ask)
-    models.require_paddable(model, order)
+    model, options = model_of(flags.ask), arranging_of(flags.ask)
+    models.require_paddable(model, options)
     saved_model.require_stateless(model)
+    states = read_value(flags.ask, "initial_state")
     returns, remarks = returns_of(flags.ask), NewRemarks()
 
     def answer_line(line: InputLine) -> RunAnswer:
         require_whole_value(line)
         raw, read = formats.read_raw(Source(line.name, data=line.text), "json")
-        inputs, notes = models.arrange_inputs(model, raw, order)
-        call = models.ModelCall(model, inputs, returns, (*read, *notes))
+        chosen, inputs, notes = models.arrange_inputs(model, raw, options, "", states)
+        call = models.ModelCall(chosen, inputs, returns, (*read, *notes))
         found = models.compute_tensors(call, flags.ask.engine, everything=flags.ask.all_layers)
         remarks.add(found.notes)
         result = checks.select_tensors(found.result, flags.select)

@@ -33,7 +33,7 @@ from rnncli.show.page import (
     select_ends,
     text_of,
 )
-from rnncli.show.parts import difference_text, format_difference, held_text, note_of, title
+from rnncli.show.parts import difference_text, format_difference, held_text, notes_of, title
 from rnncli.show.statistics import Stats
 from rnncli.show.visible import ENDLESS, longest, width_of
 from rnncli.specs import expressions_of
@@ -310,7 +310,7 @@ def page(result: Result, loops: Sequence[LoopTrace], stats: Mapping[Label, Stats
         pieces = (f"{name} {format_difference(number)}" for name, number in result.differences.items())
         found = marks(view).dot.join(pieces)
         parts += [(), line(f"{view.say(difference_text(result))}: {found}", "dim")]
-    return Page(title(result.specs, view), (note_of(result, view),), tuple(parts))
+    return Page(title(result.specs, view), notes_of(result, view), tuple(parts))
 
 
 @dataclass(frozen=True)

@@ -2,26 +2,35 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from rnncli.case import MERGE_MODES
+from rnncli.case import MERGE_MODES, Array, Assumed
 from rnncli.errors import Message, Text, UsageError, did_you_mean, format_names, inside, join
 from rnncli.frameworks import GATES, letters, reorder
+from rnncli.inputs.arrange import BATCH_FIRST, AxisOrder
+from rnncli.models import GivenBeside
 from rnncli.models.graph import Modules, Node
 from rnncli.models.layer_cases import spec_of
 from rnncli.models.modules.recognize import FRAMEWORKS
 from rnncli.models.operations import UnknownLayerError
 
-OPTIONS = ("activation", "recurrent_activation", "gates", "merge_mode", "reset_after")
+OPTIONS = ("activation", "recurrent_activation", "gates", "merge_mode", "reset_after", "batch_first")
 ORDERS = {name: letters(name, GATES[name]) for name in ("LSTM", "GRU")}
 """The order of the gates in a Node, Keras's: g and n are the candidates, which Keras calls c and h."""
 OTHER_LETTERS = str.maketrans("cuh", "gzn")
 MERGES = MERGE_MODES[:-1]
 SWITCHES = {"true": True, "false": False}
+_STATE = re.compile(
+    r"(h|c|hx|cx|hidden|cell|states?)_?(0|init|initial|start|state0?)"
+    r"|(init|initial|learned|start)_?(h|c|hx|cx|hidden|cell|states?)(_?states?)?|hx|cx",
+    re.IGNORECASE,
+)
+"""The names of learned initial states, `h0` and `initial_state`."""
 _ADVICE = {
     "recurrent_activation": Message("Only LSTM and GRU take it."),
     "gates": Message("Give the order in the file: a permutation of ifgo for LSTM, of zrn for GRU."),
@@ -32,6 +41,7 @@ _ADVICE = {
         "Only a GRU without a bias takes it, true or false; for others, the shape of the "
         "bias or ONNX's linear_before_reset decides."
     ),
+    "batch_first": Message("Give true or false."),
 }
 
 
@@ -41,7 +51,7 @@ def assume(model: Modules, given: str | Mapping[str, Any]) -> Modules:
     given: `activation=relu,gates=iofg`, or a mapping with these options: `activation` and
         `recurrent_activation`, by Keras's names; `gates`, their order in the file, such as `iofg` for LSTM or
         `zrn` for GRU, and `iofg/zrn` for both; `merge_mode` of two directions; `reset_after`, true or false,
-        of a GRU without bias.
+        of a GRU without bias; `batch_first`, true or false, of the input.
     Each goes to every layer that has it.  Raises UsageError for another option or value, and for an
     option that no layer has.
     """
@@ -98,6 +108,8 @@ def _parse(text: str) -> dict[str, str]:
 def _change(node: Node, name: str, value: str) -> Node | None:
     """Return the node with one assumption; None if it does not have this option or value."""
     match name:
+        case "batch_first" if value.lower() in SWITCHES:
+            return node
         case "activation":
             return node.with_core_options(activation=value)
         case "recurrent_activation" if node.core_class in ORDERS:
@@ -150,45 +162,94 @@ def order_of_gates(model: Modules, node: Node) -> str:
     return next((one for one in chosen if sorted(one) == sorted(own)), default_order(node))
 
 
-def assumptions(model: Modules) -> Text:
-    """Return one sentence with everything that the file does not say; "" if it has no layers."""
+def assumed_of(model: Modules, given: GivenBeside | None = None) -> Assumed:
+    """Return everything that the file does not say.  given: what the user says instead; None for nothing."""
+    order = axis_order(model) if given is None else given.order
     nodes = model.recurrent_nodes
     gated = [node for node in nodes if node.core_class in ORDERS]
     both = [node for node in nodes if node.class_name == "Bidirectional"]
     own = [node for node in both if _merges(node)]
     unbiased = [node for node in gated if node.core_class == "GRU" and not node.core_config["use_bias"]]
-    words: list[Text] = [
-        *_by_layer("activation", {node.name: _option(node, "activation", "tanh") for node in nodes}),
-        *_by_layer("recurrent_activation", {node.name: _gate_activation(model, node) for node in gated}),
-        *_by_layer("gates", {node.name: order_of_gates(model, node) for node in gated}),
-        *_by_layer("merge_mode", {node.name: str(node.config["merge_mode"]) for node in own}),
-        *_by_layer(
-            "reset_after", {node.name: str(_option(node, "reset_after", "True")) for node in unbiased}
-        ),
-        *([Message("directions are concatenated")] if len(own) < len(both) else []),
-        Message("inputs are batch first"),
-    ]
+    by_layer: dict[str, dict[str, Any]] = {
+        "gates": {node.name: order_of_gates(model, node) for node in gated},
+        "activation": {node.name: _option(node, "activation", "tanh") for node in nodes},
+        "recurrent_activation": {
+            node.name: _option(node, "recurrent_activation", "sigmoid") for node in gated
+        },
+        "merge_mode": {node.name: str(node.config["merge_mode"]) for node in both},
+        "reset_after": {node.name: bool(node.core_config.get("reset_after", True)) for node in unbiased},
+    }
+    values: dict[str, Any] = {} if order is None else {"batch_first": is_batch_first(model)}
+    words: list[Text] = [] if order is None else [order.now]
+    for name, found in by_layer.items():
+        if len(set(found.values())) > 1:
+            values[name] = found
+        elif found:
+            values[name] = next(iter(found.values()))
+        if name != "merge_mode":
+            words += _by_layer(name, found, model)
+    words += _by_layer("merge_mode", {node.name: str(node.config["merge_mode"]) for node in own}, model)
+    words += [Message("directions concatenated")] if len(own) < len(both) else []
     if len(model.modules) > 1:
-        names = format_names([module.name for module in model.modules])
+        values["take_the_input"] = [module.name for module in model.modules]
+        names = format_names(values["take_the_input"])
         words.append(Message("each layer ({names}) takes the input", names=names))
-    return Message("the file has no graph; assumed: {words}.", words=join(words)) if nodes else ""
+    if (given is None or given.states.value is None) and (learned := learned_states(model)):
+        values |= {"initial_state": "zeros", "unused_states": learned}
+        words.append(Message("initial states zero, not {names}", names=format_names(learned)))
+    return Assumed(values, join(words))
+
+
+def axis_order(model: Modules) -> AxisOrder:
+    """Return the order of the input's first two axes that is assumed, and how to assume the other order."""
+    batch_first = is_batch_first(model)
+    options = {**model.assumptions, "batch_first": "false" if batch_first else "true"}
+    text = ",".join(f"{name}={value}" for name, value in options.items())
+    words = BATCH_FIRST.now, BATCH_FIRST.other
+    return AxisOrder(*(words if batch_first else words[::-1]), Message("{--assume:text}", text=text))
+
+
+def is_batch_first(model: Modules) -> bool:
+    """Return whether the first axis of the input is the batch, not the time."""
+    return SWITCHES[model.assumptions.get("batch_first", "true").lower()]
+
+
+def learned_states(model: Modules) -> list[str]:
+    """Return the tensors beside the layers that have the name and the size of an initial state, `h0`."""
+    units = {len(array) for node in model.recurrent_nodes for array in _recurrent_kernels(node)}
+    return [
+        name
+        for name, shape in model.other_shapes.items()
+        if shape and shape[-1] in units and len(shape) <= 3 and _STATE.fullmatch(re.split("[./]", name)[-1])
+    ]
+
+
+def _recurrent_kernels(node: Node) -> list[Array]:
+    return [array for path, array in node.weights.items() if path.endswith("recurrent_kernel")]
+
+
+def assumptions(model: Modules, given: GivenBeside | None = None) -> Text:
+    """Return one sentence with everything that the file does not say; "" if it has no layers."""
+    if not model.recurrent_nodes:
+        return ""
+    words = assumed_of(model, given).words
+    return Message("the file has no graph; assumed: {words}.", words=words)
 
 
 def _option(node: Node, name: str, default: str) -> str:
     return str(node.core_config.get(name, default))
 
 
-def _gate_activation(model: Modules, node: Node) -> Text:
-    name = _option(node, "recurrent_activation", "sigmoid")
-    if name != "hard_sigmoid_keras2":
-        return name
+def _word(model: Modules, value: Any) -> Text:
+    if value != "hard_sigmoid_keras2":
+        return str(value)
     origin = "Keras 2" if "recurrent_activation" in model.assumptions else model.origin
-    return Message("{name} (clip(0.2 x + 0.5, 0, 1) as in {origin})", name=name, origin=origin)
+    return Message("{name} (clip(0.2 x + 0.5, 0, 1) as in {origin})", name=value, origin=origin)
 
 
-def _by_layer(name: str, values: Mapping[str, Text]) -> Iterator[Text]:
-    """Yield `activation=tanh`, or `activation=tanh (a, b)` if layers differ."""
+def _by_layer(name: str, values: Mapping[str, Any], model: Modules) -> Iterator[Text]:
+    """Yield `activation tanh`, or `activation tanh (a, b)` if layers differ."""
     for value in dict.fromkeys(values.values()):
-        layers = [layer for layer, one in values.items() if one == value]
-        text = "{name}={value} ({layers})" if len(layers) < len(values) else "{name}={value}"
-        yield Message(text, name=name, value=value, layers=format_names(layers))
+        layers = [layer for layer, each in values.items() if each == value]
+        text = "{name} {value} ({layers})" if len(layers) < len(values) else "{name} {value}"
+        yield Message(text, name=name, value=_word(model, value), layers=format_names(layers))

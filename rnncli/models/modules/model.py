@@ -4,49 +4,54 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from rnncli.case import Array, Case, format_shape
-from rnncli.errors import (
-    EngineError,
-    InputError,
-    LayerError,
-    Message,
-    Text,
-    UsageError,
-    count,
-    format_names,
-    inside,
-    join,
-)
-from rnncli.frameworks.torch import GATES, MODULES
+from rnncli.case import Array, Case, Spec
+from rnncli.errors import Message, Text, UsageError, inside, join
+from rnncli.inputs.arrange import AxisOrder
 from rnncli.layers import fit
-from rnncli.layers.stack import Stack
-from rnncli.models import CasePair, Compute, LayerUse, ModelRequest, ModelRun, SavedModel
-from rnncli.models.graph import ModelInput, Module, Modules, Node, choose_layers, model_option
-from rnncli.models.inputs import empty_input, fit_input
+from rnncli.models import CasePair, Compute, GivenBeside, LayerUse, ModelRequest, ModelRun, SavedModel
+from rnncli.models.graph import Module, Modules, choose_layers
 from rnncli.models.layer_cases import spec_of
-from rnncli.models.modules.assumptions import assume, assumptions, default_order, order_of_gates
-from rnncli.process.isolation import isolated
-from rnncli.process.watch import watch
-from rnncli.result import Label
-
-if TYPE_CHECKING:
-    from rnncli.models import CasePair
-
-
-CHANGES = Message("Change the values with {--assume}, the order of the axes with {--input-axes}.")
+from rnncli.models.modules import framework, inputs, states
+from rnncli.models.modules.assumptions import assume, assumed_of, assumptions, axis_order
 
 
 class Model(SavedModel):
     """The recurrent layers of a file without a graph."""
 
+    takes_masks = True
+
     contents: Modules
+    given: GivenBeside | None = None
+
+    def with_names(self, names: Sequence[str]) -> Model:
+        """Return the model with these layers to run."""
+        return self._with(self.contents, names, self.given)
+
+    def with_given(self, given: GivenBeside) -> Model:
+        """Return the model with this mask and these initial states."""
+        return self._with(self.contents, self.names, given)
+
+    def _with(self, contents: Modules, names: Sequence[str], given: GivenBeside | None) -> Model:
+        model = Model(contents, self.path, names)
+        model.given = given
+        return model
+
+    @property
+    def axis_order(self) -> AxisOrder:
+        """The order of the first two axes that is assumed."""
+        return axis_order(self.contents)
+
+    def refuse_axes(self) -> Text:
+        """Return that --assume says the order already; "" if it does not."""
+        value = self.contents.assumptions.get("batch_first")
+        return "" if value is None else Message("{--assume:text} says the order", text=f"batch_first={value}")
 
     def describe_inputs(self) -> str:
         """Return `input: (batch, timesteps, 5), float32`; several if modules differ in features."""
         model_inputs = dict.fromkeys(
-            f"(batch, timesteps, {_features(module.nodes[0])}), {_dtype(module.nodes[0])}"
+            f"(batch, timesteps, {inputs.features_of(module.nodes[0])}), {inputs.dtype_of(module.nodes[0])}"
             for module in self.contents.modules
             if module.nodes
         )
@@ -57,15 +62,8 @@ class Model(SavedModel):
 
         given: an array, or one under any name.
         """
-        if isinstance(given, Mapping) and len(given) != 1:
-            with inside(self.file):
-                what = Message("it has no graph and takes one input, but got {count}.", count=len(given))
-                raise InputError(what, "Give one array, (batch, timesteps, features).")
-        name, array = next(iter(given.items())) if isinstance(given, Mapping) else ("input", given)
-        dtypes = {_dtype(node) for node in self.contents.recurrent_nodes}
-        dtype = dtypes.pop() if len(dtypes) == 1 else "float64"
         with inside(self.file):
-            return {name: fit_input(ModelInput(name, ("batch", "timesteps", "features"), dtype), array)}
+            return inputs.fit(self.contents, given)
 
     def run(self, request: ModelRequest) -> ModelRun:
         """Return what each layer gets: a module's first layer the input, the others the previous output.
@@ -78,21 +76,20 @@ class Model(SavedModel):
         array = next(iter(request.inputs.values()))
         with inside(self.file, UsageError):
             chosen = choose_layers(self.contents, request.layers)
-            modules = tuple(
-                module
-                for module in self.contents.modules
-                if module.name in chosen or any(node.name in chosen for node in module.nodes)
-            )
+            modules = _used_modules(self.contents, chosen)
             for module in modules:
-                _require(self.contents, module, array)
+                inputs.require_computable(self.contents, module, array)
+            given = self.given or GivenBeside(order=self.axis_order)
+            used = replace(self.contents, modules=modules)
+            start = states.by_layer(modules, array.shape, given)
+        case = Case((), array, mask=given.mask, seed=None, assumed=assumed_of(used, given))
         parts = [
             part
             for module in modules
-            for part in _parts(module, array, request.compute)
+            for part in _parts(module, case, start, request.compute)
             if part.layer in chosen
         ]
-        used = replace(self.contents, modules=modules)
-        notes = [join((assumptions(used), CHANGES), " ")]
+        notes = [join((assumptions(used, given), _explain_changes(given.order)), " ")]
         if request.everything and self.contents.other_shapes:
             notes.append(
                 Message("{--all-layers} adds nothing: the file does not say what its other tensors are for.")
@@ -112,10 +109,14 @@ class Model(SavedModel):
         """
         from rnncli import compute
 
-        modules = tuple(module for module in self.contents.modules if module.tensors)
-        theirs = {node.name for module in modules for node in module.nodes}
+        modules = _used_modules(self.contents, tuple(cases))
+        start = states.by_layer(modules, next(iter(inputs.values())).shape, self.given or GivenBeside())
+        torch = tuple(module for module in modules if module.tensors)
+        theirs = {node.name for module in torch for node in module.nodes}
         own = {layer: both for layer, both in cases.items() if layer in theirs}
-        found = _run_torch(replace(self.contents, modules=modules), inputs, own) if own else {}
+        found: dict[str, Array] = {}
+        if own:
+            found = framework.run_torch(replace(self.contents, modules=torch), inputs, own, start)
         for layer, (_, shown) in cases.items():
             if layer not in theirs:
                 found |= {
@@ -124,183 +125,63 @@ class Model(SavedModel):
                 }
         return found
 
-    @property
-    def assumed(self) -> Text:
-        """What the file does not say and is assumed."""
-        return assumptions(self.contents)
-
     def assume(self, options: str | Mapping[str, Any]) -> Model:
         """Return the model with these assumptions instead of the defaults of its framework; see `assume`."""
-        return Model(assume(self.contents, options), self.path, self.names)
+        return self._with(assume(self.contents, options), self.names, self.given)
 
 
-def _require(modules: Modules, module: Module, array: Array) -> None:
-    """Raise LayerError for a module that cannot be computed, InputError for an input of another width."""
-    others = [one.name for one in modules.modules if not one.refusal]
-    if module.refusal:
-        choice = (
-            Message("Choose others: {option}", option=model_option(modules.file, others)) if others else ""
-        )
-        raise LayerError(*module.explain_refusal(choice))
-    width = _features(module.nodes[0])
-    if 0 in array.shape:
-        raise empty_input(module.name)
-    if array.shape[2] == width:
-        return
-    known = [f"{one.name} takes {_features(one.nodes[0])}" for one in modules.modules if one.nodes]
-    fitting = [one for one in modules.modules if one.nodes and _features(one.nodes[0]) == array.shape[2]]
-    wanted = count(width, "feature")
-    advice = Message("Give inputs of {wanted}.", wanted=wanted)
-    if fitting:
-        advice = Message(
-            "Choose a layer that takes it: {option} ({known}).",
-            option=model_option(modules.file, [fitting[0].name]),
-            known=format_names(known),
-        )
-    elif len(known) > 1:
-        advice = Message(
-            "Give inputs that fit a layer, and name it after a # ({known}).", known=format_names(known)
-        )
-    raise InputError(
-        "{name} takes {wanted}, but the input {shape} has {features}.",
-        advice,
-        name=module.name,
-        wanted=wanted,
-        shape=format_shape(array.shape),
-        features=array.shape[2],
-    )
+def _explain_changes(order: AxisOrder | None) -> Text:
+    """Return how to assume something else.  order: of the axes, if it is assumed."""
+    if order is None:
+        return Message("Change them with {--assume NAME=VALUE}.")
+    text = "Change them with {--assume NAME=VALUE}; {way} reads {other}."
+    return Message(text, way=order.way, other=order.other)
 
 
-def _features(node: Node) -> int:
-    return next(len(array) for name, array in node.weights.items() if name.rpartition("/")[2] == "kernel")
+def _used_modules(contents: Modules, chosen: Sequence[str]) -> tuple[Module, ...]:
+    """Return the modules of the chosen layers, each without the layers above the last chosen one."""
+    modules: list[Module] = []
+    for module in contents.modules:
+        places = [place + 1 for place, node in enumerate(module.nodes) if node.name in chosen]
+        if places:
+            last = places[-1]
+            modules.append(replace(module, nodes=module.nodes[:last], tensors=module.tensors[:last]))
+        elif module.name in chosen:  # refused: its layers are not known
+            modules.append(module)
+    return tuple(modules)
 
 
-def _dtype(node: Node) -> str:
-    return str(node.core_config["dtype"])
+def _parts(
+    module: Module, common: Case, start: Mapping[str, tuple[Array, ...]], compute: Compute
+) -> Iterator[LayerUse]:
+    """Yield the layers of a module, each with the output of the previous one as its input.
 
-
-def _parts(module: Module, array: Array, compute: Compute) -> Iterator[LayerUse]:
+    common: the input, the mask, and what is assumed.  start: the initial states, by layer.
+    """
     import numpy as np
 
+    array = common.inputs
     for place, node in enumerate(module.nodes):
         spec = spec_of(node)
-        inputs = np.ascontiguousarray(array, spec.config["dtype"])
-        case = fit.fit_case(Case((spec,), inputs, weights=node.weights, seed=None))
+        if module.tensors and common.mask is not None:
+            spec = _with_zeros_behind(spec)
+        numbers = np.ascontiguousarray(array, spec.config["dtype"])
+        case = common._replace(
+            specs=(spec,), inputs=numbers, weights=node.weights, initial_state=start.get(node.name)
+        )
+        case = fit.fit_case(case)
         result = compute(case) if place + 1 < len(module.nodes) else None
         yield LayerUse(node.name, case, result, before=module.nodes[place - 1].name if place else "")
         if result:
             array = result.outputs[0].values
 
 
-def _run_torch(
-    model: Modules, inputs: Mapping[str, Array], cases: Mapping[str, CasePair]
-) -> dict[str, Array]:
-    """Return the outputs of torch.nn for these layers, by `lstm_l0/hidden_states`.
+def _with_zeros_behind(spec: Spec) -> Spec:
+    """Return a layer of PyTorch whose output is 0 in masked steps, as pad_packed_sequence fills them.
 
-    Raises EngineError without PyTorch, UsageError for an assumption that PyTorch's layer does not have.
+    Without its sequence, the output is the state at the real end: `input_order` then keeps that.  In a
+    Bidirectional, both are Keras's rule.
     """
-    torch = _torch()
-    array = next(iter(inputs.values()))
-    found: dict[str, Array] = {}
-    for module in model.modules:
-        if not any(node.name in cases for node in module.nodes):
-            continue
-        given = array
-        for node, stored in zip(module.nodes, module.tensors, strict=True):
-            sequence, states = _call_layer(torch, model, node, stored, given)
-            if node.name in cases:
-                found |= _tensors_of(node, cases[node.name], sequence, states)
-            given = sequence
-    return found
-
-
-AFTER_CRASH = Message("Leave {--check} out, or try another version of the engine.")
-
-
-def _torch() -> Any:
-    watch("PyTorch", AFTER_CRASH)
-    try:
-        with isolated():
-            import torch
-    except ImportError:
-        raise EngineError(
-            "{--check}: PyTorch is not installed; it is needed to run the layers of this file.",
-            "pip install torch",
-        ) from None
-    return torch
-
-
-def _call_layer(
-    torch: Any, model: Modules, node: Node, stored: Mapping[str, Array], given: Array
-) -> tuple[Array, Sequence[Array]]:
-    """Return the sequence, then hidden and cell state as in PyTorch, each (directions, batch, units)."""
-    layer = _layer(torch, node, stored)
-    tensors = _parameters(model, node, stored)
-    layer.load_state_dict({name: torch.tensor(array) for name, array in tensors.items()}, assign=True)
-    with torch.no_grad():
-        sequence, states = layer(torch.tensor(given.astype(stored["weight_ih"].dtype)))
-    states = states if isinstance(states, tuple) else (states,)
-    return sequence.numpy(), [state.numpy() for state in states]
-
-
-def _layer(torch: Any, node: Node, stored: Mapping[str, Array]) -> Any:
-    """Return one layer of torch.nn, without its weights."""
-    config, class_name = node.core_config, node.core_class
-    activation, gates = config.get("activation", "tanh"), config.get("recurrent_activation", "sigmoid")
-    plain = class_name == "SimpleRNN" and activation in ("tanh", "relu")
-    if (not plain and activation != "tanh") or gates != "sigmoid" or config.get("reset_after") is False:
-        raise UsageError(
-            "{--check}: torch.nn.{classes} does not have the options assumed for {name}.",
-            "Leave {--check} out.",
-            classes=MODULES[class_name],
-            name=node.name,
-        )
-    wide, features = stored["weight_ih"].shape
-    options = {"nonlinearity": activation} if plain else {}
-    with torch.device("meta"):  # no random numbers are drawn
-        return getattr(torch.nn, MODULES[class_name])(
-            features,
-            wide // len(GATES[class_name]),
-            bias=any(name.startswith("bias_") for name in stored),
-            batch_first=True,
-            bidirectional=node.class_name == "Bidirectional",
-            dtype=getattr(torch, stored["weight_ih"].dtype.name),
-            **options,
-        )
-
-
-def _parameters(model: Modules, node: Node, stored: Mapping[str, Array]) -> dict[str, Array]:
-    """Return the tensors by torch.nn's names, with its order of gates; a missing bias is zero."""
-    import numpy as np
-
-    order = order_of_gates(model, node)
-    gates = default_order(node)
-    parameters: dict[str, Array] = {}
-    for name, array in stored.items():
-        parts = np.split(array, len(gates) or 1)
-        moved = np.concatenate([parts[order.index(gate)] for gate in gates]) if gates else array
-        role, back, _ = name.partition("_reverse")
-        parameters[f"{role}_l0{back}"] = moved
-    biases = [name for name in parameters if name.startswith("bias_")]
-    for name in biases:
-        for other in ("ih", "hh"):
-            parameters.setdefault(
-                f"bias_{other}{name.removeprefix('bias_')[2:]}", np.zeros_like(parameters[name])
-            )
-    return parameters
-
-
-def _tensors_of(node: Node, cases: CasePair, sequence: Array, states: Sequence[Array]) -> dict[str, Array]:
-    """Return every shown tensor of one layer, by name."""
-    import numpy as np
-
-    def array_of(label: Label) -> Any:
-        backward = int(label.direction == "backward")
-        if label.part == "cell":
-            return states[1][backward]
-        if label.last:
-            return states[0][backward]
-        return sequence if label.sequence else np.concatenate(states[0], axis=-1)
-
-    infos = Stack(cases.display.specs).outputs(cases.display.inputs.shape)
-    return {f"{node.name}/{info.name}": array_of(info.label) for info in infos}
+    if spec.inner is not spec:
+        return spec
+    return replace(spec, config={**spec.config, "zero_output_for_mask": True, "input_order": False})

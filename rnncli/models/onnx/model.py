@@ -39,7 +39,10 @@ if TYPE_CHECKING:
 class Model(SavedModel):
     """The graph of an ONNX file."""
 
-    own_axes = True
+    def refuse_axes(self) -> Text:
+        """Return that the graph decides what the axes of its inputs are."""
+        return Message("{file} has the order of its own graph", file=self.file)
+
     contents: Program
 
     def fit_inputs(self, given: Any) -> dict[str, Array]:

@@ -39,11 +39,11 @@ def test_a_wrong_assumption_does_not_pass_the_check_unseen(tmp_path: Path) -> No
 
 
 def test_a_wrong_number_does_not_pass_the_check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from rnncli.models.modules import model
+    from rnncli.models.modules import framework
 
-    known = model._run_torch
+    known = framework.run_torch
     monkeypatch.setattr(
-        model, "_run_torch", lambda *given: {name: one + 1e-3 for name, one in known(*given).items()}
+        framework, "run_torch", lambda *given: {name: one + 1e-3 for name, one in known(*given).items()}
     )
     with pytest.raises(DisagreementError, match=r"lstm/hidden_states differs from PyTorch"):
         package.run(X, model=saved(nn.LSTM(3, 2), tmp_path / "model.pt"), check=True)
@@ -75,12 +75,13 @@ def test_one_note_says_everything_that_is_assumed(rnncli: Any, tmp_path: Path) -
     notes = [line for line in done.stderr.splitlines() if "assumed" in line]
     assert len(notes) == 1
     assert (
-        "activation=tanh, recurrent_activation=relu, gates=ifgo (a), gates=rzn (b), "
-        "directions are concatenated, inputs are batch first, each layer (a, b) takes the input." in notes[0]
+        "batch first, gates ifgo (a), gates rzn (b), activation tanh, recurrent_activation relu, "
+        "directions concatenated, each layer (a, b) takes the input." in notes[0]
     )
     one = rnncli("run", json.dumps(X.tolist()), "--model", f"{path}#a")
-    assert "recurrent_activation=sigmoid, gates=ifgo, inputs are batch first. Change" in one.stderr
-    assert "with --assume, the order of the axes with --input-axes." in one.stderr
+    assert "assumed: batch first, gates ifgo, activation tanh, recurrent_activation sigmoid\n" in one.stdout
+    assert "recurrent_activation sigmoid. Change them with --assume NAME=VALUE" in one.stderr
+    assert "; --assume batch_first=false reads time first." in one.stderr
 
 
 def test_a_model_on_standard_input_is_read_once(rnncli: Any) -> None:
@@ -119,7 +120,9 @@ def test_a_layer_is_traced_explained_plotted_and_differentiated(rnncli: Any, tmp
     words = ("trace", numbers, "--model", f"{path}#gru_l1", "--check")
     assert "largest difference from PyTorch under the same assumptions" in rnncli(*words).stdout
     document = json.loads(rnncli(*words, "-f", "json").stdout)
-    assert document["assumed"].startswith("the file has no graph; assumed: activation=tanh, ")
+    assert document["assumed"] == {
+        "batch_first": True, "gates": "rzn", "activation": "tanh", "recurrent_activation": "sigmoid"
+    }  # fmt: skip
     done = rnncli(*words, "--atol", "0", "--rtol", "0", "-f", "json")
     assert done.returncode == any(json.loads(done.stdout)["differences"].values())
     for command in (("plot", "--terminal"), ("gradients",)):

@@ -65,7 +65,7 @@ def test_what_a_file_does_not_say_can_be_assumed(names: str, tmp_path: Path) -> 
         path = tmp_path / "m.npz"
         np.savez(path, **dict(zip(keys, both.get_weights(), strict=True)))
     plain = package.run(X, model=str(path))
-    assert any("reset_after=True" in note and "merge_mode=concat" in note for note in map(str, plain.remarks))
+    assert any("reset_after True" in note and "merge_mode concat" in note for note in map(str, plain.remarks))
     assume: dict[str, str | bool] = {"activation": "relu", "merge_mode": "sum", "reset_after": False}
     result = package.run(X, model=str(path), assume=assume, check=True)
     np.testing.assert_allclose(result["both/hidden_states"], model(X), atol=1e-6)

@@ -1,0 +1,173 @@
+"""The layers of a file without a graph in PyTorch, for --check."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from rnncli.case import Array
+from rnncli.errors import EngineError, Message, UsageError
+from rnncli.frameworks.torch import GATES, MODULES
+from rnncli.layers.stack import Stack
+from rnncli.models import CasePair
+from rnncli.models.graph import Modules, Node
+from rnncli.models.modules.assumptions import default_order, order_of_gates
+from rnncli.process.isolation import isolated
+from rnncli.process.watch import watch
+from rnncli.result import Label
+
+
+def run_torch(
+    model: Modules,
+    inputs: Mapping[str, Array],
+    cases: Mapping[str, CasePair],
+    start: Mapping[str, tuple[Array, ...]],
+) -> dict[str, Array]:
+    """Return the outputs of torch.nn for these layers, by `lstm_l0/hidden_states`.
+
+    start: the initial states, by layer.
+    Raises EngineError without PyTorch, UsageError for an assumption that PyTorch's layer does not have.
+    """
+    torch = _torch()
+    array, mask = next(iter(inputs.values())), next(iter(cases.values())).model.mask
+    found: dict[str, Array] = {}
+    for module in model.modules:
+        given = array
+        for node, stored in zip(module.nodes, module.tensors, strict=True):
+            layer = _layer(torch, node, stored, _parameters(model, node, stored))
+            first = _first_states(torch, node, start.get(node.name, ()))
+            call = _call if mask is None else partial(_call_packed, mask)
+            with torch.no_grad():
+                numbers = torch.tensor(given.astype(stored["weight_ih"].dtype))
+                sequence, states = call(layer, numbers, first)
+            if node.name in cases:
+                found |= _tensors_of(node, cases[node.name], sequence, states)
+            given = sequence
+    return found
+
+
+AFTER_CRASH = Message("Leave {--check} out, or try another version of the engine.")
+
+
+def _torch() -> Any:
+    watch("PyTorch", AFTER_CRASH)
+    try:
+        with isolated():
+            import torch
+    except ImportError:
+        raise EngineError(
+            "{--check}: PyTorch is not installed; it is needed to run the layers of this file.",
+            "pip install torch",
+        ) from None
+    return torch
+
+
+def _first_states(torch: Any, node: Node, states: Sequence[Array]) -> list[Any]:
+    """Return h_0 and of an LSTM c_0, (directions, batch, units), of states in Keras's order; [] for none."""
+    kinds = 2 if node.core_class == "LSTM" else 1
+    return [torch.tensor(np.stack(states[kind::kinds])) for kind in range(kinds)] if states else []
+
+
+def _call(layer: Any, numbers: Any, first: Sequence[Any]) -> tuple[Array, list[Array]]:
+    """Return the sequence, then hidden and cell state as in PyTorch, each (directions, batch, units)."""
+    sequence, states = layer(numbers, tuple(first) if len(first) > 1 else first[0] if first else None)
+    states = states if isinstance(states, tuple) else (states,)
+    return sequence.numpy(), [state.numpy() for state in states]
+
+
+def _call_packed(mask: Array, layer: Any, numbers: Any, first: Sequence[Any]) -> tuple[Array, list[Array]]:
+    """Return the same for packed sequences: the steps that the mask keeps, each back at its own index.
+
+    A sequence without such steps, which cannot be packed, puts out zeros and keeps its states.
+    """
+    import torch
+    from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+
+    there = np.flatnonzero(mask.any(axis=1))
+    kept = np.argsort(~mask[there], axis=1, kind="stable")  # the real steps of a sequence, then the others
+    steps = torch.tensor(kept)[:, :, None]
+    real = torch.take_along_dim(numbers[there], steps, 1)
+    packed = pack_padded_sequence(real, mask[there].sum(1), batch_first=True, enforce_sorted=False)
+    output, states = layer(packed, *_chosen(first, there))
+    padded, _ = pad_packed_sequence(output, batch_first=True, total_length=mask.shape[1])
+    sequence = torch.zeros(*mask.shape, padded.shape[2], dtype=padded.dtype)
+    sequence[there] = torch.zeros_like(padded).scatter(1, steps.expand_as(padded), padded)
+    found = []
+    for place, state in enumerate(states if isinstance(states, tuple) else (states,)):
+        whole = (
+            first[place].clone() if first else torch.zeros(len(state), len(mask), state.shape[2]).to(state)
+        )
+        whole[:, there] = state
+        found.append(whole.numpy())
+    return sequence.numpy(), found
+
+
+def _chosen(first: Sequence[Any], there: Array) -> list[Any]:
+    """Return the initial states of these sequences as PyTorch's layer takes them; [] for none."""
+    states = [state[:, there] for state in first]
+    return [tuple(states)] if len(states) > 1 else states
+
+
+def _layer(torch: Any, node: Node, stored: Mapping[str, Array], parameters: Mapping[str, Array]) -> Any:
+    """Return one layer of torch.nn.  stored: its tensors in the file.  parameters: by torch.nn's names."""
+    config, class_name = node.core_config, node.core_class
+    activation, gates = config.get("activation", "tanh"), config.get("recurrent_activation", "sigmoid")
+    plain = class_name == "SimpleRNN" and activation in ("tanh", "relu")
+    if (not plain and activation != "tanh") or gates != "sigmoid" or config.get("reset_after") is False:
+        raise UsageError(
+            "{--check}: torch.nn.{classes} does not have the options assumed for {name}.",
+            "Leave {--check} out.",
+            classes=MODULES[class_name],
+            name=node.name,
+        )
+    wide, features = stored["weight_ih"].shape
+    options = {"nonlinearity": activation} if plain else {}
+    with torch.device("meta"):  # no random numbers are drawn
+        layer = getattr(torch.nn, MODULES[class_name])(
+            features,
+            wide // len(GATES[class_name]),
+            bias=any(name.startswith("bias_") for name in stored),
+            batch_first=True,
+            bidirectional=node.class_name == "Bidirectional",
+            dtype=getattr(torch, stored["weight_ih"].dtype.name),
+            **options,
+        )
+    layer.load_state_dict({name: torch.tensor(array) for name, array in parameters.items()}, assign=True)
+    return layer
+
+
+def _parameters(model: Modules, node: Node, stored: Mapping[str, Array]) -> dict[str, Array]:
+    """Return the tensors by torch.nn's names, with its order of gates; a missing bias is zero."""
+    order = order_of_gates(model, node)
+    gates = default_order(node)
+    parameters: dict[str, Array] = {}
+    for name, array in stored.items():
+        parts = np.split(array, len(gates) or 1)
+        moved = np.concatenate([parts[order.index(gate)] for gate in gates]) if gates else array
+        role, back, _ = name.partition("_reverse")
+        parameters[f"{role}_l0{back}"] = moved
+    biases = [name for name in parameters if name.startswith("bias_")]
+    for name in biases:
+        for other in ("ih", "hh"):
+            parameters.setdefault(
+                f"bias_{other}{name.removeprefix('bias_')[2:]}", np.zeros_like(parameters[name])
+            )
+    return parameters
+
+
+def _tensors_of(node: Node, cases: CasePair, sequence: Array, states: Sequence[Array]) -> dict[str, Array]:
+    """Return every shown tensor of one layer, by name."""
+
+    def array_of(label: Label) -> Any:
+        backward = int(label.direction == "backward")
+        if label.part == "cell":
+            return states[1][backward]
+        if label.last:
+            return states[0][backward]
+        return sequence if label.sequence else np.concatenate(states[0], axis=-1)
+
+    infos = Stack(cases.display.specs).outputs(cases.display.inputs.shape)
+    return {f"{node.name}/{info.name}": array_of(info.label) for info in infos}
