@@ -107,11 +107,20 @@ class Source(NamedTuple):
         path = self.path
         assert path is not None
         with report_os_errors(self.name):
+            _refuse_tensorflow(path)
             if path.is_dir():
                 raise InputError("it is a folder.", "Name a file in it.")
             if not path.exists():
                 raise _explain_missing(path)
         return path
+
+
+def _refuse_tensorflow(path: Path) -> None:
+    """Raise InputError for a SavedModel or a checkpoint of TensorFlow."""
+    if path.suffix.lower() in (".index", ".pb") or path.suffix.startswith(".data-") or not path.is_file():
+        from rnncli.inputs import foreign
+
+        foreign.refuse_tensorflow(path)
 
 
 def choose_input(word: str | PathLike[str] | None, *, stdin: bool = True) -> tuple[Source, tuple[Text, ...]]:
@@ -129,6 +138,8 @@ def choose_input(word: str | PathLike[str] | None, *, stdin: bool = True) -> tup
         return sample(word), (remark,)
     source = find_source(word)
     if source.path is not None:  # report a missing file before an unknown suffix
+        with report_os_errors(source.name):
+            _refuse_tensorflow(source.path)
         try:
             source.file()
         except InputError as error:

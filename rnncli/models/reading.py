@@ -12,7 +12,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from rnncli.errors import InputError, Message, inside
-from rnncli.inputs.source import KERAS_SUFFIXES, TORCH_SUFFIXES
+from rnncli.inputs import foreign
+from rnncli.inputs.source import KERAS_SUFFIXES, TORCH_SUFFIXES, report_os_errors
 
 if TYPE_CHECKING:
     from rnncli.inputs.source import Source
@@ -77,8 +78,9 @@ def detect_kind(source: Source) -> str:
     Raises InputError if none does.
     """
     path = source.path
-    if path is not None and (path / "saved_model.pb").is_file():
-        return "keras"  # which refuses TensorFlow's folders
+    if path is not None:
+        with report_os_errors(source.name):
+            foreign.refuse_tensorflow(path)
     if path is not None and "!" in str(path) and not path.exists():
         return "keras"  # a file inside a zip file
     start, suffix = _read_start(source), source.suffix
@@ -97,6 +99,8 @@ def detect_kind(source: Source) -> str:
     if start[:1] == b"\x80" and suffix not in (".pkl", ".pickle"):
         return "torch"  # pickled, the older form; only the weights are read
     with inside(source.name):
+        if path is not None:
+            foreign.refuse_pickle(path)
         raise InputError(
             "it is not a model file that rnncli can read.",
             "These can be read: {kinds}. From PyTorch: torch.save(model.state_dict(), 'model.pt')",
@@ -107,8 +111,6 @@ def detect_kind(source: Source) -> str:
 def _read_start(source: Source) -> bytes:
     if source.data is not None:
         return source.data[:16]
-    from rnncli.inputs.source import report_os_errors
-
     with report_os_errors(source.name), source.open() as file:
         return file.read(16)
 

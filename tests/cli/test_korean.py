@@ -32,9 +32,9 @@ HELP = {"_text", "_choice", "_integer", "_number", "_switch", "_on"}
 ENGLISH = re.compile("rnncli/(api/|__init__|__main__)")
 """Files that have no messages, or raise them in Python alone."""
 NO_PROSE = re.compile(
-    "rnncli/(show/formats/(html|svg)|cli/help|commands/(export/(targets|literals)|why/message))"
+    "rnncli/(show/formats/(html|svg)|cli/help|inputs/foreign|commands/(export/(targets|literals)|why/message))"
 )
-"""Files whose other texts are no messages, or have their Korean beside them."""
+"""Files whose other texts are no messages (html, code), or have their Korean beside them."""
 RAISED = re.compile(
     "(?!Value|Type|Key|Index|OS|Memory|Attribute|Import|Runtime).*Error|Message|Either|fault|refuse|say|Column"
 )

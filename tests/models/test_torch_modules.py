@@ -174,10 +174,6 @@ def whole_model(path: Path) -> None:
     torch.save(model(), path)
 
 
-def script(path: Path) -> None:
-    torch.jit.script(nn.LSTM(2, 3)).save(str(path))
-
-
 def pickled(path: Path) -> None:
     path.write_bytes(pickle.dumps({"weights": Path("x")}))
 
@@ -198,7 +194,6 @@ def zipped(entry: str) -> Callable[[Path], None]:
     ("make", "said"),
     [
         (whole_model, "contains Python objects"),
-        (script, "is a TorchScript program"),
         (pickled, ""),
         (lambda path: path.write_bytes(b"hello, no model"), ""),
         (lambda path: path.write_bytes(b""), "is empty"),

@@ -168,6 +168,10 @@ def format_of(path: Path, advice: Text = GIVEN) -> str:
             )
         if suffix in SPREADSHEETS:
             raise InputError("it is a spreadsheet.", "Save it as CSV, and give that file.")
+        if path.is_file():
+            from rnncli.inputs import foreign
+
+            foreign.refuse_pickle(path)
         near = nearest(suffix, SUFFIXES)
         raise InputError(
             "{came}; known suffixes: {known}.",

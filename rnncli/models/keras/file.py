@@ -127,9 +127,6 @@ def _read_version(archive: zipfile.ZipFile) -> str:
 def _read_content(source: Source, advice: Text) -> bytes:
     """Return the bytes of the file, or of a file inside a zip: `outer.zip!inner.keras`."""
     path = source.path
-    if path is not None and path.is_dir() and (path / "saved_model.pb").exists():
-        with inside(source.name):
-            raise InputError("it is a TensorFlow SavedModel, a folder.", ADVICE)
     if source.data is not None or path is None or path.exists() or "!" not in str(path):
         return source.content(advice)
     outer, _, inner = str(path).partition("!")

@@ -13,11 +13,12 @@ import shlex
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from functools import partial
+from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from rnncli.errors import EngineError, InputError, Message, inside, shorten
-from rnncli.inputs import formats, named_arrays, zips
+from rnncli.inputs import foreign, formats, named_arrays, zips
 from rnncli.models.modules import recognize
 from rnncli.process import child_process, transfer
 from rnncli.process.isolation import isolated
@@ -32,6 +33,18 @@ if TYPE_CHECKING:
 ADVICE = Message(
     "If the model can be built, save only its weights: torch.save(model.state_dict(), 'model.pt')"
 )
+SCRIPT = """import torch
+torch.save(torch.jit.load(%(file)s).state_dict(), %(to)s)"""
+DEQUANTIZE = """import torch
+weights = torch.load(%(file)s)
+torch.save({name: tensor.dequantize() for name, tensor in weights.items()}, %(to)s)"""
+PACKED = Message("it has weights in the form that PyTorch's quantized layers compute with.")
+UNPACK = Message(
+    "In Python, with the quantized model: torch.save({{f'{{path}}.{{name}}'.lstrip('.'): tensor.dequantize() "
+    "for path, layer in model.named_modules() if hasattr(layer, 'get_bias') for name, tensor in "
+    "{{**layer.get_weight(), **layer.get_bias()}}.items()}}, 'weights.pt')"
+)
+"""A line that works for the layers and the cells that PyTorch quantizes dynamically."""
 OBJECTS = Message("it contains Python objects, such as a whole model, and only tensors are loaded.")
 DEPTH, AXES = 16, 3
 """Dicts in dicts that are searched for tensors, and axes of the weights of recurrent layers."""
@@ -66,7 +79,8 @@ def read_torch(source: Source) -> Modules:
     data = source.content(ADVICE)
     with inside(source.name, EngineError):
         try:
-            tensors = _read_tensors(data, _unpacked_size(data))
+            file = str(source.path or "model.pt")
+            tensors = _read_tensors(data, _unpacked_size(data, file), file)
         except ImportError:
             raise EngineError(
                 "PyTorch is not installed; it is needed to read .pt files.", "pip install torch"
@@ -74,7 +88,7 @@ def read_torch(source: Source) -> Modules:
     return recognize.find_modules(source.name, tensors, "PyTorch")
 
 
-def _unpacked_size(data: bytes) -> int:
+def _unpacked_size(data: bytes, path: str) -> int:
     """Return the bytes of the file without compression.
 
     Raises InputError for a program of PyTorch, and for a zip file that unpacks to too much.
@@ -85,7 +99,12 @@ def _unpacked_size(data: bytes) -> int:
         zips.require_room(archive, len(data), ADVICE)
         files = {entry.filename: entry.file_size for entry in archive.infolist()}
     if any("/code/" in f"/{file}" or file.endswith("constants.pkl") for file in files):
-        raise InputError("it is a TorchScript program, which rnncli does not run.", ADVICE)
+        raise InputError(
+            "it is a TorchScript program, which rnncli does not run.",
+            "If you trust the file, write its weights to {to}: {command}",
+            to=_target(path),
+            command=foreign.command(SCRIPT, path, _target(path)),
+        )
     if any(file.endswith("archive_format") for file in files):
         raise InputError("it is a torch.export program, which rnncli does not run.", ADVICE)
     if not any(file.endswith("data.pkl") for file in files):
@@ -93,7 +112,12 @@ def _unpacked_size(data: bytes) -> int:
     return sum(files.values())
 
 
-def _read_tensors(data: bytes, unpacked: int) -> dict[str, Any]:
+def _target(path: str) -> str:
+    """Return the name of the file that the advised command writes, beside no file of the model."""
+    return f"{Path(path).stem}-weights.pt"
+
+
+def _read_tensors(data: bytes, unpacked: int, path: str) -> dict[str, Any]:
     """Return every tensor by name, an array, or only its shape; dicts become a prefix if several hold layers.
 
     Only a shape: what belongs to no recurrent layer, or has an unknown dtype.
@@ -104,7 +128,7 @@ def _read_tensors(data: bytes, unpacked: int) -> dict[str, Any]:
     _import_all()
 
     def work(file: BinaryIO) -> None:
-        transfer.send(file, lambda: _find_tensors(data))
+        transfer.send(file, lambda: _find_tensors(data, path))
 
     try:
         seconds, memory = SECONDS + len(data) / SPEED, SPACE + unpacked + 2 * len(data)
@@ -126,9 +150,20 @@ def _import_all() -> None:
     codecs.lookup("latin-1")  # in which NumPy's numbers are pickled
 
 
-def _find_tensors(data: bytes) -> list[tuple[str, Any]]:
+def _find_tensors(data: bytes, path: str) -> list[tuple[str, Any]]:
     """Return, in the child, the numbers of every tensor, or only its shape."""
-    tensors = _name_tensors(_load(data))
+    whole = _load(data)
+    tensors = _name_tensors(whole)
+    for key, tensor in tensors.items():
+        if tensor.is_quantized and recognize.is_recurrent(key):
+            raise InputError(
+                "{key} is quantized ({dtype}); rnncli computes in floats.",
+                "Write the numbers that it stands for to {to}: {command}" if key in whole else ADVICE,
+                key=key,
+                dtype=str(tensor.dtype).removeprefix("torch."),
+                to=_target(path),
+                command=foreign.command(DEQUANTIZE, path, _target(path)),
+            )
     dtypes = {key: _find_dtype(one) for key, one in tensors.items() if recognize.is_recurrent(key)}
     known = {key: dtype for key, dtype in dtypes.items() if dtype}
     return [
@@ -151,7 +186,8 @@ def _load(data: bytes) -> Any:
     except pickle.UnpicklingError as error:
         text = str(error)
         if "Unsupported global" in text or "Unsupported class" in text or "not allowed" in text:
-            raise InputError(OBJECTS, ADVICE) from None
+            packed = b"ScriptObject" in data
+            raise InputError(*((PACKED, UNPACK) if packed else (OBJECTS, ADVICE))) from None
         raise InputError("it is not a state dict of PyTorch.", ADVICE) from None
     except KeyError:  # a byte that is no instruction of a pickle, or a number in it that is not there
         raise InputError("it is not a state dict of PyTorch.", ADVICE) from None

@@ -1,0 +1,98 @@
+"""Files that rnncli does not read, each with a line of Python that writes its weights to another file."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from pathlib import Path
+
+from rnncli.errors import InputError
+
+PICKLES = (".pkl", ".pickle", ".dill")
+START = 2**20
+"""Bytes of a pickle that are searched for the names of packages, which stand in front of the numbers."""
+CHECKPOINT = """import numpy as np, tensorflow as tf
+r = tf.train.load_checkpoint(%(file)s)
+end = "/.ATTRIBUTES/VARIABLE_VALUE"
+names = [name for name in r.get_variable_to_shape_map() if "OBJECT_GRAPH" not in name]
+np.savez(%(to)s, **{name.removesuffix(end): r.get_tensor(name) for name in names})"""
+SAVED_MODEL = """import numpy as np, tensorflow as tf
+from tensorflow.core.protobuf.trackable_object_graph_pb2 import TrackableObjectGraph as G
+r = tf.train.load_checkpoint(%(file)s)
+nodes = G.FromString(r.get_tensor("_CHECKPOINTABLE_OBJECT_GRAPH")).nodes
+found = [part for node in nodes for part in node.attributes]
+np.savez(%(to)s, **{part.full_name: r.get_tensor(part.checkpoint_key) for part in found})"""
+PICKLED_MODULE = """import pickle, torch
+m = pickle.load(open(%(file)s, "rb"))
+torch.save(getattr(m, "state_dict", lambda: m)(), %(to)s)"""
+PICKLED_ARRAYS = """import pickle, numpy as np
+w = pickle.load(open(%(file)s, "rb"))
+w = w if isinstance(w, dict) else {f"arr_{i}": a for i, a in enumerate(w)}
+np.savez(%(to)s, **w)"""
+
+
+def command(code: str, file: str, to: str) -> str:
+    """Return the command that runs these lines of Python.  file, to: what %(file)s and %(to)s stand for."""
+    names = {name: json.dumps(text, ensure_ascii=False) for name, text in (("file", file), ("to", to))}
+    return f"python -c {shlex.quote('; '.join((code % names).splitlines()))}"
+
+
+def refuse_tensorflow(path: Path) -> None:
+    """Raise InputError for a SavedModel, and for a checkpoint of TensorFlow by any of its three names.
+
+    A checkpoint `model` is the files `model.index` and `model.data-00000-of-00001`, often in a folder.
+    """
+    if path.name == "saved_model.pb":
+        path = path.parent
+    if (path / "saved_model.pb").is_file():
+        to = f"{path.resolve().name}-weights.npz"
+        if not (path / "variables" / "variables.index").is_file():
+            raise InputError(
+                "it is a TensorFlow SavedModel, a folder, without variables.",
+                "Save the whole model with model.save('model.keras').",
+            )
+        raise InputError(
+            "it is a TensorFlow SavedModel, a folder.",
+            "Save the whole model with model.save('model.keras'), or write its weights to {to}: {command}",
+            to=to,
+            command=command(SAVED_MODEL, str(path / "variables" / "variables"), to),
+        )
+    if prefix := _checkpoint_of(path):
+        to = f"{prefix.name}-weights.npz"
+        raise InputError(
+            "it is a checkpoint of TensorFlow.",
+            "Save the whole model with model.save('model.keras'), or write its weights to {to}: {command}",
+            to=to,
+            command=command(CHECKPOINT, str(prefix), to),
+        )
+
+
+def _checkpoint_of(path: Path) -> Path | None:
+    """Return the prefix of a checkpoint, of which the path is the prefix, a file or the folder."""
+    if path.is_dir():
+        indices = sorted(path.glob("*.index"), key=lambda index: index.stat().st_mtime)
+        return indices[-1].with_suffix("") if indices else None
+    prefix = path
+    if path.suffix == ".index" or path.suffix.startswith(".data-"):
+        prefix = path.with_suffix("")
+    elif path.exists():
+        return None
+    return prefix if prefix.with_name(f"{prefix.name}.index").is_file() else None
+
+
+def refuse_pickle(path: Path) -> None:
+    """Raise InputError for a pickle, which may run any code when it is loaded."""
+    if path.suffix.lower() not in PICKLES:
+        return
+    with path.open("rb") as file:
+        start = file.read(START)
+    if start[:1] not in b"\x80(]}c" or not start:
+        return
+    is_torch = b"torch" in start
+    to = f"{path.stem}-weights.{'pt' if is_torch else 'npz'}"
+    raise InputError(
+        "it is a pickle; loading a pickle runs the code in it, so rnncli does not.",
+        "If you trust the file, write its weights to {to}: {command}",
+        to=to,
+        command=command(PICKLED_MODULE if is_torch else PICKLED_ARRAYS, str(path), to),
+    )

@@ -1,0 +1,171 @@
+"""Files that are not read: the line in the refusal is run, and what it writes is held to the framework."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import pickle
+import re
+import shlex
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import torch
+from command import Run
+from oracle import keras
+
+L = keras.layers
+X = np.random.default_rng(5).normal(size=(2, 4, 5)).astype("float32")
+
+
+def refuse(rnncli: Run, folder: Path, file: str) -> str:
+    """The message for the file as weights, as a model, and for a layer, always the same; its last line."""
+    given = json.dumps(X.tolist())
+    said = set()
+    for words in (["weights", file], ["run", given, "--model", file], ["run", given, "--weights", file]):
+        done = rnncli(*words, cwd=folder)
+        assert (done.returncode, done.stdout) == (2, ""), done.stderr
+        said.add(done.stderr)
+    assert len(said) == 1
+    return said.pop().splitlines()[-1]
+
+
+def follow(rnncli: Run, folder: Path, file: str, **names: Any) -> str:
+    """Run the line that the refusal ends with; return the file that it writes."""
+    advice = refuse(rnncli, folder, file)
+    found = re.search(r"python -c .*", advice)
+    code = shlex.split(found[0])[2] if found else advice.partition(": ")[2]
+    there = set(folder.iterdir())
+    with contextlib.chdir(folder):
+        exec(code, names)
+    (written,) = set(folder.iterdir()) - there
+    return written.name
+
+
+def outputs(rnncli: Run, folder: Path, file: str, *more: str) -> dict[str, Any]:
+    done = rnncli("run", json.dumps(X.tolist()), "--model", file, "-f", "json", *more, cwd=folder)
+    assert done.returncode == 0, done.stderr
+    return {tensor["name"]: np.array(tensor["values"]) for tensor in json.loads(done.stdout)["outputs"]}
+
+
+@pytest.fixture(scope="module")
+def tagger() -> Any:
+    keras.utils.set_random_seed(3)
+    both = L.Bidirectional(L.LSTM(2, return_sequences=True), name="both")
+    gru = L.GRU(3, return_sequences=True, name="gru")
+    model = keras.Sequential([keras.Input((4, 5)), both, L.Dense(5, name="dense"), gru])
+    model(X)
+    return model
+
+
+def holds(rnncli: Run, folder: Path, file: str, tagger: Any) -> None:
+    """Both recurrent layers are in the file, and the first returns what Keras's does."""
+    listed = json.loads(rnncli("weights", file, "-f", "json", cwd=folder).stdout)
+    kinds = {layer["class_name"].partition("(")[0]: layer["name"] for layer in listed["layers"]}
+    assert sorted(kinds) == ["Bidirectional", "GRU"]
+    shown = outputs(rnncli, folder, f"{file}#{kinds['Bidirectional']}")
+    wanted = np.asarray(tagger.get_layer("both")(X))
+    np.testing.assert_allclose(next(iter(shown.values())), wanted, atol=2e-6)
+
+
+@pytest.mark.parametrize("save", ["export", "tf.saved_model"])
+@pytest.mark.parametrize("file", ["saved", "saved/", "saved/saved_model.pb"])
+def test_a_saved_model(rnncli: Run, tmp_path: Path, tagger: Any, save: str, file: str) -> None:
+    if save == "export":
+        tagger.export(str(tmp_path / "saved"), verbose=False)
+    else:
+        tf.saved_model.save(tagger, str(tmp_path / "saved"))
+    holds(rnncli, tmp_path, follow(rnncli, tmp_path, file), tagger)
+
+
+@pytest.mark.parametrize("name", ["model", "cp-0001.ckpt"])
+@pytest.mark.parametrize("form", ["at/{}", "at/{}.index", "at", "at/{}.data-00000-of-00001"])
+def test_a_checkpoint_of_tensorflow_by_any_name(
+    rnncli: Run, tmp_path: Path, tagger: Any, name: str, form: str
+) -> None:
+    tf.train.Checkpoint(model=tagger).write(str(tmp_path / "at" / name))
+    holds(rnncli, tmp_path, follow(rnncli, tmp_path, form.format(name)), tagger)
+
+
+class Tagger(torch.nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.lstm = torch.nn.LSTM(5, 3, batch_first=True)
+        self.linear = torch.nn.Linear(3, 2)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        tagged: torch.Tensor = self.linear(self.lstm(x)[0])
+        return tagged
+
+
+@pytest.fixture
+def torch_tagger() -> Tagger:
+    torch.manual_seed(3)
+    return Tagger().eval()
+
+
+def of_lstm(model: Any) -> Any:
+    return model.lstm(torch.from_numpy(X))[0].detach().numpy()
+
+
+def test_torchscript(rnncli: Run, tmp_path: Path, torch_tagger: Tagger) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        program: Any = torch.jit.script(torch_tagger)
+        program.save(str(tmp_path / "a model.pt"))
+        written = follow(rnncli, tmp_path, "a model.pt")
+    shown = outputs(rnncli, tmp_path, written)
+    np.testing.assert_allclose(shown["lstm/hidden_states"], of_lstm(torch_tagger), atol=2e-6)
+
+
+@pytest.mark.parametrize("bare", [False, True])
+def test_layers_that_pytorch_quantized(rnncli: Run, tmp_path: Path, torch_tagger: Tagger, bare: bool) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        quantize: Any = torch.ao.quantization.quantize_dynamic
+        whole = quantize(torch_tagger, {torch.nn.LSTM}, dtype=torch.qint8)
+        model = whole.lstm if bare else whole
+        torch.save(model.state_dict(), tmp_path / "m.pt")
+        written = follow(rnncli, tmp_path, "m.pt", model=model, torch=torch)
+    parts = {**whole.lstm.get_weight(), **whole.lstm.get_bias()}
+    torch_tagger.lstm.load_state_dict({name: part.dequantize() for name, part in parts.items()})
+    shown = outputs(rnncli, tmp_path, written)
+    np.testing.assert_allclose(shown["lstm/hidden_states"], of_lstm(torch_tagger), atol=2e-6)
+
+
+def test_quantized_tensors(rnncli: Run, tmp_path: Path, torch_tagger: Tagger) -> None:
+    floats = torch_tagger.state_dict()
+    quantized = {
+        name: tensor if "bias" in name else torch.quantize_per_tensor(tensor, 0.01, 0, torch.qint8)
+        for name, tensor in floats.items()
+    }
+    torch.save(quantized, tmp_path / "m.pt")
+    shown = outputs(rnncli, tmp_path, follow(rnncli, tmp_path, "m.pt"))
+    torch_tagger.load_state_dict({name: tensor.dequantize() for name, tensor in quantized.items()})
+    np.testing.assert_allclose(shown["lstm/hidden_states"], of_lstm(torch_tagger), atol=2e-6)
+
+
+@pytest.mark.parametrize("suffix", ["pkl", "pickle"])
+@pytest.mark.parametrize("kind", ["arrays", "state dict"])
+@pytest.mark.parametrize("protocol", [2, 5])
+def test_a_pickle_runs_code(
+    rnncli: Run, tmp_path: Path, torch_tagger: Tagger, kind: str, suffix: str, protocol: int
+) -> None:
+    held = torch_tagger.state_dict()
+    value = held if kind == "state dict" else {name: tensor.numpy() for name, tensor in held.items()}
+    (tmp_path / f"m.{suffix}").write_bytes(pickle.dumps(value, protocol))
+    done = rnncli("weights", f"m.{suffix}", cwd=tmp_path)
+    assert "it is a pickle; loading a pickle runs the code in it, so rnncli does not." in done.stderr
+    shown = outputs(rnncli, tmp_path, follow(rnncli, tmp_path, f"m.{suffix}"))
+    np.testing.assert_allclose(shown["lstm/hidden_states"], of_lstm(torch_tagger), atol=2e-6)
+
+
+def test_a_name_in_the_line_is_data(rnncli: Run, tmp_path: Path, torch_tagger: Tagger) -> None:
+    held = {name: tensor.numpy() for name, tensor in torch_tagger.state_dict().items()}
+    name = """a'; $(touch x) "+exit(1)+"{b}.pkl"""
+    (tmp_path / name).write_bytes(pickle.dumps(held))
+    assert outputs(rnncli, tmp_path, follow(rnncli, tmp_path, name))
