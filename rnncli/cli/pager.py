@@ -38,7 +38,7 @@ HANGUL = str.maketrans("ㅂㅃㅠ", "qQb")
 WIDEST = 100
 """Columns of a page of Markdown: longer lines are hard to read."""
 PROMPT, MORE = 2, 1
-"""Lines that a prompt takes: an empty one and its own; below a part of a page only its own."""
+"""Lines that a prompt takes: an empty one and its own; below a part that fills the screen, only its own."""
 
 
 class PagerPage(NamedTuple):
@@ -209,13 +209,15 @@ def _read_single_keys() -> Iterator[None]:
 def _page(leaf: PagerPage, prompts: Prompts, keys: _Keys) -> int | None:
     """Show one page until a key leaves it; return by how many pages to move, None to quit."""
     terminal.write(CLEAR)
-    parts = split_page(leaf.text, shutil.get_terminal_size().lines)
+    height = shutil.get_terminal_size().lines
+    parts = split_page(leaf.text, height)
     for part in parts[:-1]:
+        before, after = ("", "\n") if part.count("\n") > height - PROMPT else ("\n", "")
         terminal.write(part)
-        key = keys.one_of(LEAVE, prompts.more)
+        key = keys.one_of(LEAVE, f"{before}{prompts.more}")
         if key not in NEXT:
             return LEAVE[key]
-        terminal.write("\n")
+        terminal.write(after)
     terminal.write(parts[-1])
     key = keys.one_of((*LEAVE, *(ANSWER if leaf.answer else ())), f"\n{prompts.page}")
     if key in ANSWER:

@@ -133,6 +133,16 @@ def test_a_long_page_fills_the_screen_down_to_its_prompt() -> None:
     assert (len(page), page[-1]) == (24, MORE)
 
 
+def test_a_prompt_stands_below_an_empty_line_if_there_is_room() -> None:
+    """The parts of step 8 are apart, too, although its first part has no room for the line."""
+    with tour() as terminal:
+        terminal.until(PROMPT)
+        terminal.press(" " * 8, MORE)
+        assert terminal.press(" ", PROMPT).startswith("\r\x1b[K\nNotice:")
+        shown = terminal.press("   ", MORE)
+    assert shown.splitlines()[-3:] == ["<- the same numbers", "", MORE]
+
+
 def test_a_narrow_terminal_in_korean() -> None:
     with tour("--lang", "ko", columns=60) as terminal:
         page = terminal.until("q 끝내기")
