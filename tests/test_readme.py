@@ -122,7 +122,8 @@ def test_setup_commands_are_those_that_ci_runs() -> None:
 
 def test_every_page_is_listed_and_has_a_title() -> None:
     pages = {page.name for page in PAGES[1:]}
-    korean = {f"{topic}.ko.md" for topic in (*handbook.SECTIONS["Six things to understand"], "cells")}
+    topics = (*handbook.SECTIONS["Six things to understand"], "shapes", "cells", "inside", "gradients")
+    korean = {f"{topic}.ko.md" for topic in topics}
     assert pages == {f"{topic}.md" for topic in handbook.TOPICS} | korean
     for page in PAGES[1:]:
         assert page.read_text().startswith(f"# {page.name.split('.')[0]}: ")

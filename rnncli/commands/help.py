@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typer import _click as click
 
-from rnncli.errors import Message, UsageError, nearest
+from rnncli.errors import Message, Text, UsageError, nearest
 
 EXAMPLES = """\
 rnncli help masks
@@ -52,8 +52,17 @@ def list_topics(lang: str) -> str:
     width = max(map(len, handbook.TOPICS))
     parts = []
     for heading, topics in handbook.SECTIONS.items():
-        titles = {topic: localize(handbook.title(topic, lang), lang) for topic in topics}
+        titles = {topic: localize(_title(topic, lang), lang) for topic in topics}
         lines = (f"  {topic.ljust(width)}  {title}\n" for topic, title in titles.items())
         parts.append(f"{localize(heading, lang)}:\n{''.join(lines)}")
     last = Message("`rnncli help masks` shows a page, `rnncli help run` the flags of a command.")
     return "\n".join([*parts, f"{localize(last, lang)}\n"])
+
+
+def _title(topic: str, lang: str) -> Text:
+    """Return the title of a page; in Korean it says which pages are in English."""
+    from rnncli import handbook
+
+    title = Message(handbook.title(topic, lang))
+    in_english = lang == "ko" and not handbook.is_korean(topic)
+    return Message("{title} (in English)", title=title) if in_english else title

@@ -43,6 +43,11 @@ def read(topic: str, lang: str) -> str:
     return (own if own.exists() else folder / f"{topic}.md").read_text(encoding="utf-8")
 
 
+def is_korean(topic: str) -> bool:
+    """Return whether the page of a topic is written in Korean; `korean` has no English page."""
+    return topic == "korean" or (Path(__file__).parent / f"{topic}.ko.md").exists()
+
+
 def title(topic: str, lang: str) -> str:
     """Return what the heading of a page says of its topic."""
     return read(topic, lang).partition("\n")[0].partition(": ")[2]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+from pathlib import Path
 
 import pytest
 from command import Run
@@ -19,6 +20,18 @@ def test_the_list_has_every_page(rnncli: Run) -> None:
         shown = rnncli("help", "--lang", lang).stdout
         assert title in shown
         assert all(f"  {topic} " in shown for topic in handbook.TOPICS)
+
+
+def test_pages_that_are_not_in_korean_say_so(rnncli: Run) -> None:
+    lines = rnncli("help", "--lang", "ko").stdout.splitlines()
+    marked = {line.split()[0] for line in lines if line.endswith(" (영어)")}
+    korean = {topic for topic in handbook.TOPICS if re.search("[가-힣]", handbook.read(topic, "ko"))}
+    assert marked == {*handbook.TOPICS} - korean != set()
+    assert "in English" not in rnncli("help", "--lang", "en").stdout
+    page = handbook.read("korean", "ko").partition("주제별 설명은 ")[2].partition("이 한국어이고")[0]
+    assert set(re.findall(r"`(\w+)`", page)) == korean
+    count = f"{len(handbook.TOPICS)}개 가운데 {len(korean)}개가 한국어"
+    assert count in (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(
