@@ -1,22 +1,21 @@
-"""Write an answer to stdout or, atomically, to a file; show the progress of a long run."""
+"""Write an answer to stdout or, atomically, to a file."""
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from functools import cached_property
 from typing import IO, Any, cast
 
 from rnncli.cli import files, terminal
+from rnncli.cli.progress import progress_bar
 from rnncli.errors import Message, Text, UsageError
 from rnncli.inputs.source import words_of
 from rnncli.options import flag_name
-from rnncli.process.signals import exit_cleanly
-from rnncli.result import Result
 from rnncli.show import formats
-from rnncli.show.answer import Answer, Reply, Watch
+from rnncli.show.answer import Answer, Reply
 from rnncli.show.formats import OutputFlags
 from rnncli.show.page import UNICODE, View
 
@@ -218,44 +217,3 @@ def view_of(flags: OutputFlags, format_name: str, widest: int | None = None) -> 
     if widest and format_name == "table" and not flags.width:
         return view._replace(width=min(view.width or widest, widest))
     return view
-
-
-@contextmanager
-def progress_bar(flags: OutputFlags) -> Iterator[Watch]:
-    """Yield a function that wraps results, and shows a bar of them if stderr is a terminal."""
-    with ExitStack() as stack:
-
-        def watch(results: Iterator[Result], batch: int, written: bool) -> Iterator[Result]:
-            among_numbers = written and flags.is_stdout and terminal.stdout_is_terminal()
-            if flags.quiet or among_numbers or not terminal.stderr_is_terminal():
-                return results
-            stack.enter_context(exit_cleanly())
-            counted = _count(results, batch)
-            stack.callback(counted.close)
-            return counted
-
-        yield watch
-
-
-def _count(results: Iterator[Result], batch: int) -> Generator[Result]:
-    """Yield the results, and show how many sequences are done."""
-    with _draw() as drawn:
-        task = drawn.add_task("", total=batch)
-        for result in results:
-            drawn.advance(task, result.input_shape[0])
-            yield result
-
-
-def _draw() -> Any:
-    """Return a bar of sequences done, sequences per second and time left; it is erased at the end."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn
-    from rich.progress import TimeRemainingColumn as TimeLeft
-    from rich.text import Text
-
-    class Rate(ProgressColumn):
-        def render(self, task: Task) -> Text:
-            return Text(f"{task.speed:,.0f}/s" if task.speed else "")
-
-    columns = (BarColumn(), MofNCompleteColumn(), TextColumn("sequences"), Rate(), TimeLeft())
-    return Progress(*columns, console=Console(stderr=True), transient=True, redirect_stdout=False)

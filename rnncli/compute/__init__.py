@@ -350,17 +350,20 @@ def conditions(case: Case) -> dict[str, int]:
     return {name: int(value) for name, value in settings.items() if value}
 
 
-def require_room(case: Case, sequences: int) -> None:
-    """Raise InputError if the machine does not have enough memory for this many sequences at once.
+def require_room(case: Case, sequences: int) -> int:
+    """Return the bytes that the layers need for this many sequences at once.
 
-    It needs all weights and outputs; to draw the weights, three doubles per number of the largest weight.
+    They need all weights and outputs; to draw the weights, three doubles per number of the largest weight.
+    Raises InputError if the machine does not have enough memory.
     """
     stack, input_shape = Stack(case.specs), (sequences, *case.inputs.shape[1:])
     weights = [prod(sizes(shape)) for shape in stack.weight_shapes(input_shape).values()]
     outputs = sum(prod(sizes(info.shape)) for info in stack.outputs(input_shape, all_layers=True))
     numbers = sum(weights) + (case.calls if case.all_calls else 1) * outputs
     drawn = 24 * max(weights, default=0) if case.weights is None else 0
-    memory.refuse_beyond((8 if case.inputs.dtype.itemsize == 8 else 4) * numbers + drawn)
+    needed = (8 if case.inputs.dtype.itemsize == 8 else 4) * numbers + drawn
+    memory.refuse_beyond(needed)
+    return needed
 
 
 def require_mask(case: Case) -> None:

@@ -12,7 +12,7 @@ from rnncli.case import FILLS, Array, Case, Dimension, Document, Shape, format_s
 from rnncli.errors import InputError, Message, Text, UsageError, count, did_you_mean, inside, with_path_prefix
 from rnncli.inputs import nested
 from rnncli.inputs.source import is_size, write_with_commas
-from rnncli.process import memory
+from rnncli.process import memory, progress
 
 if TYPE_CHECKING:
     from rnncli.layers.stack import Stack
@@ -27,6 +27,10 @@ AXIS_NAMES = {
 
 LARGEST = 2**31
 """Maximum number of numbers to generate."""
+BLOCK = 2**22
+"""Numbers to draw at once."""
+LARGE = 2**30
+"""Bytes from which on a computation says what it needs."""
 
 SIZES = Message(
     "Write sizes with commas between them: 2,10,8; in rnncli shape, a size may be None or a name: batch,10,8."
@@ -162,16 +166,18 @@ def make_document(stack: Stack, shape: Shape, seed: int | None, fill: str | None
             option=",".join(map(str, shape)),
             unknown=unknown,
         )
+    beside = 0
     if not isinstance(weights, (str, PathLike)) and prod(sizes) < 2**40:
         nothing = np.zeros((), np.float64 if stack.dtype == "float64" else np.float32)
-        compute.require_room(Case(stack.specs, np.broadcast_to(nothing, sizes)), 1)
+        beside = compute.require_room(Case(stack.specs, np.broadcast_to(nothing, sizes)), 1)
     seed = draw_seed() if seed is None else seed
-    return Document(inputs=make_input(sizes, fill or "normal", seed, "float64"), seed=seed)
+    return Document(inputs=make_input(sizes, fill or "normal", seed, "float64", beside), seed=seed)
 
 
-def make_input(shape: tuple[int, ...], fill: str, seed: int, dtype: str) -> Array:
-    """Return an input of `shape`.
+def make_input(shape: tuple[int, ...], fill: str, seed: int, dtype: str, beside: int = 0) -> Array:
+    """Return an input of `shape`; say before what a large one needs.
 
+    beside: bytes that the layers need.
     fill: `normal` and `uniform` are drawn by NumPy's default_rng(seed); `zeros`; `ones`; `arange` is
         0, 1/n, 2/n, ... below 1, for n numbers.
     Raises UsageError if the fill is unknown or the input too large, InputError if it does not fit in memory.
@@ -189,19 +195,24 @@ def make_input(shape: tuple[int, ...], fill: str, seed: int, dtype: str) -> Arra
             size=size,
             largest=LARGEST,
         )
-    memory.refuse_beyond(
-        size * (8 + 8 * (fill != "zeros")), Message("an input of {shape}", shape=format_shape(shape))
-    )
+    what = Message("an input of {shape}", shape=format_shape(shape))
+    needed = size * 12  # in float64, and in the layers' float32
+    memory.refuse_beyond(needed, what)
+    if needed + beside >= LARGE:
+        room = memory.format_size(needed + beside)
+        progress.say(Message("{what} and its layers need {room} of memory.", what=what, room=room))
     random = np.random.default_rng(seed)
-    if fill == "normal":
-        array = random.standard_normal(shape)
-    elif fill == "uniform":
-        array = random.random(shape)
+    if fill in ("normal", "uniform"):
+        array = np.empty(shape)
+        for block in progress.blocks(Message("random numbers"), size, BLOCK):
+            part = array.reshape(-1)[block]
+            random.standard_normal(out=part) if fill == "normal" else random.random(out=part)
     elif fill == "arange":
-        array = (np.arange(size) / size).reshape(shape)
+        array = np.arange(size, dtype=np.float64).reshape(shape)
+        array /= size
     else:
         array = np.full(shape, 1.0 if fill == "ones" else 0.0)
-    return array.astype(_dtype(dtype))
+    return array.astype(_dtype(dtype), copy=False)
 
 
 def _pad_sequences(sequences: tuple[Array, ...], options: ArrangeOptions) -> tuple[Array, Array]:

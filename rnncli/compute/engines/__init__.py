@@ -51,6 +51,8 @@ REFERENCE = "tensorflow"
 """Its numbers, and the weights that it draws, are Keras's own; the others are checked against it."""
 STEPWISE = "numpy"
 """The only engine that records every gate of every step, and that can hold a gate at a value."""
+STEPS = Message("time steps")
+"""What the loops over time report, see process/progress.py."""
 
 FEWEST_STEPS: Mapping[str, tuple[tuple[float, int], ...]] = {
     "SimpleRNN": ((150, 70_000), (1_000, 35_000)),

@@ -7,10 +7,10 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from rnncli.case import Array, Case, Hold, walk
-from rnncli.compute.engines import EngineOutput, LayerRunner, reason_for_keras
+from rnncli.compute.engines import STEPS, EngineOutput, LayerRunner, reason_for_keras
 from rnncli.errors import Message, RnncliError, Text
 from rnncli.layers.recurrent import sizes_by_cell
-from rnncli.process import memory
+from rnncli.process import memory, progress
 from rnncli.result import OUTPUT, STATUSES, Gate, Label, LoopTrace
 
 if TYPE_CHECKING:
@@ -134,8 +134,8 @@ def _project_inputs(project: Any, call: Call, order: range) -> Iterator[tuple[in
 
     widest = max((weight.shape[-1] for weight in call.weights.values()), default=1)
     together = max(1, arrays.BLOCK // (len(call.inputs) * widest))
-    for start in range(0, len(order), together):
-        times = order[start : start + together]
+    for block in progress.blocks(STEPS, len(order), together):
+        times = order[block]
         first = min(times[0], times[-1])
         inputs = call.inputs[:, first : first + len(times)].swapaxes(0, 1)
         projected = project(inputs)

@@ -12,12 +12,13 @@ from typing import Any
 
 from rnncli.case import Array, Case, walk
 from rnncli.cells import activations
-from rnncli.compute.engines import InexactError, LayerRunner
+from rnncli.compute.engines import STEPS, InexactError, LayerRunner
 from rnncli.compute.engines._library import import_packages, mask_outputs, refusal_of_library
 from rnncli.errors import EngineError, Message, Text, first_nonblank_line
 from rnncli.layers import beyond_keras, runs_a_cell
 from rnncli.layers.layer import Call
 from rnncli.layers.recurrent import RecurrentLayer
+from rnncli.process import progress
 
 PACKAGES = ("onnx", "onnxruntime")
 NOTE = Message("for large float32 inputs; ONNX Runtime computes them")
@@ -26,6 +27,8 @@ INEXACT = ("softplus", "hard_sigmoid_keras2")
 GATES = ("sigmoid", "hard_sigmoid")
 """With other gate activations, small differences in a GRU grow beyond 1e-6 within a few steps."""
 
+WIDEST = 4
+"""Most gates of a cell."""
 _SAFE_LIMIT = 1e18
 """Products of numbers below this limit stay far from infinity."""
 
@@ -91,7 +94,8 @@ class Layers(LayerRunner):
         lengths = None
         if call.mask is not None:
             lengths = feeds["sequence_lens"] = call.mask.sum(axis=1, dtype=np.int32)
-        found = self._session(layer, call).run(None, feeds)
+        session = self._session(layer, call)
+        found = session.run(None, feeds) if lengths is not None else _run_blocks(session, feeds, layer)
         _require_safe(*found)
         after = layer.cell.pack(tuple(part[0] for part in found[-len(state) :]))
         outputs = found[0][:, 0].transpose(1, 0, 2) if layer.sequences else found[0]
@@ -117,6 +121,33 @@ class Layers(LayerRunner):
                     what=first_nonblank_line(error).rstrip("."),
                 ) from error
         return self.sessions[key]
+
+
+def _run_blocks(session: Any, feeds: Mapping[str, Array], layer: RecurrentLayer) -> list[Array]:
+    """Run a node over blocks of time steps, each from the states after the block before; return its outputs.
+
+    So a long sequence reports how far it is, can be interrupted, and needs little memory.
+    """
+    import numpy as np
+
+    from rnncli import arrays
+
+    inputs, parts = feeds["X"], [name for name in feeds if name != "X"]
+    steps, batch = inputs.shape[:2]
+    size = max(1, arrays.BLOCK // (batch * max(inputs.shape[2], WIDEST * layer.cell.units)))
+    if size >= steps:
+        return list(session.run(None, feeds))
+    order = range(steps)[::-1] if layer.config["go_backwards"] else range(steps)
+    outputs: Array | None = None
+    for block in progress.blocks(STEPS, steps, size):
+        first, last = sorted((order[block][0], order[block][-1]))
+        found = session.run(None, {**feeds, "X": inputs[first : last + 1]})
+        _require_safe(*found)
+        feeds = {**feeds, **dict(zip(parts, found[-len(parts) :], strict=True))}
+        if layer.sequences:
+            outputs = np.empty((steps, *found[0].shape[1:]), found[0].dtype) if outputs is None else outputs
+            outputs[first : last + 1] = found[0]
+    return [*([] if outputs is None else [outputs]), *(feeds[part] for part in parts)]
 
 
 def _require_safe(*arrays: Array) -> None:

@@ -157,11 +157,11 @@ def test_into_a_pipe_and_behind_what_was_there(large: Path, tmp_path: Path, shel
     assert first.shape == (SIZE // 16000, 3)
 
 
-def on_terminal(*args: str, both: bool = False) -> str:
+def on_terminal(*args: str, both: bool = False, command: list[str] = COMMAND) -> str:
     """What `rnncli ARGS` says on a stderr that is a terminal, as stdout may be, too."""
     ours, theirs = pty.openpty()
     with subprocess.Popen(
-        [*COMMAND, *args], stdin=subprocess.DEVNULL, stdout=theirs if both else subprocess.DEVNULL,
+        [*command, *args], stdin=subprocess.DEVNULL, stdout=theirs if both else subprocess.DEVNULL,
         stderr=theirs, env=environment({"TERM": "xterm"}),
     ) as process:  # fmt: skip
         os.close(theirs)
@@ -260,3 +260,42 @@ def test_nor_does_one_whose_other_tensors_wait(tmp_path: Path) -> None:
         process.send_signal(signal.SIGHUP)
         assert process.wait(timeout=30) == 129
     assert list(tmp_path.iterdir()) == []
+
+
+IMPATIENT = """
+import sys
+from rnncli.cli import app, progress
+from rnncli.inputs import arrange
+progress.PATIENCE, arrange.LARGE, arrange.BLOCK = -1.0, 2**20, 2**15
+sys.exit(app.main(sys.argv[1:]))
+"""
+"""The command as it is for much longer inputs."""
+
+
+class TestLongInputs:
+    args = ("run", "--input-shape", "1,40000,8", "--seed", "1", "--engine", "numpy")
+    command = (sys.executable, "-c", IMPATIENT)
+
+    def test_what_it_needs_is_said_before_bars_of_numbers_and_steps(self) -> None:
+        shown = on_terminal(*self.args, "-l", "gru", "--units", "32", command=[*self.command])
+        said = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown)
+        needs = "note: an input of (1, 40000, 8) and its layers need 3.7 MiB of memory."
+        numbers, steps = said.index("/320000 random numbers"), said.index("/40000 time steps")
+        assert said.index(needs) < numbers < steps
+        assert re.search(r"time steps.*\d:\d\d:\d\d", said)
+        assert (shown.count("\x1b[?25l"), shown.count("\x1b[?25h")) == (2, 2)  # the cursor is back
+
+    def test_in_korean(self) -> None:
+        said = on_terminal(*self.args, "--lang", "ko", command=[*self.command])
+        assert "(1, 40000, 8) 입력과 층에는 메모리 3.7 MiB가 필요합니다." in said
+        assert re.search(r"/320000\S* 난수", said)
+
+    def test_not_if_quiet(self) -> None:
+        assert on_terminal(*self.args, "--quiet", command=[*self.command]) == ""
+
+    def test_into_a_file_only_what_it_needs(self) -> None:
+        done = subprocess.run(
+            [*self.command, *self.args], env=environment(), capture_output=True, text=True, check=True
+        )
+        assert done.stderr.count("\n") == 1
+        assert "of memory." in done.stderr
