@@ -1,26 +1,31 @@
-"""Write an answer to stdout or, atomically, to a file."""
+"""Write an answer to stdout or, atomically, to a file; show the progress of a long run."""
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from functools import cached_property
+from time import monotonic
 from typing import IO, Any, cast
 
 from rnncli.cli import files, terminal
-from rnncli.cli.progress import progress_bar
 from rnncli.errors import Message, Text, UsageError
 from rnncli.inputs.source import words_of
 from rnncli.options import flag_name
+from rnncli.process import progress
+from rnncli.process.signals import exit_cleanly
+from rnncli.result import Result
 from rnncli.show import formats
-from rnncli.show.answer import Answer, Reply
+from rnncli.show.answer import Answer, Reply, Watch
 from rnncli.show.formats import OutputFlags
 from rnncli.show.page import UNICODE, View
 
 BUFFER_SIZE = 2**20
 """Bytes of an answer that wait in memory: an error in the first ones leaves no file behind."""
+PATIENCE = 1.0
+"""Seconds after which a computation has a bar."""
 FRACTIONS, OTHERS = "▏▎▍▌▋▊▉█", "─±"
 BEYOND_ASCII = f"{UNICODE.ellipsis}{UNICODE.dot}{UNICODE.arrow}{UNICODE.bars}{FRACTIONS}{OTHERS}"
 """Every non-ASCII character that a table may hold; if one cannot be encoded, tables use only ASCII."""
@@ -46,8 +51,8 @@ def call(function: Callable[..., Reply[Any] | None], parameters: dict[str, Any],
         reading |= parameters["ask"].files
     files.require_place(flags.output, words_of(reading))
     format_name = "" if own_files else _require_format(flags)
-    with progress_bar(flags) as progress:
-        optional = {"output": flags, "progress": progress}
+    with progress_bar(flags) as watch:
+        optional = {"output": flags, "progress": watch}
         for name, value in optional.items():
             parameters.pop(name, None)
             if name in function.__annotations__:
@@ -217,3 +222,101 @@ def view_of(flags: OutputFlags, format_name: str, widest: int | None = None) -> 
     if widest and format_name == "table" and not flags.width:
         return view._replace(width=min(view.width or widest, widest))
     return view
+
+
+@contextmanager
+def progress_bar(flags: OutputFlags) -> Iterator[Watch]:
+    """Yield a function that wraps results, and shows a bar of them if stderr is a terminal.
+
+    In the block, what long computations report has a bar, too.
+    """
+    with ExitStack() as stack:
+        bars = _Bars(flags, stack)
+        stack.enter_context(progress.watched_by(bars))
+        yield bars.watch
+
+
+class _Bars:
+    """The bars of one command.
+
+    drawn: Rich's display of them; None while there is no bar.
+    tasks: the bars, and since: when a computation without a bar was first reported, by what is counted.
+    among_numbers: whether numbers are written to the same terminal meanwhile, so that no bar can be drawn.
+    """
+
+    def __init__(self, flags: OutputFlags, stack: ExitStack) -> None:
+        self.flags, self.stack = flags, stack
+        self.drawn: Any = None
+        self.tasks: dict[Text, Any] = {}
+        self.since: dict[Text, float] = {}
+        self.among_numbers = False
+
+    def watch(self, results: Iterator[Result], batch: int, written: bool) -> Iterator[Result]:
+        self.among_numbers = written and self.flags.is_stdout and terminal.stdout_is_terminal()
+        if not self._can_draw():
+            return results
+        counted = self._count(results, batch)
+        self.stack.callback(counted.close)
+        return counted
+
+    def say(self, text: Text) -> None:
+        terminal.remark((text,), self.flags.quiet)
+
+    def report(self, what: Text, done: int, total: int) -> None:
+        if not self._can_draw():
+            return
+        if done >= total:
+            self._erase(what, total)
+        elif what in self.tasks or monotonic() - self.since.setdefault(what, monotonic()) > PATIENCE:
+            self._draw(what, done, total)
+
+    def _can_draw(self) -> bool:
+        return not self.flags.quiet and not self.among_numbers and terminal.stderr_is_terminal()
+
+    def _count(self, results: Iterator[Result], batch: int) -> Generator[Result]:
+        """Yield the results, and show how many sequences are done."""
+        what, done = Message("sequences"), 0
+        self._draw(what, done, batch)
+        try:
+            for result in results:
+                done += result.input_shape[0]
+                self._draw(what, done, batch)
+                yield result
+        finally:
+            self._erase(what, done)
+
+    def _draw(self, what: Text, done: int, total: int) -> None:
+        """Draw a bar, or move it."""
+        if self.drawn is None:
+            self.stack.enter_context(exit_cleanly())  # a terminal keeps what a killed process left there
+            self.drawn = _make_display()
+            self.stack.callback(self.drawn.stop)
+            self.drawn.start()
+        if what not in self.tasks:
+            self.tasks[what] = self.drawn.add_task(terminal.localize(what), total=total)
+        self.drawn.update(self.tasks[what], completed=done)
+
+    def _erase(self, what: Text, done: int) -> None:
+        """Show a bar, if there is one, as it ends, and erase it."""
+        self.since.pop(what, None)
+        if what in self.tasks:
+            self.drawn.update(self.tasks[what], completed=done, refresh=True)
+            self.drawn.remove_task(self.tasks.pop(what))
+        if self.drawn is not None and not self.tasks:
+            self.drawn.stop()
+            self.drawn = None
+
+
+def _make_display() -> Any:
+    """Return bars of what is done, what it is, how much per second, and the time that is left."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn
+    from rich.progress import TimeRemainingColumn as TimeLeft
+    from rich.text import Text
+
+    class Rate(ProgressColumn):
+        def render(self, task: Task) -> Text:
+            return Text(f"{task.speed:,.0f}/s" if task.speed else "")
+
+    columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"), Rate(), TimeLeft())
+    return Progress(*columns, console=Console(stderr=True), transient=True, redirect_stdout=False)

@@ -156,7 +156,6 @@ class TestUnfolded:
     @pytest.mark.parametrize("expression", [*EXPRESSIONS, NARROW])
     def test_the_numbers_of_the_joined(self, expression: str) -> None:
         case, engine = case_of(expression), "tensorflow" if "bfloat16" in expression else "numpy"
-        case = case._replace(inputs=case.inputs.astype(case.specs[0].config["dtype"]))
         plan = compute.plan(case, cut(case, 3))
         whole = compute.join_results(compute.run_chunks(case, engine, plan), 11)
         found = chunks.ChunkedResult(compute.run_chunks(case, engine, plan), 11)
