@@ -1,7 +1,8 @@
-"""ONNX's layout: W, R and B of the operators LSTM, GRU and RNN, with the directions along the first axis.
+"""ONNX's layout: W, R, B and P of the operators LSTM, GRU and RNN, with the directions along the first axis.
 
 W (directions, gates * units, features), R (directions, gates * units, units), B (directions, 2 * gates *
-units): the input bias and the recurrent bias.  An LSTM has the gates i, o, f, c; a GRU has z, r, h.
+units): the input bias and the recurrent bias.  An LSTM has the gates i, o, f, c; a GRU has z, r, h.  P
+(directions, 3 * units) are the peepholes of an LSTM, which Keras lacks: it is a layer of equations here.
 Attributes of a node are not arrays; only linear_before_reset of a GRU is kept beside them, because B means
 something else without it.
 """
@@ -18,6 +19,7 @@ from rnncli.case import Array
 from rnncli.errors import Message, Text
 from rnncli.frameworks import (
     BARE,
+    CellWeights,
     Chain,
     FoundChain,
     LayerWeights,
@@ -43,7 +45,30 @@ GATES: Mapping[str, tuple[str, ...]] = {
     "GRU": ("update", "reset", "candidate"),
 }
 ATTRIBUTE = "linear_before_reset"
-NAME = re.compile(rf"(?s)(?:(?P<path>.*)/)?(?P<role>[WRB]|{ATTRIBUTE})")
+NAME = re.compile(rf"(?s)(?:(?P<path>.*)/)?(?P<role>[WRBP]|{ATTRIBUTE})")
+PEEPHOLES = ("input_peephole", "output_peephole", "forget_peephole")
+"""The weights in P, in its order."""
+PEEPHOLE_LSTM = """\
+name = "PeepholeLSTM"
+states = ["hidden", "cell"]
+gates = ["input", "forget", "candidate", "output"]
+[options]
+activation = "tanh"
+recurrent_activation = "sigmoid"
+hidden_activation = "tanh"
+[weights]
+input_peephole = { shape = ["units"] }
+output_peephole = { shape = ["units"] }
+forget_peephole = { shape = ["units"] }
+[step]
+input = "recurrent_activation(x @ kernel + hidden @ recurrent_kernel + bias + input_peephole * cell)"
+forget = "recurrent_activation(x @ kernel + hidden @ recurrent_kernel + bias + forget_peephole * cell)"
+candidate = "activation(x @ kernel + hidden @ recurrent_kernel + bias)"
+cell = "forget * cell + input * candidate"
+output = "recurrent_activation(x @ kernel + hidden @ recurrent_kernel + bias + output_peephole * cell)"
+hidden = "output * hidden_activation(cell)"
+"""
+"""The LSTM with P, as the file of a cell.  The third activation of a node is that of its last line."""
 ACTIVATIONS: Mapping[str, tuple[str, tuple[float, ...]]] = {
     "tanh": ("Tanh", ()),
     "sigmoid": ("Sigmoid", ()),
@@ -59,11 +84,35 @@ ACTIVATIONS: Mapping[str, tuple[str, tuple[float, ...]]] = {
 """Activations that a node can have, by Keras's names: ONNX's name, and alpha and beta if it has them."""
 
 
+def as_lstm(cell: CellWeights) -> CellWeights:
+    """Return an LSTM with peepholes as an LSTM with three more weights; any other cell as it is."""
+    own = (cell.config.get("cell") or {}).get("config") or {}
+    if own.get("equations") != PEEPHOLE_LSTM:
+        return cell
+    options = {name: own[name] for name in ("activation", "recurrent_activation") if name in own}
+    hidden = own.get("hidden_activation")
+    options["cell_activation"] = None if hidden == own.get("activation") else hidden
+    return CellWeights("LSTM", {**cell.config, **options}, cell.weights)
+
+
+def peephole_cell(lstm: CellWeights, peepholes: Array) -> CellWeights:
+    """Return the layer of equations that is this LSTM with peepholes.  peepholes: P of one direction."""
+    own = {name: lstm.config[name] for name in ("units", "use_bias", "dtype")}
+    cell = {"class_name": "PeepholeLSTM", "config": {"equations": PEEPHOLE_LSTM, **own}}
+    config = {"cell": cell, **{name: lstm.config[name] for name in ("return_sequences", "dtype")}}
+    parts = zip(PEEPHOLES, np.split(peepholes, len(PEEPHOLES)), strict=True)
+    return CellWeights("RNN", config, {**lstm.weights, **dict(parts)})
+
+
 def from_keras(class_name: str, weights: Mapping[str, Array]) -> dict[str, Array]:
-    """Return W (gates * units, features), R (gates * units, units) and, if there is a bias, B."""
+    """Return W (gates * units, features), R (gates * units, units) and, if the layer has them, B and P."""
     kernel, recurrent, *biases = to_rows(class_name, weights, GATES[class_name])
     arrays = {"W": kernel, "R": recurrent}
-    return arrays | {"B": np.concatenate(biases)} if biases else arrays
+    if biases:
+        arrays["B"] = np.concatenate(biases)
+    if PEEPHOLES[0] in weights:
+        arrays["P"] = np.concatenate([weights[name] for name in PEEPHOLES])
+    return arrays
 
 
 def to_keras(class_name: str, arrays: Mapping[str, Array]) -> dict[str, Array]:
@@ -83,11 +132,12 @@ def is_after_product(arrays: Mapping[str, Array]) -> bool:
 
 def refusal(layer: LayerWeights) -> Text | None:
     """Return why no node of ONNX is this layer, or None."""
+    layer = layer._replace(cells=tuple(map(as_lstm, layer.cells)))
     for cell in layer.cells:
         if cell.class_name not in OPERATORS:
             return Message("it has no operator for {class_name}", class_name=cell.class_name)
-        for option in ("activation", "recurrent_activation"):
-            if cell.config.get(option, "tanh") not in ACTIVATIONS:
+        for option in ("activation", "recurrent_activation", "cell_activation"):
+            if (cell.config.get(option) or "tanh") not in ACTIVATIONS:
                 return Message("it has no activation {config}", config=cell.config[option])
     if len(layer.cells) > 1:
         options = [_reset_after(layer, place) for place in (0, 1)]
@@ -107,7 +157,7 @@ ACTIVATION_DEFAULTS = {"activation": "tanh", "recurrent_activation": "sigmoid", 
 def notes(chain: Chain) -> Iterator[Text]:
     """Yield the attributes that the nodes need, and that a bias became two."""
     for layer in chain.layers:
-        config = layer.cells[0].config
+        config = as_lstm(layer.cells[0]).config
         attributes = [
             f"{name}={config[name]}"
             for name, default in ACTIVATION_DEFAULTS.items()
@@ -139,10 +189,10 @@ def notes(chain: Chain) -> Iterator[Text]:
 
 
 def name_arrays(chain: Chain) -> dict[str, Array]:
-    """Return W, R and B of every layer, `lstm/W`."""
+    """Return W, R, B and P of every layer, `lstm/W`."""
     found: dict[str, Array] = {}
     for layer in chain.layers:
-        cells = [from_keras(cell.class_name, cell.weights) for cell in layer.cells]
+        cells = [from_keras(cell.class_name, cell.weights) for cell in map(as_lstm, layer.cells)]
         prefix = f"{layer.name}/" if layer.name else ""
         found.update({f"{prefix}{name}": np.stack([cell[name] for cell in cells]) for name in cells[0]})
         if layer.cells[0].class_name == "GRU":
@@ -165,7 +215,11 @@ def find_chains(arrays: Mapping[str, Any]) -> Iterator[FoundChain]:
             {role: array if role == ATTRIBUTE else array[place] for role, array in roles.items()}
             for place in range(len(roles["R"]))
         )
-        cells = tuple(cell_of(class_name, to_keras(class_name, own), **options) for own in each)
+        cells = tuple(
+            peephole_cell(cell, own["P"]) if "P" in own else cell
+            for own in each
+            for cell in [cell_of(class_name, to_keras(class_name, own), **options)]
+        )
         name = path or BARE[class_name]
         names = [f"{path}/{role}".lstrip("/") for role in roles]
         yield FoundChain(Chain(name, (LayerWeights(name, cells),)), names)
@@ -180,6 +234,9 @@ def _recognize_class(roles: Mapping[str, Any]) -> str | None:
     if kernel.shape[:2] != (directions, width) or directions not in (1, 2):
         return None
     if bias is not None and bias.shape != (directions, 2 * width):
+        return None
+    peepholes = roles.get("P")
+    if peepholes is not None and (width != 4 * units or peepholes.shape != (directions, 3 * units)):
         return None
     attribute = roles.get(ATTRIBUTE)
     if attribute is not None and not (isinstance(attribute, np.ndarray) and attribute.size == 1):

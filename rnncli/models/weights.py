@@ -113,6 +113,13 @@ def _iterate_layers(found: Modules, names: Sequence[str]) -> Iterator[SavedLayer
             )
             raise InputError(*module.explain_refusal(choice))
         for node in module.nodes:
+            if "cell" in node.core_config:  # whose weights could be taken for others of their shape
+                raise InputError(
+                    "{name} is an LSTM with peepholes, which is not a layer of Keras.",
+                    "Run it with {--model:file}.",
+                    name=node.name,
+                    file=found.file,
+                )
             yield SavedLayer(node.name, _format_title(node), tuple(node.weights.values()))
 
 

@@ -60,7 +60,17 @@ def export(ask: Ask, output: OutputFlags, *, to: str | None) -> Reply[bytes]:
     data = target.write(exports)
     case = cases[0][0]
     drawn = case.weights is None and ask.seed is None and not options_only
-    notes = (Message("the weights are those of {--seed:seed}", seed=case.seed),) if drawn else ()
+    notes = [Message("the weights are those of {--seed:seed}", seed=case.seed)] if drawn else []
+    if name == "onnx" and any(case.mask is not None for case, _ in cases):
+        batch, steps = case.inputs.shape[:2]
+        notes.append(
+            Message(
+                "the mask is baked in: the model takes inputs of {batch} sequences and {steps} time steps, "
+                "and always skips the same ones",
+                batch=batch,
+                steps=steps,
+            )
+        )
     return Reply(data.encode() if isinstance(data, str) else data, (*remarks, *notes))
 
 

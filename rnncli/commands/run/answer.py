@@ -48,6 +48,11 @@ SKIPPED = {
         "masked: the layer skips this time step. Its state stays; its output is 0 or repeats the real step "
         "before it."
     ),
+    "empty": (
+        "masked: the layer skips this time step. Its state stays; its output is 0. In a sequence of length 0 "
+        "the state is 0, too, whatever the initial state: so ONNX Runtime computes it, and the text of the "
+        "operator does not say."
+    ),
 }
 """What the mark says, below the table."""
 
@@ -177,13 +182,19 @@ class RunAnswer(ResultAnswer):
             parts += statistics.draw_statistics(self.stats, view)
         return tuple(parts)
 
+    @property
+    def _has_empty_sequences(self) -> bool:
+        """Whether a sequence has length 0, and ONNX Runtime decides what its states are."""
+        return False
+
     def _explain_mask(self, view: View) -> Iterator[PagePart]:
         """Yield what `masked` means, once, if a row has this mark; not at every line of a stream."""
         skipped = [one.values[one.masked] for one in self.result.outputs if one.masked is not None]
         kinds = {"held" if rows.any() else "zero" for rows in skipped if len(rows)}
         if kinds and self.line is None:
+            kind = kinds.pop() if len(kinds) == 1 else "both"
             yield ()
-            yield Paragraph(view.say(SKIPPED[kinds.pop() if len(kinds) == 1 else "both"]), "dim")
+            yield Paragraph(view.say(SKIPPED["empty" if self._has_empty_sequences else kind]), "dim")
 
 
 def _meaning_lines(tensor: NamedTensor, view: View) -> TableCell:

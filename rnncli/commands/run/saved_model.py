@@ -72,6 +72,11 @@ class ModelAnswer(RunAnswer):
             **differences_document(self.result),
         }
 
+    @property
+    def _has_empty_sequences(self) -> bool:
+        masks = [one.masked for one in self.result.outputs if one.masked is not None]
+        return self.model.contents.kind == "onnx" and any(mask.all(axis=1).any() for mask in masks)
+
     def page(self, view: View) -> Page:
         """Return one table, a row per tensor."""
         dot, word = marks(view).dot, view.say("input")

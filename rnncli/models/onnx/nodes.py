@@ -11,6 +11,7 @@ from rnncli.case import Array, Spec, format_shape
 from rnncli.cells.activations import ParametricActivation
 from rnncli.errors import LayerError
 from rnncli.frameworks import onnx
+from rnncli.frameworks.onnx import PEEPHOLE_LSTM, PEEPHOLES
 from rnncli.specs.build import build
 
 CLASSES = {operator: class_name for class_name, operator in onnx.OPERATORS.items()}
@@ -73,31 +74,6 @@ def nodes_in(graph: Any) -> Iterator[Any]:
 def inputs_of(node: Any) -> list[str]:
     """Return X, W, R, B, sequence_lens, initial_h, initial_c, P; "" for an input that is missing."""
     return [*node.input, *[""] * (8 - len(node.input))]
-
-
-PEEPHOLES = ("input_peephole", "output_peephole", "forget_peephole")
-"""The weights in P, in its order."""
-PEEPHOLE_LSTM = """\
-name = "PeepholeLSTM"
-states = ["hidden", "cell"]
-gates = ["input", "forget", "candidate", "output"]
-[options]
-activation = "tanh"
-recurrent_activation = "sigmoid"
-hidden_activation = "tanh"
-[weights]
-input_peephole = { shape = ["units"] }
-output_peephole = { shape = ["units"] }
-forget_peephole = { shape = ["units"] }
-[step]
-input = "recurrent_activation(x @ kernel + hidden @ recurrent_kernel + bias + input_peephole * cell)"
-forget = "recurrent_activation(x @ kernel + hidden @ recurrent_kernel + bias + forget_peephole * cell)"
-candidate = "activation(x @ kernel + hidden @ recurrent_kernel + bias)"
-cell = "forget * cell + input * candidate"
-output = "recurrent_activation(x @ kernel + hidden @ recurrent_kernel + bias + output_peephole * cell)"
-hidden = "output * hidden_activation(cell)"
-"""
-"""The LSTM with P, as the file of a cell.  The third activation of a node is that of its last line."""
 
 
 @dataclass(frozen=True)

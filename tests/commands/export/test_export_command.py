@@ -90,3 +90,24 @@ def test_the_hard_sigmoid_of_keras_2_is_defined_in_a_script_of_keras(layer: str,
     result = json.loads(rnncli("run", PAIR, "-l", text, "--seed", "1", "-f", "json").stdout)
     expected = result["outputs"][0]["values"]
     np.testing.assert_allclose(values(printed.getvalue()), expected, rtol=0, atol=1e-6)
+
+
+def test_a_mask_in_an_onnx_model_is_said(rnncli: Any, tmp_path: Path) -> None:
+    """It fixes the sizes of the input, which the model checks."""
+    onnxruntime = pytest.importorskip("onnxruntime")
+    file = tmp_path / "masked.onnx"
+    said = "the mask is baked in: the model takes inputs of 3 sequences and 4 time steps, and always skips"
+    done = rnncli("export", "ragged", "--pad", "post", "-l", "lstm", "--to", "onnx", "-o", str(file))
+    assert done.returncode == 0
+    assert said in done.stderr
+    session = onnxruntime.InferenceSession(file)
+    assert session.get_inputs()[0].shape == [3, 4, 2]
+    batch = np.ones((3, 4, 2), np.float32)
+    (first,), (second,) = (
+        session.run(None, {"input": batch * np.array([1, 1, 1, number])[None, :, None].astype("f4")})
+        for number in (1, 9)
+    )
+    assert (first[0] != second[0]).any()  # four steps
+    np.testing.assert_array_equal(first[1:], second[1:])  # the last step is always skipped
+    for line in (("sentence", "--to", "onnx", "-o", str(file)), ("ragged", "--pad", "post", "--to", "keras")):
+        assert "baked" not in rnncli("export", *line, "-l", "lstm").stderr

@@ -259,3 +259,26 @@ def test_another_order_of_axes_is_noted_once(
     assert done.returncode == 0, done.stderr
     note = f"rnncli: note: {path}: gru: shown batch first; in the file, X and Y have time first.\n"
     assert done.stderr.count(note) == noted
+
+
+@pytest.mark.parametrize("operator", ["LSTM", "GRU", "RNN"])
+@pytest.mark.parametrize(("lengths", "said"), [([5, 0], True), ([5, 2], False)])
+def test_the_footnote_says_what_a_sequence_of_length_0_returns(
+    tmp_path: Path, rnncli: Run, operator: str, lengths: list[int], said: bool
+) -> None:
+    """ONNX Runtime returns 0 for it, not its initial state."""
+    random = np.random.default_rng(4)
+    arrays = onnx_graphs.weights(random, operator, 4, 3)
+    arrays |= {"X": random.normal(size=(5, 2, 4)).astype(np.float32), "lens": np.array(lengths, np.int32)}
+    for name in ("h", "c")[: 2 if operator == "LSTM" else 1]:
+        arrays[name] = random.normal(size=(1, 2, 3)).astype(np.float32)
+    made, feeds = onnx_graphs.single(operator, arrays)
+    model, inputs = onnx_graphs.save(tmp_path, made, feeds)
+    last = onnxruntime.InferenceSession(made.SerializeToString()).run(None, feeds)[1][0, 1]
+    assert (last == 0).all() == said
+    shown = " ".join(rnncli("run", inputs, "--model", model).stdout.split())
+    footnote = "In a sequence of length 0 the state is 0, too, whatever the initial state: so ONNX Runtime"
+    assert (footnote in shown) == said
+    assert "Its state stays; its output is 0." in shown
+    korean = rnncli("run", inputs, "--model", model, "--lang", "ko").stdout
+    assert ("길이가 0인 시퀀스" in korean) == said
