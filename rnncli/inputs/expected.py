@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from rnncli.case import Array, format_shape
 from rnncli.errors import InputError, Message, Text, UsageError, format_names, inside
 from rnncli.inputs import formats, nested, rnncli_output
+from rnncli.inputs.result_names import find_results
 from rnncli.inputs.source import Source
 
 FORMATS = ("json", "npz", "npy", "safetensors")
@@ -46,23 +47,15 @@ def match_names(
 ) -> tuple[dict[str, Array], tuple[Text, ...]]:
     """Return the stored tensors under the names of a result, with remarks on tensors without a partner.
 
-    shapes: of the result's tensors, by name.  A batch axis of 1 is added where it is missing.
+    shapes: of the result's tensors, by name.  A batch axis of 1 is added where it is missing.  Names of other
+        frameworks are understood, and a tensor without a name is the only one of its shape.
     command: the one that stores such tensors.
     Raises UsageError if a tensor without a name could be one of several, InputError if no name is known.
     """
     import numpy as np
 
     names = list(shapes)
-    if set(expected) in ({ALONE}, {"arr_0"}):
-        if len(names) > 1:
-            raise UsageError(
-                "{--expect:file}: it holds one tensor without a name, and there are {names}.",
-                "Choose one: {--select:name}",
-                file=file,
-                names=format_names(names),
-                name=names[0],
-            )
-        expected = dict(zip(names, expected.values(), strict=True))
+    expected, remarks = _to_results(expected, shapes, file)
     common = {name: expected[name] for name in names if name in expected}
     if not common:
         with inside(file):
@@ -75,7 +68,6 @@ def match_names(
             )
     lacking = [name for name in names if name not in expected]
     extra = [name for name in expected if name not in names]
-    remarks: list[Text] = []
     if lacking:
         note = (
             "not compared: {lacking} ({file} lacks it)"
@@ -98,3 +90,57 @@ def match_names(
                 Message("{file}: {name}: added a batch axis: {change}", file=file, name=name, change=change)
             )
     return common, tuple(remarks)
+
+
+def _to_results(
+    expected: Mapping[str, Array], shapes: Mapping[str, tuple[int, ...]], file: Text
+) -> tuple[dict[str, Array], list[Text]]:
+    """Return the stored tensors under the names of a result as far as they are known, and remarks.
+
+    Raises UsageError if a tensor without a name could be one of several.
+    """
+    if set(expected) in ({ALONE}, {"arr_0"}) and not set(expected) & set(shapes):
+        (array,) = expected.values()
+        return _name_alone(array, shapes, file)
+    renamed: dict[str, Array] = {}
+    remarks: list[Text] = []
+    for stored, array in expected.items():
+        found = {} if stored in shapes else find_results(stored, array, shapes)
+        if found and not found.keys() & {*expected, *renamed}:
+            renamed |= found
+            same = format_names(list(found))
+            remarks.append(
+                Message("{file}: {stored} is compared with {same}", file=file, stored=stored, same=same)
+            )
+        else:
+            renamed[stored] = array
+    return renamed, remarks
+
+
+def _name_alone(
+    array: Array, shapes: Mapping[str, tuple[int, ...]], file: Text
+) -> tuple[dict[str, Array], list[Text]]:
+    """Return the only tensor of a file under the name of the only result that has its shape, and a remark.
+
+    The result may be two states, of two directions.
+    """
+    names = list(shapes)
+    alone = [
+        {name: array[0] if array.shape == (1, *shapes[name]) else array}
+        for name in names
+        if len(names) == 1 or array.shape in (shapes[name], shapes[name][1:], (1, *shapes[name]))
+    ]
+    states = (find_results(name, array, shapes) for name in ("h_n", "c_n"))
+    fitting = alone + [both for both in states if len(both) == 2]
+    if len(fitting) != 1:
+        raise UsageError(
+            "{--expect:file}: it holds one tensor without a name, and there are {names}.",
+            "Choose one: {--select:name}",
+            file=file,
+            names=format_names(names),
+            name=next((name for both in fitting for name in both), names[0]),
+        )
+    if len(names) == 1:
+        return fitting[0], []
+    same = format_names(list(fitting[0]))
+    return fitting[0], [Message("{file}: it has no name, and the shape of {same}", file=file, same=same)]

@@ -14,7 +14,7 @@ from rnncli.commands.compare import engine_pairs, pieces
 from rnncli.commands.compare.answer import CompareAnswer
 from rnncli.commands.compare.engine_pairs import RefusedEngine
 from rnncli.compute.compare import TensorDifference, Tolerance, measure
-from rnncli.errors import Message, Text, UsageError, join
+from rnncli.errors import Message, Text, UsageError, count, format_names, join
 from rnncli.layers.stack import Stack
 from rnncli.result import NamedTensor, Result
 from rnncli.show.answer import Reply
@@ -69,7 +69,8 @@ def compare_case(case: Case, settings: Comparison) -> Reply[CompareAnswer]:
     cautions = tuple(_find_cautions(case, weights, outputs))
     if settings.expected is not None:
         report = _compare_stored(results, settings)
-        return report._replace(remarks=(*report.remarks, *cautions))
+        masked = _note_masked(report.answer, {"": case})
+        return report._replace(remarks=(*report.remarks, *masked, *cautions))
     if len(results) < 2:
         reasons = join((join(refusal, ": ") for refusal in refused), "; ")
         if not results:
@@ -144,7 +145,28 @@ def compare_model(call: ModelCall, settings: Comparison, *, everything: bool = F
 
     tensors = compute_tensors(call, settings.engine, everything=everything)
     found = _compare_stored({tensors.result.engine: tensors.result}, settings)
-    return found._replace(remarks=(*tensors.notes, *found.remarks))
+    masked = _note_masked(found.answer, {f"{name}/": pair.display for name, pair in tensors.cases.items()})
+    return found._replace(remarks=(*tensors.notes, *found.remarks, *masked))
+
+
+def _note_masked(answer: CompareAnswer, cases: Mapping[str, Case]) -> Iterator[Text]:
+    """Yield a note for each layer of which rows of masked steps are compared.
+
+    cases: of the layers, by what the names of their tensors begin with.
+    """
+    for prefix, case in cases.items():
+        sequences = [
+            one.name
+            for one in answer.differences
+            if one.name.startswith(prefix) and one.name.rpartition("_")[2] == "states"
+        ]
+        if case.mask is None or case.mask.all() or not sequences:
+            continue
+        yield Message(
+            "{names}: {rows} of masked steps count, too; frameworks fill them with zeros or the row before",
+            names=format_names(sequences),
+            rows=count(int((~case.mask).sum()), "row"),
+        )
 
 
 def _compare_stored(results: Mapping[str, Result], settings: Comparison) -> Reply[CompareAnswer]:

@@ -7,7 +7,6 @@ of the layer by its name, else by its shape.
 
 from __future__ import annotations
 
-import re
 import shlex
 from collections.abc import Mapping
 from contextlib import suppress
@@ -31,6 +30,7 @@ from rnncli.errors import InputError, LayerError, Message, Text, count, fold_nam
 from rnncli.frameworks import default_name
 from rnncli.inputs import formats
 from rnncli.inputs.expected import read_expected
+from rnncli.inputs.result_names import PARTS, RESULT
 from rnncli.inputs.source import find_source, split_layers
 from rnncli.layers import fit
 from rnncli.layers.stack import Stack
@@ -41,18 +41,6 @@ COMPUTED: Mapping[str, Any] = {
     "recurrent_dropout": 0.0, "dtype": "float64",
 }  # fmt: skip
 """Options of the layer that change no number, as the search computes it."""
-PARTS: Mapping[str, str] = {
-    "cell": r"last_cell_state|c_n|cn|y_c|cell_state|final_c|c",
-    "hidden": r"last_hidden_state|h_n|hn|y_h|final_h|h",
-    "output": r"hidden_state|output|outputs|out|y",
-    "sequence": r"hidden_states|sequence|sequences",
-}
-_RESULT = re.compile(
-    r"(?:.*/)?(?P<direction>forward_|backward_)?(?:"
-    + "|".join(f"(?P<{part}>{names})" for part, names in PARTS.items())
-    + ")",
-    re.IGNORECASE,
-)
 RESULT_ADVICE = Message(
     "Use the names of rnncli: hidden_states, hidden_state, last_hidden_state, last_cell_state."
 )
@@ -217,7 +205,7 @@ def _cut_padding(case: Case, stored: dict[str, Array]) -> tuple[Case, dict[str, 
     """
     shape = case.inputs.shape[:2]
     for name, array in stored.items():
-        match = _RESULT.fullmatch(name)
+        match = RESULT.fullmatch(name)
         if array.ndim != 3 or (match and (match["hidden"] or match["cell"])):
             continue
         for axis, theirs in product((1, 0), repeat=2):
@@ -261,7 +249,7 @@ def _list_readings(tensors: Mapping[str, Array], sizes: ReturnedSizes) -> list[d
     (2, batch, units) is PyTorch's h_n of two directions, and may also be a sequence of two time steps.
     """
     (name, only), *others = tensors.items()
-    named = others or _RESULT.fullmatch(name)
+    named = others or RESULT.fullmatch(name)
     found: list[dict[str, Array]] = []
     errors: list[InputError] = []
     for guess in ("output",) if named else _guess_parts(np.asarray(only), sizes):
@@ -285,7 +273,7 @@ def name_results(
     """
     results: dict[str, Array] = {}
     for name, array in tensors.items():
-        match = _RESULT.fullmatch(name)
+        match = RESULT.fullmatch(name)
         if match is None and len(tensors) > 1:
             raise InputError("{name} is not a result of a recurrent layer.", RESULT_ADVICE, name=name)
         part = next((part for part in PARTS if match and match[part]), guess)

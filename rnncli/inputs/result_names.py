@@ -1,0 +1,65 @@
+"""What frameworks call the results of a recurrent layer, and which of rnncli's tensors each of them is."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from rnncli.case import Array
+
+PARTS: Mapping[str, str] = {
+    "cell": r"last_cell_state|c_n|cn|y_c|cell_state|final_c|c",
+    "hidden": r"last_hidden_state|h_n|hn|y_h|final_h|h",
+    "output": r"hidden_state|output|outputs|out|y",
+    "sequence": r"hidden_states|sequence|sequences",
+}
+"""The names of a final cell state, a final hidden state, an output of either form, and a sequence."""
+RESULT = re.compile(
+    r"(?:(?P<layer>.*)/)?(?P<direction>forward_|backward_)?(?:"
+    + "|".join(f"(?P<{part}>{names})" for part, names in PARTS.items())
+    + ")",
+    re.IGNORECASE,
+)
+
+
+def find_results(name: str, array: Array, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Array]:
+    """Return the tensors of a result that a framework stored under this name; none if it is no such name.
+
+    shapes: of the tensors of the result, by name.  `h_n` of PyTorch, (directions, batch, units), may be two.
+    """
+    match = RESULT.fullmatch(name)
+    layers = {known.rpartition("/")[0] for known in shapes}
+    if match is None or (match["layer"] is None and len(layers) > 1):
+        return {}
+    layer = next(iter(layers)) if match["layer"] is None else match["layer"]
+
+    def known(*tensors: str) -> list[str]:
+        paths = [f"{layer}/{tensor}" if layer else tensor for tensor in tensors]
+        return [path for path in paths if path in shapes]
+
+    direction = match["direction"] or ""
+    if match["sequence"] or match["output"]:
+        forms = ("hidden_states", "hidden_state") if match["output"] else ("hidden_states",)
+        return {path: _merge(array, shapes[path]) for path in known(*map(direction.__add__, forms))[:1]}
+    part = "cell" if match["cell"] else "hidden"
+    if single := known(f"{direction}last_{part}_state"):
+        return {single[0]: _merge(array, shapes[single[0]])}
+    both = known(*(f"{way}last_{part}_state" for way in ("forward_", "backward_")))
+    if len(both) == 2 and array.ndim == 3 and len(array) == 2:
+        return dict(zip(both, array, strict=True))
+    last = known("hidden_state") if part == "hidden" and not direction else []
+    return {path: _merge(array, shapes[path]) for path in last}
+
+
+def _merge(array: Array, shape: tuple[int, ...]) -> Array:
+    """Return an array with an axis of directions, as PyTorch and ONNX have, in a shape without it.
+
+    (directions, batch, units) is a state, (timesteps, directions, batch, units) a sequence.
+    """
+    import numpy as np
+
+    if array.ndim != len(shape) + 1 or array.size != np.prod(shape):
+        return array
+    axis = 0 if array.ndim == 3 else 1
+    merged = np.moveaxis(array, axis, -2)
+    return merged.reshape(*merged.shape[:-2], -1)
