@@ -286,11 +286,19 @@ def verify(
         return result, [], ()
     require_known(tolerances, [tensor.name for tensor in result.outputs])
     if chosen is not None:
-        return *chosen.compare_with_framework(result, *tolerances), ()
+        return *chosen.compare_with_framework(result, *tolerances), note_assumptions(result)
     from rnncli.compute import compare, keras_differences
 
     result, disagreeing = compare.compare_with_keras(case, result, *tolerances, budget)
     return result, disagreeing, keras_differences.note_tensorflow_numbers(case, result)
+
+
+def note_assumptions(result: Result) -> Remarks:
+    """Return what --check of a file without a graph does not check."""
+    if result.assumed is None:
+        return ()
+    text = "{--check} compares the numbers under what was assumed ({words}), not whether that is right"
+    return (Message(text, words=result.assumed.words),)
 
 
 def select_tensors(result: Result, names: Sequence[str] | None) -> Result:

@@ -209,7 +209,7 @@ OPTIONS: tuple[Entry, ...] = (
         _text("model", LAYER, "FILE[#LAYERS]",
               "A saved model of Keras, PyTorch or ONNX, with its own weights: model.keras#lstm,gru."),
         _text("assume", LAYER, "NAME=VALUE,...",
-              "Assumptions about a --model file without a graph, such as activation=relu,gates=iofg.",
+              "Assumptions about a --model file without a graph, such as gates=iofg,batch_first=false.",
               rare=True),
     ),
     *_group(("port",), "",

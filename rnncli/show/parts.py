@@ -40,7 +40,7 @@ def head_of(result: Result) -> dict[str, Any]:
         "input": {"shape": list(result.input_shape), "dtype": result.input_dtype},
         **conditions_document(result),
         **({"hold": list(result.hold)} if result.hold else {}),
-        **assumed_document(result),
+        **assumed_document(result.assumed),
     }
 
 
@@ -49,9 +49,9 @@ def conditions_document(result: Result) -> dict[str, Any]:
     return {"conditions": dict(result.conditions)} if result.conditions else {}
 
 
-def assumed_document(result: Result) -> dict[str, Any]:
+def assumed_document(assumed: Assumed | None) -> dict[str, Any]:
     """Return what was assumed about a file without a graph; {} for anything else."""
-    return {} if result.assumed is None else {"assumed": dict(result.assumed.values)}
+    return {} if assumed is None else {"assumed": dict(assumed.values)}
 
 
 def short_head_of(result: Result, line: int) -> dict[str, Any]:
@@ -95,7 +95,7 @@ def notes_of(result: Result, view: View, line: int | None = None) -> tuple[Line,
     pieces += condition_texts(result, view)
     if result.hold:
         pieces.append(view.say(held_text(result)))
-    return (note(pieces, view), *assumed_lines(result, view))
+    return (note(pieces, view), *assumed_lines(result.assumed, view))
 
 
 def condition_texts(result: Result, view: View) -> Iterator[str]:
@@ -106,9 +106,9 @@ def condition_texts(result: Result, view: View) -> Iterator[str]:
         yield view.say(text, count=value)
 
 
-def assumed_lines(result: Result, view: View) -> tuple[Line, ...]:
+def assumed_lines(assumed: Assumed | None, view: View) -> tuple[Line, ...]:
     """Return `assumed: batch first, gates rzn`; nothing for layers that are not of a file without a graph."""
-    return () if result.assumed is None else (note([view.say(assumed_text(result.assumed))], view),)
+    return () if assumed is None else (note([view.say(assumed_text(assumed))], view),)
 
 
 def assumed_text(assumed: Assumed) -> Message:

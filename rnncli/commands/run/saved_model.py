@@ -62,7 +62,7 @@ class ModelAnswer(RunAnswer):
                 for name, array in self.inputs.items()
             }
             about["masks"] = list(self.masks)
-            about |= conditions_document(self.result) | assumed_document(self.result)
+            about |= conditions_document(self.result) | assumed_document(self.result.assumed)
         return {
             **first,
             "engine": self.result.engine,
@@ -92,7 +92,7 @@ class ModelAnswer(RunAnswer):
         if self.masks:
             pieces.append(view.say("mask from {names}", names=", ".join(self.masks)))
         title = (Span(self.model.file, "strong"), Span(dot + dot.join(pieces), "dim"))
-        return Page(title, assumed_lines(self.result, view), self._tables(view))
+        return Page(title, assumed_lines(self.result.assumed, view), self._tables(view))
 
 
 def require(flags: RunRequest) -> None:
@@ -148,14 +148,16 @@ def compute_answer(
     found = compute_tensors(call, ask.engine, everything=ask.all_layers)
     result = found.result
     disagreeing: list[str] = []
+    notes = found.notes
     if tolerances is not None:
+        notes = (*notes, *checks.note_assumptions(result))
         require_known(tolerances, [tensor.name for tensor in result.outputs])
         result, disagreeing = call.compare_with_framework(found.cases, result, *tolerances)
     result = checks.select_tensors(result, select)
     kept = {tensor.label for tensor in result.outputs}
     figures = _stats_by_tensor(found) if stats else {}
     shown = {label: one for label, one in figures.items() if label in kept}
-    return ModelAnswer.of(call, found, result, stats=shown), disagreeing, found.notes
+    return ModelAnswer.of(call, found, result, stats=shown), disagreeing, notes
 
 
 def _stats_by_tensor(found: ModelTensors) -> dict[Label, Stats]:

@@ -18,7 +18,7 @@ from rnncli.errors import Message, count, join
 from rnncli.models.graph import name_loops
 from rnncli.show.answer import Answer, Field, Listing, Records, head, headings
 from rnncli.show.page import Line, Page, Table, TableCell, Variants, View, cell, histogram, line, marks
-from rnncli.show.parts import input_text, note, title
+from rnncli.show.parts import assumed_document, assumed_lines, input_text, note, title
 from rnncli.specs import configs_of, expression_of
 
 if TYPE_CHECKING:
@@ -72,6 +72,7 @@ class WeightsAnswer(Answer):
         return {
             **head(),
             **first,
+            **assumed_document(found.assumed),
             "parameters": sum(layer.parameters for layer in found.layers),
             "layers": Listing(LAYERS, found.layers).objects(),
             **({"loops": Listing(LOOPS, found.loops).objects()} if found.loops else {}),
@@ -89,7 +90,7 @@ class WeightsAnswer(Answer):
         tables = (Listing(LAYERS, found.layers, keys).table(view),) if found.layers else ()
         parts = (*tables, *refused, *gates, *_other_tensors(found, view))
         titled = line(found.file, "strong") if about is None else title(about.specs, view)
-        return Page(titled, (note(self._list_notes(view), view),), parts)
+        return Page(titled, (note(self._list_notes(view), view), *assumed_lines(found.assumed, view)), parts)
 
     def _list_notes(self, view: View) -> list[str]:
         found, about = self.contents, self.description

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from rnncli.case import Array, Case, Spec
+from rnncli.case import Array, Assumed, Case, Spec
 from rnncli.cells.evaluate import columns_of
 from rnncli.cells.tree import Name, walk
 from rnncli.errors import LayerError, Message, Text, UsageError, did_you_mean
@@ -21,7 +21,7 @@ from rnncli.layers.recurrent import Cell
 from rnncli.layers.stack import Stack
 from rnncli.models.graph import Graph, Modules, Node, Program, StateLoop
 from rnncli.models.keras.choice import explain_hidden
-from rnncli.models.modules.assumptions import assumptions
+from rnncli.models.modules.assumptions import assumed_of, assumptions
 from rnncli.show import statistics
 from rnncli.show.statistics import Stats
 from rnncli.specs import to_config
@@ -106,6 +106,7 @@ class Contents:
     chains: names of the layers of each chain, in which a layer takes the previous layer's output.
     refusals: recurrent layers whose weights are among the others, and why they are not shown.
     loops: the Loops and Scans of an ONNX model that carry a state; their weights are among the others.
+    assumed: about a file without a graph; None for others.
     """
 
     file: str
@@ -118,6 +119,7 @@ class Contents:
     chains: tuple[tuple[str, ...], ...] = ()
     refusals: Mapping[str, Text] = field(default_factory=dict)
     loops: tuple[StateLoop, ...] = ()
+    assumed: Assumed | None = None
 
 
 def describe_file(found: Graph | Modules) -> Contents:
@@ -130,12 +132,13 @@ def _describe_modules(found: Modules) -> Contents:
         _layer(node, graph=False, note=module.reason) for module in found.modules for node in module.nodes
     )
     refused = {module.name: module.reason for module in found.modules if not module.nodes}
-    assumed = assumptions(found)
-    notes = (*found.notes, *([assumed] if assumed else []), *_note_refused(found.file, refused))
+    sentence = assumptions(found)
+    notes = (*found.notes, *([sentence] if sentence else []), *_note_refused(found.file, refused))
     chains = tuple(tuple(node.name for node in module.nodes) for module in found.modules if module.nodes)
     return Contents(
-        found.file, found.origin, None, len(layers), layers, found.other_shapes, notes, chains, refused
-    )
+        found.file, found.origin, None, len(layers), layers, found.other_shapes, notes, chains, refused,
+        assumed=assumed_of(found) if sentence else None,
+    )  # fmt: skip
 
 
 def _describe_graph(graph: Graph) -> Contents:

@@ -118,11 +118,15 @@ def test_a_layer_is_traced_explained_plotted_and_differentiated(rnncli: Any, tmp
     last = json.loads(done.stdout)["trace"][-1]
     np.testing.assert_allclose(last["state"]["hidden"], wanted[:, 4], atol=1e-5)
     words = ("trace", numbers, "--model", f"{path}#gru_l1", "--check")
-    assert "largest difference from PyTorch under the same assumptions" in rnncli(*words).stdout
+    checked = rnncli(*words)
+    assert "largest difference from PyTorch under the same assumptions" in checked.stdout
+    assert "assumed: batch first, gates rzn, activation tanh" in checked.stdout
+    assert "--check compares the numbers under what was assumed (batch first, " in checked.stderr
     document = json.loads(rnncli(*words, "-f", "json").stdout)
     assert document["assumed"] == {
         "batch_first": True, "gates": "rzn", "activation": "tanh", "recurrent_activation": "sigmoid"
     }  # fmt: skip
+    assert json.loads(rnncli("weights", path, "-f", "json").stdout)["assumed"] == document["assumed"]
     done = rnncli(*words, "--atol", "0", "--rtol", "0", "-f", "json")
     assert done.returncode == any(json.loads(done.stdout)["differences"].values())
     for command in (("plot", "--terminal"), ("gradients",)):
