@@ -237,6 +237,8 @@ class LoopTrace(NamedTuple):
     dropout: the dropout masks of the call, in the form the cell takes, see layers.recurrent.DropoutMasks.
     batch, units: the selected indices of the sequences and of the units; None for all.
     hold_masks: by gate, shape (steps, units), bool: the entries held at a value instead of computed.
+    new_states: the parts that are called gates but are a state after the step, as SimpleRNN's candidate, by
+    label, and that state.
     in_stack: whether it is one of several layers.
     is_half: whether Bidirectional runs another loop in the other direction.
     """
@@ -253,6 +255,7 @@ class LoopTrace(NamedTuple):
     batch: tuple[int, ...] | None = None
     units: tuple[int, ...] | None = None
     hold_masks: Mapping[Label, Array] = MappingProxyType({})
+    new_states: Mapping[Label, Label] = MappingProxyType({})
     in_stack: bool = False
     is_half: bool = False
 

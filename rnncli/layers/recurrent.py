@@ -243,6 +243,17 @@ class Cell:
 
         return bounds_of(self.lines, self.function)
 
+    @cached_property
+    def new_states(self) -> dict[str, str]:
+        """The traced lines that are a state after the step, by name: SimpleRNN's candidate is `hidden`."""
+        return {
+            node.name: state
+            for state in self.states
+            if isinstance(node := self.written[state], Name)
+            and node.kind != "before"
+            and node.name in self.gates
+        }
+
     def line_sizes(self, features: int | None) -> dict[str, int]:
         """Return units, features or 1 for each line; units where it depends on unknown features."""
         return {

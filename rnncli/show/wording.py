@@ -43,6 +43,13 @@ GATES = {
     "candidate": Message("candidate"),
 }
 """What the gates of Keras's cells are called."""
+
+
+def new_state(state: str) -> Message:
+    """Return what a line is that is a state after the step: `new hidden state`."""
+    return Message("new {state}", state=STATES.get(state) or Message("{name} state", name=state))
+
+
 MEANINGS = {
     (False, False): ("{state} of the {end} time step", "{end} time step"),
     (True, False): ("{state} at every time step", "every time step"),

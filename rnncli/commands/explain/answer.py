@@ -14,7 +14,7 @@ from typing import Any
 from rnncli.compute.derivation import list_tensors
 from rnncli.compute.derivation.explanation import Equation, Explanation, Factor, NumberLocation
 from rnncli.layers.stack import Stack
-from rnncli.result import Result
+from rnncli.result import Label, Result
 from rnncli.show.answer import Answer, Records, claim_lines
 from rnncli.show.page import (
     Column,
@@ -31,7 +31,7 @@ from rnncli.show.page import (
 )
 from rnncli.show.parts import format_difference, head_of, notes_of, title
 from rnncli.show.visible import width_of
-from rnncli.show.wording import NOT_COMPUTED, meaning
+from rnncli.show.wording import NOT_COMPUTED, meaning, new_state, say
 
 
 @dataclass(frozen=True)
@@ -74,6 +74,13 @@ class ExplainAnswer(Answer):
     def _meaning(self, lang: str) -> str:
         """Return what the tensor is that the number belongs to."""
         label, result = self.explanation.target.label, self.result
+        place, gate = (
+            self.explanation.equations[0].place,
+            Label(label.part, cell=label.cell, kind="activation"),
+        )
+        for loop in result.trace if label.kind is not None else ():
+            if (loop.layer, loop.direction) == (place.layer, place.direction) and gate in loop.new_states:
+                return say(new_state(loop.new_states[gate].part), lang)
         infos = list_tensors(Stack(result.specs), result.input_shape)
         return meaning(label, lang, next((info.ends for info in infos if info.label == label), ("last",)))
 

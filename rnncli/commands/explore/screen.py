@@ -29,7 +29,7 @@ from rnncli.result import Label, Result
 from rnncli.show.formats.table import draw_lines
 from rnncli.show.page import Page, View
 from rnncli.show.visible import visible
-from rnncli.show.wording import GATES, NOT_COMPUTED, STATES, say
+from rnncli.show.wording import GATES, NOT_COMPUTED, STATES, new_state, say
 
 OPTIONS = (24, 40)
 """The least and the largest width of the layer pane."""
@@ -294,6 +294,9 @@ def _in_words(state: State) -> str:
     what: object = STATES.get(label.part, label.part)
     if is_gate or label.part == "candidate":
         what = GATES.get(label.part, Message("{gate} gate", gate=label.part))
+    new = [loop.new_states[line] for loop in loops if line in loop.new_states]
+    if new and label.kind is not None:
+        what = new_state(new[0].part)
     text = Message("{what} of unit {unit}", what=what, unit=place.unit)
     if place.timestep is not None:
         text = Message("{what} of unit {unit} at t={t}", what=what, unit=place.unit, t=place.timestep)

@@ -14,7 +14,7 @@ from rnncli.compute.derivation.explanation import Explanation, Target
 from rnncli.errors import Message, RnncliError, Text, join
 from rnncli.layers.stack import Stack
 from rnncli.result import Label, LoopTrace, NamedTensor, Result
-from rnncli.show.wording import brief, say
+from rnncli.show.wording import brief, new_state, say
 
 VIEWS = {
     "results": ("tensor", "timestep", "unit"),
@@ -288,9 +288,10 @@ def _part_table(loop: LoopTrace, part: Label, batch: int) -> NumberTable:
     gate = part if part.kind else first
     label, held = loop.label(part.short), loop.hold_masks.get(part)
     masked: Sequence[bool] = (loop.status[batch] != 0).tolist()
+    note = new_state(loop.new_states[part].part) if part in loop.new_states else ""
     return NumberTable(
-        str(label), _note(masked, held=held is not None), loop.parts[part][batch], loop.times.tolist(), (),
-        masked, held=held, label=label,
+        str(label), _note(masked, note, held=held is not None), loop.parts[part][batch],
+        loop.times.tolist(), (), masked, held=held, label=label,
         gate=str(loop.label(gate.short)) if gate else "", is_gate=bool(part.kind),
     )  # fmt: skip
 
@@ -312,7 +313,7 @@ def _masked_rows(case: Case, batch: int, times: Sequence[int]) -> Sequence[bool]
     return () if case.mask is None else (~case.mask[batch, list(times)]).tolist()
 
 
-def _note(masked: Sequence[bool], note: str = "", *, half: int = 0, held: bool = False) -> Text:
+def _note(masked: Sequence[bool], note: Text = "", *, half: int = 0, held: bool = False) -> Text:
     """Return what is behind the title: the note, and what the marks mean."""
     notes: list[Text] = []
     notes += [Message("forward │ backward")] if half else []

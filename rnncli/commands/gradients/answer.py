@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from rnncli.case import Array
 from rnncli.commands.gradients.curves import ABOVE, BELOW, INPUT, Curve, Gradients
-from rnncli.errors import Message
+from rnncli.errors import Message, Text
 from rnncli.result import Label
 from rnncli.show.answer import Answer, Records
 from rnncli.show.page import (
@@ -31,6 +31,7 @@ from rnncli.show.page import (
     line,
 )
 from rnncli.show.parts import head_of, notes_of, title
+from rnncli.show.wording import new_state
 from rnncli.specs import configs_of, expression_of
 
 MOST_ROWS = 24
@@ -140,35 +141,41 @@ class GradientsAnswer(Answer):
         """Return the norms by gate, one row per layer and gate."""
         first = self.gradients[0]
         rows = list(self._by_line())
-        largest = max((norm for *_, norm in rows), default=0)
+        largest = max((norm for _, _, norm, _ in rows), default=0)
         several, say = len(self.gradients) > 1, view.say
+        has_gates = any(found.by_line.keys() - found.new_states for found in self.gradients)
         table = Table(
-            (*([Column(say("layer"))] if several else []), Column(say("gate")), Column(say("norm"))),
+            (
+                *([Column(say("layer"))] if several else []),
+                Column(say("gate" if has_gates else "line")),
+                Column(say("norm")),
+            ),
             tuple(
                 (
                     *([cell(kind)] if several else []),
-                    cell(name),
+                    cell(name if state is None else f"{name} ({say(new_state(state))})"),
                     draw_norm(norm, norm / largest if largest else 0, LONGEST_BAR, view),
                 )
-                for kind, name, norm in rows
+                for kind, name, norm, state in rows
             ),
         )
-        heading = say(
-            "norm of the gradient of {of} with respect to {weight}, by gate",
-            of=first.target.text,
-            weight=first.weight,
-        )
-        return Page(self._title(view), (*notes_of(first.header, view), line(heading)), (table,))
+        by_gate = "norm of the gradient of {of} with respect to {weight}, by gate"
+        whole = "norm of the gradient of {of} with respect to {weight}"
+        heading = say(by_gate if has_gates else whole, of=first.target.text, weight=first.weight)
+        unread = line(say("no line of the cell reads it"))
+        head = (*notes_of(first.header, view), line(heading))
+        return Page(self._title(view), head, (table,) if rows else (unread,))
 
-    def _by_line(self) -> Iterator[tuple[str, str, float]]:
-        """Yield the name of each layer, a line of its cell, and the norm."""
+    def _by_line(self) -> Iterator[tuple[str, str, float, str | None]]:
+        """Yield the name of each layer, a line of its cell, the norm, and the new state that the line is."""
         for name, found in self._named():
-            yield from ((name, line, norm) for line, norm in found.by_line.items())
+            for line_name, norm in found.by_line.items():
+                yield name, line_name, norm, found.new_states.get(line_name)
 
     def records(self, view: View) -> Records:
         """Return layer, direction, part, timestep, masked, value: one norm per row; of a weight, by gate."""
         if self.gradients[0].weight:
-            weights = ((kind, name, repr(norm)) for kind, name, norm in self._by_line())
+            weights = ((kind, name, repr(norm)) for kind, name, norm, _ in self._by_line())
             return ("layer", "gate", "value"), weights
         header = ("layer", "direction", "part", "timestep", "masked", "value")
         return header, (
@@ -188,7 +195,7 @@ class GradientsAnswer(Answer):
         several = len(self.gradients) > 1
         if self.gradients[0].weight:
             rows = self._by_line()
-            return {f"{kind}/{name}" if several else name: np.array(norm) for kind, name, norm in rows}
+            return {f"{kind}/{name}" if several else name: np.array(norm) for kind, name, norm, _ in rows}
         return {
             str(curve.part._replace(layer=name if several else None, direction=curve.direction)): curve.norms
             for name, found in self._named()
@@ -323,7 +330,17 @@ def write_verdict(name: str, curve: Curve, view: View) -> Iterator[Paragraph]:
     sentence = view.say(VERDICTS[kind], where=where, ratio=size, reference=reference)
     style = "alarm" if kind in ("vanishes", "explodes", "undefined") else ""
     yield Paragraph(f"{name}: {sentence}", style, lead=name)
-    for way, share in list(curve.shares.items())[:1]:
-        is_gate = way.isidentifier() and way != curve.part.part
+    for gate, share in list(curve.shares.items())[:1]:
+        way, is_gate = _name_way(gate, curve)
         sentence = view.say(THROUGH[is_gate, share < 1], way=way, share=f"{min(100 * share, 99):.0f}%")
         yield Paragraph(f"{name}: {sentence}", lead=name)
+
+
+def _name_way(name: str, curve: Curve) -> tuple[Text, bool]:
+    """Return what a way back is called, and whether it is a gate.  name: of Curve.shares."""
+    if name in curve.new_states:
+        state = new_state(curve.new_states[name])
+        return Message("{line}, the {new_state}", line=name, new_state=state), False
+    if name == "candidate":
+        return Message("the candidate"), False
+    return name, name.isidentifier() and name != curve.part.part

@@ -7,7 +7,7 @@ if asked to, see tape.py.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from math import inf
@@ -70,6 +70,7 @@ class Curve:
     norms: (timesteps,), at the input's own index.
     masked_steps: (timesteps,) of bool, True for masked steps.
     by_line: see chain_rule.Norms; empty for the input, and if TensorFlow computed the gradients.
+    new_states: see Cell.new_states.
     """
 
     part: Label
@@ -77,6 +78,7 @@ class Curve:
     norms: Array
     masked_steps: Array
     by_line: Mapping[str, Array] = field(default_factory=dict)
+    new_states: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def shares(self) -> dict[str, float]:
@@ -100,6 +102,7 @@ class Gradients:
 
     header: the case as a result without tensors.
     weight: the path of a weight that was asked for instead, and then the norms by line.
+    new_states: those of the cell of the weight, see Cell.new_states.
     """
 
     header: Result
@@ -107,6 +110,7 @@ class Gradients:
     curves: tuple[Curve, ...]
     weight: str = ""
     by_line: Mapping[str, float] = field(default_factory=dict)
+    new_states: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def specs(self) -> tuple[Spec, ...]:
@@ -237,7 +241,8 @@ def gradients(case: Case, of: str | None = None, engine: str = "auto") -> Gradie
     method = import_module(METHODS[engine])
     case_with_states = case._replace(specs=Stack(case.specs).with_returns(return_state=True))
     place = find_last_recurrent(case)
-    infos = Stack(case_with_states.specs).outputs(case.inputs.shape)
+    stack = Stack(case_with_states.specs)
+    infos = stack.outputs(case.inputs.shape)
     weight = _find_weight(of, case, place)
     numbers = target_of(None if weight else of, infos)
     shape, dtype = tuple(case.inputs.shape), str(case.inputs.dtype)
@@ -253,15 +258,31 @@ def gradients(case: Case, of: str | None = None, engine: str = "auto") -> Gradie
                 of=of,
                 default=f"'{numbers.text}'",
             )
-        return Gradients(header, numbers, (), weight, method.weight_norms(case_with_states, weight, *where))
+        by_line = method.weight_norms(case_with_states, weight, *where)
+        (cell,) = (cell for path, cell in _cells(stack) if weight.startswith(path))
+        return Gradients(header, numbers, (), weight, by_line, cell.new_states)
     norms = method.norms(case_with_states, place, *where)
+    loops: Mapping[str, Any] = stack.layers[place].loops
     curves = [
-        Curve(part, way, found, norms.masked_steps, norms.by_line.get((way, part), {}))
+        Curve(
+            part, way, found, norms.masked_steps, norms.by_line.get((way, part), {}),
+            next(iter(loops.values())).cell.by_index[part.cell].new_states,
+        )
         for (way, part), found in norms.states.items()
-    ]
+    ]  # fmt: skip
     ways = {curve.direction for curve in curves}
     curves.append(Curve(INPUT, ways.pop() if len(ways) == 1 else "", norms.inputs, norms.masked_steps))
     return Gradients(header, numbers, tuple(curves))
+
+
+def _cells(stack: Stack) -> Iterator[tuple[str, Any]]:
+    """Yield the cells, with the prefix of the paths of their weights."""
+    for index, layer in enumerate(stack.layers):
+        loops: Mapping[str, Any] = layer.loops
+        for direction, loop in loops.items():
+            cells: Mapping[int | None, Any] = loop.cell.by_index
+            path = stack.prefix(index) + (f"{direction}/" if direction else "")
+            yield from ((path if key is None else f"{path}{key}/", cell) for key, cell in cells.items())
 
 
 def _find_weight(text: str | None, case: Case, place: int) -> str:

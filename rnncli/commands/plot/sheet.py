@@ -16,7 +16,7 @@ from rnncli.layers import runs_a_cell
 from rnncli.result import OUTPUT, STATUSES, Label, LoopTrace, NamedTensor, Result
 from rnncli.show.parts import assumed_text, held_text
 from rnncli.show.visible import visible
-from rnncli.show.wording import GATES, say
+from rnncli.show.wording import GATES, new_state, say
 from rnncli.specs import expressions_of
 
 LONG = 24
@@ -288,6 +288,8 @@ def _draw_loop(loop: LoopTrace, places: Sequence[int], selection: SheetSelection
         kind, place = _kind(loop, part), name.removesuffix(part.part)
         if part.kind:
             gate = say(GATES[part.part], selection.lang) if part.part in GATES else part.part
+            if part in loop.new_states:
+                gate += f" ({say(new_state(loop.new_states[part].part), selection.lang)})"
             yield panel(place + gate, kind, part)
         elif part.part in ("hidden", "cell"):
             yield panel(place + say(f"{part.part} state", selection.lang), kind, part)

@@ -36,6 +36,7 @@ from rnncli.show.page import (
 from rnncli.show.parts import difference_text, format_difference, held_text, notes_of, title
 from rnncli.show.statistics import Stats
 from rnncli.show.visible import ENDLESS, longest, width_of
+from rnncli.show.wording import new_state
 from rnncli.specs import expressions_of
 
 MOST_ROWS = 24
@@ -302,6 +303,7 @@ def page(result: Result, loops: Sequence[LoopTrace], stats: Mapping[Label, Stats
     tables = [_lay_out(loop, result, ranges, view) for loop in loops]
     parts: list[PagePart] = [part for loop in tables for part in loop.parts()]
     parts += [(), *_scales(tables, ranges, view)] if tables else []
+    parts += _new_states(loops, view)
     if result.hold:
         parts.append(line(f"{HOLD_MARK} {view.say(held_text(result))}", "dim"))
     shown = {part.short: figures for part, figures in stats.items() if part.is_shown}
@@ -311,6 +313,19 @@ def page(result: Result, loops: Sequence[LoopTrace], stats: Mapping[Label, Stats
         found = marks(view).dot.join(pieces)
         parts += [(), line(f"{view.say(difference_text(result))}: {found}", "dim")]
     return Page(title(result.specs, view), notes_of(result, view), tuple(parts))
+
+
+def _new_states(loops: Sequence[LoopTrace], view: View) -> Iterator[Line]:
+    """Yield `candidate: the new hidden state, not a gate` of SimpleRNN."""
+    states = {
+        loop.label(gate.short)._replace(direction=""): state
+        for loop in loops
+        for gate, state in loop.new_states.items()
+        if gate in loop.parts
+    }
+    for gate, state in states.items():
+        what = view.say("the {new_state}, not a gate", new_state=new_state(state.part))
+        yield line(f"{gate}: {what}", "dim")
 
 
 @dataclass(frozen=True)

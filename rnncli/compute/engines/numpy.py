@@ -82,6 +82,11 @@ class Layers(LayerRunner):
                 start=dict(zip(_state_labels(cell), cell.unpack(state), strict=True)),
                 dropout=dropout,
                 hold_masks=holds.masks(order) if holds else {},
+                new_states={
+                    Label(line, cell=index, kind="activation"): Label(state, cell=index, kind="")
+                    for index, one in cell.by_index.items()
+                    for line, state in one.new_states.items()
+                },
                 in_stack=len(self.stack.layers) > 1,
                 is_half=bool(place.direction),
             )

@@ -28,7 +28,7 @@ def titles(found: Any) -> list[list[str]]:
     [
         (["lstm"], [LSTM], [""]),
         (["gru"], [GRU], [""]),
-        (["simple_rnn"], [["candidate", "hidden state"]], [""]),
+        (["simple_rnn"], [["candidate (new hidden state)", "hidden state"]], [""]),
         (["bilstm"], [LSTM, LSTM], ["forward", "backward"]),
         (["gru", "lstm"], [GRU, LSTM], ["layer 0", "layer 1"]),
         (["bigru", "Dense(2)"], [GRU, GRU], ["layer 0, forward", "layer 0, backward"]),
