@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
+from command import Run
 from hangul import HANGUL
 
 from rnncli import handbook
@@ -53,6 +54,11 @@ def test_words_that_a_teacher_would_not_say(words: str) -> None:
         if HANGUL.search(line) and re.search(words, line)
     ]
     assert found == [], BETTER[words]
+
+
+def test_a_stream_counts_its_lines(rnncli: Run) -> None:
+    done = rnncli("run", "-l", "gru", "--stream", "--lang", "ko", input="[[1, 2]]\n[[3, 4]]\n")
+    assert re.findall(r"^.*? · 입력", done.stdout, re.MULTILINE) == ["1번째 줄 · 입력", "2번째 줄 · 입력"]
 
 
 def prose_of(page: str) -> str:

@@ -48,6 +48,16 @@ def test_a_loss_is_computed_after_each_fix(code: str) -> None:
         exec(code, {**names, "fit": partial(apply, fix)})
 
 
+def test_one_number_per_sequence_is_a_reading_of_targets_of_width_1() -> None:
+    code = (
+        "fit(model(LSTM(3, return_sequences=True), Dense(1, activation='sigmoid')), "
+        "ones(8, 4, 5), ones(8, 1), 'binary_crossentropy')"
+    )
+    said = diagnose(message_of(code))
+    (fix,) = [fix for fix in said.fixes if "Dense(1, activation='sigmoid')" in fix.snippet]
+    exec(code, {**vars(layers), "ones": ones, "model": model, "fit": partial(apply, fix)})
+
+
 RANKS = (
     "Arguments `target` and `output` must have the same rank (ndim). "
     "Received: target.shape=(None,), output.shape=(None, 3)"

@@ -288,12 +288,13 @@ def _labels_of(message: FrameworkMessage, target: Shape, output: Shape) -> Field
         return {**fields, "kind": "label"}
     layer = before(message, return_sequences=len(output) == 3)
     either = len(output) == 3 and target[-1] == output[-1]
-    return {**fields, "kind": "labels", "previous": layer, "either": either}
+    binary = len(target) == len(output) == 2
+    return {**fields, "kind": "labels", "previous": layer, "either": either, "binary": binary}
 
 
 def _is_categorical(message: FrameworkMessage) -> bool:
     """Whether the loss is categorical_crossentropy; binary_crossentropy says the same in a traceback."""
-    return message.match[0].startswith(("Arguments", "Shapes")) and "binary" not in message.text
+    return message.match[0].startswith(("Arguments", "Shapes")) and "binary_crossentropy" not in message.text
 
 
 def _agree(shape: Shape, other: Shape) -> bool:
