@@ -45,7 +45,7 @@ def find_results(name: str, array: Array, shapes: Mapping[str, tuple[int, ...]])
     if single := known(f"{direction}last_{part}_state"):
         return {single[0]: _merge(array, shapes[single[0]])}
     both = known(*(f"{way}last_{part}_state" for way in ("forward_", "backward_")))
-    if len(both) == 2 and array.ndim == 3 and len(array) == 2:
+    if len(both) == 2 and array.ndim in (2, 3) and len(array) == 2:  # 2: without an axis of the batch
         return dict(zip(both, array, strict=True))
     last = known("hidden_state") if part == "hidden" and not direction else []
     return {path: _merge(array, shapes[path]) for path in last}

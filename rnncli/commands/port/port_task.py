@@ -200,8 +200,8 @@ def _read_states(word: str, spec: Spec, shape: tuple[int, ...]) -> tuple[Array, 
 def _cut_padding(case: Case, stored: dict[str, Array]) -> tuple[Case, dict[str, Array], tuple[Text, ...]]:
     """Leave out the last time steps of the input or of the output that only one of them has.
 
-    They are left out only if every number in them is 0; a padded batch may be longer than its longest
-    sequence.  Returns the rest, and a note.
+    They are left out only if they are padding, which the mask says, else zeros: a padded batch may be longer
+    than its longest sequence.  Returns the rest, and a note.
     """
     shape = case.inputs.shape[:2]
     for name, array in stored.items():
@@ -212,18 +212,20 @@ def _cut_padding(case: Case, stored: dict[str, Array]) -> tuple[Case, dict[str, 
             ours, length = shape[axis], array.shape[theirs]
             if array.shape[1 - theirs] != shape[1 - axis] or sorted(shape) == sorted(array.shape[:2]):
                 continue
-            longer, by = (case.inputs, axis) if length < ours else (array, theirs)
-            kept, rest = np.split(longer, [min(ours, length)], by)
-            if rest.any():
-                continue
-            if longer is array:
+            steps = count(abs(ours - length), "time step")
+            if length > ours:
+                kept, rest = np.split(array, [ours], theirs)
                 note = "left out: the last {steps} of the output, all zeros, which the input does not have"
-                stored = {**stored, name: kept}
+                cut = case, {**stored, name: kept}, (Message(note, steps=steps),)
             else:
-                note = "left out: the last {steps} of the input, all zeros, which the output does not have"
-                mask = None if case.mask is None else np.split(case.mask, [length], axis)[0]
-                case = case._replace(inputs=kept, mask=mask)
-            return case, stored, (Message(note, steps=count(abs(ours - length), "time step")),)
+                kept, rest = np.split(case.inputs, [length], axis)
+                mask = case.mask
+                if mask is not None:
+                    mask, rest = np.split(mask, [length], axis)
+                note = "left out: the last {steps} of the input, all padding, which the output does not have"
+                cut = case._replace(inputs=kept, mask=mask), stored, (Message(note, steps=steps),)
+            if not rest.any():
+                return cut
     return case, stored, ()
 
 
@@ -278,7 +280,8 @@ def name_results(
             raise InputError("{name} is not a result of a recurrent layer.", RESULT_ADVICE, name=name)
         part = next((part for part in PARTS if match and match[part]), guess)
         place = {None: "", "forward_": "0", "backward_": "1"}[match["direction"] if match else None]
-        for key, result in _split_results(part, place, np.asarray(array, np.float64), sizes):
+        array = _add_batch(part, np.asarray(array, np.float64), sizes)
+        for key, result in _split_results(part, place, array, sizes):
             _require_shape(key, result, sizes, name or "it")
             if key in results:
                 raise InputError(
@@ -296,6 +299,17 @@ def _guess_parts(array: Array, sizes: ReturnedSizes) -> tuple[str, ...]:
         return ("hidden",)
     # With one direction and one time step, both are the same numbers.
     return ("output", "hidden") if sizes.directions == 2 else ("output",)
+
+
+def _add_batch(part: str, array: Array, sizes: ReturnedSizes) -> Array:
+    """Return what PyTorch returns for a sequence without an axis of the batch with this axis."""
+    batch, steps, units, directions = sizes
+    if batch > 1 or array.ndim != 2:
+        return array
+    if part in ("sequence", "output") and len(array) == steps > 1:
+        return array[None]
+    both = part in ("hidden", "cell") and directions == 2 and array.shape == (2, units)
+    return array[:, None] if both else array
 
 
 def _split_results(part: str, place: str, array: Array, sizes: ReturnedSizes) -> list[tuple[str, Array]]:

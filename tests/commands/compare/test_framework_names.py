@@ -69,6 +69,19 @@ def test_names_of_pytorch(class_name: str, bidirectional: bool, rnncli: Run, tmp
         )
 
 
+def test_a_sequence_without_a_batch(rnncli: Run, tmp_path: Path) -> None:
+    torch = pytest.importorskip("torch")
+    torch.manual_seed(3)
+    module, x = torch.nn.GRU(5, 4, bidirectional=True), torch.randn(6, 5)
+    output, last = module(x)
+    np.save(tmp_path / "x.npy", x.numpy())
+    np.savez(tmp_path / "y.npz", output=output.detach().numpy(), h_n=last.detach().numpy())
+    torch.save(module.state_dict(), tmp_path / "w.pt")
+    verdicts, _ = compare(rnncli, tmp_path, "--model", "w.pt", "--return-state")
+    assert set(verdicts.values()) == {"same"}
+    assert len(verdicts) == 3
+
+
 def test_numbers_that_differ_are_a_difference(rnncli: Run, tmp_path: Path) -> None:
     write(tmp_path, "LSTM")
     with np.load(tmp_path / "y.npz") as stored:

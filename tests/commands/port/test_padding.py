@@ -70,7 +70,26 @@ def test_the_output_may_end_with_the_longest_sequence(
     assert [set(names) for names in found] == [
         {SKIPPED[bidirectional], *([] if batch_first else ["axes=time,batch"])}
     ]
-    assert "left out: the last 1 time step of the input, all zeros, which the output does not have" in said
+    assert "left out: the last 1 time step of the input, all padding, which the output does not have" in said
+
+
+@pytest.mark.parametrize("batch_first", [True, False])
+@pytest.mark.parametrize("way", ["--weights", "--model"])
+def test_lengths_say_what_is_padding(way: str, batch_first: bool, rnncli: Run, tmp_path: Path) -> None:
+    pack(tmp_path, "GRU", longest=5, filling=7.0, batch_first=batch_first, bidirectional=True)
+    args = [way, "w.pt", "--lengths", "5,2,4"]
+    if not batch_first:
+        order = {
+            "--weights": ["--input-axes", "time,batch,features"],
+            "--model": ["--assume", "batch_first=false"],
+        }
+        args += order[way]
+    found, said = port(rnncli, tmp_path, *args)
+    gates = GATES["GRU"] if way == "--weights" else []
+    assert [set(names) for names in found] == [
+        {*gates, *([] if batch_first else ["output_axes=time,batch,units"])}
+    ]
+    assert "left out: the last 1 time step of the input, all padding" in said
 
 
 def test_padding_may_be_anything_if_the_output_shows_it(rnncli: Run, tmp_path: Path) -> None:

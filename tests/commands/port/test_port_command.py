@@ -78,6 +78,32 @@ def test_numbers_of_pytorch_are_explained(
         assert state == named_state
 
 
+@pytest.mark.parametrize("bidirectional", [False, True])
+@pytest.mark.parametrize("class_name", ["GRU", "LSTM"])
+def test_a_sequence_without_a_batch(
+    class_name: str, bidirectional: bool, explained: Any, tmp_path: Path
+) -> None:
+    torch = pytest.importorskip("torch")
+    torch.manual_seed(3)
+    module, x = getattr(torch.nn, class_name)(5, 4, bidirectional=bidirectional), torch.randn(7, 5)
+    y, last = module(x)
+    names = {"h_n": last[0], "c_n": last[1]} if class_name == "LSTM" else {"h_n": last}
+    tensors = {name: one.detach().numpy() for name, one in {"output": y, **names}.items()}
+    np.save(tmp_path / "x.npy", x.numpy())
+    torch.save(module.state_dict(), tmp_path / "w.pt")
+    np.savez(tmp_path / "y.npz", **tensors)
+    np.save(tmp_path / "y.npy", tensors["output"])
+    for file in ("y.npz", "y.npy"):
+        args = (
+            str(tmp_path / "x.npy"),
+            "--weights",
+            str(tmp_path / "w.pt"),
+            "--expect",
+            str(tmp_path / file),
+        )
+        assert explained(*args)[1] == ({TORCH_GATES} if class_name == "GRU" else set())
+
+
 @pytest.mark.parametrize("suffix", ["npz", "json", "h5", "weights.h5"])
 def test_ported_weights_run_in_keras_layout(suffix: str, rnncli: Run, tmp_path: Path) -> None:
     planted = plant(Kind("GRU", biases=2), (TORCH_GATES, "reset_after=False"))
