@@ -168,6 +168,12 @@ def test_the_holes_agree() -> None:
         assert korean, entry
 
 
+def test_no_particle_depends_on_what_fills_a_hole() -> None:
+    """`{name}: 없습니다.` where `{name}이(가) 없습니다.` would be read aloud with both particles."""
+    both = r"을\(를\)|를\(을\)|이\(가\)|가\(이\)|은\(는\)|는\(은\)|\(으\)로|과\(와\)|와\(과\)"
+    assert [entry.korean for entry in ENTRIES.values() if re.search(both, entry.korean)] == []
+
+
 def test_korean_help_fits_its_terminal(capfd: pytest.CaptureFixture[str]) -> None:
     app.main(["run", "--lang", "ko", "--help"])
     lines = capfd.readouterr().out.split("\n예:\n")[0].splitlines()

@@ -25,7 +25,6 @@ PAGES = sorted((PACKAGE / "handbook").glob("*.ko.md"))
 
 BETTER = {
     "돌려주|돌려줄|돌려줍": "반환",
-    r"을\(를\)|이\(가\)|은\(는\)|\(으\)로|과\(와\)": "a sentence without this particle",
     "목표": "타깃(정답)",
     "손실이 (출력|{)": "손실 함수가",
     r"reset_after (있는|없는)": "reset_after=True인, reset_after=False인",
