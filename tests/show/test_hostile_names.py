@@ -6,8 +6,10 @@ import json
 import re
 from html import unescape
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
+import numpy as np
 import pytest
 from command import Completed, Run
 
@@ -85,3 +87,18 @@ def test_escaped_json_reads_back_the_same() -> None:
     escaped = escape_json(json.dumps([text], ensure_ascii=False).encode())
     assert json.loads(escaped) == [text]
     assert not HOSTILE.search(escaped.decode())
+
+
+@pytest.mark.parametrize(
+    "words", [("run",), ("plot", "--terminal"), ("trace",), ("run", "-f", "html"), ("weights",)]
+)
+def test_what_is_assumed_writes_the_names_of_a_file_out(
+    rnncli: Run, tmp_path: Path, words: tuple[str]
+) -> None:
+    path, weights = tmp_path / "m.npz", np.ones((6, 3), "float32")
+    arrays = {"rnn.weight_ih_l0": weights, "rnn.weight_hh_l0": weights[:, :2], "h0": weights[:1, :2]}
+    held: Any = {f"{NAMES[0]}.{name}": array for name, array in arrays.items()}
+    np.savez(path, **held)
+    given = [] if words == ("weights",) else ["[[[1, 2, 3]]]", "--model"]
+    out = harmless(rnncli(words[0], *given, str(path), *words[1:]))
+    assert r"esc\x1b[31mred.h0" in unescape(out).replace("\u00a0", " ")

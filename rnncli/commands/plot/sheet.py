@@ -174,7 +174,7 @@ def draw(case: Case, result: Result, selection: SheetSelection, *, traced: bool)
     if result.hold:
         notes.append(say(held_text(result), lang))
     if result.assumed is not None:
-        notes.append(say(assumed_text(result.assumed), lang))
+        notes.append(visible(say(assumed_text(result.assumed), lang)))
     return Sheet(
         title=visible(" → ".join(expressions_of(case.specs))),
         note=", ".join(notes),
