@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 from collections.abc import Iterator
@@ -10,7 +11,7 @@ from typing import Any
 
 from rnncli import specs
 from rnncli.ask import INPUT_OPTIONS, LAYER_OPTIONS, RUN_OPTIONS
-from rnncli.case import Case, walk
+from rnncli.case import Array, Case, walk
 from rnncli.cli import files
 from rnncli.commands.explore.experiment import Experiment
 from rnncli.errors import RnncliError, UsageError
@@ -18,6 +19,7 @@ from rnncli.inputs.source import expand_user
 from rnncli.options import flag_name, write_words
 from rnncli.show import formats
 from rnncli.show.answer import Answer
+from rnncli.show.numerals import format_exactly
 from rnncli.show.page import View
 from rnncli.specs.build import options_of
 
@@ -32,14 +34,11 @@ def command(now: Experiment, saved: str | None = None) -> str | None:
     """
     case = now.case
     holds = [word for hold in case.hold for word in ("--hold", hold.text)]
-    if (
-        saved is None
-        and not now.is_edited
-        and (now.start.ask.model is not None or cell_files(now) is not None)
-    ):
+    words = _input_words(now) if saved is None else None
+    if words is not None and (now.start.ask.model is not None or cell_files(now) is not None):
         # run refuses to hold a gate inside a model; trace looks into one layer of it.
         name = "trace" if case.hold and now.start.ask.model is not None else "run"
-        return shlex.join(["rnncli", name, *_words_of_flags(now), *holds])
+        return shlex.join(["rnncli", name, *words, *_words_of_flags(now), *holds])
     if saved is None and _least_length(case) > LONGEST:
         return None
     text = saved or document(now)
@@ -47,9 +46,45 @@ def command(now: Experiment, saved: str | None = None) -> str | None:
     return None if len(text) > LONGEST else shlex.join(["rnncli", "run", text, *calls, *holds])
 
 
+def _input_words(now: Experiment) -> list[str] | None:
+    """Return the input and its mask as they were given, with `--mask` or as a literal where they were edited.
+
+    None if only a case document can say it: with edited weights, a long input, or in a saved model.
+    """
+    case, ask, then = now.case, now.start.ask, now.start.case
+    if case.weights is not then.weights:
+        return None
+    if case.inputs is then.inputs and case.mask is not then.mask and ask.model is None:
+        is_flag = then.mask is None or ask.mask is not None
+        if is_flag and not ask.given("mask_value", "pad", "lengths"):
+            ask = ask._replace(mask=_mask_text(case))
+            return list(write_words({name: getattr(ask, name) for name in INPUT_OPTIONS}))
+    if not now.is_edited:
+        return list(write_words({name: getattr(ask, name) for name in INPUT_OPTIONS}))
+    is_of_document = any(
+        getattr(case, name) is not None and getattr(ask, name) is None
+        for name in ("weights", "initial_state")
+    )
+    if ask.model is not None or is_of_document or _least_length(case) > LONGEST:
+        return None
+    literal, mask = _nested(case.inputs), _mask_text(case)
+    is_finite = not any(letter in literal for letter in "Nn")
+    return [literal, *(["--mask", mask] if mask else [])] if is_finite and len(literal) <= LONGEST else None
+
+
+def _mask_text(case: Case) -> str | None:
+    """Return the mask as JSON; None if no step is masked."""
+    return None if case.mask is None else json.dumps(case.mask.tolist(), separators=(",", ":"))
+
+
+def _nested(values: Array) -> str:
+    """Return nested lists of numbers in the fewest digits of their dtype."""
+    texts = map(_nested, values) if values.ndim > 1 else format_exactly(values)
+    return f"[{','.join(texts)}]"
+
+
 def _words_of_flags(now: Experiment) -> Iterator[str]:
     case, ask = now.case, now.start.ask
-    yield from write_words({name: getattr(ask, name) for name in INPUT_OPTIONS})
     if ask.model is None:
         yield from _layer_words(now)
         ask = ask._replace(seed=case.seed)

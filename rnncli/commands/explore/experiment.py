@@ -9,7 +9,7 @@ from itertools import groupby
 from typing import Any, NamedTuple
 
 from rnncli import addresses, compute, specs
-from rnncli.ask import Ask, Remarks, model_of
+from rnncli.ask import Ask, Remarks, model_of, read_document
 from rnncli.case import Array, Case, Spec
 from rnncli.compute import holds
 from rnncli.compute import trace as tracing
@@ -21,6 +21,8 @@ from rnncli.inputs.source import SAMPLE
 from rnncli.layers.stack import Stack
 from rnncli.result import Label, Result
 
+LESSON_SEED = 7
+"""The seed without --seed: that of the lesson and the pages of help, so that the numbers match theirs."""
 MOST_TERMS = 40
 """Terms of an equation that are listed: drawing hundreds would delay every key."""
 
@@ -121,6 +123,8 @@ def start(ask: Ask) -> tuple[Experiment, Remarks]:
     Of a model with several layers, the first is explored unless --model names another.
     """
     names: tuple[str, ...] = ()
+    if ask.seed is None and (ask.input is None or (ask.model is None and read_document(ask)[0].seed is None)):
+        ask = ask._replace(seed=LESSON_SEED)
     if ask.model is not None:
         model = model_of(ask)
         names = tuple(model.choose(model.names if len(model.names) > 1 else ()))

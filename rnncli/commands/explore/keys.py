@@ -166,7 +166,14 @@ def _hold(state: State) -> State:
         return change(state, lambda now: hold_gates(now, SEPARATOR.join([*kept, typed])))
 
     text = old or f"{gate}[:, {at.unit}]=1@{at.timestep}:"
-    return _ask(state, TypedLine(HOLD_QUESTION, text, accept))
+    return _ask(state, TypedLine(_hold_question(state), text, accept))
+
+
+def _hold_question(state: State) -> Message:
+    """Return what to type: an example for a gate of these layers, and what it does."""
+    gate, last = tables(replace(state, view="gates"))[-1].gate, state.shown.case.inputs.shape[1] - 1
+    text = "{example} holds unit 0 at 1 from t={t} on; several with ; or empty"
+    return Message(text, example=f"{gate or 'forget'}[:, 0]=1@{last}:", t=last)
 
 
 def _holds(hold: Hold, gate: str, unit: int) -> bool:
@@ -188,7 +195,9 @@ def _show_difference(state: State) -> State:
 
 
 def _show_terms(state: State) -> State:
-    return replace(state, every_term=not state.every_term, scroll=0)
+    usual = replace(state, every_term=None, scroll=0)
+    wanted = not state.shows_terms
+    return usual if usual.shows_terms == wanted else replace(usual, every_term=wanted)
 
 
 def _copy(state: State, text: str | None) -> State:
@@ -242,6 +251,7 @@ def change_option(state: State) -> State:
         return change(state, lambda now: row.change(now, value), reads=row.reads)
 
     question = QUESTIONS.get(row.name) or Message("new value of {name}", name=row.name)
+    question = _hold_question(state) if row.name == "hold" else question
     return _ask(state, TypedLine(question, row.text if row.typed is None else row.typed, accept))
 
 
@@ -283,10 +293,8 @@ def _scroll(state: State, by: int) -> State:
 
 NO_HOLD = Message("no gate is held; press h to hold one")
 COMPUTED = Message("results cannot be edited; press 2 for the input, 3 for the weights, h to hold a gate")
-HOLD_QUESTION = Message("hold GATE[:, UNITS]=VALUE@FROM:TO (; between several, empty for none)")
 QUESTIONS = {
     "mask": Message("steps to mask in this sequence, such as 1 or 0, 2: (empty for none)"),
-    "hold": HOLD_QUESTION,
 }
 """Questions for the value of an option; for other options, `new value of`."""
 

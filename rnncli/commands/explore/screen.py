@@ -318,7 +318,7 @@ def equation_lines(state: State) -> list[Text]:
         lines.append(
             Text.assemble((found.target.text, "bold"), f" = {_number(found.value)}   ", (without, "dim"))
         )
-    if state.every_term or found.equations[0].function:
+    if state.shows_terms:
         return lines + _full_lines(found, state.shown.result, View(lang, width=state.size[0]))
     steps = list(dict.fromkeys(map(_step_of, found.equations)))
     order = sorted(  # step by step, the states first

@@ -70,7 +70,7 @@ class State:
     size: columns and lines of the terminal.
     view: results, input, weights or gates.  focus: the pane that gets the keys, options, numbers or step.
     option: name of the row under the cursor in the layer pane.  scroll: first line of the equations.
-    every_term: list the terms of each equation, not only their sum.
+    every_term: list the terms of each equation, not only their sum; None: of a gate alone.
     subtracts: show what the held gates change.
     help: keys and what they do, shown instead of the panes; () to show the panes.
     is_slow: whether the computation takes so long that the screen says it.
@@ -88,7 +88,7 @@ class State:
     option: str = ""
     cursor: Cursor = field(default_factory=Cursor)
     scroll: int = 0
-    every_term: bool = False
+    every_term: bool | None = None
     subtracts: bool = False
     help: tuple[tuple[str, str], ...] = ()
     typed: TypedLine | None = None
@@ -104,6 +104,11 @@ class State:
     def is_waiting(self) -> bool:
         """Whether the numbers on the screen still belong to an earlier experiment."""
         return self.experiment is not self.shown.experiment
+
+    @property
+    def shows_terms(self) -> bool:
+        """Whether to list the terms of each equation."""
+        return bool(explained(self).equations[0].function) if self.every_term is None else self.every_term
 
     @property
     def command(self) -> str | None:

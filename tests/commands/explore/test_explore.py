@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 import shlex
 import subprocess
@@ -393,12 +394,83 @@ def test_a_line_is_typed_with_the_usual_keys(pressed: str, text: str, caret: int
     assert explorer.lines()[-4].endswith("66x")
 
 
+NUMBER = ("2", "right", "down", "enter", "9", "enter")
+MASK = ("1", "]", "m")
+
+
+@pytest.mark.parametrize(
+    ("given", "pressed", "shown"),
+    [
+        ("", MASK, "rnncli run --mask '[[true,false,true,true]]' -l lstm --return-sequences --seed 3"),
+        ("", NUMBER, "rnncli run '[[[0.1,4.2,1.5,1.1,2.8],[1.0,9.0,"),
+        ("", (*NUMBER, *MASK), "1.1]]]' --mask '[[true,true,false,true]]' -l"),
+        ("--mask '[[true,false,true,true]]'", MASK, "rnncli run -l lstm --return-sequences --seed 3"),
+        ("--input-shape 2,4,5 --fill arange", MASK, "--fill arange --mask '[[true,false,true,true],[true,"),
+        ("'[[[1,2],[3,4],[5,6]],[[7,8]]]' --pad post", MASK, "[7.0,8.0],[0.0,0.0],[0.0,0.0]]]' --mask '[["),
+        ("'[[[0,0],[3,4],[5,6]]]' --mask-value 0", MASK, "[5.0,6.0]]]' --mask '[[false,false,true]]'"),
+        ("'[[[1],[2]]]' --dtype float64", ("2", "enter", *"0.1", "enter"), "'[[[0.1],[2.0]]]' -l lstm"),
+        ('\'{"inputs": [[[1],[2]]], "mask": [[true, false]]}\'', MASK, "rnncli run '[[[1.0],[2.0]]]' -l"),
+        ('\'{"inputs": [[[1],[2]]], "initial_state": [[[1,2,3]],[[4,5,6]]]}\'', NUMBER, "rnncli run '{"),
+        ("", ("3", "enter", "9", "enter"), "rnncli run '{"),
+    ],
+)
+def test_an_edit_gives_the_shortest_command_and_the_same_numbers(
+    rnncli: Run, given: str, pressed: tuple[str, ...], shown: str
+) -> None:
+    explorer = Explorer(f"rnncli run {given} -l lstm --return-sequences --seed 3 --quiet")
+    explorer.press(*pressed)
+    command = explorer.state.command or ""
+    assert shown in command
+    done = rnncli(*shlex.split(command)[1:], "-f", "json")
+    (tensor,) = json.loads(done.stdout)["outputs"]
+    values = explorer.state.shown.result.outputs[0].values
+    np.testing.assert_array_equal(np.array(tensor["values"], values.dtype), values)
+
+
+def test_it_starts_with_the_seed_of_the_lesson(rnncli: Run) -> None:
+    shown = json.loads(rnncli("run", "-l", "lstm", "--seed", "7", "-f", "json").stdout)["outputs"][0][
+        "values"
+    ]
+    explorer = Explorer("rnncli run -l lstm")
+    np.testing.assert_array_equal(explorer.state.shown.result.outputs[0].values, np.float32(shown))
+    assert explorer.state.command == "rnncli run -l lstm --seed 7"
+    for given, seed in (("'[[[1]]]'", 7), ('\'{"inputs": [[[1]]], "seed": 5}\'', 5), ("--seed 4", 4)):
+        assert Explorer(f"rnncli run {given} -l lstm").state.experiment.case.seed == seed
+
+
+def test_e_shows_the_terms_or_the_sums_in_every_view() -> None:
+    explorer = Explorer(size=(100, 40))
+    for view in ("1", "4"):
+        explorer.press(view)
+        usual = explorer.lines()
+        explorer.press("e")
+        other = explorer.lines()
+        assert any("kernel[" in line for line in usual) != any("kernel[" in line for line in other)
+        explorer.press("e")
+        assert explorer.lines() == usual
+
+
+def test_the_question_for_a_hold_begins_with_an_example_that_works() -> None:
+    for layer in ("lstm", "gru", "simple_rnn", "bilstm"):
+        explorer = Explorer(f"rnncli run -l {layer} --seed 7")
+        explorer.press("4", "h")
+        assert explorer.state.typed is not None
+        question = str(explorer.state.typed.question)
+        explorer.press("escape")
+        explorer.option("hold", "enter")
+        assert str(explorer.state.typed.question if explorer.state.typed else "") == question
+        example, _, _ = question.partition(" holds unit 0 at 1 from t=3 on; ")
+        explorer.type(example)
+        assert [hold.text for hold in explorer.state.experiment.case.hold] == [example]
+
+
 def test_numbers_are_edited_and_undone() -> None:
     explorer = Explorer()
     explorer.press("2", "right", "down", "enter", "9", "enter")
     assert explorer.state.experiment.case.inputs[0, 1, 1] == 9
-    assert (explorer.state.command or "").startswith("rnncli run '{")
+    assert (explorer.state.command or "").startswith("rnncli run '[[[0.1,4.2,")
     explorer.press("3", "down", "right", "enter", "-", "1", "enter")
+    assert (explorer.state.command or "").startswith("rnncli run '{")
     weights = explorer.state.experiment.case.weights
     assert weights is not None
     assert weights["kernel"][1, 1] == -1
