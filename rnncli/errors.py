@@ -322,6 +322,21 @@ def recognize(text: str, templates: Iterable[str]) -> Text:
     return text
 
 
+def python_command(code: str, file: str, to: str) -> str:
+    """Return the command that runs these lines of Python.  file, to: what %(file)s and %(to)s stand for."""
+    import shlex
+
+    names = {"file": python_literal(file), "to": python_literal(to)}
+    return f"python -c {shlex.quote('; '.join((code % names).splitlines()))}"
+
+
+def python_literal(text: str) -> str:
+    """Return the text as Python writes it, in ASCII and double quotes, which a shell quotes as they are."""
+    import json
+
+    return json.dumps(text)
+
+
 def format_indices(noun: str, size: int) -> Message:
     """Return `The units are 0 to 2.`, or `The only unit is 0.`  noun: in the plural."""
     if size > 1:

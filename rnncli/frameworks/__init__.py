@@ -24,13 +24,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from importlib import import_module
+from itertools import permutations
+from pathlib import PurePath
 from types import ModuleType
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from rnncli.case import Array
-from rnncli.errors import LayerError, Message, Text
+from rnncli.errors import LayerError, Message, Text, python_command, python_literal
 
 LAYOUTS = {
     "cudnn": "rnncli.frameworks.cudnn",
@@ -275,3 +277,54 @@ def default_name(class_name: str) -> str:
     name = re.sub(r"\W+", "", class_name)
     name = re.sub("(.)([A-Z][a-z]+)", r"\1_\2", name)
     return re.sub("([a-z])([A-Z])", r"\1_\2", name).lower()
+
+
+RENAME = """import numpy as np
+w = np.load(%(file)s)
+np.savez(%(to)s, """
+WEIGHTS = {
+    "keras": ("kernel", "recurrent_kernel", "bias"),
+    "torch": ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0"),
+}
+"""The names by which the weights of a layer are recognized, in the order of `_name_by_shape`."""
+
+
+def advise_names(file: str, shapes: Mapping[str, tuple[int, ...]]) -> Text:
+    """Return the line that names the arrays of an .npz file as the weights of a layer, by their shapes.
+
+    Returns "" for another file, and where shapes do not tell which array is which weight.
+    """
+    names = _name_by_shape(shapes) if file.lower().endswith(".npz") else {}
+    if not names:
+        return ""
+    to = f"{PurePath(file).stem}-named.npz"
+    pairs = ", ".join(f"{name}=w[{python_literal(array)}]" for name, array in names.items())
+    return Message(
+        "By their shapes, {weights}. To give them these names in {to}: {command}",
+        weights=", ".join(f"{array} is {name}" for name, array in names.items()),
+        to=to,
+        command=python_command(f"{RENAME}{pairs.replace('%', '%%')})", file, to),
+    )
+
+
+def _name_by_shape(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, str]:
+    """Return the arrays of the only recurrent layer that has these shapes, by Keras's or PyTorch's names.
+
+    Empty if there is none or several, or if shapes do not tell the two biases of PyTorch's GRU apart.
+    """
+    layers: list[dict[str, str]] = []
+    matrices = [name for name, shape in shapes.items() if len(shape) == 2 and min(shape) > 0]
+    for kernel, recurrent in permutations(matrices if len(shapes) <= 4 else (), 2):
+        others = [name for name in shapes if name not in (kernel, recurrent)]
+        biases = [shapes[name] for name in others]
+        for framework, step in (("keras", 1), ("torch", -1)):  # PyTorch's are transposed
+            (units, wide), (_, kernel_wide) = shapes[recurrent][::step], shapes[kernel][::step]
+            if kernel_wide != wide or wide / units not in (1, 3, 4):
+                continue
+            pair: list[tuple[int, ...]] = [(wide,), (wide,)]
+            known = [[], [(wide,)], [(2, wide)]] if framework == "keras" else [[], pair]
+            if framework == "torch" and wide == 3 * units:
+                known = [[]]
+            if biases in known:
+                layers.append(dict(zip(WEIGHTS[framework], (kernel, recurrent, *others), strict=False)))
+    return layers[0] if len(layers) == 1 else {}

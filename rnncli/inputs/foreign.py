@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
-import shlex
 from pathlib import Path
 
-from rnncli.errors import InputError
+from rnncli.errors import InputError, python_command
 
 PICKLES = (".pkl", ".pickle", ".dill")
 START = 2**20
@@ -30,11 +28,13 @@ w = pickle.load(open(%(file)s, "rb"))
 w = w if isinstance(w, dict) else {f"arr_{i}": a for i, a in enumerate(w)}
 np.savez(%(to)s, **w)"""
 
-
-def command(code: str, file: str, to: str) -> str:
-    """Return the command that runs these lines of Python.  file, to: what %(file)s and %(to)s stand for."""
-    names = {name: json.dumps(text, ensure_ascii=False) for name, text in (("file", file), ("to", to))}
-    return f"python -c {shlex.quote('; '.join((code % names).splitlines()))}"
+RENAME = """import numpy as np
+w = np.load(%(file)s)
+np.savez(%(to)s, """
+KERAS, TORCH = (
+    ("kernel", "recurrent_kernel", "bias"),
+    ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0"),
+)
 
 
 def refuse_tensorflow(path: Path) -> None:
@@ -55,7 +55,7 @@ def refuse_tensorflow(path: Path) -> None:
             "it is a TensorFlow SavedModel, a folder.",
             "Save the whole model with model.save('model.keras'), or write its weights to {to}: {command}",
             to=to,
-            command=command(SAVED_MODEL, str(path / "variables" / "variables"), to),
+            command=python_command(SAVED_MODEL, str(path / "variables" / "variables"), to),
         )
     if prefix := _checkpoint_of(path):
         to = f"{prefix.name}-weights.npz"
@@ -63,7 +63,7 @@ def refuse_tensorflow(path: Path) -> None:
             "it is a checkpoint of TensorFlow.",
             "Save the whole model with model.save('model.keras'), or write its weights to {to}: {command}",
             to=to,
-            command=command(CHECKPOINT, str(prefix), to),
+            command=python_command(CHECKPOINT, str(prefix), to),
         )
 
 
@@ -94,5 +94,5 @@ def refuse_pickle(path: Path) -> None:
         "it is a pickle; loading a pickle runs the code in it, so rnncli does not.",
         "If you trust the file, write its weights to {to}: {command}",
         to=to,
-        command=command(PICKLED_MODULE if is_torch else PICKLED_ARRAYS, str(path), to),
+        command=python_command(PICKLED_MODULE if is_torch else PICKLED_ARRAYS, str(path), to),
     )

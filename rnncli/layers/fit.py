@@ -47,8 +47,11 @@ def fit_weights(
         wanted = stack.weight_shapes(input_shape)
         for path in given:
             if path not in wanted:
+                advice = _advise_names(given, source) if set(given).isdisjoint(wanted) else ""
                 raise InputError(
-                    "there is no weight {place} in this layer.", did_you_mean(path, wanted), place=path
+                    "there is no weight {place} in this layer.",
+                    advice or did_you_mean(path, wanted),
+                    place=path,
                 )
         for path, shape in wanted.items():
             if path not in given:
@@ -72,6 +75,15 @@ def fit_weights(
                     wanted=format_shape(shape),
                 )
     return {path: given[path] for path in wanted}
+
+
+def _advise_names(given: Mapping[str, Any], source: Text) -> Text:
+    """Return the line that names the arrays as the weights of a layer, if their shapes tell; else ""."""
+    import numpy as np
+
+    from rnncli.frameworks import advise_names
+
+    return advise_names(str(source), {name: np.shape(array) for name, array in given.items()})
 
 
 def _choose_saved(

@@ -15,6 +15,7 @@ from typing import Any, ClassVar, NamedTuple
 from rnncli import layers
 from rnncli.case import Array, Shape, format_shape
 from rnncli.errors import Flag, InputError, Message, Text, UsageError, did_you_mean, format_names, join
+from rnncli.frameworks import advise_names
 from rnncli.models import operations
 from rnncli.models.operations import UnknownLayerError
 
@@ -341,9 +342,12 @@ class Modules:
 
     def explain_none(self) -> InputError:
         """Return the error for a file in which nothing was recognized."""
+        what = Message("no recurrent layer was recognized in it.")
+        if names := advise_names(self.file, self.other_shapes):
+            return InputError(what, names)
         there = [f"{name} {format_shape(shape)}" for name, shape in self.other_shapes.items()]
         return InputError(
-            "no recurrent layer was recognized in it.",
+            what,
             "Its weights must fit together, and be named as in PyTorch (weight_ih_l0, "
             "weight_hh_l0) or Keras (kernel, recurrent_kernel); it has {there}.",
             there=format_names(there) or "no tensors",

@@ -169,3 +169,63 @@ def test_a_name_in_the_line_is_data(rnncli: Run, tmp_path: Path, torch_tagger: T
     name = """a'; $(touch x) "+exit(1)+"{b}.pkl"""
     (tmp_path / name).write_bytes(pickle.dumps(held))
     assert outputs(rnncli, tmp_path, follow(rnncli, tmp_path, name))
+
+
+@pytest.mark.parametrize(
+    "layer", ["LSTM", "GRU", "GRU, reset_after=False", "SimpleRNN", "LSTM, use_bias=False"]
+)
+def test_names_of_ones_own_by_shapes_of_keras(rnncli: Run, tmp_path: Path, layer: str) -> None:
+    kind, _, option = layer.partition(", ")
+    made = getattr(L, kind)(3, return_sequences=True, **({option.split("=")[0]: False} if option else {}))
+    wanted = np.asarray(made(X))
+    arrays = dict(zip(("enc%W", 'U"', "b'"), made.get_weights(), strict=False))
+    np.savez(tmp_path / "own.npz", **dict(reversed(arrays.items())))
+    given = json.dumps(X.tolist())
+    expression = f"{kind}(3, return_sequences=True{', ' * bool(option)}{option})"
+    for words in (["--model", "own.npz"], ["--weights", "own.npz", "-l", expression]):
+        refused = rnncli("run", given, *words, cwd=tmp_path)
+        assert refused.returncode == 2
+        with contextlib.chdir(tmp_path):
+            exec(shlex.split(refused.stderr.partition(": python")[2])[1])
+        done = rnncli(
+            "run", given, "--weights", "own-named.npz", "-l", expression, "-f", "json", cwd=tmp_path
+        )
+        shown = json.loads(done.stdout)["outputs"][0]["values"]
+        np.testing.assert_allclose(shown, wanted, atol=2e-6)
+        (tmp_path / "own-named.npz").unlink()
+
+
+@pytest.mark.parametrize("kind", ["LSTM", "RNN"])
+def test_names_of_ones_own_by_shapes_of_pytorch(rnncli: Run, tmp_path: Path, kind: str) -> None:
+    torch.manual_seed(1)
+    layer = getattr(torch.nn, kind)(5, 3, batch_first=True)
+    names = ("a", "b", "c", "d")
+    tensors = (tensor.detach().numpy() for tensor in layer.parameters())
+    np.savez(tmp_path / "own.npz", **dict(zip(names, tensors, strict=True)))
+    refused = rnncli("run", json.dumps(X.tolist()), "--model", "own.npz", cwd=tmp_path)
+    with contextlib.chdir(tmp_path):
+        exec(shlex.split(refused.stderr.partition(": python")[2])[1])
+    shown = outputs(rnncli, tmp_path, "own-named.npz")
+    np.testing.assert_allclose(next(iter(shown.values())), layer(torch.from_numpy(X))[0].detach(), atol=2e-6)
+
+
+@pytest.mark.parametrize(
+    "shapes",
+    [
+        [(3, 12), (3, 12), (12,)],  # kernel or recurrent kernel
+        [(9, 5), (9, 3), (9,), (9,)],  # which bias of PyTorch's GRU
+        [(5, 12), (3, 12), (12,), (7, 7)],
+        [(5, 12), (3, 11)],
+        [(0, 12), (3, 12)],
+        [(12,)],
+    ],
+)
+def test_names_are_not_guessed_where_shapes_do_not_tell(
+    rnncli: Run, tmp_path: Path, shapes: list[tuple[int, ...]]
+) -> None:
+    arrays: dict[str, Any] = {f"w{i}": np.ones(shape, "float32") for i, shape in enumerate(shapes)}
+    np.savez(tmp_path / "own.npz", **arrays)
+    refused = rnncli("run", json.dumps(X.tolist()), "--model", "own.npz", cwd=tmp_path)
+    assert refused.returncode == 2
+    assert "python" not in refused.stderr
+    assert "no recurrent layer was recognized in it." in refused.stderr

@@ -17,8 +17,8 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from rnncli.errors import EngineError, InputError, Message, inside, shorten
-from rnncli.inputs import foreign, formats, named_arrays, zips
+from rnncli.errors import EngineError, InputError, Message, inside, python_command, shorten
+from rnncli.inputs import formats, named_arrays, zips
 from rnncli.models.modules import recognize
 from rnncli.process import child_process, transfer
 from rnncli.process.isolation import isolated
@@ -103,7 +103,7 @@ def _unpacked_size(data: bytes, path: str) -> int:
             "it is a TorchScript program, which rnncli does not run.",
             "If you trust the file, write its weights to {to}: {command}",
             to=_target(path),
-            command=foreign.command(SCRIPT, path, _target(path)),
+            command=python_command(SCRIPT, path, _target(path)),
         )
     if any(file.endswith("archive_format") for file in files):
         raise InputError("it is a torch.export program, which rnncli does not run.", ADVICE)
@@ -162,7 +162,7 @@ def _find_tensors(data: bytes, path: str) -> list[tuple[str, Any]]:
                 key=key,
                 dtype=str(tensor.dtype).removeprefix("torch."),
                 to=_target(path),
-                command=foreign.command(DEQUANTIZE, path, _target(path)),
+                command=python_command(DEQUANTIZE, path, _target(path)),
             )
     dtypes = {key: _find_dtype(one) for key, one in tensors.items() if recognize.is_recurrent(key)}
     known = {key: dtype for key, dtype in dtypes.items() if dtype}
