@@ -31,7 +31,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from rnncli.case import Array
+from rnncli.case import Array, Shape
 from rnncli.errors import LayerError, Message, Text, python_command, python_literal
 
 LAYOUTS = {
@@ -279,9 +279,9 @@ def default_name(class_name: str) -> str:
     return re.sub("([a-z])([A-Z])", r"\1_\2", name).lower()
 
 
-RENAME = """import numpy as np
-w = np.load(%(file)s)
-np.savez(%(to)s, """
+RENAME = """import numpy
+w = numpy.load(%(file)s)
+numpy.savez(%(to)s, """
 WEIGHTS = {
     "keras": ("kernel", "recurrent_kernel", "bias"),
     "torch": ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0"),
@@ -321,10 +321,9 @@ def _name_by_shape(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, str]:
             (units, wide), (_, kernel_wide) = shapes[recurrent][::step], shapes[kernel][::step]
             if kernel_wide != wide or wide / units not in (1, 3, 4):
                 continue
-            pair: list[tuple[int, ...]] = [(wide,), (wide,)]
-            known = [[], [(wide,)], [(2, wide)]] if framework == "keras" else [[], pair]
-            if framework == "torch" and wide == 3 * units:
-                known = [[]]
+            known: list[list[Shape]] = [[], [(wide,)], [(2, wide)]]
+            if framework == "torch":
+                known = [[]] if wide == 3 * units else [[], [(wide,), (wide,)]]
             if biases in known:
                 layers.append(dict(zip(WEIGHTS[framework], (kernel, recurrent, *others), strict=False)))
     return layers[0] if len(layers) == 1 else {}

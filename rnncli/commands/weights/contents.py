@@ -14,7 +14,7 @@ import numpy as np
 from rnncli.case import Array, Assumed, Case, Spec
 from rnncli.cells.evaluate import columns_of
 from rnncli.cells.tree import Name, walk
-from rnncli.errors import LayerError, Message, Text, UsageError, did_you_mean
+from rnncli.errors import LayerError, Message, Text, UsageError, did_you_mean, format_names
 from rnncli.frameworks import GATES, default_name, infer_class
 from rnncli.initializers.random import fans
 from rnncli.layers.recurrent import Cell
@@ -22,6 +22,7 @@ from rnncli.layers.stack import Stack
 from rnncli.models.graph import Graph, Modules, Node, Program, StateLoop
 from rnncli.models.keras.choice import explain_hidden
 from rnncli.models.modules.assumptions import assumed_of, assumptions
+from rnncli.models.modules.keras_weights import find_inner
 from rnncli.show import statistics
 from rnncli.show.statistics import Stats
 from rnncli.specs import to_config
@@ -147,7 +148,12 @@ def _describe_graph(graph: Graph) -> Contents:
         _layer(node, graph=True, note=refused.get(node.name, ""))
         for node in _drop_reuses(graph.recurrent_nodes)
     )
+    hidden = explain_hidden(graph)
     known = {layer.name for layer in layers}
+    inner = {node.name: find_inner(node) for node in _drop_reuses(graph.nodes) if node.layer in hidden}
+    recognized = [node for modules in inner.values() for module, _ in modules for node in module.nodes]
+    used = {f"{owner}/{name}" for owner, modules in inner.items() for _, names in modules for name in names}
+    layers += tuple(_layer(node, graph=False) for node in recognized)
     nodes = [
         node for node in _drop_reuses(graph.nodes) if node.class_name != "InputLayer" and _is_layer(node)
     ]
@@ -156,12 +162,22 @@ def _describe_graph(graph: Graph) -> Contents:
         for node in nodes
         if node.name not in known
         for name, array in node.weights.items()
+        if f"{node.name}/{name}" not in used
     }
-    hidden = explain_hidden(graph)
-    notes = (*graph.notes, *_note_refused(graph.file, hidden))
-    count = len(nodes), len(layers)
+    notes = (*graph.notes, *_note_refused(graph.file, hidden), *_note_inner(graph.file, recognized))
+    count = len(nodes) + len(recognized), len(layers)
     loops = graph.loops if isinstance(graph, Program) else ()
     return Contents(graph.file, graph.origin, *count, layers, others, notes, refusals=hidden, loops=loops)
+
+
+def _note_inner(file: str, nodes: Sequence[Node]) -> Iterator[Text]:
+    """Yield a note on the layers that were recognized inside layers of a user's own class."""
+    if nodes:
+        yield Message(
+            "{file}: recognized inside such layers, by shapes: {names}; Keras's defaults are assumed.",
+            file=file,
+            names=format_names([node.name for node in nodes]),
+        )
 
 
 def _note_refused(file: str, refused: Mapping[str, Text]) -> Iterator[Text]:

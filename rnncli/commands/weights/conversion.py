@@ -25,6 +25,7 @@ from rnncli.show.page import Page, View, line
 from rnncli.show.parts import note
 
 NO_WEIGHTS = Message("its weights are not in the file; the model computes them")
+OWN_CELL = Message("its cell is not one of Keras's, so its gates are unknown")
 SAVE = Message(
     "Save the weights of the layer, torch.save(layer.state_dict(), 'layer.pt'), and convert that file."
 )
@@ -91,7 +92,8 @@ def chains_of(found: Contents) -> tuple[Chain, ...]:
                 "{--to}: only Keras draws the weights of {class_name}.", class_name=layer.class_name
             )
             raise LayerError(what, "Name a file with its weights, or use another layer.")
-    unknown = {name: NO_WEIGHTS for name, layer in layers.items() if not layer.cells}
+    bare = (layer for layer in layers.values() if not layer.cells)
+    unknown = {layer.name: OWN_CELL if layer.weights else NO_WEIGHTS for layer in bare}
     noted = {name: layer.note for name, layer in layers.items() if layer.note}
     refused = unknown | noted | dict(found.refusals)
     for name, why in refused.items():

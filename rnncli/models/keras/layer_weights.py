@@ -20,6 +20,7 @@ from rnncli.models.keras.versions import (
     is_operation,
     name_of,
 )
+from rnncli.models.operations import keras_may_know
 
 if TYPE_CHECKING:
     from rnncli.case import Array
@@ -289,6 +290,12 @@ def _name_weights(
     has_more = bool(names) and len(by_name) == len(stored) and by_name.keys() >= set(names)
     if has_more:  # those of renorm, which inference does not use
         return {name: by_name[name] for name in names}
+    if not names and class_name not in RECURRENT and not keras_may_know(class_name, entry.get("module")):
+        full = {
+            re.sub(r":\d+$", "", name).removeprefix(f"{name_of(entry)}/"): array for name, array in stored
+        }
+        if len(full) == len(stored):  # the names of the layers inside a layer of a user's class
+            return full
     if not names or class_name not in RECURRENT:  # quantized, or none that we know
         return _name_by_path(stored)
     wanted = Message(

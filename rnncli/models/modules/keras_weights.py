@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from rnncli.errors import Message
-from rnncli.frameworks import CellWeights, cudnn, infer_class, keras
+from rnncli.frameworks import CellWeights, cudnn, keras
 from rnncli.frameworks.keras import ROLES
 from rnncli.models.graph import Module, Modules, Node
 from rnncli.models.keras import file as keras_file
@@ -36,6 +36,10 @@ GATES = (("",), ("i", "f", "c", "o"), ("z", "r", "h"))
 
 _KERAS_1 = re.compile(r"(?P<owner>.+)_(?P<role>[WUb])(?:_(?P<gate>[ifcozrh]))?")
 """`lstm_1_W_i`: the input gate's part of the kernel."""
+
+
+_PART = re.compile(r"cells?|(forward|backward)_layer|.+_cell(_\d+)?|(forward|backward)_.+")
+"""The parts of a layer, by which its weights are grouped below its own name."""
 
 
 class SavedWeights(NamedTuple):
@@ -120,6 +124,31 @@ def _rename_cells(arrays: Sequence[tuple[str, Array]]) -> dict[str, list[tuple[s
     return cells
 
 
+def find_inner(node: Node) -> list[tuple[Module, tuple[str, ...]]]:
+    """Return the recurrent layers inside a layer of a user's own class, each with the names of its weights.
+
+    Of `rec/cell/0` or `rec/gru_cell/kernel` the layer is `rec`; with both directions, the last parts are
+    `forward_layer/cell/0` or `forward_gru/gru_cell/kernel`.
+    """
+    layers: dict[str, dict[str, list[tuple[str, str]]]] = {}
+    for weight in node.weights:
+        owner, _, role = weight.rpartition("/")
+        parts, cell = owner.split("/"), ""
+        while parts and _PART.fullmatch(parts[-1]):
+            cell = f"{parts.pop()}/{cell}".strip("/")
+        name = "/".join(parts) or cell.partition("/")[0].removesuffix("_cell")
+        layers.setdefault(name, {}).setdefault(cell, []).append((role.strip("0123456789"), weight))
+    inner: list[tuple[Module, tuple[str, ...]]] = []
+    for name, cells in layers.items():
+        arrays = {
+            cell: [(role, node.weights[weight]) for role, weight in roles] for cell, roles in cells.items()
+        }
+        module = _recognize_layer(SavedWeights(f"{node.name}/{name}", arrays))
+        if module is not None and not module.refusal:
+            inner.append((module, tuple(weight for roles in cells.values() for _, weight in roles)))
+    return inner
+
+
 def _recognize_layer(saved: SavedWeights) -> Module | None:
     """Return the layer; None if its weights do not fit a recurrent layer."""
     cells = {path: _recognize_cell(own) for path, own in saved.cells.items()}
@@ -160,7 +189,7 @@ def _looks_recurrent(path: str, own: Sequence[tuple[str, Array]]) -> bool:
         return True
     matrices = [array.shape for name, array in own if not name and array.ndim == 2]
     return any(
-        kernel[1] == recurrent[1] and infer_class(*recurrent) is not None
+        kernel[1] == recurrent[1] and recurrent[0] > 0 and recurrent[1] % recurrent[0] == 0
         for kernel, recurrent in permutations(matrices, 2)
     )
 

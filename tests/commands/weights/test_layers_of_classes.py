@@ -136,26 +136,27 @@ def test_the_weights_are_those_of_the_layer(tmp_path: Path, capfd: pytest.Captur
 
 UNFIT = "its weights do not fit LSTM, GRU or SimpleRNN."
 UNKNOWN = "classes>Block is not a class of Keras; it may have recurrent weights."
+INSIDE = {"block/cell": "LSTM", "block/cells/lstm": "LSTM", "block/named/gru": "GRU"}
 TO_TORCH = "weights PATH --to torch"
 EXPORT = f"export {json.dumps(X.tolist(), separators=(',', ':'))} --model PATH --to numpy"
 CONVERTED, EXPORTED = "converted: {}\nName the others after a #", "exported: {}\nChoose others: --model"
 
 
 @pytest.mark.parametrize(
-    ("build", "file", "name", "why", "command", "said"),
+    ("build", "file", "name", "inside", "why", "command", "said"),
     [
-        (own_cell, "m.weights.h5", "own", UNFIT, TO_TORCH, CONVERTED),
-        (beside, "m.keras", "block", UNKNOWN, TO_TORCH, CONVERTED),
-        (beside, "m.keras", "block", UNKNOWN, EXPORT, EXPORTED),
+        (own_cell, "m.weights.h5", "own", {}, UNFIT, TO_TORCH, CONVERTED),
+        (beside, "m.keras", "block", INSIDE, UNKNOWN, TO_TORCH, CONVERTED),
+        (beside, "m.keras", "block", INSIDE, UNKNOWN, EXPORT, EXPORTED),
     ],
 )
 def test_a_layer_of_the_users_own_is_listed_as_not_understood(
-    build: Any, file: str, name: str, why: str, command: str, said: str, tmp_path: Path,
-    capfd: pytest.CaptureFixture[str],
+    build: Any, file: str, name: str, inside: dict[str, str], why: str, command: str, said: str,
+    tmp_path: Path, capfd: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
     path = str(saved(build, tmp_path / file))
     layers, notes = described(capfd, path)
-    assert layers == {"lstm": "LSTM"}
+    assert layers == {"lstm": "LSTM", **inside}
     assert f"{name} is not shown: {why}" in notes
     assert main(command.replace("PATH", path).split()) == 2
     out, message = capfd.readouterr()
