@@ -142,7 +142,7 @@ class PortAnswer(Answer):
     def _document(self, place: int, view: View) -> dict[str, Any]:
         """Return one explanation, with the layer as rnncli takes it and as a Keras 3 script writes it."""
         finding = self.findings[place]
-        spec = finding.spec(return_sequences=False, return_state=False, dtype="float32", go_backwards=False)
+        spec = finding.spec(return_sequences=False, return_state=False, dtype="float32")
         if spec.class_name == "Bidirectional":
             spec = spec.with_option("merge_mode", finding.run.merge_mode)
         script, definition = to_script(spec)

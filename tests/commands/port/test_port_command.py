@@ -201,6 +201,7 @@ def test_files_in_other_forms_are_understood(
 ) -> None:
     explanation, found = explained(*write(tmp_path, change(plant(kind, names))), *args)
     assert found == set(names)
+    assert ("go_backwards=True" in explanation["keras"]) == (change is backwards)
     if change is one_kernel:
         assert "one kernel (8, 12) holds both" in explanation["steps"][0]
 

@@ -109,7 +109,10 @@ def test_every_pair_of_differences_is_named(place: int) -> None:
             check(kind, pair)
 
 
-@pytest.mark.parametrize(("name", "count"), [("lstm", 8), ("gru", 12), ("simple rnn", 60), ("bilstm", 4)])
+@pytest.mark.parametrize(
+    ("name", "count"),
+    [("lstm", 8), ("gru", 12), ("simple rnn", 60), ("bilstm", 4), ("padded lstm", 2), ("masked bilstm", 2)],
+)
 def test_nothing_is_claimed_on_unrelated_numbers(name: str, count: int) -> None:
     kind = KINDS[name]
     for seed in range(count):
