@@ -89,11 +89,13 @@ class GivenBeside(NamedTuple):
     mask: (batch, timesteps) of bool; None without one.
     states: the initial states, in order or by name; without any, the layers start from zeros.
     order: of the first two axes of the input, as it is assumed; None if the user says it.
+    has_batch: whether the input came with a batch axis, so that the other order may be meant.
     """
 
     mask: Array | None = None
     states: RawValue = RawValue()
     order: AxisOrder | None = None
+    has_batch: bool = True
 
 
 class SavedModel(ABC):

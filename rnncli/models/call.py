@@ -118,10 +118,11 @@ def _give_beside(
 
     (array,) = inputs.values()
     (given,) = raw.values() if isinstance(raw, Mapping) else (raw,)
-    order = model.axis_order if options.order is not None and np.ndim(given) == array.ndim else None
+    has_batch = np.ndim(given) == array.ndim
+    order = model.axis_order if options.order is not None and has_batch else None
     mask = arrange.combine_masks(array, padding, options._replace(order=order))
     order = model.axis_order if options.axes is None else None
-    return model.with_given(GivenBeside(mask, states, order))
+    return model.with_given(GivenBeside(mask, states, order, has_batch))
 
 
 def _pad_sequences(raw: Any, options: ArrangeOptions, *, masks: bool) -> tuple[Any, Array | None]:

@@ -40,7 +40,7 @@ def by_layer(
             what = Message(
                 "the initial states are those of {sequences}", sequences=count(sizes.pop(), "sequence")
             )
-            if error := contradicts(shape, given.order, what):
+            if error := contradicts(shape, given.order if given.has_batch else None, what):
                 raise error
     states = {}
     for node in _nodes(modules):

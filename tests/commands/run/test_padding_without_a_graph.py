@@ -317,6 +317,24 @@ def test_what_contradicts_the_order_shows_both_readings(rnncli: Any, tmp_path: P
         package.run([X[0], X[1, :2]], model=path, pad="post", assume={"batch_first": False})
 
 
+def test_one_sequence_has_no_other_order(tmp_path: Path) -> None:
+    path, x = saved(nn.GRU(4, 2), tmp_path / "m.pt"), X[0]
+    for options, said in (
+        (
+            {"initial_state": [np.zeros((5, 2))]},
+            "last_hidden_state has shape (5, 2), but the layer needs (1, 2)",
+        ),
+        ({"lengths": [1] * 5}, "5 lengths given for 1 sequence.\nGive one length"),
+        ({"mask": np.ones((5, 1))}, "the mask is (5, 1), but the input is (1, 5, 4)."),
+    ):
+        with pytest.raises(InputError) as caught:
+            package.run(x, model=path, **options)
+        assert said in str(caught.value)
+    (one,) = package.run(x, model=path, assume="batch_first=false").outputs
+    (same,) = package.run(x, model=path).outputs
+    np.testing.assert_array_equal(one.values, same.values)
+
+
 def test_learned_initial_states_are_named(rnncli: Any, tmp_path: Path) -> None:
     module = nn.GRU(4, 2, batch_first=True)
     module.h0 = nn.Parameter(torch.ones(1, 1, 2))
