@@ -12,6 +12,7 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import FrameType
@@ -22,6 +23,10 @@ from rnncli.process import signals
 
 CRASHES = ("SIGABRT", "SIGBUS", "SIGFPE", "SIGILL", "SIGSEGV")
 """The signals that end a process because of an error in it."""
+ENDING_SECONDS = 0.2
+"""How long to wait for a thread that may be ending."""
+PIPE_SIZE = 2**16
+"""The most bytes that wait in a pipe."""
 PR_SET_PDEATHSIG = 1
 """The request of Linux's prctl to send a signal to this process when its parent ends."""
 
@@ -43,10 +48,14 @@ def explain_crash(engine: str, number: int, advice: Message) -> EngineError | No
 
 
 class _State:
-    """Whether engines are watched in this process; in a watched child, the pipe to the waiting process."""
+    """Whether engines are watched in this process; in a watched child, the pipe to the waiting process.
+
+    told: the last words that were sent there.
+    """
 
     enabled = False
     pipe: int | None = None
+    told: tuple[str, ...] = ()
 
 
 def enable() -> None:
@@ -62,7 +71,7 @@ def watch(engine: str, advice: Message) -> None:
     advice: what to try then; a template without fields.
     """
     if _State.pipe is None and _can_fork():
-        _fork()
+        _fork(engine, advice)
     _tell("engine", engine, advice.template)
 
 
@@ -72,46 +81,71 @@ def remove_after_crash(path: Path) -> None:
 
 
 def _can_fork() -> bool:
-    """Return whether no thread of Python would be missing in a child."""
-    alone = threading.active_count() == 1 and threading.current_thread() is threading.main_thread()
-    return _State.enabled and alone
+    """Return whether no thread of Python would be missing in a child.
+
+    The thread of a bar of progress may still be ending.
+    """
+    main = threading.main_thread()
+    if not _State.enabled or threading.current_thread() is not main:
+        return False
+    for thread in threading.enumerate():
+        if thread is not main:
+            thread.join(ENDING_SECONDS)
+    return threading.active_count() == 1
 
 
 def _tell(*words: str) -> None:
     """Send words to the waiting process, which reads them after a crash."""
     import json
 
-    if _State.pipe is not None:
-        with suppress(OSError):
+    if _State.pipe is not None and words != _State.told:
+        _State.told = words
+        with suppress(OSError):  # also for a full pipe
             os.write(_State.pipe, json.dumps(words).encode() + b"\n")
 
 
-def _fork() -> None:
-    """Fork; returns in the child."""
+def _fork(engine: str, advice: Message) -> None:
+    """Fork, and return in the child; the parent passes its signals to the child, and waits."""
     from rnncli.process.isolation import ignore_warnings
 
     for stream in (sys.stdout, sys.stderr):
         with suppress(AttributeError, OSError, ValueError):
             stream.flush()  # else both processes would write what waits
     reading, writing = os.pipe()
-    parent = os.getpid()
-    with signals.defer_signals(), ignore_warnings():  # about the threads of NumPy's matrix products
-        child = os.fork()
+    parent, child = os.getpid(), 0
+    early: list[int] = []
+
+    def forward(number: int, _: FrameType | None) -> None:
         if not child:
-            _end_with(parent)
-            os.close(reading)
-            _State.pipe = writing
+            early.append(number)
             return
-    os.close(writing)
-    try:
-        status = _wait(child)
-    finally:
         with suppress(OSError):
-            os.kill(child, signal.SIGKILL)  # after an error here; else it has ended
-    if os.WIFEXITED(status):
-        os._exit(os.WEXITSTATUS(status))
-    with os.fdopen(reading, encoding="utf-8") as told:
-        _report(os.WTERMSIG(status), told.read())
+            os.kill(child, number)
+
+    with signals.handle_signals(("SIGINT", *signals.ENDING), forward):
+        with ignore_warnings():  # about the threads of NumPy's matrix products
+            child = os.fork()
+        if child:
+            os.close(writing)
+            for number in early:
+                forward(number, None)
+            status = _wait(child)
+            _exit_as(status, [["engine", engine, advice.template], *_read_lines(reading)])
+    _end_with(parent)
+    os.close(reading)
+    os.set_blocking(writing, False)
+    _State.pipe = writing
+    for number in early:
+        signal.raise_signal(number)
+
+
+def _wait(child: int) -> int:
+    """Return the status with which the child ends."""
+    try:
+        return os.waitpid(child, 0)[1]
+    except BaseException:
+        os.kill(child, signal.SIGKILL)
+        raise
 
 
 def _end_with(parent: int) -> None:
@@ -124,35 +158,33 @@ def _end_with(parent: int) -> None:
         os._exit(1)
 
 
-def _wait(child: int) -> int:
-    """Return the status with which the child ends; pass on the signals that this process gets."""
-
-    def forward(number: int, _: FrameType | None) -> None:
-        with suppress(OSError):
-            os.kill(child, number)
-
-    with signals.handle_signals(("SIGINT", *signals.ENDING), forward):
-        return os.waitpid(child, 0)[1]
-
-
-def _report(number: int, told: str) -> NoReturn:
-    """Raise EngineCrash for a crash; end this process by any other signal that ended the child.
-
-    told: the lines that the child sent.
-    """
+def _read_lines(reading: int) -> list[list[str]]:
+    """Return what the child told, the words of each line; does not wait for a process that it left behind."""
     import json
 
-    lines = [json.loads(line) for line in told.splitlines()]
-    engine, advice = [words for kind, *words in lines if kind == "engine"][-1]
-    killed = signal.Signals(number).name == "SIGKILL"
+    os.set_blocking(reading, False)
+    with suppress(BlockingIOError):
+        return [json.loads(line) for line in os.read(reading, PIPE_SIZE).splitlines()]
+    return []
+
+
+def _exit_as(status: int, told: Sequence[Sequence[str]]) -> NoReturn:
+    """Exit as the child did, by the same signal or with the same code; raise EngineCrash if it crashed.
+
+    told: `engine`, its name and the advice for each engine; `file` and its path for each unfinished file.
+    """
+    if os.WIFEXITED(status):
+        os._exit(os.WEXITSTATUS(status))
+    number = os.WTERMSIG(status)
+    engine, advice = [words for kind, *words in told if kind == "engine"][-1]
     error = explain_crash(engine, number, Message(advice))
-    if killed:
+    if number == signal.SIGKILL:
         error = EngineError(
             "the system ended the process in which {engine} ran, perhaps for want of memory.",
             "Make the input smaller, or close other programs.",
             engine=engine,
         )
-    for path in [words[0] for kind, *words in lines if kind == "file"]:
+    for path in [words[0] for kind, *words in told if kind == "file"]:
         with suppress(OSError):
             Path(path).unlink(missing_ok=True)
     if error is not None:

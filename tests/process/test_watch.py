@@ -41,8 +41,8 @@ from rnncli.process import signals, watch
 watch.enable()
 signal.signal(signal.SIGINT, signals.interrupt_handler)
 watch.watch("engine", Message(""))
-print(os.getpid(), flush=True)
 try:
+    print(os.getpid(), flush=True)
     time.sleep(60)
 except KeyboardInterrupt:
     os._exit(130)
@@ -174,6 +174,36 @@ def test_a_process_with_threads_does_not_fork(monkeypatch: pytest.MonkeyPatch) -
     finally:
         end.set()
         thread.join()
+
+
+def test_a_thread_that_ends_is_waited_for() -> None:
+    """A bar of progress is erased before its thread has ended."""
+    program = """
+import os, threading, time
+from rnncli.errors import Message
+from rnncli.process import watch
+watch.enable()
+before = os.getpid()
+threading.Thread(target=time.sleep, args=(0.05,)).start()
+watch.watch("engine", Message(""))
+print(os.getppid() == before)
+"""
+    words = [sys.executable, "-c", program]
+    done = subprocess.run(words, env=environment(), capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout) == (0, "True\n")
+
+
+def test_a_long_stream_does_not_wait_for_the_process_that_waits() -> None:
+    """The pipe between them is never read meanwhile, and holds 64 KiB."""
+    program = """
+from rnncli.errors import Message
+from rnncli.process import watch
+watch.enable()
+for number in range(20_000):
+    watch.watch(f"engine {number % 2}", Message("Try again."))
+"""
+    words = [sys.executable, "-c", program]
+    assert subprocess.run(words, env=environment(), capture_output=True, timeout=60).returncode == 0
 
 
 def test_tensorflow_crashes_without_a_dead_process(rnncli_process: Run) -> None:
