@@ -161,9 +161,11 @@ class Hypothesis:
             if mask is None:
                 return None
             return _turn(mask, swapped=self.swap_inputs, flipped=self.flip_inputs)
+        swapped, flipped = self.swap_outputs, self.flip_outputs
         if self.padding.tensor == "input":
-            return self.padding.real_steps(swapped=self.swap_inputs, flipped=self.flip_inputs)
-        return self.padding.real_steps(swapped=self.swap_outputs, flipped=self.flip_outputs)
+            swapped, flipped = self.swap_inputs, self.flip_inputs
+        steps = self.padding.real_steps(swapped=swapped, flipped=flipped)
+        return steps if steps.shape == self.inputs.shape[:2] else None  # of a probe, which has no padding
 
     @property
     def initial_state(self) -> tuple[Array, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from itertools import combinations
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -139,3 +140,13 @@ def test_a_part_is_the_beginning_of_the_whole(name: str, masked: bool) -> None:
             np.testing.assert_allclose(array, whole[key][:1], atol=1e-12, err_msg=f"{one.differences} {key}")
         beginning = one.compute(1, 2)["sequence 0"]
         np.testing.assert_allclose(beginning, whole["sequence 0"][:1, :2], atol=1e-12)
+
+
+@pytest.mark.parametrize("name", ["padding=end", "padded_outputs=zeros", "final_state=real_end"])
+def test_a_probe_has_no_padding(name: str, tmp_path: Path) -> None:
+    planted = run_of(plant(KINDS["padded lstm"], (name,)), "LSTM")
+    (finding,), _ = search(planted)
+    other = next(one for one in differences.list_known(planted) if one.name.startswith("gates="))
+    findings = [finding, Hypothesis(planted, [*finding.differences, other])]
+    predictions = evidence.write_probe(planted, findings, str(tmp_path / "probe.json"))
+    assert len(predictions) == 2
