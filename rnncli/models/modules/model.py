@@ -133,8 +133,8 @@ class Model(SavedModel):
 def _explain_changes(order: AxisOrder | None) -> Text:
     """Return how to assume something else.  order: of the axes, if it is assumed."""
     if order is None:
-        return Message("Change them with {--assume NAME=VALUE}.")
-    text = "Change them with {--assume NAME=VALUE}; {way} reads {other}."
+        return Message("Change them with {--assume}.")
+    text = "Change them with {--assume}; {way} reads {other}."
     return Message(text, way=order.way, other=order.other)
 
 
