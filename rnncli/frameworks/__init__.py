@@ -292,9 +292,12 @@ WEIGHTS = {
 def advise_names(file: str, shapes: Mapping[str, tuple[int, ...]]) -> Text:
     """Return the line that names the arrays of an .npz file as the weights of a layer, by their shapes.
 
-    Returns "" for another file, and where shapes do not tell which array is which weight.
+    Returns "" for another file, where shapes do not tell which array is which weight, and for arrays that
+    have such names already, whatever their shapes say.
     """
-    names = _name_by_shape(shapes) if file.lower().endswith(".npz") else {}
+    known = {name for names in WEIGHTS.values() for name in names}
+    is_named = any(re.split("[./]", name)[-1] in known for name in shapes)
+    names = _name_by_shape(shapes) if file.lower().endswith(".npz") and not is_named else {}
     if not names:
         return ""
     to = f"{PurePath(file).stem}-named.npz"
