@@ -18,8 +18,8 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from importlib import import_module
 from tempfile import TemporaryDirectory
-from time import monotonic
-from typing import BinaryIO, NoReturn
+from time import monotonic, process_time
+from typing import TYPE_CHECKING, BinaryIO, NoReturn, TypeVar
 
 from rnncli.case import Array
 from rnncli.errors import EngineError, Message, Text
@@ -28,6 +28,10 @@ from rnncli.process.isolation import ignore_warnings
 from rnncli.process.memory import address_space, allocated_bytes
 from rnncli.process.watch import explain_crash
 
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+
+Returned = TypeVar("Returned")
 Work = Callable[[BinaryIO], None]
 
 AFTER_CRASH = Message("Give different inputs, or try another version of the engine.")
@@ -148,6 +152,22 @@ def allow(seconds: float) -> float:
     with suppress(ValueError):
         return max(seconds, min(float(os.environ.get(MORE_TIME, "0")), 1e6))
     return seconds
+
+
+def result_in_time(future: Future[Returned], seconds: float) -> Returned:
+    """Return the result of work in a thread.
+
+    Raises TimeoutError after these seconds; on a busy machine, once this process has had them as processor
+    time, and at most after PATIENCE times as long.
+    """
+    start, used = monotonic(), process_time()
+    patience = seconds
+    while True:
+        with suppress(TimeoutError):
+            return future.result(patience)
+        if process_time() - used > seconds or monotonic() - start > PATIENCE * seconds:
+            raise TimeoutError
+        patience = seconds / 20
 
 
 def advise_more(seconds: float) -> Text:

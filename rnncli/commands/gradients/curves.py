@@ -31,6 +31,8 @@ INPUT = Label("input", kind="")
 ABOVE: Mapping[str, float] = {"explodes": 1e3, "grows": 10.0}
 BELOW: Mapping[str, float] = {"vanishes": 1e-3, "falls": 0.1}
 """Thresholds relative to the norm at the last processed step that the output depends on."""
+ROUNDING = 64
+"""A share below this many times the precision of the numbers is what rounding leaves of a sum that is 0."""
 
 
 class GradientTarget(NamedTuple):
@@ -71,6 +73,7 @@ class Curve:
     masked_steps: (timesteps,) of bool, True for masked steps.
     by_line: see chain_rule.Norms; empty for the input, and if TensorFlow computed the gradients.
     new_states: see Cell.new_states.
+    precision: of the numbers that were computed.
     """
 
     part: Label
@@ -79,13 +82,18 @@ class Curve:
     masked_steps: Array
     by_line: Mapping[str, Array] = field(default_factory=dict)
     new_states: Mapping[str, str] = field(default_factory=dict)
+    precision: float = 0.0
 
     @property
     def shares(self) -> dict[str, float]:
         """The share of each gate in the sum of the norms of `by_line`, the largest first."""
         sums = {gate: float(own.sum()) for gate, own in self.by_line.items()}
-        ordered, total = sorted(sums, key=lambda gate: -sums[gate]), sum(sums.values())
-        return {gate: sums[gate] / total for gate in ordered} if 0 < total < inf else {}
+        if not 0 < sum(sums.values()) < inf:
+            return {}
+        least = ROUNDING * self.precision * sum(sums.values())
+        sums = {gate: own if own > least else 0.0 for gate, own in sums.items()}
+        total = sum(sums.values())
+        return {gate: sums[gate] / total for gate in sorted(sums, key=lambda gate: -sums[gate])}
 
     @property
     def verdict(self) -> Verdict:
@@ -262,11 +270,12 @@ def gradients(case: Case, of: str | None = None, engine: str = "auto") -> Gradie
         (cell,) = (cell for path, cell in _cells(stack) if weight.startswith(path))
         return Gradients(header, numbers, (), weight, by_line, cell.new_states)
     norms = method.norms(case_with_states, place, *where)
+    precision = 2.0**-52 if dtype == "float64" else 2.0**-23
     loops: Mapping[str, Any] = stack.layers[place].loops
     curves = [
         Curve(
             part, way, found, norms.masked_steps, norms.by_line.get((way, part), {}),
-            next(iter(loops.values())).cell.by_index[part.cell].new_states,
+            next(iter(loops.values())).cell.by_index[part.cell].new_states, precision,
         )
         for (way, part), found in norms.states.items()
     ]  # fmt: skip

@@ -157,7 +157,8 @@ def _run(session: Any, names: Sequence[str], feeds: Mapping[str, Array], seconds
     options = onnxruntime.RunOptions()
     options.log_severity_level = 4
     try:
-        found: list[Any] = start_in_thread(lambda: session.run(list(names), given, options)).result(seconds)
+        running = start_in_thread(lambda: session.run(list(names), given, options))
+        found: list[Any] = child_process.result_in_time(running, seconds)
     except TimeoutError:
         options.terminate = True
         what = Message(
