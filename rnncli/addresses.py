@@ -21,6 +21,11 @@ _STATE = r"(?P<last>last_)?(?P<part>hidden|cell)_state(?P<all>s)?"
 _NUMBER = r"[+-]?[0-9]{1,300}"
 
 
+HOLD_EXAMPLE = Message(
+    "Write GATE[:, UNITS]=VALUE@STEPS, such as 'forget[:, 1]=1@2:'; units and steps may be left out."
+)
+
+
 class Address(NamedTuple):
     """A tensor and a part of it.  texts: the index as typed, one text per axis."""
 
@@ -222,3 +227,37 @@ def select_steps(texts: Sequence[str] | None, count: int) -> list[int] | None:
         else:
             chosen += places
     return chosen
+
+
+class HoldText(NamedTuple):
+    """The parts of `forget[:, 1]=1@2:`.  units, steps: indices as typed, `1` and `2:`; `:` for all."""
+
+    gate: Label
+    units: str
+    steps: str
+    value: float
+
+
+def parse_hold(text: str) -> HoldText:
+    """Parse a gate, its units, a value and steps.  Raises UsageError if the text does not have that form."""
+    place, equals, rest = text.rpartition("=")
+    try:
+        address = parse(place)
+    except ValueError:
+        equals = ""
+    if not equals:
+        raise UsageError("{--hold:text}: this is not a gate with a value.", HOLD_EXAMPLE, text=text)
+    if address.texts and (len(address.texts) != 2 or address.texts[0] != ":"):
+        raise UsageError(
+            "{--hold:text}: the index of a gate is [:, UNITS]; a gate is held in the whole batch.",
+            HOLD_EXAMPLE,
+            text=text,
+        )
+    value, at, steps = rest.partition("@")
+    try:
+        number = parse_decimal(value)
+    except ValueError:
+        raise UsageError(
+            "{--hold:text}: {value!r} is not a number.", HOLD_EXAMPLE, text=text, value=value
+        ) from None
+    return HoldText(address.label, address.texts[1] if address.texts else ":", steps if at else ":", number)

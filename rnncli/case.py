@@ -1,4 +1,4 @@
-"""The Case: the complete, frozen request.  Readers and the command line fill it, engines compute it."""
+"""Shapes, options, specs and documents: the plain values that the rooms pass to each other."""
 
 # Annotations are objects rather than text, which named tuples would have to evaluate when the command starts.
 
@@ -98,56 +98,6 @@ class Assumed(NamedTuple):
 
     values: Mapping[str, Any]
     words: Text
-
-
-class Case(NamedTuple):
-    """One experiment.
-
-    specs: the layers, checked, first to last; to compute with them, make a `Stack(case.specs)`.
-    inputs: shape (batch, timesteps, features), in the dtype that the first layer computes in; more axes
-        for a convolutional layer.
-    mask: shape (batch, timesteps), bool, True for the steps to process.
-    initial_state: tensors in Keras's order, for the whole stack.
-    weights: every weight by its path (`kernel`, `forward/kernel`, `0/forward/kernel`); None to draw
-        them from `seed`.
-    seed: same as for `keras.utils.set_random_seed`; None where nothing is drawn, as in a saved model.
-    calls: number of times the layers are called with the same inputs.
-    hold: the gates to hold at a value; only the numpy engine can.
-    all_calls: whether to return the tensors of every call, rather than of the last one.
-    assumed: about the file that the layers and weights come from; None for others.
-    """
-
-    specs: tuple[Spec, ...]
-    inputs: Array
-    mask: Array | None = None
-    initial_state: tuple[Array, ...] | None = None
-    weights: Mapping[str, Array] | None = None
-    seed: int | None = 0
-    training: bool = False
-    calls: int = 1
-    all_calls: bool = False
-    all_layers: bool = False
-    with_trace: bool = False
-    feature_names: tuple[str, ...] = ()
-    hold: "tuple[Hold, ...]" = ()
-    assumed: Assumed | None = None
-
-
-class Hold(NamedTuple):
-    """A gate that is held at a value instead of computed: what if the forget gate were 1?
-
-    text: as given, `1/forget[:, 1]=1@2:`.  layer: index in the stack.  direction: of a Bidirectional, or "".
-    cell: index in RNN's list of cells, or None.  units, steps: indices, steps of the layer's own input.
-    """
-
-    text: str
-    layer: int
-    direction: str
-    cell: int | None
-    gate: str
-    units: range
-    steps: range
-    value: float
 
 
 class SavedLayer(NamedTuple):

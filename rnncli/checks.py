@@ -16,12 +16,12 @@ from rnncli.show import formats as output_formats
 
 if TYPE_CHECKING:
     from rnncli.ask import Ask, Remarks
-    from rnncli.case import Case
     from rnncli.compute.compare import (
         TensorDifference,
         Tolerance,  # help must not load it
         TolerancePair,
     )
+    from rnncli.layers.case import Case
     from rnncli.models.call import ChosenLayer
     from rnncli.result import Result
     from rnncli.show.answer import Reply

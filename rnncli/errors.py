@@ -52,6 +52,15 @@ class Message:
     def __hash__(self) -> int:
         return hash(str(self))
 
+    @property
+    def kind(self) -> str:
+        """What it says, whatever its fields: two messages of one kind differ only in them."""
+        return self.template
+
+    def with_fields(self, **fields: Any) -> Message:
+        """Return the message with these fields, besides its own."""
+        return Message(self.template, **{**self.fields, **fields})
+
 
 Text = str | Message
 """A text to show; a plain one is a name, or comes from a library."""
@@ -192,8 +201,7 @@ class RnncliError(Exception):
         """The sentence without the sources."""
         if self.path is None:
             return self.detail
-        place = format_path(self.path) or Message("the document")
-        return Message(self.detail.template, **{**self.detail.fields, "place": place})
+        return self.detail.with_fields(place=format_path(self.path) or Message("the document"))
 
     @property
     def what(self) -> str:

@@ -18,8 +18,8 @@ import keras as keras
 import numpy as np
 
 from rnncli import compute, specs
-from rnncli.case import Case
 from rnncli.layers import fit
+from rnncli.layers.case import Case
 from rnncli.result import Result
 
 SCRIPT = {**vars(keras.initializers), **vars(keras.layers), "keras": keras}

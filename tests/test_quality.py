@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from rnncli import frameworks, initializers, layers
+from rnncli import frameworks, layers
 from rnncli.cli import catalog
 from rnncli.commands.export import targets
 from rnncli.compute import engines
@@ -36,7 +36,6 @@ LISTS: Mapping[str, Iterable[str]] = {
     "commands/export/targets": targets.TARGETS.values(),
     "compute/engines": engines.ENGINES.values(),
     "models/operations": operations.FAMILIES,
-    "initializers": initializers.FAMILIES,
     "layers": layers.LAYERS.values(),
     "frameworks": frameworks.LAYOUTS.values(),
     "inputs/formats": input_formats.FORMATS.values(),
@@ -50,7 +49,7 @@ BASES = {
 """Listed files on which others are built: ndjson on json, npz on npy, explore on explain, svg on table,
 cudnn on keras."""
 
-BESIDE = {"layers": {"equations", "fit", "layer", "recurrent", "stack", "written"}}
+BESIDE = {"layers": {"case", "fit", "layer", "recurrent", "stack"}}
 """Files of these folders that are not of the listed kind."""
 
 

@@ -117,11 +117,10 @@ def shape(
 
     ask = ask_of(inputs, layer, options, all_layers=all_layers)
     if ask.input_shape is not None and inputs is None:
-        stack, sizes, remarks, *_ = outline_of(ask)
-        specs = stack.specs
+        specs, sizes, remarks, *_ = outline_of(ask)
     else:
         case, remarks = ask.case()
-        specs, sizes = case.specs, case.inputs.shape
+        specs, sizes = case.stack, case.inputs.shape
     found = outline(specs, sizes, all_layers=all_layers)
     return Report("shape", specs, found, ShapeAnswer(found), remarks, view_of(options))
 

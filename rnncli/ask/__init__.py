@@ -11,7 +11,7 @@ from os import PathLike
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rnncli.ask.layer_files import GIVE, GIVEN_BESIDE, read_layer, read_named, refuse_layer_options
-from rnncli.case import Case, Document, RawValue, Shape
+from rnncli.case import Document, RawValue, Shape
 from rnncli.errors import Flag, Message, Text, UsageError, inside, join
 from rnncli.options import first_given, flag_name, names
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from rnncli.inputs.arrange import Arrangement, ArrangeOptions
     from rnncli.inputs.formats import ReadOptions
     from rnncli.inputs.source import Source
+    from rnncli.layers.case import Case
     from rnncli.layers.stack import Stack
     from rnncli.models import SavedModel
     from rnncli.models.call import ChosenLayer, ModelCall
@@ -94,7 +95,7 @@ class Ask(NamedTuple):
         }
         return {name: word if isinstance(word, str) else None for name, word in words.items()}
 
-    def case(self, *, one_call: bool = False) -> tuple[Case, Remarks]:
+    def case(self, *, one_call: bool = False) -> "tuple[Case, Remarks]":
         """Return the Case that is asked for, and remarks.  one_call: see `choose`."""
         return self.choose(one_call=one_call)[:2]
 
@@ -149,7 +150,7 @@ class Chosen(NamedTuple):
     prefix: what the names of its tensors begin with in the model, `gru/`, if an address chose the layer.
     """
 
-    case: Case
+    case: "Case"
     remarks: Remarks
     part: "ChosenLayer | None" = None
     prefix: str = ""
@@ -214,10 +215,12 @@ class Given(NamedTuple):
     all_layers: bool
     all_calls: bool
 
-    def case(self, arranged: "Arrangement") -> Case:
+    def case(self, arranged: "Arrangement") -> "Case":
         """Return the Case of these inputs.  Raises InputError or LayerError for a part that does not fit."""
+        from rnncli.layers.case import Case
+
         case = Case(
-            specs=self.stack.specs,
+            stack=self.stack,
             inputs=arranged.inputs,
             mask=arranged.mask,
             initial_state=self.initial_state.value,
@@ -407,14 +410,13 @@ def shape_of(ask: Ask) -> Shape:
 def stack_of(ask: Ask, document: Document | None = None, name: Text = "") -> "Stack":
     """Return the layers asked for, else the layers of the document.  name: of the document in errors."""
     from rnncli import specs
-    from rnncli.layers.stack import Stack
 
     layers = layers_of(ask)
     own = None if document is None else document.layer
     if not layers and own is not None:
         with inside(name):
             specs.from_flags([own], {})
-    return Stack(specs.from_flags(layers, ask.options, own, all_layers=ask.all_layers))
+    return specs.from_flags(layers, ask.options, own, all_layers=ask.all_layers)
 
 
 def layers_of(ask: Ask) -> list[Any]:

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from os import PathLike
 from typing import Any
 
-from rnncli.case import Case
 from rnncli.errors import Flag, Message, Text
+from rnncli.layers.case import Case
 from rnncli.layers.stack import Stack
 from rnncli.options import flag_name
 

@@ -66,9 +66,13 @@ class TokenSpan(NamedTuple):
         return join((f"  {shown}", f"  {' ' * before}{'^' * max(1, width)}"), "\n")
 
 
-def fault(span: TokenSpan, reason: Text | LayerError, advice: Text = "") -> LayerError:
-    """Return a LayerError with this reason that points at `span`."""
-    return LayerError("{reason}.\n{caret}", advice, reason=reason, caret=span.caret())
+class PointingError(LayerError):
+    """An error whose sentence ends with the source line and a caret below the token."""
+
+
+def fault(span: TokenSpan, reason: Text | LayerError, advice: Text = "") -> PointingError:
+    """Return an error with this reason that points at `span`."""
+    return PointingError("{reason}.\n{caret}", advice, reason=reason, caret=span.caret())
 
 
 @contextmanager
@@ -77,8 +81,8 @@ def point_at(span: TokenSpan | None) -> Iterator[None]:
     try:
         yield
     except LayerError as error:
-        has_caret = "caret" in error.detail.fields
-        raise error if span is None or has_caret else fault(span, error, error.advice) from None
+        points = isinstance(error, PointingError)
+        raise error if span is None or points else fault(span, error, error.advice) from None
 
 
 def parse_expression(text: str, advice: Text, shown: str = "") -> Any:

@@ -10,11 +10,11 @@ from contextlib import suppress
 from typing import Any
 
 import typer
-from typer import _click as click
 from typer.core import TyperGroup
 from typer.main import get_install_completion_arguments
 
 from rnncli.cli import catalog, terminal
+from rnncli.cli.catalog import click
 from rnncli.cli.flags import load, make_params
 from rnncli.cli.help import LocalizedCommand, write_examples, write_flags
 from rnncli.cli.terminal import LANGUAGE, choose_language, localize, widen

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from typer import _click as click
+from typer import _click
 
+click = _click
+"""The copy of Click inside Typer, which has no public name; every other file takes it from here."""
 SECTIONS = {
     "Inspect a layer": {
         "run": "What does the layer return?",

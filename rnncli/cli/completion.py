@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterable, MutableMapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import typer
-from typer import _click as click
+
+from rnncli.cli.catalog import click
 
 if TYPE_CHECKING:
     from rnncli.layers.stack import Stack

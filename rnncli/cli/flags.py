@@ -6,17 +6,20 @@ import os
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from importlib import import_module
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from typer._click import types as click
 from typer.core import TyperArgument
 
 from rnncli import options
 from rnncli.ask import Ask
-from rnncli.case import Array, Case
+from rnncli.case import Array
+from rnncli.cli.catalog import click
 from rnncli.cli.help import ALL, Command, Option
 from rnncli.errors import Message, UsageError, did_you_mean
 from rnncli.options import Entry
+
+if TYPE_CHECKING:
+    from rnncli.layers.case import Case
 
 COMPLETING = "_RNNCLI_COMPLETE" in os.environ
 """Whether the shell asks for completions.  Otherwise no flag has a completer, because Typer inspects each."""
@@ -102,16 +105,16 @@ def _param(entry: Entry, *, hidden: bool) -> TyperArgument | Option:
     return option
 
 
-def _type(entry: Entry) -> click.ParamType | None:
+def _type(entry: Entry) -> click.types.ParamType | None:
     """Return how a word is read; None for a flag that takes none."""
     if entry.kind in ("integer", "number"):
         return _Number(entry)
     if entry.choices:
-        return click.FuncParamType(lambda word: require_choice(entry, word.casefold(), word))
-    return click.STRING if entry.kind == "text" else None
+        return click.types.FuncParamType(lambda word: require_choice(entry, word.casefold(), word))
+    return click.types.STRING if entry.kind == "text" else None
 
 
-class _Number(click.ParamType):
+class _Number(click.types.ParamType):
     """A number in its bounds, without the underscores and the digits of other scripts that Python takes."""
 
     name = "number"

@@ -11,10 +11,10 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from typer import _click as click
 from typer.core import TyperArgument, TyperCommand, TyperOption
 
 from rnncli.cli import terminal
+from rnncli.cli.catalog import click
 from rnncli.cli.terminal import localize, narrow, widen
 from rnncli.errors import Message, UsageError
 

@@ -11,11 +11,11 @@ import shlex
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from typer import _click as click
 from typer.core import TyperOption
 
 from rnncli.ask import INPUT_OPTIONS, LAYER_OPTIONS, RUN_OPTIONS
 from rnncli.cli import catalog, terminal
+from rnncli.cli.catalog import click
 from rnncli.cli.terminal import localize
 from rnncli.errors import Message
 

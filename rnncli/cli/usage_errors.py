@@ -6,9 +6,8 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
-from typer import _click as click
-
 from rnncli.cli import catalog
+from rnncli.cli.catalog import click
 from rnncli.errors import Message, Text, UsageError
 from rnncli.options import OPTIONS, entries
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from typer import _click as click
-
+from rnncli.cli.catalog import click
 from rnncli.errors import Message, Text, UsageError, nearest
 
 EXAMPLES = """\

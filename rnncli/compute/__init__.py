@@ -9,10 +9,11 @@ from itertools import chain
 from math import ceil, prod
 from typing import NamedTuple
 
-from rnncli.case import Array, Case, Shape, format_shape, sizes
+from rnncli.case import Array, Shape, format_shape, sizes
 from rnncli.compute import engines
 from rnncli.errors import EngineError, InputError, LayerError, UsageError
 from rnncli.initializers import seed_stream
+from rnncli.layers.case import Case
 from rnncli.layers.stack import Stack
 from rnncli.process import memory
 from rnncli.process.watch import watch
@@ -44,7 +45,7 @@ def plan(case: Case, budget: int | None = None) -> tuple[slice, ...]:
     budget: bytes that the work on one chunk may take, None for what this machine can spare; a chunk has at
         least one sequence.
     """
-    batch, stack = len(case.inputs), Stack(case.specs)
+    batch, stack = len(case.inputs), case.stack
     if case.with_trace or stack.is_stateful or (case.training and stack.draws_in_training):
         return (slice(0, batch),)
     each = bytes_of_a_sequence(case, stack)
@@ -183,7 +184,7 @@ class _PreparedCase:
     def __init__(self, case: Case, engine: str) -> None:
         self.engine, self.dtype = engine, str(case.inputs.dtype)
         layers = engines.get(engine).Layers
-        self.stack = Stack(case.specs)
+        self.stack = case.stack
         self.call: engines.LayerCaller = layers(case, *weights_and_seeds(case, self.stack, engine))
         self.claims = claims_of(case, self.stack)
         self.expected = lru_cache(256)(lambda shape: _expected_tensors(case, self.stack, shape))
@@ -220,7 +221,7 @@ class _PreparedCase:
         return Result(
             engines=(self.engine,),
             seed=case.seed,
-            specs=case.specs,
+            specs=case.stack,
             input_shape=case.inputs.shape,
             input_dtype=self.dtype,
             outputs=tuple(
@@ -309,7 +310,7 @@ def split_result(result: Result, sizes: Sequence[int], case: Case) -> Iterator[R
     if len(sizes) == 1:
         yield result
         return
-    known, start = claims_of(case, Stack(case.specs)), 0
+    known, start = claims_of(case, case.stack), 0
     for size in sizes:
         own = {tensor.label: tensor.values[start : start + size] for tensor in result.outputs}
         equal = select_true(known, own)
@@ -356,7 +357,7 @@ def require_room(case: Case, sequences: int) -> int:
     They need all weights and outputs; to draw the weights, three doubles per number of the largest weight.
     Raises InputError if the machine does not have enough memory.
     """
-    stack, input_shape = Stack(case.specs), (sequences, *case.inputs.shape[1:])
+    stack, input_shape = case.stack, (sequences, *case.inputs.shape[1:])
     weights = [prod(sizes(shape)) for shape in stack.weight_shapes(input_shape).values()]
     outputs = sum(prod(sizes(info.shape)) for info in stack.outputs(input_shape, all_layers=True))
     numbers = sum(weights) + (case.calls if case.all_calls else 1) * outputs
@@ -372,7 +373,7 @@ def require_mask(case: Case) -> None:
     That is in an unrolled backward sequence with zeroed outputs: Keras applies the mask there as if the
     sequence ran forward; only the states are correct.
     """
-    layers, masked = Stack(case.specs).layers, case.mask is not None
+    layers, masked = case.stack.layers, case.mask is not None
     if case.mask is not None:
         first = layers[0]
         if first.makes_mask:

@@ -11,12 +11,12 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from rnncli import compute
-from rnncli.case import Array, Case
+from rnncli.case import Array
 from rnncli.cells import activations, slopes
 from rnncli.cells.reverse import ReverseStep
 from rnncli.compute.engines import numpy as engine
+from rnncli.layers.case import Case
 from rnncli.layers.layer import within
-from rnncli.layers.stack import Stack
 from rnncli.result import OUTPUT, STATUSES, Label, LoopTrace
 
 MOST_NUMBERS = 8_000_000
@@ -88,7 +88,7 @@ class _BackwardWalk:
     """
 
     def __init__(self, case: Case, batch: int, place: int | None = None, wanted: str = "") -> None:
-        self.stack, self.place = Stack(case.specs), place
+        self.stack, self.place = case.stack, place
         weights, seeds = compute.weights_and_seeds(case, self.stack, "numpy")
         self.row = batch if case.training else 0  # dropout is drawn for the whole batch
         one = case if case.training else compute.take_chunk(case, slice(batch, batch + 1))

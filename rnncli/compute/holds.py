@@ -1,4 +1,4 @@
-"""What if: parse `forget[:, 1]=1@2:` into the gates to hold, and compare with the run without them."""
+"""What if: hold gates at a value, and compare with the run without them."""
 
 from __future__ import annotations
 
@@ -8,16 +8,13 @@ from collections.abc import Collection, Sequence
 from itertools import combinations
 
 from rnncli import addresses, compute
-from rnncli.case import Array, Case, Hold
+from rnncli.case import Array
 from rnncli.compute import compare
 from rnncli.compute.trace import LoopPart, list_loop_parts
 from rnncli.errors import Message, Text, UsageError, did_you_mean, format_indices
-from rnncli.layers.stack import Stack
+from rnncli.layers.case import Case, Hold
 from rnncli.result import Label, Result
 
-EXAMPLE = Message(
-    "Write GATE[:, UNITS]=VALUE@STEPS, such as 'forget[:, 1]=1@2:'; units and steps may be left out."
-)
 REFERENCE = Message("the run without {--hold}")
 
 
@@ -28,11 +25,9 @@ def hold_gates(case: Case, texts: Sequence[str]) -> Case:
     Raises UsageError if a text does not fit the layers, or two of them hold the same entry.
     """
     known = {
-        name: part
-        for name, part in list_loop_parts(Stack(case.specs), case.inputs.shape).items()
-        if part.label.kind
+        name: part for name, part in list_loop_parts(case.stack, case.inputs.shape).items() if part.label.kind
     }
-    holds = tuple(_parse(text, case, known) for text in texts)
+    holds = tuple(_fit(text, case, known) for text in texts)
     for first, second in combinations(holds, 2):
         places = {(hold.layer, hold.direction, hold.cell, hold.gate) for hold in (first, second)}
         if len(places) == 1 and {*first.units} & {*second.units} and {*first.steps} & {*second.steps}:
@@ -51,36 +46,21 @@ def compare_without(case: Case, result: Result, budget: int | None = None) -> Re
     return compare.compare_results(dataclasses.replace(result, reference=REFERENCE), other)[0]
 
 
-def _parse(text: str, case: Case, known: dict[Label, LoopPart]) -> Hold:
-    place, equals, rest = text.rpartition("=")
-    try:
-        address = addresses.parse(place)
-    except ValueError:
-        equals = ""
-    if not equals:
-        raise UsageError("{--hold:text}: this is not a gate with a value.", EXAMPLE, text=text)
-    part = known.get(address.label)
-    if part is None:
-        raise UsageError(
-            "{--hold:text}: there is no such gate.", _suggest_gate(address.label, known), text=text
-        )
-    if address.texts and (len(address.texts) != 2 or address.texts[0] != ":"):
-        raise UsageError(
-            "{--hold:text}: the index of a gate is [:, UNITS]; a gate is held in the whole batch.",
-            EXAMPLE,
-            text=text,
-        )
-    value, at, steps = rest.partition("@")
-    timesteps = case.inputs.shape[1]
+def _fit(text: str, case: Case, known: dict[Label, LoopPart]) -> Hold:
+    """Return a hold for these layers.  known: the gates.  Raises UsageError if the text does not fit them."""
+    hold = addresses.parse_hold(text)
+    gate = known.get(hold.gate)
+    if gate is None:
+        raise UsageError("{--hold:text}: there is no such gate.", _suggest_gate(hold.gate, known), text=text)
     return Hold(
         text.strip(),
-        part.layer,
-        part.direction,
-        part.label.cell,
-        part.label.part,
-        _places(text, address.texts[1] if address.texts else ":", part.units, "units"),
-        _places(text, steps if at else ":", timesteps, "time steps"),
-        _number(text, value, case.inputs),
+        gate.layer,
+        gate.direction,
+        gate.label.cell,
+        gate.label.part,
+        _select(text, hold.units, gate.units, "units"),
+        _select(text, hold.steps, case.inputs.shape[1], "time steps"),
+        _round(text, hold.value, case.inputs),
     )
 
 
@@ -97,30 +77,25 @@ def _suggest_gate(wrong: Label, known: Collection[Label]) -> Text:
     )
 
 
-def _places(text: str, index: str, size: int, axis: str) -> range:
+def _select(text: str, index: str, size: int, axis: str) -> range:
     """Return the selected indices of an axis.  Raises UsageError if they are out of range or none."""
     what = Message(f"{{--hold:text}}: {{index!r}} selects no {axis}.", text=text, index=index)
     try:
-        place = addresses.parse_part(index)
+        part = addresses.parse_part(index)
     except ValueError:
-        raise UsageError(what, EXAMPLE) from None
-    found = range(size)[place if isinstance(place, slice) else slice(place, place + 1 or None)]
-    if not found:
+        raise UsageError(what, addresses.HOLD_EXAMPLE) from None
+    selected = range(size)[part if isinstance(part, slice) else slice(part, part + 1 or None)]
+    if not selected:
         raise UsageError(what, format_indices(axis, size))
-    return found
+    return selected
 
 
-def _number(text: str, value: str, inputs: Array) -> float:
-    """Parse the value.  Raises UsageError if it is not a finite number in the dtype of the layers."""
+def _round(text: str, value: float, inputs: Array) -> float:
+    """Return the value in the dtype of the layers.  Raises UsageError if it is not finite there."""
     import numpy as np
 
-    try:
-        with np.errstate(over="ignore"):
-            number = float(inputs.dtype.type(addresses.parse_decimal(value)))
-    except ValueError:
-        raise UsageError(
-            "{--hold:text}: {value!r} is not a number.", EXAMPLE, text=text, value=value
-        ) from None
+    with np.errstate(over="ignore"):
+        number = float(inputs.dtype.type(value))
     if not math.isfinite(number):
         raise UsageError(
             "{--hold:text}: the value must be finite in {dtype}.",

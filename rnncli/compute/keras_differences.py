@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from rnncli.case import Case, walk
+from rnncli.case import walk
 from rnncli.compute import engines
 from rnncli.errors import Message, Text, count
+from rnncli.layers.case import Case
 from rnncli.layers.stack import Stack
 from rnncli.result import Result
 from rnncli.specs import describe
@@ -67,11 +68,11 @@ def note_tensorflow_numbers(case: Case, result: Result) -> tuple[Text, ...]:
         what = "{--check} has no effect: {reference} already computed this result"
         return (Message(what, reference=engines.REFERENCE),)
     notes: list[Text] = []
-    if note_sequential(Stack(case.specs)):
+    if note_sequential(case.stack):
         notes.append(Message("{--check}: compared with a functional model of these layers in Keras"))
     notes += _note_denormals(case, result)
     options = ("activation", "recurrent_activation")
-    softmax = any("softmax" in map(spec.config.get, options) for spec in walk(case.specs))
+    softmax = any("softmax" in map(spec.config.get, options) for spec in walk(case.stack))
     if softmax and case.inputs.dtype == "float32" and _has_nan(result):
         notes.append(  # oneDNN's kernel has 0 in some of the places
             Message(

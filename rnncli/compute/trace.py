@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from rnncli import compute
-from rnncli.case import Case, Shape
+from rnncli.case import Shape
 from rnncli.cells import activations
 from rnncli.compute import engines
 from rnncli.errors import Flag, Message, UsageError, did_you_mean
+from rnncli.layers.case import Case
 from rnncli.layers.layer import Layer
 from rnncli.layers.recurrent import sizes_by_cell
 from rnncli.layers.stack import Stack
@@ -214,6 +215,6 @@ def trace(case: Case) -> Result:
 def with_all_outputs(case: Case) -> Case:
     """Return the case with the outputs and states of every layer returned, to verify the whole trace."""
     return case._replace(
-        specs=tuple(layer.with_returns(return_state=True) for layer in Stack(case.specs).layers),
+        stack=case.stack.with_states(),
         all_layers=True,
     )

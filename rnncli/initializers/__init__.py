@@ -1,7 +1,6 @@
 """Create weights from an initializer, a shape and a seed, as Keras does.
 
-Each family of initializers has its own file.
-NumPy is imported only when an array is filled.
+`fills.py` has the list of all initializers.  NumPy is imported only when an array is filled.
 """
 
 from __future__ import annotations
@@ -16,10 +15,6 @@ from typing import Any, NamedTuple
 from rnncli.case import Array, Option, Spec
 from rnncli.errors import LayerError, did_you_mean, fold_name
 
-FAMILIES = (
-    "rnncli.initializers.constant",
-    "rnncli.initializers.random",
-)
 DTYPES = ("float16", "float32", "float64")
 
 Config = Mapping[str, Any]
@@ -139,15 +134,14 @@ def dropout_mask(shape: tuple[int, ...], rate: float, dtype: str, seed: int, k: 
     return _draws.dropout_mask(shape, rate, dtype, seed, k)
 
 
-@cache
 def _list() -> tuple[Initializer, ...]:
-    return tuple(one for family in FAMILIES for one in import_module(family).INITIALIZERS)
+    return import_module("rnncli.initializers.fills").INITIALIZERS  # type: ignore[no-any-return]
 
 
 @cache
 def _index_by_name() -> dict[str, Initializer]:
     return {
-        fold_name(name): one
-        for one in _list()
-        for name in (one.class_name, f"{one.class_name}Initializer", *one.aliases)
+        fold_name(name): initializer
+        for initializer in _list()
+        for name in (initializer.class_name, f"{initializer.class_name}Initializer", *initializer.aliases)
     }

@@ -8,10 +8,11 @@ from operator import and_
 from os import PathLike
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from rnncli.case import FILLS, Array, Case, Dimension, Document, Shape, format_shape, known_sizes
+from rnncli.case import FILLS, Array, Dimension, Document, Shape, format_shape, known_sizes
 from rnncli.errors import InputError, Message, Text, UsageError, count, did_you_mean, inside, with_path_prefix
 from rnncli.inputs import nested
 from rnncli.inputs.source import is_size, write_with_commas
+from rnncli.layers.case import Case
 from rnncli.process import memory, progress
 
 if TYPE_CHECKING:
@@ -169,7 +170,7 @@ def make_document(stack: Stack, shape: Shape, seed: int | None, fill: str | None
     beside = 0
     if not isinstance(weights, (str, PathLike)) and prod(sizes) < 2**40:
         nothing = np.zeros((), np.float64 if stack.dtype == "float64" else np.float32)
-        beside = compute.require_room(Case(stack.specs, np.broadcast_to(nothing, sizes)), 1)
+        beside = compute.require_room(Case(stack, np.broadcast_to(nothing, sizes)), 1)
     seed = draw_seed() if seed is None else seed
     return Document(inputs=make_input(sizes, fill or "normal", seed, "float64", beside), seed=seed)
 

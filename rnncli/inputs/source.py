@@ -11,14 +11,12 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
-from importlib import import_module
 from os import PathLike
 from pathlib import Path
-from typing import IO, Any, BinaryIO, NamedTuple, cast
+from typing import IO, BinaryIO, NamedTuple, cast
 
-from rnncli.errors import EngineError, InputError, LayerError, Message, Text, UsageError, inside, nearest
+from rnncli.errors import InputError, LayerError, Message, Text, UsageError, inside, nearest
 from rnncli.inputs import sample_files
-from rnncli.process.signals import defer_signals
 
 KERAS_SUFFIXES = (".keras", ".h5", ".hdf5")
 TORCH_SUFFIXES = (".pt", ".pth", ".bin", ".ckpt")
@@ -473,26 +471,4 @@ def _decode(data: bytes, first: int) -> str:
             Message("line {line} is not UTF-8 text: byte 0x{data:02x}.", line=line, data=data[error.start]),
             Message("Save it as UTF-8; an input in another format needs {--input-format}."),
             Message("Save it as UTF-8."),
-        ) from None
-
-
-def import_package(package: str, what: Text, install: str = "") -> Any:
-    """Return the module `package`, which is needed to read `what`.
-
-    install: what pip installs, if its name is not `package`.  Raises EngineError if it is not installed.
-    A signal waits until the module is loaded: orjson crashes the process if its loading is interrupted.
-    """
-    if (loaded := sys.modules.get(package)) is not None:
-        return loaded
-    try:
-        with defer_signals():
-            return import_module(package)
-    except ImportError:
-        name = package.partition(".")[0]
-        raise EngineError(
-            "{name} is not installed; it is needed to read {what}.",
-            "pip install {install}",
-            name=name,
-            what=what,
-            install=install or name,
         ) from None

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rnncli.case import Array, Case, SavedLayer, Shape, format_shape
+from rnncli.case import Array, SavedLayer, Shape, format_shape
 from rnncli.errors import InputError, Message, Text, count, did_you_mean, inside
+from rnncli.layers.case import Case
 from rnncli.layers.stack import Stack
 from rnncli.result import TensorInfo
 
@@ -18,7 +19,7 @@ def fit_case(case: Case, weights_from: Text = "weights", states_from: Text = "in
     weights_from, states_from: the names of their sources in errors.
     Raises InputError if they do not fit the layers, LayerError if a layer cannot start from a given state.
     """
-    stack, shape, dtype = Stack(case.specs), case.inputs.shape, case.inputs.dtype
+    stack, shape, dtype = case.stack, case.inputs.shape, case.inputs.dtype
     states = fit_states(case.initial_state, stack, shape, states_from)
     weights = fit_weights(case.weights, stack, shape, weights_from)
     return case._replace(

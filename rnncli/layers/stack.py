@@ -26,12 +26,23 @@ _RATES = ("dropout", "recurrent_dropout", "rate")
 """Options that make a layer draw random numbers in training, unless they are 0."""
 
 
-class Stack:
-    """Layers, created from their specs, first to last.  In a stack of one layer, names have no prefix."""
+class Stack(tuple[Spec, ...]):
+    """Layers, created once from their specs, first to last.  In a stack of one layer, names have no prefix.
 
-    def __init__(self, specs: Iterable[Spec]) -> None:
-        self.specs = tuple(specs)
-        self.layers = tuple(layers.make(spec) for spec in self.specs)
+    It is the tuple of its specs, and never changes; `Stack(stack)` is that stack.
+    """
+
+    layers: tuple[Layer, ...]
+
+    def __new__(cls, specs: Iterable[Spec] = ()) -> Stack:
+        if isinstance(specs, Stack):
+            return specs
+        stack = super().__new__(cls, specs)
+        stack.layers = tuple(layers.make(spec) for spec in stack)
+        return stack
+
+    def __reduce__(self) -> tuple[type[Stack], tuple[tuple[Spec, ...]]]:
+        return Stack, (tuple(self),)
 
     @property
     def input_rank(self) -> int:
@@ -51,21 +62,25 @@ class Stack:
     @property
     def is_stateful(self) -> bool:
         """Whether a layer keeps its state from one call to the next."""
-        return any(spec.config.get("stateful") for spec in walk(self.specs))
+        return any(spec.config.get("stateful") for spec in walk(self))
 
     @property
     def draws_in_training(self) -> bool:
         """Whether the layers draw new random numbers at every call in training, for the whole batch."""
-        return any(spec.config.get(name) for spec in walk(self.specs) for name in _RATES)
+        return any(spec.config.get(name) for spec in walk(self) for name in _RATES)
 
     def require_start(self) -> None:
         """Raise LayerError if Keras cannot start a layer from a given state."""
         for layer in self.layers:
             layer.require_start()
 
-    def with_returns(self, **returns: bool) -> tuple[Spec, ...]:
-        """Return the specs, with these values of return_sequences or return_state in the last layer."""
-        return (*self.specs[:-1], self.layers[-1].with_returns(**returns))
+    def with_returns(self, **returns: bool) -> Stack:
+        """Return the stack with these values of return_sequences or return_state in its last layer."""
+        return Stack((*self[:-1], self.layers[-1].with_returns(**returns)))
+
+    def with_states(self) -> Stack:
+        """Return the stack in which every layer returns its states."""
+        return Stack(layer.with_returns(return_state=True) for layer in self.layers)
 
     def prefix(self, index: int) -> str:
         """Return the prefix of a layer's names: `0/`, `1/`, ...; "" for a single layer."""

@@ -13,8 +13,9 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar, cast
 
-from rnncli.case import Array, Case, RawValue
+from rnncli.case import Array, RawValue
 from rnncli.errors import RnncliError, Text, UsageError, inside
+from rnncli.layers.case import Case
 from rnncli.result import Result
 
 if TYPE_CHECKING:

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rnncli import addresses, compute, models
 from rnncli.addresses import label_in_model
-from rnncli.case import Array, Case, RawValue, Spec, format_shape
+from rnncli.case import Array, RawValue, Spec, format_shape
 from rnncli.errors import InputError, Message, Text, UsageError, format_names, inside, join
 from rnncli.inputs import arrange
 from rnncli.inputs.arrange import ArrangeOptions
 from rnncli.inputs.source import Source, split_layers
-from rnncli.layers.stack import Stack
+from rnncli.layers.case import Case
 from rnncli.models import CasePair, GivenBeside, LayerUse, ModelRequest, ModelRun, SavedModel
 from rnncli.result import NamedTensor, Result
 
@@ -26,9 +26,9 @@ Remarks = tuple[Text, ...]
 
 def with_returns(case: Case, returns: Mapping[str, bool]) -> Case:
     """Return the case with these values of return_sequences or return_state in its last layer."""
-    if not returns or case.specs[-1].class_name == "TimeDistributed":
+    if not returns or case.stack[-1].class_name == "TimeDistributed":
         return case
-    return case._replace(specs=Stack(case.specs).with_returns(**returns))
+    return case._replace(stack=case.stack.with_returns(**returns))
 
 
 def open_model(word: str, source: Source, assume: str | Mapping[str, Any] | None = None) -> SavedModel:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from rnncli.case import Case, Spec, format_shape
+from rnncli.case import Spec, format_shape
 from rnncli.errors import LayerError, Message
 from rnncli.layers import fit
+from rnncli.layers.case import Case
 from rnncli.layers.stack import Stack
 from rnncli.models.graph import Node, leaves
 from rnncli.models.operations import OperationCall, UnknownLayerError, dtype_of
@@ -37,7 +38,7 @@ def build_layer_case(node: Node, call: OperationCall) -> Case:
             inputs=format_shape(inputs.shape),
         )
     case = Case(
-        (spec,),
+        Stack((spec,)),
         inputs=np.ascontiguousarray(inputs, dtype),
         mask=None if mask is None else np.asarray(mask, bool),
         initial_state=tuple(np.asarray(state, dtype) for state in states) or None,
@@ -80,7 +81,7 @@ def _split_states(call: OperationCall) -> tuple[Any, list[Any]]:
 
 def masks_after(case: Case, call: OperationCall, count: int) -> tuple[Any, ...]:
     """Return the masks of the outputs: a sequence has the mask of the inputs, a state has none."""
-    spec, previous = case.specs[0], call.previous
+    spec, previous = case.stack[0], call.previous
     previous = previous[0] if isinstance(previous, (list, tuple)) else previous
     sequence = spec.class_name == "TimeDistributed" or bool(spec.inner.config.get("return_sequences"))
     both = spec.class_name == "Bidirectional" and spec.config["merge_mode"] is None
@@ -94,5 +95,5 @@ def name_outputs(layer: str, count: int, case: Case | None = None) -> list[str]:
     case: of a recurrent layer, whose outputs have names of their own, `gru/hidden_states`.
     """
     if case is not None:
-        return [f"{layer}/{info.name}" for info in Stack(case.specs).outputs(case.inputs.shape)]
+        return [f"{layer}/{info.name}" for info in case.stack.outputs(case.inputs.shape)]
     return [f"{layer}/output" if count == 1 else f"{layer}/output_{index}" for index in range(count)]

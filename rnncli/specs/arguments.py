@@ -120,6 +120,10 @@ def split_config(config: Mapping[str, Any], what: str, example: Text) -> tuple[s
     return name, given or {}
 
 
+class OptionError(LayerError):
+    """An error whose sentence begins with the option, or with the flag that sets it."""
+
+
 def check(
     class_name: str,
     name: str,
@@ -152,7 +156,7 @@ def check(
             advice = Message("For example {setting}.", setting=f"{name}={example}")
             if flag:
                 advice = Message("For example {setting}.", setting=Flag(flag.name, example))
-        raise LayerError(
+        raise OptionError(
             "{option}{value} is not {wanted}.", advice, option=named, value=format_value(value), wanted=wanted
         )
     return tuple(value) if option.kind == "sizes" and isinstance(value, list) else value
@@ -168,7 +172,7 @@ def _read_choice(named: Message, option: Option, value: Any) -> Any:
     if (found is None or isinstance(found, str)) and found in option.choices:
         return found
     words = ["none" if choice is None else str(choice) for choice in option.choices]
-    raise LayerError(
+    raise OptionError(
         "{option}{value} is not known.",
         did_you_mean(str(value), words),
         option=named,

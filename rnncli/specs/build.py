@@ -21,6 +21,7 @@ from rnncli.layers.recurrent import LOOP_OPTIONS, cell_options
 from rnncli.specs import expressions
 from rnncli.specs.arguments import (
     Argument,
+    OptionError,
     Signature,
     check,
     format_value,
@@ -201,8 +202,8 @@ def read_flags(
                 raise LayerError("it is empty.", "Give it a value, or leave it out.")
             found[name] = check(class_name, name, options[name], value, _read_inner, flag)
         except LayerError as error:
-            if "option" in error.detail.fields and options[name].kind != "initializer":
-                raise  # it names the flag
+            if isinstance(error, OptionError) and options[name].kind != "initializer":
+                raise
             raise LayerError(Message("{flag}: {error}", flag=flag, error=error), error.advice) from None
     return found
 

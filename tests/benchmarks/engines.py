@@ -13,8 +13,8 @@ import numpy as np
 from figures import Section, Sections, in_turn
 
 from rnncli import compute, specs
-from rnncli.case import Case
 from rnncli.compute import engines
+from rnncli.layers.case import Case
 
 GATES = {"LSTM": 4, "GRU": 3, "SimpleRNN": 1}
 

@@ -15,8 +15,8 @@ import numpy as np
 from figures import in_turn, machine
 
 from rnncli import compute, specs
-from rnncli.case import Case
 from rnncli.compute.engines import FEWEST_STEPS
+from rnncli.layers.case import Case
 
 SIZES = ((1, 3), (1, 50), (2, 64), (1, 1000), (8, 250), (32, 300), (64, 1000))
 """Batch and units; the number of features equals the units."""

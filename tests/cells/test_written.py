@@ -20,8 +20,9 @@ from random_cells import LARGEST, some_cells
 
 from rnncli import compute, specs
 from rnncli.ask.layer_files import read_layer
-from rnncli.case import Case, sizes
+from rnncli.case import sizes
 from rnncli.commands.gradients import curves
+from rnncli.layers.case import Case
 from rnncli.layers.stack import Stack
 from rnncli.specs.build import read_equations
 from rnncli.specs.expressions import parse
@@ -217,11 +218,11 @@ def test_random_cells(text: str, dtype: str, mask: str) -> None:
 def test_gradients_of_random_cells(text: str, mask: str) -> None:
     """By reverse mode over the equations and by TensorFlow's tape: equal to rounding."""
     call = parse(f"@r.toml({UNITS}, dtype='float64')", {"r.toml": read_equations(text)})
-    built = tuple(specs.from_flags([call], {}))
+    built = specs.from_flags([call], {})
     rng, shape = np.random.default_rng(3), (BATCH, TIMESTEPS, UNITS)
     found = Stack(built).weight_shapes(shape).items()
     weights = {path: rng.normal(0, 0.5, sizes(one)) for path, one in found}
-    case = Case(built, rng.standard_normal(shape), mask_of(mask), weights=weights)
+    case = Case(Stack(built), rng.standard_normal(shape), mask_of(mask), weights=weights)
     if not np.abs(compute.run(case, "numpy").outputs[0].values).max() < LARGEST:
         return
     both = [curves.gradients(case, "hidden_state[1]", engine).curves for engine in ("numpy", "tensorflow")]
@@ -263,6 +264,6 @@ memory = "memory + x @ kernel"
 hidden = "base ** (0 * memory + 2) + 0 * hidden"
 """
     call = parse("@power.toml(2)", {"power.toml": read_equations(text)})
-    case = Case(tuple(specs.from_flags([call], {})), np.ones((1, 2, 3), np.float32), seed=1)
+    case = Case(specs.from_flags([call], {}), np.ones((1, 2, 3), np.float32), seed=1)
     for engine in ("numpy", "tensorflow"):
         np.testing.assert_array_equal(compute.run(case, engine).outputs[0].values, [[4, 4]])

@@ -20,8 +20,8 @@ from command import Run
 from hangul import PROSE, is_english
 
 from rnncli import compute
-from rnncli.case import Case
 from rnncli.cli.app import main
+from rnncli.layers.case import Case
 from rnncli.result import NamedTensor, Result
 
 

@@ -7,9 +7,9 @@ import shlex
 import pytest
 from command import Run
 from terminals import in_a_terminal
-from typer import _click as click
 
 from rnncli.cli import app, hints
+from rnncli.cli.catalog import click
 from rnncli.cli.flags import load
 
 LINES = [

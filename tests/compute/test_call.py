@@ -11,10 +11,9 @@ from convolutions import CONVOLUTIONS, FRAMES
 
 import rnncli
 from rnncli import compute
-from rnncli.case import Case
 from rnncli.compute import engines
 from rnncli.errors import EngineError, InputError, UsageError
-from rnncli.layers.stack import Stack
+from rnncli.layers.case import Case
 
 keras = oracle.keras
 RNG = np.random.default_rng(0)
@@ -121,7 +120,7 @@ def test_what_only_keras_computes_are_kerass_own_numbers(
 ) -> None:
     inputs = np.random.default_rng(1).standard_normal(shape).astype("float32")
     inputs[0, -1] = 0
-    assert Stack(oracle.case(expressions, inputs).specs).input_rank == len(shape)
+    assert oracle.case(expressions, inputs).stack.input_rank == len(shape)
     keras.utils.set_random_seed(8)
     theirs = oracle.called(oracle.made(*expressions), inputs)[-1]
     result = oracle.asked(expressions, inputs, "auto", seed=8)
@@ -201,7 +200,7 @@ def test_only_concatenated_outputs_have_halves() -> None:
 
 def test_marks_of_joined_chunks_and_of_split_lines() -> None:
     case = oracle.case(["GRU(2, return_sequences=True)"], X, mask=MASK)
-    joined = compute.run(case, "numpy", budget=compute.bytes_of_a_sequence(case, Stack(case.specs)))
+    joined = compute.run(case, "numpy", budget=compute.bytes_of_a_sequence(case, case.stack))
     np.testing.assert_array_equal(joined.outputs[0].masked, ~MASK)
     parts = compute.split_result(joined, [1, 1], case)
     for mask, part in zip(MASK, parts, strict=True):

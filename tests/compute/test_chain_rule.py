@@ -12,10 +12,11 @@ import numpy as np
 import pytest
 
 from rnncli.ask import Ask, outline_of
-from rnncli.case import Case, Spec, sizes
+from rnncli.case import Spec, sizes
 from rnncli.cells.tree import FUNCTIONS
 from rnncli.commands.gradients import curves
 from rnncli.errors import UsageError
+from rnncli.layers.case import Case
 from rnncli.layers.stack import Stack
 
 SHAPE = (2, 5, 3)
@@ -103,19 +104,19 @@ def case_of(expressions: list[str], dtype: str, masked: bool, given: bool) -> Ca
     """Random inputs, weights and states."""
     random = np.random.default_rng(len(expressions[0]))
     ask = Ask(layer=[written(text, dtype) for text in expressions], input_shape="2,5,3")
-    built = outline_of(ask).stack.specs
+    built = outline_of(ask).stack
     mask = np.array([[1, 1, 1, 1, 1], [0, 1, 1, 0, 1]], bool)
     return Case(
-        specs=built,
+        built,
         inputs=random.standard_normal(SHAPE).astype(dtype),
         mask=mask if masked else None,
         initial_state=tuple(
             random.standard_normal(sizes(info.shape)).astype(dtype)
-            for info in Stack(built).states(SHAPE)
+            for info in built.states(SHAPE)
         ) if given else None,
         weights={
             path: random.normal(0, 0.7, sizes(shape)).astype(dtype)
-            for path, shape in Stack(built).weight_shapes(SHAPE).items()
+            for path, shape in built.weight_shapes(SHAPE).items()
         },
     )  # fmt: skip
 
@@ -157,7 +158,7 @@ def widened(case: Case) -> Case:
 
     weights = {path: wide(values) for path, values in (case.weights or {}).items()}
     return case._replace(
-        specs=wide(case.specs), inputs=wide(case.inputs), weights=weights,
+        stack=Stack(wide(case.stack)), inputs=wide(case.inputs), weights=weights,
         initial_state=wide(case.initial_state),
     )  # fmt: skip
 
@@ -173,7 +174,7 @@ def test_the_cell_uses_every_function() -> None:
 @pytest.mark.parametrize("expression", LAYERS)
 def test_one_layer(expression: str, masked: bool, given: bool, dtype: str) -> None:
     case = case_of([expression], dtype, masked, given)
-    infos = Stack(Stack(case.specs).with_returns(return_state=True)).outputs(SHAPE)
+    infos = Stack(case.stack.with_returns(return_state=True)).outputs(SHAPE)
     backward = given and "merge_mode=None" in expression
     chosen = infos[1 if backward else len(expression) % len(infos)]
     # Step 1 of 5: the backward output is flipped, which the step in the middle would not show.
@@ -197,7 +198,7 @@ def test_several_cells_in_float32(expression: str) -> None:
 @pytest.mark.parametrize("expressions", STACKS)
 def test_stacks(expressions: list[str], masked: bool, given: bool, dtype: str) -> None:
     case = case_of(expressions, dtype, masked, given)
-    of = f"{Stack(case.specs).outputs(SHAPE)[0].name}[1]"
+    of = f"{case.stack.outputs(SHAPE)[0].name}[1]"
     alike(case, of if given else None, wide=dtype == "float32")
 
 
@@ -292,7 +293,7 @@ def test_a_cell_without_weights(expression: str, masked: bool, tmp_path: Path) -
 )
 def test_dropout_as_it_is_drawn(expressions: list[str], masked: bool) -> None:
     case = case_of(expressions, "float64", masked, False)._replace(training=True, seed=5)
-    of = Stack(case.specs).outputs(SHAPE)[0].name
+    of = case.stack.outputs(SHAPE)[0].name
     alike(case, f"{of}[1]")
     plain = curves.gradients(case._replace(training=False), f"{of}[1]").curves
     drawn = curves.gradients(case, f"{of}[1]").curves

@@ -15,12 +15,12 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from rnncli import arrays, compute, specs
-from rnncli.case import Case, Document
+from rnncli.case import Document
 from rnncli.compute import chunks
 from rnncli.errors import InputError, UsageError
 from rnncli.inputs.arrange import ArrangeOptions, arrange
 from rnncli.inputs.formats import Source, npy, read, read_raw
-from rnncli.layers.stack import Stack
+from rnncli.layers.case import Case
 from rnncli.process import memory
 
 RANDOM = np.random.default_rng(3)
@@ -45,7 +45,7 @@ def case_of(expression: str | list[str], batch: int = 11, timesteps: int = 5, **
 
 def cut(case: Case, sequences: int) -> int:
     """A budget that holds so many of the case's sequences."""
-    return sequences * compute.bytes_of_a_sequence(case, Stack(case.specs))
+    return sequences * compute.bytes_of_a_sequence(case, case.stack)
 
 
 class TestPlan:

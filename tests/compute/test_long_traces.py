@@ -9,11 +9,11 @@ import pytest
 from part_labels import gate
 
 from rnncli import compute, specs
-from rnncli.case import Case
 from rnncli.commands.trace.answer import TraceAnswer, stats_of
 from rnncli.compute import trace as tracing
 from rnncli.compute.trace import TraceSelection
 from rnncli.errors import InputError
+from rnncli.layers.case import Case
 from rnncli.process import memory
 from rnncli.result import OUTPUT
 from rnncli.show import formats
@@ -26,7 +26,7 @@ def case(expression: str, steps: int = STEPS) -> Case:
     generator = np.random.default_rng(5)
     mask = generator.random((2, steps)) < 0.7
     inputs = generator.standard_normal((2, steps, 2)).astype(np.float32)
-    return Case(specs=specs.from_flags([expression], {}), inputs=inputs, mask=mask, seed=1)
+    return Case(specs.from_flags([expression], {}), inputs=inputs, mask=mask, seed=1)
 
 
 @pytest.mark.parametrize("expression", ["LSTM(3)", "GRU(3, zero_output_for_mask=True)"])

@@ -10,10 +10,12 @@ import numpy as np
 import pytest
 
 from rnncli import compute, specs
-from rnncli.case import Case, Spec
+from rnncli.case import Spec
 from rnncli.commands.run.answer import RunAnswer
 from rnncli.commands.shape.answer import outline
 from rnncli.compute import trace as tracing
+from rnncli.layers.case import Case
+from rnncli.layers.stack import Stack
 from rnncli.show.page import View
 
 X = np.ones((1, 2, 1), np.float32)
@@ -22,7 +24,7 @@ TRAINED = LAYER.replace(")", ", dropout=0.5)")
 
 
 def run(layers: tuple[Spec, ...], training: bool = False) -> None:
-    case = Case(layers, X, seed=1, training=training, all_layers=True)
+    case = Case(Stack(layers), X, seed=1, training=training, all_layers=True)
     RunAnswer(compute.run(case, "numpy")).page(View())
 
 

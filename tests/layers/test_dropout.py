@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from rnncli import compute, specs
-from rnncli.case import Case
 from rnncli.errors import InputError, LayerError, UsageError
+from rnncli.layers.case import Case
 
 INPUTS = np.linspace(-1, 1, 24).reshape(2, 3, 4).astype("float32")
 MASK = np.array([[True, True, False], [False, True, True]])

@@ -11,8 +11,9 @@ import pytest
 from command import Run
 
 from rnncli import layers, specs
-from rnncli.case import Case
 from rnncli.compute import engines
+from rnncli.layers.case import Case
+from rnncli.layers.stack import Stack
 
 TWIN = """\
 from rnncli.layers.builtin import SimpleRNN, SimpleRNNCell
@@ -66,7 +67,7 @@ def test_keras_is_not_asked_for_a_layer_that_it_lacks(args: tuple[str, ...], rnn
 @pytest.mark.parametrize("engine", ["torch", "onnx"])
 def test_an_initializer_is_not_taken_for_a_layer(engine: str) -> None:
     layer = specs.build("LSTM(3, kernel_initializer=Constant(0.1))")
-    case = Case((layer,), np.ones((1, 4, 5), np.float32))
+    case = Case(Stack([layer]), np.ones((1, 4, 5), np.float32))
     assert engines.get(engine).refusal(case) is None
 
 

@@ -285,7 +285,7 @@ def test_only_what_is_asked_for_is_computed(tmp_path: Path) -> None:
     given, computed = {"x": np.ones((2, 4, 3), "float32")}, []
 
     def compute(case: Any) -> Any:
-        computed.append(case.specs[0].class_name)
+        computed.append(case.stack[0].class_name)
         return compute_numpy(case)
 
     found = run_graph(graph, ModelRequest(given, compute, layers=("two",)))

@@ -15,11 +15,10 @@ from hypothesis import settings
 from onnx import TensorProto, helper
 
 from rnncli import compute
-from rnncli.case import Case
 from rnncli.compute import trace as tracing
 from rnncli.errors import EngineError, InputError, LayerError, UsageError
 from rnncli.inputs.formats import Source
-from rnncli.layers.stack import Stack
+from rnncli.layers.case import Case
 from rnncli.models import CasePair, ModelRequest, ModelRun
 from rnncli.models.onnx import runtime
 from rnncli.models.onnx.model import Model
@@ -61,7 +60,7 @@ def test_random_node_is_what_runtime_returns(seed: int, own_cell: bool) -> None:
     saved = saved_of(made)
     (part,) = Model(saved, PATH).run(ModelRequest(feeds, compute_numpy)).parts
     for sequences in (True, False):
-        case = part.case._replace(specs=Stack(part.case.specs).with_returns(return_sequences=sequences))
+        case = part.case._replace(stack=part.case.stack.with_returns(return_sequences=sequences))
         theirs = Model(saved, PATH).outputs(feeds, {"rnn": CasePair(part.case, case)})
         for tensor in tracing.trace(case).outputs:
             np.testing.assert_allclose(

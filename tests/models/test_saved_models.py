@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 
 from rnncli import compute, specs
-from rnncli.case import Case, SavedLayer
+from rnncli.case import SavedLayer
 from rnncli.errors import InputError
 from rnncli.inputs.formats import Source
 from rnncli.layers import fit
+from rnncli.layers.case import Case
 from rnncli.layers.stack import Stack
 from rnncli.models.weights import read_weights
 

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from rnncli.inputs.source import import_package
 from rnncli.process import signals
+from rnncli.process.packages import import_package
 from rnncli.process.signals import call_in_thread, defer_signals, exit_cleanly
 
 

@@ -10,7 +10,7 @@ import pytest
 from command import print_here
 
 from rnncli import compute, specs
-from rnncli.case import Case
+from rnncli.layers.case import Case
 
 X = np.random.default_rng(0).standard_normal((2, 4, 3)).astype("float32")
 BACK = "LSTM(2, go_backwards=True, return_sequences=True)"

@@ -9,7 +9,7 @@ import oracle
 import pytest
 
 from rnncli import compute, specs
-from rnncli.case import Case
+from rnncli.layers.case import Case
 
 keras = oracle.keras
 X = np.random.default_rng(0).standard_normal((2, 4, 3)).astype("float32")

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 
 from rnncli import compute, specs
-from rnncli.case import Case
 from rnncli.cli.app import main
 from rnncli.commands.shape.answer import outline
 from rnncli.errors import RnncliError
+from rnncli.layers.case import Case
 
 LAYERS = (
     "LSTM(3)",

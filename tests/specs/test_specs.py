@@ -10,9 +10,11 @@ import oracle
 import pytest
 
 from rnncli import compute, specs
-from rnncli.case import Case, Spec
+from rnncli.case import Spec
 from rnncli.commands.shape.answer import outline
 from rnncli.errors import LayerError
+from rnncli.layers.case import Case
+from rnncli.layers.stack import Stack
 from rnncli.models import operations
 from rnncli.specs.build import ONLY_IN_MODELS
 
@@ -42,7 +44,7 @@ STACK = ["Masking()", "LSTM(3, return_sequences=True)", "Bidirectional(GRU(2))",
 def numbers(layers: Any, seed: int = 5, engine: str = "auto") -> list[np.ndarray]:
     """What rnncli returns for specs."""
     inputs = X.astype(layers[0].config["dtype"])
-    return [tensor.values for tensor in compute.run(Case(tuple(layers), inputs, seed=seed), engine).outputs]
+    return [tensor.values for tensor in compute.run(Case(Stack(layers), inputs, seed=seed), engine).outputs]
 
 
 def keras_numbers(make: Any, seed: int = 5, dtype: str = "float32") -> list[np.ndarray]:

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from rnncli import arrays, checks, compute
-from rnncli.case import Array, Case, walk
+from rnncli.case import Array, walk
 from rnncli.commands.compare import engine_pairs, pieces
 from rnncli.commands.compare.answer import CompareAnswer
 from rnncli.commands.compare.engine_pairs import RefusedEngine
 from rnncli.compute.compare import TensorDifference, Tolerance, measure
 from rnncli.errors import Message, Text, UsageError, count, format_names, join
-from rnncli.layers.stack import Stack
+from rnncli.layers.case import Case
 from rnncli.result import NamedTensor, Result
 from rnncli.show.answer import Reply
 
@@ -109,11 +109,11 @@ def _find_cautions(
         yield Message(
             "this proves little: every input is 0, so the kernel has no effect; give a different input"
         )
-    if any(spec.config.get("units") == 1 for spec in walk(case.specs)):
+    if any(spec.config.get("units") == 1 for spec in walk(case.stack)):
         yield Message(
             "this proves little: with one unit, a wrong order of units cannot show; use several units"
         )
-    recurrent = any(layer.recurrent for layer in Stack(case.specs).layers)
+    recurrent = any(layer.recurrent for layer in case.stack.layers)
     if recurrent and case.inputs.shape[1] == 1 and case.initial_state is None and case.calls == 1:
         yield Message(
             "this proves little: with one time step from zeros, the recurrent kernel has no "

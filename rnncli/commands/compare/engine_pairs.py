@@ -7,10 +7,10 @@ from itertools import combinations
 from typing import NamedTuple
 
 from rnncli import compute
-from rnncli.case import Case
 from rnncli.compute import engines
 from rnncli.compute.compare import TensorDifference, Tolerance, measure
 from rnncli.errors import EngineError, Message, Text, UsageError, did_you_mean, join
+from rnncli.layers.case import Case
 from rnncli.result import Result
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from rnncli import compute
-from rnncli.case import Array, Case, Spec
+from rnncli.case import Array
 from rnncli.errors import Message, Text, UsageError, count
+from rnncli.layers.case import Case
 from rnncli.layers.stack import Stack
 from rnncli.result import NamedTensor, Result
 
@@ -14,7 +15,7 @@ from rnncli.result import NamedTensor, Result
 def run_whole(case: Case, steps: int, engine: str) -> Result:
     """Return the result of one call.  Raises UsageError if pieces of `steps` cannot carry the states."""
     _require_splittable(case, steps)
-    return compute.run(case._replace(specs=_with_stateful(case.specs, stateful=False)), engine)
+    return compute.run(case._replace(stack=_with_stateful(case.stack, stateful=False)), engine)
 
 
 def run_pieces(case: Case, steps: int, whole: Result, *, stateful: bool) -> dict[str, Array]:
@@ -23,7 +24,7 @@ def run_pieces(case: Case, steps: int, whole: Result, *, stateful: bool) -> dict
     A sequence is joined along time, in the order of the one call; a last state is that of the last piece.
     stateful: whether each piece continues from the previous piece's last state; otherwise from zeros.
     """
-    kept = case._replace(specs=_with_stateful(case.specs, stateful=stateful))
+    kept = case._replace(stack=_with_stateful(case.stack, stateful=stateful))
     bounds = range(0, case.inputs.shape[1], steps)
     pieces = list(_run_pieces(kept, bounds, whole.engines[0]))
     return {
@@ -37,11 +38,11 @@ def run_pieces(case: Case, steps: int, whole: Result, *, stateful: bool) -> dict
 def explain_difference(case: Case) -> tuple[Text, ...]:
     """Return the reasons, found in the layers and the mask, why pieces differ from one call."""
     found = []
-    if any(spec.class_name == "Bidirectional" for spec in case.specs):
+    if any(spec.class_name == "Bidirectional" for spec in case.stack):
         found.append(Message("the backward layer starts each piece without the later time steps"))
-    if any(spec.config.get("go_backwards") for spec in case.specs):
+    if any(spec.config.get("go_backwards") for spec in case.stack):
         found.append(Message("with go_backwards each piece starts without the later time steps"))
-    if case.mask is not None or any(layer.makes_mask for layer in Stack(case.specs).layers):
+    if case.mask is not None or any(layer.makes_mask for layer in case.stack.layers):
         found.append(
             Message(
                 "a masked step at the start of a piece has no earlier output to repeat, and returns zeros"
@@ -97,15 +98,15 @@ def _require_splittable(case: Case, steps: int) -> None:
         raise UsageError("{--split} makes the calls itself.", "Leave {--calls} out.")
     if case.training:
         raise UsageError("{--split} compares calls without dropout.", "Leave {--training} out.")
-    if not any(layer.recurrent for layer in Stack(case.specs).layers):
+    if not any(layer.recurrent for layer in case.stack.layers):
         raise UsageError(
             "{--split} needs a recurrent layer, whose state can be kept.", "Add one: {--layer lstm}."
         )
 
 
-def _with_stateful(specs: tuple[Spec, ...], *, stateful: bool) -> tuple[Spec, ...]:
+def _with_stateful(stack: Stack, *, stateful: bool) -> Stack:
     """Return the layers with this value of `stateful`; a TimeDistributed stays as it is."""
-    return tuple(
+    return Stack(
         spec if spec.class_name == "TimeDistributed" else spec.with_option("stateful", stateful)
-        for spec in specs
+        for spec in stack
     )

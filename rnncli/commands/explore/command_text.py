@@ -11,11 +11,12 @@ from typing import Any
 
 from rnncli import specs
 from rnncli.ask import INPUT_OPTIONS, LAYER_OPTIONS, RUN_OPTIONS
-from rnncli.case import Array, Case, walk
+from rnncli.case import Array, walk
 from rnncli.cli import files
 from rnncli.commands.explore.experiment import Experiment
 from rnncli.errors import RnncliError, UsageError
 from rnncli.inputs.source import expand_user
+from rnncli.layers.case import Case
 from rnncli.options import flag_name, write_words
 from rnncli.show import formats
 from rnncli.show.answer import Answer
@@ -89,7 +90,7 @@ def _words_of_flags(now: Experiment) -> Iterator[str]:
         yield from _layer_words(now)
         ask = ask._replace(seed=case.seed)
     else:
-        config, then = (one.specs[-1].inner.config for one in (case, now.start.case))
+        config, then = (case.stack[-1].inner.config for case in (case, now.start.case))
         for name in ("return_sequences", "return_state"):
             if config.get(name) or config.get(name) != then.get(name):
                 yield flag_name(name if config[name] else f"no_{name}")
@@ -117,7 +118,7 @@ def _layer_words(now: Experiment) -> Iterator[str]:
     name = "simple_rnn" if inner.class_name == "SimpleRNN" else inner.class_name.lower()
     try:
         plain = all(isinstance(value, (str, int, float)) for value in given.values())
-        is_said = plain and tuple(specs.from_flags([name], given)) == now.case.specs
+        is_said = plain and tuple(specs.from_flags([name], given)) == now.case.stack
     except RnncliError:
         is_said = False
     if is_said:
@@ -126,13 +127,13 @@ def _layer_words(now: Experiment) -> Iterator[str]:
         yield from ("-l", name, *write_words({name: given[name] for name in LAYER_OPTIONS if name in given}))
         return
     files = iter(cell_files(now) or ())
-    for expression in specs.expressions_of(now.case.specs):
+    for expression in specs.expressions_of(now.case.stack):
         yield from ("-l", re.sub(r"@\w+", lambda _: next(files), expression))
 
 
 def cell_files(now: Experiment) -> list[str] | None:
     """Return the files of the cells of one's own, in their order, as they were given; None if none were."""
-    own = [spec for spec in walk(now.case.specs) if spec.equations is not None]
+    own = [spec for spec in walk(now.case.stack) if spec.equations is not None]
     if not own:
         return []
     words = " ".join(now.start.ask.layer or ())
@@ -150,7 +151,7 @@ class _CaseDocument(Answer):
         """Return what is given of the layers, the input, the states, the weights and the run."""
         case = self.case
         parts = {
-            "layer": specs.layer_of(case.specs),
+            "layer": specs.layer_of(case.stack),
             "inputs": case.inputs,
             "mask": case.mask,
             "initial_state": case.initial_state,

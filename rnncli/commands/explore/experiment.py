@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from rnncli import addresses, compute, specs
 from rnncli.ask import Ask, Remarks, model_of, read_document
-from rnncli.case import Array, Case, Spec
+from rnncli.case import Array, Spec
 from rnncli.compute import holds
 from rnncli.compute import trace as tracing
 from rnncli.compute.derivation import explain_number
@@ -18,7 +18,7 @@ from rnncli.compute.derivation.explanation import Explanation, Target
 from rnncli.errors import LayerError, UsageError
 from rnncli.inputs import sample_files
 from rnncli.inputs.source import SAMPLE
-from rnncli.layers.stack import Stack
+from rnncli.layers.case import Case
 from rnncli.result import Label, Result
 
 LESSON_SEED = 7
@@ -79,7 +79,7 @@ class Experiment:
     @property
     def spec(self) -> Spec:
         """The layer that options change; its `inner` is the layer inside Bidirectional."""
-        return self.case.specs[self.layer]
+        return self.case.stack[self.layer]
 
     @property
     def is_edited(self) -> bool:
@@ -90,7 +90,7 @@ class Experiment:
     @property
     def expression(self) -> str:
         """The layers as a Keras script writes them; a stack as a list."""
-        texts = specs.expressions_of(self.case.specs)
+        texts = specs.expressions_of(self.case.stack)
         return texts[0] if len(texts) == 1 else f"[{', '.join(texts)}]"
 
     def after(self, change: Change, *, reads: bool = False) -> Experiment:
@@ -145,15 +145,15 @@ def start(ask: Ask) -> tuple[Experiment, Remarks]:
 
 def recurrent_places(case: Case) -> tuple[int, ...]:
     """Return the indices of the recurrent layers, which options can change."""
-    return tuple(index for index, layer in enumerate(Stack(case.specs).layers) if layer.recurrent)
+    return tuple(index for index, layer in enumerate(case.stack.layers) if layer.recurrent)
 
 
 def read_again(now: Experiment) -> Experiment:
     """Return the experiment with its input read again for its layers and seed; keep an edited input."""
     case = now.case
-    then = now.start.read_again(case.specs, case.seed)
+    then = now.start.read_again(case.stack, case.seed)
     is_edited = case.inputs is not now.start.case.inputs
-    inputs = case.inputs.astype(Stack(case.specs).dtype) if is_edited else then.case.inputs
+    inputs = case.inputs.astype(case.stack.dtype) if is_edited else then.case.inputs
     return replace(now, start=then, case=fit_holds(case._replace(inputs=inputs)))
 
 

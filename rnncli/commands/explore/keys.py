@@ -7,7 +7,6 @@ from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
 
-from rnncli.case import Hold
 from rnncli.commands.explore import options, screen
 from rnncli.commands.explore.experiment import Experiment, toggle_mask
 from rnncli.commands.explore.number_pane import cell_at, draw_numbers, first_row
@@ -28,6 +27,7 @@ from rnncli.commands.explore.state import (
     undo,
 )
 from rnncli.errors import Message
+from rnncli.layers.case import Hold
 from rnncli.show.numerals import format_exactly
 
 Act = Callable[[State], State]

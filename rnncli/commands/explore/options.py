@@ -22,6 +22,7 @@ from rnncli.commands.explore.experiment import (
 from rnncli.compute import holds
 from rnncli.errors import Message, Text, UsageError
 from rnncli.layers import fit
+from rnncli.layers.stack import Stack
 from rnncli.options import OPTIONS
 from rnncli.specs.build import options_of
 
@@ -115,7 +116,7 @@ def rows(now: Experiment, batch: int = 0) -> list[OptionRow]:
     shown = []
     if len(start.layers) > 1:
         shown.append(OptionRow("in model", start.model_layer, _enter, start.layers, reads=True))
-    if len(case.specs) > 1:
+    if len(case.stack) > 1:
         places = recurrent_places(case)
         shown.append(OptionRow("in stack", now.layer, lambda now, place: replace(now, layer=place), places))
     with_units = [name for name in layers.recurrent_names() if "units" in layers.class_of(name).options]
@@ -196,7 +197,7 @@ def _set_option(name: str, now: Experiment, value: Any) -> Experiment:
         raise UsageError(
             "{name} is fixed in a saved model.", "return_sequences and return_state can change.", name=name
         )
-    spec, specs_now = now.spec, list(now.case.specs)
+    spec, specs_now = now.spec, list(now.case.stack)
     if name == "dtype":
         specs_now = [specs.from_flags([], {"dtype": value}, one)[0] for one in specs_now]
     elif name == "layer":  # another one, which keeps the options that it has
@@ -206,7 +207,7 @@ def _set_option(name: str, now: Experiment, value: Any) -> Experiment:
         specs_now[now.layer] = specs.from_flags([value], flags)[0]
     else:
         specs_now[now.layer] = specs.from_flags([], {name: value}, spec)[0]
-    case = now.case._replace(specs=tuple(specs_now))
+    case = now.case._replace(stack=Stack(specs_now))
     fit.fit_case(case)  # only to raise: the new arrays would count as edited numbers
     made = replace(now, case=fit_holds(case))
     return read_again(made) if name == "dtype" else made

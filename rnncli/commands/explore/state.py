@@ -7,11 +7,12 @@ from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from rnncli.ask.notes import note_missing
-from rnncli.case import Array, Case, format_shape
+from rnncli.case import Array, format_shape
 from rnncli.commands.explore import command_text
 from rnncli.commands.explore.experiment import Change, Computation, Experiment, explain, set_number
 from rnncli.compute.derivation.explanation import Explanation, Target
 from rnncli.errors import Message, RnncliError, Text, join
+from rnncli.layers.case import Case
 from rnncli.layers.stack import Stack
 from rnncli.result import Label, LoopTrace, NamedTensor, Result
 from rnncli.show.wording import brief, new_state, say
@@ -159,7 +160,7 @@ def show(state: State, asked: Experiment, found: Computation) -> State:
     said, changed = compare(state.shown.result, found.result)
     case = found.experiment.case
     first = Message("stateful has no effect on the first call; set calls to 2 to see the state carry over")
-    stack = Stack(case.specs)
+    stack = case.stack
     notes = [first] if case.calls == 1 and stack.is_stateful else note_missing(case, stack)
     state = replace(state, experiment=found.experiment, shown=found, changed=changed, is_slow=False)
     return settle(replace(state, message=state.message or join([*said, *notes], "; ")))

@@ -8,8 +8,8 @@ from rnncli.errors import LayerError, Message, Text, UsageError, format_names, i
 
 if TYPE_CHECKING:
     from rnncli.ask import Ask, Remarks
-    from rnncli.case import Case
     from rnncli.commands.export.export_case import Names
+    from rnncli.layers.case import Case
     from rnncli.models import SavedModel
     from rnncli.show.answer import Reply
     from rnncli.show.formats import OutputFlags

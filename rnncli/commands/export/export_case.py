@@ -11,10 +11,11 @@ from itertools import count
 from typing import Any
 
 from rnncli import compute, layers
-from rnncli.case import Array, Case, Spec, sizes
+from rnncli.case import Array, Spec, sizes
 from rnncli.cells.tree import Node
 from rnncli.commands.export.lines import functions_in, key_of, lines_of, local_names
 from rnncli.compute.engines import LayerRunner
+from rnncli.layers.case import Case
 from rnncli.layers.layer import Call, within
 from rnncli.layers.recurrent import Cell, RecurrentLayer, State
 from rnncli.layers.stack import Stack
@@ -159,9 +160,9 @@ def build_export(case: Case, names: Names | None = None, *, options_only: bool =
         names, only the tensors of the last layer.
     options_only: for a target without numbers; otherwise every layer must have a step in rnncli.
     """
-    stack, dtype, count = Stack(case.specs), str(case.inputs.dtype), len(case.specs)
+    stack, dtype, count = case.stack, str(case.inputs.dtype), len(case.stack)
     if options_only:
-        pairs = zip(names or [""] * count, case.specs, strict=True)
+        pairs = zip(names or [""] * count, case.stack, strict=True)
         return ExportCase(case, tuple(ExportLayer(*pair) for pair in pairs), "", dtype, ())
     drawn, seeds = compute.weights_and_seeds(case, stack, "numpy")
     weights = {path: drawn[path] for path in stack.weight_shapes(case.inputs.shape)}
@@ -288,8 +289,8 @@ def join_layers(parts: Sequence[LayerUse]) -> Iterator[tuple[Case, Names]]:
     chains: list[list[LayerUse]] = []
     for part in parts:
         before = chains[-1][-1] if chains else part
-        stack = Stack(before.case.specs)
-        follows = part.before == before.layer and stack.dtype == Stack(part.case.specs).dtype
+        stack = before.case.stack
+        follows = part.before == before.layer and stack.dtype == part.case.stack.dtype
         if follows and stack.outputs(before.case.inputs.shape)[0].label.sequence:
             chains[-1].append(part)
         else:
@@ -303,8 +304,8 @@ def join_layers(parts: Sequence[LayerUse]) -> Iterator[tuple[Case, Names]]:
                 for index, part in enumerate(chain)
                 for path, array in (part.case.weights or {}).items()
             }
-            specs = tuple(spec for part in chain for spec in part.case.specs)
-            first = Case(specs, first.inputs, weights=weights, seed=None)
+            stack = Stack(spec for part in chain for spec in part.case.stack)
+            first = Case(stack, first.inputs, weights=weights, seed=None)
         yield first, names
 
 

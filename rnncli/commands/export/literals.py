@@ -32,7 +32,7 @@ def as_comment(text: str) -> str:
 def title_of(exports: Sequence[ExportCase]) -> str:
     """Return the layers as a Keras script would write them; of a saved model, their names."""
     names = [layer.name for export in exports for layer in export.layers if layer.name]
-    specs = (spec for export in exports for spec in export.case.specs)
+    specs = (spec for export in exports for spec in export.case.stack)
     return as_comment(", ".join(names or (describe(without_initializers(spec)) for spec in specs)))
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from dataclasses import replace
 
-from rnncli.case import Case, walk
+from rnncli.case import walk
 from rnncli.cells.tree import FUNCTIONS
 from rnncli.commands.export.export_case import ExportCase, equations_of, functions_of
 from rnncli.compute.engines import reason_for_keras
 from rnncli.errors import Message, Text, join
 from rnncli.layers import beyond_keras, class_of
+from rnncli.layers.case import Case
 
 NOT_RECURRENT = ("Dense", "Dropout", "Masking")
 """The other layers that scripts and ONNX models write out."""
@@ -22,7 +23,7 @@ def find_obstacles(case: Case, *, options_only: bool) -> Iterator[tuple[Text, Te
     options_only: for a target that holds no numbers.
     """
     other = Message("Use another layer.")
-    for spec in walk(case.specs):
+    for spec in walk(case.stack):
         if reason := beyond_keras(spec):
             yield reason, other
         if spec.config.get("input_order"):
@@ -59,7 +60,7 @@ def with_names(reason: Text, names: Iterable[str]) -> Text:
 
 def of_layers(export: ExportCase) -> Text | None:
     """Return which layer that is not recurrent cannot be written out, or None."""
-    for spec in export.case.specs:
+    for spec in export.case.stack:
         if spec.class_name not in NOT_RECURRENT and not class_of(spec.class_name).recurrent:
             return Message("it has no formula for {class_name}", class_name=spec.class_name)
     return None
@@ -79,7 +80,7 @@ def of_loops(export: ExportCase, activations: Container[str]) -> Text | None:
 
     activations: the ones that the script has.
     """
-    specs = list(walk(export.case.specs))
+    specs = list(walk(export.case.stack))
     dtypes = {spec.config["dtype"] for spec in specs if spec.config.get("dtype")}
     if len(dtypes) > 1:
         return Message("it computes in one dtype, not in {dtypes}", dtypes=" and ".join(sorted(dtypes)))

@@ -14,9 +14,10 @@ from math import inf
 from typing import Any, NamedTuple
 
 from rnncli import addresses, compute, layers
-from rnncli.case import Array, Case, Spec, sizes
+from rnncli.case import Array, Spec, sizes
 from rnncli.compute import engines
 from rnncli.errors import Message, UsageError, format_range
+from rnncli.layers.case import Case
 from rnncli.layers.stack import Stack
 from rnncli.result import Claim, Index, Label, Result, TensorInfo
 from rnncli.specs import from_flags
@@ -167,14 +168,14 @@ def target_of(text: str | None, infos: Sequence[TensorInfo]) -> GradientTarget:
 
 def find_last_recurrent(case: Case) -> int:
     """Return the index of the last recurrent layer.  Raises UsageError if its state is not accessible."""
-    places = [place for place, spec in enumerate(case.specs) if layers.is_stepped(spec)]
-    after = case.specs[places[-1] if places else 0 :]
+    places = [place for place, spec in enumerate(case.stack) if layers.is_stepped(spec)]
+    after = case.stack[places[-1] if places else 0 :]
     hidden = [spec.class_name for spec in after if not layers.class_of(spec.class_name).without_keras]
     if hidden or not places:
         raise UsageError(
             "gradients cannot track the states of {hidden}.",
             "Use SimpleRNN, LSTM, GRU, RNN or Bidirectional.",
-            hidden=(hidden or [case.specs[-1].class_name])[-1],
+            hidden=(hidden or [case.stack[-1].class_name])[-1],
         )
     return places[-1]
 
@@ -247,15 +248,15 @@ def gradients(case: Case, of: str | None = None, engine: str = "auto") -> Gradie
         engine = engines.REFERENCE if engines.get("numpy").refusal(case) else "numpy"
     engines.require_able(case, engine)
     method = import_module(METHODS[engine])
-    case_with_states = case._replace(specs=Stack(case.specs).with_returns(return_state=True))
+    case_with_states = case._replace(stack=case.stack.with_returns(return_state=True))
     place = find_last_recurrent(case)
-    stack = Stack(case_with_states.specs)
+    stack = case_with_states.stack
     infos = stack.outputs(case.inputs.shape)
     weight = _find_weight(of, case, place)
     numbers = target_of(None if weight else of, infos)
     shape, dtype = tuple(case.inputs.shape), str(case.inputs.dtype)
     header = Result(
-        (engine,), case.seed, case.specs, shape, dtype, (), conditions=conditions, assumed=case.assumed
+        (engine,), case.seed, case.stack, shape, dtype, (), conditions=conditions, assumed=case.assumed
     )
     where = numbers.batch, numbers.position, numbers.entries
     if weight:
@@ -301,7 +302,7 @@ def _find_weight(text: str | None, case: Case, place: int) -> str:
     """
     if text is None:
         return ""
-    stack, name = Stack(case.specs), text.strip()
+    stack, name = case.stack, text.strip()
     paths = list(stack.weight_shapes(case.inputs.shape))
     inside = [
         path for index, layer in enumerate(stack.layers) if layer.loops
@@ -352,8 +353,6 @@ def make_variants(case: Case, others: Sequence[Sequence[Any]], options: Mapping[
             "{--against} draws the weights of each layer and starts from zero states.",
             "Leave out weights and initial states.",
         )
-    loops: Mapping[str, Any] = Stack(case.specs).layers[find_last_recurrent(case)].loops
+    loops: Mapping[str, Any] = case.stack.layers[find_last_recurrent(case)].loops
     sized = {**options, "units": options.get("units") or next(iter(loops.values())).cell.units}
-    return [
-        case._replace(specs=tuple(from_flags(list(layers), own_options(layers, sized)))) for layers in others
-    ]
+    return [case._replace(stack=from_flags(list(layers), own_options(layers, sized))) for layers in others]

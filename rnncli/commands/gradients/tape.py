@@ -11,11 +11,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rnncli import compute
-from rnncli.case import Array, Case
+from rnncli.case import Array
 from rnncli.compute.chain_rule import Norms, TrackedState, sum_squares
 from rnncli.compute.engines import AFTER_CRASH, LIBRARIES
 from rnncli.compute.engines import tensorflow as engine
 from rnncli.errors import EngineError
+from rnncli.layers.case import Case
 from rnncli.layers.stack import Stack
 from rnncli.process.watch import watch
 
@@ -37,10 +38,9 @@ def norms(case: Case, layer: int, batch: int, tensor: int, entries: Array) -> No
     import numpy as np
 
     watch(LIBRARIES["tensorflow"], AFTER_CRASH)
-    weights, _ = compute.weights_and_seeds(case, Stack(case.specs), "tensorflow")
+    weights, _ = compute.weights_and_seeds(case, case.stack, "tensorflow")
     # As in a first call: no state is kept.
-    specs = tuple(spec.with_option("stateful", False) for spec in case.specs)
-    one = case._replace(specs=specs)
+    one = case._replace(stack=Stack(spec.with_option("stateful", False) for spec in case.stack))
     if not case.training:  # dropout is drawn for the whole batch
         one, batch = compute.take_chunk(one, slice(batch, batch + 1)), 0
     with engine.make_layers(one, weights) as (keras, layers):
@@ -63,7 +63,7 @@ class _RepeatedRun:
         import tensorflow
 
         self.tf, self.keras, self.case, self.layers, self.place = tensorflow, keras, case, layers, place
-        self.ours, self.row = Stack(case.specs).layers, row
+        self.ours, self.row = case.stack.layers, row
         self.masked_steps: Any = None
         self.generators = [(one, one.numpy()) for layer in layers for one in layer.non_trainable_variables]
 
@@ -73,7 +73,7 @@ class _RepeatedRun:
 
         returned = engine.call_layers(self.keras, self.case, self.layers)[-1]
         stepped = self._forward(self.case, self.tf.convert_to_tensor(self.case.inputs))[0]
-        near = max(NEAR[spec.config.get("dtype", "float32")] for spec in self.case.specs)
+        near = max(NEAR[spec.config.get("dtype", "float32")] for spec in self.case.stack)
         mine, theirs = (np.asarray(found[tensor], np.float64)[self.row] for found in (stepped, returned))
         if not np.allclose(mine, theirs, atol=near, rtol=near, equal_nan=True):
             raise EngineError(

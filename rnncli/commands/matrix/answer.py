@@ -8,10 +8,10 @@ from itertools import product
 from typing import Any
 
 from rnncli import compute
-from rnncli.case import Array, Case
+from rnncli.case import Array
 from rnncli.commands.matrix import same_numbers
 from rnncli.errors import LayerError
-from rnncli.layers.stack import Stack
+from rnncli.layers.case import Case
 from rnncli.result import Label, Matrix
 from rnncli.show.answer import Answer, Records
 from rnncli.show.page import Grid, Line, Page, Span, View, marks, state_part
@@ -108,7 +108,7 @@ def _all_equal(values: list[Array]) -> bool:
 
 def combinations(case: Case, engine: str = "auto") -> Matrix:
     """Run the last layer with every combination of return_sequences and return_state."""
-    last = Stack(case.specs).layers[-1]
+    last = case.stack.layers[-1]
     if not last.recurrent:
         raise LayerError(
             "{class_name} has neither return_sequences nor return_state.",
@@ -116,7 +116,7 @@ def combinations(case: Case, engine: str = "auto") -> Matrix:
             class_name=last.spec.class_name,
         )
     stacks = {
-        (sequences, state): Stack(case.specs).with_returns(return_sequences=sequences, return_state=state)
+        (sequences, state): case.stack.with_returns(return_sequences=sequences, return_state=state)
         for sequences, state in product(CHOICES, repeat=2)
     }
-    return Matrix({key: compute.run(case._replace(specs=specs), engine) for key, specs in stacks.items()})
+    return Matrix({key: compute.run(case._replace(stack=specs), engine) for key, specs in stacks.items()})

@@ -13,9 +13,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from rnncli.ask import Ask, Remarks
-    from rnncli.case import Case, Spec
+    from rnncli.case import Spec
     from rnncli.commands.plot.palette import Style
     from rnncli.commands.plot.sheet import Sheet
+    from rnncli.layers.case import Case
 
 EXAMPLES = """\
 rnncli plot --layer lstm --seed 42 -o gates.svg
@@ -104,7 +105,7 @@ def drawing_of(ask: Ask, asked: PlotFlags) -> Drawing:
     case, remarks = ask.case()
     style = STYLES[asked.style or asked.theme or "light"]
     sheet = _draw(case, ask.engine, asked, steps)
-    return Drawing(sheet, style, size, tuple(case.specs), tuple(remarks))
+    return Drawing(sheet, style, size, tuple(case.stack), tuple(remarks))
 
 
 def _draw(case: Case, engine: str, flags: PlotFlags, steps: slice) -> Callable[[str, frozenset[str]], Sheet]:
@@ -115,7 +116,7 @@ def _draw(case: Case, engine: str, flags: PlotFlags, steps: slice) -> Callable[[
     from rnncli.compute import trace as tracing
     from rnncli.layers import is_stepped
 
-    through_time = any(map(is_stepped, case.specs))
+    through_time = any(map(is_stepped, case.stack))
     traceable = through_time and engines.get(engines.STEPWISE).refusal(case) is None
     what = flags.what or ("trace" if traceable else "result")
     if what == "trace" and engine not in ("auto", engines.STEPWISE):

@@ -10,9 +10,10 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from rnncli.case import Array, Case
+from rnncli.case import Array
 from rnncli.errors import Message, Text, UsageError, did_you_mean, format_indices
 from rnncli.layers import runs_a_cell
+from rnncli.layers.case import Case
 from rnncli.result import OUTPUT, STATUSES, Label, LoopTrace, NamedTensor, Result
 from rnncli.show.parts import assumed_text, held_text
 from rnncli.show.visible import visible
@@ -176,7 +177,7 @@ def draw(case: Case, result: Result, selection: SheetSelection, *, traced: bool)
     if result.assumed is not None:
         notes.append(visible(say(assumed_text(result.assumed), lang)))
     return Sheet(
-        title=visible(" → ".join(expressions_of(case.specs))),
+        title=visible(" → ".join(expressions_of(case.stack))),
         note=", ".join(notes),
         rows=tuple(rows),
         scales=_scales([panel for row in rows for panel in row.panels], selection),
@@ -208,7 +209,7 @@ def _find_trace_rows(case: Case, result: Result, selection: SheetSelection) -> F
     skipped: set[str] = set()
     for loop in result.trace:
         places = _places(case, loop, selection)
-        layer = _layer_label(loop.layer, selection) if len(case.specs) > 1 else ""
+        layer = _layer_label(loop.layer, selection) if len(case.stack) > 1 else ""
         direction = say(loop.direction, selection.lang) if loop.shows_direction else ""
         label = ", ".join(filter(None, (layer, direction)))
         rows.append(MapRow(label, tuple(_draw_loop(loop, places, selection))))
@@ -330,7 +331,7 @@ def _draw_tensor(case: Case, tensor: NamedTensor, selection: SheetSelection) -> 
     kept = [place for place, time in enumerate(tensor.time or range(len(values))) if time in wanted]
     times = tuple(tensor.time[place] for place in kept) if tensor.time else tuple(kept)
     masked = _masked(case, times, selection)
-    layer = case.specs[tensor.label.layer if isinstance(tensor.label.layer, int) else -1]
+    layer = case.stack[tensor.label.layer if isinstance(tensor.label.layer, int) else -1]
     reading = tensor.label.direction or ("forward" if runs_a_cell(layer) else "")
     return Panel(name, kind, values[kept].T, axis, (), times, masked, reading=reading, equals=equals)
 

@@ -9,10 +9,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rnncli import frameworks
-from rnncli.case import Array, Case, Spec
+from rnncli.case import Array, Spec
 from rnncli.commands.port.foreign_weights import ForeignCell, ForeignLayer
 from rnncli.errors import Message
 from rnncli.layers.bidirectional import Bidirectional
+from rnncli.layers.case import Case
+from rnncli.layers.stack import Stack
 
 
 class ForeignRun(NamedTuple):
@@ -307,7 +309,7 @@ class Hypothesis:
 
         inputs = np.ascontiguousarray(self.inputs[:sequences, :steps])
         states = tuple(state[:sequences] for state in self.initial_state)
-        case = Case((self.spec(),), inputs, mask, initial_state=states or None, seed=None)
+        case = Case(Stack((self.spec(),)), inputs, mask, initial_state=states or None, seed=None)
         (tensors,) = engines.get("numpy").Layers(case, self.weights, {})(case).tensors
         return _name_tensors(self.run, tensors)
 

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rnncli.ask import LAYER_OPTIONS, Ask, stack_of
-from rnncli.case import Array, Case, Document, Spec, format_shape
+from rnncli.case import Array, Document, Spec, format_shape
 from rnncli.commands.port.foreign_weights import ForeignLayer, find_layer, read_weights, to_float64
 from rnncli.commands.port.hypothesis import ForeignRun, is_sequence
 from rnncli.commands.port.saved_layers import (
@@ -33,6 +33,7 @@ from rnncli.inputs.expected import read_expected
 from rnncli.inputs.result_names import PARTS, RESULT
 from rnncli.inputs.source import find_source, split_layers
 from rnncli.layers import fit
+from rnncli.layers.case import Case
 from rnncli.layers.stack import Stack
 from rnncli.specs import build, describe
 
@@ -92,7 +93,7 @@ def collect(
 def _read_model_layer(ask: Ask) -> Given:
     """Return the layer of --model, with the input and the mask that it has in its model."""
     case, notes = ask.case()
-    spec = require_explained(case.specs[0])
+    spec = require_explained(case.stack[0])
     with inside(split_layers(str(ask.model))[0]):
         found = find_layer(to_float64(case.weights or {}), case.inputs.shape[-1], spec.inner.class_name)
     return Given(found, spec, case, notes)
@@ -133,7 +134,7 @@ def _parse_layer(ask: Ask) -> Spec | None:
     """Return the layer of -l; None without -l.  Raises LayerError if it is not one recurrent layer."""
     if not ask.layer:
         return None
-    first, *others = stack_of(ask, Document()).specs
+    first, *others = stack_of(ask, Document())
     if others:
         raise LayerError(ONE_LAYER, NAME_LAYER)
     return require_explained(first)
@@ -147,7 +148,7 @@ def _complete_layer(ask: Ask, found: ForeignLayer) -> Spec:
         layers = [default_name(found.class_name)]
         options |= {"bidirectional": True} if len(found.cells) == 2 else {}
     ordered = {name: options[name] for name in LAYER_OPTIONS if name in options}
-    return stack_of(ask._replace(layer=layers, options=ordered), Document()).specs[0]
+    return stack_of(ask._replace(layer=layers, options=ordered), Document())[0]
 
 
 def _require_fit(spec: Spec, found: ForeignLayer, flag: int | None) -> None:

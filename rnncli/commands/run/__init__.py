@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rnncli.ask import Ask, Remarks
-    from rnncli.case import Case
     from rnncli.commands.run.answer import RunAnswer, RunRequest
     from rnncli.compute.compare import TolerancePair
+    from rnncli.layers.case import Case
     from rnncli.result import Result
     from rnncli.show.answer import Reply, Watch
     from rnncli.show.formats import OutputFlags

@@ -7,10 +7,11 @@ from itertools import groupby
 from typing import NamedTuple
 
 from rnncli import compute
-from rnncli.case import Case, Shape
+from rnncli.case import Shape
 from rnncli.errors import InputError, Message, RnncliError, Text, count, inside
 from rnncli.inputs.source import UTF8_MARK
 from rnncli.layers import fit
+from rnncli.layers.case import Case
 from rnncli.layers.stack import Stack
 from rnncli.process.memory import format_size
 from rnncli.result import Result
@@ -136,7 +137,7 @@ class Stream:
         compute.require_room(case, len(case.inputs))
         if len(self._at_once) == SHAPES:
             self._at_once.clear()
-        most = MAX_BYTES // (compute.bytes_of_a_sequence(case, Stack(case.specs)) * max(len(case.inputs), 1))
+        most = MAX_BYTES // (compute.bytes_of_a_sequence(case, case.stack) * max(len(case.inputs), 1))
         self._at_once[case.inputs.shape] = min(max(1, most), MAX_RECORDS)
 
     def _limit_group(self, one: Case | RnncliError) -> int:
@@ -146,7 +147,7 @@ class Stream:
         """Create the layers; each line brings its own mask and initial state."""
         bare = case._replace(mask=None, initial_state=None)
         self._answer, self._features = compute.prepare(bare, self._engine), case.inputs.shape[-1]
-        self._stack = Stack(case.specs)
+        self._stack = case.stack
         self._stateful = self._stack.is_stateful
 
     def _answer_group(self, group: list[Record]) -> Iterator[Result | RnncliError]:

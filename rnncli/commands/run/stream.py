@@ -18,7 +18,7 @@ from rnncli.ask import (
     stack_of,
 )
 from rnncli.ask.notes import note_dropout, note_equal_calls
-from rnncli.case import Array, Case, Document, SavedLayer
+from rnncli.case import Array, Document, SavedLayer
 from rnncli.cli import terminal
 from rnncli.cli.output import stream_answers
 from rnncli.commands.run.answer import RunAnswer, RunRequest
@@ -40,6 +40,7 @@ from rnncli.inputs import arrange, formats
 from rnncli.inputs.formats import Source, ndjson
 from rnncli.inputs.source import open_lines, read_arrived, stdin_holds_data
 from rnncli.layers import fit
+from rnncli.layers.case import Case
 from rnncli.options import first_given
 
 LineAnswers = Callable[[list[InputLine]], Iterator[RunAnswer | RnncliError]]

@@ -26,5 +26,5 @@ def shape(ask: Ask) -> Reply[ShapeAnswer]:
     from rnncli.show.answer import Reply
 
     asked = outline_of(ask)
-    report = outline(asked.stack.specs, asked.shape, all_layers=ask.all_layers)
+    report = outline(asked.stack, asked.shape, all_layers=ask.all_layers)
     return Reply(ShapeAnswer(report), asked.remarks)

@@ -21,7 +21,6 @@ from rnncli.commands.tour.drawing import draw_text
 from rnncli.commands.tour.lesson import Facts, masked_steps, run_line, say
 from rnncli.commands.tour.observations import measure_norms
 from rnncli.errors import DisagreementError, UsageError
-from rnncli.layers.stack import Stack
 from rnncli.result import Label, Result
 from rnncli.show.answer import Answer, Records, head
 from rnncli.show.page import Code, Page, PagePart, Span, Table, View, line, marks
@@ -80,7 +79,7 @@ def make_output_shape(random: Random, view: View) -> DrawnTask:
     inner += random.choice(("", ", return_state=True")) + ")"
     merge = random.choice(("", ", merge_mode='sum'", ", merge_mode='concat'"))
     layer = random.choice((inner, f"Bidirectional({inner}{merge})"))
-    output = Stack(specs.from_flags([layer], {})).outputs(shape)[0].shape
+    output = specs.from_flags([layer], {}).outputs(shape)[0].shape
     facts = {"input": format_shape(shape), "layer": layer}
     return DrawnTask(accept_shape(sizes(output)), format_shape(output), facts)
 
@@ -89,7 +88,7 @@ def make_parameters(random: Random, view: View) -> DrawnTask:
     """Draw a layer and the number of features."""
     kinds = ("SimpleRNN({})", "LSTM({})", "GRU({})", "GRU({}, reset_after=False)", "LSTM({}, use_bias=False)")
     layer, features = random.choice(kinds).format(random.randint(2, 40)), random.randint(2, 20)
-    shapes = Stack(specs.from_flags([layer], {})).layers[0].weight_shapes((None, None, features))
+    shapes = specs.from_flags([layer], {}).layers[0].weight_shapes((None, None, features))
     count = sum(prod(sizes(shape)) for shape in shapes.values())
     return DrawnTask(accept_count(count), str(count), {"layer": layer, "features": features})
 

@@ -79,7 +79,7 @@ def compute_answer(
     from rnncli.compute import trace as tracing
 
     case, remarks, part, _ = ask.choose()
-    case, specs = tracing.with_all_outputs(case), case.specs
+    case, specs = tracing.with_all_outputs(case), case.stack
     result, disagreeing, notes = verify(case, tracing.trace(case), tolerances, chosen=part)
     loops = tracing.list_loops(result)
     wanted = select_steps(selection.step, len(loops[0].times))

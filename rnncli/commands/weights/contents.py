@@ -11,14 +11,14 @@ from typing import Any
 
 import numpy as np
 
-from rnncli.case import Array, Assumed, Case, Spec
+from rnncli.case import Array, Assumed, Spec
 from rnncli.cells.evaluate import columns_of
 from rnncli.cells.tree import Name, walk
 from rnncli.errors import LayerError, Message, Text, UsageError, did_you_mean, format_names
 from rnncli.frameworks import GATES, default_name, infer_class
-from rnncli.initializers.random import fans
+from rnncli.initializers.fills import fans
+from rnncli.layers.case import Case
 from rnncli.layers.recurrent import Cell
-from rnncli.layers.stack import Stack
 from rnncli.models.graph import Graph, Modules, Node, Program, StateLoop
 from rnncli.models.keras.choice import explain_hidden
 from rnncli.models.modules.assumptions import assumed_of, assumptions
@@ -189,8 +189,8 @@ def _note_refused(file: str, refused: Mapping[str, Text]) -> Iterator[Text]:
 
 def describe_case(case: Case, weights: Mapping[str, Array]) -> Contents:
     """Return the layers of a Case.  weights: by path."""
-    stack, recurrent, others = Stack(case.specs), [], {}
-    for index, spec in enumerate(case.specs):
+    stack, recurrent, others = case.stack, [], {}
+    for index, spec in enumerate(case.stack):
         prefix = stack.prefix(index)
         own = {path.removeprefix(prefix): array for path, array in weights.items() if path.startswith(prefix)}
         if not stack.layers[index].recurrent:
@@ -200,8 +200,8 @@ def describe_case(case: Case, weights: Mapping[str, Array]) -> Contents:
         node = Node(name, name, spec.class_name, "keras.layers", to_config(spec)["config"], own, (), {})
         recurrent.append(replace(_layer(node, graph=True), path=prefix))
     chain = tuple(layer.name for layer in recurrent)
-    chains = (chain,) if len(chain) == len(case.specs) else tuple((name,) for name in chain)
-    return Contents("", "", len(case.specs), len(recurrent), tuple(recurrent), others, (), chains)
+    chains = (chain,) if len(chain) == len(case.stack) else tuple((name,) for name in chain)
+    return Contents("", "", len(case.stack), len(recurrent), tuple(recurrent), others, (), chains)
 
 
 def select_layers(contents: Contents, names: Sequence[str]) -> Contents:

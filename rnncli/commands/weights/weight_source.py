@@ -115,7 +115,7 @@ def _describe_layers(ask: Ask) -> Weights:
     made, _ = compute.weights_and_seeds(case, stack, "numpy")
     seed = case.seed if case.weights is None else None
     found = contents.describe_case(case, made)
-    return Weights(found, outline.remarks, Description(case.specs, shape, seed))
+    return Weights(found, outline.remarks, Description(case.stack, shape, seed))
 
 
 def _require_no_model(ask: Ask) -> None:

@@ -125,7 +125,7 @@ def _document(outcome: Outcome, view: View) -> dict[str, Any]:
     return {
         "situation": fix.situation.in_language(view.lang),
         "snippet": fix.snippet,
-        "expression": expression_of(stack.specs) if stack is not None else None,
+        "expression": expression_of(stack) if stack is not None else None,
         "input": {"shape": list(fix.shape)} if ran else None,
         "mask": {"shape": list(fix.shape[:2])} if ran and fix.mask else None,
         "initial_state": [{"shape": list(shape)} for shape in outcome.states] or None,

@@ -75,7 +75,7 @@ def one_way(message: FrameworkMessage, units: int | None = None, **options: obje
 
 def stack_of(layer: str) -> Stack:
     """Return the layer of an expression; a ConvLSTM has the states of an LSTM."""
-    return Stack(specs.from_flags([re.sub(r"ConvLSTM\dD", "LSTM", layer)], {}))
+    return specs.from_flags([re.sub(r"ConvLSTM\dD", "LSTM", layer)], {})
 
 
 def count_gates(name: str) -> int:

@@ -7,9 +7,10 @@ from math import prod
 from typing import NamedTuple
 
 from rnncli import specs
-from rnncli.case import Array, Case, Dimension, Shape
+from rnncli.case import Array, Dimension, Shape
 from rnncli.commands.why.diagnosis import Fix
 from rnncli.errors import Message, RnncliError, Text
+from rnncli.layers.case import Case
 from rnncli.layers.stack import Stack
 from rnncli.result import TensorInfo
 
@@ -51,7 +52,7 @@ def attempt(fix: Fix) -> Outcome | None:
     if 0 in sizes:
         return None
     try:
-        stack = Stack(specs.from_flags(list(fix.layers), {}))
+        stack = specs.from_flags(list(fix.layers), {})
         obstacle = _obstacle(stack, sizes)
         if not obstacle:
             _run(stack, sizes, fix)
@@ -91,5 +92,5 @@ def _run(stack: Stack, sizes: tuple[int, ...], fix: Fix) -> None:
 
     states = tuple(draw(info.shape) for info in stack.states(sizes)) if fix.states else None
     mask = np.ones(sizes[:2], dtype=bool) if fix.mask else None
-    case = Case(stack.specs, draw(sizes), mask=mask, initial_state=states, seed=SEED)
+    case = Case(stack, draw(sizes), mask=mask, initial_state=states, seed=SEED)
     compute.run(fit.fit_case(case), "numpy")

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from rnncli import addresses
-from rnncli.case import Array, Case, Shape, Spec
+from rnncli.case import Array, Shape, Spec
 from rnncli.cells.tree import REDUCTIONS, Call, Name, Node
 from rnncli.cells.writing import to_symbols
 from rnncli.compute import trace as tracing
@@ -25,6 +25,7 @@ from rnncli.compute.derivation.explanation import (
 from rnncli.compute.derivation.locate import CaseTrace, TraceNode
 from rnncli.compute.derivation.terms import IDENTITY, OF_ALL_UNITS, Spread, product, reads_several
 from rnncli.errors import Message
+from rnncli.layers.case import Case
 from rnncli.layers.stack import Stack
 from rnncli.result import OUTPUT, Claim, Label, Result, TensorInfo
 
@@ -43,9 +44,9 @@ def explain(
         address = None
     wide = tracing.with_all_outputs(case)
     # With the sequence, if the number is in it; no other number changes.
-    if address is not None and address.label.sequence and Stack(case.specs).layers[-1].recurrent:
-        wide = wide._replace(specs=Stack(wide.specs).with_returns(return_sequences=True))
-    infos = list_tensors(Stack(wide.specs), wide.inputs.shape)
+    if address is not None and address.label.sequence and case.stack.layers[-1].recurrent:
+        wide = wide._replace(stack=wide.stack.with_returns(return_sequences=True))
+    infos = list_tensors(wide.stack, wide.inputs.shape)
     if address is not None and str(address.label) not in {info.name for info in infos}:
         infos = (*infos, *_list_gates(address, wide))
     target = parse_target(text, infos, layer)
@@ -55,7 +56,7 @@ def explain(
         free = wide._replace(hold=())
         source = CaseTrace(free, tracing.trace(free))
         found = replace(found, without_hold=source.value(source.node(target)))
-    return found, replace(result, specs=case.specs)
+    return found, replace(result, specs=case.stack)
 
 
 def list_tensors(stack: Stack, input_shape: Shape) -> tuple[TensorInfo, ...]:
@@ -66,7 +67,7 @@ def list_tensors(stack: Stack, input_shape: Shape) -> tuple[TensorInfo, ...]:
 
 def _list_gates(address: addresses.Address, case: Case) -> Iterator[TensorInfo]:
     """Yield the gate or state that is named, with or without a time axis, depending on the index."""
-    part = tracing.list_loop_parts(Stack(case.specs), case.inputs.shape).get(address.label)
+    part = tracing.list_loop_parts(case.stack, case.inputs.shape).get(address.label)
     if part is not None:
         batch, steps = case.inputs.shape[:2]
         if len(address.texts) == 2:
@@ -223,7 +224,7 @@ def equal_entries(case: Case, result: Result, target: Target) -> tuple[Claim, ..
     """Return the returned entries that hold the same number, according to the layers' claims."""
     import numpy as np
 
-    stack, shape = Stack(case.specs), case.inputs.shape
+    stack, shape = case.stack, case.inputs.shape
     last = len(stack.layers) - 1
     is_returned = target.label in {info.label for info in Stack(result.specs).outputs(shape)}
     own = stack.label(last, target.label) if is_returned else target.label

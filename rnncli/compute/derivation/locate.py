@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from rnncli.case import Array, Case
+from rnncli.case import Array
 from rnncli.cells import activations
 from rnncli.cells.evaluate import columns_of, evaluate
 from rnncli.cells.tree import FUNCTIONS, Name, Node
 from rnncli.compute.derivation.explanation import NumberLocation, Target
 from rnncli.compute.trace import list_loop_parts
+from rnncli.layers.case import Case
 from rnncli.layers.layer import Entry, Layer, LayerEquation, within
 from rnncli.layers.stack import Stack
 from rnncli.result import OUTPUT, STATUSES, Label, LoopTrace, Result

@@ -18,7 +18,7 @@ from math import inf
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from rnncli.case import Array, Case, Spec, walk
+from rnncli.case import Array, Spec, walk
 from rnncli.errors import (
     Either,
     EngineError,
@@ -29,7 +29,7 @@ from rnncli.errors import (
     UsageError,
     did_you_mean,
 )
-from rnncli.layers.stack import Stack
+from rnncli.layers.case import Case
 from rnncli.result import LoopTrace
 
 if TYPE_CHECKING:
@@ -203,7 +203,7 @@ def has_many_steps(case: Case) -> bool:
     """
     batch, timesteps = case.inputs.shape[:2]
     share = 0.0
-    for spec in (loop for outer in case.specs for loop in _loops(outer)):
+    for spec in (loop for outer in case.stack for loop in _loops(outer)):
         if spec.config["stateful"]:
             return False
         numbers = batch * spec.config["units"]
@@ -222,7 +222,7 @@ def _loops(layer: Spec) -> list[Spec]:
 
 def reason_for_keras(case: Case) -> Text | None:
     """Return why one of the layers needs Keras; None if rnncli can compute all of them."""
-    for layer in Stack(case.specs).layers:
+    for layer in case.stack.layers:
         if not layer.without_keras:
             return Message("only Keras computes {class_name}", class_name=layer.spec.class_name)
         if case.training and not layer.trains_without_keras:
@@ -237,7 +237,7 @@ class LayerRunner(ABC):
     """Calls rnncli's own layers in an engine's loop over time; stateful layers keep their states."""
 
     def __init__(self, case: Case, weights: Mapping[str, Array], seeds: Mapping[str, int]) -> None:
-        self.stack, self.weights, self.seeds = Stack(case.specs), weights, seeds
+        self.stack, self.weights, self.seeds = case.stack, weights, seeds
         self.states: dict[str, Any] = {}
         self.traces: list[LoopTrace] = []
 

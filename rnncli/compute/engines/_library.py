@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from rnncli.case import Array, Case, walk
+from rnncli.case import Array, walk
 from rnncli.compute.engines import reason_for_keras
-from rnncli.errors import EngineError, Message, Text
+from rnncli.errors import Message, Text
+from rnncli.layers.case import Case
 
 if TYPE_CHECKING:
     from rnncli.layers.recurrent import RecurrentLayer
@@ -17,7 +17,7 @@ def refusal_of_library(case: Case) -> Text | None:
     """Return why no engine that runs the loop in another library can compute the case; None if it may."""
     if case.with_trace:
         return Message("it does not record gates")
-    for spec in walk(case.specs):
+    for spec in walk(case.stack):
         if case.training and (spec.config.get("dropout") or spec.config.get("recurrent_dropout")):
             return Message("it has no dropout inside recurrent layers")
         if spec.class_name == "Masking":
@@ -27,24 +27,6 @@ def refusal_of_library(case: Case) -> Text | None:
     if mask is not None and not (mask[:, 0].all() and (mask[:, :-1] >= mask[:, 1:]).all()):
         return Message("it can skip only trailing steps, but the mask skips others too")
     return reason_for_keras(case)
-
-
-def import_packages(engine: str, *packages: str) -> list[Any]:
-    """Return the modules that the engine needs.  Raises EngineError if one is missing."""
-    from rnncli.process.isolation import isolated
-    from rnncli.process.signals import defer_signals
-
-    try:
-        with defer_signals(), isolated():
-            return [import_module(package) for package in packages]
-    except ImportError as error:
-        raise EngineError(
-            "the engine {engine} is not installed: {error}.",
-            "pip install {packages}",
-            engine=engine,
-            error=error,
-            packages=" ".join(packages),
-        ) from error
 
 
 def mask_outputs(

@@ -6,9 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from rnncli.case import Array, Case, Hold, walk
+from rnncli.case import Array, walk
 from rnncli.compute.engines import STEPS, EngineOutput, LayerRunner, reason_for_keras
 from rnncli.errors import Message, RnncliError, Text
+from rnncli.layers.case import Case, Hold
 from rnncli.layers.recurrent import sizes_by_cell
 from rnncli.process import memory, progress
 from rnncli.result import OUTPUT, STATUSES, Gate, Label, LoopTrace
@@ -23,12 +24,12 @@ NOTE = Message("fast, and records every gate of every step")
 
 def refusal(case: Case) -> Text | None:
     """Return why this engine cannot give Keras's numbers for the case; None if it can."""
-    dtypes = {spec.config["dtype"] for spec in walk(case.specs) if "dtype" in spec.config}
+    dtypes = {spec.config["dtype"] for spec in walk(case.stack) if "dtype" in spec.config}
     if len(dtypes) > 1:
         return Message("its layers mix {dtypes}", dtypes=" and ".join(sorted(dtypes)))
     if not dtypes <= {"float32", "float64"}:
         return Message("it does not round as Keras does in {dtype}", dtype=dtypes.pop())
-    stacked = any(isinstance(spec.config.get("cell"), tuple) for spec in walk(case.specs))
+    stacked = any(isinstance(spec.config.get("cell"), tuple) for spec in walk(case.stack))
     if stacked and dtypes != {"float32"}:
         return Message("Keras rounds to float32 between the cells of RNN")
     return reason_for_keras(case)

@@ -10,15 +10,17 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
-from rnncli.case import Array, Case, walk
+from rnncli.case import Array, walk
 from rnncli.cells import activations
 from rnncli.compute.engines import STEPS, InexactError, LayerRunner
-from rnncli.compute.engines._library import import_packages, mask_outputs, refusal_of_library
+from rnncli.compute.engines._library import mask_outputs, refusal_of_library
 from rnncli.errors import EngineError, Message, Text, first_nonblank_line
 from rnncli.layers import beyond_keras, runs_a_cell
+from rnncli.layers.case import Case
 from rnncli.layers.layer import Call
 from rnncli.layers.recurrent import RecurrentLayer
 from rnncli.process import progress
+from rnncli.process.packages import import_engine
 
 PACKAGES = ("onnx", "onnxruntime")
 NOTE = Message("for large float32 inputs; ONNX Runtime computes them")
@@ -38,7 +40,7 @@ def refusal(case: Case) -> Text | None:
     from rnncli.frameworks.onnx import ACTIVATIONS, OPERATORS
 
     known = ACTIVATIONS.keys() - set(INEXACT)
-    for spec in walk(case.specs):
+    for spec in walk(case.stack):
         config = spec.config
         if spec.class_name == "RNN":
             own = next((one.class_name for one in walk([spec]) if one.equations is not None), None)
@@ -69,7 +71,7 @@ def refusal(case: Case) -> Text | None:
 
 @cache
 def _packages() -> list[Any]:
-    return import_packages("onnx", *PACKAGES)
+    return import_engine("onnx", *PACKAGES)
 
 
 class Layers(LayerRunner):

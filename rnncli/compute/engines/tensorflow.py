@@ -11,12 +11,12 @@ from contextlib import contextmanager
 from functools import cache, partial
 from typing import Any
 
-from rnncli.case import Array, Case, Spec, walk
+from rnncli.case import Array, Spec, walk
 from rnncli.compute.engines import EngineOutput, repeat
 from rnncli.errors import EngineError, Message, Text, join
 from rnncli.layers import beyond_keras
+from rnncli.layers.case import Case
 from rnncli.layers.recurrent import BEYOND_KERAS
-from rnncli.layers.stack import Stack
 from rnncli.process.isolation import isolated
 
 PACKAGES = ("tensorflow", "keras")
@@ -25,7 +25,7 @@ NOTE = Message("real Keras layers, the reference that the others are checked aga
 
 def refusal(case: Case) -> Text | None:
     """Return why Keras cannot compute the case; None if it can."""
-    for spec in walk(case.specs):
+    for spec in walk(case.stack):
         if beyond := beyond_keras(spec):
             return beyond
         drawn = [value.class_name if isinstance(value, Spec) else value for value in spec.config.values()]
@@ -62,9 +62,9 @@ def make_layers(case: Case, weights: Mapping[str, Array]) -> Iterator[tuple[Any,
     with _guard(case):
         keras = _keras()
         keras.utils.set_random_seed(case.seed or 0)
-        specs = case.specs if case.weights is None else map(_without_drawing, case.specs)
+        specs = case.stack if case.weights is None else map(_without_drawing, case.stack)
         layers = [_make(keras, keras.layers, spec) for spec in specs]  # all before one is built
-        shapes = Stack(case.specs).input_shapes(case.inputs.shape)
+        shapes = case.stack.input_shapes(case.inputs.shape)
         for layer, (_, shape) in zip(layers, shapes, strict=True):
             layer.build(shape)
         variables = _variables(case, layers)
@@ -94,7 +94,7 @@ def _guard(case: Case) -> Iterator[None]:
         advice: Text = Message("See rnncli engines for the versions.")
         if missing := re.search(r"requires the (\w+) module", str(error)):
             advice = f"pip install {missing[1]}"
-        elif known := join(note_keras_errors(case, Stack(case.specs)), "; "):
+        elif known := join(note_keras_errors(case, case.stack), "; "):
             advice = Message("{known}.", known=known)
         raise EngineError("Keras failed: {line}", advice, line=informative_line(error)) from error
 
@@ -176,7 +176,7 @@ def call_layers(keras: Any, case: Case, layers: Sequence[Any]) -> list[tuple[Arr
     returned: list[tuple[Array, ...]] = []
     x = keras.ops.convert_to_tensor(case.inputs)
     given = make_call_arguments(keras, case, layers)
-    for layer, ours, own in zip(layers, Stack(case.specs).layers, given, strict=True):
+    for layer, ours, own in zip(layers, case.stack.layers, given, strict=True):
         output, *states = keras.tree.flatten(layer(x, **own))
         tensors = [ours.arrange(output), *states]
         returned.append(tuple(keras.ops.convert_to_numpy(tensor) for tensor in tensors))
@@ -188,7 +188,7 @@ def make_call_arguments(keras: Any, case: Case, layers: Sequence[Any]) -> Iterat
     """Yield each layer's keyword arguments: training, the mask and its initial states."""
     states: Sequence[Array] = case.initial_state or ()
     mask = None if case.mask is None else keras.ops.convert_to_tensor(case.mask)
-    for ours, layer in zip(Stack(case.specs).layers, layers, strict=True):
+    for ours, layer in zip(case.stack.layers, layers, strict=True):
         takes = inspect.signature(layer.call).parameters
         given: dict[str, Any] = {"training": case.training} if "training" in takes else {}
         if mask is not None and "mask" in takes:
@@ -215,7 +215,7 @@ def _pack(keras: Any, layer: Any, parts: Sequence[Array]) -> Any:
 
 def _variables(case: Case, layers: Sequence[Any]) -> dict[str, Any]:
     """Return Keras's variables by rnncli's paths; both are in Keras's order."""
-    paths = Stack(case.specs).weight_shapes(case.inputs.shape)
+    paths = case.stack.weight_shapes(case.inputs.shape)
     variables = [variable for layer in layers for variable in layer.trainable_weights]
     return dict(zip(paths, variables, strict=True))
 

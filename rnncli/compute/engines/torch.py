@@ -9,14 +9,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from rnncli.case import Array, Case, walk
+from rnncli.case import Array, walk
 from rnncli.compute.engines import LayerRunner
-from rnncli.compute.engines._library import import_packages, mask_outputs, refusal_of_library
+from rnncli.compute.engines._library import mask_outputs, refusal_of_library
 from rnncli.errors import Message, Text
 from rnncli.layers import runs_a_cell
+from rnncli.layers.case import Case
 from rnncli.layers.layer import Call
 from rnncli.layers.recurrent import RecurrentLayer
 from rnncli.process.isolation import isolated
+from rnncli.process.packages import import_engine
 
 PACKAGES = ("torch",)
 NOTE = Message("PyTorch's own modules, in float32 or float64")
@@ -27,14 +29,14 @@ def refusal(case: Case) -> Text | None:
     """Return why no module of PyTorch gives Keras's numbers for the case; None if one does."""
     from rnncli.frameworks.torch import explain_unsupported
 
-    dtypes = {spec.config["dtype"] for spec in walk(case.specs) if "dtype" in spec.config}
+    dtypes = {spec.config["dtype"] for spec in walk(case.stack) if "dtype" in spec.config}
     if len(dtypes) > 1:
         return Message("its layers mix {dtypes}", dtypes=" and ".join(sorted(dtypes)))
     if not dtypes <= set(DTYPES):
         return Message(
             "it computes in {dtypes}, not in {dtype}", dtypes=" or ".join(DTYPES), dtype=dtypes.pop()
         )
-    for spec in walk(case.specs):
+    for spec in walk(case.stack):
         own = (one.class_name for one in walk([spec]) if one.equations is not None)
         reason = explain_unsupported(next(own, spec.class_name), spec.config)
         if reason and runs_a_cell(spec):
@@ -43,7 +45,7 @@ def refusal(case: Case) -> Text | None:
 
 
 def _package() -> Any:
-    return import_packages("torch", *PACKAGES)[0]
+    return import_engine("torch", *PACKAGES)[0]
 
 
 class Layers(LayerRunner):

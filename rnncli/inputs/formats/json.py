@@ -13,9 +13,10 @@ from rnncli.case import Document, format_shape
 from rnncli.errors import InputError, Message, Text, did_you_mean, inside, shorten, with_path_prefix
 from rnncli.inputs import nested
 from rnncli.inputs.formats import ReadOptions
-from rnncli.inputs.source import InputFlagError, Source, import_package, read_utf8, too_large
+from rnncli.inputs.source import InputFlagError, Source, read_utf8, too_large
 from rnncli.options import OPTIONS
 from rnncli.process import memory
+from rnncli.process.packages import import_package
 
 TABLE = {entry.name: entry for entry in OPTIONS if entry.document}
 KEYS = ("inputs", *TABLE)

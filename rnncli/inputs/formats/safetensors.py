@@ -10,7 +10,8 @@ import numpy as np
 
 from rnncli.case import Array
 from rnncli.errors import InputError, Message, Text, recognize, shorten
-from rnncli.inputs.source import Source, import_package
+from rnncli.inputs.source import Source
+from rnncli.process.packages import import_package
 
 ADVICE = Message("Write it with safetensors.numpy.save_file.")
 REASONS = (

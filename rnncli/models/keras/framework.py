@@ -71,7 +71,7 @@ def outputs(
         if not set(name_outputs("", 0, shown)) <= set(name_outputs("", 0, used))
     }
     old = graph.generation < 3
-    configs = {layer: shown.specs[-1].inner.config for layer, shown in more.items() if old}
+    configs = {layer: shown.stack[-1].inner.config for layer, shown in more.items() if old}
     returned = {
         layer: {name: bool(config.get(name)) for name in ("return_sequences", "return_state")}
         for layer, config in configs.items()

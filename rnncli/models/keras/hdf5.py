@@ -19,9 +19,9 @@ import numpy as np
 
 from rnncli.case import Array
 from rnncli.errors import InputError, Message, Text
-from rnncli.inputs.source import import_package
 from rnncli.process import child_process, transfer
 from rnncli.process.memory import expansion_limit
+from rnncli.process.packages import import_package
 from rnncli.process.transfer import Numbers
 
 LIBRARY = Message("the HDF5 library")

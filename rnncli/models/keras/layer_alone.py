@@ -12,7 +12,7 @@ from rnncli.models import operations
 from rnncli.models.graph import Graph, Node, Ref
 from rnncli.models.layer_cases import spec_of
 from rnncli.models.operations import UnknownLayerError
-from rnncli.specs.text import describe
+from rnncli.specs import describe
 
 HALF = ("float16", "bfloat16")
 """Dtypes in which a described layer computes what Keras computes, and a model is not run."""
@@ -89,7 +89,7 @@ def require_numbers(graph: Graph, names: tuple[str, ...]) -> None:
         reader = next((node for node in graph.nodes if Ref(wanted.name) in node.refs), None)
         layer = next(node for node in graph.nodes if node.name in names)
         raise InputError(
-            "its input {name} is text, which {reader} turns into token ids; rnncli takes numbers.",
+            "its input {name} is text, which {reader} turns into token ids, and only numbers can be read.",
             advise_alone(graph, layer),
             name=wanted.name,
             reader=reader.class_name if reader else wanted.dtype,

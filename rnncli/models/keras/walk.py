@@ -9,9 +9,9 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from rnncli.case import Array, Case, format_shape
+from rnncli.case import Array, format_shape
 from rnncli.errors import InputError, Message, RnncliError, Text, inside, join
-from rnncli.layers.stack import Stack
+from rnncli.layers.case import Case
 from rnncli.models import Compute, LayerUse, ModelRequest, ModelRun, operations
 from rnncli.models.graph import PLACED_MASK, Graph, Node, Ref, choose_layers, iterate_refs, leaves, map_leaves
 from rnncli.models.inputs import empty_input
@@ -286,10 +286,10 @@ class _Walk:
         result = self._run_case(node, case)
         output = wrapper.steps(result.outputs[0].values, call.inputs)
         if whole is not None:
-            info, shape = Stack(whole.specs).outputs(whole.inputs.shape)[0], whole.inputs.shape
+            info, shape = whole.stack.outputs(whole.inputs.shape)[0], whole.inputs.shape
             tensors = (NamedTensor(info.label, info.axes, output, ends=info.ends),)
             all_steps = replace(
-                result, specs=whole.specs, input_shape=shape, outputs=tensors, trace=(), weights={}
+                result, specs=whole.stack, input_shape=shape, outputs=tensors, trace=(), weights={}
             )
             self.parts[node.name] = LayerUse(node.name, whole, all_steps)
         after = wrapper.mask_after(call, masks_after(case, entry, 1)[0])

@@ -11,7 +11,6 @@ import numpy as np
 from rnncli.case import Array
 from rnncli.errors import EngineError, Message, UsageError
 from rnncli.frameworks.torch import GATES, MODULES
-from rnncli.layers.stack import Stack
 from rnncli.models import CasePair
 from rnncli.models.graph import Modules, Node
 from rnncli.models.modules.assumptions import default_order, order_of_gates
@@ -169,5 +168,5 @@ def _tensors_of(node: Node, cases: CasePair, sequence: Array, states: Sequence[A
             return states[0][backward]
         return sequence if label.sequence else np.concatenate(states[0], axis=-1)
 
-    infos = Stack(cases.display.specs).outputs(cases.display.inputs.shape)
+    infos = cases.display.stack.outputs(cases.display.inputs.shape)
     return {f"{node.name}/{info.name}": array_of(info.label) for info in infos}

@@ -6,10 +6,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from rnncli.case import Array, Case, Spec
+from rnncli.case import Array, Spec
 from rnncli.errors import Message, Text, UsageError, inside, join
 from rnncli.inputs.arrange import AxisOrder
 from rnncli.layers import fit
+from rnncli.layers.case import Case
+from rnncli.layers.stack import Stack
 from rnncli.models import CasePair, Compute, GivenBeside, LayerUse, ModelRequest, ModelRun, SavedModel
 from rnncli.models.graph import Module, Modules, choose_layers
 from rnncli.models.layer_cases import spec_of
@@ -82,7 +84,7 @@ class Model(SavedModel):
             given = self.given or GivenBeside(order=self.axis_order)
             used = replace(self.contents, modules=modules)
             start = states.by_layer(modules, array.shape, given)
-        case = Case((), array, mask=given.mask, seed=None, assumed=assumed_of(used, given))
+        case = Case(Stack(), array, mask=given.mask, seed=None, assumed=assumed_of(used, given))
         parts = [
             part
             for module in modules
@@ -167,7 +169,7 @@ def _parts(
             spec = _with_zeros_behind(spec)
         numbers = np.ascontiguousarray(array, spec.config["dtype"])
         case = common._replace(
-            specs=(spec,), inputs=numbers, weights=node.weights, initial_state=start.get(node.name)
+            stack=Stack((spec,)), inputs=numbers, weights=node.weights, initial_state=start.get(node.name)
         )
         case = fit.fit_case(case)
         result = compute(case) if place + 1 < len(module.nodes) else None

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from rnncli.case import Array, Case
+from rnncli.case import Array
 from rnncli.compute.compare import measure
 from rnncli.errors import (
     EngineError,
@@ -20,6 +20,7 @@ from rnncli.errors import (
     format_names,
 )
 from rnncli.layers import fit
+from rnncli.layers.case import Case
 from rnncli.layers.stack import Stack
 from rnncli.models import CasePair, LayerUse, ModelRequest, ModelRun, SavedModel, name_file
 from rnncli.models import inputs as model_inputs
@@ -271,7 +272,7 @@ def build_node_case(given: NodeCall) -> Case:
             "{name}: {sentence}.", error.advice, name=given.node.name, sentence=error.sentence
         ) from None
     case = Case(
-        (spec,),
+        Stack((spec,)),
         inputs=np.ascontiguousarray(sequence.swapaxes(0, 1), np.float32),
         mask=np.arange(steps) < lengths[:, None] if masked and lengths is not None else None,
         initial_state=_states(given),
@@ -317,7 +318,7 @@ def compute_alike(given: NodeCall, case: Case, compute: Compute) -> Result | Non
     Compares everything that the node can return, also what the model does not use.
     Raises EngineError if the numbers differ by more than rounding explains.
     """
-    full = case._replace(specs=Stack(case.specs).with_returns(return_sequences=True, return_state=True))
+    full = case._replace(stack=case.stack.with_returns(return_sequences=True, return_state=True))
     result = compute(full)
     theirs = list_returns(given)
     ours = {tensor.name: tensor.values for tensor in result.outputs}
@@ -332,7 +333,7 @@ def compute_alike(given: NodeCall, case: Case, compute: Compute) -> Result | Non
                 name=given.node.name,
                 largest=largest,
             )
-    return result if full.specs == case.specs else None
+    return result if full.stack == case.stack else None
 
 
 def _agrees(ours: Mapping[str, Array], theirs: Mapping[str, Array], allowed: Mapping[str, Array]) -> bool:
@@ -371,7 +372,7 @@ def _estimate_rounding(case: Case, ours: Mapping[str, Array]) -> dict[str, Array
 def _to_float64(case: Case) -> Case:
     states = case.initial_state
     return case._replace(
-        specs=tuple(spec.with_option("dtype", "float64") for spec in case.specs),
+        stack=Stack(spec.with_option("dtype", "float64") for spec in case.stack),
         inputs=case.inputs.astype("float64"),
         initial_state=states and tuple(state.astype("float64") for state in states),
         weights={name: array.astype("float64") for name, array in (case.weights or {}).items()},

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from rnncli.case import Array
 from rnncli.errors import InputError, LayerError, Message, Text, format_names, inside, shorten
-from rnncli.inputs.source import Source, import_package, open_file
+from rnncli.inputs.source import Source, open_file
 from rnncli.models.graph import ModelInput, Node, Program
 from rnncli.models.onnx import nodes as onnx_nodes
 from rnncli.models.onnx.loops import find_loops
@@ -22,6 +22,7 @@ from rnncli.models.onnx.nodes import inner_graphs, is_recurrent, nodes_in
 from rnncli.process import child_process, transfer
 from rnncli.process.child_process import IncompleteOutputError, advise_more, allow
 from rnncli.process.memory import limit_growth
+from rnncli.process.packages import import_package
 from rnncli.specs import to_config
 
 if TYPE_CHECKING:

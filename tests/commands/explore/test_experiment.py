@@ -229,7 +229,7 @@ def test_a_saved_model_changes_what_it_returns(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     np.savez(tmp_path / "m.npz", weight_ih_l0=rng.normal(size=(12, 2)), weight_hh_l0=rng.normal(size=(12, 3)))
     now = experiment(f"rnncli run '[[1, 2], [3, 4]]' --model {tmp_path / 'm.npz'}")
-    other = not now.case.specs[-1].config["return_state"]
+    other = not now.case.stack[-1].config["return_state"]
     for changed in (made(return_state=other)(now), typed((0, 0, 0), 5.0)(now)):
         text = command(changed)
         assert text is not None

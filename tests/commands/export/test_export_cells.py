@@ -14,13 +14,12 @@ import pytest
 from printed_tensors import numbers, shown_alone
 from test_export_targets import agrees, run_together, sizes
 
-from rnncli.case import Case
 from rnncli.cells import activations
 from rnncli.commands.export import targets
 from rnncli.commands.export.export_case import build_export
 from rnncli.commands.export.formulas import FORMULAS
 from rnncli.compute import run as compute
-from rnncli.layers.stack import Stack
+from rnncli.layers.case import Case
 
 SAMPLES = sorted((Path(__file__).parents[3] / "samples/cells").glob("*.toml"))
 
@@ -139,8 +138,8 @@ def make_case(layers: list[Any], mask: str, *, states: bool = False) -> Case:
     rng = np.random.default_rng(len(layers))
     dtype = "float64" if "float64" in str(layers) else "float32"
     inputs = rng.standard_normal((2, 4, 5)).astype(dtype)
-    specs = oracle.case(layers, inputs).specs
-    shapes = Stack(specs).weight_shapes(inputs.shape)
+    stack = oracle.case(layers, inputs).stack
+    shapes = stack.weight_shapes(inputs.shape)
     weights = {
         path: (0.5 * rng.standard_normal(sizes(shape))).astype(dtype) for path, shape in shapes.items()
     }
@@ -149,7 +148,7 @@ def make_case(layers: list[Any], mask: str, *, states: bool = False) -> Case:
         steps, ends = np.arange(4), np.array([[4], [2]])
         given["mask"] = steps < ends if mask == "end" else rng.random((2, 4)) < 0.6
     if states:
-        infos = Stack(specs).states(inputs.shape)
+        infos = stack.states(inputs.shape)
         given["initial_state"] = tuple(rng.standard_normal(sizes(info.shape)).astype(dtype) for info in infos)
     return oracle.case(layers, inputs, weights=weights, **given)
 

@@ -16,12 +16,12 @@ import oracle
 import pytest
 from printed_tensors import numbers, shown_alone
 
-from rnncli.case import Case, Shape
+from rnncli.case import Shape
 from rnncli.commands.export import targets
 from rnncli.commands.export.export_case import build_export
 from rnncli.commands.export.formulas import FORMULAS
 from rnncli.compute import run as compute
-from rnncli.layers.stack import Stack
+from rnncli.layers.case import Case
 
 SCRIPTS = ("keras", "numpy", "torch")
 
@@ -85,7 +85,7 @@ def make_case(expressions: Sequence[str], *, mask: str = "", states: bool = Fals
     inputs = rng.standard_normal((3, 5, 4)).astype(dtype)
     inputs[1, 2:4] = 0.5
     plain = oracle.case(expressions, inputs)
-    shapes = Stack(plain.specs).weight_shapes(inputs.shape)
+    shapes = plain.stack.weight_shapes(inputs.shape)
     weights = {
         path: (0.5 * rng.standard_normal(sizes(shape))).astype(dtype) for path, shape in shapes.items()
     }
@@ -94,7 +94,7 @@ def make_case(expressions: Sequence[str], *, mask: str = "", states: bool = Fals
         steps, ends = np.arange(5), np.array([[5], [2], [3]])
         given["mask"] = steps < ends if mask == "end" else rng.random((3, 5)) < 0.6
     if states:
-        infos = Stack(plain.specs).states(inputs.shape)
+        infos = plain.stack.states(inputs.shape)
         given["initial_state"] = tuple(rng.standard_normal(sizes(info.shape)).astype(dtype) for info in infos)
     return oracle.case(expressions, inputs, weights=weights, **given)
 
@@ -206,7 +206,7 @@ def test_keras_makes_the_layers_of_a_config(name: str) -> None:
     case = cases()[name]
     configs = json.loads(targets.get("config").write([build_export(case, options_only=True)]))
     layers = [keras.layers.deserialize(one) for one in (configs if isinstance(configs, list) else [configs])]
-    assert [type(layer).__name__ for layer in layers] == [spec.class_name for spec in case.specs]
+    assert [type(layer).__name__ for layer in layers] == [spec.class_name for spec in case.stack]
     oracle.built(layers, case.inputs)
     for path, variable in oracle.variables(layers).items():
         variable.assign((case.weights or {})[path])

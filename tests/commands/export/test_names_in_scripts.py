@@ -21,7 +21,6 @@ from printed_tensors import STRICT, numbers, shown_alone
 from rnncli import compute
 from rnncli.commands.export import literals, targets
 from rnncli.commands.export.export_case import build_export, join_layers
-from rnncli.layers.stack import Stack
 from rnncli.models import LayerUse
 from rnncli.show.visible import visible
 
@@ -54,7 +53,7 @@ names = st.lists(st.sampled_from(PIECES) | st.text(st.characters(), min_size=1, 
 def uses(*layers: str, expression: str = "Bidirectional(LSTM(1))") -> list[LayerUse]:
     inputs = np.array([[[1, np.nan], [3, 4]]], np.float32)
     case = oracle.case([expression], inputs, seed=1)
-    weights = compute.weights_and_seeds(case, Stack(case.specs), "numpy")[0]
+    weights = compute.weights_and_seeds(case, case.stack, "numpy")[0]
     return [LayerUse(name, oracle.case([expression], inputs, weights=weights)) for name in layers]
 
 

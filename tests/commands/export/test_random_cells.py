@@ -14,9 +14,10 @@ from printed_tensors import printed
 from random_cells import LARGEST, some_cells
 
 from rnncli import compute, specs
-from rnncli.case import Array, Case, sizes
+from rnncli.case import Array, sizes
 from rnncli.commands.export import targets
 from rnncli.commands.export.export_case import build_export
+from rnncli.layers.case import Case
 from rnncli.layers.stack import Stack
 from rnncli.specs.build import read_equations
 from rnncli.specs.expressions import parse
@@ -41,7 +42,7 @@ def drawn() -> dict[str, list[tuple[str, Case, tuple[Array, ...]]]]:
         shapes = Stack(built).weight_shapes(shape).items()
         weights = {path: rng.normal(0, 0.4, sizes(one)).astype(dtype) for path, one in shapes}
         inputs = rng.standard_normal(shape).astype(dtype)
-        case = Case(built, inputs, rng.random(shape[:2]) < 0.6 if mask else None, weights=weights)
+        case = Case(Stack(built), inputs, rng.random(shape[:2]) < 0.6 if mask else None, weights=weights)
         tensors = tuple(one.values for one in compute.run(case, "numpy").outputs)
         if all(np.isfinite(one).all() and np.abs(one).max() < LARGEST for one in tensors):
             found[dtype].append((text, case, tensors))

@@ -11,11 +11,12 @@ import pytest
 
 from rnncli import compute, layers, specs
 from rnncli.addresses import parse_label
-from rnncli.case import Case, sizes
+from rnncli.case import sizes
 from rnncli.commands.gradients import curves
 from rnncli.commands.gradients.answer import write_verdict
 from rnncli.commands.gradients.curves import Verdict, classify_curve, target_of
 from rnncli.commands.shape.answer import outline
+from rnncli.layers.case import Case
 from rnncli.layers.layer import within
 from rnncli.layers.stack import Stack
 from rnncli.result import Label, TensorInfo
@@ -30,7 +31,7 @@ def drawn(
     """Random inputs and weights, so that a mistake in a gate's order or a direction shows."""
     rng = np.random.default_rng(seed)
     built: Any = specs.from_flags([text.replace(")", ", dtype='float64')") for text in expressions], {})
-    case = Case(specs=built, inputs=rng.standard_normal(shape))
+    case = Case(built, inputs=rng.standard_normal(shape))
     layers: Any = outline(built, shape).layers
     return case._replace(
         mask=rng.random(shape[:2]) < 0.6 if masked else None,
@@ -77,18 +78,18 @@ class Restarted:
 
     def __init__(self, case: Case, found: Any, place: int) -> None:
         self.case, self.found = case, found
-        self.layer: Any = layers.make(case.specs[place])
+        self.layer: Any = layers.make(case.stack[place])
         self.both: Mapping[str, Any] = self.layer.loops
-        before = case._replace(specs=case.specs[:place], initial_state=None)
+        before = case._replace(stack=Stack(case.stack[:place]), initial_state=None)
         self.inputs, self.mask = case.inputs, case.mask
         given = case.weights or {}
         self.weights = dict(given)
         if place:
             before = before._replace(weights={path[2:]: w for path, w in given.items() if path[0] == "0"})
             self.inputs = compute.run(before, "numpy").outputs[0].values
-        if len(case.specs) > 1:
+        if len(case.stack) > 1:
             self.weights = within(given, str(place))
-        self.after = case.specs[place + 1 :]
+        self.after = case.stack[place + 1 :]
         self.dense = within(given, str(place + 1)) if self.after else {}
 
     def run(self, way: str = "", time: int | None = None, part: int = 0, value: Any = None) -> np.ndarray:
@@ -223,15 +224,15 @@ def test_the_last_states_need_not_be_returned(expressions: Any, of: Any, masked:
         [text.replace(")", ", dtype='float64')") for text in (*expressions[:-1], returning)], {}
     )
     found = curves.gradients(case, of)
-    assert found.specs == case.specs != stack
-    theirs = curves.gradients(case._replace(specs=stack), of)
+    assert found.specs == case.stack != stack
+    theirs = curves.gradients(case._replace(stack=stack), of)
     assert found.target.text == theirs.target.text
     assert any(curve.norms.any() for curve in found.curves[:-1])
     for mine, other in zip(found.curves, theirs.curves, strict=True):
         assert (mine.part, mine.direction) == (other.part, other.direction)
         np.testing.assert_array_equal(mine.norms, other.norms)
     if len(expressions) == 1:
-        held(case._replace(specs=stack), of)
+        held(case._replace(stack=stack), of)
 
 
 @pytest.mark.parametrize(
@@ -261,7 +262,7 @@ def test_random_layers(seed: Any) -> None:
     expression = inner if seed % 3 else f"Bidirectional({inner})"
     shape = tuple(rng.integers(1, 5, 3).tolist())
     case = drawn(seed, expression, shape=shape, masked=bool(seed % 2), states=bool(rng.integers(2)))
-    infos = Stack(case.specs).outputs(shape)
+    infos = case.stack.outputs(shape)
     info: Any = infos[rng.integers(len(infos))]
     index = [int(rng.integers(size)) for size in info.shape[: rng.integers(1, len(info.shape) + 1)]]
     held(case, f"{info.name}{index}")
@@ -271,7 +272,7 @@ def test_cells_one_on_the_other() -> None:
     """In float32, because Keras rounds to it between the cells; central differences in float64."""
     case = drawn(2, "RNN([LSTMCell(2), GRUCell(2)], return_sequences=True)", masked=True)
     single = case._replace(
-        specs=specs.from_flags(["RNN([LSTMCell(2), GRUCell(2)], return_sequences=True)"], {}),
+        stack=specs.from_flags(["RNN([LSTMCell(2), GRUCell(2)], return_sequences=True)"], {}),
         inputs=case.inputs.astype(np.float32),
     )
     found = curves.gradients(single)
@@ -287,9 +288,9 @@ def test_cells_one_on_the_other() -> None:
 @pytest.mark.parametrize("sequences", [False, True])
 def test_a_node_of_onnx_that_goes_backwards_returns_the_order_of_its_input(sequences: bool) -> None:
     case = drawn(4, f"LSTM(2, go_backwards=True, return_sequences={sequences})", masked=True)
-    (spec,) = case.specs
+    (spec,) = case.stack
     own = {"input_order": True, "zero_output_for_mask": sequences}
-    case = case._replace(specs=(replace(spec, config={**spec.config, **own}),))
+    case = case._replace(stack=Stack([replace(spec, config={**spec.config, **own})]))
     found = curves.gradients(case, "hidden_states[0, 0, 0]" if sequences else "hidden_state[0, 0]")
     assert found.curves[-1].norms.any()
     np.testing.assert_allclose(found.curves[-1].norms, of_inputs(case, found.target), rtol=2e-6, atol=1e-9)

@@ -13,12 +13,13 @@ from part_labels import state
 
 from rnncli import compute, specs
 from rnncli.ask import Ask, outline_of
-from rnncli.case import Case, sizes
+from rnncli.case import sizes
 from rnncli.cells import activations
 from rnncli.cells.evaluate import columns_of, evaluate
 from rnncli.cells.tree import Name
 from rnncli.commands.gradients import curves
 from rnncli.commands.gradients.answer import write_verdict
+from rnncli.layers.case import Case
 from rnncli.layers.layer import within
 from rnncli.layers.stack import Stack
 from rnncli.show.page import View
@@ -49,7 +50,7 @@ def drawn(*layers: str, mask: Any = None) -> Case:
         Ask(layer=[text.replace(")", ", dtype='float64')") for text in layers], input_shape="1,5,3")
     ).stack
     weights = {path: rng.normal(0, 0.7, sizes(size)) for path, size in stack.weight_shapes(SHAPE).items()}
-    return Case(specs=stack.specs, inputs=rng.standard_normal(SHAPE), weights=weights, mask=mask)
+    return Case(stack, inputs=rng.standard_normal(SHAPE), weights=weights, mask=mask)
 
 
 def run(
@@ -140,7 +141,7 @@ def own(tmp_path: Path) -> str:
 )
 def test_each_line_of_a_cell(layer: str, mask: Any, own: str) -> None:
     case = drawn(own if layer == "Own" else layer, mask=None if mask is None else np.array(mask))
-    loop: Any = Stack(case.specs).layers[0]
+    loop: Any = case.stack.layers[0]
     shown = np.ones(5, bool) if mask is None else np.array(mask[0])
     theirs = shares(loop.cell, case.weights, case.inputs[0], shown)
     for curve in curves.gradients(case).curves[:-1]:
@@ -166,7 +167,7 @@ def test_a_long_part_of_a_line_is_not_shown() -> None:
 
 def test_both_directions() -> None:
     case = drawn("Bidirectional(GRU(3))")
-    halves: Any = Stack(case.specs).layers[0].loops
+    halves: Any = case.stack.layers[0].loops
     for curve in curves.gradients(case).curves[:-1]:
         cell, weights = halves[curve.direction].cell, within(case.weights or {}, curve.direction)
         rows = case.inputs[0][:: -1 if curve.direction == "backward" else 1]
@@ -175,8 +176,8 @@ def test_both_directions() -> None:
 
 def test_the_last_layer_of_a_stack() -> None:
     case = drawn("LSTM(2, return_sequences=True)", "GRU(3)")
-    last: Any = Stack(case.specs).layers[1]
-    below = case._replace(specs=case.specs[:1], weights=within(case.weights or {}, "0"))
+    last: Any = case.stack.layers[1]
+    below = case._replace(stack=Stack(case.stack[:1]), weights=within(case.weights or {}, "0"))
     rows = compute.run(below).outputs[0].values[0]
     (curve, _) = curves.gradients(case).curves
     held(
@@ -186,7 +187,7 @@ def test_the_last_layer_of_a_stack() -> None:
 
 def test_cells_one_on_the_other_have_shares_of_their_own() -> None:
     built = specs.from_flags(["RNN([LSTMCell(2), GRUCell(3)])"], {})
-    found = curves.gradients(Case(specs=built, inputs=np.ones(SHAPE, np.float32), seed=1)).curves
+    found = curves.gradients(Case(built, inputs=np.ones(SHAPE, np.float32), seed=1)).curves
     assert [list(curve.shares)[:1] for curve in found[1:]] == [["forget * cell"], ["update * hidden"], []]
     assert sum(found[0].shares.values()) == pytest.approx(1)
 

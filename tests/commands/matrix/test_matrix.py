@@ -14,10 +14,10 @@ from looks import drawn as table_of
 from results_by_hand import CELL, matrix
 
 from rnncli import layers, specs
-from rnncli.case import Case
 from rnncli.commands.matrix.answer import MatrixAnswer, combinations
 from rnncli.commands.matrix.same_numbers import build_equality_table
 from rnncli.commands.shape.answer import outline
+from rnncli.layers.case import Case
 from rnncli.result import Label, evaluate
 
 INPUTS = np.linspace(-2, 2, 2 * 4 * 3, dtype=np.float32).reshape(2, 4, 3)

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from rnncli import compute, specs
-from rnncli.case import Case
 from rnncli.commands.plot.sheet import SheetSelection, draw
 from rnncli.compute import trace as tracing
+from rnncli.layers.case import Case
 
 
 def case(
@@ -24,7 +24,7 @@ def case(
     inputs = scale * np.random.default_rng(3).standard_normal(shape)
     options = {} if "(" in layers[0] else {"units": units, **flags}
     return Case(
-        specs=specs.from_flags(list(layers), options),
+        specs.from_flags(list(layers), options),
         inputs=inputs.astype(np.float32),
         mask=mask,
         seed=1,

@@ -22,9 +22,9 @@ import pytest
 from command import Run, environment
 
 from rnncli import compute, specs
-from rnncli.case import Case
 from rnncli.commands.run.answer import ChunkedRunAnswer
 from rnncli.compute.chunks import ChunkedResult
+from rnncli.layers.case import Case
 from rnncli.result import Result
 from rnncli.show import formats
 from rnncli.show.page import View

@@ -21,9 +21,9 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from rnncli import compute, specs
-from rnncli.case import Case
 from rnncli.commands.run.line_batches import InputLine, Stream, whole_lines
 from rnncli.errors import InputError, RnncliError
+from rnncli.layers.case import Case
 from rnncli.process import memory
 from rnncli.result import Result
 

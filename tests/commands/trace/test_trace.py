@@ -12,12 +12,12 @@ from part_labels import gate, state
 from traces_by_hand import ANSWERS, answer, both_ways, lstm, masked, odd, stack
 
 from rnncli import compute, specs
-from rnncli.case import Case
 from rnncli.commands.run import answer as run_answer
 from rnncli.commands.trace.answer import TraceAnswer, stats_of
 from rnncli.compute import trace as tracing
 from rnncli.compute.trace import TraceSelection
 from rnncli.errors import UsageError
+from rnncli.layers.case import Case
 from rnncli.result import Label, Result
 from rnncli.show import formats, statistics
 from rnncli.show.page import View, bar, line, marks
@@ -295,7 +295,7 @@ def test_a_nan_that_a_mask_shuts_out_is_none() -> None:
 
 @pytest.mark.parametrize(("layer", "units"), [("LSTM", 3), ("LSTM", 64), ("GRU", 8), ("SimpleRNN", 5)])
 def test_at_80_columns_every_gate_of_unit_0_stands_in_numbers(layer: str, units: int) -> None:
-    asked = Case(specs=specs.from_flags([layer], {"units": units}), inputs=np.ones((1, 3, 2), "f4"), seed=1)
+    asked = Case(specs.from_flags([layer], {"units": units}), inputs=np.ones((1, 3, 2), "f4"), seed=1)
     result = tracing.trace(asked)
     text = formats.render(TraceAnswer(result, tracing.list_loops(result)), "table", View(width=80))
     (loop,) = result.trace

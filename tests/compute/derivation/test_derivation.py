@@ -13,13 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rnncli import compute, specs
-from rnncli.case import Case
 from rnncli.cells import activations
 from rnncli.compute import derivation as explaining
 from rnncli.compute import trace as tracing
 from rnncli.compute.derivation import list_tensors
 from rnncli.compute.derivation.explanation import Equation, Explanation, parse_target
-from rnncli.layers.stack import Stack
+from rnncli.layers.case import Case
 
 TOLERANCE = {"float32": 1e-6, "float64": 1e-12}
 MASK = np.array([[0, 1, 0, 1], [1, 1, 0, 0]], bool)
@@ -39,7 +38,7 @@ def case(*texts: str, mask: Any = None, dtype: str = "float64", **more: Any) -> 
 def numbers(asked: Case) -> list[str]:
     """Every entry of every tensor that may be named."""
     wide = tracing.with_all_outputs(asked)
-    shapes: Any = list_tensors(Stack(wide.specs), asked.inputs.shape)
+    shapes: Any = list_tensors(wide.stack, asked.inputs.shape)
     return [f"{info.name}{list(index)}" for info in shapes for index in np.ndindex(info.shape)]
 
 
@@ -123,7 +122,7 @@ def test_the_terms_of_every_number_add_up(name: Any) -> None:
     for place, text in enumerate(numbers(asked)):
         explanation, _ = explaining.explain(asked, text, depth=6, terms=None if place % 3 else 2)
         holds(explanation, TOLERANCE[str(asked.inputs.dtype)])
-        if len(asked.specs) == 1:
+        if len(asked.stack) == 1:
             assert explanation.value == values[explanation.target.name][explanation.target.indices]
 
 
@@ -281,5 +280,5 @@ def test_a_given_start_and_feature_names() -> None:
 
 
 def test_negative_indices_count_from_the_end() -> None:
-    shapes = list_tensors(Stack(CASES["lstm_sequences"].specs), (2, 4, 3))
+    shapes = list_tensors(CASES["lstm_sequences"].stack, (2, 4, 3))
     assert parse_target(" hidden_states [ -1, 2,-2 ] ", shapes).text == "hidden_states[1, 2, 0]"

@@ -14,11 +14,11 @@ import pytest
 from engine_products import FLAGS, KINDS, holds, pairs_of_options
 
 from rnncli import compute
-from rnncli.case import Case
 from rnncli.compute import compare, engines
 from rnncli.compute.engines import onnx as engine
 from rnncli.errors import EngineError, UsageError
 from rnncli.frameworks import onnx as layout
+from rnncli.layers.case import Case
 
 RNG = np.random.default_rng(0)
 X = RNG.standard_normal((4, 5, 3)).astype("float32")

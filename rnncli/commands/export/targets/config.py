@@ -21,7 +21,7 @@ BINARY = False
 @refusals.of_each
 def refusal(export: ExportCase) -> Text | None:
     """Return why a Keras config cannot express it, or None."""
-    for spec in walk(export.case.specs):
+    for spec in walk(export.case.stack):
         if "hard_sigmoid_keras2" in spec.config.values():
             return Message("Keras 3 has no hard_sigmoid of Keras 2")
         for name, value in spec.config.items():

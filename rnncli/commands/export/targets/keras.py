@@ -27,8 +27,7 @@ from rnncli.commands.export.targets._steps import (
 )
 from rnncli.errors import Message, Text
 from rnncli.layers import make, make_cell
-from rnncli.specs import to_script
-from rnncli.specs.text import OLD_DEFINITION
+from rnncli.specs import OLD_DEFINITION, to_script
 
 SUFFIX = ".py"
 BINARY = False
@@ -59,7 +58,7 @@ def refusal(export: ExportCase) -> Text | None:
 
 def write(exports: Sequence[ExportCase]) -> str:
     """Return the script."""
-    plain = [without_initializers(spec) for export in exports for spec in export.case.specs]
+    plain = [without_initializers(spec) for export in exports for spec in export.case.stack]
     kinds = {spec.class_name for spec in walk(plain) if spec.equations is None}
     names = sorted(kinds, key=lambda name: (not name.isupper(), name))  # as isort and ruff: LSTM before Dense
     classes = name_cells(exports, lambda cell: f"{cell.cell.text.name}Cell", names)

@@ -28,7 +28,7 @@ MERGES = {"sum": "Sum", "mul": "Mul", "ave": "Mean"}
 @refusals.of_each
 def refusal(export: ExportCase) -> Text | None:
     """Return why ONNX cannot express it, or None."""
-    dense = (spec.config["activation"] for spec in export.case.specs if spec.class_name == "Dense")
+    dense = (spec.config["activation"] for spec in export.case.stack if spec.class_name == "Dense")
     for activation in (one for one in dense if one not in ("linear", *ACTIVATIONS)):
         return Message("it has no operator for the activation {activation}", activation=activation)
     for cell in (one for one in export.cells if one.is_own):

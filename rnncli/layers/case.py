@@ -1,0 +1,60 @@
+"""The Case: the complete, frozen request.  Readers and the command line fill it, engines compute it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from rnncli.case import Array, Assumed
+    from rnncli.layers.stack import Stack
+
+
+class Hold(NamedTuple):
+    """A gate that is held at a value instead of computed: what if the forget gate were 1?
+
+    text: as given, `1/forget[:, 1]=1@2:`.  layer: index in the stack.  direction: of a Bidirectional, or "".
+    cell: index in RNN's list of cells, or None.  units, steps: indices, steps of the layer's own input.
+    """
+
+    text: str
+    layer: int
+    direction: str
+    cell: int | None
+    gate: str
+    units: range
+    steps: range
+    value: float
+
+
+class Case(NamedTuple):
+    """One experiment.
+
+    specs: the layers, checked, first to last; to compute with them, make a `case.stack`.
+    inputs: shape (batch, timesteps, features), in the dtype that the first layer computes in; more axes
+        for a convolutional layer.
+    mask: shape (batch, timesteps), bool, True for the steps to process.
+    initial_state: tensors in Keras's order, for the whole stack.
+    weights: every weight by its path (`kernel`, `forward/kernel`, `0/forward/kernel`); None to draw
+        them from `seed`.
+    seed: same as for `keras.utils.set_random_seed`; None where nothing is drawn, as in a saved model.
+    calls: number of times the layers are called with the same inputs.
+    hold: the gates to hold at a value; only the numpy engine can.
+    all_calls: whether to return the tensors of every call, rather than of the last one.
+    assumed: about the file that the layers and weights come from; None for others.
+    """
+
+    stack: Stack
+    inputs: Array
+    mask: Array | None = None
+    initial_state: tuple[Array, ...] | None = None
+    weights: Mapping[str, Array] | None = None
+    seed: int | None = 0
+    training: bool = False
+    calls: int = 1
+    all_calls: bool = False
+    all_layers: bool = False
+    with_trace: bool = False
+    feature_names: tuple[str, ...] = ()
+    hold: tuple[Hold, ...] = ()
+    assumed: Assumed | None = None
