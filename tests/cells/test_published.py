@@ -181,7 +181,7 @@ def test_a_cell_against_a_loop_by_hand(name: str, dtype: str) -> None:
 
 @pytest.mark.parametrize("name", STEPS)
 def test_a_cell_against_keras(name: str, rnncli: Run) -> None:
-    layer = f"Bidirectional(@{CELLS / name}.toml(3, return_sequences=True, return_state=True))"
+    layer = f"Bidirectional(@'{CELLS / name}.toml'(3, return_sequences=True, return_state=True))"
     given = ["run", "-l", layer, "--input-shape", "2,5,4", "--mask", "[[1,0,1,1,0],[0,1,1,1,1]]"]
     done = rnncli(*given, "--seed", "3", "--check", "--quiet")
     assert (done.returncode, done.stderr) == (0, "")

@@ -180,7 +180,7 @@ def test_the_product_of_cells_and_flags(row: dict[str, Any]) -> None:
 @pytest.mark.parametrize("name", ["mgu", "slstm", "fastgrnn"])
 def test_training_and_calls_against_keras(name: str, rnncli: Run) -> None:
     """Keras draws the same masks, in the order of the calls, and keeps the states between them."""
-    cell = f"@{ROOT}/samples/cells/{name}.toml"
+    cell = f"@'{ROOT}/samples/cells/{name}.toml'"
     for layer in (
         f"{cell}(3, dropout=0.3, recurrent_dropout=0.2)",
         f"Bidirectional({cell}(3, recurrent_dropout=0.4, stateful=True))",
