@@ -178,9 +178,9 @@ def test_a_gate_of_a_masked_step_leads_to_the_states_that_it_keeps(tmp_path: Pat
 @pytest.mark.parametrize("file", sorted(CELLS.glob("*.toml")), ids=lambda file: file.stem)
 def test_every_number_of_a_published_cell_adds_up(file: Path) -> None:
     told: Any = {"units": 3, "seed": 1, "dtype": "float64", "terms": None, "depth": 2}
-    lines = {name.partition("/")[0] for name in rnncli.trace(INPUTS, f"@{file}(3)", seed=1)}
+    lines = {name.partition("/")[0] for name in rnncli.trace(INPUTS, f"@'{file}'(3)", seed=1)}
     for line in sorted(lines - {"output", "timestep", "status"}):
-        found: Any = rnncli.explain(f"{line}[1,2,0]", INPUTS, f"@{file}", **told).found
+        found: Any = rnncli.explain(f"{line}[1,2,0]", INPUTS, f"@'{file}'", **told).found
         for equation in found.equations:
             assert abs(equation.remainder) < 1e-12
             assert abs(equation.rounding) < 1e-12
