@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 MODELS = {
     "keras": "rnncli.models.keras.model",
-    "modules": "rnncli.models.modules.model",
+    "weight_file": "rnncli.models.weight_files.model",
     "onnx": "rnncli.models.onnx.model",
 }
 """The files, by the kind of their contents."""

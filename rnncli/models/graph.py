@@ -317,7 +317,7 @@ class Modules:
     assumptions: what --assume says about the layers, `{"activation": "relu"}`.
     """
 
-    kind: ClassVar[str] = "modules"
+    kind: ClassVar[str] = "weight_file"
 
     file: str
     origin: str

@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 KERAS_ENDS = (".keras", ".h5", "config.json", "saved_model.pb")
 """A zip file with a name that ends so is for the reader of Keras's files, whatever its suffix."""
 READERS = {
-    "json": "rnncli.models.modules.files:read_json",
+    "json": "rnncli.models.weight_files.readers:read_json",
     "keras": "rnncli.models.keras.reader:read",
-    "npz": "rnncli.models.modules.files:read_npz",
+    "npz": "rnncli.models.weight_files.readers:read_npz",
     "onnx": "rnncli.models.onnx.reader:read",
-    "safetensors": "rnncli.models.modules.files:read_safetensors",
-    "torch": "rnncli.models.modules.files:read_torch",
+    "safetensors": "rnncli.models.weight_files.readers:read_safetensors",
+    "torch": "rnncli.models.weight_files.readers:read_torch",
 }
 """The functions that read each kind of saved model, and their files."""
 
@@ -60,7 +60,7 @@ def read(source: Source, *, or_layers: bool = False) -> Graph | Modules:
         if kind != "keras" or not or_layers:
             raise
         reason = error
-    from rnncli.models.modules import keras_weights
+    from rnncli.models.weight_files import keras_weights
 
     try:
         layers = keras_weights.read(source)

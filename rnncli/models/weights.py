@@ -13,7 +13,7 @@ from rnncli.inputs.source import TORCH_SUFFIXES, Source, split_source
 from rnncli.models import reading
 from rnncli.models.graph import Graph, Modules, Node
 from rnncli.models.keras import file as keras_file
-from rnncli.models.modules import recognize
+from rnncli.models.weight_files import recognize
 
 _PATH = re.compile(r"(\d+/)*(forward/|backward/)?(\d+/)?(kernel|recurrent_kernel|bias)")
 """The path of a weight of a --layer, which has no name."""

@@ -25,7 +25,7 @@ from rnncli.inputs.formats import Source, read, read_states, read_tensor
 from rnncli.inputs.formats import npy as npy_format
 from rnncli.models.keras import hdf5 as _hdf5
 from rnncli.models.keras import reader as keras_models
-from rnncli.models.modules import keras_weights as weights_only
+from rnncli.models.weight_files import keras_weights as weights_only
 from rnncli.models.weights import read_weights
 from rnncli.process import memory
 from rnncli.process.memory import address_space

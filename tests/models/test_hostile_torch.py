@@ -20,8 +20,8 @@ from limits import processor_time
 from rnncli.errors import InputError
 from rnncli.inputs.formats import Source
 from rnncli.models.graph import Modules
-from rnncli.models.modules import files as torch_reader
 from rnncli.models.reading import detect_kind, read
+from rnncli.models.weight_files import readers as torch_reader
 from rnncli.process import memory
 
 torch = pytest.importorskip("torch")

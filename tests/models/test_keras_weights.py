@@ -17,7 +17,7 @@ from rnncli.inputs.formats import (
 )
 from rnncli.models.keras import reader as keras_models
 from rnncli.models.keras.file import read_arrays_by_layer
-from rnncli.models.modules import keras_weights as weights_only
+from rnncli.models.weight_files import keras_weights as weights_only
 from rnncli.models.weights import read_weights
 
 SUFFIXES = (".keras", ".weights.h5", ".h5")

@@ -21,8 +21,8 @@ from rnncli.layers.case import Case
 from rnncli.layers.recurrent import Cell
 from rnncli.models.graph import Graph, Modules, Node, Program, StateLoop
 from rnncli.models.keras.choice import explain_hidden
-from rnncli.models.modules.assumptions import assumed_of, assumptions
-from rnncli.models.modules.keras_weights import find_inner
+from rnncli.models.weight_files.assumptions import assumed_of, assumptions
+from rnncli.models.weight_files.keras_weights import find_inner
 from rnncli.show import statistics
 from rnncli.show.statistics import Stats
 from rnncli.specs import to_config

@@ -39,7 +39,7 @@ def test_a_wrong_assumption_does_not_pass_the_check_unseen(tmp_path: Path) -> No
 
 
 def test_a_wrong_number_does_not_pass_the_check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from rnncli.models.modules import framework
+    from rnncli.models.weight_files import framework
 
     known = framework.run_torch
     monkeypatch.setattr(

@@ -15,8 +15,8 @@ from rnncli.layers.stack import Stack
 from rnncli.models import CasePair, Compute, GivenBeside, LayerUse, ModelRequest, ModelRun, SavedModel
 from rnncli.models.graph import Module, Modules, choose_layers
 from rnncli.models.layer_cases import spec_of
-from rnncli.models.modules import framework, inputs, states
-from rnncli.models.modules.assumptions import assume, assumed_of, assumptions, axis_order
+from rnncli.models.weight_files import framework, inputs, states
+from rnncli.models.weight_files.assumptions import assume, assumed_of, assumptions, axis_order
 
 
 class Model(SavedModel):

@@ -16,8 +16,8 @@ from rnncli.inputs.arrange import BATCH_FIRST, AxisOrder
 from rnncli.models import GivenBeside
 from rnncli.models.graph import Modules, Node
 from rnncli.models.layer_cases import spec_of
-from rnncli.models.modules.recognize import FRAMEWORKS
 from rnncli.models.operations import UnknownLayerError
+from rnncli.models.weight_files.recognize import FRAMEWORKS
 
 OPTIONS = ("activation", "recurrent_activation", "gates", "merge_mode", "reset_after", "batch_first")
 ORDERS = {name: letters(name, GATES[name]) for name in ("LSTM", "GRU")}

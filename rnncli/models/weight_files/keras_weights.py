@@ -17,7 +17,7 @@ from rnncli.frameworks.keras import ROLES
 from rnncli.models.graph import Module, Modules, Node
 from rnncli.models.keras import file as keras_file
 from rnncli.models.keras.versions import Origin, origin_of
-from rnncli.models.modules import recognize
+from rnncli.models.weight_files import recognize
 
 if TYPE_CHECKING:
     from rnncli.case import Array

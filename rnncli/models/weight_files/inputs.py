@@ -12,7 +12,7 @@ from rnncli.case import Array, format_shape
 from rnncli.errors import InputError, LayerError, Message, count, format_names
 from rnncli.models.graph import ModelInput, Module, Modules, Node, model_option
 from rnncli.models.inputs import empty_input, fit_input
-from rnncli.models.modules.assumptions import is_batch_first
+from rnncli.models.weight_files.assumptions import is_batch_first
 
 AXES = ("batch", "timesteps", "features")
 

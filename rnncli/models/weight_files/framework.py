@@ -13,7 +13,7 @@ from rnncli.errors import EngineError, Message, UsageError
 from rnncli.frameworks.torch import GATES, MODULES
 from rnncli.models import CasePair
 from rnncli.models.graph import Modules, Node
-from rnncli.models.modules.assumptions import default_order, order_of_gates
+from rnncli.models.weight_files.assumptions import default_order, order_of_gates
 from rnncli.process.isolation import isolated
 from rnncli.process.watch import watch
 from rnncli.result import Label

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from rnncli.errors import EngineError, InputError, Message, inside, python_command, shorten
 from rnncli.inputs import formats, named_arrays, zips
-from rnncli.models.modules import recognize
+from rnncli.models.weight_files import recognize
 from rnncli.process import child_process, transfer
 from rnncli.process.isolation import isolated
 from rnncli.process.memory import expansion_limit
