@@ -18,8 +18,8 @@ import keras as keras
 import numpy as np
 
 from rnncli import compute, specs
-from rnncli.layers import fit
 from rnncli.layers.case import Case
+from rnncli.layers.shape_checks import check_case
 from rnncli.result import Result
 
 SCRIPT = {**vars(keras.initializers), **vars(keras.layers), "keras": keras}
@@ -151,7 +151,7 @@ def case(expressions: Iterable[Any], inputs: np.ndarray, **rest: Any) -> Case:
     """Return the Case for rnncli."""
     if rest.get("initial_state") is not None:
         rest["initial_state"] = tuple(rest["initial_state"])
-    return fit.fit_case(Case(specs.from_flags(list(expressions), {}), inputs, **rest))
+    return check_case(Case(specs.from_flags(list(expressions), {}), inputs, **rest))
 
 
 def asked(expressions: Iterable[Any], inputs: np.ndarray, engine: str = "numpy", **rest: Any) -> Result:

@@ -49,7 +49,7 @@ BASES = {
 """Listed files on which others are built: ndjson on json, npz on npy, explore on explain, svg on table,
 cudnn on keras."""
 
-BESIDE = {"layers": {"case", "fit", "layer", "recurrent", "stack"}}
+BESIDE = {"layers": {"case", "layer", "recurrent", "shape_checks", "stack"}}
 """Files of these folders that are not of the listed kind."""
 
 

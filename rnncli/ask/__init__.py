@@ -234,9 +234,9 @@ class Given(NamedTuple):
         )
         if case.weights is None and case.initial_state is None:
             return case
-        from rnncli.layers import fit
+        from rnncli.layers.shape_checks import check_case
 
-        return fit.fit_case(case, self.weights.where, self.initial_state.where)
+        return check_case(case, self.weights.where, self.initial_state.where)
 
 
 def given_of(ask: Ask, stack: "Stack", document: Document, where: Text = "") -> Given:

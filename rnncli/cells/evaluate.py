@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from rnncli.cells.text import BIASES, PACKED, CellText
-from rnncli.cells.tree import ARITHMETIC, Call, Name, Node, Number, Operation, Sum, add
+from rnncli.cells.tree import ARITHMETIC, Function, Name, Node, Number, Operation, Sum, add
 
 
 def evaluate(
@@ -29,7 +29,7 @@ def evaluate(
             return number
         case Name():
             return read(node)
-        case Call(function, arguments):
+        case Function(function, arguments):
             return call(function, [value(one) for one in arguments])
         case Operation("@", left, Name() as weight):
             return product(left, value(left), weight)

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from rnncli.case import Array
 from rnncli.cells import activations
 from rnncli.cells.text import BIASES, PACKED, CellText
-from rnncli.cells.tree import REDUCTIONS, Call, Name, Node, Number, Operation, Sum, parts, walk
+from rnncli.cells.tree import REDUCTIONS, Function, Name, Node, Number, Operation, Sum, parts, walk
 from rnncli.result import Gate
 
 MANY = 2**14
@@ -97,7 +97,7 @@ class _Source:
         self.cell, self.lines, self.units, self.extra = text, lines, units, extra
         self.functions = dict.fromkeys(
             node.function for line in lines.values() for node in walk(line)
-            if isinstance(node, Call)
+            if isinstance(node, Function)
         )  # fmt: skip
         self.places = {function: index for index, function in enumerate(self.functions)}
         self.order = text.packing()
@@ -146,11 +146,11 @@ class _Source:
         """Write a line, together with those whose activation is of the same packed sum."""
         node = self.lines[line]
         together = [line]
-        if isinstance(node, Call) and len(node.arguments) == 1 and _is_packable(node.arguments[0]):
+        if isinstance(node, Function) and len(node.arguments) == 1 and _is_packable(node.arguments[0]):
             run = self._run(node.arguments[0], line)
             together = [one for one in run if self.lines[one] == node and one not in self.done]
         names = ", ".join(map(self._variable, together))
-        if len(together) > 1 and isinstance(node, Call) and _level(node) == STEP:
+        if len(together) > 1 and isinstance(node, Function) and _level(node) == STEP:
             packed = self._packed(node.arguments[0], run, STEP)
             places = tuple(map(run.index, together))
             function = self._function(node.function)
@@ -174,7 +174,7 @@ class _Source:
         """Write the Gate of a line for a trace."""
         node, value = self.lines[line], self._variable(line)
         before = "None"
-        if isinstance(node, Call) and is_of_sum(node):
+        if isinstance(node, Function) and is_of_sum(node):
             before = self._code(node.arguments[0], line, STEP)
             if _level(node) == ONCE:
                 before = f"expand({before}, s0)"
@@ -212,7 +212,7 @@ class _Source:
                 return f"product({self._code(left, line, at)}, {self._code(Name(weight), line, at)}, ())"
             case Operation(symbol, left, right):
                 return f"({self._code(left, line, at)} {symbol} {self._code(right, line, at)})"
-            case Call(function, arguments):
+            case Function(function, arguments):
                 given = ", ".join(self._code(one, line, at) for one in arguments)
                 return f"{self._function(function)}({given})"
         raise AssertionError(node)
@@ -294,7 +294,7 @@ class _Source:
 def is_of_sum(node: Node) -> bool:
     """Return whether the node is one function of a sum, which a trace shows beside it."""
     match node:
-        case Call(function, (Sum() | Operation("@"),)):
+        case Function(function, (Sum() | Operation("@"),)):
             return function not in REDUCTIONS
     return False
 

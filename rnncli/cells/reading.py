@@ -13,8 +13,8 @@ from typing import Any
 
 from rnncli.cells import activations
 from rnncli.cells.syntax import TokenSpan, fault
-from rnncli.cells.text import PACKED, CellText, Weight, at, line_number, packed_lines, resolve
-from rnncli.cells.tree import FUNCTIONS, Call, Name, Node, Operation, parse, rebuild, walk
+from rnncli.cells.text import PACKED, CellText, CellWeight, at, line_number, packed_lines, resolve
+from rnncli.cells.tree import FUNCTIONS, Function, Name, Node, Operation, parse, rebuild, walk
 from rnncli.errors import LayerError, Message, Text, did_you_mean
 
 EXAMPLE = Message('For example hidden = "tanh(x @ kernel + hidden @ recurrent_kernel)".')
@@ -58,7 +58,7 @@ def read_cell(text: str, read_initializer: Callable[[Any], Any]) -> CellText:
         document = tomllib.loads(text.replace("\r\n", "\n"))
     except (ValueError, RecursionError) as error:  # ValueError: or an integer of thousands of digits
         raise _explain_toml(str(error), text) from None
-    return _Reader(document, text, read_initializer).read()
+    return _CellReader(document, text, read_initializer).read()
 
 
 def _explain_toml(message: str, text: str) -> LayerError:
@@ -78,7 +78,7 @@ def _explain_toml(message: str, text: str) -> LayerError:
     return LayerError("line {number}: {error}", advice, number=number, error=found)
 
 
-class _Reader:
+class _CellReader:
     """Reads the document of one cell, and checks it part by part."""
 
     def __init__(
@@ -198,7 +198,7 @@ class _Reader:
         with at(self.text, "options", name):
             return activations.canonical_name(value)
 
-    def _weight(self, name: str) -> Weight:
+    def _weight(self, name: str) -> CellWeight:
         value = self._table("weights")[name]
         value = value if isinstance(value, Mapping) else {}
         shape = value.get("shape")
@@ -214,7 +214,7 @@ class _Reader:
             )
         with at(self.text, "weights", name):
             made = self.read_initializer(value["initializer"]) if "initializer" in value else None
-        return Weight(tuple(shape), made)
+        return CellWeight(tuple(shape), made)
 
     def _initializer(self, name: str, using: tuple[str, ...]) -> Any:
         value = self._table("weights")[name]
@@ -328,7 +328,7 @@ def check_line(cell: CellText, line: str, assigned: list[str]) -> None:
     spans, rights = cell.spans[line], set[int]()
     for node in walk(cell.step[line]):
         match node:
-            case Call(function, arguments):
+            case Function(function, arguments):
                 _check_call(cell, function, len(arguments), spans[node])
             case Operation("@", _, Name(name) as right) if name in matrices or name not in names:
                 rights.add(id(right))

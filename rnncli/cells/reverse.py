@@ -13,7 +13,19 @@ from rnncli.case import Array
 from rnncli.cells import activations, slopes
 from rnncli.cells.evaluate import columns_of
 from rnncli.cells.text import BIASES
-from rnncli.cells.tree import ARITHMETIC, Call, Name, Node, Number, Operation, Sum, add, parts, walk, write
+from rnncli.cells.tree import (
+    ARITHMETIC,
+    Function,
+    Name,
+    Node,
+    Number,
+    Operation,
+    Sum,
+    add,
+    parts,
+    walk,
+    write,
+)
 
 LONGEST = 40
 """Most characters of a part of a line that is shown."""
@@ -183,9 +195,9 @@ class ReverseStep:
     def _term(self, state: Name, line: str) -> str:
         """Return the part of a line that reads a state, the term of a sum; `velocity = ...` if it is long."""
         node = self.cell.written[line]
-        while isinstance(node, (Sum, Call)):
+        while isinstance(node, (Sum, Function)):
             reading = [part for part in parts(node) if state in walk(part)]
-            if len(reading) > 1 or (isinstance(node, Call) and reading == [state]):
+            if len(reading) > 1 or (isinstance(node, Function) and reading == [state]):
                 break
             node = reading[0]
         text = write(node)

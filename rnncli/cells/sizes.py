@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from rnncli.cells.syntax import TokenSpan, fault
 from rnncli.cells.text import BIASES, PACKED, CellText, Size, at
-from rnncli.cells.tree import Call, Name, Node, Operation, parts
+from rnncli.cells.tree import Function, Name, Node, Operation, parts
 from rnncli.errors import LayerError, Message, Text, inside
 
 
@@ -71,7 +71,7 @@ class SizeChecker:
                         ),
                     )
                 return made
-            case Call("mean" | "variance" | "sum", (inner,)):
+            case Function("mean" | "variance" | "sum", (inner,)):
                 self.size(inner)
                 return 1
         found: int | None = 1

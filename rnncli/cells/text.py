@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from rnncli.cells import activations
 from rnncli.cells.syntax import TokenSpan, point_at
 from rnncli.cells.tree import (
-    Call,
+    Function,
     Name,
     Node,
     Number,
@@ -34,7 +34,7 @@ Size = int | str
 """A size of a weight: a number, `units` or `features`."""
 
 
-class Weight(NamedTuple):
+class CellWeight(NamedTuple):
     """A weight beyond the packed ones.  initializer: None for Keras's default of this number of axes."""
 
     shape: tuple[Size, ...]
@@ -60,7 +60,7 @@ class CellText(NamedTuple):
     gates: tuple[str, ...]
     initial: Mapping[str, float]
     options: Mapping[str, str | float]
-    weights: Mapping[str, Weight]
+    weights: Mapping[str, CellWeight]
     initializers: Mapping[str, Any]
     source: str
     spans: Mapping[str, Mapping[Node, TokenSpan]]
@@ -215,7 +215,7 @@ def fold_with(node: Node, options: Mapping[str, Any]) -> Node:
 
     Raises LayerError if the number is not finite.
     """
-    if not isinstance(node, Call) or not all(isinstance(one, Number) for one in node.arguments):
+    if not isinstance(node, Function) or not all(isinstance(one, Number) for one in node.arguments):
         return fold(node)
     given = [one.value for one in node.arguments if isinstance(one, Number)]
     return finite(activations.compute_constant(options.get(node.function, node.function), given), node)

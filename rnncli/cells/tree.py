@@ -57,14 +57,14 @@ class Operation(NamedTuple):
     right: "Node"
 
 
-class Call(NamedTuple):
+class Function(NamedTuple):
     """A function and its arguments.  function: as written, also the name of an option."""
 
     function: str
     arguments: "tuple[Node, ...]"
 
 
-Node: TypeAlias = Number | Name | Sum | Operation | Call
+Node: TypeAlias = Number | Name | Sum | Operation | Function
 
 
 REDUCTIONS = ("mean", "variance", "sum")
@@ -106,11 +106,11 @@ def parse(text: str) -> tuple[Node, dict[Node, TokenSpan]]:
     if foreign:
         span = TokenSpan(text, 1, *foreign.span())
         raise fault(span, Message("this character cannot be used in an equation"), ADVICE)
-    reader = _Reader(text)
+    reader = _EquationReader(text)
     return reader.node(parse_expression(text, ADVICE), 1), reader.spans
 
 
-class _Reader:
+class _EquationReader:
     """Converts Python's syntax tree of one equation to nodes."""
 
     def __init__(self, text: str) -> None:
@@ -140,7 +140,7 @@ class _Reader:
             case ast.Call(ast.Name(function), arguments, []) if not any(
                 isinstance(one, ast.Starred) for one in arguments
             ):
-                return Call(function, tuple(self.node(one, depth) for one in arguments))
+                return Function(function, tuple(self.node(one, depth) for one in arguments))
         raise self.fault(tree, Message("this cannot be used in an equation"))
 
     def _terms(self, tree: ast.expr, depth: int) -> Iterator[tuple[int, Node]]:
@@ -189,7 +189,7 @@ def parts(node: Node) -> tuple[Node, ...]:
             return tuple(term for _, term in terms)
         case Operation(_, left, right):
             return left, right
-        case Call(_, arguments):
+        case Function(_, arguments):
             return arguments
     return ()
 
@@ -201,15 +201,15 @@ def rebuild(node: Node, change: Callable[[Node], Node]) -> Node:
             return Sum(tuple((sign, change(term)) for sign, term in terms))
         case Operation(symbol, left, right):
             return Operation(symbol, change(left), change(right))
-        case Call(function, arguments):
-            return Call(function, tuple(map(change, arguments)))
+        case Function(function, arguments):
+            return Function(function, tuple(map(change, arguments)))
     return node
 
 
 def fold(node: Node) -> Node:
     """Return the Number that a constant sum or operation is, in float64; any other node as it is."""
     operands = [part.value for part in parts(node) if isinstance(part, Number)]
-    if isinstance(node, Call) or not operands or len(operands) < len(parts(node)):
+    if isinstance(node, Function) or not operands or len(operands) < len(parts(node)):
         return node
     try:
         match node:
@@ -284,7 +284,7 @@ def write(
         case Operation(_, left, right):
             text, before, after, _ = operators[_symbol(node)]
             return text.format(inside(left, before), inside(right, after))
-        case Call(function, arguments):
+        case Function(function, arguments):
             return call(function, [inside(one, 0) for one in arguments])
 
 

@@ -14,7 +14,7 @@ from rnncli import options
 from rnncli.ask import Ask
 from rnncli.case import Array
 from rnncli.cli.catalog import click
-from rnncli.cli.help import ALL, Command, Option
+from rnncli.cli.help import ALL, Command, CommandOption
 from rnncli.errors import Message, UsageError, did_you_mean
 from rnncli.options import Entry
 
@@ -78,7 +78,7 @@ def fill(command: str, values: Mapping[str, Any]) -> dict[str, Any]:
     return parameters
 
 
-def _param(entry: Entry, *, hidden: bool) -> TyperArgument | Option:
+def _param(entry: Entry, *, hidden: bool) -> TyperArgument | CommandOption:
     """Return the option for click, which parses it."""
     more: dict[str, Any] = {"help": entry.help, "default": entry.default, "show_default": False}
     if COMPLETING:
@@ -91,7 +91,7 @@ def _param(entry: Entry, *, hidden: bool) -> TyperArgument | Option:
     if entry.argument:
         return TyperArgument(param_decls=[entry.name], metavar=entry.metavar, required=False, **more)
     flag = entry.flag if entry.kind != "switch" else f"{entry.flag}/--no-{entry.flag[2:]}"
-    option = Option(
+    option = CommandOption(
         param_decls=[entry.name, flag, *entry.others],
         type=_type(entry),
         is_flag=entry.kind in ("switch", "on"),

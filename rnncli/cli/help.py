@@ -23,7 +23,7 @@ NAMES_WIDTH = 28
 LONG_DASHES = "\N{EN DASH}\N{EM DASH}"
 
 
-class Option(TyperOption):
+class CommandOption(TyperOption):
     """A flag.  rare: whether only --help-all shows it."""
 
     rare = False
@@ -36,7 +36,7 @@ def _show_all(ctx: click.Context, _: click.Parameter, value: bool) -> None:
         ctx.exit()
 
 
-ALL = Option(
+ALL = CommandOption(
     param_decls=["help_all", "--help-all"],
     is_flag=True,
     expose_value=False,
@@ -113,7 +113,7 @@ def write_flags(
     for param in params:
         if isinstance(param, TyperArgument):
             sections["First steps"].append((param.make_metavar(ctx), param.help or ""))
-        elif isinstance(param, Option) and param.rare and not ctx.meta.get("all"):
+        elif isinstance(param, CommandOption) and param.rare and not ctx.meta.get("all"):
             rare += [] if param.hidden else [param.opts[0]]
         elif isinstance(param, TyperOption) and not param.hidden:
             section = param.rich_help_panel or "Options"

@@ -13,10 +13,10 @@ from rnncli.errors import LayerError, Message
 from rnncli.layers.layer import (
     Call,
     Draw,
-    Entry,
     Layer,
     LayerEquation,
     LayerOutput,
+    LoopEntry,
     LoopRunner,
     join_parts,
     within,
@@ -193,7 +193,7 @@ class Bidirectional(Layer):
 
     def _entry(
         self, direction: str, label: Label, index: tuple[int, ...], input_shape: tuple[int, ...]
-    ) -> Entry:
+    ) -> LoopEntry:
         if direction == "backward" and label.sequence:
             index = (index[0], input_shape[1] - 1 - index[1], index[2])
         return self.loops[direction].entry(label, index, input_shape, direction)

@@ -66,7 +66,7 @@ class LayerOutput(NamedTuple):
     mask: Array | None = None
 
 
-class Entry(NamedTuple):
+class LoopEntry(NamedTuple):
     """A number computed by a loop over time.
 
     direction: which loop of a Bidirectional, else "".  position: the step, in processing order.
@@ -83,7 +83,7 @@ class LayerEquation(NamedTuple):
     """node: with the names of weights, of `entries`, and `x`, the layer's input at the number's own index."""
 
     node: Node
-    entries: Mapping[str, Entry] = MappingProxyType({})
+    entries: Mapping[str, LoopEntry] = MappingProxyType({})
 
 
 class LoopRunner(Protocol):

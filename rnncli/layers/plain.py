@@ -8,8 +8,7 @@ from typing import Any, ClassVar
 from rnncli import layers
 from rnncli.case import Array, Option, Shape, Spec
 from rnncli.cells import activations
-from rnncli.cells.tree import Call as Function
-from rnncli.cells.tree import Name, Operation, Sum
+from rnncli.cells.tree import Function, Name, Operation, Sum
 from rnncli.errors import LayerError
 from rnncli.layers.layer import Call, Draw, Layer, LayerEquation, LayerOutput, LoopRunner
 from rnncli.layers.recurrent import take_seeds

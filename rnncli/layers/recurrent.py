@@ -23,10 +23,10 @@ from rnncli.layers.layer import (
     INITIALIZED_BY,
     Call,
     Draw,
-    Entry,
     Layer,
     LayerEquation,
     LayerOutput,
+    LoopEntry,
     LoopRunner,
 )
 from rnncli.result import OUTPUT, Claim, Label, TensorInfo
@@ -124,11 +124,11 @@ class RecurrentLayer(Layer):
 
     def entry(
         self, label: Label, index: tuple[int, ...], input_shape: tuple[int, ...], direction: str = ""
-    ) -> Entry:
+    ) -> LoopEntry:
         """Return the term of `equation`.  direction: which loop of a Bidirectional, else ""."""
         last = input_shape[1] - 1
         position = (last - index[1] if self._turns_back else index[1]) if label.sequence else last
-        return Entry(direction, position, label.in_loop if label.last else OUTPUT, index[-1])
+        return LoopEntry(direction, position, label.in_loop if label.last else OUTPUT, index[-1])
 
     def initializers(self) -> dict[str, Any]:
         return self.cell.initializers()  # type: ignore[no-any-return]

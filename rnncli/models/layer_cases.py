@@ -7,8 +7,8 @@ from typing import Any
 
 from rnncli.case import Spec, format_shape
 from rnncli.errors import LayerError, Message
-from rnncli.layers import fit
 from rnncli.layers.case import Case
+from rnncli.layers.shape_checks import check_case
 from rnncli.layers.stack import Stack
 from rnncli.models.graph import Node, leaves
 from rnncli.models.operations import OperationCall, UnknownLayerError, dtype_of
@@ -45,7 +45,7 @@ def build_layer_case(node: Node, call: OperationCall) -> Case:
         weights={re.sub("^(layer/)+", "", name): array for name, array in node.weights.items()},
         seed=None,
     )
-    return fit.fit_case(case)
+    return check_case(case)
 
 
 def spec_of(node: Node) -> Spec:

@@ -28,7 +28,7 @@ from rnncli.specs.build import (
     layers_with,
     options_of,
 )
-from rnncli.specs.expressions import CallExpression, Name
+from rnncli.specs.expressions import BareName, CallExpression
 
 __all__ = [
     "build", "configs_of", "describe", "expression_of", "expressions_of", "from_flags", "layer_of",
@@ -62,7 +62,7 @@ def from_flags(
         built: list[Spec] = []
         for item, by_name in reversed(items):
             own = lower if built else flags
-            if isinstance(item, Name):
+            if isinstance(item, BareName):
                 item = _by_file(item, own, built)
             built.insert(
                 0, _by_name(item, own, built) if by_name else build(item, own, flags_win=from_document)
@@ -93,7 +93,7 @@ def _by_name(name: str, flags: Mapping[str, Any], above: Sequence[Spec]) -> Spec
     return build_by_name(name, {"units": UNITS, **({"return_sequences": True} if sequence else {}), **flags})
 
 
-def _by_file(name: Name, flags: Mapping[str, Any], above: Sequence[Spec]) -> CallExpression:
+def _by_file(name: BareName, flags: Mapping[str, Any], above: Sequence[Spec]) -> CallExpression:
     """Return the call of a cell that is named by its file alone, as a layer with the defaults of a name."""
     sequence = any(layers.class_of(spec.class_name).takes_sequence for spec in above)
     given = {"units": flags.get("units", UNITS), **({"return_sequences": True} if sequence else {})}

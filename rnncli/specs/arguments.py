@@ -11,7 +11,7 @@ from rnncli.case import DTYPES, Option
 from rnncli.cells import activations
 from rnncli.cells.syntax import TokenSpan, point_at
 from rnncli.errors import Flag, LayerError, Message, Text, count, did_you_mean
-from rnncli.specs.expressions import CallExpression, Name, fault
+from rnncli.specs.expressions import BareName, CallExpression, fault
 
 DEEPEST = 8
 """Maximum nesting depth of the lists of an initializer; every weight has fewer axes."""
@@ -166,7 +166,7 @@ def _read_choice(named: Message, option: Option, value: Any) -> Any:
     """Return one of the choices.  For the kind `choice`, case does not matter, and a bare name is allowed."""
     found = value
     if option.kind == "choice":
-        value = value.name if isinstance(value, Name) else value
+        value = value.name if isinstance(value, BareName) else value
         found = value.casefold() if isinstance(value, str) else value
         found = None if found == "none" else found
     if (found is None or isinstance(found, str)) and found in option.choices:
@@ -184,14 +184,14 @@ def _read_activation(value: Any) -> str:
     example = Message("For example {setting}.", setting="activation='relu'")
     if isinstance(value, CallExpression):
         raise LayerError("an activation must be a name, not a call.", example)
-    value = value.name if isinstance(value, Name) else value
+    value = value.name if isinstance(value, BareName) else value
     if not isinstance(value, (str, Mapping, type(None))):
         raise LayerError("{value} is not an activation.", example, value=format_value(value))
     return activations.canonical_name(value)
 
 
 def _read_dtype(value: Any) -> str:
-    value = value.name if isinstance(value, Name) else value
+    value = value.name if isinstance(value, BareName) else value
     if isinstance(value, Mapping):
         policy = value.get("config")
         if not isinstance(policy, Mapping) or not isinstance(policy.get("name"), str):
@@ -213,7 +213,7 @@ def format_value(value: Any) -> str:
         return f"[{inner}]" if isinstance(value, list) else f"({inner})"
     if isinstance(value, CallExpression):
         return f"{value.name}(...)"
-    if isinstance(value, Name):
+    if isinstance(value, BareName):
         return value.name
     text = repr(value)
     return text if len(text) < 40 else f"{text[:37]}..."

@@ -28,7 +28,7 @@ from rnncli.specs.arguments import (
     split_config,
     values_of,
 )
-from rnncli.specs.expressions import CallExpression, Name
+from rnncli.specs.expressions import BareName, CallExpression
 
 MODELS = ("Sequential", "Functional", "Model")
 STACKED = "StackedRNNCells"
@@ -74,7 +74,7 @@ class Written(NamedTuple):
 def build(source: Any, flags: Mapping[str, Any] | None = None, *, flags_win: bool = False) -> Spec:
     """Return the Spec of a layer.
 
-    source: a name (`lstm`, `bigru`), an expression, a parsed CallExpression or Name, a Keras config,
+    source: a name (`lstm`, `bigru`), an expression, a parsed CallExpression or BareName, a Keras config,
         or a Spec.
     flags: options of recurrent layers, and of both layers of a Bidirectional; dtype is for every layer.
     flags_win: flags override the layer's own options, as with a case document.
@@ -184,7 +184,7 @@ def iterate_layers(source: Any) -> Iterable[Any]:
             source=source["class_name"],
         )
     elif not (isinstance(source, CallExpression) and source.name in ("Input", "InputLayer")):
-        yield source.name if isinstance(source, Name) and source.equations is None else source
+        yield source.name if isinstance(source, BareName) and source.equations is None else source
 
 
 def read_flags(
@@ -217,11 +217,11 @@ def _read(source: Any) -> Written | Spec:
     """Return the layer with its arguments checked."""
     if isinstance(source, str):
         whole = TokenSpan(source, 1, 0, len(source))
-        source = Name(source, whole) if is_name(source) else expressions.parse(source)
+        source = BareName(source, whole) if is_name(source) else expressions.parse(source)
     match source:
         case Spec():
             return source
-        case Name():
+        case BareName():
             return _read_call(CallExpression(source.name, (), {}, source.span, {}, source.equations))
         case CallExpression():
             return _read_call(source)

@@ -48,7 +48,7 @@ _REFUSED: Mapping[type[ast.AST], Text] = {
 
 
 @dataclass(frozen=True)
-class Name:
+class BareName:
     """A bare name, such as `LSTM` or `normal`.  equations: of a cell of one's own, `@mgu.toml`."""
 
     name: str
@@ -90,7 +90,7 @@ def list_files(text: str) -> list[str]:
 
 
 def parse(text: str, cells: Mapping[str, CellText] = MappingProxyType({})) -> Any:
-    """Parse the single expression in `text` into plain Python values, `CallExpression` and `Name`.
+    """Parse the single expression in `text` into plain Python values, `CallExpression` and `BareName`.
 
     cells: the equations in the files that it names after an @.
     Raises LayerError if `text` is not valid.  Its `what` ends with the source line and a caret under the
@@ -147,7 +147,7 @@ class _TreeReader:
                 return self.call(node)
             case ast.Name() | ast.Attribute():
                 name, equations = self.name(node)
-                return Name(name, self.span(node), equations)
+                return BareName(name, self.span(node), equations)
             case ast.List():
                 return [self.value(item) for item in node.elts]
             case ast.Tuple():

@@ -12,7 +12,7 @@ from rnncli.errors import LayerError, Message, did_you_mean, recognize
 from rnncli.initializers import Initializer, find, snake_case
 from rnncli.specs import expressions
 from rnncli.specs.arguments import Signature, format_value, split_config, values_of
-from rnncli.specs.expressions import CallExpression, Name
+from rnncli.specs.expressions import BareName, CallExpression
 
 _SERIALISED = frozenset(
     {"class_name", "config", "module", "registered_name", "build_config", "shared_object_id"}
@@ -33,7 +33,7 @@ _WORDS = {"none": None, "true": True, "false": False}
 def build(source: Any) -> str | Spec:
     """Return the initializer of an option: Keras's short name, or a Spec for anything with arguments.
 
-    source: a name or text, a parsed CallExpression or Name, a Keras config, or a Spec.
+    source: a name or text, a parsed CallExpression or BareName, a Keras config, or a Spec.
     Raises LayerError if the initializer is invalid.
     """
     match source:
@@ -43,7 +43,7 @@ def build(source: Any) -> str | Spec:
             return from_call(source)
         case Mapping():
             return from_config(source)
-        case Name():
+        case BareName():
             return parse(source.name)
         case str():
             return parse(source)
@@ -60,7 +60,7 @@ def parse(text: str) -> str | Spec:
         return from_config(_json(text))
     if "(" in text or "." in text.partition(":")[0]:
         value = expressions.parse(text)
-        if isinstance(value, (CallExpression, Name)):
+        if isinstance(value, (CallExpression, BareName)):
             return build(value)
         raise _no_initializer(text)
     if ":" in text:

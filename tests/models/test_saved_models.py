@@ -11,8 +11,8 @@ from rnncli import compute, specs
 from rnncli.case import SavedLayer
 from rnncli.errors import InputError
 from rnncli.inputs.formats import Source
-from rnncli.layers import fit
 from rnncli.layers.case import Case
+from rnncli.layers.shape_checks import check_case, check_states, check_weights
 from rnncli.layers.stack import Stack
 from rnncli.models.weights import read_weights
 
@@ -40,7 +40,7 @@ def saved(name: Any, *weights: Any) -> Any:
 
 
 def fitted(texts: Any, held: Any) -> Any:
-    return fit.fit_weights(tuple(held), Stack(specs.from_flags(texts, {})), (2, 3, 4), "m.weights.h5")
+    return check_weights(tuple(held), Stack(specs.from_flags(texts, {})), (2, 3, 4), "m.weights.h5")
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -52,7 +52,7 @@ def test_a_model_predicts_the_same(keras: Any, tmp_path: Any, name: Any) -> None
     path = tmp_path / "m.weights.h5"
     model.save_weights(path)
     asked = specs.from_flags(MODELS[name], {})
-    weights = fit.fit_weights(read_weights(Source("m", path=path)), Stack(asked), INPUTS.shape)
+    weights = check_weights(read_weights(Source("m", path=path)), Stack(asked), INPUTS.shape)
     result = compute.run(Case(asked, INPUTS, weights=weights))
     np.testing.assert_allclose(result.outputs[0].values, np.asarray(model(INPUTS)), rtol=1e-5, atol=1e-6)
 
@@ -83,22 +83,22 @@ def test_errors_begin_with_the_source() -> None:
     stack = Stack(specs.from_flags(["LSTM(3)"], {}))
     for given in ({}, {"kernel": np.ones(1)}, {"foo": np.ones(1)}):
         with pytest.raises(InputError, match=r"^w\.npz: "):
-            fit.fit_weights(given, stack, (2, 3, 4), "w.npz")
+            check_weights(given, stack, (2, 3, 4), "w.npz")
     for states in ([], [np.ones((2, 3))], [np.ones((2, 3)), np.ones((3, 2))]):
         with pytest.raises(InputError, match=r"^h\.npy: "):
-            fit.fit_states(states, stack, (2, 3, 4), "h.npy")
+            check_states(states, stack, (2, 3, 4), "h.npy")
 
 
 def test_one_sequence_may_leave_the_batch_axis_of_its_states_out() -> None:
     states = np.arange(3.0), np.ones((1, 3))
     layers = specs.from_flags(["LSTM(3)"], {})
-    first, second = fit.fit_states(states, Stack(layers), (1, 3, 4)) or ()
+    first, second = check_states(states, Stack(layers), (1, 3, 4)) or ()
     np.testing.assert_array_equal(first, states[0][None])
     assert second is states[1]
     short, long = (
-        compute.run(fit.fit_case(Case(layers, INPUTS[:1], initial_state=(first, second)))).outputs[0].values
+        compute.run(check_case(Case(layers, INPUTS[:1], initial_state=(first, second)))).outputs[0].values
         for first, second in (states, (states[0][None], states[1]))
     )
     np.testing.assert_array_equal(short, long)
     with pytest.raises(InputError, match=r"shape \(3,\)"):
-        fit.fit_states(states, Stack(layers), (2, 3, 4))
+        check_states(states, Stack(layers), (2, 3, 4))

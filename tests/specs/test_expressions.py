@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from rnncli.cells.syntax import TokenSpan
 from rnncli.errors import LayerError
-from rnncli.specs.expressions import CallExpression, Name, fault, parse
+from rnncli.specs.expressions import BareName, CallExpression, fault, parse
 
 NOWHERE = TokenSpan("", 1, 0, 0)
 
@@ -22,7 +22,7 @@ def call(name: str, /, *args: Any, **kwargs: Any) -> CallExpression:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("LSTM", Name("LSTM", NOWHERE)),
+        ("LSTM", BareName("LSTM", NOWHERE)),
         ("LSTM()", call("LSTM")),
         ("LSTM(3,)", call("LSTM", 3)),
         ("keras.layers.LSTM(3)", call("LSTM", 3)),
@@ -34,7 +34,7 @@ def call(name: str, /, *args: Any, **kwargs: Any) -> CallExpression:
             ),
         ),
         ("[LSTM(3), GRU(2)]", [call("LSTM", 3), call("GRU", 2)]),
-        ("f(activation=tanh)", call("f", activation=Name("tanh", NOWHERE))),
+        ("f(activation=tanh)", call("f", activation=BareName("tanh", NOWHERE))),
         ("  \n LSTM(\n 3,  # units\r\n name='#(((')\n", call("LSTM", 3, name="#(((")),
         ("'" + "(" * 200 + "'", "(" * 200),
     ],

@@ -12,8 +12,8 @@ from rnncli.commands.explore.experiment import Experiment, toggle_mask
 from rnncli.commands.explore.number_pane import cell_at, draw_numbers, first_row
 from rnncli.commands.explore.options import SEPARATOR, hold_gates
 from rnncli.commands.explore.state import (
-    Cell,
     State,
+    TableCell,
     TypedLine,
     address,
     cell,
@@ -266,7 +266,9 @@ def _move_cell(state: State, down: int, right: int) -> State:
     elif row >= len(shown[table].values) and table + 1 < len(shown):
         table, row = table + 1, 0
     last_row, last_column = (size - 1 for size in shown[table].values.shape)
-    return move_to(state, Cell(table, min(max(row, 0), last_row), min(max(column + right, 0), last_column)))
+    return move_to(
+        state, TableCell(table, min(max(row, 0), last_row), min(max(column + right, 0), last_column))
+    )
 
 
 def edit_number(state: State) -> State:

@@ -12,9 +12,9 @@ from rnncli.commands.explore.state import (
     HALVES,
     HELD,
     MASKED,
-    Cell,
     NumberTable,
     State,
+    TableCell,
     cell,
     tables,
 )
@@ -33,7 +33,7 @@ class NumberLine(NamedTuple):
     """A line of the pane of numbers, and the cell at its start."""
 
     text: Text
-    start: Cell
+    start: TableCell
 
 
 def draw_numbers(state: State, width: int, height: int) -> list[NumberLine]:
@@ -71,7 +71,7 @@ def draw_numbers(state: State, width: int, height: int) -> list[NumberLine]:
             line.truncate(width, overflow="ellipsis")
             if row >= 0 and columns.stop < table.values.shape[1]:
                 mark_end(line, RIGHT, width)
-            lines.append(NumberLine(line, Cell(number, row, begin)))
+            lines.append(NumberLine(line, TableCell(number, row, begin)))
     if lines and top:
         mark_end(lines[0].text, ABOVE, width)
     if lines and top + height < starts[-1]:
@@ -79,7 +79,7 @@ def draw_numbers(state: State, width: int, height: int) -> list[NumberLine]:
     return lines
 
 
-def cell_at(state: State, lines: list[NumberLine], x: int, y: int) -> Cell | None:
+def cell_at(state: State, lines: list[NumberLine], x: int, y: int) -> TableCell | None:
     """Return the cell at a point of the drawn lines; None if there is none."""
     if not 0 <= y < len(lines):
         return None

@@ -21,7 +21,7 @@ from rnncli.commands.explore.experiment import (
 )
 from rnncli.compute import holds
 from rnncli.errors import Message, Text, UsageError
-from rnncli.layers import fit
+from rnncli.layers.shape_checks import check_case
 from rnncli.layers.stack import Stack
 from rnncli.options import OPTIONS
 from rnncli.specs.build import options_of
@@ -208,6 +208,6 @@ def _set_option(name: str, now: Experiment, value: Any) -> Experiment:
     else:
         specs_now[now.layer] = specs.from_flags([], {name: value}, spec)[0]
     case = now.case._replace(stack=Stack(specs_now))
-    fit.fit_case(case)  # only to raise: the new arrays would count as edited numbers
+    check_case(case)  # only to raise: the new arrays would count as edited numbers
     made = replace(now, case=fit_holds(case))
     return read_again(made) if name == "dtype" else made

@@ -222,7 +222,7 @@ class NumberTable:
     is_gate: bool = False
 
 
-class Cell(NamedTuple):
+class TableCell(NamedTuple):
     """A cell: which table, row and column; the row is negative for a line above the numbers."""
 
     table: int
@@ -338,7 +338,7 @@ def _subtract(values: Array, others: Array) -> Array:
         return np.where(same, 0, values - others)
 
 
-def cell(state: State, shown: Sequence[NumberTable]) -> Cell:
+def cell(state: State, shown: Sequence[NumberTable]) -> TableCell:
     """Return the cell under the cursor."""
     table, down, across = VIEWS[state.view]
     number = getattr(state.cursor, table) if table else 0
@@ -347,10 +347,10 @@ def cell(state: State, shown: Sequence[NumberTable]) -> Cell:
     if grid.times:
         row = grid.times.index(row)
     last_row, last_column = (size - 1 for size in grid.values.shape)
-    return Cell(number, min(row, last_row), min(getattr(state.cursor, across), last_column))
+    return TableCell(number, min(row, last_row), min(getattr(state.cursor, across), last_column))
 
 
-def move_to(state: State, place: Cell) -> State:
+def move_to(state: State, place: TableCell) -> State:
     """Return the state with the cursor on another cell."""
     table, down, across = VIEWS[state.view]
     grid = tables(state)[place.table]

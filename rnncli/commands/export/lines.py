@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Mapping
 
 from rnncli.cells import activations
-from rnncli.cells.tree import FUNCTIONS, Call, Name, Node, Number, Sum, fold, rebuild, walk
+from rnncli.cells.tree import FUNCTIONS, Function, Name, Node, Number, Sum, fold, rebuild, walk
 from rnncli.layers.recurrent import Cell
 
 RESERVED = frozenset({
@@ -40,15 +40,15 @@ def lines_of(cell: Cell) -> dict[str, Node]:
         match rebuild(node, change):
             case Name(name) if name in constants:
                 return constants[name]
-            case Call("clip", (Number(value), Number(low), high)) if not isinstance(high, Number):
-                return Call("minimum", (Number(max(value, low)), high))
-            case Call(function, arguments):
+            case Function("clip", (Number(value), Number(low), high)) if not isinstance(high, Number):
+                return Function("minimum", (Number(max(value, low)), high))
+            case Function(function, arguments):
                 known = function in FUNCTIONS
                 name = function if known else activations.canonical_name(cell.function(function))
                 if all(isinstance(one, Number) for one in arguments):
                     given = [one.value for one in arguments if isinstance(one, Number)]
                     return Number(activations.compute_constant(name, given))
-                return arguments[0] if name == "linear" else Call(name, arguments)
+                return arguments[0] if name == "linear" else Function(name, arguments)
             case Sum(((1, Sum(first)), *others)):
                 return fold(Sum((*first, *others)))
             case changed:
@@ -74,7 +74,7 @@ def key_of(cell: Cell) -> tuple[object, ...]:
 def functions_in(lines: Mapping[str, Node]) -> dict[str, None]:
     """Return the functions that are called, each once."""
     nodes = (one for node in lines.values() for one in walk(node))
-    return dict.fromkeys(node.function for node in nodes if isinstance(node, Call))
+    return dict.fromkeys(node.function for node in nodes if isinstance(node, Function))
 
 
 def local_names(names: Iterable[str]) -> dict[str, str]:

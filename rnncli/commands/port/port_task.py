@@ -32,8 +32,8 @@ from rnncli.inputs import formats
 from rnncli.inputs.expected import read_expected
 from rnncli.inputs.result_names import PARTS, RESULT
 from rnncli.inputs.source import find_source, split_layers
-from rnncli.layers import fit
 from rnncli.layers.case import Case
+from rnncli.layers.shape_checks import check_states
 from rnncli.layers.stack import Stack
 from rnncli.specs import build, describe
 
@@ -190,11 +190,11 @@ def _read_states(word: str, spec: Spec, shape: tuple[int, ...]) -> tuple[Array, 
     source = find_source(word)
     states, stack = formats.read_states(source), Stack([spec])
     try:
-        return fit.fit_states(states, stack, shape, source.name)
+        return check_states(states, stack, shape, source.name)
     except InputError:
         swapped = (shape[1], shape[0], *shape[2:])
         with suppress(InputError):
-            return fit.fit_states(states, stack, swapped, source.name)
+            return check_states(states, stack, swapped, source.name)
         raise
 
 

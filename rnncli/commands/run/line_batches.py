@@ -10,8 +10,8 @@ from rnncli import compute
 from rnncli.case import Shape
 from rnncli.errors import InputError, Message, RnncliError, Text, count, inside
 from rnncli.inputs.source import UTF8_MARK
-from rnncli.layers import fit
 from rnncli.layers.case import Case
+from rnncli.layers.shape_checks import check_states
 from rnncli.layers.stack import Stack
 from rnncli.process.memory import format_size
 from rnncli.result import Result
@@ -159,7 +159,7 @@ class Stream:
             case = self._concatenate(cases)
             if case.mask is not None:
                 compute.require_mask(case)
-            fit.fit_states(case.initial_state, self._stack, case.inputs.shape)
+            check_states(case.initial_state, self._stack, case.inputs.shape)
             result = self._answer(case)
         except RnncliError as error:
             if len(group) == 1:

@@ -39,8 +39,8 @@ from rnncli.errors import (
 from rnncli.inputs import arrange, formats
 from rnncli.inputs.formats import Source, ndjson
 from rnncli.inputs.source import open_lines, read_arrived, stdin_holds_data
-from rnncli.layers import fit
 from rnncli.layers.case import Case
+from rnncli.layers.shape_checks import check_states, check_weights
 from rnncli.options import first_given
 
 LineAnswers = Callable[[list[InputLine]], Iterator[RunAnswer | RnncliError]]
@@ -242,10 +242,10 @@ class LineCases:
         batches = [len(inputs), 1, *map(len, _arrays(states.value))]  # 1: a state may lack the batch axis
         features = [inputs.shape[-1], *map(len, _arrays(weights.value))]
         self._require(
-            lambda n: fit.fit_states(states.value, stack, (n, *inputs.shape[1:]), states.where), batches
+            lambda n: check_states(states.value, stack, (n, *inputs.shape[1:]), states.where), batches
         )
         self._require(
-            lambda n: fit.fit_weights(weights.value, stack, (*inputs.shape[:-1], n), weights.where), features
+            lambda n: check_weights(weights.value, stack, (*inputs.shape[:-1], n), weights.where), features
         )
 
     def _require(self, fit: Callable[[int], object], sizes: list[int]) -> None:

@@ -85,7 +85,7 @@ def _run(stack: Stack, sizes: tuple[int, ...], fix: Fix) -> None:
 
     from rnncli import compute
     from rnncli.inputs import arrange
-    from rnncli.layers import fit
+    from rnncli.layers.shape_checks import check_case
 
     def draw(shape: Shape) -> Array:
         return arrange.make_input(tuple(map(_size, shape)), "normal", SEED, stack.dtype)
@@ -93,4 +93,4 @@ def _run(stack: Stack, sizes: tuple[int, ...], fix: Fix) -> None:
     states = tuple(draw(info.shape) for info in stack.states(sizes)) if fix.states else None
     mask = np.ones(sizes[:2], dtype=bool) if fix.mask else None
     case = Case(stack, draw(sizes), mask=mask, initial_state=states, seed=SEED)
-    compute.run(fit.fit_case(case), "numpy")
+    compute.run(check_case(case), "numpy")

@@ -9,7 +9,7 @@ from typing import Any
 
 from rnncli import addresses
 from rnncli.case import Array, Shape, Spec
-from rnncli.cells.tree import REDUCTIONS, Call, Name, Node
+from rnncli.cells.tree import REDUCTIONS, Function, Name, Node
 from rnncli.cells.writing import to_symbols
 from rnncli.compute import trace as tracing
 from rnncli.compute.derivation.explanation import (
@@ -141,7 +141,7 @@ def _equation(source: CaseTrace, node: TraceNode, most: int | None) -> Equation:
     spread = Spread(source, computed)
     if reads_several(piece):
         return bare._replace(symbols=(spread.text(piece),), reads=spread.reads(piece))
-    if isinstance(piece, Call) and piece.function not in REDUCTIONS:
+    if isinstance(piece, Function) and piece.function not in REDUCTIONS:
         function = source.function(computed, piece.function)
         (inner,) = piece.arguments
         totals, unit = _totals(source, computed, inner), node.unit

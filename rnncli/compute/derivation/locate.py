@@ -12,7 +12,7 @@ from rnncli.cells.tree import FUNCTIONS, Name, Node
 from rnncli.compute.derivation.explanation import NumberLocation, Target
 from rnncli.compute.trace import list_loop_parts
 from rnncli.layers.case import Case
-from rnncli.layers.layer import Entry, Layer, LayerEquation, within
+from rnncli.layers.layer import Layer, LayerEquation, LoopEntry, within
 from rnncli.layers.stack import Stack
 from rnncli.result import OUTPUT, STATUSES, Label, LoopTrace, Result
 
@@ -102,7 +102,7 @@ class CaseTrace:
             return node._replace(part=self.output_of(node))
         return node
 
-    def at(self, node: TraceNode, entry: Entry) -> TraceNode:
+    def at(self, node: TraceNode, entry: LoopEntry) -> TraceNode:
         """Return the number in the node's loop that this entry was taken from."""
         return node._replace(**entry._asdict())
 

@@ -8,7 +8,7 @@ from math import prod
 from rnncli.case import Array
 from rnncli.cells.evaluate import place_of
 from rnncli.cells.text import BIASES, PACKED
-from rnncli.cells.tree import REDUCTIONS, Call, Name, Node, Number, Operation, Sum, parts, write
+from rnncli.cells.tree import REDUCTIONS, Function, Name, Node, Number, Operation, Sum, parts, write
 from rnncli.cells.writing import old_state
 from rnncli.compute.derivation.explanation import MINUS, Factor, Term
 from rnncli.compute.derivation.locate import CaseTrace, TraceNode
@@ -25,7 +25,7 @@ def reads_several(node: Node) -> bool:
     match node:
         case Operation("**", _, exponent):
             return exponent != Number(2.0)
-        case Call(_, arguments):
+        case Function(_, arguments):
             return len(arguments) > 1
     return False
 
@@ -56,7 +56,7 @@ class Spread:
             case Operation("@", left, Name(weight)):
                 self.has_rows = True
                 yield minus + self._row_symbol(left, weight), list(self._products(before, left, weight))
-            case Call("sum" | "mean" | "variance" as function, (inner,)):
+            case Function("sum" | "mean" | "variance" as function, (inner,)):
                 self.has_rows = True
                 yield minus + self.text(node), list(self._over_units(before, function, inner))
             case _ if (positive := _without_minus(node)) is not None:
@@ -104,7 +104,7 @@ class Spread:
     def _over_units(self, before: list[Factor], function: str, inner: Node) -> Iterator[Term]:
         """Yield the terms of a sum or a mean; a variance is the mean of the squared distances."""
         if function == "variance":
-            distance = Sum(((1, inner), (-1, Call("mean", (inner,)))))
+            distance = Sum(((1, inner), (-1, Function("mean", (inner,)))))
             inner = Operation("**", distance, Number(2.0))
         size = len(self.source.evaluate(self.node, inner))
         share = [] if function == "sum" else [Factor(f"1 / {size}", 1 / size)]
@@ -114,7 +114,7 @@ class Spread:
     def reads(self, node: Node) -> tuple[Factor, ...]:
         """Return the arguments of a function of several, and those of all units of any other."""
         match node:
-            case Call(_, (inner,)):
+            case Function(_, (inner,)):
                 row = self.source.evaluate(self.node, inner)
                 if isinstance(inner, Name) and not self.node.is_returned:
                     return tuple(self._single(inner, unit, len(row)) for unit in range(len(row)))
@@ -172,7 +172,7 @@ class Spread:
                 return self._line(name, node, name, unit, size)
             case Sum(((1, Number(1.0)), (-1, Name(name, "line" | "free")))):
                 return self._line(f"(1 - {name})", node, name, unit, size)
-            case Call(function, (Name(name, "line" | "free") as line,)):
+            case Function(function, (Name(name, "line" | "free") as line,)):
                 applied = source.function(self.node, function)
                 if applied == IDENTITY:
                     return self._line(name, line, name, unit, size)

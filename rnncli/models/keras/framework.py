@@ -47,7 +47,7 @@ TOLERANCE = 1e-4
 """Tolerance for outputs of order one."""
 
 
-class Call(NamedTuple):
+class RecordedCall(NamedTuple):
     """One call of a layer in Keras, in arrays; without its arguments unless they were wanted."""
 
     args: Sequence[Any]
@@ -134,7 +134,7 @@ def run(graph: Graph, path: Path, request: ModelRequest, cause: str = "") -> Mod
 
 def _record_wanted(
     graph: Graph, path: Path, inputs: Mapping[str, Array], wanted: Sequence[str]
-) -> dict[str, Call]:
+) -> dict[str, RecordedCall]:
     """Return the calls; the calls of `wanted` have their arguments.
 
     Without tf_keras, a model of Keras 2 is run by today's Keras if that computes the same.
@@ -166,7 +166,7 @@ def _record(
     more: Mapping[str, Mapping[str, bool]] = {},
     *,
     today: bool = False,
-) -> tuple[dict[str, Call], dict[str, list[Any]]]:
+) -> tuple[dict[str, RecordedCall], dict[str, list[Any]]]:
     """Return every call of every layer by the name of the use in the graph, in Keras's order, and `more`.
 
     See `process.record`.  today: run also a model of Keras 2 in today's Keras, not in tf_keras.
@@ -186,7 +186,7 @@ def _record(
         if in_tf_keras and (reason := _find_unsafe_code(graph)):
             raise process.explain_error(ValueError(reason), family)
         found = process.record(file, inputs, family, wanted, more)
-    return {name: Call(*call) for name, call in found["calls"].items()}, found["more"]
+    return {name: RecordedCall(*call) for name, call in found["calls"].items()}, found["more"]
 
 
 @contextmanager
@@ -235,7 +235,7 @@ def _is_unsafe(entry: Mapping[str, Any]) -> bool:
     return name in ("Lambda", "TensorFlowOpLayer") or not operations.from_keras(module and str(module))
 
 
-def _part(graph: Graph, node: Node, call: Call, compute: Compute) -> LayerUse:
+def _part(graph: Graph, node: Node, call: RecordedCall, compute: Compute) -> LayerUse:
     """Return the Case of the layer, computed and compared with Keras."""
     positional = ("mask",) if graph.generation < 3 else ("initial_state", "mask")
     kwargs = {**dict(zip(positional, call.args[1:], strict=False)), **call.kwargs}
@@ -280,7 +280,7 @@ def _require_equal(graph: Graph, node: Node, result: Result, theirs: Sequence[Ar
 
 
 def _other_outputs(
-    graph: Graph, seen: Mapping[str, Call], hidden: Collection[str]
+    graph: Graph, seen: Mapping[str, RecordedCall], hidden: Collection[str]
 ) -> Iterator[tuple[str, Array]]:
     """Yield the outputs of the layers that are not recurrent nor hidden; operations are not shown."""
     for node in graph.nodes:

@@ -19,8 +19,8 @@ from rnncli.errors import (
     Text,
     format_names,
 )
-from rnncli.layers import fit
 from rnncli.layers.case import Case
+from rnncli.layers.shape_checks import check_case
 from rnncli.layers.stack import Stack
 from rnncli.models import CasePair, LayerUse, ModelRequest, ModelRun, SavedModel, name_file
 from rnncli.models import inputs as model_inputs
@@ -279,7 +279,7 @@ def build_node_case(given: NodeCall) -> Case:
         weights=weights,
         seed=None,
     )
-    return fit.fit_case(case)
+    return check_case(case)
 
 
 def _states(given: NodeCall) -> tuple[Array, ...] | None:

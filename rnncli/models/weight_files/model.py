@@ -9,8 +9,8 @@ from typing import Any
 from rnncli.case import Array, Spec
 from rnncli.errors import Message, Text, UsageError, inside, join
 from rnncli.inputs.arrange import AxisOrder
-from rnncli.layers import fit
 from rnncli.layers.case import Case
+from rnncli.layers.shape_checks import check_case
 from rnncli.layers.stack import Stack
 from rnncli.models import CasePair, Compute, GivenBeside, LayerUse, ModelRequest, ModelRun, SavedModel
 from rnncli.models.graph import Module, Modules, choose_layers
@@ -171,7 +171,7 @@ def _parts(
         case = common._replace(
             stack=Stack((spec,)), inputs=numbers, weights=node.weights, initial_state=start.get(node.name)
         )
-        case = fit.fit_case(case)
+        case = check_case(case)
         result = compute(case) if place + 1 < len(module.nodes) else None
         yield LayerUse(node.name, case, result, before=module.nodes[place - 1].name if place else "")
         if result:

@@ -9,7 +9,7 @@ from typing import Any
 from rnncli.case import Array, format_shape
 from rnncli.errors import InputError, Message, count, format_names, inside
 from rnncli.inputs.arrange import contradicts
-from rnncli.layers import fit
+from rnncli.layers.shape_checks import check_states
 from rnncli.layers.stack import Stack
 from rnncli.models import GivenBeside
 from rnncli.models.graph import Module, Node
@@ -45,7 +45,7 @@ def by_layer(
     states = {}
     for node in _nodes(modules):
         stack = Stack((spec_of(node),))
-        states[node.name] = fit.fit_states(found[node.name], stack, (*shape[:2], None), where) or ()
+        states[node.name] = check_states(found[node.name], stack, (*shape[:2], None), where) or ()
     return states
 
 

@@ -29,8 +29,8 @@ from rnncli.commands.explore import experiment, keys, options, screen
 from rnncli.commands.explore.experiment import Computation, Experiment, Start, compute_experiment, start
 from rnncli.commands.explore.keys import KEYS, PANES, click, press
 from rnncli.commands.explore.state import (
-    Cell,
     State,
+    TableCell,
     describe,
     explained,
     give_up,
@@ -260,7 +260,7 @@ def test_the_number_under_the_cursor_is_explained(layer: str) -> None:
     for number, tensor in enumerate(explorer.state.shown.result.outputs):
         for batch, *at in product(*(range(size) for size in tensor.values.shape)):
             at_start = settle(explorer.state, batch=batch)
-            moved = move_to(at_start, Cell(number, at[0] if len(at) > 1 else 0, at[-1]))
+            moved = move_to(at_start, TableCell(number, at[0] if len(at) > 1 else 0, at[-1]))
             found = explained(moved)
             assert found.target == (tensor.label, (batch, *at))
             assert found.value == tensor.values[(batch, *at)]
@@ -269,7 +269,7 @@ def test_the_number_under_the_cursor_is_explained(layer: str) -> None:
     explorer.press("4")
     for number, table in enumerate(tables(explorer.state)):
         for row, column in np.ndindex(table.values.shape):
-            explorer.state = move_to(explorer.state, Cell(number, row, column))
+            explorer.state = move_to(explorer.state, TableCell(number, row, column))
             assert explained(explorer.state).value == table.values[row, column]
 
 

@@ -7,7 +7,7 @@ import textwrap
 from rnncli.cells.evaluate import place_of
 from rnncli.cells.sizes import SizeChecker, check_sizes
 from rnncli.cells.text import BIASES, PACKED
-from rnncli.cells.tree import Call, Name, Node, Number, Operation, rebuild, walk, write
+from rnncli.cells.tree import Function, Name, Node, Number, Operation, rebuild, walk, write
 from rnncli.commands.export.export_case import ExportCell
 from rnncli.commands.export.literals import as_comment, c_number
 
@@ -137,16 +137,16 @@ class _StepWriter:
                 column = f"{cell.full_name(weight)}[0][{_place(cell.units if packed else width, start)}]"
                 return Name(f"dot({vector}, &{column}, {rows}, {width})")
             case Operation("**", left, right):
-                return self._adapt(Call("power", (left, right)), line)
-            case Call("mean" | "variance" | "sum" as function, (inner,)):
+                return self._adapt(Function("power", (left, right)), line)
+            case Function("mean" | "variance" | "sum" as function, (inner,)):
                 vector, total = self._array(inner, line), self._new("t")
                 self.statements.append(f"const real {total} = {function}({vector}, {self._size(inner)});")
                 return Name(total)
-            case Call("softmax", (inner,)):
+            case Function("softmax", (inner,)):
                 vector, size = self._array(inner, line, own=True), self._size(inner)
                 self.statements.append(f"softmax({vector}, {size});")
                 return Name(f"{vector}[{_place(size)}]")
-            case Call(function, arguments):
+            case Function(function, arguments):
                 given = ", ".join(self._value(one, line) for one in arguments)
                 return Name(f"{'fabs' if function == 'abs' else function}({given})")
         return rebuild(node, lambda part: self._adapt(part, line))

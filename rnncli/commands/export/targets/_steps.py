@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from rnncli.cells.text import BIASES, PACKED
-from rnncli.cells.tree import Call, Name, Node, Number, Operation, rebuild, walk, write
+from rnncli.cells.tree import Function, Name, Node, Number, Operation, rebuild, walk, write
 from rnncli.cells.writing import LETTERS
 from rnncli.commands.export.export_case import ExportCell
 
@@ -82,7 +82,7 @@ def write_step(cell: ExportCell, language: Language) -> Iterator[str]:
             yield f"{names} = {language.split.format(_weight(cell, weight, language), len(order))}"
     for line, node in cell.lines.items():
         if line in cell.states and not has_batch(node, without):
-            node = Call("full_state" if isinstance(node, Number) else "as_state", (node,))
+            node = Function("full_state" if isinstance(node, Number) else "as_state", (node,))
         elif not has_batch(node, without):
             without.add(line)
         yield f"{cell.names[line]} = {_code(cell, node, line, language, without)}"
@@ -104,11 +104,11 @@ def _code(cell: ExportCell, node: Node, line: str, language: Language, without: 
         node = rebuild(node, adapt)
         match node:
             case Operation("@", Number() as left, _):
-                return node._replace(left=Call("vector", (left,)))
+                return node._replace(left=Function("vector", (left,)))
             case Operation("@", left, _) if "row" in language.calls and not has_batch(left, without):
-                return node._replace(left=Call("row", (left,)))
-            case Call("maximum" | "minimum" | "clip", given) if "number" in language.calls:
-                numbers = (Call("number", (one,)) if isinstance(one, Number) else one for one in given)
+                return node._replace(left=Function("row", (left,)))
+            case Function("maximum" | "minimum" | "clip", given) if "number" in language.calls:
+                numbers = (Function("number", (one,)) if isinstance(one, Number) else one for one in given)
                 return node._replace(arguments=tuple(numbers))
         return node
 

@@ -1,4 +1,4 @@
-"""Fit given weights and initial states to the layers, before anything is computed."""
+"""Check that given weights and initial states have the shapes that the layers need, before computing."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from rnncli.layers.stack import Stack
 from rnncli.result import TensorInfo
 
 
-def fit_case(case: Case, weights_from: Text = "weights", states_from: Text = "initial_state") -> Case:
+def check_case(case: Case, weights_from: Text = "weights", states_from: Text = "initial_state") -> Case:
     """Return the case with its weights and states in Keras's order and in the dtype of its inputs.
 
-    case: its weights and states may be in any form that `fit_weights` and `fit_states` take.
+    case: its weights and states may be in any form that `check_weights` and `check_states` take.
     weights_from, states_from: the names of their sources in errors.
     Raises InputError if they do not fit the layers, LayerError if a layer cannot start from a given state.
     """
     stack, shape, dtype = case.stack, case.inputs.shape, case.inputs.dtype
-    states = fit_states(case.initial_state, stack, shape, states_from)
-    weights = fit_weights(case.weights, stack, shape, weights_from)
+    states = check_states(case.initial_state, stack, shape, states_from)
+    weights = check_weights(case.weights, stack, shape, weights_from)
     return case._replace(
         weights=weights and {path: array.astype(dtype, copy=False) for path, array in weights.items()},
         initial_state=states and tuple(state.astype(dtype, copy=False) for state in states),
     )
 
 
-def fit_weights(
+def check_weights(
     given: Mapping[str, Array] | tuple[SavedLayer, ...] | None,
     stack: Stack,
     input_shape: Shape,
@@ -181,7 +181,7 @@ def _order_states(states: Mapping[str, Any], infos: Sequence[TensorInfo]) -> lis
     return [states[name] for name in names]
 
 
-def fit_states(
+def check_states(
     given: Mapping[str, Array] | Sequence[Array] | None,
     stack: Stack,
     input_shape: Shape,
