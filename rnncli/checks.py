@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from rnncli.models.call import ChosenLayer
     from rnncli.result import Result
     from rnncli.show.answer import Reply
-    from rnncli.show.parts import ResultAnswer
+    from rnncli.show.result_answer import ResultAnswer
 
 Checked = TypeVar("Checked", bound="ResultAnswer")
 
@@ -199,7 +199,7 @@ def describe_mismatch(one: TensorDifference) -> Text:
 
 def _digits(number: float) -> str:
     """Format a number with enough digits for any float32."""
-    from rnncli.show.numerals import spell_nonfinite
+    from rnncli.show.digits import spell_nonfinite
 
     return f"{number:.9g}" if math.isfinite(number) else spell_nonfinite(number)
 

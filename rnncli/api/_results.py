@@ -48,9 +48,9 @@ class _Tables:
         return str(formats.render(self._answer(), "table", self.view._replace(width=width))).rstrip("\n")
 
     def __rich__(self) -> RenderableType:
-        from rnncli.show.formats.table import Drawing
+        from rnncli.show.formats.table import RichAnswer
 
-        return Drawing(self._answer(), self.view)
+        return RichAnswer(self._answer(), self.view)
 
     def _repr_html_(self) -> str:
         from rnncli.show.formats.html import fragment

@@ -132,7 +132,7 @@ def lay_out(text: str, width: int, *, color: bool) -> str:
             code = self.text.plain.rstrip()
             yield Syntax(code, self.lexer_name, theme=self.theme, word_wrap=True, padding=(1, 0))
 
-    class Page(Markdown):
+    class TerminalMarkdown(Markdown):
         elements: ClassVar[dict[str, Any]] = {
             **Markdown.elements,
             "heading_open": PlainHeading,
@@ -146,7 +146,7 @@ def lay_out(text: str, width: int, *, color: bool) -> str:
         theme=Theme({"markdown.code": "cyan"}),
     )
     with console.capture() as captured:
-        console.print(Page(text, code_theme="ansi_light"))
+        console.print(TerminalMarkdown(text, code_theme="ansi_light"))
     return captured.get()
 
 

@@ -27,7 +27,7 @@ ARRAY = ""
 
 
 @dataclass(frozen=True)
-class Numbers:
+class LazyArray:
     """An array that is loaded when it is sent."""
 
     dtype: str
@@ -38,13 +38,13 @@ class Numbers:
 def send(file: BinaryIO, find: Callable[[], Any]) -> None:
     """Write, in the child, what `find` returns, or the error of rnncli that it raises.
 
-    find: returns what JSON can hold, with arrays and Numbers in it.
+    find: returns what JSON can hold, with arrays and LazyArray in it.
     """
-    arrays: list[Numbers] = []
+    arrays: list[LazyArray] = []
 
-    def place(value: Array | Numbers) -> dict[str, int]:
-        if not isinstance(value, Numbers):
-            value = Numbers(value.dtype.str, value.shape, partial(np.asarray, value))
+    def place(value: Array | LazyArray) -> dict[str, int]:
+        if not isinstance(value, LazyArray):
+            value = LazyArray(value.dtype.str, value.shape, partial(np.asarray, value))
         arrays.append(value)
         return {ARRAY: len(arrays) - 1}
 

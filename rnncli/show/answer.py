@@ -28,6 +28,7 @@ from rnncli.result import SCHEMA, Claim, Label, Result
 from rnncli.show.page import (
     Column,
     Line,
+    Numbers,
     Page,
     Span,
     Table,
@@ -98,7 +99,7 @@ class Field(NamedTuple):
                 return cell(view.say(value), style)
             case (Claim(), *_):
                 return claim_lines(value)
-            case (tuple(), *_):
+            case (tuple() | Numbers(), *_):
                 return tuple(value)
             case tuple():
                 return cell(format_shape(value), style)
@@ -154,7 +155,7 @@ NUMBERS = ("parameters", "in", "units", "fans", "norm", "min", "max", "bias", "r
 def spell(value: Any) -> Any:
     """Return a value; NaN and infinities as text, which JSON has no numbers for."""
     if isinstance(value, float) and not isfinite(value):
-        from rnncli.show.numerals import spell_nonfinite
+        from rnncli.show.digits import spell_nonfinite
 
         return spell_nonfinite(value)
     return value

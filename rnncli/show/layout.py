@@ -28,7 +28,7 @@ from rnncli.show.page import (
 from rnncli.show.visible import ENDLESS, longest, width_of
 
 if TYPE_CHECKING:
-    from rnncli.show.blocks import Block
+    from rnncli.show.numbers import Block
 
 BETWEEN = 2
 """Blanks between two table columns."""
@@ -109,10 +109,10 @@ def column_widths(table: Table) -> list[int]:
 class Measures(NamedTuple):
     """What aligns the numbers of different tensors in one table.
 
-    blocks: by the id of their Numbers.  gutter: width of each axis's labels.  widths: of a number, by format.
+    blocks: the rows of each tensor.  gutter: width of each axis's labels.  widths: of a number, by format.
     """
 
-    blocks: dict[int, Block]
+    blocks: dict[Numbers, Block]
     gutter: dict[str, int]
     widths: dict[str, int]
 
@@ -120,11 +120,11 @@ class Measures(NamedTuple):
 def measure(table: Table, view: View) -> Measures:
     """Measure the numbers of `table`; the labels of the most axes come first."""
     measures = Measures({}, {}, {})
-    found = [part for row in table.rows for cell in row for part in cell if isinstance(part, Numbers)]
-    for numbers in sorted(found, key=lambda numbers: -len(numbers.axes)):
-        from rnncli.show.blocks import block  # loads NumPy
+    tensors = [part for row in table.rows for cell in row for part in cell if isinstance(part, Numbers)]
+    for numbers in sorted(tensors, key=lambda numbers: -len(numbers.axes)):
+        from rnncli.show.numbers import block  # loads NumPy
 
-        whole = measures.blocks[id(numbers)] = block(numbers, view)
+        whole = measures.blocks[numbers] = block(numbers, view)
         measures.widths[whole.style] = max(measures.widths.get(whole.style, 0), whole.widest)
         for row in whole.rows:
             for axis, label in row.labels.items():

@@ -10,6 +10,7 @@ values around zero.
 # Annotations are objects rather than text, which named tuples would have to evaluate when the command starts.
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
 from rnncli.case import Array
@@ -101,7 +102,8 @@ class Span(_SpanFields):
 Line: TypeAlias = tuple[Span, ...]
 
 
-class Numbers(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Numbers:
     """The values of a tensor, with one name per axis; the format decides how many to show.
 
     time, masked, half: as in result.NamedTensor.

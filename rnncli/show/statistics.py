@@ -208,7 +208,7 @@ def _numbers(stats: Stats, view: View, signed: bool = False) -> tuple[str, str, 
         return ("", "", "", "")
     import numpy as np
 
-    from rnncli.show.numerals import choose_style, format_number
+    from rnncli.show.digits import choose_style, format_number
 
     values = (stats.min.value, stats.max.value, stats.mean, stats.std)
     style = choose_style(np.array(values[:2]), view.precision)

@@ -23,7 +23,7 @@ from rnncli.addresses import parse_label
 from rnncli.commands.run.answer import RunAnswer
 from rnncli.errors import UsageError
 from rnncli.result import NamedTensor
-from rnncli.show import formats, numerals, page
+from rnncli.show import digits, formats, page
 from rnncli.show.layout import lay_out
 from rnncli.show.page import (
     Code,
@@ -381,5 +381,5 @@ def test_an_unknown_suffix_is_an_error_that_lists_the_known(path: Any) -> None:
 
 
 def test_numerals_of_integers_stay_integers() -> None:
-    assert numerals.format_exactly(np.array([1, 2])) == ["1", "2"]
-    assert numerals.format_number(np.int64(3), numerals.choose_style(np.array([3]), None)) == "3"
+    assert digits.format_exactly(np.array([1, 2])) == ["1", "2"]
+    assert digits.format_number(np.int64(3), digits.choose_style(np.array([3]), None)) == "3"

@@ -12,7 +12,7 @@ from rnncli.errors import Message, Text
 from rnncli.result import Result
 from rnncli.show.answer import Answer, Field, Listing, Records, spell
 from rnncli.show.page import Line, Page, Variants, View, line
-from rnncli.show.parts import format_difference, head_of, notes_of, title
+from rnncli.show.result_answer import format_difference, head_of, notes_of, title
 
 WIDE = ("name", "pair", "absolute", "relative", "index", "timestep", "verdict/mismatches")
 NARROW = ("name/pair", "absolute/relative", "index/timestep", "verdict")

@@ -29,7 +29,7 @@ from rnncli.show.page import (
     marks,
     state_part,
 )
-from rnncli.show.parts import format_difference, head_of, notes_of, title
+from rnncli.show.result_answer import format_difference, head_of, notes_of, title
 from rnncli.show.visible import width_of
 from rnncli.show.wording import NOT_COMPUTED, meaning, new_state, say
 
@@ -90,7 +90,7 @@ class ExplainAnswer(Answer):
         return header, (row for equation in self.explanation.equations for row in self._rows(equation))
 
     def _rows(self, equation: Equation) -> Iterator[tuple[Any, ...]]:
-        from rnncli.show.numerals import format_exactly
+        from rnncli.show.digits import format_exactly
 
         number = _numbers(self.explanation.dtype)
 
@@ -339,7 +339,7 @@ def _align_numbers(numbers: Sequence[float], view: View) -> list[str]:
     """Format numbers aligned at the decimal point, in a format that suits the largest."""
     import numpy as np
 
-    from rnncli.show.numerals import choose_style, format_number
+    from rnncli.show.digits import choose_style, format_number
 
     style = choose_style(np.array(numbers), view.precision)
     texts = [format_number(number, style) for number in numbers]

@@ -20,7 +20,7 @@ from rnncli.layers.case import Case
 from rnncli.options import flag_name, write_words
 from rnncli.show import formats
 from rnncli.show.answer import Answer
-from rnncli.show.numerals import format_exactly
+from rnncli.show.digits import format_exactly
 from rnncli.show.page import View
 from rnncli.specs.build import options_of
 

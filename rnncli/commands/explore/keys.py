@@ -28,7 +28,7 @@ from rnncli.commands.explore.state import (
 )
 from rnncli.errors import Message
 from rnncli.layers.case import Hold
-from rnncli.show.numerals import format_exactly
+from rnncli.show.digits import format_exactly
 
 Act = Callable[[State], State]
 

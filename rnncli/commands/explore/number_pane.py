@@ -18,7 +18,7 @@ from rnncli.commands.explore.state import (
     cell,
     tables,
 )
-from rnncli.show.numerals import choose_style, format_number
+from rnncli.show.digits import choose_style, format_number
 from rnncli.show.visible import visible
 from rnncli.show.wording import say
 

@@ -30,7 +30,7 @@ from rnncli.show.page import (
     cell,
     line,
 )
-from rnncli.show.parts import head_of, notes_of, title
+from rnncli.show.result_answer import head_of, notes_of, title
 from rnncli.show.wording import new_state
 from rnncli.specs import configs_of, expression_of
 

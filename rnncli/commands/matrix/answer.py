@@ -15,7 +15,7 @@ from rnncli.layers.case import Case
 from rnncli.result import Label, Matrix
 from rnncli.show.answer import Answer, Records
 from rnncli.show.page import Grid, Line, Page, Span, View, marks, state_part
-from rnncli.show.parts import head_of, notes_of, records_of, tensor_listing, title
+from rnncli.show.result_answer import head_of, notes_of, records_of, tensor_listing, title
 
 CHOICES = (False, True)
 COLUMNS = ("name", "shape", "equals")

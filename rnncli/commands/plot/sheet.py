@@ -15,7 +15,7 @@ from rnncli.errors import Message, Text, UsageError, did_you_mean, format_indice
 from rnncli.layers import runs_a_cell
 from rnncli.layers.case import Case
 from rnncli.result import OUTPUT, STATUSES, Label, LoopTrace, NamedTensor, Result
-from rnncli.show.parts import assumed_text, held_text
+from rnncli.show.result_answer import assumed_text, held_text
 from rnncli.show.visible import visible
 from rnncli.show.wording import GATES, new_state, say
 from rnncli.specs import expressions_of

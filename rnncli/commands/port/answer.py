@@ -20,7 +20,7 @@ from rnncli.layers.layer import within
 from rnncli.show import formats
 from rnncli.show.answer import Answer, Records, head
 from rnncli.show.page import Page, PagePart, Paragraph, View, line
-from rnncli.show.parts import format_difference, note
+from rnncli.show.result_answer import format_difference, note
 from rnncli.specs import describe, to_script
 
 RESULTS = {

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from rnncli.result import Label, NamedTensor, Result
 from rnncli.show.answer import Answer, DeferredValue, Field, Listing, Records
 from rnncli.show.page import Page, PagePart, Paragraph, TableCell, View, line, marks
-from rnncli.show.parts import (
+from rnncli.show.result_answer import (
     VALUES,
     ResultAnswer,
     difference_text,

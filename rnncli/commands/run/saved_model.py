@@ -17,7 +17,7 @@ from rnncli.options import first_given
 from rnncli.result import SCHEMA
 from rnncli.show.answer import Reply, head
 from rnncli.show.page import Page, Span, View, marks
-from rnncli.show.parts import (
+from rnncli.show.result_answer import (
     assumed_document,
     assumed_lines,
     condition_texts,

@@ -13,7 +13,7 @@ from rnncli.layers.stack import Stack
 from rnncli.result import LayerShapes, ShapeReport
 from rnncli.show.answer import Answer, Field, Listing, Records, head
 from rnncli.show.page import Line, Page, Span, View
-from rnncli.show.parts import input_text, note, tensor_fields, title
+from rnncli.show.result_answer import input_text, note, tensor_fields, title
 from rnncli.specs import configs_of, describe, expression_of
 
 

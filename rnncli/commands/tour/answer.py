@@ -14,7 +14,7 @@ from rnncli.commands.tour.lesson import Step, say
 from rnncli.commands.tour.observations import observe
 from rnncli.show.answer import Answer, Field, ListAnswer, Records, head
 from rnncli.show.page import Code, Fold, Heading, Line, Page, PagePart, Span, View, line, marks
-from rnncli.show.parts import records_of, tensor_listing
+from rnncli.show.result_answer import records_of, tensor_listing
 
 WHOLE, QUESTION, ANSWER = "whole", "question", "answer"
 """Parts of a step to show: all of it, all but the answer to its question, or that answer alone."""

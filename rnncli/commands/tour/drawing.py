@@ -31,7 +31,7 @@ from rnncli.show.page import (
 from rnncli.show.visible import longest
 
 COLORS = 4
-UNNAMED = cell("", "dim")
+UNNAMED = line("", "dim")
 
 
 class RowPlace(NamedTuple):
@@ -46,7 +46,7 @@ class RowPlace(NamedTuple):
 class RowLine(NamedTuple):
     """One line of a table.  place, values: None for a line without numbers.  drawn: its time and numbers."""
 
-    name: TableCell
+    name: Line
     shape: str
     time: str = ""
     values: Array | None = None
@@ -86,7 +86,7 @@ def draw_tensors(
 def _wide(drawn: Iterable[RowLine], view: View, layer: str) -> Table:
     """Return a table with names, shapes and numbers side by side."""
     columns = (*headings((layer or "tensor", "shape", "values"), view), Column(""))
-    return Table(columns, tuple((row.name, cell(row.shape), (row.drawn,), (row.mark,)) for row in drawn))
+    return Table(columns, tuple(((row.name,), cell(row.shape), (row.drawn,), (row.mark,)) for row in drawn))
 
 
 def _narrow(drawn: Iterable[RowLine], layer: str) -> Table:
@@ -94,7 +94,7 @@ def _narrow(drawn: Iterable[RowLine], layer: str) -> Table:
     rows: list[tuple[TableCell, ...]] = []
     for row in drawn:
         if row.name != UNNAMED:
-            with_shape: Line = (*row.name[0], Span(f"  {row.shape}"))
+            with_shape: Line = (*row.name, Span(f"  {row.shape}"))
             rows.append(((with_shape,), ()))
         if row.values is not None:
             below: Line = (Span("  "), *row.drawn)
@@ -136,7 +136,7 @@ def format_rows(rows: Sequence[Array | None], view: View) -> list[str]:
     """Return each row of numbers as one text, all with the same decimals and column width; "" for None."""
     import numpy as np
 
-    from rnncli.show.numerals import choose_style, format_number
+    from rnncli.show.digits import choose_style, format_number
 
     numbers = [row for row in rows if row is not None]
     style = choose_style(np.concatenate(numbers), view.precision) if numbers else ""
@@ -147,13 +147,13 @@ def format_rows(rows: Sequence[Array | None], view: View) -> list[str]:
 
 def _rows(tensor: NamedTensor, units: int | None, view: View) -> Iterator[RowLine]:
     """Yield the lines of a tensor; an output with two halves has a line for its name first."""
-    name: TableCell = (name_line(tensor.label),)
+    name = name_line(tensor.label)
     values, shape = tensor.values[0], format_shape(tensor.values.shape)
     halves = [(name, shape, 0, values.shape[-1])]
     if units is not None and not tensor.label.last:
         yield RowLine(name, shape)
         forward, backward = (
-            cell(f"  {say(f'{way} half', view.lang)}", "dim") for way in ("forward", "backward")
+            line(f"  {say(f'{way} half', view.lang)}", "dim") for way in ("forward", "backward")
         )
         halves = [(forward, "", 0, units), (backward, "", units, values.shape[-1])]
     for name, shape, start, stop in halves:

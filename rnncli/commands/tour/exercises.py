@@ -23,8 +23,8 @@ from rnncli.commands.tour.observations import measure_norms
 from rnncli.errors import DisagreementError, UsageError
 from rnncli.result import Label, Result
 from rnncli.show.answer import Answer, Records, head
-from rnncli.show.page import Code, Page, PagePart, Span, Table, View, line, marks
-from rnncli.show.parts import format_difference
+from rnncli.show.page import Code, Numbers, Page, PagePart, Span, Table, View, line, marks, text_of
+from rnncli.show.result_answer import format_difference
 
 Accepts = Callable[[str], bool]
 """Whether a typed answer is right: `(1, 3)`, `1,3` and `[1, 3]` are alike."""
@@ -365,5 +365,5 @@ def examine(exercise: lesson.Exercise, seed: int, answer: str, lang: str) -> Exe
 def _texts(table: Table) -> Iterator[list[str]]:
     """Yield the texts of each row."""
     for row in table.rows:
-        texts = ("".join(span.text for part in one for span in part if isinstance(span, Span)) for one in row)
-        yield [text.strip() for text in texts]
+        lines = ([part for part in cell if not isinstance(part, Numbers)] for cell in row)
+        yield ["".join(map(text_of, cell)).strip() for cell in lines]

@@ -12,7 +12,7 @@ from rnncli.result import OUTPUT, STATUSES, Label, LoopTrace, NamedTensor, Resul
 from rnncli.show import statistics
 from rnncli.show.answer import Records, head
 from rnncli.show.page import Page, View
-from rnncli.show.parts import ResultAnswer, differences_document, head_of
+from rnncli.show.result_answer import ResultAnswer, differences_document, head_of
 from rnncli.show.statistics import Stats
 
 
@@ -131,7 +131,7 @@ def _steps(loop: LoopTrace) -> Iterator[dict[str, Any]]:
 
 def _rows(loop: LoopTrace, decimals: int | None, *, marked: bool) -> Iterator[tuple[Any, ...]]:
     """Yield the rows of a loop.  marked: with a column that says whether the number is held."""
-    from rnncli.show.numerals import format_exactly
+    from rnncli.show.digits import format_exactly
 
     names = {part: part.dotted for part in loop.parts}
     for place, (time, status) in enumerate(zip(loop.times.tolist(), loop.status.T.tolist(), strict=True)):

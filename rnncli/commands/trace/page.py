@@ -33,7 +33,7 @@ from rnncli.show.page import (
     select_ends,
     text_of,
 )
-from rnncli.show.parts import difference_text, format_difference, held_text, notes_of, title
+from rnncli.show.result_answer import difference_text, format_difference, held_text, notes_of, title
 from rnncli.show.statistics import Stats
 from rnncli.show.visible import ENDLESS, longest, width_of
 from rnncli.show.wording import new_state
@@ -179,7 +179,7 @@ def find_ranges(loops: Sequence[LoopTrace]) -> Ranges:
 
 def list_quantities(loop: LoopTrace, rows: Sequence[TraceRow], ranges: Ranges, view: View) -> list[Quantity]:
     """Return the quantities cell by cell: the gates in order, then cell and hidden."""
-    from rnncli.show.numerals import choose_style, format_number
+    from rnncli.show.digits import choose_style, format_number
 
     found = []
     for part in sorted((*loop.gates, *reversed(loop.states)), key=lambda part: part.cell or 0):

@@ -18,7 +18,7 @@ from rnncli.errors import Message, count, join
 from rnncli.models.graph import name_loops
 from rnncli.show.answer import Answer, Field, Listing, Records, head, headings
 from rnncli.show.page import Line, Page, Table, TableCell, Variants, View, cell, histogram, line, marks
-from rnncli.show.parts import assumed_document, assumed_lines, input_text, note, title
+from rnncli.show.result_answer import assumed_document, assumed_lines, input_text, note, title
 from rnncli.specs import configs_of, expression_of
 
 if TYPE_CHECKING:

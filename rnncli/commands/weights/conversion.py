@@ -22,7 +22,7 @@ from rnncli.show import formats
 from rnncli.show.answer import Answer, Field, Listing, Records, Reply, head
 from rnncli.show.formats import OutputFlags
 from rnncli.show.page import Page, View, line
-from rnncli.show.parts import note
+from rnncli.show.result_answer import note
 
 NO_WEIGHTS = Message("its weights are not in the file; the model computes them")
 OWN_CELL = Message("its cell is not one of Keras's, so its gates are unknown")

@@ -22,7 +22,7 @@ from rnncli.errors import InputError, Message, Text
 from rnncli.process import child_process, transfer
 from rnncli.process.memory import expansion_limit
 from rnncli.process.packages import import_package
-from rnncli.process.transfer import Numbers
+from rnncli.process.transfer import LazyArray
 
 LIBRARY = Message("the HDF5 library")
 SECONDS = 8.0
@@ -202,7 +202,7 @@ class _Walk:
         values = [group.attrs.get(name) for group in (self.file, self.older_root) if group is not None]
         return next((_decode(value) for value in values if isinstance(value, (str, bytes))), "")
 
-    def numbers(self, group: str, name: str, dataset: Any) -> Numbers:
+    def numbers(self, group: str, name: str, dataset: Any) -> LazyArray:
         """Return the numbers of a dataset.
 
         Raises InputError if it does not hold real numbers, or stores them in another file.
@@ -219,7 +219,7 @@ class _Walk:
             )
         if dataset.shape is None:
             raise InputError("{name} is empty.", name=dataset.name)
-        return Numbers(dtype.str, dataset.shape, lambda: dataset[()])
+        return LazyArray(dtype.str, dataset.shape, lambda: dataset[()])
 
     def _walk(self, group: Any, path: str, depth: int) -> Iterator[Stored]:
         """Yield the weights of Keras 3: `layers/lstm/cell/vars/0`."""

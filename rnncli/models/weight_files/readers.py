@@ -23,7 +23,7 @@ from rnncli.models.weight_files import recognize
 from rnncli.process import child_process, transfer
 from rnncli.process.isolation import isolated
 from rnncli.process.memory import expansion_limit
-from rnncli.process.transfer import Numbers
+from rnncli.process.transfer import LazyArray
 
 if TYPE_CHECKING:
     from rnncli.inputs.source import Source
@@ -167,7 +167,7 @@ def _find_tensors(data: bytes, path: str) -> list[tuple[str, Any]]:
     dtypes = {key: _find_dtype(one) for key, one in tensors.items() if recognize.is_recurrent(key)}
     known = {key: dtype for key, dtype in dtypes.items() if dtype}
     return [
-        (key, Numbers(known[key], one.shape, partial(_to_array, one)) if key in known else list(one.shape))
+        (key, LazyArray(known[key], one.shape, partial(_to_array, one)) if key in known else list(one.shape))
         for key, one in tensors.items()
     ]
 

@@ -149,9 +149,9 @@ def _cell(cell: TableCell, view: View, measures: Measures) -> str:
 
 def _numbers(numbers: Numbers, view: View, measures: Measures) -> str:
     """Return a table of numbers, with the blanks that align them with the other numbers of the column."""
-    from rnncli.show.blocks import trim_block
+    from rnncli.show.numbers import trim_block
 
-    shown = trim_block(measures.blocks[id(numbers)], numbers.values, view)
+    shown = trim_block(measures.blocks[numbers], numbers.values, view)
     rows = [
         "".join(
             f"<th>{escape(label)}{' ' * (width + BETWEEN - width_of(label))}</th>"

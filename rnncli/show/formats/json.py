@@ -126,7 +126,7 @@ def _array(value: Any, decimals: int | None) -> Any:
     is_written = array.ndim and array.dtype.char in "fd" and array.dtype.isnative
     if decimals is None and is_written and np.isfinite(array).all():
         return np.ascontiguousarray(array)
-    from rnncli.show.numerals import is_float, is_short, round_values, spell_nonfinite, widen
+    from rnncli.show.digits import is_float, is_short, round_values, spell_nonfinite, widen
 
     array = round_values(array.astype(array.dtype.newbyteorder("="), copy=False), decimals)
     missing = ~np.isfinite(array) if is_float(array) else np.zeros(array.shape, bool)

@@ -85,7 +85,7 @@ def _tensor(row: Sequence[TableCell], view: View) -> Iterator[str]:
 
 
 def _numbers(numbers: Numbers, view: View) -> Iterator[str]:
-    from rnncli.show.blocks import block, trim_block
+    from rnncli.show.numbers import block, trim_block
 
     shown = trim_block(block(numbers, view), numbers.values, view)
     axes = max((row.labels for row in shown.rows), key=len, default={})

@@ -44,7 +44,7 @@ from rnncli.show.page import (
 from rnncli.show.visible import ENDLESS
 
 if TYPE_CHECKING:
-    from rnncli.show.blocks import Block
+    from rnncli.show.numbers import Block
 
 NARROWEST = 30
 """Minimum line width; in a narrower terminal, long lines are better than cut numbers."""
@@ -270,9 +270,9 @@ class NumbersLayout:
 
     def lines(self, numbers: Numbers, width: int) -> Iterator[Text]:
         """Yield the rows of `numbers`, then a summary if some are omitted."""
-        from rnncli.show.blocks import MOST_UNITS, trim_block
+        from rnncli.show.numbers import MOST_UNITS, trim_block
 
-        whole = self.blocks[id(numbers)]
+        whole = self.blocks[numbers]
         endless = self.view.width is None
         fitting = self.count_shown(whole, width)
         shown = trim_block(whole, numbers.values, self.view, MOST_UNITS if endless else fitting)
@@ -326,7 +326,7 @@ def draw_lines(page: Page, view: View) -> list[Text]:
     return [Text.assemble(*((part.text, part.style or "") for part in line)) for line in lines]
 
 
-class Drawing:
+class RichAnswer:
     """An answer for a Rich console, in that console's width."""
 
     def __init__(self, answer: Answer, view: View) -> None:

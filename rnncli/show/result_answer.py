@@ -175,7 +175,7 @@ def _rows(tensor: Tensor, axes: Sequence[str], view: View) -> Iterator[tuple[Any
     import numpy as np
 
     from rnncli import arrays
-    from rnncli.show.numerals import format_exactly
+    from rnncli.show.digits import format_exactly
 
     start = 0
     for block in arrays.blocks(tensor.values, TEXT_BLOCK):

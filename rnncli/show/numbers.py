@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from rnncli.case import Array
-from rnncli.show.numerals import choose_style, format_number, is_float
+from rnncli.show.digits import choose_style, format_number, is_float
 from rnncli.show.page import GAP, Numbers, View, histogram, marks, select_ends
 
 MOST_ROWS = 20
