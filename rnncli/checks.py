@@ -189,7 +189,7 @@ def describe_mismatch(one: TensorDifference) -> Text:
         "{first} ({side}), {second} ({other_side}).",
         name=one.name,
         share=share,
-        index=list(wrong.place),
+        index=list(wrong.indices),
         first=_digits(wrong.first),
         side=first,
         second=_digits(wrong.second),

@@ -59,7 +59,7 @@ def bytes_of_a_sequence(case: Case, stack: Stack) -> int:
     """Estimate the bytes for one sequence: inputs and outputs, counted twice, and the input projections."""
     shape = 1, *case.inputs.shape[1:]
     outputs = (info.shape for info in stack.outputs(shape, all_layers=True))
-    numbers = sum(prod(sizes(one)) for one in (shape, *outputs))
+    numbers = sum(map(prod, map(sizes, (shape, *outputs))))
     widths = (weight[-1] for weight in stack.weight_shapes(shape).values() if len(weight) > 1)
     gates = shape[1] * sum(width for width in widths if isinstance(width, int))
     itemsize: int = case.inputs.dtype.itemsize
@@ -168,12 +168,12 @@ def prepare(case: Case, engine: str = "auto") -> Callable[[Case], Result]:
     except EngineError:  # its package is installed but broken
         return other()
 
-    def call(one: Case) -> Result:
+    def call(similar: Case) -> Result:
         try:
-            computed = first.compute(one)
+            computed = first.compute(similar)
         except (UsageError, EngineError):
-            return other()(one)
-        return first.build_result(one, computed)
+            return other()(similar)
+        return first.build_result(similar, computed)
 
     return call
 
@@ -189,16 +189,16 @@ class _PreparedCase:
         self.claims = claims_of(case, self.stack)
         self.expected = lru_cache(256)(lambda shape: _expected_tensors(case, self.stack, shape))
 
-    def __call__(self, one: Case) -> Result:
-        return self.build_result(one, self.compute(one))
+    def __call__(self, case: Case) -> Result:
+        return self.build_result(case, self.compute(case))
 
-    def compute(self, one: Case) -> engines.EngineOutput:
+    def compute(self, case: Case) -> engines.EngineOutput:
         """Call the layers.  Raises UsageError or EngineError if the engine cannot compute the case."""
         import numpy as np
 
-        if one.mask is not None:  # it may be another mask than the one that the layers were built for
-            engines.require_able(one, self.engine)
-        return self.call(one._replace(inputs=np.ascontiguousarray(one.inputs)))
+        if case.mask is not None:  # it may be another mask than the one that the layers were built for
+            engines.require_able(case, self.engine)
+        return self.call(case._replace(inputs=np.ascontiguousarray(case.inputs)))
 
     def build_result(self, case: Case, computed: engines.EngineOutput) -> Result:
         """Build the Result with named tensors.  Raises EngineError if a tensor has the wrong shape."""
@@ -227,15 +227,15 @@ class _PreparedCase:
             outputs=tuple(
                 NamedTensor(
                     label,
-                    one.info.axes,
+                    tensor.info.axes,
                     tensors[label],
                     equal[label],
-                    one.time,
-                    masked[one.layer] if label.sequence else None,
-                    one.half,
-                    _real_ends(one.info) if masked[one.layer] is not None else one.info.ends,
+                    tensor.time,
+                    masked[tensor.layer] if label.sequence else None,
+                    tensor.half,
+                    _real_ends(tensor.info) if masked[tensor.layer] is not None else tensor.info.ends,
                 )
-                for label, one in expected.items()
+                for label, tensor in expected.items()
             ),
             trace=computed.trace,
             weights=computed.weights,
@@ -247,7 +247,7 @@ class _PreparedCase:
 
 
 def _real_ends(info: TensorInfo) -> tuple[str, ...]:
-    """Return where the layers of a Bidirectional stop with a mask; a layer alone repeats its last row."""
+    """Return the ends of a masked tensor: in a Bidirectional, `last` is the last real step."""
     in_both = info.label.direction or len(info.ends) > 1
     return (
         tuple({"last": "last real", "first": "first real"}[end] for end in info.ends)
@@ -268,13 +268,13 @@ class _Expected(NamedTuple):
 def _expected_tensors(case: Case, stack: Stack, input_shape: Shape) -> dict[Label, _Expected]:
     """Return what the layers return for inputs of this shape."""
     times = stack.times(input_shape, all_layers=case.all_layers)
-    found = {}
+    expected = {}
     for info in _returned(stack, case, input_shape):
         label = info.label
         layer = label.layer if isinstance(label.layer, int) else len(stack.layers) - 1
         half = 0 if label.last else stack.layers[layer].forward_units or 0
-        found[label] = _Expected(info, layer, times.get(label.without_call, ()), half)
-    return found
+        expected[label] = _Expected(info, layer, times.get(label.without_call, ()), half)
+    return expected
 
 
 def _returned(stack: Stack, case: Case, input_shape: Shape) -> Iterator[TensorInfo]:
@@ -289,16 +289,16 @@ def claims_of(case: Case, stack: Stack) -> dict[Label, tuple[Claim, ...]]:
 
     With all calls, a tensor is also claimed to equal the same tensor of the previous call.
     """
-    own = stack.claims(all_layers=case.all_layers)
+    claims = stack.claims(all_layers=case.all_layers)
     if not case.all_calls:
-        return own
-    found = {}
+        return claims
+    by_call = {}
     for label in (info.label for info in _returned(stack, case, case.inputs.shape)):
         call = label.call or 1
-        same = (claim.with_place(call=call) for claim in own.get(label.without_call, ()))
+        same = (claim.with_place(call=call) for claim in claims.get(label.without_call, ()))
         before = [Claim(label._replace(call=call - 1))] if call > 1 else []
-        found[label] = (*same, *before)
-    return found
+        by_call[label] = (*same, *before)
+    return by_call
 
 
 def split_result(result: Result, sizes: Sequence[int], case: Case) -> Iterator[Result]:
@@ -312,11 +312,11 @@ def split_result(result: Result, sizes: Sequence[int], case: Case) -> Iterator[R
         return
     known, start = claims_of(case, case.stack), 0
     for size in sizes:
-        own = {tensor.label: tensor.values[start : start + size] for tensor in result.outputs}
-        equal = select_true(known, own)
+        values = {tensor.label: tensor.values[start : start + size] for tensor in result.outputs}
+        equal = select_true(known, values)
         outputs = tuple(
             tensor._replace(
-                values=own[tensor.label],
+                values=values[tensor.label],
                 equals=equal[tensor.label],
                 masked=None if tensor.masked is None else tensor.masked[start : start + size],
             )

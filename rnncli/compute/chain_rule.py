@@ -33,8 +33,9 @@ class Norms(NamedTuple):
     states: by direction and part, each (timesteps,) of float64, by time of the last recurrent layer's
     input.  inputs: (timesteps,), by time of the stack's input.
     masked_steps: (timesteps,) of bool, True for masked steps.
-    by_line: by state, the norms of what comes through each gate that reads it, by time of the reading step;
-        through the line of a state, by what reads it there, `forget * cell`.
+    by_line: by state, the norms of the parts that return through each reader of the state: through a gate
+        (`forget`), or through a product in the equation of a state (`forget * cell`); by time of the
+        step that reads the state.
     """
 
     states: Mapping[TrackedState, Array]
@@ -53,12 +54,12 @@ def norms(case: Case, layer: int, batch: int, tensor: int, entries: Array) -> No
 
     walk = _BackwardWalk(case, batch, layer)
     inputs = sum(sum_squares(vectors, by_time=True) for vectors in walk.from_entries(tensor, entries))
-    first = next(trace for (place, _), trace in walk.traces.items() if place == layer)
+    first = next(trace for (index, _), trace in walk.traces.items() if index == layer)
     masked = first.status[walk.row][first.times] != 0  # the order of processing, back to the input's
     by_line: dict[TrackedState, dict[str, Array]] = {}
     for (state, gate), squares in walk.squares.items():
         by_line.setdefault(state, {})[gate] = np.sqrt(squares)
-    states = {state: own.pop("") for state, own in by_line.items()}
+    states = {state: by_gate.pop("") for state, by_gate in by_line.items()}
     return Norms(states, np.sqrt(inputs), masked, by_line)
 
 
@@ -74,29 +75,30 @@ def weight_norms(case: Case, weight: str, batch: int, tensor: int, entries: Arra
         for (line, _), vectors in walk.of_weight.items():
             squares[line] = squares.get(line, 0.0) + float(sum_squares(vectors))
         walk.of_weight.clear()
-    return {line: found**0.5 for line, found in squares.items()}
+    return {line: total**0.5 for line, total in squares.items()}
 
 
 class _BackwardWalk:
     """The layers of a case, computed once, through which vectors for one sequence go backward.
 
-    row: the sequence's place in the traces.
-    squares: sums of the squares of the vectors at each state of the layer `place`, by time; of all (""), or
-        of what comes through one gate, see Norms.
+    row: the index of the sequence in the traces.
+    tracked: the index of the layer whose squares are kept, if any.
+    squares: by state and reader (see Norms; "" for the whole), the squares of the vectors, summed by time.
     lines: the lines that read the weight `wanted`, even if no step was computed.
-    of_weight: the vectors for that weight, by line and name.
+    of_weight: the vectors for `wanted`, by line and name of the weight.
     """
 
-    def __init__(self, case: Case, batch: int, place: int | None = None, wanted: str = "") -> None:
-        self.stack, self.place = case.stack, place
+    def __init__(self, case: Case, batch: int, tracked: int | None = None, wanted: str = "") -> None:
+        self.stack, self.tracked = case.stack, tracked
         weights, seeds = compute.weights_and_seeds(case, self.stack, "numpy")
         self.row = batch if case.training else 0  # dropout is drawn for the whole batch
-        one = case if case.training else compute.take_chunk(case, slice(batch, batch + 1))
-        computed = engine.Layers(one._replace(with_trace=True), weights, seeds)(one)
+        if not case.training:
+            case = compute.take_chunk(case, slice(batch, batch + 1))
+        computed = engine.Layers(case._replace(with_trace=True), weights, seeds)(case)
         self.wanted = weights.get(wanted)
         self.weights = self.stack.split(weights)
         self.tensors = [[values[[self.row]] for values in tensors] for tensors in computed.tensors]
-        self.inputs = (one.inputs[[self.row]], *(tensors[0] for tensors in self.tensors))
+        self.inputs = (case.inputs[[self.row]], *(tensors[0] for tensors in self.tensors))
         self.traces = {(trace.layer, trace.direction): trace for trace in computed.trace}
         self.squares: dict[tuple[TrackedState, str], Array] = {}
         self.lines: list[str] = []
@@ -113,8 +115,8 @@ class _BackwardWalk:
             vectors = [_zeros(len(chosen), values) for values in self.tensors[-1]]
             vectors[tensor].reshape(len(chosen), -1)[np.arange(len(chosen)), chosen] = 1
             with np.errstate(all="ignore"):
-                found = self.to_inputs(vectors)
-            yield found
+                of_input = self.to_inputs(vectors)
+            yield of_input
 
     def to_inputs(self, vectors: list[Any]) -> Any:
         """Return the vectors for the input.  vectors: for each tensor of the last layer."""
@@ -143,14 +145,14 @@ class _BackwardWalk:
         outputs, states = self._split(layer, traces, vectors)
         total = _zeros(len(vectors[0]), self.inputs[index])
         for (name, loop), trace, output in zip(layer.loops.items(), traces, outputs, strict=True):
-            own, states = states[: len(trace.states)], states[len(trace.states) :]
-            _LoopSteps(self, index, name, loop, trace).backward(loop.arrange(output), own, total)
+            last, states = states[: len(trace.states)], states[len(trace.states) :]
+            _LoopSteps(self, index, name, loop, trace).backward(loop.arrange(output), last, total)
         return total
 
     def _split(
         self, layer: Any, traces: Sequence[LoopTrace], vectors: list[Any]
     ) -> tuple[list[Any], list[Any]]:
-        """Return the vectors for the output of each direction, in its own order, and for the last states."""
+        """Return the vectors for each direction's output, in order of processing, and for the last states."""
         if len(traces) == 1:
             return vectors[:1], vectors[1:]
         output, *states = vectors
@@ -181,7 +183,7 @@ class _LoopSteps:
         import numpy as np
 
         self.walk, self.loop, self.trace, self.inputs = walk, loop, trace, walk.inputs[index][0]
-        self.is_tracked = index == walk.place
+        self.is_tracked = index == walk.tracked
         weights = within(walk.weights[index], name) if name else walk.weights[index]
         self.columns = max(1, sum(values.shape[-1] for values in weights.values()))
         self.steps = [
@@ -208,8 +210,8 @@ class _LoopSteps:
         import numpy as np
 
         times, status, sequences = self.trace.times, self.trace.status[self.walk.row], self.loop.sequences
-        count, place = len(output), self.trace.states.index(self.loop.cell.output_state.in_loop)
-        states = list(last) or [np.zeros((count, one.shape[-1]), output.dtype) for one in self.states]
+        count, hidden = len(output), self.trace.states.index(self.loop.cell.output_state.in_loop)
+        states = list(last) or [np.zeros((count, state.shape[-1]), output.dtype) for state in self.states]
         first = int(np.argmax(status == 0)) if (status == 0).any() else len(times)
         together = max(1, min(MOST_STEPS, MOST_NUMBERS // (count * self.columns)))
         for stop in range(len(times), 0, -together):
@@ -219,11 +221,11 @@ class _LoopSteps:
             for processed in reversed(range(start, stop)):
                 shown = processed >= first and STATUSES[status[processed]] != "zeroed"
                 if shown and (sequences or processed == len(times) - 1):
-                    states[place] = states[place] + (output[:, processed] if sequences else output)
+                    states[hidden] = states[hidden] + (output[:, processed] if sequences else output)
                 for part, vectors in zip(self.trace.states, states, strict=True):
                     self._add_squares(processed, part, "", vectors)
                 if not status[processed]:
-                    at = [[value[processed - start] for value in own] for own in values]
+                    at = [[value[processed - start] for value in of_cell] for of_cell in values]
                     states, of_input = self._step(processed, at, states, uses)
                     of_inputs[:, times[processed]] += of_input
             for key, pairs in uses.items():  # one product for many time steps
@@ -232,50 +234,51 @@ class _LoopSteps:
                 self.walk.of_weight[key] = self.walk.of_weight.get(key, 0) + total
 
     def _forward(self, start: int, stop: int) -> list[list[Any]]:
-        """Return the values of the cells in these steps."""
-        x, states, found = self.inputs[self.trace.times[start:stop]], self.states, []
+        """Return the values of every line in these steps, by cell."""
+        x, states, values = self.inputs[self.trace.times[start:stop]], self.states, []
         for step in self.steps:
-            own, states = states[: len(step.text.states)], states[len(step.text.states) :]
-            found.append(step.forward(x, [one[start:stop] for one in own]))
-            x = step.output(found[-1])
-        return found
+            before, states = states[: len(step.text.states)], states[len(step.text.states) :]
+            values.append(step.forward(x, [state[start:stop] for state in before]))
+            x = step.output(values[-1])
+        return values
 
     def _step(
         self, processed: int, values: Sequence[Sequence[Any]], states: list[Array], uses: dict[Any, Any]
     ) -> tuple[list[Array], Array]:
-        """Return the vectors for the states before a step and for its input.  states: for those after it.
+        """Return the vectors for the states before a step, and for its input.
 
-        uses: by line and name, takes what stands left of the weight, and the vectors.
+        states: the vectors for the states after the step.
+        uses: by line and name of the weight, gets pairs of the values left of the weight's @ and the vectors.
         """
         import numpy as np
 
-        found: list[Array] = []
+        before: list[Array] = []
         below: Any = 0
         for step, computed in zip(self.steps[::-1], values[::-1], strict=True):
             count = len(step.text.states)
-            own, states = states[-count:], states[:-count]
-            own[0] = own[0] + below
-            pulled = step.backward(computed, own)
+            last, states = states[-count:], states[:-count]
+            last[0] = last[0] + below
+            pulled = step.backward(computed, last)
             for line, name, used, left in step.uses:
                 if pulled[used] is not None:
                     beside = np.ones(1) if left is None else computed[left]
                     uses.setdefault((line, name), []).append((beside, pulled[used]))
             for (state, _), (read, gate) in step.reads.items():
                 self._add_squares(processed, self.trace.states[len(states) + state], gate, pulled[read])
-            below, *after = [
-                _zeros(len(own[0]), value[None]) if one is None else one
-                for one, value in zip(pulled[: 1 + count], computed, strict=False)
+            below, *first = [
+                _zeros(len(last[0]), value[None]) if vectors is None else vectors
+                for vectors, value in zip(pulled[: 1 + count], computed, strict=False)
             ]
-            found = [*after, *found]
-        return found, below
+            before = [*first, *before]
+        return before, below
 
     def _add_squares(self, processed: int, part: Label, gate: str, vectors: Any) -> None:
         import numpy as np
 
         if self.is_tracked and vectors is not None:
             key = (self.trace.direction, part), gate
-            found = self.walk.squares.setdefault(key, np.zeros(len(self.trace.times)))
-            found[self.trace.times[processed]] += sum_squares(vectors)
+            squares = self.walk.squares.setdefault(key, np.zeros(len(self.trace.times)))
+            squares[self.trace.times[processed]] += sum_squares(vectors)
 
 
 def _zeros(count: int, like: Array) -> Array:
@@ -286,7 +289,7 @@ def _zeros(count: int, like: Array) -> Array:
 
 
 def sum_squares(values: Any, *, by_time: bool = False) -> Any:
-    """Return the sum of the squares in float64.  by_time: for each place of the second of three axes."""
+    """Return the sum of the squares in float64.  by_time: one sum for each index of the middle axis."""
     import numpy as np
 
     wide = np.asarray(values).astype(np.float64)

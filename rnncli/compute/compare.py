@@ -24,10 +24,11 @@ TolerancePair = tuple[Tolerance, Tolerance]
 class Mismatch(NamedTuple):
     """The numbers of a tensor that are beyond the tolerance.
 
-    place, first, second: index and values of the first one, in the order of the array.  number: how many.
+    indices, first, second: of the first of them in the order of the array, and its two values.
+    number: how many numbers.
     """
 
-    place: tuple[int, ...]
+    indices: tuple[int, ...]
     first: float
     second: float
     number: int
@@ -39,7 +40,7 @@ class TensorDifference(NamedTuple):
     shapes: on each side; if they differ, nothing else is known.
     absolute: largest absolute difference; infinite if a number differs from NaN or from an infinity.
     relative: largest difference relative to the second side, where that is not 0.
-    place: index of the largest absolute difference; None if all numbers are equal.
+    indices: of the largest absolute difference; None if all numbers are equal.
     ulps: number of floats between the two numbers there, in the narrower dtype; None for NaN and infinities.
     step: input index of the first time step with a mismatch; None without time steps or mismatches.
     mismatch: the numbers beyond atol + rtol * |second|; None if there are none.
@@ -52,7 +53,7 @@ class TensorDifference(NamedTuple):
     rtol: float
     absolute: float = 0.0
     relative: float = 0.0
-    place: tuple[int, ...] | None = None
+    indices: tuple[int, ...] | None = None
     ulps: int | None = None
     step: int | None = None
     mismatch: Mismatch | None = None
@@ -86,9 +87,9 @@ def measure(
     for first, second in zip(arrays.blocks(values), arrays.blocks(other), strict=True):
         first, second = (block.astype(np.float64).ravel() for block in (first, second))
         gap, size = _absolute_difference(first, second), abs(second)
-        nonzero, place = size > 0, int(gap.argmax()) if gap.size else 0
-        if gap.size and gap[place] > absolute:
-            absolute, largest, ends = float(gap[place]), done + place, (first[place], second[place])
+        nonzero, top = size > 0, int(gap.argmax()) if gap.size else 0
+        if gap.size and gap[top] > absolute:
+            absolute, largest, ends = float(gap[top]), done + top, (first[top], second[top])
         with np.errstate(invalid="ignore", over="ignore"):
             ratios = gap[nonzero] / np.where(np.isfinite(size), size, 1.0)[nonzero]
             beyond = ~np.isclose(first, second, difference.rtol, difference.atol, equal_nan=True)
@@ -106,12 +107,12 @@ def measure(
         done += gap.size
     if not absolute:
         return difference
-    floats = [one.dtype for one in (values, other) if one.dtype.kind not in "iub"]
+    floats = [array.dtype for array in (values, other) if array.dtype.kind not in "iub"]
     return difference._replace(
         absolute=absolute,
         relative=relative or math.inf,  # all differ from 0
-        place=_unravel(largest, shape),
-        ulps=count_ulps(*ends, min(floats, key=lambda one: one.itemsize, default=values.dtype)),
+        indices=_unravel(largest, shape),
+        ulps=count_ulps(*ends, min(floats, key=lambda dtype: dtype.itemsize, default=values.dtype)),
         step=step if step is None or not len(tensor.time) else int(tensor.time[step]),
         mismatch=mismatch,
     )
@@ -137,8 +138,8 @@ def count_ulps(first: float, second: float, dtype: Any) -> int | None:
         return None
     # Without the sign bit, the bits of a float count the floats from 0 up to it.
     start = np.iinfo(bits).max
-    one, two = (int(word) if word >= 0 else -(int(word) & start) for word in both.view(bits))
-    return abs(one - two)
+    low, high = (int(word) if word >= 0 else -(int(word) & start) for word in both.view(bits))
+    return abs(low - high)
 
 
 def _absolute_difference(first: Array, second: Array) -> Array:
@@ -151,10 +152,10 @@ def _absolute_difference(first: Array, second: Array) -> Array:
     return np.where(np.isnan(gap), np.inf, gap)
 
 
-def _unravel(place: int, shape: tuple[int, ...]) -> tuple[int, ...]:
+def _unravel(position: int, shape: tuple[int, ...]) -> tuple[int, ...]:
     import numpy as np
 
-    return tuple(int(index) for index in np.unravel_index(place, shape))
+    return tuple(int(index) for index in np.unravel_index(position, shape))
 
 
 def compare_results(
@@ -165,12 +166,13 @@ def compare_results(
     Returns `result` with each tensor's largest absolute difference, and the names of the tensors that differ
     by more than atol + rtol * |other|.
     """
-    found = [
-        measure(mine, theirs.values, ("", ""), atol, rtol)
-        for mine, theirs in zip(result.outputs, other.outputs, strict=True)
+    measured = [
+        measure(tensor, reference.values, ("", ""), atol, rtol)
+        for tensor, reference in zip(result.outputs, other.outputs, strict=True)
     ]
-    compared = dataclasses.replace(result, differences={one.name: one.absolute for one in found})
-    return compared, [one.name for one in found if not one.agrees]
+    differences = {difference.name: difference.absolute for difference in measured}
+    beyond = [difference.name for difference in measured if not difference.agrees]
+    return dataclasses.replace(result, differences=differences), beyond
 
 
 def compare_with_keras(

@@ -47,14 +47,15 @@ def note_keras_errors(case: Case, stack: Stack) -> tuple[Text, ...]:
 
 def note_sequential(stack: Stack) -> tuple[Text, ...]:
     """Return a note for a lower layer with return_state: in Keras's Sequential, its states go on as well."""
-    for place, layer in enumerate(stack.layers):
-        above = next((one for one in stack.layers[place + 1 :] if one.spec.class_name != "Dropout"), None)
+    for index, layer in enumerate(stack.layers):
+        later = (upper for upper in stack.layers[index + 1 :] if upper.spec.class_name != "Dropout")
+        above = next(later, None)
         if above is not None and layer.spec.inner.config.get("return_state"):
             return (
                 Message(
                     "Keras's Sequential refuses this stack: it passes the states of layer {place} "
                     "({lower}) on to {upper}; here {upper} gets only the output, as in a functional model",
-                    place=place,
+                    place=index,
                     lower=layer.spec.class_name,
                     upper=above.spec.class_name,
                 ),
@@ -63,7 +64,7 @@ def note_sequential(stack: Stack) -> tuple[Text, ...]:
 
 
 def note_tensorflow_numbers(case: Case, result: Result) -> tuple[Text, ...]:
-    """Return the notes of --check about numbers that TensorFlow treats otherwise: denormals, and infinity."""
+    """Return the notes of --check on numbers that TensorFlow treats differently: denormals and infinity."""
     if result.engines == (engines.REFERENCE,):
         what = "{--check} has no effect: {reference} already computed this result"
         return (Message(what, reference=engines.REFERENCE),)

@@ -18,7 +18,7 @@ from rnncli.result import Label, LoopTrace, Result
 
 
 class LoopPart(NamedTuple):
-    """A gate or a part of the state of one loop over time.  label: in its trace.  units: its size."""
+    """A gate or a state of one loop over time.  label: its name in the trace.  units: its size."""
 
     layer: int
     direction: str
@@ -31,25 +31,25 @@ def list_loop_parts(stack: Stack, input_shape: Shape | None = None) -> dict[Labe
 
     input_shape: None if it is not known, which leaves the size of some parts open.
     """
-    found: dict[Label, LoopPart] = {}
+    parts: dict[Label, LoopPart] = {}
     shapes = stack.input_shapes((None,) * stack.input_rank if input_shape is None else input_shape)
     for index, (layer, shape) in enumerate(shapes):
         features = shape[-1] if isinstance(shape[-1], int) else None
         for direction, loop in layer.loops.items():
-            made: Any = getattr(loop, "cell", None)
-            if made is None:
+            whole: Any = getattr(loop, "cell", None)
+            if whole is None:
                 continue
-            for place, sizes in sizes_by_cell(made, features).items():
-                cell = made.by_index[place]
+            for cell_index, sizes in sizes_by_cell(whole, features).items():
+                cell = whole.by_index[cell_index]
                 for name in (*cell.gates, *cell.states):
-                    label = Label(name, cell=place, kind="activation" if name in cell.gates else "")
+                    label = Label(name, cell=cell_index, kind="activation" if name in cell.gates else "")
                     part = LoopPart(index, direction, label, sizes[name])
                     typed = label.short._replace(direction=direction)
                     if len(stack.layers) > 1:
-                        found[typed._replace(layer=index)] = part
+                        parts[typed._replace(layer=index)] = part
                     if index == len(stack.layers) - 1:
-                        found[typed] = part
-    return found
+                        parts[typed] = part
+    return parts
 
 
 class TraceSelection(NamedTuple):
@@ -101,14 +101,14 @@ def narrow(loops: Sequence[LoopTrace], selection: TraceSelection) -> tuple[LoopT
     entries = slice(None) if batch is None else list(batch)
 
     def columns(size: int) -> Any:
-        """Return the indices of the selected units; a single number is that of every unit."""
+        """Return the indices of the selected units; a gate with one number has index 0 for every unit."""
         return slice(None) if units is None else [unit if size > 1 else 0 for unit in units]
 
-    found = []
+    narrowed = []
     for loop, parts in zip(loops, kept, strict=True):
         steps = _indices("--step", selection.steps, [len(loop.times)], "time steps")
         rows = slice(None) if steps is None else np.flatnonzero(np.isin(loop.times, steps))
-        found.append(
+        narrowed.append(
             loop._replace(
                 times=loop.times[rows],
                 status=loop.status[entries][:, rows],
@@ -126,7 +126,7 @@ def narrow(loops: Sequence[LoopTrace], selection: TraceSelection) -> tuple[LoopT
                 },
             )
         )
-    return tuple(found)
+    return tuple(narrowed)
 
 
 def _indices(flag: str, wanted: Sequence[int] | None, sizes: Sequence[int], what: str) -> Any:
@@ -154,21 +154,21 @@ def _indices(flag: str, wanted: Sequence[int] | None, sizes: Sequence[int], what
 
 
 def _select_gates(names: Sequence[str] | None, loops: Sequence[LoopTrace]) -> frozenset[Label] | None:
-    """Return the selected gates; `input` selects it in every cell of RNN, `cell_1/input` in one cell.
+    """Return the selected gates; in an RNN of cells, `input` is of every cell, `cell_1/input` of one.
 
     Raises UsageError if a gate is unknown.
     """
     if not names:
         return None
     known = dict.fromkeys(gate for loop in loops for gate in loop.gates)
-    found: set[Label] = set()
+    selected: set[Label] = set()
     for word in names:
         matches = [gate for gate in known if word in (str(gate.short), gate.part)]
         if not matches:
             advice = did_you_mean(word, (str(gate.short) for gate in known))
             raise UsageError("{--gate:word}: there is no such gate.", advice, word=word)
-        found.update(matches)
-    return frozenset(found)
+        selected.update(matches)
+    return frozenset(selected)
 
 
 def tensor_bounds(result: Result) -> dict[Label, tuple[float, float] | None]:
@@ -189,8 +189,8 @@ def _layer_bounds(layer: Layer, label: Label) -> tuple[float, float] | None:
     loop: Any = layer.loops.get(label.direction or "forward", layer)
     if hasattr(loop, "cell"):
         cells = loop.cell.by_index
-        own = cells[label.cell] if label.cell in cells else list(cells.values())[-1]
-        return own.bounds[label.part]  # type: ignore[no-any-return]
+        cell = cells[label.cell] if label.cell in cells else list(cells.values())[-1]
+        return cell.bounds[label.part]  # type: ignore[no-any-return]
     is_limited = "activation" in loop.config and label.part != "cell"
     return activations.bounds(loop.config["activation"]) if is_limited else None
 

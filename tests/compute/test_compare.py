@@ -54,7 +54,7 @@ def test_a_large_tensor_is_compared_in_blocks(first: Any, second: Any, atol: flo
 @given(VALUES)
 def test_a_tensor_equals_itself(values: Any) -> None:
     found = measure(values, values.copy())
-    assert (found.absolute, found.relative, found.place, found.step) == (0, 0, None, None)
+    assert (found.absolute, found.relative, found.indices, found.step) == (0, 0, None, None)
     assert found.agrees
 
 
@@ -72,7 +72,7 @@ def test_place_step_and_mismatch() -> None:
     first, second = np.zeros((1, 4, 2)), np.zeros((1, 4, 2))
     second[0, 2, 1], second[0, 3, 0] = 0.25, -0.5
     found = measure(first, second, 1e-6, 1e-5)
-    assert (found.absolute, found.relative, found.place, found.step) == (0.5, 1.0, (0, 3, 0), 2)
+    assert (found.absolute, found.relative, found.indices, found.step) == (0.5, 1.0, (0, 3, 0), 2)
     assert found.mismatch == ((0, 2, 1), 0.0, 0.25, 2)
     assert measure(first, second, time=(3, 2, 1, 0)).step == 1  # the input's index
     found = measure([[[0.5, 3.0]]], [[[0.0, 3.0]]])

@@ -90,7 +90,7 @@ FIELDS = (
     Field("absolute", _known("absolute"), "largest difference", _absolute),
     Field("relative", _known("relative"), "relative", _relative, none="-", lead=True),
     Field("ulps"),
-    Field("index", lambda one: None if one.place is None else list(one.place), "at", none="-"),
+    Field("index", lambda one: None if one.indices is None else list(one.indices), "at", none="-"),
     Field("timestep", lambda one: one.step, "first step", _step, none="-", lead=True),
     Field("atol", csv=False),
     Field("rtol", csv=False),

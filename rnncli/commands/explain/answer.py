@@ -75,7 +75,7 @@ class ExplainAnswer(Answer):
         """Return what the tensor is that the number belongs to."""
         label, result = self.explanation.target.label, self.result
         place, gate = (
-            self.explanation.equations[0].place,
+            self.explanation.equations[0].location,
             Label(label.part, cell=label.cell, kind="activation"),
         )
         for loop in result.trace if label.kind is not None else ():
@@ -110,7 +110,7 @@ class ExplainAnswer(Answer):
     def page(self, view: View) -> Page:
         """Return the number in the title, its meaning, then the equations, grouped by place."""
         found, result = self.explanation, self.result
-        root, label = found.equations[0].place, found.target.label
+        root, label = found.equations[0].location, found.target.label
         value = _align_numbers([found.value], view)[0]
         head: Line = (Span(found.target.text, f"strong {state_part(label)}".strip()),)
         if not found.equations[0].is_unused:
@@ -126,9 +126,9 @@ class ExplainAnswer(Answer):
             free = _align_numbers([found.without_hold], view)[0]
             notes.append(line(view.say("without --hold: {value}", value=free), "dim"))
         parts: list[Table | Line] = list(_symbol_lines(self.symbols, view))
-        places = list(dict.fromkeys(equation.place for equation in found.equations))
-        together = sorted(found.equations, key=lambda equation: places.index(equation.place))
-        for place, equations in groupby(together, key=lambda equation: equation.place):
+        places = list(dict.fromkeys(equation.location for equation in found.equations))
+        together = sorted(found.equations, key=lambda equation: places.index(equation.location))
+        for place, equations in groupby(together, key=lambda equation: equation.location):
             if place != root:
                 parts += [(), line(marks(view).dot.join(_place(place, result, view)), "strong")]
             parts += [_table(equation, found, view) for equation in equations]
@@ -161,7 +161,7 @@ def _document(equation: Equation, number: Callable[[float], Any]) -> dict[str, A
     return {
         "key": equation.key,
         "name": equation.name,
-        **equation.place._asdict(),
+        **equation.location._asdict(),
         "value": number(equation.value),
         "function": equation.function,
         "total": number(equation.total),
@@ -246,7 +246,7 @@ def _cells_without_terms(name: str, equation: Equation, view: View) -> Iterator[
         yield from (cell(f"= {_name(factor, view)}") for factor in term.factors)
     if not equation.is_unused:
         yield cell(f"= {value}")
-    yield cell(view.say(NOT_COMPUTED[note.kind], t=equation.place.timestep, before=note.timestep), "dim")
+    yield cell(view.say(NOT_COMPUTED[note.kind], t=equation.location.timestep, before=note.timestep), "dim")
 
 
 def _tabulate_terms(name: str, equation: Equation, view: View) -> Table:

@@ -287,7 +287,7 @@ def _step_lines(state: State, pane: Region) -> list[Text]:
 def _in_words(state: State) -> str:
     """Return what the explained number is, `hidden state of unit 0 at t=2`."""
     found, lang = explained(state), state.lang
-    label, place = found.target.label, found.equations[0].place
+    label, place = found.target.label, found.equations[0].location
     line = Label(label.part, cell=label.cell, kind="activation")
     loops = [loop for loop in state.shown.trace.trace if loop.layer == place.layer]
     is_gate = label.kind is not None and any(loop.bounds.get(line) == (0.0, 1.0) for loop in loops)
@@ -324,7 +324,7 @@ def equation_lines(state: State) -> list[Text]:
     order = sorted(  # step by step, the states first
         found.equations, key=lambda equation: (steps.index(_step_of(equation)), bool(equation.function))
     )
-    unit, shown = found.equations[0].place.unit, steps[0]
+    unit, shown = found.equations[0].location.unit, steps[0]
     for equation in order:
         direction, time = _step_of(equation)
         if (direction, time) != shown:
@@ -332,14 +332,14 @@ def equation_lines(state: State) -> list[Text]:
             words += [f"t={time}"] if time != shown[1] else []
             lines.append(Text(" · ".join(words), "dim"))
             shown = direction, time
-        of_unit = "" if equation.place.unit == unit else f"[{equation.place.unit}]"
+        of_unit = "" if equation.location.unit == unit else f"[{equation.location.unit}]"
         name = name_of(equation, found).partition("[")[0] + of_unit
         lines += _short_lines(equation, name, lang, state.size[0])
     return lines
 
 
 def _step_of(equation: Equation) -> tuple[str, int | None]:
-    return equation.place.direction, equation.place.timestep
+    return equation.location.direction, equation.location.timestep
 
 
 @lru_cache(maxsize=2)
@@ -355,7 +355,7 @@ def _short_lines(equation: Equation, name: str, lang: str, width: int) -> Iterat
     """
     value = _number(equation.value)
     if equation.note is not None:
-        times = {"t": equation.place.timestep, "before": equation.note.timestep}
+        times = {"t": equation.location.timestep, "before": equation.note.timestep}
         sentence = say(NOT_COMPUTED[equation.note.kind], lang, **times)
         shown = "" if equation.is_unused else f" = {value}"
         yield Text.assemble((name, "bold"), f"{shown}   ", (sentence, "dim"))

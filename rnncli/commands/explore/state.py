@@ -413,7 +413,7 @@ def timestep(state: State) -> int | None:
     """Return the time step of the explained number; None for a state that joins two directions."""
     explanation = explained(state)
     is_state = len(explanation.target.indices) == 2
-    return explanation.equations[0].place.timestep if is_state else state.cursor.timestep
+    return explanation.equations[0].location.timestep if is_state else state.cursor.timestep
 
 
 def address(state: State) -> str:

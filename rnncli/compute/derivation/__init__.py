@@ -51,16 +51,16 @@ def explain(
         infos = (*infos, *_list_gates(address, wide))
     target = parse_target(text, infos, layer)
     result = tracing.trace(wide)
-    found = explain_number(case, result, target, depth, terms)
+    explanation = explain_number(case, result, target, depth, terms)
     if case.hold:
         free = wide._replace(hold=())
         source = CaseTrace(free, tracing.trace(free))
-        found = replace(found, without_hold=source.value(source.node(target)))
-    return found, replace(result, specs=case.stack)
+        explanation = replace(explanation, without_hold=source.value(source.node(target)))
+    return explanation, replace(result, specs=case.stack)
 
 
 def list_tensors(stack: Stack, input_shape: Shape) -> tuple[TensorInfo, ...]:
-    """Return the tensors a user may name: the last layer's, then every layer's with its number."""
+    """Return the tensors a user may name: of the last layer, then of every layer, named with its number."""
     both = (*stack.outputs(input_shape), *stack.outputs(input_shape, all_layers=True))
     return tuple(dict.fromkeys(both))
 
@@ -93,7 +93,7 @@ def explain_number(
     terms: how many terms of a sum to list, None for all.
     """
     source = CaseTrace(case, result)
-    found: dict[str, Equation] = {}
+    by_key: dict[str, Equation] = {}
     asked = source.node(target)
     level: list[TraceNode] = [asked, *(source.kept(asked) if source.is_unused(asked) else ())]
     while level and depth:
@@ -101,24 +101,24 @@ def explain_number(
         while queue:
             node = source.follow_copies(queue.popleft())
             key = source.key(node)
-            if key in found:
+            if key in by_key:
                 continue
-            found[key] = _equation(source, node, terms)
-            for factor in found[key].factors:
+            by_key[key] = _equation(source, node, terms)
+            for factor in by_key[key].factors:
                 if factor.node is not None:
                     (level if factor.further else queue).append(factor.node)
 
     def link(factor: Factor) -> Factor:
         """Name the equation of the factor, if it was followed so far."""
         key = "" if factor.node is None else source.key(source.follow_copies(factor.node))
-        return factor._replace(explained=key) if key in found else factor
+        return factor._replace(explained=key) if key in by_key else factor
 
     equations = [
         equation._replace(
             terms=tuple(Term(value, tuple(map(link, factors))) for value, factors in equation.terms),
             reads=tuple(map(link, equation.reads)),
         )
-        for equation in found.values()
+        for equation in by_key.values()
     ]
     value, equals = source.value(source.node(target)), equal_entries(case, result, target)
     return Explanation(target, value, result.input_dtype, equals, tuple(equations))
@@ -128,7 +128,7 @@ def _equation(source: CaseTrace, node: TraceNode, most: int | None) -> Equation:
     """Return the equation of one number, with the `most` largest terms."""
     key, value = source.key(node), source.value(node)
     name = key if node.is_returned else node.title
-    bare = Equation(key, name, source.place(node), value, value)
+    bare = Equation(key, name, source.location(node), value, value)
     unusual = _note_mask(source, node, value)
     if unusual is not None:
         note, instead = unusual
@@ -154,10 +154,10 @@ def _equation(source: CaseTrace, node: TraceNode, most: int | None) -> Equation:
     if spread.has_rows:
         # Non-finite products come first, since they make the sum non-finite; then the largest.
         terms.sort(key=lambda term: (term.value == term.value, -abs(term.value)))
-    found = _with_terms(bare._replace(symbols=symbols), terms, most)
+    equation = _with_terms(bare._replace(symbols=symbols), terms, most)
     largest = max((abs(term.value) for term in terms), default=0.0)
-    is_exact = node.piece is not None and abs(found.remainder) <= 1e-12 * largest
-    return found._replace(remainder=0.0) if is_exact else found  # only the order of adding differs
+    is_exact = node.piece is not None and abs(equation.remainder) <= 1e-12 * largest
+    return equation._replace(remainder=0.0) if is_exact else equation  # only the order of adding differs
 
 
 def _with_terms(equation: Equation, terms: list[Term], most: int | None) -> Equation:
@@ -179,9 +179,9 @@ def _totals(source: CaseTrace, node: TraceNode, inner: Node) -> Array:
 
 
 def _note_mask(source: CaseTrace, node: TraceNode, value: float) -> tuple[Note, Factor | None] | None:
-    """Return the note on a number of a masked step, and the number in its place, if there is one.
+    """Return the note on a number of a masked step, and the earlier number that it repeats, if any.
 
-    None for any other number.
+    Returns None if the step computed the number.
     """
     if node.is_returned:
         if source.equation(node)[0] != Name("x") or value != 0:
@@ -196,8 +196,8 @@ def _note_mask(source: CaseTrace, node: TraceNode, value: float) -> tuple[Note, 
     if is_output and source.status(node) == "zeroed":
         return Note("zeroed"), None
     part = source.output_of(node) if is_output else node.part
-    places = (node._replace(position=place, part=part) for place in reversed(range(node.position)))
-    earlier = next((place for place in places if source.status(place) == "computed"), None)
+    steps = (node._replace(position=step, part=part) for step in reversed(range(node.position)))
+    earlier = next((step for step in steps if source.status(step) == "computed"), None)
     state = part.part
     if earlier is not None:
         timestep = source.timestep(earlier)
@@ -214,7 +214,7 @@ def _note_mask(source: CaseTrace, node: TraceNode, value: float) -> tuple[Note, 
 def symbols_of(explanation: Explanation, specs: tuple[Spec, ...]) -> dict[str, dict[str, str]]:
     """Return the equations of the cells in an explanation in symbols, by the name of the cell and line."""
     layers = Stack(specs).layers
-    used = dict.fromkeys(equation.place.layer for equation in explanation.equations)
+    used = dict.fromkeys(equation.location.layer for equation in explanation.equations)
     loops: list[Any] = [loop for layer in used for loop in layers[layer].loops.values()]
     cells = [cell for loop in loops if hasattr(loop, "cell") for cell in loop.cell.by_index.values()]
     return {cell.text.name: to_symbols(cell.text, cell.config) for cell in cells}
@@ -227,23 +227,23 @@ def equal_entries(case: Case, result: Result, target: Target) -> tuple[Claim, ..
     stack, shape = case.stack, case.inputs.shape
     last = len(stack.layers) - 1
     is_returned = target.label in {info.label for info in Stack(result.specs).outputs(shape)}
-    own = stack.label(last, target.label) if is_returned else target.label
+    label = stack.label(last, target.label) if is_returned else target.label
     known = {stack.label(last, info.label) for info in stack.outputs(shape)}
     known |= {info.label for info in stack.outputs(shape, all_layers=True)}
     tensors = {tensor.label: tensor.values for tensor in result.outputs}
-    found: list[Claim] = []
+    claims: list[Claim] = []
     for tensor in result.outputs:
         for other, window in tensor.equals:
             whole = tensors[other]
             places = np.arange(whole.size).reshape(whole.shape)[window]  # in the other tensor
-            if tensor.label == own and other in known:
-                found.append(_claim(other, np.unravel_index(places[target.indices], whole.shape)))
-            elif other == own and tensor.label in known:
+            if tensor.label == label and other in known:
+                claims.append(_claim(other, np.unravel_index(places[target.indices], whole.shape)))
+            elif other == label and tensor.label in known:
                 same = places == np.ravel_multi_index(target.indices, whole.shape)
-                found += [_claim(tensor.label, index) for index in np.argwhere(same)]
+                claims += [_claim(tensor.label, index) for index in np.argwhere(same)]
     return tuple(
         claim.with_place(layer=None) if is_returned and claim.label.layer == last else claim
-        for claim in found
+        for claim in claims
     )
 
 

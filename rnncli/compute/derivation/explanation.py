@@ -54,8 +54,8 @@ class Factor(NamedTuple):
 
     shown: the name as a message, if it can be translated.
     is_weight: whether it is an entry of a kernel.
-    node: the number of the trace that it is; None if it has no equation.
-    further: whether that number is of the step before, or of the layer below.
+    node: the number in the trace; None if it has no equation.
+    further: whether the number is of the step before, or of the layer below.
     explained: the `key` of the equation that explains it; "" if there is none.
     """
 
@@ -85,7 +85,7 @@ class Term(NamedTuple):
 
     @property
     def named(self) -> tuple[Factor, ...]:
-        """The factors, without the one that stands for a minus."""
+        """The factors, without MINUS."""
         return self.factors[1:] if self.is_subtracted else self.factors
 
 
@@ -115,14 +115,14 @@ class Equation(NamedTuple):
     symbols: one text per textbook term.
     value, total: the layer's own numbers; equal if there is no function.
     terms: largest first if a textbook term is split into several.
-    reads: the numbers of a function that has several arguments, or that reads all units, as softmax.
+    reads: the arguments of a function of several numbers, such as softmax, which reads all units.
     is_held: whether the value was set by --hold, not computed; there are no terms then.
     remainder, rounding: how far the layer's own sum, and its function value, differ from float64.
     """
 
     key: str
     name: str
-    place: NumberLocation
+    location: NumberLocation
     value: float
     total: float
     function: str = ""

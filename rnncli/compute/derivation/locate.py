@@ -18,15 +18,15 @@ from rnncli.result import OUTPUT, STATUSES, Label, LoopTrace, Result
 
 
 class TraceNode(NamedTuple):
-    """A number of a loop over time, a gate, a part of the state or the output; or of a returned tensor.
+    """One number: of a gate, a state or the output of a loop over time, or of a returned tensor.
 
-    direction: of Bidirectional, "" of another loop, None for a returned tensor.
-    position: of the step, in processing order; of a returned tensor, the row, None without a time axis.
-    part: in the trace of the loop, where OUTPUT is the hidden state, or the output of a masked step; of a
-        returned tensor, the layer's own label.
-    unit: of several numbers; 0 of a single one.
-    piece: a part of the equation of `part` whose number this is; None for the number of the whole.
-    name: of the piece, its text.
+    direction: of a layer in Bidirectional; "" in any other loop, None for a returned tensor.
+    position: the step in processing order; of a returned tensor, the row, None without a time axis.
+    part: the label in the trace of the loop, where OUTPUT is the hidden state, or the output of a masked
+        step; of a returned tensor, the layer's own label.
+    unit: the index on the last axis; 0 if the gate has a single number.
+    piece: the part of the equation that computes the number; None for the whole equation.
+    name: the text of `piece`.
     """
 
     layer: int
@@ -40,7 +40,7 @@ class TraceNode(NamedTuple):
 
     @property
     def is_returned(self) -> bool:
-        """Whether it is a number of a tensor that a layer returned."""
+        """Whether the number is of a tensor that a layer returned."""
         return self.direction is None
 
     @property
@@ -93,7 +93,7 @@ class CaseTrace:
         return TraceNode(part.layer, part.direction, position, part.label, indices[0], indices[-1])
 
     def follow_copies(self, node: TraceNode) -> TraceNode:
-        """Return the node where this number was computed, following nodes that only pass it on."""
+        """Return the node that computed this number, following nodes that only pass a number on."""
         if node.is_returned:
             match self.layer_equation(node):
                 case (Name(name), entries) if name in entries:
@@ -138,8 +138,8 @@ class CaseTrace:
         """Return the numbers of the node's state before its step."""
         if node.position:
             return self.row(node._replace(position=node.position - 1))
-        found: Array = self.loop(node).start[node.part][node.batch]
-        return found
+        row: Array = self.loop(node).start[node.part][node.batch]
+        return row
 
     def value(self, node: TraceNode) -> float:
         """Return the layer's own number."""
@@ -150,39 +150,39 @@ class CaseTrace:
         if node.piece is not None:
             return self.evaluate(node, node.piece)
         if node.is_returned:
-            found: Array = self.tensors[self.stack.label(node.layer, node.part)][node.row]
+            numbers: Array = self.tensors[self.stack.label(node.layer, node.part)][node.row]
         else:
-            found = self.loop(node).parts[node.part][node.batch, node.position]
-        return found
+            numbers = self.loop(node).parts[node.part][node.batch, node.position]
+        return numbers
 
     def evaluate(self, node: TraceNode, piece: Node) -> Array:
         """Return the numbers of a part of the node's equation, from those of the trace, in float64."""
         import numpy as np
 
-        place = node._replace(unit=0, piece=None, name="")
-        if (place, piece) not in self._rows:
+        whole = node._replace(unit=0, piece=None, name="")
+        if (whole, piece) not in self._rows:
             with np.errstate(all="ignore"):
-                found = evaluate(
+                numbers = evaluate(
                     piece,
                     lambda name: self._read(node, name),
                     lambda function, given: self.apply(node, function, *given),
                     lambda _, values, weight: self._multiply(node, values, weight.name),
                 )
-            self._rows[place, piece] = np.atleast_1d(np.asarray(found, np.float64))
-        return self._rows[place, piece]
+            self._rows[whole, piece] = np.atleast_1d(np.asarray(numbers, np.float64))
+        return self._rows[whole, piece]
 
     def apply(self, node: TraceNode, function: str, *given: Any) -> Array:
-        """Return a function of an equation, of the numbers of all units."""
+        """Return a function of an equation, applied to the numbers of all units."""
         import numpy as np
 
         if function in FUNCTIONS:
             return np.asarray(activations.array_functions(np)[function](*given))
         row = np.atleast_1d(np.asarray(given[0], np.float64))
-        found: Array = activations.get(self.function(node, function))(row[None])[0]
-        return found
+        numbers: Array = activations.get(self.function(node, function))(row[None])[0]
+        return numbers
 
     def function(self, node: TraceNode, name: str) -> str:
-        """Return the function that a name in the node's equation is: an activation by an option's name."""
+        """Return the function for a name in the node's equation; an option's name means its activation."""
         maker = self.maker(node)
         return str(maker.config[name] if node.is_returned else maker.function(name))
 
@@ -204,20 +204,20 @@ class CaseTrace:
         return product
 
     def weight(self, node: TraceNode, name: str) -> Array:
-        """Return a weight as the node's equation means it: of a packed one, the columns of its line."""
+        """Return a weight of the node's equation; of a packed weight, the columns of the node's line."""
         weights, maker = self.weights_of(node), self.maker(node)
         if node.is_returned:
             return weights[name]
-        found: Array = columns_of(maker.text, name, node.part.part, weights, maker.units)
-        return found
+        columns: Array = columns_of(maker.text, name, node.part.part, weights, maker.units)
+        return columns
 
     def input_row(self, node: TraceNode) -> Array:
         """Return the input of the node's cell or layer, (features,)."""
         if node.part.cell and not node.is_returned:
             return self.row(self.below(node))
         row = node.row if node.is_returned else (node.batch, self.timestep(node))
-        found: Array = self.inputs[node.layer][row]
-        return found
+        numbers: Array = self.inputs[node.layer][row]
+        return numbers
 
     def below(self, node: TraceNode) -> TraceNode:
         """Return the output of the cell whose output is the input of the node's cell."""
@@ -225,7 +225,7 @@ class CaseTrace:
         return node._replace(part=part, piece=None, name="")
 
     def mask(self, node: TraceNode, which: str) -> Array | None:
-        """Return the dropout mask of `inputs` or of what is `recurrent`, (n,); None without dropout."""
+        """Return the dropout mask of the `inputs` or the `recurrent` numbers, (n,); None without dropout."""
         if node.is_returned:
             return None
         dropout = self.loop(node).dropout
@@ -233,8 +233,8 @@ class CaseTrace:
         masks: tuple[Array, ...] = getattr(dropout, which)
         if not masks:
             return None
-        found: Array = masks[self.maker(node).gates.index(node.part.part) if len(masks) > 1 else 0]
-        return found[node.batch]  # type: ignore[no-any-return]
+        rows: Array = masks[self.maker(node).gates.index(node.part.part) if len(masks) > 1 else 0]
+        return rows[node.batch]  # type: ignore[no-any-return]
 
     def key(self, node: TraceNode) -> str:
         """Return a unique name for the node."""
@@ -244,8 +244,8 @@ class CaseTrace:
         name = f"{line}: {node.name}" if node.name else line
         return f"{name}[t={self.timestep(node)}, {node.batch}, {node.unit}]"
 
-    def place(self, node: TraceNode) -> NumberLocation:
-        """Return where the node is, in the terms of a trace."""
+    def location(self, node: TraceNode) -> NumberLocation:
+        """Return the location of the node's number in the trace."""
         direction, time = "", (node.position, None)
         if not node.is_returned:
             direction, time = self.loop(node).direction, (self.timestep(node), node.position)
@@ -258,9 +258,9 @@ class CaseTrace:
 
     def weights_of(self, node: TraceNode) -> Mapping[str, Array]:
         """Return the weights of the node's cell or layer, by their own names."""
-        found, cell = self.weights[node.layer], None if node.is_returned else node.part.cell
-        found = within(found, node.direction) if node.direction else found
-        return found if cell is None else within(found, str(cell))
+        weights, cell = self.weights[node.layer], None if node.is_returned else node.part.cell
+        weights = within(weights, node.direction) if node.direction else weights
+        return weights if cell is None else within(weights, str(cell))
 
     def layer_equation(self, node: TraceNode) -> LayerEquation:
         """Return the equation of a number that a layer returned."""
@@ -278,8 +278,8 @@ class CaseTrace:
         match lines[node.part.part]:
             case Name(same, "line" | "free"):
                 return self.equation(self.beside(node, same))
-            case found:
-                return found, node
+            case line:
+                return line, node
 
     def beside(self, node: TraceNode, name: str, kind: str = "") -> TraceNode:
         """Return the number of a line in the same cell.  kind: of a gate, if not its activation."""

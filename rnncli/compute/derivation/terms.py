@@ -17,7 +17,7 @@ from rnncli.errors import Message
 IDENTITY = "linear"
 """The activation that is not shown."""
 OF_ALL_UNITS = ("softmax", "log_softmax", "sparsemax")
-"""Activations whose number depends on those of all units."""
+"""Activations that read the numbers of all units."""
 
 
 def reads_several(node: Node) -> bool:
@@ -36,7 +36,7 @@ def product(*factors: Factor) -> Term:
 
 
 class Spread:
-    """The terms of the equation of one number.  has_rows: whether one of them is a sum over many numbers."""
+    """The terms of one number's equation.  has_rows: whether it has a product of a row and a matrix."""
 
     def __init__(self, source: CaseTrace, node: TraceNode) -> None:
         self.source, self.node = source, node
@@ -47,7 +47,7 @@ class Spread:
             self.recurrent = cell.recurrent_parts(cell.written).get(node.part.part)
 
     def terms(self, node: Node, sign: int = 1) -> Iterator[tuple[str, list[Term]]]:
-        """Yield each term of a sum in textbook notation, and its product; of a row, one per entry."""
+        """Yield each term of a sum in textbook notation, and its products: one, or one per entry of a row."""
         minus, before = ("-", [MINUS]) if sign < 0 else ("", [])
         match node:
             case Sum(terms):
@@ -62,10 +62,11 @@ class Spread:
             case _ if (positive := _without_minus(node)) is not None:
                 yield from self.terms(positive, -sign)
             case _:
-                found = [*before, *self.factors(node, self.node.unit)]
-                is_layers = self.node.is_returned and node != Name("bias")
-                named = [one.name for one in found] if is_layers else map(self._symbol, _factors_of(node))
-                yield minus + " · ".join(named), [product(*found)]
+                factors = [*before, *self.factors(node, self.node.unit)]
+                symbols: Iterator[str] = map(self._symbol, _factors_of(node))
+                if self.node.is_returned and node != Name("bias"):
+                    symbols = (factor.name for factor in factors)
+                yield minus + " · ".join(symbols), [product(*factors)]
 
     def _symbol(self, factor: Node) -> str:
         """Return a factor in textbook notation; a state is `before` even at the first step."""
@@ -95,11 +96,11 @@ class Spread:
         """Yield one term per entry of the row on the left of a weight."""
         matrix = self.source.weight(self.node, weight)
         mask = self.source.mask(self.node, "recurrent") if weight == "recurrent_kernel" else None
-        for place in range(len(matrix)):
-            factors = [*before, *self.factors(left, place, len(matrix))]
+        for index in range(len(matrix)):
+            factors = [*before, *self.factors(left, index, len(matrix))]
             if mask is not None:
-                factors.append(Factor("dropout", float(mask[place])))
-            yield product(*factors, self._entry(weight, matrix, (place, self.node.unit)))
+                factors.append(Factor("dropout", float(mask[index])))
+            yield product(*factors, self._entry(weight, matrix, (index, self.node.unit)))
 
     def _over_units(self, before: list[Factor], function: str, inner: Node) -> Iterator[Term]:
         """Yield the terms of a sum or a mean; a variance is the mean of the squared distances."""
@@ -108,11 +109,11 @@ class Spread:
             inner = Operation("**", distance, Number(2.0))
         size = len(self.source.evaluate(self.node, inner))
         share = [] if function == "sum" else [Factor(f"1 / {size}", 1 / size)]
-        for place in range(size):
-            yield product(*before, *self.factors(inner, place, size), *share)
+        for index in range(size):
+            yield product(*before, *self.factors(inner, index, size), *share)
 
     def reads(self, node: Node) -> tuple[Factor, ...]:
-        """Return the arguments of a function of several, and those of all units of any other."""
+        """Return the arguments of a function of several numbers, or the numbers of all units for softmax."""
         match node:
             case Function(_, (inner,)):
                 row = self.source.evaluate(self.node, inner)
@@ -122,12 +123,12 @@ class Spread:
                     Factor(f"unit {unit}", value, Message("unit {index}", index=unit))
                     for unit, value in enumerate(row.tolist())
                 )
-        return tuple(self._single(one, self.node.unit) for one in parts(node))
+        return tuple(self._single(argument, self.node.unit) for argument in parts(node))
 
     def factors(self, node: Node, unit: int, size: int = 0) -> Iterator[Factor]:
         """Yield the factors of a product.
 
-        unit: the index of the number.  size: how many numbers are listed, each with its index; 0 for one.
+        unit: the index of the number.  size: how many numbers are listed; 0 for one, without an index.
         """
         if node == self.recurrent:
             other = self.source.beside(self.node, self.node.part.part, "recurrent")
@@ -156,8 +157,8 @@ class Spread:
 
     def _single(self, node: Node, unit: int, size: int = 0) -> Factor:
         """Return the number of a node as one factor."""
-        found = list(self.factors(node, unit, size))
-        return found[0] if len(found) == 1 else self._piece(node, unit, size)
+        factors = list(self.factors(node, unit, size))
+        return factors[0] if len(factors) == 1 else self._piece(node, unit, size)
 
     def _factor(self, node: Node, unit: int, size: int) -> Factor:
         source = self.source
@@ -181,19 +182,19 @@ class Spread:
         return self._piece(node, unit, size)
 
     def _line(self, text: str, node: Node, name: str, unit: int, size: int) -> Factor:
-        """Return a number that is computed of one line alone, whose equation explains it."""
+        """Return a number that is computed from a single line, whose equation explains it."""
         row = self.source.evaluate(self.node, node)
-        place, text = _place(text, row, unit, size)
-        other = self.source.beside(self.node, name)._replace(unit=place)
-        return Factor(text, float(row[place]), node=other)
+        index, text = _name_entry(text, row, unit, size)
+        other = self.source.beside(self.node, name)._replace(unit=index)
+        return Factor(text, float(row[index]), node=other)
 
     def _piece(self, node: Node, unit: int, size: int) -> Factor:
         """Return a part of the equation that has an equation of its own, named by its text."""
         row = self.source.evaluate(self.node, node)
         text = self.text(node)
-        place, shown = _place(text, row, unit, size)
+        index, shown = _name_entry(text, row, unit, size)
         line = self.source.beside(self.node, self.node.part.part)
-        return Factor(shown, float(row[place]), node=line._replace(unit=place, piece=node, name=text))
+        return Factor(shown, float(row[index]), node=line._replace(unit=index, piece=node, name=text))
 
     def text(self, node: Node, old: Callable[[str], str] = str) -> str:
         """Return a node as it is written, with the names of its activations; in parentheses if needed.
@@ -205,35 +206,35 @@ class Spread:
             return old(named.name) if named.kind == "before" else named.name
 
         def call(function: str, given: list[str]) -> str:
-            own = self.source.function(self.node, function)
-            if own == IDENTITY:
+            applied = self.source.function(self.node, function)
+            if applied == IDENTITY:
                 return given[0] if given[0].isidentifier() else f"({given[0]})"
-            return f"{own}({', '.join(given)})"
+            return f"{applied}({', '.join(given)})"
 
         text = write(node, name, call)
         return f"({text})" if isinstance(node, (Sum, Operation)) else text
 
     def _previous(self, name: str, unit: int, size: int) -> Factor:
         """Return the state before this step: `hidden`, or `hidden 1` for one unit of several."""
-        own = self.source.beside(self.node, name)
-        row = self.source.row_before(own)
-        place, name = _place(name, row, unit, size)
-        if own.position == 0:
-            return Factor(f"{name} at start", float(row[place]), Message("{state} at start", state=name))
-        before = own._replace(position=own.position - 1, unit=place)
+        state = self.source.beside(self.node, name)
+        row = self.source.row_before(state)
+        index, name = _name_entry(name, row, unit, size)
+        if state.position == 0:
+            return Factor(f"{name} at start", float(row[index]), Message("{state} at start", state=name))
+        before = state._replace(position=state.position - 1, unit=index)
         shown = Message("previous {state}", state=name)
-        return Factor(f"{name} before", float(row[place]), shown, node=before, further=True)
+        return Factor(f"{name} before", float(row[index]), shown, node=before, further=True)
 
     def _entry(self, name: str, array: Array, index: tuple[int, ...]) -> Factor:
-        """Return an entry of a weight, named by its place in the whole weight."""
+        """Return an entry of a weight, named by its index in the whole weight."""
         index = (*index[:-1], index[-1] if array.shape[-1] > 1 else 0)
-        place, is_kernel = index, array.ndim == 2
+        entry, is_kernel = index, array.ndim == 2
         value = float(array[index])
         if name in PACKED and not self.node.is_returned:
             cell = self.source.maker(self.node)
             *row, start = place_of(cell.text, name, self.node.part.part, cell.units)
-            place = (*row, *index[:-1], start + index[-1])
-        return Factor(f"{'bias' if name in BIASES else name}{list(place)}", value, is_weight=is_kernel)
+            entry = (*row, *index[:-1], start + index[-1])
+        return Factor(f"{'bias' if name in BIASES else name}{list(entry)}", value, is_weight=is_kernel)
 
     def _of_layer(self, name: str) -> Factor:
         """Return a weight of a layer without a cell, or a number that a loop computed."""
@@ -262,10 +263,10 @@ class Spread:
         return Factor(f"feature {unit}", value, Message("feature {index}", index=unit))
 
 
-def _place(text: str, row: Array, unit: int, size: int) -> tuple[int, str]:
+def _name_entry(text: str, row: Array, unit: int, size: int) -> tuple[int, str]:
     """Return the index in a row of the number for a unit, and its name; a single number is for all units."""
-    place = unit if len(row) > 1 else 0
-    return place, f"{text} {place}" if size and len(row) == size else text
+    index = unit if len(row) > 1 else 0
+    return index, f"{text} {index}" if size and len(row) == size else text
 
 
 def _without_minus(node: Node) -> Node | None:

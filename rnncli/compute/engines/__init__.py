@@ -120,10 +120,10 @@ def available() -> list[EngineInfo]:
 def _info(name: str) -> EngineInfo:
     from importlib import metadata
 
-    engine, found, missing = get(name), [], []
+    engine, versions, missing = get(name), [], []
     for package in engine.PACKAGES:
         try:
-            found.append(f"{package} {metadata.version(package)}")
+            versions.append(f"{package} {metadata.version(package)}")
         except metadata.PackageNotFoundError:
             missing.append(package)
     note = engine.NOTE
@@ -133,7 +133,7 @@ def _info(name: str) -> EngineInfo:
             missing=", ".join(missing),
             packages=" ".join(missing),
         )
-    return EngineInfo(name, not missing, ", ".join(found), note)
+    return EngineInfo(name, not missing, ", ".join(versions), note)
 
 
 def require_steps(engine: str) -> None:

@@ -23,14 +23,14 @@ def make_cell(keras: Any, spec: Spec, argument: Callable[[str, Any], Any]) -> An
     assert spec.equations is not None
     _TEXTS[spec.equations.written] = spec.equations
     options = {name: argument(name, value) for name, value in spec.config.items()}
-    own = {name: options.pop(name) for name in ("name", "trainable", "dtype") if name in options}
-    return _cell_class(keras, argument)(spec.equations.written, options, **own)
+    arguments = {name: options.pop(name) for name in ("name", "trainable", "dtype") if name in options}
+    return _cell_class(keras, argument)(spec.equations.written, options, **arguments)
 
 
 @cache
 def _cell_class(keras: Any, argument: Callable[[str, Any], Any]) -> Any:
     """Return the class, with Keras's layer and its masks for dropout."""
-    dropout = next(one for one in keras.layers.SimpleRNNCell.__mro__ if one.__name__ == "DropoutRNNCell")
+    dropout = next(base for base in keras.layers.SimpleRNNCell.__mro__ if base.__name__ == "DropoutRNNCell")
     scope = {"keras": keras, "argument": staticmethod(argument)}
     made = type("EquationCell", (_EquationCell, keras.layers.Layer, dropout), scope)
     return keras.saving.register_keras_serializable("rnncli")(made)
@@ -41,16 +41,16 @@ _Layer: Any = object
 
 
 class _EquationCell(_Layer):  # type: ignore[misc]
-    """One step of the equations; its weights are those of rnncli's own cell, in that order.
+    """One step of the equations, with the weights of rnncli's own cell, in the same order.
 
-    options: apart from Keras's arguments, because one of the cell's own may be called `self`.
+    options: a dict beside Keras's arguments, because an option of the cell may be called `self`.
     """
 
     keras: Any
     argument: Callable[[str, Any], Any]
 
-    def __init__(self, equations: str, options: dict[str, Any], **own: Any) -> None:
-        super().__init__(**own)
+    def __init__(self, equations: str, options: dict[str, Any], **arguments: Any) -> None:
+        super().__init__(**arguments)
         text = _TEXTS[equations]
         self.text, self.options, self.units = text, {**options}, options["units"]
         self.state_size, self.output_size = [self.units] * len(text.states), self.units
@@ -88,7 +88,7 @@ class _EquationCell(_Layer):  # type: ignore[misc]
         self.built = True
 
     def _join(self, parts: list[tuple[Any, int]]) -> Callable[..., Any]:
-        """Return an initializer that fills each number of columns by its own."""
+        """Return an initializer for all columns.  parts: initializers, and how many columns each fills."""
 
         def fill(shape: Any, dtype: Any = None) -> Any:
             filled = [part((*shape[:-1], columns), dtype=dtype) for part, columns in parts]
@@ -122,12 +122,12 @@ class _EquationCell(_Layer):  # type: ignore[misc]
                 value = value * row_mask if masked else value
                 return self.keras.ops.matmul(value, self._columns(weight.name, line))
 
-            found = evaluate(node, read, self._call, product)
-            if isinstance(found, float):  # a function of Keras would take it for a scalar of float32
-                found = self.keras.ops.full((1,), found, self.compute_dtype)
+            computed = evaluate(node, read, self._call, product)
+            if isinstance(computed, float):  # a function of Keras would take it for a scalar of float32
+                computed = self.keras.ops.full((1,), computed, self.compute_dtype)
             if line in before:
-                found = self.keras.ops.broadcast_to(found, self.keras.ops.shape(before[line]))
-            after[line] = found
+                computed = self.keras.ops.broadcast_to(computed, self.keras.ops.shape(before[line]))
+            after[line] = computed
         return after[self.text.states[0]], [after[state] for state in self.text.states]
 
     def _call(self, function: str, given: list[Any]) -> Any:

@@ -54,17 +54,17 @@ class Layers(LayerRunner):
     def steps_of(self, layer: RecurrentLayer, call: Call, state: Any) -> tuple[Array, Any]:
         import numpy as np
 
-        cell, config, place, (batch, timesteps) = layer.cell, layer.config, call.place, call.inputs.shape[:2]
+        cell, config, loop, (batch, timesteps) = layer.cell, layer.config, call.place, call.inputs.shape[:2]
         order = range(timesteps)[::-1] if config["go_backwards"] else range(timesteps)
         dropout, dtype = cell.no_dropout(), call.inputs.dtype
         if self.training:
             shape = batch, call.inputs.shape[-1]
-            dropout = cell.dropout_of(shape, str(dtype), place.path, self.seeds, self.draw_counts)
-        held = [hold for hold in self.hold if (hold.layer, hold.direction) == (place.layer, place.direction)]
+            dropout = cell.dropout_of(shape, str(dtype), loop.path, self.seeds, self.draw_counts)
+        held = [hold for hold in self.hold if (hold.layer, hold.direction) == (loop.layer, loop.direction)]
         holds = _GateHolds(held, cell, call.inputs.shape[-1], dtype) if held else None
         if not self.with_trace:
             return _run(layer, call, state, order, dropout, holds, None)
-        recorder = _Recorder(cell, timesteps)
+        recorder = _TraceRecorder(cell, timesteps)
         outputs, after = _run(layer, call, state, order, dropout, holds, recorder)
         status = np.zeros((batch, timesteps), np.int8)
         if call.mask is not None:
@@ -73,9 +73,9 @@ class Layers(LayerRunner):
             )
         self.traces.append(
             LoopTrace(
-                layer=place.layer,
-                direction=place.direction or ("backward" if config["go_backwards"] else "forward"),
-                columns={index: one.text.packing() for index, one in cell.by_index.items()},
+                layer=loop.layer,
+                direction=loop.direction or ("backward" if config["go_backwards"] else "forward"),
+                columns={index: inner.text.packing() for index, inner in cell.by_index.items()},
                 times=np.array(order),
                 status=status,
                 parts=recorder.parts(),
@@ -85,11 +85,11 @@ class Layers(LayerRunner):
                 hold_masks=holds.masks(order) if holds else {},
                 new_states={
                     Label(line, cell=index, kind="activation"): Label(state, cell=index, kind="")
-                    for index, one in cell.by_index.items()
-                    for line, state in one.new_states.items()
+                    for index, inner in cell.by_index.items()
+                    for line, state in inner.new_states.items()
                 },
                 in_stack=len(self.stack.layers) > 1,
-                is_half=bool(place.direction),
+                is_half=bool(loop.direction),
             )
         )
         return outputs, after
@@ -102,7 +102,7 @@ def _run(
     order: range,
     dropout: Any,
     gate_holds: _GateHolds | None,
-    recorder: _Recorder | None,
+    recorder: _TraceRecorder | None,
 ) -> tuple[Array, Any]:
     """Run one layer over the time steps in this order; return (outputs, last state).
 
@@ -132,7 +132,7 @@ def _run(
 
 
 def _project_inputs(project: Any, call: Call, order: range) -> Iterator[tuple[int, tuple[Array, ...]]]:
-    """Yield every time step and what it projects, computed for several megabytes of steps at once.
+    """Yield every time step and its projected inputs, computed for several megabytes of steps at once.
 
     Time is the first axis, so that the numbers of one step are contiguous.
     """
@@ -145,13 +145,14 @@ def _project_inputs(project: Any, call: Call, order: range) -> Iterator[tuple[in
         first = min(times[0], times[-1])
         inputs = call.inputs[:, first : first + len(times)].swapaxes(0, 1)
         projected = project(inputs)
-        yield from ((time, tuple([one[time - first] for one in projected])) for time in times)
+        yield from ((time, tuple([values[time - first] for values in projected])) for time in times)
 
 
 class _GateHolds:
     """The gates of one loop over time that are held at a value, step by step, as its cell takes them.
 
-    cell: of the loop; its gates may have different numbers of units.  features: of its input.
+    cell: the cell of the loop, whose gates may have different numbers of units.
+    features: how many numbers its input has per step.
     """
 
     def __init__(self, holds: Sequence[Hold], cell: Any, features: int, dtype: Any) -> None:
@@ -168,28 +169,28 @@ class _GateHolds:
         """Return which entries are held, by gate: (steps, units) in the order of processing."""
         import numpy as np
 
-        found: dict[Label, Array] = {}
+        held: dict[Label, Array] = {}
         for hold in self.holds:
             shape = len(order), self.sizes[hold.cell][hold.gate]
             label = Label(hold.gate, cell=hold.cell, kind="activation")
-            entries = found.setdefault(label, np.zeros(shape, bool))
+            entries = held.setdefault(label, np.zeros(shape, bool))
             entries[np.ix_(np.isin(order, hold.steps), np.isin(range(shape[1]), hold.units))] = True
-        return found
+        return held
 
     def _make(self, now: tuple[Hold, ...]) -> Any:
         import numpy as np
 
-        found: dict[int | None, dict[str, tuple[Array, Array]]] = {}
+        by_cell: dict[int | None, dict[str, tuple[Array, Array]]] = {}
         for hold in now:
-            units, own = self.sizes[hold.cell][hold.gate], found.setdefault(hold.cell, {})
-            which, values = own.setdefault(hold.gate, (np.zeros(units, bool), np.zeros(units, self.dtype)))
-            place = list(hold.units)
-            which[place], values[place] = True, hold.value
-        return found.get(None, found)
+            units, gates = self.sizes[hold.cell][hold.gate], by_cell.setdefault(hold.cell, {})
+            which, values = gates.setdefault(hold.gate, (np.zeros(units, bool), np.zeros(units, self.dtype)))
+            chosen = list(hold.units)
+            which[chosen], values[chosen] = True, hold.value
+        return by_cell.get(None, by_cell)
 
 
-class _Recorder:
-    """Writes the parts of every step into arrays, (steps, batch, units), which take only their own memory."""
+class _TraceRecorder:
+    """Copies the parts of every step into arrays of all steps, (steps, batch, units)."""
 
     def __init__(self, cell: Any, steps: int) -> None:
         self.cell, self.steps, self.count = cell, steps, 0
@@ -212,7 +213,7 @@ class _Recorder:
         self.count += 1
 
     def _labels(self, gates: Sequence[Gate]) -> Iterator[Label]:
-        names = [(name, index) for index, one in self.cell.by_index.items() for name in one.gates]
+        names = [(name, index) for index, inner in self.cell.by_index.items() for name in inner.gates]
         for (name, index), gate in zip(names, gates, strict=True):
             yield from (Label(name, cell=index, kind=kind) for kind in gate.kinds)
         yield from (*_state_labels(self.cell), OUTPUT)
@@ -224,15 +225,15 @@ class _Recorder:
 
 def list_bounds(cell: Any) -> dict[Label, tuple[float, float]]:
     """Return the ranges of the gates, states and the output that activations limit."""
-    found = {
-        Label(line, cell=index, kind="activation" if line in one.gates else ""): limits
-        for index, one in cell.by_index.items()
-        for line, limits in one.bounds.items()
+    bounds = {
+        Label(line, cell=index, kind="activation" if line in inner.gates else ""): limits
+        for index, inner in cell.by_index.items()
+        for line, limits in inner.bounds.items()
         if limits
     }
     last = list(cell.by_index.values())[-1]
-    own = last.bounds[last.states[0]]
-    return {**found, OUTPUT: own} if own else found
+    limits_of_output = last.bounds[last.states[0]]
+    return {**bounds, OUTPUT: limits_of_output} if limits_of_output else bounds
 
 
 def _state_labels(cell: Any) -> list[Label]:

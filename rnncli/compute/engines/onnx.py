@@ -43,9 +43,9 @@ def refusal(case: Case) -> Text | None:
     for spec in walk(case.stack):
         config = spec.config
         if spec.class_name == "RNN":
-            own = next((one.class_name for one in walk([spec]) if one.equations is not None), None)
-            if own:
-                return Message("it has no node for {class_name}", class_name=own)
+            written = next((cell.class_name for cell in walk([spec]) if cell.equations is not None), None)
+            if written:
+                return Message("it has no node for {class_name}", class_name=written)
             return Message("it has no node for RNN of cells")
         if spec.class_name not in OPERATORS and runs_a_cell(spec):
             return Message("it has no node for {class_name}", class_name=spec.class_name)
@@ -97,10 +97,10 @@ class Layers(LayerRunner):
         if call.mask is not None:
             lengths = feeds["sequence_lens"] = call.mask.sum(axis=1, dtype=np.int32)
         session = self._session(layer, call)
-        found = session.run(None, feeds) if lengths is not None else _run_blocks(session, feeds, layer)
-        _require_safe(*found)
-        after = layer.cell.pack(tuple(part[0] for part in found[-len(state) :]))
-        outputs = found[0][:, 0].transpose(1, 0, 2) if layer.sequences else found[0]
+        tensors = session.run(None, feeds) if lengths is not None else _run_blocks(session, feeds, layer)
+        _require_safe(*tensors)
+        after = layer.cell.pack(tuple(part[0] for part in tensors[-len(state) :]))
+        outputs = tensors[0][:, 0].transpose(1, 0, 2) if layer.sequences else tensors[0]
         last = layer.cell.output(after)
         return mask_outputs(layer, outputs, lengths, last, call.inputs.shape[1]), after
 
@@ -143,12 +143,13 @@ def _run_blocks(session: Any, feeds: Mapping[str, Array], layer: RecurrentLayer)
     outputs: Array | None = None
     for block in progress.blocks(STEPS, steps, size):
         first, last = sorted((order[block][0], order[block][-1]))
-        found = session.run(None, {**feeds, "X": inputs[first : last + 1]})
-        _require_safe(*found)
-        feeds = {**feeds, **dict(zip(parts, found[-len(parts) :], strict=True))}
+        tensors = session.run(None, {**feeds, "X": inputs[first : last + 1]})
+        _require_safe(*tensors)
+        feeds = {**feeds, **dict(zip(parts, tensors[-len(parts) :], strict=True))}
         if layer.sequences:
-            outputs = np.empty((steps, *found[0].shape[1:]), found[0].dtype) if outputs is None else outputs
-            outputs[first : last + 1] = found[0]
+            if outputs is None:
+                outputs = np.empty((steps, *tensors[0].shape[1:]), tensors[0].dtype)
+            outputs[first : last + 1] = tensors[0]
     return [*([] if outputs is None else [outputs]), *(feeds[part] for part in parts)]
 
 

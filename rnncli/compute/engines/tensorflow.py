@@ -50,9 +50,9 @@ class Layers:
             variables = _variables(case, self.layers)
             self.weights = {path: variable.numpy() for path, variable in variables.items()}
 
-    def __call__(self, one: Case) -> EngineOutput:
-        with _guard(one):
-            *earlier, last = repeat(one, lambda case: tuple(call_layers(self.keras, case, self.layers)))
+    def __call__(self, case: Case) -> EngineOutput:
+        with _guard(case):
+            *earlier, last = repeat(case, lambda _: tuple(call_layers(self.keras, case, self.layers)))
         return EngineOutput(last, self.weights, earlier=tuple(earlier))
 
 
@@ -129,8 +129,8 @@ def _make(keras: Any, module: Any, spec: Spec) -> Any:
         from rnncli.compute.engines._keras_cell import make_cell
 
         return make_cell(keras, spec, _argument_of(keras))
-    own = {name: value for name, value in spec.config.items() if name not in BEYOND_KERAS}
-    arguments = {name: _argument(keras, name, value) for name, value in own.items()}
+    config = {name: value for name, value in spec.config.items() if name not in BEYOND_KERAS}
+    arguments = {name: _argument(keras, name, value) for name, value in config.items()}
     if not hasattr(module, spec.class_name):
         raise EngineError(
             "Keras {version} has no {class_name}.",
@@ -176,8 +176,8 @@ def call_layers(keras: Any, case: Case, layers: Sequence[Any]) -> list[tuple[Arr
     returned: list[tuple[Array, ...]] = []
     x = keras.ops.convert_to_tensor(case.inputs)
     given = make_call_arguments(keras, case, layers)
-    for layer, ours, own in zip(layers, case.stack.layers, given, strict=True):
-        output, *states = keras.tree.flatten(layer(x, **own))
+    for layer, ours, keywords in zip(layers, case.stack.layers, given, strict=True):
+        output, *states = keras.tree.flatten(layer(x, **keywords))
         tensors = [ours.arrange(output), *states]
         returned.append(tuple(keras.ops.convert_to_numpy(tensor) for tensor in tensors))
         x = tensors[0]
@@ -203,10 +203,10 @@ def make_call_arguments(keras: Any, case: Case, layers: Sequence[Any]) -> Iterat
 def _pack(keras: Any, layer: Any, parts: Sequence[Array]) -> Any:
     """Return the states in the structure that this layer takes; RNN with several cells nests them."""
     arrays = [keras.ops.convert_to_tensor(part) for part in parts]
-    both = [layer.forward_layer, layer.backward_layer] if hasattr(layer, "forward_layer") else [layer]
+    loops = [layer.forward_layer, layer.backward_layer] if hasattr(layer, "forward_layer") else [layer]
     packed: list[Any] = []
-    for one in both:
-        like = one.get_initial_state(1)
+    for loop in loops:
+        like = loop.get_initial_state(1)
         count = len(keras.tree.flatten(like))
         packed += keras.tree.pack_sequence_as(like, arrays[:count])
         arrays = arrays[count:]

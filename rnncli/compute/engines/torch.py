@@ -37,8 +37,8 @@ def refusal(case: Case) -> Text | None:
             "it computes in {dtypes}, not in {dtype}", dtypes=" or ".join(DTYPES), dtype=dtypes.pop()
         )
     for spec in walk(case.stack):
-        own = (one.class_name for one in walk([spec]) if one.equations is not None)
-        reason = explain_unsupported(next(own, spec.class_name), spec.config)
+        written = (cell.class_name for cell in walk([spec]) if cell.equations is not None)
+        reason = explain_unsupported(next(written, spec.class_name), spec.config)
         if reason and runs_a_cell(spec):
             return reason
     return refusal_of_library(case)
@@ -112,8 +112,8 @@ def _call(
     before = tuple(torch.from_numpy(np.array(part, order="C"))[None] for part in state)
     # oneDNN turns NaN into ordinary numbers; its flag is the whole process's.
     with isolated(), torch.inference_mode(), torch.backends.mkldnn.flags(enabled=False):
-        found, after = module(given, before if len(before) > 1 else before[0])
+        outputs, after = module(given, before if len(before) > 1 else before[0])
         if lengths is not None:
-            found, _ = packing.pad_packed_sequence(found, batch_first=True, total_length=inputs.shape[1])
+            outputs, _ = packing.pad_packed_sequence(outputs, batch_first=True, total_length=inputs.shape[1])
     parts = after if isinstance(after, tuple) else (after,)
-    return found.numpy(), tuple(part[0].numpy() for part in parts)
+    return outputs.numpy(), tuple(part[0].numpy() for part in parts)

@@ -192,7 +192,7 @@ def test_depth_goes_a_step_back_and_a_layer_down() -> None:
     asked = CASES["stack"]
     places = [
         {
-            (one.place.layer, one.place.timestep)
+            (one.location.layer, one.location.timestep)
             for one in explaining.explain(asked, "hidden_state[1,2]", depth)[0].equations
         }
         for depth in (1, 2, 3)
@@ -240,7 +240,7 @@ def test_what_equals_it_is_named(name: Any, text: Any, equal: Any) -> None:
     explanation, _ = explaining.explain(CASES[name], text)
     assert explanation.equals == tuple(map(claim, equal))
     if text.startswith("backward"):
-        assert explanation.equations[0].place[1:4] == ("backward", 0, 3)
+        assert explanation.equations[0].location[1:4] == ("backward", 0, 3)
 
 
 @pytest.mark.parametrize(

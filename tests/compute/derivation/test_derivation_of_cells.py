@@ -58,7 +58,7 @@ class Hand:
 
 
 def check(equation: Equation, known: dict[str, Equation], hand: Hand) -> None:
-    time, unit = int(equation.place.timestep or 0), equation.place.unit
+    time, unit = int(equation.location.timestep or 0), equation.location.unit
     if equation.name.isidentifier():
         assert isclose(equation.value, hand.number(equation.name, time, unit), rel_tol=1e-9, abs_tol=1e-12)
     if equation.terms:
@@ -168,11 +168,11 @@ def test_a_gate_of_a_masked_step_leads_to_the_states_that_it_keeps(tmp_path: Pat
         first, *others = rnncli.explain(f"{gate}[0,2,1]", INPUTS, layer, **told).found.equations
         assert (first.note, first.terms, first.reads) == (("unused", None), (), ())
         assert first.value == trace[f"{gate}/activation"][0, 2, 1]
-        masked = [one for one in others if one.place.timestep == 2]
+        masked = [one for one in others if one.location.timestep == 2]
         assert [(one.name, one.note) for one in masked] == [
             (name, ("held", 1)) for name in ("cell", "hidden")
         ]
-        assert {one.place.timestep for one in others} == {1, 2}
+        assert {one.location.timestep for one in others} == {1, 2}
 
 
 @pytest.mark.parametrize("file", sorted(CELLS.glob("*.toml")), ids=lambda file: file.stem)
