@@ -186,7 +186,7 @@ def assert_no_child() -> None:
 def test_crash_loop_and_explosion_of_the_library(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, broken: Callable[..., Any], said: str
 ) -> None:
-    monkeypatch.setattr(hdf5, "_Walk", broken)
+    monkeypatch.setattr(hdf5, "_FileWalk", broken)
     monkeypatch.setattr(hdf5, "SECONDS", 0.5)
     assert said in complaint(written(tmp_path / "w.h5", of(KERNEL)))
     assert_no_child()

@@ -60,7 +60,7 @@ class Layers:
 def make_layers(case: Case, weights: Mapping[str, Array]) -> Iterator[tuple[Any, list[Any]]]:
     """Yield Keras and the layers with their weights; an exception in the block becomes an EngineError."""
     with _guard(case):
-        keras = _keras()
+        keras = import_keras()
         keras.utils.set_random_seed(case.seed or 0)
         specs = case.stack if case.weights is None else map(_without_drawing, case.stack)
         layers = [_make(keras, keras.layers, spec) for spec in specs]  # all before one is built
@@ -99,7 +99,8 @@ def _guard(case: Case) -> Iterator[None]:
         raise EngineError("Keras failed: {line}", advice, line=informative_line(error)) from error
 
 
-def _keras() -> Any:
+def import_keras() -> Any:
+    """Return Keras on TensorFlow.  Raises EngineError if it is not installed, or runs on another backend."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     if "keras" not in sys.modules:
         os.environ["KERAS_BACKEND"] = "tensorflow"

@@ -59,7 +59,7 @@ class Plan:
                 raise InputError(
                     "{of}: the config of this model has no {key}.", ADVICE, of=name_of(entry), key=key
                 )
-        self._nodes = {name: list(one.get("inbound_nodes") or ()) for name, one in self.layers.items()}
+        self._nodes = {name: list(layer.get("inbound_nodes") or ()) for name, layer in self.layers.items()}
         self._shift = self._shifts()
         self.calls = {
             name: [self._call(self.layers[name], node) for node in nodes if node]
@@ -201,13 +201,13 @@ def flat(structure: Any) -> list[Any]:
 
 
 def _group_by_name(entries: Iterable[LayerEntry]) -> dict[str, LayerEntry]:
-    found: dict[str, LayerEntry] = {}
+    by_name: dict[str, LayerEntry] = {}
     for entry in entries:
         name = name_of(entry)
-        if name in found:
+        if name in by_name:
             raise InputError("the model has two layers called {name!r}.", ADVICE, name=name)
-        found[name] = entry
-    return found
+        by_name[name] = entry
+    return by_name
 
 
 def _first_number(entry: LayerEntry, nodes: Sequence[Any], used: Container[int]) -> int:

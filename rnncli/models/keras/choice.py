@@ -89,8 +89,8 @@ def runnable_layers(graph: Graph) -> list[str]:
 def independent_layers(graph: Graph, unknown: str, wanted: Collection[str] = ()) -> list[str]:
     """Return the recurrent layers that depend neither on this node nor on other unknown layers.
 
-    wanted: the requested layers; others are returned only if none of these can be computed, as they may have
-        been refused before for an option that only a run finds.
+    wanted: the requested layers; other layers are returned only if no requested layer can be computed: a run
+        may have refused them already, for an option that only a run finds.
     """
     free = _layers_without(graph, {unknown, *(node.name for node in _unknown_nodes(graph))})
     return [name for name in free if name in wanted] or free
@@ -112,7 +112,7 @@ def _layers_without(graph: Graph, broken: set[str]) -> list[str]:
 def name_cause(
     graph: Graph, node: Node, error: UnknownLayerError, wanted: Collection[str] = ()
 ) -> UnknownLayerError:
-    """Return the error about an unknown layer as one about a node, with the layers that can still be run.
+    """Return the error that a node depends on an unknown layer, with the layers that can still be run.
 
     wanted: the requested layers.
     """
@@ -147,13 +147,13 @@ def require_inference(graph: Graph, layers: Sequence[str]) -> None:
 
 def find_training(graph: Graph) -> dict[str, UnknownLayerError]:
     """Return the nodes whose output training changes, and all that depend on them, each with the error."""
-    found: dict[str, UnknownLayerError] = {}
+    errors: dict[str, UnknownLayerError] = {}
     for node in graph.nodes:
-        above = (found[ref.node] for ref in node.refs if ref.node in found)
+        above = (errors[ref.node] for ref in node.refs if ref.node in errors)
         error = refuse_training(node) or next(above, None)
         if error is not None:
-            found[node.name] = error
-    return found
+            errors[node.name] = error
+    return errors
 
 
 def refuse_training(node: Node) -> UnknownLayerError | None:

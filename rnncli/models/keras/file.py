@@ -51,12 +51,12 @@ def read_arrays_by_layer(source: Source, advice: Text) -> list[tuple[str, tuple[
         cells_by_layer = ((name, cells) for _, name, cells in stored.root.layers() if cells)
         return [(name, tuple(chain.from_iterable(cells.values()))) for name, cells in cells_by_layer]
     names = set(_iterate_names(stored.config))
-    found: dict[str, list[Array]] = {}
+    by_layer: dict[str, list[Array]] = {}
     for group, arrays in stored.layers.items():
         for path, array in arrays:
             parts = (part for part in path.split("/") if part in names)
-            found.setdefault(group if group in names else next(parts, group), []).append(array)
-    return [(name, tuple(arrays)) for name, arrays in found.items()]
+            by_layer.setdefault(group if group in names else next(parts, group), []).append(array)
+    return [(name, tuple(arrays)) for name, arrays in by_layer.items()]
 
 
 def _read(source: Source, advice: Text, datasets: hdf5.Datasets) -> FileContents:

@@ -51,7 +51,7 @@ class Flattener:
         """Add one use of a model; return its outputs, in the order of `model.outputs`.
 
         given: its inputs; None for the whole model.
-        passed: arguments of its call that its layers get too: `training`.
+        passed: arguments of the model's call that its layers get too: `training`.
         """
         plan = Plan(_with_input(entry, self.weights, prefix))
         outputs: Outputs = {}
@@ -112,8 +112,8 @@ class Flattener:
             named = dict(zip(names, call.args[1:], strict=False))
             rest = call.args[1 + len(names) :]
             call = CallArguments((*call.args[:1], *rest), {**call.kwargs, **named})
-        own = self.old and call.kwargs.get("training") is not None  # only in Keras 2 its own arguments win
-        kwargs = {**call.kwargs, **({} if own or is_operation(entry) else passed)}
+        wins = self.old and call.kwargs.get("training") is not None  # over the model's, only in Keras 2
+        kwargs = {**call.kwargs, **({} if wins or is_operation(entry) else passed)}
         if class_name in MODELS:
             training = {"training": kwargs["training"]} if kwargs.get("training") is not None else {}
             inputs = _order_inputs(call.args[0] if call.args else kwargs.get("inputs"), entry)
@@ -133,7 +133,7 @@ class Flattener:
     ) -> list[Any]:
         """Return the inputs of a model, each with the mask that the model is called with.
 
-        A mask that its input already carries needs nothing; for any other, an Identity layer is added.
+        An input that does not carry its mask already goes through an Identity layer, which gets the mask.
         """
         masks = list(leaves(mask))
         if mask is None:
@@ -143,13 +143,13 @@ class Flattener:
             raise InputError("{place}: it has {has} and gets {gets}.", ADVICE, place=path, has=has, gets=gets)
         named = [item[0] for item in flat(entry["config"].get("input_layers", [["input", 0, 0]]))]
         refs: list[Any] = []
-        for item, own, name in zip(inputs, masks, named, strict=True):
-            if own is not None and not self._comes_with(item, own):
+        for item, item_mask, name in zip(inputs, masks, named, strict=True):
+            if item_mask is not None and not self._comes_with(item, item_mask):
                 below = f"{path}/{name}"
                 called = _name_call(below, number)
                 config = {"name": name}
                 self.nodes.append(
-                    Node(called, below, "Identity", "keras.layers", config, {}, (item,), {"mask": own})
+                    Node(called, below, "Identity", "keras.layers", config, {}, (item,), {"mask": item_mask})
                 )
                 item = Ref(called)
             refs.append(item)
@@ -221,21 +221,21 @@ def _resolve(tree: Any, outputs: Outputs) -> Any:
 
 
 def _find_output(link: Link, outputs: Outputs) -> Ref:
-    """Return the Ref of a link.  A model has one for each output, a layer only the first of its node."""
-    found = outputs.get((link.layer, link.call))
-    if found is None:
+    """Return the Ref of a link.  outputs: of a model every tensor, of a layer only the first."""
+    output = outputs.get((link.layer, link.call))
+    if output is None:
         raise no_call(link.layer, link.call)
     known = type(link.tensor) is int and link.tensor >= 0
-    if known and isinstance(found, Ref):
-        return Ref(found.node, link.tensor)
-    if not known or isinstance(found, Ref) or link.tensor >= len(found):
+    if known and isinstance(output, Ref):
+        return Ref(output.node, link.tensor)
+    if not known or isinstance(output, Ref) or link.tensor >= len(output):
         raise InputError(
             "{layer}: the model's config has no output {tensor} of it.",
             ADVICE,
             layer=link.layer,
             tensor=link.tensor,
         )
-    return found[link.tensor]
+    return output[link.tensor]
 
 
 def _split_states(

@@ -1,7 +1,7 @@
 """Keras itself, or tf_keras for a model of Keras 2: runs the model in the file, in a process of its own.
 
-`run` is for layers that NumPy does not know: the arguments of each recurrent layer become its Case, and
-`compute` has to return the same outputs for that Case.  `outputs` is the reference of --check.
+`run` is for layers that NumPy does not know: the arguments of each recurrent layer become a Case, for which
+`compute` must return the outputs of Keras.  `outputs` is the reference of --check.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ TOLERANCE = 1e-4
 
 
 class RecordedCall(NamedTuple):
-    """One call of a layer in Keras, in arrays; without its arguments unless they were wanted."""
+    """One call of a layer in Keras, in arrays; args and kwargs are empty unless they were asked for."""
 
     args: Sequence[Any]
     kwargs: Mapping[str, Any]
@@ -61,7 +61,7 @@ def outputs(
     """Return every tensor from Keras: from its run of the model, or from a layer that returns more.
 
     A model of Keras 2 is run by tf_keras, as saved, since today's Keras may read it otherwise.
-    Raises EngineError if that is not installed or cannot run the model.
+    Raises EngineError if tf_keras is not installed or cannot run the model.
     """
     from rnncli import compute
 
@@ -95,7 +95,7 @@ def outputs(
 def run(graph: Graph, path: Path, request: ModelRequest, cause: str = "") -> ModelRun:
     """Run the model as `run_graph` does, with every layer up to the recurrent ones computed by Keras.
 
-    path: the file that `graph` was read from.  cause: the node that NumPy cannot compute.
+    path: the file of the graph.  cause: the node that NumPy cannot compute.
     Raises LayerError if Keras cannot load or run the model, or not as it was meant when it was saved;
     EngineError if rnncli's steps give different numbers than Keras.
     """
@@ -137,7 +137,7 @@ def _record_wanted(
 ) -> dict[str, RecordedCall]:
     """Return the calls; the calls of `wanted` have their arguments.
 
-    Without tf_keras, a model of Keras 2 is run by today's Keras if that computes the same.
+    Without tf_keras, a model of Keras 2 is run by today's Keras, if today's Keras computes the same outputs.
     """
     today = graph.generation >= 3 or not has_tf_keras()
     try:
@@ -185,15 +185,15 @@ def _record(
     with inside(graph.file), _loadable(path) as file:
         if in_tf_keras and (reason := _find_unsafe_code(graph)):
             raise process.explain_error(ValueError(reason), family)
-        found = process.record(file, inputs, family, wanted, more)
-    return {name: RecordedCall(*call) for name, call in found["calls"].items()}, found["more"]
+        record = process.record(file, inputs, family, wanted, more)
+    return {name: RecordedCall(*call) for name, call in record["calls"].items()}, record["more"]
 
 
 @contextmanager
 def _loadable(path: Path) -> Iterator[Path]:
     """Yield the file of a Keras model under a suffix that matches its content.
 
-    Raises LayerError for a model that is not in a file of its own.
+    Raises LayerError for a model inside a zip file or a folder.
     """
     if not path.is_file():
         raise LayerError(
@@ -211,10 +211,10 @@ def _loadable(path: Path) -> Iterator[Path]:
 
 
 def _find_unsafe_code(graph: Graph) -> Text:
-    """Return why loading this model in tf_keras could run code that is not Keras's; "" if it could not."""
+    """Return why loading this model in tf_keras could run code that is not Keras's; "" if it cannot."""
     for node in graph.nodes:
-        if node.inner is not None and (found := _find_unsafe_code(node.inner)):
-            return found
+        if node.inner is not None and (reason := _find_unsafe_code(node.inner)):
+            return reason
         whole = {"class_name": node.class_name, "module": node.module, "config": node.config}
         if any(map(_is_unsafe, mappings(whole))):
             return Message(
@@ -263,16 +263,16 @@ def _require_equal(graph: Graph, node: Node, result: Result, theirs: Sequence[Ar
     """Raise EngineError if rnncli's numbers differ from Keras's."""
     import numpy as np
 
-    for tensor, own in zip(result.outputs, theirs, strict=True):
-        size = max(1.0, float(np.abs(own[np.isfinite(own)]).max(initial=0)))
-        if not np.allclose(tensor.values, own, rtol=0, atol=TOLERANCE * size, equal_nan=True):
+    for tensor, expected in zip(result.outputs, theirs, strict=True):
+        size = max(1.0, float(np.abs(expected[np.isfinite(expected)]).max(initial=0)))
+        if not np.allclose(tensor.values, expected, rtol=0, atol=TOLERANCE * size, equal_nan=True):
             same = rules_of(graph.origin) == TODAY or has_tf_keras()
             raise EngineError(
                 "{name}/{tensor} differs from Keras by up to {largest:.2g}{because}.",
                 "This is a bug in rnncli; please report it." if same else "pip install tf_keras",
                 name=node.name,
                 tensor=tensor.name,
-                largest=float(np.nanmax(np.abs(tensor.values - own))),
+                largest=float(np.nanmax(np.abs(tensor.values - expected))),
                 because=""
                 if same
                 else Message(", which does not know what {origin} meant", origin=graph.origin),

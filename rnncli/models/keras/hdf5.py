@@ -39,10 +39,7 @@ SEEDS = frozenset({"seed_generator", "generator"})
 
 Datasets: TypeAlias = Literal["all", "numbers", "none"]
 Stored: TypeAlias = tuple[str, str, Any]
-"""The path of the layer or part of one that has a dataset, `layers/lstm/cell`, its number, and it.
-
-In older files the layer's name, and the path below the layer's group.
-"""
+"""(group, name, dataset): `layers/lstm/cell` and `0`; in older files the layer and the path in its group."""
 
 
 @dataclass
@@ -69,19 +66,19 @@ class Group:
         """Yield the path and the name of each layer, and its arrays by the path of their group: ``, `cell`.
 
         path: of this group, "" for the root.  Its weights and PARTS are one layer; any other group in it is a
-        layer inside it, an attribute of a class of its own, or a list of layers.
+        layer in it, an attribute of a user's class, or a list of layers.
         """
         inside = {key: group for key, group in self.groups.items() if not (path and group.is_part(key))}
-        own = Group(self.name, self.arrays, {k: v for k, v in self.groups.items() if k not in inside})
-        yield path, self.name or path.rpartition("/")[2] or "model", dict(own.cells())
+        layer = Group(self.name, self.arrays, {k: v for k, v in self.groups.items() if k not in inside})
+        yield path, self.name or path.rpartition("/")[2] or "model", dict(layer.cells())
         for key, group in inside.items():
             if key not in SEEDS:
                 yield from group.layers(f"{path}/{key}".lstrip("/"))
 
     def is_part(self, key: str) -> bool:
-        """Return whether this group, `key` in another one, is a part of that layer.
+        """Return whether this group, `key` in the group of a layer, is a part of the layer.
 
-        Layers may be in an attribute `cell` or in a list `cells`; they have cells of their own.
+        An attribute `cell` or a list `cells` may hold layers instead; the group of such a layer has a `cell`.
         """
         layers = {"cell": [self], "cells": self.groups.values()}.get(key, ())
         return key in PARTS | SEEDS and not any("cell" in layer.groups for layer in layers)
@@ -115,8 +112,8 @@ class FileContents(NamedTuple):
 def read(data: bytes, advice: Text, *, datasets: Datasets = "all") -> FileContents:
     """Return what is in the file.  Raises InputError.
 
-    datasets: those to read.  "all" refuses a dataset that does not hold numbers, such as a vocabulary;
-        "numbers" skips it.
+    datasets: "none" reads no arrays.  A dataset without numbers, such as a vocabulary, is refused by "all"
+        and skipped by "numbers".
     """
     import_package("h5py", "Keras's files")
     codecs.lookup("ascii")  # load the codec now: the child cannot import modules
@@ -129,7 +126,7 @@ def read(data: bytes, advice: Text, *, datasets: Datasets = "all") -> FileConten
     seconds, most = SECONDS + len(data) / SPEED, expansion_limit(len(data))
     try:
         with child_process.run_in_child(work, seconds, SPACE + 2 * most, LIBRARY) as answer:
-            found = transfer.receive(answer, most)
+            contents = transfer.receive(answer, most)
     except InputError as error:
         raise InputError(error.detail, advice) from None
     except child_process.IncompleteOutputError as error:
@@ -137,20 +134,20 @@ def read(data: bytes, advice: Text, *, datasets: Datasets = "all") -> FileConten
             "it is not a Keras file, or it is damaged: {error}.", advice, error=error.args[0]
         ) from None
     root = Group()
-    layers: dict[str, list[tuple[str, Array]]] | None = {} if found["names"] is None else None
-    for path, name in found["names"] or ():
+    layers: dict[str, list[tuple[str, Array]]] | None = {} if contents["names"] is None else None
+    for path, name in contents["names"] or ():
         root.at(path).name = name
-    for group, name, array in found["arrays"]:
+    for group, name, array in contents["arrays"]:
         arrays = root.at(group).arrays if layers is None else layers.setdefault(group, [])
         arrays.append((name, array))
-    return FileContents(found["config"], found["version"], found["backend"], root, layers)
+    return FileContents(contents["config"], contents["version"], contents["backend"], root, layers)
 
 
 def _find(data: bytes, wanted: Datasets, stack: ExitStack) -> dict[str, Any]:
-    """Return, in the child, what `read` needs to know.  stack: closes the file when everything is sent."""
+    """Return, in the child, the answer for `read`.  stack: closes the file when everything is sent."""
     h5py = import_package("h5py", "Keras's files")
     try:
-        walk = _Walk(h5py, stack.enter_context(h5py.File(io.BytesIO(data), "r")))
+        walk = _FileWalk(h5py, stack.enter_context(h5py.File(io.BytesIO(data), "r")))
         config = walk.file.attrs.get("model_config")
         if config is not None and not isinstance(config, (str, bytes)):
             raise InputError("its model_config is not text.")
@@ -171,11 +168,11 @@ def _find(data: bytes, wanted: Datasets, stack: ExitStack) -> dict[str, Any]:
         raise InputError("it is not a Keras file, or it is damaged.") from None
 
 
-class _Walk:
+class _FileWalk:
     """A walk through the groups of a file.
 
     older_root: the group that lists the layers in files of Keras 1 and 2; None in a file of Keras 3.
-    names: what the file calls the layer of each group, None where it does not say; filled by `weights`.
+    names: the layer's name by group, None where the file does not say; filled by `weights`.
     """
 
     def __init__(self, h5py: Any, file: Any) -> None:
@@ -254,12 +251,12 @@ class _Walk:
             raise InputError("its groups are nested more than {depth} levels deep.", depth=DEPTH)
         items = {name: self._at(group, name) for name in group}
         groups = {name: item for name, item in items.items() if isinstance(item, self.h5py.Group)}
-        places = {name: self._address(item) for name, item in groups.items()}
+        addresses = {name: self._address(item) for name, item in groups.items()}
         parent = self._address(group)
-        parents = {self._parents.setdefault(child, parent) for child in places.values()}
-        if len(set(places.values())) < len(places) or parents - {parent}:
+        parents = {self._parents.setdefault(child, parent) for child in addresses.values()}
+        if len(set(addresses.values())) < len(addresses) or parents - {parent}:
             raise InputError("a group in it appears in several places.")
-        return {name: groups[name] for name in sorted(groups, key=places.__getitem__)}
+        return {name: groups[name] for name in sorted(groups, key=addresses.__getitem__)}
 
     def _address(self, group: Any) -> int:
         return int(self.h5py.h5o.get_info(group.id).addr)
@@ -293,7 +290,7 @@ def _list_names(group: Any, attribute: str) -> list[str]:
     names: list[str] = []
     for key in keys or [attribute]:
         texts = group.attrs.get(key)
-        if not isinstance(texts, np.ndarray) or not all(isinstance(one, (str, bytes)) for one in texts.flat):
+        if not isinstance(texts, np.ndarray) or not all(isinstance(text, str | bytes) for text in texts.flat):
             raise InputError("its {attribute} is not a list of names.", attribute=key)
         names += map(_decode, texts.flat)
     return names

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from rnncli.case import Array
     from rnncli.models.keras.hdf5 import FileContents, Group
 
-    Found = list[tuple[str, Array]]
+    Arrays = list[tuple[str, Array]]
     LayerEntry = Mapping[str, Any]
 
 _CONTAINERS = ("layers", "_layer_checkpoint_dependencies", "_self_tracked_trackables")
@@ -71,9 +71,9 @@ def weights_by_path(model: Mapping[str, Any], stored: FileContents) -> dict[str,
         return _share_twins(dict(_read_groups(model, stored.root, "")), model)
     by_path: dict[str, dict[str, Array]] = {}
     for entry in _layers_of(model):
-        found = stored.layers.get(name_of(entry), [])
-        for path, layer, own in _split_list(entry, name_of(entry), found):
-            weights = _name_weights(path, layer, own)
+        arrays = stored.layers.get(name_of(entry), [])
+        for path, layer, layer_arrays in _split_list(entry, name_of(entry), arrays):
+            weights = _name_weights(path, layer, layer_arrays)
             _require_units(path, layer, weights)
             if stored.backend == "theano":
                 weights = _flip_kernels(layer["class_name"], weights)
@@ -101,20 +101,20 @@ def _read_groups(
     """Yield every layer that has a group of its own."""
     container = next((group.groups[name] for name in _CONTAINERS if name in group.groups), None)
     entries = _layers_of(model)
-    for entry, own in zip(entries, _match_groups(entries, container), strict=True):
+    for entry, entry_group in zip(entries, _match_groups(entries, container), strict=True):
         path = prefix + name_of(entry)
-        if own is None:
+        if entry_group is None:
             continue
         if entry["class_name"] in MODELS:
-            yield from _read_groups(entry["config"], own, f"{path}/")
+            yield from _read_groups(entry["config"], entry_group, f"{path}/")
             continue
-        found = [
+        arrays = [
             (f"{part}/{number}".lstrip("/"), array)
-            for part, arrays in own.cells()
-            for number, array in enumerate(arrays)
+            for part, numbered in entry_group.cells()
+            for number, array in enumerate(numbered)
         ]
-        if found or not _variables(entry):
-            weights = _name_weights(path, entry, found, grouped=True)
+        if arrays or not _variables(entry):
+            weights = _name_weights(path, entry, arrays, grouped=True)
             _require_units(path, entry, weights)
             yield path, weights
 
@@ -129,14 +129,14 @@ def _match_groups(entries: Sequence[LayerEntry], container: Group | None) -> lis
         return [known.get(name_of(entry)) for entry in entries]
     kinds = [_group_name(entry) for entry in entries]
     exact = make_unique(kinds)
-    found: dict[str, Group | None] = {name: groups.get(name) for name in exact}
+    matched: dict[str, Group | None] = {name: groups.get(name) for name in exact}
     for kind in dict.fromkeys(kinds):
-        own = [name for name, other in zip(exact, kinds, strict=True) if other == kind]
+        named = [name for name, other in zip(exact, kinds, strict=True) if other == kind]
         matches = [(re.fullmatch(rf"{re.escape(kind)}(?:_(\d+))?", name), name) for name in groups]
-        there = [name for _, name in sorted((int(match[1] or 0), name) for match, name in matches if match)]
-        if len(there) == len(own):  # Keras 2.12 counted a layer twice: dense, dense_2, dense_4
-            found.update({name: groups[other] for name, other in zip(own, there, strict=True)})
-    return [found[name] for name in exact]
+        stored = [name for _, name in sorted((int(match[1] or 0), name) for match, name in matches if match)]
+        if len(stored) == len(named):  # Keras 2.12 counted a layer twice: dense, dense_2, dense_4
+            matched.update({name: groups[other] for name, other in zip(named, stored, strict=True)})
+    return [matched[name] for name in exact]
 
 
 def _share_twins(
@@ -144,19 +144,19 @@ def _share_twins(
 ) -> dict[str, dict[str, Array]]:
     """Give a layer that two models share the weights of its twin, found by name and class."""
     leaves = list(_plain_layers(model))
-    alike: dict[str, list[tuple[str, LayerEntry]]] = {}
+    namesakes: dict[str, list[tuple[str, LayerEntry]]] = {}
     for path, entry in leaves:
-        alike.setdefault(name_of(entry), []).append((path, entry))
+        namesakes.setdefault(name_of(entry), []).append((path, entry))
     for path, entry in leaves:
         if path in weights or not _variables(entry):
             continue
-        twins = {
-            id(weights[other]): other
-            for other, twin in alike[name_of(entry)]
+        twins = [
+            weights[other]
+            for other, twin in namesakes[name_of(entry)]
             if other in weights and twin["config"] == entry["config"]
-        }
-        if len(twins) == 1:
-            weights[path] = weights[next(iter(twins.values()))]
+        ]
+        if twins and all(twin is twins[0] for twin in twins):
+            weights[path] = twins[0]
         elif entry["class_name"] in RECURRENT:
             what = Message("the file has no weights for this {entry}", entry=entry["class_name"])
             raise InputError("{place}: {what}.", "Build the model, and save it again.", place=path, what=what)
@@ -173,34 +173,34 @@ def _plain_layers(model: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[
             yield path, entry
 
 
-def _split_list(entry: LayerEntry, path: str, found: Found) -> Iterator[tuple[str, LayerEntry, Found]]:
+def _split_list(entry: LayerEntry, path: str, arrays: Arrays) -> Iterator[tuple[str, LayerEntry, Arrays]]:
     """Yield the layers of one list of arrays: one layer, or the layers of a model inside the model."""
     if entry["class_name"] not in MODELS:
-        yield path, entry, found
+        yield path, entry, arrays
         return
     leaves = list(_plain_layers(entry["config"], f"{path}/"))
-    shared = _assign_by_name(leaves, found) or _assign_by_order(leaves, found)
+    shared = _assign_by_name(leaves, arrays) or _assign_by_order(leaves, arrays)
     if shared is None:
         raise InputError(
             "{place}: the {count} weights of this model in the file do not fit its layers.",
             ADVICE,
             place=path,
-            count=len(found),
+            count=len(arrays),
         )
     yield from ((leaf, inner, shared[leaf]) for leaf, inner in leaves)
 
 
-def _assign_by_name(leaves: Sequence[tuple[str, LayerEntry]], found: Found) -> dict[str, Found] | None:
-    """Assign arrays to the layers that their names contain; None if they belong to other layers."""
-    own = {name_of(entry): path for path, entry in leaves}
-    if len(own) != len(leaves):
+def _assign_by_name(leaves: Sequence[tuple[str, LayerEntry]], arrays: Arrays) -> dict[str, Arrays] | None:
+    """Assign arrays to the layers that their names contain; None if a name contains none of the layers."""
+    paths = {name_of(entry): path for path, entry in leaves}
+    if len(paths) != len(leaves):
         return None
-    shared: dict[str, Found] = {path: [] for path, _ in leaves}
-    for name, array in found:
-        layer = next((part for part in reversed(name.split("/")) if part in own), None)
+    shared: dict[str, Arrays] = {path: [] for path, _ in leaves}
+    for name, array in arrays:
+        layer = next((part for part in reversed(name.split("/")) if part in paths), None)
         if layer is None:
             return None
-        shared[own[layer]].append((name, array))
+        shared[paths[layer]].append((name, array))
     fit = all(
         len(shared[path]) == len(_variables(entry))
         for path, entry in leaves
@@ -209,7 +209,7 @@ def _assign_by_name(leaves: Sequence[tuple[str, LayerEntry]], found: Found) -> d
     return shared if fit else None
 
 
-def _assign_by_order(leaves: Sequence[tuple[str, LayerEntry]], found: Found) -> dict[str, Found] | None:
+def _assign_by_order(leaves: Sequence[tuple[str, LayerEntry]], arrays: Arrays) -> dict[str, Arrays] | None:
     """Assign arrays as Keras loads them: layer by layer, first the trainable weights, then the others."""
     slots = [
         (path, name, _is_frozen(name) or entry["config"].get("trainable") is False)
@@ -217,10 +217,10 @@ def _assign_by_order(leaves: Sequence[tuple[str, LayerEntry]], found: Found) -> 
         for name in sorted(_variables(entry), key=_is_frozen)
     ]
     slots.sort(key=lambda slot: slot[2])
-    if len(slots) != len(found):
+    if len(slots) != len(arrays):
         return None
-    shared: dict[str, Found] = {path: [] for path, _ in leaves}
-    for (path, name, _), (_, array) in zip(slots, found, strict=True):
+    shared: dict[str, Arrays] = {path: [] for path, _ in leaves}
+    for (path, name, _), (_, array) in zip(slots, arrays, strict=True):
         shared[path].append((name, array))
     return shared
 
@@ -240,9 +240,9 @@ def _direct_variables(entry: LayerEntry) -> list[str] | None:
 
 
 def _parts(entry: LayerEntry) -> list[tuple[str, LayerEntry]]:
-    """Return the inner layers that hold its variables, in the order of `layer.weights`.
+    """Return the inner layers that hold its variables, each after the prefix of their names: `forward/`.
 
-    Each with the prefix of its variables' names, `forward/`.
+    They are in the order of `layer.weights`.
     """
     class_name, config = entry["class_name"], entry["config"]
     if class_name == "Bidirectional":
@@ -260,7 +260,7 @@ def _parts(entry: LayerEntry) -> list[tuple[str, LayerEntry]]:
 
 
 def _variables(entry: LayerEntry) -> list[str]:
-    """Return the names of a layer's variables and of those inside it; none for an unknown class."""
+    """Return the names of the variables of a layer and the layers inside it; none for an unknown class."""
     names = list(_direct_variables(entry) or ())
     for prefix, inner in _parts(entry):
         names += [prefix + name for name in _variables(inner)]
@@ -278,7 +278,7 @@ def _name_weights(
     """Return the arrays under the names of today's variables.
 
     stored: each with its name in the file, in the order of `layer.get_weights()`.
-    grouped: they are in the order of a .keras file, which does not list frozen variables last.
+    grouped: the arrays are in the order of a .keras file, which does not list frozen variables last.
     """
     names, class_name = _variables(entry), entry["class_name"]
     if not grouped:
@@ -288,7 +288,7 @@ def _name_weights(
         return cudnn.to_plain_layout({name: arrays[name] for name in _variables(entry)})
     by_name = {re.sub(r"(_\d+)?(:\d+)?$", "", name.rpartition("/")[2]): array for name, array in stored}
     has_more = bool(names) and len(by_name) == len(stored) and by_name.keys() >= set(names)
-    if has_more:  # those of renorm, which inference does not use
+    if has_more:  # the variables of renorm, which inference does not use
         return {name: by_name[name] for name in names}
     if not names and class_name not in RECURRENT and not keras_may_know(class_name, entry.get("module")):
         full = {
@@ -296,7 +296,7 @@ def _name_weights(
         }
         if len(full) == len(stored):  # the names of the layers inside a layer of a user's class
             return full
-    if not names or class_name not in RECURRENT:  # quantized, or none that we know
+    if not names or class_name not in RECURRENT:  # quantized, or of an unknown class
         return _name_by_path(stored)
     wanted = Message(
         "{class_name} has {count} weights ({names})",
@@ -313,16 +313,16 @@ def _name_weights(
     )
 
 
-def _name_by_path(found: Sequence[tuple[str, Array]]) -> dict[str, Array]:
+def _name_by_path(arrays: Sequence[tuple[str, Array]]) -> dict[str, Array]:
     """Return the arrays by the last parts of their paths, as many as needed to tell them apart."""
-    paths = [re.sub(r":\d+$", "", name).split("/") for name, _ in found]
+    paths = [re.sub(r":\d+$", "", name).split("/") for name, _ in arrays]
     for length in range(1, max(map(len, paths), default=1) + 1):
         names = ["/".join(path[-length:]) for path in paths]
         if len(set(names)) == len(names):
             break
     else:
-        names = [str(number) for number in range(len(found))]
-    return dict(zip(names, (array for _, array in found), strict=True))
+        names = [str(number) for number in range(len(arrays))]
+    return dict(zip(names, (array for _, array in arrays), strict=True))
 
 
 def _layers_of(config: Mapping[str, Any]) -> list[LayerEntry]:

@@ -1,7 +1,7 @@
 """Run Keras or tf_keras on the file of a model in a process of its own; arrays and errors come back.
 
-There every call of a layer is recorded.  A file of a few kilobytes may describe layers that fill the memory,
-so its sizes are found before anything of them is allocated.
+The process records every call of a layer.  A file of a few kilobytes may describe layers that fill the
+memory, so the sizes of all tensors are computed before any tensor is allocated.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any, BinaryIO, NamedTuple
 import numpy as np
 
 from rnncli.case import Array
-from rnncli.compute.engines.tensorflow import informative_line
+from rnncli.compute.engines.tensorflow import import_keras, informative_line
 from rnncli.errors import InputError, LayerError, Message, RnncliError, Text
 from rnncli.models import shorten_sentence
 from rnncli.models.graph import leaves, map_leaves
@@ -55,7 +55,8 @@ def record(
 ) -> Any:
     """Run the model in `keras` or `tf_keras`, the family, in a new process; return every call of every layer.
 
-    wanted: the uses whose arguments are needed, too.  more: what layers should return besides, in tf_keras.
+    wanted: the uses whose arguments are returned, too.
+    more: options of layers that are called once more in tf_keras, `{"lstm": {"return_state": True}}`.
     Returns `{"calls": {use: [args, kwargs, outputs]}, "more": {layer: outputs}}`; tuples come back as lists.
     Raises UnrunnableError if Keras cannot load or run the model, crashes or takes too long.
     """
@@ -86,7 +87,7 @@ def answer(request: bytes, file: BinaryIO) -> None:
 
 
 def _plain(leaf: Any) -> Any:
-    """Return a tensor of the framework as an array, and a word for what is neither number nor text."""
+    """Return a tensor of the framework as an array, and an object that is no number or text as its type."""
     leaf = leaf.numpy() if hasattr(leaf, "numpy") else leaf
     if not isinstance(leaf, np.ndarray):
         return leaf if leaf is None or isinstance(leaf, (bool, int, float, str)) else str(type(leaf))
@@ -152,8 +153,7 @@ def _run(
 
 
 def _run_in_keras(file: Path, inputs: Mapping[str, Array]) -> dict[str, LayerCall]:
-    tensorflow: Any = importlib.import_module("rnncli.compute.engines.tensorflow")
-    keras = tensorflow._keras()
+    keras = import_keras()
     with _limit_memory(file, inputs):
         _require_room(keras, file, inputs)
         model = keras.saving.load_model(file, compile=False)
@@ -234,9 +234,9 @@ def _name_calls(model: Any, prefix: str, use: int) -> Iterator[str]:
     use: how many uses of the model come before this one.
     """
     nodes = _list_nodes(model)
-    known = {id(node) for node, _ in nodes}
+    known = {node for node, _ in nodes}
     for node, layer in nodes:
-        uses = [other for other in layer._inbound_nodes if id(other) in known]
+        uses = [other for other in layer._inbound_nodes if other in known]
         number = use * len(uses) + uses.index(node)
         if _is_model(layer):
             yield from _name_calls(layer, f"{prefix}{layer.name}/", number)
@@ -258,10 +258,10 @@ def _wrap_layers(model: Any, calls: list[LayerCall]) -> None:
 
 def _wrap_call(layer: Any, call: Any, calls: list[LayerCall]) -> Any:
     def recorded(*args: Any, **kwargs: Any) -> Any:
-        place = len(calls)  # before the calls of layers inside this one
+        index = len(calls)  # before the calls of layers inside this one
         calls.append(LayerCall(layer, args, kwargs, ()))
         outputs = call(*args, **kwargs)
-        calls[place] = LayerCall(layer, args, kwargs, tuple(leaves(outputs)))
+        calls[index] = LayerCall(layer, args, kwargs, tuple(leaves(outputs)))
         return outputs
 
     return recorded
@@ -302,7 +302,7 @@ def _require_room(keras: Any, path: Path, inputs: Mapping[str, Array]) -> None:
 
 @contextmanager
 def _no_variables(keras: Any) -> Iterator[None]:
-    """In the block, let Keras know the shapes of variables without creating them, also not later."""
+    """In the block, let Keras know the shapes of variables; it never creates these variables."""
     state: Any = importlib.import_module("keras.src.backend.common.global_state")
     key = "uninitialized_variables"
     before = list(state.get_global_attribute(key, []))

@@ -30,22 +30,22 @@ def read(source: Source) -> Graph | None:
 
     Raises InputError if it holds no Keras model, or one whose graph is not in the file.
     """
-    found = keras_file.read_stored(source)
-    if found.config is None:
+    stored = keras_file.read_stored(source)
+    if stored.config is None:
         return None
 
     def read_weights(model: Mapping[str, Any]) -> Weights:
-        return layer_weights.weights_by_path(model, found)
+        return layer_weights.weights_by_path(model, stored)
 
     with inside(source.name):
         try:
-            graph = _build_graph(found.config, read_weights, origin_of(found.version), source.name)
+            graph = _build_graph(stored.config, read_weights, origin_of(stored.version), source.name)
         except BROKEN as error:
             reason = shorten(f"{type(error).__name__} {error}".strip(), 80)
             raise InputError(
                 "its config does not describe a Keras model ({reason}).", keras_file.ADVICE, reason=reason
             ) from None
-    if found.backend == "theano" and any(node.class_name in CONVOLUTIONS for node in graph.nodes):
+    if stored.backend == "theano" and any(node.class_name in CONVOLUTIONS for node in graph.nodes):
         note = Message("Theano stored the kernels of convolutions reversed; they are reversed back.")
         graph = replace(graph, notes=(*graph.notes, note))
     return graph

@@ -54,10 +54,10 @@ class Origin(NamedTuple):
 
 def origin_of(text: str) -> Origin:
     """Parse the version of Keras that saved a model: `Keras 2.2.4-tf`."""
-    found = re.search(r"(\d+)\.(\d+)(?:\.(\d+))?", text)
-    version = tuple(int(part) for part in found.groups() if part) if found else ()
-    own = version < (2, 4) and "tf" not in text.partition(".")[2]
-    return Origin(text if text.startswith("Keras") else f"Keras {text}".strip(), version, own)
+    match = re.search(r"(\d+)\.(\d+)(?:\.(\d+))?", text)
+    version = tuple(int(part) for part in match.groups() if part) if match else ()
+    own_package = version < (2, 4) and "tf" not in text.partition(".")[2]
+    return Origin(text if text.startswith("Keras") else f"Keras {text}".strip(), version, own_package)
 
 
 def translate_class(entry: Mapping[str, Any], origin: Origin) -> str:

@@ -1,6 +1,6 @@
 """A Keras model's graph and its inputs, as the Cases of its recurrent layers.
 
-The walk follows Keras's `Layer.__call__`: what a layer gets as its mask, and which mask its outputs carry.
+The walk follows Keras's `Layer.__call__`: which mask a layer gets, and which mask its outputs carry.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ from rnncli.models.operations import (
 from rnncli.process.memory import limit_growth
 from rnncli.result import NamedTensor, Result
 
-Walk = Callable[[Graph, str], ModelRun]
-"""Runs a graph under the rules about masks of one version of Keras."""
+Rerun = Callable[[Graph, str], ModelRun]
+"""Runs a graph again, under the rules about masks of a version of Keras."""
 
 BROKEN = (LookupError, ValueError, TypeError, AttributeError, ArithmeticError, MemoryError)
 """What NumPy raises for arguments that do not fit a layer."""
@@ -53,18 +53,18 @@ def run_graph(graph: Graph, request: ModelRequest) -> ModelRun:
     """
     names = choose_layers(graph, request.layers)
     rules = operations.rules_of(graph.origin)
-    walk = _Walk(graph, request, rules)
-    found = walk.run(names)
-    notes = [*found.notes, *note_containers(graph)]
+    walk = _GraphWalk(graph, request, rules)
+    run = walk.run(names)
+    notes = [*run.notes, *note_containers(graph)]
 
-    def walk_again(graph: Graph, rules: str) -> ModelRun:
-        return _Walk(graph, request._replace(everything=False), rules).run(names)
+    def rerun(graph: Graph, rules: str) -> ModelRun:
+        return _GraphWalk(graph, request._replace(everything=False), rules).run(names)
 
     if walk.differs_today:
-        notes += note_masks(graph, found, request.compute, walk_again)
-    notes += note_sigmoids(graph, found, request.compute, walk_again)
-    masks = masking_layers(graph, (part.case.mask for part in found.parts))
-    return replace(found, notes=tuple(notes), masks=masks, order=tuple(node.name for node in graph.nodes))
+        notes += note_masks(graph, run, request.compute, rerun)
+    notes += note_sigmoids(graph, run, request.compute, rerun)
+    masks = masking_layers(graph, (part.case.mask for part in run.parts))
+    return replace(run, notes=tuple(notes), masks=masks, order=tuple(node.name for node in graph.nodes))
 
 
 class Value(NamedTuple):
@@ -74,7 +74,7 @@ class Value(NamedTuple):
     masks: tuple[Any, ...]
 
 
-class _Walk:
+class _GraphWalk:
     """One pass through the graph, in which each node comes after the nodes that it depends on.
 
     rules: about masks, as in `OperationCall`.
@@ -82,7 +82,7 @@ class _Walk:
     differs_today: whether today's Keras may have passed on another mask to any of the nodes.
     size: bytes of the weights and inputs; a small file may describe layers whose outputs fill the memory, so
         the outputs may take only a multiple of it.
-    used: the bytes of the tensors computed so far, by the array that owns them.
+    owners: by id, the arrays that own the memory of the tensors computed so far.
     """
 
     def __init__(self, graph: Graph, request: ModelRequest, rules: str) -> None:
@@ -94,7 +94,7 @@ class _Walk:
         self.input_mask: Any = None
         self.differs_today = False
         self.size = _weight_bytes(graph) + sum(array.nbytes for array in request.inputs.values())
-        self.used: dict[int, int] = {}
+        self.owners: dict[int, Any] = {}
 
     def run(self, names: Sequence[str]) -> ModelRun:
         """Return the parts of these recurrent nodes; see `run_graph`."""
@@ -136,14 +136,15 @@ class _Walk:
             if is_result:
                 raise name_cause(self.graph, node, error, wanted) from None
         if node.name in self.values:
-            self._count(self.values[node.name].tensors)
+            self._keep_owners(self.values[node.name].tensors)
 
-    def _count(self, tensors: Sequence[Any]) -> None:
-        """Count the bytes of these tensors; one that shares its memory with another is counted once."""
+    def _keep_owners(self, tensors: Sequence[Any]) -> None:
+        """Keep the arrays that own the memory of these tensors, each once, to count their bytes."""
         for tensor in tensors:
             while getattr(tensor, "base", None) is not None:
                 tensor = tensor.base
-            self.used[id(tensor)] = getattr(tensor, "nbytes", 0)
+            if hasattr(tensor, "nbytes"):
+                self.owners[id(tensor)] = tensor
 
     def _call(self, node: Node) -> OperationCall:
         """Return the arguments as Keras's `__call__` passes them on; see `_masks`."""
@@ -160,10 +161,10 @@ class _Walk:
             ) from None
         if not args:
             raise node.refuse("has no inputs")
-        if self.rules != TODAY and isinstance(previous, list) and any(one is not None for one in previous):
+        if self.rules != TODAY and isinstance(previous, list) and any(mask is not None for mask in previous):
             self.differs_today = True
         dtype = "" if operations.is_operation(node.module) else dtype_of(node.config.get("dtype")) or ""
-        inputs, *others = (map_leaves(lambda one: _autocast(one, dtype), arg) for arg in args)
+        inputs, *others = (map_leaves(lambda leaf: _autocast(leaf, dtype), arg) for arg in args)
         return OperationCall(
             config=node.config,
             weights=node.weights,
@@ -180,9 +181,9 @@ class _Walk:
     def _masks(self, node: Node) -> tuple[Any, Any]:
         """Return the mask for the layer's own call, and the mask for its compute_mask.
 
-        An explicit mask wins; one that is passed by position does not for compute_mask.  Otherwise Keras 3
-        passes the mask of the first argument on to layers that get no other tensor, such as a state, and
-        Keras 2 to all layers.
+        An explicit mask wins, but compute_mask ignores an explicit mask that is passed by position.  Without
+        an explicit mask, Keras 2 passes the mask of the first argument on to all layers, and Keras 3 only to
+        layers that get no other tensor, such as a state.
         """
         given = node.kwargs.get("mask")
         if given is not None:
@@ -207,7 +208,7 @@ class _Walk:
     def _resolve(self, arg: Any) -> Any:
         """Replace Refs by arrays."""
         return map_leaves(
-            lambda one: self.values[one.node].tensors[one.tensor] if isinstance(one, Ref) else one, arg
+            lambda leaf: self.values[leaf.node].tensors[leaf.tensor] if isinstance(leaf, Ref) else leaf, arg
         )
 
     def _compute(self, node: Node) -> Value:
@@ -218,7 +219,7 @@ class _Walk:
         try:
             if node.inner is not None:
                 return self._run_distributed(node.inner, call)
-            with limit_growth(self.size, sum(self.used.values())):
+            with limit_growth(self.size, sum(array.nbytes for array in self.owners.values())):
                 output, mask = operations.compute(call, node.module)
         except KeyError as error:
             raise node.refuse("has no {error} in its config or among its weights", error=error) from None
@@ -247,13 +248,13 @@ class _Walk:
         given = wrapper.entries(call.inputs).astype(model_input.dtype)
         if call.kwargs.get("training") is True:
             inner = for_training(inner, self.graph.generation)
-        walk = _Walk(inner, ModelRequest({model_input.name: given}, self.request.compute), self.rules)
-        walk.size, walk.used = self.size, {**self.used}  # its tensors are freed after it
+        walk = _GraphWalk(inner, ModelRequest({model_input.name: given}, self.request.compute), self.rules)
+        walk.size, walk.owners = self.size, {**self.owners}  # a copy: the tensors of the inner walk are freed
         walk.input_mask = _entry_mask(call)
         try:
             with inside(call.layer):
                 value = walk.value_of(ref.node)
-        except UnknownLayerError as error:  # its layer and its advice are of the inner model
+        except UnknownLayerError as error:  # the error names a layer of the inner model
             raise UnknownLayerError(call.layer, join((error,))) from None
         mask = wrapper.mask_after(call, value.masks[ref.tensor])
         return Value((wrapper.steps(value.tensors[ref.tensor], call.inputs),), (mask,))
@@ -310,8 +311,8 @@ class _Walk:
 
 
 def _weight_bytes(graph: Graph) -> int:
-    own = (array.nbytes for node in graph.nodes for array in node.weights.values())
-    return sum(own) + sum(_weight_bytes(node.inner) for node in graph.nodes if node.inner is not None)
+    weights = (array.nbytes for node in graph.nodes for array in node.weights.values())
+    return sum(weights) + sum(_weight_bytes(node.inner) for node in graph.nodes if node.inner is not None)
 
 
 def _autocast(arg: Any, dtype: str) -> Any:
@@ -345,7 +346,7 @@ def _hidden_nodes(graph: Graph) -> set[str]:
             hidden.add(node.name)
             continue
         if node.class_name == "Identity" and "trainable" not in node.config:
-            hidden.add(node.name)  # the reader's own, for a mask that a model in the model is given
+            hidden.add(node.name)  # made by the reader, for a mask that a model in the model is given
         kwargs = {name: arg for name, arg in node.kwargs.items() if name not in ("mask", PLACED_MASK)}
         visible.update(ref.node for ref in iterate_refs([node.args, kwargs]))
     return hidden
@@ -355,17 +356,17 @@ SIGMOIDS = {"hard_sigmoid_keras2": "hard_sigmoid"}
 """Today's name of a function, by its name in Keras 1 and 2."""
 
 
-def note_masks(graph: Graph, found: ModelRun, compute: Compute, walk: Walk) -> Iterator[Text]:
+def note_masks(graph: Graph, run: ModelRun, compute: Compute, rerun: Rerun) -> Iterator[Text]:
     """Yield a note for each layer whose outputs would differ in today's Keras because of other masks."""
     rules = rules_of(graph.origin)
     try:
-        today = walk(graph, TODAY)
+        today = rerun(graph, TODAY)
     except RnncliError:
         yield Message(
             "masks follow {rules}, which saved the model; today's Keras would fail on it.", rules=rules
         )
         return
-    for layer, largest in _compare(found, today, compute):
+    for layer, largest in _compare(run, today, compute):
         yield Message(
             "{layer}: masks follow {rules}, which saved the model; today's Keras combines them "
             "differently, and the outputs would differ by up to {largest:.2g}.",
@@ -375,16 +376,16 @@ def note_masks(graph: Graph, found: ModelRun, compute: Compute, walk: Walk) -> I
         )
 
 
-def note_sigmoids(graph: Graph, found: ModelRun, compute: Compute, walk: Walk) -> Iterator[Text]:
+def note_sigmoids(graph: Graph, run: ModelRun, compute: Compute, rerun: Rerun) -> Iterator[Text]:
     """Yield a note if the outputs would differ in today's Keras because of its different hard_sigmoid."""
     changed = _with_sigmoid_of_today(graph)
     if changed == graph:
         return
     try:
-        today = walk(changed, rules_of(graph.origin))
+        today = rerun(changed, rules_of(graph.origin))
     except RnncliError:
         return  # the note of the reader on the function stands alone
-    words = ", ".join(f"{amount:.2g} ({layer})" for layer, amount in _compare(found, today, compute))
+    words = ", ".join(f"{amount:.2g} ({layer})" for layer, amount in _compare(run, today, compute))
     if words:
         yield Message(
             "with the hard_sigmoid of Keras 3, the outputs would differ by up to {words}.", words=words
@@ -408,14 +409,14 @@ def _with_sigmoid_of_today(graph: Graph) -> Graph:
     return replace(graph, nodes=tuple(nodes))
 
 
-def _compare(found: ModelRun, today: ModelRun, compute: Compute) -> Iterator[tuple[str, float]]:
+def _compare(run: ModelRun, today: ModelRun, compute: Compute) -> Iterator[tuple[str, float]]:
     """Yield the layers that differ between two runs, each with its largest difference."""
     import numpy as np
 
-    for mine, theirs in zip(found.parts, today.parts, strict=True):
-        results = [part.result or compute(part.case) for part in (mine, theirs)]
+    for part, part_today in zip(run.parts, today.parts, strict=True):
+        results = [use.result or compute(use.case) for use in (part, part_today)]
         pairs = zip(*(result.outputs for result in results), strict=True)
-        gaps = (np.nan_to_num(np.abs(one.values - other.values)) for one, other in pairs)
+        gaps = (np.nan_to_num(np.abs(tensor.values - other.values)) for tensor, other in pairs)
         largest = max(float(gap.max(initial=0)) for gap in gaps)
         if largest:
-            yield mine.layer, largest
+            yield part.layer, largest
