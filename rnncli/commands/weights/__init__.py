@@ -37,5 +37,5 @@ def weights(ask: Ask, output: OutputFlags, *, to: str | None) -> Reply[Any]:
         from rnncli.commands.weights import conversion
 
         return conversion.answer(to, output, ask)
-    found = weight_source.read(ask)
-    return Reply(WeightsAnswer(found.contents, found.description), found.remarks)
+    source = weight_source.read(ask)
+    return Reply(WeightsAnswer(source.contents, source.description), source.remarks)

@@ -58,9 +58,9 @@ class WeightsAnswer(Answer):
 
     def document(self, view: View) -> dict[str, Any]:
         """Return every layer with its gates, and the shapes of the other tensors."""
-        found, about = self.contents, self.description
+        contents, about = self.contents, self.description
         first = (
-            {"file": found.file, "origin": found.origin or None}
+            {"file": contents.file, "origin": contents.origin or None}
             if about is None
             else {
                 "seed": about.seed,
@@ -72,57 +72,59 @@ class WeightsAnswer(Answer):
         return {
             **head(),
             **first,
-            **assumed_document(found.assumed),
-            "parameters": sum(layer.parameters for layer in found.layers),
-            "layers": Listing(LAYERS, found.layers).objects(),
-            **({"loops": Listing(LOOPS, found.loops).objects()} if found.loops else {}),
-            "others": Listing(OTHERS, found.other_shapes.items()).objects(),
-            "notes": list(found.notes),
+            **assumed_document(contents.assumed),
+            "parameters": sum(layer.parameters for layer in contents.layers),
+            "layers": Listing(LAYERS, contents.layers).objects(),
+            **({"loops": Listing(LOOPS, contents.loops).objects()} if contents.loops else {}),
+            "others": Listing(OTHERS, contents.other_shapes.items()).objects(),
+            "notes": list(contents.notes),
         }
 
     def page(self, view: View) -> Page:
         """Return the recurrent layers, then the gates of each of their cells, then the other tensors."""
-        found, about = self.contents, self.description
-        cells = [one for layer in found.layers for one in layer.cells if one.gates]
+        contents, about = self.contents, self.description
+        layers = contents.layers
+        cells = [cell for layer in layers for cell in layer.cells if cell.gates]
         gates = (_gates(cells, view),) if cells else ()
-        refused = tuple(line(f"{layer.name}: {layer.note}", "alarm") for layer in found.layers if layer.note)
-        keys = [key for key in COLUMNS if key != "return" or found.count is not None]
-        tables = (Listing(LAYERS, found.layers, keys).table(view),) if found.layers else ()
-        parts = (*tables, *refused, *gates, *_other_tensors(found, view))
-        titled = line(found.file, "strong") if about is None else title(about.specs, view)
-        return Page(titled, (note(self._list_notes(view), view), *assumed_lines(found.assumed, view)), parts)
+        refused = tuple(line(f"{layer.name}: {layer.note}", "alarm") for layer in layers if layer.note)
+        keys = [key for key in COLUMNS if key != "return" or contents.count is not None]
+        tables = (Listing(LAYERS, layers, keys).table(view),) if layers else ()
+        parts = (*tables, *refused, *gates, *_other_tensors(contents, view))
+        titled = line(contents.file, "strong") if about is None else title(about.specs, view)
+        notes = (note(self._list_notes(view), view), *assumed_lines(contents.assumed, view))
+        return Page(titled, notes, parts)
 
     def _list_notes(self, view: View) -> list[str]:
-        found, about = self.contents, self.description
+        contents, about = self.contents, self.description
         if about is not None:
             seed = view.say("weights supplied") if about.seed is None else f"{view.say('seed')} {about.seed}"
             return [input_text(about.input_shape, about.specs[0].config["dtype"], view), seed]
-        origin = [found.origin] if found.origin else []
-        if found.count is None:
-            recurrent = view.say("recurrent layers: {recurrent}", recurrent=found.recurrent)
+        origin = [contents.origin] if contents.origin else []
+        if contents.count is None:
+            recurrent = view.say("recurrent layers: {recurrent}", recurrent=contents.recurrent)
             return [*origin, recurrent, view.say("no graph")]
-        if found.loops:
-            total = view.say(count(found.count, "layer"))
-            layers = view.say(count(found.recurrent, "recurrent layer"))
-            return [*origin, total, f"{layers}; {view.say(name_loops(found.loops))}"]
+        if contents.loops:
+            total = view.say(count(contents.count, "layer"))
+            layers = view.say(count(contents.recurrent, "recurrent layer"))
+            return [*origin, total, f"{layers}; {view.say(name_loops(contents.loops))}"]
         template = (
             "1 layer, {recurrent} recurrent"
-            if found.count == 1
+            if contents.count == 1
             else "{count} layers, {recurrent} of them recurrent"
         )
-        return [*origin, view.say(template, count=found.count, recurrent=found.recurrent)]
+        return [*origin, view.say(template, count=contents.count, recurrent=contents.recurrent)]
 
     def records(self, view: View) -> Records:
         """Return one row per gate and weight, and one per state of a loop."""
         gates = (
             (
-                one.name, one.direction, gate.name, part.name, format_shape(part.shape), part.norm,
+                cell.name, cell.direction, gate.name, part.name, format_shape(part.shape), part.norm,
                 part.stats.min and part.stats.min.value, part.stats.max and part.stats.max.value,
                 part.stats.mean, part.stats.std, part.radius,
             )
             for layer in self.contents.layers
-            for one in layer.cells
-            for gate in one.gates
+            for cell in layer.cells
+            for gate in cell.gates
             for part in gate.parts
         )  # fmt: skip
         states = (
@@ -134,24 +136,24 @@ class WeightsAnswer(Answer):
 
     def tensors(self) -> dict[str, Array]:
         """Return the weights of the recurrent layers in Keras's layout, `bi/forward/kernel`."""
-        found = {
+        weights = {
             f"{layer.path}{name}": array
             for layer in self.contents.layers
             for name, array in layer.weights.items()
         }
-        return found or {**super().tensors()}
+        return weights or {**super().tensors()}
 
 
-def _cell(one: CellSummary) -> dict[str, Any]:
+def _cell_document(cell: CellSummary) -> dict[str, Any]:
+    fans = {name: {"fan_in": fan_in, "fan_out": fan_out} for name, (fan_in, fan_out) in cell.fans.items()}
+    gates = [{"gate": gate.name, **{part.name: _part(part) for part in gate.parts}} for gate in cell.gates]
     return {
-        "name": one.name,
-        "direction": one.direction,
-        "units": one.units,
-        "features": one.features,
-        "fans": {name: {"fan_in": pair[0], "fan_out": pair[1]} for name, pair in one.fans.items()},
-        "gates": [
-            {"gate": gate.name, **{part.name: _part(part) for part in gate.parts}} for gate in one.gates
-        ],
+        "name": cell.name,
+        "direction": cell.direction,
+        "units": cell.units,
+        "features": cell.features,
+        "fans": fans,
+        "gates": gates,
     }
 
 
@@ -200,9 +202,9 @@ LAYERS = (
     Field("config", lambda layer: dict(layer.config)),
     Field(
         "units",
-        lambda layer: [one.units for one in layer.cells],
+        lambda layer: [cell.units for cell in layer.cells],
         "units",
-        lambda layer, _: " + ".join(str(one.units) for one in layer.cells),
+        lambda layer, _: " + ".join(str(cell.units) for cell in layer.cells),
     ),
     Field("features", _features, "in", lambda layer, _: str(_features(layer) or "")),
     Field("direction", _direction),
@@ -211,9 +213,9 @@ LAYERS = (
     Field("refused", lambda layer: layer.note or None),
     Field(
         "weights",
-        lambda layer: [{"name": name, "shape": list(one.shape)} for name, one in layer.weights.items()],
+        lambda layer: [{"name": name, "shape": list(array.shape)} for name, array in layer.weights.items()],
     ),
-    Field("cells", lambda layer: list(map(_cell, layer.cells))),
+    Field("cells", lambda layer: list(map(_cell_document, layer.cells))),
 )
 """What is said of a layer."""
 COLUMNS = ("name", "class_name", "features", "units", "return", "parameters")
@@ -251,8 +253,11 @@ def _gates(cells: Sequence[CellSummary], view: View) -> Variants:
     return Variants(tuple(map(form, FORMS)))
 
 
-def _rows(one: CellSummary, gate: GateSummary, view: View) -> Iterator[dict[str, TableCell]]:
-    """Yield a row for each weight but the biases, which stand beside others; cells by their columns."""
+def _rows(summary: CellSummary, gate: GateSummary, view: View) -> Iterator[dict[str, TableCell]]:
+    """Yield a row for each kernel of a gate, by the keys of WIDE; its bias stands in the same row.
+
+    A gate that has only biases has a row for each of them.
+    """
     parts = {part.name: part for part in gate.parts}
     rows = [name for name in parts if name not in BIASES] or list(parts)
     for name in rows:
@@ -265,7 +270,7 @@ def _rows(one: CellSummary, gate: GateSummary, view: View) -> Iterator[dict[str,
             "gate": cell(heading, "strong") if heading else (),
             "weight": cell("recurrent" if name == "recurrent_kernel" else name),
             "shape": cell(format_shape(part.shape)),
-            "fans": cell(" / ".join(map(str, one.fans.get(name, ())))),
+            "fans": cell(" / ".join(map(str, summary.fans.get(name, ())))),
             **dict(zip(("norm", "min", "max"), numbers, strict=True)),
             "histogram": cell(histogram(part.stats.histogram, view), "dim"),
             "bias": _number(bias.stats.mean, view) if bias else (),
@@ -282,9 +287,9 @@ def _number(value: float | None, view: View) -> TableCell:
     return cell(f"{value:.{digits}f}" if plain else f"{value:.{max(digits - 1, 0)}e}")
 
 
-def _other_tensors(found: Contents, view: View) -> tuple[Table, ...]:
+def _other_tensors(contents: Contents, view: View) -> tuple[Table, ...]:
     """Return the names and shapes of the tensors that belong to no recurrent layer."""
-    shapes = list(found.other_shapes.items())
+    shapes = list(contents.other_shapes.items())
     if not shapes:
         return ()
     shown = shapes[: None if view.full else MAX_OTHERS]

@@ -37,7 +37,8 @@ SQUARINGS = 12
 class Figures:
     """Statistics of the part of a weight that belongs to one gate.
 
-    norm: Frobenius, None where it is not finite.  radius: the spectral radius of a square part, else None.
+    norm: the Frobenius norm; None if it is not finite.
+    radius: the spectral radius of a square recurrent_kernel; None for other parts.
     """
 
     name: str
@@ -49,9 +50,9 @@ class Figures:
 
 @dataclass(frozen=True)
 class GateSummary:
-    """kernel and recurrent_kernel, then the bias, or input_bias and recurrent_bias, of one gate.
+    """The parts of one gate: kernel, recurrent_kernel, then bias, or input_bias and recurrent_bias.
 
-    A line of equations has the weights that it uses, also those of the cell's own.
+    In a cell written as equations, a gate is a line, and its parts are the weights that the line uses.
     """
 
     name: str
@@ -62,9 +63,9 @@ class GateSummary:
 class CellSummary:
     """One direction of a layer, or one cell of RNN.
 
-    name: `bi/forward`.  units: filters of a convolutional one.
-    features: of its input; None without a kernel.
-    fans: fan_in and fan_out of each kernel, of all gates together, as initializers take them.
+    name: `bi/forward`.  units: the filters of a convolutional cell.
+    features: the features of the input; None without a kernel.
+    fans: (fan_in, fan_out) by the name of the kernel, of the whole kernel, as initializers use them.
     """
 
     name: str
@@ -79,10 +80,10 @@ class CellSummary:
 class LayerSummary:
     """A recurrent layer.
 
-    path: of its weights, with a slash; "" for a layer on its own.
-    kind: its class, without the class of a layer inside it.
-    return_text: `sequences` or `last`, with ` + state`; "" where the file does not say.
-    note: why it cannot be computed; "" if it can be.
+    path: what the paths of its weights begin with, `lstm/`; "" for a single layer.
+    kind: its class, `Bidirectional`.  class_name: with the layer or cells inside, `Bidirectional(GRU)`.
+    return_text: `sequences` or `last`, perhaps with ` + state`; "" if the file does not say.
+    note: why the layer cannot be computed; "" if it can be.
     """
 
     name: str
@@ -102,12 +103,13 @@ class Contents:
     """The weights of a file, or of layers.
 
     file, origin: "" without a file.
-    count: of all its layers, None without a graph.  recurrent: of those, whether they are shown or not.
-    layers: the recurrent ones that are shown.  other_shapes: shapes of the other tensors.
+    count: the number of all layers; None without a graph.
+    recurrent: the number of recurrent layers, shown or not.
+    layers: the recurrent layers that are shown.  other_shapes: the shapes of all other tensors, by name.
     chains: names of the layers of each chain, in which a layer takes the previous layer's output.
-    refusals: recurrent layers whose weights are among the others, and why they are not shown.
-    loops: the Loops and Scans of an ONNX model that carry a state; their weights are among the others.
-    assumed: about a file without a graph; None for others.
+    refusals: recurrent layers that are not shown, and why; other_shapes has their weights.
+    loops: the Loops and Scans of an ONNX model that carry a state; other_shapes has their weights.
+    assumed: what was assumed about a file without a graph; None for other files.
     """
 
     file: str
@@ -123,22 +125,22 @@ class Contents:
     assumed: Assumed | None = None
 
 
-def describe_file(found: Graph | Modules) -> Contents:
+def describe_file(model: Graph | Modules) -> Contents:
     """Return the contents of the file; a layer that a graph uses several times is listed once."""
-    return _describe_modules(found) if isinstance(found, Modules) else _describe_graph(found)
+    return _describe_modules(model) if isinstance(model, Modules) else _describe_graph(model)
 
 
-def _describe_modules(found: Modules) -> Contents:
+def _describe_modules(file: Modules) -> Contents:
     layers = tuple(
-        _layer(node, graph=False, note=module.reason) for module in found.modules for node in module.nodes
+        _layer(node, graph=False, note=module.reason) for module in file.modules for node in module.nodes
     )
-    refused = {module.name: module.reason for module in found.modules if not module.nodes}
-    sentence = assumptions(found)
-    notes = (*found.notes, *([sentence] if sentence else []), *_note_refused(found.file, refused))
-    chains = tuple(tuple(node.name for node in module.nodes) for module in found.modules if module.nodes)
+    refused = {module.name: module.reason for module in file.modules if not module.nodes}
+    sentence = assumptions(file)
+    notes = (*file.notes, *([sentence] if sentence else []), *_note_refused(file.file, refused))
+    chains = tuple(tuple(node.name for node in module.nodes) for module in file.modules if module.nodes)
     return Contents(
-        found.file, found.origin, None, len(layers), layers, found.other_shapes, notes, chains, refused,
-        assumed=assumed_of(found) if sentence else None,
+        file.file, file.origin, None, len(layers), layers, file.other_shapes, notes, chains, refused,
+        assumed=assumed_of(file) if sentence else None,
     )  # fmt: skip
 
 
@@ -192,12 +194,14 @@ def describe_case(case: Case, weights: Mapping[str, Array]) -> Contents:
     stack, recurrent, others = case.stack, [], {}
     for index, spec in enumerate(case.stack):
         prefix = stack.prefix(index)
-        own = {path.removeprefix(prefix): array for path, array in weights.items() if path.startswith(prefix)}
+        arrays = {
+            path.removeprefix(prefix): value for path, value in weights.items() if path.startswith(prefix)
+        }
         if not stack.layers[index].recurrent:
-            others.update({f"{prefix}{name}": array.shape for name, array in own.items()})
+            others.update({f"{prefix}{name}": array.shape for name, array in arrays.items()})
             continue
         name = prefix.rstrip("/") or default_name(spec.class_name)
-        node = Node(name, name, spec.class_name, "keras.layers", to_config(spec)["config"], own, (), {})
+        node = Node(name, name, spec.class_name, "keras.layers", to_config(spec)["config"], arrays, (), {})
         recurrent.append(replace(_layer(node, graph=True), path=prefix))
     chain = tuple(layer.name for layer in recurrent)
     chains = (chain,) if len(chain) == len(case.stack) else tuple((name,) for name in chain)
@@ -252,21 +256,22 @@ def _layer(node: Node, *, graph: bool, note: Text = "") -> LayerSummary:
 
 
 def _count_parameters(node: Node) -> int:
-    held = sum(prod(array.shape) for array in node.weights.values())
-    return held if node.parameters is None else node.parameters
+    if node.parameters is not None:
+        return node.parameters
+    return sum(prod(array.shape) for array in node.weights.values())
 
 
 def _inside(config: Mapping[str, Any], key: str) -> Mapping[str, Any]:
     inner = config.get(key)
-    own = inner.get("config") if isinstance(inner, Mapping) else None
-    return own if isinstance(own, Mapping) else {}
+    inner_config = inner.get("config") if isinstance(inner, Mapping) else None
+    return inner_config if isinstance(inner_config, Mapping) else {}
 
 
 def class_text(class_name: str, config: Mapping[str, Any]) -> str:
     """Return `Bidirectional(GRU)`, `RNN(LSTMCell, GRUCell)`."""
-    held = [config[key] for key in ("layer", "cell") if isinstance(config.get(key), Mapping)]
-    held += config["cells"] if isinstance(config.get("cells"), list) else []
-    inside = [class_text(str(one.get("class_name")), one.get("config") or {}) for one in held]
+    parts = [config[key] for key in ("layer", "cell") if isinstance(config.get(key), Mapping)]
+    parts += config["cells"] if isinstance(config.get("cells"), list) else []
+    inside = [class_text(str(part.get("class_name")), part.get("config") or {}) for part in parts]
     return f"{class_name}({', '.join(inside)})" if inside else class_name
 
 
@@ -282,20 +287,20 @@ def _cells(node: Node) -> Iterator[CellSummary]:
     for path, array in node.weights.items():
         prefix, _, name = path.rpartition("/")
         groups.setdefault(prefix, {})[name] = array
-    for prefix, own in groups.items():
-        kernel, recurrent = own.get("kernel"), own.get("recurrent_kernel")
-        if written := _written_cell(node.config, prefix, own):
-            units, gates = written.units, tuple(_lines(written, own))
+    for prefix, weights in groups.items():
+        kernel, recurrent = weights.get("kernel"), weights.get("recurrent_kernel")
+        if written := _written_cell(node.config, prefix, weights):
+            units, gates = written.units, tuple(_lines(written, weights))
         elif kernel is not None and recurrent is not None and recurrent.ndim > 1:
             units = node.core_config.get("units", recurrent.shape[-2])
             names = GATES.get(infer_class(*recurrent.shape[-2:]) or "", ())
-            parts = {"kernel": kernel, "recurrent_kernel": recurrent, **_biases(own.get("bias"))}
-            gates = tuple(_gate(name, place, len(names), parts) for place, name in enumerate(names))
+            parts = {"kernel": kernel, "recurrent_kernel": recurrent, **_biases(weights.get("bias"))}
+            gates = tuple(_gate(name, index, len(names), parts) for index, name in enumerate(names))
         else:
             continue
         backwards = "backward" in prefix.split("/") or bool(inner.get("go_backwards"))
         where = prefix.removeprefix("layer").strip("/")
-        matrices = {name: array for name, array in own.items() if name != "bias" and array.ndim > 1}
+        matrices = {name: array for name, array in weights.items() if name != "bias" and array.ndim > 1}
         yield CellSummary(
             name=f"{node.name}/{where}" if where else node.name,
             direction="backward" if backwards else "forward",
@@ -307,11 +312,11 @@ def _cells(node: Node) -> Iterator[CellSummary]:
 
 
 def _written_cell(config: Mapping[str, Any], prefix: str, weights: Mapping[str, Array]) -> Cell | None:
-    """Return the cell whose weights have this prefix, if it is written as equations that fit the weights."""
+    """Return the cell whose weights have this prefix; None unless it has equations that fit the weights."""
     backward = "backward" in prefix.split("/") and _inside(config, "backward_layer")
     cell = _inside(backward or _inside(config, "layer") or config, "cell")
     if isinstance(cells := cell.get("cells"), list):
-        cell = _inside({str(place): one for place, one in enumerate(cells)}, prefix.split("/")[-1])
+        cell = _inside({str(index): entry for index, entry in enumerate(cells)}, prefix.split("/")[-1])
     if not isinstance(cell.get("equations"), str):
         return None
     try:
@@ -327,7 +332,7 @@ def _written_cell(config: Mapping[str, Any], prefix: str, weights: Mapping[str, 
 
 
 def _lines(written: Cell, weights: Mapping[str, Array]) -> Iterator[GateSummary]:
-    """Yield every line of the equations that uses weights, with its own columns of them."""
+    """Yield every line of the equations that uses weights, with the columns of the weights that it uses."""
     text, names = written.text, {name: name for name in weights}
     if text.has_two_biases and "bias" in names:
         names |= {"bias": "input_bias", "recurrent_bias": "recurrent_bias"}
@@ -344,10 +349,10 @@ def _biases(bias: Array | None) -> dict[str, Array]:
     return {"bias": bias} if bias.ndim == 1 else {"input_bias": bias[0], "recurrent_bias": bias[1]}
 
 
-def _gate(name: str, place: int, count: int, parts: Mapping[str, Array]) -> GateSummary:
+def _gate(name: str, index: int, count: int, parts: Mapping[str, Array]) -> GateSummary:
     def part(array: Array) -> Array:
         size = array.shape[-1] // count
-        return array[..., place * size : (place + 1) * size]
+        return array[..., index * size : (index + 1) * size]
 
     return GateSummary(name, tuple(summarize(key, part(array)) for key, array in parts.items()))
 

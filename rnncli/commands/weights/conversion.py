@@ -37,14 +37,14 @@ ARRAYS = (".npz", ".safetensors", ".json")
 def answer(to: str, output: OutputFlags, ask: Ask) -> Reply[ConversionAnswer | bytes]:
     """Return the arrays of the layout, or the file of --output that holds them."""
     suffix = _layout_suffix(to, output)
-    found = weight_source.read(ask)
-    chains = chains_of(found.contents)
+    source = weight_source.read(ask)
+    chains = chains_of(source.contents)
     converted = (  # before the remarks: it refuses a layer that the framework lacks
         frameworks.dump(to, chains, suffix)
         if suffix is not None
         else ConversionAnswer(to, frameworks.convert(to, chains))
     )
-    return Reply(converted, _remarks(to, chains, found))
+    return Reply(converted, _remarks(to, chains, source))
 
 
 def _layout_suffix(to: str, output: OutputFlags) -> str | None:
@@ -55,9 +55,9 @@ def _layout_suffix(to: str, output: OutputFlags) -> str | None:
     if output.format is not None or output.is_stdout:
         return None
     name = Path(output.output or "").name.casefold()
-    own = frameworks.get(to).SUFFIXES
-    found = next((suffix for suffix in own if name.endswith(suffix)), None)
-    if found is None:
+    suffixes = frameworks.get(to).SUFFIXES
+    suffix = next((suffix for suffix in suffixes if name.endswith(suffix)), None)
+    if suffix is None:
         try:
             formats.for_output(name)
         except UsageError:
@@ -66,28 +66,31 @@ def _layout_suffix(to: str, output: OutputFlags) -> str | None:
                 "Use one of {value}.",
                 output=output.output,
                 framework=frameworks.get(to).FRAMEWORK,
-                value=", ".join((*own, *ARRAYS)),
+                value=", ".join((*suffixes, *ARRAYS)),
             ) from None
-    if found == ".h5" and name.endswith(".weights.h5"):
+    if suffix == ".h5" and name.endswith(".weights.h5"):
         raise UsageError(
             "{output}: a .weights.h5 file holds Keras's layout only.",
             "Name the file .h5.",
             output=output.output,
         )
-    return found
+    return suffix
 
 
-def chains_of(found: Contents) -> tuple[Chain, ...]:
-    """Return the layers as chains.  Raises InputError if there are none, LayerError for a refused one."""
-    layers = {layer.name: layer for layer in found.layers}
+def chains_of(contents: Contents) -> tuple[Chain, ...]:
+    """Return the layers as chains.
+
+    Raises InputError if there is no recurrent layer, LayerError if a layer cannot be converted.
+    """
+    layers = {layer.name: layer for layer in contents.layers}
     if not layers:
         advice = Message("Name a file or a layer that has one.")
-        if found.loops:
-            advice = Message("It has {loops}.", loops=name_loops(found.loops))
-        with inside(found.file):
+        if contents.loops:
+            advice = Message("It has {loops}.", loops=name_loops(contents.loops))
+        with inside(contents.file):
             raise InputError("there is no recurrent layer to convert.", advice)
     for layer in layers.values():
-        if not layer.cells and not found.file:
+        if not layer.cells and not contents.file:
             what = Message(
                 "{--to}: only Keras draws the weights of {class_name}.", class_name=layer.class_name
             )
@@ -95,34 +98,34 @@ def chains_of(found: Contents) -> tuple[Chain, ...]:
     bare = (layer for layer in layers.values() if not layer.cells)
     unknown = {layer.name: OWN_CELL if layer.weights else NO_WEIGHTS for layer in bare}
     noted = {name: layer.note for name, layer in layers.items() if layer.note}
-    refused = unknown | noted | dict(found.refusals)
+    refused = unknown | noted | dict(contents.refusals)
     for name, why in refused.items():
         others = [other for other in layers if other not in refused]
         choice = Message(
-            "Name the others after a #: {file}#{others}", file=found.file, others=",".join(others)
+            "Name the others after a #: {file}#{others}", file=contents.file, others=",".join(others)
         )
-        with inside(found.file):
+        with inside(contents.file):
             raise LayerError(
                 "{name} cannot be converted: {why}.", choice if others else SAVE, name=name, why=why
             )
     chain_of = {
         name: (module, names)
-        for module, names in _list_chains(found)
+        for module, names in _list_chains(contents)
         if all(name in layers for name in names)
         for name in names
     }
     kept = dict.fromkeys(chain_of.get(name, (name, (name,))) for name in layers)
-    alone = len(kept) == 1 and not found.file
+    alone = len(kept) == 1 and not contents.file
     return tuple(
         Chain("" if alone else module, tuple(layer_weights(layers[name]) for name in names))
         for module, names in kept
     )
 
 
-def _list_chains(found: Contents) -> Iterator[tuple[str, tuple[str, ...]]]:
+def _list_chains(contents: Contents) -> Iterator[tuple[str, tuple[str, ...]]]:
     """Yield the name of each chain and its layers; `a_l0, a_l1, ...` are one chain, as in PyTorch."""
     numbered: dict[str, list[str]] = {}
-    for names in found.chains:
+    for names in contents.chains:
         match = NUMBERED.fullmatch(names[0])
         if match is None or len(names) > 1:
             yield match["name"] if match else names[0], names
@@ -151,24 +154,25 @@ def layer_weights(layer: LayerSummary) -> LayerWeights:
 
 
 def _kind(class_name: str, config: Mapping[str, Any]) -> str:
-    """Return the class of a layer; of one that runs a cell of one's own, the name of the cell."""
+    """Return the class of a layer, or `@mgu` if it runs a cell that is written as equations."""
     cell = config.get("cell")
-    own = isinstance(cell, Mapping) and "equations" in (cell.get("config") or {})
-    return f"@{cell['class_name']}" if own and isinstance(cell, Mapping) else class_name
+    if isinstance(cell, Mapping) and "equations" in (cell.get("config") or {}):
+        return f"@{cell['class_name']}"
+    return class_name
 
 
-def _remarks(to: str, chains: Sequence[Chain], found: Weights) -> tuple[Text, ...]:
-    """Return what the arrays do not say, each once: their seed, too, and what was not converted."""
-    seed = found.description.seed if found.description else None
+def _remarks(to: str, chains: Sequence[Chain], source: Weights) -> tuple[Text, ...]:
+    """Return the remarks: the seed of drawn weights, notes of the framework, what was not converted."""
+    seed = source.description.seed if source.description else None
     drawn = () if seed is None else (Message("the weights are those of {--seed:seed}", seed=seed),)
     notes = dict.fromkeys(text for chain in chains for text in frameworks.get(to).notes(chain))
-    others = list(found.contents.other_shapes)
+    others = list(source.contents.other_shapes)
     left = (
         (Message("not recurrent, so not converted: {others}", others=format_names(others)),) if others else ()
     )
-    loops = found.contents.loops
+    loops = source.contents.loops
     unread = (Message("not converted: {loops}", loops=name_loops(loops)),) if loops else ()
-    return (*found.remarks, *drawn, *notes, *unread, *left)
+    return (*source.remarks, *drawn, *notes, *unread, *left)
 
 
 FIELDS = (
