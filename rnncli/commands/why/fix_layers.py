@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import difflib
-import re
 from collections.abc import Iterable
 
 from rnncli import layers, specs
 from rnncli.case import Dimension, Shape
 from rnncli.commands.why.message import SEQUENCE, FrameworkMessage
 from rnncli.frameworks import GATES
-from rnncli.layers.stack import Stack
+from rnncli.result import TensorInfo
 
 UNITS = 3
 """Units of a layer if the message does not say; the default of --units."""
@@ -24,7 +23,7 @@ def format_layer(name: str, units: int = UNITS, **options: object) -> str:
 def inner_layer(message: FrameworkMessage, units: int | None = None, **options: object) -> str:
     """Return the layer that the message or the code names, without a Bidirectional around it.
 
-    units, options: instead of those in the code.
+    units, options: replace the units and options that are written in the code.
     """
     name, written = message.layer, message.written
     known = layers.class_of(name).options
@@ -51,31 +50,36 @@ def expression(message: FrameworkMessage, units: int | None = None, **options: o
 
 
 def before(message: FrameworkMessage, units: int | None = None, **options: object) -> str:
-    """Return the layer of the message as one that passes a single tensor to a layer after it."""
+    """Return the layer of the message, if it is to return a single tensor, for a layer after it."""
     return expression(message, units, **options, return_state=False)
 
 
 def with_width(message: FrameworkMessage, width: int | None = None, **options: object) -> str:
     """Return the layer, as `before` does, with `width` outputs: half in each direction of a Bidirectional.
 
-    Without a width, it keeps its own units.
+    Without a width, the layer keeps its units.
     """
-    mode = message.written.merge_mode if message.written else ""
-    if not width or not message.is_bidirectional or mode not in ("", "None", "'concat'"):
+    if not width or not _concatenates(message):
         return before(message, width, **options)
     if width % 2:
         return format_layer(message.layer, width, **options)
     return before(message, width // 2, **options)
 
 
+def output_width(message: FrameworkMessage) -> int:
+    """Return the size of the last axis that the layer of `before` returns."""
+    return message.units(UNITS) * (2 if _concatenates(message) else 1)
+
+
+def _concatenates(message: FrameworkMessage) -> bool:
+    """Return whether the layer of `before` is a Bidirectional with both directions side by side."""
+    mode = message.written.merge_mode if message.written else ""
+    return message.is_bidirectional and mode in ("", "None", "'concat'")
+
+
 def one_way(message: FrameworkMessage, units: int | None = None, **options: object) -> str:
-    """Return the layer of one direction in a Bidirectional, the forward one unless it goes backwards."""
+    """Return the layer of one direction of a Bidirectional: forward, or backward with go_backwards=True."""
     return inner_layer(message, units, **{"return_state": False, "go_backwards": False, **options})
-
-
-def stack_of(layer: str) -> Stack:
-    """Return the layer of an expression; a ConvLSTM has the states of an LSTM."""
-    return specs.from_flags([re.sub(r"ConvLSTM\dD", "LSTM", layer)], {})
 
 
 def count_gates(name: str) -> int:
@@ -85,12 +89,18 @@ def count_gates(name: str) -> int:
 
 def states_of(name: str, batch: Dimension = "batch", units: int = UNITS) -> tuple[Shape, ...]:
     """Return the shapes of the states of a layer, in Keras's order."""
-    return tuple(info.shape for info in stack_of(format_layer(name, units)).states((batch, 1, 1)))
+    return tuple(info.shape for info in _states(name, units, batch))
 
 
 def parts_of(name: str) -> tuple[str, ...]:
     """Return `hidden, cell` for LSTM, `hidden` for the others."""
-    return tuple(info.label.part for info in stack_of(format_layer(name, 1)).states((1, 1, 1)))
+    return tuple(info.label.part for info in _states(name, 1, 1))
+
+
+def _states(name: str, units: int, batch: Dimension) -> tuple[TensorInfo, ...]:
+    """Return the states of a layer; a ConvLSTM has the states of an LSTM."""
+    plain = "LSTM" if name.startswith("ConvLSTM") else name
+    return specs.from_flags([format_layer(plain, units)], {}).states((batch, 1, 1))
 
 
 def own_names(message: FrameworkMessage) -> str:
@@ -108,7 +118,7 @@ def names_of(layer: str, *, both: bool = False) -> str:
 
 
 def name_axes(shape: Shape, axes: Shape = SEQUENCE) -> Shape:
-    """Return the shape, which may be that of fewer axes, with the names of the axes for unknown sizes."""
+    """Return the shape with the name of the axis for each unknown size; it may have fewer axes than names."""
     return tuple(name if size is None else size for size, name in zip(shape, axes, strict=False))
 
 

@@ -15,11 +15,11 @@ from rnncli.commands.why.fix_layers import (
     known_size,
     name_axes,
     names_of,
+    output_width,
     own_names,
-    stack_of,
     units_of,
 )
-from rnncli.commands.why.message import SEQUENCE, ComputeFields, Fields, FrameworkMessage, parse_shape
+from rnncli.commands.why.message import ComputeFields, Fields, FrameworkMessage, parse_shape
 
 LARGEST_TOKEN = 10_000_000
 
@@ -27,13 +27,13 @@ LARGEST_TOKEN = 10_000_000
 def _axes(message: FrameworkMessage) -> Fields | None:
     """`expected ndim=3, found ndim=2. Full shape received: (1, 60)`; the shape may be left out."""
     expected, known = message.number("expected"), message.match.groupdict()
-    found = int(known.get("found", 2))
-    shape = message.shape("shape") if message.name("shape") else (None,) * found
-    if len(shape) != found:
+    axes = int(known.get("found", 2))
+    shape = message.shape("shape") if message.name("shape") else (None,) * axes
+    if len(shape) != axes:
         return None
-    if expected == 2 and found == 3:
+    if expected == 2 and axes == 3:
         return {"kind": "sequence", "shape": shape, "units": units_of(shape)}
-    if message.layer.startswith("Conv") and found < expected:
+    if message.layer.startswith("Conv") and axes < expected:
         return _images(shape, expected)
     return _recurrent_axes(message, shape) if expected == 3 else None
 
@@ -48,7 +48,7 @@ def _images(shape: Shape, expected: int) -> Fields:
 
 
 def _recurrent_axes(message: FrameworkMessage, shape: Shape) -> Fields | None:
-    """One axis, two or four.  size: of the time steps, or of what may be time steps or features."""
+    """An input of one, two or four axes.  The field `size` is that of the axis that may be time steps."""
     if len(shape) not in (1, 2, 4):
         return None
     got, size = f"{format_shape(shape)}, " if any(shape) else "", shape[:2][-1]
@@ -74,7 +74,7 @@ def _four_axes(shape: Shape) -> Fields:
 
 
 def _no_steps(message: FrameworkMessage) -> Fields | None:
-    """PyTorch says so itself; TensorFlow says it of any slice, here of one in a recurrent layer."""
+    """PyTorch says that there are no steps; TensorFlow says it of any slice, so the layer's input is read."""
     inputs = message.argument("sequences")
     if message.match[0].startswith("Expected"):
         inputs = ((None, 0, None),)
@@ -105,40 +105,40 @@ def _features(message: FrameworkMessage) -> Fields | None:
 
 def _model_input(message: FrameworkMessage) -> Fields | None:
     """`expected shape=(1, None, 5), found shape=(32, 10, 5)`: the batch differs, or another axis."""
-    wanted, found = message.shape("wanted"), message.shape("found")
+    wanted, given = message.shape("wanted"), message.shape("found")
     if len(wanted) != 3:
         return None
-    if found[:1] not in (wanted[:1], (None,)) and wanted[0] and _fits(found, (None, *wanted[1:])):
-        whole = known_size(found[0]) and known_size(found[0]) % known_size(wanted[0]) == 0
+    if given[:1] not in (wanted[:1], (None,)) and wanted[0] and _fits(given, (None, *wanted[1:])):
+        whole = known_size(given[0]) and known_size(given[0]) % known_size(wanted[0]) == 0
         return {"kind": "batch", "whole": whole}
-    return _another_shape(wanted, found)
+    return _another_shape(wanted, given)
 
 
 def _array_input(message: FrameworkMessage) -> Fields | None:
     """Keras 1 and early Keras 2 leave out the batch axis."""
-    wanted, found = message.shape("wanted"), message.shape("found")
-    if len(wanted) != 2 or len(found) != 2:
+    wanted, given = message.shape("wanted"), message.shape("found")
+    if len(wanted) != 2 or len(given) != 2:
         return None
-    return _another_shape((None, *wanted), (None, *found))
+    return _another_shape((None, *wanted), (None, *given))
 
 
-def _another_shape(wanted: Shape, found: Shape) -> Fields:
-    """Which change of the axes alone makes the input fit; if none does, what is left of the sizes."""
+def _another_shape(wanted: Shape, given: Shape) -> Fields:
+    """Which change of the axes makes the input fit; if no change does, the sizes without the batch."""
     changed: dict[str, Shape] = {}
-    if len(found) == 2:
-        changed = {"batched": (1, *found), "one_feature": (*found, 1)}
-    elif len(found) == 3:
-        changed = {"turned": (found[0], found[2], found[1])}
-    elif len(found) == 4 and found[-1] == 1:
-        changed = {"cut": found[:3]}
+    if len(given) == 2:
+        changed = {"batched": (1, *given), "one_feature": (*given, 1)}
+    elif len(given) == 3:
+        changed = {"turned": (given[0], given[2], given[1])}
+    elif len(given) == 4 and given[-1] == 1:
+        changed = {"cut": given[:3]}
     fitting = {name: name_axes(shape) for name, shape in changed.items() if _fits(shape, wanted)}
-    sizes = {"sizes": wanted[1:], "found_sizes": found[1:] if len(found) == 3 else ()}
-    return {"wanted": wanted, "found": found, **(fitting or sizes)}
+    sizes = {"sizes": wanted[1:], "found_sizes": given[1:] if len(given) == 3 else ()}
+    return {"wanted": wanted, "found": given, **(fitting or sizes)}
 
 
 def _fits(shape: Shape, wanted: Shape) -> bool:
     pairs = zip(shape, wanted, strict=False)
-    return len(shape) == len(wanted) and all(size is None or size == own for own, size in pairs)
+    return len(shape) == len(wanted) and all(limit in (None, size) for size, limit in pairs)
 
 
 def _unknown_batch(message: FrameworkMessage) -> Fields:
@@ -160,8 +160,8 @@ def _ways_to_unpack(message: FrameworkMessage) -> Fields:
     if message.written and message.written.is_torch:
         return {"ways": [], "torch": [_torch_way(message.layer, expression(message, **options))]}
     if message.written or message.named or message.is_bidirectional:
-        own = expression(message, return_state=True)
-        return {"torch": [], "ways": [_way(own_names(message), own, f"{own}(x)")]}
+        layer = expression(message, return_state=True)
+        return {"torch": [], "ways": [_way(own_names(message), layer, f"{layer}(x)")]}
     is_tuple = message.match.groupdict().get("holder") == "tuple"
     modules = ("LSTM", "GRU") if is_tuple else ()
     torch = [_torch_way(name, format_layer(name, **options)) for name in modules]
@@ -195,8 +195,8 @@ def _may_be(message: FrameworkMessage, count: int) -> bool:
 def _several_inputs(message: FrameworkMessage) -> Fields:
     """A layer that got a list: the previous layer's states, both directions, or its own states."""
     rest = message.text[message.match.end() : message.match.end() + 4000]
-    found = re.findall(r"shape=\(([\dNone, ]{1,60})\)", rest)[:9]
-    first, *others = list(filter(None, map(parse_shape, found))) or [()]
+    shapes = re.findall(r"shape=\(([\dNone, ]{1,60})\)", rest)[:9]
+    first, *others = list(filter(None, map(parse_shape, shapes))) or [()]
     if len(others) == 1 and others[0] == first and len(first) == 3:
         return {"kind": "unmerged", "first": first, "units": units_of(first), "next": message.named or "LSTM"}
     if others and len(others) + 1 == message.number("count") and all(len(shape) == 2 for shape in others):
@@ -227,16 +227,16 @@ def _output_and_states(first: Shape, states: list[Shape]) -> Fields:
 
 
 def _loss(message: FrameworkMessage) -> Fields | None:
-    """`[8,3] vs. [8,4,3]` of a loss; a cell or a Bidirectional says so in the call that failed."""
-    one, other = message.shape("one"), message.shape("other")
-    if message.call or (len(one) == len(other) and one[:1] != other[:1]):
+    """`[8,3] vs. [8,4,3]` of a loss; in the message of a cell or a Bidirectional, a call has failed."""
+    left, right = message.shape("one"), message.shape("other")
+    if message.call or (len(left) == len(right) and left[:1] != right[:1]):
         return None
     nodes = message.match.groupdict()
     first, second = nodes.get("first") or "", nodes.get("second") or ""
     # Keras 3 gives a loss the target first, Keras 2 gives some losses a layer's output first.
     is_squeezed_target = "Squeeze" in first and second != "" and not _is_data(second)
     output_first = "/" in first and not _is_data(first) and not is_squeezed_target
-    target, output = (other, one) if output_first else (one, other)
+    target, output = (right, left) if output_first else (left, right)
     squeezed = (first if output_first else second) + (nodes.get("cut") or "")
     if len(target) == len(output) == 2 and "Squeeze" in squeezed:
         return {**_time_steps(message, target, output), "kind": "squeezed", "whole": (*output, 1)}
@@ -251,7 +251,8 @@ def _is_data(node: str) -> bool:
 def _targets(message: FrameworkMessage, target: Shape, output: Shape) -> Fields | None:
     """Which axes or sizes of a target and an output differ, and so what the target may be.
 
-    wanted, found: the numbers of the target and of the output at each time step, or of each sequence.
+    The fields wanted and found are how many numbers the target and the output have at each time step, or,
+    without time steps, for each sequence.
     """
     if not target or not output:
         return None
@@ -298,14 +299,14 @@ def _is_categorical(message: FrameworkMessage) -> bool:
 
 
 def _agree(shape: Shape, other: Shape) -> bool:
-    """Return whether the shapes may be equal: the known sizes are."""
+    """Return whether the shapes may be equal: sizes that are known in both are equal."""
     pairs = zip(shape, other, strict=False)
-    return len(shape) == len(other) and all(one is None or two is None or one == two for one, two in pairs)
+    return len(shape) == len(other) and all(None in pair or len({*pair}) == 1 for pair in pairs)
 
 
 def _time_steps(message: FrameworkMessage, target: Shape, output: Shape) -> Fields:
-    """A target and an output of other time steps.  width: of the output that RepeatVector repeats."""
-    width = stack_of(before(message, return_sequences=False)).outputs(SEQUENCE)[0].shape[-1]
+    """A target and an output with different time steps.  width: the size of what RepeatVector repeats."""
+    width = output_width(message)
     return {"target": target, "output": output, "units": units_of(target), "width": width}
 
 
