@@ -48,33 +48,33 @@ class WhyAnswer(Answer):
 
     def document(self, view: View) -> dict[str, Any]:
         """Return the cause, the explanation and every candidate; a candidate without a run has null."""
-        found = self.diagnosis
+        diagnosis = self.diagnosis
         return {
             **head(),
-            "cause": found.cause,
-            "call": found.call._asdict() if found.call else None,
-            "explanation": found.explanation.in_language(view.lang),
-            "hint": found.hint.in_language(view.lang),
+            "cause": diagnosis.cause,
+            "call": diagnosis.call._asdict() if diagnosis.call else None,
+            "explanation": diagnosis.explanation.in_language(view.lang),
+            "hint": diagnosis.hint.in_language(view.lang),
             "candidates": [_document(outcome, view) for outcome in self.outcomes],
         }
 
     def page(self, view: View) -> Page:
         """Return the explanation, the fixes as a table, then the hint and a command to try."""
-        found, lang = self.diagnosis, view.lang
-        title = Paragraph(found.explanation.in_language(lang), "strong")
-        notes = () if found.call is None else (_call(found.call, view),)
-        below: list[PagePart] = [Paragraph(found.hint.in_language(lang))] if found.hint.en else []
+        diagnosis, lang = self.diagnosis, view.lang
+        title = Paragraph(diagnosis.explanation.in_language(lang), "strong")
+        notes = () if diagnosis.call is None else (_call(diagnosis.call, view),)
+        below: list[PagePart] = [Paragraph(diagnosis.hint.in_language(lang))] if diagnosis.hint.en else []
         if command := next(filter(None, map(command_of, self.outcomes)), ""):
             below.append(_draw_command(command, view))
         return Page(title, notes, (*self._fixes(view), *([(), *below] if below else [])))
 
     def records(self, view: View) -> Records:
-        """Return one row per tensor of a candidate, and one for a candidate that is not run."""
+        """Return one row per tensor of a candidate; a candidate that is not run has a single row."""
         header = ("cause", "situation", "snippet", "expression", "input_shape", "output", "shape")
         return header, self._records(view)
 
     def _fixes(self, view: View) -> tuple[Variants, ...]:
-        """Return a row per fix: with the code in a column of its own, below the situation, or as lines."""
+        """Return a row per fix in three forms: the code in its own column, below the situation, or as lines."""
         if not self.outcomes:
             return ()
         tables = ((_table(self.outcomes, view, beside=beside),) for beside in (True, False))
@@ -109,8 +109,8 @@ def _draw_command(command: str, view: View) -> Variants:
 
 def _call(frame: Frame, view: View) -> Line:
     """Return `train.py, line 9: model.fit(x, y)`."""
-    place = view.say("{file}, line {line}", file=frame.file, line=frame.line)
-    return (Span(f"{place}: ", "dim"), Span(frame.code))
+    where = view.say("{file}, line {line}", file=frame.file, line=frame.line)
+    return (Span(f"{where}: ", "dim"), Span(frame.code))
 
 
 def _quote_layer(layer: str) -> str:
@@ -147,7 +147,7 @@ def _format_layers(outcome: Outcome, view: View) -> str:
 def _table(outcomes: Sequence[Outcome], view: View, *, beside: bool) -> Table:
     """Return a row per fix; the layers are in the heading if all fixes have the same.
 
-    beside: with the code in a column of its own; otherwise below the situation.
+    beside: whether the code has its own column; otherwise it stands below the situation.
     """
     shared, *others = {_format_layers(outcome, view) for outcome in outcomes}
     headings = ["fix", "change"] if beside else ["fix"]
@@ -170,7 +170,7 @@ def _table(outcomes: Sequence[Outcome], view: View, *, beside: bool) -> Table:
 
 
 def _lines(outcomes: Sequence[Outcome], view: View) -> tuple[PagePart, ...]:
-    """Return every fix as lines, for a narrow terminal: situation, code, and what it gives."""
+    """Return every fix as lines, for a narrow terminal: the situation, the code, the resulting shapes."""
     lines: list[PagePart] = []
     for outcome in outcomes:
         lines += [(), line(outcome.fix.situation.in_language(view.lang), "strong")]
@@ -187,7 +187,7 @@ def _run(outcome: Outcome, view: View) -> tuple[PagePart, ...]:
     (given, *more), returned = _input(outcome, view), _draw_returns(outcome, view)
     start = (indent, *given, arrow, Span(_format_layers(outcome, view)))
     layers = [line(f"  {marks(view).arrow.lstrip()}{layer}") for layer in outcome.fix.layers]
-    rest = [(indent, *one) for one in (*more, *returned)]
+    rest = [(indent, *spans) for spans in (*more, *returned)]
     below = (Variants(((start,), ((indent, *given), *layers))), *rest)
     if len(returned) > 1:
         return below

@@ -91,7 +91,7 @@ class Cause(NamedTuple):
 
     name: stable, for scripts.  pattern: regular expression, found anywhere in the text on one line; its
         repetitions are bounded, because the text may be hostile.
-    table: what its file says of it; .github/CONTRIBUTING.md lists the keys.
+    table: its texts and fixes, as its file has them; .github/CONTRIBUTING.md lists the keys.
     """
 
     name: str
@@ -99,7 +99,7 @@ class Cause(NamedTuple):
     table: CauseTable
 
     def diagnose(self, message: FrameworkMessage) -> Diagnosis | None:
-        """Return what a message means; None if it is not of this cause after all."""
+        """Return what the message means; None if it has another cause although the pattern matches."""
         fields = fields_of(message, *(self.table.get(key, ()) for key in ("shapes", "arguments")))
         if "compute" in self.table:
             values = COMPUTE[self.table["compute"]](message)
@@ -108,7 +108,7 @@ class Cause(NamedTuple):
             fields.update(values)
         if not holds(self.table.get("when", ""), fields):
             return None
-        variants = (one for one in self.table["variant"] if holds(one["when"], fields))
+        variants = (variant for variant in self.table["variant"] if holds(variant["when"], fields))
         chosen = next(variants, self.table)
         explanation, hint = _said(chosen, fields), _said(chosen.get("hint", {}), fields)
         return Diagnosis(explanation, tuple(_fixes(chosen["fix"], fields)), hint, self.name)
@@ -119,7 +119,10 @@ def _said(table: CauseTable, fields: Fields) -> Bilingual:
 
 
 def _fixes(tables: list[CauseTable], fields: Fields) -> Iterator[Fix]:
-    """Yield the fixes whose `when` holds; tables with the same `each` for every entry of that field."""
+    """Yield the fixes whose `when` holds.
+
+    Adjacent tables with the same `each` are repeated together, for every entry of the field `each` names.
+    """
     for each, group in groupby(tables, lambda table: table.get("each")):
         chosen = list(group)
         for entry in fields[each] if each else [{}]:
@@ -148,9 +151,9 @@ def read_causes() -> tuple[Cause, ...]:
 
 
 def _complete(table: CauseTable, tables: dict[str, CauseTable]) -> CauseTable:
-    """Return the table with what it takes from another cause, and its variants with what they leave out."""
+    """Return the table with the entries that it inherits by `like`, and its variants with all its entries."""
     whole = _inherit(table, tables)
-    variants = [{**whole, **_inherit(one, tables)} for one in whole.get("variant", ())]
+    variants = [{**whole, **_inherit(variant, tables)} for variant in whole.get("variant", ())]
     return {**whole, "variant": variants}
 
 
@@ -170,8 +173,8 @@ def diagnose(text: str) -> Diagnosis:
 
     Raises DisagreementError if there is none.
     """
-    found = matches(text)
-    if not found:
+    known = matches(text)
+    if not known:
         page = handbook.find(text)
         raise DisagreementError(
             "this message is not known.",
@@ -180,18 +183,18 @@ def diagnose(text: str) -> Diagnosis:
             else "Paste the last lines of the traceback; rnncli why knows the errors of recurrent layers.",
             page=page,
         )
-    return max(found, key=lambda one: one.end).diagnosis._replace(call=last_frame(text))
+    return max(known, key=lambda match: match.end).diagnosis._replace(call=last_frame(text))
 
 
 def matches(text: str) -> list[Match]:
     """Return every diagnosis that fits `text`."""
     line, frame = normalize(text), last_frame(text)
     code = frame.code if frame else ""
-    return [found for cause in read_causes() if (found := _match(cause, line, code)) is not None]
+    return [match for cause in read_causes() if (match := _match(cause, line, code)) is not None]
 
 
 def _match(cause: Cause, line: str, code: str) -> Match | None:
     """Return the diagnosis for the last match of the pattern."""
     *_, match = (None, *re.finditer(cause.pattern, line))
-    found = match and cause.diagnose(FrameworkMessage(line, match, code))
-    return Match(match.end(), found) if match and found else None
+    diagnosis = match and cause.diagnose(FrameworkMessage(line, match, code))
+    return Match(match.end(), diagnosis) if match and diagnosis else None

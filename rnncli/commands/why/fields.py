@@ -32,8 +32,8 @@ def fields_of(message: FrameworkMessage, shapes: Collection[str], arguments: Col
     `{shape_units}` the size of the last one. A layer takes units and options: `{own:3, unroll=True}`.
     """
     groups = message.match.groupdict(default="")
-    found = {name: parse_shape(groups[name]) for name in shapes}
-    found |= {name: (*message.argument(name), ())[0] for name in arguments}
+    named = {name: parse_shape(groups[name]) for name in shapes}
+    named |= {name: (*message.argument(name), ())[0] for name in arguments}
     return {
         "call": message.call,
         "layer": message.layer,
@@ -42,7 +42,7 @@ def fields_of(message: FrameworkMessage, shapes: Collection[str], arguments: Col
         # the layer of the message or the code, with and without a Bidirectional around it
         "own": partial(fix_layers.expression, message),
         "inner": partial(fix_layers.inner_layer, message),
-        # as a layer that passes one tensor on; `wide`, and `last` and `every` with a number: so many outputs
+        # the layer, if it returns a single tensor; {wide:8}, {last:8} and {every:8} have 8 outputs
         "before": partial(fix_layers.before, message),
         "wide": partial(fix_layers.with_width, message),
         "last": partial(fix_layers.with_width, message, return_sequences=False),
@@ -51,9 +51,9 @@ def fields_of(message: FrameworkMessage, shapes: Collection[str], arguments: Col
         "forward": partial(fix_layers.one_way, message),
         "backward": partial(fix_layers.one_way, message, go_backwards=True),
         **{name: int(text) if text.isdecimal() else text for name, text in groups.items()},
-        **found,
-        **{f"{name}_axes": len(shape) for name, shape in found.items()},
-        **{f"{name}_units": fix_layers.units_of(shape) for name, shape in found.items()},
+        **named,
+        **{f"{name}_axes": len(shape) for name, shape in named.items()},
+        **{f"{name}_units": fix_layers.units_of(shape) for name, shape in named.items()},
     }
 
 
@@ -91,9 +91,12 @@ def fill(text: str, fields: Fields) -> str:
 
 
 def values_of(entries: list[Any], fields: Fields) -> tuple[Any, ...]:
-    """Return the values of layers or sizes; a shape, or several layers, in a hole stand for all of them."""
-    values = [_value(entry, fields) for entry in entries]
-    return tuple(one for value in values for one in (value if isinstance(value, tuple) else (value,)))
+    """Return the values of layers or sizes; a hole with a shape or several layers gives several values."""
+    values: list[Any] = []
+    for entry in entries:
+        value = _value(entry, fields)
+        values += value if isinstance(value, tuple) else (value,)
+    return tuple(values)
 
 
 def _value(entry: Any, fields: Fields) -> Any:
@@ -110,7 +113,7 @@ def holds(when: str, fields: Fields) -> bool:
 
     A field that the cause does not have is neither true nor equal to anything.
     """
-    return all(_holds(one.split(), fields) for one in when.split(" and ")) if when else True
+    return all(_holds(condition.split(), fields) for condition in when.split(" and ")) if when else True
 
 
 def _holds(words: list[str], fields: Fields) -> bool:
@@ -125,9 +128,9 @@ def _holds(words: list[str], fields: Fields) -> bool:
 
 def _known(path: str, fields: Fields) -> Any:
     """Return a field, or one size of a shape: `shape[0]`; None if the cause does not have it."""
-    name, *index = re.findall(r"\w+", path)
+    name, *indices = re.findall(r"\w+", path)
     value = fields.get(name)
-    if not index:
+    if not indices:
         return value
-    place = int(index[0])
-    return value[place] if value and place < len(value) else None
+    index = int(indices[0])
+    return value[index] if value and index < len(value) else None

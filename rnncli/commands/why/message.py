@@ -58,13 +58,13 @@ class Frame(NamedTuple):
 
 
 def last_frame(text: str) -> Frame | None:
-    """Return the last line of the user's own code in a traceback of Python or of a notebook.
+    """Return the last line of the user's code in a traceback of Python or of a notebook.
 
     Returns None if there is no traceback.
     """
     text = _readable(text)
-    own = [found for found in _FRAME.finditer(text) if not _LIBRARIES.search(found["file"])]
-    frames = sorted((*own, *_CELL.finditer(text)), key=lambda found: found.start())
+    in_scripts = (frame for frame in _FRAME.finditer(text) if not _LIBRARIES.search(frame["file"]))
+    frames = sorted((*in_scripts, *_CELL.finditer(text)), key=lambda frame: frame.start())
     if not frames:
         return None
     last = frames[-1]
@@ -121,13 +121,13 @@ class FrameworkMessage:
     @cached_property
     def call(self) -> str:
         """The class whose `call` failed: `LSTMCell`; "" if the message does not say."""
-        found = re.findall(r"calling (\w{1,100})\.call\(\)", self.text)
-        return found[-1] if found else ""
+        names = re.findall(r"calling (\w{1,100})\.call\(\)", self.text)
+        return names[-1] if names else ""
 
     def argument(self, name: str) -> tuple[Shape, ...]:
         """Return the shapes of one of the "Arguments received by ..."; () if it is None or a number."""
-        found = re.findall(rf"• {name}=(.{{0,2000}}?)(?= • |$)", self.text)
-        shapes = re.findall(r"shape=\(([\dNone, ]{0,100})\)", found[-1]) if found else []
+        values = re.findall(rf"• {name}=(.{{0,2000}}?)(?= • |$)", self.text)
+        shapes = re.findall(r"shape=\(([\dNone, ]{0,100})\)", values[-1]) if values else []
         return tuple(filter(None, map(parse_shape, shapes)))
 
     @cached_property
@@ -135,23 +135,23 @@ class FrameworkMessage:
         """Keras's class of the recurrent layer that the message names; "" if it names none."""
         for pattern in _NAMES:
             for name in re.findall(pattern, self.text):
-                if found := recurrent_in(name):
-                    return found
+                if class_name := recurrent_in(name):
+                    return class_name
         return ""
 
     @cached_property
     def written(self) -> WrittenLayer | None:
-        """The layer of the message in the user's line, else in the whole text; None if it is in neither."""
+        """The layer of the message, read from the user's line, else from the text; None if in neither."""
         for code in (self.code, self.text):
-            layers = [one for one in layers_in(code) if self.named in ("", one.name)]
-            both = [one for one in layers if one.is_bidirectional] if self._names_bidirectional else []
+            layers = [layer for layer in layers_in(code) if self.named in ("", layer.name)]
+            wrapped = [layer for layer in layers if layer.is_bidirectional and self._names_bidirectional]
             if layers:
-                return (both or layers)[-1]
+                return (wrapped or layers)[-1]
         return None
 
     @cached_property
     def layer(self) -> str:
-        """Keras's class of the layer that the message is about; LSTM if neither it nor the code says."""
+        """Keras's class of the layer that the message is about; LSTM if no text names a layer."""
         return self.named or (self.written.name if self.written else DEFAULT)
 
     def units(self, default: int) -> int:
@@ -170,10 +170,10 @@ class FrameworkMessage:
 
 
 Fields = dict[str, Any]
-"""What the texts of a cause name in their holes, besides the groups of its pattern."""
+"""The values for the holes in the texts of a cause, by name."""
 
 ComputeFields = Callable[[FrameworkMessage], Fields | None]
-"""Returns the values for a message; None if it has another cause after all."""
+"""Returns the values for a message; None if the message has another cause although the pattern matches."""
 
 
 def recurrent_in(name: str) -> str | None:
@@ -184,4 +184,4 @@ def recurrent_in(name: str) -> str | None:
     folded = name.casefold().replace("_", "")
     if name in ("RNN", "RNNCell"):
         return "SimpleRNN"
-    return next((one for one in reversed(RECURRENT) if one.casefold() in folded), None)
+    return next((layer for layer in reversed(RECURRENT) if layer.casefold() in folded), None)

@@ -21,8 +21,8 @@ _START = re.compile(r"\b(?:LSTM|GRU|SimpleRNN|RNN|Bidirectional)\(")
 class WrittenLayer(NamedTuple):
     """A layer in the user's code, without the arguments that a fix need not repeat.
 
-    name: Keras's class, for PyTorch's RNN too.  flags: arguments that are True or False.
-    merge_mode: of the Bidirectional around the layer, quoted; "" if the code does not say.
+    name: Keras's class, `SimpleRNN` for PyTorch's RNN, too.  flags: arguments that are True or False.
+    merge_mode: merge_mode of the Bidirectional around the layer, `'sum'`; "" if the code does not say.
     is_torch: whether the code is PyTorch's, nn.LSTM(10, 8).
     """
 
@@ -36,14 +36,14 @@ class WrittenLayer(NamedTuple):
 
 def layers_in(code: str) -> list[WrittenLayer]:
     """Return the layers whose number of units is written as a number, in the order of the code."""
-    found: list[WrittenLayer] = []
+    layers: list[WrittenLayer] = []
     end = 0
     for start in [match.start() for match in _START.finditer(code)][-MOST:]:
         text = _call_at(code[start : start + LONGEST])
         if start >= end and (layer := _read(text)):
-            found.append(layer)
+            layers.append(layer)
             end = start + len(text)
-    return found
+    return layers
 
 
 def _call_at(code: str) -> str:
