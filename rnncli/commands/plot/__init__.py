@@ -47,8 +47,13 @@ class PlotFlags(NamedTuple):
     quiet: bool = False
 
 
-class Drawing(NamedTuple):
-    """What is drawn.  sheet: returns it in a language, without the names that have certain characters."""
+class Picture(NamedTuple):
+    """What is drawn, and how.
+
+    sheet: returns the Sheet, given a language and the characters that no font has; a feature whose name
+        contains such a character is numbered.
+    size: width and height in inches; None for a size that suits the sheet.
+    """
 
     sheet: Callable[[str, frozenset[str]], Sheet]
     style: Style
@@ -88,7 +93,7 @@ def plot(ask: Ask, **flags: Any) -> None:
         terminal.remark([*drawing.remarks, *missing], asked.quiet)
 
 
-def drawing_of(ask: Ask, asked: PlotFlags) -> Drawing:
+def drawing_of(ask: Ask, asked: PlotFlags) -> Picture:
     """Compute what is drawn.  Raises UsageError for flags that do not fit."""
     from rnncli.addresses import parse_steps
     from rnncli.commands.plot.palette import STYLES
@@ -105,11 +110,11 @@ def drawing_of(ask: Ask, asked: PlotFlags) -> Drawing:
     case, remarks = ask.case()
     style = STYLES[asked.style or asked.theme or "light"]
     sheet = _draw(case, ask.engine, asked, steps)
-    return Drawing(sheet, style, size, tuple(case.stack), tuple(remarks))
+    return Picture(sheet, style, size, tuple(case.stack), tuple(remarks))
 
 
 def _draw(case: Case, engine: str, flags: PlotFlags, steps: slice) -> Callable[[str, frozenset[str]], Sheet]:
-    """Compute what is drawn; return what draws it in a language, without names that have some characters."""
+    """Compute what is drawn; return the `sheet` of a Picture."""
     from rnncli import compute
     from rnncli.commands.plot import sheet
     from rnncli.compute import engines
@@ -153,7 +158,7 @@ def _format(flags: PlotFlags, ask: Ask) -> str | None:
 
 
 def format_of(path: str) -> str:
-    """Return png, svg or pdf, by the suffix.  Raises UsageError for another one."""
+    """Return png, svg or pdf, by the suffix.  Raises UsageError for another suffix."""
     suffix = Path(path).suffix.lstrip(".").casefold()
     if suffix not in SUFFIXES:
         what = Message("{output}: plot cannot write .{suffix}.", output=path, suffix=suffix)
@@ -167,14 +172,14 @@ def _size(flags: PlotFlags) -> tuple[float, float] | None:
     """Return width and height in inches; only a png has a size in pixels."""
     if flags.size is None:
         return None
-    found = re.fullmatch(r"(?a)(\d+\.?\d*)x(\d+\.?\d*)(px)?", flags.size.strip().casefold().replace("×", "x"))
-    if found is None:
+    match = re.fullmatch(r"(?a)(\d+\.?\d*)x(\d+\.?\d*)(px)?", flags.size.strip().casefold().replace("×", "x"))
+    if match is None:
         raise UsageError(
             "{--size:size}: this is not a width and height.", "Write 7x4, or 1600x900px.", size=flags.size
         )
     from rnncli.commands.plot.figure import DPI
 
-    sides = [float(text) / (DPI if found[3] else 1) for text in found.groups()[:2]]
+    sides = [float(text) / (DPI if match[3] else 1) for text in match.groups()[:2]]
     if not all(0 < side <= LARGEST for side in sides):
         raise UsageError(
             "{--size:size}: each side must be above 0 and at most {largest:g} inches.",

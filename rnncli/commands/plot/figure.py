@@ -51,7 +51,7 @@ MAX_VECTOR_CELLS = 4096
 """Up to this many cells are drawn one by one; larger heat maps become an image in the svg or pdf."""
 
 HATCHES = {True: "xx", False: "/////"}
-"""What masked steps are hatched with: where they are not used, and where a state is carried over."""
+"""HATCHES[is_unused]: the pattern over masked steps, of gates and the input, or of a state."""
 
 UNDATED = {
     "svg": {"Date": None, "Creator": "rnncli"},
@@ -96,7 +96,7 @@ def render(
     size: tuple[float, float] | None,
     fonts: Sequence[str] = (DEFAULT_FONT,),
 ) -> bytes:
-    """Return the file.  format_name: png, svg, pdf; size: inches, None for one that suits the sheet."""
+    """Return the file.  format_name: png, svg, pdf; size: inches, None for a size that suits the sheet."""
     import matplotlib
 
     with ONE_AT_A_TIME, matplotlib.rc_context():
@@ -129,7 +129,7 @@ def _scaled_letters(scale: float) -> Any:
 
 
 def _unit() -> float:
-    """Return the dots of an inch of SETTINGS: with larger letters, all sizes here are larger."""
+    """Return how many dots an inch of this file's sizes has: with larger letters, it is longer."""
     from matplotlib import rcParams
 
     return DPI * float(rcParams["font.size"]) / FONT
@@ -263,7 +263,10 @@ def _colors(style: Style) -> dict[str, str]:
 
 
 def _heat_map(axes: Any, panel: Panel, scale: Scale, style: Style) -> Any:
-    """Draw the cells, and hatching over the masked steps; its longest label claims the space of all."""
+    """Draw the cells, and hatching over the masked steps.
+
+    The longest label is the only one at first: it claims the space that all of them will need.
+    """
     import numpy as np
 
     values = np.ma.masked_invalid(panel.values.astype(np.float64).clip(scale.low, scale.high))
@@ -295,8 +298,8 @@ def _row_names(panel: Panel) -> list[str]:
 def _map(scale: Scale, style: Style) -> Any:
     from matplotlib.colors import LinearSegmentedColormap
 
-    found = LinearSegmentedColormap.from_list("rnncli", style.choose_ramp(scale), N=512)
-    return found.with_extremes(bad=style.bad)
+    colors = LinearSegmentedColormap.from_list("rnncli", style.choose_ramp(scale), N=512)
+    return colors.with_extremes(bad=style.bad)
 
 
 def _hatch(
@@ -314,10 +317,10 @@ def _mark(axes: Any, panel: Panel, mesh: Any, style: Style) -> None:
     """Add ticks, edges of cells and numbers, as far as the size of the heat map leaves room for them."""
     rows, columns = panel.values.shape
     width, height = axes.bbox.width / _unit(), axes.bbox.height / _unit()
-    places, names = _ticks(rows, int(height / TICK_HIGH)), _row_names(panel)
-    axes.set_yticks(places, [names[place] for place in places])
-    places = _ticks(len(panel.times), int(width / TICK_WIDE))
-    axes.set_xticks(places, [str(panel.times[place]) for place in places])
+    ticks, names = _ticks(rows, int(height / TICK_HIGH)), _row_names(panel)
+    axes.set_yticks(ticks, [names[row] for row in ticks])
+    ticks = _ticks(len(panel.times), int(width / TICK_WIDE))
+    axes.set_xticks(ticks, [str(panel.times[column]) for column in ticks])
     room = height + 0.4  # a name may also stand beside the title and the ticks
     longest = max(map(width_of, axes.get_ylabel().split("\n")))
     axes.yaxis.label.set_fontsize(FONT * min(1, room / (LETTER * (longest + 1))) * _unit() / DPI)
@@ -330,7 +333,7 @@ def _mark(axes: Any, panel: Panel, mesh: Any, style: Style) -> None:
 
 
 def _ticks(count: int, most: int) -> list[int]:
-    """Return at most `most` tick places, spaced at a round number."""
+    """Return the indices of at most `most` ticks, spaced at a round number."""
     most = max(most, 1)
     steps = (step * 10**power for power in range(9) for step in (1, 2, 5))
     spacing = next(step for step in steps if step * most >= count)
@@ -338,7 +341,7 @@ def _ticks(count: int, most: int) -> list[int]:
 
 
 def _write_numbers(axes: Any, panel: Panel, mesh: Any, letters: int, fontsize: float, style: Style) -> None:
-    """Write the number into every cell, if it takes at most this many letters; a star marks a held one."""
+    """Write its number into every cell that has room for as many letters; a star marks a held number."""
     import numpy as np
     from matplotlib.patheffects import withStroke
 
@@ -368,12 +371,12 @@ def _shorten_exponent(value: float, text: str) -> str:
 
 def _ends(scale: Scale) -> dict[float, str]:
     """Return the labels below the ends and the middle of a bar."""
-    places = (scale.low, (scale.low + scale.high) / 2, scale.high)
-    return {place: _shorten_exponent(place, f"{place:.3g}") for place in places}
+    values = (scale.low, (scale.low + scale.high) / 2, scale.high)
+    return {value: _shorten_exponent(value, f"{value:.3g}") for value in values}
 
 
 def _bars(sheet: Sheet) -> tuple[list[float], float]:
-    """Return the length of each bar, and the gap after it: room for half of each number at their ends."""
+    """Return the lengths of the bars, and the gap between them, with room for the numbers at their ends."""
     words = [scale.label for scale in sheet.scales] + [hatching.label for hatching in sheet.hatchings]
     numbers = (text for scale in sheet.scales for text in _ends(scale).values())
     gap = max(0.35, max(map(len, numbers)) * LETTER + 0.05)
@@ -381,7 +384,7 @@ def _bars(sheet: Sheet) -> tuple[list[float], float]:
 
 
 def _fill_legend(legend: Any, sheet: Sheet, style: Style) -> None:
-    """Draw one bar per scale, with the meaning of its ends, and one per hatching."""
+    """Draw one bar per scale, with the numbers at its ends, and one bar per hatching."""
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import Normalize
 

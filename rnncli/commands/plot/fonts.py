@@ -19,8 +19,8 @@ BOXES = "Last Resort"
 def fit_fonts(draw: Callable[[str, frozenset[str]], Sheet], lang: str) -> tuple[Sheet, list[str], list[Text]]:
     """Return a sheet in `lang`, the names of the fonts that draw it, first to last, and remarks.
 
-    draw: returns the sheet in a language, without the names that have certain characters.  Where no font
-    has Korean letters, the sheet is in English; where none has those of a feature's name, it is `feature 0`.
+    draw: the `sheet` of a Picture.  If no font has Korean letters, the sheet is in English; if no font has
+    a letter of a feature's name, the feature is called `feature 0`.
     Raises EngineError if matplotlib is not installed.
     """
     sheet = draw(lang, frozenset())
@@ -50,7 +50,7 @@ def fit_fonts(draw: Callable[[str, frozenset[str]], Sheet], lang: str) -> tuple[
 
 
 def find_fonts(texts: Iterable[str]) -> tuple[list[str], frozenset[str]]:
-    """Return as few installed fonts as cover these texts, and the characters that none has."""
+    """Return as few installed fonts as cover these texts, and the characters that no font has."""
     fonts = [DEFAULT_FONT]
     missing = frozenset(char for text in texts for char in text if not char.isascii())
     if not missing:

@@ -1,7 +1,7 @@
-"""Colors of values, by style; the same in files and in the terminal.
+"""The colors of values in each style, in files and in the terminal alike.
 
 A ramp is a list of colors from low to high, interpolated in between.  Gates run from light to dark
-(or dark to light), states have a neutral middle for zero, and inputs have a ramp of their own.
+(or dark to light), states have a neutral middle for zero, and the input has its own ramp.
 """
 
 from __future__ import annotations
@@ -67,12 +67,12 @@ STYLES = {
 """In the gray style, states also run from white to black, so that a print shows their sign."""
 
 
-def mix(ramp: Sequence[str], place: float) -> tuple[int, int, int]:
-    """Return the color at `place`, 0 to 1, as red, green, blue from 0 to 255."""
-    at = min(max(place, 0.0), 1.0) * (len(ramp) - 1)
+def mix(ramp: Sequence[str], share: float) -> tuple[int, int, int]:
+    """Return the color at a `share` of the ramp, 0 to 1, as red, green, blue from 0 to 255."""
+    at = min(max(share, 0.0), 1.0) * (len(ramp) - 1)
     below = min(int(at), len(ramp) - 2)
     pairs = zip(*(bytes.fromhex(color[1:]) for color in ramp[below : below + 2]), strict=True)
-    red, green, blue = (round(one + (other - one) * (at - below)) for one, other in pairs)
+    red, green, blue = (round(low + (high - low) * (at - below)) for low, high in pairs)
     return red, green, blue
 
 

@@ -34,9 +34,10 @@ MASKED: dict[Collection[str], Text] = {
 
 
 class Hatching(NamedTuple):
-    """How masked steps are hatched, and what the legend says of them.
+    """How masked steps are hatched.
 
-    is_unused: whether it is that of gates and the input, which a masked step does not use.
+    label: what the legend says.  is_unused: whether a masked step does not use the numbers, as those of gates
+    and the input; a state is carried over.
     """
 
     label: str
@@ -46,9 +47,10 @@ class Hatching(NamedTuple):
 class SheetSelection(NamedTuple):
     """Which part to draw.
 
-    batch: index in the input; -1 is the last.  steps: of the input's time.  gates: names of gates and
-    states, empty for all.  scale: `fixed`, or `auto`: the colors span the range of the values.
-    lang: of the labels.  undrawable: characters that no font has; a feature whose name has one is numbered.
+    batch: the index of the sequence; -1 is the last.  steps: the time steps of the input.
+    gates: names of gates and states, empty for all.
+    scale: `fixed`, or `auto`: the colors span the range of the values.  lang: the language of the labels.
+    undrawable: characters that no font has; a feature whose name contains such a character is numbered.
     """
 
     batch: int = 0
@@ -63,17 +65,17 @@ class SheetSelection(NamedTuple):
 class Panel:
     """One heat map.
 
-    kind: selects the scale: `input`, `gate`, `state`, `cell`, `candidate`, which has the scale of `state`, or
-        `line`, which no activation limits.
-    values: (rows, columns), one row per unit or feature, which `axis` says.
-    names: of the rows, () to show their numbers.
-    times: the input's index of each column, () for a single column without a time axis.
+    kind: selects the scale: `input`, `gate`, `state`, `cell`, `candidate` (with the scale of `state`), or
+        `line` (of a cell's equations, if no activation limits its values).
+    values: (rows, columns).  axis: what a row is, `unit` or `feature`.
+    names: the names of the rows, () to show their numbers.
+    times: the time step of each column in the input, () for a single column without a time axis.
     masked_steps: per column, whether the step is masked.
-    is_gate: whether it is a gate, which has no color and no number at a masked step.
-    held: per cell, whether --hold set its value; None if it set no value here.
+    held: per cell, whether --hold set the value; None if --hold set no value of this heat map.
     reading: `forward` if the layer reads the columns from left to right, `backward` if from right to left,
-        "" if it does both, or neither.
-    equals: the tensor, or the part of one, that holds the same numbers: `hidden_states[:, -1, :]`.
+        "" if the layer reads in both directions, or does not step through time.
+    equals: which returned tensor holds the same numbers: `= hidden_states[:, -1, :]`.
+    is_gate: whether the values are of a gate, which has no color and no number at a masked step.
     """
 
     title: str
@@ -90,12 +92,12 @@ class Panel:
 
     @property
     def is_unused_where_masked(self) -> bool:
-        """Whether masked steps do not use it, as gates and the input; a state is carried over."""
+        """Whether masked steps do not use the values, as those of gates and the input."""
         return self.is_gate or self.kind == "input"
 
     @property
     def drawn_values(self) -> Array:
-        """The values, without those of a gate at masked steps."""
+        """The values that have a color: all but the values of a gate at masked steps."""
         kept = [not (self.is_gate and masked) for masked in self.masked_steps]
         return self.values[:, kept] if kept else self.values
 
@@ -123,7 +125,7 @@ class Scale:
 class Sheet:
     """A whole picture.
 
-    hatchings: those that are drawn, for the legend.  time_axis: what the columns are.
+    hatchings: the kinds of hatching in the heat maps, for the legend.  time_axis: the label of the columns.
     """
 
     title: str
@@ -154,17 +156,17 @@ class Sheet:
         ]
 
 
-FoundRows = tuple[list[MapRow], tuple[bool, ...], Text]
-"""Rows, which steps of the input are masked, and what the legend calls a masked step, or ""."""
+DrawnRows = tuple[list[MapRow], tuple[bool, ...], Text]
+"""The rows; which of the input's selected steps are masked; what the legend calls a masked step, or ""."""
 
 
 def draw(case: Case, result: Result, selection: SheetSelection, *, traced: bool) -> Sheet:
-    """Return a picture of one sequence: of a trace, one row per layer and direction; else one per layer."""
+    """Return a picture of one sequence: one row per layer; with a trace, one per layer and direction."""
     selection, lang = _entry(case, selection), selection.lang
-    find = _find_trace_rows if traced else _find_result_rows
-    rows, skipped, masked = find(case, result, selection)
+    draw_rows = _draw_trace if traced else _draw_result
+    rows, masked_steps, masked_label = draw_rows(case, result, selection)
     if case.inputs.ndim == 3:
-        rows = [MapRow("", (_draw_input(case, selection, skipped),)), *rows]
+        rows = [MapRow("", (_draw_input(case, selection, masked_steps),)), *rows]
     if any(len(panel.times) > LONG for row in rows for panel in row.panels):
         rows = [MapRow(row.label, (panel,)) for row in rows for panel in row.panels]
     last, seed = len(case.inputs) - 1, result.seed
@@ -182,20 +184,20 @@ def draw(case: Case, result: Result, selection: SheetSelection, *, traced: bool)
         rows=tuple(rows),
         scales=_scales([panel for row in rows for panel in row.panels], selection),
         time_axis=say("time step", lang),
-        hatchings=tuple(_hatchings(rows, masked, lang)),
+        hatchings=tuple(_hatchings(rows, masked_label, lang)),
     )
 
 
-def _hatchings(rows: Sequence[MapRow], masked: Text, lang: str) -> Iterator[Hatching]:
-    """Yield the hatchings of these rows.  masked: what the legend calls masked steps of a state."""
+def _hatchings(rows: Sequence[MapRow], masked_label: Text, lang: str) -> Iterator[Hatching]:
+    """Yield the kinds of hatching in these rows.  masked_label: what the legend calls a masked state."""
     hatched = [panel for row in rows for panel in row.panels if any(panel.masked_steps)]
     if any(panel.is_unused_where_masked for panel in hatched):
         yield Hatching(say("masked: not used", lang), is_unused=True)
     if not all(panel.is_unused_where_masked for panel in hatched):
-        yield Hatching(say(masked, lang), is_unused=False)
+        yield Hatching(say(masked_label, lang), is_unused=False)
 
 
-def _find_trace_rows(case: Case, result: Result, selection: SheetSelection) -> FoundRows:
+def _draw_trace(case: Case, result: Result, selection: SheetSelection) -> DrawnRows:
     """Return every gate, candidate and state: one row per layer and direction."""
     if not result.trace:
         raise UsageError("there is no trace: no layer steps through time.", "Use {--what result}.")
@@ -208,18 +210,20 @@ def _find_trace_rows(case: Case, result: Result, selection: SheetSelection) -> F
     rows: list[MapRow] = []
     skipped: set[str] = set()
     for loop in result.trace:
-        places = _places(case, loop, selection)
+        indices = _loop_indices(case, loop, selection)
         layer = _layer_label(loop.layer, selection) if len(case.stack) > 1 else ""
         direction = say(loop.direction, selection.lang) if loop.shows_direction else ""
         label = ", ".join(filter(None, (layer, direction)))
-        rows.append(MapRow(label, tuple(_draw_loop(loop, places, selection))))
-        skipped.update(STATUSES[status] for status in loop.status[selection.batch, places].tolist() if status)
+        rows.append(MapRow(label, tuple(_draw_loop(loop, indices, selection))))
+        skipped.update(
+            STATUSES[status] for status in loop.status[selection.batch, indices].tolist() if status
+        )
     loop = result.trace[0]
-    first = _find_masked_steps(loop, _places(case, loop, selection), selection)
-    return rows, first, MASKED[frozenset(skipped)] if skipped else ""
+    masked_steps = _find_masked_steps(loop, _loop_indices(case, loop, selection), selection)
+    return rows, masked_steps, MASKED[frozenset(skipped)] if skipped else ""
 
 
-def _find_result_rows(case: Case, result: Result, selection: SheetSelection) -> FoundRows:
+def _draw_result(case: Case, result: Result, selection: SheetSelection) -> DrawnRows:
     """Return every returned tensor: one row per layer."""
     if selection.gates:
         raise UsageError("{--gate} applies only to a trace.", "Leave out {--gate}, or use {--what trace}.")
@@ -263,21 +267,21 @@ def _masked(case: Case, times: Sequence[int], selection: SheetSelection) -> tupl
     return () if case.mask is None else tuple(not case.mask[selection.batch, time] for time in times)
 
 
-def _places(case: Case, loop: LoopTrace, selection: SheetSelection) -> list[int]:
-    """Return the loop indices of the selected steps, in the order of the input's time."""
+def _loop_indices(case: Case, loop: LoopTrace, selection: SheetSelection) -> list[int]:
+    """Return the indices in the loop of the selected steps, in the order of the input's time."""
     times = _times(case, selection)
-    return [place for place in loop.times.argsort().tolist() if loop.times[place] in times]
+    return [index for index in loop.times.argsort().tolist() if loop.times[index] in times]
 
 
-def _draw_loop(loop: LoopTrace, places: Sequence[int], selection: SheetSelection) -> Iterator[Panel]:
-    """Yield the heat maps of one loop, for the steps at `places`."""
-    times = tuple(loop.times[places].tolist())
-    skipped = _find_masked_steps(loop, places, selection)
+def _draw_loop(loop: LoopTrace, indices: Sequence[int], selection: SheetSelection) -> Iterator[Panel]:
+    """Yield the heat maps of one loop.  indices: the selected steps, as `_loop_indices` returns them."""
+    times = tuple(loop.times[indices].tolist())
+    skipped = _find_masked_steps(loop, indices, selection)
     axis = say("unit", selection.lang)
 
     def panel(title: str, kind: str, part: Label) -> Panel:
-        values = loop.parts[part][selection.batch, places].T
-        held = loop.hold_masks[part][places].T if part in loop.hold_masks else None
+        values = loop.parts[part][selection.batch, indices].T
+        held = loop.hold_masks[part][indices].T if part in loop.hold_masks else None
         is_gate = bool(part.kind)
         return Panel(title, kind, values, axis, (), times, skipped, held, loop.direction, is_gate=is_gate)
 
@@ -286,22 +290,22 @@ def _draw_loop(loop: LoopTrace, places: Sequence[int], selection: SheetSelection
         name = str(part.short)
         if selection.gates and name not in selection.gates:
             continue
-        kind, place = _kind(loop, part), name.removesuffix(part.part)
+        kind, prefix = _kind(loop, part), name.removesuffix(part.part)
         if part.kind:
             gate = say(GATES[part.part], selection.lang) if part.part in GATES else part.part
             if part in loop.new_states:
                 gate += f" ({say(new_state(loop.new_states[part].part), selection.lang)})"
-            yield panel(place + gate, kind, part)
+            yield panel(prefix + gate, kind, part)
         elif part.part in ("hidden", "cell"):
-            yield panel(place + say(f"{part.part} state", selection.lang), kind, part)
+            yield panel(prefix + say(f"{part.part} state", selection.lang), kind, part)
         else:
             yield panel(say("{name} state", selection.lang, name=name), kind, part)
-    if (loop.status[:, places] == STATUSES.index("zeroed")).any() and not selection.gates:
+    if (loop.status[:, indices] == STATUSES.index("zeroed")).any() and not selection.gates:
         yield panel("output", "state", OUTPUT)
 
 
 def _kind(loop: LoopTrace, part: Label) -> str:
-    """Return the kind of a panel: Keras's by name, another line by the range of its activation."""
+    """Return the kind of a panel: of Keras's gates and states by name, of other parts by their range."""
     if part.kind and part.part in GATES:
         return "candidate" if part.part == "candidate" else "gate"
     if not part.kind and part.part in ("hidden", "cell"):  # a cell state may exceed 1
@@ -309,8 +313,10 @@ def _kind(loop: LoopTrace, part: Label) -> str:
     return {(0.0, 1.0): "gate", (-1.0, 1.0): "candidate"}.get(loop.bounds.get(part, (0.0, 0.0)), "line")
 
 
-def _find_masked_steps(loop: LoopTrace, places: Sequence[int], selection: SheetSelection) -> tuple[bool, ...]:
-    return tuple((loop.status[selection.batch, places] != 0).tolist())
+def _find_masked_steps(
+    loop: LoopTrace, indices: Sequence[int], selection: SheetSelection
+) -> tuple[bool, ...]:
+    return tuple((loop.status[selection.batch, indices] != 0).tolist())
 
 
 def _draw_tensor(case: Case, tensor: NamedTensor, selection: SheetSelection) -> Panel:
@@ -328,8 +334,8 @@ def _draw_tensor(case: Case, tensor: NamedTensor, selection: SheetSelection) -> 
     if values.ndim == 1:
         return Panel(name, kind, values[:, None], axis, equals=equals)
     wanted = _times(case, selection)
-    kept = [place for place, time in enumerate(tensor.time or range(len(values))) if time in wanted]
-    times = tuple(tensor.time[place] for place in kept) if tensor.time else tuple(kept)
+    kept = [row for row, time in enumerate(tensor.time or range(len(values))) if time in wanted]
+    times = tuple(tensor.time[row] for row in kept) if tensor.time else tuple(kept)
     masked = _masked(case, times, selection)
     layer = case.stack[tensor.label.layer if isinstance(tensor.label.layer, int) else -1]
     reading = tensor.label.direction or ("forward" if runs_a_cell(layer) else "")
@@ -340,9 +346,9 @@ def _draw_input(case: Case, selection: SheetSelection, masked: tuple[bool, ...])
     """Return the heat map of the input; long names of features are cut."""
     axis = say("feature", selection.lang)
     names = []
-    for place, name in enumerate(map(visible, case.feature_names)):
+    for index, name in enumerate(map(visible, case.feature_names)):
         short = name if len(name) <= NARROW else f"{name[: NARROW - 1].rstrip()}…"
-        names.append(f"{axis} {place}" if selection.undrawable & set(short) else short)
+        names.append(f"{axis} {index}" if selection.undrawable & set(short) else short)
     times = tuple(_times(case, selection))
     values = case.inputs[selection.batch, list(times)].T
     return Panel(say("input", selection.lang), "input", values, axis, tuple(names), times, masked)
@@ -378,7 +384,7 @@ def _scales(panels: Sequence[Panel], selection: SheetSelection) -> tuple[Scale, 
 
 
 def _label_states(panels: Sequence[Panel], *, apart: bool) -> str:
-    """Return what the scale of states is called.  apart: whether the cell state has a scale of its own."""
+    """Return what the scale of states is called.  apart: whether the cell state has its own scale."""
     kinds = {panel.kind for panel in panels} & {"candidate", "state"}
     if apart and kinds == {"candidate"}:
         return "candidate"
@@ -388,7 +394,7 @@ def _label_states(panels: Sequence[Panel], *, apart: bool) -> str:
 
 
 def _scale(kind: str, label: str, arrays: Sequence[Array], *, auto: bool) -> Scale:
-    """Scale one kind; a non-negative input begins at 0, and so does a gate unless it goes below."""
+    """Scale one kind; the scale of a gate, and of the input, begins at 0 if no value is negative."""
     import numpy as np
 
     every = np.concatenate([array.ravel() for array in arrays]).astype(np.float64)

@@ -25,13 +25,13 @@ Depth = Literal["truecolor", "256", "none"]
 UPPER = "▀"
 SHADES, ASCII_SHADES = " ░▒▓█", " .:+#"
 HATCHES = {True: "x", False: "/"}
-"""What masked steps are hatched with: where they are not used, and where a state is carried over."""
+"""HATCHES[is_unused]: the character over masked steps, of gates and the input, or of a state."""
 WIDEST_CELL, WIDEST_NAME = 4, 16
 UNBOUND = 100
-"""Columns of a drawing that goes to a file."""
+"""Columns of a drawing that is written to a file."""
 BETWEEN = 3
 MOST_ROWS = 32
-"""Rows of a heat map; of more units, several share a row."""
+"""Rows of a heat map; with more units, several units share a row."""
 
 
 def render(sheet: Sheet, style: Style, view: View, depth: Depth) -> str:
@@ -107,8 +107,8 @@ class _Drawing:
                 if is_masked and panel.is_gate:
                     line.append(hatch * width, "dim")
                     continue
-                places = [_place(value, scale) for value in pair]
-                line.append_text(self.cell(places, scale, width, hatch if is_masked else ""))
+                shares = [_share(value, scale) for value in pair]
+                line.append_text(self.cell(shares, scale, width, hatch if is_masked else ""))
             yield line
         ticks = ""
         for column, time in enumerate(panel.times[::together]):
@@ -125,29 +125,33 @@ class _Drawing:
             reading, ""
         )
 
-    def cell(self, places: Sequence[float | None], scale: Scale, width: int, hatch: str) -> Text:
-        """Draw one row, or the upper and the lower of two, at one step.  hatch: of a masked step, else ""."""
+    def cell(self, shares: Sequence[float | None], scale: Scale, width: int, hatch: str) -> Text:
+        """Draw one cell, or two with the second below the first.
+
+        shares: where their values lie on the scale, as `_share` returns them.
+        hatch: the character of a masked step; "" for other steps.
+        """
         if self.depth == "none":
-            return Text((hatch or self.shade(places[0])) * width)
-        colors = [self.color(place, scale) for place in places]
+            return Text((hatch or self.shade(shares[0])) * width)
+        colors = [self.color(share, scale) for share in shares]
         if self.view.ascii:
             return Text((hatch or " ") * width, RichStyle(bgcolor=colors[0]))
-        if len(places) == 1:
+        if len(shares) == 1:
             return Text((hatch or UPPER) * width, RichStyle(color=colors[0]))
         if hatch:
             return Text(hatch * width, RichStyle(color=self.style.faint, bgcolor=colors[0]))
         return Text(UPPER * width, RichStyle(color=colors[0], bgcolor=colors[1]))
 
-    def shade(self, place: float | None) -> str:
+    def shade(self, share: float | None) -> str:
         """Return the shade of a value without color; ? for NaN."""
         shades = ASCII_SHADES if self.view.ascii else SHADES
-        return "?" if place is None else shades[min(int(place * len(shades)), len(shades) - 1)]
+        return "?" if share is None else shades[min(int(share * len(shades)), len(shades) - 1)]
 
-    def color(self, place: float | None, scale: Scale) -> str:
+    def color(self, share: float | None, scale: Scale) -> str:
         """Return the color of a value."""
-        if place is None:
+        if share is None:
             return self.style.bad
-        red, green, blue = mix(self.style.choose_ramp(scale), place)
+        red, green, blue = mix(self.style.choose_ramp(scale), share)
         return f"#{red:02x}{green:02x}{blue:02x}"
 
     def legend(self, sheet: Sheet) -> Iterator[Text]:
@@ -156,11 +160,11 @@ class _Drawing:
         length = min(20, max(self.width - longest - 18, 5))
         for scale in sheet.scales:
             line = Text(f"{set_cell_size(scale.label, longest)}  {scale.low:>6.3g} ")
-            for place in (step / (length - 1) for step in range(length)):
+            for share in (step / (length - 1) for step in range(length)):
                 if self.depth == "none":
-                    line.append(self.shade(place))
+                    line.append(self.shade(share))
                 else:
-                    line.append(" ", RichStyle(bgcolor=self.color(place, scale)))
+                    line.append(" ", RichStyle(bgcolor=self.color(share, scale)))
             yield line.append(f" {scale.high:.3g}")
         for hatching in sheet.hatchings:
             yield Text(f"{4 * HATCHES[hatching.is_unused]:<{longest}}  {hatching.label}")
@@ -177,20 +181,20 @@ def _units_per_row(panel: Panel) -> int:
 
 
 def _means(values: Array, together: int, kept: Sequence[bool] = ()) -> Array:
-    """Return the mean of every `together` columns, of those that are kept if there are any among them."""
+    """Return the mean of every `together` columns, or of the kept columns among them, if there are any."""
     import numpy as np
 
     if together == 1:
         return values
     means = []
     for start in range(0, values.shape[1], together):
-        part, places = values[:, start : start + together], np.flatnonzero(kept[start : start + together])
-        means.append((part[:, places] if len(places) else part).mean(axis=1))
+        part, columns = values[:, start : start + together], np.flatnonzero(kept[start : start + together])
+        means.append((part[:, columns] if len(columns) else part).mean(axis=1))
     return np.stack(means, axis=-1)
 
 
-def _place(value: float, scale: Scale) -> float | None:
-    """Return the position between the two ends of the colors; None for NaN."""
+def _share(value: float, scale: Scale) -> float | None:
+    """Return where a value lies between the two ends of the scale, from 0 to 1; None for NaN."""
     if value != value:
         return None
     clipped = min(max(float(value), scale.low), scale.high)

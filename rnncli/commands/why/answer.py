@@ -74,7 +74,7 @@ class WhyAnswer(Answer):
         return header, self._records(view)
 
     def _fixes(self, view: View) -> tuple[Variants, ...]:
-        """Return a row per fix in three forms: the code in its own column, below the situation, or as lines."""
+        """Return a row per fix in three forms: the code in a column, below the situation, or as lines."""
         if not self.outcomes:
             return ()
         tables = ((_table(self.outcomes, view, beside=beside),) for beside in (True, False))
