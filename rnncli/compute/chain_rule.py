@@ -47,8 +47,8 @@ class Norms(NamedTuple):
 def norms(case: Case, layer: int, batch: int, tensor: int, entries: Array) -> Norms:
     """Compute norms for entries (flat indices) of one sequence's tensor.  layer: the last recurrent one.
 
-    A state means what the next step reads, each part on its own: a cell state's effect on the hidden
-    state of its own step is not part of it.
+    The gradient of a state is taken where the next step reads the state, of each part separately: a cell
+    state's effect on the hidden state of the same step does not count.
     """
     import numpy as np
 

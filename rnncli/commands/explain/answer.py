@@ -56,30 +56,30 @@ class ExplainAnswer(Answer):
         all units.  With --symbols, `symbols` has the lines of each cell.  With --hold, `without_hold` is the
         number without it, and the equation of a held gate has `held`.
         """
-        found, number = self.explanation, _numbers(self.explanation.dtype)
+        explanation, number = self.explanation, _numbers(self.explanation.dtype)
+        free = explanation.without_hold
         return {
             **head_of(self.result),
             "explanation": {
-                "tensor": found.target.name,
-                "index": list(found.target.indices),
-                "value": number(found.value),
+                "tensor": explanation.target.name,
+                "index": list(explanation.target.indices),
+                "value": number(explanation.value),
                 "meaning": self._meaning(view.lang),
-                **({} if found.without_hold is None else {"without_hold": number(found.without_hold)}),
-                "equals": list(map(str, found.equals)),
+                **({} if free is None else {"without_hold": number(free)}),
+                "equals": list(map(str, explanation.equals)),
                 **({"symbols": self.symbols} if self.symbols else {}),
-                "equations": [_document(equation, number) for equation in found.equations],
+                "equations": [_document(equation, number) for equation in explanation.equations],
             },
         }
 
     def _meaning(self, lang: str) -> str:
-        """Return what the tensor is that the number belongs to."""
+        """Return the meaning of the number's tensor."""
         label, result = self.explanation.target.label, self.result
-        place, gate = (
-            self.explanation.equations[0].location,
-            Label(label.part, cell=label.cell, kind="activation"),
-        )
+        asked = self.explanation.equations[0].location
+        gate = Label(label.part, cell=label.cell, kind="activation")
         for loop in result.trace if label.kind is not None else ():
-            if (loop.layer, loop.direction) == (place.layer, place.direction) and gate in loop.new_states:
+            is_same = (loop.layer, loop.direction) == (asked.layer, asked.direction)
+            if is_same and gate in loop.new_states:
                 return say(new_state(loop.new_states[gate].part), lang)
         infos = list_tensors(Stack(result.specs), result.input_shape)
         return meaning(label, lang, next((info.ends for info in infos if info.label == label), ("last",)))
@@ -97,41 +97,41 @@ class ExplainAnswer(Answer):
         def text(value: float) -> str:
             return format_exactly(number(value))[0]
 
-        own = equation.key, text(equation.value), text(equation.total)
-        for place, term in enumerate(equation.terms):
+        start = equation.key, text(equation.value), text(equation.total)
+        for index, term in enumerate(equation.terms):
             for factor in term.factors:
-                yield *own, place, text(term.value), factor.name, text(factor.value), factor.explained
+                yield *start, index, text(term.value), factor.name, text(factor.value), factor.explained
         for factor in equation.reads:
-            yield *own, "reads", "", factor.name, text(factor.value), factor.explained
+            yield *start, "reads", "", factor.name, text(factor.value), factor.explained
         if equation.others is not None:
-            yield *own, "others", text(equation.others.value), "", "", ""
-        yield *own, "remainder", text(equation.remainder), "", "", ""
+            yield *start, "others", text(equation.others.value), "", "", ""
+        yield *start, "remainder", text(equation.remainder), "", "", ""
 
     def page(self, view: View) -> Page:
-        """Return the number in the title, its meaning, then the equations, grouped by place."""
-        found, result = self.explanation, self.result
-        root, label = found.equations[0].location, found.target.label
-        value = _align_numbers([found.value], view)[0]
-        head: Line = (Span(found.target.text, f"strong {state_part(label)}".strip()),)
-        if not found.equations[0].is_unused:
+        """Return the number in the title, its meaning, then the equations, grouped by location."""
+        explanation, result = self.explanation, self.result
+        root, label = explanation.equations[0].location, explanation.target.label
+        value = _align_numbers([explanation.value], view)[0]
+        head: Line = (Span(explanation.target.text, f"strong {state_part(label)}".strip()),)
+        if not explanation.equations[0].is_unused:
             head = (*head, Span(f" = {value}", "strong"))
-        sentence = [self._meaning(view.lang), *_place(root, result, view)]
+        sentence = [self._meaning(view.lang), *_name_location(root, result, view)]
         notes = [
             line(marks(view).dot.join(filter(None, sentence)), "dim"),
-            *claim_lines(found.equals),
+            *claim_lines(explanation.equals),
             line(title(result.specs, view)[0].text, "dim"),
             *notes_of(result, view),
         ]
-        if found.without_hold is not None:
-            free = _align_numbers([found.without_hold], view)[0]
+        if explanation.without_hold is not None:
+            free = _align_numbers([explanation.without_hold], view)[0]
             notes.append(line(view.say("without --hold: {value}", value=free), "dim"))
         parts: list[Table | Line] = list(_symbol_lines(self.symbols, view))
-        places = list(dict.fromkeys(equation.location for equation in found.equations))
-        together = sorted(found.equations, key=lambda equation: places.index(equation.location))
-        for place, equations in groupby(together, key=lambda equation: equation.location):
-            if place != root:
-                parts += [(), line(marks(view).dot.join(_place(place, result, view)), "strong")]
-            parts += [_table(equation, found, view) for equation in equations]
+        locations = list(dict.fromkeys(equation.location for equation in explanation.equations))
+        together = sorted(explanation.equations, key=lambda equation: locations.index(equation.location))
+        for location, equations in groupby(together, key=lambda equation: equation.location):
+            if location != root:
+                parts += [(), line(marks(view).dot.join(_name_location(location, result, view)), "strong")]
+            parts += [_table(equation, explanation, view) for equation in equations]
         return Page(head, tuple(notes), tuple(parts))
 
 
@@ -140,8 +140,8 @@ def _symbol_lines(symbols: Mapping[str, Mapping[str, str]], view: View) -> Itera
     for name, lines in symbols.items():
         title = line(name, "strong") if len(symbols) > 1 else ()
         if view.ascii:
-            lines = {one: text.translate(_ASCII) for one, text in lines.items()}
-        rows = tuple((cell(one, "strong"), cell(f"= {text}")) for one, text in lines.items())
+            lines = {left: text.translate(_ASCII) for left, text in lines.items()}
+        rows = tuple((cell(left, "strong"), cell(f"= {text}")) for left, text in lines.items())
         yield Table((Column(""), Column("")), rows, title)
     if symbols:
         letters = view.say("W, U, b: the line's columns of kernel, recurrent_kernel and bias")
@@ -155,8 +155,11 @@ _ASCII = str.maketrans({"⊙": "*", "·": "*", "σ": "sigmoid"})
 def _document(equation: Equation, number: Callable[[float], Any]) -> dict[str, Any]:
     others, note = equation.others, equation.note
 
-    def factors(some: Sequence[Factor]) -> list[dict[str, Any]]:
-        return [{"name": one.name, "value": number(one.value), "explained": one.explained} for one in some]
+    def factors(given: Sequence[Factor]) -> list[dict[str, Any]]:
+        return [
+            {"name": factor.name, "value": number(factor.value), "explained": factor.explained}
+            for factor in given
+        ]
 
     return {
         "key": equation.key,
@@ -166,13 +169,7 @@ def _document(equation: Equation, number: Callable[[float], Any]) -> dict[str, A
         "function": equation.function,
         "total": number(equation.total),
         "symbols": list(equation.symbols),
-        "terms": [
-            {
-                "value": number(term.value),
-                "factors": factors(term.factors),
-            }
-            for term in equation.terms
-        ],
+        "terms": [{"value": number(term.value), "factors": factors(term.factors)} for term in equation.terms],
         **({"reads": factors(equation.reads)} if equation.reads else {}),
         "others": others and {"count": others.count, "value": number(others.value)},
         "remainder": number(equation.remainder),
@@ -186,46 +183,47 @@ def _numbers(dtype: str) -> Callable[[float], Any]:
     """Return a converter to `dtype` for numbers the layer computed, so they print in that type's digits."""
     import numpy as np
 
-    own = np.dtype(dtype).type
+    scalar = np.dtype(dtype).type
 
     def number(value: float) -> Any:
         with np.errstate(over="ignore"):
-            short = own(value)
+            short = scalar(value)
         return short if float(short) == value or value != value else np.float64(value)
 
     return number
 
 
-def _place(place: NumberLocation, result: Result, view: View) -> Iterator[str]:
+def _name_location(location: NumberLocation, result: Result, view: View) -> Iterator[str]:
     """Yield `layer 0`, `backward`, `unit 1`, `t=3`, each only if there are several; `step` if it differs."""
     if len(result.specs) > 1:
-        yield f"{view.say('layer')} {place.layer}"
-    if place.direction and (place.direction == "backward" or "layer" in result.specs[place.layer].config):
-        yield view.say(place.direction)
+        yield f"{view.say('layer')} {location.layer}"
+    is_half = "layer" in result.specs[location.layer].config
+    if location.direction == "backward" or (location.direction and is_half):
+        yield view.say(location.direction)
     if result.input_shape[0] > 1:
-        yield f"{view.say('batch')} {place.batch}"
-    yield f"{view.say('unit')} {place.unit}"
-    if place.timestep is not None:
-        yield f"t={place.timestep}"
-        if place.step != place.timestep and place.step is not None:
-            yield f"{view.say('step')} {place.step}"
+        yield f"{view.say('batch')} {location.batch}"
+    yield f"{view.say('unit')} {location.unit}"
+    if location.timestep is not None:
+        yield f"t={location.timestep}"
+        if location.step != location.timestep and location.step is not None:
+            yield f"{view.say('step')} {location.step}"
 
 
-def name_of(equation: Equation, found: Explanation) -> str:
+def name_of(equation: Equation, explanation: Explanation) -> str:
     """Return what stands left of the equation: a line of the cell, a state, or a tensor.
 
-    What a masked step returns is called as where it is read, since an LSTM has a gate called output.
+    The output of a masked step has the name that its readers use, since an LSTM has a gate called output.
     """
     if equation.name == "returned":
-        readers = (factor for reader in found.equations for factor in reader.factors)
+        readers = (factor for reader in explanation.equations for factor in reader.factors)
         named = (factor.name for factor in readers if factor.explained == equation.key)
-        return next(named, found.target.name)
-    return found.target.name if "[" in equation.name else equation.name.replace("candidate.", "")
+        return next(named, explanation.target.name)
+    return explanation.target.name if "[" in equation.name else equation.name.replace("candidate.", "")
 
 
-def _table(equation: Equation, found: Explanation, view: View) -> Table:
+def _table(equation: Equation, explanation: Explanation, view: View) -> Table:
     """Put terms below their names if they are few, else one below the other."""
-    name = name_of(equation, found)
+    name = name_of(equation, explanation)
     if equation.is_held or equation.note is not None:
         row = tuple(_cells_without_terms(name, equation, view))
         return Table(tuple(Column("") for _ in row), (row,))
@@ -255,13 +253,13 @@ def _tabulate_terms(name: str, equation: Equation, view: View) -> Table:
     numbers = [factor.value for term in terms for factor in term.named]
     sums = [-term.value if term.is_subtracted else term.value for term in terms]
     texts = iter(_align_numbers([*numbers, *sums, equation.value], view))
-    signs = [f"{'=' if not place else '+'} " for place, _ in enumerate(terms)]
+    signs = [f"{'=' if not index else '+'} " for index, _ in enumerate(terms)]
     signs = [
         f"{sign.replace('+ ', '')}- " if term.is_subtracted else sign
         for sign, term in zip(signs, terms, strict=True)
     ]
     rows: list[list[TableCell]] = [[cell(name, "strong")], [()], [()]]
-    for place, term in enumerate(terms):
+    for index, term in enumerate(terms):
         digits = [next(texts) for _ in term.named]
         names = [_name(factor, view) for factor in term.named]
         widths = [max(map(width_of, pair)) for pair in zip(names, digits, strict=True)]
@@ -269,7 +267,7 @@ def _tabulate_terms(name: str, equation: Equation, view: View) -> Table:
             padded = (
                 text + " " * (width - width_of(text)) for text, width in zip(factors, widths, strict=True)
             )
-            row.append(cell(signs[place] + f" {_times(view)} ".join(padded).rstrip(), "number"))
+            row.append(cell(signs[index] + f" {_times(view)} ".join(padded).rstrip(), "number"))
     for sign in signs:
         rows[2].append(cell(sign + next(texts), "number"))
     several = any(len(term.named) > 1 for term in terms) and len(terms) > 1
@@ -286,9 +284,9 @@ def _list_terms(name: str, equation: Equation, view: View) -> Table:
     """Return one row per term, largest first, below `input = sigmoid(x W + h U + b) = sigmoid(1.7) = 0.8`."""
     signs = [-1 if term.is_subtracted else 1 for term in equation.terms]
     numbers = [
-        factor.value if place else sign * factor.value
+        factor.value if index else sign * factor.value
         for sign, term in zip(signs, equation.terms, strict=True)
-        for place, factor in enumerate(term.named)
+        for index, factor in enumerate(term.named)
     ]
     read = [factor.value for factor in equation.reads]
     sums = [*(term.value for term in equation.terms), *([equation.others.value] if equation.others else [])]

@@ -59,7 +59,7 @@ THROUGH = {
     (True, False): "all of the gradient comes back through the gate {way}",
     (True, True): "{share} of the gradient comes back through the gate {way}",
 }
-"""Where a gradient comes back: by whether it is a gate, and whether there are other ways."""
+"""THROUGH[is_gate, has_other_ways]: how much of a gradient comes back through one way."""
 
 OWN_STEP = (
     "cell: only what it passes on to the next step; what it does through this step's output counts as hidden"
@@ -106,9 +106,9 @@ class GradientsAnswer(Answer):
             },
             "layers": [
                 {
-                    "expression": expression_of(found.specs),
-                    "layer": configs_of(found.specs),
-                    **({"weight": found.weight, "lines": dict(found.by_line)} if found.weight else {}),
+                    "expression": expression_of(stack.specs),
+                    "layer": configs_of(stack.specs),
+                    **({"weight": stack.weight, "lines": dict(stack.by_line)} if stack.weight else {}),
                     "curves": [
                         {
                             "part": str(curve.part),
@@ -118,10 +118,10 @@ class GradientsAnswer(Answer):
                             "verdict": curve.verdict._asdict(),
                             **({"through": curve.shares} if curve.shares else {}),
                         }
-                        for curve in found.curves
+                        for curve in stack.curves
                     ],
                 }
-                for found in self.gradients
+                for stack in self.gradients
             ],
         }
 
@@ -143,7 +143,7 @@ class GradientsAnswer(Answer):
         rows = list(self._by_line())
         largest = max((norm for _, _, norm, _ in rows), default=0)
         several, say = len(self.gradients) > 1, view.say
-        has_gates = any(found.by_line.keys() - found.new_states for found in self.gradients)
+        has_gates = any(stack.by_line.keys() - stack.new_states for stack in self.gradients)
         table = Table(
             (
                 *([Column(say("layer"))] if several else []),
@@ -167,10 +167,10 @@ class GradientsAnswer(Answer):
         return Page(self._title(view), head, (table,) if rows else (unread,))
 
     def _by_line(self) -> Iterator[tuple[str, str, float, str | None]]:
-        """Yield the name of each layer, a line of its cell, the norm, and the new state that the line is."""
-        for name, found in self._named():
-            for line_name, norm in found.by_line.items():
-                yield name, line_name, norm, found.new_states.get(line_name)
+        """Yield the names of a layer and of a line of its cell, the norm, and the state set by the line."""
+        for name, stack in self._named():
+            for line_name, norm in stack.by_line.items():
+                yield name, line_name, norm, stack.new_states.get(line_name)
 
     def records(self, view: View) -> Records:
         """Return layer, direction, part, timestep, masked, value: one norm per row; of a weight, by gate."""
@@ -180,8 +180,8 @@ class GradientsAnswer(Answer):
         header = ("layer", "direction", "part", "timestep", "masked", "value")
         return header, (
             (name, curve.direction, str(curve.part), step, int(curve.masked_steps[step]), repr(float(norm)))
-            for name, found in self._named()
-            for curve in found.curves
+            for name, stack in self._named()
+            for curve in stack.curves
             for step, norm in enumerate(curve.norms)
         )
 
@@ -198,39 +198,39 @@ class GradientsAnswer(Answer):
             return {f"{kind}/{name}" if several else name: np.array(norm) for kind, name, norm, _ in rows}
         return {
             str(curve.part._replace(layer=name if several else None, direction=curve.direction)): curve.norms
-            for name, found in self._named()
-            for curve in found.curves
+            for name, stack in self._named()
+            for curve in stack.curves
         }
 
     def _title(self, view: View) -> Line:
-        first, *others = (title(found.specs, view) for found in self.gradients)
+        first, *others = (title(stack.specs, view) for stack in self.gradients)
         return (*first, *(span for other in others for span in (Span("  |  ", "dim"), *other)))
 
     def _named(self) -> Iterator[tuple[str, Gradients]]:
         """Yield every stack with the name of its layer, such as `LSTM`; a second one is `LSTM 2`."""
         kinds: list[str] = []
-        for found in self.gradients:
-            kinds.append(_kind(found))
+        for stack in self.gradients:
+            kinds.append(_kind(stack))
             count = kinds.count(kinds[-1])
-            yield kinds[-1] if count == 1 else f"{kinds[-1]} {count}", found
+            yield kinds[-1] if count == 1 else f"{kinds[-1]} {count}", stack
 
     def _name_curves(self) -> list[NamedCurve]:
         """Return every curve with its heading: the states of every layer, then the inputs."""
-        both = {curve.direction for found in self.gradients for curve in found.curves} > {"forward"}
+        has_backward = {curve.direction for stack in self.gradients for curve in stack.curves} > {"forward"}
         named = []
-        for layer, found in self._named():
-            for curve in found.curves:
-                way = curve.direction if both else ""
+        for layer, stack in self._named():
+            for curve in stack.curves:
+                way = curve.direction if has_backward else ""
                 words = (layer if len(self.gradients) > 1 else "", way, str(curve.part))
                 named.append((" ".join(filter(None, words)), curve))
         return sorted(named, key=lambda pair: pair[1].part == INPUT)
 
 
-def _kind(found: Gradients) -> str:
+def _kind(stack: Gradients) -> str:
     """Return the class of the layer whose states are tracked; for Bidirectional, of the inner layer."""
     from rnncli.layers import is_stepped
 
-    spec = next(spec for spec in reversed(found.specs) if is_stepped(spec))
+    spec = next(spec for spec in reversed(stack.specs) if is_stepped(spec))
     inner = spec.config.get("layer")
     return f"Bi{inner.class_name}" if inner is not None else spec.class_name
 
@@ -294,8 +294,8 @@ class CurveTables(NamedTuple):
             yield Paragraph(say(OWN_STEP), "dim")
         shown, count = len(self.steps), len(self.curves[0][1].norms)
         if shown < count:
-            some = say("{shown} of {count} time steps; --full shows all", shown=shown, count=count)
-            yield Paragraph(some, "dim")
+            words = say("{shown} of {count} time steps; --full shows all", shown=shown, count=count)
+            yield Paragraph(words, "dim")
 
 
 def draw_norm(norm: float, share: float, length: int, view: View, style: str = "") -> TableCell:
@@ -337,7 +337,7 @@ def write_verdict(name: str, curve: Curve, view: View) -> Iterator[Paragraph]:
 
 
 def _name_way(name: str, curve: Curve) -> tuple[Text, bool]:
-    """Return what a way back is called, and whether it is a gate.  name: of Curve.shares."""
+    """Return the name of a way back, and whether it is a gate.  name: a key of Curve.shares."""
     if name in curve.new_states:
         state = new_state(curve.new_states[name])
         return Message("{line}, the {new_state}", line=name, new_state=state), False

@@ -39,7 +39,7 @@ ROUNDING = 64
 class GradientTarget(NamedTuple):
     """The numbers to differentiate.
 
-    position, name: of the tensor among those returned.  batch: the sequence.  text: `hidden_states[0, 3, :]`.
+    position, name: of the returned tensor.  batch: the sequence.  text: `hidden_states[0, 3, :]`.
     entries: their flat indices in that sequence's tensor.
     """
 
@@ -53,8 +53,8 @@ class GradientTarget(NamedTuple):
 class Verdict(NamedTuple):
     """How a curve changes going back; see `classify_curve`.
 
-    timestep: the first step, going back, beyond the threshold.  ratio: the smallest or largest one there;
-    of a steady curve, the norm of the first step.
+    timestep: the first step, going back, beyond the threshold.  ratio: the smallest or largest ratio
+    there; of a steady curve, the norm of the first step.
     reference: the step whose norm the others are compared with; None if the output depends on no step.
     """
 
@@ -88,11 +88,11 @@ class Curve:
     @property
     def shares(self) -> dict[str, float]:
         """The share of each gate in the sum of the norms of `by_line`, the largest first."""
-        sums = {gate: float(own.sum()) for gate, own in self.by_line.items()}
+        sums = {gate: float(norms.sum()) for gate, norms in self.by_line.items()}
         if not 0 < sum(sums.values()) < inf:
             return {}
         least = ROUNDING * self.precision * sum(sums.values())
-        sums = {gate: own if own > least else 0.0 for gate, own in sums.items()}
+        sums = {gate: total if total > least else 0.0 for gate, total in sums.items()}
         total = sum(sums.values())
         return {gate: sums[gate] / total for gate in sorted(sums, key=lambda gate: -sums[gate])}
 
@@ -110,8 +110,8 @@ class Gradients:
     """Gradients of one stack: a curve per part of the last recurrent layer's state, then the input's.
 
     header: the case as a result without tensors.
-    weight: the path of a weight that was asked for instead, and then the norms by line.
-    new_states: those of the cell of the weight, see Cell.new_states.
+    weight: the path of a weight; then there are no curves, but the norms by line, in `by_line`.
+    new_states: of the weight's cell, see Cell.new_states.
     """
 
     header: Result
@@ -135,20 +135,20 @@ def classify_curve(steps: Sequence[int], norms: Sequence[float]) -> Verdict:
     1/1000 of it; it `grows` or `falls` in the same way, by 10.  It `varies` if only steps in between are
     below 1/10, and is `steady` otherwise.  It is `independent` without a reference, `undefined` with NaN.
     """
-    last = next((place for place in reversed(range(len(norms))) if norms[place] != 0), None)
+    last = next((index for index in reversed(range(len(norms))) if norms[index] != 0), None)
     if last is None:
         return Verdict("independent")
     ratios = [norm / norms[last] for norm in norms[: last + 1]]
     if any(ratio != ratio for ratio in ratios):
         return Verdict("undefined")
     for up, down in zip(ABOVE, BELOW, strict=True):
-        above = [place for place, ratio in enumerate(ratios) if ratio > ABOVE[up]]
+        above = [index for index, ratio in enumerate(ratios) if ratio > ABOVE[up]]
         if above:
             return Verdict(up, steps[above[-1]], max(ratios), steps[last])
-        below = next(place for place, ratio in enumerate(ratios) if ratio >= BELOW[down])
+        below = next(index for index, ratio in enumerate(ratios) if ratio >= BELOW[down])
         if below:
             return Verdict(down, steps[below - 1], min(ratios[:below]), steps[last])
-    low = [place for place, ratio in enumerate(ratios) if ratio < BELOW["falls"]]
+    low = [index for index, ratio in enumerate(ratios) if ratio < BELOW["falls"]]
     if low:
         return Verdict("varies", steps[low[-1]], min(ratios), steps[last])
     return Verdict("steady", None, ratios[0], steps[last])
@@ -168,16 +168,16 @@ def target_of(text: str | None, infos: Sequence[TensorInfo]) -> GradientTarget:
 
 def find_last_recurrent(case: Case) -> int:
     """Return the index of the last recurrent layer.  Raises UsageError if its state is not accessible."""
-    places = [place for place, spec in enumerate(case.stack) if layers.is_stepped(spec)]
-    after = case.stack[places[-1] if places else 0 :]
+    indices = [index for index, spec in enumerate(case.stack) if layers.is_stepped(spec)]
+    after = case.stack[indices[-1] if indices else 0 :]
     hidden = [spec.class_name for spec in after if not layers.class_of(spec.class_name).without_keras]
-    if hidden or not places:
+    if hidden or not indices:
         raise UsageError(
             "gradients cannot track the states of {hidden}.",
             "Use SimpleRNN, LSTM, GRU, RNN or Bidirectional.",
             hidden=(hidden or [case.stack[-1].class_name])[-1],
         )
-    return places[-1]
+    return indices[-1]
 
 
 def _index(text: str, parts: Sequence[str], info: TensorInfo) -> Index:
@@ -200,7 +200,7 @@ def _index(text: str, parts: Sequence[str], info: TensorInfo) -> Index:
 def _parse_axis(text: str, part: str, axis: str, length: int) -> int | slice:
     """Parse one index, made non-negative, or a slice.  Raises UsageError if it selects nothing."""
     try:
-        one = addresses.parse_number(part) if axis == "batch" else addresses.parse_part(part)
+        index = addresses.parse_number(part) if axis == "batch" else addresses.parse_part(part)
     except ValueError:
         advice = Message("Write a number, or 2:5, or :.")
         if axis == "batch":
@@ -208,9 +208,9 @@ def _parse_axis(text: str, part: str, axis: str, length: int) -> int | slice:
         raise UsageError(
             "{--of:text}: {part!r} is not an index for {axis}.", advice, text=text, part=part, axis=axis
         ) from None
-    if isinstance(one, int):
-        return addresses.place_of(one, axis, length, Message("{--of:text}", text=text))
-    if not range(length)[one]:
+    if isinstance(index, int):
+        return addresses.place_of(index, axis, length, Message("{--of:text}", text=text))
+    if not range(length)[index]:
         raise UsageError(
             "{--of:text}: {part} selects nothing from {axis} ({range}).",
             "Write a number, or 0:2, or :.",
@@ -219,7 +219,7 @@ def _parse_axis(text: str, part: str, axis: str, length: int) -> int | slice:
             axis=axis,
             range=format_range(length),
         )
-    return one
+    return index
 
 
 def _locate(position: int, info: TensorInfo, index: Index) -> GradientTarget:
@@ -249,10 +249,10 @@ def gradients(case: Case, of: str | None = None, engine: str = "auto") -> Gradie
     engines.require_able(case, engine)
     method = import_module(METHODS[engine])
     case_with_states = case._replace(stack=case.stack.with_returns(return_state=True))
-    place = find_last_recurrent(case)
+    last = find_last_recurrent(case)
     stack = case_with_states.stack
     infos = stack.outputs(case.inputs.shape)
-    weight = _find_weight(of, case, place)
+    weight = _find_weight(of, case, last)
     numbers = target_of(None if weight else of, infos)
     shape, dtype = tuple(case.inputs.shape), str(case.inputs.dtype)
     header = Result(
@@ -270,15 +270,15 @@ def gradients(case: Case, of: str | None = None, engine: str = "auto") -> Gradie
         by_line = method.weight_norms(case_with_states, weight, *where)
         (cell,) = (cell for path, cell in _cells(stack) if weight.startswith(path))
         return Gradients(header, numbers, (), weight, by_line, cell.new_states)
-    norms = method.norms(case_with_states, place, *where)
+    norms = method.norms(case_with_states, last, *where)
     precision = 2.0**-52 if dtype == "float64" else 2.0**-23
-    loops: Mapping[str, Any] = stack.layers[place].loops
+    loops: Mapping[str, Any] = stack.layers[last].loops
     curves = [
         Curve(
-            part, way, found, norms.masked_steps, norms.by_line.get((way, part), {}),
+            part, way, values, norms.masked_steps, norms.by_line.get((way, part), {}),
             next(iter(loops.values())).cell.by_index[part.cell].new_states, precision,
         )
-        for (way, part), found in norms.states.items()
+        for (way, part), values in norms.states.items()
     ]  # fmt: skip
     ways = {curve.direction for curve in curves}
     curves.append(Curve(INPUT, ways.pop() if len(ways) == 1 else "", norms.inputs, norms.masked_steps))
@@ -295,10 +295,10 @@ def _cells(stack: Stack) -> Iterator[tuple[str, Any]]:
             yield from ((path if key is None else f"{path}{key}/", cell) for key, cell in cells.items())
 
 
-def _find_weight(text: str | None, case: Case, place: int) -> str:
-    """Return the path of the recurrent weight that a text names; "" if it names none.
+def _find_weight(text: str | None, case: Case, last: int) -> str:
+    """Return the path of the recurrent weight that a text names; "" if the text names no weight.
 
-    Without a path, `kernel`, it is that of the last recurrent layer, if it has only one of that name.
+    `kernel`, without a path, names a weight of the last recurrent layer, if only one has this name.
     """
     if text is None:
         return ""
@@ -308,21 +308,21 @@ def _find_weight(text: str | None, case: Case, place: int) -> str:
         path for index, layer in enumerate(stack.layers) if layer.loops
         for path in paths if path.startswith(stack.prefix(index))
     ]  # fmt: skip
-    found = [path for path in inside if path.startswith(stack.prefix(place)) and path.endswith(f"/{name}")]
+    matching = [path for path in inside if path.startswith(stack.prefix(last)) and path.endswith(f"/{name}")]
     if name in inside:
         return name
-    if len(found) > 1:
+    if len(matching) > 1:
         raise UsageError(
             "{--of:text}: there are several weights of this name.",
             "Name one of {names}.",
             text=text,
-            names=", ".join(found),
+            names=", ".join(matching),
         )
-    return found[0] if found else ""
+    return matching[0] if matching else ""
 
 
 def list_layers(layer: Any, against: Collection[Any]) -> list[Any]:
-    """Return the first layer, which is `layer` if that is given, and those to compare it with.
+    """Return `layer`, if it is given, and the layers to compare it with.
 
     against: layers; a text may name several, `lstm,GRU(3)`.  Raises UsageError if the texts name none.
     """

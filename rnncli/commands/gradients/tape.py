@@ -32,25 +32,26 @@ TrackedSteps = dict[TrackedState, list[Any]]
 def norms(case: Case, layer: int, batch: int, tensor: int, entries: Array) -> Norms:
     """Compute norms for entries (flat indices) of one sequence's tensor.  layer: the last recurrent one.
 
-    A state means what the next step reads, each part on its own: a cell state's effect on the hidden
-    state of its own step is not part of it.  Raises EngineError if Keras rejects the case or fails.
+    The gradient of a state is taken where the next step reads the state, of each part separately: a cell
+    state's effect on the hidden state of the same step does not count.
+    Raises EngineError if Keras rejects the case or fails.
     """
     import numpy as np
 
     watch(LIBRARIES["tensorflow"], AFTER_CRASH)
     weights, _ = compute.weights_and_seeds(case, case.stack, "tensorflow")
     # As in a first call: no state is kept.
-    one = case._replace(stack=Stack(spec.with_option("stateful", False) for spec in case.stack))
+    fresh = case._replace(stack=Stack(spec.with_option("stateful", False) for spec in case.stack))
     if not case.training:  # dropout is drawn for the whole batch
-        one, batch = compute.take_chunk(one, slice(batch, batch + 1)), 0
-    with engine.make_layers(one, weights) as (keras, layers):
-        walk = _RepeatedRun(keras, one, layers, layer, batch)
+        fresh, batch = compute.take_chunk(fresh, slice(batch, batch + 1)), 0
+    with engine.make_layers(fresh, weights) as (keras, layers):
+        walk = _RepeatedRun(keras, fresh, layers, layer, batch)
         walk.verify(tensor)
         together = walk.pass_size()
         passes = (entries[start : start + together] for start in range(0, len(entries), together))
         squares = [walk.sum_squares(tensor, chosen) for chosen in passes]
-        found = {name: np.sqrt(sum(one[name] for one in squares)) for name in squares[0]}
-        return Norms(found, found.pop(None), walk.masked_steps)
+        by_state = {name: np.sqrt(sum(part[name] for part in squares)) for name in squares[0]}
+        return Norms(by_state, by_state.pop(None), walk.masked_steps)
 
 
 class _RepeatedRun:
@@ -59,13 +60,14 @@ class _RepeatedRun:
     row: the sequence, in the case.
     """
 
-    def __init__(self, keras: Any, case: Case, layers: Sequence[Any], place: int, row: int) -> None:
+    def __init__(self, keras: Any, case: Case, layers: Sequence[Any], stepped_layer: int, row: int) -> None:
         import tensorflow
 
-        self.tf, self.keras, self.case, self.layers, self.place = tensorflow, keras, case, layers, place
-        self.ours, self.row = case.stack.layers, row
+        self.tf, self.keras, self.case, self.layers = tensorflow, keras, case, layers
+        self.ours, self.stepped_layer, self.row = case.stack.layers, stepped_layer, row
         self.masked_steps: Any = None
-        self.generators = [(one, one.numpy()) for layer in layers for one in layer.non_trainable_variables]
+        variables = [variable for layer in layers for variable in layer.non_trainable_variables]
+        self.generators = [(variable, variable.numpy()) for variable in variables]
 
     def verify(self, tensor: int) -> None:
         """Check stepping against the layers.  Raises EngineError if the numbers differ."""
@@ -74,8 +76,8 @@ class _RepeatedRun:
         returned = engine.call_layers(self.keras, self.case, self.layers)[-1]
         stepped = self._forward(self.case, self.tf.convert_to_tensor(self.case.inputs))[0]
         near = max(NEAR[spec.config.get("dtype", "float32")] for spec in self.case.stack)
-        mine, theirs = (np.asarray(found[tensor], np.float64)[self.row] for found in (stepped, returned))
-        if not np.allclose(mine, theirs, atol=near, rtol=near, equal_nan=True):
+        ours, theirs = (np.asarray(tensors[tensor], np.float64)[self.row] for tensors in (stepped, returned))
+        if not np.allclose(ours, theirs, atol=near, rtol=near, equal_nan=True):
             raise EngineError(
                 "Keras's cell, called step by step, gave different numbers than its layer.",
                 "Please report it.",
@@ -87,8 +89,8 @@ class _RepeatedRun:
             return 1
         _, timesteps, features = self.case.inputs.shape
         weights = [weight.shape for layer in self.layers for weight in layer.trainable_weights]
-        one = timesteps * (features + 3 * sum(shape[-1] for shape in weights))
-        return int(max(1, min(AT_ONCE, TAPE_LIMIT // one)))
+        numbers = timesteps * (features + 3 * sum(shape[-1] for shape in weights))
+        return int(max(1, min(AT_ONCE, TAPE_LIMIT // numbers)))
 
     def sum_squares(self, tensor: int, entries: Array) -> dict[Any, Any]:
         """Return sums of squared derivatives, (timesteps,), by tracked state, and by None for the input."""
@@ -104,8 +106,8 @@ class _RepeatedRun:
             total = tf.reduce_sum(tf.gather(rows, entries, batch_dims=1, axis=1))
         names, states = list(tracked), list(tracked.values())
         slopes = tape.gradient(total, [inputs, states], unconnected_gradients=tf.UnconnectedGradients.ZERO)
-        found = [np.array([sum_squares(step) for step in steps]) for steps in slopes[1]]
-        return {None: sum_squares(slopes[0], by_time=True), **dict(zip(names, found, strict=True))}
+        squares = [np.array([sum_squares(step) for step in steps]) for steps in slopes[1]]
+        return {None: sum_squares(slopes[0], by_time=True), **dict(zip(names, squares, strict=True))}
 
     def _forward(self, case: Case, x: Any, tape: Any = None) -> tuple[list[Any], TrackedSteps]:
         """Return the last layer's tensors, and the tracked states by input time."""
@@ -115,7 +117,7 @@ class _RepeatedRun:
             variable.assign(start)
         given = engine.make_call_arguments(self.keras, case, self.layers)
         for index, (layer, arguments) in enumerate(zip(self.layers, given, strict=True)):
-            if index == self.place:
+            if index == self.stepped_layer:
                 tensors, tracked = self._step_layer(layer, x, arguments, tape)
             else:
                 tensors = self.keras.tree.flatten(layer(x, **arguments))
@@ -126,22 +128,22 @@ class _RepeatedRun:
         self, layer: Any, x: Any, given: Mapping[str, Any], tape: Any
     ) -> tuple[list[Any], TrackedSteps]:
         """Step the recurrent layer, one or both directions: its tensors in Keras's order, and its states."""
-        ours: Any = self.ours[self.place]
+        ours: Any = self.ours[self.stepped_layer]
         counts = self._counts(x, given)
         self.masked_steps = ~counts
-        both = ours.loops
-        keras_layers = [layer.forward_layer, layer.backward_layer] if len(both) > 1 else [layer]
+        loops = ours.loops
+        keras_layers = [layer.forward_layer, layer.backward_layer] if len(loops) > 1 else [layer]
         states = self._start_states(keras_layers, x, given)
         runs = [
-            self._direction(keras_layer, one, x, counts, state, tape)
-            for keras_layer, one, state in zip(keras_layers, both.values(), states, strict=True)
+            self._direction(keras_layer, loop, x, counts, state, tape)
+            for keras_layer, loop, state in zip(keras_layers, loops.values(), states, strict=True)
         ]
         tracked = {
-            (direction or ("backward" if one.config["go_backwards"] else "forward"), label.in_loop): [
-                steps[time][place] for time in range(len(counts))
+            (direction or ("backward" if loop.config["go_backwards"] else "forward"), label.in_loop): [
+                steps[time][index] for time in range(len(counts))
             ]
-            for (direction, one), (_, _, steps) in zip(both.items(), runs, strict=True)
-            for place, label in enumerate(one.cell.state_sizes)
+            for (direction, loop), (_, _, steps) in zip(loops.items(), runs, strict=True)
+            for index, label in enumerate(loop.cell.state_sizes)
         }
         last = [part for _, state, _ in runs for part in state] if ours.returns_state else []
         return [*self._outputs(ours, [outputs for outputs, *_ in runs]), *last], tracked

@@ -77,17 +77,17 @@ class MatrixAnswer(Answer):
 
     def _compare_combinations(self, view: View) -> Iterator[Line]:
         """Yield the tensors that are the same wherever they are returned, and the others."""
-        found: dict[Label, list[Array]] = {}
+        by_label: dict[Label, list[Array]] = {}
         for result in self.matrix.results.values():
             for tensor in result.outputs:
-                found.setdefault(tensor.label, []).append(tensor.values)
-        equal = {label: _all_equal(values) for label, values in found.items()}
+                by_label.setdefault(tensor.label, []).append(tensor.values)
+        equal = {label: _all_equal(values) for label, values in by_label.items()}
         for is_equal, words in (
             (True, view.say("the same numbers wherever they are returned:")),
             (False, view.say("different numbers where they are returned:")),
         ):
             labels = sorted(
-                (label for label in found if equal[label] == is_equal), key=lambda label: label.last
+                (label for label in by_label if equal[label] == is_equal), key=lambda label: label.last
             )
             spans = [Span(f"{words} ", "dim")]
             for label in labels:

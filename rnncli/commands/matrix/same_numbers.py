@@ -44,15 +44,15 @@ class EqualityRow(NamedTuple):
     half: str
     entries: Mapping[int, Array]
 
-    def at(self, place: int, steps: int) -> str:
+    def at(self, step: int, steps: int) -> str:
         """Return one entry in NumPy notation: `hidden_states[:, -1, 3:]`."""
-        return str(self.label) + self.subscript.replace("t", "-1" if place == steps - 1 else str(place))
+        return str(self.label) + self.subscript.replace("t", "-1" if step == steps - 1 else str(step))
 
 
 class EqualityTable(NamedTuple):
-    """The rows, the number of time steps, and the letter of each (row, place) that equals another.
+    """The rows, the number of time steps, and the letter of each (row, step) that equals another.
 
-    time: the input's index for each place.
+    time: the input's index of each step.
     """
 
     rows: tuple[EqualityRow, ...]
@@ -63,8 +63,8 @@ class EqualityTable(NamedTuple):
     def identities(self) -> list[list[str]]:
         """Return every set of equal entries, each in NumPy notation."""
         sets: dict[str, list[str]] = {}
-        for (row, place), letter in sorted(self.letters.items()):
-            sets.setdefault(letter, []).append(self.rows[row].at(place, self.steps))
+        for (row, step), letter in sorted(self.letters.items()):
+            sets.setdefault(letter, []).append(self.rows[row].at(step, self.steps))
         return [sets[letter] for letter in sorted(sets, key=list(self.letters.values()).index)]
 
 
@@ -97,17 +97,17 @@ def _rows(tensor: NamedTensor, steps: int, units: int | None) -> Iterator[Equali
 
 def _letters(rows: Sequence[EqualityRow]) -> dict[tuple[int, int], str]:
     """Assign a letter to every entry that equals another bit for bit, in reading order."""
-    places: dict[tuple[object, ...], list[tuple[int, int]]] = {}
+    entries: dict[tuple[object, ...], list[tuple[int, int]]] = {}
     for number, row in enumerate(rows):
-        for place, values in row.entries.items():
-            places.setdefault((values.shape, (values + 0).tobytes()), []).append((number, place))
-    equal = (found for found in places.values() if len(found) > 1)
-    return {place: _letter(number) for number, found in enumerate(equal) for place in found}
+        for step, values in row.entries.items():
+            entries.setdefault((values.shape, (values + 0).tobytes()), []).append((number, step))
+    groups = (group for group in entries.values() if len(group) > 1)
+    return {entry: _letter(number) for number, group in enumerate(groups) for entry in group}
 
 
 def _letter(number: int) -> str:
-    round_, place = divmod(number, len(LETTERS))
-    return LETTERS[place] + (str(round_) if round_ else "")
+    round_, index = divmod(number, len(LETTERS))
+    return LETTERS[index] + (str(round_) if round_ else "")
 
 
 def draw(table: EqualityTable, view: View) -> Variants:
@@ -129,22 +129,22 @@ def _draw_variants(table: EqualityTable, view: View) -> Iterator[tuple[Table | L
 
 def _table(table: EqualityTable, shown: Sequence[int], halves: bool, view: View) -> Table:
     halves = halves and any(row.half for row in table.rows)
-    times = (marks(view).ellipsis if place == GAP else f"t={table.time[place]}" for place in shown)
+    times = (marks(view).ellipsis if step == GAP else f"t={table.time[step]}" for step in shown)
     columns = [Column(view.say("tensor")), *([Column("")] if halves else []), *map(Column, times)]
     rows = []
     for number, row in enumerate(table.rows):
         half = (cell(view.say(row.half) if row.half else "", "dim"),) if halves else ()
-        cells = (_entry(table, number, place, view) for place in shown)
+        cells = (_entry(table, number, step, view) for step in shown)
         subscript = row.subscript if table.time[0] == 0 else row.subscript.replace("t", "-1-t")
         name = (*name_line(row.label), Span(subscript, "dim"))
         rows.append(((name,), *half, *cells))
     return Table(tuple(columns), tuple(rows), line(view.say("entries with the same numbers"), "dim"))
 
 
-def _entry(table: EqualityTable, number: int, place: int, view: View) -> TableCell:
-    if place not in table.rows[number].entries:
+def _entry(table: EqualityTable, number: int, step: int, view: View) -> TableCell:
+    if step not in table.rows[number].entries:
         return cell("")
-    letter = table.letters.get((number, place))
+    letter = table.letters.get((number, step))
     if letter is None:
         return cell(marks(view).dot.strip().replace(",", "."), "dim")
     return cell(letter, f"strong same{LETTERS.index(letter[0]) % COLORS}")

@@ -20,7 +20,7 @@ from rnncli.specs import configs_of, describe, expression_of
 class Weight(NamedTuple):
     """A weight by its path, `0/forward/kernel`.
 
-    lines: of a cell of one's own, whose columns stand in it side by side.
+    lines: the lines of a user's cell whose columns stand side by side in the weight.
     """
 
     name: str
@@ -83,7 +83,7 @@ class ShapeAnswer(Answer):
     def document(self, view: View) -> dict[str, Any]:
         """Return weights, parameters and outputs; an unknown size is null, a named one its name."""
         report = self.report
-        weights = Listing(WEIGHTS, [one for layer in report.layers for one in _weights(layer)])
+        weights = Listing(WEIGHTS, [weight for layer in report.layers for weight in _weights(layer)])
         return {
             **head(),
             "expression": expression_of(report.specs),
@@ -103,8 +103,8 @@ class ShapeAnswer(Answer):
                 path = (Span(f"{view.say('layer')} {layer.path}  ", "dim"),) if layer.path else ()
                 titled: Line = (*path, Span(describe(layer.spec), "strong")) if several else ()
                 weights = _weights(layer)
-                own = ("lines",) if any(weight.lines for weight in weights) else ()
-                listing = Listing(WEIGHTS, weights, ("name", "shape", *own, "parameters"))
+                lines = ("lines",) if any(weight.lines for weight in weights) else ()
+                listing = Listing(WEIGHTS, weights, ("name", "shape", *lines, "parameters"))
                 tables.append(listing.table(view, titled, _count(layer.parameters, view)))
         words = f"{view.say('parameters')}, {view.say('total')}  "
         below: tuple[Line, ...] = (
@@ -115,8 +115,8 @@ class ShapeAnswer(Answer):
 
     def records(self, view: View) -> Records:
         """Return weights and outputs, one per row."""
-        weights = [("weight", one) for layer in self.report.layers for one in _weights(layer)]
-        outputs = [("output", one) for one in self.report.outputs]
+        weights = [("weight", weight) for layer in self.report.layers for weight in _weights(layer)]
+        outputs = [("output", tensor) for tensor in self.report.outputs]
         kinds = (
             Field("kind", lambda row: row[0]),
             Field("name", lambda row: row[1].name),
@@ -147,7 +147,7 @@ def _weights(layer: LayerShapes) -> list[Weight]:
 
 
 def _lines(spec: Spec) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """Yield, by the name of a weight, the lines of a cell of one's own that its columns belong to."""
+    """Yield the weights of a user's cell, each with the lines whose columns it holds."""
     for direction, loop in layers.make(spec).loops.items():
         made: Any = getattr(loop, "cell", None)
         for index, cell in made.by_index.items() if made else ():

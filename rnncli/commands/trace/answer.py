@@ -73,13 +73,13 @@ class TraceAnswer(ResultAnswer):
         """Return the first NaN of a computed step, in processing order; None if there is none."""
         for loop in self.loops:
             counted = (loop.status.T == 0)[..., None]
-            places = {
+            indices = {
                 part: statistics.first_nan(values.swapaxes(0, 1), counted)
                 for part, values in loop.parts.items()
             }
-            found = [(place, part) for part, place in places.items() if place is not None]
-            if found:
-                (step, entry, unit), part = min(found, key=lambda one: one[0][0])
+            hits = [(index, part) for part, index in indices.items() if index is not None]
+            if hits:
+                (step, entry, unit), part = min(hits, key=lambda pair: pair[0][0])
                 at = f"timestep {loop.times[step]}, batch {loop.entry(entry)}, unit {loop.unit(unit)}"
                 return f"{loop.label(part).dotted} at {at}"
         return None
@@ -91,8 +91,9 @@ class TraceAnswer(ResultAnswer):
         if not self.stats:
             return {}
         axes = ["batch", "timestep", "unit"]
-        found = {part.dotted: statistics.document(stats, axes) for part, stats in self.stats.items()}
-        return {"stats": found}
+        return {
+            "stats": {part.dotted: statistics.document(stats, axes) for part, stats in self.stats.items()}
+        }
 
 
 def _list_parts(loop: LoopTrace) -> Iterator[tuple[Label, tuple[str, ...], Array]]:
@@ -111,21 +112,21 @@ def _steps(loop: LoopTrace) -> Iterator[dict[str, Any]]:
     left = {name: list(indices) for name, indices in kept.items() if indices is not None}
     gates = [(part, str(part._replace(kind=""))) for part in loop.parts if part.kind]
     masks = [(str(gate.short), entries) for gate, entries in loop.hold_masks.items()]
-    for place, (time, status) in enumerate(zip(loop.times.tolist(), loop.status.T.tolist(), strict=True)):
+    for step, (time, status) in enumerate(zip(loop.times.tolist(), loop.status.T.tolist(), strict=True)):
         by_gate: dict[str, dict[str, Any]] = {}
         for part, gate in gates:
-            by_gate.setdefault(gate, {})[str(part.kind)] = loop.parts[part][:, place]
+            by_gate.setdefault(gate, {})[str(part.kind)] = loop.parts[part][:, step]
         for gate, entries in masks:
-            by_gate[gate]["held"] = entries[place].tolist()
+            by_gate[gate]["held"] = entries[step].tolist()
         yield {
             "layer": loop.layer,
             "direction": loop.direction,
             "timestep": time,
             **left,
-            "status": [STATUSES[one] for one in status],
+            "status": [STATUSES[code] for code in status],
             "gates": by_gate,
-            "state": {str(state): loop.parts[state][:, place] for state in loop.states},
-            "output": loop.parts[OUTPUT][:, place],
+            "state": {str(state): loop.parts[state][:, step] for state in loop.states},
+            "output": loop.parts[OUTPUT][:, step],
         }
 
 
@@ -134,14 +135,14 @@ def _rows(loop: LoopTrace, decimals: int | None, *, marked: bool) -> Iterator[tu
     from rnncli.show.digits import format_exactly
 
     names = {part: part.dotted for part in loop.parts}
-    for place, (time, status) in enumerate(zip(loop.times.tolist(), loop.status.T.tolist(), strict=True)):
+    for step, (time, status) in enumerate(zip(loop.times.tolist(), loop.status.T.tolist(), strict=True)):
         for part, name in names.items():
-            values, held = loop.parts[part][:, place], loop.hold_masks.get(part)
+            values, held = loop.parts[part][:, step], loop.hold_masks.get(part)
             for (row, column), number in zip(
                 product(*map(range, values.shape)), format_exactly(values, decimals), strict=True
             ):
                 index = loop.entry(row), STATUSES[status[row]], loop.unit(column)
-                mark = (0 if held is None else int(held[place, column]),) if marked else ()
+                mark = (0 if held is None else int(held[step, column]),) if marked else ()
                 yield loop.layer, loop.direction, time, *index, name, *mark, number
 
 
@@ -150,13 +151,13 @@ def stats_of(loops: Sequence[LoopTrace]) -> dict[Label, Stats]:
 
     Indices are (batch, timestep, unit), in terms of the input and the layer.
     """
-    found = {}
+    by_part = {}
     for loop in loops:
         counted = (loop.status == 0)[..., None]
         for part, values in loop.parts.items():
             stats = statistics.summarize(values, loop.bounds.get(part), counted)
-            found[loop.label(part)] = _convert_indices(stats, loop)
-    return found
+            by_part[loop.label(part)] = _convert_indices(stats, loop)
+    return by_part
 
 
 def _convert_indices(stats: Stats, loop: LoopTrace) -> Stats:

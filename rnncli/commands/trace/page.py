@@ -42,7 +42,7 @@ from rnncli.specs import expressions_of
 MOST_ROWS = 24
 """With more steps in all sequences together, some are omitted, unless View.full is set."""
 STEPS_OF_ONE, STEPS_OF_EACH = 13, 7
-"""Maximum number of rows then, a gap included: of the only sequence, or of each of several."""
+"""Maximum number of rows then, including a gap: of a single sequence, or of each of several."""
 LEAST_ROOM = 20
 """What the columns of gates and states get at least."""
 STATUS_TEXTS = {
@@ -50,7 +50,7 @@ STATUS_TEXTS = {
     "first": ("masked: state carried over, output zero (no earlier output)", "carried, 0"),
     "zeroed": ("masked: state carried over, output zeroed", "zeroed"),
 }
-"""Why a step was not computed, and that in a narrow table."""
+"""Why a step was not computed: in a sentence, and in a few words for a narrow table."""
 MOST_BARS, FEWEST_BARS = 32, 8
 MOST_NUMBERS = 12
 MOST_TABLES = 2
@@ -60,7 +60,7 @@ HOLD_MARK = "*"
 
 
 class TraceRow(NamedTuple):
-    """One time step of one sequence, as indices in the arrays of a loop; GAP for omitted ones."""
+    """One time step of one sequence, as indices in the arrays of a loop; GAP for omitted rows."""
 
     entry: int
     step: int
@@ -110,7 +110,7 @@ class Quantity:
 
 @dataclass(frozen=True)
 class QuantityColumn:
-    """What one table column shows of a quantity: the places of units as bars, as numbers or as both."""
+    """What one table column shows of a quantity.  bars, numbers: the indices of the units shown as such."""
 
     quantity: Quantity
     heading: str
@@ -123,7 +123,7 @@ class QuantityColumn:
         return len(self.numbers) == 1 < len(self.quantity.units)
 
     def width(self, view: View) -> int:
-        """Return the terminal columns that it takes, the same in every row."""
+        """Return the width in terminal columns, the same in every row."""
         row = next(iter(self.quantity.texts))
         return longest((self.heading, text_of(self._draw_numbers(row, view))))
 
@@ -150,14 +150,14 @@ Columns = list[QuantityColumn]
 
 
 Ranges = Mapping[Label, tuple[float, float]]
-"""What the bars of each part reach from and to, the same in every table of an answer."""
+"""The lowest and the highest number of each part's bars, the same in every table of an answer."""
 
 
 def find_ranges(loops: Sequence[LoopTrace]) -> Ranges:
-    """Return the limits of the activations; where there are none, what the computed numbers reach."""
+    """Return the limits of each part's activation; without limits, the range of the computed numbers."""
     import numpy as np
 
-    found: dict[Label, tuple[float, float]] = {}
+    ranges: dict[Label, tuple[float, float]] = {}
     numbers: dict[Label, list[Array]] = {}
     for loop in loops:
         computed = loop.status == 0
@@ -167,21 +167,21 @@ def find_ranges(loops: Sequence[LoopTrace]) -> Ranges:
                 values = values[computed] if computed.any() else values
                 numbers.setdefault(part, []).append(values[np.isfinite(values)])
             else:
-                low, high = found.get(part, bounds)
-                found[part] = min(low, bounds[0]), max(high, bounds[1])
+                low, high = ranges.get(part, bounds)
+                ranges[part] = min(low, bounds[0]), max(high, bounds[1])
     for part, several in numbers.items():
         largest = max((float(np.abs(some).max()) for some in several if some.size), default=1.0)
         positive = any(some.size for some in several) and all((some >= 0).all() for some in several)
-        low, high = found.get(part, (0.0, 0.0))
-        found[part] = min(low, 0.0 if positive else -largest), max(high, largest)
-    return found
+        low, high = ranges.get(part, (0.0, 0.0))
+        ranges[part] = min(low, 0.0 if positive else -largest), max(high, largest)
+    return ranges
 
 
 def list_quantities(loop: LoopTrace, rows: Sequence[TraceRow], ranges: Ranges, view: View) -> list[Quantity]:
     """Return the quantities cell by cell: the gates in order, then cell and hidden."""
     from rnncli.show.digits import choose_style, format_number
 
-    found = []
+    quantities = []
     for part in sorted((*loop.gates, *reversed(loop.states)), key=lambda part: part.cell or 0):
         values, held = loop.parts[part], loop.hold_masks.get(part)
         style = choose_style(values, view.precision)
@@ -196,13 +196,13 @@ def list_quantities(loop: LoopTrace, rows: Sequence[TraceRow], ranges: Ranges, v
         }
         widest = max((len(text) for row in texts.values() for text in row), default=0)
         units = range(values.shape[-1]) if loop.units is None else loop.units
-        found.append(Quantity(part, values, *ranges[part], units, texts, widest, loop.status, held))
-    return found
+        quantities.append(Quantity(part, values, *ranges[part], units, texts, widest, loop.status, held))
+    return quantities
 
 
 def is_single(quantities: Sequence[Quantity]) -> bool:
     """Return whether there is only one unit, whose bars stand together after the numbers."""
-    return all(len(one.units) == 1 for one in quantities)
+    return all(len(quantity.units) == 1 for quantity in quantities)
 
 
 def choose_columns(quantities: Sequence[Quantity], room: int, view: View) -> list[Columns]:
@@ -211,9 +211,11 @@ def choose_columns(quantities: Sequence[Quantity], room: int, view: View) -> lis
     room: the terminal columns for all of them.
     """
     if is_single(quantities):
-        columns = [QuantityColumn(one, str(one.part.short), numbers=(0,)) for one in quantities]
+        columns = [
+            QuantityColumn(quantity, str(quantity.part.short), numbers=(0,)) for quantity in quantities
+        ]
     elif view.full:
-        columns = [column for one in quantities for column in _every_number(one, room)]
+        columns = [column for quantity in quantities for column in _every_number(quantity, room)]
     else:
         columns = _add_numbers(_first_units(quantities, room, view), room, view)
     return _split(columns, room, view)
@@ -244,11 +246,11 @@ def _split(columns: Columns, room: int, view: View) -> list[Columns]:
 
 def _every_number(quantity: Quantity, room: int) -> Iterator[QuantityColumn]:
     """Yield all numbers, in as many columns as the width requires; each number has a bar in front."""
-    size, own = len(quantity.units), quantity.units
+    size, indices = len(quantity.units), quantity.units
     each = max(1, min(size, (room + BETWEEN) // (quantity.widest + 1 + BETWEEN)))
     for start in range(0, size, each):
         units = tuple(range(start, min(start + each, size)))
-        part = f"[{own[units[0]]}:{own[units[-1]] + 1}]" if each < size else ""
+        part = f"[{indices[units[0]]}:{indices[units[-1]] + 1}]" if each < size else ""
         yield QuantityColumn(quantity, f"{quantity.part.short}{part}", units, units)
 
 
@@ -261,12 +263,12 @@ def _first_units(quantities: Sequence[Quantity], room: int, view: View) -> Colum
     def draw(bars: int, *, gates: bool, states: bool = True) -> Columns:
         return [
             QuantityColumn(
-                one,
-                str(one.part.short),
-                select_ends(len(one.units), bars),
-                (0,) if (gates if one.is_gate else states) else (),
+                quantity,
+                str(quantity.part.short),
+                select_ends(len(quantity.units), bars),
+                (0,) if (gates if quantity.is_gate else states) else (),
             )
-            for one in quantities
+            for quantity in quantities
         ]
 
     most = min(MOST_BARS, max(room // len(quantities) - BETWEEN, FEWEST_BARS))
@@ -282,14 +284,14 @@ def _first_units(quantities: Sequence[Quantity], room: int, view: View) -> Colum
 
 def _add_numbers(columns: Columns, room: int, view: View) -> Columns:
     """Return the columns with numbers of more units, as far as they fit: state by state, then all gates."""
-    states = [[place] for place, column in enumerate(columns) if not column.quantity.is_gate]
-    gates = [place for place, column in enumerate(columns) if column.quantity.is_gate]
-    for places in (*reversed(states), gates):
+    states = [[index] for index, column in enumerate(columns) if not column.quantity.is_gate]
+    gates = [index for index, column in enumerate(columns) if column.quantity.is_gate]
+    for widened in (*reversed(states), gates):
         more = [
             replace(column, numbers=select_ends(len(column.quantity.units), MOST_NUMBERS))
-            if place in places
+            if index in widened
             else column
-            for place, column in enumerate(columns)
+            for index, column in enumerate(columns)
         ]
         if not _fits(more, room, view):
             break
@@ -310,8 +312,8 @@ def page(result: Result, loops: Sequence[LoopTrace], stats: Mapping[Label, Stats
     parts += statistics.draw_statistics(shown, view)
     if result.differences:
         pieces = (f"{name} {format_difference(number)}" for name, number in result.differences.items())
-        found = marks(view).dot.join(pieces)
-        parts += [(), line(f"{view.say(difference_text(result))}: {found}", "dim")]
+        differences = marks(view).dot.join(pieces)
+        parts += [(), line(f"{view.say(difference_text(result))}: {differences}", "dim")]
     return Page(title(result.specs, view), notes_of(result, view), tuple(parts))
 
 
@@ -348,8 +350,8 @@ class LoopTables:
     def parts(self) -> Iterator[Table | Variants]:
         """Yield one or more tables, each with a time column; the last one has the status of the steps."""
         *groups, last = self.groups
-        for place, columns in enumerate(groups):
-            yield self._table(columns, self.title if place == 0 else ())
+        for index, columns in enumerate(groups):
+            yield self._table(columns, self.title if index == 0 else ())
         head = () if groups else self.title
         if not any(self.statuses):
             yield self._table(last, head)
@@ -362,23 +364,23 @@ class LoopTables:
         yield Variants(((self._table(last, head, long),), (self._table(last, head, short), *below)))
 
     def _table(self, shown: Columns, head: Line, statuses: Mapping[str, str] | None = None) -> Table:
-        """Return a table of these columns.  statuses: the texts of its last column, if it has that."""
+        """Return a table of these columns.  statuses: the texts of a last column; None for no such column."""
         alone, view = is_single(self.quantities), self.view
         columns = [Column(heading, right=heading == "t") for heading, _ in self.labels]
-        columns += [Column(one.heading, right=alone) for one in shown]
+        columns += [Column(column.heading, right=alone) for column in shown]
         columns += [Column("")] if alone else []
         columns += [] if statuses is None else [Column(view.say("status"))]
         rows = []
-        for place, (row, status) in enumerate(zip(self.rows, self.statuses, strict=True)):
-            cells = [cell(texts[place], "dim") for _, texts in self.labels]
-            cells += [(() if row.is_gap else one.draw(row, view),) for one in shown]
+        for index, (row, status) in enumerate(zip(self.rows, self.statuses, strict=True)):
+            cells = [cell(texts[index], "dim") for _, texts in self.labels]
+            cells += [(() if row.is_gap else column.draw(row, view),) for column in shown]
             if statuses is None and status and shown[0].quantity.is_gate:
                 masked = view.say("masked")
                 cells[len(self.labels)] = cell(
                     masked if width_of(masked) <= shown[0].width(view) else "", "dim"
                 )
             if alone:
-                bars = (one.quantity.draw_bar(0, row, view) for one in shown if not row.is_gap)
+                bars = (column.quantity.draw_bar(0, row, view) for column in shown if not row.is_gap)
                 cells.append((tuple(bars),))
             if statuses is not None:
                 cells.append(cell(statuses.get(status, ""), "dim"))
@@ -433,7 +435,7 @@ def _label_rows(rows: Sequence[TraceRow], loop: LoopTrace, view: View) -> Iterat
     ellipsis = marks(view).ellipsis
     if len(loop.status) > 1:
         entries = [ellipsis if row.entry == GAP else str(loop.entry(row.entry)) for row in rows]
-        new = [text if not place or text != entries[place - 1] else "" for place, text in enumerate(entries)]
+        new = [text if not index or text != entries[index - 1] else "" for index, text in enumerate(entries)]
         yield view.say("batch"), new
     times = [None if row.is_gap else int(loop.times[row.step]) for row in rows]
     yield "t", [ellipsis if time is None else str(time) for time in times]
@@ -451,14 +453,14 @@ def _find_status(row: TraceRow, loop: LoopTrace) -> str:
 def _scales(loops: Sequence[LoopTables], ranges: Ranges, view: View) -> Iterator[Paragraph | Line]:
     """Yield `bars ▁..█: input forget output 0..1 · candidate hidden -1..1 · cell -0.61..0.61`."""
     names: dict[str, list[str]] = {}
-    for part in dict.fromkeys(quantity.part for one in loops for quantity in one.quantities):
+    for part in dict.fromkeys(quantity.part for tables in loops for quantity in tables.quantities):
         low, high = ranges[part]
         names.setdefault(f"{low:.2g}..{high:.2g}", []).append(str(part.short))
-    texts = (f"{' '.join(some)} {span}" for span, some in names.items())
+    texts = (f"{' '.join(parts)} {span}" for span, parts in names.items())
     signs = marks(view).bars
     head = view.say("bars {low}..{high}:", low=signs[0], high=signs[-1])
     yield Paragraph(f"{head} {marks(view).dot.join(texts)}", "dim", breaks="dots")
-    columns = [column for one in loops for group in one.groups for column in group]
+    columns = [column for tables in loops for group in tables.groups for column in group]
     pieces = [view.say("--full shows all, --unit N one unit")]
     if any(column.shows_first for column in columns):
         unit = columns[0].quantity.units[0]
