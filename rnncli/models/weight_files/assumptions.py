@@ -52,7 +52,7 @@ def assume(model: Modules, given: str | Mapping[str, Any]) -> Modules:
         `recurrent_activation`, by Keras's names; `gates`, their order in the file, such as `iofg` for LSTM or
         `zrn` for GRU, and `iofg/zrn` for both; `merge_mode` of two directions; `reset_after`, true or false,
         of a GRU without bias; `batch_first`, true or false, of the input.
-    Each goes to every layer that has it.  Raises UsageError for another option or value, and for an
+    Every layer that has an option gets it.  Raises UsageError for another option or value, and for an
     option that no layer has.
     """
     items = _parse(given) if isinstance(given, str) else given
@@ -86,13 +86,13 @@ def assume(model: Modules, given: str | Mapping[str, Any]) -> Modules:
 
 def _parse(text: str) -> dict[str, str]:
     """Parse `activation=relu,gates=iofg`."""
-    found: dict[str, str] = {}
+    options: dict[str, str] = {}
     for item in text.split(","):
         name, sign, value = (part.strip() for part in item.partition("="))
-        if not (name and sign and value) or name in found:
+        if not (name and sign and value) or name in options:
             what = (
                 Message("{name} is given twice", name=name)
-                if name in found
+                if name in options
                 else Message("{item!r} is not NAME=VALUE", item=item.strip())
             )
             raise UsageError(
@@ -101,8 +101,8 @@ def _parse(text: str) -> dict[str, str]:
                 text=text,
                 what=what,
             )
-        found[name] = value
-    return found
+        options[name] = value
+    return options
 
 
 def _change(node: Node, name: str, value: str) -> Node | None:
@@ -125,7 +125,7 @@ def _change(node: Node, name: str, value: str) -> Node | None:
 
 
 def _merges(node: Node) -> bool:
-    """Return whether it has two directions that may be merged; PyTorch always concatenates them."""
+    """Return whether the layer has a merge_mode; PyTorch always concatenates two directions."""
     return node.class_name == "Bidirectional" and node.module != "torch.nn"
 
 
@@ -134,41 +134,41 @@ def _with_gates(node: Node, value: str) -> Node | None:
     given = _parse_orders(value)
     if any(sorted(order) not in map(sorted, ORDERS.values()) for order in given):
         raise UsageError("gates={value} is not an order of gates.", _ADVICE["gates"], value=value)
-    own = ORDERS.get(node.core_class, "")
-    order = next((one for one in given if sorted(one) == sorted(own)), None)
+    ours = ORDERS.get(node.core_class, "")
+    order = next((order for order in given if sorted(order) == sorted(ours)), None)
     if order is None:
         return None
     assumed = default_order(node)
-    true = [order[assumed.index(gate)] for gate in own]
-    weights = {name: np.ascontiguousarray(reorder(array, true, own)) for name, array in node.weights.items()}
+    true = [order[assumed.index(gate)] for gate in ours]
+    weights = {name: np.ascontiguousarray(reorder(array, true, ours)) for name, array in node.weights.items()}
     return replace(node, weights=weights)
 
 
 def _parse_orders(value: str) -> list[str]:
     """Return the orders for LSTM and GRU: `ifco/zrh` -> `ifgo` and `zrn`."""
-    return [one.strip().lower().translate(OTHER_LETTERS) for one in value.split("/")]
+    return [order.strip().lower().translate(OTHER_LETTERS) for order in value.split("/")]
 
 
 def default_order(node: Node) -> str:
-    """Return the order in which the layer's framework packs its gates, `rzn`; "" without gates."""
+    """Return the order in which the layer's framework packs the gates, `rzn`; "" without gates."""
     gates = FRAMEWORKS[node.module].GATES
     return letters(node.core_class, gates[node.core_class]) if node.core_class in ORDERS else ""
 
 
 def order_of_gates(model: Modules, node: Node) -> str:
     """Return the order of the gates in the file, `ifgo`; "" for a layer without gates."""
-    own = ORDERS.get(node.core_class, "")
-    chosen = _parse_orders(model.assumptions.get("gates", "")) if own else []
-    return next((one for one in chosen if sorted(one) == sorted(own)), default_order(node))
+    ours = ORDERS.get(node.core_class, "")
+    chosen = _parse_orders(model.assumptions.get("gates", "")) if ours else []
+    return next((order for order in chosen if sorted(order) == sorted(ours)), default_order(node))
 
 
 def assumed_of(model: Modules, given: GivenBeside | None = None) -> Assumed:
-    """Return everything that the file does not say.  given: what the user says instead; None for nothing."""
+    """Return everything that the file does not say.  given: the mask and the states from the user, if any."""
     order = axis_order(model) if given is None else given.order
     nodes = model.recurrent_nodes
     gated = [node for node in nodes if node.core_class in ORDERS]
     both = [node for node in nodes if node.class_name == "Bidirectional"]
-    own = [node for node in both if _merges(node)]
+    merging = [node for node in both if _merges(node)]
     unbiased = [node for node in gated if node.core_class == "GRU" and not node.core_config["use_bias"]]
     by_layer: dict[str, dict[str, Any]] = {
         "gates": {node.name: order_of_gates(model, node) for node in gated},
@@ -181,15 +181,15 @@ def assumed_of(model: Modules, given: GivenBeside | None = None) -> Assumed:
     }
     values: dict[str, Any] = {} if order is None else {"batch_first": is_batch_first(model)}
     words: list[Text] = [] if order is None else [order.now]
-    for name, found in by_layer.items():
-        if len(set(found.values())) > 1:
-            values[name] = found
-        elif found:
-            values[name] = next(iter(found.values()))
+    for name, choices in by_layer.items():
+        if len(set(choices.values())) > 1:
+            values[name] = choices
+        elif choices:
+            values[name] = next(iter(choices.values()))
         if name != "merge_mode":
-            words += _by_layer(name, found, model)
-    words += _by_layer("merge_mode", {node.name: str(node.config["merge_mode"]) for node in own}, model)
-    words += [Message("directions concatenated")] if len(own) < len(both) else []
+            words += _by_layer(name, choices, model)
+    words += _by_layer("merge_mode", {node.name: str(node.config["merge_mode"]) for node in merging}, model)
+    words += [Message("directions concatenated")] if len(merging) < len(both) else []
     if len(model.modules) > 1:
         values["take_the_input"] = [module.name for module in model.modules]
         names = format_names(values["take_the_input"])

@@ -32,7 +32,7 @@ def run_torch(
     """
     torch = _torch()
     array, mask = next(iter(inputs.values())), next(iter(cases.values())).model.mask
-    found: dict[str, Array] = {}
+    tensors: dict[str, Array] = {}
     for module in model.modules:
         given = array
         for node, stored in zip(module.nodes, module.tensors, strict=True):
@@ -43,9 +43,9 @@ def run_torch(
                 numbers = torch.tensor(given.astype(stored["weight_ih"].dtype))
                 sequence, states = call(layer, numbers, first)
             if node.name in cases:
-                found |= _tensors_of(node, cases[node.name], sequence, states)
+                tensors |= _tensors_of(node, cases[node.name], sequence, states)
             given = sequence
-    return found
+    return tensors
 
 
 AFTER_CRASH = Message("Leave {--check} out, or try another version of the engine.")
@@ -65,7 +65,7 @@ def _torch() -> Any:
 
 
 def _first_states(torch: Any, node: Node, states: Sequence[Array]) -> list[Any]:
-    """Return h_0 and of an LSTM c_0, (directions, batch, units), of states in Keras's order; [] for none."""
+    """Return h_0, of an LSTM also c_0, each (directions, batch, units).  states: in Keras's order, or none."""
     kinds = 2 if node.core_class == "LSTM" else 1
     return [torch.tensor(np.stack(states[kind::kinds])) for kind in range(kinds)] if states else []
 
@@ -78,15 +78,15 @@ def _call(layer: Any, numbers: Any, first: Sequence[Any]) -> tuple[Array, list[A
 
 
 def _call_packed(mask: Array, layer: Any, numbers: Any, first: Sequence[Any]) -> tuple[Array, list[Array]]:
-    """Return the same for packed sequences: the steps that the mask keeps, each back at its own index.
+    """Return what `_call` returns, of packed sequences; every unmasked step is put back at its index.
 
-    A sequence without such steps, which cannot be packed, puts out zeros and keeps its states.
+    A sequence that is masked everywhere cannot be packed: its outputs are zeros, its states the initial ones.
     """
     import torch
     from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
     there = np.flatnonzero(mask.any(axis=1))
-    kept = np.argsort(~mask[there], axis=1, kind="stable")  # the real steps of a sequence, then the others
+    kept = np.argsort(~mask[there], axis=1, kind="stable")  # the steps of a sequence, then the masked steps
     steps = torch.tensor(kept)[:, :, None]
     real = torch.take_along_dim(numbers[there], steps, 1)
     packed = pack_padded_sequence(real, mask[there].sum(1), batch_first=True, enforce_sorted=False)
@@ -94,14 +94,14 @@ def _call_packed(mask: Array, layer: Any, numbers: Any, first: Sequence[Any]) ->
     padded, _ = pad_packed_sequence(output, batch_first=True, total_length=mask.shape[1])
     sequence = torch.zeros(*mask.shape, padded.shape[2], dtype=padded.dtype)
     sequence[there] = torch.zeros_like(padded).scatter(1, steps.expand_as(padded), padded)
-    found = []
-    for place, state in enumerate(states if isinstance(states, tuple) else (states,)):
+    returned = []
+    for index, state in enumerate(states if isinstance(states, tuple) else (states,)):
         whole = (
-            first[place].clone() if first else torch.zeros(len(state), len(mask), state.shape[2]).to(state)
+            first[index].clone() if first else torch.zeros(len(state), len(mask), state.shape[2]).to(state)
         )
         whole[:, there] = state
-        found.append(whole.numpy())
-    return sequence.numpy(), found
+        returned.append(whole.numpy())
+    return sequence.numpy(), returned
 
 
 def _chosen(first: Sequence[Any], there: Array) -> list[Any]:

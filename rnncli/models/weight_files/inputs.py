@@ -20,7 +20,7 @@ AXES = ("batch", "timesteps", "features")
 def fit(model: Modules, given: Any) -> dict[str, Array]:
     """Return the input (batch, timesteps, features); adds a batch axis of 1 if only that is missing.
 
-    given: an array, or one under any name.
+    given: an array, or a mapping with one array.
     Raises InputError, also for integers that may be token ids.
     """
     if isinstance(given, Mapping) and len(given) != 1:
@@ -89,8 +89,8 @@ def _refuse_token_ids(model: Modules, given: Any) -> None:
 
 
 def require_computable(modules: Modules, module: Module, array: Array) -> None:
-    """Raise LayerError for a module that cannot be computed, InputError for an input of another width."""
-    others = [one.name for one in modules.modules if not one.refusal]
+    """Raise LayerError for a module that cannot be computed, InputError for an input with other features."""
+    others = [other.name for other in modules.modules if not other.refusal]
     if module.refusal:
         choice = (
             Message("Choose others: {option}", option=model_option(modules.file, others)) if others else ""
@@ -101,14 +101,15 @@ def require_computable(modules: Modules, module: Module, array: Array) -> None:
         raise empty_input(module.name)
     if array.shape[2] == width:
         return
-    known = [f"{one.name} takes {features_of(one.nodes[0])}" for one in modules.modules if one.nodes]
-    fitting = [one for one in modules.modules if one.nodes and features_of(one.nodes[0]) == array.shape[2]]
+    widths = {other.name: features_of(other.nodes[0]) for other in modules.modules if other.nodes}
+    known = [f"{name} takes {features}" for name, features in widths.items()]
+    fitting = [name for name, features in widths.items() if features == array.shape[2]]
     wanted = count(width, "feature")
     advice = Message("Give inputs of {wanted}.", wanted=wanted)
     if fitting:
         advice = Message(
             "Choose a layer that takes it: {option} ({known}).",
-            option=model_option(modules.file, [fitting[0].name]),
+            option=model_option(modules.file, fitting[:1]),
             known=format_names(known),
         )
     elif len(known) > 1:

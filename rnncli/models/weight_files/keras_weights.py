@@ -29,9 +29,9 @@ if TYPE_CHECKING:
 HARD_BEFORE = (2, 3)
 """The version of Keras in which the gates of LSTM and GRU became sigmoid by default, not hard_sigmoid."""
 HARD_BEFORE_TF = (2, 2, 4)
-"""The same for tf.keras."""
+"""The version of tf.keras in which they became sigmoid."""
 GATES = (("",), ("i", "f", "c", "o"), ("z", "r", "h"))
-"""The gates of Keras 1 in today's order; "" where they stand side by side already."""
+"""The gates of Keras 1 in today's order; "" for a weight in which the gates already stand side by side."""
 
 
 _KERAS_1 = re.compile(r"(?P<owner>.+)_(?P<role>[WUb])(?:_(?P<gate>[ifcozrh]))?")
@@ -39,7 +39,7 @@ _KERAS_1 = re.compile(r"(?P<owner>.+)_(?P<role>[WUb])(?:_(?P<gate>[ifcozrh]))?")
 
 
 _PART = re.compile(r"cells?|(forward|backward)_layer|.+_cell(_\d+)?|(forward|backward)_.+")
-"""The parts of a layer, by which its weights are grouped below its own name."""
+"""The parts of a layer, by which its weights are grouped below its name."""
 
 
 class SavedWeights(NamedTuple):
@@ -56,32 +56,32 @@ class SavedWeights(NamedTuple):
     @property
     def arrays(self) -> tuple[Array, ...]:
         """Return all arrays, in order."""
-        return tuple(array for own in self.cells.values() for _, array in own)
+        return tuple(array for cell in self.cells.values() for _, array in cell)
 
 
 def read(source: Source) -> Modules:
     """Read the recurrent layers in the file, and the shapes of its other weights.  Raises InputError."""
     stored = keras_file.read_stored(source)
     origin = origin_of(stored.version)
-    found: list[Module] = []
+    modules: list[Module] = []
     others: dict[str, tuple[int, ...]] = {}
     first = False
     for saved in _iterate_layers(stored):
         first = first or saved.is_keras_1
         module = _recognize_layer(saved)
         if module is None or module.refusal:
-            shapes = {f"{saved.name}/{place}": array.shape for place, array in enumerate(saved.arrays)}
+            shapes = {f"{saved.name}/{index}": array.shape for index, array in enumerate(saved.arrays)}
             others |= shapes
         elif _is_hard(origin, saved, module.nodes[0]):
             hard = {"recurrent_activation": "hard_sigmoid_keras2"}
             module = replace(module, nodes=tuple(node.with_core_options(**hard) for node in module.nodes))
         if module is not None:
             size = sum(array.size for array in saved.arrays)
-            found.append(
+            modules.append(
                 replace(module, nodes=tuple(replace(node, parameters=size) for node in module.nodes))
             )
     text = origin.text if origin.version else "Keras 1" if first else "Keras"
-    return Modules(str(source.name), text, tuple(found), others)
+    return Modules(str(source.name), text, tuple(modules), others)
 
 
 def _iterate_layers(stored: FileContents) -> Iterator[SavedWeights]:
@@ -109,10 +109,10 @@ def _rename_cells(arrays: Sequence[tuple[str, Array]]) -> dict[str, list[tuple[s
     """Return the cells with today's names, gates side by side; empty for other names."""
     parts: dict[str, dict[str, dict[str, Array]]] = {}
     for path, array in arrays:
-        found = _KERAS_1.fullmatch(path.rpartition("/")[2].partition(":")[0])
-        if found is None:
+        match = _KERAS_1.fullmatch(path.rpartition("/")[2].partition(":")[0])
+        if match is None:
             return {}
-        parts.setdefault(found["owner"], {}).setdefault(found["role"], {})[found["gate"] or ""] = array
+        parts.setdefault(match["owner"], {}).setdefault(match["role"], {})[match["gate"] or ""] = array
     cells: dict[str, list[tuple[str, Array]]] = {}
     for owner, roles in parts.items():
         for role, name in zip("WUb", ROLES, strict=True):
@@ -125,7 +125,7 @@ def _rename_cells(arrays: Sequence[tuple[str, Array]]) -> dict[str, list[tuple[s
 
 
 def find_inner(node: Node) -> list[tuple[Module, tuple[str, ...]]]:
-    """Return the recurrent layers inside a layer of a user's own class, each with the names of its weights.
+    """Return the recurrent layers inside a layer of a user's class, each with the names of its weights.
 
     Of `rec/cell/0` or `rec/gru_cell/kernel` the layer is `rec`; with both directions, the last parts are
     `forward_layer/cell/0` or `forward_gru/gru_cell/kernel`.
@@ -151,10 +151,10 @@ def find_inner(node: Node) -> list[tuple[Module, tuple[str, ...]]]:
 
 def _recognize_layer(saved: SavedWeights) -> Module | None:
     """Return the layer; None if its weights do not fit a recurrent layer."""
-    cells = {path: _recognize_cell(own) for path, own in saved.cells.items()}
+    cells = {path: _recognize_cell(arrays) for path, arrays in saved.cells.items()}
     known = {path: cell for path, cell in cells.items() if cell is not None}
     if not known:
-        if not any(_looks_recurrent(path, own) for path, own in saved.cells.items()):
+        if not any(_looks_recurrent(path, arrays) for path, arrays in saved.cells.items()):
             return None
         return Module(saved.name, (), Message("its weights do not fit LSTM, GRU or SimpleRNN"))
     distributed = any(path.split("/")[0] == "layer" or path.startswith("time_distributed") for path in known)
@@ -173,21 +173,21 @@ def _recognize_layer(saved: SavedWeights) -> Module | None:
     return Module(saved.name, (), why, Message(way_out))
 
 
-def _recognize_cell(own: Sequence[tuple[str, Array]]) -> CellWeights | None:
+def _recognize_cell(named: Sequence[tuple[str, Array]]) -> CellWeights | None:
     """Return one cell.  Keras 3 names weights by number, in the order of ROLES."""
-    if len(own) not in (2, 3):
+    if len(named) not in (2, 3):
         return None
-    names = [name for name, _ in own]
+    names = [name for name, _ in named]
     roles = names if set(names) <= set(ROLES) else ROLES if not any(names) else ()
-    arrays = {role: array for role, (_, array) in zip(roles, own, strict=False)}
+    arrays = {role: array for role, (_, array) in zip(roles, named, strict=False)}
     return keras.read_cell(cudnn.to_plain_layout(arrays))
 
 
-def _looks_recurrent(path: str, own: Sequence[tuple[str, Array]]) -> bool:
-    """Return whether these may be the weights of a cell, by their group, their names or their shapes."""
-    if {"cell", "cells"} & set(path.split("/")) or any(name == "recurrent_kernel" for name, _ in own):
+def _looks_recurrent(path: str, named: Sequence[tuple[str, Array]]) -> bool:
+    """Return whether the arrays may be the weights of a cell, by their group, names or shapes."""
+    if {"cell", "cells"} & set(path.split("/")) or any(name == "recurrent_kernel" for name, _ in named):
         return True
-    matrices = [array.shape for name, array in own if not name and array.ndim == 2]
+    matrices = [array.shape for name, array in named if not name and array.ndim == 2]
     return any(
         kernel[1] == recurrent[1] and recurrent[0] > 0 and recurrent[1] % recurrent[0] == 0
         for kernel, recurrent in permutations(matrices, 2)

@@ -46,7 +46,7 @@ class Model(SavedModel):
         return axis_order(self.contents)
 
     def refuse_axes(self) -> Text:
-        """Return that --assume says the order already; "" if it does not."""
+        """Return the message that --assume says the order already; "" if --assume does not."""
         value = self.contents.assumptions.get("batch_first")
         return "" if value is None else Message("{--assume:text} says the order", text=f"batch_first={value}")
 
@@ -62,7 +62,7 @@ class Model(SavedModel):
     def fit_inputs(self, given: Any) -> dict[str, Array]:
         """Return the input (batch, timesteps, features); adds a batch axis of 1 if only that is missing.
 
-        given: an array, or one under any name.
+        given: an array, or a mapping with one array.
         """
         with inside(self.file):
             return inputs.fit(self.contents, given)
@@ -70,10 +70,10 @@ class Model(SavedModel):
     def run(self, request: ModelRequest) -> ModelRun:
         """Return what each layer gets: a module's first layer the input, the others the previous output.
 
-        request: its layers are modules or layers of them; `everything` adds a note, as the file does not say
-            what its other tensors are for.
-        Raises UsageError for a name that is not there, LayerError for a layer that cannot be computed,
-        InputError if the input does not fit.
+        request: its layers are names of modules or of layers; `everything` adds only a note: the file does
+            not say what its other tensors are for.
+        Raises UsageError for an unknown name, LayerError for a layer that cannot be computed, InputError if
+        the input does not fit.
         """
         array = next(iter(request.inputs.values()))
         with inside(self.file, UsageError):
@@ -102,7 +102,7 @@ class Model(SavedModel):
     def framework(self) -> str:
         """PyTorch, or Keras for a file with Keras's names; both if it has both."""
         kinds = {bool(module.tensors) for module in self.contents.modules if module.nodes}
-        return " and ".join(name for name, own in (("PyTorch", True), ("Keras", False)) if own in kinds)
+        return " and ".join(name for name, kind in (("PyTorch", True), ("Keras", False)) if kind in kinds)
 
     def outputs(self, inputs: Mapping[str, Array], cases: Mapping[str, CasePair]) -> dict[str, Array]:
         """Return every tensor of these layers from torch.nn; from Keras for layers with Keras's names.
@@ -114,18 +114,18 @@ class Model(SavedModel):
         modules = _used_modules(self.contents, tuple(cases))
         start = states.by_layer(modules, next(iter(inputs.values())).shape, self.given or GivenBeside())
         torch = tuple(module for module in modules if module.tensors)
-        theirs = {node.name for module in torch for node in module.nodes}
-        own = {layer: both for layer, both in cases.items() if layer in theirs}
-        found: dict[str, Array] = {}
-        if own:
-            found = framework.run_torch(replace(self.contents, modules=torch), inputs, own, start)
+        in_torch = {node.name for module in torch for node in module.nodes}
+        torch_cases = {layer: pair for layer, pair in cases.items() if layer in in_torch}
+        tensors: dict[str, Array] = {}
+        if torch_cases:
+            tensors = framework.run_torch(replace(self.contents, modules=torch), inputs, torch_cases, start)
         for layer, (_, shown) in cases.items():
-            if layer not in theirs:
-                found |= {
+            if layer not in in_torch:
+                tensors |= {
                     f"{layer}/{tensor.name}": tensor.values
                     for tensor in compute.run(shown, "tensorflow").outputs
                 }
-        return found
+        return tensors
 
     def assume(self, options: str | Mapping[str, Any]) -> Model:
         """Return the model with these assumptions instead of the defaults of its framework; see `assume`."""
@@ -133,7 +133,7 @@ class Model(SavedModel):
 
 
 def _explain_changes(order: AxisOrder | None) -> Text:
-    """Return how to assume something else.  order: of the axes, if it is assumed."""
+    """Return how to change the assumptions.  order: of the axes, if it is assumed."""
     if order is None:
         return Message("Change them with {--assume}.")
     text = "Change them with {--assume}; {way} reads {other}."
@@ -144,10 +144,10 @@ def _used_modules(contents: Modules, chosen: Sequence[str]) -> tuple[Module, ...
     """Return the modules of the chosen layers, each without the layers above the last chosen one."""
     modules: list[Module] = []
     for module in contents.modules:
-        places = [place + 1 for place, node in enumerate(module.nodes) if node.name in chosen]
-        if places:
-            last = places[-1]
-            modules.append(replace(module, nodes=module.nodes[:last], tensors=module.tensors[:last]))
+        depths = [depth for depth, node in enumerate(module.nodes, 1) if node.name in chosen]
+        if depths:
+            depth = depths[-1]
+            modules.append(replace(module, nodes=module.nodes[:depth], tensors=module.tensors[:depth]))
         elif module.name in chosen:  # refused: its layers are not known
             modules.append(module)
     return tuple(modules)
@@ -163,7 +163,7 @@ def _parts(
     import numpy as np
 
     array = common.inputs
-    for place, node in enumerate(module.nodes):
+    for index, node in enumerate(module.nodes):
         spec = spec_of(node)
         if module.tensors and common.mask is not None:
             spec = _with_zeros_behind(spec)
@@ -172,8 +172,8 @@ def _parts(
             stack=Stack((spec,)), inputs=numbers, weights=node.weights, initial_state=start.get(node.name)
         )
         case = check_case(case)
-        result = compute(case) if place + 1 < len(module.nodes) else None
-        yield LayerUse(node.name, case, result, before=module.nodes[place - 1].name if place else "")
+        result = compute(case) if index + 1 < len(module.nodes) else None
+        yield LayerUse(node.name, case, result, before=module.nodes[index - 1].name if index else "")
         if result:
             array = result.outputs[0].values
 

@@ -1,7 +1,7 @@
 """Files of named arrays: JSON, npz and safetensors, and PyTorch's state dicts and checkpoints.
 
-Nothing in a file is run.  PyTorch's are read in a child process, since a small file can take all time and
-memory: the pickle in it may build huge objects, and its tensors may declare more numbers than the file has.
+Nothing in a file is run.  PyTorch's files are read in a child process, since a small file can take all time
+and memory: its pickle may build huge objects, and its tensors may declare more numbers than the file has.
 """
 
 from __future__ import annotations
@@ -113,15 +113,14 @@ def _unpacked_size(data: bytes, path: str) -> int:
 
 
 def _target(path: str) -> str:
-    """Return the name of the file that the advised command writes, beside no file of the model."""
+    """Return the name of the file that the advised command writes: `model-weights.pt`."""
     return f"{Path(path).stem}-weights.pt"
 
 
 def _read_tensors(data: bytes, unpacked: int, path: str) -> dict[str, Any]:
-    """Return every tensor by name, an array, or only its shape; dicts become a prefix if several hold layers.
+    """Return every tensor by name; the names of dicts become a prefix if several dicts hold layers.
 
-    Only a shape: what belongs to no recurrent layer, or has an unknown dtype.
-
+    A tensor that belongs to no recurrent layer, or has an unknown dtype, is only a shape.
     unpacked: bytes of the file without compression.
     Raises ImportError without PyTorch; InputError if the file is not a state dict.
     """
@@ -133,10 +132,11 @@ def _read_tensors(data: bytes, unpacked: int, path: str) -> dict[str, Any]:
     try:
         seconds, memory = SECONDS + len(data) / SPEED, SPACE + unpacked + 2 * len(data)
         with child_process.run_in_child(work, seconds, memory, "PyTorch") as answer:
-            found = transfer.receive(answer, expansion_limit(len(data)))
+            tensors = transfer.receive(answer, expansion_limit(len(data)))
     except child_process.IncompleteOutputError as error:
         raise InputError("it was not read: {error}.", ADVICE, error=error.args[0]) from None
-    return {key: SimpleNamespace(shape=tuple(one)) if isinstance(one, list) else one for key, one in found}
+    shapes = {key: SimpleNamespace(shape=tuple(shape)) for key, shape in tensors if isinstance(shape, list)}
+    return {**dict(tensors), **shapes}
 
 
 def _import_all() -> None:
@@ -164,12 +164,13 @@ def _find_tensors(data: bytes, path: str) -> list[tuple[str, Any]]:
                 to=_target(path),
                 command=python_command(DEQUANTIZE, path, _target(path)),
             )
-    dtypes = {key: _find_dtype(one) for key, one in tensors.items() if recognize.is_recurrent(key)}
-    known = {key: dtype for key, dtype in dtypes.items() if dtype}
-    return [
-        (key, LazyArray(known[key], one.shape, partial(_to_array, one)) if key in known else list(one.shape))
-        for key, one in tensors.items()
-    ]
+    dtypes = {key: _find_dtype(tensor) for key, tensor in tensors.items() if recognize.is_recurrent(key)}
+    arrays = {
+        key: LazyArray(dtype, tensors[key].shape, partial(_to_array, tensors[key]))
+        for key, dtype in dtypes.items()
+        if dtype
+    }
+    return [(key, arrays.get(key, list(tensor.shape))) for key, tensor in tensors.items()]
 
 
 def _load(data: bytes) -> Any:
@@ -182,14 +183,14 @@ def _load(data: bytes) -> Any:
         torch.set_num_threads(1)  # the threads of the parent process do not exist in a child
     file = io.BytesIO(data)
     try:
-        found = _unpickle(file)
+        contents = _unpickle(file)
     except pickle.UnpicklingError as error:
         text = str(error)
         if "Unsupported global" in text or "Unsupported class" in text or "not allowed" in text:
             packed = b"ScriptObject" in data
             raise InputError(*((PACKED, UNPACK) if packed else (OBJECTS, ADVICE))) from None
         raise InputError("it is not a state dict of PyTorch.", ADVICE) from None
-    except KeyError:  # a byte that is no instruction of a pickle, or a number in it that is not there
+    except KeyError:  # an unknown instruction of the pickle, or a reference to an unknown number
         raise InputError("it is not a state dict of PyTorch.", ADVICE) from None
     except Exception as error:  # torch raises many kinds for broken files
         if isinstance(error, MemoryError) or "allocate memory" in str(error):
@@ -200,13 +201,13 @@ def _load(data: bytes) -> Any:
         ) from None
     if not data.startswith(b"PK") and file.tell() != len(data):
         raise InputError("it has extra data after its tensors.", ADVICE)
-    return found
+    return contents
 
 
 def _unpickle(file: BinaryIO) -> Any:
     """Load what torch.load reads with weights_only, with a StandIn for every object of another package.
 
-    Raises what torch.load raises, also for objects of PyTorch that it does not load.
+    Raises the errors of torch.load, also for objects of PyTorch that torch.load refuses.
     """
     import torch
 
@@ -246,15 +247,15 @@ def _name_tensors(value: Any) -> dict[str, Any]:
     return named
 
 
-def _walk(value: Any, path: str, above: tuple[int, ...]) -> Iterator[tuple[str, str, Any]]:
-    """Yield the path of the dict, the key and the tensor, for every tensor in nested dicts.
+def _walk(value: Any, path: str, above: tuple[Any, ...]) -> Iterator[tuple[str, str, Any]]:
+    """Yield every tensor in nested dicts: the path of its dict, its key, the tensor.
 
-    Also of what has the name of a weight and is an object.
-    above: identities of the dicts around this one; a dict inside itself is left out.
+    A StandIn under the name of a recurrent weight is yielded, too: its caller refuses it by name.
+    above: the dicts around this dict; a dict inside itself is left out.
     """
     import torch
 
-    if not isinstance(value, Mapping) or len(above) > DEPTH or id(value) in above:
+    if not isinstance(value, Mapping) or len(above) > DEPTH or any(outer is value for outer in above):
         return
     for key, item in value.items():
         if not isinstance(key, (str, int)):
@@ -267,7 +268,7 @@ def _walk(value: Any, path: str, above: tuple[int, ...]) -> Iterator[tuple[str, 
                 length=len(str(key)),
             )
         if isinstance(item, Mapping):
-            yield from _walk(item, f"{path}.{key}" if path else str(key), (*above, id(value)))
+            yield from _walk(item, f"{path}.{key}" if path else str(key), (*above, value))
         elif isinstance(item, torch.Tensor) or (
             isinstance(item, StandIn) and recognize.is_recurrent(str(key))
         ):
@@ -322,11 +323,11 @@ def read_safetensors(source: Source) -> Modules:
 
     save = Message("Write it with safetensors.torch.save_file(model.state_dict(), 'model.safetensors').")
     with inside(source.name):
-        found = read_tensors(source, save)
+        entries = read_tensors(source, save)
     tensors: dict[str, Any] = {}
-    for name, one in found:
-        tensors[name] = SimpleNamespace(shape=tuple(one["shape"]))
-        if one["dtype"] in DTYPES and recognize.is_recurrent(name):
+    for name, entry in entries:
+        tensors[name] = SimpleNamespace(shape=tuple(entry["shape"]))
+        if entry["dtype"] in DTYPES and recognize.is_recurrent(name):
             with suppress(ValueError):  # a shape that NumPy does not have
-                tensors[name] = to_array(one)
+                tensors[name] = to_array(entry)
     return recognize.find_modules(source.name, tensors)

@@ -17,9 +17,9 @@ from rnncli.frameworks import FoundChain, LayerWeights, cudnn, keras, onnx, torc
 from rnncli.models.graph import Module, Modules, Node
 
 FRAMEWORKS = {framework.PACKAGE: framework for framework in (torch, keras, onnx)}
-"""The frameworks whose names are recognized, by what a node has as its module."""
+"""The frameworks whose names are recognized, by the module of a Node: `torch.nn`."""
 RAW = "_raw"
-"""The end of the name of a weight without dropout, where WeightDrop keeps one with dropout."""
+"""The end of the name under which WeightDrop keeps a weight without dropout."""
 
 _LIKE_A_WEIGHT = re.compile(r"(parametrizations\.)?(weight|bias)_(ih|hh|hr)(?![a-z])", re.IGNORECASE)
 """`bias_ih_l0_orig` beside `weight_ih_l0`: a weight that is made of several tensors."""
@@ -41,7 +41,7 @@ def find_modules(file: Text, tensors: Mapping[str, Any], origin: str = "") -> Mo
     """Return the recurrent layers of a file, and the shapes of its other tensors.
 
     tensors: by name; arrays, or other objects with a shape.
-    origin: the framework that writes such files, where the names do not say it.
+    origin: the framework that writes such files; used if no name tells the framework.
     """
     tensors, notes = _restore_dropped(tensors)
     tensors, more = _restore_normalized(tensors)
@@ -50,9 +50,9 @@ def find_modules(file: Text, tensors: Mapping[str, Any], origin: str = "") -> Mo
     named: list[tuple[Sequence[str], Module]] = []
     plain = cudnn.to_plain_layout(known)
     for framework in FRAMEWORKS.values():
-        for found in framework.find_chains(plain):
-            arrays = [known[name] for name in found.names]
-            named.append((found.names, _count_parameters(to_module(found, framework.PACKAGE), arrays)))
+        for chain in framework.find_chains(plain):
+            arrays = [known[name] for name in chain.names]
+            named.append((chain.names, _count_parameters(to_module(chain, framework.PACKAGE), arrays)))
     used = {name for names, _ in named for name in names}
     others = {name: tuple(map(int, tensor.shape)) for name, tensor in tensors.items() if name not in used}
     sorted_others = sorted(others)
@@ -66,10 +66,10 @@ def find_modules(file: Text, tensors: Mapping[str, Any], origin: str = "") -> Mo
     return Modules(str(file), origin, layers, others, (*notes, *more, *assumed))
 
 
-def to_module(found: FoundChain, package: str) -> Module:
-    """Return what was recognized as a module of the framework with this package."""
-    nodes = tuple(_to_node(layer, package) for layer in found.chain.layers)
-    return Module(found.chain.name, nodes, found.refusal, found.way_out, found.tensors)
+def to_module(recognized: FoundChain, package: str) -> Module:
+    """Return the recognized layers as a module of the framework with this package."""
+    nodes = tuple(_to_node(layer, package) for layer in recognized.chain.layers)
+    return Module(recognized.chain.name, nodes, recognized.refusal, recognized.way_out, recognized.tensors)
 
 
 def _to_node(layer: LayerWeights, package: str) -> Node:
@@ -93,7 +93,7 @@ def _count_parameters(module: Module, arrays: Sequence[Array]) -> Module:
     stored = [tuple(tensors.values()) for tensors in module.tensors] or [tuple(floats)]
     if len(stored) != len(module.nodes):  # refused; or several layers, whose arrays are not told apart
         return module
-    sizes = [sum(array.size for array in own) for own in stored]
+    sizes = [sum(array.size for array in layer_arrays) for layer_arrays in stored]
     nodes = zip(module.nodes, sizes, strict=True)
     return replace(module, nodes=tuple(replace(node, parameters=size) for node, size in nodes))
 
@@ -122,7 +122,7 @@ def is_numbered(modules: Sequence[Module]) -> bool:
 
 
 def _convert_numbers(name: str, value: Any) -> Array | None:
-    """Return floats, half precision as float32 without loss, and ONNX's attribute; None for others."""
+    """Return floats (half precision as float32, without loss) and ONNX's attribute; None for other values."""
     if not isinstance(value, np.ndarray):
         return None
     if value.dtype == np.float16 or value.dtype.name == "bfloat16":
@@ -132,27 +132,27 @@ def _convert_numbers(name: str, value: Any) -> Array | None:
 
 
 def _below(names: Sequence[str], prefix: str) -> list[str]:
-    """Return the names that start with `prefix`, without looking at all.  names: in order."""
+    """Return the names that start with `prefix`.  names: sorted, so that few are compared."""
     return list(takewhile(lambda name: name.startswith(prefix), names[bisect_left(names, prefix) :]))
 
 
 def _restore_dropped(tensors: Mapping[str, Any]) -> tuple[Mapping[str, Any], tuple[Text, ...]]:
-    """Return the tensors with complete weights in place of those with dropout, and a note on them.
+    """Return the tensors with complete weights in place of the weights with dropout, and a note on them.
 
     WeightDrop of fastai and AWD-LSTM keeps `lstm.weight_hh_l0_raw` beside the layer, which it calls
-    `lstm.module`; outside of training the layer computes with it, whatever `lstm.module.weight_hh_l0` in the
-    file is.
+    `lstm.module`; outside of training the layer computes with the raw weight, whatever
+    `lstm.module.weight_hh_l0` in the file is.
     """
-    found = dict(tensors)
+    restored = dict(tensors)
     names, used = sorted(tensors), []
     for name in tensors:
         path, _, leaf = name.removesuffix(RAW).rpartition(".")
         inside = f"{path}.module." if path else "module."
         if name.endswith(RAW) and _below(names, f"{inside}weight_"):
-            found[f"{inside}{leaf}"] = found.pop(name)
+            restored[f"{inside}{leaf}"] = restored.pop(name)
             used.append(name)
     note = Message("weights with dropout were replaced by the complete ones: {used}.", used=", ".join(used))
-    return found, (note,) if used else ()
+    return restored, (note,) if used else ()
 
 
 def _restore_normalized(tensors: Mapping[str, Any]) -> tuple[Mapping[str, Any], tuple[Text, ...]]:
@@ -169,8 +169,8 @@ def _restore_normalized(tensors: Mapping[str, Any]) -> tuple[Mapping[str, Any], 
     for name, parts in pairs.items():
         weight = None if len(parts) < 2 else _multiply(tensors[parts[True]], tensors[parts[False]])
         if weight is not None and name not in tensors:
-            for one in parts.values():
-                del whole[one]
+            for part_name in parts.values():
+                del whole[part_name]
             whole[name] = weight
             used.append(name)
     note = Message(
@@ -183,23 +183,23 @@ def _restore_normalized(tensors: Mapping[str, Any]) -> tuple[Mapping[str, Any], 
 def _split_normalized(name: str) -> tuple[str, bool] | None:
     """Return the name of the weight and whether this part is its length; None for any other name.
 
-    The end is looked at first: matching a long name with another end would take long.
+    The end is compared first: a regular expression takes long on a long name with another end.
     """
-    if name.endswith(("_g", "_v")) and (found := _OLD_NORM.fullmatch(name)):
-        return found["base"], found["part"] == "g"
-    if name.endswith((".original0", ".original1")) and (found := _NEW_NORM.fullmatch(name)):
-        return f"{found['path']}{found['leaf']}", found["number"] == "0"
+    if name.endswith(("_g", "_v")) and (match := _OLD_NORM.fullmatch(name)):
+        return match["base"], match["part"] == "g"
+    if name.endswith((".original0", ".original1")) and (match := _NEW_NORM.fullmatch(name)):
+        return f"{match['path']}{match['leaf']}", match["number"] == "0"
     return None
 
 
 def _multiply(length: Any, direction: Any) -> Any:
-    """Return w = g v / ||v|| (Salimans and Kingma, 2016); None if these are not the two parts of a weight."""
+    """Return w = g v / ||v|| (Salimans and Kingma, 2016); None if they are no parts of a weight."""
     if not isinstance(length, np.ndarray) or not isinstance(direction, np.ndarray):
         return None
     axes = tuple(range(direction.ndim))
     if length.ndim:
         fits = length.ndim == direction.ndim and all(
-            one in (1, whole) for one, whole in zip(length.shape, direction.shape, strict=True)
+            size in (1, whole) for size, whole in zip(length.shape, direction.shape, strict=True)
         )
         if not fits:
             return None

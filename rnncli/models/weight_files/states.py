@@ -25,8 +25,12 @@ def by_layer(
     """Return the initial states of each layer, in Keras's order; {} if none are given.
 
     shape: of the input (batch, timesteps, features).
-    The given states are a list in the order of the layers; an object with the names `last_hidden_state`, of
-    several layers `gru_l0/last_hidden_state`; or PyTorch's h_0 and c_0, (layers * directions, batch, units).
+    The given states are one of three:
+
+    - a list in the order of the layers;
+    - an object with the names `last_hidden_state`, and for several layers `gru_l0/last_hidden_state`;
+    - PyTorch's h_0 and c_0, (layers * directions, batch, units).
+
     Raises InputError if they do not fit.
     """
     raw, where = given.states
@@ -34,8 +38,8 @@ def by_layer(
         return {}
     with inside(where):
         ours = _from_pytorch(modules, raw)
-        found = dict(ours if ours is not None else _split(modules, shape, raw))
-        sizes = {len(array) for arrays in found.values() for array in _values(arrays) if array.ndim == 2}
+        by_name = dict(ours if ours is not None else _split(modules, shape, raw))
+        sizes = {len(array) for arrays in by_name.values() for array in _values(arrays) if array.ndim == 2}
         if sizes == {shape[1]} != {shape[0]}:
             what = Message(
                 "the initial states are those of {sequences}", sequences=count(sizes.pop(), "sequence")
@@ -45,7 +49,7 @@ def by_layer(
     states = {}
     for node in _nodes(modules):
         stack = Stack((spec_of(node),))
-        states[node.name] = check_states(found[node.name], stack, (*shape[:2], None), where) or ()
+        states[node.name] = check_states(by_name[node.name], stack, (*shape[:2], None), where) or ()
     return states
 
 
@@ -72,7 +76,7 @@ def _split(modules: Sequence[Module], shape: tuple[int, ...], raw: Any) -> Itera
         yield only, {name.removeprefix(f"{only}/"): raw[name] for name in raw} if by_name else raw
         return
     if isinstance(raw, Mapping):
-        known = [f"{layer}/{name}" for layer, own in names.items() for name in own]
+        known = [f"{layer}/{name}" for layer, states in names.items() for name in states]
         unknown = [name for name in raw if name not in known]
         if unknown or len(raw) < len(known):
             raise InputError(
@@ -81,11 +85,11 @@ def _split(modules: Sequence[Module], shape: tuple[int, ...], raw: Any) -> Itera
                 name=unknown[0] if unknown else next(name for name in known if name not in raw),
                 names=", ".join(known),
             )
-        for layer, own in names.items():
-            yield layer, {name: raw[f"{layer}/{name}"] for name in own}
+        for layer, states in names.items():
+            yield layer, {name: raw[f"{layer}/{name}"] for name in states}
         return
     if len(raw) != sum(map(len, names.values())):
-        known = [f"{layer}/{name}" for layer, own in names.items() for name in own]
+        known = [f"{layer}/{name}" for layer, states in names.items() for name in states]
         raise InputError(
             "it has {given}, but {layers} need {count}: {names}.",
             "Give one of each, in this order.",
@@ -95,17 +99,17 @@ def _split(modules: Sequence[Module], shape: tuple[int, ...], raw: Any) -> Itera
             names=", ".join(known),
         )
     rest = iter(raw)
-    for layer, own in names.items():
-        yield layer, [next(rest) for _ in own]
+    for layer, states in names.items():
+        yield layer, [next(rest) for _ in states]
 
 
 def _from_pytorch(modules: Sequence[Module], raw: Any) -> dict[str, list[Array]] | None:
-    """Return the states by layer if they are PyTorch's h_0 and c_0; None for any others.
+    """Return the states by layer if they are PyTorch's h_0 and c_0; None for any other states.
 
-    Raises InputError if they are not those of one module, or of its layers.
+    Raises InputError for several modules, for layers of Keras, and for the states of other layers.
     """
     if isinstance(raw, Mapping):
-        kinds = {found[1]: array for name, array in raw.items() if (found := _PYTORCH.fullmatch(name))}
+        kinds = {match[1]: array for name, array in raw.items() if (match := _PYTORCH.fullmatch(name))}
         if not kinds or len(kinds) < len(raw):
             return None
     else:
@@ -133,6 +137,6 @@ def _from_pytorch(modules: Sequence[Module], raw: Any) -> dict[str, list[Array]]
             least=least,
         )
     return {
-        node.name: [kinds[kind][place * directions + way] for way in range(directions) for kind in wanted]
-        for place, node in enumerate(nodes)
+        node.name: [kinds[kind][index * directions + way] for way in range(directions) for kind in wanted]
+        for index, node in enumerate(nodes)
     }
