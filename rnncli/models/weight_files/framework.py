@@ -65,7 +65,7 @@ def _torch() -> Any:
 
 
 def _first_states(torch: Any, node: Node, states: Sequence[Array]) -> list[Any]:
-    """Return h_0, of an LSTM also c_0, each (directions, batch, units).  states: in Keras's order, or none."""
+    """Return h_0, of an LSTM also c_0, each (directions, batch, units).  states: in the order of Keras."""
     kinds = 2 if node.core_class == "LSTM" else 1
     return [torch.tensor(np.stack(states[kind::kinds])) for kind in range(kinds)] if states else []
 
