@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from functools import cache
 from typing import NamedTuple
 
-from rnncli.case import sizes
+from rnncli.case import parse_decimal, parse_number, sizes
 from rnncli.errors import Message, Text, UsageError, did_you_mean, format_names, format_range
 from rnncli.result import Label, TensorInfo
 
@@ -18,7 +18,6 @@ _NAME = (
     r"(?:cell_(?P<cell>[0-9]{1,9})/)?(?P<base>\w+)"
 )
 _STATE = r"(?P<last>last_)?(?P<part>hidden|cell)_state(?P<all>s)?"
-_NUMBER = r"[+-]?[0-9]{1,300}"
 
 
 HOLD_EXAMPLE = Message(
@@ -152,13 +151,6 @@ def parse_part(text: str) -> int | slice:
     return slice(start, stop)
 
 
-def parse_number(text: str) -> int:
-    """Parse an integer such as `-1`.  Raises ValueError for anything else."""
-    if not re.fullmatch(_NUMBER, text.strip()):
-        raise ValueError(f"{text!r} is not a whole number")
-    return int(text)
-
-
 def place_of(index: int, axis: str, length: int, before: Text) -> int:
     """Return an index of an axis, counted from its start.  Raises UsageError if it is out of range.
 
@@ -174,18 +166,6 @@ def place_of(index: int, axis: str, length: int, before: Text) -> int:
             range=format_range(length),
         )
     return index % length
-
-
-def parse_decimal(text: str) -> float:
-    """Parse a number such as `-0.5` or `1e-3`.  Raises ValueError for anything else."""
-    if not is_plain(text):
-        raise ValueError(Message("{text!r} is not a number", text=text))
-    return float(text)
-
-
-def is_plain(number: str) -> bool:
-    """Return whether a number has no underscore and no digit of another script; Python takes both."""
-    return number.isascii() and "_" not in number
 
 
 def parse_steps(text: str) -> slice:

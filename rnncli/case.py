@@ -34,6 +34,9 @@ DTYPES = ("float16", "bfloat16", "float32", "float64")
 MERGE_MODES = ("concat", "sum", "mul", "ave", "none")
 """What Bidirectional does with its two outputs; Keras's name of the last is None."""
 
+ATOL, RTOL = 1e-6, 1e-5
+"""Differences that count as rounding, unless --atol and --rtol say otherwise."""
+
 HIGHEST_SEED = 2**32 - 1
 """The highest seed that NumPy, and so keras.utils.set_random_seed, accepts."""
 
@@ -155,6 +158,27 @@ def format_shape(shape: Iterable[Dimension]) -> str:
     """Format a shape as Python writes a tuple, names without quotes: `(None, 4, batch)`, `(3,)`."""
     parts = [str(dimension) for dimension in shape]
     return f"({parts[0]},)" if len(parts) == 1 else f"({', '.join(parts)})"
+
+
+def parse_number(text: str) -> int:
+    """Parse an integer such as `-1`.  Raises ValueError for anything else."""
+    import re
+
+    if not re.fullmatch(r"[+-]?[0-9]{1,300}", text.strip()):
+        raise ValueError(f"{text!r} is not a whole number")
+    return int(text)
+
+
+def parse_decimal(text: str) -> float:
+    """Parse a number such as `-0.5` or `1e-3`.  Raises ValueError for anything else."""
+    if not is_plain(text):
+        raise ValueError(f"{text!r} is not a number")
+    return float(text)
+
+
+def is_plain(number: str) -> bool:
+    """Return whether a number has no underscore and no digit of another script; Python takes both."""
+    return number.isascii() and "_" not in number
 
 
 def walk(specs: Iterable[Spec]) -> Iterator[Spec]:

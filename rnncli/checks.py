@@ -7,10 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
-from rnncli.case import Array, format_shape
+from rnncli.case import ATOL, RTOL, Array, format_shape, parse_decimal
 from rnncli.errors import DisagreementError, Flag, Message, Text, UsageError, did_you_mean, format_names
 from rnncli.inputs.source import find_source, stdin_holds_data
-from rnncli.options import ATOL, RTOL
 from rnncli.result import NamedTensor
 from rnncli.show import formats as output_formats
 
@@ -37,8 +36,6 @@ def parse_tolerances(atol: Sequence[str] | None, rtol: Sequence[str] | None) -> 
 
 def _parse_tolerance(flag: str, words: Sequence[str] | None, default: float) -> Tolerance:
     """Parse `1e-4` and `last_cell_state=1e-4`.  Raises UsageError for anything but nonnegative numbers."""
-    from rnncli.addresses import parse_decimal
-
     by_name: dict[str, float] = {}
     for word in words or ():
         name, _, text = word.rpartition("=")

@@ -10,13 +10,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from typing import Any, Literal, NamedTuple
 
-from rnncli.case import DTYPES, FILLS, HIGHEST_SEED, MERGE_MODES
+from rnncli.case import ATOL, DTYPES, FILLS, HIGHEST_SEED, MERGE_MODES, RTOL
 from rnncli.errors import Either, Message, Text, did_you_mean
 
 Kind = Literal["text", "integer", "number", "switch", "on"]
-
-ATOL, RTOL = 1e-6, 1e-5
-"""Differences that count as rounding, unless --atol and --rtol say otherwise."""
 
 FIRST = "First steps"
 INPUT, LAYER, WEIGHTS, RUN, OUTPUT = "Input", "Layer", "Initializers and weights", "Run", "Output"
@@ -311,7 +308,8 @@ OPTIONS: tuple[Entry, ...] = (
     ),
     *_group(("weights",), "",
         _text("to", OUTPUT, "LAYOUT",
-              "Convert to a framework's layout: keras, torch, onnx or cudnn.", choices="frameworks"),
+              "Convert to a framework's layout: keras, torch, onnx or cudnn.",
+              choices=("cudnn", "keras", "onnx", "torch")),
     ),
     *_group(("run", "compare", "shape", "plot"), "ask",
         _on("all_layers", OUTPUT, "Show every layer of a stack, not only the last."),

@@ -17,6 +17,7 @@ from rnncli.commands.export import targets
 from rnncli.compute import engines
 from rnncli.inputs import formats as input_formats
 from rnncli.models import operations
+from rnncli.options import OPTIONS
 from rnncli.show import formats
 
 ROOT = Path(__file__).parents[1]
@@ -51,6 +52,12 @@ cudnn on keras."""
 
 BESIDE = {"layers": {"case", "layer", "recurrent", "shape_checks", "stack"}}
 """Files of these folders that are not of the listed kind."""
+
+
+def test_options_list_what_they_may_name() -> None:
+    """The table of options lies below the frameworks and the targets, and names them."""
+    named = {entry.commands: entry.choices for entry in OPTIONS if entry.name == "to"}
+    assert named == {("weights",): tuple(frameworks.LAYOUTS), ("export",): tuple(targets.TARGETS)}
 
 
 @pytest.mark.parametrize("folder", LISTS)
@@ -117,7 +124,7 @@ def test_private_files_and_names_stay_in_their_folder() -> None:
                 assert room.startswith(owner) or not private, f"{file.relative_to(ROOT)} imports {imported}"
 
 
-MOST_ARROWS = 150
+MOST_ARROWS = 138
 """Pairs of rooms of which one imports the other.  Lower it when an arrow goes; 120 is the aim."""
 STILL_LONGER = {"ask/__init__.py", "inputs/arrange.py", "specs/build.py"}
 """Files of more than 500 lines, each of which holds more than one subject."""

@@ -230,10 +230,9 @@ class Picture:
 
     def save(self, path: str | PathLike[str]) -> None:
         """Write a .png, .svg or .pdf file.  Raises UsageError for another suffix."""
-        from rnncli.cli import files
-        from rnncli.commands.plot import format_of
+        from rnncli.commands.plot import write_picture
 
-        files.write(str(path), self.render(format_of(str(path))))
+        write_picture(str(path), self.sheet, self.style, self.size, self.fonts)
 
     def _repr_png_(self) -> tuple[bytes, dict[str, int]]:
         """Return the picture, and its width in pixels of a screen: half of its own, so that it is sharp."""

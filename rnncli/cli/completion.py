@@ -9,14 +9,11 @@ what it needs, and no framework; and it must not fail, so a wrong command line c
 import os
 import re
 from collections.abc import Callable, Iterable, MutableMapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import typer
 
 from rnncli.cli.catalog import click
-
-if TYPE_CHECKING:
-    from rnncli.layers.stack import Stack
 
 Completer = Callable[..., list[str]]
 
@@ -47,12 +44,9 @@ def layer_words(incomplete: str) -> list[str]:
     """Complete a layer, `bilstm` or `GRU`, or a file: of a config, `@layer.json`, or a cell, `@mgu.toml`."""
     if incomplete.startswith("@"):
         return _begin((f"@{path}" for path in _files(incomplete[1:], (".json", ".toml"))), incomplete)
-    from rnncli import layers
-    from rnncli.initializers import snake_case
-    from rnncli.specs.build import short_names
+    from rnncli.specs.names import layer_names
 
-    alone = [name for name in layers.LAYERS if _needs_only_units(name)]
-    return _begin([*map(snake_case, alone), *short_names(), *alone], incomplete)
+    return _begin(layer_names(), incomplete)
 
 
 def model_words(incomplete: str) -> list[str]:
@@ -70,16 +64,16 @@ def model_words(incomplete: str) -> list[str]:
 
 def activation_words(incomplete: str) -> list[str]:
     """Complete an activation."""
-    from rnncli.cells import activations
+    from rnncli.specs.names import activation_names
 
-    return _begin(activations.names(), incomplete)
+    return _begin(activation_names(), incomplete)
 
 
 def initializer_words(incomplete: str) -> list[str]:
     """Complete an initializer."""
-    from rnncli import initializers
+    from rnncli.specs.names import initializer_names
 
-    return _begin(initializers.names(), incomplete)
+    return _begin(initializer_names(), incomplete)
 
 
 def topic_words(ctx: typer.Context, incomplete: str) -> list[str]:
@@ -95,7 +89,7 @@ def sample_words(incomplete: str) -> list[str]:
     """Complete a built-in sample."""
     from rnncli.inputs import sample_files
 
-    return _begin((one.name for one in (*sample_files.SAMPLES, *sample_files.CELLS)), incomplete)
+    return _begin((sample.name for sample in (*sample_files.SAMPLES, *sample_files.CELLS)), incomplete)
 
 
 def input_words(incomplete: str) -> list[str]:
@@ -119,13 +113,12 @@ def tensor_words(ctx: typer.Context, incomplete: str) -> list[str]:
 def number_words(ctx: typer.Context, incomplete: str) -> list[str]:
     """Complete one number that explain takes: a tensor or a gate with the index of its first entry."""
     from rnncli.compute.trace import list_loop_parts
-    from rnncli.layers.stack import Stack
 
     stack = _stack(ctx)
     if stack is None:
         return []
-    wide = (Stack(stack.with_returns(return_sequences=every, return_state=True)) for every in (False, True))
-    infos = [info for one in wide for info in _outputs(one)]
+    stacks = (stack.with_returns(return_sequences=every, return_state=True) for every in (False, True))
+    infos = [info for stack in stacks for info in _outputs(stack)]
     returned = [f"{info.name}[{','.join('0' for _ in info.axes)}]" for info in infos]
     inside = [f"{name}[0,0]" for name in list_loop_parts(stack)]
     return _begin([*returned, *inside], incomplete)
@@ -172,14 +165,6 @@ def _begin(words: Iterable[str], incomplete: str) -> list[str]:
     return [word for word in dict.fromkeys(words) if word.startswith(incomplete) and visible(word) == word]
 
 
-def _needs_only_units(name: str) -> bool:
-    """Return whether the name alone is a layer, with the default units: `lstm`, but not `rnn`."""
-    from rnncli import layers
-
-    options = layers.class_of(name).options.items()
-    return all(key == "units" for key, option in options if option.required)
-
-
 def _files(start: str, suffixes: tuple[str, ...]) -> list[str]:
     """Return the files with these suffixes, and the folders, whose path begins with `start`."""
     from rnncli.errors import UsageError
@@ -208,16 +193,15 @@ def _model_layers(file: str) -> list[str]:
         return []
 
 
-def _stack(ctx: typer.Context) -> "Stack | None":
-    """Return the layers that the command line describes so far; None if it describes none."""
+def _stack(ctx: typer.Context) -> Any:
+    """Return the Stack that the command line describes so far; None if it describes none."""
     from rnncli.ask import LAYER_OPTIONS, Ask, stack_of
-    from rnncli.case import Document
     from rnncli.errors import RnncliError
 
     given = {name: ctx.params[name] for name in LAYER_OPTIONS if ctx.params.get(name) is not None}
     asked = Ask(layer=ctx.params.get("layer"), options=given, all_layers=True)
     try:
-        return stack_of(asked, Document())
+        return stack_of(asked)
     except RnncliError:
         return None
 
@@ -230,7 +214,7 @@ def _gates(ctx: typer.Context) -> dict[Any, Any]:
     return {name: part for name, part in list_loop_parts(stack).items() if part.label.kind} if stack else {}
 
 
-def _outputs(stack: "Stack | None") -> list[Any]:
+def _outputs(stack: Any) -> list[Any]:
     """Return the tensors of the last layer; of a stack, then the tensors of every layer."""
     from rnncli.errors import RnncliError
 

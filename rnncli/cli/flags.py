@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import os
-import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any
 
 from typer.core import TyperArgument
 
 from rnncli import options
 from rnncli.ask import Ask
-from rnncli.case import Array
+from rnncli.case import is_plain
 from rnncli.cli.catalog import click
 from rnncli.cli.help import ALL, Command, CommandOption
 from rnncli.errors import Message, UsageError, did_you_mean
 from rnncli.options import Entry
-
-if TYPE_CHECKING:
-    from rnncli.layers.case import Case
 
 COMPLETING = "_RNNCLI_COMPLETE" in os.environ
 """Whether the shell asks for completions.  Otherwise no flag has a completer, because Typer inspects each."""
@@ -123,8 +119,6 @@ class _Number(click.types.ParamType):
         self.entry = entry
 
     def convert(self, value: Any, param: Any, ctx: Any) -> Any:
-        from rnncli.addresses import is_plain
-
         if not isinstance(value, str):
             return value
         flag, least, most = param.opts[0], self.entry.least, self.entry.most
@@ -164,10 +158,6 @@ def list_choices(entry: Entry) -> Sequence[str]:
         from rnncli.show import formats
 
         return tuple(formats.FORMATS)
-    if entry.choices == "frameworks":
-        from rnncli import frameworks
-
-        return frameworks.names()
     if entry.choices == "engines":
         from rnncli.compute import engines
 
@@ -186,29 +176,3 @@ def require_choice(entry: Entry, value: str, word: str) -> str:
             word=word,
         )
     return value
-
-
-class CommandLine(NamedTuple):
-    """A parsed command line.  command: `run`, `trace`, ...  values: the parameters of its function."""
-
-    command: str
-    values: dict[str, Any]
-
-    @classmethod
-    def parse(cls, text: str) -> CommandLine:
-        """Parse `rnncli COMMAND ...`, as a shell splits it.  Raises UsageError for an unknown flag."""
-        _, command, *words = shlex.split(text.replace("\\\n", " "))  # shlex would keep the line break
-        return cls(command, fill(command, load(command).make_context(command, words).params))
-
-    def case(self, initial_state: tuple[Array, ...] | None = None) -> Case:
-        """Build the requested experiment; without an input, use the sample, and never read stdin.
-
-        initial_state: replaces the file that --initial-state names.
-        """
-        from rnncli.inputs import sample_files
-        from rnncli.inputs.source import SAMPLE
-
-        ask: Ask = self.values["ask"]
-        if ask.input is None and ask.input_shape is None:
-            ask = ask._replace(input=str(sample_files.path(SAMPLE)))
-        return (ask if initial_state is None else ask._replace(initial_state=initial_state)).case()[0]

@@ -16,7 +16,6 @@ from rnncli.inputs.source import words_of
 from rnncli.options import flag_name
 from rnncli.process import progress
 from rnncli.process.signals import exit_cleanly
-from rnncli.result import Result
 from rnncli.show import formats
 from rnncli.show.answer import Answer, Reply, Watch
 from rnncli.show.formats import OutputFlags
@@ -251,7 +250,7 @@ class _Bars:
         self.since: dict[Text, float] = {}
         self.among_numbers = False
 
-    def watch(self, results: Iterator[Result], batch: int, written: bool) -> Iterator[Result]:
+    def watch(self, results: Iterator[Any], batch: int, written: bool) -> Iterator[Any]:
         self.among_numbers = written and self.flags.is_stdout and terminal.stdout_is_terminal()
         if not self._can_draw():
             return results
@@ -273,7 +272,7 @@ class _Bars:
     def _can_draw(self) -> bool:
         return not self.flags.quiet and not self.among_numbers and terminal.stderr_is_terminal()
 
-    def _count(self, results: Iterator[Result], batch: int) -> Generator[Result]:
+    def _count(self, results: Iterator[Any], batch: int) -> Generator[Any]:
         """Yield the results, and show how many sequences are done."""
         what, done = Message("sequences"), 0
         self._draw(what, done, batch)

@@ -56,9 +56,9 @@ def localize(text: object, lang: str | None = None) -> str:
     """Return a message, an error or a text of the help in `lang`, by default in this command's language."""
     if (lang or LANGUAGE.get()) == "en":
         return write_text(text)
-    from rnncli.locale import translate
+    from rnncli.show.wording import say
 
-    return write_text(text, translate)
+    return say(text, lang or LANGUAGE.get())
 
 
 def widen(text: str) -> str:

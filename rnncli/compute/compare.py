@@ -8,11 +8,10 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from rnncli import compute
-from rnncli.case import Array
+from rnncli.case import ATOL, RTOL, Array
 from rnncli.compute import engines
 from rnncli.errors import Text
 from rnncli.layers.case import Case
-from rnncli.options import ATOL, RTOL
 from rnncli.result import NamedTensor, Result
 
 Tolerance = float | Mapping[str, float]

@@ -117,13 +117,8 @@ class FoundChain(NamedTuple):
     tensors: tuple[Mapping[str, Array], ...] = ()
 
 
-def names() -> tuple[str, ...]:
-    """Return the names of all frameworks."""
-    return tuple(LAYOUTS)
-
-
 def get(name: str) -> ModuleType:
-    """Return the module of a layout, one of `names()`."""
+    """Return the module of a layout, one of LAYOUTS."""
     return import_module(LAYOUTS[name])
 
 

@@ -19,9 +19,8 @@ from functools import partial
 from importlib import import_module
 from tempfile import TemporaryDirectory
 from time import monotonic, process_time
-from typing import TYPE_CHECKING, BinaryIO, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn, TypeVar
 
-from rnncli.case import Array
 from rnncli.errors import EngineError, Message, Text
 from rnncli.process import signals
 from rnncli.process.isolation import ignore_warnings
@@ -30,6 +29,8 @@ from rnncli.process.watch import explain_crash
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
+
+    from numpy.typing import NDArray
 
 Returned = TypeVar("Returned")
 Work = Callable[[BinaryIO], None]
@@ -89,11 +90,11 @@ class WorkOutput:
         """Read what `write_text` wrote; not more than `most` bytes of it."""
         return self.take(min(int.from_bytes(self.take(8), "little"), most))
 
-    def take_array(self, shape: Sequence[int], dtype: str) -> Array:
+    def take_array(self, shape: Sequence[int], dtype: str) -> NDArray[Any]:
         """Read the numbers of an array."""
         import numpy as np
 
-        array: Array = np.empty(shape, dtype)
+        array: NDArray[Any] = np.empty(shape, dtype)
         if array.size:
             self.fill(array.reshape(-1).view(np.uint8).data)
         return array
@@ -104,7 +105,7 @@ def write_text(file: BinaryIO, text: bytes) -> None:
     file.write(len(text).to_bytes(8, "little") + text)
 
 
-def write_array(file: BinaryIO, array: Array) -> None:
+def write_array(file: BinaryIO, array: NDArray[Any]) -> None:
     """Write the numbers of a contiguous array."""
     import numpy as np
 

@@ -16,7 +16,7 @@ from rnncli.process.child_process import IncompleteOutputError, WorkOutput, writ
 from rnncli.process.memory import format_size
 
 if TYPE_CHECKING:
-    from rnncli.case import Array
+    from numpy.typing import NDArray
 
 TEXT = 2**28
 """Maximum length of everything but arrays, in bytes."""
@@ -32,7 +32,7 @@ class LazyArray:
 
     dtype: str
     shape: Sequence[int]
-    load: Callable[[], Array]
+    load: Callable[[], NDArray[Any]]
 
 
 def send(file: BinaryIO, find: Callable[[], Any]) -> None:
@@ -42,7 +42,7 @@ def send(file: BinaryIO, find: Callable[[], Any]) -> None:
     """
     arrays: list[LazyArray] = []
 
-    def place(value: Array | LazyArray) -> dict[str, int]:
+    def place(value: NDArray[Any] | LazyArray) -> dict[str, int]:
         if not isinstance(value, LazyArray):
             value = LazyArray(value.dtype.str, value.shape, partial(np.asarray, value))
         arrays.append(value)

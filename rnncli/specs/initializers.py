@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from rnncli import addresses
-from rnncli.case import Spec
+from rnncli.case import Spec, parse_decimal, parse_number
 from rnncli.cells.syntax import TokenSpan, is_deeper, point_at
 from rnncli.errors import LayerError, Message, did_you_mean, recognize
 from rnncli.initializers import Initializer, find, snake_case
@@ -164,7 +163,7 @@ def _expand_colons(text: str) -> CallExpression:
 def _word(word: str) -> Any:
     if word.casefold() in _WORDS:
         return _WORDS[word.casefold()]
-    for read in (addresses.parse_number, addresses.parse_decimal):
+    for read in (parse_number, parse_decimal):
         try:
             return read(word)
         except ValueError:

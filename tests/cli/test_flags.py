@@ -10,7 +10,8 @@ import pytest
 from command import Completed, Run
 
 from rnncli.cli import catalog
-from rnncli.cli.flags import CommandLine, load
+from rnncli.cli.flags import load
+from rnncli.commands.tour.command_line import CommandLine
 
 INLINE = "[[[0.5, -1.0], [2.0, 0.25]]]"
 ARRAY = [[[1.0, 1.0], [2.0, 2.0], [3.0, 3.0]]]

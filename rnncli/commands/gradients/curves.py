@@ -14,7 +14,7 @@ from math import inf
 from typing import Any, NamedTuple
 
 from rnncli import addresses, compute, layers
-from rnncli.case import Array, Spec, sizes
+from rnncli.case import Array, Spec, parse_number, sizes
 from rnncli.compute import engines
 from rnncli.errors import Message, UsageError, format_range
 from rnncli.layers.case import Case
@@ -200,7 +200,7 @@ def _index(text: str, parts: Sequence[str], info: TensorInfo) -> Index:
 def _parse_axis(text: str, part: str, axis: str, length: int) -> int | slice:
     """Parse one index, made non-negative, or a slice.  Raises UsageError if it selects nothing."""
     try:
-        index = addresses.parse_number(part) if axis == "batch" else addresses.parse_part(part)
+        index = parse_number(part) if axis == "batch" else addresses.parse_part(part)
     except ValueError:
         advice = Message("Write a number, or 2:5, or :.")
         if axis == "batch":

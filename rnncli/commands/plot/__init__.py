@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from rnncli.errors import Message, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from rnncli.ask import Ask, Remarks
     from rnncli.case import Spec
@@ -83,13 +83,11 @@ def plot(ask: Ask, **flags: Any) -> None:
         terminal.remark(drawing.remarks, asked.quiet)
         terminal.write(text)
     else:
-        from rnncli.cli import files
-        from rnncli.commands.plot import figure, fonts
+        from rnncli.commands.plot import fonts
 
         logging.getLogger("matplotlib").setLevel(logging.ERROR)
         sheet, names, missing = fonts.fit_fonts(drawing.sheet, lang)
-        file = figure.render(sheet, format_name, drawing.style, drawing.size, names)
-        files.write(asked.output or "", file)
+        write_picture(asked.output or "", sheet, drawing.style, drawing.size, names)
         terminal.remark([*drawing.remarks, *missing], asked.quiet)
 
 
@@ -155,6 +153,16 @@ def _format(flags: PlotFlags, ask: Ask) -> str | None:
 
     require_place(flags.output, words_of(ask.files))
     return format_of(flags.output)
+
+
+def write_picture(
+    path: str, sheet: Sheet, style: Style, size: tuple[float, float] | None, fonts: Sequence[str]
+) -> None:
+    """Write a .png, .svg or .pdf file.  Raises UsageError for another suffix."""
+    from rnncli.cli import files
+    from rnncli.commands.plot.figure import render
+
+    files.write(path, render(sheet, format_of(path), style, size, fonts))
 
 
 def format_of(path: str) -> str:

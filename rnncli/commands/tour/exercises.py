@@ -181,7 +181,7 @@ def make_stateful(random: Random, view: View) -> DrawnTask:
     import numpy as np
 
     from rnncli import compute
-    from rnncli.cli.flags import CommandLine
+    from rnncli.commands.tour.command_line import CommandLine
 
     steps, seed, layer = random.randint(5, 8), random.randrange(1000), random.choice(RECURRENT)
     first = random.randint(2, steps - 2)

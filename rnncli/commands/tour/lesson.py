@@ -90,7 +90,7 @@ def run_line(line: str, initial_state: tuple[Array, ...] | None = None, *, trace
     initial_state: replaces the file that the line names.  traced: also record every gate and state.
     """
     from rnncli import compute
-    from rnncli.cli.flags import CommandLine
+    from rnncli.commands.tour.command_line import CommandLine
     from rnncli.compute import trace
 
     case = CommandLine.parse(line).case(initial_state)

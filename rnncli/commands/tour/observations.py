@@ -60,7 +60,7 @@ def _draw(results: Sequence[Result], view: View, remarks: Mapping[int, str] = {}
 
 def observe_sentence(view: View, command: str) -> Observation:
     """Show one line per word of the sample."""
-    from rnncli.cli.flags import CommandLine
+    from rnncli.commands.tour.command_line import CommandLine
 
     inputs = CommandLine.parse("rnncli run --seed 7").case().inputs
     word = say("word", view.lang)
@@ -147,7 +147,7 @@ def observe_mask(view: View, masked_command: str, command: str) -> Observation:
 
 def observe_windows(view: View, command: str) -> Observation:
     """Show each window of a series that counts up, the value after it, and what the layer returns for it."""
-    from rnncli.cli.flags import CommandLine
+    from rnncli.commands.tour.command_line import CommandLine
 
     windows, (output,) = CommandLine.parse(command).case().inputs[..., 0], run_line(command).outputs
     rows = [
@@ -209,7 +209,7 @@ def measure_norms(line: str) -> Array:
     line: a command with one layer and one sequence, `rnncli run -l lstm --input-shape 1,30,4 --seed 7`.
     """
     from rnncli import compute
-    from rnncli.cli.flags import CommandLine
+    from rnncli.commands.tour.command_line import CommandLine
     from rnncli.compute import chain_rule
 
     case = CommandLine.parse(line).case()

@@ -12,7 +12,7 @@ from itertools import repeat
 from typing import Any, NamedTuple
 
 from rnncli import addresses
-from rnncli.case import sizes
+from rnncli.case import parse_number, sizes
 from rnncli.errors import Message, Text, UsageError, count
 from rnncli.result import Claim, Label, TensorInfo
 
@@ -184,7 +184,7 @@ def parse_target(text: str, infos: Sequence[TensorInfo], layer: str = "") -> Tar
             "{text}: a slice selects many numbers; explain takes one at a time.", example, text=text
         )
     try:
-        index = tuple(map(addresses.parse_number, parts))
+        index = tuple(map(parse_number, parts))
     except ValueError:
         raise UsageError("{text}: an index must be a whole number.", example, text=text) from None
     if len(parts) != len(shape):

@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 from own_cells import ACCUMULATOR, MGU, NASTY
 
-from rnncli.cli.flags import CommandLine
 from rnncli.commands.explore import options
 from rnncli.commands.explore.command_text import command, document
 from rnncli.commands.explore.experiment import (
@@ -25,6 +24,7 @@ from rnncli.commands.explore.experiment import (
     start,
     toggle_mask,
 )
+from rnncli.commands.tour.command_line import CommandLine
 from rnncli.compute.derivation.explanation import Target
 from rnncli.errors import RnncliError
 from rnncli.result import Label

@@ -24,7 +24,6 @@ from own_cells import ACCUMULATOR, NASTY
 from rich.console import Console
 
 from rnncli.cli import pager, terminal
-from rnncli.cli.flags import CommandLine
 from rnncli.commands.explore import experiment, keys, options, screen
 from rnncli.commands.explore.experiment import Computation, Experiment, Start, compute_experiment, start
 from rnncli.commands.explore.keys import KEYS, PANES, click, press
@@ -39,6 +38,7 @@ from rnncli.commands.explore.state import (
     show,
     tables,
 )
+from rnncli.commands.tour.command_line import CommandLine
 from rnncli.errors import InputError, RnncliError
 from rnncli.result import Label
 from rnncli.show.formats import svg
