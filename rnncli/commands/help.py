@@ -28,10 +28,10 @@ def help(*, topic: str | None, lang: str | None) -> None:  # noqa: A001
     elif page := handbook.find(word):
         pager.show_markdown(handbook.read(page, lang))
     elif word in catalog.names():
-        context = click.globals.get_current_context().find_root()
-        command = catalog.command(context, word)
-        with command.make_context(word, [], context, resilient_parsing=True) as own:
-            terminal.write(f"{command.get_help(own)}\n")
+        program = click.globals.get_current_context().find_root()
+        command = catalog.command(program, word)
+        with command.make_context(word, [], program, resilient_parsing=True) as context:
+            terminal.write(f"{command.get_help(context)}\n")
     else:
         near = nearest(word, [*handbook.TOPICS, *catalog.names()])
         raise UsageError(

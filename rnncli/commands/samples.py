@@ -35,21 +35,21 @@ def samples(output: OutputFlags, *, name: str | None) -> Reply[ListAnswer | byte
 
 
 def _require_its_format(sample: Sample, output: OutputFlags) -> None:
-    """Raise UsageError for a format other than the sample's own; it is printed unchanged."""
-    own = PurePath(sample.file).suffix.lstrip(".")
+    """Raise UsageError for a format that the sample is not written in; it is printed unchanged."""
+    written = PurePath(sample.file).suffix.lstrip(".")
     suffix = PurePath(output.output or "").suffix.lstrip(".").casefold()
     for flag, text, format_name in (
         ("--format", output.format, output.format),
         ("--output", output.output, suffix),
     ):
-        if format_name not in (None, "", "txt", own):
+        if format_name not in (None, "", "txt", written):
             raise UsageError(
                 "{flag} {text}: the sample {name} is {own}, and it is printed unchanged.",
                 "Write it unchanged: rnncli samples {name} -o {file}",
                 flag=flag,
                 text=text,
                 name=sample.name,
-                own=own,
+                own=written,
                 file=PurePath(sample.file).name,
             )
 

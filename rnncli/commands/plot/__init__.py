@@ -47,7 +47,7 @@ class PlotFlags(NamedTuple):
     quiet: bool = False
 
 
-class Picture(NamedTuple):
+class Plot(NamedTuple):
     """What is drawn, and how.
 
     sheet: returns the Sheet, given a language and the characters that no font has; a feature whose name
@@ -91,7 +91,7 @@ def plot(ask: Ask, **flags: Any) -> None:
         terminal.remark([*drawing.remarks, *missing], asked.quiet)
 
 
-def drawing_of(ask: Ask, asked: PlotFlags) -> Picture:
+def drawing_of(ask: Ask, asked: PlotFlags) -> Plot:
     """Compute what is drawn.  Raises UsageError for flags that do not fit."""
     from rnncli.addresses import parse_steps
     from rnncli.commands.plot.palette import STYLES
@@ -108,11 +108,11 @@ def drawing_of(ask: Ask, asked: PlotFlags) -> Picture:
     case, remarks = ask.case()
     style = STYLES[asked.style or asked.theme or "light"]
     sheet = _draw(case, ask.engine, asked, steps)
-    return Picture(sheet, style, size, tuple(case.stack), tuple(remarks))
+    return Plot(sheet, style, size, tuple(case.stack), tuple(remarks))
 
 
 def _draw(case: Case, engine: str, flags: PlotFlags, steps: slice) -> Callable[[str, frozenset[str]], Sheet]:
-    """Compute what is drawn; return the `sheet` of a Picture."""
+    """Compute what is drawn; return the `sheet` of a Plot."""
     from rnncli import compute
     from rnncli.commands.plot import sheet
     from rnncli.compute import engines

@@ -19,7 +19,7 @@ BOXES = "Last Resort"
 def fit_fonts(draw: Callable[[str, frozenset[str]], Sheet], lang: str) -> tuple[Sheet, list[str], list[Text]]:
     """Return a sheet in `lang`, the names of the fonts that draw it, first to last, and remarks.
 
-    draw: the `sheet` of a Picture.  If no font has Korean letters, the sheet is in English; if no font has
+    draw: the `sheet` of a Plot.  If no font has Korean letters, the sheet is in English; if no font has
     a letter of a feature's name, the feature is called `feature 0`.
     Raises EngineError if matplotlib is not installed.
     """

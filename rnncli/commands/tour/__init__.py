@@ -88,7 +88,7 @@ def tour(
 
 
 def _require_possible(*exclusive: Mapping[str, bool]) -> None:
-    """Raise UsageError if two flags of a set are given.  exclusive: sets of flags, and which are given."""
+    """Raise UsageError if two flags of a set are given.  exclusive: whether each flag of a set is given."""
     for flags in exclusive:
         given = [flag for flag, is_given in flags.items() if is_given]
         if len(given) > 1:
@@ -108,7 +108,7 @@ def _answer_exercises(
 ) -> Reply[Any] | None:
     """Return an exercise, a sheet of all, their key, or the verdict on an answer.
 
-    word: `3`, or `all`.  checks: whether to show how an answer is checked.  asks: whether to ask for one.
+    word: `3`, or `all`.  checks: whether to show how an answer is checked.  asks: whether to wait for one.
     """
     from rnncli.cli.output import view_of
     from rnncli.commands.tour import exercises, sheet
@@ -133,16 +133,16 @@ def _answer_exercises(
 
 
 def find_step(word: str) -> Step:
-    """Return the step with this number or on this topic.  Raises UsageError if there is none."""
+    """Return the step with this number or on this topic.  Raises UsageError if there is no such step."""
     from rnncli import handbook
     from rnncli.commands.tour import lesson
 
-    if found := lesson.find(word):
-        return found
+    if step := lesson.find(word):
+        return step
     if word.lstrip("-").isdecimal():
         last = len(lesson.steps()) - 1
         raise UsageError("there is no step {word}.", "The steps are 0 to {last}.", word=word, last=last)
-    near = nearest(word, (one for each in lesson.steps() for one in each.topics))
+    near = nearest(word, (topic for step in lesson.steps() for topic in step.topics))
     advice = "Did you mean {near}?" if near else "rnncli tour --list shows the topics."
     if word in handbook.TOPICS:
         advice = "The handbook has a page: rnncli help {word}"
@@ -157,8 +157,8 @@ def _read(output: OutputFlags, no_answer: bool) -> None:
     from rnncli.commands.tour.answer import ANSWER, QUESTION, TourAnswer
     from rnncli.show import formats
 
-    def load(place: int) -> pager.PagerPage:
-        view, step = view_of(output, "table", TourAnswer.widest), lesson.steps()[place]
+    def load(number: int) -> pager.PagerPage:
+        view, step = view_of(output, "table", TourAnswer.widest), lesson.steps()[number]
         texts = [
             str(formats.render(TourAnswer((step,), shown), "table", view))
             for shown in ((QUESTION,) if no_answer else (QUESTION, ANSWER))
@@ -170,7 +170,7 @@ def _read(output: OutputFlags, no_answer: bool) -> None:
     pager.read("tour", len(lesson.steps()), load, pager.Prompts(*(lesson.say(key, lang) for key in keys)))
 
 
-def _ask(output: OutputFlags, found: ExerciseAnswer) -> Reply[Any] | None:
+def _ask(output: OutputFlags, posed: ExerciseAnswer) -> Reply[Any] | None:
     """Show the exercise, and take answers until one is right or the line is empty; return None."""
     from dataclasses import replace
 
@@ -180,14 +180,14 @@ def _ask(output: OutputFlags, found: ExerciseAnswer) -> Reply[Any] | None:
     from rnncli.show import formats
     from rnncli.show.answer import Reply
 
-    view = view_of(output, "table", found.widest)
-    terminal.write(formats.render(replace(found, checks=False), "table", view))
-    question = lesson.say("your answer", view.lang).format(form=found.exercise.form)
+    view = view_of(output, "table", posed.widest)
+    terminal.write(formats.render(replace(posed, checks=False), "table", view))
+    question = lesson.say("your answer", view.lang).format(form=posed.exercise.form)
     while typed := pager.ask(question):
-        fault = found.fault(typed, view.lang)
+        fault = posed.fault(typed, view.lang)
         if fault is None:
-            return Reply(replace(found, answer=typed))
+            return Reply(replace(posed, answer=typed))
         said = terminal.wrap(f"{fault.what}\n{fault.advice}", view.width or lesson.WIDEST)
         terminal.write(f"{said}\n\n")
-    terminal.write(f"{lesson.say('answer it', view.lang)}\n{found.check}\n")
+    terminal.write(f"{lesson.say('answer it', view.lang)}\n{posed.check}\n")
     return None

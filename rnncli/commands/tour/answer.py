@@ -22,7 +22,7 @@ WHOLE, QUESTION, ANSWER = "whole", "question", "answer"
 
 @dataclass(frozen=True)
 class TourAnswer(Answer):
-    """One step or several.  shown: WHOLE, QUESTION or ANSWER."""
+    """Steps of the lesson.  shown: WHOLE, QUESTION or ANSWER."""
 
     widest = lesson.WIDEST
     steps: Sequence[Step]
@@ -54,13 +54,13 @@ class TourAnswer(Answer):
 
     def tensors(self) -> dict[str, Array]:
         """Return the tensors by step, command (if there are several) and name: `step 4/hidden_states`."""
-        found: dict[str, Array] = {}
+        arrays: dict[str, Array] = {}
         for step in self.steps:
             outputs = observe(step, View()).outputs
-            for place, tensors in enumerate(outputs):
-                command = f"command {place}/" if len(outputs) > 1 else ""
-                found |= {f"step {step.number}/{command}{tensor.name}": tensor.values for tensor in tensors}
-        return found
+            for number, tensors in enumerate(outputs):
+                command = f"command {number}/" if len(outputs) > 1 else ""
+                arrays |= {f"step {step.number}/{command}{tensor.name}": tensor.values for tensor in tensors}
+        return arrays
 
 
 def list_steps() -> ListAnswer:
@@ -110,9 +110,9 @@ def _parts(step: Step, view: View, shown: str) -> Iterator[PagePart]:
         return (Span(f"{say(key, lang)}:", "strong"), Span(f" {texts[key]}"))
 
     if shown != ANSWER:
-        place = say("step of", lang).format(number=step.number, last=len(lesson.steps()) - 1)
+        progress = say("step of", lang).format(number=step.number, last=len(lesson.steps()) - 1)
         mark = " *" if step.short else ""
-        heading = (Span(f"{place}{mark}{marks(view).dot}", "dim"), Span(texts["title"], "strong"))
+        heading = (Span(f"{progress}{mark}{marks(view).dot}", "dim"), Span(texts["title"], "strong"))
         yield Heading(heading, step.topics[0])
         yield from [line(say("way", lang), "dim")] if step.number == 0 else []
         yield ()

@@ -34,7 +34,7 @@ COLORS = 4
 UNNAMED = line("", "dim")
 
 
-class RowPlace(NamedTuple):
+class RowAddress(NamedTuple):
     """Where a row of numbers stands: a tensor's name, the index on its time axis, and its columns."""
 
     name: str
@@ -44,13 +44,17 @@ class RowPlace(NamedTuple):
 
 
 class RowLine(NamedTuple):
-    """One line of a table.  place, values: None for a line without numbers.  drawn: its time and numbers."""
+    """One line of a table.
+
+    values, address: its numbers, and where they stand; None for a line without numbers.
+    drawn: the time and the numbers as text.  mark: what follows them, such as `<- a`.
+    """
 
     name: Line
     shape: str
     time: str = ""
     values: Array | None = None
-    place: RowPlace | None = None
+    address: RowAddress | None = None
     drawn: Line = ()
     mark: Line = ()
 
@@ -64,8 +68,8 @@ def draw_tensors(
 ) -> Variants:
     """Return the table of tensors of one sequence.
 
-    remarks: on single time steps.  units: where the backward half of the output begins.
-    layer: what returned them, if there are several such tables.
+    remarks: by the index of the row.  units: the column where the backward half of the output begins.
+    layer: the layer that returned the tensors, if there are tables of several layers.
     """
     rows = [row for tensor in outputs for row in _rows(tensor, units, view)]
     marks = _mark_rows(rows, find_equal_rows(outputs), view)
@@ -73,8 +77,8 @@ def draw_tensors(
     width = longest(row.time for row in rows)
     drawn = []
     for row, text in zip(rows, texts, strict=True):
-        mark = marks.get(row.place) if row.place else None
-        remark = remarks.get(row.place.row, "") if row.place and row.place.row is not None else ""
+        mark = marks.get(row.address) if row.address else None
+        remark = remarks.get(row.address.row, "") if row.address and row.address.row is not None else ""
         after = [Span(f" {remark}" if mark else remark, "strong")] if remark else []
         numbers = Span(text, f"number {mark.style}" if mark else "number")
         time = f"{row.time:{width}}  " if width and row.values is not None else ""
@@ -112,22 +116,22 @@ def draw_text(text: str) -> Iterator[PagePart]:
 def draw_beside(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> Variants:
     """Return a table of texts; if it does not fit, one table per column, each with the first column."""
     below = (
-        draw_grid(("", heading), [(row[0], row[place]) for row in rows], right=False)
-        for place, heading in enumerate(headings)
-        if place
+        draw_grid(("", heading), [(row[0], row[column]) for row in rows], right=False)
+        for column, heading in enumerate(headings)
+        if column
     )
     return Variants(((draw_grid(headings, rows, right=False),), tuple(below)))
 
 
 def draw_grid(headings: Sequence[str], rows: Iterable[Sequence[str]], *, right: bool = True) -> Table:
     """Return a table of texts.  right: right-align the columns, except for the first."""
-    columns = tuple(Column(heading, right=right and place > 0) for place, heading in enumerate(headings))
+    columns = tuple(Column(heading, right=right and index > 0) for index, heading in enumerate(headings))
     styles = ("", *["number"] * (len(headings) - 1))
     return Table(columns, tuple(tuple(map(cell, row, styles)) for row in rows))
 
 
 def draw_rows(name: str, rows: Array, view: View, label: str) -> Table:
-    """Return one line per row of numbers.  label: of each, with {} for its number."""
+    """Return one line per row of numbers.  label: what stands before each row, with {} for its number."""
     texts = format_rows([*rows], view)
     return draw_grid(("", name), [(label.format(row), text) for row, text in enumerate(texts)])
 
@@ -158,23 +162,23 @@ def _rows(tensor: NamedTensor, units: int | None, view: View) -> Iterator[RowLin
         halves = [(forward, "", 0, units), (backward, "", units, values.shape[-1])]
     for name, shape, start, stop in halves:
         if "timesteps" not in tensor.axes:
-            place = RowPlace(tensor.name, None, start, stop)
-            yield RowLine(name, shape, values=values[start:stop], place=place)
+            address = RowAddress(tensor.name, None, start, stop)
+            yield RowLine(name, shape, values=values[start:stop], address=address)
             continue
         for row, time in enumerate(tensor.time or range(len(values))):
-            place = RowPlace(tensor.name, row, start, stop)
+            address = RowAddress(tensor.name, row, start, stop)
             named = (name, shape) if row == 0 else (UNNAMED, "")
-            yield RowLine(*named, f"t={time}", values[row, start:stop], place)
+            yield RowLine(*named, f"t={time}", values[row, start:stop], address)
 
 
-def find_equal_rows(outputs: Sequence[NamedTensor]) -> list[list[RowPlace]]:
+def find_equal_rows(outputs: Sequence[NamedTensor]) -> list[list[RowAddress]]:
     """Return the rows with the same numbers, one list per set, from the verified equalities."""
     by_name = {tensor.name: tensor for tensor in outputs}
-    groups: list[list[RowPlace]] = []
+    groups: list[list[RowAddress]] = []
     for tensor in outputs:
         if "timesteps" in tensor.axes:
             continue
-        row = RowPlace(tensor.name, None, 0, tensor.values.shape[-1])
+        row = RowAddress(tensor.name, None, 0, tensor.values.shape[-1])
         for claim in tensor.equals:
             other = locate_row(claim, by_name[str(claim.label)])
             group = next((group for group in groups if other in group), None)
@@ -184,29 +188,30 @@ def find_equal_rows(outputs: Sequence[NamedTensor]) -> list[list[RowPlace]]:
     return groups
 
 
-def locate_row(claim: Claim, tensor: NamedTensor) -> RowPlace:
+def locate_row(claim: Claim, tensor: NamedTensor) -> RowAddress:
     """Return the row of the tensor that a claim names."""
     index = dict(zip(tensor.axes, claim.slices, strict=False))
     *_, steps, size = tensor.values.shape
     part, time = index.get(tensor.axes[-1]), index.get("timesteps")
     columns = range(size)[part] if isinstance(part, slice) else range(size)
-    return RowPlace(tensor.name, time % steps if isinstance(time, int) else None, columns.start, columns.stop)
+    return RowAddress(
+        tensor.name, time % steps if isinstance(time, int) else None, columns.start, columns.stop
+    )
 
 
 def _mark_rows(
-    rows: Sequence[RowLine], sets: Sequence[Sequence[RowPlace]], view: View
-) -> dict[RowPlace, Span]:
+    rows: Sequence[RowLine], sets: Sequence[Sequence[RowAddress]], view: View
+) -> dict[RowAddress, Span]:
     """Return a mark for each row that equals another: `<- a`, and `= a` for a later row."""
-    order = [row.place for row in rows]
+    order = [row.address for row in rows]
     if len(sets) == 1:
-        (places,) = sets
-        last = max(places, key=order.index)
+        (equal_rows,) = sets
+        last = max(equal_rows, key=order.index)
         same = f"<- {say('the same numbers', view.lang)}"
-        return {place: Span(same if place == last else "<-", "same0") for place in places}
-    marks: dict[RowPlace, Span] = {}
-    for number, (letter, places) in enumerate(zip(ascii_lowercase, sets, strict=False)):
-        first, *others = sorted(places, key=order.index)
-        later = dict.fromkeys(others, f"= {letter}")
-        style = f"same{number % COLORS}"
-        marks |= {place: Span(text, style) for place, text in {first: f"<- {letter}", **later}.items()}
+        return {row: Span(same if row == last else "<-", "same0") for row in equal_rows}
+    marks: dict[RowAddress, Span] = {}
+    for number, (letter, equal_rows) in enumerate(zip(ascii_lowercase, sets, strict=False)):
+        first, *others = sorted(equal_rows, key=order.index)
+        texts = {first: f"<- {letter}", **dict.fromkeys(others, f"= {letter}")}
+        marks |= {row: Span(text, f"same{number % COLORS}") for row, text in texts.items()}
     return marks

@@ -1,4 +1,4 @@
-"""The exercises: small tasks with numbers of their own for each seed, and the check of an answer.
+"""The exercises: small tasks, whose numbers depend on a seed, and the check of an answer.
 
 An exercise of `exercises.toml` names one of MAKERS, which draws its numbers and computes the right answer.
 The same seed gives the same task.
@@ -27,7 +27,7 @@ from rnncli.show.page import Code, Numbers, Page, PagePart, Span, Table, View, l
 from rnncli.show.result_answer import format_difference
 
 Accepts = Callable[[str], bool]
-"""Whether a typed answer is right: `(1, 3)`, `1,3` and `[1, 3]` are alike."""
+"""Returns whether a typed answer is right: `(1, 3)`, `1,3` or `[1, 3]`."""
 
 _INDEX = re.compile(r"\[\s*:\s*,\s*([+-]?\d+)")
 _NUMBER = re.compile(r"(?<![\w.])[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?")
@@ -44,8 +44,8 @@ STATES = {
 class DrawnTask(NamedTuple):
     """What an exercise draws.
 
-    accepts: the answers that count as right.  key: one of them.  facts: for its texts.
-    tables: where to find the answer.
+    accepts: whether an answer is right.  key: a right answer.  facts: what the texts of the exercise name.
+    tables: the tables that the answer is read from.
     """
 
     accepts: Accepts
@@ -64,11 +64,11 @@ def make_equal_row(random: Random, view: View) -> DrawnTask:
     result = run_line(f"{command} --input-shape 1,{steps},3 --seed {seed}")
     rows = result.outputs[0]
     claim, *_ = next(tensor.equals for tensor in result.outputs if tensor.name == STATES[state])
-    place = drawing.locate_row(claim, rows).row or 0
+    equal_row = drawing.locate_row(claim, rows).row or 0
     facts = {"steps": steps, "layer": _expression(result), "state": say(state, view.lang)}
     label = say("row", view.lang)
     table = drawing.draw_rows(rows.name, rows.values[0], view, label)
-    return DrawnTask(accept_rows({place}, steps), label.format(place), facts, (table,))
+    return DrawnTask(accept_rows({equal_row}, steps), label.format(equal_row), facts, (table,))
 
 
 def make_output_shape(random: Random, view: View) -> DrawnTask:
@@ -165,14 +165,14 @@ def make_decoder(random: Random, view: View) -> DrawnTask:
     command = f"rnncli run -l lstm --units {units} --return-sequences --return-state --seed {seed}"
     outputs = run_line(f"{command} --input-shape 1,{steps},2").outputs
     order, letters = random.sample(range(3), 3), "ABC"
-    shown = [outputs[place].values for place in order]
+    shown = [outputs[index].values for index in order]
     texts = drawing.format_rows([row for values in shown for row in values.reshape(-1, units)], view)
     names: list[tuple[str, str]] = []
     for letter, values in zip(letters, shown, strict=True):
         names += [(letter, format_shape(values.shape)), *[("", "")] * (values.size // units - 1)]
     rows = [(*name, text) for name, text in zip(names, texts, strict=True)]
     table = drawing.draw_grid(("", say("shape", view.lang), say("values", view.lang)), rows, right=False)
-    hidden, cell = (letters[order.index(place)] for place in (1, 2))
+    hidden, cell = (letters[order.index(index)] for index in (1, 2))
     return DrawnTask(accept_letters(hidden + cell), f"{hidden}, {cell}", {"units": units}, (table,))
 
 
@@ -190,11 +190,11 @@ def make_stateful(random: Random, view: View) -> DrawnTask:
     result = compute.run(case, "numpy")
     part = compute.run(case._replace(inputs=case.inputs[:, :first]), "numpy")
     rows, state = result.outputs[0].values[0], part.outputs[0].values[0, -1]
-    place = int(np.abs(rows - state).sum(axis=-1).argmin())
+    equal_row = int(np.abs(rows - state).sum(axis=-1).argmin())
     label = say("row", view.lang)
     table = drawing.draw_rows("hidden_states", rows, view, label)
     facts = {"steps": steps, "layer": _expression(result), "first": first, "rest": steps - first}
-    return DrawnTask(accept_rows({place}, steps), label.format(place), facts, (table,))
+    return DrawnTask(accept_rows({equal_row}, steps), label.format(equal_row), facts, (table,))
 
 
 MAKERS: dict[str, Callable[[Random, View], DrawnTask]] = {
@@ -227,9 +227,9 @@ def accept_rows(right: Collection[int], count: int) -> Accepts:
     """
 
     def accepts(text: str) -> bool:
-        places = [float(one) for one in _INDEX.findall(text)] or _numbers(text)
-        inside = all(place.is_integer() and -count <= place < count for place in places)
-        return inside and {int(place) % count for place in places} == set(right)
+        indices = [float(index) for index in _INDEX.findall(text)] or _numbers(text)
+        inside = all(index.is_integer() and -count <= index < count for index in indices)
+        return inside and {int(index) % count for index in indices} == set(right)
 
     return accepts
 
@@ -243,8 +243,8 @@ def accept_decimal(right: float) -> Accepts:
     """Accept one number, right within 0.01."""
 
     def accepts(text: str) -> bool:
-        found = _numbers(text)
-        return len(found) == 1 and abs(found[0] - right) <= 0.01
+        numbers = _numbers(text)
+        return len(numbers) == 1 and abs(numbers[0] - right) <= 0.01
 
     return accepts
 
@@ -255,15 +255,16 @@ def accept_letters(right: str) -> Accepts:
 
 
 def _numbers(text: str) -> list[float]:
-    """Return every number in `text`; `t=2` holds 2."""
-    return [float(found) for found in _NUMBER.findall(text)]
+    """Return every number in `text`, of `t=2` the 2."""
+    return [float(number) for number in _NUMBER.findall(text)]
 
 
 @dataclass(frozen=True)
 class ExerciseAnswer(Answer):
-    """An exercise with its task, or the verdict on an answer to it.
+    """An exercise with its task, or the verdict on an answer.
 
-    answer: a right one; None if none was given.  checks: whether to show the command that checks an answer.
+    answer: a right answer that was given; None for the task.
+    checks: whether to show the command that checks an answer.
     """
 
     exercise: lesson.Exercise
@@ -317,10 +318,8 @@ class ExerciseAnswer(Answer):
         texts = lesson.fill(self.exercise, lang, task.facts)
         if self.answer is not None:
             return Page((), (), ((Span(say("right", lang), "strong"), Span(f" {texts['why']}")),))
-        place = marks(view).dot.join(
-            (say("exercise", lang).format(number), f"{say('seed', lang)} {self.seed}", "")
-        )
-        heading = (Span(place, "dim"), Span(texts["title"], "strong"))
+        words = (say("exercise", lang).format(number), f"{say('seed', lang)} {self.seed}", "")
+        heading = (Span(marks(view).dot.join(words), "dim"), Span(texts["title"], "strong"))
         parts: tuple[PagePart, ...] = (heading, (), *draw_task(texts, task))
         if self.checks:
             parts += ((), line(say("answer it", lang), "dim"), Code(self.check, "shell"))
@@ -329,7 +328,7 @@ class ExerciseAnswer(Answer):
     def records(self, view: View) -> Records:
         """Return one row per line of the tables."""
         tables = enumerate(self.task(view).tables)
-        return ("table", "row"), ((place, " ".join(row)) for place, table in tables for row in _texts(table))
+        return ("table", "row"), ((index, " ".join(row)) for index, table in tables for row in _texts(table))
 
 
 def draw_task(texts: Mapping[str, str], task: DrawnTask) -> Iterator[PagePart]:

@@ -14,17 +14,17 @@ from rnncli.result import STATUSES, Result
 from rnncli.show import wording
 
 Texts = Mapping[str, str]
-"""The texts of a step or an exercise in one language, by what they are for."""
+"""The texts of a step or an exercise in one language, by key: `title`, `notice`, `question`, ..."""
 
 Facts = Mapping[str, object]
-"""What is computed for the texts, by the name that stands for it there."""
+"""The computed values for the holes of the texts, by name."""
 
 WIDEST = 80
 """Columns of the lesson, fewer in a narrower terminal: long lines are hard to read."""
 
 
 class Step(NamedTuple):
-    """One step of `lesson.toml`, which says what its entries mean.  number: its place, from 0."""
+    """One step of `lesson.toml`, which explains the entries.  number: from 0, in the file's order."""
 
     number: int
     topics: Sequence[str]
@@ -37,7 +37,7 @@ class Step(NamedTuple):
 
 
 class Exercise(NamedTuple):
-    """One exercise of `exercises.toml`, which says what its entries mean.  number: its place, from 1."""
+    """One exercise of `exercises.toml`, which explains the entries.  number: from 1, in the file's order."""
 
     number: int
     en: Texts
@@ -61,27 +61,27 @@ def steps() -> tuple[Step, ...]:
 @cache
 def exercises() -> tuple[Exercise, ...]:
     """Return every exercise, in order."""
-    found = read("exercises.toml")["exercise"]
-    return tuple(Exercise(number, **entries) for number, entries in enumerate(found, 1))
+    tables = read("exercises.toml")["exercise"]
+    return tuple(Exercise(number, **entries) for number, entries in enumerate(tables, 1))
 
 
 def find(topic: str) -> Step | None:
     """Return the step with this number or topic."""
     word = fold_name(topic.replace(" ", ""))
-    known = {fold_name(one.replace(" ", "")): step for step in steps() for one in step.topics}
+    known = {fold_name(alias.replace(" ", "")): step for step in steps() for alias in step.topics}
     return known.get(word) or next((step for step in steps() if str(step.number) == topic), None)
 
 
 def fill(told: Step | Exercise, lang: str, facts: Facts) -> dict[str, str]:
     """Return the texts in `lang`; their holes hold the facts, and the numbers of steps by first topic."""
-    texts, numbers = told.ko if lang == "ko" else told.en, {one.topics[0]: one.number for one in steps()}
+    texts, numbers = told.ko if lang == "ko" else told.en, {step.topics[0]: step.number for step in steps()}
     return {key: text.format_map({**facts, "step": numbers}) for key, text in texts.items()}
 
 
 def say(key: str, lang: str) -> str:
-    """Return a word of the lesson in `lang`, or one that every command knows."""
-    own: dict[str, dict[str, str]] = read("lesson.toml")["words"]
-    return own[key]["ko" if lang == "ko" else "en"] if key in own else wording.say(key, lang)
+    """Return a word in `lang`: a word of the lesson, or of all commands."""
+    words: dict[str, dict[str, str]] = read("lesson.toml")["words"]
+    return words[key]["ko" if lang == "ko" else "en"] if key in words else wording.say(key, lang)
 
 
 def run_line(line: str, initial_state: tuple[Array, ...] | None = None, *, traced: bool = False) -> Result:

@@ -1,4 +1,4 @@
-"""What a step shows: the results of its commands, drawn, and the numbers that its texts name.
+"""What a step shows: the drawn results of its commands, and the numbers that its texts name.
 
 A step that shows more than its commands return names one of OBSERVATIONS, which takes its commands.
 """
@@ -49,7 +49,7 @@ def observe_runs(view: View, *commands: str) -> Observation:
 
 
 def _draw(results: Sequence[Result], view: View, remarks: Mapping[int, str] = {}) -> Observation:
-    """Return the tensors of each result.  remarks: on single rows."""
+    """Return the tensors of each result.  remarks: by the index of the row."""
     layers = [specs.describe(result.specs[-1]) if len(results) > 1 else "" for result in results]
     parts = tuple(
         drawing.draw_tensors(result.outputs, view, remarks, Stack(result.specs).forward_units, layer)
@@ -94,7 +94,7 @@ def observe_gates(view: View, command: str) -> Observation:
     axes = ("batch", "timesteps", "units")
     outputs = tuple(NamedTensor(label.short, axes, loop.parts[label]) for label in labels)
     places = 4 if view.precision is None else view.precision
-    texts = {one.name: [f"{value:.{places}f}" for value in one.values[0, :, 0]] for one in outputs}
+    texts = {part.name: [f"{value:.{places}f}" for value in part.values[0, :, 0]] for part in outputs}
     times = [f"t={time}" for time in loop.times]
     table = drawing.draw_grid(("", *texts), list(zip(times, *texts.values(), strict=True)))
     facts = {name: column[-1] for name, column in texts.items()} | {"before": texts[str(states[0])][-2]}
@@ -111,9 +111,12 @@ def _draw_beside(view: View, headings: Sequence[str], names: Iterable[str], *col
 def _draw_runs(
     view: View, results: Sequence[Result], headings: Sequence[str], remarks: Mapping[int, str] = {}
 ) -> Observation:
-    """Return two runs side by side, marked where they are equal.  remarks: on time steps of the first."""
+    """Return two runs side by side, with a mark where they are equal.
+
+    remarks: on the first run, by the index of the row.
+    """
     left, right = (
-        [row for one in result.outputs for row in one.values[0].reshape(-1, 3)] for result in results
+        [row for tensor in result.outputs for row in tensor.values[0].reshape(-1, 3)] for result in results
     )
     first, *states = results[0].outputs
     names = [*(f"t={time}" for time in range(first.values.shape[1])), *(state.name for state in states)]
@@ -121,8 +124,8 @@ def _draw_runs(
         view,
         headings,
         names,
-        [("", row, f"  {remarks.get(place, '')}".rstrip()) for place, row in enumerate(left)],
-        [("", row, "  <-" if (row == left[place]).all() else "") for place, row in enumerate(right)],
+        [("", row, f"  {remarks.get(index, '')}".rstrip()) for index, row in enumerate(left)],
+        [("", row, "  <-" if (row == other).all() else "") for row, other in zip(right, left, strict=True)],
     )
     legend = line(f"<- {say('the same numbers', view.lang)}", "dim")
     return Observation((beside, legend), tuple(result.outputs for result in results))
@@ -132,8 +135,11 @@ def observe_reset_after(view: View, *commands: str) -> Observation:
     """Show both kinds of GRU side by side, one line per time step, and the largest difference."""
     results = [run_line(command) for command in commands]
     after, before = (result.outputs[0].values for result in results)
-    two, one = (str(result.weights["bias"].shape) for result in results)
-    facts = {"difference": f"{np.abs(after - before).max():.2f}", "two": two, "one": one}
+    shapes = (str(result.weights["bias"].shape) for result in results)
+    facts = {
+        "difference": f"{np.abs(after - before).max():.2f}",
+        **dict(zip(("two", "one"), shapes, strict=True)),
+    }
     return _draw_runs(view, results, ("reset_after=True", "reset_after=False"))._replace(facts=facts)
 
 
@@ -194,12 +200,12 @@ def observe_encoder_and_decoder(view: View, encoder_command: str, decoder_comman
         for part, values in decoder.trace[0].start.items()
     ]
     equal = select_true(
-        {one.label: (Claim(other.label),) for one, other in zip(starts, given, strict=True)},
-        {one.label: one.values for one in (*given, *starts)},
+        {start.label: (Claim(state.label),) for start, state in zip(starts, given, strict=True)},
+        {tensor.label: tensor.values for tensor in (*given, *starts)},
     )
-    starts = [one._replace(equals=equal[one.label]) for one in starts]
-    rows = [rename(one, "decoder") for one in decoder.outputs]
-    table = drawing.draw_tensors((*given, *starts, *rows), view)
+    starts = [start._replace(equals=equal[start.label]) for start in starts]
+    returned = [rename(tensor, "decoder") for tensor in decoder.outputs]
+    table = drawing.draw_tensors((*given, *starts, *returned), view)
     return Observation((table,), (encoder.outputs, decoder.outputs))
 
 

@@ -86,8 +86,8 @@ def _draw_exercise(posed: ExerciseAnswer, view: View) -> Iterator[PagePart]:
     lang, exercise = view.lang, posed.exercise
     task = posed.task(view)
     texts = lesson.fill(exercise, lang, task.facts)
-    place = f"{say('exercise', lang).format(exercise.number)}{marks(view).dot}"
-    yield Heading((Span(place, "dim"), Span(texts["title"], "strong")), f"exercise-{exercise.number}")
+    number = f"{say('exercise', lang).format(exercise.number)}{marks(view).dot}"
+    yield Heading((Span(number, "dim"), Span(texts["title"], "strong")), f"exercise-{exercise.number}")
     yield ()
     yield from draw_task(texts, task)
     yield ()

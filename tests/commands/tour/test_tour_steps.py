@@ -243,7 +243,7 @@ def test_what_is_marked_as_equal_is_equal(topic: str) -> None:
             assert all(np.array_equal(row, rows[0]) for row in rows)
 
 
-def row_at(tensor: NamedTensor, place: drawing.RowPlace) -> Any:
+def row_at(tensor: NamedTensor, place: drawing.RowAddress) -> Any:
     rows = tensor.values[0] if place.row is None else tensor.values[0, place.row]
     return rows[place.start : place.stop]
 
@@ -263,7 +263,7 @@ def test_nothing_is_marked_if_the_numbers_differ() -> None:
     claimed = (sequence, tensor("last_hidden_state", (1, 3), "hidden_states[:, -1, :]"))
     assert drawing.find_equal_rows(different) == []
     assert drawing.find_equal_rows(claimed) == [
-        [drawing.RowPlace("hidden_states", 1, 0, 3), drawing.RowPlace("last_hidden_state", None, 0, 3)]
+        [drawing.RowAddress("hidden_states", 1, 0, 3), drawing.RowAddress("last_hidden_state", None, 0, 3)]
     ]
 
 
