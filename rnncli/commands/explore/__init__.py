@@ -43,12 +43,13 @@ def explore(ask: Ask, *, lang: str | None, quiet: bool) -> None:
     from rnncli.commands.explore.state import State, settle
 
     first, remarks = start(ask)
-    found = compute_experiment(first)
+    computed = compute_experiment(first)
     for name in ("COLUMNS", "LINES"):  # Textual trusts them more than the terminal, and fails at 0
         os.environ.pop(name, None)
     parts = Message("left: the layer, right: what it returns, below: how the number at ▸ is computed")
     message = join((*(() if quiet else remarks), parts), "; ")
-    app = ExploreApp(settle(State(found.experiment, found, lang or terminal.language(), message=message)))
+    lang = lang or terminal.language()
+    app = ExploreApp(settle(State(computed.experiment, computed, lang, message=message)))
     with signals.handle_signals(("SIGINT", *signals.ENDING), app.end):
         app.run()
     if app.return_code:

@@ -30,7 +30,7 @@ PATIENCE = 0.3
 LEAVING = 2.0
 """Seconds for leaving after a signal."""
 
-Found = TypeVar("Found")
+Returned = TypeVar("Returned")
 
 
 class Canvas(Widget, can_focus=True):
@@ -120,19 +120,19 @@ class ExploreApp(App[None]):
         while self.state.is_waiting:
             asked = self.state.experiment
             try:
-                found = await self._compute(asked)
+                computed = await self._compute(asked)
             except RnncliError as error:
                 self.show(give_up(self.state, asked, error))
             else:
-                self.show(show(self.state, asked, found))
+                self.show(show(self.state, asked, computed))
         self._is_running = False
 
     async def _compute(self, asked: Experiment) -> Computation:
-        found = _start(lambda: experiment.compute_experiment(asked))
-        await asyncio.wait([found], timeout=PATIENCE)
-        if not found.done():
+        computation = _start(lambda: experiment.compute_experiment(asked))
+        await asyncio.wait([computation], timeout=PATIENCE)
+        if not computation.done():
             self.show(replace(self.state, is_slow=True))
-        return await found
+        return await computation
 
     @work
     async def _save(self, name: str, experiment: Experiment) -> None:
@@ -155,11 +155,11 @@ class ExploreApp(App[None]):
 
     def action_command_palette(self) -> None:
         """Show the command palette."""
-        if not any(isinstance(one, CommandPalette) for one in self.screen_stack):
+        if not any(isinstance(shown, CommandPalette) for shown in self.screen_stack):
             text = say("search for a command", self.state.lang)
             self.push_screen(CommandPalette(placeholder=text))
 
 
-def _start(work: Callable[[], Found]) -> asyncio.Future[Found]:
-    """Start `work` in a thread of its own, which does not keep the program from ending."""
+def _start(work: Callable[[], Returned]) -> asyncio.Future[Returned]:
+    """Start `work` in a new thread, which does not keep the program from ending."""
     return asyncio.wrap_future(signals.start_in_thread(work))

@@ -52,7 +52,7 @@ def press(state: State, key: str) -> State:
         return _edit_line(state, state.typed, key)
     if state.help:
         return replace(state, help=())
-    act = next((one.act for one in KEYS if one.key == key), None) or PANES[state.focus].get(key)
+    act = next((entry.act for entry in KEYS if entry.key == key), None) or PANES[state.focus].get(key)
     return state if act is None else act(state)
 
 
@@ -102,15 +102,15 @@ def click(state: State, x: int, y: int, clicks: int = 1) -> State:
     if state.typed is not None:
         return state
     state, panes = replace(state, message=""), screen.panes(state)
-    pane = next((name for name, place in panes.items() if place.contains(x, y)), None)
+    pane = next((name for name, region in panes.items() if region.contains(x, y)), None)
     if pane is None:
         return state
     x, y = x - panes[pane].x, y - panes[pane].y
     state = replace(state, focus=pane)
     if pane == "options":
         rows, chosen = screen.choose_option(state)
-        place = first_row(chosen, len(rows), panes[pane].height) + y
-        return change_option(replace(state, option=rows[place].name)) if place < len(rows) else state
+        index = first_row(chosen, len(rows), panes[pane].height) + y
+        return change_option(replace(state, option=rows[index].name)) if index < len(rows) else state
     if pane == "numbers":
         at = cell_at(state, draw_numbers(state, panes[pane].width, panes[pane].height), x, y)
         moved = state if at is None else move_to(state, at)
@@ -159,10 +159,10 @@ def _hold(state: State) -> State:
     gate = tables(replace(state, view="gates"))[at.part].gate
     if not gate:
         return replace(state, message=Message("this cell has no gates to hold"))
-    old = next((one.text for one in state.experiment.case.hold if _holds(one, gate, at.unit)), None)
+    old = next((hold.text for hold in state.experiment.case.hold if _holds(hold, gate, at.unit)), None)
 
     def accept(state: State, typed: str) -> State:
-        kept = [one.text for one in state.experiment.case.hold if one.text != old]
+        kept = [hold.text for hold in state.experiment.case.hold if hold.text != old]
         return change(state, lambda now: hold_gates(now, SEPARATOR.join([*kept, typed])))
 
     text = old or f"{gate}[:, {at.unit}]=1@{at.timestep}:"
@@ -170,7 +170,7 @@ def _hold(state: State) -> State:
 
 
 def _hold_question(state: State) -> Message:
-    """Return what to type: an example for a gate of these layers, and what it does."""
+    """Return what to type: an example for a gate of these layers, and what the example does."""
     gate, last = tables(replace(state, view="gates"))[-1].gate, state.shown.case.inputs.shape[1] - 1
     text = "{example} holds unit 0 at 1 from t={t} on; several with ; or empty"
     return Message(text, example=f"{gate or 'forget'}[:, 0]=1@{last}:", t=last)
@@ -212,7 +212,7 @@ def _save(state: State) -> State:
 
 
 def _show_help(state: State) -> State:
-    shown = ((one.key.title() if len(one.key) > 1 else one.key, one.text) for one in KEYS if one.key)
+    shown = ((key.key.title() if len(key.key) > 1 else key.key, key.text) for key in KEYS if key.key)
     return replace(state, help=tuple(shown))
 
 
@@ -221,28 +221,28 @@ def _wish(state: State, name: str) -> State:
 
 
 def _move_option(state: State, by: int) -> State:
-    rows, place = screen.choose_option(state)
-    return replace(state, option=rows[min(max(place + by, 0), len(rows) - 1)].name)
+    rows, chosen = screen.choose_option(state)
+    return replace(state, option=rows[min(max(chosen + by, 0), len(rows) - 1)].name)
 
 
 def _step_option(state: State, by: int) -> State:
     """Go to the next or the previous value of an option, if it has one."""
-    rows, place = screen.choose_option(state)
-    row, batch = rows[place], state.cursor.batch
+    rows, chosen = screen.choose_option(state)
+    row, batch = rows[chosen], state.cursor.batch
     if row.next(by) is None:
         return state
 
     def step(now: Experiment) -> Experiment:
-        own = next((one for one in options.rows(now, batch) if one.name == row.name), None)
-        return now if own is None else own.change(now, own.next(by))
+        row_now = next((other for other in options.rows(now, batch) if other.name == row.name), None)
+        return now if row_now is None else row_now.change(now, row_now.next(by))
 
     return change(state, step, reads=row.reads)
 
 
 def change_option(state: State) -> State:
     """Toggle a flag, go to the next choice, or ask for a value."""
-    rows, place = screen.choose_option(state)
-    row = rows[place]
+    rows, chosen = screen.choose_option(state)
+    row = rows[chosen]
     if row.choices:
         return _step_option(state, 1)
 
@@ -272,7 +272,7 @@ def _move_cell(state: State, down: int, right: int) -> State:
 
 
 def edit_number(state: State) -> State:
-    """Ask for the number under the cursor, once those of the last change are shown; of a gate, hold it."""
+    """Ask for the number under the cursor; in the view of the gates, for a value to hold the gate at."""
     if state.view == "gates":
         return _hold(state)
     if state.is_waiting:
@@ -280,12 +280,12 @@ def edit_number(state: State) -> State:
     if state.view == "results":
         return replace(state, message=COMPUTED)
     shown = tables(state)
-    place, row, column = cell(state, shown)
+    table, row, column = cell(state, shown)
 
     def accept(state: State, typed: str) -> State:
         return set_cell(state, float(typed))
 
-    value = format_exactly(shown[place].values[row, column])[0]
+    value = format_exactly(shown[table].values[row, column])[0]
     return _ask(state, TypedLine(Message("new value of {name}", name=address(state)), value, accept))
 
 

@@ -23,7 +23,7 @@ from rnncli.show.visible import visible
 from rnncli.show.wording import say
 
 DIGITS = 7
-"""The least columns of a number; before it is one column, for the cursor or a mark."""
+"""The least width of a number, after a column for the cursor or a mark."""
 LEFT, RIGHT, ABOVE, BELOW = "◀▶▲▼"
 """There are more numbers, or options, in that direction."""
 POSITIVE, ZERO, NEGATIVE = (180, 83, 9), (24, 28, 36), (37, 99, 190)
@@ -80,16 +80,16 @@ def draw_numbers(state: State, width: int, height: int) -> list[NumberLine]:
 
 
 def cell_at(state: State, lines: list[NumberLine], x: int, y: int) -> TableCell | None:
-    """Return the cell at a point of the drawn lines; None if there is none."""
+    """Return the cell at a point of the drawn lines; None if there is no cell."""
     if not 0 <= y < len(lines):
         return None
-    place, table = lines[y].start, tables(state)[lines[y].start.table]
+    start, table = lines[y].start, tables(state)[lines[y].start.table]
     form = _form(table)
     width = 1 + form.digits
-    x -= form.label + (bool(table.half) and x >= form.label + width * (table.half - place.column))
-    column = place.column + x // width
-    inside = place.row >= 0 and x >= 0 and column < table.values.shape[1]
-    return place._replace(column=column) if inside else None
+    x -= form.label + (bool(table.half) and x >= form.label + width * (table.half - start.column))
+    column = start.column + x // width
+    inside = start.row >= 0 and x >= 0 and column < table.values.shape[1]
+    return start._replace(column=column) if inside else None
 
 
 def _headings(table: NumberTable) -> int:
@@ -107,7 +107,7 @@ class Form(NamedTuple):
 
 
 def _form(table: NumberTable) -> Form:
-    """Return the form of a table, of a large one by its first rows; its scale is the bound of most states."""
+    """Return the form of a table: a large table is judged by its first rows."""
     import numpy as np
 
     rows = len(table.values)
@@ -164,7 +164,7 @@ def mark_end(line: Text, mark: str, width: int) -> None:
 
 
 def _fit(text: str, value: float, room: int) -> str:
-    """Return a number in exactly `room` columns; with an exponent and fewer digits if it is longer."""
+    """Return a number in exactly `room` columns; with an exponent and fewer digits if it needs more."""
     if len(text) > room:
         text = f"{value:.{max(room - len('-0.e-00'), 0)}e}" if value else "0"
     return text.rjust(room)

@@ -80,7 +80,7 @@ ABOUT_NUMBERS = {
     "last": Message("the last state, because of return_state"),
     "backward": Message("this half reads t=0 last"),
 }
-"""What the number under the cursor belongs to: of the results, by the kind of the tensor."""
+"""What is said of the number under the cursor, by the view; in the view of the results, by the tensor."""
 
 
 class Region(NamedTuple):
@@ -109,7 +109,7 @@ def draw(state: State) -> Text:
         left = _option_lines(state, where["options"])
         right = [Text(" ") + line.text for line in draw_numbers(state, numbers.width, numbers.height)]
         both = zip_longest(left, right, [None] * numbers.height)
-        lines = [_title(state), *((one or empty) + (other or Text()) for one, other, _ in both)]
+        lines = [_title(state), *((option or empty) + (row or Text()) for option, row, _ in both)]
         lines += _step_lines(state, where["step"])
     room = max(height - len(below), 0)
     lines = lines[:room] + [Text()] * (room - len(lines)) + below
@@ -139,13 +139,13 @@ def _title(state: State) -> Text:
     case = state.shown.case
     line.append(f"  {say('input', lang)} {format_shape(case.inputs.shape)}")
     if len(case.inputs) > 1:
-        place, last = state.cursor.batch, len(case.inputs) - 1
-        line.append(f" · {say('sequence {place} (0-{last})', lang, place=place, last=last)}")
+        batch, last = state.cursor.batch, len(case.inputs) - 1
+        line.append(f" · {say('sequence {place} (0-{last})', lang, place=batch, last=last)}")
     return line
 
 
 def _lines_below(state: State) -> list[Text]:
-    """Return the lines below the panes: what is under the cursor or a message, the commands, and the keys."""
+    """Return the lines below the panes: about what is under the cursor, or a message; commands; keys."""
     width, lang = state.size[0], state.lang
     if state.help:
         return [Text(say(KEYS["help"], lang), "bold")]
@@ -170,8 +170,8 @@ def _about_lines(state: State) -> list[Text]:
     """Return what the row or the number under the cursor means, and where to read more about a row."""
     width, more = state.size[0], ""
     if state.focus == "options":
-        rows, place = choose_option(state)
-        row = rows[place]
+        rows, chosen = choose_option(state)
+        row = rows[chosen]
         name = row.name if isinstance(row.value, bool) else f"{row.name} = {row.text}"
         text = options.about(row.name)
         more = f"rnncli help {TOPICS[row.name]}" if row.name in TOPICS else ""
@@ -192,7 +192,7 @@ def _about_lines(state: State) -> list[Text]:
 
 
 def _wrap(text: Text, width: int, most: int) -> list[Text]:
-    """Return the lines of a text, at most `most`; of a longer one the beginning."""
+    """Return the first `most` lines of a text."""
     lines = list(text.wrap(Console(width=max(width, 1)), max(width, 1)))
     if len(lines) > most:
         lines = lines[:most]
@@ -201,7 +201,7 @@ def _wrap(text: Text, width: int, most: int) -> list[Text]:
 
 
 def _typed_line(typed: TypedLine, width: int) -> Text:
-    """Return the part of the line around its caret; all of it reversed if a character would replace it."""
+    """Return the part of the line around its caret; reversed if a character would replace the whole text."""
     text, caret = visible(typed.text), len(visible(typed.text[: typed.caret]))
     begin = 0
     while cell_len(text[begin:caret]) > max(width - 4, 1):
@@ -233,7 +233,7 @@ def _help_lines(state: State) -> list[Text]:
 
 
 def choose_option(state: State) -> tuple[list[OptionRow], int]:
-    """Return the options, and the index of the one under the cursor, the first if there is no such option."""
+    """Return the rows of the options, and the index of the row under the cursor, else 0."""
     rows = options.rows(state.experiment, state.cursor.batch)
     names = [row.name for row in rows]
     return rows, names.index(state.option) if state.option in names else 0
@@ -245,8 +245,8 @@ def _option_lines(state: State, pane: Region) -> list[Text]:
     top = first_row(chosen, len(rows), pane.height)
     shown = range(top, min(top + pane.height, len(rows)))
     lines = []
-    for place in shown:
-        row, text = rows[place], visible(rows[place].text)
+    for index in shown:
+        row, text = rows[index], visible(rows[index].text)
         width = max(pane.width - 1, 1)
         if isinstance(row.value, bool):
             line = Text(f"{'[x]' if row.value else '[ ]'} {row.name}")
@@ -254,15 +254,15 @@ def _option_lines(state: State, pane: Region) -> list[Text]:
             room = width - len(text) - 1  # a long value takes the space between it and its name
             line = Text(f"{row.name:{min(max(room, len(row.name)), NAME)}} ").append(text, "bold")
         line.truncate(width, overflow="ellipsis", pad=True)
-        if place == chosen:
+        if index == chosen:
             line.stylize("reverse" if state.focus == "options" else "underline")
-        is_first, is_last = place == top > 0, place == shown[-1] < len(rows) - 1
+        is_first, is_last = index == top > 0, index == shown[-1] < len(rows) - 1
         lines.append(line.append(ABOVE if is_first else BELOW if is_last else " ", "dim"))
     return lines
 
 
 def _step_lines(state: State, pane: Region) -> list[Text]:
-    """Return a rule with the number under the cursor in words and its time step; below it its equations."""
+    """Return a rule with the number under the cursor in words and its time step, then its equations."""
     if pane.height < 1:
         return []
     step, last = timestep(state), state.shown.case.inputs.shape[1] - 1
@@ -286,10 +286,10 @@ def _step_lines(state: State, pane: Region) -> list[Text]:
 
 def _in_words(state: State) -> str:
     """Return what the explained number is, `hidden state of unit 0 at t=2`."""
-    found, lang = explained(state), state.lang
-    label, place = found.target.label, found.equations[0].location
+    explanation, lang = explained(state), state.lang
+    label, location = explanation.target.label, explanation.equations[0].location
     line = Label(label.part, cell=label.cell, kind="activation")
-    loops = [loop for loop in state.shown.trace.trace if loop.layer == place.layer]
+    loops = [loop for loop in state.shown.trace.trace if loop.layer == location.layer]
     is_gate = label.kind is not None and any(loop.bounds.get(line) == (0.0, 1.0) for loop in loops)
     what: object = STATES.get(label.part, label.part)
     if is_gate or label.part == "candidate":
@@ -297,11 +297,11 @@ def _in_words(state: State) -> str:
     new = [loop.new_states[line] for loop in loops if line in loop.new_states]
     if new and label.kind is not None:
         what = new_state(new[0].part)
-    text = Message("{what} of unit {unit}", what=what, unit=place.unit)
-    if place.timestep is not None:
-        text = Message("{what} of unit {unit} at t={t}", what=what, unit=place.unit, t=place.timestep)
-    several = place.direction and "layer" in state.shown.trace.specs[place.layer].config
-    return f"{say(text, lang)} · {say(place.direction, lang)}" if several else say(text, lang)
+    text = Message("{what} of unit {unit}", what=what, unit=location.unit)
+    if location.timestep is not None:
+        text = Message("{what} of unit {unit} at t={t}", what=what, unit=location.unit, t=location.timestep)
+    several = location.direction and "layer" in state.shown.trace.specs[location.layer].config
+    return f"{say(text, lang)} · {say(location.direction, lang)}" if several else say(text, lang)
 
 
 def last_scroll(state: State) -> int:
@@ -311,20 +311,19 @@ def last_scroll(state: State) -> int:
 
 def equation_lines(state: State) -> list[Text]:
     """Return the equations of the number under the cursor: one or two lines each, or with every term."""
-    found, lang = explained(state), state.lang
-    lines = []
-    if found.without_hold is not None:
-        without = say("without --hold: {value}", lang, value=_number(found.without_hold))
-        lines.append(
-            Text.assemble((found.target.text, "bold"), f" = {_number(found.value)}   ", (without, "dim"))
-        )
+    explanation, lang = explained(state), state.lang
+    equations, lines = explanation.equations, []
+    if explanation.without_hold is not None:
+        value = f" = {_number(explanation.value)}   "
+        without = say("without --hold: {value}", lang, value=_number(explanation.without_hold))
+        lines.append(Text.assemble((explanation.target.text, "bold"), value, (without, "dim")))
     if state.shows_terms:
-        return lines + _full_lines(found, state.shown.result, View(lang, width=state.size[0]))
-    steps = list(dict.fromkeys(map(_step_of, found.equations)))
+        return lines + _full_lines(explanation, state.shown.result, View(lang, width=state.size[0]))
+    steps = list(dict.fromkeys(map(_step_of, equations)))
     order = sorted(  # step by step, the states first
-        found.equations, key=lambda equation: (steps.index(_step_of(equation)), bool(equation.function))
+        equations, key=lambda equation: (steps.index(_step_of(equation)), bool(equation.function))
     )
-    unit, shown = found.equations[0].location.unit, steps[0]
+    unit, shown = equations[0].location.unit, steps[0]
     for equation in order:
         direction, time = _step_of(equation)
         if (direction, time) != shown:
@@ -333,7 +332,7 @@ def equation_lines(state: State) -> list[Text]:
             lines.append(Text(" · ".join(words), "dim"))
             shown = direction, time
         of_unit = "" if equation.location.unit == unit else f"[{equation.location.unit}]"
-        name = name_of(equation, found).partition("[")[0] + of_unit
+        name = name_of(equation, explanation).partition("[")[0] + of_unit
         lines += _short_lines(equation, name, lang, state.size[0])
     return lines
 
@@ -343,15 +342,15 @@ def _step_of(equation: Equation) -> tuple[str, int | None]:
 
 
 @lru_cache(maxsize=2)
-def _full_lines(found: Explanation, result: Result, view: View) -> list[Text]:
+def _full_lines(explanation: Explanation, result: Result, view: View) -> list[Text]:
     """Return the equations as `rnncli explain` shows them."""
-    return draw_lines(Page((), (), ExplainAnswer(found, result).page(view).parts), view)
+    return draw_lines(Page((), (), ExplainAnswer(explanation, result).page(view).parts), view)
 
 
 def _short_lines(equation: Equation, name: str, lang: str, width: int) -> Iterator[Text]:
-    """Yield `cell = forget · previous cell + input · candidate = ...`; its numbers below if it is long.
+    """Yield `cell = forget · previous cell + input · candidate = ...`, with the numbers below if it is long.
 
-    name: what stands left of the equation.
+    name: the left side of the equation.
     """
     value = _number(equation.value)
     if equation.note is not None:
@@ -381,7 +380,7 @@ def _short_lines(equation: Equation, name: str, lang: str, width: int) -> Iterat
 
 
 def _join(equation: Equation, text: Callable[[Factor], str]) -> str:
-    """Return the terms of an equation, `a · b - c`, each factor as the text that it gets."""
+    """Return the terms of an equation, `a · b - c`.  text: returns the text of a factor."""
     terms = (
         ("- " if term.is_subtracted else "+ ") + " · ".join(map(text, term.named)) for term in equation.terms
     )
@@ -393,6 +392,6 @@ def _name(factor: Factor, lang: str) -> str:
 
 
 def _number(value: float) -> str:
-    """Return four decimals, or an exponent where they would say nothing."""
+    """Return a number with four decimals, or with an exponent if it is very large or small."""
     plain = value == 0 or 1e-3 <= abs(value) < 1e5 or value != value
     return f"{value:z.4f}" if plain else f"{value:.4e}"

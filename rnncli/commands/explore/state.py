@@ -1,4 +1,4 @@
-"""The state of the explorer, a plain value, and what it shows; keys.py gives the next one."""
+"""The state of the explorer, a plain value, and what it shows; keys.py gives the next state."""
 
 from __future__ import annotations
 
@@ -26,14 +26,15 @@ VIEWS = {
 """The fields of the cursor that choose a table, a row and a column of each view."""
 
 HELD, CHANGED, MASKED, HALVES = "*", "•", "/", "│"
-"""Mark a number that is held, one that the last change changed, a masked step, and the backward half."""
+"""Marks of a held number, a number that the last change changed, a masked step, and the backward half."""
 
 
 @dataclass(frozen=True)
 class Cursor:
-    """Selected indices.  tensor: of the returned tensors.  weight: of the weights; row and column inside it.
+    """The selected indices.
 
-    timestep: the input's index.  part: of the gates and states of the trace.
+    timestep, feature: in the input.  tensor: in the returned tensors; unit in its last axis.
+    weight: in the weights, with row and column in that weight.  part: in the gates and states of the trace.
     """
 
     batch: int = 0
@@ -51,7 +52,7 @@ class TypedLine(NamedTuple):
     """A line that is being typed.
 
     caret: where the next character goes.  is_new: whether a character replaces the whole text.
-    accept: returns the next state for the text; raises ValueError if it should be a number and is not.
+    accept: returns the next state for the text; raises ValueError if a number is needed and the text is none.
     """
 
     question: Text
@@ -65,18 +66,18 @@ class TypedLine(NamedTuple):
 class State:
     """What the explorer shows.
 
-    experiment: as it is edited.  shown: the numbers on the screen; those of an earlier experiment until
-        `experiment` is computed.
-    done, undone: the experiments for undo and redo, the next one last.
+    experiment: the edited experiment.
+    shown: the numbers on the screen, of an earlier experiment until `experiment` is computed.
+    done, undone: the experiments for undo and redo; the last is the next to be shown.
     size: columns and lines of the terminal.
     view: results, input, weights or gates.  focus: the pane that gets the keys, options, numbers or step.
     option: name of the row under the cursor in the layer pane.  scroll: first line of the equations.
-    every_term: list the terms of each equation, not only their sum; None: of a gate alone.
+    every_term: whether to list the terms of each equation, not only the sum; None for those of gates alone.
     subtracts: show what the held gates change.
-    help: keys and what they do, shown instead of the panes; () to show the panes.
+    help: keys with their meaning, shown instead of the panes; () to show the panes.
     is_slow: whether the computation takes so long that the screen says it.
     wish: what the terminal is asked to do: `copy` a text, `save` under a name, show the `palette`, ...
-    changed: which numbers of each returned tensor the last change changed; {} if it changed all.
+    changed: which numbers of each returned tensor the last change changed; {} if it changed all numbers.
     saved: the last experiment that was saved, and its file.
     """
 
@@ -153,22 +154,22 @@ def redo(state: State) -> State:
     return replace(state, experiment=last, done=(*state.done, state.experiment), undone=tuple(undone))
 
 
-def show(state: State, asked: Experiment, found: Computation) -> State:
+def show(state: State, asked: Experiment, computed: Computation) -> State:
     """Return the state with the numbers of `asked`, unless another experiment is wanted meanwhile."""
     if state.experiment is not asked:
         return state
-    said, changed = compare(state.shown.result, found.result)
-    case = found.experiment.case
+    said, changed = compare(state.shown.result, computed.result)
+    case = computed.experiment.case
     first = Message("stateful has no effect on the first call; set calls to 2 to see the state carry over")
     stack = case.stack
     notes = [first] if case.calls == 1 and stack.is_stateful else note_missing(case, stack)
-    state = replace(state, experiment=found.experiment, shown=found, changed=changed, is_slow=False)
+    state = replace(state, experiment=computed.experiment, shown=computed, changed=changed, is_slow=False)
     return settle(replace(state, message=state.message or join([*said, *notes], "; ")))
 
 
 def compare(before: Result, after: Result) -> tuple[list[Message], dict[str, Array]]:
-    """Return what a change did to the returned tensors, and which of their numbers changed; {} for all."""
-    old, new = ({one.name: one.values for one in result.outputs} for result in (before, after))
+    """Return what a change did to the returned tensors, and State.changed."""
+    old, new = ({tensor.name: tensor.values for tensor in result.outputs} for result in (before, after))
     marks = {
         name: _subtract(values, old[name]) != 0
         for name, values in new.items()
@@ -195,15 +196,15 @@ def give_up(state: State, asked: Experiment, error: RnncliError) -> State:
 
 @dataclass(frozen=True, eq=False)
 class NumberTable:
-    """Numbers, (rows, columns): one row per time step and one column per unit, as far as it has them.
+    """Numbers of the input, a tensor, a weight or a gate, (rows, columns).
 
-    times: the input's index of each row; () if the rows are not time steps.
-    names: of the columns; () to show their indices.
+    times: the time step of each row in the input; () if the rows are not time steps.
+    names: the names of the columns; () to show their indices.
     claim: an entry of another tensor that holds the same numbers; "" if there is none.
     masked: which rows are masked steps.  half: the first column of the backward half, 0 if there is none.
-    held, changed: which numbers are marked so, (rows, columns) of bool; None if none is.
-    label: by which `explain` finds its numbers; None for the input and the weights.
-    gate: the name for --hold; of a state, that of a gate of its loop, if it has one.
+    held, changed: which numbers are held, and which changed, (rows, columns) of bool; None if no number is.
+    label: the label by which `explain` finds the numbers; None for the input and the weights.
+    gate: the gate that h holds, as --hold names it: for a state, a gate of its loop; "" without gates.
     is_gate: whether the numbers are of a gate, which a masked step does not use.
     """
 
@@ -231,33 +232,33 @@ class TableCell(NamedTuple):
 
 
 def tables(state: State) -> list[NumberTable]:
-    """Return the tables of the view; their differences from the run without held gates if asked."""
-    found = state.shown
-    shown = _tables(state, found, state.view)
-    if not state.subtracts or found.without_hold is None or state.view in ("input", "weights"):
+    """Return the tables of the view; with `subtracts`, their differences from the run without held gates."""
+    computed = state.shown
+    shown = _tables(state, computed, state.view)
+    if not state.subtracts or computed.without_hold is None or state.view in ("input", "weights"):
         return shown
     note = Message("with held gates - without")
     return [
         replace(table, values=_subtract(table.values, other.values), note=note, claim="", changed=None)
-        for table, other in zip(shown, _tables(state, found.without_hold, state.view), strict=True)
+        for table, other in zip(shown, _tables(state, computed.without_hold, state.view), strict=True)
     ]
 
 
-def _tables(state: State, found: Computation, view: str) -> list[NumberTable]:
+def _tables(state: State, computed: Computation, view: str) -> list[NumberTable]:
     batch = state.cursor.batch
     if view == "input":
-        return [_input_table(found.case, batch)]
+        return [_input_table(computed.case, batch)]
     if view == "weights":
-        return list(_weight_tables(state, found))
+        return list(_weight_tables(state, computed))
     if view == "gates":
         return [
             _part_table(loop, part, batch)
-            for loop in found.trace.trace
+            for loop in computed.trace.trace
             for part in loop.parts
             if part.is_shown
         ]
-    halves = Stack(found.result.specs).forward_units or 0
-    return [_tensor_table(state, tensor, found.case, halves) for tensor in found.result.outputs]
+    halves = Stack(computed.result.specs).forward_units or 0
+    return [_tensor_table(state, tensor, computed.case, halves) for tensor in computed.result.outputs]
 
 
 def _input_table(case: Case, batch: int) -> NumberTable:
@@ -290,7 +291,7 @@ def _tensor_table(state: State, tensor: NamedTensor, case: Case, halves: int) ->
 def _part_table(loop: LoopTrace, part: Label, batch: int) -> NumberTable:
     """Return a gate or state of one sequence, in the order in which the steps are processed."""
     gates = loop.gates
-    first = next((one for one in gates if one.part == "forget"), gates[0] if gates else None)
+    first = next((gate for gate in gates if gate.part == "forget"), gates[0] if gates else None)
     gate = part if part.kind else first
     label, held = loop.label(part.short), loop.hold_masks.get(part)
     masked: Sequence[bool] = (loop.status[batch] != 0).tolist()
@@ -302,16 +303,17 @@ def _part_table(loop: LoopTrace, part: Label, batch: int) -> NumberTable:
     )  # fmt: skip
 
 
-def _weight_tables(state: State, found: Computation) -> Iterator[NumberTable]:
+def _weight_tables(state: State, computed: Computation) -> Iterator[NumberTable]:
     """Yield one table per weight, a vector in one row.
 
-    The note of the one under the cursor says which gate and unit the column belongs to.
+    The note of the weight under the cursor says which gate and unit the column belongs to.
     """
-    for index, (path, values) in enumerate(found.trace.weights.items()):
+    for index, (path, values) in enumerate(computed.trace.weights.items()):
         note = format_shape(values.shape)
-        place = found.column_place(path, state.cursor.column) if index == state.cursor.weight else None
-        if place is not None:
-            note += f" · {place[0]} · {say('unit', state.lang)} {place[1]}"
+        is_chosen = index == state.cursor.weight
+        if is_chosen and (column := computed.column_place(path, state.cursor.column)) is not None:
+            gate, unit = column
+            note += f" · {gate} · {say('unit', state.lang)} {unit}"
         yield NumberTable(path, note, values.reshape(-1, values.shape[-1]))
 
 
@@ -320,7 +322,7 @@ def _masked_rows(case: Case, batch: int, times: Sequence[int]) -> Sequence[bool]
 
 
 def _note(masked: Sequence[bool], note: Text = "", *, half: int = 0, held: bool = False) -> Text:
-    """Return what is behind the title: the note, and what the marks mean."""
+    """Return the words after the title: what the marks mean, and the note."""
     notes: list[Text] = []
     notes += [Message("forward │ backward")] if half else []
     notes += [Message("{mark} masked", mark=MASKED)] if any(masked) else []
@@ -350,15 +352,15 @@ def cell(state: State, shown: Sequence[NumberTable]) -> TableCell:
     return TableCell(number, min(row, last_row), min(getattr(state.cursor, across), last_column))
 
 
-def move_to(state: State, place: TableCell) -> State:
+def move_to(state: State, to: TableCell) -> State:
     """Return the state with the cursor on another cell."""
     table, down, across = VIEWS[state.view]
-    grid = tables(state)[place.table]
-    changes = {table: place.table, across: place.column}
+    grid = tables(state)[to.table]
+    changes = {table: to.table, across: to.column}
     if grid.times:
-        changes[down] = grid.times[place.row]
+        changes[down] = grid.times[to.row]
     elif down == "row":
-        changes[down] = place.row
+        changes[down] = to.row
     changes.pop("", None)
     return settle(state, **changes)
 
@@ -366,12 +368,12 @@ def move_to(state: State, place: TableCell) -> State:
 def settle(state: State, **indices: int) -> State:
     """Return the state with other indices of the cursor, moved to the nearest that exist.
 
-    The time step of a state is the one at which it was computed.
+    On a returned state, the time step moves to the step at which the state was computed.
     """
-    found, at = state.shown, replace(state.cursor, **indices)
-    batch, steps, features = found.case.inputs.shape
-    outputs, weights = found.result.outputs, list(found.trace.weights.values())
-    parts = [loop.parts[part] for loop in found.trace.trace for part in loop.parts if part.is_shown]
+    computed, at = state.shown, replace(state.cursor, **indices)
+    batch, steps, features = computed.case.inputs.shape
+    outputs, weights = computed.result.outputs, list(computed.trace.weights.values())
+    parts = [loop.parts[part] for loop in computed.trace.trace for part in loop.parts if part.is_shown]
     tensor, weight = min(at.tensor, len(outputs) - 1), max(min(at.weight, len(weights) - 1), 0)
     shown = parts[min(at.part, len(parts) - 1)] if state.view == "gates" else outputs[tensor].values
     rows, columns = (1, *weights[weight].shape)[-2:] if weights else (1, 1)
@@ -381,32 +383,32 @@ def settle(state: State, **indices: int) -> State:
     }  # fmt: skip
     near = {name: max(min(getattr(at, name), size - 1), 0) for name, size in sizes.items()}
     state = replace(state, cursor=replace(at, **near))
-    computed = timestep(state)
-    return state if computed is None else replace(state, cursor=replace(state.cursor, timestep=computed))
+    step = timestep(state)
+    return state if step is None else replace(state, cursor=replace(state.cursor, timestep=step))
 
 
 def explained(state: State) -> Explanation:
     """Return where the number under the cursor comes from.
 
-    In the views of the input and the weights, that of the returned tensor under the cursor; of a state, the
-    hidden state at the cursor's time step.
+    The input and the weights are computed from nothing: their views explain a number of the returned tensor
+    that the cursor selects, or, if that is a state, the hidden state at the cursor's time step.
     """
-    found, at = state.shown, state.cursor
+    computed, at = state.shown, state.cursor
     batch, unit = at.batch, at.unit
-    label = found.result.outputs[at.tensor].label
+    tensor = computed.result.outputs[at.tensor]
+    label = tensor.label
     if state.view == "results" or (state.view != "gates" and label.sequence):
-        tensor = found.result.outputs[at.tensor]
         times = tensor.time or range(tensor.values.shape[1])
         time = (times.index(at.timestep),) if label.sequence else ()
-        return explain(found, Target(label, (batch, *time, unit)))
-    parts = _tables(state, found, "gates")
+        return explain(computed, Target(label, (batch, *time, unit)))
+    parts = _tables(state, computed, "gates")
     part = parts[at.part]
     if state.view != "gates":
-        hidden = [one for one in parts if one.label and one.label.part == "hidden"]
-        same = [one for one in hidden if one.label and one.label.direction == label.direction]
+        hidden = [table for table in parts if table.label and table.label.part == "hidden"]
+        same = [table for table in hidden if table.label and table.label.direction == label.direction]
         part = (same or hidden)[-1]
     assert part.label is not None
-    return explain(found, Target(part.label, (batch, at.timestep, min(unit, part.values.shape[-1] - 1))))
+    return explain(computed, Target(part.label, (batch, at.timestep, min(unit, part.values.shape[-1] - 1))))
 
 
 def timestep(state: State) -> int | None:
@@ -431,8 +433,8 @@ def set_cell(state: State, value: float) -> State:
     """Return the state with another number under the cursor, of the input or of a weight."""
     at, weights = state.cursor, state.shown.trace.weights
     if state.view == "input":
-        place = (at.batch, at.timestep, at.feature)
-        return change(state, lambda now: now.with_case(inputs=set_number(now.case.inputs, place, value)))
+        index = (at.batch, at.timestep, at.feature)
+        return change(state, lambda now: now.with_case(inputs=set_number(now.case.inputs, index, value)))
     path = list(weights)[at.weight]
     made = set_number(weights[path], (at.row, at.column)[-weights[path].ndim :], value)
     return change(state, lambda now: now.with_case(weights={**weights, path: made}))
