@@ -16,6 +16,7 @@ from typing import IO, Any
 from unittest import mock
 
 import pytest
+from limits import PATIENCE
 
 ROOT = Path(__file__).resolve().parents[1]
 UNWANTED = (
@@ -58,7 +59,7 @@ def run_process(*args: str, env: Mapping[str, str] | None = None, **more: Any) -
     more.setdefault("stdout", subprocess.PIPE)
     return subprocess.run(
         [sys.executable, "-m", "rnncli", *args],
-        env=environment(env), stderr=subprocess.PIPE, text=True, encoding="utf-8", timeout=120, **more,
+        env=environment(env), stderr=subprocess.PIPE, text=True, encoding="utf-8", timeout=PATIENCE, **more,
     )  # fmt: skip
 
 
@@ -135,7 +136,7 @@ def loaded_by(*args: str, each: Iterable[Iterable[str]] = ((),)) -> set[str]:
     commands = [[*args, *ending] for ending in each]
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM, json.dumps(commands)], stdin=subprocess.DEVNULL, capture_output=True,
-        text=True, timeout=60, check=True,
+        text=True, timeout=PATIENCE, check=True,
     )  # fmt: skip
     found = json.loads(done.stdout)
     for command, (code, _) in zip(commands, found, strict=True):

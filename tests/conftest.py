@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 from command import Completed, Run, environment, run_here, run_process
 from hypothesis import HealthCheck, settings
+from limits import PATIENCE
 
 PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("same", PATIENT, derandomize=True, max_examples=30)
@@ -51,6 +52,14 @@ def _keras_in_this_process(request: pytest.FixtureRequest, monkeypatch: pytest.M
     monkeypatch.setattr(child_process, "run_in_new_process", run_here)
 
 
+@pytest.fixture(autouse=True)
+def _no_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a busy machine, only the processor time of a child limits it."""
+    from rnncli.process import child_process
+
+    monkeypatch.setattr(child_process, "PATIENCE", PATIENCE)
+
+
 @pytest.fixture
 def rnncli() -> Run:
     """Run `rnncli ARGS`; see run_here."""
@@ -72,7 +81,7 @@ def shell() -> Run:
         more.setdefault("stdin", subprocess.DEVNULL)
         return subprocess.run(
             ["bash", "-c", define + line], env=environment(env), capture_output=True, text=True,
-            encoding="utf-8", timeout=120, **more,
+            encoding="utf-8", timeout=PATIENCE, **more,
         )  # fmt: skip
 
     return run

@@ -9,6 +9,9 @@ from types import FrameType
 
 import pytest
 
+PATIENCE = 600.0
+"""Seconds in which every process ends that works, however busy the machine is; the others hang."""
+
 
 @contextmanager
 def processor_time(seconds: float) -> Iterator[None]:

@@ -14,9 +14,7 @@ import time
 from collections.abc import Mapping
 
 from command import environment
-
-PATIENCE = 60.0
-"""Seconds."""
+from limits import PATIENCE
 
 
 class Terminal:

@@ -59,12 +59,17 @@ _memory_at_start: list[int] = []
 
 
 class IncompleteOutputError(Exception):
+    """The child did not write everything."""
+
+
+class EndedEarlyError(IncompleteOutputError):
     """The child exited, or was killed, before it wrote everything."""
 
 
 class WorkOutput:
-    """What `work` wrote.  Reading raises IncompleteOutputError if it ends early or the time is up.
+    """What `work` wrote.
 
+    Reading raises EndedEarlyError if the child ends early, IncompleteOutputError if its time is up.
     read: fills the start of a buffer; returns the number of bytes, 0 at the end.
     """
 
@@ -77,7 +82,7 @@ class WorkOutput:
         while done < len(buffer):
             read = self._read(buffer[done:])
             if not read:
-                raise IncompleteOutputError(Message("{library} could not read it", library=self._library))
+                raise EndedEarlyError(Message("{library} could not read it", library=self._library))
             done += read
 
     def take(self, size: int) -> bytearray:
@@ -129,7 +134,7 @@ def run_in_child(
     _require_limits(library)
     import resource  # noqa: F401 - imported here for the child
 
-    seconds = allow(seconds)
+    seconds, used = allow(seconds), _time_of_children()
     reading, writing = os.pipe()
     child = 0
     try:
@@ -139,13 +144,42 @@ def run_in_child(
                 _run_child(work, writing, seconds, memory)
             os.close(writing)
         yield WorkOutput(partial(_read_in_time, reading, monotonic(), seconds), library)
+    except EndedEarlyError:
+        _end(child)
+        child = 0
+        _require_time(seconds, used)
+        raise
     finally:
         os.close(reading)
         if child:
-            with suppress(OSError):
-                os.kill(child, signal.SIGKILL)
-            with suppress(OSError):
-                os.waitpid(child, 0)
+            _end(child)
+
+
+def _end(child: int) -> None:
+    """Kill a child process, and wait until it is gone."""
+    with suppress(OSError):
+        os.kill(child, signal.SIGKILL)
+    with suppress(OSError):
+        os.waitpid(child, 0)
+
+
+def _time_of_children() -> float:
+    """Return the processor time of the child processes that have ended."""
+    times = os.times()
+    return times.children_user + times.children_system
+
+
+def _require_time(seconds: float, used: float) -> None:
+    """Raise IncompleteOutputError if the child that has just ended had its seconds of processor time.
+
+    used: the time of all children before it.
+    """
+    if _time_of_children() - used > 0.9 * seconds:  # the system counts in ticks
+        raise _too_long(seconds) from None
+
+
+def _too_long(seconds: float) -> IncompleteOutputError:
+    return IncompleteOutputError(Message("reading it took too long ({more})", more=advise_more(seconds)))
 
 
 def allow(seconds: float) -> float:
@@ -188,7 +222,7 @@ def run_in_new_process(
     seconds, library: as in `run_in_child`.  variables: of its environment.
     """
     _require_limits(library)
-    seconds = allow(seconds)
+    seconds, used = allow(seconds), _time_of_children()
     paths = [os.path.abspath(path) for path in sys.path]  # noqa: PTH100 - "" is the working directory
     with signals.exit_cleanly(), TemporaryDirectory() as home:
         own = {**_plain_environment(), "HOME": home, "TMPDIR": home, **variables}
@@ -203,20 +237,15 @@ def run_in_new_process(
                     file.write(request)
                 read = partial(_read_in_time, child.stdout.fileno(), monotonic(), seconds)
                 yield WorkOutput(read, library)
-            except IncompleteOutputError:
-                if (crash := _crash_of(child, library)) is not None:
-                    raise crash from None
+            except EndedEarlyError:
+                with suppress(subprocess.TimeoutExpired):
+                    code = child.wait(seconds)
+                    if code < 0 and (crash := explain_crash(library, -code, AFTER_CRASH)) is not None:
+                        raise crash from None
+                    _require_time(seconds, used)
                 raise
             finally:
                 child.kill()
-
-
-def _crash_of(child: subprocess.Popen[bytes], library: str) -> EngineError | None:
-    """Return the error if the process crashed; one that works too long is still running."""
-    with suppress(subprocess.TimeoutExpired):
-        code = child.wait(1)
-        return explain_crash(library, -code, AFTER_CRASH) if code < 0 else None
-    return None
 
 
 def answer_request(work: str, seconds: float) -> None:
@@ -247,10 +276,9 @@ def _plain_environment() -> Mapping[str, str]:
 def _read_in_time(descriptor: int, start: float, seconds: float, buffer: memoryview) -> int:
     left = max(0.0, start + PATIENCE * seconds - monotonic())
     ready, _, _ = select.select([descriptor], [], [], left)
-    read = os.readv(descriptor, [buffer]) if ready else 0
-    if not read and monotonic() > start + seconds:
-        raise IncompleteOutputError(Message("reading it took too long ({more})", more=advise_more(seconds)))
-    return read
+    if not ready:
+        raise _too_long(seconds)
+    return os.readv(descriptor, [buffer])
 
 
 def limit_memory(memory: int) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from limits import PATIENCE
 from rich.console import Console
 
 import rnncli
@@ -432,5 +433,5 @@ result = rnncli.run(seed=1)
 assert not {"rich", "tensorflow", "rnncli.show.formats.html"} & set(sys.modules)
 assert isinstance(result, rnncli.Result)
 """
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=PATIENCE)
     assert done.returncode == 0, done.stderr

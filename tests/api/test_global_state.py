@@ -11,6 +11,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+from limits import PATIENCE
 
 import rnncli
 
@@ -106,9 +107,8 @@ def test_a_call_leaves_its_caller_as_it_was(models: Path) -> None:
     files = [str(models / "m.pt"), str(models / "m.keras")]
     script = f"{SNAPSHOT}MODELS = {files}\nx = np.ones((1, 4, 3), 'float32')\n{CALLS}{OWN}{CALLS}"
     clean = {name: text for name, text in os.environ.items() if not name.startswith(("KERAS", "TF", "HDF5"))}
-    done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, check=False, env=clean, timeout=300
-    )
+    words = [sys.executable, "-c", script]
+    done = subprocess.run(words, capture_output=True, text=True, check=False, env=clean, timeout=PATIENCE)
     assert (done.stdout, done.returncode) == ("", 0), done.stderr
 
 

@@ -16,6 +16,7 @@ import pytest
 from command import environment
 from hypothesis import given
 from hypothesis import strategies as st
+from limits import PATIENCE
 from safetensors.numpy import save_file
 
 from rnncli.cli.completion import for_bash, for_zsh, input_words, model_words
@@ -153,7 +154,7 @@ class Terminal:
         text = f"{self.define.format(out=shlex.quote(str(out)))}{self.setup}rnncli {line}\t\x01args \n"
         self.setup = ""
         os.write(self.ours, text.encode())
-        ends = time.monotonic() + 60
+        ends = time.monotonic() + PATIENCE
         while not out.exists():
             assert time.monotonic() < ends, f"{line}: nothing ran"
             self._drain()

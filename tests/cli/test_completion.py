@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 from command import HEAVY, environment, run_process
+from limits import PATIENCE
 
 from rnncli.cli.completion import join_words, layer_words
 
@@ -48,7 +49,7 @@ def completed_by_bash(folder: Path, *pieces: str) -> list[str]:
     )
     done = subprocess.run(
         [BASH or "", "--norc", "-c", script], cwd=folder, env=environment(), stdin=subprocess.DEVNULL,
-        capture_output=True, text=True, timeout=60, check=True,
+        capture_output=True, text=True, timeout=PATIENCE, check=True,
     )  # fmt: skip
     assert done.stderr == ""
     return [line for line in done.stdout.splitlines() if line]
@@ -91,7 +92,9 @@ print(json.dumps(found))
 def test_bash_completes() -> None:
     """All in one process, which is as one that completes a line."""
     command = [sys.executable, "-c", MANY, json.dumps(list(COMPLETED))]
-    done = subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run(
+        command, env=environment(), capture_output=True, text=True, timeout=PATIENCE, check=True
+    )
     assert json.loads(done.stdout) == COMPLETED
 
 
@@ -150,8 +153,8 @@ def test_completion_loads_no_framework(tmp_path: Path) -> None:
     program = "import sys\nfrom rnncli.cli.app import main\nmain([])\nprint(*sorted(sys.modules))\n"
     asked = {"_RNNCLI_COMPLETE": "complete_bash", "COMP_WORDS": "rnncli\ntrace\n--hold\nf", "COMP_CWORD": "3"}
     done = subprocess.run(
-        [sys.executable, "-c", program], env=environment(asked), capture_output=True, text=True, timeout=60,
-        check=True,
+        [sys.executable, "-c", program], env=environment(asked), capture_output=True, text=True,
+        timeout=PATIENCE, check=True,
     )  # fmt: skip
     *offered, modules = done.stdout.splitlines()
     assert offered == ["forget=0", "forget=1"]

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from command import HEAVY, loaded_by
+from limits import PATIENCE
 
 from rnncli.__main__ import SOON
 
@@ -84,7 +85,7 @@ program.main()
     kept = {key: value for key, value in os.environ.items() if key != name}
     done = subprocess.run(
         [sys.executable, "-c", program], env=kept | ({name: said} if said else {}), capture_output=True,
-        text=True, timeout=60, check=True,
+        text=True, timeout=PATIENCE, check=True,
     )  # fmt: skip
     assert done.stdout.strip() == (said or SOON)
 

@@ -10,6 +10,7 @@ from subprocess import CompletedProcess
 
 import pytest
 from command import Run, environment
+from limits import PATIENCE
 from terminals import in_a_terminal
 
 from rnncli.cli import output, terminal
@@ -25,7 +26,7 @@ def unheard(*args: str) -> CompletedProcess[bytes]:
     try:
         return subprocess.run(
             [sys.executable, "-m", "rnncli", *args], env=environment(), stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE, stderr=writing, timeout=120,
+            stdout=subprocess.PIPE, stderr=writing, timeout=PATIENCE,
         )  # fmt: skip
     finally:
         os.close(writing)

@@ -8,8 +8,9 @@ import time
 from pathlib import Path
 
 import pytest
+from limits import PATIENCE
 from looks import drawn
-from terminals import PATIENCE, Terminal
+from terminals import Terminal
 
 from rnncli.cli.pager import split_page
 from rnncli.commands.tour import lesson

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from command import Run
+from limits import PATIENCE
 from terminals import in_a_terminal
 
 from rnncli.cli import files
@@ -270,7 +271,7 @@ def test_a_signal_while_writing_leaves_nothing(tmp_path: Path, number: signal.Si
         assert process.stdout.readline() == "writing\n"
         assert len(list(tmp_path.iterdir())) == 1
         process.send_signal(number)
-        _, said = process.communicate(timeout=30)
+        _, said = process.communicate(timeout=PATIENCE)
     assert process.returncode == code
     assert said == ""
     assert not list(tmp_path.iterdir())
@@ -282,11 +283,11 @@ def test_an_interrupt_while_reading_is_130() -> None:
         [sys.executable, "-m", "rnncli", "run"], stdin=reading, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     ) as process:
         os.write(writing, b"[[1, ")
-        until = time.monotonic() + 30
+        until = time.monotonic() + PATIENCE
         while select.select([reading], [], [], 0)[0] and time.monotonic() < until:
             time.sleep(0.01)
         process.send_signal(signal.SIGINT)  # it has read this, and waits for more
-        out, said = process.communicate(timeout=30)
+        out, said = process.communicate(timeout=PATIENCE)
     os.close(reading)
     os.close(writing)
     assert (process.returncode, out, said) == (130, b"", b"")

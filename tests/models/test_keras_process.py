@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 from command import Run
 from keras_calls import rezipped
+from limits import PATIENCE
 from oracle import keras
 
 from rnncli.errors import EngineError
@@ -53,10 +54,13 @@ def test_a_child_has_only_what_it_needs(monkeypatch: pytest.MonkeyPatch, new: bo
 
 
 @pytest.mark.parametrize(
-    ("work", "seconds", "said"),
-    [("sleep", 0.5, "too long"), ("fill", 30, "could not read it")],
+    ("work", "seconds", "patience", "said"),
+    [("sleep", 0.5, 1, "too long"), ("fill", 30, PATIENCE, "could not read it")],
 )
-def test_a_new_process_that_fails_is_noticed(work: str, seconds: float, said: str) -> None:
+def test_a_new_process_that_fails_is_noticed(
+    work: str, seconds: float, patience: float, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(child_process, "PATIENCE", patience)
     with (
         pytest.raises(child_process.IncompleteOutputError, match=said),
         child_process.run_in_new_process(f"child_work:{work}", b"", seconds) as answer,
@@ -87,7 +91,7 @@ def test_a_signal_ends_the_new_process_too(tmp_path: Path, name: str) -> None:
         assert process.stdout is not None
         child = int(process.stdout.readline())
         process.send_signal(getattr(signal, name))
-        assert process.wait(60) == 128 + getattr(signal, name)
+        assert process.wait(PATIENCE) == 128 + getattr(signal, name)
     assert list(tmp_path.iterdir()) == []
     with pytest.raises(ProcessLookupError):
         os.kill(child, 0)

@@ -7,9 +7,9 @@ from concurrent.futures import Future
 import pytest
 
 from rnncli.process import child_process
-from rnncli.process.child_process import PATIENCE, result_in_time
+from rnncli.process.child_process import result_in_time
 
-SECONDS = 1e-3
+SECONDS, PATIENCE = 1e-3, 4
 
 
 class Clocks:
@@ -18,6 +18,7 @@ class Clocks:
     def __init__(self, monkeypatch: pytest.MonkeyPatch, share: float) -> None:
         self.looks, self.share, self.future = 0, share, Future[str]()
         self.done_after = 0
+        monkeypatch.setattr(child_process, "PATIENCE", PATIENCE)
         monkeypatch.setattr(child_process, "monotonic", self.wall)
         monkeypatch.setattr(child_process, "process_time", lambda: self.looks * SECONDS * share)
 

@@ -17,6 +17,7 @@ import numpy as np
 import onnx_graphs
 import pytest
 from command import Completed, Run, environment
+from limits import PATIENCE
 from onnx import helper
 
 import rnncli as package
@@ -52,7 +53,7 @@ except KeyboardInterrupt:
 def run_broken(name: str, *args: str) -> Completed:
     return subprocess.run(
         [sys.executable, "-c", BROKEN.format(name=name), *args], env=environment(), capture_output=True,
-        stdin=subprocess.DEVNULL, text=True, timeout=60,
+        stdin=subprocess.DEVNULL, text=True, timeout=PATIENCE,
     )  # fmt: skip
 
 
@@ -105,7 +106,7 @@ except watch.EngineCrash as crash:
     print(crash.error)
 """
     words = [sys.executable, "-c", program, str(tmp_path / "answer.json")]
-    done = subprocess.run(words, env=environment(), capture_output=True, text=True, timeout=60)
+    done = subprocess.run(words, env=environment(), capture_output=True, text=True, timeout=PATIENCE)
     assert done.stdout == "second crashed (SIGABRT).\nTry again.\n"
     assert not list(tmp_path.iterdir())
 
@@ -127,7 +128,7 @@ def waiting() -> Iterator[tuple[subprocess.Popen[str], int]]:
 def test_a_signal_ends_the_child_and_this_process(name: str, code: int) -> None:
     with waiting() as (process, child):
         process.send_signal(getattr(signal, name))
-        assert process.wait(30) == code
+        assert process.wait(PATIENCE) == code
     with pytest.raises(ProcessLookupError):
         os.kill(child, 0)
 
@@ -136,7 +137,7 @@ def test_a_signal_ends_the_child_and_this_process(name: str, code: int) -> None:
 def test_a_killed_process_takes_its_child_with_it() -> None:
     with waiting() as (process, _):
         process.kill()
-        assert process.wait(30) == -signal.SIGKILL
+        assert process.wait(PATIENCE) == -signal.SIGKILL
 
 
 def test_the_streams_are_the_terminals_own(shell: Run) -> None:
@@ -189,7 +190,7 @@ watch.watch("engine", Message(""))
 print(os.getppid() == before)
 """
     words = [sys.executable, "-c", program]
-    done = subprocess.run(words, env=environment(), capture_output=True, text=True, timeout=60)
+    done = subprocess.run(words, env=environment(), capture_output=True, text=True, timeout=PATIENCE)
     assert (done.returncode, done.stdout) == (0, "True\n")
 
 
@@ -203,7 +204,7 @@ for number in range(20_000):
     watch.watch(f"engine {number % 2}", Message("Try again."))
 """
     words = [sys.executable, "-c", program]
-    assert subprocess.run(words, env=environment(), capture_output=True, timeout=60).returncode == 0
+    assert subprocess.run(words, env=environment(), capture_output=True, timeout=PATIENCE).returncode == 0
 
 
 def test_tensorflow_crashes_without_a_dead_process(rnncli_process: Run) -> None:

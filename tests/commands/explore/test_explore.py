@@ -16,6 +16,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+import limits
 import numpy as np
 import pytest
 from command import Run, environment
@@ -652,7 +653,7 @@ def gate(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
     go = threading.Event()
 
     def slow(asked: Experiment) -> Computation:
-        assert go.wait(60)
+        assert go.wait(limits.PATIENCE)
         return compute_experiment(asked)
 
     monkeypatch.setattr(experiment, "compute_experiment", slow)
@@ -707,7 +708,7 @@ def test_a_change_that_reads_a_file_leaves_the_screen_free(
     go, read = threading.Event(), Start.read_again
 
     def slow(flags: Start, *wanted: Any) -> Start:
-        assert go.wait(60)
+        assert go.wait(limits.PATIENCE)
         if fails:
             raise InputError("data.csv: it is gone.", "Look.")
         return read(flags, *wanted)
@@ -777,11 +778,12 @@ import asyncio, time
 from rnncli.commands.explore import app
 
 async def start():
-    app._start(lambda: time.sleep(600))
+    app._start(lambda: time.sleep(1e6))
 
 asyncio.run(start())
 """
-    done = subprocess.run([sys.executable, "-c", code], env=environment(), timeout=60, capture_output=True)
+    words = [sys.executable, "-c", code]
+    done = subprocess.run(words, env=environment(), timeout=limits.PATIENCE, capture_output=True)
     assert (done.returncode, done.stderr) == (0, b"")
 
 

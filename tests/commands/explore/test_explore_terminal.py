@@ -10,7 +10,8 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from terminals import PATIENCE, Terminal
+from limits import PATIENCE
+from terminals import Terminal
 
 pytest.importorskip("textual")
 

@@ -14,6 +14,7 @@ import keras
 import numpy as np
 import oracle
 import pytest
+from limits import PATIENCE
 from printed_tensors import numbers, shown_alone
 
 from rnncli.case import Shape
@@ -132,7 +133,7 @@ def run_together(scripts: Mapping[str, str]) -> dict[str, str]:
             path.write_text(text, encoding="utf-8")
             paths[str(path)] = name
         done = subprocess.run(
-            [sys.executable, "-I", "-c", DRIVER, *paths], capture_output=True, text=True, timeout=500
+            [sys.executable, "-I", "-c", DRIVER, *paths], capture_output=True, text=True, timeout=PATIENCE
         )
         assert done.returncode == 0, done.stderr[-3000:]
         return {paths[path]: text for path, text in json.loads(done.stdout).items()}

@@ -20,6 +20,7 @@ from typing import IO, Any, cast
 import numpy as np
 import pytest
 from command import Run, environment
+from limits import PATIENCE
 
 from rnncli import compute, specs
 from rnncli.commands.run.answer import ChunkedRunAnswer
@@ -52,8 +53,8 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def peak(*args: str) -> float:
     """Megabytes at most, of `rnncli ARGS` in a process of its own."""
     done = subprocess.run(
-        [sys.executable, "-c", PEAK, *args], env=environment(), capture_output=True, text=True, timeout=120,
-        stdin=subprocess.DEVNULL, check=True,
+        [sys.executable, "-c", PEAK, *args], env=environment(), capture_output=True, text=True,
+        timeout=PATIENCE, stdin=subprocess.DEVNULL, check=True,
     )  # fmt: skip
     code, kilobytes = done.stdout.splitlines()[-1].split()
     assert code == "0", done.stderr
@@ -166,7 +167,7 @@ def on_terminal(*args: str, both: bool = False, command: list[str] = COMMAND) ->
     ) as process:  # fmt: skip
         os.close(theirs)
         said = all_of(ours)
-        assert process.wait(timeout=60) == 0
+        assert process.wait(timeout=PATIENCE) == 0
     return said.decode()
 
 
@@ -208,11 +209,11 @@ def test_a_file_that_is_cut_short_meanwhile(large: Path, tmp_path: Path) -> None
     with subprocess.Popen(
         [*COMMAND, *args], stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, env=environment(), text=True
     ) as process:
-        until = time.monotonic() + 30
+        until = time.monotonic() + PATIENCE
         while not list(folder.iterdir()) and time.monotonic() < until:
             time.sleep(0.005)
         os.truncate(path, 2**20)
-        _, said = process.communicate(timeout=60)
+        _, said = process.communicate(timeout=PATIENCE)
     assert process.returncode == 2
     assert "in.npy: it became shorter while it was being read.\n" in said
     assert list(folder.iterdir()) == []
@@ -232,7 +233,7 @@ def test_a_bar_leaves_the_terminal_as_it_was() -> None:
         process.send_signal(signal.SIGTERM)
         process.stdout.close()
         said = all_of(ours)
-        assert process.wait(timeout=30) == 143
+        assert process.wait(timeout=PATIENCE) == 143
     assert said.rfind(b"\x1b[?25h") > said.rfind(b"\x1b[?25l") >= 0
 
 
@@ -258,7 +259,7 @@ def test_nor_does_one_whose_other_tensors_wait(tmp_path: Path) -> None:
         assert process.stdout.readline() == "writing\n"
         assert len(list(tmp_path.iterdir())) == 1
         process.send_signal(signal.SIGHUP)
-        assert process.wait(timeout=30) == 129
+        assert process.wait(timeout=PATIENCE) == 129
     assert list(tmp_path.iterdir()) == []
 
 

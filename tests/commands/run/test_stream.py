@@ -19,6 +19,7 @@ import pytest
 from command import Completed, Run, run_here
 from hypothesis import given
 from hypothesis import strategies as some
+from limits import PATIENCE
 
 from rnncli import compute, specs
 from rnncli.commands.run.line_batches import InputLine, Stream, whole_lines
@@ -123,7 +124,7 @@ def test_answers_come_as_the_lines_come(words: tuple[str, ...], waits: bool) -> 
             assert json.loads(process.stdout.readline())["schema"] == "rnncli/1"  # while the pipe is open
             time.sleep(0.1)
         os.close(theirs)
-        assert process.wait(timeout=20) == 0
+        assert process.wait(timeout=PATIENCE) == 0
 
 
 def test_keep_going_goes_on_and_leaves_with_1() -> None:
@@ -138,7 +139,7 @@ def test_keep_going_goes_on_and_leaves_with_1() -> None:
 
 def test_a_reader_that_leaves_ends_it_quietly() -> None:
     script = f"yes '[[1, 2], [3, 4]]' | '{RNNCLI}' run --stream --seed 1 -f ndjson --quiet | head -2 | wc -l"
-    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, timeout=60)
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, timeout=PATIENCE)
     assert (done.stdout.strip(), done.stderr) == ("2", "")
 
 
@@ -356,7 +357,7 @@ def test_a_mask_comes_out_of_a_pipe_once() -> None:
     script = (
         f"printf '[[1, 2]]\n[[3, 4]]\n' | '{RNNCLI}' run --stream --seed 1 --mask <(echo '[true]') -f ndjson"
     )
-    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, timeout=60)
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, timeout=PATIENCE)
     assert (done.returncode, len(done.stdout.splitlines())) == (0, 2), done.stderr
 
 
@@ -364,7 +365,7 @@ def test_a_named_pipe_is_written_to_and_stays_one(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     with subprocess.Popen(["cat", str(tmp_path / "pipe")], stdout=subprocess.PIPE, text=True) as reader:
         done = stream(lines(*RECORDS[:2]), "-o", str(tmp_path / "pipe"))
-        read, _ = reader.communicate(timeout=30)
+        read, _ = reader.communicate(timeout=PATIENCE)
     assert (done.returncode, len(read.splitlines())) == (0, 2)
     assert (tmp_path / "pipe").is_fifo()
 
