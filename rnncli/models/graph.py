@@ -1,7 +1,7 @@
-"""What the file of a saved model holds: nodes, how they feed each other, and their weights; no framework.
+"""The contents of a saved model: nodes, how they feed each other, and their weights; no framework.
 
 Readers fill a Graph, a Program or Modules, the `contents` of a SavedModel.  Configs are translated so that
-today's Keras 3 computes what the model's own Keras did.
+today's Keras 3 computes what the Keras that saved the model computed.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Ref:
 
 
 PLACED_MASK = "placed_mask"
-"""In a node's `kwargs`, a mask that is passed by position: Keras 3 does not pass that on to what follows."""
+"""In a node's `kwargs`, a mask that is passed by position: Keras 3 does not pass it on to later layers."""
 
 
 @dataclass(frozen=True)
@@ -55,11 +55,11 @@ class Node:
     name: unique: `lstm`, its second use `lstm@1`, in a nested model `inside/deep`.
     layer: the layer's own name, without @1.
     class_name, module: Keras's own; `keras.src.ops.numpy` and the like are operations, not layers.
-    config: what today's Keras would need.
+    config: as today's Keras would write it.
     weights: by Keras 3's variable names, in its layout: `kernel`, `forward/kernel`, `layer/kernel`.
     args, kwargs: what the layer is called with: Refs, maybe nested in lists, and constants.
     inner: the model inside a TimeDistributed, None in every other node.
-    parameters: how many the file has; `weights` has fewer if two biases were added up.  None to count them.
+    parameters: their number in the file; `weights` adds up two biases.  None if `weights` has as many.
     """
 
     name: str
@@ -193,16 +193,17 @@ class Graph:
 
     def find_dependencies(self, names: Collection[str]) -> set[str]:
         """Return the names of these nodes and of all nodes that they depend on."""
-        found: set[str] = set()
+        needed: set[str] = set(names)
         for node in reversed(self.nodes):
-            if node.name in names or node.name in found:
-                found.add(node.name)
-                found.update(ref.node for ref in node.refs)
-        return found
+            if node.name in needed:
+                needed.update(ref.node for ref in node.refs)
+        return needed
 
     def shares_state(self, node: Node) -> bool:
-        """Return whether the states after one use of the layer are those before the next."""
-        return bool(node.config.get("stateful")) and sum(node.layer == one.layer for one in self.nodes) > 1
+        """Return whether the layer is stateful and used several times: a use begins with the last states."""
+        return (
+            bool(node.config.get("stateful")) and sum(node.layer == other.layer for other in self.nodes) > 1
+        )
 
 
 class StateLoop(NamedTuple):
@@ -224,10 +225,10 @@ def name_loops(loops: Sequence[StateLoop]) -> Message:
     """Return `1 Loop at NAME that carries a state of 8 (...)`, a clause that names every loop."""
     shown = loops if len(loops) <= MOST_LOOPS else loops[: MOST_LOOPS - 1]
     named: list[Text] = [
-        Message("1 {operator} at {name} that carries a state of {sizes}", **one._asdict() | {"sizes": sizes})
-        if (sizes := " + ".join(map(str, one.sizes)))
-        else Message("1 {operator} at {name} that carries a state", operator=one.operator, name=one.name)
-        for one in shown
+        Message("1 {operator} at {name} that carries a state of {sizes}", **loop._asdict() | {"sizes": sizes})
+        if (sizes := " + ".join(map(str, loop.sizes)))
+        else Message("1 {operator} at {name} that carries a state", operator=loop.operator, name=loop.name)
+        for loop in shown
     ]
     if len(shown) < len(loops):
         named.append(Message("{count} more loops that carry a state", count=len(loops) - len(shown)))
@@ -245,9 +246,8 @@ def name_loops(loops: Sequence[StateLoop]) -> Message:
 class Program(Graph):
     """An ONNX model.
 
-    nodes: of all graphs in it, an If's branches behind the If.  Those that are recurrent have the class, the
-        config and the weights of the Keras layer that computes the same; the weights are missing where the
-        graph computes them.
+    nodes: of all graphs in it, an If's branches behind the If.  A recurrent node has the class, the config
+        and the weights of the Keras layer that computes the same, without weights that the graph computes.
     refusals: why a recurrent node cannot be computed, by its name.
     loops: the Loops and Scans that carry a state.
     content: the model as ONNX serializes it, every node named as in `nodes`, external data included.
@@ -260,7 +260,7 @@ class Program(Graph):
     content: bytes = field(default=b"", repr=False)
 
     def explain_none(self) -> InputError:
-        """Return the error for a model without a recurrent node, with those that are not ONNX's own."""
+        """Return the error for a model without a recurrent node; it names other recurrent operators."""
         others = (
             *self.notes,
             *([Message("It has {loops}.", loops=name_loops(self.loops))] if self.loops else []),
@@ -277,9 +277,9 @@ SAVE = Message("Save all weights of the layer: torch.save(model.state_dict(), 'm
 class Module:
     """A recurrent layer, or a stack of them, of a file without a graph.
 
-    name: its path, `decoder.rnn`; a bare one is called after its class.
-    nodes: one per layer, each after the one whose output it takes; every one returns its sequence.  Their
-        weights are in Keras's layout.
+    name: its path, `decoder.rnn`; a layer without a path is called after its class.
+    nodes: one per layer, each after the layer whose output it takes; all return sequences.  Their weights are
+        in Keras's layout.
     refusal: why it cannot be computed; "" if it can be.
     way_out: what to do about it, a clause; "" if nothing helps.
     tensors: for each node, PyTorch's tensors by name, `weight_ih`, `bias_hh_reverse`; empty for any other
@@ -309,7 +309,7 @@ class Module:
 
 @dataclass(frozen=True)
 class Modules:
-    """All that is in a file without a graph.
+    """The contents of a file without a graph.
 
     origin: the framework whose names the weights have, `PyTorch`.
     other_shapes: the shapes of the tensors that belong to no recurrent layer.
@@ -333,7 +333,7 @@ class Modules:
 
     @property
     def choices(self) -> dict[str, tuple[str, ...]]:
-        """The layers, and modules without one, each with the names that select it: `rnn_l0`, `rnn`."""
+        """The layers, and the modules without layers, each with the names that select it: `rnn_l0`, `rnn`."""
         return {
             name: (module.name, name)
             for module in self.modules
@@ -357,13 +357,13 @@ class Modules:
 def choose_layers(contents: Graph | Modules, names: Sequence[str]) -> tuple[str, ...]:
     """Return the recurrent layers with these names, in order; all without names.
 
-    The name of a shared layer selects every use of it, that of a module all of its layers.
+    The name of a shared layer selects all of its uses, the name of a module all of its layers.
     Raises UsageError for another name, InputError if there is no recurrent layer.
     """
     choices = contents.choices
     if not choices:
         raise contents.explain_none()
-    known = dict.fromkeys(name for own in choices.values() for name in own)
+    known = dict.fromkeys(name for selectors in choices.values() for name in selectors)
     for name in names:
         if name not in known:
             others = contents.nodes if isinstance(contents, Graph) else ()
@@ -376,7 +376,7 @@ def choose_layers(contents: Graph | Modules, names: Sequence[str]) -> tuple[str,
             if chosen := [loop for loop in own_loops if loop.name == name]:
                 what = Message("it has {loops}", loops=name_loops(chosen))
             raise UsageError("{what}.", did_you_mean(name, known), what=what)
-    return tuple(layer for layer, own in choices.items() if not names or not {*names}.isdisjoint(own))
+    return tuple(layer for layer, selectors in choices.items() if not names or {*names} & {*selectors})
 
 
 def leaves(tree: Any) -> Iterator[Any]:

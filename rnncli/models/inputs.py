@@ -10,7 +10,7 @@ from rnncli.errors import Either, InputError, Message, Text, did_you_mean, insid
 from rnncli.models.graph import Graph, ModelInput
 
 BATCH = ("batch", "n", "b")
-"""Names of the batch axis begin with the first of these, or are one of the others."""
+"""A name of the batch axis begins with `batch`, or is `n` or `b`."""
 NUMBERS = "iufb"
 """The kinds of NumPy's dtypes that are numbers."""
 
@@ -29,9 +29,9 @@ def fit_inputs(
     """Return the inputs of the model by name, in the dtype that the model expects.
 
     given: an array for the only input, or arrays by the inputs' names.
-    optional: inputs that may be missing, besides those for which the file has a value.
+    optional: inputs that may be missing, besides the inputs for which the file has a value.
     tables: for each input of token ids, the tables of the Embedding layers that take it, by layer.
-    Adds a batch axis of 1 where exactly that is missing.
+    Adds a batch axis of 1 if only the batch axis is missing.
     Raises InputError, which says what an input expects and what was given.
     """
     with inside(graph.file):
@@ -154,7 +154,7 @@ def _is_numeric(dtype: str) -> bool:
 
 
 def _fit_shape(wanted: ModelInput, shape: Sequence[Dimension], array: Array) -> Array:
-    """Return the array, with a batch axis of 1 if only that is missing.  Raises InputError if unfit."""
+    """Return the array, with a batch axis of 1 if only the batch axis is missing.  Raises InputError."""
     has_batch = bool(shape) and _is_batch(shape[0])
     if has_batch and _fits(array.shape, shape[1:]):
         array = array[None]
@@ -206,13 +206,13 @@ def _require_integers(wanted: ModelInput, array: Array, low: int, high: int, wha
         fine = (np.floor(array) == array) & (array >= low) & (array <= high)
     if not fine.all():
         index = tuple(map(int, np.argwhere(~fine)[0]))
-        place = f"{wanted.name}{list(index) if index else ''}"
+        number = f"{wanted.name}{list(index) if index else ''}"
         raise InputError(
             "{name}: the model expects {what}; {place} is {array}.",
             "Correct this number in the input.",
             name=wanted.name,
             what=what,
-            place=place,
+            place=number,
             array=str(array[index]).removesuffix(".0"),
         )
 

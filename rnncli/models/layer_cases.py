@@ -23,7 +23,7 @@ def build_layer_case(node: Node, call: OperationCall) -> Case:
         raise call.refuse("does not compute in float32 or float64")
     spec = spec_of(node)
     inputs, states = _split_states(call)
-    if not all(isinstance(one, np.ndarray) for one in (inputs, *states)):
+    if not all(isinstance(tensor, np.ndarray) for tensor in (inputs, *states)):
         raise call.refuse("takes an argument that is not a tensor")
     if call.kwargs.get("constants") is not None:
         raise call.refuse("is called with constants")
@@ -92,7 +92,7 @@ def masks_after(case: Case, call: OperationCall, count: int) -> tuple[Any, ...]:
 def name_outputs(layer: str, count: int, case: Case | None = None) -> list[str]:
     """Return the names of a layer's outputs: `dense/output`, or `split/output_0` and so on for several.
 
-    case: of a recurrent layer, whose outputs have names of their own, `gru/hidden_states`.
+    case: of a recurrent layer, whose outputs are named by the layer: `gru/hidden_states`.
     """
     if case is not None:
         return [f"{layer}/{info.name}" for info in case.stack.outputs(case.inputs.shape)]

@@ -53,9 +53,9 @@ def read(source: Source, *, or_layers: bool = False) -> Graph | Modules:
     module, _, name = READERS[kind].partition(":")
     reason: InputError | None = None
     try:
-        found: Graph | Modules | None = getattr(import_module(module), name)(source)
-        if found is not None:
-            return found
+        contents: Graph | Modules | None = getattr(import_module(module), name)(source)
+        if contents is not None:
+            return contents
     except InputError as error:
         if kind != "keras" or not or_layers:
             raise

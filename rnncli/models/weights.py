@@ -25,15 +25,15 @@ def read_weights(
     """Read weights by path, such as `forward/kernel`; the names of nested objects are joined by slashes.
 
     From a file that Keras saved, and from arrays with the names of layers, of PyTorch or of ONNX, return the
-    layers in Keras's layout; or only those named after a #: `m.weights.h5#lstm,gru`.
+    layers in Keras's layout; or only the layers named after a #: `m.weights.h5#lstm,gru`.
     """
     source, names = split_source(source)
     if input_format is None and source.suffix in TORCH_SUFFIXES:
-        found = reading.read(source, or_layers=True)
+        contents = reading.read(source, or_layers=True)
         with inside(source.name):
-            if isinstance(found, Graph):
-                raise InputError("it holds a whole model.", "Run it with {--model:file}.", file=found.file)
-            return _choose(tuple(_iterate_layers(found, names)), names)
+            if isinstance(contents, Graph):
+                raise InputError("it holds a whole model.", "Run it with {--model:file}.", file=contents.file)
+            return _choose(tuple(_iterate_layers(contents, names)), names)
     format_name = formats.detect_format(source, input_format, formats.RENAMED)
     if format_name == "h5":
         plain = (
@@ -60,7 +60,7 @@ def read_keras_layers(source: Source) -> tuple[SavedLayer, ...]:
 
 
 def _choose(layers: tuple[SavedLayer, ...], names: Sequence[str]) -> tuple[SavedLayer, ...]:
-    """Return the layers with these names, in the model's order; all of them without names."""
+    """Return the layers with these names, in the model's order; without names, all layers."""
     _require_known(names, [layer.name for layer in layers])
     return tuple(layer for layer in layers if not names or layer.name in names)
 
@@ -74,20 +74,21 @@ def _require_known(names: Sequence[str], known: Collection[str]) -> None:
 def find_layers(
     file: Text, arrays: Mapping[str, Array], names: Sequence[str], *, ordered: bool
 ) -> tuple[SavedLayer, ...]:
-    """Return the layers among named arrays; none where all of them have the paths of a --layer's weights.
+    """Return the layers among named arrays; none if all arrays have the paths of a --layer's weights.
 
     names: of the layers to return, in this order; none for all.  ordered: whether the arrays are in the
         order of the layers.
-    Raises InputError if a name is unknown, and if the order of all layers is.
+    Raises InputError for an unknown name, and for all layers if their order is unknown.
     """
-    found = recognize.find_modules(file, arrays)
-    used = [name for name in arrays if name not in found.other_shapes]
+    contents = recognize.find_modules(file, arrays)
+    used = [name for name in arrays if name not in contents.other_shapes]
     if not names and all(_PATH.fullmatch(name) for name in used):
         return ()
     with inside(file):
-        known = {layer.name: layer for layer in _iterate_layers(found, names)}
+        known = {layer.name: layer for layer in _iterate_layers(contents, names)}
         _require_known(names, known)
-        if not names and not ordered and len(found.modules) > 1 and not recognize.is_numbered(found.modules):
+        unordered = len(contents.modules) > 1 and not recognize.is_numbered(contents.modules)
+        if unordered and not names and not ordered:
             raise InputError(
                 "its layers have no order: {known}.",
                 "Name the layers to use after a #, first to last: {file}#{example}",
@@ -98,27 +99,27 @@ def find_layers(
     return tuple(known[name] for name in names or known)
 
 
-def _iterate_layers(found: Modules, names: Sequence[str]) -> Iterator[SavedLayer]:
-    for module in found.modules:
+def _iterate_layers(contents: Modules, names: Sequence[str]) -> Iterator[SavedLayer]:
+    for module in contents.modules:
         if module.refusal and names and module.name not in names:
             continue
         if module.refusal:
-            others = [node.name for one in found.modules if not one.refusal for node in one.nodes]
+            others = [node.name for other in contents.modules if not other.refusal for node in other.nodes]
             choice = (
                 Message(
-                    "Name the others after a #: {file}#{others}", file=found.file, others=",".join(others)
+                    "Name the others after a #: {file}#{others}", file=contents.file, others=",".join(others)
                 )
                 if others
                 else ""
             )
             raise InputError(*module.explain_refusal(choice))
         for node in module.nodes:
-            if "cell" in node.core_config:  # whose weights could be taken for others of their shape
+            if "cell" in node.core_config:  # other weights have the shapes of its weights
                 raise InputError(
                     "{name} is an LSTM with peepholes, which is not a layer of Keras.",
                     "Run it with {--model:file}.",
                     name=node.name,
-                    file=found.file,
+                    file=contents.file,
                 )
             yield SavedLayer(node.name, _format_title(node), tuple(node.weights.values()))
 

@@ -1,4 +1,4 @@
-"""Loops and Scans of an ONNX graph that carry a state: recurrent layers that are not LSTM, GRU or RNN nodes.
+"""Loops and Scans of an ONNX graph that carry a state: recurrent layers without an LSTM, GRU or RNN node.
 
 Exporters write a Keras layer with a mask, or a cell that a script calls step by step, as such a loop.
 """
@@ -12,9 +12,9 @@ from rnncli.models.graph import StateLoop
 from rnncli.models.onnx.nodes import nodes_in
 
 BODY_STARTS = {"Loop": 2, "Scan": 0}
-"""The operators, and how many inputs of their body come before the carried tensors: iteration, condition."""
+"""The operators, and how many inputs of the body come before the carried tensors: iteration and condition."""
 FLOATS = (1, 10, 11, 16)
-"""float32, float16, float64 and bfloat16 by ONNX's numbers; counters and conditions are none of them."""
+"""float32, float16, float64 and bfloat16 by ONNX's numbers; counters and conditions have other dtypes."""
 
 
 def find_loops(graph: Any) -> Iterator[StateLoop]:
@@ -23,27 +23,27 @@ def find_loops(graph: Any) -> Iterator[StateLoop]:
     for node in nodes_in(graph):
         if node.op_type not in BODY_STARTS or node.domain not in ("", "ai.onnx"):
             continue
-        body = next((one.g for one in node.attribute if one.name == "body"), None)
+        body = next((entry.g for entry in node.attribute if entry.name == "body"), None)
         states = [] if body is None else list(_states_of(node, body, known))
         if states:
             yield StateLoop(node.name, node.op_type, tuple(dict.fromkeys(filter(None, states))))
 
 
 def _states_of(node: Any, body: Any, known: Mapping[str, list[int]]) -> Iterator[int | None]:
-    """Yield the size of each tensor of floats that an iteration changes and the next one gets.
+    """Yield the size of the last axis of each tensor of floats that one iteration passes on to the next.
 
-    It is the size of the last axis; None where the file does not say it.
+    None where the file does not say the size; tensors that no iteration changes are left out.
     known: the shapes of the initializers of the model.
     """
     start = BODY_STARTS[node.op_type]
     if node.op_type == "Loop":
         first, count = start, len(node.input) - start
     else:
-        scanned = next((one.i for one in node.attribute if one.name == "num_scan_inputs"), 0)
+        scanned = next((entry.i for entry in node.attribute if entry.name == "num_scan_inputs"), 0)
         first, count = 0, len(node.input) - scanned
     before = body.input[start : start + count]
     after = body.output[min(start, 1) :][:count]
-    sources = {one.output[0]: one.input[0] for one in body.node if one.op_type == "Identity"}
+    sources = {copy.output[0]: copy.input[0] for copy in body.node if copy.op_type == "Identity"}
     for old, new, begun in zip(before, after, node.input[first:], strict=False):
         name = new.name
         while name in sources:

@@ -1,7 +1,7 @@
 """An ONNX model and its inputs, as the Cases of its recurrent nodes.
 
-ONNX Runtime computes what each node gets; what the node then returns is computed here, step by step, and
-has to agree with ONNX Runtime.
+ONNX Runtime computes the inputs of each recurrent node; rnncli computes the outputs step by step, and they
+must agree with the outputs of ONNX Runtime.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Model(SavedModel):
     """The graph of an ONNX file."""
 
     def refuse_axes(self) -> Text:
-        """Return that the graph decides what the axes of its inputs are."""
+        """Return the message that the graph decides the axes of its inputs."""
         return Message("{file} has the order of its own graph", file=self.file)
 
     contents: Program
@@ -74,7 +74,7 @@ class Model(SavedModel):
         parts, masks = [], []
         for name, given in prepared.node_calls(names).items():
             case = build_node_case(given)
-            parts.append(LayerUse(name, case, compute_alike(given, case, request.compute)))
+            parts.append(LayerUse(name, case, compute_and_compare(given, case, request.compute)))
             if case.mask is not None:
                 masks.append(inputs_of(given.node)[4])
         notes = prepared.notes
@@ -103,15 +103,15 @@ class Model(SavedModel):
     def outputs(self, inputs: Mapping[str, Array], cases: Mapping[str, CasePair]) -> dict[str, Array]:
         """Return every tensor of these nodes, and the outputs of the other nodes, from ONNX Runtime."""
         prepared = _Prepared(self.contents, inputs, list(cases))
-        found = {
+        returned = {
             f"{name}/{tensor}": array
             for name, given in prepared.node_calls(list(cases)).items()
             for tensor, array in list_returns(given).items()
         }
         try:
-            return prepared.other_outputs() | found
-        except EngineError:  # of a node that none of these depends on
-            return found
+            return prepared.other_outputs() | returned
+        except EngineError:  # of a node that no recurrent node depends on
+            return returned
 
     def _require_computable(self, wanted: Sequence[str]) -> None:
         """Raise LayerError for the first refused node; the message names the nodes that can be computed."""
@@ -136,7 +136,7 @@ class _Prepared:
     """A model with its inputs; every If that holds a requested node is replaced by the branch taken.
 
     feeds: every input, with zeros for missing states.  nodes: the recurrent nodes by name, as in the file.
-    batch_first: those with layout 1 there.  notes: the states and branches chosen.
+    batch_first: the recurrent nodes with layout 1 in the file.  notes: the states and branches chosen.
     """
 
     def __init__(self, program: Program, inputs: Mapping[str, Array], wanted: Sequence[str]) -> None:
@@ -161,8 +161,8 @@ class _Prepared:
     def _add_states(self, program: Program) -> None:
         """Feed zeros for missing initial states, with a note."""
         states = runtime.states_of(self.graph)
-        own = [one for one in program.inputs if one.name in states and not one.optional]
-        missing = [wanted for wanted in own if wanted.name not in self.feeds]
+        required = [wanted for wanted in program.inputs if wanted.name in states and not wanted.optional]
+        missing = [wanted for wanted in required if wanted.name not in self.feeds]
         given = dict(self.feeds)
         for wanted in missing:
             zeros = model_inputs.zeros_for(wanted, program.inputs, given)
@@ -180,14 +180,14 @@ class _Prepared:
             self.notes.append(Message(note, missing=names))
 
     def require_known(self, names: Sequence[str]) -> None:
-        """Raise LayerError if these recurrent nodes depend on one that ONNX Runtime does not compute."""
-        made = [one for name in names for one in self._made[name]]
+        """Raise LayerError if these recurrent nodes depend on a node that ONNX Runtime does not compute."""
+        made = [tensor for name in names for tensor in self._made[name]]
         runtime.require_known(self.model, runtime.select_needed(self.graph, made))
 
     def _refuse_empty(self, tensors: Iterable[str]) -> None:
-        """Raise InputError if a recurrent node that these depend on gets no steps or sequences.
+        """Raise InputError if these tensors depend on a recurrent node that gets no steps or sequences.
 
-        ONNX Runtime would end the process.  So the inputs of the nodes are computed first, one after another.
+        ONNX Runtime would end the process, so the inputs of the nodes are computed first, in turn.
         """
         if all(array.size for array in self.feeds.values()):
             return
@@ -198,15 +198,15 @@ class _Prepared:
 
     def node_calls(self, names: Sequence[str]) -> dict[str, NodeCall]:
         """Return the inputs and outputs of each of these recurrent nodes."""
-        self._refuse_empty(one for name in names for one in self._made[name])
+        self._refuse_empty(tensor for name in names for tensor in self._made[name])
         taken = {name: inputs_of(self.nodes[name]) for name in names}
-        tensors = [one for name in names for one in (*filter(None, taken[name]), *self._made[name])]
-        found = runtime.values(self.model, self.feeds, tensors)
+        tensors = [tensor for name in names for tensor in (*filter(None, taken[name]), *self._made[name])]
+        arrays = runtime.values(self.model, self.feeds, tensors)
         return {
             name: NodeCall(
                 self.nodes[name],
-                tuple(found[one] if one else None for one in taken[name]),
-                tuple(found[one] for one in self._made[name]),
+                tuple(arrays[tensor] if tensor else None for tensor in taken[name]),
+                tuple(arrays[tensor] for tensor in self._made[name]),
             )
             for name in names
         }
@@ -217,7 +217,7 @@ class _Prepared:
         for cause in dict.fromkeys(unknown.values()):
             yield Message(
                 "skipped {names}: ONNX Runtime does not know the operator {cause}.",
-                names=", ".join(name for name, own in unknown.items() if own == cause),
+                names=", ".join(name for name, operator in unknown.items() if operator == cause),
                 cause=cause,
             )
 
@@ -229,8 +229,8 @@ class _Prepared:
             if node.name in shown and node.op_type != "Constant":
                 made = [name for name in node.output if name]
                 named |= zip(name_outputs(node.name, len(made)), made, strict=True)
-        found = runtime.values(self.model, self.feeds, list(named.values()))
-        arrays = {name: found[made] for name, made in named.items() if hasattr(found[made], "dtype")}
+        tensors = runtime.values(self.model, self.feeds, list(named.values()))
+        arrays = {name: tensors[made] for name, made in named.items() if hasattr(tensors[made], "dtype")}
         return {name: array for name, array in arrays.items() if array.dtype.kind in "iufb"}
 
 
@@ -243,8 +243,8 @@ ROUNDING_FACTOR = 16
 class NodeCall(NamedTuple):
     """A node in a run.
 
-    inputs: X (timesteps, batch, features), W, R, B, sequence_lens, initial_h, initial_c, P; None for those
-        that it does not take.
+    inputs: X (timesteps, batch, features), W, R, B, sequence_lens, initial_h, initial_c, P; None for an
+        input that the node does not take.
     outputs: Y (timesteps, directions, batch, units), Y_h and, of an LSTM, Y_c (directions, batch, units).
     """
 
@@ -254,7 +254,7 @@ class NodeCall(NamedTuple):
 
 
 def build_node_case(given: NodeCall) -> Case:
-    """Return the Case that computes what the node returns.  Raises LayerError or InputError if none does."""
+    """Return the Case that computes the outputs of the node.  Raises LayerError or InputError."""
     import numpy as np
 
     sequence, kernel, recurrent, bias = (array for array in given.inputs[:4])
@@ -293,7 +293,7 @@ def _states(given: NodeCall) -> tuple[Array, ...] | None:
     full = [np.zeros_like(like) if state is None else state for state in states]
     if lengths is not None:
         full = [np.where((lengths > 0)[None, :, None], state, 0) for state in full]
-    return tuple(state[place].astype(np.float32) for place in range(len(like)) for state in full)
+    return tuple(state[direction].astype(np.float32) for direction in range(len(like)) for state in full)
 
 
 def list_returns(given: NodeCall) -> dict[str, Array]:
@@ -301,21 +301,21 @@ def list_returns(given: NodeCall) -> dict[str, Array]:
     import numpy as np
 
     sequence, *states = given.outputs
-    found = {
+    returned = {
         "hidden_states": np.concatenate(list(sequence.transpose(1, 2, 0, 3)), axis=-1),
         "hidden_state": np.concatenate(list(states[0]), axis=-1),
     }
     directions = ("",) if len(states[0]) == 1 else ("forward_", "backward_")
-    for place, direction in enumerate(directions):
+    for index, direction in enumerate(directions):
         for part, state in zip(("hidden", "cell"), states, strict=False):
-            found[f"{direction}last_{part}_state"] = state[place]
-    return found
+            returned[f"{direction}last_{part}_state"] = state[index]
+    return returned
 
 
-def compute_alike(given: NodeCall, case: Case, compute: Compute) -> Result | None:
+def compute_and_compare(given: NodeCall, case: Case, compute: Compute) -> Result | None:
     """Return the result of the Case; None if it returns fewer tensors than are compared.
 
-    Compares everything that the node can return, also what the model does not use.
+    All tensors that the node can return are compared, also the tensors that the model does not use.
     Raises EngineError if the numbers differ by more than rounding explains.
     """
     full = case._replace(stack=case.stack.with_returns(return_sequences=True, return_state=True))
@@ -325,8 +325,8 @@ def compute_alike(given: NodeCall, case: Case, compute: Compute) -> Result | Non
     if not _agrees(ours, theirs, {}):
         allowed = _estimate_rounding(full, ours)
         if not _agrees(ours, theirs, allowed):
-            found = (measure(tensor, theirs[tensor.name], ("", ""), 0, 0) for tensor in result.outputs)
-            largest = max(one.absolute for one in found)
+            gaps = (measure(tensor, theirs[tensor.name], ("", ""), 0, 0) for tensor in result.outputs)
+            largest = max(gap.absolute for gap in gaps)
             raise EngineError(
                 "{name}: rnncli's result differs from ONNX Runtime's by up to {largest:.2g}.",
                 "Check the node's inputs for NaN, infinity or numbers above 1e18; the two differ there.",
@@ -351,22 +351,22 @@ def _agrees(ours: Mapping[str, Array], theirs: Mapping[str, Array], allowed: Map
 
 
 def _estimate_rounding(case: Case, ours: Mapping[str, Array]) -> dict[str, Array]:
-    """Return the rounding error of float32 for each number: the difference from float64, times TIMES.
+    """Return the rounding error of float32: the difference from float64, times ROUNDING_FACTOR.
 
-    For a sequence it is the largest of all steps, since two programs do not round alike at each step.
+    A sequence has the largest error of all its steps: two programs round differently at each step.
     """
     import numpy as np
 
     from rnncli import compute
 
     exact = {tensor.name: tensor.values for tensor in compute.run(_to_float64(case), "numpy").outputs}
-    found = {}
+    errors = {}
     for name, array in ours.items():
         with np.errstate(all="ignore"):
             apart = np.nan_to_num(np.abs(array - exact[name]), nan=0.0, posinf=0.0)
         axes = tuple(range(1, apart.ndim))
-        found[name] = ROUNDING_FACTOR * apart.max(axis=axes, keepdims=True)
-    return found
+        errors[name] = ROUNDING_FACTOR * apart.max(axis=axes, keepdims=True)
+    return errors
 
 
 def _to_float64(case: Case) -> Case:

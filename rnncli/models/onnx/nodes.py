@@ -1,4 +1,4 @@
-"""The nodes of an ONNX graph; a recurrent one as a layer: a Spec, and weights in Keras's layout."""
+"""The nodes of an ONNX graph, and a recurrent node as a layer: a Spec, and weights in Keras's layout."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _OPTIONS = {
     "GRU": ("recurrent_activation", "activation"),
     "RNN": ("activation",),
 }
-"""What Keras calls each of an operator's activations, in ONNX's order."""
+"""Keras's options for the activations of an operator, in ONNX's order."""
 
 _PLAIN = frozenset({"relu", "tanh", "sigmoid", "softsign", "softplus"})
 _NUMBERS: Mapping[str, tuple[str, tuple[float | None, ...]]] = {
@@ -39,14 +39,14 @@ _NUMBERS: Mapping[str, tuple[str, tuple[float | None, ...]]] = {
     "scaledtanh": ("scaled_tanh", (None, None)),
     "thresholdedrelu": ("thresholded_relu", (None,)),
 }
-"""Activations with alpha, or alpha and beta: rnncli's name and the defaults; None where frameworks differ."""
+"""Activations with alpha, or alpha and beta: rnncli's name and the defaults, None where frameworks differ."""
 
 _SAME = {
     ParametricActivation("affine", 1.0, 0.0): "linear",
     ParametricActivation("elu", 1.0): "elu",
     ParametricActivation("hard_sigmoid", 0.2, 0.5): "hard_sigmoid_keras2",
 }
-"""Keras's names of the functions that Keras has too."""
+"""The activations that Keras has too, with Keras's names."""
 
 
 def inner_graphs(node: Any) -> list[Any]:
@@ -59,7 +59,7 @@ def inner_graphs(node: Any) -> list[Any]:
 
 
 def is_recurrent(node: Any) -> bool:
-    """Return whether it is ONNX's own LSTM, GRU or RNN."""
+    """Return whether the node is an LSTM, GRU or RNN of ONNX."""
     return node.op_type in CLASSES and node.domain in ("", "ai.onnx")
 
 
@@ -81,8 +81,8 @@ class Recurrence:
     """A recurrent node.
 
     operator: LSTM, GRU or RNN.  attributes: as in the file, by ONNX's names.
-    has_bias, has_peepholes: whether it has the input B, and P.
-    sequences, state: whether it returns Y; Y_h or Y_c.
+    has_bias, has_peepholes: whether it has the inputs B and P.
+    sequences: whether it returns Y.  state: whether it returns Y_h or Y_c.
     """
 
     operator: str
@@ -135,9 +135,9 @@ class Recurrence:
 def recurrence_of(node: Any, units: int) -> Recurrence:
     """Read a recurrent node.
 
-    Y is the sequence; without it Y_h is the output, and only Y_c adds the state.
+    A node with Y returns the sequence.  Without Y, Y_h is the output, and only Y_c adds the state.
     """
-    attributes = {one.name: _value(one) for one in node.attribute}
+    attributes = {attribute.name: _value(attribute) for attribute in node.attribute}
     inputs = inputs_of(node)
     sequence, _, *cells = [*map(bool, node.output), False, False]
     return Recurrence(
@@ -172,22 +172,22 @@ def layer_of(node: Recurrence, *, masked: bool = False) -> Spec:
     """Return the layer that computes the node.
 
     masked: whether sequences differ in length.
-    Raises LayerError, without a full stop, for what is not computed here.
+    Raises LayerError, without a full stop, for a node that cannot be computed.
     """
     cells = [_cell(node, backwards, names, masked=masked) for backwards, names in _functions(node)]
     if len(cells) == 1:
         return cells[0]
     forward, backward = cells
     same = {**forward.config, "go_backwards": True} == dict(backward.config)
-    own = {} if same else {"backward_layer": backward}
-    return build({"class_name": "Bidirectional", "config": {"layer": forward, **own, "dtype": "float32"}})
+    layers = {"layer": forward} if same else {"layer": forward, "backward_layer": backward}
+    return build({"class_name": "Bidirectional", "config": {**layers, "dtype": "float32"}})
 
 
 def _cell(node: Recurrence, backwards: bool, names: Sequence[str], *, masked: bool) -> Spec:
-    """Return one direction, as Keras's layer where Keras has the same, else as a layer of equations."""
+    """Return one direction: a layer of Keras if Keras has it, else a layer of equations."""
     options = dict(zip(_OPTIONS[node.operator], names, strict=True))
     both = len(node.directions) > 1
-    own: dict[str, Any] = {"units": node.units, "use_bias": node.has_bias, "dtype": "float32"}
+    size: dict[str, Any] = {"units": node.units, "use_bias": node.has_bias, "dtype": "float32"}
     loop: dict[str, Any] = {
         "return_sequences": node.sequences,
         "return_state": node.state,
@@ -199,14 +199,14 @@ def _cell(node: Recurrence, backwards: bool, names: Sequence[str], *, masked: bo
     order: dict[str, Any] = {"input_order": backwards} if not both and (backwards or masked) else {}
     if node.equations:
         options["hidden_activation"] = options.pop("cell_activation")
-        inner = {"class_name": "", "config": {"equations": node.equations, **own}}
+        inner = {"class_name": "", "config": {"equations": node.equations, **size}}
         spec = build({"class_name": "RNN", "config": {"cell": inner, **loop}})
         cell: Spec = spec.config["cell"]
         order["cell"] = replace(cell, config={**cell.config, **options})
         return replace(spec, config={**spec.config, **order}, deferred=True)
     if node.operator == "GRU":
-        own["reset_after"] = node.reset_after
-    spec = build({"class_name": CLASSES[node.operator], "config": {**own, **loop}})
+        size["reset_after"] = node.reset_after
+    spec = build({"class_name": CLASSES[node.operator], "config": {**size, **loop}})
     if options.get("cell_activation") == options["activation"]:
         del options["cell_activation"]
     return replace(spec, config={**spec.config, **options, **order}, deferred=True)
@@ -215,7 +215,7 @@ def _cell(node: Recurrence, backwards: bool, names: Sequence[str], *, masked: bo
 def _functions(node: Recurrence) -> list[tuple[bool, list[str]]]:
     """Return, for each direction, whether it goes backwards and the names of its activations here.
 
-    Those of the gates and of the candidate get clipped preactivations; that of the cell state does not.
+    The activations of the gates and the candidate get clipped preactivations, the cell state's does not.
     """
     directions, roles = node.directions, _OPTIONS[node.operator]
     given = list(node.attributes.get("activations", _DEFAULTS[node.operator] * len(directions)))
@@ -236,32 +236,32 @@ def _functions(node: Recurrence) -> list[tuple[bool, list[str]]]:
             activation = ParametricActivation(_SAME[activation])
         names.append(str(activation._replace(clip=None if role == "cell_activation" else clip)))
     each = len(roles)
-    return [(back, names[each * place : each * (place + 1)]) for place, back in enumerate(directions)]
+    return [(back, names[each * index : each * (index + 1)]) for index, back in enumerate(directions)]
 
 
 def _activation(name: str, alphas: list[float], betas: list[float]) -> ParametricActivation:
-    """Return one activation; takes its numbers from the front of the lists, if it has any."""
+    """Return one activation; its alpha and beta, if any, are taken from the front of the lists."""
     folded = name.replace("_", "").casefold()
     if folded in _PLAIN:
         return ParametricActivation(folded)
     if folded not in _NUMBERS:
         raise LayerError("its activation {name} is not one of ONNX's", name=name)
     ours, defaults = _NUMBERS[folded]
-    found = [
+    parameters = [
         numbers.pop(0) if numbers else default
         for numbers, default in zip((alphas, betas), defaults, strict=False)
     ]
-    if None in found:
+    if None in parameters:
         raise LayerError(
             "its activation {name} lacks alpha or beta, whose defaults differ between programs", name=name
         )
-    return ParametricActivation(ours, *found)
+    return ParametricActivation(ours, *parameters)
 
 
 def weights_of(
     node: Recurrence, kernel: Array, recurrent: Array, bias: Array | None, peepholes: Array | None
 ) -> dict[str, Array]:
-    """Return the weights in Keras's layout, by its names; two directions as `forward/` and `backward/`.
+    """Return the weights in Keras's layout by Keras's names; two directions as `forward/` and `backward/`.
 
     kernel: W, (directions, gates * units, features).  recurrent: R, (directions, gates * units, units).
     bias: B, (directions, 2 * gates * units).  peepholes: P, (directions, 3 * units).
@@ -287,16 +287,16 @@ def weights_of(
                 shape=format_shape(array.shape),
                 wanted=format_shape(wanted[name]),
             )
-    found: dict[str, Array] = {}
-    for place, prefix in enumerate(("",) if directions == 1 else ("forward/", "backward/")):
-        own = {name: array[place] for name, array in arrays.items()}
-        own[onnx.ATTRIBUTE] = np.array(node.reset_after)
-        weights = onnx.to_keras(CLASSES[node.operator], own)
+    named: dict[str, Array] = {}
+    for index, prefix in enumerate(("",) if directions == 1 else ("forward/", "backward/")):
+        packed = {name: array[index] for name, array in arrays.items()}
+        packed[onnx.ATTRIBUTE] = np.array(node.reset_after)
+        weights = onnx.to_keras(CLASSES[node.operator], packed)
         if node.is_coupled:  # the columns of the forget gate mean nothing
             forget = slice(node.units, 2 * node.units)
             weights = {name: np.delete(array, forget, axis=-1) for name, array in weights.items()}
         if peepholes is not None:
-            each = zip(PEEPHOLES, np.split(own["P"], len(PEEPHOLES)), strict=True)
+            each = zip(PEEPHOLES, np.split(packed["P"], len(PEEPHOLES)), strict=True)
             weights |= {name: array for name, array in each if name in node.equations}
-        found.update({prefix + name: array for name, array in weights.items()})
-    return found
+        named.update({prefix + name: array for name, array in weights.items()})
+    return named

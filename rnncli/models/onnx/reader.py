@@ -82,7 +82,7 @@ def read(source: Source) -> Program:
         for node in nodes_in(model.graph)
         if node.op_type in OTHERS
     ]
-    opset = next((one.version for one in model.opset_import if one.domain in ("", "ai.onnx")), 1)
+    opset = next((entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")), 1)
     producer = f"{model.producer_name} {model.producer_version}".strip()
     more = [Message("weights were also read from {files}.", files=format_names(files))] if files else []
     return Program(
@@ -99,7 +99,7 @@ def read(source: Source) -> Program:
 
 
 def _read_nodes(model: Any) -> tuple[tuple[Node, ...], dict[str, Text]]:
-    """Return all nodes, and why some of the recurrent ones cannot be computed."""
+    """Return all nodes, and why some recurrent nodes cannot be computed."""
     constants = _Constants(model)
     nodes: list[Node] = []
     refused: dict[str, Text] = {}
@@ -168,7 +168,7 @@ class _Constants:
     def __init__(self, model: Any) -> None:
         self._tensors: dict[str, Any] = {}
         self._makers: dict[str, Any] = {}
-        self._opsets = {one.domain: one.version for one in model.opset_import}
+        self._opsets = {entry.domain: entry.version for entry in model.opset_import}
         self._listed_names: set[str] = set()
         self._values: dict[str, Array | None] = {}
         self._seconds = allow(SECONDS + model.ByteSize() / SPEED)
@@ -190,8 +190,8 @@ class _Constants:
         if name in self._tensors:
             from onnx import numpy_helper
 
-            found: Array = numpy_helper.to_array(self._tensors[name])
-            return found
+            array: Array = numpy_helper.to_array(self._tensors[name])
+            return array
         if name not in self._values:
             self._values[name] = self._evaluate(name, steps)
         return self._values[name]
@@ -207,13 +207,13 @@ class _Constants:
                 "weights.",
                 more=advise_more(self._seconds),
             )
-        inputs = {one: self.array(one, steps + 1) for one in maker.input if one}
+        inputs = {taken: self.array(taken, steps + 1) for taken in maker.input if taken}
         if any(array is None or array.size > SIZE for array in inputs.values()):
             return None
         from onnx.reference import ReferenceEvaluator
 
-        found = ReferenceEvaluator(maker, opsets=self._opsets).run(None, inputs)
-        return dict(zip(maker.output, found, strict=True))[name]  # type: ignore[no-any-return]
+        outputs = ReferenceEvaluator(maker, opsets=self._opsets).run(None, inputs)
+        return dict(zip(maker.output, outputs, strict=True))[name]  # type: ignore[no-any-return]
 
     def shapes(self, node: Any) -> Iterator[tuple[str, tuple[int, ...]]]:
         """Yield the names and shapes of a node's own tensors, each at the first node that uses it."""
@@ -227,7 +227,7 @@ class _Constants:
 def _load(source: Source) -> tuple[Any, tuple[str, ...]]:
     """Return the model, a ModelProto, without references to other files, and the names of these files.
 
-    Raises InputError if it is none, is too large, or refers to files outside of its folder.
+    Raises InputError if the file is no model, is too large, or refers to files outside of its folder.
     """
     onnx = import_package("onnx", "ONNX models", "onnx onnxruntime")
     data = source.content(ADVICE)
@@ -271,7 +271,7 @@ def _require_parsable(onnx: Any, data: bytes) -> None:
 
 
 def _iterate_graphs(graph: Any) -> Iterator[tuple[Any, int]]:
-    """Yield the graph and those inside its nodes, each with how deep it is nested.  Does not recurse."""
+    """Yield the graph and all graphs inside its nodes, each with its depth of nesting.  Does not recurse."""
     graphs = [(graph, 0)]
     while graphs:
         graph, depth = graphs.pop()
@@ -280,7 +280,7 @@ def _iterate_graphs(graph: Any) -> Iterator[tuple[Any, int]]:
 
 
 def _require_bounded(model: Any, most: int = NODES) -> int:
-    """Return how many nodes there are.  Raises InputError for more, or deeper graphs, than any model has."""
+    """Return the number of nodes.  Raises InputError for more than `most`, and for deeper graphs."""
     count = 0
     for root in (model.graph, *model.functions):
         for graph, depth in _iterate_graphs(root):
@@ -307,7 +307,7 @@ def _inline_functions(model: Any, most: int) -> Any:
     """Return the model with its functions inlined, where they contain recurrent nodes.
 
     In a child process: functions that call each other twice double the nodes with each level.
-    most: nodes that there may be.
+    most: the maximum number of nodes.
     """
     if not any(is_recurrent(node) for function in model.functions for node in function.node):
         return model
@@ -371,7 +371,7 @@ def _include_data(onnx: Any, model: Any, source: Source) -> tuple[str, ...]:
 def _iterate_tensors(model: Any) -> Iterator[Any]:
     """Yield every tensor in the model and in its functions."""
     roots = [model.graph, *model.functions]
-    for graph, _ in (found for root in roots for found in _iterate_graphs(root)):
+    for graph, _ in (nested for root in roots for nested in _iterate_graphs(root)):
         sparse = list(getattr(graph, "sparse_initializer", ()))  # functions have none
         yield from getattr(graph, "initializer", ())
         defaults = getattr(graph, "attribute_proto", ())
@@ -384,7 +384,7 @@ def _iterate_tensors(model: Any) -> Iterator[Any]:
 
 
 def _locate_data(onnx: Any, tensor: Any, source: Source) -> tuple[str, Path, int, int]:
-    """Return the file of a tensor as the model names it, its path, and the place and number of the bytes.
+    """Return the file of a tensor as the model names it, its path, and the offset and number of the bytes.
 
     The file is beside the model or in a folder below; it is not hidden, and no link leads to it.
     """
@@ -442,7 +442,7 @@ def _count_bytes(onnx: Any, tensor: Any) -> int:
 
 
 def _parse_number(text: str) -> int:
-    """Return the number; -1 if it is none."""
+    """Return the number; -1 for any other text."""
     return int(text) if text.isascii() and text.isdigit() and len(text) < 20 else -1
 
 
@@ -450,10 +450,10 @@ def _name_nodes(model: Any) -> None:
     """Give each node its name, or its first output's name; repeated names get a number."""
     taken: set[str] = set()
     for node in nodes_in(model.graph):
-        name = own = node.name or next(filter(None, node.output), node.op_type)
+        name = stem = node.name or next(filter(None, node.output), node.op_type)
         number = 0
         while name in taken:
             number += 1
-            name = f"{own}_{number}"
+            name = f"{stem}_{number}"
         taken.add(name)
         node.name = name

@@ -1,6 +1,7 @@
-"""Tensors of an ONNX graph, computed by ONNX Runtime: which nodes it computes, and what is edited for it.
+"""Tensors of an ONNX graph, computed by ONNX Runtime.
 
-The edits: the branch of an If that is taken, the order of axes, and the outputs.
+The graph is edited for it: an If becomes the branch that is taken, recurrent nodes get layout 0, and only
+the wanted tensors are outputs.
 """
 
 from __future__ import annotations
@@ -54,8 +55,8 @@ def values(model: Any, feeds: Mapping[str, Array], names: Sequence[str]) -> dict
     outputs = {output for node in model.graph.node for output in node.output}
     constants = {tensor.name: tensor for tensor in model.graph.initializer}
     computed = [name for name in dict.fromkeys(names) if name in outputs]
-    found = {name: feeds[name] for name in names if name in feeds}
-    found |= {
+    tensors = {name: feeds[name] for name in names if name in feeds}
+    tensors |= {
         name: numpy_helper.to_array(constants[name])
         for name in names
         if name in constants and name not in feeds
@@ -66,15 +67,15 @@ def values(model: Any, feeds: Mapping[str, Array], names: Sequence[str]) -> dict
         size = len(content) + sum(array.nbytes for array in feeds.values())
         with limit_growth(size):
             arrays = _run(_session(content), computed, feeds, child_process.allow(SECONDS + size / SPEED))
-        found |= zip(computed, arrays, strict=True)
-    return found
+        tensors |= zip(computed, arrays, strict=True)
+    return tensors
 
 
 @lru_cache(maxsize=3)
 def _session(content: bytes) -> Any:
     """Return the session of a model; the lines of a stream, which need the same tensors, share it.
 
-    It is first loaded in a child process: a small model can take all time, or crash ONNX Runtime.
+    A child process loads the model first: a small model can take all time, or crash ONNX Runtime.
     """
     watch("ONNX Runtime", child_process.AFTER_CRASH)
     try:
@@ -148,17 +149,17 @@ def _explain_refusal(error: Exception) -> EngineError | InputError:
 
 
 def _run(session: Any, names: Sequence[str], feeds: Mapping[str, Array], seconds: float) -> list[Any]:
-    """Return the outputs; after `seconds`, end the run, which a Loop in the model may never do."""
+    """Return the outputs; end the run after `seconds`, since a Loop in the model may never end."""
     import onnxruntime
 
-    own = {value.name for value in session.get_inputs()}
-    own |= {value.name for value in session.get_overridable_initializers()}
-    given = {name: array for name, array in feeds.items() if name in own}
+    taken = {value.name for value in session.get_inputs()}
+    taken |= {value.name for value in session.get_overridable_initializers()}
+    given = {name: array for name, array in feeds.items() if name in taken}
     options = onnxruntime.RunOptions()
     options.log_severity_level = 4
     try:
         running = start_in_thread(lambda: session.run(list(names), given, options))
-        found: list[Any] = child_process.result_in_time(running, seconds)
+        outputs: list[Any] = child_process.result_in_time(running, seconds)
     except TimeoutError:
         options.terminate = True
         what = Message(
@@ -170,7 +171,7 @@ def _run(session: Any, names: Sequence[str], feeds: Mapping[str, Array], seconds
     except Exception as error:  # compiled code raises many kinds
         _refuse_growth(error)
         raise _explain_failure(_reason(error)) from None
-    return found
+    return outputs
 
 
 def _explain_failure(reason: str) -> InputError:
@@ -201,9 +202,9 @@ def require_known(model: Any, nodes: Iterable[Any]) -> None:
     """
     kinds = {tensor.name: tensor.data_type for tensor in model.graph.initializer}
     kinds |= {value.name: value.type.tensor_type.elem_type for value in model.graph.input}
-    own = {(one.domain, one.name) for one in model.functions}
+    functions = {(function.domain, function.name) for function in model.functions}
     for node in nodes:
-        if not _is_known(node, own):
+        if not _is_known(node, functions):
             raise LayerError(
                 "{name}: the operator {domain}.{op_type} is not one of ONNX's, and ONNX Runtime does "
                 "not know it.",
@@ -225,17 +226,17 @@ def require_known(model: Any, nodes: Iterable[Any]) -> None:
 
 def find_dependents(model: Any) -> dict[str, str]:
     """Return the nodes that depend on a custom operator, each with the name of the operator."""
-    own = {(one.domain, one.name) for one in model.functions}
+    functions = {(function.domain, function.name) for function in model.functions}
     causes: dict[str, str] = {}
-    found: dict[str, str] = {}
+    dependents: dict[str, str] = {}
     for node in model.graph.node:
         title = f"{node.domain}.{node.op_type}"
         above = next((causes[name] for name in node.input if name in causes), "")
-        cause = above if _is_known(node, own) else title
+        cause = above if _is_known(node, functions) else title
         if cause:
-            found[node.name] = cause
+            dependents[node.name] = cause
             causes |= dict.fromkeys(filter(None, node.output), cause)
-    return found
+    return dependents
 
 
 def _is_known(node: Any, functions: set[tuple[str, str]]) -> bool:
@@ -245,7 +246,7 @@ def _is_known(node: Any, functions: set[tuple[str, str]]) -> bool:
 
 
 BATCH_FIRST = {"X": (1, 0, 2), "state": (1, 0, 2), "Y": (2, 0, 1, 3)}
-"""Permutations of axes from layout 0 to layout 1; those of X and the states are their own inverses."""
+"""Permutations of axes from layout 0 to layout 1; twice the permutation of X, or of a state, is none."""
 
 
 def recurrent_in(graph: Any) -> tuple[str, ...]:
@@ -257,7 +258,8 @@ def find_if(graph: Any, names: Iterable[str]) -> Any:
     """Return the first If of the graph that contains one of these nodes; None if there is none."""
     wanted = set(names)
     for node in graph.node:
-        if node.op_type == "If" and any(wanted.intersection(recurrent_in(one)) for one in inner_graphs(node)):
+        branches = inner_graphs(node) if node.op_type == "If" else ()
+        if any(wanted.intersection(recurrent_in(branch)) for branch in branches):
             return node
     return None
 
@@ -281,8 +283,8 @@ def inline_branch(graph: Any, node: Any, *, taken: bool) -> None:
         )
         for value, output in zip(branch.output, node.output, strict=True)
     ]
-    place = next(place for place, other in enumerate(graph.node) if other.name == node.name)
-    nodes = [*graph.node[:place], *branch.node, *ends, *graph.node[place + 1 :]]
+    index = next(index for index, other in enumerate(graph.node) if other.name == node.name)
+    nodes = [*graph.node[:index], *branch.node, *ends, *graph.node[index + 1 :]]
     graph.initializer.extend(branch.initializer)
     _replace(graph, nodes)
 
@@ -292,8 +294,8 @@ def _rename(graph: Any, names: Mapping[str, str]) -> None:
     for tensor in graph.initializer:
         tensor.name = names.get(tensor.name, tensor.name)
     for node in graph.node:
-        for values in (node.input, node.output):
-            values[:] = [names.get(name, name) for name in values]
+        for tensors in (node.input, node.output):
+            tensors[:] = [names.get(name, name) for name in tensors]
         for inner in inner_graphs(node):
             _rename(inner, names)
     for value in graph.output:
@@ -301,47 +303,47 @@ def _rename(graph: Any, names: Mapping[str, str]) -> None:
 
 
 def _replace(graph: Any, nodes: Sequence[Any]) -> None:
-    """Replace the nodes of a graph; the new ones may be parts of it."""
+    """Replace the nodes of a graph; the new nodes may be nodes of the graph."""
     copies = [type(node).FromString(node.SerializeToString()) for node in nodes]
     del graph.node[:]
     graph.node.extend(copies)
 
 
 def time_first(graph: Any) -> None:
-    """Change every recurrent node to layout 0, the only one that ONNX Runtime computes, with transposes."""
+    """Change every recurrent node to layout 0 by transposes: ONNX Runtime computes no other layout."""
     for node in graph.node:
         for inner in inner_graphs(node):
             time_first(inner)
     if any(map(is_batch_first, graph.node)):
-        _replace(graph, [one for node in graph.node for one in _find_transposes(node)])
+        _replace(graph, [part for node in graph.node for part in _with_transposes(node)])
 
 
 def is_batch_first(node: Any) -> bool:
     """Return whether a node is recurrent and has layout 1."""
-    return is_recurrent(node) and any(one.name == "layout" and one.i for one in node.attribute)
+    return is_recurrent(node) and any(entry.name == "layout" and entry.i for entry in node.attribute)
 
 
-def _find_transposes(node: Any) -> Iterator[Any]:
+def _with_transposes(node: Any) -> Iterator[Any]:
     """Yield the node with the transposes before and after it."""
     from onnx import helper
 
     if not is_batch_first(node):
         yield node
         return
-    attributes = [one for one in node.attribute if one.name != "layout"]
+    attributes = [entry for entry in node.attribute if entry.name != "layout"]
     del node.attribute[:]
     node.attribute.extend(attributes)
     after = []
-    for place, axes in ((0, BATCH_FIRST["X"]), (5, BATCH_FIRST["state"]), (6, BATCH_FIRST["state"])):
-        name = inputs_of(node)[place]
+    for index, axes in ((0, BATCH_FIRST["X"]), (5, BATCH_FIRST["state"]), (6, BATCH_FIRST["state"])):
+        name = inputs_of(node)[index]
         if name:
-            node.input[place] = f"{node.name}/{place}/{name}"
-            yield helper.make_node("Transpose", [name], [node.input[place]], perm=axes)
-    for place, name in enumerate(node.output):
+            node.input[index] = f"{node.name}/{index}/{name}"
+            yield helper.make_node("Transpose", [name], [node.input[index]], perm=axes)
+    for index, name in enumerate(node.output):
         if name:
-            axes = BATCH_FIRST["state" if place else "Y"]
-            node.output[place] = f"{node.name}/{name}"
-            after.append(helper.make_node("Transpose", [node.output[place]], [name], perm=axes))
+            axes = BATCH_FIRST["state" if index else "Y"]
+            node.output[index] = f"{node.name}/{name}"
+            after.append(helper.make_node("Transpose", [node.output[index]], [name], perm=axes))
     yield node
     yield from after
 
@@ -350,7 +352,7 @@ def complete_outputs(node: Any) -> tuple[str, ...]:
     """Give names to the outputs that the node omits; return all: Y, Y_h and, for an LSTM, Y_c."""
     count = 3 if node.op_type == "LSTM" else 2
     names = [*node.output, *[""] * (count - len(node.output))]
-    names = [name or f"{node.name}/Y{place}" for place, name in enumerate(names)]
+    names = [name or f"{node.name}/Y{index}" for index, name in enumerate(names)]
     del node.output[:]
     node.output.extend(names)
     return tuple(names)
@@ -367,16 +369,16 @@ def select_needed(graph: Any, names: Iterable[str]) -> list[Any]:
 
 
 def _list_inputs(node: Any) -> Iterator[str]:
-    """Yield the names of all inputs of a node, also the ones that only its inner graphs use."""
+    """Yield the names of all inputs of a node, and of the tensors that only its inner graphs use."""
     yield from node.input
     for inner in inner_graphs(node):
         yield from (value.name for value in inner.output)
-        for one in inner.node:
-            yield from _list_inputs(one)
+        for child in inner.node:
+            yield from _list_inputs(child)
 
 
 def with_outputs(model: Any, names: Sequence[str]) -> Any:
-    """Return the model with these outputs, without the nodes that they do not depend on."""
+    """Return the model with these outputs, and only the nodes that the outputs depend on."""
     import onnx
 
     graph = model.graph
@@ -401,7 +403,7 @@ SHAPED = (*MOVING, "Expand")
 def states_of(graph: Any) -> dict[str, str]:
     """Return the inputs that are only used as initial states, each with a node that uses it.
 
-    A node in the branch of an If counts like one outside.
+    Nodes in the branch of an If count, too.
     """
     inputs = {value.name for value in graph.input} - {tensor.name for tensor in graph.initializer}
     users: dict[str, str] = {}
@@ -412,7 +414,7 @@ def states_of(graph: Any) -> dict[str, str]:
             continue
         others.update(inputs_of(node)[:5])
         for name in inputs_of(node)[5:7]:
-            while name in makers and makers[name].op_type in SHAPED:  # which only moved its numbers
+            while name in makers and makers[name].op_type in SHAPED:  # the node only moved the numbers
                 name = makers[name].input[0]
             if name in inputs:
                 users.setdefault(name, node.name)
