@@ -12,7 +12,7 @@ from typing import Any
 
 from rnncli import compute, layers
 from rnncli.case import Array, Spec, sizes
-from rnncli.cells.tree import Node
+from rnncli.cells.tree import Name, Node, walk
 from rnncli.commands.export.lines import functions_in, key_of, lines_of, local_names
 from rnncli.compute.engines import LayerRunner
 from rnncli.layers.case import Case
@@ -52,7 +52,7 @@ class ExportCell:
 
     @property
     def is_own(self) -> bool:
-        """Whether it is a cell of one's own."""
+        """Whether a user wrote the cell's equations."""
         return self.cell.spec.equations is not None
 
     @property
@@ -66,18 +66,28 @@ class ExportCell:
         return lines_of(self.cell)
 
     @cached_property
+    def nodes(self) -> list[Node]:
+        """Every node of the equations."""
+        return [node for line in self.lines.values() for node in walk(line)]
+
+    @cached_property
+    def read(self) -> set[str]:
+        """The names that the equations read: `x`, weights, states and lines."""
+        return {node.name for node in self.nodes if isinstance(node, Name)}
+
+    @cached_property
     def names(self) -> dict[str, str]:
-        """What weights, states and lines are called in a step."""
+        """The names of weights, states and lines in a step."""
         return local_names((*self.weights, *self.states, *self.lines))
 
     def global_name(self, name: str) -> str:
-        """Return what a weight or a state is called outside a step, without the suffix."""
+        """Return the name of a weight or a state outside a step, without the suffix."""
         if name in ("kernel", "recurrent_kernel", "bias", "hidden", "cell"):
             return name
         return f"{'weight' if name in self.weights else 'state'}_{self.names[name]}"
 
     def full_name(self, name: str) -> str:
-        """Return what a weight or a state is called outside a step."""
+        """Return the name of a weight or a state outside a step."""
         return f"{self.global_name(name)}{self.suffix}"
 
     def starts_at(self, name: str) -> Array | None:
@@ -166,19 +176,19 @@ def build_export(case: Case, names: Names | None = None, *, options_only: bool =
         return ExportCase(case, tuple(ExportLayer(*pair) for pair in pairs), "", dtype, ())
     drawn, seeds = compute.weights_and_seeds(case, stack, "numpy")
     weights = {path: drawn[path] for path in stack.weight_shapes(case.inputs.shape)}
-    titles, suffixes = [""] * count, [f"_{place}" if count > 1 else "" for place in range(count)]
+    titles, suffixes = [""] * count, [f"_{index}" if count > 1 else "" for index in range(count)]
     if names:
         titles, suffixes = [visible(name) for name in names], list(names.values())  # scripts print them
-    start, recorder = suffixes[0] if names else "", _Recorder(case, weights, seeds)
-    masks = {id(case.mask): start}
+    start, recorder = suffixes[0] if names else "", _CallRecorder(case, weights, seeds)
     returned = stack.call(recorder, case.inputs, case.mask, case.initial_state, weights)
-    for output, suffix in zip(returned, suffixes, strict=True):
-        masks.setdefault(id(output.mask), suffix)  # most layers return the mask that they got
+    masks = [(case.mask, start)]  # most layers return the mask that they got, so the first suffix counts
+    masks += [(output.mask, suffix) for output, suffix in zip(returned, suffixes, strict=True)]
     layers = []
     for index, (layer, shape) in enumerate(stack.input_shapes(case.inputs.shape)):
         title, suffix = titles[index], suffixes[index]
-        calls = [one for one in recorder.calls if one[1].place.layer == index]
+        calls = [(loop, call, state) for loop, call, state in recorder.calls if call.place.layer == index]
         mask = calls[0][1].mask if calls else None
+        mask_suffix = None if mask is None else next(name for known, name in masks if known is mask)
         shown = layer.outputs(shape) if names or index + 1 == count else ()
         layers.append(
             ExportLayer(
@@ -187,16 +197,16 @@ def build_export(case: Case, names: Names | None = None, *, options_only: bool =
                 suffix,
                 sizes(shape),
                 within(weights, str(index)) if count > 1 else weights,
-                tuple(_loop(suffix, *one) for one in calls),
-                None if mask is None else masks[id(mask)],
+                tuple(_loop(suffix, loop, call, state) for loop, call, state in calls),
+                mask_suffix,
                 tuple(info.with_place(layer=title or None) for info in shown),
             )
         )
-    cells = tuple(cell for one in layers for loop in one.loops for cell in loop.cells)
+    cells = tuple(cell for exported in layers for loop in exported.loops for cell in loop.cells)
     return ExportCase(case, tuple(layers), start, dtype, cells)
 
 
-class _Recorder(LayerRunner):
+class _CallRecorder(LayerRunner):
     """Records each call of a loop with its first state, in place of running it; the outputs are zeros."""
 
     def __init__(self, case: Case, weights: Mapping[str, Array], seeds: Mapping[str, int]) -> None:
@@ -212,18 +222,20 @@ class _Recorder(LayerRunner):
 
 
 def _loop(suffix: str, layer: RecurrentLayer, call: Call, state: State) -> ExportLoop:
-    own = f"{suffix}_{call.place.direction}" if call.place.direction else suffix
-    config, cells = layer.config, tuple(_cells(own, layer, call, state))
-    return ExportLoop(own, layer, cells, bool(config["go_backwards"]), bool(config["zero_output_for_mask"]))
+    full_suffix = f"{suffix}_{call.place.direction}" if call.place.direction else suffix
+    config, cells = layer.config, tuple(_cells(full_suffix, layer, call, state))
+    return ExportLoop(
+        full_suffix, layer, cells, bool(config["go_backwards"]), bool(config["zero_output_for_mask"])
+    )
 
 
 def _cells(suffix: str, layer: RecurrentLayer, call: Call, state: State) -> Iterator[ExportCell]:
     features, given = call.inputs.shape[-1], call.initial_state is not None
     for index, cell in layer.cell.by_index.items():
         weights = call.weights if index is None else within(call.weights, str(index))
-        own = suffix if index is None else f"{suffix}_cell_{index}"
+        cell_suffix = suffix if index is None else f"{suffix}_cell_{index}"
         states = dict(zip(cell.states, state if index is None else state[index], strict=True))
-        yield ExportCell(own, cell, features, weights, states, given)
+        yield ExportCell(cell_suffix, cell, features, weights, states, given)
         features = cell.units
 
 
@@ -243,25 +255,25 @@ def functions_of(exports: Sequence[ExportCase]) -> list[str]:
 
 
 Named = dict[tuple[object, ...], tuple[str, ExportCell]]
-"""The code of the different cells, by their `key_of`: its name, and a cell that has it."""
+"""By `key_of`, the name of each step that differs from the others, and a cell with this step."""
 
 
 def name_cells(
     exports: Sequence[ExportCase], name: Callable[[ExportCell], str], taken: Sequence[str] = ()
 ) -> Named:
     """Return the different cells with different names, `lstm_step` and `lstm_step_2`."""
-    found: Named = {}
+    named: Named = {}
     for cell in (cell for export in exports for cell in export.cells):
-        if key_of(cell.cell) not in found:
-            used = {*taken, *(other for other, _ in found.values())}
-            found[key_of(cell.cell)] = _number(name(cell), used), cell
-    return found
+        if key_of(cell.cell) not in named:
+            used = {*taken, *(other for other, _ in named.values())}
+            named[key_of(cell.cell)] = _number(name(cell), used), cell
+    return named
 
 
 def _number(start: str, used: Container[str]) -> str:
     """Return the name, or the name with the first number from 2 on, that is not used."""
     numbered = (f"{start}_{number}" if number > 1 else start for number in count(1))
-    return next(one for one in numbered if one not in used)
+    return next(name for name in numbered if name not in used)
 
 
 def without_initializers(spec: Spec, change: Callable[[Spec], Spec] = lambda spec: spec) -> Spec:
@@ -283,7 +295,7 @@ def without_initializers(spec: Spec, change: Callable[[Spec], Spec] = lambda spe
 def join_layers(parts: Sequence[LayerUse]) -> Iterator[tuple[Case, Names]]:
     """Yield layers of a saved model as Cases: a stack of one module is one Case, any other layer its own.
 
-    A layer follows the one before it where that layer's sequence is its input.
+    A layer joins the layer before it if it reads that layer's sequence.
     """
     suffixes = _suffixes([part.layer for part in parts])
     chains: list[list[LayerUse]] = []
@@ -312,11 +324,11 @@ def join_layers(parts: Sequence[LayerUse]) -> Iterator[tuple[Case, Names]]:
 def _suffixes(names: Sequence[str]) -> dict[str, str]:
     """Return a different suffix for each name, of letters and digits that C allows too.
 
-    None ends in `_forward` or `_cell_0`, because the parts of a layer `a` are `_a_forward` and `_a_cell_0`.
+    No suffix ends in `_forward` or `_cell_0`: the parts of a layer `a` are `_a_forward` and `_a_cell_0`.
     """
-    found: dict[str, str] = {}
+    suffixes: dict[str, str] = {}
     for name in names:
         plain = "_" + re.sub(r"[^A-Za-z0-9]+", "_", name).strip("_")
         plain = re.sub(r"_(forward|backward|cell_\d+)$", r"\g<0>_layer", plain)
-        found[name] = _number(plain, {"_", *found.values()})
-    return found
+        suffixes[name] = _number(plain, {"_", *suffixes.values()})
+    return suffixes

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+import ast
 from collections.abc import Mapping
 
 FORMULAS: Mapping[str, str] = {
@@ -33,15 +33,27 @@ FORMULAS: Mapping[str, str] = {
     "sparse_sigmoid": "clip(0.5 * (x + 1), 0, 1)",
     "log_sigmoid": "-(log1p(exp(-abs(x))) + maximum(-x, 0))",
 }
-"""By Keras's name.  Those that look at all units at once are not among them."""
+"""By Keras's name; without activations of all units at once, such as softmax."""
 
 MERGES: Mapping[str, str] = {"sum": "{0} + {1}", "mul": "{0} * {1}", "ave": "({0} + {1}) / 2"}
-"""How a number of the forward direction and one of the backward direction are merged."""
+"""How a number of the forward direction, {0}, and a number of the backward direction, {1}, are merged."""
 
 
-def write_formula(name: str, own: Mapping[str, str], library: str = "") -> str:
+def write_formula(name: str, other_names: Mapping[str, str], library: str = "") -> str:
     """Return the formula of an activation in another language.
 
-    own: functions that the language calls otherwise.  library: `np.`, before the name of any other.
+    other_names: of functions that the language names differently.  library: `np.`, before all other names.
     """
-    return re.sub(r"\w+(?=\()", lambda found: own.get(found[0], library + found[0]), FORMULAS[name])
+    tree = ast.parse(FORMULAS[name], mode="eval")
+    for function in _functions(tree):
+        function.id = other_names.get(function.id, library + function.id)
+    return ast.unparse(tree)
+
+
+def functions_in_formula(name: str) -> set[str]:
+    """Return the functions that an activation's formula calls."""
+    return {function.id for function in _functions(ast.parse(FORMULAS[name], mode="eval"))}
+
+
+def _functions(tree: ast.AST) -> list[ast.Name]:
+    return [node for node in ast.walk(tree) if isinstance(node, ast.Name) and node.id != "x"]

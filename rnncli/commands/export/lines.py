@@ -26,13 +26,13 @@ RESERVED = frozenset({
 
 _BEGINNING = re.compile(r"_|[WUb]_|b2_|weight_|(BATCH|STEPS|FP|SEEK|M|L)(_|$)")
 _END = re.compile(r"^t\d+$|_(step|forward|backward|cell|\d+)$")
-"""How names begin and end that scripts make, `W_forget`, `lstm_step`, `hidden_0_forward`, or C has."""
+"""Beginnings and endings of names of scripts, `W_forget`, `lstm_step`, `hidden_0_forward`, or of C."""
 
 
 def lines_of(cell: Cell) -> dict[str, Node]:
     """Return the equations as a script computes them: each activation by Keras's name, constants as numbers.
 
-    What a sum begins with is no sum, because `(a + b) + c` is computed as `a + b + c` is.
+    A sum never begins with a sum, because `(a + b) + c` is computed as `a + b + c`.
     """
     constants: dict[str, Number] = {}
 
@@ -45,8 +45,8 @@ def lines_of(cell: Cell) -> dict[str, Node]:
             case Function(function, arguments):
                 known = function in FUNCTIONS
                 name = function if known else activations.canonical_name(cell.function(function))
-                if all(isinstance(one, Number) for one in arguments):
-                    given = [one.value for one in arguments if isinstance(one, Number)]
+                if all(isinstance(argument, Number) for argument in arguments):
+                    given = [argument.value for argument in arguments if isinstance(argument, Number)]
                     return Number(activations.compute_constant(name, given))
                 return arguments[0] if name == "linear" else Function(name, arguments)
             case Sum(((1, Sum(first)), *others)):
@@ -54,18 +54,18 @@ def lines_of(cell: Cell) -> dict[str, Node]:
             case changed:
                 return fold(changed)
 
-    found: dict[str, Node] = {}
+    lines: dict[str, Node] = {}
     for line, node in cell.lines.items():
         new = change(node)
         if isinstance(new, Number) and line not in cell.states:
             constants[line] = new
         else:
-            found[line] = new
-    return found
+            lines[line] = new
+    return lines
 
 
 def key_of(cell: Cell) -> tuple[object, ...]:
-    """Return what is equal for cells that share the code of their step."""
+    """Return a key that is equal for cells whose steps have the same code."""
     text = cell.text
     lines = tuple(lines_of(cell).items())
     return text.name, text.gates, tuple(text.weights), tuple(text.initial.items()), lines
@@ -73,16 +73,16 @@ def key_of(cell: Cell) -> tuple[object, ...]:
 
 def functions_in(lines: Mapping[str, Node]) -> dict[str, None]:
     """Return the functions that are called, each once."""
-    nodes = (one for node in lines.values() for one in walk(node))
+    nodes = (node for line in lines.values() for node in walk(line))
     return dict.fromkeys(node.function for node in nodes if isinstance(node, Function))
 
 
 def local_names(names: Iterable[str]) -> dict[str, str]:
-    """Return for each of the names one that a step can use."""
-    found: dict[str, str] = {}
-    for name in (own := dict.fromkeys(names)):
+    """Return for each name a name that a step can use, the same if possible."""
+    local: dict[str, str] = {}
+    for name in (given := dict.fromkeys(names)):
         new = f"own_{name.lstrip('_')}" if _BEGINNING.match(name) else name
-        while new in RESERVED or new in found.values() or (new != name and new in own) or _END.search(new):
+        while new in RESERVED or new in local.values() or (new != name and new in given) or _END.search(new):
             new += "_"
-        found[name] = new
-    return found
+        local[name] = new
+    return local

@@ -39,8 +39,8 @@ def title_of(exports: Sequence[ExportCase]) -> str:
 def heading_of(layer: ExportLayer) -> str:
     """Return the layer with its name in a saved model, or its number in a stack."""
     number = f"Layer {layer.suffix[1:]}: " if layer.suffix else ""
-    place = f"{layer.name}: " if layer.name else number
-    return as_comment(f"{place}{describe(without_initializers(layer.spec))}")
+    title = f"{layer.name}: " if layer.name else number
+    return as_comment(f"{title}{describe(without_initializers(layer.spec))}")
 
 
 def input_of(export: ExportCase, axes: str = "(batch, timesteps, features)") -> str:

@@ -78,7 +78,7 @@ def of_equations(export: ExportCase) -> Text | None:
 def of_loops(export: ExportCase, activations: Container[str]) -> Text | None:
     """Return why a script that writes out the loops cannot express it, or None.
 
-    activations: the ones that the script has.
+    activations: the activations that the script has.
     """
     specs = list(walk(export.case.stack))
     dtypes = {spec.config["dtype"] for spec in specs if spec.config.get("dtype")}

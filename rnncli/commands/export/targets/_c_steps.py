@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Iterable
 
 from rnncli.cells.evaluate import place_of
 from rnncli.cells.sizes import SizeChecker, check_sizes
@@ -61,7 +62,17 @@ static void softmax(real *values, int size) {
 
 """,
 }
-"""Functions of equations and formulas, by name; some call one that stands above."""
+"""Functions of equations and formulas, by name."""
+OPERATORS = {"@": "dot", "**": "power"}
+"""The operators that C writes as functions."""
+
+
+def write_helpers(called: Iterable[str]) -> str:
+    """Return the functions of HELPERS that are called; `variance` calls `mean`, which calls `sum`."""
+    needed = set(called)
+    needed |= {"mean"} if "variance" in needed else set()
+    needed |= {"sum"} if "mean" in needed else set()
+    return "".join(text for name, text in HELPERS.items() if name in needed)
 
 
 def write_step(cell: ExportCell, suffix: str) -> str:
@@ -69,12 +80,11 @@ def write_step(cell: ExportCell, suffix: str) -> str:
 
     suffix: of constants, `f` for float.
     """
-    writer, read = _StepWriter(cell, suffix), set()
+    writer = _StepWriter(cell, suffix)
     for line, node in cell.lines.items():
         writer.line(line, node)
-        read |= {one.name for one in walk(node) if isinstance(one, Name)}
-    unread = [f"(void){cell.names[line]};" for line in cell.lines.keys() - read - {*cell.states}]
-    unread += [] if "x" in read else ["(void)x;"]
+    unread = [f"(void){cell.names[line]};" for line in cell.lines.keys() - cell.read - {*cell.states}]
+    unread += [] if "x" in cell.read else ["(void)x;"]
     states = "".join(f", real {cell.names[name]}[{cell.units}]" for name in cell.states)
     return (
         f"/* One time step of {as_comment(cell.cell.text.title)}. */\n"
@@ -96,15 +106,15 @@ class _StepWriter:
         self.statements: list[str] = []
 
     def line(self, line: str, node: Node) -> None:
-        """Write a line.  A state of which a product needs every unit is replaced at the end."""
+        """Write a line.  A state that a product reads is replaced at the end, after all units were read."""
         name, size = self.cell.names[line], self.sizes[line]
-        again = any(isinstance(one, Operation) and one.symbol == "@" and one.left == Name(line, "before")
-                    for one in walk(node))  # fmt: skip
+        product = ("@", Name(line, "before"))
+        again = any(isinstance(part, Operation) and part[:2] == product for part in walk(node))
         target = self._new("t") if line in self.cell.states and again else name
         value = self._value(node, line)
         if line not in self.cell.states or again:
             self.statements.append(f"real {target}[{size}];")
-        self._loop(size, f"{target}[{_place(size)}] = {value};")
+        self._loop(size, f"{target}[{_index(size)}] = {value};")
         if target != name:
             self.statements.append(f"memcpy({name}, {target}, sizeof {target});")
 
@@ -134,7 +144,7 @@ class _StepWriter:
                 vector, (rows, width) = self._array(left, line), cell.weights[weight].shape
                 packed = weight in PACKED
                 start = place_of(cell.cell.text, weight, line, cell.units)[0] if packed else 0
-                column = f"{cell.full_name(weight)}[0][{_place(cell.units if packed else width, start)}]"
+                column = f"{cell.full_name(weight)}[0][{_index(cell.units if packed else width, start)}]"
                 return Name(f"dot({vector}, &{column}, {rows}, {width})")
             case Operation("**", left, right):
                 return self._adapt(Function("power", (left, right)), line)
@@ -143,40 +153,40 @@ class _StepWriter:
                 self.statements.append(f"const real {total} = {function}({vector}, {self._size(inner)});")
                 return Name(total)
             case Function("softmax", (inner,)):
-                vector, size = self._array(inner, line, own=True), self._size(inner)
+                vector, size = self._array(inner, line, fresh=True), self._size(inner)
                 self.statements.append(f"softmax({vector}, {size});")
-                return Name(f"{vector}[{_place(size)}]")
+                return Name(f"{vector}[{_index(size)}]")
             case Function(function, arguments):
-                given = ", ".join(self._value(one, line) for one in arguments)
+                given = ", ".join(self._value(argument, line) for argument in arguments)
                 return Name(f"{'fabs' if function == 'abs' else function}({given})")
         return rebuild(node, lambda part: self._adapt(part, line))
 
     def _name(self, name: str, line: str, *, local: bool) -> str:
         """Return the number of unit j of a line, a state, the input or a weight."""
         if local:
-            return f"{self.cell.names.get(name, name)}[{_place(self.sizes[name])}]"
+            return f"{self.cell.names.get(name, name)}[{_index(self.sizes[name])}]"
         if name not in BIASES:
-            return f"{self.cell.full_name(name)}[{_place(self._size(Name(name)))}]"
+            return f"{self.cell.full_name(name)}[{_index(self._size(Name(name)))}]"
         *rows, start = place_of(self.cell.cell.text, name, line, self.cell.units)
         row = "".join(f"[{row}]" for row in rows)
-        return f"bias{self.cell.suffix}{row}[{_place(self.cell.units, start)}]"
+        return f"bias{self.cell.suffix}{row}[{_index(self.cell.units, start)}]"
 
-    def _array(self, node: Node, line: str, *, own: bool = False) -> str:
-        """Return an array of the numbers of a node.  own: a new one."""
-        if isinstance(node, Name) and not own:
+    def _array(self, node: Node, line: str, *, fresh: bool = False) -> str:
+        """Return an array of the numbers of a node.  fresh: never the array of a line or a weight."""
+        if isinstance(node, Name) and not fresh:
             if node.kind or node.name == "x":
                 return self.cell.names.get(node.name, node.name)
             if node.name not in BIASES:
                 return self.cell.full_name(node.name)
         value, name, size = self._value(node, line), self._new("t"), self._size(node)
         self.statements.append(f"real {name}[{size}];")
-        self._loop(size, f"{name}[{_place(size)}] = {value};")
+        self._loop(size, f"{name}[{_index(size)}] = {value};")
         return name
 
     def _size(self, node: Node) -> int:
         return self.checker.size(node) or 1
 
 
-def _place(size: int, start: int = 0) -> str:
-    """Return the index of unit j; of a single number, where it stands."""
+def _index(size: int, start: int = 0) -> str:
+    """Return the index of unit j in numbers that begin at `start`; `start` if there is only one number."""
     return str(start) if size == 1 else f"{start} + j" if start else "j"

@@ -59,11 +59,11 @@ def run(cells, states, x, mask=None, backwards=False, zeroing=False):
 
 
 class LayerWriter:
-    """Writes layers on the arrays of a library, as NumPy calls its functions.
+    """Writes layers on the arrays of a library that names its functions as NumPy does.
 
     how: `in NumPy: Keras's numbers without Keras`.  imports: lines.  beginning: of the body.
-    package: `np` or `torch`.  array: makes an array from one of NumPy.  shown: makes one of NumPy.
-    named: the code of each different cell, see name_cells.
+    package: `np` or `torch`.  array, shown: convert an array of NumPy to the library, and back.
+    named: the steps of the cells by name, see name_cells.
     """
 
     how: str
@@ -91,7 +91,7 @@ class LayerWriter:
         """Return the script.  definitions: what it needs beside `show`."""
         body = self.beginning + "\n\n".join("\n".join(self.body(export)) for export in exports) + "\n"
         functions = [*definitions, SHOW]
-        modules = ["import math"] if any("math.erfc" in one for one in functions) else []
+        modules = ["import math"] if any("math.erfc" in function for function in functions) else []
         if any(f"{sign}{name}" in "".join([*functions, body]) for sign in " [-(" for name in ("nan", "inf")):
             functions.append('nan, inf = float("nan"), float("inf")\n')
         if 'decode("' in body:
@@ -103,9 +103,10 @@ class LayerWriter:
     def loops(self, exports: Sequence[ExportCase], steps: Iterable[str]) -> Iterator[str]:
         """Yield the activations, the steps of cells, and the loop over time."""
         formulas, package = FORMULAS.keys() - self.language.calls.keys(), f"{self.package}."
-        own = {"erfc": "np.vectorize(math.erfc, [x.dtype])"} if self.package == "np" else {}  # NumPy lacks it
-        for name in (one for one in functions_of(exports) if one in formulas):
-            yield f"def {name}(x):\n    return {write_formula(name, own, package)}\n"
+        lacking = {"erfc": "np.vectorize(math.erfc, [x.dtype])"} if self.package == "np" else {}
+        for name in functions_of(exports):
+            if name in formulas:
+                yield f"def {name}(x):\n    return {write_formula(name, lacking, package)}\n"
         yield from steps
         loops = ((layer, loop) for export in exports for layer in export.layers for loop in layer.loops)
         if any(self.runner(layer, loop) == "run" for layer, loop in loops):
@@ -130,20 +131,20 @@ class LayerWriter:
         """Yield the expression of each tensor that a layer returns, and of its states."""
         yield from ["forward", "backward"] if layer.is_unmerged else ["x"]
         for loop in layer.loops:
-            for place, cell in enumerate(loop.cells):
-                yield from (f"states{loop.suffix}[{place}][{part}]" for part in range(len(cell.states)))
+            for index, cell in enumerate(loop.cells):
+                yield from (f"states{loop.suffix}[{index}][{part}]" for part in range(len(cell.states)))
 
     def layer(self, layer: ExportLayer) -> Iterator[str]:
         """Yield the lines that compute one layer: they take x and leave its output in x."""
-        config, own, package = layer.spec.config, layer.suffix, self.package
+        config, suffix, package = layer.spec.config, layer.suffix, self.package
         if layer.spec.class_name == "Masking":
-            yield f"mask{own} = (x != {config['mask_value']!r}).any(axis=-1)"
-            yield f"x = {package}.where(mask{own}[..., None], x, {package}.zeros_like(x))"
+            yield f"mask{suffix} = (x != {config['mask_value']!r}).any(axis=-1)"
+            yield f"x = {package}.where(mask{suffix}[..., None], x, {package}.zeros_like(x))"
         if layer.spec.class_name == "Dense":
             for name, array in layer.weights.items():
-                yield f"{name}{own} = {self.array.format(to_python(array))}"
-            bias = f" + bias{own}" if config["use_bias"] else ""
-            yield f"x = {self.language.call(config['activation'], [f'x @ kernel{own}{bias}'])}"
+                yield f"{name}{suffix} = {self.array.format(to_python(array))}"
+            bias = f" + bias{suffix}" if config["use_bias"] else ""
+            yield f"x = {self.language.call(config['activation'], [f'x @ kernel{suffix}{bias}'])}"
         for loop in layer.loops:
             yield from self._loop(layer, loop)
         if layer.loops:

@@ -13,26 +13,26 @@ from rnncli.commands.export.export_case import ExportCell
 
 
 def name_columns(cell: ExportCell, weight: str, line: str) -> str:
-    """Return what the columns of a line are called, `W_forget`."""
+    """Return the name of a line's columns of a weight, `W_forget`."""
     if weight != "recurrent_bias":
         return f"{LETTERS[weight]}_{line}"
     return f"b2_{line}" if f"recurrent_{line}" in cell.cell.text.gates else f"b_recurrent_{line}"
 
 
 def has_batch(node: Node, without: Iterable[str]) -> bool:
-    """Return whether a node differs between the sequences of a batch.  without: the lines that do not."""
-    names = (one for one in walk(node) if isinstance(one, Name))
-    return any(one.name == "x" or (one.kind and one.name not in without) for one in names)
+    """Return whether a node differs between the sequences of a batch.  without: lines that do not differ."""
+    names = (name for name in walk(node) if isinstance(name, Name))
+    return any(name.name == "x" or (name.kind and name.name not in without) for name in names)
 
 
 class Language(NamedTuple):
     """How a library of Python writes what equations need.
 
     split: cuts an array, {0}, into {1} along its last axis.
-    call: functions by name, with {} for each argument; any other is `other`, with its name and its argument.
-        `row` gives a vector the axis of the batch, `as_state` the shape of the first state; `number` makes an
-        array of a number, `vector` a row of it, `full_state` a state.
-    prefix: of a weight's name, `self.`.  returned: what comes back, the states by default.
+    calls: functions by name, with {} for each argument; any other function is written as `other`.
+        `row` gives a vector the axis of the batch, `as_state` the shape of the first state; `number` turns a
+        number into an array, `vector` into a row, `full_state` into a state.
+    prefix: of a weight's name, `self.`.  returned: what the step returns, by default the states.
     """
 
     split: str
@@ -65,8 +65,8 @@ def common_calls(library: str, last_axis: str) -> dict[str, str]:
 
 def write_tuple(parts: Iterable[str]) -> str:
     """Return a tuple as code."""
-    found = list(parts)
-    return f"({', '.join(found)}{',' if len(found) == 1 else ''})"
+    texts = list(parts)
+    return f"({', '.join(texts)}{',' if len(texts) == 1 else ''})"
 
 
 def write_step(cell: ExportCell, language: Language) -> Iterator[str]:
@@ -75,9 +75,8 @@ def write_step(cell: ExportCell, language: Language) -> Iterator[str]:
     states = ", ".join(every) if len(every) > 1 else write_tuple(every)
     yield f"{states} = states"
     without: set[str] = set()
-    used = {one.name for node in cell.lines.values() for one in walk(node) if isinstance(one, Name)}
     for weight, order in cell.cell.text.packing().items():
-        if weight in used and len(order) > 1:
+        if weight in cell.read and len(order) > 1:
             names = ", ".join(name_columns(cell, weight, line) for line in order)
             yield f"{names} = {language.split.format(_weight(cell, weight, language), len(order))}"
     for line, node in cell.lines.items():
@@ -108,7 +107,10 @@ def _code(cell: ExportCell, node: Node, line: str, language: Language, without: 
             case Operation("@", left, _) if "row" in language.calls and not has_batch(left, without):
                 return node._replace(left=Function("row", (left,)))
             case Function("maximum" | "minimum" | "clip", given) if "number" in language.calls:
-                numbers = (Function("number", (one,)) if isinstance(one, Number) else one for one in given)
+                numbers = (
+                    Function("number", (argument,)) if isinstance(argument, Number) else argument
+                    for argument in given
+                )
                 return node._replace(arguments=tuple(numbers))
         return node
 
@@ -124,7 +126,7 @@ def _weight(cell: ExportCell, weight: str, language: Language) -> str:
 
 def weight_shapes(cell: ExportCell) -> dict[str, str]:
     """Return the shapes of the weights as code, in `features` and `units`."""
-    found = {}
+    shapes = {}
     for name, array in cell.weights.items():
         if name in PACKED:
             count = array.shape[-1] // cell.units
@@ -132,8 +134,8 @@ def weight_shapes(cell: ExportCell) -> dict[str, str]:
             shape = [*[height] * (array.ndim - 1), f"{count} * units" if count > 1 else "units"]
         else:
             shape = [str(size) for size in cell.cell.text.weights[name].shape]
-        found[name] = write_tuple(shape)
-    return found
+        shapes[name] = write_tuple(shape)
+    return shapes
 
 
 def write_class(name: str, base: str, title: str, lines: Iterable[str]) -> str:

@@ -5,17 +5,18 @@ Arrays are written in the dtype of the computation; sums are computed in double,
 
 from __future__ import annotations
 
-import re
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from math import prod
 
 from rnncli.case import Array, sizes
+from rnncli.cells.text import BIASES
+from rnncli.cells.tree import Operation
 from rnncli.commands.export import refusals
 from rnncli.commands.export.export_case import ExportCase, ExportLayer, ExportLoop, functions_of
-from rnncli.commands.export.formulas import FORMULAS, MERGES, write_formula
+from rnncli.commands.export.formulas import FORMULAS, MERGES, functions_in_formula, write_formula
 from rnncli.commands.export.literals import PRINTS, c_text, heading_of, input_of, title_of, to_c
-from rnncli.commands.export.targets._c_steps import HELPERS, write_step
+from rnncli.commands.export.targets._c_steps import OPERATORS, write_helpers, write_step
 from rnncli.errors import Message, Text
 
 SUFFIX = ".c"
@@ -65,13 +66,20 @@ def write(exports: Sequence[ExportCase]) -> str:
     body = "\n".join(text for program in programs for text in program.definitions)
     calls = "\n".join(line for program in programs for line in program.main)
     main = f"int main(void) {{\n{textwrap.indent(calls, '    ')}\n    return 0;\n}}\n"
-    code = re.sub(r'/\*.*?\*/|"[^"]*"', "", formulas + body + main, flags=re.DOTALL)
-    helpers = ""
-    for name, text in reversed(HELPERS.items()):
-        if re.search(rf"\b{name}\(", code + helpers):
-            helpers = text + helpers
+    helpers = write_helpers(_called(exports))
     functions = [helpers + formulas] if helpers or formulas else []
     return "\n".join([head, *functions, body, SHOW.replace("PLACES", places), main])
+
+
+def _called(exports: Sequence[ExportCase]) -> Iterator[str]:
+    """Yield the functions that steps, Dense layers and formulas call."""
+    for name in functions_of(exports):
+        yield name
+        yield from functions_in_formula(name) if name in FORMULAS else ()
+    if any(layer.spec.class_name == "Dense" for export in exports for layer in export.layers):
+        yield "dot"
+    nodes = (node for export in exports for cell in export.cells for node in cell.nodes)
+    yield from (OPERATORS.get(node.symbol, "") for node in nodes if isinstance(node, Operation))
 
 
 class _Program:
@@ -140,22 +148,22 @@ class _Program:
 
     def _masking(self, layer: ExportLayer) -> None:
         """A step is masked if all its features equal the mask value; its features become 0."""
-        own, source, value = layer.suffix, self.source, float(layer.spec.config["mask_value"])
-        self.definitions.append(f"static unsigned char mask{own}[{self.batch}][{self.steps}];\n")
-        self.source = self._output(own, self.width)
+        suffix, source, value = layer.suffix, self.source, float(layer.spec.config["mask_value"])
+        self.definitions.append(f"static unsigned char mask{suffix}[{self.batch}][{self.steps}];\n")
+        self.source = self._output(suffix, self.width)
         each = f"for (int k = 0; k < {self.width}; k++)"
         self._each([
-            f"{each} if ({source}[b][t][k] != (real){value}) mask{own}[b][t] = 1;",
-            f"{each} {self.source}[b][t][k] = mask{own}[b][t] ? {source}[b][t][k] : 0;",
+            f"{each} if ({source}[b][t][k] != (real){value}) mask{suffix}[b][t] = 1;",
+            f"{each} {self.source}[b][t][k] = mask{suffix}[b][t] ? {source}[b][t][k] : 0;",
         ])  # fmt: skip
 
     def _dense(self, layer: ExportLayer) -> None:
-        config, own, width = layer.spec.config, layer.suffix, layer.spec.config["units"]
+        config, suffix, width = layer.spec.config, layer.suffix, layer.spec.config["units"]
         for name, array in layer.weights.items():
-            self._define(f"{name}{own}", array)
-        bias = f"bias{own}[j] + " if config["use_bias"] else ""
-        value, name = f"{bias}dot({self.source}[b][t], &kernel{own}[0][j], {self.width}, {width})", ""
-        self.source, self.width = self._output(own, width), width
+            self._define(f"{name}{suffix}", array)
+        bias = f"bias{suffix}[j] + " if config["use_bias"] else ""
+        value, name = f"{bias}dot({self.source}[b][t], &kernel{suffix}[0][j], {self.width}, {width})", ""
+        self.source, self.width = self._output(suffix, width), width
         if config["activation"] not in ("linear", "softmax"):
             value = f"{config['activation']}({value})"
         statements = [f"for (int j = 0; j < {width}; j++)\n    {self.source}[b][t][j] = {value};"]
@@ -168,10 +176,10 @@ class _Program:
 
         turned: whether its sequence is reversed, into the order of the forward direction.
         """
-        place, previous = (f"{self.steps} - 1 - s", f"{self.steps} - s") if turned else ("s", "s - 1")
+        index, previous = (f"{self.steps} - 1 - s", f"{self.steps} - s") if turned else ("s", "s - 1")
         statements = [f"const int t = {f'{self.steps} - 1 - s' if loop.backwards else 's'};"]
         output, before = f"output{loop.suffix}", f"{self.source}[b][t]"
-        row = f"{output}[b][{place if layer.sequences else 0}]"
+        row = f"{output}[b][{index if layer.sequences else 0}]"
         if layer.mask is not None:
             alone = layer.sequences and layer.input_shape[1] == 1  # no output before it to repeat
             if layer.sequences == loop.zeroes_masked or alone:
@@ -184,8 +192,9 @@ class _Program:
             statements.append(f"if (!mask{layer.mask}[b][t]) {kept}")
         for cell in loop.cells:
             step = write_step(cell, self.literal_suffix)
+            read = {"bias" if name in BIASES else name for name in cell.read}
             for name, array in cell.weights.items():
-                if re.search(rf"\b{cell.full_name(name)}\b", step):
+                if name in read:
                     self._define(cell.full_name(name), array)
             names = [cell.full_name(name) for name in cell.states]
             for name, state in zip(names, cell.states, strict=True):

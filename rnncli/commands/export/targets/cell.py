@@ -25,7 +25,7 @@ def refusal(exports: Sequence[ExportCase]) -> Text | None:
         return reason
     for cell in (cells := equations_of(exports)):
         given = (cell.config[option] for option in INITIALIZED_BY.values())
-        if any(isinstance(one, Spec) and not one.deferred and takes_seed(one) for one in given):
+        if any(isinstance(value, Spec) and not value.deferred and takes_seed(value) for value in given):
             return Message("it draws its initializers in the order of the weights")
         if cell.config.get("unit_forget_bias") and takes_seed(cell.config["bias_initializer"]):
             return Message("it draws each part of a bias from a seed of its own")
@@ -43,9 +43,11 @@ def _file(cell: Cell) -> str:
     text, changed = cell.text, dict(_changed(cell))
     if text.written and not changed and text.written.replace("\n", "").replace("\t", "").isprintable():
         return text.written
-    weights = {name: one._replace(initializer=_plain(one.initializer)) for name, one in text.weights.items()}
+    weights = {
+        name: weight._replace(initializer=_plain(weight.initializer)) for name, weight in text.weights.items()
+    }
     initializers = {
-        weight: {line: _plain(one) for line, one in given.items()}
+        weight: {line: _plain(initializer) for line, initializer in given.items()}
         for weight, given in _initializers(cell, changed)
     }
     return to_toml(text._replace(weights=weights), cell.config, initializers)

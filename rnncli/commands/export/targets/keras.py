@@ -65,13 +65,13 @@ def write(exports: Sequence[ExportCase]) -> str:
     old = dict.fromkeys(definition for spec in plain if (definition := to_script(spec)[1]))
     if any(cell.is_own and "hard_sigmoid_keras2" in functions_in(cell.lines) for _, cell in classes.values()):
         old[OLD_DEFINITION] = None
-    writer = _Writer(classes)
+    writer = _KerasLayerWriter(classes)
     writer.imports = ["import keras", "import numpy as np", f"from keras.layers import {', '.join(names)}"]
     definitions = [_class(cell, name) for name, cell in classes.values() if cell.is_own]
     return writer.script(exports, [*old, *definitions])
 
 
-class _Writer(LayerWriter):
+class _KerasLayerWriter(LayerWriter):
     """Writes the layers as Keras's.  pending: the input's mask, until a layer takes it."""
 
     how, pending = "in Keras, with its weights and its input", ""
@@ -82,7 +82,7 @@ class _Writer(LayerWriter):
         return super().body(export)
 
     def values(self, layer: ExportLayer) -> Iterator[str]:
-        return (f"tensors[{place}]" for place in count())
+        return (f"tensors[{index}]" for index in count())
 
     def layer(self, layer: ExportLayer) -> Iterator[str]:
         spec, name = without_initializers(layer.spec, self._named), f"layer{layer.suffix}"
@@ -106,7 +106,7 @@ class _Writer(LayerWriter):
         yield "x = tensors[0]"
 
     def _named(self, spec: Spec) -> Spec:
-        """Return a cell of one's own as the class that the script has for it; any other spec as it is."""
+        """Return a user's cell as the class that the script defines for it; any other spec unchanged."""
         if spec.equations is None:
             return spec
         name, _ = self.named[key_of(make_cell(spec))]
@@ -118,19 +118,19 @@ def _states(layer: ExportLayer) -> str:
     parts: list[str] = []
     for loop in layer.loops:
         for cell in loop.cells:
-            own = [f"keras.ops.array({to_python(array)})" for array in cell.states.values()]
-            parts += [f"[{', '.join(own)}]"] if hasattr(loop.layer.cell, "cells") else own
+            states = [f"keras.ops.array({to_python(array)})" for array in cell.states.values()]
+            parts += [f"[{', '.join(states)}]"] if hasattr(loop.layer.cell, "cells") else states
     return f"[{', '.join(parts)}]"
 
 
-def _class(cell: ExportCell, name: str) -> str:
+def _class(cell: ExportCell, class_name: str) -> str:
     """Return a cell of Keras, which `keras.layers.RNN` and Bidirectional run, and copy by its config."""
     adding = []
     for weight, shape in weight_shapes(cell).items():
         usual = INITIALIZERS.get(weight, "zeros" if shape.count(",") == 1 and shape.endswith(",)") else "")
         initializer = f', initializer="{usual}"' if usual else ""
-        own = cell.global_name(weight)
-        adding.append(f'self.{own} = self.add_weight(shape={shape}, name="{own}"{initializer})')
+        name = cell.global_name(weight)
+        adding.append(f'self.{name} = self.add_weight(shape={shape}, name="{name}"{initializer})')
     start = ", ".join(
         f"keras.ops.full(shape, {cell.cell.text.initial.get(state, 0.0)!r}, self.compute_dtype)"
         for state in cell.states
@@ -158,5 +158,5 @@ def _class(cell: ExportCell, name: str) -> str:
     ]
     head = "@keras.saving.register_keras_serializable()\n"
     return head + write_class(
-        name, "keras.layers.Layer", f"One time step of {as_comment(cell.cell.text.title)}.", lines
+        class_name, "keras.layers.Layer", f"One time step of {as_comment(cell.cell.text.title)}.", lines
     )

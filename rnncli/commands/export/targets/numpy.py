@@ -44,12 +44,12 @@ def refusal(export: ExportCase) -> Text | None:
 def write(exports: Sequence[ExportCase]) -> str:
     """Return the script."""
     steps = name_cells(exports, lambda cell: f"{snake_case(cell.cell.text.name)}_step")
-    writer = _Writer(steps)
+    writer = _NumpyLayerWriter(steps)
     loops = writer.loops(exports, (_step_function(cell, name) for name, cell in steps.values()))
     return writer.script(exports, [*([SOFTMAX] if "softmax" in functions_of(exports) else []), *loops])
 
 
-class _Writer(LayerWriter):
+class _NumpyLayerWriter(LayerWriter):
     how, imports = "in NumPy: Keras's numbers without Keras", ["import numpy as np"]
     package, language = "np", LANGUAGE
 

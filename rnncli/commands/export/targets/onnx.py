@@ -29,10 +29,12 @@ MERGES = {"sum": "Sum", "mul": "Mul", "ave": "Mean"}
 def refusal(export: ExportCase) -> Text | None:
     """Return why ONNX cannot express it, or None."""
     dense = (spec.config["activation"] for spec in export.case.stack if spec.class_name == "Dense")
-    for activation in (one for one in dense if one not in ("linear", *ACTIVATIONS)):
-        return Message("it has no operator for the activation {activation}", activation=activation)
-    for cell in (one for one in export.cells if one.is_own):
-        return Message("it has no node for {class_name}", class_name=cell.class_name)
+    for activation in dense:
+        if activation not in ("linear", *ACTIVATIONS):
+            return Message("it has no operator for the activation {activation}", activation=activation)
+    for cell in export.cells:
+        if cell.is_own:
+            return Message("it has no node for {class_name}", class_name=cell.class_name)
     return refusals.of_layers(export) or engine_refusal(export.case)
 
 
@@ -118,15 +120,15 @@ class _GraphBuilder:
                 yield from states
 
     def _dense(self, layer: ExportLayer, x: str) -> str:
-        own, activation = layer.suffix, layer.spec.config["activation"]
-        kernel = self._array(f"kernel{own}", layer.weights["kernel"])
-        x = self._add("MatMul", [x, kernel], f"product{own}")
+        suffix, activation = layer.suffix, layer.spec.config["activation"]
+        kernel = self._array(f"kernel{suffix}", layer.weights["kernel"])
+        x = self._add("MatMul", [x, kernel], f"product{suffix}")
         if "bias" in layer.weights:
-            x = self._add("Add", [x, self._array(f"bias{own}", layer.weights["bias"])], f"sum{own}")
+            x = self._add("Add", [x, self._array(f"bias{suffix}", layer.weights["bias"])], f"sum{suffix}")
         if activation == "linear":
             return x
         axis = {"axis": -1} if activation == "softmax" else {}
-        return self._add(ACTIVATIONS[activation], [x], f"activation{own}", **axis)
+        return self._add(ACTIVATIONS[activation], [x], f"activation{suffix}", **axis)
 
     def _loop(self, loop: ExportLoop, layer: ExportLayer, x: str) -> tuple[str, list[str]]:
         """Add one recurrent node; return its output, and its last states.
@@ -172,6 +174,6 @@ class _GraphBuilder:
                 "first_axis": 0,
                 "backwards": -1,
             }
-            places = [self._array(name, np.array([place])) for name, place in bounds.items()]
-            y = self._add("Slice", [y, *places], f"{y}_reversed")
+            names_of_bounds = [self._array(name, np.array([bound])) for name, bound in bounds.items()]
+            y = self._add("Slice", [y, *names_of_bounds], f"{y}_reversed")
         return self._add("Transpose", [y], f"sequence{suffix}", perm=[1, 0, 2]), states

@@ -103,17 +103,18 @@ def refusal(export: ExportCase) -> Text | None:
 
 def write(exports: Sequence[ExportCase]) -> str:
     """Return the script."""
-    writer = _Writer(exports)
+    writer = _TorchLayerWriter(exports)
     loops = [(layer, loop) for export in exports for layer in export.layers for loop in layer.loops]
-    own = {key_of(cell.cell) for one in loops if writer.runner(*one) == "run" for cell in one[1].cells}
-    classes = (_class(cell, name) for key, (name, cell) in writer.named.items() if key in own)
+    stepped = [loop for layer, loop in loops if writer.runner(layer, loop) == "run"]
+    keys = {key_of(cell.cell) for loop in stepped for cell in loop.cells}
+    classes = (_class(cell, name) for key, (name, cell) in writer.named.items() if key in keys)
     wholes = [layer for layer, loop in loops if writer.runner(layer, loop) == "run_module"]
     run = RUN_MODULE if all(layer.mask is None for layer in wholes) else RUN_PADDED
     return writer.script(exports, [*([run] if wholes else []), *writer.loops(exports, classes)])
 
 
-class _Writer(LayerWriter):
-    """padded: the suffixes of masks that leave out steps at the end of a sequence alone."""
+class _TorchLayerWriter(LayerWriter):
+    """padded: the suffixes of the masks that only leave out steps at the end of a sequence."""
 
     how, imports = "in PyTorch, with Keras's weights and its input", ["import numpy as np", "import torch"]
     package, language, beginning = "torch", LANGUAGE, BEGINNING
@@ -121,7 +122,7 @@ class _Writer(LayerWriter):
 
     def __init__(self, exports: Sequence[ExportCase]) -> None:
         super().__init__(name_cells(exports, lambda cell: f"{cell.cell.text.name}Cell"))
-        masks = ((one.suffix, one.case.mask) for one in exports if one.case.mask is not None)
+        masks = ((export.suffix, export.case.mask) for export in exports if export.case.mask is not None)
         padded = ((name, mask[:, 0].all() and (mask[:, :-1] >= mask[:, 1:]).all()) for name, mask in masks)
         self.padded = {name for name, is_padded in padded if is_padded}
 
@@ -135,7 +136,8 @@ class _Writer(LayerWriter):
         name, sizes = f"module{cell.suffix}", [str(cell.features), str(cell.units)]
         dtype = next(iter(cell.states.values())).dtype
         if runner == "run_module":
-            weights = {f"{key}_l0": one for key, one in from_keras(cell.class_name, cell.weights).items()}
+            packed = from_keras(cell.class_name, cell.weights)
+            weights = {f"{key}_l0": array for key, array in packed.items()}
             made = f"torch.nn.{MODULES[cell.class_name]}"
             sizes += [] if "bias" in cell.weights else ["bias=False"]
             sizes += ['nonlinearity="relu"'] if cell.cell.config["activation"] == "relu" else []
