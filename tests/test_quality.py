@@ -16,7 +16,7 @@ from rnncli.cli import catalog
 from rnncli.commands.export import targets
 from rnncli.compute import engines
 from rnncli.inputs import formats as input_formats
-from rnncli.models import operations
+from rnncli.layers import plain
 from rnncli.options import OPTIONS
 from rnncli.show import formats
 
@@ -36,21 +36,22 @@ LISTS: Mapping[str, Iterable[str]] = {
     "commands": [f"rnncli.commands.{name}" for name in catalog.names()],
     "commands/export/targets": targets.TARGETS.values(),
     "compute/engines": engines.ENGINES.values(),
-    "models/operations": operations.FAMILIES,
-    "layers": layers.LAYERS.values(),
+    "layers": {module for module in layers.LAYERS.values() if not module.startswith(f"{plain.__name__}.")},
+    "layers/plain": {f"{plain.__name__}.{function.partition('.')[0]}" for function in plain.LAYERS.values()}
+    | {plain.OPERATIONS},
     "frameworks": frameworks.LAYOUTS.values(),
     "inputs/formats": input_formats.FORMATS.values(),
     "show/formats": {one.module for one in formats.FORMATS.values()},
 }
 """The folders whose files, but for those with an underscore, are listed, with the lists."""
 BASES = {
-    operations.OPS, "rnncli.inputs.formats.json", "rnncli.inputs.formats.npy", "rnncli.commands.explain",
+    "rnncli.inputs.formats.json", "rnncli.inputs.formats.npy", "rnncli.commands.explain",
     "rnncli.show.formats.table", "rnncli.frameworks.keras",
 }  # fmt: skip
 """Listed files on which others are built: ndjson on json, npz on npy, explore on explain, svg on table,
 cudnn on keras."""
 
-BESIDE = {"layers": {"case", "layer", "recurrent", "shape_checks", "stack"}}
+BESIDE = {"layers": {"plain", "case", "layer", "recurrent", "shape_checks", "stack"}}
 """Files of these folders that are not of the listed kind."""
 
 

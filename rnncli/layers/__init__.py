@@ -1,7 +1,8 @@
 """Look up layers and cells by name.
 
 A layer is a `Layer` (`layer.py`); a recurrent one (`recurrent.py`) is a `RecurrentLayer` that runs a `Cell`
-(start state and one step) over time.  `stack.py` holds the layers of a Case.
+(start state and one step) over time; `plain/` has the layers that are not recurrent.  `stack.py` holds the
+layers of a Case.
 """
 
 from __future__ import annotations
@@ -24,14 +25,14 @@ LAYERS = {
     "ConvLSTM1D": "rnncli.layers.conv_lstm",
     "ConvLSTM2D": "rnncli.layers.conv_lstm",
     "ConvLSTM3D": "rnncli.layers.conv_lstm",
-    "Dense": "rnncli.layers.plain",
-    "Dropout": "rnncli.layers.plain",
+    "Dense": "rnncli.layers.plain.core",
+    "Dropout": "rnncli.layers.plain.core",
     "GRU": "rnncli.layers.builtin",
     "LSTM": "rnncli.layers.builtin",
-    "Masking": "rnncli.layers.plain",
+    "Masking": "rnncli.layers.plain.core",
     "RNN": "rnncli.layers.rnn",
     "SimpleRNN": "rnncli.layers.builtin",
-    "TimeDistributed": "rnncli.layers.plain",
+    "TimeDistributed": "rnncli.layers.plain.time_distributed",
 }
 CELLS = {
     "GRUCell": "rnncli.layers.builtin",

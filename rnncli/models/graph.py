@@ -16,8 +16,8 @@ from rnncli import layers
 from rnncli.case import Array, Shape, format_shape
 from rnncli.errors import Flag, InputError, Message, Text, UsageError, did_you_mean, format_names, join
 from rnncli.frameworks import advise_names
-from rnncli.models import operations
-from rnncli.models.operations import UnknownLayerError
+from rnncli.layers import plain
+from rnncli.layers.plain import UnknownLayerError
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +91,9 @@ class Node:
     @property
     def _core(self) -> Mapping[str, Any]:
         layer = self.config.get("layer")
-        plain = {"class_name": self.class_name, "config": self.config}
-        return layer if isinstance(layer, Mapping) and "class_name" in layer else plain
+        if isinstance(layer, Mapping) and "class_name" in layer:
+            return layer
+        return {"class_name": self.class_name, "config": self.config}
 
     @property
     def inside(self) -> Node:
@@ -110,9 +111,9 @@ class Node:
     @property
     def is_recurrent(self) -> bool:
         """Whether it is a recurrent layer of Keras, or has one inside TimeDistributed."""
-        if self.class_name == "TimeDistributed" and operations.from_keras(self.module):
+        if self.class_name == "TimeDistributed" and plain.from_keras(self.module):
             return self.inside.is_recurrent
-        return operations.from_keras(self.module) and is_recurrent_class(self.class_name)
+        return plain.from_keras(self.module) and is_recurrent_class(self.class_name)
 
     @property
     def makes_mask(self) -> bool:
@@ -126,7 +127,7 @@ class Node:
 
     def refuse(self, what: str, **fields: Any) -> UnknownLayerError:
         """Return the error for a layer that is not computed here.  what: completes a sentence."""
-        return operations.refuse(self.name, self.class_name, Message(what, **fields))
+        return plain.refuse(self.name, self.class_name, Message(what, **fields))
 
     def with_core_options(self, **options: Any) -> Node:
         """Return the node with these options in its `core_config`."""

@@ -8,13 +8,13 @@ from typing import Any
 from rnncli.case import Spec, format_shape
 from rnncli.errors import LayerError, Message
 from rnncli.layers.case import Case
+from rnncli.layers.plain import KerasCall, UnknownLayerError, dtype_of
 from rnncli.layers.shape_checks import check_case
 from rnncli.layers.stack import Stack
 from rnncli.models.graph import Node, leaves
-from rnncli.models.operations import OperationCall, UnknownLayerError, dtype_of
 
 
-def build_layer_case(node: Node, call: OperationCall) -> Case:
+def build_layer_case(node: Node, call: KerasCall) -> Case:
     """Return the Case of one use of a recurrent layer.  Raises UnknownLayerError for an unknown layer."""
     import numpy as np
 
@@ -67,7 +67,7 @@ def spec_of(node: Node) -> Spec:
         ) from None
 
 
-def _split_states(call: OperationCall) -> tuple[Any, list[Any]]:
+def _split_states(call: KerasCall) -> tuple[Any, list[Any]]:
     """Return the sequence and the initial states; Keras 2 also takes both in one list."""
     first = list(call.inputs) if isinstance(call.inputs, (list, tuple)) else [call.inputs]
     given = call.args[0] if call.args else call.kwargs.get("initial_state")
@@ -79,7 +79,7 @@ def _split_states(call: OperationCall) -> tuple[Any, list[Any]]:
     return first[0], states
 
 
-def masks_after(case: Case, call: OperationCall, count: int) -> tuple[Any, ...]:
+def masks_after(case: Case, call: KerasCall, count: int) -> tuple[Any, ...]:
     """Return the masks of the outputs: a sequence has the mask of the inputs, a state has none."""
     spec, previous = case.stack[0], call.previous
     previous = previous[0] if isinstance(previous, (list, tuple)) else previous

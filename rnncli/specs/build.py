@@ -47,13 +47,6 @@ _EXAMPLES = {
     STACKED: "StackedRNNCells([LSTMCell(3), GRUCell(2)])",
 }
 _NOT_POSITIONAL = ("dropout", "dtype", "seed", "backward_layer")
-_IN_MODELS = """
-    Activation Add Attention AveragePooling1D BatchNormalization Concatenate Conv1D Conv2D Embedding Flatten
-    GlobalAveragePooling1D GlobalMaxPooling1D LayerNormalization MaxPooling1D Permute RepeatVector Reshape
-    SpatialDropout1D
-"""
-ONLY_IN_MODELS = {fold_name(name): name for name in _IN_MODELS.split()}
-"""Layers that often stand beside recurrent ones; rnncli computes them in a saved model, not on their own."""
 _SHORT = {"birnn": "SimpleRNN", "bilstm": "LSTM", "bigru": "GRU"}
 _STACKED_OPTIONS = {"cells": Option("cell_list", required=True), "dtype": Option("dtype", "float32")}
 
@@ -131,10 +124,12 @@ def find_class(name: str) -> str:
     found = layers.find_name(name, layers.LAYERS | layers.CELLS)
     if found:
         return found
+    from rnncli.layers import plain
+
     is_cell = "cel" in fold_name(name)  # LSTMCel is a misspelt cell
     known = tuple(layers.CELLS) if is_cell else (*layers.LAYERS, *_SHORT)
     advice = did_you_mean(name, known)
-    if other := ONLY_IN_MODELS.get(fold_name(name)):
+    if other := layers.find_name(name, plain.LAYERS):
         advice = Message("{other} works only in a saved model: rnncli run INPUT --model m.keras", other=other)
     what = "there is no cell '{name}'." if is_cell else "there is no layer '{name}'."
     raise LayerError(what, advice, name=name)

@@ -27,7 +27,7 @@ class Twin(SimpleRNN):
     cell_class = TwinCell
 """
 TWICE = """\
-from rnncli.layers.plain import Masking
+from rnncli.layers.plain.core import Masking
 
 
 class Twice(Masking):

@@ -14,12 +14,12 @@ from oracle import keras
 
 from rnncli import compute
 from rnncli.errors import EngineError, InputError, LayerError, UsageError
+from rnncli.layers.plain import UnknownLayerError
 from rnncli.models import ModelRequest, ModelRun
 from rnncli.models.graph import Graph, ModelInput, Node, Ref
 from rnncli.models.keras import framework as keras_backend
 from rnncli.models.keras import model as models
 from rnncli.models.keras.walk import note_masks, run_graph
-from rnncli.models.operations import UnknownLayerError
 
 L = keras.layers
 SEQUENCE = {"return_sequences": True}
@@ -101,7 +101,7 @@ def test_joined_masks_by_the_keras_that_saved_them(join: Any, old: str, tmp_path
     ],
 )  # fmt: skip
 def test_the_version_says_whose_rules_hold(origin: str, rules: str) -> None:
-    from rnncli.models.operations import rules_of
+    from rnncli.layers.plain import rules_of
 
     assert rules_of(origin) == rules
 

@@ -7,10 +7,10 @@ from dataclasses import replace
 from typing import Any
 
 from rnncli.errors import Message, RnncliError, Text
-from rnncli.models import operations
+from rnncli.layers import plain
+from rnncli.layers.plain import UnknownLayerError
 from rnncli.models.graph import Graph, Node, choose_layers, is_recurrent_class, mappings, model_option
 from rnncli.models.keras.layer_alone import advise_alone
-from rnncli.models.operations import UnknownLayerError
 
 INPUT = "InputLayer"
 REBUILD = Message("Rebuild the model without it, copy the weights, and save it again.")
@@ -39,7 +39,7 @@ def explain_hidden(graph: Graph) -> dict[str, Text]:
     for node in graph.nodes if graph.kind == "keras" else ():
         if _is_container(node):
             hidden[node.layer] = Message("recurrent layers inside another layer are not read")
-        elif node.weights and not operations.keras_may_know(node.class_name, node.module):
+        elif node.weights and not plain.keras_may_know(node.class_name, node.module):
             hidden[node.layer] = Message(
                 "{class_name} is not a class of Keras; it may have recurrent weights",
                 class_name=node.class_name,
@@ -69,17 +69,13 @@ def require_one_use(graph: Graph, node: Node) -> None:
 
 def computes_here(node: Node) -> bool:
     """Return whether a recurrent layer computes in float32 or float64, so that its numbers are known here."""
-    return all(
-        operations.dtype_of(config.get("dtype") or "float32") for config in (node.config, node.core_config)
-    )
+    return all(plain.dtype_of(config.get("dtype") or "float32") for config in (node.config, node.core_config))
 
 
 def runnable_layers(graph: Graph) -> list[str]:
     """Return the recurrent layers that depend on no layer which neither NumPy nor Keras can compute."""
     unknown = {
-        node.name
-        for node in _unknown_nodes(graph)
-        if not operations.keras_may_know(node.class_name, node.module)
+        node.name for node in _unknown_nodes(graph) if not plain.keras_may_know(node.class_name, node.module)
     }
     return _layers_without(
         graph, unknown | {node.name for node in graph.recurrent_nodes if not computes_here(node)}
@@ -99,8 +95,8 @@ def independent_layers(graph: Graph, unknown: str, wanted: Collection[str] = ())
 def _unknown_nodes(graph: Graph) -> Iterator[Node]:
     """Yield the layers that NumPy does not know, or not as they are used."""
     for node in graph.nodes:
-        plain = node.is_recurrent or node.class_name == INPUT
-        known = plain or operations.is_known(node.class_name, node.module)
+        always = node.is_recurrent or node.class_name == INPUT
+        known = always or plain.is_known(node.class_name, node.module)
         if not known or graph.shares_state(node):
             yield node
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from rnncli.case import Array
 from rnncli.errors import InputError, count
+from rnncli.layers.plain import MASK_MAKERS, MASK_USERS
 from rnncli.models.graph import PLACED_MASK, ModelInput, Node, Ref, leaves, map_leaves
 from rnncli.models.keras.calls import ADVICE, CallArguments, LayerEntry, Link, Plan, flat, no_call
 from rnncli.models.keras.versions import MODELS, PLAIN, RECURRENT, is_operation, name_of
@@ -17,7 +18,7 @@ Outputs = dict[tuple[str, int], Ref | tuple[Ref, ...]]
 _MOST = 50_000
 
 _ARGUMENTS = {
-    **dict.fromkeys(("GlobalAveragePooling1D", "Softmax", "Attention", "AdditiveAttention"), (PLACED_MASK,)),
+    **dict.fromkeys(MASK_USERS, (PLACED_MASK,)),
     **dict.fromkeys(("BatchNormalization", "TimeDistributed"), ("training", PLACED_MASK)),
     **dict.fromkeys(MODELS, ("training", "mask")),
 }
@@ -167,7 +168,7 @@ class Flattener:
             maker = find_maker(maker.args[0])
         if maker is None or not isinstance(mask, Ref):
             return False
-        makes_mask = maker.class_name in ("Masking", "Embedding")
+        makes_mask = maker.class_name in MASK_MAKERS
         if maker.kwargs.get("mask") == mask:
             return not makes_mask
         # Keras 3 saves the mask that a layer makes as the operations that compute it.

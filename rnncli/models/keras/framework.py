@@ -15,7 +15,9 @@ from typing import Any, NamedTuple
 
 from rnncli.case import Array
 from rnncli.errors import EngineError, LayerError, Message, Text, inside
-from rnncli.models import CasePair, Compute, LayerUse, ModelRequest, ModelRun, operations
+from rnncli.layers import plain
+from rnncli.layers.plain import TODAY, KerasCall, UnknownLayerError, operations, rules_of
+from rnncli.models import CasePair, Compute, LayerUse, ModelRequest, ModelRun
 from rnncli.models.graph import Graph, Node, choose_layers, mappings, model_option
 from rnncli.models.keras import process
 from rnncli.models.keras.choice import (
@@ -32,14 +34,6 @@ from rnncli.models.keras.choice import (
 from rnncli.models.keras.layer_alone import advise_alone, half_dtype
 from rnncli.models.keras.process import UnrunnableError
 from rnncli.models.layer_cases import build_layer_case, name_outputs
-from rnncli.models.operations import (
-    TODAY,
-    OperationCall,
-    UnknownLayerError,
-    merging,
-    ops,
-    rules_of,
-)
 from rnncli.result import Result
 
 FLOAT32 = Message("Rebuild the model with the dtype float32, copy the weights, and save it again.")
@@ -229,10 +223,10 @@ def _is_unsafe(entry: Mapping[str, Any]) -> bool:
     if "class_name" not in entry:
         return False
     name, config = str(entry["class_name"]), entry.get("config")
-    if name in ops.LAYERS:
-        return not (isinstance(config, Mapping) and ops.is_tensorflow(str(config.get("function"))))
+    if name in plain.LAMBDAS:
+        return not (isinstance(config, Mapping) and operations.is_tensorflow(str(config.get("function"))))
     module = entry.get("module")
-    return name in ("Lambda", "TensorFlowOpLayer") or not operations.from_keras(module and str(module))
+    return name in ("Lambda", "TensorFlowOpLayer") or not plain.from_keras(module and str(module))
 
 
 def _part(graph: Graph, node: Node, call: RecordedCall, compute: Compute) -> LayerUse:
@@ -240,7 +234,7 @@ def _part(graph: Graph, node: Node, call: RecordedCall, compute: Compute) -> Lay
     positional = ("mask",) if graph.generation < 3 else ("initial_state", "mask")
     kwargs = {**dict(zip(positional, call.args[1:], strict=False)), **call.kwargs}
     mask = kwargs.pop("mask", None)
-    operation_call = OperationCall(
+    keras_call = KerasCall(
         config=node.config,
         weights=node.weights,
         inputs=call.args[0] if call.args else None,
@@ -251,7 +245,7 @@ def _part(graph: Graph, node: Node, call: RecordedCall, compute: Compute) -> Lay
         layer=node.name,
     )
     try:
-        case = build_layer_case(node, operation_call)
+        case = build_layer_case(node, keras_call)
     except UnknownLayerError as error:
         raise name_cause(graph, node, error) from None
     result = compute(case)
@@ -285,7 +279,7 @@ def _other_outputs(
     """Yield the outputs of the layers that are not recurrent nor hidden; operations are not shown."""
     for node in graph.nodes:
         shown = node.name in seen and node.name not in hidden
-        if shown and not node.is_recurrent and not operations.is_operation(node.module):
+        if shown and not node.is_recurrent and not plain.is_operation(node.module):
             outputs = seen[node.name].outputs
             yield from zip(name_outputs(node.name, len(outputs)), outputs, strict=True)
 
@@ -294,7 +288,7 @@ def _require_same_rules(graph: Graph) -> None:
     """Raise UnrunnableError if today's Keras would pass on different masks than the Keras of the model."""
     masked = any(node.makes_mask for node in graph.nodes)
     joined = any(
-        node.class_name in merging.MERGING or node.kwargs.get("initial_state") is not None
+        node.class_name in plain.MERGING or node.kwargs.get("initial_state") is not None
         for node in graph.nodes
     )
     if rules_of(graph.origin) != TODAY and masked and joined:
@@ -315,5 +309,5 @@ def _require_one_dtype(graph: Graph, node: Node) -> None:
             advise_alone(graph, node) if half_dtype(node) else FLOAT32,
             name=node.name,
             class_name=node.class_name,
-            dtype=next(dtype for dtype in dtypes if operations.dtype_of(dtype) is None),
+            dtype=next(dtype for dtype in dtypes if plain.dtype_of(dtype) is None),
         )

@@ -8,10 +8,10 @@ from typing import Any
 
 from rnncli.case import format_shape
 from rnncli.errors import InputError, Message, Text
-from rnncli.models import operations
+from rnncli.layers import plain
+from rnncli.layers.plain import UnknownLayerError
 from rnncli.models.graph import Graph, Node, Ref
 from rnncli.models.layer_cases import spec_of
-from rnncli.models.operations import UnknownLayerError
 from rnncli.specs import describe
 
 HALF = ("float16", "bfloat16")
@@ -61,9 +61,7 @@ def advise_alone(graph: Graph, node: Node) -> Text:
 def own_cell_name(node: Node) -> str:
     """Return the class of a cell that is not Keras's, which the layer runs; else ""."""
     cell = node.core_config.get("cell")
-    if not isinstance(cell, Mapping) or operations.keras_may_know(
-        str(cell.get("class_name")), cell.get("module")
-    ):
+    if not isinstance(cell, Mapping) or plain.keras_may_know(str(cell.get("class_name")), cell.get("module")):
         return ""
     return str(cell["class_name"]).rpartition(">")[2]
 

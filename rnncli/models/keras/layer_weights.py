@@ -11,6 +11,7 @@ import numpy as np
 from rnncli.case import format_shape
 from rnncli.errors import InputError, Message
 from rnncli.frameworks import cudnn, default_name, make_unique
+from rnncli.layers.plain import keras_may_know
 from rnncli.models.keras.versions import (
     CELLS,
     CONVOLVED,
@@ -20,7 +21,6 @@ from rnncli.models.keras.versions import (
     is_operation,
     name_of,
 )
-from rnncli.models.operations import keras_may_know
 
 if TYPE_CHECKING:
     from rnncli.case import Array

@@ -7,12 +7,12 @@ from typing import Any
 
 from rnncli.case import Array
 from rnncli.errors import inside, join
-from rnncli.models import CasePair, ModelRequest, ModelRun, SavedModel, inputs, name_file, operations
+from rnncli.layers.plain import UnknownLayerError, keras_may_know
+from rnncli.models import CasePair, ModelRequest, ModelRun, SavedModel, inputs, name_file
 from rnncli.models.graph import Graph, Node, Ref
 from rnncli.models.keras.choice import INPUT, require_inference
 from rnncli.models.keras.layer_alone import own_cell_name, require_numbers
 from rnncli.models.keras.walk import run_graph
-from rnncli.models.operations import UnknownLayerError
 
 
 class Model(SavedModel):
@@ -84,5 +84,5 @@ class Model(SavedModel):
 def _keras_may_know(node: Node) -> bool:
     """Return whether Keras could compute the node, and all nodes of a model inside it."""
     inside = node.inner.nodes if node.inner is not None else ()
-    known = operations.keras_may_know(node.class_name, node.module) and not own_cell_name(node)
+    known = keras_may_know(node.class_name, node.module) and not own_cell_name(node)
     return known and all(map(_keras_may_know, inside))

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from rnncli.errors import InputError
 from rnncli.frameworks import default_name
-from rnncli.models.operations import ops
+from rnncli.layers.plain import operations
 from rnncli.specs.build import options_of
 
 CELLS = frozenset({"SimpleRNNCell", "LSTMCell", "GRUCell"})
@@ -89,7 +89,8 @@ def module_of(entry: Mapping[str, Any], origin: Origin) -> str:
     if module is None and not origin.old and _is_bare(entry):
         return "keras.src.ops.numpy"
     bare = not isinstance(config, Mapping) or "trainable" not in config
-    if bare and (module or "keras.layers") == "keras.layers" and entry.get("class_name") in ops.OPERATIONS:
+    unplaced = bare and (module or "keras.layers") == "keras.layers"
+    if unplaced and entry.get("class_name") in operations.OPERATIONS:
         return "keras.src.ops"
     return str(module or "keras.layers")
 

@@ -11,8 +11,11 @@ from typing import Any, NamedTuple
 
 from rnncli.case import Array, format_shape
 from rnncli.errors import InputError, Message, RnncliError, Text, inside, join
+from rnncli.layers import plain
 from rnncli.layers.case import Case
-from rnncli.models import Compute, LayerUse, ModelRequest, ModelRun, operations
+from rnncli.layers.plain import KERAS_2, TODAY, KerasCall, UnknownLayerError, dtype_of, rules_of
+from rnncli.layers.plain.time_distributed import entries, mask_after, steps
+from rnncli.models import Compute, LayerUse, ModelRequest, ModelRun
 from rnncli.models.graph import PLACED_MASK, Graph, Node, Ref, choose_layers, iterate_refs, leaves, map_leaves
 from rnncli.models.inputs import empty_input
 from rnncli.models.keras.choice import (
@@ -26,15 +29,6 @@ from rnncli.models.keras.choice import (
     require_one_use,
 )
 from rnncli.models.layer_cases import build_layer_case, masks_after, name_outputs
-from rnncli.models.operations import (
-    KERAS_2,
-    TODAY,
-    OperationCall,
-    UnknownLayerError,
-    dtype_of,
-    rules_of,
-    wrapper,
-)
 from rnncli.process.memory import limit_growth
 from rnncli.result import NamedTensor, Result
 
@@ -52,7 +46,7 @@ def run_graph(graph: Graph, request: ModelRequest) -> ModelRun:
     name that the model does not have, InputError if a layer cannot take its inputs.
     """
     names = choose_layers(graph, request.layers)
-    rules = operations.rules_of(graph.origin)
+    rules = rules_of(graph.origin)
     walk = _GraphWalk(graph, request, rules)
     run = walk.run(names)
     notes = [*run.notes, *note_containers(graph)]
@@ -77,7 +71,7 @@ class Value(NamedTuple):
 class _GraphWalk:
     """One pass through the graph, in which each node comes after the nodes that it depends on.
 
-    rules: about masks, as in `OperationCall`.
+    rules: about masks, as in `KerasCall`.
     input_mask: of the input of a model inside TimeDistributed.
     differs_today: whether today's Keras may have passed on another mask to any of the nodes.
     size: bytes of the weights and inputs; a small file may describe layers whose outputs fill the memory, so
@@ -146,7 +140,7 @@ class _GraphWalk:
             if hasattr(tensor, "nbytes"):
                 self.owners[id(tensor)] = tensor
 
-    def _call(self, node: Node) -> OperationCall:
+    def _call(self, node: Node) -> KerasCall:
         """Return the arguments as Keras's `__call__` passes them on; see `_masks`."""
         try:
             args = self._resolve(node.args)
@@ -163,9 +157,9 @@ class _GraphWalk:
             raise node.refuse("has no inputs")
         if self.rules != TODAY and isinstance(previous, list) and any(mask is not None for mask in previous):
             self.differs_today = True
-        dtype = "" if operations.is_operation(node.module) else dtype_of(node.config.get("dtype")) or ""
+        dtype = "" if plain.is_operation(node.module) else dtype_of(node.config.get("dtype")) or ""
         inputs, *others = (map_leaves(lambda leaf: _autocast(leaf, dtype), arg) for arg in args)
-        return OperationCall(
+        return KerasCall(
             config=node.config,
             weights=node.weights,
             inputs=inputs,
@@ -214,13 +208,13 @@ class _GraphWalk:
     def _compute(self, node: Node) -> Value:
         """Compute a node that is not recurrent."""
         call = self._call(node)
-        if not operations.is_operation(node.module) and dtype_of(node.config.get("dtype")) is None:
+        if not plain.is_operation(node.module) and dtype_of(node.config.get("dtype")) is None:
             raise node.refuse("does not compute in float32 or float64")
         try:
             if node.inner is not None:
                 return self._run_distributed(node.inner, call)
             with limit_growth(self.size, sum(array.nbytes for array in self.owners.values())):
-                output, mask = operations.compute(call, node.module)
+                output, mask = plain.compute(call, node.module)
         except KeyError as error:
             raise node.refuse("has no {error} in its config or among its weights", error=error) from None
         except BROKEN as error:
@@ -240,12 +234,12 @@ class _GraphWalk:
         tensors = tuple(output) if isinstance(output, (tuple, list)) else (output,)
         return Value(tensors, (mask, *[None] * (len(tensors) - 1)))
 
-    def _run_distributed(self, inner: Graph, call: OperationCall) -> Value:
+    def _run_distributed(self, inner: Graph, call: KerasCall) -> Value:
         """Run a model inside TimeDistributed; every step of every sequence is one entry of its batch."""
         if len(inner.inputs) != 1 or len(inner.outputs) != 1:
             raise call.refuse("holds a model of several inputs or outputs")
         model_input, ref = inner.inputs[0], inner.outputs[0]
-        given = wrapper.entries(call.inputs).astype(model_input.dtype)
+        given = entries(call.inputs).astype(model_input.dtype)
         if call.kwargs.get("training") is True:
             inner = for_training(inner, self.graph.generation)
         walk = _GraphWalk(inner, ModelRequest({model_input.name: given}, self.request.compute), self.rules)
@@ -256,8 +250,8 @@ class _GraphWalk:
                 value = walk.value_of(ref.node)
         except UnknownLayerError as error:  # the error names a layer of the inner model
             raise UnknownLayerError(call.layer, join((error,))) from None
-        mask = wrapper.mask_after(call, value.masks[ref.tensor])
-        return Value((wrapper.steps(value.tensors[ref.tensor], call.inputs),), (mask,))
+        mask = mask_after(call, value.masks[ref.tensor])
+        return Value((steps(value.tensors[ref.tensor], call.inputs),), (mask,))
 
     def _recur(self, node: Node, is_result: bool, is_input: bool) -> None:
         """Build the Case of the node, and compute it if a later node uses its outputs."""
@@ -273,7 +267,7 @@ class _GraphWalk:
             tensors = tuple(tensor.values for tensor in result.outputs)
             self.values[node.name] = Value(tensors, masks_after(case, call, len(tensors)))
 
-    def _recur_inside(self, node: Node, call: OperationCall, is_result: bool) -> None:
+    def _recur_inside(self, node: Node, call: KerasCall, is_result: bool) -> None:
         """Run a recurrent layer inside TimeDistributed on every entry, for the layers that follow."""
         inner = node.inside
         if not inner.is_recurrent or inner.class_name == "TimeDistributed":
@@ -281,11 +275,11 @@ class _GraphWalk:
         whole = _case(node, call) if is_result else None
         mask = _entry_mask(call)
         entry = call._replace(
-            inputs=wrapper.entries(call.inputs), mask=mask, previous=mask, class_name=inner.class_name
+            inputs=entries(call.inputs), mask=mask, previous=mask, class_name=inner.class_name
         )
         case = _case(inner, entry)
         result = self._run_case(node, case)
-        output = wrapper.steps(result.outputs[0].values, call.inputs)
+        output = steps(result.outputs[0].values, call.inputs)
         if whole is not None:
             info, shape = whole.stack.outputs(whole.inputs.shape)[0], whole.inputs.shape
             tensors = (NamedTensor(info.label, info.axes, output, ends=info.ends),)
@@ -293,7 +287,7 @@ class _GraphWalk:
                 result, specs=whole.stack, input_shape=shape, outputs=tensors, trace=(), weights={}
             )
             self.parts[node.name] = LayerUse(node.name, whole, all_steps)
-        after = wrapper.mask_after(call, masks_after(case, entry, 1)[0])
+        after = mask_after(call, masks_after(case, entry, 1)[0])
         self.values[node.name] = Value((output,), (after,))
 
     def _run_case(self, node: Node, case: Case) -> Result:
@@ -320,7 +314,7 @@ def _autocast(arg: Any, dtype: str) -> Any:
     return arg.astype(dtype) if dtype and getattr(getattr(arg, "dtype", None), "kind", "") == "f" else arg
 
 
-def _case(node: Node, call: OperationCall) -> Case:
+def _case(node: Node, call: KerasCall) -> Case:
     """Return the Case of one use of a recurrent layer.  Raises InputError if it gets an empty input."""
     case = build_layer_case(node, call)
     if 0 in case.inputs.shape:
@@ -328,9 +322,9 @@ def _case(node: Node, call: OperationCall) -> Case:
     return case
 
 
-def _entry_mask(call: OperationCall) -> Any:
+def _entry_mask(call: KerasCall) -> Any:
     """Return the mask of every entry; Keras cannot use a mask with one number per entry."""
-    mask = wrapper.entries(call.mask)
+    mask = entries(call.mask)
     if mask is not None and mask.ndim < 2:
         raise call.refuse("gets a mask of {shape}", shape=format_shape(call.mask.shape))
     return mask
@@ -341,7 +335,7 @@ def _hidden_nodes(graph: Graph) -> set[str]:
     visible = {ref.node for ref in graph.outputs}
     hidden: set[str] = set()
     for node in reversed(graph.nodes):
-        operation = operations.is_operation(node.module) or node.class_name.endswith("OpLambda")
+        operation = plain.is_operation(node.module) or node.class_name in plain.LAMBDAS
         if node.class_name == INPUT or (operation and node.name not in visible):
             hidden.add(node.name)
             continue

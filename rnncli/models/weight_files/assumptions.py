@@ -13,10 +13,10 @@ from rnncli.case import MERGE_MODES, Array, Assumed
 from rnncli.errors import Message, Text, UsageError, did_you_mean, format_names, inside, join
 from rnncli.frameworks import GATES, letters, reorder
 from rnncli.inputs.arrange import BATCH_FIRST, AxisOrder
+from rnncli.layers.plain import UnknownLayerError
 from rnncli.models import GivenBeside
 from rnncli.models.graph import Modules, Node
 from rnncli.models.layer_cases import spec_of
-from rnncli.models.operations import UnknownLayerError
 from rnncli.models.weight_files.recognize import FRAMEWORKS
 
 OPTIONS = ("activation", "recurrent_activation", "gates", "merge_mode", "reset_after", "batch_first")

@@ -1,24 +1,76 @@
-"""The layers that often stand around recurrent ones: Dense, Dropout, Masking, TimeDistributed."""
+"""Dense, Embedding, Masking, and Dropout with the other layers that change nothing outside of training."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from rnncli import layers
 from rnncli.case import Array, Option, Shape, Spec
-from rnncli.cells import activations
 from rnncli.cells.tree import Function, Name, Operation, Sum
-from rnncli.errors import LayerError
-from rnncli.layers.layer import Call, Draw, Layer, LayerEquation, LayerOutput, LoopRunner
+from rnncli.errors import InputError
+from rnncli.layers.layer import Draw, LayerEquation
+from rnncli.layers.plain import KerasCall, PlainLayer, PlainOutput, activate
 from rnncli.layers.recurrent import take_seeds
 from rnncli.result import Label, TensorInfo
 
 
-class Dense(Layer):
+def dense(call: KerasCall) -> PlainOutput:
+    """activation(x W + b) along the last axis: (..., features) -> (..., units); the mask is passed on."""
+    import numpy as np
+
+    kernel, x = call.weights["kernel"], np.asarray(call.inputs)
+    product = (x if x.dtype.kind == "f" else x.astype(kernel.dtype)) @ kernel
+    if call.config.get("use_bias", True):
+        product += call.weights["bias"]
+    return activate(call, product, call.config.get("activation")), call.previous
+
+
+def embedding(call: KerasCall) -> PlainOutput:
+    """Look token ids up in a table: (...) -> (..., output_dim); with mask_zero the id 0 is masked.
+
+    Raises InputError for an id that is not in the table.
+    """
+    import numpy as np
+
+    table, ids = call.weights["embeddings"], np.asarray(call.inputs)
+    whole = ids.astype(np.int64)
+    outside = (whole < 0) | (whole >= len(table)) | ~np.isfinite(ids)
+    if outside.any():
+        index = tuple(map(int, np.argwhere(outside)[0]))
+        raise InputError(
+            "the layer {layer} (Embedding) takes token ids 0 to {highest}; the id at [{index}] is {id}.",
+            "Use the vocabulary that the model was trained with.",
+            layer=call.layer,
+            highest=len(table) - 1,
+            index=", ".join(map(str, index)),
+            id=ids[index],
+        )
+    return table[whole], (ids != 0 if call.config.get("mask_zero") else None)
+
+
+def masking(call: KerasCall) -> PlainOutput:
+    """Mask the steps whose features all equal mask_value, and set them to 0."""
+    import numpy as np
+
+    x = call.inputs
+    mask: Any = _mask_of(x, call.config.get("mask_value", 0.0))
+    return np.where(mask[..., None], x, x.dtype.type(0)), mask
+
+
+def _mask_of(x: Array, value: Any) -> Array:
+    mask: Array = (x != value).any(axis=-1)
+    return mask
+
+
+def identity(call: KerasCall) -> PlainOutput:
+    """Return the inputs and their mask: so does Dropout outside of training."""
+    return call.inputs, call.previous
+
+
+class Dense(PlainLayer):
     """activation(x W + b) along the last axis."""
 
-    input_rank = 0
+    compute = staticmethod(dense)
     takes_sequence = False
     takes_mask = False
     options: ClassVar[Mapping[str, Option]] = {
@@ -49,18 +101,11 @@ class Dense(Layer):
         total = Sum(((1, Operation("@", Name("x"), Name("kernel"))), *bias))
         return LayerEquation(Function("activation", (total,)))
 
-    def call(self, runner: LoopRunner, call: Call) -> LayerOutput:
-        """Return activation(x W + b), and the mask unchanged."""
-        product = call.inputs @ call.weights["kernel"]
-        if self.config["use_bias"]:
-            product = product + call.weights["bias"]
-        return LayerOutput((activations.get(self.config["activation"])(product),), call.mask)
 
-
-class Dropout(Layer):
+class Dropout(PlainLayer):
     """Returns the inputs unchanged.  In training, only Keras can draw which of them become 0."""
 
-    input_rank = 0
+    compute = staticmethod(identity)
     takes_sequence = False
     takes_mask = False
     options: ClassVar[Mapping[str, Option]] = {
@@ -86,15 +131,11 @@ class Dropout(Layer):
         """Return the input itself."""
         return LayerEquation(Name("x"))
 
-    def call(self, runner: LoopRunner, call: Call) -> LayerOutput:
-        """Return the inputs and their mask, unchanged; not for training."""
-        return LayerOutput((call.inputs,), call.mask)
 
-
-class Masking(Layer):
+class Masking(PlainLayer):
     """Masks each step whose features all equal mask_value, and sets its features to 0."""
 
-    input_rank = 0
+    compute = staticmethod(masking)
     makes_mask, takes_mask = True, False
     options: ClassVar[Mapping[str, Option]] = {
         "mask_value": Option("number", 0.0),
@@ -111,49 +152,7 @@ class Masking(Layer):
 
     def next_mask(self, inputs: Array | None, mask: Array | None) -> Array | None:
         """Return its own mask, without the axis of features."""
-        return None if inputs is None else (inputs != self.config["mask_value"]).any(axis=-1)
-
-    def call(self, runner: LoopRunner, call: Call) -> LayerOutput:
-        """Return the inputs, with masked steps set to 0, and the mask."""
-        import numpy as np
-
-        mask: Any = self.next_mask(call.inputs, None)
-        return LayerOutput((np.where(mask[..., None], call.inputs, 0).astype(call.inputs.dtype),), mask)
-
-
-class TimeDistributed(Layer):
-    """Calls the inner layer on inputs (batch, ...) of one time step each, and stacks its outputs."""
-
-    without_keras = False
-    options: ClassVar[Mapping[str, Option]] = {
-        "layer": Option("layer", required=True),
-        "dtype": Option("dtype", "float32"),
-    }
-
-    def __init__(self, spec: Spec) -> None:
-        super().__init__(spec)
-        self.layer = layers.make(spec.config["layer"])
-        self.input_rank = self.layer.input_rank and self.layer.input_rank + 1
-        # Keras gives a recurrent layer the mask of its own steps, so there must be one per inner step.
-        self.mask_ranks = (3,) if self.layer.recurrent else (2, 3)
-        if self.layer.config.get("return_state"):
-            raise LayerError(
-                "TimeDistributed: its layer also returns states, but only one tensor can be stacked.",
-                "Leave return_state out of the inner layer.",
-            )
-
-    def weight_shapes(self, input_shape: Shape) -> dict[str, Shape]:
-        return self.layer.weight_shapes(_step_shape(input_shape))
-
-    def outputs(self, input_shape: Shape) -> tuple[TensorInfo, ...]:
-        """Return the output of the inner layer, with the time axis added."""
-        info = self.layer.outputs(_step_shape(input_shape))[0]
-        inner = tuple("inner_timesteps" if axis == "timesteps" else axis for axis in info.axes[1:])
-        label = info.label._replace(sequence=True)
-        return (TensorInfo(label, ("batch", "timesteps", *inner), (*input_shape[:2], *info.shape[1:])),)
-
-    def initializers(self) -> dict[str, Any]:
-        return self.layer.initializers()
+        return None if inputs is None else _mask_of(inputs, self.config["mask_value"])
 
 
 def _output(shape: Shape, last: str) -> tuple[TensorInfo, ...]:
@@ -162,7 +161,3 @@ def _output(shape: Shape, last: str) -> tuple[TensorInfo, ...]:
     timed = len(between) == 1
     axes = ("batch", *(["timesteps"] if timed else between), last)
     return (TensorInfo(Label("output", timed), axes, shape),)
-
-
-def _step_shape(shape: Shape) -> Shape:
-    return (shape[0], *shape[2:])

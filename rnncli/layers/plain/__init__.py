@@ -1,6 +1,7 @@
-"""The layers that are not recurrent, in NumPy as Keras computes them; one file for each family.
+"""Every layer of Keras that is not recurrent, in NumPy: for `--layer`, and for the graphs of saved models.
 
-`LAYERS` of a file has a function for each class of Keras; it returns the output and the mask of one call.
+`LAYERS` names the function that computes a layer: KerasCall -> output and mask, by the rules of a version of
+Keras.  A layer that `--layer` knows is also a Layer, with options, shapes, seeds and an equation.
 """
 
 from __future__ import annotations
@@ -9,20 +10,80 @@ import re
 from collections.abc import Mapping
 from functools import cache
 from importlib import import_module
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from rnncli.case import Array
 from rnncli.errors import LayerError, Message, Text
+from rnncli.layers.layer import Call, Layer, LayerOutput, LoopRunner
 
-OPS = "rnncli.models.operations.ops"
-FAMILIES = (
-    "rnncli.models.operations.core",  # first, as most models need no other, and others need not be loaded
-    OPS,
-    "rnncli.models.operations.merging",
-    "rnncli.models.operations.normalization",
-    "rnncli.models.operations.windows",
-    "rnncli.models.operations.wrapper",
-)
+LAYERS: Mapping[str, str] = {
+    "Dense": "core.dense",
+    "Embedding": "core.embedding",
+    "Masking": "core.masking",
+    **dict.fromkeys(
+        (
+            "Dropout", "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D", "AlphaDropout",
+            "GaussianDropout", "GaussianNoise", "ActivityRegularization", "Identity",
+        ),
+        "core.identity",
+    ),
+    "TimeDistributed": "time_distributed.time_distributed",
+    "Activation": "activation.activation",
+    "ReLU": "activation.relu",
+    "LeakyReLU": "activation.leaky_relu",
+    "ThresholdedReLU": "activation.thresholded_relu",
+    "ELU": "activation.elu",
+    "PReLU": "activation.prelu",
+    "Softmax": "activation.softmax",
+    "Add": "merging.add",
+    "Subtract": "merging.subtract",
+    "Multiply": "merging.multiply",
+    "Average": "merging.average",
+    "Maximum": "merging.maximum",
+    "Minimum": "merging.minimum",
+    "Concatenate": "merging.concatenate",
+    "Dot": "merging.dot",
+    "Attention": "attention.attention",
+    "AdditiveAttention": "attention.attention",
+    "BatchNormalization": "normalization.batch_normalization",
+    "LayerNormalization": "normalization.layer_normalization",
+    "UnitNormalization": "normalization.unit_normalization",
+    "RMSNormalization": "normalization.rms_normalization",
+    "Normalization": "normalization.normalization",
+    "Rescaling": "normalization.rescaling",
+    "Reshape": "windows.reshape",
+    "Permute": "windows.permute",
+    "Flatten": "windows.flatten",
+    "RepeatVector": "windows.repeat_vector",
+    **{
+        f"{name}{rank}D": f"windows.{function}"
+        for name, function, ranks in (
+            ("Conv", "convolution", 3),
+            ("DepthwiseConv", "convolution", 2),
+            ("SeparableConv", "convolution", 2),
+            ("AveragePooling", "pooling", 3),
+            ("MaxPooling", "pooling", 3),
+            ("GlobalAveragePooling", "global_pooling", 3),
+            ("GlobalMaxPooling", "global_pooling", 3),
+            ("ZeroPadding", "zero_padding", 3),
+            ("Cropping", "cropping", 3),
+            ("UpSampling", "up_sampling", 3),
+        )
+        for rank in range(1, ranks + 1)
+    },
+}  # fmt: skip
+"""The file and the function that compute a layer, by Keras's name; a file is loaded when it is needed."""
+
+MERGING = tuple(name for name, path in LAYERS.items() if path.startswith("merging."))
+"""Layers that merge several arrays, and their masks."""
+MASK_MAKERS = ("Masking", "Embedding")
+MASK_USERS = ("GlobalAveragePooling1D", "Softmax", "Attention", "AdditiveAttention")
+"""Layers that compute with the mask of their inputs.  So does TimeDistributed, for the layer in it."""
+
+LAMBDAS = ("TFOpLambda", "SlicingOpLambda")
+"""Layers of Keras 2 that hold a function of TensorFlow."""
+OPERATIONS = "rnncli.layers.plain.operations"
+"""The file for Keras 3's operations, and for these functions."""
 FLOATS = ("float32", "float64")
 
 KERAS_2 = "Keras 2"
@@ -63,10 +124,11 @@ def refuse(layer: str, class_name: str, what: Message) -> UnknownLayerError:
     )
 
 
-class OperationCall(NamedTuple):
-    """One call of a layer.
+class KerasCall(NamedTuple):
+    """One call of a layer, with the arguments that Keras's `Layer.__call__` passes on.
 
-    config, weights: as in Node; class_name, layer: for messages.
+    config: the layer's options, by Keras's names.  weights: by Keras 3's names of variables.
+    class_name, layer: Keras's name of the class, and the layer's own name, for messages.
     inputs: the first argument: an array, or a list of arrays for merging layers.
     mask: argument of the layer's own `call`: an array, a list of them, or None.
     previous: argument of its `compute_mask`.
@@ -96,22 +158,42 @@ class OperationCall(NamedTuple):
         return refuse(self.layer, self.class_name, Message(what, **fields))
 
 
-OperationOutput = tuple[Any, Any]
+PlainOutput = tuple[Any, Any]
 """The output, an array or a tuple of arrays, and its mask: an array or None."""
 
 
-def compute(call: OperationCall, module: str = "") -> OperationOutput:
+def compute(call: KerasCall, module: str = "") -> PlainOutput:
     """Return the output and the mask.  Raises UnknownLayerError if the layer or its config is not known."""
     function = _find(call.class_name, module)
     if function is None:
         raise call.refuse("is not supported")
     if not is_operation(module) and any(arg is not None for arg in call.args):
         raise call.refuse("is called with more arguments than are supported")
-    output: OperationOutput = function(call)
+    output: PlainOutput = function(call)
     return (output[0], None) if module.startswith("keras.src.activations") else output
 
 
-def activate(call: OperationCall, x: Array, activation: Any) -> Array:
+class PlainLayer(Layer):
+    """A layer that `--layer` knows, computed by the rules of today's Keras.
+
+    compute: its function in LAYERS.
+    """
+
+    input_rank = 0
+    compute: ClassVar[staticmethod[[KerasCall], PlainOutput]]
+
+    def call(self, runner: LoopRunner, call: Call) -> LayerOutput:
+        """Return the output, and the mask for the next layer."""
+        name = self.spec.class_name
+        output, mask = type(self).compute(
+            KerasCall(
+                self.config, call.weights, call.inputs, call.mask, call.mask, class_name=name, layer=name
+            )
+        )
+        return LayerOutput((output,), mask)
+
+
+def activate(call: KerasCall, x: Array, activation: Any) -> Array:
     """Apply the option `activation` of a config: a name, or the config of a function or of a layer.
 
     Raises UnknownLayerError if it is not one of Keras's.
@@ -145,9 +227,13 @@ def is_known(class_name: str, module: str) -> bool:
 def _find(class_name: str, module: str) -> Any:
     """Return the function here that computes the class; None if there is none."""
     if is_operation(module):
-        return import_module(OPS).OPERATIONS.get(class_name)
-    families = map(import_module, FAMILIES if from_keras(module) else ())
-    return next((file.LAYERS[class_name] for file in families if class_name in file.LAYERS), None)
+        return import_module(OPERATIONS).OPERATIONS.get(class_name)
+    if not from_keras(module):
+        return None
+    if class_name in LAMBDAS:
+        return import_module(OPERATIONS).compute_tensorflow
+    file, _, function = LAYERS.get(class_name, "").partition(".")
+    return getattr(import_module(f"{__name__}.{file}"), function) if file else None
 
 
 def is_operation(module: str) -> bool:
@@ -162,8 +248,8 @@ def from_keras(module: str | None) -> bool:
 
 def keras_may_know(class_name: str, module: str | None) -> bool:
     """Return whether Keras could compute a layer that is not known here: not a custom one, nor a function."""
-    own = class_name in ("Lambda", "TFOpLambda", "SlicingOpLambda", "TensorFlowOpLayer")
-    return from_keras(module) and not own and ">" not in class_name
+    is_function = class_name in ("Lambda", "TensorFlowOpLayer", *LAMBDAS)
+    return from_keras(module) and not is_function and ">" not in class_name
 
 
 def axis_of(config: Mapping[str, Any]) -> int:

@@ -6,40 +6,35 @@ Convolutions and pooling have windows.  The output has no mask; only the global 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from math import prod
 from typing import Any
 
 import numpy as np
 
 from rnncli.case import Array
-from rnncli.models.operations import OperationCall, OperationOutput, activate, channels_first, sizes_of
-
-CONVOLUTIONS = (
-    "Conv1D", "Conv2D", "Conv3D", "DepthwiseConv1D", "DepthwiseConv2D", "SeparableConv1D", "SeparableConv2D",
-)  # fmt: skip
-POOLING = tuple(
-    f"{scope}{kind}Pooling{rank}D"
-    for scope in ("", "Global")
-    for kind in ("Average", "Max")
-    for rank in (1, 2, 3)
-)
+from rnncli.layers.plain import KerasCall, PlainOutput, activate, channels_first, sizes_of
 
 
-def _slide(call: OperationCall) -> OperationOutput:
-    """Compute (batch, *space, channels) -> (batch, *places, filters), globally (batch, channels)."""
-    x, first = call.floats(), channels_first(call.config)
-    x = np.moveaxis(x, 1, -1) if first else x
-    if call.class_name.startswith("Global"):
-        return _pool_all(call, x), None
-    found = _convolve(call, x) if call.class_name in CONVOLUTIONS else _pool(call, x)
-    found = np.moveaxis(found, -1, 1) if first else found
-    if call.class_name in CONVOLUTIONS:
-        found = activate(call, found, call.config.get("activation"))
-    return found, None
+def _sliding(formula: Callable[[KerasCall, Array], Array]) -> Callable[[KerasCall], PlainOutput]:
+    """Return the layer of a formula of the call and its input with the channels last; it drops the mask."""
+
+    def layer(call: KerasCall) -> PlainOutput:
+        x, first = call.floats(), channels_first(call.config)
+        outputs = formula(call, np.moveaxis(x, 1, -1) if first else x)
+        return np.moveaxis(outputs, -1, 1) if first and outputs.ndim > 2 else outputs, None
+
+    return layer
 
 
-def _convolve(call: OperationCall, x: Array) -> Array:
+def convolution(call: KerasCall) -> PlainOutput:
+    """Convolve (batch, *space, channels) -> (batch, *places, filters), then apply the activation."""
+    outputs, mask = _convolve(call)
+    return activate(call, outputs, call.config.get("activation")), mask
+
+
+@_sliding
+def _convolve(call: KerasCall, x: Array) -> Array:
     config, weights, rank = call.config, call.weights, x.ndim - 2
     sizes, strides, dilations = (
         sizes_of(config.get(name) or 1, rank) for name in ("kernel_size", "strides", "dilation_rate")
@@ -63,11 +58,13 @@ def _mix_channels(seen: Array, kernel: Array, groups: int) -> Array:
     rank = kernel.ndim - 2
     parts = zip(np.split(seen, groups, axis=1 + rank), np.split(kernel, groups, axis=-1), strict=True)
     space = list(range(2 + rank, 2 + 2 * rank))
-    found = [np.tensordot(part, own, axes=([1 + rank, *space], [rank, *range(rank)])) for part, own in parts]
-    return np.concatenate(found, axis=-1)
+    axes = [1 + rank, *space], [rank, *range(rank)]
+    return np.concatenate([np.tensordot(inputs, weights, axes=axes) for inputs, weights in parts], axis=-1)
 
 
-def _pool_all(call: OperationCall, x: Array) -> Array:
+@_sliding
+def global_pooling(call: KerasCall, x: Array) -> Array:
+    """Pool (batch, *space, channels) -> (batch, channels); the average of a sequence uses its mask."""
     space = tuple(range(1, x.ndim - 1))
     if "Max" in call.class_name:
         outputs = x.max(axis=space, keepdims=True)
@@ -78,13 +75,15 @@ def _pool_all(call: OperationCall, x: Array) -> Array:
             outputs = np.asarray(total / unmasked.sum(axis=1, keepdims=True), x.dtype)
     else:
         outputs = x.mean(axis=space, keepdims=True)
-    if not call.config.get("keepdims"):
-        return np.asarray(np.squeeze(outputs, axis=space))
-    return np.moveaxis(outputs, -1, 1) if channels_first(call.config) else outputs
+    return outputs if call.config.get("keepdims") else np.asarray(np.squeeze(outputs, axis=space))
 
 
-def _pool(call: OperationCall, x: Array) -> Array:
-    """Pool windows; padding counts neither for the maximum nor for the average."""
+@_sliding
+def pooling(call: KerasCall, x: Array) -> Array:
+    """Pool windows: (batch, *space, channels) -> (batch, *places, channels).
+
+    Padding counts neither for the maximum nor for the average.
+    """
     rank, config = int(re.sub(r"\D", "", call.class_name)), call.config
     sizes = sizes_of(config.get("pool_size", config.get("pool_length", 2)), rank)
     strides = sizes_of(config.get("strides") or sizes, rank)
@@ -117,10 +116,10 @@ def _windows(
     if any(map(any, pads)):
         x = np.pad(x, [(0, 0), *pads, (0, 0)], constant_values=fill)
     axes = tuple(range(1, 1 + len(sizes)))
-    found = np.lib.stride_tricks.sliding_window_view(x, covered, axis=axes)
-    every = [slice(None, None, stride) for stride in strides]
+    windows = np.lib.stride_tricks.sliding_window_view(x, covered, axis=axes)
+    starts = [slice(None, None, stride) for stride in strides]
     inside = [slice(None, None, dilation) for dilation in dilations]
-    view: Array = found[(slice(None), *every, slice(None), *inside)]
+    view: Array = windows[(slice(None), *starts, slice(None), *inside)]
     return view
 
 
@@ -134,25 +133,55 @@ def _pad_sizes(length: int, size: int, stride: int, padding: str) -> tuple[int, 
     return 0, 0
 
 
-def _reshape_axes(call: OperationCall) -> OperationOutput:
-    """Move the numbers; the output has no mask."""
-    return _RESHAPING[call.class_name](call, call.inputs), None
+def _reshaping(formula: Callable[[KerasCall, Array], Array]) -> Callable[[KerasCall], PlainOutput]:
+    """Return the layer of a formula of the call and its input that moves the numbers; it drops the mask."""
+    return lambda call: (formula(call, call.inputs), None)
 
 
-def _flatten(call: OperationCall, x: Array) -> Array:
+@_reshaping
+def reshape(call: KerasCall, x: Array) -> Array:
+    """(batch, ...) -> (batch, *target_shape), in which one size may be left open."""
+    return x.reshape(len(x), *(-1 if size is None else int(size) for size in call.config["target_shape"]))
+
+
+@_reshaping
+def permute(call: KerasCall, x: Array) -> Array:
+    """Reorder the axes after the batch."""
+    return x.transpose(0, *call.config["dims"])
+
+
+@_reshaping
+def repeat_vector(call: KerasCall, x: Array) -> Array:
+    """(batch, features) -> (batch, n, features)."""
+    return x[:, None].repeat(call.config["n"], axis=1)
+
+
+@_reshaping
+def flatten(call: KerasCall, x: Array) -> Array:
+    """(batch, ...) -> (batch, numbers), channels last."""
     if channels_first(call.config) and x.ndim > 1:
         x = x.transpose(0, *range(2, x.ndim), 1)
     return x.reshape(len(x), prod(x.shape[1:]))
 
 
-def _cropping(call: OperationCall, x: Array) -> Array:
+@_reshaping
+def zero_padding(call: KerasCall, x: Array) -> Array:
+    """Add zeros around each spatial axis."""
+    return np.pad(x, _sides(call, x, "padding"))
+
+
+@_reshaping
+def cropping(call: KerasCall, x: Array) -> Array:
+    """Remove numbers around each spatial axis."""
     sides = list(zip(_sides(call, x, "cropping"), x.shape, strict=True))
     if any(first + last >= size for (first, last), size in sides if size):
         raise ValueError("it crops everything")
     return x[tuple(slice(first, size - last) for (first, last), size in sides)]
 
 
-def _up_sampling(call: OperationCall, x: Array) -> Array:
+@_reshaping
+def up_sampling(call: KerasCall, x: Array) -> Array:
+    """Repeat the numbers along each spatial axis."""
     if call.config.get("interpolation", "nearest") != "nearest":
         raise call.refuse("interpolates by {config}", config=call.config["interpolation"])
     rank = x.ndim - 2
@@ -162,32 +191,14 @@ def _up_sampling(call: OperationCall, x: Array) -> Array:
     return x
 
 
-def _sides(call: OperationCall, x: Array, option: str) -> list[tuple[int, int]]:
+def _sides(call: KerasCall, x: Array, option: str) -> list[tuple[int, int]]:
     """Return the sizes to add or remove before and after each axis.
 
     The option is `2`, or `(1, 2)` for one axis, or has one of these for each axis.
     """
     rank, value = x.ndim - 2, call.config.get(option, 1)
     each = [value] * rank if rank == 1 or isinstance(value, int) else value
-    pairs = [own if isinstance(own, (list, tuple)) else (own,) for own in each]
-    around = [(0, 0), *((own[0], own[-1]) for own in pairs)]
+    pairs = [sizes if isinstance(sizes, (list, tuple)) else (sizes,) for sizes in each]
+    around = [(0, 0), *((sizes[0], sizes[-1]) for sizes in pairs)]
     around.insert(1 if channels_first(call.config) else len(around), (0, 0))
     return around
-
-
-_RESHAPING: Mapping[str, Callable[[OperationCall, Any], Any]] = {
-    "Reshape": lambda call, x: x.reshape(
-        len(x), *(-1 if size is None else int(size) for size in call.config["target_shape"])
-    ),
-    "Permute": lambda call, x: x.transpose(0, *call.config["dims"]),
-    "Flatten": _flatten,
-    "RepeatVector": lambda call, x: x[:, None].repeat(call.config["n"], axis=1),
-    **dict.fromkeys(
-        [f"ZeroPadding{rank}D" for rank in (1, 2, 3)],
-        lambda call, x: np.pad(x, _sides(call, x, "padding")),
-    ),
-    **dict.fromkeys([f"Cropping{rank}D" for rank in (1, 2, 3)], _cropping),
-    **dict.fromkeys([f"UpSampling{rank}D" for rank in (1, 2, 3)], _up_sampling),
-}
-
-LAYERS = {**dict.fromkeys((*CONVOLUTIONS, *POOLING), _slide), **dict.fromkeys(_RESHAPING, _reshape_axes)}

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rnncli.cells import activations
-from rnncli.models.operations import OperationCall, OperationOutput
+from rnncli.layers.plain import KerasCall, PlainOutput
 
 if TYPE_CHECKING:
     Formula = Callable[[tuple[Any, ...], Mapping[str, Any]], Any]
 
 
-def compute(call: OperationCall) -> OperationOutput:
+def compute(call: KerasCall) -> PlainOutput:
     """Compute the operation; the output has no mask.
 
     Keras saves the arguments of the operation itself in its config, those of the call in `args` and `kwargs`.
@@ -167,7 +167,6 @@ _FORMULAS: Mapping[str, Formula] = {
 
 OPERATIONS = dict.fromkeys(_FORMULAS, compute)
 
-
 _TENSORFLOW: Mapping[str, str] = {
     "math.not_equal": "NotEqual", "math.equal": "Equal", "math.greater": "Greater", "math.less": "Less",
     "math.greater_equal": "GreaterEqual", "math.less_equal": "LessEqual", "math.add": "Add",
@@ -197,7 +196,7 @@ def is_tensorflow(function: str) -> bool:
     return function in _TENSORFLOW
 
 
-def _compute_tensorflow(call: OperationCall) -> OperationOutput:
+def compute_tensorflow(call: KerasCall) -> PlainOutput:
     """Compute the same operation of Keras 3 with the same arguments; the output has no mask."""
     function = str(call.config.get("function"))
     name = _TENSORFLOW.get(function)
@@ -210,6 +209,3 @@ def _compute_tensorflow(call: OperationCall) -> OperationOutput:
         class_name=name, config=options, kwargs={}, args=(*call.args, *second), layer=call.layer
     )
     return compute(inner)
-
-
-LAYERS = dict.fromkeys(("TFOpLambda", "SlicingOpLambda"), _compute_tensorflow)

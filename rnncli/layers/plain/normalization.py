@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
 
 import numpy as np
 
 from rnncli.case import Array
-from rnncli.models.operations import OperationCall, OperationOutput, axes_of, axis_of
+from rnncli.layers.plain import KerasCall, PlainOutput, axes_of, axis_of
 
 EPSILON = 1e-7
 """keras.backend.epsilon()."""
 
 
-def _normalize(call: OperationCall) -> OperationOutput:
-    """Normalize the inputs; the mask is passed on if Keras does so."""
-    x = call.inputs if call.inputs.dtype.kind == "f" else call.inputs.astype(np.float32)
-    with np.errstate(all="ignore"):
-        output = _FORMULAS[call.class_name](call, x)
-    return output, None if call.class_name == "RMSNormalization" else call.previous
+def _normalizing(formula: Callable[[KerasCall, Array], Array]) -> Callable[[KerasCall], PlainOutput]:
+    """Return the layer of a formula of the call and its input in floats; it passes masks on as Keras does."""
+
+    def layer(call: KerasCall) -> PlainOutput:
+        x = call.inputs if call.inputs.dtype.kind == "f" else call.inputs.astype(np.float32)
+        with np.errstate(all="ignore"):
+            output = formula(call, x)
+        return output, None if call.class_name == "RMSNormalization" else call.previous
+
+    return layer
 
 
-def _batch(call: OperationCall, x: Array) -> Array:
+@_normalizing
+def batch_normalization(call: KerasCall, x: Array) -> Array:
     """gamma (x - mean) / sqrt(variance + epsilon) + beta (Ioffe and Szegedy, 2015).
 
     The statistics are the moving ones, as outside of training.
@@ -37,7 +41,8 @@ def _batch(call: OperationCall, x: Array) -> Array:
     return np.asarray(x * inverse.reshape(shape) + offset.reshape(shape), x.dtype)
 
 
-def _layer(call: OperationCall, x: Array) -> Array:
+@_normalizing
+def layer_normalization(call: KerasCall, x: Array) -> Array:
     """Normalize with the statistics of each sequence, over one axis or several (Ba et al., 2016)."""
     axes = tuple(axis % x.ndim for axis in axes_of(call.config))
     shape = [size if axis in axes else 1 for axis, size in enumerate(x.shape)]
@@ -52,13 +57,15 @@ def _layer(call: OperationCall, x: Array) -> Array:
     return np.asarray(x * inverse + offset, x.dtype)
 
 
-def _unit(call: OperationCall, x: Array) -> Array:
+@_normalizing
+def unit_normalization(call: KerasCall, x: Array) -> Array:
     """x / ||x||."""
     squares = np.square(x).sum(axis=axes_of(call.config), keepdims=True)
     return np.asarray(x * np.minimum(1 / np.sqrt(squares), x.dtype.type(1e12)), x.dtype)
 
 
-def _rms(call: OperationCall, x: Array) -> Array:
+@_normalizing
+def rms_normalization(call: KerasCall, x: Array) -> Array:
     """x / sqrt(mean(x^2) + epsilon) scale (Zhang and Sennrich, 2019)."""
     axes = tuple(axis % x.ndim for axis in axes_of(call.config))
     shape = [size if axis in axes else 1 for axis, size in enumerate(x.shape)]
@@ -67,10 +74,11 @@ def _rms(call: OperationCall, x: Array) -> Array:
     return np.asarray(x * inverse * call.weights["scale"].reshape(shape), x.dtype)
 
 
-def _standardize(call: OperationCall, x: Array) -> Array:
+@_normalizing
+def normalization(call: KerasCall, x: Array) -> Array:
     """Normalize with the mean and variance that were learned, or that the config has."""
     config, axis = call.config, call.config.get("axis", -1)
-    axes = () if axis is None else tuple(place % x.ndim for place in axes_of(config))
+    axes = () if axis is None else tuple(axis % x.ndim for axis in axes_of(config))
     shape = [size if axis in axes else 1 for axis, size in enumerate(x.shape)]
     learned = config.get("mean") is None
     mean, variance = (
@@ -83,18 +91,8 @@ def _standardize(call: OperationCall, x: Array) -> Array:
     return np.asarray(mean + x * deviation if config.get("invert") else (x - mean) / deviation, x.dtype)
 
 
-def _rescale(call: OperationCall, x: Array) -> Array:
+@_normalizing
+def rescaling(call: KerasCall, x: Array) -> Array:
+    """x scale + offset."""
     scale, offset = (np.asarray(call.config.get(name, 0.0), x.dtype) for name in ("scale", "offset"))
     return np.asarray(x * scale + offset, x.dtype)
-
-
-_FORMULAS: Mapping[str, Callable[[OperationCall, Any], Any]] = {
-    "BatchNormalization": _batch,
-    "LayerNormalization": _layer,
-    "UnitNormalization": _unit,
-    "RMSNormalization": _rms,
-    "Normalization": _standardize,
-    "Rescaling": _rescale,
-}
-
-LAYERS = dict.fromkeys(_FORMULAS, _normalize)

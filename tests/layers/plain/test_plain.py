@@ -10,8 +10,8 @@ import pytest
 from oracle import keras, made
 
 from rnncli.errors import InputError
-from rnncli.models import operations
-from rnncli.models.operations import OperationCall, UnknownLayerError
+from rnncli.layers import plain
+from rnncli.layers.plain import KerasCall, UnknownLayerError
 
 pytestmark = pytest.mark.filterwarnings("ignore:Layer .* was passed an input with a mask")
 
@@ -133,7 +133,7 @@ def held(layer: Any, inputs: Any, masks: Any, what: str, takes_mask: bool) -> No
     layer(given)  # builds it
     weights = weights_of(layer)
     theirs = layer([with_mask(*pair) for pair in zip(inputs, masks, strict=True)] if several else given)
-    call = OperationCall(
+    call = KerasCall(
         config=config_of(layer),
         weights=weights,
         inputs=inputs,
@@ -142,7 +142,7 @@ def held(layer: Any, inputs: Any, masks: Any, what: str, takes_mask: bool) -> No
         class_name=type(layer).__name__,
         layer=layer.name,
     )
-    mine, mask = operations.compute(call, "keras.layers")
+    mine, mask = plain.compute(call, "keras.layers")
     expected, their_mask = keras.ops.convert_to_numpy(theirs), getattr(theirs, "_keras_mask", None)
     assert (mine.shape, mine.dtype) == (expected.shape, expected.dtype), what
     np.testing.assert_allclose(mine, expected, rtol=NEAR, atol=NEAR, err_msg=what)
@@ -177,11 +177,11 @@ def test_embedding(mask_zero: bool) -> None:
 
 
 def test_embedding_names_an_id_that_it_does_not_have() -> None:
-    call = OperationCall(
+    call = KerasCall(
         {}, {"embeddings": np.zeros((4, 2), "float32")}, np.array([[1, 4]]), class_name="Embedding", layer="e"
     )
     with pytest.raises(InputError, match=r"0 to 3; the id at \[0, 1\] is 4"):
-        operations.compute(call)
+        plain.compute(call)
 
 
 def test_layers_of_several_inputs() -> None:
@@ -212,8 +212,8 @@ def test_what_is_not_known_is_named() -> None:
     x = np.zeros((1, 2, 3), "float32")
     for class_name, module in [("Lambda", "keras.layers"), ("Dense", "mine.layers"), ("Custom>Dense", "")]:
         with pytest.raises(UnknownLayerError, match="odd") as raised:
-            operations.compute(OperationCall({}, {}, x, class_name=class_name, layer="odd"), module)
+            plain.compute(KerasCall({}, {}, x, class_name=class_name, layer="odd"), module)
         assert raised.value.layer == "odd"
-    call = OperationCall({"activation": "my_own"}, {}, x, class_name="Activation", layer="odd")
+    call = KerasCall({"activation": "my_own"}, {}, x, class_name="Activation", layer="odd")
     with pytest.raises(UnknownLayerError, match="my_own"):
-        operations.compute(call)
+        plain.compute(call)
