@@ -12,9 +12,19 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from rnncli.cells import activations
-from rnncli.cells.syntax import TokenSpan, fault
 from rnncli.cells.text import PACKED, CellText, CellWeight, at, line_number, packed_lines, resolve
-from rnncli.cells.tree import FUNCTIONS, Function, Name, Node, Operation, parse, rebuild, walk
+from rnncli.cells.tree import (
+    FUNCTIONS,
+    Function,
+    Name,
+    Node,
+    Operation,
+    TokenSpan,
+    fault,
+    parse,
+    rebuild,
+    walk,
+)
 from rnncli.errors import LayerError, Message, Text, did_you_mean
 
 EXAMPLE = Message('For example hidden = "tanh(x @ kernel + hidden @ recurrent_kernel)".')

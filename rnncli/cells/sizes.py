@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from rnncli.cells.syntax import TokenSpan, fault
 from rnncli.cells.text import BIASES, PACKED, CellText, Size, at
-from rnncli.cells.tree import Function, Name, Node, Operation, parts
+from rnncli.cells.tree import Function, Name, Node, Operation, TokenSpan, fault, parts
 from rnncli.errors import LayerError, Message, Text, inside
 
 

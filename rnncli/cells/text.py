@@ -10,7 +10,6 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from rnncli.cells import activations
-from rnncli.cells.syntax import TokenSpan, point_at
 from rnncli.cells.tree import (
     Function,
     Name,
@@ -18,9 +17,11 @@ from rnncli.cells.tree import (
     Number,
     Operation,
     Sum,
+    TokenSpan,
     finite,
     fold,
     parse,
+    point_at,
     rebuild,
     walk,
 )

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from rnncli.case import DTYPES, Option
 from rnncli.cells import activations
-from rnncli.cells.syntax import TokenSpan, point_at
+from rnncli.cells.tree import TokenSpan, point_at
 from rnncli.errors import Flag, LayerError, Message, Text, count, did_you_mean
 from rnncli.specs.expressions import BareName, CallExpression, fault
 

@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 
 from rnncli import layers
 from rnncli.case import Option, Spec
-from rnncli.cells.syntax import TokenSpan, point_at
 from rnncli.cells.text import CellText
+from rnncli.cells.tree import TokenSpan, point_at
 from rnncli.errors import Flag, LayerError, Message, Text, UsageError, did_you_mean, fold_name
 from rnncli.initializers import settings
 from rnncli.layers.layer import INERT

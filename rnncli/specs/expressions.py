@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
-from rnncli.cells import syntax
-from rnncli.cells.syntax import TokenSpan, parse_expression, span_of
+from rnncli.cells import tree
 from rnncli.cells.text import CellText
+from rnncli.cells.tree import TokenSpan, parse_expression, span_of
 from rnncli.errors import LayerError, Message, Text
 
 LONGEST = 20_000
@@ -115,7 +115,7 @@ def parse(text: str, cells: Mapping[str, CellText] = MappingProxyType({})) -> An
 
     masked = re.sub(_FILE, mask, text) if cells else text
     try:
-        tree = parse_expression(masked, ADVICE, text)
+        expression = parse_expression(masked, ADVICE, text)
     except LayerError:
         if "@" not in masked:
             raise
@@ -126,12 +126,12 @@ def parse(text: str, cells: Mapping[str, CellText] = MappingProxyType({})) -> An
             Message("after @ comes the path of a file that ends in .toml"),
             Message("For example @mgu.toml(4), or @'my cells/mgu.toml'(4)."),
         ) from None
-    return _TreeReader(text, named).value(tree)
+    return _TreeReader(text, named).value(expression)
 
 
 def fault(span: TokenSpan, reason: Text | LayerError, advice: Text = ADVICE) -> LayerError:
     """Return a LayerError with this reason that points at `span`."""
-    return syntax.fault(span, reason, advice)
+    return tree.fault(span, reason, advice)
 
 
 class _TreeReader:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from rnncli.case import Spec, parse_decimal, parse_number
-from rnncli.cells.syntax import TokenSpan, is_deeper, point_at
+from rnncli.cells.tree import TokenSpan, is_deeper, point_at
 from rnncli.errors import LayerError, Message, did_you_mean, recognize
 from rnncli.initializers import Initializer, find, snake_case
 from rnncli.specs import expressions

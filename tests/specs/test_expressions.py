@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rnncli.cells.syntax import TokenSpan
+from rnncli.cells.tree import TokenSpan
 from rnncli.errors import LayerError
 from rnncli.specs.expressions import BareName, CallExpression, fault, parse
 
