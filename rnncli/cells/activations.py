@@ -64,10 +64,10 @@ def _soft_shrink(np: Any, x: Any) -> Any:
 
 
 def _softmax(np: Any, x: Any) -> Any:
-    """Return NaN for every entry of a row that contains NaN or +inf, or only -inf.
+    """Return NaN for every number of a row that contains NaN or +inf, or only -inf.
 
-    TensorFlow does the same in float64 and under XLA.  In float32 its oneDNN kernel gives 0 in some of these
-    places, and in which ones depends on the instruction set of the CPU.
+    TensorFlow does the same in float64 and under XLA.  In float32 its oneDNN kernel gives 0 for some of
+    these numbers; for which of them depends on the instruction set of the CPU.
     """
     powers = np.exp(x - x.max(axis=-1, keepdims=True))
     return powers / powers.sum(axis=-1, keepdims=True)
@@ -92,7 +92,7 @@ def _sparsemax(np: Any, x: Any) -> Any:
 def _sort_descending(np: Any, x: Any) -> Any:
     """Return each row sorted in descending order.
 
-    NaN compares neither larger nor smaller, so its place depends on how TensorFlow sorts.
+    NaN compares neither larger nor smaller, so its position depends on how TensorFlow sorts.
     """
     falling = -np.sort(-x, axis=-1)
     broken = np.isnan(x).any(axis=-1)
@@ -135,7 +135,7 @@ _FORMULAS: Mapping[str, Formula] = {
 _EARLIER: Mapping[str, Formula] = {
     "hard_sigmoid_keras2": lambda np, x: _clip(np, 0.2 * x + 0.5, 0, 1),
 }
-"""Activations of saved models of earlier versions; Keras 3 no longer has them."""
+"""Activations of models saved by earlier versions of Keras; Keras 3 no longer has them."""
 
 _ALIASES: Mapping[str, str] = {"swish": "silu", "hard_swish": "hard_silu"}
 
@@ -147,7 +147,7 @@ _UNFIT: Mapping[str, Text] = {
 _TYPED = frozenset(
     {"linear", "tanh", "sigmoid", "relu", "relu6", "hard_sigmoid", "hard_sigmoid_keras2", "hard_tanh"}
 )
-"""These give the dtype that they get; the others are cast."""
+"""Activations whose formula keeps the dtype; the values of the others are cast."""
 
 _BOUNDS: Mapping[str, tuple[float, float]] = {
     **dict.fromkeys(("sigmoid", "hard_sigmoid", *_EARLIER, "sparse_sigmoid"), (0.0, 1.0)),
@@ -195,7 +195,7 @@ def get(name: str | Mapping[str, Any] | None) -> Activation:
     """Return the activation function: float16, float32 or float64 array -> array of the same shape and dtype.
 
     softmax, log_softmax and sparsemax operate along the last axis.
-    name: may also be one with parameters, see `parse_parametric`.
+    name: may also have parameters, `leaky_relu[alpha=0.01]`, see `parse_parametric`.
     Raises LayerError if the activation does not exist or cannot be used in a layer.
     """
     import numpy
@@ -214,12 +214,12 @@ def get_unguarded(name: str | Mapping[str, Any] | None) -> Activation:
 
     For loops, because entering that context takes as long as a typical function.
     """
-    found = parse_parametric(name)
-    return found.function() if found else _function(canonical_name(name))
+    parametric = parse_parametric(name)
+    return parametric.function() if parametric else _function(canonical_name(name))
 
 
 def array_functions(np: Any) -> dict[str, Callable[..., Any]]:
-    """Return what computes each function of an equation that is no activation.  np: NumPy, or keras.ops."""
+    """Return the functions of equations that are not activations, by name.  np: NumPy, or keras.ops."""
     return {
         "exp": np.exp,
         "log": np.log,
@@ -234,13 +234,16 @@ def array_functions(np: Any) -> dict[str, Callable[..., Any]]:
     }
 
 
-def compute_constant(name: str, given: Sequence[float]) -> float:
-    """Return a function of an equation, or an activation, of numbers in float64; one is an axis of size 1."""
+def compute_constant(name: str, arguments: Sequence[float]) -> float:
+    """Return the value of a function or an activation, in float64: `compute_constant("exp", [0.0])` is 1.0.
+
+    Each argument is an array of shape (1,), so `mean` and `softmax` work, too.
+    """
     import numpy as np
 
     function = array_functions(np).get(name) or get_unguarded(name)
     with np.errstate(all="ignore"):
-        return float(function(*(np.array([value]) for value in given))[0])
+        return float(function(*(np.array([value]) for value in arguments))[0])
 
 
 def bounds(name: str | Mapping[str, Any] | None) -> tuple[float, float] | None:
@@ -248,8 +251,8 @@ def bounds(name: str | Mapping[str, Any] | None) -> tuple[float, float] | None:
 
     Raises LayerError if the activation does not exist or cannot be used in a layer.
     """
-    found = parse_parametric(name)
-    return found.bounds() if found else _BOUNDS.get(canonical_name(name))
+    parametric = parse_parametric(name)
+    return parametric.bounds() if parametric else _BOUNDS.get(canonical_name(name))
 
 
 @cache
@@ -262,8 +265,8 @@ def _function(name: str) -> Activation:
 
 @cache
 def _index_by_name() -> dict[str, str]:
-    own = {name: name for name in (*_FORMULAS, *_EARLIER, *_UNFIT)}
-    return {fold_name(name): found for name, found in {**own, **_ALIASES}.items()}
+    names = {name: name for name in (*_FORMULAS, *_EARLIER, *_UNFIT)}
+    return {fold_name(name): canonical for name, canonical in {**names, **_ALIASES}.items()}
 
 
 def _name_in(config: Mapping[str, Any]) -> Any:
@@ -289,11 +292,12 @@ _PARAMETRIC: Mapping[str, Callable[[Any, Any, float, float], Any]] = {
 
 
 class ParametricActivation(NamedTuple):
-    """An activation, and the numbers in its formula, as nodes of ONNX have them; None if it lacks one.
+    """An activation with the numbers in its formula, as nodes of ONNX have them.
 
+    alpha, beta: None if the formula has no such number.
     Its text is `leaky_relu[alpha=0.01, clip=3.0]`.  Keras has no such names, so they cannot be given on the
     command line; readers of saved models make them.
-    clip: the preactivation is limited to -clip and clip first.
+    clip: limits the preactivation to -clip and clip; None for no limit.
     """
 
     name: str
@@ -332,7 +336,7 @@ class ParametricActivation(NamedTuple):
 
 
 def parse_parametric(text: Any) -> ParametricActivation | None:
-    """Return the activation that a text of this form names; None for any other."""
+    """Return the activation of a text such as `leaky_relu[alpha=0.01]`; None for any other value."""
     match = re.fullmatch(_PARAMETRIC_TEXT, text) if isinstance(text, str) and text[-1:] == "]" else None
     if match is None:
         return None
@@ -348,18 +352,18 @@ def _float32(*numbers: float | None) -> list[float]:
 
 
 SHORT = 16
-"""Longest part that is left to insertion sort."""
+"""Most numbers of a part that insertion sort sorts."""
 
 
 def _std_sort(row: list[float]) -> list[float]:
     """Return the row in descending order, by the steps of std::sort in libstdc++.
 
-    The place of NaN, which compares neither larger nor smaller than any number, depends on these steps.
+    The position of NaN, which compares neither larger nor smaller than any number, depends on these steps.
     """
     numbers = list(row)
     _introsort(numbers, 0, len(numbers))
-    for place in range(1, len(numbers)):
-        _insert(numbers, place, guarded=place < SHORT)
+    for index in range(1, len(numbers)):
+        _insert(numbers, index, guarded=index < SHORT)
     return numbers
 
 
@@ -386,24 +390,24 @@ def _partition(row: list[float], low: int, high: int, pivot: float) -> int:
         low += 1
 
 
-def _move_median_to(row: list[float], place: int, a: int, b: int, c: int) -> None:
+def _move_median_to(row: list[float], index: int, a: int, b: int, c: int) -> None:
     if row[a] > row[b]:
         median = b if row[b] > row[c] else c if row[a] > row[c] else a
     else:
         median = a if row[a] > row[c] else c if row[b] > row[c] else b
-    row[place], row[median] = row[median], row[place]
+    row[index], row[median] = row[median], row[index]
 
 
-def _insert(row: list[float], place: int, *, guarded: bool) -> None:
-    """Move the number at `place` to the left of the smaller ones.
+def _insert(row: list[float], index: int, *, guarded: bool) -> None:
+    """Move the number at `index` to the left of the smaller numbers.
 
     guarded: compare with the first number before the others, as `__insertion_sort` does, unlike
         `__unguarded_linear_insert`.
     """
-    number, left = row[place], place
+    number, left = row[index], index
     if guarded and number > row[0]:
         left = 0
     else:
         while left and number > row[left - 1]:
             left -= 1
-    row.insert(left, row.pop(place))
+    row.insert(left, row.pop(index))

@@ -1,4 +1,4 @@
-"""The ranges that a cell's activations leave to its lines."""
+"""The range of each line of a cell, as far as its activations limit it."""
 
 from __future__ import annotations
 
@@ -14,41 +14,39 @@ Range = tuple[float, float]
 def bounds_of(lines: Mapping[str, Node], activation: Callable[[str], str]) -> dict[str, Range | None]:
     """Return the range of each line; None if no activation limits it.
 
-    lines: resolved.  activation: the activation that a function of a line is.
-    An activation limits the line around which it stands, a product of such lines, and what blends two of
-    them, as `update * hidden + (1 - update) * candidate`, which stays where it starts.
+    lines: resolved.  activation: returns the activation that a function of a line stands for.
+    Limited are: an activation's value; a product of limited values; and a blend of them, such as
+    `update * hidden + (1 - update) * candidate`, which also stays within the range of its start value.
     """
-    found: dict[str, Range | None] = {}
+    ranges: dict[str, Range | None] = {}
 
     def limit(node: Node) -> Range | None:
         match node:
             case Name(name):
-                return found.get(name)
+                return ranges.get(name)
             case Function(function) if function not in FUNCTIONS:
                 return activations.bounds(activation(function))
             case Operation("*", left, right):
-                one, two = limit(left), limit(right)
-                products = [a * b for a, b in product(one, two)] if one and two else []
+                first, second = limit(left), limit(right)
+                products = [a * b for a, b in product(first, second)] if first and second else []
                 return (min(products), max(products)) if products else None
-            case Sum(((1, Operation("*", share, first)), (1, Operation("*", rest, second)))):
+            case Sum(((1, Operation("*", share, old)), (1, Operation("*", rest, new)))):
                 if limit(share) == (0.0, 1.0) and _is_rest(rest, share):
-                    return _join(first, second)
+                    return _join(old, new)
                 if limit(rest) == (0.0, 1.0) and _is_rest(share, rest):
-                    return _join(first, second)
+                    return _join(old, new)
         return None
 
     def _join(*nodes: Node) -> Range | None:
-        ranges = [limit(node) for node in nodes if node != Name(line, "before")]
-        known = [one for one in ranges if one]
-        return (
-            (min(low for low, _ in known), max(high for _, high in known))
-            if len(known) == len(ranges)
-            else None
-        )
+        limits = [limit(node) for node in nodes if node != Name(line, "before")]
+        known = [bounds for bounds in limits if bounds]
+        if len(known) < len(limits):
+            return None
+        return min(low for low, _ in known), max(high for _, high in known)
 
     for line, node in lines.items():
-        found[line] = limit(node)
-    return found
+        ranges[line] = limit(node)
+    return ranges
 
 
 def _is_rest(node: Node, share: Node) -> bool:

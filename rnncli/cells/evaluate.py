@@ -30,7 +30,7 @@ def evaluate(
         case Name():
             return read(node)
         case Function(function, arguments):
-            return call(function, [value(one) for one in arguments])
+            return call(function, [value(argument) for argument in arguments])
         case Operation("@", left, Name() as weight):
             return product(left, value(left), weight)
         case Operation(symbol, left, right):
@@ -41,16 +41,17 @@ def evaluate(
 
 
 def columns_of(text: CellText, weight: str, line: str, weights: Mapping[str, Any], units: int) -> Any:
-    """Return a weight as a line means it: of a packed one, its own columns; of two biases, its row."""
+    """Return the part of a weight that a line reads: of a packed weight, the line's columns."""
     if weight not in PACKED:
         return weights[weight]
-    *row, start = place_of(text, weight, line, units)
+    *row, start = offset_of(text, weight, line, units)
     array = weights["bias" if weight in BIASES else weight]
     return (array[row[0]] if row else array)[..., start : start + units]
 
 
-def place_of(text: CellText, weight: str, line: str, units: int) -> tuple[int, ...]:
-    """Return the first column of a packed weight that is the line's; of two biases, the row before it."""
+def offset_of(text: CellText, weight: str, line: str, units: int) -> tuple[int, ...]:
+    """Return the line's first column in a packed weight: (column,); of two biases, (row, column)."""
     start = text.packing()[weight].index(line) * units
-    two = weight in BIASES and text.has_two_biases
-    return (0 if weight == "bias" else 1, start) if two else (start,)
+    if weight in BIASES and text.has_two_biases:
+        return 0 if weight == "bias" else 1, start
+    return (start,)

@@ -10,7 +10,7 @@ from rnncli.cells.text import PACKED, CellText, resolve
 from rnncli.cells.tree import Name, Node, Operators, Sum, rebuild, write
 
 LETTERS: Mapping[str, str] = {"kernel": "W", "recurrent_kernel": "U", "bias": "b", "recurrent_bias": "b'"}
-"""Symbols of packed weights; the line to which the columns belong is their index."""
+"""Symbols of packed weights; their index is the line to which the columns belong: `W_f`."""
 KNOWN: Mapping[str, str] = {"hidden": "h", "update": "z", "candidate": r"\tilde{h}"}
 FUNCTIONS: Mapping[str, str] = {
     "tanh": r"\tanh", "exp": r"\exp", "log": r"\log", "exponential": r"\exp", "sigmoid": r"\sigma",
@@ -34,8 +34,8 @@ OPERATORS: Operators = {
 def to_latex(text: CellText, config: Mapping[str, Any]) -> str:
     """Return the equations with these options as an `align*` of amsmath."""
     symbols: dict[str, str] = {"x": "x"}
-    for one in dict.fromkeys((*text.states, *text.step, *text.weights)):
-        symbols[one] = _choose_symbol(one, "cell" in text.states, {*symbols.values(), "W", "U", "b"})
+    for key in dict.fromkeys((*text.states, *text.step, *text.weights)):
+        symbols[key] = _choose_symbol(key, "cell" in text.states, {*symbols.values(), "W", "U", "b"})
 
     def call(function: str, given: list[str]) -> str:
         return _call(text.function(function, config), ", ".join(given))
@@ -60,7 +60,7 @@ def _choose_symbol(name: str, has_cell: bool, used: set[str]) -> str:
     known = r"\tilde{c}" if name == "candidate" and has_cell else KNOWN.get(name, "")
     greek = rf"\{name}" if name in GREEK else ""
     choices = (known, greek, "" if "_" in name else name[0], rf"\mathrm{{{_escape(name)}}}")
-    return next(one for one in choices if one and one not in used)
+    return next(symbol for symbol in choices if symbol and symbol not in used)
 
 
 def _without_inner_sums(node: Node) -> Node:
@@ -91,7 +91,7 @@ def _index(text: CellText, symbols: Mapping[str, str], weight: str, line: str) -
     if len(text.lines_using(weight)) == 1:
         return ""
     plain = re.sub(r"\\tilde{(\w)}", r"\1", symbols[line])
-    taken = {symbols[one] for one in text.gates if one != line}
+    taken = {symbols[gate] for gate in text.gates if gate != line}
     index = symbols[line] if plain in taken else plain
     return f"_{index}" if len(index) == 1 else f"_{{{index}}}"
 

@@ -41,8 +41,8 @@ class DropoutMasks(NamedTuple):
 class BoundCell(NamedTuple):
     """A cell with its weights, for one call.
 
-    project(inputs) returns what depends on no state: a tuple of arrays, whose last axis alone differs from
-        that of the inputs, (timesteps, batch, features) or (batch, features).
+    project(inputs) returns the values that depend on no state, as a tuple of arrays.  The inputs are
+        (timesteps, batch, features) or (batch, features); only the last axis of an array differs.
     step(projected, state, holds) returns the state after one step and a function that returns the gates.
         The caller must use `np.errstate(all="ignore")`.
     """
@@ -56,7 +56,7 @@ def compile_cell(
 ) -> Callable[[Mapping[str, Array], DropoutMasks], BoundCell]:
     """Return a function that binds the cell to weights and dropout masks.
 
-    lines: resolved.  extra: by line, a part of it that a trace shows as its `recurrent` part.
+    lines: resolved.  extra: by line, the part of its equation that a trace shows as `recurrent`.
     """
     import numpy as np
 
@@ -85,7 +85,7 @@ KEPT = 64
 """Number of cells whose code is kept."""
 
 _COMPILED: dict[str, tuple[Any, tuple[str, ...]]] = {}
-"""What was compiled in this process, by what it was made of: a command makes the same cell several times."""
+"""Code and the names of its functions, by their sources: a command makes the same cell several times."""
 
 
 class _Source:
@@ -99,14 +99,15 @@ class _Source:
             node.function for line in lines.values() for node in walk(line)
             if isinstance(node, Function)
         )  # fmt: skip
-        self.places = {function: index for index, function in enumerate(self.functions)}
         self.order = text.packing()
         self.uses = Counter(node for line in lines.values() for node in set(walk(line)) if parts(node))
         self.written: dict[int, list[str]] = {ONCE: [], PROJECTED: [], STEP: []}
         self.values: dict[Any, tuple[str, int]] = {}
         self.passed: dict[str, str] = {}
         self.done: set[str] = set()
-        self.runs = {line: _packable(node) for line, node in lines.items()}
+        self.packable = {
+            line: {part for part in walk(node) if _is_packable(part)} for line, node in lines.items()
+        }
 
     def text(self) -> str:
         """Return the source."""
@@ -124,7 +125,7 @@ class _Source:
         ]
         project = [*self.written[PROJECTED], f"return ({''.join(f'{name}, ' for name in self.passed)})"]
         once = [
-            *(f"f{index} = functions[{name!r}]" for name, index in self.places.items()),
+            *(f"f{index} = functions[{name!r}]" for index, name in enumerate(self.functions)),
             *self.written[ONCE],
         ]
         return "\n".join(
@@ -143,18 +144,18 @@ class _Source:
         return f"g{list(self.lines).index(line)}"
 
     def _line(self, line: str) -> None:
-        """Write a line, together with those whose activation is of the same packed sum."""
+        """Write a line, together with the lines that apply the same activation to the same packed sum."""
         node = self.lines[line]
         together = [line]
         if isinstance(node, Function) and len(node.arguments) == 1 and _is_packable(node.arguments[0]):
             run = self._run(node.arguments[0], line)
-            together = [one for one in run if self.lines[one] == node and one not in self.done]
+            together = [other for other in run if self.lines[other] == node and other not in self.done]
         names = ", ".join(map(self._variable, together))
         if len(together) > 1 and isinstance(node, Function) and _level(node) == STEP:
             packed = self._packed(node.arguments[0], run, STEP)
-            places = tuple(map(run.index, together))
+            gates = tuple(map(run.index, together))
             function = self._function(node.function)
-            self.written[STEP].append(f"{names} = activate({function}, {packed}, units, {places})")
+            self.written[STEP].append(f"{names} = activate({function}, {packed}, units, {gates})")
         else:
             together = [line]
             names = self._variable(line)
@@ -162,12 +163,10 @@ class _Source:
             if _level(node) == ONCE:
                 code = f"expand({code}, s0)"
             self.written[STEP].append(f"{names} = {code}")
-        held = [one for one in together if one in self.cell.traced]
-        if held:
-            variables = ", ".join(map(self._variable, held))
-            self.written[STEP].append(
-                f"if holds: ({variables},) = hold(holds, {tuple(held)}, ({variables},))"
-            )
+        traced = tuple(name for name in together if name in self.cell.traced)
+        if traced:
+            variables = ", ".join(map(self._variable, traced))
+            self.written[STEP].append(f"if holds: ({variables},) = hold(holds, {traced}, ({variables},))")
         self.done.update(together)
 
     def _gate(self, line: str) -> str:
@@ -182,7 +181,10 @@ class _Source:
         return f"Gate({before}, {value}{recurrent})"
 
     def _code(self, node: Node, line: str, at: int) -> str:
-        """Return code for the value of a node in a line; what is used often or earlier is written before."""
+        """Return code for the value of a node in a line.
+
+        A value that is used often, or is known before the step, becomes a variable, written first.
+        """
         level = _level(node)
         match node:
             case Number(value):
@@ -213,12 +215,12 @@ class _Source:
             case Operation(symbol, left, right):
                 return f"({self._code(left, line, at)} {symbol} {self._code(right, line, at)})"
             case Function(function, arguments):
-                given = ", ".join(self._code(one, line, at) for one in arguments)
-                return f"{self._function(function)}({given})"
+                values = ", ".join(self._code(argument, line, at) for argument in arguments)
+                return f"{self._function(function)}({values})"
         raise AssertionError(node)
 
     def _function(self, name: str) -> str:
-        return f"f{self.places[name]}"
+        return f"f{list(self.functions).index(name)}"
 
     def _refer(self, level: int, at: int, key: Any, code: str | Callable[[], str]) -> str:
         """Return the variable of a value that is computed once, at its level; written when first needed."""
@@ -270,29 +272,28 @@ class _Source:
         raise AssertionError(node)
 
     def _run(self, node: Node, line: str) -> Run:
-        """Return the lines beside each other, one of them `line`, that contain this packable node."""
-        if any(_has_packed_left(one) for one in walk(node)):
-            return (line,)  # what stands left of the @ differs from line to line
-        weights = [one.name for one in walk(node) if isinstance(one, Name) and one.name in PACKED]
-        gates = [one for one in self.cell.gates if node in self.runs[one] or one == line]
-        found: list[str] = [line]
+        """Return `line` and the lines beside it in the packed weights that contain this packable node."""
+        if any(_has_packed_left(part) for part in walk(node)):
+            return (line,)  # the left operand of the @ differs from line to line
+        weights = [part.name for part in walk(node) if isinstance(part, Name) and part.name in PACKED]
+        gates = [gate for gate in self.cell.gates if node in self.packable[gate] or gate == line]
+        run: list[str] = [line]
         for step, end in ((1, -1), (-1, 0)):
             while True:
-                following = [self._beside(weight, found[end], step) for weight in weights]
-                other = following[0]
-                if other is None or other not in gates or any(one != other for one in following):
+                first, *others = (self._beside(weight, run[end], step) for weight in weights)
+                if first is None or first not in gates or any(other != first for other in others):
                     break
-                found.insert(len(found) if step > 0 else 0, other)
-        return tuple(found)
+                run.insert(len(run) if step > 0 else 0, first)
+        return tuple(run)
 
     def _beside(self, weight: str, line: str, step: int) -> str | None:
         order = self.order[weight]
-        place = order.index(line) + step
-        return order[place] if 0 <= place < len(order) else None
+        index = order.index(line) + step
+        return order[index] if 0 <= index < len(order) else None
 
 
 def is_of_sum(node: Node) -> bool:
-    """Return whether the node is one function of a sum, which a trace shows beside it."""
+    """Return whether the node is a function of a sum; a trace shows the sum, too: the preactivation."""
     match node:
         case Function(function, (Sum() | Operation("@"),)):
             return function not in REDUCTIONS
@@ -310,8 +311,8 @@ def _indent(lines: Sequence[str], levels: int) -> list[str]:
 
 def _level(node: Node) -> int:
     """Return when the value of a node is computed."""
-    names = [one for one in walk(node) if isinstance(one, Name)]
-    if any(one.kind for one in names):
+    names = [part for part in walk(node) if isinstance(part, Name)]
+    if any(name.kind for name in names):
         return STEP
     return PROJECTED if Name("x") in names else ONCE
 
@@ -329,13 +330,9 @@ def _is_packable(node: Node) -> bool:
 
 
 def _has_packed_left(node: Node) -> bool:
-    """Return whether a packed weight is part of what stands left of an @."""
-    names = walk(node.left) if isinstance(node, Operation) and node.symbol == "@" else ()
-    return any(isinstance(one, Name) and one.name in PACKED for one in names)
-
-
-def _packable(node: Node) -> frozenset[Node]:
-    return frozenset(one for one in walk(node) if _is_packable(one))
+    """Return whether the left operand of an @ contains a packed weight."""
+    left = walk(node.left) if isinstance(node, Operation) and node.symbol == "@" else ()
+    return any(isinstance(part, Name) and part.name in PACKED for part in left)
 
 
 def product(values: Array, kernel: Array, masks: tuple[Array, ...]) -> Array:
@@ -360,28 +357,28 @@ def _product(values: Array, kernel: Array) -> Array:
     NumPy would multiply 3-D values one matrix at a time, and pack the kernel again each time.
     """
     rows: Array = values if values.ndim == 2 else values.reshape(-1, values.shape[-1])
-    found: Array = rows.dot(kernel)  # several times faster than @ on small arrays
-    return found.reshape(*values.shape[:-1], -1) if values.ndim > 2 else found
+    products: Array = rows.dot(kernel)  # several times faster than @ on small arrays
+    return products.reshape(*values.shape[:-1], -1) if values.ndim > 2 else products
 
 
 def pick(masks: tuple[Array, ...], start: int, stop: int) -> tuple[Array, ...]:
-    """Return the dropout masks of some gates; one mask is for all."""
+    """Return the dropout masks of the gates from `start` to `stop`; a single mask is for all gates."""
     return masks if len(masks) < 2 else masks[start:stop]
 
 
 def columns(weight: Array, start: int, stop: int) -> Array:
-    """Return some columns of a weight as an array of their own, which products read faster."""
+    """Return a copy of some columns of a weight; products read it faster than a view."""
     import numpy as np
 
     return np.ascontiguousarray(weight[:, start:stop])
 
 
 def expand(value: Any, like: Array) -> Array:
-    """Return a value that is the same in every step for each sequence of the batch."""
+    """Return a value that is the same in every step, repeated for each sequence of the batch."""
     import numpy as np
 
-    found = np.asarray(value, like.dtype)
-    return np.broadcast_to(found, (len(like), found.shape[-1] if found.ndim else 1))
+    array = np.asarray(value, like.dtype)
+    return np.broadcast_to(array, (len(like), array.shape[-1] if array.ndim else 1))
 
 
 def activate(

@@ -1,6 +1,6 @@
-"""Read a cell of one's own, as contract and handbook describe its file, and check its names and sizes.
+"""Read the file of a cell (`rnncli help cells` describes it), and check its names and equations.
 
-Every error names the line of the file, and points at the place in the equation.
+Every error names the line of the file, and points at the token in the equation.
 """
 
 from __future__ import annotations
@@ -34,19 +34,19 @@ LONGEST = 100_000
 MOST = 200
 """Most lines, states, options or weights of a cell."""
 MOST_DOTS = 1_000
-"""Most dots in a line: a key of so many parts takes tomllib minutes, and no equation has more."""
+"""Most dots in a line: a key with more parts takes tomllib minutes, and no equation has more dots."""
 KEYS = ("name", "states", "source", "gates", "initial", "options", "weights", "step")
 TAKEN = frozenset({"x", "units", "features", *PACKED})
-"""Names that mean something in every equation, so that a cell cannot give them to something of its own."""
+"""Names with a meaning in every equation; a cell cannot define them."""
 RESULTS = frozenset({"input", "output", "timestep", "status"})
-"""Names beside those of the states in traces and gradients.  (The first state is `hidden` there.)"""
+"""Names that traces and gradients show beside the states.  (The first state is `hidden` there.)"""
 OPTIONS = frozenset(
     {"use_bias", "kernel_initializer", "recurrent_initializer", "bias_initializer"}
     | {"dropout", "recurrent_dropout", "seed", "dtype", "name", "trainable", "cell", "equations"}
     | {"return_sequences", "return_state", "go_backwards", "stateful", "unroll", "zero_output_for_mask"}
     | {"bidirectional", "merge_mode", "layer", "backward_layer", "cell_activation", "input_order"}
 )
-"""Options of every cell and of the layers around it, so that a cell has no option of its own of this name."""
+"""Options of every cell and of the layers around it; a cell cannot define an option of this name."""
 
 
 def read_cell(text: str, read_initializer: Callable[[Any], Any]) -> CellText:
@@ -72,20 +72,20 @@ def read_cell(text: str, read_initializer: Callable[[Any], Any]) -> CellText:
 
 
 def _explain_toml(message: str, text: str) -> LayerError:
-    """Return the error for what Python's reader of TOML says, which points at the place."""
+    """Return an error for a message of tomllib, with a caret under the position that it names."""
     advice = Message('An equation is written in quotes: hidden = "tanh(x @ kernel)"')
-    place = re.fullmatch(r"(?s)(.*) \(at (?:line (\d+), column (\d+)|end of document)\)", message)
-    if place is None:
+    match = re.fullmatch(r"(?s)(.*) \(at (?:line (\d+), column (\d+)|end of document)\)", message)
+    if match is None:
         return LayerError("it is not valid TOML, or is nested too deeply.", advice)
     lines = text.split("\n")
-    number = int(place[2] or len(lines))
-    start = min(int(place[3] or 1) - 1, len(lines[number - 1]))
-    if place[1] in ("Cannot overwrite a value", "Cannot declare a table twice"):
+    number = int(match[2] or len(lines))
+    start = min(int(match[3] or 1) - 1, len(lines[number - 1]))
+    if match[1] in ("Cannot overwrite a value", "Cannot declare a table twice"):
         what, advice = Message("this name is given twice"), Message("A name can be assigned only once.")
     else:
         what = Message("this is not valid TOML")
-    found = fault(TokenSpan(text, number, start, start + 1), what)
-    return LayerError("line {number}: {error}", advice, number=number, error=found)
+    error = fault(TokenSpan(text, number, start, start + 1), what)
+    return LayerError("line {number}: {error}", advice, number=number, error=error)
 
 
 class _CellReader:
@@ -133,17 +133,15 @@ class _CellReader:
 
     def fault(self, path: tuple[str, ...], what: str, advice: Text = "", **fields: Any) -> LayerError:
         """Return an error about an entry of the file."""
-        found = LayerError(what, advice, **fields)
+        error = LayerError(what, advice, **fields)
         number = line_number(self.text, path)
-        return (
-            found
-            if number is None
-            else LayerError("line {number}: {error}", found.advice, number=number, error=found)
-        )
+        if number is None:
+            return error
+        return LayerError("line {number}: {error}", error.advice, number=number, error=error)
 
     def _table(self, key: str) -> Mapping[str, Any]:
-        found = self.document.get(key, {})
-        if not isinstance(found, Mapping) or len(found) > MOST:
+        table = self.document.get(key, {})
+        if not isinstance(table, Mapping) or len(table) > MOST:
             raise self.fault(
                 (key,),
                 "{name} is not a table of at most {most} entries.",
@@ -151,7 +149,7 @@ class _CellReader:
                 name=key,
                 most=MOST,
             )
-        return found
+        return table
 
     def _title(self) -> str:
         name = self.document.get("name", "Cell")
@@ -172,10 +170,10 @@ class _CellReader:
         return source[:200]
 
     def _names(self, key: str) -> tuple[str, ...]:
-        found = self.document.get(key)
+        names = self.document.get(key)
         if (
-            not isinstance(found, list) or not 0 < len(found) <= MOST
-            or not all(isinstance(one, str) for one in found) or len({*found}) < len(found)
+            not isinstance(names, list) or not 0 < len(names) <= MOST
+            or not all(isinstance(name, str) for name in names) or len({*names}) < len(names)
         ):  # fmt: skip
             example = 'states = ["hidden"]' if key == "states" else 'gates = ["forget", "candidate"]'
             raise self.fault(
@@ -185,7 +183,7 @@ class _CellReader:
                 name=key,
                 example=example,
             )
-        return tuple(found)
+        return tuple(names)
 
     def _equation(self, line: str, text: Any) -> tuple[Node, dict[Node, TokenSpan]]:
         with at(self.text, "step", line):
@@ -237,21 +235,21 @@ class _CellReader:
                 name=name,
             )
         with at(self.text, "weights", name):
-            return {line: self.read_initializer(one) for line, one in value.items()}
+            return {line: self.read_initializer(source) for line, source in value.items()}
 
     def _check_names(self, cell: CellText, using: tuple[str, ...]) -> None:
         """Check that each name has one meaning, and that states and gates are lines."""
         meanings: dict[str, str] = dict.fromkeys((*FUNCTIONS, *activations.NAMES), "a function")
         meanings |= dict.fromkeys(TAKEN, "a name of every cell")
-        for name in (one for one in cell.options if one in OPTIONS or one.endswith("_initializer")):
+        for name in (key for key in cell.options if key in OPTIONS or key.endswith("_initializer")):
             raise self.fault(
                 ("options", name),
                 "{name} is an option of every cell and its layer.",
                 "Choose another name.",
                 name=name,
             )
-        places = [("options", name) for name in cell.options] + [("weights", name) for name in cell.weights]
-        for table, name in [*places, *(("step", line) for line in cell.step)]:
+        tables = {"options": cell.options, "weights": cell.weights, "step": cell.step}
+        for table, name in ((table, name) for table, names in tables.items() for name in names):
             if not re.fullmatch(_WORD, name) or keyword.iskeyword(name) or len(name) > 60:
                 raise self.fault(
                     (table, name),
@@ -282,7 +280,7 @@ class _CellReader:
                     did_you_mean(state, cell.step if state in cell.states else cell.states),
                     name=state,
                 )
-        for name in (one for one in cell.states[1:] if one in RESULTS):
+        for name in (state for state in cell.states[1:] if state in RESULTS):
             raise self.fault(
                 ("states",),
                 "a state cannot be called {name}: traces and gradients show something else under this name.",
@@ -316,7 +314,7 @@ def _with_hidden_first(cell: CellText) -> CellText:
         step={key(line): rename(node) for line, node in cell.step.items()},
         initial={key(state): value for state, value in cell.initial.items()},
         initializers={
-            weight: given if "initializer" in given else {key(line): one for line, one in given.items()}
+            weight: given if "initializer" in given else {key(line): value for line, value in given.items()}
             for weight, given in cell.initializers.items()
         },
         spans={
@@ -361,8 +359,8 @@ def check_line(cell: CellText, line: str, assigned: list[str]) -> None:
 
 
 def _check_call(cell: CellText, function: str, given: int, span: TokenSpan) -> None:
-    own = [name for name, value in cell.options.items() if isinstance(value, str)]
-    known = {**FUNCTIONS, **dict.fromkeys((*activations.NAMES, *own), 1)}
+    options = [name for name, value in cell.options.items() if isinstance(value, str)]
+    known = {**FUNCTIONS, **dict.fromkeys((*activations.NAMES, *options), 1)}
     if function not in known:
         what = Message("there is no function {name}", name=function)
         raise fault(span, what, did_you_mean(function, known))

@@ -35,30 +35,46 @@ class Rule(NamedTuple):
     """How a node is computed, and how vectors go backward through it.
 
     compute(*operands) returns the value.
-    pull(vectors, value, *operands) returns the vectors for each operand, or None for one that is constant.
+    pull(vectors, value, *operands) returns the vectors for each operand.
     """
 
     compute: Callable[..., Any]
     pull: Callable[..., Sequence[Any]]
 
 
-class _Entry(NamedTuple):
-    """A node: the places of its operands among the values, and its own."""
+class _Computed(NamedTuple):
+    """A node that is computed: the slot of its value, and the slots of its operands."""
 
-    place: int
+    slot: int
     operands: tuple[int, ...]
     rule: Rule
+
+
+class WeightUse(NamedTuple):
+    """A use of the wanted weight in a line.
+
+    name: `bias` or `recurrent_bias` for a weight that holds both.
+    slot: of the value whose vectors the gradient needs: the product, or the bias itself.
+    left: the slot of the left operand of the @; None for a bias.
+    """
+
+    line: str
+    name: str
+    slot: int
+    left: int | None
 
 
 class ReverseStep:
     """One step of a cell with its weights, for one sequence.
 
     The values of a step are a list: x, the states before the step, then the nodes, each after its operands.
-    cell: a layers.recurrent.Cell.  dropout: its DropoutMasks.  row: the sequence in these.
-    wanted: one of the weights, for which vectors are found, too.
-    uses: its uses, as the line, the name, the place of its vectors, and that of what stands left of its @.
-    reads: by the index of a state and a line that reads it: the place of the vectors that come from there,
-        and the gate; of the line of a state, the part of it that reads, `forget * cell`.
+    The index of a value in this list is its slot.
+    cell: a layers.recurrent.Cell.  dropout: its DropoutMasks.  row: the index of the sequence in the masks.
+    wanted: the weight whose gradient is wanted, too; None if none is.
+    uses: where the wanted weight is used.
+    reads: where a state is read.  The key is the index of the state and the line that reads it.  The value is
+        the slot of the vectors that come from that line, and a label: the line, if it is a gate; else the
+        part of the line that reads the state, `forget * cell`.
     """
 
     def __init__(
@@ -68,28 +84,28 @@ class ReverseStep:
         self.dropout, self.row = dropout, row
         names = {name for name, values in weights.items() if values is wanted}
         self.wanted = BIASES if "bias" in names else names
-        self.uses: list[tuple[str, str, int, int | None]] = []
+        self.uses: list[WeightUse] = []
         self.reads: dict[tuple[int, str], tuple[int, str]] = {}
         self.rules = _rules()
         count = 1 + len(self.text.states)
         self.constants: list[Any] = [None] * count
         self.varies = [True] * count
-        self.entries: list[_Entry] = []
-        self.places: dict[tuple[Node, str], int] = {}
+        self.computed: list[_Computed] = []
+        self.slots: dict[tuple[Node, str], int] = {}
         self.lines: dict[str, int] = {}
         for line, node in cell.lines.items():
-            self.lines[line] = self._place(node, line)
+            self.lines[line] = self._slot(node, line)
 
-    def _place(self, node: Any, line: str) -> int:
-        """Return the place of a node's value, which is added if it is new in its line."""
+    def _slot(self, node: Any, line: str) -> int:
+        """Return the slot of a node's value, which is added if it is new in its line."""
         if isinstance(node, Name) and node.kind in ("line", "free"):
             return self.lines[node.name]
-        if (node, line) not in self.places:
-            self.places[node, line] = self._read(node, line)
-        return self.places[node, line]
+        if (node, line) not in self.slots:
+            self.slots[node, line] = self._add_node(node, line)
+        return self.slots[node, line]
 
-    def _read(self, node: Any, line: str) -> int:
-        """Add a node and what is in it, and return its place."""
+    def _add_node(self, node: Any, line: str) -> int:
+        """Add a node after its operands, and return its slot."""
         import numpy as np
 
         match node:
@@ -97,11 +113,11 @@ class ReverseStep:
                 return self._mask(0, self.dropout.inputs, line)
             case Name(name, "before"):
                 state = self.text.states.index(name)
-                place = self._add((1 + state,), Rule(lambda a: a, lambda g, y, a: (g,)))
-                self.reads[state, line] = place, line if line in self.cell.gates else self._term(node, line)
-                return place
+                slot = self._add((1 + state,), Rule(lambda a: a, lambda g, y, a: (g,)))
+                self.reads[state, line] = slot, line if line in self.cell.gates else self._term(node, line)
+                return slot
             case Operation("@", part, Name(weight)):
-                matrix, left = self._columns(weight, line), self._place(part, line)
+                matrix, left = self._columns(weight, line), self._slot(part, line)
                 if weight == "recurrent_kernel":
                     left = self._mask(left, self.dropout.recurrent, line)
                 rule = Rule(lambda a: a @ matrix, lambda g, y, a: (g @ matrix.T,))
@@ -110,7 +126,7 @@ class ReverseStep:
                 return self._add((), None, self._columns(weight, line), (line, weight, None))
             case Number(value):
                 return self._add((), None, np.full(1, value, self.dtype))
-        operands = tuple([self._place(part, line) for part in parts(node)])
+        operands = tuple([self._slot(part, line) for part in parts(node)])
         match node:
             case Sum(terms):
                 signs = tuple(sign for sign, _ in terms)
@@ -122,23 +138,26 @@ class ReverseStep:
     def _add(
         self, operands: tuple[int, ...], rule: Rule | None, constant: Any = None, use: Any = ("", "", None)
     ) -> int:
-        """Add a value and return its place.  use: the line, a weight in it, and what stands left of its @."""
-        line, weight, left = use
-        place = len(self.constants)
-        self.constants.append(constant)
-        self.varies.append(weight in self.wanted or any(self.varies[one] for one in operands))
-        if weight in self.wanted:
-            self.uses.append((line, weight, place, left))
-        if rule:
-            self.entries.append(_Entry(place, operands, rule))
-        return place
+        """Add a value and return its slot.
 
-    def _mask(self, place: int, masks: tuple[Array, ...], line: str) -> int:
-        """Return the place of a value after dropout.  masks: none, one, or one per gate."""
+        use: the line, the weight that the value uses, and the slot of the left operand of the @.
+        """
+        line, weight, left = use
+        slot = len(self.constants)
+        self.constants.append(constant)
+        self.varies.append(weight in self.wanted or any(self.varies[operand] for operand in operands))
+        if weight in self.wanted:
+            self.uses.append(WeightUse(line, weight, slot, left))
+        if rule:
+            self.computed.append(_Computed(slot, operands, rule))
+        return slot
+
+    def _mask(self, slot: int, masks: tuple[Array, ...], line: str) -> int:
+        """Return the slot of a value after dropout.  masks: none, one, or one per gate."""
         if not masks:
-            return place
+            return slot
         mask = masks[self.cell.gates.index(line) if len(masks) > 1 else 0][self.row]
-        return self._add((place,), Rule(lambda a: a * mask, lambda g, y, a: (g * mask,)))
+        return self._add((slot,), Rule(lambda a: a * mask, lambda g, y, a: (g * mask,)))
 
     def _columns(self, weight: str, line: str) -> Any:
         return columns_of(self.text, weight, line, self.weights, self.cell.config["units"])
@@ -158,42 +177,43 @@ class ReverseStep:
         import numpy as np
 
         values = [x, *states, *self.constants[1 + len(states) :]]
-        for place, operands, rule in self.entries:
-            values[place] = rule.compute(*[values[one] for one in operands])
+        for slot, operands, rule in self.computed:
+            values[slot] = rule.compute(*[values[operand] for operand in operands])
         return [np.broadcast_to(value, (len(x), value.shape[-1])) for value in values]
 
     def output(self, values: Sequence[Any]) -> Array:
         """Return the first state after each step."""
         import numpy as np
 
-        found = values[self.lines[self.text.states[0]]]
-        return np.broadcast_to(found, (len(found), self.cell.config["units"]))
+        states = values[self.lines[self.text.states[0]]]
+        return np.broadcast_to(states, (len(states), self.cell.config["units"]))
 
     def backward(self, values: Sequence[Any], states: Sequence[Array]) -> list[Any]:
-        """Return the vectors for every value, (count, its size), None where it has no effect.
+        """Return the vectors for every value, (count, size of the value); None if a value has no effect.
 
         values: of one step.  states: the vectors for the states after the step, (count, units) each.
         """
-        found: list[Any] = [None] * len(values)
+        gradients: list[Any] = [None] * len(values)
 
-        def add(place: int, vectors: Any) -> None:
-            if not self.varies[place] or vectors is None:
+        def add(slot: int, vectors: Any) -> None:
+            if not self.varies[slot]:
                 return
-            if values[place].shape[-1] < vectors.shape[-1]:  # it was broadcast
+            if values[slot].shape[-1] < vectors.shape[-1]:  # the value was broadcast
                 vectors = vectors.sum(axis=-1, keepdims=True)
-            found[place] = vectors if found[place] is None else found[place] + vectors
+            gradients[slot] = vectors if gradients[slot] is None else gradients[slot] + vectors
 
         for state, vectors in zip(self.text.states, states, strict=True):
             add(self.lines[state], vectors)
-        for place, operands, rule in reversed(self.entries):
-            if found[place] is not None:
-                pulled = rule.pull(found[place], values[place], *[values[one] for one in operands])
+        for slot, operands, rule in reversed(self.computed):
+            if gradients[slot] is not None:
+                given = [values[operand] for operand in operands]
+                pulled = rule.pull(gradients[slot], values[slot], *given)
                 for operand, vectors in zip(operands, pulled, strict=True):
                     add(operand, vectors)
-        return found
+        return gradients
 
     def _term(self, state: Name, line: str) -> str:
-        """Return the part of a line that reads a state, the term of a sum; `velocity = ...` if it is long."""
+        """Return the term of a line that reads a state, `forget * cell`; `velocity = ...` if it is long."""
         node = self.cell.written[line]
         while isinstance(node, (Sum, Function)):
             reading = [part for part in parts(node) if state in walk(part)]
@@ -209,7 +229,7 @@ def _pull_sum(signs: Sequence[int], g: Any, *_: Any) -> list[Any]:
 
 
 def _rules() -> dict[str, Rule]:
-    """Return the rules of operators and functions; where two numbers are equal, the first is the maximum."""
+    """Return the rules of operators and functions.  Of two equal numbers, the first is the maximum."""
     import numpy as np
 
     def power(g: Any, y: Any, a: Any, b: Any) -> Sequence[Any]:

@@ -12,32 +12,33 @@ from rnncli.errors import LayerError, Message, Text, inside
 def check_sizes(cell: CellText, units: int, features: int | None) -> dict[str, int | None]:
     """Return the size of every line.  features: None if it is not known.
 
-    Raises LayerError, with a caret, where two sizes do not fit, or a line has none of units, features and 1.
+    Raises LayerError, with a caret, where two sizes do not fit, or the size of a line is not units, features
+    or 1.
     """
     sizes: dict[str, int | None] = dict.fromkeys(cell.states, units)
     for line, node in cell.step.items():
         checker = SizeChecker(cell, cell.spans[line], sizes, {"units": units, "features": features})
         name = cell.first if line == "hidden" else line
         with inside(cell.file or cell.name), at(cell.written, "step", name):
-            found = checker.size(node)
-            if found not in ({units, None} if line in cell.states else {units, features, 1, None}):
+            size = checker.size(node)
+            if size not in ({units, None} if line in cell.states else {units, features, 1, None}):
                 raise fault(
                     cell.spans[line][node],
                     Message(
                         "it has {size} numbers, but the state {line} has {units}"
                         if line in cell.states
                         else "it has {size} numbers; a line may have units, features or 1",
-                        size=found,
+                        size=size,
                         line=name,
                         units=units,
                     ),
                 )
-        sizes[line] = found
+        sizes[line] = size
     return sizes
 
 
 class SizeChecker:
-    """The sizes of the nodes of one line; None for one that is not known."""
+    """The sizes of the nodes of a line; None for a size that is not known."""
 
     def __init__(
         self, cell: CellText, spans: Mapping[Node, TokenSpan], lines: Mapping[str, int | None],
@@ -73,15 +74,15 @@ class SizeChecker:
             case Function("mean" | "variance" | "sum", (inner,)):
                 self.size(inner)
                 return 1
-        found: int | None = 1
+        whole: int | None = 1
         for part in parts(node):
             size = self.size(part)
-            if size not in (1, None, found) and found not in (1, None):
+            if size not in (1, None, whole) and whole not in (1, None):
                 raise self._fault(
-                    node, Message("its parts have {one} and {two} numbers", one=found, two=size)
+                    node, Message("its parts have {one} and {two} numbers", one=whole, two=size)
                 )
-            found = size if found == 1 or (found is None and size != 1) else found
-        return found
+            whole = size if whole == 1 or (whole is None and size != 1) else whole
+        return whole
 
     def _matrix(self, weight: str) -> tuple[int | None, int | None]:
         if weight in PACKED:

@@ -1,4 +1,4 @@
-"""The derivatives of the activations; where one has a corner, the derivative that TensorFlow takes there."""
+"""The derivatives of the activations; at a corner, such as relu's at 0, the derivative is TensorFlow's."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def _sigmoid(np: Any, x: Any) -> Any:
 
 
 def _within(x: Any, low: float, high: float) -> Any:
-    """Return where the derivative of a clip by TensorFlow's clip_by_value is 1."""
+    """Return whether the derivative of TensorFlow's clip_by_value is 1, for each number."""
     return (x >= low) & (x <= high)
 
 
@@ -132,13 +132,13 @@ def get(name: Any) -> Pull:
     """
     import numpy as np
 
-    found = parse_parametric(name)
-    key = found.name if found else canonical_name(name)
+    activation = parse_parametric(name)
+    key = activation.name if activation else canonical_name(name)
     if key in _ALONG_THE_AXIS:
         along = _ALONG_THE_AXIS[key]
         return lambda g, y, x: along(np, g, y, x)
-    if found and found.alpha is not None:
-        alpha, beta = (float(np.float32(number or 0)) for number in (found.alpha, found.beta))
+    if activation and activation.alpha is not None:
+        alpha, beta = (float(np.float32(number or 0)) for number in (activation.alpha, activation.beta))
         slope: Slope = partial(_PARAMETRIC[key], alpha=alpha, beta=beta)
     else:
         slope = _SLOPES[key]
@@ -146,7 +146,7 @@ def get(name: Any) -> Pull:
     def pull(g: Array, y: Array, x: Array) -> Any:
         return g * np.asarray(slope(np, y, x), g.dtype)
 
-    if found is None or found.clip is None:
+    if activation is None or activation.clip is None:
         return pull
-    most = float(np.float32(found.clip))
+    most = float(np.float32(activation.clip))
     return lambda g, y, x: pull(g, y, np.clip(x, -most, most)) * _within(x, -most, most)

@@ -28,7 +28,7 @@ from rnncli.cells.tree import (
 from rnncli.errors import LayerError, Message, Text
 
 PACKED = ("kernel", "recurrent_kernel", "bias", "recurrent_bias")
-"""Weights of which every line has columns of its own."""
+"""Weights in which each line has its columns."""
 BIASES = frozenset({"bias", "recurrent_bias"})
 
 Size = int | str
@@ -36,7 +36,7 @@ Size = int | str
 
 
 class CellWeight(NamedTuple):
-    """A weight beyond the packed ones.  initializer: None for Keras's default of this number of axes."""
+    """A weight that is not packed.  initializer: None for Keras's default for its number of axes."""
 
     shape: tuple[Size, ...]
     initializer: Any = None
@@ -45,14 +45,17 @@ class CellWeight(NamedTuple):
 class CellText(NamedTuple):
     """A cell.
 
-    states: the first is what the layer returns.  step: the lines, in their order, by name.
+    states: the names of the states; the layer returns the first.
+    step: the equation of each line, in order, by the line's name.
     gates: the lines that use a packed weight, in the order of its columns.
-    initial: the states that do not start at 0.  options: names of activations, or numbers.
-    weights: those beyond the packed ones.  initializers: of packed weights, if not by the options of that
-        name: for all columns, or by line.
+    initial: the start values of the states that do not start at 0.
+    options: names of activations, or numbers, by the option's name.
+    weights: the weights that are not packed.
+    initializers: by packed weight, the initializers that replace the layer's options: for all columns
+        (`initializer`), or by line.
     spans: where the nodes of each line stand in its text.
-    written: the text that it was read from.  file: its name, for errors; "" if a config has the text.
-    first: what the text calls the first state, which is `hidden` here.
+    written: the text of the whole cell.  file: the name of its file, for errors; "" for a text in a config.
+    first: the name of the first state in the text; here it is called `hidden`.
     """
 
     name: str
@@ -71,7 +74,7 @@ class CellText(NamedTuple):
 
     @property
     def class_name(self) -> str:
-        """The name of a Spec with these equations, `@MGU`; no class of Keras can have it."""
+        """The class name in a Spec with these equations, `@MGU`; no class of Keras has such a name."""
         return f"@{self.name}"
 
     @property
@@ -80,7 +83,7 @@ class CellText(NamedTuple):
         return f"{self.name} ({self.source})" if self.source else self.name
 
     def function(self, name: str, config: Mapping[str, Any]) -> str:
-        """Return the function of an equation: of an option, the activation that it names."""
+        """Return the function of this name; for an option, the name of its activation."""
         return str(config.get(name) or self.options.get(name, name))
 
     def lines_using(self, *weights: str) -> tuple[str, ...]:
@@ -103,22 +106,22 @@ class CellText(NamedTuple):
 
 
 def line_number(text: str, path: tuple[str, ...]) -> int | None:
-    """Return the line, from 1, on which the entry begins, as far as a search finds it."""
+    """Return the number of the line, from 1, on which the entry begins; None if a search does not find it."""
     table = ""
     for number, line in enumerate(text.splitlines(), 1):
         if header := re.match(r"\s*\[\s*([\w.]+)\s*\]", line):
             table = header[1]
             if ".".join(path) == table:
                 return number
-        own = re.match(r"""\s*["']?([\w.]+)["']?\s*=""", line)
-        if own and (table, own[1]) in [("".join(path[:-1]), path[-1]), ("", ".".join(path))]:
+        entry = re.match(r"""\s*["']?([\w.]+)["']?\s*=""", line)
+        if entry and (table, entry[1]) in [("".join(path[:-1]), path[-1]), ("", ".".join(path))]:
             return number
     return None
 
 
 @contextmanager
 def at(text: str, *path: str) -> Iterator[None]:
-    """Name the line of this entry of a file, and its last name, in an error."""
+    """Put the line number and the name of an entry of the file in front of errors: `line 3, forget: ...`."""
     try:
         yield
     except LayerError as error:
@@ -149,11 +152,11 @@ def packed_lines(step: Mapping[str, Node]) -> tuple[str, ...]:
 @lru_cache(1024)  # for each name in a line
 def packed_in(node: Node) -> frozenset[str]:
     """Return the packed weights that an equation uses."""
-    return frozenset(one.name for one in walk(node) if isinstance(one, Name) and one.name in PACKED)
+    return frozenset(part.name for part in walk(node) if isinstance(part, Name) and part.name in PACKED)
 
 
 _RESOLVED: dict[tuple[Any, ...], tuple[CellText, Mapping[str, Node]]] = {}
-"""What `resolve` returned in this process: a command makes a cell several times, a search by the hundred."""
+"""What `resolve` returned in this process; a command resolves a cell several times, a search hundreds."""
 KEPT = 64
 """Number of cells whose lines are kept."""
 
@@ -161,9 +164,10 @@ KEPT = 64
 def resolve(text: CellText, config: Mapping[str, Any], *, in_order: bool = True) -> Mapping[str, Node]:
     """Return the lines as they are computed with these options.
 
-    A name of a state means its value before the step until the state's own line.  Numbers of options stand
-    as numbers.  Without `use_bias` a bias is 0.  In a sum, the terms that depend on no state come first.
-    in_order: otherwise the terms of a sum stay as they are written, which people read.
+    Until a state's line is computed, its name means its value before the step.
+    Options that are numbers become numbers.  Without `use_bias` a bias is 0.
+    in_order: whether the terms of a sum that depend on no state come first; False keeps the order in which
+        they were written, for people to read.
     Raises LayerError, with a caret, where a constant is not finite.
     """
     numbers = {name: config.get(name, value) for name, value in text.options.items()}
@@ -203,34 +207,34 @@ def _resolve(
                 return _sum(_ordered(kept) if in_order else kept)
         return fold_with(rebuild(node, change), numbers)
 
-    found: dict[str, Node] = {}
+    resolved: dict[str, Node] = {}
     for line, node in text.step.items():
         with at(text.written, "step", text.first if line == "hidden" else line):
-            found[line] = change(node)
-        kinds[line] = "line" if depends_on_state(found[line]) else "free"
-    return found
+            resolved[line] = change(node)
+        kinds[line] = "line" if depends_on_state(resolved[line]) else "free"
+    return resolved
 
 
 def fold_with(node: Node, options: Mapping[str, Any]) -> Node:
-    """Return the Number that a constant node is, with these options; any other node as it is.
+    """Return a constant node as a Number, with these options; other nodes are returned unchanged.
 
     Raises LayerError if the number is not finite.
     """
-    if not isinstance(node, Function) or not all(isinstance(one, Number) for one in node.arguments):
+    if not isinstance(node, Function) or not all(isinstance(part, Number) for part in node.arguments):
         return fold(node)
-    given = [one.value for one in node.arguments if isinstance(one, Number)]
-    return finite(activations.compute_constant(options.get(node.function, node.function), given), node)
+    numbers = [part.value for part in node.arguments if isinstance(part, Number)]
+    return finite(activations.compute_constant(options.get(node.function, node.function), numbers), node)
 
 
 def depends_on_state(node: Node) -> bool:
-    """Return whether the number that a resolved node computes can differ with the state."""
-    return any(isinstance(one, Name) and one.kind in ("before", "line") for one in walk(node))
+    """Return whether the value of a resolved node depends on the state."""
+    return any(isinstance(part, Name) and part.kind in ("before", "line") for part in walk(node))
 
 
 def _ordered(terms: list[tuple[int, Node]]) -> list[tuple[int, Node]]:
-    """Return the terms with those that depend on no state first, as one sum of their own."""
-    free = [one for one in terms if not depends_on_state(one[1])]
-    others = [one for one in terms if depends_on_state(one[1])]
+    """Return the terms with the sum of the terms that depend on no state in front."""
+    free = [(sign, term) for sign, term in terms if not depends_on_state(term)]
+    others = [(sign, term) for sign, term in terms if depends_on_state(term)]
     return [(1, Sum(tuple(free))), *others] if len(free) > 1 and others else free + others
 
 

@@ -341,7 +341,7 @@ def rebuild(node: Node, change: Callable[[Node], Node]) -> Node:
 
 
 def fold(node: Node) -> Node:
-    """Return the Number that a constant sum or operation is, in float64; any other node as it is."""
+    """Return a constant sum or operation as a Number, in float64; other nodes are returned unchanged."""
     operands = [part.value for part in parts(node) if isinstance(part, Number)]
     if isinstance(node, Function) or not operands or len(operands) < len(parts(node)):
         return node
@@ -369,7 +369,7 @@ def add(signs: Iterable[int], terms: Iterable[Any]) -> Any:
 
 
 def finite(value: float, node: Node) -> Number:
-    """Return the Number that a node is.  Raises LayerError if it is not finite."""
+    """Return `value`, which the node computes, as a Number.  Raises LayerError if it is not finite."""
     if not math.isfinite(value):
         raise LayerError("{equation} is not a finite number.", "Write another number.", equation=write(node))
     return Number(value)

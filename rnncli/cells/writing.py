@@ -28,8 +28,8 @@ def _lines(text: CellText, config: Mapping[str, Any], initializers: Mapping[str,
         yield f"gates = {_value(text.gates)}"
     options = {name: config.get(name, value) for name, value in text.options.items()}
     weights = {
-        name: {"shape": one.shape, **({"initializer": one.initializer} if one.initializer else {})}
-        for name, one in text.weights.items()
+        name: {"shape": weight.shape, **({"initializer": weight.initializer} if weight.initializer else {})}
+        for name, weight in text.weights.items()
     }
     tables: Mapping[str, Mapping[str, Any]] = {
         "initial": text.initial,
@@ -45,7 +45,7 @@ def _lines(text: CellText, config: Mapping[str, Any], initializers: Mapping[str,
 
 def _value(value: Any) -> str:
     if isinstance(value, Mapping):
-        return f"{{ {', '.join(f'{name} = {_value(one)}' for name, one in value.items())} }}"
+        return f"{{ {', '.join(f'{name} = {_value(entry)}' for name, entry in value.items())} }}"
     if isinstance(value, (tuple, list)):
         return f"[{', '.join(map(_value, value))}]"
     if not isinstance(value, str):
@@ -55,7 +55,7 @@ def _value(value: Any) -> str:
 
 
 LETTERS: Mapping[str, str] = {"kernel": "W", "recurrent_kernel": "U", "bias": "b", "recurrent_bias": "b"}
-"""Symbols of packed weights: of the columns that belong to the line."""
+"""Symbols of packed weights; they stand for the columns that belong to the line."""
 _SHORT = {"sigmoid": "σ", "linear": ""}
 _OPERATORS = {
     **PYTHON,
@@ -67,7 +67,7 @@ _OPERATORS = {
 
 
 def old_state(name: str) -> str:
-    """Return the symbol of a state before the step: h of the hidden state, `velocity[t-1]` of another."""
+    """Return the symbol of a state before the step: `h` for the hidden state, else as in `velocity[t-1]`."""
     return "h" if name == "hidden" else f"{name}[t-1]"
 
 

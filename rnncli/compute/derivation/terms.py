@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from math import prod
 
 from rnncli.case import Array
-from rnncli.cells.evaluate import place_of
+from rnncli.cells.evaluate import offset_of
 from rnncli.cells.text import BIASES, PACKED
 from rnncli.cells.tree import REDUCTIONS, Function, Name, Node, Number, Operation, Sum, parts, write
 from rnncli.cells.writing import old_state
@@ -232,7 +232,7 @@ class Spread:
         value = float(array[index])
         if name in PACKED and not self.node.is_returned:
             cell = self.source.maker(self.node)
-            *row, start = place_of(cell.text, name, self.node.part.part, cell.units)
+            *row, start = offset_of(cell.text, name, self.node.part.part, cell.units)
             entry = (*row, *index[:-1], start + index[-1])
         return Factor(f"{'bias' if name in BIASES else name}{list(entry)}", value, is_weight=is_kernel)
 

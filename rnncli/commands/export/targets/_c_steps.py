@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterable
 
-from rnncli.cells.evaluate import place_of
+from rnncli.cells.evaluate import offset_of
 from rnncli.cells.sizes import SizeChecker, check_sizes
 from rnncli.cells.text import BIASES, PACKED
 from rnncli.cells.tree import Function, Name, Node, Number, Operation, rebuild, walk, write
@@ -143,7 +143,7 @@ class _StepWriter:
             case Operation("@", left, Name(weight)):
                 vector, (rows, width) = self._array(left, line), cell.weights[weight].shape
                 packed = weight in PACKED
-                start = place_of(cell.cell.text, weight, line, cell.units)[0] if packed else 0
+                start = offset_of(cell.cell.text, weight, line, cell.units)[0] if packed else 0
                 column = f"{cell.full_name(weight)}[0][{_index(cell.units if packed else width, start)}]"
                 return Name(f"dot({vector}, &{column}, {rows}, {width})")
             case Operation("**", left, right):
@@ -167,7 +167,7 @@ class _StepWriter:
             return f"{self.cell.names.get(name, name)}[{_index(self.sizes[name])}]"
         if name not in BIASES:
             return f"{self.cell.full_name(name)}[{_index(self._size(Name(name)))}]"
-        *rows, start = place_of(self.cell.cell.text, name, line, self.cell.units)
+        *rows, start = offset_of(self.cell.cell.text, name, line, self.cell.units)
         row = "".join(f"[{row}]" for row in rows)
         return f"bias{self.cell.suffix}{row}[{_index(self.cell.units, start)}]"
 
