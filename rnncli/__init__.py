@@ -5,8 +5,6 @@ In Python: `sequence, h, c = rnncli.run(x, "LSTM(3, return_sequences=True, retur
 
 from __future__ import annotations
 
-from rnncli.version import __version__
-
 TYPE_CHECKING = False  # as in `typing`, which takes longer to load than everything else here
 if TYPE_CHECKING:
     from rnncli.api import (
@@ -24,6 +22,7 @@ if TYPE_CHECKING:
         trace,
         why,
     )
+    from rnncli.case import __version__
     from rnncli.errors import (
         DisagreementError,
         EngineError,
@@ -58,7 +57,11 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
-    """Load a public function, or a class of error, on first access."""
+    """Load the version, a public function, or a class of error, on first access."""
+    if name == "__version__":
+        from rnncli.case import __version__
+
+        return __version__
     if name in __all__:
         from rnncli import api, errors
 

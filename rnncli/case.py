@@ -27,6 +27,12 @@ Dimension = int | str | None
 
 Shape = tuple[Dimension, ...]
 
+__version__ = "0.1.0"
+SCHEMA = "rnncli/1"
+"""The `schema` of rnncli's own JSON; it changes when scripts would have to."""
+STATUSES = ("computed", "held", "zeroed")
+"""Statuses of a step; arrays store the index here.  held: masked, state and output carried over."""
+
 FILLS = ("normal", "uniform", "zeros", "ones", "arange")
 """The values that a generated input can have."""
 DTYPES = ("float16", "bfloat16", "float32", "float64")

@@ -42,7 +42,6 @@ class Entry(NamedTuple):
     least, most: bounds of a number.  many: whether it may be repeated.
     argument: whether it has no flag.  others: further names of the flag.
     rare: whether only --help-all shows it.
-    document: whether it is also a key of a case document.
     """
 
     name: str
@@ -60,7 +59,6 @@ class Entry(NamedTuple):
     argument: bool = False
     others: tuple[str, ...] = ()
     rare: bool = False
-    document: bool = False
 
     @property
     def flag(self) -> str:
@@ -159,10 +157,9 @@ OPTIONS: tuple[Entry, ...] = (
         _text("layer", FIRST, "LAYER",
               "lstm, gru, simple_rnn, bilstm, ..., an expression such as 'LSTM(3)', @layer.json, or a cell "
               "of your own, @mgu.toml (default lstm). Repeat to stack.",
-              many=True, others=("-l",), document=True),
+              many=True, others=("-l",)),
         _text("mask", FIRST, "FILE",
-              "The steps to read, (batch, timesteps): a JSON file, or text such as '[[true, false]]'.",
-              document=True),
+              "The steps to read, (batch, timesteps): a JSON file, or text such as '[[true, false]]'."),
     ),
     *_group(LAYERED, "options",
         _integer("units", FIRST, "N", "Units (default 3)."),
@@ -191,12 +188,10 @@ OPTIONS: tuple[Entry, ...] = (
     ),
     *_group(CASES, "ask",
         _integer("seed", FIRST, "N", "Same as keras.utils.set_random_seed (default: random, printed).",
-                 least=0, most=HIGHEST_SEED, document=True),
-        _text("weights", WEIGHTS, "FILE", "Weights from JSON, npz, safetensors, .pt, .h5 or .keras.",
-              document=True),
-        _text("initial_state", RUN, "FILE", "The initial states, in Keras's order or by name.",
-              document=True),
-        _switch("training", RUN, "Call the layer in training mode, with dropout.", document=True, rare=True),
+                 least=0, most=HIGHEST_SEED),
+        _text("weights", WEIGHTS, "FILE", "Weights from JSON, npz, safetensors, .pt, .h5 or .keras."),
+        _text("initial_state", RUN, "FILE", "The initial states, in Keras's order or by name."),
+        _switch("training", RUN, "Call the layer in training mode, with dropout.", rare=True),
         _integer("calls", FIRST, "N",
                  "Call the layer N times with the same input (default 1).", default=1, least=1),
         _text("engine", RUN, "NAME", "auto, numpy, tensorflow, ... (see: rnncli engines).", default="auto",

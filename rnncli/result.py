@@ -14,10 +14,6 @@ if TYPE_CHECKING:
     from rnncli.arrays import ChunkedArray
 
 
-SCHEMA = "rnncli/1"
-"""The `schema` of rnncli's own JSON; it changes when scripts would have to."""
-
-
 class Label(NamedTuple):
     """Identity of a tensor.  Its text is the tensor's name, made only here: `0/forward_last_hidden_state`.
 
@@ -219,17 +215,13 @@ class Gate(NamedTuple):
         return {**kept, "activation": self.activation}
 
 
-STATUSES = ("computed", "held", "zeroed")
-"""Statuses of a step; arrays store the index here.  held: masked, state and output carried over."""
-
-
 class LoopTrace(NamedTuple):
     """Trace of one layer in one direction over its time steps, in the order of processing.
 
     direction: forward or backward.
     columns: by the index of a cell in RNN's list (None if there is no list) and by weight, the lines whose
     columns stand in it side by side.
-    times: shape (steps,), the input index of each step.  status: shape (batch, steps), int8, see STATUSES.
+    times: shape (steps,), the input index of each step.  status: shape (batch, steps), int8, in STATUSES.
     parts: arrays of shape (batch, steps, units) by label, without layer and direction: the kinds of each
     gate, then the states, then OUTPUT.
     bounds: the ranges of the parts that activations limit.

@@ -22,9 +22,9 @@ from math import isfinite
 from operator import attrgetter
 from typing import Any, Generic, NamedTuple, TypeVar
 
-from rnncli.case import format_shape
+from rnncli.case import SCHEMA, __version__, format_shape
 from rnncli.errors import Message, RnncliError, Text, UsageError
-from rnncli.result import SCHEMA, Claim, Label, Result
+from rnncli.result import Claim, Label, Result
 from rnncli.show.page import (
     Column,
     Line,
@@ -39,7 +39,6 @@ from rnncli.show.page import (
     state_part,
     text_of,
 )
-from rnncli.version import __version__
 
 Records = tuple[tuple[str, ...], Iterable[tuple[Any, ...]]]
 """A header and its rows in long form, as CSV has them."""

@@ -7,9 +7,9 @@ from functools import lru_cache
 from itertools import repeat
 from typing import Any
 
-from rnncli.case import Array, Assumed, Shape, Spec, format_shape
+from rnncli.case import SCHEMA, Array, Assumed, Shape, Spec, format_shape
 from rnncli.errors import Message, Text
-from rnncli.result import SCHEMA, ChunkedTensor, NamedTensor, Result, TensorInfo
+from rnncli.result import ChunkedTensor, NamedTensor, Result, TensorInfo
 from rnncli.show.answer import Answer, Field, Listing, Records, head
 from rnncli.show.page import TEXT_BLOCK, Line, Numbers, View, line, marks
 from rnncli.show.wording import meaning

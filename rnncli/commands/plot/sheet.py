@@ -10,11 +10,11 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from rnncli.case import Array
+from rnncli.case import STATUSES, Array
 from rnncli.errors import Message, Text, UsageError, did_you_mean, format_indices
 from rnncli.layers import runs_a_cell
 from rnncli.layers.case import Case
-from rnncli.result import OUTPUT, STATUSES, Label, LoopTrace, NamedTensor, Result
+from rnncli.result import OUTPUT, Label, LoopTrace, NamedTensor, Result
 from rnncli.show.result_answer import assumed_text, held_text
 from rnncli.show.visible import visible
 from rnncli.show.wording import GATES, new_state, say

@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from rnncli import checks
 from rnncli.ask import Ask, Remarks, call_of
-from rnncli.case import Array, Spec, format_shape
+from rnncli.case import SCHEMA, Array, Spec, format_shape
 from rnncli.checks import require_known
 from rnncli.commands.run.answer import RunAnswer, RunRequest, stats_of
 from rnncli.errors import Flag, UsageError
 from rnncli.models.call import compute_tensors
 from rnncli.options import first_given
-from rnncli.result import SCHEMA
 from rnncli.show.answer import Reply, head
 from rnncli.show.page import Page, Span, View, marks
 from rnncli.show.result_answer import (

@@ -8,9 +8,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from rnncli.case import Array
+from rnncli.case import STATUSES, Array
 from rnncli.errors import fold_name
-from rnncli.result import STATUSES, Result
+from rnncli.result import Result
 from rnncli.show import wording
 
 Texts = Mapping[str, str]

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 from itertools import product
 from typing import Any
 
-from rnncli.case import Array
-from rnncli.result import OUTPUT, STATUSES, Label, LoopTrace, NamedTensor, Result
+from rnncli.case import STATUSES, Array
+from rnncli.result import OUTPUT, Label, LoopTrace, NamedTensor, Result
 from rnncli.show import statistics
 from rnncli.show.answer import Records, head
 from rnncli.show.page import Page, View

@@ -11,8 +11,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from rnncli.case import Array
-from rnncli.result import OUTPUT, STATUSES, Label, LoopTrace, Result
+from rnncli.case import STATUSES, Array
+from rnncli.result import OUTPUT, Label, LoopTrace, Result
 from rnncli.show import statistics
 from rnncli.show.layout import BETWEEN
 from rnncli.show.page import (

@@ -14,13 +14,13 @@ from rnncli.errors import InputError, Message, Text, did_you_mean, inside, short
 from rnncli.inputs import nested
 from rnncli.inputs.formats import ReadOptions
 from rnncli.inputs.source import InputFlagError, Source, read_utf8, too_large
-from rnncli.options import OPTIONS
+from rnncli.options import entries
 from rnncli.process import memory
 from rnncli.process.packages import import_package
 
-TABLE = {entry.name: entry for entry in OPTIONS if entry.document}
+TABLE = {entry.name: entry for entry in entries("run") if entry.name in Document._fields}
 KEYS = ("inputs", *TABLE)
-"""The keys of a case document."""
+"""The keys of a case document: its inputs, and the options of run that a Document has, too."""
 BARE = r"(?i)-?(?:nan|inf(?:inity)?)\b"
 NUMBER = r"-?\d+(?:\.\d*)?(?:[eE][+-]?\d+)?"
 KEY_END = re.compile(rb'"\s*:')
