@@ -15,9 +15,9 @@ from rnncli.process import child_process
 def tell(_: bytes, file: BinaryIO) -> None:
     """Write what the child sees and may do."""
     limits = {name: resource.getrlimit(getattr(resource, f"RLIMIT_{name}")) for name in ("CPU", "NOFILE")}
-    there = [number for number in range(256) if is_open(number)]
-    found = {"variables": sorted(os.environ), "limits": limits, "open": there}
-    child_process.write_text(file, json.dumps(found).encode())
+    descriptors = [number for number in range(256) if is_open(number)]
+    seen = {"variables": sorted(os.environ), "limits": limits, "open": descriptors}
+    child_process.write_text(file, json.dumps(seen).encode())
 
 
 def is_open(number: int) -> bool:

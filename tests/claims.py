@@ -9,6 +9,6 @@ from rnncli.result import Claim
 def claim(text: str) -> Claim:
     """Return the claim whose text is `hidden_states[:, -1, :]`."""
     address = addresses.parse(text)
-    found = Claim(address.label, tuple(map(addresses.parse_part, address.texts)))
-    assert str(found) == text
-    return found
+    parsed = Claim(address.label, tuple(map(addresses.parse_part, address.texts)))
+    assert str(parsed) == text
+    return parsed

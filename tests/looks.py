@@ -69,7 +69,7 @@ def contrast(first: str, second: str) -> float:
 
 
 def luminance(color: str) -> float:
-    """Of WCAG, 0 to 1."""
+    """Return WCAG's relative luminance of a color, 0 to 1."""
     parts = [int(color[at : at + 2], 16) / 255 for at in (1, 3, 5)]
     red, green, blue = (
         part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts
@@ -80,12 +80,12 @@ def luminance(color: str) -> float:
 def check_looks(
     command: str, name: str, answer: Any, kept: Iterable[str] = (), settle: Callable[[str], str] = str
 ) -> None:
-    """Compare an answer with its golden files; other widths hold it too.
+    """Compare an answer with its golden files; at every width, no line is too long.
 
-    kept: the formats that have a golden file too.  settle: removes what differs between machines.
+    kept: further formats with a golden file.  settle: removes what differs between machines.
     """
     texts = {f"{name}_{view}.txt": drawn(answer, **options) for view, options in LOOKS.items()}
-    texts |= {f"{name}.{SUFFIXES[one]}": hide_version(drawn(answer, one)) for one in kept}
+    texts |= {f"{name}.{SUFFIXES[kind]}": hide_version(drawn(answer, kind)) for kind in kept}
     other = [file for file, text in texts.items() if not matches_golden(command, file, settle(text))]
     assert other == []
     assert drawn(answer, width=80, ascii=True).isascii()

@@ -116,7 +116,7 @@ def to_cudnn(weights: list[np.ndarray], gates: int, biases: np.ndarray) -> list[
             for unit in range(units):
                 row, column = divmod(unit * features + feature, units)
                 block[row, column] = weights[0][feature, gate * units + unit]
-        for one in range(units):
-            for other in range(units):
-                recurrent[one, gate * units + other] = weights[1][other, gate * units + one]
+        for row in range(units):
+            for column in range(units):
+                recurrent[row, gate * units + column] = weights[1][column, gate * units + row]
     return [kernel, recurrent, biases]

@@ -32,10 +32,10 @@ def weights(
 
 def node(operator: str, taken: Arrays, *, name: str = "rnn", outputs: Any = None, **attributes: Any) -> Any:
     """A node that takes those of X, W, R, B, lens, h, c and P that there are."""
-    places = ["X", "W", "R", "B", "lens", "h", *(["c", "P"] if operator == "LSTM" else [])]
+    names = ["X", "W", "R", "B", "lens", "h", *(["c", "P"] if operator == "LSTM" else [])]
     outputs = outputs or ["Y", "Y_h", "Y_c"][: 3 if operator == "LSTM" else 2]
     units = taken["R"].shape[-1]
-    inputs = [place if taken.get(place) is not None else "" for place in places]
+    inputs = [name if taken.get(name) is not None else "" for name in names]
     return helper.make_node(operator, inputs, outputs, name=name, hidden_size=units, **attributes)
 
 
@@ -63,8 +63,8 @@ def single(operator: str, arrays: Arrays, **attributes: Any) -> tuple[Any, Array
     """A model of one node, and what it is fed: X, lens and the states."""
     constants = {name: arrays[name] for name in "WRBP" if arrays.get(name) is not None}
     feeds = {name: array for name, array in arrays.items() if name not in "WRBP" and array is not None}
-    own = node(operator, arrays, **attributes)
-    return model([own], feeds, constants, own.output), feeds
+    made = node(operator, arrays, **attributes)
+    return model([made], feeds, constants, made.output), feeds
 
 
 def random_single(seed: int, *, own_cell: bool = False) -> tuple[Any, Arrays]:
@@ -107,12 +107,12 @@ def random_single(seed: int, *, own_cell: bool = False) -> tuple[Any, Arrays]:
 def random_activations(random: Generator, count: int) -> dict[str, Any]:
     """Attributes that name as many activations, with the numbers that these need."""
     names = [str(name) for name in random.choice([*PLAIN, *PARAMETERS], count)]
-    found: dict[str, Any] = {"activations": names}
+    attributes: dict[str, Any] = {"activations": names}
     for least, attribute in ((1, "activation_alpha"), (2, "activation_beta")):
         numbers = [float(random.uniform(0.1, 0.9)) for name in names if PARAMETERS.get(name, 0) >= least]
         if numbers:
-            found[attribute] = numbers
-    return found
+            attributes[attribute] = numbers
+    return attributes
 
 
 def save(folder: Path, made: Any, feeds: Arrays | None = None) -> tuple[str, str]:

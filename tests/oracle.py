@@ -29,7 +29,7 @@ NEAR = {"float32": 1e-6, "float64": 1e-12}
 """Largest allowed difference between two engines, for numbers of order one."""
 
 
-def made(*expressions: Any) -> list[Any]:
+def make_layers(*expressions: Any) -> list[Any]:
     """Make Keras layers, from an expression as in a script or a config for `keras.layers.deserialize`."""
     return [
         eval(text, dict(SCRIPT)) if isinstance(text, str) else keras.layers.deserialize(deepcopy(text))
@@ -37,7 +37,7 @@ def made(*expressions: Any) -> list[Any]:
     ]
 
 
-def built(layers: Sequence[Any], inputs: Any) -> Sequence[Any]:
+def build_layers(layers: Sequence[Any], inputs: Any) -> Sequence[Any]:
     """Build every layer for these inputs, without a call."""
     shape = np.shape(inputs)
     for layer in layers:
@@ -47,7 +47,7 @@ def built(layers: Sequence[Any], inputs: Any) -> Sequence[Any]:
     return layers
 
 
-def variables(layers: Sequence[Any]) -> dict[str, Any]:
+def variables_by_path(layers: Sequence[Any]) -> dict[str, Any]:
     """Return every weight by the path that rnncli uses: `kernel`, `forward/kernel`, `0/forward/kernel`."""
     return {path: variable for path, variable, _ in _owned_variables(layers)}
 
@@ -74,10 +74,12 @@ def _parts(layer: Any) -> dict[str, Any]:
     return {str(index): cell for index, cell in enumerate(cells)}
 
 
-def filled(layers: Sequence[Any], rng: np.random.Generator, scale: float = 0.4) -> dict[str, np.ndarray]:
+def fill_weights(
+    layers: Sequence[Any], rng: np.random.Generator, scale: float = 0.4
+) -> dict[str, np.ndarray]:
     """Replace every number of the weights by a random one; return the weights."""
     weights = {}
-    for path, variable in variables(layers).items():
+    for path, variable in variables_by_path(layers).items():
         weights[path] = (scale * rng.standard_normal(variable.shape)).astype(variable.dtype)
         variable.assign(weights[path])
     return weights
@@ -91,12 +93,12 @@ def initializers(layers: Sequence[Any]) -> dict[str, Any]:
     }
 
 
-def values(layers: Sequence[Any]) -> dict[str, np.ndarray]:
+def weights(layers: Sequence[Any]) -> dict[str, np.ndarray]:
     """Return the current weights."""
-    return {path: variable.numpy() for path, variable in variables(layers).items()}
+    return {path: variable.numpy() for path, variable in variables_by_path(layers).items()}
 
 
-def called(
+def call_layers(
     layers: Sequence[Any],
     inputs: Any,
     mask: Any = None,
@@ -117,10 +119,10 @@ def called(
             arguments: dict[str, Any] = {"mask": mask} if layer is wanting and mask is not None else {}
             if isinstance(layer, (keras.layers.RNN, keras.layers.Bidirectional)) or hasattr(layer, "filters"):
                 arguments["training"] = training
-            if left and (like := state_of(layer)):
+            if left and (like := initial_state(layer)):
                 count = len(keras.tree.flatten(like))
-                own = [keras.ops.convert_to_tensor(state) for state in left[:count]]
-                arguments["initial_state"] = keras.tree.pack_sequence_as(like, own)
+                flat = [keras.ops.convert_to_tensor(state) for state in left[:count]]
+                arguments["initial_state"] = keras.tree.pack_sequence_as(like, flat)
                 left = left[count:]
             tensors = keras.tree.flatten(layer(x, **arguments))
             returned.append([keras.ops.convert_to_numpy(tensor) for tensor in tensors])
@@ -128,22 +130,26 @@ def called(
     return returned
 
 
-def state_of(layer: Any) -> list[Any]:
+def initial_state(layer: Any) -> list[Any]:
     """Return zeros in the structure of the layer's initial state; [] if the layer has no state."""
     if hasattr(layer, "forward_layer"):
-        return [*state_of(layer.forward_layer), *state_of(layer.backward_layer)]
+        return [*initial_state(layer.forward_layer), *initial_state(layer.backward_layer)]
     return layer.get_initial_state(1) if isinstance(layer, keras.layers.RNN) else []
 
 
-def takes_states(layers: Sequence[Any]) -> bool:
+def accepts_states(layers: Sequence[Any]) -> bool:
     """Return whether Keras accepts an initial state; Bidirectional always splits the list in half."""
-    both = [layer for layer in layers if hasattr(layer, "forward_layer")]
-    return all(len(state_of(layer.forward_layer)) == len(state_of(layer.backward_layer)) for layer in both)
+    halves = (
+        (layer.forward_layer, layer.backward_layer) for layer in layers if hasattr(layer, "forward_layer")
+    )
+    return all(len(initial_state(forward)) == len(initial_state(backward)) for forward, backward in halves)
 
 
-def some_states(layers: Sequence[Any], batch: int, rng: np.random.Generator, dtype: str) -> list[np.ndarray]:
+def random_states(
+    layers: Sequence[Any], batch: int, rng: np.random.Generator, dtype: str
+) -> list[np.ndarray]:
     """Return a random initial state for the whole stack, flat."""
-    flat = [state for layer in layers for state in keras.tree.flatten(state_of(layer))]
+    flat = [state for layer in layers for state in keras.tree.flatten(initial_state(layer))]
     return [rng.standard_normal((batch, state.shape[-1])).astype(dtype) for state in flat]
 
 
@@ -154,20 +160,20 @@ def case(expressions: Iterable[Any], inputs: np.ndarray, **rest: Any) -> Case:
     return check_case(Case(specs.from_flags(list(expressions), {}), inputs, **rest))
 
 
-def asked(expressions: Iterable[Any], inputs: np.ndarray, engine: str = "numpy", **rest: Any) -> Result:
+def run_case(expressions: Iterable[Any], inputs: np.ndarray, engine: str = "numpy", **rest: Any) -> Result:
     """Return the answer of rnncli."""
     return compute.run(case(expressions, inputs, **rest), engine)
 
 
-def alike(result: Result, tensors: Sequence[np.ndarray], atol: float | None = None) -> None:
-    """Assert that all tensors, in order, agree in shape, dtype and values (see `near`)."""
+def check_outputs(result: Result, tensors: Sequence[np.ndarray], atol: float | None = None) -> None:
+    """Assert that all tensors, in order, agree in shape, dtype and values (see `check_close`)."""
     assert [tensor.values.shape for tensor in result.outputs] == [tensor.shape for tensor in tensors]
     assert [tensor.values.dtype for tensor in result.outputs] == [tensor.dtype for tensor in tensors]
     for mine, theirs in zip(result.outputs, tensors, strict=True):
-        near(mine.values, theirs, atol, mine.name)
+        check_close(mine.values, theirs, atol, mine.name)
 
 
-def near(mine: Any, theirs: Any, atol: float | None = None, name: str = "") -> None:
+def check_close(mine: Any, theirs: Any, atol: float | None = None, name: str = "") -> None:
     """Assert that two arrays differ by at most `atol` times the largest number (or 1, if larger).
 
     atol: default NEAR, by dtype.
@@ -178,7 +184,7 @@ def near(mine: Any, theirs: Any, atol: float | None = None, name: str = "") -> N
     np.testing.assert_allclose(mine, theirs, rtol=0, atol=limit * size, err_msg=name)
 
 
-def pairwise(dimensions: Mapping[str, Sequence[Any]], seed: int = 0) -> list[dict[str, Any]]:
+def cover_pairs(dimensions: Mapping[str, Sequence[Any]], seed: int = 0) -> list[dict[str, Any]]:
     """Return rows that cover every pair of values of two dimensions at least once (greedy, repeatable)."""
     rng = np.random.default_rng(seed)
     names = list(dimensions)
@@ -194,18 +200,20 @@ def pairwise(dimensions: Mapping[str, Sequence[Any]], seed: int = 0) -> list[dic
     while missing:
         first = min(missing)
         row = {first[0]: first[1], first[2]: first[3]}
-        for place in rng.permutation(len(names)).tolist():
-            if place not in row:
-                row[place] = max(rng.permutation(sizes[place]).tolist(), key=_gain(row, place, missing))
+        for index in rng.permutation(len(names)).tolist():
+            if index not in row:
+                row[index] = max(rng.permutation(sizes[index]).tolist(), key=_gain(row, index, missing))
         missing -= {(a, row[a], b, row[b]) for a in row for b in row if a < b}
-        rows.append({name: dimensions[name][row[place]] for place, name in enumerate(names)})
+        rows.append({name: dimensions[name][row[index]] for index, name in enumerate(names)})
     return rows
 
 
-def _gain(row: Mapping[int, int], place: int, missing: set[tuple[int, int, int, int]]) -> Any:
+def _gain(row: Mapping[int, int], index: int, missing: set[tuple[int, int, int, int]]) -> Any:
+    """Return the function that counts the missing pairs which a value of this dimension adds to a row."""
+
     def gain(value: int) -> int:
         pairs = (
-            (place, value, other, row[other]) if place < other else (other, row[other], place, value)
+            (index, value, other, row[other]) if index < other else (other, row[other], index, value)
             for other in row
         )
         return sum(pair in missing for pair in pairs)

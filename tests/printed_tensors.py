@@ -19,23 +19,23 @@ import pytest
 from rnncli.case import Array
 
 
-def numbers(text: str) -> dict[str, Array]:
+def read_tensors(text: str) -> dict[str, Array]:
     """Return the tensors by name, in the order printed."""
-    found: dict[str, Array] = {}
+    tensors: dict[str, Array] = {}
     lines = iter(text.splitlines())
     for line in lines:
         name, sizes = re.fullmatch(r"(.+?)((?: \d+)+)", line).groups()  # type: ignore[union-attr]
         shape = tuple(map(int, sizes.split()))
         rows = [list(map(float, next(lines).split())) for _ in range(prod(shape[:-1]))]
-        found[name] = np.array(rows).reshape(shape)
-    return found
+        tensors[name] = np.array(rows).reshape(shape)
+    return tensors
 
 
 STRICT = ("-std=c99", "-pedantic", "-Wall", "-Wextra", "-Werror")
 
 
-def shown_alone(text: str, target: str, folder: Path) -> str:
-    """Run a script in a process of its own; return what it prints."""
+def run_in_process(text: str, target: str, folder: Path) -> str:
+    """Run a script in a new process; return what it prints."""
     if target == "c":
         if which("gcc") is None:
             pytest.skip("there is no gcc")
@@ -47,13 +47,13 @@ def shown_alone(text: str, target: str, folder: Path) -> str:
     return subprocess.run(run, capture_output=True, text=True, check=True, encoding="utf-8").stdout
 
 
-def printed(script: Path) -> dict[str, Array]:
+def run_script(script: Path) -> dict[str, Array]:
     """Run a script, of Python in this process; return the tensors that it prints."""
     if script.suffix == ".c":
-        return numbers(shown_alone(script.read_text(encoding="utf-8"), "c", script.parent))
+        return read_tensors(run_in_process(script.read_text(encoding="utf-8"), "c", script.parent))
     import torch
 
     # A script of PyTorch turns its gradients off; the tests that follow need them.
     with redirect_stdout(io.StringIO()) as text, torch.set_grad_enabled(torch.is_grad_enabled()):
         run_path(str(script))
-    return numbers(text.getvalue())
+    return read_tensors(text.getvalue())

@@ -53,15 +53,15 @@ def expressions() -> st.SearchStrategy[str]:
     """Return texts of equations, with `{7}` for a name; no function in them jumps or leaves its domain."""
 
     def extend(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
-        one = inner.map(lambda text: f"({text})")
+        bracketed = inner.map(lambda text: f"({text})")
         return st.one_of(
             st.tuples(inner, st.sampled_from(["+", "-"]), inner).map(" ".join),
-            st.tuples(one, st.just("*"), one).map(" ".join),
-            st.tuples(inner, st.sampled_from(["-", "+"]), one).map(" ".join),
-            st.tuples(one, one).map(lambda both: f"{both[0]} / (1.5 + sigmoid({both[1]}))"),
-            one.map(lambda text: f"-{text}"),
-            one.map(lambda text: f"{text} ** 2"),
-            one.map(lambda text: f"-sigmoid({text}) ** 0.5"),
+            st.tuples(bracketed, st.just("*"), bracketed).map(" ".join),
+            st.tuples(inner, st.sampled_from(["-", "+"]), bracketed).map(" ".join),
+            st.tuples(bracketed, bracketed).map(lambda both: f"{both[0]} / (1.5 + sigmoid({both[1]}))"),
+            bracketed.map(lambda text: f"-{text}"),
+            bracketed.map(lambda text: f"{text} ** 2"),
+            bracketed.map(lambda text: f"-sigmoid({text}) ** 0.5"),
             st.tuples(st.sampled_from([*SMOOTH, "activation", "mean", "variance", "sum", "abs"]), inner).map(
                 lambda both: f"{both[0]}({both[1]})"
             ),
@@ -72,7 +72,7 @@ def expressions() -> st.SearchStrategy[str]:
                 lambda all_: f"{all_[0]}({all_[1]}, {all_[2]})"
             ),
             inner.map(lambda text: f"clip({text}, -0.5, rate)"),
-            one.map(lambda text: f"({text} * tanh(state0)) @ recurrent_kernel"),
+            bracketed.map(lambda text: f"({text} * tanh(state0)) @ recurrent_kernel"),
         )
 
     return st.recursive(st.integers(0, LEAVES - 1).map("{{{}}}".format), extend, max_leaves=6)

@@ -62,30 +62,30 @@ class Writer:
     def chance(self, probability: float) -> bool:
         return self.random.random() < probability
 
-    def one(self, choices: Any) -> Any:
+    def pick(self, choices: Any) -> Any:
         return self.random.choice(tuple(choices))
 
     def script(self) -> Script:
-        shape = (self.one(range(1, 5)), self.one(range(1, 7)), self.one(range(1, 7)))
+        shape = (self.pick(range(1, 5)), self.pick(range(1, 7)), self.pick(range(1, 7)))
         generator = np.random.default_rng(self.random.randrange(2**32))
         inputs = generator.standard_normal(shape).astype(self.dtype)
-        rest: dict[str, Any] = {"training": self.chance(0.35), "calls": self.one((1, 1, 2, 3))}
+        rest: dict[str, Any] = {"training": self.chance(0.35), "calls": self.pick((1, 1, 2, 3))}
         if self.chance(0.3):
             rest["mask"] = generator.random(shape[:2]) < 0.7
-        depth = self.one((1, 1, 1, 2, 2, 3))
+        depth = self.pick((1, 1, 1, 2, 2, 3))
         layers = [self.layer(last=index == depth - 1) for index in range(depth)]
         if "mask" not in rest and self.chance(0.3):
             layers.insert(0, f"Masking(dtype={self.dtype!r})")
             inputs[generator.random(shape[:2]) < 0.3] = 0
         if self.chance(0.2) and "merge_mode=None" not in layers[-1]:
             layers.append(self.call("Dense", self.units(), self.initializers("kernel", "bias")))
-        return Script(self.saved(layers), inputs, self.one((0, 1, 42, self.random.randrange(2**32))), rest)
+        return Script(self.saved(layers), inputs, self.pick((0, 1, 42, self.random.randrange(2**32))), rest)
 
     def saved(self, layers: list[str]) -> list[Any]:
         """Sometimes return Keras's own configs, from which a layer makes its initializers itself."""
         if not self.chance(0.2):
             return list(layers)
-        return [oracle.keras.layers.serialize(oracle.made(text)[0]) for text in layers]
+        return [oracle.keras.layers.serialize(oracle.make_layers(text)[0]) for text in layers]
 
     def layer(self, last: bool) -> str:
         sequences = not last or self.chance(0.5)
@@ -104,26 +104,26 @@ class Writer:
     def recurrent(self, loop: list[str], units: int) -> str:
         if self.chance(0.25):
             # With a mask, Keras needs a single cell outside a list; it stacks cells only in float32.
-            count = self.one((0, 1, 2)) if self.dtype == "float32" else 0
+            count = self.pick((0, 1, 2)) if self.dtype == "float32" else 0
             cells = [self.recurrent_cell(self.units()) for _ in range(count)]
-            held = ", ".join([*cells, self.recurrent_cell(units)])
-            held = f"[{held}]" if count else held
-            return f"RNN({held}, {', '.join([*loop, f'dtype={self.dtype!r}'])})"
-        kind = self.one(KINDS)
+            inside = ", ".join([*cells, self.recurrent_cell(units)])
+            inside = f"[{inside}]" if count else inside
+            return f"RNN({inside}, {', '.join([*loop, f'dtype={self.dtype!r}'])})"
+        kind = self.pick(KINDS)
         return self.call(kind, units, [*self.cell_options(kind), *loop])
 
     def recurrent_cell(self, units: int) -> str:
-        kind = self.one(KINDS)
+        kind = self.pick(KINDS)
         return self.call(f"{kind}Cell", units, self.cell_options(kind))
 
     def bidirectional(self, loop: list[str], last: bool) -> str:
-        merge = self.one(("concat", "sum", "mul", "ave", None) if last else ("concat", "sum", "mul", "ave"))
+        merge = self.pick(("concat", "sum", "mul", "ave", None) if last else ("concat", "sum", "mul", "ave"))
         units = self.units()
         outer = [f"merge_mode={merge!r}", f"dtype={self.dtype!r}"]
         inner = self.recurrent(loop, units)
         if self.chance(0.35):
-            own = units if merge not in ("concat", None) or self.chance(0.5) else self.units()
-            backward = f"backward_layer={self.recurrent([*loop, 'go_backwards=True'], own)}"
+            other = units if merge not in ("concat", None) or self.chance(0.5) else self.units()
+            backward = f"backward_layer={self.recurrent([*loop, 'go_backwards=True'], other)}"
             if self.chance(0.3):
                 return f"Bidirectional({backward}, layer={inner}, {', '.join(outer)})"
             outer.append(backward)
@@ -136,19 +136,19 @@ class Writer:
         if kind in OWN and self.chance(0.3):
             options.append(f"{OWN[kind]}=False")
         if self.chance(0.2):
-            options.append(f"activation={self.one(('relu', 'sigmoid', 'softsign', 'gelu'))!r}")
+            options.append(f"activation={self.pick(('relu', 'sigmoid', 'softsign', 'gelu'))!r}")
         if kind in OWN and self.chance(0.2):
             options.append("recurrent_activation='hard_sigmoid'")
         for name in ("dropout", "recurrent_dropout"):
             if self.chance(0.3):
-                options.append(f"{name}={self.one((0.1, 0.5, 0.75))}")
+                options.append(f"{name}={self.pick((0.1, 0.5, 0.75))}")
         if self.chance(0.1):
             options.append(f"seed={self.random.randrange(1000)}")
         return options
 
     def initializers(self, *names: str) -> list[str]:
         return [
-            f"{name}_initializer={self.one(BIASES if name == 'bias' else INITIALIZERS)}"
+            f"{name}_initializer={self.pick(BIASES if name == 'bias' else INITIALIZERS)}"
             for name in names
             if self.chance(0.5)
         ]

@@ -1,4 +1,4 @@
-"""The command in a terminal of its own, and the keys that a reader presses."""
+"""The command in a terminal that only it has, and the keys that a reader presses."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from limits import PATIENCE
 
 
 class Terminal:
-    """`rnncli ARGS` with a terminal of its own, as a window or a pane of tmux has one."""
+    """`rnncli ARGS` with a new terminal, such as a window or a pane of tmux."""
 
     def __init__(
         self, *args: str, rows: int = 24, columns: int = 80, env: Mapping[str, str] | None = None
@@ -42,7 +42,7 @@ class Terminal:
         self.hang_up()
 
     def until(self, text: str) -> str:
-        """Return what is shown from now on, up to `text`."""
+        """Wait for `text`; return what is shown from now on, at least up to it."""
         start, end = len(self.shown), time.monotonic() + PATIENCE
         while text not in self.shown[start:]:
             assert time.monotonic() < end, f"{text!r} did not come after {self.shown[start:]!r}"
@@ -50,7 +50,7 @@ class Terminal:
         return self.shown[start:]
 
     def type(self, keys: str) -> None:
-        """Press keys as soon as the terminal gives them one by one."""
+        """Press keys as soon as the terminal passes on single keys, not whole lines."""
         end = time.monotonic() + PATIENCE
         while termios.tcgetattr(self.ours)[3] & termios.ICANON:
             assert time.monotonic() < end
@@ -58,7 +58,7 @@ class Terminal:
         os.write(self.ours, keys.encode())
 
     def write(self, line: str) -> None:
-        """Type at a question, where the terminal gives whole lines."""
+        """Answer a question, where the terminal passes on whole lines."""
         os.write(self.ours, line.encode())
 
     def press(self, keys: str, until: str) -> str:
@@ -71,7 +71,7 @@ class Terminal:
         if keys:
             self.type(keys)
         while self.process.poll() is None:
-            assert time.monotonic() < end, "it goes on"
+            assert time.monotonic() < end, "the program goes on"
             self._read(0.1)
         while self._read(0.0):
             pass

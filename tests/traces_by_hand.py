@@ -40,7 +40,7 @@ def step(
     parts[state("hidden")] = wave(batch, units, phase + 9) / 2
     if names == LSTM:
         parts[state("cell")] = wave(batch, units, phase + 8)
-    zeroed = np.array([one == "zeroed" for one in status])[:, None]
+    zeroed = np.array([name == "zeroed" for name in status])[:, None]
     return {**parts, OUTPUT: np.where(zeroed, np.float32(0), parts[state("hidden")])}
 
 
@@ -49,21 +49,21 @@ def loop(
     status: list[tuple[str, ...]],
     units: int = 3,
     direction: str = "forward",
-    **place: Any,
+    **fields: Any,
 ) -> LoopTrace:
-    """status: status of every time step, in the order of the input."""
+    """Return the trace of one loop.  status: of the sequences at every time step, in the input's order."""
     order = range(len(status))[:: -1 if direction == "backward" else 1]
     made: Any = make(layers("lstm" if names == LSTM else "gru")[0])
     steps = [step(names, time, status[time], units) for time in order]
     return LoopTrace(
-        layer=place.pop("layer", 0),
+        layer=fields.pop("layer", 0),
         direction=direction,
         columns={None: made.cell.text.packing()},
         times=np.array(order),
-        status=np.array([[STATUSES.index(one) for one in status[time]] for time in order], np.int8).T,
-        parts={part: np.stack([one[part] for one in steps], axis=1) for part in steps[0]},
+        status=np.array([[STATUSES.index(name) for name in status[time]] for time in order], np.int8).T,
+        parts={part: np.stack([parts[part] for parts in steps], axis=1) for part in steps[0]},
         bounds=list_bounds(made.cell),
-        **place,
+        **fields,
     )
 
 
@@ -89,7 +89,7 @@ def masked() -> Result:
 def both_ways() -> Result:
     """Return the traces of a Bidirectional LSTM whose outputs at masked steps are zeros."""
     status: list[tuple[str, ...]] = [("computed",), ("computed",), ("computed",), ("zeroed",)]
-    loops = [loop(LSTM, status, direction=one, is_half=True) for one in ("forward", "backward")]
+    loops = [loop(LSTM, status, direction=direction, is_half=True) for direction in ("forward", "backward")]
     return traced("bilstm", loops, (1, 4, 5), return_sequences=True)
 
 

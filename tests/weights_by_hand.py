@@ -39,8 +39,8 @@ def described() -> WeightsAnswer:
         "1/kernel": waves(3, 2),
         "1/bias": np.zeros(2, np.float32),
     }
-    found = contents.describe_case(Case(stack, waves(1, 4, 5), weights=weights), weights)
-    return WeightsAnswer(found, Description(stack, ("batch", None, 5), 42))
+    described = contents.describe_case(Case(stack, waves(1, 4, 5), weights=weights), weights)
+    return WeightsAnswer(described, Description(stack, ("batch", None, 5), 42))
 
 
 def saved() -> WeightsAnswer:

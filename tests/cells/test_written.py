@@ -146,7 +146,9 @@ def rows() -> list[Any]:
         "mask": tuple(MASKS),
         "given": FLAGS,
     }
-    return [pytest.param(row, id=f"{row['cell'].stem}-{k}") for k, row in enumerate(oracle.pairwise(options))]
+    return [
+        pytest.param(row, id=f"{row['cell'].stem}-{k}") for k, row in enumerate(oracle.cover_pairs(options))
+    ]
 
 
 @pytest.mark.parametrize("row", rows())
@@ -166,15 +168,15 @@ def test_the_product_of_cells_and_flags(row: dict[str, Any]) -> None:
         text = f"Bidirectional({text}, merge_mode={row['outer']!r}, dtype={dtype!r})"
     rng = np.random.default_rng(7)
     inputs = rng.standard_normal((BATCH, TIMESTEPS, FEATURES)).astype(dtype)
-    layers = oracle.built([layer], inputs)
-    weights = oracle.filled(layers, rng)
-    states = [np.abs(one) + 0.1 for one in oracle.some_states(layers, BATCH, rng, dtype)]
+    layers = oracle.build_layers([layer], inputs)
+    weights = oracle.fill_weights(layers, rng)
+    states = [np.abs(one) + 0.1 for one in oracle.random_states(layers, BATCH, rng, dtype)]
     start = states if row["given"] else None
-    theirs = oracle.called(layers, inputs, mask_of(row["mask"]), start)[-1]
-    ours = oracle.asked(
+    theirs = oracle.call_layers(layers, inputs, mask_of(row["mask"]), start)[-1]
+    ours = oracle.run_case(
         [read_layer(text)], inputs, mask=mask_of(row["mask"]), weights=weights, initial_state=start
     )
-    oracle.alike(ours, theirs, 3e-6 if dtype == "float32" else 1e-12)
+    oracle.check_outputs(ours, theirs, 3e-6 if dtype == "float32" else 1e-12)
 
 
 @pytest.mark.parametrize("name", ["mgu", "slstm", "fastgrnn"])
@@ -200,17 +202,17 @@ def test_random_cells(text: str, dtype: str, mask: str) -> None:
     inputs = rng.standard_normal((BATCH, TIMESTEPS, UNITS)).astype(dtype)
     loop = {"return_sequences": True, "return_state": True}
     layers = [keras.layers.RNN(EvaluatedCell(text, UNITS, dtype=dtype), dtype=dtype, **loop)]
-    oracle.built(layers, inputs)
-    weights = oracle.filled(layers, rng)
-    theirs = oracle.called(layers, inputs, mask_of(mask))[-1]
+    oracle.build_layers(layers, inputs)
+    weights = oracle.fill_weights(layers, rng)
+    theirs = oracle.call_layers(layers, inputs, mask_of(mask))[-1]
     if not all(np.isfinite(one).all() and np.abs(one).max() < LARGEST for one in theirs):
         return
     call = parse(
         f"@r.toml({UNITS}, return_sequences=True, return_state=True, dtype={dtype!r})", {"r.toml": cell}
     )
     for engine in ("numpy", "tensorflow"):
-        ours = oracle.asked([call], inputs, engine, mask=mask_of(mask), weights=weights)
-        oracle.alike(ours, theirs, 1e-3 if dtype == "float32" else 1e-9)
+        ours = oracle.run_case([call], inputs, engine, mask=mask_of(mask), weights=weights)
+        oracle.check_outputs(ours, theirs, 1e-3 if dtype == "float32" else 1e-9)
 
 
 @settings(max_examples=1_000 if settings().max_examples > 100 else 8)
@@ -247,7 +249,7 @@ hidden = "x @ kernel - sigmoid(two) ** 0.5 * part + 0 * hidden"
     inputs, weights = np.ones((1, 2, 3), dtype), {"kernel": np.ones((3, 2), dtype)}
     by_hand = 3 - 3 * (1 / (1 + np.exp(-2))) ** 0.5
     for engine in ("numpy", "tensorflow"):
-        found = oracle.asked([call], inputs, engine, weights=weights).outputs[0].values
+        found = oracle.run_case([call], inputs, engine, weights=weights).outputs[0].values
         near = 1e-6 if dtype == "float32" else 1e-12
         np.testing.assert_allclose(found, np.full((1, 2), by_hand), rtol=near)
 

@@ -41,21 +41,21 @@ def test_what_does_not_fit_is_refused(
     expression: str, given: dict[str, Any], message: str, engine: str
 ) -> None:
     with pytest.raises(InputError, match=message):
-        oracle.asked([expression], X, engine, **given)
+        oracle.run_case([expression], X, engine, **given)
 
 
 def test_weights_in_another_dtype_and_order_are_the_same() -> None:
     backwards = {name: weight.astype("float64") for name, weight in reversed(weights().items())}
-    mine = oracle.asked(["LSTM(2)"], X, weights=backwards)
-    oracle.alike(mine, [oracle.asked(["LSTM(2)"], X, weights=weights()).outputs[0].values])
+    mine = oracle.run_case(["LSTM(2)"], X, weights=backwards)
+    oracle.check_outputs(mine, [oracle.run_case(["LSTM(2)"], X, weights=weights()).outputs[0].values])
     assert list(mine.weights) == list(WANTED)
 
 
 @pytest.mark.parametrize("engine", ["numpy", "tensorflow"])
 def test_weights_come_back_in_the_result_and_give_the_same_again(engine: str) -> None:
     layers = ["Bidirectional(GRU(2))", "Dense(1)"]
-    first = oracle.asked(layers, X, engine, seed=4)
-    again = oracle.asked(layers, X, engine, seed=9, weights=first.weights)
+    first = oracle.run_case(layers, X, engine, seed=4)
+    again = oracle.run_case(layers, X, engine, seed=9, weights=first.weights)
     np.testing.assert_array_equal(first.outputs[0].values, again.outputs[0].values)
     assert next(iter(first.weights)) == "0/forward/kernel"
 
@@ -69,9 +69,9 @@ def test_engines_say_what_can_compute_here() -> None:
 
 def test_an_engine_that_is_not_there_or_cannot() -> None:
     with pytest.raises(UsageError, match="no engine 'nunpy'"):
-        oracle.asked(["LSTM(2)"], X, "nunpy")
+        oracle.run_case(["LSTM(2)"], X, "nunpy")
     with pytest.raises(UsageError, match="only Keras computes ConvLSTM1D"):
-        oracle.asked(["ConvLSTM1D(2, 2)"], X[..., None], "numpy")
+        oracle.run_case(["ConvLSTM1D(2, 2)"], X[..., None], "numpy")
 
 
 def test_a_wrong_shape_from_an_engine_is_reported_and_not_recomputed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -96,9 +96,9 @@ def test_a_wrong_shape_from_an_engine_is_reported_and_not_recomputed(monkeypatch
 
 
 def test_a_result_says_what_else_was_asked_for() -> None:
-    assert oracle.asked(["GRU(2)"], X, "numpy").conditions == {}
+    assert oracle.run_case(["GRU(2)"], X, "numpy").conditions == {}
     mask = np.ones(X.shape[:2], bool)
-    asked = oracle.asked(["GRU(2)"], X, "numpy", mask=mask, calls=3, training=True)
+    asked = oracle.run_case(["GRU(2)"], X, "numpy", mask=mask, calls=3, training=True)
     assert asked.conditions == {"training": 1, "calls": 3, "mask": 1}
 
 
@@ -122,22 +122,22 @@ def test_what_only_keras_computes_are_kerass_own_numbers(
     inputs[0, -1] = 0
     assert oracle.case(expressions, inputs).stack.input_rank == len(shape)
     keras.utils.set_random_seed(8)
-    theirs = oracle.called(oracle.made(*expressions), inputs)[-1]
-    result = oracle.asked(expressions, inputs, "auto", seed=8)
+    theirs = oracle.call_layers(oracle.make_layers(*expressions), inputs)[-1]
+    result = oracle.run_case(expressions, inputs, "auto", seed=8)
     assert result.engines == ("numpy" if expressions[-1] == "LSTM(2)" else "tensorflow",)
-    oracle.alike(result, theirs)
+    oracle.check_outputs(result, theirs)
 
 
 def test_conv_lstm_takes_weights_states_and_a_mask() -> None:
     expression = "ConvLSTM2D(2, 2, return_sequences=True, return_state=True)"
     inputs = np.random.default_rng(1).standard_normal(FRAMES[2]).astype("float32")
-    layers = oracle.built(oracle.made(expression), inputs)
-    filled = oracle.filled(layers, RNG)
+    layers = oracle.build_layers(oracle.make_layers(expression), inputs)
+    filled = oracle.fill_weights(layers, RNG)
     states = [RNG.standard_normal((2, 8, 7, 2)).astype("float32") for _ in range(2)]
     mask = np.array([[1, 0, 1], [1, 1, 0]], bool)
     theirs = keras.tree.flatten(layers[0](inputs, initial_state=states, mask=mask))
-    result = oracle.asked([expression], inputs, "auto", weights=filled, initial_state=states, mask=mask)
-    oracle.alike(result, [tensor.numpy() for tensor in theirs])
+    result = oracle.run_case([expression], inputs, "auto", weights=filled, initial_state=states, mask=mask)
+    oracle.check_outputs(result, [tensor.numpy() for tensor in theirs])
 
 
 @pytest.mark.parametrize("inner", ["LSTM(2)", "Bidirectional(GRU(2))"])
@@ -146,13 +146,13 @@ def test_recurrent_layers_of_each_step_take_a_mask_of_their_own_steps(inner: str
     mask = np.array([[[1, 1, 0], [1, 0, 0]], [[0, 1, 1], [1, 1, 1]]], bool)
     expression = f"TimeDistributed({inner})"
     keras.utils.set_random_seed(8)
-    theirs = oracle.called(oracle.made(expression), inputs, mask=mask)[-1]
-    oracle.alike(oracle.asked([expression], inputs, "auto", seed=8, mask=mask), theirs)
+    theirs = oracle.call_layers(oracle.make_layers(expression), inputs, mask=mask)[-1]
+    oracle.check_outputs(oracle.run_case([expression], inputs, "auto", seed=8, mask=mask), theirs)
     with pytest.raises(InputError, match=r"the mask is \(2, 2\), (?s:.*)here \(2, 2, 3\)"):
         rnncli.run(inputs, expression, mask=mask[..., 0])
     inputs[~mask] = 0
     masked = rnncli.run(inputs, expression, seed=8, mask_value=0)
-    oracle.near(masked.outputs[0].values, theirs[0])
+    oracle.check_close(masked.outputs[0].values, theirs[0])
 
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
@@ -182,7 +182,7 @@ STARTS = [np.zeros((2, 2), "float32")] * 2
 )  # fmt: skip
 def test_masked_rows_are_the_steps_that_a_layer_skips(layers: list[str], given: dict[str, Any]) -> None:
     padded = X * MASK[..., None].astype("float32")
-    found = oracle.asked(layers, padded, **given, with_trace=True, all_layers=True)
+    found = oracle.run_case(layers, padded, **given, with_trace=True, all_layers=True)
     sequences = [one for one in found.outputs if one.label.part == "hidden" and one.label.sequence]
     assert sequences
     for tensor in sequences:
@@ -194,8 +194,8 @@ def test_masked_rows_are_the_steps_that_a_layer_skips(layers: list[str], given: 
 def test_only_concatenated_outputs_have_halves() -> None:
     for merge, halves in (("concat", [2, 0, 0]), ("sum", [0, 0, 0])):
         layer = f"Bidirectional(GRU(2, return_state=True), merge_mode={merge!r})"
-        assert [one.half for one in oracle.asked([layer], X).outputs] == halves
-    assert [one.half for one in oracle.asked(["Bidirectional(GRU(2))", "Dense(4)"], X).outputs] == [0]
+        assert [one.half for one in oracle.run_case([layer], X).outputs] == halves
+    assert [one.half for one in oracle.run_case(["Bidirectional(GRU(2))", "Dense(4)"], X).outputs] == [0]
 
 
 def test_marks_of_joined_chunks_and_of_split_lines() -> None:

@@ -99,7 +99,7 @@ def test_other_shapes_differ() -> None:
 
 def changed(value: float) -> Any:
     """A result, and the same with one other number."""
-    result = oracle.asked(["GRU(2)"], X, seed=1)
+    result = oracle.run_case(["GRU(2)"], X, seed=1)
     values = result.outputs[0].values.copy()
     values[1, 1] = value
     return result, dataclasses.replace(result, outputs=(result.outputs[0]._replace(values=values),))

@@ -26,11 +26,11 @@ EACH = pytest.mark.parametrize("kind", KINDS)
 
 def both(expression: str, mask: Any = None, states: Any = None, **rest: Any) -> dict[str, np.ndarray]:
     """What Keras returns, under the names of rnncli, after rnncli has been held against it."""
-    layers = oracle.built(oracle.made(expression), X)
-    weights = oracle.filled(layers, np.random.default_rng(1))
-    theirs = oracle.called(layers, X, mask, states, **rest)[-1]
-    ours = oracle.asked([expression], X, weights=weights, mask=mask, initial_state=states, **rest)
-    oracle.alike(ours, theirs)
+    layers = oracle.build_layers(oracle.make_layers(expression), X)
+    weights = oracle.fill_weights(layers, np.random.default_rng(1))
+    theirs = oracle.call_layers(layers, X, mask, states, **rest)[-1]
+    ours = oracle.run_case([expression], X, weights=weights, mask=mask, initial_state=states, **rest)
+    oracle.check_outputs(ours, theirs)
     return {tensor.name: values for tensor, values in zip(ours.outputs, theirs, strict=True)}
 
 
@@ -52,10 +52,10 @@ class TestOrder:
             "recurrent_kernel": np.zeros((1, len(gates)), "float32"),
             "bias": bias,
         }
-        layers = oracle.built(oracle.made(expression), X)
+        layers = oracle.build_layers(oracle.make_layers(expression), X)
         layers[0].set_weights(list(weights.values()))
-        result = oracle.asked([expression], X, weights=weights, with_trace=True)
-        oracle.alike(result, oracle.called(layers, X)[-1])
+        result = oracle.run_case([expression], X, weights=weights, with_trace=True)
+        oracle.check_outputs(result, oracle.call_layers(layers, X)[-1])
         (loop,) = result.trace
         assert [str(one.short) for one in loop.gates] == list(gates)
         found = [float(loop.parts[gate(name, "preactivation")][0, 0, 0]) for name in gates]
@@ -73,9 +73,9 @@ class TestTime:
     def test_bidirectional_of_a_backward_layer_alone_is_refused(self) -> None:
         expression = "Bidirectional(LSTM(3, go_backwards=True))"
         with pytest.raises(ValueError, match="go_backwards"):
-            oracle.made(expression)
+            oracle.make_layers(expression)
         with pytest.raises(LayerError, match="same direction"):
-            oracle.asked([expression], X)
+            oracle.run_case([expression], X)
 
 
 class TestMasks:
@@ -91,65 +91,65 @@ class TestMasks:
     ) -> None:
         found = []
         for unroll in (False, True):
-            layers = oracle.built(oracle.made(expression.format(unroll)), X)
-            oracle.filled(layers, np.random.default_rng(1))
-            found.append(oracle.called(layers, X, LEADING)[-1][0])
+            layers = oracle.build_layers(oracle.make_layers(expression.format(unroll)), X)
+            oracle.fill_weights(layers, np.random.default_rng(1))
+            found.append(oracle.call_layers(layers, X, LEADING)[-1][0])
         assert abs(found[0] - found[1]).max() > 1e-2
         both(expression.format(False), LEADING)
         both(expression.format(True))
         for engine in ("numpy", "tensorflow"):
             with pytest.raises(LayerError, match="misapplies a mask"):
-                oracle.asked([expression.format(True)], X, engine, mask=LEADING)
+                oracle.run_case([expression.format(True)], X, engine, mask=LEADING)
             with pytest.raises(LayerError, match="misapplies a mask"):
-                oracle.asked(["Masking()", expression.format(True)], X, engine)
+                oracle.run_case(["Masking()", expression.format(True)], X, engine)
 
     def test_a_mask_that_travels_passes_over_a_layer_that_is_given_a_state(self) -> None:
         inputs = np.where(HOLES[..., None], X, 0).astype("float32")
         stack = ["Masking()", "LSTM(3, return_sequences=True)", "GRU(2)"]
-        layers = oracle.built(oracle.made(*stack), inputs)
-        weights, states = oracle.filled(layers, RNG), some(3)
+        layers = oracle.build_layers(oracle.make_layers(*stack), inputs)
+        weights, states = oracle.fill_weights(layers, RNG), some(3)
         states[2] = states[2][:, :2]
-        theirs = oracle.called(layers, inputs, states=states)
-        ours = oracle.asked(stack, inputs, weights=weights, initial_state=states, all_layers=True)
-        oracle.alike(ours, [tensor for tensors in theirs for tensor in tensors])
+        theirs = oracle.call_layers(layers, inputs, states=states)
+        ours = oracle.run_case(stack, inputs, weights=weights, initial_state=states, all_layers=True)
+        oracle.check_outputs(ours, [tensor for tensors in theirs for tensor in tensors])
         passed_over = layers[1](inputs, initial_state=states[:2])
         explicit = layers[1](inputs, initial_state=states[:2], mask=HOLES)
-        oracle.near(ours.outputs[1].values, passed_over)
+        oracle.check_close(ours.outputs[1].values, passed_over)
         assert abs(passed_over - explicit).numpy().max() > 1e-2
 
     def test_one_cell_in_a_list_fails_in_keras_with_a_mask_unless_it_is_unrolled(self) -> None:
         with pytest.raises(ValueError, match="nested structure"):
-            oracle.called(oracle.made("RNN([GRUCell(3)])"), X, HOLES)
+            oracle.call_layers(oracle.make_layers("RNN([GRUCell(3)])"), X, HOLES)
         unrolled = both("RNN([GRUCell(3)], unroll=True, return_state=True)", HOLES)
-        oracle.near(
+        oracle.check_close(
             both("RNN(GRUCell(3), return_state=True)", HOLES)["hidden_state"], unrolled["hidden_state"]
         )
 
     def test_stacked_cells_round_to_float32_so_keras_computes_them_in_float64(self) -> None:
         expression = "RNN([GRUCell(3, dtype='float64'), GRUCell(2, dtype='float64')], dtype='float64')"
         inputs = X.astype("float64")
-        layers = oracle.built(oracle.made(expression), inputs)
-        weights = oracle.filled(layers, RNG)
-        result = oracle.asked([expression], inputs, "auto", weights=weights)
+        layers = oracle.build_layers(oracle.make_layers(expression), inputs)
+        weights = oracle.fill_weights(layers, RNG)
+        result = oracle.run_case([expression], inputs, "auto", weights=weights)
         assert result.engines == ("tensorflow",)
-        oracle.alike(result, oracle.called(layers, inputs)[-1])
+        oracle.check_outputs(result, oracle.call_layers(layers, inputs)[-1])
         with pytest.raises(UsageError, match="rounds to float32"):
-            oracle.asked([expression], inputs, "numpy", weights=weights)
+            oracle.run_case([expression], inputs, "numpy", weights=weights)
 
     def test_a_mask_given_to_masking_is_an_error_in_keras_and_here(self) -> None:
         with pytest.raises(TypeError, match="mask"):
-            oracle.made("Masking()")[0](X, mask=HOLES)
+            oracle.make_layers("Masking()")[0](X, mask=HOLES)
         with pytest.raises(InputError, match="computes its own"):
-            oracle.asked(["Masking()", "LSTM(3)"], X, mask=HOLES)
+            oracle.run_case(["Masking()", "LSTM(3)"], X, mask=HOLES)
 
     @pytest.mark.parametrize("engine", ["numpy", "tensorflow"])
     def test_below_dense_a_mask_goes_to_the_first_layer_that_takes_one(self, engine: str) -> None:
         stack = ["Dense(3)", "LSTM(3, return_sequences=True)", "GRU(2)"]
-        layers = oracle.built(oracle.made(*stack), X)
-        weights = oracle.filled(layers, RNG)
+        layers = oracle.build_layers(oracle.make_layers(*stack), X)
+        weights = oracle.fill_weights(layers, RNG)
         sequence = layers[1](layers[0](X), mask=HOLES)
         theirs = [layers[2](sequence, mask=HOLES).numpy()]
-        oracle.alike(oracle.asked(stack, X, engine, weights=weights, mask=HOLES), theirs)
+        oracle.check_outputs(oracle.run_case(stack, X, engine, weights=weights, mask=HOLES), theirs)
 
 
 class TestBias:
@@ -157,10 +157,10 @@ class TestBias:
         expression = "LSTM(1, bias_initializer=Constant(0.1))"
         expected = np.array([0.1, 1, 0.1, 0.1], np.float32)
         np.testing.assert_array_equal(
-            oracle.values(oracle.built(oracle.made(expression), X))["bias"], expected
+            oracle.weights(oracle.build_layers(oracle.make_layers(expression), X))["bias"], expected
         )
         for engine in ("numpy", "tensorflow"):
-            np.testing.assert_array_equal(oracle.asked([expression], X, engine).weights["bias"], expected)
+            np.testing.assert_array_equal(oracle.run_case([expression], X, engine).weights["bias"], expected)
 
 
 class TestState:
@@ -174,18 +174,18 @@ class TestState:
     def test_a_wrong_number_of_states_is_a_bare_error_in_keras_and_a_sentence_here(self, count: int) -> None:
         expression = "Bidirectional(LSTM(3))"
         with pytest.raises((IndexError, ValueError)):
-            oracle.built(oracle.made(expression), X)[0](X, initial_state=some(count))
+            oracle.build_layers(oracle.make_layers(expression), X)[0](X, initial_state=some(count))
         for engine in ("numpy", "tensorflow"):
             with pytest.raises(InputError, match=f"has {count} states?, but the layer needs 4"):
-                oracle.asked([expression], X, engine, initial_state=some(count))
+                oracle.run_case([expression], X, engine, initial_state=some(count))
 
     def test_bidirectional_halves_a_state_so_its_layers_have_to_keep_equally_many(self) -> None:
         expression = "Bidirectional(LSTM(3), backward_layer=GRU(3, go_backwards=True))"
         both(expression)
         with pytest.raises(IndexError):
-            oracle.built(oracle.made(expression), X)[0](X, initial_state=some(3))
+            oracle.build_layers(oracle.make_layers(expression), X)[0](X, initial_state=some(3))
         with pytest.raises(LayerError, match="keep 2 and 1"):
-            oracle.asked([expression], X, initial_state=some(3))
+            oracle.run_case([expression], X, initial_state=some(3))
         both(
             "Bidirectional(RNN([LSTMCell(3), GRUCell(3)]), backward_layer=LSTM(3, go_backwards=True))",
             states=some(5),
@@ -197,15 +197,15 @@ class TestState:
 
     def test_stateful_bidirectional_with_return_state_fails_in_keras_when_it_makes_its_mask(self) -> None:
         expression = "Bidirectional(GRU(3, stateful=True, return_state=True))"
-        layers = oracle.made(expression)
+        layers = oracle.make_layers(expression)
         with pytest.raises(TypeError, match="generator"):
             layers[0](X)
         with pytest.raises(EngineError, match="generator"):
-            oracle.asked([expression], X, "tensorflow")
-        weights = oracle.filled(layers, np.random.default_rng(1))
+            oracle.run_case([expression], X, "tensorflow")
+        weights = oracle.fill_weights(layers, np.random.default_rng(1))
         layers[0].reset_states()
-        result = oracle.asked([expression], X, weights=weights)
-        oracle.alike(result, [tensor.numpy() for tensor in keras.tree.flatten(layers[0].call(X))])
+        result = oracle.run_case([expression], X, weights=weights)
+        oracle.check_outputs(result, [tensor.numpy() for tensor in keras.tree.flatten(layers[0].call(X))])
 
 
 FULL = "return_sequences=True, return_state=True"
@@ -251,7 +251,7 @@ def test_a_claim_is_what_is_the_same_to_the_last_bit(
 ) -> None:
     """No other tensor has one: no cell state, no lower cell of RNN, no merged output."""
     theirs = {addresses.parse_label(name): values for name, values in both(expression, mask).items()}
-    ours = oracle.asked([expression], X, seed=1, mask=mask)
+    ours = oracle.run_case([expression], X, seed=1, mask=mask)
     found = {tensor.name: ", ".join(map(str, tensor.equals)) for tensor in ours.outputs}
     assert found == {name: equal.get(name, "") for name in found}
     for name, text in equal.items():
@@ -262,5 +262,5 @@ def test_a_claim_is_what_is_the_same_to_the_last_bit(
 
 def test_a_wholly_masked_sequence_with_a_state_drops_the_claim() -> None:
     mask = np.zeros((3, 5), bool)
-    ours = oracle.asked(["GRU(3, return_state=True)"], X, seed=1, mask=mask, initial_state=some(1))
+    ours = oracle.run_case(["GRU(3, return_state=True)"], X, seed=1, mask=mask, initial_state=some(1))
     assert [tensor.equals for tensor in ours.outputs] == [(), ()]

@@ -107,10 +107,10 @@ def holds(loop: LoopTrace, cell: Any, expected: list[Any], mask: Any, atol: floa
             before, after = (
                 loop.parts[gate(name, kind)][:, step] for kind in ("preactivation", "activation")
             )
-            oracle.near(before, np.asarray(z), atol, f"{name} z at {timestep}")
-            oracle.near(after, np.asarray(activated), atol, f"{name} at {timestep}")
+            oracle.check_close(before, np.asarray(z), atol, f"{name} z at {timestep}")
+            oracle.check_close(after, np.asarray(activated), atol, f"{name} at {timestep}")
         for name, theirs in zip(loop.states, states, strict=True):
-            oracle.near(loop.parts[name][:, step], np.asarray(theirs), atol, f"{name} at {timestep}")
+            oracle.check_close(loop.parts[name][:, step], np.asarray(theirs), atol, f"{name} at {timestep}")
         computed = [True] * len(loop.status) if mask is None else mask[:, timestep].tolist()
         assert (loop.status[:, step] == 0).tolist() == computed
 
@@ -123,14 +123,14 @@ def loops_hold(
     expressions: list[str], inputs: np.ndarray, mask: Any, rng: np.random.Generator, *, started: bool = False
 ) -> list[LoopTrace]:
     """Hold every loop of the trace of these layers against Keras's cells on what Keras's layers pass on."""
-    layers = oracle.built(oracle.made(*expressions), inputs)
-    weights = oracle.filled(layers, rng)
-    states = oracle.some_states(layers, len(inputs), rng, "float32") if started else None
+    layers = oracle.build_layers(oracle.make_layers(*expressions), inputs)
+    weights = oracle.fill_weights(layers, rng)
+    states = oracle.random_states(layers, len(inputs), rng, "float32") if started else None
     case = oracle.case(expressions, inputs, mask=mask, weights=weights, initial_state=states)
     result = tracing.trace(tracing.with_all_outputs(case) if len(expressions) > 1 else case)
-    returned = oracle.called(layers, inputs, mask, states)
+    returned = oracle.call_layers(layers, inputs, mask, states)
     if len(expressions) == 1:
-        oracle.alike(result, returned[-1], 2e-6)
+        oracle.check_outputs(result, returned[-1], 2e-6)
     loops, left = list(tracing.list_loops(result)), [keras.ops.convert_to_tensor(one) for one in states or ()]
     remaining = iter(loops)
     for layer, fed in zip(layers, [inputs, *(tensors[0] for tensors in returned[:-1])], strict=True):
@@ -193,8 +193,8 @@ def test_cells_of_rnn(seed: int) -> None:
     rng = np.random.default_rng(seed)
     inputs = rng.standard_normal((2, 4, 3)).astype("float32")
     expression = "RNN([LSTMCell(2), GRUCell(3), SimpleRNNCell(4)], go_backwards=True)"
-    layers = oracle.built(oracle.made(expression), inputs)
-    weights = oracle.filled(layers, rng)
+    layers = oracle.build_layers(oracle.make_layers(expression), inputs)
+    weights = oracle.fill_weights(layers, rng)
     (loop,) = tracing.list_loops(tracing.trace(oracle.case([expression], inputs, weights=weights)))
     cells = layers[0].cell.cells
     states = [zeros_for(cell, 2) for cell in cells]
@@ -203,11 +203,13 @@ def test_cells_of_rnn(seed: int) -> None:
         x = keras.ops.convert_to_tensor(inputs[:, timestep])
         for place, cell in enumerate(cells):
             for name, (z, activated) in gates_of(cell, x, states[place]).items():
-                oracle.near(loop.parts[gate(name, "preactivation", place)][:, step], np.asarray(z), 2e-6)
-                oracle.near(loop.parts[gate(name, cell=place)][:, step], np.asarray(activated), 2e-6)
+                oracle.check_close(
+                    loop.parts[gate(name, "preactivation", place)][:, step], np.asarray(z), 2e-6
+                )
+                oracle.check_close(loop.parts[gate(name, cell=place)][:, step], np.asarray(activated), 2e-6)
             x, after = cell(x, states[place])
             states[place] = keras.tree.flatten(after)
             names = PARTS[type(cell).__name__.removesuffix("Cell")]
             for name, theirs in zip(names, states[place], strict=True):
-                oracle.near(loop.parts[state(name, place)][:, step], np.asarray(theirs), 2e-6)
-        oracle.near(loop.parts[state("output")][:, step], np.asarray(x), 2e-6)
+                oracle.check_close(loop.parts[state(name, place)][:, step], np.asarray(theirs), 2e-6)
+        oracle.check_close(loop.parts[state("output")][:, step], np.asarray(x), 2e-6)

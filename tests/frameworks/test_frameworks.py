@@ -29,9 +29,9 @@ def written(expressions: list[str], path: Path, to: str, rnncli: Any) -> tuple[A
     """Write random weights in a layout; return the inputs, Keras's outputs and the remarks."""
     random = np.random.default_rng(len(str(expressions)))
     inputs = random.standard_normal((BATCH, TIMESTEPS, FEATURES)).astype("float32")
-    layers = oracle.built(oracle.made(*expressions), inputs)
+    layers = oracle.build_layers(oracle.make_layers(*expressions), inputs)
     source = path.with_name("given.npz")
-    filled: Any = oracle.filled(layers, random)
+    filled: Any = oracle.fill_weights(layers, random)
     np.savez(source, **filled)
     flags = [word for expression in expressions for word in ("-l", expression)]
     shape = f"batch,None,{FEATURES}"
@@ -39,7 +39,7 @@ def written(expressions: list[str], path: Path, to: str, rnncli: Any) -> tuple[A
         "weights", *flags, "--input-shape", shape, "--weights", str(source), "--to", to, "-o", str(path)
     )
     assert done.returncode == 0, done.stderr
-    return inputs, oracle.called(layers, inputs)[-1][0], done.stderr
+    return inputs, oracle.call_layers(layers, inputs)[-1][0], done.stderr
 
 
 @pytest.mark.parametrize(
@@ -98,7 +98,7 @@ def test_onnx_runtime_returns_what_keras_returns(name: str, rnncli: Any, tmp_pat
 def test_keras_loads_its_own_layout(name: str, suffix: str, rnncli: Any, tmp_path: Path) -> None:
     path = tmp_path / f"model{suffix}"
     inputs, wanted, _ = written(LAYERS[name], path, "keras", rnncli)
-    model = keras.Sequential([keras.Input((None, FEATURES)), *oracle.made(*LAYERS[name])])
+    model = keras.Sequential([keras.Input((None, FEATURES)), *oracle.make_layers(*LAYERS[name])])
     model.load_weights(path)
     np.testing.assert_allclose(model(inputs), wanted, rtol=0, atol=1e-6)
 

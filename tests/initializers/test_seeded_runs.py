@@ -33,33 +33,33 @@ def slack(initializer: Any, dtype: str) -> float:
 
 def keras_runs(script: scripts.Script) -> tuple[list[Any], list[np.ndarray]]:
     keras.utils.set_random_seed(script.seed)
-    layers = oracle.made(*script.layers)
-    return layers, oracle.called(layers, script.inputs, **script.rest)[-1]
+    layers = oracle.make_layers(*script.layers)
+    return layers, oracle.call_layers(layers, script.inputs, **script.rest)[-1]
 
 
 @pytest.mark.parametrize("number", range(settings().max_examples))
 def test_numpy(number: int) -> None:
     script = scripts.script(number)
     layers, theirs = keras_runs(script)
-    result = oracle.asked(script.layers, script.inputs, seed=script.seed, **script.rest)
-    weights, initializers, apart = oracle.values(layers), oracle.initializers(layers), 0.0
+    result = oracle.run_case(script.layers, script.inputs, seed=script.seed, **script.rest)
+    weights, initializers, apart = oracle.weights(layers), oracle.initializers(layers), 0.0
     assert list(result.weights) == list(weights)
     for path, weight in weights.items():
         assert result.weights[path].dtype == weight.dtype
         atol = slack(initializers[path], str(script.inputs.dtype))
         np.testing.assert_allclose(result.weights[path], weight, rtol=0, atol=atol, err_msg=path)
         apart = max(apart, float(abs(result.weights[path] - weight).max()))
-    oracle.alike(result, theirs, oracle.NEAR[str(script.inputs.dtype)] + 3 * apart)
+    oracle.check_outputs(result, theirs, oracle.NEAR[str(script.inputs.dtype)] + 3 * apart)
 
 
 @pytest.mark.parametrize("number", range(1000, 1008))
 def test_tensorflow(number: int) -> None:
     script = scripts.script(number)
     layers, theirs = keras_runs(script)
-    result = oracle.asked(script.layers, script.inputs, "tensorflow", seed=script.seed, **script.rest)
-    for path, weight in oracle.values(layers).items():
+    result = oracle.run_case(script.layers, script.inputs, "tensorflow", seed=script.seed, **script.rest)
+    for path, weight in oracle.weights(layers).items():
         np.testing.assert_array_equal(result.weights[path], weight, err_msg=path)
-    oracle.alike(result, theirs)
+    oracle.check_outputs(result, theirs)
 
 
 @pytest.mark.parametrize("engine", ["numpy", "tensorflow"])
@@ -70,9 +70,9 @@ def test_the_gain_of_identity(around: bool, engine: str) -> None:
     text = f"Bidirectional({text})" if around else text
     inputs = np.random.default_rng(0).standard_normal((2, 4, 3)).astype("float32")
     keras.utils.set_random_seed(1)
-    layers = oracle.made(text.format("keras.initializers."))
-    theirs = oracle.called(layers, inputs)[-1]
-    result = oracle.asked([text.format("")], inputs, engine, seed=1)
+    layers = oracle.make_layers(text.format("keras.initializers."))
+    theirs = oracle.call_layers(layers, inputs)[-1]
+    result = oracle.run_case([text.format("")], inputs, engine, seed=1)
     path = "forward/recurrent_kernel" if around else "recurrent_kernel"
-    np.testing.assert_array_equal(result.weights[path], oracle.values(layers)[path])
-    oracle.alike(result, theirs)
+    np.testing.assert_array_equal(result.weights[path], oracle.weights(layers)[path])
+    oracle.check_outputs(result, theirs)

@@ -77,5 +77,5 @@ def test_the_numbers_are_those_of_the_layer_written_whole(
     text: str, flags: dict[str, Any], script: str
 ) -> None:
     keras.utils.set_random_seed(5)
-    theirs = oracle.called(oracle.made(script), X)[-1]
-    oracle.alike(compute.run(Case(specs.from_flags([text], flags), X, seed=5), "numpy"), theirs)
+    theirs = oracle.call_layers(oracle.make_layers(script), X)[-1]
+    oracle.check_outputs(compute.run(Case(specs.from_flags([text], flags), X, seed=5), "numpy"), theirs)

@@ -49,13 +49,13 @@ def numbers(layers: Any, seed: int = 5, engine: str = "auto") -> list[np.ndarray
 def keras_numbers(make: Any, seed: int = 5, dtype: str = "float32") -> list[np.ndarray]:
     """What Keras returns for the layers that `make` makes."""
     keras.utils.set_random_seed(seed)
-    return oracle.called(make(), X.astype(dtype))[-1]
+    return oracle.call_layers(make(), X.astype(dtype))[-1]
 
 
 def same(mine: Any, theirs: Any) -> None:
     assert [tensor.shape for tensor in mine] == [tensor.shape for tensor in theirs]
     for one, two in zip(mine, theirs, strict=True):
-        oracle.near(one, two, 4e-6)
+        oracle.check_close(one, two, 4e-6)
 
 
 def dtype_in(expression: str) -> str:
@@ -69,7 +69,7 @@ class TestExpressions:
         text = specs.describe(spec)
         assert specs.describe(specs.build(text)) == text
         for written in (expression, text):
-            theirs = keras_numbers(lambda one=written: oracle.made(one), dtype=dtype_in(expression))
+            theirs = keras_numbers(lambda one=written: oracle.make_layers(one), dtype=dtype_in(expression))
             same(numbers((spec,)), theirs)
 
     @pytest.mark.parametrize(
@@ -221,7 +221,7 @@ class TestFlags:
             "Bidirectional(LSTM(4, return_state=True, kernel_initializer=RandomNormal(stddev=0.5), "
             "recurrent_initializer=RandomUniform(-0.1, 0.1)), merge_mode='ave')"
         )
-        same(numbers(specs.from_flags(["lstm"], flags)), keras_numbers(lambda: oracle.made(text)))
+        same(numbers(specs.from_flags(["lstm"], flags)), keras_numbers(lambda: oracle.make_layers(text)))
 
     def test_seeds_do_not_depend_on_the_order_of_typing(self) -> None:
         one = {"kernel_initializer": "RandomNormal()", "recurrent_initializer": "RandomUniform()"}
@@ -240,12 +240,12 @@ class TestFlags:
 class TestConfigs:
     @pytest.mark.parametrize("expression", EXPRESSIONS)
     def test_what_keras_serializes_is_the_same_layer(self, expression: str) -> None:
-        config = keras.layers.serialize(oracle.made(expression)[0])
-        theirs = keras_numbers(lambda: oracle.made(config), dtype=dtype_in(expression))
+        config = keras.layers.serialize(oracle.make_layers(expression)[0])
+        theirs = keras_numbers(lambda: oracle.make_layers(config), dtype=dtype_in(expression))
         same(numbers((specs.build(config),)), theirs)
 
     def test_the_config_of_a_whole_model_is_refused(self) -> None:
-        model = keras.Sequential([keras.Input((4, 3)), *oracle.made(*STACK)])
+        model = keras.Sequential([keras.Input((4, 3)), *oracle.make_layers(*STACK)])
         graph = keras.Model(model.inputs, model.outputs)
         for one in (model, graph):
             config = keras.saving.serialize_keras_object(one)
@@ -259,13 +259,13 @@ class TestConfigs:
         config = specs.to_config(spec)
         assert specs.to_config(specs.build(config)) == config
         layer = keras.layers.deserialize(config)
-        original = oracle.made(expression)[0]
+        original = oracle.make_layers(expression)[0]
         assert type(layer) is type(original)
         assert plain(layer.get_config()) == plain(original.get_config())
 
     def test_spec_of_a_config_is_deferred_and_one_of_an_expression_is_not(self) -> None:
         expression = "LSTM(2, kernel_initializer=RandomNormal())"
-        config = keras.layers.serialize(oracle.made(expression)[0])
+        config = keras.layers.serialize(oracle.make_layers(expression)[0])
         found: list[Spec] = [
             specs.build(written).config["kernel_initializer"] for written in (expression, config)
         ]

@@ -11,7 +11,7 @@ import numpy as np
 import oracle
 import own_cells
 import pytest
-from printed_tensors import numbers, shown_alone
+from printed_tensors import read_tensors, run_in_process
 from test_export_targets import agrees, run_together, sizes
 
 from rnncli.cells import activations
@@ -171,12 +171,12 @@ def test_every_script_of_python_prints_the_same_numbers(target: str) -> None:
     if target == "torch":
         pytest.importorskip("torch")
     for name, text in run_together(written(target)).items():
-        agrees(numbers(text), computed(name), name)
+        agrees(read_tensors(text), computed(name), name)
 
 
 @pytest.mark.parametrize("name", list(cases()))
 def test_every_program_in_c_prints_the_same_numbers(name: str, tmp_path: Path) -> None:
-    agrees(numbers(shown_alone(written("c")[name], "c", tmp_path)), computed(name), name)
+    agrees(read_tensors(run_in_process(written("c")[name], "c", tmp_path)), computed(name), name)
 
 
 @pytest.mark.parametrize("target", ["keras", "numpy", "c", "torch"])
@@ -196,7 +196,7 @@ def test_every_activation_of_pytorch_has_keras_numbers() -> None:
     for name, text in run_together(scripts).items():
         expected = compute(made[name], "numpy").outputs[0].values
         # PyTorch has 0.2 and the square root of 2 in float64, where TensorFlow has them in float32.
-        oracle.near(numbers(text)["output"], expected, 1e-8, name)
+        oracle.check_close(read_tensors(text)["output"], expected, 1e-8, name)
 
 
 def test_onnx_refuses_a_cell_by_its_name(rnncli: Any, tmp_path: Path) -> None:
@@ -222,5 +222,5 @@ nullptr = "asm * 2"
 hidden = "nullptr + 1"
 """)
     done = rnncli("export", "-l", f"@{tmp_path}/a.toml", "--seed", "1", "--to", "c", "--quiet")
-    assert numbers(shown_alone(done.stdout, "c", tmp_path))["hidden_state"].shape == (1, 3)
+    assert read_tensors(run_in_process(done.stdout, "c", tmp_path))["hidden_state"].shape == (1, 3)
     assert not {"asm[3]", "nullptr[3]"} & {*done.stdout.split()}

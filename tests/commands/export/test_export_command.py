@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from looks import matches_golden
-from printed_tensors import numbers, printed
+from printed_tensors import read_tensors, run_script
 
 PAIR = "[[[1, 2], [3, 4]]]"
 GOLDEN = [
@@ -27,7 +27,7 @@ GOLDEN = [
 
 def values(text: str) -> Any:
     """Return the numbers of the first tensor that a script prints."""
-    return next(iter(numbers(text).values()))
+    return next(iter(read_tensors(text).values()))
 
 
 @pytest.mark.parametrize(("target", "name", "layer"), GOLDEN)
@@ -69,7 +69,7 @@ def test_many_numbers_are_embedded_as_bytes(target: str, rnncli: Any, tmp_path: 
     script = tmp_path / "large.py"
     assert rnncli("export", *flags, "--to", target, "-o", str(script)).returncode == 0
     assert "base64" in script.read_text(encoding="utf-8")
-    (found,) = printed(script).values()
+    (found,) = run_script(script).values()
     result = json.loads(rnncli("run", *flags, "-f", "json").stdout)
     np.testing.assert_allclose(found, result["outputs"][0]["values"], rtol=0, atol=1e-6)
 

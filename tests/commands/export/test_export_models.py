@@ -11,7 +11,7 @@ import keras
 import numpy as np
 import pytest
 from command import Run
-from printed_tensors import printed
+from printed_tensors import run_script
 
 from rnncli.case import Array
 
@@ -64,7 +64,7 @@ def test_every_layer_of_a_model_is_exported(
         expected = {name.removeprefix("decoder/"): array for name, array in expected.items()}
     else:
         assert {name.partition("/")[0] for name in expected} == {"both", "encoder", "decoder"}
-    agree(printed(write(rnncli, IDS, saved + layers, target, tmp_path)), expected)
+    agree(run_script(write(rnncli, IDS, saved + layers, target, tmp_path)), expected)
 
 
 def test_an_onnx_model_has_an_input_and_a_node_per_layer(saved: str, rnncli: Run, tmp_path: Path) -> None:
@@ -103,7 +103,7 @@ def test_the_layers_of_a_pytorch_module_are_a_chain(target: str, rnncli: Run, tm
         names = [one.name for one in session.get_outputs()]
         found = dict(zip(names, session.run(None, {"lstm_l0/input": x}), strict=True))
     else:
-        found = printed(file)
+        found = run_script(file)
     with torch.no_grad():
         sequence, (hidden, _) = module(torch.tensor(x))
     agree({"y": found["lstm_l1/hidden_states"]}, {"y": sequence.numpy()})

@@ -15,7 +15,7 @@ import numpy as np
 import oracle
 import pytest
 from limits import PATIENCE
-from printed_tensors import numbers, shown_alone
+from printed_tensors import read_tensors, run_in_process
 
 from rnncli.case import Shape
 from rnncli.commands.export import targets
@@ -148,25 +148,25 @@ def computed(name: str) -> dict[str, Any]:
 def agrees(found: Mapping[str, Any], expected: Mapping[str, Any], case: str = "") -> None:
     assert list(found) == list(expected), case
     for name, values in expected.items():
-        oracle.near(found[name].astype(values.dtype), values, name=f"{case} {name}")
+        oracle.check_close(found[name].astype(values.dtype), values, name=f"{case} {name}")
 
 
 @pytest.mark.parametrize("target", SCRIPTS)
 def test_every_script_of_python_prints_the_same_numbers(target: str) -> None:
     for name, text in run_together(expressed(target)).items():
-        agrees(numbers(text), computed(name), name)
+        agrees(read_tensors(text), computed(name), name)
 
 
 @pytest.mark.parametrize("name", list(cases()))
 def test_every_program_in_c_prints_the_same_numbers(name: str, tmp_path: Path) -> None:
-    agrees(numbers(shown_alone(expressed("c")[name], "c", tmp_path)), computed(name))
+    agrees(read_tensors(run_in_process(expressed("c")[name], "c", tmp_path)), computed(name))
 
 
 @pytest.mark.parametrize("options", ["", ", go_backwards=True", ", zero_output_for_mask=True"])
 def test_one_masked_step_of_one_unit_has_no_step_before_it_in_c(options: str, tmp_path: Path) -> None:
     layer, inputs = f"LSTM(1, return_sequences=True{options})", np.ones((2, 1, 1), np.float32)
     case = oracle.case([layer], inputs, mask=np.array([[True], [False]]), seed=1)
-    found = numbers(shown_alone(targets.get("c").write([build_export(case)]), "c", tmp_path))
+    found = read_tensors(run_in_process(targets.get("c").write([build_export(case)]), "c", tmp_path))
     agrees(found, {tensor.name: tensor.values for tensor in compute(case, "tensorflow").outputs})
 
 
@@ -208,10 +208,12 @@ def test_keras_makes_the_layers_of_a_config(name: str) -> None:
     configs = json.loads(targets.get("config").write([build_export(case, options_only=True)]))
     layers = [keras.layers.deserialize(one) for one in (configs if isinstance(configs, list) else [configs])]
     assert [type(layer).__name__ for layer in layers] == [spec.class_name for spec in case.stack]
-    oracle.built(layers, case.inputs)
-    for path, variable in oracle.variables(layers).items():
+    oracle.build_layers(layers, case.inputs)
+    for path, variable in oracle.variables_by_path(layers).items():
         variable.assign((case.weights or {})[path])
-    agrees(dict(zip(computed(name), oracle.called(layers, case.inputs)[-1], strict=True)), computed(name))
+    agrees(
+        dict(zip(computed(name), oracle.call_layers(layers, case.inputs)[-1], strict=True)), computed(name)
+    )
 
 
 @pytest.mark.parametrize("target", ["numpy", "c"])
@@ -220,10 +222,10 @@ def test_every_activation_has_keras_numbers(target: str, tmp_path: Path) -> None
     layer = "SimpleRNN(6, activation={!r}, return_sequences=True, dtype='float64')"
     made = {name: make_case([layer.format(name)], seed=3) for name in activations}
     exports = [build_export(case, {name: f"_{name}"}) for name, case in made.items()]
-    found = numbers(shown_alone(targets.get(target).write(exports), target, tmp_path))
+    found = read_tensors(run_in_process(targets.get(target).write(exports), target, tmp_path))
     for name, case in made.items():
         expected = compute(case, "numpy").outputs[0].values
-        oracle.near(found[f"{name}/hidden_states"], expected, name=name)
+        oracle.check_close(found[f"{name}/hidden_states"], expected, name=name)
 
 
 EXTREMES = (
@@ -244,7 +246,7 @@ def test_every_activation_has_the_numbers_of_run_for_extreme_values(
         weights = {"kernel": np.ones((1, 1), dtype)}
         made[name] = oracle.case([layer], values.reshape(1, -1, 1), weights=weights)
     exports = [build_export(case, {name: f"_{name}"}) for name, case in made.items()]
-    found = numbers(shown_alone(targets.get(target).write(exports), target, tmp_path))
+    found = read_tensors(run_in_process(targets.get(target).write(exports), target, tmp_path))
     eps = float(np.finfo(dtype).eps)
     for name, case in made.items():
         expected = compute(case, "numpy").outputs[0].values

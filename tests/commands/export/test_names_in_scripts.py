@@ -16,7 +16,7 @@ import pytest
 from command import Run
 from hypothesis import example, given
 from hypothesis import strategies as st
-from printed_tensors import STRICT, numbers, shown_alone
+from printed_tensors import STRICT, read_tensors, run_in_process
 
 from rnncli import compute
 from rnncli.commands.export import literals, targets
@@ -117,9 +117,9 @@ def test_names_that_end_like_a_direction_are_other_names(target: str, tmp_path: 
 
 
 def printed(script: str, target: str, folder: Path) -> dict[str, Any]:
-    shown = shown_alone(script, target, folder)
+    shown = run_in_process(script, target, folder)
     assert visible(shown, keep="\n") == shown
-    return numbers(shown)
+    return read_tensors(shown)
 
 
 @pytest.mark.parametrize("target", ["numpy", "c"])

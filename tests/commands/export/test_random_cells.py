@@ -10,7 +10,7 @@ import oracle
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from printed_tensors import printed
+from printed_tensors import run_script
 from random_cells import LARGEST, some_cells
 
 from rnncli import compute, specs
@@ -62,8 +62,8 @@ def test_random_cells_print_the_numbers_of_run(target: str, tmp_path: Path) -> N
             exports = [build_export(case, {f"r{k}": f"_{k}"}) for k, (_, case, _) in enumerate(some)]
             file = tmp_path / f"script.{'c' if target == 'c' else 'py'}"
             file.write_text(targets.get(target).write(exports), encoding="utf-8")
-            found = iter(printed(file).values())
+            found = iter(run_script(file).values())
             for text, _, tensors in some:
                 for one in tensors:
-                    oracle.near(next(found).astype(dtype), one, near, text)
+                    oracle.check_close(next(found).astype(dtype), one, near, text)
             assert next(found, None) is None

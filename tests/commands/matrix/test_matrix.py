@@ -100,11 +100,11 @@ def test_every_identity_holds_for_what_keras_returns(expression: Any) -> None:
     def returned(sequences: bool, state: bool) -> dict[Label, np.ndarray]:
         (spec,) = specs.from_flags([expression], {})
         spec = layers.make(spec).with_returns(return_sequences=sequences, return_state=state)
-        (layer,) = oracle.built(oracle.made(specs.to_config(spec)), INPUTS)
+        (layer,) = oracle.build_layers(oracle.make_layers(specs.to_config(spec)), INPUTS)
         labels = [info.label for info in outline((spec,), INPUTS.shape).outputs]
         rng = np.random.default_rng(3)
-        oracle.filled([layer], rng)
-        return dict(zip(labels, oracle.called([layer], INPUTS)[-1], strict=True))
+        oracle.fill_weights([layer], rng)
+        return dict(zip(labels, oracle.call_layers([layer], INPUTS)[-1], strict=True))
 
     tensors = {**returned(False, True), **returned(True, True)}
     found = build_equality_table(of(expression).results).identities()
@@ -153,7 +153,7 @@ def test_all_four_share_their_weights_and_are_keras_four(expression: str, engine
         assert ("return_sequences=True" in text) == sequences
         assert ("return_state=True" in text) == state
         oracle.keras.utils.set_random_seed(6)
-        oracle.alike(result, oracle.called(oracle.made(text), INPUTS)[-1], 4e-6)
+        oracle.check_outputs(result, oracle.call_layers(oracle.make_layers(text), INPUTS)[-1], 4e-6)
     kept = [list(result.weights.values()) for result in matrix.results.values()]
     for other in kept[1:]:
         for one, two in zip(kept[0], other, strict=True):

@@ -52,7 +52,7 @@ class TestShapes:
     def test_are_those_that_keras_computes(self, expression: str) -> None:
         rank = int(expression[8]) if expression.startswith("Conv") else 0
         shape = FRAMES.get(rank, X.shape)
-        layer = oracle.made(expression)[0]
+        layer = oracle.make_layers(expression)[0]
         layer.build(shape)
         report = outline(specs.from_flags([expression], {}), shape)
         assert report.layers[0].parameters == layer.count_params()
@@ -71,7 +71,9 @@ class TestShapes:
         shape = tuple(None if 1 < axis < len(FRAMES[int(expression[8])]) - 1 else size
                       for axis, size in enumerate(FRAMES[int(expression[8])]))  # fmt: skip
         report = outline(specs.from_flags([expression], {}), shape)
-        assert report.outputs[0].shape == flat(oracle.made(expression)[0].compute_output_shape(shape))[0]
+        assert (
+            report.outputs[0].shape == flat(oracle.make_layers(expression)[0].compute_output_shape(shape))[0]
+        )
 
     def test_keep_dimensions_that_are_not_known(self) -> None:
         report = outline(specs.from_flags(["LSTM(3, return_sequences=True)"], {}), ("batch", None, 5))

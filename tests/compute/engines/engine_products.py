@@ -42,9 +42,9 @@ def setting(expression: str, dtype: str = "float32") -> tuple[Any, Any, Any, Any
     """Built layers with random weights, those weights, inputs, and an initial state."""
     rng = np.random.default_rng(len(expression))
     inputs = rng.standard_normal((BATCH, TIMESTEPS, FEATURES)).astype(dtype)
-    layers = oracle.built(oracle.made(expression), inputs)
-    weights = oracle.filled(layers, rng)
-    return layers, weights, inputs, oracle.some_states(layers, BATCH, rng, dtype)
+    layers = oracle.build_layers(oracle.make_layers(expression), inputs)
+    weights = oracle.fill_weights(layers, rng)
+    return layers, weights, inputs, oracle.random_states(layers, BATCH, rng, dtype)
 
 
 @cache
@@ -55,8 +55,8 @@ def keras_answers(expression: str, given: bool) -> dict[str, list[np.ndarray]]:
     many = len(names)
     masks = np.concatenate([mask_of(name) for name in names])
     every = [np.concatenate([state] * many) for state in states] if given else None
-    found = {"none": oracle.called(layers, inputs, None, states if given else None)[-1]}
-    tensors = oracle.called(layers, np.concatenate([inputs] * many), masks, every)[-1]
+    found = {"none": oracle.call_layers(layers, inputs, None, states if given else None)[-1]}
+    tensors = oracle.call_layers(layers, np.concatenate([inputs] * many), masks, every)[-1]
     for place, name in enumerate(names):
         found[name] = [tensor[place * BATCH : (place + 1) * BATCH] for tensor in tensors]
     return found
@@ -74,12 +74,12 @@ def holds(
     layers, weights, inputs, states = setting(expression, dtype)
     states = states if given else None
     if theirs is None:
-        theirs = oracle.called(layers, inputs, mask_of(mask), states)[-1]
+        theirs = oracle.call_layers(layers, inputs, mask_of(mask), states)[-1]
     try:
-        ours = oracle.asked(
+        ours = oracle.run_case(
             [expression], inputs, engine, mask=mask_of(mask), weights=weights, initial_state=states
         )
-        oracle.alike(ours, theirs)
+        oracle.check_outputs(ours, theirs)
     except AssertionError as error:
         error.add_note(f"{engine}: {expression}, mask {mask}, {'given' if given else 'zero'} states")
         raise
@@ -119,7 +119,7 @@ def pairs_of_options(changed: Mapping[str, Any] | None = None) -> list[Any]:
     for outer, kind in product(OUTER, KINDS):
         own = {name: tested for name, tested in options.items() if kind in ONLY.get(name, KINDS)}
         own = {name: tested for name, tested in own.items() if name == outer or name not in OUTER}
-        for number, row in enumerate(oracle.pairwise(own)):
+        for number, row in enumerate(oracle.cover_pairs(own)):
             mask, given, dtype = row.pop("mask"), row.pop("given"), row["dtype"]
             merge, bidirectional = row.pop("merge_mode", None), outer == "merge_mode"
             zeroing = row["return_sequences"] if bidirectional else row["zero_output_for_mask"]

@@ -47,26 +47,26 @@ class TestNumbers:
         inputs = points.astype("float32")[:, None, None]
         weights = {"kernel": np.ones((1, 3), "float32"), "recurrent_kernel": np.zeros((3, 3), "float32")}
         expression = f"SimpleRNN(3, activation={activation!r}, use_bias=False)"
-        layers = oracle.built(oracle.made(expression), inputs)
+        layers = oracle.build_layers(oracle.make_layers(expression), inputs)
         layers[0].set_weights(list(weights.values()))
-        theirs = oracle.called(layers, inputs)[-1][0]
-        mine = oracle.asked([expression], inputs, "onnx", weights=weights).outputs[0].values
+        theirs = oracle.call_layers(layers, inputs)[-1][0]
+        mine = oracle.run_case([expression], inputs, "onnx", weights=weights).outputs[0].values
         np.testing.assert_allclose(mine, theirs, rtol=1e-6, atol=1e-6)
 
     @pytest.mark.parametrize("kind", KINDS)
     def test_of_layers_that_are_made_once(self, kind: str) -> None:
         """Other lengths, other batches, then the first again: no call leaves anything behind."""
         expression = f"{kind}(3, return_sequences=True)"
-        layers = oracle.built(oracle.made(expression), X)
-        case = oracle.case([expression], X, weights=oracle.filled(layers, np.random.default_rng(1)))
+        layers = oracle.build_layers(oracle.make_layers(expression), X)
+        case = oracle.case([expression], X, weights=oracle.fill_weights(layers, np.random.default_rng(1)))
         answer = compute.prepare(case, "onnx")
         for inputs in (X, X[:1], X[:, :2], np.repeat(X, 3, axis=1), X):
-            oracle.alike(answer(case._replace(inputs=inputs)), oracle.called(layers, inputs)[-1])
+            oracle.check_outputs(answer(case._replace(inputs=inputs)), oracle.call_layers(layers, inputs)[-1])
 
     def test_of_large_work(self) -> None:
         inputs = np.random.default_rng(1).standard_normal((1, 20_000, 3)).astype("float32")
         expression = "LSTM(3, return_sequences=True)"
-        first, second = (oracle.asked([expression], inputs, name, seed=1) for name in ("auto", "numpy"))
+        first, second = (oracle.run_case([expression], inputs, name, seed=1) for name in ("auto", "numpy"))
         assert (first.engines, second.engines) == (("onnx",), ("numpy",))
         assert compare.compare_results(first, second)[0].differences["hidden_states"] <= 1e-6
 
@@ -115,8 +115,8 @@ class TestNumbersThatItWouldLose:
 
     def refused_but_answered(self, expression: str, inputs: np.ndarray, **given: Any) -> Any:
         with pytest.raises(EngineError, match="NaN, infinity"):
-            oracle.asked([expression], inputs, "onnx", **given)
-        result = oracle.asked([expression], inputs, "auto", **given)
+            oracle.run_case([expression], inputs, "onnx", **given)
+        result = oracle.run_case([expression], inputs, "auto", **given)
         assert result.engines == ("numpy",)
         return result
 
@@ -125,23 +125,23 @@ class TestNumbersThatItWouldLose:
     @pytest.mark.parametrize("kind", KINDS)
     def test_are_given_by_auto_and_refused_by_onnx(self, kind: str, where: str, bad: float) -> None:
         expression = f"{kind}(3, return_sequences=True)"
-        layers = oracle.built(oracle.made(expression), X)
-        weights = oracle.filled(layers, np.random.default_rng(1))
-        states = oracle.some_states(layers, 4, np.random.default_rng(2), "float32")
+        layers = oracle.build_layers(oracle.make_layers(expression), X)
+        weights = oracle.fill_weights(layers, np.random.default_rng(1))
+        states = oracle.random_states(layers, 4, np.random.default_rng(2), "float32")
         inputs = X.copy()
         spoiled = {"inputs": inputs, "initial_state": states[-1], "weights": weights["recurrent_kernel"]}
         spoiled[where][1, 1] = bad
-        oracle.variables(layers)["recurrent_kernel"].assign(weights["recurrent_kernel"])
+        oracle.variables_by_path(layers)["recurrent_kernel"].assign(weights["recurrent_kernel"])
         result = self.refused_but_answered(expression, inputs, weights=weights, initial_state=states)
-        oracle.alike(result, oracle.called(layers, inputs, None, states)[-1])
+        oracle.check_outputs(result, oracle.call_layers(layers, inputs, None, states)[-1])
 
     @pytest.mark.parametrize("activation", ["relu", "elu", "leaky_relu", "linear"])
     @pytest.mark.parametrize("sequences", FLAGS)
     @pytest.mark.parametrize("kind", KINDS)
     def test_arise_where_a_layer_explodes(self, kind: str, activation: str, sequences: bool) -> None:
         expression = f"{kind}(3, activation={activation!r}, return_sequences={sequences})"
-        layers = oracle.built(oracle.made(expression), X)
-        weights = {path: np.full_like(values, 30) for path, values in oracle.values(layers).items()}
+        layers = oracle.build_layers(oracle.make_layers(expression), X)
+        weights = {path: np.full_like(values, 30) for path, values in oracle.weights(layers).items()}
         if kind == "GRU":
             weights["kernel"][:, :3] = weights["bias"][:, :3] = weights["recurrent_kernel"][:, :3] = -30
         self.refused_but_answered(expression, np.repeat(abs(X), 12, axis=1), weights=weights)

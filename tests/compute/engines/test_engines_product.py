@@ -83,11 +83,13 @@ COMPOSED: list[tuple[list[str], dict[str, Any]]] = [
 @pytest.mark.parametrize(("layers", "rest"), COMPOSED, ids=str)
 def test_stacks_and_calls_on_every_engine(layers: list[str], rest: dict[str, Any]) -> None:
     inputs = np.random.default_rng(0).standard_normal((BATCH, TIMESTEPS, FEATURES)).astype("float32")
-    made = oracle.built(oracle.made(*layers), inputs)
-    weights = oracle.filled(made, np.random.default_rng(1))
-    theirs = [tensor for one in oracle.called(made, inputs, **rest) for tensor in one]
+    made = oracle.build_layers(oracle.make_layers(*layers), inputs)
+    weights = oracle.fill_weights(made, np.random.default_rng(1))
+    theirs = [tensor for one in oracle.call_layers(made, inputs, **rest) for tensor in one]
     for engine in HERE:
-        oracle.alike(oracle.asked(layers, inputs, engine, weights=weights, all_layers=True, **rest), theirs)
+        oracle.check_outputs(
+            oracle.run_case(layers, inputs, engine, weights=weights, all_layers=True, **rest), theirs
+        )
 
 
 @given(st.randoms(use_true_random=False), st.booleans(), st.integers(0, 2**32 - 1))
@@ -101,12 +103,14 @@ def test_random_layers(source: random.Random, started: bool, number: int) -> Non
     script = scripts.Writer(source).script()
     rest = {**script.rest, "training": False}
     rng = np.random.default_rng(number)
-    layers = oracle.built(oracle.made(*script.layers), script.inputs)
-    weights = oracle.filled(layers, rng)
+    layers = oracle.build_layers(oracle.make_layers(*script.layers), script.inputs)
+    weights = oracle.fill_weights(layers, rng)
     batch, dtype = len(script.inputs), str(script.inputs.dtype)
-    given_one = started and oracle.takes_states(layers)
-    states = oracle.some_states(layers, batch, rng, dtype) if given_one else None
-    theirs = [tensor for one in oracle.called(layers, script.inputs, states=states, **rest) for tensor in one]
+    given_one = started and oracle.accepts_states(layers)
+    states = oracle.random_states(layers, batch, rng, dtype) if given_one else None
+    theirs = [
+        tensor for one in oracle.call_layers(layers, script.inputs, states=states, **rest) for tensor in one
+    ]
     case = oracle.case(
         script.layers, script.inputs, weights=weights, initial_state=states, all_layers=True, **rest
     )
@@ -115,4 +119,4 @@ def test_random_layers(source: random.Random, started: bool, number: int) -> Non
             with pytest.raises(UsageError, match=f"the engine {engine} cannot compute this"):
                 compute.run(case, engine)
         else:
-            oracle.alike(compute.run(case, engine), theirs)
+            oracle.check_outputs(compute.run(case, engine), theirs)

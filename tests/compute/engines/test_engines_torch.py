@@ -20,8 +20,8 @@ INPUTS = np.random.default_rng(0).standard_normal((3, 5, 4)).astype("float32")
 def test_nan_and_infinity_go_where_numpy_sends_them(kind: str) -> None:
     inputs, expressions = INPUTS.copy(), [f"{kind}(3, return_sequences=True)"]
     inputs[:, 2, 0] = np.nan, np.inf, -np.inf
-    wanted, found = (oracle.asked(expressions, inputs, engine, seed=7) for engine in ("numpy", "torch"))
-    oracle.alike(found, [tensor.values for tensor in wanted.outputs])
+    wanted, found = (oracle.run_case(expressions, inputs, engine, seed=7) for engine in ("numpy", "torch"))
+    oracle.check_outputs(found, [tensor.values for tensor in wanted.outputs])
 
 
 def test_auto_never_chooses_it() -> None:

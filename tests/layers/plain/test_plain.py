@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from oracle import keras, made
+from oracle import keras, make_layers
 
 from rnncli.errors import InputError
 from rnncli.layers import plain
@@ -155,7 +155,7 @@ def test_layers_of_one_input() -> None:
     for expression, shapes in ONE_INPUT.items():
         for shape in shapes:
             for mask in some_masks(shape):
-                (layer,) = made(expression)
+                (layer,) = make_layers(expression)
                 if mask is not None and ("Softmax" in expression or "AveragePooling1D(data_" in expression):
                     continue  # Keras cannot, with a mask of (batch, timesteps)
                 inputs = RNG.standard_normal(shape).astype("float32")
@@ -166,14 +166,20 @@ def test_layers_of_one_input() -> None:
 
 def test_softmax_takes_a_mask_of_its_own_shape() -> None:
     inputs = RNG.standard_normal((3, 5)).astype("float32")
-    held(made("Softmax()")[0], inputs, RNG.random((3, 5)) < 0.6, "Softmax", True)
+    held(make_layers("Softmax()")[0], inputs, RNG.random((3, 5)) < 0.6, "Softmax", True)
 
 
 @pytest.mark.parametrize("mask_zero", [True, False])
 def test_embedding(mask_zero: bool) -> None:
     for dtype in ("int32", "int64", "float32"):
         ids = RNG.integers(0, 9, (3, 5)).astype(dtype)
-        held(made(f"Embedding(9, 4, mask_zero={mask_zero})")[0], ids, None, f"Embedding of {dtype}", True)
+        held(
+            make_layers(f"Embedding(9, 4, mask_zero={mask_zero})")[0],
+            ids,
+            None,
+            f"Embedding of {dtype}",
+            True,
+        )
 
 
 def test_embedding_names_an_id_that_it_does_not_have() -> None:
@@ -190,7 +196,7 @@ def test_layers_of_several_inputs() -> None:
         attends = "Attention" in expression
         for first in masks:
             for second in masks:
-                (layer,) = made(expression)
+                (layer,) = make_layers(expression)
                 count = 2 if attends or expression.startswith(("Dot", "Subtract")) else 3
                 given = [RNG.standard_normal(SEQUENCE).astype("float32") for _ in range(count)]
                 own = [first, second, masks[1]][:count]
@@ -205,7 +211,7 @@ def test_joins_of_different_ranks() -> None:
                 RNG.standard_normal(SEQUENCE).astype("float32"),
                 RNG.standard_normal((3, 4)).astype("float32"),
             ]
-            held(made(expression)[0], given, [own, None], expression, False)
+            held(make_layers(expression)[0], given, [own, None], expression, False)
 
 
 def test_what_is_not_known_is_named() -> None:
