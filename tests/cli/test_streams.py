@@ -83,8 +83,10 @@ def test_a_pipe_that_does_not_wait_loses_nothing(unbuffered: str) -> None:
     with subprocess.Popen(
         [*command, "-f", "json", "--quiet"], stdin=subprocess.DEVNULL, stdout=theirs, env=variables
     ) as process:
+        until = time.monotonic() + PATIENCE
+        while select.select([], [theirs], [], 0)[1] and time.monotonic() < until:  # until the pipe is full
+            time.sleep(0.01)
         os.close(theirs)
-        time.sleep(1)
         with os.fdopen(ours, "rb") as file:
             assert np.shape(json.load(file)["outputs"][0]["values"]) == (90, 99, 3)
     assert process.returncode == 0
