@@ -22,84 +22,83 @@ MOST_ULPS = 10_000
 """Above this, units in the last place add nothing to the difference; documents always have them."""
 
 
-def verdict_of(one: TensorDifference) -> str:
+def verdict_of(difference: TensorDifference) -> str:
     """Return `same`, `differs` or `shape`."""
-    if one.shapes[0] != one.shapes[1]:
+    if difference.shapes[0] != difference.shapes[1]:
         return "shape"
-    return "same" if one.agrees else "differs"
+    return "same" if difference.agrees else "differs"
 
 
 def _known(name: str) -> Any:
-    """Return a function that returns a difference, None where the shapes differ."""
-    return lambda one: None if verdict_of(one) == "shape" else getattr(one, name)
+    """Return a function that gets this attribute of a difference, or None if the shapes differ."""
+    return lambda difference: None if verdict_of(difference) == "shape" else getattr(difference, name)
 
 
-def _mismatch(one: TensorDifference) -> dict[str, Any] | None:
-    found = one.mismatch
-    if found is None:
+def _mismatch(difference: TensorDifference) -> dict[str, Any] | None:
+    if difference.mismatch is None:
         return None
-    index, first, second, number = found
+    indices, first, second, number = difference.mismatch
     return {
-        "index": list(index),
+        "index": list(indices),
         "first": spell(first),
         "second": spell(second),
         "count": number,
-        "size": one.size,
+        "size": difference.size,
     }
 
 
-def _pair(one: TensorDifference, view: View) -> str:
+def _pair(difference: TensorDifference, view: View) -> str:
     """Return `numpy, tensorflow`."""
-    return ", ".join(side if isinstance(side, str) else view.say(side) for side in one.sides)
+    return ", ".join(side if isinstance(side, str) else view.say(side) for side in difference.sides)
 
 
-def _absolute(one: TensorDifference, _: View) -> str:
+def _absolute(difference: TensorDifference, _: View) -> str:
     """Return `3.0e-08 (1 ulp)`, or the shapes if they differ."""
-    if verdict_of(one) == "shape":
-        return ", ".join(map(format_shape, one.shapes))
-    ulps = f" ({one.ulps} ulp)" if one.ulps is not None and one.ulps <= MOST_ULPS else ""
-    return f"{format_difference(one.absolute)}{ulps}"
+    if verdict_of(difference) == "shape":
+        return ", ".join(map(format_shape, difference.shapes))
+    ulps = f" ({difference.ulps} ulp)" if difference.ulps is not None and difference.ulps <= MOST_ULPS else ""
+    return f"{format_difference(difference.absolute)}{ulps}"
 
 
-def _relative(one: TensorDifference, _: View) -> str | None:
-    return None if verdict_of(one) == "shape" else format_difference(one.relative)
+def _relative(difference: TensorDifference, _: View) -> str | None:
+    return None if verdict_of(difference) == "shape" else format_difference(difference.relative)
 
 
-def _step(one: TensorDifference, _: View) -> str | None:
-    return None if one.step is None else f"t={one.step}"
+def _step(difference: TensorDifference, _: View) -> str | None:
+    return None if difference.step is None else f"t={difference.step}"
 
 
-def _count(one: TensorDifference, view: View) -> str:
+def _count(difference: TensorDifference, view: View) -> str:
     """Return `3 of 12 numbers`."""
-    if one.mismatch is None:
+    if difference.mismatch is None:
         return ""
-    counts = {"count": f"{one.mismatch.number:,}", "size": f"{one.size:,}"}
+    counts = {"count": f"{difference.mismatch.number:,}", "size": f"{difference.size:,}"}
     return view.say("{count} of {size} numbers", **counts)
 
 
-def _verdict(one: TensorDifference, view: View) -> str:
-    return view.say(VERDICTS[verdict_of(one)])
+def _verdict(difference: TensorDifference, view: View) -> str:
+    return view.say(VERDICTS[verdict_of(difference)])
 
 
 FIELDS = (
     Field("name", heading="tensor", style="strong"),
     Field("pair", heading="compared", show=_pair, json=False, csv=False),
-    Field("first", lambda one: one.sides[0]),
-    Field("second", lambda one: one.sides[1]),
-    Field("shapes", lambda one: [list(shape) for shape in one.shapes], csv=False),
+    Field("first", lambda row: row.sides[0]),
+    Field("second", lambda row: row.sides[1]),
+    Field("shapes", lambda row: [list(shape) for shape in row.shapes], csv=False),
     Field("absolute", _known("absolute"), "largest difference", _absolute),
     Field("relative", _known("relative"), "relative", _relative, none="-", lead=True),
     Field("ulps"),
-    Field("index", lambda one: None if one.indices is None else list(one.indices), "at", none="-"),
-    Field("timestep", lambda one: one.step, "first step", _step, none="-", lead=True),
+    Field("index", lambda row: None if row.indices is None else list(row.indices), "at", none="-"),
+    Field("timestep", lambda row: row.step, "first step", _step, none="-", lead=True),
     Field("atol", csv=False),
     Field("rtol", csv=False),
     Field("mismatch", _mismatch, csv=False),
-    Field("mismatches", lambda one: one.mismatch.number if one.mismatch else 0, show=_count, json=False),
+    Field("mismatches", lambda row: row.mismatch.number if row.mismatch else 0, show=_count, json=False),
     Field("size", json=False),
-    Field("verdict", verdict_of, "verdict", _verdict, style=lambda one: "" if one.agrees else "alarm"),
+    Field("verdict", verdict_of, "verdict", _verdict, style=lambda row: "" if row.agrees else "alarm"),
 )
-"""What is said of a difference."""
+"""What the answer says about a difference."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,7 +124,8 @@ class CompareAnswer(Answer):
     @property
     def disagreeing(self) -> tuple[str, ...]:
         """The names of the tensors that differ."""
-        return tuple(dict.fromkeys(one.name for one in self.differences if not one.agrees))
+        names = (difference.name for difference in self.differences if not difference.agrees)
+        return tuple(dict.fromkeys(names))
 
     def document(self, view: View) -> dict[str, Any]:
         """Return the head of a run, with one object per tensor and pair under `comparisons`."""
@@ -133,7 +133,7 @@ class CompareAnswer(Answer):
             **head_of(self.header),
             "agree": self.agrees,
             "comparisons": Listing(FIELDS, self.differences).objects(),
-            "refused": [one._asdict() for one in self.refused],
+            "refused": [engine._asdict() for engine in self.refused],
         }
         return {**document, "conclusion": view.say(self.conclusion)} if self.conclusion else document
 
@@ -142,7 +142,7 @@ class CompareAnswer(Answer):
         forms = Variants([(Listing(FIELDS, self.differences, form).table(view),) for form in (WIDE, NARROW)])
         atol, rtol = self.tolerances
         refused = "{engine} was not compared: {reason}"
-        below: list[Line] = [line(view.say(refused, **one._asdict()), "alarm") for one in self.refused]
+        below: list[Line] = [line(view.say(refused, **engine._asdict()), "alarm") for engine in self.refused]
         if self.conclusion:
             below.append(line(view.say(self.conclusion)))
         rule = Message(

@@ -22,7 +22,7 @@ class RefusedEngine(NamedTuple):
 
 
 def parse_engines(text: str) -> tuple[str, ...]:
-    """Parse `numpy,torch`.  Raises UsageError for an unknown engine, and for one that is named twice."""
+    """Parse `numpy,torch`.  Raises UsageError for an engine that is unknown or named twice."""
     names = tuple(word.strip().casefold() for word in text.split(","))
     for name in names:
         if name not in engines.ENGINES:
@@ -120,7 +120,7 @@ def compare_pairs(
     }
     names = [tensor.name for tensor in next(iter(results.values())).outputs]
     return tuple(
-        measure(by_engine[one][name], by_engine[two][name].values, (one, two), atol, rtol)
+        measure(by_engine[first][name], by_engine[second][name].values, (first, second), atol, rtol)
         for name in names
-        for one, two in pairs
+        for first, second in pairs
     )

@@ -1,4 +1,4 @@
-"""One long call against consecutive calls, in which every layer continues from its last state."""
+"""One long call against consecutive calls, where every layer continues from its last state."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def run_whole(case: Case, steps: int, engine: str) -> Result:
 def run_pieces(case: Case, steps: int, whole: Result, *, stateful: bool) -> dict[str, Array]:
     """Return the tensors that pieces of `steps` time steps give.
 
-    A sequence is joined along time, in the order of the one call; a last state is that of the last piece.
+    A sequence is joined along time, in the order of the one call; the last state comes from the last piece.
     stateful: whether each piece continues from the previous piece's last state; otherwise from zeros.
     """
     kept = case._replace(stack=_with_stateful(case.stack, stateful=stateful))
@@ -29,26 +29,26 @@ def run_pieces(case: Case, steps: int, whole: Result, *, stateful: bool) -> dict
     pieces = list(_run_pieces(kept, bounds, whole.engines[0]))
     return {
         tensor.name: _join(
-            [(start, piece.outputs[place]) for start, piece in zip(bounds, pieces, strict=True)], tensor
+            [(start, piece.outputs[index]) for start, piece in zip(bounds, pieces, strict=True)], tensor
         )
-        for place, tensor in enumerate(whole.outputs)
+        for index, tensor in enumerate(whole.outputs)
     }
 
 
 def explain_difference(case: Case) -> tuple[Text, ...]:
     """Return the reasons, found in the layers and the mask, why pieces differ from one call."""
-    found = []
+    reasons = []
     if any(spec.class_name == "Bidirectional" for spec in case.stack):
-        found.append(Message("the backward layer starts each piece without the later time steps"))
+        reasons.append(Message("the backward layer starts each piece without the later time steps"))
     if any(spec.config.get("go_backwards") for spec in case.stack):
-        found.append(Message("with go_backwards each piece starts without the later time steps"))
+        reasons.append(Message("with go_backwards each piece starts without the later time steps"))
     if case.mask is not None or any(layer.makes_mask for layer in case.stack.layers):
-        found.append(
+        reasons.append(
             Message(
                 "a masked step at the start of a piece has no earlier output to repeat, and returns zeros"
             )
         )
-    return tuple(found)
+    return tuple(reasons)
 
 
 def _run_pieces(case: Case, bounds: range, engine: str) -> Iterator[Result]:
@@ -56,12 +56,12 @@ def _run_pieces(case: Case, bounds: range, engine: str) -> Iterator[Result]:
     # An initial state would replace the state that is kept, so only the first piece gets it.
     continued = case._replace(initial_state=None)
     prepared = compute.prepare(_piece(case, bounds, 0), engine)
-    for place in range(len(bounds)):
-        yield prepared(_piece(continued if place else case, bounds, place))
+    for index in range(len(bounds)):
+        yield prepared(_piece(continued if index else case, bounds, index))
 
 
-def _piece(case: Case, bounds: range, place: int) -> Case:
-    part = slice(bounds[place], bounds[place] + bounds.step)
+def _piece(case: Case, bounds: range, index: int) -> Case:
+    part = slice(bounds[index], bounds[index] + bounds.step)
     mask = None if case.mask is None else case.mask[:, part]
     return case._replace(inputs=case.inputs[:, part], mask=mask)
 

@@ -27,7 +27,7 @@ REFUSED = (
     "return_sequences", "return_state", "unit_forget_bias",
 )  # fmt: skip
 SUFFIXES = (".npz", ".safetensors", ".json", ".weights.h5", ".h5")
-"""Of the files of weights that --output can write."""
+"""The suffixes of the files of weights that --output can write."""
 OWN_FILES = True
 ROUNDING = 1e-4
 """The largest difference that float32 makes over many time steps; unrelated numbers differ by more."""
@@ -62,33 +62,36 @@ def port(
     parse_tolerances([str(atol)], [str(rtol)])
     if refused := first_given(ask.options, REFUSED):
         raise UsageError("{flag} does not apply to port.", "Leave {flag} out.", flag=Flag(refused))
-    own: dict[str, str | None] = {"--expect": expect}
+    sources: dict[str, str | None] = {"--expect": expect}
     if weights is None:
         ask, initial_state = ask._replace(initial_state=initial_state), None
     else:
-        own |= {"--weights": split_layers(weights)[0], "--initial-state": initial_state}
-    place, reading = output.output, {**ask.files, **own}
-    _require_places(place, probe, reading)
-    require_options(ask, own)
+        sources |= {"--weights": split_layers(weights)[0], "--initial-state": initial_state}
+    path, reading = output.output, {**ask.files, **sources}
+    _require_writable(path, probe, reading)
+    require_options(ask, sources)
     runs, remarks = port_task.collect(ask, weights, expect, initial_state, atol, rtol)
     searched = [(run, *search(run)) for run in runs]
-    run, found, _ = min(  # what matches, or comes nearest
-        searched, key=lambda one: (not one[1][0].matches, one[1][0].remaining) if one[1] else (True, math.inf)
-    )
+    run, hypotheses, _ = min(searched, key=lambda result: _distance(result[1]))
     tried = sum(number for *_, number in searched)
-    if len(runs) > 1 and found and found[0].matches:
+    if len(runs) > 1 and hypotheses and hypotheses[0].matches:
         name = answer.RESULTS[next(iter(run.expected)).partition(" ")[0]]
         remarks.append(Message("{--expect} has no name; it matches as {name}", name=name))
     weighed = evidence.assess(run, tried)
-    findings = [finding for finding in found if finding.matches and not weighed.doubts]
-    if place is not None and len(findings) == 1:
-        answer.write_weights(findings[0], place)
+    findings = [finding for finding in hypotheses if finding.matches and not weighed.doubts]
+    if path is not None and len(findings) == 1:
+        answer.write_weights(findings[0], path)
     predictions = evidence.write_probe(run, findings, probe) if probe else []
     if probe and findings and not predictions:
         remarks.append(_explain_no_probe(probe, len(findings)))
-    shown = answer.PortAnswer(findings, weighed, predictions, probe or "", place is not None)
-    failure = _explain_failure(run, found, tried, shown, place)
+    shown = answer.PortAnswer(findings, weighed, predictions, probe or "", path is not None)
+    failure = _explain_failure(run, hypotheses, tried, shown, path)
     return Reply(shown, remarks, failure, to_stdout=True)
+
+
+def _distance(hypotheses: Sequence[Hypothesis]) -> tuple[bool, float]:
+    """Return whether the first hypothesis fails to match, and its largest difference, to compare two runs."""
+    return (not hypotheses[0].matches, hypotheses[0].remaining) if hypotheses else (True, math.inf)
 
 
 def _require_sources(ask: Ask, weights: str | None, expect: str | None) -> str:
@@ -105,42 +108,42 @@ def _require_sources(ask: Ask, weights: str | None, expect: str | None) -> str:
     return expect
 
 
-def _require_places(output: str | None, probe: str | None, reading: Mapping[str, str | None]) -> None:
+def _require_writable(output: str | None, probe: str | None, reading: Mapping[str, str | None]) -> None:
     """Raise UsageError if a file cannot be written, or if its suffix is of no form of weights."""
     from rnncli.cli import files
     from rnncli.inputs.source import words_of
 
-    for place, suffixes in ((output, SUFFIXES), (probe, (".json", ".npy"))):
-        files.require_place(place, words_of(reading))
-        if place is not None and not place.casefold().endswith(suffixes):
+    for path, suffixes in ((output, SUFFIXES), (probe, (".json", ".npy"))):
+        files.require_place(path, words_of(reading))
+        if path is not None and not path.casefold().endswith(suffixes):
             raise UsageError(
                 "{place}: port cannot write files with this suffix.",
                 "Use one of {suffixes}.",
-                place=place,
+                place=path,
                 suffixes=", ".join(suffixes),
             )
 
 
-def _explain_no_probe(place: str, explanation_count: int) -> Message:
+def _explain_no_probe(path: str, explanation_count: int) -> Message:
     """Return why no input was written that tells the explanations apart."""
     if explanation_count == 1:
-        return Message("{place} was not written: only one explanation fits", place=place)
+        return Message("{place} was not written: only one explanation fits", place=path)
     return Message(
-        "{place} was not written: no input was found that tells the explanations apart", place=place
+        "{place} was not written: no input was found that tells the explanations apart", place=path
     )
 
 
 def _explain_failure(
-    run: ForeignRun, found: Sequence[Hypothesis], tried: int, shown: PortAnswer, place: str | None
+    run: ForeignRun, hypotheses: Sequence[Hypothesis], tried: int, shown: PortAnswer, path: str | None
 ) -> DisagreementError | None:
     """Return why the answer is not enough, with the nearest hypothesis, and --atol if rounding may remain."""
     from rnncli.commands.port.search import search
 
-    if len(shown.findings) > 1 and place is not None:
+    if len(shown.findings) > 1 and path is not None:
         return DisagreementError(
             "{place} was not written: {count} explanations fit, with different weights.",
             "Run the other framework on an input that tells them apart, see {--probe}.",
-            place=place,
+            place=path,
             count=len(shown.findings),
         )
     if shown.findings:
@@ -150,11 +153,11 @@ def _explain_failure(
             "inconclusive: this comparison could not have revealed a difference.",
             "Use random weights and a random input, several units and steps.",
         )
-    if not found:
+    if not hypotheses:
         return DisagreementError(
             "no known difference gives the shapes of {--expect}.", "Check that the files belong together."
         )
-    (near,) = found
+    (near,) = hypotheses
     advice = Message("Check that input, weights and expected tensors belong to one layer and one run.")
     if near.remaining <= ROUNDING:
         atol = 10.0 ** math.ceil(math.log10(near.remaining))
@@ -168,6 +171,6 @@ def _explain_failure(
         "{names}: largest difference {remaining:.1e}.",
         advice,
         hypothesis_count=tried,
-        names=join((one.name for one in near.differences), " and ") or Message("no difference"),
+        names=join((difference.name for difference in near.differences), " and ") or Message("no difference"),
         remaining=near.remaining,
     )

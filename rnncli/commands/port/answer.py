@@ -38,14 +38,15 @@ class PortAnswer(Answer):
     """What explains the numbers.
 
     findings: empty if nothing does, or if the comparison proves nothing; see evidence.
-    predictions, place: what each finding predicts for the input that tells them apart, and its file.
+    predictions: the numbers of each finding for the input that tells the findings apart.
+    probe: the file of this input.
     has_file: whether --output has the weights.
     """
 
     findings: Sequence[Hypothesis]
     evidence: Evidence
     predictions: Sequence[Mapping[str, Array]] = ()
-    place: str = ""
+    probe: str = ""
     has_file: bool = False
     command = "port"
 
@@ -56,7 +57,7 @@ class PortAnswer(Answer):
             "found": bool(self.findings),
             "numbers": {"count": self.evidence.numbers, "different": self.evidence.different},
             "doubts": [view.say(doubt) for doubt in self.evidence.doubts],
-            "explanations": [self._document(place, view) for place in range(len(self.findings))],
+            "explanations": [self._document(index, view) for index in range(len(self.findings))],
         }
 
     def page(self, view: View) -> Page:
@@ -65,7 +66,7 @@ class PortAnswer(Answer):
         if not self.findings:
             doubts = (Paragraph(view.say(doubt)) for doubt in self.evidence.doubts)
             return Page(line(title, "strong"), tuple(doubts))
-        parts = [part for place in range(len(self.findings)) for part in self._explain(place, view)]
+        parts = [part for index in range(len(self.findings)) for part in self._explain(index, view)]
         if len(self.findings) > 1:
             advice = Message("write an input that tells them apart: add --probe probe.json")
         else:
@@ -85,8 +86,8 @@ class PortAnswer(Answer):
     def records(self, view: View) -> Records:
         """Return one row per step."""
         rows = (
-            (place, number, name, view.say(step), finding.remaining)
-            for place, finding in enumerate(self.findings, 1)
+            (index, number, name, view.say(step), finding.remaining)
+            for index, finding in enumerate(self.findings, 1)
             for number, (name, step) in enumerate(_steps(finding), 1)
         )
         return ("explanation", "step", "difference", "text", "remaining"), rows
@@ -115,11 +116,11 @@ class PortAnswer(Answer):
             remaining=remaining,
         )
 
-    def _explain(self, place: int, view: View) -> Iterator[PagePart]:
+    def _explain(self, index: int, view: View) -> Iterator[PagePart]:
         """Yield the numbered steps, and the layer of Keras that computes the numbers."""
-        explanation = self._document(place, view)
+        explanation = self._document(index, view)
         if len(self.findings) > 1:
-            yield line(view.say("explanation {number}:", number=place + 1), "heading")
+            yield line(view.say("explanation {number}:", number=index + 1), "heading")
         for number, step in enumerate(explanation["steps"], 1):
             yield Paragraph(step, mark=f"  {number}. ")
         yield Paragraph(view.say("in Keras: {layer}", layer=explanation["keras"]), "dim")
@@ -132,16 +133,16 @@ class PortAnswer(Answer):
             numbers = ", ".join(f"{number:.4f}" for number in array.ravel()[:MOST_PREDICTED].tolist())
             text = Message(
                 "on {place} it predicts {name} {shape}: {numbers}",
-                place=self.place,
+                place=self.probe,
                 name=name,
                 shape=format_shape(array.shape),
                 numbers=numbers + (", ..." if array.size > MOST_PREDICTED else ""),
             )
             yield Paragraph(view.say(text))
 
-    def _document(self, place: int, view: View) -> dict[str, Any]:
+    def _document(self, index: int, view: View) -> dict[str, Any]:
         """Return one explanation, with the layer as rnncli takes it and as a Keras 3 script writes it."""
-        finding = self.findings[place]
+        finding = self.findings[index]
         spec = finding.spec(return_sequences=False, return_state=False, dtype="float32")
         if spec.class_name == "Bidirectional":
             spec = spec.with_option("merge_mode", finding.run.merge_mode)
@@ -159,7 +160,7 @@ class PortAnswer(Answer):
             ways = ("forward_", "backward_") if len(finding.run.layer.cells) == 2 else ("",)
             document["predicts"] = {
                 f"{ways[int(way)] if way else ''}{RESULTS[part]}": array.tolist()
-                for key, array in self.predictions[place].items()
+                for key, array in self.predictions[index].items()
                 for part, _, way in [key.partition(" ")]
             }
         return document
@@ -175,7 +176,7 @@ def _steps(finding: Hypothesis) -> list[tuple[str, Message]]:
             if after
             else Message("there are two biases; Keras has one, their sum")
         )
-    return [*(("", form) for form in forms), *((one.name, one.text) for one in finding.differences)]
+    return [*(("", form) for form in forms), *((known.name, known.text) for known in finding.differences)]
 
 
 @dataclass(frozen=True)
@@ -193,18 +194,18 @@ class PortedWeights(Answer):
         return self.weights
 
 
-def write_weights(finding: Hypothesis, place: str) -> None:
+def write_weights(finding: Hypothesis, path: str) -> None:
     """Write the weights as float32, which foreign weights nearly always are."""
     run, layer = finding.run, finding.run.layer
     weights = {name: np.ascontiguousarray(array, np.float32) for name, array in finding.weights.items()}
-    if not place.casefold().endswith(".h5"):
-        with files.open_output(place) as file:
-            formats.FORMATS[formats.for_output(place)].write(PortedWeights(weights), View(), file)
+    if not path.casefold().endswith(".h5"):
+        with files.open_output(path) as file:
+            formats.FORMATS[formats.for_output(path)].write(PortedWeights(weights), View(), file)
         return
     parts = (
         [weights] if len(layer.cells) == 1 else [within(weights, path) for path in ("forward", "backward")]
     )
     cells = tuple(CellWeights(layer.class_name, dict(run.options), part) for part in parts)
     saved = LayerWeights(layer.class_name.lower(), cells, run.merge_mode)
-    suffix = ".weights.h5" if place.casefold().endswith(".weights.h5") else ".h5"
-    files.write(place, frameworks.dump("keras", [Chain("", (saved,))], suffix))
+    suffix = ".weights.h5" if path.casefold().endswith(".weights.h5") else ".h5"
+    files.write(path, frameworks.dump("keras", [Chain("", (saved,))], suffix))

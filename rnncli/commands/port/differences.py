@@ -68,7 +68,7 @@ STATES_AND_OUTPUTS = (
     ("steps sequences", "output_time=reversed", {"flip_outputs": True},
      Message("the returned sequence is in the reverse order of time")),
 )
-"""What a layer and its files must have for the difference, as `_traits` calls it; then a Difference."""
+"""Rows: the traits that the layer and its files must have, see `_traits`; then a Difference."""
 PADDING = (
     ("unmasked", "padding=end", ("input", "end"), "",
      Message("the rows of zeros at the end of the input are padding and are skipped, as Keras does with "
@@ -101,15 +101,15 @@ PADDING = (
     ("masked", "mask=ignored", None, "computed",
      Message("the mask is ignored: masked steps are computed as data")),
 )
-"""What a layer and its files must have, as `_traits` calls it; a name; the tensor and the end where rows of
-zeros are padding, None for the steps that the mask leaves out; how padding is treated; a message."""
+"""Rows: the traits, see `_traits`; a name; the tensor and the end where rows of zeros are padding, or None
+for the steps that the mask leaves out; how padding is treated; a message."""
 # fmt: on
 
 
 def list_known(run: ForeignRun) -> Iterator[Difference]:
     """Yield the differences that this layer and these shapes can have.
 
-    The search drops those whose axes are swapped where the shapes do not fit.
+    The search drops swapped axes that do not fit the shapes.
     """
     traits = set(_traits(run))
     for rows, others in (
@@ -129,7 +129,7 @@ def list_known(run: ForeignRun) -> Iterator[Difference]:
 
 
 def _find_zero_rows(run: ForeignRun) -> Iterator[tuple[str, Array]]:
-    """Yield `input` and `output` if they have a row of zeros, and which rows (batch, timesteps) are not."""
+    """Yield `input` and `output` if they have rows of zeros; with (batch, timesteps), False for these."""
     sequence = next((array for key, array in run.expected.items() if is_sequence(key)), None)
     for name, array in (("input", run.inputs), ("output", sequence)):
         filled = np.array(True) if array is None else np.any(array, axis=-1)
@@ -138,7 +138,7 @@ def _find_zero_rows(run: ForeignRun) -> Iterator[tuple[str, Array]]:
 
 
 def _traits(run: ForeignRun) -> Iterator[str]:
-    """Yield what the layer and its files have, for the rows above."""
+    """Yield the traits of the layer and its files that the rows above ask for."""
     cell, class_name, expected = run.layer.cells[0], run.layer.class_name, set(run.expected)
     kernel, recurrent = cell.kernel.shape, cell.recurrent.shape
     biases = len(cell.biases) if run.options.get("use_bias", True) else None

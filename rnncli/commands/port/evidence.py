@@ -100,30 +100,31 @@ def _find_constants(run: ForeignRun) -> Iterator[Message]:
         yield Message("all numbers of the input are equal, which hides the order of axes, time and features")
 
 
-def write_probe(run: ForeignRun, findings: Sequence[Hypothesis], place: str) -> list[dict[str, Array]]:
-    """Write the smallest input that tells all explanations apart; return what each predicts for it.
+def write_probe(run: ForeignRun, findings: Sequence[Hypothesis], path: str) -> list[dict[str, Array]]:
+    """Write the smallest input that tells all explanations apart; return the numbers that each predicts.
 
-    Writes and returns nothing if there are none to tell apart, or if none of the inputs tried does.
+    Writes and returns nothing if there is only one explanation, or if no input tells them apart.
     """
     for (batch, steps), scale in product(SIZES, (1.0, 3.0)) if len(findings) > 1 else ():
         random = np.random.default_rng(0)
         inputs = np.round(random.normal(0, scale, (batch, steps, run.inputs.shape[-1])), 3)
         probed = run._replace(inputs=inputs, initial_state=(), mask=None)
         tried = [Hypothesis(probed, finding.differences) for finding in findings]
-        predictions = [one.in_file_form(one.compute()) for one in tried]
-        alike = (
-            all(
-                array.shape == other[key].shape and np.abs(array - other[key]).max() <= VISIBLE_DIFFERENCE
-                for key, array in one.items()
-            )
-            for one, other in combinations(predictions, 2)
-        )
-        if any(alike):
+        predictions = [hypothesis.in_file_form(hypothesis.compute()) for hypothesis in tried]
+        if any(_look_equal(*pair) for pair in combinations(predictions, 2)):
             continue
-        if place.casefold().endswith(".json"):
-            files.write(place, json.dumps(inputs.tolist()) + "\n")
+        if path.casefold().endswith(".json"):
+            files.write(path, json.dumps(inputs.tolist()) + "\n")
         else:
-            with files.open_output(place) as file:
+            with files.open_output(path) as file:
                 np.save(file, inputs.astype(np.float32))
         return predictions
     return []
+
+
+def _look_equal(prediction: Mapping[str, Array], other: Mapping[str, Array]) -> bool:
+    """Return whether a reader could not see any difference between two predictions."""
+    return all(
+        array.shape == other[key].shape and np.abs(array - other[key]).max() <= VISIBLE_DIFFERENCE
+        for key, array in prediction.items()
+    )

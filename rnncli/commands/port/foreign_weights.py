@@ -58,7 +58,7 @@ class ForeignCell(NamedTuple):
 class ForeignLayer(NamedTuple):
     """One layer of a file.
 
-    cells: the forward one, and the backward one if there are two directions.
+    cells: of the forward direction, and of the backward direction if there are two.
     has_names: whether the names say which array is which.
     """
 
@@ -77,7 +77,7 @@ class ForeignLayer(NamedTuple):
 
 
 def read_weights(source: Source) -> dict[str, Array]:
-    """Return the arrays by name, in the layout of the file; for FILE#layer, only that layer's.
+    """Return the arrays by name, in the layout of the file; for FILE#layer, only the arrays of the layer.
 
     Raises InputError if the file holds a graph, or no arrays; EngineError if a package is missing.
     """
@@ -130,7 +130,8 @@ def _read_arrays(source: Source) -> Mapping[str, Any]:
         paths = ("forward/", "backward/") if count in (4, 6) else ("",)
         if count in (2, 3, 4, 6) and layer.weights[1].ndim == 2:
             names = [path + role for path in paths for role in IN_ORDER[: count // len(paths)]]
-            arrays |= {f"{layer.name}/{name}": one for name, one in zip(names, layer.weights, strict=True)}
+            named = zip(names, layer.weights, strict=True)
+            arrays |= {f"{layer.name}/{name}": array for name, array in named}
     if not arrays:
         raise InputError("there is no recurrent layer in it.", "Save the weights of one.")
     return arrays
@@ -140,7 +141,7 @@ def find_layer(arrays: Mapping[str, Array], features: int, class_name: str | Non
     """Return the recurrent layer among named arrays.
 
     features: of the input.  class_name: of the layer that -l names, else None.
-    Raises InputError if there is none, more than one, or if the shapes are those of another layer.
+    Raises InputError if there is no layer, more than one, or if the shapes belong to another class.
     """
     named = _group_by_name(arrays)
     if len(named) > 1:
@@ -151,8 +152,8 @@ def find_layer(arrays: Mapping[str, Array], features: int, class_name: str | Non
             named=format_names(list(named)),
             first=next(iter(named)),
         )
-    found = next(iter(named.values())) if named else _assign_by_shape(arrays)
-    cells = [cell for _, roles in sorted(found.items()) for cell in _split_directions(roles)]
+    directions = next(iter(named.values())) if named else _assign_by_shape(arrays)
+    cells = [cell for _, roles in sorted(directions.items()) for cell in _split_directions(roles)]
     if len(cells) > 2:
         raise InputError("it has {count} directions.", "A layer has one or two.", count=len(cells))
     made = tuple(_orient_cell(roles, features, class_name) for roles in cells)
@@ -162,9 +163,9 @@ def find_layer(arrays: Mapping[str, Array], features: int, class_name: str | Non
 
 
 def _group_by_name(arrays: Mapping[str, Array]) -> dict[str, dict[bool, dict[str, Array]]]:
-    """Return, by layer and by whether it is the backward direction, the arrays by role.
+    """Return the arrays as groups[layer][is_backward][role].
 
-    A layer without a recurrent kernel, such as Dense, counts only if no layer has one.
+    A layer without a recurrent kernel, such as Dense, counts only if no layer has a recurrent kernel.
     """
     layers: dict[str, dict[bool, dict[str, Array]]] = {}
     for key, array in arrays.items():
@@ -183,8 +184,8 @@ def _group_by_name(arrays: Mapping[str, Array]) -> dict[str, dict[bool, dict[str
         for layer, cells in with_kernel.items()
         if all("recurrent_kernel" in roles for roles in cells.values())
     }
-    some = any("recurrent_kernel" in roles for cells in with_kernel.values() for roles in cells.values())
-    return whole if some else with_kernel
+    roles_of_cells = (roles for cells in with_kernel.values() for roles in cells.values())
+    return whole if any("recurrent_kernel" in roles for roles in roles_of_cells) else with_kernel
 
 
 def _parse_layer_name(match: re.Match[str]) -> tuple[str, bool]:
@@ -223,8 +224,8 @@ def _split_directions(roles: Mapping[str, Array]) -> Iterator[dict[str, Array]]:
             "Give it two, (features, gates * units); or give every array a first axis for the directions.",
             ndim=roles["kernel"].ndim,
         )
-    for place in range(len(roles["kernel"])):
-        yield {role: array[place] for role, array in roles.items()}
+    for index in range(len(roles["kernel"])):
+        yield {role: array[index] for role, array in roles.items()}
 
 
 def _orient_cell(roles: Mapping[str, Array], features: int, class_name: str | None) -> ForeignCell:
@@ -275,7 +276,7 @@ def _split_kernel(kernel: Array, features: int) -> tuple[Array, Array]:
 
 def _orient_recurrent(array: Array, class_name: str | None) -> tuple[str, Array]:
     """Return the class, and the array in Keras's orientation.  Raises InputError for another shape."""
-    found, both = format_shape(array.shape), (array, array.T) if array.ndim == 2 else ()
+    shape, both = format_shape(array.shape), (array, array.T) if array.ndim == 2 else ()
     known = [(kind, upright) for upright in both if (kind := infer_class(*upright.shape)) is not None]
     for kind, upright in known:
         if class_name in (None, kind):
@@ -285,7 +286,7 @@ def _orient_recurrent(array: Array, class_name: str | None) -> tuple[str, Array]
             "the recurrent kernel is {found}, which is not the shape of {class_name}: (units, "
             "{count} * units).",
             "Name the layer that has this shape, {known}, or leave {--layer} out.",
-            found=found,
+            found=shape,
             class_name=class_name,
             count=len(GATES[class_name]),
             known=min(kind for kind, _ in known),
@@ -293,7 +294,7 @@ def _orient_recurrent(array: Array, class_name: str | None) -> tuple[str, Array]
     raise InputError(
         "the recurrent kernel is {found}, which is not the shape of any layer.",
         "It is (units, units) for SimpleRNN, (units, 3 * units) for GRU, (units, 4 * units) for LSTM.",
-        found=found,
+        found=shape,
     )
 
 

@@ -18,9 +18,9 @@ from rnncli.layers.stack import Stack
 
 
 class ForeignRun(NamedTuple):
-    """What another framework was given, and what it returned.
+    """The inputs of another framework, and the tensors that it returned.
 
-    layer: what the weights' file holds.
+    layer: the weights as their file holds them.
     options: of the layer, as Keras's config of one direction.
     merge_mode: of two directions.
     inputs: (batch, timesteps, features), float64.
@@ -74,7 +74,7 @@ class Difference(NamedTuple):
     """A known difference from Keras.
 
     name: for scripts, `gates=reset,update,candidate`.
-    changes: the attributes of a Hypothesis that it sets; two that set the same one exclude each other.
+    changes: the attributes of a Hypothesis to set; differences that set the same one exclude each other.
     """
 
     name: str
@@ -138,8 +138,8 @@ class Hypothesis:
 
     @property
     def computation(self) -> frozenset[tuple[str, Any]]:
-        """What it changes in the computation; hypotheses that change the same are computed once."""
-        changes = (change for one in self.differences for change in one.changes.items())
+        """What the differences change in the computation; equal computations are done once."""
+        changes = (change for difference in self.differences for change in difference.changes.items())
         return frozenset(change for change in changes if change[0] not in OF_OUTPUTS)
 
     @property
@@ -174,13 +174,13 @@ class Hypothesis:
         """The initial states in Keras's order; none for zeros."""
         states = self.run.initial_state
         if self.initial_exchanged:
-            return tuple(states[place ^ 1] for place in range(len(states)))
+            return tuple(states[index ^ 1] for index in range(len(states)))
         return states
 
     @property
     def weights(self) -> dict[str, Array]:
         """The weights in Keras's layout, by Keras's paths."""
-        found: dict[str, Array] = {}
+        weights: dict[str, Array] = {}
         cells = self.run.layer.cells
         for path, cell in zip(("forward/", "backward/") if len(cells) > 1 else ("",), cells, strict=True):
             kernel, recurrent = cell.kernel, cell.recurrent
@@ -190,14 +190,14 @@ class Hypothesis:
                 kernel = kernel.T
             if self.transposed in ("recurrent_kernel", "both"):
                 recurrent = recurrent.T
-            found[f"{path}kernel"] = self._arrange_gates(kernel)
-            found[f"{path}recurrent_kernel"] = self._arrange_gates(recurrent)
+            weights[f"{path}kernel"] = self._arrange_gates(kernel)
+            weights[f"{path}recurrent_kernel"] = self._arrange_gates(recurrent)
             if self.run.options.get("use_bias", True):
-                found[f"{path}bias"] = self.bias(cell)
-        return found
+                weights[f"{path}bias"] = self.bias(cell)
+        return weights
 
     def bias(self, cell: ForeignCell) -> Array:
-        """Return Keras's bias: one, or the two rows of a GRU with reset_after; zeros without a bias."""
+        """Return Keras's bias: a vector, or the two rows of a GRU with reset_after; zeros without a bias."""
         used = cell.biases if self.run.options.get("use_bias", True) else ()
         match self.biases if used else "":
             case "first":
@@ -245,7 +245,7 @@ class Hypothesis:
 
     @property
     def expected(self) -> dict[str, Array]:
-        """The expected tensors as Keras would return them; fewer if the hypothesis makes two the same."""
+        """The expected tensors as Keras would return them; fewer if the hypothesis gives two one name."""
         time_axis = 0 if self.swap_outputs else 1
         return {
             self._name_in_keras(key): self._rearrange(key, array, time_axis)
@@ -261,9 +261,9 @@ class Hypothesis:
 
     def _name_in_keras(self, key: str) -> str:
         """Return the name under which Keras computes an expected tensor."""
-        part, _, place = key.partition(" ")
+        part, _, direction = key.partition(" ")
         if self.states_exchanged and part in ("hidden", "cell", "output"):
-            return f"{'hidden' if part == 'cell' else 'cell'} {place or 0}"
+            return f"{'hidden' if part == 'cell' else 'cell'} {direction or 0}"
         return "last row" if self.last_row and key == "output" else key
 
     def _rearrange(self, key: str, array: Array, time_axis: int) -> Array:
@@ -293,7 +293,7 @@ class Hypothesis:
         if self.padded == "computed, real end":
             skipped = self._call_layer(mask, sequences, steps)
             return {key: (tensors if is_sequence(key) else skipped)[key] for key in tensors}
-        directions = [tensors[f"sequence {place}"] for place in range(len(self.run.layer.cells))]
+        directions = [tensors[f"sequence {direction}"] for direction in range(len(self.run.layer.cells))]
         if self.padded == "computed, zeros":
             directions = [np.where(mask[..., None], array, 0.0) for array in directions]
         elif self.padded == "repeated":
@@ -335,15 +335,15 @@ def _name_tensors(run: ForeignRun, tensors: tuple[Array, ...]) -> dict[str, Arra
     """Return the tensors of a layer with every sequence and state under the names of ForeignRun.expected."""
     count = len(run.layer.cells)
     parts = ("hidden", "cell") if run.layer.class_name == "LSTM" else ("hidden",)
-    names = [f"{part} {place}" for place in range(count) for part in parts]
+    names = [f"{part} {direction}" for direction in range(count) for part in parts]
     named = dict(zip(names, tensors[count:], strict=True))
-    named["output"] = _merge(run, [named[f"hidden {place}"] for place in range(count)])
+    named["output"] = _merge(run, [named[f"hidden {direction}"] for direction in range(count)])
     return named | _name_sequences(run, tensors[:count])
 
 
 def _name_sequences(run: ForeignRun, sequences: Sequence[Array]) -> dict[str, Array]:
     """Return the sequence of each direction, the merged one, and its last row."""
-    named = {f"sequence {place}": array for place, array in enumerate(sequences)}
+    named = {f"sequence {direction}": array for direction, array in enumerate(sequences)}
     merged = _merge(run, sequences)
     return {**named, "sequence": merged, "last row": merged[:, -1]}
 

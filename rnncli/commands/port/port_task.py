@@ -1,14 +1,13 @@
 """From flags and files to a ForeignRun.
 
-The layer is the one of --model; or the one that -l names, else that the file of the weights describes, else
-guessed from their shapes.  Each expected tensor is matched to a result
-of the layer by its name, else by its shape.
+The layer is named by --model; or by -l, else by a config in the file of the weights, else by their shapes.
+Each expected tensor is matched to a result of the layer by its name, else by its shape.
 """
 
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from itertools import product
 from typing import Any, NamedTuple
@@ -47,16 +46,8 @@ RESULT_ADVICE = Message(
 )
 
 
-class Given(NamedTuple):
-    """The layer, and what it is given.
-
-    layer: its weights.  case: has the input, the mask and the initial states.
-    """
-
-    layer: ForeignLayer
-    spec: Spec
-    case: Case
-    notes: tuple[Text, ...]
+PortLayer = tuple[ForeignLayer, Spec, Case, Sequence[Text]]
+"""The foreign layer; its spec in Keras; a Case with its input, mask and initial states; notes."""
 
 
 def collect(
@@ -64,24 +55,23 @@ def collect(
 ) -> tuple[list[ForeignRun], list[Text]]:
     """Return the run in every reading of the expected tensors, the likeliest first, and remarks.
 
-    weights: of --weights; None for a layer of --model.  The other arguments are what the flags of these
-        names say.
+    weights: of --weights; None for a layer of --model.  expect, states, atol, rtol: of the flags.
     Raises InputError or UsageError if something does not fit together.
     """
-    given = _read_model_layer(ask) if weights is None else _read_layer(ask, weights)
-    found, spec, case, notes = given.layer, given.spec, given.case, list(given.notes)
+    layer, spec, case, remarks = _read_model_layer(ask) if weights is None else _read_layer(ask, weights)
     stored = read_expected(find_source(expect))
     case, stored, cut = _cut_padding(case, stored)
-    inputs, notes = np.asarray(case.inputs, np.float64), [*notes, *cut]
+    inputs, notes = np.asarray(case.inputs, np.float64), [*remarks, *cut]
     batch, steps, _ = inputs.shape
     with inside(expect):
-        readings = _list_readings(stored, ReturnedSizes(batch, steps, found.units, len(found.cells)))
-    options = {**spec.inner.config, "units": found.units, **COMPUTED}
-    merge_mode = spec.config.get("merge_mode", "concat") if len(found.cells) == 2 else None
+        readings = _list_readings(stored, ReturnedSizes(batch, steps, layer.units, len(layer.cells)))
+    options = {**spec.inner.config, "units": layer.units, **COMPUTED}
+    merge_mode = spec.config.get("merge_mode", "concat") if len(layer.cells) == 2 else None
     before = case.initial_state if states is None else _read_states(states, spec, inputs.shape)
     start = tuple(np.asarray(state, np.float64) for state in before or ())
     runs = [
-        ForeignRun(found, options, merge_mode, inputs, one, start, case.mask, atol, rtol) for one in readings
+        ForeignRun(layer, options, merge_mode, inputs, expected, start, case.mask, atol, rtol)
+        for expected in readings
     ]
     if case.mask is not None and not case.mask.all() and any(map(is_sequence, readings[0])):
         notes.append(
@@ -90,16 +80,16 @@ def collect(
     return runs, notes
 
 
-def _read_model_layer(ask: Ask) -> Given:
+def _read_model_layer(ask: Ask) -> PortLayer:
     """Return the layer of --model, with the input and the mask that it has in its model."""
     case, notes = ask.case()
     spec = require_explained(case.stack[0])
     with inside(split_layers(str(ask.model))[0]):
-        found = find_layer(to_float64(case.weights or {}), case.inputs.shape[-1], spec.inner.class_name)
-    return Given(found, spec, case, notes)
+        foreign = find_layer(to_float64(case.weights or {}), case.inputs.shape[-1], spec.inner.class_name)
+    return foreign, spec, case, notes
 
 
-def _read_layer(ask: Ask, weights: str) -> Given:
+def _read_layer(ask: Ask, weights: str) -> PortLayer:
     """Return the layer of --weights: as -l describes it, else as its file does, else by the shapes."""
     source, described = find_source(weights), _parse_layer(ask)
     saved = read_described(source)
@@ -108,7 +98,7 @@ def _read_layer(ask: Ask, weights: str) -> Given:
     class_name = None if described is None else described.inner.class_name
     notes = () if saved is None else saved.notes
     with inside(split_layers(weights)[0]):
-        found = find_layer(arrays, case.inputs.shape[-1], class_name)
+        foreign = find_layer(arrays, case.inputs.shape[-1], class_name)
         words = ask.layer or ()
         names_alone = "units" not in ask.options and all(fold_name(word).isalpha() for word in words)
         if saved is not None and (described is None or (names_alone and _are_alike(described, saved.spec))):
@@ -116,22 +106,22 @@ def _read_layer(ask: Ask, weights: str) -> Given:
             written = describe(without_returns(saved.spec))
             notes = (Message("its file says that the layer is {spec}", spec=written), *notes)
         elif described is None or names_alone:
-            spec = _complete_layer(ask, found)
+            spec = _complete_layer(ask, foreign)
         else:
             spec = described
-        _require_fit(spec, found, ask.options.get("units"))
+        _require_fit(spec, foreign, ask.options.get("units"))
     if described is None and saved is None:
         notes = (Message("the layer is {spec}, by the shapes of the weights", spec=describe(spec)),)
-    return Given(found, spec, case, (*remarks, *notes))
+    return foreign, spec, case, (*remarks, *notes)
 
 
 def _are_alike(layer: Spec, other: Spec) -> bool:
-    """Return whether both are of one class, alone or in two directions."""
+    """Return whether both specs have the same class, and so do the layers inside Bidirectional."""
     return (layer.class_name, layer.inner.class_name) == (other.class_name, other.inner.class_name)
 
 
 def _parse_layer(ask: Ask) -> Spec | None:
-    """Return the layer of -l; None without -l.  Raises LayerError if it is not one recurrent layer."""
+    """Return the layer of -l; None without -l.  Raises LayerError if it is not a single recurrent layer."""
     if not ask.layer:
         return None
     first, *others = stack_of(ask, Document())
@@ -140,43 +130,43 @@ def _parse_layer(ask: Ask) -> Spec | None:
     return require_explained(first)
 
 
-def _complete_layer(ask: Ask, found: ForeignLayer) -> Spec:
+def _complete_layer(ask: Ask, foreign: ForeignLayer) -> Spec:
     """Return the layer with the units, and without -l the class and the directions, of the weights."""
-    options = {"units": found.units, **ask.options}
+    options = {"units": foreign.units, **ask.options}
     layers = ask.layer
     if not layers:
-        layers = [default_name(found.class_name)]
-        options |= {"bidirectional": True} if len(found.cells) == 2 else {}
+        layers = [default_name(foreign.class_name)]
+        options |= {"bidirectional": True} if len(foreign.cells) == 2 else {}
     ordered = {name: options[name] for name in LAYER_OPTIONS if name in options}
     return stack_of(ask._replace(layer=layers, options=ordered), Document())[0]
 
 
-def _require_fit(spec: Spec, found: ForeignLayer, flag: int | None) -> None:
-    """Raise InputError if the weights are those of a layer of another size or number of directions.
+def _require_fit(spec: Spec, foreign: ForeignLayer, flag: int | None) -> None:
+    """Raise InputError if the weights have another number of units or directions than the layer.
 
     flag: the units of --units.
     """
     units, directions = spec.inner.config["units"], 2 if spec.class_name == "Bidirectional" else 1
-    if directions != len(found.cells):
+    if directions != len(foreign.cells):
         raise InputError(
             "it has weights of {directions}, but {spec} has {wanted}.",
             Message("Add {--bidirectional:on}.")
             if directions == 1
             else Message("Name the layer without Bidirectional."),
-            directions=count(len(found.cells), "direction"),
+            directions=count(len(foreign.cells), "direction"),
             spec=describe(spec),
             wanted=directions,
         )
-    if units != found.units:
+    if units != foreign.units:
         raise InputError(
             "it has weights of {units}, but {spec} has {wanted}.",
             Message(
                 "Write {--layer:option}.",
-                option=shlex.quote(describe(spec.with_option("units", found.units))),
+                option=shlex.quote(describe(spec.with_option("units", foreign.units))),
             )
             if flag is None
             else "Leave {--units} out.",
-            units=count(found.units, "unit"),
+            units=count(foreign.units, "unit"),
             spec=describe(spec),
             wanted=units,
         )
@@ -199,10 +189,10 @@ def _read_states(word: str, spec: Spec, shape: tuple[int, ...]) -> tuple[Array, 
 
 
 def _cut_padding(case: Case, stored: dict[str, Array]) -> tuple[Case, dict[str, Array], tuple[Text, ...]]:
-    """Leave out the last time steps of the input or of the output that only one of them has.
+    """Leave out the last time steps of the input or the output if the other does not have them.
 
-    They are left out only if they are padding, which the mask says, else zeros: a padded batch may be longer
-    than its longest sequence.  Returns the rest, and a note.
+    They are left out only if they are padding (by the mask; without a mask, zeros): a padded batch may be
+    longer than its longest sequence.  Returns the rest, and a note.
     """
     shape = case.inputs.shape[:2]
     for name, array in stored.items():
@@ -231,7 +221,7 @@ def _cut_padding(case: Case, stored: dict[str, Array]) -> tuple[Case, dict[str, 
 
 
 class ReturnedSizes(NamedTuple):
-    """Sizes of what a layer returns.
+    """Sizes of the tensors that a layer returns.
 
     batch, steps: of the input, in any order: the other framework may have the time first.
     """
@@ -247,22 +237,22 @@ class ReturnedSizes(NamedTuple):
 
 
 def _list_readings(tensors: Mapping[str, Array], sizes: ReturnedSizes) -> list[dict[str, Array]]:
-    """Return the tensors as `name_results` does, in every way that the shape of one without a name allows.
+    """Return the tensors under their names; a single tensor without a name gets all names that fit its shape.
 
     (2, batch, units) is PyTorch's h_n of two directions, and may also be a sequence of two time steps.
     """
     (name, only), *others = tensors.items()
     named = others or RESULT.fullmatch(name)
-    found: list[dict[str, Array]] = []
+    readings: list[dict[str, Array]] = []
     errors: list[InputError] = []
     for guess in ("output",) if named else _guess_parts(np.asarray(only), sizes):
         try:
-            found.append(name_results(tensors, sizes, guess))
+            readings.append(name_results(tensors, sizes, guess))
         except InputError as error:
             errors.append(error)
-    if not found:
+    if not readings:
         raise errors[0]
-    return found
+    return readings
 
 
 def name_results(
@@ -271,7 +261,7 @@ def name_results(
     """Return the tensors under the names of ForeignRun.expected, in float64.
 
     tensors: by name; a single one may have any name.
-    guess: what a tensor of another name is, `output` or `hidden`.
+    guess: the result, `output` or `hidden`, for a tensor of any other name.
     Raises InputError for a name or a shape that the layer does not return.
     """
     results: dict[str, Array] = {}
@@ -280,9 +270,9 @@ def name_results(
         if match is None and len(tensors) > 1:
             raise InputError("{name} is not a result of a recurrent layer.", RESULT_ADVICE, name=name)
         part = next((part for part in PARTS if match and match[part]), guess)
-        place = {None: "", "forward_": "0", "backward_": "1"}[match["direction"] if match else None]
+        direction = {None: "", "forward_": "0", "backward_": "1"}[match["direction"] if match else None]
         array = _add_batch(part, np.asarray(array, np.float64), sizes)
-        for key, result in _split_results(part, place, array, sizes):
+        for key, result in _split_results(part, direction, array, sizes):
             _require_shape(key, result, sizes, name or "it")
             if key in results:
                 raise InputError(
@@ -303,32 +293,32 @@ def _guess_parts(array: Array, sizes: ReturnedSizes) -> tuple[str, ...]:
 
 
 def _add_batch(part: str, array: Array, sizes: ReturnedSizes) -> Array:
-    """Return what PyTorch returns for a sequence without an axis of the batch with this axis."""
+    """Return the array with an axis of the batch, which PyTorch leaves out for a single sequence."""
     batch, steps, units, directions = sizes
     if batch > 1 or array.ndim != 2:
         return array
     if part in ("sequence", "output") and len(array) == steps > 1:
         return array[None]
-    both = part in ("hidden", "cell") and directions == 2 and array.shape == (2, units)
-    return array[:, None] if both else array
+    is_pair = part in ("hidden", "cell") and directions == 2 and array.shape == (2, units)
+    return array[:, None] if is_pair else array
 
 
-def _split_results(part: str, place: str, array: Array, sizes: ReturnedSizes) -> list[tuple[str, Array]]:
+def _split_results(part: str, direction: str, array: Array, sizes: ReturnedSizes) -> list[tuple[str, Array]]:
     """Return the results in one tensor: PyTorch and ONNX have an axis of directions."""
     directions = sizes.directions
     if part in ("hidden", "cell"):
         states = [array]
-        if not place and array.ndim == 3 and len(array) == directions:
+        if not direction and array.ndim == 3 and len(array) == directions:
             states = list(array)
-        elif not place and directions == 2 and array.shape[-1] % 2 == 0:
+        elif not direction and directions == 2 and array.shape[-1] % 2 == 0:
             states = np.split(array, 2, axis=-1)
-        return [(f"{part} {number}", state) for number, state in enumerate(states, int(place or 0))]
+        return [(f"{part} {number}", state) for number, state in enumerate(states, int(direction or 0))]
     if array.ndim == 4 and directions in array.shape[1:3]:
         first = array.shape[1] == directions and sizes.fit((array.shape[0], array.shape[2]))
         merged = np.moveaxis(array, 1 if first else 2, 2)
         array = merged.reshape(*merged.shape[:2], -1)
     kind = "sequence" if array.ndim == 3 else "output"
-    return [(f"{kind} {place}".strip(), array)]
+    return [(f"{kind} {direction}".strip(), array)]
 
 
 def _require_shape(key: str, array: Array, sizes: ReturnedSizes, name: str) -> None:

@@ -20,38 +20,38 @@ ROUNDING = 1e-9
 def search(run: ForeignRun) -> tuple[list[Hypothesis], int]:
     """Return the explanations with the fewest differences; and how many hypotheses were compared.
 
-    These are none, one or two differences; three, if two of them are about axes and padding.
-    If nothing matches, return the nearest hypothesis; nothing if no hypothesis fits the shapes.
+    An explanation has at most two differences, or three if two of them are about axes and padding.
+    Without an explanation, return the nearest hypothesis, or nothing if no hypothesis fits the shapes.
     """
     known = tuple(list_known(run))
     nearest: list[Hypothesis] = []
     hypothesis_count = 0
     for sets in (*(combinations(known, count) for count in (0, 1, 2)), _list_calls(known)):
         candidates = []
-        for some in sets:
-            changes = [name for one in some for name in one.changes]
-            if len(changes) == len(set(changes)) and _fits(hypothesis := Hypothesis(run, some)):
+        for differences in sets:
+            changes = [name for difference in differences for name in difference.changes]
+            if len(changes) == len(set(changes)) and _fits(hypothesis := Hypothesis(run, differences)):
                 candidates.append(hypothesis)
         hypothesis_count += len(candidates)
         measured = _screen(candidates)
-        for one in measured:  # on all numbers, and each by itself
-            _measure(one, one.compute(), one.inputs.shape[:2], run.atol, run.rtol)
-        matching = [one for one in measured if one.matches]
+        for hypothesis in measured:  # on all numbers, and each by itself
+            _measure(hypothesis, hypothesis.compute(), hypothesis.inputs.shape[:2], run.atol, run.rtol)
+        matching = [hypothesis for hypothesis in measured if hypothesis.matches]
         if matching:
             return list(_drop_equivalent(matching)), hypothesis_count
-        nearest = sorted([*nearest, *measured], key=lambda one: one.remaining)[:1]
+        nearest = sorted([*nearest, *measured], key=_remaining)[:1]
     return nearest, hypothesis_count
 
 
 def _list_calls(known: Sequence[Difference]) -> Iterator[tuple[Difference, ...]]:
-    """Yield sets of three: of the axes, of padding, and any other.
+    """Yield sets of three differences: of the axes, of padding, and any other.
 
     The first two are about how the layer was called: PyTorch packs sequences with the time first.
     """
-    axes = [one for one in known if {"swap_inputs", "swap_outputs"} & one.changes.keys()]
-    padding = [one for one in known if "padded" in one.changes]
-    for both in product(axes, padding):
-        yield from ((*both, other) for other in known if other not in both)
+    axes = [difference for difference in known if {"swap_inputs", "swap_outputs"} & difference.changes.keys()]
+    padding = [difference for difference in known if "padded" in difference.changes]
+    for pair in product(axes, padding):
+        yield from ((*pair, other) for other in known if other not in pair)
 
 
 def _fits(hypothesis: Hypothesis) -> bool:
@@ -89,15 +89,19 @@ def _screen(candidates: list[Hypothesis]) -> list[Hypothesis]:
         computations: dict[object, list[Hypothesis]] = {}
         for candidate in candidates:
             computations.setdefault(candidate.computation, []).append(candidate)
-        for alike in computations.values():
-            tensors = alike[0].compute(*part)
-            for candidate in alike:
+        for group in computations.values():
+            tensors = group[0].compute(*part)
+            for candidate in group:
                 _measure(candidate, tensors, part, 2 * run.atol + ROUNDING, 2 * run.rtol)
         kept = [candidate for candidate in candidates if candidate.matches]
         if not kept:
-            return sorted(candidates, key=lambda one: one.remaining)[:1]
+            return sorted(candidates, key=_remaining)[:1]
         candidates = kept
     return candidates
+
+
+def _remaining(hypothesis: Hypothesis) -> float:
+    return hypothesis.remaining
 
 
 def _measure(
@@ -105,8 +109,8 @@ def _measure(
 ) -> None:
     """Set how near the candidate comes in the first sequences and steps.
 
-    If steps are left out, only tensors with an axis of time are compared.  In a masked step the output may be
-    the one that Keras repeats, or zeros, as in other frameworks.
+    If steps are left out, only tensors with an axis of time are compared.  In a masked step the output may
+    repeat the step before, as in Keras, or be zeros, as in other frameworks.
     """
     sequences, steps = part
     mask = candidate.mask
@@ -130,14 +134,14 @@ def _measure(
         candidate.excess = max(candidate.excess, float((gap / allowed).max()))
 
 
-def _drop_equivalent(found: Sequence[Hypothesis]) -> Iterator[Hypothesis]:
+def _drop_equivalent(hypotheses: Sequence[Hypothesis]) -> Iterator[Hypothesis]:
     """Yield the hypotheses; of several with the same layer, weights and tensors, only the first."""
     seen: list[tuple[object, tuple[Array, ...]]] = []
-    for one in found:
-        weights, expected = one.weights, one.expected
-        form = (one.spec(), tuple(expected), tuple(weights), one.padded)
-        mask = np.zeros(0) if one.mask is None else one.mask
-        arrays = (*weights.values(), *expected.values(), one.inputs, *one.initial_state, mask)
+    for hypothesis in hypotheses:
+        weights, expected = hypothesis.weights, hypothesis.expected
+        form = (hypothesis.spec(), tuple(expected), tuple(weights), hypothesis.padded)
+        mask = np.zeros(0) if hypothesis.mask is None else hypothesis.mask
+        arrays = (*weights.values(), *expected.values(), hypothesis.inputs, *hypothesis.initial_state, mask)
         if not any(form == other and all(map(np.array_equal, arrays, same)) for other, same in seen):
             seen.append((form, arrays))
-            yield one
+            yield hypothesis
