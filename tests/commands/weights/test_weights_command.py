@@ -92,7 +92,7 @@ def test_large_matrices_have_the_same_spectral_radius(monkeypatch: pytest.Monkey
 def test_a_cell_of_equations_has_its_own_gates(rnncli: Any, tmp_path: Path) -> None:
     """Each line has its columns of the packed weights, and the other weights that it uses."""
     cells, file = Path(__file__).parents[3] / "samples" / "cells", str(tmp_path / "w.npz")
-    layer = f"RNN([@{cells}/ugrnn.toml(3), @{cells}/fastgrnn.toml(2)])"
+    layer = f"RNN([@'{cells}/ugrnn.toml'(3), @'{cells}/fastgrnn.toml'(2)])"
     words = ("weights", "--layer", layer, "--seed", "1")
     shown = json.loads(rnncli(*words, "-f", "json").stdout)
     assert rnncli(*words, "-o", file).returncode == 0
