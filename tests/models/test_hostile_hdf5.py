@@ -28,7 +28,7 @@ Make = Callable[[h5py.Group, Path], object]
 """Writes the kernel, `0`, into its group; takes the folder of the file too."""
 
 
-def written(path: Path, make: Make) -> Path:
+def write_lstm(path: Path, make: Make) -> Path:
     """An LSTM's weights as Keras 3 lays them out."""
     with h5py.File(path, "w") as file:
         group = file.create_group("layers/lstm/cell/vars")
@@ -37,49 +37,49 @@ def written(path: Path, make: Make) -> Path:
     return path
 
 
-def of(value: Any) -> Make:
+def dataset_of(value: Any) -> Make:
     return lambda group, _: group.__setitem__("0", value)
 
 
-def declared(*words: Any, **options: Any) -> Make:
+def declared_dataset(*words: Any, **options: Any) -> Make:
     return lambda group, _: group.create_dataset("0", *words, **options)
 
 
-def complaint(path: Path) -> str:
+def refusal_of(path: Path) -> str:
     with pytest.raises(InputError) as caught:
         read_weights(Source(path.name, path=path))
     assert caught.value.what.startswith(f"{path.name}: ")
     return caught.value.what
 
 
-def other(folder: Path) -> str:
+def other_file(folder: Path) -> str:
     with h5py.File(folder / "other.h5", "w") as file:
         file["kernel"] = file["lstm/vars/0"] = KERNEL
     return str(folder / "other.h5")
 
 
-def external(group: h5py.Group, folder: Path) -> None:
+def external_file(group: h5py.Group, folder: Path) -> None:
     (folder / "secret").write_bytes(os.urandom(KERNEL.nbytes))
-    declared(KERNEL.shape, "f4", external=[(str(folder / "secret"), 0, KERNEL.nbytes)])(group, folder)
+    declared_dataset(KERNEL.shape, "f4", external=[(str(folder / "secret"), 0, KERNEL.nbytes)])(group, folder)
 
 
-def pipe(group: h5py.Group, folder: Path) -> None:
+def external_pipe(group: h5py.Group, folder: Path) -> None:
     os.mkfifo(folder / "pipe")
-    declared(KERNEL.shape, "f4", external=[(str(folder / "pipe"), 0, KERNEL.nbytes)])(group, folder)
+    declared_dataset(KERNEL.shape, "f4", external=[(str(folder / "pipe"), 0, KERNEL.nbytes)])(group, folder)
 
 
-def virtual(group: h5py.Group, folder: Path) -> None:
+def virtual_dataset(group: h5py.Group, folder: Path) -> None:
     layout = h5py.VirtualLayout(KERNEL.shape, "f4")
-    layout[:] = h5py.VirtualSource(other(folder), "kernel", KERNEL.shape)
+    layout[:] = h5py.VirtualSource(other_file(folder), "kernel", KERNEL.shape)
     group.create_virtual_dataset("0", layout)
 
 
-def linked(group: h5py.Group, folder: Path) -> None:
-    group["0"] = h5py.ExternalLink(other(folder), "kernel")
+def external_link(group: h5py.Group, folder: Path) -> None:
+    group["0"] = h5py.ExternalLink(other_file(folder), "kernel")
 
 
-def softly(group: h5py.Group, folder: Path) -> None:
-    group["/elsewhere"] = h5py.ExternalLink(other(folder), "/")
+def soft_link(group: h5py.Group, folder: Path) -> None:
+    group["/elsewhere"] = h5py.ExternalLink(other_file(folder), "/")
     group["0"] = h5py.SoftLink("/elsewhere/kernel")
 
 
@@ -90,36 +90,36 @@ LARGE = "its numbers take 2.8 GiB, more than the limit of "
 @pytest.mark.parametrize(
     ("make", "said"),
     [
-        (external, FILE),
-        (pipe, FILE),
-        (virtual, FILE),
-        (linked, LINK),
-        (softly, LINK),
-        (of(np.array([b"ab"] * 60).reshape(5, 12)), NUMBERS),
-        (of(np.array(["ab"] * 60, object).reshape(5, 12)), NUMBERS),
-        (of(np.zeros((5, 12), [("a", "f4")])), NUMBERS),
-        (of(np.ones((5, 12), "c8")), NUMBERS),
-        (of(np.zeros((5, 12), "V4")), NUMBERS),
-        (of(np.ones((5, 12), bool)), NUMBERS),
-        (declared((5, 12), h5py.ref_dtype), NUMBERS),
-        (declared((5, 12), h5py.vlen_dtype(np.float32)), NUMBERS),
-        (declared((5, 12), np.dtype(("f4", (2,)))), NUMBERS),
-        (of(h5py.Empty("f4")), "is empty"),
+        (external_file, FILE),
+        (external_pipe, FILE),
+        (virtual_dataset, FILE),
+        (external_link, LINK),
+        (soft_link, LINK),
+        (dataset_of(np.array([b"ab"] * 60).reshape(5, 12)), NUMBERS),
+        (dataset_of(np.array(["ab"] * 60, object).reshape(5, 12)), NUMBERS),
+        (dataset_of(np.zeros((5, 12), [("a", "f4")])), NUMBERS),
+        (dataset_of(np.ones((5, 12), "c8")), NUMBERS),
+        (dataset_of(np.zeros((5, 12), "V4")), NUMBERS),
+        (dataset_of(np.ones((5, 12), bool)), NUMBERS),
+        (declared_dataset((5, 12), h5py.ref_dtype), NUMBERS),
+        (declared_dataset((5, 12), h5py.vlen_dtype(np.float32)), NUMBERS),
+        (declared_dataset((5, 12), np.dtype(("f4", (2,)))), NUMBERS),
+        (dataset_of(h5py.Empty("f4")), "is empty"),
         (lambda group, _: group.create_group("0"), "is not a dataset"),
-        (declared((750_000_000,), "f4"), LARGE),
-        (declared((750_000_000,), "f4", chunks=(10**6,), compression="gzip"), LARGE),
+        (declared_dataset((750_000_000,), "f4"), LARGE),
+        (declared_dataset((750_000_000,), "f4", chunks=(10**6,), compression="gzip"), LARGE),
     ],
 )
 def test_what_is_no_plain_dataset_of_numbers(tmp_path: Path, make: Make, said: str) -> None:
-    assert said in complaint(written(tmp_path / "w.weights.h5", make))
+    assert said in refusal_of(write_lstm(tmp_path / "w.weights.h5", make))
 
 
 @pytest.mark.parametrize("name", ["model_weights", "layers"])
 def test_no_group_behind_a_link_is_read(tmp_path: Path, name: str) -> None:
-    other(tmp_path)
+    other_file(tmp_path)
     with h5py.File(tmp_path / "w.h5", "w") as file:
         file[name] = h5py.ExternalLink("other.h5", "/")
-    assert LINK in complaint(tmp_path / "w.h5")
+    assert LINK in refusal_of(tmp_path / "w.h5")
 
 
 @pytest.mark.parametrize(
@@ -134,13 +134,13 @@ def test_no_group_behind_a_link_is_read(tmp_path: Path, name: str) -> None:
 )
 def test_names_of_the_older_form(tmp_path: Path, names: Any, weights: Any, said: str) -> None:
     with h5py.File(tmp_path / "w.h5", "w") as file:
-        file["lstm/kernel"], file["elsewhere"] = KERNEL, h5py.ExternalLink(other(tmp_path), "/")
+        file["lstm/kernel"], file["elsewhere"] = KERNEL, h5py.ExternalLink(other_file(tmp_path), "/")
         file.attrs["layer_names"] = names
         file["lstm"].attrs["weight_names"] = weights
-    assert said in complaint(tmp_path / "w.h5")
+    assert said in refusal_of(tmp_path / "w.h5")
 
 
-def doubled(file: h5py.File) -> None:
+def doubled_groups(file: h5py.File) -> None:
     """Forty groups of two links each."""
     group = file.create_group("layers")
     for _ in range(40):
@@ -149,25 +149,35 @@ def doubled(file: h5py.File) -> None:
         group = below
 
 
-def cycle(file: h5py.File) -> None:
+def link_to_itself(file: h5py.File) -> None:
     file["layers/lstm/again"] = file.create_group("layers")
 
 
-def root(file: h5py.File) -> None:
+def link_to_root(file: h5py.File) -> None:
     file["again"] = file["/"]
 
 
-def deep(file: h5py.File) -> None:
+def deep_groups(file: h5py.File) -> None:
     file.create_group("/".join(["a"] * 2000))
 
 
-@pytest.mark.parametrize("make", [doubled, cycle, root, deep])
-def test_links_without_end(tmp_path: Path, make: Callable[[h5py.File], None]) -> None:
+TWICE = "a group in it appears in several places"
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (doubled_groups, TWICE),
+        (link_to_itself, TWICE),
+        (link_to_root, TWICE),
+        (deep_groups, "nested more than"),
+    ],
+)
+def test_links_without_end(tmp_path: Path, make: Callable[[h5py.File], None], said: str) -> None:
     """They are walked in no time; the child that reads them has a limit of its own."""
     with h5py.File(tmp_path / "w.h5", "w") as file:
         make(file)
-    said = "nested more than" if make is deep else "a group in it appears in several places"
-    assert said in complaint(tmp_path / "w.h5")
+    assert said in refusal_of(tmp_path / "w.h5")
 
 
 def assert_no_child() -> None:
@@ -188,7 +198,7 @@ def test_crash_loop_and_explosion_of_the_library(
 ) -> None:
     monkeypatch.setattr(hdf5, "_FileWalk", broken)
     monkeypatch.setattr(hdf5, "SECONDS", 0.5)
-    assert said in complaint(written(tmp_path / "w.h5", of(KERNEL)))
+    assert said in refusal_of(write_lstm(tmp_path / "w.h5", dataset_of(KERNEL)))
     assert_no_child()
 
 
@@ -196,7 +206,7 @@ def test_a_library_that_waits_for_ever(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr(hdf5, "_FileWalk", lambda *_: time.sleep(60))
     monkeypatch.setattr(hdf5, "SECONDS", 0.1)
     monkeypatch.setattr(child_process, "PATIENCE", 1)
-    assert "it took too long" in complaint(written(tmp_path / "w.h5", of(KERNEL)))
+    assert "it took too long" in refusal_of(write_lstm(tmp_path / "w.h5", dataset_of(KERNEL)))
     assert_no_child()
 
 
@@ -209,7 +219,9 @@ def test_a_crash_is_no_want_of_time(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr(hdf5, "_FileWalk", crash)
     monkeypatch.setattr(hdf5, "SECONDS", 0.1)
-    assert "the HDF5 library could not read it" in complaint(written(tmp_path / "w.h5", of(KERNEL)))
+    assert "the HDF5 library could not read it" in refusal_of(
+        write_lstm(tmp_path / "w.h5", dataset_of(KERNEL))
+    )
 
 
 def test_the_child_opens_nothing() -> None:
@@ -227,7 +239,7 @@ def test_the_numbers_arrive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     """Also more than the library may take beyond the largest dataset."""
     kernel = np.arange(3_000_000, dtype=">f8").reshape(1000, 3000)
     monkeypatch.setattr(hdf5, "SPACE", 2**24)
-    (layer,) = read_keras_layers(Source("w", path=written(tmp_path / "w.h5", of(kernel))))
+    (layer,) = read_keras_layers(Source("w", path=write_lstm(tmp_path / "w.h5", dataset_of(kernel))))
     np.testing.assert_array_equal(layer.weights[0], kernel)
     np.testing.assert_array_equal(layer.weights[2], BIAS)
     assert_no_child()

@@ -94,7 +94,7 @@ def layer(kernel: bytes, recurrent: bytes = RECURRENT, **more: bytes) -> bytes:
     return table(weight_ih_l0=kernel, weight_hh_l0=recurrent, **more)
 
 
-def attempt(data: bytes) -> Modules | str:
+def read_or_message(data: bytes) -> Modules | str:
     """What the reader returns, or what it says; in a short time, and without other processes left."""
     try:
         with processor_time(SECONDS):
@@ -114,15 +114,15 @@ def weights(found: Modules | str) -> Any:
     return module.nodes[0].weights
 
 
-def refused(data: bytes) -> str:
-    said = attempt(data)
+def refusal_of(data: bytes) -> str:
+    said = read_or_message(data)
     assert isinstance(said, str), said
     return said
 
 
 @pytest.mark.parametrize("strides", [(4, 1), (0, 0)])
 def test_a_file_by_hand_is_read(strides: tuple[int, ...]) -> None:
-    kernel = weights(attempt(zipped(layer(tensor((12, 4), strides)))))["kernel"]
+    kernel = weights(read_or_message(zipped(layer(tensor((12, 4), strides)))))["kernel"]
     assert (kernel.shape, kernel.min(), kernel.max()) == ((4, 12), 1, 1)
 
 
@@ -149,7 +149,7 @@ RESIZED = group(
     ids=["small", "large", "empty", "resized", "half precision, which takes twice as much"],
 )  # fmt: skip
 def test_tensors_of_more_numbers_than_the_file(kernel: bytes, recurrent: bytes, said: str) -> None:
-    assert f"its numbers take{said}" in refused(zipped(layer(kernel, recurrent)))
+    assert f"its numbers take{said}" in refusal_of(zipped(layer(kernel, recurrent)))
 
 
 def shared_lists(count: int) -> bytes:
@@ -183,13 +183,13 @@ def shared_tables(depth: int) -> bytes:
 )
 def test_pickles_that_build_too_much(value: bytes, method: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch_reader, "SECONDS", 0.4)
-    refused(zipped(value, method=method))
+    refusal_of(zipped(value, method=method))
 
 
 def test_compressed_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(memory, "EXPANDED", 2**20)
     data = zipped(layer(tensor((2**18, 4), count=2**20)), {"0": b"\0" * 2**22}, zipfile.ZIP_DEFLATED)
-    assert "it would expand" in refused(data)
+    assert "it would expand" in refusal_of(data)
 
 
 @pytest.mark.parametrize(
@@ -197,18 +197,18 @@ def test_compressed_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
     ["bias_" * 8000 + "x", "a" * 200_000 + ".weight_ih_l0", "parametrizations.weight_" * 2000 + ".original0"],
 )
 def test_long_names(key: str) -> None:
-    assert "characters" in refused(zipped(table(**{key: tensor()})))
+    assert "characters" in refusal_of(zipped(table(**{key: tensor()})))
 
 
 def test_many_names() -> None:
     names = [f"r{place}.weight_hh_l0_raw" for place in range(6000)]
     with processor_time(SECONDS):
-        attempt(zipped(table(**dict.fromkeys(names, RECURRENT))))
+        read_or_message(zipped(table(**dict.fromkeys(names, RECURRENT))))
 
 
 def test_a_table_inside_itself() -> None:
     items = text("a") + b"h\x00" + text("weight_ih_l0") + tensor() + text("weight_hh_l0") + RECURRENT
-    assert weights(attempt(zipped(b"}q\x00(" + items + b"u")))
+    assert weights(read_or_message(zipped(b"}q\x00(" + items + b"u")))
 
 
 def saved(**tensors: Any) -> bytes:
@@ -229,7 +229,7 @@ def saved(**tensors: Any) -> bytes:
     ids=["float8", "complex", "integers", "sparse", "seventy axes"],
 )
 def test_weights_that_are_not_plain_floats(data: bytes, axes: int) -> None:
-    found = attempt(data)
+    found = read_or_message(data)
     assert isinstance(found, Modules)
     assert not found.modules
     assert len(found.other_shapes["weight_ih_l0"]) == axes
@@ -237,7 +237,7 @@ def test_weights_that_are_not_plain_floats(data: bytes, axes: int) -> None:
 
 def test_a_view_with_opposite_signs() -> None:
     view = torch.complex(torch.zeros(12, 4), torch.ones(12, 4)).conj().imag
-    found = attempt(saved(weight_ih_l0=view, weight_hh_l0=torch.ones(12, 3)))
+    found = read_or_message(saved(weight_ih_l0=view, weight_hh_l0=torch.ones(12, 3)))
     assert (weights(found)["kernel"] == -1).all()
 
 
@@ -256,13 +256,13 @@ def test_no_function_is_called(function: bytes, beside: bool, tmp_path: Path) ->
     mark = tmp_path / "run"
     command = f"touch {mark}" if b"system" in function else f"open({str(mark)!r}, 'w')"
     value = call(function, text(command))
-    refused(zipped(layer(tensor(), args=value) if beside else value))
+    refusal_of(zipped(layer(tensor(), args=value) if beside else value))
     assert not mark.exists()
 
 
 @pytest.mark.parametrize("key", ["/etc/passwd", "../data.pkl", "../../../../etc/passwd"])
 def test_no_other_file_is_read(key: str) -> None:
-    assert "PyTorch cannot read it" in refused(zipped(layer(tensor(key=key))))
+    assert "PyTorch cannot read it" in refusal_of(zipped(layer(tensor(key=key))))
 
 
 def earlier(*, whole: bool = True) -> bytes:
@@ -278,8 +278,8 @@ def earlier(*, whole: bool = True) -> bytes:
 
 def test_numbers_that_the_earlier_format_leaves_out() -> None:
     """PyTorch would return memory that nothing was written to."""
-    assert isinstance(attempt(earlier()), Modules)
-    assert "it has extra data after its tensors" in refused(earlier(whole=False))
+    assert isinstance(read_or_message(earlier()), Modules)
+    assert "it has extra data after its tensors" in refusal_of(earlier(whole=False))
 
 
 def test_a_program_of_torch_export_is_refused_by_name() -> None:
@@ -318,4 +318,4 @@ WHOLE: dict[str, Callable[[Callable[[bytes], bytes]], bytes]] = {
 
 @given(st.sampled_from(sorted(WHOLE)), st.integers(0, 2**32), st.sampled_from((flip, swap)))
 def test_any_bytes(part: str, seed: int, change: Callable[[bytes, random.Random], bytes]) -> None:
-    attempt(WHOLE[part](lambda data: change(data, random.Random(seed))))
+    read_or_message(WHOLE[part](lambda data: change(data, random.Random(seed))))

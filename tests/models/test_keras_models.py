@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from keras_calls import evaluated, graph_in
+from keras_calls import graph_in, outputs_in_numpy
 
 from rnncli.errors import InputError
 from rnncli.inputs.formats import Source
@@ -125,7 +125,7 @@ def test_what_is_read_computes_what_the_model_predicts(model: Any, tmp_path: Pat
     inputs = {name or graph.inputs[0].name: array for name, array in inputs.items()}
     expected = made(inputs if len(inputs) > 1 else next(iter(inputs.values())))  # predict would compile it
     expected = expected if isinstance(expected, list) else [expected]
-    for ours, theirs in zip(evaluated(graph, inputs), expected, strict=True):
+    for ours, theirs in zip(outputs_in_numpy(graph, inputs), expected, strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-6)
 
 
@@ -259,7 +259,7 @@ def test_a_model_in_a_model_gets_the_mask_that_it_is_called_with(tmp_path: Path)
     inputs = {"y": Y, "given": IDS % 2 == 0, "ids": IDS}
     assert [node.name for node in graph.nodes if node.class_name == "Identity"] == ["inside/a"]
     expected = model([inputs[port.name] for port in graph.inputs])
-    for ours, theirs in zip(evaluated(graph, inputs), expected, strict=True):
+    for ours, theirs in zip(outputs_in_numpy(graph, inputs), expected, strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-6)
 
 

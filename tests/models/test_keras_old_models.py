@@ -11,7 +11,7 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
-from keras_calls import evaluated, graph_in
+from keras_calls import graph_in, outputs_in_numpy
 from old_keras import (
     GATES,
     LOOP,
@@ -88,7 +88,7 @@ def test_numbers_are_tf_keras_s(tmp_path: Path) -> None:
     x = RANDOM.normal(size=(3, 5, 2)).astype("float32")
     expected = tf_keras.models.load_model(tmp_path / "m.h5", compile=False).predict(x, verbose=0)
     graph = graph_in(tmp_path / "m.h5")
-    (ours,) = evaluated(graph, {graph.inputs[0].name: x})
+    (ours,) = outputs_in_numpy(graph, {graph.inputs[0].name: x})
     np.testing.assert_allclose(ours, expected, rtol=1e-5, atol=1e-6)
 
 
@@ -163,35 +163,55 @@ def test_a_model_in_a_model_shares_its_list_of_weights(tmp_path: Path, shift: An
     np.testing.assert_array_equal(graph.nodes[3].weights["kernel"], arrays[5])
 
 
-@pytest.mark.parametrize("gates", [3, 4])
-@pytest.mark.parametrize("class_name", ["CuDNN", ""])
-def test_cudnn_weights_are_converted(tmp_path: Path, gates: Any, class_name: Any) -> None:
-    kind = {3: "GRU", 4: "LSTM"}[gates]
+SIGMOID = {**GATES, "recurrent_activation": "sigmoid"}
+CUDNN = {
+    "CuDNNGRU": (3, {}, True),
+    "CuDNNLSTM": (4, {}, None),
+    "GRU": (3, {**SIGMOID, "reset_after": True}, True),
+    "LSTM": (4, SIGMOID, None),
+}
+"""The gates, options and reset_after of layers with cuDNN's weights.
+
+Weights of the plain classes were loaded on a machine without a GPU, and not yet converted.
+"""
+
+
+def write_cudnn(path: Path, class_name: str) -> tuple[list[Any], Any]:
+    """Write a model with one layer; return its weights in Keras's layout, and its two biases."""
+    gates, options, _ = CUDNN[class_name]
     plain = of_gates(gates, 3, 2)
     (biases,) = drawn((2, gates * 2))
-    there = to_cudnn(plain, gates, biases.ravel())
-    config: dict[str, Any] = {**LOOP, "time_major": False, "batch_input_shape": [None, 5, 3]}
-    if not class_name:  # loaded into the plain class, as on a machine without a GPU, and not yet converted
-        config = {**config, **GATES, "recurrent_activation": "sigmoid"}
-        config |= {"reset_after": True} if gates == 3 else {}
-    entry = layer(class_name + kind, "rnn", units=2, **config)
+    config = {**LOOP, "time_major": False, "batch_input_shape": [None, 5, 3], **options}
+    entry = layer(class_name, "rnn", units=2, **config)
     entry["config"]["activity_regularizer"] = None
     model = {"class_name": "Sequential", "config": {"name": "s", "layers": [entry]}}
-    write(tmp_path / "m.h5", "2.2.4-tf", model, {"rnn": pairs(names("rnn"), there)})
+    write(path, "2.2.4-tf", model, {"rnn": pairs(names("rnn"), to_cudnn(plain, gates, biases.ravel()))})
+    return plain, biases
+
+
+@pytest.mark.parametrize("class_name", CUDNN)
+def test_cudnn_weights_are_converted(tmp_path: Path, class_name: str) -> None:
+    plain, biases = write_cudnn(tmp_path / "m.h5", class_name)
     graph = graph_in(tmp_path / "m.h5")
     node = graph.nodes[1]
-    assert node.class_name == kind
     np.testing.assert_array_equal(node.weights["kernel"], plain[0])
     np.testing.assert_array_equal(node.weights["recurrent_kernel"], plain[1])
-    np.testing.assert_array_equal(node.weights["bias"], biases if gates == 3 else biases.sum(axis=0))
+    bias = {"GRU": biases, "LSTM": biases.sum(axis=0)}
+    np.testing.assert_array_equal(node.weights["bias"], bias[node.class_name])
+    assert node.class_name == class_name.removeprefix("CuDNN")
     assert node.config["recurrent_activation"] == "sigmoid"
-    assert ("rnn: the weights are converted from cuDNN's layout." in graph.notes) is bool(class_name)
-    assert node.config.get("reset_after", gates == 3) is (gates == 3)
-    if not class_name:
-        tf_keras = pytest.importorskip("tf_keras")
-        theirs = tf_keras.models.load_model(tmp_path / "m.h5", compile=False).get_weights()
-        for ours, other in zip(node.weights.values(), theirs, strict=True):
-            np.testing.assert_array_equal(ours, other)
+    assert node.config.get("reset_after") is CUDNN[class_name][2]
+    notes = {"rnn: the weights are converted from cuDNN's layout."} & set(map(str, graph.notes))
+    assert len(notes) == class_name.count("CuDNN")
+
+
+@pytest.mark.parametrize("class_name", ["GRU", "LSTM"])
+def test_cudnn_weights_in_a_plain_layer_are_converted_as_by_tf_keras(tmp_path: Path, class_name: str) -> None:
+    tf_keras = pytest.importorskip("tf_keras")
+    write_cudnn(tmp_path / "m.h5", class_name)
+    theirs = tf_keras.models.load_model(tmp_path / "m.h5", compile=False).get_weights()
+    for ours, other in zip(graph_in(tmp_path / "m.h5").nodes[1].weights.values(), theirs, strict=True):
+        np.testing.assert_array_equal(ours, other)
 
 
 def test_long_lists_of_names_are_in_pieces(tmp_path: Path) -> None:
@@ -307,19 +327,18 @@ def test_states_of_cells_that_stand_last_cell_first_are_refused(tmp_path: Path) 
     cells = [layer("LSTMCell", name, units=2, **GATES, **NOISE) for name in ("a", "b")]
     cell = layer("StackedRNNCells", "cells", cells=cells)
     weights = {"rnn": pairs(names("rnn/a") + names("rnn/b"), of_gates(4, 2, 2) + of_gates(4, 2, 2))}
-    for version, return_state, refused in (
-        ("2.1.6", True, True),
-        ("2.1.6", False, False),
-        ("2.4.0", True, False),
-    ):
-        config = {**LOOP, "cell": cell, "return_state": return_state, "batch_input_shape": [None, 5, 2]}
-        model = {"class_name": "Sequential", "config": [layer("RNN", "rnn", **config)]}
-        write(tmp_path / "m.h5", version, model, weights)
-        if refused:
-            with pytest.raises(InputError, match=r"rnn: Keras 2\.1\.6 orders the states of several cells"):
-                graph_in(tmp_path / "m.h5")
-        else:
-            assert list(graph_in(tmp_path / "m.h5").nodes[1].weights)[3] == "1/kernel"
+    config = {**LOOP, "cell": cell, "batch_input_shape": [None, 5, 2]}
+
+    def write_model(version: str, *, return_state: bool) -> Path:
+        rnn = layer("RNN", "rnn", **{**config, "return_state": return_state})
+        write(tmp_path / "m.h5", version, {"class_name": "Sequential", "config": [rnn]}, weights)
+        return tmp_path / "m.h5"
+
+    with pytest.raises(InputError, match=r"rnn: Keras 2\.1\.6 orders the states of several cells"):
+        graph_in(write_model("2.1.6", return_state=True))
+    for version, return_state in (("2.1.6", False), ("2.4.0", True)):
+        graph = graph_in(write_model(version, return_state=return_state))
+        assert list(graph.nodes[1].weights)[3] == "1/kernel"
 
 
 def test_a_model_of_a_class_of_its_own_is_followed_where_its_graph_is_there(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ import child_work
 import numpy as np
 import pytest
 from command import Run
-from keras_calls import rezipped
+from keras_calls import with_changed_config
 from limits import PATIENCE
 from oracle import keras
 
@@ -145,7 +145,9 @@ def test_errors_of_the_child_come_back(rnncli: Run, tmp_path: Path) -> None:
     x = keras.Input((2, 4), name="x")
     deep = L.SpectralNormalization(L.Dense(4))(x)
     keras.Model(x, L.LSTM(3, name="lstm")(L.Lambda(lambda t: t)(deep))).save(tmp_path / "m.keras")
-    file = rezipped(tmp_path / "m.keras", lambda text: text.replace(b'"Lambda"', b'"TFSMLayer"'), "n.keras")
+    file = with_changed_config(
+        tmp_path / "m.keras", lambda text: text.replace(b'"Lambda"', b'"TFSMLayer"'), "n.keras"
+    )
     done = rnncli("run", INPUT, "--model", str(file))
     assert (done.returncode, done.stdout) == (2, "")
     assert "Keras cannot run this model: " in done.stderr

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from command import print_here
-from keras_calls import rezipped
+from keras_calls import with_changed_config
 from limits import processor_time
 from oracle import keras
 
@@ -63,7 +63,7 @@ def changed(path: Path, class_name: str, **config: Any) -> Path:
         layer["config"].update(config)
         return json.dumps(whole).encode()
 
-    return rezipped(path, change, path.name)
+    return with_changed_config(path, change, path.name)
 
 
 @pytest.mark.parametrize(

@@ -63,7 +63,7 @@ def command_of(refusal: str) -> list[str]:
     return shlex.split(found[1])
 
 
-def follow(rnncli: Run, folder: Path, model: str, given: Any, *more: str) -> Any:
+def run_advised_command(rnncli: Run, folder: Path, model: str, given: Any, *more: str) -> Any:
     """Run the command that the refusal of the model ends with, with this input; return its first tensor."""
     refused = rnncli("run", json.dumps(X.tolist()), "--model", model, cwd=folder)
     assert (refused.returncode, refused.stdout) == (2, "")
@@ -94,7 +94,7 @@ def test_half_precision_layer_by_layer_is_keras_to_the_bit(
     given: Any = X
     for name in ("both", "last"):
         wanted = model.get_layer(name)(given)
-        shown = follow(rnncli, tmp_path, f"m.{suffix}#{name}", given)
+        shown = run_advised_command(rnncli, tmp_path, f"m.{suffix}#{name}", given)
         np.testing.assert_array_equal(shown, np.asarray(keras.ops.cast(wanted, "float32")))
         given = keras.ops.cast(wanted, "float32")
 
@@ -110,8 +110,8 @@ def test_a_cell_of_ones_own_is_run_by_its_equations(
     model.save(tmp_path / f"m.{suffix}")
     (tmp_path / "cell.toml").write_text(MGU)
     wanted = np.asarray(model.get_layer("mgu")(X))
-    np.testing.assert_allclose(follow(rnncli, tmp_path, f"m.{suffix}", X), wanted, atol=2e-6)
-    after = follow(rnncli, tmp_path, f"m.{suffix}#last", wanted)
+    np.testing.assert_allclose(run_advised_command(rnncli, tmp_path, f"m.{suffix}", X), wanted, atol=2e-6)
+    after = run_advised_command(rnncli, tmp_path, f"m.{suffix}#last", wanted)
     np.testing.assert_allclose(after, np.asarray(model.get_layer("last")(wanted)), atol=2e-6)
 
 
@@ -120,7 +120,7 @@ def test_a_layer_behind_a_lambda_runs_alone(rnncli: Run, tmp_path: Path, suffix:
     model = built(L.Lambda(lambda x: x * 2, name="twice"), L.GRU(3, name="gru", reset_after=False))
     model.save(tmp_path / f"m.{suffix}")
     wanted = np.asarray(model.get_layer("gru")(X))
-    np.testing.assert_allclose(follow(rnncli, tmp_path, f"m.{suffix}", X), wanted, atol=2e-6)
+    np.testing.assert_allclose(run_advised_command(rnncli, tmp_path, f"m.{suffix}", X), wanted, atol=2e-6)
 
 
 def test_another_layer_is_advised_only_if_it_was_asked_for(rnncli: Run, tmp_path: Path) -> None:
@@ -131,7 +131,7 @@ def test_another_layer_is_advised_only_if_it_was_asked_for(rnncli: Run, tmp_path
     words = ("run", json.dumps(X.tolist()), "--model")
     assert rnncli(*words, "m.keras", cwd=tmp_path).stderr.endswith("--model m.keras#free\n")
     wanted = np.asarray(model.get_layer("behind")(X))
-    np.testing.assert_allclose(follow(rnncli, tmp_path, "m.keras#behind", X), wanted, atol=2e-6)
+    np.testing.assert_allclose(run_advised_command(rnncli, tmp_path, "m.keras#behind", X), wanted, atol=2e-6)
 
 
 def test_text_is_said_before_the_input_is_read(rnncli: Run, tmp_path: Path) -> None:
@@ -149,5 +149,5 @@ def test_text_is_said_before_the_input_is_read(rnncli: Run, tmp_path: Path) -> N
             assert "its input text is text, which TextVectorization turns into token ids" in refused.stderr
             assert "(batch, timesteps, 5), and its mask with --mask" in refused.stderr
     vectors_of = np.asarray(ids(vectors(texts)))
-    shown = follow(rnncli, tmp_path, "m.keras", vectors_of, "--mask", json.dumps(mask.tolist()))
+    shown = run_advised_command(rnncli, tmp_path, "m.keras", vectors_of, "--mask", json.dumps(mask.tolist()))
     np.testing.assert_allclose(shown, np.asarray(model(texts)), atol=2e-6)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import random_models
 from hypothesis import settings
-from keras_calls import alike, compute_numpy, graph_in, held
+from keras_calls import check_against_keras, check_near, compute_numpy, graph_in
 from oracle import keras
 
 from rnncli.models import CasePair, ModelRequest
@@ -20,26 +20,26 @@ from rnncli.models.keras.walk import run_graph
 MODELS, GROUPS, OLD_MODELS = settings().max_examples, 2, settings().max_examples // 5
 
 
-def held_to(family: Any, seed: int, path: Path) -> None:
+def check_random_model(family: Any, seed: int, path: Path) -> None:
     """One random model, saved, read back and followed, against the same model run by Keras."""
     maker = random_models.Maker(seed, family)
     model = maker.model()
     model.save(path)
-    found = held(model, graph_in(path), maker.data, family)
+    found = check_against_keras(model, graph_in(path), maker.data, family)
     assert family is not keras or not found.notes
 
 
 @pytest.mark.parametrize("group", range(GROUPS))
 def test_random_models(group: int, tmp_path: Path) -> None:
     for seed in range(group, MODELS, GROUPS):
-        held_to(keras, seed, tmp_path / f"{seed}{'.keras' if seed % 3 else '.h5'}")
+        check_random_model(keras, seed, tmp_path / f"{seed}{'.keras' if seed % 3 else '.h5'}")
 
 
 def test_random_models_of_keras_2(tmp_path: Path) -> None:
     """Their masks go by other rules."""
     family = pytest.importorskip("tf_keras")
     for seed in range(OLD_MODELS):
-        held_to(family, seed, tmp_path / f"{seed}{'.h5' if seed % 2 else '.keras'}")
+        check_random_model(family, seed, tmp_path / f"{seed}{'.h5' if seed % 2 else '.keras'}")
 
 
 @pytest.mark.parametrize(("name", "seeds"), [("keras", range(300, 302)), ("tf_keras", range(300, 302))])
@@ -57,12 +57,12 @@ def test_the_path_through_keras_gives_the_same(name: str, seeds: range, tmp_path
         mine, theirs = run_graph(graph, request), keras_backend.run(graph, path, request)
         assert [part.layer for part in mine.parts] == [part.layer for part in theirs.parts]
         for one, other in zip(mine.parts, theirs.parts, strict=True):
-            alike(one.case.inputs, other.case.inputs, f"{seed} {one.layer}")
+            check_near(one.case.inputs, other.case.inputs, f"{seed} {one.layer}")
             np.testing.assert_array_equal(one.case.mask, other.case.mask)
         assert set(theirs.other_outputs) <= set(mine.other_outputs)
         for output, values in theirs.other_outputs.items():
-            alike(mine.other_outputs[output], values, f"{seed} {output}")
+            check_near(mine.other_outputs[output], values, f"{seed} {output}")
         checked = model.outputs(given, {part.layer: CasePair(part.case, part.case) for part in mine.parts})
         for part in mine.parts:
             for tensor in (part.result or compute_numpy(part.case)).outputs:
-                alike(tensor.values, checked[f"{part.layer}/{tensor.name}"], f"{seed} {part.layer}")
+                check_near(tensor.values, checked[f"{part.layer}/{tensor.name}"], f"{seed} {part.layer}")

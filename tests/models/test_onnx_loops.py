@@ -75,32 +75,32 @@ def decoder() -> Any:
 
 
 @pytest.fixture
-def both(tmp_path: Path) -> str:
+def loop_and_lstm(tmp_path: Path) -> str:
     """A model with a masked layer, written as a Loop, and an LSTM."""
     made, feeds = model_of([masked_layer(), decoder()], ["H", "Y"])
     onnxruntime.InferenceSession(made.SerializeToString()).run(None, feeds)  # it is a model that runs
     return onnx_graphs.save(tmp_path, made)[0]
 
 
-def test_weights_counts_and_names_the_loop(both: str, rnncli: Run) -> None:
-    done = rnncli("weights", both, "--width", "400")
+def test_weights_counts_and_names_the_loop(loop_and_lstm: str, rnncli: Run) -> None:
+    done = rnncli("weights", loop_and_lstm, "--width", "400")
     assert done.returncode == 0
     assert f"11 layers · 1 recurrent layer; {SAID}" in done.stdout
-    found = json.loads(rnncli("weights", both, "-f", "json").stdout)
+    found = json.loads(rnncli("weights", loop_and_lstm, "-f", "json").stdout)
     assert found["loops"] == [{"name": "encoder/while", "operator": "Loop", "state": [5]}]
     assert [layer["name"] for layer in found["layers"]] == ["decoder"]
-    rows = rnncli("weights", both, "-f", "csv").stdout.splitlines()
+    rows = rnncli("weights", loop_and_lstm, "-f", "csv").stdout.splitlines()
     assert rows[-1] == 'encoder/while,,,state of a Loop,"(5,)",,,,,,'
-    chosen = rnncli("weights", f"{both}#decoder", "--width", "400")
+    chosen = rnncli("weights", f"{loop_and_lstm}#decoder", "--width", "400")
     assert "Loop" not in chosen.stdout.replace("LSTM", "")
 
 
-def test_a_run_says_what_it_does_not_show(both: str, rnncli: Run) -> None:
-    done = rnncli("run", "[[[1, 2, 3]], [[4, 5, 6]]]", "--model", both)
+def test_a_run_says_what_it_does_not_show(loop_and_lstm: str, rnncli: Run) -> None:
+    done = rnncli("run", "[[[1, 2, 3]], [[4, 5, 6]]]", "--model", loop_and_lstm)
     assert done.returncode == 0
     assert f"not shown: {SAID}." in done.stderr
     for command in ("run", "trace", "gradients"):
-        refused = rnncli(command, "[[[1, 2, 3]], [[4, 5, 6]]]", "--model", f"{both}#encoder/while")
+        refused = rnncli(command, "[[[1, 2, 3]], [[4, 5, 6]]]", "--model", f"{loop_and_lstm}#encoder/while")
         assert (refused.returncode, refused.stdout) == (2, "")
         assert f"it has {SAID}." in refused.stderr
 
@@ -114,8 +114,8 @@ def test_a_model_of_loops_alone_names_them(tmp_path: Path, rnncli: Run) -> None:
         assert f"It has {SAID}." in refused.stderr
 
 
-def test_a_conversion_says_what_it_leaves_out(both: str, rnncli: Run) -> None:
-    assert f"not converted: {SAID}" in rnncli("weights", both, "--to", "torch").stderr
+def test_a_conversion_says_what_it_leaves_out(loop_and_lstm: str, rnncli: Run) -> None:
+    assert f"not converted: {SAID}" in rnncli("weights", loop_and_lstm, "--to", "torch").stderr
 
 
 def test_a_loop_in_a_branch_counts(tmp_path: Path, rnncli: Run) -> None:
@@ -157,13 +157,17 @@ def test_a_scan_carries_its_first_inputs() -> None:
     assert not list(find_loops(helper.make_graph([scan], "graph", [], [])))
 
 
-@pytest.mark.parametrize(("state", "sizes"), [(None, (5,)), (("batch", None), (5,)), ((), (1,))])
-def test_the_size_is_from_the_body_or_from_the_start(state: Any, sizes: tuple[int, ...]) -> None:
+@pytest.mark.parametrize(
+    ("state", "sizes", "without_start"), [(None, (5,), ()), (("batch", None), (5,), ()), ((), (1,), (1,))]
+)
+def test_the_size_is_from_the_body_or_from_the_start(
+    state: Any, sizes: tuple[int, ...], without_start: tuple[int, ...]
+) -> None:
     made, _ = model_of([masked_layer(state=state)], ["H"])
     assert [loop.sizes for loop in find_loops(made.graph)] == [sizes]
     start = next(tensor for tensor in made.graph.initializer if tensor.name == "start")
     made.graph.initializer.remove(start)
-    assert [loop.sizes for loop in find_loops(made.graph)] == [(1,) if state == () else ()]
+    assert [loop.sizes for loop in find_loops(made.graph)] == [without_start]
 
 
 def test_a_loop_that_only_counts_is_none() -> None:

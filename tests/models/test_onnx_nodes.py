@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +79,18 @@ def standard_cases() -> Iterator[Any]:
             yield pytest.param(case, id=case.name)
 
 
+BATCH_FIRST = {"Y": (2, 0, 1, 3), "Y_h": (1, 0, 2), "Y_c": (1, 0, 2)}
+"""The axes of an output in layout 0, in the order of layout 1."""
+SHOWN: dict[str, tuple[str, Callable[[Any], Any]]] = {
+    "hidden_states": ("Y", lambda sequence: sequence.reshape(*sequence.shape[:2], -1)),
+    "hidden_state": ("Y_h", lambda state: state.reshape(len(state), -1)),
+    "last_hidden_state": ("Y_h", lambda state: state[:, 0]),
+    "forward_last_hidden_state": ("Y_h", lambda state: state[:, 0]),
+    "backward_last_hidden_state": ("Y_h", lambda state: state[:, 1]),
+}
+"""The tensors of rnncli, and how they are made from outputs in layout 1."""
+
+
 @pytest.mark.parametrize("case", list(standard_cases()))
 def test_case_of_the_standard(case: Any) -> None:
     (arrays, expected), *_ = case.data_sets
@@ -89,16 +101,11 @@ def test_case_of_the_standard(case: Any) -> None:
     found = {name.partition("/")[2]: array for name, array in tensors(run(made, feeds)).items()}
     named = dict(zip([name for name in node.output if name], expected, strict=True))
     first = any(attribute.name == "layout" and attribute.i for attribute in node.attribute)
-    if "Y_h" in named:
-        last = named["Y_h"].swapaxes(0, 1) if first else named["Y_h"]
-        halves = [array for name, array in found.items() if name.endswith("last_hidden_state")]
-        mine = found["hidden_state"] if "hidden_state" in found else np.concatenate(halves, -1)
-        np.testing.assert_allclose(mine, np.concatenate(last, -1), rtol=1e-5, atol=1e-6)
-    if "Y" in named:
-        sequence = named["Y"] if first else named["Y"].transpose(2, 0, 1, 3)
-        np.testing.assert_allclose(
-            found["hidden_states"], sequence.reshape(*sequence.shape[:2], -1), rtol=1e-5, atol=1e-6
-        )
+    outputs = named if first else {name: named[name].transpose(BATCH_FIRST[name]) for name in named}
+    shown = {name: show(outputs[output]) for name, (output, show) in SHOWN.items() if name in found}
+    assert {SHOWN[name][0] for name in shown} == {"Y", "Y_h"} & named.keys()
+    for name, theirs in shown.items():
+        np.testing.assert_allclose(found[name], theirs, rtol=1e-5, atol=1e-6, err_msg=name)
 
 
 def two_ways(condition: bool) -> tuple[Any, dict[str, Any]]:
@@ -132,8 +139,8 @@ def two_ways(condition: bool) -> tuple[Any, dict[str, Any]]:
     return onnx_graphs.model([outer], feeds, constants, ["last"]), feeds
 
 
-@pytest.mark.parametrize(("condition", "taken"), [(True, "gru"), (False, "lstm")])
-def test_branch_that_the_input_takes_is_followed(condition: bool, taken: str) -> None:
+@pytest.mark.parametrize(("condition", "branch", "taken"), [(True, "then", "gru"), (False, "else", "lstm")])
+def test_branch_that_the_input_takes_is_followed(condition: bool, branch: str, taken: str) -> None:
     import onnxruntime
 
     made, feeds = two_ways(condition)
@@ -141,7 +148,7 @@ def test_branch_that_the_input_takes_is_followed(condition: bool, taken: str) ->
     assert [part.layer for part in found.parts] == [taken]
     (expected,) = onnxruntime.InferenceSession(made.SerializeToString()).run(None, feeds)
     np.testing.assert_allclose(tensors(found)[f"{taken}/hidden_state"], expected[0], atol=1e-6)
-    assert found.notes[0] == f"outer (If): the input takes the {'then' if condition else 'else'} branch."
+    assert found.notes[0] == f"outer (If): the input takes the {branch} branch."
 
 
 def test_node_of_a_branch_that_is_not_taken() -> None:

@@ -11,7 +11,7 @@ import numpy as np
 import onnx_graphs
 import pytest
 from command import Run
-from keras_calls import rezipped
+from keras_calls import with_changed_config
 from onnx import TensorProto, helper, numpy_helper
 from oracle import keras
 
@@ -161,7 +161,7 @@ def test_following_the_advice_leads_to_numbers(
     x, whole = keras.Input((5, 4)), tmp_path / "whole.keras"
     keras.Model(x, [L.GRU(2, name=name)(end) for name, end in make(x).items()]).save(whole)
     bad, tanh = b'"name": "bad", "trainable": true', b'"activation": "tanh"'
-    rezipped(whole, lambda text: text.replace(tanh, tanh.replace(b"tanh", b"foo"), bad in text))
+    with_changed_config(whole, lambda text: text.replace(tanh, tanh.replace(b"tanh", b"foo"), bad in text))
     words, followed = ["--model", "m.keras"], list[Any]()
     while (done := rnncli("run", NUMBERS, *words, cwd=tmp_path)).returncode == 2:
         assert said in done.stderr or followed
@@ -179,14 +179,14 @@ def test_a_layer_in_a_model_in_time_distributed_is_not_advised(rnncli: Run, tmp_
     after = L.Reshape((5, 3))(L.TimeDistributed(inner, name="each")(L.Reshape((5, 4, 1))(x)))
     file = tmp_path / "m.keras"
     keras.Model(x, [L.GRU(2, name="after")(after), L.GRU(2, name="free")(x)]).save(file)
-    for chosen in ("", "#after"):
+    alone = ["rnncli", "run", "INPUT", "--weights", f"{file}#after", "--layer", "GRU(2)"]
+    for chosen, advised in (("", ["--model", f"{file}#free"]), ("#after", alone)):
         done = rnncli("run", NUMBERS, "--model", f"{file}{chosen}")
         assert (done.returncode, done.stdout) == (2, "")
         assert "after (GRU) depends on" in done.stderr
         assert "pool (strange>Pooled)" in done.stderr
         advice = shlex.split(done.stderr.splitlines()[-1].rpartition(": ")[2])
-        alone = ["rnncli", "run", "INPUT", "--weights", f"{file}#after", "--layer", "GRU(2)"]
-        assert advice == (alone if chosen else ["--model", f"{file}#free"])
+        assert advice == advised
     assert rnncli("run", NUMBERS, "--model", f"{file}#free").returncode == 0
 
 
@@ -267,7 +267,7 @@ def test_a_damaged_config_is_refused(
     seen = L.Conv1D(2, 1, name="c")(inputs)
     model = keras.Model(inputs, L.GRU(2, name="b")(L.GRU(3, return_sequences=True, name="a")(seen)))
     model.save(tmp_path / "m.keras")
-    file = rezipped(
+    file = with_changed_config(
         tmp_path / "m.keras", lambda text: text.replace(before.encode(), after.encode()), "n.keras"
     )
     found = rnncli("run", NUMBERS, "--model", str(file))
