@@ -59,7 +59,9 @@ def expand_options(function: Decorated) -> Decorated:
     name keywords where those of the command line name flags.
     """
     signature = inspect.signature(function)
-    plain = [one for one in signature.parameters.values() if one.kind != one.VAR_KEYWORD]
+    plain = [
+        parameter for parameter in signature.parameters.values() if parameter.kind != parameter.VAR_KEYWORD
+    ]
     known = {*(parameter.name for parameter in plain), *Options.__annotations__}
 
     @wraps(function)
@@ -77,21 +79,24 @@ def expand_options(function: Decorated) -> Decorated:
             raise
         return replace(answer, remarks=tuple(write(remark, python=True) for remark in answer.remarks))
 
-    more = [
-        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
+    shared = [
+        inspect.Parameter(
+            name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=None,
+            annotation=getattr(annotation, "__forward_arg__", annotation),
+        )
         for name, annotation in Options.__annotations__.items()
     ]
-    texts = [
-        one.replace(annotation=getattr(one.annotation, "__forward_arg__", one.annotation)) for one in more
-    ]
-    wrapper.__signature__ = signature.replace(parameters=[*plain, *texts])  # type: ignore[attr-defined]
+    wrapper.__signature__ = signature.replace(parameters=[*plain, *shared])  # type: ignore[attr-defined]
     return wrapper  # type: ignore[return-value]
 
 
 def require_kinds(command: str, keywords: Mapping[str, Any]) -> None:
     """Raise UsageError or InputError for a value that an option cannot have, by the table of options.
 
-    The options of a layer are checked with the layer, but that a saved model has its own.
+    The options of a layer are checked with the layer.  With a saved model, which has its own layers, they are
+    checked here.
     """
     table = {entry.name: entry for name in ("run", command) for entry in entries(name)}
     for name, value in keywords.items():
@@ -100,11 +105,11 @@ def require_kinds(command: str, keywords: Mapping[str, Any]) -> None:
             continue
         if name in EXAMPLES:
             several = value if isinstance(value, Collection) else [value]
-            if not all(isinstance(one, str) for one in several):
+            if not all(isinstance(text, str) for text in several):
                 raise UsageError("{name} is {value!r}.", EXAMPLES[name], name=name, value=value)
         elif entry.goes != "options" or keywords.get("model") is not None or name == "bidirectional":
-            for one in value if isinstance(value, (list, tuple)) and entry.many else [value]:
-                _require_value(name, one, entry)
+            for item in value if isinstance(value, (list, tuple)) and entry.many else [value]:
+                _require_value(name, item, entry)
 
 
 def _require_value(name: str, value: Any, entry: Entry) -> None:
@@ -134,9 +139,9 @@ def ask_of(inputs: Any, layer: Any, options: Options, **more: Any) -> Ask:
     )
 
 
-def several(one: Any) -> Any:
-    """Wrap a single value such as `3` or `"forget"` in a list."""
-    return [one] if isinstance(one, (str, Integral)) else None if one is None else list(one)
+def several(value: Any) -> Any:
+    """Return a list; a single value such as `3` or `"forget"` in a list."""
+    return [value] if isinstance(value, (str, Integral)) else None if value is None else list(value)
 
 
 def view_of(options: Mapping[str, Any]) -> View:
@@ -155,9 +160,10 @@ def complete_tolerances(atol: Tolerance | None, rtol: Tolerance | None) -> Toler
 
 
 def _complete(name: str, tolerance: Tolerance | None, default: float) -> Tolerance:
-    for one in tolerance.values() if isinstance(tolerance, Mapping) else [tolerance]:
-        if one is not None and not (isinstance(one, Real) and 0 <= one < inf):
-            raise UsageError("{name} is {one!r}.", "It must be a number, 0 or greater.", name=name, one=one)
+    for number in tolerance.values() if isinstance(tolerance, Mapping) else [tolerance]:
+        if number is not None and not (isinstance(number, Real) and 0 <= number < inf):
+            advice = "It must be a number, 0 or greater."
+            raise UsageError("{name} is {one!r}.", advice, name=name, one=number)
     if isinstance(tolerance, Mapping):
         return {"": default, **tolerance}
     return default if tolerance is None else tolerance

@@ -72,10 +72,10 @@ class RunResult(_Tables, result.Result):
     answer: Any = None
 
     @classmethod
-    def of(cls, found: result.Result, **more: Any) -> RunResult:
-        """Make a Result from `found`, with values for the fields that this class adds."""
-        held = {one.name: getattr(found, one.name) for one in dataclasses.fields(found)}
-        return cls(**{**held, **more})
+    def of(cls, computed: result.Result, **more: Any) -> RunResult:
+        """Make a Result from `computed`, with values for the fields that this class adds."""
+        values = {field.name: getattr(computed, field.name) for field in dataclasses.fields(computed)}
+        return cls(**{**values, **more})
 
     def keys(self) -> tuple[str, ...]:
         """Return the names of the tensors, in Keras's order."""
@@ -120,7 +120,7 @@ class RunResult(_Tables, result.Result):
         from rnncli.commands.run.answer import RunAnswer
 
         labels = {tensor.name: tensor.label for tensor in self.outputs}
-        stats = {labels[name]: one for name, one in self.stats.items() if name in labels}
+        stats = {labels[name]: figures for name, figures in self.stats.items() if name in labels}
         if self.answer is None:
             return RunAnswer(self, stats)
         shown: Answer = dataclasses.replace(self.answer, result=self, stats=stats)

@@ -55,7 +55,7 @@ def _split_frame(frame: Any, column: str) -> Array | tuple[Array, ...]:
         index = find_column(column, names)
     members: dict[str, int] = {}
     rows = [members.setdefault(str(text), len(members)) for text in frame.iloc[:, index]]
-    others = [place for place in range(len(names)) if place != index]
+    others = [other for other in range(len(names)) if other != index]
     return split_rows(to_array(frame.iloc[:, others], "inputs"), np.array(rows))
 
 
@@ -98,14 +98,14 @@ def pass_value(name: str, value: Any) -> Any:
         if not isinstance(value, Mapping):
             advice = 'Give {{"kernel": ..., "recurrent_kernel": ...}}.'
             raise InputError("weights: they have no names.", advice)
-        return {path: to_array(one, path) for path, one in value.items()}
+        return {path: to_array(array, path) for path, array in value.items()}
     if name == "initial_state":
         if isinstance(value, Mapping):
-            return {key: to_array(one, name) for key, one in value.items()}
+            return {key: to_array(array, name) for key, array in value.items()}
         if not isinstance(value, (list, tuple, np.ndarray)):
             advice = "Give a list of arrays, (batch, units) each."
             raise InputError("initial_state is {given!r}.", advice, given=value)
-        return [to_array(one, name) for one in value]
+        return [to_array(array, name) for array in value]
     if name == "input_shape" and not isinstance(value, (tuple, list)):
         raise UsageError("input_shape is {shape!r}.", "Give every size: input_shape=(2, 10, 8).", shape=value)
     if name == "assume" and not isinstance(value, Mapping):
@@ -122,10 +122,10 @@ def pass_layers(layers: Any) -> Any:
         return None
     several = layers if isinstance(layers, (list, tuple)) else [layers]
     return [
-        pass_value("layer", one[1:])
-        if isinstance(one, str) and one.startswith("@") and ".toml" not in one
-        else one
-        for one in several
+        pass_value("layer", word[1:])
+        if isinstance(word, str) and word.startswith("@") and ".toml" not in word
+        else word
+        for word in several
     ]
 
 
@@ -133,21 +133,21 @@ def to_array(value: Any, name: str) -> Array:
     """Convert to an array of numbers.  Raises InputError, with `name` in the message, if that fails."""
     with inside(name):
         try:
-            found: Array = _to_numpy(value)
+            array: Array = _to_numpy(value)
         except ValueError as error:
             what = str(error).rstrip(".")
             raise InputError("{what}.", "Give an array, or lists of equal length.", what=what) from None
-        if found.dtype.kind not in "fiu" or not found.ndim:
+        if array.dtype.kind not in "fiu" or not array.ndim:
             raise InputError(
-                "it is {dtype}, {ndim}-D.", "Give an array of numbers.", dtype=found.dtype, ndim=found.ndim
+                "it is {dtype}, {ndim}-D.", "Give an array of numbers.", dtype=array.dtype, ndim=array.ndim
             )
-        if not found.size:
+        if not array.size:
             raise InputError(
                 "it is empty, with shape {shape}.",
                 "No axis may have size 0.",
-                shape=format_shape(found.shape),
+                shape=format_shape(array.shape),
             )
-    return found
+    return array
 
 
 def to_sequences(inputs: Any, name: str) -> Array | tuple[Array, ...]:
@@ -158,10 +158,10 @@ def to_sequences(inputs: Any, name: str) -> Array | tuple[Array, ...]:
     try:
         return to_array(inputs, name)
     except InputError:
-        if not isinstance(inputs, (list, tuple)) or len({one.ndim for one in _arrays(inputs)}) != 1:
+        if not isinstance(inputs, (list, tuple)) or len({array.ndim for array in _arrays(inputs)}) != 1:
             raise
-    several = tuple(to_array(one, name) for one in inputs)
-    if several[0].ndim != 2 or len({one.shape[1] for one in several}) != 1:
+    several = tuple(to_array(sequence, name) for sequence in inputs)
+    if several[0].ndim != 2 or len({sequence.shape[1] for sequence in several}) != 1:
         raise InputError(
             "{name}: its sequences do not fit together.", "Give each (timesteps, features).", name=name
         )
@@ -178,7 +178,7 @@ def _to_numpy(value: Any) -> Any:
     except RuntimeError:
         if not isinstance(value, (list, tuple)):
             raise
-        return np.asarray([_to_numpy(one) for one in value])
+        return np.asarray([_to_numpy(item) for item in value])
     except TypeError as error:
         what = str(error).rstrip(".")
         raise InputError(
@@ -188,6 +188,6 @@ def _to_numpy(value: Any) -> Any:
 
 def _arrays(inputs: Sequence[Any]) -> list[Any]:
     try:
-        return [_to_numpy(one) for one in inputs]
+        return [_to_numpy(item) for item in inputs]
     except ValueError:
         return []

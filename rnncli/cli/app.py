@@ -69,8 +69,8 @@ class Commands(LocalizedCommand, TyperGroup):
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write a first example."""
         write_examples(EXAMPLES, formatter)
-        own = localize(Message("`rnncli COMMAND {--help}` shows a command's own flags."))
-        formatter.write(f"\n{own}\n")
+        hint = localize(Message("`rnncli COMMAND {--help}` shows a command's own flags."))
+        formatter.write(f"\n{hint}\n")
 
 
 def _suggest_command(word: str, names: Sequence[str]) -> Text:

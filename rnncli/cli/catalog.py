@@ -40,13 +40,13 @@ SECTIONS = {
 
 def names() -> tuple[str, ...]:
     """Return the names of all commands: `run`, then the others in alphabetical order."""
-    found = sorted(name for section in SECTIONS.values() for name in section)
-    return tuple(sorted(found, key="run".__ne__))
+    sections = sorted(name for section in SECTIONS.values() for name in section)
+    return tuple(sorted(sections, key="run".__ne__))
 
 
 def command(context: click.Context, name: str) -> click.Command:
     """Return another command of this program, with its flags and its help."""
     root = context.find_root()
     group: Any = root.command
-    found: click.Command = group.get_command(root, name)
-    return found
+    other: click.Command = group.get_command(root, name)
+    return other

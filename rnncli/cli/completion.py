@@ -154,7 +154,7 @@ BY_NAME: dict[str, Completer] = {
 
 
 def completer(name: str, choices: Sequence[str]) -> Completer:
-    """Return the function that completes an option: the one in BY_NAME, else one that offers its choices."""
+    """Return the function that completes an option: from BY_NAME, else a function that offers its choices."""
     return BY_NAME.get(name) or (lambda incomplete: _begin(choices, incomplete))
 
 
@@ -235,7 +235,7 @@ def join_words(pieces: Sequence[str], current: int) -> tuple[list[str], int]:
     """Join pieces of words: `--hold forget = 1` is `--hold forget=1`, `--layer @ f` is `--layer @f`.
 
     pieces: as in COMP_WORDS.  Bash does not say which were adjacent; only after a flag, `@` starts a word.
-    current: the index of the unfinished piece.  Returns the words, and the index of the unfinished one.
+    current: the index of the unfinished piece.  Returns the words, and the index of the unfinished word.
     """
     words: list[str] = []
     places: list[int] = []
@@ -261,9 +261,9 @@ def _join_typed(environment: MutableMapping[str, str]) -> str:
     current = environment.get("COMP_CWORD", "")
     if len(pieces) == 1 or not current.isdecimal():
         return ""
-    words, place = join_words(pieces, int(current))
-    environment["COMP_WORDS"], environment["COMP_CWORD"] = "\n".join(words), str(place)
-    return words[place]
+    words, index = join_words(pieces, int(current))
+    environment["COMP_WORDS"], environment["COMP_CWORD"] = "\n".join(words), str(index)
+    return words[index]
 
 
 def _kept(word: str) -> tuple[str, str]:
@@ -309,5 +309,5 @@ def for_zsh(lines: Sequence[str]) -> str:
     for line in lines:
         word, tab, text = (part.replace("\\", r"\\") for part in line.partition("\t"))
         offer = word.replace(":", r"\:") + (f":{text}" if tab else "")
-        words.append("$'" + re.sub(r"[\s\\']", lambda found: f"\\x{ord(found[0]):02x}", offer) + "'")
+        words.append("$'" + re.sub(r"[\s\\']", lambda char: f"\\x{ord(char[0]):02x}", offer) + "'")
     return f"local -a rnncli=({' '.join(words)}); _describe '' rnncli" if words else "_files"

@@ -45,7 +45,7 @@ def require_place(output: str | None, read: Iterable[str | int] = ()) -> None:
         raise UsageError(
             "{output}: cannot be written.", "There is no folder {parent}.", output=output, parent=path.parent
         )
-    if path.is_file() and any(_is_same_file(path, one) for one in read):
+    if path.is_file() and any(_is_same_file(path, other) for other in read):
         raise _explain_input(output)
     if path.is_file() and not _is_writable(path):
         raise UsageError("{output}: cannot be written: it is read-only.", "Name another file.", output=output)
@@ -59,8 +59,8 @@ def _explain_input(output: str) -> UsageError:
 def _is_writable(path: Path) -> bool:
     """Return whether the permissions allow writing, also for the superuser, who could write anyway."""
     status = path.stat()
-    own = hasattr(os, "geteuid") and status.st_uid == os.geteuid()
-    return bool(status.st_mode & (0o200 if own else 0o222)) and os.access(path, os.W_OK)
+    is_owner = hasattr(os, "geteuid") and status.st_uid == os.geteuid()
+    return bool(status.st_mode & (0o200 if is_owner else 0o222)) and os.access(path, os.W_OK)
 
 
 def _reason(error: Exception) -> Text:
@@ -71,8 +71,8 @@ def _reason(error: Exception) -> Text:
 
 def _is_same_file(path: Path, other: str | int) -> bool:
     try:
-        found = os.fstat(other) if isinstance(other, int) else expand_user(other).stat()
-        return os.path.samestat(path.stat(), found)
+        status = os.fstat(other) if isinstance(other, int) else expand_user(other).stat()
+        return os.path.samestat(path.stat(), status)
     except (OSError, ValueError, UsageError):  # JSON may be too long for a file name
         return False
 
@@ -159,16 +159,16 @@ def _replace_at_end(path: Path) -> Iterator[Path]:
 
     Raises UsageError if the command has read the file that would be replaced.
     """
-    place = path.resolve()
-    part = place.with_name(f".{place.name[:200]}.{os.urandom(4).hex()}.part")
+    target = path.resolve()
+    part = target.with_name(f".{target.name[:200]}.{os.urandom(4).hex()}.part")
     remove_after_crash(part)
     with exit_cleanly():
         try:
             yield part
-            if was_read(place):
+            if was_read(target):
                 raise _explain_input(str(path))
             with _report_os_error(str(path)):
-                part.replace(place)
+                part.replace(target)
         except BaseException:
             with suppress(OSError):
                 part.unlink(missing_ok=True)

@@ -167,8 +167,8 @@ def _words(param: click.Parameter, value: Any) -> list[str]:
         return [str(value)]
     if param.is_flag:
         return [param.opts[0] if value else param.secondary_opts[0]]
-    return [word for one in (value if isinstance(value, (list, tuple)) else [value])
-            for word in (param.opts[0], str(one))]  # fmt: skip
+    values = value if isinstance(value, (list, tuple)) else [value]
+    return [word for item in values for word in (param.opts[0], str(item))]
 
 
 def show(context: click.Context) -> None:

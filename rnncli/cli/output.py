@@ -115,8 +115,8 @@ def stream_answers(flags: OutputFlags) -> Iterator[Callable[[Answer], None]]:
         what = Message("{--stream}: {name} cannot be written one record at a time.", name=name)
         raise UsageError(what, "Use ndjson or a table.")
     view = view_of(flags, name)
-    with _place(flags.output) as place:
-        file, between = _Buffer(lambda: place), b""
+    with _place(flags.output) as stream:
+        file, between = _Buffer(lambda: stream), b""
 
         def show(answer: Answer) -> None:
             nonlocal between

@@ -38,7 +38,7 @@ HANGUL = str.maketrans("ㅂㅃㅠ", "qQb")
 WIDEST = 100
 """Columns of a page of Markdown: longer lines are hard to read."""
 PROMPT, MORE = 2, 1
-"""Lines that a prompt takes: an empty one and its own; below a part that fills the screen, only its own."""
+"""Lines of a prompt: an empty line and the prompt; below a part that fills the screen, only the prompt."""
 
 
 class PagerPage(NamedTuple):
@@ -76,20 +76,20 @@ def read(name: str, count: int, load: Callable[[int], PagerPage], prompts: Promp
     """Show `count` pages; return when the reader quits or leaves the last one.
 
     name: of the file that remembers the page, where the next reading starts.
-    load: returns one page, by its place.  Raises KeyboardInterrupt for Ctrl-C.
+    load: returns the page of an index.  Raises KeyboardInterrupt for Ctrl-C.
     """
-    keys, place = _Keys(), _recall(name, count)
+    keys, index = _Keys(), _recall(name, count)
     shown = prompts
-    if place:
+    if index:
         page, _, more, resumed, _ = prompts
         shown = prompts._replace(page=f"{resumed} {page}", more=f"{resumed} {more}")
     with exit_cleanly(), _read_single_keys():
-        while place < count:
-            _remember(name, place)
-            moved = _page(load(place), shown, keys)
+        while index < count:
+            _remember(name, index)
+            moved = _page(load(index), shown, keys)
             if moved is None:
                 return
-            place, shown = max(0, place + moved), prompts
+            index, shown = max(0, index + moved), prompts
     _remember(name, 0)
     terminal.write(f"{prompts.end}\n")
 
@@ -163,17 +163,17 @@ def _recall(name: str, count: int) -> int:
     """Return the page where the reader left; 0 if it is not known."""
     with suppress(OSError, ValueError, RuntimeError):
         file = _state_folder() / name
-        place = int(file.read_text(encoding="utf-8")) if file.is_file() else 0
-        return place if 0 <= place < count else 0
+        index = int(file.read_text(encoding="utf-8")) if file.is_file() else 0
+        return index if 0 <= index < count else 0
     return 0
 
 
-def _remember(name: str, place: int) -> None:
-    """Write down the page; where that is impossible, the next reading starts at the first one."""
+def _remember(name: str, index: int) -> None:
+    """Write down the page; where that is impossible, the next reading starts at the first page."""
     with suppress(OSError, ValueError, RuntimeError):
         folder = _state_folder()
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_text(f"{place}\n", encoding="utf-8")
+        (folder / name).write_text(f"{index}\n", encoding="utf-8")
 
 
 def _state_folder() -> Path:
@@ -181,8 +181,8 @@ def _state_folder() -> Path:
     given = Path(os.environ.get("XDG_STATE_HOME", ""))
     if given.is_absolute():
         return given / "rnncli"
-    own = {"win32": "AppData/Local", "darwin": "Library/Application Support"}.get(sys.platform)
-    return Path.home() / (own or ".local/state") / "rnncli"
+    folders = {"win32": "AppData/Local", "darwin": "Library/Application Support"}
+    return Path.home() / folders.get(sys.platform, ".local/state") / "rnncli"
 
 
 @contextmanager
@@ -235,7 +235,7 @@ def split_page(text: str, height: int) -> list[str]:
     parts: list[str] = []
     while len(lines) > height - PROMPT > 0:
         last = min(height - MORE, len(lines) - 1)
-        empty = next((place for place in range(last, 0, -1) if not lines[place].strip()), None)
+        empty = next((index for index in range(last, 0, -1) if not lines[index].strip()), None)
         end = last if empty is None else empty
         parts.append("".join(lines[:end]))
         lines = lines[end if empty is None else end + 1 :]
@@ -261,7 +261,7 @@ class _Keys:
     def _next(self) -> str:
         """Return one key; "" for a key that sends a sequence of characters, such as an arrow."""
         if not self.waiting:
-            pressed = SEQUENCE.sub(lambda found: ARROWS.get(found[1], ""), _wait_for_keys() or QUIT[0])
+            pressed = SEQUENCE.sub(lambda match: ARROWS.get(match[1], ""), _wait_for_keys() or QUIT[0])
             self.waiting = pressed.translate(HANGUL)
             if not self.waiting:
                 return ""

@@ -128,7 +128,7 @@ def say_dim(lines: Iterable[str]) -> None:
     if stream is None or not stream.isatty():
         return
     width = columns(stream, {}) or 0
-    text = next((one for one in lines if width_of(one) <= width), None)
+    text = next((line for line in lines if width_of(line) <= width), None)
     if text is None:
         return
     styled = f"\x1b[2m{_visible(text)}\x1b[0m" if has_color(stream, os.environ) else _visible(text)

@@ -30,17 +30,17 @@ ALIASES = {
 
 
 def find(word: str) -> str:
-    """Return the topic that a word names, by its own name or another; "" if there is none."""
+    """Return the topic that a word names, by its name or another word for it; "" if there is none."""
     name = word.strip().casefold().replace("-", "_").replace(" ", "_")
-    own = (topic for topic in TOPICS if name == topic or name in ALIASES.get(topic, ()))
-    return next(own, "")
+    named = (topic for topic in TOPICS if name == topic or name in ALIASES.get(topic, ()))
+    return next(named, "")
 
 
 def read(topic: str, lang: str) -> str:
     """Return the page of a topic as Markdown, in English if it is not written in this language."""
     folder = Path(__file__).parent
-    own = folder / f"{topic}.{lang}.md"
-    return (own if own.exists() else folder / f"{topic}.md").read_text(encoding="utf-8")
+    page = folder / f"{topic}.{lang}.md"
+    return (page if page.exists() else folder / f"{topic}.md").read_text(encoding="utf-8")
 
 
 def is_korean(topic: str) -> bool:

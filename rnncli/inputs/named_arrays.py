@@ -83,12 +83,12 @@ def to_weights(value: Any) -> dict[str, Array]:
         )
     if isinstance(value.get("weights"), dict):
         with with_path_prefix("weights"):
-            found = dict(_flatten(value["weights"]))
+            weights = dict(_flatten(value["weights"]))
         written = value.get("dtypes")  # a separate entry, because JSON numbers have no dtype
         dtypes = written if isinstance(written, dict) else {}
         known = {name: dtype for name, dtype in dtypes.items() if dtype in DTYPES}
         with np.errstate(over="ignore"):
-            return {name: array.astype(known.get(name, array.dtype)) for name, array in found.items()}
+            return {name: array.astype(known.get(name, array.dtype)) for name, array in weights.items()}
     return dict(_flatten(value))
 
 
@@ -126,8 +126,8 @@ def to_states(value: Any) -> list[Array] | dict[str, Array]:
             with with_path_prefix("initial_state"):
                 return to_states(value["initial_state"])
         lasting = {name: item for name, item in value.items() if STATE_WORD in name} or value
-        found = {name: _to_array(item, name) for name, item in lasting.items()}
-        return list(found.values()) if found and all(name.startswith("arr_") for name in found) else found
+        states = {name: _to_array(item, name) for name, item in lasting.items()}
+        return list(states.values()) if states and all(name.startswith("arr_") for name in states) else states
     if isinstance(value, list) and value:
         return [_to_array(item, index) for index, item in enumerate(value)]
     raise InputError("{place} is {value}, not a list of states.", STATES, (), value=nested.describe(value))

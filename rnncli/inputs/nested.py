@@ -143,42 +143,42 @@ def describe(value: Any) -> Text:
 
 
 def _check(
-    node: list[Any], place: Path, lengths: list[int], kind: Kind, loose_axis: int | None = None
+    node: list[Any], path: Path, lengths: list[int], kind: Kind, loose_axis: int | None = None
 ) -> bool:
     """Return whether lists of `loose_axis` differ in length.
 
     lengths: of each axis.  Raises InputError at the first entry that does not match the earlier ones.
     """
-    axis, innermost = len(place), len(place) == len(lengths) - 1
+    axis, innermost = len(path), len(path) == len(lengths) - 1
     is_ragged = len(node) != lengths[axis]
     if is_ragged and (not node or axis != loose_axis):
-        raise _empty(place) if not node else _explain_length(node, place, lengths, kind)
+        raise _empty(path) if not node else _explain_length(node, path, lengths, kind)
     types = set(map(type, node))
     if innermost and not types <= kind.types:
         for index, item in enumerate(node):
             spelled = kind.accepts_strings and isinstance(item, str) and item in SPELLED
             if type(item) not in kind.types and not spelled:
-                raise _not_one(item, (*place, index), kind)
+                raise _not_one(item, (*path, index), kind)
     if not innermost and types != {list}:
         index, item = next((index, item) for index, item in enumerate(node) if not isinstance(item, list))
         if type(item) not in kind.types:
-            raise _not_one(item, (*place, index), kind)
+            raise _not_one(item, (*path, index), kind)
         raise InputError(
             "{place} is {item}, where {other} is a list of {length}.",
             "All of them must be at the same depth.",
-            (*place, index),
+            (*path, index),
             item=describe(item),
             other=format_path((0,) * (axis + 1)),
             length=lengths[axis + 1],
         )
     if not innermost:
         for index, item in enumerate(node):
-            is_ragged |= _check(item, (*place, index), lengths, kind, loose_axis)
+            is_ragged |= _check(item, (*path, index), lengths, kind, loose_axis)
     return is_ragged
 
 
-def _explain_length(node: list[Any], place: Path, lengths: list[int], kind: Kind) -> InputError:
-    axis = len(place)
+def _explain_length(node: list[Any], path: Path, lengths: list[int], kind: Kind) -> InputError:
+    axis = len(path)
     nouns = (kind.singular, kind.plural) if axis == len(lengths) - 1 else ("list", "lists")
     return InputError(
         "{place} has {entries}, {other} has {length}.",
@@ -187,7 +187,7 @@ def _explain_length(node: list[Any], place: Path, lengths: list[int], kind: Kind
         else "All lists of one axis must have the same length.",
         (0,) * axis,
         entries=count(lengths[axis], *nouns),
-        other=format_path(place),
+        other=format_path(path),
         length=len(node),
     )
 
@@ -218,11 +218,11 @@ def _outline(value: Any, kind: Kind) -> list[int]:
     return lengths
 
 
-def _empty(place: Path) -> InputError:
-    return InputError("{place} is an empty list.", "No axis may have size 0.", place)
+def _empty(path: Path) -> InputError:
+    return InputError("{place} is an empty list.", "No axis may have size 0.", path)
 
 
-def _not_one(item: Any, place: Path, kind: Kind) -> InputError:
+def _not_one(item: Any, path: Path, kind: Kind) -> InputError:
     advice: Text = Message("Write {noun}.", noun=kind.noun)
     if kind is FLAGS:
         advice = kind.example
@@ -230,13 +230,13 @@ def _not_one(item: Any, place: Path, kind: Kind) -> InputError:
         advice = Message("Booleans are not numbers: write 1 or 0.")
     elif isinstance(item, str) and re.fullmatch(PLAIN_NUMBER, item):
         advice = Message("Write {item} without quotes.", item=item.strip())
-    elif isinstance(item, dict) and kind is INPUTS and len(place) == 1:
+    elif isinstance(item, dict) and kind is INPUTS and len(path) == 1:
         advice = Message("Write each time step as a list of numbers, such as [0.1, 4.2].")
     elif item is None or isinstance(item, str):
         advice = Message('Write a missing number as "NaN"; "Infinity" and "-Infinity" are allowed too.')
     elif isinstance(item, list):
         advice = Message("All of them must be at the same depth.")
-    return InputError("{place} is {item}, not {noun}.", advice, place, item=describe(item), noun=kind.noun)
+    return InputError("{place} is {item}, not {noun}.", advice, path, item=describe(item), noun=kind.noun)
 
 
 def _cast(value: Any) -> Array:

@@ -56,8 +56,8 @@ def read_tensors(value: Mapping[str, Any]) -> dict[str, Array]:
     groups = [value, *_get_items(value, "calls")]
     outputs = _list_outputs(groups, Message("Use what rnncli run or trace wrote with --format json."))
     return {
-        one["name"]: _restore(nested.to_tensor(one["values"], one["name"]), one.get("dtype"))
-        for one in outputs
+        output["name"]: _restore(nested.to_tensor(output["values"], output["name"]), output.get("dtype"))
+        for output in outputs
     }
 
 
@@ -66,7 +66,8 @@ def _list_outputs(groups: Sequence[Any], advice: Text) -> list[Any]:
     outputs = [output for group in groups for output in _get_items(group, "outputs")]
     # rnncli shape writes no values.
     complete = (
-        isinstance(one, dict) and isinstance(one.get("name"), str) and "values" in one for one in outputs
+        isinstance(output, dict) and isinstance(output.get("name"), str) and "values" in output
+        for output in outputs
     )
     if not outputs or not all(complete):
         raise InputError("it is rnncli's own output, without values of outputs.", advice)
@@ -75,8 +76,8 @@ def _list_outputs(groups: Sequence[Any], advice: Text) -> list[Any]:
 
 def _get_items(value: Any, key: str) -> list[Any]:
     """Return the list under a key; an empty one if there is none."""
-    found = value.get(key) if isinstance(value, Mapping) else None
-    return found if isinstance(found, list) else []
+    items = value.get(key) if isinstance(value, Mapping) else None
+    return items if isinstance(items, list) else []
 
 
 def _restore(array: Array, dtype: Any) -> Array:
@@ -97,20 +98,20 @@ def _stack_steps(steps: list[Any]) -> dict[str, Array]:
             raise InputError("trace holds {step}, not a step.", AGAIN, step=nested.describe(step))
         loops.setdefault((step.get("layer"), step.get("direction")), []).append(step)
     layers = [layer for layer, _ in loops]
-    found: dict[str, Array] = {}
-    for (layer, direction), own in loops.items():
+    arrays: dict[str, Array] = {}
+    for (layer, direction), group in loops.items():
         path = f"{layer}/" if len(set(layers)) > 1 else ""
         path += f"{direction}/" if layers.count(layer) > 1 else ""
-        parts = [_read_parts(step) for step in own]
+        parts = [_read_parts(step) for step in group]
         for name in parts[0]:
-            rows = [nested.to_tensor(one.get(name), path + name) for one in parts]
+            rows = [nested.to_tensor(numbers.get(name), path + name) for numbers in parts]
             if len({row.shape for row in rows}) > 1:
                 raise InputError(
                     "{place}{name} differs in shape between time steps.", AGAIN, place=path, name=name
                 )
             stacked = np.stack(rows, axis=1)
-            found[path + name] = stacked[0] if name == "timestep" or name.endswith("/held") else stacked
-    return found
+            arrays[path + name] = stacked[0] if name == "timestep" or name.endswith("/held") else stacked
+    return arrays
 
 
 def _read_parts(step: Mapping[str, Any]) -> dict[str, Any]:
@@ -119,14 +120,14 @@ def _read_parts(step: Mapping[str, Any]) -> dict[str, Any]:
     `timestep` and `forget/held`, which are the same for the whole batch, get a first axis of 1.
     """
     try:
-        found = {
-            f"{gate}/{part}": [[int(one) for one in values]] if part == "held" else values
+        gates = {
+            f"{gate}/{part}": [[int(value) for value in values]] if part == "held" else values
             for gate, parts in step["gates"].items()
             for part, values in parts.items()
         }
         status = [STATUSES.index(word) for word in step["status"]]
         return {
-            **found,
+            **gates,
             **step["state"],
             "output": step["output"],
             "timestep": [step["timestep"]],

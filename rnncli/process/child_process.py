@@ -87,9 +87,9 @@ class WorkOutput:
 
     def take(self, size: int) -> bytearray:
         """Read and return `size` bytes."""
-        found = bytearray(size)
-        self.fill(memoryview(found))
-        return found
+        data = bytearray(size)
+        self.fill(memoryview(data))
+        return data
 
     def take_text(self, most: int) -> bytearray:
         """Read what `write_text` wrote; not more than `most` bytes of it."""
@@ -225,10 +225,15 @@ def run_in_new_process(
     seconds, used = allow(seconds), _time_of_children()
     paths = [os.path.abspath(path) for path in sys.path]  # noqa: PTH100 - "" is the working directory
     with signals.exit_cleanly(), TemporaryDirectory() as home:
-        own = {**_plain_environment(), "HOME": home, "TMPDIR": home, **variables}
+        environment = {**_plain_environment(), "HOME": home, "TMPDIR": home, **variables}
         words = [sys.executable, "-I", "-c", START, work, str(seconds), *paths]
         with subprocess.Popen(
-            words, cwd=home, env=own, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+            words,
+            cwd=home,
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
         ) as child:
             assert child.stdin is not None
             assert child.stdout is not None

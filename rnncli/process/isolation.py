@@ -87,11 +87,11 @@ def _restore_random() -> Iterator[None]:
     """Restore the generators that `keras.utils.set_random_seed` seeds."""
     import numpy as np
 
-    own, arrays, tensorflow = random.getstate(), np.random.get_state(), _tensorflow_seed()
+    state, arrays, tensorflow = random.getstate(), np.random.get_state(), _tensorflow_seed()
     try:
         yield
     finally:
-        random.setstate(own)
+        random.setstate(state)
         np.random.set_state(arrays)
         if context := _loaded("tensorflow.python.eager.context"):
             vars(context.context()).update(tensorflow)
@@ -112,10 +112,10 @@ def _set_keras(state: dict[str, Any], floatx: str) -> tuple[dict[str, Any], str]
     tracker = _loaded("keras.src.backend.common.global_state")
     if not tracker:
         return {}, "float32"
-    own, config = vars(tracker.GLOBAL_STATE_TRACKER), sys.modules["keras"].config
-    before = dict(own), config.floatx()
-    own.clear()
-    own.update(state)
+    current, config = vars(tracker.GLOBAL_STATE_TRACKER), sys.modules["keras"].config
+    before = dict(current), config.floatx()
+    current.clear()
+    current.update(state)
     config.set_floatx(floatx)
     return before
 

@@ -44,15 +44,15 @@ def refuse_beyond(needed: int, what: Text = Message("the layers")) -> None:
 def total() -> int:
     """Return the bytes of memory of the machine, or of its container if that has fewer."""
     try:
-        found = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
+        sizes = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
     except (ValueError, OSError, AttributeError):
         return 2**63
     for path in map(Path, _LIMITS):
         try:
-            found.append(int(path.read_text()))
+            sizes.append(int(path.read_text()))
         except (OSError, ValueError):
             continue
-    return min(found)
+    return min(sizes)
 
 
 @contextmanager
@@ -67,7 +67,7 @@ def limit_growth(size: int, used: int = 0) -> Iterator[None]:
             import resource
 
             soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
-            limits = [one for one in (soft, hard) if one != resource.RLIM_INFINITY]
+            limits = [limit for limit in (soft, hard) if limit != resource.RLIM_INFINITY]
             limits.append(allocated_bytes() + max(0, ROOM + PER_BYTE * size - used))
             resource.setrlimit(resource.RLIMIT_DATA, (min(limits), hard))
         except (ImportError, OSError, ValueError):
@@ -89,8 +89,8 @@ def allocated_bytes() -> int:
     return _statm(5)
 
 
-def _statm(place: int) -> int:
-    return int(Path("/proc/self/statm").read_text().split()[place]) * os.sysconf("SC_PAGE_SIZE")
+def _statm(field: int) -> int:
+    return int(Path("/proc/self/statm").read_text().split()[field]) * os.sysconf("SC_PAGE_SIZE")
 
 
 def default_budget() -> int:

@@ -99,5 +99,5 @@ def handle_signals(names: Sequence[str], handler: Handler) -> Iterator[None]:
     try:
         yield
     finally:
-        for number, own in before.items():
-            signal.signal(number, signal.SIG_DFL if own is None else own)
+        for number, previous in before.items():
+            signal.signal(number, signal.SIG_DFL if previous is None else previous)

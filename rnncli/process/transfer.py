@@ -56,10 +56,10 @@ def send(file: BinaryIO, find: Callable[[], Any]) -> None:
         arrays.clear()
         packed = map(_pack_message, (error.detail, error.advice))
         text = json.dumps({"error": [type(error).__name__, *packed]}).encode()
-    write_text(file, json.dumps([(one.dtype, one.shape) for one in arrays]).encode())
+    write_text(file, json.dumps([(array.dtype, array.shape) for array in arrays]).encode())
     write_text(file, text)
-    for one in arrays:
-        write_array(file, np.ascontiguousarray(one.load()))
+    for array in arrays:
+        write_array(file, np.ascontiguousarray(array.load()))
 
 
 def receive(answer: WorkOutput, most: int, *errors: type[RnncliError]) -> Any:
@@ -89,7 +89,7 @@ def receive(answer: WorkOutput, most: int, *errors: type[RnncliError]) -> Any:
     if "error" in head:
         name, detail, advice = head["error"]
         kinds: tuple[type[RnncliError], ...] = (InputError, LayerError, EngineError, *errors)
-        kind = next((one for one in kinds if one.__name__ == name), EngineError)
+        kind = next((known for known in kinds if known.__name__ == name), EngineError)
         raise kind(_unpack_message(detail), _unpack_message(advice))
     return head["found"]
 
@@ -97,7 +97,7 @@ def receive(answer: WorkOutput, most: int, *errors: type[RnncliError]) -> Any:
 def _pack_message(message: Message) -> tuple[str, dict[str, Any]]:
     """Return the template and the fields as JSON can hold them."""
     fields = message.fields.items()
-    return message.template, {name: one if isinstance(one, int) else str(one) for name, one in fields}
+    return message.template, {name: value if isinstance(value, int) else str(value) for name, value in fields}
 
 
 def _unpack_message(packed: Sequence[Any]) -> Message:

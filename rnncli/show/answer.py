@@ -1,7 +1,7 @@
 """An answer described once: lists of things with their fields, from which every format is written.
 
-A table of a page, the rows of CSV and the objects of JSON show the same fields; a Field says where one
-stands, and the kind of its value how it is written:
+A table of a page, the rows of CSV and the objects of JSON show the same fields.  A Field says where its
+value stands; the kind of the value says how it is written:
 
     value            JSON            CSV            page
     Message          English         English        in the language of the reader
@@ -49,10 +49,10 @@ class Field(NamedTuple):
 
     name: its key in JSON, and its heading in CSV.
     get: returns it from a row; None for the attribute of that name.
-    heading: of its column on a page; "" for none.  lead: the heading goes before a value below another one.
-    show: returns what a page shows, a text or a cell, where that is not the value.
+    heading: of its column on a page; "" for none.  lead: below another value, the heading goes before it.
+    show: returns the text or the cell that a page shows instead of the value.
     style: of its text.  none: the text for None.
-    json, csv: whether it stands there; in JSON perhaps for some rows only.
+    json, csv: whether the value stands in JSON and in CSV; in JSON perhaps for some rows only.
     """
 
     name: str
@@ -74,13 +74,13 @@ class Field(NamedTuple):
         return self._cell(row, self.style if isinstance(self.style, str) else self.style(row), view)
 
     def draw_below(self, row: Any, view: View) -> TableCell:
-        """Return the value as a page shows it below another one; () for `-` and 0, too."""
-        found: Any = self._cell(row, "dim", view)
-        if found in (cell("-", "dim"), cell("0", "dim")):
+        """Return the value as a page shows it below another value; () for `-` and 0, too."""
+        lines: Any = self._cell(row, "dim", view)
+        if lines in (cell("-", "dim"), cell("0", "dim")):
             return ()
-        if self.lead and found:
-            return cell(f"{view.say(self.heading)} {text_of(found[0])}", "dim")
-        return tuple(found)
+        if self.lead and lines:
+            return cell(f"{view.say(self.heading)} {text_of(lines[0])}", "dim")
+        return tuple(lines)
 
     def _cell(self, row: Any, style: str, view: View) -> TableCell:
         """Return the value, or what is shown in its place; () for nothing."""
@@ -128,7 +128,9 @@ class Listing(NamedTuple):
 
     def objects(self) -> list[dict[str, Any]]:
         """Return an object of JSON for each thing."""
-        fields: list[Any] = [(one.name, one.get or attrgetter(one.name), one.json) for one in self.fields]
+        fields: list[Any] = [
+            (field.name, field.get or attrgetter(field.name), field.json) for field in self.fields
+        ]
         return [
             {name: _plain(get(row)) for name, get, json in fields if json is True or (json and json(row))}
             for row in self.rows
@@ -165,7 +167,7 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Label):
         return str(value)
     if isinstance(value, tuple):
-        return [str(one) if isinstance(one, Claim) else one for one in value]
+        return [str(item) if isinstance(item, Claim) else item for item in value]
     return spell(value)
 
 
@@ -221,9 +223,10 @@ class Answer:
 
 
 Watch = Callable[[Iterator[Result], int, bool], Iterator[Result]]
-"""Counts results while they are computed.
+"""Counts results while they are computed: `watch(results, sequences, written)` yields the results.
 
-It takes them, the number of their sequences, and whether each is written as soon as it is there.
+sequences: the number of sequences in all results.  written: whether a result is written before the next is
+computed.
 """
 Shown = TypeVar("Shown", bound="Answer | bytes")
 

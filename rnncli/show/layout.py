@@ -41,7 +41,7 @@ LaidOut: TypeAlias = Table | Grid | Heading | Code | Fold | Line
 
 
 class TwoForms(NamedTuple):
-    """Parts for the width of the page, and other parts in their place on a narrow screen."""
+    """Parts of a page in two forms: for its width, and for a narrow screen."""
 
     wide: tuple[LaidOut, ...]
     narrow: tuple[LaidOut, ...]
@@ -135,9 +135,9 @@ def measure(table: Table, view: View) -> Measures:
 def natural_width(cells: Iterable[TableCell]) -> int:
     """Return the width that the texts of `cells` need; of a cell of texts, all but the first are indented."""
     return longest(
-        (INDENT if place and not has_numbers(cell) else "") + text_of(part)
+        (INDENT if row and not has_numbers(cell) else "") + text_of(part)
         for cell in cells
-        for place, part in enumerate(cell)
+        for row, part in enumerate(cell)
         if not isinstance(part, Numbers)
     )
 
@@ -181,10 +181,10 @@ def wrap_command(command: str, width: int | None) -> list[str]:
     words = re.findall(r"(?:[^\s'\"\\]|'[^']*'|\"[^\"]*\")+", command)
     indent = " " * (len(command) - len(command.lstrip()))
     lines = [indent + words[0]]
-    for place, word in enumerate(words[1:], 1):
-        value = words[place + 1 :][:1] if word.startswith("-") else []
-        ahead = " ".join((word, *(one for one in value if not one.startswith("-"))))
-        is_value = words[place - 1].startswith("-") and not word.startswith("-")
+    for index, word in enumerate(words[1:], 1):
+        value = words[index + 1 :][:1] if word.startswith("-") else []
+        ahead = " ".join((word, *(text for text in value if not text.startswith("-"))))
+        is_value = words[index - 1].startswith("-") and not word.startswith("-")
         if is_value or width_of(f"{lines[-1]} {ahead} \\") <= width:
             lines[-1] += f" {word}"
         else:
@@ -206,11 +206,11 @@ def fill_lines(widths: Sequence[int], room: int, gap: int, indent: int = 0) -> I
     gap: columns between two pieces.  indent: columns before all lines but the first.
     """
     start, taken = 0, 0
-    for place, width in enumerate(widths):
-        if place > start and taken + gap + width > room:
-            yield slice(start, place)
-            start, taken = place, indent + width
+    for index, width in enumerate(widths):
+        if index > start and taken + gap + width > room:
+            yield slice(start, index)
+            start, taken = index, indent + width
         else:
-            taken += width + (gap if place > start else 0)
+            taken += width + (gap if index > start else 0)
     if widths:
         yield slice(start, len(widths))

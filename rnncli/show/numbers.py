@@ -36,7 +36,7 @@ class Block(NamedTuple):
 
     units: the indices of the last axis, possibly with a GAP.  style: the format of its numbers.
     summary: statistics of all values if some are omitted, in pieces.
-    half: the place among the units before which the second half begins; 0 if there are no halves.
+    half: the position in `units` at which the second half begins; 0 if there are no halves.
     """
 
     rows: tuple[Row, ...]
@@ -74,7 +74,7 @@ def trim_block(whole: Block, values: Array, view: View, most: int = MOST_UNITS) 
         for row in whole.rows
     )
     kept = (*range(head), GAP, *range(units - tail, units))
-    half = next((place for place, unit in enumerate(kept) if unit >= whole.half > 0), 0)
+    half = next((position for position, unit in enumerate(kept) if unit >= whole.half > 0), 0)
     return whole._replace(rows=rows, units=kept, summary=whole.summary or summary(values, view), half=half)
 
 
@@ -104,18 +104,18 @@ def _choose_indices(outer: Sequence[int], full: bool) -> list[tuple[int, ...]]:
     kept: list[tuple[int, ...]] = []
     for most in MOST_INDICES:
         kept = [*(select_ends(size, most) for size in outer[:-1]), select_ends(outer[-1], MOST_INDICES[0])]
-        if sum(1 for _ in _places(kept)) <= MOST_ROWS:
+        if sum(1 for _ in _combine(kept)) <= MOST_ROWS:
             break
     return kept
 
 
-def _places(kept: Sequence[tuple[int, ...]]) -> Iterator[tuple[int, ...]]:
+def _combine(kept: Sequence[tuple[int, ...]]) -> Iterator[tuple[int, ...]]:
     """Yield every combination of the indices; a GAP is not combined with further axes."""
     if not kept:
         yield ()
         return
     for index in kept[0]:
-        for rest in ((),) if index == GAP else _places(kept[1:]):
+        for rest in ((),) if index == GAP else _combine(kept[1:]):
             yield (index, *rest)
 
 
@@ -123,17 +123,17 @@ def _rows(
     values: Array, numbers: Numbers, kept: Sequence[tuple[int, ...]], style: str, view: View
 ) -> Iterator[Row]:
     before: tuple[int, ...] = ()
-    for place in _places(kept):
-        changed = next((i for i, (a, b) in enumerate(zip(before, place, strict=False)) if a != b), 0)
+    for indices in _combine(kept):
+        changed = next((i for i, (a, b) in enumerate(zip(before, indices, strict=False)) if a != b), 0)
         labels = {
             axis: marks(view).ellipsis if index == GAP else _label(axis, index, numbers.time, view)
-            for axis, index in list(zip(numbers.axes, place, strict=False))[changed:]
+            for axis, index in list(zip(numbers.axes, indices, strict=False))[changed:]
             if axis != "batch" or values.shape[0] > 1
         }
-        texts = () if GAP in place else tuple(format_number(value, style) for value in values[place])
-        skipped = bool(texts) and numbers.masked is not None and numbers.masked[place]
+        texts = () if GAP in indices else tuple(format_number(value, style) for value in values[indices])
+        skipped = bool(texts) and numbers.masked is not None and numbers.masked[indices]
         yield Row(labels, texts, view.say("masked") if skipped else "")
-        before = place
+        before = indices
 
 
 def _label(axis: str, index: int, time: Sequence[int], view: View) -> str:

@@ -125,24 +125,30 @@ def held_text(result: Result) -> Message:
 def tensor_fields(lang: str) -> tuple[Field, ...]:
     """Return what every answer says of a tensor, with its numbers or without."""
     return (
-        Field("name", lambda one: one.label, heading="tensor"),
+        Field("name", lambda tensor: tensor.label, heading="tensor"),
         Field("axes"),
-        Field("time", lambda one: list(one.time), json=lambda one: bool(getattr(one, "time", ()))),
-        Field("shape", _shape, "shape", lambda one, _: format_shape(_shape(one))),
-        Field("dtype", lambda one: str(one.values.dtype), json=lambda one: not isinstance(one, TensorInfo)),
-        Field("meaning", lambda one: meaning(one.label, lang, one.ends), heading="meaning", style="dim"),
+        Field(
+            "time", lambda tensor: list(tensor.time), json=lambda tensor: bool(getattr(tensor, "time", ()))
+        ),
+        Field("shape", _shape, "shape", lambda tensor, _: format_shape(_shape(tensor))),
+        Field("dtype", _dtype, json=lambda tensor: not isinstance(tensor, TensorInfo)),
+        Field("meaning", lambda tensor: meaning(tensor.label, lang, tensor.ends), "meaning", style="dim"),
     )
 
 
-def _shape(one: Tensor | TensorInfo) -> Shape:
-    return one.shape if isinstance(one, TensorInfo) else one.values.shape
+def _shape(tensor: Tensor | TensorInfo) -> Shape:
+    return tensor.shape if isinstance(tensor, TensorInfo) else tensor.values.shape
+
+
+def _dtype(tensor: Tensor) -> str:
+    return str(tensor.values.dtype)
 
 
 EQUALS = Field("equals", heading="equal")
 VALUES = Field(
     "values",
     heading="values",
-    show=lambda one, _: (Numbers(one.values, one.axes, one.time, one.masked, one.half),),
+    show=lambda tensor, _: (Numbers(tensor.values, tensor.axes, tensor.time, tensor.masked, tensor.half),),
     csv=False,
 )
 
@@ -161,8 +167,8 @@ def records_of(
 
     groups: tensors, with the values of the `leading` columns.
     """
-    found = dict.fromkeys(axis for _, tensors in groups for tensor in tensors for axis in tensor.axes)
-    others = [axis for axis in found if axis not in ("batch", "timesteps")]
+    known = dict.fromkeys(axis for _, tensors in groups for tensor in tensors for axis in tensor.axes)
+    others = [axis for axis in known if axis not in ("batch", "timesteps")]
     axes = ("batch", "timesteps", *(others or ["units"]))
     rows = (
         (*first, *row) for first, tensors in groups for tensor in tensors for row in _rows(tensor, axes, view)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from operator import itemgetter
 from typing import Any
 
 from rnncli.case import Array
@@ -84,8 +85,8 @@ def summarize(
             with np.errstate(over="ignore"):
                 total += float(wide.sum(where=kept))
             least, most = np.where(kept, wide, np.inf).argmin(), np.where(kept, wide, -np.inf).argmax()
-            low = min(low, (float(wide[least]), start + int(least)), key=lambda found: found[0])
-            high = max(high, (float(wide[most]), start + int(most)), key=lambda found: found[0])
+            low = min(low, (float(wide[least]), start + int(least)), key=itemgetter(0))
+            high = max(high, (float(wide[most]), start + int(most)), key=itemgetter(0))
     if not finite:
         return Stats(count, None, None, None, None, None, beyond, nan, infinite, ())
     mean, varied = total / finite, 0 < high[0] - low[0] < np.inf
@@ -125,10 +126,11 @@ def _blocks(values: Array, counted: Array | None) -> Iterator[tuple[int, Array, 
         yield start, flat[start : start + BLOCK].astype(np.float64), counts[start : start + BLOCK]
 
 
-def _index(place: int, values: Array) -> tuple[int, ...]:
+def _index(flat: int, values: Array) -> tuple[int, ...]:
+    """Return the index in `values` of an index in the flat array."""
     import numpy as np
 
-    return tuple(map(int, np.unravel_index(place, values.shape)))
+    return tuple(map(int, np.unravel_index(flat, values.shape)))
 
 
 def first_nan(values: Array, counted: Array | None = None) -> tuple[int, ...] | None:
@@ -136,9 +138,9 @@ def first_nan(values: Array, counted: Array | None = None) -> tuple[int, ...] | 
     import numpy as np
 
     for start, wide, counts in _blocks(values, counted):
-        found = np.flatnonzero(counts & np.isnan(wide))
-        if len(found):
-            return _index(start + int(found[0]), values)
+        missing = np.flatnonzero(counts & np.isnan(wide))
+        if len(missing):
+            return _index(start + int(missing[0]), values)
     return None
 
 

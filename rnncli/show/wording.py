@@ -46,7 +46,7 @@ GATES = {
 
 
 def new_state(state: str) -> Message:
-    """Return what a line is that is a state after the step: `new hidden state`."""
+    """Return what an equation calls a state after the step: `new hidden state`."""
     return Message("new {state}", state=STATES.get(state) or Message("{name} state", name=state))
 
 
@@ -56,9 +56,9 @@ MEANINGS = {
     (False, True): ("{state} of the {direction} layer after its last step", "{direction}, {end} step"),
     (True, True): ("{state} of the {direction} layer at every time step", "{direction}, every step"),
 }
-"""What a state is, and what that is below its name: by whether it is a sequence, and of one direction."""
+"""MEANINGS[is_sequence, has_direction]: what a state is, in a sentence, and in short below its name."""
 MERGED = "{state} of both layers, each after its last step"
-"""What a merged output is that is no sequence."""
+"""What the last output is if both directions are merged in it."""
 
 
 def meaning(label: Label, lang: str = "en", ends: Sequence[str] = ("last",)) -> str:
@@ -90,6 +90,6 @@ def _describe(label: Label, lang: str, ends: tuple[str, ...], *, brief: bool) ->
         state = say(known, lang) if known else say("{name} state", lang, name=label.part)
         words = {name: say(word, lang) for name, word in (("direction", label.direction), ("end", ends[0]))}
         text = say(texts[brief], lang, state=state, **words)
-    places = (("layer", label.layer), ("cell", label.cell))
-    parts = [f"{say(key, lang)} {place}" for key, place in places if place is not None]
+    indices = (("layer", label.layer), ("cell", label.cell))
+    parts = [f"{say(key, lang)} {index}" for key, index in indices if index is not None]
     return f"{', '.join(parts)}: {text}" if parts and text else text

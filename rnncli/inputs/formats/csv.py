@@ -93,7 +93,7 @@ class _Table:
             if options.batch_column is None
             else find_column(options.batch_column, self.header, self.width)
         )
-        self.columns = None if self.by is None else [one for one in range(self.width) if one != self.by]
+        self.columns = None if self.by is None else [index for index in range(self.width) if index != self.by]
         if self.columns == []:
             raise InputError(
                 "it has no column beside the batch column.",
@@ -125,19 +125,19 @@ class _Table:
         """
         members: list[int] = []
         try:
-            found = np.loadtxt(
+            numbers = np.loadtxt(
                 self._lines(members), delimiter=self.delimiter, comments=None, quotechar='"', ndmin=2,
                 usecols=self.columns,
             )  # fmt: skip
         except ValueError:
             self._require_numbers()
             raise InputError("a cell in it is not a number.", "Give rows of numbers.") from None
-        infinite = np.any(np.isinf(found), axis=1)
+        infinite = np.any(np.isinf(numbers), axis=1)
         if infinite.any():
             for row in compress(self._rows(), infinite):
                 self.row = row
                 self._require_numbers()
-        return found, np.array(members)
+        return numbers, np.array(members)
 
     def _rows(self) -> Iterator[tuple[int, str]]:
         """Return the rows of numbers."""
@@ -214,9 +214,9 @@ class _Table:
         """Raise InputError if the row has another width, or for its first cell that is not a number."""
         for index, cell in self._number_cells():
             name = self.header[index] if self.header else ""
-            place = "line {line}, column {column} ({name})" if name else "line {line}, column {column}"
+            position = "line {line}, column {column} ({name})" if name else "line {line}, column {column}"
             fields: dict[str, Any] = {
-                "cell": Message(place, line=self.row[0], column=index + 1, name=name),
+                "cell": Message(position, line=self.row[0], column=index + 1, name=name),
                 "text": shorten(cell.strip()),
             }
             if self.decimal == "," and "." in cell and (is_number(cell) or POINTS.fullmatch(cell)):
@@ -333,22 +333,22 @@ def is_number(cell: str, decimal: str | None = ".") -> bool:
 
 
 def _parse_delimiter(delimiter: str) -> str:
-    found = NAMED.get(delimiter.casefold(), delimiter)
-    if len(found) != 1 or found in '"\r\n':
+    sign = NAMED.get(delimiter.casefold(), delimiter)
+    if len(sign) != 1 or sign in '"\r\n':
         raise UsageError(
             "the delimiter {delimiter!r} is not one character.",
             "Give one, or a name: {named}.",
             delimiter=delimiter,
             named=", ".join(NAMED),
         )
-    return found
+    return sign
 
 
 def _parse_decimal(decimal: str | None) -> str | None:
-    found = None if decimal is None else {"comma": ",", "point": "."}.get(decimal.casefold(), decimal)
-    if found not in (None, ".", ","):
+    sign = None if decimal is None else {"comma": ",", "point": "."}.get(decimal.casefold(), decimal)
+    if sign not in (None, ".", ","):
         raise UsageError("{--decimal:decimal!r} is not a decimal sign.", "Use . or ,", decimal=decimal)
-    return found
+    return sign
 
 
 def _find_delimiter(lines: Sequence[str], decimal: str | None) -> str:

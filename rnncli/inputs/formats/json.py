@@ -139,22 +139,22 @@ def _explain(message: str, text: str, position: int, line: int | None) -> InputE
         position, advice = end, LINES if line else Message("Is the input truncated?")
         what = Message("unexpected end of input")
     else:
-        found = shorten(text[position : position + 21].split("\n")[0].rstrip())
+        excerpt = shorten(text[position : position + 21].split("\n")[0].rstrip())
         if (
             message == "no digit after sign"
             and text[position - 1 : position + 1] != "-."
-            and found[:1] == "."
+            and excerpt[:1] == "."
         ):
             message = "no digit before decimal point"
-        what = Message("{message}, found `{found}`", message=message, found=found)
+        what = Message("{message}, found `{found}`", message=message, found=excerpt)
         is_other_format = line is None
         between = text[:position][len(text[:position].rstrip()) :]
         if is_other_format and "after document" in message and "\n" in between:
             advice = Message("An input of several values, one per line, needs {--input-format ndjson}.")
         elif is_other_format:
             advice = Message("It must be JSON; an input in another format needs {--input-format}.")
-    place = _format_place(text, position, line or 1)
-    what = Message("{position}: {fault}.", position=place, fault=what)
+    where = _format_place(text, position, line or 1)
+    what = Message("{position}: {fault}.", position=where, fault=what)
     if is_other_format:
         suffix = Message("It must be one JSON value; a file in another format needs another suffix.")
         return InputFlagError(what, advice, suffix)
@@ -205,16 +205,16 @@ def _read_case(value: dict[str, Any]) -> Document:
         "initial_state": named_arrays.to_states,
         "weights": named_arrays.to_weights,
     }
-    found: dict[str, Any] = {}
+    fields: dict[str, Any] = {}
     for key in (key for key in KEYS if value.get(key) is not None):
         with with_path_prefix(key):
             if key in readers:
-                found[key] = readers[key](value[key])
+                fields[key] = readers[key](value[key])
             elif advice := TABLE[key].advise(value[key]):
                 raise _wrong(value[key], advice)
             else:
-                found[key] = value[key]
-    return Document(**found)
+                fields[key] = value[key]
+    return Document(**fields)
 
 
 def _read_layer(value: Any) -> Any:

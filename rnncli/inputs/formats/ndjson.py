@@ -65,21 +65,21 @@ def _split_lines(source: Source) -> list[tuple[int, bytes]]:
     """Return the lines that are not blank, each with its line number.  Raises InputError if all are."""
     lines = enumerate(read_utf8(source).split(b"\n"), start=1)
     texts = ((number, line.removeprefix(UTF8_MARK)) for number, line in lines)
-    found = [(number, text) for number, text in texts if text.strip()]
-    if not found:
+    filled = [(number, text) for number, text in texts if text.strip()]
+    if not filled:
         raise InputError("it is empty.", "Write one sequence per line.")
-    return found
+    return filled
 
 
 def _to_sequences(value: Any) -> list[Array]:
-    found = nested.to_sequences(value)
-    if isinstance(found, tuple):
-        return list(found)
-    if found.ndim in (2, 3):
-        return list(found) if found.ndim == 3 else [found]
+    batch = nested.to_sequences(value)
+    if isinstance(batch, tuple):
+        return list(batch)
+    if batch.ndim in (2, 3):
+        return list(batch) if batch.ndim == 3 else [batch]
     raise InputError(
         "it is {ndim}-D, shape {shape}.",
         "Each line is one sequence, (timesteps, features): [[0.1, 4.2], [1.0, 3.1]].",
-        ndim=found.ndim,
-        shape=format_shape(found.shape),
+        ndim=batch.ndim,
+        shape=format_shape(batch.shape),
     )

@@ -90,7 +90,7 @@ class OutputFlags(NamedTuple):
 def for_output(path: str | PurePath) -> str:
     """Return the format for the suffix of `path`.  Raises UsageError if there is none."""
     suffix = PurePath(path).suffix.lstrip(".").casefold()
-    by_suffix = {one: name for name, form in FORMATS.items() for one in (name, *form.suffixes)}
+    by_suffix = {end: name for name, form in FORMATS.items() for end in (name, *form.suffixes)}
     if suffix in by_suffix:
         return by_suffix[suffix]
     raise UsageError(

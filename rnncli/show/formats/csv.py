@@ -26,18 +26,18 @@ ROWS_PER_WRITE = 2**14
 
 def write(answer: Answer, view: View, file: IO[bytes]) -> None:
     """Write a header and the records; rounded only if a precision is given."""
-    header, found = answer.records(view)
-    rows = iter(found)
+    header, records = answer.records(view)
+    rows = iter(records)
     if view.precision is not None and header[-1] == "value":
         decimals = view.precision
         rows = ((*row[:-1], _round(row[-1], decimals)) for row in rows)
-    some: list[tuple[Any, ...]] = [header]
-    while some:
-        text = _write_rows(some)
+    together: list[tuple[Any, ...]] = [header]
+    while together:
+        text = _write_rows(together)
         if SUSPECT.search(f"\n{text}"):
-            text = _write_rows(tuple(map(_quote_formula, row)) for row in some)
+            text = _write_rows(tuple(map(_quote_formula, row)) for row in together)
         file.write(_format(text).encode())
-        some = list(islice(rows, ROWS_PER_WRITE))
+        together = list(islice(rows, ROWS_PER_WRITE))
 
 
 def _write_rows(rows: Iterable[tuple[Any, ...]]) -> str:

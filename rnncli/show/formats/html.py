@@ -62,14 +62,14 @@ def fragment(answer: Answer, view: View) -> str:
     page = lay_out(_page(answer, view, NOTEBOOK_WIDTH), view, NOTEBOOK_WIDTH)
     rules = styles.read("page") + (prose := _prose(page)) + styles.read("notebook")
     style = re.sub(r"^(:root|body) \{", "& {", rules, flags=re.MULTILINE)
-    name = "rnncli-prose" if prose else "rnncli"  # the styles of one are not those of the other
+    name = "rnncli-prose" if prose else "rnncli"  # prose has styles that a table lacks
     scope = 4 * f".{name}"  # more classes than the selectors of notebooks have
     return f'<div class="{name}"><style>\n{scope} {{\n{style}}}\n</style>\n{_body(page, view)}\n</div>\n'
 
 
 def _page(answer: Answer, view: View, width: int) -> Page:
     """Return the page of an answer, with every number if they are few."""
-    few = bool(answer.few) and sum(one.size for one in answer.tensors().values()) <= answer.few
+    few = bool(answer.few) and sum(array.size for array in answer.tensors().values()) <= answer.few
     return answer.page(view._replace(width=view.width or width, full=view.full or few))
 
 
@@ -159,8 +159,8 @@ def _numbers(numbers: Numbers, view: View, measures: Measures) -> str:
             for label in [row.labels.get(axis, "")]
         )
         + "".join(
-            _number(text, measures.widths[shown.style], place == shown.half > 0)
-            for place, text in enumerate(row.texts)
+            _number(text, measures.widths[shown.style], index == shown.half > 0)
+            for index, text in enumerate(row.texts)
         )
         + (f"<th>{escape(row.remark)}</th>" if row.remark else "")
         for row in shown.rows

@@ -104,7 +104,7 @@ def _plain(value: Any, decimals: int | None, waiting: list[Waiting]) -> Any:
     A stream writes thousands of values, so the commonest types come first.
     """
     if isinstance(value, (list, tuple)):
-        return [one if type(one) in _PLAIN else _plain(one, decimals, waiting) for one in value]
+        return [item if type(item) in _PLAIN else _plain(item, decimals, waiting) for item in value]
     if isinstance(value, int):  # orjson does not support integers beyond 64 bits
         return value if value.bit_length() <= 63 else orjson.Fragment(str(value))
     if hasattr(value, "keys"):
@@ -134,11 +134,11 @@ def _array(value: Any, decimals: int | None) -> Any:
     if not missing.any() and np.ndim(value):
         return array
     nested: Any = orjson.loads(orjson.dumps(array, option=orjson.OPT_SERIALIZE_NUMPY))
-    for place in np.argwhere(missing.reshape(array.shape)):
+    for indices in np.argwhere(missing.reshape(array.shape)):
         row = nested
-        for index in place[:-1]:
+        for index in indices[:-1]:
             row = row[index]
-        row[place[-1]] = spell_nonfinite(float(array[tuple(place)]))
+        row[indices[-1]] = spell_nonfinite(float(array[tuple(indices)]))
     return nested if np.ndim(value) else nested[0]
 
 

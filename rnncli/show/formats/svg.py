@@ -71,15 +71,15 @@ def write(answer: Answer, view: View, file: IO[bytes]) -> None:
 
 def terminal_theme(*, is_dark: bool = True) -> TerminalTheme:
     """Return the colors of html as those of a terminal."""
-    found = re.findall(r"--(\w+): light-dark\(#(\w+), #(\w+)\)", styles.read("colors"))
-    colors = {name: parse_rgb_hex(pair[is_dark]) for name, *pair in found}
+    pairs = re.findall(r"--(\w+): light-dark\(#(\w+), #(\w+)\)", styles.read("colors"))
+    colors = {name: parse_rgb_hex(pair[is_dark]) for name, *pair in pairs}
     ansi = ("ink", "alarm", "same1", "same0", "same2", "cell", "hidden", "dim")
     return TerminalTheme(colors["paper"], colors["ink"], [colors[name] for name in ansi])
 
 
-def _place(found: re.Match[str]) -> str:
+def _place(match: re.Match[str]) -> str:
     """Split a text at two or more blanks; each piece gets its own position and length."""
-    name, left, down, inner = found.groups()
+    name, left, down, inner = match.groups()
     text = unescape(inner).replace("\xa0", " ").rstrip("\n")
     return "".join(
         f'<text class="{name}" x="{float(left) + COLUMN * cell_len(text[: piece.start()]):g}" y="{down}"'

@@ -111,9 +111,9 @@ def draw_page(page: Page, view: View) -> RenderableType:
             case Heading():
                 parts.append(_text(part.text))
             case Code(text, "python"):
-                starts = ("... " if one.startswith(" ") else ">>> " for one in text.splitlines())
+                starts = ("... " if line.startswith(" ") else ">>> " for line in text.splitlines())
                 lines = map(str.__add__, starts, text.splitlines())
-                parts += [Text(one, STYLES["strong"]) for one in lines]
+                parts += [Text(line, STYLES["strong"]) for line in lines]
             case Code(text, kind):
                 parts += map(Text, wrap_command(text, view.width) if kind else text.splitlines())
             case Fold():
@@ -215,9 +215,7 @@ def _stack(table: Table, layout: NumbersLayout) -> Text:
         firsts = [text for cell in texts for text in cell[:1]]
         pieces = [*firsts, *(text for cell in texts for text in cell[1:])]
         shared = fill_lines([piece.cell_len for piece in pieces], width, BETWEEN, len(INDENT))
-        lines += [
-            Text(INDENT if place.start else "") + Text(COLUMN_GAP).join(pieces[place]) for place in shared
-        ]
+        lines += [Text(INDENT if part.start else "") + Text(COLUMN_GAP).join(pieces[part]) for part in shared]
         for numbered in filter(has_numbers, row):
             lines += [Text(INDENT) + line for line in _lines(numbered, layout, width - len(INDENT))]
     return Text("\n").join(lines)
@@ -300,14 +298,14 @@ class NumbersLayout:
         for axis, width in self.gutter.items():
             label = labels.get(axis, "")
             line.append(label + " " * (width - cell_len(label)) + COLUMN_GAP, STYLES["dim"])
-        for place, text in enumerate(texts):
-            if place == half:
+        for index, text in enumerate(texts):
+            if index == half:
                 line.append(f"{marks(self.view).halves} ", STYLES["dim"])
             line.append(
                 text if text == ellipsis else text.rjust(each),
                 STYLES["alarm"] if text.endswith(("NaN", "inf")) else "",
             )
-            line.append(COLUMN_GAP if place + 1 != half else " ")
+            line.append(COLUMN_GAP if index + 1 != half else " ")
         line.rstrip()
         return line
 
