@@ -68,10 +68,10 @@ def cell_of(name: str) -> type[Cell]:
 
 
 def _load(name: str, listed: Mapping[str, str], refusal: str) -> Any:
-    found = find_name(name, listed)
-    if found is None:
+    class_name = find_name(name, listed)
+    if class_name is None:
         raise LayerError(refusal, did_you_mean(name, tuple(listed)), name=name)
-    return getattr(import_module(listed[found]), found)
+    return getattr(import_module(listed[class_name]), class_name)
 
 
 def find_name(name: str, listed: Mapping[str, str] = LAYERS) -> str | None:
@@ -89,7 +89,7 @@ def recurrent_names() -> tuple[str, ...]:
 
 
 def beyond_keras(spec: Spec) -> Text:
-    """Return, as a clause, what Keras cannot compute in the layer itself; "" if it can compute all of it."""
+    """Return a clause that says why Keras cannot compute the layer; "" if it can.  Ignores inner layers."""
     for name, value in spec.config.items():
         if name.endswith("activation") and parse_parametric(value):
             return Message("Keras has no activation {value}", value=value)

@@ -30,7 +30,7 @@ _COMMON = ("return_sequences", "return_state", "stateful")
 class Bidirectional(Layer):
     """Returns the merged outputs and, with return_state, the forward states, then the backward states.
 
-    Keras copies the layer it is given; only an explicit backward_layer is used as it is.
+    Keras copies the layer that it gets; an explicit backward_layer is not copied.
     """
 
     recurrent = True
@@ -44,19 +44,19 @@ class Bidirectional(Layer):
     def __init__(self, spec: Spec) -> None:
         super().__init__(spec)
         inner: Spec = spec.config["layer"]
-        own: Spec | None = spec.config["backward_layer"]
-        for one in filter(None, (inner, own)):
-            if not issubclass(layers.class_of(one.class_name), RecurrentLayer):
+        backward: Spec | None = spec.config["backward_layer"]
+        for part in filter(None, (inner, backward)):
+            if not issubclass(layers.class_of(part.class_name), RecurrentLayer):
                 raise LayerError(
                     "Bidirectional({class_name}): {part} cannot be run in both directions.",
                     "Put SimpleRNN, LSTM, GRU or RNN into it.",
                     class_name=inner.class_name,
-                    part=one.class_name,
+                    part=part.class_name,
                 )
-        self._require_agreement(inner, own)
+        self._require_agreement(inner, backward)
         self.forward = self._make_direction(_copy(inner))
-        self.backward = self._make_direction(own or _copy(inner, go_backwards=True))
-        self._require_fit()
+        self.backward = self._make_direction(backward or _copy(inner, go_backwards=True))
+        self._require_equal_halves()
         self.sequences: bool = inner.config["return_sequences"]
         self.returns_state: bool = inner.config["return_state"]
 
@@ -70,28 +70,32 @@ class Bidirectional(Layer):
 
     @property
     def is_reversed(self) -> bool:
-        """The forward output decides, because the backward output is always flipped to match it."""
+        """As in the forward layer: the backward output is always flipped to match it."""
         return self.forward.is_reversed
 
     @staticmethod
-    def _require_agreement(inner: Spec, own: Spec | None) -> None:
+    def _require_agreement(inner: Spec, backward: Spec | None) -> None:
         backwards = inner.config["go_backwards"]
-        alike = Message("Bidirectional: both of its layers would run in the same direction.")
-        if own is None and backwards:
-            raise LayerError(alike, "Leave go_backwards out.")
-        if own is not None and own.config["go_backwards"] == backwards:
-            raise LayerError(alike, "Write go_backwards={value} in backward_layer.", value=not backwards)
+        same_direction = Message("Bidirectional: both of its layers would run in the same direction.")
+        if backward is None and backwards:
+            raise LayerError(same_direction, "Leave go_backwards out.")
+        if backward is None:
+            return
+        if backward.config["go_backwards"] == backwards:
+            raise LayerError(
+                same_direction, "Write go_backwards={value} in backward_layer.", value=not backwards
+            )
         for name in _COMMON:
-            if own is not None and own.config[name] != inner.config[name]:
+            if backward.config[name] != inner.config[name]:
                 raise LayerError(
                     "Bidirectional: its layers differ in {name}, {config} forward and {backward} backward.",
                     "Give both the same value.",
                     name=name,
                     config=inner.config[name],
-                    backward=own.config[name],
+                    backward=backward.config[name],
                 )
 
-    def _require_fit(self) -> None:
+    def _require_equal_halves(self) -> None:
         units = self.forward.cell.units, self.backward.cell.units
         if self.config["merge_mode"] in ("sum", "mul", "ave") and units[0] != units[1]:
             raise LayerError(
@@ -136,8 +140,9 @@ class Bidirectional(Layer):
         )
 
     def require_start(self) -> None:
-        """Keras counts each cell in RNN's list as one item of the state, however many parts its state has."""
-        items = [len(getattr(one.cell, "cells", one.cell.state_sizes)) for one in self.loops.values()]
+        """Raise LayerError if the numbers of states differ.  To Keras, a cell in RNN's list is one state."""
+        cells = (layer.cell for layer in self.loops.values())
+        items = [len(getattr(cell, "cells", cell.state_sizes)) for cell in cells]
         if items[0] != items[1]:
             raise LayerError(
                 "Bidirectional: Keras splits the initial states in half, but its layers keep {items} "
@@ -148,22 +153,22 @@ class Bidirectional(Layer):
             )
 
     def claims(self) -> dict[Label, tuple[Claim, ...]]:
-        """Claim that the backward state equals the backward half of the first row, which is flipped."""
+        """Claim that each last state equals its half of a row: the last row forward, the first backward."""
         if not self.returns_state or self.config["merge_mode"] not in ("concat", None):
             return {}
         units, concat = self.forward.cell.units, self.config["merge_mode"] == "concat"
-        found: dict[Label, tuple[Claim, ...]] = {}
+        claims: dict[Label, tuple[Claim, ...]] = {}
         ends = {"forward": (-1, slice(units)), "backward": (0, slice(units, None))}
         for direction, layer in self.loops.items():
             row, half = ends[direction]
             rows = (row,) if self.sequences else ()
             index = (slice(None), *rows, half if concat else slice(None)) if rows or concat else ()
             same = Claim(Label("hidden", self.sequences, direction="" if concat else direction), index)
-            found[layer.cell.output_state._replace(direction=direction)] = (same,)
-        return found
+            claims[layer.cell.output_state._replace(direction=direction)] = (same,)
+        return claims
 
     def with_returns(self, **returns: bool) -> Spec:
-        """Applies to both inner layers."""
+        """Return the Spec with these values in both inner layers."""
         inner = {
             name: layers.make(self.config[name]).with_returns(**returns)
             for name in ("layer", "backward_layer")
@@ -177,13 +182,13 @@ class Bidirectional(Layer):
         The backward sequence is flipped before it is returned.
         """
         mode, units = self.config["merge_mode"], self.forward.cell.units
-        used = [label.direction] if label.direction else list(self.loops)
+        directions = [label.direction] if label.direction else list(self.loops)
         if mode == "concat" and not label.direction:
             second = index[-1] >= units
-            used = [used[second]]
+            directions = [directions[second]]
             index = (*index[:-1], index[-1] - units * second)
-        entries = {one: self._entry(one, label, index, input_shape) for one in used}
-        parts: list[Node] = [Name(one) for one in used]
+        entries = {name: self._entry(name, label, index, input_shape) for name in directions}
+        parts: list[Node] = [Name(name) for name in directions]
         if len(parts) == 1:
             return LayerEquation(parts[0], entries)
         if mode == "mul":
@@ -245,7 +250,7 @@ class Bidirectional(Layer):
     def merge(mode: str | None, forward: Array, backward: Array, library: Any = None) -> tuple[Array, ...]:
         """Return the merged output, or both outputs with merge_mode none.
 
-        Sequences must be in the same time order.  library: what concatenates the arrays; None for NumPy.
+        Sequences must be in the same time order.  library: whose `concatenate` is used; None for NumPy.
         """
         import numpy as np
 
@@ -263,19 +268,19 @@ class Bidirectional(Layer):
 
 def _copy(spec: Spec, **changes: Any) -> Spec:
     """Return `spec` as Keras recreates it from its config: the layer creates every initializer."""
-    forgotten = layers.class_of(spec.class_name).unsaved
+    unsaved = layers.class_of(spec.class_name).unsaved
     config = {
-        name: None if name in forgotten else _defer(name, value)
+        name: None if name in unsaved else _defer(name, value)
         for name, value in {**spec.config, **changes}.items()
     }
     return replace(spec, config=config, deferred=True)
 
 
 def _defer(name: str, value: Any) -> Any:
-    """Return the value of the option `name` as Keras recreates it, without what Keras does not save."""
+    """Return the value of the option `name` as Keras recreates it, without the options it does not save."""
     if isinstance(value, Spec):
         initializer = name.endswith("_initializer")
-        lost = initializers.find(value.class_name).unsaved if initializer else frozenset[str]()
-        config = {key: _defer(key, own) for key, own in value.config.items() if key not in lost}
+        unsaved = initializers.find(value.class_name).unsaved if initializer else frozenset[str]()
+        config = {key: _defer(key, entry) for key, entry in value.config.items() if key not in unsaved}
         return replace(value, config=config, deferred=True)
     return tuple(_defer(name, item) for item in value) if isinstance(value, (tuple, list)) else value

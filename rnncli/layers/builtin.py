@@ -38,7 +38,7 @@ class LSTMCell(Cell):
     )
 
     def equations_of(self, config: Mapping[str, Any]) -> CellText:
-        """Some nodes of ONNX have an activation of their own for the cell state in the output."""
+        """In some nodes of ONNX, the cell state has another activation than the candidate."""
         output = "cell_activation" if config.get("cell_activation") else "activation"
         return builtin.lstm(output, unit_forget_bias=config["unit_forget_bias"])
 
@@ -62,7 +62,7 @@ class GRUCell(Cell):
         return builtin.gru(config["reset_after"])
 
     def recurrent_parts(self, lines: Mapping[str, Node]) -> dict[str, Node]:
-        """Return, with reset_after, what the reset gate is multiplied by."""
+        """Return, with reset_after, the factor of the reset gate in the candidate."""
         for node in walk(lines["candidate"]) if self.config["reset_after"] else ():
             match node:
                 case Operation("*", Name("reset"), inner):

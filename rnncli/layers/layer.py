@@ -17,7 +17,7 @@ INERT = frozenset(
     | {"input_dim", "input_shape", "batch_input_shape"}
     | {f"{part}_{what}" for part in ("kernel", "recurrent", "bias") for what in ("regularizer", "constraint")}
 )
-"""Arguments that Keras accepts but that do not affect what a layer returns."""
+"""Arguments that Keras accepts, but that do not change what a layer returns."""
 
 INITIALIZED_BY = {
     "kernel": "kernel_initializer",
@@ -33,7 +33,8 @@ Draw = Callable[[], int]
 class Place(NamedTuple):
     """Where a layer is: its index in the stack, its direction and its path.
 
-    direction: set for the parts of a Bidirectional; "" elsewhere, where the layer itself determines it.
+    direction: `forward` or `backward` for the layers inside a Bidirectional; else "".
+    path: in front of the names of its weights, `0/forward/`.
     """
 
     layer: int = 0
@@ -41,7 +42,7 @@ class Place(NamedTuple):
     path: str = ""
 
     def inside(self, path: str, direction: str = "") -> "Place":
-        """Return the place of a part of this layer."""
+        """Return the place of a layer inside this layer."""
         return Place(self.layer, direction or self.direction, f"{self.path}{path}/")
 
 
@@ -80,7 +81,10 @@ class LoopEntry(NamedTuple):
 
 
 class LayerEquation(NamedTuple):
-    """node: with the names of weights, of `entries`, and `x`, the layer's input at the number's own index."""
+    """How a number is computed.
+
+    node: its names are weights, keys of `entries`, and `x`, the layer's input at the index of the number.
+    """
 
     node: Node
     entries: Mapping[str, LoopEntry] = MappingProxyType({})
@@ -103,12 +107,12 @@ class Layer(ABC):
     options: its arguments, by Keras's names.
     input_rank: the number of axes of its input; 0 if it takes any.
     recurrent: it runs over time, and it or its inner layers have return_sequences and return_state.
-    runs_a_cell: it loops over time itself.
+    runs_a_cell: it loops over time itself; a Bidirectional does not, but its inner layers do.
     takes_sequence: False if it also accepts (batch, features).
-    makes_mask: True if it creates a mask for the layers after it.
-    takes_mask: False if it cannot be called with a mask argument, so that the next layer gets the mask.
+    makes_mask: True if it creates a mask for the next layer.
+    takes_mask: False if it has no mask argument, so that the next layer gets the mask.
     mask_ranks: numbers of axes that its mask can have; 2 is (batch, timesteps).
-    without_keras: False if only Keras can compute it, because rnncli does not implement its step.
+    without_keras: False if only Keras can compute it.
     trains_without_keras: False if only Keras can compute it in training mode.
     unsaved: options that Keras omits from the layer's config, so that a copy does not have them.
     """
@@ -136,7 +140,7 @@ class Layer(ABC):
 
     @property
     def ends(self) -> tuple[str, ...]:
-        """The time step that it reads last, `last` or `first`."""
+        """The time step that the layer reads last: `last`, or `first` with go_backwards."""
         return ("first" if self.config.get("go_backwards") else "last",)
 
     @property
@@ -145,7 +149,7 @@ class Layer(ABC):
         return None
 
     def next_mask(self, inputs: Array | None, mask: Array | None) -> Array | None:
-        """Return the mask for the next layer, as far as it is known.  inputs: None if they are not known."""
+        """Return the mask for the next layer; None if it has none.  inputs: None if they are not known."""
         return mask
 
     @property
@@ -162,7 +166,7 @@ class Layer(ABC):
         """Return every tensor that the layer returns, in Keras's order; the first is its output."""
 
     def states(self, input_shape: Shape) -> tuple[TensorInfo, ...]:
-        """Return the parts of an initial state, in Keras's order, with their names in results."""
+        """Return the parts of an initial state, in Keras's order, named as in results."""
         return ()
 
     def require_start(self) -> None:
@@ -187,8 +191,8 @@ class Layer(ABC):
 
     def with_returns(self, **returns: bool) -> Spec:
         """Return the Spec with these values of return_sequences or return_state, if the layer has them."""
-        own = {name: value for name, value in returns.items() if name in self.options}
-        return replace(self.spec, config={**self.config, **own})
+        options = {name: value for name, value in returns.items() if name in self.options}
+        return replace(self.spec, config={**self.config, **options})
 
     def equation(self, label: Label, index: tuple[int, ...], input_shape: tuple[int, ...]) -> LayerEquation:
         """Return the equation of one number of a returned tensor.
@@ -212,7 +216,7 @@ def initializers_in(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def within(weights: Mapping[str, Any], part: str) -> dict[str, Any]:
-    """Return the entries whose path starts with `part/`, with that prefix removed."""
+    """Return the entries whose path starts with `part/`, without that prefix."""
     return {path[len(part) + 1 :]: value for path, value in weights.items() if path.startswith(f"{part}/")}
 
 
@@ -221,13 +225,13 @@ def split_parts(weights: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
 
     Calling `within` for each layer of a deep stack would take time quadratic in its depth.
     """
-    found: dict[str, dict[str, Any]] = {}
+    parts: dict[str, dict[str, Any]] = {}
     for path, value in weights.items():
         part, _, rest = path.partition("/")
-        found.setdefault(part, {})[rest] = value
-    return found
+        parts.setdefault(part, {})[rest] = value
+    return parts
 
 
 def join_parts(parts: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """Return the entries of all parts by path: the name of the part, a slash and the name in it."""
+    """Return the entries of all parts by path: `forward/kernel`."""
     return {f"{part}/{name}": value for part, entries in parts.items() for name, value in entries.items()}

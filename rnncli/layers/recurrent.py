@@ -44,12 +44,12 @@ BEYOND_KERAS = ("cell_activation", "input_order")
 """Settings that only ONNX nodes have.  Keras has no such options, so only readers of saved models set them.
 
 cell_activation: of an LSTM's output, if the candidate has another activation.
-input_order: a layer that goes backwards returns its sequence in the order of the input; masked steps are
-    zeros only if it returns a sequence.
+input_order: a layer with go_backwards returns its sequence in the order of the input, and fills masked steps
+    with zeros only if it returns a sequence.
 """
 
 State = tuple[Any, ...]
-"""The parts of a cell's state, (batch, units) each, its output first; of stacked cells, one for each."""
+"""The parts of a cell's state, (batch, units) each, the output first; the states of all stacked cells."""
 
 
 class RecurrentLayer(Layer):
@@ -84,14 +84,14 @@ class RecurrentLayer(Layer):
         return output[:, ::-1] if self.sequences and self._turns_back else output
 
     def with_returns(self, **returns: bool) -> Spec:
-        found = super().with_returns(**returns)
+        spec = super().with_returns(**returns)
         if "input_order" not in self.config:
-            return found
-        zeroed = found.config["return_sequences"]
-        return replace(found, config={**found.config, "zero_output_for_mask": zeroed})
+            return spec
+        zeroed = spec.config["return_sequences"]
+        return replace(spec, config={**spec.config, "zero_output_for_mask": zeroed})
 
     def make_cell(self, spec: Spec) -> Any:
-        """Create the cell that is run over time."""
+        """Create the cell that the layer runs over time."""
         return self.cell_class(spec)
 
     def weight_shapes(self, input_shape: Shape) -> dict[str, Shape]:
@@ -108,12 +108,12 @@ class RecurrentLayer(Layer):
         return (output, *(self.states(input_shape) if self.returns_state else ()))
 
     def states(self, input_shape: Shape) -> tuple[TensorInfo, ...]:
-        """Return last_hidden_state, and any other state of the cell."""
+        """Return last_hidden_state, then the other states of the cell, such as last_cell_state."""
         sizes, axes = self.cell.state_sizes.items(), ("batch", "units")
         return tuple(TensorInfo(label, axes, (input_shape[0], units), self.ends) for label, units in sizes)
 
     def claims(self) -> dict[Label, tuple[Claim, ...]]:
-        """Claim that the last hidden state equals the last row of the sequence, in processing order."""
+        """Claim that the last hidden state equals the row of the sequence that was computed last."""
         row = (slice(None), 0 if self._turns_back else -1, slice(None))
         same = Claim(Label("hidden", self.sequences), row if self.sequences else ())
         return {self.cell.output_state: (same,)} if self.returns_state else {}
@@ -125,7 +125,7 @@ class RecurrentLayer(Layer):
     def entry(
         self, label: Label, index: tuple[int, ...], input_shape: tuple[int, ...], direction: str = ""
     ) -> LoopEntry:
-        """Return the term of `equation`.  direction: which loop of a Bidirectional, else ""."""
+        """Return the number that the loop computed.  direction: which loop of a Bidirectional, else ""."""
         last = input_shape[1] - 1
         position = (last - index[1] if self._turns_back else index[1]) if label.sequence else last
         return LoopEntry(direction, position, label.in_loop if label.last else OUTPUT, index[-1])
@@ -148,20 +148,20 @@ class RecurrentLayer(Layer):
 
 
 def sizes_by_cell(cell: Any, features: int | None) -> dict[int | None, dict[str, int]]:
-    """Return how many numbers each line has, by the index of a cell in RNN's list.
+    """Return the size of each line of each cell, by the index of the cell in RNN's list.
 
-    features: of the first cell's input; None if it is not known.
+    cell: a Cell, or StackedCells.  features: of the first cell's input; None if they are not known.
     """
-    found: dict[int | None, dict[str, int]] = {}
-    for index, one in cell.by_index.items():
-        found[index], features = one.line_sizes(features), one.units
-    return found
+    line_sizes: dict[int | None, dict[str, int]] = {}
+    for index, stacked in cell.by_index.items():
+        line_sizes[index], features = stacked.line_sizes(features), stacked.units
+    return line_sizes
 
 
-def cell_options(text: CellText, **own: Option) -> dict[str, Option]:
-    """Return the options of a cell in Keras's order: units, those of its equations, and those of every cell.
+def cell_options(text: CellText, **further: Option) -> dict[str, Option]:
+    """Return the options of a cell in Keras's order: units, options of its equations, options of every cell.
 
-    own: options of one of Keras's cells alone.
+    further: options that only this cell has, such as unit_forget_bias.
     """
     of_equations = {
         name: Option("activation" if isinstance(value, str) else "number", value)
@@ -176,7 +176,7 @@ def cell_options(text: CellText, **own: Option) -> dict[str, Option]:
         **of_equations,
         "use_bias": Option("flag", True),
         **initializers,
-        **own,
+        **further,
         "dropout": Option("rate", 0.0),
         "recurrent_dropout": Option("rate", 0.0),
         "seed": Option("seed"),
@@ -187,14 +187,14 @@ def cell_options(text: CellText, **own: Option) -> dict[str, Option]:
 _USUAL = ("glorot_uniform", "orthogonal", "zeros")
 """Keras's initializers of the packed weights."""
 _BY_AXES = {1: "zeros", 2: "glorot_uniform"}
-"""Keras's initializer of any other weight of this number of axes."""
+"""Keras's initializer of other weights, by the number of axes."""
 
 
 class Cell:
-    """One kind of recurrent cell, derived from its equations: one of Keras's, or one of one's own.
+    """A recurrent cell, derived from its equations: a cell of Keras, or a cell from a file of equations.
 
-    options: the arguments of one of Keras's cells, by Keras's names.
-    masks_per_gate: whether each gate gets dropout masks of its own if recurrent_dropout is set.
+    options: the arguments of a cell of Keras, by Keras's names.
+    masks_per_gate: whether each gate has its own dropout masks if recurrent_dropout is set.
     """
 
     options: ClassVar[Mapping[str, Option]]
@@ -209,7 +209,7 @@ class Cell:
         self.gates, self.states = self.text.traced, self.text.states
 
     def equations_of(self, config: Mapping[str, Any]) -> CellText:
-        """Return the equations of one of Keras's cells with these options."""
+        """Return the equations of a cell of Keras with these options."""
         raise NotImplementedError
 
     @cached_property
@@ -220,11 +220,11 @@ class Cell:
 
     @cached_property
     def written(self) -> Mapping[str, Node]:
-        """The equations with the cell's options, each sum in the order in which it is written."""
+        """The equations with the cell's options, with the terms of each sum as they are written."""
         return resolve(self.text, self.config, in_order=False)
 
     def recurrent_parts(self, lines: Mapping[str, Node]) -> dict[str, Node]:
-        """Return, by line, the part of it that a trace shows as its `recurrent` part."""
+        """Return, by line, the part of its equation that a trace shows as `recurrent`."""
         return {}
 
     @cached_property
@@ -233,19 +233,19 @@ class Cell:
         return compile_cell(self.text, self.lines, self.config, self.recurrent_parts(self.lines))
 
     def function(self, name: str) -> str:
-        """Return the function of an equation: of an option, the activation that it names."""
+        """Return the function of this name; for an option, the name of its activation."""
         return self.text.function(name, self.config)
 
     @cached_property
     def bounds(self) -> dict[str, tuple[float, float] | None]:
-        """The range that activations leave to each line; None if they do not limit it."""
+        """The range of each line, (0, 1) for a sigmoid; None if no activation limits the line."""
         from rnncli.cells.bounds import bounds_of
 
         return bounds_of(self.lines, self.function)
 
     @cached_property
     def new_states(self) -> dict[str, str]:
-        """The traced lines that are a state after the step, by name: SimpleRNN's candidate is `hidden`."""
+        """The states that equal a traced line, by that line: SimpleRNN's `hidden` by `candidate`."""
         return {
             node.name: state
             for state in self.states
@@ -255,7 +255,7 @@ class Cell:
         }
 
     def line_sizes(self, features: int | None) -> dict[str, int]:
-        """Return units, features or 1 for each line; units where it depends on unknown features."""
+        """Return the size of each line: units, features or 1; units if it depends on unknown features."""
         return {
             line: self.units if size is None or line in self.states else size
             for line, size in check_sizes(self.text, self.units, features).items()
@@ -263,20 +263,20 @@ class Cell:
 
     @property
     def by_index(self) -> dict[int | None, Cell]:
-        """The cells in it, by their index in RNN's list: itself, without an index."""
+        """The cells by their index in RNN's list: this cell, whose index is None."""
         return {None: self}
 
     @property
     def state_sizes(self) -> dict[Label, int]:
-        """Units of each part of the state, by its label in a result."""
+        """The units of each part of the state, by the part's label in a result."""
         return {Label(part, last=True): self.units for part in self.states}
 
     def weight_shapes(self, input_shape: Shape, *, checked: bool = True) -> dict[str, Shape]:
         """Return the shapes: kernel (features, lines * units), recurrent_kernel (units, lines * units), bias.
 
-        Then those of the cell's own weights.  lines: the number of lines that use the weight.
-        checked: whether the sizes of equations of one's own have to fit.
-        Raises LayerError, with a caret, where they do not.
+        The shapes of the weights that are not packed follow.  lines: the number of lines that use the weight.
+        checked: whether to check the sizes in the equations of a file.
+        Raises LayerError, with a caret, where two sizes do not fit.
         """
         text, units, features = self.text, self.units, input_shape[-1]
         if checked and text.written:
@@ -288,12 +288,15 @@ class Cell:
             "kernel": (features, widths["kernel"]),
             "recurrent_kernel": (units, widths["recurrent_kernel"]),
             "bias": (2, biased) if text.has_two_biases else (biased,),
-            **{name: tuple(sizes.get(one, one) for one in own.shape) for name, own in text.weights.items()},
+            **{
+                name: tuple(sizes.get(size, size) for size in weight.shape)
+                for name, weight in text.weights.items()
+            },
         }
         return {name: shape for name, shape in shapes.items() if shape[-1] != 0}
 
     def initializers(self) -> dict[str, Any]:
-        """Return the initializer of each weight; for one with several, a function that joins their parts."""
+        """Return the initializer of each weight; for a weight with several, a function that draws it."""
         return {
             name: partial(self._draw_by_line, name) if self.runs(name) else value
             for name, value in self.all_initializers().items()
@@ -301,32 +304,37 @@ class Cell:
         }
 
     def all_initializers(self) -> dict[str, Any]:
-        """Return the initializers of weights, and those that lines have for their columns, as `bias/forget`.
+        """Return the initializers of weights, `bias`, and of the columns of a line, `bias/forget`.
 
-        Keras's cells also create that of a bias that they do not use.
+        Keras's cells also create the initializer of a bias that they do not use.
         """
-        text, found = self.text, {}
+        text, values = self.text, {}
         for name in self.weight_shapes((None,), checked=False) if text.written else INITIALIZED_BY:
             if weight := text.weights.get(name):
-                found[name] = weight.initializer or _BY_AXES[len(weight.shape)]
+                values[name] = weight.initializer or _BY_AXES[len(weight.shape)]
                 continue
-            found[name], given = self.config[INITIALIZED_BY[name]], text.initializers.get(name, {})
-            if found[name] != "probe":
-                own = (line for line in text.packing()[name] if line in given)
-                found |= {f"{name}/{line}": given[line] for line in own}
-        return found
+            values[name], by_line = self.config[INITIALIZED_BY[name]], text.initializers.get(name, {})
+            if values[name] != "probe":
+                lines = (line for line in text.packing()[name] if line in by_line)
+                values |= {f"{name}/{line}": by_line[line] for line in lines}
+        return values
 
     def runs(self, weight: str) -> list[tuple[str, int]]:
-        """Return which of `all_initializers` fills how many columns, from the left; [] if one fills all."""
+        """Return the initializers of a weight's columns, from the left, as (name, number of columns).
+
+        `[("bias", 3), ("bias/forget", 3), ("bias", 6)]` for an LSTM of 3 units; [] if one fills all columns.
+        """
         values = self.all_initializers()
-        own = [f"{weight}/{line}" for line in self.text.packing().get(weight, ())]
-        runs = groupby(name if name in values else weight for name in own)
-        return [(name, len(list(run)) * self.units) for name, run in runs] if values.keys() & {*own} else []
+        names = [f"{weight}/{line}" for line in self.text.packing().get(weight, ())]
+        if values.keys().isdisjoint(names):
+            return []
+        runs = groupby(name if name in values else weight for name in names)
+        return [(name, len(list(run)) * self.units) for name, run in runs]
 
     def _draw_by_line(
         self, weight: str, shape: tuple[int, ...], dtype: str, seeds: Mapping[str, int]
     ) -> Array:
-        """Return the weight.  seeds: by line, "" for that of the whole weight."""
+        """Return the weight, drawn from several initializers.  seeds: by line; "" for the whole weight."""
         import numpy as np
 
         values, parts = self.all_initializers(), []
@@ -337,18 +345,18 @@ class Cell:
 
     @property
     def dropout_seed_is_first(self) -> bool:
-        """Whether the equations are those of Keras's SimpleRNN, which makes the masks' generator first."""
+        """Whether the cell has the equations of SimpleRNN: Keras then makes the generator of masks first."""
         return any(self.lines == resolve(simple_rnn(), {"use_bias": used}) for used in (True, False))
 
     def take_seeds(self, draw: Draw) -> dict[str, int]:
         """Return the seeds by weight.  The dropout masks take one too, unless `seed` is set."""
-        own, values = self.config["seed"], self.all_initializers()
-        dropout = {"dropout": None} if own is None else {}
+        seed, values = self.config["seed"], self.all_initializers()
+        dropout = {"dropout": None} if seed is None else {}
         values = {**dropout, **values} if self.dropout_seed_is_first else {**values, **dropout}
-        return {"dropout": own, **take_seeds(values, self.config, draw)}
+        return {"dropout": seed, **take_seeds(values, self.config, draw)}
 
     def start(self, batch: int, dtype: Any) -> State:
-        """Return the state before the first step, (batch, units) each: zeros, or what the cell says."""
+        """Return the state before the first step, (batch, units) each: zeros, or the cell's start values."""
         import numpy as np
 
         return tuple(
@@ -377,8 +385,8 @@ class Cell:
         """Return the masks that Keras draws for one call on inputs of shape (batch, features).
 
         With recurrent_dropout, each gate of an LSTM or a GRU gets its own masks.
-        path: of the cell, with a slash at the end; "" for none.
-        seeds: `dropout` below the path is the seed of the generator.
+        path: of the cell, `0/`, or "".
+        seeds: by path; `0/dropout` is the seed of the generator of this cell.
         drawn: the number of draws so far of each generator, updated in place.
         """
         generator = f"{path}dropout"
@@ -402,7 +410,7 @@ def take_seeds(values: Mapping[str, Any], config: Mapping[str, Any], draw: Draw)
     """Return the seeds by name.
 
     values: the initializers, in the order in which the layer creates them; None for a generator.
-    Initializers in the config that are created before the layer take theirs first, in its order.
+    Initializers that a script creates before the layer take their seeds first, in the order of the config.
     """
     order = list(config)
 

@@ -15,7 +15,7 @@ from rnncli.result import Gate, Label
 
 
 class StackedCells:
-    """Several cells, used as one Cell; each gets the previous cell's output.
+    """Several cells that act as a single Cell; each gets the previous cell's output.
 
     Names of weights start with `0/`, `1/`, ..., as in Keras.
     """
@@ -81,12 +81,12 @@ class StackedCells:
             """Compute one time step; `projected` is for the first cell.  holds: by index of the cell."""
             states: list[Any] = []
             gates_of: list[Callable[[], tuple[Gate, ...]]] = []
-            for index, ((project, own_step), before) in enumerate(zip(bound, state, strict=True)):
-                given = project(states[-1][0]) if states else projected
-                after, gates = own_step(given, before, holds.get(index) if holds else None)
+            for index, ((project, cell_step), before) in enumerate(zip(bound, state, strict=True)):
+                inputs = project(states[-1][0]) if states else projected
+                after, gates = cell_step(inputs, before, holds.get(index) if holds else None)
                 states.append(after)
                 gates_of.append(gates)
-            return tuple(states), lambda: tuple(gate for own in gates_of for gate in own())
+            return tuple(states), lambda: tuple(gate for gates in gates_of for gate in gates())
 
         return BoundCell(bound[0][0], step)
 

@@ -37,7 +37,7 @@ def check_weights(
     """Return the weights of the layers by path, in Keras's order; None for None.
 
     given: weights by path; or the layers of a saved model, of which the ones that fit are used, in order.
-    source: the name of the file or option they come from, for errors and advice.
+    source: the name of their file or option, for errors and advice.
     Raises InputError if a weight is missing, is unknown or has the wrong shape.
     """
     if given is None:
@@ -79,7 +79,7 @@ def check_weights(
 
 
 def _advise_names(given: Mapping[str, Any], source: Text) -> Text:
-    """Return the line that names the arrays as the weights of a layer, if their shapes tell; else ""."""
+    """Return a command that renames the arrays, if their shapes tell which weights they are; else ""."""
     import numpy as np
 
     from rnncli.frameworks import advise_names
@@ -100,12 +100,12 @@ def _choose_saved(
     ]
     wanted = [layer for layer in shapes if layer[2]]
     saved_shapes = [[array.shape for array in layer.weights] for layer in saved]
-    layer_shapes = [list(own.values()) for _, _, own in wanted]
+    layer_shapes = [list(weights.values()) for _, _, weights in wanted]
     first = _match(layer_shapes, saved_shapes)
-    last = [len(saved_shapes) - 1 - place for place in _match(layer_shapes[::-1], saved_shapes[::-1])][::-1]
+    last = [len(saved_shapes) - 1 - index for index in _match(layer_shapes[::-1], saved_shapes[::-1])][::-1]
     if len(first) < len(wanted):
-        index, name, own = wanted[len(first)]
-        missing = ", ".join(f"{path} {format_shape(shape)}" for path, shape in own.items())
+        index, name, weights = wanted[len(first)]
+        missing = ", ".join(f"{path} {format_shape(shape)}" for path, shape in weights.items())
         raise InputError(
             "no layer in it fits layer {index} ({name}), which needs {missing}.",
             "It holds {layers}.",
@@ -128,23 +128,23 @@ def _choose_saved(
             )
     return {
         f"{stack.prefix(index)}{path}": array
-        for (index, _, own), place in zip(wanted, first, strict=True)
-        for path, array in zip(own, saved[place].weights, strict=True)
+        for (index, _, weights), early in zip(wanted, first, strict=True)
+        for path, array in zip(weights, saved[early].weights, strict=True)
     }
 
 
 def _match(layer_shapes: list[list[Shape]], saved_shapes: list[list[Shape]]) -> list[int]:
-    """Return the first index in `saved_shapes` of each item of `layer_shapes`, each after the previous one.
+    """Return the index in `saved_shapes` of each item of `layer_shapes`: the first after the previous index.
 
-    Stops at the first item that is not found.
+    Stops at the first item that has no index.
     """
-    places: list[int] = []
+    indices: list[int] = []
     for shapes in layer_shapes:
-        start = places[-1] + 1 if places else 0
+        start = indices[-1] + 1 if indices else 0
         if shapes not in saved_shapes[start:]:
             break
-        places.append(saved_shapes.index(shapes, start))
-    return places
+        indices.append(saved_shapes.index(shapes, start))
+    return indices
 
 
 def _list_layers(saved: tuple[SavedLayer, ...]) -> str:
@@ -189,8 +189,8 @@ def check_states(
 ) -> tuple[Array, ...] | None:
     """Return the states in Keras's order, each with a batch axis; None for None.
 
-    given: in that order, or by result name; for a batch of 1, the batch axis may be missing.
-    source: the name of the file or option they come from, for errors.
+    given: in Keras's order, or by result name; for a batch of 1, the batch axis may be missing.
+    source: the name of their file or option, for errors.
     Raises InputError if a name, the number of states or a shape is wrong, LayerError if a layer cannot start
     from a given state.
     """

@@ -113,7 +113,7 @@ class Stack(tuple[Spec, ...]):
         name = layer.spec.title
         if not layer.input_rank or len(shape) == layer.input_rank:
             return
-        last = next((place for place in reversed(range(index)) if self.layers[place].recurrent), None)
+        last = next((number for number in reversed(range(index)) if self.layers[number].recurrent), None)
         if last is not None and (layer.input_rank, len(shape)) == (3, 2):
             before = self.layers[last].spec.title
             raise LayerError(
@@ -145,7 +145,7 @@ class Stack(tuple[Spec, ...]):
         return self._join([layer.weight_shapes(shape) for layer, shape in self.input_shapes(input_shape)])
 
     def outputs(self, input_shape: Shape, *, all_layers: bool = False) -> tuple[TensorInfo, ...]:
-        """Return what the last layer returns; with all_layers, what each layer returns, with prefixes."""
+        """Return the tensors of the last layer; with all_layers, of every layer, with prefixes."""
         pairs = list(self.input_shapes(input_shape))
         if not all_layers or len(pairs) == 1:
             layer, shape = pairs[-1]
@@ -157,11 +157,8 @@ class Stack(tuple[Spec, ...]):
         )
 
     def times(self, input_shape: Shape, *, all_layers: bool = False) -> dict[Label, range]:
-        """Return the input's time index of each row of the returned tensors.
-
-        Contains only tensors whose time order is reversed because of go_backwards.
-        """
-        found: dict[Label, range] = {}
+        """Return the time index in the input of each row of the tensors that go_backwards has reversed."""
+        times: dict[Label, range] = {}
         turned = False
         steps, last = input_shape[1], len(self.layers) - 1
         for index, (layer, shape) in enumerate(self.input_shapes(input_shape)):
@@ -169,8 +166,8 @@ class Stack(tuple[Spec, ...]):
             if turned and isinstance(steps, int) and (all_layers or index == last):
                 timed = (info.label for info in layer.outputs(shape) if "timesteps" in info.axes)
                 labels = (self.label(index, label) if all_layers else label for label in timed)
-                found.update(dict.fromkeys(labels, range(steps - 1, -1, -1)))
-        return found
+                times.update(dict.fromkeys(labels, range(steps - 1, -1, -1)))
+        return times
 
     def states(self, input_shape: Shape) -> tuple[TensorInfo, ...]:
         """Return the parts of the initial states of all layers, in order."""
@@ -181,7 +178,7 @@ class Stack(tuple[Spec, ...]):
         )
 
     def claims(self, *, all_layers: bool = False) -> dict[Label, tuple[Claim, ...]]:
-        """Return the claims of the last layer; with all_layers, of each layer, which both sides then name."""
+        """Return the claims of the last layer; with all_layers, of each layer, with prefixes."""
         if not all_layers or len(self.layers) == 1:
             return self.layers[-1].claims()
         return {
@@ -191,16 +188,16 @@ class Stack(tuple[Spec, ...]):
         }
 
     def probes(self, input_shape: Shape, dtype: str) -> dict[str, Array]:
-        """Return the weights filled by `probe`, numbered through the whole stack, so that all differ."""
+        """Return the weights that `probe` fills; the numbers differ in the whole stack."""
         initializers_of = self._join([layer.initializers() for layer in self.layers])
-        found: dict[str, Array] = {}
+        probes: dict[str, Array] = {}
         start = 0
         for path, shape in self.weight_shapes(input_shape).items():
             if initializers_of[path] == "probe":
                 filled = Spec("Probe", {"start": start})
-                found[path] = initializers.make(filled, sizes(shape), dtype, None)
+                probes[path] = initializers.make(filled, sizes(shape), dtype, None)
             start += prod(sizes(shape))
-        return found
+        return probes
 
     def take_seeds(self, draw: Draw) -> dict[str, int]:
         """Return the seeds of all layers by path; the layers are created first to last."""
@@ -209,19 +206,21 @@ class Stack(tuple[Spec, ...]):
     def draw_weights(self, input_shape: Shape, seeds: Mapping[str, int]) -> dict[str, Array]:
         """Return all weights by path, in the dtype of their layers, as Keras draws them for these seeds.
 
-        None are returned for a layer that only Keras can compute.
+        A layer that only Keras can compute is left out.
         """
         drawn = []
-        for (layer, shape), own in zip(self.input_shapes(input_shape), self.split(seeds), strict=True):
+        for (layer, shape), layer_seeds in zip(
+            self.input_shapes(input_shape), self.split(seeds), strict=True
+        ):
             values, dtype = layer.initializers(), layer.config["dtype"]
-            found: dict[str, Array] = {}
+            weights: dict[str, Array] = {}
             for path, wanted in (layer.weight_shapes(shape) if layer.without_keras else {}).items():
-                value, seed = values[path], own.get(path)
+                value, seed = values[path], layer_seeds.get(path)
                 if callable(value):
-                    found[path] = value(sizes(wanted), dtype, {"": seed, **within(own, path)})
+                    weights[path] = value(sizes(wanted), dtype, {"": seed, **within(layer_seeds, path)})
                 else:
-                    found[path] = initializers.make(value, sizes(wanted), dtype, seed)
-            drawn.append(found)
+                    weights[path] = initializers.make(value, sizes(wanted), dtype, seed)
+            drawn.append(weights)
         return self._join(drawn)
 
     def call(
@@ -232,22 +231,21 @@ class Stack(tuple[Spec, ...]):
         initial_state: tuple[Array, ...] | None,
         weights: Mapping[str, Array],
     ) -> list[LayerOutput]:
-        """Compute what each layer returns.
+        """Return the output of each layer.
 
         Keras does not pass a mask from an earlier layer to a layer that also gets an initial state, but it
         still passes that mask on to later layers.
         """
         returned: list[LayerOutput] = []
         explicit = mask is not None
-        for index, (layer, own) in enumerate(zip(self.layers, self.split(weights), strict=True)):
+        for index, (layer, entries) in enumerate(zip(self.layers, self.split(weights), strict=True)):
             count = len(layer.states(inputs.shape)) if initial_state else 0
             states = initial_state[:count] if initial_state and count else None
             initial_state = initial_state[count:] if initial_state else None
-            place = Place(index, path=self.prefix(index))
             takes_mask = explicit or not states
-            returned.append(
-                layer.call(runner, Call(inputs, own, place, mask if takes_mask else None, states))
-            )
+            layer_mask = mask if takes_mask else None
+            call = Call(inputs, entries, Place(index, path=self.prefix(index)), layer_mask, states)
+            returned.append(layer.call(runner, call))
             inputs = returned[-1].tensors[0]
             if takes_mask or mask is None or inputs.ndim == 2:
                 mask = returned[-1].mask
@@ -255,24 +253,26 @@ class Stack(tuple[Spec, ...]):
         return returned
 
     def masked_rows(self, inputs: Array, mask: Array | None, *, started: bool) -> list[Array | None]:
-        """Return which rows of each recurrent layer's sequence are masked, by the rules of `call`.
+        """Return which rows of each layer's sequence are masked, by the rules of `call`.
 
-        None without a mask, and where only the computation knows it: after a Masking that is not first.
+        None for a layer without a mask, and after a Masking that is not first: only computing gives its mask.
         started: whether the layers get initial states.
         """
-        found: list[Array | None] = []
+        rows: list[Array | None] = []
         explicit = mask is not None
         for index, layer in enumerate(self.layers):
             gets_mask = layer.recurrent and (explicit or not started)
             masked = ~mask if mask is not None and mask.ndim == 2 and gets_mask else None
-            found.append(masked[:, ::-1] if masked is not None and layer.is_reversed else masked)
+            rows.append(masked[:, ::-1] if masked is not None and layer.is_reversed else masked)
             mask = layer.next_mask(None if index else inputs, mask)
             explicit = explicit and not layer.takes_mask
-        return found
+        return rows
 
     def _join(self, parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-        """Return the entries of all layers by path: with the layer's index in front, if there are several."""
-        return dict(parts[0]) if len(parts) == 1 else join_parts({str(i): own for i, own in enumerate(parts)})
+        """Return the entries of all layers by path: `0/kernel`, or `kernel` if there is a single layer."""
+        if len(parts) == 1:
+            return dict(parts[0])
+        return join_parts({str(index): part for index, part in enumerate(parts)})
 
     def split(self, entries: Mapping[str, Any]) -> list[Mapping[str, Any]]:
         """Return the entries of each layer, with the names that the layer uses."""
