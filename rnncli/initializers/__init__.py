@@ -24,14 +24,14 @@ Fill = Callable[[Config, ArrayShape, str, int], Array]
 
 
 class Initializer(NamedTuple):
-    """One initializer.
+    """An initializer.
 
-    fill: its seed is 0 if the initializer needs none.
+    fill: fills a weight; its seed is 0 if the initializer needs none.
     options: by name, in the order of Keras's signature; random initializers have a `seed` option.
-    aliases: names in addition to the class name.  Case and underscores don't matter in any of them.
-    required_option: one without a default, so that the bare name is not enough.
+    aliases: names in addition to the class name.  Case and underscores don't matter.
+    required_option: the option without a default, so that the bare name is not enough; "" if there is none.
     unsaved: options that Keras omits from the initializer's config, so that a copy does not have them.
-    in_keras: whether Keras has it; one that Keras lacks stands in no config for Keras.
+    in_keras: whether Keras has the initializer; without, it cannot be in a config for Keras.
     """
 
     class_name: str
@@ -54,14 +54,14 @@ SEEDS = 1_000_000_000
 
 
 def draw_seed() -> int:
-    """Return a random seed, for use when none was given; the caller's generator stays as it is."""
+    """Return a random seed, for use when none was given; the caller's generator does not change."""
     return Random().randrange(SEEDS)
 
 
 def seed_stream(seed: int) -> Callable[[], int]:
     """Return a function that returns the seeds which Keras uses after `keras.utils.set_random_seed`.
 
-    Each object that Keras creates gets the next one, from 1 to 10**9; they come from Python's random module.
+    Each object that Keras creates gets the next seed, from 1 to 10**9, of Python's random module.
     """
     return partial(Random(seed).randint, 1, 10**9)
 
@@ -76,10 +76,10 @@ def find(name: str) -> Initializer:
 
     Raises LayerError if it does not exist.
     """
-    found = _index_by_name().get(fold_name(name))
-    if found is None:
+    initializer = _index_by_name().get(fold_name(name))
+    if initializer is None:
         raise LayerError("there is no initializer '{name}'.", did_you_mean(name, names()), name=name)
-    return found
+    return initializer
 
 
 def snake_case(class_name: str) -> str:
@@ -117,14 +117,13 @@ def make(value: str | Spec, shape: tuple[int, ...], dtype: str, seed: int | None
             dtype=dtype,
             dtypes=", ".join(DTYPES),
         )
-    own = config.get("seed")
-    chosen = seed if own is None else own
-    if chosen is None and initializer.takes_seed:
+    seed = seed if config.get("seed") is None else config["seed"]
+    if seed is None and initializer.takes_seed:
         raise LayerError(
             "{class_name} needs a seed.", "Give one with {--seed}.", class_name=initializer.class_name
         )
     with np.errstate(all="ignore"):
-        return initializer.fill(config, shape, dtype, chosen or 0)
+        return initializer.fill(config, shape, dtype, seed or 0)
 
 
 def dropout_mask(shape: tuple[int, ...], rate: float, dtype: str, seed: int, k: int) -> Array:

@@ -99,9 +99,9 @@ def _draw_truncated(source: PhiloxStream, groups: int, dtype: str) -> NDArray[np
     while len(open_groups):
         values = box_muller(source.words(start[open_groups] + np.uint64(attempt)), dtype)
         kept = np.abs(values) < _BOUND
-        place = filled[open_groups, None] + np.cumsum(kept, axis=1) - 1
-        row, column = np.nonzero(kept & (place < wanted))
-        out[open_groups[row], place[row, column]] = values[row, column]
+        index = filled[open_groups, None] + np.cumsum(kept, axis=1) - 1
+        row, column = np.nonzero(kept & (index < wanted))
+        out[open_groups[row], index[row, column]] = values[row, column]
         filled[open_groups] += kept.sum(axis=1)
         open_groups = open_groups[filled[open_groups] < wanted]
         attempt += 1

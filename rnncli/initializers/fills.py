@@ -1,4 +1,4 @@
-"""Every initializer: what fills a weight, for Keras's initializers and for Probe, which Keras lacks.
+"""Every initializer: the functions that fill weights, of Keras's initializers and of Probe.
 
 VarianceScaling, Glorot, He and Lecun have the variance scale / fan, where fan is the number of inputs or
 outputs of a unit.  Random numbers are drawn in `_draws.py`.
@@ -7,6 +7,7 @@ outputs of a unit.  Random numbers are drawn in `_draws.py`.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 from rnncli.case import Array, Option, format_shape
@@ -73,13 +74,13 @@ _STFT = {
 
 
 def _draw(distribution: str, *numbers: str) -> Fill:
-    """Return what fills a weight from a distribution of `_draws`, with these options as its numbers."""
+    """Return a Fill that draws from a distribution of `_draws`, with these options as its numbers."""
 
     def fill(config: Config, shape: ArrayShape, dtype: str, seed: int) -> Array:
         from rnncli.initializers import _draws
 
-        found: Array = getattr(_draws, distribution)(shape, *(config[name] for name in numbers), dtype, seed)
-        return found
+        draw: Callable[..., Array] = getattr(_draws, distribution)
+        return draw(shape, *(config[name] for name in numbers), dtype, seed)
 
     return fill
 

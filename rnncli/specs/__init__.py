@@ -46,7 +46,7 @@ def from_flags(
     texts: the values of --layer: names, expressions or configs.
     flags: the given flags by Keras's option names, including `bidirectional` and `merge_mode`.
     document_layer: the layer of a case document, used if `texts` is empty.  Flags override it.
-    all_layers: whether every layer is shown: return_state is then for each, not only for the last.
+    all_layers: whether every layer is shown; return_state then applies to every layer, not only to the last.
     Raises LayerError or UsageError if the layers and the flags are invalid or do not fit together.
     """
     flags = {name: value for name, value in flags.items() if value is not None}
@@ -61,12 +61,13 @@ def from_flags(
             _refuse_opposites([item for item, by_name in items if by_name])
         built: list[Spec] = []
         for item, by_name in reversed(items):
-            own = lower if built else flags
+            layer_flags = lower if built else flags
             if isinstance(item, BareName):
-                item = _by_file(item, own, built)
-            built.insert(
-                0, _by_name(item, own, built) if by_name else build(item, own, flags_win=from_document)
-            )
+                item = _by_file(item, layer_flags, built)
+            if by_name:
+                built.insert(0, _by_name(item, layer_flags, built))
+            else:
+                built.insert(0, build(item, layer_flags, flags_win=from_document))
             _refuse_a_cell(built[0])
     except RecursionError:
         raise LayerError(
@@ -94,7 +95,7 @@ def _by_name(name: str, flags: Mapping[str, Any], above: Sequence[Spec]) -> Spec
 
 
 def _by_file(name: BareName, flags: Mapping[str, Any], above: Sequence[Spec]) -> CallExpression:
-    """Return the call of a cell that is named by its file alone, as a layer with the defaults of a name."""
+    """Return the call of a layer from `@mgu.toml` alone; its defaults are those of a named layer."""
     sequence = any(layers.class_of(spec.class_name).takes_sequence for spec in above)
     given = {"units": flags.get("units", UNITS), **({"return_sequences": True} if sequence else {})}
     return CallExpression(name.name, (), given, name.span, {}, name.equations)
@@ -164,7 +165,7 @@ def _class_names(stack: Sequence[Spec]) -> str:
 
 
 def _parts(stack: Sequence[Spec]) -> Iterator[Spec]:
-    """Yield the layers themselves; for a Bidirectional, the layers inside it; and cells of one's own."""
+    """Yield each layer, or the two layers inside a Bidirectional; then its cell, if that is from a file."""
     for spec in stack:
         if spec.class_name == "Bidirectional":
             yield from _parts(
@@ -211,8 +212,9 @@ def describe(spec: Spec) -> str:
     parts = [_format_option(spec.config[name]) for name, option in options.items() if option.required]
     # In the order written, because Keras takes the seeds of initializers in this order.
     for name, value in spec.config.items():
-        own = name in options and not options[name].required and not _is_default(options[name], value)
-        if own or (name in BEYOND_KERAS and value):
+        option = options.get(name)
+        is_changed = option and not option.required and not _is_default(option, value)
+        if is_changed or (name in BEYOND_KERAS and value):
             parts.append(f"{name}={_format_option(value)}")
     return f"{spec.class_name}({', '.join(parts)})"
 
@@ -223,7 +225,7 @@ def expressions_of(specs: Sequence[Spec]) -> tuple[str, ...]:
 
 
 def expression_of(specs: tuple[Spec, ...]) -> str | list[str]:
-    """Return the expression of the only layer, or the list of them."""
+    """Return the expression of a single layer, or a list of the expressions of several."""
     if specs is not _latest[0]:
         _latest[:] = specs, expressions_of(specs)
     texts: tuple[str, ...] = _latest[1]
@@ -231,14 +233,14 @@ def expression_of(specs: tuple[Spec, ...]) -> str | list[str]:
 
 
 def layer_of(specs: tuple[Spec, ...]) -> Any:
-    """Return what a case document has as its layer: expressions, or configs that hold a cell's equations."""
-    if any(one.equations is not None for one in walk(specs)):
+    """Return the `layer` of a case document: expressions; or configs, if a cell has its equations there."""
+    if any(spec.equations is not None for spec in walk(specs)):
         return configs_of(specs)
     return expression_of(specs)
 
 
 _latest: list[Any] = [None, ()]
-"""The specs that `expression_of` was last given, and their texts: each line of a stream asks for the same."""
+"""The last specs that `expression_of` got, and their texts: each line of a stream has the same specs."""
 
 
 def configs_of(specs: Sequence[Spec]) -> list[dict[str, Any]]:
@@ -255,7 +257,7 @@ def to_script(spec: Spec) -> tuple[str, str]:
 
 
 def _is_default(option: Option, value: Any) -> bool:
-    """Return whether `value` is the default; an initializer written out in a config can be one too."""
+    """Return whether `value` is the default; a config may write out a default initializer."""
     if option.kind == "initializer" and isinstance(value, Spec) and value.deferred:
         return settings(value) == settings(option.default)
     return bool(value == option.default)

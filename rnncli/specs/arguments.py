@@ -20,11 +20,11 @@ _EXAMPLES = {"size": "3", "sizes": "3", "rate": "0.5"}
 _LARGEST = 3.4028234663852886e38
 
 Reader = Callable[[str, str, Option, Any], Any]
-"""Reads a value that is a layer or an initializer; called with the class, the option's name and itself."""
+"""(class name, option's name, option, value) -> the value, if it is a layer or an initializer."""
 
 
 class Argument(NamedTuple):
-    """One argument.  value: checked.  written: as it was.  span: its position in an expression, or None."""
+    """An argument.  value: checked.  written: as in the source.  span: its position in an expression."""
 
     value: Any
     written: Any
@@ -32,7 +32,7 @@ class Argument(NamedTuple):
 
 
 class Signature(NamedTuple):
-    """What a layer, a cell or an initializer takes.
+    """The arguments of a layer, a cell or an initializer.
 
     options: by name, in Keras's order.  positional: the options that a call can set by position.
     ignored: other arguments that have no effect.
@@ -52,14 +52,14 @@ class Signature(NamedTuple):
 
         Raises LayerError, with a caret in an expression, if one is unknown, repeated or invalid.
         """
-        found: dict[str, Argument] = {}
+        arguments: dict[str, Argument] = {}
         for name, written, span in self._list(source):
             with point_at(span):
-                if name in found:
+                if name in arguments:
                     raise LayerError("{name} is given twice.", "Leave one of them out.", name=name)
                 if name in self.options:
                     value = check(self.class_name, name, self.options[name], written, self.read_inner)
-                    found[name] = Argument(value, written, span)
+                    arguments[name] = Argument(value, written, span)
                 elif name not in self.ignored:
                     raise LayerError(
                         "{class_name} has no argument '{name}'.",
@@ -67,7 +67,7 @@ class Signature(NamedTuple):
                         class_name=self.class_name,
                         name=name,
                     )
-        return found
+        return arguments
 
     def _list(self, source: CallExpression | Mapping[str, Any]) -> list[tuple[str, Any, TokenSpan | None]]:
         """Return each name with its value and its position, if the source is a call."""
@@ -76,9 +76,9 @@ class Signature(NamedTuple):
         size = len(self.positional)
         if len(source.args) > size:
             raise self._too_many(source.spans[size])
-        by_place = zip(self.positional, source.args, strict=False)
+        positional = zip(self.positional, source.args, strict=False)
         return [
-            *((name, value, source.spans.get(place)) for place, (name, value) in enumerate(by_place)),
+            *((name, value, source.spans.get(index)) for index, (name, value) in enumerate(positional)),
             *((name, value, source.spans.get(name)) for name, value in source.kwargs.items()),
         ]
 
@@ -164,14 +164,14 @@ def check(
 
 def _read_choice(named: Message, option: Option, value: Any) -> Any:
     """Return one of the choices.  For the kind `choice`, case does not matter, and a bare name is allowed."""
-    found = value
+    choice = value
     if option.kind == "choice":
         value = value.name if isinstance(value, BareName) else value
-        found = value.casefold() if isinstance(value, str) else value
-        found = None if found == "none" else found
-    if (found is None or isinstance(found, str)) and found in option.choices:
-        return found
-    words = ["none" if choice is None else str(choice) for choice in option.choices]
+        choice = value.casefold() if isinstance(value, str) else value
+        choice = None if choice == "none" else choice
+    if (choice is None or isinstance(choice, str)) and choice in option.choices:
+        return choice
+    words = ["none" if known is None else str(known) for known in option.choices]
     raise OptionError(
         "{option}{value} is not known.",
         did_you_mean(str(value), words),
@@ -242,7 +242,7 @@ def _number(value: Any) -> Text:
 
 
 def _scalar(value: Any) -> Text:
-    """Describe a number that fits into float32 or 64 bits."""
+    """Describe a number of float32, or a whole number of 64 bits; "" if the value is one."""
     if isinstance(value, float):
         return "" if abs(value) <= _LARGEST else Message("a finite float32")
     if not _is_int(value):
@@ -251,7 +251,7 @@ def _scalar(value: Any) -> Text:
 
 
 def _scalars(value: Any) -> Text:
-    """For a number, or nested lists of numbers."""
+    """Describe a number, or nested lists of numbers; "" if the value is one."""
     if not isinstance(value, (list, tuple)):
         return _scalar(value)
     level = list(value)
@@ -261,7 +261,7 @@ def _scalars(value: Any) -> Text:
             break
         if not lists:
             return ""
-        level = [item for one in lists for item in one]
+        level = [item for items in lists for item in items]
     return Message("a number, or lists of numbers at most {deepest} deep", deepest=DEEPEST)
 
 
@@ -310,4 +310,4 @@ _WANTED: Mapping[str, Callable[[Any], Text]] = {
         Message("a name, a list of numbers or None"),
     ),
 }
-"""By kind: returns what the value should be, "" if it is."""
+"""By kind of option: a function that describes the value that is wanted; "" if the value is right."""

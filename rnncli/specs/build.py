@@ -52,7 +52,7 @@ _STACKED_OPTIONS = {"cells": Option("cell_list", required=True), "dtype": Option
 
 
 class Written(NamedTuple):
-    """A layer or a cell as it was written, its arguments checked; layers among them are Written too.
+    """A layer or a cell as it was written, with checked arguments; layers among these are Written, too.
 
     span: of the name in an expression.  deferred, equations: see Spec.
     """
@@ -121,9 +121,8 @@ def short_names() -> tuple[str, ...]:
 
 def find_class(name: str) -> str:
     """Return Keras's name of a layer or cell, ignoring case.  Raises LayerError if it does not exist."""
-    found = layers.find_name(name, layers.LAYERS | layers.CELLS)
-    if found:
-        return found
+    if class_name := layers.find_name(name, layers.LAYERS | layers.CELLS):
+        return class_name
     from rnncli.layers import plain
 
     is_cell = "cel" in fold_name(name)  # LSTMCel is a misspelt cell
@@ -136,12 +135,11 @@ def find_class(name: str) -> str:
 
 
 def options_of(class_name: str, equations: CellText | None = None) -> Mapping[str, Option]:
-    """Return the options of a layer or cell; equations: of a cell of one's own."""
+    """Return the options of a layer or cell.  equations: of a cell from a file."""
     if equations is not None:
         return cell_options(equations)
-    if layers.find_name(class_name, layers.CELLS):
-        return layers.cell_of(class_name).options
-    return layers.class_of(class_name).options
+    is_cell = layers.find_name(class_name, layers.CELLS)
+    return (layers.cell_of if is_cell else layers.class_of)(class_name).options
 
 
 def is_recurrent(class_name: str) -> bool:
@@ -185,22 +183,22 @@ def iterate_layers(source: Any) -> Iterable[Any]:
 def read_flags(
     class_name: str, flags: Mapping[str, Any], equations: CellText | None = None
 ) -> dict[str, Any]:
-    """Return the flags of one layer, converted to its options.  equations: of a cell of one's own.
+    """Return the flags of a layer, converted to its options.  equations: of a cell from a file.
 
     Raises LayerError if Keras does not accept the value of a flag.
     """
-    options, found = options_of(class_name, equations), {}
+    options, values = options_of(class_name, equations), {}
     for name, value in flags.items():
         flag = format_flag(name, value)
         try:
             if value == "":
                 raise LayerError("it is empty.", "Give it a value, or leave it out.")
-            found[name] = check(class_name, name, options[name], value, _read_inner, flag)
+            values[name] = check(class_name, name, options[name], value, _read_inner, flag)
         except LayerError as error:
             if isinstance(error, OptionError) and options[name].kind != "initializer":
                 raise
             raise LayerError(Message("{flag}: {error}", flag=flag, error=error), error.advice) from None
-    return found
+    return values
 
 
 def format_flag(name: str, value: Any) -> Flag:
@@ -232,9 +230,9 @@ def _read(source: Any) -> Written | Spec:
 def _read_call(call: CallExpression) -> Written:
     """Read a call; `bilstm(3, merge_mode='sum')` is read as `Bidirectional(LSTM(3), ...)`."""
     if inner := inner_class(call.name):
-        own = {name: value for name, value in call.kwargs.items() if name != "merge_mode"}
+        kwargs = {name: value for name, value in call.kwargs.items() if name != "merge_mode"}
         outer = _only(call.kwargs, *(name for name in call.kwargs if name in ("merge_mode", "dtype")))
-        layer = replace(call, name=inner, kwargs=own)
+        layer = replace(call, name=inner, kwargs=kwargs)
         call = CallExpression("Bidirectional", (layer,), outer, call.span, {**call.spans, 0: call.span})
     if call.equations is not None:
         return _read_written(call, call.equations)
@@ -246,14 +244,14 @@ def _read_call(call: CallExpression) -> Written:
 
 
 def _read_written(call: CallExpression, equations: CellText) -> Written:
-    """Read `@mgu.toml(4, return_sequences=True)`: options of RNN make it a layer, which runs the cell."""
+    """Read `@mgu.toml(4, return_sequences=True)`: a cell; with options of RNN, a layer that runs the cell."""
     layer_options = {name: value for name, value in call.kwargs.items() if name in LOOP_OPTIONS}
-    own = {name: value for name, value in call.kwargs.items() if name not in layer_options}
+    cell_kwargs = {name: value for name, value in call.kwargs.items() if name not in layer_options}
     with point_at(call.span):
         options = options_of("", equations)
         advise = partial(did_you_mean, choices=(*options, *LOOP_OPTIONS))
         signature = Signature(equations.class_name, options, ("units",), INERT, advise, _read_inner)
-        arguments = signature.read(replace(call, kwargs=own))
+        arguments = signature.read(replace(call, kwargs=cell_kwargs))
         _require_complete(equations.class_name, options, arguments)
         written = Written(equations.class_name, arguments, call.span, equations=equations)
         if not layer_options:
@@ -263,13 +261,13 @@ def _read_written(call: CallExpression, equations: CellText) -> Written:
 
 
 def _around(cell: Written, call: Any, options: Mapping[str, Argument]) -> Written:
-    """Return the layer that runs a cell of one's own, in the cell's dtype."""
-    own = {name: cell.arguments[name] for name in ("dtype",) if name in cell.arguments}
-    return Written("RNN", {"cell": Argument(cell, call), **own, **options}, cell.span, cell.deferred)
+    """Return the layer that runs a cell from a file, in the cell's dtype."""
+    dtype = _only(cell.arguments, "dtype")
+    return Written("RNN", {"cell": Argument(cell, call), **dtype, **options}, cell.span, cell.deferred)
 
 
 def _as_layer(read: Written | Spec) -> Written | Spec:
-    """Return the layer that runs a cell of one's own; any other layer or cell as it is."""
+    """Return the layer that runs a cell from a file; any other layer or cell unchanged."""
     if read.equations is None:
         return read
     if isinstance(read, Spec):
@@ -295,11 +293,11 @@ def _read_config(config: Mapping[str, Any]) -> Written:
 
 
 def _read_equations(given: Mapping[str, Any]) -> Written:
-    """Read the config of a cell of one's own, which holds its text."""
+    """Read the config of a cell that holds the text of its file."""
     cell = read_equations(given["equations"])
     options = options_of("", cell)
-    own = {name: value for name, value in given.items() if name != "equations"}
-    arguments = Signature(cell.class_name, options, (), INERT, read_inner=_read_inner).read(own)
+    config = {name: value for name, value in given.items() if name != "equations"}
+    arguments = Signature(cell.class_name, options, (), INERT, read_inner=_read_inner).read(config)
     _require_complete(cell.class_name, options, arguments)
     return Written(cell.class_name, arguments, deferred=True, equations=cell)
 
@@ -312,8 +310,8 @@ def read_equations(text: str) -> CellText:
 
     def read_initializer(source: Any) -> Any:
         """Return the initializer; the cell creates it, in the order of its weights."""
-        found = initializers.build(source)
-        return replace(found, deferred=True) if isinstance(found, Spec) else found
+        initializer = initializers.build(source)
+        return replace(initializer, deferred=True) if isinstance(initializer, Spec) else initializer
 
     return read_cell(text, read_initializer)
 
@@ -321,7 +319,7 @@ def read_equations(text: str) -> CellText:
 def _signature(class_name: str) -> Signature:
     options = options_of(class_name)
     names = list(options)
-    stop = next((place for place, name in enumerate(names) if name in _NOT_POSITIONAL), len(names))
+    stop = next((index for index, name in enumerate(names) if name in _NOT_POSITIONAL), len(names))
     return Signature(class_name, options, names[:stop], INERT, _advise, _read_inner)
 
 
@@ -400,21 +398,21 @@ def _list_cells(source: Any) -> Any:
         given: Any = source
     elif isinstance(source, Mapping) and source.get("class_name") == STACKED:
         span, given = None, split_config(source, "cell", _CONFIG)[1]
-        if "equations" in given:  # a cell of one's own of this name
+        if "equations" in given:  # the cell of a file, which has this name
             return source
     else:
         return source
     with point_at(span):
-        found = values_of(signature.read(given))
-        _require_complete(STACKED, _STACKED_OPTIONS, found)
-        if found.get("dtype", "float32") != "float32":
+        values = values_of(signature.read(given))
+        _require_complete(STACKED, _STACKED_OPTIONS, values)
+        if values.get("dtype", "float32") != "float32":
             what = Message(
                 "{stacked}: dtype is {found}, and rnncli knows only float32 there.",
                 stacked=STACKED,
-                found=found["dtype"],
+                found=values["dtype"],
             )
             raise LayerError(what, "Leave it out.")
-        return found["cells"]
+        return values["cells"]
 
 
 def _make(layer: Written | Spec, flags: Mapping[str, Any], flags_win: bool) -> Spec:
@@ -438,8 +436,8 @@ def _make(layer: Written | Spec, flags: Mapping[str, Any], flags_win: bool) -> S
         key: _make_parts(argument.value, _flags_inside(name, key, flags, argument.value), flags_win)
         for key, argument in arguments.items()
     }
-    own = tuple(options) if layer.equations is not None or is_recurrent(name) else ("dtype",)
-    changed = read_flags(name, _only(flags, *own), layer.equations)
+    takes_all = layer.equations is not None or is_recurrent(name)
+    changed = read_flags(name, _only(flags, *(options if takes_all else ("dtype",))), layer.equations)
     for key, value in ({} if flags_win else changed).items():
         if key in arguments and not _is_same(options[key], value, values[key]):
             _refuse(layer, key, flags[key])
@@ -459,11 +457,11 @@ def _make_parts(value: Any, flags: Mapping[str, Any], flags_win: bool) -> Any:
 def _flags_inside(class_name: str, option: str, flags: Mapping[str, Any], part: Any) -> dict[str, Any]:
     """Return the flags for a layer or cell in an option: all but WRAPPER_FLAGS; for cells, dtype.
 
-    part: in the option; a cell of one's own gets all the flags that it has.
+    part: the layer or cell; a cell from a file gets all flags that are its options.
     """
     if option == "cell":
-        own = isinstance(part, (Written, Spec)) and part.equations
-        return _only(flags, *(options_of("", own) if own else ("dtype",)))
+        equations = isinstance(part, (Written, Spec)) and part.equations
+        return _only(flags, *(options_of("", equations) if equations else ("dtype",)))
     if class_name != "Bidirectional":
         return {}
     # One of the two layers runs backwards, whatever the flag says.
@@ -473,8 +471,8 @@ def _flags_inside(class_name: str, option: str, flags: Mapping[str, Any], part: 
 
 def _wrap(layer: Spec, flags: Mapping[str, Any]) -> Spec:
     """Return a Bidirectional around `layer`, with the flags that Bidirectional itself has."""
-    own = read_flags("Bidirectional", _only(flags, "merge_mode", "dtype"))
-    return complete("Bidirectional", {"layer": layer, **own})
+    options = read_flags("Bidirectional", _only(flags, "merge_mode", "dtype"))
+    return complete("Bidirectional", {"layer": layer, **options})
 
 
 def _refuse(layer: Written, name: str, flag: Any) -> None:
@@ -493,10 +491,9 @@ def _refuse(layer: Written, name: str, flag: Any) -> None:
         )
 
 
-def _is_same(option: Option, one: Any, two: Any) -> bool:
-    if option.kind == "initializer":
-        return bool(settings(one) == settings(two))
-    return bool(one == two)
+def _is_same(option: Option, flag: Any, value: Any) -> bool:
+    is_initializer = option.kind == "initializer"
+    return bool(settings(flag) == settings(value) if is_initializer else flag == value)
 
 
 def _only(flags: Mapping[str, Any], *names: str) -> dict[str, Any]:

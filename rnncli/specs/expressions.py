@@ -49,7 +49,7 @@ _REFUSED: Mapping[type[ast.AST], Text] = {
 
 @dataclass(frozen=True)
 class BareName:
-    """A bare name, such as `LSTM` or `normal`.  equations: of a cell of one's own, `@mgu.toml`."""
+    """A bare name, such as `LSTM` or `normal`.  equations: of a cell from a file, `@mgu.toml`."""
 
     name: str
     span: TokenSpan = field(compare=False, repr=False)
@@ -62,7 +62,7 @@ class CallExpression:
 
     span: position of the called name.
     spans: position of each argument, by keyword or by positional index.
-    equations: of a cell of one's own, `@mgu.toml(4)`.
+    equations: of a cell from a file, `@mgu.toml(4)`.
     """
 
     name: str
@@ -80,13 +80,13 @@ _FILE = r"""@('[^']*\.toml'|"[^"]*\.toml"|[^\s()\[\],'"]{0,4096}?\.toml\b)"""
 
 
 def list_files(text: str) -> list[str]:
-    """Return the files of cells that an expression names: `@mgu.toml(4)`, `@'my cells/a.toml'`.
+    """Return the files of cells in an expression: `@mgu.toml(4)`, `@'my cells/a.toml'`.
 
-    None of an expression that is too long, which `parse` refuses.
+    Empty for an expression that is too long; `parse` refuses it.
     """
     if ".toml" not in text or len(text) > LONGEST:
         return []
-    return [found[1].strip("'\"") for found in re.finditer(_FILE, text)]
+    return [match[1].strip("'\"") for match in re.finditer(_FILE, text)]
 
 
 def parse(text: str, cells: Mapping[str, CellText] = MappingProxyType({})) -> Any:
@@ -108,10 +108,10 @@ def parse(text: str, cells: Mapping[str, CellText] = MappingProxyType({})) -> An
         )
     named: list[CellText] = []
 
-    def mask(found: re.Match[str]) -> str:
+    def mask(match: re.Match[str]) -> str:
         """Return a name as long as the file's, so that every position stays."""
-        named.append(cells[found[1].strip("'\"")])
-        return f"{len(named) - 1}_".rjust(len(found[0]), "_")
+        named.append(cells[match[1].strip("'\"")])
+        return f"{len(named) - 1}_".rjust(len(match[0]), "_")
 
     masked = re.sub(_FILE, mask, text) if cells else text
     try:
