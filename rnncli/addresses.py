@@ -34,30 +34,30 @@ class Address(NamedTuple):
 
 @cache
 def parse(text: str) -> Address:
-    """Parse `1/hidden_states[0, -1]`; cached, because a stream asks for the same ones for every line.
+    """Parse `1/hidden_states[0, -1]`; cached, because a stream asks for the same tensors for every line.
 
     Raises ValueError if the text does not have that form.
     """
-    found = re.fullmatch(_TEXT, text)
-    if found is None:
+    match = re.fullmatch(_TEXT, text)
+    if match is None:
         raise ValueError(f"{text!r} is not a tensor with an index")
-    inside = (found["index"] or "").strip()
-    return Address(parse_label(found["name"]), tuple(map(str.strip, inside.split(","))) if inside else ())
+    inside = (match["index"] or "").strip()
+    return Address(parse_label(match["name"]), tuple(map(str.strip, inside.split(","))) if inside else ())
 
 
 def parse_label(name: str) -> Label:
     """Return the label of a tensor name: `forward_last_cell_state`, or in a trace `forward/cell`."""
-    found = re.fullmatch(_NAME, name)
-    if found is None:
+    match = re.fullmatch(_NAME, name)
+    if match is None:
         return Label(name, kind="")
-    layer, call, cell = (None if found[key] is None else int(found[key]) for key in ("layer", "call", "cell"))
-    state = re.fullmatch(_STATE, found["base"])
+    layer, call, cell = (None if match[key] is None else int(match[key]) for key in ("layer", "call", "cell"))
+    state = re.fullmatch(_STATE, match["base"])
     label = Label(
-        state["part"] if state else found["base"],
+        state["part"] if state else match["base"],
         bool(state and state["all"]),
         bool(state and state["last"]),
         cell,
-        found["direction"] or "",
+        match["direction"] or "",
         layer,
         call,
         None if state else "",
@@ -66,18 +66,18 @@ def parse_label(name: str) -> Label:
 
 
 def final_part(label: Label) -> str:
-    """Return what the name ends with, also of a label that was not recognized: `forget` of `lstm/forget`."""
+    """Return the end of the name, even if it was not recognized: `forget` of `lstm/forget`."""
     return label.part.rpartition("/")[2]
 
 
 def label_in_model(name: str) -> Label:
     """Return the label of a tensor that a saved model returned: `inside/gru/hidden_states`."""
-    layer, _, own = name.rpartition("/")
-    return parse_label(own)._replace(layer=layer or None, kind=None)
+    layer, _, tensor = name.rpartition("/")
+    return parse_label(tensor)._replace(layer=layer or None, kind=None)
 
 
 def layer_in_model(text: str, layers: Iterable[str]) -> str:
-    """Return which layer of a saved model `inside/gru/hidden_states[0]` begins with; "" for none of them."""
+    """Return which of `layers` is in front of a tensor, `inside/gru/hidden_states[0]`; "" for none."""
     return max((layer for layer in layers if text.startswith(f"{layer}/")), key=len, default="")
 
 
@@ -90,7 +90,7 @@ def find_tensor(
     Raises UsageError if there is no such tensor.
     """
     try:
-        found = parse(text)
+        address = parse(text)
     except ValueError:
         advice = Message(
             "Write a name and an index, such as '{layer}{address}'.",
@@ -101,7 +101,7 @@ def find_tensor(
             "{before}{layer}{text}: this is not a tensor.", advice, before=before, layer=layer, text=text
         ) from None
     known = {info.name: info for info in infos}
-    name = str(found.label)
+    name = str(address.label)
     if name not in known:
         raise UsageError(
             "{before}there is no tensor {layer!r}.",
@@ -109,11 +109,11 @@ def find_tensor(
             before=before,
             layer=layer + name,
         )
-    return known[name], found.texts
+    return known[name], address.texts
 
 
 def suggest_tensor(name: str, known: Sequence[str], layer: str = "") -> Text:
-    """Return advice for the name of a tensor that is not among `known`, the returned ones.
+    """Return advice for the name of a tensor that is not among `known`, the returned tensors.
 
     layer: see find_tensor.
     """
@@ -133,8 +133,8 @@ def suggest_tensor(name: str, known: Sequence[str], layer: str = "") -> Text:
         return Message(
             "States are returned only with {--return-state:on}; without it, there is {names}.", names=names
         )
-    place = parse_label(name).layer
-    near = [other for other in known if parse_label(other).layer == place]
+    index = parse_label(name).layer
+    near = [other for other in known if parse_label(other).layer == index]
     return did_you_mean(name, near or known, layer)
 
 
@@ -169,22 +169,22 @@ def place_of(index: int, axis: str, length: int, before: Text) -> int:
 
 
 def parse_steps(text: str) -> slice:
-    """Parse one time step, or a range from A to B, B excluded.  Raises UsageError for anything else."""
-    found = re.fullmatch(r"(?a)(-?\d{0,18}):(-?\d{0,18})|(-?\d{1,18})", text.strip())
-    if found is None or "-" in found.groups():
+    """Parse a time step, or a range from A to B, B excluded.  Raises UsageError for anything else."""
+    match = re.fullmatch(r"(?a)(-?\d{0,18}):(-?\d{0,18})|(-?\d{1,18})", text.strip())
+    if match is None or "-" in match.groups():
         raise UsageError(
             "{--steps:text}: this is not a time step or a range.",
             "Write 7, -1, 0:50 or -20: instead.",
             text=text,
         )
-    if found[3]:
-        only = int(found[3])
+    if match[3]:
+        only = int(match[3])
         return slice(only, only + 1 or None)
-    return slice(*(int(side) if side else None for side in found.groups()[:2]))
+    return slice(*(int(side) if side else None for side in match.groups()[:2]))
 
 
 def select_steps(texts: Sequence[str] | None, count: int) -> list[int] | None:
-    """Return every named time step of `count`; a single one is not checked against `count` here."""
+    """Return every named time step of `count`; a single step is not checked against `count` here."""
     if not texts:
         return None
     chosen: list[int] = []
@@ -192,7 +192,7 @@ def select_steps(texts: Sequence[str] | None, count: int) -> list[int] | None:
         steps = parse_steps(text)
         if ":" not in text:
             chosen.append(int(text))
-        elif not (places := range(count)[steps]):
+        elif not (named := range(count)[steps]):
             known = (
                 Message("there are {count}, 0 to {last}", count=count, last=count - 1)
                 if count > 1
@@ -205,7 +205,7 @@ def select_steps(texts: Sequence[str] | None, count: int) -> list[int] | None:
                 known=known,
             )
         else:
-            chosen += places
+            chosen += named
     return chosen
 
 
@@ -220,9 +220,9 @@ class HoldText(NamedTuple):
 
 def parse_hold(text: str) -> HoldText:
     """Parse a gate, its units, a value and steps.  Raises UsageError if the text does not have that form."""
-    place, equals, rest = text.rpartition("=")
+    gate, equals, rest = text.rpartition("=")
     try:
-        address = parse(place)
+        address = parse(gate)
     except ValueError:
         equals = ""
     if not equals:

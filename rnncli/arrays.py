@@ -21,7 +21,7 @@ BLOCK = 2**20
 """About how many numbers, or how many bytes of a file, are handled at a time."""
 
 SMALLEST_READ = 2**16
-"""Bytes that one read brings in less time than two: numbers this close together are read with the gap."""
+"""Numbers within this many bytes are read at once, gaps included: faster than two reads."""
 
 INTEGERS = (int, np.integer)
 
@@ -72,12 +72,12 @@ class FileArray:
 
     def __getitem__(self, index: Any) -> Any:
         whole: tuple[Any, ...] = index if isinstance(index, tuple) else (index,)
-        if not all(one is None or one is ... or isinstance(one, (*INTEGERS, slice)) for one in whole):
-            # Arrays as indices need the numbers themselves: of one sequence, or all of them.
+        if not all(part is None or part is ... or isinstance(part, (*INTEGERS, slice)) for part in whole):
+            # Arrays as indices need the numbers in memory: of one sequence, or of all.
             return self[whole[0]][whole[1:]] if isinstance(whole[0], INTEGERS) else self[...][index]
-        elliptic = any(one is ... for one in whole)
-        found = self._read(self._view[whole if elliptic else (*whole, ...)])  # otherwise a scalar
-        return found if found.ndim or elliptic else found[()]
+        elliptic = any(part is ... for part in whole)
+        numbers = self._read(self._view[whole if elliptic else (*whole, ...)])  # otherwise a scalar
+        return numbers if numbers.ndim or elliptic else numbers[()]
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
         return np.asarray(self[...], dtype=dtype)
@@ -98,12 +98,12 @@ class FileArray:
             with inside(self._name):
                 self._fill(buffer.data, first - self._start)
             return np.ndarray(view.shape, view.dtype, buffer, view.ctypes.data - first, view.strides)
-        axis = max(range(view.ndim), key=lambda place: abs(spans[place]))
-        found = np.empty(view.shape, view.dtype)
-        for place in range(view.shape[axis]):
-            index: Any = (*[slice(None)] * axis, place, ...)
-            found[index] = self._read(view[index])
-        return found
+        axis = max(range(view.ndim), key=lambda number: abs(spans[number]))
+        numbers = np.empty(view.shape, view.dtype)
+        for start in range(view.shape[axis]):
+            index: Any = (*[slice(None)] * axis, start, ...)
+            numbers[index] = self._read(view[index])
+        return numbers
 
     def _fill(self, buffer: memoryview, offset: int) -> None:
         while buffer:
@@ -170,14 +170,14 @@ def blocks(array: Any, numbers: int | None = None) -> Iterator[Any]:
 
 def release(array: Any) -> None:
     """Release the pages read from a mapped array; they are read again when needed."""
-    found = _map(array)
-    if found is not None and hasattr(mmap, "MADV_DONTNEED"):
+    mapping = _map(array)
+    if mapping is not None and hasattr(mmap, "MADV_DONTNEED"):
         with suppress(OSError, ValueError):
-            found.madvise(mmap.MADV_DONTNEED)
+            mapping.madvise(mmap.MADV_DONTNEED)
 
 
 def _map(array: Any) -> mmap.mmap | None:
-    """Return the array at the root of a chain of views."""
+    """Return the mapping at the root of a chain of views; None if there is none."""
     if isinstance(array, CastArray):
         array = array.array
     while isinstance(array, (np.ndarray, memoryview)):

@@ -79,21 +79,21 @@ class Spec:
 
     @property
     def inner(self) -> "Spec":
-        """The layer inside a wrapper, in Bidirectional the forward one; of any other layer, itself."""
+        """The layer inside a wrapper, in Bidirectional the forward layer; else the spec itself."""
         inner: Spec = self.config.get("layer", self)
         return inner
 
     @property
     def title(self) -> str:
-        """What people call it: its class, or the cell of one's own that an RNN runs."""
+        """Its name for people: the class, or the name of the file's cell that an RNN runs."""
         cell = self.config.get("cell")
         return cell.class_name if isinstance(cell, Spec) and cell.equations else self.class_name
 
     def with_option(self, name: str, value: Any) -> "Spec":
-        """Return the spec with another value of an option, also for the specs inside it that have it."""
+        """Return the spec with another value of an option, also in the specs inside that have the option."""
         config = {
-            key: value if key == name else own.with_option(name, value) if isinstance(own, Spec) else own
-            for key, own in self.config.items()
+            key: value if key == name else old.with_option(name, value) if isinstance(old, Spec) else old
+            for key, old in self.config.items()
         }
         return replace(self, config=config)
 
@@ -102,7 +102,7 @@ class Assumed(NamedTuple):
     """What was assumed about a file without a graph.
 
     values: by name, `batch_first` and `gates`; where layers differ, a mapping by layer.
-    words: the same as people read it, `batch first, gates rzn`.
+    words: the values as text, `batch first, gates rzn`.
     """
 
     values: Mapping[str, Any]
@@ -155,9 +155,9 @@ def known_sizes(shape: Shape) -> tuple[int, ...] | None:
 
 def sizes(shape: Shape) -> tuple[int, ...]:
     """Return the sizes of a shape whose sizes are all known."""
-    found = known_sizes(shape)
-    assert found is not None, format_shape(shape)
-    return found
+    known = known_sizes(shape)
+    assert known is not None, format_shape(shape)
+    return known
 
 
 def format_shape(shape: Iterable[Dimension]) -> str:

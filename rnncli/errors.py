@@ -275,14 +275,14 @@ def did_you_mean(word: str, choices: Iterable[str], prefix: str = "") -> Message
     if len(names) == 1:
         return Message("The only choice is {name}.", name=prefix + names[0])
     return (
-        Message("Choose one of {names}.", names=format_names([prefix + one for one in names]))
+        Message("Choose one of {names}.", names=format_names([prefix + name for name in names]))
         if names
         else EMPTY
     )
 
 
 def nearest(word: str, choices: Iterable[str]) -> str | None:
-    """Return the one of `choices` that is most similar to `word`; None if none is close."""
+    """Return the choice that is most similar to `word`; None if none is close."""
     import difflib
 
     folded = {fold_name(name): name for name in reversed(list(choices))}
@@ -310,7 +310,7 @@ def format_names(names: Sequence[str]) -> Text:
 
 def join(texts: Iterable[object], separator: str = ", ") -> Message:
     """Return the texts with the separator between them."""
-    fields = {f"_{place}": text for place, text in enumerate(texts)}
+    fields = {f"_{index}": text for index, text in enumerate(texts)}
     return Message(separator.join(f"{{{name}}}" for name in fields), **fields)
 
 
@@ -320,18 +320,18 @@ def count(number: int, noun: str, plural: str = "") -> Message:
 
 
 def recognize(text: str, templates: Iterable[str]) -> Text:
-    """Return a text of a library as the message of the first template that fits, which can be translated."""
+    """Return a library's text as a Message of the first template that fits, so that it can be translated."""
     import re
 
     for template in templates:
         pattern = re.sub(r"\\\{(\w+)\\\}", r"(?P<\1>.*)", re.escape(template))
-        if found := re.fullmatch(pattern, text):
-            return Message(template, **found.groupdict())
+        if match := re.fullmatch(pattern, text):
+            return Message(template, **match.groupdict())
     return text
 
 
 def python_command(code: str, file: str, to: str) -> str:
-    """Return the command that runs these lines of Python.  file, to: what %(file)s and %(to)s stand for."""
+    """Return the command that runs these lines of Python.  file, to: the values of %(file)s and %(to)s."""
     import shlex
 
     names = {"file": python_literal(file), "to": python_literal(to)}
@@ -339,7 +339,7 @@ def python_command(code: str, file: str, to: str) -> str:
 
 
 def python_literal(text: str) -> str:
-    """Return the text as Python writes it, in ASCII and double quotes, which a shell quotes as they are."""
+    """Return the text as a literal of Python, in ASCII and double quotes, which need no escape in a shell."""
     import json
 
     return json.dumps(text)

@@ -30,14 +30,13 @@ ANSWERS = (*ANSWERS, "tour", "why", "engines", "samples")
 
 
 class Entry(NamedTuple):
-    """One option.
+    """An option.
 
-    name: in Python; on the command line it is `--batch-column`, or what stands in the place `metavar`.
-    kind: `switch` has a form `--no-`; `on` has none.
-    heading: of the help.
-    metavar: what stands for the value.
+    name: the keyword in Python; the flag `--batch-column` is made of it.
+    kind: of its value; a `switch` also has the flag `--no-`, `on` does not.
+    heading: its heading in the help.  metavar: the name of its value in the help, `N`.
     goes: the parameter of the command's function that takes it: "ask", "output", or "options" (an option of
-        the layers, inside ask); "" if the option's own name is the parameter.
+        the layers, inside ask); "" if the parameter has the name of the option.
     choices: the values; or the name of a list that is only loaded when needed, see `list_choices`.
     least, most: bounds of a number.  many: whether it may be repeated.
     argument: whether it has no flag.  others: further names of the flag.
@@ -364,7 +363,7 @@ def entries(command: str) -> tuple[Entry, ...]:
 
 
 def names(goes: str) -> tuple[str, ...]:
-    """Return the names of the options that are fields of one value, in order."""
+    """Return the names of the options that go to this parameter, see `Entry.goes`, in order."""
     return tuple(dict.fromkeys(entry.name for entry in OPTIONS if entry.goes == goes))
 
 
@@ -380,7 +379,7 @@ def first_given(values: Mapping[str, Any], names: Iterable[str]) -> str:
 
 
 def write_words(values: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the words of a command line that sets these options; those at their default are left out."""
+    """Yield the words of a command line that sets these options; defaults are left out."""
     entries = {entry.name: entry for entry in reversed(OPTIONS)}
     for name, value in values.items():
         entry = entries[name]
@@ -389,5 +388,5 @@ def write_words(values: Mapping[str, Any]) -> Iterator[str]:
         if isinstance(value, bool):
             yield entry.flag if value else f"--no-{entry.flag[2:]}"
             continue
-        for one in value if isinstance(value, (list, tuple)) else [value]:
-            yield from ([str(one)] if entry.argument else [entry.flag, str(one)])
+        for word in map(str, value if isinstance(value, (list, tuple)) else [value]):
+            yield from ([word] if entry.argument else [entry.flag, word])

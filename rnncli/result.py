@@ -22,9 +22,9 @@ class Label(NamedTuple):
     last: whether it is a last state.  cell: index in RNN's list of cells.
     layer: index in a stack, if all layers are shown; or the name of a saved model's layer.
     call: set if all calls are shown.
-    kind: None for a returned tensor; inside a loop over time, `preactivation`, `recurrent`, `activation` and,
-        with --hold, `held` for a gate, and "" for anything else, `forward/cell_0/hidden`, or for a gate as
-        users name it.
+    kind: None for a returned tensor.  Inside a loop over time: `preactivation`, `recurrent`, `activation` or
+        (with --hold) `held` for an array of a gate; "" for a state, `forward/cell_0/hidden`, and for a gate
+        as users name it, `forget`.
     """
 
     part: str
@@ -53,7 +53,7 @@ class Label(NamedTuple):
 
     @property
     def short(self) -> "Label":
-        """The label as tables and --hold name it: a gate by its name alone, `cell_0/forget`."""
+        """The label in tables and in --hold: a gate without `activation`, `cell_0/forget`."""
         return self._replace(kind="") if self.kind == "activation" else self
 
     @property
@@ -78,7 +78,7 @@ class Label(NamedTuple):
 
 
 OUTPUT = Label("output", kind="")
-"""The output of a loop over time; an LSTM's gate of that name has a kind."""
+"""The output of a loop over time; the output gate of an LSTM has a kind."""
 
 
 Index = tuple[int | slice, ...]
@@ -86,7 +86,7 @@ Index = tuple[int | slice, ...]
 
 
 class Claim(NamedTuple):
-    """A tensor, or a part of it, that holds the same numbers as another tensor.
+    """A tensor, or a part of it, with the same numbers as another tensor.
 
     slices: the part; empty for the whole tensor.
     Its text is made only here: `hidden_states[:, -1, 3:]`.
@@ -98,9 +98,9 @@ class Claim(NamedTuple):
     def __str__(self) -> str:
         return f"{self.label}[{', '.join(map(_axis_text, self.slices))}]" if self.slices else str(self.label)
 
-    def with_place(self, **place: Any) -> "Claim":
+    def with_place(self, **fields: Any) -> "Claim":
         """Return a copy about the tensor of another call or layer."""
-        return self._replace(label=self.label._replace(**place))
+        return self._replace(label=self.label._replace(**fields))
 
 
 def _axis_text(item: int | slice) -> str:
@@ -113,7 +113,7 @@ def _axis_text(item: int | slice) -> str:
 def select_true(
     claims: Mapping[Label, tuple[Claim, ...]], tensors: Mapping[Label, Array]
 ) -> dict[Label, tuple[Claim, ...]]:
-    """Return the claims about each tensor that hold exactly for these values."""
+    """Return the claims about each tensor that are exactly true of these values."""
     return {
         label: tuple(claim for claim in claims.get(label, ()) if _same(values, evaluate(claim, tensors)))
         for label, values in tensors.items()
@@ -138,7 +138,7 @@ def _same(values: Array, other: Array | None) -> bool:
 class TensorInfo(NamedTuple):
     """Description of a returned tensor before computation: `hidden_states`, (batch, timesteps, units).
 
-    ends: the time step that its layer reads last, `last` or `first`; of both layers if they are merged.
+    ends: the time step that its layer reads last, `last` or `first`; two of them for two merged layers.
     """
 
     label: Label
@@ -151,17 +151,16 @@ class TensorInfo(NamedTuple):
         """The label's text."""
         return str(self.label)
 
-    def with_place(self, **place: Any) -> "TensorInfo":
+    def with_place(self, **fields: Any) -> "TensorInfo":
         """Return a copy with another call, layer, direction or cell."""
-        return self._replace(label=self.label._replace(**place))
+        return self._replace(label=self.label._replace(**fields))
 
 
 class NamedTensor(NamedTuple):
     """A returned tensor.  `equals`: verified equalities.
 
-    time: input index of each row of a sequence, if it differs from the row's own index; else empty.
-    masked: which rows of a sequence are steps that its layer skipped, (batch, timesteps) of bool; None if it
-        has no mask.
+    time: input index of each row of a sequence, if it differs from the index of the row; else empty.
+    masked: which rows of a sequence are masked steps, (batch, timesteps) of bool; None without a mask.
     half: the unit at which the backward half of a concatenated output begins; 0 if there are no halves.
     ends: as in TensorInfo; with a mask, in a Bidirectional, `last real` or `first real`.
     """
@@ -197,10 +196,10 @@ class ChunkedTensor(NamedTuple):
 
 
 class Gate(NamedTuple):
-    """One gate at one time step, arrays of shape (batch, units).
+    """A gate at one time step, arrays of shape (batch, units).
 
-    preactivation: None if it is not one function of a sum.
-    recurrent: for the candidate of a GRU with reset_after, its recurrent part before the reset gate.
+    preactivation: the argument of its activation; None if the gate is not a function of a sum.
+    recurrent: of the candidate of a GRU with reset_after, the recurrent part before the reset gate.
     """
 
     preactivation: Array | None
@@ -210,28 +209,28 @@ class Gate(NamedTuple):
     @property
     def kinds(self) -> dict[str, Array]:
         """Its arrays by kind, in the order of a trace."""
-        found = {"preactivation": self.preactivation, "recurrent": self.recurrent}
-        kept = {kind: values for kind, values in found.items() if values is not None}
-        return {**kept, "activation": self.activation}
+        kinds = {"preactivation": self.preactivation, "recurrent": self.recurrent}
+        known = {kind: values for kind, values in kinds.items() if values is not None}
+        return {**known, "activation": self.activation}
 
 
 class LoopTrace(NamedTuple):
     """Trace of one layer in one direction over its time steps, in the order of processing.
 
     direction: forward or backward.
-    columns: by the index of a cell in RNN's list (None if there is no list) and by weight, the lines whose
-    columns stand in it side by side.
+    columns: the lines whose columns each weight has, in order, by the index of a cell in RNN's list (None if
+        there is no list): `{None: {"kernel": ("input", "forget", "candidate", "output")}}`.
     times: shape (steps,), the input index of each step.  status: shape (batch, steps), int8, in STATUSES.
     parts: arrays of shape (batch, steps, units) by label, without layer and direction: the kinds of each
-    gate, then the states, then OUTPUT.
+        gate, then the states, then OUTPUT.
     bounds: the ranges of the parts that activations limit.
     start: the states before the first step, shape (batch, units).
-    dropout: the dropout masks of the call, in the form the cell takes, see layers.recurrent.DropoutMasks.
+    dropout: the dropout masks of the call, in the form the cell takes, see cells.program.DropoutMasks.
     batch, units: the selected indices of the sequences and of the units; None for all.
-    hold_masks: by gate, shape (steps, units), bool: the entries held at a value instead of computed.
-    new_states: the parts that are called gates but are a state after the step, as SimpleRNN's candidate, by
-    label, and that state.
-    in_stack: whether it is one of several layers.
+    hold_masks: by gate, shape (steps, units), bool: the numbers held at a value instead of computed.
+    new_states: the state that a gate is after the step, by the label of the gate: `hidden` by SimpleRNN's
+        `candidate`.
+    in_stack: whether the stack has several layers.
     is_half: whether Bidirectional runs another loop in the other direction.
     """
 
@@ -268,34 +267,35 @@ class LoopTrace(NamedTuple):
 
     @property
     def shows_direction(self) -> bool:
-        """Whether to show the direction: it is backward, or one of two."""
+        """Whether to show the direction: it is backward, or there are two."""
         return self.direction == "backward" or self.is_half
 
     def label(self, part: Label) -> Label:
-        """Return the label of one of its parts among the parts of all loops."""
+        """Return the label of a part among the parts of all loops."""
         return part._replace(
             layer=self.layer if self.in_stack else None, direction=self.direction if self.is_half else ""
         )
 
-    def entry(self, place: int) -> int:
-        """Index in the input of the sequence at `place`."""
-        return self.batch[place] if self.batch is not None else place
+    def entry(self, row: int) -> int:
+        """Return the index in the input of the sequence in this row of the trace."""
+        return self.batch[row] if self.batch is not None else row
 
-    def unit(self, place: int) -> int:
-        """Index in the layer of the unit at `place`."""
-        return self.units[place] if self.units is not None else place
+    def unit(self, column: int) -> int:
+        """Return the index in the layer of the unit in this column of the trace."""
+        return self.units[column] if self.units is not None else column
 
 
 @dataclass(frozen=True, eq=False)
 class Result:
-    """Result of an engine for a Case; `differences`, set by --check, is the largest difference per tensor.
+    """The result of an engine for a Case.
 
-    reference: what the differences are from.
-    assumed: about the file that the layers come from; None for others.
+    engines: several if chunks, or layers of a saved model, were computed by different engines.
+    differences: set by --check: the largest difference of each tensor from the reference.
+    reference: the name of the framework that --check compares with.
+    assumed: what was assumed about the file of the layers; None if nothing was.
     hold: the gates held at a value, as given: `forget[:, 1]=1@2:`.
     conditions: settings besides layers and inputs, such as `training`, or `calls` with their number.
-    all_layers: whether every layer has its outputs here, not only the last.
-    engines: several where chunks, or layers of a saved model, were computed by different ones.
+    all_layers: whether the outputs of every layer are here, not only of the last.
     """
 
     engines: tuple[str, ...]

@@ -5,11 +5,11 @@ A framework's file has
     GATES                               the order in which it packs the gates of each class
     SUFFIXES                            the files that only this framework has, beside arrays by name
     from_keras(class_name, weights)     the arrays of one direction of one layer, from Keras's
-    to_keras(class_name, arrays)        Keras's weights, bit for bit what from_keras was given
+    to_keras(class_name, arrays)        Keras's weights; the inverse of from_keras, bit for bit
     refusal(layer)                      why the framework has no such layer, or None
     notes(chain)                        settings that the arrays do not contain
     name_arrays(chain)                  all arrays of a chain of layers, by their names in a file
-    dump(chains, suffix)                the content of a file of one of SUFFIXES; only if there are any
+    dump(chains, suffix)                the content of a file with this suffix; not needed without SUFFIXES
 and, if its names are recognized in a file without a graph,
     PACKAGE                             what a node of a model calls the framework
     NAME                                the pattern of its arrays' names
@@ -77,7 +77,7 @@ class LayerWeights(NamedTuple):
     """A recurrent layer.
 
     name: its path, `inside/deep`; "" for a layer on its own.
-    cells: one, or the forward and the backward one of a Bidirectional.
+    cells: a single cell, or the forward and the backward cell of a Bidirectional.
     merge_mode: of a Bidirectional.
     """
 
@@ -92,9 +92,9 @@ class LayerWeights(NamedTuple):
 
 
 class Chain(NamedTuple):
-    """Layers each of which gets the output of the one before it; most chains have one layer.
+    """Layers, each of which gets the output of the previous layer; most chains have one layer.
 
-    name: what PyTorch calls the module that holds them all; "" for a module on its own.
+    name: of PyTorch's module with all these layers; "" for a module without a path.
     """
 
     name: str
@@ -106,8 +106,8 @@ class FoundChain(NamedTuple):
 
     names: of its arrays.
     refusal: why it cannot be computed; "" if it can be.  way_out: what to do about it, a clause, or "".
-    tensors: for each layer, PyTorch's arrays by name, `weight_ih`, `bias_hh_reverse`; empty for any other
-        framework, because --check runs a layer that has them in PyTorch.
+    tensors: for each layer, PyTorch's arrays by name, `weight_ih`, `bias_hh_reverse`, with which --check runs
+        the layer in PyTorch; empty for any other framework.
     """
 
     chain: Chain
@@ -128,18 +128,18 @@ def convert(name: str, chains: Sequence[Chain]) -> dict[str, Array]:
     Raises LayerError for the first layer that the layout cannot hold, and if two arrays would get one name.
     """
     layout = _require(name, chains)
-    found: dict[str, Array] = {}
+    arrays: dict[str, Array] = {}
     for chain in chains:
         for key, array in layout.name_arrays(chain).items():
-            if key in found:
+            if key in arrays:
                 raise LayerError(
                     "two layers would be called {key} in {framework}'s layout.",
                     "Convert them one at a time.",
                     key=key,
                     framework=layout.FRAMEWORK,
                 )
-            found[key] = array
-    return found
+            arrays[key] = array
+    return arrays
 
 
 def dump(name: str, chains: Sequence[Chain], suffix: str) -> bytes:
@@ -177,7 +177,7 @@ def letters(class_name: str, gates: Iterable[str]) -> str:
 
 
 def cell_of(class_name: str, weights: Mapping[str, Array], **options: Any) -> CellWeights:
-    """Return a cell with the config that its weights show.  options: what they do not show."""
+    """Return a cell with the config that its weights show.  options: the rest of the config."""
     bias, recurrent = weights.get("bias"), weights["recurrent_kernel"]
     config: dict[str, Any] = {
         "units": len(recurrent),
@@ -238,7 +238,7 @@ def adds_bias(chain: Chain) -> bool:
 
 
 def explain_uneven(layer: LayerWeights) -> Text | None:
-    """Return why a layout in which both directions are alike cannot hold the layer."""
+    """Return why a layout with equal directions cannot hold the layer; None if it can."""
     first, last = layer.cells[0], layer.cells[-1]
     if first.class_name != last.class_name:
         return Message(
@@ -285,10 +285,10 @@ WEIGHTS = {
 
 
 def advise_names(file: str, shapes: Mapping[str, tuple[int, ...]]) -> Text:
-    """Return the line that names the arrays of an .npz file as the weights of a layer, by their shapes.
+    """Return advice with a command that renames the arrays of an .npz file to the weights of a layer.
 
-    Returns "" for another file, where shapes do not tell which array is which weight, and for arrays that
-    have such names already, whatever their shapes say.
+    The shapes tell which array is which weight.  Returns "" if they do not, for arrays that have names of
+    weights already, and for any other file.
     """
     known = {name for names in WEIGHTS.values() for name in names}
     is_named = any(re.split("[./]", name)[-1] in known for name in shapes)
@@ -306,9 +306,9 @@ def advise_names(file: str, shapes: Mapping[str, tuple[int, ...]]) -> Text:
 
 
 def _name_by_shape(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, str]:
-    """Return the arrays of the only recurrent layer that has these shapes, by Keras's or PyTorch's names.
+    """Return the names of the arrays by the names that Keras or PyTorch gives them, `kernel`.
 
-    Empty if there is none or several, or if shapes do not tell the two biases of PyTorch's GRU apart.
+    Empty if no layer or several have these shapes; the two biases of PyTorch's GRU have the same shape.
     """
     layers: list[dict[str, str]] = []
     matrices = [name for name, shape in shapes.items() if len(shape) == 2 and min(shape) > 0]

@@ -47,7 +47,7 @@ def to_keras(class_name: str, arrays: Mapping[str, Array]) -> dict[str, Array]:
 
 
 def refusal(layer: LayerWeights) -> Text | None:
-    """Return why no CuDNNLSTM or CuDNNGRU has these weights or this computation; None if one has."""
+    """Return why no CuDNNLSTM or CuDNNGRU has these weights or this computation; None if a layer has."""
     for cell in layer.cells:
         config = cell.config
         if cell.class_name not in CLASSES:
@@ -66,7 +66,7 @@ def refusal(layer: LayerWeights) -> Text | None:
 
 
 def notes(chain: Chain) -> Iterator[Text]:
-    """Yield that a bias became two."""
+    """Yield a note on a bias that became two."""
     if adds_bias(chain):
         yield Message(
             "cuDNN sums two biases: a single Keras bias is stored in the first half, the second is zero"
@@ -84,7 +84,7 @@ def dump(chains: Sequence[Chain], suffix: str) -> bytes:
 
 
 def to_plain_layout(weights: Mapping[str, Any]) -> dict[str, Any]:
-    """Return weights by Keras's names in Keras's layout, where some may be in cuDNN's."""
+    """Return weights by Keras's names in Keras's layout; cells in cuDNN's layout are converted."""
     plain = dict(weights)
     for names in group_by_path(weights).values():
         arrays = {role: weights[name] for role, name in names.items()}

@@ -32,7 +32,7 @@ ROLES = ("kernel", "recurrent_kernel", "bias")
 NAME = re.compile(rf"(?s)(?:(?P<path>.*)/)?(?P<role>{'|'.join(ROLES)})(?::\d+)?")
 _DIRECTION = re.compile(r"(?s)(?P<layer>.+)/(?P<direction>forward|backward)(?P<rest>_.+)")
 Convert = Callable[[str, Mapping[str, Array]], dict[str, Array]]
-"""Converts the weights of one direction, of a class."""
+"""(class name, weights of one direction) -> the arrays of a layout."""
 
 
 def from_keras(class_name: str, weights: Mapping[str, Array]) -> dict[str, Array]:
@@ -86,7 +86,7 @@ def _split_direction(path: str, paths: Collection[str]) -> tuple[str, bool]:
     """Return the layer that a cell belongs to, and whether it goes backward.
 
     Keras calls the cells of a Bidirectional `bi/forward_lstm/lstm_cell` and `bi/backward_lstm/lstm_cell`,
-    rnncli `bi/forward` and `bi/backward`.  One without the other is a layer with such a name.
+    rnncli `bi/forward` and `bi/backward`.  `a/forward_b` without `a/backward_b` is a layer of that name.
     """
     above, _, last = path.rpartition("/")
     if last in ("forward", "backward"):
@@ -99,7 +99,7 @@ def _split_direction(path: str, paths: Collection[str]) -> tuple[str, bool]:
 
 
 def read_cell(arrays: Mapping[str, Any]) -> CellWeights | None:
-    """Return the cell that arrays by role are; None if they do not fit."""
+    """Return the cell of these arrays by role, `kernel`; None if their shapes do not fit together."""
     kernel, recurrent, bias = (arrays.get(role) for role in ROLES)
     if kernel is None or recurrent is None or kernel.ndim != 2 or recurrent.ndim != 2:
         return None
@@ -107,13 +107,13 @@ def read_cell(arrays: Mapping[str, Any]) -> CellWeights | None:
     class_name = infer_class(units, wide)
     if class_name is None or kernel.shape[1] != wide:
         return None
-    own = {"kernel": kernel, "recurrent_kernel": recurrent, **({} if bias is None else {"bias": bias})}
+    weights = {"kernel": kernel, "recurrent_kernel": recurrent, **({} if bias is None else {"bias": bias})}
     fits = bias is None or bias.shape == (wide,) or (class_name == "GRU" and bias.shape == (2, wide))
-    return cell_of(class_name, own) if fits else None
+    return cell_of(class_name, weights) if fits else None
 
 
 def join_cells(name: str, cells: Sequence[CellWeights]) -> FoundChain:
-    """Return a layer with one direction, or with two, the forward one first."""
+    """Return a layer with one cell, or with a forward and a backward cell, in this order."""
     if len({(cell.class_name, cell.features) for cell in cells}) > 1:
         why = Message("its two directions are of different classes, or take different inputs")
         return FoundChain(Chain(name, ()), (), why)
@@ -121,7 +121,7 @@ def join_cells(name: str, cells: Sequence[CellWeights]) -> FoundChain:
 
 
 def directions(layer: LayerWeights) -> Iterator[tuple[str, CellWeights]]:
-    """Yield each cell with the prefix of its weights: `forward/` and `backward/`, or "" for a single one."""
+    """Yield each cell with the prefix of its weights: `forward/` and `backward/`, or "" for a single cell."""
     prefixes = ("",) if len(layer.cells) == 1 else ("forward/", "backward/")
     return zip(prefixes, layer.cells, strict=True)
 
@@ -137,7 +137,7 @@ def name_paths(chain: Chain, convert: Convert) -> dict[str, Array]:
 
 
 def group_by_path(names: Iterable[str]) -> dict[str, dict[str, str]]:
-    """Return the names of the weights of every cell, by its path and their roles."""
+    """Return the names of weights, by the path of their cell and by role: `bi/forward`, then `kernel`."""
     groups: dict[str, dict[str, str]] = {}
     for name in names:
         if match := NAME.fullmatch(name):

@@ -68,7 +68,7 @@ cell = "forget * cell + input * candidate"
 output = "recurrent_activation(x @ kernel + hidden @ recurrent_kernel + bias + output_peephole * cell)"
 hidden = "output * hidden_activation(cell)"
 """
-"""The LSTM with P, as the file of a cell.  The third activation of a node is that of its last line."""
+"""The LSTM with P, as the file of a cell.  The third activation of a node is the one in the last line."""
 ACTIVATIONS: Mapping[str, tuple[str, tuple[float, ...]]] = {
     "tanh": ("Tanh", ()),
     "sigmoid": ("Sigmoid", ()),
@@ -85,20 +85,20 @@ ACTIVATIONS: Mapping[str, tuple[str, tuple[float, ...]]] = {
 
 
 def as_lstm(cell: CellWeights) -> CellWeights:
-    """Return an LSTM with peepholes as an LSTM with three more weights; any other cell as it is."""
-    own = (cell.config.get("cell") or {}).get("config") or {}
-    if own.get("equations") != PEEPHOLE_LSTM:
+    """Return an LSTM with peepholes as an LSTM with three more weights; any other cell unchanged."""
+    config = (cell.config.get("cell") or {}).get("config") or {}
+    if config.get("equations") != PEEPHOLE_LSTM:
         return cell
-    options = {name: own[name] for name in ("activation", "recurrent_activation") if name in own}
-    hidden = own.get("hidden_activation")
-    options["cell_activation"] = None if hidden == own.get("activation") else hidden
+    options = {name: config[name] for name in ("activation", "recurrent_activation") if name in config}
+    hidden = config.get("hidden_activation")
+    options["cell_activation"] = None if hidden == config.get("activation") else hidden
     return CellWeights("LSTM", {**cell.config, **options}, cell.weights)
 
 
 def peephole_cell(lstm: CellWeights, peepholes: Array) -> CellWeights:
-    """Return the layer of equations that is this LSTM with peepholes.  peepholes: P of one direction."""
-    own = {name: lstm.config[name] for name in ("units", "use_bias", "dtype")}
-    cell = {"class_name": "PeepholeLSTM", "config": {"equations": PEEPHOLE_LSTM, **own}}
+    """Return the LSTM with peepholes as a layer of equations.  peepholes: P of one direction."""
+    options = {name: lstm.config[name] for name in ("units", "use_bias", "dtype")}
+    cell = {"class_name": "PeepholeLSTM", "config": {"equations": PEEPHOLE_LSTM, **options}}
     config = {"cell": cell, **{name: lstm.config[name] for name in ("return_sequences", "dtype")}}
     parts = zip(PEEPHOLES, np.split(peepholes, len(PEEPHOLES)), strict=True)
     return CellWeights("RNN", config, {**lstm.weights, **dict(parts)})
@@ -118,7 +118,7 @@ def from_keras(class_name: str, weights: Mapping[str, Array]) -> dict[str, Array
 def to_keras(class_name: str, arrays: Mapping[str, Array]) -> dict[str, Array]:
     """Return Keras's weights of one direction.
 
-    arrays: may have linear_before_reset, 0 or 1; the two biases of a GRU stay two rows if it is 1.
+    arrays: may have linear_before_reset, 0 or 1.  With 1, the two biases of a GRU stay two rows.
     """
     biases = np.split(arrays["B"], 2) if "B" in arrays else ()
     apart = class_name == "GRU" and is_after_product(arrays)
@@ -126,12 +126,12 @@ def to_keras(class_name: str, arrays: Mapping[str, Array]) -> dict[str, Array]:
 
 
 def is_after_product(arrays: Mapping[str, Array]) -> bool:
-    """Return whether linear_before_reset, which is 0 where it is missing, is set: Keras's reset_after."""
+    """Return whether linear_before_reset is 1, Keras's reset_after; without the attribute, it is 0."""
     return ATTRIBUTE in arrays and bool(arrays[ATTRIBUTE].item())
 
 
 def refusal(layer: LayerWeights) -> Text | None:
-    """Return why no node of ONNX is this layer, or None."""
+    """Return why no node of ONNX computes this layer; None if a node does."""
     layer = layer._replace(cells=tuple(map(as_lstm, layer.cells)))
     for cell in layer.cells:
         if cell.class_name not in OPERATORS:
@@ -140,14 +140,13 @@ def refusal(layer: LayerWeights) -> Text | None:
             if (cell.config.get(option) or "tanh") not in ACTIVATIONS:
                 return Message("it has no activation {config}", config=cell.config[option])
     if len(layer.cells) > 1:
-        options = [_reset_after(layer, place) for place in (0, 1)]
-        if options[0] != options[1]:
+        forward, backward = map(_has_reset_after, layer.cells)
+        if forward != backward:
             return Message("only one of its directions has reset_after")
     return explain_uneven(layer)
 
 
-def _reset_after(layer: LayerWeights, place: int) -> bool:
-    cell = layer.cells[place]
+def _has_reset_after(cell: CellWeights) -> bool:
     return cell.class_name == "GRU" and bool(cell.config.get("reset_after", True))
 
 
@@ -155,7 +154,7 @@ ACTIVATION_DEFAULTS = {"activation": "tanh", "recurrent_activation": "sigmoid", 
 
 
 def notes(chain: Chain) -> Iterator[Text]:
-    """Yield the attributes that the nodes need, and that a bias became two."""
+    """Yield notes on the attributes that the nodes need, and on a bias that became two."""
     for layer in chain.layers:
         config = as_lstm(layer.cells[0]).config
         attributes = [
@@ -169,7 +168,7 @@ def notes(chain: Chain) -> Iterator[Text]:
                 title=layer.title,
                 attributes=", ".join(attributes),
             )
-        if _reset_after(layer, 0):
+        if _has_reset_after(layer.cells[0]):
             yield Message(
                 "{title}: set the attribute {attribute}=1 of the node", title=layer.title, attribute=ATTRIBUTE
             )
@@ -190,14 +189,14 @@ def notes(chain: Chain) -> Iterator[Text]:
 
 def name_arrays(chain: Chain) -> dict[str, Array]:
     """Return W, R, B and P of every layer, `lstm/W`."""
-    found: dict[str, Array] = {}
+    arrays: dict[str, Array] = {}
     for layer in chain.layers:
         cells = [from_keras(cell.class_name, cell.weights) for cell in map(as_lstm, layer.cells)]
         prefix = f"{layer.name}/" if layer.name else ""
-        found.update({f"{prefix}{name}": np.stack([cell[name] for cell in cells]) for name in cells[0]})
+        arrays.update({f"{prefix}{name}": np.stack([cell[name] for cell in cells]) for name in cells[0]})
         if layer.cells[0].class_name == "GRU":
-            found[prefix + ATTRIBUTE] = np.array([_reset_after(layer, 0)], np.int64)
-    return found
+            arrays[prefix + ATTRIBUTE] = np.array([_has_reset_after(layer.cells[0])], np.int64)
+    return arrays
 
 
 def find_chains(arrays: Mapping[str, Any]) -> Iterator[FoundChain]:
@@ -211,18 +210,14 @@ def find_chains(arrays: Mapping[str, Any]) -> Iterator[FoundChain]:
         if class_name is None:
             continue
         options = {"reset_after": is_after_product(roles)} if class_name == "GRU" else {}
-        each = (
-            {role: array if role == ATTRIBUTE else array[place] for role, array in roles.items()}
-            for place in range(len(roles["R"]))
-        )
-        cells = tuple(
-            peephole_cell(cell, own["P"]) if "P" in own else cell
-            for own in each
-            for cell in [cell_of(class_name, to_keras(class_name, own), **options)]
-        )
+        cells = []
+        for direction in range(len(roles["R"])):
+            part = {role: array if role == ATTRIBUTE else array[direction] for role, array in roles.items()}
+            cell = cell_of(class_name, to_keras(class_name, part), **options)
+            cells.append(peephole_cell(cell, part["P"]) if "P" in part else cell)
         name = path or BARE[class_name]
         names = [f"{path}/{role}".lstrip("/") for role in roles]
-        yield FoundChain(Chain(name, (LayerWeights(name, cells),)), names)
+        yield FoundChain(Chain(name, (LayerWeights(name, tuple(cells)),)), names)
 
 
 def _recognize_class(roles: Mapping[str, Any]) -> str | None:

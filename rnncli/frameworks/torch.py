@@ -32,7 +32,7 @@ from rnncli.frameworks import (
 from rnncli.frameworks import GATES as KERAS
 
 Roles = Mapping[str, Any]
-"""The tensors of one direction of one layer, by `weight_ih`."""
+"""The tensors of one direction of a layer, by role: `weight_ih`."""
 
 FRAMEWORK = "PyTorch"
 PACKAGE = "torch.nn"
@@ -60,7 +60,7 @@ def to_keras(class_name: str, arrays: Mapping[str, Array]) -> dict[str, Array]:
     apart = class_name == "GRU"
     biases = [arrays.get("bias_ih"), arrays.get("bias_hh")]
     given = [bias for bias in biases if bias is not None]
-    if apart and len(given) == 1:
+    if apart and len(given) == 1:  # a GRU keeps both
         given = [np.zeros_like(given[0]) if bias is None else bias for bias in biases]
     kernels = [arrays["weight_ih"], arrays["weight_hh"]]
     return from_rows(class_name, kernels, given, GATES[class_name], apart=apart)
@@ -68,10 +68,9 @@ def to_keras(class_name: str, arrays: Mapping[str, Array]) -> dict[str, Array]:
 
 def refusal(layer: LayerWeights) -> Text | None:
     """Return why no nn.LSTM, nn.GRU or nn.RNN computes what the layer does, or None."""
-    reasons = (explain_unsupported(cell.class_name, cell.config) for cell in layer.cells)
-    reason = next((one for one in reasons if one), None)
-    if reason:
-        return reason
+    for cell in layer.cells:
+        if reason := explain_unsupported(cell.class_name, cell.config):
+            return reason
     first, last = layer.cells[0].config, layer.cells[-1].config
     if len(layer.cells) == 1 and first.get("go_backwards"):
         return Message("it has no module that only runs backwards (go_backwards)")
@@ -130,15 +129,15 @@ def notes(chain: Chain) -> Iterator[Text]:
 
 
 def name_arrays(chain: Chain) -> dict[str, Array]:
-    """Return the state dict of one module, or, if no single one has these layers, of one per layer."""
-    found: dict[str, Array] = {}
+    """Return the state dict of a single module; if no module has all these layers, of a module per layer."""
+    arrays: dict[str, Array] = {}
     for path, layers in _modules(chain):
         prefix = f"{path}." if path else ""
         for number, layer in enumerate(layers):
             for cell, direction in zip(layer.cells, ("", "_reverse"), strict=False):
                 for name, array in from_keras(cell.class_name, cell.weights).items():
-                    found[f"{prefix}{name}_l{number}{direction}"] = array
-    return found
+                    arrays[f"{prefix}{name}_l{number}{direction}"] = array
+    return arrays
 
 
 def dump(chains: Sequence[Chain], suffix: str) -> bytes:
@@ -166,7 +165,7 @@ def _modules(chain: Chain) -> Iterator[tuple[str, tuple[LayerWeights, ...]]]:
 
 
 def _is_one_module(layers: Sequence[LayerWeights]) -> bool:
-    """Return whether one module can hold the layers: alike, each as wide as the next one needs."""
+    """Return whether a module can hold the layers: they are alike, and each is as wide as the next needs."""
     kinds, width = set(), layers[0].cells[0].features
     for layer in layers:
         cell, directions = layer.cells[0], len(layer.cells)
@@ -203,16 +202,17 @@ def find_chains(tensors: Mapping[str, Any]) -> Iterator[FoundChain]:
         for match in sorted(matches, key=lambda match: int(match["layer"] or -1)):
             role = "weight" if match["role"].lower() in ("weight", "w") else "bias"
             cells = layers.setdefault(None if match["layer"] is None else int(match["layer"]), {})
-            own = cells.setdefault(bool(match["back"]), {})
-            own[f"{role}_{match['which'].lower()}"] = tensors[match.string]
-        for roles in (roles for cells in layers.values() for roles in cells.values()):
-            _turn_upright(roles)
-        found = _read_module(path, layers)
-        if found is None:
+            roles = cells.setdefault(bool(match["back"]), {})
+            roles[f"{role}_{match['which'].lower()}"] = tensors[match.string]
+        for cells in layers.values():
+            for roles in cells.values():
+                _turn_upright(roles)
+        module = _read_module(path, layers)
+        if module is None:
             continue
-        if not found.refusal and any(match["role"].lower() == "w" for match in matches):
-            found = _refuse_ambiguous_axes(found)
-        yield found._replace(names=[match.string for match in matches])
+        if not module.refusal and any(match["role"].lower() == "w" for match in matches):
+            module = _refuse_ambiguous_axes(module)
+        yield module._replace(names=[match.string for match in matches])
 
 
 def _turn_upright(roles: dict[str, Any]) -> None:
@@ -228,9 +228,10 @@ def _turn_upright(roles: dict[str, Any]) -> None:
 
 
 def _read_module(path: str, layers: Mapping[int | None, Mapping[bool, Roles]]) -> FoundChain | None:
-    """Return one module; None if its tensors are not a recurrent layer.
+    """Return a module; None if its tensors are not a recurrent layer.
 
-    layers: by number, None for a cell, which has none; each with its directions by whether they go backward.
+    layers: the tensors by the number of the layer (None for a cell) and by whether they are of the backward
+        direction.
     """
     cells = {
         number: {back: _read_cell(both[back]) for back in sorted(both)} for number, both in layers.items()
@@ -243,8 +244,9 @@ def _read_module(path: str, layers: Mapping[int | None, Mapping[bool, Roles]]) -
     if not whole:
         return None
     name = path or BARE[next(iter(whole.values()))[0].class_name]
-    found = tuple(
-        LayerWeights(name if len(layers) == 1 else f"{name}_l{number}", own) for number, own in whole.items()
+    read = tuple(
+        LayerWeights(name if len(layers) == 1 else f"{name}_l{number}", both)
+        for number, both in whole.items()
     )
     stored = tuple(
         {
@@ -256,13 +258,13 @@ def _read_module(path: str, layers: Mapping[int | None, Mapping[bool, Roles]]) -
     )
     projects = any("weight_hr" in roles for both in layers.values() for roles in both.values())
     way_out = Message("build the layer without proj_size") if projects else ""
-    return FoundChain(Chain(name, found), (), _explain_refusal(layers, cells), way_out, stored)
+    return FoundChain(Chain(name, read), (), _explain_refusal(layers, cells), way_out, stored)
 
 
 def _read_cell(roles: Roles) -> CellWeights | None:
-    """Return one direction of one layer in Keras's layout; None if these tensors are not a cell's.
+    """Return one direction of a layer in Keras's layout; None if these tensors are not the weights of a cell.
 
-    If a layer projects its state to fewer units (proj_size), its units are the projected ones.
+    If a layer projects its state (proj_size), its units are the size of the projected state.
     """
     kernel, recurrent = roles.get("weight_ih"), roles.get("weight_hh")
     if kernel is None or recurrent is None or kernel.ndim != 2 or recurrent.ndim != 2:
@@ -277,9 +279,9 @@ def _read_cell(roles: Roles) -> CellWeights | None:
     return cell_of(class_name, to_keras(class_name, roles), units=units)
 
 
-def _refuse_ambiguous_axes(found: FoundChain) -> FoundChain:
+def _refuse_ambiguous_axes(module: FoundChain) -> FoundChain:
     """Return the module; refuse it if the shapes of weights called `w_ih` do not tell their axes."""
-    for stored in found.tensors:
+    for stored in module.tensors:
         shapes = {array.shape for name, array in stored.items() if name.startswith("weight_")}
         if len(shapes) == 1 and all(len(set(shape)) == 1 for shape in shapes):
             way_out = Message(
@@ -287,15 +289,15 @@ def _refuse_ambiguous_axes(found: FoundChain) -> FoundChain:
                 "recurrent_kernel if they are as in Keras"
             )
             why = Message("its square w_ih and w_hh may be transposed")
-            return found._replace(refusal=why, way_out=way_out)
-    return found
+            return module._replace(refusal=why, way_out=way_out)
+    return module
 
 
 def _explain_refusal(
     layers: Mapping[int | None, Mapping[bool, Roles]],
     cells: Mapping[int | None, Mapping[bool, CellWeights | None]],
 ) -> Text:
-    """Return why the module cannot be computed, with the tensor at fault; "" if it can."""
+    """Return why the module cannot be computed, with the tensor at fault; "" if it can be."""
     for number, both in cells.items():
         suffix = "" if number is None else f"_l{number}"
         if any("weight_hr" in roles for roles in layers[number].values()):
@@ -315,14 +317,14 @@ def _explain_refusal(
     if len(set(map(len, known))) > 1:
         return Message("only some of its layers have two directions")
     width = None
-    for place, directions in enumerate(known):
+    for index, directions in enumerate(known):
         wanted = {cell.features for cell in directions}
         if len(wanted) > 1:
             return Message("its two directions are of different classes, or take different inputs")
         if width is not None and wanted != {width}:
             return Message(
                 "layer {number} takes {wanted} features, but gets {width}",
-                number=place,
+                number=index,
                 wanted=directions[0].features,
                 width=width,
             )
