@@ -12,7 +12,7 @@ from rnncli.compute import trace as tracing
 from rnncli.layers.case import Case
 
 
-def case(
+def make_case(
     *layers: str,
     shape: Any = (2, 5, 2),
     units: Any = 3,
@@ -32,16 +32,18 @@ def case(
     )
 
 
-def sheet(asked: Case, **wanted: Any) -> Any:
-    return draw(asked, tracing.trace(asked), SheetSelection(**wanted), traced=True)
+def trace_sheet(case: Case, **wanted: Any) -> Any:
+    """Return the picture of the gates and states.  wanted: fields of SheetSelection."""
+    return draw(case, tracing.trace(case), SheetSelection(**wanted), traced=True)
 
 
-def result(asked: Case, **wanted: Any) -> Any:
-    return draw(asked, compute.run(asked), SheetSelection(**wanted), traced=False)
+def result_sheet(case: Case, **wanted: Any) -> Any:
+    """Return the picture of the returned tensors.  wanted: fields of SheetSelection."""
+    return draw(case, compute.run(case), SheetSelection(**wanted), traced=False)
 
 
-def masked(shape: Any = (2, 5)) -> np.ndarray:
-    """A mask of which the last two steps of the second sequence are masked."""
+def padding_mask(shape: Any = (2, 5)) -> np.ndarray:
+    """Return a mask of the last two steps of the second sequence."""
     mask = np.ones(shape, bool)
     mask[1, -2:] = False
     return mask

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from looks import contrast
 from matplotlib.patches import Rectangle
-from sheets import case, masked, result, sheet
+from sheets import make_case, padding_mask, result_sheet, trace_sheet
 
 from rnncli.commands.plot import figure, fonts
 from rnncli.commands.plot.palette import STYLES, is_dark, mix
@@ -21,15 +21,15 @@ from rnncli.compute import holds
 from rnncli.errors import UsageError
 
 LIGHT = STYLES["light"]
-HUGE = case("simple_rnn", shape=(1, 2, 2), scale=1e30, activation="relu")
+HUGE = make_case("simple_rnn", shape=(1, 2, 2), scale=1e30, activation="relu")
 
 
-def drawn(found: Any, size: Any = None, style: Any = LIGHT, fonts: Any = ("DejaVu Sans",)) -> Any:
+def draw_figure(picture: Any, size: Any = None, style: Any = LIGHT, fonts: Any = ("DejaVu Sans",)) -> Any:
     import matplotlib
 
     settings: Any = {**figure.SETTINGS, **figure._colors(style), "font.family": list(fonts)}
     with matplotlib.rc_context(settings):
-        return figure.figure(found, style, size)
+        return figure.figure(picture, style, size)
 
 
 def heat_maps(drawing: Any) -> list[Any]:
@@ -49,20 +49,20 @@ def legend_bars(drawing: Any) -> list[Any]:
     ("layers", "style"), [(["lstm"], "light"), (["bigru", "gru"], "dark"), (["gru"], "grey")]
 )
 def test_a_figure_has_every_heat_map_with_its_numbers_and_limits(layers: Any, style: Any) -> None:
-    found = sheet(case(*layers))
-    axes = heat_maps(drawn(found, style=STYLES[style]))
-    panels = found.panels
+    picture = trace_sheet(make_case(*layers))
+    axes = heat_maps(draw_figure(picture, style=STYLES[style]))
+    panels = picture.panels
     assert len(axes) == len(panels)
     for each, panel in zip(axes, panels, strict=True):
         (mesh,) = each.collections
-        scale = found.scale(panel)
+        scale = picture.scale(panel)
         assert each.get_title(loc="left") == panel.title
         assert (mesh.norm.vmin, mesh.norm.vmax) == (scale.low, scale.high)
         np.testing.assert_allclose(mesh.get_array(), panel.values, rtol=1e-6)
 
 
 def test_a_figure_names_its_axes() -> None:
-    axes = heat_maps(drawn(sheet(case("bilstm", names=("open", "close")))))
+    axes = heat_maps(draw_figure(trace_sheet(make_case("bilstm", names=("open", "close")))))
     assert axes[0].get_ylabel() == "feature"
     assert [label.get_text() for label in axes[0].get_yticklabels()] == ["open", "close"]
     assert [each.get_ylabel() for each in axes if each.get_ylabel()] == [
@@ -73,40 +73,40 @@ def test_a_figure_names_its_axes() -> None:
 
 
 def test_masked_steps_are_hatched_where_they_are() -> None:
-    found = sheet(case("gru", mask=masked()), batch=1)
-    axes, hatches = heat_maps(drawn(found)), []
-    for each, panel in zip(axes, found.panels, strict=True):
-        (patch,) = [patch for patch in each.patches if isinstance(patch, Rectangle)]
-        hatches.append(patch.get_hatch())
-        assert (patch.get_x(), patch.get_width()) == (2.5, 2)
-        numbers = [text.get_text() for text in each.texts]
-        if panel.is_gate:  # nothing was computed that something used
-            assert patch.get_facecolor()[-1] == 1
-            assert len(numbers) == 3 * 3
-            continue
-        assert len(numbers) == each.collections[0].get_array().size
-        assert [bool(text.get_path_effects()) for text in each.texts[:5]] == [False] * 3 + [True] * 2
-    assert hatches == [*4 * ["xx"], "/////"]
-    assert not any(each.patches for each in heat_maps(drawn(sheet(case("gru", mask=masked())))))
+    picture = trace_sheet(make_case("gru", mask=padding_mask()), batch=1)
+    maps = heat_maps(draw_figure(picture))
+    hatches = [patch for axes in maps for patch in axes.patches if isinstance(patch, Rectangle)]
+    assert [hatch.get_hatch() for hatch in hatches] == [*4 * ["xx"], "/////"]
+    assert {(hatch.get_x(), hatch.get_width()) for hatch in hatches} == {(2.5, 2)}
+    assert [panel.is_gate for panel in picture.panels] == [False, True, True, True, False]
+    for axes, hatch in zip(maps[1:4], hatches[1:4], strict=True):  # what a gate computes here is not used
+        assert hatch.get_facecolor()[-1] == 1
+        assert len(axes.texts) == 3 * 3
+    for axes in (maps[0], maps[4]):
+        assert len(axes.texts) == axes.collections[0].get_array().size
+        assert [bool(text.get_path_effects()) for text in axes.texts[:5]] == [False] * 3 + [True] * 2
+    assert not any(
+        each.patches for each in heat_maps(draw_figure(trace_sheet(make_case("gru", mask=padding_mask()))))
+    )
 
 
 def test_letters_grow_and_shrink_with_the_picture() -> None:
-    found = sheet(case("lstm"))
-    usual = drawn(found)
+    picture = trace_sheet(make_case("lstm"))
+    usual = draw_figure(picture)
     wide, high = usual.get_size_inches()
     for scale in (0.8, 2.5):
-        drawing = drawn(found, (wide * scale, high * scale))
+        drawing = draw_figure(picture, (wide * scale, high * scale))
         assert tuple(drawing.get_size_inches()) == (wide * scale, high * scale)
-        for one, other in zip(heat_maps(usual), heat_maps(drawing), strict=True):
-            np.testing.assert_allclose(other.get_position().bounds, one.get_position().bounds, atol=0.01)
-            assert other.title.get_fontsize() == pytest.approx(one.title.get_fontsize() * scale)
-            for text, larger in zip(one.texts, other.texts, strict=True):
+        for axes, scaled in zip(heat_maps(usual), heat_maps(drawing), strict=True):
+            np.testing.assert_allclose(scaled.get_position().bounds, axes.get_position().bounds, atol=0.01)
+            assert scaled.title.get_fontsize() == pytest.approx(axes.title.get_fontsize() * scale)
+            for text, larger in zip(axes.texts, scaled.texts, strict=True):
                 assert larger.get_fontsize() == pytest.approx(text.get_fontsize() * scale, rel=0.05)
 
 
 def test_last_states_have_their_units_and_say_what_they_equal() -> None:
-    found = result(case("bilstm", return_sequences=True, return_state=True))
-    _, sequence, *states = heat_maps(drawn(found))
+    picture = result_sheet(make_case("bilstm", return_sequences=True, return_state=True))
+    _, sequence, *states = heat_maps(draw_figure(picture))
     assert sequence.get_xlabel() == "time step"
     assert [axes.get_xlabel() for axes in states] == [
         "= hidden_states[:, -1, :3]", "", "= hidden_states[:, 0, 3:]", ""
@@ -117,38 +117,40 @@ def test_last_states_have_their_units_and_say_what_they_equal() -> None:
 
 
 def test_a_held_gate_has_a_star() -> None:
-    asked = holds.hold_gates(case("lstm"), ["forget[:, 1]=0.5@2:4"])
-    found = sheet(asked)
-    assert found.note == "batch 0 of 0..1, seed 1, engine numpy, held: forget[:, 1]=0.5@2:4"
-    (forget,) = (axes for axes in heat_maps(drawn(found)) if axes.get_title(loc="left") == "forget gate")
+    case = holds.hold_gates(make_case("lstm"), ["forget[:, 1]=0.5@2:4"])
+    picture = trace_sheet(case)
+    assert picture.note == "batch 0 of 0..1, seed 1, engine numpy, held: forget[:, 1]=0.5@2:4"
+    (forget,) = (
+        axes for axes in heat_maps(draw_figure(picture)) if axes.get_title(loc="left") == "forget gate"
+    )
     assert [text.get_text() for text in forget.texts if "*" in text.get_text()] == ["0.50*", "0.50*"]
 
 
 def test_numbers_stand_in_cells_that_are_large_enough() -> None:
-    few = heat_maps(drawn(sheet(case("lstm", shape=(1, 4, 2)))))
+    few = heat_maps(draw_figure(trace_sheet(make_case("lstm", shape=(1, 4, 2)))))
     assert len(few[1].texts) == 12
     value = few[1].collections[0].get_array()[0, 0]
     assert few[1].texts[0].get_text() == f"{value:.2f}"
-    assert not heat_maps(drawn(sheet(case("lstm", shape=(1, 20, 2)))))[1].texts
+    assert not heat_maps(draw_figure(trace_sheet(make_case("lstm", shape=(1, 20, 2)))))[1].texts
 
 
 @pytest.mark.parametrize(
-    ("asked", "size"),
+    ("case", "size"),
     [
-        (case("lstm"), None),
-        (case("lstm", shape=(1, 4, 1), units=1), None),
-        (case("bilstm", mask=masked(), names=("a very long name of a feature", "b")), (12, 14)),
-        (case("gru", "lstm", "simple_rnn"), (12, 14)),
-        (case("lstm", units=64, shape=(1, 200, 5)), None),
-        (case("bigru", units=16, shape=(1, 100, 40)), None),
-        (case("simple_rnn", units=1, shape=(1, 1, 2)), (12, 14)),
+        (make_case("lstm"), None),
+        (make_case("lstm", shape=(1, 4, 1), units=1), None),
+        (make_case("bilstm", mask=padding_mask(), names=("a very long name of a feature", "b")), (12, 14)),
+        (make_case("gru", "lstm", "simple_rnn"), (12, 14)),
+        (make_case("lstm", units=64, shape=(1, 200, 5)), None),
+        (make_case("bigru", units=16, shape=(1, 100, 40)), None),
+        (make_case("simple_rnn", units=1, shape=(1, 1, 2)), (12, 14)),
         (HUGE, None),
     ],
     ids=["lstm", "smallest", "both ways", "stack", "long", "long both ways", "narrow", "huge"],
 )
-def test_nothing_leaves_the_figure_and_no_heat_map_covers_another(asked: Any, size: Any) -> None:
-    found = sheet(asked)
-    drawing = drawn(found, size)
+def test_nothing_leaves_the_figure_and_no_heat_map_covers_another(case: Any, size: Any) -> None:
+    picture = trace_sheet(case)
+    drawing = draw_figure(picture, size)
     assert size is None or tuple(drawing.get_size_inches()) == size
     drawing.draw_without_rendering()
     every = [(axes.bbox, axes.get_tightbbox()) for axes in (*heat_maps(drawing), *legend_bars(drawing))]
@@ -164,7 +166,7 @@ def test_nothing_leaves_the_figure_and_no_heat_map_covers_another(asked: Any, si
 
 
 def test_numbers_of_any_size_stay_in_their_cells_and_apart_in_the_legend() -> None:
-    drawing = drawn(sheet(HUGE))
+    drawing = draw_figure(trace_sheet(HUGE))
     drawing.draw_without_rendering()
     for axes in heat_maps(drawing):
         assert axes.texts
@@ -174,40 +176,39 @@ def test_numbers_of_any_size_stay_in_their_cells_and_apart_in_the_legend() -> No
             assert left <= text.get_window_extent().x0 < text.get_window_extent().x1 <= right
     bars = legend_bars(drawing)
     extents = [label.get_window_extent() for bar in bars for label in bar.get_xticklabels()]
-    for one, other in pairwise(extents):
-        assert one.x1 < other.x0
+    for left_label, right_label in pairwise(extents):
+        assert left_label.x1 < right_label.x0
 
 
 def test_numbers_that_do_not_fit_are_left_out() -> None:
-    found = sheet(case("gru", shape=(1, 1, 1)))
+    picture = trace_sheet(make_case("gru", shape=(1, 1, 1)))
     values = np.array([[-1.25e30, 0.5, 0.5, 0.5, 0.5, 0.5]])
-    panel = replace(found.rows[0].panels[0], values=values, times=(0, 1, 2, 3, 4, 5), masked_steps=())
-    scale = replace(found.scales[0], low=-2e30, high=2e30, diverging=True)
-    narrow = replace(found, rows=(replace(found.rows[0], panels=(panel,)),), scales=(scale,))
-    (axes,) = heat_maps(drawn(narrow, (2, 3)))
+    panel = replace(picture.rows[0].panels[0], values=values, times=(0, 1, 2, 3, 4, 5), masked_steps=())
+    scale = replace(picture.scales[0], low=-2e30, high=2e30, diverging=True)
+    narrow = replace(picture, rows=(replace(picture.rows[0], panels=(panel,)),), scales=(scale,))
+    (axes,) = heat_maps(draw_figure(narrow, (2, 3)))
     assert [text.get_text() for text in axes.texts] == ["0.50"] * 5
 
 
-@pytest.mark.parametrize("size", [(4, 1.3), (1, 9), (0.5, 0.5)])
-def test_the_least_size_that_is_named_is_enough_and_no_less_is(size: Any) -> None:
-    found = sheet(case("lstm"), gates=("cell",))
+@pytest.mark.parametrize(("size", "short"), [((4, 1.3), [1]), ((1, 9), [0]), ((0.5, 0.5), [0, 1])])
+def test_the_least_size_that_is_named_is_enough_and_no_less_is(size: Any, short: list[int]) -> None:
+    """short: the sides that are too short, 0 for the width and 1 for the height."""
+    picture = trace_sheet(make_case("lstm"), gates=("cell",))
     with pytest.raises(UsageError) as caught:
-        drawn(found, size)
-    wide, high = map(float, re.findall(r"[0-9.]+(?=x)|(?<=x)[0-9.]+", str(caught.value.advice)))
-    assert drawn(found, (wide, high))
-    assert (wide >= size[0], high >= size[1]) == (True, True)
-    if high > size[1]:
+        draw_figure(picture, size)
+    least = np.array(re.findall(r"[0-9.]+(?=x)|(?<=x)[0-9.]+", str(caught.value.advice)), float)
+    assert draw_figure(picture, tuple(least))
+    assert [side for side in (0, 1) if least[side] > size[side]] == short
+    assert (least >= size).all()
+    for side in short:
         with pytest.raises(UsageError):
-            drawn(found, (wide, high - 0.11))
-    if wide > size[0]:
-        with pytest.raises(UsageError):
-            drawn(found, (wide - 0.11, high))
+            draw_figure(picture, tuple(least - 0.11 * np.eye(2)[side]))
 
 
 @pytest.mark.parametrize(("format", "start"), [("png", b"\x89PNG"), ("pdf", b"%PDF")])
 def test_the_same_sheet_is_the_same_file(format: Any, start: Any) -> None:
-    asked = sheet(case("simple_rnn", mask=masked()), batch=1)
-    once, again = (figure.render(asked, format, LIGHT, None) for _ in range(2))
+    picture = trace_sheet(make_case("simple_rnn", mask=padding_mask()), batch=1)
+    once, again = (figure.render(picture, format, LIGHT, None) for _ in range(2))
     assert once == again
     assert once.startswith(start)
 
@@ -216,13 +217,13 @@ def test_svg_is_xml_without_a_date_whatever_the_matplotlibrc() -> None:
     """And the same file again."""
     import matplotlib
 
-    found = sheet(case("simple_rnn", mask=masked()), batch=1)
-    plain = figure.render(found, "svg", LIGHT, None)
+    picture = trace_sheet(make_case("simple_rnn", mask=padding_mask()), batch=1)
+    plain = figure.render(picture, "svg", LIGHT, None)
     assert plain.startswith(b"<?xml")
     ElementTree.fromstring(plain)
     assert b"date>" not in plain
     with matplotlib.rc_context({"axes.grid": True, "font.size": 20, "image.cmap": "jet"}):
-        assert figure.render(found, "svg", LIGHT, None) == plain
+        assert figure.render(picture, "svg", LIGHT, None) == plain
 
 
 @pytest.mark.parametrize("style", STYLES)
@@ -230,18 +231,18 @@ def test_svg_is_xml_without_a_date_whatever_the_matplotlibrc() -> None:
 @pytest.mark.parametrize("kind", ["gate", "input"])
 def test_a_number_can_be_read_on_every_color(style: str, diverging: bool, kind: str) -> None:
     ramp = STYLES[style].choose_ramp(Scale("", (kind,), -1.0, 1.0, diverging))
-    for place in np.linspace(0, 1, 101):
-        paper = mix(ramp, place)
+    for share in np.linspace(0, 1, 101):
+        paper = mix(ramp, share)
         letters = "#ffffff" if is_dark(paper) else "#000000"
         assert contrast("#{:02x}{:02x}{:02x}".format(*paper), letters) >= 4.5
 
 
 def test_letters_that_no_font_has_are_named_and_not_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = case("lstm", names=("온", "é"))
+    case = make_case("lstm", names=("온", "é"))
 
     def draw(lang: str, undrawable: frozenset[str]) -> Sheet:
-        found: Sheet = sheet(asked, lang=lang, undrawable=undrawable)
-        return found
+        picture: Sheet = trace_sheet(case, lang=lang, undrawable=undrawable)
+        return picture
 
     monkeypatch.setattr(fonts, "_glyphs", lambda path: {ord("é")})
     shown, _, remarks = fonts.fit_fonts(draw, "en")
@@ -267,7 +268,7 @@ def test_a_font_is_found_that_was_installed_after_matplotlib_listed_the_fonts(
 
 
 def test_names_of_features_are_no_formulas() -> None:
-    found = sheet(case("gru", names=("$x^$", "á")))
-    axes = heat_maps(drawn(found))[0]
+    picture = trace_sheet(make_case("gru", names=("$x^$", "á")))
+    axes = heat_maps(draw_figure(picture))[0]
     assert [label.get_text() for label in axes.get_yticklabels()] == ["$x^$", "á"]
-    assert figure.render(found, "svg", LIGHT, None)
+    assert figure.render(picture, "svg", LIGHT, None)

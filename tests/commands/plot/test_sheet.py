@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from own_cells import NASTY
 from part_labels import state
-from sheets import case, masked, result, sheet
+from sheets import make_case, padding_mask, result_sheet, trace_sheet
 
 from rnncli import compute
 from rnncli.ask import Ask
@@ -19,8 +19,8 @@ LSTM = ["input gate", "forget gate", "candidate", "output gate", "cell state", "
 GRU = ["update gate", "reset gate", "candidate", "hidden state"]
 
 
-def titles(found: Any) -> list[list[str]]:
-    return [[panel.title for panel in row.panels] for row in found.rows]
+def titles(picture: Any) -> list[list[str]]:
+    return [[panel.title for panel in row.panels] for row in picture.rows]
 
 
 @pytest.mark.parametrize(
@@ -40,58 +40,58 @@ def titles(found: Any) -> list[list[str]]:
     ],
 )
 def test_a_row_a_layer_and_direction_under_the_input(layers: Any, rows: Any, labels: Any) -> None:
-    found = sheet(case(*layers))
-    assert titles(found) == [["input"], *rows]
-    assert [row.label for row in found.rows] == ["", *labels]
+    picture = trace_sheet(make_case(*layers))
+    assert titles(picture) == [["input"], *rows]
+    assert [row.label for row in picture.rows] == ["", *labels]
 
 
 def test_long_sequences_give_every_heat_map_a_row() -> None:
-    assert titles(sheet(case("gru", shape=(1, 60, 2)))) == [[name] for name in ["input", *GRU]]
+    assert titles(trace_sheet(make_case("gru", shape=(1, 60, 2)))) == [[name] for name in ["input", *GRU]]
 
 
 @pytest.mark.parametrize("layer", ["lstm", "bilstm"])
 def test_every_column_is_the_step_at_that_time_of_the_input(layer: str) -> None:
-    asked = case(layer)
-    found = sheet(asked, batch=1)
-    loops = {loop.direction: loop for loop in tracing.trace(asked).trace}
-    np.testing.assert_array_equal(found.rows[0].panels[0].values, asked.inputs[1].T)
-    for row in found.rows[1:]:
+    case = make_case(layer)
+    picture = trace_sheet(case, batch=1)
+    loops = {loop.direction: loop for loop in tracing.trace(case).trace}
+    np.testing.assert_array_equal(picture.rows[0].panels[0].values, case.inputs[1].T)
+    for row in picture.rows[1:]:
         loop = loops[row.label or "forward"]
         order = np.argsort(loop.times)
-        assert row.panels[0].times == tuple(range(asked.inputs.shape[1]))
+        assert row.panels[0].times == tuple(range(case.inputs.shape[1]))
         for panel, part in zip(row.panels, [*loop.gates, state("cell"), state("hidden")], strict=True):
             np.testing.assert_array_equal(panel.values, loop.parts[part][1, order].T)
 
 
 def test_steps_and_gates_narrow() -> None:
-    found = sheet(case("lstm"), steps=slice(1, 4), gates=("forget", "cell"))
-    assert titles(found) == [["input"], ["forget gate", "cell state"]]
-    assert {(panel.times, panel.values.shape[1]) for panel in found.panels} == {((1, 2, 3), 3)}
+    picture = trace_sheet(make_case("lstm"), steps=slice(1, 4), gates=("forget", "cell"))
+    assert titles(picture) == [["input"], ["forget gate", "cell state"]]
+    assert {(panel.times, panel.values.shape[1]) for panel in picture.panels} == {((1, 2, 3), 3)}
 
 
 def test_scales_fit_the_quantity() -> None:
-    found = sheet(case("lstm"))
-    scales = {kind: scale for scale in found.scales for kind in scale.kinds}
+    picture = trace_sheet(make_case("lstm"))
+    scales = {kind: scale for scale in picture.scales for kind in scale.kinds}
     assert (scales["gate"].low, scales["gate"].high, scales["gate"].diverging) == (0, 1, False)
     assert (scales["state"].low, scales["state"].high, scales["state"].diverging) == (-1, 1, True)
     assert scales["cell"] == scales["candidate"] == scales["state"]
     assert scales["input"].low == -scales["input"].high
-    assert [scale.label for scale in found.scales] == ["input", "gates", "candidate and states"]
-    beyond = sheet(case("lstm", shape=(1, 20, 2), scale=30.0, activation="relu"))
+    assert [scale.label for scale in picture.scales] == ["input", "gates", "candidate and states"]
+    beyond = trace_sheet(make_case("lstm", shape=(1, 20, 2), scale=30.0, activation="relu"))
     cells = next(panel for panel in beyond.panels if panel.kind == "cell")
     assert beyond.scale(cells).high == -beyond.scale(cells).low == pytest.approx(abs(cells.values).max())
     assert beyond.scale(cells).high > 1
-    gates = sheet(case("gru", recurrent_activation="tanh"))
+    gates = trace_sheet(make_case("gru", recurrent_activation="tanh"))
     scale = gates.scale(gates.rows[1].panels[0])
     assert (scale.low, scale.high, scale.diverging) == (-1, 1, True)
-    asked = case("gru")
-    scale = sheet(asked._replace(inputs=abs(asked.inputs))).scales[0]
+    case = make_case("gru")
+    scale = trace_sheet(case._replace(inputs=abs(case.inputs))).scales[0]
     assert (scale.low, scale.diverging) == (0, False)  # an input that is nowhere negative
 
 
 def test_an_automatic_scale_ends_where_the_values_do() -> None:
-    asked = case("lstm", scale=0.001)
-    fixed, auto = sheet(asked), sheet(asked, scale="auto")
+    case = make_case("lstm", scale=0.001)
+    fixed, auto = trace_sheet(case), trace_sheet(case, scale="auto")
     for panel in auto.rows[-1].panels:
         assert auto.scale(panel).high < fixed.scale(panel).high
         assert auto.scale(panel).low >= fixed.scale(panel).low
@@ -101,72 +101,77 @@ def test_an_automatic_scale_ends_where_the_values_do() -> None:
 
 
 def test_masked_steps_are_known_to_every_heat_map() -> None:
-    found = sheet(case("bigru", mask=masked(), return_sequences=True), batch=1)
-    assert {panel.masked_steps for panel in found.panels} == {(False, False, False, True, True)}
-    assert found.hatchings == (("masked: not used", True), ("masked, zeroed", False))
-    assert titles(found)[1][-1] == "output"
-    carried = sheet(case("gru", mask=masked()), batch=1)
+    picture = trace_sheet(make_case("bigru", mask=padding_mask(), return_sequences=True), batch=1)
+    assert {panel.masked_steps for panel in picture.panels} == {(False, False, False, True, True)}
+    assert picture.hatchings == (("masked: not used", True), ("masked, zeroed", False))
+    assert titles(picture)[1][-1] == "output"
+    carried = trace_sheet(make_case("gru", mask=padding_mask()), batch=1)
     assert carried.hatchings == (("masked: not used", True), ("masked, carried", False))
     unused = [panel.title for panel in carried.panels if panel.is_unused_where_masked]
     assert unused == ["input", "update gate", "reset gate", "candidate"]
-    assert sheet(case("gru", mask=masked()), batch=0).hatchings == ()
+    assert trace_sheet(make_case("gru", mask=padding_mask()), batch=0).hatchings == ()
 
 
 def test_a_scale_does_not_reach_to_what_a_masked_step_would_have_computed() -> None:
-    asked = case("LSTM(3, activation='relu')", mask=masked(), scale=20.0)
-    asked.inputs[1, -2:] *= 1000
-    found = sheet(asked, batch=1)
-    (candidate,) = (panel for panel in found.panels if panel.title == "candidate")
+    case = make_case("LSTM(3, activation='relu')", mask=padding_mask(), scale=20.0)
+    case.inputs[1, -2:] *= 1000
+    picture = trace_sheet(case, batch=1)
+    (candidate,) = (panel for panel in picture.panels if panel.title == "candidate")
     assert candidate.values.max() > 1000
-    assert found.scale(candidate).high == candidate.values[:, :3].max()
+    assert picture.scale(candidate).high == candidate.values[:, :3].max()
 
 
 def test_the_legend_names_what_has_its_colors() -> None:
     """A cell state beyond 1 has a scale of its own, so no other scale is that of states."""
-    inside, beyond = sheet(case("lstm")), sheet(case("lstm", scale=30.0, shape=(2, 9, 2)))
+    inside, beyond = (
+        trace_sheet(make_case("lstm")),
+        trace_sheet(make_case("lstm", scale=30.0, shape=(2, 9, 2))),
+    )
     assert [scale.label for scale in inside.scales][2:] == ["candidate and states"]
     assert [scale.label for scale in beyond.scales][2:] == ["candidate and hidden", "cell state"]
     assert [(scale.low, scale.high) for scale in beyond.scales][2] == (-1, 1)
-    some = sheet(case("lstm", scale=30.0, shape=(2, 9, 2)), gates=("candidate", "cell"))
+    some = trace_sheet(make_case("lstm", scale=30.0, shape=(2, 9, 2)), gates=("candidate", "cell"))
     assert [scale.label for scale in some.scales][1:] == ["candidate", "cell state"]
 
 
 def test_a_result_has_its_tensors_with_their_masks() -> None:
-    found = result(case("lstm", mask=masked(), return_sequences=True, return_state=True), batch=1)
-    assert titles(found)[1] == ["hidden_states", "last_hidden_state", "last_cell_state"]
-    assert found.rows[1].panels[0].masked_steps == (False, False, False, True, True)
-    assert found.rows[1].panels[1].values.shape == (3, 1)
-    assert [scale.label for scale in found.scales] == ["input", "states"]
-    assert found.hatchings == (("masked: not used", True), ("masked", False))
+    picture = result_sheet(
+        make_case("lstm", mask=padding_mask(), return_sequences=True, return_state=True), batch=1
+    )
+    assert titles(picture)[1] == ["hidden_states", "last_hidden_state", "last_cell_state"]
+    assert picture.rows[1].panels[0].masked_steps == (False, False, False, True, True)
+    assert picture.rows[1].panels[1].values.shape == (3, 1)
+    assert [scale.label for scale in picture.scales] == ["input", "states"]
+    assert picture.hatchings == (("masked: not used", True), ("masked", False))
 
 
 def test_a_backward_sequence_says_which_time_a_row_is_of() -> None:
-    asked = case("gru", return_sequences=True, go_backwards=True)
-    panel = result(asked, steps=slice(0, 2)).rows[1].panels[0]
+    case = make_case("gru", return_sequences=True, go_backwards=True)
+    panel = result_sheet(case, steps=slice(0, 2)).rows[1].panels[0]
     assert panel.times == (1, 0)
-    np.testing.assert_array_equal(panel.values, compute.run(asked).outputs[0].values[0, 3:].T)
+    np.testing.assert_array_equal(panel.values, compute.run(case).outputs[0].values[0, 3:].T)
 
 
-@pytest.mark.parametrize("draw", [sheet, result])
+@pytest.mark.parametrize("draw", [trace_sheet, result_sheet])
 def test_a_sequence_is_named_by_its_index_and_may_be_counted_from_the_end(draw: Any) -> None:
-    asked = case("gru", shape=(3, 5, 2))
-    for batch, place in ((0, 0), (-1, 2)):
-        found = draw(asked, batch=batch)
-        assert found.note == f"batch {place} of 0..2, seed 1, engine numpy"
-        np.testing.assert_array_equal(found.rows[0].panels[0].values, asked.inputs[place].T)
+    case = make_case("gru", shape=(3, 5, 2))
+    for batch, index in ((0, 0), (-1, 2)):
+        picture = draw(case, batch=batch)
+        assert picture.note == f"batch {index} of 0..2, seed 1, engine numpy"
+        np.testing.assert_array_equal(picture.rows[0].panels[0].values, case.inputs[index].T)
 
 
 def test_a_long_name_of_a_feature_keeps_its_beginning() -> None:
-    asked = case("gru", names=("a" * 40, "b"))
-    assert sheet(asked).panels[0].names == ("a" * 23 + "…", "b")
-    assert sheet(asked, undrawable=frozenset("b")).panels[0].names == ("a" * 23 + "…", "feature 1")
+    case = make_case("gru", names=("a" * 40, "b"))
+    assert trace_sheet(case).panels[0].names == ("a" * 23 + "…", "b")
+    assert trace_sheet(case, undrawable=frozenset("b")).panels[0].names == ("a" * 23 + "…", "feature 1")
 
 
 def test_lines_of_a_cell_of_ones_own_are_scaled_by_what_limits_them(tmp_path: Path) -> None:
     (tmp_path / "cell.toml").write_text(NASTY)
-    asked, _ = Ask(layer=[f"@{tmp_path / 'cell.toml'}(4)"], input_shape="1,3,5", seed=1).case()
-    found = sheet(asked)
-    kinds = {panel.title: panel.kind for panel in found.rows[1].panels}
+    case, _ = Ask(layer=[f"@{tmp_path / 'cell.toml'}(4)"], input_shape="1,3,5", seed=1).case()
+    picture = trace_sheet(case)
+    kinds = {panel.title: panel.kind for panel in picture.rows[1].panels}
     assert kinds == {
         **dict.fromkeys(("seen", "half", "level", "total", "limited", "big"), "line"),
         **dict.fromkeys(("norm state", "memory state"), "line"),
@@ -175,7 +180,7 @@ def test_lines_of_a_cell_of_ones_own_are_scaled_by_what_limits_them(tmp_path: Pa
         "raw": "candidate",
         "hidden state": "state",
     }
-    assert [scale.label for scale in found.scales] == [
+    assert [scale.label for scale in picture.scales] == [
         "input",
         "other lines",
         "gates",
