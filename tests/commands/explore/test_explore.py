@@ -61,8 +61,8 @@ class Explorer:
     def __init__(self, command: str = SEEDED, size: tuple[int, int] = (80, 24), lang: str = "en") -> None:
         line = CommandLine.parse(command)
         first, _ = start(line.values["ask"])
-        found = compute_experiment(first)
-        self.state = settle(State(found.experiment, found, lang, size))
+        computed = compute_experiment(first)
+        self.state = settle(State(computed.experiment, computed, lang, size))
 
     def press(self, *pressed: str) -> None:
         for key in pressed:
@@ -200,7 +200,7 @@ def test_a_masked_step_shows_what_it_keeps_below_the_step_that_computed_it() -> 
 
     def equations() -> list[str]:
         lines = explorer.lines()
-        (rule,) = (place for place, line in enumerate(lines) if line.startswith("─"))
+        (rule,) = (index for index, line in enumerate(lines) if line.startswith("─"))
         return [line for line in lines[rule:] if " = " in line or "t=" in line]
 
     rule, kept, heading, hidden = equations()[:4]
@@ -262,11 +262,11 @@ def test_the_number_under_the_cursor_is_explained(layer: str) -> None:
         for batch, *at in product(*(range(size) for size in tensor.values.shape)):
             at_start = settle(explorer.state, batch=batch)
             moved = move_to(at_start, TableCell(number, at[0] if len(at) > 1 else 0, at[-1]))
-            found = explained(moved)
-            assert found.target == (tensor.label, (batch, *at))
-            assert found.value == tensor.values[(batch, *at)]
+            explanation = explained(moved)
+            assert explanation.target == (tensor.label, (batch, *at))
+            assert explanation.value == tensor.values[(batch, *at)]
             lines = [line.plain for line in screen.equation_lines(moved)]
-            assert any(f"= {found.value:z.4f}" in line for line in lines)
+            assert any(f"= {explanation.value:z.4f}" in line for line in lines)
     explorer.press("4")
     for number, table in enumerate(tables(explorer.state)):
         for row, column in np.ndindex(table.values.shape):
@@ -368,20 +368,20 @@ def test_typed_values_of_rows() -> None:
 
 
 @pytest.mark.parametrize(
-    ("pressed", "text", "caret"),
+    ("pressed", "text", "caret", "with_pasted"),
     [
-        ("", "42", 2),
-        ("7", "7", 1),
-        ("backspace", "", 0),
-        ("end 7", "427", 3),
-        ("left 7", "472", 2),
-        ("home delete 7", "72", 1),
-        ("home backspace left", "42", 0),
-        ("right backspace", "4", 1),
-        ("up x y", "xy", 2),
+        ("", "42", 2, "12"),
+        ("7", "7", 1, "712"),
+        ("backspace", "", 0, "12"),
+        ("end 7", "427", 3, "42712"),
+        ("left 7", "472", 2, "47122"),
+        ("home delete 7", "72", 1, "7122"),
+        ("home backspace left", "42", 0, "1242"),
+        ("right backspace", "4", 1, "412"),
+        ("up x y", "xy", 2, "xy12"),
     ],
 )
-def test_a_line_is_typed_with_the_usual_keys(pressed: str, text: str, caret: int) -> None:
+def test_a_line_is_typed_with_the_usual_keys(pressed: str, text: str, caret: int, with_pasted: str) -> None:
     explorer = Explorer()
     explorer.option("seed", "enter", *pressed.split())
     typed = explorer.state.typed
@@ -390,7 +390,7 @@ def test_a_line_is_typed_with_the_usual_keys(pressed: str, text: str, caret: int
     explorer.state = keys.paste(explorer.state, "1\n2\x1b")
     pasted = explorer.state.typed
     assert pasted is not None
-    assert pasted.text == ("12" if typed.is_new else text[:caret] + "12" + text[caret:])
+    assert pasted.text == with_pasted
     explorer.press("end", *"6" * 100, "x")
     assert explorer.lines()[-4].endswith("66x")
 
@@ -459,7 +459,8 @@ def test_the_question_for_a_hold_begins_with_an_example_that_works() -> None:
         question = str(explorer.state.typed.question)
         explorer.press("escape")
         explorer.option("hold", "enter")
-        assert str(explorer.state.typed.question if explorer.state.typed else "") == question
+        assert explorer.state.typed is not None
+        assert str(explorer.state.typed.question) == question
         example, _, _ = question.partition(" holds unit 0 at 1 from t=3 on; ")
         explorer.type(example)
         assert [hold.text for hold in explorer.state.experiment.case.hold] == [example]
@@ -539,9 +540,9 @@ def test_the_mouse() -> None:
     assert explorer.at == (1, 5)
     clicked(explorer.lines()[4].index("t=1"), 4)
     assert explorer.at == (1, 5)
-    place = next(place for place, line in enumerate(explorer.lines()) if "●" in line)
+    slider = next(index for index, line in enumerate(explorer.lines()) if "●" in line)
     for text, step in (("━ t=3", 3), ("t=0 ━", 0), ("t=3 ─", 3)):
-        clicked(explorer.lines()[place].index(text), place)
+        clicked(explorer.lines()[slider].index(text), slider)
         assert (explorer.at, explorer.state.focus) == ((step, 5), "step")
     explorer.press("2")
     clicked(explorer.lines()[3].rindex("."), 3, 2)
@@ -701,9 +702,9 @@ def test_keys_go_on_while_it_computes(gate: threading.Event) -> None:
     run(script)
 
 
-@pytest.mark.parametrize("fails", [False, True])
+@pytest.mark.parametrize(("fails", "dtype", "units"), [(False, "float64", 4), (True, "float32", 3)])
 def test_a_change_that_reads_a_file_leaves_the_screen_free(
-    fails: bool, monkeypatch: pytest.MonkeyPatch
+    fails: bool, dtype: str, units: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     go, read = threading.Event(), Start.read_again
 
@@ -728,7 +729,7 @@ def test_a_change_that_reads_a_file_leaves_the_screen_free(
         assert values(app) == ("float32", 3)
         go.set()
         await settled(app, pilot)
-        assert values(app) == (("float32", 3) if fails else ("float64", 4))
+        assert values(app) == (dtype, units)
         assert (str(app.state.message) == "data.csv: it is gone. Look.") is fails
         await settled(app, pilot, "u", "u")
         assert values(app) == ("float32", 3)
@@ -797,8 +798,14 @@ def test_without_textual_the_package_is_named(rnncli: Run, monkeypatch: pytest.M
     assert "pip install textual" in done.stderr
 
 
-@pytest.mark.parametrize("text", [NASTY, ACCUMULATOR], ids=["nasty", "accumulator"])
-def test_a_cell_of_ones_own_is_explored_number_by_number(text: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("text", "first_line", "message", "asks"),
+    [(NASTY, "seen", "", True), (ACCUMULATOR, "hidden state", "this cell has no gates to hold", False)],
+    ids=["nasty", "accumulator"],
+)
+def test_a_cell_of_ones_own_is_explored_number_by_number(
+    text: str, first_line: str, message: str, asks: bool, tmp_path: Path
+) -> None:
     (tmp_path / "cell.toml").write_text(text)
     explorer = Explorer(shlex.join(["rnncli", "run", "-l", f"@{tmp_path / 'cell.toml'}(4)", "--seed", "1"]))
     for view in "1342":
@@ -808,9 +815,5 @@ def test_a_cell_of_ones_own_is_explored_number_by_number(text: str, tmp_path: Pa
             assert explorer.lines()
         explorer.press("tab")
     explorer.press("4", "tab", "h")
-    said = "\n".join(explorer.lines())
-    assert ("─ seen of unit 0 at t=" in said) == (text == NASTY)
-    if text == ACCUMULATOR:
-        assert explorer.message == "this cell has no gates to hold"
-    else:
-        assert explorer.state.typed is not None
+    assert explorer.shows(f"─ {first_line} of unit 0 at t=")
+    assert (explorer.message, explorer.state.typed is not None) == (message, asks)
