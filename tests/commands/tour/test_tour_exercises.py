@@ -26,20 +26,20 @@ from rnncli.commands.tour.exercises import (
 )
 from rnncli.show.page import View
 
-NUMBERS = [one.number for one in lesson.exercises()]
+NUMBERS = [exercise.number for exercise in lesson.exercises()]
 LETTERED = (6, 8)
 """Exercises whose answer is one letter or several."""
 SEEDS = range(12)
 
 
-def posed(number: int, seed: int) -> ExerciseAnswer:
+def exercise_answer(number: int, seed: int) -> ExerciseAnswer:
     return ExerciseAnswer(lesson.exercises()[number - 1], seed)
 
 
 @cache
 def document(number: int, seed: int) -> dict[str, Any]:
     """Return the exercise as it is printed, without its answer."""
-    return posed(number, seed).document(View())
+    return exercise_answer(number, seed).document(View())
 
 
 def expression_of(printed: dict[str, Any]) -> str:
@@ -117,7 +117,7 @@ SOLVERS = (
 
 
 @cache
-def solved(number: int, seed: int) -> str:
+def solve(number: int, seed: int) -> str:
     return SOLVERS[number - 1](document(number, seed))
 
 
@@ -126,7 +126,7 @@ def test_the_right_answer_alone_is_accepted(number: int) -> None:
     """And it depends on the seed; the example in the command is wrong."""
     rights = set()
     for seed in SEEDS:
-        accepts, right = posed(number, seed).task(View()).accepts, solved(number, seed)
+        accepts, right = exercise_answer(number, seed).task(View()).accepts, solve(number, seed)
         assert accepts(right), seed
         rights.add(right)
         example = lesson.exercises()[number - 1].form
@@ -139,14 +139,14 @@ def test_the_right_answer_alone_is_accepted(number: int) -> None:
 @pytest.mark.parametrize("number", NUMBERS)
 def test_the_same_seed_gives_the_same_task(number: int) -> None:
     tasks = [document(number, seed) for seed in SEEDS]
-    assert tasks[:3] == [posed(number, seed).document(View()) for seed in SEEDS[:3]]
+    assert tasks[:3] == [exercise_answer(number, seed).document(View()) for seed in SEEDS[:3]]
     assert len({json.dumps({**task, "seed": None}) for task in tasks}) > 9
 
 
 @pytest.mark.parametrize("lang", ["en", "ko"])
 @pytest.mark.parametrize("number", NUMBERS)
 def test_an_exercise_looks_as_it_should(number: int, lang: str) -> None:
-    text = drawn(posed(number, 3), width=80, lang=lang)
+    text = drawn(exercise_answer(number, 3), width=80, lang=lang)
     assert matches_golden("tour", f"exercise_{number}_80_{lang}.txt", text)
     assert all(columns_of(line) <= 80 for line in text.splitlines())
 
@@ -154,12 +154,12 @@ def test_an_exercise_looks_as_it_should(number: int, lang: str) -> None:
 @pytest.mark.parametrize("number", NUMBERS)
 def test_exercises_are_translated(number: int) -> None:
     """Whatever is drawn, every hole of a text is filled."""
-    exercise = posed(number, 3).exercise
+    exercise = exercise_answer(number, 3).exercise
     assert list(exercise.en) == list(exercise.ko) == ["title", "task", "hint", "why"]
     check_translated(exercise.en, exercise.ko)
     for seed in SEEDS[:4]:
         for lang in ("en", "ko"):
-            filled = lesson.fill(exercise, lang, posed(number, seed).task(View(lang=lang)).facts)
+            filled = lesson.fill(exercise, lang, exercise_answer(number, seed).task(View(lang=lang)).facts)
             assert not re.search(r"[{}]", "".join(filled.values()))
 
 
@@ -174,7 +174,7 @@ def test_the_state_of_exercise_1_is_the_one_that_keras_returns() -> None:
         rows, *states = map(np.asarray, layer(inputs.astype("float32")))
         backward = "the backward state" in printed["task"]
         state = states[len(states) // 2] if backward else states[0]
-        row = rows[0, int(solved(1, seed))]
+        row = rows[0, int(solve(1, seed))]
         half = row if row.size == 2 else row[2:] if backward else row[:2]
         np.testing.assert_array_equal(half, state[0])
 
@@ -209,7 +209,7 @@ def test_forms_of_an_answer(accepts: Accepts, right: list[str], wrong: list[str]
 
 
 def test_a_class_is_graded_by_a_script(rnncli: Run) -> None:
-    right = rnncli("tour", "--exercise", "3", "--seed", "5", "--answer", solved(3, 5))
+    right = rnncli("tour", "--exercise", "3", "--seed", "5", "--answer", solve(3, 5))
     assert (right.returncode, right.stderr) == (0, "")
     assert right.stdout.startswith("Right. The number of time steps plays no part")
     wrong = rnncli("tour", "--exercise", "3", "--seed", "5", "--answer", "12")
@@ -219,9 +219,9 @@ def test_a_class_is_graded_by_a_script(rnncli: Run) -> None:
 
 def test_a_verdict_in_korean_and_as_json(rnncli: Run) -> None:
     flags = ("tour", "--exercise", "3", "--seed", "5", "--answer")
-    assert rnncli(*flags, solved(3, 5), "--lang", "ko").stdout.startswith("맞았습니다. 시점의 수는")
+    assert rnncli(*flags, solve(3, 5), "--lang", "ko").stdout.startswith("맞았습니다. 시점의 수는")
     assert "틀렸습니다.\n게이트마다" in rnncli(*flags, "12", "--lang", "ko").stderr
-    verdict = json.loads(rnncli(*flags, solved(3, 5), "-f", "json").stdout)
+    verdict = json.loads(rnncli(*flags, solve(3, 5), "-f", "json").stdout)
     assert verdict["right"] is True
     assert verdict["why"].startswith("The number of time steps")
 
@@ -233,7 +233,7 @@ def test_the_command_that_an_exercise_prints_works(shell: Run) -> None:
     assert re.fullmatch(r"rnncli tour --exercise 2 --seed \d+ --answer '\(1, 3\)'", command)
     assert shell(command).returncode == 1
     seed = int(command.split()[5])
-    assert shell(command.replace("(1, 3)", solved(2, seed))).stdout.startswith("Right. ")
+    assert shell(command.replace("(1, 3)", solve(2, seed))).stdout.startswith("Right. ")
 
 
 def test_a_terminal_asks_for_the_answer() -> None:
@@ -242,7 +242,7 @@ def test_a_terminal_asks_for_the_answer() -> None:
         assert "--answer" not in terminal.until("Enter alone ends): ")
         terminal.write("12\n")
         assert "12 is not right.\nEach gate has a kernel" in terminal.until("Enter alone ends): ")
-        terminal.write(f"{solved(3, 5)}\n")
+        terminal.write(f"{solve(3, 5)}\n")
         shown, code = terminal.end()
         assert (code, "Right. The number of time steps" in shown) == (0, True)
     with Terminal("tour", "--exercise", "3", "--seed", "5", "--lang", "ko") as terminal:

@@ -21,13 +21,13 @@ ONE = ("tour", "--exercise", "3", "--seed", "5")
 TITLES = [exercise.en["title"] for exercise in lesson.exercises()]
 
 
-def posed(seed: int) -> list[ExerciseAnswer]:
+def exercise_answers(seed: int) -> list[ExerciseAnswer]:
     return [ExerciseAnswer(exercise, seed) for exercise in lesson.exercises()]
 
 
 def test_a_sheet_and_its_key_look_as_they_should() -> None:
-    check_looks("tour", "sheet", SheetAnswer(posed(3)), ("markdown", "html", "json", "csv"))
-    check_looks("tour", "key", KeyAnswer(posed(3)), ("markdown", "json", "csv"))
+    check_looks("tour", "sheet", SheetAnswer(exercise_answers(3)), ("markdown", "html", "json", "csv"))
+    check_looks("tour", "key", KeyAnswer(exercise_answers(3)), ("markdown", "json", "csv"))
 
 
 def test_a_sheet_has_every_exercise_of_its_seed(rnncli: Run) -> None:
@@ -42,8 +42,10 @@ def test_a_sheet_has_every_exercise_of_its_seed(rnncli: Run) -> None:
 
 
 def test_each_seed_gives_another_sheet() -> None:
-    sheets = {json.dumps({**SheetAnswer(posed(seed)).document(View()), "seed": 0}) for seed in range(10)}
-    keys = {tuple(one.task(View()).key for one in posed(seed)) for seed in range(10)}
+    sheets = {
+        json.dumps({**SheetAnswer(exercise_answers(seed)).document(View()), "seed": 0}) for seed in range(10)
+    }
+    keys = {tuple(answer.task(View()).key for answer in exercise_answers(seed)) for seed in range(10)}
     assert len(sheets) == len(keys) == 10
 
 
@@ -51,7 +53,7 @@ def test_each_seed_gives_another_sheet() -> None:
 def test_the_key_holds_the_right_answers(lang: str) -> None:
     """The solvers of test_tour_exercises.py hold what is accepted to the printed numbers, and to Keras."""
     for seed in range(10):
-        for task in (one.task(View(lang=lang)) for one in posed(seed)):
+        for task in (answer.task(View(lang=lang)) for answer in exercise_answers(seed)):
             assert task.accepts(task.key), task
 
 

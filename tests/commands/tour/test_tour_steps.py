@@ -24,7 +24,7 @@ from rnncli.result import NamedTensor
 from rnncli.show.layout import wrap_command
 from rnncli.show.page import View
 
-STEPS = [one.topics[0] for one in lesson.steps()]
+STEPS = [step.topics[0] for step in lesson.steps()]
 """Each step by its first topic, which stays when a step is added before it."""
 GRADIENTS = "gradients"
 """The step whose numbers are not what its command prints: Keras computes them in float32."""
@@ -33,18 +33,18 @@ UNLIKE_KERAS = ("shapes", "gates", "gru", "masks", "stateful", "gradients", "win
 VIEW = View(width=80)
 
 
-def step_on(topic: str) -> lesson.Step:
-    found = lesson.find(topic)
-    assert found is not None
-    return found
+def find_step(topic: str) -> lesson.Step:
+    step = lesson.find(topic)
+    assert step is not None
+    return step
 
 
-def seen(topic: str, view: View = VIEW) -> Observation:
-    return observe(step_on(topic), view)
+def observation_of(topic: str, view: View = VIEW) -> Observation:
+    return observe(find_step(topic), view)
 
 
 def page(topic: str, **view: Any) -> str:
-    return str(drawn(TourAnswer((step_on(topic),)), **{"width": 80, **view}))
+    return str(drawn(TourAnswer((find_step(topic),)), **{"width": 80, **view}))
 
 
 def words_of(command: str) -> list[str]:
@@ -78,7 +78,7 @@ def test_a_command_is_broken_between_its_flags_as_a_shell_allows(width: int) -> 
 
 @pytest.mark.parametrize("format", ["html", "markdown"])
 def test_a_step_in_other_formats(format: str) -> None:
-    step = TourAnswer((step_on("backward_state"),))
+    step = TourAnswer((find_step("backward_state"),))
     assert matches_golden("tour", f"step_8.{format}", drawn(step, format))
 
 
@@ -104,8 +104,8 @@ def test_each_topic_finds_its_step() -> None:
     topics = [(topic, step) for step in lesson.steps() for topic in (str(step.number), *step.topics)]
     assert len({topic for topic, _ in topics}) == len(topics)
     assert all(lesson.find(topic) is step for topic, step in topics)
-    assert lesson.find("Return-Sequences") is step_on("return_sequences")
-    assert lesson.find("초기상태") is step_on("initial_state")
+    assert lesson.find("Return-Sequences") is find_step("return_sequences")
+    assert lesson.find("초기상태") is find_step("initial_state")
     assert lesson.find(str(len(STEPS))) is None
 
 
@@ -146,7 +146,7 @@ def test_what_the_steps_say_of_keras_runs_in_keras(rnncli: Run) -> None:
         exec(step.keras, names)
         if step.topics[0] not in UNLIKE_KERAS:
             *_, last = re.findall(r"^([a-z, ]+) = ", step.keras, re.MULTILINE)
-            shown = [one.values.shape for one in seen(step.topics[0]).outputs[-1]]
+            shown = [tensor.values.shape for tensor in observation_of(step.topics[0]).outputs[-1]]
             assert [tuple(names[name].shape) for name in last.split(", ")] == shown, step.keras
     windows = [
         (window[:, 0].tolist(), target) for window, target in names["windows"].unbatch().as_numpy_iterator()
@@ -165,7 +165,7 @@ def test_every_observation_has_its_step() -> None:
 
 @pytest.mark.parametrize("topic", [topic for topic in STEPS[1:] if topic != GRADIENTS])
 def test_each_command_returns_what_the_step_shows(topic: str, rnncli: Run, tmp_path: Path) -> None:
-    commands, outputs = step_on(topic).commands, seen(topic).outputs
+    commands, outputs = find_step(topic).commands, observation_of(topic).outputs
     assert len(commands) == len(outputs)
     for command, shown in zip(commands, outputs, strict=True):
         words = words_of(command)
@@ -182,20 +182,18 @@ def numbers_in(document: dict[str, Any]) -> dict[str, Any]:
     """Return every array of a document of run or trace, by the name that the lesson gives it."""
     if "trace" in document:
         steps = document["trace"]
-        gates = {gate: [one["gates"][gate]["activation"] for one in steps] for gate in steps[0]["gates"]}
-        states = {state: [one["state"][state] for one in steps] for state in steps[0]["state"]}
-        found = {
+        gates = {gate: [step["gates"][gate]["activation"] for step in steps] for gate in steps[0]["gates"]}
+        states = {state: [step["state"][state] for step in steps] for state in steps[0]["state"]}
+        return {
             name: np.array(values, np.float32).swapaxes(0, 1) for name, values in (gates | states).items()
         }
-    elif "calls" in document:
-        found = {
-            f"call {place}/{one['name'].split('/')[-1]}": np.array(one["values"], np.float32)
-            for place, call in enumerate(document["calls"], 1)
-            for one in call["outputs"]
+    if "calls" in document:
+        return {
+            f"call {number}/{tensor['name'].split('/')[-1]}": np.array(tensor["values"], np.float32)
+            for number, call in enumerate(document["calls"], 1)
+            for tensor in call["outputs"]
         }
-    else:
-        found = {one["name"]: np.array(one["values"], np.float32) for one in document["outputs"]}
-    return found
+    return {tensor["name"]: np.array(tensor["values"], np.float32) for tensor in document["outputs"]}
 
 
 def at_unit(tensor: NamedTensor, words: list[str]) -> Any:
@@ -205,10 +203,10 @@ def at_unit(tensor: NamedTensor, words: list[str]) -> Any:
 
 def test_norms_of_gradients_are_those_of_keras(rnncli: Run) -> None:
     """Keras computes in float32, the lesson in float64."""
-    (command,) = step_on(GRADIENTS).commands
+    (command,) = find_step(GRADIENTS).commands
     done = rnncli(*words_of(command), "--engine", "tensorflow", "-f", "json")
     layers = json.loads(done.stdout)["layers"]
-    (shown,) = seen(GRADIENTS).outputs
+    (shown,) = observation_of(GRADIENTS).outputs
     for layer, tensor in zip(layers, shown, strict=True):
         (curve,) = (curve for curve in layer["curves"] if curve["part"] == "input")
         assert layer["expression"].startswith(tensor.name.split("/")[0])
@@ -218,34 +216,34 @@ def test_norms_of_gradients_are_those_of_keras(rnncli: Run) -> None:
 def test_the_biases_are_why_the_lstm_keeps_more_of_the_gradient_than_the_gru() -> None:
     """Without its bias of 1 the LSTM keeps as little as the GRU; with one the GRU keeps far more."""
 
-    def kept(layer: str) -> float:
+    def share_left(layer: str) -> float:
         norms = measure_norms(f"rnncli run -l {shlex.quote(layer)} --input-shape 1,30,4 --seed 7")
         return float(norms[0] / norms[-1])
 
-    facts = {name: float(str(fact)) for name, fact in seen(GRADIENTS).facts.items()}
+    facts = {name: float(str(fact)) for name, fact in observation_of(GRADIENTS).facts.items()}
     for layer in ("SimpleRNN", "LSTM", "GRU"):
-        assert facts[layer] == pytest.approx(kept(f"{layer}(3)"), rel=0.02)
+        assert facts[layer] == pytest.approx(share_left(f"{layer}(3)"), rel=0.02)
     assert facts["GRU"] < facts["SimpleRNN"] < facts["LSTM"] / 1000
     assert (facts["forget"], facts["update"]) == pytest.approx(
         (0.73, 0.5), abs=0.05
     )  # sigmoid(1), sigmoid(0)
-    assert kept("LSTM(3, unit_forget_bias=False)") < facts["LSTM"] / 1000
-    assert kept("GRU(3, bias_initializer='ones')") > facts["GRU"] * 1000
+    assert share_left("LSTM(3, unit_forget_bias=False)") < facts["LSTM"] / 1000
+    assert share_left("GRU(3, bias_initializer='ones')") > facts["GRU"] * 1000
 
 
 @pytest.mark.parametrize("topic", STEPS)
 def test_what_is_marked_as_equal_is_equal(topic: str) -> None:
-    for outputs in seen(topic).outputs:
+    for outputs in observation_of(topic).outputs:
         by_name = {tensor.name: tensor for tensor in outputs}
-        for places in drawing.find_equal_rows(outputs):
-            rows = [row_at(by_name[place.name], place) for place in places]
+        for addresses in drawing.find_equal_rows(outputs):
+            rows = [row_at(by_name[address.name], address) for address in addresses]
             assert len(rows) > 1
             assert all(np.array_equal(row, rows[0]) for row in rows)
 
 
-def row_at(tensor: NamedTensor, place: drawing.RowAddress) -> Any:
-    rows = tensor.values[0] if place.row is None else tensor.values[0, place.row]
-    return rows[place.start : place.stop]
+def row_at(tensor: NamedTensor, address: drawing.RowAddress) -> Any:
+    row = tensor.values[0] if address.row is None else tensor.values[0, address.row]
+    return row[address.start : address.stop]
 
 
 def test_nothing_is_marked_if_the_numbers_differ() -> None:
@@ -290,7 +288,7 @@ def test_masked_rows_are_those_of_the_mask() -> None:
     """The same input without the mask stands beside them, and differs from there on."""
     masked = [line.split("t=")[1][0] for line in page("masks").splitlines() if "  masked  " in line]
     assert masked == ["2", "3"]
-    (with_mask, state), (without, _) = seen("masks").outputs
+    (with_mask, state), (without, _) = observation_of("masks").outputs
     for time in (1, 2, 3):
         assert np.array_equal(with_mask.values[0, 1], with_mask.values[0, time])
         assert np.array_equal(with_mask.values[0, time], without.values[0, time]) == (time < 2)
@@ -299,7 +297,7 @@ def test_masked_rows_are_those_of_the_mask() -> None:
 
 @pytest.mark.parametrize("topic", STEPS)
 def test_every_text_is_in_both_languages_and_its_holes_are_filled(topic: str) -> None:
-    step, facts = step_on(topic), seen(topic).facts
+    step, facts = find_step(topic), observation_of(topic).facts
     assert list(step.en) == list(step.ko) == ["title", "asks", "notice", "question", "answer"]
     check_translated(step.en, step.ko)
     for lang in ("en", "ko"):
@@ -313,7 +311,7 @@ def test_every_word_is_in_both_languages() -> None:
 
 
 def test_document() -> None:
-    step = TourAnswer((step_on("both"),)).document(View())["steps"][0]
+    step = TourAnswer((find_step("both"),)).document(View())["steps"][0]
     assert list(step) == [
         "number", "title", "asks", "topics", "short", "keras", "commands", "notice", "question", "answer",
     ]  # fmt: skip
@@ -321,10 +319,10 @@ def test_document() -> None:
 
 
 def test_records_and_tensors_name_the_step() -> None:
-    answer = TourAnswer((step_on("both"), step_on("stateful")))
+    answer = TourAnswer((find_step("both"), find_step("stateful")))
     header, rows = answer.records(View())
     assert header == ("step", "command", "name", "batch", "timestep", "unit", "value")
-    both, stateful = step_on("both").number, step_on("stateful").number
+    both, stateful = find_step("both").number, find_step("stateful").number
     assert {row[0] for row in rows} == {both, stateful}
     assert list(answer.tensors())[:3] == [
         f"step {both}/hidden_states",
@@ -341,7 +339,7 @@ def test_a_pipe_gets_everything(rnncli: Run) -> None:
 
 
 def test_one_step(rnncli: Run) -> None:
-    number = str(step_on("backward_state").number)
+    number = str(find_step("backward_state").number)
     for words in (["--step", number], [number], ["backward_state"], ["Backward-State"]):
         assert rnncli("tour", *words, "--lang", "ko").stdout == page("backward_state", lang="ko")
 
@@ -359,4 +357,4 @@ def test_the_list_of_steps(rnncli: Run) -> None:
     assert max(map(len, rows)) <= 80
     assert "마스크: 건너뛰는 시점" in rnncli("tour", "--list", "--lang", "ko").stdout
     listed = json.loads(rnncli("tour", "--list", "-f", "json").stdout)["steps"]
-    assert listed[step_on("masks").number]["topics"][:2] == ["masks", "masking"]
+    assert listed[find_step("masks").number]["topics"][:2] == ["masks", "masking"]

@@ -27,7 +27,7 @@ FILES = [
 ]
 
 
-def shown(done: Any) -> Any:
+def read_json(done: Any) -> Any:
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 
@@ -43,34 +43,34 @@ def test_what_is_written_is_read_again(
 ) -> None:
     file = str(tmp_path / f"w{suffix}")
     if not outputs:
-        outputs["run"] = shown(rnncli("run", *STACK, "--seed", "5", "-f", "json"))["outputs"]
-        outputs["layers"] = shown(rnncli("weights", *STACK, "--seed", "5", "-f", "json"))["layers"]
+        outputs["run"] = read_json(rnncli("run", *STACK, "--seed", "5", "-f", "json"))["outputs"]
+        outputs["layers"] = read_json(rnncli("weights", *STACK, "--seed", "5", "-f", "json"))["layers"]
     done = rnncli("weights", *STACK, "--seed", "5", "--to", to, "-o", file)
     assert (done.returncode, done.stdout) == (0, ""), done.stderr
-    again = shown(rnncli("run", *STACK, "--weights", file, "-f", "json"))["outputs"]
+    again = read_json(rnncli("run", *STACK, "--weights", file, "-f", "json"))["outputs"]
     assert again == outputs["run"]
-    layers = shown(rnncli("weights", file, "-f", "json"))["layers"]
-    assert [(one["name"], one["class_name"]) for one in layers] == [
+    layers = read_json(rnncli("weights", file, "-f", "json"))["layers"]
+    assert [(layer["name"], layer["class_name"]) for layer in layers] == [
         ("0", "Bidirectional(GRU)"),
         ("1", "LSTM"),
     ]
-    assert [one["cells"] for one in layers] == [one["cells"] for one in outputs["layers"]]
+    assert [layer["cells"] for layer in layers] == [layer["cells"] for layer in outputs["layers"]]
 
 
 def test_the_features_come_from_the_input_or_a_case_document(rnncli: Any, tmp_path: Path) -> None:
     (tmp_path / "data.csv").write_text("1,2,3,4\n5,6,7,8\n")
-    found = shown(rnncli("weights", "data.csv", "-l", "gru", "--seed", "1", "-f", "json", cwd=tmp_path))
-    assert found["input"]["shape"] == [1, 2, 4]
-    assert found["layers"][0]["features"] == 4
-    assert found["layers"][0]["cells"][0]["fans"]["kernel"] == {"fan_in": 4, "fan_out": 9}
+    shown = read_json(rnncli("weights", "data.csv", "-l", "gru", "--seed", "1", "-f", "json", cwd=tmp_path))
+    assert shown["input"]["shape"] == [1, 2, 4]
+    assert shown["layers"][0]["features"] == 4
+    assert shown["layers"][0]["cells"][0]["fans"]["kernel"] == {"fan_in": 4, "fan_out": 9}
     case = {
         "layer": "SimpleRNN(1)",
         "inputs": [[[1.0, 2.0]]],
         "weights": {"kernel": [[0.5], [0.25]], "recurrent_kernel": [[-2.0]], "bias": [1.0]},
     }
-    found = shown(rnncli("weights", json.dumps(case), "--units", "1", "-f", "json"))
-    (cell,) = found["layers"][0]["cells"]
-    assert found["seed"] is None
+    shown = read_json(rnncli("weights", json.dumps(case), "--units", "1", "-f", "json"))
+    (cell,) = shown["layers"][0]["cells"]
+    assert shown["seed"] is None
     assert cell["gates"][0]["recurrent_kernel"]["spectral_radius"] == 2
 
 
@@ -101,10 +101,10 @@ def test_a_state_dict_goes_to_keras_and_back(rnncli: Any, tmp_path: Path) -> Non
     for command in ((first, "--to", "keras", "-o", keras_file), (keras_file, "--to", "torch", "-o", last)):
         done = rnncli("weights", *command)
         assert done.returncode == 0, done.stderr
-    found = torch.load(last, weights_only=True)
-    assert found.keys() == model.state_dict().keys()
+    written = torch.load(last, weights_only=True)
+    assert written.keys() == model.state_dict().keys()
     for name, tensor in model.state_dict().items():
-        assert torch.equal(found[name], tensor), name
+        assert torch.equal(written[name], tensor), name
 
 
 def test_some_layers_of_a_file_are_converted(rnncli: Any, tmp_path: Path) -> None:
@@ -144,11 +144,11 @@ def test_layers_without_an_order_must_be_named(rnncli: Any, tmp_path: Path) -> N
     done = rnncli(*args, "--weights", file)
     assert done.returncode == 2
     assert "its layers have no order: decoder, encoder" in done.stderr
-    one, other = (
-        shown(rnncli(*args, "--seed", "1", "--weights", f"{file}#{names}", "-f", "json"))["outputs"]
+    encoder_first, decoder_first = (
+        read_json(rnncli(*args, "--seed", "1", "--weights", f"{file}#{names}", "-f", "json"))["outputs"]
         for names in ("encoder,decoder", "decoder,encoder")
     )
-    assert one != other
+    assert encoder_first != decoder_first
 
 
 def test_a_recurrent_layer_that_is_not_understood_is_not_called_another(rnncli: Any, tmp_path: Path) -> None:

@@ -75,24 +75,24 @@ class OwnCell(L.Layer):  # type: ignore[misc, name-defined]
         return output, [output]
 
 
-def own_cell() -> Any:
+def model_with_own_cell() -> Any:
     layers = [L.RNN(OwnCell(), name="own", return_sequences=True), L.LSTM(3, name="lstm")]
     return keras.Sequential([keras.Input((4, 3)), *layers])
 
 
-def beside() -> Any:
+def model_with_block() -> Any:
     x = keras.Input((4, 3), name="x")
     return keras.Model(x, [L.LSTM(7, name="lstm")(x), Block(name="block")(x)])
 
 
-def saved(build: Callable[[], Any], path: Path) -> Path:
+def save_model(build: Callable[[], Any], path: Path) -> Path:
     model = build()
     model(X)
     model.save_weights(path) if path.name.endswith(".weights.h5") else model.save(path)
     return path
 
 
-def described(capfd: pytest.CaptureFixture[str], *args: str) -> tuple[dict[str, str], str]:
+def list_classes(capfd: pytest.CaptureFixture[str], *args: str) -> tuple[dict[str, str], str]:
     """Return the class of every layer that `weights` lists, and the notes."""
     assert main(["weights", *args, "--format", "json"]) == 0
     out, notes = capfd.readouterr()
@@ -106,8 +106,8 @@ def described(capfd: pytest.CaptureFixture[str], *args: str) -> tuple[dict[str, 
         (EncoderDecoder, {"reads": "LSTM", "inside": "GRU", "writes": "SimpleRNN"}),
         (
             Twice,
-            {f"{one}/{place}": kind for one in ("a", "b")
-             for place, kind in {"cells/lstm": "LSTM", "named/gru": "GRU", "cell": "LSTM"}.items()},
+            {f"{block}/{layer}": kind for block in ("a", "b")
+             for layer, kind in {"cells/lstm": "LSTM", "named/gru": "GRU", "cell": "LSTM"}.items()},
         ),
     ],
 )  # fmt: skip
@@ -115,13 +115,13 @@ def test_every_layer_is_found(
     build: Callable[[], Any], layers: dict[str, str], name: str, tmp_path: Path,
     capfd: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
-    path = saved(build, tmp_path / name)
-    assert described(capfd, str(path))[0] == layers
+    path = save_model(build, tmp_path / name)
+    assert list_classes(capfd, str(path))[0] == layers
     assert main(["weights", str(path), "--to", "torch", "--format", "json"]) == 0
     arrays = json.loads(capfd.readouterr().out)["weights"]
     assert {array.rpartition(".")[0] for array in arrays} == {layer.replace("/", ".") for layer in layers}
     for layer in layers:
-        assert list(described(capfd, f"{path}#{layer}")[0]) == [layer]
+        assert list(list_classes(capfd, f"{path}#{layer}")[0]) == [layer]
 
 
 def test_the_weights_are_those_of_the_layer(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -145,17 +145,17 @@ CONVERTED, EXPORTED = "converted: {}\nName the others after a #", "exported: {}\
 @pytest.mark.parametrize(
     ("build", "file", "name", "inside", "why", "command", "said"),
     [
-        (own_cell, "m.weights.h5", "own", {}, UNFIT, TO_TORCH, CONVERTED),
-        (beside, "m.keras", "block", INSIDE, UNKNOWN, TO_TORCH, CONVERTED),
-        (beside, "m.keras", "block", INSIDE, UNKNOWN, EXPORT, EXPORTED),
+        (model_with_own_cell, "m.weights.h5", "own", {}, UNFIT, TO_TORCH, CONVERTED),
+        (model_with_block, "m.keras", "block", INSIDE, UNKNOWN, TO_TORCH, CONVERTED),
+        (model_with_block, "m.keras", "block", INSIDE, UNKNOWN, EXPORT, EXPORTED),
     ],
 )
 def test_a_layer_of_the_users_own_is_listed_as_not_understood(
     build: Any, file: str, name: str, inside: dict[str, str], why: str, command: str, said: str,
     tmp_path: Path, capfd: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
-    path = str(saved(build, tmp_path / file))
-    layers, notes = described(capfd, path)
+    path = str(save_model(build, tmp_path / file))
+    layers, notes = list_classes(capfd, path)
     assert layers == {"lstm": "LSTM", **inside}
     assert f"{name} is not shown: {why}" in notes
     assert main(command.replace("PATH", path).split()) == 2

@@ -13,10 +13,10 @@ import pytest
 from rnncli.cli.app import main
 
 
-def weights(capfd: pytest.CaptureFixture[str], path: Path) -> dict[str, Any]:
+def weights_document(capfd: pytest.CaptureFixture[str], path: Path) -> dict[str, Any]:
     assert main(["weights", str(path), "--format", "json"]) == 0
-    found: dict[str, Any] = json.loads(capfd.readouterr().out)
-    return found
+    document: dict[str, Any] = json.loads(capfd.readouterr().out)
+    return document
 
 
 @pytest.mark.parametrize(
@@ -35,10 +35,10 @@ def test_modules_of_pytorch(
     torch = pytest.importorskip("torch")
     made = getattr(torch.nn, module)(3, 4, **options)
     torch.save(made.state_dict(), tmp_path / "m.pt")
-    found = weights(capfd, tmp_path / "m.pt")
-    assert found["parameters"] == sum(tensor.numel() for tensor in made.parameters())
-    assert [layer["units"] for layer in found["layers"]] == units
-    assert found["parameters"] == sum(layer["parameters"] for layer in found["layers"])
+    shown = weights_document(capfd, tmp_path / "m.pt")
+    assert shown["parameters"] == sum(tensor.numel() for tensor in made.parameters())
+    assert [layer["units"] for layer in shown["layers"]] == units
+    assert shown["parameters"] == sum(layer["parameters"] for layer in shown["layers"])
 
 
 @pytest.mark.parametrize("graph", [True, False])
@@ -52,13 +52,13 @@ def test_both_biases_of_cudnn(
     arrays = [*old.of_gates(gates, 2, 3)[:2], *old.drawn((2 * gates * 3,))]
     model = {"class_name": "Sequential", "config": [layer]} if graph else None
     old.write(tmp_path / "m.h5", "2.2.4", model, {"fast": old.pairs(old.names("fast"), arrays)})
-    assert weights(capfd, tmp_path / "m.h5")["parameters"] == sum(array.size for array in arrays)
+    assert weights_document(capfd, tmp_path / "m.h5")["parameters"] == sum(array.size for array in arrays)
 
 
 def test_arrays_without_names_of_a_framework_are_not_called_pytorch(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     np.savez(tmp_path / "m.npz", a=np.zeros((2, 3)), b=np.zeros(4))
-    assert weights(capfd, tmp_path / "m.npz")["origin"] is None
+    assert weights_document(capfd, tmp_path / "m.npz")["origin"] is None
     assert main(["weights", str(tmp_path / "m.npz")]) == 0
     assert "recurrent layers: 0 · no graph" in capfd.readouterr().out.splitlines()

@@ -14,7 +14,7 @@ UPDATE = slice(0, 5)
 
 @pytest.fixture(scope="module")
 def tagger(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """A model with a mask, two recurrent layers and one of each other kind; and the folder of its files."""
+    """A model with a mask, an Embedding, two recurrent layers and a Dense; and the folder of its files."""
     import keras
 
     folder = tmp_path_factory.mktemp("models")
@@ -41,7 +41,7 @@ def test_every_recurrent_layer_gate_by_gate(name: str, tagger: Any, rnncli: Any)
         "bi", "Bidirectional(LSTM)", [6, 6], "bidirectional",
     )  # fmt: skip
     assert (gru["name"], gru["class_name"], gru["parameters"]) == ("gru", "GRU", 285)
-    assert [one["name"] for one in bi["cells"]] == ["bi/forward", "bi/backward"]
+    assert [cell["name"] for cell in bi["cells"]] == ["bi/forward", "bi/backward"]
     kernel, recurrent, bias = model.get_layer("gru").get_weights()
     update = gru["cells"][0]["gates"][0]
     assert update["gate"] == "update"
@@ -96,8 +96,8 @@ def test_a_cell_of_equations_has_its_own_gates(rnncli: Any, tmp_path: Path) -> N
     words = ("weights", "--layer", layer, "--seed", "1")
     shown = json.loads(rnncli(*words, "-f", "json").stdout)
     assert rnncli(*words, "-o", file).returncode == 0
-    first, second = ({one["gate"]: one for one in cell["gates"]} for cell in shown["layers"][0]["cells"])
-    assert {gate: [*own][1:] for gate, own in (first | second).items()} == {
+    first, second = ({gate["gate"]: gate for gate in cell["gates"]} for cell in shown["layers"][0]["cells"])
+    assert {name: [*gate][1:] for name, gate in (first | second).items()} == {
         "update": ["bias"],
         "candidate": ["bias"],
         "shared": ["kernel", "recurrent_kernel"],

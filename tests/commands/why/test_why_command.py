@@ -89,7 +89,7 @@ def test_output_to_a_file(rnncli: Run, tmp_path: Path) -> None:
 
 def test_no_framework_is_loaded() -> None:
     assert not HEAVY & loaded_by(
-        "why", MESSAGE, each=[["-f", one] for one in ("table", "json", "csv", "html")]
+        "why", MESSAGE, each=[["-f", kind] for kind in ("table", "json", "csv", "html")]
     )
 
 

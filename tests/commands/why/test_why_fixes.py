@@ -18,7 +18,7 @@ TRAININGS = [code for cause, code in PROVOKED if cause.startswith("loss-") and c
 """Mistakes whose fixes can be tried by training the model."""
 
 
-def apply(fix: Fix, net: Any, x: Any, y: Any, loss: str = "mse", **_: bool) -> None:
+def train_with_fix(fix: Fix, net: Any, x: Any, y: Any, loss: str = "mse", **_: bool) -> None:
     """Change what the fix says of the layers, the targets and the loss; train the model.
 
     The code of a fix is layers, statements, or first layers and then statements.  An `assert` says which
@@ -41,11 +41,11 @@ def apply(fix: Fix, net: Any, x: Any, y: Any, loss: str = "mse", **_: bool) -> N
 
 @pytest.mark.parametrize("code", TRAININGS)
 def test_a_loss_is_computed_after_each_fix(code: str) -> None:
-    found = diagnose(message_of(code))
-    assert len(found.fixes) >= 2
-    for fix in found.fixes:
+    fixes = diagnose(message_of(code)).fixes
+    assert len(fixes) >= 2
+    for fix in fixes:
         names = {**vars(layers), "np": np, "ones": ones, "model": model}
-        exec(code, {**names, "fit": partial(apply, fix)})
+        exec(code, {**names, "fit": partial(train_with_fix, fix)})
 
 
 def test_one_number_per_sequence_is_a_reading_of_targets_of_width_1() -> None:
@@ -55,7 +55,7 @@ def test_one_number_per_sequence_is_a_reading_of_targets_of_width_1() -> None:
     )
     said = diagnose(message_of(code))
     (fix,) = [fix for fix in said.fixes if "Dense(1, activation='sigmoid')" in fix.snippet]
-    exec(code, {**vars(layers), "ones": ones, "model": model, "fit": partial(apply, fix)})
+    exec(code, {**vars(layers), "ones": ones, "model": model, "fit": partial(train_with_fix, fix)})
 
 
 RANKS = (

@@ -32,19 +32,19 @@ def provoked(code: str) -> str:
 
 @pytest.mark.parametrize(("cause", "code"), PROVOKED, ids=CODES)
 def test_message_has_one_cause_and_fixes_that_run(cause: str, code: str) -> None:
-    assert [found.diagnosis.cause for found in matches(provoked(code))] == [cause], provoked(code)
-    found = diagnose(provoked(code))
-    assert found.fixes
-    check_shapes(found)
+    assert [match.diagnosis.cause for match in matches(provoked(code))] == [cause], provoked(code)
+    diagnosis = diagnose(provoked(code))
+    assert diagnosis.fixes
+    check_shapes(diagnosis)
     check_shapes(diagnose(f"{LINE}\n{provoked(code)}"))
 
 
-def check_shapes(found: Diagnosis) -> None:
+def check_shapes(diagnosis: Diagnosis) -> None:
     """No fix is refused, and Keras returns the shapes that the layers of each fix have here.
 
     Inputs of sequences have one size, so that Keras computes the same layers once for many messages.
     """
-    for outcome in map(attempt, found.fixes):
+    for outcome in map(attempt, diagnosis.fixes):
         assert outcome is not None
         if outcome.stack is not None:
             sizes = (2, 4, 5) if len(outcome.sizes) == 3 else outcome.sizes

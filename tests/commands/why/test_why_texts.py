@@ -94,10 +94,12 @@ def test_every_text_is_shown_in_both_languages(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(diagnosis, "_said", record)
     torch = (message_of(code, TORCH_NAMES) for _, code in TORCH)
     texts = [*OTHERS.values(), *AS_TEXT, *EXAMPLES, *map(provoked, CODES), *torch]
-    causes = {found.diagnosis.cause for text in texts for found in matches(text)}
+    causes = {match.diagnosis.cause for text in texts for match in matches(text)}
     assert causes == {cause.name for cause in read_causes()}
     parts = [
-        part for one in tables_of(read_causes()) for part in (one, one.get("hint", {}), *one.get("fix", ()))
+        part
+        for table in tables_of(read_causes())
+        for part in (table, table.get("hint", {}), *table.get("fix", ()))
     ]
     assert {part["en"] for part in parts if "en" in part and id(part["en"]) not in shown} == set()
 

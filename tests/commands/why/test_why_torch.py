@@ -58,7 +58,7 @@ state-dict-shape: load(nn.LSTM(4, 3), nn.LSTM(5, 3))
 state-dict-shape: load(nn.GRU(5, 3), nn.LSTM(5, 3))
 state-dict-names: load(nn.LSTM(5, 3), nn.LSTM(5, 3, num_layers=2))
 state-dict-names: load(nn.LSTM(5, 3, bidirectional=True), nn.LSTM(5, 3))
-state-dict-names: nn.LSTM(5, 3).load_state_dict({f"module.{name}": one for name, one in nn.LSTM(5,
+state-dict-names: nn.LSTM(5, 3).load_state_dict({f"module.{name}": weight for name, weight in nn.LSTM(5,
   3).state_dict().items()})
 tuple-torch: nn.LSTM(5, 3)(ones(4, 2, 5)).size()
 tuple-torch: nn.Sequential(nn.LSTM(5, 3), nn.Linear(3, 1))(ones(4, 2, 5))
@@ -93,7 +93,7 @@ NAMES = {**vars(nn), **globals(), "np": np, "pack_padded_sequence": nn.utils.rnn
 @pytest.mark.parametrize(("cause", "code"), PROVOKED, ids=[code for _, code in PROVOKED])
 def test_message_has_one_cause_and_fixes_that_run(cause: str, code: str) -> None:
     text = message_of(code, NAMES)
-    assert [found.diagnosis.cause for found in matches(text)] == [cause], text
-    found = diagnose(text)
-    assert found.fixes
-    assert all(attempt(fix) is not None for fix in found.fixes)
+    assert [match.diagnosis.cause for match in matches(text)] == [cause], text
+    fixes = diagnose(text).fixes
+    assert fixes
+    assert all(attempt(fix) is not None for fix in fixes)
