@@ -103,7 +103,7 @@ FILES: dict[str, str] = {}
 def case_of(expressions: list[str], dtype: str, masked: bool, given: bool) -> Case:
     """Random inputs, weights and states."""
     random = np.random.default_rng(11)
-    ask = Ask(layer=[written(text, dtype) for text in expressions], input_shape="2,5,3")
+    ask = Ask(layer=[with_dtype(text, dtype) for text in expressions], input_shape="2,5,3")
     built = outline_of(ask).stack
     mask = np.array([[1, 1, 1, 1, 1], [0, 1, 1, 0, 1]], bool)
     return Case(
@@ -121,20 +121,20 @@ def case_of(expressions: list[str], dtype: str, masked: bool, given: bool) -> Ca
     )  # fmt: skip
 
 
-def written(text: str, dtype: str) -> str:
+def with_dtype(text: str, dtype: str) -> str:
     text = text if dtype == "float32" else text.replace(")", f", dtype='{dtype}')")
     return text.replace("@Every", FILES["@Every"])
 
 
-def alike(case: Case, of: str | None = None, *, wide: bool = False) -> None:
-    """Hold every curve.
+def check_gradients(case: Case, of: str | None = None, *, wide: bool = False) -> None:
+    """Compare every curve of NumPy with TensorFlow's.
 
-    wide: hold both against float64; Keras rounds, too, and ours may be about as far from it as theirs.
+    wide: compare with float64 instead: NumPy's error may be up to twice TensorFlow's, which rounds too.
     """
     ours, theirs = (curves.gradients(case, of, engine) for engine in ("numpy", "tensorflow"))
     assert (ours.header.engine, theirs.header.engine) == ("numpy", "tensorflow")
     assert ours.target.text == theirs.target.text
-    exact = curves.gradients(widened(case), of, "numpy") if wide else theirs
+    exact = curves.gradients(in_float64(case), of, "numpy") if wide else theirs
     for mine, other, truth in zip(ours.curves, theirs.curves, exact.curves, strict=True):
         assert (mine.part, mine.direction) == (other.part, other.direction)
         np.testing.assert_array_equal(mine.masked_steps, other.masked_steps)
@@ -143,7 +143,7 @@ def alike(case: Case, of: str | None = None, *, wide: bool = False) -> None:
         np.testing.assert_allclose(mine.norms, truth.norms, rtol=0, atol=near)
 
 
-def widened(case: Case) -> Case:
+def in_float64(case: Case) -> Case:
     """The same numbers in float64."""
 
     def wide(value: Any) -> Any:
@@ -179,7 +179,7 @@ def test_one_layer(expression: str, masked: bool, given: bool, dtype: str) -> No
     chosen = infos[1 if backward else len(expression) % len(infos)]
     # Step 1 of 5: the backward output is flipped, which the step in the middle would not show.
     one = f"{chosen.name}[{int(masked)}, {-1 if len(chosen.shape) == 2 else 1}]"
-    alike(case, one if masked else f"{infos[0].name}[1]", wide=dtype == "float32")
+    check_gradients(case, one if masked else f"{infos[0].name}[1]", wide=dtype == "float32")
 
 
 @pytest.mark.parametrize("expression", CELLS)
@@ -188,7 +188,7 @@ def test_several_cells_in_float32(expression: str) -> None:
     case = case_of([expression], "float32", True, False)
     assert case.weights is not None
     small = {path: values / 2 for path, values in case.weights.items()}
-    alike(case._replace(weights=small))
+    check_gradients(case._replace(weights=small))
 
 
 @pytest.mark.parametrize(
@@ -199,7 +199,7 @@ def test_several_cells_in_float32(expression: str) -> None:
 def test_stacks(expressions: list[str], masked: bool, given: bool, dtype: str) -> None:
     case = case_of(expressions, dtype, masked, given)
     of = f"{case.stack.outputs(SHAPE)[0].name}[1]"
-    alike(case, of if given else None, wide=dtype == "float32")
+    check_gradients(case, of if given else None, wide=dtype == "float32")
 
 
 @pytest.mark.parametrize(("masked", "training"), [(False, False), (True, False), (False, True), (True, True)])
@@ -274,7 +274,7 @@ def test_a_cell_without_weights(expression: str, masked: bool, tmp_path: Path) -
     file = tmp_path / "decay.toml"
     file.write_text('name = "Decay"\nstates = ["hidden"]\n[step]\nhidden = "0.5 * hidden + x"\n')
     case = case_of([expression.replace("@Decay", f"@'{file}'")], "float64", masked, True)
-    alike(case, "hidden_state[1]")
+    check_gradients(case, "hidden_state[1]")
 
 
 @pytest.mark.parametrize("masked", [False, True])
@@ -294,7 +294,7 @@ def test_a_cell_without_weights(expression: str, masked: bool, tmp_path: Path) -
 def test_dropout_as_it_is_drawn(expressions: list[str], masked: bool) -> None:
     case = case_of(expressions, "float64", masked, False)._replace(training=True, seed=5)
     of = case.stack.outputs(SHAPE)[0].name
-    alike(case, f"{of}[1]")
+    check_gradients(case, f"{of}[1]")
     plain = curves.gradients(case._replace(training=False), f"{of}[1]").curves
     drawn = curves.gradients(case, f"{of}[1]").curves
     assert any((one.norms != other.norms).any() for one, other in zip(plain, drawn, strict=True))
@@ -302,7 +302,7 @@ def test_dropout_as_it_is_drawn(expressions: list[str], masked: bool) -> None:
 
 def test_dropout_between_cells() -> None:
     case = case_of(["RNN([LSTMCell(2, dropout=0.5), GRUCell(3, dropout=0.5)])"], "float32", True, False)
-    alike(case._replace(training=True, seed=5), "hidden_state[1]")
+    check_gradients(case._replace(training=True, seed=5), "hidden_state[1]")
 
 
 def test_a_layer_of_dropout_needs_keras() -> None:

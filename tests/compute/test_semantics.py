@@ -24,8 +24,10 @@ KINDS = ("SimpleRNN", "LSTM", "GRU")
 EACH = pytest.mark.parametrize("kind", KINDS)
 
 
-def both(expression: str, mask: Any = None, states: Any = None, **rest: Any) -> dict[str, np.ndarray]:
-    """What Keras returns, under the names of rnncli, after rnncli has been held against it."""
+def check_against_keras(
+    expression: str, mask: Any = None, states: Any = None, **rest: Any
+) -> dict[str, np.ndarray]:
+    """Compare rnncli with Keras; return Keras's tensors under the names of rnncli."""
     layers = oracle.build_layers(oracle.make_layers(expression), X)
     weights = oracle.fill_weights(layers, np.random.default_rng(1))
     theirs = oracle.call_layers(layers, X, mask, states, **rest)[-1]
@@ -34,7 +36,7 @@ def both(expression: str, mask: Any = None, states: Any = None, **rest: Any) -> 
     return {tensor.name: values for tensor, values in zip(ours.outputs, theirs, strict=True)}
 
 
-def some(count: int, units: int = 3) -> list[np.ndarray]:
+def random_states(count: int, units: int = 3) -> list[np.ndarray]:
     return [np.random.default_rng(count).standard_normal((3, units)).astype("float32") for _ in range(count)]
 
 
@@ -66,7 +68,7 @@ class TestTime:
     def test_bidirectional_flips_its_second_half_even_where_that_one_runs_forwards(self) -> None:
         forwards = "GRU(3, return_sequences=True, return_state=True)"
         backwards = forwards.replace("3,", "3, go_backwards=True,")
-        found = both(f"Bidirectional({backwards}, backward_layer={forwards})")
+        found = check_against_keras(f"Bidirectional({backwards}, backward_layer={forwards})")
         first_row = found["hidden_states"][:, 0, 3:]
         np.testing.assert_array_equal(found["backward_last_hidden_state"], first_row)
 
@@ -95,8 +97,8 @@ class TestMasks:
             oracle.fill_weights(layers, np.random.default_rng(1))
             found.append(oracle.call_layers(layers, X, LEADING)[-1][0])
         assert abs(found[0] - found[1]).max() > 1e-2
-        both(expression.format(False), LEADING)
-        both(expression.format(True))
+        check_against_keras(expression.format(False), LEADING)
+        check_against_keras(expression.format(True))
         for engine in ("numpy", "tensorflow"):
             with pytest.raises(LayerError, match="misapplies a mask"):
                 oracle.run_case([expression.format(True)], X, engine, mask=LEADING)
@@ -107,7 +109,7 @@ class TestMasks:
         inputs = np.where(HOLES[..., None], X, 0).astype("float32")
         stack = ["Masking()", "LSTM(3, return_sequences=True)", "GRU(2)"]
         layers = oracle.build_layers(oracle.make_layers(*stack), inputs)
-        weights, states = oracle.fill_weights(layers, RNG), some(3)
+        weights, states = oracle.fill_weights(layers, RNG), random_states(3)
         states[2] = states[2][:, :2]
         theirs = oracle.call_layers(layers, inputs, states=states)
         ours = oracle.run_case(stack, inputs, weights=weights, initial_state=states, all_layers=True)
@@ -120,9 +122,10 @@ class TestMasks:
     def test_one_cell_in_a_list_fails_in_keras_with_a_mask_unless_it_is_unrolled(self) -> None:
         with pytest.raises(ValueError, match="nested structure"):
             oracle.call_layers(oracle.make_layers("RNN([GRUCell(3)])"), X, HOLES)
-        unrolled = both("RNN([GRUCell(3)], unroll=True, return_state=True)", HOLES)
+        unrolled = check_against_keras("RNN([GRUCell(3)], unroll=True, return_state=True)", HOLES)
         oracle.check_close(
-            both("RNN(GRUCell(3), return_state=True)", HOLES)["hidden_state"], unrolled["hidden_state"]
+            check_against_keras("RNN(GRUCell(3), return_state=True)", HOLES)["hidden_state"],
+            unrolled["hidden_state"],
         )
 
     def test_stacked_cells_round_to_float32_so_keras_computes_them_in_float64(self) -> None:
@@ -166,34 +169,36 @@ class TestBias:
 class TestState:
     @EACH
     def test_an_explicit_state_wins_over_the_stored_one_at_every_call(self, kind: str) -> None:
-        states = some(2 if kind == "LSTM" else 1)
-        once, thrice = (both(f"{kind}(3, stateful=True)", states=states, calls=calls) for calls in (1, 3))
+        states = random_states(2 if kind == "LSTM" else 1)
+        once, thrice = (
+            check_against_keras(f"{kind}(3, stateful=True)", states=states, calls=calls) for calls in (1, 3)
+        )
         np.testing.assert_array_equal(once["hidden_state"], thrice["hidden_state"])
 
     @pytest.mark.parametrize("count", [1, 3])
     def test_a_wrong_number_of_states_is_a_bare_error_in_keras_and_a_sentence_here(self, count: int) -> None:
         expression = "Bidirectional(LSTM(3))"
         with pytest.raises((IndexError, ValueError)):
-            oracle.build_layers(oracle.make_layers(expression), X)[0](X, initial_state=some(count))
+            oracle.build_layers(oracle.make_layers(expression), X)[0](X, initial_state=random_states(count))
         for engine in ("numpy", "tensorflow"):
             with pytest.raises(InputError, match=f"has {count} states?, but the layer needs 4"):
-                oracle.run_case([expression], X, engine, initial_state=some(count))
+                oracle.run_case([expression], X, engine, initial_state=random_states(count))
 
     def test_bidirectional_halves_a_state_so_its_layers_have_to_keep_equally_many(self) -> None:
         expression = "Bidirectional(LSTM(3), backward_layer=GRU(3, go_backwards=True))"
-        both(expression)
+        check_against_keras(expression)
         with pytest.raises(IndexError):
-            oracle.build_layers(oracle.make_layers(expression), X)[0](X, initial_state=some(3))
+            oracle.build_layers(oracle.make_layers(expression), X)[0](X, initial_state=random_states(3))
         with pytest.raises(LayerError, match="keep 2 and 1"):
-            oracle.run_case([expression], X, initial_state=some(3))
-        both(
+            oracle.run_case([expression], X, initial_state=random_states(3))
+        check_against_keras(
             "Bidirectional(RNN([LSTMCell(3), GRUCell(3)]), backward_layer=LSTM(3, go_backwards=True))",
-            states=some(5),
+            states=random_states(5),
         )
 
     def test_a_state_of_another_dtype_is_cast(self) -> None:
-        states = [state.astype("float64") for state in some(2)]
-        both("LSTM(3, return_state=True)", states=states)
+        states = [state.astype("float64") for state in random_states(2)]
+        check_against_keras("LSTM(3, return_state=True)", states=states)
 
     def test_stateful_bidirectional_with_return_state_fails_in_keras_when_it_makes_its_mask(self) -> None:
         expression = "Bidirectional(GRU(3, stateful=True, return_state=True))"
@@ -250,7 +255,9 @@ def test_a_claim_is_what_is_the_same_to_the_last_bit(
     expression: str, mask: Any, equal: dict[str, str]
 ) -> None:
     """No other tensor has one: no cell state, no lower cell of RNN, no merged output."""
-    theirs = {addresses.parse_label(name): values for name, values in both(expression, mask).items()}
+    theirs = {
+        addresses.parse_label(name): values for name, values in check_against_keras(expression, mask).items()
+    }
     ours = oracle.run_case([expression], X, seed=1, mask=mask)
     found = {tensor.name: ", ".join(map(str, tensor.equals)) for tensor in ours.outputs}
     assert found == {name: equal.get(name, "") for name in found}
@@ -262,5 +269,7 @@ def test_a_claim_is_what_is_the_same_to_the_last_bit(
 
 def test_a_wholly_masked_sequence_with_a_state_drops_the_claim() -> None:
     mask = np.zeros((3, 5), bool)
-    ours = oracle.run_case(["GRU(3, return_state=True)"], X, seed=1, mask=mask, initial_state=some(1))
+    ours = oracle.run_case(
+        ["GRU(3, return_state=True)"], X, seed=1, mask=mask, initial_state=random_states(1)
+    )
     assert [tensor.equals for tensor in ours.outputs] == [(), ()]

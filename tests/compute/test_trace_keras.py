@@ -26,6 +26,7 @@ GATES = {
     "SimpleRNN": ("candidate",),
 }
 PARTS = {"LSTM": ("hidden", "cell"), "GRU": ("hidden",), "SimpleRNN": ("hidden",)}
+DIRECTIONS = {False: "forward", True: "backward"}
 FLAGS = st.booleans()
 SEEDS = st.integers(0, 2**31)
 HALF = settings(max_examples=settings().max_examples // 2)  # each example runs Keras's cells step by step
@@ -50,7 +51,7 @@ def configs(draw: Any) -> tuple[str, dict[str, Any]]:
     return kind, options
 
 
-def written(kind: str, options: dict[str, Any], **more: Any) -> str:
+def expression_of(kind: str, options: dict[str, Any], **more: Any) -> str:
     rest = {name: value for name, value in {**options, **more}.items() if name != "units"}
     return f"{kind}({options['units']}, {', '.join(f'{name}={value!r}' for name, value in rest.items())})"
 
@@ -97,7 +98,7 @@ def steps_of(cell: Any, inputs: np.ndarray, mask: Any, states: list[Any], backwa
     return found
 
 
-def holds(loop: LoopTrace, cell: Any, expected: list[Any], mask: Any, atol: float = 2e-6) -> None:
+def check_loop(loop: LoopTrace, cell: Any, expected: list[Any], mask: Any, atol: float = 2e-6) -> None:
     kind = type(cell).__name__.removesuffix("Cell")
     assert loop.times.tolist() == [timestep for timestep, _, _ in expected]
     assert loop.gates == list(map(gate, GATES[kind]))
@@ -115,14 +116,21 @@ def holds(loop: LoopTrace, cell: Any, expected: list[Any], mask: Any, atol: floa
         assert (loop.status[:, step] == 0).tolist() == computed
 
 
-def zeros_for(cell: Any, batch: int) -> list[Any]:
+def zero_states(cell: Any, batch: int) -> list[Any]:
     return list(keras.tree.flatten(cell.get_initial_state(batch)))
 
 
-def loops_hold(
+def directions_of(layer: Any) -> dict[bool, Any]:
+    """The layers of Keras that loop over time, by whether they go backwards."""
+    if isinstance(layer, keras.layers.Bidirectional):
+        return {False: layer.forward_layer, True: layer.backward_layer}
+    return {layer.go_backwards: layer}
+
+
+def check_loops(
     expressions: list[str], inputs: np.ndarray, mask: Any, rng: np.random.Generator, *, started: bool = False
 ) -> list[LoopTrace]:
-    """Hold every loop of the trace of these layers against Keras's cells on what Keras's layers pass on."""
+    """Compare every loop of the layers' trace with Keras's cells, which get what Keras's layers return."""
     layers = oracle.build_layers(oracle.make_layers(*expressions), inputs)
     weights = oracle.fill_weights(layers, rng)
     states = oracle.random_states(layers, len(inputs), rng, "float32") if started else None
@@ -134,15 +142,13 @@ def loops_hold(
     loops, left = list(tracing.list_loops(result)), [keras.ops.convert_to_tensor(one) for one in states or ()]
     remaining = iter(loops)
     for layer, fed in zip(layers, [inputs, *(tensors[0] for tensors in returned[:-1])], strict=True):
-        pair = (getattr(layer, "forward_layer", layer), getattr(layer, "backward_layer", None))
-        for place, own in enumerate(one for one in pair if one is not None):
-            begin = zeros_for(own.cell, len(inputs))
+        for backwards, half in directions_of(layer).items():
+            begin = zero_states(half.cell, len(inputs))
             if states:
                 begin, left = left[: len(begin)], left[len(begin) :]
-            backwards = place == 1 or own.go_backwards
             loop = next(remaining)
-            assert loop.direction == ("backward" if backwards else "forward")
-            holds(loop, own.cell, steps_of(own.cell, fed, mask, begin, backwards), mask)
+            assert loop.direction == DIRECTIONS[backwards]
+            check_loop(loop, half.cell, steps_of(half.cell, fed, mask, begin, backwards), mask)
     return loops
 
 
@@ -156,10 +162,10 @@ def test_one_layer(
     batch, timesteps = int(rng.integers(1, 4)), int(rng.integers(1, 6))
     inputs = rng.standard_normal((batch, timesteps, 3)).astype("float32")
     mask = None if masked is None else rng.random((batch, timesteps)) < (0.6 if masked == "random" else 0)
-    expression = written(
+    expression = expression_of(
         *config, go_backwards=backwards, return_sequences=sequences, zero_output_for_mask=zeroing
     )
-    (loop,) = loops_hold([expression], inputs, mask, rng, started=given_state)
+    (loop,) = check_loops([expression], inputs, mask, rng, started=given_state)
     skipped = "zeroed" if zeroing else "held"
     assert {STATUSES[status] for status in loop.status.flat} <= {"computed", skipped}
 
@@ -173,8 +179,8 @@ def test_bidirectional(
     rng = np.random.default_rng(seed)
     inputs = rng.standard_normal((2, 4, 3)).astype("float32")
     mask = rng.random((2, 4)) < 0.6 if masked else None
-    expression = f"Bidirectional({written(*config, return_sequences=sequences)}, merge_mode={merge!r})"
-    loops = loops_hold([expression], inputs, mask, rng, started=given_state)
+    expression = f"Bidirectional({expression_of(*config, return_sequences=sequences)}, merge_mode={merge!r})"
+    loops = check_loops([expression], inputs, mask, rng, started=given_state)
     assert [loop.path for loop in loops] == ["forward/", "backward/"]
 
 
@@ -184,7 +190,7 @@ def test_a_stack_with_masks_from_layer_to_layer(seed: int) -> None:
     inputs = rng.standard_normal((2, 4, 3)).astype("float32")
     first = "Bidirectional(GRU(2, return_sequences=True))"
     expressions = [first, "LSTM(3, return_sequences=True)", "SimpleRNN(2)"]
-    loops = loops_hold(expressions, inputs, rng.random((2, 4)) < 0.7, rng)
+    loops = check_loops(expressions, inputs, rng.random((2, 4)) < 0.7, rng)
     assert [loop.path for loop in loops] == ["0/forward/", "0/backward/", "1/", "2/"]
 
 
@@ -197,7 +203,7 @@ def test_cells_of_rnn(seed: int) -> None:
     weights = oracle.fill_weights(layers, rng)
     (loop,) = tracing.list_loops(tracing.trace(oracle.case([expression], inputs, weights=weights)))
     cells = layers[0].cell.cells
-    states = [zeros_for(cell, 2) for cell in cells]
+    states = [zero_states(cell, 2) for cell in cells]
     assert loop.times.tolist() == [3, 2, 1, 0]
     for step, timestep in enumerate((3, 2, 1, 0)):
         x = keras.ops.convert_to_tensor(inputs[:, timestep])

@@ -49,17 +49,17 @@ def test_a_file_in_the_place_of_the_tensor_is_named(rnncli: Any, tmp_path: Any) 
 def test_the_example_is_one_of_the_layers_that_were_named(layers: Any, rnncli: Any, tmp_path: Any) -> None:
     (tmp_path / "plain.json").write_text("[[[1, 2], [3, 4]]]")
     (tmp_path / "layer.json").write_text('{"class_name": "GRU", "config": {"units": 2}}')
-    follow(rnncli("explain", "plain.json", *layers, cwd=tmp_path), rnncli, tmp_path)
+    check_example(rnncli("explain", "plain.json", *layers, cwd=tmp_path), rnncli, tmp_path)
 
 
 @pytest.mark.parametrize("layer", ["GRU(2)", "LSTM(2, return_sequences=True)", "Bidirectional(GRU(2))"])
 def test_the_example_is_one_of_the_layer_of_a_document(layer: str, rnncli: Any, tmp_path: Any) -> None:
     (tmp_path / "case.json").write_text(json.dumps({"layer": layer, "inputs": [[[1, 2], [3, 4]]]}))
-    follow(rnncli("explain", "case.json", cwd=tmp_path), rnncli, tmp_path)
+    check_example(rnncli("explain", "case.json", cwd=tmp_path), rnncli, tmp_path)
 
 
-def follow(failed: Any, rnncli: Any, folder: Any) -> None:
-    """Run the example of a message."""
+def check_example(failed: Any, rnncli: Any, folder: Any) -> None:
+    """Run the example in the message of a failed command."""
     assert failed.returncode == 2
     program, *example = shlex.split(failed.stderr.splitlines()[-1].removeprefix("For example: "))
     assert program == "rnncli"

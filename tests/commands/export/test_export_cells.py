@@ -12,7 +12,7 @@ import oracle
 import own_cells
 import pytest
 from printed_tensors import read_tensors, run_in_process
-from test_export_targets import agrees, run_together, sizes
+from test_export_targets import check_tensors, run_together, sizes
 
 from rnncli.cells import activations
 from rnncli.commands.export import targets
@@ -154,7 +154,7 @@ def make_case(layers: list[Any], mask: str, *, states: bool = False) -> Case:
 
 
 @cache
-def written(target: str) -> Mapping[str, Any]:
+def scripts_of(target: str) -> Mapping[str, Any]:
     """Return what the target writes for each case that it can express."""
     exports = {name: build_export(case) for name, case in cases().items()}
     module = targets.get(target)
@@ -162,7 +162,7 @@ def written(target: str) -> Mapping[str, Any]:
 
 
 @cache
-def computed(name: str) -> dict[str, Any]:
+def tensors_of(name: str) -> dict[str, Any]:
     return {tensor.name: tensor.values for tensor in compute(cases()[name], "numpy").outputs}
 
 
@@ -170,18 +170,18 @@ def computed(name: str) -> dict[str, Any]:
 def test_every_script_of_python_prints_the_same_numbers(target: str) -> None:
     if target == "torch":
         pytest.importorskip("torch")
-    for name, text in run_together(written(target)).items():
-        agrees(read_tensors(text), computed(name), name)
+    for name, text in run_together(scripts_of(target)).items():
+        check_tensors(read_tensors(text), tensors_of(name), name)
 
 
 @pytest.mark.parametrize("name", list(cases()))
 def test_every_program_in_c_prints_the_same_numbers(name: str, tmp_path: Path) -> None:
-    agrees(read_tensors(run_in_process(written("c")[name], "c", tmp_path)), computed(name), name)
+    check_tensors(read_tensors(run_in_process(scripts_of("c")[name], "c", tmp_path)), tensors_of(name), name)
 
 
 @pytest.mark.parametrize("target", ["keras", "numpy", "c", "torch"])
 def test_targets_express_these_cases(target: str) -> None:
-    assert set(written(target)) == set(cases())
+    assert set(scripts_of(target)) == set(cases())
 
 
 def test_every_activation_of_pytorch_has_keras_numbers() -> None:
@@ -209,7 +209,7 @@ def test_onnx_refuses_a_cell_by_its_name(rnncli: Any, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("target", ["numpy", "keras", "torch", "c"])
 def test_no_name_and_no_source_of_a_file_is_code(target: str) -> None:
-    script = written(target)["hostile alone"]
+    script = scripts_of(target)["hostile alone"]
     assert all(" " <= char <= "~" or char == "\n" for char in script)
 
 

@@ -20,7 +20,7 @@ SUFFIXES = {"numpy": ".py", "torch": ".py", "keras": ".py", "c": ".c", "onnx": "
 
 
 @pytest.fixture(scope="module")
-def saved(tmp_path_factory: pytest.TempPathFactory) -> str:
+def model_file(tmp_path_factory: pytest.TempPathFactory) -> str:
     """Return a model with padding, two directions, an initial state and a vector in place of a sequence."""
     keras.utils.set_random_seed(1)
     ids = keras.Input((5,), dtype="int32")
@@ -34,13 +34,13 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> str:
     return file
 
 
-def shown(rnncli: Run, text: str, model: str) -> dict[str, Array]:
+def run_model(rnncli: Run, text: str, model: str) -> dict[str, Array]:
     done = rnncli("run", text, "--model", model, "--return-state", "-f", "json")
     assert done.returncode == 0, done.stderr
     return {one["name"]: np.array(one["values"]) for one in json.loads(done.stdout)["outputs"]}
 
 
-def write(rnncli: Run, text: str, model: str, target: str, folder: Path) -> Path:
+def export_model(rnncli: Run, text: str, model: str, target: str, folder: Path) -> Path:
     file = folder / f"exported{SUFFIXES[target]}"
     flags = ("--model", model, "--return-state", "--to", target, "-o", str(file))
     done = rnncli("export", text, *flags)
@@ -48,7 +48,7 @@ def write(rnncli: Run, text: str, model: str, target: str, folder: Path) -> Path
     return file
 
 
-def agree(found: Mapping[str, Any], expected: Mapping[str, Array]) -> None:
+def check_tensors(found: Mapping[str, Any], expected: Mapping[str, Array]) -> None:
     assert list(found) == list(expected)
     for name, array in expected.items():
         np.testing.assert_allclose(found[name], array, rtol=0, atol=1e-6, err_msg=name)
@@ -57,35 +57,45 @@ def agree(found: Mapping[str, Any], expected: Mapping[str, Array]) -> None:
 @pytest.mark.parametrize("layers", ["", "#decoder"])
 @pytest.mark.parametrize("target", ["numpy", "torch", "keras", "c"])
 def test_every_layer_of_a_model_is_exported(
-    target: str, layers: str, saved: str, rnncli: Run, tmp_path: Path
+    target: str, layers: str, model_file: str, rnncli: Run, tmp_path: Path
 ) -> None:
-    expected = shown(rnncli, IDS, saved + layers)
+    expected = run_model(rnncli, IDS, model_file + layers)
     if layers:  # a script of one layer names no layer
         expected = {name.removeprefix("decoder/"): array for name, array in expected.items()}
     else:
         assert {name.partition("/")[0] for name in expected} == {"both", "encoder", "decoder"}
-    agree(run_script(write(rnncli, IDS, saved + layers, target, tmp_path)), expected)
+    check_tensors(run_script(export_model(rnncli, IDS, model_file + layers, target, tmp_path)), expected)
 
 
-def test_an_onnx_model_has_an_input_and_a_node_per_layer(saved: str, rnncli: Run, tmp_path: Path) -> None:
+def test_an_onnx_model_has_an_input_and_a_node_per_layer(
+    model_file: str, rnncli: Run, tmp_path: Path
+) -> None:
     onnx, onnxruntime = pytest.importorskip("onnx"), pytest.importorskip("onnxruntime")
-    file = write(rnncli, IDS, saved, "onnx", tmp_path)
+    file = export_model(rnncli, IDS, model_file, "onnx", tmp_path)
     names = [node.name for node in onnx.load(file).graph.node if node.name]
     assert names == ["both_forward", "both_backward", "encoder", "decoder"]
     session = onnxruntime.InferenceSession(file)
     assert [one.name for one in session.get_inputs()] == ["both/input", "encoder/input", "decoder/input"]
     script: dict[str, Any] = {"show": lambda *_: None}
-    lines = write(rnncli, IDS, saved, "numpy", tmp_path).read_text(encoding="utf-8").split("# The input of ")
+    lines = (
+        export_model(rnncli, IDS, model_file, "numpy", tmp_path)
+        .read_text(encoding="utf-8")
+        .split("# The input of ")
+    )
     inputs = {}
     for part in lines[1:]:
         exec(part.partition("\n# ")[0].partition("\n")[2], {"np": np}, script)  # x = np.array(...)
         inputs[f"{part.partition(',')[0]}/input"] = script["x"]
     outputs = [one.name for one in session.get_outputs()]
-    agree(dict(zip(outputs, session.run(None, inputs), strict=True)), shown(rnncli, IDS, saved))
+    check_tensors(
+        dict(zip(outputs, session.run(None, inputs), strict=True)), run_model(rnncli, IDS, model_file)
+    )
 
 
-def test_a_config_is_a_list_of_layers_with_their_names(saved: str, rnncli: Run, tmp_path: Path) -> None:
-    configs = json.loads(write(rnncli, IDS, saved, "config", tmp_path).read_text(encoding="utf-8"))
+def test_a_config_is_a_list_of_layers_with_their_names(model_file: str, rnncli: Run, tmp_path: Path) -> None:
+    configs = json.loads(
+        export_model(rnncli, IDS, model_file, "config", tmp_path).read_text(encoding="utf-8")
+    )
     layers = [keras.layers.deserialize(config) for config in configs]
     assert [layer.name for layer in layers] == ["both", "encoder", "decoder"]
 
@@ -97,7 +107,7 @@ def test_the_layers_of_a_pytorch_module_are_a_chain(target: str, rnncli: Run, tm
     module = torch.nn.LSTM(4, 3, num_layers=2, bidirectional=True, batch_first=True)
     model, x = str(tmp_path / "m.pt"), np.random.default_rng(0).normal(size=(2, 5, 4)).astype(np.float32)
     torch.save(module.state_dict(), model)
-    file = write(rnncli, json.dumps(x.tolist()), model, target, tmp_path)
+    file = export_model(rnncli, json.dumps(x.tolist()), model, target, tmp_path)
     if target == "onnx":
         session = pytest.importorskip("onnxruntime").InferenceSession(file)
         names = [one.name for one in session.get_outputs()]
@@ -106,9 +116,9 @@ def test_the_layers_of_a_pytorch_module_are_a_chain(target: str, rnncli: Run, tm
         found = run_script(file)
     with torch.no_grad():
         sequence, (hidden, _) = module(torch.tensor(x))
-    agree({"y": found["lstm_l1/hidden_states"]}, {"y": sequence.numpy()})
+    check_tensors({"y": found["lstm_l1/hidden_states"]}, {"y": sequence.numpy()})
     last = found["lstm_l1/backward_last_hidden_state"]
-    agree({"h": last}, {"h": hidden[-1].numpy()})
+    check_tensors({"h": last}, {"h": hidden[-1].numpy()})
 
 
 def test_a_refusal_names_the_layer(rnncli: Run, tmp_path: Path) -> None:

@@ -113,7 +113,7 @@ def cases() -> dict[str, Case]:
 
 
 @cache
-def expressed(target: str) -> dict[str, Any]:
+def scripts_of(target: str) -> dict[str, Any]:
     """Return what the target writes for each case that it can express."""
     exports = {name: build_export(case) for name, case in cases().items()}
     module = targets.get(target)
@@ -140,12 +140,12 @@ def run_together(scripts: Mapping[str, str]) -> dict[str, str]:
 
 
 @cache
-def computed(name: str) -> dict[str, Any]:
+def tensors_of(name: str) -> dict[str, Any]:
     """Return the tensors that rnncli returns for a case."""
     return {tensor.name: tensor.values for tensor in compute(cases()[name], "numpy").outputs}
 
 
-def agrees(found: Mapping[str, Any], expected: Mapping[str, Any], case: str = "") -> None:
+def check_tensors(found: Mapping[str, Any], expected: Mapping[str, Any], case: str = "") -> None:
     assert list(found) == list(expected), case
     for name, values in expected.items():
         oracle.check_close(found[name].astype(values.dtype), values, name=f"{case} {name}")
@@ -153,13 +153,13 @@ def agrees(found: Mapping[str, Any], expected: Mapping[str, Any], case: str = ""
 
 @pytest.mark.parametrize("target", SCRIPTS)
 def test_every_script_of_python_prints_the_same_numbers(target: str) -> None:
-    for name, text in run_together(expressed(target)).items():
-        agrees(read_tensors(text), computed(name), name)
+    for name, text in run_together(scripts_of(target)).items():
+        check_tensors(read_tensors(text), tensors_of(name), name)
 
 
 @pytest.mark.parametrize("name", list(cases()))
 def test_every_program_in_c_prints_the_same_numbers(name: str, tmp_path: Path) -> None:
-    agrees(read_tensors(run_in_process(expressed("c")[name], "c", tmp_path)), computed(name))
+    check_tensors(read_tensors(run_in_process(scripts_of("c")[name], "c", tmp_path)), tensors_of(name))
 
 
 @pytest.mark.parametrize("options", ["", ", go_backwards=True", ", zero_output_for_mask=True"])
@@ -167,27 +167,27 @@ def test_one_masked_step_of_one_unit_has_no_step_before_it_in_c(options: str, tm
     layer, inputs = f"LSTM(1, return_sequences=True{options})", np.ones((2, 1, 1), np.float32)
     case = oracle.case([layer], inputs, mask=np.array([[True], [False]]), seed=1)
     found = read_tensors(run_in_process(targets.get("c").write([build_export(case)]), "c", tmp_path))
-    agrees(found, {tensor.name: tensor.values for tensor in compute(case, "tensorflow").outputs})
+    check_tensors(found, {tensor.name: tensor.values for tensor in compute(case, "tensorflow").outputs})
 
 
 @pytest.mark.parametrize("name", list(cases()))
 def test_an_onnx_model_returns_the_same_numbers(name: str) -> None:
     onnxruntime = pytest.importorskip("onnxruntime")
-    if name not in expressed("onnx"):
+    if name not in scripts_of("onnx"):
         pytest.skip("onnx cannot express it")
-    session = onnxruntime.InferenceSession(expressed("onnx")[name])
+    session = onnxruntime.InferenceSession(scripts_of("onnx")[name])
     names = [output.name for output in session.get_outputs()]
     found = dict(zip(names, session.run(None, {"input": cases()[name].inputs}), strict=True))
-    agrees(found, computed(name))
+    check_tensors(found, tensors_of(name))
 
 
 @pytest.mark.parametrize("target", ["keras", "numpy", "c", "torch"])
 def test_these_targets_express_every_case(target: str) -> None:
-    assert list(expressed(target)) == list(cases())
+    assert list(scripts_of(target)) == list(cases())
 
 
 def test_pytorch_runs_its_own_modules_where_it_has_them() -> None:
-    for name, text in expressed("torch").items():
+    for name, text in scripts_of("torch").items():
         kind, _, rest = name.partition(" ")
         has_module = (
             kind not in ("lstm_odd", "gru_before", "cells", "both_cells", "masking") and rest != "any"
@@ -197,9 +197,9 @@ def test_pytorch_runs_its_own_modules_where_it_has_them() -> None:
 
 def test_onnx_expresses_what_its_engine_computes() -> None:
     assert {"lstm", "lstm_back", "both_None", "two_layers", "stack", "lstm states", "both_mul end"} <= set(
-        expressed("onnx")
+        scripts_of("onnx")
     )
-    assert not {"cells", "lstm any", "masking", "double"} & set(expressed("onnx"))
+    assert not {"cells", "lstm any", "masking", "double"} & set(scripts_of("onnx"))
 
 
 @pytest.mark.parametrize("name", list(LAYERS))
@@ -211,8 +211,9 @@ def test_keras_makes_the_layers_of_a_config(name: str) -> None:
     oracle.build_layers(layers, case.inputs)
     for path, variable in oracle.variables_by_path(layers).items():
         variable.assign((case.weights or {})[path])
-    agrees(
-        dict(zip(computed(name), oracle.call_layers(layers, case.inputs)[-1], strict=True)), computed(name)
+    check_tensors(
+        dict(zip(tensors_of(name), oracle.call_layers(layers, case.inputs)[-1], strict=True)),
+        tensors_of(name),
     )
 
 

@@ -25,7 +25,7 @@ from rnncli.show.page import View
 STEP = 1e-5
 
 
-def drawn(
+def random_case(
     seed: int, *expressions: str, shape: Any = (2, 5, 3), masked: bool = False, states: bool = False
 ) -> Case:
     """Random inputs and weights, so that a mistake in a gate's order or a direction shows."""
@@ -46,13 +46,13 @@ def drawn(
     )  # fmt: skip
 
 
-def values(case: Case, found: Any) -> np.ndarray:
+def target_numbers(case: Case, found: Any) -> np.ndarray:
     """The chosen numbers, by the numpy engine."""
     tensor = compute.run(case, "numpy").outputs[found.position].values
     return np.asarray(tensor[found.batch].ravel()[found.entries])
 
 
-def slopes(function: Any, at: np.ndarray) -> np.ndarray:
+def jacobian_of(function: Any, at: np.ndarray) -> np.ndarray:
     """The Jacobian by central differences, (numbers, *at.shape)."""
     rows = []
     for place in np.ndindex(*at.shape):
@@ -68,9 +68,9 @@ def of_inputs(case: Case, found: Any) -> np.ndarray:
     def function(sequence: Any) -> Any:
         inputs = case.inputs.copy()
         inputs[found.batch] = sequence
-        return values(case._replace(inputs=inputs), found)
+        return target_numbers(case._replace(inputs=inputs), found)
 
-    return np.asarray(np.sqrt((slopes(function, case.inputs[found.batch]) ** 2).sum(axis=(0, 2))))
+    return np.asarray(np.sqrt((jacobian_of(function, case.inputs[found.batch]) ** 2).sum(axis=(0, 2))))
 
 
 class Restarted:
@@ -138,11 +138,11 @@ class Restarted:
         return outputs, list(cell.unpack(state))
 
 
-def held(case: Case, of: str | None, place: int = 0) -> None:
-    """Every curve of gradients is that of central differences."""
+def check_curves(case: Case, of: str | None, place: int = 0) -> None:
+    """Compare every curve with central differences."""
     found = curves.gradients(case, of)
     again = Restarted(case, found.target, place)
-    np.testing.assert_allclose(again.run(), values(case, found.target), rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(again.run(), target_numbers(case, found.target), rtol=1e-9, atol=1e-12)
     *states, inputs = found.curves
     np.testing.assert_allclose(inputs.norms, of_inputs(case, found.target), rtol=2e-6, atol=1e-8)
     assert len(states) == sum(len(one.cell.state_sizes) for one in again.both.values())
@@ -151,7 +151,7 @@ def held(case: Case, of: str | None, place: int = 0) -> None:
         way = curve.direction if len(again.both) > 1 else ""
         part = places[curve.direction] = places.get(curve.direction, -1) + 1
         for time, kept in again.states(way).items():
-            jacobian = slopes(
+            jacobian = jacobian_of(
                 lambda value, time=time, part=part, way=way: again.run(way, time, part, value),
                 kept[part][found.target.batch],
             )
@@ -176,14 +176,16 @@ LAYERS = [
 @pytest.mark.parametrize("expression", LAYERS)
 @pytest.mark.parametrize(("masked", "states"), [(True, True), (True, False)])
 def test_one_layer(expression: Any, masked: Any, states: Any) -> None:
-    held(drawn(len(expression), expression, masked=masked, states=states), None)
+    check_curves(random_case(len(expression), expression, masked=masked, states=states), None)
 
 
 @pytest.mark.parametrize("merge", ["concat", "sum", "mul", "ave", None])
 @pytest.mark.parametrize("inner", ["LSTM(2, return_sequences=True, return_state=True", "GRU(2"])
 @pytest.mark.parametrize(("masked", "states"), [(False, True), (True, False)])
 def test_both_directions(inner: Any, merge: Any, masked: Any, states: Any) -> None:
-    held(drawn(5, f"Bidirectional({inner}), merge_mode={merge!r})", masked=masked, states=states), None)
+    check_curves(
+        random_case(5, f"Bidirectional({inner}), merge_mode={merge!r})", masked=masked, states=states), None
+    )
 
 
 @pytest.mark.parametrize(
@@ -200,7 +202,7 @@ def test_both_directions(inner: Any, merge: Any, masked: Any, states: Any) -> No
 )
 @pytest.mark.parametrize("masked", [False, True])
 def test_whichever_numbers_are_asked_for(expression: Any, of: Any, masked: Any) -> None:
-    held(drawn(11, expression, masked=masked), of)
+    check_curves(random_case(11, expression, masked=masked), of)
 
 
 @pytest.mark.parametrize(
@@ -217,7 +219,7 @@ def test_whichever_numbers_are_asked_for(expression: Any, of: Any, masked: Any) 
 @pytest.mark.parametrize(("masked", "states"), [(False, False), (True, True)])
 def test_the_last_states_need_not_be_returned(expressions: Any, of: Any, masked: Any, states: Any) -> None:
     """The numbers are those of the layer that returns them, which central differences hold."""
-    case = drawn(13, *expressions, masked=masked, states=states)
+    case = random_case(13, *expressions, masked=masked, states=states)
     at = expressions[-1].rindex("(2") + len("(2")
     returning = f"{expressions[-1][:at]}, return_state=True{expressions[-1][at:]}"
     stack = specs.from_flags(
@@ -232,7 +234,7 @@ def test_the_last_states_need_not_be_returned(expressions: Any, of: Any, masked:
         assert (mine.part, mine.direction) == (other.part, other.direction)
         np.testing.assert_array_equal(mine.norms, other.norms)
     if len(expressions) == 1:
-        held(case._replace(stack=stack), of)
+        check_curves(case._replace(stack=stack), of)
 
 
 @pytest.mark.parametrize(
@@ -245,7 +247,7 @@ def test_the_last_states_need_not_be_returned(expressions: Any, of: Any, masked:
     ],
 )
 def test_a_stack_is_differentiated_through(expressions: Any, place: Any) -> None:
-    held(drawn(7, *expressions), None, place)
+    check_curves(random_case(7, *expressions), None, place)
 
 
 @pytest.mark.parametrize("seed", range(12))
@@ -261,16 +263,16 @@ def test_random_layers(seed: Any) -> None:
     )
     expression = inner if seed % 3 else f"Bidirectional({inner})"
     shape = tuple(rng.integers(1, 5, 3).tolist())
-    case = drawn(seed, expression, shape=shape, masked=bool(seed % 2), states=bool(rng.integers(2)))
+    case = random_case(seed, expression, shape=shape, masked=bool(seed % 2), states=bool(rng.integers(2)))
     infos = case.stack.outputs(shape)
     info: Any = infos[rng.integers(len(infos))]
     index = [int(rng.integers(size)) for size in info.shape[: rng.integers(1, len(info.shape) + 1)]]
-    held(case, f"{info.name}{index}")
+    check_curves(case, f"{info.name}{index}")
 
 
 def test_cells_one_on_the_other() -> None:
     """In float32, because Keras rounds to it between the cells; central differences in float64."""
-    case = drawn(2, "RNN([LSTMCell(2), GRUCell(2)], return_sequences=True)", masked=True)
+    case = random_case(2, "RNN([LSTMCell(2), GRUCell(2)], return_sequences=True)", masked=True)
     single = case._replace(
         stack=specs.from_flags(["RNN([LSTMCell(2), GRUCell(2)], return_sequences=True)"], {}),
         inputs=case.inputs.astype(np.float32),
@@ -281,13 +283,13 @@ def test_cells_one_on_the_other() -> None:
     assert parts == ["cell_0/hidden", "cell_0/cell", "cell_1/hidden", "input"]
     for part, curve in enumerate(found.curves[:3]):
         for time, kept in again.states("").items():
-            jacobian = slopes(lambda value, t=time, p=part: again.run("", t, p, value), kept[part][0])
+            jacobian = jacobian_of(lambda value, t=time, p=part: again.run("", t, p, value), kept[part][0])
             assert curve.norms[time] == pytest.approx(np.sqrt((jacobian**2).sum()), rel=1e-4, abs=1e-5)
 
 
 @pytest.mark.parametrize("sequences", [False, True])
 def test_a_node_of_onnx_that_goes_backwards_returns_the_order_of_its_input(sequences: bool) -> None:
-    case = drawn(4, f"LSTM(2, go_backwards=True, return_sequences={sequences})", masked=True)
+    case = random_case(4, f"LSTM(2, go_backwards=True, return_sequences={sequences})", masked=True)
     (spec,) = case.stack
     own = {"input_order": True, "zero_output_for_mask": sequences}
     case = case._replace(stack=Stack([replace(spec, config={**spec.config, **own})]))
@@ -297,7 +299,7 @@ def test_a_node_of_onnx_that_goes_backwards_returns_the_order_of_its_input(seque
 
 
 def test_masking_in_front_masks() -> None:
-    case = drawn(3, "Masking(0.0)", "GRU(2)")
+    case = random_case(3, "Masking(0.0)", "GRU(2)")
     case.inputs[0, 2:4] = 0
     found = curves.gradients(case)
     assert found.curves[-1].masked_steps.tolist() == [False, False, True, True, False]
@@ -307,7 +309,7 @@ def test_masking_in_front_masks() -> None:
 def test_more_numbers_than_go_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     from rnncli.compute import chain_rule
 
-    case = drawn(9, "LSTM(2, return_sequences=True)")
+    case = random_case(9, "LSTM(2, return_sequences=True)")
     whole = curves.gradients(case, "hidden_states[0]")
     monkeypatch.setattr(chain_rule, "MOST_VECTORS", 3)
     for one, other in zip(whole.curves, curves.gradients(case, "hidden_states[0]").curves, strict=True):
@@ -315,7 +317,7 @@ def test_more_numbers_than_go_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_numbers_that_are_masked_may_be_no_numbers() -> None:
-    case = drawn(3, "LSTM(2)", masked=True)
+    case = random_case(3, "LSTM(2)", masked=True)
     assert case.mask is not None
     case.mask[0] = [True, True, False, True, False]
     plain = curves.gradients(case)
@@ -368,7 +370,7 @@ def test_a_verdict_says_where_in_the_order_of_processing(direction: str, norms: 
 
 def test_a_small_recurrent_kernel_vanishes_and_a_large_one_explodes() -> None:
     for scale, kind in ((0.1, "vanishes"), (8.0, "explodes")):
-        case = drawn(1, "SimpleRNN(3, activation='linear')", shape=(1, 12, 2))
+        case = random_case(1, "SimpleRNN(3, activation='linear')", shape=(1, 12, 2))
         assert case.weights is not None
         case.weights["recurrent_kernel"][:] = scale * np.eye(3)
         assert curves.gradients(case).curves[0].verdict.kind == kind

@@ -70,18 +70,22 @@ def test_numbers_of_pytorch_are_explained(
     assert found == named | {"axes=time,batch"}
     assert explanation["remaining"] < 1e-6
     assert any("transposed" in step for step in explanation["steps"])
-    if class_name == "GRU":  # its last state needs no name
-        with np.load(tmp_path / "y.npz") as stored:
-            np.save(tmp_path / "h.npy", stored["h_n"])
-            np.savez(tmp_path / "h.npz", h_n=stored["h_n"])
-        named_state, state = (explained(*args[:-1], str(tmp_path / file)) for file in ("h.npz", "h.npy"))
-        assert state == named_state
 
 
 @pytest.mark.parametrize("bidirectional", [False, True])
-@pytest.mark.parametrize("class_name", ["GRU", "LSTM"])
+def test_a_last_state_of_pytorch_needs_no_name(bidirectional: bool, explained: Any, tmp_path: Path) -> None:
+    args = torch_files(tmp_path, "GRU", bidirectional=bidirectional)
+    with np.load(tmp_path / "y.npz") as stored:
+        np.save(tmp_path / "h.npy", stored["h_n"])
+        np.savez(tmp_path / "h.npz", h_n=stored["h_n"])
+    named, unnamed = (explained(*args[:-1], str(tmp_path / file)) for file in ("h.npz", "h.npy"))
+    assert unnamed == named
+
+
+@pytest.mark.parametrize("bidirectional", [False, True])
+@pytest.mark.parametrize(("class_name", "named"), [("GRU", {TORCH_GATES}), ("LSTM", set[str]())])
 def test_a_sequence_without_a_batch(
-    class_name: str, bidirectional: bool, explained: Any, tmp_path: Path
+    class_name: str, named: set[str], bidirectional: bool, explained: Any, tmp_path: Path
 ) -> None:
     torch = pytest.importorskip("torch")
     torch.manual_seed(3)
@@ -101,7 +105,7 @@ def test_a_sequence_without_a_batch(
             "--expect",
             str(tmp_path / file),
         )
-        assert explained(*args)[1] == ({TORCH_GATES} if class_name == "GRU" else set())
+        assert explained(*args)[1] == named
 
 
 @pytest.mark.parametrize("suffix", ["npz", "json", "h5", "weights.h5"])
@@ -202,8 +206,12 @@ def test_files_in_other_forms_are_understood(
     explanation, found = explained(*write(tmp_path, change(plant(kind, names))), *args)
     assert found == set(names)
     assert ("go_backwards=True" in explanation["keras"]) == (change is backwards)
-    if change is one_kernel:
-        assert "one kernel (8, 12) holds both" in explanation["steps"][0]
+
+
+def test_one_kernel_for_inputs_and_state_is_named(explained: Any, tmp_path: Path) -> None:
+    planted = one_kernel(plant(Kind("LSTM"), ["gates=input,candidate,forget,output"]))
+    explanation, _ = explained(*write(tmp_path, planted))
+    assert "one kernel (8, 12) holds both" in explanation["steps"][0]
 
 
 def test_expected_tensors_come_from_standard_input(rnncli: Run, tmp_path: Path) -> None:
@@ -330,18 +338,21 @@ def test_packed_sequences_of_pytorch_match_with_a_mask(rnncli: Run, tmp_path: Pa
     assert document["numbers"]["count"] == 12 * 8 + 2 * 3 * 4
 
 
-@pytest.mark.parametrize("name", ["last_hidden_state", "hidden_states"])
-def test_two_rows_without_a_name_are_read_in_both_ways(name: str, rnncli: Run, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "differences"), [("last_hidden_state", []), ("hidden_states", ["output_axes=time,batch,units"])]
+)
+def test_two_rows_without_a_name_are_read_in_both_ways(
+    name: str, differences: list[str], rnncli: Run, tmp_path: Path
+) -> None:
     """With two time steps, (2, batch, units) is h_n of two directions, or a sequence with the time first."""
     args = torch_files(tmp_path, "LSTM", batch=3, steps=2, bidirectional=True, batch_first=True)
     with np.load(tmp_path / "y.npz") as stored:
         summed = (stored["output"][..., :4] + stored["output"][..., 4:]).swapaxes(0, 1)
-        np.save(tmp_path / "y.npy", summed if name == "hidden_states" else stored["h_n"])
+        np.save(tmp_path / "y.npy", {"hidden_states": summed, "last_hidden_state": stored["h_n"]}[name])
     layer = "Bidirectional(LSTM(4), merge_mode='sum')"
     done = rnncli("port", *args[:-1], str(tmp_path / "y.npy"), "-l", layer, "-f", "json")
     assert f"--expect has no name; it matches as {name}" in done.stderr
-    found = json.loads(done.stdout)["explanations"][0]["differences"]
-    assert found == (["output_axes=time,batch,units"] if name == "hidden_states" else [])
+    assert json.loads(done.stdout)["explanations"][0]["differences"] == differences
 
 
 def test_no_framework_is_loaded(tmp_path: Path) -> None:

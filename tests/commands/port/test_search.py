@@ -55,33 +55,33 @@ def list_differences(kind: Kind) -> dict[str, Difference]:
     return {one.name: one for run in runs for one in differences.list_known(run)}
 
 
-def known(kind: Kind) -> list[str]:
+def list_names(kind: Kind) -> list[str]:
     """Return the names of the differences that this kind can have; of the orders of gates, one."""
     names = list(list_differences(kind))
     gates = [name for name in names if name.startswith("gates=")]
     return [name for name in names if name not in gates] + gates[-1:]
 
 
-def named(findings: list[Hypothesis]) -> list[set[str]]:
+def names_of(findings: list[Hypothesis]) -> list[set[str]]:
     return [{one.name for one in finding.differences} for finding in findings if finding.matches]
 
 
-def check(kind: Kind, names: Collection[str]) -> None:
+def check_found(kind: Kind, names: Collection[str]) -> None:
     planted = run_of(plant(kind, names), kind.class_name)
     findings, count = search(planted)
-    assert named(findings) == [set(names)]
+    assert names_of(findings) == [set(names)]
     assert not evidence.assess(planted, count).doubts
 
 
 @pytest.mark.parametrize("name", KINDS)
 def test_no_difference_is_found_where_there_is_none(name: str) -> None:
-    check(KINDS[name], ())
+    check_found(KINDS[name], ())
 
 
 @pytest.mark.parametrize("name", KINDS)
 def test_every_single_difference_is_named(name: str) -> None:
-    for one in known(KINDS[name]):
-        check(KINDS[name], (one,))
+    for one in list_names(KINDS[name]):
+        check_found(KINDS[name], (one,))
 
 
 @pytest.mark.parametrize("name", EVERY_GATE_ORDER)
@@ -90,13 +90,13 @@ def test_every_order_of_the_gates_is_named(name: str) -> None:
     orders = [one.name for one in differences.list_known(run) if one.name.startswith("gates=")]
     assert len(orders) == {"lstm": 23, "gru": 5}[name]
     for one in orders:
-        check(KINDS[name], (one,))
+        check_found(KINDS[name], (one,))
 
 
-def pairs(kind: Kind) -> Iterator[tuple[str, str]]:
+def list_pairs(kind: Kind) -> Iterator[tuple[str, str]]:
     """Yield every two differences of which neither is about what the other is about."""
     fields = {name: set(one.changes) for name, one in list_differences(kind).items()}
-    for first, second in combinations(known(kind), 2):
+    for first, second in combinations(list_names(kind), 2):
         if not fields[first] & fields[second] and {first, second} not in SAME:
             yield first, second
 
@@ -104,10 +104,10 @@ def pairs(kind: Kind) -> Iterator[tuple[str, str]]:
 @pytest.mark.parametrize("place", range(len(PAIRED)), ids=PAIRED)
 def test_every_pair_of_differences_is_named(place: int) -> None:
     *earlier, kind = (KINDS[name] for name in PAIRED[: place + 1])
-    done = {pair for one in earlier for pair in pairs(one)}
-    for pair in pairs(kind):
+    done = {pair for one in earlier for pair in list_pairs(one)}
+    for pair in list_pairs(kind):
         if pair not in done:
-            check(kind, pair)
+            check_found(kind, pair)
 
 
 @pytest.mark.parametrize(

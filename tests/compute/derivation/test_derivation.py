@@ -35,20 +35,20 @@ def case(*texts: str, mask: Any = None, dtype: str = "float64", **more: Any) -> 
     return Case(layers, inputs, mask=mask, seed=5, **more)
 
 
-def numbers(asked: Case) -> list[str]:
+def list_addresses(asked: Case) -> list[str]:
     """Every entry of every tensor that may be named."""
     wide = tracing.with_all_outputs(asked)
     shapes: Any = list_tensors(wide.stack, asked.inputs.shape)
     return [f"{info.name}{list(index)}" for info in shapes for index in np.ndindex(info.shape)]
 
 
-def holds(explanation: Explanation, tolerance: float) -> None:
+def check_explanation(explanation: Explanation, tolerance: float) -> None:
     """Every equation adds up, and what a factor refers to has the factor's value."""
     known = {equation.key: equation for equation in explanation.equations}
     assert len(known) == len(explanation.equations)
     assert explanation.equations[0].value == explanation.value
     for equation in explanation.equations:
-        adds_up(equation, tolerance)
+        check_sum(equation, tolerance)
         for factor in (factor for term in equation.terms for factor in term.factors if factor.explained):
             meant = known[factor.explained].value
             if "(" not in factor.name:
@@ -60,7 +60,7 @@ def holds(explanation: Explanation, tolerance: float) -> None:
                 assert isclose(factor.value, function(np.array([meant]))[0], abs_tol=1e-15)
 
 
-def adds_up(equation: Equation, tolerance: float) -> None:
+def check_sum(equation: Equation, tolerance: float) -> None:
     summed = sum(term.value for term in equation.terms) + (equation.others.value if equation.others else 0)
     if equation.terms:
         assert summed + equation.remainder == pytest.approx(equation.total, abs=1e-15)
@@ -119,9 +119,9 @@ def test_the_terms_of_every_number_add_up(name: Any) -> None:
     asked = CASES[name]
     result = compute.run(tracing.with_all_outputs(asked), "numpy")
     values = {tensor.name: tensor.values for tensor in result.outputs}
-    for place, text in enumerate(numbers(asked)):
+    for place, text in enumerate(list_addresses(asked)):
         explanation, _ = explaining.explain(asked, text, depth=6, terms=None if place % 3 else 2)
-        holds(explanation, TOLERANCE[str(asked.inputs.dtype)])
+        check_explanation(explanation, TOLERANCE[str(asked.inputs.dtype)])
         if len(asked.stack) == 1:
             assert explanation.value == values[explanation.target.name][explanation.target.indices]
 
@@ -154,22 +154,22 @@ def test_random_stacks_add_up(data: Any) -> None:
         texts.append(f"Bidirectional({inner}, merge_mode={mode!r}, dtype='float64')" if both else inner)
     mask = np.array(data.draw(st.lists(st.booleans(), min_size=8, max_size=8))).reshape(2, 4)
     asked = case(*texts, mask=data.draw(st.sampled_from([None, mask])))
-    text = data.draw(st.sampled_from(numbers(asked)))
+    text = data.draw(st.sampled_from(list_addresses(asked)))
     explanation, result = explaining.explain(asked, text, depth=data.draw(st.integers(1, 5)), terms=None)
     largest = max(1.0, *(np.abs(tensor.values).max() for tensor in result.outputs))
-    holds(explanation, 1e-12 * largest)
+    check_explanation(explanation, 1e-12 * largest)
 
 
 @pytest.mark.parametrize("name", ["lstm", "gru_after", "simple_rnn", "stack", "both_ways_concat_True"])
 def test_a_fold_of_the_leaves_alone_gives_the_number(name: Any) -> None:
     """With nothing but what no equation explains, computed anew in float64, the number comes out."""
     asked = CASES[name]
-    for text in numbers(asked)[-6:]:
+    for text in list_addresses(asked)[-6:]:
         explanation, _ = explaining.explain(asked, text, depth=12)
-        assert folded(explanation) == pytest.approx(explanation.value, abs=1e-12)
+        assert fold_leaves(explanation) == pytest.approx(explanation.value, abs=1e-12)
 
 
-def folded(explanation: Explanation) -> float:
+def fold_leaves(explanation: Explanation) -> float:
     equations = {equation.key: equation for equation in explanation.equations}
     functions: dict[str, Any] = {"": lambda x: x, "tanh": np.tanh, "sigmoid": lambda x: 1 / (1 + np.exp(-x))}
 
@@ -192,8 +192,8 @@ def test_depth_goes_a_step_back_and_a_layer_down() -> None:
     asked = CASES["stack"]
     places = [
         {
-            (one.location.layer, one.location.timestep)
-            for one in explaining.explain(asked, "hidden_state[1,2]", depth)[0].equations
+            (equation.location.layer, equation.location.timestep)
+            for equation in explaining.explain(asked, "hidden_state[1,2]", depth)[0].equations
         }
         for depth in (1, 2, 3)
     ]
@@ -239,8 +239,11 @@ def test_nan_comes_first() -> None:
 def test_what_equals_it_is_named(name: Any, text: Any, equal: Any) -> None:
     explanation, _ = explaining.explain(CASES[name], text)
     assert explanation.equals == tuple(map(claim, equal))
-    if text.startswith("backward"):
-        assert explanation.equations[0].location[1:4] == ("backward", 0, 3)
+
+
+def test_the_location_of_a_backward_state() -> None:
+    explanation, _ = explaining.explain(CASES["both_states"], "backward_last_hidden_state[0,1]")
+    assert explanation.equations[0].location[1:4] == ("backward", 0, 3)
 
 
 @pytest.mark.parametrize(

@@ -23,12 +23,12 @@ FUNCTIONS: dict[str, Any] = {
 }  # fmt: skip
 
 
-def made(tmp_path: Path, text: str) -> str:
+def write_cell(tmp_path: Path, text: str) -> str:
     (tmp_path / "cell.toml").write_text(text)
     return f"@{tmp_path / 'cell.toml'}"
 
 
-class Hand:
+class NumbersByHand:
     """The numbers of one sequence by hand."""
 
     def __init__(self, steps: Steps, weights: Any, start: dict[str, float]) -> None:
@@ -57,7 +57,7 @@ class Hand:
         return None
 
 
-def check(equation: Equation, known: dict[str, Equation], hand: Hand) -> None:
+def check_equation(equation: Equation, known: dict[str, Equation], hand: NumbersByHand) -> None:
     time, unit = int(equation.location.timestep or 0), equation.location.unit
     if equation.name.isidentifier():
         assert isclose(equation.value, hand.number(equation.name, time, unit), rel_tol=1e-9, abs_tol=1e-12)
@@ -80,8 +80,10 @@ def check(equation: Equation, known: dict[str, Equation], hand: Hand) -> None:
         check_factor(factor, known, hand, time, unit)
 
 
-def check_factor(factor: Factor, known: dict[str, Equation], hand: Hand, time: int, unit: int) -> None:
-    if factor.name.startswith("unit "):  # what softmax reads, which `check` holds
+def check_factor(
+    factor: Factor, known: dict[str, Equation], hand: NumbersByHand, time: int, unit: int
+) -> None:
+    if factor.name.startswith("unit "):  # an argument of softmax, see check_equation
         return
     expected = hand.leaf(factor.name, time, unit)
     if expected is None:
@@ -101,10 +103,10 @@ def check_factor(factor: Factor, known: dict[str, Equation], hand: Hand, time: i
     ("text", "loop", "start"), [(MGU, mgu, {}), (NASTY, nasty, {"norm": 1.0})], ids=["mgu", "nasty"]
 )
 def test_every_number_of_every_line_adds_up(text: str, loop: Any, start: Any, tmp_path: Path) -> None:
-    layer = made(tmp_path, text)
+    layer = write_cell(tmp_path, text)
     told: Any = {"units": 2, "seed": 2, "dtype": "float64"}
     run = rnncli.run(INPUTS, layer, **told)
-    hand = Hand(loop(INPUTS, run.weights), run.weights, start)
+    hand = NumbersByHand(loop(INPUTS, run.weights), run.weights, start)
     for time, lines in enumerate(hand.steps):
         for line, values in lines.items():
             for unit in range(values.shape[-1]):
@@ -115,7 +117,7 @@ def test_every_number_of_every_line_adds_up(text: str, loop: Any, start: Any, tm
                 assert len(known) == len(found.equations)
                 assert known[found.equations[0].key].value == found.value
                 for equation in found.equations:
-                    check(equation, known, hand)
+                    check_equation(equation, known, hand)
 
 
 @pytest.mark.parametrize("text", [MGU, NASTY, ACCUMULATOR], ids=["mgu", "nasty", "accumulator"])
@@ -124,7 +126,7 @@ def test_every_number_of_every_line_adds_up(text: str, loop: Any, start: Any, tm
 )
 def test_they_add_up_inside_other_layers_with_dropout_and_masks(text: str, form: str, tmp_path: Path) -> None:
     options = "2, dropout=0.4, recurrent_dropout=0.3" if "RNN" not in form else "2"
-    layer = form.format(made(tmp_path, text), options=options)
+    layer = form.format(write_cell(tmp_path, text), options=options)
     mask = [[True, True, False], [True] * 3]
     more: Any = {"mask": mask, "seed": 3, "training": "dropout" in options}
     found: Any = rnncli.explain("hidden_state[0,1]", INPUTS, layer, terms=None, depth=4, **more).found
@@ -135,7 +137,7 @@ def test_they_add_up_inside_other_layers_with_dropout_and_masks(text: str, form:
 
 
 def test_a_part_is_named_by_its_text_and_numbers_of_options_are_numbers(tmp_path: Path) -> None:
-    layer = made(tmp_path, NASTY)
+    layer = write_cell(tmp_path, NASTY)
     found: Any = rnncli.explain("hidden_state[0,0]", INPUTS, f"{layer}(2, eps=0.25)", seed=1).found
     names = {equation.name for equation in found.equations}
     assert {"(limited - memory)", "((abs(norm) + 1) ** 2.5)", "(norm ** 2 + 0.25)"} <= names
@@ -161,7 +163,7 @@ hidden = "output * tanh(cell)"
 
 
 def test_a_gate_of_a_masked_step_leads_to_the_states_that_it_keeps(tmp_path: Path) -> None:
-    layer, mask = made(tmp_path, PEEPHOLE), [[True, True, False], [True] * 3]
+    layer, mask = write_cell(tmp_path, PEEPHOLE), [[True, True, False], [True] * 3]
     told: Any = {"units": 2, "seed": 1, "mask": mask, "terms": None}
     trace = rnncli.trace(INPUTS, layer, units=2, seed=1, mask=mask)
     for gate in ("input", "output"):

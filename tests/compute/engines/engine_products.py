@@ -39,7 +39,7 @@ def mask_of(name: str) -> Any:
 
 
 @cache
-def setting(expression: str, dtype: str = "float32") -> tuple[Any, Any, Any, Any]:
+def build_layers(expression: str, dtype: str = "float32") -> tuple[Any, Any, Any, Any]:
     """Built layers with random weights, those weights, inputs, and an initial state."""
     rng = np.random.default_rng(SEED)
     inputs = rng.standard_normal((BATCH, TIMESTEPS, FEATURES)).astype(dtype)
@@ -51,7 +51,7 @@ def setting(expression: str, dtype: str = "float32") -> tuple[Any, Any, Any, Any
 @cache
 def keras_answers(expression: str, given: bool) -> dict[str, list[np.ndarray]]:
     """What Keras returns with each mask; all masks in one call, since sequences do not touch each other."""
-    layers, _, inputs, states = setting(expression)
+    layers, _, inputs, states = build_layers(expression)
     names = [name for name in MASKS if name != "none"]
     many = len(names)
     masks = np.concatenate([mask_of(name) for name in names])
@@ -63,7 +63,7 @@ def keras_answers(expression: str, given: bool) -> dict[str, list[np.ndarray]]:
     return found
 
 
-def holds(
+def check_engine(
     expression: str,
     mask: str,
     given: bool,
@@ -71,8 +71,8 @@ def holds(
     engine: str = "numpy",
     theirs: list[np.ndarray] | None = None,
 ) -> None:
-    """Hold an engine against Keras.  theirs: what Keras returns, if that is known."""
-    layers, weights, inputs, states = setting(expression, dtype)
+    """Compare an engine with Keras.  theirs: the tensors that Keras returns, if they are known."""
+    layers, weights, inputs, states = build_layers(expression, dtype)
     states = states if given else None
     if theirs is None:
         theirs = oracle.call_layers(layers, inputs, mask_of(mask), states)[-1]
@@ -110,7 +110,7 @@ ONLY = {"recurrent_activation": ("LSTM", "GRU"), "unit_forget_bias": ("LSTM",), 
 
 
 def pairs_of_options(changed: Mapping[str, Any] | None = None) -> list[Any]:
-    """Arguments of `holds` for every pair of options: each value of one with each of another.
+    """Arguments of `check_engine` for every pair of options: each value of one with each of another.
 
     Of each kind of layer: alone with go_backwards, and in Bidirectional with every merge mode.
     changed: options that have other values than here.

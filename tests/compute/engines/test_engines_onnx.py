@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import oracle
 import pytest
-from engine_products import FLAGS, KINDS, holds, pairs_of_options
+from engine_products import FLAGS, KINDS, check_engine, pairs_of_options
 
 from rnncli import compute
 from rnncli.compute import compare, engines
@@ -38,7 +38,7 @@ class TestNumbers:
     @pytest.mark.parametrize(("expression", "mask", "given", "dtype"), pairs_of_options(TAKEN))
     def test_of_every_pair_of_options(self, expression: str, mask: str, given: bool, dtype: str) -> None:
         """onnx reads alphas and betas one after the other, those of all functions of a node."""
-        holds(expression, mask, given, dtype, "onnx")
+        check_engine(expression, mask, given, dtype, "onnx")
 
     @pytest.mark.parametrize("activation", ACTIVATIONS)
     def test_of_an_activation_over_its_whole_range(self, activation: str) -> None:
@@ -103,7 +103,7 @@ def test_a_refusal_says_why_and_holds_for_auto(
 
 
 def test_dropout_outside_training_is_not_refused() -> None:
-    holds("LSTM(3, dropout=0.5, recurrent_dropout=0.5)", "right", given=True, engine="onnx")
+    check_engine("LSTM(3, dropout=0.5, recurrent_dropout=0.5)", "right", given=True, engine="onnx")
 
 
 class TestNumbersThatItWouldLose:

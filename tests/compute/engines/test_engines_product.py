@@ -24,7 +24,7 @@ from engine_products import (
     LAYERS,
     MASKS,
     TIMESTEPS,
-    holds,
+    check_engine,
     keras_answers,
     mask_of,
     pairs_of_options,
@@ -46,7 +46,7 @@ def test_every_layer(expression: str) -> None:
     for mask, theirs in keras_answers(expression, given_states).items():
         able = HERE if mask in ("none", "right") else ["numpy"]
         for engine in able:
-            holds(expression, mask, given_states, engine=engine, theirs=theirs)
+            check_engine(expression, mask, given_states, engine=engine, theirs=theirs)
 
 
 def test_every_mask_is_held() -> None:
@@ -60,12 +60,12 @@ def test_every_mask_is_held() -> None:
 def test_the_tensorflow_engine_is_keras_itself(kind: str, outer: str, mask: str) -> None:
     for sequences in FLAGS:
         inner = f"{kind}(3, return_sequences={sequences}, return_state=True)"
-        holds(outer.format(inner), mask, given=sequences, engine="tensorflow")
+        check_engine(outer.format(inner), mask, given=sequences, engine="tensorflow")
 
 
 @pytest.mark.parametrize(("expression", "mask", "given_states", "dtype"), pairs_of_options())
 def test_every_pair_of_options(expression: str, mask: str, given_states: bool, dtype: str) -> None:
-    holds(expression, mask, given_states, dtype)
+    check_engine(expression, mask, given_states, dtype)
 
 
 COMPOSED: list[tuple[list[str], dict[str, Any]]] = [
