@@ -285,6 +285,24 @@ class LoopTrace(NamedTuple):
         return self.units[column] if self.units is not None else column
 
 
+class ModelHead(NamedTuple):
+    """What the head of an answer says of a saved model.
+
+    file, origin: its name, and the framework and version that saved it.
+    inputs: shape and dtype of each input, by name.
+    layers: the recurrent layers that are shown, by name.
+    masks: the layers that make their masks.
+    zeroes_empty: whether the state of a sequence without steps is 0, as ONNX Runtime computes it.
+    """
+
+    file: str
+    origin: str
+    inputs: Mapping[str, tuple[tuple[int, ...], str]]
+    layers: Mapping[str, Spec]
+    masks: tuple[str, ...] = ()
+    zeroes_empty: bool = False
+
+
 @dataclass(frozen=True, eq=False)
 class Result:
     """The result of an engine for a Case.
@@ -293,6 +311,7 @@ class Result:
     differences: set by --check: the largest difference of each tensor from the reference.
     reference: the name of the framework that --check compares with.
     assumed: what was assumed about the file of the layers; None if nothing was.
+    model: whose layers these are, if the tensors have their names in the model; None for others.
     hold: the gates held at a value, as given: `forget[:, 1]=1@2:`.
     conditions: settings besides layers and inputs, such as `training`, or `calls` with their number.
     all_layers: whether the outputs of every layer are here, not only of the last.
@@ -310,6 +329,7 @@ class Result:
     conditions: Mapping[str, int] = field(default_factory=dict)
     reference: Text = "TensorFlow"
     assumed: Assumed | None = None
+    model: ModelHead | None = None
     hold: tuple[str, ...] = ()
     all_layers: bool = False
 

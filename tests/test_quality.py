@@ -51,7 +51,10 @@ BASES = {
 """Listed files on which others are built: ndjson on json, npz on npy, explore on explain, svg on table,
 cudnn on keras."""
 
-BESIDE = {"layers": {"plain", "case", "layer", "recurrent", "shape_checks", "stack"}}
+BESIDE = {
+    "commands": {"checks", "expected"},
+    "layers": {"case", "layer", "plain", "recurrent", "shape_checks", "stack"},
+}
 """Files of these folders that are not of the listed kind."""
 
 

@@ -28,8 +28,8 @@ from rnncli.api._options import Options
 from rnncli.api._results import Picture, Report
 from rnncli.api._results import RunResult as Result
 from rnncli.api._values import pass_layers
-from rnncli.ask import Remarks, outline_of
-from rnncli.checks import ResultChecks, require_purpose
+from rnncli.ask import Remarks, subject_of
+from rnncli.commands.checks import ResultChecks, require_purpose
 from rnncli.compute.compare import Tolerance
 from rnncli.compute.engines import require_steps
 from rnncli.errors import UsageError
@@ -80,29 +80,23 @@ def run(
     fail_on_nan: Raises DisagreementError for NaN.  memory: limit for one chunk, in bytes or as "256MB".
     hold: gates to hold at a value, "forget[:, 1]=1@2:"; `r.differences` compares with the run without them.
     """
+    from rnncli import compute
+    from rnncli.commands.run import verify_and_select
+    from rnncli.process import memory as sizes
+
     checks = _checks(atol, rtol, expect, hold, check=check, fail_on_nan=fail_on_nan)
     limits, names = checks.tolerances if check else None, several(select)
     ask = ask_of(inputs, layer, options, hold=hold, all_layers=all_layers, all_calls=all_calls)
-    answer: Any
-    if ask.model is not None:
-        from rnncli.commands.run import saved_model
-
-        saved_model.refuse_layer_flags(memory=memory, all_calls=all_calls or None, hold=hold or None)
-        answer, beyond, remarks = saved_model.compute_answer(ask, limits, names, stats=stats)
-    else:
-        from rnncli import compute
-        from rnncli.commands.run import check_and_select
-        from rnncli.process import memory as sizes
-
-        budget = sizes.parse(memory) if isinstance(memory, str) else memory
-        case, remarks = ask.case()
-        computed = compute.run(case, ask.engine, budget)
-        answer, beyond, notes = check_and_select(case, computed, limits, names, budget, stats=stats)
-        remarks = (*remarks, *notes)
-    answer, remarks = _passed(checks.reply(answer, remarks, beyond))
+    subject = subject_of(ask)
+    subject.require_able(memory=memory, all_calls=all_calls or None, hold=hold or None)
+    budget = sizes.parse(memory) if isinstance(memory, str) else memory
+    computed = subject.compute(budget)
+    result = compute.join_results(computed.results, computed.batch)
+    answer, verified = verify_and_select(computed, result, limits, names, budget, stats=stats)
+    remarks = (*computed.remarks, *verified.remarks)
+    answer, remarks = _passed(checks.reply(answer, remarks, verified.disagreeing))
     figures = {str(label): one for label, one in answer.stats.items()}
-    own = answer if ask.model is not None else None
-    return Result.of(answer.result, stats=figures, remarks=remarks, view=view_of(options), answer=own)
+    return Result.of(answer.result, stats=figures, remarks=remarks, view=view_of(options))
 
 
 @expand_options
@@ -116,10 +110,11 @@ def shape(
     from rnncli.commands.shape.answer import ShapeAnswer, outline
 
     ask = ask_of(inputs, layer, options, all_layers=all_layers)
+    subject = subject_of(ask)
     if ask.input_shape is not None and inputs is None:
-        specs, sizes, remarks, *_ = outline_of(ask)
+        specs, sizes, remarks, *_ = subject.outline()
     else:
-        case, remarks = ask.case()
+        case, remarks, *_ = subject.choose()
         specs, sizes = case.stack, case.inputs.shape
     found = outline(specs, sizes, all_layers=all_layers)
     return Report("shape", specs, found, ShapeAnswer(found), remarks, view_of(options))

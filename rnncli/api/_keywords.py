@@ -15,10 +15,10 @@ from rnncli.api._options import Options
 from rnncli.api._values import pass_inputs, pass_layers, pass_value, to_array
 from rnncli.ask import INPUT_OPTIONS, LAYER_OPTIONS, RUN_OPTIONS, Ask
 from rnncli.case import ATOL, RTOL
-from rnncli.checks import Expectation
+from rnncli.commands.checks import Expectation
+from rnncli.commands.expected import ALONE, read_expected
 from rnncli.compute.compare import Tolerance, TolerancePair
 from rnncli.errors import InputError, RnncliError, UsageError, did_you_mean, write
-from rnncli.inputs.expected import ALONE, read_expected
 from rnncli.inputs.source import find_source
 from rnncli.options import Entry, entries
 from rnncli.show.page import View

@@ -63,13 +63,11 @@ class RunResult(_Tables, result.Result):
     """Result of run: `r["hidden_states"]`, `r.hidden_states`, or `sequence, h, c = r` in Keras's order.
 
     stats: statistics by tensor name, if requested.  remarks: notes about the input.
-    answer: the table of a saved model; None without one.
     """
 
     stats: Mapping[str, Stats] = field(default_factory=dict)
     remarks: tuple[Text, ...] = ()
     view: View = PLAIN
-    answer: Any = None
 
     @classmethod
     def of(cls, computed: result.Result, **more: Any) -> RunResult:
@@ -121,10 +119,7 @@ class RunResult(_Tables, result.Result):
 
         labels = {tensor.name: tensor.label for tensor in self.outputs}
         stats = {labels[name]: figures for name, figures in self.stats.items() if name in labels}
-        if self.answer is None:
-            return RunAnswer(self, stats)
-        shown: Answer = dataclasses.replace(self.answer, result=self, stats=stats)
-        return shown
+        return RunAnswer(self, stats)
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Sequence
+from contextlib import suppress
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -73,6 +74,15 @@ def read_layer(layer: Any) -> Any:
         with inside(word):
             specs.from_flags([config], {})
     return config
+
+
+def is_layer(word: str) -> bool:
+    """Return whether a word names a layer."""
+    from rnncli import specs
+
+    with suppress(LayerError, UsageError):
+        return bool(specs.from_flags([word], {}))
+    return False
 
 
 def _read_config(source: Source) -> Any:

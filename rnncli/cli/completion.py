@@ -183,25 +183,25 @@ def _files(start: str, suffixes: tuple[str, ...]) -> list[str]:
 
 def _model_layers(file: str) -> list[str]:
     """Return the names of a saved model's recurrent layers; none if the file cannot be read."""
-    from rnncli.ask import Ask, model_of
+    from rnncli.ask import Ask
+    from rnncli.ask.saved import Saved
     from rnncli.errors import RnncliError
 
     try:
-        model = model_of(Ask(model=file))
-        return list(model.choose(()))
+        return list(Saved(Ask(model=file)).layer_names())
     except RnncliError:
         return []
 
 
 def _stack(ctx: typer.Context) -> Any:
     """Return the Stack that the command line describes so far; None if it describes none."""
-    from rnncli.ask import LAYER_OPTIONS, Ask, stack_of
+    from rnncli.ask import LAYER_OPTIONS, Ask
     from rnncli.errors import RnncliError
 
     given = {name: ctx.params[name] for name in LAYER_OPTIONS if ctx.params.get(name) is not None}
     asked = Ask(layer=ctx.params.get("layer"), options=given, all_layers=True)
     try:
-        return stack_of(asked)
+        return asked.stack()
     except RnncliError:
         return None
 

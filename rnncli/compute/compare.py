@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from rnncli import compute
 from rnncli.case import ATOL, RTOL, Array
 from rnncli.compute import engines
-from rnncli.errors import Text
+from rnncli.errors import Text, UsageError, did_you_mean
 from rnncli.layers.case import Case
 from rnncli.result import NamedTensor, Result
 
@@ -184,3 +184,13 @@ def compare_with_keras(
     if result.engines == (engines.REFERENCE,):
         return result, []
     return compare_results(result, compute.run(case, engines.REFERENCE, budget), atol, rtol)
+
+
+def require_known(tolerances: Sequence[Tolerance], names: Sequence[str]) -> None:
+    """Raise UsageError if --atol or --rtol names a tensor that is not there."""
+    for flag, tolerance in zip(("--atol", "--rtol"), tolerances, strict=True):
+        for name in tolerance if isinstance(tolerance, Mapping) else ():
+            if name and name not in names:
+                raise UsageError(
+                    "{flag}: there is no tensor {name!r}.", did_you_mean(name, names), flag=flag, name=name
+                )

@@ -171,10 +171,12 @@ def _select_gates(names: Sequence[str] | None, loops: Sequence[LoopTrace]) -> fr
     return frozenset(selected)
 
 
-def tensor_bounds(result: Result) -> dict[Label, tuple[float, float] | None]:
+def tensor_bounds(
+    stack: Stack, input_shape: Shape, *, all_layers: bool = False
+) -> dict[Label, tuple[float, float] | None]:
     """Return the limits that the activation sets on each returned tensor; None for no limits."""
-    layers = list(enumerate(Stack(result.specs).input_shapes(result.input_shape)))
-    every = len(layers) > 1 and result.all_layers
+    layers = list(enumerate(stack.input_shapes(input_shape)))
+    every = len(layers) > 1 and all_layers
     return {
         info.with_place(layer=index if every else None).label: _layer_bounds(layer, info.label)
         for index, (layer, shape) in (layers if every else layers[-1:])

@@ -5,18 +5,16 @@ from __future__ import annotations
 from functools import reduce
 from math import prod
 from operator import and_
-from os import PathLike
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from rnncli.case import FILLS, Array, Dimension, Document, Shape, format_shape, known_sizes
+from rnncli.case import FILLS, Array, Dimension, Document, Shape, format_shape
 from rnncli.errors import InputError, Message, Text, UsageError, count, did_you_mean, inside, with_path_prefix
 from rnncli.inputs import nested
 from rnncli.inputs.source import is_size, write_with_commas
-from rnncli.layers.case import Case
 from rnncli.process import memory, progress
 
 if TYPE_CHECKING:
-    from rnncli.layers.stack import Stack
+    pass
 
 AXES = ("batch", "time", "features")
 AXIS_NAMES = {
@@ -144,35 +142,6 @@ def combine_masks(
         rank = masks[-1].ndim if masks else options.mask_ranks[0]
         masks.append(_mask_values(inputs, options.mask_value, rank))
     return reduce(and_, masks) if masks else None
-
-
-def make_document(stack: Stack, shape: Shape, seed: int | None, fill: str | None, weights: Any) -> Document:
-    """Generate the input that --input-shape asks for; return it with its seed, by default a random one.
-
-    Raises, before drawing numbers, UsageError for an unknown size, LayerError if the layers reject the
-    shape, and InputError if memory is too small.
-    """
-    import numpy as np
-
-    from rnncli import compute
-    from rnncli.initializers import draw_seed
-
-    sizes = known_sizes(shape)
-    if sizes is None:
-        unknown = next(size for size in shape if not isinstance(size, int))
-        raise UsageError(
-            "{--input-shape:option}: {unknown} is not a number; run needs concrete sizes, None "
-            "works only with shape.",
-            "Give every size, or use rnncli shape, which accepts names.",
-            option=",".join(map(str, shape)),
-            unknown=unknown,
-        )
-    beside = 0
-    if not isinstance(weights, (str, PathLike)) and prod(sizes) < 2**40:
-        nothing = np.zeros((), np.float64 if stack.dtype == "float64" else np.float32)
-        beside = compute.require_room(Case(stack, np.broadcast_to(nothing, sizes)), 1)
-    seed = draw_seed() if seed is None else seed
-    return Document(inputs=make_input(sizes, fill or "normal", seed, "float64", beside), seed=seed)
 
 
 def make_input(shape: tuple[int, ...], fill: str, seed: int, dtype: str, beside: int = 0) -> Array:

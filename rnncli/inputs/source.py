@@ -8,14 +8,14 @@ import re
 import shlex
 import stat
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from os import PathLike
 from pathlib import Path
 from typing import IO, BinaryIO, NamedTuple, cast
 
-from rnncli.errors import InputError, LayerError, Message, Text, UsageError, inside, nearest
+from rnncli.errors import InputError, Message, Text, UsageError, inside, nearest
 from rnncli.inputs import sample_files
 
 KERAS_SUFFIXES = (".keras", ".h5", ".hdf5")
@@ -121,9 +121,12 @@ def _refuse_tensorflow(path: Path) -> None:
         foreign.refuse_tensorflow(path)
 
 
-def choose_input(word: str | PathLike[str] | None, *, stdin: bool = True) -> tuple[Source, tuple[Text, ...]]:
+def choose_input(
+    word: str | PathLike[str] | None, is_layer: Callable[[str], bool], *, stdin: bool = True
+) -> tuple[Source, tuple[Text, ...]]:
     """Return the source of INPUT, and a remark if that is a built-in sample.
 
+    is_layer: whether a word is a layer, which is advised in place of a missing file.
     stdin: whether standard input is the source if there is no word.
     """
     if word is None:
@@ -141,7 +144,7 @@ def choose_input(word: str | PathLike[str] | None, *, stdin: bool = True) -> tup
         try:
             source.file()
         except InputError as error:
-            error.advice = _suggest_input(str(source.name), source.path, error.advice)
+            error.advice = _suggest_input(str(source.name), source.path, error.advice, is_layer)
             raise
     return source, ()
 
@@ -209,10 +212,11 @@ def stdin_holds_data() -> bool:
     return stat.S_ISFIFO(mode) or stat.S_ISREG(mode) or stat.S_ISSOCK(mode)
 
 
-def open_lines(word: str | None) -> tuple[BinaryIO, Text]:
+def open_lines(word: str | None, is_layer: Callable[[str], bool]) -> tuple[BinaryIO, Text]:
     """Open the input for reading lines as they arrive; return it with its name in errors.
 
     The name is a file's; it is empty for a pipe.  A read returns the data a pipe has, or waits for some.
+    is_layer: see `choose_input`.
     """
     if word in (None, "-"):
         _require_stdin()
@@ -220,7 +224,7 @@ def open_lines(word: str | None) -> tuple[BinaryIO, Text]:
     if word and not word.lstrip().startswith(("[", "{")) and is_pipe(path := expand_user(word)):
         with report_os_errors(word):
             return open_file(path), word if path.suffix else ""
-    source, remarks = choose_input(word)
+    source, remarks = choose_input(word, is_layer)
     if remarks:
         raise UsageError(
             "{--stream} reads one record per line, but {name} is a single input.",
@@ -245,13 +249,13 @@ def words_of(files: Mapping[str, str | None]) -> list[str | int]:
     return [0 if one == "-" else one for word in words if word for one in (word, split_layers(word)[0])]
 
 
-def _suggest_input(word: str, path: Path, advice: Message) -> Message:
+def _suggest_input(word: str, path: Path, advice: Message, is_layer: Callable[[str], bool]) -> Message:
     """Return what a word that is not a file may have been meant as.
 
-    advice: returned if there is nothing better.
+    advice: returned if there is nothing better.  is_layer: see `choose_input`.
     """
     similar = _similar_file(path)
-    if not similar and _ends_as_json(word) and not _is_layer(word):
+    if not similar and _ends_as_json(word) and not is_layer(word):
         return Message("JSON on the command line must begin with [ or {{.")
     if shape := write_with_commas(word):
         return Message("To generate an input of this shape: {--input-shape:shape}", shape=shape)
@@ -263,7 +267,7 @@ def _suggest_input(word: str, path: Path, advice: Message) -> Message:
         return Message("Did you mean {near}?", near=near)
     if similar:
         return advice
-    if _is_layer(word):
+    if is_layer(word):
         advice = Message("Name the layer with {--layer:word}", word=shlex.quote(word))
     return Message(
         "{advice}; the built-in samples are {names}.", advice=advice, names=", ".join(sample_files.names())
@@ -275,14 +279,6 @@ def _ends_as_json(word: str) -> bool:
     ends = max(word.rfind("]"), word.rfind("}"))
     starts = min((place for place in map(word.find, "[{") if place >= 0), default=ends)
     return starts < ends and not re.search(r"\w", word[ends:])
-
-
-def _is_layer(word: str) -> bool:
-    from rnncli import specs
-
-    with suppress(LayerError, UsageError):
-        return bool(specs.from_flags([word], {}))
-    return False
 
 
 def write_with_commas(text: str) -> str | None:

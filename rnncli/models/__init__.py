@@ -106,10 +106,12 @@ class SavedModel(ABC):
     path: the file, which its own framework may have to load.
     names: the layers to run, those after the # of --model; empty for all.
     makes_masks: whether such a model may mask steps, of padding for example.
+    zeroes_empty: whether the state of a sequence without steps is 0, as ONNX Runtime computes it.
     takes_masks: whether it has no graph, so that masks and initial states are given beside the input.
     """
 
     makes_masks: ClassVar[bool] = False
+    zeroes_empty: ClassVar[bool] = False
     takes_masks: ClassVar[bool] = False
 
     contents: Graph | Modules

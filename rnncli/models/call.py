@@ -217,7 +217,7 @@ class ModelCall(NamedTuple):
         notes = (join((model.file, note), ": ") for note in (*model.notes, *found.notes))
         return found, (*self.remarks, *notes)
 
-    def choose_layer(self, address: str = "") -> tuple[ChosenLayer, Remarks, str]:
+    def choose_layer(self, address: str = "") -> tuple[LayerUse, Remarks, str]:
         """Return the layer that `gru/last_hidden_state[0,3]` begins with, notes, and the prefix `gru/`.
 
         Without a layer in the address, the model has the only one, and the prefix is "".
@@ -226,8 +226,7 @@ class ModelCall(NamedTuple):
         if name:
             named = self._replace(model=self.model.with_names((name,)))
             return *named.choose_layer()[:2], f"{name}/"
-        part, notes = self._run_layer()
-        return ChosenLayer(self, part.layer, part.case, with_returns(part.case, self.returns)), notes, ""
+        return *self._run_layer(), ""
 
     def choose_parts(self) -> tuple[tuple[LayerUse, ...], Remarks]:
         """Return every chosen recurrent layer, in the order of the model, and notes."""
@@ -289,22 +288,6 @@ class ModelCall(NamedTuple):
         other = replace(result, outputs=outputs)
         checked = replace(result, reference=saved.framework)
         return compare.compare_results(checked, other, atol, rtol)
-
-
-class ChosenLayer(NamedTuple):
-    """The one layer that --model chooses.  original: the Case before the flags."""
-
-    call: ModelCall
-    name: str
-    original: Case
-    case: Case
-
-    def compare_with_framework(
-        self, result: Result, atol: Tolerance, rtol: Tolerance
-    ) -> tuple[Result, list[str]]:
-        """See ModelCall.  result: with every output and state of the layer."""
-        cases = {self.name: CasePair(self.original, with_returns(self.case, {"return_state": True}))}
-        return self.call.compare_with_framework(cases, result, atol, rtol, prefix=f"{self.name}/")
 
 
 class ModelTensors(NamedTuple):

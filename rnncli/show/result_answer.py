@@ -9,11 +9,11 @@ from typing import Any
 
 from rnncli.case import SCHEMA, Array, Assumed, Shape, Spec, format_shape
 from rnncli.errors import Message, Text
-from rnncli.result import ChunkedTensor, NamedTensor, Result, TensorInfo
+from rnncli.result import ChunkedTensor, ModelHead, NamedTensor, Result, TensorInfo
 from rnncli.show.answer import Answer, Field, Listing, Records, head
-from rnncli.show.page import TEXT_BLOCK, Line, Numbers, View, line, marks
+from rnncli.show.page import TEXT_BLOCK, Line, Numbers, Span, View, line, marks
 from rnncli.show.wording import meaning
-from rnncli.specs import configs_of, expression_of, expressions_of
+from rnncli.specs import configs_of, expression_of, expressions_of, to_config
 
 SINGULAR = {"timesteps": "timestep", "units": "unit", "rows": "row", "cols": "col", "channels": "channel"}
 CONDITIONS = {
@@ -29,8 +29,22 @@ CONDITIONS = {
 Tensor = NamedTensor | ChunkedTensor
 
 
-def head_of(result: Result) -> dict[str, Any]:
-    """Return the first entries of the document of a computed result."""
+def head_of(result: Result, line: int | None = None) -> dict[str, Any]:
+    """Return the first entries of the document of a computed result.
+
+    line: of a stream, counted from 1; its documents are short, as they have the same layers or model.
+    """
+    if result.model is not None:
+        return _model_head(result, result.model, line)
+    if line is not None:
+        return {
+            "schema": SCHEMA,
+            "line": line,
+            "engine": result.engine,
+            "seed": result.seed,
+            "expression": expression_of(result.specs),
+            **conditions_document(result),
+        }
     return {
         **head(),
         "engine": result.engine,
@@ -54,15 +68,21 @@ def assumed_document(assumed: Assumed | None) -> dict[str, Any]:
     return {} if assumed is None else {"assumed": dict(assumed.values)}
 
 
-def short_head_of(result: Result, line: int) -> dict[str, Any]:
-    """Return a shorter head for one line of a stream, without the layers.  line: counted from 1."""
+def _model_head(result: Result, model: ModelHead, line: int | None) -> dict[str, Any]:
+    """Return the first entries for the tensors of a saved model: its file, layers and inputs."""
+    named = {"engine": result.engine, "model": {"file": model.file, "origin": model.origin}}
+    if line is not None:
+        return {"schema": SCHEMA, "line": line, **named}
     return {
-        "schema": SCHEMA,
-        "line": line,
-        "engine": result.engine,
-        "seed": result.seed,
-        "expression": expression_of(result.specs),
+        **head(),
+        **named,
+        "layers": {name: to_config(spec) for name, spec in model.layers.items()},
+        "inputs": {
+            name: {"shape": list(shape), "dtype": dtype} for name, (shape, dtype) in model.inputs.items()
+        },
+        "masks": list(model.masks),
         **conditions_document(result),
+        **assumed_document(result.assumed),
     }
 
 
@@ -81,12 +101,30 @@ def input_text(shape: Shape, dtype: str, view: View) -> str:
     return f"{view.say('input')} {format_shape(shape)} {dtype}"
 
 
+def title_of(result: Result, view: View, line: int | None = None) -> Line:
+    """Return the layers; of a saved model its file, inputs and engine.  line: of a stream."""
+    model = result.model
+    if model is None:
+        return title(result.specs, view)
+    pieces = [] if line is None else [view.say("line {number}", number=line)]
+    for name, (shape, dtype) in model.inputs.items():
+        words = [view.say("input"), *([] if name == "input" else [name]), format_shape(shape), dtype]
+        pieces.append(" ".join(words))
+    pieces += [f"{view.say('engine')} {result.engine}", *condition_texts(result, view)]
+    if model.masks:
+        pieces.append(view.say("mask from {names}", names=", ".join(model.masks)))
+    dot = marks(view).dot
+    return Span(model.file, "strong"), Span(dot + dot.join(pieces), "dim")
+
+
 def notes_of(result: Result, view: View, line: int | None = None) -> tuple[Line, ...]:
     """Return `input (1, 4, 5) float32 · seed 42 · engine numpy`, with options such as `training`.
 
-    A second line says what was assumed about a file without a graph.
+    A second line says what was assumed about a file without a graph; of a model, it is the only one.
     line: of a stream, shown first.
     """
+    if result.model is not None:
+        return assumed_lines(result.assumed, view)
     pieces = [] if line is None else [view.say("line {number}", number=line)]
     pieces += [input_text(result.input_shape, result.input_dtype, view)]
     if result.seed is not None:

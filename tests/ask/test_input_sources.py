@@ -16,7 +16,7 @@ import pytest
 from command import Completed, Run, print_here
 
 import rnncli as api
-from rnncli.commands.run import line_batches
+from rnncli.ask import lines
 from rnncli.errors import InputError
 from rnncli.inputs import source
 
@@ -256,7 +256,7 @@ def test_a_pipe_without_an_end_is_refused(
     rnncli: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, start: bytes, flags: list[str], said: str
 ) -> None:
     monkeypatch.setattr(source, "MAX_PIPE", 2**22)
-    monkeypatch.setattr(line_batches, "MAX_LINE", 2**22)
+    monkeypatch.setattr(lines, "MAX_LINE", 2**22)
     os.mkfifo(tmp_path / "pipe")
     feed(tmp_path / "pipe", start + b"1" * 2**24)
     done = rnncli("run", "pipe", *flags, cwd=tmp_path)

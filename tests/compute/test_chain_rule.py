@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rnncli.ask import Ask, outline_of
+from rnncli.ask import Ask, subject_of
 from rnncli.case import Spec, sizes
 from rnncli.cells.tree import FUNCTIONS
 from rnncli.commands.gradients import curves
@@ -104,7 +104,7 @@ def case_of(expressions: list[str], dtype: str, masked: bool, given: bool) -> Ca
     """Random inputs, weights and states."""
     random = np.random.default_rng(11)
     ask = Ask(layer=[with_dtype(text, dtype) for text in expressions], input_shape="2,5,3")
-    built = outline_of(ask).stack
+    built = subject_of(ask).outline().stack
     mask = np.array([[1, 1, 1, 1, 1], [0, 1, 1, 0, 1]], bool)
     return Case(
         built,

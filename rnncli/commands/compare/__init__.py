@@ -9,7 +9,7 @@ from rnncli.errors import Flag, UsageError
 
 if TYPE_CHECKING:
     from rnncli.ask import Ask
-    from rnncli.checks import Expectation
+    from rnncli.commands.checks import Expectation
     from rnncli.commands.compare.answer import CompareAnswer
     from rnncli.compute.compare import TolerancePair
     from rnncli.show.answer import Reply
@@ -36,8 +36,8 @@ def compare(
 
     One row per tensor and pair, with the largest difference; exit 1 if a number is outside the tolerances.
     """
-    from rnncli import checks
-    from rnncli.checks import parse_tolerances
+    from rnncli.commands import checks
+    from rnncli.commands.checks import parse_tolerances
 
     tolerances = parse_tolerances(atol, rtol)
     require_one_kind(engines, expect, split)
@@ -69,15 +69,16 @@ def compute_report(
     engines: their names, with commas between.  expected: what to compare with, instead of engines.
     split: time steps of a piece, to compare one engine with itself.
     """
-    from rnncli.ask import call_of
+    from rnncli.ask import subject_of
     from rnncli.commands.compare import comparison, engine_pairs
 
     alone = expected is not None or split is not None
     chosen = engine_pairs.choose_engines(engines, ask.engine, alone=alone)
     names = tuple(select or ())
     settings = comparison.Comparison(tolerances, chosen, ask.engine, expected, split, names)
-    if ask.model is not None and expected is not None and not chosen:
-        return comparison.compare_model(call_of(ask), settings, everything=ask.all_layers)
-    case, remarks = ask.case(one_call=split is not None)
+    subject = subject_of(ask)
+    if expected is not None and not chosen:
+        return comparison.compare_with_stored(subject.compute(), settings)
+    case, remarks, *_ = subject.choose(one_call=split is not None)
     report = comparison.compare_case(case, settings)
     return report._replace(remarks=(*remarks, *report.remarks))

@@ -8,20 +8,21 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from rnncli import arrays, checks, compute
+from rnncli import arrays, compute
 from rnncli.case import Array, walk
+from rnncli.commands import checks
 from rnncli.commands.compare import engine_pairs, pieces
 from rnncli.commands.compare.answer import CompareAnswer
 from rnncli.commands.compare.engine_pairs import RefusedEngine
-from rnncli.compute.compare import TensorDifference, Tolerance, measure
+from rnncli.compute.compare import TensorDifference, Tolerance, measure, require_known
 from rnncli.errors import Message, Text, UsageError, count, format_names, join
 from rnncli.layers.case import Case
 from rnncli.result import NamedTensor, Result
 from rnncli.show.answer import Reply
 
 if TYPE_CHECKING:
-    from rnncli.checks import Expectation
-    from rnncli.models.call import ModelCall
+    from rnncli.ask.subject import Computed
+    from rnncli.commands.checks import Expectation
 
 IDENTICAL = Message("one call and the pieces return exactly the same numbers")
 ROUNDING = Message("the difference between one call and the pieces is rounding")
@@ -59,9 +60,6 @@ def compare_case(case: Case, settings: Comparison) -> Reply[CompareAnswer]:
     refused: tuple[RefusedEngine, ...] = ()
     if settings.engines:
         results = engine_pairs.run_engines(case, settings.engines)
-    elif settings.expected is not None:
-        alone = compute.run(case, settings.engine)
-        results = {alone.engine: alone}
     else:
         results, refused = engine_pairs.run_all(case)
     weights = next((result.weights for result in results.values() if result.weights), {})
@@ -136,17 +134,14 @@ def _is_constant(array: Array) -> bool:
     return bool(array.size > 1 and (array == array.flat[0]).all())
 
 
-def compare_model(call: ModelCall, settings: Comparison, *, everything: bool = False) -> Reply[CompareAnswer]:
-    """Compare every chosen layer of a saved model with `settings.expected`, under the names of `run --model`.
-
-    everything: include all layers that are not recurrent.
-    """
-    from rnncli.models.call import compute_tensors
-
-    tensors = compute_tensors(call, settings.engine, everything=everything)
-    found = _compare_stored({tensors.result.engine: tensors.result}, settings)
-    masked = _note_masked(found.answer, {f"{name}/": pair.display for name, pair in tensors.cases.items()})
-    return found._replace(remarks=(*tensors.notes, *found.remarks, *masked))
+def compare_with_stored(computed: Computed, settings: Comparison) -> Reply[CompareAnswer]:
+    """Compare what a subject returns with `settings.expected`, under the names of `run`."""
+    result = compute.join_results(computed.results, computed.batch)
+    report = _compare_stored({result.engine: result}, settings)
+    described = computed.cases.get("")
+    cautions = () if described is None else _find_cautions(described, result.weights, result.outputs)
+    masked = _note_masked(report.answer, computed.cases)
+    return report._replace(remarks=(*computed.remarks, *report.remarks, *masked, *cautions))
 
 
 def _note_masked(answer: CompareAnswer, cases: Mapping[str, Case]) -> Iterator[Text]:
@@ -208,7 +203,7 @@ def _select(results: Mapping[str, Result], settings: Comparison) -> dict[str, Re
     """Return the results with the tensors to compare.  Raises UsageError if a tolerance names another one."""
     found = {name: checks.select_tensors(one, settings.select) for name, one in results.items()}
     for result in found.values():
-        checks.require_known(settings.tolerances, [tensor.name for tensor in result.outputs])
+        require_known(settings.tolerances, [tensor.name for tensor in result.outputs])
     return found
 
 

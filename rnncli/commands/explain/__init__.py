@@ -42,6 +42,7 @@ def compute_answer(
 
     terms: the most terms of a sum; None for all.  symbols: the equations of the cells in symbols, too.
     """
+    from rnncli.ask import subject_of
     from rnncli.commands.explain.answer import ExplainAnswer
     from rnncli.compute import derivation
     from rnncli.compute.engines import require_steps
@@ -49,7 +50,7 @@ def compute_answer(
 
     require_steps(ask.engine)
     tensor = tensor.strip()
-    case, remarks, _, prefix = ask.choose(tensor)
+    case, remarks, _, prefix = subject_of(ask).choose(tensor)
     found, result = derivation.explain(case, tensor.removeprefix(prefix), depth, terms, prefix)
     written = derivation.symbols_of(found, result.specs) if symbols else {}
     return Reply(ExplainAnswer(found, result, written), remarks)
@@ -66,15 +67,14 @@ def _require_no_file(tensor: str, ask: Ask) -> None:
 
 def _example(ask: Ask) -> Text:
     """Return a command that explains a number of these layers, or of those in the file that is the input."""
-    from rnncli.ask import read_document, stack_of
     from rnncli.case import Document
     from rnncli.compute import derivation
 
-    document, name = (Document(), "") if ask.input is None else read_document(ask)
-    stack = stack_of(ask, document, name)
+    document, name = (Document(), "") if ask.input is None else ask.read_document()
+    stack = ask.stack(document, name)
     if stack.input_rank != 3:  # only Keras computes these layers, and explain has no equations for them
         ask = ask._replace(layer=None, options={})
-        stack = stack_of(ask, Document())
+        stack = ask.stack()
     words = [f"'{derivation.example(stack)}'", *([shlex.quote(str(name))] if name else [])]
     words += [f"-l {shlex.quote(text)}" for text in ask.layer or ()]
     words += ["--bidirectional"] if ask.options.get("bidirectional") else []

@@ -36,9 +36,9 @@ def command(now: Experiment, saved: str | None = None) -> str | None:
     case = now.case
     holds = [word for hold in case.hold for word in ("--hold", hold.text)]
     words = _input_words(now) if saved is None else None
-    if words is not None and (now.start.ask.model is not None or cell_files(now) is not None):
+    if words is not None and (now.start.subject.fixed_layers or cell_files(now) is not None):
         # run refuses to hold a gate inside a model; trace looks into one layer of it.
-        name = "trace" if case.hold and now.start.ask.model is not None else "run"
+        name = "trace" if case.hold and now.start.subject.fixed_layers else "run"
         return shlex.join(["rnncli", name, *words, *_words_of_flags(now), *holds])
     if saved is None and _least_length(case) > LONGEST:
         return None
@@ -55,7 +55,7 @@ def _input_words(now: Experiment) -> list[str] | None:
     case, ask, then = now.case, now.start.ask, now.start.case
     if case.weights is not then.weights:
         return None
-    if case.inputs is then.inputs and case.mask is not then.mask and ask.model is None:
+    if case.inputs is then.inputs and case.mask is not then.mask and not now.start.subject.fixed_layers:
         is_flag = then.mask is None or ask.mask is not None
         if is_flag and not ask.given("mask_value", "pad", "lengths"):
             ask = ask._replace(mask=_mask_text(case))
@@ -66,7 +66,7 @@ def _input_words(now: Experiment) -> list[str] | None:
         getattr(case, name) is not None and getattr(ask, name) is None
         for name in ("weights", "initial_state")
     )
-    if ask.model is not None or is_of_document or _least_length(case) > LONGEST:
+    if now.start.subject.fixed_layers or is_of_document or _least_length(case) > LONGEST:
         return None
     literal, mask = _nested(case.inputs), _mask_text(case)
     is_finite = not any(letter in literal for letter in "Nn")
@@ -86,7 +86,7 @@ def _nested(values: Array) -> str:
 
 def _words_of_flags(now: Experiment) -> Iterator[str]:
     case, ask = now.case, now.start.ask
-    if ask.model is None:
+    if not now.start.subject.fixed_layers:
         yield from _layer_words(now)
         ask = ask._replace(seed=case.seed)
     else:

@@ -9,7 +9,8 @@ from itertools import groupby
 from typing import Any, NamedTuple
 
 from rnncli import addresses, compute, specs
-from rnncli.ask import Ask, Remarks, model_of, read_document
+from rnncli.ask import Ask, Remarks, subject_of
+from rnncli.ask.subject import Subject
 from rnncli.case import Array, Spec
 from rnncli.compute import holds
 from rnncli.compute import trace as tracing
@@ -28,14 +29,19 @@ MOST_TERMS = 40
 
 
 class Start(NamedTuple):
-    """The flags with which the explorer was started, and the Case that they describe.
+    """What the explorer was started with, and its Case.
 
-    layers: the recurrent layers of --model by name; none without it.
+    layers: the recurrent layers among which one can be chosen; none for layers that are described.
     """
 
-    ask: Ask
+    subject: Subject
     case: Case
     layers: tuple[str, ...] = ()
+
+    @property
+    def ask(self) -> Ask:
+        """The flags."""
+        return self.subject.ask
 
     @property
     def model_layer(self) -> str:
@@ -52,15 +58,12 @@ class Start(NamedTuple):
         if ask.input is None and ask.input_shape is None:
             # The sample, as at the start; stdin now belongs to the screen.
             ask = ask._replace(input=str(sample_files.path(SAMPLE)))
-        case, _ = ask.case()
-        return self._replace(case=self.case._replace(inputs=case.inputs))
+        return self._replace(case=self.case._replace(inputs=subject_of(ask).choose().case.inputs))
 
     def in_model_layer(self, name: str) -> Start:
         """Return the flags for another layer of the model, with what it gets and returns there."""
-        model = f"{(self.ask.model or '').rpartition('#')[0]}#{name}"
-        ask = self.ask._replace(model=model, options={}, hold=None)
-        case, _ = ask.case()
-        return self._replace(ask=ask, case=case)
+        other = subject_of(self.subject.of_layer(name).ask._replace(hold=None))
+        return self._replace(subject=other, case=other.choose().case)
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,15 +125,10 @@ def start(ask: Ask) -> tuple[Experiment, Remarks]:
 
     Of a model with several layers, the first is explored unless --model names another.
     """
-    names: tuple[str, ...] = ()
-    if ask.seed is None and (ask.input is None or (ask.model is None and read_document(ask)[0].seed is None)):
-        ask = ask._replace(seed=LESSON_SEED)
-    if ask.model is not None:
-        model = model_of(ask)
-        names = tuple(model.choose(model.names if len(model.names) > 1 else ()))
-        if len(names) > 1 and len(model.names) != 1:
-            ask = ask._replace(model=f"{model.path}#{names[0]}")
-    case, remarks = ask.case()
+    subject = subject_of(ask).with_seed(LESSON_SEED)
+    names = subject.layer_names()
+    subject = subject.of_layer()
+    case, remarks, *_ = subject.choose()
     if case.inputs.ndim != 3:
         raise UsageError(
             "explore shows inputs of 3 axes, but this layer needs {ndim}.",
@@ -140,7 +138,7 @@ def start(ask: Ask) -> tuple[Experiment, Remarks]:
     places = recurrent_places(case)
     if not places:
         raise LayerError("no layer here has time steps.", "Name a recurrent layer, such as -l lstm.")
-    return Experiment(case, Start(ask, case, names), places[-1]), remarks
+    return Experiment(case, Start(subject, case, names), places[-1]), remarks
 
 
 def recurrent_places(case: Case) -> tuple[int, ...]:

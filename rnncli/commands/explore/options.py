@@ -193,7 +193,7 @@ def _set_seed(now: Experiment, seed: int) -> Experiment:
 
 def _set_option(name: str, now: Experiment, value: Any) -> Experiment:
     """Return the experiment with another layer, or another value of an option of it."""
-    if now.start.ask.model is not None and name not in ("return_sequences", "return_state"):
+    if now.start.subject.fixed_layers and name not in ("return_sequences", "return_state"):
         raise UsageError(
             "{name} is fixed in a saved model.", "return_sequences and return_state can change.", name=name
         )

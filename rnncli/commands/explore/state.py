@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
-from rnncli.ask.notes import note_missing
+from rnncli.ask.described import note_missing
 from rnncli.case import Array, format_shape
 from rnncli.commands.explore import command_text
 from rnncli.commands.explore.experiment import Change, Computation, Experiment, explain, set_number
@@ -162,7 +162,7 @@ def show(state: State, asked: Experiment, computed: Computation) -> State:
     case = computed.experiment.case
     first = Message("stateful has no effect on the first call; set calls to 2 to see the state carry over")
     stack = case.stack
-    notes = [first] if case.calls == 1 and stack.is_stateful else note_missing(case, stack)
+    notes = [first] if case.calls == 1 and stack.is_stateful else note_missing(case)
     state = replace(state, experiment=computed.experiment, shown=computed, changed=changed, is_slow=False)
     return settle(replace(state, message=state.message or join([*said, *notes], "; ")))
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rnncli.errors import LayerError, Message, Text, UsageError, format_names, inside
+from rnncli.errors import LayerError, Message, Text, UsageError, format_names
 
 if TYPE_CHECKING:
     from rnncli.ask import Ask, Remarks
     from rnncli.commands.export.export_case import Names
     from rnncli.layers.case import Case
-    from rnncli.models import SavedModel
     from rnncli.show.answer import Reply
     from rnncli.show.formats import OutputFlags
 
@@ -108,31 +107,11 @@ def _require_target(ask: Ask, to: str | None, output: OutputFlags) -> str:
 
 def _cases(ask: Ask) -> tuple[list[tuple[Case, Names]], Remarks]:
     """Return the cases, each with the names of its layers if they are several of a model, and remarks."""
-    from rnncli.ask import call_of
+    from rnncli.ask import subject_of
     from rnncli.commands.export.export_case import join_layers
 
-    if ask.model is None:
-        case, remarks = ask.case(one_call=True)
-        return [(case, {})], remarks
-    called = call_of(ask)
-    _require_whole(called.model)
-    parts, remarks = called.choose_parts()
+    parts, remarks = subject_of(ask).parts()
     return list(join_layers(parts)) if len(parts) > 1 else [(parts[0].case, {})], remarks
-
-
-def _require_whole(model: SavedModel) -> None:
-    """Raise LayerError if layers that have or may have recurrent weights would be left out unasked."""
-    from rnncli.models.graph import Graph, model_option
-    from rnncli.models.keras.choice import explain_hidden, runnable_layers
-
-    graph = model.contents
-    if model.names or not isinstance(graph, Graph):
-        return
-    others = runnable_layers(graph)  # none: the run says why
-    for name, why in explain_hidden(graph).items() if others else ():
-        choice = Message("Choose others: {option}", option=model_option(graph.file, others))
-        with inside(graph.file):
-            raise LayerError("{name} cannot be exported: {why}.", choice, name=name, why=why)
 
 
 def _refused(name: str, reason: Text, advice: Text) -> LayerError:

@@ -25,7 +25,7 @@ def gradients(ask: Ask, *, of: str | None, against: Sequence[Any] | None) -> Rep
     The norm of the output's gradient with respect to every state and input, for one sequence.
     The states are those of the last recurrent layer, the input is that of the first layer.
     """
-    from rnncli.ask import layers_of
+    from rnncli.ask import subject_of
     from rnncli.commands.gradients import curves
     from rnncli.commands.gradients.answer import GradientsAnswer
     from rnncli.show.answer import Reply
@@ -35,8 +35,8 @@ def gradients(ask: Ask, *, of: str | None, against: Sequence[Any] | None) -> Rep
     options = ask.options
     if first is not ask.layer:
         ask = ask._replace(layer=[first], options=curves.own_options([first], options))
-    case, remarks = ask.case(one_call=True)
-    stacks = [layers_of(ask._replace(layer=[other])) for other in others]
+    case, remarks, *_ = subject_of(ask).choose(one_call=True)
+    stacks = [ask._replace(layer=[other]).layers() for other in others]
     cases = [case, *curves.make_variants(case, stacks, options)]
     return Reply(GradientsAnswer(tuple(curves.gradients(one, of, ask.engine) for one in cases)), remarks)
 

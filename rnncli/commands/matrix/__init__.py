@@ -24,6 +24,7 @@ REFUSED = ("return_sequences", "return_state")
 
 def matrix(ask: Ask) -> Reply[MatrixAnswer]:
     """All combinations of return_sequences and return_state, side by side, and which entries are equal."""
+    from rnncli.ask import subject_of
     from rnncli.commands.matrix.answer import MatrixAnswer, combinations
     from rnncli.show.answer import Reply
 
@@ -37,5 +38,5 @@ def matrix(ask: Ask) -> Reply[MatrixAnswer]:
                 name=name,
                 run=Either(Message("rnncli run {flag}", flag=flag), OTHER),
             )
-    case, remarks = ask.case()
-    return Reply(MatrixAnswer(combinations(case, ask.engine)), remarks)
+    chosen = subject_of(ask).choose()
+    return Reply(MatrixAnswer(combinations(chosen.case, ask.engine)), chosen.remarks)

@@ -94,6 +94,7 @@ def plot(ask: Ask, **flags: Any) -> None:
 def drawing_of(ask: Ask, asked: PlotFlags) -> Plot:
     """Compute what is drawn.  Raises UsageError for flags that do not fit."""
     from rnncli.addresses import parse_steps
+    from rnncli.ask import subject_of
     from rnncli.commands.plot.palette import STYLES
 
     if asked.style and asked.theme and asked.style != asked.theme:
@@ -105,7 +106,8 @@ def drawing_of(ask: Ask, asked: PlotFlags) -> Plot:
         )
     size = _size(asked)
     steps = slice(None) if asked.steps is None else parse_steps(asked.steps)
-    case, remarks = ask.case()
+    chosen = subject_of(ask).choose()
+    case, remarks = chosen.case, chosen.remarks
     style = STYLES[asked.style or asked.theme or "light"]
     sheet = _draw(case, ask.engine, asked, steps)
     return Plot(sheet, style, size, tuple(case.stack), tuple(remarks))

@@ -51,8 +51,7 @@ def port(
     known difference to Keras's computation, and shows those that explain all numbers. --output writes the
     weights in Keras's layout: npz, safetensors, json, h5. Exit code 1 if none fits.
     """
-    from rnncli.ask import require_options
-    from rnncli.checks import parse_tolerances
+    from rnncli.commands.checks import parse_tolerances
     from rnncli.commands.port import answer, evidence, port_task
     from rnncli.commands.port.search import search
     from rnncli.inputs.source import split_layers
@@ -69,7 +68,7 @@ def port(
         sources |= {"--weights": split_layers(weights)[0], "--initial-state": initial_state}
     path, reading = output.output, {**ask.files, **sources}
     _require_writable(path, probe, reading)
-    require_options(ask, sources)
+    ask.require_options(sources)
     runs, remarks = port_task.collect(ask, weights, expect, initial_state, atol, rtol)
     searched = [(run, *search(run)) for run in runs]
     run, hypotheses, _ = min(searched, key=lambda result: _distance(result[1]))

@@ -14,8 +14,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from rnncli.ask import LAYER_OPTIONS, Ask, stack_of
-from rnncli.case import Array, Document, Spec, format_shape
+from rnncli.ask import LAYER_OPTIONS, Ask, subject_of
+from rnncli.case import Array, Spec, format_shape
+from rnncli.commands.expected import read_expected
 from rnncli.commands.port.foreign_weights import ForeignLayer, find_layer, read_weights, to_float64
 from rnncli.commands.port.hypothesis import ForeignRun, is_sequence
 from rnncli.commands.port.saved_layers import (
@@ -28,7 +29,6 @@ from rnncli.commands.port.saved_layers import (
 from rnncli.errors import InputError, LayerError, Message, Text, count, fold_name, inside
 from rnncli.frameworks import default_name
 from rnncli.inputs import formats
-from rnncli.inputs.expected import read_expected
 from rnncli.inputs.result_names import PARTS, RESULT
 from rnncli.inputs.source import find_source, split_layers
 from rnncli.layers.case import Case
@@ -82,7 +82,7 @@ def collect(
 
 def _read_model_layer(ask: Ask) -> PortLayer:
     """Return the layer of --model, with the input and the mask that it has in its model."""
-    case, notes = ask.case()
+    case, notes, *_ = subject_of(ask).choose()
     spec = require_explained(case.stack[0])
     with inside(split_layers(str(ask.model))[0]):
         foreign = find_layer(to_float64(case.weights or {}), case.inputs.shape[-1], spec.inner.class_name)
@@ -94,7 +94,7 @@ def _read_layer(ask: Ask, weights: str) -> PortLayer:
     source, described = find_source(weights), _parse_layer(ask)
     saved = read_described(source)
     arrays = read_weights(source) if saved is None else to_float64(saved.weights)
-    case, remarks = ask._replace(layer=None, options={}, seed=0).case()
+    case, remarks, *_ = subject_of(ask._replace(layer=None, options={}, seed=0)).choose()
     class_name = None if described is None else described.inner.class_name
     notes = () if saved is None else saved.notes
     with inside(split_layers(weights)[0]):
@@ -124,7 +124,7 @@ def _parse_layer(ask: Ask) -> Spec | None:
     """Return the layer of -l; None without -l.  Raises LayerError if it is not a single recurrent layer."""
     if not ask.layer:
         return None
-    first, *others = stack_of(ask, Document())
+    first, *others = ask.stack()
     if others:
         raise LayerError(ONE_LAYER, NAME_LAYER)
     return require_explained(first)
@@ -138,7 +138,7 @@ def _complete_layer(ask: Ask, foreign: ForeignLayer) -> Spec:
         layers = [default_name(foreign.class_name)]
         options |= {"bidirectional": True} if len(foreign.cells) == 2 else {}
     ordered = {name: options[name] for name in LAYER_OPTIONS if name in options}
-    return stack_of(ask._replace(layer=layers, options=ordered), Document())[0]
+    return ask._replace(layer=layers, options=ordered).stack()[0]
 
 
 def _require_fit(spec: Spec, foreign: ForeignLayer, flag: int | None) -> None:

@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from rnncli.ask import Ask, Remarks
+    from rnncli.ask import Ask
+    from rnncli.ask.subject import Computed, Verified
     from rnncli.commands.run.answer import RunAnswer, RunRequest
     from rnncli.compute.compare import TolerancePair
-    from rnncli.layers.case import Case
     from rnncli.result import Result
     from rnncli.show.answer import Reply, Watch
     from rnncli.show.formats import OutputFlags
@@ -39,65 +39,65 @@ def run(ask: Ask, output: OutputFlags, progress: Watch, **flags: Any) -> Reply[A
 
         stream.answer(request)
         return None
-    if ask.model is not None:
-        from rnncli.commands.run import saved_model
-
-        return saved_model.answer(request)
     return answer_batch(request)
 
 
 def answer_batch(flags: RunRequest) -> Reply[Any]:
     """Return the answer; a format that can is written while later chunks are computed."""
-    from rnncli import checks, compute
+    from rnncli import compute
+    from rnncli.ask import subject_of
+    from rnncli.commands import checks
     from rnncli.commands.run.answer import ChunkedRunAnswer, RunAnswer
     from rnncli.show import formats
     from rnncli.show.answer import Reply
 
-    tolerances = flags.tolerances
-    expected = checks.read_expectation(flags.expect, flags.ask)
-    case, remarks = flags.ask.case()
-    plan, batch = compute.plan(case, flags.budget), len(case.inputs)
-    checked = bool(flags.whole_result_flags)
+    tolerances, ask = flags.tolerances, flags.ask
+    subject = subject_of(ask)
+    subject.require_able(memory=flags.memory, all_calls=ask.all_calls or None, hold=ask.hold)
+    expected = checks.read_expectation(flags.expect, ask)
+    computed = subject.compute(flags.budget)
+    checked, results = bool(flags.whole_result_flags), computed.results
+    in_chunks = computed.chunks > 1
     grows = (
-        len(plan) > 1
+        in_chunks
         and not checked
-        and not flags.ask.all_calls
+        and not ask.all_calls
         and formats.FORMATS[flags.output.format_name].incremental
     )
-    results = compute.run_chunks(case, flags.ask.engine, plan)
-    if len(plan) > 1:
-        results = flags.progress(results, batch, grows)
+    if in_chunks:
+        results = flags.progress(results, computed.batch, grows)
     if grows:
         from rnncli.compute.chunks import ChunkedResult
 
-        kept = (checks.select_tensors(each, flags.select) for each in results)
-        return Reply(ChunkedRunAnswer(ChunkedResult(kept, batch)), remarks)
-    result = compute.join_results(results, batch)
+        kept = (checks.select_tensors(result, flags.select) for result in results)
+        return Reply(ChunkedRunAnswer(ChunkedResult(kept, computed.batch)), computed.remarks)
+    result = compute.join_results(results, computed.batch)
     if not checked:
-        return Reply(RunAnswer(checks.select_tensors(result, flags.select)), remarks)
-    found, disagreeing, notes = check_and_select(
-        case, result, tolerances if flags.check else None, flags.select, flags.budget, stats=flags.stats
+        return Reply(RunAnswer(checks.select_tensors(result, flags.select)), computed.remarks)
+    limits = tolerances if flags.check else None
+    answer, verified = verify_and_select(
+        computed, result, limits, flags.select, flags.budget, stats=flags.stats
     )
     every = checks.ResultChecks(tolerances, flags.output.format_name, expected, flags.fail_on_nan)
-    return every.reply(found, (*remarks, *notes), disagreeing)
+    return every.reply(answer, (*computed.remarks, *verified.remarks), verified.disagreeing)
 
 
-def check_and_select(
-    case: Case,
+def verify_and_select(
+    computed: Computed,
     result: Result,
     tolerances: TolerancePair | None,
     select: Sequence[str] | None,
     budget: int | None,
     *,
     stats: bool,
-) -> tuple[RunAnswer, list[str], Remarks]:
-    """Return the answer, the tensors that differ from Keras's, and remarks.
+) -> tuple[RunAnswer, Verified]:
+    """Return the answer, and what was found by comparing it.
 
     tolerances: of a check; None without one.  select: names of the tensors to show.
     """
-    from rnncli import checks
+    from rnncli.commands import checks
     from rnncli.commands.run.answer import RunAnswer, stats_of
 
-    result, disagreeing, notes = checks.verify(case, result, tolerances, budget)
-    result = checks.select_tensors(result, select)
-    return RunAnswer(result, stats_of(result) if stats else {}), disagreeing, notes
+    verified = computed.verify(result, tolerances, budget)
+    shown = checks.select_tensors(verified.result, select)
+    return RunAnswer(shown, stats_of(shown, computed.bounds()) if stats else {}), verified

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -19,16 +19,16 @@ from rnncli.show.result_answer import (
     head_of,
     notes_of,
     records_of,
-    short_head_of,
     tensor_fields,
     tensor_listing,
-    title,
+    title_of,
 )
 from rnncli.show.wording import brief
 
 if TYPE_CHECKING:
     from rnncli.arrays import ChunkedArray
     from rnncli.ask import Ask
+    from rnncli.ask.subject import Bounds
     from rnncli.compute.chunks import ChunkedResult
     from rnncli.compute.compare import TolerancePair
     from rnncli.show.answer import Watch
@@ -77,7 +77,7 @@ class RunRequest(NamedTuple):
     @property
     def tolerances(self) -> TolerancePair:
         """Absolute and relative tolerance.  Raises UsageError for a wrong one, or with nothing to compare."""
-        from rnncli import checks
+        from rnncli.commands import checks
 
         checks.require_purpose(self.atol, self.rtol, check=self.check, expect=self.expect, hold=self.ask.hold)
         return checks.parse_tolerances(self.atol, self.rtol)
@@ -119,7 +119,7 @@ class RunAnswer(ResultAnswer):
 
         `outputs` belong to the last call; if all calls are requested, `calls` has the outputs of each.
         """
-        head = head_of(self.result) if self.line is None else short_head_of(self.result, self.line)
+        head = head_of(self.result, self.line)
         by_call = groupby(self.result.outputs, key=lambda tensor: tensor.label.call)
         calls = {call: list(tensors) for call, tensors in by_call} or {None: []}
         objects = [self._objects(tensors, view) for tensors in calls.values()]
@@ -134,7 +134,7 @@ class RunAnswer(ResultAnswer):
     def page(self, view: View) -> Page:
         """Return one table, a row per tensor, and another with statistics if requested."""
         notes = notes_of(self.result, view, self.line)
-        return Page(title(self.result.specs, view), notes, self._tables(view))
+        return Page(title_of(self.result, view, self.line), notes, self._tables(view))
 
     def records(self, view: View) -> Records:
         """Return name, batch, timestep, unit, value; empty for axes that a tensor lacks."""
@@ -182,19 +182,21 @@ class RunAnswer(ResultAnswer):
             parts += statistics.draw_statistics(self.stats, view)
         return tuple(parts)
 
-    @property
-    def _has_empty_sequences(self) -> bool:
-        """Whether a sequence has length 0, and ONNX Runtime decides what its states are."""
-        return False
-
     def _explain_mask(self, view: View) -> Iterator[PagePart]:
         """Yield what `masked` means, once, if a row has this mark; not at every line of a stream."""
         skipped = [one.values[one.masked] for one in self.result.outputs if one.masked is not None]
         kinds = {"held" if rows.any() else "zero" for rows in skipped if len(rows)}
         if kinds and self.line is None:
             kind = kinds.pop() if len(kinds) == 1 else "both"
+            if self.result.model is not None and self.result.model.zeroes_empty and self._skips_a_sequence():
+                kind = "empty"
             yield ()
-            yield Paragraph(view.say(SKIPPED["empty" if self._has_empty_sequences else kind]), "dim")
+            yield Paragraph(view.say(SKIPPED[kind]), "dim")
+
+    def _skips_a_sequence(self) -> bool:
+        """Return whether a sequence has no step that is not masked."""
+        masks = [tensor.masked for tensor in self.result.outputs if tensor.masked is not None]
+        return any(mask.all(axis=1).any() for mask in masks)
 
 
 def _meaning_lines(tensor: NamedTensor, view: View) -> TableCell:
@@ -253,15 +255,12 @@ class ChunkedRunAnswer(Answer):
         return {tensor.name: tensor.values for tensor in self.chunked.outputs}
 
 
-def stats_of(result: Result) -> dict[Label, Stats]:
-    """Return the statistics of every tensor."""
-    from rnncli.compute import trace
+def stats_of(result: Result, bounds: Mapping[Label, Bounds]) -> dict[Label, Stats]:
+    """Return the statistics of every tensor with known bounds: all but those of a model's other layers."""
     from rnncli.show import statistics
 
-    once = replace(
-        result, outputs=tuple(one._replace(label=one.label.without_call) for one in result.outputs)
-    )
-    bounds = trace.tensor_bounds(once)
     return {
-        one.label: statistics.summarize(one.values, bounds[one.label.without_call]) for one in result.outputs
+        tensor.label: statistics.summarize(tensor.values, bounds[tensor.label.without_call])
+        for tensor in result.outputs
+        if tensor.label.without_call in bounds
     }

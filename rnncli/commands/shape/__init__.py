@@ -21,10 +21,10 @@ def shape(ask: Ask) -> Reply[ShapeAnswer]:
 
     In --input-shape a dimension may be None or a name, such as batch.
     """
-    from rnncli.ask import outline_of
+    from rnncli.ask import subject_of
     from rnncli.commands.shape.answer import ShapeAnswer, outline
     from rnncli.show.answer import Reply
 
-    asked = outline_of(ask)
+    asked = subject_of(ask).outline()
     report = outline(asked.stack, asked.shape, all_layers=ask.all_layers)
     return Reply(ShapeAnswer(report), asked.remarks)

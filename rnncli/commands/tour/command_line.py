@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from typing import Any, NamedTuple
 
-from rnncli.ask import Ask
+from rnncli.ask import Ask, subject_of
 from rnncli.case import Array
 from rnncli.cli.flags import fill, load
 from rnncli.inputs import sample_files
@@ -33,4 +33,6 @@ class CommandLine(NamedTuple):
         ask: Ask = self.values["ask"]
         if ask.input is None and ask.input_shape is None:
             ask = ask._replace(input=str(sample_files.path(SAMPLE)))
-        return (ask if initial_state is None else ask._replace(initial_state=initial_state)).case()[0]
+        if initial_state is not None:
+            ask = ask._replace(initial_state=initial_state)
+        return subject_of(ask).choose().case

@@ -40,7 +40,7 @@ def trace(
     Steps are listed in the order in which the layer processed them; t is the index in the input.
     """
     from rnncli.addresses import parse_steps
-    from rnncli.checks import ResultChecks, parse_tolerances, read_expectation, require_purpose
+    from rnncli.commands.checks import ResultChecks, parse_tolerances, read_expectation, require_purpose
     from rnncli.compute.engines import require_steps
 
     require_purpose(atol, rtol, check=check, expect=expect, hold=ask.hold)
@@ -74,15 +74,16 @@ def compute_answer(
     from dataclasses import replace
 
     from rnncli.addresses import select_steps
-    from rnncli.checks import verify
+    from rnncli.ask import subject_of
     from rnncli.commands.trace.answer import TraceAnswer, stats_of
     from rnncli.compute import trace as tracing
 
-    case, remarks, part, _ = ask.choose()
-    case, specs = tracing.with_all_outputs(case), case.stack
-    result, disagreeing, notes = verify(case, tracing.trace(case), tolerances, chosen=part)
+    chosen = subject_of(ask).choose()
+    case = tracing.with_all_outputs(chosen.case)
+    verified = chosen._replace(case=case).verify(tracing.trace(case), tolerances)
+    result = verified.result
     loops = tracing.list_loops(result)
     wanted = select_steps(selection.step, len(loops[0].times))
     kept = tracing.narrow(loops, tracing.TraceSelection(wanted, *selection[1:]))
-    answer = TraceAnswer(replace(result, specs=specs), kept, stats_of(kept) if stats else {})
-    return answer, disagreeing, (*remarks, *notes)
+    answer = TraceAnswer(replace(result, specs=chosen.case.stack), kept, stats_of(kept) if stats else {})
+    return answer, list(verified.disagreeing), (*chosen.remarks, *verified.remarks)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import shlex
 from typing import NamedTuple
 
-from rnncli.ask import INPUT_OPTIONS, RUN_OPTIONS, Ask, Remarks, given_of, outline_of
+from rnncli.ask import INPUT_OPTIONS, RUN_OPTIONS, Ask, Remarks, subject_of
+from rnncli.ask.described import read_given
 from rnncli.case import Shape, Spec, format_shape, known_sizes
 from rnncli.commands.weights import contents
 from rnncli.commands.weights.contents import Contents
@@ -97,7 +98,7 @@ def _describe_layers(ask: Ask) -> Weights:
             "Leave out {--model}, or the flags of the layer.",
         )
     _require_no_model(ask)
-    outline = outline_of(ask)
+    outline = subject_of(ask).outline()
     stack, shape = outline.stack, outline.shape
     filled = (1 if place < 2 and not isinstance(size, int) else size for place, size in enumerate(shape))
     sizes = known_sizes(tuple(filled))
@@ -108,7 +109,7 @@ def _describe_layers(ask: Ask) -> Weights:
             shape=format_shape(shape),
         )
     document = outline.document._replace(initial_state=None)
-    given = given_of(ask, stack, document, outline.where)
+    given = read_given(ask, stack, document, outline.where)
     inputs = np.broadcast_to(np.zeros((), "float64" if stack.dtype == "float64" else "float32"), sizes)
     case = given.case(Arrangement(inputs))
     compute.require_room(case, 1)

@@ -41,6 +41,10 @@ def read(source: Source, options: ReadOptions) -> Document:
     return to_document(parse(read_utf8(source)))
 
 
+class MalformedError(InputError):
+    """An error in the text of JSON; its sentence begins with the line and the column."""
+
+
 def load(source: Source) -> Any:
     """Return the parsed JSON value."""
     return parse(read_utf8(source, Message("Write JSON into it.")))
@@ -79,7 +83,7 @@ def _explain_depth(data: bytes, first_line: int) -> InputError:
         if depth > nested.MOST_NESTED:
             position = token.start()
             break
-    return InputError(
+    return MalformedError(
         "{position}: {fault}.",
         "Use fewer levels; inputs have three levels of lists: [[[0.1, 4.2], [1.0, 3.1]]].",
         position=_format_place(text, position, first_line),
@@ -158,7 +162,7 @@ def _explain(message: str, text: str, position: int, line: int | None) -> InputE
     if is_other_format:
         suffix = Message("It must be one JSON value; a file in another format needs another suffix.")
         return InputFlagError(what, advice, suffix)
-    return InputError(what, advice)
+    return MalformedError(what, advice)
 
 
 def _format_place(text: str, position: int, first_line: int) -> Message:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from rnncli.case import Array, Document, format_shape
-from rnncli.errors import InputError, Message, inside
+from rnncli.errors import InputError, Message, Text, inside
 from rnncli.inputs import nested
 from rnncli.inputs.formats import ReadOptions
 from rnncli.inputs.formats.json import parse, to_document
@@ -53,6 +53,18 @@ def record(line: bytes, number: int) -> Document:
     value = parse(line, line=number)
     with inside(Message("line {number}", number=number)):
         return to_document(value)
+
+
+def model_record(line: bytes, number: int) -> tuple[Any, tuple[Text, ...]]:
+    """Read one line of a stream as the inputs of a saved model: an array, or arrays by name; and remarks."""
+    value = parse(line, line=number)
+    with inside(Message("line {number}", number=number)):
+        if isinstance(value, list) or (isinstance(value, dict) and "schema" not in value):
+            from rnncli.inputs import named_arrays
+
+            return named_arrays.to_model_inputs(value), ()
+        document = to_document(value)
+    return document.inputs, document.remarks
 
 
 def load(source: Source) -> Any:

@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 class Model(SavedModel):
     """The graph of an ONNX file."""
 
+    zeroes_empty = True
+
     def refuse_axes(self) -> Text:
         """Return the message that the graph decides the axes of its inputs."""
         return Message("{file} has the order of its own graph", file=self.file)

@@ -12,7 +12,7 @@ from command import Run
 from part_labels import state
 
 from rnncli import compute, specs
-from rnncli.ask import Ask, outline_of
+from rnncli.ask import Ask, subject_of
 from rnncli.case import sizes
 from rnncli.cells import activations
 from rnncli.cells.evaluate import columns_of, evaluate
@@ -46,9 +46,13 @@ hidden = "gate * hidden - old ** 2 + candidate"
 def random_case(*layers: str, mask: Any = None) -> Case:
     """Random inputs and weights in float64."""
     rng = np.random.default_rng(SEED)
-    stack = outline_of(
-        Ask(layer=[text.replace(")", ", dtype='float64')") for text in layers], input_shape="1,5,3")
-    ).stack
+    stack = (
+        subject_of(
+            Ask(layer=[text.replace(")", ", dtype='float64')") for text in layers], input_shape="1,5,3")
+        )
+        .outline()
+        .stack
+    )
     weights = {path: rng.normal(0, 0.7, sizes(size)) for path, size in stack.weight_shapes(SHAPE).items()}
     return Case(stack, inputs=rng.standard_normal(SHAPE), weights=weights, mask=mask)
 
@@ -153,7 +157,7 @@ def test_what_rounding_leaves_is_no_share(dtype: str) -> None:
     """Where the stabilizer of an sLSTM starts changes nothing, so that its line passes on sums that are 0."""
     layer = f"@'{SAMPLES / 'slstm.toml'}'(3, dtype={dtype!r})"
     for seed in range(20):
-        case, _ = Ask(layer=[layer], input_shape="1,5,3", seed=seed).case()
+        case = subject_of(Ask(layer=[layer], input_shape="1,5,3", seed=seed)).choose().case
         found = next(one for one in curves.gradients(case).curves if one.part.part == "stabilizer")
         assert found.shares == {"forget": 1.0, "largest": 0.0}
         assert 0 < found.by_line["largest"].sum() < 1e-5

@@ -12,7 +12,7 @@ from part_labels import state
 from sheets import make_case, padding_mask, result_sheet, trace_sheet
 
 from rnncli import compute
-from rnncli.ask import Ask
+from rnncli.ask import Ask, subject_of
 from rnncli.compute import trace as tracing
 
 LSTM = ["input gate", "forget gate", "candidate", "output gate", "cell state", "hidden state"]
@@ -169,8 +169,8 @@ def test_a_long_name_of_a_feature_keeps_its_beginning() -> None:
 
 def test_lines_of_a_cell_of_ones_own_are_scaled_by_what_limits_them(tmp_path: Path) -> None:
     (tmp_path / "cell.toml").write_text(NASTY)
-    case, _ = Ask(layer=[f"@{tmp_path / 'cell.toml'}(4)"], input_shape="1,3,5", seed=1).case()
-    picture = trace_sheet(case)
+    ask = Ask(layer=[f"@{tmp_path / 'cell.toml'}(4)"], input_shape="1,3,5", seed=1)
+    picture = trace_sheet(subject_of(ask).choose().case)
     kinds = {panel.title: panel.kind for panel in picture.rows[1].panels}
     assert kinds == {
         **dict.fromkeys(("seen", "half", "level", "total", "limited", "big"), "line"),

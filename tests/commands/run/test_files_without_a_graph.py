@@ -191,7 +191,7 @@ def test_a_line_of_a_stream_is_an_input(rnncli: Any, tmp_path: Path) -> None:
     assert done.returncode == 2
     assert len(done.stdout.splitlines()) == 2
     done = rnncli(*words, input="\n[[1,\n")
-    assert done.stderr.startswith("rnncli: line 2: column 5: unexpected end of input.")
+    assert done.stderr.startswith("rnncli: line 2, column 5: unexpected end of input.")
     done = rnncli(*words, "--check", input=text)
     assert (done.returncode, done.stdout) == (2, "")
 

@@ -22,7 +22,7 @@ from hypothesis import strategies as some
 from limits import PATIENCE
 
 from rnncli import compute, specs
-from rnncli.commands.run.line_batches import InputLine, Stream, whole_lines
+from rnncli.ask.lines import InputLine, Stream, whole_lines
 from rnncli.errors import InputError, RnncliError
 from rnncli.layers.case import Case
 from rnncli.process import memory

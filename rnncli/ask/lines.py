@@ -1,17 +1,22 @@
-"""Compute records as they arrive; the layers and their weights are created once."""
+"""The lines of a stream: each is read as it arrives, and answered by layers or by a saved model."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from rnncli import compute
-from rnncli.case import Shape
-from rnncli.errors import InputError, Message, RnncliError, Text, count, inside
+from rnncli.ask.request import Given
+from rnncli.case import Array, Document, SavedLayer, Shape
+from rnncli.compute import keras_differences
+from rnncli.errors import InputError, Message, RnncliError, Text, UsageError, count, inside, join
+from rnncli.inputs import arrange
+from rnncli.inputs.formats import ndjson
+from rnncli.inputs.formats.json import MalformedError
 from rnncli.inputs.source import UTF8_MARK
 from rnncli.layers.case import Case
-from rnncli.layers.shape_checks import check_states
+from rnncli.layers.shape_checks import check_states, check_weights
 from rnncli.layers.stack import Stack
 from rnncli.process.memory import format_size
 from rnncli.result import Result
@@ -39,6 +44,38 @@ class InputLine(NamedTuple):
         if not self.where:
             return Message("line {number}", number=self.number)
         return Message("{where}: line {number}", where=self.where, number=self.number)
+
+
+class Lines(NamedTuple):
+    """What answers lines.
+
+    remarks: on the lines so far.
+    answers: yields a result or an error for each line, in order; raises the errors that concern all lines.
+    """
+
+    remarks: NewRemarks
+    answers: Callable[[Iterable[InputLine]], Iterator[Result | RnncliError]]
+
+
+class NewRemarks:
+    """Remarks on the lines since the last time they were taken; each is made once, whatever its numbers."""
+
+    def __init__(self, texts: Sequence[Text] = ()) -> None:
+        self._texts = list(texts)
+        self._kinds: set[str] = set()
+
+    def add(self, texts: Sequence[Text], where: Text = "") -> None:
+        """Add the remarks that no earlier line had, with `where` in front."""
+        for text in texts:
+            kind = text.kind if isinstance(text, Message) else text
+            if kind not in self._kinds:
+                self._kinds.add(kind)
+                self._texts.append(join((where, text), ": ") if where else text)
+
+    def take(self) -> list[Text]:
+        """Return the remarks and forget them."""
+        texts, self._texts = self._texts, []
+        return texts
 
 
 def whole_lines(read: Callable[[], bytes], where: Text = "") -> Iterator[list[InputLine]]:
@@ -192,9 +229,96 @@ class Stream:
         return one.inputs.shape[1:]
 
 
+class LineCases:
+    """The Case of each line: flags are read once, and each line brings its inputs and a mask.
+
+    notes: on all lines.  in_keras: whether Keras computes, which then raises its errors itself.
+    """
+
+    def __init__(self, given: Given, notes: Sequence[Text], *, in_keras: bool) -> None:
+        self.given = given
+        self.first_case: Case | None = None
+        self.remarks = NewRemarks(notes)
+        # Without and with a mask: the notes about Keras depend on nothing else that a line brings.
+        self._checked_masks: set[bool] = {False, True} if in_keras else set()
+
+    def __call__(self, line: InputLine) -> Case:
+        """Return the Case of a line.  Raises InputError if other lines may be valid."""
+        require_whole_value(line)
+        with inside(line.where):
+            document = ndjson.record(line.text, line.number)
+        _require_inputs_alone(document)
+        arranged = arrange.arrange(document, self.given.arranging)
+        if self.first_case is None:
+            self._require_fit(arranged.inputs)
+            self.first_case = self.given.case(arranged)
+        where = line.name if line.number > 1 else ""
+        self.remarks.add(arranged.remarks, where)
+        case = self.first_case._replace(inputs=arranged.inputs, mask=arranged.mask)
+        if (case.mask is not None) not in self._checked_masks:
+            self._checked_masks.add(case.mask is not None)
+            self.remarks.add(keras_differences.note_keras_errors(case, self.given.stack), where)
+        return case
+
+    def _require_fit(self, inputs: Array) -> None:
+        """Raise UsageError if states or weights fit no line, InputError if they do not fit this one."""
+        stack, states, weights = self.given.stack, self.given.initial_state, self.given.weights
+        batches = [len(inputs), 1, *map(len, _arrays(states.value))]  # 1: a state may lack the batch axis
+        features = [inputs.shape[-1], *map(len, _arrays(weights.value))]
+        self._require(
+            lambda n: check_states(states.value, stack, (n, *inputs.shape[1:]), states.where), batches
+        )
+        self._require(
+            lambda n: check_weights(weights.value, stack, (*inputs.shape[:-1], n), weights.where), features
+        )
+
+    def _require(self, fit: Callable[[int], object], sizes: list[int]) -> None:
+        """Call `fit` with the line's size; if it fails, raise UsageError unless another size would fit."""
+        try:
+            fit(sizes[0])
+        except InputError as error:
+            if any(_accepts(fit, size) for size in sizes[1:]):
+                raise
+            raise UsageError("{error}", error.advice, error=error) from None
+
+
+def _accepts(fit: Callable[[int], object], size: int) -> bool:
+    try:
+        fit(size)
+    except InputError:
+        return False
+    return True
+
+
+def _arrays(raw: Any) -> list[Array]:
+    """Return the arrays with a first axis in a file of weights or states."""
+    held = raw.values() if isinstance(raw, Mapping) else raw or ()
+    every = [array for one in held for array in (one.weights if isinstance(one, SavedLayer) else (one,))]
+    return [array for array in every if array.ndim]
+
+
+def require_whole_value(line: InputLine) -> None:
+    """Raise InputError for a value that goes on after the line."""
+    if line.text.strip() in (b"{", b"["):
+        raise InputError(
+            "a value starts here and continues on the next line.",
+            "In a stream each line is a complete value, as {--format} ndjson writes it.",
+        )
+
+
+def _require_inputs_alone(document: Document) -> None:
+    for part in ("layer", "initial_state", "weights", "seed", "training"):
+        if getattr(document, part) is not None:
+            raise InputError(
+                "it has its own {part}, but the layers of a stream are built once.",
+                "Give it as a flag, and take it out of the line, which has only inputs and a mask.",
+                part=part,
+            )
+
+
 def name_line(line: InputLine, error: RnncliError) -> RnncliError:
     """Return the error with the name of the line in front; a syntax error already has its column too."""
     number = Message("line {number}", number=line.number)
-    if "position" not in error.detail.fields and not {line.name, number} & set(error.sources):
+    if not isinstance(error, MalformedError) and not {line.name, number} & set(error.sources):
         error.sources = (line.name, *error.sources)
     return error

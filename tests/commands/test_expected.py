@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from rnncli.cli.terminal import localize
+from rnncli.commands.expected import ALONE, match_names, read_expected
 from rnncli.errors import InputError, UsageError
-from rnncli.inputs.expected import ALONE, match_names, read_expected
 from rnncli.inputs.formats import Source
 
 HIDDEN = np.array([[0.5, -1.5, float("nan")]], np.float32)

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from rnncli.case import ATOL, RTOL, Array, format_shape, parse_decimal
-from rnncli.errors import DisagreementError, Flag, Message, Text, UsageError, did_you_mean, format_names
+from rnncli.errors import DisagreementError, Flag, Message, Text, UsageError, format_names
 from rnncli.inputs.source import find_source, stdin_holds_data
 from rnncli.result import NamedTensor
 from rnncli.show import formats as output_formats
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
         Tolerance,  # help must not load it
         TolerancePair,
     )
-    from rnncli.layers.case import Case
-    from rnncli.models.call import ChosenLayer
     from rnncli.result import Result
     from rnncli.show.answer import Reply
     from rnncli.show.result_answer import ResultAnswer
@@ -67,16 +65,6 @@ def _parse_tolerance(flag: str, words: Sequence[str] | None, default: float) -> 
     return {"": default, **by_name} if set(by_name) - {""} else by_name.get("", default)
 
 
-def require_known(tolerances: Sequence[Tolerance], names: Sequence[str]) -> None:
-    """Raise UsageError if --atol or --rtol names a tensor that is not there."""
-    for flag, tolerance in zip(("--atol", "--rtol"), tolerances, strict=True):
-        for name in tolerance if isinstance(tolerance, Mapping) else ():
-            if name and name not in names:
-                raise UsageError(
-                    "{flag}: there is no tensor {name!r}.", did_you_mean(name, names), flag=flag, name=name
-                )
-
-
 def format_tolerance(tolerance: Tolerance) -> str:
     """Return `1e-06`, or `1e-06, last_cell_state=0.0001`."""
     if not isinstance(tolerance, Mapping):
@@ -95,7 +83,7 @@ class Expectation(NamedTuple):
         self, advice: Text = Message("Give what the same command writes with -o expected.npz.")
     ) -> None:
         """Raise UsageError for a tensor without a name, as in .npy; a trace has several tensors."""
-        from rnncli.inputs.expected import ALONE
+        from rnncli.commands.expected import ALONE
 
         if ALONE in self.tensors:
             raise UsageError(
@@ -109,10 +97,10 @@ class Expectation(NamedTuple):
 
         side: name of what returned the tensors, such as an engine.
         """
+        from rnncli.commands.expected import match_names
         from rnncli.compute import compare
-        from rnncli.inputs.expected import match_names
 
-        require_known(tolerances, [tensor.name for tensor in tensors])
+        compare.require_known(tolerances, [tensor.name for tensor in tensors])
         shapes = {tensor.name: tuple(tensor.values.shape) for tensor in tensors}
         stored, remarks = match_names(self.tensors, shapes, self.file, self.command)
         found = tuple(
@@ -131,7 +119,7 @@ def read_expectation(word: str | None, ask: Ask, *, require_names: bool = False)
     """
     if word is None:
         return None
-    from rnncli.inputs.expected import read_expected
+    from rnncli.commands.expected import read_expected
 
     if word == "-" and _is_stdin(ask):
         raise UsageError(
@@ -261,41 +249,6 @@ def require_purpose(atol: object, rtol: object, *, check: bool, expect: object, 
             "{--check} compares with Keras, and Keras cannot hold a gate.",
             "Leave {--check} out; {--hold} compares with the run without it.",
         )
-
-
-def verify(
-    case: Case,
-    result: Result,
-    tolerances: TolerancePair | None,
-    budget: int | None = None,
-    chosen: ChosenLayer | None = None,
-) -> tuple[Result, list[str], Remarks]:
-    """Compare with the result without --hold, and for --check with Keras or the framework of a saved model.
-
-    tolerances: of --check; None without it.  chosen: the layer of --model.
-    Returns the result with its differences, the names of the tensors beyond the tolerances, and remarks.
-    """
-    if case.hold:
-        from rnncli.compute import holds
-
-        result = holds.compare_without(case, result, budget)
-    if tolerances is None:
-        return result, [], ()
-    require_known(tolerances, [tensor.name for tensor in result.outputs])
-    if chosen is not None:
-        return *chosen.compare_with_framework(result, *tolerances), note_assumptions(result)
-    from rnncli.compute import compare, keras_differences
-
-    result, disagreeing = compare.compare_with_keras(case, result, *tolerances, budget)
-    return result, disagreeing, keras_differences.note_tensorflow_numbers(case, result)
-
-
-def note_assumptions(result: Result) -> Remarks:
-    """Return what --check of a file without a graph does not check."""
-    if result.assumed is None:
-        return ()
-    text = "{--check} compares the numbers under what was assumed ({words}), not whether that is right"
-    return (Message(text, words=result.assumed.words),)
 
 
 def select_tensors(result: Result, names: Sequence[str] | None) -> Result:

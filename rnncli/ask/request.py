@@ -1,0 +1,332 @@
+"""What is asked for, as one plain value, which reads nothing until a part of it is needed.
+
+The command line, Python and the lines of a stream fill an Ask.
+"""
+
+# Annotations are objects rather than text, which named tuples would have to evaluate when the command starts.
+
+from collections.abc import Mapping, Sequence
+from os import PathLike
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from rnncli.ask.layer_files import is_layer, read_layer, read_named
+from rnncli.case import Document, RawValue, Shape
+from rnncli.errors import Flag, Message, Text, UsageError, inside
+from rnncli.options import first_given, names
+
+if TYPE_CHECKING:
+    from rnncli.inputs.arrange import Arrangement, ArrangeOptions
+    from rnncli.inputs.formats import ReadOptions
+    from rnncli.inputs.source import Source
+    from rnncli.layers.case import Case
+    from rnncli.layers.stack import Stack
+
+Remarks = tuple[Text, ...]
+
+
+class Ask(NamedTuple):
+    """A layer, its input, and how to run it.  Nothing is read before the Case is made from it.
+
+    The fields are those of the table of options.  A file is text as it is typed: its path, `-` or JSON;
+    Python gives a Path, or the value itself.
+    layer: names, expressions, `@` files and configs, first to last.
+    options: of the layers, by Keras's names; only those that are given.
+    stdin: whether standard input is the input if there is no other one.
+    """
+
+    input: Any = None
+    input_shape: Any = None
+    fill: str | None = None
+    input_format: str | None = None
+    input_axes: Any = None
+    batch_column: str | None = None
+    delimiter: str | None = None
+    decimal: str | None = None
+    pad: Any = None
+    pad_value: float | None = None
+    mask: Any = None
+    mask_value: float | None = None
+    lengths: Any = None
+    layer: Sequence[Any] | None = None
+    options: Mapping[str, Any] = {}
+    seed: int | None = None
+    weights: Any = None
+    initial_state: Any = None
+    training: bool | None = None
+    calls: int = 1
+    engine: str = "auto"
+    model: Any = None
+    assume: Any = None
+    all_layers: bool = False
+    all_calls: bool = False
+    hold: Sequence[str] | None = None
+
+    stdin: bool = True
+
+    def given(self, *names: str) -> dict[str, Any]:
+        """Return the named fields that are not at their defaults; without names, look at all fields."""
+        values = {name: getattr(self, name) for name in names or self._fields}
+        usual = {"calls": 1, "engine": "auto", "options": {}, "stdin": True}
+        return {
+            name: value
+            for name, value in values.items()
+            if value is not None and value is not False and not (name in usual and value == usual[name])
+        }
+
+    @property
+    def holds_numbers(self) -> bool:
+        """Whether the input is not a file but an array, arrays by name, or one array per sequence."""
+        return self.input is not None and not isinstance(self.input, (str, PathLike))
+
+    @property
+    def files(self) -> dict[str, str | None]:
+        """What the command line reads, by the flag that names it: `m.h5#lstm`, `-`, or JSON."""
+        typed = [word for word in self.layer or () if isinstance(word, str)]
+        words = {
+            "INPUT": self.input,
+            "--mask": self.mask,
+            **{f"--layer {word}": word[1:] for word in typed if word.startswith("@")},
+            "--weights": self.weights,
+            "--initial-state": self.initial_state,
+            "--model": self.model,
+        }
+        return {name: word if isinstance(word, str) else None for name, word in words.items()}
+
+    def require_options(self, others: Mapping[str, str | None] = {}) -> None:
+        """Raise UsageError if an option lacks what it needs, or if standard input would be read twice.
+
+        others: the other files that are read, by their flags.
+        """
+        if self.pad_value is not None and self.pad is None:
+            raise UsageError("{--pad-value} needs {--pad}.", "Add {--pad post}.")
+        if self.lengths is not None and self.mask is not None:
+            raise UsageError(
+                "{--lengths} and {--mask} both say which time steps are real.", "Leave one of them out."
+            )
+        if self.lengths is not None and self.pad == "pre":
+            raise UsageError(
+                "{--lengths} counts time steps from the start, where {--pad pre} puts the padding.",
+                "Leave one of them out.",
+            )
+        if self.all_calls and self.calls == 1:
+            raise UsageError("{--all-calls} needs {--calls N} with N greater than 1.", "Add {--calls 2}.")
+        if self.assume is not None and self.model is None:
+            raise UsageError("{--assume} needs {--model}.", "Name the file: {--model model.pt}.")
+        from rnncli.inputs.source import stdin_holds_data
+
+        readers = [name for name, word in (*self.files.items(), *others.items()) if word == "-"]
+        if len(readers) > 1:
+            raise UsageError(
+                "- is given twice, for {first} and {second}, but standard input can be read only once.",
+                "Put one of them into a file.",
+                first=readers[0],
+                second=readers[1],
+            )
+        if readers and self.input is None and self.input_shape is None and stdin_holds_data():
+            raise UsageError(
+                "standard input is already the input; {reader} cannot read it too.",
+                "Name the input, or give {reader} a file.",
+                reader=readers[0],
+            )
+
+    @property
+    def returns(self) -> dict[str, bool]:
+        """The options return_sequences and return_state that are given, which go to a saved model, too."""
+        given = ((name, self.options.get(name)) for name in ("return_sequences", "return_state"))
+        return {name: value for name, value in given if value is not None}
+
+    @property
+    def is_bare(self) -> bool:
+        """Whether there is no input, not even on standard input, so that the built-in sample is used."""
+        from rnncli.inputs.source import stdin_holds_data
+
+        return self.input is None and self.input_shape is None and not (self.stdin and stdin_holds_data())
+
+    def read_document(self) -> tuple[Document, Text]:
+        """Read the input; return it with its name in errors."""
+        from rnncli.inputs import formats
+        from rnncli.inputs.source import choose_input
+
+        if self.fill is not None:
+            raise UsageError(
+                "{--fill:fill} applies only to a generated input.",
+                "Give its shape: {--input-shape 2,10,8}.",
+                fill=self.fill,
+            )
+        if self.holds_numbers:
+            return Document(inputs=self.input), "inputs"
+        place = _keyword("inputs", self.input or "")
+        with inside(place):
+            source, remarks = choose_input(self.input, is_layer, stdin=self.stdin)
+            document = formats.read(source, self.input_format, self._read_options(source))
+        name = place or source.name
+        with inside(name):
+            layer = document.layer and read_named(document.layer, source.folder)
+        return document._replace(layer=layer, remarks=(*remarks, *document.remarks)), name
+
+    def read_raw(self) -> tuple[Any, Remarks, Text]:
+        """Read the input as it is, for a saved model; return it with remarks and its name in errors."""
+        from rnncli.inputs import formats
+        from rnncli.inputs.source import choose_input
+
+        if self.holds_numbers:
+            return self.input, (), ""
+        with inside(_keyword("inputs", self.input)):
+            source, remarks = choose_input(self.input, is_layer, stdin=self.stdin)
+            raw, more = formats.read_raw(source, self.input_format, self._read_options(source))
+        return raw, (*remarks, *more), source.name
+
+    def _read_options(self, source: "Source") -> "ReadOptions":
+        """Return how CSV is read.  Raises UsageError if an option says so and the source is not CSV."""
+        from rnncli.inputs.formats import ReadOptions, detect_format
+
+        options = ReadOptions(self.delimiter, self.decimal, self.batch_column)
+        flag = first_given(options._asdict(), options._fields)
+        if flag and (format_name := detect_format(source, self.input_format)) != "csv":
+            raise UsageError(
+                "{flag} applies to CSV, but {name} is {format_name}.",
+                "Leave {flag} out.",
+                flag=Flag(flag),
+                name=source.name,
+                format_name=format_name,
+            )
+        return options
+
+    def generated_shape(self) -> Shape:
+        """Return the shape of a generated input, which cannot be combined with one that is read."""
+        from rnncli.inputs.arrange import parse_shape
+        from rnncli.inputs.source import write_with_commas
+
+        shape = self.input_shape
+        if self.input is not None:
+            sizes = write_with_commas(f"{shape} {self.input}")
+            raise UsageError(
+                "both an input, {input!r}, and {--input-shape} are given.",
+                Message("Write {--input-shape:shape}", shape=sizes)
+                if sizes
+                else Message("Leave one of them out."),
+                input=self.input[:40],
+            )
+        if self.input_axes is not None:
+            raise UsageError(
+                "{--input-axes} applies only to an input that is read.",
+                "Give {--input-shape} in Keras's order.",
+            )
+        unread = ("input_format", "batch_column", "delimiter", "decimal", "pad")
+        if flag := first_given(self._asdict(), unread):
+            raise UsageError(
+                "{flag} applies to an input that is read, not to {--input-shape}.",
+                "Leave it out.",
+                flag=Flag(flag),
+            )
+        return parse_shape(shape if isinstance(shape, str) else ",".join(map(str, shape)))
+
+    def stack(self, document: Document | None = None, name: Text = "") -> "Stack":
+        """Return the layers asked for, else the layers of the document.  name: of the document in errors."""
+        from rnncli import specs
+
+        layers = self.layers()
+        own = None if document is None else document.layer
+        if not layers and own is not None:
+            with inside(name):
+                specs.from_flags([own], {})
+        return specs.from_flags(layers, self.options, own, all_layers=self.all_layers)
+
+    def layers(self) -> list[Any]:
+        """Return the layers as they were given; files of layers are read."""
+        return [read_layer(layer) for layer in self.layer or ()]
+
+    def read_value(self, name: str) -> RawValue:
+        """Return the weights or the initial states: read from a file, or the arrays that Python gives."""
+        value: Any = getattr(self, name)
+        if not isinstance(value, (str, PathLike)):
+            return RawValue(value, name)
+        from rnncli.inputs.source import find_source
+
+        with inside(_keyword(name, value)):
+            source = find_source(value)
+            if name == "weights":
+                from rnncli.models.weights import read_weights
+
+                return RawValue(read_weights(source), source.name)
+            from rnncli.inputs.formats import read_states
+
+            return RawValue(read_states(source), source.name)
+
+    def arranging(self) -> "ArrangeOptions":
+        """Return what is asked for the axes of the input, its padding and its mask, whatever takes it."""
+        from rnncli.inputs.arrange import BATCH_FIRST, ArrangeOptions, parse_lengths
+
+        mask, mask_where = _read_mask(self.mask)
+        axes = self.input_axes.split(",") if isinstance(self.input_axes, str) else self.input_axes
+        assumes_order = axes is self.input_shape is self.pad is None
+        return ArrangeOptions(
+            None if axes is None else tuple(axes),
+            self.pad,
+            self.pad_value or 0.0,
+            mask=mask,
+            mask_value=self.mask_value,
+            lengths=None if self.lengths is None else parse_lengths(self.lengths),
+            order=BATCH_FIRST if assumes_order else None,
+            mask_where=mask_where,
+        )
+
+
+class Given(NamedTuple):
+    """The layers, and all that is given besides the inputs: it makes the Case of every input."""
+
+    stack: "Stack"
+    arranging: "ArrangeOptions"
+    weights: RawValue
+    initial_state: RawValue
+    seed: int
+    training: bool | None
+    calls: int
+    all_layers: bool
+    all_calls: bool
+
+    def case(self, arranged: "Arrangement") -> "Case":
+        """Return the Case of these inputs.  Raises InputError or LayerError for a part that does not fit."""
+        from rnncli.layers.case import Case
+
+        case = Case(
+            stack=self.stack,
+            inputs=arranged.inputs,
+            mask=arranged.mask,
+            initial_state=self.initial_state.value,
+            weights=self.weights.value,
+            seed=self.seed,
+            training=bool(self.training),
+            calls=self.calls,
+            all_layers=self.all_layers,
+            all_calls=self.all_calls,
+            feature_names=arranged.feature_names,
+        )
+        if case.weights is None and case.initial_state is None:
+            return case
+        from rnncli.layers.shape_checks import check_case
+
+        return check_case(case, self.weights.where, self.initial_state.where)
+
+
+INPUT_OPTIONS = Ask._fields[: Ask._fields.index("layer")]
+"""INPUT, and the options about it."""
+LAYER_OPTIONS = names("options")
+RUN_OPTIONS = ("seed", "weights", "initial_state", "training", "calls", "engine", "model", "assume")
+
+
+def _keyword(name: str, value: Any) -> str:
+    """Return what errors begin with: the keyword of a Path given in Python; "" for a typed word."""
+    return "" if isinstance(value, str) else name
+
+
+def _read_mask(given: Any) -> tuple[Any, Text]:
+    """Return the mask: read from a file, or the array that Python gives; and its name in errors."""
+    if not isinstance(given, (str, PathLike)):
+        return given, ""
+    from rnncli.inputs.formats import read_tensor
+    from rnncli.inputs.source import find_source
+
+    with inside(_keyword("mask", given)):
+        source = find_source(given)
+        return read_tensor(source), source.name

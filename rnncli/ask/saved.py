@@ -1,0 +1,234 @@
+"""A saved model: `--model FILE`, or some of its layers, `--model FILE#gru`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import cached_property, partial
+from typing import TYPE_CHECKING
+
+from rnncli.ask.layer_files import GIVE, GIVEN_BESIDE, refuse_layer_options
+from rnncli.ask.lines import InputLine, Lines, NewRemarks, name_line, require_whole_value
+from rnncli.ask.request import INPUT_OPTIONS, RUN_OPTIONS, Ask, Remarks
+from rnncli.ask.subject import Bounds, Chosen, Computed, Outline, Subject, Verified
+from rnncli.case import RawValue
+from rnncli.errors import Flag, InputError, LayerError, Message, RnncliError, UsageError, inside
+from rnncli.inputs.arrange import ArrangeOptions
+from rnncli.inputs.formats import ndjson
+from rnncli.inputs.source import find_source, split_layers
+from rnncli.models import CasePair, LayerUse, SavedModel, call
+from rnncli.options import first_given
+from rnncli.result import Label, ModelHead, Result
+
+if TYPE_CHECKING:
+    from rnncli.compute.compare import TolerancePair
+    from rnncli.layers.case import Case
+
+
+class Saved(Subject):
+    """A saved model with its own graph, weights and masks."""
+
+    fixed_layers = True
+
+    def require_able(self, **given: object) -> None:
+        """Raise UsageError for an option that applies only to layers that are described."""
+        if flag := first_given(given, given):
+            raise UsageError(
+                "{flag} applies to {--layer}, not to {--model}.", "Leave out {flag}.", flag=Flag(flag)
+            )
+
+    @cached_property
+    def model(self) -> SavedModel:
+        """The opened model, without its input.  Raises UsageError for an option that does not apply to it."""
+        ask = self.ask
+        given = [*ask.given("layer"), *ask.options, *ask.given(*RUN_OPTIONS, *INPUT_OPTIONS)]
+        refuse_layer_options([name for name in given if name not in GIVEN_BESIDE])
+        ask.require_options()
+        word = str(ask.model)
+        model = call.open_model(word, find_source(split_layers(word)[0]), ask.assume)
+        if not model.takes_masks:
+            refuse_layer_options(given)
+        return model
+
+    def layer_names(self) -> tuple[str, ...]:
+        """Return the layers named after the #, if they are several, else all recurrent layers."""
+        return self.model.choose(self.model.names if len(self.model.names) > 1 else ())
+
+    def of_layer(self, name: str = "") -> Subject:
+        """Return the subject of one layer of the model."""
+        names = self.layer_names()
+        if not name and (len(names) < 2 or len(self.model.names) == 1):
+            return self
+        file = self.ask.model if not self.model.names else split_layers(str(self.ask.model))[0]
+        options = self.ask.options if not name else {}
+        return Saved(self.ask._replace(model=f"{file}#{name or names[0]}", options=options))
+
+    def outline(self) -> Outline:
+        """Return the only layer that is asked about, with its input."""
+        case, remarks, *_ = self.choose()
+        return Outline(case.stack, case.inputs.shape, remarks)
+
+    def choose(self, address: str = "", *, one_call: bool = False) -> Chosen:
+        """Return the Case of one layer, with the inputs, mask and states that it gets in the model."""
+        model_call = self._call()
+        part, notes, prefix = model_call.choose_layer(address)
+        case = call.with_returns(part.case, model_call.returns)
+        pair = CasePair(part.case, call.with_returns(case, {"return_state": True}))
+        if self.ask.hold:
+            from rnncli.compute import holds
+
+            case = holds.hold_gates(case, self.ask.hold)
+        names = partial(_verify_in_framework, model_call, {part.layer: pair}, f"{part.layer}/")
+        return Chosen(case, notes, names, prefix)
+
+    def parts(self) -> tuple[Sequence[LayerUse], Remarks]:
+        """Return every recurrent layer, or those named after the #."""
+        model_call = self._call()
+        _require_whole(model_call.model)
+        return model_call.choose_parts()
+
+    def compute(self, budget: int | None = None) -> Computed:
+        """Return one result, with the tensors of all layers under their names in the model."""
+        return _compute(self._call(), self.ask.engine, everything=self.ask.all_layers)
+
+    def lines(self) -> Lines:
+        """Return what answers lines, each an input of the model, which is opened once."""
+        model, options = self.model, self.ask.arranging()
+        call.require_paddable(model, options)
+        _require_stateless(model)
+        model_lines = _ModelLines(self.ask, model, options)
+        return Lines(model_lines.remarks, model_lines.answers)
+
+    def _call(self) -> call.ModelCall:
+        """Open the saved model, and read its inputs."""
+        ask, model = self.ask, self.model
+        options = ask.arranging()
+        model.require_numbers()
+        if ask.is_bare:
+            raise UsageError(
+                "{--model:file} needs an input. The model expects {inputs}.",
+                "{give}",
+                file=model.file,
+                inputs=model.describe_inputs(),
+                give=GIVE,
+            )
+        call.require_paddable(model, options)
+        raw, remarks, name = ask.read_raw()
+        states = ask.read_value("initial_state")
+        model, inputs, notes = call.arrange_inputs(model, raw, options, name, states)
+        return call.ModelCall(model, inputs, ask.returns, (*remarks, *notes))
+
+
+def _compute(model_call: call.ModelCall, engine: str, *, everything: bool) -> Computed:
+    """Return what a model returns for one input.  everything: include all layers that are not recurrent."""
+    tensors = call.compute_tensors(model_call, engine, everything=everything)
+    model, inputs = model_call.model, model_call.inputs
+    shapes = {name: (tuple(array.shape), str(array.dtype)) for name, array in inputs.items()}
+    head = ModelHead(model.file, model.origin, shapes, tensors.specs, tensors.masks, model.zeroes_empty)
+    return Computed(
+        results=iter((replace(tensors.result, model=head),)),
+        batch=tensors.result.input_shape[0],
+        chunks=1,
+        remarks=tensors.notes,
+        cases={f"{layer}/": pair.display for layer, pair in tensors.cases.items()},
+        reference=partial(_verify_in_framework, model_call, tensors.cases, ""),
+        bounds=partial(_bounds, tensors.by_layer),
+    )
+
+
+class _ModelLines:
+    """Answers lines with a saved model, which keeps no state from one line to the next.
+
+    states: the initial states that are given.
+    """
+
+    def __init__(self, ask: Ask, model: SavedModel, options: ArrangeOptions) -> None:
+        self.ask, self.model, self.options = ask, model, options
+        self.states: RawValue = ask.read_value("initial_state")
+        self.remarks = NewRemarks()
+
+    def answers(self, lines: Iterable[InputLine]) -> Iterator[Result | RnncliError]:
+        """Yield a result or an error for each line, in order."""
+        for line in lines:
+            try:
+                yield self._answer(line)
+            except InputError as error:
+                yield name_line(line, error)
+
+    def _answer(self, line: InputLine) -> Result:
+        require_whole_value(line)
+        with inside(line.where):
+            raw, read = ndjson.model_record(line.text, line.number)
+        model, inputs, notes = call.arrange_inputs(self.model, raw, self.options, "", self.states)
+        model_call = call.ModelCall(model, inputs, self.ask.returns, (*read, *notes))
+        computed = _compute(model_call, self.ask.engine, everything=self.ask.all_layers)
+        self.remarks.add(computed.remarks)
+        return next(computed.results)
+
+
+def _verify_in_framework(
+    model_call: call.ModelCall,
+    cases: Mapping[str, CasePair],
+    prefix: str,
+    _: Case | None,
+    result: Result,
+    tolerances: TolerancePair,
+    __: int | None,
+) -> Verified:
+    """Compare a result with the framework of the model, in one piece.
+
+    cases, prefix: see ModelCall.
+    """
+    compared, disagreeing = model_call.compare_with_framework(cases, result, *tolerances, prefix=prefix)
+    remarks: Remarks = ()
+    if result.assumed is not None:
+        text = "{--check} compares the numbers under what was assumed ({words}), not whether that is right"
+        remarks = (Message(text, words=result.assumed.words),)
+    return Verified(compared, disagreeing, remarks)
+
+
+def _bounds(results: Mapping[str, Result]) -> dict[Label, Bounds]:
+    """Return the limits of the tensors of the recurrent layers, by their labels in the model."""
+    from rnncli.compute import trace
+    from rnncli.layers.stack import Stack
+
+    return {
+        label._replace(layer=layer): limits
+        for layer, result in results.items()
+        for label, limits in trace.tensor_bounds(
+            Stack(result.specs), result.input_shape, all_layers=result.all_layers
+        ).items()
+    }
+
+
+def _require_whole(model: SavedModel) -> None:
+    """Raise LayerError if layers that have or may have recurrent weights would be left out unasked."""
+    from rnncli.models.graph import Graph, model_option
+    from rnncli.models.keras.choice import explain_hidden, runnable_layers
+
+    graph = model.contents
+    if model.names or not isinstance(graph, Graph):
+        return
+    others = runnable_layers(graph)  # none: the run says why
+    for name, why in explain_hidden(graph).items() if others else ():
+        choice = Message("Choose others: {option}", option=model_option(graph.file, others))
+        with inside(graph.file):
+            raise LayerError("{name} cannot be exported: {why}.", choice, name=name, why=why)
+
+
+def _require_stateless(model: SavedModel) -> None:
+    """Raise UsageError for layers that continue from the state after the previous line."""
+    stateful = model.stateful_layers()
+    if stateful:
+        raise UsageError(
+            "{--stream}: {stateful} in {file} is stateful, and a stream does not carry the states of a model "
+            "from line to line."
+            if len(stateful) == 1
+            else "{--stream}: {stateful} in {file} are stateful, and a stream does not carry the states of a "
+            "model from line to line.",
+            "Describe the layer instead: rnncli weights '{file}#{first}' --to keras -o "
+            "layer.npz, then rnncli run --stream --stateful --layer ... --weights layer.npz",
+            stateful=", ".join(stateful),
+            file=model.file,
+            first=stateful[0],
+        )

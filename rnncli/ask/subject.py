@@ -1,0 +1,172 @@
+"""What every subject has, whether it is a description of layers, a saved model, or another kind.
+
+A command asks its subject, and never which kind it is.
+"""
+
+# Annotations are objects rather than text, which named tuples would have to evaluate when the command starts.
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
+
+from rnncli.ask.request import Ask, Remarks
+from rnncli.case import Document, Shape
+from rnncli.errors import Text
+
+if TYPE_CHECKING:
+    from rnncli.ask.lines import Lines
+    from rnncli.compute.compare import TolerancePair
+    from rnncli.layers.case import Case
+    from rnncli.layers.stack import Stack
+    from rnncli.models import LayerUse
+    from rnncli.result import Label, Result
+
+Bounds = tuple[float, float] | None
+"""The least and the greatest value that a tensor can have; None if it has no limits."""
+
+
+class Verified(NamedTuple):
+    """A result with its differences from another computation.
+
+    disagreeing: the names of the tensors beyond the tolerances.
+    """
+
+    result: "Result"
+    disagreeing: Sequence[str] = ()
+    remarks: Remarks = ()
+
+
+Reference = Callable[["Case | None", "Result", "TolerancePair", "int | None"], Verified]
+"""Compares the result of a Case with what the framework computes, with so many bytes for one chunk."""
+
+
+class Chosen(NamedTuple):
+    """The one Case that a command is about, and remarks.
+
+    prefix: what the names of its tensors begin with in a model, `gru/`, if an address chose the layer.
+    """
+
+    case: "Case"
+    remarks: Remarks
+    reference: Reference
+    prefix: str = ""
+
+    def verify(self, result: "Result", tolerances: "TolerancePair | None") -> Verified:
+        """Compare a result of the Case with the run without --hold, and for --check with the framework.
+
+        tolerances: of --check; None without it.
+        """
+        return verify(self.case, result, tolerances, self.reference)
+
+
+class Outline(NamedTuple):
+    """The layers, the shape of their input, and the document that was read for them, if any.
+
+    where: the name of the document in errors.
+    """
+
+    stack: "Stack"
+    shape: Shape
+    remarks: Remarks
+    document: Document = Document()
+    where: Text = ""
+
+
+class Computed(NamedTuple):
+    """What the subject returns, which is computed as `results` are taken.
+
+    results: one for each chunk of the batch; `join_results` joins them.
+    batch: number of sequences.  chunks: number of results.
+    cases: the Cases by layer, as in the names of tensors, `gru/`; "" for layers that are described.
+    bounds: returns the limits of each tensor.
+    """
+
+    results: "Iterator[Result]"
+    batch: int
+    chunks: int
+    remarks: Remarks
+    cases: "Mapping[str, Case]"
+    reference: Reference
+    bounds: "Callable[[], Mapping[Label, Bounds]]"
+
+    def verify(
+        self, result: "Result", tolerances: "TolerancePair | None", budget: int | None = None
+    ) -> Verified:
+        """Compare the joined result as `Chosen.verify` does.  budget: bytes for one chunk."""
+        return verify(self.cases.get(""), result, tolerances, self.reference, budget)
+
+
+class Subject(ABC):
+    """What is asked about.  Nothing is read before one of its methods is called.
+
+    fixed_layers: whether its layers cannot be changed, only what they return.
+    """
+
+    fixed_layers: ClassVar[bool] = False
+
+    def __init__(self, ask: Ask) -> None:
+        self.ask = ask
+
+    def require_able(self, **given: object) -> None:
+        """Raise UsageError for an option that this kind does not take.  None: it is not given."""
+        return
+
+    def layer_names(self) -> tuple[str, ...]:
+        """Return the names of the recurrent layers of which one can be chosen; none if there is no choice."""
+        return ()
+
+    def of_layer(self, name: str = "") -> "Subject":
+        """Return the subject of one of these layers; without a name, of the one asked for, or the first."""
+        return self
+
+    def with_seed(self, seed: int) -> "Subject":
+        """Return the subject with this seed, if it draws numbers and nothing else gives a seed."""
+        return self
+
+    @abstractmethod
+    def outline(self) -> Outline:
+        """Return the layers and the shape of their input without computing; unknown sizes stay None."""
+
+    @abstractmethod
+    def choose(self, address: str = "", *, one_call: bool = False) -> Chosen:
+        """Return the one Case that is asked about.
+
+        address: of a number, `gru/last_hidden_state[0,3]`, which may name the layer.
+        one_call: no remarks on --calls: the command refuses several calls, or makes them itself.
+        """
+
+    @abstractmethod
+    def parts(self) -> "tuple[Sequence[LayerUse], Remarks]":
+        """Return the Case of every recurrent layer that is asked about, in order, and remarks.
+
+        Layers that are described are one part.  Raises LayerError if a layer that has or may have recurrent
+        weights would be left out unasked.
+        """
+
+    @abstractmethod
+    def compute(self, budget: int | None = None) -> Computed:
+        """Return what the subject returns.  budget: bytes for one chunk; None for the default."""
+
+    @abstractmethod
+    def lines(self) -> "Lines":
+        """Return what answers the lines of a stream."""
+
+
+def verify(
+    case: "Case | None",
+    result: "Result",
+    tolerances: "TolerancePair | None",
+    reference: Reference,
+    budget: int | None = None,
+) -> Verified:
+    """Compare with the run without --hold; and with the reference, if there are tolerances."""
+    if case is not None and case.hold:
+        from rnncli.compute import holds
+
+        result = holds.compare_without(case, result, budget)
+    if tolerances is None:
+        return Verified(result)
+    from rnncli.compute.compare import require_known
+
+    require_known(tolerances, [tensor.name for tensor in result.outputs])
+    return reference(case, result, tolerances, budget)
