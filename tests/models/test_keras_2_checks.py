@@ -12,7 +12,8 @@ import old_keras as old
 import pytest
 from keras_calls import compute_numpy, graph_in
 
-from rnncli.errors import EngineError
+from rnncli.errors import EngineError, write
+from rnncli.locale import translate
 from rnncli.models import ModelRequest
 from rnncli.models.keras import model as keras
 from rnncli.models.keras.process import first_sentence
@@ -155,6 +156,8 @@ def test_no_code_of_a_model_runs(tmp_path: Path, make: Any) -> None:
     tf_keras.Model(x, gru).save(tmp_path / "m.h5")
     trap.unlink(missing_ok=True)
     graph = graph_in(tmp_path / "m.h5")
-    with pytest.raises(EngineError, match="contains or names its own code, which rnncli does not run"):
+    own_code = "contains or names its own code, which rnncli does not run"
+    with pytest.raises(EngineError, match=own_code) as raised:
         keras.Model(graph, tmp_path / "m.h5").outputs(keras.Model(graph).fit_inputs(np.ones((1, 4, 3))), {})
     assert not trap.exists()
+    assert "자체 코드가 들어 있거나" in write(raised.value, translate)

@@ -178,7 +178,7 @@ def _record(
     family = "tf_keras" if in_tf_keras else "keras"
     with inside(graph.file), _loadable(path) as file:
         if in_tf_keras and (reason := _find_unsafe_code(graph)):
-            raise process.explain_error(ValueError(reason), family)
+            raise process.cannot_run(family, reason)
         record = process.record(file, inputs, family, wanted, more)
     return {name: RecordedCall(*call) for name, call in record["calls"].items()}, record["more"]
 

@@ -68,7 +68,9 @@ def record(
         with run(f"{__name__}:answer", request, seconds, NAMES[family], **variables) as answer_of:
             return transfer.receive(answer_of, ROOM + PER_BYTE * size, UnrunnableError)
     except child_process.IncompleteOutputError as error:
-        raise _cannot_run(family, f"{error}.", "Give smaller inputs.") from None
+        what = "{framework} cannot run this model: {error}."
+        fields = {"framework": NAMES[family], "error": error.args[0]}
+        raise UnrunnableError(what, "Give smaller inputs.", **fields) from None
 
 
 def answer(request: bytes, file: BinaryIO) -> None:
@@ -101,10 +103,11 @@ def explain_error(error: Exception, family: str) -> RnncliError:
         return too_large(Message("too much memory"))
     knows_it = str(error).startswith("Exception encountered")
     advice = Message("Correct the model so that Keras runs it, or give different inputs.")
-    return _cannot_run(family, first_sentence(error), advice if knows_it else UNKNOWN_LAYERS)
+    return cannot_run(family, first_sentence(error), advice if knows_it else UNKNOWN_LAYERS)
 
 
-def _cannot_run(family: str, sentence: str, advice: Text) -> UnrunnableError:
+def cannot_run(family: str, sentence: Text, advice: Text = UNKNOWN_LAYERS) -> UnrunnableError:
+    """Return the error for a model that the family cannot run.  sentence: why."""
     what = "{framework} cannot run this model: {sentence}"
     return UnrunnableError(what, advice, framework=NAMES[family], sentence=sentence)
 
@@ -281,12 +284,13 @@ def _limit_memory(path: Path, inputs: Mapping[str, Array]) -> Iterator[None]:
 def _require_room(keras: Any, path: Path, inputs: Mapping[str, Array]) -> None:
     """Raise InputError if the tensors of the model are far larger than its file and the inputs.
 
-    Keras builds the model without numbers, and TensorFlow traces it for inputs of these shapes.  Keras
-    keeps all tensors until the model has run, and TensorFlow may crash where memory runs out.
+    Keras builds the model without numbers, isolated, since it would create the variables later; TensorFlow
+    traces the model for inputs of these shapes.  Keras keeps all tensors until the model has run, and
+    TensorFlow may crash where memory runs out.
     Raises what Keras raises for a model that it cannot load.
     """
     try:
-        with _no_variables(keras):
+        with isolated(), keras.StatelessScope(initialize_variables=False):
             model = keras.saving.load_model(path, compile=False)
             sizes = tuple(_tensor_sizes(keras, model, inputs))
     except ValueError as error:
@@ -298,19 +302,6 @@ def _require_room(keras: Any, path: Path, inputs: Mapping[str, Array]) -> None:
         raise too_large(Message("a tensor of {size}", size=format_size(max(sizes))))
     if sum(sizes) > room:
         raise too_large(Message("tensors of {size}", size=format_size(sum(sizes))))
-
-
-@contextmanager
-def _no_variables(keras: Any) -> Iterator[None]:
-    """In the block, let Keras know the shapes of variables; it never creates these variables."""
-    state: Any = importlib.import_module("keras.src.backend.common.global_state")
-    key = "uninitialized_variables"
-    before = list(state.get_global_attribute(key, []))
-    try:
-        with keras.StatelessScope(initialize_variables=False):
-            yield
-    finally:
-        state.set_global_attribute(key, before)
 
 
 def _tensor_sizes(keras: Any, model: Any, inputs: Mapping[str, Array]) -> Iterator[int]:
