@@ -195,25 +195,6 @@ class ChunkedTensor(NamedTuple):
         return str(self.label)
 
 
-class Gate(NamedTuple):
-    """A gate at one time step, arrays of shape (batch, units).
-
-    preactivation: the argument of its activation; None if the gate is not a function of a sum.
-    recurrent: of the candidate of a GRU with reset_after, the recurrent part before the reset gate.
-    """
-
-    preactivation: Array | None
-    activation: Array
-    recurrent: Array | None = None
-
-    @property
-    def kinds(self) -> dict[str, Array]:
-        """Its arrays by kind, in the order of a trace."""
-        kinds = {"preactivation": self.preactivation, "recurrent": self.recurrent}
-        known = {kind: values for kind, values in kinds.items() if values is not None}
-        return {**known, "activation": self.activation}
-
-
 class LoopTrace(NamedTuple):
     """Trace of one layer in one direction over its time steps, in the order of processing.
 

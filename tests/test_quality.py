@@ -128,7 +128,7 @@ def test_private_files_and_names_stay_in_their_folder() -> None:
                 assert room.startswith(owner) or not private, f"{file.relative_to(ROOT)} imports {imported}"
 
 
-MOST_ARROWS = 134
+MOST_ARROWS = 132
 """Pairs of rooms of which one imports the other.  Lower it when an arrow goes; 120 is the aim."""
 STILL_LONGER = {"ask/__init__.py", "inputs/arrange.py", "specs/build.py"}
 """Files of more than 500 lines, each of which holds more than one subject."""

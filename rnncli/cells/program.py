@@ -16,7 +16,6 @@ from rnncli.case import Array
 from rnncli.cells import activations
 from rnncli.cells.text import BIASES, PACKED, CellText
 from rnncli.cells.tree import REDUCTIONS, Function, Name, Node, Number, Operation, Sum, parts, walk
-from rnncli.result import Gate
 
 MANY = 2**14
 """Number of elements above which computing an activation takes longer than the call overhead."""
@@ -36,6 +35,25 @@ class DropoutMasks(NamedTuple):
 
     inputs: tuple[Array, ...] = ()
     recurrent: tuple[Array, ...] = ()
+
+
+class Gate(NamedTuple):
+    """A gate at one time step, arrays of shape (batch, units).
+
+    preactivation: the argument of its activation; None if the gate is not a function of a sum.
+    recurrent: of the candidate of a GRU with reset_after, the recurrent part before the reset gate.
+    """
+
+    preactivation: Array | None
+    activation: Array
+    recurrent: Array | None = None
+
+    @property
+    def kinds(self) -> dict[str, Array]:
+        """Its arrays by kind, in the order of a trace."""
+        kinds = {"preactivation": self.preactivation, "recurrent": self.recurrent}
+        known = {kind: values for kind, values in kinds.items() if values is not None}
+        return {**known, "activation": self.activation}
 
 
 class BoundCell(NamedTuple):

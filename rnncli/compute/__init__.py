@@ -12,7 +12,6 @@ from typing import NamedTuple
 from rnncli.case import Array, Shape, format_shape, sizes
 from rnncli.compute import engines
 from rnncli.errors import EngineError, InputError, LayerError, UsageError
-from rnncli.initializers import seed_stream
 from rnncli.layers.case import Case
 from rnncli.layers.stack import Stack
 from rnncli.process import memory
@@ -332,7 +331,7 @@ def weights_and_seeds(case: Case, stack: Stack, engine: str) -> tuple[Mapping[st
 
     With the reference, weights that Keras can draw itself are left to Keras and not returned.
     """
-    seeds = stack.take_seeds(seed_stream(case.seed or 0))
+    seeds = stack.take_seeds(case.seed or 0)
     if case.weights is not None:
         return case.weights, seeds
     drawn = {} if engine == engines.REFERENCE else stack.draw_weights(case.inputs.shape, seeds)

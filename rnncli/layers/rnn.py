@@ -8,10 +8,10 @@ from typing import Any, ClassVar
 
 from rnncli import layers
 from rnncli.case import Array, Option, Shape, Spec
-from rnncli.cells.program import BoundCell, DropoutMasks
+from rnncli.cells.program import BoundCell, DropoutMasks, Gate
 from rnncli.layers.layer import Draw, join_parts, within
 from rnncli.layers.recurrent import LOOP_OPTIONS, Cell, RecurrentLayer, State
-from rnncli.result import Gate, Label
+from rnncli.result import Label
 
 
 class StackedCells:

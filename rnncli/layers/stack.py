@@ -11,7 +11,6 @@ from rnncli.case import Array, Shape, Spec, format_shape, sizes, walk
 from rnncli.errors import LayerError
 from rnncli.layers.layer import (
     Call,
-    Draw,
     Layer,
     LayerOutput,
     LoopRunner,
@@ -199,8 +198,12 @@ class Stack(tuple[Spec, ...]):
             start += prod(sizes(shape))
         return probes
 
-    def take_seeds(self, draw: Draw) -> dict[str, int]:
-        """Return the seeds of all layers by path; the layers are created first to last."""
+    def take_seeds(self, seed: int) -> dict[str, int]:
+        """Return the seeds of all layers by path, as Keras draws them for the seed of a run.
+
+        The layers are created first to last.
+        """
+        draw = initializers.seed_stream(seed)
         return self._join([layer.take_seeds(draw) for layer in self.layers])
 
     def draw_weights(self, input_shape: Shape, seeds: Mapping[str, int]) -> dict[str, Array]:
