@@ -1,6 +1,6 @@
 """Look up layers and cells by name.
 
-A layer is a `Layer` (`layer.py`); a recurrent one (`recurrent.py`) is a `RecurrentLayer` that runs a `Cell`
+A layer is a `Layer` (`layer.py`); a `RecurrentLayer` (`recurrent.py`) is a layer that runs a `Cell`
 (start state and one step) over time; `plain/` has the layers that are not recurrent.  `stack.py` holds the
 layers of a Case.
 """

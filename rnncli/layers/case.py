@@ -14,7 +14,7 @@ class Hold(NamedTuple):
     """A gate that is held at a value instead of computed: what if the forget gate were 1?
 
     text: as given, `1/forget[:, 1]=1@2:`.  layer: index in the stack.  direction: of a Bidirectional, or "".
-    cell: index in RNN's list of cells, or None.  units, steps: indices, steps of the layer's own input.
+    cell: index in RNN's list of cells, or None.  units, steps: indices; steps are of the layer's input.
     """
 
     text: str
@@ -30,7 +30,7 @@ class Hold(NamedTuple):
 class Case(NamedTuple):
     """One experiment.
 
-    specs: the layers, checked, first to last; to compute with them, make a `case.stack`.
+    stack: the layers, checked, first to last.
     inputs: shape (batch, timesteps, features), in the dtype that the first layer computes in; more axes
         for a convolutional layer.
     mask: shape (batch, timesteps), bool, True for the steps to process.
@@ -41,7 +41,7 @@ class Case(NamedTuple):
     calls: number of times the layers are called with the same inputs.
     hold: the gates to hold at a value; only the numpy engine can.
     all_calls: whether to return the tensors of every call, rather than of the last one.
-    assumed: about the file that the layers and weights come from; None for others.
+    assumed: what was assumed about the file of the layers and weights; None if nothing was.
     """
 
     stack: Stack

@@ -211,7 +211,7 @@ class Layer(ABC):
 
 
 def initializers_in(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the initializers in the options of a layer or a cell, by the weight that each one fills."""
+    """Return the initializers in the options of a layer or a cell, by the name of the weight."""
     return {name: config[option] for name, option in INITIALIZED_BY.items() if option in config}
 
 

@@ -349,7 +349,7 @@ class Cell:
         return any(self.lines == resolve(simple_rnn(), {"use_bias": used}) for used in (True, False))
 
     def take_seeds(self, draw: Draw) -> dict[str, int]:
-        """Return the seeds by weight.  The dropout masks take one too, unless `seed` is set."""
+        """Return the seeds by weight.  The generator of masks takes a seed, too, unless `seed` is set."""
         seed, values = self.config["seed"], self.all_initializers()
         dropout = {"dropout": None} if seed is None else {}
         values = {**dropout, **values} if self.dropout_seed_is_first else {**values, **dropout}

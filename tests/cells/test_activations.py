@@ -16,13 +16,13 @@ TOLERANCE = {"float32": 1e-6, "float64": 1e-12}
 ROWWISE = {"softmax", "log_softmax", "sparsemax"}
 
 
-def grid(dtype: str) -> np.ndarray:
+def column_of_numbers(dtype: str) -> np.ndarray:
     fine = np.linspace(-12, 12, 4801)
     corners = [0.0, -0.0, 0.5, -0.5, 1, -1, 3, -3, 6, 30, -30, 100, -100, 1e4, -1e4, 1e-8, -1e-8, 1e-30]
     return np.concatenate([fine, corners]).astype(dtype).reshape(-1, 1)
 
 
-def against_keras(name: str, x: np.ndarray, dtype: str) -> None:
+def check_finite_numbers(name: str, x: np.ndarray, dtype: str) -> None:
     theirs = np.asarray(keras.activations.get(name)(keras.ops.convert_to_tensor(x, dtype)))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -35,23 +35,23 @@ def against_keras(name: str, x: np.ndarray, dtype: str) -> None:
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("name", [name for name in activations.NAMES if name not in ROWWISE])
 def test_each_number_is_kerass(name: str, dtype: str) -> None:
-    against_keras(name, grid(dtype), dtype)
+    check_finite_numbers(name, column_of_numbers(dtype), dtype)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("name", sorted(ROWWISE))
 def test_each_row_is_kerass(name: str, dtype: str) -> None:
     x = np.random.default_rng(3).normal(size=(200, 7)) * 3
-    against_keras(name, x.astype(dtype), dtype)
+    check_finite_numbers(name, x.astype(dtype), dtype)
     extreme = [[0, -0.0, 1], [100, -100, 0], [1e4, 1e4, -1e4], [1e4, -1e4, 0], [-1e4, -1e4, -1e4]]
-    against_keras(name, np.asarray(extreme, dtype), dtype)
-    against_keras(name, np.asarray([[[2.5]]], dtype), dtype)
+    check_finite_numbers(name, np.asarray(extreme, dtype), dtype)
+    check_finite_numbers(name, np.asarray([[[2.5]]], dtype), dtype)
 
 
 SPECIAL = [math.nan, math.inf, -math.inf, 0.0, -0.0, 0.5, -0.5, 1, -1, -1.5, 3, -3, 1e-20, -1e-20]
 
 
-def as_keras(name: str, x: np.ndarray) -> None:
+def check_special_numbers(name: str, x: np.ndarray) -> None:
     """NaN, infinities and the signs of zeros too; what is below 1e-37 Keras makes 0."""
     theirs = np.array(keras.activations.get(name)(keras.ops.convert_to_tensor(x)))
     if name == "softmax" and x.dtype == np.float32:
@@ -67,7 +67,7 @@ def as_keras(name: str, x: np.ndarray) -> None:
 @pytest.mark.parametrize("name", [name for name in activations.NAMES if name not in ROWWISE])
 def test_infinities_nan_and_zeros_go_where_keras_sends_them(name: str, dtype: str) -> None:
     largest = float(np.finfo(dtype).max)
-    as_keras(name, np.asarray([*SPECIAL, largest, -largest], dtype).reshape(-1, 1))
+    check_special_numbers(name, np.asarray([*SPECIAL, largest, -largest], dtype).reshape(-1, 1))
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -78,7 +78,7 @@ def test_rows_with_infinities_and_nan_are_kerass(name: str, width: int, dtype: s
     x = random.standard_normal((400, width)).astype(dtype)
     picked = random.random(x.shape) < 1.5 / width
     x[picked] = random.choice([*SPECIAL, 3.4e38, -3.4e38], picked.sum())
-    as_keras(name, x)
+    check_special_numbers(name, x)
 
 
 def test_sigmoid_keeps_small_values_apart() -> None:
@@ -133,7 +133,7 @@ def test_a_near_name_is_offered() -> None:
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_hard_sigmoid_of_keras_2_is_kept_beside_that_of_keras_3(dtype: str) -> None:
-    x = grid(dtype)
+    x = column_of_numbers(dtype)
     np.testing.assert_array_equal(
         activations.get("hard_sigmoid_keras2")(x), np.clip(0.2 * x + 0.5, 0, 1).astype(dtype)
     )

@@ -1,4 +1,4 @@
-"""A cell of one's own stands wherever a layer or a cell may, and gives the same numbers everywhere."""
+"""A cell from a file stands wherever a layer or a cell may, and gives the same numbers everywhere."""
 
 from __future__ import annotations
 
@@ -31,35 +31,35 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def answer(rnncli: Run, *words: str, stdin: str | None = None) -> dict[str, Any]:
+def run_json(rnncli: Run, *words: str, stdin: str | None = None) -> dict[str, Any]:
     """Return the JSON of a run with seed 1, which must succeed."""
     more = {} if stdin is None else {"input": stdin}
     done = rnncli("run", *words, "--seed", "1", "-f", "json", "--quiet", **more)
     assert (done.returncode, done.stderr) == (0, "")
-    found: dict[str, Any] = json.loads(done.stdout)
-    return found
+    answer: dict[str, Any] = json.loads(done.stdout)
+    return answer
 
 
 def test_every_way_to_name_it_gives_the_same_numbers(rnncli: Run, folder: Path) -> None:
     layer: Any
-    expected = answer(rnncli, "x.json", "-l", "@mgu.toml", "--units", "4")["outputs"]
+    expected = run_json(rnncli, "x.json", "-l", "@mgu.toml", "--units", "4")["outputs"]
     for layer in (
         "@mgu.toml(4)", "@'mgu.toml'(units=4)", "@'my cells/a (b).toml'(4)", "RNN(@mgu.toml(4))",
         "RNN([@mgu.toml(4)])", "Sequential([@mgu.toml(4)])",
     ):  # fmt: skip
-        assert answer(rnncli, "x.json", "-l", layer)["outputs"] == expected, layer
+        assert run_json(rnncli, "x.json", "-l", layer)["outputs"] == expected, layer
     for layer in (
         "@mgu.toml(4)", ["@mgu.toml(4)"], "RNN([@mgu.toml(4)])",
         {"class_name": "RNN", "config": {"cell": "@mgu.toml(4)"}},
     ):  # fmt: skip
         document = json.dumps({"layer": layer, "inputs": LISTS})
         (folder / "d.json").write_text(document)
-        assert answer(rnncli, "d.json")["outputs"] == expected
-        assert answer(rnncli, "-", stdin=document)["outputs"] == expected
+        assert run_json(rnncli, "d.json")["outputs"] == expected
+        assert run_json(rnncli, "-", stdin=document)["outputs"] == expected
         (folder / "l.json").write_text(json.dumps(layer))
-        assert answer(rnncli, "x.json", "-l", "@l.json")["outputs"] == expected
+        assert run_json(rnncli, "x.json", "-l", "@l.json")["outputs"] == expected
     assert rnncli("export", "-l", "@mgu.toml(4)", "--to", "config", "-o", "c.json").returncode == 0
-    assert answer(rnncli, "x.json", "-l", "@c.json")["outputs"] == expected
+    assert run_json(rnncli, "x.json", "-l", "@c.json")["outputs"] == expected
 
 
 def test_python_takes_the_same(folder: Path) -> None:
@@ -84,32 +84,32 @@ def test_python_takes_the_same(folder: Path) -> None:
 )
 def test_an_answer_runs_without_the_file(layers: list[str], rnncli: Run, folder: Path) -> None:
     words = [word for layer in layers for word in ("-l", layer)]
-    found = answer(rnncli, "x.json", *words)
-    assert answer(rnncli, "x.json", *words, "--check")["outputs"] != []
-    texts = [found["expression"]] if len(layers) == 1 else found["expression"]
+    first = run_json(rnncli, "x.json", *words)
+    assert run_json(rnncli, "x.json", *words, "--check")["outputs"] != []
+    texts = [first["expression"]] if len(layers) == 1 else first["expression"]
     assert [text.count("@") for text in texts] == [text.count("@") for text in layers]
-    (folder / "d.json").write_text(json.dumps({"layer": found["layer"], "inputs": LISTS}))
+    (folder / "d.json").write_text(json.dumps({"layer": first["layer"], "inputs": LISTS}))
     for file in folder.rglob("*.toml"):
         file.unlink()
-    again = answer(rnncli, "d.json")
-    assert again["outputs"] == found["outputs"]
-    assert (again["expression"], again["layer"]) == (found["expression"], found["layer"])
+    again = run_json(rnncli, "d.json")
+    for key in ("outputs", "expression", "layer"):
+        assert again[key] == first[key]
 
 
 def test_weights_and_states_by_name(rnncli: Run, folder: Path) -> None:
     given = ["-l", "@slstm.toml(2, return_state=True)"]
-    expected = answer(rnncli, "x.json", *given)["outputs"]
+    expected = run_json(rnncli, "x.json", *given)["outputs"]
     for file in ("w.npz", "w.json"):
         done = rnncli("weights", *given, "--input-shape", "2,4,5", "--seed", "1", "--to", "keras", "-o", file)
         assert done.returncode == 0
-        assert answer(rnncli, "x.json", *given, "--weights", file)["outputs"] == expected
+        assert run_json(rnncli, "x.json", *given, "--weights", file)["outputs"] == expected
     names = [output["name"] for output in expected[1:]]
     assert names == [f"last_{name}_state" for name in ("hidden", "cell", "normalizer", "stabilizer")]
     states = {name: [[0.5, 1.0], [1.5, 2.0]] for name in names}
     (folder / "s.json").write_text(json.dumps(states))
-    by_name = answer(rnncli, "x.json", *given, "--initial-state", "s.json", "--check")["outputs"]
+    by_name = run_json(rnncli, "x.json", *given, "--initial-state", "s.json", "--check")["outputs"]
     listed = json.dumps(list(states.values()))
-    assert answer(rnncli, "x.json", *given, "--initial-state", listed, "--check")["outputs"] == by_name
+    assert run_json(rnncli, "x.json", *given, "--initial-state", listed, "--check")["outputs"] == by_name
     for framework in ("torch", "onnx", "cudnn"):
         done = rnncli("weights", *given, "--to", framework, "-o", "out.npz")
         assert (done.returncode, done.stdout) == (2, "")
@@ -117,23 +117,23 @@ def test_weights_and_states_by_name(rnncli: Run, folder: Path) -> None:
 
 
 def test_options_by_flag_and_in_an_expression(rnncli: Run, folder: Path) -> None:
-    by_flag = answer(rnncli, "x.json", "-l", "@mgu.toml", "--activation", "relu", "--check")
-    assert answer(rnncli, "x.json", "-l", "@mgu.toml(3, activation='relu')")["outputs"] == by_flag["outputs"]
+    by_flag = run_json(rnncli, "x.json", "-l", "@mgu.toml", "--activation", "relu", "--check")
+    written = run_json(rnncli, "x.json", "-l", "@mgu.toml(3, activation='relu')")
+    assert written["outputs"] == by_flag["outputs"]
     assert by_flag["expression"] == "@MGU(3, activation='relu')"
-    wide = answer(rnncli, "x.json", "-l", "@mgu.toml(3, dtype='float64')", "--check")
-    assert answer(rnncli, "x.json", "-l", "@mgu.toml", "--dtype", "float64")["outputs"] == wide["outputs"]
+    wide = run_json(rnncli, "x.json", "-l", "@mgu.toml(3, dtype='float64')", "--check")
+    assert run_json(rnncli, "x.json", "-l", "@mgu.toml", "--dtype", "float64")["outputs"] == wide["outputs"]
 
 
 def test_streams_holds_and_unknown_sizes(rnncli: Run, folder: Path) -> None:
-    lines = "".join(json.dumps({"inputs": one}) + "\n" for one in LISTS)
+    lines = "".join(json.dumps({"inputs": sequence}) + "\n" for sequence in LISTS)
     stream = ["run", "--stream", "-l", "@mgu.toml(3)", "--seed", "1", "-f", "ndjson"]
     done = rnncli(*stream, input=lines)
-    found = [json.loads(line)["outputs"][0]["values"][0] for line in done.stdout.splitlines()]
-    np.testing.assert_allclose(found, answer(rnncli, "x.json", "-l", "@mgu.toml(3)")["outputs"][0]["values"])
-    held = answer(rnncli, "x.json", "-l", "@mgu.toml(3)", "--hold", "forget[:,1]=0@0:")["outputs"][0][
-        "values"
-    ]
-    assert [row[1] for row in held] == [0, 0]
+    streamed = [json.loads(line)["outputs"][0]["values"][0] for line in done.stdout.splitlines()]
+    whole = run_json(rnncli, "x.json", "-l", "@mgu.toml(3)")
+    np.testing.assert_allclose(streamed, whole["outputs"][0]["values"])
+    held = run_json(rnncli, "x.json", "-l", "@mgu.toml(3)", "--hold", "forget[:,1]=0@0:")
+    assert [row[1] for row in held["outputs"][0]["values"]] == [0, 0]
     for shape in ("None,4,5", "2,None,5", "2,4,None"):
         assert rnncli("shape", "-l", "@slstm.toml", "--input-shape", shape).returncode == 0
 
@@ -162,9 +162,9 @@ def test_a_name_chooses_no_seeds(rnncli: Run, folder: Path) -> None:
     mgu = (folder / "mgu.toml").read_text()
     (folder / "a.toml").write_text(simple.replace('"SimpleRNN"', '"Elman"'))
     (folder / "b.toml").write_text(mgu.replace('"MGU"', '"SimpleRNN"'))
-    outputs = [answer(rnncli, "x.json", "-l", name)["outputs"] for name in ("simple_rnn", "@a.toml")]
+    outputs = [run_json(rnncli, "x.json", "-l", name)["outputs"] for name in ("simple_rnn", "@a.toml")]
     assert outputs[0] == outputs[1]
-    outputs = [answer(rnncli, "x.json", "-l", name)["outputs"] for name in ("@mgu.toml", "@b.toml")]
+    outputs = [run_json(rnncli, "x.json", "-l", name)["outputs"] for name in ("@mgu.toml", "@b.toml")]
     assert outputs[0] == outputs[1]
     done = rnncli(
         "run", "x.json", "-l", "@a.toml", "--training", "--dropout", "0.4", "--check", "--seed", "1"
@@ -229,9 +229,9 @@ def test_a_cell_may_bear_the_name_of_a_class(rnncli: Run, folder: Path) -> None:
     for name in ("StackedRNNCells", "LSTMCell", "Bidirectional"):
         text = Path("mgu.toml").read_text().replace('"MGU"', f'"{name}"')
         (folder / "a.toml").write_text(text)
-        first = answer(rnncli, "x.json", "-l", "Bidirectional(@a.toml(4))")
+        first = run_json(rnncli, "x.json", "-l", "Bidirectional(@a.toml(4))")
         (folder / "a.json").write_text(json.dumps(first["layer"]))
-        assert answer(rnncli, "x.json", "-l", "@a.json") == first
+        assert run_json(rnncli, "x.json", "-l", "@a.json") == first
 
 
 def test_a_cell_without_weights_takes_no_weights(rnncli: Run, folder: Path) -> None:
@@ -239,7 +239,7 @@ def test_a_cell_without_weights_takes_no_weights(rnncli: Run, folder: Path) -> N
     Path("clock.toml").write_text("name = 'Clock'\nstates = ['h']\n[step]\nh = 'h + 1'\n")
     document = {"layer": "@clock.toml(2)", "inputs": [[[5], [5], [5]]], "weights": {}}
     Path("case.json").write_text(json.dumps(document))
-    (hidden,) = answer(rnncli, "case.json")["outputs"]
+    (hidden,) = run_json(rnncli, "case.json")["outputs"]
     assert hidden["values"] == [[3, 3]]
     lacks = rnncli("run", "-", input=json.dumps(document | {"layer": "LSTM(2)"}))
     assert (lacks.returncode, lacks.stdout) == (2, "")

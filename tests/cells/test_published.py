@@ -60,17 +60,17 @@ def peephole_lstm(w: Weights, x: np.ndarray, h: np.ndarray, c: np.ndarray) -> St
 
 def normalized(z: np.ndarray) -> np.ndarray:
     centred = z - z.mean(1, keepdims=True)
-    found: np.ndarray = centred / np.sqrt((centred**2).mean(1, keepdims=True) + np.array(1e-3, z.dtype))
-    return found
+    spread = np.sqrt((centred**2).mean(1, keepdims=True) + np.array(1e-3, z.dtype))
+    return np.asarray(centred / spread)
 
 
 def layer_norm_lstm(w: Weights, x: np.ndarray, h: np.ndarray, c: np.ndarray) -> States:
     gates = []
     for k, gate in enumerate(("input", "forget", "candidate", "output")):
-        own = slice(k * UNITS, (k + 1) * UNITS)
-        given = w[f"{gate}_gain"] * normalized(x @ w["kernel"][:, own])
-        kept = w[f"{gate}_recurrent_gain"] * normalized(h @ w["recurrent_kernel"][:, own])
-        gates.append(given + kept + w["bias"][own])
+        columns = slice(k * UNITS, (k + 1) * UNITS)
+        from_input = w[f"{gate}_gain"] * normalized(x @ w["kernel"][:, columns])
+        from_hidden = w[f"{gate}_recurrent_gain"] * normalized(h @ w["recurrent_kernel"][:, columns])
+        gates.append(from_input + from_hidden + w["bias"][columns])
     i, f, z, o = gates
     c = sigmoid(f) * c + sigmoid(i) * np.tanh(z)
     return sigmoid(o) * np.tanh(w["cell_gain"] * normalized(c) + w["cell_shift"]), c
@@ -167,14 +167,14 @@ def test_a_cell_against_a_loop_by_hand(name: str, dtype: str) -> None:
     zeros = [np.zeros_like(state) for state in states]
     for mask in (None, MASK):
         for start in (None, states):
-            found = rnncli.run(
+            result = rnncli.run(
                 inputs, CELLS / f"{name}.toml", units=UNITS, weights=weights, mask=mask, initial_state=start,
                 return_sequences=True, return_state=True, dtype=dtype,
             )  # fmt: skip
             given = np.ones_like(MASK) if mask is None else mask
             with np.errstate(invalid="ignore"):  # a masked first step of sLSTM divides 0 by 0, and is dropped
                 expected = by_hand(name, inputs, weights, start or zeros, given)
-            for ours, theirs in zip(list(found), expected, strict=True):
+            for ours, theirs in zip(list(result), expected, strict=True):
                 assert ours.dtype == dtype
                 np.testing.assert_allclose(ours, theirs, rtol=NEAR[dtype], atol=NEAR[dtype])
 
@@ -200,12 +200,12 @@ def test_lstm_against_onnx_runtime(coupled: bool, tmp_path: Path) -> None:
     )
 
     def packed(weight: str) -> np.ndarray:
-        found = [
+        blocks = [
             weights[weight][..., k * UNITS : (k + 1) * UNITS].T if (k := order.get(gate, -1)) >= 0
             else np.zeros_like(weights[weight][..., :UNITS].T)
             for gate in ("input", "output", "forget", "candidate")
         ]  # fmt: skip
-        return np.concatenate(found)[None]
+        return np.concatenate(blocks)[None]
 
     bias = packed("bias")
     peepholes = [
@@ -233,12 +233,12 @@ def test_lstm_against_onnx_runtime(coupled: bool, tmp_path: Path) -> None:
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 14)], ir_version=8)
     session = runtime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
     sequence, *last = session.run(None, values)
-    found = rnncli.run(
+    result = rnncli.run(
         inputs, CELLS / f"{name}.toml", units=UNITS, weights=weights, initial_state=states,
         return_sequences=True, return_state=True,
     )  # fmt: skip
-    expected = [sequence[:, 0].swapaxes(0, 1), *(one[0] for one in last)]
-    for ours, theirs in zip(list(found), expected, strict=True):
+    expected = [sequence[:, 0].swapaxes(0, 1), *(state[0] for state in last)]
+    for ours, theirs in zip(list(result), expected, strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-6)
 
 
@@ -269,7 +269,7 @@ def test_a_cell_against_torchrecurrent(name: str) -> None:
         theirs["weight_hh"] = weights["recurrent_kernel"]
     if name == "ugrnn":  # the package has the candidate first
         theirs = {key: np.roll(value, UNITS, axis=-1) for key, value in theirs.items()}
-    theirs |= {key: np.concatenate([weights[one] for one in ours]) for key, ours in others.items()}
+    theirs |= {key: np.concatenate([weights[name] for name in names]) for key, names in others.items()}
     made = cell.state_dict()
     zeros = {key: torch.zeros_like(made[key]) for key in made if key.startswith("bias")}
     cell.load_state_dict(made | zeros | {key: torch.tensor(value.T) for key, value in theirs.items()})
@@ -280,15 +280,15 @@ def test_a_cell_against_torchrecurrent(name: str) -> None:
         for x in torch.tensor(inputs).swapaxes(0, 1):
             now = cell(x, now)
             sequence.append((now if torch.is_tensor(now) else now[0]).numpy())
-    found = rnncli.run(
+    result = rnncli.run(
         inputs, CELLS / f"{name}.toml", units=UNITS, weights=weights, initial_state=states,
         return_sequences=True, dtype="float64",
     )  # fmt: skip
-    np.testing.assert_allclose(found["hidden_states"], np.stack(sequence, 1), rtol=1e-12, atol=1e-13)
+    np.testing.assert_allclose(result["hidden_states"], np.stack(sequence, 1), rtol=1e-12, atol=1e-13)
 
 
 def test_slstm_does_not_overflow() -> None:
     """Without the stabilizer exp(800) would be infinite."""
     weights = {"kernel": np.ones((1, 4)) * 800, "recurrent_kernel": np.zeros((1, 4)), "bias": np.zeros(4)}
-    found = rnncli.run(np.ones((1, 3, 1)), CELLS / "slstm.toml", units=1, weights=weights, dtype="float64")
-    assert found["hidden_state"] == pytest.approx(1)
+    result = rnncli.run(np.ones((1, 3, 1)), CELLS / "slstm.toml", units=1, weights=weights, dtype="float64")
+    assert result["hidden_state"] == pytest.approx(1)

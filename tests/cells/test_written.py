@@ -79,8 +79,9 @@ class EvaluatedCell(keras.layers.Layer):  # type: ignore[misc]
         }
         rows = {"kernel": (sizes["features"],), "recurrent_kernel": (self.units,), "bias": (2,) * both}
         shapes = {name: (*rows[name], self.units * len(lines)) for name, lines in columns.items() if lines}
-        own = {name: one["shape"] for name, one in self.document.get("weights", {}).items() if "shape" in one}
-        shapes |= {name: tuple(sizes.get(size, size) for size in shape) for name, shape in own.items()}
+        for name, entry in self.document.get("weights", {}).items():
+            if "shape" in entry:
+                shapes[name] = tuple(sizes.get(size, size) for size in entry["shape"])
         self.values = {name: self.add_weight(shape=shape, name=name) for name, shape in shapes.items()}
         self.columns, self.two = columns, both
         self.built = True
@@ -89,10 +90,10 @@ class EvaluatedCell(keras.layers.Layer):  # type: ignore[misc]
         array = "bias" if name == "recurrent_bias" else name
         if array not in self.values:
             return 0.0
-        place = self.columns[array].index(line) * self.units
+        start = self.columns[array].index(line) * self.units
         values = ops.convert_to_tensor(self.values[array])
         row = values[1 if name == "recurrent_bias" else 0] if array == "bias" and self.two else values
-        return row[..., place : place + self.units]
+        return row[..., start : start + self.units]
 
     def get_initial_state(self, batch_size: Any = None) -> list[Any]:
         start = self.document.get("initial", {})
@@ -117,15 +118,15 @@ class EvaluatedCell(keras.layers.Layer):  # type: ignore[misc]
     def function(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """Return a function that takes constants, too."""
 
-        def call(*given: Any) -> Any:
-            tensors = (ops.convert_to_tensor(one, self.dtype) for one in given)
-            return function(*(one if len(one.shape) else one[None] for one in tensors))
+        def call(*arguments: Any) -> Any:
+            tensors = (ops.convert_to_tensor(argument, self.dtype) for argument in arguments)
+            return function(*(tensor if len(tensor.shape) else tensor[None] for tensor in tensors))
 
         return call
 
     def get_config(self) -> dict[str, Any]:
-        own = {"text": self.text, "units": self.units, "use_bias": self.use_bias}
-        return {**super().get_config(), **own}
+        config = {"text": self.text, "units": self.units, "use_bias": self.use_bias}
+        return {**super().get_config(), **config}
 
 
 def mask_of(name: str) -> Any:
@@ -170,7 +171,7 @@ def test_the_product_of_cells_and_flags(row: dict[str, Any]) -> None:
     inputs = rng.standard_normal((BATCH, TIMESTEPS, FEATURES)).astype(dtype)
     layers = oracle.build_layers([layer], inputs)
     weights = oracle.fill_weights(layers, rng)
-    states = [np.abs(one) + 0.1 for one in oracle.random_states(layers, BATCH, rng, dtype)]
+    states = [np.abs(state) + 0.1 for state in oracle.random_states(layers, BATCH, rng, dtype)]
     start = states if row["given"] else None
     theirs = oracle.call_layers(layers, inputs, mask_of(row["mask"]), start)[-1]
     ours = oracle.run_case(
@@ -205,7 +206,7 @@ def test_random_cells(text: str, dtype: str, mask: str) -> None:
     oracle.build_layers(layers, inputs)
     weights = oracle.fill_weights(layers, rng)
     theirs = oracle.call_layers(layers, inputs, mask_of(mask))[-1]
-    if not all(np.isfinite(one).all() and np.abs(one).max() < LARGEST for one in theirs):
+    if not all(np.isfinite(values).all() and np.abs(values).max() < LARGEST for values in theirs):
         return
     call = parse(
         f"@r.toml({UNITS}, return_sequences=True, return_state=True, dtype={dtype!r})", {"r.toml": cell}
@@ -222,8 +223,8 @@ def test_gradients_of_random_cells(text: str, mask: str) -> None:
     call = parse(f"@r.toml({UNITS}, dtype='float64')", {"r.toml": read_equations(text)})
     built = specs.from_flags([call], {})
     rng, shape = np.random.default_rng(3), (BATCH, TIMESTEPS, UNITS)
-    found = Stack(built).weight_shapes(shape).items()
-    weights = {path: rng.normal(0, 0.5, sizes(one)) for path, one in found}
+    weight_shapes = Stack(built).weight_shapes(shape).items()
+    weights = {path: rng.normal(0, 0.5, sizes(weight_shape)) for path, weight_shape in weight_shapes}
     case = Case(Stack(built), rng.standard_normal(shape), mask_of(mask), weights=weights)
     if not np.abs(compute.run(case, "numpy").outputs[0].values).max() < LARGEST:
         return
@@ -249,9 +250,9 @@ hidden = "x @ kernel - sigmoid(two) ** 0.5 * part + 0 * hidden"
     inputs, weights = np.ones((1, 2, 3), dtype), {"kernel": np.ones((3, 2), dtype)}
     by_hand = 3 - 3 * (1 / (1 + np.exp(-2))) ** 0.5
     for engine in ("numpy", "tensorflow"):
-        found = oracle.run_case([call], inputs, engine, weights=weights).outputs[0].values
-        near = 1e-6 if dtype == "float32" else 1e-12
-        np.testing.assert_allclose(found, np.full((1, 2), by_hand), rtol=near)
+        values = oracle.run_case([call], inputs, engine, weights=weights).outputs[0].values
+        rounding = 1e-6 if dtype == "float32" else 1e-12
+        np.testing.assert_allclose(values, np.full((1, 2), by_hand), rtol=rounding)
 
 
 def test_a_power_of_a_negative_option() -> None:

@@ -1,4 +1,4 @@
-"""What --to writes, loaded by the frameworks that it is for: they return what Keras returns."""
+"""Frameworks load what --to writes for them, and return what Keras returns."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ LAYERS = {
 }
 
 
-def written(expressions: list[str], path: Path, to: str, rnncli: Any) -> tuple[Any, Any, str]:
+def write_weights(expressions: list[str], path: Path, to: str, rnncli: Any) -> tuple[Any, Any, str]:
     """Write random weights in a layout; return the inputs, Keras's outputs and the remarks."""
     random = np.random.default_rng(SEED)
     inputs = random.standard_normal((BATCH, TIMESTEPS, FEATURES)).astype("float32")
@@ -49,7 +49,7 @@ def written(expressions: list[str], path: Path, to: str, rnncli: Any) -> tuple[A
 def test_pytorch_returns_what_keras_returns(name: str, suffix: str, rnncli: Any, tmp_path: Path) -> None:
     torch = pytest.importorskip("torch")
     path = tmp_path / f"state{suffix}"
-    inputs, wanted, remarks = written(LAYERS[name], path, "torch", rnncli)
+    inputs, wanted, remarks = write_weights(LAYERS[name], path, "torch", rnncli)
     call = remarks.partition("load into ")[2].partition("\n")[0]
     module = eval(call, {"torch": torch})
     assert module.batch_first
@@ -63,8 +63,8 @@ def test_pytorch_returns_what_keras_returns(name: str, suffix: str, rnncli: Any,
         state = load_file(path)
     module.load_state_dict(state)  # strict: every name, and no other
     with torch.no_grad():
-        found = module(torch.from_numpy(inputs))[0].numpy()
-    np.testing.assert_allclose(found, wanted, rtol=0, atol=1e-5)
+        sequence = module(torch.from_numpy(inputs))[0].numpy()
+    np.testing.assert_allclose(sequence, wanted, rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", ["LSTM", "GRU", "SimpleRNN", "no bias", "both"])
@@ -72,7 +72,7 @@ def test_onnx_runtime_returns_what_keras_returns(name: str, rnncli: Any, tmp_pat
     onnx = pytest.importorskip("onnx")
     runtime = pytest.importorskip("onnxruntime")
     path = tmp_path / "arrays.npz"
-    inputs, wanted, _ = written(LAYERS[name], path, "onnx", rnncli)
+    inputs, wanted, _ = write_weights(LAYERS[name], path, "onnx", rnncli)
     arrays = dict(np.load(path))
     attributes = {key: int(arrays.pop(key)[0]) for key in list(arrays) if key == "linear_before_reset"}
     operator = {3: "GRU", 4: "LSTM", 1: "RNN"}[arrays["R"].shape[1] // arrays["R"].shape[2]]
@@ -89,16 +89,16 @@ def test_onnx_runtime_returns_what_keras_returns(name: str, rnncli: Any, tmp_pat
     )  # fmt: skip
     model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 14)], ir_version=8)
     session = runtime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
-    (found,) = session.run(None, {"X": np.ascontiguousarray(inputs.swapaxes(0, 1))})
-    found = found.transpose(2, 0, 1, 3).reshape(BATCH, TIMESTEPS, -1)
-    np.testing.assert_allclose(found, wanted, rtol=0, atol=1e-5)
+    (sequence,) = session.run(None, {"X": np.ascontiguousarray(inputs.swapaxes(0, 1))})
+    sequence = sequence.transpose(2, 0, 1, 3).reshape(BATCH, TIMESTEPS, -1)
+    np.testing.assert_allclose(sequence, wanted, rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize("suffix", [".h5", ".weights.h5"])
 @pytest.mark.parametrize("name", ["LSTM", "GRU", "no bias", "both", "stack", "stack of both"])
 def test_keras_loads_its_own_layout(name: str, suffix: str, rnncli: Any, tmp_path: Path) -> None:
     path = tmp_path / f"model{suffix}"
-    inputs, wanted, _ = written(LAYERS[name], path, "keras", rnncli)
+    inputs, wanted, _ = write_weights(LAYERS[name], path, "keras", rnncli)
     model = keras.Sequential([keras.Input((None, FEATURES)), *oracle.make_layers(*LAYERS[name])])
     model.load_weights(path)
     np.testing.assert_allclose(model(inputs), wanted, rtol=0, atol=1e-6)
@@ -109,7 +109,7 @@ def test_keras_2_loads_cudnn_weights(name: str, rnncli: Any, tmp_path: Path) -> 
     """Into LSTM and GRU, which take CuDNNLSTM's and CuDNNGRU's weights by their shapes."""
     tf_keras = pytest.importorskip("tf_keras")
     path = tmp_path / "cudnn.h5"
-    inputs, wanted, _ = written(LAYERS[name], path, "cudnn", rnncli)
+    inputs, wanted, _ = write_weights(LAYERS[name], path, "cudnn", rnncli)
     names = {**vars(tf_keras.layers)}
     layers = [eval(text, names) for text in LAYERS[name]]
     model = tf_keras.Sequential([tf_keras.Input((None, FEATURES)), *layers])

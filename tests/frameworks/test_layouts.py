@@ -1,4 +1,4 @@
-"""Every layout there and back, bit for bit; and what each one cannot hold."""
+"""Every layout there and back, bit for bit; and the layers that a layout cannot hold."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def shapes_of(class_name: str, features: int, config: dict[str, Any]) -> dict[st
 
 
 @st.composite
-def cells(
+def cells_of(
     draw: Any, class_name: str, reset_after: bool, biased: bool, features: int, units: int, dtype: str
 ) -> Any:
     config: dict[str, Any] = {"units": units, "use_bias": biased}
@@ -53,10 +53,10 @@ def random_cells(
         size,
         size,
         st.sampled_from(DTYPES),
-    ).flatmap(lambda chosen: cells(*chosen))
+    ).flatmap(lambda chosen: cells_of(*chosen))
 
 
-def same_bits(ours: Mapping[Any, Array], theirs: Mapping[Any, Array]) -> None:
+def check_same_bits(ours: Mapping[Any, Array], theirs: Mapping[Any, Array]) -> None:
     assert list(ours) == list(theirs)
     for name, array in ours.items():
         other = theirs[name]
@@ -70,7 +70,7 @@ HELD = {
     "cudnn": random_cells(("LSTM", "GRU"), biased=True, after=True),
     "onnx": random_cells(),
 }
-"""The cells that a layout can hold, but for activations."""
+"""The cells that a layout can hold, with Keras's default activations."""
 
 
 @pytest.mark.parametrize("name", HELD)
@@ -81,57 +81,61 @@ def test_there_and_back(name: str, data: Any) -> None:
     if name == "onnx":  # with linear_before_reset, as it is written
         named = layout.name_arrays(Chain("", (LayerWeights("", (cell,)),)))
         there = {key: array if key == layout.ATTRIBUTE else array[0] for key, array in named.items()}
-    same_bits(layout.to_keras(cell.class_name, there), cell.weights)
-    if name == "cudnn":
-        same_bits(layout.to_plain_layout(cell.weights), cell.weights)
-        below = ({f"a/{key}": array for key, array in one.items()} for one in (there, cell.weights))
-        same_bits(layout.to_plain_layout(next(below)), next(below))
-        twice = (*there.values(), *there.values())
-        same_bits(
-            dict(enumerate(layout.to_plain_layer(twice))), dict(enumerate([*cell.weights.values()] * 2))
-        )
+    check_same_bits(layout.to_keras(cell.class_name, there), cell.weights)
+
+
+@given(cell=HELD["cudnn"])
+def test_weights_of_cudnn_are_told_by_their_shapes(cell: CellWeights) -> None:
+    """By name, below a path, and in the order of a layer with two directions."""
+    layout = frameworks.get("cudnn")
+    packed = layout.from_keras(cell.class_name, cell.weights)
+    check_same_bits(layout.to_plain_layout(cell.weights), cell.weights)
+    below, plain = ({f"a/{key}": arrays[key] for key in arrays} for arrays in (packed, cell.weights))
+    check_same_bits(layout.to_plain_layout(below), plain)
+    both = layout.to_plain_layer((*packed.values(), *packed.values()))
+    check_same_bits(dict(enumerate(both)), dict(enumerate([*cell.weights.values()] * 2)))
 
 
 def numbered(class_name: str, features: int = 3, units: int = 2, **config: Any) -> CellWeights:
     """A cell in which every number differs."""
     shapes = shapes_of(class_name, features, {"units": units, **config})
     weights = {
-        name: np.arange(np.prod(shape), dtype=np.float32).reshape(shape) + 100 * place
-        for place, (name, shape) in enumerate(shapes.items())
+        name: np.arange(np.prod(shape), dtype=np.float32).reshape(shape) + 100 * index
+        for index, (name, shape) in enumerate(shapes.items())
     }
     return CellWeights(class_name, {"units": units, **config}, weights)
 
 
-def alone(class_name: str, name: str = "", **options: Any) -> Chain:
+def one_layer(class_name: str, name: str = "", **options: Any) -> Chain:
     return Chain(name, (LayerWeights(name, (numbered(class_name, **options),)),))
 
 
-def both(first: CellWeights, second: CellWeights, merge_mode: str | None = "concat") -> Chain:
+def two_way(first: CellWeights, second: CellWeights, merge_mode: str | None = "concat") -> Chain:
     return Chain("", (LayerWeights("", (first, second), merge_mode),))
 
 
 REFUSED = [
-    ("torch", alone("GRU", reset_after=False), "reset_after=False"),
-    ("torch", alone("LSTM", activation="relu"), "relu"),
-    ("torch", alone("SimpleRNN", activation="elu"), "elu"),
-    ("torch", alone("LSTM", recurrent_activation="hard_sigmoid"), "hard_sigmoid"),
-    ("torch", alone("GRU", recurrent_activation="hard_sigmoid_keras2"), "hard_sigmoid_keras2"),
-    ("torch", alone("LSTM", cell_activation="relu"), "not relu"),
-    ("torch", alone("GRU", go_backwards=True), "go_backwards"),
-    ("torch", both(numbered("LSTM"), numbered("LSTM", units=3)), "2 and 3 units"),
-    ("torch", both(numbered("LSTM"), numbered("LSTM", use_bias=False)), "use_bias"),
-    ("torch", both(numbered("LSTM"), numbered("GRU")), "LSTM and GRU"),
-    ("torch", both(numbered("LSTM", go_backwards=True), numbered("LSTM")), "go_backwards"),
-    ("onnx", both(numbered("LSTM", go_backwards=True), numbered("LSTM")), "go_backwards"),
-    ("cudnn", alone("SimpleRNN"), "not SimpleRNN"),
-    ("cudnn", alone("LSTM", use_bias=False), "use_bias=False"),
-    ("cudnn", alone("GRU", reset_after=False), "reset_after=False"),
-    ("cudnn", alone("LSTM", activation="relu"), "relu"),
-    ("cudnn", alone("LSTM", recurrent_activation="tanh"), "tanh"),
-    ("cudnn", alone("LSTM", cell_activation="relu"), "not relu"),
-    ("onnx", alone("LSTM", activation="gelu"), "gelu"),
-    ("onnx", both(numbered("GRU"), numbered("GRU", units=3)), "2 and 3 units"),
-    ("onnx", both(numbered("GRU"), numbered("GRU", reset_after=False)), "reset_after"),
+    ("torch", one_layer("GRU", reset_after=False), "reset_after=False"),
+    ("torch", one_layer("LSTM", activation="relu"), "relu"),
+    ("torch", one_layer("SimpleRNN", activation="elu"), "elu"),
+    ("torch", one_layer("LSTM", recurrent_activation="hard_sigmoid"), "hard_sigmoid"),
+    ("torch", one_layer("GRU", recurrent_activation="hard_sigmoid_keras2"), "hard_sigmoid_keras2"),
+    ("torch", one_layer("LSTM", cell_activation="relu"), "not relu"),
+    ("torch", one_layer("GRU", go_backwards=True), "go_backwards"),
+    ("torch", two_way(numbered("LSTM"), numbered("LSTM", units=3)), "2 and 3 units"),
+    ("torch", two_way(numbered("LSTM"), numbered("LSTM", use_bias=False)), "use_bias"),
+    ("torch", two_way(numbered("LSTM"), numbered("GRU")), "LSTM and GRU"),
+    ("torch", two_way(numbered("LSTM", go_backwards=True), numbered("LSTM")), "go_backwards"),
+    ("onnx", two_way(numbered("LSTM", go_backwards=True), numbered("LSTM")), "go_backwards"),
+    ("cudnn", one_layer("SimpleRNN"), "not SimpleRNN"),
+    ("cudnn", one_layer("LSTM", use_bias=False), "use_bias=False"),
+    ("cudnn", one_layer("GRU", reset_after=False), "reset_after=False"),
+    ("cudnn", one_layer("LSTM", activation="relu"), "relu"),
+    ("cudnn", one_layer("LSTM", recurrent_activation="tanh"), "tanh"),
+    ("cudnn", one_layer("LSTM", cell_activation="relu"), "not relu"),
+    ("onnx", one_layer("LSTM", activation="gelu"), "gelu"),
+    ("onnx", two_way(numbered("GRU"), numbered("GRU", units=3)), "2 and 3 units"),
+    ("onnx", two_way(numbered("GRU"), numbered("GRU", reset_after=False)), "reset_after"),
 ]
 
 
@@ -166,36 +170,37 @@ def test_alike_layers_are_one_module_of_pytorch_and_others_are_several() -> None
     assert {"0.weight_ih_l0", "1.weight_ih_l0"} <= set(frameworks.convert("torch", [wider]))
 
 
-def notes(name: str, chain: Chain) -> list[str]:
+def notes_of(name: str, chain: Chain) -> list[str]:
     return list(map(str, frameworks.get(name).notes(chain)))
 
 
 def test_a_node_that_pytorch_exported_gets_a_path_that_a_module_can_have() -> None:
-    chain = alone("LSTM", "/encoder/LSTM")
+    chain = one_layer("LSTM", "/encoder/LSTM")
     assert "encoder.LSTM.weight_ih_l0" in frameworks.convert("torch", [chain])
-    assert notes("torch", chain)[0].startswith("encoder.LSTM: load into a module whose encoder")
+    assert notes_of("torch", chain)[0].startswith("encoder.LSTM: load into a module whose encoder")
 
 
 def test_two_arrays_of_one_name_are_refused() -> None:
-    chains = [alone("LSTM", "a/b"), alone("LSTM", "a.b")]
+    chains = [one_layer("LSTM", "a/b"), one_layer("LSTM", "a.b")]
     with pytest.raises(LayerError, match=r"a\.b\.weight_ih_l0"):
         frameworks.convert("torch", chains)
     assert len(frameworks.convert("keras", chains)) == 6
 
 
 def test_notes_say_what_the_arrays_do_not() -> None:
-    relu = alone("SimpleRNN", activation="relu")
-    assert "nonlinearity='relu'" in notes("torch", relu)[0]
-    said = " ".join(notes("onnx", relu))
+    relu = one_layer("SimpleRNN", activation="relu")
+    assert "nonlinearity='relu'" in notes_of("torch", relu)[0]
+    said = " ".join(notes_of("onnx", relu))
     assert "activation=relu" in said
-    assert "linear_before_reset=1" in " ".join(notes("onnx", alone("GRU", "g")))
-    assert "direction=reverse" in " ".join(notes("onnx", alone("GRU", go_backwards=True)))
-    summed = both(numbered("LSTM"), numbered("LSTM"), "sum")
-    assert "apply merge_mode='sum' yourself" in " ".join(notes("torch", summed))
-    assert "bias_hh is zero" in " ".join(notes("torch", summed))
-    assert not any("zero" in note for note in notes("torch", alone("GRU")))
+    assert "linear_before_reset=1" in " ".join(notes_of("onnx", one_layer("GRU", "g")))
+    assert "direction=reverse" in " ".join(notes_of("onnx", one_layer("GRU", go_backwards=True)))
+    summed = two_way(numbered("LSTM"), numbered("LSTM"), "sum")
+    assert "apply merge_mode='sum' yourself" in " ".join(notes_of("torch", summed))
+    assert "bias_hh is zero" in " ".join(notes_of("torch", summed))
+    assert not any("zero" in note for note in notes_of("torch", one_layer("GRU")))
     for name in ("torch", "cudnn", "onnx"):  # a GRU beside the LSTM has two biases of its own
-        assert " sums two biases: a single Keras bias is stored in " in " ".join(notes(name, alone("LSTM")))
+        said = " ".join(notes_of(name, one_layer("LSTM")))
+        assert " sums two biases: a single Keras bias is stored in " in said
 
 
 @st.composite
@@ -206,7 +211,7 @@ def chains(draw: Any) -> Chain:
     kinds = [draw(kind)] * count if alike else [draw(kind) for _ in range(count)]
     layers, width, dtype = [], draw(st.integers(1, 4)), draw(st.sampled_from(DTYPES))
     for number, (class_name, biased, units) in enumerate(kinds):
-        made = tuple(draw(cells(class_name, True, biased, width, units, dtype)) for _ in range(ways))
+        made = tuple(draw(cells_of(class_name, True, biased, width, units, dtype)) for _ in range(ways))
         layers.append(LayerWeights(f"m_l{number}" if count > 1 else "m", made))
         width = ways * units
     return Chain("m", tuple(layers))
@@ -216,15 +221,14 @@ def chains(draw: Any) -> Chain:
 @given(chain=chains())
 def test_what_is_named_is_recognized_again(name: str, chain: Chain) -> None:
     arrays = frameworks.convert(name, [chain])
-    found = find_layers("w.npz", arrays, [layer.name for layer in chain.layers], ordered=True)
-    assert len(found) == len(chain.layers)
-    for layer, saved in zip(chain.layers, found, strict=True):
+    layers = find_layers("w.npz", arrays, [layer.name for layer in chain.layers], ordered=True)
+    for layer, saved in zip(chain.layers, layers, strict=True):
         wanted = [array for cell in layer.cells for array in cell.weights.values()]
-        same_bits(dict(enumerate(saved.weights)), dict(enumerate(wanted)))
+        check_same_bits(dict(enumerate(saved.weights)), dict(enumerate(wanted)))
 
 
 @pytest.mark.parametrize("after", [False, True])
 def test_onnx_says_where_a_gru_without_bias_resets(after: bool) -> None:
-    chain = alone("GRU", "g", reset_after=after, use_bias=False)
-    (found,) = frameworks.get("onnx").find_chains(frameworks.convert("onnx", [chain]))
-    assert found.chain.layers[0].cells[0].config["reset_after"] == after
+    chain = one_layer("GRU", "g", reset_after=after, use_bias=False)
+    (recognized,) = frameworks.get("onnx").find_chains(frameworks.convert("onnx", [chain]))
+    assert recognized.chain.layers[0].cells[0].config["reset_after"] == after

@@ -25,7 +25,7 @@ def peephole_lstm(direction: str, *, biased: bool = True, **attributes: Any) -> 
     return onnx_graphs.single("LSTM", arrays, direction=direction, **attributes)
 
 
-def returned(model: Any, feeds: dict[str, Any]) -> list[Any]:
+def run_onnx(model: Any, feeds: dict[str, Any]) -> list[Any]:
     session = runtime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
     return list(session.run(None, feeds))
 
@@ -43,8 +43,8 @@ def test_there_and_back_onnx_runtime_returns_the_same_bits(
     assert ("set the attribute direction=reverse" in done.stderr) == (direction == "reverse")
     arrays = {name.removeprefix("rnn/"): array for name, array in np.load(there).items()}
     again, _ = onnx_graphs.single("LSTM", {**arrays, "X": feeds["X"]}, direction=direction)
-    wanted = returned(made, feeds)
-    for ours, theirs in zip(returned(again, feeds), wanted, strict=True):
+    wanted = run_onnx(made, feeds)
+    for ours, theirs in zip(run_onnx(again, feeds), wanted, strict=True):
         assert ours.tobytes() == theirs.tobytes()
     assert rnncli("weights", there, "--to", "onnx", "-o", back).returncode == 0
     same = np.load(back)
@@ -61,7 +61,7 @@ def test_the_arrays_are_read_with_their_peepholes(tmp_path: Path, rnncli: Run, d
     rnncli("weights", model, "--to", "onnx", "-o", there)
     np.save(inputs, feeds["X"].swapaxes(0, 1))
     assert rnncli("run", inputs, "--model", there, "-o", out).returncode == 0
-    sequence = returned(made, feeds)[0]
+    sequence = run_onnx(made, feeds)[0]
     wanted = np.concatenate(list(sequence.transpose(1, 2, 0, 3)), axis=-1)
     np.testing.assert_allclose(np.load(out)["rnn/hidden_states"], wanted, rtol=0, atol=1e-6)
     refused = rnncli("run", inputs, "-l", "lstm", "--units", "4", "--weights", there)

@@ -26,22 +26,19 @@ KERAS_NAMES = [name for name in initializers.names() if initializers.find(name).
 RANDOM = [name for name in KERAS_NAMES if takes_seed(name)]
 PLAIN = [name for name in KERAS_NAMES if name not in (*RANDOM, "stft")]
 BIT_FOR_BIT = {"random_uniform", "glorot_uniform", "he_uniform", "lecun_uniform"}
+TOLERANCES = {**dict.fromkeys(BIT_FOR_BIT, 0), "orthogonal": 4e-6}
 SHAPES = [(1, 1), (3, 12), (5, 12), (8, 8), (2, 9), (12, 3), (2, 3, 4), (3, 3, 2, 8)]
 DTYPES = ["float32", "float64"]
 
 
-def near(ours: np.ndarray, theirs: Any, name: str, scale: float = 1.0) -> None:
+def check_drawn(ours: np.ndarray, theirs: Any, name: str, scale: float = 1.0) -> None:
     expected = np.asarray(theirs)
     assert ours.shape == expected.shape
     assert ours.dtype == expected.dtype
-    if name in BIT_FOR_BIT:
-        np.testing.assert_array_equal(ours, expected)
-    else:
-        tolerance = 4e-6 if name == "orthogonal" else 2.4e-7 * scale
-        np.testing.assert_allclose(ours, expected, rtol=0, atol=tolerance)
+    np.testing.assert_allclose(ours, expected, rtol=0, atol=TOLERANCES.get(name, 2.4e-7 * scale))
 
 
-def fits(name: str, shape: tuple[int, ...]) -> bool:
+def fills_shape(name: str, shape: tuple[int, ...]) -> bool:
     return not (name == "orthogonal" and len(shape) < 2) and not (name == "identity" and len(shape) != 2)
 
 
@@ -49,19 +46,21 @@ def fits(name: str, shape: tuple[int, ...]) -> bool:
 @pytest.mark.parametrize("name", RANDOM)
 def test_a_random_initializer_draws_what_keras_draws(name: str, dtype: str) -> None:
     for seed, shape in enumerate([*SHAPES, (12,), (3,)]):
-        if fits(name, shape):
+        if fills_shape(name, shape):
             theirs = keras.initializers.get({"class_name": name, "config": {"seed": seed * 977}})(
                 shape, dtype
             )
-            near(make(name, shape, dtype, seed * 977), theirs, name, float(np.abs(theirs).max()) or 1.0)
+            scale = float(np.abs(theirs).max()) or 1.0
+            check_drawn(make(name, shape, dtype, seed * 977), theirs, name, scale)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", [name for name in PLAIN if name != "constant"])
 def test_an_initializer_without_seed_fills_what_keras_fills(name: str, dtype: str) -> None:
     for shape in [(3, 12), (4, 4), (12, 3), (12,), (2, 3, 4)]:
-        if fits(name, shape):
-            near(make(name, shape, dtype, None), keras.initializers.get(name)(shape, dtype), "random_uniform")
+        if fills_shape(name, shape):
+            theirs = keras.initializers.get(name)(shape, dtype)
+            check_drawn(make(name, shape, dtype, None), theirs, "random_uniform")
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -90,8 +89,8 @@ def test_an_expression_is_the_keras_object(text: str, shape: tuple[int, ...], dt
     theirs = np.asarray(eval(text, vars(keras.initializers))(shape, dtype))
     ours = make(parse(text), shape, dtype, None)
     assert ours.dtype == dtype
-    name = "orthogonal" if text.startswith("Orth") else "uniform" if "Uniform(" in text else "normal"
-    near(ours, theirs, {"uniform": "random_uniform"}.get(name, name), max(1.0, float(np.abs(theirs).max())))
+    name = "orthogonal" if text.startswith("Orth") else "random_uniform" if "Uniform(" in text else "normal"
+    check_drawn(ours, theirs, name, max(1.0, float(np.abs(theirs).max())))
 
 
 @pytest.mark.parametrize(
@@ -112,9 +111,9 @@ def test_who_takes_a_seed(value: str | Spec, taken: bool) -> None:
 
 
 def test_a_specs_own_seed_wins() -> None:
-    own = make(Spec("RandomNormal", {"seed": 3}), (4,), "float32", 99)
-    np.testing.assert_array_equal(own, make("random_normal", (4,), "float32", 3) * 1)
-    assert not np.array_equal(own, make("random_normal", (4,), "float32", 99))
+    with_seed = make(Spec("RandomNormal", {"seed": 3}), (4,), "float32", 99)
+    np.testing.assert_array_equal(with_seed, make("random_normal", (4,), "float32", 3) * 1)
+    assert not np.array_equal(with_seed, make("random_normal", (4,), "float32", 99))
 
 
 # Names and forms

@@ -56,11 +56,11 @@ def test_a_config_without_its_class_says_what_to_write(config: Any) -> None:
 def test_a_call_that_is_refused_draws_nothing() -> None:
     """The first layer has drawn when the second sees another batch than the one it keeps states of."""
     stack = ("LSTM(4, dropout=0.5, return_sequences=True)", "GRU(3, stateful=True)")
-    one = case(*stack, training=True)
-    other = one._replace(inputs=INPUTS[:1])
-    plain, disturbed = compute.prepare(one, "numpy"), compute.prepare(one, "numpy")
-    plain(one)
-    disturbed(one)
+    whole = case(*stack, training=True)
+    other = whole._replace(inputs=INPUTS[:1])
+    plain, disturbed = compute.prepare(whole, "numpy"), compute.prepare(whole, "numpy")
+    plain(whole)
+    disturbed(whole)
     with pytest.raises(InputError, match="a batch of 2"):
         disturbed(other)
-    assert np.array_equal(disturbed(one).outputs[0].values, plain(one).outputs[0].values)
+    assert np.array_equal(disturbed(whole).outputs[0].values, plain(whole).outputs[0].values)

@@ -99,9 +99,9 @@ def test_what_does_not_know_the_step_refuses_it(
 def test_a_target_does_not_leave_out_a_layer_that_it_does_not_know(
     target: str, rnncli_with_twin: Run, tmp_path: Path
 ) -> None:
-    place = tmp_path / "script"
-    done = rnncli_with_twin("export", "--to", target, "-l", "twice", "-l", "lstm", "-o", str(place))
-    assert not place.exists()
+    script = tmp_path / "script"
+    done = rnncli_with_twin("export", "--to", target, "-l", "twice", "-l", "lstm", "-o", str(script))
+    assert not script.exists()
     assert (done.returncode, done.stdout) == (2, "")
     reason = f"--to {target} cannot express this: it has no formula for Twice."
     assert done.stderr.splitlines()[0] == f"rnncli: {reason}"

@@ -28,7 +28,7 @@ MADE = ("--input-shape", "1,4,3")
 
 @pytest.mark.parametrize("layers", STACKS)
 def test_the_layer_above_gets_what_it_gets_in_a_functional_model(layers: list[str]) -> None:
-    found = rnncli.run(X, layers, seed=1, check=True)
+    result = rnncli.run(X, layers, seed=1, check=True)
     keras.utils.set_random_seed(1)
     first, *above = oracle.make_layers(*layers)
     given = keras.Input((4, 3))
@@ -36,12 +36,12 @@ def test_the_layer_above_gets_what_it_gets_in_a_functional_model(layers: list[st
     for layer in above:
         x = layer(x)
     theirs = keras.tree.flatten(keras.Model(given, x)(X))
-    for mine, one in zip(found.outputs, theirs, strict=True):
-        np.testing.assert_allclose(mine.values, one, rtol=0, atol=1e-6)
+    for output, values in zip(result.outputs, theirs, strict=True):
+        np.testing.assert_allclose(output.values, values, rtol=0, atol=1e-6)
     with pytest.raises((ValueError, TypeError)):
         keras.Sequential(oracle.make_layers(*layers))(X)
-    assert [text for text in found.remarks if str(text).startswith(REFUSES)]
-    assert "check: compared with a functional model of these layers in Keras" in found.remarks
+    assert [text for text in result.remarks if str(text).startswith(REFUSES)]
+    assert "check: compared with a functional model of these layers in Keras" in result.remarks
 
 
 @pytest.mark.parametrize(
@@ -120,7 +120,7 @@ def test_an_exported_script_calls_the_layers_one_by_one(
     assert main(["export", "--to", "keras", *words]) == 0
     script = tmp_path / "script.py"
     script.write_text(capfd.readouterr().out)
-    *_, found = run_script(script).values()
+    *_, last = run_script(script).values()
     assert main(["run", *words, "-f", "json"]) == 0
     expected = json.loads(capfd.readouterr().out)["outputs"][0]["values"]
-    np.testing.assert_allclose(found, expected, rtol=1e-5)
+    np.testing.assert_allclose(last, expected, rtol=1e-5)

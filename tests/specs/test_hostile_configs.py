@@ -35,13 +35,13 @@ LAYERS = (
 )
 
 
-def nested(value: Any, depth: int) -> Any:
+def nested_list(value: Any, depth: int) -> Any:
     for _ in range(depth):
         value = [value]
     return value
 
 
-def wrapped(depth: int) -> Any:
+def nested_layers(depth: int) -> Any:
     config: Any = {"class_name": "LSTM", "config": {"units": 2}}
     for _ in range(depth):
         config = {"class_name": "Bidirectional", "config": {"layer": config}}
@@ -59,8 +59,8 @@ VALUES: tuple[Any, ...] = (
     {"class_name": "StackedRNNCells", "config": []}, {"class_name": "StackedRNNCells", "config": {}},
     {"class_name": "StackedRNNCells", "config": {"cells": 5}},
     {"class_name": "StackedRNNCells", "config": {"cells": {"a": 1}}},
-    {"class_name": "Constant", "config": {"value": nested(5, 70)}},
-    {"class_name": "Constant", "config": {"value": nested(5, 2000)}},
+    {"class_name": "Constant", "config": {"value": nested_list(5, 70)}},
+    {"class_name": "Constant", "config": {"value": nested_list(5, 2000)}},
     {"class_name": "Constant", "config": {"value": [[1], [2, 3]]}},
     {"class_name": "Constant", "config": {"value": {}}},
     {"class_name": "function", "config": 5}, {"class_name": "function", "config": ["tanh"]},
@@ -78,14 +78,14 @@ CORPUS: tuple[Any, ...] = (
     {"class_name": "RNN", "config": {"cell": {"class_name": "StackedRNNCells", "config": {"cells": None}}}},
     {"class_name": "LSTM", "config": {"units": 3, "kernel_initializer": VALUES[-8]}},
     {"class_name": "LSTM", "config": {"units": 3, "kernel_initializer": VALUES[-7]}},
-    wrapped(400),
-    nested({"class_name": "LSTM", "config": {"units": 2}}, 2000),
+    nested_layers(400),
+    nested_list({"class_name": "LSTM", "config": {"units": 2}}, 2000),
 )
-"""What once ended otherwise."""
+"""Configs that once ended with another error."""
 
 
 def is_deep(tree: Any) -> bool:
-    """Too deep for json.dumps, which would write the file."""
+    """Return whether the config is too deep for json.dumps."""
     try:
         json.dumps(tree)
     except RecursionError:
@@ -93,14 +93,14 @@ def is_deep(tree: Any) -> bool:
     return False
 
 
-def places(tree: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+def paths(tree: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
     yield path
     items = tree.items() if isinstance(tree, dict) else enumerate(tree) if isinstance(tree, list) else ()
     for key, value in items:
-        yield from places(value, (*path, key))
+        yield from paths(value, (*path, key))
 
 
-def put(tree: Any, path: tuple[Any, ...], value: Any) -> Any:
+def replace_at(tree: Any, path: tuple[Any, ...], value: Any) -> Any:
     if not path:
         return value
     tree = copy.deepcopy(tree)
@@ -111,17 +111,17 @@ def put(tree: Any, path: tuple[Any, ...], value: Any) -> Any:
     return tree
 
 
-def answered(config: Any) -> None:
-    """Anything but an error of rnncli's own, with exit code 2, is a failure."""
+def check_answered(config: Any) -> None:
+    """Check that the config is used, or refused by an error of rnncli with exit code 2."""
     for flags in ({}, {"return_state": True}):
         try:
-            run(config, flags)
+            use_everywhere(config, flags)
         except RnncliError as error:
             if error.exit_code != 2:
                 raise
 
 
-def run(config: Any, flags: dict[str, Any]) -> None:
+def use_everywhere(config: Any, flags: dict[str, Any]) -> None:
     stack = specs.from_flags([config], flags)
     outline(stack, (1, 3, 2))
     [specs.describe(spec) for spec in stack]
@@ -132,7 +132,7 @@ def run(config: Any, flags: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("config", CORPUS, ids=range(len(CORPUS)))
 def test_what_once_broke(config: Any, capfd: pytest.CaptureFixture[str], tmp_path: Any) -> None:
-    answered(config)
+    check_answered(config)
     if not is_deep(config):
         file = tmp_path / "layer.json"
         file.write_text(json.dumps(config))
@@ -147,6 +147,6 @@ def test_what_once_broke(config: Any, capfd: pytest.CaptureFixture[str], tmp_pat
 def test_any_value_at_any_place(layer: str) -> None:
     config = json.loads(json.dumps(specs.to_config(specs.build(layer))))
     extra = [("config", name) for name in ("extra", "name", "dtype", "kernel_regularizer", "seed")]
-    every = [(path, value) for path in (*places(config), *extra) for value in VALUES]
+    every = [(path, value) for path in (*paths(config), *extra) for value in VALUES]
     for path, value in random.Random(layer).sample(every, 150):
-        answered(put(config, path, value))
+        check_answered(replace_at(config, path, value))

@@ -52,10 +52,10 @@ def keras_numbers(make: Any, seed: int = 5, dtype: str = "float32") -> list[np.n
     return oracle.call_layers(make(), X.astype(dtype))[-1]
 
 
-def same(mine: Any, theirs: Any) -> None:
-    assert [tensor.shape for tensor in mine] == [tensor.shape for tensor in theirs]
-    for one, two in zip(mine, theirs, strict=True):
-        oracle.check_close(one, two, 4e-6)
+def check_same(ours: Any, theirs: Any) -> None:
+    assert [tensor.shape for tensor in ours] == [tensor.shape for tensor in theirs]
+    for tensor, expected in zip(ours, theirs, strict=True):
+        oracle.check_close(tensor, expected, 4e-6)
 
 
 def dtype_in(expression: str) -> str:
@@ -69,8 +69,8 @@ class TestExpressions:
         text = specs.describe(spec)
         assert specs.describe(specs.build(text)) == text
         for written in (expression, text):
-            theirs = keras_numbers(lambda one=written: oracle.make_layers(one), dtype=dtype_in(expression))
-            same(numbers((spec,)), theirs)
+            theirs = keras_numbers(lambda text=written: oracle.make_layers(text), dtype=dtype_in(expression))
+            check_same(numbers((spec,)), theirs)
 
     @pytest.mark.parametrize(
         ("expression", "text"),
@@ -221,12 +221,14 @@ class TestFlags:
             "Bidirectional(LSTM(4, return_state=True, kernel_initializer=RandomNormal(stddev=0.5), "
             "recurrent_initializer=RandomUniform(-0.1, 0.1)), merge_mode='ave')"
         )
-        same(numbers(specs.from_flags(["lstm"], flags)), keras_numbers(lambda: oracle.make_layers(text)))
+        check_same(
+            numbers(specs.from_flags(["lstm"], flags)), keras_numbers(lambda: oracle.make_layers(text))
+        )
 
     def test_seeds_do_not_depend_on_the_order_of_typing(self) -> None:
-        one = {"kernel_initializer": "RandomNormal()", "recurrent_initializer": "RandomUniform()"}
-        two = dict(reversed(one.items()))
-        same(numbers(specs.from_flags(["lstm"], one)), numbers(specs.from_flags(["lstm"], two)))
+        first = {"kernel_initializer": "RandomNormal()", "recurrent_initializer": "RandomUniform()"}
+        second = dict(reversed(first.items()))
+        check_same(*(numbers(specs.from_flags(["lstm"], typed)) for typed in (first, second)))
 
     def test_win_over_a_document(self) -> None:
         document = ["LSTM(5, return_state=True)", {"class_name": "GRU", "config": {"units": 2}}]
@@ -242,14 +244,14 @@ class TestConfigs:
     def test_what_keras_serializes_is_the_same_layer(self, expression: str) -> None:
         config = keras.layers.serialize(oracle.make_layers(expression)[0])
         theirs = keras_numbers(lambda: oracle.make_layers(config), dtype=dtype_in(expression))
-        same(numbers((specs.build(config),)), theirs)
+        check_same(numbers((specs.build(config),)), theirs)
 
     def test_the_config_of_a_whole_model_is_refused(self) -> None:
         model = keras.Sequential([keras.Input((4, 3)), *oracle.make_layers(*STACK)])
         graph = keras.Model(model.inputs, model.outputs)
-        for one in (model, graph):
-            config = keras.saving.serialize_keras_object(one)
-            for written in (config, json.loads(one.to_json())):
+        for keras_model in (model, graph):
+            config = keras.saving.serialize_keras_object(keras_model)
+            for written in (config, json.loads(keras_model.to_json())):
                 with pytest.raises(LayerError, match=r"(?s)is a whole model.*run INPUT --model m\.keras"):
                     specs.from_flags([written], {})
 
@@ -266,10 +268,10 @@ class TestConfigs:
     def test_spec_of_a_config_is_deferred_and_one_of_an_expression_is_not(self) -> None:
         expression = "LSTM(2, kernel_initializer=RandomNormal())"
         config = keras.layers.serialize(oracle.make_layers(expression)[0])
-        found: list[Spec] = [
+        initializers: list[Spec] = [
             specs.build(written).config["kernel_initializer"] for written in (expression, config)
         ]
-        assert [spec.deferred for spec in found] == [False, True]
+        assert [spec.deferred for spec in initializers] == [False, True]
 
 
 def plain(config: Any) -> Any:
