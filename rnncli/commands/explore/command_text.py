@@ -6,12 +6,12 @@ import json
 import re
 import shlex
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from rnncli import specs
 from rnncli.ask import INPUT_OPTIONS, LAYER_OPTIONS, RUN_OPTIONS
-from rnncli.case import Array, walk
+from rnncli.case import Array, Spec, walk
 from rnncli.cli import files
 from rnncli.commands.explore.experiment import Experiment
 from rnncli.errors import RnncliError, UsageError
@@ -127,18 +127,30 @@ def _layer_words(now: Experiment) -> Iterator[str]:
         yield from ("-l", name, *write_words({name: given[name] for name in LAYER_OPTIONS if name in given}))
         return
     files = iter(cell_files(now) or ())
-    for expression in specs.expressions_of(now.case.stack):
-        yield from ("-l", re.sub(r"@\w+", lambda _: next(files), expression))
+    for layer in now.case.stack:
+        yield from ("-l", specs.describe(_named_by_file(layer, files)))
 
 
 def cell_files(now: Experiment) -> list[str] | None:
-    """Return the files of the cells of one's own, in their order, as they were given; None if none were."""
-    own = [spec for spec in walk(now.case.stack) if spec.equations is not None]
-    if not own:
+    """Return the file of each cell written as equations, `@mgu.toml`, as given; None if not all are known."""
+    cells = [spec for spec in walk(now.case.stack) if spec.equations is not None]
+    if not cells:
         return []
     words = " ".join(now.start.ask.layer or ())
     files = re.findall(r"@'[^']*'|@[^\s()',\[\]]*\.toml", words)
-    return files if len(files) == len(own) else None
+    return files if len(files) == len(cells) else None
+
+
+def _named_by_file(spec: Spec, files: Iterator[str]) -> Spec:
+    """Return the spec in which each cell written as equations has the name of its file, in their order."""
+
+    def rename(value: Any) -> Any:
+        if isinstance(value, Spec):
+            return _named_by_file(value, files)
+        return type(value)(map(rename, value)) if isinstance(value, (tuple, list)) else value
+
+    name = spec.class_name if spec.equations is None else next(files)
+    return replace(spec, class_name=name, config={key: rename(old) for key, old in spec.config.items()})
 
 
 @dataclass(frozen=True)

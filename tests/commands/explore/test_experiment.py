@@ -272,6 +272,16 @@ def test_a_cell_of_ones_own_is_changed_and_its_command_names_its_file(
     assert "--units 4" in other
 
 
+def test_a_command_names_each_cell_s_file_in_whatever_order_they_were_given(tmp_path: Path) -> None:
+    (tmp_path / "forward.toml").write_text(MGU)
+    (tmp_path / "backward.toml").write_text(ACCUMULATOR)
+    forward, backward = f"@{tmp_path}/forward.toml(4)", f"@{tmp_path}/backward.toml(4, go_backwards=True)"
+    written = f"Bidirectional({forward}, backward_layer={backward})"
+    for layer in (written, f"Bidirectional(backward_layer={backward}, layer={forward})"):
+        now = experiment(shlex.join(["rnncli", "run", "-l", layer, "--seed", "42"]))
+        assert shlex.split(command(now) or "")[3] == written
+
+
 def test_the_rows_of_a_cell_of_ones_own_are_its_options(tmp_path: Path) -> None:
     (tmp_path / "cell.toml").write_text(NASTY)
     layer = f"@{tmp_path / 'cell.toml'}(4, power=1.5)"
