@@ -70,8 +70,8 @@ class Start(NamedTuple):
 class Experiment:
     """A Case, and where it came from.
 
-    layer: index of the layer in the stack that options change.
-    later: changes that read a file, and every change after them, in order; they are not made yet.
+    layer: the index of the layer in the stack that options change.
+    later: changes that are still to be made, in order: a change that reads a file, and the changes after it.
     """
 
     case: Case
@@ -97,7 +97,7 @@ class Experiment:
         return texts[0] if len(texts) == 1 else f"[{', '.join(texts)}]"
 
     def after(self, change: Change, *, reads: bool = False) -> Experiment:
-        """Return the experiment after a change; if that reads a file, with the change left for `complete`.
+        """Return the experiment after a change; a change that reads a file is left for `complete`.
 
         Raises RnncliError if the change is not possible.
         """
@@ -163,11 +163,11 @@ def fit_holds(case: Case) -> Case:
         raise UsageError(error.sentence, "Press H to release every gate first.") from None
 
 
-def set_number(array: Array, place: tuple[int, ...], value: float) -> Array:
-    """Return a copy of `array` with another number at `place`."""
-    made = array.copy()
-    made[place] = value
-    return made
+def set_number(array: Array, index: tuple[int, ...], value: float) -> Array:
+    """Return a copy of `array` with another number at `index`."""
+    changed = array.copy()
+    changed[index] = value
+    return changed
 
 
 def toggle_mask(now: Experiment, batch: int, timestep: int) -> Experiment:
@@ -185,10 +185,10 @@ def mask_steps(now: Experiment, batch: int, text: str) -> Experiment:
     mask[batch] = True
     for part in filter(str.strip, text.split(",")):
         try:
-            place = addresses.parse_part(part)
+            index = addresses.parse_part(part)
         except ValueError:
-            place = slice(0)
-        steps = mask[batch, place if isinstance(place, slice) else slice(place, place + 1 or None)]
+            index = slice(0)
+        steps = mask[batch, index if isinstance(index, slice) else slice(index, index + 1 or None)]
         if not steps.size:
             raise UsageError(
                 "mask: {part!r} is not a time step here.",
@@ -205,7 +205,7 @@ def masked_steps(case: Case, batch: int) -> str:
     if case.mask is None:
         return ""
     steps = enumerate((~case.mask[batch]).nonzero()[0].tolist())
-    groups = groupby(steps, lambda pair: pair[1] - pair[0])  # neighbors differ from their places alike
+    groups = groupby(steps, lambda pair: pair[1] - pair[0])  # the same difference in a run of neighbors
     runs = [[step for _, step in group] for _, group in groups]
     return ", ".join(str(run[0]) if len(run) == 1 else f"{run[0]}:{run[-1] + 1}" for run in runs)
 
@@ -225,8 +225,8 @@ def _with_mask(now: Experiment, mask: Array) -> Experiment:
 class Computation:
     """The results of an experiment.
 
-    result: what the layers return.  case, trace: the same with the outputs and states of every layer.
-    without_hold: the same experiment with every gate computed; None if no gate is held.
+    result: the returned tensors.  case, trace: the Case and its trace with the outputs of every layer.
+    without_hold: the results without held gates; None if no gate is held.
     """
 
     experiment: Experiment
@@ -236,9 +236,9 @@ class Computation:
     without_hold: Computation | None = None
 
     def column_place(self, weight: str, column: int) -> tuple[str, int] | None:
-        """Return the gate and the unit that a column of a weight belongs to.
+        """Return the gate and the unit that a column of a weight belongs to; None if it belongs to no gate.
 
-        weight: its path, `0/forward/kernel`.  Returns None for a weight whose columns belong to no gate.
+        weight: the path of the weight, `0/forward/kernel`.
         """
         for loop in self.trace.trace:
             for cell, lines_of in loop.columns.items():
@@ -251,12 +251,12 @@ class Computation:
 
 
 @lru_cache(maxsize=4)  # a screen is drawn more often than its number changes
-def explain(found: Computation, target: Target) -> Explanation:
+def explain(computed: Computation, target: Target) -> Explanation:
     """Return where a number comes from, with the largest terms of each equation."""
-    explanation = explain_number(found.case, found.trace, target, terms=MOST_TERMS)
-    if found.without_hold is None:
+    explanation = explain_number(computed.case, computed.trace, target, terms=MOST_TERMS)
+    if computed.without_hold is None:
         return explanation
-    return replace(explanation, without_hold=explain(found.without_hold, target).value)
+    return replace(explanation, without_hold=explain(computed.without_hold, target).value)
 
 
 @lru_cache(maxsize=2)  # undo shows the numbers before without computing them again
@@ -266,10 +266,10 @@ def compute_experiment(experiment: Experiment) -> Computation:
     Raises RnncliError if its layers, inputs or weights do not fit together, or if numpy cannot trace them.
     """
     experiment = experiment.complete()
-    found = _compute(experiment)
+    computed = _compute(experiment)
     if not experiment.case.hold:
-        return found
-    return replace(found, without_hold=_compute(experiment.with_case(hold=())))
+        return computed
+    return replace(computed, without_hold=_compute(experiment.with_case(hold=())))
 
 
 def _compute(experiment: Experiment) -> Computation:

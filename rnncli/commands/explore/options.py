@@ -28,7 +28,7 @@ from rnncli.specs.build import options_of
 
 FIRST = ("units", "return_sequences", "return_state")
 DTYPES = ("float32", "float64")
-"""Those in which the numpy engine, which records steps, rounds as Keras does."""
+"""The dtypes in which the numpy engine, which records steps, rounds as Keras does."""
 NONE = "none"
 """The value of a row in which nothing is masked or held."""
 SEPARATOR = ";"
@@ -71,10 +71,10 @@ def about(name: str) -> Text:
 class OptionRow(NamedTuple):
     """An option.
 
-    change: returns the experiment with another value, one of the choices or typed; raises RnncliError if it
-        is not accepted.
+    change: returns the experiment with another value, chosen or typed; raises RnncliError if the value is not
+        accepted.
     choices: the values that left and right go through; (False, True) for a flag.
-    typed: the value as the user types it, if it is displayed in another form.
+    typed: the value as the user types it, if the displayed value has another form.
     reads: whether the change reads or generates the input again, which takes time.
     """
 
@@ -91,17 +91,17 @@ class OptionRow(NamedTuple):
         return self.value.class_name if isinstance(self.value, Spec) else str(self.value)
 
     def next(self, by: int) -> Any:
-        """Return the value `by` places further; of a number without choices, the number plus `by`.
+        """Return the choice that follows after `by` steps; without choices, a whole number plus `by`.
 
         Returns None for a value that has to be typed.
         """
         if self.choices:
-            place = self.choices.index(self.value) if self.value in self.choices else -by
-            return self.choices[(place + by) % len(self.choices)]
+            index = self.choices.index(self.value) if self.value in self.choices else -by
+            return self.choices[(index + by) % len(self.choices)]
         return self.value + by if type(self.value) is int else None
 
     def parse(self, text: str) -> Any:
-        """Return the value of a typed text.  Raises ValueError if it is not a number but should be."""
+        """Return the value of a typed text.  Raises ValueError if a number is needed and the text is none."""
         kind = type(self.value)
         return kind(text) if kind in (int, float) else text.strip()
 
@@ -112,16 +112,16 @@ def rows(now: Experiment, batch: int = 0) -> list[OptionRow]:
     batch: the sequence whose mask is shown.
     """
     case, spec, inner, start = now.case, now.spec, now.spec.inner, now.start
-    own = {row.name: row for row in _options(inner)}
+    of_layer = {row.name: row for row in _options(inner)}
     shown = []
     if len(start.layers) > 1:
         shown.append(OptionRow("in model", start.model_layer, _enter, start.layers, reads=True))
     if len(case.stack) > 1:
         places = recurrent_places(case)
-        shown.append(OptionRow("in stack", now.layer, lambda now, place: replace(now, layer=place), places))
+        shown.append(OptionRow("in stack", now.layer, lambda now, index: replace(now, layer=index), places))
     with_units = [name for name in layers.recurrent_names() if "units" in layers.class_of(name).options]
     shown.append(OptionRow("layer", inner.title, partial(_set_option, "layer"), with_units))
-    shown += [own.pop(name) for name in FIRST if name in own]
+    shown += [of_layer.pop(name) for name in FIRST if name in of_layer]
     wrapped = spec is not inner
     shown.append(OptionRow("bidirectional", wrapped, partial(_set_option, "bidirectional"), (False, True)))
     if wrapped:
@@ -129,16 +129,16 @@ def rows(now: Experiment, batch: int = 0) -> list[OptionRow]:
         shown.append(OptionRow("merge_mode", mode, partial(_set_option, "merge_mode"), MERGE_MODES))
     masked = masked_steps(case, batch)
     shown.append(OptionRow("mask", f"t={masked}" if masked else NONE, partial(_mask, batch), typed=masked))
-    shown += [own.pop("stateful")] if "stateful" in own else []
+    shown += [of_layer.pop("stateful")] if "stateful" in of_layer else []
     shown.append(OptionRow("calls", case.calls, _set_calls))
-    shown += [own.pop(name) for name in ("reset_after", "go_backwards") if name in own]
+    shown += [of_layer.pop(name) for name in ("reset_after", "go_backwards") if name in of_layer]
     if case.seed is not None:
         draws = start.ask.input_shape is not None
         shown.append(OptionRow("seed", case.seed, _set_seed, reads=draws))
     held = f"{SEPARATOR} ".join(hold.text for hold in case.hold)
     shown.append(OptionRow("hold", held or NONE, hold_gates, typed=held))
     train = OptionRow("training", case.training, lambda now, on: now.with_case(training=on), (False, True))
-    return [*shown, train, *own.values()]
+    return [*shown, train, *of_layer.values()]
 
 
 def _options(spec: Spec) -> Iterator[OptionRow]:
@@ -150,7 +150,7 @@ def _options(spec: Spec) -> Iterator[OptionRow]:
 
 
 def _options_of(spec: Spec) -> tuple[dict[str, Option], Mapping[str, Any]]:
-    """Return the options that have a row, and their values; those of a cell of one's own are its layer's."""
+    """Return the options that have a row, and their values; a cell written as equations adds its options."""
     options, config, names = dict(options_of(spec.class_name)), spec.config, [*LAYER_OPTIONS]
     if spec.title != spec.class_name:
         cell: Spec = config["cell"]
@@ -171,8 +171,8 @@ def _mask(batch: int, now: Experiment, text: str) -> Experiment:
 
 def hold_gates(now: Experiment, text: str) -> Experiment:
     """Return the experiment with exactly these gates held, `forget[:, 1]=1; input=0`; none if empty."""
-    texts = [one.strip() for one in text.split(SEPARATOR)]
-    return replace(now, case=holds.hold_gates(now.case, [one for one in texts if one not in ("", NONE)]))
+    texts = [part.strip() for part in text.split(SEPARATOR)]
+    return replace(now, case=holds.hold_gates(now.case, [part for part in texts if part not in ("", NONE)]))
 
 
 def _set_calls(now: Experiment, calls: int) -> Experiment:
@@ -192,16 +192,16 @@ def _set_seed(now: Experiment, seed: int) -> Experiment:
 
 
 def _set_option(name: str, now: Experiment, value: Any) -> Experiment:
-    """Return the experiment with another layer, or another value of an option of it."""
+    """Return the experiment with another layer, or with another value of an option of the layer."""
     if now.start.subject.fixed_layers and name not in ("return_sequences", "return_state"):
         raise UsageError(
             "{name} is fixed in a saved model.", "return_sequences and return_state can change.", name=name
         )
     spec, specs_now = now.spec, list(now.case.stack)
     if name == "dtype":
-        specs_now = [specs.from_flags([], {"dtype": value}, one)[0] for one in specs_now]
-    elif name == "layer":  # another one, which keeps the options that it has
-        flags = {key: own for key, own in _options_of(spec.inner)[1].items() if key in options_of(value)}
+        specs_now = [specs.from_flags([], {"dtype": value}, layer)[0] for layer in specs_now]
+    elif name == "layer":  # the new layer keeps the options that both layers have
+        flags = {key: old for key, old in _options_of(spec.inner)[1].items() if key in options_of(value)}
         if spec is not spec.inner:
             flags |= {"bidirectional": True, "merge_mode": spec.config["merge_mode"] or "none"}
         specs_now[now.layer] = specs.from_flags([value], flags)[0]
