@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import oracle
 import pytest
-import scripts
+import random_scripts
 from hypothesis import settings
 
 keras = oracle.keras
@@ -31,7 +31,7 @@ def slack(initializer: Any, dtype: str) -> float:
     return NORMAL[dtype] if drawn or normal else 0.0
 
 
-def keras_runs(script: scripts.Script) -> tuple[list[Any], list[np.ndarray]]:
+def keras_runs(script: random_scripts.Script) -> tuple[list[Any], list[np.ndarray]]:
     keras.utils.set_random_seed(script.seed)
     layers = oracle.make_layers(*script.layers)
     return layers, oracle.call_layers(layers, script.inputs, **script.rest)[-1]
@@ -39,7 +39,7 @@ def keras_runs(script: scripts.Script) -> tuple[list[Any], list[np.ndarray]]:
 
 @pytest.mark.parametrize("number", range(settings().max_examples))
 def test_numpy(number: int) -> None:
-    script = scripts.script(number)
+    script = random_scripts.script(number)
     layers, theirs = keras_runs(script)
     result = oracle.run_case(script.layers, script.inputs, seed=script.seed, **script.rest)
     weights, initializers, apart = oracle.weights(layers), oracle.initializers(layers), 0.0
@@ -54,7 +54,7 @@ def test_numpy(number: int) -> None:
 
 @pytest.mark.parametrize("number", range(1000, 1008))
 def test_tensorflow(number: int) -> None:
-    script = scripts.script(number)
+    script = random_scripts.script(number)
     layers, theirs = keras_runs(script)
     result = oracle.run_case(script.layers, script.inputs, "tensorflow", seed=script.seed, **script.rest)
     for path, weight in oracle.weights(layers).items():

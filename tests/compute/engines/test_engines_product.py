@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import oracle
 import pytest
-import scripts
+import random_scripts
 from engine_products import (
     BATCH,
     BIDIRECTIONALS,
@@ -100,7 +100,7 @@ def test_random_layers(source: random.Random, started: bool, number: int) -> Non
 
     Every choice of them is made by hypothesis, which makes a failing one smaller.
     """
-    script = scripts.Writer(source).script()
+    script = random_scripts.Writer(source).script()
     rest = {**script.rest, "training": False}
     rng = np.random.default_rng(number)
     layers = oracle.build_layers(oracle.make_layers(*script.layers), script.inputs)
