@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from rnncli.case import Array, Dimension, format_shape
@@ -215,18 +215,3 @@ def _require_integers(wanted: ModelInput, array: Array, low: int, high: int, wha
             place=number,
             array=str(array[index]).removesuffix(".0"),
         )
-
-
-def zeros_for(wanted: ModelInput, others: Iterable[ModelInput], inputs: Mapping[str, Array]) -> Array | None:
-    """Return a state of zeros, its named axes as long as in the inputs; None if a length is unknown."""
-    import numpy as np
-
-    lengths: dict[Dimension, int] = {
-        axis: length
-        for other in others
-        if other.name in inputs
-        for axis, length in zip(other.shape or (), inputs[other.name].shape, strict=False)
-        if isinstance(axis, str)
-    }
-    shape = [axis if isinstance(axis, int) else lengths.get(axis) for axis in wanted.shape or (None,)]
-    return None if None in shape else np.zeros([length or 0 for length in shape], wanted.dtype)

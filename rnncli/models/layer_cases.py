@@ -79,16 +79,6 @@ def _split_states(call: KerasCall) -> tuple[Any, list[Any]]:
     return first[0], states
 
 
-def masks_after(case: Case, call: KerasCall, count: int) -> tuple[Any, ...]:
-    """Return the masks of the outputs: a sequence has the mask of the inputs, a state has none."""
-    spec, previous = case.stack[0], call.previous
-    previous = previous[0] if isinstance(previous, (list, tuple)) else previous
-    sequence = spec.class_name == "TimeDistributed" or bool(spec.inner.config.get("return_sequences"))
-    both = spec.class_name == "Bidirectional" and spec.config["merge_mode"] is None
-    carrying = (2 if both else 1) if sequence else 0
-    return tuple(previous if index < carrying else None for index in range(count))
-
-
 def name_outputs(layer: str, count: int, case: Case | None = None) -> list[str]:
     """Return the names of a layer's outputs: `dense/output`, or `split/output_0` and so on for several.
 

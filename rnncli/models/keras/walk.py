@@ -28,7 +28,7 @@ from rnncli.models.keras.choice import (
     refuse_training,
     require_one_use,
 )
-from rnncli.models.layer_cases import build_layer_case, masks_after, name_outputs
+from rnncli.models.layer_cases import build_layer_case, name_outputs
 from rnncli.process.memory import limit_growth
 from rnncli.result import NamedTensor, Result
 
@@ -265,7 +265,7 @@ class _GraphWalk:
         self.parts[node.name] = LayerUse(node.name, case, result)
         if result:
             tensors = tuple(tensor.values for tensor in result.outputs)
-            self.values[node.name] = Value(tensors, masks_after(case, call, len(tensors)))
+            self.values[node.name] = Value(tensors, _masks_after(case, call, len(tensors)))
 
     def _recur_inside(self, node: Node, call: KerasCall, is_result: bool) -> None:
         """Run a recurrent layer inside TimeDistributed on every entry, for the layers that follow."""
@@ -287,7 +287,7 @@ class _GraphWalk:
                 result, specs=whole.stack, input_shape=shape, outputs=tensors, trace=(), weights={}
             )
             self.parts[node.name] = LayerUse(node.name, whole, all_steps)
-        after = mask_after(call, masks_after(case, entry, 1)[0])
+        after = mask_after(call, _masks_after(case, entry, 1)[0])
         self.values[node.name] = Value((output,), (after,))
 
     def _run_case(self, node: Node, case: Case) -> Result:
@@ -320,6 +320,16 @@ def _case(node: Node, call: KerasCall) -> Case:
     if 0 in case.inputs.shape:
         raise empty_input(node.name)
     return case
+
+
+def _masks_after(case: Case, call: KerasCall, count: int) -> tuple[Any, ...]:
+    """Return the masks of the outputs: a sequence has the mask of the inputs, a state has none."""
+    spec, previous = case.stack[0], call.previous
+    previous = previous[0] if isinstance(previous, (list, tuple)) else previous
+    sequence = spec.class_name == "TimeDistributed" or bool(spec.inner.config.get("return_sequences"))
+    both = spec.class_name == "Bidirectional" and spec.config["merge_mode"] is None
+    carrying = (2 if both else 1) if sequence else 0
+    return tuple(previous if index < carrying else None for index in range(count))
 
 
 def _entry_mask(call: KerasCall) -> Any:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from rnncli.case import Array
+from rnncli.case import Array, Dimension
 from rnncli.compute.compare import measure
 from rnncli.errors import (
     EngineError,
@@ -24,7 +24,7 @@ from rnncli.layers.shape_checks import check_case
 from rnncli.layers.stack import Stack
 from rnncli.models import CasePair, LayerUse, ModelRequest, ModelRun, SavedModel, name_file
 from rnncli.models import inputs as model_inputs
-from rnncli.models.graph import model_option, name_loops
+from rnncli.models.graph import ModelInput, model_option, name_loops
 from rnncli.models.inputs import empty_input
 from rnncli.models.layer_cases import name_outputs
 from rnncli.models.onnx import nodes as onnx_nodes
@@ -167,7 +167,7 @@ class _Prepared:
         missing = [wanted for wanted in required if wanted.name not in self.feeds]
         given = dict(self.feeds)
         for wanted in missing:
-            zeros = model_inputs.zeros_for(wanted, program.inputs, given)
+            zeros = _zeros_for(wanted, program.inputs, given)
             if zeros is None:
                 raise InputError(
                     "missing input: {name}; the sizes of a state of zeros are not in the file.",
@@ -234,6 +234,21 @@ class _Prepared:
         tensors = runtime.values(self.model, self.feeds, list(named.values()))
         arrays = {name: tensors[made] for name, made in named.items() if hasattr(tensors[made], "dtype")}
         return {name: array for name, array in arrays.items() if array.dtype.kind in "iufb"}
+
+
+def _zeros_for(wanted: ModelInput, others: Iterable[ModelInput], inputs: Mapping[str, Array]) -> Array | None:
+    """Return a state of zeros, its named axes as long as in the inputs; None if a length is unknown."""
+    import numpy as np
+
+    lengths: dict[Dimension, int] = {
+        axis: length
+        for other in others
+        if other.name in inputs
+        for axis, length in zip(other.shape or (), inputs[other.name].shape, strict=False)
+        if isinstance(axis, str)
+    }
+    shape = [axis if isinstance(axis, int) else lengths.get(axis) for axis in wanted.shape or (None,)]
+    return None if None in shape else np.zeros([length or 0 for length in shape], wanted.dtype)
 
 
 TOLERANCE = 1e-5
