@@ -20,7 +20,7 @@ SIGNS = "--|=True|[-_=' ]"
 """What differs between a flag with its value and a keyword."""
 
 
-def same(texts: Iterable[object], others: Iterable[str]) -> bool:
+def are_same_texts(texts: Iterable[object], others: Iterable[str]) -> bool:
     return [re.sub(SIGNS, "", str(text)) for text in texts] == [re.sub(SIGNS, "", text) for text in others]
 
 
@@ -115,7 +115,7 @@ def test_the_notes_are_those_of_the_command_line(
     done = rnncli(function.__name__, *flags(arguments | {"seed": 1}))
     notes = [line.removeprefix("rnncli: note: ") for line in done.stderr.splitlines()]
     assert notes or function is gradients
-    assert same(function(**arguments, seed=1).remarks, notes)
+    assert are_same_texts(function(**arguments, seed=1).remarks, notes)
 
 
 @pytest.mark.parametrize(
@@ -138,7 +138,7 @@ def test_one_engine_is_not_compared_alone(rnncli: Run, engines: Any) -> None:
         compare(seed=1, **engines)
     assert str(found.value).endswith("Name two: engines='numpy,tensorflow'")
     done = rnncli("compare", "--seed", "1", f"--{next(iter(engines))}", "numpy")
-    assert same([done.stderr], [f"rnncli: {found.value}\n"])
+    assert are_same_texts([done.stderr], [f"rnncli: {found.value}\n"])
 
 
 @pytest.mark.parametrize("address", ["enc/hidden_states[0,1,1]", " dec/hidden_state[0,0] "])
@@ -147,7 +147,7 @@ def test_an_address_chooses_the_layer_of_a_model(rnncli: Run, folder: Path, addr
     report = explain(address, "x.npy", model="m.keras")
     assert json.loads(done.stdout)["explanation"]["value"] == pytest.approx(report.found.value)
     notes = [line.removeprefix("rnncli: note: ") for line in done.stderr.splitlines()]
-    assert same(report.remarks, notes)
+    assert are_same_texts(report.remarks, notes)
 
 
 def test_all_layers_of_a_model_are_compared_with_a_file(rnncli: Run, folder: Path) -> None:

@@ -14,7 +14,7 @@ from command import Completed, Run
 INPUT = "[[[0.5, -1.0], [2.0, 0.25]]]"
 
 
-def refused(done: Completed) -> str:
+def check_refusal(done: Completed) -> str:
     """What was said of it, after one plain message."""
     assert (done.returncode, done.stdout) == (2, ""), done.stderr
     assert "Traceback" not in done.stderr
@@ -36,7 +36,7 @@ class TestDepth:
         file = tmp_path / "deep.json"
         file.write_text(objects(depth))
         words = [str(file)] if flag == "INPUT" else [INPUT, flag, f"{'@' * (flag == '--layer')}{file}"]
-        said = refused(rnncli("run", *words))
+        said = check_refusal(rnncli("run", *words))
         assert "deep.json: line 1, column 385: it is nested more than 64 levels deep." in said
 
     def test_is_limited_in_a_saved_model(self, rnncli: Run, tmp_path: Path) -> None:
@@ -47,12 +47,12 @@ class TestDepth:
             held.writestr("metadata.json", "{}")
             held.writestr("model.weights.h5", weights.getvalue())
         for words in (["run", INPUT, "--model"], ["weights"]):
-            assert "nested too deeply" in refused(rnncli(*words, str(tmp_path / "deep.keras")))
+            assert "nested too deeply" in check_refusal(rnncli(*words, str(tmp_path / "deep.keras")))
 
     def test_is_limited_in_an_initializer(self, rnncli: Run) -> None:
         config = json.loads('{"class_name": "Constant", "config": {"value": 1}}')
         text = json.dumps(config).replace("1}", "[" * 300 + "1" + "]" * 300 + "}")
-        assert "nested too deeply" in refused(rnncli("run", INPUT, "--kernel-initializer", text))
+        assert "nested too deeply" in check_refusal(rnncli("run", INPUT, "--kernel-initializer", text))
 
     def test_ends_no_stream(self, rnncli: Run) -> None:
         lines = f"{INPUT}\n{objects(900)}\n{'[' * 980}{']' * 980}\n{INPUT}\n"
@@ -70,7 +70,7 @@ class TestPaths:
         (tmp_path / "loop.json").symlink_to("loop.json")
         at = "@" * (word == "--layer") + name
         words = [name] if word == "INPUT" else [INPUT, word, at]
-        refused(rnncli("run", *words, cwd=tmp_path))
+        check_refusal(rnncli("run", *words, cwd=tmp_path))
         assert [file.name for file in tmp_path.iterdir()] == ["loop.json"]
 
     @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ class TestPaths:
         self, rnncli: Run, tmp_path: Path, words: list[str]
     ) -> None:
         done = rnncli(*(word.replace("?", "a\n\x1b[31mb\u202e") for word in words), cwd=tmp_path)
-        assert "a\\n\\x1b[31mb\\u202e" in refused(done)
+        assert "a\\n\\x1b[31mb\\u202e" in check_refusal(done)
         assert len(done.stderr.splitlines()) <= 2
 
     @pytest.mark.parametrize("format", ["npz", "json"])
@@ -100,7 +100,7 @@ class TestPaths:
 
     def test_what_cannot_be_read_is_not_called_incomplete(self, rnncli: Run, tmp_path: Path) -> None:
         for word in (str(tmp_path), str(tmp_path / "none.json"), "/proc/self/mem"):
-            assert "not complete" not in refused(rnncli("run", word))
+            assert "not complete" not in check_refusal(rnncli("run", word))
 
     def test_a_format_that_the_suffix_does_not_mean(self, rnncli: Run, tmp_path: Path) -> None:
         done = rnncli("run", INPUT, "-f", "json", "-o", str(tmp_path / "o.csv"))
@@ -118,12 +118,12 @@ def test_a_message_stays_short_whatever_it_quotes(rnncli: Run, tmp_path: Path, s
         [INPUT, f"--{long}"],
         [INPUT, "--select", long],
     ):
-        refused(rnncli("run", *words))
+        check_refusal(rnncli("run", *words))
     file = tmp_path / "long.json"
     file.write_text(json.dumps({"inputs": [[1]], f"k{long}": 1}))
-    refused(rnncli("run", str(file)))
+    check_refusal(rnncli("run", str(file)))
     file.write_text(json.dumps({"inputs": [[1]], "layer": f"LSTM(3, {long})"}))
-    refused(rnncli("run", str(file)))
+    check_refusal(rnncli("run", str(file)))
 
 
 class TestMadeShapes:
@@ -141,7 +141,7 @@ class TestMadeShapes:
         done = shell(
             f"ulimit -v 2500000; rnncli run --input-shape {shape} --layer 'LSTM(300)' --engine numpy"
         )
-        assert said in refused(done)
+        assert said in check_refusal(done)
 
     def test_two_sizes_may_mean_two_things(self, rnncli: Run) -> None:
         said = rnncli("run", "--input-shape", "1,60").stderr

@@ -19,7 +19,7 @@ INLINE = "[[[0.5, -1.0], [2.0, 0.25]]]"
 NOTE = "rnncli: note: "
 
 
-def unheard(*args: str) -> CompletedProcess[bytes]:
+def run_without_reader(*args: str) -> CompletedProcess[bytes]:
     """`rnncli ARGS`, with a stderr whose reader is gone."""
     reading, writing = os.pipe()
     os.close(reading)
@@ -33,12 +33,12 @@ def unheard(*args: str) -> CompletedProcess[bytes]:
 
 
 def test_a_remark_that_nobody_reads_costs_nothing(rnncli: Run) -> None:
-    done = unheard("run", "--seed", "1")
+    done = run_without_reader("run", "--seed", "1")
     assert (done.returncode, done.stdout.decode()) == (0, rnncli("run", "--seed", "1").stdout)
 
 
 def test_an_error_that_nobody_reads_keeps_its_code() -> None:
-    assert unheard("run", "-l", "foo").returncode == 2
+    assert run_without_reader("run", "-l", "foo").returncode == 2
 
 
 @pytest.mark.parametrize("words", ["--select foo", "--units 1000000000", "--initial-state [[[0]]]"])

@@ -22,7 +22,7 @@ L = keras.layers
 X = np.random.default_rng(5).normal(size=(2, 4, 5)).astype("float32")
 
 
-def refuse(rnncli: Run, folder: Path, file: str) -> str:
+def check_refusal(rnncli: Run, folder: Path, file: str) -> str:
     """The message for the file as weights, as a model, and for a layer, always the same; its last line."""
     given = json.dumps(X.tolist())
     said = set()
@@ -34,9 +34,9 @@ def refuse(rnncli: Run, folder: Path, file: str) -> str:
     return said.pop().splitlines()[-1]
 
 
-def follow(rnncli: Run, folder: Path, file: str, **names: Any) -> str:
+def run_advised_line(rnncli: Run, folder: Path, file: str, **names: Any) -> str:
     """Run the line that the refusal ends with; return the file that it writes."""
-    advice = refuse(rnncli, folder, file)
+    advice = check_refusal(rnncli, folder, file)
     found = re.search(r"python -c .*", advice)
     code = shlex.split(found[0])[2] if found else advice.partition(": ")[2]
     there = set(folder.iterdir())
@@ -62,7 +62,7 @@ def tagger() -> Any:
     return model
 
 
-def holds(rnncli: Run, folder: Path, file: str, tagger: Any) -> None:
+def check_layers_of_tagger(rnncli: Run, folder: Path, file: str, tagger: Any) -> None:
     """Both recurrent layers are in the file, and the first returns what Keras's does."""
     listed = json.loads(rnncli("weights", file, "-f", "json", cwd=folder).stdout)
     kinds = {layer["class_name"].partition("(")[0]: layer["name"] for layer in listed["layers"]}
@@ -79,7 +79,7 @@ def test_a_saved_model(rnncli: Run, tmp_path: Path, tagger: Any, save: str, file
         tagger.export(str(tmp_path / "saved"), verbose=False)
     else:
         tf.saved_model.save(tagger, str(tmp_path / "saved"))
-    holds(rnncli, tmp_path, follow(rnncli, tmp_path, file), tagger)
+    check_layers_of_tagger(rnncli, tmp_path, run_advised_line(rnncli, tmp_path, file), tagger)
 
 
 @pytest.mark.parametrize("name", ["model", "cp-0001.ckpt"])
@@ -88,7 +88,7 @@ def test_a_checkpoint_of_tensorflow_by_any_name(
     rnncli: Run, tmp_path: Path, tagger: Any, name: str, form: str
 ) -> None:
     tf.train.Checkpoint(model=tagger).write(str(tmp_path / "at" / name))
-    holds(rnncli, tmp_path, follow(rnncli, tmp_path, form.format(name)), tagger)
+    check_layers_of_tagger(rnncli, tmp_path, run_advised_line(rnncli, tmp_path, form.format(name)), tagger)
 
 
 class Tagger(torch.nn.Module):
@@ -117,7 +117,7 @@ def test_torchscript(rnncli: Run, tmp_path: Path, torch_tagger: Tagger) -> None:
         warnings.simplefilter("ignore")
         program: Any = torch.jit.script(torch_tagger)
         program.save(str(tmp_path / "a model.pt"))
-        written = follow(rnncli, tmp_path, "a model.pt")
+        written = run_advised_line(rnncli, tmp_path, "a model.pt")
     shown = outputs(rnncli, tmp_path, written)
     np.testing.assert_allclose(shown["lstm/hidden_states"], of_lstm(torch_tagger), atol=2e-6)
 
@@ -130,7 +130,7 @@ def test_layers_that_pytorch_quantized(rnncli: Run, tmp_path: Path, torch_tagger
         whole = quantize(torch_tagger, {torch.nn.LSTM}, dtype=torch.qint8)
         model = whole.lstm if bare else whole
         torch.save(model.state_dict(), tmp_path / "m.pt")
-        written = follow(rnncli, tmp_path, "m.pt", model=model, torch=torch)
+        written = run_advised_line(rnncli, tmp_path, "m.pt", model=model, torch=torch)
     parts = {**whole.lstm.get_weight(), **whole.lstm.get_bias()}
     torch_tagger.lstm.load_state_dict({name: part.dequantize() for name, part in parts.items()})
     shown = outputs(rnncli, tmp_path, written)
@@ -144,7 +144,7 @@ def test_quantized_tensors(rnncli: Run, tmp_path: Path, torch_tagger: Tagger) ->
         for name, tensor in floats.items()
     }
     torch.save(quantized, tmp_path / "m.pt")
-    shown = outputs(rnncli, tmp_path, follow(rnncli, tmp_path, "m.pt"))
+    shown = outputs(rnncli, tmp_path, run_advised_line(rnncli, tmp_path, "m.pt"))
     torch_tagger.load_state_dict({name: tensor.dequantize() for name, tensor in quantized.items()})
     np.testing.assert_allclose(shown["lstm/hidden_states"], of_lstm(torch_tagger), atol=2e-6)
 
@@ -160,7 +160,7 @@ def test_a_pickle_runs_code(
     (tmp_path / f"m.{suffix}").write_bytes(pickle.dumps(value, protocol))
     done = rnncli("weights", f"m.{suffix}", cwd=tmp_path)
     assert "it is a pickle; loading a pickle runs the code in it, so rnncli does not." in done.stderr
-    shown = outputs(rnncli, tmp_path, follow(rnncli, tmp_path, f"m.{suffix}"))
+    shown = outputs(rnncli, tmp_path, run_advised_line(rnncli, tmp_path, f"m.{suffix}"))
     np.testing.assert_allclose(shown["lstm/hidden_states"], of_lstm(torch_tagger), atol=2e-6)
 
 
@@ -168,7 +168,7 @@ def test_a_name_in_the_line_is_data(rnncli: Run, tmp_path: Path, torch_tagger: T
     held = {name: tensor.numpy() for name, tensor in torch_tagger.state_dict().items()}
     name = """a'; $(touch x) "+exit(1)+"{b}.pkl"""
     (tmp_path / name).write_bytes(pickle.dumps(held))
-    assert outputs(rnncli, tmp_path, follow(rnncli, tmp_path, name))
+    assert outputs(rnncli, tmp_path, run_advised_line(rnncli, tmp_path, name))
 
 
 @pytest.mark.parametrize(

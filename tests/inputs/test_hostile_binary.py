@@ -39,7 +39,7 @@ KERAS: tuple[Callable[[Source], Any], ...] = (read_weights, keras_models.read, w
 
 
 @contextmanager
-def bounded() -> Iterator[None]:
+def limited_time_and_memory() -> Iterator[None]:
     """What takes more processor time fails, and what takes more memory finds none."""
     before = resource.getrlimit(resource.RLIMIT_AS)
     resource.setrlimit(resource.RLIMIT_AS, (address_space() + MEMORY, before[1]))
@@ -50,9 +50,9 @@ def bounded() -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_AS, before)
 
 
-def refused(data: bytes, suffix: str, reader: Callable[..., Any] = read_weights) -> str:
+def check_refusal(data: bytes, suffix: str, reader: Callable[..., Any] = read_weights) -> str:
     """What is said of a file of these bytes."""
-    with bounded(), pytest.raises(InputError) as caught:
+    with limited_time_and_memory(), pytest.raises(InputError) as caught:
         reader(Source("in", data), *([] if reader in KERAS[1:] else [suffix]))
     assert caught.value.exit_code == 2
     assert caught.value.what.startswith("in: ")
@@ -60,11 +60,11 @@ def refused(data: bytes, suffix: str, reader: Callable[..., Any] = read_weights)
     return str(caught.value)
 
 
-def attempted(path: Path) -> None:
+def check_readers(path: Path) -> None:
     """Every reader, an answer or an InputError of two lines."""
     for reader in KERAS if path.suffix in (".h5", ".keras") else READERS:
         try:
-            with bounded():
+            with limited_time_and_memory():
                 reader(Source("in", path=path))
         except InputError as error:
             said = str(error)
@@ -77,7 +77,7 @@ def npy(header: str, numbers: bytes = b"\0" * 64, version: int = 1) -> bytes:
     return b"\x93NUMPY" + bytes([version, 0]) + length + text + numbers
 
 
-def described(shape: str, descr: str = "'<f4'") -> str:
+def npy_header(shape: str, descr: str = "'<f4'") -> str:
     return f"{{'descr': {descr}, 'fortran_order': False, 'shape': {shape}, }}"
 
 
@@ -87,15 +87,15 @@ def described(shape: str, descr: str = "'<f4'") -> str:
         "{'descr': '<f4', 'fortran_order': False, 'shape': (2, 2",
         "{" * 300,
         "-" * 900 + "1",
-        described("(18446744073709551616,)"),
-        described("(-1,)"),
-        described("(9223372036854775807, 0)"),
-        described(f"({'1, ' * 40})"),
-        described("'ab'"),
-        described("(1,)", "'V0'"),
-        described("(1,)", "('<f4', (9999999999999,))"),
-        described("(1,)", "[('a', '<f4', -5)]"),
-        described("(2, 2)", "'>'"),
+        npy_header("(18446744073709551616,)"),
+        npy_header("(-1,)"),
+        npy_header("(9223372036854775807, 0)"),
+        npy_header(f"({'1, ' * 40})"),
+        npy_header("'ab'"),
+        npy_header("(1,)", "'V0'"),
+        npy_header("(1,)", "('<f4', (9999999999999,))"),
+        npy_header("(1,)", "[('a', '<f4', -5)]"),
+        npy_header("(2, 2)", "'>'"),
         "",
     ],
     ids=lambda header: header[-40:],
@@ -103,18 +103,18 @@ def described(shape: str, descr: str = "'<f4'") -> str:
 @pytest.mark.parametrize("version", [1, 2, 3])
 def test_npy_headers(header: str, version: int, tmp_path: Path) -> None:
     data = npy(header, version=version)
-    refused(data, "npy", read)
-    refused(data, "npy", read_tensor)
+    check_refusal(data, "npy", read)
+    check_refusal(data, "npy", read_tensor)
     path = tmp_path / "large.npy"  # which would be read in its file
     path.write_bytes(data + b"\0" * 2**24)
-    attempted(path)
+    check_readers(path)
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
         archive.writestr("a.npy", data)
-    refused(packed.getvalue(), "npz", read)
+    check_refusal(packed.getvalue(), "npz", read)
 
 
-def zeros(method: int = zipfile.ZIP_DEFLATED) -> bytes:
+def npz_of_zeros(method: int = zipfile.ZIP_DEFLATED) -> bytes:
     """An .npz file of eight megabytes of zeros."""
     packed, array = io.BytesIO(), io.BytesIO()
     np.save(array, np.zeros((1, 500_000, 4), "f4"))
@@ -125,27 +125,27 @@ def zeros(method: int = zipfile.ZIP_DEFLATED) -> bytes:
 
 @pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
 def test_npz_that_numpy_does_not_write(method: int) -> None:
-    data = zeros(method)
-    assert "which is not supported" in refused(data, "npz", read)
+    data = npz_of_zeros(method)
+    assert "which is not supported" in check_refusal(data, "npz", read)
     for place in range(0, len(data), len(data) // 40):
         broken = bytearray(data)
         broken[place] ^= 0x55
-        refused(bytes(broken), "npz", read)
+        check_refusal(bytes(broken), "npz", read)
 
 
 def test_npz_bombs(monkeypatch: pytest.MonkeyPatch) -> None:
     """They are read up to a limit; and a directory that declares another size than there is."""
-    data = zeros()
+    data = npz_of_zeros()
     true = struct.pack("<I", 8_000_128)
     assert true in data
     huge, small, large = (data.replace(true, struct.pack("<I", size)) for size in (2**32 - 2, 100, 5 * 10**8))
-    assert "would expand" in refused(huge, "npz", read)
-    refused(small, "npz", read)
-    with bounded():  # more than there is, and less than is refused: all that is there is read
+    assert "would expand" in check_refusal(huge, "npz", read)
+    check_refusal(small, "npz", read)
+    with limited_time_and_memory():  # more than there is, and less than is refused: all that is there is read
         for read_whole in (data, large):
             assert read(Source("in", read_whole), "npz").inputs.shape == (1, 500_000, 4)  # type: ignore[union-attr]
     monkeypatch.setattr(memory, "EXPANDED", 2**20)
-    assert "expand from 7.8 KiB to 7.6 MiB" in refused(data, "npz", read)
+    assert "expand from 7.8 KiB to 7.6 MiB" in check_refusal(data, "npz", read)
 
 
 @pytest.mark.parametrize(
@@ -161,8 +161,8 @@ def test_npz_bombs(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_safetensors_headers(tensors: Any) -> None:
     text = json.dumps(tensors).encode()
-    refused(struct.pack("<Q", len(text)) + text + b"\0" * 16, "safetensors")
-    refused(struct.pack("<Q", 2**63) + text + b"\0" * 16, "safetensors")
+    check_refusal(struct.pack("<Q", len(text)) + text + b"\0" * 16, "safetensors")
+    check_refusal(struct.pack("<Q", 2**63) + text + b"\0" * 16, "safetensors")
 
 
 def hdf5() -> bytes:
@@ -194,8 +194,8 @@ def test_model_bombs(monkeypatch: pytest.MonkeyPatch) -> None:
         keras(b"\0" * 2**23, method=zipfile.ZIP_DEFLATED),
         keras(hdf5(), " " * 2**23, zipfile.ZIP_DEFLATED),
     ):
-        assert "to 8.0 MiB" in refused(data, "keras", keras_models.read)
-    assert "compressed with LZMA" in refused(
+        assert "to 8.0 MiB" in check_refusal(data, "keras", keras_models.read)
+    assert "compressed with LZMA" in check_refusal(
         keras(hdf5(), method=zipfile.ZIP_LZMA), "keras", keras_models.read
     )
 
@@ -212,7 +212,7 @@ def test_model_bombs(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_configs(config: str, tmp_path: Path) -> None:
     path = tmp_path / "a.keras"
     path.write_bytes(keras(hdf5(), config))
-    attempted(path)
+    check_readers(path)
 
 
 @pytest.mark.parametrize("suffix", [".npy", ".npz", ".safetensors", ".h5", ".keras"])
@@ -220,13 +220,13 @@ def test_a_file_of_holes(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"large{suffix}"
     with path.open("wb") as file:
         file.truncate(2**42)
-    attempted(path)
+    check_readers(path)
     for reader in KERAS if suffix in (".h5", ".keras") else (read_weights,):
-        with bounded(), pytest.raises(InputError, match=r"^in: it does not fit in memory"):
+        with limited_time_and_memory(), pytest.raises(InputError, match=r"^in: it does not fit in memory"):
             reader(Source("in", path=path))
 
 
-def whole() -> dict[str, bytes]:
+def small_files() -> dict[str, bytes]:
     """A small file of each kind."""
     from safetensors.numpy import save
 
@@ -239,7 +239,7 @@ def whole() -> dict[str, bytes]:
     }  # fmt: skip
 
 
-WHOLE = whole()
+WHOLE = small_files()
 
 
 @pytest.fixture(scope="module")
@@ -256,26 +256,26 @@ def test_any_bytes(folder: Path, suffix: str, count: int, seed: int, cut: bool) 
         data[drawn.randrange(min(end, len(data)))] = drawn.choice((0, 255, drawn.randrange(256)))
     path = folder / f"any{suffix}"
     path.write_bytes(data[: drawn.randrange(len(data))] if cut else data)
-    attempted(path)
+    check_readers(path)
 
 
 @given(st.sampled_from(sorted(WHOLE)), st.sampled_from((0, 4, 10, 16, 200)), st.binary(max_size=300))
 def test_any_bytes_at_all(folder: Path, suffix: str, start: int, data: bytes) -> None:
     path = folder / f"all{suffix}"
     path.write_bytes(WHOLE[suffix][:start] + data)
-    attempted(path)
+    check_readers(path)
 
 
 @pytest.mark.parametrize("path", sorted(CORPUS.iterdir()), ids=lambda path: path.name)
 def test_what_broke_once(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_hdf5, "SECONDS", 0.1)
-    attempted(path)
+    check_readers(path)
 
 
 @pytest.mark.parametrize("shape", [(0, 5, 3), (0,)])
 def test_an_empty_array_keeps_its_shape(shape: tuple[int, ...]) -> None:
-    data = npy(described(str(shape)), b"")
+    data = npy(npy_header(str(shape)), b"")
     assert npy_format.read_array(io.BytesIO(data), len(data), "").shape == shape
-    assert "not a valid .npy file" in refused(
-        npy(described("(0, 1099511627776, 1099511627776)")), "npy", read
+    assert "not a valid .npy file" in check_refusal(
+        npy(npy_header("(0, 1099511627776, 1099511627776)")), "npy", read
     )

@@ -84,7 +84,7 @@ def peak_memory() -> int:
     return int(next(line for line in lines if line.startswith("VmHWM")).split()[1])
 
 
-def answered(data: bytes, suffix: str, way: str) -> None:
+def check_run(data: bytes, suffix: str, way: str) -> None:
     """Run it as the command does, and hold it to what every input is held to."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / f"any.{suffix}"
@@ -102,7 +102,7 @@ def answered(data: bytes, suffix: str, way: str) -> None:
         assert text.count("\n") < 40
 
 
-def changed(data: bytes, number: int) -> bytes:
+def edit_bytes(data: bytes, number: int) -> bytes:
     """One to four edits, the same for the same number."""
     chance = random.Random(number)
     for _ in range(chance.randrange(1, 5)):
@@ -120,16 +120,16 @@ def changed(data: bytes, number: int) -> bytes:
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("file", CORPUS, ids=lambda file: file.name)
 def test_what_broke_once(file: Path, way: str) -> None:
-    answered(file.read_bytes(), file.suffix[1:], way)
+    check_run(file.read_bytes(), file.suffix[1:], way)
 
 
 @pytest.mark.parametrize("suffix", SEEDS)
 @given(st.integers(0, 2**48), st.sampled_from(sorted(WAYS)))
 def test_a_changed_text(suffix: str, number: int, way: str) -> None:
-    answered(changed(random.Random(number).choice(SEEDS[suffix]), number), suffix, way)
+    check_run(edit_bytes(random.Random(number).choice(SEEDS[suffix]), number), suffix, way)
 
 
 @given(st.binary(max_size=300), st.sampled_from(sorted(SEEDS)), st.sampled_from(sorted(WAYS)))
 @example(b"\xff\xfe1\0,\x002\0", "csv", "input")
 def test_any_bytes(data: bytes, suffix: str, way: str) -> None:
-    answered(data, suffix, way)
+    check_run(data, suffix, way)

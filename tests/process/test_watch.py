@@ -220,7 +220,7 @@ def test_tensorflow_crashes_without_a_dead_process(rnncli_process: Run) -> None:
     assert rnncli_process(*LINE, "--dtype", "float16", "--engine", "numpy", env=kernels).returncode == 0
 
 
-def emptied(tmp_path: Path, operator: str) -> tuple[str, str]:
+def model_that_drops_every_step(tmp_path: Path, operator: str) -> tuple[str, str]:
     """A model that cuts every step from its input before the node, which is found only by computing."""
     random = np.random.default_rng(0)
     arrays = onnx_graphs.weights(random, operator, 3, 4)
@@ -233,7 +233,7 @@ def emptied(tmp_path: Path, operator: str) -> tuple[str, str]:
 
 
 def test_onnx_runtime_crashes_without_a_dead_process(tmp_path: Path, rnncli_process: Run) -> None:
-    model, feeds = emptied(tmp_path, "GRU")
+    model, feeds = model_that_drops_every_step(tmp_path, "GRU")
     done = rnncli_process("run", feeds, "--model", model)
     if done.returncode == 2:
         pytest.skip("this ONNX Runtime does not crash without steps")

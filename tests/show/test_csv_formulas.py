@@ -19,7 +19,7 @@ FORMULAS = ["=1+1", "+1", "-2+3+cmd|' /C calc'!A0", "-", "@SUM(A1)", "\t=1", "\r
 NUMBERS = ["-0.5", "-1", "-1e-05", "-2.5E+30", "-inf", "-Infinity", "0.1", "NaN", ""]
 
 
-def written(*rows: tuple[Any, ...]) -> list[list[str]]:
+def csv_rows(*rows: tuple[Any, ...]) -> list[list[str]]:
     file = io.BytesIO()
     answer: Any = SimpleNamespace(records=lambda _: (("name", "value"), rows))
     renderer.write(answer, View(), file)
@@ -29,18 +29,18 @@ def written(*rows: tuple[Any, ...]) -> list[list[str]]:
 @pytest.mark.parametrize("name", FORMULAS)
 def test_a_formula_gets_an_apostrophe(name: str) -> None:
     for row in ((name, "-0.5"), ("a", name), ("a", name, 1)):
-        (found,) = written(row)
+        (found,) = csv_rows(row)
         assert [cell[:2] for cell in found if cell[:1] == "'"] == [f"'{visible(name[0])[0]}"]
 
 
 @pytest.mark.parametrize("number", NUMBERS)
 def test_a_number_stays_a_number(number: str) -> None:
-    assert written(("=a", number), ("a", number)) == [["'=a", number], ["a", number]]
+    assert csv_rows(("=a", number), ("a", number)) == [["'=a", number], ["a", number]]
 
 
 @given(st.lists(st.tuples(st.text('=+-@,"\t\r1.e a', max_size=5), st.floats().map(repr)), min_size=1))
 def test_any_names(rows: list[tuple[str, str]]) -> None:
-    found = written(*rows)
+    found = csv_rows(*rows)
     assert [row[1] for row in found] == [row[1] for row in rows]
     for name, _ in found:
         assert name[:1] not in set("=+-@\t\r") or float(name) < 0

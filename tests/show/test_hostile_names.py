@@ -29,11 +29,11 @@ def table(tmp_path: Path) -> str:
     return str(path)
 
 
-def explained(rnncli: Run, table: str, format: str) -> str:
-    return harmless(rnncli("explain", "hidden_state[0,1]", table, "--seed", "1", "-f", format))
+def explanation(rnncli: Run, table: str, format: str) -> str:
+    return check_harmless(rnncli("explain", "hidden_state[0,1]", table, "--seed", "1", "-f", format))
 
 
-def harmless(done: Completed, code: int = 0) -> str:
+def check_harmless(done: Completed, code: int = 0) -> str:
     """Return stdout; no stream has a character that a terminal would obey."""
     assert done.returncode == code, done.stderr
     assert not HOSTILE.search(done.stdout + done.stderr)
@@ -42,7 +42,7 @@ def harmless(done: Completed, code: int = 0) -> str:
 
 @pytest.mark.parametrize("format", ["table", "csv", "html", "svg", "markdown"])
 def test_every_format_writes_them_out(rnncli: Run, table: str, format: str) -> None:
-    out = explained(rnncli, table, format)
+    out = explanation(rnncli, table, format)
     if format == "svg":
         ElementTree.fromstring(out)
     if format in ("html", "svg"):
@@ -52,13 +52,13 @@ def test_every_format_writes_them_out(rnncli: Run, table: str, format: str) -> N
 
 @pytest.mark.parametrize("format", ["json", "ndjson"])
 def test_json_escapes_them_and_keeps_the_strings(rnncli: Run, table: str, format: str) -> None:
-    held = json.dumps(json.loads(explained(rnncli, table, format)), ensure_ascii=False)
+    held = json.dumps(json.loads(explanation(rnncli, table, format)), ensure_ascii=False)
     assert all(json.dumps(name, ensure_ascii=False)[1:-1] in held for name in NAMES)
 
 
 def test_a_plot_writes_them_out(rnncli: Run, table: str, tmp_path: Path) -> None:
-    assert r"esc\x1b" in harmless(rnncli("plot", table, "--terminal", "--seed", "1"))
-    harmless(rnncli("plot", table, "-o", str(tmp_path / "o.svg"), "--seed", "1"))
+    assert r"esc\x1b" in check_harmless(rnncli("plot", table, "--terminal", "--seed", "1"))
+    check_harmless(rnncli("plot", table, "-o", str(tmp_path / "o.svg"), "--seed", "1"))
     ElementTree.parse(tmp_path / "o.svg")
 
 
@@ -66,14 +66,14 @@ def test_a_message_writes_them_out(rnncli: Run, tmp_path: Path) -> None:
     bad = tmp_path / "bad\u202e.json"
     bad.write_text('{"inp\x9b\u202euts": [[[1.0]]]}', encoding="utf-8")
     for args in (("run", str(bad)), ("run", "-l", "LSTM\u202e(3)"), ("run", "--select", "a\x1b[2J\x07")):
-        assert harmless(rnncli(*args), 2) == ""
+        assert check_harmless(rnncli(*args), 2) == ""
 
 
 def test_the_name_of_a_layer_is_written_out(rnncli: Run, tmp_path: Path) -> None:
     path = tmp_path / "layer.json"
     path.write_text(json.dumps({"class_name": "LSTM", "config": {"units": 2, "name": "a\x1b[31m\u202eb"}}))
     for command, output_format in (("shape", "table"), ("run", "json"), ("trace", "svg")):
-        harmless(rnncli(command, "-l", f"@{path}", "-f", output_format))
+        check_harmless(rnncli(command, "-l", f"@{path}", "-f", output_format))
 
 
 def test_what_is_printable_stays() -> None:
@@ -100,5 +100,5 @@ def test_what_is_assumed_writes_the_names_of_a_file_out(
     held: Any = {f"{NAMES[0]}.{name}": array for name, array in arrays.items()}
     np.savez(path, **held)
     given = [] if words == ("weights",) else ["[[[1, 2, 3]]]", "--model"]
-    out = harmless(rnncli(words[0], *given, str(path), *words[1:]))
+    out = check_harmless(rnncli(words[0], *given, str(path), *words[1:]))
     assert r"esc\x1b[31mred.h0" in unescape(out).replace("\u00a0", " ")

@@ -48,7 +48,7 @@ SHOWN_BY = {"checked": "run", "both_ways": "run", "masked": "run", "large": "run
 HIDDEN = parse_label("hidden_state")
 
 
-def written(answer: Any, format: Any, **view: Any) -> list[bytes]:
+def pieces_written(answer: Any, format: Any, **view: Any) -> list[bytes]:
     """What the format writes, call by call."""
 
     class File(io.RawIOBase):
@@ -64,7 +64,7 @@ def written(answer: Any, format: Any, **view: Any) -> list[bytes]:
     return pieces
 
 
-def one(values: Any, **view: Any) -> Any:
+def draw_tensor(values: Any, **view: Any) -> Any:
     """The table of one tensor of (batch, units)."""
     return drawn(RunAnswer(result(NamedTensor(HIDDEN, STATE, np.atleast_2d(values)))), **view)
 
@@ -139,9 +139,8 @@ def test_a_table_in_a_pipe_is_never_cut_to_80_columns() -> None:
     ],
 )
 def test_numbers_for_the_eye(values: Any, shown: Any) -> None:
-    line = next(
-        line for line in one(np.array(values, np.float32)).splitlines() if line.startswith("hidden_state")
-    )
+    lines = draw_tensor(np.array(values, np.float32)).splitlines()
+    line = next(line for line in lines if line.startswith("hidden_state"))
     assert line.split(")")[1].split() == shown
 
 
@@ -153,12 +152,12 @@ def test_precision_says_how_many_decimals() -> None:
 def test_what_is_left_out_is_summed_up() -> None:
     values = np.linspace(-1, 1, 900, dtype=np.float32).reshape(30, 30)
     values[3, 3], values[4, 4], values[5, 5] = np.nan, np.inf, -np.inf
-    text = one(values, width=120)
+    text = draw_tensor(values, width=120)
     finite = values[np.isfinite(values)].astype(float)
     assert f"min -1.0000 · mean {finite.mean():.4f} · max 1.0000 · std {finite.std():.4f}" in text
     assert "1 NaN · 1 inf · 1 -inf" in text
     assert "█" in text
-    assert "min" not in one(values[:3, :3], width=120)
+    assert "min" not in draw_tensor(values[:3, :3], width=120)
 
 
 # What programs read
@@ -235,7 +234,7 @@ def test_a_large_array_is_written_part_by_part_as_in_one_go(
     answer = {**ANSWERS, "odd": odd}[name]
     whole = drawn(answer, format, precision=precision)
     monkeypatch.setattr(page, "TEXT_BLOCK", 2)
-    pieces = written(answer, format, precision=precision)
+    pieces = pieces_written(answer, format, precision=precision)
     assert len(pieces) > 8
     assert b"".join(pieces).decode() == whole
 
@@ -243,7 +242,7 @@ def test_a_large_array_is_written_part_by_part_as_in_one_go(
 def test_a_large_csv_is_written_part_by_part_as_in_one_go(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = drawn(ANSWERS["run"], "csv")
     monkeypatch.setattr("rnncli.show.formats.csv.ROWS_PER_WRITE", 2)
-    pieces = written(ANSWERS["run"], "csv")
+    pieces = pieces_written(ANSWERS["run"], "csv")
     assert [piece.count(b"\n") for piece in pieces[:2]] == [1, 2]
     assert b"".join(pieces).decode() == whole
 
