@@ -136,7 +136,8 @@ def _is_constant(array: Array) -> bool:
 
 def compare_with_stored(computed: Computed, settings: Comparison) -> Reply[CompareAnswer]:
     """Compare what a subject returns with `settings.expected`, under the names of `run`."""
-    result = compute.join_results(computed.results, computed.batch)
+    # A table of differences is headed by the layers, of a model, too.
+    result = dataclasses.replace(compute.join_results(computed.results, computed.batch), model=None)
     report = _compare_stored({result.engine: result}, settings)
     described = computed.cases.get("")
     cautions = () if described is None else _find_cautions(described, result.weights, result.outputs)

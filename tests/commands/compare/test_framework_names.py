@@ -131,3 +131,9 @@ def test_masked_rows_that_are_compared_are_said(rnncli: Run, tmp_path: Path) -> 
     assert verdicts["hidden_states"] == "same"
     assert "6 rows of masked steps count, too" in said
     assert "masked" not in compare(rnncli, tmp_path, *layer[:-2])[1]
+
+
+def test_the_head_names_the_layers_of_a_file(rnncli: Run, tmp_path: Path) -> None:
+    write(tmp_path, "GRU")
+    done = rnncli("compare", "x.npy", "--model", "w.pt", "--expect", "y.npz", cwd=tmp_path)
+    assert done.stdout.splitlines()[:2] == ["GRU(4)", "input (3, 6, 5) float32 · engine numpy"]
