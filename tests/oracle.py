@@ -60,6 +60,7 @@ def _owned_variables(layers: Sequence[Any]) -> Iterator[tuple[str, Any, Any]]:
 
 
 def _inside(layer: Any) -> Iterator[tuple[str, Any, Any]]:
+    layer = layer.layer if isinstance(layer, keras.layers.TimeDistributed) else layer
     parts = _parts(layer)
     for name, part in parts.items():
         yield from ((f"{name}/{path}", *owned) for path, *owned in _inside(part))

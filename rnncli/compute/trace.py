@@ -203,7 +203,7 @@ def trace(case: Case) -> Result:
     Raises UsageError if that engine cannot compute the layers, or cannot compute them in their dtype.
     """
     compute.require_room(case, len(case.inputs))
-    refusal = engines.get(engines.STEPWISE).refusal(case)
+    refusal = engines.reason_not_traced(case)
     if refusal:
         raise UsageError(
             "the engine {engine}, the only one that records steps, cannot trace this: {refusal}.",

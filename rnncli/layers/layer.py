@@ -10,6 +10,7 @@ from typing import Any, ClassVar, NamedTuple, Protocol
 
 from rnncli.case import Array, Option, Shape, Spec
 from rnncli.cells.tree import Node
+from rnncli.errors import Message, Text
 from rnncli.result import Claim, Label, TensorInfo
 
 INERT = frozenset(
@@ -25,6 +26,9 @@ INITIALIZED_BY = {
     "bias": "bias_initializer",
 }
 """The option that initializes a weight."""
+
+RATES = ("dropout", "recurrent_dropout", "rate")
+"""Options that make a layer draw random numbers in training, unless they are 0."""
 
 Draw = Callable[[], int]
 """Returns the next random number of the Keras script, as `random.randint(1, 10**9)` would."""
@@ -114,6 +118,7 @@ class Layer(ABC):
     mask_ranks: numbers of axes that its mask can have; 2 is (batch, timesteps).
     without_keras: False if only Keras can compute it.
     trains_without_keras: False if only Keras can compute it in training mode.
+    is_opaque: it calls a layer inside, into which traces, explanations and NumPy's gradients do not look.
     unsaved: options that Keras omits from the layer's config, so that a copy does not have them.
     """
 
@@ -123,8 +128,9 @@ class Layer(ABC):
     runs_a_cell: ClassVar[bool] = False
     takes_sequence: ClassVar[bool] = True
     makes_mask: ClassVar[bool] = False
-    without_keras: ClassVar[bool] = True
+    without_keras: bool = True
     trains_without_keras: bool = True
+    is_opaque: ClassVar[bool] = False
     takes_mask: ClassVar[bool] = True
     mask_ranks: tuple[int, ...] = (2,)
     unsaved: ClassVar[frozenset[str]] = frozenset()
@@ -193,6 +199,17 @@ class Layer(ABC):
         """Return the Spec with these values of return_sequences or return_state, if the layer has them."""
         options = {name: value for name, value in returns.items() if name in self.options}
         return replace(self.spec, config={**self.config, **options})
+
+    def reason_for_keras(self, training: bool) -> Text | None:
+        """Return, as a clause, why only Keras can compute the layer; None if rnncli can."""
+        name = self.spec.class_name
+        if not self.without_keras:
+            return Message("only Keras computes {class_name}", class_name=name)
+        if training and not self.trains_without_keras:
+            return Message(
+                "only Keras can draw the random numbers of {class_name} in training", class_name=name
+            )
+        return None
 
     def equation(self, label: Label, index: tuple[int, ...], input_shape: tuple[int, ...]) -> LayerEquation:
         """Return the equation of one number of a returned tensor.

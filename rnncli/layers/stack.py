@@ -8,8 +8,9 @@ from typing import Any
 
 from rnncli import initializers, layers
 from rnncli.case import Array, Shape, Spec, format_shape, sizes, walk
-from rnncli.errors import LayerError
+from rnncli.errors import InputError, LayerError
 from rnncli.layers.layer import (
+    RATES,
     Call,
     Layer,
     LayerOutput,
@@ -20,9 +21,6 @@ from rnncli.layers.layer import (
     within,
 )
 from rnncli.result import Claim, Label, TensorInfo
-
-_RATES = ("dropout", "recurrent_dropout", "rate")
-"""Options that make a layer draw random numbers in training, unless they are 0."""
 
 
 class Stack(tuple[Spec, ...]):
@@ -66,7 +64,7 @@ class Stack(tuple[Spec, ...]):
     @property
     def draws_in_training(self) -> bool:
         """Whether the layers draw new random numbers at every call in training, for the whole batch."""
-        return any(spec.config.get(name) for spec in walk(self) for name in _RATES)
+        return any(spec.config.get(name) for spec in walk(self) for name in RATES)
 
     def require_start(self) -> None:
         """Raise LayerError if Keras cannot start a layer from a given state."""
@@ -238,6 +236,7 @@ class Stack(tuple[Spec, ...]):
 
         Keras does not pass a mask from an earlier layer to a layer that also gets an initial state, but it
         still passes that mask on to later layers.
+        Raises InputError if a layer gets a mask of other axes than it takes.
         """
         returned: list[LayerOutput] = []
         explicit = mask is not None
@@ -247,6 +246,15 @@ class Stack(tuple[Spec, ...]):
             initial_state = initial_state[count:] if initial_state else None
             takes_mask = explicit or not states
             layer_mask = mask if takes_mask else None
+            if layer_mask is not None and layer.takes_mask and layer_mask.ndim not in layer.mask_ranks:
+                raise InputError(
+                    "layer {index} ({name}) takes a mask of {wanted}, but gets one of {mask}.",
+                    "Leave out the mask, or the Masking that makes it.",
+                    index=index,
+                    name=layer.spec.title,
+                    wanted=format_shape(inputs.shape[: layer.mask_ranks[0]]),
+                    mask=format_shape(layer_mask.shape),
+                )
             call = Call(inputs, entries, Place(index, path=self.prefix(index)), layer_mask, states)
             returned.append(layer.call(runner, call))
             inputs = returned[-1].tensors[0]

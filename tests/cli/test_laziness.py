@@ -19,6 +19,7 @@ def test_no_command_loads_a_framework() -> None:
     lines = (
         "run",
         "run --hold forget=1",
+        "run --layer TimeDistributed(Dense(2))",
         "shape",
         "matrix",
         "trace --layer bilstm --stats --fail-on-nan",

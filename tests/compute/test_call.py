@@ -104,18 +104,18 @@ def test_a_result_says_what_else_was_asked_for() -> None:
 
 ALONE: list[tuple[list[str], tuple[int, ...], str]] = [
     *(([expression], FRAMES[int(expression[8])], "tensorflow") for expression in CONVOLUTIONS),
-    (["TimeDistributed(Dense(5))"], X.shape, "tensorflow"),
-    (["TimeDistributed(LSTM(2))"], (2, 3, 4, 3), "tensorflow"),
+    (["TimeDistributed(Dense(5))"], X.shape, "numpy"),
+    (["TimeDistributed(LSTM(2))"], (2, 3, 4, 3), "numpy"),
     # A layer for any rank takes the input of the next layer.
-    (["Masking()", "TimeDistributed(LSTM(2))"], (2, 2, 3, 4), "tensorflow"),
-    (["Dense(3)", "TimeDistributed(LSTM(2))"], (2, 2, 3, 4), "tensorflow"),
+    (["Masking()", "TimeDistributed(LSTM(2))"], (2, 2, 3, 4), "numpy"),
+    (["Dense(3)", "TimeDistributed(LSTM(2))"], (2, 2, 3, 4), "numpy"),
     (["Dropout(0.5)", "ConvLSTM2D(2, 2)"], (1, 2, 3, 4, 2), "tensorflow"),
     (["Masking()", "LSTM(2)"], (2, 3, 4), "numpy"),
 ]
 
 
 @pytest.mark.parametrize(("expressions", "shape", "engine"), ALONE)
-def test_what_only_keras_computes_are_kerass_own_numbers(
+def test_layers_that_are_not_recurrent_and_what_only_keras_computes_are_kerass_own_numbers(
     expressions: list[str], shape: tuple[int, ...], engine: str
 ) -> None:
     inputs = np.random.default_rng(1).standard_normal(shape).astype("float32")

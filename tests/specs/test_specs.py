@@ -138,6 +138,8 @@ class TestExpressions:
             ("RNN(LSTM(3))", "cell needs a cell such as LSTMCell(3), not LSTM"),
             ("RNN([])", "cell is empty"),
             ("TimeDistributed(LSTM(3, return_state=True))", "only one tensor can be stacked"),
+            ("TimeDistributed(Bidirectional(GRU(3, return_state=True)))", "also returns states"),
+            ("TimeDistributed(Bidirectional(GRU(3), merge_mode=None))", "returns two outputs"),
             ("ConvLSTM2D(4)", "ConvLSTM2D needs kernel_size"),
         ],
     )

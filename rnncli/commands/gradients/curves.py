@@ -169,8 +169,8 @@ def target_of(text: str | None, infos: Sequence[TensorInfo]) -> GradientTarget:
 def find_last_recurrent(case: Case) -> int:
     """Return the index of the last recurrent layer.  Raises UsageError if its state is not accessible."""
     indices = [index for index, spec in enumerate(case.stack) if layers.is_stepped(spec)]
-    after = case.stack[indices[-1] if indices else 0 :]
-    hidden = [spec.class_name for spec in after if not layers.class_of(spec.class_name).without_keras]
+    after = case.stack.layers[indices[-1] if indices else 0 :]
+    hidden = [layer.spec.class_name for layer in after if not layer.without_keras or layer.is_opaque]
     if hidden or not indices:
         raise UsageError(
             "gradients cannot track the states of {hidden}.",
@@ -245,8 +245,8 @@ def gradients(case: Case, of: str | None = None, engine: str = "auto") -> Gradie
     compute.require_mask(case)
     conditions = compute.conditions(case)
     if engine == "auto":
-        engine = engines.REFERENCE if engines.get("numpy").refusal(case) else "numpy"
-    engines.require_able(case, engine)
+        engine = engines.REFERENCE if engines.reason_not_traced(case) else "numpy"
+    engines.require_able(case._replace(with_trace=True), engine)  # numpy follows the trace backwards
     method = import_module(METHODS[engine])
     case_with_states = case._replace(stack=case.stack.with_returns(return_state=True))
     last = find_last_recurrent(case)

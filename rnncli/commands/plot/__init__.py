@@ -122,7 +122,7 @@ def _draw(case: Case, engine: str, flags: PlotFlags, steps: slice) -> Callable[[
     from rnncli.layers import is_stepped
 
     through_time = any(map(is_stepped, case.stack))
-    traceable = through_time and engines.get(engines.STEPWISE).refusal(case) is None
+    traceable = through_time and engines.reason_not_traced(case) is None
     what = flags.what or ("trace" if traceable else "result")
     if what == "trace" and engine not in ("auto", engines.STEPWISE):
         raise UsageError(

@@ -150,6 +150,12 @@ def require_steps(engine: str) -> None:
         )
 
 
+def reason_not_traced(case: Case) -> Text | None:
+    """Return why the engine that records steps cannot trace the case; None if it can."""
+    reason: Text | None = get(STEPWISE).refusal(case._replace(with_trace=True))
+    return reason
+
+
 def choose(case: Case, engine: str = "auto") -> str:
     """Return the engine that computes this case; for `auto`, the fastest one that gives Keras's numbers.
 
@@ -222,15 +228,8 @@ def _loops(layer: Spec) -> list[Spec]:
 
 def reason_for_keras(case: Case) -> Text | None:
     """Return why one of the layers needs Keras; None if rnncli can compute all of them."""
-    for layer in case.stack.layers:
-        if not layer.without_keras:
-            return Message("only Keras computes {class_name}", class_name=layer.spec.class_name)
-        if case.training and not layer.trains_without_keras:
-            return Message(
-                "only Keras can draw the random numbers of {class_name} in training",
-                class_name=layer.spec.class_name,
-            )
-    return None
+    reasons = (layer.reason_for_keras(case.training) for layer in case.stack.layers)
+    return next((reason for reason in reasons if reason), None)
 
 
 class LayerRunner(ABC):

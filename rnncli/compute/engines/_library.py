@@ -22,6 +22,9 @@ def refusal_of_library(case: Case) -> Text | None:
             return Message("it has no dropout inside recurrent layers")
         if spec.class_name == "Masking":
             return Message("it can skip only trailing steps, and Masking may skip any step")
+    for layer in case.stack.layers:
+        if layer.is_opaque:
+            return Message("it does not run the layer inside {class_name}", class_name=layer.spec.class_name)
     mask = case.mask
     # Each sequence needs at least one unmasked step, and all masked steps at the end.
     if mask is not None and not (mask[:, 0].all() and (mask[:, :-1] >= mask[:, 1:]).all()):

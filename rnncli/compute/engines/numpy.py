@@ -33,6 +33,9 @@ def refusal(case: Case) -> Text | None:
     stacked = any(isinstance(spec.config.get("cell"), tuple) for spec in walk(case.stack))
     if stacked and dtypes != {"float32"}:
         return Message("Keras rounds to float32 between the cells of RNN")
+    for layer in case.stack.layers:
+        if case.with_trace and layer.is_opaque:
+            return Message("it does not look into {class_name}", class_name=layer.spec.class_name)
     return reason_for_keras(case)
 
 

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from rnncli import layers
-from rnncli.case import Array, Option, Shape, Spec, format_shape
-from rnncli.errors import LayerError
-from rnncli.layers.layer import Layer
+from rnncli.case import Array, Option, Shape, Spec, format_shape, walk
+from rnncli.errors import LayerError, Message, Text
+from rnncli.layers.layer import RATES, Call, Draw, Layer, LayerOutput, LoopRunner
 from rnncli.layers.plain import KERAS_2, MASK_MAKERS, MASK_USERS, KerasCall, PlainOutput, compute, dtype_of
 from rnncli.result import TensorInfo
 
@@ -74,7 +74,7 @@ def _config(inner: Mapping[str, Any]) -> Mapping[str, Any]:
 class TimeDistributed(Layer):
     """Calls the inner layer on inputs (batch, ...) of one time step each, and stacks its outputs."""
 
-    without_keras = False
+    is_opaque = True
     options: ClassVar[Mapping[str, Option]] = {
         "layer": Option("layer", required=True),
         "dtype": Option("dtype", "float32"),
@@ -82,15 +82,35 @@ class TimeDistributed(Layer):
 
     def __init__(self, spec: Spec) -> None:
         super().__init__(spec)
-        self.layer = layers.make(spec.config["layer"])
-        self.input_rank = self.layer.input_rank and self.layer.input_rank + 1
-        # Keras gives a recurrent layer the mask of its own steps, so there must be one per inner step.
-        self.mask_ranks = (3,) if self.layer.recurrent else (2, 3)
-        if self.layer.config.get("return_state"):
+        inner = self.layer = layers.make(spec.config["layer"])
+        self.is_stateful = any(part.config.get("stateful") for part in walk([inner.spec]))
+        self.draws = any(part.config.get(rate) for part in walk([inner.spec]) for rate in RATES)
+        self.without_keras = inner.without_keras and not self.is_stateful
+        self.trains_without_keras = inner.trains_without_keras and not self.draws
+        self.input_rank = inner.input_rank and inner.input_rank + 1
+        # A layer that takes a mask gets that of its own step; others let masks of any axes pass.
+        self.mask_ranks = tuple(rank + 1 for rank in inner.mask_ranks) if inner.takes_mask else (2, 3)
+        if inner.config.get("merge_mode", "") is None:
+            raise LayerError(
+                "TimeDistributed: its layer returns two outputs, but only one tensor can be stacked.",
+                "Merge them: merge_mode concat, sum, mul or ave.",
+            )
+        if inner.spec.inner.config.get("return_state"):
             raise LayerError(
                 "TimeDistributed: its layer also returns states, but only one tensor can be stacked.",
                 "Leave return_state out of the inner layer.",
             )
+
+    def reason_for_keras(self, training: bool) -> Text | None:
+        """Return the reason of the inner layer.
+
+        Keras calls it on one step after the other: a state passes from step to step, dropout draws again.
+        """
+        if reason := self.layer.reason_for_keras(training):
+            return reason
+        if self.is_stateful:
+            return Message("only Keras passes the state of a layer in TimeDistributed from step to step")
+        return super().reason_for_keras(training)
 
     def weight_shapes(self, input_shape: Shape) -> dict[str, Shape]:
         return self.layer.weight_shapes(_step_shape(input_shape))
@@ -105,6 +125,23 @@ class TimeDistributed(Layer):
     def initializers(self) -> dict[str, Any]:
         return self.layer.initializers()
 
+    def take_seeds(self, draw: Draw) -> dict[str, int]:
+        return self.layer.take_seeds(draw)
+
+    def call(self, runner: LoopRunner, call: Call) -> LayerOutput:
+        """Call the inner layer once, on every step as an entry of one batch; the mask is passed on."""
+        entry = call._replace(inputs=entries(call.inputs), mask=entries(call.mask))
+        output = self.layer.call(runner, entry).tensors[0]
+        return LayerOutput((steps(output, call.inputs),), call.mask)
+
 
 def _step_shape(shape: Shape) -> Shape:
+    """Return the shape of one time step.  Raises LayerError if there is no axis of time."""
+    if len(shape) < 3:
+        raise LayerError(
+            "TimeDistributed needs an input of at least 3 axes, (batch, timesteps, features), but gets "
+            "{shape}.",
+            "Give the recurrent layer before it return_sequences=True, or leave TimeDistributed out.",
+            shape=format_shape(shape),
+        )
     return (shape[0], *shape[2:])

@@ -186,6 +186,17 @@ def test_these_targets_express_every_case(target: str) -> None:
     assert list(scripts_of(target)) == list(cases())
 
 
+def test_a_layer_of_each_step_is_written_for_keras_and_refused_by_name_elsewhere() -> None:
+    layers = ["TimeDistributed(Dense(3))", "GRU(2, return_sequences=True)"]
+    case = make_case(layers, mask="any")
+    script = targets.get("keras").write([build_export(case)])
+    expected = {tensor.name: tensor.values for tensor in compute(case, "numpy").outputs}
+    check_tensors(read_tensors(run_together({"steps": script})["steps"]), expected)
+    for target in ("c", "numpy", "onnx", "torch"):
+        reason = targets.get(target).refusal([build_export(make_case(layers))])
+        assert str(reason) == "it has no formula for TimeDistributed"
+
+
 def test_pytorch_runs_its_own_modules_where_it_has_them() -> None:
     for name, text in scripts_of("torch").items():
         kind, _, rest = name.partition(" ")

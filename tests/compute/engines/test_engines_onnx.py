@@ -83,7 +83,7 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("LSTM(3)", {"with_trace": True}, "does not record gates"),
     ("Masking()", {}, "Masking may skip any step"),
     ("ConvLSTM1D(2, 2)", {}, "only Keras computes"),
-    ("TimeDistributed(Dense(2))", {}, "only Keras computes"),
+    ("TimeDistributed(Dense(2))", {}, "it does not run the layer inside TimeDistributed"),
 ]
 
 
