@@ -51,8 +51,8 @@ def lstm(cell_activation: str = "activation", *, unit_forget_bias: bool = True) 
 def gru(reset_after: bool = True) -> CellText:
     """Gated recurrent unit.
 
-    reset_after: the variant that cuDNN and PyTorch use, and Keras's default, in which the recurrent part of
-        each gate has a bias of its own.
+    reset_after: Keras's default, and the variant of cuDNN and PyTorch: a second bias is added to the
+        recurrent part of each gate.
     """
     if reset_after:
         gate = "recurrent_activation(x @ kernel + bias + (hidden @ recurrent_kernel + recurrent_bias))"

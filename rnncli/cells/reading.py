@@ -89,7 +89,7 @@ def _explain_toml(message: str, text: str) -> LayerError:
 
 
 class _CellReader:
-    """Reads the document of one cell, and checks it part by part."""
+    """Reads the document of a cell, and checks it part by part."""
 
     def __init__(
         self, document: Mapping[str, Any], text: str, read_initializer: Callable[[Any], Any]

@@ -137,7 +137,7 @@ def define(
     source: str,
     initializers: Mapping[str, Any] = MappingProxyType({}),
 ) -> CellText:
-    """Return the cell of these equations.  Raises LayerError if one of them cannot be parsed."""
+    """Return the cell of these equations.  Raises LayerError if an equation cannot be parsed."""
     parsed = {line: parse(text) for line, text in step.items()}
     trees = {line: node for line, (node, _) in parsed.items()}
     spans = {line: spans for line, (_, spans) in parsed.items()}

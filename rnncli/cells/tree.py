@@ -179,7 +179,7 @@ def parse_expression(text: str, advice: Text, shown: str = "") -> Any:
 
 
 def _explain(reason: str, advice: Text) -> tuple[Text, Text]:
-    """Return the reason that Python gives, or a better one, and advice."""
+    """Return the reason of a syntax error, which may be better than Python's, and advice."""
     for start, (better_reason, better_advice) in _SYNTAX.items():
         if reason.startswith(start):
             return better_reason, better_advice or advice
@@ -187,7 +187,10 @@ def _explain(reason: str, advice: Text) -> tuple[Text, Text]:
 
 
 def span_of(text: str, node: Any) -> TokenSpan:
-    """Convert Python's UTF-8 byte offsets to characters; a span covers only the first line of a node."""
+    """Return the span of a node of Python's tree, in characters; of several lines, only the first.
+
+    Python counts in bytes of UTF-8.
+    """
     source = text.split("\n")[node.lineno - 1]
     encoded = source.encode()
     start = len(encoded[: node.col_offset].decode())
@@ -278,7 +281,7 @@ class _EquationReader:
         raise self.fault(tree, Message("this cannot be used in an equation"))
 
     def _terms(self, tree: ast.expr, depth: int) -> Iterator[tuple[int, Node]]:
-        """Yield the terms of `a + b - c`, which Python nests to the left; a parenthesis is one term."""
+        """Yield the terms of `a + b - c`, which Python nests to the left; a parenthesis is a single term."""
         chain: list[tuple[int, ast.expr]] = []
         while isinstance(tree, ast.BinOp) and isinstance(tree.op, (ast.Add, ast.Sub)):
             chain.append((1 if isinstance(tree.op, ast.Add) else -1, tree.right))

@@ -177,7 +177,7 @@ class Bidirectional(Layer):
         return replace(self.spec, config={**self.config, **inner})
 
     def equation(self, label: Label, index: tuple[int, ...], input_shape: tuple[int, ...]) -> LayerEquation:
-        """Return the equation of a number of one direction, or of both merged.
+        """Return the equation of a number of one direction, or of the merged output.
 
         The backward sequence is flipped before it is returned.
         """

@@ -1,7 +1,7 @@
 """Convert layer descriptions of any form to checked Specs, and Specs back to text.
 
 `from_flags` takes what the command line, Python and documents give.  `expressions.py` parses a script's text,
-`arguments.py` checks arguments, and `build.py` makes one layer.
+`arguments.py` checks arguments, and `build.py` makes a layer.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ def from_flags(
 
 
 def _by_name(name: str, flags: Mapping[str, Any], above: Sequence[Spec]) -> Spec:
-    """Return the Spec of a named layer; it returns its sequence if a layer `above` it needs one."""
+    """Return the Spec of a named layer; it returns its sequence if a layer `above` it needs a sequence."""
     sequence = any(layers.class_of(spec.class_name).takes_sequence for spec in above)
     return build_by_name(name, {"units": UNITS, **({"return_sequences": True} if sequence else {}), **flags})
 

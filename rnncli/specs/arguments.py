@@ -242,7 +242,7 @@ def _number(value: Any) -> Text:
 
 
 def _scalar(value: Any) -> Text:
-    """Describe a number of float32, or a whole number of 64 bits; "" if the value is one."""
+    """Describe a number of float32, or a whole number of 64 bits; "" if the value fits."""
     if isinstance(value, float):
         return "" if abs(value) <= _LARGEST else Message("a finite float32")
     if not _is_int(value):
@@ -251,7 +251,7 @@ def _scalar(value: Any) -> Text:
 
 
 def _scalars(value: Any) -> Text:
-    """Describe a number, or nested lists of numbers; "" if the value is one."""
+    """Describe a number, or nested lists of numbers; "" if the value fits."""
     if not isinstance(value, (list, tuple)):
         return _scalar(value)
     level = list(value)
