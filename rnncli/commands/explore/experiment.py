@@ -31,7 +31,7 @@ MOST_TERMS = 40
 class Start(NamedTuple):
     """What the explorer was started with, and its Case.
 
-    layers: the recurrent layers among which one can be chosen; none for layers that are described.
+    layers: the names of a saved model's recurrent layers, to choose from; () for described layers.
     """
 
     subject: Subject
@@ -49,10 +49,10 @@ class Start(NamedTuple):
         return (self.ask.model or "").rpartition("#")[2]
 
     def read_again(self, layers_now: tuple[Spec, ...], seed: int | None) -> Start:
-        """Return the flags with the input read again for these layers and this seed.
+        """Return the start with the input read again for these layers and this seed.
 
         A number of a file is rounded to the dtype of the layers only once, and --input-shape draws from
-        the seed.  Raises InputError if the file is no longer what it was.
+        the seed.  Raises InputError if the file cannot be read any longer.
         """
         ask = self.ask._replace(layer=list(layers_now), options={}, seed=seed, hold=None)
         if ask.input is None and ask.input_shape is None:
@@ -61,7 +61,7 @@ class Start(NamedTuple):
         return self._replace(case=self.case._replace(inputs=subject_of(ask).choose().case.inputs))
 
     def in_model_layer(self, name: str) -> Start:
-        """Return the flags for another layer of the model, with what it gets and returns there."""
+        """Return the start for another layer of the model, with its input there."""
         other = subject_of(self.subject.of_layer(name).ask._replace(hold=None))
         return self._replace(subject=other, case=other.choose().case)
 

@@ -19,10 +19,7 @@ DESCRIBING = ("seed", "weights")
 
 
 class Description(NamedTuple):
-    """Layers that the flags define.
-
-    seed: None if the weights are supplied.
-    """
+    """Layers that the flags define.  seed: the seed of drawn weights; None if the weights are supplied."""
 
     specs: tuple[Spec, ...]
     input_shape: Shape
@@ -30,7 +27,7 @@ class Description(NamedTuple):
 
 
 class Weights(NamedTuple):
-    """Weights that were read or made.  description: None for a file."""
+    """Weights that were read or drawn.  description: the layers that the flags define; None for a file."""
 
     contents: Contents
     remarks: Remarks
@@ -100,7 +97,7 @@ def _describe_layers(ask: Ask) -> Weights:
     _require_no_model(ask)
     outline = subject_of(ask).outline()
     stack, shape = outline.stack, outline.shape
-    filled = (1 if place < 2 and not isinstance(size, int) else size for place, size in enumerate(shape))
+    filled = (1 if axis < 2 and not isinstance(size, int) else size for axis, size in enumerate(shape))
     sizes = known_sizes(tuple(filled))
     if sizes is None:
         raise UsageError(
@@ -115,8 +112,8 @@ def _describe_layers(ask: Ask) -> Weights:
     compute.require_room(case, 1)
     made, _ = compute.weights_and_seeds(case, stack, "numpy")
     seed = case.seed if case.weights is None else None
-    found = contents.describe_case(case, made)
-    return Weights(found, outline.remarks, Description(case.stack, shape, seed))
+    description = Description(case.stack, shape, seed)
+    return Weights(contents.describe_case(case, made), outline.remarks, description)
 
 
 def _require_no_model(ask: Ask) -> None:

@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 from rnncli.case import Dimension, Shape
-from rnncli.commands.why.written import WrittenLayer, layers_in
+from rnncli.commands.why.user_code import WrittenLayer, layers_in
 
 HEAD, TAIL = 10_000, 50_000
 """Number of characters that are read at the start and at the end of a text; what is between is skipped."""
