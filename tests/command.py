@@ -47,9 +47,13 @@ Run = Callable[..., Completed]
 
 
 def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Return this process's environment without the variables that change how an answer looks."""
+    """Return this process's environment without the variables that change how an answer looks.
+
+    A child that reads a file may take long, as it does on a busy machine.
+    """
     kept = {name: value for name, value in os.environ.items() if name not in UNWANTED}
-    return kept | {"LANG": "C.UTF-8", "PYTHONPATH": str(ROOT)} | dict(extra or {})
+    added = {"LANG": "C.UTF-8", "PYTHONPATH": str(ROOT), "RNNCLI_SECONDS": str(PATIENCE)}
+    return kept | added | dict(extra or {})
 
 
 def run_process(*args: str, env: Mapping[str, str] | None = None, **more: Any) -> Completed:
