@@ -180,14 +180,14 @@ def test_nodes_and_weights_are_keras_s(whole: Any, name: Any) -> None:
     assert graph.notes == ()
 
 
-def zipped(path: Path, **files: Any) -> Path:
+def write_zip(path: Path, **files: Any) -> Path:
     with zipfile.ZipFile(path, "w") as archive:
         for name, content in files.items():
             archive.writestr(name.replace("__", "/").replace("_", "."), content)
     return path
 
 
-def refusal(path: Path) -> str:
+def refusal_of(path: Path) -> str:
     with pytest.raises(InputError) as caught:
         graph_in(path)
     return str(caught.value)
@@ -196,28 +196,28 @@ def refusal(path: Path) -> str:
 def test_a_model_in_a_zip_file_is_named_and_read_by_that_name(whole: Any, tmp_path: Path) -> None:
     _, folder = whole
     content = (folder / "m.keras").read_bytes()
-    outer = zipped(tmp_path / "outer.keras", inner_keras=content, read_me=b"x")
-    assert "outer.keras!inner.keras" in refusal(outer)
+    outer = write_zip(tmp_path / "outer.keras", inner_keras=content, read_me=b"x")
+    assert "outer.keras!inner.keras" in refusal_of(outer)
     assert graph_in(tmp_path / "outer.keras!inner.keras").outputs == (Ref("out"),)
-    assert "no file other.keras in it" in refusal(tmp_path / "outer.keras!other.keras")
+    assert "no file other.keras in it" in refusal_of(tmp_path / "outer.keras!other.keras")
     with zipfile.ZipFile(folder / "m.keras") as archive:
         parts = {f"m__{name.replace('.', '_')}": archive.read(name) for name in archive.namelist()}
-    assert "unpacked" in refusal(zipped(tmp_path / "folder.zip", **parts))
+    assert "unpacked" in refusal_of(write_zip(tmp_path / "folder.zip", **parts))
 
 
 def test_what_is_no_model_says_so(whole: Any, tmp_path: Path) -> None:
     keras: Any = pytest.importorskip("keras")
     _, folder = whole
     assert isinstance(models.read(Source("w", path=folder / "m.weights.h5")), Modules)
-    assert "PyTorch" in refusal(zipped(tmp_path / "m.pt", archive__data_pkl=b"x"))
-    assert "not a Keras model" in refusal(zipped(tmp_path / "m.zip", a_txt=b"x"))
-    said = refusal(zipped(tmp_path / "a.keras", model_weights_h5=b"x"))
+    assert "PyTorch" in refusal_of(write_zip(tmp_path / "m.pt", archive__data_pkl=b"x"))
+    assert "not a Keras model" in refusal_of(write_zip(tmp_path / "m.zip", a_txt=b"x"))
+    said = refusal_of(write_zip(tmp_path / "a.keras", model_weights_h5=b"x"))
     assert said.startswith("a.keras: there is no config.json in it.\nSave the whole model with")
     (tmp_path / "text.keras").write_text("no model")
-    assert "text.keras" in refusal(tmp_path / "text.keras")
+    assert "text.keras" in refusal_of(tmp_path / "text.keras")
     (tmp_path / "folder").mkdir()
     (tmp_path / "folder" / "saved_model.pb").write_bytes(b"x")
-    assert "SavedModel" in refusal(tmp_path / "folder")
+    assert "SavedModel" in refusal_of(tmp_path / "folder")
 
     class Own(keras.Model):  # type: ignore[misc] # Keras has no types
         def __init__(self) -> None:
@@ -230,7 +230,7 @@ def test_what_is_no_model_says_so(whole: Any, tmp_path: Path) -> None:
     model = Own()
     model(np.zeros((1, 2, 3)))
     model.save(tmp_path / "own.keras")
-    assert "Own" in refusal(tmp_path / "own.keras")
+    assert "Own" in refusal_of(tmp_path / "own.keras")
     found = models.read(Source("own.keras", path=tmp_path / "own.keras"), or_layers=True)
     assert isinstance(found, Modules)
     assert [node.class_name for module in found.modules for node in module.nodes] == ["LSTM"]
@@ -241,7 +241,7 @@ def test_a_model_without_weights_is_to_be_built(tmp_path: Path) -> None:
     with pytest.warns(UserWarning, match="not yet been built"):
         keras.Sequential([keras.layers.LSTM(3, name="lstm")]).save(tmp_path / "m.keras")
     said = "m.keras: lstm: the file has no weights for this LSTM.\nBuild the model, and save it again."
-    assert refusal(tmp_path / "m.keras") == said
+    assert refusal_of(tmp_path / "m.keras") == said
 
 
 def test_a_model_in_a_model_gets_the_mask_that_it_is_called_with(tmp_path: Path) -> None:
@@ -314,10 +314,10 @@ def test_a_config_that_is_none_is_bad_input(tmp_path: Path, config: Any, said: s
     _, folder = whole
     with zipfile.ZipFile(folder / "m.keras") as archive:
         weights = archive.read("model.weights.h5")
-    path = zipped(tmp_path / "m.keras", metadata_json=b"{}", config_json=json.dumps(config))
+    path = write_zip(tmp_path / "m.keras", metadata_json=b"{}", config_json=json.dumps(config))
     with zipfile.ZipFile(path, "a") as archive:
         archive.writestr("model.weights.h5", weights)
-    assert refusal(path).startswith(f"m.keras: {said}")
+    assert refusal_of(path).startswith(f"m.keras: {said}")
 
 
 def test_layers_beside_the_recurrent_ones_are_read_as_they_are(tmp_path: Path) -> None:

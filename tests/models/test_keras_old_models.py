@@ -228,7 +228,7 @@ def test_long_lists_of_names_are_in_pieces(tmp_path: Path) -> None:
     np.testing.assert_array_equal(graph.nodes[4].weights["bias"], weights["lstm_3"][2][1])
 
 
-def only(path: Path, version: str, entry: Any, arrays: Any, backend: str = "tensorflow") -> Graph:
+def one_layer_graph(path: Path, version: str, entry: Any, arrays: Any, backend: str = "tensorflow") -> Graph:
     """Return the graph of a file with one layer.  arrays: for its variables, or by their names."""
     name = entry["config"]["name"]
     named = arrays if isinstance(arrays, dict) else dict(zip(names("", *ROLES), arrays, strict=False))
@@ -242,7 +242,7 @@ LSTM, GRU = lstm("lstm", 2, **SHAPE), gru("gru", 2, **SHAPE)
 
 
 def test_a_bias_of_two_rows_says_reset_after(tmp_path: Path) -> None:
-    graph = only(tmp_path, "2.1.2", GRU, drawn((2, 6), (2, 6), (2, 6)))
+    graph = one_layer_graph(tmp_path, "2.1.2", GRU, drawn((2, 6), (2, 6), (2, 6)))
     assert graph.nodes[1].config["reset_after"] is True
     assert not any("reset_after" in note for note in map(str, graph.notes))
 
@@ -250,15 +250,15 @@ def test_a_bias_of_two_rows_says_reset_after(tmp_path: Path) -> None:
 def test_kernels_of_theano_are_turned_round(tmp_path: Path) -> None:
     conv = layer("Conv1D", "conv", filters=2, kernel_size=[3], padding="same", use_bias=True, **SHAPE)
     kernel, bias = drawn((3, 2, 2), (2,))
-    graph = only(tmp_path, "2.1.0", conv, {"kernel:0": kernel, "bias:0": bias}, "theano")
+    graph = one_layer_graph(tmp_path, "2.1.0", conv, {"kernel:0": kernel, "bias:0": bias}, "theano")
     np.testing.assert_array_equal(graph.nodes[1].weights["kernel"], kernel[::-1])
     assert any("Theano" in note for note in map(str, graph.notes))
-    graph = only(tmp_path, "2.1.0", LSTM, of_gates(4, 2, 2), "theano")  # which has no convolution
+    graph = one_layer_graph(tmp_path, "2.1.0", LSTM, of_gates(4, 2, 2), "theano")  # which has no convolution
     assert not any("Theano" in note for note in map(str, graph.notes))
 
 
 def test_a_file_without_a_version_is_of_keras_2(tmp_path: Path) -> None:
-    assert only(tmp_path, "", GRU, of_gates(3, 2, 2)).notes == (
+    assert one_layer_graph(tmp_path, "", GRU, of_gates(3, 2, 2)).notes == (
         "the file does not say which version of Keras saved it; Keras 2 is assumed.",
         "hard_sigmoid in gru is clip(0.2 x + 0.5, 0, 1), as in Keras 2; "
         "Keras 3 computes clip(x / 6 + 0.5, 0, 1).",
@@ -280,19 +280,19 @@ def test_what_cannot_be_read_is_refused_by_name(
     tmp_path: Path, version: str, entry: Any, arrays: Any, message: str
 ) -> None:
     with pytest.raises(InputError, match=rf"^m\.h5: .*{message}"):
-        only(tmp_path, version, entry, arrays)
+        one_layer_graph(tmp_path, version, entry, arrays)
 
 
 def test_a_layer_normalization_of_keras_2_2_is_not_today_s(tmp_path: Path) -> None:
     entry = layer("LayerNormalization", "ln", **SHAPE, epsilon=1e-14)
     gamma, beta = drawn((2,), (2,))
     for version, class_name in (("2.2.4", "Custom>LayerNormalization"), ("2.2.4-tf", "LayerNormalization")):
-        graph = only(tmp_path, version, entry, {"gamma:0": gamma, "beta:0": beta})
+        graph = one_layer_graph(tmp_path, version, entry, {"gamma:0": gamma, "beta:0": beta})
         assert graph.nodes[1].class_name == class_name
 
 
 def test_not_a_number_in_a_config_is_read(tmp_path: Path) -> None:
-    graph = only(tmp_path, "2.4.0", layer("Masking", "mask", mask_value=float("nan"), **SHAPE), {})
+    graph = one_layer_graph(tmp_path, "2.4.0", layer("Masking", "mask", mask_value=float("nan"), **SHAPE), {})
     assert np.isnan(graph.nodes[1].config["mask_value"])
 
 

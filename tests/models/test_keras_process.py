@@ -28,7 +28,7 @@ INPUT = "[[[0.5, -1.0, 2.0, 0.25], [2.0, 0.25, 1.0, 1.0]]]"
 pytestmark = [pytest.mark.own_process, pytest.mark.skipif(not hasattr(os, "fork"), reason="no limits")]
 
 
-def told(monkeypatch: pytest.MonkeyPatch, *, new: bool) -> dict[str, Any]:
+def seen_by_a_child(monkeypatch: pytest.MonkeyPatch, *, new: bool) -> dict[str, Any]:
     """Return what a child sees and may do; this process has a secret, and a descriptor that is inherited."""
     monkeypatch.setenv("SECRET_TOKEN", "x")
     ends = os.pipe()
@@ -47,7 +47,7 @@ def told(monkeypatch: pytest.MonkeyPatch, *, new: bool) -> dict[str, Any]:
 
 @pytest.mark.parametrize("new", [True, False])
 def test_a_child_has_only_what_it_needs(monkeypatch: pytest.MonkeyPatch, new: bool) -> None:
-    found = told(monkeypatch, new=new)
+    found = seen_by_a_child(monkeypatch, new=new)
     assert set(found["variables"]) <= {*child_process.VARIABLES, "HOME", "TMPDIR", "LC_CTYPE"}
     assert all(soft == hard for soft, hard in found["limits"].values())
     assert len(found["open"]) == 4  # 0 to 2, and the file to write to
@@ -111,7 +111,7 @@ def test_where_processes_have_no_limits_files_are_refused(monkeypatch: pytest.Mo
         pass
 
 
-def saved(path: Path) -> Any:
+def save_model(path: Path) -> Any:
     x = keras.Input((2, 4), name="x")
     sequence, *states = L.LSTM(3, name="first", return_sequences=True, return_state=True)(
         L.SpectralNormalization(L.Dense(4))(x)
@@ -122,7 +122,7 @@ def saved(path: Path) -> Any:
 
 
 def test_a_model_is_run_and_checked_in_processes_of_their_own(rnncli: Run, tmp_path: Path) -> None:
-    model = saved(tmp_path / "m.keras")
+    model = save_model(tmp_path / "m.keras")
     words = ("--model", str(tmp_path / "m.keras#second"), "--check", "--return-state", "-f", "json")
     done = rnncli("run", INPUT, *words)
     assert done.returncode == 0, done.stderr
@@ -131,7 +131,7 @@ def test_a_model_is_run_and_checked_in_processes_of_their_own(rnncli: Run, tmp_p
 
 
 def test_only_the_child_loads_keras(tmp_path: Path) -> None:
-    saved(tmp_path / "m.keras")
+    save_model(tmp_path / "m.keras")
     program = (
         "import sys; from rnncli.cli.app import main; "
         f"code = main(['run', {INPUT!r}, '--model', {str(tmp_path / 'm.keras')!r}, '--quiet']); "

@@ -52,7 +52,7 @@ def test_a_stateful_model_is_run(tmp_path: Path, capfd: pytest.CaptureFixture[st
     print_here(capfd, "run", INPUT, "--model", str(tmp_path / "m.keras"))
 
 
-def changed(path: Path, class_name: str, **config: Any) -> Path:
+def change_layer(path: Path, class_name: str, **config: Any) -> Path:
     """Write a model with one layer's config changed."""
     layers = [L.UpSampling1D(2), L.Conv1DTranspose(4, 3, padding="same"), L.LSTM(3)]
     keras.Sequential([keras.Input((2, 4)), *layers]).save(path)
@@ -81,7 +81,7 @@ def changed(path: Path, class_name: str, **config: Any) -> Path:
 def test_a_model_that_would_fill_the_memory_is_refused(
     class_name: str, config: dict[str, Any], said: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    path = changed(tmp_path / "m.keras", class_name, **config)
+    path = change_layer(tmp_path / "m.keras", class_name, **config)
     with processor_time(SECONDS), limit_growth(0):
         assert said in print_here(capfd, "run", INPUT, "--model", str(path), code=2)
 

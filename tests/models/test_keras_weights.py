@@ -23,7 +23,7 @@ from rnncli.models.weights import read_weights
 SUFFIXES = (".keras", ".weights.h5", ".h5")
 
 
-def made() -> dict[str, Any]:
+def sample_models() -> dict[str, Any]:
     layers = keras.layers
     entry = keras.Input((4, 5))
     x = layers.LSTM(3, return_sequences=True, name="zeta")(entry)
@@ -60,12 +60,12 @@ def made() -> dict[str, Any]:
     return {**found, "functional": keras.Model(entry, layers.Dense(1)(x))}
 
 
-def weighted(model: Any) -> dict[str, Any]:
+def weights_by_layer(model: Any) -> dict[str, Any]:
     """Every layer's weights by its name, in the model's order."""
     found: dict[str, Any] = {}
     for layer in model.layers:
         if isinstance(layer, keras.Model):
-            found |= weighted(layer)
+            found |= weights_by_layer(layer)
         elif layer.weights:
             found[layer.name] = layer.get_weights()
     return found
@@ -75,10 +75,10 @@ def weighted(model: Any) -> dict[str, Any]:
 def models(tmp_path_factory: Any) -> tuple[Path, dict[str, dict[str, Any]]]:
     """A folder of models in all three forms, and the weights of each as Keras has them."""
     folder, weights = tmp_path_factory.mktemp("models"), {}
-    for name, model in made().items():
+    for name, model in sample_models().items():
         for suffix in SUFFIXES:
             (model.save_weights if suffix == ".weights.h5" else model.save)(folder / f"{name}{suffix}")
-        weights[name] = weighted(model)
+        weights[name] = weights_by_layer(model)
     return folder, weights
 
 

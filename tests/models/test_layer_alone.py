@@ -78,7 +78,7 @@ def run_advised_command(rnncli: Run, folder: Path, model: str, given: Any, *more
     return np.asarray(keras.ops.cast(values, "float32"))
 
 
-def built(*layers: Any) -> Any:
+def sequential_of(*layers: Any) -> Any:
     keras.utils.set_random_seed(3)
     return keras.Sequential([keras.Input((4, 5), name="x"), *layers])
 
@@ -89,7 +89,7 @@ def test_half_precision_layer_by_layer_is_keras_to_the_bit(
     rnncli: Run, tmp_path: Path, policy: str, suffix: str
 ) -> None:
     first = L.Bidirectional(L.GRU(3, return_sequences=True, dtype=policy), name="both", dtype=policy)
-    model = built(first, L.LSTM(2, name="last", dtype=policy), L.Dense(1, dtype=policy))
+    model = sequential_of(first, L.LSTM(2, name="last", dtype=policy), L.Dense(1, dtype=policy))
     model.save(tmp_path / f"m.{suffix}")
     given: Any = X
     for name in ("both", "last"):
@@ -106,7 +106,7 @@ def test_a_cell_of_ones_own_is_run_by_its_equations(
 ) -> None:
     layer = L.RNN(MGUCell(3), return_sequences=True, name="mgu")
     layer = L.Bidirectional(L.RNN(MGUCell(3), return_sequences=True), name="mgu") if both else layer
-    model = built(layer, L.LSTM(2, name="last"))
+    model = sequential_of(layer, L.LSTM(2, name="last"))
     model.save(tmp_path / f"m.{suffix}")
     (tmp_path / "cell.toml").write_text(MGU)
     wanted = np.asarray(model.get_layer("mgu")(X))
@@ -117,7 +117,7 @@ def test_a_cell_of_ones_own_is_run_by_its_equations(
 
 @pytest.mark.parametrize("suffix", ["keras", "h5"])
 def test_a_layer_behind_a_lambda_runs_alone(rnncli: Run, tmp_path: Path, suffix: str) -> None:
-    model = built(L.Lambda(lambda x: x * 2, name="twice"), L.GRU(3, name="gru", reset_after=False))
+    model = sequential_of(L.Lambda(lambda x: x * 2, name="twice"), L.GRU(3, name="gru", reset_after=False))
     model.save(tmp_path / f"m.{suffix}")
     wanted = np.asarray(model.get_layer("gru")(X))
     np.testing.assert_allclose(run_advised_command(rnncli, tmp_path, f"m.{suffix}", X), wanted, atol=2e-6)

@@ -86,7 +86,7 @@ def recurrent(levels: int) -> Any:
     return doubling(levels, [*constants, zero, rnn, squeeze])
 
 
-def saved(folder: Path, made: Any) -> str:
+def save_bytes(folder: Path, made: Any) -> str:
     path = folder / "model.onnx"
     path.write_bytes(made.SerializeToString())
     return str(path)
@@ -106,7 +106,7 @@ def test_a_model_without_an_end_is_refused(
 ) -> None:
     monkeypatch.setattr(runtime, "SECONDS", 0.6)
     monkeypatch.setattr(onnx_file, "SECONDS", 0.6)
-    path, threads = saved(tmp_path, make()), threading.active_count()
+    path, threads = save_bytes(tmp_path, make()), threading.active_count()
     with processor_time(10), pytest.raises(InputError) as caught:
         api.run(FEEDS, model=path)
     assert said in caught.value.what
@@ -119,7 +119,7 @@ def test_a_model_without_an_end_is_refused(
 
 @pytest.mark.parametrize("make", [plain, recurrent])
 def test_functions_that_call_each_other_are_computed(make: Callable[[int], Any], tmp_path: Path) -> None:
-    result = api.run(FEEDS, model=saved(tmp_path, make(3)))
+    result = api.run(FEEDS, model=save_bytes(tmp_path, make(3)))
     assert np.isfinite(result["gru/hidden_states"]).all()
 
 
@@ -130,14 +130,14 @@ def test_more_time_is_allowed(
     monkeypatch.setattr(runtime, "SECONDS", 0.6)
     monkeypatch.setenv("RNNCLI_SECONDS", allowed)
     with pytest.raises(InputError, match=f"the model has not finished after {seconds} s"):
-        api.run(FEEDS, model=saved(tmp_path, endless()))
+        api.run(FEEDS, model=save_bytes(tmp_path, endless()))
 
 
 def test_functions_that_call_themselves_are_refused(tmp_path: Path) -> None:
     made = plain(1)
     made.functions[1].node[0].op_type, made.functions[1].node[0].domain = "F0", "local"
     with processor_time(10), pytest.raises(InputError):
-        api.run(FEEDS, model=saved(tmp_path, made))
+        api.run(FEEDS, model=save_bytes(tmp_path, made))
 
 
 def test_weights_that_take_long_to_compute(monkeypatch: pytest.MonkeyPatch) -> None:

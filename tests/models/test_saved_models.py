@@ -35,12 +35,12 @@ def keras() -> Any:
     return pytest.importorskip("keras")
 
 
-def saved(name: Any, *weights: Any) -> Any:
+def saved_layer(name: Any, *weights: Any) -> Any:
     return SavedLayer(name, f"{name}!", tuple(np.full(shape, 1.0) for shape in weights))
 
 
-def fitted(texts: Any, held: Any) -> Any:
-    return check_weights(tuple(held), Stack(specs.from_flags(texts, {})), (2, 3, 4), "m.weights.h5")
+def weights_for(texts: Any, layers: Any) -> Any:
+    return check_weights(tuple(layers), Stack(specs.from_flags(texts, {})), (2, 3, 4), "m.weights.h5")
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -62,21 +62,22 @@ DENSE = ((3, 1), (1,))
 
 
 def test_layers_that_are_not_asked_for_are_passed_over() -> None:
-    held = [saved("words", (9, 4)), saved("lstm", *LSTM), saved("out", *DENSE)]
-    assert list(fitted(["LSTM(3)"], held)) == ["kernel", "recurrent_kernel", "bias"]
-    assert list(fitted(["Masking()", "LSTM(3)", "Dense(1)"], held))[2:] == ["1/bias", "2/kernel", "2/bias"]
+    layers = [saved_layer("words", (9, 4)), saved_layer("lstm", *LSTM), saved_layer("out", *DENSE)]
+    assert list(weights_for(["LSTM(3)"], layers)) == ["kernel", "recurrent_kernel", "bias"]
+    names = list(weights_for(["Masking()", "LSTM(3)", "Dense(1)"], layers))
+    assert names[2:] == ["1/bias", "2/kernel", "2/bias"]
 
 
 def test_what_does_not_fit_says_what_is_there() -> None:
-    held = [saved("lstm", *LSTM), saved("out", *DENSE)]
+    layers = [saved_layer("lstm", *LSTM), saved_layer("out", *DENSE)]
     with pytest.raises(InputError) as caught:
-        fitted(["LSTM(3)", "Dense(2)"], held)
+        weights_for(["LSTM(3)", "Dense(2)"], layers)
     assert caught.value.what == (
         "m.weights.h5: no layer in it fits layer 1 (Dense), which needs kernel (3, 2), bias (2,)."
     )
     assert caught.value.advice == "It holds lstm = lstm!, out = out!."
     with pytest.raises(InputError, match=r"layer 0 \(Dense\)"):
-        fitted(["Dense(3)", "LSTM(3)"], held)
+        weights_for(["Dense(3)", "LSTM(3)"], layers)
 
 
 def test_errors_begin_with_the_source() -> None:

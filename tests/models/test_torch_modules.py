@@ -29,7 +29,7 @@ def read(path: Path) -> Modules:
     return found
 
 
-def stored(tensors: Any, path: Path) -> Path:
+def save_tensors(tensors: Any, path: Path) -> Path:
     """A state dict in the format of the suffix; `.legacy.pt` is PyTorch's older one."""
     if path.suffix == ".safetensors":
         from safetensors.torch import save_file
@@ -62,7 +62,7 @@ def test_random_modules_are_as_pytorch_has_them(seed: int, tmp_path: Path) -> No
     inputs = random.normal(size=(batch, steps, features)).astype(dtype)
     result = package.run(
         inputs,
-        model=stored(module.state_dict(), tmp_path / f"model{suffix}"),
+        model=save_tensors(module.state_dict(), tmp_path / f"model{suffix}"),
         assume="activation=relu" if relu else None,
         return_state=True,
         check=True,
@@ -93,7 +93,7 @@ def test_cells_are_layers_of_one_step(kind: str, tmp_path: Path) -> None:
         for step in range(5):
             state = cell(torch.from_numpy(inputs[:, step]), state)
             rows.append((state[0] if kind == "LSTM" else state).numpy())
-    path = stored({f"deep.cell.{k}": v for k, v in cell.state_dict().items()}, tmp_path / "cell.pt")
+    path = save_tensors({f"deep.cell.{k}": v for k, v in cell.state_dict().items()}, tmp_path / "cell.pt")
     shown = package.run(inputs, model=path)["deep.cell/hidden_states"]
     np.testing.assert_allclose(shown, np.stack(rows, 1), rtol=0, atol=1e-5)
 
@@ -111,7 +111,7 @@ def model() -> Any:
 def test_modules_each_get_the_input_and_unfit_ones_are_listed(tmp_path: Path) -> None:
     """Two state dicts in one file keep the names of their containers."""
     held = {"a": nn.GRU(2, 3).state_dict(), "b": nn.RNN(5, 3).state_dict()}
-    path, inputs = stored(held, tmp_path / "two.pt"), np.zeros((1, 2, 2), "float32")
+    path, inputs = save_tensors(held, tmp_path / "two.pt"), np.zeros((1, 2, 2), "float32")
     with pytest.raises(InputError, match=r"b takes 5 features.*\n.*a takes 2, b takes 5"):
         package.run(inputs, model=path)
     assert package.run(inputs, model=f"{path}#a").keys() == ("a/hidden_states",)
@@ -125,7 +125,7 @@ def test_what_cannot_be_computed_is_refused_by_name(tmp_path: Path) -> None:
     projected = nn.LSTM(3, 4, proj_size=2).state_dict()
     for state, said in ((projected, "weight_hr_l0"), (holes, "l1 are incomplete")):
         with pytest.raises(LayerError, match=said):
-            package.run(np.zeros((1, 2, 3), "float32"), model=stored(state, tmp_path / "model.pt"))
+            package.run(np.zeros((1, 2, 3), "float32"), model=save_tensors(state, tmp_path / "model.pt"))
 
 
 def test_shared_storages_with_offsets_and_half_precision(tmp_path: Path) -> None:
@@ -134,7 +134,7 @@ def test_shared_storages_with_offsets_and_half_precision(tmp_path: Path) -> None
         "rnn.weight_ih_l0": whole[7:19].view(3, 4).t().contiguous().t().half(),
         "rnn.weight_hh_l0": whole[20:29].view(3, 3).t(),
     }
-    found = read(stored(state, tmp_path / "views.pt"))
+    found = read(save_tensors(state, tmp_path / "views.pt"))
     weights = found.modules[0].nodes[0].weights
     np.testing.assert_array_equal(weights["recurrent_kernel"], whole[20:29].view(3, 3).numpy())
     assert weights["kernel"].shape == (4, 3)
@@ -144,7 +144,7 @@ def test_shared_storages_with_offsets_and_half_precision(tmp_path: Path) -> None
 @pytest.mark.parametrize("suffix", [".pt", ".safetensors"])
 def test_half_precision_is_read_as_float32(dtype: str, suffix: str, tmp_path: Path) -> None:
     state = nn.GRU(3, 4, dtype=getattr(torch, dtype)).state_dict()
-    found = read(stored(state, tmp_path / f"half{suffix}"))
+    found = read(save_tensors(state, tmp_path / f"half{suffix}"))
     kernel = found.modules[0].nodes[0].weights["recurrent_kernel"]
     assert kernel.dtype == np.float32
     wanted = state["weight_hh_l0"].float().numpy()
@@ -161,7 +161,7 @@ def test_normalized_weights_are_computed_from_their_parts(place: Any, tmp_path: 
     for parameter in module.parameters():
         parameter.data.mul_(1.5).add_(0.1)
     x = torch.linspace(-1, 1, 24).reshape(2, 3, 4)
-    path = stored({f"rnn.{name}": one for name, one in module.state_dict().items()}, tmp_path / "m.pt")
+    path = save_tensors({f"rnn.{name}": one for name, one in module.state_dict().items()}, tmp_path / "m.pt")
     assert not read(path).other_shapes
     found = package.run(x.numpy(), model=path)
     assert [
@@ -179,7 +179,7 @@ def pickled(path: Path) -> None:
 
 
 def cut(path: Path) -> None:
-    path.write_bytes(stored(model().state_dict(), path).read_bytes()[:-200])
+    path.write_bytes(save_tensors(model().state_dict(), path).read_bytes()[:-200])
 
 
 def zipped(entry: str) -> Callable[[Path], None]:
