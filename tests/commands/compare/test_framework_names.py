@@ -136,4 +136,6 @@ def test_masked_rows_that_are_compared_are_said(rnncli: Run, tmp_path: Path) -> 
 def test_the_head_names_the_layers_of_a_file(rnncli: Run, tmp_path: Path) -> None:
     write(tmp_path, "GRU")
     done = rnncli("compare", "x.npy", "--model", "w.pt", "--expect", "y.npz", cwd=tmp_path)
-    assert done.stdout.splitlines()[:2] == ["GRU(4)", "input (3, 6, 5) float32 · engine numpy"]
+    assert done.stdout.splitlines()[:2] == [
+        "GRU(4, return_sequences=True)", "input (3, 6, 5) float32 · engine numpy",
+    ]  # fmt: skip
