@@ -139,10 +139,10 @@ def test_a_private_part_of_a_library_is_imported_by_a_single_file() -> None:
     assert owners == {"_string.formatter_parser": ["errors.py"], "typer._click": ["catalog.py"]}
 
 
-MOST_ARROWS = 132
-"""Pairs of rooms of which one imports the other.  Lower it when an arrow goes; 120 is the aim."""
-STILL_LONGER = {"ask/__init__.py", "inputs/arrange.py", "specs/build.py"}
-"""Files of more than 500 lines, each of which holds more than one subject."""
+MOST_ARROWS = 118
+"""Pairs of rooms of which one imports the other.  Lower it when an arrow goes."""
+STILL_LONGER = {"inputs/arrange.py"}
+"""Files of more than 500 lines, which hold more than one subject."""
 
 
 def test_arrows_between_rooms_are_few() -> None:
