@@ -304,7 +304,7 @@ def split_result(result: Result, sizes: Sequence[int], case: Case) -> Iterator[R
     """Split the result of several cases that were joined along the batch axis.
 
     sizes: number of sequences in each case.
-    case: any one of the cases.
+    case: any of the cases.
     """
     if len(sizes) == 1:
         yield result

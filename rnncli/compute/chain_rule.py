@@ -205,7 +205,7 @@ class _LoopSteps:
     def backward(self, output: Array, last: Sequence[Array], of_inputs: Array) -> None:
         """Add the vectors for the input.
 
-        output: those for the output, in the order of processing.  last: for the last states, if returned.
+        output: vectors for the output, in order of processing.  last: for the last states, if returned.
         """
         import numpy as np
 

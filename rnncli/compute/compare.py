@@ -15,7 +15,7 @@ from rnncli.layers.case import Case
 from rnncli.result import NamedTensor, Result
 
 Tolerance = float | Mapping[str, float]
-"""One tolerance for all tensors; or tolerances by tensor name, with the one for the others under ""."""
+"""One tolerance for all tensors; or tolerances by tensor name, with "" for all other tensors."""
 TolerancePair = tuple[Tolerance, Tolerance]
 """Absolute and relative tolerance."""
 

@@ -57,7 +57,7 @@ def choose_engines(text: str | None, engine: str, *, alone: bool) -> tuple[str, 
 def run_engines(case: Case, names: Sequence[str]) -> dict[str, Result]:
     """Run the case in these engines.
 
-    Raises UsageError if one of them cannot compute the case, EngineError if it is missing or fails.
+    Raises UsageError if an engine cannot compute the case, EngineError if it is missing or fails.
     """
     for name in names:
         reason = engines.get(name).refusal(case)

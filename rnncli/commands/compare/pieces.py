@@ -21,7 +21,7 @@ def run_whole(case: Case, steps: int, engine: str) -> Result:
 def run_pieces(case: Case, steps: int, whole: Result, *, stateful: bool) -> dict[str, Array]:
     """Return the tensors that pieces of `steps` time steps give.
 
-    A sequence is joined along time, in the order of the one call; the last state comes from the last piece.
+    A sequence is joined along time, in the order of a single call; the last state comes from the last piece.
     stateful: whether each piece continues from the previous piece's last state; otherwise from zeros.
     """
     kept = case._replace(stack=_with_stateful(case.stack, stateful=stateful))

@@ -279,7 +279,7 @@ def _number(start: str, used: Container[str]) -> str:
 def without_initializers(spec: Spec, change: Callable[[Spec], Spec] = lambda spec: spec) -> Spec:
     """Return `spec` with the default initializers, because the weights are written out.
 
-    change: applied to each spec, to the inner ones first.
+    change: applied to each spec, to inner specs first.
     """
 
     def plain(value: Any) -> Any:

@@ -1,6 +1,6 @@
 """Names, texts and numbers as scripts write them: no text of a model can become code.
 
-A comment, and a text constant, is printable ASCII; an array reads back the same, to the last bit.
+Comments and text constants are printable ASCII; an array reads back equal to the last bit.
 """
 
 from __future__ import annotations

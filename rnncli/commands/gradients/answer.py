@@ -35,7 +35,7 @@ from rnncli.show.wording import new_state
 from rnncli.specs import configs_of, expression_of
 
 MOST_ROWS = 24
-"""If there are more steps, evenly spaced ones are shown, unless View.full is set."""
+"""With more steps, only evenly spaced steps are shown, unless View.full is set."""
 LONGEST_BAR, SHORTEST_BAR = 14, 3
 EIGHTHS = " ▏▎▍▌▋▊▉█"
 NUMBER = 8
@@ -248,7 +248,7 @@ class CurveTables(NamedTuple):
     def of(cls, curves: Sequence[NamedCurve], view: View) -> CurveTables:
         """Return all curves, with evenly spaced steps and the last one if there are many.
 
-        The range is that of all norms, at least one power of ten and at most DECADES.
+        The range spans all norms, at least one power of ten and at most DECADES.
         """
         norms = [float(norm) for _, curve in curves for norm in curve.norms]
         logs = [log10(norm) for norm in norms if norm > 0 and isfinite(norm)] or [0.0]

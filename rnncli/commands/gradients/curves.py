@@ -236,7 +236,7 @@ def gradients(case: Case, of: str | None = None, engine: str = "auto") -> Gradie
     """Compute how much the numbers `of` depend on every state and input; default: the last output.
 
     of: may also be a weight, `kernel`: then how much the last output depends on it, by gate.
-    States are those of the last recurrent layer; the last layer's states are accepted whether it returns
+    States belong to the last recurrent layer; the last layer's states are accepted whether it returns
     them or not.
     engine: `numpy`, `tensorflow`, or `auto`: NumPy for all layers that rnncli has.
     Raises UsageError if there are no such numbers, or no such layer.

@@ -93,13 +93,13 @@ class Hypothesis:
     transposed: `kernel`, `recurrent_kernel` or `both`, where shapes do not show it.
     biases: `first`, `second`, `doubled`, `recurrent` or `none`.
     last_row: whether the output of two directions is the last row of their sequence.
-    padding: which steps are padding; None for those that the run's mask leaves out.
+    padding: which steps are padding; None for the steps that the run's mask leaves out.
     padded: how padding is treated: "" skipped as Keras does with a mask; `zeros` skipped, with zeros in
         the output; `repeated` skipped, with the row before in the output; `computed` as data; `computed,
         zeros` as data, with zeros in the output; `computed, real end` as data, with the states of the
         last step before it.
     remaining: the largest absolute difference of any number.
-    excess: the largest difference in units of what the tolerances allow; at most 1 for a match.
+    excess: the largest difference divided by the difference that the tolerances allow; at most 1 for a match.
         Both are infinite until they are measured.
     """
 

@@ -21,7 +21,7 @@ NAME_LAYER = "Name one of these with {--layer}, and choose its weights with FILE
 
 
 class DescribedLayer(NamedTuple):
-    """A layer that its file describes.  notes: on what is left out of a whole model."""
+    """A layer that its file describes.  notes: on the parts of a whole model that are left out."""
 
     spec: Spec
     weights: Mapping[str, Array]

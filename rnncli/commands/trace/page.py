@@ -418,7 +418,7 @@ def _title(loop: LoopTrace, result: Result, view: View) -> Line:
 
 
 def _choose_rows(loop: LoopTrace, view: View) -> list[TraceRow]:
-    """Return every row, or the first and last ones."""
+    """Return every row, or the first and last rows."""
     entries, steps = loop.status.shape
     if view.full or entries * steps <= MOST_ROWS:
         return [TraceRow(entry, step) for entry in range(entries) for step in range(steps)]

@@ -89,7 +89,7 @@ def explain_number(
     """Explain how `target` was computed.
 
     result: the trace of tracing.with_all_outputs(case), with every layer's tensors.  depth: 1 stops at
-    the previous states and at the layer below; each further level follows the listed ones once more.
+    the previous states and at the layer below; each further level goes on from the numbers listed there.
     terms: how many terms of a sum to list, None for all.
     """
     source = CaseTrace(case, result)

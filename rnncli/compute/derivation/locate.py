@@ -156,7 +156,7 @@ class CaseTrace:
         return numbers
 
     def evaluate(self, node: TraceNode, piece: Node) -> Array:
-        """Return the numbers of a part of the node's equation, from those of the trace, in float64."""
+        """Compute a part of the node's equation in float64, from the numbers of the trace."""
         import numpy as np
 
         whole = node._replace(unit=0, piece=None, name="")

@@ -189,7 +189,7 @@ class Spread:
         return Factor(text, float(row[index]), node=other)
 
     def _piece(self, node: Node, unit: int, size: int) -> Factor:
-        """Return a part of the equation that has an equation of its own, named by its text."""
+        """Return a part of the equation as a factor, named by its text; another equation explains it."""
         row = self.source.evaluate(self.node, node)
         text = self.text(node)
         index, shown = _name_entry(text, row, unit, size)

@@ -1,4 +1,4 @@
-"""The engines, which compute a Case, each in its own file; and the one that `auto` chooses.
+"""The engines, which compute a Case, each in a file; and the choice that `auto` makes.
 
 An engine's file has
     PACKAGES                       the packages it needs
@@ -227,7 +227,7 @@ def _loops(layer: Spec) -> list[Spec]:
 
 
 def reason_for_keras(case: Case) -> Text | None:
-    """Return why one of the layers needs Keras; None if rnncli can compute all of them."""
+    """Return why a layer needs Keras; None if rnncli can compute every layer."""
     reasons = (layer.reason_for_keras(case.training) for layer in case.stack.layers)
     return next((reason for reason in reasons if reason), None)
 

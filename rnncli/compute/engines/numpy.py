@@ -245,7 +245,7 @@ def _state_labels(cell: Any) -> list[Label]:
 
 
 def _select_state(unmasked: Array, new: Any, old: Any) -> Any:
-    """Select `new` for the unmasked batch entries and `old` for the masked ones, in every part of a state."""
+    """Select `new` for unmasked batch entries and `old` for masked entries, in every part of a state."""
     import numpy as np
 
     if isinstance(new, tuple):

@@ -41,7 +41,7 @@ def refusal(case: Case) -> Text | None:
 class Layers:
     """The layers of `case`, which Keras creates and builds once; it draws the weights that are not given.
 
-    seeds: unused, because Keras has its own.
+    seeds: unused, because Keras draws its seeds itself.
     Raises EngineError if Keras fails.
     """
 

@@ -27,7 +27,7 @@ FUNCTIONAL = (
     "relu6", "elu", "selu", "celu", "silu", "mish", "softsign", "hard_sigmoid", "hard_tanh", "hard_shrink",
     "soft_shrink", "tanh_shrink", "log_sigmoid",
 )  # fmt: skip
-"""Keras's activations that torch.nn.functional calls the same, without underscores.
+"""Keras's activations that torch.nn.functional has under the same name, without underscores.
 
 Not gelu: TensorFlow keeps the root of 1/2, and the slope of leaky_relu, in float32, in float64 too.
 """
