@@ -43,7 +43,7 @@ def case_of(expression: str | list[str], batch: int = 11, timesteps: int = 5, **
     return Case(layers, inputs, seed=7, **more)
 
 
-def cut(case: Case, sequences: int) -> int:
+def budget_for(case: Case, sequences: int) -> int:
     """A budget that holds so many of the case's sequences."""
     return sequences * compute.bytes_of_a_sequence(case, case.stack)
 
@@ -56,7 +56,7 @@ class TestPlan:
         assert [index for chunk in found for index in range(batch)[chunk]] == list(range(batch))
         sizes = [chunk.stop - chunk.start for chunk in found]
         assert max(sizes) - min(sizes) <= max(1, len(sizes) - 1)
-        assert max(sizes) == 1 or cut(case, max(sizes)) <= budget
+        assert max(sizes) == 1 or budget_for(case, max(sizes)) <= budget
 
     @pytest.mark.parametrize(
         ("expression", "batch", "sequences", "count"),
@@ -70,8 +70,8 @@ class TestPlan:
     )
     def test_how_many_chunks(self, expression: str, batch: int, sequences: int, count: int) -> None:
         case = case_of(expression, batch, 2000 if "64" in expression else 5)
-        assert len(compute.plan(case, cut(case, sequences))) == count
-        assert (cut(case, compute.ROWS) > compute.COMFORTABLE) == ("64" in expression)
+        assert len(compute.plan(case, budget_for(case, sequences))) == count
+        assert (budget_for(case, compute.ROWS) > compute.COMFORTABLE) == ("64" in expression)
 
     @pytest.mark.parametrize(
         ("expression", "more", "whole"),
@@ -93,7 +93,7 @@ class TestPlan:
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         case = case_of("LSTM(3, return_sequences=True)", 400, 50)
-        budget = cut(case, 20)
+        budget = budget_for(case, 20)
         monkeypatch.setattr(memory, "total", lambda: 150_000)
         parts = compute.run_chunks(case, "auto", compute.plan(case, budget))
         assert sum(len(part.outputs[0].values) for part in parts) == 400
@@ -119,9 +119,9 @@ class TestTheSameNumbers:
     @pytest.mark.parametrize(("expression", "more", "engine"), ALIKE)
     def test_of_a_whole_batch(self, expression: Any, more: dict[str, Any], engine: str) -> None:
         case = case_of(expression, **more)
-        assert len(compute.plan(case, cut(case, 3))) > 1
+        assert len(compute.plan(case, budget_for(case, 3))) > 1
         whole = compute.run(case, engine, 2**40)
-        parted = compute.run(case, engine, cut(case, 3))
+        parted = compute.run(case, engine, budget_for(case, 3))
         assert parted.input_shape == whole.input_shape
         assert [tensor.name for tensor in parted.outputs] == [tensor.name for tensor in whole.outputs]
         for mine, theirs in zip(parted.outputs, whole.outputs, strict=True):
@@ -156,7 +156,7 @@ class TestUnfolded:
     @pytest.mark.parametrize("expression", [*EXPRESSIONS, NARROW])
     def test_the_numbers_of_the_joined(self, expression: str) -> None:
         case, engine = case_of(expression), "tensorflow" if "bfloat16" in expression else "numpy"
-        plan = compute.plan(case, cut(case, 3))
+        plan = compute.plan(case, budget_for(case, 3))
         whole = compute.join_results(compute.run_chunks(case, engine, plan), 11)
         found = chunks.ChunkedResult(compute.run_chunks(case, engine, plan), 11)
         assert found.result.input_shape == whole.input_shape
@@ -185,7 +185,7 @@ class TestUnfolded:
             raise OSError(errno.ENOSPC, "No space left on device")
 
         case = case_of(EXPRESSIONS[1])
-        plan = compute.plan(case, cut(case, 3))
+        plan = compute.plan(case, budget_for(case, 3))
         found = chunks.ChunkedResult(compute.run_chunks(case, "numpy", plan), 11)
         monkeypatch.setattr(found._waiting[1].file, "write", full)
         with pytest.raises(UsageError, match=r"No space left on device.*\n.*TMPDIR"):
@@ -228,7 +228,7 @@ class TestMapped:
         layers = specs.from_flags(["LSTM(3, return_sequences=True)"], {})
         whole = compute.run(Case(layers, small.inputs, small.mask, seed=1), "numpy")
         case = Case(layers, large.inputs, large.mask, seed=1)
-        parted = compute.run(case, "numpy", cut(case, 2))
+        parted = compute.run(case, "numpy", budget_for(case, 2))
         np.testing.assert_allclose(parted.outputs[0].values, whole.outputs[0].values, rtol=0, atol=1e-6)
 
     def test_what_float32_cannot_hold_is_counted_through_all_blocks(self, tmp_path: Path) -> None:

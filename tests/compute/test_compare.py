@@ -97,7 +97,7 @@ def test_other_shapes_differ() -> None:
     assert (found.agrees, found.mismatch, found.shapes) == (False, None, ((1, 2, 3), (1, 3, 2)))
 
 
-def changed(value: float) -> Any:
+def changed_result(value: float) -> Any:
     """A result, and the same with one other number."""
     result = oracle.run_case(["GRU(2)"], X, seed=1)
     values = result.outputs[0].values.copy()
@@ -106,7 +106,7 @@ def changed(value: float) -> Any:
 
 
 def test_differences_of_results_are_absolute_and_the_largest() -> None:
-    result, other = changed(9.0)
+    result, other = changed_result(9.0)
     expected = abs(float(result.outputs[0].values[1, 1]) - 9)
     compared, apart = compare.compare_results(result, other, 1e-5, 1e-5)
     assert compared.differences["hidden_state"] == pytest.approx(expected, abs=1e-12)
@@ -120,7 +120,7 @@ def test_a_number_that_is_not_finite_differs_from_others_alone(odd: float) -> No
     assert measure([[[0, odd]]], [[[0, odd]]]).agrees
     found = measure([[[0, odd]]], [[[0, 0]]], 1e9, 1e9)
     assert (found.agrees, found.absolute, found.ulps) == (False, np.inf, None)
-    result, other = changed(odd)
+    result, other = changed_result(odd)
     compared, apart = compare.compare_results(other, other)
     assert (compared.differences, apart) == ({"hidden_state": 0.0}, [])
     compared, apart = compare.compare_results(result, other, 1e9, 0)

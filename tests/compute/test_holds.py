@@ -63,7 +63,7 @@ def test_a_held_gate_gives_the_numbers_of_keras(
         np.testing.assert_allclose(tensor.values, values, rtol=0, atol=1e-12)
 
 
-def flagged(*layers: str, hold: Any = (), inputs: Array = INPUTS) -> Case:
+def case_with_holds(*layers: str, hold: Any = (), inputs: Array = INPUTS) -> Case:
     case = Case(specs.from_flags(list(layers), {}), inputs.astype(np.float32), seed=1)
     return holds.hold_gates(case, hold)
 
@@ -79,7 +79,7 @@ def flagged(*layers: str, hold: Any = (), inputs: Array = INPUTS) -> Case:
     ],
 )
 def test_only_the_named_entries_are_held(layers: tuple[str, ...], text: str, path: str, name: str) -> None:
-    case = flagged(*layers, hold=[text])
+    case = case_with_holds(*layers, hold=[text])
     (hold,) = case.hold
     found = tracing.trace(tracing.with_all_outputs(case))
     for loop in found.trace:
@@ -94,9 +94,9 @@ def test_only_the_named_entries_are_held(layers: tuple[str, ...], text: str, pat
 
 
 def test_chunks_and_calls_hold_alike_and_the_difference_is_from_the_run_without_it() -> None:
-    case = flagged("LSTM(3, stateful=True)", hold=["forget=1"])
+    case = case_with_holds("LSTM(3, stateful=True)", hold=["forget=1"])
     assert compute.run(case._replace(calls=2)).hold == ("forget=1",)
-    case = flagged("lstm", hold=["forget=1"])
+    case = case_with_holds("lstm", hold=["forget=1"])
     whole, apart = compute.run(case), compute.run(case, budget=1)
     assert np.array_equal(whole.outputs[0].values, apart.outputs[0].values)
     plain = compute.run(case._replace(hold=()), "numpy")
@@ -106,7 +106,7 @@ def test_chunks_and_calls_hold_alike_and_the_difference_is_from_the_run_without_
 
 
 def test_holds_that_do_not_meet_are_taken_together() -> None:
-    case = flagged("lstm", hold=["forget[:, 0]=1@2:", "forget[:, 1]=0@2:", "forget=0.5@:2"])
+    case = case_with_holds("lstm", hold=["forget[:, 0]=1@2:", "forget[:, 1]=0@2:", "forget=0.5@:2"])
     loop = tracing.trace(tracing.with_all_outputs(case)).trace[0]
     assert loop.parts[gate("forget")][0, 3, :2].tolist() == [1, 0]
     assert (loop.parts[gate("forget")][0, :2] == 0.5).all()

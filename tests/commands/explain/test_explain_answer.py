@@ -21,17 +21,19 @@ INPUTS = np.array([[[1, -1, 0.5], [0.25, 2, -0.75], [-1.5, 0.5, 1], [0.5, 0, -1]
 MASK = np.array([[True, True, False, False]])
 
 
-def answer(layer: str, text: str, depth: int = 1, terms: int | None = 10, **more: Any) -> ExplainAnswer:
+def explain_layer(
+    layer: str, text: str, depth: int = 1, terms: int | None = 10, **more: Any
+) -> ExplainAnswer:
     filled = {"units": 2, "kernel_initializer": "constant:0.25", "recurrent_initializer": "probe"}
     layers = specs.from_flags([layer], {**filled, **more.pop("options", {})})
-    return of(layers, text, depth, terms, **more)
+    return explain_number(layers, text, depth, terms, **more)
 
 
-def stack(texts: list[str], text: str, terms: int) -> ExplainAnswer:
-    return of(specs.from_flags(texts, {}), text, 2, terms)
+def explain_stack(texts: list[str], text: str, terms: int) -> ExplainAnswer:
+    return explain_number(specs.from_flags(texts, {}), text, 2, terms)
 
 
-def of(layers: Any, text: str, depth: int, terms: int | None, **more: Any) -> ExplainAnswer:
+def explain_number(layers: Any, text: str, depth: int, terms: int | None, **more: Any) -> ExplainAnswer:
     explanation, result = explaining.explain(Case(layers, INPUTS, seed=3, **more), text, depth, terms)
     return ExplainAnswer(_settled(explanation), result)
 
@@ -47,16 +49,16 @@ def _settled(explanation: Explanation) -> Explanation:
 
 SEQUENCES = {"return_sequences": True, "return_state": True}
 ANSWERS: dict[str, Any] = {
-    "explain": answer("lstm", "last_cell_state[0,1]"),
-    "explain_hidden": answer("lstm", "last_hidden_state[0,0]", terms=3, options=SEQUENCES),
-    "explain_gru": answer("gru", "hidden_state[0,1]", depth=2, terms=4),
-    "explain_gru_before": answer("gru", "hidden_state[0,1]", options={"reset_after": False}),
-    "explain_simple_rnn": answer("simple_rnn", "hidden_state[0,0]"),
-    "explain_both_ways": answer("bilstm", "hidden_states[0,1,3]", options=SEQUENCES),
-    "explain_ave": answer("birnn", "hidden_states[0,1,1]", options={**SEQUENCES, "merge_mode": "ave"}),
-    "explain_masked": answer("lstm", "hidden_states[0,3,1]", mask=MASK, options=SEQUENCES),
-    "explain_stack": stack(["LSTM(2, return_sequences=True)", "Dense(1)"], "output[0,3,0]", 2),
-    "explain_cells": stack(["RNN([LSTMCell(1), GRUCell(1)])"], "hidden_state[0,0]", 3),
+    "explain": explain_layer("lstm", "last_cell_state[0,1]"),
+    "explain_hidden": explain_layer("lstm", "last_hidden_state[0,0]", terms=3, options=SEQUENCES),
+    "explain_gru": explain_layer("gru", "hidden_state[0,1]", depth=2, terms=4),
+    "explain_gru_before": explain_layer("gru", "hidden_state[0,1]", options={"reset_after": False}),
+    "explain_simple_rnn": explain_layer("simple_rnn", "hidden_state[0,0]"),
+    "explain_both_ways": explain_layer("bilstm", "hidden_states[0,1,3]", options=SEQUENCES),
+    "explain_ave": explain_layer("birnn", "hidden_states[0,1,1]", options={**SEQUENCES, "merge_mode": "ave"}),
+    "explain_masked": explain_layer("lstm", "hidden_states[0,3,1]", mask=MASK, options=SEQUENCES),
+    "explain_stack": explain_stack(["LSTM(2, return_sequences=True)", "Dense(1)"], "output[0,3,0]", 2),
+    "explain_cells": explain_stack(["RNN([LSTMCell(1), GRUCell(1)])"], "hidden_state[0,0]", 3),
 }  # fmt: skip
 
 
@@ -88,6 +90,6 @@ def test_the_document_is_the_whole_explanation() -> None:
 
 def test_a_name_of_a_column_is_not_translated() -> None:
     names = ("feature 1", "cell before", "light")
-    shown = drawn(answer("LSTM", "last_cell_state[0,1]", feature_names=names), lang="ko")
+    shown = drawn(explain_layer("LSTM", "last_cell_state[0,1]", feature_names=names), lang="ko")
     assert "feature 1 · kernel[0, " in shown
     assert "cell before · kernel[1, " in shown

@@ -25,7 +25,7 @@ GOLDEN = [
 ]
 
 
-def values(text: str) -> Any:
+def first_tensor(text: str) -> Any:
     """Return the numbers of the first tensor that a script prints."""
     return next(iter(read_tensors(text).values()))
 
@@ -89,7 +89,7 @@ def test_the_hard_sigmoid_of_keras_2_is_defined_in_a_script_of_keras(layer: str,
         exec(script, {})
     result = json.loads(rnncli("run", PAIR, "-l", text, "--seed", "1", "-f", "json").stdout)
     expected = result["outputs"][0]["values"]
-    np.testing.assert_allclose(values(printed.getvalue()), expected, rtol=0, atol=1e-6)
+    np.testing.assert_allclose(first_tensor(printed.getvalue()), expected, rtol=0, atol=1e-6)
 
 
 def test_a_mask_in_an_onnx_model_is_said(rnncli: Any, tmp_path: Path) -> None:

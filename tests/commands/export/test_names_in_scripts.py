@@ -50,14 +50,14 @@ names = st.lists(st.sampled_from(PIECES) | st.text(st.characters(), min_size=1, 
 )
 
 
-def uses(*layers: str, expression: str = "Bidirectional(LSTM(1))") -> list[LayerUse]:
+def layer_uses(*layers: str, expression: str = "Bidirectional(LSTM(1))") -> list[LayerUse]:
     inputs = np.array([[[1, np.nan], [3, 4]]], np.float32)
     case = oracle.case([expression], inputs, seed=1)
     weights = compute.weights_and_seeds(case, case.stack, "numpy")[0]
     return [LayerUse(name, oracle.case([expression], inputs, weights=weights)) for name in layers]
 
 
-def written(target: str, parts: list[LayerUse]) -> Any:
+def write_target(target: str, parts: list[LayerUse]) -> Any:
     options_only = target == "config"
     exports = [build_export(case, own, options_only=options_only) for case, own in join_layers(parts)]
     assert targets.get(target).refusal(exports) is None
@@ -75,11 +75,11 @@ def is_plain(text: str) -> bool:
 
 @pytest.mark.parametrize("target", PYTHON)
 def test_no_name_is_code_in_python(target: str) -> None:
-    expected = shape_of(written(target, uses("first", "second")))
+    expected = shape_of(write_target(target, layer_uses("first", "second")))
 
     @given(st.lists(names, min_size=2, max_size=2, unique=True))
     def check(layers: list[str]) -> None:
-        script = written(target, uses(*layers))
+        script = write_target(target, layer_uses(*layers))
         assert is_plain(script)
         assert shape_of(script) == expected
 
@@ -89,7 +89,7 @@ def test_no_name_is_code_in_python(target: str) -> None:
 @pytest.mark.skipif(which("gcc") is None, reason="there is no gcc")
 @given(st.lists(names, min_size=4, max_size=4, unique=True))
 def test_no_name_is_code_in_c(layers: list[str]) -> None:
-    script = written("c", uses(*layers))
+    script = write_target("c", layer_uses(*layers))
     assert is_plain(script)
     command = ["gcc", *STRICT, "-fsyntax-only", "-x", "c", "-"]
     done = subprocess.run(command, input=script, capture_output=True, text=True)
@@ -100,9 +100,9 @@ def test_no_name_is_code_in_c(layers: list[str]) -> None:
 @given(st.lists(names, min_size=2, max_size=2, unique_by=visible))
 def test_a_name_is_a_name_in_an_onnx_model_and_in_a_config(layers: list[str]) -> None:
     onnx = pytest.importorskip("onnx")
-    model = onnx.load_from_string(written("onnx", uses(*layers)))
+    model = onnx.load_from_string(write_target("onnx", layer_uses(*layers)))
     assert [one.name for one in model.graph.output] == [f"{visible(name)}/hidden_state" for name in layers]
-    text = written("config", uses(*layers))
+    text = write_target("config", layer_uses(*layers))
     assert is_plain(text)
     assert [one["config"]["name"] for one in json.loads(text)] == [name.replace("/", "_") for name in layers]
 
@@ -110,13 +110,13 @@ def test_a_name_is_a_name_in_an_onnx_model_and_in_a_config(layers: list[str]) ->
 @pytest.mark.parametrize("target", ["numpy", "c"])
 def test_names_that_end_like_a_direction_are_other_names(target: str, tmp_path: Path) -> None:
     layers = ("a", "a_forward", "a_cell_0", "a_cell_0_layer", "a_forward_cell_0")
-    parts = uses(*layers, expression="Bidirectional(RNN([GRUCell(1), GRUCell(1)]))")
-    found = printed(written(target, parts), target, tmp_path)
+    parts = layer_uses(*layers, expression="Bidirectional(RNN([GRUCell(1), GRUCell(1)]))")
+    found = run_and_read(write_target(target, parts), target, tmp_path)
     assert list(found) == [f"{name}/hidden_state" for name in layers]
     assert len({array.tobytes() for array in found.values()}) == 1
 
 
-def printed(script: str, target: str, folder: Path) -> dict[str, Any]:
+def run_and_read(script: str, target: str, folder: Path) -> dict[str, Any]:
     shown = run_in_process(script, target, folder)
     assert visible(shown, keep="\n") == shown
     return read_tensors(shown)
@@ -146,7 +146,7 @@ def test_a_script_of_a_hostile_model_prints_the_numbers_of_run(
     done = rnncli("export", text, "--model", str(file), "--to", target, "--quiet")
     assert done.returncode == 0, done.stderr
     result = json.loads(rnncli("run", text, "--model", str(file), "-f", "json").stdout)
-    found = printed(done.stdout, target, tmp_path)
+    found = run_and_read(done.stdout, target, tmp_path)
     assert list(found) == [visible(one["name"]) for one in result["outputs"]]
     assert len(found) == len(HOSTILE)
     for array, one in zip(found.values(), result["outputs"], strict=True):

@@ -8,27 +8,29 @@ from typing import Any
 from command import Run
 
 
-def answered(rnncli: Run, *args: str) -> list[Any]:
+def layers_of_answer(rnncli: Run, *args: str) -> list[Any]:
     done = rnncli("gradients", *args, "--seed", "3", "-f", "json")
     assert done.returncode == 0, done.stderr
     found: list[Any] = json.loads(done.stdout)["layers"]
     return found
 
 
-def kinds(found: list[Any]) -> list[tuple[str, int]]:
+def classes_and_units(found: list[Any]) -> list[tuple[str, int]]:
     layers = [one["layer"][0] for one in found]
     return [(layer["class_name"], layer["config"]["units"]) for layer in layers]
 
 
 def test_layers_side_by_side_have_the_same_input_units_and_seed(rnncli: Run) -> None:
-    found = answered(rnncli, "--against", "simple_rnn,lstm, GRU(4, reset_after=False)", "--units", "4")
-    assert kinds(found) == [("SimpleRNN", 4), ("LSTM", 4), ("GRU", 4)]
-    assert answered(rnncli, "--layer", "lstm", "--units", "4")[0] == found[1]
+    found = layers_of_answer(
+        rnncli, "--against", "simple_rnn,lstm, GRU(4, reset_after=False)", "--units", "4"
+    )
+    assert classes_and_units(found) == [("SimpleRNN", 4), ("LSTM", 4), ("GRU", 4)]
+    assert layers_of_answer(rnncli, "--layer", "lstm", "--units", "4")[0] == found[1]
 
 
 def test_a_layer_stands_before_those_it_is_held_against(rnncli: Run) -> None:
-    found = answered(rnncli, "-l", "GRU(5)", "--against", "simple_rnn", "--against", "lstm")
-    assert kinds(found) == [("GRU", 5), ("SimpleRNN", 5), ("LSTM", 5)]
+    found = layers_of_answer(rnncli, "-l", "GRU(5)", "--against", "simple_rnn", "--against", "lstm")
+    assert classes_and_units(found) == [("GRU", 5), ("SimpleRNN", 5), ("LSTM", 5)]
 
 
 def test_nothing_of_tensorflow_is_said(shell: Run) -> None:
@@ -48,7 +50,7 @@ def test_what_else_was_asked_for_is_said_as_run_says_it(rnncli: Run) -> None:
 
 
 def test_a_weight_by_gate_in_every_form(rnncli: Run) -> None:
-    (found,) = answered(rnncli, "-l", "lstm", "--of", "kernel")
+    (found,) = layers_of_answer(rnncli, "-l", "lstm", "--of", "kernel")
     assert list(found["lines"]) == ["input", "forget", "candidate", "output"]
     assert (found["weight"], found["curves"]) == ("kernel", [])
     rows = rnncli("gradients", "-l", "lstm", "--of", "kernel", "--seed", "3", "-f", "csv").stdout.splitlines()

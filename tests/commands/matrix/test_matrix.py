@@ -23,7 +23,7 @@ from rnncli.result import Label, evaluate
 INPUTS = np.linspace(-2, 2, 2 * 4 * 3, dtype=np.float32).reshape(2, 4, 3)
 
 
-def of(expression: str, **rest: Any) -> Any:
+def matrix_of(expression: str, **rest: Any) -> Any:
     return combinations(Case(specs.from_flags([expression], {}), INPUTS, seed=7, **rest))
 
 
@@ -42,7 +42,7 @@ def rows_of(text: str) -> dict[str, list[str]]:
 
 
 def test_the_last_row_is_the_last_state() -> None:
-    drawn = rows_of(table_of(MatrixAnswer(of("LSTM(3)")), width=80))
+    drawn = rows_of(table_of(MatrixAnswer(matrix_of("LSTM(3)")), width=80))
     assert drawn == {
         "hidden_states[:, t, :]": ["·", "·", "·", "a"],
         "hidden_state": ["", "", "", "a"],
@@ -52,7 +52,7 @@ def test_the_last_row_is_the_last_state() -> None:
 
 
 def test_the_backward_state_is_the_backward_half_of_the_first_row() -> None:
-    drawn = rows_of(table_of(MatrixAnswer(of("Bidirectional(LSTM(3))")), width=80))
+    drawn = rows_of(table_of(MatrixAnswer(matrix_of("Bidirectional(LSTM(3))")), width=80))
     assert drawn == {
         "hidden_states[:, t, :3]": ["·", "·", "·", "a"],
         "hidden_states[:, t, 3:]": ["b", "·", "·", "·"],
@@ -67,11 +67,14 @@ def test_the_backward_state_is_the_backward_half_of_the_first_row() -> None:
 
 @pytest.mark.parametrize("merge", ["sum", "mul", "ave"])
 def test_merged_outputs_equal_no_state(merge: Any) -> None:
-    assert build_equality_table(of(f"Bidirectional(GRU(3), merge_mode='{merge}')").results).identities() == []
+    assert (
+        build_equality_table(matrix_of(f"Bidirectional(GRU(3), merge_mode='{merge}')").results).identities()
+        == []
+    )
 
 
 def test_two_outputs_stay_apart() -> None:
-    found = build_equality_table(of("Bidirectional(GRU(3), merge_mode=None)").results).identities()
+    found = build_equality_table(matrix_of("Bidirectional(GRU(3), merge_mode=None)").results).identities()
     assert found == [
         ["forward_hidden_states[:, -1, :]", "forward_hidden_state", "forward_last_hidden_state"],
         ["backward_hidden_states[:, 0, :]", "backward_hidden_state", "backward_last_hidden_state"],
@@ -80,7 +83,7 @@ def test_two_outputs_stay_apart() -> None:
 
 def test_steps_that_a_mask_repeats_are_equal() -> None:
     mask = np.array([[True, True, False, False]] * 2)
-    (same,) = build_equality_table(of("GRU(2)", mask=mask).results).identities()
+    (same,) = build_equality_table(matrix_of("GRU(2)", mask=mask).results).identities()
     assert same[:3] == ["hidden_states[:, 1, :]", "hidden_states[:, 2, :]", "hidden_states[:, -1, :]"]
 
 
@@ -107,7 +110,7 @@ def test_every_identity_holds_for_what_keras_returns(expression: Any) -> None:
         return dict(zip(labels, oracle.call_layers([layer], INPUTS)[-1], strict=True))
 
     tensors = {**returned(False, True), **returned(True, True)}
-    found = build_equality_table(of(expression).results).identities()
+    found = build_equality_table(matrix_of(expression).results).identities()
     assert found
     for same in found:
         first, *others = (evaluate(claim(entry), tensors) for entry in same)

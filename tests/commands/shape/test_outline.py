@@ -40,11 +40,11 @@ FIRST = [
 ]
 
 
-def flat(shapes: Any) -> list[tuple[int, ...]]:
+def flatten_shapes(shapes: Any) -> list[tuple[int, ...]]:
     """The shapes that Keras gives, whatever they are nested in."""
     if isinstance(shapes, (list, tuple)) and all(isinstance(size, (int, type(None))) for size in shapes):
         return [tuple(shapes)]
-    return [found for inner in shapes for found in flat(inner)]
+    return [found for inner in shapes for found in flatten_shapes(inner)]
 
 
 class TestShapes:
@@ -58,7 +58,7 @@ class TestShapes:
         assert report.layers[0].parameters == layer.count_params()
         assert list(report.layers[0].weights.values()) == [tuple(v.shape) for v in layer.trainable_weights]
         mine = [info.shape for info in report.outputs]
-        assert mine == flat(layer.compute_output_shape(shape))
+        assert mine == flatten_shapes(layer.compute_output_shape(shape))
         if "channels_first" not in expression:  # which TensorFlow has no convolution for on a CPU
             returned = keras.tree.flatten(layer(np.zeros(shape, "float32")))
             assert mine == [tuple(tensor.shape) for tensor in returned]
@@ -72,7 +72,8 @@ class TestShapes:
                       for axis, size in enumerate(FRAMES[int(expression[8])]))  # fmt: skip
         report = outline(specs.from_flags([expression], {}), shape)
         assert (
-            report.outputs[0].shape == flat(oracle.make_layers(expression)[0].compute_output_shape(shape))[0]
+            report.outputs[0].shape
+            == flatten_shapes(oracle.make_layers(expression)[0].compute_output_shape(shape))[0]
         )
 
     def test_keep_dimensions_that_are_not_known(self) -> None:
