@@ -8,6 +8,7 @@ from typing import Any
 
 from rnncli.errors import Message, RnncliError, Text
 from rnncli.layers import plain
+from rnncli.layers.layer import RATES
 from rnncli.layers.plain import UnknownLayerError
 from rnncli.models.graph import Graph, Node, choose_layers, is_recurrent_class, mappings, model_option
 from rnncli.models.keras.layer_alone import advise_alone
@@ -15,7 +16,7 @@ from rnncli.models.keras.layer_alone import advise_alone
 INPUT = "InputLayer"
 REBUILD = Message("Rebuild the model without it, copy the weights, and save it again.")
 
-_RATES = ("dropout", "recurrent_dropout", "rate", "stddev")
+_RATES = (*RATES, "stddev")
 """Options of dropout and noise, which layers apply in training."""
 _RANDOM = ("Random", "RandAugment", "AugMix", "MixUp", "CutMix")
 

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:Layer .* was passed an input wit
 RNG = np.random.default_rng(12)
 NEAR = 1e-5
 
-SEQUENCE, ROWS, IMAGE = (3, 7, 4), (3, 6), (2, 6, 5, 4)
+SEQUENCE, ROWS, IMAGE, VOLUME = (3, 7, 4), (3, 6), (2, 6, 5, 4), (2, 4, 3, 5, 2)
 
 ONE_INPUT: dict[str, tuple[tuple[int, ...], ...]] = {
     **dict.fromkeys(
@@ -80,6 +80,15 @@ ONE_INPUT: dict[str, tuple[tuple[int, ...], ...]] = {
             "TimeDistributed(GlobalMaxPooling1D())",
         ],
         (IMAGE,),
+    ),
+    **dict.fromkeys(
+        [
+            "Conv3D(3, 2)", "Conv3D(3, (2, 1, 3), strides=2, padding='same')", "MaxPooling3D()",
+            "AveragePooling3D(2, padding='same')", "GlobalAveragePooling3D()",
+            "GlobalMaxPooling3D(keepdims=True)", "SpatialDropout3D(0.5)", "ZeroPadding3D((1, 0, 2))",
+            "Cropping3D(((1, 0), (0, 1), (1, 1)))", "UpSampling3D((1, 2, 1))",
+        ],
+        (VOLUME,),
     ),
 }  # fmt: skip
 
@@ -149,6 +158,11 @@ def held(layer: Any, inputs: Any, masks: Any, what: str, takes_mask: bool) -> No
     assert (mask is None) == (their_mask is None), f"{what}: {mask} {their_mask}"
     if mask is not None:
         np.testing.assert_array_equal(mask, their_mask, err_msg=what)
+
+
+def test_every_layer_is_tested() -> None:
+    tested = {expression.partition("(")[0] for expression in (*ONE_INPUT, *SEVERAL)}
+    assert plain.LAYERS.keys() - tested == {"Embedding", "ThresholdedReLU"}  # Keras 3 lacks the second
 
 
 def test_layers_of_one_input() -> None:
