@@ -16,7 +16,7 @@ from rnncli.cells.evaluate import columns_of
 from rnncli.cells.tree import Name, walk
 from rnncli.errors import LayerError, Message, Text, UsageError, did_you_mean, format_names
 from rnncli.frameworks import GATES, default_name, infer_class
-from rnncli.initializers.fills import fans
+from rnncli.initializers import fans
 from rnncli.layers.case import Case
 from rnncli.layers.recurrent import Cell
 from rnncli.models.graph import Graph, Modules, Node, Program, StateLoop
