@@ -76,11 +76,12 @@ class CallExpression:
 _SMALLER = Message("Write a smaller number.")
 
 
-_FILE = r"""@('[^']*\.toml'|"[^"]*\.toml"|[^\s()\[\],'"]{0,4096}?\.toml\b)"""
+_FILE = r"""@('[^']*\.toml'|"[^"]*\.toml"|(?<=\A@)[^@'"\n]+\.toml\Z|[^\s()\[\],'"]{0,4096}?\.toml\b)"""
+"""A file after an @: in quotes; alone, whatever is in its path; or inside an expression, without blanks."""
 
 
 def list_files(text: str) -> list[str]:
-    """Return the files of cells in an expression: `@mgu.toml(4)`, `@'my cells/a.toml'`.
+    """Return the files of cells in an expression: `@mgu.toml(4)`, `@'my cells/a.toml'(4)`.
 
     Empty for an expression that is too long; `parse` refuses it.
     """
@@ -126,7 +127,7 @@ def parse(text: str, cells: Mapping[str, CellText] = MappingProxyType({})) -> An
             Message("after @ comes the path of a file that ends in .toml"),
             Message("For example @mgu.toml(4), or @'my cells/mgu.toml'(4)."),
         ) from None
-    return _TreeReader(text, named).value(expression)
+    return _TreeReader(text, masked, named).value(expression)
 
 
 def fault(span: TokenSpan, reason: Text | LayerError, advice: Text = ADVICE) -> LayerError:
@@ -135,10 +136,13 @@ def fault(span: TokenSpan, reason: Text | LayerError, advice: Text = ADVICE) -> 
 
 
 class _TreeReader:
-    """Converts the syntax tree of one text to values."""
+    """Converts the syntax tree of one text to values.
 
-    def __init__(self, text: str, cells: Sequence[CellText] = ()) -> None:
-        self.text, self.cells = text, cells
+    masked: what Python parsed instead of the text, with as many characters; Python counts in bytes.
+    """
+
+    def __init__(self, text: str, masked: str, cells: Sequence[CellText]) -> None:
+        self.text, self.masked, self.cells = text, masked, cells
         self.lines = text.split("\n")
 
     def value(self, node: ast.AST) -> Any:
@@ -216,7 +220,8 @@ class _TreeReader:
         return TokenSpan(self.text, whole.line, whole.start, token.end() if token else whole.end)
 
     def span(self, node: Any) -> TokenSpan:
-        return span_of(self.text, node)
+        _, line, start, end = span_of(self.masked, node)
+        return TokenSpan(self.text, line, start, end)
 
     def fault(self, node: ast.AST, reason: Text) -> LayerError:
         return fault(self.span(node), reason)

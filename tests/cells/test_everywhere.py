@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from command import ROOT, Run
+from rich.cells import cell_len
 
 import rnncli as api
 from rnncli.ask.layer_files import read_cell
@@ -60,6 +61,22 @@ def test_every_way_to_name_it_gives_the_same_numbers(rnncli: Run, folder: Path) 
         assert run_json(rnncli, "x.json", "-l", "@l.json")["outputs"] == expected
     assert rnncli("export", "-l", "@mgu.toml(4)", "--to", "config", "-o", "c.json").returncode == 0
     assert run_json(rnncli, "x.json", "-l", "@c.json")["outputs"] == expected
+
+
+def test_a_path_may_have_blanks_and_korean_letters(rnncli: Run, folder: Path) -> None:
+    """Alone it needs no quotes; in an expression, a caret stands below what is wrong."""
+    own = folder / "내 셀" / "가 (나).toml"
+    own.parent.mkdir()
+    own.write_bytes((folder / "mgu.toml").read_bytes())
+    expected = run_json(rnncli, "x.json", "-l", "@mgu.toml")["outputs"]
+    for path in ("my cells/a (b).toml", "내 셀/가 (나).toml", str(own)):
+        for layer in (f"@{path}", f"@'{path}'", f"@'{path}'(3)", f"RNN([@'{path}'(3)])"):
+            assert run_json(rnncli, "x.json", "-l", layer)["outputs"] == expected, layer
+    (folder / "d.json").write_text(json.dumps({"layer": "@내 셀/가 (나).toml", "inputs": LISTS}))
+    assert run_json(rnncli, "d.json")["outputs"] == expected
+    done = rnncli("run", "-l", "@'내 셀/가 (나).toml'(3, wrong=1)")
+    _, line, caret, _ = done.stderr.splitlines()
+    assert caret == " " * cell_len(line.partition("wrong")[0]) + "^" * len("wrong")
 
 
 def test_python_takes_the_same(folder: Path) -> None:

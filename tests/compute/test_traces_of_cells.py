@@ -21,7 +21,7 @@ def file(tmp_path: Path) -> Any:
 
     def write(text: str) -> str:
         (tmp_path / "cell.toml").write_text(text)
-        return f"@{tmp_path / 'cell.toml'}"
+        return f"@'{tmp_path}/cell.toml'"
 
     return write
 

@@ -250,7 +250,7 @@ def test_a_cell_of_ones_own_is_changed_and_its_command_names_its_file(
     text: str, changed_options: dict[str, Any], form: str, tmp_path: Path
 ) -> None:
     (tmp_path / "cell.toml").write_text(text)
-    layer = form.format(f"@{tmp_path / 'cell.toml'}")
+    layer = form.format(f"@'{tmp_path}/cell.toml'")
     now = experiment(shlex.join(["rnncli", "run", "-l", layer, "--seed", "42"]))
 
     for change in (
@@ -284,7 +284,7 @@ def test_a_command_names_each_cell_s_file_in_whatever_order_they_were_given(tmp_
 
 def test_the_rows_of_a_cell_of_ones_own_are_its_options(tmp_path: Path) -> None:
     (tmp_path / "cell.toml").write_text(NASTY)
-    layer = f"@{tmp_path / 'cell.toml'}(4, power=1.5)"
+    layer = f"@'{tmp_path}/cell.toml'(4, power=1.5)"
     rows = {row.name: row for row in options.rows(experiment(shlex.join(["rnncli", "run", "-l", layer])))}
     assert (rows["layer"].text, rows["units"].value, rows["power"].value) == ("@Nasty", 4, 1.5)
     assert (rows["squash"].value, rows["eps"].value, rows["use_bias"].value) == ("softmax", 0.001, True)
@@ -297,7 +297,7 @@ def test_the_rows_of_a_cell_of_ones_own_are_its_options(tmp_path: Path) -> None:
 
 def test_a_column_of_a_packed_weight_belongs_to_its_line(tmp_path: Path) -> None:
     (tmp_path / "cell.toml").write_text(NASTY)
-    layer = f"@{tmp_path / 'cell.toml'}(4)"
+    layer = f"@'{tmp_path}/cell.toml'(4)"
     computed = compute_experiment(experiment(shlex.join(["rnncli", "run", "-l", layer, "--seed", "42"])))
     assert computed.column_place("kernel", 6) == ("raw", 2)
     assert computed.column_place("bias", 5) == ("forget", 1)

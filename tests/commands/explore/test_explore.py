@@ -807,7 +807,7 @@ def test_a_cell_of_ones_own_is_explored_number_by_number(
     text: str, first_line: str, message: str, asks: bool, tmp_path: Path
 ) -> None:
     (tmp_path / "cell.toml").write_text(text)
-    explorer = Explorer(shlex.join(["rnncli", "run", "-l", f"@{tmp_path / 'cell.toml'}(4)", "--seed", "1"]))
+    explorer = Explorer(shlex.join(["rnncli", "run", "-l", f"@'{tmp_path}/cell.toml'(4)", "--seed", "1"]))
     for view in "1342":
         explorer.press(view, "tab")
         for _ in range(16):

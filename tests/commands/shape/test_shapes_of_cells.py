@@ -11,7 +11,7 @@ from own_cells import NASTY
 
 def test_packed_weights_name_the_lines_of_their_columns(rnncli: Any, tmp_path: Path) -> None:
     (tmp_path / "cell.toml").write_text(NASTY)
-    layer = f"RNN([@{tmp_path / 'cell.toml'}(4), LSTMCell(2)], return_state=True)"
+    layer = f"RNN([@'{tmp_path}/cell.toml'(4), LSTMCell(2)], return_state=True)"
     done = rnncli("shape", "-l", layer, "--input-shape", "1,2,5", "-f", "json")
     document = json.loads(done.stdout)
     lines = {weight["name"]: weight["lines"] for weight in document["weights"] if "lines" in weight}

@@ -25,7 +25,7 @@ FUNCTIONS: dict[str, Any] = {
 
 def write_cell(tmp_path: Path, text: str) -> str:
     (tmp_path / "cell.toml").write_text(text)
-    return f"@{tmp_path / 'cell.toml'}"
+    return f"@'{tmp_path}/cell.toml'"
 
 
 class NumbersByHand:
