@@ -28,25 +28,25 @@ def compute(call: KerasCall) -> PlainOutput:
         raise call.refuse("is called with an argument that is neither a number nor a tensor")
     with np.errstate(all="ignore"):
         try:
-            found = _FORMULAS[call.class_name](args, options)
+            output = _FORMULAS[call.class_name](args, options)
         except (KeyError, IndexError, TypeError, ValueError) as error:
             raise call.refuse(
                 "is called with arguments that are not supported ({error})", error=error
             ) from None
-    return _cast_as_keras(found, args), None
+    return _cast_as_keras(output, args), None
 
 
-def _cast_as_keras(found: Any, args: tuple[Any, ...]) -> Any:
+def _cast_as_keras(output: Any, args: tuple[Any, ...]) -> Any:
     """Return the result in Keras's dtype, float32 or int32 where NumPy makes float64 or int64."""
-    if isinstance(found, tuple):
-        return tuple(_cast_as_keras(part, args) for part in found)
+    if isinstance(output, tuple):
+        return tuple(_cast_as_keras(part, args) for part in output)
     arrays = [arg for arg in args if isinstance(arg, np.ndarray)]
-    found = np.asarray(found)
-    if found.dtype == np.float64 and not any(array.dtype == np.float64 for array in arrays):
-        return found.astype(np.float32)
-    if found.dtype == np.int64 and not any(array.dtype == np.int64 for array in arrays):
-        return found.astype(np.int32)
-    return found
+    output = np.asarray(output)
+    if output.dtype == np.float64 and not any(array.dtype == np.float64 for array in arrays):
+        return output.astype(np.float32)
+    if output.dtype == np.int64 and not any(array.dtype == np.int64 for array in arrays):
+        return output.astype(np.int32)
+    return output
 
 
 def _unary(name: str) -> Formula:
