@@ -241,7 +241,7 @@ def test_names_of_python_are_names(rnncli: Run, tmp_path: Path) -> None:
 
 def test_a_cell_without_weights(rnncli: Run, tmp_path: Path) -> None:
     (tmp_path / "a.toml").write_text('states = ["hidden"]\n[step]\nhidden = "tanh(x + 0.5 * hidden)"\n')
-    done = rnncli("run", "-l", f"@{tmp_path}/a.toml(5)", "--check", "--quiet")
+    done = rnncli("run", "-l", f"@'{tmp_path}/a.toml'(5)", "--check", "--quiet")
     assert (done.returncode, done.stderr) == (0, "")
 
 

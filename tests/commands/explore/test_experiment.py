@@ -124,7 +124,7 @@ def test_the_command_and_the_saved_document_return_the_same(name: str, layer: st
     file.write_text(document(changed))
     text = command(changed, str(file))
     assert text is not None
-    assert text.startswith(f"rnncli run {file}")
+    assert text.startswith(f"rnncli run {shlex.quote(str(file))}")
     check_same_results(changed, experiment(text))
 
 
@@ -228,7 +228,8 @@ def test_a_generated_input_follows_the_seed() -> None:
 def test_a_saved_model_changes_what_it_returns(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     np.savez(tmp_path / "m.npz", weight_ih_l0=rng.normal(size=(12, 2)), weight_hh_l0=rng.normal(size=(12, 3)))
-    now = experiment(f"rnncli run '[[1, 2], [3, 4]]' --model {tmp_path / 'm.npz'}")
+    model = shlex.quote(str(tmp_path / "m.npz"))
+    now = experiment(f"rnncli run '[[1, 2], [3, 4]]' --model {model}")
     for changed in (set_rows(return_state=True)(now), set_input((0, 0, 0), 5.0)(now)):
         text = command(changed)
         assert text is not None
@@ -275,7 +276,8 @@ def test_a_cell_of_ones_own_is_changed_and_its_command_names_its_file(
 def test_a_command_names_each_cell_s_file_in_whatever_order_they_were_given(tmp_path: Path) -> None:
     (tmp_path / "forward.toml").write_text(MGU)
     (tmp_path / "backward.toml").write_text(ACCUMULATOR)
-    forward, backward = f"@{tmp_path}/forward.toml(4)", f"@{tmp_path}/backward.toml(4, go_backwards=True)"
+    forward = f"@'{tmp_path}/forward.toml'(4)"
+    backward = f"@'{tmp_path}/backward.toml'(4, go_backwards=True)"
     written = f"Bidirectional({forward}, backward_layer={backward})"
     for layer in (written, f"Bidirectional(backward_layer={backward}, layer={forward})"):
         now = experiment(shlex.join(["rnncli", "run", "-l", layer, "--seed", "42"]))
