@@ -35,6 +35,7 @@ class Described(Subject):
 
     def outline(self) -> Outline:
         """Return the layers and the input shape; an input is read only if needed, and only for its shape."""
+        from rnncli.inputs import generated
         from rnncli.inputs.source import SAMPLE_REMARK, SAMPLE_SHAPE
 
         ask = self.ask
@@ -44,7 +45,7 @@ class Described(Subject):
         shape: Shape
         if ask.input_shape is not None:
             stack = ask.stack()
-            shape, remarks = arrange.add_batch(ask.generated_shape(), stack.input_rank)
+            shape, remarks = generated.add_batch(ask.generated_shape(), stack.input_rank)
         elif ask.is_bare and not ask.given(*INPUT_OPTIONS):
             stack = ask.stack()
             shape, remarks = SAMPLE_SHAPE, (SAMPLE_REMARK,)
@@ -64,9 +65,11 @@ class Described(Subject):
             document, where = ask.read_document()
             stack = ask.stack(document, where)
         else:
+            from rnncli.inputs import generated
+
             shape = ask.generated_shape()
             stack = ask.stack()
-            shape, remarks = arrange.add_batch(shape, stack.input_rank)
+            shape, remarks = generated.add_batch(shape, stack.input_rank)
             where = f"--input-shape {','.join(map(str, shape))}"
             document = _generate(ask, stack, shape)
         given = read_given(ask, stack, document, where)
@@ -136,6 +139,7 @@ def _generate(ask: Ask, stack: Stack, shape: Shape) -> Document:
     """
 
     from rnncli.initializers import draw_seed
+    from rnncli.inputs.generated import make_input
 
     sizes = known_sizes(shape)
     if sizes is None:
@@ -151,7 +155,7 @@ def _generate(ask: Ask, stack: Stack, shape: Shape) -> Document:
     if not isinstance(ask.weights, (str, PathLike)) and prod(sizes) < LARGEST_DRAWN:
         beside = compute.require_room(Case(stack, _zeros(stack, sizes)), 1)
     seed = draw_seed() if ask.seed is None else ask.seed
-    inputs = arrange.make_input(sizes, ask.fill or "normal", seed, "float64", beside)
+    inputs = make_input(sizes, ask.fill or "normal", seed, "float64", beside)
     return Document(inputs=inputs, seed=seed)
 
 

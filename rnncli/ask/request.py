@@ -194,7 +194,7 @@ class Ask(NamedTuple):
 
     def generated_shape(self) -> Shape:
         """Return the shape of a generated input, which cannot be combined with one that is read."""
-        from rnncli.inputs.arrange import parse_shape
+        from rnncli.inputs.generated import parse_shape
         from rnncli.inputs.source import write_with_commas
 
         shape = self.input_shape

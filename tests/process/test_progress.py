@@ -12,7 +12,7 @@ import pytest
 
 from rnncli import arrays, compute
 from rnncli.errors import Text
-from rnncli.inputs import arrange
+from rnncli.inputs import generated
 from rnncli.process import progress
 
 
@@ -41,18 +41,18 @@ def noted() -> Iterator[Notebook]:
 def test_numbers_drawn_in_blocks_are_those_of_one_draw(fill: str, monkeypatch: pytest.MonkeyPatch) -> None:
     random = np.random.default_rng(5)
     whole = random.standard_normal((3, 7, 2)) if fill == "normal" else random.random((3, 7, 2))
-    monkeypatch.setattr(arrange, "BLOCK", 10)
+    monkeypatch.setattr(generated, "BLOCK", 10)
     with noted() as notebook:
-        found = arrange.make_input((3, 7, 2), fill, 5, "float64")
+        found = generated.make_input((3, 7, 2), fill, 5, "float64")
     np.testing.assert_array_equal(found, whole)
     assert notebook.counts == {"random numbers": [(done, 42) for done in (0, 10, 20, 30, 40, 42)]}
     assert notebook.said == []
 
 
 def test_a_large_input_says_what_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(arrange, "LARGE", 2**10)
+    monkeypatch.setattr(generated, "LARGE", 2**10)
     with noted() as notebook:
-        arrange.make_input((2, 50, 1), "zeros", 5, "float64", beside=1000)
+        generated.make_input((2, 50, 1), "zeros", 5, "float64", beside=1000)
     assert notebook.said == ["an input of (2, 50, 1) and its layers need 2.1 KiB of memory."]
     assert progress._watcher.get() is None
 

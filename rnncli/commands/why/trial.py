@@ -84,11 +84,11 @@ def _run(stack: Stack, sizes: tuple[int, ...], fix: Fix) -> None:
     import numpy as np
 
     from rnncli import compute
-    from rnncli.inputs import arrange
+    from rnncli.inputs import generated
     from rnncli.layers.shape_checks import check_case
 
     def draw(shape: Shape) -> Array:
-        return arrange.make_input(tuple(map(_size, shape)), "normal", SEED, stack.dtype)
+        return generated.make_input(tuple(map(_size, shape)), "normal", SEED, stack.dtype)
 
     states = tuple(draw(info.shape) for info in stack.states(sizes)) if fix.states else None
     mask = np.ones(sizes[:2], dtype=bool) if fix.mask else None

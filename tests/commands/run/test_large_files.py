@@ -266,8 +266,8 @@ def test_nor_does_one_whose_other_tensors_wait(tmp_path: Path) -> None:
 IMPATIENT = """
 import sys
 from rnncli.cli import app, output
-from rnncli.inputs import arrange
-output.PATIENCE, arrange.LARGE, arrange.BLOCK = -1.0, 2**20, 2**15
+from rnncli.inputs import generated
+output.PATIENCE, generated.LARGE, generated.BLOCK = -1.0, 2**20, 2**15
 sys.exit(app.main(sys.argv[1:]))
 """
 """The command as it is for much longer inputs."""
