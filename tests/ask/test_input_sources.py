@@ -96,9 +96,9 @@ def test_the_null_device_a_terminal_and_a_closed_stdin_give_the_sample(rnncli: R
 
 def test_a_path_leaves_standard_input_alone(shell: Run, tmp_path: Path) -> None:
     (tmp_path / "data.json").write_text(INLINE)
-    command = f"rnncli shape {tmp_path}/data.json > /dev/null"
+    command = "rnncli shape data.json > /dev/null"
     loop = f"printf 'one\\ntwo\\n' | while read word; do {command}; echo $word; done"
-    assert shell(loop).stdout == "one\ntwo\n"
+    assert shell(loop, cwd=tmp_path).stdout == "one\ntwo\n"
 
 
 @pytest.mark.parametrize(("fill", "value"), [("zeros", 0), ("ones", 1)])

@@ -56,7 +56,7 @@ def test_a_closed_standard_output_is_always_an_error(shell: Run, args: str) -> N
 
 
 def test_a_file_needs_no_standard_output(shell: Run, tmp_path: Path) -> None:
-    assert shell(f"rnncli run --quiet -o {tmp_path}/out.json >&-").returncode == 0
+    assert shell("rnncli run --quiet -o out.json >&-", cwd=tmp_path).returncode == 0
     assert (tmp_path / "out.json").stat().st_size > 0
 
 

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import select
+import shlex
 import signal
 import subprocess
 import sys
@@ -159,8 +160,9 @@ def test_the_input_is_not_written_over(rnncli: Run, tmp_path: Path, command: str
 def test_nor_is_anything_else_that_is_read(shell: Run, tmp_path: Path, flags: str, content: str) -> None:
     path = tmp_path / "read.json"
     path.write_text(content)
-    for standard in ("/dev/null", str(path)) if "{}" in flags else (str(path),):
-        done = shell(f"rnncli run {flags.format(path)} -o {path} < {standard}")
+    file = shlex.quote(str(path))
+    for standard in ("/dev/null", file) if "{}" in flags else (file,):
+        done = shell(f"rnncli run {flags.format(file)} -o {file} < {standard}")
         assert (done.returncode, done.stdout) == (2, "")
         assert f"{path}: it is an input of this command" in done.stderr
     assert path.read_text() == content
@@ -206,7 +208,7 @@ def test_a_temporary_file_of_that_name_is_not_followed(
 def test_a_binary_format_goes_into_a_pipe_but_not_to_a_terminal(
     shell: Run, rnncli: Run, tmp_path: Path
 ) -> None:
-    done = shell(f"rnncli run --seed 1 --quiet -f npz > {tmp_path}/out.npz")
+    done = shell("rnncli run --seed 1 --quiet -f npz > out.npz", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert list(np.load(tmp_path / "out.npz")) == ["hidden_state"]
     ours, theirs = os.openpty()
@@ -247,7 +249,7 @@ def test_so_does_a_disk_that_is_full(shell: Run, tmp_path: Path) -> None:
     """A limit that the shell sets stands for one."""
     path = tmp_path / "out.npz"
     path.write_text("before")
-    flags = f"--input-shape 99,99,9 --return-sequences --quiet -o {path}"
+    flags = f"--input-shape 99,99,9 --return-sequences --quiet -o {shlex.quote(str(path))}"
     done = shell(f"trap '' XFSZ; ulimit -f 64; rnncli run {flags}")
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith(f"rnncli: {path}: cannot be written: File too large.\n")

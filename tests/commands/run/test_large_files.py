@@ -8,6 +8,7 @@ import json
 import os
 import pty
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -150,8 +151,8 @@ def test_the_numbers_of_a_whole_batch(large: Path, tmp_path: Path, rnncli: Run, 
 
 def test_into_a_pipe_and_behind_what_was_there(large: Path, tmp_path: Path, shell: Run) -> None:
     path = tmp_path / "out.npy"
-    line = f"rnncli run {large} --seed 5 --memory 3MB -f npy"
-    assert shell(f"{line} | cat > {path}; {line} >> {path}").stderr == ""
+    line = f"rnncli run {shlex.quote(str(large))} --seed 5 --memory 3MB -f npy"
+    assert shell(f"{line} | cat > out.npy; {line} >> out.npy", cwd=tmp_path).stderr == ""
     with path.open("rb") as file:
         first, second = np.load(file), np.load(file)
     assert np.array_equal(first, second)
