@@ -245,7 +245,7 @@ class Cell:
 
     @cached_property
     def new_states(self) -> dict[str, str]:
-        """The states that equal a traced line, by that line: SimpleRNN's `hidden` by `candidate`."""
+        """By the traced lines that equal a state after the step, that state: `{"candidate": "hidden"}`."""
         return {
             node.name: state
             for state in self.states

@@ -78,12 +78,12 @@ MERGING = tuple(name for name, path in LAYERS.items() if path.startswith("mergin
 """Layers that merge several arrays, and their masks."""
 MASK_MAKERS = ("Masking", "Embedding")
 MASK_USERS = ("GlobalAveragePooling1D", "Softmax", "Attention", "AdditiveAttention")
-"""Layers that compute with the mask of their inputs.  So does TimeDistributed, for the layer in it."""
+"""Layers that compute with the mask of their inputs.  TimeDistributed does if the layer inside it does."""
 
 LAMBDAS = ("TFOpLambda", "SlicingOpLambda")
 """Layers of Keras 2 that hold a function of TensorFlow."""
 OPERATIONS = "rnncli.layers.plain.operations"
-"""The file for Keras 3's operations, and for these functions."""
+"""The file that computes Keras 3's operations, and the functions that LAMBDAS hold."""
 FLOATS = ("float32", "float64")
 
 KERAS_2 = "Keras 2"
@@ -130,8 +130,8 @@ class KerasCall(NamedTuple):
     config: the layer's options, by Keras's names.  weights: by Keras 3's names of variables.
     class_name, layer: Keras's name of the class, and the layer's own name, for messages.
     inputs: the first argument: an array, or a list of arrays for merging layers.
-    mask: argument of the layer's own `call`: an array, a list of them, or None.
-    previous: argument of its `compute_mask`.
+    mask: what Keras passes to the layer's `call` as mask: an array, a list of arrays, or None.
+    previous: the masks of the inputs, which Keras passes to the layer's `compute_mask`.
     args, kwargs: the other arguments, without the mask.
     rules: the version of Keras whose rules about masks apply: KERAS_2, KERAS_3_0 or TODAY.
     """

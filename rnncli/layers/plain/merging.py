@@ -15,13 +15,14 @@ Arrays = Sequence[Array]
 Join = Callable[[Arrays], Array]
 """Merges arrays of the same rank."""
 MaskedJoin = Callable[[Arrays, Sequence[Any]], Array]
-"""Merges them where their masks, each None or as wide as its array, keep the numbers."""
+"""Merges the numbers that the masks keep; a mask is None, or has the shape of its array."""
 
 
 def _merging(join: Join, masked_join: MaskedJoin | None = None) -> Callable[[KerasCall], PlainOutput]:
-    """Return the layer that merges arrays number by number.
+    """Return the function of a layer that merges arrays number by number.
 
-    masked_join: as today's Keras merges: where a mask skips a step, only the other arrays are merged.
+    masked_join: merges as today's Keras does: where the mask of an array skips a step, only the other arrays
+        are merged.  None if the masks do not change the numbers.
     """
 
     def layer(call: KerasCall) -> PlainOutput:

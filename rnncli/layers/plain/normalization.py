@@ -14,7 +14,10 @@ EPSILON = 1e-7
 
 
 def _normalizing(formula: Callable[[KerasCall, Array], Array]) -> Callable[[KerasCall], PlainOutput]:
-    """Return the layer of a formula of the call and its input in floats; it passes masks on as Keras does."""
+    """Return the function of a layer that computes `formula(call, x)`; x is the input in floats.
+
+    The mask is passed on, except by RMSNormalization: Keras does so, too.
+    """
 
     def layer(call: KerasCall) -> PlainOutput:
         x = call.inputs if call.inputs.dtype.kind == "f" else call.inputs.astype(np.float32)

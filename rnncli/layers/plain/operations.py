@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def compute(call: KerasCall) -> PlainOutput:
     """Compute the operation; the output has no mask.
 
-    Keras saves the arguments of the operation itself in its config, those of the call in `args` and `kwargs`.
+    Keras saves some arguments in the config of the operation, others in the `args` and `kwargs` of its call.
     """
     options = {name: value for name, value in {**call.config, **call.kwargs}.items() if name != "name"}
     args = (call.inputs, *call.args)
@@ -189,6 +189,7 @@ _NAMES: Mapping[str, str] = {"perm": "axes", "shape": "newshape", "slice_spec": 
 """Keras 3's names of arguments by TensorFlow's, where they differ."""
 
 _SECOND = ("y", "x2")
+"""TensorFlow's names for the second argument of a function, which is passed by position."""
 
 
 def is_tensorflow(function: str) -> bool:
@@ -197,7 +198,7 @@ def is_tensorflow(function: str) -> bool:
 
 
 def compute_tensorflow(call: KerasCall) -> PlainOutput:
-    """Compute the same operation of Keras 3 with the same arguments; the output has no mask."""
+    """Compute a function of TensorFlow by the operation of Keras 3 that replaces it, without a mask."""
     function = str(call.config.get("function"))
     name = _TENSORFLOW.get(function)
     if name is None:

@@ -17,7 +17,10 @@ from rnncli.layers.plain import KerasCall, PlainOutput, activate, channels_first
 
 
 def _sliding(formula: Callable[[KerasCall, Array], Array]) -> Callable[[KerasCall], PlainOutput]:
-    """Return the layer of a formula of the call and its input with the channels last; it drops the mask."""
+    """Return the function of a layer that computes `formula(call, x)`; x is the input, channels last.
+
+    The output has no mask.
+    """
 
     def layer(call: KerasCall) -> PlainOutput:
         x, first = call.floats(), channels_first(call.config)
@@ -134,7 +137,10 @@ def _pad_sizes(length: int, size: int, stride: int, padding: str) -> tuple[int, 
 
 
 def _reshaping(formula: Callable[[KerasCall, Array], Array]) -> Callable[[KerasCall], PlainOutput]:
-    """Return the layer of a formula of the call and its input that moves the numbers; it drops the mask."""
+    """Return the function of a layer that moves numbers by `formula(call, inputs)`.
+
+    The output has no mask.
+    """
     return lambda call: (formula(call, call.inputs), None)
 
 
