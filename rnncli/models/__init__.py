@@ -89,7 +89,7 @@ class GivenBeside(NamedTuple):
 
     mask: (batch, timesteps) of bool; None without one.
     states: the initial states, in order or by name; without any, the layers start from zeros.
-    order: of the first two axes of the input, as it is assumed; None if the user says it.
+    order: the assumed order of the input's first two axes; None if the user names the order.
     has_batch: whether the input came with a batch axis, so that the other order may be meant.
     """
 
@@ -189,7 +189,7 @@ class SavedModel(ABC):
         """Return what the model's own framework returns, by `gru/hidden_state`."""
 
     def with_given(self, given: GivenBeside) -> SavedModel:
-        """Return the model with what is given beside its inputs, if it takes that; else itself."""
+        """Return the model with the given mask and initial states; the model itself if it takes none."""
         return self
 
     def assume(self, options: str | Mapping[str, Any]) -> SavedModel:

@@ -34,7 +34,7 @@ def with_returns(case: Case, returns: Mapping[str, bool]) -> Case:
 def open_model(word: str, source: Source, assume: str | Mapping[str, Any] | None = None) -> SavedModel:
     """Read the model that --model names.  Raises InputError for another file, UsageError for a wrong layer.
 
-    word: with the names of layers.  source: the file without them.
+    word: the value of --model, `model.keras#lstm,gru`.  source: the file in front of the #.
     assume: assumptions about a file without a graph, `activation=relu,gates=iofg`, or a mapping.
     """
     file, names = split_layers(word)
@@ -80,8 +80,8 @@ def arrange_inputs(
 ) -> tuple[SavedModel, dict[str, Array], tuple[Text, ...]]:
     """Pad the inputs and reorder their axes as asked.
 
-    where: the name of their source in errors.  states: the initial states that are given.
-    Returns the model with what is given beside the inputs, the inputs by name, and remarks.
+    where: the name of the inputs' source in errors.  states: the given initial states.
+    Returns the model with the given mask and initial states, the inputs by name, and remarks.
     """
     import numpy as np
 
@@ -121,8 +121,8 @@ def _give_beside(
     has_batch = np.ndim(given) == array.ndim
     order = model.axis_order if options.order is not None and has_batch else None
     mask = arrange.combine_masks(array, padding, options._replace(order=order))
-    order = model.axis_order if options.axes is None else None
-    return model.with_given(GivenBeside(mask, states, order, has_batch))
+    assumed_order = model.axis_order if options.axes is None else None
+    return model.with_given(GivenBeside(mask, states, assumed_order, has_batch))
 
 
 def _pad_sequences(raw: Any, options: ArrangeOptions, *, masks: bool) -> tuple[Any, Array | None]:
@@ -156,7 +156,7 @@ def _pad_sequences(raw: Any, options: ArrangeOptions, *, masks: bool) -> tuple[A
 def _reorder_axes(model: SavedModel, raw: Any, axes: tuple[str, ...] | None) -> Any:
     """Return the only input in the order batch, time, features, if --input-axes names another.
 
-    Raises UsageError for several inputs, and for a graph that may want an order of its own.
+    Raises UsageError for several inputs, and for a graph, which may take its axes in another order.
     """
     if axes is None:
         return raw
@@ -173,19 +173,19 @@ def _reorder_axes(model: SavedModel, raw: Any, axes: tuple[str, ...] | None) -> 
     return arrange.reorder_axes(raw, axes)
 
 
-def require_paddable(model: SavedModel, order: ArrangeOptions) -> None:
+def require_paddable(model: SavedModel, options: ArrangeOptions) -> None:
     """Raise UsageError for --pad if nothing in the model would mask the padding, or with --input-axes."""
-    if order.pad is not None and order.axes is not None:
+    if options.pad is not None and options.axes is not None:
         raise UsageError(
             "{--pad} takes sequences that are already (batch, time, features).", "Leave {--input-axes} out."
         )
-    now = model.axis_order
-    if order.pad is not None and now is not None and now.now == "time first":
+    order = model.axis_order
+    if options.pad is not None and order is not None and order.now == "time first":
         raise UsageError(
             "{--pad} takes sequences that are already (batch, time, features).",
             "Leave batch_first=false out of {--assume}.",
         )
-    if order.pad is not None and not (model.makes_masks or model.takes_masks):
+    if options.pad is not None and not (model.makes_masks or model.takes_masks):
         raise UsageError(
             "{--pad}: {file} has no mask, so the padding would be computed as data.",
             "Give sequences of the same length.",
@@ -220,7 +220,7 @@ class ModelCall(NamedTuple):
     def choose_layer(self, address: str = "") -> tuple[LayerUse, Remarks, str]:
         """Return the layer that `gru/last_hidden_state[0,3]` begins with, notes, and the prefix `gru/`.
 
-        Without a layer in the address, the model has the only one, and the prefix is "".
+        If the address names no layer, the model must have only one, and the prefix is "".
         """
         name = addresses.layer_in_model(address, self.model.layer_names()) if address else ""
         if name:
@@ -239,7 +239,7 @@ class ModelCall(NamedTuple):
         return tuple(part._replace(case=with_returns(part.case, self.returns)) for part in parts), notes
 
     def _run_layer(self) -> tuple[LayerUse, Remarks]:
-        """Run the model up to the only chosen layer; return that, as it is in the model, and notes."""
+        """Run the model up to the only chosen layer; return the use of this layer, and notes."""
         names, file = self._choose_names(), self.model.file
         if len(names) > 1:
             raise UsageError(
@@ -249,7 +249,7 @@ class ModelCall(NamedTuple):
                 names=", ".join(names),
                 value=shlex.quote(f"{file}#{names[0]}"),
             )
-        # The engine of the flags is for this layer alone; what comes before it has its own.
+        # --engine is for this layer alone, which the command computes; `auto` computes the layers before it.
         found, notes = self._replace(model=self.model.with_names(names)).run()
         part = next((part for part in found.parts if part.layer == names[0]), found.parts[0])
         note = Message(
@@ -275,9 +275,9 @@ class ModelCall(NamedTuple):
         *,
         prefix: str = "",
     ) -> tuple[Result, list[str]]:
-        """Return the result with its differences from the framework, and the tensors beyond tolerance.
+        """Return the result with its differences from the framework, and the names beyond the tolerances.
 
-        prefix: precedes the names of `result` in the model, such as `gru/`.
+        cases: by layer.  prefix: what the model puts in front of the names in `result`, such as `gru/`.
         Raises EngineError if the framework is not installed or cannot run the model.
         """
         from rnncli.compute import compare
@@ -293,8 +293,9 @@ class ModelCall(NamedTuple):
 class ModelTensors(NamedTuple):
     """What a model returned.
 
-    result: every tensor by `gru/hidden_state`.  by_layer: the results of the recurrent layers.
-    masks: the layers that create masks.  notes: on the inputs, the file and the run.
+    result: the tensors of all layers, with their names in the model, `gru/hidden_state`.
+    by_layer: the results of the recurrent layers, by the layer's name.  cases: their Cases, likewise.
+    masks: the names of the layers that create masks.  notes: on the inputs, the file and the run.
     """
 
     result: Result
@@ -334,7 +335,8 @@ def _combine(inputs: Mapping[str, Array], results: Mapping[str, Result], run: Mo
     ]
     first = next(iter(inputs.values()))
     part = next(iter(results.values()), None)
-    beside = {} if part is None or part.assumed is None else part.conditions  # else the model has its own
+    # A model with a graph makes its masks and states itself, so they are no conditions of its result.
+    given = {} if part is None or part.assumed is None else part.conditions
     return Result(
         engines=tuple(dict.fromkeys(name for result in results.values() for name in result.engines)),
         seed=None,
@@ -342,7 +344,7 @@ def _combine(inputs: Mapping[str, Array], results: Mapping[str, Result], run: Mo
         input_shape=first.shape,
         input_dtype=str(first.dtype),
         outputs=_order_tensors(tensors, run),
-        conditions={name: beside[name] for name in ("mask", "initial_state") if name in beside},
+        conditions={name: given[name] for name in ("mask", "initial_state") if name in given},
         assumed=part.assumed if part else None,
     )
 

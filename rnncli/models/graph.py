@@ -59,7 +59,8 @@ class Node:
     weights: by Keras 3's variable names, in its layout: `kernel`, `forward/kernel`, `layer/kernel`.
     args, kwargs: what the layer is called with: Refs, maybe nested in lists, and constants.
     inner: the model inside a TimeDistributed, None in every other node.
-    parameters: their number in the file; `weights` adds up two biases.  None if `weights` has as many.
+    parameters: how many numbers the weights have in the file, if `weights` has fewer because it holds the sum
+        of two biases; else None.
     """
 
     name: str

@@ -16,7 +16,7 @@ from rnncli.models.graph import Module, Node
 from rnncli.models.layer_cases import spec_of
 
 _PYTORCH = re.compile(r"([hc])_?[0n]")
-"""The names of PyTorch's states, `h_0`, and those that it returns, `h_n`."""
+"""PyTorch's names of states: `h_0` for a state that a layer takes, `h_n` for a state that it returns."""
 
 
 def by_layer(
