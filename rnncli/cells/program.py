@@ -70,20 +70,21 @@ class BoundCell(NamedTuple):
 
 
 def compile_cell(
-    text: CellText, lines: Mapping[str, Node], config: Mapping[str, Any], extra: Mapping[str, Node]
+    text: CellText, lines: Mapping[str, Node], config: Mapping[str, Any], recurrent: Mapping[str, Node]
 ) -> Callable[[Mapping[str, Array], DropoutMasks], BoundCell]:
     """Return a function that binds the cell to weights and dropout masks.
 
-    lines: resolved.  extra: by line, the part of its equation that a trace shows as `recurrent`.
+    lines: the equation of each line, as `resolve` returns it.
+    recurrent: by line, the part of its equation that a trace shows as `recurrent`.
     """
     import numpy as np
 
     # As text, in which -0.0 is not 0.0.
-    key = repr((text.name, text.states, text.gates, text.step, config["units"], lines, extra))
+    key = repr((text.name, text.states, text.gates, text.step, config["units"], lines, recurrent))
     if key not in _COMPILED:
         if len(_COMPILED) >= KEPT:
             _COMPILED.clear()
-        source = _Source(text, lines, config["units"], extra)
+        source = _Source(text, lines, config["units"], recurrent)
         _COMPILED[key] = compile(source.text(), f"<{text.name}>", "exec"), tuple(source.functions)
     code, named = _COMPILED[key]
     functions = activations.array_functions(np)
@@ -110,9 +111,9 @@ class _Source:
     """The source of `bind`, written from the lines of a cell."""
 
     def __init__(
-        self, text: CellText, lines: Mapping[str, Node], units: int, extra: Mapping[str, Node]
+        self, text: CellText, lines: Mapping[str, Node], units: int, recurrent: Mapping[str, Node]
     ) -> None:
-        self.cell, self.lines, self.units, self.extra = text, lines, units, extra
+        self.cell, self.lines, self.units, self.recurrent = text, lines, units, recurrent
         self.functions = dict.fromkeys(
             node.function for line in lines.values() for node in walk(line)
             if isinstance(node, Function)
@@ -195,7 +196,7 @@ class _Source:
             before = self._code(node.arguments[0], line, STEP)
             if _level(node) == ONCE:
                 before = f"expand({before}, s0)"
-        recurrent = f", {self._code(self.extra[line], line, STEP)}" if line in self.extra else ""
+        recurrent = f", {self._code(self.recurrent[line], line, STEP)}" if line in self.recurrent else ""
         return f"Gate({before}, {value}{recurrent})"
 
     def _code(self, node: Node, line: str, at: int) -> str:

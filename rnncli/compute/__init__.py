@@ -66,9 +66,10 @@ def bytes_of_a_sequence(case: Case, stack: Stack) -> int:
 
 
 def run_chunks(case: Case, engine: str, planned: tuple[slice, ...]) -> Iterator[Result]:
-    """Return what the layers return for each chunk; no chunk is kept after it was yielded.
+    """Return an iterator of the results of the chunks, which keeps no chunk that it has yielded.
 
-    The engine is prepared at once, before a bar of progress starts its thread; see `watch`.
+    The engine is prepared before the iterator is returned, so before a progress bar starts its thread; see
+    `watch`.
     """
     require_room(case, planned[0].stop)
     return _iterate_chunks(case, prepare(case, engine), planned)
@@ -95,9 +96,9 @@ def take_chunk(case: Case, chunk: slice | Array) -> Case:
 
 
 class ChunkSummary:
-    """Combines information from all chunks.
+    """What is known of a result only after its last chunk.
 
-    equals: of each tensor, the claims that hold in every chunk.
+    equals: by tensor, the claims that hold in every chunk.
     engines: the engines that computed the chunks.
     """
 
@@ -150,7 +151,8 @@ def join_results(results: Iterator[Result], batch: int) -> Result:
 def prepare(case: Case, engine: str = "auto") -> Callable[[Case], Result]:
     """Build the layers of `case`; return a function for cases that differ only in inputs, mask and states.
 
-    Their masks and states must fit.  Stateful layers keep their states from one call to the next.
+    The masks and states of these cases must fit the layers.  Stateful layers keep their states from one call
+    to the next.
     engine: with `auto`, numpy computes the cases that the fastest engine turns out not to support.
     Raises, here or at a call, LayerError or InputError if a case is invalid, UsageError if the engine
     cannot compute it, EngineError if the engine fails.
@@ -161,18 +163,18 @@ def prepare(case: Case, engine: str = "auto") -> Callable[[Case], Result]:
         watch(engines.LIBRARIES[chosen], engines.AFTER_CRASH)
     if engine != "auto" or chosen != "onnx":
         return _PreparedCase(case, chosen)
-    other = cache(lambda: _PreparedCase(case, "numpy"))
+    fallback = cache(lambda: _PreparedCase(case, "numpy"))
     try:
-        first = _PreparedCase(case, chosen)
+        preferred = _PreparedCase(case, chosen)
     except EngineError:  # its package is installed but broken
-        return other()
+        return fallback()
 
     def call(similar: Case) -> Result:
         try:
-            computed = first.compute(similar)
+            computed = preferred.compute(similar)
         except (UsageError, EngineError):
-            return other()(similar)
-        return first.build_result(similar, computed)
+            return fallback()(similar)
+        return preferred.build_result(similar, computed)
 
     return call
 
@@ -195,7 +197,7 @@ class _PreparedCase:
         """Call the layers.  Raises UsageError or EngineError if the engine cannot compute the case."""
         import numpy as np
 
-        if case.mask is not None:  # it may be another mask than the one that the layers were built for
+        if case.mask is not None:  # the layers may have been built for another mask
             engines.require_able(case, self.engine)
         return self.call(case._replace(inputs=np.ascontiguousarray(case.inputs)))
 
@@ -329,7 +331,7 @@ def split_result(result: Result, sizes: Sequence[int], case: Case) -> Iterator[R
 def weights_and_seeds(case: Case, stack: Stack, engine: str) -> tuple[Mapping[str, Array], dict[str, int]]:
     """Return the weights by path (supplied, or drawn from the seed) and the seeds.
 
-    With the reference, weights that Keras can draw itself are left to Keras and not returned.
+    With the engine `tensorflow`, Keras draws the weights that it can draw, and they are not returned.
     """
     seeds = stack.take_seeds(case.seed or 0)
     if case.weights is not None:
@@ -339,7 +341,7 @@ def weights_and_seeds(case: Case, stack: Stack, engine: str) -> tuple[Mapping[st
 
 
 def conditions(case: Case) -> dict[str, int]:
-    """Return the settings, other than layers, inputs and seed, that affect the numbers."""
+    """Return the settings that affect the numbers, without the layers, the inputs and the seed."""
     settings = {
         "training": case.training,
         "calls": case.calls if case.calls > 1 else 0,
@@ -367,10 +369,10 @@ def require_room(case: Case, sequences: int) -> int:
 
 
 def require_mask(case: Case) -> None:
-    """Raise InputError if a layer makes its own mask, LayerError if Keras would apply the mask incorrectly.
+    """Raise InputError if the first layer makes its own mask, LayerError if Keras misapplies the mask.
 
-    That is in an unrolled backward sequence with zeroed outputs: Keras applies the mask there as if the
-    sequence ran forward; only the states are correct.
+    Keras does so in an unrolled backward sequence with zeroed outputs: it applies the mask as if the sequence
+    ran forward, and only the states are correct.
     """
     layers, masked = case.stack.layers, case.mask is not None
     if case.mask is not None:
