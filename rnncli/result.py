@@ -199,8 +199,8 @@ class LoopTrace(NamedTuple):
     """Trace of one layer in one direction over its time steps, in the order of processing.
 
     direction: forward or backward.
-    columns: the lines whose columns each weight has, in order, by the index of a cell in RNN's list (None if
-        there is no list): `{None: {"kernel": ("input", "forget", "candidate", "output")}}`.
+    columns: for each cell, by its index in RNN's list (None without a list), the lines whose columns each
+        weight has, in order: `{None: {"kernel": ("input", "forget", "candidate", "output")}}`.
     times: shape (steps,), the input index of each step.  status: shape (batch, steps), int8, in STATUSES.
     parts: arrays of shape (batch, steps, units) by label, without layer and direction: the kinds of each
         gate, then the states, then OUTPUT.
@@ -209,8 +209,8 @@ class LoopTrace(NamedTuple):
     dropout: the dropout masks of the call, in the form the cell takes, see cells.program.DropoutMasks.
     batch, units: the selected indices of the sequences and of the units; None for all.
     hold_masks: by gate, shape (steps, units), bool: the numbers held at a value instead of computed.
-    new_states: the state that a gate is after the step, by the label of the gate: `hidden` by SimpleRNN's
-        `candidate`.
+    new_states: by the label of a gate that equals a state after the step, the label of that state: `hidden`
+        by SimpleRNN's `candidate`.
     in_stack: whether the stack has several layers.
     is_half: whether Bidirectional runs another loop in the other direction.
     """
@@ -292,7 +292,7 @@ class Result:
     differences: set by --check: the largest difference of each tensor from the reference.
     reference: the name of the framework that --check compares with.
     assumed: what was assumed about the file of the layers; None if nothing was.
-    model: whose layers these are, if the tensors have their names in the model; None for others.
+    model: the saved model, if the tensors have their names in it, `gru/hidden_state`; else None.
     hold: the gates held at a value, as given: `forget[:, 1]=1@2:`.
     conditions: settings besides layers and inputs, such as `training`, or `calls` with their number.
     all_layers: whether the outputs of every layer are here, not only of the last.

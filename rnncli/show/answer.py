@@ -49,10 +49,12 @@ class Field(NamedTuple):
 
     name: its key in JSON, and its heading in CSV.
     get: returns it from a row; None for the attribute of that name.
-    heading: of its column on a page; "" for none.  lead: below another value, the heading goes before it.
+    heading: the heading of its column on a page; "" for none.
+    lead: whether the heading goes before the value where the value stands below another one.
     show: returns the text or the cell that a page shows instead of the value.
-    style: of its text.  none: the text for None.
-    json, csv: whether the value stands in JSON and in CSV; in JSON perhaps for some rows only.
+    style: the style of its text, or a function that returns the style from a row.
+    none: the text that a page shows for None.
+    json, csv: whether JSON and CSV have the value; a function says so for each row.
     """
 
     name: str
@@ -108,8 +110,8 @@ class Field(NamedTuple):
 class Listing(NamedTuple):
     """Things of one kind, each with a value for every field.
 
-    columns: of a page, each the name of a field, and the names of those below it: `"version/note"`;
-    empty for a column for every field.
+    columns: the columns of a page.  Each names a field and the fields that stand below it in the same cell,
+        `"version/note"`.  Without columns, every field has its own.
     """
 
     fields: Sequence[Field]
@@ -117,7 +119,7 @@ class Listing(NamedTuple):
     columns: Sequence[str] = ()
 
     def table(self, view: View, title: Line = (), total: str | None = None) -> Table:
-        """Return a table with a row for each thing.  total: of the last column, in a row below."""
+        """Return a table with a row for each thing.  total: the sum of the last column, in a row below."""
         by_name = {field.name: field for field in self.fields}
         shown = [[by_name[name] for name in column.split("/")] for column in self.columns or by_name]
         rows = [tuple(_stack(column, row, view) for column in shown) for row in self.rows]
@@ -132,14 +134,18 @@ class Listing(NamedTuple):
             (field.name, field.get or attrgetter(field.name), field.json) for field in self.fields
         ]
         return [
-            {name: _plain(get(row)) for name, get, json in fields if json is True or (json and json(row))}
+            {
+                name: _json_value(get(row))
+                for name, get, json in fields
+                if json is True or (json and json(row))
+            }
             for row in self.rows
         ]
 
     def records(self) -> Records:
         """Return the names of the fields, and a row of CSV for each thing."""
         fields = [field for field in self.fields if field.csv]
-        rows = (tuple(_flat(field.value(row)) for field in fields) for row in self.rows)
+        rows = (tuple(_csv_value(field.value(row)) for field in fields) for row in self.rows)
         return tuple(field.name for field in fields), rows
 
 
@@ -162,7 +168,7 @@ def spell(value: Any) -> Any:
     return value
 
 
-def _plain(value: Any) -> Any:
+def _json_value(value: Any) -> Any:
     """Return a value for JSON."""
     if isinstance(value, Label):
         return str(value)
@@ -171,7 +177,7 @@ def _plain(value: Any) -> Any:
     return spell(value)
 
 
-def _flat(value: Any) -> Any:
+def _csv_value(value: Any) -> Any:
     """Return a value for CSV."""
     if isinstance(value, tuple) and not isinstance(value, Label):
         return format_shape(value)
@@ -236,7 +242,7 @@ class Reply(NamedTuple, Generic[Shown]):
 
     answer: in the format of the flags; or the bytes of a file, written unchanged.
     remarks: shown first.  failure: raised after the answer is shown, such as a check that it does not pass.
-    to_stdout: whether --output names a file of something else.
+    to_stdout: whether the answer goes to stdout even with --output, which then names another file to write.
     """
 
     answer: Shown
