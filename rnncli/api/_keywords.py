@@ -55,8 +55,8 @@ EXAMPLES = {
 def expand_options(function: Decorated) -> Decorated:
     """Expand `**options: Unpack[Options]` in the signature of `function`, for help and completion.
 
-    The function raises TypeError for an unknown option, and suggests the nearest one.  Errors and remarks
-    name keywords where those of the command line name flags.
+    The function raises TypeError for an unknown option, and suggests the nearest one.  Its errors and
+    remarks name keywords, where the command line names flags.
     """
     signature = inspect.signature(function)
     plain = [

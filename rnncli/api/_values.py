@@ -82,9 +82,9 @@ def _suggest_layer(inputs: Any) -> Text:
 
 
 def pass_value(name: str, value: Any) -> Any:
-    """Return the weights, the states, the mask or another option as an Ask holds it: of a file, the Path.
+    """Return the weights, the states, the mask or another option as an Ask holds it; a file as its Path.
 
-    Raises UsageError or InputError for what it cannot be.
+    Raises UsageError or InputError for a value that the option does not take.
     """
     if isinstance(value, (str, PathLike)):
         if name not in FILES:

@@ -101,7 +101,7 @@ class Source(NamedTuple):
             raise
 
     def file(self) -> Path:
-        """Return the path, which there must be.  Raises InputError if it is not an existing file."""
+        """Return the path of a source that has one.  Raises InputError if it is not an existing file."""
         path = self.path
         assert path is not None
         with report_os_errors(self.name):
@@ -124,9 +124,9 @@ def _refuse_tensorflow(path: Path) -> None:
 def choose_input(
     word: str | PathLike[str] | None, is_layer: Callable[[str], bool], *, stdin: bool = True
 ) -> tuple[Source, tuple[Text, ...]]:
-    """Return the source of INPUT, and a remark if that is a built-in sample.
+    """Return the source of INPUT, and a remark if the source is a built-in sample.
 
-    is_layer: whether a word is a layer, which is advised in place of a missing file.
+    is_layer: returns whether a word names a layer; the error for a missing file then advises --layer.
     stdin: whether standard input is the source if there is no word.
     """
     if word is None:
@@ -250,9 +250,9 @@ def words_of(files: Mapping[str, str | None]) -> list[str | int]:
 
 
 def _suggest_input(word: str, path: Path, advice: Message, is_layer: Callable[[str], bool]) -> Message:
-    """Return what a word that is not a file may have been meant as.
+    """Return advice on a word that names no file: what the user may have meant by it.
 
-    advice: returned if there is nothing better.  is_layer: see `choose_input`.
+    advice: returned if nothing better is found.  is_layer: see `choose_input`.
     """
     similar = _similar_file(path)
     if not similar and _ends_as_json(word) and not is_layer(word):
@@ -320,7 +320,10 @@ def expand_user(text: str) -> Path:
 
 
 def split_layers(word: str) -> tuple[str, tuple[str, ...]]:
-    """Return the file of `FILE#a,b`, and the names of layers after the #; a file of the whole name wins."""
+    """Return the file of `FILE#a,b`, and the names of layers after the #.
+
+    If there is a file named like the whole word, with the #, return it without names.
+    """
     file, mark, names = word.rpartition("#")
     whole = not mark
     with suppress(OSError, ValueError, RuntimeError):  # the word may be JSON, or have no such user

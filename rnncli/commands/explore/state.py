@@ -72,7 +72,7 @@ class State:
     size: columns and lines of the terminal.
     view: results, input, weights or gates.  focus: the pane that gets the keys, options, numbers or step.
     option: name of the row under the cursor in the layer pane.  scroll: first line of the equations.
-    every_term: whether to list the terms of each equation, not only the sum; None for those of gates alone.
+    every_term: whether to list the terms of each equation, not only the sum; None: of gates alone.
     subtracts: show what the held gates change.
     help: keys with their meaning, shown instead of the panes; () to show the panes.
     is_slow: whether the computation takes so long that the screen says it.

@@ -36,8 +36,9 @@ MASKED: dict[Collection[str], Text] = {
 class Hatching(NamedTuple):
     """How masked steps are hatched.
 
-    label: what the legend says.  is_unused: whether a masked step does not use the numbers, as those of gates
-    and the input; a state is carried over.
+    label: what the legend says.
+    is_unused: whether a masked step does not use the numbers; so it is for gates and the input, while a state
+        is carried over.
     """
 
     label: str
@@ -92,7 +93,7 @@ class Panel:
 
     @property
     def is_unused_where_masked(self) -> bool:
-        """Whether masked steps do not use the values, as those of gates and the input."""
+        """Whether masked steps do not use the values; so it is for gates and the input, not for states."""
         return self.is_gate or self.kind == "input"
 
     @property
