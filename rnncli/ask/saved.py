@@ -59,8 +59,8 @@ class Saved(Subject):
         names = self.layer_names()
         if not name and (len(names) < 2 or len(self.model.names) == 1):
             return self
-        file = self.ask.model if not self.model.names else split_layers(str(self.ask.model))[0]
-        options = self.ask.options if not name else {}
+        file, _ = split_layers(str(self.ask.model))
+        options = {} if name else self.ask.options
         return Saved(self.ask._replace(model=f"{file}#{name or names[0]}", options=options))
 
     def outline(self) -> Outline:
@@ -78,8 +78,8 @@ class Saved(Subject):
             from rnncli.compute import holds
 
             case = holds.hold_gates(case, self.ask.hold)
-        names = partial(_verify_in_framework, model_call, {part.layer: pair}, f"{part.layer}/")
-        return Chosen(case, notes, names, prefix)
+        reference = partial(_verify_in_framework, model_call, {part.layer: pair}, f"{part.layer}/")
+        return Chosen(case, notes, reference, prefix)
 
     def parts(self) -> tuple[Sequence[LayerUse], Remarks]:
         """Return every recurrent layer, or those named after the #."""
