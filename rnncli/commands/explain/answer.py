@@ -113,7 +113,8 @@ class ExplainAnswer(Answer):
         root, label = explanation.equations[0].location, explanation.target.label
         value = _align_numbers([explanation.value], view)[0]
         head: Line = (Span(explanation.target.text, f"strong {state_part(label)}".strip()),)
-        if not explanation.equations[0].is_unused:
+        is_used = not explanation.equations[0].is_unused
+        if is_used:
             head = (*head, Span(f" = {value}", "strong"))
         sentence = [self._meaning(view.lang), *_name_location(root, result, view)]
         notes = [
@@ -122,7 +123,7 @@ class ExplainAnswer(Answer):
             line(title(result.specs, view)[0].text, "dim"),
             *notes_of(result, view),
         ]
-        if explanation.without_hold is not None:
+        if explanation.without_hold is not None and is_used:
             free = _align_numbers([explanation.without_hold], view)[0]
             notes.append(line(view.say("without --hold: {value}", value=free), "dim"))
         parts: list[Table | Line] = list(_symbol_lines(self.symbols, view))

@@ -140,7 +140,7 @@ def _draw_row(table: NumberTable, form: Form, row: int, columns: range, chosen: 
     line = Text(f"{label:{form.label - 1}}{MASKED if is_masked else ' '}", "dim")
     for column in columns:
         value, here, is_first = table.values[row, column], column == chosen, column == columns.start
-        held = table.held is not None and table.held[row, column]
+        held = table.held is not None and table.held[row, column] and not is_masked
         mark = HELD if held else LEFT if is_first and column else " "
         if (new := table.changed) is not None and new[row, column]:
             starts = is_first or column in (table.half, chosen + 1)  # the cursor hides the mark before it

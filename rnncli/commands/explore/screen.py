@@ -313,7 +313,7 @@ def equation_lines(state: State) -> list[Text]:
     """Return the equations of the number under the cursor: one or two lines each, or with every term."""
     explanation, lang = explained(state), state.lang
     equations, lines = explanation.equations, []
-    if explanation.without_hold is not None:
+    if explanation.without_hold is not None and not equations[0].is_unused:
         value = f" = {_number(explanation.value)}   "
         without = say("without --hold: {value}", lang, value=_number(explanation.without_hold))
         lines.append(Text.assemble((explanation.target.text, "bold"), value, (without, "dim")))

@@ -181,9 +181,9 @@ def compare(before: Result, after: Result) -> tuple[list[Message], dict[str, Arr
     said = [Message("returned now: {names}", names=join(came))] if came else []
     said += [Message("no longer returned: {names}", names=join(gone))] if gone else []
     if all(mark.all() for mark in marks.values()):
-        return said + [Message("every number changed")] * bool(changed), {}
+        return said + [Message("every returned number changed")] * bool(changed), {}
     said += [Message("changed {mark}: {names}", mark=CHANGED, names=join(changed))] if changed else []
-    return said or [Message("no number changed")], marks
+    return said or [Message("no returned number changed")], marks
 
 
 def give_up(state: State, asked: Experiment, error: RnncliError) -> State:

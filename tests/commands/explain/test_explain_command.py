@@ -149,6 +149,9 @@ def test_a_masked_step_shows_what_it_keeps_and_where_that_came_from(rnncli: Any)
         document = json.loads(rnncli("explain", text, *asked, "-f", "json").stdout)["explanation"]
         assert document["value"] == traced[2]["gates"][gate]["activation"][0][0]
         assert document["equations"][0]["masked"] == {"kind": "unused", "timestep": None}
+    held = rnncli("explain", "input[0,2,0]", *asked, "--hold", "forget=1@2:").stdout
+    assert "not used: t=2 is masked" in held
+    assert "without --hold" not in held
     shown = rnncli("explain", "hidden_states[0,2,0]", *asked).stdout
     assert f"hidden_states  = hidden at t=1  = {kept[1]}  masked at t=2: carried over from t=1" in shown
     assert re.findall(r"^output\b.{11}", shown, re.M) == ["output = sigmoid("]

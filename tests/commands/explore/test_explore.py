@@ -153,9 +153,9 @@ def test_picture_of_the_readme() -> None:
         ("lstm", "return_state", " ", "returned now: last_hidden_state (1, 3)", "return_state"),
         ("lstm", "bidirectional", " ", "returned now: hidden_state (1, 6)", "bidirectional"),
         ("bilstm", "merge_mode", "left", "returned now: forward_hidden_state (1, 3)", "bidirectional"),
-        ("lstm", "mask", "enter 0 enter", "every number changed", "masks"),
-        ("lstm", "stateful", " ", "no number changed; stateful has no effect", "stateful"),
-        ("lstm --stateful", "calls", "right", "every number changed", "stateful"),
+        ("lstm", "mask", "enter 0 enter", "every returned number changed", "masks"),
+        ("lstm", "stateful", " ", "no returned number changed; stateful has no effect", "stateful"),
+        ("lstm --stateful", "calls", "right", "every returned number changed", "stateful"),
         ("gru --return-sequences", "reset_after", " ", "changed •: hidden_states", "reset_after"),
     ],
 )
@@ -216,6 +216,19 @@ def test_a_masked_step_shows_what_it_keeps_below_the_step_that_computed_it() -> 
     assert unused == "input   not used: t=2 is masked"
     assert cell == "cell = 0.4590   masked at t=2: carried over from t=1"
     assert (hidden.partition(" ")[0], heading) == ("hidden", "t=1")
+
+
+def test_a_hold_has_no_number_and_no_mark_at_a_masked_step() -> None:
+    masked = "rnncli run -l lstm --seed 7 --mask '[[true,true,false,true]]' --hold forget=1@2:"
+    explorer = Explorer(masked, (100, 60))
+    explorer.press("4", "[")
+    assert explorer.shows("input   not used: t=2 is masked")
+    assert not explorer.shows("without --hold")
+    rows = [line[31:].split() for line in explorer.lines() if "t=2 /" in line]
+    assert [len(row) for row in rows[:4]] == [2, 2, 2, 2]
+    explorer.press("]")
+    assert explorer.shows("without --hold")
+    assert explorer.shows("* 1.0000")
 
 
 def test_a_difference_of_equal_infinities_is_zero() -> None:
@@ -342,16 +355,16 @@ def test_typed_values_of_rows() -> None:
         ("layer", "right", "LSTM", "Press H to release"),
         ("hold", "", "none", "changed •"),
         ("calls", "left", 1, "calls is 0."),
-        ("calls", "right", 2, "no number changed; both calls return the same numbers"),
-        ("stateful", " ", True, "every number changed"),
+        ("calls", "right", 2, "no returned number changed; both calls return the same numbers"),
+        ("stateful", " ", True, "every returned number changed"),
         (
             "calls",
             "left",
             1,
-            "every number changed; stateful has no effect on the first call; set calls to 2",
+            "every returned number changed; stateful has no effect on the first call; set calls to 2",
         ),
-        ("calls", "right", 2, "every number changed"),
-        ("dtype", "right", "float64", "every number changed"),
+        ("calls", "right", 2, "every returned number changed"),
+        ("dtype", "right", "float64", "every returned number changed"),
     ):
         explorer.option(name, "enter" if typed not in ("left", "right", " ") else typed)
         if explorer.state.typed is not None:
