@@ -41,7 +41,7 @@ class Gate(NamedTuple):
     """A gate at one time step, arrays of shape (batch, units).
 
     preactivation: the argument of its activation; None if the gate is not a function of a sum.
-    recurrent: of the candidate of a GRU with reset_after, the recurrent part before the reset gate.
+    recurrent: the recurrent part of a GRU's candidate before the reset gate, with reset_after; else None.
     """
 
     preactivation: Array | None

@@ -54,7 +54,7 @@ class WeightUse(NamedTuple):
     """A use of the wanted weight in a line.
 
     name: `bias` or `recurrent_bias` for a weight that holds both.
-    slot: of the value whose vectors the gradient needs: the product, or the bias itself.
+    slot: the slot of the value whose vectors the gradient needs: the product, or the bias itself.
     left: the slot of the left operand of the @; None for a bias.
     """
 
@@ -191,7 +191,8 @@ class ReverseStep:
     def backward(self, values: Sequence[Any], states: Sequence[Array]) -> list[Any]:
         """Return the vectors for every value, (count, size of the value); None if a value has no effect.
 
-        values: of one step.  states: the vectors for the states after the step, (count, units) each.
+        values: the values of one step.
+        states: the vectors for the states after the step, (count, units) each.
         """
         gradients: list[Any] = [None] * len(values)
 

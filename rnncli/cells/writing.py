@@ -13,7 +13,7 @@ from rnncli.cells.tree import PYTHON, Name, write
 def to_toml(text: CellText, config: Mapping[str, Any], initializers: Mapping[str, Any]) -> str:
     """Return the file of a cell with these options.
 
-    initializers: of packed weights, by name, where they are not Keras's default.
+    initializers: the initializers of packed weights, by name, where they are not Keras's default.
     """
     return "\n".join(_lines(text, config, initializers)) + "\n"
 

@@ -78,7 +78,7 @@ class LayerWeights(NamedTuple):
 
     name: its path, `inside/deep`; "" for a layer on its own.
     cells: a single cell, or the forward and the backward cell of a Bidirectional.
-    merge_mode: of a Bidirectional.
+    merge_mode: how a Bidirectional merges its directions.
     """
 
     name: str
@@ -104,7 +104,7 @@ class Chain(NamedTuple):
 class FoundChain(NamedTuple):
     """A chain that was recognized among named arrays.
 
-    names: of its arrays.
+    names: the names of its arrays.
     refusal: why it cannot be computed; "" if it can be.  way_out: what to do about it, a clause, or "".
     tensors: for each layer, PyTorch's arrays by name, `weight_ih`, `bias_hh_reverse`, with which --check runs
         the layer in PyTorch; empty for any other framework.

@@ -25,7 +25,7 @@ INITIALIZED_BY = {
     "recurrent_kernel": "recurrent_initializer",
     "bias": "bias_initializer",
 }
-"""The option that initializes a weight."""
+"""The option that initializes a weight, by the name of the weight."""
 
 RATES = ("dropout", "recurrent_dropout", "rate")
 """Options that make a layer draw random numbers in training, unless they are 0."""
@@ -38,7 +38,7 @@ class Place(NamedTuple):
     """Where a layer is: its index in the stack, its direction and its path.
 
     direction: `forward` or `backward` for the layers inside a Bidirectional; else "".
-    path: in front of the names of its weights, `0/forward/`.
+    path: what stands in front of the names of its weights, `0/forward/`.
     """
 
     layer: int = 0

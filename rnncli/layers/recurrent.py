@@ -150,7 +150,8 @@ class RecurrentLayer(Layer):
 def sizes_by_cell(cell: Any, features: int | None) -> dict[int | None, dict[str, int]]:
     """Return the size of each line of each cell, by the index of the cell in RNN's list.
 
-    cell: a Cell, or StackedCells.  features: of the first cell's input; None if they are not known.
+    cell: a Cell, or StackedCells.
+    features: the number of features of the first cell's input; None if unknown.
     """
     line_sizes: dict[int | None, dict[str, int]] = {}
     for index, stacked in cell.by_index.items():

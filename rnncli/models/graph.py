@@ -248,8 +248,9 @@ def name_loops(loops: Sequence[StateLoop]) -> Message:
 class Program(Graph):
     """An ONNX model.
 
-    nodes: of all graphs in it, an If's branches behind the If.  A recurrent node has the class, the config
-        and the weights of the Keras layer that computes the same, without weights that the graph computes.
+    nodes: the nodes of all graphs in it, an If's branches behind the If.  A recurrent node has the class, the
+        config and the weights of the Keras layer that computes the same, but no weights that the graph
+        computes.
     refusals: why a recurrent node cannot be computed, by its name.
     loops: the Loops and Scans that carry a state.
     content: the model as ONNX serializes it, every node named as in `nodes`, external data included.

@@ -82,7 +82,7 @@ def _split_states(call: KerasCall) -> tuple[Any, list[Any]]:
 def name_outputs(layer: str, count: int, case: Case | None = None) -> list[str]:
     """Return the names of a layer's outputs: `dense/output`, or `split/output_0` and so on for several.
 
-    case: of a recurrent layer, whose outputs are named by the layer: `gru/hidden_states`.
+    case: the Case of a recurrent layer, which names the outputs: `gru/hidden_states`.
     """
     if case is not None:
         return [f"{layer}/{info.name}" for info in case.stack.outputs(case.inputs.shape)]

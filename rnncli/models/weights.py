@@ -76,8 +76,8 @@ def find_layers(
 ) -> tuple[SavedLayer, ...]:
     """Return the layers among named arrays; none if all arrays have the paths of a --layer's weights.
 
-    names: of the layers to return, in this order; none for all.  ordered: whether the arrays are in the
-        order of the layers.
+    names: the names of the layers to return, in this order; none for all.
+    ordered: whether the arrays are in the order of the layers.
     Raises InputError for an unknown name, and for all layers if their order is unknown.
     """
     contents = recognize.find_modules(file, arrays)

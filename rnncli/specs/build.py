@@ -54,7 +54,7 @@ _STACKED_OPTIONS = {"cells": Option("cell_list", required=True), "dtype": Option
 class Written(NamedTuple):
     """A layer or a cell as it was written, with checked arguments; layers among these are Written, too.
 
-    span: of the name in an expression.  deferred, equations: see Spec.
+    span: where its name stands in an expression.  deferred, equations: see Spec.
     """
 
     class_name: str

@@ -49,7 +49,7 @@ _REFUSED: Mapping[type[ast.AST], Text] = {
 
 @dataclass(frozen=True)
 class BareName:
-    """A bare name, such as `LSTM` or `normal`.  equations: of a cell from a file, `@mgu.toml`."""
+    """A bare name, such as `LSTM` or `normal`.  equations: from the file of a cell, `@mgu.toml`."""
 
     name: str
     span: TokenSpan = field(compare=False, repr=False)
@@ -62,7 +62,7 @@ class CallExpression:
 
     span: position of the called name.
     spans: position of each argument, by keyword or by positional index.
-    equations: of a cell from a file, `@mgu.toml(4)`.
+    equations: from the file of a cell, `@mgu.toml(4)`.
     """
 
     name: str

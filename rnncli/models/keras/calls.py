@@ -38,7 +38,7 @@ class CallArguments(NamedTuple):
 class Plan:
     """The layers of one model by name, their calls, and the model's inputs and outputs.
 
-    entry: of the model; a Sequential has an InputLayer.
+    entry: the entry of the model; a Sequential has an InputLayer.
     """
 
     def __init__(self, entry: LayerEntry) -> None:

@@ -171,7 +171,7 @@ def refuse_training(node: Node) -> UnknownLayerError | None:
 def for_training(graph: Graph, generation: int) -> Graph:
     """Return a model that is called with training=True.
 
-    generation: of Keras; in Keras 2, a node's own training argument takes precedence.
+    generation: the generation of Keras, 2 or 3; in Keras 2, a node's own training argument takes precedence.
     """
     nodes = (
         replace(node, kwargs={**node.kwargs, "training": True})
@@ -185,7 +185,7 @@ def for_training(graph: Graph, generation: int) -> Graph:
 def note_omissions(causes: Mapping[str, RnncliError]) -> Iterator[Text]:
     """Yield one note for each layer that cannot be shown, with the layers that depend on it.
 
-    causes: by the names of all of these layers.
+    causes: the causes, by the names of all of these layers.
     """
     for what in dict.fromkeys(error.sentence for error in causes.values()):
         names = [name for name, error in causes.items() if error.sentence == what]

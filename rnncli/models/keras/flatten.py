@@ -31,8 +31,8 @@ _PASSING = frozenset({"Dense", "Dropout", "SpatialDropout1D", "Activation", "Lay
 class Flattener:
     """Turns the config of a model into nodes.
 
-    weights: by the layer's path.  old: whether Keras 2 saved the model.
-    nodes, model_inputs: of the graph, in order.
+    weights: the weights of each layer, by the layer's path.  old: whether Keras 2 saved the model.
+    nodes, model_inputs: the nodes and inputs of the graph, in order.
     """
 
     def __init__(self, weights: Mapping[str, Mapping[str, Array]], old: bool) -> None:

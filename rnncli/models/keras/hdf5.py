@@ -95,7 +95,7 @@ class Group:
 class FileContents(NamedTuple):
     """What is in the file.
 
-    config: of the model, as JSON text (parsed by `rnncli.models.reading`); None if there is none.
+    config: the config of the model, as JSON text (parsed by `rnncli.models.reading`); None if there is none.
     version, backend: of Keras; "" if the file does not say.
     root: the groups; without any in an older file.
     layers: in an older file, the arrays of each layer by path, such as `lstm/lstm_cell/kernel:0`, in the

@@ -67,7 +67,7 @@ def translate_class(entry: Mapping[str, Any], origin: Origin) -> str:
     registered = entry.get("registered_name")
     inner = entry.get("config")
     if isinstance(inner, Mapping) and {"layers", "input_layers", "output_layers"} <= inner.keys():
-        return "Functional"  # of whatever class: models with methods of their own are subclasses
+        return "Functional"  # a subclass that a user wrote has these keys, too
     if ">" in name:
         return name
     if isinstance(registered, str) and ">" in registered and not entry.get("module"):
@@ -140,7 +140,8 @@ _ARGUMENTS: Mapping[str, tuple[str, ...]] = {
     "BatchNormalization": ("axis", "momentum", "epsilon", "center", "scale"),
     "InputLayer": ("batch_shape", "sparse", "ragged", "optional"),
 }
-"""The arguments to keep of layers that are not recurrent; of all other layers those that are not retired."""
+"""The arguments to keep of these layers.  A recurrent layer keeps its options; any other layer keeps all that
+are neither _NOISE nor _RETIRED."""
 
 _NOISE = re.compile(r"(initializer|regularizer|constraint)$")
 _RETIRED = frozenset(

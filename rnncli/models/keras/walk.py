@@ -71,11 +71,11 @@ class Value(NamedTuple):
 class _GraphWalk:
     """One pass through the graph, in which each node comes after the nodes that it depends on.
 
-    rules: about masks, as in `KerasCall`.
-    input_mask: of the input of a model inside TimeDistributed.
+    rules: the rules about masks, as in `KerasCall`.
+    input_mask: the mask of the input of a model inside TimeDistributed.
     differs_today: whether today's Keras may have passed on another mask to any of the nodes.
     size: bytes of the weights and inputs; a small file may describe layers whose outputs fill the memory, so
-        the outputs may take only a multiple of it.
+        the outputs may take only a multiple of these bytes.
     owners: by id, the arrays that own the memory of the tensors computed so far.
     """
 

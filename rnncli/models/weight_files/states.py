@@ -24,7 +24,7 @@ def by_layer(
 ) -> dict[str, tuple[Array, ...]]:
     """Return the initial states of each layer, in Keras's order; {} if none are given.
 
-    shape: of the input (batch, timesteps, features).
+    shape: the shape of the input, (batch, timesteps, features).
     The given states are one of three:
 
     - a list in the order of the layers;
