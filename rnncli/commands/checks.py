@@ -206,7 +206,7 @@ class ResultChecks(NamedTuple):
     """The checks that the flags ask for.
 
     tolerances: absolute and relative.
-    format: of the output.  expected: the tensors of --expect.
+    format: the format of the output.  expected: the tensors of --expect.
     hidden_in: formats that do not show the differences of this answer, besides those of numbers alone.
     """
 

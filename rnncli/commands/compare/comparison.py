@@ -148,7 +148,7 @@ def compare_with_stored(computed: Computed, settings: Comparison) -> Reply[Compa
 def _note_masked(answer: CompareAnswer, cases: Mapping[str, Case]) -> Iterator[Text]:
     """Yield a note for each layer of which rows of masked steps are compared.
 
-    cases: of the layers, by what the names of their tensors begin with.
+    cases: the Cases of the layers, by what the names of their tensors begin with.
     """
     for prefix, case in cases.items():
         sequences = [

@@ -37,7 +37,7 @@ def parse_engines(text: str) -> tuple[str, ...]:
 def choose_engines(text: str | None, engine: str, *, alone: bool) -> tuple[str, ...]:
     """Return the engines of --engines; none for all.
 
-    engine: of --engine.  alone: whether one engine is enough, as with --expect.
+    engine: the value of --engine.  alone: whether one engine is enough, as with --expect.
     Raises UsageError if both flags name engines, or if they name too few.
     """
     names = () if text is None else parse_engines(text)

@@ -33,8 +33,10 @@ HELD, CHANGED, MASKED, HALVES = "*", "•", "/", "│"
 class Cursor:
     """The selected indices.
 
-    timestep, feature: in the input.  tensor: in the returned tensors; unit in its last axis.
-    weight: in the weights, with row and column in that weight.  part: in the gates and states of the trace.
+    batch: the sequence.  timestep, feature: the number in the input.
+    tensor, unit: the returned tensor, and the number on its last axis.
+    weight, row, column: the weight, and the number in it.
+    part: the gate or state in the trace.
     """
 
     batch: int = 0

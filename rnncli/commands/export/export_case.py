@@ -152,7 +152,7 @@ class ExportCase:
     """Layers, each of which gets the previous layer's output, with everything that they need.
 
     suffix: of the input and its mask in a script; "" for a single case.
-    dtype: of the computation.
+    dtype: the dtype of the computation.
     cells: all cells of the layers.
     """
 
@@ -166,8 +166,8 @@ class ExportCase:
 def build_export(case: Case, names: Names | None = None, *, options_only: bool = False) -> ExportCase:
     """Return `case` in the form that the targets write.
 
-    names: of the layers in a saved model.  The tensors of all layers are shown, under these names; without
-        names, only the tensors of the last layer.
+    names: the names of the layers in a saved model.  The tensors of all layers are shown, under these
+        names; without names, only the tensors of the last layer.
     options_only: for a target without numbers; otherwise every layer must have a step in rnncli.
     """
     stack, dtype, count = case.stack, str(case.inputs.dtype), len(case.stack)

@@ -42,7 +42,8 @@ MERGES: Mapping[str, str] = {"sum": "{0} + {1}", "mul": "{0} * {1}", "ave": "({0
 def write_formula(name: str, other_names: Mapping[str, str], library: str = "") -> str:
     """Return the formula of an activation in another language.
 
-    other_names: of functions that the language names differently.  library: `np.`, before all other names.
+    other_names: the names of functions that the language names differently.
+    library: `np.`, before all other names.
     """
     tree = ast.parse(FORMULAS[name], mode="eval")
     for function in _functions(tree):

@@ -74,7 +74,7 @@ class Curve:
     masked_steps: (timesteps,) of bool, True for masked steps.
     by_line: see chain_rule.Norms; empty for the input, and if TensorFlow computed the gradients.
     new_states: see Cell.new_states.
-    precision: of the numbers that were computed.
+    precision: the precision of the numbers that were computed.
     """
 
     part: Label
@@ -111,7 +111,7 @@ class Gradients:
 
     header: the case as a result without tensors.
     weight: the path of a weight; then there are no curves, but the norms by line, in `by_line`.
-    new_states: of the weight's cell, see Cell.new_states.
+    new_states: `Cell.new_states` of the weight's cell.
     """
 
     header: Result

@@ -58,7 +58,7 @@ class ForeignCell(NamedTuple):
 class ForeignLayer(NamedTuple):
     """One layer of a file.
 
-    cells: of the forward direction, and of the backward direction if there are two.
+    cells: the cell of the forward direction, and of the backward direction if there are two.
     has_names: whether the names say which array is which.
     """
 
@@ -140,7 +140,7 @@ def _read_arrays(source: Source) -> Mapping[str, Any]:
 def find_layer(arrays: Mapping[str, Array], features: int, class_name: str | None = None) -> ForeignLayer:
     """Return the recurrent layer among named arrays.
 
-    features: of the input.  class_name: of the layer that -l names, else None.
+    features: the size of the input.  class_name: the class of the layer that -l names, else None.
     Raises InputError if there is no layer, more than one, or if the shapes belong to another class.
     """
     named = _group_by_name(arrays)

@@ -21,8 +21,8 @@ class ForeignRun(NamedTuple):
     """The inputs of another framework, and the tensors that it returned.
 
     layer: the weights as their file holds them.
-    options: of the layer, as Keras's config of one direction.
-    merge_mode: of two directions.
+    options: the options of the layer, as Keras's config of one direction.
+    merge_mode: how two directions are merged.
     inputs: (batch, timesteps, features), float64.
     expected: the returned tensors: `sequence` (batch, timesteps, units), `output` (batch, units), and for
         each direction `hidden 0`, `cell 0`, `sequence 0`.
@@ -51,7 +51,7 @@ class ForeignRun(NamedTuple):
 class Padding:
     """Rows of zeros at an end of every sequence, of the input or of the output.
 
-    filled: (batch, timesteps), False for rows of zeros, in the order of axes and of time of the file.
+    filled: (batch, timesteps), False for rows of zeros; axes and time are in the order of the file.
     tensor: `input` or `output`.  end: `start` or `end`.
     """
 
@@ -167,7 +167,7 @@ class Hypothesis:
         if self.padding.tensor == "input":
             swapped, flipped = self.swap_inputs, self.flip_inputs
         steps = self.padding.real_steps(swapped=swapped, flipped=flipped)
-        return steps if steps.shape == self.inputs.shape[:2] else None  # of a probe, which has no padding
+        return steps if steps.shape == self.inputs.shape[:2] else None  # a probe has no padding
 
     @property
     def initial_state(self) -> tuple[Array, ...]:
@@ -269,7 +269,7 @@ class Hypothesis:
     def _rearrange(self, key: str, array: Array, time_axis: int) -> Array:
         """Return an output with batch and time, the order of time, and the directions exchanged.
 
-        time_axis: of a sequence, before batch and time are swapped.
+        time_axis: the time axis of a sequence, before batch and time are swapped.
         """
         if is_sequence(key) and self.flip_outputs:
             array = np.flip(array, time_axis)
@@ -282,7 +282,7 @@ class Hypothesis:
     def compute(self, sequences: int | None = None, steps: int | None = None) -> dict[str, Array]:
         """Return what Keras computes, under the names of ForeignRun.expected.
 
-        sequences, steps: of the input, how many to compute; None for all.
+        sequences, steps: how many of the input to compute; None for all.
         """
         mask = self.mask
         if mask is not None:

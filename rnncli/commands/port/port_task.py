@@ -55,7 +55,8 @@ def collect(
 ) -> tuple[list[ForeignRun], list[Text]]:
     """Return the run in every reading of the expected tensors, the likeliest first, and remarks.
 
-    weights: of --weights; None for a layer of --model.  expect, states, atol, rtol: of the flags.
+    weights: the weights of --weights; None for a layer of --model.
+    expect, states, atol, rtol: the values of the flags.
     Raises InputError or UsageError if something does not fit together.
     """
     layer, spec, case, remarks = _read_model_layer(ask) if weights is None else _read_layer(ask, weights)
@@ -175,7 +176,7 @@ def _require_fit(spec: Spec, foreign: ForeignLayer, flag: int | None) -> None:
 def _read_states(word: str, spec: Spec, shape: tuple[int, ...]) -> tuple[Array, ...] | None:
     """Return the states of --initial-state.  Raises InputError if this layer does not take them.
 
-    shape: of the input, (batch, timesteps, features); the other framework may have the time first.
+    shape: the shape of the input, (batch, timesteps, features); the other framework may have the time first.
     """
     source = find_source(word)
     states, stack = formats.read_states(source), Stack([spec])
@@ -223,7 +224,7 @@ def _cut_padding(case: Case, stored: dict[str, Array]) -> tuple[Case, dict[str, 
 class ReturnedSizes(NamedTuple):
     """Sizes of the tensors that a layer returns.
 
-    batch, steps: of the input, in any order: the other framework may have the time first.
+    batch, steps: the sizes of the input, in any order: the other framework may have the time first.
     """
 
     batch: int

@@ -93,7 +93,7 @@ def verify_and_select(
 ) -> tuple[RunAnswer, Verified]:
     """Return the answer, and what was found by comparing it.
 
-    tolerances: of a check; None without one.  select: names of the tensors to show.
+    tolerances: for a check; None without one.  select: names of the tensors to show.
     """
     from rnncli.commands import checks
     from rnncli.commands.run.answer import RunAnswer, stats_of

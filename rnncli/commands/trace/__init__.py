@@ -69,7 +69,7 @@ def compute_answer(
 ) -> tuple[TraceAnswer, list[str], Remarks]:
     """Return the answer, the tensors that differ from Keras's, and remarks.
 
-    tolerances: of a check; None without one.
+    tolerances: the tolerances of a check; None without one.
     """
     from dataclasses import replace
 

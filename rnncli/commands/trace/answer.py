@@ -20,7 +20,7 @@ from rnncli.show.statistics import Stats
 class TraceAnswer(ResultAnswer):
     """Every loop of a trace, with its steps in processing order.
 
-    loops: of `result`, possibly narrowed.  stats: empty if not requested.
+    loops: the traces of `result`, possibly narrowed.  stats: empty if not requested.
     """
 
     few = 1000

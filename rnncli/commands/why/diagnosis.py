@@ -110,11 +110,11 @@ class Cause(NamedTuple):
             return None
         variants = (variant for variant in self.table["variant"] if holds(variant["when"], fields))
         chosen = next(variants, self.table)
-        explanation, hint = _said(chosen, fields), _said(chosen.get("hint", {}), fields)
+        explanation, hint = _bilingual(chosen, fields), _bilingual(chosen.get("hint", {}), fields)
         return Diagnosis(explanation, tuple(_fixes(chosen["fix"], fields)), hint, self.name)
 
 
-def _said(table: CauseTable, fields: Fields) -> Bilingual:
+def _bilingual(table: CauseTable, fields: Fields) -> Bilingual:
     return Bilingual(fill(table.get("en", ""), fields), fill(table.get("ko", ""), fields))
 
 
@@ -133,7 +133,7 @@ def _fixes(tables: list[CauseTable], fields: Fields) -> Iterator[Fix]:
 def _fix(table: CauseTable, fields: Fields) -> Fix:
     layers = values_of(table.get("layers", []), fields)
     return Fix(
-        _said(table, fields),
+        _bilingual(table, fields),
         fill(table["code"], fields) if "code" in table else ", ".join(layers),
         layers,
         values_of(table.get("input", SEQUENCE), fields),
@@ -151,7 +151,7 @@ def read_causes() -> tuple[Cause, ...]:
 
 
 def _complete(table: CauseTable, tables: dict[str, CauseTable]) -> CauseTable:
-    """Return the table with the entries that it inherits by `like`, and its variants with all its entries."""
+    """Return the table with the entries that it inherits by `like`; its variants get all its entries, too."""
     whole = _inherit(table, tables)
     variants = [{**whole, **_inherit(variant, tables)} for variant in whole.get("variant", ())]
     return {**whole, "variant": variants}

@@ -98,7 +98,8 @@ def _dimension(text: str) -> Dimension:
 class FrameworkMessage:
     """A message that matches the pattern of a cause.
 
-    text: as `normalize` returns it.  match: of the pattern, whose groups hold numbers, shapes and names.
+    text: as `normalize` returns it.
+    match: the match of the pattern, whose groups hold numbers, shapes and names.
     code: the user's line in a traceback, else "".
     """
 

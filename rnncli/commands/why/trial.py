@@ -30,8 +30,9 @@ SEED = 0
 class Outcome(NamedTuple):
     """The result of running a fix.
 
-    stack: None if there is nothing to run.  sizes: of the input that was run.
-    outputs: with the names and None of `shape`.  weights: shapes by path.  states: shapes that were given.
+    stack: None if there is nothing to run.  sizes: the sizes of the input of the run.
+    outputs: the returned tensors; a size is unknown where the shape of the fix has a name or None.
+    weights: the shapes by path.  states: the shapes of the initial states.
     obstacle: why it was not run, "" if it was.
     """
 

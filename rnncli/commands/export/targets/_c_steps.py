@@ -78,7 +78,7 @@ def write_helpers(called: Iterable[str]) -> str:
 def write_step(cell: ExportCell, suffix: str) -> str:
     """Return the function of one time step of one sequence, which changes the states in place.
 
-    suffix: of constants, `f` for float.
+    suffix: what ends a constant, `f` for float.
     """
     writer = _StepWriter(cell, suffix)
     for line, node in cell.lines.items():

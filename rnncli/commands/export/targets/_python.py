@@ -61,7 +61,7 @@ def run(cells, states, x, mask=None, backwards=False, zeroing=False):
 class LayerWriter:
     """Writes layers on the arrays of a library that names its functions as NumPy does.
 
-    how: `in NumPy: Keras's numbers without Keras`.  imports: lines.  beginning: of the body.
+    how: `in NumPy: Keras's numbers without Keras`.  imports: lines.  beginning: the first lines of the body.
     package: `np` or `torch`.  array, shown: convert an array of NumPy to the library, and back.
     named: the steps of the cells by name, see name_cells.
     """

@@ -32,7 +32,8 @@ class Language(NamedTuple):
     calls: functions by name, with {} for each argument; any other function is written as `other`.
         `row` gives a vector the axis of the batch, `as_state` the shape of the first state; `number` turns a
         number into an array, `vector` into a row, `full_state` into a state.
-    prefix: of a weight's name, `self.`.  returned: what the step returns, by default the states.
+    prefix: what stands before the name of a weight, `self.`.
+    returned: what the step returns, by default the states.
     """
 
     split: str
