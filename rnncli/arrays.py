@@ -45,7 +45,7 @@ class FileArray:
     end the process.
 
     view: an array over a mapping of the file, used only for its shape and addresses.
-    start: address of the first byte of the file in that mapping.  name: of the file in errors.
+    start: address of the first byte of the file in that mapping.  name: the name of the file in errors.
     """
 
     def __init__(self, file: BinaryIO, view: NDArray[Any], start: int, name: Text) -> None:

@@ -33,7 +33,7 @@ class Entry(NamedTuple):
     """An option.
 
     name: the keyword in Python; the flag `--batch-column` is made of it.
-    kind: of its value; a `switch` also has the flag `--no-`, `on` does not.
+    kind: the kind of its value; a `switch` also has the flag `--no-`, `on` does not.
     heading: its heading in the help.  metavar: the name of its value in the help, `N`.
     goes: the parameter of the command's function that takes it: "ask", "output", or "options" (an option of
         the layers, inside ask); "" if the parameter has the name of the option.

@@ -75,7 +75,7 @@ def is_possible() -> bool:
 def read(name: str, count: int, load: Callable[[int], PagerPage], prompts: Prompts) -> None:
     """Show `count` pages; return when the reader quits or leaves the last one.
 
-    name: of the file that remembers the page, where the next reading starts.
+    name: the name of the file that remembers the page, where the next reading starts.
     load: returns the page of an index.  Raises KeyboardInterrupt for Ctrl-C.
     """
     keys, index = _Keys(), _recall(name, count)

@@ -36,10 +36,10 @@ class Mismatch(NamedTuple):
 class TensorDifference(NamedTuple):
     """How far a tensor differs between two sides, for example two engines.
 
-    shapes: on each side; if they differ, nothing else is known.
+    shapes: the shapes on both sides; if they differ, nothing else is known.
     absolute: largest absolute difference; infinite if a number differs from NaN or from an infinity.
     relative: largest difference relative to the second side, where that is not 0.
-    indices: of the largest absolute difference; None if all numbers are equal.
+    indices: the index of the largest absolute difference; None if all numbers are equal.
     ulps: number of floats between the two numbers there, in the narrower dtype; None for NaN and infinities.
     step: input index of the first time step with a mismatch; None without time steps or mismatches.
     mismatch: the numbers beyond atol + rtol * |second|; None if there are none.

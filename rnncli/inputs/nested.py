@@ -83,7 +83,7 @@ def to_sequences(value: Any, ranks: tuple[int, ...] = (3,)) -> Array | tuple[Arr
 def to_tensor(value: Any, *path: str | int, kinds: str = "fiu") -> Array:
     """Return an array, or nested lists, as an array of real numbers.
 
-    path: of the value in its source.  kinds: see `require_real`.
+    path: where the value stands in its source.  kinds: see `require_real`.
     """
     with with_path_prefix(*path):
         return require_real(value, kinds) if hasattr(value, "dtype") else to_array(value, TENSOR)
@@ -147,7 +147,8 @@ def _check(
 ) -> bool:
     """Return whether lists of `loose_axis` differ in length.
 
-    lengths: of each axis.  Raises InputError at the first entry that does not match the earlier ones.
+    lengths: the length of each axis.
+    Raises InputError at the first entry that does not match the earlier ones.
     """
     axis, innermost = len(path), len(path) == len(lengths) - 1
     is_ragged = len(node) != lengths[axis]

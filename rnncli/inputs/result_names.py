@@ -25,7 +25,8 @@ RESULT = re.compile(
 def find_results(name: str, array: Array, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Array]:
     """Return the tensors of a result that a framework stored under this name; none if it is no such name.
 
-    shapes: of the tensors of the result, by name.  `h_n` of PyTorch, (directions, batch, units), may be two.
+    shapes: the shapes of the result's tensors, by name.
+    `h_n` of PyTorch, (directions, batch, units), may be two.
     """
     match = RESULT.fullmatch(name)
     layers = {known.rpartition("/")[0] for known in shapes}

@@ -219,7 +219,7 @@ def run_in_new_process(
     Yields its output; the process is always killed when the block ends, also by a signal.  Raises EngineError
     where a process cannot be limited, and if the library crashes.
     work: `package.module:function`, called with `request` and the file to write to.
-    seconds, library: as in `run_in_child`.  variables: of its environment.
+    seconds, library: as in `run_in_child`.  variables: variables of its environment.
     """
     _require_limits(library)
     seconds, used = allow(seconds), _time_of_children()
@@ -254,7 +254,7 @@ def run_in_new_process(
 
 
 def answer_request(work: str, seconds: float) -> None:
-    """Call, in the new process, `work` with the request on stdin, and write what it writes to stdout."""
+    """Call `work`, in the new process, with the request from stdin; the output of `work` goes to stdout."""
     gc.disable()  # as in `rnncli.__main__`: it takes a quarter of the time in which TensorFlow loads
     request = sys.stdin.buffer.read()
     with os.fdopen(os.dup(1), "wb") as file:

@@ -60,7 +60,7 @@ def limit_growth(size: int, used: int = 0) -> Iterator[None]:
     """In the block, let allocations fail beyond ROOM bytes plus PER_BYTE bytes for each of `size` bytes.
 
     So a model file of a few bytes cannot fill the memory.  Works only on Linux; elsewhere this does nothing.
-    size: of the file and the inputs.  used: bytes of these that were allocated before the block.
+    size: the bytes of the file and the inputs.  used: bytes of these that were allocated before the block.
     """
     with _growth:
         try:

@@ -67,7 +67,7 @@ def watch(engine: str, advice: Message) -> None:
     """Continue in a child process, if this process is the command line and has no engine yet.
 
     Returns in the child.  The waiting process exits, or raises EngineCrash.
-    engine: what crashed, if the child crashes before the next call.
+    engine: the name to report if the child crashes before the next call.
     advice: what to try then; a template without fields.
     """
     if _State.pipe is None and _can_fork():
@@ -83,7 +83,7 @@ def remove_after_crash(path: Path) -> None:
 def _can_fork() -> bool:
     """Return whether no thread of Python would be missing in a child.
 
-    The thread of a bar of progress may still be ending.
+    Waits a moment for other threads: the thread of a progress bar may still be ending.
     """
     main = threading.main_thread()
     if not _State.enabled or threading.current_thread() is not main:

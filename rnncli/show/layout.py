@@ -109,7 +109,8 @@ def column_widths(table: Table) -> list[int]:
 class Measures(NamedTuple):
     """What aligns the numbers of different tensors in one table.
 
-    blocks: the rows of each tensor.  gutter: width of each axis's labels.  widths: of a number, by format.
+    blocks: the rows of each tensor.  gutter: width of each axis's labels.
+    widths: the width of a number, by format.
     """
 
     blocks: dict[Numbers, Block]
@@ -118,7 +119,7 @@ class Measures(NamedTuple):
 
 
 def measure(table: Table, view: View) -> Measures:
-    """Measure the numbers of `table`; the labels of the most axes come first."""
+    """Measure the numbers of `table`; the tensor with the most axes comes first, and so do its labels."""
     measures = Measures({}, {}, {})
     tensors = [part for row in table.rows for cell in row for part in cell if isinstance(part, Numbers)]
     for numbers in sorted(tensors, key=lambda numbers: -len(numbers.axes)):

@@ -47,7 +47,7 @@ class View(NamedTuple):
     width: columns of the terminal, None if lines may be of any length.
     color: use escape codes.  ascii: the output supports only ASCII.
     theme: `light` or `dark` background of svg and html; "" for their default.
-    encoding: of a table; all other text is UTF-8.
+    encoding: the encoding of a table; all other text is UTF-8.
     """
 
     lang: str = "en"

@@ -32,7 +32,7 @@ Tensor = NamedTensor | ChunkedTensor
 def head_of(result: Result, line: int | None = None) -> dict[str, Any]:
     """Return the first entries of the document of a computed result.
 
-    line: of a stream, counted from 1; its documents are short, as they have the same layers or model.
+    line: the line of a stream, counted from 1; its document is short, because every line has the same layers.
     """
     if result.model is not None:
         return _model_head(result, result.model, line)

@@ -26,7 +26,7 @@ class Format(NamedTuple):
     incremental: takes an answer that is written while it is computed, too.
     separator: goes between the answers of a stream; None if a file holds only one answer.
     for_programs: in English on every machine, unless --lang is given.  has_theme: has light and dark colors.
-    suffixes: of its files, without the dot, besides its name.
+    suffixes: the suffixes of its files besides its name, without the dot.
     """
 
     module: str
