@@ -80,7 +80,7 @@ def shapes_in(text: str) -> list[str]:
 
 def test_every_text_is_shown_in_both_languages(monkeypatch: pytest.MonkeyPatch) -> None:
     shown: set[int] = set()
-    say = diagnosis._said
+    say = diagnosis._bilingual
 
     def record(table: dict[str, Any], fields: dict[str, Any]) -> Bilingual:
         said = say(table, fields)
@@ -91,7 +91,7 @@ def test_every_text_is_shown_in_both_languages(monkeypatch: pytest.MonkeyPatch) 
         shown.add(id(table.get("en")))
         return said
 
-    monkeypatch.setattr(diagnosis, "_said", record)
+    monkeypatch.setattr(diagnosis, "_bilingual", record)
     torch = (message_of(code, TORCH_NAMES) for _, code in TORCH)
     texts = [*OTHERS.values(), *AS_TEXT, *EXAMPLES, *map(provoked, CODES), *torch]
     causes = {match.diagnosis.cause for text in texts for match in matches(text)}
