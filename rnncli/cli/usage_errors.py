@@ -19,7 +19,7 @@ def convert(error: click.ClickException, command: str, words: Sequence[str] = ()
     """Return the error that `command` prints for an error of click.  words: the whole command line."""
     if isinstance(error, click.exceptions.NoSuchOption):
         advice = list_flags(command)
-        if any(".toml" in word for word in words):
+        if any(".toml" in word for word in words) and not _is_flag_of_run(error):
             advice = Message(
                 "Set an option of a cell in the expression: -l '@FILE.toml(3, {name}=...)'",
                 name=error.option_name.strip("-").replace("-", "_"),

@@ -461,6 +461,11 @@ def test_a_flag_that_a_cell_lacks(rnncli: Run, tmp_path: Path) -> None:
     )
     done = rnncli("run", "-l", "@own.toml(3, rate=2)", "--quiet", cwd=folder)
     assert (done.returncode, done.stderr) == (0, "")
+    done = rnncli("shape", "-l", "@own.toml", "--seed", "1", cwd=folder)
+    assert done.stderr == (  # a flag of another command is no option of a cell
+        "rnncli: rnncli shape has no flag --seed; rnncli run has it.\n"
+        "Leave --seed out; `rnncli shape --help` lists the flags.\n"
+    )
 
 
 def test_a_first_state_of_another_name(rnncli: Run, tmp_path: Path) -> None:
