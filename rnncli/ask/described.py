@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from rnncli import compute
 from rnncli.ask.request import INPUT_OPTIONS, Ask, Given, Remarks
-from rnncli.ask.subject import Chosen, Computed, Outline, Subject, Verified
+from rnncli.ask.subject import Bounds, Chosen, Computed, Outline, Subject, Verified
 from rnncli.case import Array, Document, RawValue, Shape, known_sizes
 from rnncli.compute import engines, keras_differences
 from rnncli.errors import Flag, Message, Text, UsageError, join
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from rnncli.inputs.arrange import ArrangeOptions
     from rnncli.layers.stack import Stack
     from rnncli.models import LayerUse
-    from rnncli.result import Result
+    from rnncli.result import Label, Result
 
 LARGEST_DRAWN = 2**40
 """Numbers of a generated input beyond which only its size is refused, before anything else is asked."""
@@ -160,7 +160,7 @@ def _generate(ask: Ask, stack: Stack, shape: Shape) -> Document:
 
 
 def _zeros(stack: Stack, sizes: tuple[int, ...]) -> Array:
-    """Return an input of zeros that takes no memory."""
+    """Return an input of zeros for these layers, which takes no memory."""
     import numpy as np
 
     return np.broadcast_to(np.zeros((), np.float64 if stack.dtype == "float64" else np.float32), sizes)
@@ -178,8 +178,8 @@ def _verify_in_keras(
     return Verified(compared, disagreeing, keras_differences.note_tensorflow_numbers(case, compared))
 
 
-def _bounds(case: Case) -> Any:
-    """Return the limits of each tensor of the Case."""
+def _bounds(case: Case) -> dict[Label, Bounds]:
+    """Return the limits of each tensor that the layers of the Case return."""
     from rnncli.compute import trace
 
     return trace.tensor_bounds(case.stack, case.inputs.shape, all_layers=case.all_layers)

@@ -23,7 +23,7 @@ KEPT_WITH_MODEL = frozenset((
 ))  # fmt: skip
 """The options that apply to every saved model."""
 GIVEN_BESIDE = ("mask", "mask_value", "lengths", "initial_state")
-"""Those that apply to a file without a graph, too."""
+"""Further options, which apply only to saved models without a graph."""
 GIVE = Either(
     Message("Give a file, or JSON on the command line."),
     Message("Give an array, arrays by name, or the path of a file."),
@@ -131,7 +131,7 @@ def read_named(layer: Any, folder: Path, *, configs: bool = True) -> Any:
     folder: of the document; only files in it or below are read.  configs: whether JSON may be named, too.
     """
     if isinstance(layer, list):
-        return [read_named(one, folder, configs=configs) for one in layer]
+        return [read_named(item, folder, configs=configs) for item in layer]
     if isinstance(layer, dict):
         return {
             key: read_named(value, folder, configs=configs) if key in _PARTS else value
@@ -154,11 +154,11 @@ def _find_below(file: str, folder: Path) -> Source:
     from rnncli.inputs.source import Source, is_pipe
 
     path = Path(file)
-    places = [folder / one for one in (path, *path.parents)]
+    paths = [folder / part for part in (path, *path.parents)]
     if (
         path.is_absolute() or path.suffix not in (".toml", ".json")
         or any(part.startswith(".") for part in path.parts)
-        or any(place.is_symlink() for place in places[:-1])
+        or any(part.is_symlink() for part in paths[:-1])
     ):  # fmt: skip
         raise LayerError(
             "{file}: a document can name only .toml and .json files in its own folder or below it, "
@@ -167,11 +167,11 @@ def _find_below(file: str, folder: Path) -> Source:
             file=file,
             word=f"@{file}",
         )
-    found = Source(file, path=folder / path)
+    source = Source(file, path=folder / path)
     if is_pipe(folder / path):  # nobody may ever write to it
         with inside(file):
             raise LayerError("it is a pipe.", "Copy what comes out of it to a file.")
-    return found
+    return source
 
 
 def _refuse_sample(text: str) -> None:
@@ -195,8 +195,8 @@ def _require_no_model(text: str, word: str, *, exists: bool) -> None:
     """
     from rnncli.inputs.source import MODEL_SUFFIXES, WEIGHT_SUFFIXES, split_layers
 
-    places = (word, split_layers(word)[0])  # both layer names and file names may contain a # or a dot
-    file = next((one for one in places if one.lower().endswith((*MODEL_SUFFIXES, *WEIGHT_SUFFIXES))), None)
+    words = (word, split_layers(word)[0])  # both layer names and file names may contain a # or a dot
+    file = next((name for name in words if name.lower().endswith((*MODEL_SUFFIXES, *WEIGHT_SUFFIXES))), None)
     if file is None or "(" in file:
         return
     from rnncli.inputs.source import find_source

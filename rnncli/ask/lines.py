@@ -24,11 +24,11 @@ from rnncli.result import Result
 MAX_LINE = 2**30
 """Maximum bytes of a line; a device or a binary file may have no line ends."""
 MAX_RECORDS = 4096
-"""Maximum number of records of one shape per batch, however much input is waiting."""
+"""Maximum number of records of one shape that are computed together, however much input is waiting."""
 SHAPES = 256
 """Maximum number of shapes remembered."""
 MAX_BYTES = 2**23
-"""Maximum bytes of such a batch: larger ones delay answers and are no faster."""
+"""Maximum bytes of the records that are computed together: more delays answers and is no faster."""
 
 
 class InputLine(NamedTuple):
@@ -177,8 +177,8 @@ class Stream:
         most = MAX_BYTES // (compute.bytes_of_a_sequence(case, case.stack) * max(len(case.inputs), 1))
         self._at_once[case.inputs.shape] = min(max(1, most), MAX_RECORDS)
 
-    def _limit_group(self, one: Case | RnncliError) -> int:
-        return self._at_once.get(one.inputs.shape, 1) if isinstance(one, Case) else 1
+    def _limit_group(self, case: Case | RnncliError) -> int:
+        return self._at_once.get(case.inputs.shape, 1) if isinstance(case, Case) else 1
 
     def _open(self, case: Case) -> None:
         """Create the layers; each line brings its own mask and initial state."""
@@ -213,20 +213,20 @@ class Stream:
         """Concatenate the cases.  A stateful layer uses its initial state only once, then keeps its own."""
         import numpy as np
 
-        one = cases[0]
-        if self._stateful and self._has_states and one.initial_state is not None:
-            one = one._replace(initial_state=None)
+        first = cases[0]
+        if self._stateful and self._has_states and first.initial_state is not None:
+            first = first._replace(initial_state=None)
         if len(cases) == 1:
-            return one
-        return one._replace(inputs=np.concatenate([case.inputs for case in cases]))
+            return first
+        return first._replace(inputs=np.concatenate([case.inputs for case in cases]))
 
-    def _kind(self, one: Case | RnncliError) -> object:
+    def _kind(self, case: Case | RnncliError) -> object:
         """Key for grouping neighbors; a record is alone if the layers keep state or draw random numbers."""
-        if isinstance(one, RnncliError) or self._stateful or one.training:
+        if isinstance(case, RnncliError) or self._stateful or case.training:
             return object()
-        if one.mask is not None or one.initial_state is not None:
+        if case.mask is not None or case.initial_state is not None:
             return object()
-        return one.inputs.shape[1:]
+        return case.inputs.shape[1:]
 
 
 class LineCases:
@@ -292,9 +292,11 @@ def _accepts(fit: Callable[[int], object], size: int) -> bool:
 
 def _arrays(raw: Any) -> list[Array]:
     """Return the arrays with a first axis in a file of weights or states."""
-    held = raw.values() if isinstance(raw, Mapping) else raw or ()
-    every = [array for one in held for array in (one.weights if isinstance(one, SavedLayer) else (one,))]
-    return [array for array in every if array.ndim]
+    entries = raw.values() if isinstance(raw, Mapping) else raw or ()
+    arrays = [
+        array for entry in entries for array in (entry.weights if isinstance(entry, SavedLayer) else (entry,))
+    ]
+    return [array for array in arrays if array.ndim]
 
 
 def require_whole_value(line: InputLine) -> None:

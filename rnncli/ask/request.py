@@ -66,11 +66,11 @@ class Ask(NamedTuple):
     def given(self, *names: str) -> dict[str, Any]:
         """Return the named fields that are not at their defaults; without names, look at all fields."""
         values = {name: getattr(self, name) for name in names or self._fields}
-        usual = {"calls": 1, "engine": "auto", "options": {}, "stdin": True}
+        defaults = {"calls": 1, "engine": "auto", "options": {}, "stdin": True}
         return {
             name: value
             for name, value in values.items()
-            if value is not None and value is not False and not (name in usual and value == usual[name])
+            if value is not None and value is not False and not (name in defaults and value == defaults[name])
         }
 
     @property
@@ -222,7 +222,7 @@ class Ask(NamedTuple):
         return parse_shape(shape if isinstance(shape, str) else ",".join(map(str, shape)))
 
     def stack(self, document: Document | None = None, name: Text = "") -> "Stack":
-        """Return the layers asked for, else the layers of the document.  name: of the document in errors."""
+        """Return the layers asked for, else those of the document, which errors call `name`."""
         from rnncli import specs
 
         layers = self.layers()
@@ -254,7 +254,7 @@ class Ask(NamedTuple):
             return RawValue(read_states(source), source.name)
 
     def arranging(self) -> "ArrangeOptions":
-        """Return what is asked for the axes of the input, its padding and its mask, whatever takes it."""
+        """Return how the input is arranged: its axes, padding and mask, for layers and for models."""
         from rnncli.inputs.arrange import BATCH_FIRST, ArrangeOptions, parse_lengths
 
         mask, mask_where = _read_mask(self.mask)

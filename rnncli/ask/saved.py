@@ -170,14 +170,14 @@ def _verify_in_framework(
     model_call: call.ModelCall,
     cases: Mapping[str, CasePair],
     prefix: str,
-    _: Case | None,
+    _case: Case | None,
     result: Result,
     tolerances: TolerancePair,
-    __: int | None,
+    _budget: int | None,
 ) -> Verified:
     """Compare a result with the framework of the model, in one piece.
 
-    cases, prefix: see ModelCall.
+    cases, prefix: see `ModelCall.compare_with_framework`.  The other two are what a Reference takes.
     """
     compared, disagreeing = model_call.compare_with_framework(cases, result, *tolerances, prefix=prefix)
     remarks: Remarks = ()

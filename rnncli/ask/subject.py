@@ -37,7 +37,7 @@ class Verified(NamedTuple):
 
 
 Reference = Callable[["Case | None", "Result", "TolerancePair", "int | None"], Verified]
-"""Compares the result of a Case with what the framework computes, with so many bytes for one chunk."""
+"""Compares the result of a Case with the framework's.  The last argument: bytes for one chunk; see `plan`."""
 
 
 class Chosen(NamedTuple):
@@ -77,7 +77,7 @@ class Computed(NamedTuple):
 
     results: one for each chunk of the batch; `join_results` joins them.
     batch: number of sequences.  chunks: number of results.
-    cases: the Cases by layer, as in the names of tensors, `gru/`; "" for layers that are described.
+    cases: the Cases by what the names of their tensors begin with: `gru/`, or "" for described layers.
     bounds: returns the limits of each tensor.
     """
 
@@ -108,7 +108,7 @@ class Subject(ABC):
         self.ask = ask
 
     def require_able(self, **given: object) -> None:
-        """Raise UsageError for an option that this kind does not take.  None: it is not given."""
+        """Raise UsageError for an option that this kind does not take; one that is None is not given."""
         return
 
     def layer_names(self) -> tuple[str, ...]:

@@ -25,17 +25,24 @@ WANTED = Message("A recurrent layer needs (batch, timesteps, features).")
 class AxisOrder(NamedTuple):
     """The order in which the first two axes of the inputs are read, because nothing says what they are.
 
-    now, other: in words, `batch first` and `time first`.  way: what makes rnncli read the other order.
+    batch_first: otherwise time is the first axis.  way: what makes rnncli read the other order.
     """
 
-    now: Text
-    other: Text
+    batch_first: bool
     way: Text
 
+    @property
+    def name(self) -> Text:
+        """The order in words."""
+        return Message("batch first") if self.batch_first else Message("time first")
 
-BATCH_FIRST = AxisOrder(
-    Message("batch first"), Message("time first"), Message("{--input-axes time,batch,features}")
-)
+    @property
+    def other_name(self) -> Text:
+        """The other order in words."""
+        return Message("time first") if self.batch_first else Message("batch first")
+
+
+BATCH_FIRST = AxisOrder(True, Message("{--input-axes time,batch,features}"))
 
 
 class ArrangeOptions(NamedTuple):
@@ -112,7 +119,8 @@ def combine_masks(
 ) -> Array | None:
     """Return the mask (batch, timesteps), True where every mask is; None if there is none.
 
-    padding: the mask of what --pad added.  document_mask: raw; used if nothing else gives a mask.
+    padding: the mask that is False where --pad added steps.
+    document_mask: raw; used if nothing else gives a mask.
     """
     raw, where = options.mask, options.mask_where
     if all(given is None for given in (raw, options.mask_value, options.lengths, padding)):
@@ -234,10 +242,10 @@ def contradicts(shape: tuple[int, ...], order: AxisOrder | None, what: Text) -> 
         "{what}: read {now}, the input has {batch} of {steps}.",
         "Read {other}, it has {other_batch} of {other_steps}, which fits: {way}",
         what=what,
-        now=order.now,
+        now=order.name,
         batch=batch,
         steps=steps,
-        other=order.other,
+        other=order.other_name,
         other_batch=other_batch,
         other_steps=other_steps,
         way=order.way,

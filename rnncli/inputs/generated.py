@@ -15,7 +15,7 @@ LARGEST = 2**31
 BLOCK = 2**22
 """Numbers to draw at once."""
 LARGE = 2**30
-"""Bytes from which on a computation says what it needs."""
+"""Bytes above which it is said how much memory an input and its layers need."""
 
 SIZES = Message(
     "Write sizes with commas between them: 2,10,8; in rnncli shape, a size may be None or a name: batch,10,8."

@@ -180,7 +180,7 @@ def require_paddable(model: SavedModel, options: ArrangeOptions) -> None:
             "{--pad} takes sequences that are already (batch, time, features).", "Leave {--input-axes} out."
         )
     order = model.axis_order
-    if options.pad is not None and order is not None and order.now == "time first":
+    if options.pad is not None and order is not None and not order.batch_first:
         raise UsageError(
             "{--pad} takes sequences that are already (batch, time, features).",
             "Leave batch_first=false out of {--assume}.",

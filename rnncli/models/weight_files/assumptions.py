@@ -12,7 +12,7 @@ import numpy as np
 from rnncli.case import MERGE_MODES, Array, Assumed
 from rnncli.errors import Message, Text, UsageError, did_you_mean, format_names, inside, join
 from rnncli.frameworks import GATES, letters, reorder
-from rnncli.inputs.arrange import BATCH_FIRST, AxisOrder
+from rnncli.inputs.arrange import AxisOrder
 from rnncli.layers.plain import UnknownLayerError
 from rnncli.models import GivenBeside
 from rnncli.models.graph import Modules, Node
@@ -180,7 +180,7 @@ def assumed_of(model: Modules, given: GivenBeside | None = None) -> Assumed:
         "reset_after": {node.name: bool(node.core_config.get("reset_after", True)) for node in unbiased},
     }
     values: dict[str, Any] = {} if order is None else {"batch_first": is_batch_first(model)}
-    words: list[Text] = [] if order is None else [order.now]
+    words: list[Text] = [] if order is None else [order.name]
     for name, choices in by_layer.items():
         if len(set(choices.values())) > 1:
             values[name] = choices
@@ -205,8 +205,7 @@ def axis_order(model: Modules) -> AxisOrder:
     batch_first = is_batch_first(model)
     options = {**model.assumptions, "batch_first": "false" if batch_first else "true"}
     text = ",".join(f"{name}={value}" for name, value in options.items())
-    words = BATCH_FIRST.now, BATCH_FIRST.other
-    return AxisOrder(*(words if batch_first else words[::-1]), Message("{--assume:text}", text=text))
+    return AxisOrder(batch_first, Message("{--assume:text}", text=text))
 
 
 def is_batch_first(model: Modules) -> bool:

@@ -137,7 +137,7 @@ def _explain_changes(order: AxisOrder | None) -> Text:
     if order is None:
         return Message("Change them with {--assume}.")
     text = "Change them with {--assume}; {way} reads {other}."
-    return Message(text, way=order.way, other=order.other)
+    return Message(text, way=order.way, other=order.other_name)
 
 
 def _used_modules(contents: Modules, chosen: Sequence[str]) -> tuple[Module, ...]:
