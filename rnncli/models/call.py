@@ -235,7 +235,7 @@ class ModelCall(NamedTuple):
             parts: tuple[LayerUse, ...] = (part,)
         else:
             found, notes = self.run()
-            parts = found.parts
+            parts, notes = found.parts, (*notes, *self._note_empty(found.parts))
         return tuple(part._replace(case=with_returns(part.case, self.returns)) for part in parts), notes
 
     def _run_layer(self) -> tuple[LayerUse, Remarks]:
@@ -257,7 +257,21 @@ class ModelCall(NamedTuple):
             file=file,
             layer=part.layer,
         )
-        return part, (*notes, note)
+        return part, (*notes, note, *self._note_empty((part,)))
+
+    def _note_empty(self, parts: Sequence[LayerUse]) -> Remarks:
+        """Return a note on each layer whose initial state is 0 in a sequence without steps."""
+        return tuple(
+            Message(
+                "{file}: {layer}: in a sequence of length 0 the state is 0, whatever the initial state: so "
+                "ONNX Runtime computes it, and the text of the operator does not say.",
+                file=self.model.file,
+                layer=part.layer,
+            )
+            for part in parts
+            if self.model.zeroes_empty and part.case.initial_state is not None
+            if part.case.mask is not None and not part.case.mask.any(axis=1).all()
+        )
 
     def _choose_names(self) -> tuple[str, ...]:
         """Return the names of the chosen layers."""

@@ -189,7 +189,15 @@ class Graph:
         return {node.name: node.names for node in self.recurrent_nodes}
 
     def explain_none(self) -> InputError:
-        """Return the error for a model without a recurrent layer."""
+        """Return the error for a model without a recurrent layer; it names custom layers."""
+        names = (f"{node.name} ({node.class_name})" for node in self.nodes if ">" in node.class_name)
+        if custom := format_names(tuple(dict.fromkeys(names))):
+            return InputError(
+                "no recurrent layer was recognized in the model; {custom} may contain some.",
+                "For the weights in it: rnncli weights {file}",
+                custom=custom,
+                file=shlex.quote(self.file),
+            )
         advice = "rnncli supports SimpleRNN, LSTM, GRU, Bidirectional, RNN and ConvLSTM layers."
         return InputError("the model has no recurrent layer.", advice)
 

@@ -11,7 +11,7 @@ from rnncli.layers import plain
 from rnncli.layers.layer import RATES
 from rnncli.layers.plain import UnknownLayerError
 from rnncli.models.graph import Graph, Node, choose_layers, is_recurrent_class, mappings, model_option
-from rnncli.models.keras.layer_alone import advise_alone
+from rnncli.models.keras.layer_alone import advise_alone, own_cell_name
 
 INPUT = "InputLayer"
 REBUILD = Message("Rebuild the model without it, copy the weights, and save it again.")
@@ -74,12 +74,16 @@ def computes_here(node: Node) -> bool:
 
 
 def runnable_layers(graph: Graph) -> list[str]:
-    """Return the recurrent layers that depend on no layer which neither NumPy nor Keras can compute."""
+    """Return the recurrent layers that depend on no layer which neither NumPy nor Keras can compute.
+
+    A custom cell and an input of text cannot be computed either.
+    """
     unknown = {
         node.name for node in _unknown_nodes(graph) if not plain.keras_may_know(node.class_name, node.module)
     }
+    unknown |= {node.name for node in graph.recurrent_nodes if not computes_here(node) or own_cell_name(node)}
     return _layers_without(
-        graph, unknown | {node.name for node in graph.recurrent_nodes if not computes_here(node)}
+        graph, unknown | {wanted.name for wanted in graph.inputs if wanted.dtype == "string"}
     )
 
 

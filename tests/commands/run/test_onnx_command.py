@@ -282,3 +282,8 @@ def test_the_footnote_says_what_a_sequence_of_length_0_returns(
     assert "Its state stays; its output is 0." in shown
     korean = rnncli("run", inputs, "--model", model, "--lang", "ko").stdout
     assert ("길이가 0인 시퀀스" in korean) == said
+    note = "in a sequence of length 0 the state is 0, whatever the initial state: so ONNX Runtime computes it"
+    for words in (["trace", inputs], ["explain", "last_hidden_state[1,0]", inputs]):
+        done = rnncli(*words, "--model", model)
+        assert done.returncode == 0, done.stderr
+        assert (note in done.stderr) == said

@@ -32,6 +32,30 @@ class Scaled(L.Layer):  # type: ignore[misc, name-defined]
         return inputs * self.scale
 
 
+@keras.saving.register_keras_serializable("tests")
+class Decay(L.Layer):  # type: ignore[misc, name-defined]
+    """A custom cell with the weights of SimpleRNN."""
+
+    state_size = output_size = 3
+
+    def build(self, shape: Any) -> None:
+        for name, sizes in (("kernel", (shape[-1], 3)), ("recurrent_kernel", (3, 3)), ("bias", (3,))):
+            setattr(self, name, self.add_weight(shape=sizes, name=name))
+
+    def call(self, inputs: Any, states: Any) -> Any:
+        hidden = inputs @ self.kernel + states[0] @ self.recurrent_kernel + self.bias
+        return hidden, [hidden]
+
+
+def custom_cell() -> Any:
+    return keras.Sequential([keras.Input((2, 5)), L.RNN(Decay(), name="decay")])
+
+
+def text() -> Any:
+    words = L.TextVectorization(vocabulary=["cat", "dog"], output_sequence_length=2)
+    return keras.Sequential([keras.Input((1,), dtype="string"), words, L.Embedding(4, 5), L.LSTM(3)])
+
+
 def plain() -> Any:
     return keras.Sequential([keras.Input((2, 5)), L.LSTM(3, name="lstm"), L.Dense(2, name="dense")])
 
@@ -87,6 +111,16 @@ def test_there_is_no_note_where_model_would_fail(
     model(np.zeros((1, 2, 5), "float32"))
     model.save_weights(path) if suffix == "weights.h5" else model.save(path)
     assert note(capfd, path) is None
+
+
+@pytest.mark.parametrize(("build", "layer"), [(custom_cell, "simple_rnn"), (text, "lstm")])
+def test_there_is_no_note_where_model_refuses_a_cell_or_text(
+    build: Any, layer: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "model.keras"
+    build().save(path)
+    assert note(capfd, path, "-l", layer) is None
+    assert main(["run", INPUT, "--model", str(path)]) == 2
 
 
 @pytest.mark.parametrize("suffix", ["keras", "h5"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -164,3 +165,15 @@ def test_a_layer_of_the_users_own_is_listed_as_not_understood(
     assert f"{name} cannot be {said.format(why)}" in message
     assert f"{path}#lstm" in message
     assert main(command.replace("PATH", f"{path}#lstm").split()) == 0
+
+
+def test_run_names_the_custom_layer_that_may_contain_recurrent_layers(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "m.keras"
+    keras.Sequential([keras.Input(X.shape[1:]), Block(name="block")]).save(path)
+    assert main(["run", json.dumps(X.tolist()), "--model", str(path)]) == 2
+    message = capfd.readouterr().err
+    assert "block (classes>Block) may contain some" in message
+    assert main(shlex.split(message.partition("rnncli ")[2])) == 0
+    assert "block/cell" in capfd.readouterr().out
