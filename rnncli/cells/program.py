@@ -108,7 +108,16 @@ _COMPILED: dict[str, tuple[Any, tuple[str, ...]]] = {}
 
 
 class _Source:
-    """The source of `bind`, written from the lines of a cell."""
+    """The source of `bind`, written from the lines of a cell.
+
+    lines: by name, their equations; done: those that are written.  recurrent: see `compile_cell`.
+    order: the lines of each packed weight, in the order of its columns.
+    packable: by line, the parts of its equation that neighbouring lines can share.
+    uses: in how many lines a part occurs.
+    written: the code by its level: ONCE, PROJECTED or STEP.
+    values: the variable of each value that is computed once, and its level.
+    passed: the names in `step` of the variables that `project` returns.
+    """
 
     def __init__(
         self, text: CellText, lines: Mapping[str, Node], units: int, recurrent: Mapping[str, Node]
@@ -203,6 +212,7 @@ class _Source:
         """Return code for the value of a node in a line.
 
         A value that is used often, or is known before the step, becomes a variable, written first.
+        at: the level of the code that uses the value.
         """
         level = _level(node)
         match node:
@@ -242,7 +252,10 @@ class _Source:
         return f"f{list(self.functions).index(name)}"
 
     def _refer(self, level: int, at: int, key: Any, code: str | Callable[[], str]) -> str:
-        """Return the variable of a value that is computed once, at its level; written when first needed."""
+        """Return the variable of a value that is computed once, at its level; written when first needed.
+
+        at: the level of the code that uses it.  key: equal for equal values.  code: of the value.
+        """
         if key not in self.values:
             made = code if isinstance(code, str) else code()
             variable = f"v{len(self.values)}"
@@ -286,8 +299,8 @@ class _Source:
             case Name(weight):
                 order = self.order[weight]
                 start, stop = order.index(run[0]), order.index(run[-1]) + 1
-                row = "" if not self.cell.has_two_biases else "0, " if weight == "bias" else "1, "
-                return f"weights['bias'][{row}{start * self.units}:{stop * self.units}]"
+                which = "" if not self.cell.has_two_biases else "0, " if weight == "bias" else "1, "
+                return f"weights['bias'][{which}{start * self.units}:{stop * self.units}]"
         raise AssertionError(node)
 
     def _run(self, node: Node, line: str) -> Run:
@@ -295,19 +308,19 @@ class _Source:
         if any(_has_packed_left(part) for part in walk(node)):
             return (line,)  # the left operand of the @ differs from line to line
         weights = [part.name for part in walk(node) if isinstance(part, Name) and part.name in PACKED]
-        gates = [gate for gate in self.cell.gates if node in self.packable[gate] or gate == line]
+        sharing = [other for other in self.cell.gates if node in self.packable[other] or other == line]
         run: list[str] = [line]
-        for step, end in ((1, -1), (-1, 0)):
+        for offset, end in ((1, -1), (-1, 0)):
             while True:
-                first, *others = (self._beside(weight, run[end], step) for weight in weights)
-                if first is None or first not in gates or any(other != first for other in others):
+                beside, *others = (self._beside(weight, run[end], offset) for weight in weights)
+                if beside is None or beside not in sharing or any(other != beside for other in others):
                     break
-                run.insert(len(run) if step > 0 else 0, first)
+                run.insert(len(run) if offset > 0 else 0, beside)
         return tuple(run)
 
-    def _beside(self, weight: str, line: str, step: int) -> str | None:
+    def _beside(self, weight: str, line: str, offset: int) -> str | None:
         order = self.order[weight]
-        index = order.index(line) + step
+        index = order.index(line) + offset
         return order[index] if 0 <= index < len(order) else None
 
 

@@ -239,7 +239,8 @@ class _Bars:
     """The bars of one command.
 
     drawn: Rich's display of them; None while there is no bar.
-    tasks: the bars, and since: when a computation without a bar was first reported, by what is counted.
+    tasks: the bars, by what they count.
+    since: when a computation was first reported, by what it counts; PATIENCE later it gets a bar.
     among_numbers: whether numbers are written to the same terminal meanwhile, so that no bar can be drawn.
     """
 

@@ -78,6 +78,7 @@ class RecurrentLayer(Layer):
 
     @property
     def _turns_back(self) -> bool:
+        """Whether the steps are computed backwards, but returned in the order of the input."""
         return bool(self.config["go_backwards"] and self.config.get("input_order"))
 
     def arrange(self, output: Any) -> Any:
@@ -196,6 +197,7 @@ class Cell:
 
     options: the arguments of a cell of Keras, by Keras's names.
     masks_per_gate: whether each gate has its own dropout masks if recurrent_dropout is set.
+    gates: the lines that a trace shows as gates; `text.gates` are the lines of the packed weights.
     """
 
     options: ClassVar[Mapping[str, Option]]
@@ -246,7 +248,7 @@ class Cell:
 
     @cached_property
     def new_states(self) -> dict[str, str]:
-        """By the traced lines that equal a state after the step, that state: `{"candidate": "hidden"}`."""
+        """The traced lines that equal a state after the step, with that state: `{"candidate": "hidden"}`."""
         return {
             node.name: state
             for state in self.states
@@ -321,7 +323,7 @@ class Cell:
         return values
 
     def runs(self, weight: str) -> list[tuple[str, int]]:
-        """Return the initializers of a weight's columns, from the left, as (name, number of columns).
+        """Return which initializers fill a weight's columns, from the left, as (name, number of columns).
 
         `[("bias", 3), ("bias/forget", 3), ("bias", 6)]` for an LSTM of 3 units; [] if one fills all columns.
         """

@@ -84,8 +84,8 @@ def build_by_name(name: str, flags: Mapping[str, Any]) -> Spec:
     class_name = inner_class(name) or find_class(name)
     # In Keras's order, not the order typed, because initializers take their seeds in this order.
     spec = complete(class_name, read_flags(class_name, _only(flags, *options_of(class_name))))
-    both = flags.get("bidirectional", bool(inner_class(name))) and is_recurrent(class_name)
-    return _wrap(spec, flags) if both else spec
+    is_wrapped = flags.get("bidirectional", bool(inner_class(name))) and is_recurrent(class_name)
+    return _wrap(spec, flags) if is_wrapped else spec
 
 
 def complete(
@@ -235,7 +235,7 @@ def _read_call(call: CallExpression) -> Written:
         layer = replace(call, name=inner, kwargs=kwargs)
         call = CallExpression("Bidirectional", (layer,), outer, call.span, {**call.spans, 0: call.span})
     if call.equations is not None:
-        return _read_written(call, call.equations)
+        return _read_cell_file(call, call.equations)
     with point_at(call.span):
         class_name = find_class(call.name)
         arguments = _signature(class_name).read(call)
@@ -243,7 +243,7 @@ def _read_call(call: CallExpression) -> Written:
     return Written(class_name, arguments, call.span)
 
 
-def _read_written(call: CallExpression, equations: CellText) -> Written:
+def _read_cell_file(call: CallExpression, equations: CellText) -> Written:
     """Read `@mgu.toml(4, return_sequences=True)`: a cell; with options of RNN, a layer that runs the cell."""
     layer_options = {name: value for name, value in call.kwargs.items() if name in LOOP_OPTIONS}
     cell_kwargs = {name: value for name, value in call.kwargs.items() if name not in layer_options}
@@ -443,8 +443,8 @@ def _make(layer: Written | Spec, flags: Mapping[str, Any], flags_win: bool) -> S
             _refuse(layer, key, flags[key])
     with point_at(None if flags else layer.span):  # the flags are not in the expression
         spec = complete(name, {**values, **changed}, deferred=layer.deferred, equations=layer.equations)
-    both = flags.get("bidirectional") and name != "Bidirectional" and is_recurrent(name)
-    return _wrap(spec, flags) if both else spec
+    is_wrapped = flags.get("bidirectional") and name != "Bidirectional" and is_recurrent(name)
+    return _wrap(spec, flags) if is_wrapped else spec
 
 
 def _make_parts(value: Any, flags: Mapping[str, Any], flags_win: bool) -> Any:

@@ -206,7 +206,7 @@ class NumberTable:
     masked: which rows are masked steps.  half: the first column of the backward half, 0 if there is none.
     held, changed: which numbers are held, and which changed, (rows, columns) of bool; None if no number is.
     label: the label by which `explain` finds the numbers; None for the input and the weights.
-    gate: the gate that h holds, as --hold names it: for a state, a gate of its loop; "" without gates.
+    gate: the gate that the key h holds, as --hold names it; for a state, a gate of its loop; "" for none.
     is_gate: whether the numbers are of a gate, which a masked step does not use.
     """
 
@@ -259,8 +259,8 @@ def _tables(state: State, computed: Computation, view: str) -> list[NumberTable]
             for part in loop.parts
             if part.is_shown
         ]
-    halves = Stack(computed.result.specs).forward_units or 0
-    return [_tensor_table(state, tensor, computed.case, halves) for tensor in computed.result.outputs]
+    forward_units = Stack(computed.result.specs).forward_units or 0
+    return [_tensor_table(state, tensor, computed.case, forward_units) for tensor in computed.result.outputs]
 
 
 def _input_table(case: Case, batch: int) -> NumberTable:
@@ -270,11 +270,11 @@ def _input_table(case: Case, batch: int) -> NumberTable:
     return NumberTable(title, _note(masked), values, times, case.feature_names, masked)
 
 
-def _tensor_table(state: State, tensor: NamedTensor, case: Case, halves: int) -> NumberTable:
+def _tensor_table(state: State, tensor: NamedTensor, case: Case, forward_units: int) -> NumberTable:
     """Return one sequence of a returned tensor; a state in one row."""
     batch, label, changed = state.cursor.batch, tensor.label, state.changed.get(tensor.name)
     rows = tensor.values.shape[1:] if label.sequence else (1, tensor.values.shape[-1])
-    half = 0 if label.direction or rows[-1] != 2 * halves else halves
+    half = 0 if label.direction or rows[-1] != 2 * forward_units else forward_units
     times = (tensor.time or range(rows[0])) if label.sequence else ()
     masked = _masked_rows(case, batch, times) if label.sequence else ()
     return NumberTable(
@@ -293,8 +293,8 @@ def _tensor_table(state: State, tensor: NamedTensor, case: Case, halves: int) ->
 def _part_table(loop: LoopTrace, part: Label, batch: int) -> NumberTable:
     """Return a gate or state of one sequence, in the order in which the steps are processed."""
     gates = loop.gates
-    first = next((gate for gate in gates if gate.part == "forget"), gates[0] if gates else None)
-    gate = part if part.kind else first
+    for_states = next((gate for gate in gates if gate.part == "forget"), gates[0] if gates else None)
+    gate = part if part.kind else for_states
     label, held = loop.label(part.short), loop.hold_masks.get(part)
     masked: Sequence[bool] = (loop.status[batch] != 0).tolist()
     note = new_state(loop.new_states[part].part) if part in loop.new_states else ""

@@ -40,7 +40,7 @@ COMPUTED: Mapping[str, Any] = {
     "return_sequences": True, "return_state": True, "stateful": False, "dropout": 0.0,
     "recurrent_dropout": 0.0, "dtype": "float64",
 }  # fmt: skip
-"""Options of the layer that change no number, as the search computes it."""
+"""Options that the search sets in every layer: none of them is an explanation of its numbers."""
 RESULT_ADVICE = Message(
     "Use the names of rnncli: hidden_states, hidden_state, last_hidden_state, last_cell_state."
 )
@@ -200,20 +200,20 @@ def _cut_padding(case: Case, stored: dict[str, Array]) -> tuple[Case, dict[str, 
         match = RESULT.fullmatch(name)
         if array.ndim != 3 or (match and (match["hidden"] or match["cell"])):
             continue
-        for axis, theirs in product((1, 0), repeat=2):
-            ours, length = shape[axis], array.shape[theirs]
-            if array.shape[1 - theirs] != shape[1 - axis] or sorted(shape) == sorted(array.shape[:2]):
+        for axis, their_axis in product((1, 0), repeat=2):
+            steps_here, steps_there = shape[axis], array.shape[their_axis]
+            if array.shape[1 - their_axis] != shape[1 - axis] or sorted(shape) == sorted(array.shape[:2]):
                 continue
-            steps = count(abs(ours - length), "time step")
-            if length > ours:
-                kept, rest = np.split(array, [ours], theirs)
+            steps = count(abs(steps_here - steps_there), "time step")
+            if steps_there > steps_here:
+                kept, rest = np.split(array, [steps_here], their_axis)
                 note = "left out: the last {steps} of the output, all zeros, which the input does not have"
                 cut = case, {**stored, name: kept}, (Message(note, steps=steps),)
             else:
-                kept, rest = np.split(case.inputs, [length], axis)
+                kept, rest = np.split(case.inputs, [steps_there], axis)
                 mask = case.mask
                 if mask is not None:
-                    mask, rest = np.split(mask, [length], axis)
+                    mask, rest = np.split(mask, [steps_there], axis)
                 note = "left out: the last {steps} of the input, all padding, which the output does not have"
                 cut = case._replace(inputs=kept, mask=mask), stored, (Message(note, steps=steps),)
             if not rest.any():

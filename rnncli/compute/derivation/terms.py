@@ -36,15 +36,20 @@ def product(*factors: Factor) -> Term:
 
 
 class Spread:
-    """The terms of one number's equation.  has_rows: whether it has a product of a row and a matrix."""
+    """The terms of one number's equation.
 
-    def __init__(self, source: CaseTrace, node: TraceNode) -> None:
-        self.source, self.node = source, node
+    number: the number; the nodes that methods take are of its equation.
+    has_rows: whether the equation has a product of a row and a matrix, or a sum over units.
+    recurrent: the part of the equation that a trace shows as `recurrent`; None if there is none.
+    """
+
+    def __init__(self, source: CaseTrace, number: TraceNode) -> None:
+        self.source, self.number = source, number
         self.has_rows = False
         self.recurrent: Node | None = None
-        if not node.is_returned and node.part.kind != "recurrent":
-            cell = source.maker(node)
-            self.recurrent = cell.recurrent_parts(cell.written).get(node.part.part)
+        if not number.is_returned and number.part.kind != "recurrent":
+            cell = source.maker(number)
+            self.recurrent = cell.recurrent_parts(cell.written).get(number.part.part)
 
     def terms(self, node: Node, sign: int = 1) -> Iterator[tuple[str, list[Term]]]:
         """Yield each term of a sum in textbook notation, and its products: one, or one per entry of a row."""
@@ -62,9 +67,9 @@ class Spread:
             case _ if (positive := _without_minus(node)) is not None:
                 yield from self.terms(positive, -sign)
             case _:
-                factors = [*before, *self.factors(node, self.node.unit)]
+                factors = [*before, *self.factors(node, self.number.unit)]
                 symbols: Iterator[str] = map(self._symbol, _factors_of(node))
-                if self.node.is_returned and node != Name("bias"):
+                if self.number.is_returned and node != Name("bias"):
                     symbols = (factor.name for factor in factors)
                 yield minus + " · ".join(symbols), [product(*factors)]
 
@@ -74,7 +79,7 @@ class Spread:
             case _ if factor == self.recurrent:
                 return "recurrent"
             case Name("bias" | "recurrent_bias" as name):
-                two = not self.node.is_returned and self.source.maker(self.node).text.has_two_biases
+                two = not self.number.is_returned and self.source.maker(self.number).text.has_two_biases
                 return f"b[{0 if name == 'bias' else 1}]" if two else "b"
             case Name(name, "before"):
                 return f"{name} before"
@@ -86,28 +91,28 @@ class Spread:
         """Return `x W`, `(forget · h) U` or `(x · dropout) W`."""
         factors = _factors_of(left)
         shown = [self.text(factor, old_state) for factor in factors]
-        inputs = self.source.mask(self.node, "inputs") is not None and Name("x") in factors
-        recurrent = self.source.mask(self.node, "recurrent") is not None and weight == "recurrent_kernel"
+        inputs = self.source.mask(self.number, "inputs") is not None and Name("x") in factors
+        recurrent = self.source.mask(self.number, "recurrent") is not None and weight == "recurrent_kernel"
         shown += ["dropout"] * (inputs + recurrent)
         symbol = {"kernel": "W", "recurrent_kernel": "U"}.get(weight, weight)
         return f"({' · '.join(shown)}) {symbol}" if len(shown) > 1 else f"{shown[0]} {symbol}"
 
     def _products(self, before: list[Factor], left: Node, weight: str) -> Iterator[Term]:
         """Yield one term per entry of the row on the left of a weight."""
-        matrix = self.source.weight(self.node, weight)
-        mask = self.source.mask(self.node, "recurrent") if weight == "recurrent_kernel" else None
+        matrix = self.source.weight(self.number, weight)
+        mask = self.source.mask(self.number, "recurrent") if weight == "recurrent_kernel" else None
         for index in range(len(matrix)):
             factors = [*before, *self.factors(left, index, len(matrix))]
             if mask is not None:
                 factors.append(Factor("dropout", float(mask[index])))
-            yield product(*factors, self._entry(weight, matrix, (index, self.node.unit)))
+            yield product(*factors, self._entry(weight, matrix, (index, self.number.unit)))
 
     def _over_units(self, before: list[Factor], function: str, inner: Node) -> Iterator[Term]:
         """Yield the terms of a sum or a mean; a variance is the mean of the squared distances."""
         if function == "variance":
             distance = Sum(((1, inner), (-1, Function("mean", (inner,)))))
             inner = Operation("**", distance, Number(2.0))
-        size = len(self.source.evaluate(self.node, inner))
+        size = len(self.source.evaluate(self.number, inner))
         share = [] if function == "sum" else [Factor(f"1 / {size}", 1 / size)]
         for index in range(size):
             yield product(*before, *self.factors(inner, index, size), *share)
@@ -116,22 +121,23 @@ class Spread:
         """Return the arguments of a function of several numbers, or the numbers of all units for softmax."""
         match node:
             case Function(_, (inner,)):
-                row = self.source.evaluate(self.node, inner)
-                if isinstance(inner, Name) and not self.node.is_returned:
+                row = self.source.evaluate(self.number, inner)
+                if isinstance(inner, Name) and not self.number.is_returned:
                     return tuple(self._single(inner, unit, len(row)) for unit in range(len(row)))
                 return tuple(
                     Factor(f"unit {unit}", value, Message("unit {index}", index=unit))
                     for unit, value in enumerate(row.tolist())
                 )
-        return tuple(self._single(argument, self.node.unit) for argument in parts(node))
+        return tuple(self._single(argument, self.number.unit) for argument in parts(node))
 
     def factors(self, node: Node, unit: int, size: int = 0) -> Iterator[Factor]:
         """Yield the factors of a product.
 
-        unit: the index of the number.  size: how many numbers are listed; 0 for one, without an index.
+        unit: the index of the number in its row.  size: the length of a row of which every number is listed,
+            with its index; 0 for a single number, without an index.
         """
         if node == self.recurrent:
-            other = self.source.beside(self.node, self.node.part.part, "recurrent")
+            other = self.source.beside(self.number, self.number.part.part, "recurrent")
             yield Factor("recurrent", self.source.value(other), node=other)
             return
         match node:
@@ -150,7 +156,7 @@ class Spread:
                 yield from self.factors(inner, unit, size)
             case Name("x"):
                 yield self._input(unit, size)
-                if (mask := self.source.mask(self.node, "inputs")) is not None:
+                if (mask := self.source.mask(self.number, "inputs")) is not None:
                     yield Factor("dropout", float(mask[unit]))
             case _:
                 yield self._factor(node, unit, size)
@@ -163,18 +169,18 @@ class Spread:
     def _factor(self, node: Node, unit: int, size: int) -> Factor:
         source = self.source
         match node:
-            case Name(name) if self.node.is_returned:
+            case Name(name) if self.number.is_returned:
                 return self._of_layer(name)
             case Name(name, "before"):
                 return self._previous(name, unit, size)
             case Name(name, ""):
-                return self._entry(name, source.weight(self.node, name), (unit,))
+                return self._entry(name, source.weight(self.number, name), (unit,))
             case Name(name):
                 return self._line(name, node, name, unit, size)
             case Sum(((1, Number(1.0)), (-1, Name(name, "line" | "free")))):
                 return self._line(f"(1 - {name})", node, name, unit, size)
             case Function(function, (Name(name, "line" | "free") as line,)):
-                applied = source.function(self.node, function)
+                applied = source.function(self.number, function)
                 if applied == IDENTITY:
                     return self._line(name, line, name, unit, size)
                 if applied not in (*OF_ALL_UNITS, *REDUCTIONS):
@@ -183,17 +189,17 @@ class Spread:
 
     def _line(self, text: str, node: Node, name: str, unit: int, size: int) -> Factor:
         """Return a number that is computed from a single line, whose equation explains it."""
-        row = self.source.evaluate(self.node, node)
+        row = self.source.evaluate(self.number, node)
         index, text = _name_entry(text, row, unit, size)
-        other = self.source.beside(self.node, name)._replace(unit=index)
+        other = self.source.beside(self.number, name)._replace(unit=index)
         return Factor(text, float(row[index]), node=other)
 
     def _piece(self, node: Node, unit: int, size: int) -> Factor:
         """Return a part of the equation as a factor, named by its text; another equation explains it."""
-        row = self.source.evaluate(self.node, node)
+        row = self.source.evaluate(self.number, node)
         text = self.text(node)
         index, shown = _name_entry(text, row, unit, size)
-        line = self.source.beside(self.node, self.node.part.part)
+        line = self.source.beside(self.number, self.number.part.part)
         return Factor(shown, float(row[index]), node=line._replace(unit=index, piece=node, name=text))
 
     def text(self, node: Node, old: Callable[[str], str] = str) -> str:
@@ -206,7 +212,7 @@ class Spread:
             return old(named.name) if named.kind == "before" else named.name
 
         def call(function: str, given: list[str]) -> str:
-            applied = self.source.function(self.node, function)
+            applied = self.source.function(self.number, function)
             if applied == IDENTITY:
                 return given[0] if given[0].isidentifier() else f"({given[0]})"
             return f"{applied}({', '.join(given)})"
@@ -216,7 +222,7 @@ class Spread:
 
     def _previous(self, name: str, unit: int, size: int) -> Factor:
         """Return the state before this step: `hidden`, or `hidden 1` for one unit of several."""
-        state = self.source.beside(self.node, name)
+        state = self.source.beside(self.number, name)
         row = self.source.row_before(state)
         index, name = _name_entry(name, row, unit, size)
         if state.position == 0:
@@ -230,24 +236,24 @@ class Spread:
         index = (*index[:-1], index[-1] if array.shape[-1] > 1 else 0)
         entry, is_kernel = index, array.ndim == 2
         value = float(array[index])
-        if name in PACKED and not self.node.is_returned:
-            cell = self.source.maker(self.node)
-            *row, start = offset_of(cell.text, name, self.node.part.part, cell.units)
+        if name in PACKED and not self.number.is_returned:
+            cell = self.source.maker(self.number)
+            *row, start = offset_of(cell.text, name, self.number.part.part, cell.units)
             entry = (*row, *index[:-1], start + index[-1])
         return Factor(f"{'bias' if name in BIASES else name}{list(entry)}", value, is_weight=is_kernel)
 
     def _of_layer(self, name: str) -> Factor:
         """Return a weight of a layer without a cell, or a number that a loop computed."""
-        node, entries = self.node, self.source.layer_equation(self.node).entries
+        node, entries = self.number, self.source.layer_equation(self.number).entries
         if name not in entries:
-            return self._entry(name, self.source.weight(node, name), (self.node.unit,))
+            return self._entry(name, self.source.weight(node, name), (self.number.unit,))
         entry = entries[name]
         inner = self.source.at(node, entry)
         return Factor(f"{entry.direction} {entry.part}", self.source.value(inner), node=inner)
 
     def _input(self, unit: int, size: int) -> Factor:
         """Return an entry of the input: a feature, or an output of the cell or the layer below."""
-        source, node = self.source, self.node
+        source, node = self.source, self.number
         value, layer = float(source.input_row(node)[unit]), node.layer
         if node.part.cell and not node.is_returned:
             name, below = f"cell {node.part.cell - 1} hidden {unit}", source.below(node)

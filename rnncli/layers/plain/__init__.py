@@ -1,4 +1,4 @@
-"""Every layer of Keras that is not recurrent, in NumPy: for `--layer`, and for the graphs of saved models.
+"""Layers of Keras that are not recurrent, in NumPy: for `--layer`, and for the graphs of saved models.
 
 `LAYERS` names the function that computes a layer: KerasCall -> output and mask, by the rules of a version of
 Keras.  A layer that `--layer` knows is also a Layer, with options, shapes, seeds and an equation.

@@ -112,7 +112,11 @@ class _GraphWalk:
         return self.values[name]
 
     def _visit(self, node: Node, is_result: bool, is_input: bool, wanted: Collection[str] = ()) -> None:
-        """Compute one node, or store why it cannot be computed.  Raises LayerError for a requested layer."""
+        """Compute one node, or store why it cannot be computed.  Raises LayerError for a requested layer.
+
+        is_result: whether the layer is requested.  is_input: whether another needed node uses its outputs.
+        wanted: the names of all requested layers.
+        """
         failed = [self.failed[ref.node] for ref in node.refs if ref.node in self.failed]
         try:
             if failed:

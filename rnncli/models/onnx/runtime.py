@@ -200,8 +200,8 @@ def require_known(model: Any, nodes: Iterable[Any]) -> None:
 
     nodes: the nodes that are needed.
     """
-    kinds = {tensor.name: tensor.data_type for tensor in model.graph.initializer}
-    kinds |= {value.name: value.type.tensor_type.elem_type for value in model.graph.input}
+    dtypes = {tensor.name: tensor.data_type for tensor in model.graph.initializer}
+    dtypes |= {value.name: value.type.tensor_type.elem_type for value in model.graph.input}
     functions = {(function.domain, function.name) for function in model.functions}
     for node in nodes:
         if not _is_known(node, functions):
@@ -213,7 +213,7 @@ def require_known(model: Any, nodes: Iterable[Any]) -> None:
                 domain=node.domain,
                 op_type=node.op_type,
             )
-        half = [HALF[kinds[name]] for name in inputs_of(node)[:4] if kinds.get(name) in HALF]
+        half = [HALF[dtypes[name]] for name in inputs_of(node)[:4] if dtypes.get(name) in HALF]
         if is_recurrent(node) and half:
             raise LayerError(
                 "{name} ({op_type}) computes in {half}, which is not supported.",
@@ -246,7 +246,7 @@ def _is_known(node: Any, functions: set[tuple[str, str]]) -> bool:
 
 
 BATCH_FIRST = {"X": (1, 0, 2), "state": (1, 0, 2), "Y": (2, 0, 1, 3)}
-"""Permutations of axes from layout 0 to layout 1; twice the permutation of X, or of a state, is none."""
+"""Permutations of axes from layout 0 to layout 1; those of X and of a state also lead back."""
 
 
 def recurrent_in(graph: Any) -> tuple[str, ...]:
