@@ -347,6 +347,7 @@ OPTIONS: tuple[Entry, ...] = (
     ),
     *_group(("help",), "",
         _text("topic", INPUT, "[TOPIC]", "A page of the handbook, or a command.", argument=True),
+        _on("quiet", OUTPUT, "No notes on stderr.", others=("-q",)),
         _choice("lang", OUTPUT, "LANG", ("en", "ko"), "Language (default: the locale)."),
     ),
     *_group(("samples",), "",

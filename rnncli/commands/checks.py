@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
-from rnncli.case import ATOL, RTOL, Array, format_shape, parse_decimal
+from rnncli.case import ATOL, RTOL, Array, Assumed, format_shape, parse_decimal
 from rnncli.errors import DisagreementError, Flag, Message, Text, UsageError, format_names
 from rnncli.inputs.source import find_source, stdin_holds_data
 from rnncli.result import NamedTensor
@@ -91,18 +91,24 @@ class Expectation(NamedTuple):
             )
 
     def compare(
-        self, tensors: Sequence[NamedTensor], side: str, tolerances: tuple[Tolerance, Tolerance]
+        self,
+        tensors: Sequence[NamedTensor],
+        side: str,
+        tolerances: tuple[Tolerance, Tolerance],
+        assumed: Assumed | None = None,
     ) -> tuple[tuple[TensorDifference, ...], tuple[Text, ...]]:
         """Compare the tensors that the file also has; return the differences, and remarks on the others.
 
         side: name of what returned the tensors, such as an engine.
+        assumed: about the file of the layers: if its framework has time first, so has what it stored.
         """
         from rnncli.commands.expected import match_names
         from rnncli.compute import compare
 
         compare.require_known(tolerances, [tensor.name for tensor in tensors])
         shapes = {tensor.name: tuple(tensor.values.shape) for tensor in tensors}
-        stored, remarks = match_names(self.tensors, shapes, self.file, self.command)
+        time_first = assumed is not None and assumed.values.get("batch_first") is False
+        stored, remarks = match_names(self.tensors, shapes, self.file, self.command, time_first=time_first)
         found = tuple(
             compare.measure(tensor, stored[tensor.name], (side, self.file), *tolerances)
             for tensor in tensors
@@ -228,7 +234,9 @@ class ResultChecks(NamedTuple):
         left: Remarks = ()
         if self.expected is not None:
             engine = answer.result.engine
-            stored, left = self.expected.compare(answer.named_tensors(), engine, self.tolerances)
+            stored, left = self.expected.compare(
+                answer.named_tensors(), engine, self.tolerances, answer.result.assumed
+            )
         failure = find_disagreement(disagreeing, answer.result, self.tolerances) or find_difference(stored)
         if failure is None and self.fail_on_nan and (place := answer.first_nan()) is not None:
             failure = DisagreementError(

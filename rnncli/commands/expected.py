@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from rnncli.case import Array, format_shape
 from rnncli.errors import InputError, Message, Text, UsageError, format_names, inside
 from rnncli.inputs import formats, nested, rnncli_output
-from rnncli.inputs.result_names import find_results
+from rnncli.inputs.result_names import batch_first, find_results
 from rnncli.inputs.source import Source
 
 FORMATS = ("json", "npz", "npy", "safetensors")
@@ -43,18 +43,28 @@ def read_expected(source: Source) -> dict[str, Array]:
 
 
 def match_names(
-    expected: Mapping[str, Array], shapes: Mapping[str, tuple[int, ...]], file: Text, command: str = "run"
+    expected: Mapping[str, Array],
+    shapes: Mapping[str, tuple[int, ...]],
+    file: Text,
+    command: str = "run",
+    *,
+    time_first: bool = False,
 ) -> tuple[dict[str, Array], tuple[Text, ...]]:
     """Return the stored tensors under the names of a result, with remarks on tensors without a partner.
 
     shapes: of the result's tensors, by name.  A batch axis of 1 is added where it is missing.  Names of other
         frameworks are understood, and a tensor without a name is the only one of its shape.
     command: the one that stores such tensors.
+    time_first: whether sequences under a framework's name are (timesteps, batch, units).
     Raises UsageError if a tensor without a name could be one of several, InputError if no name is known.
     """
     import numpy as np
 
     names = list(shapes)
+    if time_first:
+        expected = {
+            name: array if name in shapes else batch_first(name, array) for name, array in expected.items()
+        }
     expected, remarks = _to_results(expected, shapes, file)
     common = {name: expected[name] for name in names if name in expected}
     if not common:

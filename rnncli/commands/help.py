@@ -13,7 +13,7 @@ rnncli help return_state --lang ko
 """
 
 
-def help(*, topic: str | None, lang: str | None) -> None:  # noqa: A001
+def help(*, topic: str | None, quiet: bool, lang: str | None) -> None:  # noqa: A001, ARG001 - there are none
     """A page of the handbook, or the help of a command.
 
     Without a topic, list all pages.

@@ -22,6 +22,13 @@ RESULT = re.compile(
 )
 
 
+def batch_first(name: str, array: Array) -> Array:
+    """Return a sequence that a framework stored time first as (batch, timesteps, units); others unchanged."""
+    match = RESULT.fullmatch(name)
+    is_sequence = match is not None and (match["output"] or match["sequence"]) and array.ndim == 3
+    return array.swapaxes(0, 1) if is_sequence else array
+
+
 def find_results(name: str, array: Array, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Array]:
     """Return the tensors of a result that a framework stored under this name; none if it is no such name.
 

@@ -98,7 +98,7 @@ def test_shapes_of_any_size(rnncli: Run, shape: str) -> None:
     json.loads(done.stdout)
 
 
-@pytest.mark.parametrize("command", [name for name in catalog.names() if name != "help"])
+@pytest.mark.parametrize("command", catalog.names())
 def test_q_is_quiet_everywhere(command: str) -> None:
     flags = [flag for param in load(command).params for flag in param.opts]
     assert flags.count("-q") == flags.count("--quiet") == 1

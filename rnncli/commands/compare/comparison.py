@@ -172,7 +172,7 @@ def _compare_stored(results: Mapping[str, Result], settings: Comparison) -> Repl
     remarks: dict[Text, None] = {}
     for engine, result in results.items():
         assert settings.expected is not None
-        own, left = settings.expected.compare(result.outputs, engine, settings.tolerances)
+        own, left = settings.expected.compare(result.outputs, engine, settings.tolerances, result.assumed)
         differences += own
         remarks |= dict.fromkeys(left)
     return Reply(_answer(results, tuple(differences), settings), tuple(remarks))

@@ -139,3 +139,20 @@ def test_the_head_names_the_layers_of_a_file(rnncli: Run, tmp_path: Path) -> Non
     assert done.stdout.splitlines()[:2] == [
         "GRU(4, return_sequences=True)", "input (3, 6, 5) float32 · engine numpy",
     ]  # fmt: skip
+
+
+def test_a_framework_with_time_first_stores_time_first(rnncli: Run, tmp_path: Path) -> None:
+    """As many sequences as time steps, so that no shape tells the axes apart."""
+    torch = pytest.importorskip("torch")
+    torch.manual_seed(3)
+    module = torch.nn.GRU(5, 4)
+    x = torch.randn(3, 3, 5)  # (timesteps, batch, features)
+    output, last = module(x)
+    np.save(tmp_path / "x.npy", x.numpy())
+    np.savez(tmp_path / "y.npz", output=output.detach().numpy(), h_n=last.detach().numpy())
+    torch.save(module.state_dict(), tmp_path / "w.pt")
+    model = ("--model", "w.pt", "--return-sequences", "--return-state")
+    verdicts, _ = compare(rnncli, tmp_path, *model, "--assume", "batch_first=false")
+    assert verdicts == {"gru/hidden_states": "same", "gru/last_hidden_state": "same"}
+    verdicts, _ = compare(rnncli, tmp_path, *model)
+    assert verdicts["gru/hidden_states"] != "same"
