@@ -8,19 +8,18 @@ from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 from rnncli.ask.layer_files import GIVE, GIVEN_BESIDE, refuse_layer_options
-from rnncli.ask.lines import InputLine, Lines, NewRemarks, name_line, require_whole_value
 from rnncli.ask.request import INPUT_OPTIONS, RUN_OPTIONS, Ask, Remarks
 from rnncli.ask.subject import Bounds, Chosen, Computed, Outline, Subject, Verified
 from rnncli.case import RawValue
 from rnncli.errors import Flag, InputError, LayerError, Message, RnncliError, UsageError, inside
 from rnncli.inputs.arrange import ArrangeOptions
-from rnncli.inputs.formats import ndjson
 from rnncli.inputs.source import find_source, split_layers
 from rnncli.models import CasePair, LayerUse, SavedModel, call
 from rnncli.options import first_given
 from rnncli.result import Label, ModelHead, Result
 
 if TYPE_CHECKING:
+    from rnncli.ask.lines import InputLine, Lines
     from rnncli.compute.compare import TolerancePair
     from rnncli.layers.case import Case
 
@@ -93,6 +92,8 @@ class Saved(Subject):
 
     def lines(self) -> Lines:
         """Return what answers lines, each an input of the model, which is opened once."""
+        from rnncli.ask.lines import Lines
+
         model, options = self.model, self.ask.arranging()
         call.require_paddable(model, options)
         _require_stateless(model)
@@ -139,16 +140,22 @@ def _compute(model_call: call.ModelCall, engine: str, *, everything: bool) -> Co
 class _ModelLines:
     """Answers lines with a saved model, which keeps no state from one line to the next.
 
+    What only streams need is imported here when they do: a run of a model starts sooner without it.
+
     states: the initial states that are given.
     """
 
     def __init__(self, ask: Ask, model: SavedModel, options: ArrangeOptions) -> None:
+        from rnncli.ask.lines import NewRemarks
+
         self.ask, self.model, self.options = ask, model, options
         self.states: RawValue = ask.read_value("initial_state")
         self.remarks = NewRemarks()
 
     def answers(self, lines: Iterable[InputLine]) -> Iterator[Result | RnncliError]:
         """Yield a result or an error for each line, in order."""
+        from rnncli.ask.lines import name_line
+
         for line in lines:
             try:
                 yield self._answer(line)
@@ -156,6 +163,9 @@ class _ModelLines:
                 yield name_line(line, error)
 
     def _answer(self, line: InputLine) -> Result:
+        from rnncli.ask.lines import require_whole_value
+        from rnncli.inputs.formats import ndjson
+
         require_whole_value(line)
         with inside(line.where):
             raw, read = ndjson.model_record(line.text, line.number)
