@@ -147,11 +147,11 @@ def _is_stdin(ask: Ask) -> bool:
 
 def find_difference(found: Sequence[TensorDifference]) -> DisagreementError | None:
     """Return the error for the first tensor that differs, as numpy.testing puts it; None if none does."""
-    disagreeing = [one for one in found if not one.agrees]
+    disagreeing = [difference for difference in found if not difference.agrees]
     if not disagreeing:
         return None
     first = disagreeing[0]
-    others = list(dict.fromkeys(one.name for one in disagreeing if one.name != first.name))
+    others = list(dict.fromkeys(each.name for each in disagreeing if each.name != first.name))
     return DisagreementError(
         describe_mismatch(first),
         "{limits} Also different: {others}." if others else "{limits}",
@@ -160,25 +160,25 @@ def find_difference(found: Sequence[TensorDifference]) -> DisagreementError | No
     )
 
 
-def describe_mismatch(one: TensorDifference) -> Text:
+def describe_mismatch(difference: TensorDifference) -> Text:
     """Return one sentence: what differs from what, the first mismatch, and the share that differs."""
-    first, second = one.sides
-    if one.mismatch is None:
-        shape, other_shape = map(format_shape, one.shapes)
+    first, second = difference.sides
+    if difference.mismatch is None:
+        shape, other_shape = map(format_shape, difference.shapes)
         return Message(
             "{name}: shape mismatch: {shape} ({side}), {other_shape} ({other_side}).",
-            name=one.name,
+            name=difference.name,
             shape=shape,
             side=first,
             other_shape=other_shape,
             other_side=second,
         )
-    wrong = one.mismatch
-    share = f"{wrong.number} / {one.size} ({100 * wrong.number / one.size:.3g}%)"
+    wrong = difference.mismatch
+    share = f"{wrong.number} / {difference.size} ({100 * wrong.number / difference.size:.3g}%)"
     return Message(
         "{name} differs: mismatched elements: {share}; first mismatch at index {index}: "
         "{first} ({side}), {second} ({other_side}).",
-        name=one.name,
+        name=difference.name,
         share=share,
         index=list(wrong.indices),
         first=_digits(wrong.first),
@@ -195,16 +195,16 @@ def _digits(number: float) -> str:
     return f"{number:.9g}" if math.isfinite(number) else spell_nonfinite(number)
 
 
-def _limits(one: TensorDifference) -> Text:
-    if one.mismatch is None:
+def _limits(difference: TensorDifference) -> Text:
+    if difference.mismatch is None:
         return Message("Compare results of the same layer, input and flags.")
     return Message(
         "Not equal to tolerance rtol={rtol:g}, atol={atol:g}; max absolute difference: "
         "{absolute:.6g}; max relative difference: {relative:.6g}.",
-        rtol=one.rtol,
-        atol=one.atol,
-        absolute=one.absolute,
-        relative=one.relative,
+        rtol=difference.rtol,
+        atol=difference.atol,
+        absolute=difference.absolute,
+        relative=difference.relative,
     )
 
 
