@@ -1,0 +1,44 @@
+"""Live objects: Keras models and layers, PyTorch modules.  Their own framework calls them, once.
+
+A framework's recorder, `keras.py` or `torch.py`, has
+    FRAMEWORK                                   its name, as its users write it
+    record(model, args, *, training, at)        the Recording of one call of the object
+    layer_names(model)                          the recurrent layers that it holds, by their names
+args: what the call is given.  training: whether it is in training.
+at: the layer to record, its name or the path of its attribute; None for every recurrent layer.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from types import ModuleType
+from typing import Literal
+
+from rnncli.errors import UsageError
+
+Framework = Literal["keras", "torch"]
+
+
+def find_framework(value: object) -> Framework | None:
+    """Return the framework of a model or a layer; None for anything else.  Imports no framework.
+
+    Raises UsageError for a model of tf_keras, which is Keras 2.
+    """
+    torch, keras = sys.modules.get("torch"), sys.modules.get("keras")
+    if torch is not None and isinstance(value, torch.nn.Module):
+        return "torch"
+    if keras is not None and isinstance(value, getattr(keras, "Layer", ())):
+        return "keras"
+    if any(base.__module__.split(".")[0] == "tf_keras" for base in type(value).__mro__[:-1]):
+        raise UsageError(
+            "{name} is a model of tf_keras, which is Keras 2.",
+            "Save it and give the file: model.save('model.h5'), then model='model.h5'.",
+            name=type(value).__name__,
+        )
+    return None
+
+
+def recorder(framework: Framework) -> ModuleType:
+    """Return the recorder of a framework."""
+    return import_module(f"rnncli.models.live.{framework}")

@@ -1,0 +1,227 @@
+"""What a live object did in one call: the calls of its recurrent layers as plain values."""
+
+# Annotations are objects rather than text, which named tuples would have to evaluate when the file is read.
+
+import random
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from threading import RLock
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from rnncli.case import Array
+from rnncli.errors import Text
+
+RECORDING = RLock()
+"""Held while an object is recorded: two recordings would wrap the same layers."""
+
+Restore = Callable[[], None]
+"""Puts something back as it was; where nothing changed, it writes nothing."""
+
+
+class Call(NamedTuple):
+    """One call of a recurrent layer, or of a cell, as the framework made it.  All arrays are copies.
+
+    name: the layer's name in the model.  path: of its attribute, `encoder.lstm`.
+    class_name: the class in its framework.
+    config: the Keras config of the layer, `{"class_name": ..., "config": {...}}`; None if rnncli's engines
+        cannot compute the layer.  It returns what `outputs` holds (return_sequences, return_state).
+    weights: by path in Keras's layout, `forward/kernel`; the same mapping for calls with unchanged weights.
+    inputs: (batch, timesteps, features); a cell's step has one time step.  None: the sequence that the layer
+        `before` returns, of which the framework shows only the final states.
+    mask: (batch, timesteps) of bool, or None.  initial_state: in Keras's order, or None for zeros.
+    outputs: what the framework returned, by rnncli's names (`hidden_states`); by `output_0` and so on for
+        layers without a config.
+    before: the layer below in the same module, `lstm_l0`.
+    final_state: in Keras's order; only needed of a step.
+    is_step: whether the call is one time step, which may belong to a sequence.
+    lacks: why gates cannot be shown, a clause; "" if they can.  With a config, the layer has a `call` of its
+        own, and this holds only if its numbers differ from rnncli's.
+    """
+
+    name: str
+    path: str
+    class_name: str
+    config: Mapping[str, Any] | None
+    weights: Mapping[str, Array]
+    inputs: Array | None
+    outputs: Mapping[str, Array]
+    mask: Array | None = None
+    initial_state: tuple[Array, ...] | None = None
+    before: str = ""
+    final_state: tuple[Array, ...] = ()
+    is_step: bool = False
+    lacks: Text = ""
+
+
+class Recording(NamedTuple):
+    """One call of a live object.
+
+    calls: of its recurrent layers, in order, steps joined, each with a name of its own.
+    inputs: what the object was given, by the names of its parameters.  outputs: what it returned, by name.
+    notes: what was not seen, and what changed.
+    """
+
+    calls: Sequence[Call]
+    inputs: Mapping[str, Array]
+    outputs: Mapping[str, Array]
+    notes: tuple[Text, ...] = ()
+
+
+def join_steps(calls: Iterable[Call]) -> list[Call]:
+    """Return the calls; steps of a layer, each from the state that the one before returned, are one call.
+
+    The joined call stands where its first step was.  Steps that do not chain stay apart.
+    """
+    chains: list[list[Call]] = []
+    ends: dict[tuple[str, bytes], list[Call]] = {}
+    for call in calls:
+        chain = None
+        if call.is_step and call.initial_state is not None:
+            chain = ends.pop(_key(call, call.initial_state), None)
+        if chain is None or not _same_weights(chain[0].weights, call.weights):
+            chain = []
+            chains.append(chain)
+        chain.append(call)
+        if call.is_step:
+            ends[_key(call, call.final_state)] = chain
+    return [_join(chain) for chain in chains]
+
+
+def _key(call: Call, state: Sequence[Array]) -> tuple[str, bytes]:
+    """Return what two steps of a layer share if the state of one is that of the other."""
+    return call.path, b"".join(np.ascontiguousarray(array).tobytes() for array in state)
+
+
+def _same_weights(first: Mapping[str, Array], other: Mapping[str, Array]) -> bool:
+    return first is other or (
+        first.keys() == other.keys() and all(np.array_equal(first[name], other[name]) for name in first)
+    )
+
+
+def _join(chain: Sequence[Call]) -> Call:
+    """Return the steps as one call: sequences are joined along time, states are the last ones."""
+    first, last = chain[0], chain[-1]
+    if len(chain) == 1:
+        return first
+
+    def joined(arrays: Iterable[Any]) -> Array:
+        return np.concatenate(list(arrays), axis=1)
+
+    outputs = {
+        name: array if name.startswith("last_") else joined(call.outputs[name] for call in chain)
+        for name, array in last.outputs.items()
+    }
+    masks = [call.mask for call in chain]
+    return first._replace(
+        inputs=joined(call.inputs for call in chain),
+        mask=None if any(mask is None for mask in masks) else joined(masks),
+        outputs=outputs,
+        final_state=last.final_state,
+    )
+
+
+def name_uses(calls: Sequence[Call]) -> list[Call]:
+    """Return the calls with names that differ: the second use of a layer is `lstm@1`.
+
+    Two layers of one name are called by the paths of their attributes.
+    """
+    paths: dict[str, set[str]] = {}
+    for call in calls:
+        paths.setdefault(call.name, set()).add(call.path)
+    uses: dict[str, int] = {}
+    named = []
+    for call in calls:
+        name = call.name if len(paths[call.name]) == 1 else call.path
+        use = uses[name] = uses.get(name, -1) + 1
+        named.append(call._replace(name=f"{name}@{use}" if use else name))
+    return named
+
+
+def save_random() -> Restore:
+    """Save the random states of Python and of NumPy."""
+    state = random.getstate()
+    numpy_state = np.random.get_state()
+
+    def restore() -> None:
+        random.setstate(state)
+        np.random.set_state(numpy_state)
+
+    return restore
+
+
+def save_attributes(objects: Iterable[Any], save_value: Callable[[Any], Restore | None]) -> Restore:
+    """Save the plain attributes of objects, with what their lists, dicts, sets and arrays hold.
+
+    save_value: saves a value of the framework that changes in place, such as a tensor; None for any other.
+    """
+    restores: list[Restore] = []
+    seen: set[int] = set()
+    for item in objects:
+        _save_value(vars(item), save_value, restores, seen)
+
+    def restore() -> None:
+        for put_back in restores:
+            put_back()
+
+    return restore
+
+
+def _save_value(
+    value: Any, save_value: Callable[[Any], Restore | None], restores: list[Restore], seen: set[int]
+) -> None:
+    """Save a value, and what is inside it; `seen` are the ids of those that are saved already."""
+    if id(value) in seen:
+        return
+    seen.add(id(value))
+    put_back = save_value(value)
+    inside: Iterable[Any] = ()
+    if put_back is None and isinstance(value, np.ndarray):
+        put_back = _save_array(value)
+    elif put_back is None and isinstance(value, dict):
+        put_back, inside = _save_dict(value), list(value.values())
+    elif put_back is None and isinstance(value, (list, set, deque)):
+        put_back, inside = _save_items(value), list(value)
+    elif put_back is None and isinstance(value, tuple):
+        inside = value
+    if put_back is not None:
+        restores.append(put_back)
+    for item in inside:
+        _save_value(item, save_value, restores, seen)
+
+
+def _save_array(array: Array) -> Restore:
+    saved = array.copy()
+
+    def restore() -> None:
+        if array.tobytes() != saved.tobytes():
+            array[...] = saved
+
+    return restore
+
+
+def _save_dict(values: dict[Any, Any]) -> Restore:
+    """Save a dict; it is put back below a class of its own, which may track what is set in it."""
+    saved = list(values.items())
+    kind = OrderedDict if isinstance(values, OrderedDict) else dict
+
+    def restore() -> None:
+        if [(key, id(value)) for key, value in values.items()] != [(key, id(value)) for key, value in saved]:
+            kind.clear(values)
+            kind.update(values, saved)
+
+    return restore
+
+
+def _save_items(values: Any) -> Restore:
+    """Save a list, a set or a deque."""
+    saved = list(values)
+    kind: Any = next(kind for kind in (list, set, deque) if isinstance(values, kind))
+
+    def restore() -> None:
+        if list(map(id, values)) != list(map(id, saved)):
+            kind.clear(values)
+            (kind.update if kind is set else kind.extend)(values, saved)
+
+    return restore
