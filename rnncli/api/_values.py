@@ -20,6 +20,9 @@ from rnncli.inputs.source import expand_user
 from rnncli.options import first_given
 
 FILES = ("layer", "mask", "weights", "initial_state", "expect")
+NUMBERS = "fiu"
+TEXTS = "USOT"
+"""The kinds of NumPy's dtypes of text, which saved models may take."""
 FILE_OPTIONS = ("input_format", "delimiter", "decimal", "batch_column")
 
 
@@ -41,11 +44,12 @@ def pass_inputs(inputs: Any, options: Options) -> Any:
             "Leave out {flag}, or give the path of a file.",
             flag=Flag(flag),
         )
+    kinds = NUMBERS if options.get("model") is None else NUMBERS + TEXTS
     if options.get("model") is not None and isinstance(inputs, Mapping):
         if inputs.keys() == {"inputs"} and isinstance(inputs["inputs"], Mapping):
             inputs = inputs["inputs"]  # as in a JSON document
-        return {name: to_sequences(value, name) for name, value in inputs.items()}
-    return None if inputs is None else to_sequences(inputs, "inputs")
+        return {name: to_sequences(value, name, kinds) for name, value in inputs.items()}
+    return None if inputs is None else to_sequences(inputs, "inputs", kinds)
 
 
 def _split_frame(frame: Any, column: str) -> Array | tuple[Array, ...]:
@@ -129,15 +133,18 @@ def pass_layers(layers: Any) -> Any:
     ]
 
 
-def to_array(value: Any, name: str) -> Array:
-    """Convert to an array of numbers.  Raises InputError, with `name` in the message, if that fails."""
+def to_array(value: Any, name: str, kinds: str = NUMBERS) -> Array:
+    """Convert to an array of numbers.  Raises InputError, with `name` in the message, if that fails.
+
+    kinds: NumPy's letters for the kinds of dtypes that are taken.
+    """
     with inside(name):
         try:
             array: Array = _to_numpy(value)
         except ValueError as error:
             what = str(error).rstrip(".")
             raise InputError("{what}.", "Give an array, or lists of equal length.", what=what) from None
-        if array.dtype.kind not in "fiu" or not array.ndim:
+        if array.dtype.kind not in kinds or not array.ndim:
             raise InputError(
                 "it is {dtype}, {ndim}-D.", "Give an array of numbers.", dtype=array.dtype, ndim=array.ndim
             )
@@ -150,13 +157,14 @@ def to_array(value: Any, name: str) -> Array:
     return array
 
 
-def to_sequences(inputs: Any, name: str) -> Array | tuple[Array, ...]:
+def to_sequences(inputs: Any, name: str, kinds: str = NUMBERS) -> Array | tuple[Array, ...]:
     """Return one array, or one array per sequence if their lengths differ.
 
+    kinds: see `to_array`.
     Raises InputError, with `name` in the message, for anything else.
     """
     try:
-        return to_array(inputs, name)
+        return to_array(inputs, name, kinds)
     except InputError:
         if not isinstance(inputs, (list, tuple)) or len({array.ndim for array in _arrays(inputs)}) != 1:
             raise

@@ -164,8 +164,11 @@ class Ask(NamedTuple):
             layer = document.layer and read_named(document.layer, source.folder)
         return document._replace(layer=layer, remarks=(*remarks, *document.remarks)), name
 
-    def read_raw(self) -> tuple[Any, Remarks, Text]:
-        """Read the input as it is, for a saved model; return it with remarks and its name in errors."""
+    def read_raw(self, texts: Sequence[str] = ()) -> tuple[Any, Remarks, Text]:
+        """Read the input as it is, for a saved model; return it with remarks and its name in errors.
+
+        texts: the names of the inputs that are text.
+        """
         from rnncli.inputs import formats
         from rnncli.inputs.source import choose_input
 
@@ -173,7 +176,7 @@ class Ask(NamedTuple):
             return self.input, (), ""
         with inside(_keyword("inputs", self.input)):
             source, remarks = choose_input(self.input, is_layer, stdin=self.stdin)
-            raw, more = formats.read_raw(source, self.input_format, self._read_options(source))
+            raw, more = formats.read_raw(source, self.input_format, self._read_options(source), texts)
         return raw, (*remarks, *more), source.name
 
     def _read_options(self, source: "Source") -> "ReadOptions":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 import numpy as np
@@ -38,21 +38,22 @@ def to_inputs(arrays: dict[str, Array]) -> Document:
         return Document(inputs=nested.require_numbers(arrays[name]), mask=arrays.get("mask"))
 
 
-def to_model_inputs(value: Any) -> Any:
+def to_model_inputs(value: Any, texts: Collection[str] = ()) -> Any:
     """Return the inputs of a saved model: an array, or arrays by name; a tuple if lengths differ.
 
     value: nested lists, or an object of them, which may be under `inputs`; an input may be one number.
+    texts: the inputs that are text.
     """
     path: tuple[str, ...] = ()
     if isinstance(value, dict) and value.keys() == {"inputs"}:
         value, path = value["inputs"], ("inputs",)
     if not isinstance(value, dict):
         with with_path_prefix(*path):
-            return _to_model_input(value)
+            return nested.to_texts(value) if texts else _to_model_input(value)
     arrays = {}
     for name, item in value.items():
         with with_path_prefix(name):
-            arrays[name] = _to_model_input(item)
+            arrays[name] = nested.to_texts(item) if name in texts else _to_model_input(item)
     return arrays
 
 

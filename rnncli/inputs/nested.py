@@ -54,6 +54,14 @@ FLAGS = Kind(
     "entries",
     Message("Write true for a step to process, else false, in one list per sequence: [[true, true, false]]."),
 )
+TEXTS = Kind(
+    frozenset({str}),
+    False,
+    Message("a text"),
+    "text",
+    "texts",
+    Message('Write one text per sequence: ["the cat sat", "a dog ran"].'),
+)
 
 
 def to_array(value: Any, kind: Kind = INPUTS) -> Array:
@@ -64,6 +72,15 @@ def to_array(value: Any, kind: Kind = INPUTS) -> Array:
     """
     _check(value, (), _outline(value, kind), kind)
     return _cast(value)
+
+
+def to_texts(value: Any) -> Array:
+    """Convert nested lists of text to an array; an array stays as it is.  Raises InputError as `to_array`."""
+    import numpy as np
+
+    if not hasattr(value, "dtype"):
+        _check(value, (), _outline(value, TEXTS), TEXTS)
+    return np.asarray(value)
 
 
 def to_sequences(value: Any, ranks: tuple[int, ...] = (3,)) -> Array | tuple[Array, ...]:
@@ -225,7 +242,7 @@ def _empty(path: Path) -> InputError:
 
 def _not_one(item: Any, path: Path, kind: Kind) -> InputError:
     advice: Text = Message("Write {noun}.", noun=kind.noun)
-    if kind is FLAGS:
+    if kind in (FLAGS, TEXTS):
         advice = kind.example
     elif isinstance(item, bool):
         advice = Message("Booleans are not numbers: write 1 or 0.")

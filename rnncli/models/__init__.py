@@ -170,8 +170,9 @@ class SavedModel(ABC):
 
         return inputs.describe_inputs(cast("Graph", self.contents))
 
-    def require_numbers(self) -> None:  # noqa: B027 - only a graph of Keras may want text
-        """Raise InputError if the requested layers depend on an input that is not numbers."""
+    def text_inputs(self) -> tuple[str, ...]:
+        """Return the names of the inputs that are text."""
+        return ()
 
     @abstractmethod
     def fit_inputs(self, given: Any) -> dict[str, Array]:

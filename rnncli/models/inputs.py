@@ -11,6 +11,8 @@ from rnncli.models.graph import Graph, ModelInput
 
 BATCH = ("batch", "n", "b")
 """A name of the batch axis begins with `batch`, or is `n` or `b`."""
+TEXT = "string"
+"""Keras's name of the dtype of text."""
 NUMBERS = "iufb"
 """The kinds of NumPy's dtypes that are numbers."""
 
@@ -52,6 +54,11 @@ def describe(wanted: ModelInput) -> str:
     """Return `(batch, 12), int32`."""
     shape = Message("any shape") if wanted.shape is None else format_shape(wanted.shape)
     return f"{shape}, {wanted.dtype or 'not numbers'}"
+
+
+def dtype_name(array: Array) -> str:
+    """Return the name of the dtype of a fitted input, `string` for text."""
+    return TEXT if array.dtype.kind == "U" else str(array.dtype)
 
 
 def _name_inputs(graph: Graph, given: Any, optional: Collection[str]) -> Mapping[str, Any]:
@@ -98,6 +105,12 @@ def fit_input(wanted: ModelInput, given: Any, tables: Mapping[str, Array] = {}) 
     """Return one input in the dtype that the model expects; see `fit_inputs`."""
     import numpy as np
 
+    if wanted.dtype == TEXT:
+        texts = _to_texts(wanted.name, describe(wanted), given)
+        if wanted.shape is None:
+            return texts
+        one_column = wanted.shape[-1:] == (1,) and texts.ndim == len(wanted.shape) - 1
+        return _fit_shape(wanted, wanted.shape, texts[..., None] if one_column else texts)
     array = _to_numbers(wanted.name, describe(wanted), given)
     if wanted.shape is not None:
         array = _fit_shape(wanted, wanted.shape, array)
@@ -138,6 +151,28 @@ def _to_numbers(name: str, expected: str, given: Any) -> Array:
         raise InputError(
             "{name}: the model expects {expected}; got something other than an array of numbers.",
             "Give numbers only, in sequences of the same length.",
+            name=name,
+            expected=expected,
+        )
+    return array
+
+
+def _to_texts(name: str, expected: str, given: Any) -> Array:
+    """Return an array of text.  Raises InputError for anything else.
+
+    name: of the model's input.  expected: what the model expects of it.
+    """
+    import numpy as np
+
+    array = np.asarray(given)
+    if array.dtype.kind == "S":
+        array = np.char.decode(array, "utf-8", "replace")
+    if array.dtype.kind in "OT" and all(isinstance(text, str) for text in array.flat):
+        array = array.astype(str)
+    if array.dtype.kind != "U":
+        raise InputError(
+            "{name}: the model expects {expected}; got something other than text.",
+            'Give text: ["the cat sat", "a dog ran"].',
             name=name,
             expected=expected,
         )

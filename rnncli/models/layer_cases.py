@@ -14,11 +14,14 @@ from rnncli.layers.stack import Stack
 from rnncli.models.graph import Node, leaves
 
 
-def build_layer_case(node: Node, call: KerasCall) -> Case:
-    """Return the Case of one use of a recurrent layer.  Raises UnknownLayerError for an unknown layer."""
+def build_layer_case(node: Node, call: KerasCall, half: str = "") -> Case:
+    """Return the Case of one use of a recurrent layer.  Raises UnknownLayerError for an unknown layer.
+
+    half: the half precision in which the layer computes, if its framework computes it.
+    """
     import numpy as np
 
-    dtype = dtype_of(node.config.get("dtype"))
+    dtype = half.replace("bfloat16", "float32") or dtype_of(node.config.get("dtype"))
     if dtype is None:
         raise call.refuse("does not compute in float32 or float64")
     spec = spec_of(node)

@@ -221,22 +221,6 @@ def test_an_array_that_is_not_of_numbers_is_refused(
     assert f"has dtype {array.dtype}, not numbers.\nSave real numbers." in done.stderr
 
 
-@pytest.mark.parametrize(
-    ("dtype", "suffix"), [("mixed_float16", ".keras"), ("float16", ".h5"), ("mixed_bfloat16", ".keras")]
-)
-def test_the_advice_on_half_precision_works(rnncli: Run, tmp_path: Path, dtype: str, suffix: str) -> None:
-    file = tmp_path / f"a model{suffix}"
-    both = L.Bidirectional(L.LSTM(3, return_sequences=True, dtype=dtype), name="both", dtype=dtype)
-    keras.Sequential([keras.Input((5, 4)), both, L.GRU(2, name="gru", dtype=dtype)]).save(file)
-    for name, given in (("both", NUMBERS), ("gru", json.dumps(np.ones((1, 5, 6)).tolist()))):
-        message = rnncli("run", NUMBERS, "--model", f"{file}#{name}").stderr
-        advice = message.splitlines()[-1].partition("rnncli run INPUT ")[2]
-        done = rnncli("run", given, *shlex.split(advice), "--check")
-        assert done.returncode == 0, done.stderr
-        assert "weights supplied" in done.stdout
-        assert "--model" not in done.stderr  # which would not run it
-
-
 @pytest.mark.filterwarnings("ignore:Layer \\w+ does not have a `quantize` method:UserWarning")
 def test_quantized_layers_are_run_by_keras(rnncli: Run, tmp_path: Path) -> None:
     file = tmp_path / "m.keras"

@@ -12,6 +12,7 @@ For bad input a reader raises InputError.  The functions here put the source's n
 from __future__ import annotations
 
 import shlex
+from collections.abc import Collection
 from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -79,13 +80,26 @@ def read(source: Source, input_format: str | None = None, options: ReadOptions |
 
 
 def read_raw(
-    source: Source, input_format: str | None = None, options: ReadOptions | None = None
+    source: Source,
+    input_format: str | None = None,
+    options: ReadOptions | None = None,
+    texts: Collection[str] = (),
 ) -> tuple[Any, tuple[Text, ...]]:
     """Read the inputs of a saved model: an array, or arrays by name; and remarks.
 
     A tuple of arrays where sequences differ in length.  An object may have the arrays under `inputs`.
+    texts: the inputs that are text.
     """
     name = detect_format(source, input_format)
+    if texts and name in ("csv", "npy"):
+        reader = import_module(FORMATS[name])
+        with inside(source.name):
+            if name == "npy":
+                return reader.load(source), ()
+            read_texts: tuple[Any, tuple[Text, ...]] = reader.read_texts(
+                source, options or ReadOptions(), texts
+            )
+            return read_texts
     if name not in ONE_ARRAY:
         from rnncli.inputs import named_arrays
 
@@ -94,7 +108,7 @@ def read_raw(
             if isinstance(contents, (dict, list)) and not (
                 isinstance(contents, dict) and "schema" in contents
             ):
-                return named_arrays.to_model_inputs(contents), ()
+                return named_arrays.to_model_inputs(contents, texts), ()
     document = read(source, name, options)
     return document.inputs, document.remarks
 

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import csv
+import io
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
-from itertools import compress, islice, takewhile
+from itertools import compress, islice, takewhile, zip_longest
 from typing import Any
 
 import numpy as np
 
 from rnncli.case import Array, Document
-from rnncli.errors import InputError, Message, UsageError, count, did_you_mean, shorten
+from rnncli.errors import InputError, Message, Text, UsageError, count, did_you_mean, shorten
 from rnncli.inputs.formats import ReadOptions
-from rnncli.inputs.source import InputFlagError, Source, read_blocks
+from rnncli.inputs.source import InputFlagError, Source, read_blocks, read_utf8
 
 DELIMITERS = ",;\t|"
 NAMED = {"comma": ",", "semicolon": ";", "tab": "\t", "\\t": "\t", "pipe": "|", "space": " "}
@@ -47,6 +48,41 @@ def read(source: Source, options: ReadOptions) -> Document:
                 "it looks like rnncli's own output, written for people to read.", rnncli_output.ONLY_JSON
             ) from None
         raise
+
+
+def read_texts(
+    source: Source, options: ReadOptions, names: Collection[str]
+) -> tuple[Array | dict[str, Array], tuple[Text, ...]]:
+    """Read one row per sequence; return (rows,), or (rows, columns) for several columns, and remarks.
+
+    names: of the model's inputs; a first row of these names makes each column an input.
+    Raises InputError if the text has no rows, or rows of different widths.
+    """
+    text = read_utf8(source).decode("utf-8", errors="replace")
+    default = "\t" if source.suffix == ".tsv" else ","
+    delimiter = default if options.delimiter is None else _parse_delimiter(options.delimiter)
+    try:
+        rows = [row for row in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter) if row]
+    except csv.Error as error:
+        raise InputError("it is not CSV: {error}.", "Write one row per sequence.", error=error) from None
+    for number, (row, first) in enumerate(zip_longest(rows, rows[:1], fillvalue=rows[0]), start=1):
+        if len(row) != len(first):
+            raise InputError(
+                "row {number} has {columns} columns, the first has {width}.",
+                'Put a text with commas in quotes: "the cat, asleep"',
+                number=number,
+                columns=len(row),
+                width=len(first),
+            )
+    if set(rows[0]) <= set(names) and len(rows) > 1:
+        return {name: np.asarray(column) for name, *column in zip(*rows, strict=True)}, ()
+    remark = Message(
+        "the first row, {row!r}, is read as text; a header would name the inputs: {names}",
+        row=delimiter.join(rows[0])[:40],
+        names=delimiter.join(names),
+    )
+    array = np.asarray(rows)
+    return array[:, 0] if array.shape[1] == 1 else array, (remark,)
 
 
 def _read_rows(source: Source) -> Iterator[tuple[int, str]]:

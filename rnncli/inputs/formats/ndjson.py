@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
@@ -55,14 +56,17 @@ def record(line: bytes, number: int) -> Document:
         return to_document(value)
 
 
-def model_record(line: bytes, number: int) -> tuple[Any, tuple[Text, ...]]:
-    """Read one line of a stream as the inputs of a saved model: an array, or arrays by name; and remarks."""
+def model_record(line: bytes, number: int, texts: Collection[str] = ()) -> tuple[Any, tuple[Text, ...]]:
+    """Read one line of a stream as the inputs of a saved model: an array, or arrays by name; and remarks.
+
+    texts: the inputs that are text.
+    """
     value = parse(line, line=number)
     with inside(Message("line {number}", number=number)):
         if isinstance(value, list) or (isinstance(value, dict) and "schema" not in value):
             from rnncli.inputs import named_arrays
 
-            return named_arrays.to_model_inputs(value), ()
+            return named_arrays.to_model_inputs(value, texts), ()
         document = to_document(value)
     return document.inputs, document.remarks
 

@@ -76,15 +76,13 @@ def computes_here(node: Node) -> bool:
 def runnable_layers(graph: Graph) -> list[str]:
     """Return the recurrent layers that depend on no layer which neither NumPy nor Keras can compute.
 
-    A custom cell and an input of text cannot be computed either.
+    A custom cell cannot be computed either.
     """
     unknown = {
         node.name for node in _unknown_nodes(graph) if not plain.keras_may_know(node.class_name, node.module)
     }
     unknown |= {node.name for node in graph.recurrent_nodes if not computes_here(node) or own_cell_name(node)}
-    return _layers_without(
-        graph, unknown | {wanted.name for wanted in graph.inputs if wanted.dtype == "string"}
-    )
+    return _layers_without(graph, unknown)
 
 
 def independent_layers(graph: Graph, unknown: str, wanted: Collection[str] = ()) -> list[str]:

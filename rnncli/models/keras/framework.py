@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
@@ -31,7 +32,7 @@ from rnncli.models.keras.choice import (
     note_omissions,
     require_one_use,
 )
-from rnncli.models.keras.layer_alone import advise_alone, half_dtype
+from rnncli.models.keras.layer_alone import half_dtype
 from rnncli.models.keras.process import UnrunnableError
 from rnncli.models.layer_cases import build_layer_case, name_outputs
 from rnncli.result import Result
@@ -96,7 +97,7 @@ def run(graph: Graph, path: Path, request: ModelRequest, cause: str = "") -> Mod
     names = choose_layers(graph, request.layers)
     wanted = {node.name: node for node in graph.nodes if node.name in names}
     for node in wanted.values():
-        _require_one_dtype(graph, node)
+        _require_one_dtype(node)
         try:
             require_one_use(graph, node)
         except UnknownLayerError as error:
@@ -244,8 +245,9 @@ def _part(graph: Graph, node: Node, call: RecordedCall, compute: Compute) -> Lay
         class_name=node.class_name,
         layer=node.name,
     )
+    half = half_dtype(node)
     try:
-        case = build_layer_case(node, keras_call)
+        case = build_layer_case(_with_dtype(node, half) if half else node, keras_call, half)
     except UnknownLayerError as error:
         raise name_cause(graph, node, error) from None
     result = compute(case)
@@ -253,20 +255,32 @@ def _part(graph: Graph, node: Node, call: RecordedCall, compute: Compute) -> Lay
     return LayerUse(node.name, case, result)
 
 
+def _with_dtype(node: Node, dtype: str) -> Node:
+    """Return the layer with this dtype instead of a mixed policy: Keras computes the same numbers."""
+
+    def rewrite(tree: Any) -> Any:
+        if isinstance(tree, Mapping):
+            return {key: dtype if key == "dtype" else rewrite(value) for key, value in tree.items()}
+        return [rewrite(value) for value in tree] if isinstance(tree, (list, tuple)) else tree
+
+    return replace(node, config=rewrite(node.config))
+
+
 def _require_equal(graph: Graph, node: Node, result: Result, theirs: Sequence[Array]) -> None:
     """Raise EngineError if rnncli's numbers differ from Keras's."""
     import numpy as np
 
     for tensor, expected in zip(result.outputs, theirs, strict=True):
+        values = tensor.values.astype(np.result_type(expected, np.float32))  # also of bfloat16
         size = max(1.0, float(np.abs(expected[np.isfinite(expected)]).max(initial=0)))
-        if not np.allclose(tensor.values, expected, rtol=0, atol=TOLERANCE * size, equal_nan=True):
+        if not np.allclose(values, expected, rtol=0, atol=TOLERANCE * size, equal_nan=True):
             same = rules_of(graph.origin) == TODAY or has_tf_keras()
             raise EngineError(
                 "{name}/{tensor} differs from Keras by up to {largest:.2g}{because}.",
                 "This is a bug in rnncli; please report it." if same else "pip install tf_keras",
                 name=node.name,
                 tensor=tensor.name,
-                largest=float(np.nanmax(np.abs(tensor.values - expected))),
+                largest=float(np.nanmax(np.abs(values - expected))),
                 because=""
                 if same
                 else Message(", which does not know what {origin} meant", origin=graph.origin),
@@ -300,13 +314,13 @@ def _require_same_rules(graph: Graph) -> None:
         )
 
 
-def _require_one_dtype(graph: Graph, node: Node) -> None:
-    """Raise LayerError for a recurrent layer that does not compute in float32 or float64."""
-    if not computes_here(node):
+def _require_one_dtype(node: Node) -> None:
+    """Raise LayerError for a recurrent layer that does not compute in floats of one size."""
+    if not computes_here(node) and not half_dtype(node):
         dtypes = [config.get("dtype") or "float32" for config in (node.config, node.core_config)]
         raise LayerError(
             "{name} ({class_name}) computes in {dtype}, which is not supported.",
-            advise_alone(graph, node) if half_dtype(node) else FLOAT32,
+            FLOAT32,
             name=node.name,
             class_name=node.class_name,
             dtype=next(dtype for dtype in dtypes if plain.dtype_of(dtype) is None),

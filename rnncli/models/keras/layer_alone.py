@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from rnncli.case import format_shape
-from rnncli.errors import InputError, Message, Text
+from rnncli.errors import Message, Text
 from rnncli.layers import plain
 from rnncli.layers.plain import UnknownLayerError
-from rnncli.models.graph import Graph, Node, Ref
+from rnncli.models.graph import Graph, Node
 from rnncli.models.layer_cases import spec_of
 from rnncli.specs import describe
 
@@ -76,22 +76,6 @@ def half_dtype(node: Node) -> str:
         if dtype in HALF:
             return dtype
     return ""
-
-
-def require_numbers(graph: Graph, names: tuple[str, ...]) -> None:
-    """Raise InputError if one of these layers depends on an input of text."""
-    needed = graph.find_dependencies(names)
-    for wanted in graph.inputs:
-        if wanted.dtype != "string" or wanted.name not in needed:
-            continue
-        reader = next((node for node in graph.nodes if Ref(wanted.name) in node.refs), None)
-        layer = next(node for node in graph.nodes if node.name in names)
-        raise InputError(
-            "its input {name} is text, which {reader} turns into token ids, and only numbers can be read.",
-            advise_alone(graph, layer),
-            name=wanted.name,
-            reader=reader.class_name if reader else wanted.dtype,
-        )
 
 
 def _plain(node: Node) -> Node:

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from rnncli.case import Array
-from rnncli.errors import inside, join
+from rnncli.errors import join
 from rnncli.layers.plain import UnknownLayerError, keras_may_know
 from rnncli.models import CasePair, ModelRequest, ModelRun, SavedModel, inputs, name_file
 from rnncli.models.graph import Graph, Node, Ref
 from rnncli.models.keras.choice import INPUT, require_inference
-from rnncli.models.keras.layer_alone import own_cell_name, require_numbers
+from rnncli.models.keras.layer_alone import own_cell_name
 from rnncli.models.keras.walk import run_graph
 
 
@@ -34,10 +34,9 @@ class Model(SavedModel):
             if node.config.get("stateful") or node.core_config.get("stateful")
         )
 
-    def require_numbers(self) -> None:
-        """Raise InputError if a requested layer depends on text."""
-        with inside(self.file):
-            require_numbers(self.contents, self.choose(self.names))
+    def text_inputs(self) -> tuple[str, ...]:
+        """Return the names of the inputs that are text."""
+        return tuple(wanted.name for wanted in self.contents.inputs if wanted.dtype == inputs.TEXT)
 
     def fit_inputs(self, given: Any) -> dict[str, Array]:
         """Return every input by name, in the dtype of the model.  Raises InputError if one does not fit."""
