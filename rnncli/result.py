@@ -198,6 +198,7 @@ class ChunkedTensor(NamedTuple):
 class LoopTrace(NamedTuple):
     """Trace of one layer in one direction over its time steps, in the order of processing.
 
+    layer: index in a stack; or the name of a saved model's layer, if several are traced.
     direction: forward or backward.
     columns: for each cell, by its index in RNN's list (None without a list), the lines whose columns each
         weight has, in order: `{None: {"kernel": ("input", "forget", "candidate", "output")}}`.
@@ -211,11 +212,11 @@ class LoopTrace(NamedTuple):
     hold_masks: by gate, shape (steps, units), bool: the numbers held at a value instead of computed.
     new_states: by the label of a gate that equals a state after the step, the label of that state: `hidden`
         by SimpleRNN's `candidate`.
-    in_stack: whether the stack has several layers.
+    in_stack: whether there are several layers.
     is_half: whether Bidirectional runs another loop in the other direction.
     """
 
-    layer: int
+    layer: int | str
     direction: str
     columns: Mapping[int | None, Mapping[str, tuple[str, ...]]]
     times: Array
@@ -256,6 +257,10 @@ class LoopTrace(NamedTuple):
         return part._replace(
             layer=self.layer if self.in_stack else None, direction=self.direction if self.is_half else ""
         )
+
+    def in_model(self, layer: str) -> "LoopTrace":
+        """Return the trace under the name of its layer in a model."""
+        return self._replace(layer=f"{layer}/{self.layer}" if self.in_stack else layer, in_stack=True)
 
     def entry(self, row: int) -> int:
         """Return the index in the input of the sequence in this row of the trace."""
@@ -318,6 +323,33 @@ class Result:
     def engine(self) -> str:
         """The engines as text, `numpy` or `onnx, numpy`."""
         return ", ".join(self.engines)
+
+
+def join_layers(results: Mapping[str, Result], model: ModelHead) -> Result:
+    """Return the results of a model's recurrent layers as one, with the layers' names in every name."""
+    shape, dtype = next(iter(model.inputs.values()))
+    part = next(iter(results.values()), None)
+    # A model with a graph makes its masks and states itself, so they are no conditions of its result.
+    given = {} if part is None or part.assumed is None else part.conditions
+    return Result(
+        engines=tuple(dict.fromkeys(name for result in results.values() for name in result.engines)),
+        seed=None,
+        specs=tuple(spec for result in results.values() for spec in result.specs),
+        input_shape=shape,
+        input_dtype=dtype,
+        outputs=tuple(
+            tensor._replace(
+                label=tensor.label._replace(layer=layer),
+                equals=tuple(claim.with_place(layer=layer) for claim in tensor.equals),
+            )
+            for layer, result in results.items()
+            for tensor in result.outputs
+        ),
+        trace=tuple(loop.in_model(layer) for layer, result in results.items() for loop in result.trace),
+        conditions={name: given[name] for name in ("mask", "initial_state") if name in given},
+        assumed=part.assumed if part else None,
+        model=model,
+    )
 
 
 class LayerShapes(NamedTuple):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import partial
 from math import prod
 from os import PathLike
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from rnncli import compute
 from rnncli.ask.request import INPUT_OPTIONS, Ask, Given, Remarks
-from rnncli.ask.subject import Bounds, Chosen, Computed, Outline, Subject, Verified
+from rnncli.ask.subject import Bounds, Chosen, Computed, Outline, Parts, Subject, Verified
 from rnncli.case import Array, Document, RawValue, Shape, known_sizes
 from rnncli.compute import engines, keras_differences
 from rnncli.errors import Flag, Message, Text, UsageError, join
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
     from rnncli.compute.compare import TolerancePair
     from rnncli.inputs.arrange import ArrangeOptions
     from rnncli.layers.stack import Stack
-    from rnncli.models import LayerUse
     from rnncli.result import Label, Result
 
 LARGEST_DRAWN = 2**40
@@ -95,12 +93,12 @@ class Described(Subject):
             return Described(ask._replace(seed=seed))
         return self
 
-    def parts(self) -> tuple[Sequence[LayerUse], Remarks]:
+    def parts(self, address: str = "", *, one_call: bool = False, whole: bool = False) -> Parts:
         """Return the layers as one part."""
         from rnncli.models import LayerUse
 
-        chosen = self.choose(one_call=True)
-        return (LayerUse("", chosen.case),), chosen.remarks
+        case, remarks, reference, _ = self.choose(one_call=one_call)
+        return Parts((LayerUse("", case),), remarks, reference)
 
     def compute(self, budget: int | None = None) -> Computed:
         """Return the results of the chunks of the batch, and what compares them with Keras."""

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 from rnncli.ask.layer_files import GIVE, GIVEN_BESIDE, refuse_layer_options
 from rnncli.ask.request import INPUT_OPTIONS, RUN_OPTIONS, Ask, Remarks
-from rnncli.ask.subject import Bounds, Chosen, Computed, Outline, Subject, Verified
+from rnncli.ask.subject import Bounds, Chosen, Computed, Outline, Parts, Subject, Verified
 from rnncli.case import RawValue
 from rnncli.errors import Flag, InputError, LayerError, Message, RnncliError, UsageError, inside
 from rnncli.inputs.arrange import ArrangeOptions
 from rnncli.inputs.source import find_source, split_layers
-from rnncli.models import CasePair, LayerUse, SavedModel, call
-from rnncli.models.inputs import dtype_name
+from rnncli.models import CasePair, SavedModel, call
 from rnncli.options import first_given
-from rnncli.result import Label, ModelHead, Result
+from rnncli.result import Label, Result
 
 if TYPE_CHECKING:
     from rnncli.ask.lines import InputLine, Lines
@@ -70,22 +68,34 @@ class Saved(Subject):
 
     def choose(self, address: str = "", *, one_call: bool = False) -> Chosen:
         """Return the Case of one layer, with the inputs, mask and states that it gets in the model."""
-        model_call = self._call()
-        part, notes, prefix = model_call.choose_layer(address)
-        case = call.with_returns(part.case, model_call.returns)
-        pair = CasePair(part.case, call.with_returns(case, {"return_state": True}))
-        if self.ask.hold:
+        parts = self._choose(address, alone=True)
+        return Chosen(parts.uses[0].case, *parts[1:4])
+
+    def parts(self, address: str = "", *, one_call: bool = False, whole: bool = False) -> Parts:
+        """Return every recurrent layer, or those named after the #."""
+        if whole:
+            _require_whole(self.model)
+        return self._choose(address)
+
+    def _choose(self, address: str, *, alone: bool = False) -> Parts:
+        """Return the chosen layers.  alone: whether the command takes one."""
+        model_call, hold = self._call(), self.ask.hold
+        run, notes, prefix = model_call.choose_parts(address, alone=alone, hold=bool(hold))
+        shown = {use.layer: call.with_returns(use.case, model_call.returns) for use in run.parts}
+        pairs = {
+            use.layer: CasePair(use.case, call.with_returns(shown[use.layer], {"return_state": True}))
+            for use in run.parts
+        }
+        several = len(shown) > 1
+        in_model = "" if several else f"{run.parts[0].layer}/"
+        reference = partial(_verify_in_framework, model_call, pairs, in_model)
+        if hold:
             from rnncli.compute import holds
 
-            case = holds.hold_gates(case, self.ask.hold)
-        reference = partial(_verify_in_framework, model_call, {part.layer: pair}, f"{part.layer}/")
-        return Chosen(case, notes, reference, prefix)
-
-    def parts(self) -> tuple[Sequence[LayerUse], Remarks]:
-        """Return every recurrent layer, or those named after the #."""
-        model_call = self._call()
-        _require_whole(model_call.model)
-        return model_call.choose_parts()
+            shown = {layer: holds.hold_gates(case, hold) for layer, case in shown.items()}
+        uses = tuple(use._replace(case=shown[use.layer]) for use in run.parts)
+        specs = {layer: case.stack[-1] for layer, case in shown.items()}
+        return Parts(uses, notes, reference, prefix, model_call.head(specs, run.masks) if several else None)
 
     def compute(self, budget: int | None = None) -> Computed:
         """Return one result, with the tensors of all layers under their names in the model."""
@@ -123,11 +133,8 @@ class Saved(Subject):
 def _compute(model_call: call.ModelCall, engine: str, *, everything: bool) -> Computed:
     """Return what a model returns for one input.  everything: include all layers that are not recurrent."""
     tensors = call.compute_tensors(model_call, engine, everything=everything)
-    model, inputs = model_call.model, model_call.inputs
-    shapes = {name: (tuple(array.shape), dtype_name(array)) for name, array in inputs.items()}
-    head = ModelHead(model.file, model.origin, shapes, tensors.specs, tensors.masks, model.zeroes_empty)
     return Computed(
-        results=iter((replace(tensors.result, model=head),)),
+        results=iter((tensors.result,)),
         batch=tensors.result.input_shape[0],
         chunks=1,
         remarks=tensors.notes,

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from rnncli.layers.case import Case
     from rnncli.layers.stack import Stack
     from rnncli.models import LayerUse
-    from rnncli.result import Label, Result
+    from rnncli.result import Label, ModelHead, Result
 
 Bounds = tuple[float, float] | None
 """The least and the greatest value that a tensor can have; None if it has no limits."""
@@ -57,6 +57,26 @@ class Chosen(NamedTuple):
         tolerances: of --check; None without it.
         """
         return verify(self.case, result, tolerances, self.reference)
+
+
+class Parts(NamedTuple):
+    """The recurrent layers that a command is about, in order, and remarks.
+
+    prefix: as in Chosen.
+    head: what an answer about several layers says of their model; None for one layer, whose tensors have
+        their names in the layer.
+    """
+
+    uses: "Sequence[LayerUse]"
+    remarks: Remarks
+    reference: Reference
+    prefix: str = ""
+    head: "ModelHead | None" = None
+
+    def verify(self, result: "Result", tolerances: "TolerancePair | None") -> Verified:
+        """Compare the result of the layer, or the joined result of all layers, as `Chosen.verify` does."""
+        case = self.uses[0].case if self.head is None else None
+        return verify(case, result, tolerances, self.reference)
 
 
 class Outline(NamedTuple):
@@ -136,11 +156,12 @@ class Subject(ABC):
         """
 
     @abstractmethod
-    def parts(self) -> "tuple[Sequence[LayerUse], Remarks]":
-        """Return the Case of every recurrent layer that is asked about, in order, and remarks.
+    def parts(self, address: str = "", *, one_call: bool = False, whole: bool = False) -> Parts:
+        """Return the Case of every recurrent layer that is asked about.
 
-        Layers that are described are one part.  Raises LayerError if a layer that has or may have recurrent
-        weights would be left out unasked.
+        Layers that are described are one part.  address, one_call: as in `choose`; the
+        address may choose one layer.
+        whole: raise LayerError if a layer that has or may have recurrent weights would be left out unasked.
         """
 
     @abstractmethod

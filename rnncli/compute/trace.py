@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from rnncli import compute
+from rnncli import addresses, compute
 from rnncli.case import Shape
 from rnncli.cells import activations
 from rnncli.compute import engines
@@ -53,9 +53,9 @@ def list_loop_parts(stack: Stack, input_shape: Shape | None = None) -> dict[Labe
 
 
 class TraceSelection(NamedTuple):
-    """The parts of a trace to keep, by index or name; None keeps everything."""
+    """The parts of a trace to keep, by index or name; None keeps everything.  steps: also ranges, `0:5`."""
 
-    steps: Sequence[int] | None = None
+    steps: Sequence[int | str] | None = None
     units: Sequence[int] | None = None
     batch: Sequence[int] | None = None
     gates: Sequence[str] | None = None
@@ -106,7 +106,8 @@ def narrow(loops: Sequence[LoopTrace], selection: TraceSelection) -> tuple[LoopT
 
     narrowed = []
     for loop, parts in zip(loops, kept, strict=True):
-        steps = _indices("--step", selection.steps, [len(loop.times)], "time steps")
+        wanted = addresses.select_steps(list(map(str, selection.steps or ())), len(loop.times))
+        steps = _indices("--step", wanted, [len(loop.times)], "time steps")
         rows = slice(None) if steps is None else np.flatnonzero(np.isin(loop.times, steps))
         narrowed.append(
             loop._replace(

@@ -9,7 +9,7 @@ SECTIONS = {
         "return_sequences", "return_state", "bidirectional", "masks", "stateful", "reset_after",
     ),
     "What to give": ("shapes", "layers", "cells", "data", "files"),
-    "What to find out": ("inside", "gradients", "models", "porting", "exporting", "errors"),
+    "What to find out": ("inside", "gradients", "models", "porting", "exporting", "errors", "questions"),
     "Where to use it": ("scripts", "python", "notebooks", "korean"),
 }  # fmt: skip
 """The topics, under their headings."""

@@ -17,7 +17,7 @@ from rnncli.inputs.source import Source, split_layers
 from rnncli.layers.case import Case
 from rnncli.models import CasePair, GivenBeside, LayerUse, ModelRequest, ModelRun, SavedModel
 from rnncli.models.inputs import dtype_name
-from rnncli.result import NamedTensor, Result
+from rnncli.result import ModelHead, NamedTensor, Result, join_layers
 
 if TYPE_CHECKING:
     from rnncli.compute.compare import Tolerance
@@ -221,38 +221,32 @@ class ModelCall(NamedTuple):
         notes = (join((model.file, note), ": ") for note in (*model.notes, *found.notes))
         return found, (*self.remarks, *notes)
 
-    def choose_layer(self, address: str = "") -> tuple[LayerUse, Remarks, str]:
-        """Return the layer that `gru/last_hidden_state[0,3]` begins with, notes, and the prefix `gru/`.
+    def choose_parts(
+        self, address: str = "", *, alone: bool = False, hold: bool = False
+    ) -> tuple[ModelRun, Remarks, str]:
+        """Return the chosen recurrent layers, in the order of the model, notes, and the prefix `gru/`.
 
-        If the address names no layer, the model must have only one, and the prefix is "".
+        address: `gru/last_hidden_state[0,3]` chooses the layer that it begins with; the prefix is else "".
+        alone, hold: whether the command, or --hold, takes one layer only.
         """
         name = addresses.layer_in_model(address, self.model.layer_names()) if address else ""
         if name:
             named = self._replace(model=self.model.with_names((name,)))
-            return *named.choose_layer()[:2], f"{name}/"
-        return *self._run_layer(), ""
-
-    def choose_parts(self) -> tuple[tuple[LayerUse, ...], Remarks]:
-        """Return every chosen recurrent layer, in the order of the model, and notes."""
-        if len(self._choose_names()) == 1:
-            part, notes = self._run_layer()
-            parts: tuple[LayerUse, ...] = (part,)
-        else:
-            found, notes = self.run()
-            parts, notes = found.parts, (*notes, *self._note_empty(found.parts))
-        return tuple(part._replace(case=with_returns(part.case, self.returns)) for part in parts), notes
-
-    def _run_layer(self) -> tuple[LayerUse, Remarks]:
-        """Run the model up to the only chosen layer; return the use of this layer, and notes."""
+            return *named.choose_parts()[:2], f"{name}/"
         names, file = self._choose_names(), self.model.file
-        if len(names) > 1:
+        if len(names) > 1 and (alone or hold):
             raise UsageError(
-                "{--model:file}: this command takes one recurrent layer, but the model has several: {names}.",
+                "{--model:file}: this command takes one recurrent layer, but the model has several: {names}."
+                if alone
+                else "{--hold} holds a gate of one recurrent layer, but {file} has several: {names}.",
                 "Name one: {--model:value}",
                 file=file,
                 names=", ".join(names),
                 value=shlex.quote(f"{file}#{names[0]}"),
             )
+        if len(names) > 1:
+            found, notes = self.run()
+            return found, (*notes, *self._note_empty(found.parts)), ""
         # --engine is for this layer alone, which the command computes; `auto` computes the layers before it.
         found, notes = self._replace(model=self.model.with_names(names)).run()
         part = next((part for part in found.parts if part.layer == names[0]), found.parts[0])
@@ -261,7 +255,12 @@ class ModelCall(NamedTuple):
             file=file,
             layer=part.layer,
         )
-        return part, (*notes, note, *self._note_empty((part,)))
+        return replace(found, parts=(part,)), (*notes, note, *self._note_empty((part,))), ""
+
+    def head(self, layers: Mapping[str, Spec], masks: tuple[str, ...]) -> ModelHead:
+        """Return what the head of an answer says.  layers, masks: see ModelHead."""
+        shapes = {name: (tuple(array.shape), dtype_name(array)) for name, array in self.inputs.items()}
+        return ModelHead(self.model.file, self.model.origin, shapes, layers, masks, self.model.zeroes_empty)
 
     def _note_empty(self, parts: Sequence[LayerUse]) -> Remarks:
         """Return a note on each layer whose initial state is 0 in a sequence without steps."""
@@ -313,19 +312,13 @@ class ModelTensors(NamedTuple):
 
     result: the tensors of all layers, with their names in the model, `gru/hidden_state`.
     by_layer: the results of the recurrent layers, by the layer's name.  cases: their Cases, likewise.
-    masks: the names of the layers that create masks.  notes: on the inputs, the file and the run.
+    notes: on the inputs, the file and the run.
     """
 
     result: Result
     by_layer: Mapping[str, Result]
     cases: Mapping[str, CasePair]
-    masks: tuple[str, ...]
     notes: tuple[Text, ...]
-
-    @property
-    def specs(self) -> dict[str, Spec]:
-        """The recurrent layers, by name."""
-        return {layer: result.specs[-1] for layer, result in self.by_layer.items()}
 
 
 def compute_tensors(call: ModelCall, engine: str, *, everything: bool) -> ModelTensors:
@@ -338,33 +331,9 @@ def compute_tensors(call: ModelCall, engine: str, *, everything: bool) -> ModelT
         else compute.run(cases[part.layer].display, engine)
         for part in run.parts
     }
-    return ModelTensors(_combine(call.inputs, results, run), results, cases, run.masks, notes)
-
-
-def _combine(inputs: Mapping[str, Array], results: Mapping[str, Result], run: ModelRun) -> Result:
-    """Return the tensors of all layers as one result."""
-    tensors = [
-        tensor._replace(
-            label=tensor.label._replace(layer=layer),
-            equals=tuple(claim.with_place(layer=layer) for claim in tensor.equals),
-        )
-        for layer, result in results.items()
-        for tensor in result.outputs
-    ]
-    first = next(iter(inputs.values()))
-    part = next(iter(results.values()), None)
-    # A model with a graph makes its masks and states itself, so they are no conditions of its result.
-    given = {} if part is None or part.assumed is None else part.conditions
-    return Result(
-        engines=tuple(dict.fromkeys(name for result in results.values() for name in result.engines)),
-        seed=None,
-        specs=tuple(spec for result in results.values() for spec in result.specs),
-        input_shape=first.shape,
-        input_dtype=dtype_name(first),
-        outputs=_order_tensors(tensors, run),
-        conditions={name: given[name] for name in ("mask", "initial_state") if name in given},
-        assumed=part.assumed if part else None,
-    )
+    head = call.head({layer: result.specs[-1] for layer, result in results.items()}, run.masks)
+    joined = join_layers(results, head)
+    return ModelTensors(replace(joined, outputs=_order_tensors(joined.outputs, run)), results, cases, notes)
 
 
 def _order_tensors(tensors: Sequence[NamedTensor], run: ModelRun) -> tuple[NamedTensor, ...]:

@@ -110,8 +110,8 @@ def _cases(ask: Ask) -> tuple[list[tuple[Case, Names]], Remarks]:
     from rnncli.ask import subject_of
     from rnncli.commands.export.export_case import join_layers
 
-    parts, remarks = subject_of(ask).parts()
-    return list(join_layers(parts)) if len(parts) > 1 else [(parts[0].case, {})], remarks
+    uses, remarks, *_ = subject_of(ask).parts(one_call=True, whole=True)
+    return list(join_layers(uses)) if len(uses) > 1 else [(uses[0].case, {})], remarks
 
 
 def _refused(name: str, reason: Text, advice: Text) -> LayerError:

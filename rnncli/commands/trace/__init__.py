@@ -73,17 +73,17 @@ def compute_answer(
     """
     from dataclasses import replace
 
-    from rnncli.addresses import select_steps
     from rnncli.ask import subject_of
     from rnncli.commands.trace.answer import TraceAnswer, stats_of
     from rnncli.compute import trace as tracing
+    from rnncli.result import join_layers
 
-    chosen = subject_of(ask).choose()
-    case = tracing.with_all_outputs(chosen.case)
-    verified = chosen._replace(case=case).verify(tracing.trace(case), tolerances)
-    result = verified.result
-    loops = tracing.list_loops(result)
-    wanted = select_steps(selection.step, len(loops[0].times))
-    kept = tracing.narrow(loops, tracing.TraceSelection(wanted, *selection[1:]))
-    answer = TraceAnswer(replace(result, specs=chosen.case.stack), kept, stats_of(kept) if stats else {})
-    return answer, list(verified.disagreeing), (*chosen.remarks, *verified.remarks)
+    parts = subject_of(ask).parts()
+    wide = [use._replace(case=tracing.with_all_outputs(use.case)) for use in parts.uses]
+    results = {use.layer: tracing.trace(use.case) for use in wide}
+    joined = join_layers(results, parts.head) if parts.head else next(iter(results.values()))
+    verified = parts._replace(uses=wide).verify(joined, tolerances)
+    specs = tuple(spec for use in parts.uses for spec in use.case.stack)
+    kept = tracing.narrow(tracing.list_loops(verified.result), tracing.TraceSelection(*selection))
+    answer = TraceAnswer(replace(verified.result, specs=specs), kept, stats_of(kept) if stats else {})
+    return answer, list(verified.disagreeing), (*parts.remarks, *verified.remarks)

@@ -33,7 +33,7 @@ from rnncli.show.page import (
     select_ends,
     text_of,
 )
-from rnncli.show.result_answer import difference_text, format_difference, held_text, notes_of, title
+from rnncli.show.result_answer import difference_text, format_difference, held_text, notes_of, title_of
 from rnncli.show.statistics import Stats
 from rnncli.show.visible import ENDLESS, longest, width_of
 from rnncli.show.wording import new_state
@@ -314,7 +314,7 @@ def page(result: Result, loops: Sequence[LoopTrace], stats: Mapping[Label, Stats
         pieces = (f"{name} {format_difference(number)}" for name, number in result.differences.items())
         differences = marks(view).dot.join(pieces)
         parts += [(), line(f"{view.say(difference_text(result))}: {differences}", "dim")]
-    return Page(title(result.specs, view), notes_of(result, view), tuple(parts))
+    return Page(title_of(result, view), notes_of(result, view), tuple(parts))
 
 
 def _new_states(loops: Sequence[LoopTrace], view: View) -> Iterator[Line]:
@@ -406,11 +406,16 @@ def _lay_out(loop: LoopTrace, result: Result, ranges: Ranges, view: View) -> Loo
 
 
 def _title(loop: LoopTrace, result: Result, view: View) -> Line:
-    """Return `layer 0  LSTM(3) · backward`, each part only if there are several."""
+    """Return `layer 0  LSTM(3) · backward`, or `encoder  LSTM(3)`, each part only if there are several."""
     spans = []
-    if len(result.specs) > 1:
+    if isinstance(loop.layer, int) and len(result.specs) > 1:
         spans.append(Span(f"{view.say('layer')} {loop.layer}  ", "dim"))
         spans.append(Span(expressions_of(result.specs)[loop.layer], "strong"))
+    elif isinstance(loop.layer, str):
+        layers = {} if result.model is None else result.model.layers
+        is_second = loop.is_half and loop.direction == "backward"
+        words = expressions_of((layers[loop.layer],)) if loop.layer in layers and not is_second else ()
+        spans += [Span(f"{loop.layer}  ", "strong"), *map(Span, words)]
     if loop.shows_direction:
         spans += [Span(marks(view).dot, "dim")] if spans else []
         spans.append(Span(view.say(loop.direction), "strong"))

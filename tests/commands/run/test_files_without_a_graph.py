@@ -132,9 +132,10 @@ def test_a_layer_is_traced_explained_plotted_and_differentiated(rnncli: Any, tmp
     for command in (("plot", "--terminal"), ("gradients",)):
         done = rnncli(command[0], numbers, "--model", f"{path}#gru_l1", *command[1:])
         assert done.returncode == 0, done.stderr
-    done = rnncli("trace", numbers, "--model", path)
-    assert (done.returncode, done.stdout) == (2, "")
-    assert "gru_l0, gru_l1" in done.stderr
+    done = rnncli("trace", numbers, "--model", path, "-f", "json")
+    last = json.loads(done.stdout)["trace"][-1]
+    assert last["layer"] == "gru_l1"
+    np.testing.assert_allclose(last["state"]["hidden"], wanted[:, 4], atol=1e-5)
     trace = package.trace(X, model=f"{path}#gru_l1", check=True)
     np.testing.assert_allclose(trace["hidden"], wanted, atol=1e-5)
     assert "largest difference from PyTorch under the same assumptions" in str(trace)

@@ -182,7 +182,7 @@ def test_one_layer_is_traced_and_explained(rnncli: Any, saved: Any) -> None:
     assert done.stderr.startswith("rnncli: gru/last_hidden_state[0,9]: index 9 is out of range")
     assert "for units (0 to 2)" in done.stderr
     assert rnncli("trace", ids, "--model", f"{file}#gru").returncode == 0
-    done = rnncli("trace", ids, "--model", str(file))
+    done = rnncli("explain", "last_hidden_state[0,2]", ids, "--model", str(file))
     assert done.returncode == 2
     assert "one, two, gru" in done.stderr
     done = rnncli("plot", ids, "--model", f"{file}#gru", "--terminal")
