@@ -218,7 +218,8 @@ def gradients(
 
     ask = ask_of(inputs, layer, options)
     answer, remarks = _passed(gradients.gradients(ask, of=of, against=pass_layers(against)))
-    return Report("gradients", answer.gradients[0].specs, answer.gradients, answer, remarks, view_of(options))
+    specs = (answer.model or answer.gradients[0].header).specs
+    return Report("gradients", specs, answer.gradients, answer, remarks, view_of(options))
 
 
 @expand_options

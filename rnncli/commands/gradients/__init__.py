@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from rnncli.errors import UsageError
+from rnncli.errors import UsageError, inside
 
 if TYPE_CHECKING:
     from rnncli.ask import Ask
@@ -23,11 +23,13 @@ def gradients(ask: Ask, *, of: str | None, against: Sequence[Any] | None) -> Rep
     """How far back does the output depend on the input?
 
     The norm of the output's gradient with respect to every state and input, for one sequence.
-    The states are those of the last recurrent layer, the input is that of the first layer.
+    The states are those of the last recurrent layer, the input is that of the first layer; of a model, each
+    recurrent layer with its own input.
     """
     from rnncli.ask import subject_of
     from rnncli.commands.gradients import curves
     from rnncli.commands.gradients.answer import GradientsAnswer
+    from rnncli.result import join_layers
     from rnncli.show.answer import Reply
 
     _require_one_call(ask)
@@ -35,10 +37,18 @@ def gradients(ask: Ask, *, of: str | None, against: Sequence[Any] | None) -> Rep
     options = ask.options
     if first is not ask.layer:
         ask = ask._replace(layer=[first], options=curves.own_options([first], options))
-    case, remarks, *_ = subject_of(ask).choose(one_call=True)
+    uses, remarks, _, prefix, head = subject_of(ask).parts(of or "", one_call=True)
+    of = of and of.removeprefix(prefix)
+    if head is not None and not others:
+        by_layer = {}
+        for use in uses:
+            with inside(use.layer, UsageError):
+                by_layer[use.layer] = curves.gradients(use.case, of, ask.engine)
+        joined = join_layers({layer: found.header for layer, found in by_layer.items()}, head)
+        return Reply(GradientsAnswer(tuple(by_layer.values()), joined), remarks)
     stacks = [ask._replace(layer=[other]).layers() for other in others]
-    cases = [case, *curves.make_variants(case, stacks, options)]
-    return Reply(GradientsAnswer(tuple(curves.gradients(one, of, ask.engine) for one in cases)), remarks)
+    cases = [uses[0].case, *curves.make_variants(uses[0].case, stacks, options)]
+    return Reply(GradientsAnswer(tuple(curves.gradients(case, of, ask.engine) for case in cases)), remarks)
 
 
 def _require_one_call(ask: Ask) -> None:

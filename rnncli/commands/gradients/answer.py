@@ -6,7 +6,7 @@ column for each.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from math import inf, isfinite, log10
 from typing import Any, NamedTuple
@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from rnncli.case import Array
 from rnncli.commands.gradients.curves import ABOVE, BELOW, INPUT, Curve, Gradients
 from rnncli.errors import Message, Text
-from rnncli.result import Label
+from rnncli.result import Label, Result
 from rnncli.show.answer import Answer, Records
 from rnncli.show.page import (
     Column,
@@ -30,9 +30,9 @@ from rnncli.show.page import (
     cell,
     line,
 )
-from rnncli.show.result_answer import head_of, notes_of, title
+from rnncli.show.result_answer import head_of, notes_of, title, title_of
 from rnncli.show.wording import new_state
-from rnncli.specs import configs_of, expression_of
+from rnncli.specs import configs_of, expression_of, expressions_of
 
 MOST_ROWS = 24
 """With more steps, only evenly spaced steps are shown, unless View.full is set."""
@@ -71,9 +71,13 @@ NamedCurve = tuple[str, Curve]
 
 @dataclass(frozen=True)
 class GradientsAnswer(Answer):
-    """Gradients of one or several stacks of layers for the same input."""
+    """Gradients of one or several stacks of layers for the same input, or of the layers of a model.
+
+    model: the layers of the model as one result without tensors; None for layers that are described.
+    """
 
     gradients: tuple[Gradients, ...]
+    model: Result | None = None
 
     def document(self, view: View) -> dict[str, Any]:
         """`{..., "engine", "seed", "input", "conditions", "of", "rule", "layers": [...]}`.
@@ -87,25 +91,22 @@ class GradientsAnswer(Answer):
         independent, undefined), `timestep`, `ratio`, `reference`, and, of a state, `through`: the share of
         its gradient, over all steps, that comes back through each gate, or a part of a state's equation,
         `forget * cell`.
+        Of a model, each layer has its own `name`, `input` and `of`.
         """
-        first = self.gradients[0]
-        target = first.target
-        common = head_of(first.header)
-        del common["layer"], common["expression"]  # each stack has its own
+        common = head_of(self.gradients[0].header if self.model is None else self.model)
+        for name in ("layer", "expression", "layers"):  # each stack has its own
+            common.pop(name, None)
+        in_model = self.model is not None
         return {
             **common,
-            "of": {
-                "tensor": target.name,
-                "batch": target.batch,
-                "text": target.text,
-                "entries": len(target.entries),
-            },
+            **({} if in_model else _of_document(self.gradients[0])),
             "rule": {
                 **{f"{kind}_below": limit for kind, limit in BELOW.items()},
                 **{f"{kind}_above": limit for kind, limit in ABOVE.items()},
             },
             "layers": [
                 {
+                    **({"name": name, **_of_document(stack)} if in_model else {}),
                     "expression": expression_of(stack.specs),
                     "layer": configs_of(stack.specs),
                     **({"weight": stack.weight, "lines": dict(stack.by_line)} if stack.weight else {}),
@@ -121,7 +122,7 @@ class GradientsAnswer(Answer):
                         for curve in stack.curves
                     ],
                 }
-                for stack in self.gradients
+                for name, stack in self._named()
             ],
         }
 
@@ -129,20 +130,25 @@ class GradientsAnswer(Answer):
         """Return the norms as bars and numbers, then a verdict per curve."""
         if self.gradients[0].weight:
             return self._page_of_weight(view)
-        first, curves = self.gradients[0], self._name_curves()
-        norms = "norm of the gradient of {of}, one row per time step"
-        heading = line(view.say(norms, of=first.target.text))
-        tables = CurveTables.of(curves, view)
-        parts: list[PagePart] = [Variants(tables.draw()), (), *tables.notes(), ()]
-        parts += [verdict for name, curve in curves for verdict in write_verdict(name, curve, view)]
-        return Page(self._title(view), (*notes_of(first.header, view), heading), tuple(parts))
+        first, norms = self.gradients[0], "norm of the gradient of {of}, one row per time step"
+        if self.model is None:
+            heading = line(view.say(norms, of=first.target.text))
+            named = ((layer if self._are_named else "", stack) for layer, stack in self._named())
+            parts = _draw_curves(_name_curves(named), view)
+            return Page(self._title(view), (*notes_of(first.header, view), heading), tuple(parts))
+        parts = []
+        for layer, stack in self._named():
+            of = view.say(norms, of=f"{layer}/{stack.target.text}")
+            head: Line = (Span(f"{layer}  ", "strong"), *map(Span, expressions_of(stack.specs)))
+            parts += [head, line(of), *_draw_curves(_name_curves([("", stack)]), view), ()]
+        return Page(self._title(view), notes_of(self.model, view), tuple(parts[:-1]))
 
     def _page_of_weight(self, view: View) -> Page:
         """Return the norms by gate, one row per layer and gate."""
         first = self.gradients[0]
         rows = list(self._by_line())
         largest = max((norm for _, _, norm, _ in rows), default=0)
-        several, say = len(self.gradients) > 1, view.say
+        several, say = self._are_named, view.say
         has_gates = any(stack.by_line.keys() - stack.new_states for stack in self.gradients)
         table = Table(
             (
@@ -161,9 +167,10 @@ class GradientsAnswer(Answer):
         )
         by_gate = "norm of the gradient of {of} with respect to {weight}, by gate"
         whole = "norm of the gradient of {of} with respect to {weight}"
-        heading = say(by_gate if has_gates else whole, of=first.target.text, weight=first.weight)
+        of = first.target.text if self.model is None else say("each layer's last output")
+        heading = say(by_gate if has_gates else whole, of=of, weight=first.weight)
         unread = line(say("no line of the cell reads it"))
-        head = (*notes_of(first.header, view), line(heading))
+        head = (*notes_of(self.model or first.header, view), line(heading))
         return Page(self._title(view), head, (table,) if rows else (unread,))
 
     def _by_line(self) -> Iterator[tuple[str, str, float, str | None]]:
@@ -192,7 +199,7 @@ class GradientsAnswer(Answer):
         """
         import numpy as np
 
-        several = len(self.gradients) > 1
+        several = self._are_named
         if self.gradients[0].weight:
             rows = self._by_line()
             return {f"{kind}/{name}" if several else name: np.array(norm) for kind, name, norm, _ in rows}
@@ -202,28 +209,63 @@ class GradientsAnswer(Answer):
             for curve in stack.curves
         }
 
+    @property
+    def _are_named(self) -> bool:
+        """Whether the names of the stacks are shown."""
+        return self.model is not None or len(self.gradients) > 1
+
     def _title(self, view: View) -> Line:
+        if self.model is not None:
+            return title_of(self.model, view)
         first, *others = (title(stack.specs, view) for stack in self.gradients)
         return (*first, *(span for other in others for span in (Span("  |  ", "dim"), *other)))
 
     def _named(self) -> Iterator[tuple[str, Gradients]]:
-        """Yield every stack with the name of its layer, such as `LSTM`; a second one is `LSTM 2`."""
+        """Yield every stack with its layer's name in the model, else its class, `LSTM`, a second `LSTM 2`."""
+        if self.model is not None and self.model.model is not None:
+            yield from zip(self.model.model.layers, self.gradients, strict=True)
+            return
         kinds: list[str] = []
         for stack in self.gradients:
             kinds.append(_kind(stack))
             count = kinds.count(kinds[-1])
             yield kinds[-1] if count == 1 else f"{kinds[-1]} {count}", stack
 
-    def _name_curves(self) -> list[NamedCurve]:
-        """Return every curve with its heading: the states of every layer, then the inputs."""
-        has_backward = {curve.direction for stack in self.gradients for curve in stack.curves} > {"forward"}
-        named = []
-        for layer, stack in self._named():
-            for curve in stack.curves:
-                way = curve.direction if has_backward else ""
-                words = (layer if len(self.gradients) > 1 else "", way, str(curve.part))
-                named.append((" ".join(filter(None, words)), curve))
-        return sorted(named, key=lambda pair: pair[1].part == INPUT)
+
+def _name_curves(named: Iterable[tuple[str, Gradients]]) -> list[NamedCurve]:
+    """Return every curve with its heading: the states of every layer, then the inputs.
+
+    named: the stacks with the names to show; "" for none.
+    """
+    stacks = list(named)
+    has_backward = {curve.direction for _, stack in stacks for curve in stack.curves} > {"forward"}
+    curves = [
+        (" ".join(filter(None, (layer, curve.direction if has_backward else "", str(curve.part)))), curve)
+        for layer, stack in stacks
+        for curve in stack.curves
+    ]
+    return sorted(curves, key=lambda pair: pair[1].part == INPUT)
+
+
+def _of_document(stack: Gradients) -> dict[str, Any]:
+    """Return the input of a stack, and the numbers whose gradient is computed."""
+    target, header = stack.target, stack.header
+    return {
+        "input": {"shape": list(header.input_shape), "dtype": header.input_dtype},
+        "of": {
+            "tensor": target.name,
+            "batch": target.batch,
+            "text": target.text,
+            "entries": len(target.entries),
+        },
+    }
+
+
+def _draw_curves(curves: Sequence[NamedCurve], view: View) -> list[PagePart]:
+    """Return the curves side by side, notes on how to read them, and a verdict on each."""
+    tables = CurveTables.of(curves, view)
+    verdicts = (verdict for name, curve in curves for verdict in write_verdict(name, curve, view))
+    return [Variants(tables.draw()), (), *tables.notes(), (), *verdicts]
 
 
 def _kind(stack: Gradients) -> str:

@@ -13,10 +13,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from rnncli.ask import Ask, Remarks
+    from rnncli.ask.subject import Parts
     from rnncli.case import Spec
     from rnncli.commands.plot.palette import Style
     from rnncli.commands.plot.sheet import Sheet
-    from rnncli.layers.case import Case
 
 EXAMPLES = """\
 rnncli plot --layer lstm --seed 42 -o gates.svg
@@ -106,14 +106,16 @@ def drawing_of(ask: Ask, asked: PlotFlags) -> Plot:
         )
     size = _size(asked)
     steps = slice(None) if asked.steps is None else parse_steps(asked.steps)
-    chosen = subject_of(ask).choose()
-    case, remarks = chosen.case, chosen.remarks
+    parts = subject_of(ask).parts()
     style = STYLES[asked.style or asked.theme or "light"]
-    sheet = _draw(case, ask.engine, asked, steps)
-    return Plot(sheet, style, size, tuple(case.stack), tuple(remarks))
+    sheet = _draw(parts, ask.engine, asked, steps)
+    specs = tuple(spec for use in parts.uses for spec in use.case.stack)
+    return Plot(sheet, style, size, specs, tuple(parts.remarks))
 
 
-def _draw(case: Case, engine: str, flags: PlotFlags, steps: slice) -> Callable[[str, frozenset[str]], Sheet]:
+def _draw(
+    parts: Parts, engine: str, flags: PlotFlags, steps: slice
+) -> Callable[[str, frozenset[str]], Sheet]:
     """Compute what is drawn; return the `sheet` of a Plot."""
     from rnncli import compute
     from rnncli.commands.plot import sheet
@@ -121,8 +123,10 @@ def _draw(case: Case, engine: str, flags: PlotFlags, steps: slice) -> Callable[[
     from rnncli.compute import trace as tracing
     from rnncli.layers import is_stepped
 
-    through_time = any(map(is_stepped, case.stack))
-    traceable = through_time and engines.reason_not_traced(case) is None
+    traceable = all(
+        any(map(is_stepped, use.case.stack)) and engines.reason_not_traced(use.case) is None
+        for use in parts.uses
+    )
     what = flags.what or ("trace" if traceable else "result")
     if what == "trace" and engine not in ("auto", engines.STEPWISE):
         raise UsageError(
@@ -131,10 +135,18 @@ def _draw(case: Case, engine: str, flags: PlotFlags, steps: slice) -> Callable[[
             engine=engine,
         )
     traced = what == "trace"
-    result = tracing.trace(case) if traced else compute.run(case, engine)
+    drawn = [
+        sheet.DrawnLayers(
+            use.layer if parts.head else "",
+            use.case,
+            tracing.trace(use.case) if traced else compute.run(use.case, engine),
+        )
+        for use in parts.uses
+    ]
     selection = sheet.SheetSelection(flags.batch, steps, tuple(flags.gate or ()), flags.scale)
+    model = parts.head.file if parts.head else ""
     return lambda lang, undrawable: sheet.draw(
-        case, result, selection._replace(lang=lang, undrawable=undrawable), traced=traced
+        drawn, selection._replace(lang=lang, undrawable=undrawable), traced=traced, model=model
     )
 
 

@@ -29,8 +29,9 @@ MASKED: dict[Collection[str], Text] = {
     frozenset({"held"}): Message("masked, carried"),
     frozenset({"zeroed"}): Message("masked, zeroed"),
     frozenset({"held", "zeroed"}): Message("masked, carried or zeroed"),
+    frozenset({"masked"}): "masked",
 }
-"""What the legend calls masked steps of a state, by their statuses."""
+"""What the legend calls masked steps of a state, by their statuses; `masked` for a result without a trace."""
 
 
 class Hatching(NamedTuple):
@@ -157,36 +158,73 @@ class Sheet:
         ]
 
 
-DrawnRows = tuple[list[MapRow], tuple[bool, ...], Text]
-"""The rows; which of the input's selected steps are masked; what the legend calls a masked step, or ""."""
+DrawnRows = tuple[list[MapRow], tuple[bool, ...], set[str]]
+"""The rows; which of the input's selected steps are masked; the statuses of the masked steps, see MASKED."""
 
 
-def draw(case: Case, result: Result, selection: SheetSelection, *, traced: bool) -> Sheet:
-    """Return a picture of one sequence: one row per layer; with a trace, one per layer and direction."""
-    selection, lang = _entry(case, selection), selection.lang
-    draw_rows = _draw_trace if traced else _draw_result
-    rows, masked_steps, masked_label = draw_rows(case, result, selection)
-    if case.inputs.ndim == 3:
-        rows = [MapRow("", (_draw_input(case, selection, masked_steps),)), *rows]
+class DrawnLayers(NamedTuple):
+    """Layers with their result.  name: of the layer in a model that has several; else ""."""
+
+    name: str
+    case: Case
+    result: Result
+
+
+def draw(parts: Sequence[DrawnLayers], selection: SheetSelection, *, traced: bool, model: str = "") -> Sheet:
+    """Return a picture of one sequence: one row per layer; with a trace, one per layer and direction.
+
+    model: the name of the file of several parts.
+    """
+    lang, first = selection.lang, parts[0]
+    rows: list[MapRow] = []
+    statuses: set[str] = set()
+    gates = _known_gates(parts, selection) if traced else ()
+    for name, case, result in parts:
+        chosen = _entry(case, selection)._replace(gates=gates)
+        layer_rows, masked_steps, skipped = (_draw_trace if traced else _draw_result)(case, result, chosen)
+        statuses |= skipped
+        if case.inputs.ndim == 3:
+            layer_rows = [MapRow("", (_draw_input(case, chosen, masked_steps),)), *layer_rows]
+        rows += [
+            MapRow(", ".join(filter(None, (name, row.label))), row.panels) for row in layer_rows if row.panels
+        ]
     if any(len(panel.times) > LONG for row in rows for panel in row.panels):
         rows = [MapRow(row.label, (panel,)) for row in rows for panel in row.panels]
-    last, seed = len(case.inputs) - 1, result.seed
-    notes = [say("batch {batch} of 0..{last}", lang, batch=selection.batch, last=last)] if last else []
-    if case.weights is None and seed is not None:
-        notes.append(say("seed {seed}", lang, seed=seed))
-    notes.append(say("engine {name}", lang, name=result.engine))
-    if result.hold:
-        notes.append(say(held_text(result), lang))
-    if result.assumed is not None:
-        notes.append(visible(say(assumed_text(result.assumed), lang)))
+    names = ", ".join(name for name, *_ in parts)
     return Sheet(
-        title=visible(" → ".join(expressions_of(case.stack))),
-        note=", ".join(notes),
+        title=visible(f"{model}: {names}" if model else " → ".join(expressions_of(first.case.stack))),
+        note=", ".join(_notes(first.case, first.result, selection)),
         rows=tuple(rows),
         scales=_scales([panel for row in rows for panel in row.panels], selection),
         time_axis=say("time step", lang),
-        hatchings=tuple(_hatchings(rows, masked_label, lang)),
+        hatchings=tuple(_hatchings(rows, MASKED.get(frozenset(statuses), ""), lang)),
     )
+
+
+def _notes(case: Case, result: Result, selection: SheetSelection) -> Iterator[str]:
+    """Yield what stands below the title: the sequence, the seed, the engine and so on."""
+    lang, last = selection.lang, len(case.inputs) - 1
+    if last:
+        yield say("batch {batch} of 0..{last}", lang, batch=selection.batch % len(case.inputs), last=last)
+    if case.weights is None and result.seed is not None:
+        yield say("seed {seed}", lang, seed=result.seed)
+    yield say("engine {name}", lang, name=result.engine)
+    if result.hold:
+        yield say(held_text(result), lang)
+    if result.assumed is not None:
+        yield visible(say(assumed_text(result.assumed), lang))
+
+
+def _known_gates(parts: Sequence[DrawnLayers], selection: SheetSelection) -> tuple[str, ...]:
+    """Return the selected gates and states.  Raises UsageError for one that no layer has, or for no trace."""
+    loops = [loop for part in parts for loop in part.result.trace]
+    if not loops:
+        raise UsageError("there is no trace: no layer steps through time.", "Use {--what result}.")
+    known = dict.fromkeys(str(part.short) for loop in loops for part in (*loop.gates, *loop.states))
+    for name in selection.gates:
+        if name not in known:
+            raise UsageError("{--gate}: there is no {name!r} here.", did_you_mean(name, known), name=name)
+    return selection.gates
 
 
 def _hatchings(rows: Sequence[MapRow], masked_label: Text, lang: str) -> Iterator[Hatching]:
@@ -200,14 +238,6 @@ def _hatchings(rows: Sequence[MapRow], masked_label: Text, lang: str) -> Iterato
 
 def _draw_trace(case: Case, result: Result, selection: SheetSelection) -> DrawnRows:
     """Return every gate, candidate and state: one row per layer and direction."""
-    if not result.trace:
-        raise UsageError("there is no trace: no layer steps through time.", "Use {--what result}.")
-    known = [str(part.short) for loop in result.trace for part in (*loop.gates, *loop.states)]
-    for name in selection.gates:
-        if name not in known:
-            raise UsageError(
-                "{--gate}: there is no {name!r} here.", did_you_mean(name, dict.fromkeys(known)), name=name
-            )
     rows: list[MapRow] = []
     skipped: set[str] = set()
     for loop in result.trace:
@@ -221,7 +251,7 @@ def _draw_trace(case: Case, result: Result, selection: SheetSelection) -> DrawnR
         )
     loop = result.trace[0]
     masked_steps = _find_masked_steps(loop, _loop_indices(case, loop, selection), selection)
-    return rows, masked_steps, MASKED[frozenset(skipped)] if skipped else ""
+    return rows, masked_steps, skipped
 
 
 def _draw_result(case: Case, result: Result, selection: SheetSelection) -> DrawnRows:
@@ -237,7 +267,7 @@ def _draw_result(case: Case, result: Result, selection: SheetSelection) -> Drawn
         for layer, panels in tensors.items()
     ]
     mask = _masked(case, _times(case, selection), selection)
-    return rows, mask, "masked" if any(mask) else ""
+    return rows, mask, {"masked"} if any(mask) else set()
 
 
 def _layer_label(layer: int | str, selection: SheetSelection) -> str:

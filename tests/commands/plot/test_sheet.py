@@ -13,7 +13,9 @@ from sheets import make_case, padding_mask, result_sheet, trace_sheet
 
 from rnncli import compute
 from rnncli.ask import Ask, subject_of
+from rnncli.commands.plot.sheet import DrawnLayers, SheetSelection, draw
 from rnncli.compute import trace as tracing
+from rnncli.errors import UsageError
 
 LSTM = ["input gate", "forget gate", "candidate", "output gate", "cell state", "hidden state"]
 GRU = ["update gate", "reset gate", "candidate", "hidden state"]
@@ -186,3 +188,21 @@ def test_lines_of_a_cell_of_ones_own_are_scaled_by_what_limits_them(tmp_path: Pa
         "gates",
         "candidate and states",
     ]
+
+
+def test_the_layers_of_a_model_are_drawn_below_each_other() -> None:
+    cases = {"encoder": make_case("lstm", shape=(2, 5, 3)), "decoder": make_case("bigru", shape=(2, 3, 2))}
+    parts = [DrawnLayers(name, case, tracing.trace(case)) for name, case in cases.items()]
+    picture = draw(parts, SheetSelection(batch=-1), traced=True, model="m.keras")
+    assert picture.title == "m.keras: encoder, decoder"
+    assert [row.label for row in picture.rows] == [
+        *("encoder", "encoder"),
+        *("decoder", "decoder, forward", "decoder, backward"),
+    ]
+    assert titles(picture) == [["input"], LSTM, ["input"], GRU, GRU]
+    np.testing.assert_array_equal(picture.rows[2].panels[0].values, cases["decoder"].inputs[1].T)
+    assert len(picture.rows[4].panels[0].times) == 3
+    forget = draw(parts, SheetSelection(gates=("forget",)), traced=True, model="m.keras")
+    assert titles(forget) == [["input"], ["forget gate"], ["input"]]
+    with pytest.raises(UsageError, match="there is no 'forgt' here"):
+        draw(parts, SheetSelection(gates=("forgt",)), traced=True, model="m.keras")
