@@ -29,7 +29,7 @@ def by_layer(
 
     - a list in the order of the layers;
     - an object with the names `last_hidden_state`, and for several layers `gru_l0/last_hidden_state`;
-    - PyTorch's h_0 and c_0, (layers * directions, batch, units).
+    - PyTorch's h_0 and c_0, (layers * directions, batch, units), or of a cell (batch, units).
 
     Raises InputError if they do not fit.
     """
@@ -125,6 +125,8 @@ def _from_pytorch(modules: Sequence[Module], raw: Any) -> dict[str, list[Array]]
     wanted = "hc" if nodes[0].core_class == "LSTM" else "h"
     directions = 2 if nodes[0].class_name == "Bidirectional" else 1
     least = len(nodes) * directions
+    if least == 1:  # a cell of PyTorch takes (batch, units)
+        kinds = {kind: array[None] if array.ndim == 2 else array for kind, array in kinds.items()}
     if sorted(kinds) != sorted(wanted) or any(
         len(array) < least or array.ndim != 3 for array in kinds.values()
     ):
