@@ -220,6 +220,12 @@ OPTIONS: tuple[Entry, ...] = (
         _text("engines", RUN, "NAMES",
               "Compare these engines: numpy,tensorflow,... (default: all that can compute the layer)."),
     ),
+    *_group(("compare",), "",
+        _text("other", RUN, "FILE[#LAYERS]", "Compare --model with this model, of any kind."),
+        _text("mapping", RUN, "THEIRS=OURS",
+              "--with: compare its layer THEIRS with the layer OURS. Repeat for several.", many=True,
+              rare=True),
+    ),
     *_group(("run", "trace", "compare"), "",
         _text("expect", RUN, "FILE",
               "Compare with stored tensors: json, npz, npy or safetensors; exit 1 if the numbers differ.",
@@ -357,6 +363,10 @@ OPTIONS: tuple[Entry, ...] = (
 # fmt: on
 
 
+WORDS = {"other": "with", "mapping": "map"}
+"""The words of flags that Python does not take for its keywords."""
+
+
 @cache
 def entries(command: str) -> tuple[Entry, ...]:
     """Return the options of a command."""
@@ -370,7 +380,7 @@ def names(goes: str) -> tuple[str, ...]:
 
 def flag_name(name: str) -> str:
     """Return the flag of an option, `--batch-column`."""
-    return f"--{name.replace('_', '-')}"
+    return f"--{WORDS.get(name, name).replace('_', '-')}"
 
 
 def first_given(values: Mapping[str, Any], names: Iterable[str]) -> str:

@@ -11,7 +11,7 @@ command line runs them in a process of their own and reports the crash as an err
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, Unpack
 
 from rnncli.api._keywords import (
@@ -27,7 +27,7 @@ from rnncli.api._keywords import (
 from rnncli.api._options import Options
 from rnncli.api._results import Picture, Report
 from rnncli.api._results import RunResult as Result
-from rnncli.api._values import pass_layers
+from rnncli.api._values import pass_layers, split_model
 from rnncli.ask import Remarks, subject_of
 from rnncli.commands.checks import ResultChecks, require_purpose
 from rnncli.compute.compare import Tolerance
@@ -226,7 +226,9 @@ def gradients(
 def compare(
     inputs: Any = None,
     layer: Any = None,
+    other: Any = None,
     *,
+    mapping: Mapping[str, str] | None = None,
     engines: Sequence[str] | str | None = None,
     expect: Any = None,
     split: int | None = None,
@@ -237,9 +239,11 @@ def compare(
     all_calls: bool = False,
     **options: Unpack[Options],
 ) -> Report:
-    """Compare engines; or a result with stored arrays; or one call with consecutive pieces.
+    """Compare engines; or two models; or a result with stored arrays; or one call with consecutive pieces.
 
     The result is falsy if a tensor differs, `r.agrees`.  `found` has one item per tensor and pair.
+    other: what to compare the layer, or the model in its place, with: `compare(x, "a.keras", "b.onnx")`.
+    mapping: layers of `layer` by the layers of `other`, where order and shapes do not tell the pairs.
     engines: their names; default: all that can compute the layer.
     expect: arrays by name, one array, or the path of a file that holds them.
     split: time steps of each piece, which starts from the previous piece's last state.
@@ -248,9 +252,20 @@ def compare(
     from rnncli.commands import compare
 
     compare.require_one_kind(engines, expect, split)
+    limits = complete_tolerances(atol, rtol)
+    if other is not None or mapping:
+        from rnncli.commands.compare import models
+
+        model, described = split_model(layer)
+        ask = ask_of(inputs, described, options if model is None else {**options, "model": model})
+        models.require_alone(ask, other, engines=engines, expect=expect, split=split, select=select)
+        model, described = split_model(other)
+        second = models.ask_like(ask, model=model, layer=pass_layers(described))
+        both, remarks = models.compare_models(ask, second, limits, mapping or {})[:2]
+        return Report("compare", both.header.specs, both.differences, both, tuple(remarks), view_of(options))
     reply = compare.compute_report(
         ask_of(inputs, layer, options, all_layers=all_layers, all_calls=all_calls),
-        complete_tolerances(atol, rtol),
+        limits,
         join_names(engines),
         read_expectation(expect),
         split,

@@ -37,6 +37,8 @@ PASSED = (
     "atol",
     "rtol",
     "against",
+    "mapping",
+    "other",
     "size",
     "steps",
 )

@@ -16,7 +16,7 @@ from rnncli.case import Array, format_shape
 from rnncli.errors import Flag, InputError, LayerError, Message, Text, UsageError, inside
 from rnncli.inputs import sample_files
 from rnncli.inputs.formats.csv import find_column, split_rows
-from rnncli.inputs.source import expand_user
+from rnncli.inputs.source import MODEL_SUFFIXES, WEIGHT_SUFFIXES, expand_user, split_layers
 from rnncli.options import first_given
 
 FILES = ("layer", "mask", "weights", "initial_state", "expect")
@@ -131,6 +131,15 @@ def pass_layers(layers: Any) -> Any:
         else word
         for word in several
     ]
+
+
+def split_model(value: Any) -> tuple[str | None, Any]:
+    """Return the file of a model, with its layers, that stands in the place of a layer; or the layer."""
+    if isinstance(value, (str, PathLike)) and "(" not in str(value):
+        word = str(value)
+        if split_layers(word)[0].lower().endswith((*MODEL_SUFFIXES, *WEIGHT_SUFFIXES)):
+            return word, None
+    return None, value
 
 
 def to_array(value: Any, name: str, kinds: str = NUMBERS) -> Array:

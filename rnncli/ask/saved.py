@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 from rnncli.ask.layer_files import GIVE, GIVEN_BESIDE, refuse_layer_options
 from rnncli.ask.request import INPUT_OPTIONS, RUN_OPTIONS, Ask, Remarks
-from rnncli.ask.subject import Bounds, Chosen, Computed, Outline, Parts, Subject, Verified
+from rnncli.ask.subject import (
+    EVERYTHING,
+    Bounds,
+    Chosen,
+    Computed,
+    Outline,
+    Parts,
+    Returned,
+    Subject,
+    Verified,
+)
 from rnncli.case import RawValue
 from rnncli.errors import Flag, InputError, LayerError, Message, RnncliError, UsageError, inside
 from rnncli.inputs.arrange import ArrangeOptions
@@ -101,6 +112,20 @@ class Saved(Subject):
         """Return one result, with the tensors of all layers under their names in the model."""
         return _compute(self._call(), self.ask.engine, everything=self.ask.all_layers)
 
+    def returned(self, like: Returned | None = None) -> Returned:
+        """Return every tensor of the chosen recurrent layers; if all are chosen, also the model's outputs."""
+        model_call = self._call(like)._replace(returns=EVERYTHING)
+        model, inputs = model_call.model, model_call.inputs
+        outputs = () if model.names else model.output_names()
+        tensors = call.compute_tensors(model_call, self.ask.engine, everything=bool(outputs))
+        shown = tuple(
+            tensor
+            for tensor in tensors.result.outputs
+            if tensor.label.layer in tensors.cases or tensor.name in outputs
+        )
+        mask = next(iter(tensors.cases.values())).display.mask
+        return Returned(model.file, replace(tensors.result, outputs=shown), inputs, mask, tensors.notes)
+
     def lines(self) -> Lines:
         """Return what answers lines, each an input of the model, which is opened once."""
         from rnncli.ask.lines import Lines
@@ -111,9 +136,12 @@ class Saved(Subject):
         model_lines = _ModelLines(self.ask, model, options)
         return Lines(model_lines.remarks, model_lines.answers)
 
-    def _call(self) -> call.ModelCall:
-        """Open the saved model, and read its inputs."""
+    def _call(self, like: Returned | None = None) -> call.ModelCall:
+        """Open the saved model, and read its inputs; or take the inputs and the mask of another subject."""
         ask, model = self.ask, self.model
+        if like is not None:
+            given = model.name_inputs(like.inputs)
+            ask = ask._replace(input=given, mask=like.mask if model.takes_masks else None)
         options = ask.arranging()
         if ask.is_bare:
             raise UsageError(

@@ -19,7 +19,7 @@ SECTIONS = {
         "trace": "Every gate and state at every time step.",
     },
     "Between frameworks": {
-        "compare": "Do engines agree? Does a result match a stored one?",
+        "compare": "Do engines agree? Do two models? Does a result match a stored one?",
         "export": "The layer as source code (Keras, PyTorch, NumPy, C), equations, config or an ONNX model.",
         "port": "Find which known differences explain another framework's numbers.",
         "weights": "The weights of a saved model or of a --layer, gate by gate.",

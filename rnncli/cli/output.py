@@ -30,7 +30,7 @@ BEYOND_ASCII = f"{UNICODE.ellipsis}{UNICODE.dot}{UNICODE.arrow}{UNICODE.bars}{FR
 """Every non-ASCII character that a table may hold; if one cannot be encoded, tables use only ASCII."""
 
 
-READ = ("expect", "weights", "initial_state")
+READ = ("expect", "weights", "initial_state", "other")
 """Options of single commands that name a file to read; the others are in `Ask.files`."""
 
 

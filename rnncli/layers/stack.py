@@ -79,6 +79,10 @@ class Stack(tuple[Spec, ...]):
         """Return the stack in which every layer returns its states."""
         return Stack(layer.with_returns(return_state=True) for layer in self.layers)
 
+    def with_everything(self) -> Stack:
+        """Return the stack in which every layer returns all that it can; the last one its sequence, too."""
+        return self.with_states().with_returns(return_sequences=True)
+
     def prefix(self, index: int) -> str:
         """Return the prefix of a layer's names: `0/`, `1/`, ...; "" for a single layer."""
         return f"{index}/" if len(self.layers) > 1 else ""

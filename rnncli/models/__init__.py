@@ -174,6 +174,19 @@ class SavedModel(ABC):
         """Return the names of the inputs that are text."""
         return ()
 
+    def output_names(self) -> tuple[str, ...]:
+        """Return the tensors that the model returns and that are not of a recurrent layer: `dense/output`."""
+        return ()
+
+    def name_inputs(self, arrays: Mapping[str, Array]) -> Any:
+        """Return the inputs of another model as `fit_inputs` takes them: by name, else in order."""
+        if len(arrays) == 1:
+            return next(iter(arrays.values()))
+        names = [wanted.name for wanted in getattr(self.contents, "inputs", ())]
+        if {*arrays} <= {*names} or len(names) != len(arrays):
+            return arrays
+        return dict(zip(names, arrays.values(), strict=True))
+
     @abstractmethod
     def fit_inputs(self, given: Any) -> dict[str, Array]:
         """Return every input by its name, in the type that the model expects.

@@ -19,6 +19,7 @@ rnncli compare --layer lstm --engines numpy,tensorflow --seed 1
 rnncli compare data.csv --layer lstm --seed 1 --expect expected.npz
 rnncli compare --layer gru --return-sequences --input-shape 1,25,4 --split 10
 rnncli compare --layer lstm --return-state --atol last_cell_state=1e-4
+rnncli compare x.npy --model model.keras --with model.onnx
 """
 
 
@@ -26,13 +27,15 @@ def compare(
     ask: Ask,
     *,
     engines: str | None,
+    other: str | None,
+    mapping: list[str] | None,
     expect: str | None,
     split: int | None,
     atol: list[str] | None,
     rtol: list[str] | None,
     select: list[str] | None,
 ) -> Reply[CompareAnswer]:
-    """Do engines agree? Does a result match a stored one?
+    """Do engines agree? Do two models? Does a result match a stored one?
 
     One row per tensor and pair, with the largest difference; exit 1 if a number is outside the tolerances.
     """
@@ -41,6 +44,13 @@ def compare(
 
     tolerances = parse_tolerances(atol, rtol)
     require_one_kind(engines, expect, split)
+    if other is not None or mapping:
+        from rnncli.commands.compare import models
+
+        models.require_alone(ask, other, engines=engines, expect=expect, split=split, select=select)
+        second = models.ask_like(ask, model=other)
+        both = models.compare_models(ask, second, tolerances, models.parse_mapping(mapping))
+        return both._replace(failure=models.explain_parting(ask, both.answer.differences))
     expected = checks.read_expectation(expect, ask)
     reply = compute_report(ask, tolerances, engines, expected, split, select)
     return reply._replace(failure=checks.find_difference(reply.answer.differences))

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
 
-from rnncli.case import format_shape
+from rnncli.case import Array, format_shape
 from rnncli.commands.compare.engine_pairs import RefusedEngine
 from rnncli.compute.compare import TensorDifference
 from rnncli.errors import Message, Text
 from rnncli.result import Result
-from rnncli.show.answer import Answer, Field, Listing, Records, spell
-from rnncli.show.page import Line, Page, Variants, View, line
+from rnncli.show.answer import Answer, Field, Listing, Records, head, spell
+from rnncli.show.page import Line, Page, Variants, View, line, marks
 from rnncli.show.result_answer import format_difference, head_of, notes_of, title
 
 WIDE = ("name", "pair", "absolute", "relative", "index", "timestep", "verdict/mismatches")
 NARROW = ("name/pair", "absolute/relative", "index/timestep", "verdict")
 """The columns of the table."""
+MODELS_WIDE = ("pair", "name", "absolute", "relative", "index", "timestep", "verdict/mismatches")
+MODELS_NARROW = ("pair/name", "absolute/index/timestep", "verdict")
+"""The columns of the table of two models."""
 VERDICTS = {"same": "same", "differs": "differs", "shape": "different shape"}
 MOST_ULPS = 10_000
 """Above this, units in the last place add nothing to the difference; documents always have them."""
@@ -115,6 +119,7 @@ class CompareAnswer(Answer):
     refused: tuple[RefusedEngine, ...] = ()
     conclusion: Text = ""
     command = "compare"
+    forms: ClassVar[tuple[tuple[str, ...], ...]] = (WIDE, NARROW)
 
     @property
     def agrees(self) -> bool:
@@ -127,10 +132,18 @@ class CompareAnswer(Answer):
         names = (difference.name for difference in self.differences if not difference.agrees)
         return tuple(dict.fromkeys(names))
 
+    def head(self) -> dict[str, Any]:
+        """Return the first entries of the document."""
+        return head_of(self.header)
+
+    def title(self, view: View) -> Line:
+        """Return the line above the table: the layers."""
+        return title(self.header.specs, view)
+
     def document(self, view: View) -> dict[str, Any]:
         """Return the head of a run, with one object per tensor and pair under `comparisons`."""
         document = {
-            **head_of(self.header),
+            **self.head(),
             "agree": self.agrees,
             "comparisons": Listing(FIELDS, self.differences).objects(),
             "refused": [engine._asdict() for engine in self.refused],
@@ -139,7 +152,7 @@ class CompareAnswer(Answer):
 
     def page(self, view: View) -> Page:
         """Return one table, and lines with what was not compared and with the tolerances."""
-        forms = Variants([(Listing(FIELDS, self.differences, form).table(view),) for form in (WIDE, NARROW)])
+        forms = Variants([(Listing(FIELDS, self.differences, form).table(view),) for form in self.forms])
         atol, rtol = self.tolerances
         refused = "{engine} was not compared: {reason}"
         below: list[Line] = [line(view.say(refused, **engine._asdict()), "alarm") for engine in self.refused]
@@ -153,8 +166,32 @@ class CompareAnswer(Answer):
             rtol=rtol,
         )
         below.append(line(view.say(rule), "dim"))
-        return Page(title(self.header.specs, view), notes_of(self.header, view), (forms, *below))
+        return Page(self.title(view), notes_of(self.header, view), (forms, *below))
 
     def records(self, view: View) -> Records:
         """Return one row per tensor and pair."""
         return Listing(FIELDS, self.differences).records()
+
+
+@dataclass(frozen=True, eq=False)
+class ModelsAnswer(CompareAnswer):
+    """How far each pair of layers of two models differs; the sides of a difference are the two layers.
+
+    models: the names of both.  theirs: what the second model returned in the pair at which they part.
+    """
+
+    models: tuple[str, str] = ("", "")
+    theirs: Mapping[str, Array] = field(default_factory=dict)
+    forms = (MODELS_WIDE, MODELS_NARROW)
+
+    def head(self) -> dict[str, Any]:
+        """Return the models, and the engines that computed them."""
+        return {**head(), "engine": self.header.engine, "models": list(self.models)}
+
+    def title(self, view: View) -> Line:
+        """Return the names of both models."""
+        return line(marks(view).dot.join(self.models), "strong")
+
+    def tensors(self) -> Mapping[str, Array]:
+        """Return what the second model returned where they part, as `port --expect` takes it."""
+        return self.theirs or super().tensors()

@@ -38,6 +38,11 @@ class Model(SavedModel):
         """Return the names of the inputs that are text."""
         return tuple(wanted.name for wanted in self.contents.inputs if wanted.dtype == inputs.TEXT)
 
+    def output_names(self) -> tuple[str, ...]:
+        """Return the tensors that the model returns and that are not of a recurrent layer."""
+        refs = [(ref.node, ref.tensor) for ref in self.contents.outputs]
+        return tuple(f"{node}/output{end}" for node, tensor in refs for end in ("", f"_{tensor}"))
+
     def fit_inputs(self, given: Any) -> dict[str, Array]:
         """Return every input by name, in the dtype of the model.  Raises InputError if one does not fit."""
         names = {node.name: node.layer for node in self.contents.nodes if node.class_name == INPUT}

@@ -101,6 +101,14 @@ class Model(SavedModel):
         """What --check runs the model in."""
         return "ONNX Runtime"
 
+    def output_names(self) -> tuple[str, ...]:
+        """Return the tensors that the model returns and that are not of a recurrent node."""
+        graph = runtime.parse(self.contents.content).graph
+        wanted = {output.name for output in graph.output}
+        return tuple(
+            name for node in graph.node for name, tensor in name_tensors(node).items() if tensor in wanted
+        )
+
     @name_file
     def outputs(self, inputs: Mapping[str, Array], cases: Mapping[str, CasePair]) -> dict[str, Array]:
         """Return every tensor of these nodes, and the outputs of the other nodes, from ONNX Runtime."""
@@ -229,11 +237,16 @@ class _Prepared:
         shown = self._names - runtime.find_dependents(self.model).keys() - self.nodes.keys()
         for node in self.graph.node:
             if node.name in shown and node.op_type != "Constant":
-                made = [name for name in node.output if name]
-                named |= zip(name_outputs(node.name, len(made)), made, strict=True)
+                named |= name_tensors(node)
         tensors = runtime.values(self.model, self.feeds, list(named.values()))
         arrays = {name: tensors[made] for name, made in named.items() if hasattr(tensors[made], "dtype")}
         return {name: array for name, array in arrays.items() if array.dtype.kind in "iufb"}
+
+
+def name_tensors(node: Any) -> dict[str, str]:
+    """Return the tensors that the node makes, by the names that rnncli shows."""
+    made = [name for name in node.output if name]
+    return dict(zip(name_outputs(node.name, len(made)), made, strict=True))
 
 
 def _zeros_for(wanted: ModelInput, others: Iterable[ModelInput], inputs: Mapping[str, Array]) -> Array | None:

@@ -1,0 +1,215 @@
+"""`rnncli compare --model A --with B`: two models side by side."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import shlex
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from command import Run
+from looks import check_looks
+
+import rnncli as package
+from rnncli.commands.compare.answer import ModelsAnswer
+from rnncli.errors import UsageError
+
+INPUTS = np.random.default_rng(0).normal(size=(2, 6, 5)).astype("float32")
+
+
+def build(names: tuple[str, ...], **options: Any) -> Any:
+    """LSTM(4), Bidirectional(GRU(4)) and Dense(3), the same weights for every call."""
+    import keras
+
+    keras.utils.set_random_seed(1)
+    first, second, head = names
+    random = {"bias_initializer": "random_normal"}
+    return keras.Sequential(
+        [
+            keras.Input((None, 5)),
+            *([keras.layers.Masking()] if options.get("masking") else []),
+            keras.layers.LSTM(4, return_sequences=True, name=first, **random),
+            keras.layers.Bidirectional(keras.layers.GRU(4, **random), name=second),
+            keras.layers.Dense(3, activation="softmax", name=head),
+        ]
+    )
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """a.keras; b.keras, with other names; c.keras, whose second layer has swapped gates; x.npy."""
+    pytest.importorskip("keras")
+    folder = tmp_path_factory.mktemp("models")
+    model = build(("encoder", "decoder", "head"))
+    model.save(folder / "a.keras")
+    other = build(("first", "second", "last"))
+    other.save(folder / "b.keras")
+    layer = other.get_layer("second")
+    layer.set_weights([np.roll(array.reshape(*array.shape[:-1], 3, 4), 1, -2).reshape(array.shape)
+                       for array in layer.get_weights()])  # fmt: skip
+    other.save(folder / "c.keras")
+    build(("one", "two", "three"), masking=True).save(folder / "masked.keras")
+    np.save(folder / "x.npy", INPUTS)
+    return folder
+
+
+def rows(rnncli: Run, *args: str, code: int = 0) -> Any:
+    done = rnncli("compare", *args, "-f", "json")
+    assert done.returncode == code, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_layers_are_paired_by_shape_and_order(folder: Path, rnncli: Run) -> None:
+    words = (str(folder / "x.npy"), "--model", str(folder / "a.keras"))
+    found = rows(rnncli, *words, "--with", str(folder / "b.keras"))
+    pairs = [("encoder", "first"), ("decoder", "second"), ("head", "last")]
+    assert [(one["first"], one["second"]) for one in found["comparisons"]] == pairs
+    assert all(one["absolute"] == 0 and one["verdict"] == "same" for one in found["comparisons"])
+    assert found["models"] == [str(folder / "a.keras"), str(folder / "b.keras")]
+    assert found["conclusion"] == "the models return exactly the same numbers"
+
+
+def test_where_models_part_and_the_command_that_finds_the_reason(
+    folder: Path, rnncli: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(folder)
+    words = ("x.npy", "--model", "a.keras", "--with", "c.keras")
+    found = rows(rnncli, *words, code=1)
+    assert [one["verdict"] for one in found["comparisons"]] == ["same", "differs", "differs"]
+    assert found["conclusion"] == "the models part at decoder, second, from time step 0 on"
+    stored = rnncli("compare", *words, "-o", "theirs.npz")
+    assert stored.returncode == 1
+    advice = stored.stderr.splitlines()[-1]
+    command = advice.partition("ask why: rnncli ")[2]
+    assert command == "port x.npy --model a.keras#decoder --expect theirs.npz"
+    explained = rnncli(*shlex.split(command))
+    assert explained.returncode == 0, explained.stderr
+    assert "gates" in explained.stdout
+
+
+def test_a_first_difference_in_time_is_found(folder: Path) -> None:
+    longer = np.concatenate([INPUTS, np.zeros((2, 2, 5), np.float32)], 1)
+    found = package.compare(longer, str(folder / "a.keras"), folder / "masked.keras")
+    assert not found
+    assert found.found[0].step == 6
+    assert "from time step 6 on" in str(found)
+
+
+def test_masked_steps_count_as_equal(tmp_path: Path, folder: Path) -> None:
+    torch = pytest.importorskip("torch")
+    import keras
+
+    layer = keras.layers.LSTM(4, return_sequences=True, name="lstm")
+    model = keras.Sequential([keras.Input((None, 5)), keras.layers.Masking(), layer])
+    model.save(tmp_path / "m.keras")
+    module = torch.nn.LSTM(5, 4)
+    kernel, recurrent, bias = (
+        torch.from_numpy(np.ascontiguousarray(array.T)) for array in layer.get_weights()
+    )
+    state = {"weight_ih_l0": kernel, "weight_hh_l0": recurrent, "bias_ih_l0": bias, "bias_hh_l0": 0 * bias}
+    module.load_state_dict(state)
+    torch.save(module.state_dict(), tmp_path / "t.pt")
+    padded = np.concatenate([INPUTS, np.zeros((2, 2, 5), np.float32)], 1)
+    found = package.compare(padded, str(tmp_path / "m.keras"), str(tmp_path / "t.pt"))
+    assert found, str(found)
+    assert found.found[0].absolute == 0
+
+
+@pytest.mark.filterwarnings("ignore")  # of the exporter
+def test_one_model_in_two_frameworks(tmp_path: Path, rnncli: Run) -> None:
+    torch = pytest.importorskip("torch")
+    pytest.importorskip("onnxruntime")
+    torch.manual_seed(0)
+    module = torch.nn.LSTM(5, 4, num_layers=2, batch_first=True)
+    torch.save(module.state_dict(), tmp_path / "m.pt")
+    names = {"input_names": ["x"], "output_names": ["y", "h", "c"]}
+    torch.onnx.export(module, (torch.from_numpy(INPUTS),), tmp_path / "m.onnx", dynamo=False, **names)
+    np.save(tmp_path / "x.npy", INPUTS)
+    for first, second in (("m.pt", "m.onnx"), ("m.onnx", "m.pt")):
+        files = ("--model", str(tmp_path / first), "--with", str(tmp_path / second))
+        found = rows(rnncli, str(tmp_path / "x.npy"), *files)
+        assert len(found["comparisons"]) == 2
+        assert all(one["verdict"] == "same" for one in found["comparisons"])
+
+
+def test_alike_layers_are_paired_by_names_or_by_hand(tmp_path: Path, rnncli: Run) -> None:
+    torch = pytest.importorskip("torch")
+    torch.manual_seed(0)
+    layers = {name: torch.nn.GRU(5, 4) for name in ("left", "right")}
+    torch.save(torch.nn.ModuleDict(layers).state_dict(), tmp_path / "a.pt")
+    torch.save(torch.nn.ModuleDict(dict(reversed(layers.items()))).state_dict(), tmp_path / "b.pt")
+    torch.save(torch.nn.ModuleDict({"only": layers["right"]}).state_dict(), tmp_path / "c.pt")
+    a, b, c = (str(tmp_path / f"{name}.pt") for name in "abc")
+    assert package.compare(INPUTS, a, b)
+    np.save(tmp_path / "x.npy", INPUTS)
+    words = (str(tmp_path / "x.npy"), "--model", a, "--with", c)
+    refused = rnncli("compare", *words)
+    assert refused.returncode == 2
+    assert "left, right and only have the same shapes" in refused.stderr
+    assert f"{a} has left (2, 6, 4), right (2, 6, 4); {c} has only (2, 6, 4)." in refused.stderr
+    assert "--map THEIRS=OURS" in refused.stderr
+    assert rows(rnncli, *words, "--map", "only=right")["comparisons"][0]["absolute"] == 0
+    assert package.compare(INPUTS, a, c, mapping={"only": "right"})
+    assert not package.compare(INPUTS, a, c, mapping={"only": "left"})
+    with pytest.raises(UsageError, match=r"mapping={'THEIRS': 'OURS'}: there is no layer 'other'"):
+        package.compare(INPUTS, a, c, mapping={"other": "left"})
+
+
+def test_inputs_of_other_names_are_taken_in_order(tmp_path: Path) -> None:
+    keras = pytest.importorskip("keras")
+
+    def save(names: tuple[str, str], file: str) -> None:
+        keras.utils.set_random_seed(1)
+        taken = [keras.Input((6, size), name=name) for name, size in zip(names, (5, 3), strict=True)]
+        both = [keras.layers.GRU(4, name=f"gru_{name}")(one) for name, one in zip(names, taken, strict=True)]
+        keras.Model(taken, keras.layers.Add(name="sum")(both)).save(tmp_path / file)
+
+    save(("a", "b"), "one.keras")
+    save(("left", "right"), "two.keras")
+    inputs = {"a": INPUTS, "b": INPUTS[:, :, :3]}
+    found = package.compare(inputs, str(tmp_path / "one.keras"), str(tmp_path / "two.keras"))
+    assert found
+    assert {one.sides for one in found.found} == {
+        ("gru_a", "gru_left"),
+        ("gru_b", "gru_right"),
+        ("sum", "sum"),
+    }
+
+
+def test_a_described_layer_beside_a_model(folder: Path) -> None:
+    model = f"{folder / 'a.keras'}#encoder"
+    alike = package.compare(INPUTS, "LSTM(4)", model, weights=model)
+    assert alike
+    assert not package.compare(INPUTS, "LSTM(4)", model, seed=1)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--model", "a.keras", "--map", "a=b"), "--map THEIRS=OURS is for two models."),
+        (("--with", "a.keras"), "--with needs a first model."),
+        (
+            ("--model", "a.keras", "--with", "b.keras", "--split", "2"),
+            "--split does not apply to two models.",
+        ),
+        (("--model", "a.keras", "--with", "b.keras", "--map", "a"), "--map a does not name two layers."),
+        (("--model", "a.keras#encoder", "--with", "b.keras#second"), "no two layers have the same shapes"),
+    ],
+)
+def test_what_is_refused(
+    words: tuple[str, ...], message: str, folder: Path, rnncli: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(folder)
+    done = rnncli("compare", "x.npy", *words)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert message in done.stderr
+
+
+def test_two_models_look_as_they_did(folder: Path) -> None:
+    answer = package.compare(INPUTS, str(folder / "a.keras"), str(folder / "c.keras")).answer
+    assert isinstance(answer, ModelsAnswer)
+    answer = dataclasses.replace(answer, models=("a.keras", "c.keras"))
+    check_looks("compare", "models", answer, ("json",))
