@@ -260,7 +260,7 @@ def compare(
         ask = ask_of(inputs, described, options if model is None else {**options, "model": model})
         models.require_alone(ask, other, engines=engines, expect=expect, split=split, select=select)
         model, described = split_model(other)
-        second = models.ask_like(ask, model=model, layer=pass_layers(described))
+        second = {"model": model, "layer": pass_layers(described)}
         both, remarks = models.compare_models(ask, second, limits, mapping or {})[:2]
         return Report("compare", both.header.specs, both.differences, both, tuple(remarks), view_of(options))
     reply = compare.compute_report(

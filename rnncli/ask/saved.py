@@ -3,33 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
 from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
+from rnncli import compute
 from rnncli.ask.layer_files import GIVE, GIVEN_BESIDE, refuse_layer_options
 from rnncli.ask.request import INPUT_OPTIONS, RUN_OPTIONS, Ask, Remarks
-from rnncli.ask.subject import (
-    EVERYTHING,
-    Bounds,
-    Chosen,
-    Computed,
-    Outline,
-    Parts,
-    Returned,
-    Subject,
-    Verified,
-)
+from rnncli.ask.subject import Bounds, Chosen, Computed, Outline, Parts, Subject, Verified
 from rnncli.case import RawValue
-from rnncli.errors import Flag, InputError, LayerError, Message, RnncliError, UsageError, inside
+from rnncli.errors import Flag, InputError, LayerError, Message, RnncliError, UsageError, inside, join
 from rnncli.inputs.arrange import ArrangeOptions
 from rnncli.inputs.source import find_source, split_layers
 from rnncli.models import CasePair, SavedModel, call
 from rnncli.options import first_given
-from rnncli.result import Label, Result
+from rnncli.result import Label, NamedTensor, Result
 
 if TYPE_CHECKING:
     from rnncli.ask.lines import InputLine, Lines
+    from rnncli.ask.returned import Returned
     from rnncli.compute.compare import TolerancePair
     from rnncli.layers.case import Case
 
@@ -112,19 +103,46 @@ class Saved(Subject):
         """Return one result, with the tensors of all layers under their names in the model."""
         return _compute(self._call(), self.ask.engine, everything=self.ask.all_layers)
 
-    def returned(self, like: Returned | None = None) -> Returned:
+    @property
+    def follows(self) -> bool:
+        """Whether the file has no graph."""
+        return self.model.takes_masks
+
+    def returned(self, like: Returned | None = None, mapping: Mapping[str, str] = {}) -> Returned:
         """Return every tensor of the chosen recurrent layers; if all are chosen, also the model's outputs."""
-        model_call = self._call(like)._replace(returns=EVERYTHING)
-        model, inputs = model_call.model, model_call.inputs
-        outputs = () if model.names else model.output_names()
-        tensors = call.compute_tensors(model_call, self.ask.engine, everything=bool(outputs))
-        shown = tuple(
-            tensor
-            for tensor in tensors.result.outputs
-            if tensor.label.layer in tensors.cases or tensor.name in outputs
-        )
-        mask = next(iter(tensors.cases.values())).display.mask
-        return Returned(model.file, replace(tensors.result, outputs=shown), inputs, mask, tensors.notes)
+        from rnncli.ask import returned
+
+        model, engine = self.model, self.ask.engine
+        if like is not None and self.follows:
+            nodes = {node.name: node for node in model.contents.recurrent_nodes}
+            kinds = {name: returned.kind_of(nodes[name].weights) for name in model.choose(model.names)}
+            pairs = returned.pair_layers(like.name, like.kinds, model.file, kinds, mapping)
+            cases = {two: like.cases[one] for one, two in pairs.items() if one in like.cases}
+            run = model.run_like(cases, partial(compute.run, engine=engine))
+            gets = Message("each module gets what its pair gets in {name}", name=like.name)
+            notes = tuple(join((model.file, note), ": ") for note in (*model.notes, *run.notes, gets))
+            order = [*pairs.values()]  # that of the model with a graph
+            uses = sorted(
+                run.parts, key=lambda use: order.index(use.layer) if use.layer in order else len(order)
+            )
+            return returned.compute_uses(model.file, uses, engine, like.inputs, notes)
+        model_call = self._call(like)._replace(returns=returned.EVERYTHING)
+        model, outputs = model_call.model, () if model.names else model.output_names()
+        tensors = call.compute_tensors(model_call, engine, everything=bool(outputs))
+        layers: dict[str, tuple[NamedTensor, ...]] = {}
+        for tensor in tensors.result.outputs:
+            name = str(tensor.label.layer)
+            if name in tensors.cases or tensor.name in outputs:
+                layers[name] = (*layers.get(name, ()), tensor)
+        cases = {name: pair.model for name, pair in tensors.cases.items()}
+        kinds = {
+            name: returned.kind_of(cases[name].weights or {})
+            if name in cases
+            else returned.kind_of_outputs(found)
+            for name, found in layers.items()
+        }
+        results = (*tensors.by_layer.values(),)
+        return returned.Returned(model.file, layers, kinds, cases, results, model_call.inputs, tensors.notes)
 
     def lines(self) -> Lines:
         """Return what answers lines, each an input of the model, which is opened once."""

@@ -10,16 +10,17 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from rnncli.ask.request import Ask, Remarks
-from rnncli.case import Array, Document, Shape
+from rnncli.case import Document, Shape
 from rnncli.errors import Text
 
 if TYPE_CHECKING:
     from rnncli.ask.lines import Lines
+    from rnncli.ask.returned import Returned
     from rnncli.compute.compare import TolerancePair
     from rnncli.layers.case import Case
     from rnncli.layers.stack import Stack
     from rnncli.models import LayerUse
-    from rnncli.result import Label, ModelHead, NamedTensor, Result
+    from rnncli.result import Label, ModelHead, Result
 
 Bounds = tuple[float, float] | None
 """The least and the greatest value that a tensor can have; None if it has no limits."""
@@ -116,34 +117,6 @@ class Computed(NamedTuple):
         return verify(self.cases.get(""), result, tolerances, self.reference, budget)
 
 
-EVERYTHING = {"return_sequences": True, "return_state": True}
-"""The options with which a recurrent layer returns everything that it can."""
-
-
-class Returned(NamedTuple):
-    """What a subject returns, to compare it with what another one returns for the same inputs.
-
-    name: of the file of a model; else the layers.
-    result: the sequence and the last states of each recurrent layer, and the outputs of a model.
-    inputs: by name.  mask: the steps that the first recurrent layer reads, (batch, timesteps), or None.
-    """
-
-    name: str
-    result: "Result"
-    inputs: Mapping[str, Array]
-    mask: Array | None
-    remarks: Remarks
-
-    @property
-    def layers(self) -> "dict[str, tuple[NamedTensor, ...]]":
-        """The tensors of each layer, by its name."""
-        layers: dict[str, tuple[NamedTensor, ...]] = {}
-        for tensor in self.result.outputs:
-            name = self.name if tensor.label.layer is None else str(tensor.label.layer)
-            layers[name] = (*layers.get(name, ()), tensor)
-        return layers
-
-
 class Subject(ABC):
     """What is asked about.  Nothing is read before one of its methods is called.
 
@@ -196,33 +169,26 @@ class Subject(ABC):
     def compute(self, budget: int | None = None) -> Computed:
         """Return what the subject returns.  budget: bytes for one chunk; None for the default."""
 
-    def returned(self, like: Returned | None = None) -> Returned:
-        """Return every tensor of the recurrent layers, and the outputs of a model.
+    @property
+    def follows(self) -> bool:
+        """Whether its layers get their inputs from the layers of another subject: nothing else says them."""
+        return False
 
-        like: of another subject, whose inputs this one gets instead of its own.
+    def returned(self, like: "Returned | None" = None, mapping: Mapping[str, str] = {}) -> "Returned":
+        """Return everything that its recurrent layers return, and the outputs of a model.
+
+        like: of another subject, whose inputs this one gets instead of its own.  mapping: the other's layers
+            by the layers of this one, where order and shapes do not tell.
         """
-        import dataclasses
-
-        from rnncli import compute
+        from rnncli.ask.returned import compute_uses
         from rnncli.specs import expressions_of
 
         if like is not None:
             (inputs,) = like.inputs.values()
             return type(self)(self.ask._replace(input=inputs, mask=like.mask)).returned()
-        parts, remarks, *_ = self.parts(one_call=True)
-        cases = [
-            part.case._replace(stack=part.case.stack.with_everything(), all_layers=True) for part in parts
-        ]
-        results = [compute.run(case, self.ask.engine) for case in cases]
-        outputs = tuple(
-            tensor._replace(label=tensor.label._replace(layer=part.layer)) if part.layer else tensor
-            for part, result in zip(parts, results, strict=True)
-            for tensor in result.outputs
-        )
-        engines = tuple(dict.fromkeys(name for result in results for name in result.engines))
-        result = dataclasses.replace(results[0], outputs=outputs, engines=engines)
-        name = " -> ".join(expressions_of(parts[0].case.stack))
-        return Returned(name, result, {"": cases[0].inputs}, cases[0].mask, remarks)
+        uses, remarks, *_ = self.parts(one_call=True)
+        name = " -> ".join(expressions_of(uses[0].case.stack))
+        return compute_uses(name, uses, self.ask.engine, None, remarks)
 
     @abstractmethod
     def lines(self) -> "Lines":

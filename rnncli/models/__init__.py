@@ -202,6 +202,13 @@ class SavedModel(ABC):
     def outputs(self, inputs: Mapping[str, Array], cases: Mapping[str, CasePair]) -> dict[str, Array]:
         """Return what the model's own framework returns, by `gru/hidden_state`."""
 
+    def run_like(self, cases: Mapping[str, Case], compute: Compute) -> ModelRun:
+        """Return what the layers of a file without a graph get, if its first layers get what these Cases get.
+
+        cases: by the names of layers; a module whose first layer has none is left out.
+        """
+        raise NotImplementedError(self.file)
+
     def with_given(self, given: GivenBeside) -> SavedModel:
         """Return the model with the given mask and initial states; the model itself if it takes none."""
         return self

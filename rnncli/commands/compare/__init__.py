@@ -48,8 +48,7 @@ def compare(
         from rnncli.commands.compare import models
 
         models.require_alone(ask, other, engines=engines, expect=expect, split=split, select=select)
-        second = models.ask_like(ask, model=other)
-        both = models.compare_models(ask, second, tolerances, models.parse_mapping(mapping))
+        both = models.compare_models(ask, {"model": other}, tolerances, models.parse_mapping(mapping))
         return both._replace(failure=models.explain_parting(ask, both.answer.differences))
     expected = checks.read_expectation(expect, ask)
     reply = compute_report(ask, tolerances, engines, expected, split, select)

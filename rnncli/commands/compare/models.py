@@ -2,40 +2,34 @@
 
 from __future__ import annotations
 
-import dataclasses
 import shlex
-from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from rnncli.ask import INPUT_OPTIONS, Ask, subject_of
+from rnncli.ask.returned import MAP, Returned, pair_layers
+from rnncli.ask.subject import Subject
 from rnncli.commands import checks
 from rnncli.commands.compare.answer import CompareAnswer, ModelsAnswer
 from rnncli.compute.compare import TensorDifference, TolerancePair, measure, require_known
 from rnncli.errors import (
     DisagreementError,
-    Either,
     Flag,
     Message,
     Text,
     UsageError,
-    did_you_mean,
     format_names,
 )
 from rnncli.inputs.source import split_layers
 from rnncli.models.graph import model_option
 from rnncli.options import first_given, write_words
-from rnncli.result import NamedTensor
+from rnncli.result import NamedTensor, Result
 from rnncli.show.answer import Reply
-
-if TYPE_CHECKING:
-    from rnncli.ask.subject import Returned
 
 Tensors = tuple[NamedTensor, ...]
 """What one layer returned."""
-IN_PYTHON = "mapping={'THEIRS': 'OURS'}"
-MAP = Either(Flag("--map", "THEIRS=OURS"), Message("{option}", option=IN_PYTHON))
 
 
 def require_alone(ask: Ask, other: Any, **given: Any) -> None:
@@ -46,18 +40,6 @@ def require_alone(ask: Ask, other: Any, **given: Any) -> None:
         raise UsageError("{--with} needs a first model.", "Name it: {--model model.keras}.")
     if flag := first_given(given, given):
         raise UsageError("{flag} does not apply to two models.", "Leave {flag} out.", flag=Flag(flag))
-
-
-def ask_like(ask: Ask, **subject: Any) -> Ask:
-    """Return what is asked for about another subject, which gets the inputs of the first one."""
-    return Ask(
-        seed=ask.seed if subject.get("layer") else None,
-        engine=ask.engine,
-        initial_state=ask.initial_state,
-        assume=ask.assume,
-        stdin=False,
-        **subject,
-    )
 
 
 def parse_mapping(words: Sequence[str] | None) -> dict[str, str]:
@@ -72,107 +54,79 @@ def parse_mapping(words: Sequence[str] | None) -> dict[str, str]:
 
 
 def compare_models(
-    ask: Ask, other: Ask, tolerances: TolerancePair, mapping: Mapping[str, str]
+    ask: Ask, other: Mapping[str, Any], tolerances: TolerancePair, mapping: Mapping[str, str]
 ) -> Reply[CompareAnswer]:
-    """Compare what two models return for the input of the first one, layer by layer.
+    """Compare what two models return for the same input, layer by layer.
 
-    mapping: the layers of the first model by those of the other one.
+    other: the field of an Ask that holds the second one.
+    mapping: the layers of the first model by those of the second one.
     Raises UsageError if the layers cannot be told apart, or if none fits.
     """
-    first = subject_of(ask).returned()
-    second = subject_of(other).returned(first)
-    require_known(tolerances, [tensor.name for tensor in first.result.outputs])
-    ours, theirs = first.layers, second.layers
-    pairs = _pair_layers(first, second, mapping)
-    differences = tuple(_compare_layers(one, ours[one], two, theirs[two], tolerances) for one, two in pairs)
-    left = [name for name in ours if name not in dict(pairs)]
-    others = [name for name in theirs if name not in dict(pairs).values()]
-    engines = tuple(dict.fromkeys((*first.result.engines, *second.result.engines)))
+    first, second = _return_both(ask, other, mapping)
+    require_known(tolerances, [tensor.name for tensors in first.layers.values() for tensor in tensors])
+    pairs = pair_layers(first.name, first.kinds, second.name, second.kinds, mapping)
+    differences = tuple(
+        _compare_layers(one, first.layers[one], two, second.layers[two], tolerances)
+        for one, two in pairs.items()
+    )
     parting = find_parting(differences)
-    returned = () if parting is None else theirs[str(parting.sides[1])]
+    returned = () if parting is None else second.layers[str(parting.sides[1])]
+    results = (*first.results, *second.results)
+    engines = tuple(dict.fromkeys(name for result in results for name in result.engines))
+    specs = tuple(spec for result in first.results for spec in result.specs)
+    inputs = next(iter(first.inputs.values()))
+    header = Result(engines, None, specs, inputs.shape, str(inputs.dtype), ())
     atol, rtol = map(checks.format_tolerance, tolerances)
     answer = ModelsAnswer(
-        dataclasses.replace(first.result, engines=engines, model=None, assumed=None),
+        header,
         differences,
         (atol, rtol),
         conclusion=_conclude(parting, differences),
         models=(first.name, second.name),
         theirs={str(tensor.label.without_layer): tensor.values for tensor in returned},
     )
-    remarks = [*first.remarks, *second.remarks]
-    for names, owner in ((left, first.name), (others, second.name)):
-        if names:
-            note = (
-                "not compared: {names} (only {owner} has it)"
-                if len(names) == 1
-                else "not compared: {names} (only {owner} has them)"
-            )
-            remarks.append(Message(note, names=format_names(names), owner=owner))
-    return Reply(answer, tuple(dict.fromkeys(remarks)))
-
-
-def _pair_layers(first: Returned, second: Returned, mapping: Mapping[str, str]) -> list[tuple[str, str]]:
-    """Return the names of both layers of each pair, in the order of the first model.
-
-    Layers are paired that return tensors of the same names and shapes: by their own names if both models have
-    the same ones, else in order.
-    """
-    ours, theirs = first.layers, second.layers
-    for names, known in ((mapping, theirs), (mapping.values(), ours)):
-        for name in names:
-            if name not in known:
-                raise UsageError(
-                    "{map}: there is no layer {name!r}.", did_you_mean(name, known), map=MAP, name=name
-                )
-    partners = {one: two for two, one in mapping.items()}
-    groups: dict[Any, tuple[list[str], list[str]]] = {}
-    for side, layers in enumerate((ours, theirs)):
-        for name, tensors in layers.items():
-            if name not in (mapping if side else partners):
-                groups.setdefault(_kind(tensors), ([], []))[side].append(name)
-    for mine, others in groups.values():
-        if set(mine) == set(others):
-            others = mine
-        elif mine and others and len(mine) != len(others):
-            raise _refuse(
-                first,
-                second,
-                Message(
-                    "{ours} and {theirs} have the same shapes",
-                    ours=format_names(mine),
-                    theirs=format_names(others),
-                ),
-            )
-        partners |= zip(mine, others, strict=False)
-    if not partners:
-        raise _refuse(first, second, Message("no two layers have the same shapes"))
-    return [(name, partners[name]) for name in ours if name in partners]
-
-
-def _kind(tensors: Tensors) -> tuple[Any, ...]:
-    """Return the names and shapes of what a layer returned."""
-    return tuple((str(tensor.label.without_layer), tensor.values.shape) for tensor in tensors)
-
-
-def _refuse(first: Returned, second: Returned, reason: Text) -> UsageError:
-    """Return the error that shows the layers of both models."""
-    return UsageError(
-        "the layers cannot be paired: {reason}. {first} has {ours}; {second} has {theirs}.",
-        "Pair them: {map}.",
-        reason=reason,
-        first=first.name,
-        ours=_list_layers(first.layers),
-        second=second.name,
-        theirs=_list_layers(second.layers),
-        map=MAP,
+    remarks = dict.fromkeys(
+        (*first.remarks, *second.remarks, *_note_left(first, pairs), *_note_left(second, pairs.values()))
     )
+    return Reply(answer, tuple(remarks))
 
 
-def _list_layers(layers: Mapping[str, Tensors]) -> str:
-    """Return `lstm (1, 4, 3), dense (1, 2)`."""
-    from rnncli.case import format_shape
+def _return_both(ask: Ask, other: Mapping[str, Any], mapping: Mapping[str, str]) -> tuple[Returned, Returned]:
+    """Return what both models return.  The first one gets the input, unless only its layers follow."""
+    first, second = (_assume(one) for one in (ask, _ask_like(ask, other)))
+    if ask.assume is not None and not (first.follows or second.follows):
+        first = subject_of(ask)  # which says what --assume is for
+    if not first.follows or second.follows:
+        leading = first.returned()
+        return leading, second.returned(leading, mapping)
+    leading = subject_of(ask._replace(**{"layer": None, "model": None, "assume": None, **other})).returned()
+    following = subject_of(_ask_like(ask, {"model": ask.model}))
+    return following.returned(leading, {ours: theirs for theirs, ours in mapping.items()}), leading
 
-    return ", ".join(f"{name} {format_shape(tensors[0].values.shape)}" for name, tensors in layers.items())
+
+def _ask_like(ask: Ask, subject: Mapping[str, Any]) -> Ask:
+    """Return what is asked for about another subject, which gets the inputs of the first one."""
+    seed = ask.seed if subject.get("layer") else None
+    states = ask.initial_state
+    return Ask(seed=seed, engine=ask.engine, initial_state=states, assume=ask.assume, stdin=False, **subject)
+
+
+def _assume(ask: Ask) -> Subject:
+    """Return the subject, with --assume only if its file leaves something open; the other may not."""
+    subject = subject_of(ask._replace(assume=None))
+    return subject_of(ask) if ask.assume is not None and subject.follows else subject
+
+
+def _note_left(model: Returned, paired: Iterable[str]) -> Iterator[Text]:
+    """Yield a note on the layers that are in no pair."""
+    names = [name for name in model.layers if name not in {*paired}]
+    if names:
+        note = (
+            "not compared: {names} (only {owner} has it)"
+            if len(names) == 1
+            else "not compared: {names} (only {owner} has them)"
+        )
+        yield Message(note, names=format_names(names), owner=model.name)
 
 
 def _compare_layers(
@@ -245,7 +199,7 @@ def explain_parting(ask: Ask, differences: Sequence[TensorDifference]) -> Disagr
     if error is None or parting is None:
         return None
     layer, _, tensor = parting.name.rpartition("/")
-    if ask.model is None or tensor.startswith("output"):
+    if ask.model is None or "state" not in tensor:
         return error
     words = shlex.join(write_words({name: getattr(ask, name) for name in (*INPUT_OPTIONS, "assume")}))
     return DisagreementError(

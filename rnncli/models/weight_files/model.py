@@ -98,6 +98,23 @@ class Model(SavedModel):
             )
         return ModelRun(tuple(parts), notes=tuple(notes), order=self.layer_names())
 
+    def run_like(self, cases: Mapping[str, Case], compute: Compute) -> ModelRun:
+        """Return what each layer gets if the first layers of the modules get what these Cases get."""
+        parts: list[LayerUse] = []
+        notes: dict[Text, None] = {}
+        for module in _used_modules(self.contents, tuple(cases)):
+            case = cases.get(module.nodes[0].name) if module.nodes else None
+            if case is None:
+                continue
+            with inside(self.file):
+                inputs.require_computable(self.contents, module, case.inputs)
+            used, given = replace(self.contents, modules=(module,)), GivenBeside(mask=case.mask)
+            first = Case(Stack(), case.inputs, mask=case.mask, seed=None, assumed=assumed_of(used, given))
+            starts = {name: other.initial_state for name, other in cases.items()}
+            parts += _parts(module, first, starts, compute)
+            notes[assumptions(used, given)] = None
+        return ModelRun(tuple(parts), notes=tuple(notes))
+
     @property
     def framework(self) -> str:
         """PyTorch, or Keras for a file with Keras's names; both if it has both."""
@@ -154,7 +171,7 @@ def _used_modules(contents: Modules, chosen: Sequence[str]) -> tuple[Module, ...
 
 
 def _parts(
-    module: Module, common: Case, start: Mapping[str, tuple[Array, ...]], compute: Compute
+    module: Module, common: Case, start: Mapping[str, tuple[Array, ...] | None], compute: Compute
 ) -> Iterator[LayerUse]:
     """Yield the layers of a module, each with the output of the previous one as its input.
 

@@ -135,6 +135,41 @@ def test_one_model_in_two_frameworks(tmp_path: Path, rnncli: Run) -> None:
         assert all(one["verdict"] == "same" for one in found["comparisons"])
 
 
+@pytest.mark.filterwarnings("ignore")  # of the exporter
+def test_modules_of_a_file_without_a_graph_get_what_their_pairs_get(tmp_path: Path, rnncli: Run) -> None:
+    """Such a file does not say that the decoder reads what the encoder returned."""
+    torch = pytest.importorskip("torch")
+    pytest.importorskip("onnxruntime")
+
+    class Network(torch.nn.Module):  # type: ignore[misc, name-defined]
+        def __init__(self) -> None:
+            super().__init__()
+            self.ids = torch.nn.Embedding(7, 5)
+            self.decoder = torch.nn.LSTM(8, 4, batch_first=True)
+            self.encoder = torch.nn.GRU(5, 4, batch_first=True, bidirectional=True)
+
+        def forward(self, ids: Any) -> Any:
+            sequence, last = self.encoder(self.ids(ids))
+            return self.decoder(torch.relu(sequence), (last[:1], last[1:]))[0]
+
+    torch.manual_seed(0)
+    network, ids = Network().eval(), torch.randint(0, 7, (2, 6))
+    torch.save(network.state_dict(), tmp_path / "m.pt")
+    torch.onnx.export(network, (ids,), tmp_path / "m.onnx", dynamo=False, input_names=["ids"])
+    np.save(tmp_path / "ids.npy", ids.numpy())
+    for first, second in (("m.pt", "m.onnx"), ("m.onnx", "m.pt")):
+        words = [str(tmp_path / "ids.npy")]
+        words += ["--model", str(tmp_path / first), "--with", str(tmp_path / second)]
+        found = rows(rnncli, *words)["comparisons"]
+        assert [one["verdict"] for one in found] == ["same", "same"]
+        assert all(one["absolute"] < 1e-6 for one in found)
+        other = rows(rnncli, *words, "--assume", "gates=ifog", code=1)["comparisons"]
+        assert {"decoder" in one["first"]: one["verdict"] for one in other} == {
+            False: "same",
+            True: "differs",
+        }
+
+
 def test_alike_layers_are_paired_by_names_or_by_hand(tmp_path: Path, rnncli: Run) -> None:
     torch = pytest.importorskip("torch")
     torch.manual_seed(0)
@@ -149,7 +184,8 @@ def test_alike_layers_are_paired_by_names_or_by_hand(tmp_path: Path, rnncli: Run
     refused = rnncli("compare", *words)
     assert refused.returncode == 2
     assert "left, right and only have the same shapes" in refused.stderr
-    assert f"{a} has left (2, 6, 4), right (2, 6, 4); {c} has only (2, 6, 4)." in refused.stderr
+    kinds = f"{a} has left: kernel (5, 12), right: kernel (5, 12); {c} has only: kernel (5, 12)."
+    assert kinds in refused.stderr
     assert "--map THEIRS=OURS" in refused.stderr
     assert rows(rnncli, *words, "--map", "only=right")["comparisons"][0]["absolute"] == 0
     assert package.compare(INPUTS, a, c, mapping={"only": "right"})

@@ -1,0 +1,133 @@
+"""What two subjects return for the same inputs: the layers of both in pairs, to compare them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from rnncli import compute
+from rnncli.case import Array, Shape, format_shape
+from rnncli.errors import Either, Message, Text, UsageError, did_you_mean, format_names
+
+if TYPE_CHECKING:
+    from rnncli.ask.request import Remarks
+    from rnncli.layers.case import Case
+    from rnncli.models import LayerUse
+    from rnncli.result import NamedTensor, Result
+
+EVERYTHING = {"return_sequences": True, "return_state": True}
+"""The options with which a recurrent layer returns everything that it can."""
+Kind = tuple[tuple[str, Shape], ...]
+"""Names and shapes that are the same in layers to compare: of kernels, or of the outputs of other layers."""
+IN_PYTHON = "mapping={'THEIRS': 'OURS'}"
+MAP = Either(Message("{--map THEIRS=OURS}"), Message("{option}", option=IN_PYTHON))
+"""The option that pairs layers by hand."""
+
+
+class Returned(NamedTuple):
+    """What a subject returned.
+
+    name: the file of a model; else the layers.
+    layers: the tensors of each recurrent layer, its sequence and its last states, and the outputs of a model.
+    kinds: of these layers.  cases: of the recurrent layers of a model, as the model calls them.
+    results: of the recurrent layers.
+    inputs: by name.  mask: the steps that the first recurrent layer reads, (batch, timesteps), or None.
+    """
+
+    name: str
+    layers: Mapping[str, tuple[NamedTensor, ...]]
+    kinds: Mapping[str, Kind]
+    cases: Mapping[str, Case]
+    results: Sequence[Result]
+    inputs: Mapping[str, Array]
+    remarks: Remarks
+
+    @property
+    def mask(self) -> Array | None:
+        """The steps that the first recurrent layer reads, (batch, timesteps); None without a mask."""
+        return next(iter(self.cases.values())).mask
+
+
+def compute_uses(
+    name: str, uses: Iterable[LayerUse], engine: str, inputs: Mapping[str, Array] | None, remarks: Remarks
+) -> Returned:
+    """Return everything that these uses of layers return.  inputs: None for the input of the first use."""
+    cases = {use.layer or name: use.case for use in uses}
+    layers: dict[str, tuple[NamedTensor, ...]] = {}
+    kinds: dict[str, Kind] = {}
+    results = []
+    for layer, case in cases.items():
+        full = case._replace(stack=case.stack.with_everything(), all_layers=True)
+        result = compute.run(full, engine)
+        results.append(result)
+        for index, (part, shape) in enumerate(case.stack.input_shapes(case.inputs.shape)):
+            path = str(index) if len(case.stack) > 1 else layer
+            tensors = [tensor for tensor in result.outputs if tensor.label.layer in (None, index)]
+            kinds[path] = kind_of(part.weight_shapes(shape)) or kind_of_outputs(tensors)
+            layers[path] = tuple(
+                tensor._replace(label=tensor.label._replace(layer=path)) for tensor in tensors
+            )
+    inputs = {"": next(iter(cases.values())).inputs} if inputs is None else inputs
+    return Returned(name, layers, kinds, cases, results, inputs, remarks)
+
+
+def kind_of(weights: Mapping[str, Any]) -> Kind:
+    """Return the kind of a recurrent layer: the shapes of its kernels; () without a recurrent one.
+
+    weights: their shapes, or the weights themselves.
+    """
+    shapes = {path: tuple(getattr(weight, "shape", weight)) for path, weight in weights.items()}
+    kernels = tuple((path, shape) for path, shape in shapes.items() if path.endswith("kernel"))
+    return kernels if any(path.endswith("recurrent_kernel") for path, _ in kernels) else ()
+
+
+def kind_of_outputs(tensors: Iterable[NamedTensor]) -> Kind:
+    """Return the kind of a layer that is not recurrent."""
+    return tuple((str(tensor.label.without_layer), tensor.values.shape) for tensor in tensors)
+
+
+def pair_layers(
+    first: str, ours: Mapping[str, Kind], second: str, theirs: Mapping[str, Kind], mapping: Mapping[str, str]
+) -> dict[str, str]:
+    """Return for layers of the first model the layers of the second one, in the order of the first one.
+
+    Layers of one kind are paired: by name if both models have the same names for them, else in order.
+    first, second: the names of the models.  mapping: the layers of the first one by those of the second one.
+    Raises UsageError if layers of one kind are not as many in both models, or if no kind is in both.
+    """
+    for names, known in ((mapping, theirs), (mapping.values(), ours)):
+        for name in names:
+            if name not in known:
+                advice = did_you_mean(name, known)
+                raise UsageError("{map}: there is no layer {name!r}.", advice, map=MAP, name=name)
+    partners = {one: two for two, one in mapping.items()}
+    groups: dict[Kind, tuple[list[str], list[str]]] = {}
+    for side, kinds, paired in ((0, ours, partners), (1, theirs, mapping)):
+        for name, kind in kinds.items():
+            if name not in paired:
+                groups.setdefault(kind, ([], []))[side].append(name)
+    reason: Text = Message("no two layers have the same shapes")
+    for mine, others in groups.values():
+        if mine and others and len(mine) != len(others):
+            both = format_names(mine), format_names(others)
+            reason = Message("{ours} and {theirs} have the same shapes", ours=both[0], theirs=both[1])
+            partners = {}
+            break
+        partners |= zip(mine, mine if set(mine) == set(others) else others, strict=False)
+    if not partners:
+        raise UsageError(
+            "the layers cannot be paired: {reason}. {first} has {ours}; {second} has {theirs}.",
+            "Pair them: {map}.",
+            reason=reason,
+            first=first,
+            ours=_list_layers(ours),
+            second=second,
+            theirs=_list_layers(theirs),
+            map=MAP,
+        )
+    return {name: partners[name] for name in ours if name in partners}
+
+
+def _list_layers(kinds: Mapping[str, Kind]) -> str:
+    """Return `lstm: kernel (5, 16), dense: output (2, 3)`."""
+    return ", ".join(f"{name}: {kind[0][0]} {format_shape(kind[0][1])}" for name, kind in kinds.items())
