@@ -109,6 +109,23 @@ class Assumed(NamedTuple):
     words: Text
 
 
+class Agreement(NamedTuple):
+    """How far rnncli's numbers are from what a live object's framework returned.
+
+    title: of the object, `Tagger (PyTorch)`.  framework: its name.
+    difference: the largest one; None if nothing was compared.  agrees: whether it is rounding; None likewise.
+    lacks: why layers are shown without gates, as the framework returned them, by layer.
+    layer: the layer that an answer is about; "" for several.
+    """
+
+    title: str
+    framework: str
+    difference: float | None = None
+    agrees: bool | None = None
+    lacks: Mapping[str, Text] = {}
+    layer: str = ""
+
+
 class SavedLayer(NamedTuple):
     """One layer of a saved model.
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from rnncli.case import Array, Assumed, Shape, Spec
+from rnncli.case import Agreement, Array, Assumed, Shape, Spec
 from rnncli.errors import Text
 
 if TYPE_CHECKING:
@@ -279,6 +279,7 @@ class ModelHead(NamedTuple):
     layers: the recurrent layers that are shown, by name.
     masks: the layers that make their masks.
     zeroes_empty: whether the state of a sequence without steps is 0, as ONNX Runtime computes it.
+    agreement: of a live object; None for a file.
     """
 
     file: str
@@ -287,6 +288,7 @@ class ModelHead(NamedTuple):
     layers: Mapping[str, Spec]
     masks: tuple[str, ...] = ()
     zeroes_empty: bool = False
+    agreement: Agreement | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -297,6 +299,7 @@ class Result:
     differences: set by --check: the largest difference of each tensor from the reference.
     reference: the name of the framework that --check compares with.
     assumed: what was assumed about the file of the layers; None if nothing was.
+    agreement: of a live object with its framework; else None.
     model: the saved model, if the tensors have their names in it, `gru/hidden_state`; else None.
     hold: the gates held at a value, as given: `forget[:, 1]=1@2:`.
     conditions: settings besides layers and inputs, such as `training`, or `calls` with their number.
@@ -315,9 +318,15 @@ class Result:
     conditions: Mapping[str, int] = field(default_factory=dict)
     reference: Text = "TensorFlow"
     assumed: Assumed | None = None
+    agreement: Agreement | None = None
     model: ModelHead | None = None
     hold: tuple[str, ...] = ()
     all_layers: bool = False
+
+    @property
+    def agrees(self) -> bool | None:
+        """Whether a live object's framework returned the same numbers; None if nothing was compared."""
+        return None if self.agreement is None else self.agreement.agrees
 
     @property
     def engine(self) -> str:
@@ -348,6 +357,7 @@ def join_layers(results: Mapping[str, Result], model: ModelHead) -> Result:
         trace=tuple(loop.in_model(layer) for layer, result in results.items() for loop in result.trace),
         conditions={name: given[name] for name in ("mask", "initial_state") if name in given},
         assumed=part.assumed if part else None,
+        agreement=model.agreement,
         model=model,
     )
 

@@ -12,8 +12,9 @@ from os import PathLike
 from typing import Any, TypeVar
 
 from rnncli.api._options import Options
-from rnncli.api._values import pass_inputs, pass_layers, pass_value, to_array
+from rnncli.api._values import pass_inputs, pass_layers, pass_live, pass_value, to_array
 from rnncli.ask import INPUT_OPTIONS, LAYER_OPTIONS, RUN_OPTIONS, Ask
+from rnncli.ask.live_object import find_framework
 from rnncli.case import ATOL, RTOL
 from rnncli.commands.checks import Expectation
 from rnncli.commands.expected import ALONE, read_expected
@@ -127,16 +128,23 @@ def _require_value(name: str, value: Any, entry: Entry) -> None:
 
 
 def ask_of(inputs: Any, layer: Any, options: Options, **more: Any) -> Ask:
-    """Return what the arguments of a function ask for."""
+    """Return what the arguments of a function ask for.
+
+    A live object may stand in the place of the layer or of the model; without an input, of the input.
+    """
     given: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
+    if layer is None and "model" not in given and find_framework(inputs):
+        inputs, layer = None, inputs
+    layer, live = pass_live(layer, given)
     passed = {name: pass_value(name, given[name]) for name in (*INPUT_OPTIONS, *RUN_OPTIONS) if name in given}
+    raw = live is not None and not isinstance(inputs, (str, PathLike))
     return Ask(
-        input=pass_inputs(inputs, options),
+        input=inputs if raw else pass_inputs(inputs, options),
         layer=pass_layers(layer),
         options={name: given[name] for name in LAYER_OPTIONS if name in given},
         hold=several(more.pop("hold", None)) or None,
         stdin=False,
-        **passed,
+        **{**passed, **({} if live is None else {"model": live})},
         **more,
     )
 

@@ -63,7 +63,9 @@ class RunOptions(TypedDict, total=False):
     weights: by path, `kernel`, `forward/kernel`, `0/kernel`, or the path of a file that holds them.
     initial_state: arrays of shape (batch, units), in Keras's order or by name (`last_hidden_state`), or the
         path of a file that holds them.
-    model: the file of a saved model, instead of a layer; `model.keras#gru` for some of its layers.
+    model: the file of a saved model, instead of a layer, `model.keras#gru` for some of its layers; or a
+        Keras model or layer, or a PyTorch module, which may also stand in the place of the layer.
+    at: which layer of such an object: its name, or the path of its attribute.
     assume: what a file without a graph does not say, `{"activation": "relu"}` or "activation=relu".
     """
 
@@ -73,8 +75,9 @@ class RunOptions(TypedDict, total=False):
     training: bool | None
     calls: int
     engine: str
-    model: str | PathLike[str] | None
+    model: Any
     assume: Mapping[str, str | bool] | str | None
+    at: str | None
 
 
 class ViewOptions(TypedDict, total=False):

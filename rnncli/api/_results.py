@@ -82,16 +82,25 @@ class RunResult(_Tables, result.Result):
     def __getitem__(self, key: str | int) -> Array:
         if not isinstance(key, str):
             return self.outputs[key].values
-        for tensor in self.outputs:
-            if tensor.name == key:
-                return tensor.values
+        values = self._find(key)
+        if values is not None:
+            return values
         raise KeyError(f"there is no tensor {key!r}. {did_you_mean(key, self.keys())}")
+
+    def _find(self, name: str) -> Array | None:
+        """Return a tensor; the name of its layer may be left out where no other has a tensor of the name."""
+        layers = {tensor.label.layer for tensor in self.outputs}
+        for tensor in self.outputs:
+            short = str(tensor.label.without_layer) if len(layers) == 1 else ""
+            if name in (tensor.name, short):
+                return tensor.values
+        return None
 
     def __getattr__(self, name: str) -> Array:
         if not name.startswith("_"):  # copy and pickle look up these names before `outputs` is set
-            for tensor in self.outputs:
-                if tensor.name == name:
-                    return tensor.values
+            values = self._find(name)
+            if values is not None:
+                return values
             raise AttributeError(f"the result has no {name!r}. {did_you_mean(name, self.keys())}")
         raise AttributeError(name)
 
@@ -100,6 +109,9 @@ class RunResult(_Tables, result.Result):
 
     def __len__(self) -> int:
         return len(self.outputs)
+
+    def __bool__(self) -> bool:
+        return self.agrees is not False
 
     def __contains__(self, name: object) -> bool:
         return name in self.keys()
@@ -137,12 +149,19 @@ class Report(_Tables):
     view: View = PLAIN
 
     @property
-    def agrees(self) -> bool:
-        """Whether everything that was compared agrees; True if the command compares nothing."""
-        return not self._disagreeing()
+    def agrees(self) -> bool | None:
+        """Whether everything that was compared agrees; True if the command compares nothing.
+
+        Of a live object, whether its framework returned the same numbers; None if nothing was compared.
+        """
+        if self._disagreeing():
+            return False
+        agreements = [result.agreement for result in self.answer.results() if result.agreement]
+        agrees = {agreement.agrees for agreement in agreements}
+        return next((value for value in (False, None) if value in agrees), True)
 
     def __bool__(self) -> bool:
-        return self.agrees
+        return self.agrees is not False
 
     def _disagreeing(self) -> tuple[str, ...]:
         return getattr(self.answer, "disagreeing", ())

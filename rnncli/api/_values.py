@@ -12,6 +12,7 @@ import numpy as np
 
 from rnncli import specs
 from rnncli.api._options import Options
+from rnncli.ask.live_object import LiveObject, find_framework, unbuilt_config
 from rnncli.case import Array, format_shape
 from rnncli.errors import Flag, InputError, LayerError, Message, Text, UsageError, inside
 from rnncli.inputs import sample_files
@@ -140,6 +141,27 @@ def split_model(value: Any) -> tuple[str | None, Any]:
         if split_layers(word)[0].lower().endswith((*MODEL_SUFFIXES, *WEIGHT_SUFFIXES)):
             return word, None
     return None, value
+
+
+def pass_live(layer: Any, given: Mapping[str, Any]) -> tuple[Any, LiveObject | None]:
+    """Return the layer, and the live object that stands in its place or in that of the model, if any.
+
+    A layer of Keras without weights is its config.  Raises UsageError for two of them, and for `at` without.
+    """
+    objects = [value for value in (layer, given.get("model")) if find_framework(value)]
+    if not objects:
+        if given.get("at") is not None:
+            raise UsageError(
+                "at={at!r} names a layer of a Keras or PyTorch object, and none is given.",
+                "Of a file, name the layer behind a #: model='model.keras#lstm'.",
+                at=given["at"],
+            )
+        return layer, None
+    if len([value for value in (layer, given.get("model")) if value is not None]) > 1:
+        raise UsageError("both a layer and a model are given.", "Leave one of them out.")
+    if config := unbuilt_config(objects[0]):
+        return config, None
+    return None, LiveObject(objects[0])
 
 
 def to_array(value: Any, name: str, kinds: str = NUMBERS) -> Array:

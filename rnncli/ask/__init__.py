@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from os import PathLike
 from typing import TYPE_CHECKING
 
 from rnncli.ask.request import INPUT_OPTIONS, LAYER_OPTIONS, RUN_OPTIONS, Ask, Remarks
@@ -13,11 +14,15 @@ __all__ = ["INPUT_OPTIONS", "LAYER_OPTIONS", "RUN_OPTIONS", "Ask", "Remarks", "s
 
 
 def subject_of(ask: Ask) -> Subject:
-    """Return the subject: the layers that are described, or a saved model.  Nothing is read yet."""
-    if ask.model is not None:
+    """Return the subject: described layers, a saved model, or a live object.  Nothing is read yet."""
+    if isinstance(ask.model, (str, PathLike)):
         from rnncli.ask.saved import Saved
 
         return Saved(ask)
+    if ask.model is not None:
+        from rnncli.ask.live import Live
+
+        return Live(ask)
     from rnncli.ask.described import Described
 
     return Described(ask)

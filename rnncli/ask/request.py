@@ -31,6 +31,7 @@ class Ask(NamedTuple):
     Python gives a Path, or the value itself.
     layer: names, expressions, `@` files and configs, first to last.
     options: of the layers, by Keras's names; only those that are given.
+    model: a file; or in Python a LiveObject, of which `at` names a layer.
     stdin: whether standard input is the input if there is no other one.
     """
 
@@ -57,6 +58,7 @@ class Ask(NamedTuple):
     engine: str = "auto"
     model: Any = None
     assume: Any = None
+    at: str | None = None
     all_layers: bool = False
     all_calls: bool = False
     hold: Sequence[str] | None = None
@@ -315,7 +317,7 @@ class Given(NamedTuple):
 INPUT_OPTIONS = Ask._fields[: Ask._fields.index("layer")]
 """INPUT, and the options about it."""
 LAYER_OPTIONS = names("options")
-RUN_OPTIONS = ("seed", "weights", "initial_state", "training", "calls", "engine", "model", "assume")
+RUN_OPTIONS = ("seed", "weights", "initial_state", "training", "calls", "engine", "model", "assume", "at")
 
 
 def _keyword(name: str, value: Any) -> str:

@@ -243,6 +243,7 @@ class _PreparedCase:
             conditions=conditions(case),
             hold=tuple(hold.text for hold in case.hold),
             assumed=case.assumed,
+            agreement=case.agreement,
             all_layers=case.all_layers,
         )
 

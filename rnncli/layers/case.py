@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from rnncli.case import Array, Assumed
+    from rnncli.case import Agreement, Array, Assumed
     from rnncli.layers.stack import Stack
 
 
@@ -42,6 +42,7 @@ class Case(NamedTuple):
     hold: the gates to hold at a value; only the numpy engine can.
     all_calls: whether to return the tensors of every call, rather than of the last one.
     assumed: what was assumed about the file of the layers and weights; None if nothing was.
+    agreement: of a layer of a live object, with its framework; else None.
     """
 
     stack: Stack
@@ -58,3 +59,4 @@ class Case(NamedTuple):
     feature_names: tuple[str, ...] = ()
     hold: tuple[Hold, ...] = ()
     assumed: Assumed | None = None
+    agreement: Agreement | None = None

@@ -338,15 +338,14 @@ def compute_tensors(call: ModelCall, engine: str, *, everything: bool) -> ModelT
 
 def _order_tensors(tensors: Sequence[NamedTensor], run: ModelRun) -> tuple[NamedTensor, ...]:
     """Return the tensors of all layers, in the order of the model."""
-    others = (
-        NamedTensor(label_in_model(name), _axes(array), array) for name, array in run.other_outputs.items()
-    )
+    others = (plain_tensor(name, array) for name, array in run.other_outputs.items())
     places: dict[object, int] = {name: index for index, name in enumerate(run.order)}
     return tuple(sorted((*tensors, *others), key=lambda tensor: places[tensor.label.layer]))
 
 
-def _axes(array: Array) -> tuple[str, ...]:
-    """Return the names of the axes of a layer's output, which depend on their number."""
+def plain_tensor(name: str, array: Array) -> NamedTensor:
+    """Return a tensor of a layer that is not recurrent; the names of its axes depend on their number."""
+    axes: tuple[str, ...] = ("batch", *(f"axis_{index}" for index in range(1, array.ndim - 1)), "units")
     if array.ndim <= 3:
-        return ("batch", "timesteps", "units")[: array.ndim] if array.ndim != 2 else ("batch", "units")
-    return ("batch", *(f"axis_{index}" for index in range(1, array.ndim - 1)), "units")
+        axes = ("batch", "timesteps", "units")[: array.ndim] if array.ndim != 2 else ("batch", "units")
+    return NamedTensor(label_in_model(name), axes, array)

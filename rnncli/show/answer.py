@@ -203,6 +203,10 @@ class Answer:
     widest: int | None = None
     few = 0
 
+    def results(self) -> Sequence[Result]:
+        """Return the computed results that the answer is about."""
+        return ()
+
     def document(self, view: View) -> dict[str, Any]:
         """Return the answer as an object for JSON, with arrays and DeferredValue allowed as leaves."""
         raise NotImplementedError

@@ -7,7 +7,7 @@ from functools import lru_cache
 from itertools import repeat
 from typing import Any
 
-from rnncli.case import SCHEMA, Array, Assumed, Shape, Spec, format_shape
+from rnncli.case import SCHEMA, Agreement, Array, Assumed, Shape, Spec, format_shape
 from rnncli.errors import Message, Text
 from rnncli.result import ChunkedTensor, ModelHead, NamedTensor, Result, TensorInfo
 from rnncli.show.answer import Answer, Field, Listing, Records, head
@@ -55,6 +55,7 @@ def head_of(result: Result, line: int | None = None) -> dict[str, Any]:
         **conditions_document(result),
         **({"hold": list(result.hold)} if result.hold else {}),
         **assumed_document(result.assumed),
+        **agreement_document(result.agreement),
     }
 
 
@@ -66,6 +67,20 @@ def conditions_document(result: Result) -> dict[str, Any]:
 def assumed_document(assumed: Assumed | None) -> dict[str, Any]:
     """Return what was assumed about a file without a graph; {} for anything else."""
     return {} if assumed is None else {"assumed": dict(assumed.values)}
+
+
+def agreement_document(agreement: Agreement | None) -> dict[str, Any]:
+    """Return how far a live object's framework is from these numbers; {} for anything else."""
+    if agreement is None:
+        return {}
+    document = {
+        "object": agreement.title,
+        "layer": agreement.layer,
+        "agrees": agreement.agrees,
+        "difference": agreement.difference,
+        "lacks": {layer: str(reason) for layer, reason in agreement.lacks.items()},
+    }
+    return {"agreement": document}
 
 
 def _model_head(result: Result, model: ModelHead, line: int | None) -> dict[str, Any]:
@@ -83,6 +98,7 @@ def _model_head(result: Result, model: ModelHead, line: int | None) -> dict[str,
         "masks": list(model.masks),
         **conditions_document(result),
         **assumed_document(result.assumed),
+        **agreement_document(result.agreement),
     }
 
 
@@ -123,9 +139,13 @@ def notes_of(result: Result, view: View, line: int | None = None) -> tuple[Line,
     A second line says what was assumed about a file without a graph; of a model, it is the only one.
     line: of a stream, shown first.
     """
+    about = agreement_lines(result.agreement, view)
     if result.model is not None:
-        return assumed_lines(result.assumed, view)
+        return *assumed_lines(result.assumed, view), *about
     pieces = [] if line is None else [view.say("line {number}", number=line)]
+    if result.agreement is not None and result.agreement.layer:
+        names = {"layer": result.agreement.layer, "title": result.agreement.title}
+        pieces.append(view.say("{layer} of {title}", **names))
     pieces += [input_text(result.input_shape, result.input_dtype, view)]
     if result.seed is not None:
         pieces.append(f"{view.say('seed')} {result.seed}")
@@ -133,13 +153,34 @@ def notes_of(result: Result, view: View, line: int | None = None) -> tuple[Line,
     pieces += condition_texts(result, view)
     if result.hold:
         pieces.append(view.say(held_text(result)))
-    return (note(pieces, view), *assumed_lines(result.assumed, view))
+    return (note(pieces, view), *assumed_lines(result.assumed, view), *about)
+
+
+def agreement_lines(agreement: Agreement | None, view: View) -> tuple[Line, ...]:
+    """Return `agrees with PyTorch: largest difference 6.0e-08`, and a line for each layer without gates."""
+    if agreement is None:
+        return ()
+    texts = []
+    if agreement.difference is not None:
+        template = (
+            "agrees with {framework}: largest difference {difference}"
+            if agreement.agrees
+            else "differs from {framework}: largest difference {difference}"
+        )
+        difference = format_difference(agreement.difference)
+        texts.append(Message(template, framework=agreement.framework, difference=difference))
+    for layer, reason in agreement.lacks.items():
+        template = "{layer}: as {framework} returned it: {reason}"
+        texts.append(Message(template, layer=layer, framework=agreement.framework, reason=reason))
+    return tuple(note([view.say(text)], view) for text in texts)
 
 
 def condition_texts(result: Result, view: View) -> Iterator[str]:
     """Yield `training`, `masked` and so on."""
     shows_all = any(tensor.label.call for tensor in result.outputs)
     for name, value in result.conditions.items():
+        if name == "weights" and result.agreement is not None:
+            continue
         text = CONDITIONS["all calls" if name == "calls" and shows_all else name]
         yield view.say(text, count=value)
 
@@ -260,6 +301,10 @@ class ResultAnswer(Answer):
     """An answer with a computed result, whose numbers --check, --expect and --fail-on-nan are about."""
 
     result: Result
+
+    def results(self) -> tuple[Result, ...]:
+        """Return the result."""
+        return (self.result,)
 
     def named_tensors(self) -> Sequence[NamedTensor]:
         """Return the tensors that --expect compares."""

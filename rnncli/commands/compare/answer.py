@@ -121,6 +121,10 @@ class CompareAnswer(Answer):
     command = "compare"
     forms: ClassVar[tuple[tuple[str, ...], ...]] = (WIDE, NARROW)
 
+    def results(self) -> tuple[Result, ...]:
+        """Return the run that is compared."""
+        return (self.header,)
+
     @property
     def agrees(self) -> bool:
         """Whether every tensor agrees on both sides."""

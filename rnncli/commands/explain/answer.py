@@ -43,6 +43,10 @@ class ExplainAnswer(Answer):
     symbols: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     command = "explain"
 
+    def results(self) -> tuple[Result, ...]:
+        """Return the run."""
+        return (self.result,)
+
     def document(self, view: View) -> dict[str, Any]:
         """`{..., "explanation": {"tensor", "index", "value", "meaning", "equals", "equations": [...]}}`.
 

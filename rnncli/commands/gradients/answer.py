@@ -79,6 +79,10 @@ class GradientsAnswer(Answer):
     gradients: tuple[Gradients, ...]
     model: Result | None = None
 
+    def results(self) -> tuple[Result, ...]:
+        """Return the run of each."""
+        return tuple(gradients.header for gradients in self.gradients)
+
     def document(self, view: View) -> dict[str, Any]:
         """`{..., "engine", "seed", "input", "conditions", "of", "rule", "layers": [...]}`.
 

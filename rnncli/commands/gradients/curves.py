@@ -256,7 +256,15 @@ def gradients(case: Case, of: str | None = None, engine: str = "auto") -> Gradie
     numbers = target_of(None if weight else of, infos)
     shape, dtype = tuple(case.inputs.shape), str(case.inputs.dtype)
     header = Result(
-        (engine,), case.seed, case.stack, shape, dtype, (), conditions=conditions, assumed=case.assumed
+        (engine,),
+        case.seed,
+        case.stack,
+        shape,
+        dtype,
+        (),
+        conditions=conditions,
+        assumed=case.assumed,
+        agreement=case.agreement,
     )
     where = numbers.batch, numbers.position, numbers.entries
     if weight:

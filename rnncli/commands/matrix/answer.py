@@ -12,7 +12,7 @@ from rnncli.case import Array
 from rnncli.commands.matrix import same_numbers
 from rnncli.errors import LayerError
 from rnncli.layers.case import Case
-from rnncli.result import Label, Matrix
+from rnncli.result import Label, Matrix, Result
 from rnncli.show.answer import Answer, Records
 from rnncli.show.page import Grid, Line, Page, Span, View, marks, state_part
 from rnncli.show.result_answer import head_of, notes_of, records_of, tensor_listing, title
@@ -27,6 +27,10 @@ class MatrixAnswer(Answer):
     """The four results side by side."""
 
     matrix: Matrix
+
+    def results(self) -> tuple[Result, ...]:
+        """Return the four runs."""
+        return tuple(self.matrix.results.values())
 
     def document(self, view: View) -> dict[str, Any]:
         """Take engine, seed, layer and input from the result without sequences or state; add equalities."""

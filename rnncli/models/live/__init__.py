@@ -2,18 +2,20 @@
 
 A framework's recorder, `keras.py` or `torch.py`, has
     FRAMEWORK                                   its name, as its users write it
-    record(model, args, *, training, at)        the Recording of one call of the object
-    layer_names(model)                          the recurrent layers that it holds, by their names
-args: what the call is given.  training: whether it is in training.
+    record(model, given, *, training, at, beside)   the Recording of one call of the object
+    layer_names(model)                              the names of the recurrent layers that it holds
+given: what the user passes, see `bind`.  training: whether the call is in training.
 at: the layer to record, its name or the path of its attribute; None for every recurrent layer.
+beside: `lengths`, `mask` and `initial_state` as arrays, if they are given.
 """
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from importlib import import_module
 from types import ModuleType
-from typing import Literal
+from typing import Any, Literal
 
 from rnncli.errors import UsageError
 
@@ -37,6 +39,15 @@ def find_framework(value: object) -> Framework | None:
             name=type(value).__name__,
         )
     return None
+
+
+def unbuilt_config(value: Any) -> Mapping[str, Any] | None:
+    """Return the config of a Keras layer that has no weights yet; None for any other object."""
+    keras = sys.modules.get("keras")
+    if keras is None or not isinstance(value, keras.Layer) or isinstance(value, keras.Model) or value.built:
+        return None
+    config: Mapping[str, Any] = keras.saving.serialize_keras_object(value)
+    return config
 
 
 def recorder(framework: Framework) -> ModuleType:

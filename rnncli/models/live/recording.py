@@ -2,16 +2,18 @@
 
 # Annotations are objects rather than text, which named tuples would have to evaluate when the file is read.
 
+import inspect
 import random
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from threading import RLock
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from rnncli.case import Array
-from rnncli.errors import Text
+from rnncli.errors import Text, UsageError
 
 RECORDING = RLock()
 """Held while an object is recorded: two recordings would wrap the same layers."""
@@ -56,7 +58,7 @@ class Call(NamedTuple):
 
 
 class Recording(NamedTuple):
-    """One call of a live object.
+    """One call of a live object.  The recorder passes `calls` through `join_steps` and `name_uses`.
 
     calls: of its recurrent layers, in order, steps joined, each with a name of its own.
     inputs: what the object was given, by the names of its parameters.  outputs: what it returned, by name.
@@ -115,7 +117,7 @@ def _join(chain: Sequence[Call]) -> Call:
     }
     masks = [call.mask for call in chain]
     return first._replace(
-        inputs=joined(call.inputs for call in chain),
+        inputs=None if first.inputs is None else joined(call.inputs for call in chain),
         mask=None if any(mask is None for mask in masks) else joined(masks),
         outputs=outputs,
         final_state=last.final_state,
@@ -135,8 +137,53 @@ def name_uses(calls: Sequence[Call]) -> list[Call]:
     for call in calls:
         name = call.name if len(paths[call.name]) == 1 else call.path
         use = uses[name] = uses.get(name, -1) + 1
-        named.append(call._replace(name=f"{name}@{use}" if use else name))
+        again = f"@{use}" if use else ""
+        named.append(call._replace(name=f"{name}{again}", before=call.before and f"{call.before}{again}"))
     return named
+
+
+def bind(
+    function: Callable[..., Any], given: Any, beside: Mapping[str, Any] | None = None
+) -> inspect.BoundArguments:
+    """Return what a function is called with.
+
+    A tuple is positional arguments, and a dict keywords, where the function's signature takes them; anything
+    else is one argument.  beside: further keywords.
+    Raises UsageError for arguments that do not fit.
+    """
+    signature, beside = inspect.signature(function), beside or {}
+    with suppress(TypeError):
+        if type(given) is tuple:
+            return signature.bind(*given, **beside)
+        if isinstance(given, dict) and all(isinstance(name, str) for name in given):
+            return signature.bind(**given, **beside)
+    try:
+        return signature.bind(given, **beside)
+    except TypeError as error:
+        raise UsageError(
+            "the input does not fit {parameters}: {error}.",
+            "Give several arguments as a tuple, or as a dict by these names.",
+            parameters=f"({', '.join(signature.parameters)})",
+            error=error,
+        ) from None
+
+
+def flatten(name: str, value: Any, to_array: Callable[[Any], Array | None]) -> dict[str, Array]:
+    """Return the arrays in nested tuples, lists and dicts: `output`, or `output_0`, `output_1_0` and so on.
+
+    to_array: converts a tensor of the framework; None for any other value.
+    """
+    array = to_array(value)
+    if array is not None:
+        return {name: array}
+    parts = value.items() if isinstance(value, Mapping) else enumerate(value) if _is_list(value) else ()
+    return {
+        path: array for key, part in parts for path, array in flatten(f"{name}_{key}", part, to_array).items()
+    }
+
+
+def _is_list(value: Any) -> bool:
+    return isinstance(value, (list, tuple))
 
 
 def save_random() -> Restore:

@@ -1,0 +1,355 @@
+"""A live object: a Keras model or layer, or a PyTorch module, called once by its own framework."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, NamedTuple
+
+from rnncli import compute
+from rnncli.ask.live_object import LiveObject
+from rnncli.ask.request import INPUT_OPTIONS, RUN_OPTIONS, Remarks
+from rnncli.ask.subject import Bounds, Chosen, Computed, Outline, Parts, Subject, Verified
+from rnncli.case import Agreement, Array
+from rnncli.compute import compare
+from rnncli.errors import Flag, LayerError, Message, Text, UsageError, join
+from rnncli.layers.case import Case
+from rnncli.layers.shape_checks import check_case
+from rnncli.layers.stack import Stack
+from rnncli.models import LayerUse
+from rnncli.models.call import plain_tensor, with_returns
+from rnncli.models.live.recording import Call, Recording
+from rnncli.options import flag_name
+from rnncli.result import Label, ModelHead, Result, join_layers
+from rnncli.specs.build import build
+
+if TYPE_CHECKING:
+    from rnncli.ask.lines import Lines
+    from rnncli.compute.compare import TolerancePair
+
+TAKEN = (
+    "input", "input_format", "delimiter", "decimal", "batch_column", "mask", "lengths", "initial_state",
+    "training", "engine", "model", "at",
+)  # fmt: skip
+"""The options that apply to a live object."""
+NEAR = 2e-5
+"""Differences, relative to the largest number of a tensor, that are rounding."""
+MOST = 20
+"""Calls of layers that are shown without being named: a beam search makes one at every step."""
+
+
+class Use(NamedTuple):
+    """One use of a layer.
+
+    case: as the framework called it; None if rnncli's engines cannot compute it.  result: of this case.
+    difference: the largest difference from what the framework returned; agrees: whether it is rounding; None
+        if nothing was compared.
+    lacks: why there are no gates; "" if there are.
+    """
+
+    call: Call
+    case: Case | None = None
+    result: Result | None = None
+    difference: float | None = None
+    agrees: bool | None = None
+    lacks: Text = ""
+
+
+class Live(Subject):
+    """A live object, and one call of it."""
+
+    fixed_layers = True
+
+    @property
+    def live(self) -> LiveObject:
+        """The object."""
+        live: LiveObject = self.ask.model
+        return live
+
+    def require_able(self, **given: object) -> None:
+        """Raise UsageError for an option that applies only to layers that are described."""
+        if name := next((name for name, value in given.items() if value is not None), None):
+            _refuse(name, self.live.title)
+
+    def layer_names(self) -> tuple[str, ...]:
+        """Return the calls of recurrent layers, by name."""
+        return tuple(call.name for call in self._calls)
+
+    def of_layer(self, name: str = "") -> Subject:
+        """Return the subject of one call."""
+        return Live(self.ask._replace(at=name or self.layer_names()[0]))
+
+    def outline(self) -> Outline:
+        """Return the only layer that is asked about, with its input."""
+        case, remarks, *_ = self.choose()
+        return Outline(case.stack, case.inputs.shape, remarks)
+
+    @cached_property
+    def _recording(self) -> Recording:
+        ask = self.ask
+        ask.require_options()
+        given = {**ask.given(*INPUT_OPTIONS, *RUN_OPTIONS, "layer", "at"), **ask.options}
+        allowed = (*TAKEN, "return_sequences", "return_state")
+        if name := next((name for name in given if name not in allowed), None):
+            _refuse(name, self.live.title)
+        if ask.input is None:
+            raise UsageError(
+                "{title} needs an input.", "Give what the object is called with.", title=self.live.title
+            )
+        return self.live.record(ask)
+
+    @property
+    def _calls(self) -> Sequence[Call]:
+        """The calls that `at` names, or all of them."""
+        calls, at = self._recording.calls, self.ask.at
+        if at is None:
+            return calls
+        exact = [call for call in calls if at in (call.name, call.path)]
+        below = [call for call in calls if re.fullmatch(rf"{re.escape(at)}(_l\d+)?(@\d+)?", call.name)]
+        if not (exact or below):
+            raise UsageError(
+                "at={at!r}: {title} has no such call. It has {names}.",
+                "Name one of them.",
+                at=at,
+                title=self.live.title,
+                names=", ".join(call.name for call in calls),
+            )
+        return exact if len(exact) == 1 else below or exact
+
+    @cached_property
+    def _uses(self) -> dict[str, Use]:
+        """The uses of the layers, computed by rnncli and compared with the framework's, by name."""
+        known = {call.name: call for call in self._recording.calls}
+        asked = [call.name for call in self._calls][: MOST if self.ask.at is None else None]
+        uses: dict[str, Use] = {}
+        for name in asked:
+            chain = [name]
+            while before := known[chain[0]].before:
+                chain.insert(0, before)
+            for link in chain:
+                if link not in uses:
+                    uses[link] = _compute(known[link], uses.get(known[link].before), self.ask.engine)
+        return {name: uses[name] for name in asked}
+
+    def _remarks(self, uses: Mapping[str, Use], *, shown: bool) -> Remarks:
+        """Return remarks on the recording.  shown: whether what the framework returned is shown, too."""
+        framework, left = self.live.framework, len(self._calls) - len(uses)
+        notes: list[Text] = list(self._recording.notes)
+        if left and self.ask.at is None and len(uses) == MOST:
+            notes.append(Message("{count} more calls are not shown; name one with at=", count=left))
+        for name, use in uses.items():
+            if use.agrees is False:
+                notes.append(
+                    Message(
+                        "{name} differs from {framework} by up to {difference:.1e}, which is more than "
+                        "rounding",
+                        name=name,
+                        framework=framework,
+                        difference=use.difference,
+                    )
+                )
+            elif use.lacks and not shown:
+                notes.append(Message("{name} is left out: {lacks}", name=name, lacks=use.lacks))
+        return tuple(join((self.live.title, note), ": ") for note in notes)
+
+    def choose(self, address: str = "", *, one_call: bool = False) -> Chosen:
+        """Return the Case of one layer, with what the framework gave it."""
+        parts = self.parts(address)
+        if len(parts.uses) > 1:
+            names = [use.layer for use in parts.uses]
+            raise UsageError(
+                "{title}: this command takes one recurrent layer, but the object has several: {names}.",
+                "Name one: at={first!r}",
+                title=self.live.title,
+                names=", ".join(names),
+                first=names[0],
+            )
+        return Chosen(parts.uses[0].case, *parts[1:4])
+
+    def parts(self, address: str = "", *, one_call: bool = False, whole: bool = False) -> Parts:
+        """Return every call of a recurrent layer that rnncli's engines can compute, or the one named."""
+        names = [name for name in self._uses if address.startswith(f"{name}/")]
+        name = max(names, key=len, default="")
+        uses = {name: self._uses[name]} if name else self._uses
+        able = {layer: use for layer, use in uses.items() if not use.lacks}
+        if not able or (whole and len(able) < len(uses)):
+            lacking = next(layer for layer in uses if layer not in able)
+            raise LayerError(
+                "{name} has no gates to show: {lacks}.",
+                "rnncli.run shows what it is given and returns.",
+                name=lacking,
+                lacks=uses[lacking].lacks,
+            )
+        shown = {
+            layer: with_returns(_labelled(use, layer, self._agreement({layer: use})), self.ask.returns)
+            for layer, use in able.items()
+        }
+        if self.ask.hold:
+            from rnncli.compute import holds
+
+            shown = {layer: holds.hold_gates(case, self.ask.hold) for layer, case in shown.items()}
+        head = self._head(able) if len(able) > 1 else None
+        prefix = f"{name}/" if name else ""
+        reference = partial(_verify, able, self.live.framework)
+        parts = tuple(LayerUse(layer, case, before=able[layer].call.before) for layer, case in shown.items())
+        return Parts(parts, self._remarks(uses, shown=False), reference, prefix, head)
+
+    def compute(self, budget: int | None = None) -> Computed:
+        """Return the tensors of all layers; of those that rnncli cannot compute, as they were returned."""
+        uses, returns = self._uses, self.ask.returns
+        results, others = {}, []
+        for name, use in uses.items():
+            if use.lacks or use.case is None or use.result is None:
+                others += [
+                    plain_tensor(f"{name}/{tensor}", array) for tensor, array in use.call.outputs.items()
+                ]
+            else:
+                case = with_returns(use.case, returns)
+                results[name] = use.result if case is use.case else compute.run(case, self.ask.engine)
+        if self.ask.all_layers:
+            others += [plain_tensor(name, array) for name, array in self._recording.outputs.items()]
+        joined = join_layers(results, self._head(uses))
+        places: dict[object, int] = {name: index for index, name in enumerate(uses)}
+        outputs = sorted((*joined.outputs, *others), key=lambda tensor: places.get(tensor.label.layer, MOST))
+        return Computed(
+            results=iter((replace(joined, outputs=tuple(outputs)),)),
+            batch=joined.input_shape[0],
+            chunks=1,
+            remarks=self._remarks(uses, shown=True),
+            cases={f"{name}/": use.case for name, use in uses.items() if use.case is not None},
+            reference=partial(_verify, uses, self.live.framework),
+            bounds=partial(_bounds, results),
+        )
+
+    def lines(self) -> Lines:
+        """Raise UsageError: only the command line has streams."""
+        raise UsageError("{--stream} applies to layers and files.", "Leave it out.")
+
+    def _head(self, uses: Mapping[str, Use]) -> ModelHead:
+        """Return what the head of an answer says."""
+        return ModelHead(
+            self.live.title,
+            self.live.framework,
+            {name: (array.shape, str(array.dtype)) for name, array in self._recording.inputs.items()},
+            {name: use.case.stack[-1] for name, use in uses.items() if use.case and not use.lacks},
+            agreement=self._agreement(uses),
+        )
+
+    def _agreement(self, uses: Mapping[str, Use]) -> Agreement:
+        """Return how far these layers are from what the framework returned."""
+        compared = [use for use in uses.values() if use.agrees is not None]
+        return Agreement(
+            self.live.title,
+            self.live.framework,
+            max((use.difference or 0.0 for use in compared), default=None),
+            all(use.agrees for use in compared) if compared else None,
+            {name: use.lacks for name, use in uses.items() if use.lacks},
+        )
+
+
+def _refuse(name: str, title: str) -> None:
+    raise UsageError(
+        "{flag} does not apply to {title}, which is run as it is.",
+        "Leave {flag} out.",
+        flag=Flag(flag_name(name)),
+        title=title,
+    )
+
+
+def _compute(call: Call, before: Use | None, engine: str) -> Use:
+    """Return one use, computed and compared.  before: the layer below in the same module."""
+    if call.config is None:
+        return Use(call, lacks=call.lacks)
+    inputs = call.inputs
+    if call.before:
+        if before is None or before.result is None:
+            return Use(call, lacks=Message("its input, from {before}, is not known", before=call.before))
+        inputs = before.result.outputs[0].values
+    assert inputs is not None
+    try:
+        stack = Stack((build(call.config),))
+        case = Case(stack, inputs, call.mask, call.initial_state, call.weights, seed=None)
+        case = check_case(case)
+        result = compute.run(case, engine)
+    except LayerError as error:
+        return Use(call, lacks=Message("{error}", error=error.sentence))
+    difference, agrees = _compare(case, result, call.outputs, engine)
+    if call.lacks and not agrees:
+        return Use(call, lacks=call.lacks)
+    return Use(call, case, result, difference, agrees)
+
+
+def _compare(
+    case: Case, result: Result, theirs: Mapping[str, Array], engine: str
+) -> tuple[float | None, bool | None]:
+    """Return the largest difference from what the framework returned, and whether it is rounding."""
+    import numpy as np
+
+    largest: float | None = None
+    agrees = True
+    wide: dict[str, Array] = {}
+    for tensor in result.outputs:
+        if tensor.name not in theirs:
+            continue
+        reference = theirs[tensor.name]
+        size = max(1.0, float(np.abs(reference[np.isfinite(reference)]).max(initial=0.0)))
+        measured = compare.measure(tensor, reference, ("", ""), NEAR * size, 0.0)
+        largest = max(largest or 0.0, measured.absolute)
+        if not measured.agrees and measured.shapes[0] == measured.shapes[1]:
+            wide = wide or _compute_wide(case, engine)  # an unbounded activation amplifies rounding
+            rounding = float(np.abs(wide[tensor.name] - tensor.values).max())
+            measured = compare.measure(tensor, reference, ("", ""), 2 * rounding, 0.0)
+        agrees = agrees and measured.agrees
+    return largest, None if largest is None else agrees
+
+
+def _compute_wide(case: Case, engine: str) -> dict[str, Array]:
+    """Return the tensors computed in float64."""
+    import numpy as np
+
+    specs = Stack(spec.with_option("dtype", "float64") for spec in case.stack)
+    wide = check_case(case._replace(stack=specs, inputs=case.inputs.astype(np.float64)))
+    return {tensor.name: tensor.values for tensor in compute.run(wide, engine).outputs}
+
+
+def _labelled(use: Use, layer: str, agreement: Agreement) -> Case:
+    """Return the Case with what the head of its answer says of the object."""
+    assert use.case is not None
+    return use.case._replace(agreement=agreement._replace(layer=layer))
+
+
+def _verify(
+    uses: Mapping[str, Use],
+    framework: str,
+    _case: Case | None,
+    result: Result,
+    tolerances: TolerancePair,
+    _budget: int | None,
+) -> Verified:
+    """Compare a result with what the framework returned; tensors that it did not return are left out."""
+    theirs = {
+        f"{layer}/{name}": array for layer, use in uses.items() for name, array in use.call.outputs.items()
+    }
+    if len(uses) == 1:
+        theirs |= next(iter(uses.values())).call.outputs
+    measured = [
+        compare.measure(tensor, theirs[tensor.name], ("", ""), *tolerances)
+        for tensor in result.outputs
+        if tensor.name in theirs
+    ]
+    differences = {difference.name: difference.absolute for difference in measured}
+    beyond = [difference.name for difference in measured if not difference.agrees]
+    return Verified(replace(result, differences=differences, reference=framework), beyond)
+
+
+def _bounds(results: Mapping[str, Result]) -> dict[Label, Bounds]:
+    """Return the limits of the tensors of the layers, by their labels in the object."""
+    from rnncli.compute import trace
+
+    return {
+        label._replace(layer=layer): limits
+        for layer, result in results.items()
+        for label, limits in trace.tensor_bounds(Stack(result.specs), result.input_shape).items()
+    }

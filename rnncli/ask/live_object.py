@@ -1,0 +1,45 @@
+"""A live object as an Ask holds it, and what tells it from a name, a config or a file."""
+
+from __future__ import annotations
+
+from os import PathLike
+from typing import TYPE_CHECKING, Any
+
+from rnncli.models.live import find_framework as find_framework
+from rnncli.models.live import recorder
+from rnncli.models.live import unbuilt_config as unbuilt_config
+
+if TYPE_CHECKING:
+    from rnncli.ask.request import Ask
+    from rnncli.models.live.recording import Recording
+
+
+class LiveObject:
+    """A Keras model or layer, or a PyTorch module.  What an Ask asks about is recorded once."""
+
+    def __init__(self, value: Any) -> None:
+        framework = find_framework(value)
+        assert framework is not None
+        self.value, self.recorder = value, recorder(framework)
+        self.framework: str = self.recorder.FRAMEWORK
+        self.title = f"{type(value).__name__} ({self.framework})"
+        self._recordings: dict[str | None, Recording] = {}
+
+    def record(self, ask: Ask) -> Recording:
+        """Return the recording of one call with the input of this Ask."""
+        if ask.at not in self._recordings:
+            given = ask.read_raw()[0] if isinstance(ask.input, (str, PathLike)) else ask.input
+            self._recordings[ask.at] = self.recorder.record(
+                self.value, given, training=bool(ask.training), at=ask.at, beside=_read_beside(ask)
+            )
+        return self._recordings[ask.at]
+
+
+def _read_beside(ask: Ask) -> dict[str, Any]:
+    """Return the lengths, the mask and the initial states that are given, as arrays."""
+    import numpy as np
+
+    options, states = ask.arranging(), ask.read_value("initial_state").value
+    given = {"lengths": options.lengths, "mask": options.mask}
+    beside = {name: np.asarray(value) for name, value in given.items() if value is not None}
+    return beside if states is None else {**beside, "initial_state": states}

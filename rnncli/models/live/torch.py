@@ -1,0 +1,419 @@
+"""A PyTorch module, called once: what its LSTM, GRU and RNN modules and their cells are given and return.
+
+While it runs, each of these modules has a `forward` among its attributes, which calls the one of its class.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import nullcontext, suppress
+from functools import update_wrapper
+from types import MethodType
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn.utils import parametrize
+from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence
+
+from rnncli.case import Array
+from rnncli.errors import LayerError, Message, Text, UsageError, did_you_mean, format_names
+from rnncli.frameworks.torch import FRAMEWORK as FRAMEWORK
+from rnncli.models.graph import Module
+from rnncli.models.live.recording import (
+    RECORDING,
+    Call,
+    Recording,
+    Restore,
+    bind,
+    flatten,
+    join_steps,
+    name_uses,
+    save_attributes,
+    save_random,
+)
+from rnncli.models.live.torch_calls import (
+    FORWARDS,
+    RECURRENT,
+    Given,
+    call_of_other,
+    calls_of,
+    input_and_states,
+    module_of,
+    to_array,
+    weights_of,
+)
+
+BESIDE = {"initial_state": ("hx", "hidden", "state"), "lengths": ("length", "seq_lengths"), "mask": ()}
+"""Other names of parameters that take what is given beside the input."""
+
+
+def layer_names(model: nn.Module) -> tuple[str, ...]:
+    """Return the recurrent layers that a module holds, `encoder.lstm`; `lstm_l0` and so on for several."""
+    names: list[str] = []
+    for path, module in _named(_uncompiled(model)):
+        if isinstance(module, RECURRENT):
+            names += [node.name for node in module_of(path, module, weights_of(module)).nodes] or [path]
+    return tuple(names)
+
+
+def record(
+    model: nn.Module, given: Any, *, training: bool, at: str | None, beside: Mapping[str, Any]
+) -> Recording:
+    """Call a module once, and return what its recurrent modules were given and returned.
+
+    Raises LayerError for a module whose calls cannot be recorded, UsageError for an unknown `at`, and what
+    the module itself raises.
+    """
+    model = _uncompiled(model)
+    named = list(_named(model))
+    modules, every = dict(named), [module for _, module in named]
+    _require_recordable(model, every)
+    chosen = _choose(model, modules, at)
+    arguments = _arguments(model, given, beside)
+    inputs = _name_arguments(arguments)
+    with RECORDING:
+        recorder = _Recorder()
+        restore = _save(every)
+        try:
+            _prepare(every, training=training)
+            for path, module in chosen.items():
+                vars(module)["forward"] = _Forward(recorder, path, module)
+            versions = _versions(model)
+            outputs = flatten("output", model(*arguments.args, **arguments.kwargs), to_array)
+            changed = [name for name, version in _versions(model).items() if versions.get(name) != version]
+        finally:
+            restore()
+    calls = name_uses(join_steps(recorder.calls))
+    _require_calls(model, modules, calls, at)
+    return Recording(calls, inputs, outputs, tuple(_notes(chosen, calls, changed)))
+
+
+def _name_arguments(arguments: inspect.BoundArguments) -> dict[str, Array]:
+    """Return the arrays in the arguments of a call, by the names of its parameters."""
+    return {
+        name: array
+        for parameter, value in arguments.arguments.items()
+        for name, array in flatten(parameter, value, to_array).items()
+    }
+
+
+class _Known(NamedTuple):
+    """The layers of a module, made from these tensors with these versions."""
+
+    tensors: Mapping[str, Any]
+    versions: Sequence[int | None]
+    layers: Module
+
+
+class _Recorder:
+    """Makes a Call of each call of a chosen module in this thread, outside of another recorded call."""
+
+    def __init__(self) -> None:
+        self.calls: list[Call] = []
+        self.thread = threading.get_ident()
+        self.is_inside = False
+        self.known: dict[str, _Known] = {}
+
+    def call(self, forward: _Forward, args: Any, kwargs: Any) -> Any:
+        """Call the module's own `forward`, and record the call."""
+        if self.is_inside or threading.get_ident() != self.thread or torch.compiler.is_compiling():
+            return forward.original(*args, **kwargs)
+        module = forward.module
+        # spectral_norm in training makes another weight at each look.
+        draws = module.training and parametrize.is_parametrized(module)
+        self.is_inside = True
+        try:
+            with parametrize.cached() if draws else nullcontext():
+                return self._record(forward.path, module, forward.original, args, kwargs)
+        finally:
+            self.is_inside = False
+
+    def _record(self, path: str, module: Any, forward: Any, args: Any, kwargs: Any) -> Any:
+        """Call `forward`; what is not in the form of PyTorch's own layers is recorded as plain tensors."""
+        index = len(self.calls)
+        is_recurrent = isinstance(module, RECURRENT)
+        is_own = type(module).forward not in FORWARDS
+        inputs = flatten("input", [args, kwargs], to_array) if is_own else {}
+        given = layers = None
+        with suppress(AttributeError, TypeError, ValueError) if is_own else nullcontext():
+            if is_recurrent:
+                layers = self._layers(path, module)
+                given = Given.read(module, *input_and_states(args, kwargs))
+        returned = forward(*args, **kwargs)
+        with suppress(AttributeError, TypeError, ValueError) if is_own else nullcontext():
+            if given is not None and layers is not None:
+                self.calls[index:] = calls_of(path, module, layers, given, returned)
+        if len(self.calls) == index:
+            self.calls.append(call_of_other(path, module, inputs, returned))
+        return returned
+
+    def _layers(self, path: str, module: nn.Module) -> Module:
+        """Return the layers of a module with copies of its weights, made again if a weight has changed."""
+        tensors = weights_of(module)
+        versions = [version_of(tensor) for tensor in tensors.values()]
+        known = self.known.get(path)
+        if (
+            known is None
+            or None in versions
+            or known.versions != versions
+            or any(known.tensors[name] is not tensor for name, tensor in tensors.items())
+        ):
+            known = self.known[path] = _Known(tensors, versions, module_of(path, module, tensors))
+        return known.layers
+
+
+class _Forward:
+    """Stands in a module's attributes as its `forward`."""
+
+    def __init__(self, recorder: _Recorder, path: str, module: nn.Module) -> None:
+        self.recorder, self.path, self.module = recorder, path, module
+        self.original = module.forward
+        update_wrapper(self, self.original)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self.recorder.call(self, args, kwargs)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+        """Return what a copy of the module calls: its own `forward`, with its own weights."""
+        copy = memo.get(id(self.module), self.module)
+        return MethodType(type(copy).forward, copy)
+
+
+def _uncompiled(model: Any) -> Any:
+    """Return the module inside what torch.compile made."""
+    while "_orig_mod" in model._modules:
+        model = model._orig_mod
+    return model
+
+
+def _named(module: nn.Module, path: str = "", seen: set[int] | None = None) -> Iterator[tuple[str, Any]]:
+    """Yield every module inside with its path, also those in plain lists and dicts, each once.
+
+    What torch.compile made and the module inside it have the same path.
+    """
+    seen = set() if seen is None else seen
+    if id(module) in seen:
+        return
+    seen.add(id(module))
+    yield path, module
+    children: dict[str, Any] = dict(module.named_children())
+    for name, value in list(vars(module).items()):
+        if isinstance(value, (list, tuple, dict)) and not name.startswith("_"):
+            items = value.items() if isinstance(value, dict) else enumerate(value)
+            children |= {f"{name}.{key}": item for key, item in items if isinstance(item, nn.Module)}
+    for name, child in children.items():
+        parts = (path, "" if name == "_orig_mod" else name)
+        yield from _named(child, ".".join(filter(None, parts)), seen)
+
+
+def _choose(model: nn.Module, modules: Mapping[str, Any], at: str | None) -> dict[str, Any]:
+    """Return the modules to record, by path: all recurrent ones, or the one that `at` names."""
+    recurrent = {path: module for path, module in modules.items() if isinstance(module, RECURRENT)}
+    if at is None:
+        return recurrent
+    path = re.sub(r"@\d+$", "", at)
+    if path in modules:
+        return {path: modules[path]}
+    names = layer_names(model)
+    if path in names:
+        bare = re.sub(r"_l\d+$", "", path)
+        return {bare: modules[bare]} if bare in modules else recurrent
+    raise UsageError(
+        "at={at!r}: {name} has no such layer.",
+        did_you_mean(path, [*names, *(path for path in modules if path)]),
+        at=at,
+        name=type(model).__name__,
+    )
+
+
+def _prepare(modules: Sequence[Any], *, training: bool) -> None:
+    """Set the mode of every module where it differs, and let compiled ones run uncompiled.
+
+    In training, a model that is in training keeps the modes of its modules: some may be frozen.
+    """
+    keeps = training and modules[0].training
+    for module in modules:
+        if not keeps and module.training != training:
+            vars(module)["training"] = training
+        if vars(module).get("_compiled_call_impl") is not None:
+            vars(module)["_compiled_call_impl"] = None
+        if "_orig_mod" in module._modules:
+            vars(module)["forward"] = module._orig_mod
+
+
+def _save(modules: Sequence[Any]) -> Restore:
+    """Save what a call may change: attributes, buffers, gradients, random states; not the weights."""
+    parameters = [
+        weight for module in modules for weight in module._parameters.values() if weight is not None
+    ]
+    gradients = [weight.grad for weight in parameters]
+    attributes = save_attributes(modules, _save_tensor)
+    draws, torch_draws = save_random(), torch.get_rng_state()
+    cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
+    for weight in parameters:
+        weight.grad = None
+
+    def restore() -> None:
+        attributes()
+        for weight, gradient in zip(parameters, gradients, strict=True):
+            weight.grad = gradient
+        draws()
+        torch.set_rng_state(torch_draws)
+        if cuda:
+            torch.cuda.set_rng_state_all(cuda)
+
+    return restore
+
+
+def _save_tensor(value: Any) -> Restore | None:
+    """Save a buffer, or a tensor among the plain attributes; None for a weight and for other values."""
+    if not isinstance(value, torch.Tensor) or isinstance(value, nn.Parameter):
+        return None
+    saved, version = value.detach().clone(), version_of(value)
+
+    def restore() -> None:
+        if version is None or version != version_of(value):
+            value.detach().copy_(saved)
+
+    return restore
+
+
+def version_of(tensor: Any) -> int | None:
+    """Return how often a tensor was changed in place; None where PyTorch does not count."""
+    return None if tensor.is_inference() else tensor._version
+
+
+def _versions(model: nn.Module) -> dict[str, int | None]:
+    return {name: version_of(weight) for name, weight in model.named_parameters()}
+
+
+def _arguments(model: Any, given: Any, beside: Mapping[str, Any]) -> inspect.BoundArguments:
+    """Return what the module is called with, as tensors of its type and device."""
+    like = next((weight for weight in model.parameters() if weight.is_floating_point()), torch.empty(0))
+    is_layer = isinstance(model, RECURRENT)
+    value, keywords = _to_tensors(given, like, floats=is_layer), {}
+    known = inspect.signature(model.forward).parameters
+    for name, array in beside.items():
+        if isinstance(model, nn.RNNBase) and name != "initial_state":
+            value = _pack(model, value, array)
+            continue
+        parameter = next((other for other in (name, *BESIDE.get(name, ())) if other in known), None)
+        if parameter is None:
+            raise UsageError(
+                "{option}: {name} takes no {option} beside its input.",
+                "Pass what its forward takes, as a tuple or as a dict by name.",
+                option=name,
+                name=type(model).__name__,
+            )
+        states = _to_tensors(array, like, floats=name == "initial_state")
+        keywords[parameter] = _fit_states(model, states) if is_layer else states
+    return bind(model.forward, value, keywords)
+
+
+def _fit_states(model: Any, states: Any) -> Any:
+    """Return initial states as PyTorch takes them, (layers * directions, batch, units) each.
+
+    states: in PyTorch's form, or in Keras's order, (batch, units) each.
+    """
+    given = list(states.values()) if isinstance(states, dict) else list(states)
+    kinds = 2 if isinstance(model, (nn.LSTM, nn.LSTMCell)) else 1
+    if isinstance(model, nn.RNNBase) and given[0].ndim == 2:
+        given = [torch.stack(given[kind::kinds]) for kind in range(kinds)]
+    return tuple(given) if kinds == 2 else given[0]
+
+
+def _pack(model: Any, value: Any, given: Array) -> PackedSequence:
+    """Return the input packed.  given: lengths, or a mask whose steps are all at the start."""
+    lengths = given if given.ndim == 1 else given.sum(1)
+    if given.ndim == 2 and (given != (np.arange(given.shape[1]) < lengths[:, None])).any():
+        raise UsageError(
+            "{--mask}: PyTorch masks only steps at the end of a sequence.", "Give {--lengths} instead."
+        )
+    first = bool(model.batch_first)
+    return pack_padded_sequence(value, torch.as_tensor(lengths), batch_first=first, enforce_sorted=False)
+
+
+def _to_tensors(value: Any, like: Any, *, floats: bool = False) -> Any:
+    """Return arrays and lists of numbers as tensors; anything else, such as a tensor, as it is.
+
+    floats: whether integers become floats; otherwise they may be the ids of tokens.
+    """
+    if hasattr(value, "to_numpy"):
+        value = value.to_numpy()
+    if isinstance(value, list) and _is_numbers(value):
+        value = np.array(value)
+    if isinstance(value, np.ndarray):
+        kind = like.dtype if value.dtype.kind == "f" or floats else None
+        kind = torch.int64 if kind is None and value.dtype.kind in "iu" else kind
+        return torch.tensor(value, dtype=kind, device=like.device)
+    if isinstance(value, dict):
+        return {name: _to_tensors(item, like, floats=floats) for name, item in value.items()}
+    if type(value) in (list, tuple):
+        return type(value)(_to_tensors(item, like, floats=floats) for item in value)
+    return value
+
+
+def _is_numbers(value: Any) -> bool:
+    if isinstance(value, list):
+        return bool(value) and all(map(_is_numbers, value))
+    return isinstance(value, (int, float))
+
+
+def _require_recordable(model: nn.Module, modules: Sequence[Any]) -> None:
+    """Raise LayerError for a module whose calls cannot be recorded."""
+    weights = [
+        weight for module in modules for weight in (*module._parameters.values(),) if weight is not None
+    ]
+    name = type(model).__name__
+    if any(isinstance(module, torch.jit.ScriptModule) for module in modules):
+        raise LayerError(
+            "{name} is TorchScript, whose calls cannot be recorded.",
+            "Give the module that it was made from.",
+            name=name,
+        )
+    if any(map(nn.parameter.is_lazy, weights)):
+        raise LayerError(
+            "{name} has lazy weights, whose shapes are not known yet.", "Call it once first.", name=name
+        )
+    if any(weight.is_meta for weight in weights):
+        raise LayerError(
+            "{name} is on the meta device, so its weights have no numbers.",
+            "Give it numbers first: model.to_empty(device='cpu'), then load_state_dict.",
+            name=name,
+        )
+    if isinstance(model, nn.DataParallel) and model.device_ids:
+        raise LayerError("{name} runs copies of its module.", "Give model.module.", name=name)
+
+
+def _require_calls(
+    model: nn.Module, modules: Mapping[str, Any], calls: Sequence[Call], at: str | None
+) -> None:
+    """Raise LayerError if nothing was recorded."""
+    if calls:
+        return
+    name = type(model).__name__
+    if at is not None:
+        raise LayerError(
+            "{name} did not call {at}.", "It may have been called from another thread.", name=name, at=at
+        )
+    classes = sorted({type(module).__name__ for module in modules.values() if module is not model})
+    raise LayerError(
+        "{name} called no LSTM, GRU or RNN of PyTorch, and none of their cells. It holds {classes}.",
+        "To see what another module is given and returns, name it: at='encoder'",
+        name=name,
+        classes=format_names(classes) or Message("no modules"),
+    )
+
+
+def _notes(chosen: Mapping[str, Any], calls: Sequence[Call], changed: Sequence[str]) -> Iterator[Text]:
+    """Yield remarks on modules whose call was not seen, and on weights that the call changed."""
+    seen = {re.sub(r"_l\d+$", "", call.path) for call in calls} | {call.path for call in calls}
+    if missed := [path for path in chosen if path not in seen]:
+        yield Message("not called, or from another thread: {names}", names=", ".join(missed))
+    if changed:
+        yield Message("the call itself changed {names}; they stay changed", names=format_names(changed))

@@ -1,0 +1,188 @@
+"""One call of a module of PyTorch as plain values: its layers with their weights, input, states, outputs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
+
+from rnncli.case import Array
+from rnncli.errors import Message, Text
+from rnncli.frameworks.torch import PACKAGE, find_chains
+from rnncli.models.graph import Module
+from rnncli.models.live.recording import Call, flatten
+from rnncli.models.weight_files.recognize import to_module
+
+RECURRENT = (nn.RNNBase, nn.RNNCellBase)
+FORWARDS = {kind.forward for kind in (nn.LSTM, nn.GRU, nn.RNN, nn.LSTMCell, nn.GRUCell, nn.RNNCell)}
+"""What computes as rnncli's engines do; a class with another `forward` may not."""
+
+
+def input_and_states(args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[Any, Any]:
+    """Return the input and the initial states of a call of a recurrent module."""
+    named = {**dict(zip(("input", "hx"), args, strict=False)), **kwargs}
+    return named["input"], named.get("hx")
+
+
+class Given(NamedTuple):
+    """What a recurrent module is given, batch first.
+
+    inputs: (batch, timesteps, features).  lengths: of a packed input.
+    states: h, of an LSTM also c, each (layers * directions, batch, units); () for zeros.
+    """
+
+    inputs: Array
+    lengths: Array | None
+    states: tuple[Array, ...]
+
+    @classmethod
+    def read(cls, module: Any, inputs: Any, states: Any) -> Given:
+        """Copy the input and the states; axes that PyTorch leaves out are put back."""
+        sequence, lengths = _batch_first(module, inputs)
+        states = () if states is None else states if isinstance(states, tuple) else (states,)
+        return cls(sequence, lengths, tuple(_state(module, state) for state in states))
+
+
+def _batch_first(module: Any, value: Any) -> tuple[Array, Array | None]:
+    """Return a sequence as (batch, timesteps, features), and the lengths of a packed one."""
+    if isinstance(value, PackedSequence):
+        padded, lengths = pad_packed_sequence(value, batch_first=True)
+        return _copy(padded), _copy(lengths)
+    array = _copy(value)
+    if isinstance(module, nn.RNNCellBase):
+        return (array if array.ndim == 2 else array[None])[:, None], None
+    if array.ndim == 2:
+        return array[None], None
+    return array if module.batch_first else np.ascontiguousarray(array.swapaxes(0, 1)), None
+
+
+def _state(module: Any, value: Any) -> Array:
+    """Return a state as (layers * directions, batch, units)."""
+    array = _copy(value)
+    if isinstance(module, nn.RNNCellBase):
+        return (array if array.ndim == 2 else array[None])[None]
+    return array if array.ndim == 3 else array[:, None]
+
+
+def calls_of(path: str, module: Any, layers: Module, given: Given, returned: Any) -> Iterator[Call]:
+    """Yield the Call of each layer of a module, first to last."""
+    is_cell = isinstance(module, nn.RNNCellBase)
+    if is_cell:
+        output, states = (returned[0] if isinstance(returned, tuple) else returned), returned
+    else:
+        output, states = returned
+    states = states if isinstance(states, tuple) else (states,)
+    sequence, _ = _batch_first(module, output)
+    finals = tuple(_state(module, state) for state in states)
+    directions = 2 if getattr(module, "bidirectional", False) else 1
+    mask = None if given.lengths is None else np.arange(given.inputs.shape[1]) < given.lengths[:, None]
+    lacks, can = _explain_lack(module, layers, given.inputs, sequence)
+    count = max(len(layers.nodes), 1)
+    for index in range(count):
+        rows = range(index * directions, (index + 1) * directions)
+        name = f"{layers.name}_l{index}" if count > 1 else layers.name
+        final = tuple(state[row] for row in rows for state in finals)
+        node = (
+            layers.nodes[index].with_core_options(**_options(module, mask if directions == 1 else None))
+            if can
+            else None
+        )
+        yield Call(
+            name,
+            f"{path}_l{index}" if count > 1 else path,
+            type(module).__name__,
+            None if node is None else {"class_name": node.class_name, "config": node.config},
+            {} if node is None else node.weights,
+            None if index else given.inputs,
+            _name_outputs(final, len(finals), directions, sequence if index + 1 == count else None),
+            mask,
+            tuple(state[row] for row in rows for state in given.states) or None,
+            before=f"{layers.name}_l{index - 1}" if index else "",
+            final_state=final,
+            is_step=given.inputs.shape[1] == 1 and directions == 1,
+            lacks=lacks,
+        )
+
+
+def _options(module: Any, mask: Array | None) -> dict[str, Any]:
+    """Return what the config of a layer says besides what its weights show."""
+    options: dict[str, Any] = {"return_sequences": True, "return_state": True}
+    if getattr(module, "nonlinearity", "tanh") == "relu" or getattr(module, "mode", "") == "RNN_RELU":
+        options["activation"] = "relu"
+    return options if mask is None else {**options, "zero_output_for_mask": True}
+
+
+def _name_outputs(
+    final: Sequence[Array], kinds: int, directions: int, sequence: Array | None
+) -> dict[str, Array]:
+    """Return what a layer returned by rnncli's names.  sequence: None for a layer below the last one."""
+    names = [
+        f"{direction}last_{kind}_state"
+        for direction in (("forward_", "backward_") if directions == 2 else ("",))
+        for kind in ("hidden", "cell")[:kinds]
+    ]
+    outputs = {} if sequence is None else {"hidden_states": sequence}
+    return {**outputs, **dict(zip(names, final, strict=True))}
+
+
+def _explain_lack(module: Any, layers: Module, inputs: Array, sequence: Array) -> tuple[Text, bool]:
+    """Return why gates may not be shown ("" if they can be), and whether rnncli's engines can try."""
+    dtypes = {str(array.dtype) for array in (inputs, sequence)}
+    dtypes |= {str(parameter.dtype).removeprefix("torch.") for parameter in weights_of(module).values()}
+    if layers.refusal or not layers.nodes:
+        return layers.refusal or Message("its weights are not those of a recurrent layer"), False
+    if len(dtypes) > 1 or not dtypes <= {"float32", "float64"}:
+        return Message("it computes in {dtypes}", dtypes=" and ".join(sorted(dtypes))), False
+    if module.training and getattr(module, "dropout", 0) and len(layers.nodes) > 1:
+        return Message("dropout draws other numbers in every call"), False
+    if type(module).forward not in FORWARDS:
+        return Message("{class_name} has its own forward", class_name=type(module).__name__), True
+    return "", True
+
+
+def module_of(path: str, module: nn.Module, tensors: Mapping[str, Any]) -> Module:
+    """Return the layers of a recurrent module, with copies of its weights in Keras's layout."""
+    arrays = {f"{path}.{name}" if path else name: _copy(tensor) for name, tensor in tensors.items()}
+    wide = {name: a.astype(np.float32) if a.dtype == np.float16 else a for name, a in arrays.items()}
+    chain = next(iter(find_chains(wide)), None)
+    name = path or type(module).__name__.lower().removesuffix("cell")
+    return Module(name, ()) if chain is None else to_module(chain, PACKAGE)
+
+
+def weights_of(module: Any) -> dict[str, Any]:
+    """Return the weights that a recurrent module computes with, by their names: `weight_ih_l0`."""
+    if isinstance(module, nn.RNNBase):
+        names = [name for layer in module._all_weights for name in layer]
+    else:
+        names = ["weight_ih", "weight_hh", *(("bias_ih", "bias_hh") if module.bias else ())]
+    return {name: getattr(module, name) for name in names}
+
+
+def call_of_other(path: str, module: nn.Module, inputs: Mapping[str, Array], returned: Any) -> Call:
+    """Return the Call of a module that is not recurrent, or whose `forward` takes or returns other values."""
+    name = type(module).__name__
+    lacks = (
+        Message("{class_name} has its own forward", class_name=name)
+        if isinstance(module, RECURRENT)
+        else Message("{class_name} is not a recurrent layer", class_name=name)
+    )
+    outputs = flatten("output", returned, to_array)
+    return Call(path or name, path, name, None, {}, next(iter(inputs.values()), None), outputs, lacks=lacks)
+
+
+def to_array(value: Any) -> Array | None:
+    """Return a copy of a tensor, of a packed one padded; None for any other value."""
+    if isinstance(value, PackedSequence):
+        return _copy(pad_packed_sequence(value, batch_first=True)[0])
+    return _copy(value) if isinstance(value, torch.Tensor) else None
+
+
+def _copy(tensor: Any) -> Array:
+    """Return a copy of a tensor; of bfloat16, which NumPy lacks, as float32."""
+    copy = tensor.detach().to("cpu", copy=True)
+    array: Array = (copy.float() if copy.dtype == torch.bfloat16 else copy).numpy()
+    return array

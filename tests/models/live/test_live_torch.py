@@ -1,0 +1,427 @@
+"""PyTorch modules as live objects: every form of its layers, and what a call leaves as it was."""
+
+from __future__ import annotations
+
+import copy
+import random
+import threading
+from collections.abc import Callable
+from itertools import product
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.nn.utils import parametrizations
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+
+import rnncli
+from rnncli.api import Result
+
+LENGTHS = [4, 6, 3]
+
+
+@pytest.fixture(autouse=True)
+def _seeded() -> None:
+    torch.manual_seed(3)
+
+
+def numbers(*shape: int) -> Any:
+    return np.random.default_rng(1).normal(size=shape).astype("float32")
+
+
+def require_same(ours: Any, theirs: Any) -> None:
+    np.testing.assert_allclose(ours, theirs.detach().numpy(), rtol=1e-5, atol=2e-6)
+
+
+def require_agreement(result: Result) -> None:
+    assert result.agrees is True
+    assert result
+    assert result.agreement is not None
+    assert result.agreement.difference is not None
+    assert result.agreement.difference < 1e-6
+
+
+@pytest.mark.parametrize(
+    ("kind", "layers", "bidirectional", "batch_first"),
+    list(product((nn.LSTM, nn.GRU, nn.RNN), (1, 2), (False, True), (False, True))),
+)
+def test_every_form_of_a_layer(kind: Any, layers: int, bidirectional: bool, batch_first: bool) -> None:
+    module = kind(5, 4, layers, bidirectional=bidirectional, batch_first=batch_first)
+    x, directions = numbers(3, 6, 5), 2 if bidirectional else 1
+    start = torch.randn(layers * directions, 3, 4)
+    given = (torch.tensor(x) if batch_first else torch.tensor(x).transpose(0, 1), start)
+    result = rnncli.run((given[0], (start, start)) if kind is nn.LSTM else given, module)
+    require_agreement(result)
+    output, states = module(given[0], (start, start) if kind is nn.LSTM else start)
+    states = states if isinstance(states, tuple) else (states,)
+    name = kind.__name__.lower()
+    last = f"{name}_l1" if layers == 2 else name
+    require_same(result[f"{last}/hidden_states"], output if batch_first else output.transpose(0, 1))
+    for layer, direction in product(range(layers), range(directions)):
+        prefix = f"{name}_l{layer}/" if layers == 2 else f"{name}/"
+        prefix += ("forward_", "backward_")[direction] if bidirectional else ""
+        for kind_name, state in zip(("hidden", "cell"), states, strict=False):
+            require_same(result[f"{prefix}last_{kind_name}_state"], state[layer * directions + direction])
+
+
+@pytest.mark.parametrize("kind", [nn.LSTM, nn.GRU, nn.RNN])
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_packed_sequences_in_any_order(kind: Any, bidirectional: bool) -> None:
+    module = kind(5, 4, 2, bidirectional=bidirectional, batch_first=True)
+    x = torch.tensor(numbers(3, 6, 5))
+    packed = pack_padded_sequence(x, LENGTHS, batch_first=True, enforce_sorted=False)
+    result = rnncli.run(packed, module)
+    require_agreement(result)
+    output, states = module(packed)
+    name = kind.__name__.lower()
+    require_same(result[f"{name}_l1/hidden_states"], pad_packed_sequence(output, batch_first=True)[0])
+    hidden = states[0] if isinstance(states, tuple) else states
+    end = "backward_" if bidirectional else ""
+    require_same(result[f"{name}_l1/{end}last_hidden_state"], hidden[-1])
+    same = rnncli.run(x.numpy(), module, lengths=LENGTHS)
+    for key in result.keys():  # noqa: SIM118 - a result is no mapping
+        np.testing.assert_array_equal(same[key], result[key])
+    mask = np.arange(6) < np.array(LENGTHS)[:, None]
+    assert rnncli.run(x, module, mask=mask)[f"{name}_l1/hidden_states"].shape == (
+        3,
+        6,
+        same[0].shape[-1] or 4,
+    )
+
+
+def test_two_axes_relu_no_bias_and_double() -> None:
+    module = nn.RNN(5, 4, nonlinearity="relu", bias=False).double()
+    result = rnncli.run(numbers(6, 5), module)
+    require_agreement(result)
+    assert result.hidden_states.dtype == np.float64
+    require_same(result.hidden_states[0], module(torch.tensor(numbers(6, 5)).double())[0])
+
+
+def test_an_unbounded_activation_may_amplify_rounding() -> None:
+    module: Any = nn.RNN(5, 32, nonlinearity="relu")
+    with torch.no_grad():
+        module.weight_hh_l0.mul_(5)
+    result = rnncli.run(numbers(40, 2, 5), module)
+    assert np.abs(result.hidden_states).max() > 1e6
+    assert result.agrees
+
+
+class Decoder(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.cells = [nn.LSTMCell(5, 4), nn.GRUCell(4, 3)]
+        self.plain = nn.RNNCell(5, 2)
+
+    def forward(self, x: Any) -> Any:
+        state, hidden, outputs = None, None, []
+        for t in range(x.shape[1]):
+            state = self.cells[0](x[:, t], state)
+            hidden = self.cells[1](state[0], hidden)
+            outputs.append(hidden)
+        return torch.stack(outputs, 1), self.plain(x[:, 0]), self.plain(x[:, 1])
+
+
+def test_cells_in_a_loop_are_one_sequence() -> None:
+    module = Decoder()
+    result = rnncli.run(numbers(3, 6, 5), module)
+    require_agreement(result)
+    assert result.keys() == (
+        "cells.0/hidden_states", "cells.0/last_hidden_state", "cells.0/last_cell_state",
+        "cells.1/hidden_states", "cells.1/last_hidden_state",
+        "plain/hidden_states", "plain/last_hidden_state",
+        "plain@1/hidden_states", "plain@1/last_hidden_state",
+    )  # fmt: skip
+    require_same(result["cells.1/hidden_states"], module(torch.tensor(numbers(3, 6, 5)))[0])
+
+
+class Seq2Seq(nn.Module):
+    """An encoder, and a decoder of two layers with attention that is called one step at a time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embed = nn.Embedding(11, 5)
+        self.encoder = nn.LSTM(5, 4, 2, batch_first=True)
+        self.decoder = nn.LSTM(9, 4, 2, batch_first=True)
+        self.head = nn.Linear(4, 11)
+
+    def forward(self, source: Any, target: Any, lengths: Any) -> Any:
+        packed = pack_padded_sequence(self.embed(source), lengths, batch_first=True, enforce_sorted=False)
+        keys, state = self.encoder(packed)
+        keys, _ = pad_packed_sequence(keys, batch_first=True)
+        outputs = []
+        for t in range(target.shape[1]):
+            scores = (keys @ state[0][-1][:, :, None]).softmax(1)
+            step = torch.cat([self.embed(target[:, t]), (scores * keys).sum(1)], -1)[:, None]
+            output, state = self.decoder(step, state)
+            outputs.append(self.head(output[:, 0]))
+        return torch.stack(outputs, 1)
+
+
+def test_steps_of_a_decoder_are_one_sequence() -> None:
+    module = Seq2Seq()
+    ids = np.random.default_rng(2).integers(0, 11, (3, 6))
+    result = rnncli.run((ids, ids[:, :4]), module, lengths=LENGTHS)
+    require_agreement(result)
+    assert result["decoder_l1/hidden_states"].shape == (3, 4, 4)
+    assert not any("@" in name for name in result.keys())  # noqa: SIM118
+    keys = {"source": ids, "target": ids[:, :4], "lengths": np.array(LENGTHS)}
+    same = rnncli.run(keys, module, at="decoder", all_layers=True)
+    require_same(same["output"], module(*map(torch.tensor, (ids, ids[:, :4], LENGTHS))))
+    np.testing.assert_array_equal(same["decoder_l1/hidden_states"], result["decoder_l1/hidden_states"])
+
+
+class Shared(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.lstm = nn.LSTM(5, 5, batch_first=True)
+        self.twin = self.lstm
+
+    def forward(self, x: Any) -> Any:
+        return self.twin(self.lstm(x)[0])[0]
+
+
+def test_a_shared_layer_has_two_uses() -> None:
+    module = Shared()
+    result = rnncli.run(numbers(3, 6, 5), module)
+    require_same(result["lstm@1/hidden_states"], module(torch.tensor(numbers(3, 6, 5))))
+    alone = rnncli.run(numbers(3, 6, 5), module, at="lstm@1")
+    np.testing.assert_array_equal(alone.hidden_states, result["lstm@1/hidden_states"])
+
+
+def normed(module: Any) -> Any:
+    return parametrizations.weight_norm(module, "weight_hh_l0")
+
+
+def spectral(module: Any) -> Any:
+    return parametrizations.spectral_norm(module, "weight_hh_l0", n_power_iterations=1)
+
+
+@pytest.mark.filterwarnings("ignore:.*is deprecated:DeprecationWarning")  # by what compiles
+@pytest.mark.parametrize("make", [normed, spectral, torch.compile], ids=["weight", "spectral", "compiled"])
+@pytest.mark.parametrize("training", [False, True])
+def test_weights_are_read_in_the_call(make: Callable[[Any], Any], training: bool) -> None:
+    module = make(nn.LSTM(5, 4, batch_first=True))
+    before = copy.deepcopy(getattr(module, "_orig_mod", module).state_dict())
+    require_agreement(rnncli.run(numbers(3, 6, 5), module, training=training))
+    after = getattr(module, "_orig_mod", module).state_dict()
+    assert all(torch.equal(before[name], after[name]) for name in before)
+
+
+class Restless(nn.Module):
+    """A module that changes whatever it can in a call, and fails if asked to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gru = nn.GRU(5, 4, batch_first=True)
+        self.norm = nn.BatchNorm1d(5).eval()
+        self.drop = nn.Dropout()
+        self.count: Any
+        self.register_buffer("count", torch.zeros(2))
+        self.state = torch.zeros(3)
+        self.history: list[Any] = []
+        self.calls = 0
+        self.fails = False
+
+    def forward(self, x: Any) -> Any:
+        self.count.add_(1)
+        self.state += 1
+        self.history.append(x)
+        self.calls += 1
+        self.extra = self.drop(x) + random.random() + np.random.rand() + torch.rand(1)
+        with torch.enable_grad():
+            output = self.gru(self.norm(x.transpose(1, 2)).transpose(1, 2))[0]
+            output.sum().backward()
+        if self.fails:
+            raise ZeroDivisionError
+        return output
+
+
+def snapshot(module: nn.Module) -> Any:
+    """Return what must be as it was, as plain values."""
+    own = {name: repr(value) for name, value in vars(module).items() if not name.startswith("_")}
+    state = {name: tensor.tolist() for name, tensor in module.state_dict().items()}
+    modes = [(name, child.training, sorted(vars(child))) for name, child in module.named_modules()]
+    grads = [(id(weight.grad), repr(weight.grad)) for weight in module.parameters()]
+    draws = torch.get_rng_state().tolist(), random.getstate(), repr(np.random.get_state())
+    hooks = [len(child._forward_hooks) for child in module.modules()]
+    return own, state, modes, grads, draws, hooks, torch.is_grad_enabled()
+
+
+@pytest.mark.parametrize("fails", [False, True])
+@pytest.mark.parametrize("training", [False, True])
+def test_everything_is_as_before(fails: bool, training: bool) -> None:
+    module = Restless()
+    module(torch.tensor(numbers(3, 6, 5)))
+    module.fails = fails
+    seen: list[Any] = []
+    module.gru.register_forward_hook(lambda *given: seen.append(given[0].training))
+    before = snapshot(module)
+    with torch.no_grad():
+        if fails:
+            with pytest.raises(ZeroDivisionError):
+                rnncli.run(numbers(3, 6, 5), module, training=training)
+        else:
+            require_agreement(rnncli.run(numbers(3, 6, 5), module, training=training))
+    assert snapshot(module) == before
+    assert seen == [training]
+    assert not module.norm.training
+
+
+def test_a_copy_in_the_call_runs_its_own_weights() -> None:
+    class Copies(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.rnn = nn.RNN(5, 4)
+
+        def forward(self, x: Any) -> Any:
+            other: Any = copy.deepcopy(self.rnn)
+            with torch.no_grad():
+                other.weight_ih_l0.zero_()
+            return self.rnn(x)[0], other(x)[0]
+
+    module = Copies()
+    result = rnncli.run(numbers(6, 3, 5), module, all_layers=True)
+    require_same(result["output_1"], module(torch.tensor(numbers(6, 3, 5)))[1])
+
+
+def test_calls_of_other_threads_are_not_recorded() -> None:
+    class Threaded(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.here, self.there = nn.RNN(5, 4), nn.GRU(5, 4)
+
+        def forward(self, x: Any) -> Any:
+            thread = threading.Thread(target=self.there, args=(x,))
+            thread.start()
+            thread.join()
+            return self.here(x)
+
+    result = rnncli.run(numbers(6, 3, 5), Threaded())
+    assert result.keys() == ("here/hidden_states", "here/last_hidden_state")
+    assert "not called, or from another thread: there" in str(result.remarks[0])
+    with pytest.raises(rnncli.LayerError, match="did not call there"):
+        rnncli.run(numbers(6, 3, 5), Threaded(), at="there")
+
+
+def test_a_weight_that_the_call_changes_stays_changed() -> None:
+    class Decays(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.rnn: Any = nn.RNN(5, 4)
+
+        def forward(self, x: Any) -> Any:
+            with torch.no_grad():
+                self.rnn.bias_hh_l0.mul_(0.5)
+            return self.rnn(x)
+
+    module = Decays()
+    before = module.rnn.bias_hh_l0.clone()
+    result = rnncli.run(numbers(6, 3, 5), module)
+    require_agreement(result)
+    assert torch.equal(module.rnn.bias_hh_l0, before / 2)
+    assert "the call itself changed rnn.bias_hh_l0" in str(result.remarks[0])
+
+
+LACKING: dict[str, Callable[[], Any]] = {
+    "it projects its state": lambda: nn.LSTM(5, 4, proj_size=2),
+    "float16": lambda: nn.LSTM(5, 4).half(),
+    "bfloat16": lambda: nn.GRU(5, 4).to(torch.bfloat16),
+    "dropout draws": lambda: nn.LSTM(5, 4, 2, dropout=0.5),
+}
+
+
+@pytest.mark.filterwarnings("ignore:LSTM with projections")
+@pytest.mark.parametrize("what", LACKING)
+def test_what_numpy_cannot_compute_is_shown_as_returned(what: str) -> None:
+    module: Any = LACKING[what]()
+    result = rnncli.run(numbers(6, 3, 5), module, training=True, all_layers=True)
+    assert result.agrees is None
+    assert what in str(result)
+    last = next(name for name in result.keys() if name.endswith("hidden_states"))  # noqa: SIM118
+    theirs = result["output_0"]
+    np.testing.assert_array_equal(result[last], np.swapaxes(theirs, 0, 1))
+    with pytest.raises(rnncli.LayerError, match="has no gates"):
+        rnncli.trace(numbers(6, 3, 5), module, training=True)
+
+
+class Noisy(nn.LSTM):
+    def forward(self, x: Any, hx: Any = None) -> Any:
+        output, state = super().forward(x, hx)
+        return output + 1, state
+
+
+class Same(nn.LSTM):
+    def forward(self, x: Any, hx: Any = None) -> Any:
+        return super().forward(nn.functional.dropout(x, training=False), hx)
+
+
+class Bare(nn.LSTM):
+    def forward(self, x: Any) -> Any:  # type: ignore[override]
+        return super().forward(x)[0]
+
+
+def test_a_subclass_with_its_own_forward() -> None:
+    require_agreement(rnncli.run(numbers(6, 3, 5), Same(5, 4)))
+    for module in (Noisy(5, 4), Bare(5, 4)):
+        result = rnncli.run(numbers(6, 3, 5), module)
+        assert result.agrees is None
+        assert "has its own forward" in str(result)
+        output = module(torch.tensor(numbers(6, 3, 5)))
+        if isinstance(module, Noisy):
+            require_same(result.hidden_states, output[0].transpose(0, 1))
+        else:
+            require_same(result.output, output)
+
+
+def test_another_module_is_recorded_where_it_is_named() -> None:
+    module = Seq2Seq()
+    ids = np.ones((3, 6), int)
+    result = rnncli.run((ids, ids), module, lengths=LENGTHS, at="head")
+    assert result.keys() == tuple(f"head{f'@{t}' if t else ''}/output" for t in range(6))
+    assert result.agrees is None
+
+
+def lazy() -> Any:
+    return nn.Sequential(nn.LazyLinear(5), nn.LSTM(5, 4))
+
+
+def meta() -> Any:
+    return nn.LSTM(5, 4, device="meta")
+
+
+def scripted() -> Any:
+    script: Any = torch.jit.script
+    return script(nn.Sequential(nn.Linear(5, 5)))
+
+
+def plain() -> Any:
+    return nn.Sequential(nn.Linear(5, 5), nn.ReLU())
+
+
+@pytest.mark.parametrize(
+    ("make", "says"),
+    [
+        (lazy, "lazy"), (meta, "meta device"), (scripted, "TorchScript"),
+        (plain, r"called no LSTM, GRU or RNN .* It holds Linear, ReLU\."),
+    ],
+)  # fmt: skip
+def test_refused_by_name(make: Callable[[], Any], says: str) -> None:
+    with pytest.raises(rnncli.LayerError, match=says):
+        rnncli.run(numbers(6, 3, 5), make())
+
+
+@pytest.mark.parametrize(
+    ("keywords", "says"),
+    [
+        ({"at": "decodr"}, "Did you mean decoder"),
+        ({"units": 3}, "units does not apply to Seq2Seq"),
+        ({"seed": 3}, "seed does not apply"),
+        ({"mask": np.ones((3, 6))}, "mask: Seq2Seq takes no mask"),
+    ],
+)
+def test_options_that_do_not_apply(keywords: Any, says: str) -> None:
+    ids = np.ones((3, 6), int)
+    with pytest.raises(rnncli.UsageError, match=says):
+        rnncli.run((ids, ids, np.array(LENGTHS)), Seq2Seq(), **keywords)
