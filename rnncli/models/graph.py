@@ -276,7 +276,10 @@ class Program(Graph):
             *self.notes,
             *([Message("It has {loops}.", loops=name_loops(self.loops))] if self.loops else []),
         )
-        advice = join(others, " ") or Message("rnncli supports only these recurrent operators.")
+        advice = join(others, " ") or Message(
+            "rnncli supports only these recurrent operators. PyTorch exports cells in a loop, and nn.RNN "
+            "with dynamo=True, as plain operators: name the weights instead, such as {--model model.pt}."
+        )
         return InputError("the model has no LSTM, GRU or RNN node.", advice)
 
 
