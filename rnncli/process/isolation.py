@@ -27,7 +27,7 @@ def isolated() -> Iterator[None]:
     The block starts with Keras's defaults, whatever the caller has set.  What is written to file
     descriptor 2 is hidden; an error of the block carries it as a note.
     """
-    with _lock, _hide_output(), ignore_warnings(), _restore_environment(), _restore_random():
+    with _lock, _hide_output(), ignore_warnings(), _restore_environment(), restore_random():
         kept = _set_keras({}, "float32")
         try:
             yield
@@ -83,7 +83,7 @@ def _restore_environment() -> Iterator[None]:
 
 
 @contextmanager
-def _restore_random() -> Iterator[None]:
+def restore_random() -> Iterator[None]:
     """Restore the generators that `keras.utils.set_random_seed` seeds."""
     import numpy as np
 

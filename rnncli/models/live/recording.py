@@ -111,12 +111,20 @@ def _join(chain: Sequence[Call]) -> Call:
     def joined(arrays: Iterable[Any]) -> Array:
         return np.concatenate(list(arrays), axis=1)
 
-    outputs = {
-        name: array if name.startswith("last_") else joined(call.outputs[name] for call in chain)
-        for name, array in last.outputs.items()
-    }
+    outputs = {}
+    for name, array in last.outputs.items():
+        if name == "hidden_state":  # of a layer without return_sequences, (batch, units)
+            outputs["hidden_states"] = joined(call.outputs[name][:, None] for call in chain)
+        elif name.rpartition("/")[2].startswith("last_"):
+            outputs[name] = array
+        else:
+            outputs[name] = joined(call.outputs[name] for call in chain)
+    config = first.config
+    if config:
+        config = {**config, "config": {**config["config"], "return_sequences": True}}
     masks = [call.mask for call in chain]
     return first._replace(
+        config=config,
         inputs=None if first.inputs is None else joined(call.inputs for call in chain),
         mask=None if any(mask is None for mask in masks) else joined(masks),
         outputs=outputs,

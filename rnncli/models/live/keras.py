@@ -1,0 +1,326 @@
+"""The recorder of Keras: calls a model or a layer on TensorFlow, and notes what each recurrent layer got.
+
+A wrapper in `vars(layer)["call"]` sees every call of a recurrent layer, and of a cell outside of one.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import update_wrapper
+from threading import get_ident
+from typing import Any
+
+import numpy as np
+
+from rnncli.case import Array
+from rnncli.errors import EngineError, LayerError, Message, Text, UsageError, format_names
+from rnncli.layers.plain.time_distributed import entries
+from rnncli.layers.stack import Stack
+from rnncli.models.live.keras_held import Held, choose_targets, find_layers
+from rnncli.models.live.keras_layers import Description, describe, is_cell, is_recurrent
+from rnncli.models.live.keras_state import arrays_in, differ, tensor_of, to_numpy, unchanged
+from rnncli.models.live.recording import RECORDING, Call, Recording, bind, flatten, join_steps, name_uses
+
+FRAMEWORK = "Keras"
+
+
+def layer_names(model: Any) -> tuple[str, ...]:
+    """Return the names of the recurrent layers that the object holds."""
+    return tuple(held.name for held in find_layers(model) if held.is_outermost)
+
+
+def record(model: Any, given: Any, *, training: bool, at: str | None, beside: Mapping[str, Any]) -> Recording:
+    """Call the object once, and return what its recurrent layers got and returned.
+
+    Raises UsageError, LayerError or EngineError for what cannot be recorded, and what the object raises.
+    """
+    held = find_layers(model)
+    targets = choose_targets(held, at)
+    arguments = _arguments(model, given, beside)
+    _require_recordable(model, targets, arguments.arguments)
+    inputs = {
+        name: array
+        for parameter, value in arguments.arguments.items()
+        for name, array in flatten(parameter, value, _to_array).items()
+    }
+    recorder = _Recorder(targets)
+    with RECORDING, unchanged([layer.layer for layer in held]) as notes, recorder.wrapped():
+        try:
+            returned = model(*arguments.args, **{**arguments.kwargs, "training": training})
+        except Exception:
+            if recorder.refusal is not None:
+                raise recorder.refusal from None
+            raise
+    calls = name_uses(join_steps(recorder.calls))
+    if at is not None and "@" in at:
+        calls = [call for call in calls if call.name == at]
+    _require_calls(held, calls, at)
+    return Recording(calls, inputs, flatten("output", returned, _to_array), (*notes, *recorder.notes()))
+
+
+def _to_array(value: Any) -> Array | None:
+    return to_numpy(value) if hasattr(value, "shape") else None
+
+
+def _arguments(model: Any, given: Any, beside: Mapping[str, Any]) -> inspect.BoundArguments:
+    """Return what the object is called with."""
+    import keras
+
+    is_graph = isinstance(model, (keras.Function, keras.Sequential))  # it takes one argument, also a dict
+    if isinstance(given, list) and all(
+        isinstance(leaf, (int, float, str)) for leaf in keras.tree.flatten(given)
+    ):
+        given = np.asarray(given)
+    arguments = bind(model.call, (given,) if is_graph else given)
+    if type(given) is tuple and "training" in arguments.arguments:
+        arguments = bind(model.call, (given,))
+    takes = inspect.signature(model.call).parameters
+    for name, value in beside.items():
+        parameter = "mask" if name == "lengths" else name
+        if parameter not in takes:
+            raise UsageError(
+                "{option}: {name} takes no {option} beside its input.",
+                "Pass what its call takes, as a tuple or by name in a dict.",
+                option=name,
+                name=type(model).__name__,
+            )
+        if name == "lengths":
+            steps = np.shape(next(iter(arguments.arguments.values())))[1]
+            value = np.arange(steps) < np.asarray(value)[:, None]
+        if name == "initial_state":
+            states = list(value.values()) if isinstance(value, Mapping) else list(value)
+            is_loop = isinstance(model, keras.layers.RNN)
+            value = keras.tree.pack_sequence_as(model.get_initial_state(1), states) if is_loop else states
+        arguments.arguments[parameter] = keras.tree.map_structure(keras.ops.convert_to_tensor, value)
+    return arguments
+
+
+def _require_recordable(model: Any, targets: Sequence[Held], args: Any) -> None:
+    """Raise an error for an object or an input that cannot be called once, here, with numbers."""
+    import keras
+
+    if keras.backend.backend() != "tensorflow":
+        raise EngineError(
+            "Keras runs on {backend} in this process; live objects are recorded on TensorFlow.",
+            "Save the model, model.save('m.keras'), and give the file, or start Python with "
+            "KERAS_BACKEND=tensorflow.",
+            backend=keras.backend.backend(),
+        )
+    import tensorflow
+
+    leaves = keras.tree.flatten(args)
+    if any(isinstance(leaf, keras.KerasTensor) or tensorflow.is_symbolic_tensor(leaf) for leaf in leaves):
+        raise UsageError("the input is a symbolic tensor, which has no numbers.", "Give an array of numbers.")
+    if not tensorflow.config.functions_run_eagerly():
+        for layer in (layer for target in targets for layer in (*target.owners, target.layer)):
+            if hasattr(layer.call, "get_concrete_function"):
+                raise LayerError(
+                    "{class_name}.call is a tf.function: the calls inside it cannot be seen.",
+                    "Leave @tf.function out, or call tensorflow.config.run_functions_eagerly(True) first.",
+                    class_name=type(layer).__name__,
+                )
+    unbuilt = next((target for target in targets if not target.layer.built), None)
+    if unbuilt is not None and not model.built:
+        raise _refuse_unbuilt(unbuilt)
+
+
+def _refuse_unbuilt(target: Held) -> LayerError:
+    return LayerError(
+        "{name} ({class_name}) is not built: it has no weights yet.",
+        "Call the object once on your input, model(x), and try again.",
+        name=target.name,
+        class_name=type(target.layer).__name__,
+    )
+
+
+def _require_calls(held: Sequence[Held], calls: Sequence[Call], at: str | None) -> None:
+    """Raise LayerError if no call was seen."""
+    if calls:
+        return
+    name = type(held[0].layer).__name__
+    if at is not None:
+        raise LayerError(
+            "{name} did not call {at}.", "It may have been called from another thread.", name=name, at=at
+        )
+    classes = sorted({type(layer.layer).__name__ for layer in held[1:]} - {"InputLayer"})
+    raise LayerError(
+        "{name} called no recurrent layer, and no cell. It holds {classes}.",
+        "To see what another layer is given and returns, name it: at='{example}'",
+        name=name,
+        classes=format_names(classes) or Message("no other layers"),
+        example=held[-1].path or "dense",
+    )
+
+
+class _Recorder:
+    """Notes the calls of layers in the thread that made it.
+
+    seen: the ids of the layers that were called.
+    traced: the names of layers that were called while TensorFlow traced a function.
+    refusal: the error for a layer that the call would have built.
+    weights: copies by the id of the layer, with the tensors that they are copies of.
+    """
+
+    def __init__(self, targets: Sequence[Held]) -> None:
+        self.targets = targets
+        self.calls: list[Call] = []
+        self.seen: set[int] = set()
+        self.traced: dict[str, None] = {}
+        self.refusal: LayerError | None = None
+        self.is_inside = False
+        self.thread = get_ident()
+        self.weights: dict[int, tuple[list[Any], dict[str, Array]]] = {}
+        self.descriptions: dict[Any, Description] = {}
+
+    @contextmanager
+    def wrapped(self) -> Iterator[None]:
+        """Let the layers note their calls in the block; a layer without weights refuses to be built."""
+        wraps = [
+            ("call", self._wrap) if target.layer.built else ("build", self._refuse) for target in self.targets
+        ]
+        kept = [vars(target.layer).get(name) for target, (name, _) in zip(self.targets, wraps, strict=True)]
+        try:
+            for target, (name, wrap) in zip(self.targets, wraps, strict=True):
+                vars(target.layer)[name] = wrap(target)
+            yield
+        finally:
+            for target, (name, _), method in zip(self.targets, wraps, kept, strict=True):
+                if method is None:
+                    vars(target.layer).pop(name, None)
+                else:
+                    vars(target.layer)[name] = method
+
+    def notes(self) -> Iterator[Text]:
+        """Yield what was not seen."""
+        traced = self.traced
+        names = [
+            target.name
+            for target in self.targets
+            if target.is_outermost and target.layer.weights
+            if id(target.layer) not in self.seen and target.name not in traced
+        ]
+        if names:
+            yield Message("not called, or from another thread: {names}", names=", ".join(names))
+        if traced:
+            names = list(traced)
+            yield Message("not seen while TensorFlow traced a function: {names}", names=", ".join(names))
+
+    def _refuse(self, held: Held) -> Callable[..., Any]:
+        def build(*_: Any, **__: Any) -> Any:
+            self.refusal = _refuse_unbuilt(held)
+            raise self.refusal
+
+        return build
+
+    def _wrap(self, held: Held) -> Callable[..., Any]:
+        import tensorflow
+
+        original = held.layer.call
+        signature = inspect.signature(original)
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            if get_ident() != self.thread:
+                return original(*args, **kwargs)
+            if not tensorflow.executing_eagerly():
+                self.traced[held.name] = None
+                return original(*args, **kwargs)
+            self.seen.add(id(held.layer))
+            if self.is_inside:
+                return original(*args, **kwargs)
+            before, stack = self._read(held, signature.bind(*args, **kwargs).arguments)
+            self.is_inside = True
+            try:
+                returned = original(*args, **kwargs)
+            finally:
+                self.is_inside = False
+            self.calls.append(_complete(before, held.layer, stack, returned))
+            return returned
+
+        return update_wrapper(call, original)
+
+    def _read(self, held: Held, arguments: Mapping[str, Any]) -> tuple[Call, Stack | None]:
+        """Return a call as it begins, without its outputs, and the layer as rnncli computes it, if it can."""
+        layer = held.layer
+        first, second = (*arguments.values(), None, None)[:2]
+        inputs, mask = (next(arrays_in(value), None) for value in (first, arguments.get("mask")))
+        states = tuple(arrays_in(second if is_cell(layer) else arguments.get("initial_state")))
+        core = _batched(layer, mask)
+        if core is not layer:
+            inputs, mask = entries(inputs), entries(mask)
+        elif is_cell(layer) and inputs is not None:
+            inputs = inputs[:, None]
+        description = Description(
+            lacks=Message("{class_name} is not a recurrent layer", class_name=type(layer).__name__)
+        )
+        if inputs is not None and is_recurrent(layer):
+            key = id(core), inputs.shape[1:], bool(arguments.get("training"))
+            if key not in self.descriptions:
+                self.descriptions[key] = describe(core, inputs.shape, training=key[-1])
+            description = self.descriptions[key]
+        call = Call(
+            name=held.name,
+            path=held.path or held.name,
+            class_name=type(layer).__name__,
+            config=description.config,
+            weights=self._read_weights(core, description.stack, inputs) if is_recurrent(layer) else {},
+            inputs=inputs,
+            outputs={},
+            mask=None if mask is None else mask.astype(bool),
+            initial_state=states or _kept_states(layer) or None,
+            lacks=description.lacks,
+        )
+        return call, description.stack
+
+    def _read_weights(self, layer: Any, stack: Stack | None, inputs: Array | None) -> dict[str, Array]:
+        """Return copies of the weights; the same copies as long as the weights stay as they are."""
+        tensors = [tensor_of(weight) for weight in layer.weights]
+        known, arrays = self.weights.get(id(layer), ([], {}))
+        if len(known) != len(tensors) or any(map(differ, known, tensors)):
+            paths = [weight.path for weight in layer.weights]
+            if stack is not None and inputs is not None:
+                paths = list(stack.weight_shapes(inputs.shape))
+            arrays = dict(zip(paths, map(to_numpy, tensors), strict=True))
+            self.weights[id(layer)] = tensors, arrays
+        return arrays
+
+
+def _complete(call: Call, layer: Any, stack: Stack | None, returned: Any) -> Call:
+    """Return the call with what the layer returned, and whether it may be a step of a sequence."""
+    arrays = list(arrays_in(returned))
+    if is_cell(layer):
+        arrays[0] = arrays[0][:, None]
+    if stack is None or call.inputs is None:
+        names = ["output"] if len(arrays) == 1 else [f"output_{index}" for index in range(len(arrays))]
+        if is_cell(layer):
+            names = ["output", *(f"last_state_{index}" for index in range(len(arrays) - 1))]
+    else:
+        names = [info.name for info in stack.outputs(call.inputs.shape)]
+        if _batched(layer, None) is not layer:
+            arrays = [entries(array) for array in arrays]
+    has_states = is_cell(layer) or getattr(layer, "return_state", False)
+    final = _kept_states(layer) or tuple(arrays[1:] if has_states else ())
+    goes_on = is_cell(layer) or (stack is not None and stack[0].config.get("go_backwards") is False)
+    is_step = bool(goes_on and final and call.inputs is not None and call.inputs.shape[1] == 1)
+    outputs = dict(zip(names, arrays, strict=True))
+    return call._replace(outputs=outputs, final_state=final, is_step=is_step)
+
+
+def _batched(layer: Any, mask: Array | None) -> Any:
+    """Return the layer inside a TimeDistributed, which computes each time step as an entry of one batch.
+
+    Another layer is returned itself, and so is one whose steps are not independent.
+    """
+    import keras
+
+    inner = layer.layer if isinstance(layer, keras.layers.TimeDistributed) else layer
+    independent = isinstance(inner, (keras.layers.RNN, keras.layers.Bidirectional)) and not inner.stateful
+    return inner if independent and (mask is None or mask.ndim == 3) else layer
+
+
+def _kept_states(layer: Any) -> tuple[Array, ...]:
+    """Return the states that a stateful layer keeps."""
+    loops = [getattr(layer, name, layer) for name in ("forward_layer", "backward_layer")]
+    several = loops if loops[0] is not layer else loops[:1]
+    return tuple(arrays_in([loop.states for loop in several if getattr(loop, "stateful", False)]))

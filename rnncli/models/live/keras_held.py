@@ -1,0 +1,112 @@
+"""The layers that a Keras object holds, with the names that they have in answers."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from types import FunctionType
+from typing import Any, NamedTuple
+
+from rnncli.errors import UsageError, did_you_mean
+from rnncli.frameworks import default_name
+from rnncli.models.live.keras_layers import is_recurrent
+
+_TRACKED = ("_layers", "_functional")
+"""Attributes in which Keras keeps layers that have another attribute, too."""
+
+
+class Held(NamedTuple):
+    """A layer that an object holds.
+
+    name: as in a saved model, `inside/deep`; the attribute's instead of an automatic name.
+    path: of its attribute, `block.encoder`; "" for the object itself.  owners: the layers around it.
+    """
+
+    layer: Any
+    name: str
+    path: str
+    owners: tuple[Any, ...] = ()
+
+    @property
+    def is_outermost(self) -> bool:
+        """Whether it is a recurrent layer, or a cell, outside of any other recurrent layer."""
+        return is_recurrent(self.layer) and not any(map(is_recurrent, self.owners))
+
+
+def find_layers(model: Any) -> list[Held]:
+    """Return every layer that the object holds, itself first: by attributes, lists, dicts and closures."""
+    root = Held(model, _name(model, default_name(type(model).__name__)), "")
+    held, waiting, seen = [root], deque([root]), {id(model)}
+    while waiting:
+        above = waiting.popleft()
+        for attribute, layer in _children(above.layer):
+            if id(layer) not in seen:
+                seen.add(id(layer))
+                name, path = _name(layer, attribute), attribute
+                if above is not root:
+                    name, path = f"{above.name}/{name}", f"{above.path}.{path}"
+                held.append(Held(layer, name, path, (*above.owners, above.layer)))
+                waiting.append(held[-1])
+    return held
+
+
+def _name(layer: Any, attribute: str) -> str:
+    """Return the name of a layer; the attribute's, if Keras numbered the layer."""
+    automatic = rf"{re.escape(default_name(type(layer).__name__))}(_\d+)?"
+    return attribute if re.fullmatch(automatic, layer.name) else str(layer.name)
+
+
+def _children(layer: Any) -> Iterator[tuple[str, Any]]:
+    """Yield the layers directly inside a layer, each with its attribute, or with its name in a graph."""
+    import keras
+
+    if isinstance(layer, (keras.Function, keras.Sequential)):
+        yield from ((inner.name, inner) for inner in layer.layers)
+    for name, value in list(vars(layer).items()):
+        if name not in _TRACKED and not name.startswith("_self_"):
+            yield from _layers_in(name, value)
+    yield from ((inner.name, inner) for inner in vars(layer).get("_layers", ()))
+
+
+def _layers_in(path: str, value: Any) -> Iterator[tuple[str, Any]]:
+    """Yield the layers in the value of an attribute, each with its path."""
+    import keras
+
+    items: Iterable[tuple[str, Any]] = ()
+    if isinstance(value, keras.Layer):
+        yield path, value
+    elif isinstance(value, Mapping):
+        items = ((f"{path}.{key}", item) for key, item in value.items())
+    elif isinstance(value, (list, tuple, set, deque)):
+        items = ((f"{path}.{index}", item) for index, item in enumerate(value))
+    elif isinstance(value, FunctionType) and not value.__module__.startswith("keras."):
+        variables = inspect.getclosurevars(value)
+        items = {**variables.globals, **variables.nonlocals}.items()
+        items = ((name, item) for name, item in items if isinstance(item, (keras.Layer, list, tuple, dict)))
+    for name, item in items:
+        yield from _layers_in(name, item)
+
+
+def choose_targets(held: Sequence[Held], at: str | None) -> list[Held]:
+    """Return the layers to record: all recurrent ones, or what `at` names.  Raises UsageError without one."""
+    targets = [target for target in held if is_recurrent(target.layer)]
+    if at is None:
+        return targets
+    name = re.sub(r"@\d+$", "", at)
+    inside = [
+        target
+        for target in targets
+        if f"{target.name}/".startswith(f"{name}/") or f"{target.path}.".startswith(f"{name}.")
+    ]
+    chosen = inside or [layer for layer in held if name in (layer.name, layer.path)]
+    if not chosen:
+        names = [target.name for target in targets if target.is_outermost]
+        raise UsageError(
+            "at={at!r}: {name} has no such layer.",
+            did_you_mean(name, [*names, *(layer.name for layer in held[1:])]),
+            at=at,
+            name=type(held[0].layer).__name__,
+        )
+    return chosen

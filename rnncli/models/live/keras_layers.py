@@ -1,0 +1,113 @@
+"""A recurrent layer of Keras as rnncli describes it: its config, its weights, the names of its tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+from rnncli.case import Shape
+from rnncli.errors import LayerError, Message, Text
+from rnncli.layers.layer import RATES
+from rnncli.layers.stack import Stack
+from rnncli.specs.build import build
+
+LAYER_OF_CELL = {
+    "LSTMCell": "LSTM",
+    "GRUCell": "GRU",
+    "SimpleRNNCell": "SimpleRNN",
+    "StackedRNNCells": "RNN",
+}
+"""The layer that makes a sequence of a cell's steps."""
+LAYERS = ("LSTM", "GRU", "SimpleRNN", "RNN", "Bidirectional")
+INNER = ("layer", "forward_layer", "backward_layer", "cell")
+"""Attributes that hold the layer or the cell inside a recurrent layer."""
+
+
+class Description(NamedTuple):
+    """A recurrent layer as rnncli describes it.
+
+    config: the Keras config of the layer; None if rnncli's engines cannot compute the call.
+    stack: the layer of the config, or what the engines would have to compute; None if rnncli lacks the layer.
+    lacks: see `Call`.
+    """
+
+    config: Mapping[str, Any] | None = None
+    stack: Stack | None = None
+    lacks: Text = ""
+
+
+def is_cell(layer: Any) -> bool:
+    """Return whether this is a cell: it computes one step from a state that it is given."""
+    return hasattr(layer, "state_size") and not hasattr(layer, "return_sequences")
+
+
+def is_recurrent(layer: Any) -> bool:
+    """Return whether this is a recurrent layer, a cell, or a TimeDistributed that holds one."""
+    import keras
+
+    if isinstance(layer, keras.layers.TimeDistributed):
+        return any(map(is_recurrent, parts_of(layer.layer)))
+    return isinstance(layer, (keras.layers.RNN, keras.layers.Bidirectional)) or is_cell(layer)
+
+
+def parts_of(layer: Any) -> Iterator[Any]:
+    """Yield the layers and the cells that a layer is made of, itself first."""
+    yield layer
+    several = [*getattr(layer, "cells", ()), *getattr(layer, "layers", ())]
+    for part in (*(getattr(layer, name, None) for name in INNER), *several):
+        if part is not None:
+            yield from parts_of(part)
+
+
+def describe(layer: Any, inputs: Shape, *, training: bool) -> Description:
+    """Return the description of a layer or a cell for inputs (batch, timesteps, features)."""
+    import keras
+
+    base = _base(layer)
+    class_name = LAYER_OF_CELL.get(base.__name__, base.__name__)
+    if why := _find_lack(layer):
+        return Description(lacks=why)
+    config = base.get_config(layer)
+    if base.__name__ == "StackedRNNCells":
+        config = {"cell": keras.saving.serialize_keras_object(layer)}
+    if is_cell(layer):
+        config = {**config, "return_sequences": True, "return_state": True}
+    written = {"class_name": class_name, "config": config}
+    try:
+        stack = Stack((build(written),))
+        shapes = [*stack.weight_shapes(inputs).values()]
+    except LayerError as error:
+        return Description(lacks=error.sentence)
+    if shapes != [tuple(weight.shape) for weight in layer.weights]:
+        return Description(lacks=Message("its weights are not those of {class_name}", class_name=class_name))
+    if training and any(getattr(part, rate, 0) for part in parts_of(layer) for rate in RATES):
+        return Description(None, stack, Message("dropout draws other numbers in every call"))
+    if type(layer) is base:
+        return Description(written, stack)
+    return Description(
+        written, stack, Message("{class_name} has its own call", class_name=type(layer).__name__)
+    )
+
+
+def _find_lack(layer: Any) -> Text:
+    """Return why rnncli's engines cannot compute a layer that Keras can; "" if nothing is known."""
+    base = _base(layer)
+    if base.__name__ not in (*LAYERS, *LAYER_OF_CELL) and base.__name__ != "Layer":
+        return Message("rnncli has no equations of {class_name}", class_name=type(layer).__name__)
+    for part in parts_of(layer):
+        if type(part) is not _base(part) and (part is not layer or base.__name__ == "Layer"):
+            return Message("{class_name} is written in Python", class_name=type(part).__name__)
+        for name in ("activation", "recurrent_activation"):
+            function = getattr(part, name, None)
+            if function is not None and not str(function.__module__).startswith("keras."):
+                what = getattr(function, "__name__", type(function).__name__)
+                return Message("its activation {what} is not one of Keras", what=what)
+    dtypes = {dtype for part in parts_of(layer) for dtype in (part.compute_dtype, part.variable_dtype)}
+    if dtypes not in ({"float32"}, {"float64"}):
+        return Message("it computes in {dtypes}", dtypes=" and ".join(sorted(dtypes)))
+    return ""
+
+
+def _base(layer: Any) -> Any:
+    """Return the class of Keras that a layer is of, or is derived from."""
+    return next(base for base in type(layer).__mro__ if base.__module__.split(".")[0] == "keras")

@@ -1,0 +1,98 @@
+"""What a call may change in Keras's layers and variables, and in its random states: saved and put back."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from rnncli.case import Array
+from rnncli.errors import Message, Text, format_names
+from rnncli.models.live.recording import Restore, save_attributes
+from rnncli.process.isolation import restore_random
+
+_GLOBALS = "keras.src.backend.common.global_state"
+"""Where Keras keeps, for each thread, its seed and the number in the name of the next layer."""
+
+
+@contextmanager
+def unchanged(layers: Sequence[Any]) -> Iterator[list[Text]]:
+    """Put the layers and the random states back after the block; yield a list for remarks on what stays.
+
+    Left as they are: trainable weights, which another thread may train, and layers that the block has built.
+    """
+    import keras
+    import tensorflow
+
+    notes: list[Text] = []
+    changed: dict[str, None] = {}
+
+    def save_value(value: Any) -> Restore | None:
+        if isinstance(value, (keras.random.SeedGenerator, keras.Metric)):
+            return save_attributes([value], save_value)
+        return save_variable(value) if isinstance(value, (keras.Variable, tensorflow.Variable)) else None
+
+    def save_variable(variable: Any) -> Restore:
+        before = tensor_of(variable)
+
+        def restore() -> None:
+            if not differ(before, tensor_of(variable)):
+                return
+            if isinstance(variable, keras.Variable) and variable.trainable:
+                changed[variable.path] = None
+            else:
+                variable.assign(before)
+
+        return restore
+
+    unbuilt = [not layer.built for layer in layers]
+    kept = [save_attributes([layer], save_value) for layer in layers]
+    restore_keras = save_attributes([sys.modules[_GLOBALS].GLOBAL_STATE_TRACKER], save_value)
+    with restore_random():
+        try:
+            yield notes
+        finally:
+            for layer, was_unbuilt, restore in zip(layers, unbuilt, kept, strict=True):
+                if was_unbuilt and layer.weights:
+                    notes.append(Message("the call itself built {name}, which stays built", name=layer.name))
+                else:
+                    restore()
+            restore_keras()
+            if changed:
+                names = format_names(list(changed))
+                notes.append(Message("the call itself changed {names}; they stay changed", names=names))
+
+
+def tensor_of(variable: Any) -> Any:
+    """Return the value of a variable, which stays as it is when the variable changes; memory is shared."""
+    import keras
+
+    value = variable.value if isinstance(variable, keras.Variable) else variable
+    return value.read_value() if hasattr(value, "read_value") else value
+
+
+def differ(tensor: Any, other: Any) -> bool:
+    """Return whether the numbers of two tensors differ; the same memory holds the same numbers."""
+    try:
+        first, second = (np.asarray(memoryview(item)).ctypes.data for item in (tensor, other))
+    except ValueError:  # a type that NumPy lacks
+        first, second = 0, 1
+    return first != second and not np.array_equal(to_numpy(tensor), to_numpy(other))
+
+
+def to_numpy(tensor: Any) -> Array:
+    """Return a copy of a tensor; bfloat16, which NumPy lacks, as float32."""
+    import keras
+
+    array = np.array(keras.ops.convert_to_numpy(tensor))
+    return array.astype("float32") if array.dtype.name == "bfloat16" else array
+
+
+def arrays_in(value: Any) -> Iterator[Array]:
+    """Yield copies of the tensors in a nested value."""
+    import keras
+
+    return (to_numpy(leaf) for leaf in keras.tree.flatten(value) if hasattr(leaf, "shape"))

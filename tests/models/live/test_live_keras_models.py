@@ -1,0 +1,167 @@
+"""Models of Keras as people write them: every tensor of a recording against Keras, and against a file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from live_keras_models import LACKING, MODELS, SAVED
+from oracle import keras
+
+import rnncli
+from rnncli import compute
+from rnncli.layers.case import Case
+from rnncli.layers.stack import Stack
+from rnncli.models.live.keras import record
+from rnncli.models.live.recording import Call, Recording
+from rnncli.specs.build import build
+
+NEAR = 2e-6
+
+
+def recorded(model: Any, given: Any, at: str | None = None) -> Recording:
+    return record(model, given, training=False, at=at, beside={})
+
+
+def is_recurrent(layer: Any) -> bool:
+    if isinstance(layer, keras.layers.TimeDistributed):
+        return is_recurrent(layer.layer) or hasattr(layer.layer, "layers")
+    return isinstance(layer, (keras.layers.RNN, keras.layers.Bidirectional)) or hasattr(layer, "state_size")
+
+
+@contextmanager
+def watched() -> Iterator[list[tuple[Any, list[Any]]]]:
+    """Yield the layers and cells that Keras calls in the block, in order, each with what it returns."""
+    seen: list[tuple[Any, list[Any]]] = []
+    original: Any = keras.layers.Layer.__call__
+    depth = 0
+
+    def call(layer: Any, *args: Any, **kwargs: Any) -> Any:
+        nonlocal depth
+        index = len(seen) if is_recurrent(layer) and not depth else None
+        if index is not None:
+            seen.append((layer, []))
+        depth += is_recurrent(layer)
+        try:
+            returned = original(layer, *args, **kwargs)
+        finally:
+            depth -= is_recurrent(layer)
+        if index is not None:
+            tensors = keras.tree.flatten(returned)
+            seen[index] = layer, [np.array(keras.ops.convert_to_numpy(tensor)) for tensor in tensors]
+        return returned
+
+    keras.layers.Layer.__call__ = call
+    try:
+        yield seen
+    finally:
+        keras.layers.Layer.__call__ = original
+
+
+def call_plainly(model: Any, given: Any) -> Any:
+    given = np.array(given) if isinstance(given, list) and isinstance(given[0][0], str) else given
+    return model(*given) if isinstance(given, tuple) else model(given)
+
+
+def in_keras(model: Any, given: Any) -> list[list[list[Any]]]:
+    """What each layer returned, by layer and by call, in the order of the first calls."""
+    with watched() as seen:
+        call_plainly(model, given)
+    layers = list({id(layer): layer for layer, _ in seen}.values())
+    return [[tensors for other, tensors in seen if other is layer] for layer in layers]
+
+
+def by_layer(recording: Recording) -> list[list[Call]]:
+    paths = dict.fromkeys(call.path for call in recording.calls)
+    return [[call for call in recording.calls if call.path == path] for path in paths]
+
+
+def joined(returned: list[list[Any]]) -> list[Any]:
+    """What steps returned, as one sequence."""
+    first = [tensors[0] if tensors[0].ndim == 3 else tensors[0][:, None] for tensors in returned]
+    return [np.concatenate(first, 1), *returned[-1][1:]]
+
+
+def check_equal(calls: list[Call], theirs: list[list[Any]]) -> None:
+    if len(calls) < len(theirs):
+        theirs = [joined(theirs)]
+    for call, expected in zip(calls, theirs, strict=True):
+        for mine, other in zip(call.outputs.values(), expected, strict=True):
+            other = other.astype("float32") if other.dtype.name == "bfloat16" else other
+            assert np.array_equal(mine, other.reshape(mine.shape)), call.name
+
+
+def recompute(call: Call) -> dict[str, Any]:
+    assert call.config is not None
+    assert call.inputs is not None
+    case = Case(
+        Stack((build(call.config),)), call.inputs, call.mask, call.initial_state, call.weights, seed=None
+    )
+    return {tensor.name: tensor.values for tensor in compute.run(case, "numpy").outputs}
+
+
+def check_near(mine: Mapping[str, Any], theirs: Mapping[str, Any]) -> None:
+    assert mine.keys() == theirs.keys()
+    for name, array in theirs.items():
+        np.testing.assert_allclose(mine[name], array, rtol=0, atol=NEAR, err_msg=name)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_every_tensor(name: str) -> None:
+    model, given = MODELS[name]()
+    recording = recorded(model, given)
+    assert not recording.notes
+    calls, theirs = by_layer(recording), in_keras(model, given)
+    assert len(calls) == len(theirs)
+    for mine, other in zip(calls, theirs, strict=True):
+        check_equal(mine, other)
+    for call in recording.calls:
+        assert not call.lacks or name.startswith("an own class")
+        check_near(recompute(call), call.outputs)
+
+
+@pytest.mark.parametrize("name", LACKING)
+def test_as_keras_returned_it(name: str) -> None:
+    lack, make = LACKING[name]
+    model, given = make()
+    recording = recorded(model, given)
+    (call,) = recording.calls
+    assert lack in str(call.lacks)
+    assert (call.config is None) != (name == "an own call")
+    check_equal([call], in_keras(model, given)[0])
+
+
+def named(model: Any, given: Any) -> Any:
+    """The input of a model by the names of its inputs, if it has several."""
+    if isinstance(given, list):
+        return {tensor.name: array for tensor, array in zip(model.inputs, given, strict=True)}
+    return given
+
+
+@pytest.mark.parametrize(
+    ("name", "suffix"),
+    [*((name, ".keras") for name in SAVED), *((name, ".h5") for name in ("tagger", "attention", "nested"))],
+)
+@pytest.mark.filterwarnings("ignore")
+def test_a_file_of_the_model_says_the_same(name: str, suffix: str, tmp_path: Path) -> None:
+    model, given = SAVED[name]()
+    for layer in model.layers:
+        if getattr(layer, "stateful", False):
+            layer.reset_states()  # which are not in the file
+    recording = recorded(model, given)
+    model.save(tmp_path / f"m{suffix}")
+    saved: Any = rnncli.run(named(model, given), model=tmp_path / f"m{suffix}")
+    tensors = {
+        f"{call.name}/{tensor}": call.outputs[tensor] for call in recording.calls for tensor in call.outputs
+    }
+    if name == "document":
+        tensors["sentences/hidden_states"] = tensors.pop("sentences/hidden_state")
+    assert set(saved.keys()) == set(tensors)
+    for tensor, array in tensors.items():
+        np.testing.assert_allclose(
+            saved[tensor].reshape(array.shape), array, rtol=0, atol=NEAR, err_msg=tensor
+        )
