@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from rnncli.ask.returned import Returned
     from rnncli.compute.compare import TolerancePair
     from rnncli.layers.case import Case
+    from rnncli.models.summary import Summary
 
 
 class Saved(Subject):
@@ -40,12 +41,16 @@ class Saved(Subject):
     @cached_property
     def model(self) -> SavedModel:
         """The opened model, without its input.  Raises UsageError for an option that does not apply to it."""
+        return self._open()
+
+    def _open(self, *, to_run: bool = True) -> SavedModel:
+        """Open the model.  to_run: see `open_model`."""
         ask = self.ask
         given = [*ask.given("layer"), *ask.options, *ask.given(*RUN_OPTIONS, *INPUT_OPTIONS)]
         refuse_layer_options([name for name in given if name not in GIVEN_BESIDE])
         ask.require_options()
         word = str(ask.model)
-        model = call.open_model(word, find_source(split_layers(word)[0]), ask.assume)
+        model = call.open_model(word, find_source(split_layers(word)[0]), ask.assume, to_run=to_run)
         if not model.takes_masks:
             refuse_layer_options(given)
         return model
@@ -64,9 +69,35 @@ class Saved(Subject):
         return Saved(self.ask._replace(model=f"{file}#{name or names[0]}", options=options))
 
     def outline(self) -> Outline:
-        """Return the only layer that is asked about, with its input."""
-        case, remarks, *_ = self.choose()
-        return Outline(case.stack, case.inputs.shape, remarks)
+        """Return the only layer that is asked about, with its input; without an input, the sizes that fit."""
+        if not self.ask.is_bare:
+            case, remarks, *_ = self.choose()
+            return Outline(case.stack, case.inputs.shape, remarks)
+        from rnncli.layers.stack import Stack
+
+        (row,) = self._summary.layers
+        assert row.spec is not None
+        assert row.input_shape is not None
+        stack = Stack((row.spec,))
+        stack = stack.with_returns(**self.ask.returns) if self.ask.returns else stack
+        remarks = self._summary.remarks
+        if row.has_more:
+            text = "{layer}: {count} parameters in the file, which has two biases where Keras has their sum"
+            remarks = (*remarks, Message(text, layer=row.name, count=row.parameters))
+        return Outline(stack, row.input_shape, remarks)
+
+    def summary(self) -> Summary | None:
+        """Return every layer of the model, or the layers after the #; None for one recurrent layer."""
+        rows = self._summary.layers
+        chosen = "#" in str(self.ask.model) and len(rows) == 1 and rows[0].spec is not None
+        return None if chosen else self._summary
+
+    @cached_property
+    def _summary(self) -> Summary:
+        model = self._open(to_run=False)
+        sizes = {} if self.ask.is_bare else self._call(model=model).inputs
+        summary = model.summarize({name: array.shape for name, array in sizes.items()})
+        return summary.choose(model.names)
 
     def choose(self, address: str = "", *, one_call: bool = False) -> Chosen:
         """Return the Case of one layer, with the inputs, mask and states that it gets in the model."""
@@ -154,9 +185,12 @@ class Saved(Subject):
         model_lines = _ModelLines(self.ask, model, options)
         return Lines(model_lines.remarks, model_lines.answers)
 
-    def _call(self, like: Returned | None = None) -> call.ModelCall:
-        """Open the saved model, and read its inputs; or take the inputs and the mask of another subject."""
-        ask, model = self.ask, self.model
+    def _call(self, like: Returned | None = None, model: SavedModel | None = None) -> call.ModelCall:
+        """Open the saved model, and read its inputs; or take the inputs and the mask of another subject.
+
+        model: opened already.
+        """
+        ask, model = self.ask, model or self.model
         if like is not None:
             given = model.name_inputs(like.inputs)
             ask = ask._replace(input=given, mask=like.mask if model.takes_masks else None)

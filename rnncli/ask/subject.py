@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from rnncli.layers.case import Case
     from rnncli.layers.stack import Stack
     from rnncli.models import LayerUse
+    from rnncli.models.summary import Summary
     from rnncli.result import Label, ModelHead, Result
 
 Bounds = tuple[float, float] | None
@@ -147,6 +148,10 @@ class Subject(ABC):
     @abstractmethod
     def outline(self) -> Outline:
         """Return the layers and the shape of their input without computing; unknown sizes stay None."""
+
+    def summary(self) -> "Summary | None":
+        """Return every layer of a whole model, without computing; None if `outline` has all there is."""
+        return None
 
     @abstractmethod
     def choose(self, address: str = "", *, one_call: bool = False) -> Chosen:

@@ -13,7 +13,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar, cast
 
-from rnncli.case import Array, RawValue
+from rnncli.case import Array, RawValue, Shape
 from rnncli.errors import RnncliError, Text, UsageError, inside
 from rnncli.layers.case import Case
 from rnncli.result import Result
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from rnncli.inputs.arrange import AxisOrder
     from rnncli.inputs.source import Source
     from rnncli.models.graph import Graph, Modules
+    from rnncli.models.summary import Summary
 
 MODELS = {
     "keras": "rnncli.models.keras.model",
@@ -188,6 +189,13 @@ class SavedModel(ABC):
         return dict(zip(names, arrays.values(), strict=True))
 
     @abstractmethod
+    def summarize(self, sizes: Mapping[str, Shape]) -> Summary:
+        """Return every layer with its shapes and parameters, without computing.
+
+        sizes: the shapes of the inputs, by name; those that are not here are as the file has them.
+        """
+
+    @abstractmethod
     def fit_inputs(self, given: Any) -> dict[str, Array]:
         """Return every input by its name, in the type that the model expects.
 
@@ -229,14 +237,17 @@ class SavedModel(ABC):
         return ()
 
 
-def open(source: Source, names: Sequence[str] = ()) -> SavedModel:  # noqa: A001 - called as models.open
+def open(  # noqa: A001 - called as models.open
+    source: Source, names: Sequence[str] = (), *, or_layers: bool = False
+) -> SavedModel:
     """Open a saved model to run these layers of it: its graph, or its layers if the file holds only weights.
 
+    or_layers: see `reading.read`.
     Raises InputError, also for a graph that cannot be followed; EngineError.
     """
     from rnncli.models import reading
 
-    contents = reading.read(source)
+    contents = reading.read(source, or_layers=or_layers)
     kind: type[SavedModel] = import_module(MODELS[contents.kind]).Model
     return kind(contents, source.path or Path(str(source.name)), names)
 

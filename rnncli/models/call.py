@@ -32,9 +32,13 @@ def with_returns(case: Case, returns: Mapping[str, bool]) -> Case:
     return case._replace(stack=case.stack.with_returns(**returns))
 
 
-def open_model(word: str, source: Source, assume: str | Mapping[str, Any] | None = None) -> SavedModel:
+def open_model(
+    word: str, source: Source, assume: str | Mapping[str, Any] | None = None, *, to_run: bool = True
+) -> SavedModel:
     """Read the model that --model names.  Raises InputError for another file, UsageError for a wrong layer.
 
+    to_run: whether its layers are run; else a model without recurrent layers, or without a graph that can be
+        followed, is no error, and neither is a name of another layer.
     word: the value of --model, `model.keras#lstm,gru`.  source: the file in front of the #.
     assume: assumptions about a file without a graph, `activation=relu,gates=iofg`, or a mapping.
     """
@@ -46,8 +50,9 @@ def open_model(word: str, source: Source, assume: str | Mapping[str, Any] | None
             word=word,
             file=shlex.quote(file),
         )
-    model = models.open(source, [name for name in names if name])
-    model.choose(model.names)
+    model = models.open(source, [name for name in names if name], or_layers=not to_run)
+    if to_run:
+        model.choose(model.names)
     return model if assume is None else model.assume(assume)
 
 

@@ -61,6 +61,7 @@ class Node:
     inner: the model inside a TimeDistributed, None in every other node.
     parameters: how many numbers the weights have in the file, if `weights` has fewer because it holds the sum
         of two biases; else None.
+    trainable: whether training changes the weights, as the config says.
     """
 
     name: str
@@ -73,6 +74,7 @@ class Node:
     kwargs: Mapping[str, Any]
     inner: Graph | None = None
     parameters: int | None = None
+    trainable: bool = True
 
     @property
     def names(self) -> tuple[str, str]:
@@ -166,6 +168,7 @@ class Graph:
     generation: 2 if masks follow Keras 2's rules: Add, Concatenate and the like keep a step only if every
         mask keeps it (an input without a mask keeps every step), and a recurrent layer with initial
         states still gets its input's mask.
+    shapes: the shapes of tensors as far as the file has them.
     """
 
     kind: ClassVar[str] = "keras"
@@ -177,6 +180,7 @@ class Graph:
     outputs: tuple[Ref, ...]
     notes: tuple[Text, ...]
     generation: int = 3
+    shapes: Mapping[Ref, Shape] = field(default_factory=dict)
 
     @property
     def recurrent_nodes(self) -> tuple[Node, ...]:

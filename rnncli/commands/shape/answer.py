@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 
 from rnncli import layers
 from rnncli.case import Shape, Spec, known_sizes
+from rnncli.commands.shape.formulas import formula
+from rnncli.errors import Text
 from rnncli.layers.stack import Stack
 from rnncli.result import LayerShapes, ShapeReport
 from rnncli.show.answer import Answer, Field, Listing, Records, head
@@ -21,11 +23,13 @@ class Weight(NamedTuple):
     """A weight by its path, `0/forward/kernel`.
 
     lines: the lines of a user's cell whose columns stand side by side in the weight.
+    formula: behind the number of parameters; "" if it is not asked for.
     """
 
     name: str
     shape: Shape
     lines: tuple[str, ...] = ()
+    formula: Text = ""
 
     @property
     def parameters(self) -> int | None:
@@ -42,6 +46,14 @@ WEIGHTS = (
         heading="columns of",
         show=lambda row, _: ", ".join(row.lines),
         json=lambda row: bool(row.lines),
+        csv=False,
+    ),
+    Field(
+        "formula",
+        lambda row: str(row.formula),
+        "formula",
+        lambda row, _: row.formula,
+        json=lambda row: bool(row.formula),
         csv=False,
     ),
     Field("parameters", heading="parameters", none="unknown"),
@@ -75,15 +87,19 @@ def _add(counts: Iterable[int | None]) -> int | None:
 
 @dataclass(frozen=True)
 class ShapeAnswer(Answer):
-    """Every layer's weights, then the returned tensors and which of them are equal."""
+    """Every layer's weights, then the returned tensors and which of them are equal.
+
+    explain: with the formula behind each count.
+    """
 
     report: ShapeReport
+    explain: bool = False
     command = "shape"
 
     def document(self, view: View) -> dict[str, Any]:
         """Return weights, parameters and outputs; an unknown size is null, a named one its name."""
         report = self.report
-        weights = Listing(WEIGHTS, [weight for layer in report.layers for weight in _weights(layer)])
+        weights = Listing(WEIGHTS, [weight for layer in report.layers for weight in self._weights(layer)])
         return {
             **head(),
             "expression": expression_of(report.specs),
@@ -102,9 +118,9 @@ class ShapeAnswer(Answer):
             if layer.weights:
                 path = (Span(f"{view.say('layer')} {layer.path}  ", "dim"),) if layer.path else ()
                 titled: Line = (*path, Span(describe(layer.spec), "strong")) if several else ()
-                weights = _weights(layer)
-                lines = ("lines",) if any(weight.lines for weight in weights) else ()
-                listing = Listing(WEIGHTS, weights, ("name", "shape", *lines, "parameters"))
+                weights = self._weights(layer)
+                more = [name for name in ("lines", "formula") if any(getattr(row, name) for row in weights)]
+                listing = Listing(WEIGHTS, weights, ("name", "shape", *more, "parameters"))
                 tables.append(listing.table(view, titled, _count(layer.parameters, view)))
         words = f"{view.say('parameters')}, {view.say('total')}  "
         below: tuple[Line, ...] = (
@@ -115,7 +131,7 @@ class ShapeAnswer(Answer):
 
     def records(self, view: View) -> Records:
         """Return weights and outputs, one per row."""
-        weights = [("weight", weight) for layer in self.report.layers for weight in _weights(layer)]
+        weights = [("weight", weight) for layer in self.report.layers for weight in self._weights(layer)]
         outputs = [("output", tensor) for tensor in self.report.outputs]
         kinds = (
             Field("kind", lambda row: row[0]),
@@ -129,6 +145,16 @@ class ShapeAnswer(Answer):
     def _total(self) -> int | None:
         return _add(layer.parameters for layer in self.report.layers)
 
+    def _weights(self, layer: LayerShapes) -> list[Weight]:
+        prefix = f"{layer.path}/" if layer.path else ""
+        lines, spec = dict(_lines(layer.spec)), layer.spec
+        return [
+            Weight(
+                prefix + name, shape, lines.get(name, ()), formula(name, shape, spec) if self.explain else ""
+            )
+            for name, shape in layer.weights.items()
+        ]
+
     def _outputs(self, view: View) -> Listing:
         claims: Mapping[Any, Any] = self.report.claims
         equals = Field("equals", lambda output: claims.get(output.label, ()))
@@ -138,12 +164,6 @@ class ShapeAnswer(Answer):
 
 def _count(parameters: int | None, view: View) -> str:
     return view.say("unknown") if parameters is None else f"{parameters:,}"
-
-
-def _weights(layer: LayerShapes) -> list[Weight]:
-    prefix = f"{layer.path}/" if layer.path else ""
-    lines = dict(_lines(layer.spec))
-    return [Weight(prefix + name, shape, lines.get(name, ())) for name, shape in layer.weights.items()]
 
 
 def _lines(spec: Spec) -> Iterator[tuple[str, tuple[str, ...]]]:

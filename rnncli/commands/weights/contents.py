@@ -21,6 +21,7 @@ from rnncli.layers.case import Case
 from rnncli.layers.recurrent import Cell
 from rnncli.models.graph import Graph, Modules, Node, Program, StateLoop
 from rnncli.models.keras.choice import explain_hidden
+from rnncli.models.summary import class_text
 from rnncli.models.weight_files.assumptions import assumed_of, assumptions
 from rnncli.models.weight_files.keras_weights import find_inner
 from rnncli.show import statistics
@@ -265,14 +266,6 @@ def _inside(config: Mapping[str, Any], key: str) -> Mapping[str, Any]:
     inner = config.get(key)
     inner_config = inner.get("config") if isinstance(inner, Mapping) else None
     return inner_config if isinstance(inner_config, Mapping) else {}
-
-
-def class_text(class_name: str, config: Mapping[str, Any]) -> str:
-    """Return `Bidirectional(GRU)`, `RNN(LSTMCell, GRUCell)`."""
-    parts = [config[key] for key in ("layer", "cell") if isinstance(config.get(key), Mapping)]
-    parts += config["cells"] if isinstance(config.get("cells"), list) else []
-    inside = [class_text(str(part.get("class_name")), part.get("config") or {}) for part in parts]
-    return f"{class_name}({', '.join(inside)})" if inside else class_name
 
 
 def _describe_returns(config: Mapping[str, Any]) -> str:

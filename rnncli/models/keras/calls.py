@@ -39,11 +39,13 @@ class Plan:
     """The layers of one model by name, their calls, and the model's inputs and outputs.
 
     entry: the entry of the model; a Sequential has an InputLayer.
+    shapes: the shapes of tensors as far as the config has them.
     """
 
     def __init__(self, entry: LayerEntry) -> None:
         config = entry["config"]
         self.layers = _group_by_name(config["layers"])
+        self.shapes: dict[Link, Any] = {}
         self.inputs: list[Link]
         self.outputs: list[Link]
         self.calls: dict[str, list[CallArguments]]
@@ -51,8 +53,9 @@ class Plan:
             names = list(self.layers)
             chain = [Link(name, 0, 0) for name in names]
             self.inputs, self.outputs = chain[:1], chain[-1:]
-            before = zip(names[1:], chain, strict=False)
+            before = list(zip(names[1:], chain, strict=False))
             self.calls = {names[0]: [], **{name: [CallArguments((link,), {})] for name, link in before}}
+            self.shapes = {link: self.layers[name].get("input_shape") for name, link in before}
             return
         for key in ("input_layers", "output_layers"):
             if key not in config:
@@ -139,6 +142,7 @@ class Plan:
             if kind == "__keras_tensor__":
                 link = Link(*config["keras_history"])
                 self._require_layer(link.layer)
+                self.shapes[link] = config.get("shape")
                 return link
             if kind in ("__tensor__", "__numpy__"):
                 return np.asarray(config["value"], config.get("dtype"))

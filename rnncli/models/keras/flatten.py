@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from rnncli.case import Array
+from rnncli.case import Array, Shape
 from rnncli.errors import InputError, count
 from rnncli.layers.plain import MASK_MAKERS, MASK_USERS
 from rnncli.models.graph import PLACED_MASK, ModelInput, Node, Ref, leaves, map_leaves
@@ -33,12 +33,14 @@ class Flattener:
 
     weights: the weights of each layer, by the layer's path.  old: whether Keras 2 saved the model.
     nodes, model_inputs: the nodes and inputs of the graph, in order.
+    shapes: the shapes of tensors as far as the config has them.
     """
 
     def __init__(self, weights: Mapping[str, Mapping[str, Array]], old: bool) -> None:
         self.weights, self.old = weights, old
         self.nodes: list[Node] = []
         self.model_inputs: list[ModelInput] = []
+        self.shapes: dict[Ref, Shape] = {}
         self.count = 0
 
     def add_model(
@@ -78,6 +80,9 @@ class Flattener:
             number = use * len(plan.calls[name]) + index
             call = CallArguments(_resolve(args, outputs), _resolve(kwargs, outputs))
             outputs[name, index] = self._flatten_call(plan.layers[name], prefix + name, number, call, passed)
+        for link, shape in plan.shapes.items():
+            if isinstance(shape, (list, tuple)) and (link.layer, link.call) in outputs:
+                self.shapes[_find_output(link, outputs)] = tuple(map(_dimension, shape))
         return tuple(_find_output(link, outputs) for link in plan.outputs)
 
     def _input(self, entry: LayerEntry, prefix: str) -> Ref:
@@ -126,7 +131,10 @@ class Flattener:
         name = _name_call(path, number)
         weights = self.weights.get(path, {})
         config = {key: value for key, value in config.items() if key != "num_constants"}
-        self.nodes.append(Node(name, path, class_name, module, config, weights, args, kwargs))
+        trainable = bool(entry.get("trainable", True))
+        self.nodes.append(
+            Node(name, path, class_name, module, config, weights, args, kwargs, trainable=trainable)
+        )
         return Ref(name)
 
     def _add_masks(

@@ -24,6 +24,7 @@ from rnncli.models.keras.versions import (
 
 if TYPE_CHECKING:
     from rnncli.case import Array
+    from rnncli.models.graph import Node
     from rnncli.models.keras.hdf5 import FileContents, Group
 
     Arrays = list[tuple[str, Array]]
@@ -265,6 +266,13 @@ def _variables(entry: LayerEntry) -> list[str]:
     for prefix, inner in _parts(entry):
         names += [prefix + name for name in _variables(inner)]
     return names
+
+
+def frozen_names(node: Node) -> frozenset[str]:
+    """Return the names of the weights of a layer that training does not change."""
+    if not node.trainable or node.class_name == "Normalization":
+        return frozenset(node.weights)
+    return frozenset(filter(_is_frozen, node.weights))
 
 
 def _is_frozen(name: str) -> bool:

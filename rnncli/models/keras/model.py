@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from rnncli.case import Array
+from rnncli.case import Array, Shape
 from rnncli.errors import join
 from rnncli.layers.plain import UnknownLayerError, keras_may_know
 from rnncli.models import CasePair, ModelRequest, ModelRun, SavedModel, inputs, name_file
@@ -13,6 +13,9 @@ from rnncli.models.graph import Graph, Node, Ref
 from rnncli.models.keras.choice import INPUT, require_inference
 from rnncli.models.keras.layer_alone import own_cell_name
 from rnncli.models.keras.walk import run_graph
+
+if TYPE_CHECKING:
+    from rnncli.models.summary import Summary
 
 
 class Model(SavedModel):
@@ -42,6 +45,12 @@ class Model(SavedModel):
         """Return the tensors that the model returns and that are not of a recurrent layer."""
         refs = [(ref.node, ref.tensor) for ref in self.contents.outputs]
         return tuple(f"{node}/output{end}" for node, tensor in refs for end in ("", f"_{tensor}"))
+
+    def summarize(self, sizes: Mapping[str, Shape]) -> Summary:
+        """Return every layer with its shapes and parameters."""
+        from rnncli.models.keras.summary import summarize
+
+        return summarize(self.contents, sizes)
 
     def fit_inputs(self, given: Any) -> dict[str, Array]:
         """Return every input by name, in the dtype of the model.  Raises InputError if one does not fit."""

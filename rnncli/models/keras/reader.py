@@ -86,7 +86,8 @@ def _build_graph(
     nodes = tuple(_complete(node, translator) for node in flattener.nodes)
     inputs = tuple(_infer_dtype(wanted, nodes) for wanted in flattener.model_inputs)
     notes = tuple(_note_differences(translator, nodes, str(config["class_name"])))
-    return Graph(str(file), origin.text, nodes, inputs, outputs, notes, 2 if origin.old else 3)
+    generation = 2 if origin.old else 3
+    return Graph(str(file), origin.text, nodes, inputs, outputs, notes, generation, flattener.shapes)
 
 
 def _check(config: Any, origin: Origin) -> None:

@@ -212,9 +212,10 @@ class Translator:
         class_name, saved_class = translate_class(entry, self.origin), str(entry["class_name"])
         if class_name != saved_class:
             fields["saved_class"] = saved_class
+        fields["input_shape"], fields["trainable"] = input_shape(entry), _is_trainable(entry)
         config = self.layer(entry, path)
         if class_name == "Sequential":
-            config["build_input_shape"] = input_shape(entry)
+            config["build_input_shape"] = fields["input_shape"]
         return {**fields, "module": module_of(entry, self.origin), "class_name": class_name, "config": config}
 
     def _activation(self, value: Any, path: str) -> Any:
@@ -277,6 +278,13 @@ def input_shape(entry: Mapping[str, Any]) -> Any:
         return built["input_shape"]
     layers = config.get("layers")
     return input_shape(layers[0]) if isinstance(layers, list) and layers else None
+
+
+def _is_trainable(entry: Mapping[str, Any]) -> bool:
+    """Return whether training changes the layer's weights; a layer inside a wrapper may say so itself."""
+    config = entry["config"]
+    inner = config.get("layer")
+    return bool(config.get("trainable", True)) and (not _is_entry(inner) or _is_trainable(inner))
 
 
 def _is_entry(value: Any) -> bool:

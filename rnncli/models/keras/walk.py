@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from rnncli.case import Array, format_shape
+from rnncli.case import Array, Spec, format_shape
 from rnncli.errors import InputError, Message, RnncliError, Text, inside, join
 from rnncli.layers import plain
 from rnncli.layers.case import Case
@@ -47,12 +47,12 @@ def run_graph(graph: Graph, request: ModelRequest) -> ModelRun:
     """
     names = choose_layers(graph, request.layers)
     rules = rules_of(graph.origin)
-    walk = _GraphWalk(graph, request, rules)
+    walk = GraphWalk(graph, request, rules)
     run = walk.run(names)
     notes = [*run.notes, *note_containers(graph)]
 
     def rerun(graph: Graph, rules: str) -> ModelRun:
-        return _GraphWalk(graph, request._replace(everything=False), rules).run(names)
+        return GraphWalk(graph, request._replace(everything=False), rules).run(names)
 
     if walk.differs_today:
         notes += note_masks(graph, run, request.compute, rerun)
@@ -68,7 +68,7 @@ class Value(NamedTuple):
     masks: tuple[Any, ...]
 
 
-class _GraphWalk:
+class GraphWalk:
     """One pass through the graph, in which each node comes after the nodes that it depends on.
 
     rules: the rules about masks, as in `KerasCall`.
@@ -246,7 +246,7 @@ class _GraphWalk:
         given = entries(call.inputs).astype(model_input.dtype)
         if call.kwargs.get("training") is True:
             inner = for_training(inner, self.graph.generation)
-        walk = _GraphWalk(inner, ModelRequest({model_input.name: given}, self.request.compute), self.rules)
+        walk = type(self)(inner, ModelRequest({model_input.name: given}, self.request.compute), self.rules)
         walk.size, walk.owners = self.size, {**self.owners}  # a copy: the tensors of the inner walk are freed
         walk.input_mask = _entry_mask(call)
         try:
@@ -269,7 +269,7 @@ class _GraphWalk:
         self.parts[node.name] = LayerUse(node.name, case, result)
         if result:
             tensors = tuple(tensor.values for tensor in result.outputs)
-            self.values[node.name] = Value(tensors, _masks_after(case, call, len(tensors)))
+            self.values[node.name] = Value(tensors, masks_after(case.stack[0], call.previous, len(tensors)))
 
     def _recur_inside(self, node: Node, call: KerasCall, is_result: bool) -> None:
         """Run a recurrent layer inside TimeDistributed on every entry, for the layers that follow."""
@@ -291,7 +291,7 @@ class _GraphWalk:
                 result, specs=whole.stack, input_shape=shape, outputs=tensors, trace=(), weights={}
             )
             self.parts[node.name] = LayerUse(node.name, whole, all_steps)
-        after = mask_after(call, _masks_after(case, entry, 1)[0])
+        after = mask_after(call, masks_after(case.stack[0], entry.previous, 1)[0])
         self.values[node.name] = Value((output,), (after,))
 
     def _run_case(self, node: Node, case: Case) -> Result:
@@ -301,7 +301,7 @@ class _GraphWalk:
 
     def _other_outputs(self) -> Iterator[tuple[str, Array]]:
         """Yield the outputs of the layers that are not recurrent, without nodes that only make masks."""
-        hidden = _hidden_nodes(self.graph)
+        hidden = hidden_nodes(self.graph)
         for node in self.graph.nodes:
             if node.name in self.values and node.name not in hidden and not node.is_recurrent:
                 tensors = self.values[node.name].tensors
@@ -326,9 +326,11 @@ def _case(node: Node, call: KerasCall) -> Case:
     return case
 
 
-def _masks_after(case: Case, call: KerasCall, count: int) -> tuple[Any, ...]:
-    """Return the masks of the outputs: a sequence has the mask of the inputs, a state has none."""
-    spec, previous = case.stack[0], call.previous
+def masks_after(spec: Spec, previous: Any, count: int) -> tuple[Any, ...]:
+    """Return the masks of the outputs of a recurrent layer: a sequence has the mask of the inputs.
+
+    previous: the masks of the inputs.
+    """
     previous = previous[0] if isinstance(previous, (list, tuple)) else previous
     sequence = spec.class_name == "TimeDistributed" or bool(spec.inner.config.get("return_sequences"))
     both = spec.class_name == "Bidirectional" and spec.config["merge_mode"] is None
@@ -344,7 +346,7 @@ def _entry_mask(call: KerasCall) -> Any:
     return mask
 
 
-def _hidden_nodes(graph: Graph) -> set[str]:
+def hidden_nodes(graph: Graph) -> set[str]:
     """Return inputs, and operations that are used only for masks and by other hidden nodes."""
     visible = {ref.node for ref in graph.outputs}
     hidden: set[str] = set()

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from rnncli.case import Array, Dimension
+from rnncli.case import Array, Dimension, Shape
 from rnncli.compute.compare import measure
 from rnncli.errors import (
     EngineError,
@@ -35,6 +35,7 @@ from rnncli.result import Result
 if TYPE_CHECKING:
     from rnncli.models import Compute
     from rnncli.models.graph import Program
+    from rnncli.models.summary import Summary
 
 
 class Model(SavedModel):
@@ -47,6 +48,12 @@ class Model(SavedModel):
         return Message("{file} has the order of its own graph", file=self.file)
 
     contents: Program
+
+    def summarize(self, sizes: Mapping[str, Shape]) -> Summary:
+        """Return every node with its shapes and parameters."""
+        from rnncli.models.onnx.summary import summarize
+
+        return summarize(self.contents, sizes)
 
     def fit_inputs(self, given: Any) -> dict[str, Array]:
         """Return every given input in the dtype that the model expects; initial states are optional."""

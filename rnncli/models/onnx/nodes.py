@@ -137,7 +137,7 @@ def recurrence_of(node: Any, units: int) -> Recurrence:
 
     A node with Y returns the sequence.  Without Y, Y_h is the output, and only Y_c adds the state.
     """
-    attributes = {attribute.name: _value(attribute) for attribute in node.attribute}
+    attributes = {attribute.name: attribute_value(attribute) for attribute in node.attribute}
     inputs = inputs_of(node)
     sequence, _, *cells = [*map(bool, node.output), False, False]
     return Recurrence(
@@ -151,7 +151,7 @@ def recurrence_of(node: Any, units: int) -> Recurrence:
     )
 
 
-def _value(attribute: Any) -> Any:
+def attribute_value(attribute: Any) -> Any:
     """Return the value of an attribute, of the types that recurrent nodes have."""
     if attribute.type == 3:
         return attribute.s.decode("utf-8", "replace")

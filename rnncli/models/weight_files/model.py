@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from rnncli.case import Array, Spec
+from rnncli.case import Array, Shape, Spec
 from rnncli.errors import Message, Text, UsageError, inside, join
 from rnncli.inputs.arrange import AxisOrder
 from rnncli.layers.case import Case
@@ -17,6 +17,9 @@ from rnncli.models.graph import Module, Modules, choose_layers
 from rnncli.models.layer_cases import spec_of
 from rnncli.models.weight_files import framework, inputs, states
 from rnncli.models.weight_files.assumptions import assume, assumed_of, assumptions, axis_order
+
+if TYPE_CHECKING:
+    from rnncli.models.summary import Summary
 
 
 class Model(SavedModel):
@@ -58,6 +61,12 @@ class Model(SavedModel):
             if module.nodes
         )
         return f"input: {' or '.join(model_inputs)}"
+
+    def summarize(self, sizes: Mapping[str, Shape]) -> Summary:
+        """Return every layer with its shapes and parameters."""
+        from rnncli.models.weight_files.summary import summarize
+
+        return summarize(self.contents, sizes)
 
     def fit_inputs(self, given: Any) -> dict[str, Array]:
         """Return the input (batch, timesteps, features); adds a batch axis of 1 if only that is missing.

@@ -1,0 +1,98 @@
+"""The formula behind the number of parameters of a weight: `5 features x 4 gates x 3 units = 60`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from math import prod
+from typing import Any
+
+from rnncli import layers
+from rnncli.case import Shape, Spec, known_sizes
+from rnncli.errors import Message, count, join
+
+Factor = tuple[Any, str]
+"""A size, and what is counted."""
+
+PLURALS = {"bias": "biases"}
+PLAIN: Mapping[str, Mapping[str, tuple[str, ...]]] = {
+    "Dense": {"kernel": ("feature", "unit"), "bias": ("unit",)},
+    "Embedding": {"embeddings": ("token id", "number")},
+    "Conv1D": {"kernel": ("step", "channel", "filter"), "bias": ("filter",)},
+    "BatchNormalization": dict.fromkeys(("gamma", "beta", "moving_mean", "moving_variance"), ("feature",)),
+    "LayerNormalization": dict.fromkeys(("gamma", "beta"), ("feature",)),
+}
+"""What the axes of the weights of other layers count."""
+
+
+def formula(name: str, shape: Shape, spec: Spec | None, class_name: str = "") -> Message:
+    """Return the formula.
+
+    name: the path of a weight in Keras, `forward/kernel`, or its name in PyTorch or ONNX.
+    spec: of the layer.  class_name: of a layer without one, such as TimeDistributed(Dense).
+    """
+    for factors in _candidates(name, shape, spec, class_name):
+        known = known_sizes(shape)
+        if known is None or prod(size for size, _ in factors) == prod(known):
+            return _write(factors)
+    return _write([(size, "") for size in shape])
+
+
+def _write(factors: Sequence[Factor]) -> Message:
+    words = join((_word(*factor) for factor in factors), " x ")
+    sizes = [size for size, _ in factors]
+    if len(factors) < 2 or not all(isinstance(size, int) for size in sizes):
+        return words
+    return Message("{words} = {total}", words=words, total=f"{prod(sizes):,}")
+
+
+def _word(size: Any, noun: str) -> Message | str:
+    """Return `4 gates`; `features` for a size that is not known."""
+    if not noun:
+        return str(size)
+    if size is None or isinstance(size, str):
+        return Message("{name} {nouns}" if size else "{nouns}", name=size, nouns=Message(f"{noun}s"))
+    return count(size, noun, PLURALS.get(noun, ""))
+
+
+def _candidates(name: str, shape: Shape, spec: Spec | None, class_name: str) -> Iterator[list[Factor]]:
+    """Yield what the sizes of the weight may be made of."""
+    leaf = name.rpartition("/")[2]
+    cells = [] if spec is None else list(_cells(spec))
+    if not cells:
+        core = re.sub(r"^(TimeDistributed\()+|\)+$", "", class_name or (spec.title if spec else ""))
+        nouns = PLAIN.get(core, {}).get(leaf, ())
+        if len(nouns) == len(shape):
+            yield list(zip(shape, nouns, strict=True))
+        return
+    named = [cell for path, cell in cells if path and name.startswith(path)]
+    for cell in named or [cell for _, cell in cells]:
+        packing = cell.text.packing()
+        lines = len(packing.get(leaf, ())) or max(map(len, packing.values()), default=1)
+        units: Factor = (cell.units, "unit")
+        packed = [*([(lines, "gate")] if lines > 1 else []), units]
+        first, last = (shape[0], "feature"), (shape[-1], "feature")
+        directions: list[Factor] = [(shape[0], "direction")] if shape[0] != 1 else []
+        yield from {
+            "kernel": [[first, *packed]],
+            "recurrent_kernel": [[units, *packed]],
+            "bias": [packed, [(2, "bias"), *packed]],
+        }.get(leaf, [])
+        if "weight_hh" in leaf:
+            yield [*packed, units]
+        elif leaf.startswith("weight_ih"):
+            yield [*packed, last]
+        elif len(shape) == 3:  # W and R of ONNX
+            yield [*directions, *packed, last]
+        elif leaf not in packing:  # bias_ih; B of ONNX
+            yield packed
+            yield [*directions, (2, "bias"), *packed]
+
+
+def _cells(spec: Spec) -> Iterator[tuple[str, Any]]:
+    """Yield the cells of a recurrent layer, each with what the paths of its weights begin with."""
+    for direction, loop in layers.make(spec).loops.items():
+        made: Any = getattr(loop, "cell", None)
+        for index, cell in made.by_index.items() if made else ():
+            if hasattr(cell, "text"):
+                yield (f"{direction}/" if direction else "") + ("" if index is None else f"{index}/"), cell

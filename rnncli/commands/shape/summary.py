@@ -1,0 +1,203 @@
+"""The answer of `shape --model`: every layer of a model in a table, and its recurrent layers in another."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from rnncli.case import format_shape
+from rnncli.commands.shape.formulas import formula
+from rnncli.errors import Message, Text
+from rnncli.models.summary import LayerRow, Summary, TensorRow, WeightRow
+from rnncli.show.answer import Answer, Field, Listing, Records, head
+from rnncli.show.page import Line, Page, PagePart, Paragraph, Span, Variants, View, line, marks
+
+CONSTANT = "Constant"
+"""The operator of the nodes that a table leaves out without --full."""
+TENSORS = (Field("name"), Field("shape"), Field("dtype", json=lambda row: bool(row.dtype)))
+"""What JSON says of a tensor."""
+
+
+def _tensors(rows: Iterable[TensorRow]) -> list[dict[str, Any]]:
+    return Listing(TENSORS, rows).objects()
+
+
+def _formula(layer: LayerRow, weight: WeightRow) -> Message:
+    return formula(weight.name, weight.shape, layer.spec, layer.class_name)
+
+
+def _formula_text(layer: LayerRow, weight: WeightRow) -> str:
+    return str(_formula(layer, weight))
+
+
+def _inputs(layer: LayerRow, _: View) -> str:
+    return ", ".join(layer.inputs or ())
+
+
+def _shapes(layer: LayerRow, view: View) -> tuple[Line, ...]:
+    """Return the shape of each tensor, in lines."""
+    shapes = (row.shape for row in layer.outputs)
+    return tuple(line(view.say("unknown") if shape is None else format_shape(shape)) for shape in shapes)
+
+
+def _mask(layer: LayerRow, _: View) -> Text:
+    return layer.mask and Message(layer.mask)
+
+
+def _parameters(layer: LayerRow, view: View) -> str:
+    if layer.weights and not layer.parameters:
+        return view.say("counted above")
+    return f"{layer.parameters:,}" if layer.weights else ""
+
+
+def _attributes(layer: LayerRow, _: View) -> str:
+    return " ".join(f"{name}={value}" for name, value in (layer.attributes or {}).items())
+
+
+def _states(layer: LayerRow, view: View) -> str:
+    """Return `hidden 6, cell 6 in each direction`."""
+    forward = [row for row in layer.states if not row.name.startswith("backward/")]
+    words = ", ".join(
+        f"{row.name.removeprefix('forward/')} {' x '.join(map(str, (row.shape or ())[1:]))}"
+        for row in forward
+    )
+    if len(forward) < len(layer.states):
+        return view.say("{states} in each direction", states=words)
+    return words or view.say("unknown")
+
+
+def _gates(layer: LayerRow, _: View) -> str:
+    return ", ".join(layer.gates)
+
+
+def _is_recurrent(layer: LayerRow) -> bool:
+    return layer.recurrent
+
+
+LAYERS = (
+    Field("name", heading="layer", style="strong"),
+    Field("class_name", heading="class"),
+    Field("inputs", lambda row: row.inputs and list(row.inputs), "reads", _inputs, lead=True),
+    Field("outputs", lambda row: _tensors(row.outputs), "output", _shapes),
+    Field("mask", lambda row: row.mask or None, "mask", _mask, lead=True),
+    Field("parameters", heading="parameters", show=_parameters),
+    Field("trainable_parameters", lambda row: row.trainable),
+    Field("attributes", show=_attributes, json=lambda row: row.attributes is not None),
+    Field("input_tensors", lambda row: _tensors(row.taken), json=lambda row: bool(row.taken)),
+    Field("recurrent"),
+    Field("states", lambda row: _tensors(row.states), "states", _states, json=_is_recurrent),
+    Field("gates", lambda row: list(row.gates), "gates", _gates, json=_is_recurrent),
+    Field("note", lambda row: str(row.note), json=lambda row: bool(row.note)),
+)
+"""What the answer says of a layer."""
+RECORDS = (
+    *LAYERS[:2],
+    Field("inputs", lambda row: " ".join(row.inputs or ())),
+    Field("shape", lambda row: "; ".join(format_shape(made.shape) for made in row.outputs if made.shape)),
+    *LAYERS[4:7],
+    Field("recurrent"),
+)
+"""What CSV says of a layer."""
+FORMS = (
+    ("name", "class_name/attributes", "inputs", "outputs", "mask", "parameters"),
+    ("name", "class_name/attributes/inputs", "outputs", "mask", "parameters"),
+    ("name/class_name/attributes/inputs", "outputs/mask", "parameters"),
+)
+"""The columns of the table of layers, for ever narrower pages."""
+
+
+@dataclass(frozen=True)
+class SummaryAnswer(Answer):
+    """Every layer of a model.  explain: with the formula behind each count."""
+
+    summary: Summary
+    explain: bool = False
+    command = "shape"
+
+    def document(self, view: View) -> dict[str, Any]:
+        """Return the layers with all that is known of them; an unknown shape or axis is null."""
+        summary, fields = self.summary, [Field("name"), Field("shape"), Field("parameters")]
+        layers = Listing(LAYERS, summary.layers).objects()
+        for layer, entry in zip(summary.layers, layers, strict=True):
+            more = [Field("formula", partial(_formula_text, layer))] if self.explain else []
+            entry["weights"] = Listing([*fields, *more], layer.weights).objects()
+        return {
+            **head(),
+            "model": {"file": summary.file or None, "origin": summary.origin},
+            "inputs": _tensors(summary.inputs),
+            "layers": layers,
+            "outputs": None if summary.outputs is None else _tensors(summary.outputs),
+            "parameters": summary.parameters,
+            "trainable_parameters": summary.trainable_parameters,
+            "recurrent_parameters": summary.recurrent_parameters,
+        }
+
+    def page(self, view: View) -> Page:
+        """Return the table of layers, their sum, and what the recurrent layers keep."""
+        summary, dot = self.summary, marks(view).dot
+        shown = [row for row in summary.layers if view.full or row.class_name != CONSTANT]
+        empty = {name for name in ("mask", "attributes") if not any(getattr(row, name) for row in shown)}
+        empty |= {"inputs"} if _is_chain(summary, shown) else set()
+        listings = (Listing(LAYERS, shown, _columns(form, empty)) for form in FORMS)
+        tables = (listing.table(view, total=f"{summary.parameters:,}") for listing in listings)
+        parts: list[PagePart] = [Variants([(table,) for table in tables])]
+        if left_out := len(summary.layers) - len(shown):
+            text = "{count} Constant nodes are not shown; {--full} shows them"
+            parts.append(line(view.say(text, count=left_out), "dim"))
+        if words := list(self._counts(view)):
+            parts += [(), line(dot.join(words), "dim")]
+        if recurrent := [row for row in shown if row.recurrent]:
+            parts.append(Listing(LAYERS, recurrent, ("name", "states", "gates")).table(view))
+        parts += self._formulas(view) if self.explain else ()
+        first: Line = (Span(summary.file or summary.origin, "strong"),)
+        if summary.file and summary.origin:
+            first += (Span(f"{dot}{summary.origin}", "dim"),)
+        tensors = {"input": summary.inputs, "output": summary.outputs or ()}
+        texts = (" ".join([view.say(kind), *_words(kind, row)]) for kind in tensors for row in tensors[kind])
+        notes = tuple(Paragraph(text, "dim", "dots") for text in [dot.join(texts)] if text)
+        return Page(first, notes, tuple(parts))
+
+    def records(self, view: View) -> Records:
+        """Return one row per layer."""
+        return Listing(RECORDS, self.summary.layers).records()
+
+    def _counts(self, view: View) -> Iterator[str]:
+        """Yield how many of the parameters are recurrent, and are not trained."""
+        summary = self.summary
+        if any(row.recurrent for row in summary.layers):
+            yield view.say("{count} in recurrent layers", count=f"{summary.recurrent_parameters:,}")
+        if frozen := summary.parameters - summary.trainable_parameters:
+            yield view.say("{count} not trainable", count=f"{frozen:,}")
+
+    def _formulas(self, view: View) -> Iterator[PagePart]:
+        """Yield a table for each layer with weights, with the formula behind each count."""
+        for layer in self.summary.layers:
+            fields = (
+                Field("name", heading="weight", style="strong"),
+                Field("shape", heading="shape"),
+                Field("formula", partial(_formula, layer), "formula"),
+            )
+            if layer.weights:
+                yield Listing(fields, layer.weights).table(view, line(layer.name, "strong"))
+
+
+def _columns(form: Sequence[str], empty: Collection[str]) -> list[str]:
+    """Return the columns without these fields, which have nothing to say."""
+    stacks = ([name for name in column.split("/") if name not in empty] for column in form)
+    return ["/".join(stack) for stack in stacks if stack]
+
+
+def _is_chain(summary: Summary, rows: Sequence[LayerRow]) -> bool:
+    """Return whether each layer reads from the one before, so that a reader need not be told."""
+    before = [{row.name for row in summary.inputs}, *({row.name} for row in rows)]
+    return all(
+        row.inputs is None or {*row.inputs} == source for row, source in zip(rows, before, strict=False)
+    )
+
+
+def _words(kind: str, row: TensorRow) -> list[str]:
+    """Return `tokens (batch, 12) int64`, in words."""
+    shape = "" if row.shape is None else format_shape(row.shape)
+    return [text for text in ("" if row.name == kind else row.name, shape, row.dtype) if text]
