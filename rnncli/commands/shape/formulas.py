@@ -9,16 +9,28 @@ from typing import Any
 
 from rnncli import layers
 from rnncli.case import Shape, Spec, known_sizes
-from rnncli.errors import Message, count, join
+from rnncli.errors import Message, join
 
 Factor = tuple[Any, str]
 """A size, and what is counted."""
 
-PLURALS = {"bias": "biases"}
+COUNTED = {
+    "bias": ("{number} bias", "{number} biases"),
+    "channel": ("{number} channel", "{number} channels"),
+    "direction": ("{number} direction", "{number} directions"),
+    "feature": ("{number} feature", "{number} features"),
+    "filter": ("{number} filter", "{number} filters"),
+    "gate": ("{number} gate", "{number} gates"),
+    "number": ("{number} number", "{number} numbers"),
+    "token id": ("{number} token id", "{number} token ids"),
+    "time step": ("{number} time step", "{number} time steps"),
+    "unit": ("{number} unit", "{number} units"),
+}
+"""What is counted: one, and several."""
 PLAIN: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "Dense": {"kernel": ("feature", "unit"), "bias": ("unit",)},
     "Embedding": {"embeddings": ("token id", "number")},
-    "Conv1D": {"kernel": ("step", "channel", "filter"), "bias": ("filter",)},
+    "Conv1D": {"kernel": ("time step", "channel", "filter"), "bias": ("filter",)},
     "BatchNormalization": dict.fromkeys(("gamma", "beta", "moving_mean", "moving_variance"), ("feature",)),
     "LayerNormalization": dict.fromkeys(("gamma", "beta"), ("feature",)),
 }
@@ -47,12 +59,9 @@ def _write(factors: Sequence[Factor]) -> Message:
 
 
 def _word(size: Any, noun: str) -> Message | str:
-    """Return `4 gates`; `features` for a size that is not known."""
-    if not noun:
-        return str(size)
-    if size is None or isinstance(size, str):
-        return Message("{name} {nouns}" if size else "{nouns}", name=size, nouns=Message(f"{noun}s"))
-    return count(size, noun, PLURALS.get(noun, ""))
+    """Return `4 gates`; `? features` for a size that is not known."""
+    size = "?" if size is None else size
+    return Message(COUNTED[noun][size != 1], number=size) if noun else str(size)
 
 
 def _candidates(name: str, shape: Shape, spec: Spec | None, class_name: str) -> Iterator[list[Factor]]:
