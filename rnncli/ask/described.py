@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from rnncli import compute
 from rnncli.ask.request import INPUT_OPTIONS, Ask, Given, Remarks
 from rnncli.ask.subject import Bounds, Chosen, Computed, Outline, Parts, Subject, Verified
-from rnncli.case import Array, Document, RawValue, Shape, known_sizes
+from rnncli.case import Array, Document, RawValue, Shape
 from rnncli.compute import engines, keras_differences
 from rnncli.errors import Flag, Message, Text, UsageError, join
 from rnncli.inputs import arrange
@@ -137,18 +137,9 @@ def _generate(ask: Ask, stack: Stack, shape: Shape) -> Document:
     """
 
     from rnncli.initializers import draw_seed
-    from rnncli.inputs.generated import make_input
+    from rnncli.inputs.generated import concrete_sizes, make_input
 
-    sizes = known_sizes(shape)
-    if sizes is None:
-        unknown = next(size for size in shape if not isinstance(size, int))
-        raise UsageError(
-            "{--input-shape:option}: {unknown} is not a number; run needs concrete sizes, None "
-            "works only with shape.",
-            "Give every size, or use rnncli shape, which accepts names.",
-            option=",".join(map(str, shape)),
-            unknown=unknown,
-        )
+    sizes = concrete_sizes(shape)
     beside = 0
     if not isinstance(ask.weights, (str, PathLike)) and prod(sizes) < LARGEST_DRAWN:
         beside = compute.require_room(Case(stack, _zeros(stack, sizes)), 1)

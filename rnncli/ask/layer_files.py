@@ -20,14 +20,11 @@ if TYPE_CHECKING:
 KEPT_WITH_MODEL = frozenset((
     "model", "assume", "engine", "return_sequences", "return_state", "input", "input_format",
     "input_axes", "delimiter", "decimal", "batch_column", "pad", "pad_value",
+    "input_shape", "fill",
 ))  # fmt: skip
 """The options that apply to every saved model."""
 GIVEN_BESIDE = ("mask", "mask_value", "lengths", "initial_state")
 """Further options, which apply only to saved models without a graph."""
-GIVE = Either(
-    Message("Give a file, or JSON on the command line."),
-    Message("Give an array, arrays by name, or the path of a file."),
-)
 
 
 def read_layer(layer: Any) -> Any:
@@ -223,13 +220,6 @@ def refuse_layer_options(given: Sequence[str]) -> None:
     name = next((name for name in given if name not in KEPT_WITH_MODEL), None)
     if name is not None:
         flag = Flag(flag_name(name))
-        if name in {"input_shape", "fill"}:
-            raise UsageError(
-                "{flag} cannot be combined with {--model}: it generates the input of a {--layer}.",
-                "{give}",
-                flag=flag,
-                give=GIVE,
-            )
         raise UsageError(
             "{flag} cannot be combined with {--model}: a saved model has its own layers, weights and masks.",
             "Leave out {flag}; or leave out {--model}, and name a layer with {--layer}.",

@@ -149,12 +149,7 @@ class Ask(NamedTuple):
         from rnncli.inputs import formats
         from rnncli.inputs.source import choose_input
 
-        if self.fill is not None:
-            raise UsageError(
-                "{--fill:fill} applies only to a generated input.",
-                "Give its shape: {--input-shape 2,10,8}.",
-                fill=self.fill,
-            )
+        self._require_no_fill()
         if self.holds_numbers:
             return Document(inputs=self.input), "inputs"
         place = _keyword("inputs", self.input or "")
@@ -174,12 +169,22 @@ class Ask(NamedTuple):
         from rnncli.inputs import formats
         from rnncli.inputs.source import choose_input
 
+        self._require_no_fill()
         if self.holds_numbers:
             return self.input, (), ""
         with inside(_keyword("inputs", self.input)):
             source, remarks = choose_input(self.input, is_layer, stdin=self.stdin)
             raw, more = formats.read_raw(source, self.input_format, self._read_options(source), texts)
         return raw, (*remarks, *more), source.name
+
+    def _require_no_fill(self) -> None:
+        """Raise UsageError for --fill with an input that is read."""
+        if self.fill is not None:
+            raise UsageError(
+                "{--fill:fill} applies only to a generated input.",
+                "Give its shape: {--input-shape 2,10,8}.",
+                fill=self.fill,
+            )
 
     def _read_options(self, source: "Source") -> "ReadOptions":
         """Return how CSV is read.  Raises UsageError if an option says so and the source is not CSV."""

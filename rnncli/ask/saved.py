@@ -7,10 +7,10 @@ from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 from rnncli import compute
-from rnncli.ask.layer_files import GIVE, GIVEN_BESIDE, refuse_layer_options
+from rnncli.ask.layer_files import GIVEN_BESIDE, refuse_layer_options
 from rnncli.ask.request import INPUT_OPTIONS, RUN_OPTIONS, Ask, Remarks
 from rnncli.ask.subject import Bounds, Chosen, Computed, Outline, Parts, Subject, Verified
-from rnncli.case import RawValue
+from rnncli.case import Array, RawValue
 from rnncli.errors import Flag, InputError, LayerError, Message, RnncliError, UsageError, inside, join
 from rnncli.inputs.arrange import ArrangeOptions
 from rnncli.inputs.source import find_source, split_layers
@@ -47,6 +47,7 @@ class Saved(Subject):
         """Open the model.  to_run: see `open_model`."""
         ask = self.ask
         given = [*ask.given("layer"), *ask.options, *ask.given(*RUN_OPTIONS, *INPUT_OPTIONS)]
+        given = [name for name in given if name != "seed" or not self._generates]
         refuse_layer_options([name for name in given if name not in GIVEN_BESIDE])
         ask.require_options()
         word = str(ask.model)
@@ -185,8 +186,23 @@ class Saved(Subject):
         model_lines = _ModelLines(self.ask, model, options)
         return Lines(model_lines.remarks, model_lines.answers)
 
+    @property
+    def _generates(self) -> bool:
+        """Whether the input is generated."""
+        return self.ask.input_shape is not None or self.ask.is_bare
+
+    def _generate(self, model: SavedModel) -> tuple[dict[str, Array], Remarks, str]:
+        """Return an input that fits the model, and a remark on it."""
+        from rnncli.initializers import draw_seed
+        from rnncli.models.generated import generate
+
+        ask = self.ask
+        shape = None if ask.input_shape is None else ask.generated_shape()
+        arrays, note = generate(model, shape, ask.fill, draw_seed() if ask.seed is None else ask.seed)
+        return arrays, (note,), ""
+
     def _call(self, like: Returned | None = None, model: SavedModel | None = None) -> call.ModelCall:
-        """Open the saved model, and read its inputs; or take the inputs and the mask of another subject.
+        """Open the saved model, and read or generate its inputs; or take another subject's, and its mask.
 
         model: opened already.
         """
@@ -195,16 +211,9 @@ class Saved(Subject):
             given = model.name_inputs(like.inputs)
             ask = ask._replace(input=given, mask=like.mask if model.takes_masks else None)
         options = ask.arranging()
-        if ask.is_bare:
-            raise UsageError(
-                "{--model:file} needs an input. The model expects {inputs}.",
-                "{give}",
-                file=model.file,
-                inputs=model.describe_inputs(),
-                give=GIVE,
-            )
         call.require_paddable(model, options)
-        raw, remarks, name = ask.read_raw(model.text_inputs())
+        generates = self._generates and like is None
+        raw, remarks, name = self._generate(model) if generates else ask.read_raw(model.text_inputs())
         states = ask.read_value("initial_state")
         model, inputs, notes = call.arrange_inputs(model, raw, options, name, states)
         return call.ModelCall(model, inputs, ask.returns, (*remarks, *notes))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import prod
 from typing import Any
 
-from rnncli.case import FILLS, Array, Dimension, Shape, format_shape
+from rnncli.case import FILLS, Array, Dimension, Shape, format_shape, known_sizes
 from rnncli.errors import Message, Text, UsageError, did_you_mean
 from rnncli.inputs.source import is_size, write_with_commas
 from rnncli.process import memory, progress
@@ -91,6 +91,20 @@ def _dimension(part: str, text: str) -> Dimension:
         text=text,
         named=named,
     )
+
+
+def concrete_sizes(shape: Shape) -> tuple[int, ...]:
+    """Return the sizes of the shape.  Raises UsageError for one that is a name, or None."""
+    sizes = known_sizes(shape)
+    if sizes is None:
+        raise UsageError(
+            "{--input-shape:option}: {unknown} is not a number; run needs concrete sizes, None "
+            "works only with shape.",
+            "Give every size, or use rnncli shape, which accepts names.",
+            option=_write(shape),
+            unknown=next(size for size in shape if not isinstance(size, int)),
+        )
+    return sizes
 
 
 def add_batch(shape: Shape, rank: int) -> tuple[Shape, tuple[Text, ...]]:

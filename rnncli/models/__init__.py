@@ -21,7 +21,7 @@ from rnncli.result import Result
 if TYPE_CHECKING:
     from rnncli.inputs.arrange import AxisOrder
     from rnncli.inputs.source import Source
-    from rnncli.models.graph import Graph, Modules
+    from rnncli.models.graph import Graph, ModelInput, Modules
     from rnncli.models.summary import Summary
 
 MODELS = {
@@ -187,6 +187,14 @@ class SavedModel(ABC):
         if {*arrays} <= {*names} or len(names) != len(arrays):
             return arrays
         return dict(zip(names, arrays.values(), strict=True))
+
+    def required_inputs(self) -> tuple[ModelInput, ...]:
+        """Return the inputs that must be given."""
+        return tuple(wanted for wanted in cast("Graph", self.contents).inputs if not wanted.optional)
+
+    def vocabularies(self) -> dict[str, int]:
+        """Return how many token ids there are, by the names of the inputs that take token ids."""
+        return {}
 
     @abstractmethod
     def summarize(self, sizes: Mapping[str, Shape]) -> Summary:

@@ -190,7 +190,7 @@ def _is_numeric(dtype: str) -> bool:
 
 def _fit_shape(wanted: ModelInput, shape: Sequence[Dimension], array: Array) -> Array:
     """Return the array, with a batch axis of 1 if only the batch axis is missing.  Raises InputError."""
-    has_batch = bool(shape) and _is_batch(shape[0])
+    has_batch = bool(shape) and is_batch(shape[0])
     if has_batch and _fits(array.shape, shape[1:]):
         array = array[None]
     if _fits(array.shape, shape):
@@ -227,7 +227,7 @@ def _fits(shape: Sequence[int], expected: Sequence[Dimension]) -> bool:
     )
 
 
-def _is_batch(size: Dimension) -> bool:
+def is_batch(size: Dimension) -> bool:
     """Return whether a first axis is the batch: it is called so, or has size 1."""
     name = size.casefold() if isinstance(size, str) else ""
     return size == 1 or name.startswith(BATCH[0]) or name in BATCH

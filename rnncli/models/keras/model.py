@@ -54,6 +54,14 @@ class Model(SavedModel):
 
     def fit_inputs(self, given: Any) -> dict[str, Array]:
         """Return every input by name, in the dtype of the model.  Raises InputError if one does not fit."""
+        return inputs.fit_inputs(self.contents, given, tables=self._tables())
+
+    def vocabularies(self) -> dict[str, int]:
+        """Return the rows of the smallest table that takes the ids of an input."""
+        return {name: min(map(len, tables.values())) for name, tables in self._tables().items()}
+
+    def _tables(self) -> dict[str, dict[str, Array]]:
+        """Return, by input, the tables of the Embedding layers that take it, by layer."""
         names = {node.name: node.layer for node in self.contents.nodes if node.class_name == INPUT}
         tables: dict[str, dict[str, Array]] = {}
         for node in self.contents.nodes:
@@ -61,7 +69,7 @@ class Model(SavedModel):
                 for arg in node.args:
                     if isinstance(arg, Ref) and arg.node in names:
                         tables.setdefault(names[arg.node], {})[node.name] = node.weights["embeddings"]
-        return inputs.fit_inputs(self.contents, given, tables=tables)
+        return tables
 
     @name_file
     def run(self, request: ModelRequest) -> ModelRun:

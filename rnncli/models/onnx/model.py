@@ -7,6 +7,7 @@ must agree with the outputs of ONNX Runtime.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rnncli.case import Array, Dimension, Shape
@@ -59,6 +60,31 @@ class Model(SavedModel):
         """Return every given input in the dtype that the model expects; initial states are optional."""
         graph = runtime.parse(self.contents.content).graph
         return model_inputs.fit_inputs(self.contents, given, optional=runtime.states_of(graph))
+
+    def required_inputs(self) -> tuple[ModelInput, ...]:
+        """Return the inputs that must be given, without initial states; see `_with_axes`."""
+        graph = runtime.parse(self.contents.content).graph
+        states, sizes = runtime.states_of(graph), {tensor.name: tensor.dims for tensor in graph.initializer}
+        recurrent = (node for node in nodes_in(graph) if is_recurrent(node))
+        readers = {node.input[0]: node for node in recurrent if node.input[1] in sizes}
+        return tuple(
+            _with_axes(wanted, readers[wanted.name], sizes[readers[wanted.name].input[1]][2])
+            if wanted.name in readers
+            else wanted
+            for wanted in super().required_inputs()
+            if wanted.name not in states
+        )
+
+    def vocabularies(self) -> dict[str, int]:
+        """Return the rows of the tables that a Gather takes rows of by an input, maybe cast."""
+        graph = runtime.parse(self.contents.content).graph
+        rows = {tensor.name: tensor.dims[0] for tensor in graph.initializer if tensor.dims}
+        source = {node.output[0]: node.input[0] for node in graph.node if node.op_type == "Cast"}
+        return {
+            source.get(node.input[1], node.input[1]): rows[node.input[0]]
+            for node in graph.node
+            if node.op_type == "Gather" and node.input[0] in rows
+        }
 
     @name_file
     def run(self, request: ModelRequest) -> ModelRun:
@@ -254,6 +280,17 @@ def name_tensors(node: Any) -> dict[str, str]:
     """Return the tensors that the node makes, by the names that rnncli shows."""
     made = [name for name in node.output if name]
     return dict(zip(name_outputs(node.name, len(made)), made, strict=True))
+
+
+def _with_axes(wanted: ModelInput, node: Any, features: int) -> ModelInput:
+    """Return the sequence of a recurrent node with its batch axis named, and as wide as the kernel."""
+    if wanted.shape is None or len(wanted.shape) != 3:
+        return wanted
+    names: tuple[Dimension, ...] = ("steps", "batch", features)
+    if runtime.is_batch_first(node):
+        names = ("batch", "steps", features)
+    sizes = zip(wanted.shape, names, strict=True)
+    return replace(wanted, shape=tuple(size if isinstance(size, int) else name for size, name in sizes))
 
 
 def _zeros_for(wanted: ModelInput, others: Iterable[ModelInput], inputs: Mapping[str, Array]) -> Array | None:

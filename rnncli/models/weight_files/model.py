@@ -13,7 +13,7 @@ from rnncli.layers.case import Case
 from rnncli.layers.shape_checks import check_case
 from rnncli.layers.stack import Stack
 from rnncli.models import CasePair, Compute, GivenBeside, LayerUse, ModelRequest, ModelRun, SavedModel
-from rnncli.models.graph import Module, Modules, choose_layers
+from rnncli.models.graph import ModelInput, Module, Modules, choose_layers
 from rnncli.models.layer_cases import spec_of
 from rnncli.models.weight_files import framework, inputs, states
 from rnncli.models.weight_files.assumptions import assume, assumed_of, assumptions, axis_order
@@ -67,6 +67,16 @@ class Model(SavedModel):
         from rnncli.models.weight_files.summary import summarize
 
         return summarize(self.contents, sizes)
+
+    def required_inputs(self) -> tuple[ModelInput, ...]:
+        """Return the only input, as wide as the first chosen layer wants it."""
+        names = self.choose(self.names)
+        node = next((node for node in self.contents.recurrent_nodes if node.name in names), None)
+        features = 1 if node is None else inputs.features_of(node)
+        dtype = "float32" if node is None else inputs.dtype_of(node)
+        batch, steps, _ = inputs.AXES
+        order = (batch, steps) if self.axis_order.batch_first else (steps, batch)
+        return (ModelInput("input", (*order, features), dtype),)
 
     def fit_inputs(self, given: Any) -> dict[str, Array]:
         """Return the input (batch, timesteps, features); adds a batch axis of 1 if only that is missing.
