@@ -396,8 +396,10 @@ def write_words(values: Mapping[str, Any]) -> Iterator[str]:
     """Yield the words of a command line that sets these options; defaults are left out."""
     entries = {entry.name: entry for entry in reversed(OPTIONS)}
     for name, value in values.items():
+        if value is None:  # also of what only Python can give
+            continue
         entry = entries[name]
-        if value is None or value == entry.default:
+        if value == entry.default:
             continue
         if isinstance(value, bool):
             yield entry.flag if value else f"--no-{entry.flag[2:]}"
