@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from rnncli.ask.request import Ask, Remarks
 from rnncli.case import Document, Shape
-from rnncli.errors import Text
+from rnncli.errors import Message, Text
 
 if TYPE_CHECKING:
     from rnncli.ask.lines import Lines
@@ -79,6 +79,20 @@ class Parts(NamedTuple):
         """Compare the result of the layer, or the joined result of all layers, as `Chosen.verify` does."""
         case = self.uses[0].case if self.head is None else None
         return verify(case, result, tolerances, self.reference)
+
+    def keep_able(self, refusal: "Callable[[Case], Text | None]") -> "Parts":
+        """Return the layers that a command can show, and a remark on each of the others.
+
+        refusal: a sentence, why the command cannot show a layer; None if it can.  If it can show none, all
+            layers are returned.
+        """
+        refusals = {use.layer: why for use in self.uses if (why := refusal(use.case))}
+        if self.head is None or len(refusals) == len(self.uses):
+            return self
+        remarks = (Message("skipped {names}: {what}", names=name, what=why) for name, why in refusals.items())
+        uses = [use for use in self.uses if use.layer not in refusals]
+        head = self.head._replace(layers={use.layer: self.head.layers[use.layer] for use in uses})
+        return self._replace(uses=uses, remarks=(*self.remarks, *remarks), head=head)
 
 
 class Outline(NamedTuple):

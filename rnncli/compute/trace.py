@@ -198,20 +198,26 @@ def _layer_bounds(layer: Layer, label: Label) -> tuple[float, float] | None:
     return activations.bounds(loop.config["activation"]) if is_limited else None
 
 
+def reason_not_traced(case: Case) -> Message | None:
+    """Return why no engine can trace the case; None if one can."""
+    if (refusal := engines.reason_not_traced(case)) is None:
+        return None
+    return Message(
+        "the engine {engine}, the only one that records steps, cannot trace this: {refusal}.",
+        engine=engines.STEPWISE,
+        refusal=refusal,
+    )
+
+
 def trace(case: Case) -> Result:
     """Compute what the layers return and a trace of every step, with the engine that records them.
 
     Raises UsageError if that engine cannot compute the layers, or cannot compute them in their dtype.
     """
     compute.require_room(case, len(case.inputs))
-    refusal = engines.reason_not_traced(case)
-    if refusal:
-        raise UsageError(
-            "the engine {engine}, the only one that records steps, cannot trace this: {refusal}.",
-            "Use rnncli run, or trace lstm, gru or another recurrent layer in float32.",
-            engine=engines.STEPWISE,
-            refusal=refusal,
-        )
+    if refusal := reason_not_traced(case):
+        advice = "Use rnncli run, or trace lstm, gru or another recurrent layer in float32."
+        raise UsageError(refusal, advice)
     return compute.run(case._replace(with_trace=True), engines.STEPWISE)
 
 

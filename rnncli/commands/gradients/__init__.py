@@ -37,7 +37,8 @@ def gradients(ask: Ask, *, of: str | None, against: Sequence[Any] | None) -> Rep
     options = ask.options
     if first is not ask.layer:
         ask = ask._replace(layer=[first], options=curves.own_options([first], options))
-    uses, remarks, _, prefix, head = subject_of(ask).parts(of or "", one_call=True)
+    parts = subject_of(ask).parts(of or "", one_call=True).keep_able(curves.reason_not_tracked)
+    uses, remarks, _, prefix, head = parts
     of = of and of.removeprefix(prefix)
     if head is not None and not others:
         by_layer = {}

@@ -166,18 +166,23 @@ def target_of(text: str | None, infos: Sequence[TensorInfo]) -> GradientTarget:
     return _locate(infos.index(info), info, _index(text, parts or ("0",), info))
 
 
-def find_last_recurrent(case: Case) -> int:
-    """Return the index of the last recurrent layer.  Raises UsageError if its state is not accessible."""
+def reason_not_tracked(case: Case) -> Message | None:
+    """Return why the states of the last recurrent layer cannot be tracked; None if they can."""
     indices = [index for index, spec in enumerate(case.stack) if layers.is_stepped(spec)]
     after = case.stack.layers[indices[-1] if indices else 0 :]
     hidden = [layer.spec.class_name for layer in after if not layer.without_keras or layer.is_opaque]
-    if hidden or not indices:
-        raise UsageError(
-            "gradients cannot track the states of {hidden}.",
-            "Use SimpleRNN, LSTM, GRU, RNN or Bidirectional.",
-            hidden=(hidden or [case.stack[-1].class_name])[-1],
-        )
-    return indices[-1]
+    if indices and not hidden:
+        return None
+    name = (hidden or [case.stack[-1].class_name])[-1]
+    return Message("gradients cannot track the states of {hidden}.", hidden=name)
+
+
+def find_last_recurrent(case: Case) -> int:
+    """Return the index of the last recurrent layer.  Raises UsageError if its state is not accessible."""
+    if refusal := reason_not_tracked(case):
+        advice = "Use SimpleRNN, LSTM, GRU, RNN or Bidirectional."
+        raise UsageError(refusal, advice)
+    return max(index for index, spec in enumerate(case.stack) if layers.is_stepped(spec))
 
 
 def _index(text: str, parts: Sequence[str], info: TensorInfo) -> Index:

@@ -78,7 +78,7 @@ def compute_answer(
     from rnncli.compute import trace as tracing
     from rnncli.result import join_layers
 
-    parts = subject_of(ask).parts()
+    parts = subject_of(ask).parts().keep_able(tracing.reason_not_traced)
     wide = [use._replace(case=tracing.with_all_outputs(use.case)) for use in parts.uses]
     results = {use.layer: tracing.trace(use.case) for use in wide}
     joined = join_layers(results, parts.head) if parts.head else next(iter(results.values()))

@@ -92,3 +92,21 @@ def test_hold_needs_one_layer(translator: Any) -> None:
         package.trace(GIVEN, model=translator[0], hold="forget=1")
     held = package.trace(GIVEN, model=f"{translator[0]}#decoder", hold="forget=1")
     assert (held["forget"] == 1).all()
+
+
+@pytest.mark.parametrize("command", ["trace", "gradients"])
+def test_a_layer_that_cannot_be_shown_is_skipped_with_a_note(
+    rnncli: Any, tmp_path: Path, command: str
+) -> None:
+    x = keras.Input((3, 4, 2), name="x")
+    each = L.TimeDistributed(L.LSTM(2), name="each")(x)
+    keras.Model(x, L.GRU(2, name="read")(each)).save(tmp_path / "m.keras")
+    np.save(tmp_path / "x.npy", np.ones((1, 3, 4, 2), "float32"))
+    done = rnncli(command, str(tmp_path / "x.npy"), "--model", str(tmp_path / "m.keras"), "-f", "json")
+    assert done.returncode == 0, done.stderr
+    layers = json.loads(done.stdout)["layers"]
+    assert [layer if isinstance(layer, str) else layer["name"] for layer in layers] == ["read"]
+    assert "note: skipped each: " in done.stderr
+    alone = rnncli(command, str(tmp_path / "x.npy"), "--model", str(tmp_path / "m.keras") + "#each")
+    assert (alone.returncode, alone.stdout) == (2, "")
+    assert "TimeDistributed" in alone.stderr
