@@ -8,18 +8,22 @@ from __future__ import annotations
 TYPE_CHECKING = False  # as in `typing`, which takes longer to load than everything else here
 if TYPE_CHECKING:
     from rnncli.api import (
+        ExportedFile,
         Picture,
         Report,
         Result,
         compare,
         explain,
+        export,
         gradients,
         matrix,
         plot,
+        port,
         run,
         shape,
         tour,
         trace,
+        weights,
         why,
     )
     from rnncli.case import __version__
@@ -35,6 +39,7 @@ if TYPE_CHECKING:
 __all__ = [
     "DisagreementError",
     "EngineError",
+    "ExportedFile",
     "InputError",
     "LayerError",
     "Picture",
@@ -45,13 +50,16 @@ __all__ = [
     "__version__",
     "compare",
     "explain",
+    "export",
     "gradients",
     "matrix",
     "plot",
+    "port",
     "run",
     "shape",
     "tour",
     "trace",
+    "weights",
     "why",
 ]
 

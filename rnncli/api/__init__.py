@@ -19,35 +19,40 @@ from rnncli.api._keywords import (
     complete_tolerances,
     expand_options,
     join_names,
+    passed,
     read_expectation,
     require_kinds,
     several,
     view_of,
 )
 from rnncli.api._options import Options
-from rnncli.api._results import Picture, Report
+from rnncli.api._results import ExportedFile, Picture, Report
 from rnncli.api._results import RunResult as Result
 from rnncli.api._values import pass_layers, split_model
-from rnncli.ask import Remarks, subject_of
+from rnncli.api._weights import export, port, weights
+from rnncli.ask import subject_of
 from rnncli.commands.checks import ResultChecks, require_purpose
 from rnncli.compute.compare import Tolerance
 from rnncli.compute.engines import require_steps
 from rnncli.errors import UsageError
-from rnncli.show.answer import Reply, Shown
 
 __all__ = [
+    "ExportedFile",
     "Picture",
     "Report",
     "Result",
     "compare",
     "explain",
+    "export",
     "gradients",
     "matrix",
     "plot",
+    "port",
     "run",
     "shape",
     "tour",
     "trace",
+    "weights",
     "why",
 ]
 
@@ -94,7 +99,7 @@ def run(
     result = compute.join_results(computed.results, computed.batch)
     answer, verified = verify_and_select(computed, result, limits, names, budget, stats=stats)
     remarks = (*computed.remarks, *verified.remarks)
-    answer, remarks = _passed(checks.reply(answer, remarks, verified.disagreeing))
+    answer, remarks = passed(checks.reply(answer, remarks, verified.disagreeing))
     figures = {str(label): one for label, one in answer.stats.items()}
     return Result.of(answer.result, stats=figures, remarks=remarks, view=view_of(options))
 
@@ -125,7 +130,7 @@ def matrix(inputs: Any = None, layer: Any = None, **options: Unpack[Options]) ->
     """Run all four combinations of return_sequences and return_state: `found.results[True, False]`."""
     from rnncli.commands import matrix
 
-    answer, remarks = _passed(matrix.matrix(ask_of(inputs, layer, options)))
+    answer, remarks = passed(matrix.matrix(ask_of(inputs, layer, options)))
     specs = answer.matrix.results[False, False].specs
     return Report("matrix", specs, answer.matrix, answer, remarks, view_of(options))
 
@@ -167,7 +172,7 @@ def trace(
     wanted = trace.Selection(steps, several(unit), several(batch), several(gate))
     limits = checks.tolerances if check else None
     answer, beyond, remarks = trace.compute_answer(ask, limits, wanted, stats=stats)
-    answer, remarks = _passed(checks.reply(answer, remarks, beyond))
+    answer, remarks = passed(checks.reply(answer, remarks, beyond))
     return Report("trace", answer.result.specs, answer.loops, answer, remarks, view_of(options))
 
 
@@ -195,7 +200,7 @@ def explain(
         raise UsageError("explain needs the name of a number first.", "For example 'hidden_state[0,2]'.")
     most = None if options.get("full") else terms
     ask = ask_of(inputs, layer, options, hold=hold)
-    answer, remarks = _passed(explain.compute_answer(ask, tensor, depth, most, symbols=symbols))
+    answer, remarks = passed(explain.compute_answer(ask, tensor, depth, most, symbols=symbols))
     return Report("explain", answer.result.specs, answer.explanation, answer, remarks, view_of(options))
 
 
@@ -217,7 +222,7 @@ def gradients(
     from rnncli.commands import gradients
 
     ask = ask_of(inputs, layer, options)
-    answer, remarks = _passed(gradients.gradients(ask, of=of, against=pass_layers(against)))
+    answer, remarks = passed(gradients.gradients(ask, of=of, against=pass_layers(against)))
     specs = (answer.model or answer.gradients[0].header).specs
     return Report("gradients", specs, answer.gradients, answer, remarks, view_of(options))
 
@@ -372,10 +377,3 @@ def _checks(
     """Return the checks that are asked for.  Raises UsageError if a tolerance compares nothing."""
     require_purpose(atol, rtol, check=check, expect=expect, hold=hold)
     return ResultChecks(complete_tolerances(atol, rtol), "table", read_expectation(expect), fail_on_nan)
-
-
-def _passed(reply: Reply[Shown]) -> tuple[Shown, Remarks]:
-    """Return the answer with its remarks.  Raises DisagreementError for a check that it does not pass."""
-    if reply.failure is not None:
-        raise reply.failure
-    return reply.answer, tuple(reply.remarks)

@@ -13,15 +13,16 @@ from typing import Any, TypeVar
 
 from rnncli.api._options import Options
 from rnncli.api._values import pass_inputs, pass_layers, pass_live, pass_value, to_array
-from rnncli.ask import INPUT_OPTIONS, LAYER_OPTIONS, RUN_OPTIONS, Ask
+from rnncli.ask import INPUT_OPTIONS, LAYER_OPTIONS, RUN_OPTIONS, Ask, Remarks
 from rnncli.ask.live_object import find_framework
 from rnncli.case import ATOL, RTOL
 from rnncli.commands.checks import Expectation
-from rnncli.commands.expected import ALONE, read_expected
+from rnncli.commands.expected import ALONE, UNNAMED, read_expected
 from rnncli.compute.compare import Tolerance, TolerancePair
 from rnncli.errors import InputError, RnncliError, UsageError, did_you_mean, write
 from rnncli.inputs.source import find_source
 from rnncli.options import Entry, entries
+from rnncli.show.answer import Reply, Shown
 from rnncli.show.page import View
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
@@ -149,6 +150,13 @@ def ask_of(inputs: Any, layer: Any, options: Options, **more: Any) -> Ask:
     )
 
 
+def passed(reply: Reply[Shown]) -> tuple[Shown, Remarks]:
+    """Return the answer with its remarks.  Raises DisagreementError for a check that it does not pass."""
+    if reply.failure is not None:
+        raise reply.failure
+    return reply.answer, tuple(reply.remarks)
+
+
 def several(value: Any) -> Any:
     """Return a list; a single value such as `3` or `"forget"` in a list."""
     return [value] if isinstance(value, (str, Integral)) else None if value is None else list(value)
@@ -186,8 +194,20 @@ def read_expectation(expect: Any) -> Expectation | None:
     if isinstance(expect, (str, PathLike)):
         source = find_source(pass_value("expect", expect))
         return Expectation(source.name, read_expected(source))
-    arrays = expect if isinstance(expect, Mapping) else {ALONE: expect}
+    arrays = expect if isinstance(expect, Mapping) else _name_returned(expect)
     return Expectation("expect", {str(name): to_array(value, "expect") for name, value in arrays.items()})
+
+
+def _name_returned(value: Any) -> dict[str, Any]:
+    """Return by name what a layer returned: a tensor, `[output, h, c]`, `(output, (h_n, c_n))`."""
+    if not isinstance(value, (list, tuple)) or len(value) < 2:
+        return {ALONE: value}
+    output, states, *_ = value
+    if len(value) == 2 and isinstance(states, tuple) and len(states) == 2:
+        return {"output": output, "h_n": states[0], "c_n": states[1]}
+    if all(getattr(item, "ndim", 0) > 1 for item in value):
+        return {f"{UNNAMED}{index}": item for index, item in enumerate(value)}
+    return {ALONE: value}
 
 
 def join_names(engines: Sequence[str] | str | None) -> str | None:

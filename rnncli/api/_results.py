@@ -4,25 +4,34 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from rnncli import result
 from rnncli.case import Array, Spec, format_shape
-from rnncli.errors import Text, did_you_mean
+from rnncli.errors import EngineError, Text, UsageError, did_you_mean
 from rnncli.show.answer import Answer
 from rnncli.show.page import View
 from rnncli.specs import expressions_of
 
 if TYPE_CHECKING:
+    from pandas import DataFrame  # type: ignore[import-untyped]
     from rich.console import RenderableType
 
     from rnncli.show.statistics import Stats
 
 
 PLAIN = View()
+NUMBERS = ("value", "total")
+"""The last words of the columns whose numbers are texts in CSV."""
+LANGUAGES = {".py": "python", ".c": "c", ".json": "json", ".toml": "toml"}
+MOST_LINES = 200
+"""Lines of a script that a notebook shows."""
 ACTIVATION = "/activation"
 """End of the name of a gate in a trace: `t["forget"]` is `t["forget/activation"]`."""
 OF_LAYER = "/layer"
@@ -40,6 +49,40 @@ class _Tables:
     def document(self) -> dict[str, Any]:
         """Return the document that `--format json` writes, with arrays in it."""
         return self._answer().document(self.view)
+
+    def to_dataframe(self) -> DataFrame:
+        """Return the table in long form, as CSV has it: one number per row.  Needs pandas.
+
+        Raises UsageError if the answer is not a table.
+        """
+        try:
+            from pandas import DataFrame
+        except ImportError:
+            raise EngineError("pandas is not installed.", "pip install pandas") from None
+        answer = self._answer()
+        header, rows = answer.records(self.view._replace(precision=None))
+        dtypes: set[Any] = set()
+        with suppress(UsageError):
+            dtypes = {array.dtype for array in answer.tensors().values() if array.dtype.kind == "f"}
+        columns = list(zip(*rows, strict=True)) or [()] * len(header)
+        dtype = dtypes.pop() if len(dtypes) == 1 else None
+        pairs = zip(header, columns, strict=True)
+        return DataFrame({name: _column(name, values, dtype) for name, values in pairs})
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """Write a file in the format of its suffix: .json, .csv, .html, .svg, .md, .npz, .safetensors, ...
+
+        Converted weights also go to their framework's own files, such as .pt.  The file appears whole or not
+        at all.
+        """
+        from rnncli.cli import files
+        from rnncli.show import formats
+
+        name = str(path)
+        data = self._answer().own_file(name)
+        if data is None:
+            data = formats.render(self._answer(), formats.for_output(name), self.view)
+        files.write(name, data)
 
     def __str__(self) -> str:
         from rnncli.show import formats
@@ -78,6 +121,10 @@ class RunResult(_Tables, result.Result):
     def keys(self) -> tuple[str, ...]:
         """Return the names of the tensors, in Keras's order."""
         return tuple(tensor.name for tensor in self.outputs)
+
+    def to_dict(self) -> dict[str, Array]:
+        """Return the tensors by name."""
+        return {tensor.name: tensor.values for tensor in self.outputs}
 
     def __getitem__(self, key: str | int) -> Array:
         if not isinstance(key, str):
@@ -147,6 +194,13 @@ class Report(_Tables):
     answer: Any
     remarks: tuple[Text, ...] = ()
     view: View = PLAIN
+
+    @property
+    def parameters(self) -> int | None:
+        """The number of parameters; None if a size is not known, or if the command does not count them."""
+        document = self.answer.document(PLAIN) if self.command in ("shape", "weights") else {}
+        parameters: int | None = document.get("parameters")
+        return parameters
 
     @property
     def agrees(self) -> bool | None:
@@ -261,6 +315,63 @@ class Picture:
 
     def __repr__(self) -> str:
         return f"<rnncli.plot {_describe_layers(self.layers)}>"
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class ExportedFile:
+    """Result of export: `print(file)` shows a script, `file.save("lstm.py")` writes it.
+
+    target: what it was made for, `numpy`.  suffix: of such files, `.py`.  data: the bytes.
+    remarks: notes about the input.
+    """
+
+    target: str
+    suffix: str
+    data: bytes
+    is_text: bool = True
+    remarks: tuple[Text, ...] = ()
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """Write the file; it appears whole or not at all."""
+        from rnncli.cli import files
+
+        files.write(str(path), self.data)
+
+    def __bytes__(self) -> bytes:
+        return self.data
+
+    def __str__(self) -> str:
+        return self.data.decode() if self.is_text else repr(self)
+
+    def __repr__(self) -> str:
+        return f"<rnncli.export to {self.target}: {len(self.data):,} bytes>"
+
+    def _repr_markdown_(self) -> str | None:
+        """Return the code, or its first lines; equations as a notebook sets them."""
+        if not self.is_text:
+            return None
+        lines = str(self).splitlines()
+        if self.suffix == ".tex":
+            return "\n".join(line for line in lines if not line.startswith("%"))
+        rest = len(lines) - MOST_LINES
+        more = f"\n\n{rest:,} more lines: `print(...)` or `.save(...)`" if rest > 0 else ""
+        kept = "\n".join(lines[:MOST_LINES])
+        return f"~~~{LANGUAGES.get(self.suffix, '')}\n{kept}\n~~~{more}"
+
+
+def _column(name: str, values: Sequence[Any], dtype: Any) -> Any:
+    """Return a column of a table: numbers in place of their texts, None for the axes that a tensor lacks.
+
+    dtype: of the column of values.
+    """
+    if name.rpartition("_")[2] in NUMBERS or any(isinstance(value, float) for value in values):
+        return np.array([float(value) if value not in ("", None) else np.nan for value in values], dtype)
+    given = [value for value in values if value not in ("", None)]
+    if len(given) < len(values) and all(type(value) is int for value in given):
+        from pandas import array
+
+        return array([None if value == "" else value for value in values], "Int64")
+    return list(values)
 
 
 def _describe_layers(specs: tuple[Spec, ...]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from os import PathLike
 from pathlib import Path
@@ -14,7 +14,7 @@ from rnncli import specs
 from rnncli.api._options import Options
 from rnncli.ask.live_object import LiveObject, find_framework, unbuilt_config
 from rnncli.case import Array, format_shape
-from rnncli.errors import Flag, InputError, LayerError, Message, Text, UsageError, inside
+from rnncli.errors import Flag, InputError, LayerError, Message, Text, UsageError, first_nonblank_line, inside
 from rnncli.inputs import sample_files
 from rnncli.inputs.formats.csv import find_column, split_rows
 from rnncli.inputs.source import MODEL_SUFFIXES, WEIGHT_SUFFIXES, expand_user, split_layers
@@ -100,10 +100,14 @@ def pass_value(name: str, value: Any) -> Any:
     if name == "mask":
         return _to_numpy(value)
     if name == "weights":
-        if not isinstance(value, Mapping):
-            advice = 'Give {{"kernel": ..., "recurrent_kernel": ...}}.'
-            raise InputError("weights: they have no names.", advice)
-        return {path: to_array(array, path) for path, array in value.items()}
+        if isinstance(value, Mapping):
+            return _name_weights(value)
+        if not isinstance(value, (list, tuple)) or not value:
+            advice = "Give arrays by name, a state_dict(), or the list of layer.get_weights()."
+            raise InputError(
+                "weights: a value of type {kind} has no weights.", advice, kind=type(value).__name__
+            )
+        return [to_array(array, f"weights[{index}]") for index, array in enumerate(value)]
     if name == "initial_state":
         if isinstance(value, Mapping):
             return {key: to_array(array, name) for key, array in value.items()}
@@ -116,6 +120,26 @@ def pass_value(name: str, value: Any) -> Any:
     if name == "assume" and not isinstance(value, Mapping):
         raise UsageError("assume is {assume!r}.", "For example assume='activation=relu'.", assume=value)
     return value
+
+
+def _name_weights(value: Mapping[Any, Any]) -> dict[str, Array]:
+    """Return arrays by name, without counters, which have no axis; the names of nested objects are joined.
+
+    Of a checkpoint of PyTorch, return the state dict in it.
+    """
+    nested = [item for item in value.values() if isinstance(item, Mapping)]
+    states = [item for item in nested if item and all(hasattr(array, "shape") for array in item.values())]
+    value = states[0] if len(states) == 1 else dict(_flatten(value)) if nested else value
+    arrays = {str(path): array for path, array in value.items() if getattr(array, "shape", None) != ()}
+    return {path: to_array(array, path) for path, array in arrays.items()}
+
+
+def _flatten(value: Mapping[Any, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for name, item in value.items():
+        if isinstance(item, Mapping):
+            yield from _flatten(item, f"{prefix}{name}/")
+        else:
+            yield f"{prefix}{name}", item
 
 
 def pass_layers(layers: Any) -> Any:
@@ -208,21 +232,21 @@ def to_sequences(inputs: Any, name: str, kinds: str = NUMBERS) -> Array | tuple[
 
 
 def _to_numpy(value: Any) -> Any:
-    """Return an array, of a tensor of PyTorch without its gradient.
+    """Return an array; of a tensor its numbers, on whatever device; bfloat16, which NumPy lacks, as float32.
 
-    Raises InputError for a tensor whose type NumPy lacks, or that is on a GPU.
+    Raises InputError for a tensor that NumPy cannot hold.
     """
     try:
-        return np.asarray(value.detach() if getattr(value, "requires_grad", False) else value)
-    except RuntimeError:
-        if not isinstance(value, (list, tuple)):
-            raise
-        return np.asarray([_to_numpy(item) for item in value])
-    except TypeError as error:
-        what = str(error).rstrip(".")
-        raise InputError(
-            "{what}.", "Give a NumPy array: x.detach().cpu().float().numpy()", what=what
-        ) from None
+        if hasattr(value, "detach"):
+            value = value.detach().cpu()
+            value = value.float() if str(value.dtype) == "torch.bfloat16" else value.resolve_neg()
+        array = np.asarray(value)
+    except (RuntimeError, TypeError, NotImplementedError) as error:
+        if isinstance(error, RuntimeError) and isinstance(value, (list, tuple)):
+            return np.asarray([_to_numpy(item) for item in value])
+        what = first_nonblank_line(error).rstrip(".")
+        raise InputError("{what}.", "Give a NumPy array of its numbers.", what=what) from None
+    return array.astype(np.float32) if array.dtype.name == "bfloat16" else array
 
 
 def _arrays(inputs: Sequence[Any]) -> list[Any]:

@@ -249,6 +249,10 @@ class Ask(NamedTuple):
     def read_value(self, name: str) -> RawValue:
         """Return the weights or the initial states: read from a file, or the arrays that Python gives."""
         value: Any = getattr(self, name)
+        if name == "weights" and isinstance(value, Mapping):
+            from rnncli.models.weights import to_layers
+
+            return RawValue(to_layers(name, value), name)
         if not isinstance(value, (str, PathLike)):
             return RawValue(value, name)
         from rnncli.inputs.source import find_source

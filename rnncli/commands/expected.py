@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from rnncli.case import Array, format_shape
 from rnncli.errors import InputError, Message, Text, UsageError, format_names, inside
@@ -16,6 +16,8 @@ ADVICE = Message(
     formats=", ".join(FORMATS[:-1]),
     last=FORMATS[-1],
 )
+UNNAMED = "arr_"
+"""What the names of tensors begin with that numpy.savez wrote in an order."""
 ALONE = ""
 """The name of a tensor whose file does not name it."""
 
@@ -109,6 +111,8 @@ def _to_results(
 
     Raises UsageError if a tensor without a name could be one of several.
     """
+    if len(expected) > 1 and all(name.startswith(UNNAMED) for name in expected):
+        expected = _name_in_order(list(expected.values()), shapes) or expected
     if set(expected) in ({ALONE}, {"arr_0"}) and not set(expected) & set(shapes):
         (array,) = expected.values()
         return _name_alone(array, shapes, file)
@@ -125,6 +129,25 @@ def _to_results(
         else:
             renamed[stored] = array
     return renamed, remarks
+
+
+def _name_in_order(arrays: Sequence[Array], shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Array]:
+    """Return tensors that have an order and no names under the names of the results, if their shapes fit.
+
+    Else they are the sequences of one tensor, or `output` and `h_n` as PyTorch returns them; else {}.
+    """
+    import numpy as np
+
+    fitting = {
+        name: array[0] if array.shape == (1, *shape) else array
+        for array, (name, shape) in zip(arrays, shapes.items(), strict=False)
+        if array.shape in (shape, shape[1:], (1, *shape))
+    }
+    if len(fitting) == len(arrays) == len(shapes):
+        return fitting
+    if len({array.shape for array in arrays}) == 1:
+        return {ALONE: np.stack(arrays)}
+    return dict(zip(("output", "h_n"), arrays, strict=True)) if len(arrays) == 2 else {}
 
 
 def _name_alone(

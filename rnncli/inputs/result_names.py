@@ -48,7 +48,9 @@ def find_results(name: str, array: Array, shapes: Mapping[str, tuple[int, ...]])
     direction = match["direction"] or ""
     if match["sequence"] or match["output"]:
         forms = ("hidden_states", "hidden_state") if match["output"] else ("hidden_states",)
-        return {path: _merge(array, shapes[path]) for path in known(*map(direction.__add__, forms))[:1]}
+        results = {path: _merge(array, shapes[path]) for path in known(*map(direction.__add__, forms))[:1]}
+        # A layer without return_sequences has no tensor for the output of every step.
+        return {path: result for path, result in results.items() if result.ndim <= len(shapes[path])}
     part = "cell" if match["cell"] else "hidden"
     if single := known(f"{direction}last_{part}_state"):
         return {single[0]: _merge(array, shapes[single[0]])}

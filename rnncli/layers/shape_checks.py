@@ -29,14 +29,15 @@ def check_case(case: Case, weights_from: Text = "weights", states_from: Text = "
 
 
 def check_weights(
-    given: Mapping[str, Array] | tuple[SavedLayer, ...] | None,
+    given: Mapping[str, Array] | Sequence[Array] | tuple[SavedLayer, ...] | None,
     stack: Stack,
     input_shape: Shape,
     source: Text = "weights",
 ) -> dict[str, Array] | None:
     """Return the weights of the layers by path, in Keras's order; None for None.
 
-    given: weights by path; or the layers of a saved model, of which the ones that fit are used, in order.
+    given: weights by path; a list of them in Keras's order; or the layers of a saved model, of which the ones
+        that fit are used, in order.
     source: the name of their file or option, for errors and advice.
     Raises InputError if a weight is missing, is unknown or has the wrong shape.
     """
@@ -46,6 +47,16 @@ def check_weights(
         if isinstance(given, tuple):
             return _choose_saved(given, stack, input_shape, source)
         wanted = stack.weight_shapes(input_shape)
+        if not isinstance(given, Mapping):
+            if len(given) != len(wanted):
+                raise InputError(
+                    "it has {given}, but the layers have {wanted}.",
+                    "Their order is that of layer.get_weights(): {names}.",
+                    given=count(len(given), "array"),
+                    wanted=len(wanted),
+                    names=", ".join(wanted),
+                )
+            given = dict(zip(wanted, given, strict=True))
         for path in given:
             if path not in wanted:
                 advice = _advise_names(given, source) if set(given).isdisjoint(wanted) else ""

@@ -6,8 +6,8 @@ import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from rnncli.case import Array, SavedLayer, format_shape
-from rnncli.errors import InputError, Message, Text, did_you_mean, format_names, inside
-from rnncli.frameworks import cudnn, infer_class
+from rnncli.errors import InputError, Message, Text, count, did_you_mean, format_names, inside
+from rnncli.frameworks import cudnn, infer_class, keras
 from rnncli.inputs import formats, named_arrays
 from rnncli.inputs.source import TORCH_SUFFIXES, Source, split_source
 from rnncli.models import reading
@@ -43,8 +43,35 @@ def read_weights(
             return _choose(tuple(plain), names)
     with inside(source.name):
         arrays = named_arrays.to_weights(formats.load(source, format_name))
-    layers = find_layers(source.name, arrays, names, ordered=format_name != "safetensors")
-    return layers or cudnn.to_plain_layout(arrays)
+    return to_layers(source.name, arrays, names, ordered=format_name != "safetensors")
+
+
+def to_layers(
+    file: Text, arrays: Mapping[str, Array], names: Sequence[str] = (), *, ordered: bool = True
+) -> dict[str, Array] | tuple[SavedLayer, ...]:
+    """Return the layers among named arrays, else all arrays by path.  names, ordered: see `find_layers`."""
+    return find_layers(file, arrays, names, ordered=ordered) or cudnn.to_plain_layout(arrays)
+
+
+def name_in_order(arrays: Sequence[Array]) -> dict[str, Array]:
+    """Return the weights of one layer, as `layer.get_weights()` has them, by path.
+
+    Raises InputError if their number is not that of a layer, or of the two directions of one.
+    """
+    if not is_in_order(arrays):
+        raise InputError(
+            "weights: {arrays} in this order do not belong to one layer.",
+            "Give the layer.get_weights() of one LSTM, GRU or SimpleRNN, or arrays by name.",
+            arrays=count(len(arrays), "array"),
+        )
+    paths = ("forward/", "backward/") if len(arrays) in (4, 6) else ("",)
+    names = [path + role for path in paths for role in keras.ROLES[: len(arrays) // len(paths)]]
+    return dict(zip(names, arrays, strict=True))
+
+
+def is_in_order(arrays: Sequence[Array]) -> bool:
+    """Return whether these may be a kernel, a recurrent kernel and a bias, of one direction or of two."""
+    return len(arrays) in (2, 3, 4, 6) and arrays[1].ndim == 2
 
 
 def read_keras_layers(source: Source) -> tuple[SavedLayer, ...]:

@@ -223,6 +223,10 @@ class Answer:
         """Return the rows of CSV."""
         raise NotImplementedError
 
+    def own_file(self, path: str) -> str | bytes | None:
+        """Return a file that no output format writes, by the suffix of its path; None for other suffixes."""
+        return None
+
     def tensors(self) -> Mapping[str, Any]:
         """Return the arrays to store, by name, whole or in chunks.  Raises UsageError if there are none."""
         raise UsageError(

@@ -103,7 +103,7 @@ def test_flags_of_messages_are_keywords_in_python(message: Message, said: str) -
         (lambda: rnncli.run(X, lang="fr"), "lang is 'fr'.", "Choose one of en, ko."),  # type: ignore[arg-type]
         (lambda: rnncli.run(X, width=0), "width is 0.", "from 1"),
         (lambda: rnncli.run(X, precision=18), "precision is 18.", "from 0 to 17"),
-        (lambda: rnncli.run(X, weights=[X]), "weights: they have no names.", "kernel"),  # type: ignore[arg-type]
+        (lambda: rnncli.run(X, weights=[X]), "weights: it has 1 array", "kernel"),
         (lambda: rnncli.run(X, weights=""), "weights: the file name is empty.", "the path of a file"),
         (lambda: rnncli.run(X, mask=""), "mask: the file name is empty.", "the path of a file"),
         (lambda: rnncli.run(X, expect=""), "expect: the file name is empty.", "the path of a file"),

@@ -203,7 +203,19 @@ NOT_IN_PYTHON = ("input", "stream", "keep_going", "output", "terminal", "quiet")
 
 
 @pytest.mark.parametrize(
-    "name", ["run", "trace", "explain", "gradients", "compare", "matrix", "shape", "plot"]
+    "name",
+    [
+        "run",
+        "trace",
+        "explain",
+        "gradients",
+        "compare",
+        "matrix",
+        "shape",
+        "plot",
+        "export",
+        "port",
+    ],
 )
 def test_a_function_has_the_options_of_its_command(name: str) -> None:
     parameters = inspect.signature(getattr(rnncli, name)).parameters

@@ -41,13 +41,27 @@ def test_sequences_of_different_lengths_that_require_gradients() -> None:
     np.testing.assert_array_equal(found.hidden_state, plain.hidden_state)
 
 
-def test_the_advice_for_a_tensor_that_numpy_cannot_hold_works() -> None:
+def test_bfloat16_of_both_frameworks_is_the_float32_that_it_stands_for() -> None:
     torch = pytest.importorskip("torch")
+    ops = pytest.importorskip("keras").ops
     x = torch.tensor(X).to(torch.bfloat16).requires_grad_()
-    with pytest.raises(InputError, match=r"BFloat16(.|\n)*Give a NumPy array: x\.detach") as caught:
-        rnncli.run(x, "gru")
-    array = eval(str(caught.value).rpartition(": ")[2])
-    assert rnncli.run(array, "gru").hidden_state.shape == (2, 3)
+    expected = rnncli.run(x.detach().float().numpy(), "gru", seed=1).hidden_state
+    for inputs in (x, ops.cast(X, "bfloat16")):
+        np.testing.assert_array_equal(rnncli.run(inputs, "gru", seed=1).hidden_state, expected)
+    assert x.requires_grad
+
+
+def test_a_tensor_without_numbers_is_refused() -> None:
+    torch = pytest.importorskip("torch")
+    for x, why in ((torch.zeros(X.shape, device="meta"), "meta"), (torch.tensor(X).to_sparse(), "Sparse")):
+        with pytest.raises(InputError, match=rf"{why}(.|\n)*Give a NumPy array of its numbers"):
+            rnncli.run(x, "gru")
+
+
+def test_lengths_are_a_tensor_as_pack_padded_sequence_takes_them() -> None:
+    torch = pytest.importorskip("torch")
+    found = rnncli.run(X, "gru", seed=1, lengths=torch.tensor([2, 1]))
+    np.testing.assert_array_equal(found[0], rnncli.run(X, "gru", seed=1, lengths=[2, 1])[0])
 
 
 FRAMES: Mapping[str, Any] = {

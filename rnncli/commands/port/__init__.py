@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rnncli.errors import DisagreementError, Flag, Message, UsageError, join
 from rnncli.options import first_given
@@ -37,9 +37,9 @@ def port(
     ask: Ask,
     output: OutputFlags,
     *,
-    weights: str | None,
-    expect: str | None,
-    initial_state: str | None,
+    weights: Any,
+    expect: Any,
+    initial_state: Any,
     probe: str | None,
     atol: float,
     rtol: float,
@@ -51,21 +51,23 @@ def port(
     known difference to Keras's computation, and shows those that explain all numbers. --output writes the
     weights in Keras's layout: npz, safetensors, json, h5. Exit code 1 if none fits.
     """
+    from rnncli.cli import files
     from rnncli.commands.checks import parse_tolerances
     from rnncli.commands.port import answer, evidence, port_task
     from rnncli.commands.port.search import search
     from rnncli.inputs.source import split_layers
     from rnncli.show.answer import Reply
 
-    expect = _require_sources(ask, weights, expect)
+    _require_sources(ask, weights, expect)
     parse_tolerances([str(atol)], [str(rtol)])
     if refused := first_given(ask.options, REFUSED):
         raise UsageError("{flag} does not apply to port.", "Leave {flag} out.", flag=Flag(refused))
-    sources: dict[str, str | None] = {"--expect": expect}
+    given = {"--expect": expect}
     if weights is None:
         ask, initial_state = ask._replace(initial_state=initial_state), None
     else:
-        sources |= {"--weights": split_layers(weights)[0], "--initial-state": initial_state}
+        given |= {"--weights": weights, "--initial-state": initial_state}
+    sources = {flag: split_layers(word)[0] for flag, word in given.items() if isinstance(word, str)}
     path, reading = output.output, {**ask.files, **sources}
     _require_writable(path, probe, reading)
     ask.require_options(sources)
@@ -78,12 +80,12 @@ def port(
         remarks.append(Message("{--expect} has no name; it matches as {name}", name=name))
     weighed = evidence.assess(run, tried)
     findings = [finding for finding in hypotheses if finding.matches and not weighed.doubts]
-    if path is not None and len(findings) == 1:
-        answer.write_weights(findings[0], path)
     predictions = evidence.write_probe(run, findings, probe) if probe else []
     if probe and findings and not predictions:
         remarks.append(_explain_no_probe(probe, len(findings)))
     shown = answer.PortAnswer(findings, weighed, predictions, probe or "", path is not None)
+    if path is not None and len(findings) == 1:
+        files.write(path, shown.own_file(path) or b"")
     failure = _explain_failure(run, hypotheses, tried, shown, path)
     return Reply(shown, remarks, failure, to_stdout=True)
 
@@ -93,8 +95,8 @@ def _distance(hypotheses: Sequence[Hypothesis]) -> tuple[bool, float]:
     return (not hypotheses[0].matches, hypotheses[0].remaining) if hypotheses else (True, math.inf)
 
 
-def _require_sources(ask: Ask, weights: str | None, expect: str | None) -> str:
-    """Return the file of --expect.  Raises UsageError without it, or without --weights or --model."""
+def _require_sources(ask: Ask, weights: Any, expect: Any) -> None:
+    """Raise UsageError without --expect, or without --weights or --model."""
     from rnncli.ask.layer_files import refuse_layer_options
 
     example = "For example: rnncli port x.npy --weights weights.npz --expect y.npy"
@@ -104,7 +106,6 @@ def _require_sources(ask: Ask, weights: str | None, expect: str | None) -> str:
         raise UsageError("port needs {--weights FILE} or {--model FILE}.", example)
     if expect is None:
         raise UsageError("port needs {--expect FILE}.", example)
-    return expect
 
 
 def _require_writable(output: str | None, probe: str | None, reading: Mapping[str, str | None]) -> None:

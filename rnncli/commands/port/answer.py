@@ -11,7 +11,6 @@ import numpy as np
 
 from rnncli import frameworks
 from rnncli.case import Array, format_shape
-from rnncli.cli import files
 from rnncli.commands.port.evidence import Evidence
 from rnncli.commands.port.hypothesis import Hypothesis
 from rnncli.errors import Message, count
@@ -91,6 +90,33 @@ class PortAnswer(Answer):
             for number, (name, step) in enumerate(_steps(finding), 1)
         )
         return ("explanation", "step", "difference", "text", "remaining"), rows
+
+    def tensors(self) -> Mapping[str, Array]:
+        """Return the weights in Keras's layout, as float32, which foreign weights nearly always are."""
+        if len(self.findings) != 1:
+            return super().tensors()
+        weights = self.findings[0].weights
+        return {name: np.ascontiguousarray(array, np.float32) for name, array in weights.items()}
+
+    def own_file(self, path: str) -> str | bytes | None:
+        """Return the file of weights that --output writes."""
+        if not path.casefold().endswith(".h5"):
+            return formats.render(PortedWeights(self.tensors()), formats.for_output(path), View())
+        run, layer, weights = self.findings[0].run, self.findings[0].run.layer, self.tensors()
+        parts = (
+            [weights]
+            if len(layer.cells) == 1
+            else [within(weights, direction) for direction in ("forward", "backward")]
+        )
+        cells = tuple(CellWeights(layer.class_name, dict(run.options), part) for part in parts)
+        saved = LayerWeights(layer.class_name.lower(), cells, run.merge_mode)
+        suffix = ".weights.h5" if path.casefold().endswith(".weights.h5") else ".h5"
+        return frameworks.dump("keras", [Chain("", (saved,))], suffix)
+
+    @property
+    def disagreeing(self) -> tuple[str, ...]:
+        """What no known difference explains."""
+        return () if self.findings else ("expect",)
 
     def _title(self) -> Message:
         if not self.findings:
@@ -192,20 +218,3 @@ class PortedWeights(Answer):
     def tensors(self) -> Mapping[str, Array]:
         """Return the arrays."""
         return self.weights
-
-
-def write_weights(finding: Hypothesis, path: str) -> None:
-    """Write the weights as float32, which foreign weights nearly always are."""
-    run, layer = finding.run, finding.run.layer
-    weights = {name: np.ascontiguousarray(array, np.float32) for name, array in finding.weights.items()}
-    if not path.casefold().endswith(".h5"):
-        with files.open_output(path) as file:
-            formats.FORMATS[formats.for_output(path)].write(PortedWeights(weights), View(), file)
-        return
-    parts = (
-        [weights] if len(layer.cells) == 1 else [within(weights, path) for path in ("forward", "backward")]
-    )
-    cells = tuple(CellWeights(layer.class_name, dict(run.options), part) for part in parts)
-    saved = LayerWeights(layer.class_name.lower(), cells, run.merge_mode)
-    suffix = ".weights.h5" if path.casefold().endswith(".weights.h5") else ".h5"
-    files.write(path, frameworks.dump("keras", [Chain("", (saved,))], suffix))

@@ -11,12 +11,11 @@ import numpy as np
 from rnncli.case import Array, format_shape
 from rnncli.errors import InputError, Message, count, did_you_mean, format_names, inside
 from rnncli.frameworks import GATES, infer_class
-from rnncli.frameworks.keras import ROLES as IN_ORDER
 from rnncli.inputs import formats, named_arrays
 from rnncli.inputs.formats import Source
 from rnncli.inputs.source import TORCH_SUFFIXES, split_source
 from rnncli.models import reading
-from rnncli.models.weights import read_keras_layers
+from rnncli.models.weights import is_in_order, name_in_order, read_keras_layers
 
 ROLES: Mapping[str, str] = {
     "recurrent_bias": r"recurrent_bias|bias_hh|b_hh|b_h|bh|h2h_bias",
@@ -126,12 +125,8 @@ def _read_arrays(source: Source) -> Mapping[str, Any]:
             raise InputError("this format does not hold named arrays.", "Use npz, safetensors or JSON.")
         return named_arrays.to_weights(formats.load(source, format_name))
     for layer in read_keras_layers(source):
-        count = len(layer.weights)
-        paths = ("forward/", "backward/") if count in (4, 6) else ("",)
-        if count in (2, 3, 4, 6) and layer.weights[1].ndim == 2:
-            names = [path + role for path in paths for role in IN_ORDER[: count // len(paths)]]
-            named = zip(names, layer.weights, strict=True)
-            arrays |= {f"{layer.name}/{name}": array for name, array in named}
+        named = name_in_order(layer.weights) if is_in_order(layer.weights) else {}
+        arrays |= {f"{layer.name}/{name}": array for name, array in named.items()}
     if not arrays:
         raise InputError("there is no recurrent layer in it.", "Save the weights of one.")
     return arrays

@@ -10,13 +10,14 @@ import shlex
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from itertools import product
+from os import PathLike
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from rnncli.ask import LAYER_OPTIONS, Ask, subject_of
 from rnncli.case import Array, Spec, format_shape
-from rnncli.commands.expected import read_expected
+from rnncli.commands.expected import UNNAMED, read_expected
 from rnncli.commands.port.foreign_weights import ForeignLayer, find_layer, read_weights, to_float64
 from rnncli.commands.port.hypothesis import ForeignRun, is_sequence
 from rnncli.commands.port.saved_layers import (
@@ -34,6 +35,7 @@ from rnncli.inputs.source import find_source, split_layers
 from rnncli.layers.case import Case
 from rnncli.layers.shape_checks import check_states
 from rnncli.layers.stack import Stack
+from rnncli.models.weights import name_in_order
 from rnncli.specs import build, describe
 
 COMPUTED: Mapping[str, Any] = {
@@ -51,20 +53,20 @@ PortLayer = tuple[ForeignLayer, Spec, Case, Sequence[Text]]
 
 
 def collect(
-    ask: Ask, weights: str | None, expect: str, states: str | None, atol: float, rtol: float
+    ask: Ask, weights: Any, expect: Any, states: Any, atol: float, rtol: float
 ) -> tuple[list[ForeignRun], list[Text]]:
     """Return the run in every reading of the expected tensors, the likeliest first, and remarks.
 
     weights: the weights of --weights; None for a layer of --model.
-    expect, states, atol, rtol: the values of the flags.
+    expect, states, atol, rtol: the values of the flags.  Python gives arrays in place of files.
     Raises InputError or UsageError if something does not fit together.
     """
     layer, spec, case, remarks = _read_model_layer(ask) if weights is None else _read_layer(ask, weights)
-    stored = read_expected(find_source(expect))
-    case, stored, cut = _cut_padding(case, stored)
+    stored = dict(expect) if isinstance(expect, Mapping) else read_expected(find_source(expect))
+    case, stored, cut = _cut_padding(case, _name_in_order(stored, layer))
     inputs, notes = np.asarray(case.inputs, np.float64), [*remarks, *cut]
     batch, steps, _ = inputs.shape
-    with inside(expect):
+    with inside("expect" if isinstance(expect, Mapping) else str(expect)):
         readings = _list_readings(stored, ReturnedSizes(batch, steps, layer.units, len(layer.cells)))
     options = {**spec.inner.config, "units": layer.units, **COMPUTED}
     merge_mode = spec.config.get("merge_mode", "concat") if len(layer.cells) == 2 else None
@@ -90,15 +92,20 @@ def _read_model_layer(ask: Ask) -> PortLayer:
     return foreign, spec, case, notes
 
 
-def _read_layer(ask: Ask, weights: str) -> PortLayer:
+def _read_layer(ask: Ask, weights: Any) -> PortLayer:
     """Return the layer of --weights: as -l describes it, else as its file does, else by the shapes."""
-    source, described = find_source(weights), _parse_layer(ask)
-    saved = read_described(source)
-    arrays = read_weights(source) if saved is None else to_float64(saved.weights)
+    described, saved = _parse_layer(ask), None
+    if isinstance(weights, (Mapping, list)):
+        arrays = to_float64(weights if isinstance(weights, Mapping) else name_in_order(weights))
+        name = "weights"
+    else:
+        source, name = find_source(weights), split_layers(str(weights))[0]
+        saved = read_described(source)
+        arrays = read_weights(source) if saved is None else to_float64(saved.weights)
     case, remarks, *_ = subject_of(ask._replace(layer=None, options={}, seed=0)).choose()
     class_name = None if described is None else described.inner.class_name
     notes = () if saved is None else saved.notes
-    with inside(split_layers(weights)[0]):
+    with inside(name):
         foreign = find_layer(arrays, case.inputs.shape[-1], class_name)
         words = ask.layer or ()
         names_alone = "units" not in ask.options and all(fold_name(word).isalpha() for word in words)
@@ -173,19 +180,22 @@ def _require_fit(spec: Spec, foreign: ForeignLayer, flag: int | None) -> None:
         )
 
 
-def _read_states(word: str, spec: Spec, shape: tuple[int, ...]) -> tuple[Array, ...] | None:
+def _read_states(given: Any, spec: Spec, shape: tuple[int, ...]) -> tuple[Array, ...] | None:
     """Return the states of --initial-state.  Raises InputError if this layer does not take them.
 
     shape: the shape of the input, (batch, timesteps, features); the other framework may have the time first.
     """
-    source = find_source(word)
-    states, stack = formats.read_states(source), Stack([spec])
+    stack, states = Stack([spec]), given
+    name: Text = "initial_state"
+    if isinstance(given, (str, PathLike)):
+        source = find_source(given)
+        name, states = source.name, formats.read_states(source)
     try:
-        return check_states(states, stack, shape, source.name)
+        return check_states(states, stack, shape, name)
     except InputError:
         swapped = (shape[1], shape[0], *shape[2:])
         with suppress(InputError):
-            return check_states(states, stack, swapped, source.name)
+            return check_states(states, stack, swapped, name)
         raise
 
 
@@ -219,6 +229,16 @@ def _cut_padding(case: Case, stored: dict[str, Array]) -> tuple[Case, dict[str, 
             if not rest.any():
                 return cut
     return case, stored, ()
+
+
+def _name_in_order(stored: dict[str, Array], layer: ForeignLayer) -> dict[str, Array]:
+    """Return tensors that have an order and no names under the names that Keras or PyTorch has for them."""
+    states = ("last_hidden_state", "last_cell_state")[: 2 if layer.class_name == "LSTM" else 1]
+    ways = ("forward_", "backward_") if len(layer.cells) == 2 else ("",)
+    names = ["output", *(way + state for way in ways for state in states)]
+    if len(stored) < 2 or not all(name.startswith(UNNAMED) for name in stored):
+        return stored
+    return dict(zip(("output", "h_n") if len(stored) == 2 else names, stored.values(), strict=False))
 
 
 class ReturnedSizes(NamedTuple):

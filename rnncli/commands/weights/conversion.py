@@ -42,7 +42,7 @@ def answer(to: str, output: OutputFlags, ask: Ask) -> Reply[ConversionAnswer | b
     converted = (  # before the remarks: it refuses a layer that the framework lacks
         frameworks.dump(to, chains, suffix)
         if suffix is not None
-        else ConversionAnswer(to, frameworks.convert(to, chains))
+        else ConversionAnswer(to, frameworks.convert(to, chains), chains)
     )
     return Reply(converted, _remarks(to, chains, source))
 
@@ -190,6 +190,7 @@ class ConversionAnswer(Answer):
 
     layout: str
     arrays: Mapping[str, Array]
+    chains: Sequence[Chain] = ()
 
     def document(self, view: View) -> dict[str, Any]:
         """Return every array with its numbers under `weights`, which --weights reads."""
@@ -211,3 +212,8 @@ class ConversionAnswer(Answer):
     def tensors(self) -> Mapping[str, Array]:
         """Return the arrays."""
         return self.arrays
+
+    def own_file(self, path: str) -> bytes | None:
+        """Return the file that the framework reads, if the suffix is one of its own."""
+        suffix = _layout_suffix(self.layout, OutputFlags(output=path))
+        return None if suffix is None else frameworks.dump(self.layout, self.chains, suffix)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from rnncli.ask import INPUT_OPTIONS, RUN_OPTIONS, Ask, Remarks, subject_of
@@ -47,7 +48,13 @@ def read(ask: Ask) -> Weights:
     if is_described(ask):
         return _describe_layers(ask)
     from rnncli.models import reading as models
+    from rnncli.models import weights
+    from rnncli.models.weight_files import recognize
 
+    if isinstance(ask.input, (Mapping, list)):
+        arrays = ask.input if isinstance(ask.input, Mapping) else weights.name_in_order(ask.input)
+        whole = contents.describe_file(recognize.find_modules("weights", arrays))
+        return Weights(whole, whole.notes)
     path, names = split_layers(_file(ask))
     whole = contents.describe_file(models.read(find_source(path), or_layers=True))
     return Weights(contents.select_layers(whole, tuple(filter(None, names))), whole.notes)

@@ -1,0 +1,246 @@
+"""Weights and results as Keras and PyTorch have them: get_weights(), state_dict(), what a call returned."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+import torch
+
+import rnncli
+from rnncli.errors import InputError, RnncliError, UsageError
+
+X = np.random.default_rng(0).normal(size=(2, 5, 4)).astype("float32")
+BOTH: dict[str, Any] = {"return_sequences": True, "return_state": True}
+LSTM = torch.nn.LSTM(4, 3, batch_first=True)
+GRU = torch.nn.GRU(4, 3, batch_first=True, bidirectional=True)
+STACK = torch.nn.LSTM(4, 3, num_layers=2, batch_first=True)
+
+
+def close(found: Any, expected: Any) -> None:
+    np.testing.assert_allclose(found, np.asarray(expected), rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("layer", "theirs"),
+    [
+        ("LSTM(3)", lambda: keras.layers.LSTM(3)),
+        ("GRU(3, use_bias=False)", lambda: keras.layers.GRU(3, use_bias=False)),
+        ("Bidirectional(GRU(3))", lambda: keras.layers.Bidirectional(keras.layers.GRU(3))),
+        (
+            ["Dense(4)", "LSTM(3)", "Dense(2)"],
+            lambda: keras.Sequential(
+                [keras.layers.Dense(4), keras.layers.LSTM(3),
+                 keras.layers.Dense(2)]
+            ),
+        ),
+    ],
+)  # fmt: skip
+def test_the_list_of_get_weights_is_in_the_order_of_the_layers(layer: Any, theirs: Any) -> None:
+    made = theirs()
+    expected = made(X)
+    weights = [weight + 0.01 * index for index, weight in enumerate(made.get_weights())]
+    made.set_weights(weights)
+    expected = made(X)
+    close(rnncli.run(X, layer, weights=weights)[0], expected)
+    with pytest.raises(InputError, match=r"but the layers have \d+\.\nTheir order is that of layer.get_w"):
+        rnncli.run(X, layer, weights=weights[:1])
+    with pytest.raises(InputError, match="kernel has shape"):
+        rnncli.run(X, layer, weights=[np.zeros((9, 9)), *weights[1:]])
+
+
+@pytest.mark.parametrize(
+    ("layer", "module"),
+    [
+        ("LSTM(3)", LSTM),
+        ("bigru", GRU),
+        (["LSTM(3, return_sequences=True)", "LSTM(3)"], STACK),
+    ],
+)
+def test_a_state_dict_is_converted_as_its_file_is(layer: Any, module: Any, tmp_path: Path) -> None:
+    torch.save(module.state_dict(), tmp_path / "m.pt")
+    for weights in (
+        module.state_dict(),
+        dict(module.named_parameters()),
+        {"state_dict": module.state_dict()},
+    ):
+        found = rnncli.run(X, layer, weights=weights)
+        np.testing.assert_array_equal(found[0], rnncli.run(X, layer, weights=tmp_path / "m.pt")[0])
+
+
+def test_a_state_dict_may_hold_other_layers_and_counters() -> None:
+    module = torch.nn.ModuleDict(
+        {"norm": torch.nn.BatchNorm1d(4), "rnn": LSTM, "head": torch.nn.Linear(3, 2)}
+    )
+    found = rnncli.run(X, "LSTM(3)", weights=module.state_dict())
+    close(found[0], LSTM(torch.tensor(X))[1][0][0].detach())
+
+
+@pytest.mark.parametrize("options", [BOTH, {}, {"return_sequences": True}, {"return_state": True}])
+def test_what_a_call_of_pytorch_returned_is_what_is_expected(options: dict[str, Any]) -> None:
+    layers: list[tuple[str, Any]] = [("LSTM(3)", LSTM), ("bigru", GRU)]
+    for layer, module in layers:
+        output, states = module(torch.tensor(X))
+        asked: dict[str, Any] = {"weights": module.state_dict(), **options}
+        assert rnncli.compare(X, layer, expect=(output, states), **asked)
+        wrong = (output + 1, tuple(s + 1 for s in states) if isinstance(states, tuple) else states + 1)
+        assert not rnncli.compare(X, layer, expect=wrong, **asked)
+
+
+def test_what_a_layer_of_keras_returned_is_in_the_order_of_the_results(tmp_path: Path) -> None:
+    layer = keras.layers.Bidirectional(keras.layers.LSTM(3, **BOTH))
+    returned = layer(X)
+    asked: dict[str, Any] = {"layer": "bilstm", "weights": layer.get_weights(), **BOTH}
+    np.savez(tmp_path / "y.npz", *map(np.asarray, returned))
+    for expect in (returned, tuple(returned), tmp_path / "y.npz"):
+        found = rnncli.compare(X, expect=expect, **asked)
+        assert found
+        assert len(found.found) == 5
+    wrong = [*returned[:4], returned[4] + 1]
+    assert repr(rnncli.compare(X, expect=wrong, **asked)).endswith("differs in backward_last_cell_state>")
+
+
+def test_the_sequences_of_one_tensor_are_still_one_tensor() -> None:
+    stored = rnncli.run(X, "lstm", seed=1, return_sequences=True)[0]
+    assert rnncli.compare(X, "lstm", seed=1, return_sequences=True, expect=list(stored))
+    frame = pytest.importorskip("pandas").DataFrame(stored[0])
+    assert rnncli.compare(X[0], "lstm", seed=1, return_sequences=True, expect=frame)
+
+
+class TestWeights:
+    @pytest.mark.parametrize("to", ["keras", "torch", "onnx", "cudnn"])
+    def test_are_those_of_the_command(self, to: Any, tmp_path: Path, rnncli: Any) -> None:
+        from rnncli import weights
+
+        torch.save(LSTM.state_dict(), tmp_path / "m.pt")
+        rnncli("weights", str(tmp_path / "m.pt"), "--to", to, "-o", str(tmp_path / "m.npz"))
+        expected = np.load(tmp_path / "m.npz")
+        for source in (LSTM.state_dict(), tmp_path / "m.pt"):
+            found = weights(source, to=to)
+            assert found.keys() == tuple(expected)
+            for name in expected:
+                np.testing.assert_array_equal(found[name], expected[name])
+
+    def test_of_a_layer_of_keras_go_to_pytorch(self, tmp_path: Path) -> None:
+        layer = keras.layers.LSTM(3, return_sequences=True)
+        expected = layer(X)
+        found = rnncli.weights(layer.get_weights(), to="torch")
+        found.save(tmp_path / "lstm.pt")
+        module = torch.nn.LSTM(4, 3, batch_first=True)
+        state = {name.removeprefix("lstm."): torch.tensor(array) for name, array in dict(found).items()}
+        module.load_state_dict(state)
+        close(module(torch.tensor(X))[0].detach(), expected)
+        assert {*torch.load(tmp_path / "lstm.pt")} == {*found}
+
+    def test_of_a_described_layer_and_their_count(self) -> None:
+        found = rnncli.weights(None, "LSTM(3)", input_shape=(1, 4, 5), seed=42)
+        np.testing.assert_array_equal(found["kernel"], rnncli.run(layer="LSTM(3)", seed=42).weights["kernel"])
+        assert found.parameters == 108
+        assert "spectral_radius" in found.to_dataframe()
+
+    @pytest.mark.parametrize(
+        ("call", "said"),
+        [
+            (lambda: rnncli.weights(), "weights needs a file or a layer"),
+            (lambda: rnncli.weights(3), "a value of type int has no weights"),
+            (lambda: rnncli.weights([X]), "1 array in this order do"),
+            (lambda: rnncli.weights({"a": X}, to="torch"), "no recurrent layer to convert"),
+            (lambda: rnncli.weights("nowhere.keras"), "there is no such file"),
+            (lambda: rnncli.weights(LSTM.state_dict(), to="java"), "to is 'java'"),  # type: ignore[arg-type]
+        ],
+    )
+    def test_that_cannot_be_read(self, call: Callable[[], object], said: str) -> None:
+        with pytest.raises(RnncliError, match=said):
+            call()
+
+
+class TestExport:
+    def test_a_script_prints_the_numbers_of_the_run(self, capsys: pytest.CaptureFixture[str]) -> None:
+        script = rnncli.export(X, "lstm", to="numpy", seed=1)
+        exec(compile(str(script), "lstm.py", "exec"), {})
+        name, *rows = capsys.readouterr().out.splitlines()
+        assert name == "hidden_state 2 3"
+        close([[float(number) for number in row.split()] for row in rows], rnncli.run(X, "lstm", seed=1)[0])
+        assert repr(script) == f"<rnncli.export to numpy: {len(bytes(script)):,} bytes>"
+
+    def test_a_notebook_shows_code_and_sets_equations(self) -> None:
+        markdown = rnncli.export(X, "gru", to="torch", seed=1)._repr_markdown_()
+        assert markdown is not None
+        assert markdown.startswith("~~~python\n")
+        assert markdown.endswith("\n~~~")
+        long = rnncli.export(layer="gru", to="c", seed=1, input_shape=(50, 9, 9))._repr_markdown_()
+        assert long is not None
+        assert "more lines: `print" in long
+        equations = rnncli.export(layer="gru", to="latex")._repr_markdown_()
+        assert equations is not None
+        assert equations.startswith("\\begin{align*}")
+
+    def test_a_model_of_onnx_is_bytes(self, tmp_path: Path) -> None:
+        model = rnncli.export(X, "gru", to="onnx", seed=1)
+        model.save(tmp_path / "gru.onnx")
+        assert (tmp_path / "gru.onnx").read_bytes() == bytes(model)
+        close(rnncli.run(X, model=tmp_path / "gru.onnx")[0][:, -1], rnncli.run(X, "gru", seed=1)[0])
+        assert str(model) == repr(model)
+        assert model._repr_markdown_() is None
+
+    def test_a_target_that_is_not_there_and_a_seed_that_was_drawn(self) -> None:
+        with pytest.raises(UsageError, match="to is 'java'"):
+            rnncli.export(layer="gru", to="java")  # type: ignore[arg-type]
+        remarks = rnncli.export(X, "gru", to="numpy").remarks
+        assert any("the weights are those of seed=" in str(remark) for remark in remarks)
+
+
+class TestPort:
+    def test_finds_what_pytorch_does_otherwise_and_writes_the_weights(self, tmp_path: Path) -> None:
+        module = torch.nn.GRU(4, 3, batch_first=True)
+        output, state = module(torch.tensor(X))
+        for expect in (output, (output, state), {"h_n": state}):
+            found = rnncli.port(X, weights=module.state_dict(), expect=expect)
+            assert found
+            assert len(found.found) == 1
+            assert found.keys() == ("kernel", "recurrent_kernel", "bias")
+        assert "gates are packed r, z, h; Keras packs z, r, h" in str(found)
+        assert "-o" not in str(found)
+        assert repr(found) == "<rnncli.port GRU(3)>"
+        for name in ("gru.npz", "gru.json", "gru.safetensors", "gru.weights.h5", "gru.h5"):
+            found.save(tmp_path / name)
+            close(rnncli.run(X, "GRU(3)", weights=tmp_path / name)[0], output[:, -1].detach())
+        close(rnncli.run(X, "GRU(3)", weights=dict(found))[0], output[:, -1].detach())
+
+    def test_takes_files_states_and_what_get_weights_returned(self, tmp_path: Path) -> None:
+        layer, start = keras.layers.LSTM(3, return_sequences=True), [np.full((2, 3), 0.5, "float32")] * 2
+        expected = layer(X, initial_state=start)
+        found = rnncli.port(X, "LSTM(3)", weights=layer.get_weights(), expect=expected, initial_state=start)
+        assert found
+        assert not found.found[0].differences
+        np.save(tmp_path / "y.npy", expected)
+        torch.save(LSTM.state_dict(), tmp_path / "m.pt")
+        np.save(tmp_path / "torch.npy", LSTM(torch.tensor(X))[0].detach())
+        assert rnncli.port(X, weights=tmp_path / "m.pt", expect=tmp_path / "torch.npy")
+        assert not rnncli.port(X, weights=tmp_path / "m.pt", expect=tmp_path / "y.npy")
+
+    def test_is_false_where_nothing_explains_the_numbers(self) -> None:
+        found = rnncli.port(X, weights=LSTM.state_dict(), expect=X[..., :3])
+        assert not found.agrees
+        assert repr(found) == "<rnncli.port: differs in expect>"
+        assert any("none of" in str(remark) for remark in found.remarks)
+        with pytest.raises(UsageError):
+            found.keys()
+
+    @pytest.mark.parametrize(
+        ("keywords", "said"),
+        [
+            ({"weights": LSTM.state_dict(), "seed": 1}, "seed does not apply to port"),
+            ({}, "port needs weights"),
+            ({"weights": [X]}, "do not belong to one layer"),
+            ({"weights": LSTM.state_dict(), "dropout": 0.5}, "dropout does not apply to port"),
+            ({"weights": STACK.state_dict()}, "there are 2 layers in it"),
+        ],
+    )
+    def test_what_it_cannot_take(self, keywords: Any, said: str) -> None:
+        with pytest.raises(RnncliError, match=said):
+            rnncli.port(X, expect=np.ones((2, 5, 3)), **keywords)
