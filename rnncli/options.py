@@ -234,6 +234,7 @@ OPTIONS: tuple[Entry, ...] = (
     *_group(("compare",), "",
         _integer("split", RUN, "N",
                  "Compare one call with consecutive pieces of N time steps that carry the state.", least=1),
+        _on("alone", RUN, "Compare each sequence alone with the same sequence in its batch."),
     ),
     *_group(("run", "trace", "compare"), "",
         _text("atol", RUN, "[NAME=]X",

@@ -234,6 +234,7 @@ def compare(
     other: Any = None,
     *,
     mapping: Mapping[str, str] | None = None,
+    alone: bool = False,
     engines: Sequence[str] | str | None = None,
     expect: Any = None,
     split: int | None = None,
@@ -248,6 +249,7 @@ def compare(
 
     The result is falsy if a tensor differs, `r.agrees`.  `found` has one item per tensor and pair.
     other: what to compare the layer, or the model in its place, with: `compare(x, "a.keras", "b.onnx")`.
+    alone: compare each sequence with the same sequence in its batch.
     mapping: layers of `layer` by the layers of `other`, where order and shapes do not tell the pairs.
     engines: their names; default: all that can compute the layer.
     expect: arrays by name, one array, or the path of a file that holds them.
@@ -258,24 +260,22 @@ def compare(
 
     compare.require_one_kind(engines, expect, split)
     limits = complete_tolerances(atol, rtol)
-    if other is not None or mapping:
+    given = {"engines": engines, "expect": expect, "split": split, "select": select}
+    model, layer = split_model(layer) if other is not None else (None, layer)
+    passed = options if model is None else {**options, "model": model}
+    ask = ask_of(inputs, layer, passed, all_layers=all_layers, all_calls=all_calls)
+    if alone:
+        reply = compare.compare_alone(ask, limits, {**given, "other": other, "mapping": mapping})
+    elif other is not None or mapping:
         from rnncli.commands.compare import models
 
-        model, described = split_model(layer)
-        ask = ask_of(inputs, described, options if model is None else {**options, "model": model})
-        models.require_alone(ask, other, engines=engines, expect=expect, split=split, select=select)
-        model, described = split_model(other)
-        second = {"model": model, "layer": pass_layers(described)}
-        both, remarks = models.compare_models(ask, second, limits, mapping or {})[:2]
-        return Report("compare", both.header.specs, both.differences, both, tuple(remarks), view_of(options))
-    reply = compare.compute_report(
-        ask_of(inputs, layer, options, all_layers=all_layers, all_calls=all_calls),
-        limits,
-        join_names(engines),
-        read_expectation(expect),
-        split,
-        several(select),
-    )
+        models.require_alone(ask, other, given)
+        model, layer = split_model(other)
+        second = {"model": model, "layer": pass_layers(layer)}
+        reply = models.compare_models(ask, second, limits, mapping or {})
+    else:
+        stored, names = read_expectation(expect), several(select)
+        reply = compare.compute_report(ask, limits, join_names(engines), stored, split, names)
     answer, specs = reply.answer, reply.answer.header.specs
     return Report("compare", specs, answer.differences, answer, tuple(reply.remarks), view_of(options))
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import dataclasses
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rnncli import compute
@@ -27,18 +28,18 @@ MAP = Either(Message("{--map THEIRS=OURS}"), Message("{option}", option=IN_PYTHO
 class Returned(NamedTuple):
     """What a subject returned.
 
-    name: the file of a model; else the layers.
+    name: of the file of a model; else the layers.
     layers: the tensors of each recurrent layer, its sequence and its last states, and the outputs of a model.
     kinds: of these layers.  cases: of the recurrent layers of a model, as the model calls them.
-    results: of the recurrent layers.
-    inputs: by name.  mask: the steps that the first recurrent layer reads, (batch, timesteps), or None.
+    result: of a recurrent layer, or of all.
+    inputs: by name.
     """
 
     name: str
     layers: Mapping[str, tuple[NamedTensor, ...]]
     kinds: Mapping[str, Kind]
     cases: Mapping[str, Case]
-    results: Sequence[Result]
+    result: Result
     inputs: Mapping[str, Array]
     remarks: Remarks
 
@@ -46,6 +47,41 @@ class Returned(NamedTuple):
     def mask(self) -> Array | None:
         """The steps that the first recurrent layer reads, (batch, timesteps); None without a mask."""
         return next(iter(self.cases.values())).mask
+
+    @property
+    def batch(self) -> int:
+        """The number of sequences."""
+        return len(next(iter(self.cases.values())).inputs)
+
+    @property
+    def header(self) -> Result:
+        """What the head of an answer says: the layers, the input and the engines."""
+        specs = tuple(spec for case in self.cases.values() for spec in case.stack)
+        inputs = next(iter(self.inputs.values()))
+        return dataclasses.replace(
+            self.result, specs=specs, model=None, input_shape=inputs.shape, input_dtype=str(inputs.dtype)
+        )
+
+    def of_sequence(self, index: int, *, cut: bool) -> Returned:
+        """Return what one sequence gets.  cut: leave out the steps that are masked, unless all are."""
+        cases = {name: _cut_case(case, index, cut=cut) for name, case in self.cases.items()}
+        steps = slice(None) if self.mask is None or not cut else self.mask[index]
+
+        def take(array: Array) -> Array:
+            is_sequence = self.mask is not None and array.shape[1:2] == self.mask.shape[1:2]
+            return array[index : index + 1, steps] if is_sequence else array[index : index + 1]
+
+        inputs = {name: take(array) for name, array in self.inputs.items()}
+        return self._replace(cases=cases, inputs=inputs)
+
+
+def _cut_case(case: Case, index: int, *, cut: bool) -> Case:
+    """Return the Case of one sequence."""
+    part = slice(index, index + 1)
+    states = None if case.initial_state is None else tuple(state[part] for state in case.initial_state)
+    mask = None if case.mask is None else case.mask[part]
+    one = case._replace(inputs=case.inputs[part], mask=mask, initial_state=states)
+    return one if mask is None or not cut else one._replace(inputs=one.inputs[:, mask[0]], mask=None)
 
 
 def compute_uses(
@@ -64,11 +100,14 @@ def compute_uses(
             path = str(index) if len(case.stack) > 1 else layer
             tensors = [tensor for tensor in result.outputs if tensor.label.layer in (None, index)]
             kinds[path] = kind_of(part.weight_shapes(shape)) or kind_of_outputs(tensors)
+            label = None if path == name else path
             layers[path] = tuple(
-                tensor._replace(label=tensor.label._replace(layer=path)) for tensor in tensors
+                tensor._replace(label=tensor.label._replace(layer=label)) for tensor in tensors
             )
     inputs = {"": next(iter(cases.values())).inputs} if inputs is None else inputs
-    return Returned(name, layers, kinds, cases, results, inputs, remarks)
+    engines = tuple(dict.fromkeys(engine for result in results for engine in result.engines))
+    result = dataclasses.replace(results[0], engines=engines)
+    return Returned(name, layers, kinds, cases, result, inputs, remarks)
 
 
 def kind_of(weights: Mapping[str, Any]) -> Kind:

@@ -173,8 +173,12 @@ class Saved(Subject):
             else returned.kind_of_outputs(found)
             for name, found in layers.items()
         }
-        results = (*tensors.by_layer.values(),)
-        return returned.Returned(model.file, layers, kinds, cases, results, model_call.inputs, tensors.notes)
+        inputs, remarks = model_call.inputs, tensors.notes
+        return returned.Returned(model.file, layers, kinds, cases, tensors.result, inputs, remarks)
+
+    def alone(self, sequence: Returned) -> Returned:
+        """Return what one sequence returns alone: the whole model of Keras, which has the batch in front."""
+        return self.returned(sequence) if self.model.makes_masks else super().alone(sequence)
 
     def lines(self) -> Lines:
         """Return what answers lines, each an input of the model, which is opened once."""

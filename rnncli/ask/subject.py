@@ -209,6 +209,14 @@ class Subject(ABC):
         name = " -> ".join(expressions_of(uses[0].case.stack))
         return compute_uses(name, uses, self.ask.engine, None, remarks)
 
+    def alone(self, sequence: "Returned") -> "Returned":
+        """Return what one sequence returns alone: each layer, for what it gets in the batch."""
+        from rnncli.ask.returned import compute_uses
+        from rnncli.models import LayerUse
+
+        uses = [LayerUse(name, case) for name, case in sequence.cases.items()]
+        return compute_uses(sequence.name, uses, self.ask.engine, sequence.inputs, ())
+
     @abstractmethod
     def lines(self) -> "Lines":
         """Return what answers the lines of a stream."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rnncli.errors import Flag, UsageError
+from rnncli.options import first_given
 
 if TYPE_CHECKING:
     from rnncli.ask import Ask
@@ -20,6 +21,7 @@ rnncli compare data.csv --layer lstm --seed 1 --expect expected.npz
 rnncli compare --layer gru --return-sequences --input-shape 1,25,4 --split 10
 rnncli compare --layer lstm --return-state --atol last_cell_state=1e-4
 rnncli compare x.npy --model model.keras --with model.onnx
+rnncli compare ragged --pad post --layer bilstm --alone
 """
 
 
@@ -31,6 +33,7 @@ def compare(
     mapping: list[str] | None,
     expect: str | None,
     split: int | None,
+    alone: bool,
     atol: list[str] | None,
     rtol: list[str] | None,
     select: list[str] | None,
@@ -44,10 +47,14 @@ def compare(
 
     tolerances = parse_tolerances(atol, rtol)
     require_one_kind(engines, expect, split)
+    options = {"engines": engines, "expect": expect, "split": split, "select": select}
+    if alone:
+        reply = compare_alone(ask, tolerances, {**options, "other": other, "mapping": mapping})
+        return reply._replace(failure=checks.find_difference(reply.answer.differences))
     if other is not None or mapping:
         from rnncli.commands.compare import models
 
-        models.require_alone(ask, other, engines=engines, expect=expect, split=split, select=select)
+        models.require_alone(ask, other, options)
         both = models.compare_models(ask, {"model": other}, tolerances, models.parse_mapping(mapping))
         return both._replace(failure=models.explain_parting(ask, both.answer.differences))
     expected = checks.read_expectation(expect, ask)
@@ -63,6 +70,15 @@ def require_one_kind(engines: Any, expect: Any, split: int | None) -> None:
             "Leave {--split} or {given} out; {--engine} chooses the engine for {--split}.",
             given=Flag("--engines" if engines is not None else "--expect"),
         )
+
+
+def compare_alone(ask: Ask, tolerances: TolerancePair, others: Mapping[str, Any]) -> Reply[CompareAnswer]:
+    """Return the answer about sequences alone.  others: options that compare something else."""
+    from rnncli.commands.compare import alone
+
+    if flag := first_given(others, others):
+        raise UsageError("{flag} does not apply to {--alone:on}.", "Leave {flag} out.", flag=Flag(flag))
+    return alone.compare_alone(ask, tolerances)
 
 
 def compute_report(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -31,6 +31,13 @@ def verdict_of(difference: TensorDifference) -> str:
     if difference.shapes[0] != difference.shapes[1]:
         return "shape"
     return "same" if difference.agrees else "differs"
+
+
+def find_largest(differences: Sequence[TensorDifference]) -> TensorDifference:
+    """Return the largest difference of several tensors, with the first time step at which any differs."""
+    largest = max(differences, key=lambda difference: (not difference.agrees, difference.absolute))
+    steps = [difference.step for difference in differences if difference.step is not None]
+    return largest._replace(step=min(steps, default=None))
 
 
 def _known(name: str) -> Any:

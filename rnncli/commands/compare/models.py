@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -12,7 +13,7 @@ from rnncli.ask import INPUT_OPTIONS, Ask, subject_of
 from rnncli.ask.returned import MAP, Returned, pair_layers
 from rnncli.ask.subject import Subject
 from rnncli.commands import checks
-from rnncli.commands.compare.answer import CompareAnswer, ModelsAnswer
+from rnncli.commands.compare.answer import CompareAnswer, ModelsAnswer, find_largest
 from rnncli.compute.compare import TensorDifference, TolerancePair, measure, require_known
 from rnncli.errors import (
     DisagreementError,
@@ -25,14 +26,14 @@ from rnncli.errors import (
 from rnncli.inputs.source import split_layers
 from rnncli.models.graph import model_option
 from rnncli.options import first_given, write_words
-from rnncli.result import NamedTensor, Result
+from rnncli.result import NamedTensor
 from rnncli.show.answer import Reply
 
 Tensors = tuple[NamedTensor, ...]
 """What one layer returned."""
 
 
-def require_alone(ask: Ask, other: Any, **given: Any) -> None:
+def require_alone(ask: Ask, other: Any, given: Mapping[str, Any]) -> None:
     """Raise UsageError if a model is missing, or for an option that compares something else."""
     if other is None:
         raise UsageError("{map} is for two models.", "Name the second one: {--with model.onnx}.", map=MAP)
@@ -71,11 +72,8 @@ def compare_models(
     )
     parting = find_parting(differences)
     returned = () if parting is None else second.layers[str(parting.sides[1])]
-    results = (*first.results, *second.results)
-    engines = tuple(dict.fromkeys(name for result in results for name in result.engines))
-    specs = tuple(spec for result in first.results for spec in result.specs)
-    inputs = next(iter(first.inputs.values()))
-    header = Result(engines, None, specs, inputs.shape, str(inputs.dtype), ())
+    engines = tuple(dict.fromkeys((*first.header.engines, *second.header.engines)))
+    header = dataclasses.replace(first.header, engines=engines, assumed=None, conditions={})
     atol, rtol = map(checks.format_tolerance, tolerances)
     answer = ModelsAnswer(
         header,
@@ -148,9 +146,7 @@ def _compare_layers(
             others=format_names([tensor.name for tensor in others]),
             tensors=format_names([tensor.name for tensor in tensors]),
         )  # fmt: skip
-    largest = max(measured, key=lambda difference: (not difference.agrees, difference.absolute))
-    steps = [difference.step for difference in measured if difference.step is not None]
-    return largest._replace(step=min(steps, default=None))
+    return find_largest(measured)
 
 
 def _align(tensor: NamedTensor, other: NamedTensor) -> Any:

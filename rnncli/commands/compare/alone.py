@@ -1,0 +1,92 @@
+"""Each sequence alone, and in its batch: without its masked steps, and with its padding."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from rnncli.ask import Ask, subject_of
+from rnncli.ask.returned import Returned
+from rnncli.ask.subject import Subject
+from rnncli.case import Array
+from rnncli.commands import checks
+from rnncli.commands.compare.answer import CompareAnswer, find_largest
+from rnncli.compute.compare import TensorDifference, TolerancePair, measure, require_known
+from rnncli.errors import InputError, Message, Text, UsageError
+from rnncli.result import NamedTensor
+from rnncli.show.answer import Reply
+
+BATCH = Message("in its batch")
+CUT = Message("alone, without its masked steps")
+KEPT = Message("alone, with its padding")
+ALONE = Message("alone")
+IDENTICAL = Message("each sequence returns exactly the same numbers alone and in its batch")
+ROUNDING = Message("the difference between a sequence alone and in its batch is rounding")
+REAL = Message("what a sequence returns depends on its batch or its padding")
+
+
+def compare_alone(ask: Ask, tolerances: TolerancePair) -> Reply[CompareAnswer]:
+    """Compare each sequence of the batch with the same sequence alone.
+
+    Raises UsageError if there is nothing to compare, or if the layers draw random numbers.
+    """
+    if ask.training or ask.calls > 1:
+        raise UsageError(
+            "{--alone} compares one call without dropout.", "Leave {--training} and {--calls} out."
+        )
+    subject = subject_of(ask)
+    whole = subject.returned()
+    masked = whole.mask is not None and not whole.mask.all()
+    if whole.batch == 1 and not masked:
+        raise UsageError(
+            "{--alone} needs several sequences, or masked steps, and the input is one sequence.",
+            "Give a batch, such as {--input-shape 3,10,5}.",
+        )
+    names = [tensor.name for tensors in whole.layers.values() for tensor in tensors]
+    require_known(tolerances, names)
+    differences: list[TensorDifference] = []
+    remarks: list[Text] = [*whole.remarks]
+    if masked:
+        try:
+            differences.append(_compare(subject, whole, CUT, tolerances, cut=True))
+        except InputError as error:  # a model that takes only one number of steps
+            remarks.append(Message("not compared without the masked steps: {error}", error=error))
+    differences.append(_compare(subject, whole, KEPT if masked else ALONE, tolerances, cut=False))
+    if not all(difference.agrees for difference in differences):
+        conclusion = REAL
+    else:
+        conclusion = ROUNDING if any(difference.absolute for difference in differences) else IDENTICAL
+    atol, rtol = map(checks.format_tolerance, tolerances)
+    answer = CompareAnswer(whole.header, tuple(differences), (atol, rtol), conclusion=conclusion)
+    return Reply(answer, tuple(remarks))
+
+
+def _compare(
+    subject: Subject, whole: Returned, side: Text, tolerances: TolerancePair, *, cut: bool
+) -> TensorDifference:
+    """Return the largest difference between the batch and its sequences alone.
+
+    cut: leave out the masked steps, which count as equal.
+    """
+    known = {tensor.name: tensor for tensors in whole.layers.values() for tensor in tensors}
+    joined = {name: tensor.values.copy() for name, tensor in known.items()}
+    for index in range(whole.batch):
+        alone = subject.alone(whole.of_sequence(index, cut=cut))
+        for tensors in alone.layers.values():
+            for tensor in tensors:
+                rows = _real_rows(known[tensor.name], whole.mask, index, tensor.values.shape)
+                joined[tensor.name][index, rows] = tensor.values[0]
+    return find_largest(
+        [measure(tensor, joined[name], (BATCH, side), *tolerances) for name, tensor in known.items()]
+    )
+
+
+def _real_rows(tensor: NamedTensor, mask: Array | None, index: int, shape: tuple[int, ...]) -> Any:
+    """Return the rows of a sequence in its batch that a tensor of this shape has; all if it has as many."""
+    if tensor.values.shape[1:] == shape[1:]:
+        return ...
+    if tensor.masked is not None:
+        return np.flatnonzero(~tensor.masked[index])
+    assert mask is not None
+    return np.flatnonzero(mask[index])

@@ -1,0 +1,107 @@
+"""`rnncli compare --alone`: each sequence alone, and in its batch."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from command import Run
+
+import rnncli as package
+from rnncli.errors import UsageError
+
+INPUTS = np.random.default_rng(0).normal(size=(3, 6, 4)).astype("float32")
+INPUTS[1, 3:] = 0
+INPUTS[2, 5:] = 0
+SIDES = ["alone, without its masked steps", "alone, with its padding"]
+
+
+@pytest.mark.parametrize(
+    "layer",
+    ["lstm", "Bidirectional(GRU(3, return_sequences=True))", "LSTM(3, go_backwards=True)", ["gru", "bilstm"]],
+)
+@pytest.mark.parametrize("options", [{"mask_value": 0.0}, {"lengths": [6, 3, 5]}])
+def test_padding_changes_no_layer_that_masks_it(layer: Any, options: dict[str, Any]) -> None:
+    found = package.compare(INPUTS, layer, alone=True, seed=1, **options)
+    assert found
+    assert [str(one.sides[1]) for one in found.found] == SIDES
+
+
+def test_without_masked_steps_there_is_one_line() -> None:
+    found = package.compare(INPUTS, "lstm", alone=True, seed=1)
+    assert [str(one.sides[1]) for one in found.found] == ["alone"]
+    assert found.found[0].absolute < 1e-6
+    with pytest.raises(UsageError, match="alone needs several sequences"):
+        package.compare(INPUTS[:1], "lstm", alone=True, seed=1)
+
+
+def test_a_model_that_reads_its_padding(tmp_path: Path, rnncli: Run) -> None:
+    """A Conv1D reads the masked step behind the last real one; Keras itself says how much it changes."""
+    keras = pytest.importorskip("keras")
+    keras.utils.set_random_seed(1)
+    layers = [keras.layers.Masking(), keras.layers.LSTM(3, return_sequences=True, name="lstm")]
+    layers += [keras.layers.Conv1D(2, 3, padding="same", name="conv")]
+    model = keras.Sequential([keras.Input((None, 4)), *layers])
+    model.save(tmp_path / "m.keras")
+    np.save(tmp_path / "x.npy", INPUTS)
+    done = rnncli(
+        "compare", str(tmp_path / "x.npy"), "--model", str(tmp_path / "m.keras"), "--alone", "-f", "json"
+    )
+    assert done.returncode == 1
+    answer = json.loads(done.stdout)
+    cut, kept = answer["comparisons"]
+    whole = np.asarray(model(INPUTS))
+    alone = [np.asarray(model(INPUTS[index : index + 1, :length])) for index, length in enumerate((6, 3, 5))]
+    gaps = [abs(whole[index, : one.shape[1]] - one[0]).max() for index, one in enumerate(alone)]
+    assert cut["name"] == "conv/output"
+    assert cut["absolute"] == pytest.approx(max(gaps), abs=1e-6)
+    assert cut["timestep"] == 2
+    assert (kept["verdict"], kept["second"]) == ("same", SIDES[1])
+    assert answer["conclusion"] == "what a sequence returns depends on its batch or its padding"
+
+
+def test_a_model_of_one_length_keeps_its_padding(tmp_path: Path) -> None:
+    keras = pytest.importorskip("keras")
+    keras.utils.set_random_seed(1)
+    layers = [keras.layers.Masking(), keras.layers.LSTM(3, name="lstm")]
+    keras.Sequential([keras.Input((6, 4)), *layers]).save(tmp_path / "m.keras")
+    found = package.compare(INPUTS, model=str(tmp_path / "m.keras"), alone=True)
+    assert [str(one.sides[1]) for one in found.found] == SIDES[1:]
+    assert any(text.startswith("not compared without the masked steps: ") for text in map(str, found.remarks))
+
+
+def test_a_file_without_a_graph_and_a_graph_of_onnx(tmp_path: Path) -> None:
+    torch = pytest.importorskip("torch")
+    torch.manual_seed(0)
+    torch.save(torch.nn.GRU(4, 3, num_layers=2, bidirectional=True).state_dict(), tmp_path / "m.pt")
+    found = package.compare(INPUTS, model=str(tmp_path / "m.pt"), alone=True, lengths=[6, 3, 5])
+    assert found
+    assert [str(one.sides[1]) for one in found.found] == SIDES
+    pytest.importorskip("onnxruntime")
+    import onnx
+    import onnx_graphs
+
+    weights = onnx_graphs.weights(np.random.default_rng(0), "LSTM", 4, 3)
+    node = onnx_graphs.node("LSTM", {"X": INPUTS, **weights, "lens": True}, name="lstm")
+    feeds = {"X": INPUTS.swapaxes(0, 1), "lens": np.array([6, 3, 5], np.int32)}
+    onnx.save(onnx_graphs.model([node], feeds, weights, ["Y"]), tmp_path / "m.onnx")
+    found = package.compare(feeds, model=str(tmp_path / "m.onnx"), alone=True)
+    assert found
+    assert [str(one.sides[1]) for one in found.found] == SIDES
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--split", "2"), "--split does not apply to --alone."),
+        (("--training",), "--alone compares one call without dropout."),
+        ((), "--alone needs several sequences, or masked steps"),
+    ],
+)
+def test_what_is_refused(words: tuple[str, ...], message: str, rnncli: Run) -> None:
+    done = rnncli("compare", "sentence", "-l", "lstm", "--alone", *words)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert message in done.stderr
