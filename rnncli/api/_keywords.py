@@ -35,6 +35,7 @@ PASSED = (
     "initial_state",
     "model",
     "assume",
+    "custom_objects",
     "expect",
     "atol",
     "rtol",

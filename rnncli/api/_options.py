@@ -68,6 +68,8 @@ class RunOptions(TypedDict, total=False):
         Keras model or layer, or a PyTorch module, which may also stand in the place of the layer.
     at: which layer of such an object: its name, or the path of its attribute.
     assume: what a file without a graph does not say, `{"activation": "relu"}` or "activation=relu".
+    custom_objects: the classes of a model of Keras that has its own: by name, or the path of a file of
+        Python, which runs in a process with limits.
     """
 
     seed: int | None
@@ -79,6 +81,7 @@ class RunOptions(TypedDict, total=False):
     model: Any
     assume: Mapping[str, str | bool] | str | None
     at: str | None
+    custom_objects: Mapping[str, Any] | str | PathLike[str] | None
 
 
 class ViewOptions(TypedDict, total=False):

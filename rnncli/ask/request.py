@@ -59,6 +59,7 @@ class Ask(NamedTuple):
     model: Any = None
     assume: Any = None
     at: str | None = None
+    custom_objects: Any = None
     all_layers: bool = False
     all_calls: bool = False
     hold: Sequence[str] | None = None
@@ -114,6 +115,8 @@ class Ask(NamedTuple):
             raise UsageError("{--all-calls} needs {--calls N} with N greater than 1.", "Add {--calls 2}.")
         if self.assume is not None and self.model is None:
             raise UsageError("{--assume} needs {--model}.", "Name the file: {--model model.pt}.")
+        if self.custom_objects is not None and self.model is None:
+            raise UsageError("{--custom-objects} needs {--model}.", "Name the file: {--model model.keras}.")
         from rnncli.inputs.source import stdin_holds_data
 
         readers = [name for name, word in (*self.files.items(), *others.items()) if word == "-"]
@@ -326,7 +329,7 @@ class Given(NamedTuple):
 INPUT_OPTIONS = Ask._fields[: Ask._fields.index("layer")]
 """INPUT, and the options about it."""
 LAYER_OPTIONS = names("options")
-RUN_OPTIONS = ("seed", "weights", "initial_state", "training", "calls", "engine", "model", "assume", "at")
+RUN_OPTIONS = Ask._fields[Ask._fields.index("seed") : Ask._fields.index("all_layers")]
 
 
 def _keyword(name: str, value: Any) -> str:

@@ -52,6 +52,8 @@ class Saved(Subject):
         ask.require_options()
         word = str(ask.model)
         model = call.open_model(word, find_source(split_layers(word)[0]), ask.assume, to_run=to_run)
+        if ask.custom_objects is not None:
+            model = model.with_custom_objects(ask.custom_objects)
         if not model.takes_masks:
             refuse_layer_options(given)
         return model

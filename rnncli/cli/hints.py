@@ -108,7 +108,7 @@ HINTS = {
 }
 """The suggestions after each command; the first that applies is shown."""
 
-UNREPEATABLE = ("engine", "calls", "stateful", "model", "assume")
+UNREPEATABLE = ("engine", "calls", "stateful", "model", "assume", "custom_objects")
 """Flags whose meaning differs between the commands of the table."""
 LONGEST = 100
 """Maximum number of characters of an input that is JSON text; a longer one would fill the terminal."""

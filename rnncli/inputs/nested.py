@@ -80,6 +80,7 @@ def to_texts(value: Any) -> Array:
 
     if not hasattr(value, "dtype"):
         _check(value, (), _outline(value, TEXTS), TEXTS)
+        return np.array(value, object)
     return np.asarray(value)
 
 

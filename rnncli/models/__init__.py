@@ -69,6 +69,7 @@ class ModelRun:
     other_outputs: the outputs of the other layers, by `dense/output`.
     masks: the layers that make the masks of the recurrent ones.
     order: the names of all layers, in the order in which parts and others are shown.
+    engine: what computed the other layers.
     """
 
     parts: tuple[LayerUse, ...]
@@ -76,6 +77,7 @@ class ModelRun:
     notes: tuple[Text, ...] = ()
     masks: tuple[str, ...] = ()
     order: tuple[str, ...] = ()
+    engine: str = "numpy"
 
 
 class CasePair(NamedTuple):
@@ -237,6 +239,17 @@ class SavedModel(ABC):
         raise UsageError(
             "{--assume} is for files without a graph, and {file} has a graph.",
             "Leave {--assume} out.",
+            file=self.file,
+        )
+
+    def with_custom_objects(self, given: Any) -> SavedModel:
+        """Return the model with the classes that it has of its own: a file of Python, or classes by name.
+
+        Raises UsageError for a file that is not a whole model of Keras.
+        """
+        raise UsageError(
+            "{--custom-objects} is for models of Keras, and {file} is not one.",
+            "Leave {--custom-objects} out.",
             file=self.file,
         )
 

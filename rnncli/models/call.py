@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from rnncli import addresses, compute, models
 from rnncli.addresses import label_in_model
 from rnncli.case import Array, RawValue, Spec, format_shape
-from rnncli.errors import InputError, Message, Text, UsageError, format_names, inside, join
+from rnncli.errors import InputError, LayerError, Message, Text, UsageError, format_names, inside, join
 from rnncli.inputs import arrange
 from rnncli.inputs.arrange import ArrangeOptions
 from rnncli.inputs.source import Source, split_layers
 from rnncli.layers.case import Case
 from rnncli.models import CasePair, GivenBeside, LayerUse, ModelRequest, ModelRun, SavedModel
+from rnncli.models.graph import model_option
 from rnncli.models.inputs import dtype_name
 from rnncli.result import ModelHead, NamedTensor, Result, join_layers
 
@@ -58,7 +59,6 @@ def open_model(
 
 def note_whole_model(source: Source) -> Text | None:
     """Return a note that --model runs the layers of a file, or some of them; None if it runs none."""
-    from rnncli.models.graph import model_option
     from rnncli.models.keras import reader
     from rnncli.models.keras.choice import runnable_layers
 
@@ -251,9 +251,11 @@ class ModelCall(NamedTuple):
             )
         if len(names) > 1:
             found, notes = self.run()
+            self._require_parts(found, names)
             return found, (*notes, *self._note_empty(found.parts)), ""
         # --engine is for this layer alone, which the command computes; `auto` computes the layers before it.
         found, notes = self._replace(model=self.model.with_names(names)).run()
+        self._require_parts(found, names)
         part = next((part for part in found.parts if part.layer == names[0]), found.parts[0])
         note = Message(
             "{file}: this is the layer {layer}, with the inputs and weights that it has in the model",
@@ -261,6 +263,16 @@ class ModelCall(NamedTuple):
             layer=part.layer,
         )
         return replace(found, parts=(part,)), (*notes, note, *self._note_empty((part,))), ""
+
+    def _require_parts(self, run: ModelRun, names: Sequence[str]) -> None:
+        """Raise LayerError if no layer of a run has steps.  names: the chosen layers."""
+        if not run.parts:
+            raise LayerError(
+                "{layer} has no steps to show: its framework computed it as a whole.",
+                "For what it returns: rnncli run INPUT {option}",
+                layer=names[0],
+                option=model_option(self.model.file, names),
+            )
 
     def head(self, layers: Mapping[str, Spec], masks: tuple[str, ...]) -> ModelHead:
         """Return what the head of an answer says.  layers, masks: see ModelHead."""
@@ -338,7 +350,9 @@ def compute_tensors(call: ModelCall, engine: str, *, everything: bool) -> ModelT
     }
     head = call.head({layer: result.specs[-1] for layer, result in results.items()}, run.masks)
     joined = join_layers(results, head)
-    return ModelTensors(replace(joined, outputs=_order_tensors(joined.outputs, run)), results, cases, notes)
+    engines = joined.engines or (run.engine,)
+    joined = replace(joined, engines=engines, outputs=_order_tensors(joined.outputs, run))
+    return ModelTensors(joined, results, cases, notes)
 
 
 def _order_tensors(tensors: Sequence[NamedTensor], run: ModelRun) -> tuple[NamedTensor, ...]:

@@ -10,7 +10,7 @@ import re
 import shlex
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from rnncli import layers
 from rnncli.case import Array, Shape, format_shape
@@ -18,6 +18,9 @@ from rnncli.errors import Flag, InputError, Message, Text, UsageError, did_you_m
 from rnncli.frameworks import advise_names
 from rnncli.layers import plain
 from rnncli.layers.plain import UnknownLayerError
+
+if TYPE_CHECKING:
+    from rnncli.models.keras.custom import CustomObjects
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +172,7 @@ class Graph:
         mask keeps it (an input without a mask keeps every step), and a recurrent layer with initial
         states still gets its input's mask.
     shapes: the shapes of tensors as far as the file has them.
+    custom: the classes and functions that --custom-objects gives.
     """
 
     kind: ClassVar[str] = "keras"
@@ -181,6 +185,7 @@ class Graph:
     notes: tuple[Text, ...]
     generation: int = 3
     shapes: Mapping[Ref, Shape] = field(default_factory=dict)
+    custom: CustomObjects | None = None
 
     @property
     def recurrent_nodes(self) -> tuple[Node, ...]:

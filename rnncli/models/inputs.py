@@ -58,7 +58,7 @@ def describe(wanted: ModelInput) -> str:
 
 def dtype_name(array: Array) -> str:
     """Return the name of the dtype of a fitted input, `string` for text."""
-    return TEXT if array.dtype.kind == "U" else str(array.dtype)
+    return TEXT if array.dtype.kind == "O" else str(array.dtype)
 
 
 def _name_inputs(graph: Graph, given: Any, optional: Collection[str]) -> Mapping[str, Any]:
@@ -167,16 +167,14 @@ def _to_texts(name: str, expected: str, given: Any) -> Array:
     array = np.asarray(given)
     if array.dtype.kind == "S":
         array = np.char.decode(array, "utf-8", "replace")
-    if array.dtype.kind in "OT" and all(isinstance(text, str) for text in array.flat):
-        array = array.astype(str)
-    if array.dtype.kind != "U":
+    if array.dtype.kind not in "UOT" or not all(isinstance(text, str) for text in array.flat):
         raise InputError(
             "{name}: the model expects {expected}; got something other than text.",
             'Give text: ["the cat sat", "a dog ran"].',
             name=name,
             expected=expected,
         )
-    return array
+    return array.astype(object)  # in which a long text does not widen the others
 
 
 def _is_numeric(dtype: str) -> bool:

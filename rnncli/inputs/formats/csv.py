@@ -7,7 +7,7 @@ import io
 import re
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
-from itertools import compress, islice, takewhile, zip_longest
+from itertools import compress, islice, takewhile
 from typing import Any
 
 import numpy as np
@@ -65,23 +65,25 @@ def read_texts(
         rows = [row for row in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter) if row]
     except csv.Error as error:
         raise InputError("it is not CSV: {error}.", "Write one row per sequence.", error=error) from None
-    for number, (row, first) in enumerate(zip_longest(rows, rows[:1], fillvalue=rows[0]), start=1):
-        if len(row) != len(first):
+    if not rows:
+        raise InputError("it has no rows.", "Write one row per sequence.")
+    for number, row in enumerate(rows, start=1):
+        if len(row) != len(rows[0]):
             raise InputError(
                 "row {number} has {columns} columns, the first has {width}.",
                 'Put a text with commas in quotes: "the cat, asleep"',
                 number=number,
                 columns=len(row),
-                width=len(first),
+                width=len(rows[0]),
             )
     if set(rows[0]) <= set(names) and len(rows) > 1:
-        return {name: np.asarray(column) for name, *column in zip(*rows, strict=True)}, ()
+        return {name: np.array(column, object) for name, *column in zip(*rows, strict=True)}, ()
     remark = Message(
         "the first row, {row!r}, is read as text; a header would name the inputs: {names}",
         row=delimiter.join(rows[0])[:40],
         names=delimiter.join(names),
     )
-    array = np.asarray(rows)
+    array = np.array(rows, object)
     return array[:, 0] if array.shape[1] == 1 else array, (remark,)
 
 

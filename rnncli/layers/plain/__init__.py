@@ -80,6 +80,8 @@ MASK_MAKERS = ("Masking", "Embedding")
 MASK_USERS = ("GlobalAveragePooling1D", "Softmax", "Attention", "AdditiveAttention")
 """Layers that compute with the mask of their inputs.  TimeDistributed does if the layer inside it does."""
 
+UNKNOWN_CLASS = "is not a layer of Keras; {--custom-objects FILE.py} gives its class"
+
 LAMBDAS = ("TFOpLambda", "SlicingOpLambda")
 """Layers of Keras 2 that hold a function of TensorFlow."""
 OPERATIONS = "rnncli.layers.plain.operations"
@@ -166,6 +168,8 @@ def compute(call: KerasCall, module: str = "") -> PlainOutput:
     """Return the output and the mask.  Raises UnknownLayerError if the layer or its config is not known."""
     function = _find(call.class_name, module)
     if function is None:
+        if not from_keras(module) or ">" in call.class_name:
+            raise call.refuse(UNKNOWN_CLASS)
         raise call.refuse("is not supported")
     if not is_operation(module) and any(arg is not None for arg in call.args):
         raise call.refuse("is called with more arguments than are supported")

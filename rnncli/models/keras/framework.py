@@ -32,7 +32,7 @@ from rnncli.models.keras.choice import (
     note_omissions,
     require_one_use,
 )
-from rnncli.models.keras.layer_alone import half_dtype
+from rnncli.models.keras.layer_alone import half_dtype, own_cell_name
 from rnncli.models.keras.process import UnrunnableError
 from rnncli.models.layer_cases import build_layer_case, name_outputs
 from rnncli.result import Result
@@ -95,7 +95,8 @@ def run(graph: Graph, path: Path, request: ModelRequest, cause: str = "") -> Mod
     EngineError if rnncli's steps give different numbers than Keras.
     """
     names = choose_layers(graph, request.layers)
-    wanted = {node.name: node for node in graph.nodes if node.name in names}
+    cells = {node.name: own_cell_name(node) for node in graph.recurrent_nodes if node.name in names}
+    wanted = {node.name: node for node in graph.nodes if node.name in names and not cells[node.name]}
     for node in wanted.values():
         _require_one_dtype(node)
         try:
@@ -121,10 +122,11 @@ def run(graph: Graph, path: Path, request: ModelRequest, cause: str = "") -> Mod
         )
     parts = tuple(_part(graph, node, seen[name], request.compute) for name, node in wanted.items())
     changed = find_training(graph) if request.everything else {}
-    others = dict(_other_outputs(graph, seen, changed)) if request.everything else {}
-    notes = (*note_omissions(changed), *note_containers(graph))
+    shown = [node for node in graph.nodes if request.everything or cells.get(node.name)]
+    others = dict(_other_outputs(shown, seen, changed))
+    notes = (*note_omissions(changed), *note_containers(graph), *_note_cells(cells))
     masks = masking_layers(graph, (part.case.mask for part in parts))
-    return ModelRun(parts, others, notes, masks, tuple(node.name for node in graph.nodes))
+    return ModelRun(parts, others, notes, masks, tuple(node.name for node in graph.nodes), "tensorflow")
 
 
 def _record_wanted(
@@ -180,7 +182,7 @@ def _record(
     with inside(graph.file), _loadable(path) as file:
         if in_tf_keras and (reason := _find_unsafe_code(graph)):
             raise process.cannot_run(family, reason)
-        record = process.record(file, inputs, family, wanted, more)
+        record = process.record(file, inputs, family, wanted, more, graph.custom)
     return {name: RecordedCall(*call) for name, call in record["calls"].items()}, record["more"]
 
 
@@ -210,6 +212,8 @@ def _find_unsafe_code(graph: Graph) -> Text:
     for node in graph.nodes:
         if node.inner is not None and (reason := _find_unsafe_code(node.inner)):
             return reason
+        if graph.custom is not None and graph.custom.has(node.class_name):
+            continue
         whole = {"class_name": node.class_name, "module": node.module, "config": node.config}
         if any(map(_is_unsafe, mappings(whole))):
             return Message(
@@ -288,14 +292,26 @@ def _require_equal(graph: Graph, node: Node, result: Result, theirs: Sequence[Ar
 
 
 def _other_outputs(
-    graph: Graph, seen: Mapping[str, RecordedCall], hidden: Collection[str]
+    nodes: Sequence[Node], seen: Mapping[str, RecordedCall], hidden: Collection[str]
 ) -> Iterator[tuple[str, Array]]:
-    """Yield the outputs of the layers that are not recurrent nor hidden; operations are not shown."""
-    for node in graph.nodes:
+    """Yield the outputs of the layers that rnncli does not compute nor hide; operations are not shown."""
+    for node in nodes:
         shown = node.name in seen and node.name not in hidden
-        if shown and not node.is_recurrent and not plain.is_operation(node.module):
+        own = not node.is_recurrent or own_cell_name(node)
+        if shown and own and not plain.is_operation(node.module):
             outputs = seen[node.name].outputs
             yield from zip(name_outputs(node.name, len(outputs)), outputs, strict=True)
+
+
+def _note_cells(cells: Mapping[str, str]) -> Iterator[Text]:
+    """Yield a note for each layer with a cell that is not Keras's.  cells: their names, "" for Keras's."""
+    for name, cell in cells.items():
+        if cell:
+            yield Message(
+                "{name} is shown as Keras returned it: its cell {cell} is code, which has no gates to show",
+                name=name,
+                cell=cell,
+            )
 
 
 def _require_same_rules(graph: Graph) -> None:

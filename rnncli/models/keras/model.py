@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from rnncli.case import Array, Shape
-from rnncli.errors import join
-from rnncli.layers.plain import UnknownLayerError, keras_may_know
+from rnncli.errors import Message, join
+from rnncli.layers.plain import UNKNOWN_CLASS, UnknownLayerError, keras_may_know, refuse
 from rnncli.models import CasePair, ModelRequest, ModelRun, SavedModel, inputs, name_file
 from rnncli.models.graph import Graph, Node, Ref
 from rnncli.models.keras.choice import INPUT, require_inference
@@ -15,6 +16,7 @@ from rnncli.models.keras.layer_alone import own_cell_name
 from rnncli.models.keras.walk import run_graph
 
 if TYPE_CHECKING:
+    from rnncli.models.keras.custom import CustomObjects
     from rnncli.models.summary import Summary
 
 
@@ -71,6 +73,12 @@ class Model(SavedModel):
                         tables.setdefault(names[arg.node], {})[node.name] = node.weights["embeddings"]
         return tables
 
+    def with_custom_objects(self, given: Any) -> Model:
+        """Return the model with the classes that it has of its own."""
+        from rnncli.models.keras import custom
+
+        return type(self)(replace(self.contents, custom=custom.read(given)), self.path, self.names)
+
     @name_file
     def run(self, request: ModelRequest) -> ModelRun:
         """Return what each recurrent layer gets; layers that NumPy does not know are computed by Keras.
@@ -83,9 +91,10 @@ class Model(SavedModel):
             return run_graph(graph, request)
         except UnknownLayerError as error:
             node = next((node for node in graph.nodes if node.name == error.layer), None)
-            if node is None or not _keras_may_know(node):
+            if node is None or not _keras_may_know(node, graph.custom):
                 raise
             require_inference(graph, request.layers)
+            _require_given(graph)
             unknown, cause = error.sentence, node.name
         from rnncli.models.keras import framework
         from rnncli.models.keras.process import UnrunnableError
@@ -102,8 +111,23 @@ class Model(SavedModel):
         return framework.outputs(self.contents, self.path, inputs, cases)
 
 
-def _keras_may_know(node: Node) -> bool:
-    """Return whether Keras could compute the node, and all nodes of a model inside it."""
+def _require_given(graph: Graph) -> None:
+    """Raise UnknownLayerError if --custom-objects lacks a class, for which Keras could not load the model."""
+    for node in graph.nodes if graph.custom is not None else ():
+        if not _keras_may_know(node, graph.custom):
+            raise refuse(node.name, own_cell_name(node) or node.class_name, Message(UNKNOWN_CLASS))
+
+
+def _keras_may_know(node: Node, custom: CustomObjects | None) -> bool:
+    """Return whether Keras could compute the node, and all nodes of a model inside it.
+
+    custom: the classes and functions that Keras is given.
+    """
     inside = node.inner.nodes if node.inner is not None else ()
-    known = keras_may_know(node.class_name, node.module) and not own_cell_name(node)
-    return known and all(map(_keras_may_know, inside))
+    known, cell = keras_may_know(node.class_name, node.module), own_cell_name(node)
+    if custom is not None:
+        function = node.config.get("function") if node.class_name == "Lambda" else None
+        name = function.get("config") if isinstance(function, Mapping) else None
+        known = known or custom.has(name if isinstance(name, str) else node.class_name)
+        cell = "" if custom.has(cell) else cell
+    return known and not cell and all(_keras_may_know(layer, custom) for layer in inside)

@@ -22,6 +22,7 @@ from rnncli.compute.engines.tensorflow import import_keras, informative_line
 from rnncli.errors import InputError, LayerError, Message, RnncliError, Text
 from rnncli.models import shorten_sentence
 from rnncli.models.graph import leaves, map_leaves
+from rnncli.models.keras.custom import CustomObjects
 from rnncli.process import child_process, transfer
 from rnncli.process.isolation import isolated
 from rnncli.process.memory import PER_BYTE, ROOM, format_size, limit_growth
@@ -36,7 +37,8 @@ SECONDS, SPEED = 120.0, 2**12
 NAMES = {"keras": "Keras", "tf_keras": "tf_keras"}
 """What messages call a family."""
 UNKNOWN_LAYERS = Message(
-    "Rebuild the model without the layers that it does not know, copy the weights, and save it again."
+    "Give the classes of its own with {--custom-objects FILE.py}, or rebuild the model without the layers "
+    "that Keras does not know, copy the weights, and save it again."
 )
 NO_MEMORY = ("ResourceExhaustedError", "MemoryError", "_ArrayMemoryError")
 
@@ -52,8 +54,11 @@ def record(
     family: str,
     wanted: Collection[str],
     more: Mapping[str, Mapping[str, bool]],
+    custom: CustomObjects | None = None,
 ) -> Any:
     """Run the model in `keras` or `tf_keras`, the family, in a new process; return every call of every layer.
+
+    Classes that Python gives exist only in this process, so that the model runs here.
 
     wanted: the uses whose arguments are returned, too.
     more: options of layers that are called once more in tf_keras, `{"lstm": {"return_state": True}}`.
@@ -61,7 +66,10 @@ def record(
     Raises UnrunnableError if Keras cannot load or run the model, crashes or takes too long.
     """
     size = count_bytes(path, inputs)
-    request = pickle.dumps((path.absolute(), dict(inputs), family, tuple(wanted), dict(more)))
+    custom = custom or CustomObjects()
+    if custom.objects:
+        return _find(path, inputs, family, wanted, more, custom)
+    request = pickle.dumps((path.absolute(), dict(inputs), family, tuple(wanted), dict(more), custom))
     variables = {"KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "3"}
     run, seconds = child_process.run_in_new_process, SECONDS + size / SPEED
     try:
@@ -75,17 +83,17 @@ def record(
 
 def answer(request: bytes, file: BinaryIO) -> None:
     """Write, in the new process, what the run returns or raises."""
+    transfer.send(file, lambda: _find(*pickle.loads(request)))  # written by `record`
 
-    def find() -> Any:
-        path, inputs, family, wanted, more = pickle.loads(request)  # written by `record`
-        try:
-            return map_leaves(_plain, _run(path, inputs, family, wanted, more))
-        except RnncliError:
-            raise
-        except Exception as error:  # frameworks raise many types
-            raise explain_error(error, family) from None
 
-    transfer.send(file, find)
+def _find(path: Path, inputs: Mapping[str, Array], family: str, *more: Any) -> Any:
+    """Return what `record` returns; it has the same arguments."""
+    try:
+        return map_leaves(_plain, _run(path, inputs, family, *more))
+    except RnncliError:
+        raise
+    except Exception as error:  # frameworks raise many types
+        raise explain_error(error, family) from None
 
 
 def _plain(leaf: Any) -> Any:
@@ -141,13 +149,14 @@ def _run(
     family: str,
     wanted: Collection[str],
     more: Mapping[str, Mapping[str, bool]],
+    custom: CustomObjects,
 ) -> Any:
     """Run the model, and return what `record` returns, with tensors of the framework."""
     with isolated():
         if family == "tf_keras":
-            calls, again = _run_in_tf_keras(file, inputs, more)
+            calls, again = _run_in_tf_keras(file, inputs, more, custom)
         else:
-            calls, again = _run_in_keras(file, inputs), {}
+            calls, again = _run_in_keras(file, inputs, custom), {}
     named = {
         name: (*((call.args, call.kwargs) if name in wanted else ((), {})), call.outputs)
         for name, call in calls.items()
@@ -155,21 +164,24 @@ def _run(
     return {"calls": named, "more": again}
 
 
-def _run_in_keras(file: Path, inputs: Mapping[str, Array]) -> dict[str, LayerCall]:
-    keras = import_keras()
+def _run_in_keras(file: Path, inputs: Mapping[str, Array], custom: CustomObjects) -> dict[str, LayerCall]:
+    keras, own = import_keras(), custom.load()
     with _limit_memory(file, inputs):
-        _require_room(keras, file, inputs)
-        model = keras.saving.load_model(file, compile=False)
+        _require_room(keras, file, inputs, own)
+        model = keras.saving.load_model(file, own, compile=False)
         tensors = [keras.ops.convert_to_tensor(inputs[tensor.name]) for tensor in model.inputs]
         packed = keras.tree.pack_sequence_as(_graph_of(model).input, tensors)
         return _record_calls(model, lambda: model(packed, training=False))
 
 
 def _run_in_tf_keras(
-    file: Path, inputs: Mapping[str, Array], more: Mapping[str, Mapping[str, bool]]
+    file: Path,
+    inputs: Mapping[str, Array],
+    more: Mapping[str, Mapping[str, bool]],
+    custom: CustomObjects,
 ) -> tuple[dict[str, LayerCall], dict[str, list[Any]]]:
     keras: Any = importlib.import_module("tf_keras")
-    scope = keras.utils.custom_object_scope(_classes(keras))
+    scope = keras.utils.custom_object_scope(_classes(keras) | custom.load())
     safe = importlib.import_module("tf_keras.src.saving.serialization_lib").SafeModeScope(True)
     with scope, safe, _limit_memory(file, inputs):
         model = keras.models.load_model(file, compile=False)
@@ -281,7 +293,7 @@ def _limit_memory(path: Path, inputs: Mapping[str, Array]) -> Iterator[None]:
         yield
 
 
-def _require_room(keras: Any, path: Path, inputs: Mapping[str, Array]) -> None:
+def _require_room(keras: Any, path: Path, inputs: Mapping[str, Array], own: Mapping[str, Any]) -> None:
     """Raise InputError if the tensors of the model are far larger than its file and the inputs.
 
     Keras builds the model without numbers, isolated, since it would create the variables later; TensorFlow
@@ -291,7 +303,7 @@ def _require_room(keras: Any, path: Path, inputs: Mapping[str, Array]) -> None:
     """
     try:
         with isolated(), keras.StatelessScope(initialize_variables=False):
-            model = keras.saving.load_model(path, compile=False)
+            model = keras.saving.load_model(path, dict(own), compile=False)
             sizes = tuple(_tensor_sizes(keras, model, inputs))
     except ValueError as error:
         if "stateless scope" in str(error):  # Keras creates the states of a stateful layer nowhere else
