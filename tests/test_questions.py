@@ -45,7 +45,9 @@ EXAMPLES = [
 ]
 
 
-def make_tagger(nn: Any) -> Any:
+def make_modules(torch: Any, nn: Any) -> tuple[Any, Any]:
+    """Return a tagger, and a model that calls a cell in a loop."""
+
     class Tagger(nn.Module):  # type: ignore[misc]
         def __init__(self) -> None:
             super().__init__()
@@ -55,7 +57,18 @@ def make_tagger(nn: Any) -> Any:
         def forward(self, x: Any) -> Any:
             return self.linear(self.lstm(x)[0])
 
-    return Tagger().eval()
+    class Reader(nn.Module):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__()
+            self.cell = nn.LSTMCell(4, 3)
+
+        def forward(self, x: Any) -> Any:
+            h = c = torch.zeros(len(x), 3)
+            for step in x.unbind(1):
+                h, c = self.cell(step, (h, c))
+            return h
+
+    return Tagger().eval(), Reader().eval()
 
 
 @pytest.fixture(scope="module")
@@ -72,9 +85,10 @@ def files(tmp_path_factory: Any) -> Any:
     both = layers.Bidirectional(layers.GRU(3), name="bi")(read)
     model = keras.Model(ids, layers.Dense(2, activation="softmax", name="dense")(both))
     model.save(folder / "model.keras")
-    (folder / "ids.json").write_text(json.dumps([[3, 1, 4, 0, 0], [1, 5, 9, 2, 6]]))
+    numbers = [[3, 1, 4, 0, 0], [1, 5, 9, 2, 6]]
+    (folder / "ids.json").write_text(json.dumps(numbers))
     torch.manual_seed(1)
-    tagger = make_tagger(torch.nn)
+    tagger, reader = make_modules(torch, torch.nn)
     torch.save(tagger.state_dict(), folder / "tagger.pt")
     x = np.random.default_rng(1).standard_normal((2, 5, 4)).astype("float32")
     np.save(folder / "x.npy", x)
@@ -85,14 +99,16 @@ def files(tmp_path_factory: Any) -> Any:
             tagger, (torch.from_numpy(x),), folder / "tagger.onnx", dynamo=False,
             input_names=["x"], output_names=["y"], dynamic_axes={"x": {0: "batch", 1: "time"}},
         )  # fmt: skip
-    return folder, {"model": model, "tagger": tagger, "x": x, "rnncli": rnncli}
+    objects = {"model": model, "ids": np.array(numbers), "reader": reader, "x": x, "rnncli": rnncli}
+    return folder, objects
 
 
-def test_a_question_has_one_command_or_three_lines_of_python() -> None:
-    assert [example.number for example in EXAMPLES] == list(range(1, len(EXAMPLES) + 1))
-    assert len({example.question for example in EXAMPLES}) == len(EXAMPLES)
+def test_forty_questions_have_one_command_each_or_three_lines_of_python() -> None:
+    assert [example.number for example in EXAMPLES] == list(range(1, 41))
+    assert len({example.question for example in EXAMPLES}) == 40
     for example in EXAMPLES:
         assert len(example.code.splitlines()) <= (3 if example.language == "python" else 1)
+    assert sum(example.answer.startswith("In part: ") for example in EXAMPLES) == 3
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=[str(example.number) for example in EXAMPLES])
