@@ -390,6 +390,12 @@ class ShapeReport(NamedTuple):
     outputs: tuple[TensorInfo, ...]
     claims: Mapping[Label, tuple[Claim, ...]]
 
+    @property
+    def parameters(self) -> int | None:
+        """The number of all parameters; None if it depends on an unknown size."""
+        counts = [layer.parameters for layer in self.layers]
+        return None if None in counts else sum(count for count in counts if count is not None)
+
 
 class Matrix(NamedTuple):
     """The four results of return_sequences x return_state, keyed by (return_sequences, return_state)."""

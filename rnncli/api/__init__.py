@@ -106,23 +106,35 @@ def run(
 
 @expand_options
 def shape(
-    inputs: Any = None, layer: Any = None, *, all_layers: bool = False, **options: Unpack[Options]
+    inputs: Any = None,
+    layer: Any = None,
+    *,
+    all_layers: bool = False,
+    explain: bool = False,
+    **options: Unpack[Options],
 ) -> Report:
-    """Return tensors, shapes and parameter counts without computing any numbers.
+    """Return tensors, shapes and `.parameters` without computing any numbers; of a model, every layer.
 
     input_shape: a size may be None or a name, `("batch", None, 8)`.
+    explain: show the formula behind each number of parameters.
     """
     from rnncli.commands.shape.answer import ShapeAnswer, outline
 
     ask = ask_of(inputs, layer, options, all_layers=all_layers)
     subject = subject_of(ask)
-    if ask.input_shape is not None and inputs is None:
+    if (summary := subject.summary()) is not None:
+        from rnncli.commands.shape.summary import SummaryAnswer
+
+        return Report(
+            "shape", (), summary, SummaryAnswer(summary, explain), summary.remarks, view_of(options)
+        )
+    if inputs is None and (ask.input_shape is not None or ask.model is not None):
         specs, sizes, remarks, *_ = subject.outline()
     else:
         case, remarks, *_ = subject.choose()
         specs, sizes = case.stack, case.inputs.shape
     found = outline(specs, sizes, all_layers=all_layers)
-    return Report("shape", specs, found, ShapeAnswer(found), remarks, view_of(options))
+    return Report("shape", specs, found, ShapeAnswer(found, explain), remarks, view_of(options))
 
 
 @expand_options

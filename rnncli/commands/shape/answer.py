@@ -106,7 +106,7 @@ class ShapeAnswer(Answer):
             "layer": configs_of(report.specs),
             "input": {"shape": list(report.input_shape), "dtype": report.input_dtype},
             "weights": weights.objects(),
-            "parameters": self._total,
+            "parameters": self.report.parameters,
             "outputs": self._outputs(view).objects(),
         }
 
@@ -124,7 +124,9 @@ class ShapeAnswer(Answer):
                 tables.append(listing.table(view, titled, _count(layer.parameters, view)))
         words = f"{view.say('parameters')}, {view.say('total')}  "
         below: tuple[Line, ...] = (
-            ((), (Span(words, "dim"), Span(_count(self._total, view), "strong"))) if several else ()
+            ((), (Span(words, "dim"), Span(_count(self.report.parameters, view), "strong")))
+            if several
+            else ()
         )
         notes = (note([input_text(report.input_shape, report.input_dtype, view)], view),)
         return Page(title(report.specs, view), notes, (*tables, *below))
@@ -140,10 +142,6 @@ class ShapeAnswer(Answer):
             Field("parameters", lambda row: getattr(row[1], "parameters", None)),
         )
         return Listing(kinds, [*weights, *outputs]).records()
-
-    @property
-    def _total(self) -> int | None:
-        return _add(layer.parameters for layer in self.report.layers)
 
     def _weights(self, layer: LayerShapes) -> list[Weight]:
         prefix = f"{layer.path}/" if layer.path else ""

@@ -18,6 +18,7 @@ from looks import check_looks
 from oracle import keras, make_layers
 from plain_layers import ONE_INPUT, SEQUENCE, SEVERAL
 
+from rnncli import shape as shape_of
 from rnncli.ask import Ask
 from rnncli.commands.shape import shape
 from rnncli.models.summary import PASSED, STARTS, THROUGH, LayerRow, Summary
@@ -291,3 +292,18 @@ class TestAnswer:
                 numbers = [int(word.split()[0]) for word in factors.split(" x ")]
                 assert np.prod(numbers) == weight["parameters"]
                 assert not total or int(total.replace(",", "")) == weight["parameters"]
+
+
+class TestPython:
+    def test_a_file_is_summarized_as_on_the_command_line(self, tagger: Path, rnncli: Run) -> None:
+        report = shape_of(model=tagger)
+        assert report.parameters == keras.saving.load_model(tagger).count_params()
+        assert str(report) == rnncli("shape", "--model", str(tagger)).stdout.rstrip("\n")
+        assert "starts here" in report._repr_html_()
+
+    def test_the_parameters_of_described_layers(self) -> None:
+        layer = keras.layers.GRU(5)
+        layer.build((None, None, 8))
+        assert shape_of(layer="GRU(5)", input_shape=(None, None, 8)).parameters == layer.count_params()
+        assert shape_of(layer="GRU(5)", input_shape=(None, None, None)).parameters is None
+        assert "x 3 gates x 5 units" in str(shape_of(layer="GRU(5)", explain=True))
