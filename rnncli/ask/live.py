@@ -14,7 +14,7 @@ from rnncli.ask.request import INPUT_OPTIONS, RUN_OPTIONS, Remarks
 from rnncli.ask.subject import Bounds, Chosen, Computed, Outline, Parts, Subject, Verified
 from rnncli.case import Agreement, Array
 from rnncli.compute import compare
-from rnncli.errors import Flag, LayerError, Message, Text, UsageError, join
+from rnncli.errors import Flag, InputError, LayerError, Message, Text, UsageError, join
 from rnncli.layers.case import Case
 from rnncli.layers.shape_checks import check_case
 from rnncli.layers.stack import Stack
@@ -102,13 +102,14 @@ class Live(Subject):
 
     @property
     def _calls(self) -> Sequence[Call]:
-        """The calls that `at` names, or all of them."""
+        """The calls that `at` names: one use, a module's layers, or every call of another layer; or all."""
         calls, at = self._recording.calls, self.ask.at
         if at is None:
             return calls
-        exact = [call for call in calls if at in (call.name, call.path)]
-        below = [call for call in calls if re.fullmatch(rf"{re.escape(at)}(_l\d+)?(@\d+)?", call.name)]
-        if not (exact or below):
+        named = [call for call in calls if call.name == at and call.config is not None]
+        uses = rf"{re.escape(at)}(_l\d+)?(@\d+)?"
+        chosen = named or [call for call in calls if call.path == at or re.fullmatch(uses, call.name)]
+        if not chosen:
             raise UsageError(
                 "at={at!r}: {title} has no such call. It has {names}.",
                 "Name one of them.",
@@ -116,7 +117,7 @@ class Live(Subject):
                 title=self.live.title,
                 names=", ".join(call.name for call in calls),
             )
-        return exact if len(exact) == 1 else below or exact
+        return chosen
 
     @cached_property
     def _uses(self) -> dict[str, Use]:
@@ -126,7 +127,7 @@ class Live(Subject):
         uses: dict[str, Use] = {}
         for name in asked:
             chain = [name]
-            while before := known[chain[0]].before:
+            while (before := known[chain[0]].before) in known:
                 chain.insert(0, before)
             for link in chain:
                 if link not in uses:
@@ -182,9 +183,13 @@ class Live(Subject):
                 name=lacking,
                 lacks=uses[lacking].lacks,
             )
+        agreement = self._agreement(able)
+        if len(able) == 1:
+            agreement = agreement._replace(layer=next(iter(able)))
         shown = {
-            layer: with_returns(_labelled(use, layer, self._agreement({layer: use})), self.ask.returns)
+            layer: with_returns(use.case, self.ask.returns)._replace(agreement=agreement)
             for layer, use in able.items()
+            if use.case is not None
         }
         if self.ask.hold:
             from rnncli.compute import holds
@@ -273,7 +278,7 @@ def _compute(call: Call, before: Use | None, engine: str) -> Use:
         case = Case(stack, inputs, call.mask, call.initial_state, call.weights, seed=None)
         case = check_case(case)
         result = compute.run(case, engine)
-    except LayerError as error:
+    except (InputError, LayerError) as error:
         return Use(call, lacks=Message("{error}", error=error.sentence))
     difference, agrees = _compare(case, result, call.outputs, engine)
     if call.lacks and not agrees:
@@ -312,12 +317,6 @@ def _compute_wide(case: Case, engine: str) -> dict[str, Array]:
     specs = Stack(spec.with_option("dtype", "float64") for spec in case.stack)
     wide = check_case(case._replace(stack=specs, inputs=case.inputs.astype(np.float64)))
     return {tensor.name: tensor.values for tensor in compute.run(wide, engine).outputs}
-
-
-def _labelled(use: Use, layer: str, agreement: Agreement) -> Case:
-    """Return the Case with what the head of its answer says of the object."""
-    assert use.case is not None
-    return use.case._replace(agreement=agreement._replace(layer=layer))
 
 
 def _verify(

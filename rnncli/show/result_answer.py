@@ -158,21 +158,24 @@ def notes_of(result: Result, view: View, line: int | None = None) -> tuple[Line,
 
 def agreement_lines(agreement: Agreement | None, view: View) -> tuple[Line, ...]:
     """Return `agrees with PyTorch: largest difference 6.0e-08`, and a line for each layer without gates."""
+    return tuple(note([view.say(text)], view) for text in agreement_texts(agreement))
+
+
+def agreement_texts(agreement: Agreement | None) -> Iterator[Message]:
+    """Yield what the head of an answer says of a live object; nothing for anything else."""
     if agreement is None:
-        return ()
-    texts = []
+        return
     if agreement.difference is not None:
-        template = (
+        yield Message(
             "agrees with {framework}: largest difference {difference}"
             if agreement.agrees
-            else "differs from {framework}: largest difference {difference}"
+            else "differs from {framework}: largest difference {difference}",
+            framework=agreement.framework,
+            difference=format_difference(agreement.difference),
         )
-        difference = format_difference(agreement.difference)
-        texts.append(Message(template, framework=agreement.framework, difference=difference))
     for layer, reason in agreement.lacks.items():
         template = "{layer}: as {framework} returned it: {reason}"
-        texts.append(Message(template, layer=layer, framework=agreement.framework, reason=reason))
-    return tuple(note([view.say(text)], view) for text in texts)
+        yield Message(template, layer=layer, framework=agreement.framework, reason=reason)
 
 
 def condition_texts(result: Result, view: View) -> Iterator[str]:

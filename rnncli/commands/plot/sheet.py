@@ -15,7 +15,7 @@ from rnncli.errors import Message, Text, UsageError, did_you_mean, format_indice
 from rnncli.layers import runs_a_cell
 from rnncli.layers.case import Case
 from rnncli.result import OUTPUT, Label, LoopTrace, NamedTensor, Result
-from rnncli.show.result_answer import assumed_text, held_text
+from rnncli.show.result_answer import agreement_texts, assumed_text, held_text
 from rnncli.show.visible import visible
 from rnncli.show.wording import GATES, new_state, say
 from rnncli.specs import expressions_of
@@ -213,6 +213,7 @@ def _notes(case: Case, result: Result, selection: SheetSelection) -> Iterator[st
         yield say(held_text(result), lang)
     if result.assumed is not None:
         yield visible(say(assumed_text(result.assumed), lang))
+    yield from (visible(say(text, lang)) for text in agreement_texts(result.agreement))
 
 
 def _known_gates(parts: Sequence[DrawnLayers], selection: SheetSelection) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import inspect
 import re
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext, suppress
 from functools import update_wrapper
 from types import MethodType
@@ -48,6 +48,8 @@ from rnncli.models.live.torch_calls import (
     weights_of,
 )
 
+UNREADABLE = (AttributeError, KeyError, RuntimeError, TypeError, ValueError)
+"""What reading a call raises if its arguments or tensors are not in the form of PyTorch's own layers."""
 BESIDE = {"initial_state": ("hx", "hidden", "state"), "lengths": ("length", "seq_lengths"), "mask": ()}
 """Other names of parameters that take what is given beside the input."""
 
@@ -134,22 +136,26 @@ class _Recorder:
             self.is_inside = False
 
     def _record(self, path: str, module: Any, forward: Any, args: Any, kwargs: Any) -> Any:
-        """Call `forward`; what is not in the form of PyTorch's own layers is recorded as plain tensors."""
-        index = len(self.calls)
-        is_recurrent = isinstance(module, RECURRENT)
+        """Call `forward`; what is not in the form of PyTorch's own layers is recorded as plain tensors.
+
+        Tensors inside torch.vmap, and wrong arguments, cannot be read: then nothing is recorded.
+        """
         is_own = type(module).forward not in FORWARDS
-        inputs = flatten("input", [args, kwargs], to_array) if is_own else {}
-        given = layers = None
-        with suppress(AttributeError, TypeError, ValueError) if is_own else nullcontext():
-            if is_recurrent:
+        readers: list[Callable[[Any], list[Call]]] = []
+        with suppress(*UNREADABLE):
+            if isinstance(module, RECURRENT):
                 layers = self._layers(path, module)
                 given = Given.read(module, *input_and_states(args, kwargs))
+                readers.append(lambda returned: calls_of(path, module, layers, given, returned))
+        with suppress(*UNREADABLE):
+            if is_own:
+                inputs = flatten("input", [args, kwargs], to_array)
+                readers.append(lambda returned: [call_of_other(path, module, inputs, returned)])
         returned = forward(*args, **kwargs)
-        with suppress(AttributeError, TypeError, ValueError) if is_own else nullcontext():
-            if given is not None and layers is not None:
-                self.calls[index:] = calls_of(path, module, layers, given, returned)
-        if len(self.calls) == index:
-            self.calls.append(call_of_other(path, module, inputs, returned))
+        for read in readers:
+            with suppress(*UNREADABLE):
+                self.calls += read(returned)
+                break
         return returned
 
     def _layers(self, path: str, module: nn.Module) -> Module:
@@ -399,7 +405,10 @@ def _require_calls(
     name = type(model).__name__
     if at is not None:
         raise LayerError(
-            "{name} did not call {at}.", "It may have been called from another thread.", name=name, at=at
+            "{name} did not call {at}.",
+            "A call in another thread or in torch.vmap is not seen.",
+            name=name,
+            at=at,
         )
     classes = sorted({type(module).__name__ for module in modules.values() if module is not model})
     raise LayerError(
@@ -414,6 +423,9 @@ def _notes(chosen: Mapping[str, Any], calls: Sequence[Call], changed: Sequence[s
     """Yield remarks on modules whose call was not seen, and on weights that the call changed."""
     seen = {re.sub(r"_l\d+$", "", call.path) for call in calls} | {call.path for call in calls}
     if missed := [path for path in chosen if path not in seen]:
-        yield Message("not called, or from another thread: {names}", names=", ".join(missed))
+        yield Message(
+            "not called, or out of sight (in another thread, or in torch.vmap): {names}",
+            names=", ".join(missed),
+        )
     if changed:
         yield Message("the call itself changed {names}; they stay changed", names=format_names(changed))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -68,8 +68,8 @@ def _state(module: Any, value: Any) -> Array:
     return array if array.ndim == 3 else array[:, None]
 
 
-def calls_of(path: str, module: Any, layers: Module, given: Given, returned: Any) -> Iterator[Call]:
-    """Yield the Call of each layer of a module, first to last."""
+def calls_of(path: str, module: Any, layers: Module, given: Given, returned: Any) -> list[Call]:
+    """Return the Call of each layer of a module, first to last."""
     is_cell = isinstance(module, nn.RNNCellBase)
     if is_cell:
         output, states = (returned[0] if isinstance(returned, tuple) else returned), returned
@@ -80,18 +80,15 @@ def calls_of(path: str, module: Any, layers: Module, given: Given, returned: Any
     finals = tuple(_state(module, state) for state in states)
     directions = 2 if getattr(module, "bidirectional", False) else 1
     mask = None if given.lengths is None else np.arange(given.inputs.shape[1]) < given.lengths[:, None]
-    lacks, can = _explain_lack(module, layers, given.inputs, sequence)
-    count = max(len(layers.nodes), 1)
+    lacks, can = _explain_lack(module, layers, output)
+    count, calls = max(len(layers.nodes), 1), []
     for index in range(count):
         rows = range(index * directions, (index + 1) * directions)
         name = f"{layers.name}_l{index}" if count > 1 else layers.name
         final = tuple(state[row] for row in rows for state in finals)
-        node = (
-            layers.nodes[index].with_core_options(**_options(module, mask if directions == 1 else None))
-            if can
-            else None
-        )
-        yield Call(
+        options = _options(module, mask if directions == 1 else None)
+        node = layers.nodes[index].with_core_options(**options) if can else None
+        call = Call(
             name,
             f"{path}_l{index}" if count > 1 else path,
             type(module).__name__,
@@ -106,6 +103,8 @@ def calls_of(path: str, module: Any, layers: Module, given: Given, returned: Any
             is_step=given.inputs.shape[1] == 1 and directions == 1,
             lacks=lacks,
         )
+        calls.append(call)
+    return calls
 
 
 def _options(module: Any, mask: Array | None) -> dict[str, Any]:
@@ -129,10 +128,10 @@ def _name_outputs(
     return {**outputs, **dict(zip(names, final, strict=True))}
 
 
-def _explain_lack(module: Any, layers: Module, inputs: Array, sequence: Array) -> tuple[Text, bool]:
+def _explain_lack(module: Any, layers: Module, output: Any) -> tuple[Text, bool]:
     """Return why gates may not be shown ("" if they can be), and whether rnncli's engines can try."""
-    dtypes = {str(array.dtype) for array in (inputs, sequence)}
-    dtypes |= {str(parameter.dtype).removeprefix("torch.") for parameter in weights_of(module).values()}
+    tensors = [output.data if isinstance(output, PackedSequence) else output, *weights_of(module).values()]
+    dtypes = {str(tensor.dtype).removeprefix("torch.") for tensor in tensors}
     if layers.refusal or not layers.nodes:
         return layers.refusal or Message("its weights are not those of a recurrent layer"), False
     if len(dtypes) > 1 or not dtypes <= {"float32", "float64"}:

@@ -300,7 +300,7 @@ def test_calls_of_other_threads_are_not_recorded() -> None:
 
     result = rnncli.run(numbers(6, 3, 5), Threaded())
     assert result.keys() == ("here/hidden_states", "here/last_hidden_state")
-    assert "not called, or from another thread: there" in str(result.remarks[0])
+    assert "in torch.vmap): there" in str(result.remarks[0])
     with pytest.raises(rnncli.LayerError, match="did not call there"):
         rnncli.run(numbers(6, 3, 5), Threaded(), at="there")
 

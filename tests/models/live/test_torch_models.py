@@ -1,0 +1,310 @@
+"""Modules as people write them, as live objects: every recurrent tensor against PyTorch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.nn.utils.rnn import pack_sequence, pad_packed_sequence
+from torch.utils.checkpoint import checkpoint
+
+import rnncli
+
+X = np.random.default_rng(5).normal(size=(3, 6, 5)).astype("float32")
+IDS = np.random.default_rng(6).integers(0, 9, (3, 6))
+Built = tuple[nn.Module, Any, tuple[str, ...]]
+MODELS: dict[str, Callable[[], Built]] = {}
+"""Modules with an input, and the names of the recurrent layers that they call."""
+
+
+def model(make: Callable[[], Built]) -> Callable[[], Built]:
+    MODELS[make.__name__] = make
+    return make
+
+
+class Flow(nn.Module):
+    """Modules by name, and the function that a test gives as its forward."""
+
+    def __init__(self, flow: Callable[..., Any], **parts: Any) -> None:
+        super().__init__()
+        self.flow = flow
+        for name, part in parts.items():
+            setattr(self, name, part)
+
+    def forward(self, *given: Any) -> Any:
+        return self.flow(self, *given)
+
+
+@model
+def character_model_with_a_state_of_its_own() -> Built:
+    def flow(self: Any, ids: Any) -> Any:
+        output, self.state = self.lstm(self.embed(ids), self.state)
+        self.state = tuple(part.detach() for part in self.state)
+        return self.head(output)
+
+    parts = {"embed": nn.Embedding(9, 5), "lstm": nn.LSTM(5, 4, batch_first=True), "head": nn.Linear(4, 9)}
+    start = (torch.ones(1, 3, 4), torch.ones(1, 3, 4))
+    return Flow(flow, **parts, state=start), IDS, ("lstm",)
+
+
+@model
+def states_fed_by_hand() -> Built:
+    def flow(self: Any, x: Any) -> Any:
+        hidden = torch.zeros(1, x.shape[0], 4)
+        for t in range(x.shape[1]):
+            output, hidden = self.gru(x[:, t : t + 1], hidden)
+        return output
+
+    return Flow(flow, gru=nn.GRU(5, 4, batch_first=True)), X, ("gru",)
+
+
+@model
+def tagger_with_both_directions() -> Built:
+    layers = (nn.Embedding(9, 5), nn.LSTM(5, 4, 2, batch_first=True, bidirectional=True))
+    return (
+        Flow(lambda self, ids: self.head(self.rnn(self.embed(ids))[0]), embed=layers[0], rnn=layers[1],
+             head=nn.Linear(8, 3)),
+        IDS,
+        ("rnn_l0", "rnn_l1"),
+    )  # fmt: skip
+
+
+@model
+def sequences_of_different_lengths() -> Built:
+    def flow(self: Any, sequences: Any) -> Any:
+        packed = pack_sequence(sequences, enforce_sorted=False)
+        return pad_packed_sequence(self.gru(packed)[0], batch_first=True)[0]
+
+    return Flow(flow, gru=nn.GRU(5, 4, bidirectional=True)), [X[0, :2], X[1], X[2, :4]], ("gru",)
+
+
+@model
+def convolution_before() -> Built:
+    def flow(self: Any, x: Any) -> Any:
+        return self.gru(self.conv(x.transpose(1, 2)).relu().permute(2, 0, 1))[1]
+
+    return Flow(flow, conv=nn.Conv1d(5, 7, 3, padding=1), gru=nn.GRU(7, 4)), X, ("gru",)
+
+
+@model
+def siamese() -> Built:
+    def flow(self: Any, left: Any, right: Any) -> Any:
+        return (self.encoder(left)[1][0] - self.encoder(right)[1][0]).abs().sum(-1)
+
+    return Flow(flow, encoder=nn.LSTM(5, 4, batch_first=True)), (X, X + 1), ("encoder", "encoder@1")
+
+
+@model
+def residual_layers_in_a_list() -> Built:
+    def flow(self: Any, x: Any) -> Any:
+        for layer in self.layers:
+            x = x + layer(x)[0]
+        return x
+
+    layers = nn.ModuleList(nn.LSTM(5, 5, batch_first=True) for _ in range(3))
+    return Flow(flow, layers=layers), X, ("layers.0", "layers.1", "layers.2")
+
+
+@model
+def stacked_cells() -> Built:
+    def flow(self: Any, x: Any) -> Any:
+        states = [torch.zeros(x.shape[0], 4) for _ in self.cells]
+        for t in range(x.shape[1]):
+            step = x[:, t]
+            for index, cell in enumerate(self.cells):
+                step = states[index] = cell(step, states[index])
+        return step
+
+    return Flow(flow, cells=nn.ModuleList([nn.GRUCell(5, 4), nn.GRUCell(4, 4)])), X, ("cells.0", "cells.1")
+
+
+@model
+def nested_modules() -> Built:
+    inner = Flow(lambda self, x: self.rnn(x)[0], rnn=nn.RNN(5, 4, nonlinearity="relu", batch_first=True))
+    outer = Flow(lambda self, x: self.decoder(self.encoder(x)), encoder=inner, decoder=nn.Linear(4, 2))
+    return outer, X, ("encoder.rnn",)
+
+
+@model
+def gradient_checkpoints() -> Built:
+    def flow(self: Any, x: Any) -> Any:
+        return checkpoint(lambda y: self.lstm(y)[0], x, use_reentrant=False)
+
+    return Flow(flow, lstm=nn.LSTM(5, 4, batch_first=True)), X, ("lstm",)
+
+
+@model
+def gradients_inside() -> Built:
+    def flow(self: Any, x: Any) -> Any:
+        with torch.enable_grad():
+            x = x.detach().requires_grad_()
+            (slope,) = torch.autograd.grad(self.gru(x)[0].sum(), x)
+        return slope
+
+    return Flow(flow, gru=nn.GRU(5, 4, batch_first=True)), X, ("gru",)
+
+
+@model
+def data_parallel_on_the_cpu() -> Built:
+    return nn.DataParallel(nn.LSTM(5, 4, batch_first=True)), X, ("module",)
+
+
+@model
+def tied_weights() -> Built:
+    tied, free = nn.GRUCell(5, 5), nn.GRUCell(5, 5)
+    free.weight_hh = tied.weight_hh
+    return Flow(lambda self, x: self.two(x, self.one(x)), one=tied, two=free), X[:, 0], ("one", "two")
+
+
+@model
+def a_dict_of_inputs() -> Built:
+    class Named(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.gru = nn.GRU(5, 4, batch_first=True)
+
+        def forward(self, values: Any, scale: float = 1.0) -> Any:
+            return {"all": self.gru(values * scale)[0], "first": (values,)}
+
+    return Named(), {"values": X, "scale": 2.0}, ("gru",)
+
+
+@model
+def a_frozen_encoder_after_training() -> Built:
+    module: Any = Flow(
+        lambda self, x: self.head(self.gru(x)[0]), gru=nn.GRU(5, 4, batch_first=True), head=nn.Linear(4, 2)
+    )
+    module.gru.requires_grad_(False)
+    optimizer = torch.optim.Adam(module.head.parameters())
+    module(torch.tensor(X)).sum().backward()
+    optimizer.step()
+    return module, X, ("gru",)
+
+
+def watch(module: nn.Module) -> list[tuple[Any, Any]]:
+    """Return what every call of a recurrent module or a cell returned, which later calls fill."""
+    returned: list[tuple[Any, Any]] = []
+    for part in module.modules():
+        if isinstance(part, (nn.RNNBase, nn.RNNCellBase)):
+            part.register_forward_hook(lambda part, _, output: returned.append((part, output)))
+    return returned
+
+
+def last_states(module: nn.Module, output: Any) -> list[Any]:
+    """Return the states that a call returned, hidden ones first, one entry a layer and direction."""
+    states = output if isinstance(module, nn.RNNCellBase) else output[1]
+    states = states if isinstance(states, tuple) else (states,)
+    return [part for state in states for part in (state if state.ndim == 3 else state[None])]
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_every_tensor_is_that_of_the_framework(name: str) -> None:
+    torch.manual_seed(1)
+    module, given, layers = MODELS[name]()
+    returned = watch(module)
+    result = rnncli.run(given, module)
+    assert result.agrees is True
+    assert result.agreement is not None
+    assert result.agreement.difference is not None
+    assert result.agreement.difference < 1e-6
+    assert tuple(dict.fromkeys(key.rpartition("/")[0] for key in result.keys())) == layers  # noqa: SIM118
+    # Every last state that rnncli shows was returned by a call, and every final state of a module is shown.
+    shown = [result[key] for key in result.keys() if "last_" in key]  # noqa: SIM118
+    theirs = [state.detach().numpy() for part, output in returned for state in last_states(part, output)]
+    assert all(any(near(array, state) for state in theirs) for array in shown)
+    ends = {id(part): (part, output) for part, output in returned}.values()
+    final = [state.detach().numpy() for part, output in ends for state in last_states(part, output)]
+    assert all(any(near(array, state) for array in shown) for state in final)
+
+
+def near(first: Any, second: Any) -> bool:
+    return first.shape == second.shape and bool(np.allclose(first, second, rtol=1e-5, atol=2e-6))
+
+
+def test_a_state_of_its_own_is_as_before() -> None:
+    module, given, _ = character_model_with_a_state_of_its_own()
+    before = module.state
+    first, again = (rnncli.run(given, module) for _ in range(2))
+    assert module.state is before
+    np.testing.assert_array_equal(first.hidden_states, again.hidden_states)
+
+
+@pytest.mark.parametrize("command", ["trace", "gradients", "plot"])
+def test_commands_show_each_layer(command: str) -> None:
+    module, given, layers = tagger_with_both_directions()
+    answer = getattr(rnncli, command)(given, module)
+    text = str(answer)
+    assert "agrees with PyTorch: largest difference" in text
+    assert all(layer in text for layer in layers)
+    alone = getattr(rnncli, command)(given, module, at="rnn_l1")
+    assert "agrees with PyTorch" in str(alone)
+    if command != "plot":
+        assert answer.agrees is alone.agrees is True
+
+
+def test_a_number_is_explained_in_the_place_where_it_was_computed() -> None:
+    module, given, _ = states_fed_by_hand()
+    output = module(torch.tensor(X)).detach().numpy()
+    found = rnncli.explain("gru/hidden_states[1,5,2]", given, module)
+    assert found.agrees is True
+    assert found.found.value == pytest.approx(output[1, 0, 2], abs=1e-6)
+    same = rnncli.explain("last_hidden_state[1,2]", given, module)
+    assert same.found.value == found.found.value
+
+
+def test_engines_and_stored_results_are_compared() -> None:
+    module, given, _ = siamese()
+    report = rnncli.compare(given, module, at="encoder@1", engines=["numpy", "torch"])
+    assert report.agrees is True
+    result = rnncli.run(given, module)
+    assert rnncli.compare(given, module, expect={key: result[key] for key in result.keys()})  # noqa: SIM118
+    checked = rnncli.run(given, module, check=True)
+    assert max(checked.differences.values()) < 1e-6
+    assert checked.reference == "PyTorch"
+
+
+def test_a_notebook_and_json_say_that_it_agrees() -> None:
+    module, given, _ = siamese()
+    result = rnncli.run(given, module)
+    assert "agrees with PyTorch: largest difference" in result._repr_html_()
+    document = result.document()["agreement"]
+    assert document == {
+        "object": "Flow (PyTorch)", "layer": "", "agrees": True,
+        "difference": document["difference"], "lacks": {},
+    }  # fmt: skip
+
+
+def test_a_result_that_differs_is_falsy() -> None:
+    module: Any = Flow(lambda self, x: self.gru(x)[0], gru=nn.GRU(5, 4))
+    plain = module.gru.forward
+
+    def forward(*given: Any) -> Any:
+        output, state = plain(*given)
+        return output * 1.01, state
+
+    module.gru.forward = forward
+    result = rnncli.run(X, module)
+    assert result.agrees is False
+    assert not result
+    assert "gru differs from PyTorch by up to" in str(result.remarks[0])
+    assert "differs from PyTorch: largest difference" in str(result)
+    assert rnncli.trace(X, module).agrees is False
+    assert module.gru.forward is forward
+
+
+def test_many_uses_are_not_all_shown() -> None:
+    def flow(self: Any, x: Any) -> Any:
+        hidden = torch.zeros(3, 4)
+        for _ in range(30):
+            hidden = self.norm(self.cell(x[:, 0], hidden))
+        return hidden
+
+    module = Flow(flow, cell=nn.GRUCell(5, 4), norm=nn.LayerNorm(4))
+    result = rnncli.run(X, module)
+    assert len(result.keys()) == 40
+    assert "10 more calls are not shown" in str(result.remarks[0])
+    assert rnncli.run(X, module, at="cell@29").agrees
