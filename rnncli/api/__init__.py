@@ -28,9 +28,9 @@ from rnncli.api._keywords import (
 from rnncli.api._options import Options
 from rnncli.api._results import ExportedFile, Picture, Report
 from rnncli.api._results import RunResult as Result
-from rnncli.api._values import pass_layers, split_model
+from rnncli.api._values import pass_layers, pass_live, split_model
 from rnncli.api._weights import export, port, weights
-from rnncli.ask import subject_of
+from rnncli.ask import INPUT_OPTIONS, subject_of
 from rnncli.commands.checks import ResultChecks, require_purpose
 from rnncli.compute.compare import Tolerance
 from rnncli.compute.engines import require_steps
@@ -283,7 +283,10 @@ def compare(
 
         models.require_alone(ask, other, given)
         model, layer = split_model(other)
-        second = {"model": model, "layer": pass_layers(layer)}
+        layer, live = pass_live(layer, {})
+        second: dict[str, Any] = {"model": live or model, "layer": pass_layers(layer)}
+        if live is not None:
+            second |= {name: getattr(ask, name) for name in INPUT_OPTIONS}
         reply = models.compare_models(ask, second, limits, mapping or {})
     else:
         stored, names = read_expectation(expect), several(select)

@@ -27,6 +27,7 @@ from rnncli.specs.build import build
 
 if TYPE_CHECKING:
     from rnncli.ask.lines import Lines
+    from rnncli.ask.returned import Returned
     from rnncli.compute.compare import TolerancePair
 
 TAKEN = (
@@ -227,6 +228,20 @@ class Live(Subject):
             reference=partial(_verify, uses, self.live.framework),
             bounds=partial(_bounds, results),
         )
+
+    def returned(self, like: Returned | None = None, mapping: Mapping[str, str] = {}) -> Returned:
+        """Return everything that its layers return, and what the object itself returned."""
+        from rnncli.ask.returned import compute_uses, kind_of_outputs
+
+        uses, remarks, *_ = self.parts()
+        recording = self._recording
+        found = compute_uses(self.live.title, uses, self.ask.engine, recording.inputs, remarks)
+        if self.ask.at is not None:
+            return found
+        others = {name: array for name, array in recording.outputs.items() if name not in found.layers}
+        tensors = {name: (plain_tensor(name, array),) for name, array in others.items()}
+        kinds = {name: kind_of_outputs(tensor) for name, tensor in tensors.items()}
+        return found._replace(layers={**found.layers, **tensors}, kinds={**found.kinds, **kinds})
 
     def lines(self) -> Lines:
         """Raise UsageError: only the command line has streams."""
