@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 from math import prod
 from os import PathLike
@@ -79,6 +80,7 @@ class Described(Subject):
             *(() if in_keras else keras_differences.note_keras_errors(case, stack)),
             *keras_differences.note_sequential(stack), *(() if one_call else note_missing(case)),
             *note_weights_file(ask.weights), *note_dropout(ask, given.training),
+            *note_directions(given.initial_state.value, stack, case.inputs.shape),
         )  # fmt: skip
         if ask.hold:
             from rnncli.compute import holds
@@ -239,6 +241,17 @@ def note_equal_calls(stack: Stack, calls: int, *, training: bool) -> Remarks:
         return (Message("both calls return the same numbers: only a stateful layer keeps its state"),)
     note = "all {calls} calls return the same numbers: only a stateful layer keeps its state"
     return (Message(note, calls=calls),)
+
+
+def note_directions(states: Any, stack: Stack, shape: Shape) -> Remarks:
+    """Return a remark on the states of a Bidirectional: which layers start from them, and how."""
+    if not isinstance(states, Mapping) or not any(name.startswith("forward_") for name in states):
+        return ()
+    from rnncli.layers.shape_checks import join_directions
+
+    if join_directions(states, [info.name for info in stack.states(shape)]) is None:
+        return (Message("the forward and the backward initial states start the two directions"),)
+    return (Message("the forward and the backward initial states start one layer, side by side"),)
 
 
 def note_dropout(ask: Ask, training: bool | None) -> Remarks:

@@ -162,6 +162,21 @@ def _list_layers(saved: tuple[SavedLayer, ...]) -> str:
     return ", ".join(f"{layer.name} = {layer.what}" for layer in saved)
 
 
+def join_directions(states: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any] | None:
+    """Return the states of a Bidirectional as those of one layer with these names; None if they are not.
+
+    Forward and backward stand side by side, as where a Bidirectional encoder starts a decoder.
+    """
+    import numpy as np
+
+    halves = {name: [f"{way}_{name}" for way in ("forward", "backward")] for name in names}
+    if not names or {*states} != {half for both in halves.values() for half in both}:
+        return None
+    if any(np.ndim(states[first]) != np.ndim(states[second]) for first, second in halves.values()):
+        return None
+    return {name: np.concatenate([states[half] for half in both], axis=-1) for name, both in halves.items()}
+
+
 def _order_states(states: Mapping[str, Any], infos: Sequence[TensorInfo]) -> list[Any]:
     """Return the states in Keras's order, from states by result name, such as `last_hidden_state`.
 
@@ -211,7 +226,8 @@ def check_states(
     infos = stack.states(input_shape)
     with inside(source):
         if isinstance(given, Mapping):
-            given = _order_states(given, infos)
+            joined = join_directions(given, [info.name for info in infos])
+            given = _order_states(given if joined is None else joined, infos)
         if len(given) != len(infos):
             if not infos:
                 raise _no_states()
