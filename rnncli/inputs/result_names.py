@@ -33,13 +33,17 @@ def find_results(name: str, array: Array, shapes: Mapping[str, tuple[int, ...]])
     """Return the tensors of a result that a framework stored under this name; none if it is no such name.
 
     shapes: the shapes of the result's tensors, by name.
-    `h_n` of PyTorch, (directions, batch, units), may be two.
+    `h_n` of PyTorch, (layers * directions, batch, units), may be several; its `output` is of the last layer.
     """
     match = RESULT.fullmatch(name)
-    layers = {known.rpartition("/")[0] for known in shapes}
-    if match is None or (match["layer"] is None and len(layers) > 1):
+    layers = list(dict.fromkeys(known.rpartition("/")[0] for known in shapes))
+    if match is None or (match["layer"] is None and len(layers) > 1 and not _is_stack(layers)):
         return {}
-    layer = next(iter(layers)) if match["layer"] is None else match["layer"]
+    if match["layer"] is None and len(layers) > 1 and (match["cell"] or match["hidden"]):
+        end = "last_cell_state" if match["cell"] else "last_hidden_state"
+        states = [path for path in shapes if path.endswith(end)]
+        return dict(zip(states, array, strict=True)) if len(array) == len(states) else {}
+    layer = layers[-1] if match["layer"] is None else match["layer"]
 
     def known(*tensors: str) -> list[str]:
         paths = [f"{layer}/{tensor}" if layer else tensor for tensor in tensors]
@@ -59,6 +63,12 @@ def find_results(name: str, array: Array, shapes: Mapping[str, tuple[int, ...]])
         return dict(zip(both, array, strict=True))
     last = known("hidden_state") if part == "hidden" and not direction else []
     return {path: _merge(array, shapes[path]) for path in last}
+
+
+def _is_stack(layers: list[str]) -> bool:
+    """Return whether these are the layers of one module of PyTorch, `lstm_l0`, `lstm_l1`, or of a stack."""
+    first = layers[0].removesuffix("0")
+    return layers in ([f"{first}{index}" for index in range(len(layers))], [*map(str, range(len(layers)))])
 
 
 def _merge(array: Array, shape: tuple[int, ...]) -> Array:

@@ -156,3 +156,34 @@ def test_a_framework_with_time_first_stores_time_first(rnncli: Run, tmp_path: Pa
     assert verdicts == {"gru/hidden_states": "same", "gru/last_hidden_state": "same"}
     verdicts, _ = compare(rnncli, tmp_path, *model)
     assert verdicts["gru/hidden_states"] != "same"
+
+
+@pytest.mark.parametrize("bidirectional", [False, True])
+@pytest.mark.parametrize("class_name", ["LSTM", "GRU"])
+def test_a_module_of_several_layers(
+    class_name: str, bidirectional: bool, rnncli: Run, tmp_path: Path
+) -> None:
+    """`output` is of the last layer, `h_n` and `c_n` of every layer and direction."""
+    torch = pytest.importorskip("torch")
+    torch.manual_seed(3)
+    module = getattr(torch.nn, class_name)(5, 4, 2, batch_first=True, bidirectional=bidirectional)
+    x = torch.randn(3, 6, 5)
+    output, last = module(x)
+    states = {"h_n": last[0], "c_n": last[1]} if class_name == "LSTM" else {"h_n": last}
+    tensors = {name: one.detach().numpy() for name, one in {"output": output, **states}.items()}
+    np.save(tmp_path / "x.npy", x.numpy())
+    torch.save(module.state_dict(), tmp_path / "w.pt")
+    np.savez(tmp_path / "y.npz", **tensors)
+    words = ("--model", "w.pt", "--return-state")
+    verdicts, said = compare(rnncli, tmp_path, *words)
+    name = class_name.lower()
+    parts = ("hidden", "cell") if class_name == "LSTM" else ("hidden",)
+    ways = ("forward_", "backward_") if bidirectional else ("",)
+    paths = [f"{name}_l{layer}/{way}last_{part}_state" for layer in (0, 1) for way in ways for part in parts]
+    assert verdicts == dict.fromkeys([*paths, f"{name}_l1/hidden_states"], "same")
+    assert f"y.npz: output is compared with {name}_l1/hidden_states" in said
+    np.savez(tmp_path / "y.npz", **tensors | {"h_n": tensors["h_n"][::-1]})
+    verdicts, _ = compare(rnncli, tmp_path, *words)
+    assert {path for path, verdict in verdicts.items() if verdict == "differs"} == {
+        path for path in paths if "hidden" in path
+    }
