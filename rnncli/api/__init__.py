@@ -288,6 +288,8 @@ def compare(
         if live is not None:
             second |= {name: getattr(ask, name) for name in INPUT_OPTIONS}
         reply = models.compare_models(ask, second, limits, mapping or {})
+        if reply.failure is not None:
+            reply = reply._replace(remarks=(*reply.remarks, reply.failure.advice))
     else:
         stored, names = read_expectation(expect), several(select)
         reply = compare.compute_report(ask, limits, join_names(engines), stored, split, names)

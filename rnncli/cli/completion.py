@@ -141,6 +141,7 @@ BY_NAME: dict[str, Completer] = {
     "topic": topic_words,
     "layer": layer_words,
     "model": model_words,
+    "other": model_words,
     "activation": activation_words,
     "recurrent_activation": activation_words,
     "kernel_initializer": initializer_words,

@@ -55,8 +55,7 @@ def compare(
         from rnncli.commands.compare import models
 
         models.require_alone(ask, other, options)
-        both = models.compare_models(ask, {"model": other}, tolerances, models.parse_mapping(mapping))
-        return both._replace(failure=models.explain_parting(ask, both.answer.differences))
+        return models.compare_models(ask, {"model": other}, tolerances, models.parse_mapping(mapping))
     expected = checks.read_expectation(expect, ask)
     reply = compute_report(ask, tolerances, engines, expected, split, select)
     return reply._replace(failure=checks.find_difference(reply.answer.differences))

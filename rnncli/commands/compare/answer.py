@@ -188,7 +188,8 @@ class CompareAnswer(Answer):
 class ModelsAnswer(CompareAnswer):
     """How far each pair of layers of two models differs; the sides of a difference are the two layers.
 
-    models: the names of both.  theirs: what the second model returned in the pair at which they part.
+    models: the names of both.
+    theirs: what the second model returned in the pair at which they part; if they agree, in every pair.
     """
 
     models: tuple[str, str] = ("", "")
@@ -204,5 +205,5 @@ class ModelsAnswer(CompareAnswer):
         return line(marks(view).dot.join(self.models), "strong")
 
     def tensors(self) -> Mapping[str, Array]:
-        """Return what the second model returned where they part, as `port --expect` takes it."""
-        return self.theirs or super().tensors()
+        """Return what the second model returned: where they part, as `port --expect` takes it; else all."""
+        return self.theirs

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from os import PathLike
 from typing import Any
 
 import numpy as np
@@ -71,7 +72,11 @@ def compare_models(
         for one, two in pairs.items()
     )
     parting = find_parting(differences)
-    returned = () if parting is None else second.layers[str(parting.sides[1])]
+    if parting is None:
+        theirs = {tensor.name: tensor.values for two in pairs.values() for tensor in second.layers[two]}
+    else:
+        returned = second.layers[str(parting.sides[1])]
+        theirs = {str(tensor.label.without_layer): tensor.values for tensor in returned}
     engines = tuple(dict.fromkeys((*first.header.engines, *second.header.engines)))
     header = dataclasses.replace(first.header, engines=engines, assumed=None, conditions={})
     atol, rtol = map(checks.format_tolerance, tolerances)
@@ -81,12 +86,12 @@ def compare_models(
         (atol, rtol),
         conclusion=_conclude(parting, differences),
         models=(first.name, second.name),
-        theirs={str(tensor.label.without_layer): tensor.values for tensor in returned},
+        theirs=theirs,
     )
     remarks = dict.fromkeys(
         (*first.remarks, *second.remarks, *_note_left(first, pairs), *_note_left(second, pairs.values()))
     )
-    return Reply(answer, tuple(remarks))
+    return Reply(answer, tuple(remarks), _explain_parting(ask, differences))
 
 
 def _return_both(ask: Ask, other: Mapping[str, Any], mapping: Mapping[str, str]) -> tuple[Returned, Returned]:
@@ -188,19 +193,23 @@ def find_parting(differences: Iterable[TensorDifference]) -> TensorDifference | 
     return next((difference for difference in differences if not difference.agrees), None)
 
 
-def explain_parting(ask: Ask, differences: Sequence[TensorDifference]) -> DisagreementError | None:
+def _explain_parting(ask: Ask, differences: Sequence[TensorDifference]) -> DisagreementError | None:
     """Return the error for the first pair that differs, with the command that asks for the reason."""
-    parting = find_parting(differences)
-    error = checks.find_difference(differences)
+    parting, error = find_parting(differences), checks.find_difference(differences)
     if error is None or parting is None:
         return None
     layer, _, tensor = parting.name.rpartition("/")
     if ask.model is None or "state" not in tensor:
         return error
-    words = shlex.join(write_words({name: getattr(ask, name) for name in (*INPUT_OPTIONS, "assume")}))
-    return DisagreementError(
-        error.detail,
-        "Add -o theirs.npz, then ask why: rnncli port {words} {model} --expect theirs.npz",
-        words=words,
-        model=model_option(split_layers(str(ask.model))[0], [layer]),
-    )
+    if ask.stdin:  # the command line
+        words = shlex.join(write_words({name: getattr(ask, name) for name in (*INPUT_OPTIONS, "assume")}))
+        advice = Message(
+            "Add -o theirs.npz, then ask why: rnncli port {words} {model} --expect theirs.npz",
+            words=words,
+            model=model_option(split_layers(str(ask.model))[0], [layer]),
+        )
+    else:
+        is_file = isinstance(ask.model, (str, PathLike))
+        word = repr(f"{split_layers(str(ask.model))[0]}#{layer}") if is_file else f"..., at={layer!r}"
+        advice = Message("ask why: rnncli.port(x, model={word}, expect=found.tensors())", word=word)
+    return DisagreementError(error.detail, advice)

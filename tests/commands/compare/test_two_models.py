@@ -90,6 +90,14 @@ def test_where_models_part_and_the_command_that_finds_the_reason(
     assert "gates" in explained.stdout
 
 
+def test_the_call_that_finds_the_reason(folder: Path) -> None:
+    a, c = str(folder / "a.keras"), str(folder / "c.keras")
+    found = package.compare(INPUTS, a, c)
+    assert f"ask why: rnncli.port(x, model='{a}#decoder', expect=found.tensors())" in found.remarks
+    assert package.port(INPUTS, model=f"{a}#decoder", expect=found.tensors())
+    assert "decoder/hidden_states" in package.compare(INPUTS, a, a).tensors()
+
+
 def test_a_first_difference_in_time_is_found(folder: Path) -> None:
     longer = np.concatenate([INPUTS, np.zeros((2, 2, 5), np.float32)], 1)
     found = package.compare(longer, str(folder / "a.keras"), folder / "masked.keras")
