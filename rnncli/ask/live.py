@@ -110,6 +110,7 @@ class Live(Subject):
         named = [call for call in calls if call.name == at and call.config is not None]
         uses = rf"{re.escape(at)}(_l\d+)?(@\d+)?"
         chosen = named or [call for call in calls if call.path == at or re.fullmatch(uses, call.name)]
+        chosen = chosen or [call for call in calls if re.match(rf"{re.escape(at)}[/.]", call.name)]
         if not chosen:
             raise UsageError(
                 "at={at!r}: {title} has no such call. It has {names}.",

@@ -42,22 +42,44 @@ def record(model: Any, given: Any, *, training: bool, at: str | None, beside: Ma
     _require_recordable(model, targets, arguments.arguments)
     inputs = {
         name: array
-        for parameter, value in arguments.arguments.items()
-        for name, array in flatten(parameter, value, _to_array).items()
+        for path, value in _name_inputs(model, dict(arguments.arguments)).items()
+        for name, array in flatten(path, value, _to_array).items()
     }
     recorder = _Recorder(targets)
     with RECORDING, unchanged([layer.layer for layer in held]) as notes, recorder.wrapped():
         try:
-            returned = model(*arguments.args, **{**arguments.kwargs, "training": training})
+            returned = _call(model, arguments, training=training)
         except Exception:
             if recorder.refusal is not None:
                 raise recorder.refusal from None
             raise
     calls = name_uses(join_steps(recorder.calls))
-    if at is not None and "@" in at:
-        calls = [call for call in calls if call.name == at]
     _require_calls(held, calls, at)
     return Recording(calls, inputs, flatten("output", returned, _to_array), (*notes, *recorder.notes()))
+
+
+def _call(model: Any, arguments: inspect.BoundArguments, *, training: bool) -> Any:
+    """Call the object; Keras takes only tensors by position, so all but the first are passed by name."""
+    args, kwargs = arguments.args, {**arguments.kwargs, "training": training}
+    parameters = list(arguments.signature.parameters.values())
+    if all(parameter.kind is not parameter.VAR_POSITIONAL for parameter in parameters):
+        names = [parameter.name for parameter in parameters]
+        args, kwargs = args[:1], {**dict(zip(names[1:], args[1:], strict=False)), **kwargs}
+    return model(*args, **kwargs)
+
+
+def _name_inputs(model: Any, arguments: dict[str, Any]) -> dict[str, Any]:
+    """Return the arguments by the names of the parameters; of a graph, by the names of its inputs."""
+    import keras
+
+    if isinstance(model, keras.Function):
+        (_, given), *others = arguments.items()
+        if isinstance(given, Mapping):
+            return {**given, **dict(others)}
+        names, leaves = [tensor.name for tensor in model.inputs], keras.tree.flatten(given)
+        if len(names) > 1 or not names[0].startswith("keras_tensor"):  # a number of Keras says nothing
+            return {**dict(zip(names, leaves, strict=False)), **dict(others)}
+    return arguments
 
 
 def _to_array(value: Any) -> Array | None:

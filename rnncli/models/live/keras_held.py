@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import FunctionType
 from typing import Any, NamedTuple
@@ -36,7 +36,10 @@ class Held(NamedTuple):
 
 
 def find_layers(model: Any) -> list[Held]:
-    """Return every layer that the object holds, itself first: by attributes, lists, dicts and closures."""
+    """Return every layer that the object holds, itself first: by attributes, lists, dicts and closures.
+
+    Layers of one name are called by the paths of their attributes.
+    """
     root = Held(model, _name(model, default_name(type(model).__name__)), "")
     held, waiting, seen = [root], deque([root]), {id(model)}
     while waiting:
@@ -49,7 +52,10 @@ def find_layers(model: Any) -> list[Held]:
                     name, path = f"{above.name}/{name}", f"{above.path}.{path}"
                 held.append(Held(layer, name, path, (*above.owners, above.layer)))
                 waiting.append(held[-1])
-    return held
+    uses = Counter(layer.name for layer in held)
+    return [
+        layer._replace(name=layer.path) if uses[layer.name] > 1 and layer.path else layer for layer in held
+    ]
 
 
 def _name(layer: Any, attribute: str) -> str:

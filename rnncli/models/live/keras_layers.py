@@ -91,7 +91,13 @@ def describe(layer: Any, inputs: Shape, *, training: bool) -> Description:
 
 def _find_lack(layer: Any) -> Text:
     """Return why rnncli's engines cannot compute a layer that Keras can; "" if nothing is known."""
+    import keras
+
     base = _base(layer)
+    if isinstance(layer, keras.layers.TimeDistributed):
+        return Message(
+            "it holds {class_name}, whose steps are not one batch", class_name=type(layer.layer).__name__
+        )
     if base.__name__ not in (*LAYERS, *LAYER_OF_CELL) and base.__name__ != "Layer":
         return Message("rnncli has no equations of {class_name}", class_name=type(layer).__name__)
     for part in parts_of(layer):

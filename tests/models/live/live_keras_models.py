@@ -372,7 +372,7 @@ LACKING: dict[str, tuple[str, Callable[[], Any]]] = {
     "mixed_float16": ("float16", around(lambda: L.LSTM(3, dtype="mixed_float16"))),
     "bfloat16": ("bfloat16", around(lambda: L.GRU(3, dtype="mixed_bfloat16"))),
     "TimeDistributed of a model": (
-        "TimeDistributed",
+        "it holds Sequential",
         around(lambda: L.TimeDistributed(keras.Sequential([L.LSTM(3)])), 3, STEPS, FEATURES),
     ),
 }

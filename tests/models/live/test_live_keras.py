@@ -1,0 +1,344 @@
+"""Recording a Keras object: what it is called with, what stays as it was, and what is refused."""
+
+from __future__ import annotations
+
+import random
+import threading
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorflow
+from keras.src.backend.common import global_state
+from live_keras_models import L, X
+from oracle import keras
+from tensorflow.python.eager import context
+
+import rnncli
+from rnncli.errors import EngineError, LayerError, UsageError
+
+
+class Watched(keras.Model):  # type: ignore[misc]
+    """A model that changes what a model can change in a call, and then runs `then`."""
+
+    def __init__(self, then: Callable[[Any], None] = lambda model: None) -> None:
+        super().__init__()
+        self.lstm = L.LSTM(3, return_sequences=True, stateful=True, dropout=0.5, name="lstm")
+        self.norm, self.dense = L.BatchNormalization(), L.Dense(1)
+        self.variable = tensorflow.Variable(1.0)
+        self.counter = self.add_weight(shape=(), initializer="zeros", trainable=False)
+        self.metric = keras.metrics.Mean()
+        self.seed = keras.random.SeedGenerator(1)
+        self.calls, self.notes = 0, {"last": 0}
+        self.seen: list[int] = []
+        self.array = np.zeros(2)
+        self.state: Any = None
+        self.then = then
+
+    def call(self, inputs: Any, training: Any = None) -> Any:
+        self.calls += 1
+        self.seen.append(self.calls)
+        self.notes["last"] = self.calls
+        self.array += 1
+        self.variable.assign_add(1.0)
+        self.counter.assign_add(1.0)
+        self.metric.update_state(self.calls)
+        draws = keras.random.normal((3,), seed=self.seed) + keras.random.normal((3,))
+        draws += np.random.normal() + random.random() + tensorflow.random.normal((3,))
+        self.state = self.norm(self.lstm(inputs), training=True) + draws
+        self.then(self)
+        return self.dense(self.state)
+
+
+def snapshot(model: Any) -> dict[str, Any]:
+    """What a call may change: by name, the attributes of every layer, the variables and the random states."""
+    seen: dict[str, Any] = {}
+    for layer in model._flatten_layers():
+        for name, value in vars(layer).items():
+            items = list(value) if isinstance(value, (list, set)) else value
+            seen[f"{layer.name}.{name}"] = (
+                id(value),
+                repr(items) if isinstance(value, (list, dict, set)) else "",
+            )
+        seen[f"{layer.name} keys"] = list(vars(layer))
+        for variable in (*layer.variables, *(getattr(layer, "states", None) or ())):
+            seen[f"{layer.name} {variable.path}"] = variable.numpy().tolist()
+    tracker = global_state.GLOBAL_STATE_TRACKER
+    seen["names"] = repr(getattr(tracker, "object_name_uids", None))
+    generator = getattr(tracker, "global_seed_generator", None)
+    seen["keras"] = generator and generator.state.numpy().tolist()
+    seen["tensorflow"] = repr(context.context()._rng.getstate())
+    seen["random"] = random.getstate(), repr(np.random.get_state())
+    return seen
+
+
+def watched(then: Callable[[Any], None] = lambda model: None) -> Watched:
+    keras.utils.set_random_seed(1)
+    model = Watched()
+    model(X)
+    model.then = then
+    return model
+
+
+def test_everything_is_as_before() -> None:
+    model = watched()
+    before, variable, array = snapshot(model), model.variable.numpy(), model.array.copy()
+    result: Any = rnncli.run(X, model)
+    assert snapshot(model) == before
+    assert model.variable.numpy() == variable
+    assert np.array_equal(model.array, array)
+    assert result.agrees is True
+    assert list(result.keys()) == ["lstm/hidden_states"]
+
+
+def test_everything_is_as_before_after_an_exception() -> None:
+    def fail(model: Any) -> None:
+        raise ArithmeticError("no")
+
+    model = watched(fail)
+    before, variable, array = snapshot(model), model.variable.numpy(), model.array.copy()
+    with pytest.raises(ArithmeticError, match="no"):
+        rnncli.run(X, model)
+    assert snapshot(model) == before
+    assert model.variable.numpy() == variable
+    assert np.array_equal(model.array, array)
+
+
+def test_a_weight_that_the_call_changes_stays_changed() -> None:
+    model = watched(lambda model: model.dense.kernel.assign_add(np.ones((3, 1))))
+    kernel = model.dense.kernel.numpy()
+    result: Any = rnncli.run(X, model)
+    assert np.array_equal(model.dense.kernel.numpy(), kernel + 1)
+    assert any("the call itself changed" in remark and "kernel" in remark for remark in result.remarks)
+
+
+def test_weights_are_those_of_the_call() -> None:
+    class Changing(keras.Model):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__()
+            self.lstm = L.LSTM(3)
+
+        def call(self, inputs: Any) -> Any:
+            first = self.lstm(inputs)
+            self.lstm.cell.kernel.assign(-self.lstm.cell.kernel)
+            return first + self.lstm(inputs)
+
+    model = Changing()
+    model(X)
+    result: Any = rnncli.run(X, model)
+    assert list(result.keys()) == ["lstm/hidden_state", "lstm@1/hidden_state"]
+    assert result.agrees is True
+
+
+def test_a_fitted_model_keeps_its_optimizer_and_can_be_trained_on() -> None:
+    model = keras.Sequential([keras.Input(X.shape[1:]), L.GRU(3), L.Dense(1)])
+    model.compile("adam", "mse", metrics=["mae"])
+    model.fit(X, np.zeros((2, 1)), verbose=0)
+    before = [variable.numpy() for variable in (*model.variables, *model.optimizer.variables)]
+    predicted = model.predict(X, verbose=0)
+    assert rnncli.run(X, model).agrees is True
+    after = [variable.numpy() for variable in (*model.variables, *model.optimizer.variables)]
+    assert all(map(np.array_equal, before, after))
+    assert np.array_equal(model.predict(X, verbose=0), predicted)
+    model.fit(X, np.zeros((2, 1)), verbose=0)
+
+
+def test_a_tape_of_the_caller_sees_its_gradients() -> None:
+    model = keras.Sequential([keras.Input(X.shape[1:]), L.GRU(3, name="gru")])
+    with tensorflow.GradientTape() as tape:
+        rnncli.run(X, model)
+        loss = keras.ops.sum(model(X))
+    assert all(gradient is not None for gradient in tape.gradient(loss, model.trainable_weights))
+
+
+def test_lone_layers_with_a_mask_lengths_and_states() -> None:
+    layer = L.LSTM(3, return_sequences=True)
+    layer(X)
+    states = [np.ones((2, 3), "float32"), np.zeros((2, 3), "float32")]
+    mask = np.array([[True, True, False, False], [True, True, True, True]])
+    wanted = layer(X, initial_state=[keras.ops.convert_to_tensor(state) for state in states], mask=mask)
+    for more in ({"mask": mask}, {"lengths": [2, 4]}):
+        result: Any = rnncli.run(X, layer, initial_state=states, **more)
+        np.testing.assert_allclose(result["lstm/hidden_states"], wanted, atol=1e-6)
+        assert result.agrees is True
+    tensors = [keras.ops.convert_to_tensor(state) for state in states]
+    by_name: Any = rnncli.run({"sequences": X, "initial_state": tensors, "mask": mask}, layer)
+    np.testing.assert_allclose(by_name["lstm/hidden_states"], wanted, atol=1e-6)
+    cell = L.GRUCell(3)
+    cell(X[:, 0], [states[0]])
+    step: Any = rnncli.run((X[:, 0], [keras.ops.convert_to_tensor(states[0])]), cell)
+    np.testing.assert_allclose(step[0][:, 0], cell(X[:, 0], [states[0]])[0], atol=1e-6)
+
+
+def test_a_mask_that_stands_on_the_input() -> None:
+    model = keras.Sequential([keras.Input((None, 5)), L.LSTM(3, name="lstm")])
+    mask = np.array([[True, True, False, False], [True, True, True, True]])
+    given: Any = rnncli.run(X, model, lengths=[2, 4])
+    np.testing.assert_allclose(given[0], model(X, mask=keras.ops.convert_to_tensor(mask)), atol=1e-6)
+    assert given.agrees is True
+    tensor = keras.ops.convert_to_tensor(X)
+    tensor._keras_mask = keras.ops.convert_to_tensor(mask)
+    assert np.array_equal(rnncli.run(tensor, model)[0], given[0])
+
+
+def test_an_unbuilt_layer_is_its_config() -> None:
+    result: Any = rnncli.run(X, L.GRU(2, return_sequences=True))
+    assert list(result.keys()) == ["hidden_states"]
+
+
+def test_training_recomputes_nothing_that_drops_out() -> None:
+    model = keras.Sequential(
+        [keras.Input(X.shape[1:]), L.LSTM(3, dropout=0.5, return_sequences=True), L.GRU(2)]
+    )
+    result: Any = rnncli.run(X, model, training=True)
+    assert "dropout draws other numbers in every call" in str(result)
+    assert result.agrees is True  # of the GRU
+    assert "dropout" not in str(rnncli.run(X, model))
+
+
+class Parts(keras.Model):  # type: ignore[misc]
+    """Layers of one name, one that is called if `use`, one called in a thread, and one in a function."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.b = L.GRU(3, name="same"), L.GRU(3, name="same")
+        self.other, self.threaded, self.traced = (L.SimpleRNN(2) for _ in range(3))
+        self.unbuilt = L.LSTM(2)
+        self.both = L.Bidirectional(self.unbuilt)
+
+    def call(self, inputs: Any, use: bool = False) -> Any:
+        if use:
+            self.other(inputs)
+        thread = threading.Thread(target=self.threaded, args=(inputs,))
+        thread.start()
+        thread.join()
+        tensorflow.function(self.traced)(inputs)
+        return self.a(inputs) + self.b(inputs), self.both(inputs)
+
+
+@pytest.fixture(scope="module")
+def parts() -> Any:
+    model = Parts()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Keras warns of the layer that stays unbuilt
+        model(X, use=True)
+    return model
+
+
+def test_what_is_not_seen_is_named(parts: Any) -> None:
+    result: Any = rnncli.run(X, parts)
+    assert list(result.keys()) == ["a/hidden_state", "b/hidden_state", "both/hidden_state"]
+    notes = "\n".join(result.remarks)
+    assert "not called, or from another thread: other, threaded" in notes
+    assert "not seen while TensorFlow traced a function: traced" in notes
+    assert "unbuilt" not in notes
+    used: Any = rnncli.run((X, True), parts)
+    assert "other/hidden_state" in used
+
+
+def test_at_names_a_layer_by_its_name_or_its_attribute(parts: Any) -> None:
+    assert list(rnncli.run(X, parts, at="b").keys()) == ["b/hidden_state"]
+    trace: Any = rnncli.trace(X, parts, at="a")
+    assert trace.agrees
+    with pytest.raises(UsageError, match="no such layer"):
+        rnncli.run(X, parts, at="c")
+    with pytest.raises(LayerError, match="did not call other"):
+        rnncli.run(X, parts, at="other")
+    model = keras.Sequential([keras.Input(X.shape[1:]), L.LSTM(3), L.Dense(2, name="dense")])
+    result: Any = rnncli.run(X, model, at="dense")
+    assert np.array_equal(result["dense/output"], model(X))
+    assert "Dense is not a recurrent layer" in str(result)
+
+
+def test_a_layer_in_a_function_of_a_lambda() -> None:
+    layers = {"deep": [L.LSTM(2, name="deep")]}
+    layers["deep"][0](X)
+    model = keras.Sequential(
+        [keras.Input(X.shape[1:]), L.Lambda(lambda x: layers["deep"][0](x), name="by_hand")]
+    )
+    assert list(rnncli.run(X, model).keys()) == ["by_hand/deep/hidden_state"]
+
+
+@pytest.mark.parametrize(
+    ("error", "says", "make"),
+    [
+        (LayerError, r"lstm\w* \(LSTM\) is not built", lambda: keras.Sequential([L.Dense(2), L.LSTM(2)])),
+        (LayerError, "called no recurrent layer.*It holds Dense", lambda: built(L.Dense(2), L.Dense(3))),
+        (LayerError, "called no recurrent layer.*no other layers", lambda: built_layer(L.Dense(2))),
+        (LayerError, "Traced.call is a tf.function", lambda: traced()),
+    ],
+)
+def test_refused_objects(error: type[Exception], says: str, make: Callable[[], Any]) -> None:
+    model = make()
+    before = list(vars(model))
+    with pytest.raises(error, match=says):
+        rnncli.run(X, model)
+    assert list(vars(model)) == before
+
+
+def built(*layers: Any) -> Any:
+    return keras.Sequential([keras.Input(X.shape[1:]), *layers])
+
+
+def built_layer(layer: Any) -> Any:
+    layer(X)
+    return layer
+
+
+def traced() -> Any:
+    class Traced(keras.Model):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__()
+            self.lstm = L.LSTM(2)
+
+        @tensorflow.function  # type: ignore[untyped-decorator]
+        def call(self, inputs: Any) -> Any:
+            return self.lstm(inputs)
+
+    return built_layer(Traced())
+
+
+def test_refused_inputs_and_backends(monkeypatch: pytest.MonkeyPatch) -> None:
+    layer = built_layer(L.LSTM(2))
+    with pytest.raises(UsageError, match="symbolic tensor"):
+        rnncli.run(keras.Input(X.shape[1:]), layer)
+    with pytest.raises(UsageError, match="takes no initial_state beside its input"):
+        rnncli.run(X, built(L.LSTM(2)), initial_state=[np.zeros((2, 2))] * 2)
+    monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
+    with pytest.raises(EngineError, match="Keras runs on jax"):
+        rnncli.run(X, layer)
+
+
+@pytest.mark.filterwarnings("ignore:.*unbuilt state")
+def test_a_layer_that_the_call_would_build_is_refused() -> None:
+    class Lazy(keras.Model):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.second = L.LSTM(2), L.GRU(2)
+
+        def call(self, inputs: Any, more: bool = False) -> Any:
+            return self.second(inputs) if more else self.first(inputs)
+
+    model = built_layer(Lazy())
+    assert rnncli.run(X, model).agrees is True
+    with pytest.raises(LayerError, match=r"second \(GRU\) is not built"):
+        rnncli.run((X, True), model)
+    assert not model.second.built
+    model(X, more=True)
+
+
+def test_several_threads_record_one_object() -> None:
+    model = built(L.LSTM(3, name="lstm"))
+    wanted = model(X)
+    results: list[Any] = []
+    threads = [threading.Thread(target=lambda: results.append(rnncli.run(X, model))) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(results) == 3
+    assert all(result.agrees for result in results)
+    assert all(np.allclose(result[0], wanted, atol=1e-6) for result in results)
+    assert "call" not in vars(model.layers[0])
