@@ -126,7 +126,9 @@ def title_of(result: Result, view: View, line: int | None = None) -> Line:
     for name, (shape, dtype) in model.inputs.items():
         words = [view.say("input"), *([] if name == "input" else [name]), format_shape(shape), dtype]
         pieces.append(" ".join(words))
-    pieces += [f"{view.say('engine')} {result.engine}", *condition_texts(result, view)]
+    if result.engine:  # none computes what is shown as a framework returned it
+        pieces.append(f"{view.say('engine')} {result.engine}")
+    pieces += condition_texts(result, view)
     if model.masks:
         pieces.append(view.say("mask from {names}", names=", ".join(model.masks)))
     dot = marks(view).dot

@@ -166,13 +166,17 @@ def _require_calls(held: Sequence[Held], calls: Sequence[Call], at: str | None) 
         raise LayerError(
             "{name} did not call {at}.", "It may have been called from another thread.", name=name, at=at
         )
-    classes = sorted({type(layer.layer).__name__ for layer in held[1:]} - {"InputLayer"})
+    others = [layer for layer in held[1:] if type(layer.layer).__name__ != "InputLayer"]
+    classes = sorted({type(layer.layer).__name__ for layer in others})
     raise LayerError(
         "{name} called no recurrent layer, and no cell. It holds {classes}.",
-        "To see what another layer is given and returns, name it: at='{example}'",
+        Message(
+            "To see what another layer is given and returns, name it: at='{example}'", example=others[-1].path
+        )
+        if others
+        else "Layers are found in attributes, lists, dicts and the variables of functions.",
         name=name,
         classes=format_names(classes) or Message("no other layers"),
-        example=held[-1].path or "dense",
     )
 
 

@@ -165,3 +165,26 @@ def test_a_file_of_the_model_says_the_same(name: str, suffix: str, tmp_path: Pat
         np.testing.assert_allclose(
             saved[tensor].reshape(array.shape), array, rtol=0, atol=NEAR, err_msg=tensor
         )
+
+
+@pytest.mark.parametrize("name", ["attention", "stacked cells", "translator"])
+def test_every_command_takes_it(name: str) -> None:
+    model, given = MODELS[name]()
+    calls = recorded(model, given).calls
+    result: Any = rnncli.run(given, model)
+    trace: Any = rnncli.trace(given, model)
+    assert result.agrees is trace.agrees is True
+    assert "agrees with Keras: largest difference" in str(result)
+    for call in calls:
+        gates = [key for key in trace if key.startswith(f"{call.name}/") and key.endswith("activation")]
+        alone: Any = rnncli.trace(given, model, at=call.name)
+        assert len(gates) == len([key for key in alone if key.endswith("activation")]) > 1
+        assert call.inputs is not None
+        assert trace[gates[0]].shape[:2] == call.inputs.shape[:2]
+        tensor = next(iter(call.outputs))
+        index = ",".join("0" * call.outputs[tensor].ndim)
+        number: Any = rnncli.explain(f"{call.name}/{tensor}[{index}]", given, model)
+        assert number.found.value == pytest.approx(float(call.outputs[tensor].flat[0]), abs=NEAR)
+        assert rnncli.compare(given, model, at=call.name, engines=["numpy", "tensorflow"]).agrees
+    assert len(rnncli.gradients(given, model).found) == len(calls)
+    assert rnncli.plot(given, model).render("svg").startswith(b"<")
