@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from functools import update_wrapper
 from threading import get_ident
 from typing import Any
@@ -46,8 +45,9 @@ def record(model: Any, given: Any, *, training: bool, at: str | None, beside: Ma
         for name, array in flatten(path, value, _to_array).items()
     }
     recorder = _Recorder(targets)
-    with RECORDING, unchanged([layer.layer for layer in held]) as notes, recorder.wrapped():
+    with RECORDING, unchanged([layer.layer for layer in held]) as notes:
         try:
+            recorder.wrap()
             returned = _call(model, arguments, training=training)
         except Exception:
             if recorder.refusal is not None:
@@ -143,7 +143,7 @@ def _require_recordable(model: Any, targets: Sequence[Held], args: Any) -> None:
                     "Leave @tf.function out, or call tensorflow.config.run_functions_eagerly(True) first.",
                     class_name=type(layer).__name__,
                 )
-    unbuilt = next((target for target in targets if not target.layer.built), None)
+    unbuilt = next((target for target in targets if not target.is_built), None)
     if unbuilt is not None and not model.built:
         raise _refuse_unbuilt(unbuilt)
 
@@ -200,23 +200,16 @@ class _Recorder:
         self.weights: dict[int, tuple[list[Any], dict[str, Array]]] = {}
         self.descriptions: dict[Any, Description] = {}
 
-    @contextmanager
-    def wrapped(self) -> Iterator[None]:
-        """Let the layers note their calls in the block; a layer without weights refuses to be built."""
-        wraps = [
-            ("call", self._wrap) if target.layer.built else ("build", self._refuse) for target in self.targets
-        ]
-        kept = [vars(target.layer).get(name) for target, (name, _) in zip(self.targets, wraps, strict=True)]
-        try:
-            for target, (name, wrap) in zip(self.targets, wraps, strict=True):
-                vars(target.layer)[name] = wrap(target)
-            yield
-        finally:
-            for target, (name, _), method in zip(self.targets, wraps, kept, strict=True):
-                if method is None:
-                    vars(target.layer).pop(name, None)
-                else:
-                    vars(target.layer)[name] = method
+    def wrap(self) -> None:
+        """Let the layers note their calls; a layer without weights refuses to be built.
+
+        Who puts the attributes of the layers back takes the wrappers away.
+        """
+        for target in self.targets:
+            if target.is_built:
+                vars(target.layer)["call"] = self._wrap_call(target)
+            else:
+                vars(target.layer)["build"] = self._refuse_build(target)
 
     def notes(self) -> Iterator[Text]:
         """Yield what was not seen."""
@@ -233,14 +226,14 @@ class _Recorder:
             names = list(traced)
             yield Message("not seen while TensorFlow traced a function: {names}", names=", ".join(names))
 
-    def _refuse(self, held: Held) -> Callable[..., Any]:
+    def _refuse_build(self, held: Held) -> Callable[..., Any]:
         def build(*_: Any, **__: Any) -> Any:
             self.refusal = _refuse_unbuilt(held)
             raise self.refusal
 
         return build
 
-    def _wrap(self, held: Held) -> Callable[..., Any]:
+    def _wrap_call(self, held: Held) -> Callable[..., Any]:
         import tensorflow
 
         original = held.layer.call

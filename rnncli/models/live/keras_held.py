@@ -34,6 +34,11 @@ class Held(NamedTuple):
         """Whether it is a recurrent layer, or a cell, outside of any other recurrent layer."""
         return is_recurrent(self.layer) and not any(map(is_recurrent, self.owners))
 
+    @property
+    def is_built(self) -> bool:
+        """Whether the layer has its weights."""
+        return bool(self.layer.built or self.layer.weights)
+
 
 def find_layers(model: Any) -> list[Held]:
     """Return every layer that the object holds, itself first: by attributes, lists, dicts and closures.

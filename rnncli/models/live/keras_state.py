@@ -48,7 +48,7 @@ def unchanged(layers: Sequence[Any]) -> Iterator[list[Text]]:
 
         return restore
 
-    unbuilt = [not layer.built for layer in layers]
+    unbuilt = [not (layer.built or layer.weights) for layer in layers]
     kept = [save_attributes([layer], save_value) for layer in layers]
     restore_keras = save_attributes([sys.modules[_GLOBALS].GLOBAL_STATE_TRACKER], save_value)
     with restore_random():
