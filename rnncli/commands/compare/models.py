@@ -91,7 +91,8 @@ def compare_models(
     remarks = dict.fromkeys(
         (*first.remarks, *second.remarks, *_note_left(first, pairs), *_note_left(second, pairs.values()))
     )
-    return Reply(answer, tuple(remarks), _explain_parting(ask, differences))
+    named = [difference._replace(sides=answer.models) for difference in differences]
+    return Reply(answer, tuple(remarks), _explain_parting(ask, named))
 
 
 def _return_both(ask: Ask, other: Mapping[str, Any], mapping: Mapping[str, str]) -> tuple[Returned, Returned]:

@@ -82,6 +82,8 @@ def test_where_models_part_and_the_command_that_finds_the_reason(
     assert found["conclusion"] == "the models part at decoder, second, from time step 0 on"
     stored = rnncli("compare", *words, "-o", "theirs.npz")
     assert stored.returncode == 1
+    assert "(a.keras)" in stored.stderr.splitlines()[-2]
+    assert "(c.keras)." in stored.stderr.splitlines()[-2]
     advice = stored.stderr.splitlines()[-1]
     command = advice.partition("ask why: rnncli ")[2]
     assert command == "port x.npy --model a.keras#decoder --expect theirs.npz"
