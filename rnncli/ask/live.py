@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from rnncli.ask.lines import Lines
     from rnncli.ask.returned import Returned
     from rnncli.compute.compare import TolerancePair
+    from rnncli.models.summary import Summary
 
 TAKEN = (
     "input", "input_format", "delimiter", "decimal", "batch_column", "mask", "lengths", "initial_state",
@@ -87,14 +88,26 @@ class Live(Subject):
         case, remarks, *_ = self.choose()
         return Outline(case.stack, case.inputs.shape, remarks)
 
-    @cached_property
-    def _recording(self) -> Recording:
+    def summary(self) -> Summary | None:
+        """Return every layer of the object; None if one is named."""
+        if self.ask.at is not None:
+            return None
+        self._require_options()
+        return self.live.summarize(self.ask)
+
+    def _require_options(self) -> None:
+        """Raise UsageError for an option that does not apply to a live object."""
         ask = self.ask
         ask.require_options()
         given = {**ask.given(*INPUT_OPTIONS, *RUN_OPTIONS, "layer", "at"), **ask.options}
         allowed = (*TAKEN, "return_sequences", "return_state")
         if name := next((name for name in given if name not in allowed), None):
             _refuse(name, self.live.title)
+
+    @cached_property
+    def _recording(self) -> Recording:
+        ask = self.ask
+        self._require_options()
         if ask.input is None:
             raise UsageError(
                 "{title} needs an input.", "Give what the object is called with.", title=self.live.title

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from functools import partial
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 from rnncli.models.live import find_framework as find_framework
-from rnncli.models.live import recorder
+from rnncli.models.live import recorder, summarizer
 from rnncli.models.live import unbuilt_config as unbuilt_config
 
 if TYPE_CHECKING:
     from rnncli.ask.request import Ask
     from rnncli.models.live.recording import Recording
+    from rnncli.models.summary import Summary
 
 
 class LiveObject:
@@ -20,7 +22,7 @@ class LiveObject:
     def __init__(self, value: Any) -> None:
         framework = find_framework(value)
         assert framework is not None
-        self.value, self.recorder = value, recorder(framework)
+        self.value, self.kind, self.recorder = value, framework, recorder(framework)
         self.framework: str = self.recorder.FRAMEWORK
         self.title = f"{type(value).__name__} ({self.framework})"
         self._recordings: dict[str | None, Recording] = {}
@@ -33,6 +35,12 @@ class LiveObject:
                 self.value, given, training=bool(ask.training), at=ask.at, beside=_read_beside(ask)
             )
         return self._recordings[ask.at]
+
+    def summarize(self, ask: Ask) -> Summary:
+        """Return every layer; a PyTorch module is called if there is an input."""
+        call = partial(self.record, ask)
+        summary: Summary = summarizer(self.kind).summarize(self.value, ask.input, call)
+        return summary
 
 
 def _read_beside(ask: Ask) -> dict[str, Any]:

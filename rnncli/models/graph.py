@@ -172,6 +172,7 @@ class Graph:
         mask keeps it (an input without a mask keeps every step), and a recurrent layer with initial
         states still gets its input's mask.
     shapes: the shapes of tensors as far as the file has them.
+    name: of the model; "" if the file does not say.
     custom: the classes and functions that --custom-objects gives.
     """
 
@@ -185,6 +186,7 @@ class Graph:
     notes: tuple[Text, ...]
     generation: int = 3
     shapes: Mapping[Ref, Shape] = field(default_factory=dict)
+    name: str = ""
     custom: CustomObjects | None = None
 
     @property

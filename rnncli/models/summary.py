@@ -112,6 +112,7 @@ class Summary:
     """A whole model, or some of its layers, in order.
 
     file: "" for a live object.  inputs, outputs: of the model; outputs is None if nothing says them.
+    name: of the model, or of the class of a live object.
     """
 
     file: str
@@ -120,6 +121,7 @@ class Summary:
     layers: tuple[LayerRow, ...]
     outputs: tuple[TensorRow, ...] | None
     notes: tuple[Text, ...] = ()
+    name: str = ""
 
     @property
     def remarks(self) -> tuple[Text, ...]:

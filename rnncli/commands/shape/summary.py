@@ -125,7 +125,7 @@ class SummaryAnswer(Answer):
             entry["weights"] = Listing([*fields, *more], layer.weights).objects()
         return {
             **head(),
-            "model": {"file": summary.file or None, "origin": summary.origin},
+            "model": {"file": summary.file or None, "name": summary.name or None, "origin": summary.origin},
             "inputs": _tensors(summary.inputs),
             "layers": layers,
             "outputs": None if summary.outputs is None else _tensors(summary.outputs),
@@ -151,8 +151,8 @@ class SummaryAnswer(Answer):
         if recurrent := [row for row in shown if row.recurrent]:
             parts.append(Listing(LAYERS, recurrent, ("name", "states", "gates")).table(view))
         parts += self._formulas(view) if self.explain else ()
-        first: Line = (Span(summary.file or summary.origin, "strong"),)
-        if summary.file and summary.origin:
+        first: Line = (Span(summary.file or summary.name, "strong"),)
+        if summary.origin:
             first += (Span(f"{dot}{summary.origin}", "dim"),)
         tensors = {"input": summary.inputs, "output": summary.outputs or ()}
         texts = (" ".join([view.say(kind), *_words(kind, row)]) for kind in tensors for row in tensors[kind])

@@ -11,6 +11,7 @@ from rnncli.models.graph import Graph, ModelInput, Node, Ref, leaves
 from rnncli.models.keras import file as keras_file
 from rnncli.models.keras import layer_weights
 from rnncli.models.keras.flatten import Flattener
+from rnncli.models.keras.hdf5 import FileContents, Group
 from rnncli.models.keras.layer_weights import CONVOLUTIONS
 from rnncli.models.keras.versions import MODELS, Origin, Translator, is_operation, origin_of, translate_class
 
@@ -60,6 +61,20 @@ def read_graph_alone(source: Source) -> Graph | None:
         return None
 
 
+def graph_of(config: Any, arrays: Mapping[str, list[tuple[str, Array]]]) -> Graph | None:
+    """Return the graph of a model of today's Keras; None if its config cannot be followed.
+
+    arrays: the weights of each layer, by path, in the order of Keras.
+    """
+    stored = FileContents(config, TRANSLATED, "", Group(), arrays)
+    try:
+        return _build_graph(
+            config, lambda model: layer_weights.weights_by_path(model, stored), origin_of(TRANSLATED), ""
+        )
+    except (InputError, *BROKEN):
+        return None
+
+
 def _build_graph(
     config: Any, read_weights: Callable[[Mapping[str, Any]], Weights], origin: Origin, file: Text
 ) -> Graph:
@@ -87,7 +102,8 @@ def _build_graph(
     inputs = tuple(_infer_dtype(wanted, nodes) for wanted in flattener.model_inputs)
     notes = tuple(_note_differences(translator, nodes, str(config["class_name"])))
     generation = 2 if origin.old else 3
-    return Graph(str(file), origin.text, nodes, inputs, outputs, notes, generation, flattener.shapes)
+    name = str(model["config"].get("name") or "")
+    return Graph(str(file), origin.text, nodes, inputs, outputs, notes, generation, flattener.shapes, name)
 
 
 def _check(config: Any, origin: Origin) -> None:

@@ -67,7 +67,7 @@ def summarize(graph: Graph, sizes: Mapping[str, Shape]) -> Summary:
     made = [_row(node, first, hidden, counter, tensor) for node in graph.nodes if node.name not in hidden]
     inputs = tuple(TensorRow(w.name, shapes[w.name], w.dtype) for w in graph.inputs)
     outputs = tuple(tensor(ref, ref.node) for ref in graph.outputs)
-    return Summary(graph.file, graph.origin, inputs, tuple(made), outputs, graph.notes)
+    return Summary(graph.file, graph.origin, inputs, tuple(made), outputs, graph.notes, graph.name)
 
 
 def _row(
@@ -140,6 +140,11 @@ def _in_float32(graph: Graph) -> Graph:
         for node in graph.nodes
     )
     return replace(graph, nodes=nodes)
+
+
+def _drops_mask(node: Node) -> bool:
+    """Return whether it is a Lambda that makes no mask itself."""
+    return node.class_name in LAMBDAS or (node.class_name == "Lambda" and node.config.get("mask") is None)
 
 
 class _ShapeWalk(GraphWalk):
@@ -238,7 +243,7 @@ class _ShapeWalk(GraphWalk):
         uses = node.is_recurrent or inner.class_name in MASK_USERS
         if node.makes_mask:
             self.uses[node.name] = STARTS
-        elif doubt or (gets and not is_known and node.class_name not in LAMBDAS):
+        elif doubt or (gets and not (is_known or _drops_mask(node))):
             self.uses[node.name] = UNKNOWN
             if not (is_known and ends):
                 self.doubtful.add(node.name)

@@ -4,6 +4,8 @@ A framework's recorder, `keras.py` or `torch.py`, has
     FRAMEWORK                                   its name, as its users write it
     record(model, given, *, training, at, beside)   the Recording of one call of the object
     layer_names(model)                              the names of the recurrent layers that it holds
+`keras_summary.py` and `torch_summary.py` have
+    summarize(model, given, call)                   the Summary; `call` calls the object with what is given
 given: what the user passes, see `bind`.  training: whether the call is in training.
 at: the layer to record, its name or the path of its attribute; None for every recurrent layer.
 beside: `lengths`, `mask` and `initial_state` as arrays, if they are given.
@@ -53,3 +55,8 @@ def unbuilt_config(value: Any) -> Mapping[str, Any] | None:
 def recorder(framework: Framework) -> ModuleType:
     """Return the recorder of a framework."""
     return import_module(f"rnncli.models.live.{framework}")
+
+
+def summarizer(framework: Framework) -> ModuleType:
+    """Return what lists the layers of an object of this framework."""
+    return import_module(f"rnncli.models.live.{framework}_summary")

@@ -75,7 +75,7 @@ def summarize(program: Program, sizes: Mapping[str, Shape]) -> Summary:
     )
     outputs = tuple(types.get(value.name, TensorRow(value.name, None)) for value in graph.output)
     rows = tuple(map(row, nodes_in(graph)))
-    return Summary(program.file, program.origin, inputs, rows, outputs, program.notes)
+    return Summary(program.file, program.origin, inputs, rows, outputs, program.notes, graph.name)
 
 
 def _graphs(graph: Any) -> Iterator[Any]:

@@ -45,7 +45,7 @@ def _rows(module: Module, shape: Shape, counter: WeightCounter) -> Iterator[Laye
     """Yield the layers of a module, each of which gets the output of the one before."""
     source = "input"
     for index, node in enumerate(module.nodes):
-        spec = known_spec(node)
+        spec = None if module.refusal else known_spec(node)
         outputs: tuple[TensorRow, ...] = (TensorRow(f"{node.name}/output", None),)
         if spec is not None:
             outputs = recurrent_outputs(spec, node.name, shape)

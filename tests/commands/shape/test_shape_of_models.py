@@ -76,7 +76,7 @@ def tagger(tmp_path_factory: pytest.TempPathFactory) -> Path:
     hidden = k.Bidirectional(k.LSTM(6, return_sequences=True), name="bi")(hidden)
     scores = k.Dense(3, name="head")(k.GRU(5, name="gru")(hidden))
     path = tmp_path_factory.mktemp("tagger") / "tagger.keras"
-    keras.Model(tokens, scores).save(path)
+    keras.Model(tokens, scores, name="tagger").save(path)
     return path
 
 

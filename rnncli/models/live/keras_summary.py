@@ -1,0 +1,138 @@
+"""The layers of a live Keras model: of its graph, if its config has one; else those that it holds."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from typing import Any
+
+import keras
+import numpy as np
+
+from rnncli.case import Array, Shape
+from rnncli.errors import Message, format_names
+from rnncli.models.graph import Graph
+from rnncli.models.keras.reader import graph_of
+from rnncli.models.keras.summary import summarize as summarize_graph
+from rnncli.models.live.keras_held import find_layers
+from rnncli.models.live.keras_layers import describe, is_recurrent
+from rnncli.models.summary import LayerRow, Summary, TensorRow, WeightCounter, class_text
+
+
+def summarize(model: Any, given: Any, _call: Callable[[], object]) -> Summary:
+    """Return every layer; the model is not called.  given: the input, which says the free sizes."""
+    title, origin = type(model).__name__, f"Keras {keras.__version__}"
+    if graph := _graph(model):
+        shapes = _shapes(given, [wanted.name for wanted in graph.inputs])
+        found = summarize_graph(graph, shapes)
+        return Summary("", origin, found.inputs, found.layers, found.outputs, name=title)
+    unbuilt = [entry.name for entry in find_layers(model) if not entry.layer.built]
+    notes = (
+        [Message("not built yet, so without weights: {names}", names=format_names(unbuilt))]
+        if unbuilt
+        else []
+    )
+    return Summary("", origin, (), tuple(_rows(model)), None, tuple(notes), title)
+
+
+def _graph(model: Any) -> Graph | None:
+    """Return the graph of a functional or a Sequential model; None for any other object."""
+    if not isinstance(model, (keras.Sequential, keras.Function)):
+        return None
+    arrays: dict[int, Array] = {}
+
+    def array(weight: Any) -> Array:
+        """Return an array of its shape, without its numbers; the same array for a shared weight."""
+        return arrays.setdefault(id(weight), np.broadcast_to(np.float32(0), weight.shape))
+
+    layers = {
+        layer.name: [
+            (weight.path, array(weight))
+            for weight in (*layer.trainable_weights, *layer.non_trainable_weights)
+        ]
+        for layer in model.layers
+    }
+    with suppress(Exception):  # of a layer of the user's own, whose config cannot be written
+        kind = "Sequential" if isinstance(model, keras.Sequential) else "Functional"
+        config = json.loads(json.dumps(model.get_config(), default=str))
+        return graph_of({"class_name": kind, "config": config}, layers)
+    return None
+
+
+def _shapes(given: Any, names: list[str]) -> dict[str, Shape]:
+    """Return the shapes of the inputs that are given."""
+    if given is None:
+        return {}
+    named = given if isinstance(given, Mapping) else dict(zip(names, [given], strict=False))
+    if isinstance(given, (list, tuple)) and len(given) == len(names) > 1:
+        named = dict(zip(names, given, strict=True))
+    return {name: tuple(np.shape(value)) for name, value in named.items() if name in names}
+
+
+def _rows(model: Any) -> Iterator[LayerRow]:
+    """Yield every layer that the object holds; a layer with others inside has only the weights of its own."""
+    counter, held = WeightCounter(), find_layers(model)
+    owners = {id(owner) for entry in held for owner in entry.owners}
+    whole = [entry for entry in held if entry.is_outermost or id(entry.layer) not in owners]
+    whole = [entry for entry in whole if entry.is_outermost or not any(map(_is_whole, entry.owners))]
+    for entry in (*whole, *(entry for entry in reversed(held) if entry not in whole)):  # inner layers first
+        inside = any(map(_is_whole, entry.owners))
+        row = None if inside else _row(entry.name, entry.layer, counter)
+        if row is not None and (entry in whole or row.parameters):
+            yield row
+
+
+def _is_whole(layer: Any) -> bool:
+    """Return whether the layers inside are a part of the layer."""
+    return is_recurrent(layer) or isinstance(layer, (keras.layers.Wrapper, keras.layers.MultiHeadAttention))
+
+
+def _row(name: str, layer: Any, counter: WeightCounter) -> LayerRow:
+    """Return a layer with what it says about itself."""
+    shape, recurrent, spec = _input_shape(layer), is_recurrent(layer), None
+    names: tuple[str, ...] = ()
+    if recurrent and shape is not None and len(shape) == 3:
+        stack = describe(layer, shape, training=False).stack
+        spec = None if stack is None else stack[0]
+        names = () if stack is None else tuple(stack.weight_shapes(shape))
+    weights = list(layer.weights)
+    names = names if len(names) == len(weights) else tuple(weight.name for weight in weights)
+    frozen = {id(weight) for weight in layer.non_trainable_weights}
+    config: Mapping[str, Any] = {}
+    with suppress(Exception):  # a layer of the user's own may have no config
+        config = layer.get_config()
+    return LayerRow(
+        name=name,
+        class_name=class_text(type(layer).__name__, config),
+        inputs=None,
+        outputs=tuple(_outputs(name, layer, shape)),
+        weights=counter.rows(
+            zip(names, weights, strict=True),
+            frozen=[title for title, weight in zip(names, weights, strict=True) if id(weight) in frozen],
+        ),
+        recurrent=recurrent,
+        spec=spec,
+        input_shape=shape,
+    )
+
+
+def _input_shape(layer: Any) -> Any:
+    """Return the shape that the layer was built for; None if it does not say."""
+    with suppress(Exception):
+        sizes = tuple(layer.get_build_config()["input_shape"])
+        if all(size is None or isinstance(size, int) for size in sizes):
+            return ("batch", *sizes[1:])
+    return None
+
+
+def _outputs(name: str, layer: Any, shape: Any) -> Iterator[TensorRow]:
+    """Yield the tensors that a layer of Keras returns for inputs of this shape."""
+    shapes: Any = None
+    if shape is not None and type(layer).__module__.startswith("keras."):
+        with suppress(Exception):
+            shapes = layer.compute_output_shape((None, *shape[1:]))
+    several = shapes if shapes and isinstance(shapes[0], (list, tuple)) else [shapes]
+    for index, sizes in enumerate(several):
+        title = f"{name}/output" if len(several) == 1 else f"{name}/output_{index}"
+        yield TensorRow(title, None if sizes is None else ("batch", *sizes[1:]))

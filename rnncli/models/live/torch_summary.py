@@ -1,0 +1,170 @@
+"""The modules of a PyTorch model with their parameters; after a call, with the shapes that it gave."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import nn
+
+from rnncli.errors import LayerError
+from rnncli.models.layer_cases import name_outputs
+from rnncli.models.live.torch_calls import RECURRENT, module_of
+from rnncli.models.summary import LayerRow, Summary, TensorRow, WeightCounter, features_of, known_spec
+
+GATES = {(nn.LSTM, nn.LSTMCell): 4, (nn.GRU, nn.GRUCell): 3}
+Observed = dict[str, tuple[tuple[TensorRow, ...], tuple[TensorRow, ...]]]
+"""What the first call of each module took and returned, by path."""
+
+
+def summarize(model: nn.Module, given: Any, call: Callable[[], object]) -> Summary:
+    """Return every module that has parameters or no modules inside.
+
+    given: the input; without one, the module is not called, and shapes are not known.
+    call: calls the module with the input.
+    """
+    seen: Observed = {}
+    if given is not None:
+        with _observed(model, seen):
+            try:
+                call()
+            except LayerError:
+                if "" not in seen:  # else it was called, and holds nothing recurrent
+                    raise
+    counter, rows = WeightCounter(), list[LayerRow]()
+    for name, module in model.named_modules():
+        path, weights = _path(name), _weights(module)
+        if isinstance(module, RECURRENT):
+            rows += _recurrent(path, module, weights, seen, counter)
+        elif weights or not [*module.children()]:
+            taken, made = seen.get(path, ((), ()))
+            path = path or type(module).__name__.lower()
+            names = name_outputs(path, len(made))
+            rows.append(
+                LayerRow(
+                    name=path,
+                    class_name=getattr(module, "original_name", type(module).__name__),
+                    inputs=None,
+                    outputs=tuple(row._replace(name=name) for row, name in zip(made, names, strict=True)),
+                    weights=_count(weights, counter),
+                    taken=taken,
+                )
+            )
+    taken, made = seen.get("", ((), ()))
+    inputs = tuple(row._replace(name="input") for row in taken)
+    outputs = tuple(row._replace(name="output") for row in made)
+    origin = f"PyTorch {torch.__version__}"
+    return Summary("", origin, inputs, tuple(rows), outputs or None, name=type(model).__name__)
+
+
+@contextmanager
+def _observed(model: nn.Module, seen: Observed) -> Iterator[None]:
+    """Note what each module takes and returns in its first call."""
+
+    def hook(path: str) -> Any:
+        def note(_: Any, args: Any, kwargs: Any, returned: Any) -> None:
+            seen.setdefault(path, (tuple(_tensors([args, kwargs])), tuple(_tensors(returned))))
+
+        return note
+
+    modules = dict(model.named_modules())
+    hooks = [
+        module.register_forward_hook(hook(_path(name)), with_kwargs=True) for name, module in modules.items()
+    ]
+    try:
+        yield
+    finally:
+        for handle in hooks:
+            handle.remove()
+
+
+def _recurrent(
+    path: str, module: Any, weights: Mapping[str, Any], seen: Observed, counter: WeightCounter
+) -> Iterator[LayerRow]:
+    """Yield the layers of a recurrent module, `rnn_l0`; only the last one has the final states."""
+    taken, made = seen.get(path, ((), ()))
+    layers = module_of(path, module, _stand_ins(module))
+    for index, node in enumerate(layers.nodes):
+        last = index + 1 == len(layers.nodes)
+        part = {name: weight for name, weight in weights.items() if _number(name) in (None, index)}
+        names = zip(("output", "h_n", "c_n"), made if last else made[:1], strict=False)
+        given = taken[0].shape if taken else None
+        sizes = given[:-1] if given is not None and len(given) == 3 else ("batch", None)
+        if given is not None and not getattr(module, "batch_first", True):
+            sizes = sizes[::-1]
+        yield LayerRow(
+            name=node.name,
+            class_name=type(module).__name__,
+            inputs=(layers.nodes[index - 1].name,) if index else None,
+            outputs=tuple(row._replace(name=f"{node.name}/{name}") for name, row in names),
+            weights=_count(part, counter),
+            recurrent=True,
+            spec=None if layers.refusal else known_spec(node),
+            input_shape=(*sizes, features_of(node)),
+            taken=() if index else taken,
+            note=layers.reason,
+        )
+    if not layers.nodes:
+        yield LayerRow(
+            layers.name, type(module).__name__, None, made, _count(weights, counter), recurrent=True,
+            taken=taken, note=layers.reason,
+        )  # fmt: skip
+
+
+def _stand_ins(module: Any) -> dict[str, torch.Tensor]:
+    """Return zeros in the shapes of the weights of a recurrent module.
+
+    Its own weights may be on the meta device, or computed, by spectral_norm another time at each look.
+    """
+    layers, units, out = getattr(module, "num_layers", 1), module.hidden_size, getattr(module, "proj_size", 0)
+    wide = units * next((gates for kind, gates in GATES.items() if isinstance(module, kind)), 1)
+    ends = ("", "_reverse") if getattr(module, "bidirectional", False) else ("",)
+    tensors: dict[str, torch.Tensor] = {}
+    for layer in range(layers):
+        width = len(ends) * (out or units) if layer else module.input_size
+        shapes: dict[str, tuple[int, ...]] = {"weight_ih": (wide, width), "weight_hh": (wide, out or units)}
+        shapes |= {"bias_ih": (wide,), "bias_hh": (wide,)} if module.bias else {}
+        shapes |= {"weight_hr": (out, units)} if out else {}
+        number = "" if isinstance(module, nn.RNNCellBase) else f"_l{layer}"
+        for end in ends:
+            tensors |= {f"{name}{number}{end}": torch.zeros(shape) for name, shape in shapes.items()}
+    return tensors
+
+
+def _weights(module: nn.Module) -> dict[str, Any]:
+    """Return the parameters of a module itself, without lazy ones, whose shapes are not known."""
+    every = module.named_parameters(recurse=False)
+    return {name: weight for name, weight in every if not nn.parameter.is_lazy(weight)}
+
+
+def _number(name: str) -> int | None:
+    """Return the layer that a weight of a recurrent module belongs to; None if its name does not say."""
+    match = re.search(r"_l(\d+)", name)
+    return int(match[1]) if match else None
+
+
+def _count(weights: Mapping[str, Any], counter: WeightCounter) -> Any:
+    frozen = [name for name, weight in weights.items() if not weight.requires_grad]
+    return counter.rows(weights.items(), frozen=frozen)
+
+
+def _path(name: str) -> str:
+    """Return the path of a module, without what torch.compile puts around it."""
+    return ".".join(part for part in name.split(".") if part != "_orig_mod")
+
+
+def _tensors(value: Any) -> Iterator[TensorRow]:
+    """Yield the tensors in nested values."""
+    if isinstance(value, torch.Tensor):
+        yield TensorRow("", tuple(value.shape), str(value.dtype).removeprefix("torch."))
+    elif isinstance(value, Mapping):
+        for item in value.values():
+            yield from _tensors(item)
+    elif isinstance(value, nn.utils.rnn.PackedSequence):
+        yield from _tensors(value.data)
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            yield from _tensors(item)

@@ -1,0 +1,184 @@
+"""shape of live objects: classes, shapes and parameters as their frameworks have them; nothing is changed."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import numpy as np
+import pytest
+import random_models
+import torch
+from oracle import keras
+from torch import nn
+
+import rnncli
+
+k = keras.layers
+pytestmark = pytest.mark.filterwarnings("ignore:Layer .* was passed an input with a mask")
+
+
+class Tagger(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(50, 8)
+        self.rnn = nn.LSTM(8, 6, 2, bidirectional=True)
+        self.cell = nn.GRUCell(12, 4)
+        self.first, self.tied = nn.Linear(4, 4), nn.Linear(4, 4)
+        self.tied.weight = self.first.weight
+        self.norm = nn.BatchNorm1d(4)
+        self.calls = 0
+
+    def forward(self, tokens: torch.Tensor) -> torch.Tensor:
+        self.calls += 1
+        states, _ = self.rnn(self.embedding(tokens))
+        scores: torch.Tensor = self.norm(self.tied(self.first(self.cell(states[-1]))))
+        return scores
+
+
+def layers_of(report: Any) -> dict[str, Any]:
+    return {layer["name"]: layer for layer in report.document()["layers"]}
+
+
+class TestPyTorch:
+    def test_without_an_input_classes_and_parameters(self) -> None:
+        net = Tagger()
+        net.embedding.weight.requires_grad_(False)
+        report = rnncli.shape(net)
+        assert report.parameters == sum(weight.numel() for weight in net.parameters())
+        assert report.document()["trainable_parameters"] == report.parameters - 400
+        layers = layers_of(report)
+        assert list(layers) == ["embedding", "rnn_l0", "rnn_l1", "cell", "first", "tied", "norm"]
+        assert sum(layers[name]["parameters"] for name in ("rnn_l0", "rnn_l1")) == sum(
+            weight.numel() for weight in net.rnn.parameters()
+        )
+        assert layers["cell"]["gates"] == ["update", "reset", "candidate"]
+        assert all(layer["outputs"] == [] for layer in layers.values())
+        assert net.calls == 0
+
+    def test_with_an_input_the_shapes_of_a_call(self) -> None:
+        net = Tagger()
+        shapes: dict[str, list[Any]] = {}
+
+        def note(name: str, made: Any) -> None:
+            shapes[name] = [list(tensor.shape) for tensor in keras.tree.flatten(made)]
+
+        for name, module in net.named_modules():
+            module.register_forward_hook(lambda _, __, made, name=name: note(name, made))
+        tokens = torch.zeros(5, 3, dtype=torch.long)
+        net.eval()(tokens)
+        document = rnncli.shape(tokens, net).document()
+        found = {layer["name"]: [row["shape"] for row in layer["outputs"]] for layer in document["layers"]}
+        assert found["rnn_l1"] == shapes["rnn"]
+        assert found["rnn_l0"] == shapes["rnn"][:1]
+        assert all(found[name] == shapes[name] for name in ("embedding", "cell", "first", "tied", "norm"))
+        assert document["inputs"][0]["shape"] == [5, 3]
+        assert document["outputs"][0]["shape"] == [3, 4]
+        states = {row["name"]: row["shape"] for row in document["layers"][1]["states"]}
+        assert states["backward/cell"] == [3, 6]
+
+    @pytest.mark.parametrize("fails", [False, True])
+    def test_nothing_is_changed(self, fails: bool) -> None:
+        net = Tagger().train()
+        before = {name: value.clone() for name, value in net.state_dict().items()}
+        state, draws = torch.get_rng_state(), random.getstate()
+        tokens = torch.zeros(5, 3, dtype=torch.long) + (99 if fails else 0)
+        if fails:
+            with pytest.raises(IndexError):
+                rnncli.shape(tokens, net)
+        else:
+            rnncli.shape(tokens, net)
+        rnncli.shape(net)
+        assert all(torch.equal(value, before[name]) for name, value in net.state_dict().items())
+        assert all(module.training for module in net.modules())
+        assert not any(module._forward_hooks or module._forward_hooks_with_kwargs for module in net.modules())
+        assert not any("forward" in vars(module) for module in net.modules())
+        assert net.calls == 0
+        assert torch.equal(torch.get_rng_state(), state)
+        assert random.getstate() == draws
+
+    def test_a_module_without_recurrent_layers(self) -> None:
+        net = nn.Sequential(nn.Linear(3, 4), nn.ReLU())
+        layers = layers_of(rnncli.shape(torch.zeros(2, 3), net))
+        assert [layer["outputs"][0]["shape"] for layer in layers.values()] == [[2, 4], [2, 4]]
+
+    @pytest.mark.filterwarnings("ignore:.torch.jit")
+    def test_normalized_compiled_meta_lazy_and_projected_modules(self) -> None:
+        gru = nn.utils.parametrizations.spectral_norm(nn.GRU(3, 4), "weight_hh_l0").train()
+        buffers = [buffer.clone() for buffer in gru.buffers()]
+        nets: tuple[Any, ...] = (
+            gru,
+            torch.compile(nn.Sequential(nn.GRU(3, 4))),
+            nn.GRU(3, 4, device="meta"),
+            nn.LSTM(3, 4, 2, bidirectional=True, proj_size=2),
+            torch.jit.script(nn.Sequential(nn.Linear(3, 4))),
+        )
+        for net in nets:
+            assert rnncli.shape(net).parameters == sum(weight.numel() for weight in net.parameters())
+        assert all(map(torch.equal, buffers, gru.buffers()))
+        assert rnncli.shape(nn.Sequential(nn.LazyLinear(3))).parameters == 0
+
+
+class TestKeras:
+    @pytest.mark.parametrize("seed", range(20, 24))
+    def test_a_graph_is_summarized_as_its_file(self, seed: int, tmp_path: Any) -> None:
+        model = random_models.Maker(seed).model(6)
+        model.save(tmp_path / "m.keras")
+        live, stored = rnncli.shape(model).document(), rnncli.shape(model=tmp_path / "m.keras").document()
+        assert live["parameters"] == model.count_params()
+        keys = ("inputs", "layers", "outputs", "parameters", "trainable_parameters")
+        assert {key: live[key] for key in keys} == {key: stored[key] for key in keys}
+
+    def test_an_input_says_the_free_sizes(self) -> None:
+        tokens = keras.Input((None,), dtype="int32")
+        hidden = k.LSTM(5, return_sequences=True, name="lstm")(k.Embedding(9, 4, name="embedding")(tokens))
+        layers = layers_of(rnncli.shape(np.zeros((3, 6), "int32"), keras.Model(tokens, hidden)))
+        assert layers["lstm"]["outputs"][0]["shape"] == [3, 6, 5]
+
+    def test_a_subclassed_model(self) -> None:
+        class Block(keras.layers.Layer):  # type: ignore[misc]
+            def __init__(self) -> None:
+                super().__init__()
+                self.dense = k.Dense(8)
+                self.scale = self.add_weight(shape=(8,), name="scale")
+
+            def call(self, x: Any) -> Any:
+                return self.dense(x) * self.scale
+
+        class Net(keras.Model):  # type: ignore[misc]
+            def __init__(self) -> None:
+                super().__init__()
+                self.encoder = k.Bidirectional(k.GRU(4))
+                self.block = Block()
+                self.heads = [k.Dense(2), k.Dense(3)]
+
+            def call(self, x: Any) -> Any:
+                hidden = self.block(self.encoder(x))
+                return [head(hidden) for head in self.heads]
+
+        net = Net()
+        unbuilt = rnncli.shape(net)
+        assert unbuilt.parameters == 8
+        assert "not built yet" in str(unbuilt.remarks[0])
+        net(np.zeros((1, 5, 3), "float32"))
+        report = rnncli.shape(net)
+        assert report.parameters == net.count_params()
+        layers = layers_of(report)
+        assert layers["encoder"]["outputs"][0]["shape"] == ["batch", 8]
+        assert layers["encoder"]["weights"][3]["name"] == "backward/kernel"
+        assert {name: layer["parameters"] for name, layer in layers.items()} == {
+            "encoder": 216, "heads.0": 18, "heads.1": 27, "block/dense": 72, "block": 8,
+        }  # fmt: skip
+
+    def test_a_lone_layer(self) -> None:
+        layer = k.LSTM(4, return_state=True, name="lstm")
+        layer.build((None, 5, 3))
+        report = rnncli.shape(layer)
+        assert report.parameters == layer.count_params()
+        assert [row["shape"] for row in layers_of(report)["lstm"]["outputs"]] == [["batch", 4]] * 3
+
+    def test_an_option_of_described_layers_is_refused(self) -> None:
+        layer = k.LSTM(4)
+        layer.build((None, 5, 3))
+        with pytest.raises(rnncli.UsageError, match="units"):
+            rnncli.shape(layer, units=3)
