@@ -10,7 +10,7 @@ from rnncli import compute
 from rnncli.ask.layer_files import GIVEN_BESIDE, refuse_layer_options
 from rnncli.ask.request import INPUT_OPTIONS, RUN_OPTIONS, Ask, Remarks
 from rnncli.ask.subject import Bounds, Chosen, Computed, Outline, Parts, Subject, Verified
-from rnncli.case import Array, RawValue
+from rnncli.case import Array, RawValue, Shape
 from rnncli.errors import Flag, InputError, LayerError, Message, RnncliError, UsageError, inside, join
 from rnncli.inputs.arrange import ArrangeOptions
 from rnncli.inputs.source import find_source, split_layers
@@ -73,7 +73,7 @@ class Saved(Subject):
 
     def outline(self) -> Outline:
         """Return the only layer that is asked about, with its input; without an input, the sizes that fit."""
-        if not self.ask.is_bare:
+        if not self.ask.is_bare and self.ask.input_shape is None:
             case, remarks, *_ = self.choose()
             return Outline(case.stack, case.inputs.shape, remarks)
         from rnncli.layers.stack import Stack
@@ -98,9 +98,21 @@ class Saved(Subject):
     @cached_property
     def _summary(self) -> Summary:
         model = self._open(to_run=False)
-        sizes = {} if self.ask.is_bare else self._call(model=model).inputs
-        summary = model.summarize({name: array.shape for name, array in sizes.items()})
-        return summary.choose(model.names)
+        return model.summarize(self._sizes(model)).choose(model.names)
+
+    def _sizes(self, model: SavedModel) -> Mapping[str, Shape]:
+        """Return the shapes of the inputs that are given; in --input-shape, names of sizes stay."""
+        ask = self.ask
+        if ask.is_bare:
+            return {}
+        if ask.input_shape is not None:
+            shape, inputs = ask.generated_shape(), model.summarize({}).inputs
+            wanted = inputs[0].shape if len(inputs) == 1 else None
+            if wanted is not None and len(wanted) == len(shape):
+                pairs = zip(wanted, shape, strict=True)
+                if all(size == given or not isinstance(size, int) for size, given in pairs):
+                    return {inputs[0].name: shape}
+        return {name: array.shape for name, array in self._call(model=model).inputs.items()}
 
     def choose(self, address: str = "", *, one_call: bool = False) -> Chosen:
         """Return the Case of one layer, with the inputs, mask and states that it gets in the model."""

@@ -45,6 +45,12 @@ def test_a_file_without_a_graph_needs_no_framework(tmp_path: Path) -> None:
     assert not HEAVY & loaded_by("run", "[[1, 2, 3]]", "--model", str(tmp_path / "m.npz"))
 
 
+def test_a_summary_of_a_model_needs_no_framework(tmp_path: Path) -> None:
+    square = np.eye(3, dtype="float32")
+    np.savez(tmp_path / "m.npz", weight_ih_l0=square, weight_hh_l0=square)
+    assert not HEAVY & loaded_by("shape", "--model", str(tmp_path / "m.npz"), "--explain")
+
+
 def test_help_loads_neither_numpy_nor_rich() -> None:
     commands = ("run", "matrix", "export", "plot", "gradients", "explore", "tour")
     loaded = loaded_by(each=[["--help"], ["--version"], *([name, "--help"] for name in commands)])

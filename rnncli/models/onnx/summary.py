@@ -207,6 +207,8 @@ def _infer(model: Any, sizes: Mapping[str, Shape]) -> Any:
         for axis, size in zip(value.type.tensor_type.shape.dim, sizes.get(value.name, ()), strict=False):
             if isinstance(size, int):
                 axis.dim_value = size
+            elif size is not None:
+                axis.dim_param = size
     light = onnx.ModelProto(
         ir_version=model.ir_version, opset_import=model.opset_import, graph=graph, functions=model.functions
     )

@@ -13,7 +13,7 @@ import onnxruntime
 import pytest
 import random_models
 import torch
-from command import Run
+from command import Run, loaded_by
 from looks import check_looks
 from oracle import keras, make_layers
 from plain_layers import ONE_INPUT, SEQUENCE, SEVERAL
@@ -188,7 +188,9 @@ class TestKeras:
         keras.Model(given, k.LSTM(2, return_sequences=True, name="lstm")(hidden)).save(tmp_path / "m.keras")
         free = rows_of(tmp_path / "m.keras")["lstm"]
         known = summary_of(tmp_path / "m.keras", input=np.zeros((6, 11, 3), "float32")).layers[-1]
+        named = summary_of(tmp_path / "m.keras", input_shape="n,11,3").layers[-1]
         assert free.outputs[0].shape == ("batch", None, 2)
+        assert named.outputs[0].shape == ("n", 5, 2)
         assert known.outputs[0].shape == (6, 5, 2)
 
 
@@ -276,6 +278,16 @@ class TestAnswer:
         answer = rnncli("shape", "--model", f"{tagger}#gru", "-f", "json")
         keys = ("weights", "parameters", "outputs")
         assert all(json.loads(answer.stdout)[key] == json.loads(described.stdout)[key] for key in keys)
+
+    def test_no_engine_is_loaded(self, tagger: Path, exported: Path) -> None:
+        for path in (tagger, exported):
+            loaded = loaded_by("shape", "--model", str(path))
+            assert not {"tensorflow", "keras", "torch", "onnxruntime"} & loaded
+
+    def test_a_size_that_does_not_fit_is_an_error(self, tagger: Path, rnncli: Run) -> None:
+        answer = rnncli("shape", "--model", str(tagger), "--input-shape", "4,13")
+        assert answer.returncode == 2
+        assert "Give axis 1 the size 12, not 13" in answer.stderr
 
     def test_an_unknown_layer_is_an_error(self, tagger: Path, rnncli: Run) -> None:
         answer = rnncli("shape", "--model", f"{tagger}#gur")
