@@ -205,7 +205,8 @@ class _ShapeWalk(GraphWalk):
 
     def _returned(self, node: Node) -> Value:
         """Return what a recurrent layer returns."""
-        array, spec = self._find(next(iterate_refs(node.args))), spec_of(node)
+        source, spec = next(iterate_refs(node.args), None), spec_of(node)
+        array = None if source is None else self._find(source)
         shape = (0, self.free, features_of(node)) if array is None else array.shape
         infos = Stack((spec,)).outputs(shape)
         arrays = tuple(_empty(info.shape, self.free, str(spec.config["dtype"])) for info in infos)
