@@ -7,6 +7,7 @@ from os import PathLike
 from typing import Any, Literal, TypedDict
 
 from rnncli.case import Array
+from rnncli.result import Result
 
 
 class InputOptions(TypedDict, total=False):
@@ -62,8 +63,8 @@ class RunOptions(TypedDict, total=False):
     seed: same as for keras.utils.set_random_seed; default: random, stored in the result.
     weights: by path, `kernel`, `forward/kernel`, `0/kernel`; a state dict; the list of `get_weights()`; or
         the path of a file that holds them.
-    initial_state: arrays of shape (batch, units), in Keras's order or by name (`last_hidden_state`), or the
-        path of a file that holds them.
+    initial_state: arrays of shape (batch, units), in Keras's order or by name (`last_hidden_state`); a result
+        that has states; or the path of a file that holds them.
     model: the file of a saved model, instead of a layer, `model.keras#gru` for some of its layers; or a
         Keras model or layer, or a PyTorch module, which may also stand in the place of the layer.
     at: which layer of such an object: its name, or the path of its attribute.
@@ -74,7 +75,7 @@ class RunOptions(TypedDict, total=False):
 
     seed: int | None
     weights: Mapping[str, Any] | Sequence[Any] | str | PathLike[str] | None
-    initial_state: Sequence[Any] | Mapping[str, Any] | str | PathLike[str] | None
+    initial_state: Sequence[Any] | Mapping[str, Any] | Result | str | PathLike[str] | None
     training: bool | None
     calls: int
     engine: str

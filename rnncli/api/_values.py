@@ -17,8 +17,10 @@ from rnncli.case import Array, format_shape
 from rnncli.errors import Flag, InputError, LayerError, Message, Text, UsageError, first_nonblank_line, inside
 from rnncli.inputs import sample_files
 from rnncli.inputs.formats.csv import find_column, split_rows
+from rnncli.inputs.named_arrays import STATE_WORD
 from rnncli.inputs.source import MODEL_SUFFIXES, WEIGHT_SUFFIXES, expand_user, split_layers
 from rnncli.options import first_given
+from rnncli.result import Result
 
 FILES = ("layer", "mask", "weights", "initial_state", "expect")
 NUMBERS = "fiu"
@@ -109,6 +111,8 @@ def pass_value(name: str, value: Any) -> Any:
             )
         return [to_array(array, f"weights[{index}]") for index, array in enumerate(value)]
     if name == "initial_state":
+        if isinstance(value, Result):
+            value = {tensor.name: tensor.values for tensor in value.outputs if STATE_WORD in tensor.name}
         if isinstance(value, Mapping):
             return {key: to_array(array, name) for key, array in value.items()}
         if not isinstance(value, (list, tuple, np.ndarray)):

@@ -22,7 +22,7 @@ from rnncli.api._options import InputOptions, LayerOptions, RunOptions, ViewOpti
 from rnncli.ask import INPUT_OPTIONS, LAYER_OPTIONS, RUN_OPTIONS, Ask
 from rnncli.cli.app import main
 from rnncli.commands.run.answer import RunRequest
-from rnncli.errors import DisagreementError, RnncliError, UsageError
+from rnncli.errors import DisagreementError, InputError, RnncliError, UsageError
 from rnncli.options import entries, names
 
 BOTH: dict[str, Any] = {"return_sequences": True, "return_state": True}
@@ -330,6 +330,17 @@ def test_files_are_read_as_on_the_command_line(tmp_path: Path) -> None:
         rnncli.run([[1, 2], [3, 4]], "gru", initial_state=[[[0.5] * 3]], seed=1).hidden_state,
     )
     assert "batch axis" in str(result.remarks[0])
+
+
+def test_a_result_with_states_is_an_initial_state() -> None:
+    encoded = rnncli.run(None, "lstm", return_sequences=True, return_state=True, seed=1)
+    _, h, c = encoded
+    from_result, from_arrays = (
+        rnncli.run(None, "lstm", initial_state=states, seed=2) for states in (encoded, [h, c])
+    )
+    np.testing.assert_array_equal(from_result.hidden_state, from_arrays.hidden_state)
+    with pytest.raises(InputError, match="last_hidden_state"):
+        rnncli.run(None, "lstm", initial_state=rnncli.run(None, "lstm", seed=1), seed=2)
 
 
 class TestTheOthers:
