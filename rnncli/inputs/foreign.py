@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 from rnncli.errors import InputError, python_command
@@ -9,17 +10,6 @@ from rnncli.errors import InputError, python_command
 PICKLES = (".pkl", ".pickle", ".dill")
 START = 2**20
 """Bytes of a pickle that are searched for the names of packages, which stand in front of the numbers."""
-CHECKPOINT = """import numpy as np, tensorflow as tf
-r = tf.train.load_checkpoint(%(file)s)
-end = "/.ATTRIBUTES/VARIABLE_VALUE"
-names = [name for name in r.get_variable_to_shape_map() if "OBJECT_GRAPH" not in name]
-np.savez(%(to)s, **{name.removesuffix(end): r.get_tensor(name) for name in names})"""
-SAVED_MODEL = """import numpy as np, tensorflow as tf
-from tensorflow.core.protobuf.trackable_object_graph_pb2 import TrackableObjectGraph as G
-r = tf.train.load_checkpoint(%(file)s)
-nodes = G.FromString(r.get_tensor("_CHECKPOINTABLE_OBJECT_GRAPH")).nodes
-found = [part for node in nodes for part in node.attributes]
-np.savez(%(to)s, **{part.full_name: r.get_tensor(part.checkpoint_key) for part in found})"""
 PICKLED_MODULE = """import pickle, torch
 m = pickle.load(open(%(file)s, "rb"))
 torch.save(getattr(m, "state_dict", lambda: m)(), %(to)s)"""
@@ -42,33 +32,29 @@ def refuse_tensorflow(path: Path) -> None:
 
     A checkpoint `model` is the files `model.index` and `model.data-00000-of-00001`, often in a folder.
     """
+    folder = path.parent if path.name == "saved_model.pb" else path
+    if checkpoint_of(path) is not None:
+        raise InputError(
+            "it holds variables of TensorFlow.",
+            "To run its recurrent layers: rnncli run INPUT --model {file}",
+            file=shlex.quote(str(path)),
+        )
+    if (folder / "saved_model.pb").is_file():
+        raise InputError(
+            "it is a TensorFlow SavedModel, a folder, without variables.",
+            "Save the whole model with model.save('model.keras').",
+        )
+
+
+def checkpoint_of(path: Path) -> Path | None:
+    """Return the prefix of a checkpoint, of which the path is the prefix, a file or the folder.
+
+    Also of the variables of a SavedModel.
+    """
     if path.name == "saved_model.pb":
         path = path.parent
-    if (path / "saved_model.pb").is_file():
-        to = f"{path.resolve().name}-weights.npz"
-        if not (path / "variables" / "variables.index").is_file():
-            raise InputError(
-                "it is a TensorFlow SavedModel, a folder, without variables.",
-                "Save the whole model with model.save('model.keras').",
-            )
-        raise InputError(
-            "it is a TensorFlow SavedModel, a folder.",
-            "Save the whole model with model.save('model.keras'), or write its weights to {to}: {command}",
-            to=to,
-            command=python_command(SAVED_MODEL, str(path / "variables" / "variables"), to),
-        )
-    if prefix := _checkpoint_of(path):
-        to = f"{prefix.name}-weights.npz"
-        raise InputError(
-            "it is a checkpoint of TensorFlow.",
-            "Save the whole model with model.save('model.keras'), or write its weights to {to}: {command}",
-            to=to,
-            command=python_command(CHECKPOINT, str(prefix), to),
-        )
-
-
-def _checkpoint_of(path: Path) -> Path | None:
-    """Return the prefix of a checkpoint, of which the path is the prefix, a file or the folder."""
+    if (path / "variables" / "variables.index").is_file():
+        return path / "variables" / "variables"
     if path.is_dir():
         indices = sorted(path.glob("*.index"), key=lambda index: index.stat().st_mtime)
         return indices[-1].with_suffix("") if indices else None

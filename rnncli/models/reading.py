@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 KERAS_ENDS = (".keras", ".h5", "config.json", "saved_model.pb")
 """A zip file with a name that ends so is for the reader of Keras's files, whatever its suffix."""
 READERS = {
+    "checkpoint": "rnncli.models.weight_files.checkpoint:read",
     "json": "rnncli.models.weight_files.readers:read_json",
     "keras": "rnncli.models.keras.reader:read",
     "npz": "rnncli.models.weight_files.readers:read_npz",
@@ -80,6 +81,8 @@ def detect_kind(source: Source) -> str:
     path = source.path
     if path is not None:
         with report_os_errors(source.name):
+            if foreign.checkpoint_of(path) is not None:
+                return "checkpoint"
             foreign.refuse_tensorflow(path)
     if path is not None and "!" in str(path) and not path.exists():
         return "keras"  # a file inside a zip file

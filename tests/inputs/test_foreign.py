@@ -79,7 +79,7 @@ def test_a_saved_model(rnncli: Run, tmp_path: Path, tagger: Any, save: str, file
         tagger.export(str(tmp_path / "saved"), verbose=False)
     else:
         tf.saved_model.save(tagger, str(tmp_path / "saved"))
-    check_layers_of_tagger(rnncli, tmp_path, run_advised_line(rnncli, tmp_path, file), tagger)
+    check_layers_of_tagger(rnncli, tmp_path, file, tagger)
 
 
 @pytest.mark.parametrize("name", ["model", "cp-0001.ckpt"])
@@ -88,7 +88,7 @@ def test_a_checkpoint_of_tensorflow_by_any_name(
     rnncli: Run, tmp_path: Path, tagger: Any, name: str, form: str
 ) -> None:
     tf.train.Checkpoint(model=tagger).write(str(tmp_path / "at" / name))
-    check_layers_of_tagger(rnncli, tmp_path, run_advised_line(rnncli, tmp_path, form.format(name)), tagger)
+    check_layers_of_tagger(rnncli, tmp_path, form.format(name), tagger)
 
 
 class Tagger(torch.nn.Module):

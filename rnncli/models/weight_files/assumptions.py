@@ -17,9 +17,18 @@ from rnncli.layers.plain import UnknownLayerError
 from rnncli.models import GivenBeside
 from rnncli.models.graph import Modules, Node
 from rnncli.models.layer_cases import spec_of
+from rnncli.models.weight_files import joint
 from rnncli.models.weight_files.recognize import FRAMEWORKS
 
-OPTIONS = ("activation", "recurrent_activation", "gates", "merge_mode", "reset_after", "batch_first")
+OPTIONS = (
+    "activation",
+    "recurrent_activation",
+    "gates",
+    "merge_mode",
+    "reset_after",
+    "batch_first",
+    "forget_bias",
+)
 ORDERS = {name: letters(name, GATES[name]) for name in ("LSTM", "GRU")}
 """The order of the gates in a Node, Keras's: g and n are the candidates, which Keras calls c and h."""
 OTHER_LETTERS = str.maketrans("cuh", "gzn")
@@ -42,6 +51,7 @@ _ADVICE = {
         "bias or ONNX's linear_before_reset decides."
     ),
     "batch_first": Message("Give true or false."),
+    "forget_bias": Message("Only the LSTM cells of TensorFlow 1 take it, a number."),
 }
 
 
@@ -119,9 +129,25 @@ def _change(node: Node, name: str, value: str) -> Node | None:
         case "reset_after" if node.core_class == "GRU" and value.lower() in SWITCHES:
             biased = any(path.rpartition("/")[2] == "bias" for path in node.weights)
             return None if biased else node.with_core_options(reset_after=SWITCHES[value.lower()])
-        case "gates":
+        case "forget_bias" if node.module == joint.PACKAGE and node.core_class == "LSTM":
+            return _with_forget_bias(node, value)
+        case "gates" if node.module != joint.PACKAGE:
             return _with_gates(node, value)
     return None
+
+
+def _with_forget_bias(node: Node, value: str) -> Node | None:
+    """Return the node with this number added to the bias of the forget gate, instead of the default."""
+    try:
+        more = float(value) - joint.FORGET_BIAS
+    except ValueError:
+        return None
+    step = np.repeat([0, more, 0, 0], node.core_config["units"])
+    weights = {
+        name: (array + step).astype(array.dtype) if name.endswith("bias") else array
+        for name, array in node.weights.items()
+    }
+    return replace(node, weights=weights)
 
 
 def _merges(node: Node) -> bool:
@@ -169,12 +195,16 @@ def assumed_of(model: Modules, given: GivenBeside | None = None) -> Assumed:
     gated = [node for node in nodes if node.core_class in ORDERS]
     both = [node for node in nodes if node.class_name == "Bidirectional"]
     merging = [node for node in both if _merges(node)]
+    added = [node for node in gated if node.module == joint.PACKAGE and node.core_class == "LSTM"]
     unbiased = [node for node in gated if node.core_class == "GRU" and not node.core_config["use_bias"]]
     by_layer: dict[str, dict[str, Any]] = {
         "gates": {node.name: order_of_gates(model, node) for node in gated},
         "activation": {node.name: _option(node, "activation", "tanh") for node in nodes},
         "recurrent_activation": {
             node.name: _option(node, "recurrent_activation", "sigmoid") for node in gated
+        },
+        "forget_bias": {
+            node.name: float(model.assumptions.get("forget_bias", joint.FORGET_BIAS)) for node in added
         },
         "merge_mode": {node.name: str(node.config["merge_mode"]) for node in both},
         "reset_after": {node.name: bool(node.core_config.get("reset_after", True)) for node in unbiased},

@@ -15,8 +15,9 @@ from rnncli.case import Array
 from rnncli.errors import Message, Text, format_names
 from rnncli.frameworks import FoundChain, LayerWeights, cudnn, keras, onnx, torch
 from rnncli.models.graph import Module, Modules, Node
+from rnncli.models.weight_files import joint
 
-FRAMEWORKS = {framework.PACKAGE: framework for framework in (torch, keras, onnx)}
+FRAMEWORKS = {framework.PACKAGE: framework for framework in (torch, keras, onnx, joint)}
 """The frameworks whose names are recognized, by the module of a Node: `torch.nn`."""
 RAW = "_raw"
 """The end of the name under which WeightDrop keeps a weight without dropout."""

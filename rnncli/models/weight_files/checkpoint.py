@@ -1,0 +1,95 @@
+"""Checkpoints of TensorFlow, and the variables of a SavedModel, read by TensorFlow in a limited process."""
+
+from __future__ import annotations
+
+import importlib
+import os
+from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
+
+from rnncli.errors import EngineError, InputError, inside
+from rnncli.inputs import foreign
+from rnncli.models.weight_files import recognize
+from rnncli.process import child_process, transfer
+from rnncli.process.isolation import isolated
+from rnncli.process.memory import PER_BYTE, ROOM, limit_growth
+
+if TYPE_CHECKING:
+    from rnncli.inputs.source import Source
+    from rnncli.models.graph import Modules
+
+SECONDS, SPEED = 60.0, 2**24
+"""Time limit of loading TensorFlow and reading, plus one second per SPEED bytes of the files."""
+GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
+END = "/.ATTRIBUTES/VARIABLE_VALUE"
+
+
+def read(source: Source) -> Modules:
+    """Read the recurrent layers among the variables, and the shapes of the others.
+
+    Raises InputError for a broken file, EngineError without TensorFlow.
+    """
+    prefix = foreign.checkpoint_of(cast("Path", source.path))
+    assert prefix is not None  # as `detect_kind` found
+    with inside(source.name, EngineError):
+        size = sum(file.stat().st_size for file in prefix.parent.glob(f"{prefix.name}.*"))
+        seconds = SECONDS + size / SPEED
+        work, path = f"{__name__}:answer", os.fsencode(prefix.absolute())
+        try:
+            with child_process.run_in_new_process(
+                work, path, seconds, "TensorFlow", TF_CPP_MIN_LOG_LEVEL="3"
+            ) as answer_of:
+                read = transfer.receive(answer_of, ROOM + PER_BYTE * size)
+        except child_process.IncompleteOutputError as error:
+            raise InputError("{error}.", "Write it again.", error=error.args[0]) from None
+    others = {name: SimpleNamespace(shape=tuple(shape)) for name, shape in read["shapes"].items()}
+    return recognize.find_modules(source.name, {**others, **read["arrays"]}, "TensorFlow")
+
+
+def answer(request: bytes, file: BinaryIO) -> None:
+    """Write, in the new process, the arrays that may belong to recurrent layers, and the shapes of all."""
+    transfer.send(file, lambda: _read_variables(Path(os.fsdecode(request))))
+
+
+def _read_variables(prefix: Path) -> Any:
+    with isolated():
+        try:
+            tensorflow = importlib.import_module("tensorflow")
+        except ImportError:
+            raise EngineError(
+                "TensorFlow is not installed; it is needed to read its checkpoints.", "pip install tensorflow"
+            ) from None
+        size = sum(file.stat().st_size for file in prefix.parent.glob(f"{prefix.name}.*"))
+        with limit_growth(size):
+            try:
+                reader = tensorflow.train.load_checkpoint(str(prefix))
+                shapes = {key: list(shape) for key, shape in reader.get_variable_to_shape_map().items()}
+                names = _names_of(reader, shapes)
+                wanted = {name: key for name, key in names.items() if recognize.is_recurrent(name)}
+                arrays = {name: reader.get_tensor(key) for name, key in wanted.items()}
+            except Exception as error:  # TensorFlow raises many types
+                raise InputError(
+                    "it is not a checkpoint that TensorFlow can read: {line}.",
+                    "Write it again.",
+                    line=str(error).split("\n")[0][:200].rstrip("."),
+                ) from None
+    return {"shapes": {name: shapes[key] for name, key in names.items()}, "arrays": arrays}
+
+
+def _names_of(reader: Any, keys: Any) -> dict[str, str]:
+    """Return the keys of the variables by their full names, `bi/forward_lstm/lstm_cell/kernel`.
+
+    A checkpoint of objects calls them by their place in the model, and has their names beside.  What an
+    optimizer keeps stands below the name of its variable, `kernel/Adam`, and is left out.
+    """
+    names: dict[str, str] = {}
+    if GRAPH in keys:
+        package = importlib.import_module("tensorflow.core.protobuf.trackable_object_graph_pb2")
+        graph = package.TrackableObjectGraph.FromString(reader.get_tensor(GRAPH))
+        for attribute in (attribute for node in graph.nodes for attribute in node.attributes):
+            if attribute.checkpoint_key in keys:
+                names.setdefault(attribute.full_name, attribute.checkpoint_key)
+    if names:
+        return names
+    return {key.removesuffix(END): key for key in keys if key.rpartition("/")[0] not in keys}
