@@ -37,7 +37,7 @@ def record(model: Any, given: Any, *, training: bool, at: str | None, beside: Ma
     """
     held = find_layers(model)
     targets = choose_targets(held, at)
-    arguments = _arguments(model, given, beside)
+    arguments = _arguments(model, given, beside, training=training)
     _require_recordable(model, targets, arguments.arguments)
     inputs = {
         name: array
@@ -60,12 +60,12 @@ def record(model: Any, given: Any, *, training: bool, at: str | None, beside: Ma
 
 def _call(model: Any, arguments: inspect.BoundArguments, *, training: bool) -> Any:
     """Call the object; Keras takes only tensors by position, so all but the first are passed by name."""
-    args, kwargs = arguments.args, {**arguments.kwargs, "training": training}
+    args, kwargs = arguments.args, arguments.kwargs
     parameters = list(arguments.signature.parameters.values())
     if all(parameter.kind is not parameter.VAR_POSITIONAL for parameter in parameters):
         names = [parameter.name for parameter in parameters]
         args, kwargs = args[:1], {**dict(zip(names[1:], args[1:], strict=False)), **kwargs}
-    return model(*args, **kwargs)
+    return model(*args, **{"training": training, **kwargs})
 
 
 def _name_inputs(model: Any, arguments: dict[str, Any]) -> dict[str, Any]:
@@ -86,7 +86,9 @@ def _to_array(value: Any) -> Array | None:
     return to_numpy(value) if hasattr(value, "shape") else None
 
 
-def _arguments(model: Any, given: Any, beside: Mapping[str, Any]) -> inspect.BoundArguments:
+def _arguments(
+    model: Any, given: Any, beside: Mapping[str, Any], *, training: bool
+) -> inspect.BoundArguments:
     """Return what the object is called with."""
     import keras
 
@@ -95,10 +97,9 @@ def _arguments(model: Any, given: Any, beside: Mapping[str, Any]) -> inspect.Bou
         isinstance(leaf, (int, float, str)) for leaf in keras.tree.flatten(given)
     ):
         given = np.asarray(given)
-    arguments = bind(model.call, (given,) if is_graph else given)
-    if type(given) is tuple and "training" in arguments.arguments:
-        arguments = bind(model.call, (given,))
     takes = inspect.signature(model.call).parameters
+    mode = {"training": training} if "training" in takes else {}
+    arguments = bind(model.call, (given,) if is_graph else given, mode)
     for name, value in beside.items():
         parameter = "mask" if name == "lengths" else name
         if parameter not in takes:

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from rnncli.errors import UsageError, did_you_mean
 from rnncli.frameworks import default_name
 from rnncli.models.live.keras_layers import is_recurrent
+from rnncli.models.live.recording import PLAIN
 
 _TRACKED = ("_layers", "_functional")
 """Attributes in which Keras keeps layers that have another attribute, too."""
@@ -97,7 +98,8 @@ def _layers_in(path: str, value: Any) -> Iterator[tuple[str, Any]]:
         items = {**variables.globals, **variables.nonlocals}.items()
         items = ((name, item) for name, item in items if isinstance(item, (keras.Layer, list, tuple, dict)))
     for name, item in items:
-        yield from _layers_in(name, item)
+        if not isinstance(item, PLAIN):
+            yield from _layers_in(name, item)
 
 
 def choose_targets(held: Sequence[Held], at: str | None) -> list[Held]:

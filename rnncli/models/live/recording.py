@@ -18,6 +18,9 @@ from rnncli.errors import Text, UsageError
 RECORDING = RLock()
 """Held while an object is recorded: two recordings would wrap the same layers."""
 
+PLAIN = (str, bytes, int, float, type(None))
+"""Types that hold nothing; a model may have a list of a hundred thousand words."""
+
 Restore = Callable[[], None]
 """Puts something back as it was; where nothing changed, it writes nothing."""
 
@@ -243,7 +246,8 @@ def _save_value(
     if put_back is not None:
         restores.append(put_back)
     for item in inside:
-        _save_value(item, save_value, restores, seen)
+        if not isinstance(item, PLAIN):
+            _save_value(item, save_value, restores, seen)
 
 
 def _save_array(array: Array) -> Restore:

@@ -183,6 +183,25 @@ def test_a_mask_that_stands_on_the_input() -> None:
     assert np.array_equal(rnncli.run(tensor, model)[0], given[0])
 
 
+def test_arguments_of_a_call() -> None:
+    class Asked(keras.Model):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__()
+            self.lstm, self.masking = L.LSTM(3), L.Masking()
+
+        def call(self, pair: Any, training: Any, mask: Any = None) -> Any:
+            assert training is False
+            return self.lstm(self.masking(pair[0]) + pair[1], mask=mask)
+
+    model = Asked()
+    model((X, X), training=False)
+    mask = np.array([[True, False, False, False]] * 2)
+    for given in ((X, X), [X, X]):
+        result: Any = rnncli.run(given, model, mask=mask)
+        wanted = model(given, training=False, mask=keras.ops.convert_to_tensor(mask))
+        np.testing.assert_allclose(result[0], wanted, atol=1e-6)
+
+
 def test_an_unbuilt_layer_is_its_config() -> None:
     result: Any = rnncli.run(X, L.GRU(2, return_sequences=True))
     assert list(result.keys()) == ["hidden_states"]
