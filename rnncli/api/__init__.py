@@ -339,7 +339,7 @@ def plot(
     view = view_of(options)
     sheet, names, missing = fonts.fit_fonts(drawing.sheet, view.lang)
     remarks = (*drawing.remarks, *missing)
-    return Picture(drawing.specs, sheet, drawing.style, drawing.size, names, remarks, view)
+    return Picture(drawing.specs, sheet, drawing.style, drawing.size, names, remarks, view, drawing.agrees)
 
 
 def why(text: str, *, width: int | None = None, lang: Literal["en", "ko"] | None = None) -> Report:

@@ -12,7 +12,7 @@ from os import PathLike
 from typing import Any, TypeVar
 
 from rnncli.api._options import Options
-from rnncli.api._values import pass_inputs, pass_layers, pass_live, pass_value, to_array
+from rnncli.api._values import pass_inputs, pass_layers, pass_live, pass_raw, pass_value, to_array
 from rnncli.ask import INPUT_OPTIONS, LAYER_OPTIONS, RUN_OPTIONS, Ask, Remarks
 from rnncli.ask.live_object import find_framework
 from rnncli.case import ATOL, RTOL
@@ -139,9 +139,8 @@ def ask_of(inputs: Any, layer: Any, options: Options, **more: Any) -> Ask:
         inputs, layer = None, inputs
     layer, live = pass_live(layer, given)
     passed = {name: pass_value(name, given[name]) for name in (*INPUT_OPTIONS, *RUN_OPTIONS) if name in given}
-    raw = live is not None and not isinstance(inputs, (str, PathLike))
     return Ask(
-        input=inputs if raw else pass_inputs(inputs, options),
+        input=pass_inputs(inputs, options) if live is None else pass_raw(inputs, options),
         layer=pass_layers(layer),
         options={name: given[name] for name in LAYER_OPTIONS if name in given},
         hold=several(more.pop("hold", None)) or None,

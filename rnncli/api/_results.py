@@ -280,6 +280,7 @@ class Picture:
     """Result of plot: a picture in a notebook, a drawing of characters in print.
 
     layers: first to last.  remarks: notes about the input and the fonts.
+    agrees: whether a live object's framework returned the same numbers; None if nothing was compared.
     """
 
     layers: tuple[Spec, ...]
@@ -289,6 +290,10 @@ class Picture:
     fonts: list[str]
     remarks: tuple[Text, ...] = ()
     view: View = PLAIN
+    agrees: bool | None = None
+
+    def __bool__(self) -> bool:
+        return self.agrees is not False
 
     def render(self, suffix: str = "png") -> bytes:
         """Return the bytes of a png, svg or pdf file."""

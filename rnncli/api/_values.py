@@ -41,18 +41,36 @@ def pass_inputs(inputs: Any, options: Options) -> Any:
     column = options.get("batch_column")
     if column is not None and hasattr(inputs, "columns"):
         return _split_frame(inputs, column)
-    if options.get("input_shape") is None and (flag := first_given(options, FILE_OPTIONS)):
-        raise UsageError(
-            "{flag} applies only to a file, and the inputs are arrays.",
-            "Leave out {flag}, or give the path of a file.",
-            flag=Flag(flag),
-        )
+    if options.get("input_shape") is None:
+        _refuse_file_options(options)
     kinds = NUMBERS if options.get("model") is None else NUMBERS + TEXTS
     if options.get("model") is not None and isinstance(inputs, Mapping):
         if inputs.keys() == {"inputs"} and isinstance(inputs["inputs"], Mapping):
             inputs = inputs["inputs"]  # as in a JSON document
         return {name: to_sequences(value, name, kinds) for name, value in inputs.items()}
     return None if inputs is None else to_sequences(inputs, "inputs", kinds)
+
+
+def pass_raw(inputs: Any, options: Options) -> Any:
+    """Return what a live object is called with: any value as it is; a file is read later."""
+    if isinstance(inputs, (str, PathLike)):
+        return _pass_file(str(inputs))
+    column = options.get("batch_column")
+    if column is not None and hasattr(inputs, "columns"):
+        sequences = _split_frame(inputs, column)
+        return list(sequences) if isinstance(sequences, tuple) else sequences  # a tuple is several arguments
+    _refuse_file_options(options)
+    return inputs
+
+
+def _refuse_file_options(options: Options) -> None:
+    """Raise UsageError for an option of files, beside arrays."""
+    if flag := first_given(options, FILE_OPTIONS):
+        raise UsageError(
+            "{flag} applies only to a file, and the inputs are arrays.",
+            "Leave out {flag}, or give the path of a file.",
+            flag=Flag(flag),
+        )
 
 
 def _split_frame(frame: Any, column: str) -> Array | tuple[Array, ...]:

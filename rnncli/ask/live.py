@@ -136,18 +136,23 @@ class Live(Subject):
 
     @cached_property
     def _uses(self) -> dict[str, Use]:
-        """The uses of the layers, computed by rnncli and compared with the framework's, by name."""
-        known = {call.name: call for call in self._recording.calls}
-        asked = [call.name for call in self._calls][: MOST if self.ask.at is None else None]
-        uses: dict[str, Use] = {}
-        for name in asked:
-            chain = [name]
-            while (before := known[chain[0]].before) in known:
-                chain.insert(0, before)
-            for link in chain:
-                if link not in uses:
-                    uses[link] = _compute(known[link], uses.get(known[link].before), self.ask.engine)
-        return {name: uses[name] for name in asked}
+        """The uses of the layers, by name."""
+        calls = self._calls[: MOST if self.ask.at is None else None]
+        return {call.name: self._use(call.name) for call in calls}
+
+    def _use(self, name: str) -> Use:
+        """Return one use, computed by rnncli and compared with the framework's, with the layer below it."""
+        if name not in self._computed:
+            calls = {call.name: call for call in self._recording.calls}
+            before = calls[name].before
+            below = self._use(before) if before in calls else None
+            self._computed[name] = _compute(calls[name], below, self.ask.engine)
+        return self._computed[name]
+
+    @cached_property
+    def _computed(self) -> dict[str, Use]:
+        """The uses that are computed, by name."""
+        return {}
 
     def _remarks(self, uses: Mapping[str, Use], *, shown: bool) -> Remarks:
         """Return remarks on the recording.  shown: whether what the framework returned is shown, too."""
@@ -186,9 +191,9 @@ class Live(Subject):
 
     def parts(self, address: str = "", *, one_call: bool = False, whole: bool = False) -> Parts:
         """Return every call of a recurrent layer that rnncli's engines can compute, or the one named."""
-        names = [name for name in self._uses if address.startswith(f"{name}/")]
+        names = [name for name in self.layer_names() if address.startswith(f"{name}/")]
         name = max(names, key=len, default="")
-        uses = {name: self._uses[name]} if name else self._uses
+        uses = {name: self._use(name)} if name else self._uses
         able = {layer: use for layer, use in uses.items() if not use.lacks}
         if not able or (whole and len(able) < len(uses)):
             lacking = next(layer for layer in uses if layer not in able)

@@ -30,7 +30,10 @@ class LiveObject:
     def record(self, ask: Ask) -> Recording:
         """Return the recording of one call with the input of this Ask."""
         if ask.at not in self._recordings:
-            given = ask.read_raw()[0] if isinstance(ask.input, (str, PathLike)) else ask.input
+            given = ask.input
+            if isinstance(given, (str, PathLike)):
+                given = ask.read_raw()[0]
+                given = list(given) if isinstance(given, tuple) else given  # a tuple is several arguments
             self._recordings[ask.at] = self.recorder.record(
                 self.value, given, training=bool(ask.training), at=ask.at, beside=_read_beside(ask)
             )

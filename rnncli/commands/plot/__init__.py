@@ -53,6 +53,7 @@ class Plot(NamedTuple):
     sheet: returns the Sheet, given a language and the characters that no font has; a feature whose name
         contains such a character is numbered.
     size: width and height in inches; None for a size that suits the sheet.
+    agrees: whether a live object's framework returned the same numbers; None if nothing was compared.
     """
 
     sheet: Callable[[str, frozenset[str]], Sheet]
@@ -60,6 +61,7 @@ class Plot(NamedTuple):
     size: tuple[float, float] | None
     specs: tuple[Spec, ...]
     remarks: Remarks
+    agrees: bool | None = None
 
 
 def plot(ask: Ask, **flags: Any) -> None:
@@ -110,7 +112,8 @@ def drawing_of(ask: Ask, asked: PlotFlags) -> Plot:
     style = STYLES[asked.style or asked.theme or "light"]
     sheet = _draw(parts, ask.engine, asked, steps)
     specs = tuple(spec for use in parts.uses for spec in use.case.stack)
-    return Plot(sheet, style, size, specs, tuple(parts.remarks))
+    agreement = parts.uses[0].case.agreement
+    return Plot(sheet, style, size, specs, tuple(parts.remarks), agreement and agreement.agrees)
 
 
 def _draw(

@@ -179,7 +179,7 @@ class _Forward:
     def __init__(self, recorder: _Recorder, path: str, module: nn.Module) -> None:
         self.recorder, self.path, self.module = recorder, path, module
         self.original = module.forward
-        update_wrapper(self, self.original)
+        update_wrapper(self, self.original, updated=())  # not the attributes of another recording
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return self.recorder.call(self, args, kwargs)
@@ -349,10 +349,11 @@ def _to_tensors(value: Any, like: Any, *, floats: bool = False) -> Any:
 
     floats: whether integers become floats; otherwise they may be the ids of tokens.
     """
-    if hasattr(value, "to_numpy"):
-        value = value.to_numpy()
+    if hasattr(value, "__array__") and not isinstance(value, torch.Tensor):
+        value = np.asarray(value)  # of a DataFrame, or of a tensor of another framework
     if isinstance(value, list) and _is_numbers(value):
-        value = np.array(value)
+        with suppress(ValueError):  # sequences of different lengths stay a list
+            value = np.array(value)
     if isinstance(value, np.ndarray):
         kind = like.dtype if value.dtype.kind == "f" or floats else None
         kind = torch.int64 if kind is None and value.dtype.kind in "iu" else kind
@@ -402,18 +403,19 @@ def _require_calls(
     """Raise LayerError if nothing was recorded."""
     if calls:
         return
-    name = type(model).__name__
+    name, unseen = (
+        type(model).__name__,
+        Message("A call in another thread or in torch.vmap is not seen."),
+    )
     if at is not None:
-        raise LayerError(
-            "{name} did not call {at}.",
-            "A call in another thread or in torch.vmap is not seen.",
-            name=name,
-            at=at,
-        )
+        raise LayerError("{name} did not call {at}.", unseen, name=name, at=at)
+    holds_some = any(isinstance(module, RECURRENT) for module in modules.values())
     classes = sorted({type(module).__name__ for module in modules.values() if module is not model})
     raise LayerError(
         "{name} called no LSTM, GRU or RNN of PyTorch, and none of their cells. It holds {classes}.",
-        "To see what another module is given and returns, name it: at='encoder'",
+        unseen
+        if holds_some
+        else Message("To see what another module is given and returns, name it: at='encoder'"),
         name=name,
         classes=format_names(classes) or Message("no modules"),
     )

@@ -305,6 +305,23 @@ def test_calls_of_other_threads_are_not_recorded() -> None:
         rnncli.run(numbers(6, 3, 5), Threaded(), at="there")
 
 
+def test_a_recording_inside_a_recording() -> None:
+    class Curious(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.rnn = nn.RNN(5, 4)
+
+        def forward(self, x: Any) -> Any:
+            require_agreement(rnncli.run(x, self.rnn))
+            return self.rnn(x)
+
+    result = rnncli.run(numbers(6, 3, 5), Curious())
+    require_agreement(result)
+    assert result.keys() == (
+        "rnn/hidden_states", "rnn/last_hidden_state", "rnn@1/hidden_states", "rnn@1/last_hidden_state",
+    )  # fmt: skip
+
+
 def test_a_weight_that_the_call_changes_stays_changed() -> None:
     class Decays(nn.Module):
         def __init__(self) -> None:

@@ -242,8 +242,7 @@ def test_commands_show_each_layer(command: str) -> None:
     assert all(layer in text for layer in layers)
     alone = getattr(rnncli, command)(given, module, at="rnn_l1")
     assert "agrees with PyTorch" in str(alone)
-    if command != "plot":
-        assert answer.agrees is alone.agrees is True
+    assert answer.agrees is alone.agrees is True
 
 
 def test_a_number_is_explained_in_the_place_where_it_was_computed() -> None:
@@ -308,3 +307,19 @@ def test_many_uses_are_not_all_shown() -> None:
     assert len(result.keys()) == 40
     assert "10 more calls are not shown" in str(result.remarks[0])
     assert rnncli.run(X, module, at="cell@29").agrees
+
+
+def test_numbers_as_people_have_them() -> None:
+    pandas = pytest.importorskip("pandas")
+    module = nn.GRU(5, 4, batch_first=True)
+    theirs = module(torch.tensor(X))[0].detach().numpy()
+    for given in (X, X.tolist(), torch.tensor(X), X.astype("float64")):
+        assert near(rnncli.run(given, module).hidden_states, theirs)
+    frame = pandas.DataFrame(X.reshape(-1, 5)).assign(id=np.repeat([0, 1, 2], 6))
+    assert near(rnncli.run(frame, module, batch_column="id").hidden_states, theirs)
+    assert near(rnncli.run(frame.drop(columns="id")[:6], module).hidden_states, theirs[:1])
+    assert rnncli.run("sentence", module).agrees
+    ragged, given, _ = sequences_of_different_lengths()
+    assert rnncli.run(frame[[True] * 2 + [False] * 4 + [True] * 12], ragged, batch_column="id").agrees
+    with pytest.raises(rnncli.UsageError, match="delimiter applies only to a file"):
+        rnncli.run(X, module, delimiter=";")
