@@ -10,7 +10,7 @@ import numpy as np
 
 from rnncli.case import Array, format_shape
 from rnncli.errors import InputError, Message, count, did_you_mean, format_names, inside
-from rnncli.frameworks import GATES, infer_class
+from rnncli.frameworks import GATES, infer_class, torch
 from rnncli.inputs import formats, named_arrays
 from rnncli.inputs.formats import Source
 from rnncli.inputs.source import TORCH_SUFFIXES, split_source
@@ -59,10 +59,12 @@ class ForeignLayer(NamedTuple):
 
     cells: the cell of the forward direction, and of the backward direction if there are two.
     has_names: whether the names say which array is which.
+    gates: the order of the gates that the names imply, PyTorch's; empty for other names.
     """
 
     cells: tuple[ForeignCell, ...]
     has_names: bool
+    gates: tuple[str, ...] = ()
 
     @property
     def class_name(self) -> str:
@@ -154,7 +156,8 @@ def find_layer(arrays: Mapping[str, Array], features: int, class_name: str | Non
     made = tuple(_orient_cell(roles, features, class_name) for roles in cells)
     if len({(cell.class_name, cell.kernel.shape, len(cell.biases)) for cell in made}) > 1:
         raise InputError("its directions have different shapes.", "Give weights of one layer.")
-    return ForeignLayer(made, bool(named))
+    gates = torch.GATES[made[0].class_name] if any("weight_ih" in key for key in arrays) else ()
+    return ForeignLayer(made, bool(named), tuple(gates))
 
 
 def _group_by_name(arrays: Mapping[str, Array]) -> dict[str, dict[bool, dict[str, Array]]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import combinations, product
+from itertools import chain, combinations, product
 
 import numpy as np
 
@@ -20,15 +20,20 @@ ROUNDING = 1e-9
 def search(run: ForeignRun) -> tuple[list[Hypothesis], int]:
     """Return the explanations with the fewest differences; and how many hypotheses were compared.
 
-    An explanation has at most two differences, or three if two of them are about axes and padding.
+    An explanation has at most two differences, or three if two of them are about axes and padding; besides
+    the order of gates that the names of the weights imply.
     Without an explanation, return the nearest hypothesis, or nothing if no hypothesis fits the shapes.
     """
     known = tuple(list_known(run))
     nearest: list[Hypothesis] = []
     hypothesis_count = 0
+    implied = tuple(
+        each for each in known if run.layer.gates and each.changes.get("gates") == run.layer.gates
+    )
     for sets in (*(combinations(known, count) for count in (0, 1, 2)), _list_calls(known)):
         candidates = []
-        for differences in sets:
+        tried = ((few, (*implied, *few)) if implied else (few,) for few in sets)
+        for differences in chain.from_iterable(tried):
             changes = [name for difference in differences for name in difference.changes]
             if len(changes) == len(set(changes)) and _fits(hypothesis := Hypothesis(run, differences)):
                 candidates.append(hypothesis)

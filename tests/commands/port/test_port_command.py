@@ -108,6 +108,21 @@ def test_a_sequence_without_a_batch(
         assert explained(*args)[1] == named
 
 
+@pytest.mark.parametrize("pair", [("bias=none", "reset_after=False"), ("bias=first", "reset_after=False")])
+def test_names_of_pytorch_imply_its_gates_and_leave_a_pair_for_others(
+    pair: tuple[str, str], rnncli: Run, explained: Any, tmp_path: Path
+) -> None:
+    planted = plant(Kind("GRU", biases=2), (TORCH_GATES, *pair))
+    args = write(tmp_path, planted)
+    assert rnncli("port", *args).returncode == 1  # three differences, of names that imply nothing
+    roles = ("kernel", "recurrent_kernel", "bias", "recurrent_bias")
+    names = ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0")
+    weights = {name: planted.weights[role] for name, role in zip(names, roles, strict=True)}
+    explanation, found = explained(*write(tmp_path, planted._replace(weights=weights)))
+    assert found == {TORCH_GATES, *pair}
+    assert explanation["remaining"] < 1e-6
+
+
 @pytest.mark.parametrize("suffix", ["npz", "json", "h5", "weights.h5"])
 def test_ported_weights_run_in_keras_layout(suffix: str, rnncli: Run, tmp_path: Path) -> None:
     planted = plant(Kind("GRU", biases=2), (TORCH_GATES, "reset_after=False"))
