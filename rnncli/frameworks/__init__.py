@@ -281,7 +281,7 @@ WEIGHTS = {
     "keras": ("kernel", "recurrent_kernel", "bias"),
     "torch": ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0"),
 }
-"""The names by which the weights of a layer are recognized, in the order of `_name_by_shape`."""
+"""The names by which the weights of a layer are recognized, in the order of `name_by_shape`."""
 
 
 def advise_names(file: str, shapes: Mapping[str, tuple[int, ...]]) -> Text:
@@ -290,9 +290,7 @@ def advise_names(file: str, shapes: Mapping[str, tuple[int, ...]]) -> Text:
     The shapes tell which array is which weight.  Returns "" if they do not, for arrays that have names of
     weights already, and for any other file.
     """
-    known = {name for names in WEIGHTS.values() for name in names}
-    is_named = any(re.split("[./]", name)[-1] in known for name in shapes)
-    names = _name_by_shape(shapes) if file.lower().endswith(".npz") and not is_named else {}
+    names = name_by_shape(shapes) if file.lower().endswith(".npz") else {}
     if not names:
         return ""
     to = f"{PurePath(file).stem}-named.npz"
@@ -305,11 +303,15 @@ def advise_names(file: str, shapes: Mapping[str, tuple[int, ...]]) -> Text:
     )
 
 
-def _name_by_shape(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, str]:
+def name_by_shape(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, str]:
     """Return the names of the arrays by the names that Keras or PyTorch gives them, `kernel`.
 
-    Empty if no layer or several have these shapes; the two biases of PyTorch's GRU have the same shape.
+    Empty if no layer or several have these shapes, or if an array has a name of a weight already; the two
+    biases of PyTorch's GRU have the same shape.
     """
+    weights = {name for names in WEIGHTS.values() for name in names}
+    if any(re.split("[./]", name)[-1] in weights for name in shapes):
+        return {}
     layers: list[dict[str, str]] = []
     matrices = [name for name, shape in shapes.items() if len(shape) == 2 and min(shape) > 0]
     for kernel, recurrent in permutations(matrices if len(shapes) <= 4 else (), 2):

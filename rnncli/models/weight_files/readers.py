@@ -12,12 +12,14 @@ import os
 import shlex
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from rnncli.errors import EngineError, InputError, Message, inside, python_command, shorten
+from rnncli.frameworks import name_by_shape
 from rnncli.inputs import formats, named_arrays, zips
 from rnncli.models.weight_files import recognize
 from rnncli.process import child_process, transfer
@@ -310,8 +312,20 @@ def read_json(source: Source) -> Modules:
 
 
 def read_npz(source: Source) -> Modules:
-    """Read the recurrent layers in the file, and the shapes of its other tensors.  Raises InputError."""
-    return recognize.find_modules(source.name, formats.load(source, "npz"))
+    """Read the recurrent layers in the file, and the shapes of its other tensors.  Raises InputError.
+
+    Arrays with names of their own are one layer if their shapes say which weights they are.
+    """
+    arrays = formats.load(source, "npz")
+    read = recognize.find_modules(source.name, arrays)
+    names = {} if read.modules else name_by_shape(read.other_shapes)
+    if not names:
+        return read
+    note = Message(
+        "by their shapes, {weights}", weights=", ".join(f"{array} is {name}" for name, array in names.items())
+    )
+    named = recognize.find_modules(source.name, {name: arrays[array] for name, array in names.items()})
+    return replace(named, notes=(note, *named.notes))
 
 
 def read_safetensors(source: Source) -> Modules:
