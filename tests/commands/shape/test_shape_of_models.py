@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import warnings
+import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -177,6 +178,17 @@ class TestKeras:
         assert answer.returncode == 0
         assert json.loads(answer.stdout)["parameters"] == net.count_params()
         assert "the graph was not followed" in answer.stderr
+
+    def test_a_recurrent_layer_without_an_input_is_listed(self, tagger: Path, tmp_path: Path) -> None:
+        with zipfile.ZipFile(tagger) as stored:
+            files = {name: stored.read(name) for name in stored.namelist()}
+        config = json.loads(files["config.json"])
+        config["config"]["layers"][-2]["inbound_nodes"][0]["args"][0] = {}
+        files["config.json"] = json.dumps(config).encode()
+        with zipfile.ZipFile(tmp_path / "m.keras", "w") as changed:
+            for name, data in files.items():
+                changed.writestr(name, data)
+        assert rows_of(tmp_path / "m.keras")["gru"].parameters == 285
 
     def test_masks_start_are_used_and_stop(self, tagger: Path) -> None:
         masks = {name: row.mask for name, row in rows_of(tagger).items()}
