@@ -75,7 +75,7 @@ OWN = "cannot be combined with model: a saved model has its own"
         ({"initial_state": "part.npy"}, "part.npy: "),
         ({"model": "m.keras", "layer": "gru"}, f"layer {OWN}"),
         ({"model": "m.keras", "calls": 2}, f"calls {OWN}"),
-        ({"model": "m.keras", "fill": "ones"}, "fill cannot be combined with model: it generates the input"),
+        ({"model": "m.keras", "fill": "ones"}, "applies only to a generated"),
         ({"model": "m.keras", "pad": "post", "input_axes": "time"}, "pad takes"),
         ({"model": "m.keras", "pad_value": 1.0}, "pad_value needs pad."),
         ({"model": "m.keras", "memory": "1GB"}, "memory applies to layer, not to model."),
