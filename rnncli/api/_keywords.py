@@ -203,7 +203,7 @@ def _name_returned(value: Any) -> dict[str, Any]:
     if not isinstance(value, (list, tuple)) or len(value) < 2:
         return {ALONE: value}
     output, states, *_ = value
-    if len(value) == 2 and isinstance(states, tuple) and len(states) == 2:
+    if isinstance(states, tuple) and len(value) == len(states) == 2 and getattr(states[0], "ndim", 0) > 1:
         return {"output": output, "h_n": states[0], "c_n": states[1]}
     if all(getattr(item, "ndim", 0) > 1 for item in value):
         return {f"{UNNAMED}{index}": item for index, item in enumerate(value)}

@@ -61,8 +61,8 @@ class RunOptions(TypedDict, total=False):
     """Options of the run.
 
     seed: same as for keras.utils.set_random_seed; default: random, stored in the result.
-    weights: by path, `kernel`, `forward/kernel`, `0/kernel`; a state dict; the list of `get_weights()`; or
-        the path of a file that holds them.
+    weights: by path, `kernel`, `forward/kernel`, `0/kernel`; a state dict; the list of `get_weights()`; the
+        layer itself, live; or the path of a file that holds them.
     initial_state: arrays of shape (batch, units), in Keras's order or by name (`last_hidden_state`); a result
         that has states; or the path of a file that holds them.
     model: the file of a saved model, instead of a layer, `model.keras#gru` for some of its layers; or a
@@ -74,7 +74,7 @@ class RunOptions(TypedDict, total=False):
     """
 
     seed: int | None
-    weights: Mapping[str, Any] | Sequence[Any] | str | PathLike[str] | None
+    weights: Any
     initial_state: Sequence[Any] | Mapping[str, Any] | Result | str | PathLike[str] | None
     training: bool | None
     calls: int

@@ -120,6 +120,8 @@ def pass_value(name: str, value: Any) -> Any:
     if name == "mask":
         return _to_numpy(value)
     if name == "weights":
+        framework = find_framework(value)
+        value = value.state_dict() if framework == "torch" else value.get_weights() if framework else value
         if isinstance(value, Mapping):
             return _name_weights(value)
         if not isinstance(value, (list, tuple)) or not value:

@@ -9,6 +9,7 @@ from rnncli.api._keywords import ask_of, expand_options, passed, read_expectatio
 from rnncli.api._options import Options
 from rnncli.api._results import ExportedFile, Report
 from rnncli.api._values import pass_value
+from rnncli.ask.live_object import find_framework
 from rnncli.case import ATOL, RTOL
 from rnncli.errors import Flag, UsageError
 from rnncli.options import first_given
@@ -28,16 +29,17 @@ def weights(
 ) -> Report:
     """Return weights by name, `weights("model.keras")["lstm/kernel"]`, and their table gate by gate.
 
-    source: the path of a model or of weights, a state dict, or what `layer.get_weights()` returned.
+    source: the path of a model or of weights, a live model or layer, a state dict, or what
+        `layer.get_weights()` returned.
     layer: a layer whose weights are drawn by `seed`, or given by `weights=`; source is then its input.
     to: the layout of a framework; `.save("lstm.pt")` writes its files.
     """
     from rnncli.commands.weights import weight_source, weights
 
-    ask = ask_of(None, layer, options)
-    if weight_source.is_described(ask):
+    ask = ask_of(source if find_framework(source) else None, layer, options)
+    if ask.model is None and weight_source.is_described(ask):
         ask = ask_of(source, layer, options)
-    elif source is not None:
+    elif source is not None and ask.model is None:
         ask = ask._replace(input=pass_value("weights", source))
     answer, remarks = passed(weights(ask, OutputFlags(), to=to))
     specs = () if to or answer.description is None else answer.description.specs

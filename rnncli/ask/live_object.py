@@ -13,6 +13,7 @@ from rnncli.models.live import unbuilt_config as unbuilt_config
 if TYPE_CHECKING:
     from rnncli.ask.request import Ask
     from rnncli.models.live.recording import Recording
+    from rnncli.models.live.weights import HeldWeights
     from rnncli.models.summary import Summary
 
 
@@ -26,6 +27,12 @@ class LiveObject:
         self.framework: str = self.recorder.FRAMEWORK
         self.title = f"{type(value).__name__} ({self.framework})"
         self._recordings: dict[str | None, Recording] = {}
+
+    def weights(self) -> HeldWeights:
+        """Return the weights that it holds, without calling it."""
+        from rnncli.models.live.weights import read_weights
+
+        return read_weights(self.value)
 
     def record(self, ask: Ask) -> Recording:
         """Return the recording of one call with the input of this Ask."""

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import zip_longest
 from math import prod
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -28,6 +28,9 @@ from rnncli.show import statistics
 from rnncli.show.statistics import Stats
 from rnncli.specs import to_config
 from rnncli.specs.build import read_equations
+
+if TYPE_CHECKING:
+    from rnncli.models.live.weights import HeldWeights
 
 EXACT = 256
 """Up to this many units, compute the eigenvalues; above it, estimate the largest from matrix powers."""
@@ -111,6 +114,7 @@ class Contents:
     refusals: recurrent layers that are not shown, and why; other_shapes has their weights.
     loops: the Loops and Scans of an ONNX model that carry a state; other_shapes has their weights.
     assumed: what was assumed about a file without a graph; None for other files.
+    is_object: whether they are the weights of a live object, which `file` names.
     """
 
     file: str
@@ -124,6 +128,7 @@ class Contents:
     refusals: Mapping[str, Text] = field(default_factory=dict)
     loops: tuple[StateLoop, ...] = ()
     assumed: Assumed | None = None
+    is_object: bool = False
 
 
 def describe_file(model: Graph | Modules) -> Contents:
@@ -143,6 +148,27 @@ def _describe_modules(file: Modules) -> Contents:
         file.file, file.origin, None, len(layers), layers, file.other_shapes, notes, chains, refused,
         assumed=assumed_of(file) if sentence else None,
     )  # fmt: skip
+
+
+def describe_object(title: str, held: HeldWeights) -> Contents:
+    """Return the contents of a live object."""
+    layers = tuple(_layer(node, graph=True, note=held.lacks.get(node.name, "")) for node in held.nodes)
+    refused = {
+        name: why for name, why in held.lacks.items() if name not in {node.name for node in held.nodes}
+    }
+    notes = tuple(_note_refused(title, refused))
+    return Contents(
+        title,
+        "",
+        held.layer_count,
+        len(layers),
+        layers,
+        held.other_shapes,
+        notes,
+        held.chains,
+        refused,
+        is_object=True,
+    )
 
 
 def _describe_graph(graph: Graph) -> Contents:

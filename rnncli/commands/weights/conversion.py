@@ -104,6 +104,8 @@ def chains_of(contents: Contents) -> tuple[Chain, ...]:
         choice = Message(
             "Name the others after a #: {file}#{others}", file=contents.file, others=",".join(others)
         )
+        if contents.is_object:
+            choice = Message("Name another one: at={first!r}", first=others[0] if others else "")
         with inside(contents.file):
             raise LayerError(
                 "{name} cannot be converted: {why}.", choice if others else SAVE, name=name, why=why

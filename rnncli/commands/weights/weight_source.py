@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from rnncli.ask import INPUT_OPTIONS, RUN_OPTIONS, Ask, Remarks, subject_of
 from rnncli.ask.described import read_given
+from rnncli.ask.live_object import LiveObject
 from rnncli.case import Shape, Spec, format_shape, known_sizes
 from rnncli.commands.weights import contents
 from rnncli.commands.weights.contents import Contents
@@ -38,7 +39,7 @@ class Weights(NamedTuple):
 def require_plain(ask: Ask) -> None:
     """Raise UsageError for a flag of a run that changes no weight."""
     for name in ask.given(*RUN_OPTIONS):
-        if name not in (*DESCRIBING, "model"):
+        if name not in (*DESCRIBING, "model", "at"):
             flag = Flag(flag_name(name))
             raise UsageError("{flag} does not change the weights.", "Leave {flag} out.", flag=flag)
 
@@ -51,6 +52,9 @@ def read(ask: Ask) -> Weights:
     from rnncli.models import weights
     from rnncli.models.weight_files import recognize
 
+    if isinstance(ask.model, LiveObject):
+        whole = contents.describe_object(ask.model.title, ask.model.weights())
+        return Weights(contents.select_layers(whole, () if ask.at is None else (ask.at,)), ())
     if isinstance(ask.input, (Mapping, list)):
         arrays = ask.input if isinstance(ask.input, Mapping) else weights.name_in_order(ask.input)
         whole = contents.describe_file(recognize.find_modules("weights", arrays))

@@ -57,7 +57,7 @@ BESIDE = {"initial_state": ("hx", "hidden", "state"), "lengths": ("length", "seq
 def layer_names(model: nn.Module) -> tuple[str, ...]:
     """Return the recurrent layers that a module holds, `encoder.lstm`; `lstm_l0` and so on for several."""
     names: list[str] = []
-    for path, module in _named(_uncompiled(model)):
+    for path, module in named_modules(_uncompiled(model)):
         if isinstance(module, RECURRENT):
             names += [node.name for node in module_of(path, module, weights_of(module)).nodes] or [path]
     return tuple(names)
@@ -72,7 +72,7 @@ def record(
     the module itself raises.
     """
     model = _uncompiled(model)
-    named = list(_named(model))
+    named = list(named_modules(model))
     modules, every = dict(named), [module for _, module in named]
     _require_recordable(model, every)
     chosen = _choose(model, modules, at)
@@ -197,7 +197,9 @@ def _uncompiled(model: Any) -> Any:
     return model
 
 
-def _named(module: nn.Module, path: str = "", seen: set[int] | None = None) -> Iterator[tuple[str, Any]]:
+def named_modules(
+    module: nn.Module, path: str = "", seen: set[int] | None = None
+) -> Iterator[tuple[str, Any]]:
     """Yield every module inside with its path, also those in plain lists and dicts, each once.
 
     What torch.compile made and the module inside it have the same path.
@@ -214,7 +216,7 @@ def _named(module: nn.Module, path: str = "", seen: set[int] | None = None) -> I
             children |= {f"{name}.{key}": item for key, item in items if isinstance(item, nn.Module)}
     for name, child in children.items():
         parts = (path, "" if name == "_orig_mod" else name)
-        yield from _named(child, ".".join(filter(None, parts)), seen)
+        yield from named_modules(child, ".".join(filter(None, parts)), seen)
 
 
 def _choose(model: nn.Module, modules: Mapping[str, Any], at: str | None) -> dict[str, Any]:

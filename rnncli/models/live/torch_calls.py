@@ -86,7 +86,7 @@ def calls_of(path: str, module: Any, layers: Module, given: Given, returned: Any
         rows = range(index * directions, (index + 1) * directions)
         name = f"{layers.name}_l{index}" if count > 1 else layers.name
         final = tuple(state[row] for row in rows for state in finals)
-        options = _options(module, mask if directions == 1 else None)
+        options = options_of(module, mask if directions == 1 else None)
         node = layers.nodes[index].with_core_options(**options) if can else None
         call = Call(
             name,
@@ -107,7 +107,7 @@ def calls_of(path: str, module: Any, layers: Module, given: Given, returned: Any
     return calls
 
 
-def _options(module: Any, mask: Array | None) -> dict[str, Any]:
+def options_of(module: Any, mask: Array | None) -> dict[str, Any]:
     """Return what the config of a layer says besides what its weights show."""
     options: dict[str, Any] = {"return_sequences": True, "return_state": True}
     if getattr(module, "nonlinearity", "tanh") == "relu" or getattr(module, "mode", "") == "RNN_RELU":

@@ -1,0 +1,94 @@
+"""The weights that a live object holds, without a call of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from rnncli.errors import LayerError, Message, Text
+from rnncli.models.graph import Node
+from rnncli.models.live import find_framework
+
+
+class HeldWeights(NamedTuple):
+    """The recurrent layers of an object.
+
+    chains: names of the layers of each chain, in which a layer takes the previous layer's output.
+    other_shapes: the shapes of all other weights, by name.  layer_count: the number of all layers.
+    lacks: why rnncli cannot compute a layer, by its name.
+    """
+
+    nodes: tuple[Node, ...]
+    chains: tuple[tuple[str, ...], ...]
+    other_shapes: Mapping[str, tuple[int, ...]]
+    layer_count: int
+    lacks: Mapping[str, Text]
+
+
+def read_weights(value: Any) -> HeldWeights:
+    """Return the weights of a Keras model or layer, or of a PyTorch module."""
+    return _read_torch(value) if find_framework(value) == "torch" else _read_keras(value)
+
+
+def _read_torch(model: Any) -> HeldWeights:
+    from rnncli.models.live.torch import named_modules
+    from rnncli.models.live.torch_calls import RECURRENT, options_of, to_array, weights_of
+    from rnncli.models.weight_files import recognize
+
+    modules = dict(named_modules(model))
+    nodes: list[Node] = []
+    chains: list[tuple[str, ...]] = []
+    lacks: dict[str, Text] = {}
+    used: set[int] = set()
+    for path, module in modules.items():
+        if isinstance(module, RECURRENT):
+            tensors = {
+                f"{path}.{name}".lstrip("."): to_array(item) for name, item in weights_of(module).items()
+            }
+            used |= {id(weight) for weight in module.parameters()}
+            for layers in recognize.find_modules("", tensors).modules:
+                nodes += [node.with_core_options(**options_of(module, None)) for node in layers.nodes]
+                chains.append(tuple(node.name for node in layers.nodes) or (layers.name,))
+                lacks |= {layers.name: layers.reason} if layers.refusal else {}
+    others = {
+        name: tuple(weight.shape) for name, weight in model.named_parameters() if id(weight) not in used
+    }
+    leaves = [module for module in modules.values() if not list(module.children())]
+    return HeldWeights(tuple(nodes), tuple(chains), others, len(leaves), lacks)
+
+
+def _read_keras(model: Any) -> HeldWeights:
+    from rnncli.models.live.keras_held import find_layers
+    from rnncli.models.live.keras_layers import describe, is_recurrent, parts_of
+    from rnncli.models.live.keras_state import tensor_of, to_numpy
+
+    nodes: list[Node] = []
+    chains: list[tuple[str, ...]] = []
+    lacks: dict[str, Text] = {}
+    used: set[int] = set()
+    held = find_layers(model)
+    for name, layer in ((item.name, item.layer) for item in held if item.is_outermost):
+        core = next((part for part in parts_of(layer) if is_recurrent(part)), layer)
+        if type(layer).__name__ == "TimeDistributed":
+            core = layer.layer
+        used |= {id(weight) for weight in layer.weights}
+        if not layer.weights:
+            what = Message("{name} has no weights yet.", name=name)
+            raise LayerError(what, "Call the object once, or build it.")
+        features = layer.weights[0].shape[0]
+        about = describe(core, (None, None, features), training=False)
+        paths = [weight.path for weight in core.weights]
+        written = about.config or {"class_name": type(core).__name__, "config": {}}
+        if about.stack is not None:
+            paths = list(about.stack.weight_shapes((None, None, features)))
+        elif about.lacks:
+            lacks[name] = about.lacks
+        arrays = [to_numpy(tensor_of(weight)) for weight in core.weights]
+        weights = dict(zip(paths, arrays, strict=True))
+        nodes.append(
+            Node(name, name, written["class_name"], "keras.layers", dict(written["config"]), weights, (), {})
+        )
+        chains.append((name,))
+    others = {weight.path: tuple(weight.shape) for weight in model.weights if id(weight) not in used}
+    count = sum(not any(item.layer in other.owners for other in held) for item in held)
+    return HeldWeights(tuple(nodes), tuple(chains), others, count, lacks)
