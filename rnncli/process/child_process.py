@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn, TypeVar
 from rnncli.errors import EngineError, Message, Text
 from rnncli.process import signals
 from rnncli.process.isolation import ignore_warnings
-from rnncli.process.memory import address_space, allocated_bytes
+from rnncli.process.memory import address_space, allocated_bytes, watch_growth
 from rnncli.process.watch import explain_crash
 
 if TYPE_CHECKING:
@@ -300,6 +300,8 @@ def limit_data(memory: int) -> None:
     if _memory_at_start:
         with suppress(OSError, ValueError):
             _limit("RLIMIT_DATA", allocated_bytes() + memory)
+    else:
+        watch_growth(memory, lambda: os._exit(1))
 
 
 def _run_child(work: Work, writing: int, seconds: float, memory: int) -> NoReturn:
@@ -319,6 +321,8 @@ def _run_child(work: Work, writing: int, seconds: float, memory: int) -> NoRetur
             _limit_all(seconds, NOFILE=0)
             if _memory_at_start:
                 _limit("RLIMIT_AS", _memory_at_start[0] + memory)
+            else:
+                watch_growth(memory, lambda: os._exit(1))
             work(file)
         code = 0
     except BaseException:

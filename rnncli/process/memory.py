@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from threading import RLock
+from threading import Event, RLock, Thread, get_ident
 
-from rnncli.errors import InputError, Message, Text, UsageError
+from rnncli.errors import EngineError, InputError, Message, Text, UsageError
 
 _SIZE = r"(?ai)(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>[KMGT]?)(?:i?B)?"
 _UNITS = " KMGT"
@@ -18,6 +19,8 @@ ROOM, PER_BYTE = 2**30, 256
 EXPANDED, EXPANSION = 2**29, 16
 """Bytes that any compressed file may expand to, so that a small one cannot fill the memory; and the multiple
 of its size that a larger one may: real weights and series compress to half at best."""
+PERIOD = 0.01
+"""Seconds between two looks at the memory of a process whose system has no limit for it."""
 _growth = RLock()
 """Locked while the limit of the process is changed, as another thread would restore the changed limit."""
 _LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
@@ -59,24 +62,71 @@ def total() -> int:
 def limit_growth(size: int, used: int = 0) -> Iterator[None]:
     """In the block, let allocations fail beyond ROOM bytes plus PER_BYTE bytes for each of `size` bytes.
 
-    So a model file of a few bytes cannot fill the memory.  Works only on Linux; elsewhere this does nothing.
+    So a model file of a few bytes cannot fill the memory.  Where the system does not say what is allocated, a
+    thread watches; see `watch_growth`.
     size: the bytes of the file and the inputs.  used: bytes of these that were allocated before the block.
     """
+    most = max(0, ROOM + PER_BYTE * size - used)
     with _growth:
         try:
             import resource
 
             soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
             limits = [limit for limit in (soft, hard) if limit != resource.RLIM_INFINITY]
-            limits.append(allocated_bytes() + max(0, ROOM + PER_BYTE * size - used))
+            limits.append(allocated_bytes() + most)
             resource.setrlimit(resource.RLIMIT_DATA, (min(limits), hard))
         except (ImportError, OSError, ValueError):
-            yield
+            ended, thread = Event(), get_ident()
+            watcher = watch_growth(most, lambda: _raise_in(thread), ended)
+            try:
+                yield
+            finally:
+                ended.set()
+                watcher.join()
             return
         try:
             yield
         finally:
             resource.setrlimit(resource.RLIMIT_DATA, (soft, hard))
+
+
+def watch_growth(most: int, beyond: Callable[[], None], ended: Event | None = None) -> Thread:
+    """Start a thread that calls `beyond` once this process has had `most` bytes more in memory than before.
+
+    It stops when `ended` is set.  Raises EngineError on a system that does not say what a process has.
+    """
+    start, ended = _peak(), ended or Event()
+
+    def watch() -> None:
+        while not ended.wait(PERIOD):
+            if _peak() - start > most:
+                beyond()
+                return
+
+    thread = Thread(target=watch, daemon=True)
+    thread.start()
+    return thread
+
+
+def _raise_in(thread: int) -> None:
+    """Raise MemoryError in a thread, at its next instruction of Python."""
+    import ctypes
+
+    error = ctypes.py_object(MemoryError)
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), error)
+
+
+def _peak() -> int:
+    """Return the most bytes that this process has had in memory."""
+    try:
+        import resource
+    except ImportError:
+        raise EngineError(
+            "this system cannot limit the memory that a file takes.",
+            "Use Linux, macOS, or Windows Subsystem for Linux.",
+        ) from None
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else 1024 * peak
 
 
 def address_space() -> int:

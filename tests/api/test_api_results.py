@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import copy
+import csv
 import inspect
 import json
+import pickle
 import re
 import subprocess
 import sys
@@ -183,6 +185,97 @@ def test_a_result_is_copied() -> None:
     result = rnncli.run(seed=1)
     for other in (copy.copy(result), copy.deepcopy(result)):
         np.testing.assert_array_equal(other.hidden_state, result.hidden_state)
+
+
+def everything() -> dict[str, Any]:
+    """Return a result of every function."""
+    x = np.random.default_rng(0).normal(size=(2, 4, 3)).astype("float32")
+    names = ("shape", "matrix", "trace", "gradients", "compare", "plot", "weights")
+    stored = rnncli.run(x, "gru", seed=1, return_sequences=True)
+    reports = {
+        name: getattr(rnncli, name)(x, "gru", units=3, **SEEDED.get(name, {"seed": 1})) for name in names
+    }
+    return {
+        **reports,
+        "run": stored,
+        "explain": rnncli.explain("hidden_state[0,0]", x, "gru", seed=1),
+        "export": rnncli.export(x, "gru", to="numpy", seed=1),
+        "port": rnncli.port(x, "gru", weights=stored.weights, expect=stored[0]),
+        "why": rnncli.why("expected ndim=3, found ndim=2. Full shape received: (1, 60)"),
+        "tour": rnncli.tour("masks"),
+    }
+
+
+SEEDED: dict[str, dict[str, Any]] = {"shape": {}, "matrix": {}}
+COLUMNS = {
+    "run": ["name", "batch", "timestep", "unit", "value"],
+    "trace": ["layer", "direction", "timestep", "batch", "status", "unit", "quantity", "value"],
+    "shape": ["kind", "name", "shape", "parameters"],
+}
+
+
+def test_every_result_is_pickled_copied_saved_and_a_table(tmp_path: Path) -> None:
+    for name, result in everything().items():
+        for other in (pickle.loads(pickle.dumps(result)), copy.deepcopy(result)):
+            assert (repr(other), str(other)) == (repr(result), str(result)), name
+        if name in ("plot", "export"):
+            continue
+        table = result.to_dataframe()
+        result.save(tmp_path / f"{name}.csv")
+        with (tmp_path / f"{name}.csv").open(newline="") as file:
+            heading, *rows = csv.reader(file)
+        assert [*table.columns] == heading == COLUMNS.get(name, heading), name
+        assert len(table) == len(rows), name
+
+
+def test_a_table_has_the_numbers_in_their_dtype() -> None:
+    for dtype in ("float32", "float64"):
+        result = rnncli.run(layer="LSTM(3, return_sequences=True, return_state=True)", seed=1, dtype=dtype)
+        table = result.to_dataframe()
+        assert table["value"].dtype == dtype
+        rows = table[table["name"] == "hidden_states"]
+        np.testing.assert_array_equal(rows["value"].to_numpy().reshape(1, 4, 3), result.hidden_states)
+        assert table["timestep"].isna().sum() == 6
+        assert list(result.to_dict()) == list(NAMES)
+    broken = rnncli.run(np.full((1, 2, 3), np.nan), "gru", seed=1).to_dataframe()
+    assert broken["value"].isna().all()
+
+
+def test_parameters_are_counted_as_keras_counts_them() -> None:
+    assert rnncli.shape(input_shape=(1, 4, 5), layer="LSTM(3)").parameters == 108
+    assert rnncli.shape(input_shape="batch,None,8", layer="gru", units=4).parameters == 168
+    assert rnncli.shape(input_shape=("a", "b", None), layer="gru").parameters is None
+    assert rnncli.matrix(seed=1).parameters is None
+
+
+USERS_CODE = """
+import numpy as np
+import rnncli
+
+x = np.ones((1, 4, 3), "float32")
+result = rnncli.run(x, "lstm", seed=1, weights={"kernel": x}, lengths=[4], expect=[x, x])
+arrays: dict[str, np.ndarray] = result.to_dict()
+count: int | None = rnncli.shape(x, "lstm").parameters
+report: rnncli.Report = rnncli.weights({"kernel": x}, to="torch")
+report.save("w.pt")
+script: rnncli.ExportedFile = rnncli.export(x, "lstm", to="numpy")
+text: str = str(script)
+found: rnncli.Report = rnncli.port(x, weights=[x], expect=(x, (x, x)), atol=1e-5)
+if not found.agrees:
+    raise rnncli.InputError("no")
+frame = result.to_dataframe()
+"""
+
+
+def test_a_users_code_holds_under_mypy_strict(tmp_path: Path) -> None:
+    api = pytest.importorskip("mypy.api")
+    (tmp_path / "good.py").write_text(USERS_CODE)
+    (tmp_path / "bad.py").write_text("import rnncli\nrnncli.export(to='java')\nrnncli.weights(too='keras')\n")
+    cache = ["--strict", "--cache-dir", str(tmp_path), "--follow-imports=silent", "--python-version", "3.11"]
+    out, _, code = api.run([*cache, str(tmp_path / "good.py")])
+    assert code == 0, out
+    out, _, code = api.run([*cache, str(tmp_path / "bad.py")])
+    assert out.count("error:") >= 2, out
 
 
 def test_the_keywords_are_those_of_the_table() -> None:

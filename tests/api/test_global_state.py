@@ -54,6 +54,8 @@ for call, layer, options in (
     (rnncli.run, "RNN(GRUCell(3))", {"check": True}),
     (rnncli.run, "LSTM(3, dropout=0.5)", {"engine": "tensorflow", "training": True}),
     (rnncli.gradients, "LSTM(3)", {}),
+    (rnncli.export, "LSTM(3)", {"to": "numpy"}),
+    (rnncli.export, "LSTM(3)", {"to": "onnx"}),
     (rnncli.compare, "LSTM(3)", {}),
     *((rnncli.run, None, {"model": model, "check": True}) for model in MODELS),
 ):
@@ -63,6 +65,20 @@ for call, layer, options in (
     for name in before:
         if before[name] != after[name]:
             print(call.__name__, layer, options, name)
+
+x = np.random.default_rng(0).normal(size=(2, 4, 3)).astype("float32")
+before = snapshot()
+weights = rnncli.weights(None, "GRU(3)", input_shape=(1, 4, 3), to="torch", seed=1)
+result = rnncli.run(x, "GRU(3, return_sequences=True)", seed=1)
+assert rnncli.port(x, "GRU(3)", weights=dict(weights), expect=result.hidden_states)
+for model in MODELS:
+    rnncli.weights(model, to="onnx")
+for report in (weights, result, rnncli.trace(x, "GRU(3)")):
+    report.to_dataframe()
+after = snapshot()
+for name in before:
+    if before[name] != after[name]:
+        print("weights, port or to_dataframe", name)
 """
 
 

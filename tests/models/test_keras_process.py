@@ -111,6 +111,30 @@ def test_where_processes_have_no_limits_files_are_refused(monkeypatch: pytest.Mo
         pass
 
 
+@pytest.mark.parametrize("suffix", [".keras", ".h5", ".weights.h5", ".pt", ".onnx"])
+def test_where_processes_have_no_limits_no_file_is_read_without_them(
+    suffix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+
+    import rnncli
+
+    path, x = tmp_path / f"m{suffix}", np.ones((1, 4, 3), "float32")
+    if suffix == ".pt":
+        torch.save(torch.nn.LSTM(3, 2).state_dict(), path)
+    elif suffix == ".onnx":
+        rnncli.export(x, "gru", to="onnx", seed=1).save(path)
+    else:
+        model = keras.Sequential([keras.Input((4, 3)), keras.layers.LSTM(2)])
+        (model.save_weights if suffix == ".weights.h5" else model.save)(path)
+    with monkeypatch.context() as patch:
+        patch.delattr(os, "fork")
+        with pytest.raises(EngineError, match=r"cannot limit the process in which(.|\n)*Use Linux, macOS"):
+            rnncli.run(x, model=path)
+        assert rnncli.run(x, "lstm")
+    assert rnncli.run(x, model=path)
+
+
 def save_model(path: Path) -> Any:
     x = keras.Input((2, 4), name="x")
     sequence, *states = L.LSTM(3, name="first", return_sequences=True, return_state=True)(

@@ -28,6 +28,7 @@ RESULTS = {
     "hidden": "last_hidden_state",
     "cell": "last_cell_state",
 }
+WEIGHT_FILES = (".npz", ".safetensors", ".json", ".h5")
 MOST_PREDICTED = 8
 """The number of predicted numbers that are shown."""
 
@@ -100,9 +101,12 @@ class PortAnswer(Answer):
 
     def own_file(self, path: str) -> str | bytes | None:
         """Return the file of weights that --output writes."""
+        if not path.casefold().endswith(WEIGHT_FILES):
+            return None
+        weights = self.tensors()
         if not path.casefold().endswith(".h5"):
-            return formats.render(PortedWeights(self.tensors()), formats.for_output(path), View())
-        run, layer, weights = self.findings[0].run, self.findings[0].run.layer, self.tensors()
+            return formats.render(PortedWeights(weights), formats.for_output(path), View())
+        run, layer = self.findings[0].run, self.findings[0].run.layer
         parts = (
             [weights]
             if len(layer.cells) == 1

@@ -129,7 +129,7 @@ def _describe_layers(ask: Ask) -> Weights:
 
 def _require_no_model(ask: Ask) -> None:
     """Raise UsageError if INPUT is a saved model although a flag defines a layer."""
-    word = ask.input or ""
+    word = "" if ask.holds_numbers else str(ask.input or "")
     path = split_layers(word)[0]
     if path.casefold().endswith(MODEL_SUFFIXES):
         names = [*ask.given("layer"), *ask.options, *ask.given(*DESCRIBING)]
