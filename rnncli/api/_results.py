@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 PLAIN = View()
 NUMBERS = ("value", "total")
 """The last words of the columns whose numbers are texts in CSV."""
-LANGUAGES = {".py": "python", ".c": "c", ".json": "json", ".toml": "toml"}
 MOST_LINES = 200
 """Lines of a script that a notebook shows."""
 ACTIVATION = "/activation"
@@ -351,17 +350,22 @@ class ExportedFile:
     def __repr__(self) -> str:
         return f"<rnncli.export to {self.target}: {len(self.data):,} bytes>"
 
-    def _repr_markdown_(self) -> str | None:
-        """Return the code, or its first lines; equations as a notebook sets them."""
-        if not self.is_text:
+    def _repr_html_(self) -> str | None:
+        """Return the text of a script, or its first lines."""
+        if not self.is_text or self.suffix == ".tex":
             return None
+        from html import escape
+
         lines = str(self).splitlines()
-        if self.suffix == ".tex":
-            return "\n".join(line for line in lines if not line.startswith("%"))
         rest = len(lines) - MOST_LINES
-        more = f"\n\n{rest:,} more lines: `print(...)` or `.save(...)`" if rest > 0 else ""
-        kept = "\n".join(lines[:MOST_LINES])
-        return f"~~~{LANGUAGES.get(self.suffix, '')}\n{kept}\n~~~{more}"
+        more = f"\n... {rest:,} more lines: print(...) or .save(...)" if rest > 0 else ""
+        text = "\n".join(lines[:MOST_LINES]) + more
+        return f'<pre style="font-family: monospace; white-space: pre; overflow-x: auto">{escape(text)}</pre>'
+
+    def _repr_latex_(self) -> str | None:
+        """Return equations, which a notebook sets."""
+        lines = str(self).splitlines()
+        return "\n".join(line for line in lines if line[:1] != "%") if self.suffix == ".tex" else None
 
 
 def _column(name: str, values: Sequence[Any], dtype: Any) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -168,16 +169,20 @@ class TestExport:
         assert repr(script) == f"<rnncli.export to numpy: {len(bytes(script)):,} bytes>"
 
     def test_a_notebook_shows_code_and_sets_equations(self) -> None:
-        markdown = rnncli.export(X, "gru", to="torch", seed=1)._repr_markdown_()
-        assert markdown is not None
-        assert markdown.startswith("~~~python\n")
-        assert markdown.endswith("\n~~~")
-        long = rnncli.export(layer="gru", to="c", seed=1, input_shape=(50, 9, 9))._repr_markdown_()
+        script = rnncli.export(X, "gru", to="torch", seed=1)
+        html = script._repr_html_()
+        assert html is not None
+        assert html.startswith('<pre style="font-family: monospace')
+        assert unescape(html).count("\n") == str(script).count("\n") - 1
+        assert script._repr_latex_() is None
+        long = rnncli.export(layer="gru", to="c", seed=1, input_shape=(50, 9, 9))._repr_html_()
         assert long is not None
-        assert "more lines: `print" in long
-        equations = rnncli.export(layer="gru", to="latex")._repr_markdown_()
-        assert equations is not None
-        assert equations.startswith("\\begin{align*}")
+        assert "more lines: print" in long
+        equations = rnncli.export(layer="gru", to="latex")
+        latex = equations._repr_latex_()
+        assert latex is not None
+        assert latex.startswith("\\begin{align*}")
+        assert equations._repr_html_() is None
 
     def test_a_model_of_onnx_is_bytes(self, tmp_path: Path) -> None:
         model = rnncli.export(X, "gru", to="onnx", seed=1)
@@ -185,7 +190,7 @@ class TestExport:
         assert (tmp_path / "gru.onnx").read_bytes() == bytes(model)
         close(rnncli.run(X, model=tmp_path / "gru.onnx")[0][:, -1], rnncli.run(X, "gru", seed=1)[0])
         assert str(model) == repr(model)
-        assert model._repr_markdown_() is None
+        assert model._repr_html_() is model._repr_latex_() is None
 
     def test_a_target_that_is_not_there_and_a_seed_that_was_drawn(self) -> None:
         with pytest.raises(UsageError, match="to is 'java'"):
