@@ -11,7 +11,17 @@ from rnncli.ask.layer_files import GIVEN_BESIDE, refuse_layer_options
 from rnncli.ask.request import INPUT_OPTIONS, RUN_OPTIONS, Ask, Remarks
 from rnncli.ask.subject import Bounds, Chosen, Computed, Outline, Parts, Subject, Verified
 from rnncli.case import Array, RawValue, Shape
-from rnncli.errors import Flag, InputError, LayerError, Message, RnncliError, UsageError, inside, join
+from rnncli.errors import (
+    Flag,
+    InputError,
+    LayerError,
+    Message,
+    RnncliError,
+    UsageError,
+    format_names,
+    inside,
+    join,
+)
 from rnncli.inputs.arrange import ArrangeOptions
 from rnncli.inputs.source import find_source, split_layers
 from rnncli.models import CasePair, SavedModel, call
@@ -147,7 +157,12 @@ class Saved(Subject):
 
     def compute(self, budget: int | None = None) -> Computed:
         """Return one result, with the tensors of all layers under their names in the model."""
-        return _compute(self._call(), self.ask.engine, everything=self.ask.all_layers)
+        computed = _compute(self._call(), self.ask.engine, everything=self.ask.all_layers)
+        if self.ask.all_layers or self.model.names or not (hidden := self.model.last_layers()):
+            return computed
+        text = "{file}: the model returns the output of {names}; {--all-layers:on} shows every layer"
+        note = Message(text, file=self.model.file, names=format_names(hidden))
+        return computed._replace(remarks=(*computed.remarks, note))
 
     @property
     def follows(self) -> bool:

@@ -31,6 +31,9 @@ MODELS = {
 }
 """The files, by the kind of their contents."""
 
+MOVERS = {"InputLayer", "Squeeze", "Unsqueeze", "Transpose", "Reshape", "Identity", "Concat", "Slice"}
+"""Classes of layers and nodes that return the numbers that they get."""
+
 Compute = Callable[[Case], Result]
 ModelFunction = TypeVar("ModelFunction", bound=Callable[..., Any])
 
@@ -41,12 +44,20 @@ class ModelRequest(NamedTuple):
     inputs: as `fit_inputs` of the model returns them.  compute: computes a Case.
     layers: the names of the recurrent layers to show; empty for all.
     everything: include the outputs of all other layers.
+    others: other layers whose outputs to include; with some, no `layers` means none.
     """
 
     inputs: Mapping[str, Array]
     compute: Compute
     layers: Sequence[str] = ()
     everything: bool = False
+    others: Sequence[str] = ()
+
+    def choose(self, contents: Graph | Modules) -> tuple[str, ...]:
+        """Return the recurrent layers to show.  Raises UsageError, InputError."""
+        from rnncli.models.graph import choose_layers
+
+        return () if self.others and not self.layers else choose_layers(contents, self.layers)
 
 
 class LayerUse(NamedTuple):
@@ -150,6 +161,13 @@ class SavedModel(ABC):
         """Return the recurrent layers that --model FILE#NAME can choose, in order."""
         return tuple(node.name for node in self.contents.recurrent_nodes)
 
+    def split_names(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Return the names after the # that are not of other layers, and the other layers that they mean."""
+        nodes = [node for node in getattr(self.contents, "nodes", ()) if not node.is_recurrent]
+        others = {name for node in nodes for name in node.names} & {*self.names}
+        layers = tuple(name for name in self.names if name not in others)
+        return layers, tuple(node.name for node in nodes if others & {*node.names})
+
     def choose(self, names: Sequence[str]) -> tuple[str, ...]:
         """Return the layers with these names; all without names.  Raises UsageError, InputError."""
         from rnncli.models.graph import choose_layers
@@ -180,6 +198,12 @@ class SavedModel(ABC):
     def output_names(self) -> tuple[str, ...]:
         """Return the tensors that the model returns and that are not of a recurrent layer: `dense/output`."""
         return ()
+
+    def last_layers(self) -> tuple[str, ...]:
+        """Return the layers that make what the model returns, without recurrent ones and those of MOVERS."""
+        makers = {name.rpartition("/")[0] for name in self.output_names()}
+        nodes = (node for node in getattr(self.contents, "nodes", ()) if node.name in makers)
+        return tuple(node.name for node in nodes if not node.is_recurrent and node.class_name not in MOVERS)
 
     def name_inputs(self, arrays: Mapping[str, Array]) -> Any:
         """Return the inputs of another model as `fit_inputs` takes them: by name, else in order."""

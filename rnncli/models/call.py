@@ -52,8 +52,9 @@ def open_model(
             file=shlex.quote(file),
         )
     model = models.open(source, [name for name in names if name], or_layers=not to_run)
-    if to_run:
-        model.choose(model.names)
+    layers, others = model.split_names()
+    if to_run and (layers or not others):
+        model.choose(layers)
     return model if assume is None else model.assume(assume)
 
 
@@ -219,10 +220,19 @@ class ModelCall(NamedTuple):
         engine: for the recurrent layers.  everything: see ModelRequest.
         """
         model = self.model
+        layers, others = model.split_names()
         request = ModelRequest(
-            self.inputs, lambda case: compute.run(case, engine), model.names, everything=everything
+            self.inputs, lambda case: compute.run(case, engine), layers, everything=everything, others=others
         )
         found = model.run(request)
+        shown = {name.rpartition("/")[0] for name in found.other_outputs}
+        if missing := [name for name in others if name not in shown]:
+            raise LayerError(
+                "{file}: {names} returns no numbers that can be shown.",
+                "To see what can: {--all-layers:on}",
+                file=model.file,
+                names=missing[0],
+            )
         notes = (join((model.file, note), ": ") for note in (*model.notes, *found.notes))
         return found, (*self.remarks, *notes)
 

@@ -19,7 +19,7 @@ from rnncli.errors import EngineError, LayerError, Message, Text, inside
 from rnncli.layers import plain
 from rnncli.layers.plain import TODAY, KerasCall, UnknownLayerError, operations, rules_of
 from rnncli.models import CasePair, Compute, LayerUse, ModelRequest, ModelRun
-from rnncli.models.graph import Graph, Node, choose_layers, mappings, model_option
+from rnncli.models.graph import Graph, Node, mappings, model_option
 from rnncli.models.keras import process
 from rnncli.models.keras.choice import (
     REBUILD,
@@ -94,7 +94,7 @@ def run(graph: Graph, path: Path, request: ModelRequest, cause: str = "") -> Mod
     Raises LayerError if Keras cannot load or run the model, or not as it was meant when it was saved;
     EngineError if rnncli's steps give different numbers than Keras.
     """
-    names = choose_layers(graph, request.layers)
+    names = request.choose(graph)
     cells = {node.name: own_cell_name(node) for node in graph.recurrent_nodes if node.name in names}
     wanted = {node.name: node for node in graph.nodes if node.name in names and not cells[node.name]}
     for node in wanted.values():
@@ -121,10 +121,15 @@ def run(graph: Graph, path: Path, request: ModelRequest, cause: str = "") -> Mod
             missing=", ".join(missing),
         )
     parts = tuple(_part(graph, node, seen[name], request.compute) for name, node in wanted.items())
-    changed = find_training(graph) if request.everything else {}
-    shown = [node for node in graph.nodes if request.everything or cells.get(node.name)]
+    changed = find_training(graph) if request.everything or request.others else {}
+    shown = [
+        node
+        for node in graph.nodes
+        if request.everything or cells.get(node.name) or node.name in request.others
+    ]
     others = dict(_other_outputs(shown, seen, changed))
-    notes = (*note_omissions(changed), *note_containers(graph), *_note_cells(cells))
+    omitted = note_omissions(changed) if request.everything else ()
+    notes = (*omitted, *note_containers(graph), *_note_cells(cells))
     masks = masking_layers(graph, (part.case.mask for part in parts))
     return ModelRun(parts, others, notes, masks, tuple(node.name for node in graph.nodes), "tensorflow")
 

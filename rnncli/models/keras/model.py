@@ -93,7 +93,8 @@ class Model(SavedModel):
             node = next((node for node in graph.nodes if node.name == error.layer), None)
             if node is None or not _keras_may_know(node, graph.custom):
                 raise
-            require_inference(graph, request.layers)
+            if request.layers or not request.others:
+                require_inference(graph, request.layers)
             _require_given(graph)
             unknown, cause = error.sentence, node.name
         from rnncli.models.keras import framework

@@ -16,7 +16,7 @@ from rnncli.layers.case import Case
 from rnncli.layers.plain import KERAS_2, TODAY, KerasCall, UnknownLayerError, dtype_of, rules_of
 from rnncli.layers.plain.time_distributed import entries, mask_after, steps
 from rnncli.models import Compute, LayerUse, ModelRequest, ModelRun
-from rnncli.models.graph import PLACED_MASK, Graph, Node, Ref, choose_layers, iterate_refs, leaves, map_leaves
+from rnncli.models.graph import PLACED_MASK, Graph, Node, Ref, iterate_refs, leaves, map_leaves
 from rnncli.models.inputs import empty_input
 from rnncli.models.keras.choice import (
     INPUT,
@@ -45,14 +45,14 @@ def run_graph(graph: Graph, request: ModelRequest) -> ModelRun:
     Raises UnknownLayerError if a requested layer depends on one that is not known here, UsageError for a
     name that the model does not have, InputError if a layer cannot take its inputs.
     """
-    names = choose_layers(graph, request.layers)
+    names = request.choose(graph)
     rules = rules_of(graph.origin)
     walk = GraphWalk(graph, request, rules)
     run = walk.run(names)
     notes = [*run.notes, *note_containers(graph)]
 
     def rerun(graph: Graph, rules: str) -> ModelRun:
-        return GraphWalk(graph, request._replace(everything=False), rules).run(names)
+        return GraphWalk(graph, request._replace(everything=False, others=()), rules).run(names)
 
     if walk.differs_today:
         notes += note_masks(graph, run, request.compute, rerun)
@@ -92,16 +92,16 @@ class GraphWalk:
 
     def run(self, names: Sequence[str]) -> ModelRun:
         """Return the parts of these recurrent nodes; see `run_graph`."""
-        everything = self.request.everything
-        needed = set(self.nodes) if everything else self.graph.find_dependencies(names)
+        everything, others = self.request.everything, self.request.others
+        needed = set(self.nodes) if everything else self.graph.find_dependencies((*names, *others))
         inputs = {ref.node for name in needed for ref in self.nodes[name].refs}
         for node in self.graph.nodes:
             if node.name in needed:
-                self._visit(node, node.name in names, node.name in inputs, wanted=names)
+                is_result = node.name in names or node.name in others
+                self._visit(node, is_result, node.name in inputs, wanted=names)
         parts = tuple(self.parts[name] for name in names)
-        if not everything:
-            return ModelRun(parts)
-        return ModelRun(parts, dict(self._other_outputs()), tuple(note_omissions(self.failed)))
+        shown = dict(self._other_outputs(None if everything else others))
+        return ModelRun(parts, shown, tuple(note_omissions(self.failed)) if everything else ())
 
     def value_of(self, name: str) -> Value:
         """Return the output of one node."""
@@ -299,11 +299,12 @@ class GraphWalk:
         with inside(node.name, RnncliError):
             return self.request.compute(case)
 
-    def _other_outputs(self) -> Iterator[tuple[str, Array]]:
-        """Yield the outputs of the layers that are not recurrent, without nodes that only make masks."""
+    def _other_outputs(self, names: Collection[str] | None) -> Iterator[tuple[str, Array]]:
+        """Yield the outputs of the layers with these names; None: all that do more than make masks."""
         hidden = hidden_nodes(self.graph)
         for node in self.graph.nodes:
-            if node.name in self.values and node.name not in hidden and not node.is_recurrent:
+            chosen = node.name not in hidden if names is None else node.name in names
+            if node.name in self.values and chosen and not node.is_recurrent:
                 tensors = self.values[node.name].tensors
                 yield from zip(name_outputs(node.name, len(tensors)), tensors, strict=True)
 

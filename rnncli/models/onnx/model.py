@@ -6,8 +6,9 @@ must agree with the outputs of ONNX Runtime.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rnncli.case import Array, Dimension, Shape
@@ -43,6 +44,14 @@ class Model(SavedModel):
     """The graph of an ONNX file."""
 
     zeroes_empty = True
+
+    def __init__(self, contents: Program, path: Path = Path(), names: Sequence[str] = ()) -> None:
+        nodes = {name for node in contents.nodes for name in node.names}
+        if not {*names} <= nodes:  # the others may be names of the nodes' outputs
+            every = nodes_in(runtime.parse(contents.content).graph)
+            makers = {tensor: node.name for node in every for tensor in node.output}
+            names = [name if name in nodes else makers.get(name, name) for name in names]
+        super().__init__(contents, path, names)
 
     def refuse_axes(self) -> Text:
         """Return the message that the graph decides the axes of its inputs."""
@@ -93,11 +102,11 @@ class Model(SavedModel):
         Raises LayerError for a node that cannot be computed, UsageError for an unknown name, InputError if
         the model cannot take the inputs, EngineError if ONNX Runtime is missing, fails or differs.
         """
-        wanted = self.choose(request.layers)
-        prepared = _Prepared(self.contents, request.inputs, wanted)
+        wanted = request.choose(self.contents)
+        prepared = _Prepared(self.contents, request.inputs, (*wanted, *request.others))
         present = runtime.recurrent_in(prepared.graph)
         names = [name for name in wanted if name in present]
-        if not names or (request.layers and len(names) < len(wanted)):
+        if (wanted and not names) or (request.layers and len(names) < len(wanted)):
             raise InputError(
                 "the branch that this input takes does not have {missing}.",
                 "It has {present}." if names else "Give a different input, or choose different nodes.",
@@ -120,8 +129,10 @@ class Model(SavedModel):
         if request.everything:
             others = prepared.other_outputs()
             notes += prepared.list_omissions()
+        elif request.others:
+            others = prepared.other_outputs(request.others)
         order = tuple(node.name for node in self.contents.nodes)
-        return ModelRun(tuple(parts), others, tuple(notes), tuple(dict.fromkeys(masks)), order)
+        return ModelRun(tuple(parts), others, tuple(notes), tuple(dict.fromkeys(masks)), order, "onnx")
 
     @property
     def notes(self) -> tuple[Text, ...]:
@@ -264,12 +275,12 @@ class _Prepared:
                 cause=cause,
             )
 
-    def other_outputs(self) -> dict[str, Array]:
-        """Return the output of every node that is not recurrent, by `NODE/output`."""
+    def other_outputs(self, names: Collection[str] | None = None) -> dict[str, Array]:
+        """Return the output of every node that is not recurrent, or of these nodes, by `NODE/output`."""
         named: dict[str, str] = {}
         shown = self._names - runtime.find_dependents(self.model).keys() - self.nodes.keys()
         for node in self.graph.node:
-            if node.name in shown and node.op_type != "Constant":
+            if node.name in shown and (node.op_type != "Constant" if names is None else node.name in names):
                 named |= name_tensors(node)
         tensors = runtime.values(self.model, self.feeds, list(named.values()))
         arrays = {name: tensors[made] for name, made in named.items() if hasattr(tensors[made], "dtype")}
