@@ -14,9 +14,10 @@ class InputOptions(TypedDict, total=False):
     """Options of the input.
 
     input_shape: shape of a generated input, `(2, 10, 8)` or "2,10,8"; `fill` sets its values.
-    input_format, batch_column, delimiter, decimal: how to read a file.
+    input_format, batch_column, columns, drop, delimiter, decimal: how to read a file.
     mask: shape (batch, timesteps), or the path of a file that holds it.
     lengths: the time steps of each sequence, such as [5, 3, 2], instead of a mask.
+    window, stride: take every `window` steps of one series as a sequence, the next `stride` steps later.
     """
 
     input_shape: Sequence[int | str | None] | str | None
@@ -24,6 +25,8 @@ class InputOptions(TypedDict, total=False):
     input_format: str | None
     input_axes: Sequence[str] | str | None
     batch_column: str | None
+    columns: Sequence[str] | str | None
+    drop: Sequence[str] | str | None
     delimiter: str | None
     decimal: str | None
     pad: Literal["pre", "post"] | None
@@ -31,6 +34,8 @@ class InputOptions(TypedDict, total=False):
     mask: Any
     mask_value: float | None
     lengths: Sequence[int] | Array | str | None
+    window: int | None
+    stride: int | None
 
 
 class LayerOptions(TypedDict, total=False):

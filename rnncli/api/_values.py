@@ -26,7 +26,7 @@ FILES = ("layer", "mask", "weights", "initial_state", "expect")
 NUMBERS = "fiu"
 TEXTS = "USOT"
 """The kinds of NumPy's dtypes of text, which saved models may take."""
-FILE_OPTIONS = ("input_format", "delimiter", "decimal", "batch_column")
+FILE_OPTIONS = ("input_format", "delimiter", "decimal", "batch_column", "columns", "drop")
 
 
 def pass_inputs(inputs: Any, options: Options) -> Any:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 KEPT_WITH_MODEL = frozenset((
     "model", "assume", "engine", "return_sequences", "return_state", "input", "input_format",
     "input_axes", "delimiter", "decimal", "batch_column", "pad", "pad_value",
+    "columns", "drop", "window", "stride",
     "input_shape", "fill", "custom_objects",
 ))  # fmt: skip
 """The options that apply to every saved model."""

@@ -41,6 +41,8 @@ class Ask(NamedTuple):
     input_format: str | None = None
     input_axes: Any = None
     batch_column: str | None = None
+    columns: Any = None
+    drop: Any = None
     delimiter: str | None = None
     decimal: str | None = None
     pad: Any = None
@@ -48,6 +50,8 @@ class Ask(NamedTuple):
     mask: Any = None
     mask_value: float | None = None
     lengths: Any = None
+    window: int | None = None
+    stride: int | None = None
     layer: Sequence[Any] | None = None
     options: Mapping[str, Any] = {}
     seed: int | None = None
@@ -111,6 +115,15 @@ class Ask(NamedTuple):
                 "{--lengths} counts time steps from the start, where {--pad pre} puts the padding.",
                 "Leave one of them out.",
             )
+        if self.stride is not None and self.window is None:
+            raise UsageError("{--stride:stride} needs {--window}.", "Add {--window 10}.", stride=self.stride)
+        if self.window is not None and (self.batch_column or self.input_axes):
+            raise UsageError(
+                "{--window:window} takes one series, whose rows are time steps; {flag} says otherwise.",
+                "Leave one of them out.",
+                window=self.window,
+                flag=Flag("--batch-column" if self.batch_column else "--input-axes"),
+            )
         if self.all_calls and self.calls == 1:
             raise UsageError("{--all-calls} needs {--calls N} with N greater than 1.", "Add {--calls 2}.")
         if self.assume is not None and self.model is None:
@@ -148,7 +161,17 @@ class Ask(NamedTuple):
         return self.input is None and self.input_shape is None and not (self.stdin and stdin_holds_data())
 
     def read_document(self) -> tuple[Document, Text]:
-        """Read the input; return it with its name in errors."""
+        """Read the input, as windows if they are asked for; return it with its name in errors."""
+        document, name = self._read_document()
+        if self.window is None:
+            return document, name
+        from rnncli.inputs.arrange import cut_windows
+
+        with inside(name):
+            inputs, remark = cut_windows(document.inputs, self.window, self.stride or 1)
+        return document._replace(inputs=inputs, remarks=(*document.remarks, remark)), name
+
+    def _read_document(self) -> tuple[Document, Text]:
         from rnncli.inputs import formats
         from rnncli.inputs.source import choose_input
 
@@ -165,6 +188,17 @@ class Ask(NamedTuple):
         return document._replace(layer=layer, remarks=(*remarks, *document.remarks)), name
 
     def read_raw(self, texts: Sequence[str] = ()) -> tuple[Any, Remarks, Text]:
+        """Read the input of a saved model, as windows if they are asked for; see `_read_raw`."""
+        raw, remarks, name = self._read_raw(texts)
+        if self.window is None:
+            return raw, remarks, name
+        from rnncli.inputs.arrange import cut_windows
+
+        with inside(name):
+            raw, remark = cut_windows(raw, self.window, self.stride or 1)
+        return raw, (*remarks, remark), name
+
+    def _read_raw(self, texts: Sequence[str]) -> tuple[Any, Remarks, Text]:
         """Read the input as it is, for a saved model; return it with remarks and its name in errors.
 
         texts: the names of the inputs that are text.
@@ -193,7 +227,10 @@ class Ask(NamedTuple):
         """Return how CSV is read.  Raises UsageError if an option says so and the source is not CSV."""
         from rnncli.inputs.formats import ReadOptions, detect_format
 
-        options = ReadOptions(self.delimiter, self.decimal, self.batch_column)
+        columns, drop = (
+            value.split(",") if isinstance(value, str) else value for value in (self.columns, self.drop)
+        )
+        options = ReadOptions(self.delimiter, self.decimal, self.batch_column, columns, drop)
         flag = first_given(options._asdict(), options._fields)
         if flag and (format_name := detect_format(source, self.input_format)) != "csv":
             raise UsageError(
@@ -225,7 +262,7 @@ class Ask(NamedTuple):
                 "{--input-axes} applies only to an input that is read.",
                 "Give {--input-shape} in Keras's order.",
             )
-        unread = ("input_format", "batch_column", "delimiter", "decimal", "pad")
+        unread = ("input_format", "batch_column", "columns", "drop", "delimiter", "decimal", "pad", "window")
         if flag := first_given(self._asdict(), unread):
             raise UsageError(
                 "{flag} applies to an input that is read, not to {--input-shape}.",

@@ -114,6 +114,40 @@ def arrange(document: Document, options: ArrangeOptions | None = None) -> Arrang
     return Arrangement(inputs, mask, tuple(remarks), names)
 
 
+def cut_windows(series: Any, window: int, stride: int) -> tuple[Array, Text]:
+    """Return the windows of one series, (windows, window, ...), and a remark that counts them.
+
+    series: (timesteps, features), (1, timesteps, features), or (timesteps,) of token ids.
+    """
+    import numpy as np
+
+    array = None if isinstance(series, (dict, tuple)) else np.asarray(series)
+    if array is not None and array.ndim == len(AXES) and len(array) == 1:
+        array = array[0]
+    if array is None or array.ndim not in (1, 2):
+        raise InputError(
+            "{--window:window} takes one series, (timesteps, features), and the input is {shape}.",
+            "Give one series, or leave {--window} out.",
+            window=window,
+            shape=Message("several arrays") if array is None else format_shape(array.shape),
+        )
+    if len(array) < window:
+        raise InputError(
+            "{--window:window} is longer than the series, which has {steps}.",
+            "Give a shorter window.",
+            window=window,
+            steps=count(len(array), "time step"),
+        )
+    starts = np.arange(0, len(array) - window + 1, stride)
+    remark = Message(
+        "{number} windows of {window} steps, each {stride} after the one before, are the batch",
+        number=len(starts),
+        window=window,
+        stride=stride,
+    )
+    return array[starts[:, None] + np.arange(window)], remark
+
+
 def combine_masks(
     inputs: Array, padding: Array | None, options: ArrangeOptions, document_mask: Any = None
 ) -> Array | None:

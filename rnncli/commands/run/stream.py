@@ -81,7 +81,8 @@ def require_lines(ask: Ask) -> None:
         raise UsageError(
             "{--stream} reads lines, but {--input-shape} generates an input.", "Leave one of them out."
         )
-    if flag := first_given(ask._asdict(), ("fill", "batch_column", "delimiter", "decimal")):
+    of_files = ("fill", "batch_column", "columns", "drop", "delimiter", "decimal", "window")
+    if flag := first_given(ask._asdict(), of_files):
         raise UsageError(
             "{flag} does not apply to {--stream}, which reads lines of JSON.",
             "Leave it out.",

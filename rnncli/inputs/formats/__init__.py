@@ -12,7 +12,7 @@ For bad input a reader raises InputError.  The functions here put the source's n
 from __future__ import annotations
 
 import shlex
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -57,11 +57,14 @@ class ReadOptions(NamedTuple):
     delimiter: separator of CSV cells, as a character or its name (`tab`, `comma`); None to detect it.
     decimal: decimal sign of CSV numbers, `.` or `,`; None to detect it.
     batch_column: CSV column whose value identifies the sequence of a row.
+    columns, drop: CSV columns to read, in this order, and to leave out; None for all, and for none.
     """
 
     delimiter: str | None = None
     decimal: str | None = None
     batch_column: str | None = None
+    columns: Sequence[str] | None = None
+    drop: Sequence[str] | None = None
 
 
 def read(source: Source, input_format: str | None = None, options: ReadOptions | None = None) -> Document:

@@ -100,7 +100,7 @@ class _Table:
     decimal: `.`, `,`, or None if it is not known yet.
     header: names of the columns; () without a header.
     width: number of cells of every row.
-    by: index of the batch column.  columns: indices of the others.  Both are None without a batch column.
+    by: index of the batch column; None without one.  columns: indices of the columns of numbers.
     row: line number and text of the row that is being read.  first: line number of the first row of numbers.
     """
 
@@ -131,12 +131,25 @@ class _Table:
             if options.batch_column is None
             else find_column(options.batch_column, self.header, self.width)
         )
-        self.columns = None if self.by is None else [index for index in range(self.width) if index != self.by]
-        if self.columns == []:
+        self.columns = self._choose_columns(options)
+        if not self.columns:
             raise InputError(
-                "it has no column beside the batch column.",
-                "Add a column of numbers, or leave {--batch-column} out.",
+                "it has no column beside the batch column."
+                if options.columns is options.drop is None
+                else "no column is left to read.",
+                "Add a column of numbers, or leave {--batch-column} out."
+                if options.columns is options.drop is None
+                else "Choose others with {--columns}, or leave {--drop} out.",
             )
+
+    def _choose_columns(self, options: ReadOptions) -> list[int]:
+        """Return the indices of the columns of numbers."""
+        chosen, dropped = (
+            None if names is None else [find_column(name.strip(), self.header, self.width) for name in names]
+            for names in (options.columns, options.drop)
+        )
+        every = range(self.width) if chosen is None else chosen
+        return [index for index in every if index != self.by and index not in (dropped or ())]
 
     def read(self) -> Document:
         """Return the Document with all rows."""
@@ -149,7 +162,7 @@ class _Table:
             self.decimal = ","
             array, members = self._read_numbers()
             remarks = (Message("took the comma as the decimal sign, as in 2,5"),)
-        names = tuple(name for index, name in enumerate(self.header) if index != self.by)
+        names = tuple(self.header[index] for index in self.columns) if self.header else ()
         return Document(
             inputs=array if self.by is None else split_rows(array, members),
             feature_names=names,
@@ -165,7 +178,7 @@ class _Table:
         try:
             numbers = np.loadtxt(
                 self._lines(members), delimiter=self.delimiter, comments=None, quotechar='"', ndmin=2,
-                usecols=self.columns,
+                usecols=None if self.columns == list(range(self.width)) else self.columns,
             )  # fmt: skip
         except ValueError:
             self._require_numbers()
@@ -246,7 +259,8 @@ class _Table:
 
     def _number_cells(self) -> Iterator[tuple[int, str]]:
         """Yield the cells of the row that must be numbers, each with the index of its column."""
-        return ((index, cell) for index, cell in enumerate(self._cells_of_width()) if index != self.by)
+        cells = self._cells_of_width()
+        return ((index, cells[index]) for index in sorted(self.columns))
 
     def _require_numbers(self) -> None:
         """Raise InputError if the row has another width, or for its first cell that is not a number."""
