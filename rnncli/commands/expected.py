@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from rnncli.case import Array, format_shape
 from rnncli.errors import InputError, Message, Text, UsageError, format_names, inside
 from rnncli.inputs import formats, nested, rnncli_output
-from rnncli.inputs.result_names import batch_first, find_results
+from rnncli.inputs.result_names import batch_first, find_results, merge_directions
 from rnncli.inputs.source import Source
 
 FORMATS = ("json", "npz", "npy", "safetensors")
@@ -158,6 +158,9 @@ def _name_alone(
     The result may be two states, of two directions.
     """
     names = list(shapes)
+    if array.ndim == 4:  # ONNX's Y
+        merged = ((merge_directions(array, shape), shape) for shape in shapes.values())
+        array = next((values for values, shape in merged if values.shape == shape), array)
     alone = [
         {name: array[0] if array.shape == (1, *shapes[name]) else array}
         for name in names

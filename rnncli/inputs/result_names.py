@@ -52,17 +52,19 @@ def find_results(name: str, array: Array, shapes: Mapping[str, tuple[int, ...]])
     direction = match["direction"] or ""
     if match["sequence"] or match["output"]:
         forms = ("hidden_states", "hidden_state") if match["output"] else ("hidden_states",)
-        results = {path: _merge(array, shapes[path]) for path in known(*map(direction.__add__, forms))[:1]}
+        results = {
+            path: merge_directions(array, shapes[path]) for path in known(*map(direction.__add__, forms))[:1]
+        }
         # A layer without return_sequences has no tensor for the output of every step.
         return {path: result for path, result in results.items() if result.ndim <= len(shapes[path])}
     part = "cell" if match["cell"] else "hidden"
     if single := known(f"{direction}last_{part}_state"):
-        return {single[0]: _merge(array, shapes[single[0]])}
+        return {single[0]: merge_directions(array, shapes[single[0]])}
     both = known(*(f"{way}last_{part}_state" for way in ("forward_", "backward_")))
     if len(both) == 2 and array.ndim in (2, 3) and len(array) == 2:  # 2: without an axis of the batch
         return dict(zip(both, array, strict=True))
     last = known("hidden_state") if part == "hidden" and not direction else []
-    return {path: _merge(array, shapes[path]) for path in last}
+    return {path: merge_directions(array, shapes[path]) for path in last}
 
 
 def _is_stack(layers: list[str]) -> bool:
@@ -71,15 +73,20 @@ def _is_stack(layers: list[str]) -> bool:
     return layers in ([f"{first}{index}" for index in range(len(layers))], [*map(str, range(len(layers)))])
 
 
-def _merge(array: Array, shape: tuple[int, ...]) -> Array:
+def merge_directions(array: Array, shape: tuple[int, ...]) -> Array:
     """Return an array with an axis of directions, as PyTorch and ONNX have, in a shape without it.
 
-    (directions, batch, units) is a state, (timesteps, directions, batch, units) a sequence.
+    (directions, batch, units) is a state.  ONNX's Y is a sequence, (timesteps, directions, batch, units), or
+    with layout 1 (batch, timesteps, directions, units).
     """
     import numpy as np
 
     if array.ndim != len(shape) + 1 or array.size != np.prod(shape):
         return array
-    axis = 0 if array.ndim == 3 else 1
-    merged = np.moveaxis(array, axis, -2)
+    if array.ndim == 3:
+        merged = np.moveaxis(array, 0, -2)
+    elif array.shape[0] == shape[1] and array.shape[2] == shape[0]:
+        merged = array.transpose(2, 0, 1, 3)
+    else:
+        merged = array
     return merged.reshape(*merged.shape[:-2], -1)

@@ -287,3 +287,28 @@ def test_without_an_input_one_that_fits_is_generated(rnncli: Run, reverse: tuple
     assert done.returncode == 0, done.stderr
     generated = "the input is generated: X (5, 1, 4) float32; lens (1,) int32; --seed 1 repeats it"
     assert generated in done.stderr
+
+
+def test_y_with_its_four_axes_is_what_is_expected(rnncli: Run, tmp_path: Path) -> None:
+    random = np.random.default_rng(5)
+    arrays = onnx_graphs.weights(random, "GRU", 3, 2, directions=2)
+    arrays["X"] = random.normal(size=(4, 3, 3)).astype(np.float32)
+    made, feeds = onnx_graphs.single("GRU", arrays, direction="bidirectional")
+    model, inputs = onnx_graphs.save(tmp_path, made, feeds)
+    sequence, last = onnxruntime.InferenceSession(model).run(None, feeds)
+    assert sequence.shape == (4, 2, 3, 2)
+    np.savez(tmp_path / "both.npz", Y=sequence, Y_h=last)
+    np.save(tmp_path / "y.npy", sequence)
+    np.save(tmp_path / "layout_1.npy", sequence.transpose(2, 0, 1, 3))
+    words = ("run", inputs, "--model", model, "--select", "rnn/hidden_states", "--expect")
+    for file in ("y.npy", "layout_1.npy"):
+        done = rnncli(*words, str(tmp_path / file))
+        assert done.returncode == 0, done.stderr
+    done = rnncli("run", inputs, "--model", model, "--expect", str(tmp_path / "both.npz"))
+    assert done.returncode == 0, done.stderr
+    assert "both.npz: Y is compared with rnn/hidden_states" in done.stderr
+    sequence[1, 1, 0, 0] += 1
+    np.save(tmp_path / "y.npy", sequence)
+    done = rnncli(*words, str(tmp_path / "y.npy"))
+    assert done.returncode == 1
+    assert "first mismatch at index [0, 1, 2]" in done.stderr
