@@ -73,7 +73,8 @@ class RunOptions(TypedDict, total=False):
     model: the file of a saved model, instead of a layer, `model.keras#gru` for some of its layers; or a
         Keras model or layer, or a PyTorch module, which may also stand in the place of the layer.
     at: which layer of such an object: its name, or the path of its attribute.
-    assume: what a file without a graph does not say, `{"activation": "relu"}` or "activation=relu".
+    assume: what a file without a graph does not say, `{"activation": "relu"}` or "activation=relu"; which
+        tensors with names of their own are a layer's, `{"encoder": "enc_*"}`.
     custom_objects: the classes of a model of Keras that has its own: by name, or the path of a file of
         Python, which runs in a process with limits.
     """

@@ -255,7 +255,7 @@ class SavedModel(ABC):
         """Return the model with the given mask and initial states; the model itself if it takes none."""
         return self
 
-    def assume(self, options: str | Mapping[str, Any]) -> SavedModel:
+    def assume(self, options: Mapping[str, str]) -> SavedModel:
         """Return the model with these assumptions instead of the defaults.
 
         Raises UsageError, also for a file with a graph, which leaves nothing to assume.
@@ -283,16 +283,16 @@ class SavedModel(ABC):
 
 
 def open(  # noqa: A001 - called as models.open
-    source: Source, names: Sequence[str] = (), *, or_layers: bool = False
+    source: Source, names: Sequence[str] = (), *, or_layers: bool = False, layers: Mapping[str, str] = {}
 ) -> SavedModel:
     """Open a saved model to run these layers of it: its graph, or its layers if the file holds only weights.
 
-    or_layers: see `reading.read`.
+    or_layers, layers: see `reading.read`.
     Raises InputError, also for a graph that cannot be followed; EngineError.
     """
     from rnncli.models import reading
 
-    contents = reading.read(source, or_layers=or_layers)
+    contents = reading.read(source, or_layers=or_layers, layers=layers)
     kind: type[SavedModel] = import_module(MODELS[contents.kind]).Model
     return kind(contents, source.path or Path(str(source.name)), names)
 

@@ -41,7 +41,7 @@ def open_model(
     to_run: whether its layers are run; else a model without recurrent layers, or without a graph that can be
         followed, is no error, and neither is a name of another layer.
     word: the value of --model, `model.keras#lstm,gru`.  source: the file in front of the #.
-    assume: assumptions about a file without a graph, `activation=relu,gates=iofg`, or a mapping.
+    assume: assumptions about a file without a graph, `activation=relu,encoder=enc_*`, or a mapping.
     """
     file, names = split_layers(word)
     if file != word and not any(names):
@@ -51,11 +51,19 @@ def open_model(
             word=word,
             file=shlex.quote(file),
         )
-    model = models.open(source, [name for name in names if name], or_layers=not to_run)
+    chosen = [name for name in names if name]
+    if assume is None:
+        model = models.open(source, chosen, or_layers=not to_run)
+    else:
+        from rnncli.models.weight_files import assumptions
+
+        options = assumptions.parse(assume)
+        globs = assumptions.named_layers(options)
+        model = models.open(source, chosen, or_layers=not to_run, layers=globs)
     layers, others = model.split_names()
     if to_run and (layers or not others):
         model.choose(layers)
-    return model if assume is None else model.assume(assume)
+    return model if assume is None else model.assume(options)
 
 
 def note_whole_model(source: Source) -> Text | None:

@@ -371,12 +371,15 @@ class Modules:
         if names := advise_names(self.file, self.other_shapes):
             return InputError(what, names)
         there = [f"{name} {format_shape(shape)}" for name, shape in self.other_shapes.items()]
-        return InputError(
-            what,
+        advice = Message(
             "Its weights must fit together, and be named as in PyTorch (weight_ih_l0, "
             "weight_hh_l0) or Keras (kernel, recurrent_kernel); it has {there}.",
             there=format_names(there) or "no tensors",
         )
+        ways = [advice]
+        if not self.origin.startswith("Keras"):
+            ways.append(Message("To say which belong to one layer: {--assume 'encoder=enc_*'}"))
+        return InputError(what, join(ways, " "))
 
 
 def choose_layers(contents: Graph | Modules, names: Sequence[str]) -> tuple[str, ...]:

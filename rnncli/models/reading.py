@@ -16,6 +16,8 @@ from rnncli.inputs import foreign
 from rnncli.inputs.source import KERAS_SUFFIXES, TORCH_SUFFIXES, report_os_errors
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from rnncli.inputs.source import Source
     from rnncli.models.graph import Graph, Modules
 
@@ -32,6 +34,8 @@ READERS = {
     "torch": "rnncli.models.weight_files.readers:read_torch",
 }
 """The functions that read each kind of saved model, and their files."""
+BY_NAMES = ("checkpoint", "json", "npz", "safetensors", "torch")
+"""The kinds in which --assume says which tensors belong to a layer."""
 
 _KINDS = {
     **dict.fromkeys(KERAS_SUFFIXES, "keras"),
@@ -43,18 +47,21 @@ _KINDS = {
 }
 
 
-def read(source: Source, *, or_layers: bool = False) -> Graph | Modules:
+def read(source: Source, *, or_layers: bool = False, layers: Mapping[str, str] = {}) -> Graph | Modules:
     """Read the model in a file, to run it: its graph, or its layers if the file holds only weights.
 
     or_layers: if the graph of a file of Keras cannot be followed, return the layers that its names and
         shapes show, with a note that says why.
+    layers: see `recognize.find_modules`.
     Raises InputError, also for a graph that cannot be followed; EngineError.
     """
     kind = detect_kind(source)
     module, _, name = READERS[kind].partition(":")
     reason: InputError | None = None
     try:
-        contents: Graph | Modules | None = getattr(import_module(module), name)(source)
+        contents: Graph | Modules | None = getattr(import_module(module), name)(
+            source, **({"layers": layers} if kind in BY_NAMES else {})
+        )
         if contents is not None:
             return contents
     except InputError as error:
@@ -64,13 +71,13 @@ def read(source: Source, *, or_layers: bool = False) -> Graph | Modules:
     from rnncli.models.weight_files import keras_weights
 
     try:
-        layers = keras_weights.read(source)
+        weights = keras_weights.read(source)
     except InputError as error:
         raise reason or error from None
     if reason is None:
-        return layers
+        return weights
     note = Message("the graph was not followed: {sentence}", sentence=reason.sentence)
-    return replace(layers, notes=(note, *layers.notes))
+    return replace(weights, notes=(note, *weights.notes))
 
 
 def detect_kind(source: Source) -> str:

@@ -17,6 +17,7 @@ import tensorflow as tf
 import torch
 from command import Run
 from oracle import keras
+from safetensors.torch import save_file
 
 L = keras.layers
 X = np.random.default_rng(5).normal(size=(2, 4, 5)).astype("float32")
@@ -205,6 +206,58 @@ def test_names_of_ones_own_by_shapes_of_pytorch(rnncli: Run, tmp_path: Path, kin
     np.savez(tmp_path / "own.npz", **dict(zip(names, tensors, strict=True)))
     shown = outputs(rnncli, tmp_path, "own.npz")
     np.testing.assert_allclose(next(iter(shown.values())), layer(torch.from_numpy(X))[0].detach(), atol=2e-6)
+
+
+def two_layers() -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the weights of an LSTM and a GRU under names of their own, and what the layers return."""
+    encoder, decoder = L.LSTM(3, return_sequences=True), L.GRU(3, return_sequences=True)
+    wanted = {"encoder": np.asarray(encoder(X)), "decoder": np.asarray(decoder(X))}
+    names = [f"{layer}_{weight}" for layer in ("enc", "dec") for weight in "WUb"]
+    arrays = dict(zip(names, (*encoder.get_weights(), *decoder.get_weights()), strict=True))
+    return {**arrays, "head": np.zeros((2, 2), np.float32)}, wanted
+
+
+def save_two_layers(folder: Path, arrays: dict[str, Any]) -> None:
+    np.savez(folder / "own.npz", **arrays)
+    tensors = {name: torch.tensor(array) for name, array in arrays.items()}
+    torch.save(tensors, folder / "own.pt")
+    save_file(tensors, folder / "own.safetensors")
+    variables = {name: tf.Variable(array, name=name) for name, array in arrays.items()}
+    tf.train.Checkpoint(**variables).write(str(folder / "own"))
+
+
+@pytest.mark.parametrize("file", ["own.npz", "own.pt", "own.safetensors", "own"])
+def test_names_of_ones_own_of_several_layers(rnncli: Run, tmp_path: Path, file: str) -> None:
+    arrays, wanted = two_layers()
+    save_two_layers(tmp_path, arrays)
+    given = json.dumps(X.tolist())
+    assume = ["--assume", "encoder=enc_*,decoder=dec_*"]
+    done = rnncli("run", given, "--model", file, *assume, "-f", "json", cwd=tmp_path)
+    shown = {tensor["name"]: tensor["values"] for tensor in json.loads(done.stdout)["outputs"]}
+    for layer, values in wanted.items():
+        np.testing.assert_allclose(shown[f"{layer}/hidden_states"], values, atol=2e-6)
+    assert (
+        "encoder: by their shapes, enc_W is kernel, enc_U is recurrent_kernel, enc_b is bias" in done.stderr
+    )
+
+
+def test_a_glob_that_is_no_layer(rnncli: Run, tmp_path: Path) -> None:
+    arrays, _ = two_layers()
+    named = dict(zip(("a_kernel", "a_recurrent_kernel"), (arrays["enc_U"], arrays["enc_U"]), strict=True))
+    np.savez(tmp_path / "own.npz", **arrays, **named)
+    for assume, message in {
+        "encoder=*": "encoder=*: by their shapes, these are not the weights of one layer: enc_W (5, 12)",
+        "encoder=x_*": "encoder=x_*: no tensor has such a name; it has enc_W (5, 12)",
+        "encoder=enc_*,decoder=en*": "enc_W belongs to two layers.",
+        "encoder=enc_W": "To say which belong to one layer: --assume 'encoder=enc_*'",
+    }.items():
+        words = ["--input-shape", "1,2,5", "--model", "own.npz", "--assume", assume]
+        refused = rnncli("run", *words, cwd=tmp_path)
+        assert refused.returncode == 2
+        assert message in refused.stderr
+    # the names say what shapes do not
+    words = ["--model", "own.npz#a", "--assume", "a=a_*", "--input-shape", "1,2,3"]
+    assert rnncli("run", *words, cwd=tmp_path).returncode == 0
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from os import PathLike
 from typing import Any
 
@@ -20,6 +21,7 @@ from rnncli.errors import (
     DisagreementError,
     Flag,
     Message,
+    RnncliError,
     Text,
     UsageError,
     format_names,
@@ -118,7 +120,12 @@ def _ask_like(ask: Ask, subject: Mapping[str, Any]) -> Ask:
 def _assume(ask: Ask) -> Subject:
     """Return the subject, with --assume only if its file leaves something open; the other may not."""
     subject = subject_of(ask._replace(assume=None))
-    return subject_of(ask) if ask.assume is not None and subject.follows else subject
+    if ask.assume is None:
+        return subject
+    with suppress(RnncliError):  # without --assume, a file may have no layer
+        if not subject.follows:
+            return subject
+    return subject_of(ask)
 
 
 def _note_left(model: Returned, paired: Iterable[str]) -> Iterator[Text]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
@@ -55,18 +56,17 @@ _ADVICE = {
 }
 
 
-def assume(model: Modules, given: str | Mapping[str, Any]) -> Modules:
+def assume(model: Modules, options: Mapping[str, str]) -> Modules:
     """Return the model with these assumptions instead of the defaults of its framework.
 
-    given: `activation=relu,gates=iofg`, or a mapping with these options: `activation` and
-        `recurrent_activation`, by Keras's names; `gates`, their order in the file, such as `iofg` for LSTM or
-        `zrn` for GRU, and `iofg/zrn` for both; `merge_mode` of two directions; `reset_after`, true or false,
-        of a GRU without bias; `batch_first`, true or false, of the input.
+    options: `activation` and `recurrent_activation`, by Keras's names; `gates`, their order in the file, such
+        as `iofg` for LSTM or `zrn` for GRU, and `iofg/zrn` for both; `merge_mode` of two directions;
+        `reset_after`, true or false, of a GRU without bias; `batch_first`, true or false, of the input;
+        the layers by which the reader chose the tensors.
     Every layer that has an option gets it.  Raises UsageError for another option or value, and for an
     option that no layer has.
     """
-    items = _parse(given) if isinstance(given, str) else given
-    options = {name: str(value) for name, value in items.items()}
+    options = {name: value for name, value in options.items() if name not in model.assumptions}
     for name in options:
         if name not in OPTIONS:
             raise UsageError("{name} cannot be assumed.", did_you_mean(name, OPTIONS), name=name)
@@ -94,9 +94,16 @@ def assume(model: Modules, given: str | Mapping[str, Any]) -> Modules:
     return replace(model, modules=modules, assumptions={**model.assumptions, **options})
 
 
-def _parse(text: str) -> dict[str, str]:
-    """Parse `activation=relu,gates=iofg`."""
-    options: dict[str, str] = {}
+def named_layers(options: Mapping[str, str]) -> dict[str, str]:
+    """Return the layers in it, each with the glob of the names of its tensors: `encoder=enc_*`."""
+    return {name: value for name, value in options.items() if name not in OPTIONS and "*" in value}
+
+
+def parse(given: str | Mapping[str, Any]) -> dict[str, str]:
+    """Parse `activation=relu,gates=iofg`, or take a mapping."""
+    if not isinstance(given, str):
+        return {name: str(value) for name, value in given.items()}
+    text, options = given, dict[str, str]()
     for item in text.split(","):
         name, sign, value = (part.strip() for part in item.partition("="))
         if not (name and sign and value) or name in options:
@@ -235,7 +242,7 @@ def axis_order(model: Modules) -> AxisOrder:
     batch_first = is_batch_first(model)
     options = {**model.assumptions, "batch_first": "false" if batch_first else "true"}
     text = ",".join(f"{name}={value}" for name, value in options.items())
-    return AxisOrder(batch_first, Message("{--assume:text}", text=text))
+    return AxisOrder(batch_first, Message("{--assume:text}", text=shlex.quote(text)))
 
 
 def is_batch_first(model: Modules) -> bool:

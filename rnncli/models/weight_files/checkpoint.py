@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-import os
+import json
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
@@ -16,6 +16,8 @@ from rnncli.process.isolation import isolated
 from rnncli.process.memory import PER_BYTE, ROOM, limit_growth
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from rnncli.inputs.source import Source
     from rnncli.models.graph import Modules
 
@@ -25,7 +27,7 @@ GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
 END = "/.ATTRIBUTES/VARIABLE_VALUE"
 
 
-def read(source: Source) -> Modules:
+def read(source: Source, layers: Mapping[str, str] = {}) -> Modules:
     """Read the recurrent layers among the variables, and the shapes of the others.
 
     Raises InputError for a broken file, EngineError without TensorFlow.
@@ -35,24 +37,25 @@ def read(source: Source) -> Modules:
     with inside(source.name, EngineError):
         size = sum(file.stat().st_size for file in prefix.parent.glob(f"{prefix.name}.*"))
         seconds = SECONDS + size / SPEED
-        work, path = f"{__name__}:answer", os.fsencode(prefix.absolute())
+        work, request = f"{__name__}:answer", json.dumps([str(prefix.absolute()), layers]).encode()
         try:
             with child_process.run_in_new_process(
-                work, path, seconds, "TensorFlow", TF_CPP_MIN_LOG_LEVEL="3"
+                work, request, seconds, "TensorFlow", TF_CPP_MIN_LOG_LEVEL="3"
             ) as answer_of:
                 read = transfer.receive(answer_of, ROOM + PER_BYTE * size)
         except child_process.IncompleteOutputError as error:
             raise InputError("{error}.", "Write it again.", error=error.args[0]) from None
     others = {name: SimpleNamespace(shape=tuple(shape)) for name, shape in read["shapes"].items()}
-    return recognize.find_modules(source.name, {**others, **read["arrays"]}, "TensorFlow")
+    return recognize.find_modules(source.name, {**others, **read["arrays"]}, "TensorFlow", layers)
 
 
 def answer(request: bytes, file: BinaryIO) -> None:
     """Write, in the new process, the arrays that may belong to recurrent layers, and the shapes of all."""
-    transfer.send(file, lambda: _read_variables(Path(os.fsdecode(request))))
+    prefix, layers = json.loads(request)
+    transfer.send(file, lambda: _read_variables(Path(prefix), layers))
 
 
-def _read_variables(prefix: Path) -> Any:
+def _read_variables(prefix: Path, layers: Mapping[str, str]) -> Any:
     with isolated():
         try:
             tensorflow = importlib.import_module("tensorflow")
@@ -66,7 +69,7 @@ def _read_variables(prefix: Path) -> Any:
                 reader = tensorflow.train.load_checkpoint(str(prefix))
                 shapes = {key: list(shape) for key, shape in reader.get_variable_to_shape_map().items()}
                 names = _names_of(reader, shapes)
-                wanted = {name: key for name, key in names.items() if recognize.is_recurrent(name)}
+                wanted = {name: key for name, key in names.items() if recognize.is_recurrent(name, layers)}
                 arrays = {name: reader.get_tensor(key) for name, key in wanted.items()}
             except Exception as error:  # TensorFlow raises many types
                 raise InputError(

@@ -163,7 +163,7 @@ class Model(SavedModel):
                 }
         return tensors
 
-    def assume(self, options: str | Mapping[str, Any]) -> Model:
+    def assume(self, options: Mapping[str, str]) -> Model:
         """Return the model with these assumptions instead of the defaults of its framework; see `assume`."""
         return self._with(assume(self.contents, options), self.names, self.given)
 

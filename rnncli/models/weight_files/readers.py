@@ -73,7 +73,7 @@ class StandIn:
     def __setstate__(self, state: Any) -> None: ...
 
 
-def read_torch(source: Source) -> Modules:
+def read_torch(source: Source, layers: Mapping[str, str] = {}) -> Modules:
     """Read the recurrent modules in the file, and the shapes of its other tensors.
 
     Raises EngineError without PyTorch; InputError if the file is not a state dict.
@@ -82,12 +82,12 @@ def read_torch(source: Source) -> Modules:
     with inside(source.name, EngineError):
         try:
             file = str(source.path or "model.pt")
-            tensors = _read_tensors(data, _unpacked_size(data, file), file)
+            tensors = _read_tensors(data, _unpacked_size(data, file), file, layers)
         except ImportError:
             raise EngineError(
                 "PyTorch is not installed; it is needed to read .pt files.", "pip install torch"
             ) from None
-    return recognize.find_modules(source.name, tensors, "PyTorch")
+    return recognize.find_modules(source.name, tensors, "PyTorch", layers)
 
 
 def _unpacked_size(data: bytes, path: str) -> int:
@@ -119,7 +119,7 @@ def _target(path: str) -> str:
     return f"{Path(path).stem}-weights.pt"
 
 
-def _read_tensors(data: bytes, unpacked: int, path: str) -> dict[str, Any]:
+def _read_tensors(data: bytes, unpacked: int, path: str, layers: Mapping[str, str]) -> dict[str, Any]:
     """Return every tensor by name; the names of dicts become a prefix if several dicts hold layers.
 
     A tensor that belongs to no recurrent layer, or has an unknown dtype, is only a shape.
@@ -129,7 +129,7 @@ def _read_tensors(data: bytes, unpacked: int, path: str) -> dict[str, Any]:
     _import_all()
 
     def work(file: BinaryIO) -> None:
-        transfer.send(file, lambda: _find_tensors(data, path))
+        transfer.send(file, lambda: _find_tensors(data, path, layers))
 
     try:
         seconds, memory = SECONDS + len(data) / SPEED, SPACE + unpacked + 2 * len(data)
@@ -152,12 +152,12 @@ def _import_all() -> None:
     codecs.lookup("latin-1")  # in which NumPy's numbers are pickled
 
 
-def _find_tensors(data: bytes, path: str) -> list[tuple[str, Any]]:
+def _find_tensors(data: bytes, path: str, layers: Mapping[str, str]) -> list[tuple[str, Any]]:
     """Return, in the child, the numbers of every tensor, or only its shape."""
     whole = _load(data)
     tensors = _name_tensors(whole)
     for key, tensor in tensors.items():
-        if tensor.is_quantized and recognize.is_recurrent(key):
+        if tensor.is_quantized and recognize.is_recurrent(key, layers):
             raise InputError(
                 "{key} is quantized ({dtype}); rnncli computes in floats.",
                 "Write the numbers that it stands for to {to}: {command}" if key in whole else ADVICE,
@@ -166,7 +166,9 @@ def _find_tensors(data: bytes, path: str) -> list[tuple[str, Any]]:
                 to=_target(path),
                 command=python_command(DEQUANTIZE, path, _target(path)),
             )
-    dtypes = {key: _find_dtype(tensor) for key, tensor in tensors.items() if recognize.is_recurrent(key)}
+    dtypes = {
+        key: _find_dtype(tensor) for key, tensor in tensors.items() if recognize.is_recurrent(key, layers)
+    }
     arrays = {
         key: LazyArray(dtype, tensors[key].shape, partial(_to_array, tensors[key]))
         for key, dtype in dtypes.items()
@@ -295,7 +297,7 @@ def _to_array(tensor: Any) -> Any:
     return (floats.float() if floats.dtype == torch.bfloat16 else floats).contiguous().numpy()
 
 
-def read_json(source: Source) -> Modules:
+def read_json(source: Source, layers: Mapping[str, str] = {}) -> Modules:
     """Read the recurrent layers in the file, and the shapes of its other tensors.
 
     Raises InputError, also for a case document, which describes a layer.
@@ -308,27 +310,24 @@ def read_json(source: Source) -> Modules:
                 "To run it: rnncli run {file}; for its weights: rnncli weights {file} --seed 1",
                 file=shlex.quote(str(source.path or "-")),
             )
-        return recognize.find_modules(source.name, named_arrays.to_weights(value))
+        return recognize.find_modules(source.name, named_arrays.to_weights(value), layers=layers)
 
 
-def read_npz(source: Source) -> Modules:
+def read_npz(source: Source, layers: Mapping[str, str] = {}) -> Modules:
     """Read the recurrent layers in the file, and the shapes of its other tensors.  Raises InputError.
 
     Arrays with names of their own are one layer if their shapes say which weights they are.
     """
     arrays = formats.load(source, "npz")
-    read = recognize.find_modules(source.name, arrays)
+    read = recognize.find_modules(source.name, arrays, layers=layers)
     names = {} if read.modules else name_by_shape(read.other_shapes)
     if not names:
         return read
-    note = Message(
-        "by their shapes, {weights}", weights=", ".join(f"{array} is {name}" for name, array in names.items())
-    )
     named = recognize.find_modules(source.name, {name: arrays[array] for name, array in names.items()})
-    return replace(named, notes=(note, *named.notes))
+    return replace(named, notes=(recognize.note_shapes(names), *named.notes))
 
 
-def read_safetensors(source: Source) -> Modules:
+def read_safetensors(source: Source, layers: Mapping[str, str] = {}) -> Modules:
     """Read the recurrent layers in the file, and the shapes of its other tensors.  Raises InputError.
 
     A tensor that belongs to no recurrent layer, or has a dtype or a shape that NumPy lacks, is only a shape.
@@ -341,7 +340,7 @@ def read_safetensors(source: Source) -> Modules:
     tensors: dict[str, Any] = {}
     for name, entry in entries:
         tensors[name] = SimpleNamespace(shape=tuple(entry["shape"]))
-        if entry["dtype"] in DTYPES and recognize.is_recurrent(name):
+        if entry["dtype"] in DTYPES and recognize.is_recurrent(name, layers):
             with suppress(ValueError):  # a shape that NumPy does not have
                 tensors[name] = to_array(entry)
-    return recognize.find_modules(source.name, tensors)
+    return recognize.find_modules(source.name, tensors, layers=layers)

@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from rnncli.case import Array
-from rnncli.errors import Message, Text, format_names
-from rnncli.frameworks import FoundChain, LayerWeights, cudnn, keras, onnx, torch
+from rnncli.case import Array, format_shape
+from rnncli.errors import Message, Text, UsageError, format_names, inside, join
+from rnncli.frameworks import FoundChain, LayerWeights, cudnn, keras, name_by_shape, onnx, torch
 from rnncli.models.graph import Module, Modules, Node
 from rnncli.models.weight_files import joint
 
@@ -30,20 +30,90 @@ _NEW_NORM = re.compile(
 )
 
 
-def is_recurrent(name: str) -> bool:
-    """Return whether a tensor with this name may belong to a recurrent layer."""
+def is_recurrent(name: str, layers: Mapping[str, str] = {}) -> bool:
+    """Return whether a tensor with this name may belong to a recurrent layer.
+
+    layers: the names of their tensors, `{"encoder": "enc_*"}`.
+    """
+    if any(_compile(glob).fullmatch(name) for glob in layers.values()):
+        return True
     name = name.removesuffix(RAW)
     if part := _split_normalized(name):
         name = part[0]
     return any(framework.NAME.fullmatch(name) for framework in FRAMEWORKS.values())
 
 
-def find_modules(file: Text, tensors: Mapping[str, Any], origin: str = "") -> Modules:
+def find_modules(
+    file: Text, tensors: Mapping[str, Any], origin: str = "", layers: Mapping[str, str] = {}
+) -> Modules:
     """Return the recurrent layers of a file, and the shapes of its other tensors.
 
     tensors: by name; arrays, or other objects with a shape.
     origin: the framework that writes such files; used if no name tells the framework.
+    layers: the names of their tensors, where no framework gave them: `{"encoder": "enc_*"}`.
+        Raises UsageError if their tensors are not the weights of a layer.
     """
+    with inside(file, UsageError):
+        named, notes = _name_layers(tensors, layers)
+        modules = _find_modules(file, named, origin)
+        names = [module.name for module in modules.modules]
+        for layer, glob in layers.items():
+            if names.count(layer) != 1:
+                _refuse_layer(layer, glob, tensors)
+    return replace(modules, notes=(*notes, *modules.notes), assumptions=dict(layers))
+
+
+def _compile(glob: str) -> re.Pattern[str]:
+    return re.compile("(.*)".join(map(re.escape, glob.split("*"))), re.DOTALL)
+
+
+def _name_layers(
+    tensors: Mapping[str, Any], layers: Mapping[str, str]
+) -> tuple[Mapping[str, Any], list[Text]]:
+    """Return the tensors of these layers under the names of weights, the others as they are, and notes.
+
+    What the last * stands for is the name of the weight, `enc_kernel`; else its shape tells.
+    """
+    named, notes = dict(tensors), list[Text]()
+    for layer, glob in layers.items():
+        matches = [match for name in tensors if (match := _compile(glob).fullmatch(name))]
+        weights = {match.groups()[-1]: match.string for match in matches}
+        if len(weights) < len(matches) or not all(map(is_recurrent, weights)):
+            weights = name_by_shape({match.string: tuple(tensors[match.string].shape) for match in matches})
+            notes += [join((layer, note_shapes(weights)), ": ")] if weights else []
+        for weight, name in weights.items():
+            if name not in named:
+                raise UsageError("{name} belongs to two layers.", "Give each its own tensors.", name=name)
+            slash = "." if torch.NAME.fullmatch(weight) else "/"
+            named[f"{layer}{slash}{weight}"] = named.pop(name)
+    return named, notes
+
+
+def note_shapes(weights: Mapping[str, str]) -> Message:
+    """Return a note on tensors whose shapes say which weights they are.  weights: their names by weight."""
+    named = ", ".join(f"{name} is {weight}" for weight, name in weights.items())
+    return Message("by their shapes, {weights}", weights=named)
+
+
+def _refuse_layer(layer: str, glob: str, tensors: Mapping[str, Any]) -> None:
+    """Raise UsageError for tensors that are not the weights of a layer."""
+    pattern = _compile(glob)
+    chosen = [name for name in tensors if pattern.fullmatch(name)]
+    there = [f"{name} {format_shape(tuple(tensors[name].shape))}" for name in chosen or tensors]
+    before, _, behind = glob.rpartition("*")
+    raise UsageError(
+        "{assumed}: by their shapes, these are not the weights of one layer: {there}."
+        if chosen
+        else "{assumed}: no tensor has such a name; it has {there}.",
+        "Give the tensors names that say what they are, such as {kernel} and {recurrent}." if chosen else "",
+        assumed=f"{layer}={glob}",
+        there=format_names(there),
+        kernel=f"{before}kernel{behind}",
+        recurrent=f"{before}recurrent_kernel{behind}",
+    )
+
+
+def _find_modules(file: Text, tensors: Mapping[str, Any], origin: str) -> Modules:
     tensors, notes = _restore_dropped(tensors)
     tensors, more = _restore_normalized(tensors)
     numbers = {name: _convert_numbers(name, tensor) for name, tensor in tensors.items() if is_recurrent(name)}
