@@ -14,7 +14,17 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from rnncli import layers
 from rnncli.case import Array, Shape, format_shape
-from rnncli.errors import Flag, InputError, Message, Text, UsageError, did_you_mean, format_names, join
+from rnncli.errors import (
+    Flag,
+    InputError,
+    Message,
+    Text,
+    UsageError,
+    did_you_mean,
+    format_names,
+    join,
+    nearest,
+)
 from rnncli.frameworks import advise_names
 from rnncli.layers import plain
 from rnncli.layers.plain import UnknownLayerError
@@ -392,9 +402,11 @@ def choose_layers(contents: Graph | Modules, names: Sequence[str]) -> tuple[str,
     if not choices:
         raise contents.explain_none()
     known = dict.fromkeys(name for selectors in choices.values() for name in selectors)
+    others = contents.nodes if isinstance(contents, Graph) else ()
+    every = [*known, *(other for node in others for other in node.names)]
     for name in names:
         if name not in known:
-            others = contents.nodes if isinstance(contents, Graph) else ()
+            near = None if name in every else nearest(name, every)
             what = Message("there is no layer {name}", name=name)
             if other := next((node for node in others if name in node.names), None):
                 what = Message(
@@ -403,7 +415,7 @@ def choose_layers(contents: Graph | Modules, names: Sequence[str]) -> tuple[str,
             own_loops = contents.loops if isinstance(contents, Program) else ()
             if chosen := [loop for loop in own_loops if loop.name == name]:
                 what = Message("it has {loops}", loops=name_loops(chosen))
-            raise UsageError("{what}.", did_you_mean(name, known), what=what)
+            raise UsageError("{what}.", did_you_mean(name, [near] if near else known), what=what)
     return tuple(layer for layer, selectors in choices.items() if not names or {*names} & {*selectors})
 
 

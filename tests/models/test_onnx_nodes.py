@@ -194,7 +194,8 @@ def test_node_in_a_loop_is_refused_by_name_and_the_others_run() -> None:
     assert found.other_outputs["Y1/output"].shape == (4, 2, 3)
     assert found.order[:2] == ("before", "Y1")
     for name, said in (
-        ("befor", "there is no layer befor"),
+        ("befor", r"there is no layer befor\.\nDid you mean before\?"),
+        ("reapeat", r"there is no layer reapeat\.\nDid you mean repeat\?"),
         ("Y1", r"the layer Y1 \(Squeeze\) is not recurrent"),
     ):
         with pytest.raises(UsageError, match=said):

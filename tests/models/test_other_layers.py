@@ -45,7 +45,7 @@ def test_any_layer_of_a_graph_is_chosen(rnncli: Any, model: Any) -> None:
     done = rnncli("trace", json.dumps(GIVEN.tolist()), "--model", f"{path}#att")
     assert (done.returncode, done.stdout) == (2, "")
     assert "the layer att (Attention) is not recurrent." in done.stderr
-    with pytest.raises(UsageError, match="there is no layer atn"):
+    with pytest.raises(UsageError, match=r"there is no layer atn\.\nDid you mean att\?"):
         package.run(GIVEN, model=f"{path}#atn")
 
 
