@@ -79,7 +79,7 @@ class Described(Subject):
             *remarks, *arranged.remarks,
             *(() if in_keras else keras_differences.note_keras_errors(case, stack)),
             *keras_differences.note_sequential(stack), *(() if one_call else note_missing(case)),
-            *note_windows(ask, is_stateful=stack.is_stateful),
+            *ask.note_windows(is_stateful=stack.is_stateful),
             *note_weights_file(ask.weights), *note_dropout(ask, given.training),
             *note_directions(given.initial_state.value, stack, case.inputs.shape),
         )  # fmt: skip
@@ -219,17 +219,6 @@ def arranging_for(ask: Ask, stack: Stack, where: Text) -> ArrangeOptions:
     return ask.arranging()._replace(
         dtype=stack.dtype, ndim=stack.input_rank, mask_ranks=stack.layers[0].mask_ranks, where=where
     )
-
-
-def note_windows(ask: Ask, *, is_stateful: bool) -> Remarks:
-    """Return a remark on stateful layers that get the windows of a series."""
-    if ask.window is None or not is_stateful:
-        return ()
-    text = (
-        "stateful: each window starts anew, as a sequence of the batch. Keras carries states from call to "
-        "call only: for one state through the series, give it as one sequence, without {--window}"
-    )
-    return (Message(text),)
 
 
 def note_missing(case: Case) -> Remarks:

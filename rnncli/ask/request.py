@@ -214,6 +214,16 @@ class Ask(NamedTuple):
             raw, more = formats.read_raw(source, self.input_format, self._read_options(source), texts)
         return raw, (*remarks, *more), source.name
 
+    def note_windows(self, *, is_stateful: bool) -> Remarks:
+        """Return a remark on stateful layers that get the windows of a series."""
+        if self.window is None or not is_stateful:
+            return ()
+        text = (
+            "stateful: each window starts anew, as a sequence of the batch. Keras carries states from call "
+            "to call only: for one state through the series, give it as one sequence, without {--window}"
+        )
+        return (Message(text),)
+
     def _require_no_fill(self) -> None:
         """Raise UsageError for --fill with an input that is read."""
         if self.fill is not None:

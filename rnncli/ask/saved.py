@@ -249,7 +249,8 @@ class Saved(Subject):
         raw, remarks, name = self._generate(model) if generates else ask.read_raw(model.text_inputs())
         states = ask.read_value("initial_state")
         model, inputs, notes = call.arrange_inputs(model, raw, options, name, states)
-        return call.ModelCall(model, inputs, ask.returns, (*remarks, *notes))
+        windows = ask.note_windows(is_stateful=bool(model.stateful_layers()))
+        return call.ModelCall(model, inputs, ask.returns, (*remarks, *notes, *windows))
 
 
 def _compute(model_call: call.ModelCall, engine: str, *, everything: bool) -> Computed:

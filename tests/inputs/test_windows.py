@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from oracle import keras
 
 import rnncli as package
 from rnncli.errors import InputError, UsageError
@@ -35,9 +36,18 @@ def test_what_is_no_single_series_is_refused() -> None:
         package.run(SERIES, "LSTM(2)", window=2, input_axes="time,features")
 
 
-def test_a_stateful_layer_gets_a_note(rnncli: Any) -> None:
-    words = ("run", json.dumps(SERIES.tolist()), "-l", "LSTM(2, stateful=True)", "--window", "3")
-    assert "stateful: each window starts anew" in rnncli(*words).stderr
+def test_a_stateful_layer_gets_a_note(rnncli: Any, tmp_path: Path) -> None:
+    inputs = keras.Input(batch_shape=(2, 3, 3))
+    model = keras.Model(inputs, keras.layers.LSTM(2, stateful=True)(inputs))
+    model.save(tmp_path / "m.keras")
+    words = ("run", json.dumps(SERIES.tolist()), "--window", "3", "--stride", "3", "-f", "json")
+    note = "stateful: each window starts anew"
+    assert note in rnncli(*words, "-l", "LSTM(2, stateful=True)").stderr
+    done = rnncli(*words, "--model", str(tmp_path / "m.keras"))
+    assert note in done.stderr
+    (returned,) = json.loads(done.stdout)["outputs"]
+    np.testing.assert_allclose(returned["values"], model(SERIES[:6].reshape(2, 3, 3)), atol=1e-6)
+    assert note not in rnncli(*words, "-l", "LSTM(2)").stderr
 
 
 @pytest.fixture
