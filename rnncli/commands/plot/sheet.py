@@ -178,6 +178,8 @@ def draw(parts: Sequence[DrawnLayers], selection: SheetSelection, *, traced: boo
     lang, first = selection.lang, parts[0]
     rows: list[MapRow] = []
     statuses: set[str] = set()
+    if selection.gates and not traced:
+        raise UsageError("{--gate} applies only to a trace.", "Leave out {--gate}, or use {--what trace}.")
     gates = _known_gates(parts, selection) if traced else ()
     for name, case, result in parts:
         chosen = _entry(case, selection)._replace(gates=gates)
@@ -257,8 +259,6 @@ def _draw_trace(case: Case, result: Result, selection: SheetSelection) -> DrawnR
 
 def _draw_result(case: Case, result: Result, selection: SheetSelection) -> DrawnRows:
     """Return every returned tensor: one row per layer."""
-    if selection.gates:
-        raise UsageError("{--gate} applies only to a trace.", "Leave out {--gate}, or use {--what trace}.")
     tensors: dict[int | str | None, list[Panel]] = {}
     for tensor in result.outputs:
         panel = _draw_tensor(case, tensor, selection)
