@@ -167,7 +167,7 @@ def _name_alone(
         if len(names) == 1 or array.shape in (shapes[name], shapes[name][1:], (1, *shapes[name]))
     ]
     states = (find_results(name, array, shapes) for name in ("h_n", "c_n"))
-    fitting = alone + [both for both in states if len(both) == 2]
+    fitting = alone + [both for both in states if _fit_states(both, shapes)]
     if len(fitting) != 1:
         raise UsageError(
             "{--expect:file}: it holds one tensor without a name, and there are {names}.",
@@ -180,3 +180,9 @@ def _name_alone(
         return fitting[0], []
     same = format_names(list(fitting[0]))
     return fitting[0], [Message("{file}: it has no name, and the shape of {same}", file=file, same=same)]
+
+
+def _fit_states(states: Mapping[str, Array], shapes: Mapping[str, tuple[int, ...]]) -> bool:
+    """Return whether these are the states of two directions, with or without the axis of the batch."""
+    fits = all(state.shape in (shapes[name], shapes[name][1:]) for name, state in states.items())
+    return fits and len(states) == 2

@@ -94,3 +94,14 @@ def test_a_tensor_without_a_name_belongs_to_one() -> None:
     assert remarks == ("e.npy: a: added a batch axis: (3,) -> (1, 3)",)
     with pytest.raises(UsageError, match="without a name"):
         match_names({ALONE: np.zeros(3)}, SHAPES, "e.npy")
+
+
+@pytest.mark.parametrize("time_first", [False, True])
+def test_four_axes_are_a_sequence_also_of_two_sequences(*, time_first: bool) -> None:
+    """Two sequences are no two directions of a state."""
+    sequence = np.arange(80, dtype=np.float32).reshape(2, 5, 2, 4)  # batch, timesteps, directions, units
+    array = sequence.transpose(1, 2, 0, 3) if time_first else sequence
+    states = dict.fromkeys(("forward_last_hidden_state", "backward_last_hidden_state"), (2, 4))
+    found, _ = match_names({ALONE: array}, {"hidden_states": (2, 5, 8), **states}, "y.npy")
+    assert list(found) == ["hidden_states"]
+    np.testing.assert_array_equal(found["hidden_states"], sequence.reshape(2, 5, 8))

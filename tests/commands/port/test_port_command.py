@@ -223,6 +223,19 @@ def test_files_in_other_forms_are_understood(
     assert ("go_backwards=True" in explanation["keras"]) == (change is backwards)
 
 
+@pytest.mark.parametrize("batch", [1, 2, 3])
+@pytest.mark.parametrize("time_first", [False, True])
+def test_four_axes_without_a_name_are_the_sequence_of_onnx(
+    batch: int, explained: Any, tmp_path: Path, *, time_first: bool
+) -> None:
+    planted = plant(Kind("LSTM", directions=2, batch=batch), [])
+    sequence = planted.expected["hidden_states"].reshape(batch, 4, 2, 3)
+    args = write(tmp_path, planted)
+    np.save(tmp_path / "y.npy", sequence.transpose(1, 2, 0, 3) if time_first else sequence)
+    _, differences = explained(*args[:-1], str(tmp_path / "y.npy"))
+    assert differences == ({"output_axes=time,batch,units"} if time_first else set())
+
+
 def test_one_kernel_for_inputs_and_state_is_named(explained: Any, tmp_path: Path) -> None:
     planted = one_kernel(plant(Kind("LSTM"), ["gates=input,candidate,forget,output"]))
     explanation, _ = explained(*write(tmp_path, planted))
