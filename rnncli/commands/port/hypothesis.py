@@ -151,6 +151,12 @@ class Hypothesis:
         return bool(self.run.options.get("reset_after", True)) if after is None else after
 
     @property
+    def uses_bias(self) -> bool:
+        """Whether the layer of Keras has a bias; it has where 1 is added to the forget gate's."""
+        unused = self.biases == "none" and not self.forget_bias
+        return bool(self.run.options.get("use_bias", True)) and not unused
+
+    @property
     def inputs(self) -> Array:
         """The inputs (batch, timesteps, features) as Keras takes them."""
         return _turn(self.run.inputs, swapped=self.swap_inputs, flipped=self.flip_inputs)
@@ -192,7 +198,7 @@ class Hypothesis:
                 recurrent = recurrent.T
             weights[f"{path}kernel"] = self._arrange_gates(kernel)
             weights[f"{path}recurrent_kernel"] = self._arrange_gates(recurrent)
-            if self.run.options.get("use_bias", True):
+            if self.uses_bias:
                 weights[f"{path}bias"] = self.bias(cell)
         return weights
 
@@ -234,6 +240,8 @@ class Hypothesis:
         """Return the layer of Keras.  more: options of one direction, such as return_sequences."""
         names = ("activation", "recurrent_activation", "reset_after")
         changed = {name: value for name in names if (value := getattr(self, name)) is not None}
+        if not self.uses_bias:
+            changed["use_bias"] = False
         if self.padded == "zeros":
             changed["zero_output_for_mask"] = True
         config = {**self.run.options, **changed, **more}

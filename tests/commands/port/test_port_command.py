@@ -165,6 +165,25 @@ def test_the_layer_and_its_weights_are_what_keras_computes(
     np.testing.assert_allclose(returned, planted.expected[expected], atol=2e-6)
 
 
+@pytest.mark.parametrize("kind", [Kind("LSTM"), Kind("GRU", biases=2), Kind("LSTM", directions=2)])
+def test_without_a_bias_the_layer_of_keras_has_none(
+    kind: Kind, rnncli: Run, explained: Any, tmp_path: Path
+) -> None:
+    planted = plant(kind, ["bias=none"])
+    args, written = write(tmp_path, planted), str(tmp_path / "o.npz")
+    explanation, differences = explained(*args)
+    assert (differences, explanation["keras"].count("use_bias=False")) == ({"bias=none"}, 1)
+    assert rnncli("port", *args, "-o", written).returncode == 0
+    import keras
+
+    layer = eval(explanation["keras"], {"keras": keras, **vars(keras.layers)})
+    layer.build(planted.inputs.shape)
+    with np.load(written) as arrays:
+        layer.set_weights(list(arrays.values()))
+    expected = planted.expected["hidden_state" if kind.directions == 2 else "last_hidden_state"]
+    np.testing.assert_allclose(layer(planted.inputs.astype("float32")), expected, atol=2e-6)
+
+
 def one_kernel(planted: Planted) -> Planted:
     """As TensorFlow 1 stores a cell."""
     kernels = [planted.weights["kernel"], planted.weights["recurrent_kernel"]]
