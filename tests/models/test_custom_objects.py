@@ -171,3 +171,17 @@ def test_the_file_is_for_whole_models_of_keras(rnncli: Run, folder: Path, tagger
         refused = rnncli("run", GIVEN, *words, cwd=folder)
         assert (refused.returncode, refused.stdout) == (2, "")
         assert said in refused.stderr
+
+
+@pytest.mark.parametrize("file", ["tagger.keras", "tagger.h5"])
+def test_a_class_that_no_package_names_is_refused_with_the_option(
+    rnncli: Run, folder: Path, tagger: Any, file: str
+) -> None:
+    """Keras's own words are `Unknown layer` and `could not be deserialized`."""
+    missing = "is not a layer of Keras; --custom-objects FILE.py gives its class."
+    refused = rnncli("run", GIVEN, "--model", f"{file}#behind", cwd=folder)
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert missing in refused.stderr
+    (folder / "other.py").write_text(SOURCE.replace("class Scale", "class Scales"))
+    words = ("--custom-objects", "other.py")
+    assert missing in rnncli("run", GIVEN, "--model", f"{file}#behind", *words, cwd=folder).stderr

@@ -187,8 +187,15 @@ def _record(
     with inside(graph.file), _loadable(path) as file:
         if in_tf_keras and (reason := _find_unsafe_code(graph)):
             raise process.cannot_run(family, reason)
-        record = process.record(file, inputs, family, wanted, more, graph.custom)
+        classes = {node.class_name for node in graph.nodes if _is_for_keras(node)}
+        record = process.record(file, inputs, family, wanted, more, graph.custom, classes)
     return {name: RecordedCall(*call) for name, call in record["calls"].items()}, record["more"]
+
+
+def _is_for_keras(node: Node) -> bool:
+    """Return whether only Keras may know the class of a layer; a file says no module of a user's class."""
+    is_layer = node.inner is None and not node.is_recurrent and node.module == "keras.layers"
+    return is_layer and not plain.is_known(node.class_name, node.module)
 
 
 @contextmanager

@@ -55,6 +55,7 @@ def record(
     wanted: Collection[str],
     more: Mapping[str, Mapping[str, bool]],
     custom: CustomObjects | None = None,
+    classes: Collection[str] = (),
 ) -> Any:
     """Run the model in `keras` or `tf_keras`, the family, in a new process; return every call of every layer.
 
@@ -62,14 +63,17 @@ def record(
 
     wanted: the uses whose arguments are returned, too.
     more: options of layers that are called once more in tf_keras, `{"lstm": {"return_state": True}}`.
+    classes: the classes that only Keras may know.
     Returns `{"calls": {use: [args, kwargs, outputs]}, "more": {layer: outputs}}`; tuples come back as lists.
     Raises UnrunnableError if Keras cannot load or run the model, crashes or takes too long.
     """
     size = count_bytes(path, inputs)
     custom = custom or CustomObjects()
     if custom.objects:
-        return _find(path, inputs, family, wanted, more, custom)
-    request = pickle.dumps((path.absolute(), dict(inputs), family, tuple(wanted), dict(more), custom))
+        return _find(path, inputs, family, wanted, more, custom, classes)
+    request = pickle.dumps(
+        (path.absolute(), dict(inputs), family, tuple(wanted), dict(more), custom, tuple(classes))
+    )
     variables = {"KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "3"}
     run, seconds = child_process.run_in_new_process, SECONDS + size / SPEED
     try:
@@ -150,9 +154,11 @@ def _run(
     wanted: Collection[str],
     more: Mapping[str, Mapping[str, bool]],
     custom: CustomObjects,
+    classes: Collection[str],
 ) -> Any:
     """Run the model, and return what `record` returns, with tensors of the framework."""
     with isolated():
+        _require_classes(family, classes, custom)
         if family == "tf_keras":
             calls, again = _run_in_tf_keras(file, inputs, more, custom)
         else:
@@ -162,6 +168,17 @@ def _run(
         for name, call in calls.items()
     }
     return {"calls": named, "more": again}
+
+
+def _require_classes(family: str, classes: Collection[str], custom: CustomObjects) -> None:
+    """Raise UnrunnableError for a class that neither Keras has nor the user gives."""
+    keras: Any = import_keras() if family == "keras" else importlib.import_module(family)
+    for name in classes:
+        if not hasattr(keras.layers, name) and not custom.has(name):
+            what = Message(
+                "{name} is not a layer of Keras; {--custom-objects FILE.py} gives its class.", name=name
+            )
+            raise cannot_run(family, what)
 
 
 def _run_in_keras(file: Path, inputs: Mapping[str, Array], custom: CustomObjects) -> dict[str, LayerCall]:
