@@ -19,7 +19,7 @@ from rnncli.layers.case import Case
 from rnncli.layers.shape_checks import check_case
 from rnncli.layers.stack import Stack
 from rnncli.models import LayerUse
-from rnncli.models.call import plain_tensor, with_returns
+from rnncli.models.call import Computing, plain_tensor, with_returns
 from rnncli.models.live.recording import Call, Recording
 from rnncli.options import flag_name
 from rnncli.result import Label, ModelHead, Result, join_layers
@@ -146,8 +146,12 @@ class Live(Subject):
             calls = {call.name: call for call in self._recording.calls}
             before = calls[name].before
             below = self._use(before) if before in calls else None
-            self._computed[name] = _compute(calls[name], below, self.ask.engine)
+            self._computed[name] = _compute(calls[name], below, self._computing)
         return self._computed[name]
+
+    @cached_property
+    def _computing(self) -> Computing:
+        return Computing(self.ask.engine, self.ask.returns)
 
     @cached_property
     def _computed(self) -> dict[str, Use]:
@@ -232,7 +236,7 @@ class Live(Subject):
                 ]
             else:
                 case = with_returns(use.case, returns)
-                results[name] = use.result if case is use.case else compute.run(case, self.ask.engine)
+                results[name] = use.result if case is use.case else self._computing(case)
         if self.ask.all_layers:
             others += [plain_tensor(name, array) for name, array in self._recording.outputs.items()]
         joined = join_layers(results, self._head(uses))
@@ -250,11 +254,12 @@ class Live(Subject):
 
     def returned(self, like: Returned | None = None, mapping: Mapping[str, str] = {}) -> Returned:
         """Return everything that its layers return, and what the object itself returned."""
-        from rnncli.ask.returned import compute_uses, kind_of_outputs
+        from rnncli.ask.returned import EVERYTHING, compute_uses, kind_of_outputs
 
+        self._computing = Computing(self.ask.engine, EVERYTHING)
         uses, remarks, *_ = self.parts()
         recording = self._recording
-        found = compute_uses(self.live.title, uses, self.ask.engine, recording.inputs, remarks)
+        found = compute_uses(self.live.title, uses, self._computing, recording.inputs, remarks)
         if self.ask.at is not None:
             return found
         others = {name: array for name, array in recording.outputs.items() if name not in found.layers}
@@ -297,7 +302,7 @@ def _refuse(name: str, title: str) -> None:
     )
 
 
-def _compute(call: Call, before: Use | None, engine: str) -> Use:
+def _compute(call: Call, before: Use | None, computing: Computing) -> Use:
     """Return one use, computed and compared.  before: the layer below in the same module."""
     if call.config is None:
         return Use(call, lacks=call.lacks)
@@ -311,10 +316,10 @@ def _compute(call: Call, before: Use | None, engine: str) -> Use:
         stack = Stack((build(call.config),))
         case = Case(stack, inputs, call.mask, call.initial_state, call.weights, seed=None)
         case = check_case(case)
-        result = compute.run(case, engine)
+        result = computing(case)
     except (InputError, LayerError) as error:
         return Use(call, lacks=Message("{error}", error=error.sentence))
-    difference, agrees = _compare(case, result, call.outputs, engine)
+    difference, agrees = _compare(case, result, call.outputs, computing.engine)
     if call.lacks and not agrees:
         return Use(call, lacks=call.lacks)
     return Use(call, case, result, difference, agrees)

@@ -6,14 +6,13 @@ import dataclasses
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from rnncli import compute
 from rnncli.case import Array, Shape, format_shape
 from rnncli.errors import Either, Message, Text, UsageError, did_you_mean, format_names
 
 if TYPE_CHECKING:
     from rnncli.ask.request import Remarks
     from rnncli.layers.case import Case
-    from rnncli.models import LayerUse
+    from rnncli.models import Compute, LayerUse
     from rnncli.result import NamedTensor, Result
 
 EVERYTHING = {"return_sequences": True, "return_state": True}
@@ -85,7 +84,11 @@ def _cut_case(case: Case, index: int, *, cut: bool) -> Case:
 
 
 def compute_uses(
-    name: str, uses: Iterable[LayerUse], engine: str, inputs: Mapping[str, Array] | None, remarks: Remarks
+    name: str,
+    uses: Iterable[LayerUse],
+    compute: Compute,
+    inputs: Mapping[str, Array] | None,
+    remarks: Remarks,
 ) -> Returned:
     """Return everything that these uses of layers return.  inputs: None for the input of the first use."""
     cases = {use.layer or name: use.case for use in uses}
@@ -93,8 +96,8 @@ def compute_uses(
     kinds: dict[str, Kind] = {}
     results = []
     for layer, case in cases.items():
-        full = case._replace(stack=case.stack.with_everything(), all_layers=True)
-        result = compute.run(full, engine)
+        full = case._replace(stack=case.stack.with_everything(), all_layers=len(case.stack) > 1)
+        result = compute(full)
         results.append(result)
         for index, (part, shape) in enumerate(case.stack.input_shapes(case.inputs.shape)):
             path = str(index) if len(case.stack) > 1 else layer

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
-from rnncli import compute
 from rnncli.ask.layer_files import GIVEN_BESIDE, refuse_layer_options
 from rnncli.ask.request import INPUT_OPTIONS, RUN_OPTIONS, Ask, Remarks
 from rnncli.ask.subject import Bounds, Chosen, Computed, Outline, Parts, Subject, Verified
@@ -179,14 +178,15 @@ class Saved(Subject):
             kinds = {name: returned.kind_of(nodes[name].weights) for name in model.choose(model.names)}
             pairs = returned.pair_layers(like.name, like.kinds, model.file, kinds, mapping)
             cases = {two: like.cases[one] for one, two in pairs.items() if one in like.cases}
-            run = model.run_like(cases, partial(compute.run, engine=engine))
+            computing = call.Computing(engine, returned.EVERYTHING)
+            run = model.run_like(cases, computing)
             gets = Message("each module gets what its pair gets in {name}", name=like.name)
             notes = tuple(join((model.file, note), ": ") for note in (*model.notes, *run.notes, gets))
             order = [*pairs.values()]  # that of the model with a graph
             uses = sorted(
                 run.parts, key=lambda use: order.index(use.layer) if use.layer in order else len(order)
             )
-            return returned.compute_uses(model.file, uses, engine, like.inputs, notes)
+            return returned.compute_uses(model.file, uses, computing, like.inputs, notes)
         model_call = self._call(like)._replace(returns=returned.EVERYTHING)
         model, outputs = model_call.model, () if model.names else model.output_names()
         tensors = call.compute_tensors(model_call, engine, everything=bool(outputs))

@@ -7,6 +7,7 @@ A command asks its subject, and never which kind it is.
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from rnncli.ask.request import Ask, Remarks
@@ -200,6 +201,7 @@ class Subject(ABC):
             by the layers of this one, where order and shapes do not tell.
         """
         from rnncli.ask.returned import compute_uses
+        from rnncli.compute import run
         from rnncli.specs import expressions_of
 
         if like is not None:
@@ -207,15 +209,17 @@ class Subject(ABC):
             return type(self)(self.ask._replace(input=inputs, mask=like.mask)).returned()
         uses, remarks, *_ = self.parts(one_call=True)
         name = " -> ".join(expressions_of(uses[0].case.stack))
-        return compute_uses(name, uses, self.ask.engine, None, remarks)
+        return compute_uses(name, uses, partial(run, engine=self.ask.engine), None, remarks)
 
     def alone(self, sequence: "Returned") -> "Returned":
         """Return what one sequence returns alone: each layer, for what it gets in the batch."""
         from rnncli.ask.returned import compute_uses
+        from rnncli.compute import run
         from rnncli.models import LayerUse
 
         uses = [LayerUse(name, case) for name, case in sequence.cases.items()]
-        return compute_uses(sequence.name, uses, self.ask.engine, sequence.inputs, ())
+        computing = partial(run, engine=self.ask.engine)
+        return compute_uses(sequence.name, uses, computing, sequence.inputs, ())
 
     @abstractmethod
     def lines(self) -> "Lines":

@@ -303,6 +303,28 @@ def claims_of(case: Case, stack: Stack) -> dict[Label, tuple[Claim, ...]]:
     return by_call
 
 
+def take_outputs(result: Result, case: Case) -> Result | None:
+    """Return what the Case returns from a result of the same call with more outputs; None if it is not there.
+
+    The last step of a sequence is the output of a layer that returns no sequence, unless steps are masked.
+    """
+    known = {tensor.label: tensor for tensor in result.outputs}
+    last = case.stack[-1]
+    has_last = case.mask is None and last.inner is last and not last.config.get("input_order")
+    tensors = []
+    for info in case.stack.outputs(case.inputs.shape):
+        sequence = known.get(info.label._replace(sequence=True))
+        if info.label in known:
+            tensors.append(known[info.label])
+        elif has_last and sequence is not None:
+            tensors.append(NamedTensor(info.label, info.axes, sequence.values[:, -1], ends=info.ends))
+        else:
+            return None
+    equal = select_true(claims_of(case, case.stack), {tensor.label: tensor.values for tensor in tensors})
+    outputs = tuple(tensor._replace(equals=equal[tensor.label]) for tensor in tensors)
+    return dataclasses.replace(result, specs=case.stack, outputs=outputs, agreement=case.agreement)
+
+
 def split_result(result: Result, sizes: Sequence[int], case: Case) -> Iterator[Result]:
     """Split the result of several cases that were joined along the batch axis.
 

@@ -15,7 +15,7 @@ from rnncli.inputs import arrange
 from rnncli.inputs.arrange import ArrangeOptions
 from rnncli.inputs.source import Source, split_layers
 from rnncli.layers.case import Case
-from rnncli.models import CasePair, GivenBeside, LayerUse, ModelRequest, ModelRun, SavedModel
+from rnncli.models import CasePair, Compute, GivenBeside, LayerUse, ModelRequest, ModelRun, SavedModel
 from rnncli.models.graph import model_option
 from rnncli.models.inputs import dtype_name
 from rnncli.result import ModelHead, NamedTensor, Result, join_layers
@@ -31,6 +31,34 @@ def with_returns(case: Case, returns: Mapping[str, bool]) -> Case:
     if not returns or case.stack[-1].class_name == "TimeDistributed":
         return case
     return case._replace(stack=case.stack.with_returns(**returns))
+
+
+class Computing:
+    """Computes each call of a layer once, with all that the model and the answer want of it.
+
+    returns: what the answer wants, see `with_returns`.
+    """
+
+    def __init__(self, engine: str, returns: Mapping[str, bool]) -> None:
+        self.engine, self.returns = engine, returns
+        self.done: list[tuple[Case, Result]] = []
+
+    def __call__(self, case: Case) -> Result:
+        """Return what the layer returns."""
+        wide = with_returns(case, self.returns)
+        if wide is case:
+            return compute.run(case, self.engine)
+        result = next((result for known, result in self.done if _is_same_call(known, wide)), None)
+        if result is None:
+            result = compute.run(wide, self.engine)
+            self.done.append((wide, result))
+        return compute.take_outputs(result, case) or compute.run(case, self.engine)
+
+
+def _is_same_call(case: Case, other: Case) -> bool:
+    arrays = ("inputs", "mask", "initial_state", "weights")
+    same = all(getattr(case, name) is getattr(other, name) for name in arrays)
+    return same and case.stack == other.stack
 
 
 def open_model(
@@ -222,16 +250,14 @@ class ModelCall(NamedTuple):
     returns: Mapping[str, bool]
     remarks: Remarks = ()
 
-    def run(self, engine: str = "auto", *, everything: bool = False) -> tuple[ModelRun, Remarks]:
+    def run(self, compute: Compute = compute.run, *, everything: bool = False) -> tuple[ModelRun, Remarks]:
         """Return the Case of each requested recurrent layer, and notes on the inputs, the file and the run.
 
-        engine: for the recurrent layers.  everything: see ModelRequest.
+        compute, everything: see ModelRequest.
         """
         model = self.model
         layers, others = model.split_names()
-        request = ModelRequest(
-            self.inputs, lambda case: compute.run(case, engine), layers, everything=everything, others=others
-        )
+        request = ModelRequest(self.inputs, compute, layers, everything=everything, others=others)
         found = model.run(request)
         shown = {name.rpartition("/")[0] for name in found.other_outputs}
         if missing := [name for name in others if name not in shown]:
@@ -358,12 +384,13 @@ class ModelTensors(NamedTuple):
 
 def compute_tensors(call: ModelCall, engine: str, *, everything: bool) -> ModelTensors:
     """Compute what every chosen recurrent layer returns.  everything: include all other layers."""
-    run, notes = call.run(engine, everything=everything)
+    computing = Computing(engine, call.returns)
+    run, notes = call.run(computing, everything=everything)
     cases = {part.layer: CasePair(part.case, with_returns(part.case, call.returns)) for part in run.parts}
     results = {
         part.layer: part.result
         if part.result and cases[part.layer].display is part.case
-        else compute.run(cases[part.layer].display, engine)
+        else computing(cases[part.layer].display)
         for part in run.parts
     }
     head = call.head({layer: result.specs[-1] for layer, result in results.items()}, run.masks)

@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 
 import rnncli
+from rnncli import compute
+from rnncli.layers.case import Case
 
 torch = pytest.importorskip("torch")
 
@@ -90,6 +92,27 @@ def test_a_module_beside_the_keras_model_that_it_became(tmp_path: Path) -> None:
             assert found, str(found)
             assert len(found.found) == 2
     assert rnncli.compare(torch.from_numpy(INPUTS), module, model)
+
+
+def test_each_layer_is_computed_once(network: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also a layer that feeds another, of which the model wants less than is compared."""
+    keras = pytest.importorskip("keras")
+    lstm, last = keras.layers.LSTM(4, return_sequences=True), keras.layers.GRU(3)
+    model = keras.Sequential([keras.Input((6, 5)), lstm, last, keras.layers.Dense(2)])
+    model.save(tmp_path / "m.keras")
+    torch.save(network.state_dict(), tmp_path / "m.pt")
+    computed: list[str] = []
+    run = compute.run
+
+    def count(case: Case, *args: Any, **options: Any) -> Any:
+        computed.append(case.stack[-1].class_name)
+        return run(case, *args, **options)
+
+    monkeypatch.setattr(compute, "run", count)
+    for first, second in ((model, "m.keras"), (network, "m.pt")):
+        computed.clear()
+        assert rnncli.compare(INPUTS, first, str(tmp_path / second))
+        assert len(computed) == 4
 
 
 def test_sequences_of_a_module_alone(network: Any) -> None:
