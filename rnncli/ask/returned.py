@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rnncli.case import Array, Shape, format_shape
-from rnncli.errors import Either, Message, Text, UsageError, did_you_mean, format_names
+from rnncli.errors import Either, InputError, Message, Text, UsageError, did_you_mean, format_names
 
 if TYPE_CHECKING:
     from rnncli.ask.request import Remarks
@@ -32,6 +32,7 @@ class Returned(NamedTuple):
     kinds: of these layers.  cases: of the recurrent layers of a model, as the model calls them.
     result: of a recurrent layer, or of all.
     inputs: by name.
+    read: the inputs of a whole model that the first recurrent layer reads.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Returned(NamedTuple):
     result: Result
     inputs: Mapping[str, Array]
     remarks: Remarks
+    read: Collection[str] = ()
 
     @property
     def mask(self) -> Array | None:
@@ -62,15 +64,19 @@ class Returned(NamedTuple):
         )
 
     def of_sequence(self, index: int, *, cut: bool) -> Returned:
-        """Return what one sequence gets.  cut: leave out the steps that are masked, unless all are."""
+        """Return what one sequence gets.
+
+        cut: leave out the masked steps: of each layer, or of a whole model in what its first layer reads.
+        Raises InputError if the model changes the number of steps before this layer.
+        """
         cases = {name: _cut_case(case, index, cut=cut) for name, case in self.cases.items()}
-        steps = slice(None) if self.mask is None or not cut else self.mask[index]
-
-        def take(array: Array) -> Array:
-            is_sequence = self.mask is not None and array.shape[1:2] == self.mask.shape[1:2]
-            return array[index : index + 1, steps] if is_sequence else array[index : index + 1]
-
-        inputs = {name: take(array) for name, array in self.inputs.items()}
+        inputs = {name: array[index : index + 1] for name, array in self.inputs.items()}
+        if cut and self.read and self.mask is not None:
+            read = [name for name in self.read if self.inputs[name].shape[1:2] == self.mask.shape[1:2]]
+            if not read:
+                what = "the number of time steps changes before {layer}."
+                raise InputError(what, "Leave out {--alone:on}.", layer=next(iter(self.cases)))
+            inputs |= {name: inputs[name][:, self.mask[index]] for name in read}
         return self._replace(cases=cases, inputs=inputs)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property, partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from rnncli.ask.layer_files import GIVEN_BESIDE, refuse_layer_options
 from rnncli.ask.request import INPUT_OPTIONS, RUN_OPTIONS, Ask, Remarks
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from rnncli.ask.returned import Returned
     from rnncli.compute.compare import TolerancePair
     from rnncli.layers.case import Case
+    from rnncli.models.graph import Graph
     from rnncli.models.summary import Summary
 
 
@@ -203,11 +204,27 @@ class Saved(Subject):
             for name, found in layers.items()
         }
         inputs, remarks = model_call.inputs, tensors.notes
-        return returned.Returned(model.file, layers, kinds, cases, tensors.result, inputs, remarks)
+        read = self._inputs_of(next(iter(cases))) if model.makes_masks and cases else ()
+        return returned.Returned(model.file, layers, kinds, cases, tensors.result, inputs, remarks, read)
+
+    def _inputs_of(self, layer: str) -> set[str]:
+        """Return the inputs of a graph that a layer depends on."""
+        graph = cast("Graph", self.model.contents)
+        return {wanted.name for wanted in graph.inputs} & graph.find_dependencies({layer})
 
     def alone(self, sequence: Returned) -> Returned:
         """Return what one sequence returns alone: the whole model of Keras, which has the batch in front."""
         return self.returned(sequence) if self.model.makes_masks else super().alone(sequence)
+
+    def note_alone(self, whole: Returned) -> Remarks:
+        """Return a remark on layers with other inputs than the first one, such as a decoder."""
+        if not self.model.makes_masks:
+            return super().note_alone(whole)
+        kept = [name for name in whole.cases if self._inputs_of(name) - {*whole.read}]
+        if not kept or whole.mask is None or whole.mask.all():
+            return ()
+        text = "the masked steps of {layer} are cut; all steps of the other input of {names} stay"
+        return (Message(text, layer=next(iter(whole.cases)), names=format_names(kept)),)
 
     def lines(self) -> Lines:
         """Return what answers lines, each an input of the model, which is opened once."""

@@ -221,6 +221,13 @@ class Subject(ABC):
         computing = partial(run, engine=self.ask.engine)
         return compute_uses(sequence.name, uses, computing, sequence.inputs, ())
 
+    def note_alone(self, whole: "Returned") -> Remarks:
+        """Return a remark on what a sequence alone has from its batch."""
+        if not self.fixed_layers or (self.follows and len(whole.cases) == 1):
+            return ()
+        text = "each recurrent layer is computed alone for what it gets in the batch; other layers are not"
+        return (Message(text),)
+
     @abstractmethod
     def lines(self) -> "Lines":
         """Return what answers the lines of a stream."""

@@ -13,7 +13,7 @@ from rnncli.case import Array
 from rnncli.commands import checks
 from rnncli.commands.compare.answer import CompareAnswer, find_largest
 from rnncli.compute.compare import TensorDifference, TolerancePair, measure, require_known
-from rnncli.errors import InputError, Message, Text, UsageError
+from rnncli.errors import InputError, Message, Text, UsageError, format_names
 from rnncli.result import NamedTensor
 from rnncli.show.answer import Reply
 
@@ -46,13 +46,17 @@ def compare_alone(ask: Ask, tolerances: TolerancePair) -> Reply[CompareAnswer]:
     names = [tensor.name for tensors in whole.layers.values() for tensor in tensors]
     require_known(tolerances, names)
     differences: list[TensorDifference] = []
-    remarks: list[Text] = [*whole.remarks]
+    remarks: list[Text] = [*whole.remarks, *subject.note_alone(whole)]
     if masked:
         try:
-            differences.append(_compare(subject, whole, CUT, tolerances, cut=True))
+            difference, skipped = _compare(subject, whole, CUT, tolerances, cut=True)
+            differences.append(difference)
+            if skipped:
+                text = "not compared without the masked steps: {names}, with another number of steps"
+                remarks.append(Message(text, names=format_names(skipped)))
         except InputError as error:  # a model that takes only one number of steps
             remarks.append(Message("not compared without the masked steps: {error}", error=error))
-    differences.append(_compare(subject, whole, KEPT if masked else ALONE, tolerances, cut=False))
+    differences.append(_compare(subject, whole, KEPT if masked else ALONE, tolerances, cut=False)[0])
     if not all(difference.agrees for difference in differences):
         conclusion = REAL
     else:
@@ -64,29 +68,37 @@ def compare_alone(ask: Ask, tolerances: TolerancePair) -> Reply[CompareAnswer]:
 
 def _compare(
     subject: Subject, whole: Returned, side: Text, tolerances: TolerancePair, *, cut: bool
-) -> TensorDifference:
-    """Return the largest difference between the batch and its sequences alone.
+) -> tuple[TensorDifference, list[str]]:
+    """Return the largest difference between the batch and its sequences alone, and tensors without partner.
 
     cut: leave out the masked steps, which count as equal.
     """
     known = {tensor.name: tensor for tensors in whole.layers.values() for tensor in tensors}
-    joined = {name: tensor.values.copy() for name, tensor in known.items()}
+    joined: dict[str, Array] = {}
+    skipped: dict[str, None] = {}
     for index in range(whole.batch):
         alone = subject.alone(whole.of_sequence(index, cut=cut))
-        for tensors in alone.layers.values():
-            for tensor in tensors:
-                rows = _real_rows(known[tensor.name], whole.mask, index, tensor.values.shape)
-                joined[tensor.name][index, rows] = tensor.values[0]
-    return find_largest(
-        [measure(tensor, joined[name], (BATCH, side), *tolerances) for name, tensor in known.items()]
-    )
+        for tensor in (tensor for tensors in alone.layers.values() for tensor in tensors):
+            rows = _real_rows(known[tensor.name], whole.mask, index, tensor.values.shape)
+            if rows is None:
+                skipped[tensor.name] = None
+            else:
+                array = joined.setdefault(tensor.name, known[tensor.name].values.copy())
+                array[index, rows] = tensor.values[0]
+    pairs = [(known[name], array) for name, array in joined.items() if name not in skipped]
+    return find_largest([measure(tensor, array, (BATCH, side), *tolerances) for tensor, array in pairs]), [
+        *skipped
+    ]
 
 
 def _real_rows(tensor: NamedTensor, mask: Array | None, index: int, shape: tuple[int, ...]) -> Any:
-    """Return the rows of a sequence in its batch that a tensor of this shape has; all if it has as many."""
+    """Return the rows of a sequence in its batch that a tensor of this shape has; all if it has as many.
+
+    None if they are not known: the model changes the number of steps.
+    """
     if tensor.values.shape[1:] == shape[1:]:
         return ...
-    if tensor.masked is not None:
-        return np.flatnonzero(~tensor.masked[index])
-    assert mask is not None
-    return np.flatnonzero(mask[index])
+    real = mask if tensor.masked is None else ~tensor.masked
+    rows = () if real is None else np.flatnonzero(real[index])
+    steps = 0 if real is None else real.shape[1]
+    return rows if (steps, len(rows)) == (tensor.values.shape[1], shape[1]) else None

@@ -90,6 +90,7 @@ def test_a_file_without_a_graph_and_a_graph_of_onnx(tmp_path: Path) -> None:
     onnx.save(onnx_graphs.model([node], feeds, weights, ["Y"]), tmp_path / "m.onnx")
     found = package.compare(feeds, model=str(tmp_path / "m.onnx"), alone=True)
     assert found
+    assert "each recurrent layer is computed alone for what it gets in the batch" in str(found.remarks)
     assert [str(one.sides[1]) for one in found.found] == SIDES
 
 
@@ -105,3 +106,42 @@ def test_what_is_refused(words: tuple[str, ...], message: str, rnncli: Run) -> N
     done = rnncli("compare", "sentence", "-l", "lstm", "--alone", *words)
     assert (done.returncode, done.stdout) == (2, "")
     assert message in done.stderr
+
+
+def test_a_decoder_keeps_its_steps_and_a_remark_says_so(tmp_path: Path) -> None:
+    """Also where its input has as many steps as the encoder's, whose mask is not for them."""
+    keras = pytest.importorskip("keras")
+    keras.utils.set_random_seed(1)
+    layers, inputs = keras.layers, [keras.Input((None,), dtype="int32", name=name) for name in ("enc", "dec")]
+    first, second = (layers.Embedding(9, 4, mask_zero=True)(ids) for ids in inputs)
+    _, *states = layers.LSTM(3, return_state=True, name="encoder")(first)
+    output = layers.LSTM(3, return_sequences=True, name="decoder")(second, initial_state=states)
+    model = keras.Model(inputs, output)
+    model.save(tmp_path / "m.keras")
+    ids = {"enc": np.array([[1, 2, 3, 4], [5, 6, 0, 0]]), "dec": np.array([[1, 2, 3, 4], [5, 6, 7, 0]])}
+    found = package.compare(ids, model=str(tmp_path / "m.keras"), alone=True)
+    alone = model([ids["enc"][1:, :2], ids["dec"][1:]])
+    np.testing.assert_allclose(alone[0], model([ids["enc"], ids["dec"]])[1], atol=1e-6)
+    assert found
+    assert [str(one.sides[1]) for one in found.found] == SIDES
+    said = "the masked steps of encoder are cut; all steps of the other input of decoder stay"
+    assert said in [str(text) for text in found.remarks]
+
+
+@pytest.mark.parametrize(("strided", "sides", "said"), [
+    (False, SIDES, "pool/output, with another number of steps"),
+    (True, SIDES[1:], "the number of time steps changes before lstm."),
+])  # fmt: skip
+def test_other_numbers_of_steps_are_left_out(
+    sides: list[str], said: str, tmp_path: Path, *, strided: bool
+) -> None:
+    keras = pytest.importorskip("keras")
+    keras.utils.set_random_seed(1)
+    before = [keras.layers.Conv1D(4, 2, strides=2, use_bias=False)] if strided else []
+    layers = [*before, keras.layers.Masking(), keras.layers.LSTM(3, return_sequences=True, name="lstm")]
+    pool = keras.layers.MaxPooling1D(2, name="pool")
+    keras.Sequential([keras.Input((None, 4)), *layers, pool]).save(tmp_path / "m.keras")
+    found = package.compare(INPUTS, model=str(tmp_path / "m.keras"), alone=True)
+    assert found
+    assert [str(one.sides[1]) for one in found.found] == sides
+    assert [text for text in map(str, found.remarks) if text.endswith(f"masked steps: {said}")]
