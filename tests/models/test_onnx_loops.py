@@ -99,10 +99,19 @@ def test_a_run_says_what_it_does_not_show(loop_and_lstm: str, rnncli: Run) -> No
     done = rnncli("run", "[[[1, 2, 3]], [[4, 5, 6]]]", "--model", loop_and_lstm)
     assert done.returncode == 0
     assert f"not shown: {SAID}." in done.stderr
-    for command in ("run", "trace", "gradients"):
+    for command in ("trace", "gradients"):
         refused = rnncli(command, "[[[1, 2, 3]], [[4, 5, 6]]]", "--model", f"{loop_and_lstm}#encoder/while")
         assert (refused.returncode, refused.stdout) == (2, "")
         assert f"it has {SAID}." in refused.stderr
+
+
+def test_what_a_loop_puts_out_is_shown_as_of_any_node(loop_and_lstm: str, rnncli: Run) -> None:
+    model = f"{loop_and_lstm}#encoder/while"
+    done = rnncli("run", "[[[1, 2, 3]], [[4, 5, 6]]]", "--model", model, "--check", "-f", "json")
+    assert done.returncode == 0
+    assert {tensor["name"].split("/output")[0] for tensor in json.loads(done.stdout)["outputs"]} == {
+        "encoder/while"
+    }
 
 
 def test_a_model_of_loops_alone_names_them(tmp_path: Path, rnncli: Run) -> None:

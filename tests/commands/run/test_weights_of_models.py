@@ -113,13 +113,18 @@ def test_there_is_no_note_where_model_would_fail(
     assert note(capfd, path) is None
 
 
-@pytest.mark.parametrize(("build", "layer"), [(custom_cell, "simple_rnn"), (text, "lstm")])
-def test_there_is_no_note_where_model_refuses_a_cell_or_text(
-    build: Any, layer: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+def test_a_model_of_text_can_be_run(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "model.keras"
+    text().save(path)
+    assert "runs the layers of the file" in (note(capfd, path, "-l", "lstm") or "")
+
+
+def test_there_is_no_note_where_model_refuses_a_cell(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "model.keras"
-    build().save(path)
-    assert note(capfd, path, "-l", layer) is None
+    custom_cell().save(path)
+    assert note(capfd, path, "-l", "simple_rnn") is None
     assert main(["run", INPUT, "--model", str(path)]) == 2
 
 

@@ -12,7 +12,7 @@ from command import HEAVY, Run, loaded_by
 from rnncli import handbook
 from rnncli.commands.why.diagnosis import matches
 
-PAGES = sorted(Path(handbook.__file__).parent.glob("*.md"))
+PAGES = [page for page in sorted(Path(handbook.__file__).parent.glob("*.md")) if page.stem != "questions"]
 QUOTED = re.compile(r"`(?!rnncli |pip |apt )([a-z]\w* [a-z\d]\w*[ =][^`\n]+)`")
 """What a page quotes in English, `expected ndim=3, found ndim=2`, and that is no command."""
 MESSAGE = "expected ndim=3, found ndim=2. Full shape received: (1, 60)"
