@@ -92,6 +92,35 @@ def test_a_checkpoint_of_tensorflow_by_any_name(
     check_layers_of_tagger(rnncli, tmp_path, form.format(name), tagger)
 
 
+class Subclassed(keras.Model):  # type: ignore[misc]
+    """A model whose layers get the weights of one full name, `net/kernel`."""
+
+    def __init__(self) -> None:
+        super().__init__(name="net")
+        self.dense, self.lstm, self.again = L.Dense(16), L.LSTM(4), L.LSTM(4)
+
+    def call(self, x: Any) -> Any:
+        return self.dense(self.lstm(x)) + self.dense(self.again(x))
+
+
+def test_full_names_that_several_weights_have(rnncli: Run, tmp_path: Path) -> None:
+    x, model = X[..., :4], Subclassed()
+    model.compile(optimizer="adam", loss="mse")
+    model.fit(x, np.zeros((len(x), 16), np.float32), verbose=0)
+    tf.train.Checkpoint(model=model, optimizer=model.optimizer).write(str(tmp_path / "at"))
+    done = rnncli("run", json.dumps(x.tolist()), "--model", "at", "-f", "json", cwd=tmp_path)
+    shown = {tensor["name"]: tensor["values"] for tensor in json.loads(done.stdout)["outputs"]}
+    assert {name.partition("/cell")[0] for name in shown} == {"model/lstm", "model/again"}
+    for name, layer in (("lstm", model.lstm), ("again", model.again)):
+        np.testing.assert_allclose(
+            np.asarray(shown[f"model/{name}/cell/hidden_states"])[:, -1], np.asarray(layer(x)), atol=2e-6
+        )
+    model.export(str(tmp_path / "saved"), verbose=False)
+    refused = rnncli("run", json.dumps(x.tolist()), "--model", "saved", cwd=tmp_path)
+    assert refused.returncode == 2
+    assert "several weights have the name net/" in refused.stderr
+
+
 class Tagger(torch.nn.Module):
     def __init__(self) -> None:
         super().__init__()

@@ -16,7 +16,7 @@ from rnncli.process.isolation import isolated
 from rnncli.process.memory import PER_BYTE, ROOM, limit_growth
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from rnncli.inputs.source import Source
     from rnncli.models.graph import Modules
@@ -71,6 +71,8 @@ def _read_variables(prefix: Path, layers: Mapping[str, str]) -> Any:
                 names = _names_of(reader, shapes)
                 wanted = {name: key for name, key in names.items() if recognize.is_recurrent(name, layers)}
                 arrays = {name: reader.get_tensor(key) for name, key in wanted.items()}
+            except InputError:
+                raise
             except Exception as error:  # TensorFlow raises many types
                 raise InputError(
                     "it is not a checkpoint that TensorFlow can read: {line}.",
@@ -83,16 +85,46 @@ def _read_variables(prefix: Path, layers: Mapping[str, str]) -> Any:
 def _names_of(reader: Any, keys: Any) -> dict[str, str]:
     """Return the keys of the variables by their full names, `bi/forward_lstm/lstm_cell/kernel`.
 
-    A checkpoint of objects calls them by their place in the model, and has their names beside.  What an
-    optimizer keeps stands below the name of its variable, `kernel/Adam`, and is left out.
+    A checkpoint of objects has them beside.  Where several weights have one full name, as in a subclassed
+    model of Keras 3, their places in the model are the names.  What an optimizer keeps is left out.
     """
-    names: dict[str, str] = {}
-    if GRAPH in keys:
-        package = importlib.import_module("tensorflow.core.protobuf.trackable_object_graph_pb2")
-        graph = package.TrackableObjectGraph.FromString(reader.get_tensor(GRAPH))
-        for attribute in (attribute for node in graph.nodes for attribute in node.attributes):
+    plain = {key.removesuffix(END): key for key in keys if key.rpartition("/")[0] not in keys}
+    if GRAPH not in keys:
+        return plain
+    package = importlib.import_module("tensorflow.core.protobuf.trackable_object_graph_pb2")
+    graph = package.TrackableObjectGraph.FromString(reader.get_tensor(GRAPH))
+    places, full = dict[str, str](), dict[str, list[str]]()
+    for place, node in _walk(graph.nodes):
+        for attribute in node.attributes:
             if attribute.checkpoint_key in keys:
-                names.setdefault(attribute.full_name, attribute.checkpoint_key)
-    if names:
-        return names
-    return {key.removesuffix(END): key for key in keys if key.rpartition("/")[0] not in keys}
+                places[place] = attribute.checkpoint_key
+                full.setdefault(attribute.full_name, []).append(attribute.checkpoint_key)
+    shared = [name for name, both in full.items() if recognize.is_recurrent(name) and _differ(reader, both)]
+    if not shared:
+        return {name: both[0] for name, both in full.items()} or plain
+    if not any(map(recognize.is_recurrent, places)):
+        raise InputError(
+            "several weights have the name {shared}, and nothing tells which layer each belongs to.",
+            "Save the model with model.save('model.keras'), or its weights with "
+            "tf.train.Checkpoint(model=model).",
+            shared=shared[0],
+        )
+    return places
+
+
+def _walk(nodes: Any) -> Iterator[tuple[str, Any]]:
+    """Yield every object below the first one with its shortest path, but those of optimizers."""
+    paths = {0: ""}
+    for index, path in (queue := [(0, "")]):
+        yield path, nodes[index]
+        children = {child.local_name: child.node_id for child in nodes[index].children}
+        if {"_iterations", "iter"}.isdisjoint(children):
+            new = {number: f"{path}/{name}".lstrip("/") for name, number in children.items()}
+            queue += [(number, below) for number, below in new.items() if number not in paths]
+            paths = new | paths
+
+
+def _differ(reader: Any, keys: Sequence[str]) -> bool:
+    """Return whether the arrays of these keys differ: a SavedModel has some variables twice."""
+    first, *others = map(reader.get_tensor, keys)
+    return any(other.shape != first.shape or (other != first).any() for other in others)
