@@ -144,6 +144,7 @@ class Document(NamedTuple):
     inputs: an array of any rank, or a tuple of arrays if the sequences differ in length.
     layer: unparsed, as in the source: an expression, a config, or a list of either.
     mask, initial_state, weights: unparsed, as nested lists or arrays.
+    sequence_names: the values of --batch-column, one per sequence; () without it.
     """
 
     inputs: Array | tuple[Array, ...] | None = None
@@ -154,6 +155,7 @@ class Document(NamedTuple):
     seed: int | None = None
     training: bool | None = None
     feature_names: tuple[str, ...] = ()
+    sequence_names: tuple[str, ...] = ()
     remarks: tuple[Text, ...] = ()
 
 

@@ -162,6 +162,7 @@ class NamedTensor(NamedTuple):
     time: input index of each row of a sequence, if it differs from the index of the row; else empty.
     masked: which rows of a sequence are masked steps, (batch, timesteps) of bool; None without a mask.
     half: the unit at which the backward half of a concatenated output begins; 0 if there are no halves.
+    sequences: the names of the sequences in the whole batch; () if they have none.
     ends: as in TensorInfo; with a mask, in a Bidirectional, `last real` or `first real`.
     """
 
@@ -173,6 +174,7 @@ class NamedTensor(NamedTuple):
     masked: Array | None = None
     half: int = 0
     ends: tuple[str, ...] = ("last",)
+    sequences: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -188,6 +190,7 @@ class ChunkedTensor(NamedTuple):
     values: "ChunkedArray"
     time: Sequence[int] = ()
     ends: tuple[str, ...] = ("last",)
+    sequences: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -208,6 +211,7 @@ class LoopTrace(NamedTuple):
     bounds: the ranges of the parts that activations limit.
     start: the states before the first step, shape (batch, units).
     dropout: the dropout masks of the call, in the form the cell takes, see cells.program.DropoutMasks.
+    sequences: the names of the sequences in the input; () if they have none.
     batch, units: the selected indices of the sequences and of the units; None for all.
     hold_masks: by gate, shape (steps, units), bool: the numbers held at a value instead of computed.
     new_states: by the label of a gate that equals a state after the step, the label of that state: `hidden`
@@ -231,6 +235,7 @@ class LoopTrace(NamedTuple):
     new_states: Mapping[Label, Label] = MappingProxyType({})
     in_stack: bool = False
     is_half: bool = False
+    sequences: tuple[str, ...] = ()
 
     @property
     def gates(self) -> list[Label]:
@@ -265,6 +270,10 @@ class LoopTrace(NamedTuple):
     def entry(self, row: int) -> int:
         """Return the index in the input of the sequence in this row of the trace."""
         return self.batch[row] if self.batch is not None else row
+
+    def sequence(self, row: int) -> int | str:
+        """Return the name of the sequence in this row of the trace; without names, its index in the input."""
+        return self.sequences[self.entry(row)] if self.sequences else self.entry(row)
 
     def unit(self, column: int) -> int:
         """Return the index in the layer of the unit in this column of the trace."""

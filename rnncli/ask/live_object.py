@@ -39,7 +39,7 @@ class LiveObject:
         if ask.at not in self._recordings:
             given = ask.input
             if isinstance(given, (str, PathLike)):
-                given = ask.read_raw()[0]
+                given = ask.read_raw()[0].inputs
                 given = list(given) if isinstance(given, tuple) else given  # a tuple is several arguments
             self._recordings[ask.at] = self.recorder.record(
                 self.value, given, training=bool(ask.training), at=ask.at, beside=_read_beside(ask)

@@ -162,7 +162,9 @@ class Ask(NamedTuple):
 
     def read_document(self) -> tuple[Document, Text]:
         """Read the input, as windows if they are asked for; return it with its name in errors."""
-        document, name = self._read_document()
+        return self._cut_windows(*self._read_document())
+
+    def _cut_windows(self, document: Document, name: Text) -> tuple[Document, Text]:
         if self.window is None:
             return document, name
         from rnncli.inputs.arrange import cut_windows
@@ -187,19 +189,12 @@ class Ask(NamedTuple):
             layer = document.layer and read_named(document.layer, source.folder)
         return document._replace(layer=layer, remarks=(*remarks, *document.remarks)), name
 
-    def read_raw(self, texts: Sequence[str] = ()) -> tuple[Any, Remarks, Text]:
+    def read_raw(self, texts: Sequence[str] = ()) -> tuple[Document, Text]:
         """Read the input of a saved model, as windows if they are asked for; see `_read_raw`."""
-        raw, remarks, name = self._read_raw(texts)
-        if self.window is None:
-            return raw, remarks, name
-        from rnncli.inputs.arrange import cut_windows
+        return self._cut_windows(*self._read_raw(texts))
 
-        with inside(name):
-            raw, remark = cut_windows(raw, self.window, self.stride or 1)
-        return raw, (*remarks, remark), name
-
-    def _read_raw(self, texts: Sequence[str]) -> tuple[Any, Remarks, Text]:
-        """Read the input as it is, for a saved model; return it with remarks and its name in errors.
+    def _read_raw(self, texts: Sequence[str]) -> tuple[Document, Text]:
+        """Read the input as it is, for a saved model; return it with its name in errors.
 
         texts: the names of the inputs that are text.
         """
@@ -208,11 +203,11 @@ class Ask(NamedTuple):
 
         self._require_no_fill()
         if self.holds_numbers:
-            return self.input, (), ""
+            return Document(self.input), ""
         with inside(_keyword("inputs", self.input)):
             source, remarks = choose_input(self.input, is_layer, stdin=self.stdin)
-            raw, more = formats.read_raw(source, self.input_format, self._read_options(source), texts)
-        return raw, (*remarks, *more), source.name
+            document = formats.read_raw(source, self.input_format, self._read_options(source), texts)
+        return document._replace(remarks=(*remarks, *document.remarks)), source.name
 
     def note_windows(self, *, is_stateful: bool) -> Remarks:
         """Return a remark on stateful layers that get the windows of a series."""
@@ -365,6 +360,7 @@ class Given(NamedTuple):
             all_layers=self.all_layers,
             all_calls=self.all_calls,
             feature_names=arranged.feature_names,
+            sequence_names=arranged.sequence_names,
         )
         if case.weights is None and case.initial_state is None:
             return case

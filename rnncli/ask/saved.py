@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from rnncli.ask.layer_files import GIVEN_BESIDE, refuse_layer_options
 from rnncli.ask.request import INPUT_OPTIONS, RUN_OPTIONS, Ask, Remarks
 from rnncli.ask.subject import Bounds, Chosen, Computed, Outline, Parts, Subject, Verified
-from rnncli.case import Array, RawValue, Shape
+from rnncli.case import Document, RawValue, Shape
 from rnncli.errors import (
     Flag,
     InputError,
@@ -241,15 +241,15 @@ class Saved(Subject):
         """Whether the input is generated."""
         return self.ask.input_shape is not None or self.ask.is_bare
 
-    def _generate(self, model: SavedModel) -> tuple[dict[str, Array], Remarks, str]:
-        """Return an input that fits the model, and a remark on it."""
+    def _generate(self, model: SavedModel) -> tuple[Document, str]:
+        """Return an input that fits the model, with a remark on it."""
         from rnncli.initializers import draw_seed
         from rnncli.models.generated import generate
 
         ask = self.ask
         shape = None if ask.input_shape is None else ask.generated_shape()
         arrays, note = generate(model, shape, ask.fill, draw_seed() if ask.seed is None else ask.seed)
-        return arrays, (note,), ""
+        return Document(cast("Any", arrays), remarks=(note,)), ""
 
     def _call(self, like: Returned | None = None, model: SavedModel | None = None) -> call.ModelCall:
         """Open the saved model, and read or generate its inputs; or take another subject's, and its mask.
@@ -263,11 +263,12 @@ class Saved(Subject):
         options = ask.arranging()
         call.require_paddable(model, options)
         generates = self._generates and like is None
-        raw, remarks, name = self._generate(model) if generates else ask.read_raw(model.text_inputs())
+        document, name = self._generate(model) if generates else ask.read_raw(model.text_inputs())
         states = ask.read_value("initial_state")
-        model, inputs, notes = call.arrange_inputs(model, raw, options, name, states)
+        model, inputs, notes = call.arrange_inputs(model, document.inputs, options, name, states)
         windows = ask.note_windows(is_stateful=bool(model.stateful_layers()))
-        return call.ModelCall(model, inputs, ask.returns, (*remarks, *notes, *windows))
+        notes = (*document.remarks, *notes, *windows)
+        return call.ModelCall(model, inputs, ask.returns, notes, document.sequence_names)
 
 
 def _compute(model_call: call.ModelCall, engine: str, *, everything: bool) -> Computed:

@@ -235,10 +235,11 @@ class _PreparedCase:
                     masked[tensor.layer] if label.sequence else None,
                     tensor.half,
                     _real_ends(tensor.info) if masked[tensor.layer] is not None else tensor.info.ends,
+                    case.sequence_names,
                 )
                 for label, tensor in expected.items()
             ),
-            trace=computed.trace,
+            trace=tuple(loop._replace(sequences=case.sequence_names) for loop in computed.trace),
             weights=computed.weights,
             conditions=conditions(case),
             hold=tuple(hold.text for hold in case.hold),

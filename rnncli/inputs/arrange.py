@@ -85,6 +85,7 @@ class Arrangement(NamedTuple):
     mask: Array | None = None
     remarks: tuple[Text, ...] = ()
     feature_names: tuple[str, ...] = ()
+    sequence_names: tuple[str, ...] = ()
 
 
 def arrange(document: Document, options: ArrangeOptions | None = None) -> Arrangement:
@@ -111,7 +112,7 @@ def arrange(document: Document, options: ArrangeOptions | None = None) -> Arrang
         options = options._replace(order=None)
     mask = combine_masks(inputs, padding, options, document.mask)
     names = document.feature_names if len(document.feature_names) == inputs.shape[-1] else ()
-    return Arrangement(inputs, mask, tuple(remarks), names)
+    return Arrangement(inputs, mask, tuple(remarks), names, document.sequence_names)
 
 
 def cut_windows(series: Any, window: int, stride: int) -> tuple[Array, Text]:

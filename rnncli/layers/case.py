@@ -41,6 +41,7 @@ class Case(NamedTuple):
     calls: number of times the layers are called with the same inputs.
     hold: the gates to hold at a value; only the numpy engine can.
     all_calls: whether to return the tensors of every call, rather than of the last one.
+    sequence_names: of the sequences of the whole batch, also in a chunk; () if they have none.
     assumed: what was assumed about the file of the layers and weights; None if nothing was.
     agreement: of a layer of a live object, with its framework; else None.
     """
@@ -57,6 +58,7 @@ class Case(NamedTuple):
     all_layers: bool = False
     with_trace: bool = False
     feature_names: tuple[str, ...] = ()
+    sequence_names: tuple[str, ...] = ()
     hold: tuple[Hold, ...] = ()
     assumed: Assumed | None = None
     agreement: Agreement | None = None

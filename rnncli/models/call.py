@@ -243,12 +243,14 @@ class ModelCall(NamedTuple):
     """A saved model, and what to run it with.
 
     inputs: by name.  returns: see `with_returns`.  remarks: on the inputs.
+    sequence_names: as in Case.
     """
 
     model: SavedModel
     inputs: Mapping[str, Array]
     returns: Mapping[str, bool]
     remarks: Remarks = ()
+    sequence_names: tuple[str, ...] = ()
 
     def run(self, compute: Compute = compute.run, *, everything: bool = False) -> tuple[ModelRun, Remarks]:
         """Return the Case of each requested recurrent layer, and notes on the inputs, the file and the run.
@@ -259,6 +261,8 @@ class ModelCall(NamedTuple):
         layers, others = model.split_names()
         request = ModelRequest(self.inputs, compute, layers, everything=everything, others=others)
         found = model.run(request)
+        if self.sequence_names:
+            found = replace(found, parts=tuple(map(self._name_sequences, found.parts)))
         shown = {name.rpartition("/")[0] for name in found.other_outputs}
         if missing := [name for name in others if name not in shown]:
             raise LayerError(
@@ -269,6 +273,12 @@ class ModelCall(NamedTuple):
             )
         notes = (join((model.file, note), ": ") for note in (*model.notes, *found.notes))
         return found, (*self.remarks, *notes)
+
+    def _name_sequences(self, use: LayerUse) -> LayerUse:
+        """Return the use with the names of the sequences, unless its batch is another one."""
+        named = len(use.case.inputs) == len(self.sequence_names)
+        names = self.sequence_names if named else ()
+        return use._replace(case=use.case._replace(sequence_names=names))
 
     def choose_parts(
         self, address: str = "", *, alone: bool = False, hold: bool = False
@@ -397,6 +407,12 @@ def compute_tensors(call: ModelCall, engine: str, *, everything: bool) -> ModelT
     joined = join_layers(results, head)
     engines = joined.engines or (run.engine,)
     joined = replace(joined, engines=engines, outputs=_order_tensors(joined.outputs, run))
+    if names := call.sequence_names:  # also of the other layers
+        outputs = (
+            tensor._replace(sequences=names if tensor.values.shape[:1] == (len(names),) else ())
+            for tensor in joined.outputs
+        )
+        joined = replace(joined, outputs=tuple(outputs))
     return ModelTensors(joined, results, cases, notes)
 
 

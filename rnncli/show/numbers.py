@@ -10,6 +10,7 @@ import numpy as np
 from rnncli.case import Array
 from rnncli.show.digits import choose_style, format_number, is_float
 from rnncli.show.page import GAP, Numbers, View, histogram, marks, select_ends
+from rnncli.show.visible import visible
 
 MOST_ROWS = 20
 """Tensors with more rows show only the edges, unless View.full is set."""
@@ -126,7 +127,7 @@ def _rows(
     for indices in _combine(kept):
         changed = next((i for i, (a, b) in enumerate(zip(before, indices, strict=False)) if a != b), 0)
         labels = {
-            axis: marks(view).ellipsis if index == GAP else _label(axis, index, numbers.time, view)
+            axis: marks(view).ellipsis if index == GAP else _label(axis, index, numbers, view)
             for axis, index in list(zip(numbers.axes, indices, strict=False))[changed:]
             if axis != "batch" or values.shape[0] > 1
         }
@@ -136,7 +137,9 @@ def _rows(
         before = indices
 
 
-def _label(axis: str, index: int, time: Sequence[int], view: View) -> str:
+def _label(axis: str, index: int, numbers: Numbers, view: View) -> str:
     if axis == "timesteps":
-        return f"t={time[index] if time else index}"
+        return f"t={numbers.time[index] if numbers.time else index}"
+    if axis == "batch" and numbers.sequences:
+        return visible(numbers.sequences[index])
     return f"{view.say({'rows': 'row', 'cols': 'column'}.get(axis, axis))} {index}"

@@ -106,7 +106,7 @@ Line: TypeAlias = tuple[Span, ...]
 class Numbers:
     """The values of a tensor, with one name per axis; the format decides how many to show.
 
-    time, masked, half: as in result.NamedTensor.
+    time, masked, half, sequences: as in result.NamedTensor.
     """
 
     values: Array
@@ -114,6 +114,7 @@ class Numbers:
     time: Sequence[int] = ()
     masked: Array | None = None
     half: int = 0
+    sequences: tuple[str, ...] = ()
 
 
 TableCell: TypeAlias = tuple[Line | Numbers, ...]

@@ -211,6 +211,7 @@ def tensor_fields(lang: str) -> tuple[Field, ...]:
     return (
         Field("name", lambda tensor: tensor.label, heading="tensor"),
         Field("axes"),
+        Field("batch", _sequences, json=lambda tensor: bool(_sequences(tensor)), csv=False),
         Field(
             "time", lambda tensor: list(tensor.time), json=lambda tensor: bool(getattr(tensor, "time", ()))
         ),
@@ -218,6 +219,10 @@ def tensor_fields(lang: str) -> tuple[Field, ...]:
         Field("dtype", _dtype, json=lambda tensor: not isinstance(tensor, TensorInfo)),
         Field("meaning", lambda tensor: meaning(tensor.label, lang, tensor.ends), "meaning", style="dim"),
     )
+
+
+def _sequences(tensor: Tensor | TensorInfo) -> list[str]:
+    return list(getattr(tensor, "sequences", ()))
 
 
 def _shape(tensor: Tensor | TensorInfo) -> Shape:
@@ -232,7 +237,9 @@ EQUALS = Field("equals", heading="equal")
 VALUES = Field(
     "values",
     heading="values",
-    show=lambda tensor, _: (Numbers(tensor.values, tensor.axes, tensor.time, tensor.masked, tensor.half),),
+    show=lambda tensor, _: (
+        Numbers(tensor.values, tensor.axes, tensor.time, tensor.masked, tensor.half, tensor.sequences),
+    ),
     csv=False,
 )
 
@@ -274,6 +281,8 @@ def _rows(tensor: Tensor, axes: Sequence[str], view: View) -> Iterator[tuple[Any
         by_axis = dict(zip(tensor.axes, places, strict=True))
         if tensor.time:
             by_axis["timesteps"] = np.asarray(tensor.time)[by_axis["timesteps"]]
+        if tensor.sequences:
+            by_axis["batch"] = np.asarray(tensor.sequences)[by_axis["batch"]]
         indices: list[Iterable[Any]] = [
             by_axis[axis].tolist() if axis in by_axis else repeat("") for axis in axes
         ]

@@ -136,13 +136,13 @@ class GradientsAnswer(Answer):
             return self._page_of_weight(view)
         first, norms = self.gradients[0], "norm of the gradient of {of}, one row per time step"
         if self.model is None:
-            heading = line(view.say(norms, of=first.target.text))
+            heading = line(view.say(norms, of=first.target.title))
             named = ((layer if self._are_named else "", stack) for layer, stack in self._named())
             parts = _draw_curves(_name_curves(named), view)
             return Page(self._title(view), (*notes_of(first.header, view), heading), tuple(parts))
         parts = []
         for layer, stack in self._named():
-            of = view.say(norms, of=f"{layer}/{stack.target.text}")
+            of = view.say(norms, of=f"{layer}/{stack.target.title}")
             head: Line = (Span(f"{layer}  ", "strong"), *map(Span, expressions_of(stack.specs)))
             parts += [head, line(of), *_draw_curves(_name_curves([("", stack)]), view), ()]
         return Page(self._title(view), notes_of(self.model, view), tuple(parts[:-1]))
@@ -171,7 +171,7 @@ class GradientsAnswer(Answer):
         )
         by_gate = "norm of the gradient of {of} with respect to {weight}, by gate"
         whole = "norm of the gradient of {of} with respect to {weight}"
-        of = first.target.text if self.model is None else say("each layer's last output")
+        of = first.target.title if self.model is None else say("each layer's last output")
         heading = say(by_gate if has_gates else whole, of=of, weight=first.weight)
         unread = line(say("no line of the cell reads it"))
         head = (*notes_of(self.model or first.header, view), line(heading))
@@ -259,6 +259,7 @@ def _of_document(stack: Gradients) -> dict[str, Any]:
         "of": {
             "tensor": target.name,
             "batch": target.batch,
+            **({"sequence": target.sequence} if target.sequence else {}),
             "text": target.text,
             "entries": len(target.entries),
         },

@@ -20,6 +20,7 @@ from rnncli.errors import Message, UsageError, format_range
 from rnncli.layers.case import Case
 from rnncli.layers.stack import Stack
 from rnncli.result import Claim, Index, Label, Result, TensorInfo
+from rnncli.show.visible import visible
 from rnncli.specs import from_flags
 from rnncli.specs.build import is_name
 
@@ -41,6 +42,7 @@ class GradientTarget(NamedTuple):
 
     position, name: of the returned tensor.  batch: the sequence.  text: `hidden_states[0, 3, :]`.
     entries: their flat indices in that sequence's tensor.
+    sequence: the name of the sequence; "" if it has none.
     """
 
     position: int
@@ -48,6 +50,12 @@ class GradientTarget(NamedTuple):
     batch: int
     text: str
     entries: Array
+    sequence: str = ""
+
+    @property
+    def title(self) -> str:
+        """The numbers, and the name of their sequence: `hidden_states[0, 3, :] (monday)`."""
+        return f"{self.text} ({visible(self.sequence)})" if self.sequence else self.text
 
 
 class Verdict(NamedTuple):
@@ -259,6 +267,8 @@ def gradients(case: Case, of: str | None = None, engine: str = "auto") -> Gradie
     infos = stack.outputs(case.inputs.shape)
     weight = _find_weight(of, case, last)
     numbers = target_of(None if weight else of, infos)
+    if case.sequence_names:
+        numbers = numbers._replace(sequence=case.sequence_names[numbers.batch])
     shape, dtype = tuple(case.inputs.shape), str(case.inputs.dtype)
     header = Result(
         (engine,),

@@ -109,7 +109,11 @@ def _list_parts(loop: LoopTrace) -> Iterator[tuple[Label, tuple[str, ...], Array
 def _steps(loop: LoopTrace) -> Iterator[dict[str, Any]]:
     """Yield the steps; `batch` and `units` give the indices in the arrays if these are not complete."""
     kept = {"batch": loop.batch, "units": loop.units}
-    left = {name: list(indices) for name, indices in kept.items() if indices is not None}
+    left: dict[str, list[Any]] = {
+        name: list(indices) for name, indices in kept.items() if indices is not None
+    }
+    if loop.sequences:
+        left["batch"] = [loop.sequence(row) for row in range(len(loop.status))]
     gates = [(part, str(part._replace(kind=""))) for part in loop.parts if part.kind]
     masks = [(str(gate.short), entries) for gate, entries in loop.hold_masks.items()]
     for step, (time, status) in enumerate(zip(loop.times.tolist(), loop.status.T.tolist(), strict=True)):
@@ -141,7 +145,7 @@ def _rows(loop: LoopTrace, decimals: int | None, *, marked: bool) -> Iterator[tu
             for (row, column), number in zip(
                 product(*map(range, values.shape)), format_exactly(values, decimals), strict=True
             ):
-                index = loop.entry(row), STATUSES[status[row]], loop.unit(column)
+                index = loop.sequence(row), STATUSES[status[row]], loop.unit(column)
                 mark = (0 if held is None else int(held[step, column]),) if marked else ()
                 yield loop.layer, loop.direction, time, *index, name, *mark, number
 

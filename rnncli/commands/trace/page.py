@@ -35,7 +35,7 @@ from rnncli.show.page import (
 )
 from rnncli.show.result_answer import difference_text, format_difference, held_text, notes_of, title_of
 from rnncli.show.statistics import Stats
-from rnncli.show.visible import ENDLESS, longest, width_of
+from rnncli.show.visible import ENDLESS, longest, visible, width_of
 from rnncli.show.wording import new_state
 from rnncli.specs import expressions_of
 
@@ -439,7 +439,7 @@ def _label_rows(rows: Sequence[TraceRow], loop: LoopTrace, view: View) -> Iterat
     """Yield the columns before the numbers, headings and texts: batch, and t in the order of processing."""
     ellipsis = marks(view).ellipsis
     if len(loop.status) > 1:
-        entries = [ellipsis if row.entry == GAP else str(loop.entry(row.entry)) for row in rows]
+        entries = [ellipsis if row.entry == GAP else visible(str(loop.sequence(row.entry))) for row in rows]
         new = [text if not index or text != entries[index - 1] else "" for index, text in enumerate(entries)]
         yield view.say("batch"), new
     times = [None if row.is_gap else int(loop.times[row.step]) for row in rows]

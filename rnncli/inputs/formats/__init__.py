@@ -87,8 +87,8 @@ def read_raw(
     input_format: str | None = None,
     options: ReadOptions | None = None,
     texts: Collection[str] = (),
-) -> tuple[Any, tuple[Text, ...]]:
-    """Read the inputs of a saved model: an array, or arrays by name; and remarks.
+) -> Document:
+    """Read the inputs of a saved model: an array, or arrays by name.
 
     A tuple of arrays where sequences differ in length.  An object may have the arrays under `inputs`.
     texts: the inputs that are text.
@@ -98,11 +98,9 @@ def read_raw(
         reader = import_module(FORMATS[name])
         with inside(source.name):
             if name == "npy":
-                return reader.load(source), ()
-            read_texts: tuple[Any, tuple[Text, ...]] = reader.read_texts(
-                source, options or ReadOptions(), texts
-            )
-            return read_texts
+                return Document(reader.load(source))
+            inputs, remarks = reader.read_texts(source, options or ReadOptions(), texts)
+            return Document(inputs, remarks=remarks)
     if name not in ONE_ARRAY:
         from rnncli.inputs import named_arrays
 
@@ -111,9 +109,8 @@ def read_raw(
             if isinstance(contents, (dict, list)) and not (
                 isinstance(contents, dict) and "schema" in contents
             ):
-                return named_arrays.to_model_inputs(contents, texts), ()
-    document = read(source, name, options)
-    return document.inputs, document.remarks
+                return Document(named_arrays.to_model_inputs(contents, texts))
+    return read(source, name, options)
 
 
 def read_tensor(source: Source, input_format: str | None = None) -> Any:

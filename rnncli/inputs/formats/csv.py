@@ -101,6 +101,7 @@ class _Table:
     header: names of the columns; () without a header.
     width: number of cells of every row.
     by: index of the batch column; None without one.  columns: indices of the columns of numbers.
+    sequences: the index of each value of the batch column.
     row: line number and text of the row that is being read.  first: line number of the first row of numbers.
     """
 
@@ -131,7 +132,7 @@ class _Table:
             if options.batch_column is None
             else find_column(options.batch_column, self.header, self.width)
         )
-        self.columns = self._choose_columns(options)
+        self.columns, self.sequences = self._choose_columns(options), dict[str, int]()
         if not self.columns:
             raise InputError(
                 "it has no column beside the batch column."
@@ -166,6 +167,7 @@ class _Table:
         return Document(
             inputs=array if self.by is None else split_rows(array, members),
             feature_names=names,
+            sequence_names=tuple(self.sequences),
             remarks=remarks,
         )
 
@@ -196,7 +198,8 @@ class _Table:
 
     def _lines(self, members: list[int]) -> Iterator[str]:
         """Yield the lines for NumPy, each when the one before is parsed; add the sequence of each."""
-        known: dict[str, int] = {}
+        known = self.sequences
+        known.clear()
         for number, line in self._rows():
             self.row = number, line
             if self.by is not None:
