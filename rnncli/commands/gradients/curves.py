@@ -267,8 +267,7 @@ def gradients(case: Case, of: str | None = None, engine: str = "auto") -> Gradie
     infos = stack.outputs(case.inputs.shape)
     weight = _find_weight(of, case, last)
     numbers = target_of(None if weight else of, infos)
-    if case.sequence_names:
-        numbers = numbers._replace(sequence=case.sequence_names[numbers.batch])
+    numbers = numbers._replace(sequence=case.sequence_names[numbers.batch] if case.sequence_names else "")
     shape, dtype = tuple(case.inputs.shape), str(case.inputs.dtype)
     header = Result(
         (engine,),
