@@ -8,6 +8,7 @@ from __future__ import annotations
 import inspect
 import re
 import threading
+import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext, suppress
 from functools import update_wrapper
@@ -17,6 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from torch import nn
+from torch.autograd import grad_mode
 from torch.nn.utils import parametrize
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence
 
@@ -85,9 +87,9 @@ def record(
             _prepare(every, training=training)
             for path, module in chosen.items():
                 vars(module)["forward"] = _Forward(recorder, path, module)
-            versions = _versions(model)
+            sums = _checksums(model)
             outputs = flatten("output", model(*arguments.args, **arguments.kwargs), to_array)
-            changed = [name for name, version in _versions(model).items() if versions.get(name) != version]
+            changed = [name for name, number in _checksums(model).items() if sums.get(name) != number]
         finally:
             restore()
     calls = name_uses(join_steps(recorder.calls))
@@ -280,13 +282,18 @@ def _save(modules: Sequence[Any]) -> Restore:
 
 def _save_tensor(value: Any) -> Restore | None:
     """Save a buffer, or a tensor among the plain attributes; None for a weight and for other values."""
-    if not isinstance(value, torch.Tensor) or isinstance(value, nn.Parameter):
+    if not isinstance(value, torch.Tensor) or isinstance(value, nn.Parameter) or value.is_meta:
         return None
-    saved, version = value.detach().clone(), version_of(value)
+    data, saved = value.detach(), value.detach().clone()
+    # A version that goes up makes the gradients of the caller fail.
+    unseen = nullcontext() if value.is_inference() else grad_mode._unsafe_preserve_version_counter(value)
 
     def restore() -> None:
-        if version is None or version != version_of(value):
-            value.detach().copy_(saved)
+        with unseen, torch.inference_mode(value.is_inference()):
+            if value.layout is torch.strided and value.data_ptr() != data.data_ptr():
+                value.data = data
+            if value.layout is not torch.strided or not torch.equal(data, saved):
+                data.copy_(saved)
 
     return restore
 
@@ -296,8 +303,14 @@ def version_of(tensor: Any) -> int | None:
     return None if tensor.is_inference() else tensor._version
 
 
-def _versions(model: nn.Module) -> dict[str, int | None]:
-    return {name: version_of(weight) for name, weight in model.named_parameters()}
+def _checksums(model: nn.Module) -> dict[str, int]:
+    """Return a checksum of each weight; the version of a tensor misses what is written to its `data`."""
+    sums = {}
+    for name, weight in model.named_parameters():
+        with suppress(*UNREADABLE):  # a weight inside torch.vmap has no numbers
+            numbers = weight.detach().contiguous().view(-1).view(torch.uint8)
+            sums[name] = zlib.crc32(numbers.cpu().numpy().data)
+    return sums
 
 
 def _arguments(model: Any, given: Any, beside: Mapping[str, Any]) -> inspect.BoundArguments:

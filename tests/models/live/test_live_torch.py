@@ -341,6 +341,48 @@ def test_a_weight_that_the_call_changes_stays_changed() -> None:
     assert "the call itself changed rnn.bias_hh_l0" in str(result.remarks[0])
 
 
+class Hidden(nn.Module):
+    """A module that changes its numbers where PyTorch does not count it, and a plain tensor."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.norm = nn.BatchNorm1d(5)
+        self.gru = nn.GRU(5, 4, batch_first=True)
+        self.mean: Any
+        self.register_buffer("mean", torch.ones(5))
+        self.moved: Any = torch.ones(2)
+        self.steps: Any = torch.ones(5)
+        self.fails = False
+
+    def forward(self, x: Any) -> Any:
+        output = self.gru(self.norm(x.transpose(1, 2)).transpose(1, 2) * self.mean)[0]
+        self.mean.data += 1
+        self.moved.data = torch.zeros(3)
+        self.steps += 1
+        self.gru.get_parameter("bias_hh_l0").data.clamp_(-0.01, 0.01)
+        if self.fails:
+            raise ZeroDivisionError
+        return output
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_changes_that_pytorch_does_not_count(fails: bool) -> None:
+    module = Hidden()
+    module.fails = fails
+    loss: Any = (torch.ones(5, requires_grad=True) * module.steps).sum()
+    state = [*module.buffers(), module.moved, module.steps]
+    before = [tensor.tolist() for tensor in state]
+    if fails:
+        with pytest.raises(ZeroDivisionError):
+            rnncli.run(numbers(3, 6, 5) + 9, module, training=True)
+    else:
+        result = rnncli.run(numbers(3, 6, 5) + 9, module, training=True)
+        require_agreement(result)
+        assert "the call itself changed gru.bias_hh_l0; " in str(result.remarks[0])
+    assert [tensor.tolist() for tensor in state] == before
+    loss.backward()  # which fails if the version of `steps` went up
+
+
 LACKING: dict[str, Callable[[], Any]] = {
     "it projects its state": lambda: nn.LSTM(5, 4, proj_size=2),
     "float16": lambda: nn.LSTM(5, 4).half(),
