@@ -269,7 +269,7 @@ def did_you_mean(word: str, choices: Iterable[str], prefix: str = "") -> Message
 
     prefix: shown before each of the choices.
     """
-    names = list(choices)
+    names = list(dict.fromkeys(choices))
     if near := nearest(word, names):
         return Message("Did you mean {near}?", near=prefix + near)
     if len(names) == 1:

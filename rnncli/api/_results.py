@@ -223,6 +223,10 @@ class Report(_Tables):
         """Return every array, by its name in an .npz file.  Raises UsageError if there are none."""
         return dict(self.answer.tensors())
 
+    def to_dict(self) -> dict[str, Array]:
+        """Return the arrays by name, as `report[name]` has them.  Raises UsageError if there are none."""
+        return self._arrays()
+
     def keys(self) -> tuple[str, ...]:
         """Return the names of the arrays.  Raises UsageError if there are none."""
         return tuple(self._arrays())

@@ -194,10 +194,18 @@ def split_model(value: Any) -> tuple[str | None, Any]:
 def pass_live(layer: Any, given: Mapping[str, Any]) -> tuple[Any, LiveObject | None]:
     """Return the layer, and the live object that stands in its place or in that of the model, if any.
 
-    A layer of Keras without weights is its config.  Raises UsageError for two of them, and for `at` without.
+    A layer of Keras without weights is its config.  Raises UsageError for two of them, for `at` without, and
+    for weights in the place of the layer.
     """
+    if not isinstance(given.get("at", ""), str):
+        raise UsageError("at is {at!r}.", "Give the name of a layer: at='lstm'.", at=given["at"])
     objects = [value for value in (layer, given.get("model")) if find_framework(value)]
     if not objects:
+        if isinstance(layer, Mapping) and any(hasattr(array, "shape") for array in layer.values()):
+            raise UsageError(
+                "weights are given in the place of the layer.",
+                "Name the layer, and give them as weights=: run(x, 'lstm', weights=...).",
+            )
         if given.get("at") is not None:
             raise UsageError(
                 "at={at!r} names a layer of a Keras or PyTorch object, and none is given.",

@@ -72,6 +72,8 @@ def test_a_name_that_is_not_there_is_told_which_one_is() -> None:
 
 def test_a_gate_of_a_trace_has_a_short_name() -> None:
     found = rnncli.trace(layer="lstm", seed=1)
+    assert found.to_dict()["output/layer"] is found["output/layer"]
+    assert [*found.to_dict()] == [*found]
     np.testing.assert_array_equal(found["forget"], found["forget/activation"])
     with pytest.raises(KeyError, match="Did you mean forget"):
         found["forgot"]

@@ -150,6 +150,8 @@ class TestWeights:
             (lambda: rnncli.weights(3), "a value of type int has no weights"),
             (lambda: rnncli.weights([X]), "1 array in this order do"),
             (lambda: rnncli.weights({"a": X}, to="torch"), "no recurrent layer to convert"),
+            (lambda: rnncli.run(X, LSTM.state_dict()), "give them as weights="),
+            (lambda: rnncli.run(LSTM, X), "The input comes first"),
             (lambda: rnncli.weights("nowhere.keras"), "there is no such file"),
             (lambda: rnncli.weights(LSTM.state_dict(), to="java"), "to is 'java'"),  # type: ignore[arg-type]
         ],
@@ -243,7 +245,7 @@ class TestPort:
             ({}, "port needs weights"),
             ({"weights": [X]}, "do not belong to one layer"),
             ({"weights": LSTM.state_dict(), "dropout": 0.5}, "dropout does not apply to port"),
-            ({"weights": STACK.state_dict()}, "there are 2 layers in it"),
+            ({"weights": STACK.state_dict()}, "there are 2 layers in it(.|\n)*give the weights of one layer"),
         ],
     )
     def test_what_it_cannot_take(self, keywords: Any, said: str) -> None:

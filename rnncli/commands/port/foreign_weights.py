@@ -134,17 +134,22 @@ def _read_arrays(source: Source) -> Mapping[str, Any]:
     return arrays
 
 
-def find_layer(arrays: Mapping[str, Array], features: int, class_name: str | None = None) -> ForeignLayer:
+def find_layer(
+    arrays: Mapping[str, Array], features: int, class_name: str | None = None, *, is_file: bool = True
+) -> ForeignLayer:
     """Return the recurrent layer among named arrays.
 
     features: the size of the input.  class_name: the class of the layer that -l names, else None.
+    is_file: whether the arrays are of a file, in which #layer chooses some.
     Raises InputError if there is no layer, more than one, or if the shapes belong to another class.
     """
     named = _group_by_name(arrays)
     if len(named) > 1:
         raise InputError(
             "there are {count} layers in it: {named}.",
-            "port explains one: choose it with FILE#{first}, and give its own input and output.",
+            "port explains one: choose it with FILE#{first}, and give its own input and output."
+            if is_file
+            else "port explains one: give the weights of one layer, and the input and output of that layer.",
             count=len(named),
             named=format_names(list(named)),
             first=next(iter(named)),

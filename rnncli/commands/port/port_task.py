@@ -106,7 +106,9 @@ def _read_layer(ask: Ask, weights: Any) -> PortLayer:
     class_name = None if described is None else described.inner.class_name
     notes = () if saved is None else saved.notes
     with inside(name):
-        foreign = find_layer(arrays, case.inputs.shape[-1], class_name)
+        foreign = find_layer(
+            arrays, case.inputs.shape[-1], class_name, is_file=not isinstance(weights, (Mapping, list))
+        )
         words = ask.layer or ()
         names_alone = "units" not in ask.options and all(fold_name(word).isalpha() for word in words)
         if saved is not None and (described is None or (names_alone and _are_alike(described, saved.spec))):

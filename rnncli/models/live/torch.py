@@ -424,16 +424,26 @@ def _require_calls(
     )
     if at is not None:
         raise LayerError("{name} did not call {at}.", unseen, name=name, at=at)
+    others = [path for path in modules if path]
     holds_some = any(isinstance(module, RECURRENT) for module in modules.values())
-    classes = sorted({type(module).__name__ for module in modules.values() if module is not model})
+    classes = sorted({_class_text(module) for module in modules.values() if module is not model})
     raise LayerError(
         "{name} called no LSTM, GRU or RNN of PyTorch, and none of their cells. It holds {classes}.",
         unseen
-        if holds_some
-        else Message("To see what another module is given and returns, name it: at='encoder'"),
+        if holds_some or not others
+        else Message(
+            "To see what another module is given and returns, name it: at='{example}'", example=others[0]
+        ),
         name=name,
         classes=format_names(classes) or Message("no modules"),
     )
+
+
+def _class_text(module: Any) -> str:
+    """Return the class of a module; of a namesake of PyTorch's own recurrent layers, with its package."""
+    kind = type(module)
+    own = getattr(nn, kind.__name__, kind) is kind
+    return kind.__name__ if own else f"{kind.__module__}.{kind.__name__}"
 
 
 def _notes(chosen: Mapping[str, Any], calls: Sequence[Call], changed: Sequence[str]) -> Iterator[Text]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import random
 import threading
+import warnings
 from collections.abc import Callable
 from itertools import product
 from typing import Any
@@ -455,6 +456,12 @@ def scripted() -> Any:
     return script(nn.Sequential(nn.Linear(5, 5)))
 
 
+def quantized() -> Any:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return torch.ao.quantization.quantize_dynamic(nn.Sequential(nn.LSTM(5, 3)), {nn.LSTM})
+
+
 def plain() -> Any:
     return nn.Sequential(nn.Linear(5, 5), nn.ReLU())
 
@@ -463,7 +470,8 @@ def plain() -> Any:
     ("make", "says"),
     [
         (lazy, "lazy"), (meta, "meta device"), (scripted, "TorchScript"),
-        (plain, r"called no LSTM, GRU or RNN .* It holds Linear, ReLU\."),
+        (plain, r"called no LSTM, GRU or RNN .* It holds Linear, ReLU\.(.|\n)*at='0'"),
+        (quantized, r"It holds ModuleList, PackedParameter, torch\.\S+\.LSTM\."),
     ],
 )  # fmt: skip
 def test_refused_by_name(make: Callable[[], Any], says: str) -> None:
@@ -475,6 +483,7 @@ def test_refused_by_name(make: Callable[[], Any], says: str) -> None:
     ("keywords", "says"),
     [
         ({"at": "decodr"}, "Did you mean decoder"),
+        ({"at": 5}, "at is 5"),
         ({"units": 3}, "units does not apply to Seq2Seq"),
         ({"seed": 3}, "seed does not apply"),
         ({"mask": np.ones((3, 6))}, "mask: Seq2Seq takes no mask"),
@@ -484,3 +493,8 @@ def test_options_that_do_not_apply(keywords: Any, says: str) -> None:
     ids = np.ones((3, 6), int)
     with pytest.raises(rnncli.UsageError, match=says):
         rnncli.run((ids, ids, np.array(LENGTHS)), Seq2Seq(), **keywords)
+
+
+def test_a_layer_is_suggested_once() -> None:
+    with pytest.raises(rnncli.UsageError, match=r"The only choice is 0\."):
+        rnncli.run(numbers(6, 3, 5), nn.Sequential(nn.LSTM(5, 3)), at="zzz")
