@@ -459,7 +459,8 @@ def scripted() -> Any:
 def quantized() -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return torch.ao.quantization.quantize_dynamic(nn.Sequential(nn.LSTM(5, 3)), {nn.LSTM})
+        quantize: Any = torch.ao.quantization.quantize_dynamic
+        return quantize(nn.Sequential(nn.LSTM(5, 3)), {nn.LSTM})
 
 
 def plain() -> Any:
