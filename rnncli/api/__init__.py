@@ -286,7 +286,7 @@ def compare(
         layer, live = pass_live(layer, {})
         second: dict[str, Any] = {"model": live or model, "layer": pass_layers(layer)}
         if live is not None:
-            second |= {name: getattr(ask, name) for name in INPUT_OPTIONS}
+            second |= {name: getattr(ask, name) for name in (*INPUT_OPTIONS, "training")}
         reply = models.compare_models(ask, second, limits, mapping or {})
         if reply.failure is not None:
             reply = reply._replace(remarks=(*reply.remarks, reply.failure.advice))

@@ -18,6 +18,10 @@ from threading import RLock
 from typing import Any
 
 _lock = RLock()
+_CONTEXT = "tensorflow.python.eager.context"
+"""Where TensorFlow keeps its seed, and the generator that it makes the seeds of operations with."""
+_SHARED = "tensorflow.python.ops.stateful_random_ops"
+"""Where TensorFlow keeps the generator of `tf.random.get_global_generator`."""
 
 
 @contextmanager
@@ -84,22 +88,32 @@ def _restore_environment() -> Iterator[None]:
 
 @contextmanager
 def restore_random() -> Iterator[None]:
-    """Restore the generators that `keras.utils.set_random_seed` seeds."""
+    """Restore the generators that `keras.utils.set_random_seed` seeds, and the one that TensorFlow shares."""
     import numpy as np
 
     state, arrays, tensorflow = random.getstate(), np.random.get_state(), _tensorflow_seed()
+    module = _loaded(_SHARED)
+    shared = module and module.global_generator
+    numbers = shared and shared.state.read_value()
     try:
         yield
     finally:
         random.setstate(state)
         np.random.set_state(arrays)
-        if context := _loaded("tensorflow.python.eager.context"):
+        if context := _loaded(_CONTEXT):
+            seeds = [seed["_rng"] and seed["_rng"].getstate() for seed in (tensorflow, _tensorflow_seed())]
+            if seeds[0] != seeds[1]:  # an operation of the same seed would go on after its last number
+                context.context().clear_kernel_cache()
             vars(context.context()).update(tensorflow)
+        if module := _loaded(_SHARED):
+            module.global_generator = shared
+        if shared:
+            shared.state.assign(numbers)
 
 
 def _tensorflow_seed() -> dict[str, Any]:
     """Return TensorFlow's seed, and the generator that was made from it."""
-    context = _loaded("tensorflow.python.eager.context")
+    context = _loaded(_CONTEXT)
     state = vars(context.context()) if context else {}
     return {name: copy.deepcopy(state.get(name)) for name in ("_seed", "_rng")}
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import inspect
 import re
 import threading
-import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext, suppress
 from functools import update_wrapper
@@ -18,7 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from torch import nn
-from torch.autograd import grad_mode
+from torch.nn.modules import module as torch_module
 from torch.nn.utils import parametrize
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence
 
@@ -30,13 +29,10 @@ from rnncli.models.live.recording import (
     RECORDING,
     Call,
     Recording,
-    Restore,
     bind,
     flatten,
     join_steps,
     name_uses,
-    save_attributes,
-    save_random,
 )
 from rnncli.models.live.torch_calls import (
     FORWARDS,
@@ -47,11 +43,11 @@ from rnncli.models.live.torch_calls import (
     input_and_states,
     module_of,
     to_array,
+    weights_at_rest,
     weights_of,
 )
+from rnncli.models.live.torch_state import UNREADABLE, checksums, differ, save, version_of
 
-UNREADABLE = (AttributeError, KeyError, RuntimeError, TypeError, ValueError)
-"""What reading a call raises if its arguments or tensors are not in the form of PyTorch's own layers."""
 BESIDE = {"initial_state": ("hx", "hidden", "state"), "lengths": ("length", "seq_lengths"), "mask": ()}
 """Other names of parameters that take what is given beside the input."""
 
@@ -61,7 +57,7 @@ def layer_names(model: nn.Module) -> tuple[str, ...]:
     names: list[str] = []
     for path, module in named_modules(_uncompiled(model)):
         if isinstance(module, RECURRENT):
-            names += [node.name for node in module_of(path, module, weights_of(module)).nodes] or [path]
+            names += [node.name for node in module_of(path, module, weights_at_rest(module)).nodes] or [path]
     return tuple(names)
 
 
@@ -82,19 +78,26 @@ def record(
     inputs = _name_arguments(arguments)
     with RECORDING:
         recorder = _Recorder()
-        restore = _save(every)
+        restore = save(every, arguments.arguments)
         try:
             _prepare(every, training=training)
             for path, module in chosen.items():
                 vars(module)["forward"] = _Forward(recorder, path, module)
-            sums = _checksums(model)
+                recorder.watch_hooks(path, module)
+            sums = checksums(model)
             outputs = flatten("output", model(*arguments.args, **arguments.kwargs), to_array)
-            changed = [name for name, number in _checksums(model).items() if sums.get(name) != number]
+            changed = [name for name, number in checksums(model).items() if sums.get(name) != number]
+            written = [
+                name
+                for name, array in _name_arguments(arguments).items()
+                if name not in inputs or differ(array, inputs[name])
+            ]
         finally:
             restore()
     calls = name_uses(join_steps(recorder.calls))
     _require_calls(model, modules, calls, at)
-    return Recording(calls, inputs, outputs, tuple(_notes(chosen, calls, changed)))
+    notes = (*_notes(chosen, calls, changed, written), *recorder.notes())
+    return Recording(calls, inputs, outputs, notes)
 
 
 def _name_arguments(arguments: inspect.BoundArguments) -> dict[str, Array]:
@@ -122,6 +125,8 @@ class _Recorder:
         self.thread = threading.get_ident()
         self.is_inside = False
         self.known: dict[str, _Known] = {}
+        self.returned: dict[str, dict[str, Array]] = {}
+        self.hooked: dict[str, None] = {}
 
     def call(self, forward: _Forward, args: Any, kwargs: Any) -> Any:
         """Call the module's own `forward`, and record the call."""
@@ -154,11 +159,39 @@ class _Recorder:
                 inputs = flatten("input", [args, kwargs], to_array)
                 readers.append(lambda returned: [call_of_other(path, module, inputs, returned)])
         returned = forward(*args, **kwargs)
+        if path in self.returned:
+            self.returned[path] = flatten("output", returned, to_array)
         for read in readers:
             with suppress(*UNREADABLE):
                 self.calls += read(returned)
                 break
         return returned
+
+    def watch_hooks(self, path: str, module: nn.Module) -> None:
+        """Compare what `forward` returns with what the module returns after its hooks.
+
+        Who puts the attributes of the module back takes the hook away.
+        """
+
+        def note(called: nn.Module, _: object, returned: object) -> None:
+            if called is module and threading.get_ident() == self.thread and not self.is_inside:
+                after, before = flatten("output", returned, to_array), self.returned[path]
+                if before and (
+                    after.keys() != before.keys() or any(differ(after[name], before[name]) for name in after)
+                ):
+                    self.hooked[path or type(module).__name__] = None
+
+        if module._forward_hooks or torch_module._global_forward_hooks:
+            self.returned[path] = {}
+            module.register_forward_hook(note)
+
+    def notes(self) -> Iterator[Text]:
+        """Yield a remark on layers whose numbers a hook changes."""
+        if self.hooked:
+            yield Message(
+                "a forward hook changes what {names} returns; what is shown is from before the hook",
+                names=format_names(list(self.hooked)),
+            )
 
     def _layers(self, path: str, module: nn.Module) -> Module:
         """Return the layers of a module with copies of its weights, made again if a weight has changed."""
@@ -254,63 +287,6 @@ def _prepare(modules: Sequence[Any], *, training: bool) -> None:
             vars(module)["_compiled_call_impl"] = None
         if "_orig_mod" in module._modules:
             vars(module)["forward"] = module._orig_mod
-
-
-def _save(modules: Sequence[Any]) -> Restore:
-    """Save what a call may change: attributes, buffers, gradients, random states; not the weights."""
-    parameters = [
-        weight for module in modules for weight in module._parameters.values() if weight is not None
-    ]
-    gradients = [weight.grad for weight in parameters]
-    attributes = save_attributes(modules, _save_tensor)
-    draws, torch_draws = save_random(), torch.get_rng_state()
-    cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
-    for weight in parameters:
-        weight.grad = None
-
-    def restore() -> None:
-        attributes()
-        for weight, gradient in zip(parameters, gradients, strict=True):
-            weight.grad = gradient
-        draws()
-        torch.set_rng_state(torch_draws)
-        if cuda:
-            torch.cuda.set_rng_state_all(cuda)
-
-    return restore
-
-
-def _save_tensor(value: Any) -> Restore | None:
-    """Save a buffer, or a tensor among the plain attributes; None for a weight and for other values."""
-    if not isinstance(value, torch.Tensor) or isinstance(value, nn.Parameter) or value.is_meta:
-        return None
-    data, saved = value.detach(), value.detach().clone()
-    # A version that goes up makes the gradients of the caller fail.
-    unseen = nullcontext() if value.is_inference() else grad_mode._unsafe_preserve_version_counter(value)
-
-    def restore() -> None:
-        with unseen, torch.inference_mode(value.is_inference()):
-            if value.layout is torch.strided and value.data_ptr() != data.data_ptr():
-                value.data = data
-            if value.layout is not torch.strided or not torch.equal(data, saved):
-                data.copy_(saved)
-
-    return restore
-
-
-def version_of(tensor: Any) -> int | None:
-    """Return how often a tensor was changed in place; None where PyTorch does not count."""
-    return None if tensor.is_inference() else tensor._version
-
-
-def _checksums(model: nn.Module) -> dict[str, int]:
-    """Return a checksum of each weight; the version of a tensor misses what is written to its `data`."""
-    sums = {}
-    for name, weight in model.named_parameters():
-        with suppress(*UNREADABLE):  # a weight inside torch.vmap has no numbers
-            numbers = weight.detach().contiguous().view(-1).view(torch.uint8)
-            sums[name] = zlib.crc32(numbers.cpu().numpy().data)
-    return sums
 
 
 def _arguments(model: Any, given: Any, beside: Mapping[str, Any]) -> inspect.BoundArguments:
@@ -446,8 +422,10 @@ def _class_text(module: Any) -> str:
     return kind.__name__ if own else f"{kind.__module__}.{kind.__name__}"
 
 
-def _notes(chosen: Mapping[str, Any], calls: Sequence[Call], changed: Sequence[str]) -> Iterator[Text]:
-    """Yield remarks on modules whose call was not seen, and on weights that the call changed."""
+def _notes(
+    chosen: Mapping[str, Any], calls: Sequence[Call], changed: Sequence[str], written: Sequence[str]
+) -> Iterator[Text]:
+    """Yield remarks on modules whose call was not seen, and on weights and inputs that the call changed."""
     seen = {re.sub(r"_l\d+$", "", call.path) for call in calls} | {call.path for call in calls}
     if missed := [path for path in chosen if path not in seen]:
         yield Message(
@@ -456,3 +434,6 @@ def _notes(chosen: Mapping[str, Any], calls: Sequence[Call], changed: Sequence[s
         )
     if changed:
         yield Message("the call itself changed {names}; they stay changed", names=format_names(changed))
+    if written:
+        names = format_names(written)
+        yield Message("the call itself changed its input, {names}, which is put back", names=names)

@@ -161,6 +161,18 @@ def weights_of(module: Any) -> dict[str, Any]:
     return {name: getattr(module, name) for name in names}
 
 
+def weights_at_rest(module: Any) -> dict[str, Any]:
+    """Return the weights of a module that nothing calls: in training, each look at spectral_norm moves it."""
+    moving = [part for part in module.modules() if part is not module and part.training]
+    try:
+        for part in moving:
+            vars(part)["training"] = False
+        return weights_of(module)
+    finally:
+        for part in moving:
+            vars(part)["training"] = True
+
+
 def call_of_other(path: str, module: nn.Module, inputs: Mapping[str, Array], returned: Any) -> Call:
     """Return the Call of a module that is not recurrent, or whose `forward` takes or returns other values."""
     name = type(module).__name__

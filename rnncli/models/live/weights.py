@@ -32,7 +32,7 @@ def read_weights(value: Any) -> HeldWeights:
 
 def _read_torch(model: Any) -> HeldWeights:
     from rnncli.models.live.torch import named_modules
-    from rnncli.models.live.torch_calls import RECURRENT, options_of, to_array, weights_of
+    from rnncli.models.live.torch_calls import RECURRENT, options_of, to_array, weights_at_rest
     from rnncli.models.weight_files import recognize
 
     modules = dict(named_modules(model))
@@ -43,7 +43,7 @@ def _read_torch(model: Any) -> HeldWeights:
     for path, module in modules.items():
         if isinstance(module, RECURRENT):
             tensors = {
-                f"{path}.{name}".lstrip("."): to_array(item) for name, item in weights_of(module).items()
+                f"{path}.{name}".lstrip("."): to_array(item) for name, item in weights_at_rest(module).items()
             }
             used |= {id(weight) for weight in module.parameters()}
             for layers in recognize.find_modules("", tensors).modules:

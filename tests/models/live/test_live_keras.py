@@ -93,6 +93,31 @@ def test_everything_is_as_before() -> None:
     assert list(result.keys()) == ["lstm/hidden_states"]
 
 
+def test_random_numbers_of_tensorflow_go_on_as_if_nothing_was_called() -> None:
+    class Draws(keras.Model):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__()
+            self.gru = L.GRU(3)
+
+        def call(self, inputs: Any) -> Any:
+            noise = tensorflow.random.get_global_generator().normal(inputs.shape)
+            return self.gru(inputs + noise + tensorflow.random.normal(inputs.shape))
+
+    model = Draws()
+    model(X)
+
+    def draw(call: Callable[[], Any]) -> list[Any]:
+        keras.utils.set_random_seed(1)
+        tensorflow.random.set_global_generator(tensorflow.random.Generator.from_seed(1))
+        call()
+        generator = tensorflow.random.get_global_generator()
+        return [generator.normal((2,)).numpy().tolist(), tensorflow.random.normal((2,)).numpy().tolist()]
+
+    assert draw(lambda: rnncli.run(X, model)) == draw(lambda: None)
+    assert draw(lambda: rnncli.compare(X, model, model)) == draw(lambda: None)
+    assert rnncli.compare(X, model, model)
+
+
 def test_everything_is_as_before_after_an_exception() -> None:
     def fail(model: Any) -> None:
         raise ArithmeticError("no")
