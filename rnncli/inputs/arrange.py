@@ -234,14 +234,24 @@ def parse_lengths(given: Any) -> tuple[int, ...]:
 
 def _mask_behind(lengths: tuple[int, ...], inputs: Array, options: ArrangeOptions) -> Array:
     """Return the mask (batch, timesteps), False behind the end of each sequence."""
-    import numpy as np
-
     if options.mask_ranks[0] != 2:
         raise UsageError(
             "{--lengths} gives a mask of (batch, timesteps), but this layer needs one of more axes.",
             "Give {--mask} instead.",
         )
-    batch, steps = inputs.shape[:2]
+    return mask_of_lengths(lengths, inputs.shape, options.order)
+
+
+def mask_of_lengths(
+    lengths: tuple[int, ...], shape: tuple[int, ...], order: AxisOrder | None = None
+) -> Array:
+    """Return the mask (batch, timesteps), False behind the end of each sequence of an input of this shape.
+
+    Raises InputError for lengths that do not fit.
+    """
+    import numpy as np
+
+    batch, steps = shape[:2]
     if len(lengths) != batch:
         what = Message(
             "{lengths} given for {sequences}",
@@ -249,7 +259,7 @@ def _mask_behind(lengths: tuple[int, ...], inputs: Array, options: ArrangeOption
             sequences=count(batch, "sequence"),
         )
         fits = len(lengths) == steps and max(lengths) <= batch
-        raise contradicts(inputs.shape, options.order if fits else None, what) or InputError(
+        raise contradicts(shape, order if fits else None, what) or InputError(
             "{what}.", "Give one length for each sequence, such as {--lengths 5,3,2}.", what=what
         )
     if max(lengths) > steps:

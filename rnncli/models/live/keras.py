@@ -20,7 +20,19 @@ from rnncli.layers.stack import Stack
 from rnncli.models.live.keras_held import Held, choose_targets, find_layers
 from rnncli.models.live.keras_layers import Description, describe, is_cell, is_recurrent
 from rnncli.models.live.keras_state import arrays_in, differ, tensor_of, to_numpy, unchanged
-from rnncli.models.live.recording import RECORDING, Call, Recording, bind, flatten, join_steps, name_uses
+from rnncli.models.live.recording import (
+    RECORDING,
+    Call,
+    Recording,
+    bind,
+    flatten,
+    join_steps,
+    name_uses,
+    require_numbers,
+    require_states,
+    stack_sequences,
+    to_mask,
+)
 
 FRAMEWORK = "Keras"
 
@@ -44,6 +56,7 @@ def record(model: Any, given: Any, *, training: bool, at: str | None, beside: Ma
         for path, value in _name_inputs(model, dict(arguments.arguments)).items()
         for name, array in flatten(path, value, _to_array).items()
     }
+    require_numbers(inputs)
     recorder = _Recorder(targets)
     with RECORDING, unchanged([layer.layer for layer in held]) as notes:
         try:
@@ -93,10 +106,13 @@ def _arguments(
     import keras
 
     is_graph = isinstance(model, (keras.Function, keras.Sequential))  # it takes one argument, also a dict
-    if isinstance(given, list) and all(
-        isinstance(leaf, (int, float, str)) for leaf in keras.tree.flatten(given)
+    is_loop = isinstance(model, (keras.layers.RNN, keras.layers.Bidirectional))
+    takes_one = is_loop or isinstance(model, keras.Sequential) or (is_graph and len(model.inputs) == 1)
+    if isinstance(given, list) and (
+        (takes_one and len(given) > 1)
+        or all(isinstance(leaf, (int, float, str)) for leaf in keras.tree.flatten(given))
     ):
-        given = np.asarray(given)
+        given = stack_sequences(given)
     takes = inspect.signature(model.call).parameters
     mode = {"training": training} if "training" in takes else {}
     arguments = bind(model.call, (given,) if is_graph else given, mode)
@@ -109,15 +125,28 @@ def _arguments(
                 option=name,
                 name=type(model).__name__,
             )
-        if name == "lengths":
-            steps = np.shape(next(iter(arguments.arguments.values())))[1]
-            value = np.arange(steps) < np.asarray(value)[:, None]
+        first = next(iter(arguments.arguments.values()))
+        if name == "lengths" or (name == "mask" and is_loop):
+            value = to_mask(name, value, np.shape(first))
         if name == "initial_state":
-            states = list(value.values()) if isinstance(value, Mapping) else list(value)
-            is_loop = isinstance(model, keras.layers.RNN)
-            value = keras.tree.pack_sequence_as(model.get_initial_state(1), states) if is_loop else states
+            value = _fit_states(model, value, np.shape(first)) if is_loop else value
         arguments.arguments[parameter] = keras.tree.map_structure(keras.ops.convert_to_tensor, value)
     return arguments
+
+
+def _fit_states(model: Any, states: Any, shape: Sequence[int]) -> Any:
+    """Return initial states as a recurrent layer takes them.  Raises InputError if they do not fit."""
+    import keras
+
+    given = list(states.values()) if isinstance(states, Mapping) else list(states)
+    loops = [model] if isinstance(model, keras.layers.RNN) else [model.forward_layer, model.backward_layer]
+    zeros = [loop.get_initial_state(shape[0]) for loop in loops]
+    require_states(
+        type(model).__name__,
+        (np.shape(state) for state in given),
+        (tuple(zero.shape) for zero in keras.tree.flatten(zeros)),
+    )
+    return keras.tree.pack_sequence_as(zeros[0], given) if len(loops) == 1 else given
 
 
 def _require_recordable(model: Any, targets: Sequence[Held], args: Any) -> None:

@@ -12,8 +12,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from rnncli.case import Array
-from rnncli.errors import Text, UsageError
+from rnncli.case import Array, format_shape
+from rnncli.errors import InputError, Text, UsageError, inside
+from rnncli.inputs.arrange import mask_of_lengths
+from rnncli.models.inputs import empty_input
 
 RECORDING = RLock()
 """Held while an object is recorded: two recordings would wrap the same layers."""
@@ -191,6 +193,59 @@ def flatten(name: str, value: Any, to_array: Callable[[Any], Array | None]) -> d
     return {
         path: array for key, part in parts for path, array in flatten(f"{name}_{key}", part, to_array).items()
     }
+
+
+def require_numbers(inputs: Mapping[str, Array]) -> None:
+    """Raise InputError if the first input is empty: no layer computes it."""
+    name, first = next(iter(inputs.items()), ("", None))
+    if first is not None and not first.size:
+        raise empty_input(name)
+
+
+def stack_sequences(given: Sequence[Any]) -> Array:
+    """Return a list of numbers, or of arrays, as one array.  Raises InputError if the lengths differ."""
+    try:
+        return np.array(
+            [np.asarray(item.detach().cpu() if hasattr(item, "detach") else item) for item in given]
+        )
+    except ValueError:
+        raise InputError(
+            "sequences differ in length.",
+            "Pad them to one length, and give the length of each: {--lengths 5,3,2}.",
+        ) from None
+
+
+def to_mask(name: str, given: Array, shape: Sequence[int]) -> Array:
+    """Return the mask of an input, (batch, timesteps, ...); `lengths` are the steps before the padding.
+
+    Raises InputError if `lengths` or `mask` does not fit the input.
+    """
+    if name == "lengths":
+        return mask_of_lengths(tuple(given.tolist()), tuple(shape))
+    if given.shape != tuple(shape[: given.ndim]):
+        raise InputError(
+            "the mask is {shape}, but the input is {inputs}.",
+            "A mask is (batch, timesteps), here {wanted}. More: rnncli help masks.",
+            shape=format_shape(given.shape),
+            inputs=format_shape(tuple(shape)),
+            wanted=format_shape(tuple(shape[:2])),
+        )
+    return given
+
+
+def require_states(name: str, given: Iterable[Any], wanted: Iterable[Any]) -> None:
+    """Raise InputError for initial states of other shapes.  name: the class of the layer."""
+    shapes = [[tuple(map(int, shape)) for shape in several] for several in (given, wanted)]
+    if shapes[0] != shapes[1]:
+        texts = [", ".join(map(format_shape, several)) for several in shapes]
+        with inside("initial_state"):
+            raise InputError(
+                "{name} starts from {wanted}; got {given}.",
+                "Give one array for each state, in this order.",
+                name=name,
+                wanted=texts[1],
+                given=texts[0],
+            )
 
 
 def _is_list(value: Any) -> bool:

@@ -22,7 +22,7 @@ from torch.nn.utils import parametrize
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence
 
 from rnncli.case import Array
-from rnncli.errors import LayerError, Message, Text, UsageError, did_you_mean, format_names
+from rnncli.errors import InputError, LayerError, Message, Text, UsageError, did_you_mean, format_names
 from rnncli.frameworks.torch import FRAMEWORK as FRAMEWORK
 from rnncli.models.graph import Module
 from rnncli.models.live.recording import (
@@ -33,6 +33,10 @@ from rnncli.models.live.recording import (
     flatten,
     join_steps,
     name_uses,
+    require_numbers,
+    require_states,
+    stack_sequences,
+    to_mask,
 )
 from rnncli.models.live.torch_calls import (
     FORWARDS,
@@ -76,6 +80,7 @@ def record(
     chosen = _choose(model, modules, at)
     arguments = _arguments(model, given, beside)
     inputs = _name_arguments(arguments)
+    require_numbers(inputs)
     with RECORDING:
         recorder = _Recorder()
         restore = save(every, arguments.arguments)
@@ -293,11 +298,12 @@ def _arguments(model: Any, given: Any, beside: Mapping[str, Any]) -> inspect.Bou
     """Return what the module is called with, as tensors of its type and device."""
     like = next((weight for weight in model.parameters() if weight.is_floating_point()), torch.empty(0))
     is_layer = isinstance(model, RECURRENT)
+    given = stack_sequences(given) if is_layer and isinstance(given, list) else given
     value, keywords = _to_tensors(given, like, floats=is_layer), {}
     known = inspect.signature(model.forward).parameters
     for name, array in beside.items():
         if isinstance(model, nn.RNNBase) and name != "initial_state":
-            value = _pack(model, value, array)
+            value = _pack(model, value, name, array)
             continue
         parameter = next((other for other in (name, *BESIDE.get(name, ())) if other in known), None)
         if parameter is None:
@@ -308,30 +314,44 @@ def _arguments(model: Any, given: Any, beside: Mapping[str, Any]) -> inspect.Bou
                 name=type(model).__name__,
             )
         states = _to_tensors(array, like, floats=name == "initial_state")
-        keywords[parameter] = _fit_states(model, states) if is_layer else states
+        keywords[parameter] = _fit_states(model, states, value) if is_layer else states
     return bind(model.forward, value, keywords)
 
 
-def _fit_states(model: Any, states: Any) -> Any:
+def _fit_states(model: Any, states: Any, value: Any) -> Any:
     """Return initial states as PyTorch takes them, (layers * directions, batch, units) each.
 
-    states: in PyTorch's form, or in Keras's order, (batch, units) each.
+    states: in PyTorch's form, or in Keras's order, (batch, units) each.  value: the input.
+    Raises InputError if they do not fit.
     """
     given = list(states.values()) if isinstance(states, dict) else list(states)
     kinds = 2 if isinstance(model, (nn.LSTM, nn.LSTMCell)) else 1
-    if isinstance(model, nn.RNNBase) and given[0].ndim == 2:
-        given = [torch.stack(given[kind::kinds]) for kind in range(kinds)]
+    if isinstance(model, nn.RNNBase):
+        layers = model.num_layers * (2 if model.bidirectional else 1)
+        is_packed = isinstance(value, PackedSequence)
+        batch = value.batch_sizes[:1] if is_packed else value.shape[1 - model.batch_first :][: value.ndim - 2]
+        sizes = [
+            (layers, *batch[:1], units) for units in (model.proj_size or model.hidden_size, model.hidden_size)
+        ]
+        if len(batch) and len(given) == kinds * layers and all(state.ndim == 2 for state in given):
+            with suppress(RuntimeError):  # of shapes that differ, which are refused below
+                given = [torch.stack(given[kind::kinds]) for kind in range(kinds)]
+    else:
+        sizes = [(*value.shape[:-1], model.hidden_size)] * 2
+    require_states(type(model).__name__, (state.shape for state in given), sizes[:kinds])
     return tuple(given) if kinds == 2 else given[0]
 
 
-def _pack(model: Any, value: Any, given: Array) -> PackedSequence:
-    """Return the input packed.  given: lengths, or a mask whose steps are all at the start."""
-    lengths = given if given.ndim == 1 else given.sum(1)
-    if given.ndim == 2 and (given != (np.arange(given.shape[1]) < lengths[:, None])).any():
+def _pack(model: Any, value: Any, name: str, given: Array) -> PackedSequence:
+    """Return the input packed.  given: `lengths`, or a `mask` whose steps are all at the start."""
+    first = bool(model.batch_first)
+    shape = tuple(value.shape) if first else (value.shape[1], value.shape[0], *value.shape[2:])
+    mask = to_mask(name, given, shape)
+    lengths = mask.sum(1)
+    if (mask != (np.arange(mask.shape[1]) < lengths[:, None])).any():
         raise UsageError(
             "{--mask}: PyTorch masks only steps at the end of a sequence.", "Give {--lengths} instead."
         )
-    first = bool(model.batch_first)
     return pack_padded_sequence(value, torch.as_tensor(lengths), batch_first=first, enforce_sorted=False)
 
 
@@ -346,6 +366,12 @@ def _to_tensors(value: Any, like: Any, *, floats: bool = False) -> Any:
         with suppress(ValueError):  # sequences of different lengths stay a list
             value = np.array(value)
     if isinstance(value, np.ndarray):
+        if value.dtype.kind not in "biufc":
+            raise InputError(
+                "the input is of type {dtype}, and PyTorch has no tensor of such values.",
+                "Give numbers; of a table, the columns of numbers: {--columns a,b}.",
+                dtype=value.dtype,
+            )
         kind = like.dtype if value.dtype.kind == "f" or floats else None
         kind = torch.int64 if kind is None and value.dtype.kind in "iu" else kind
         return torch.tensor(value, dtype=kind, device=like.device)

@@ -1,0 +1,97 @@
+"""An input that does not fit a live object is refused in rnncli's words, before its framework fails."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+from torch import nn
+
+import rnncli
+from rnncli.errors import InputError, UsageError
+
+X = np.linspace(-1, 1, 60, dtype=np.float32).reshape(3, 5, 4)
+RAGGED: Any = [X[0], X[1, :3]]
+TEXT = np.array([["a", "b"]], object)
+
+
+def of_torch(kind: Any = nn.GRU, **options: Any) -> Any:
+    return kind(4, 2, batch_first=True, **options)
+
+
+@pytest.fixture(scope="module")
+def gru() -> Any:
+    layer = keras.layers.GRU(2)
+    layer(X)
+    return layer
+
+
+@pytest.fixture(scope="module")
+def model() -> Any:
+    return keras.Sequential([keras.Input((None, 4)), keras.layers.LSTM(3), keras.layers.Dense(2)])
+
+
+WRONG: list[tuple[Any, dict[str, Any], str]] = [
+    (X, {"lengths": [5, 3]}, "2 lengths given for 3 sequences"),
+    (X, {"lengths": [5]}, "1 length given for 3 sequences"),
+    (X, {"lengths": [5, 3, 9]}, "lengths has 9, but the input has 5 time steps"),
+    (X[:0], {}, "gets an empty input"),
+    (X[:, :0], {}, "gets an empty input"),
+    (RAGGED, {}, "Pad them to one length(.|\n)*lengths="),
+    ([X[0].tolist(), X[1, :3].tolist()], {}, "Pad them to one length"),
+]
+LAYERS_ALONE: list[tuple[Any, dict[str, Any], str]] = [
+    (X, {"mask": np.ones((3, 4), bool)}, r"the mask is \(3, 4\), but the input is \(3, 5, 4\)"),
+    (X, {"initial_state": [np.zeros((2, 7))]}, r"GRU starts from .*; got .*7\)"),
+    (X, {"initial_state": [np.zeros((3, 2))] * 2}, r"GRU starts from"),
+]
+
+
+@pytest.mark.parametrize(("given", "keywords", "says"), [*WRONG, *LAYERS_ALONE])
+@pytest.mark.parametrize("framework", ["torch", "keras"])
+def test_of_a_layer(framework: str, given: Any, keywords: Any, says: str, gru: Any) -> None:
+    for call in (rnncli.run, rnncli.trace):
+        with pytest.raises((InputError, UsageError), match=says):
+            call(given, gru if framework == "keras" else of_torch(), **keywords)
+
+
+@pytest.mark.parametrize(("given", "keywords", "says"), WRONG)
+def test_of_a_model_of_keras(given: Any, keywords: Any, says: str, model: Any) -> None:
+    with pytest.raises((InputError, UsageError), match=says):
+        rnncli.run(given, model, **keywords)
+
+
+@pytest.mark.filterwarnings("ignore:LSTM with projections")
+def test_states_of_an_lstm_and_of_cells() -> None:
+    h = np.full((3, 2), 0.5, np.float32)
+    with pytest.raises(InputError, match=r"LSTM starts from \(1, 3, 2\), \(1, 3, 2\); got"):
+        rnncli.run(X, of_torch(nn.LSTM), initial_state=[h])
+    with pytest.raises(InputError, match=r"GRUCell starts from \(3, 2\); got \(4, 2\)"):
+        rnncli.run(X[:, 0], nn.GRUCell(4, 2), initial_state=[np.zeros((4, 2))])
+    deep = of_torch(nn.LSTM, num_layers=2, bidirectional=True, proj_size=1)
+    states = [np.full((4, 3, units), 0.5, np.float32) for units in (1, 2)]
+    assert rnncli.run(X, deep, initial_state=states).agrees is None
+    ordered = [states[kind][row] for row in range(4) for kind in range(2)]
+    assert rnncli.run(X, deep, initial_state=ordered).agrees is None
+    assert rnncli.run(X, of_torch(nn.LSTM, bidirectional=True), initial_state=[h] * 4).agrees
+
+
+@pytest.mark.parametrize("batch_first", [True, False])
+def test_lengths_are_of_the_sequences(batch_first: bool) -> None:
+    layer = nn.GRU(4, 2, batch_first=batch_first)
+    found = rnncli.run(X if batch_first else X.swapaxes(0, 1), layer, lengths=[5, 2, 3])
+    assert found.agrees
+    assert not found["hidden_states"][1, 2:].any()
+    assert found["hidden_states"].shape == (3, 5, 2)
+
+
+def test_a_list_of_sequences_is_one_array(model: Any) -> None:
+    for subject in (model, of_torch()):
+        np.testing.assert_array_equal(rnncli.run([*X], subject)[0], rnncli.run(X, subject)[0])
+
+
+def test_text_is_no_input_of_a_module() -> None:
+    with pytest.raises(InputError, match="PyTorch has no tensor"):
+        rnncli.run(TEXT, of_torch())
