@@ -316,10 +316,12 @@ class Picture:
         return picture, {"width": int.from_bytes(picture[16:20], "big") // 2}
 
     def __str__(self) -> str:
-        from rnncli.commands.plot.terminal import render
+        from rnncli.show.formats import import_quietly
 
         width = self.view.width or shutil.get_terminal_size((0, 0)).columns or None
-        return render(self.sheet, self.style, self.view._replace(width=width), "none").rstrip("\n")
+        terminal = import_quietly("rnncli.commands.plot.terminal")
+        text: str = terminal.render(self.sheet, self.style, self.view._replace(width=width), "none")
+        return text.rstrip("\n")
 
     def __repr__(self) -> str:
         return f"<rnncli.plot {_describe_layers(self.layers)}>"

@@ -128,6 +128,19 @@ def test_a_call_leaves_its_caller_as_it_was(models: Path) -> None:
     assert (done.stdout, done.returncode) == ("", 0), done.stderr
 
 
+@pytest.mark.parametrize("call", ["run", "plot"])
+def test_the_first_answer_that_is_printed_draws_no_random_number(call: str) -> None:
+    """Rich, which prints it, draws some when it is imported."""
+    script = (
+        f"import random, sys, rnncli\nanswer = rnncli.{call}([[[1.0, 2.0]]], 'LSTM(2)')\n"
+        "before = random.getstate(), 'rich.style' in sys.modules\nstr(answer)\n"
+        "assert before == (random.getstate(), False)"
+    )
+    words = [sys.executable, "-c", script]
+    done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=PATIENCE)
+    assert (done.stdout, done.returncode) == ("", 0), done.stderr
+
+
 def test_the_callers_options_of_keras_change_no_number() -> None:
     expected = rnncli.run(X, "LSTM(3)", engine="tensorflow", seed=1)
     policy = keras.config.dtype_policy()

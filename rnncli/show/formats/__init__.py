@@ -6,9 +6,12 @@ and writes bytes to `file`, in parts where possible.
 
 from __future__ import annotations
 
+import random
+import sys
 from importlib import import_module
 from io import BytesIO
 from pathlib import PurePath
+from types import ModuleType
 from typing import IO, TYPE_CHECKING, NamedTuple
 
 from rnncli.errors import UsageError
@@ -41,7 +44,18 @@ class Format(NamedTuple):
 
     def write(self, answer: Answer, view: View, file: IO[bytes]) -> None:
         """Write the answer to `file`."""
-        getattr(import_module(self.module), self.function)(answer, view, file)
+        getattr(import_quietly(self.module), self.function)(answer, view, file)
+
+
+def import_quietly(name: str) -> ModuleType:
+    """Import a module that may import Rich, which then draws random numbers: the caller's go on as before."""
+    if name in sys.modules:
+        return sys.modules[name]
+    state = random.getstate()
+    try:
+        return import_module(name)
+    finally:
+        random.setstate(state)
 
 
 FOLDER = "rnncli.show.formats"
