@@ -52,6 +52,8 @@ EXAMPLES = {
     "of": "For example of='hidden_state'.",
     "select": "Give names, such as select='hidden_state'.",
     "engines": "Name two, such as engines=['numpy', 'tensorflow'].",
+    "columns": "For example columns='heat,load'.",
+    "drop": "For example drop='id'.",
     "input_axes": "For example input_axes='time,features'.",
 }
 """Keywords that take one text or several, with an example."""

@@ -16,7 +16,8 @@ from rnncli.ask.live_object import LiveObject, find_framework, unbuilt_config
 from rnncli.case import Array, format_shape
 from rnncli.errors import Flag, InputError, LayerError, Message, Text, UsageError, first_nonblank_line, inside
 from rnncli.inputs import sample_files
-from rnncli.inputs.formats.csv import find_column, split_rows
+from rnncli.inputs.formats import ReadOptions
+from rnncli.inputs.formats.csv import choose_columns, find_column, split_rows
 from rnncli.inputs.named_arrays import STATE_WORD
 from rnncli.inputs.source import MODEL_SUFFIXES, WEIGHT_SUFFIXES, expand_user, split_layers
 from rnncli.options import first_given
@@ -38,10 +39,9 @@ def pass_inputs(inputs: Any, options: Options) -> Any:
         return _pass_file(str(inputs))
     if inputs is not None and options.get("input_shape") is not None:
         raise UsageError("both inputs and an input_shape are given.", "Leave one of them out.")
-    column = options.get("batch_column")
-    if column is not None and hasattr(inputs, "columns"):
-        return _split_frame(inputs, column)
-    if options.get("input_shape") is None:
+    if hasattr(inputs, "columns"):
+        inputs = _read_frame(inputs, options)
+    elif options.get("input_shape") is None:
         _refuse_file_options(options)
     kinds = NUMBERS if options.get("model") is None else NUMBERS + TEXTS
     if options.get("model") is not None and isinstance(inputs, Mapping):
@@ -55,17 +55,16 @@ def pass_raw(inputs: Any, options: Options) -> Any:
     """Return what a live object is called with: any value as it is; a file is read later."""
     if isinstance(inputs, (str, PathLike)):
         return _pass_file(str(inputs))
-    column = options.get("batch_column")
-    if column is not None and hasattr(inputs, "columns"):
-        sequences = _split_frame(inputs, column)
+    if hasattr(inputs, "columns"):
+        sequences = _read_frame(inputs, options)
         return list(sequences) if isinstance(sequences, tuple) else sequences  # a tuple is several arguments
     _refuse_file_options(options)
     return inputs
 
 
-def _refuse_file_options(options: Options) -> None:
+def _refuse_file_options(options: Options, names: Sequence[str] = FILE_OPTIONS) -> None:
     """Raise UsageError for an option of files, beside arrays."""
-    if flag := first_given(options, FILE_OPTIONS):
+    if flag := first_given(options, names):
         raise UsageError(
             "{flag} applies only to a file, and the inputs are arrays.",
             "Leave out {flag}, or give the path of a file.",
@@ -73,15 +72,23 @@ def _refuse_file_options(options: Options) -> None:
         )
 
 
-def _split_frame(frame: Any, column: str) -> Array | tuple[Array, ...]:
-    """Return the sequences of a DataFrame: the rows that have the same text in a column, as of CSV."""
+def _read_frame(frame: Any, options: Options) -> Any:
+    """Return the columns of a DataFrame that are chosen, as of CSV; with a batch column, its sequences."""
+    _refuse_file_options(options, FILE_OPTIONS[:-3])
+    column = options.get("batch_column")
+    given = options.get("columns"), options.get("drop")
+    if (column, *given) == (None, None, None):
+        return frame
+    chosen, dropped = (value.split(",") if isinstance(value, str) else value for value in given)
     names = [str(name) for name in frame.columns]
     with inside("inputs"):
-        index = find_column(column, names)
+        by = None if column is None else find_column(column, names)
+        columns = choose_columns(ReadOptions(columns=chosen, drop=dropped), names, len(names), by)
+    if by is None:
+        return frame.iloc[:, columns]
     members: dict[str, int] = {}
-    rows = [members.setdefault(str(text), len(members)) for text in frame.iloc[:, index]]
-    others = [other for other in range(len(names)) if other != index]
-    return split_rows(to_array(frame.iloc[:, others], "inputs"), np.array(rows))
+    rows = [members.setdefault(str(text), len(members)) for text in frame.iloc[:, by]]
+    return split_rows(to_array(frame.iloc[:, columns], "inputs"), np.array(rows))
 
 
 def _pass_file(word: str) -> Path:

@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from rnncli.models.summary import Summary
 
 TAKEN = (
-    "input", "input_format", "delimiter", "decimal", "batch_column", "mask", "lengths", "initial_state",
-    "training", "engine", "model", "at",
+    "input", "input_format", "delimiter", "decimal", "batch_column", "columns", "drop", "mask", "lengths",
+    "initial_state", "training", "engine", "model", "at",
 )  # fmt: skip
 """The options that apply to a live object."""
 NEAR = 2e-5

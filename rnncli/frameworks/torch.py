@@ -142,6 +142,11 @@ def name_arrays(chain: Chain) -> dict[str, Array]:
 
 def dump(chains: Sequence[Chain], suffix: str) -> bytes:
     """Return a file for `torch.load`.  Raises EngineError if PyTorch is missing."""
+    return dump_arrays(convert("torch", chains))
+
+
+def dump_arrays(arrays: Mapping[str, Array]) -> bytes:
+    """Return a file of these arrays for `torch.load`.  Raises EngineError if PyTorch is missing."""
     try:
         import torch
     except ImportError:
@@ -149,7 +154,7 @@ def dump(chains: Sequence[Chain], suffix: str) -> bytes:
             "PyTorch is not installed; it is needed to write .pt files.", "pip install torch"
         ) from None
     content = io.BytesIO()
-    tensors = {name: torch.from_numpy(array) for name, array in convert("torch", chains).items()}
+    tensors = {name: torch.from_numpy(array) for name, array in arrays.items()}
     torch.save(tensors, content)
     return content.getvalue()
 

@@ -110,10 +110,10 @@ def fit_input(wanted: ModelInput, given: Any, tables: Mapping[str, Array] = {}) 
         if wanted.shape is None:
             return texts
         one_column = wanted.shape[-1:] == (1,) and texts.ndim == len(wanted.shape) - 1
-        return _fit_shape(wanted, wanted.shape, texts[..., None] if one_column else texts)
+        return fit_shape(wanted, wanted.shape, texts[..., None] if one_column else texts)
     array = _to_numbers(wanted.name, describe(wanted), given)
     if wanted.shape is not None:
-        array = _fit_shape(wanted, wanted.shape, array)
+        array = fit_shape(wanted, wanted.shape, array)
     if not _is_numeric(wanted.dtype):
         kind = wanted.dtype or Message("values that are not numbers")
         raise InputError(
@@ -186,8 +186,11 @@ def _is_numeric(dtype: str) -> bool:
         return False
 
 
-def _fit_shape(wanted: ModelInput, shape: Sequence[Dimension], array: Array) -> Array:
-    """Return the array, with a batch axis of 1 if only the batch axis is missing.  Raises InputError."""
+def fit_shape(wanted: ModelInput, shape: Sequence[Dimension], array: Array) -> Array:
+    """Return the array, with a batch axis of 1 if only the batch axis is missing.  Raises InputError.
+
+    shape: what the model expects.
+    """
     has_batch = bool(shape) and is_batch(shape[0])
     if has_batch and _fits(array.shape, shape[1:]):
         array = array[None]

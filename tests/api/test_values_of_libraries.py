@@ -82,6 +82,36 @@ def test_a_frame_has_its_sequences_by_a_column_as_its_csv_file(name: str, tmp_pa
     assert found.hidden_state.shape == (2, 3)
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"columns": "load,heat", "batch_column": "sensor"},
+        {"drop": ["load"], "batch_column": "sensor"},
+        {"drop": "sensor"},
+        {"columns": ["heat"]},
+    ],
+)
+def test_columns_of_a_frame_are_chosen_as_of_its_csv_file(options: Any, tmp_path: Path) -> None:
+    frame = pytest.importorskip("pandas").DataFrame(FRAMES["equal"])
+    frame.to_csv(tmp_path / "frame.csv", index=False)
+    found = rnncli.run(frame, "gru", seed=1, **options)
+    expected = rnncli.run(tmp_path / "frame.csv", "gru", seed=1, **options)
+    assert found.input_shape == expected.input_shape
+    np.testing.assert_array_equal(found.hidden_state, expected.hidden_state)
+    module = pytest.importorskip("torch").nn.GRU(found.input_shape[-1], 3, batch_first=True)
+    assert rnncli.run(frame, module, **options).input_shape[-2:] == found.input_shape[-2:]
+
+
+def test_columns_of_a_frame_that_are_not_there() -> None:
+    frame = pytest.importorskip("pandas").DataFrame(FRAMES["equal"])
+    for options, says in (
+        ({"columns": "heet"}, "Did you mean heat"),
+        ({"drop": "sensor,heat,load"}, "no column is left"),
+    ):
+        with pytest.raises(InputError, match=says):
+            rnncli.run(frame, **options)  # type: ignore[arg-type]
+
+
 def test_a_frame_without_such_a_column_is_told_its_columns() -> None:
     frame = pytest.importorskip("pandas").DataFrame(FRAMES["equal"])
     with pytest.raises(InputError, match=r"inputs: there is no column 'sensr'\.\nDid you mean sensor"):

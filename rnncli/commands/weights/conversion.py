@@ -10,12 +10,13 @@ from typing import Any
 
 from rnncli import frameworks
 from rnncli.ask import Ask
+from rnncli.ask.live_object import LiveObject
 from rnncli.case import Array
 from rnncli.commands.weights import weight_source
 from rnncli.commands.weights.contents import Contents, LayerSummary
 from rnncli.commands.weights.weight_source import Weights
 from rnncli.errors import InputError, LayerError, Message, Text, UsageError, format_names, inside
-from rnncli.frameworks import CellWeights, Chain, LayerWeights
+from rnncli.frameworks import CellWeights, Chain, LayerWeights, torch
 from rnncli.layers.layer import within
 from rnncli.models.graph import name_loops
 from rnncli.show import formats
@@ -39,6 +40,10 @@ def answer(to: str, output: OutputFlags, ask: Ask) -> Reply[ConversionAnswer | b
     suffix = _layout_suffix(to, output)
     source = weight_source.read(ask)
     chains = chains_of(source.contents)
+    if to == "torch" and isinstance(ask.model, LiveObject) and (state := ask.model.weights().state):
+        names = [layer.name for layer in source.contents.layers]
+        arrays = {name: array for layer in names for name, array in state[layer].items()}
+        return Reply(ConversionAnswer(to, arrays, chains), _remarks(to, chains, source, is_own=True))
     converted = (  # before the remarks: it refuses a layer that the framework lacks
         frameworks.dump(to, chains, suffix)
         if suffix is not None
@@ -163,11 +168,14 @@ def _kind(class_name: str, config: Mapping[str, Any]) -> str:
     return class_name
 
 
-def _remarks(to: str, chains: Sequence[Chain], source: Weights) -> tuple[Text, ...]:
-    """Return the remarks: the seed of drawn weights, notes of the framework, what was not converted."""
+def _remarks(to: str, chains: Sequence[Chain], source: Weights, *, is_own: bool = False) -> tuple[Text, ...]:
+    """Return the remarks: the seed of drawn weights, notes of the framework, what was not converted.
+
+    is_own: whether the layout is that of the object, whose `load_state_dict` takes the names.
+    """
     seed = source.description.seed if source.description else None
     drawn = () if seed is None else (Message("the weights are those of {--seed:seed}", seed=seed),)
-    notes = dict.fromkeys(text for chain in chains for text in frameworks.get(to).notes(chain))
+    notes = dict.fromkeys(text for chain in chains for text in frameworks.get(to).notes(chain) if not is_own)
     others = list(source.contents.other_shapes)
     left = (
         (Message("not recurrent, so not converted: {others}", others=format_names(others)),) if others else ()
@@ -218,4 +226,6 @@ class ConversionAnswer(Answer):
     def own_file(self, path: str) -> bytes | None:
         """Return the file that the framework reads, if the suffix is one of its own."""
         suffix = _layout_suffix(self.layout, OutputFlags(output=path))
+        if suffix is not None and self.layout == "torch":
+            return torch.dump_arrays(self.arrays)
         return None if suffix is None else frameworks.dump(self.layout, self.chains, suffix)

@@ -132,25 +132,8 @@ class _Table:
             if options.batch_column is None
             else find_column(options.batch_column, self.header, self.width)
         )
-        self.columns, self.sequences = self._choose_columns(options), dict[str, int]()
-        if not self.columns:
-            raise InputError(
-                "it has no column beside the batch column."
-                if options.columns is options.drop is None
-                else "no column is left to read.",
-                "Add a column of numbers, or leave {--batch-column} out."
-                if options.columns is options.drop is None
-                else "Choose others with {--columns}, or leave {--drop} out.",
-            )
-
-    def _choose_columns(self, options: ReadOptions) -> list[int]:
-        """Return the indices of the columns of numbers."""
-        chosen, dropped = (
-            None if names is None else [find_column(name.strip(), self.header, self.width) for name in names]
-            for names in (options.columns, options.drop)
-        )
-        every = range(self.width) if chosen is None else chosen
-        return [index for index in every if index != self.by and index not in (dropped or ())]
+        self.columns = choose_columns(options, self.header, self.width, self.by)
+        self.sequences: dict[str, int] = {}
 
     def read(self) -> Document:
         """Return the Document with all rows."""
@@ -315,6 +298,29 @@ class _Table:
                 "{advice} A first row that contains a number is read as data, not as a header.", advice=advice
             )
         return InputFlagError(what, advice, ROWS) if flag else InputError(what, advice)
+
+
+def choose_columns(options: ReadOptions, header: Sequence[str], width: int, by: int | None) -> list[int]:
+    """Return the indices of the columns of numbers.  by: index of the batch column; None without one.
+
+    Raises InputError if there is no such column, or none is left.
+    """
+    chosen, dropped = (
+        None if names is None else [find_column(name.strip(), header, width) for name in names]
+        for names in (options.columns, options.drop)
+    )
+    every = range(width) if chosen is None else chosen
+    columns = [index for index in every if index != by and index not in (dropped or ())]
+    if not columns:
+        raise InputError(
+            "it has no column beside the batch column."
+            if options.columns is options.drop is None
+            else "no column is left to read.",
+            "Add a column of numbers, or leave {--batch-column} out."
+            if options.columns is options.drop is None
+            else "Choose others with {--columns}, or leave {--drop} out.",
+        )
+    return columns
 
 
 def find_column(name: str, header: Sequence[str], width: int = 0) -> int:

@@ -12,7 +12,8 @@ import numpy as np
 
 from rnncli.case import Array, Shape
 from rnncli.errors import Message, format_names
-from rnncli.models.graph import Graph
+from rnncli.models.graph import Graph, ModelInput
+from rnncli.models.inputs import fit_shape
 from rnncli.models.keras.reader import graph_of
 from rnncli.models.keras.summary import summarize as summarize_graph
 from rnncli.models.live.keras_held import find_layers
@@ -25,8 +26,14 @@ def summarize(model: Any, given: Any, _call: Callable[[], object]) -> Summary:
     title, origin = type(model).__name__, f"Keras {keras.__version__}"
     if graph := _graph(model):
         shapes = _shapes(given, [wanted.name for wanted in graph.inputs])
+        for wanted in graph.inputs:
+            if wanted.name in shapes:
+                _require_shape(wanted, shapes[wanted.name])
         found = summarize_graph(graph, shapes)
         return Summary("", origin, found.inputs, found.layers, found.outputs, name=title)
+    if is_recurrent(model) and given is not None and (built := _input_shape(model)):
+        sizes = ("batch", *(None for _ in built[1:-1]), built[-1])
+        _require_shape(ModelInput("input", sizes, model.compute_dtype), tuple(np.shape(given)))
     unbuilt = [entry.name for entry in find_layers(model) if not entry.layer.built]
     notes = (
         [Message("not built yet, so without weights: {names}", names=format_names(unbuilt))]
@@ -68,6 +75,15 @@ def _shapes(given: Any, names: list[str]) -> dict[str, Shape]:
     if isinstance(given, (list, tuple)) and len(given) == len(names) > 1:
         named = dict(zip(names, given, strict=True))
     return {name: tuple(np.shape(value)) for name, value in named.items() if name in names}
+
+
+def _require_shape(wanted: ModelInput, shape: Any) -> None:
+    """Raise InputError for an input that the model does not take.
+
+    Unlike a file, whose batch axis may be left out, the object is called with the input as it is.
+    """
+    if wanted.shape is not None:
+        fit_shape(wanted, (None, *wanted.shape[1:]), np.broadcast_to(np.float32(0), shape))
 
 
 def _rows(model: Any) -> Iterator[LayerRow]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from rnncli.case import Array
 from rnncli.errors import LayerError, Message, Text
 from rnncli.models.graph import Node
 from rnncli.models.live import find_framework
@@ -16,6 +17,7 @@ class HeldWeights(NamedTuple):
     chains: names of the layers of each chain, in which a layer takes the previous layer's output.
     other_shapes: the shapes of all other weights, by name.  layer_count: the number of all layers.
     lacks: why rnncli cannot compute a layer, by its name.
+    state: by the name of the layer, its weights as the state dict of the object has them; {} of Keras.
     """
 
     nodes: tuple[Node, ...]
@@ -23,6 +25,7 @@ class HeldWeights(NamedTuple):
     other_shapes: Mapping[str, tuple[int, ...]]
     layer_count: int
     lacks: Mapping[str, Text]
+    state: Mapping[str, Mapping[str, Array]]
 
 
 def read_weights(value: Any) -> HeldWeights:
@@ -39,6 +42,7 @@ def _read_torch(model: Any) -> HeldWeights:
     nodes: list[Node] = []
     chains: list[tuple[str, ...]] = []
     lacks: dict[str, Text] = {}
+    state: dict[str, dict[str, Array]] = {}
     used: set[int] = set()
     for path, module in modules.items():
         if isinstance(module, RECURRENT):
@@ -46,7 +50,12 @@ def _read_torch(model: Any) -> HeldWeights:
                 f"{path}.{name}".lstrip("."): to_array(item) for name, item in weights_at_rest(module).items()
             }
             used |= {id(weight) for weight in module.parameters()}
-            for layers in recognize.find_modules("", tensors).modules:
+            arrays = {name: array for name, array in tensors.items() if array is not None}
+            for layers in recognize.find_modules("", arrays).modules:
+                for index, node in enumerate(layers.nodes):
+                    ends = (f"_l{index}", f"_l{index}_reverse")
+                    of_layer = {name: array for name, array in arrays.items() if name.endswith(ends)}
+                    state[node.name] = of_layer or arrays  # a cell's names have no number
                 nodes += [node.with_core_options(**options_of(module, None)) for node in layers.nodes]
                 chains.append(tuple(node.name for node in layers.nodes) or (layers.name,))
                 lacks |= {layers.name: layers.reason} if layers.refusal else {}
@@ -54,7 +63,7 @@ def _read_torch(model: Any) -> HeldWeights:
         name: tuple(weight.shape) for name, weight in model.named_parameters() if id(weight) not in used
     }
     leaves = [module for module in modules.values() if not list(module.children())]
-    return HeldWeights(tuple(nodes), tuple(chains), others, len(leaves), lacks)
+    return HeldWeights(tuple(nodes), tuple(chains), others, len(leaves), lacks, state)
 
 
 def _read_keras(model: Any) -> HeldWeights:
@@ -91,4 +100,4 @@ def _read_keras(model: Any) -> HeldWeights:
         chains.append((name,))
     others = {weight.path: tuple(weight.shape) for weight in model.weights if id(weight) not in used}
     count = sum(not any(item.layer in other.owners for other in held) for item in held)
-    return HeldWeights(tuple(nodes), tuple(chains), others, count, lacks)
+    return HeldWeights(tuple(nodes), tuple(chains), others, count, lacks, {})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -56,6 +57,20 @@ def test_a_module_has_its_layers_by_path_as_pytorch_counts_them() -> None:
         rnncli.weights(model, to="cudnn")
     with pytest.raises(UsageError, match="there is no recurrent layer 'decoder' in it"):
         rnncli.weights(model, at="decoder")
+
+
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_a_module_loads_what_it_gave(bidirectional: bool, tmp_path: Path) -> None:
+    model = nn.ModuleDict({"rnn": nn.LSTM(4, 3, 2, bidirectional=bidirectional), "cell": nn.GRUCell(4, 3)})
+    for module in (model, *model.values()):
+        found = rnncli.weights(module, to="torch")
+        state = module.state_dict()
+        assert list(found) == list(state)
+        assert all(np.array_equal(found[name], state[name]) for name in state)
+        assert "bias_hh is zero" not in str(found.remarks)
+        found.save(tmp_path / "rnn.pt")
+        module.load_state_dict(torch.load(tmp_path / "rnn.pt"))
+    assert list(rnncli.weights(model, to="torch", at="cell")) == [f"cell.{name}" for name in state]
 
 
 def test_a_model_of_keras_goes_to_pytorch_layer_by_layer() -> None:

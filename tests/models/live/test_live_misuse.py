@@ -95,3 +95,13 @@ def test_a_list_of_sequences_is_one_array(model: Any) -> None:
 def test_text_is_no_input_of_a_module() -> None:
     with pytest.raises(InputError, match="PyTorch has no tensor"):
         rnncli.run(TEXT, of_torch())
+
+
+def test_shapes_of_an_input_that_the_model_refuses(model: Any, gru: Any) -> None:
+    for subject in (model, gru):
+        with pytest.raises(InputError, match=r"the model expects \(.*4\), float32; got shape \(3, 5, 2\)"):
+            rnncli.shape(X[..., :2], subject)
+        with pytest.raises(InputError, match="Give an array of 3 axes"):
+            rnncli.shape(X[0], subject)
+        assert rnncli.shape(X, subject).parameters == subject.count_params()
+    assert rnncli.shape(X[:, :2], gru)
