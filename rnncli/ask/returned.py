@@ -33,6 +33,7 @@ class Returned(NamedTuple):
     result: of a recurrent layer, or of all.
     inputs: by name.
     read: the inputs of a whole model that the first recurrent layer reads.
+    missing: the layers with outputs of the model that were not computed.
     """
 
     name: str
@@ -43,11 +44,12 @@ class Returned(NamedTuple):
     inputs: Mapping[str, Array]
     remarks: Remarks
     read: Collection[str] = ()
+    missing: Collection[str] = ()
 
     @property
     def mask(self) -> Array | None:
         """The steps that the first recurrent layer reads, (batch, timesteps); None without a mask."""
-        return next(iter(self.cases.values())).mask
+        return next((case.mask for case in self.cases.values()), None)
 
     @property
     def batch(self) -> int:

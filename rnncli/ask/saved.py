@@ -170,7 +170,7 @@ class Saved(Subject):
         return self.model.takes_masks
 
     def returned(self, like: Returned | None = None, mapping: Mapping[str, str] = {}) -> Returned:
-        """Return every tensor of the chosen recurrent layers; if all are chosen, also the model's outputs."""
+        """Return every tensor of the chosen layers; if none is named, of recurrent ones, and the outputs."""
         from rnncli.ask import returned
 
         model, engine = self.model, self.ask.engine
@@ -194,7 +194,7 @@ class Saved(Subject):
         layers: dict[str, tuple[NamedTensor, ...]] = {}
         for tensor in tensors.result.outputs:
             name = str(tensor.label.layer)
-            if name in tensors.cases or tensor.name in outputs:
+            if name in tensors.cases or tensor.name in outputs or model.names:
                 layers[name] = (*layers.get(name, ()), tensor)
         cases = {name: pair.model for name, pair in tensors.cases.items()}
         kinds = {
@@ -205,7 +205,10 @@ class Saved(Subject):
         }
         inputs, remarks = model_call.inputs, tensors.notes
         read = self._inputs_of(next(iter(cases))) if model.makes_masks and cases else ()
-        return returned.Returned(model.file, layers, kinds, cases, tensors.result, inputs, remarks, read)
+        missing = {name.rpartition("/")[0]: None for name in outputs}.keys() - layers.keys()
+        return returned.Returned(
+            model.file, layers, kinds, cases, tensors.result, inputs, remarks, read, sorted(missing)
+        )
 
     def _inputs_of(self, layer: str) -> set[str]:
         """Return the inputs of a graph that a layer depends on."""

@@ -247,7 +247,7 @@ class SavedModel(ABC):
     def run_like(self, cases: Mapping[str, Case], compute: Compute) -> ModelRun:
         """Return what the layers of a file without a graph get, if its first layers get what these Cases get.
 
-        cases: by the names of layers; a module whose first layer has none is left out.
+        cases: by the names of layers; a module starts at its first layer that has one, or is left out.
         """
         raise NotImplementedError(self.file)
 

@@ -37,6 +37,12 @@ def compare_alone(ask: Ask, tolerances: TolerancePair) -> Reply[CompareAnswer]:
         )
     subject = subject_of(ask)
     whole = subject.returned()
+    if not whole.cases:
+        raise UsageError(
+            "{--alone} compares recurrent layers, and {name} has none here.",
+            "Name one after the #, or leave {--alone} out.",
+            name=whole.name,
+        )
     masked = whole.mask is not None and not whole.mask.all()
     if whole.batch == 1 and not masked:
         raise UsageError(

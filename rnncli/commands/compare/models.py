@@ -79,6 +79,7 @@ def compare_models(
     else:
         returned = second.layers[str(parting.sides[1])]
         theirs = {str(tensor.label.without_layer): tensor.values for tensor in returned}
+    left = _find_left(first, pairs) | _find_left(second, pairs.values())
     engines = tuple(dict.fromkeys((*first.header.engines, *second.header.engines)))
     header = dataclasses.replace(first.header, engines=engines, assumed=None, conditions={})
     atol, rtol = map(checks.format_tolerance, tolerances)
@@ -86,7 +87,7 @@ def compare_models(
         header,
         differences,
         (atol, rtol),
-        conclusion=_conclude(parting, differences),
+        conclusion=_conclude(parting, differences, left),
         models=(first.name, second.name),
         theirs=theirs,
     )
@@ -140,6 +141,12 @@ def _note_left(model: Returned, paired: Iterable[str]) -> Iterator[Text]:
         yield Message(note, names=format_names(names), owner=model.name)
 
 
+def _find_left(model: Returned, paired: Iterable[str]) -> dict[str, None]:
+    """Return the layers that were not compared: those in no pair, and outputs that were not computed."""
+    names = dict.fromkeys((*model.layers, *model.missing))
+    return {name: None for name in names if name not in {*paired}}
+
+
 def _compare_layers(
     name: str, tensors: Tensors, other_name: str, others: Tensors, tolerances: TolerancePair
 ) -> TensorDifference:
@@ -179,8 +186,10 @@ def _align(tensor: NamedTensor, other: NamedTensor) -> Any:
     return np.where(masked.reshape(masked.shape + (1,) * (values.ndim - 2)), tensor.values, values)
 
 
-def _conclude(parting: TensorDifference | None, differences: Iterable[TensorDifference]) -> Text:
-    """Return where the models part, or how near they are."""
+def _conclude(
+    parting: TensorDifference | None, differences: Iterable[TensorDifference], left: Iterable[str]
+) -> Text:
+    """Return where the models part, or how near they are.  left: the layers that were not compared."""
     if parting is not None:
         ours, theirs = parting.sides
         if parting.step is None:
@@ -191,7 +200,15 @@ def _conclude(parting: TensorDifference | None, differences: Iterable[TensorDiff
             theirs=theirs,
             step=parting.step,
         )
-    if any(difference.absolute for difference in differences):
+    rounding, names = any(difference.absolute for difference in differences), [*left]
+    if names:
+        text = (
+            "the difference between the compared layers is rounding; not compared: {names}"
+            if rounding
+            else "the compared layers return exactly the same numbers; not compared: {names}"
+        )
+        return Message(text, names=format_names(names))
+    if rounding:
         return Message("the difference between the models is rounding")
     return Message("the models return exactly the same numbers")
 

@@ -118,19 +118,21 @@ class Model(SavedModel):
         return ModelRun(tuple(parts), notes=tuple(notes), order=self.layer_names())
 
     def run_like(self, cases: Mapping[str, Case], compute: Compute) -> ModelRun:
-        """Return what each layer gets if the first layers of the modules get what these Cases get."""
+        """Return what each layer gets if the first layers with Cases of the modules get what these get."""
         parts: list[LayerUse] = []
         notes: dict[Text, None] = {}
         for module in _used_modules(self.contents, tuple(cases)):
-            case = cases.get(module.nodes[0].name) if module.nodes else None
-            if case is None:
+            first = next((index for index, node in enumerate(module.nodes) if node.name in cases), None)
+            if first is None:
                 continue
+            module = replace(module, nodes=module.nodes[first:], tensors=module.tensors[first:])
+            case = cases[module.nodes[0].name]
             with inside(self.file):
                 inputs.require_computable(self.contents, module, case.inputs)
             used, given = replace(self.contents, modules=(module,)), GivenBeside(mask=case.mask)
-            first = Case(Stack(), case.inputs, mask=case.mask, seed=None, assumed=assumed_of(used, given))
+            common = Case(Stack(), case.inputs, mask=case.mask, seed=None, assumed=assumed_of(used, given))
             starts = {name: other.initial_state for name, other in cases.items()}
-            parts += _parts(module, first, starts, compute)
+            parts += _parts(module, common, starts, compute)
             notes[assumptions(used, given)] = None
         return ModelRun(tuple(parts), notes=tuple(notes))
 

@@ -143,6 +143,13 @@ def test_one_model_in_two_frameworks(tmp_path: Path, rnncli: Run) -> None:
         found = rows(rnncli, str(tmp_path / "x.npy"), *files)
         assert len(found["comparisons"]) == 2
         assert all(one["verdict"] == "same" for one in found["comparisons"])
+    names = json.loads(rnncli("weights", str(tmp_path / "m.pt"), "-f", "json").stdout)["layers"]
+    for words in (("m.pt#{}", "m.onnx"), ("m.onnx", "m.pt#{}")):  # the second layer without the first
+        first, second = (str(tmp_path / word.format(names[1]["name"])) for word in words)
+        found = rows(rnncli, str(tmp_path / "x.npy"), "--model", first, "--with", second)
+        (compared,) = found["comparisons"]
+        assert compared["absolute"] < 1e-6
+        assert "the compared layers" in found["conclusion"]
 
 
 @pytest.mark.filterwarnings("ignore")  # of the exporter
@@ -223,6 +230,31 @@ def test_inputs_of_other_names_are_taken_in_order(tmp_path: Path) -> None:
         ("gru_b", "gru_right"),
         ("sum", "sum"),
     }
+
+
+def test_outputs_that_are_not_compared_are_named(tmp_path: Path, rnncli: Run) -> None:
+    """The layers behind one that rnncli does not know are left out, unless one is named."""
+    keras = pytest.importorskip("keras")
+    for index, file in enumerate(("a.keras", "b.keras")):
+        keras.utils.set_random_seed(1)
+        x = keras.Input((6, 5))
+        sequence = keras.layers.LSTM(4, return_sequences=True, name="lstm")(x)
+        both = keras.layers.MultiHeadAttention(1, 2)(sequence, sequence)
+        model = keras.Model(x, keras.layers.Dense(2, name="head")(both))
+        model.get_layer("head").bias.assign([index, 0])
+        model.save(tmp_path / file)
+    np.save(tmp_path / "x.npy", INPUTS)
+    first, second = (str(tmp_path / file) for file in ("a.keras", "b.keras"))
+    found = rows(rnncli, str(tmp_path / "x.npy"), "--model", first, "--with", second)
+    said = "the compared layers return exactly the same numbers; not compared: head"
+    assert found["conclusion"] == said
+    words = ("--model", f"{first}#head", "--with", f"{second}#head")
+    named = rows(rnncli, str(tmp_path / "x.npy"), *words, code=1)
+    assert [one["name"] for one in named["comparisons"]] == ["head/output"]
+    assert named["comparisons"][0]["absolute"] == pytest.approx(1, abs=1e-5)
+    alone = rnncli("compare", str(tmp_path / "x.npy"), "--model", f"{first}#head", "--alone")
+    assert alone.returncode == 2
+    assert "--alone compares recurrent layers" in alone.stderr
 
 
 def test_a_described_layer_beside_a_model(folder: Path) -> None:
