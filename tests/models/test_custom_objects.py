@@ -103,6 +103,28 @@ def test_recurrent_layers_around_classes_of_a_models_own_are_shown(
     np.testing.assert_allclose(state, tagger(X)[1][:, -1], atol=2e-6)
 
 
+def test_all_layers_and_both_models_of_compare_get_the_classes(
+    rnncli: Run, folder: Path, tagger: Any
+) -> None:
+    """Also beside a model that is not Keras's."""
+    done = rnncli("run", GIVEN, "--model", "tagger.keras", *CUSTOM, "--all-layers", "-f", "json", cwd=folder)
+    tensors = {tensor["name"]: tensor["values"] for tensor in json.loads(done.stdout)["outputs"]}
+    for layer in tagger.layers:
+        if type(layer).__name__ in ("Scale", "Attention"):
+            expected = keras.Model(tagger.inputs, layer.output)(X)
+            np.testing.assert_allclose(tensors[f"{layer.name}/output"], expected, atol=2e-6)
+    assert {"Scale", "Attention"} <= {type(layer).__name__ for layer in tagger.layers}
+    state = {"weight_ih_l0": np.ones((9, 3), "f4"), "weight_hh_l0": np.ones((9, 3), "f4")}
+    np.savez(folder / "other.npz", **state)
+    words = ("compare", GIVEN, "--model", "tagger.keras", *CUSTOM, "-f", "json", "--with")
+    both = json.loads(rnncli(*words, "tagger.h5", cwd=folder).stdout)
+    assert [one["absolute"] for one in both["comparisons"]] == [0, 0]
+    beside = ("compare", GIVEN, *CUSTOM, "--model", "other.npz", "--with", "other.npz")
+    assert "is for models of Keras" in rnncli(*beside, cwd=folder).stderr
+    beside = (*words[:4], "--with", "other.npz", *CUSTOM, "--map", "gru=first")
+    assert "--custom-objects" not in rnncli(*beside, cwd=folder).stderr
+
+
 def test_python_gives_the_classes_themselves(folder: Path, tagger: Any, own: Any) -> None:
     classes = {name: own[name] for name in ("Scale", "Attention")}
     result = library.run(X, model=folder / "tagger.keras", custom_objects=classes)

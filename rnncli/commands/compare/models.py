@@ -101,13 +101,14 @@ def compare_models(
 def _return_both(ask: Ask, other: Mapping[str, Any], mapping: Mapping[str, str]) -> tuple[Returned, Returned]:
     """Return what both models return.  The first one gets the input, unless only its layers follow."""
     first, second = (_assume(one) for one in (ask, _ask_like(ask, other)))
-    if ask.assume is not None and not (first.follows or second.follows):
-        first = subject_of(ask)  # which says what --assume is for
+    lost = ask.custom_objects is not None is first.ask.custom_objects is second.ask.custom_objects
+    if lost or (ask.assume is not None and not (first.follows or second.follows)):
+        first = subject_of(ask)  # which says what the option is for
     if not first.follows or second.follows:
         leading = first.returned()
         return leading, second.returned(leading, mapping)
-    leading = subject_of(ask._replace(**{"layer": None, "model": None, "assume": None, **other})).returned()
-    following = subject_of(_ask_like(ask, {"model": ask.model}))
+    leading = _assume(ask._replace(**{"layer": None, "model": None, "assume": None, **other})).returned()
+    following = _assume(_ask_like(ask, {"model": ask.model}))
     return following.returned(leading, {ours: theirs for theirs, ours in mapping.items()}), leading
 
 
@@ -115,11 +116,14 @@ def _ask_like(ask: Ask, subject: Mapping[str, Any]) -> Ask:
     """Return what is asked for about another subject, which gets the inputs of the first one."""
     seed = ask.seed if subject.get("layer") else None
     states = ask.initial_state
-    return Ask(seed=seed, engine=ask.engine, initial_state=states, assume=ask.assume, stdin=False, **subject)
+    files = {"assume": ask.assume, "custom_objects": ask.custom_objects}
+    return Ask(seed=seed, engine=ask.engine, initial_state=states, stdin=False, **files, **subject)
 
 
 def _assume(ask: Ask) -> Subject:
-    """Return the subject, with --assume only if its file leaves something open; the other may not."""
+    """Return the subject, with --assume and --custom-objects only if they apply to its file."""
+    if ask.custom_objects is not None and not _takes_classes(ask._replace(assume=None)):
+        ask = ask._replace(custom_objects=None)
     subject = subject_of(ask._replace(assume=None))
     if ask.assume is None:
         return subject
@@ -127,6 +131,14 @@ def _assume(ask: Ask) -> Subject:
         if not subject.follows:
             return subject
     return subject_of(ask)
+
+
+def _takes_classes(ask: Ask) -> bool:
+    """Return whether --custom-objects applies to the model: whether it is a file of Keras."""
+    try:
+        return ask.model is not None and not subject_of(ask).follows
+    except RnncliError:
+        return False
 
 
 def _note_left(model: Returned, paired: Iterable[str]) -> Iterator[Text]:

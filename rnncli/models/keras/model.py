@@ -88,6 +88,8 @@ class Model(SavedModel):
         """
         graph = self.contents
         try:
+            if request.everything and graph.custom is not None:
+                _require_given(graph, None)  # else Keras computes all layers
             return run_graph(graph, request)
         except UnknownLayerError as error:
             node = next((node for node in graph.nodes if node.name == error.layer), None)
@@ -95,7 +97,7 @@ class Model(SavedModel):
                 raise
             if request.layers or not request.others:
                 require_inference(graph, request.layers)
-            _require_given(graph)
+            _require_given(graph, graph.custom)
             unknown, cause = error.sentence, node.name
         from rnncli.models.keras import framework
         from rnncli.models.keras.process import UnrunnableError
@@ -112,10 +114,10 @@ class Model(SavedModel):
         return framework.outputs(self.contents, self.path, inputs, cases)
 
 
-def _require_given(graph: Graph) -> None:
-    """Raise UnknownLayerError if --custom-objects lacks a class, for which Keras could not load the model."""
+def _require_given(graph: Graph, custom: CustomObjects | None) -> None:
+    """Raise UnknownLayerError if these objects lack a class, for which Keras could not load the model."""
     for node in graph.nodes if graph.custom is not None else ():
-        if not _keras_may_know(node, graph.custom):
+        if not _keras_may_know(node, custom):
             raise refuse(node.name, own_cell_name(node) or node.class_name, Message(UNKNOWN_CLASS))
 
 
