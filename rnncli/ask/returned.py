@@ -34,6 +34,7 @@ class Returned(NamedTuple):
     inputs: by name.
     read: the inputs of a whole model that the first recurrent layer reads.
     missing: the layers with outputs of the model that were not computed.
+    real: of inputs of a whole model with padding, the steps that are no padding.
     """
 
     name: str
@@ -45,11 +46,17 @@ class Returned(NamedTuple):
     remarks: Remarks
     read: Collection[str] = ()
     missing: Collection[str] = ()
+    real: Mapping[str, Array] = {}
 
     @property
     def mask(self) -> Array | None:
         """The steps that the first recurrent layer reads, (batch, timesteps); None without a mask."""
         return next((case.mask for case in self.cases.values()), None)
+
+    @property
+    def masked(self) -> bool:
+        """Whether the first recurrent layer leaves out steps."""
+        return self.mask is not None and not self.mask.all()
 
     @property
     def batch(self) -> int:
@@ -68,12 +75,15 @@ class Returned(NamedTuple):
     def of_sequence(self, index: int, *, cut: bool) -> Returned:
         """Return what one sequence gets.
 
-        cut: leave out the masked steps: of each layer, or of a whole model in what its first layer reads.
+        cut: leave out the masked steps: of each layer, or of a whole model in what its first layer reads;
+            where it masks none, the padding of the inputs.
         Raises InputError if the model changes the number of steps before this layer.
         """
         cases = {name: _cut_case(case, index, cut=cut) for name, case in self.cases.items()}
         inputs = {name: array[index : index + 1] for name, array in self.inputs.items()}
-        if cut and self.read and self.mask is not None:
+        if cut and not self.masked:
+            inputs |= {name: inputs[name][:, real[index]] for name, real in self.real.items()}
+        elif cut and self.read and self.mask is not None:
             read = [name for name in self.read if self.inputs[name].shape[1:2] == self.mask.shape[1:2]]
             if not read:
                 what = "the number of time steps changes before {layer}."

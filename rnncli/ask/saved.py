@@ -207,8 +207,9 @@ class Saved(Subject):
         read = self._inputs_of(next(iter(cases))) if model.makes_masks and cases else ()
         missing = {name.rpartition("/")[0]: None for name in outputs}.keys() - layers.keys()
         return returned.Returned(
-            model.file, layers, kinds, cases, tensors.result, inputs, remarks, read, sorted(missing)
-        )
+            model.file, layers, kinds, cases, tensors.result, inputs, remarks,
+            read, sorted(missing), model_call.real,
+        )  # fmt: skip
 
     def _inputs_of(self, layer: str) -> set[str]:
         """Return the inputs of a graph that a layer depends on."""
@@ -271,7 +272,8 @@ class Saved(Subject):
         model, inputs, notes = call.arrange_inputs(model, document.inputs, options, name, states)
         windows = ask.note_windows(is_stateful=bool(model.stateful_layers()))
         notes = (*document.remarks, *notes, *windows)
-        return call.ModelCall(model, inputs, ask.returns, notes, document.sequence_names)
+        real = call.find_real_steps(document.inputs, inputs, options)
+        return call.ModelCall(model, inputs, ask.returns, notes, document.sequence_names, real)
 
 
 def _compute(model_call: call.ModelCall, engine: str, *, everything: bool) -> Computed:

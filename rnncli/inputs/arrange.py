@@ -206,14 +206,19 @@ def pad(sequences: tuple[Array, ...], end: str, value: float) -> tuple[Array, Ar
     """
     import numpy as np
 
-    longest = max(map(len, sequences))
-    array = np.full((len(sequences), longest, *sequences[0].shape[1:]), value, dtype=np.float64)
-    mask = np.zeros((len(sequences), longest), dtype=bool)
-    for row, sequence in enumerate(sequences):
-        there = slice(longest - len(sequence), longest) if end == "pre" else slice(len(sequence))
-        array[row, there] = sequence
-        mask[row, there] = True
+    mask = real_steps(sequences, end)
+    array = np.full((*mask.shape, *sequences[0].shape[1:]), value, dtype=np.float64)
+    array[mask] = np.concatenate(sequences)
     return array, mask
+
+
+def real_steps(sequences: tuple[Array, ...], end: str) -> Array:
+    """Return the mask (batch, longest), False where `pad` pads."""
+    import numpy as np
+
+    lengths = np.array([len(sequence) for sequence in sequences])
+    mask: Array = np.arange(lengths.max()) < lengths[:, None]
+    return mask[:, ::-1] if end == "pre" else mask
 
 
 def parse_lengths(given: Any) -> tuple[int, ...]:

@@ -146,6 +146,13 @@ def arrange_inputs(
     return model, inputs, remarks
 
 
+def find_real_steps(raw: Any, inputs: Mapping[str, Array], options: ArrangeOptions) -> dict[str, Array]:
+    """Return the steps that --pad did not add, of each input of sequences that differ in length."""
+    named = raw if isinstance(raw, dict) else {next(iter(inputs), ""): raw}
+    ragged = {name: given for name, given in named.items() if name in inputs and isinstance(given, tuple)}
+    return {name: arrange.real_steps(given, str(options.pad)) for name, given in ragged.items()}
+
+
 def _give_beside(
     model: SavedModel,
     raw: Any,
@@ -244,6 +251,7 @@ class ModelCall(NamedTuple):
 
     inputs: by name.  returns: see `with_returns`.  remarks: on the inputs.
     sequence_names: as in Case.
+    real: the steps that --pad did not add, (batch, timesteps), of each input with padding.
     """
 
     model: SavedModel
@@ -251,6 +259,7 @@ class ModelCall(NamedTuple):
     returns: Mapping[str, bool]
     remarks: Remarks = ()
     sequence_names: tuple[str, ...] = ()
+    real: Mapping[str, Array] = {}
 
     def run(self, compute: Compute = compute.run, *, everything: bool = False) -> tuple[ModelRun, Remarks]:
         """Return the Case of each requested recurrent layer, and notes on the inputs, the file and the run.

@@ -19,6 +19,7 @@ from rnncli.show.answer import Reply
 
 BATCH = Message("in its batch")
 CUT = Message("alone, without its masked steps")
+UNPADDED = Message("alone, without its padding")
 KEPT = Message("alone, with its padding")
 ALONE = Message("alone")
 IDENTICAL = Message("each sequence returns exactly the same numbers alone and in its batch")
@@ -43,8 +44,8 @@ def compare_alone(ask: Ask, tolerances: TolerancePair) -> Reply[CompareAnswer]:
             "Name one after the #, or leave {--alone} out.",
             name=whole.name,
         )
-    masked = whole.mask is not None and not whole.mask.all()
-    if whole.batch == 1 and not masked:
+    cut = CUT if whole.masked else UNPADDED if whole.real else None
+    if whole.batch == 1 and cut is None:
         raise UsageError(
             "{--alone} needs several sequences, or masked steps, and the input is one sequence.",
             "Give a batch, such as {--input-shape 3,10,5}.",
@@ -53,16 +54,17 @@ def compare_alone(ask: Ask, tolerances: TolerancePair) -> Reply[CompareAnswer]:
     require_known(tolerances, names)
     differences: list[TensorDifference] = []
     remarks: list[Text] = [*whole.remarks, *subject.note_alone(whole)]
-    if masked:
+    if cut is not None:
         try:
-            difference, skipped = _compare(subject, whole, CUT, tolerances, cut=True)
+            difference, skipped = _compare(subject, whole, cut, tolerances, cut=True)
             differences.append(difference)
             if skipped:
-                text = "not compared without the masked steps: {names}, with another number of steps"
-                remarks.append(Message(text, names=format_names(skipped)))
+                text = "not compared {cut}: {names}, with another number of steps"
+                remarks.append(Message(text, cut=cut, names=format_names(skipped)))
         except InputError as error:  # a model that takes only one number of steps
-            remarks.append(Message("not compared without the masked steps: {error}", error=error))
-    differences.append(_compare(subject, whole, KEPT if masked else ALONE, tolerances, cut=False)[0])
+            remarks.append(Message("not compared {cut}: {error}", cut=cut, error=error))
+    kept = ALONE if cut is None else KEPT
+    differences.append(_compare(subject, whole, kept, tolerances, cut=False)[0])
     if not all(difference.agrees for difference in differences):
         conclusion = REAL
     else:
@@ -77,15 +79,16 @@ def _compare(
 ) -> tuple[TensorDifference, list[str]]:
     """Return the largest difference between the batch and its sequences alone, and tensors without partner.
 
-    cut: leave out the masked steps, which count as equal.
+    cut: leave out the masked steps or the padding, which count as equal.
     """
     known = {tensor.name: tensor for tensors in whole.layers.values() for tensor in tensors}
     joined: dict[str, Array] = {}
     skipped: dict[str, None] = {}
+    mask = whole.mask if whole.masked else next(iter(whole.real.values()), None)
     for index in range(whole.batch):
         alone = subject.alone(whole.of_sequence(index, cut=cut))
         for tensor in (tensor for tensors in alone.layers.values() for tensor in tensors):
-            rows = _real_rows(known[tensor.name], whole.mask, index, tensor.values.shape)
+            rows = _real_rows(known[tensor.name], mask, index, tensor.values.shape)
             if rows is None:
                 skipped[tensor.name] = None
             else:
@@ -104,7 +107,7 @@ def _real_rows(tensor: NamedTensor, mask: Array | None, index: int, shape: tuple
     """
     if tensor.values.shape[1:] == shape[1:]:
         return ...
-    real = mask if tensor.masked is None else ~tensor.masked
+    real = mask if tensor.masked is None or not tensor.masked.any() else ~tensor.masked
     rows = () if real is None else np.flatnonzero(real[index])
     steps = 0 if real is None else real.shape[1]
     return rows if (steps, len(rows)) == (tensor.values.shape[1], shape[1]) else None

@@ -70,7 +70,9 @@ def test_a_model_of_one_length_keeps_its_padding(tmp_path: Path) -> None:
     keras.Sequential([keras.Input((6, 4)), *layers]).save(tmp_path / "m.keras")
     found = package.compare(INPUTS, model=str(tmp_path / "m.keras"), alone=True)
     assert [str(one.sides[1]) for one in found.found] == SIDES[1:]
-    assert any(text.startswith("not compared without the masked steps: ") for text in map(str, found.remarks))
+    assert any(
+        text.startswith("not compared alone, without its masked steps: ") for text in map(str, found.remarks)
+    )
 
 
 def test_a_file_without_a_graph_and_a_graph_of_onnx(tmp_path: Path) -> None:
@@ -106,6 +108,41 @@ def test_what_is_refused(words: tuple[str, ...], message: str, rnncli: Run) -> N
     done = rnncli("compare", "sentence", "-l", "lstm", "--alone", *words)
     assert (done.returncode, done.stdout) == (2, "")
     assert message in done.stderr
+
+
+@pytest.mark.parametrize(("end", "mask_zero"), [("post", False), ("pre", True)])
+def test_padding_that_no_mask_covers_is_cut(
+    end: str, tmp_path: Path, rnncli: Run, *, mask_zero: bool
+) -> None:
+    """Keras itself says how much the padding changes."""
+    keras = pytest.importorskip("keras")
+    keras.utils.set_random_seed(1)
+    model = keras.Sequential([keras.Input((None,), dtype="int32")])
+    model.add(keras.layers.Embedding(9, 4, mask_zero=mask_zero, embeddings_initializer="normal"))
+    model.add(keras.layers.LSTM(3, name="lstm"))
+    model.save(tmp_path / "m.keras")
+    words = ("--pad", end, "--pad-value", "8", "--model", str(tmp_path / "m.keras"), "--alone", "-f", "json")
+    done = rnncli("compare", "[[1,2,3],[4,5,6,7,8]]", *words)
+    padded = [1, 2, 3, 8, 8] if end == "post" else [8, 8, 1, 2, 3]
+    _, hidden, cell = (
+        abs(np.asarray(whole) - np.asarray(alone)).max()
+        for whole, alone in zip(*(_states(model, ids) for ids in (padded, [1, 2, 3])), strict=True)
+    )
+    cut, kept = json.loads(done.stdout)["comparisons"]
+    assert done.returncode == 1
+    assert (cut["second"], kept["second"]) == ("alone, without its padding", "alone, with its padding")
+    assert cut["absolute"] == pytest.approx(max(hidden, cell), abs=1e-6)
+    assert (cut["verdict"], kept["verdict"]) == ("differs", "same")
+
+
+def _states(model: Any, ids: list[int]) -> Any:
+    """Return what the LSTM returns with return_state, in Keras."""
+    embedding, lstm = model.layers
+    cell = type(lstm).from_config({**lstm.get_config(), "return_state": True})
+    inputs = embedding(np.array([ids]))
+    cell.build(inputs.shape)
+    cell.set_weights(lstm.get_weights())
+    return cell(inputs)
 
 
 def test_a_decoder_keeps_its_steps_and_a_remark_says_so(tmp_path: Path) -> None:
