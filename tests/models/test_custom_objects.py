@@ -114,15 +114,13 @@ def test_all_layers_and_both_models_of_compare_get_the_classes(
             expected = keras.Model(tagger.inputs, layer.output)(X)
             np.testing.assert_allclose(tensors[f"{layer.name}/output"], expected, atol=2e-6)
     assert {"Scale", "Attention"} <= {type(layer).__name__ for layer in tagger.layers}
-    state = {"weight_ih_l0": np.ones((9, 3), "f4"), "weight_hh_l0": np.ones((9, 3), "f4")}
-    np.savez(folder / "other.npz", **state)
+    np.savez(folder / "other.npz", weight_ih_l0=np.ones((9, 3), "f4"), weight_hh_l0=np.ones((9, 3), "f4"))
     words = ("compare", GIVEN, "--model", "tagger.keras", *CUSTOM, "-f", "json", "--with")
     both = json.loads(rnncli(*words, "tagger.h5", cwd=folder).stdout)
     assert [one["absolute"] for one in both["comparisons"]] == [0, 0]
-    beside = ("compare", GIVEN, *CUSTOM, "--model", "other.npz", "--with", "other.npz")
-    assert "is for models of Keras" in rnncli(*beside, cwd=folder).stderr
-    beside = (*words[:4], "--with", "other.npz", *CUSTOM, "--map", "gru=first")
-    assert "--custom-objects" not in rnncli(*beside, cwd=folder).stderr
+    neither = ("compare", GIVEN, *CUSTOM, "--model", "other.npz", "--with", "other.npz")
+    assert "is for models of Keras" in rnncli(*neither, cwd=folder).stderr
+    assert "--custom-objects" not in rnncli(*words, "other.npz", "--map", "gru=first", cwd=folder).stderr
 
 
 def test_python_gives_the_classes_themselves(folder: Path, tagger: Any, own: Any) -> None:
