@@ -118,8 +118,9 @@ def _to_results(
         return _name_alone(array, shapes, file)
     renamed: dict[str, Array] = {}
     remarks: list[Text] = []
+    meanings = _find_meanings(expected, shapes)
     for stored, array in expected.items():
-        found = {} if stored in shapes else find_results(stored, array, shapes)
+        found = {} if stored in shapes else find_results(meanings.get(stored, stored), array, shapes)
         if found and not found.keys() & {*expected, *renamed}:
             renamed |= found
             same = format_names(list(found))
@@ -129,6 +130,25 @@ def _to_results(
         else:
             renamed[stored] = array
     return renamed, remarks
+
+
+def _find_meanings(expected: Mapping[str, Array], shapes: Mapping[str, tuple[int, ...]]) -> dict[str, str]:
+    """Return other names of tensors: the only one with the shape of a result is that result.
+
+    A head's output of (batch, 2) may be called y, and what the layer returned o.
+    """
+    results = {name: find_results(name, array, shapes) for name, array in expected.items()}
+    meanings: dict[str, str] = {}
+    for name, found in results.items():
+        for path, array in found.items() if len(found) == 1 and name not in shapes else ():
+            fitting = [
+                other
+                for other, others in results.items()
+                if not others and other not in shapes and expected[other].shape == shapes[path]
+            ]
+            if array.shape not in (shapes[path], shapes[path][1:]) and len(fitting) == 1:
+                meanings |= {fitting[0]: name, name: ""}
+    return meanings
 
 
 def _name_in_order(arrays: Sequence[Array], shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Array]:

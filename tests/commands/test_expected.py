@@ -88,6 +88,18 @@ def test_names_are_matched_and_the_others_noted() -> None:
         match_names({"c": np.zeros(3)}, SHAPES, "e.npz")
 
 
+def test_the_shape_tells_where_a_name_does_not_fit() -> None:
+    """The `y` of a whole model is not what the layer returned: another array has exactly its shape."""
+    shapes = {"lstm_l0/hidden_states": (3, 6, 4), "lstm_l1/hidden_states": (3, 6, 4)}
+    stored = {"o": np.ones((3, 6, 4)), "h": np.ones((2, 3, 4)), "y": np.ones((3, 2))}
+    found, remarks = match_names(stored, shapes, "a.npz")
+    assert found == {"lstm_l1/hidden_states": stored["o"]}
+    assert str(remarks[0]) == "a.npz: o is compared with lstm_l1/hidden_states"
+    assert str(remarks[-1]) == "not compared: h, y (only a.npz has them)"
+    several, _ = match_names({**stored, "p": stored["o"]}, shapes, "a.npz")  # which is not known
+    assert several == {"lstm_l1/hidden_states": stored["y"]}
+
+
 def test_a_tensor_without_a_name_belongs_to_one() -> None:
     found, remarks = match_names({ALONE: np.zeros(3)}, {"a": SHAPES["a"]}, "e.npy")
     assert found["a"].shape == (1, 3)

@@ -86,3 +86,11 @@ def test_a_seed_or_a_fill_beside_an_input_is_refused(rnncli: Any, tmp_path: Path
         done = rnncli("run", "[[[1, 2, 3]]]", "--model", str(tmp_path / "m.pt"), flag, value)
         assert (done.returncode, done.stdout) == (2, "")
         assert flag in done.stderr
+
+
+def test_a_layer_inside_a_module_gets_what_the_module_takes(tmp_path: Path) -> None:
+    torch.manual_seed(1)
+    module = torch.nn.LSTM(6, 5, num_layers=2, batch_first=True)
+    torch.save({f"lstm.{name}": tensor for name, tensor in module.state_dict().items()}, tmp_path / "m.pt")
+    first, last = (package.run(model=f"{tmp_path / 'm.pt'}{layer}", seed=1) for layer in ("", "#lstm_l1"))
+    np.testing.assert_array_equal(first["lstm_l1/hidden_states"], last["lstm_l1/hidden_states"])

@@ -69,9 +69,9 @@ class Model(SavedModel):
         return summarize(self.contents, sizes)
 
     def required_inputs(self) -> tuple[ModelInput, ...]:
-        """Return the only input, as wide as the first chosen layer wants it."""
-        names = self.choose(self.names)
-        node = next((node for node in self.contents.recurrent_nodes if node.name in names), None)
+        """Return the only input, as wide as the first layer of the first chosen module wants it."""
+        modules = _used_modules(self.contents, self.choose(self.names))
+        node = next((module.nodes[0] for module in modules if module.nodes), None)
         features = 1 if node is None else inputs.features_of(node)
         dtype = "float32" if node is None else inputs.dtype_of(node)
         batch, steps, _ = inputs.AXES
