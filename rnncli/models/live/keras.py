@@ -58,7 +58,7 @@ def record(model: Any, given: Any, *, training: bool, at: str | None, beside: Ma
     }
     require_numbers(inputs)
     recorder = _Recorder(targets)
-    with RECORDING, unchanged([layer.layer for layer in held]) as notes:
+    with RECORDING, unchanged([layer.layer for layer in held], arguments.arguments) as notes:
         try:
             recorder.wrap()
             returned = _call(model, arguments, training=training)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -19,8 +20,8 @@ _GLOBALS = "keras.src.backend.common.global_state"
 
 
 @contextmanager
-def unchanged(layers: Sequence[Any]) -> Iterator[list[Text]]:
-    """Put the layers and the random states back after the block; yield a list for remarks on what stays.
+def unchanged(layers: Sequence[Any], given: Mapping[str, Any]) -> Iterator[list[Text]]:
+    """Put layers, arguments and random states back after the block; yield a list for remarks on what stays.
 
     Left as they are: trainable weights, which another thread may train, and layers that the block has built.
     """
@@ -50,7 +51,8 @@ def unchanged(layers: Sequence[Any]) -> Iterator[list[Text]]:
 
     unbuilt = [not (layer.built or layer.weights) for layer in layers]
     kept = [save_attributes([layer], save_value) for layer in layers]
-    restore_keras = save_attributes([sys.modules[_GLOBALS].GLOBAL_STATE_TRACKER], save_value)
+    beside = [sys.modules[_GLOBALS].GLOBAL_STATE_TRACKER, SimpleNamespace(**given)]
+    restore_beside = save_attributes(beside, save_value)
     with restore_random():
         try:
             yield notes
@@ -60,7 +62,7 @@ def unchanged(layers: Sequence[Any]) -> Iterator[list[Text]]:
                     notes.append(Message("the call itself built {name}, which stays built", name=layer.name))
                 else:
                     restore()
-            restore_keras()
+            restore_beside()
             if changed:
                 names = format_names(list(changed))
                 notes.append(Message("the call itself changed {names}; they stay changed", names=names))

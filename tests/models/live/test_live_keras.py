@@ -118,6 +118,21 @@ def test_random_numbers_of_tensorflow_go_on_as_if_nothing_was_called() -> None:
     assert rnncli.compare(X, model, model)
 
 
+def test_an_input_that_the_call_changes_is_put_back() -> None:
+    class Doubles(keras.Model):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__()
+            self.gru = L.GRU(3)
+
+        def call(self, inputs: Any) -> Any:
+            return self.gru(inputs.assign(inputs * 2))
+
+    model, given = Doubles(), tensorflow.Variable(X)
+    model.gru(X)
+    assert rnncli.run(given, model).agrees
+    assert np.array_equal(given, X)
+
+
 def test_everything_is_as_before_after_an_exception() -> None:
     def fail(model: Any) -> None:
         raise ArithmeticError("no")
