@@ -220,7 +220,13 @@ class Graph:
                 file=shlex.quote(self.file),
             )
         advice = "rnncli supports SimpleRNN, LSTM, GRU, Bidirectional, RNN and ConvLSTM layers."
-        return InputError("the model has no recurrent layer.", advice)
+        if not self.nodes:
+            return InputError("the model has no recurrent layer.", advice)
+        return InputError(
+            "the model has no recurrent layer.",
+            "rnncli run shows other layers, one by its name: {option}",
+            option=model_option(self.file, [self.nodes[-1].name]),
+        )
 
     def find_dependencies(self, names: Collection[str]) -> set[str]:
         """Return the names of these nodes and of all nodes that they depend on."""

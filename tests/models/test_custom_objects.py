@@ -143,6 +143,7 @@ def test_a_file_that_lacks_a_class_is_refused_by_the_name_of_the_class(
         assert (refused.returncode, refused.stdout) == (2, "")
         assert name in refused.stderr
         assert "--custom-objects FILE.py" in refused.stderr
+        assert ("some.py does not define Attention." in refused.stderr) == (file is not None)
     assert not (folder / "ran").exists()  # the module that the model names, beside it, never runs
 
 

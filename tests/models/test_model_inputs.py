@@ -78,5 +78,5 @@ def test_named_axes_are_spoken_of_where_there_is_one() -> None:
 
 
 def test_a_model_without_a_recurrent_layer_is_refused() -> None:
-    with pytest.raises(InputError, match="no recurrent layer"):
+    with pytest.raises(InputError, match=r"no recurrent layer\.\nrnncli run shows .*#"):
         run_in_numpy(embedding_graph(), FINE)

@@ -94,7 +94,7 @@ class Model(SavedModel):
         except UnknownLayerError as error:
             node = next((node for node in graph.nodes if node.name == error.layer), None)
             if node is None or not _keras_may_know(node, graph.custom):
-                raise
+                raise _name_lacking(error, node, graph.custom) from None
             if request.layers or not request.others:
                 require_inference(graph, request.layers)
             _require_given(graph, graph.custom)
@@ -114,11 +114,25 @@ class Model(SavedModel):
         return framework.outputs(self.contents, self.path, inputs, cases)
 
 
+def _name_lacking(
+    error: UnknownLayerError, node: Node | None, custom: CustomObjects | None
+) -> UnknownLayerError:
+    """Return the error; if the file of --custom-objects lacks the class of the node, the advice says so."""
+    if node is None or custom is None or custom.path is None:
+        return error
+    name = own_cell_name(node) or node.class_name
+    if custom.has(name) or (name == node.class_name and keras_may_know(name, node.module)):
+        return error
+    lacks = Message("{file} does not define {name}.", file=custom.path.name, name=name.rpartition(">")[2])
+    return UnknownLayerError(error.layer, error.sentence, join((lacks, error.advice), " "))
+
+
 def _require_given(graph: Graph, custom: CustomObjects | None) -> None:
     """Raise UnknownLayerError if these objects lack a class, for which Keras could not load the model."""
     for node in graph.nodes if graph.custom is not None else ():
         if not _keras_may_know(node, custom):
-            raise refuse(node.name, own_cell_name(node) or node.class_name, Message(UNKNOWN_CLASS))
+            error = refuse(node.name, own_cell_name(node) or node.class_name, Message(UNKNOWN_CLASS))
+            raise _name_lacking(error, node, custom)
 
 
 def _keras_may_know(node: Node, custom: CustomObjects | None) -> bool:
