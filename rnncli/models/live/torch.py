@@ -344,6 +344,12 @@ def _fit_states(model: Any, states: Any, value: Any) -> Any:
 
 def _pack(model: Any, value: Any, name: str, given: Array) -> PackedSequence:
     """Return the input packed.  given: `lengths`, or a `mask` whose steps are all at the start."""
+    if isinstance(value, PackedSequence) or value.ndim != 3:
+        raise UsageError(
+            "{option}: the input is not a batch of padded sequences.",
+            "Give an input of 3 axes, or leave {option} out.",
+            option=name,
+        )
     first = bool(model.batch_first)
     shape = tuple(value.shape) if first else (value.shape[1], value.shape[0], *value.shape[2:])
     mask = to_mask(name, given, shape)
@@ -351,6 +357,10 @@ def _pack(model: Any, value: Any, name: str, given: Array) -> PackedSequence:
     if (mask != (np.arange(mask.shape[1]) < lengths[:, None])).any():
         raise UsageError(
             "{--mask}: PyTorch masks only steps at the end of a sequence.", "Give {--lengths} instead."
+        )
+    if not lengths.all():
+        raise InputError(
+            "{--mask}: PyTorch takes no sequence whose steps are all masked.", "Leave the sequence out."
         )
     return pack_padded_sequence(value, torch.as_tensor(lengths), batch_first=first, enforce_sorted=False)
 

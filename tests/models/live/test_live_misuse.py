@@ -7,6 +7,7 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
+import torch
 from torch import nn
 
 import rnncli
@@ -105,3 +106,12 @@ def test_shapes_of_an_input_that_the_model_refuses(model: Any, gru: Any) -> None
             rnncli.shape(X[0], subject)
         assert rnncli.shape(X, subject).parameters == subject.count_params()
     assert rnncli.shape(X[:, :2], gru)
+
+
+def test_lengths_belong_to_a_batch_of_padded_sequences() -> None:
+    packed = nn.utils.rnn.pack_padded_sequence(torch.tensor(X), [5, 3, 2], batch_first=True)
+    for given in (packed, X[0]):
+        with pytest.raises(UsageError, match="lengths: the input is not a batch of padded sequences"):
+            rnncli.run(given, of_torch(), lengths=[5, 3, 2])
+    with pytest.raises(InputError, match="no sequence whose steps are all masked"):
+        rnncli.run(X, of_torch(), mask=np.zeros((3, 5), bool))
