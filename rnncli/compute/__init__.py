@@ -33,7 +33,24 @@ def run(case: Case, engine: str = "auto", budget: int | None = None) -> Result:
     Raises LayerError or InputError if the case is invalid, UsageError if the engine cannot compute it,
     EngineError if the engine fails.
     """
+    if not len(case.inputs):
+        result, _ = split_result(run(_with_one_sequence(case), engine), (0, 1), case)
+        return result
     return join_results(run_chunks(case, engine, plan(case, budget)), len(case.inputs))
+
+
+def _with_one_sequence(case: Case) -> Case:
+    """Return a case without sequences with one of zeros: not every engine computes an empty batch."""
+    import numpy as np
+
+    def zeros(array: Array) -> Array:
+        return np.zeros((1, *array.shape[1:]), array.dtype)
+
+    return case._replace(
+        inputs=zeros(case.inputs),
+        mask=None if case.mask is None else ~zeros(case.mask),
+        initial_state=case.initial_state and tuple(map(zeros, case.initial_state)),
+    )
 
 
 def plan(case: Case, budget: int | None = None) -> tuple[slice, ...]:
@@ -234,7 +251,7 @@ class _PreparedCase:
                     tensor.time,
                     masked[tensor.layer] if label.sequence else None,
                     tensor.half,
-                    _real_ends(tensor.info) if masked[tensor.layer] is not None else tensor.info.ends,
+                    real_ends(tensor.info) if masked[tensor.layer] is not None else tensor.info.ends,
                     case.sequence_names,
                 )
                 for label, tensor in expected.items()
@@ -249,7 +266,7 @@ class _PreparedCase:
         )
 
 
-def _real_ends(info: TensorInfo) -> tuple[str, ...]:
+def real_ends(info: TensorInfo) -> tuple[str, ...]:
     """Return the ends of a masked tensor: in a Bidirectional, `last` is the last real step."""
     in_both = info.label.direction or len(info.ends) > 1
     return (

@@ -65,12 +65,14 @@ class LayerUse(NamedTuple):
 
     layer: its name in the model.  result: None if no other layer needs it.
     before: the layer in the same stack whose sequence is its input; "" for any other input.
+    rounds_to: the type that the file has for its outputs, if it has fewer digits than the Case; else "".
     """
 
     layer: str
     case: Case
     result: Result | None = None
     before: str = ""
+    rounds_to: str = ""
 
 
 @dataclass(frozen=True)

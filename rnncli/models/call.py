@@ -17,13 +17,15 @@ from rnncli.inputs.source import Source, split_layers
 from rnncli.layers.case import Case
 from rnncli.models import CasePair, Compute, GivenBeside, LayerUse, ModelRequest, ModelRun, SavedModel
 from rnncli.models.graph import model_option
-from rnncli.models.inputs import dtype_name
+from rnncli.models.inputs import dtype_name, empty_input
 from rnncli.result import ModelHead, NamedTensor, Result, join_layers
 
 if TYPE_CHECKING:
     from rnncli.compute.compare import Tolerance
 
 Remarks = tuple[Text, ...]
+HALF_A_DIGIT = 2.0**-11
+"""By how much of itself a number may change when it is rounded to float16."""
 
 
 def with_returns(case: Case, returns: Mapping[str, bool]) -> Case:
@@ -328,7 +330,10 @@ class ModelCall(NamedTuple):
         return replace(found, parts=(part,)), (*notes, note, *self._note_empty((part,))), ""
 
     def _require_parts(self, run: ModelRun, names: Sequence[str]) -> None:
-        """Raise LayerError if no layer of a run has steps.  names: the chosen layers."""
+        """Raise LayerError if no layer of a run has steps, InputError if one has no sequences to show.
+
+        names: the chosen layers.
+        """
         if not run.parts:
             raise LayerError(
                 "{layer} has no steps to show: its framework computed it as a whole.",
@@ -336,6 +341,9 @@ class ModelCall(NamedTuple):
                 layer=names[0],
                 option=model_option(self.model.file, names),
             )
+        for part in run.parts:
+            if not len(part.case.inputs):
+                raise empty_input(part.layer)
 
     def head(self, layers: Mapping[str, Spec], masks: tuple[str, ...]) -> ModelHead:
         """Return what the head of an answer says.  layers, masks: see ModelHead."""
@@ -384,6 +392,12 @@ class ModelCall(NamedTuple):
         outputs = tuple(tensor._replace(values=theirs[f"{prefix}{tensor.name}"]) for tensor in result.outputs)
         other = replace(result, outputs=outputs)
         checked = replace(result, reference=saved.framework)
+        allowed = {
+            tensor.name: compare.tolerance_of(rtol, tensor.name) + HALF_A_DIGIT
+            for tensor, exact in zip(result.outputs, outputs, strict=True)
+            if tensor.values.dtype == "float16" and exact.values.dtype == "float32"
+        }
+        rtol = {**(rtol if isinstance(rtol, Mapping) else {"": rtol}), **allowed}
         return compare.compare_results(checked, other, atol, rtol)
 
 
@@ -407,9 +421,12 @@ def compute_tensors(call: ModelCall, engine: str, *, everything: bool) -> ModelT
     run, notes = call.run(computing, everything=everything)
     cases = {part.layer: CasePair(part.case, with_returns(part.case, call.returns)) for part in run.parts}
     results = {
-        part.layer: part.result
-        if part.result and cases[part.layer].display is part.case
-        else computing(cases[part.layer].display)
+        part.layer: _round(
+            part.result
+            if part.result and cases[part.layer].display is part.case
+            else computing(cases[part.layer].display),
+            part.rounds_to,
+        )
         for part in run.parts
     }
     head = call.head({layer: result.specs[-1] for layer, result in results.items()}, run.masks)
@@ -423,6 +440,14 @@ def compute_tensors(call: ModelCall, engine: str, *, everything: bool) -> ModelT
         )
         joined = replace(joined, outputs=tuple(outputs))
     return ModelTensors(joined, results, cases, notes)
+
+
+def _round(result: Result, dtype: str) -> Result:
+    """Return the result with its outputs in a type of fewer digits; without one, the result itself."""
+    if not dtype:
+        return result
+    outputs = (tensor._replace(values=tensor.values.astype(dtype)) for tensor in result.outputs)
+    return replace(result, outputs=tuple(outputs))
 
 
 def _order_tensors(tensors: Sequence[NamedTensor], run: ModelRun) -> tuple[NamedTensor, ...]:

@@ -377,33 +377,28 @@ RANDOM = np.random.default_rng(1)
 NUMBERS, IDS = RANDOM.normal(size=(4, 2, 5)).astype("f4"), np.array([[1], [2], [3], [44]])
 GATHER = helper.make_node("Gather", ["table", "given"], ["X"], name="embedding")
 RESHAPE = helper.make_node("Reshape", ["given", "sizes"], ["X"], name="reshape")
-CAST = helper.make_node("Identity", ["given"], ["X"])
 SIZES = "Give inputs of the sizes and values that the model was made for."
 
 
 @pytest.mark.parametrize(
-    ("node", "given", "dtype", "said", "advice"),
+    ("node", "given", "said"),
     [
-        (GATHER, IDS, "f4", "idx=44 must be within the inclusive range [-9,8].", SIZES),
-        (RESHAPE, NUMBERS, "f4", "cannot be reshaped to the requested shape", SIZES),
-        (CAST, NUMBERS.astype("f8"), "f8", "cannot run the model: rnn: LSTM operator does not support double",
-         "Export the model in float32."),
+        (GATHER, IDS, "idx=44 must be within the inclusive range [-9,8]."),
+        (RESHAPE, NUMBERS, "cannot be reshaped to the requested shape"),
     ],
-)  # fmt: skip
-def test_what_runtime_refuses(node: Any, given: Any, dtype: str, said: str, advice: str) -> None:
+)
+def test_what_runtime_refuses(node: Any, given: Any, said: str) -> None:
     """Its reason without places in its source, and advice that fits it."""
     arrays = onnx_graphs.weights(RANDOM, "LSTM", 5, 3)
-    constants = {name: array.astype(dtype) for name, array in arrays.items()}
     more = {"table": RANDOM.normal(size=(9, 5)).astype("f4"), "sizes": np.array([3, 7, 5])}
     own = onnx_graphs.node("LSTM", {**arrays, "X": 1}, outputs=["Y"])
-    made = onnx_graphs.model([node, own], {"given": given}, {**constants, **more}, ["Y"], opset=17)
+    made = onnx_graphs.model([node, own], {"given": given}, {**arrays, **more}, ["Y"], opset=17)
     made.graph.input[0].type.tensor_type.elem_type = helper.np_dtype_to_tensor_dtype(given.dtype)
-    made.graph.output[0].type.tensor_type.elem_type = helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
     with pytest.raises(InputError) as caught:
         run(made, {"given": given})
     assert said in caught.value.what
     assert "onnxruntime/" not in caught.value.what
-    assert caught.value.advice == advice
+    assert caught.value.advice == SIZES
 
 
 def test_a_long_reason_of_runtime_is_cut_between_words() -> None:

@@ -9,35 +9,29 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from rnncli.case import Array, Dimension, Shape
-from rnncli.compute.compare import measure
-from rnncli.errors import (
-    EngineError,
-    InputError,
-    LayerError,
-    Message,
-    Text,
-    format_names,
-)
-from rnncli.layers.case import Case
-from rnncli.layers.shape_checks import check_case
-from rnncli.layers.stack import Stack
+from rnncli.errors import EngineError, InputError, LayerError, Message, Text, format_names
 from rnncli.models import CasePair, LayerUse, ModelRequest, ModelRun, SavedModel, name_file
 from rnncli.models import inputs as model_inputs
 from rnncli.models.graph import ModelInput, model_option, name_loops
 from rnncli.models.inputs import empty_input
 from rnncli.models.layer_cases import name_outputs
-from rnncli.models.onnx import nodes as onnx_nodes
-from rnncli.models.onnx import runtime
+from rnncli.models.onnx import calls, runtime
+from rnncli.models.onnx.calls import NodeCall
 from rnncli.models.onnx.nodes import inputs_of, is_recurrent, nodes_in
-from rnncli.result import Result
 
 if TYPE_CHECKING:
-    from rnncli.models import Compute
     from rnncli.models.graph import Program
     from rnncli.models.summary import Summary
+
+
+NOTES = {
+    "float16": "{names}: float16 in the file; computed in float32 and rounded, as in ONNX Runtime.",
+    "float64": "{names}: computed in float64; ONNX Runtime has only float32 for it, in which the two agree.",
+}
+"""What is said of nodes that ONNX Runtime computes in another type than the file says, by that type."""
 
 
 class Model(SavedModel):
@@ -116,15 +110,21 @@ class Model(SavedModel):
         self._require_computable(names)
         prepared.require_known(names)
         parts, masks = [], []
+        types: dict[str, list[str]] = {}
         for name, given in prepared.node_calls(names).items():
-            case = build_node_case(given)
-            parts.append(LayerUse(name, case, compute_and_compare(given, case, request.compute)))
+            case = calls.build_node_case(given)
+            result = calls.compute_and_compare(given, case, request.compute)
+            rounds_to = given.dtype if given.dtype == "float16" else ""
+            parts.append(LayerUse(name, case, result, rounds_to=rounds_to))
             if case.mask is not None:
                 masks.append(inputs_of(given.node)[4])
+            types.setdefault(given.dtype, []).append(name)
         notes = prepared.notes
         if turned := [name for name in names if name not in prepared.batch_first]:
             note = "{turned}: shown batch first; in the file, X and Y have time first."
             notes.append(Message(note, turned=format_names(turned)))
+        noted = ((NOTES[dtype], names) for dtype, names in types.items() if dtype in NOTES)
+        notes += [Message(text, names=format_names(names)) for text, names in noted]
         others: dict[str, Array] = {}
         if request.everything:
             others = prepared.other_outputs()
@@ -160,7 +160,7 @@ class Model(SavedModel):
         returned = {
             f"{name}/{tensor}": array
             for name, given in prepared.node_calls(list(cases)).items()
-            for tensor, array in list_returns(given).items()
+            for tensor, array in calls.list_returns(given).items()
         }
         try:
             return prepared.other_outputs() | returned
@@ -200,6 +200,8 @@ class _Prepared:
         self.feeds, self.notes = dict(inputs), list[Text]()
         self._names = {node.name for node in program.nodes}
         runtime.time_first(self.graph)
+        runtime.spell_activations(self.graph)
+        self._settled = dict[str, NodeCall]()
         self._add_states(program)
         while (node := runtime.find_if(self.graph, wanted)) is not None:
             condition = runtime.values(self.model, self.feeds, [node.input[0]])[node.input[0]]
@@ -238,32 +240,50 @@ class _Prepared:
         made = [tensor for name in names for tensor in self._made[name]]
         runtime.require_known(self.model, runtime.select_needed(self.graph, made))
 
-    def _refuse_empty(self, tensors: Iterable[str]) -> None:
-        """Raise InputError if these tensors depend on a recurrent node that gets no steps or sequences.
+    def _settle(self, tensors: Iterable[str]) -> None:
+        """Compute in turn the nodes that ONNX Runtime does not, and put what they return in their place.
 
-        ONNX Runtime would end the process, so the inputs of the nodes are computed first, in turn.
+        It computes nodes in float16 and float64 in float32, and a node without sequences ends the process.
+        tensors: what is needed.  Raises InputError for a node that gets no steps.
         """
-        if all(array.size for array in self.feeds.values()):
+        if all(array.size for array in self.feeds.values()) and not runtime.has_other_floats(self.graph):
             return
         for node in filter(is_recurrent, runtime.select_needed(self.graph, tensors)):
-            sequence = inputs_of(node)[0]
-            if 0 in runtime.values(self.model, self.feeds, [sequence])[sequence].shape[:2]:
+            inputs = self._inputs_of(node.name)
+            sequence, _, recurrent, *_ = inputs
+            if sequence is None or recurrent is None or not len(sequence):
                 raise empty_input(node.name)
+            if sequence.dtype == "float32" and sequence.shape[1]:
+                continue
+            if sequence.shape[1]:
+                outputs = runtime.values_in_float32(self.model, node, inputs)
+            else:
+                outputs = calls.empty_outputs(sequence, recurrent, len(node.output))
+            self._settled[node.name] = call = NodeCall(self.nodes[node.name], inputs, outputs)
+            runtime.replace_by_constants(self.graph, node, calls.returned_tensors(call))
+
+    def _inputs_of(self, name: str) -> tuple[Array | None, ...]:
+        """Return the inputs of a recurrent node; None for an input that is missing."""
+        taken = inputs_of(self.nodes[name])
+        arrays = runtime.values(self.model, self.feeds, [*filter(None, taken)])
+        return tuple(arrays[tensor] if tensor else None for tensor in taken)
 
     def node_calls(self, names: Sequence[str]) -> dict[str, NodeCall]:
         """Return the inputs and outputs of each of these recurrent nodes."""
-        self._refuse_empty(tensor for name in names for tensor in self._made[name])
-        taken = {name: inputs_of(self.nodes[name]) for name in names}
-        tensors = [tensor for name in names for tensor in (*filter(None, taken[name]), *self._made[name])]
+        self._settle(tensor for name in names for tensor in self._made[name])
+        others = [name for name in names if name not in self._settled]
+        taken = {name: inputs_of(self.nodes[name]) for name in others}
+        tensors = [tensor for name in others for tensor in (*filter(None, taken[name]), *self._made[name])]
         arrays = runtime.values(self.model, self.feeds, tensors)
-        return {
+        called = {
             name: NodeCall(
                 self.nodes[name],
                 tuple(arrays[tensor] if tensor else None for tensor in taken[name]),
                 tuple(arrays[tensor] for tensor in self._made[name]),
             )
-            for name in names
+            for name in others
         }
+        return {name: self._settled.get(name) or called[name] for name in names}
 
     def list_omissions(self) -> Iterator[Text]:
         """Yield a note on each unknown operator, with the nodes that depend on it."""
@@ -282,6 +302,7 @@ class _Prepared:
         for node in self.graph.node:
             if node.name in shown and (node.op_type != "Constant" if names is None else node.name in names):
                 named |= name_tensors(node)
+        self._settle(named.values())
         tensors = runtime.values(self.model, self.feeds, list(named.values()))
         arrays = {name: tensors[made] for name, made in named.items() if hasattr(tensors[made], "dtype")}
         return {name: array for name, array in arrays.items() if array.dtype.kind in "iufb"}
@@ -317,148 +338,3 @@ def _zeros_for(wanted: ModelInput, others: Iterable[ModelInput], inputs: Mapping
     }
     shape = [axis if isinstance(axis, int) else lengths.get(axis) for axis in wanted.shape or (None,)]
     return None if None in shape else np.zeros([length or 0 for length in shape], wanted.dtype)
-
-
-TOLERANCE = 1e-5
-"""Tolerance between two float32 computations, absolute and relative."""
-ROUNDING_FACTOR = 16
-"""Rounding grows with the steps; this multiple of the rounding error of rnncli's computation is allowed."""
-
-
-class NodeCall(NamedTuple):
-    """A node in a run.
-
-    inputs: X (timesteps, batch, features), W, R, B, sequence_lens, initial_h, initial_c, P; None for an
-        input that the node does not take.
-    outputs: Y (timesteps, directions, batch, units), Y_h and, of an LSTM, Y_c (directions, batch, units).
-    """
-
-    node: Any
-    inputs: tuple[Array | None, ...]
-    outputs: tuple[Array, ...]
-
-
-def build_node_case(given: NodeCall) -> Case:
-    """Return the Case that computes the outputs of the node.  Raises LayerError or InputError."""
-    import numpy as np
-
-    sequence, kernel, recurrent, bias = (array for array in given.inputs[:4])
-    if sequence is None or kernel is None or recurrent is None or 0 in sequence.shape:
-        raise empty_input(given.node.name)
-    lengths = given.inputs[4]
-    steps = len(sequence)
-    masked = lengths is not None and bool((lengths < steps).any())
-    loop = onnx_nodes.recurrence_of(given.node, recurrent.shape[-1])
-    try:
-        spec = onnx_nodes.layer_of(loop, masked=masked)
-        weights = onnx_nodes.weights_of(loop, kernel, recurrent, bias, given.inputs[7])
-    except LayerError as error:
-        raise LayerError(
-            "{name}: {sentence}.", error.advice, name=given.node.name, sentence=error.sentence
-        ) from None
-    case = Case(
-        Stack((spec,)),
-        inputs=np.ascontiguousarray(sequence.swapaxes(0, 1), np.float32),
-        mask=np.arange(steps) < lengths[:, None] if masked and lengths is not None else None,
-        initial_state=_states(given),
-        weights=weights,
-        seed=None,
-    )
-    return check_case(case)
-
-
-def _states(given: NodeCall) -> tuple[Array, ...] | None:
-    """Return the initial states in Keras's order; zeros if there are no steps, as in ONNX Runtime."""
-    import numpy as np
-
-    lengths, *states = given.inputs[4 : 7 if given.node.op_type == "LSTM" else 6]
-    if all(state is None for state in states):
-        return None
-    like = given.outputs[1]
-    full = [np.zeros_like(like) if state is None else state for state in states]
-    if lengths is not None:
-        full = [np.where((lengths > 0)[None, :, None], state, 0) for state in full]
-    return tuple(state[direction].astype(np.float32) for direction in range(len(like)) for state in full)
-
-
-def list_returns(given: NodeCall) -> dict[str, Array]:
-    """Return everything that the node can return, by each name under which it may be shown."""
-    import numpy as np
-
-    sequence, *states = given.outputs
-    returned = {
-        "hidden_states": np.concatenate(list(sequence.transpose(1, 2, 0, 3)), axis=-1),
-        "hidden_state": np.concatenate(list(states[0]), axis=-1),
-    }
-    directions = ("",) if len(states[0]) == 1 else ("forward_", "backward_")
-    for index, direction in enumerate(directions):
-        for part, state in zip(("hidden", "cell"), states, strict=False):
-            returned[f"{direction}last_{part}_state"] = state[index]
-    return returned
-
-
-def compute_and_compare(given: NodeCall, case: Case, compute: Compute) -> Result | None:
-    """Return the result of the Case; None if it returns fewer tensors than are compared.
-
-    All tensors that the node can return are compared, also the tensors that the model does not use.
-    Raises EngineError if the numbers differ by more than rounding explains.
-    """
-    full = case._replace(stack=case.stack.with_returns(return_sequences=True, return_state=True))
-    result = compute(full)
-    theirs = list_returns(given)
-    ours = {tensor.name: tensor.values for tensor in result.outputs}
-    if not _agrees(ours, theirs, {}):
-        allowed = _estimate_rounding(full, ours)
-        if not _agrees(ours, theirs, allowed):
-            gaps = (measure(tensor, theirs[tensor.name], ("", ""), 0, 0) for tensor in result.outputs)
-            largest = max(gap.absolute for gap in gaps)
-            raise EngineError(
-                "{name}: rnncli's result differs from ONNX Runtime's by up to {largest:.2g}.",
-                "Check the node's inputs for NaN, infinity or numbers above 1e18; the two differ there.",
-                name=given.node.name,
-                largest=largest,
-            )
-    return result if full.stack == case.stack else None
-
-
-def _agrees(ours: Mapping[str, Array], theirs: Mapping[str, Array], allowed: Mapping[str, Array]) -> bool:
-    """Return whether all numbers are near enough.  allowed: additional tolerance by tensor."""
-    import numpy as np
-
-    for name, array in ours.items():
-        other = theirs[name]
-        with np.errstate(all="ignore"):
-            bound = TOLERANCE * (1 + np.abs(other)) + allowed.get(name, 0)
-            same = (array == other) | (np.isnan(array) & np.isnan(other)) | (np.abs(array - other) <= bound)
-        if array.shape != other.shape or not same.all():
-            return False
-    return True
-
-
-def _estimate_rounding(case: Case, ours: Mapping[str, Array]) -> dict[str, Array]:
-    """Return the rounding error of float32: the difference from float64, times ROUNDING_FACTOR.
-
-    A sequence has the largest error of all its steps: two programs round differently at each step.
-    """
-    import numpy as np
-
-    from rnncli import compute
-
-    exact = {tensor.name: tensor.values for tensor in compute.run(_to_float64(case), "numpy").outputs}
-    errors = {}
-    for name, array in ours.items():
-        with np.errstate(all="ignore"):
-            apart = np.nan_to_num(np.abs(array - exact[name]), nan=0.0, posinf=0.0)
-        axes = tuple(range(1, apart.ndim))
-        errors[name] = ROUNDING_FACTOR * apart.max(axis=axes, keepdims=True)
-    return errors
-
-
-def _to_float64(case: Case) -> Case:
-    states = case.initial_state
-    return case._replace(
-        stack=Stack(spec.with_option("dtype", "float64") for spec in case.stack),
-        inputs=case.inputs.astype("float64"),
-        initial_state=states and tuple(state.astype("float64") for state in states),
-        weights={name: array.astype("float64") for name, array in (case.weights or {}).items()},
-    )

@@ -31,8 +31,8 @@ SPEED = 2**20
 DOMAINS = ("", "ai.onnx", "ai.onnx.ml", "ai.onnx.preview.training", "ai.onnx.training")
 """ONNX's own domains; the domains of ONNX Runtime begin with MICROSOFT."""
 MICROSOFT = "com.microsoft"
-HALF = {10: "float16", 16: "bfloat16"}
-"""Names of dtypes by their numbers in ONNX."""
+FLOAT16, FLOAT64, BFLOAT16 = 10, 11, 16
+"""Numbers of dtypes in ONNX."""
 SIMPLIFY = Message("Give smaller inputs, or export the model without the loop that takes so long.")
 
 
@@ -196,7 +196,7 @@ def _reason(error: Exception) -> str:
 
 
 def require_known(model: Any, nodes: Iterable[Any]) -> None:
-    """Raise LayerError for a custom operator, and for a recurrent node in half precision.
+    """Raise LayerError for a custom operator, and for a recurrent node in bfloat16, which NumPy lacks.
 
     nodes: the nodes that are needed.
     """
@@ -213,14 +213,13 @@ def require_known(model: Any, nodes: Iterable[Any]) -> None:
                 domain=node.domain,
                 op_type=node.op_type,
             )
-        half = [HALF[dtypes[name]] for name in inputs_of(node)[:4] if dtypes.get(name) in HALF]
-        if is_recurrent(node) and half:
+        if is_recurrent(node) and BFLOAT16 in map(dtypes.get, inputs_of(node)[:4]):
             raise LayerError(
-                "{name} ({op_type}) computes in {half}, which is not supported.",
+                "{name} ({op_type}) computes in {dtype}, which is not supported.",
                 "Export the model in float32.",
                 name=node.name,
                 op_type=node.op_type,
-                half=half[0],
+                dtype="bfloat16",
             )
 
 
@@ -318,6 +317,50 @@ def time_first(graph: Any) -> None:
         _replace(graph, [part for node in graph.node for part in _with_transposes(node)])
 
 
+def spell_activations(graph: Any) -> None:
+    """Write the activations of every recurrent node as ONNX does: ONNX Runtime refuses `relu` in an RNN."""
+    for node in filter(is_recurrent, nodes_in(graph)):
+        for entry in node.attribute:
+            if entry.name == "activations":
+                entry.strings[:] = [SPELLED.get(name.lower(), name) for name in entry.strings]
+
+
+def has_other_floats(graph: Any) -> bool:
+    """Return whether a constant or an input of the graph is in float16 or float64."""
+    made = [entry.t for node in nodes_in(graph) for entry in node.attribute if entry.HasField("t")]
+    types = {tensor.data_type for tensor in (*graph.initializer, *made)}
+    types |= {value.type.tensor_type.elem_type for value in graph.input}
+    return not types.isdisjoint((FLOAT16, FLOAT64))
+
+
+def values_in_float32(model: Any, node: Any, inputs: Sequence[Array | None]) -> tuple[Array, ...]:
+    """Return what a recurrent node, whose outputs all have names, returns for these inputs in float32."""
+    import onnx
+    from onnx import helper
+
+    given = zip(node.input, inputs, strict=False)
+    feeds = {name: array for name, array in given if array is not None}
+    feeds = {
+        name: array.astype("float32") if array.dtype.kind == "f" else array for name, array in feeds.items()
+    }
+    single = onnx.ModelProto(ir_version=model.ir_version, opset_import=model.opset_import)
+    single.graph.node.append(node)
+    single.graph.input.extend(
+        helper.make_tensor_value_info(name, helper.np_dtype_to_tensor_dtype(array.dtype), array.shape)
+        for name, array in feeds.items()
+    )
+    return tuple(values(single, feeds, node.output).values())
+
+
+def replace_by_constants(graph: Any, node: Any, arrays: Sequence[Array]) -> None:
+    """Remove a node; what it returned becomes constants of the graph."""
+    from onnx import numpy_helper
+
+    tensors = zip(node.output, arrays, strict=True)
+    graph.initializer.extend(numpy_helper.from_array(array, name) for name, array in tensors)
+    graph.node.remove(node)
+
+
 def is_batch_first(node: Any) -> bool:
     """Return whether a node is recurrent and has layout 1."""
     return is_recurrent(node) and any(entry.name == "layout" and entry.i for entry in node.attribute)
@@ -395,6 +438,15 @@ def with_outputs(model: Any, names: Sequence[str]) -> Any:
     small.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names)
     return small
 
+
+SPELLED = {
+    name.lower().encode(): name.encode()
+    for name in (
+        "Affine", "Elu", "HardSigmoid", "LeakyRelu", "Relu", "ScaledTanh", "Sigmoid", "Softplus", "Softsign",
+        "Tanh", "ThresholdedRelu",
+    )
+}  # fmt: skip
+"""ONNX's names of activations, by the names in small letters."""
 
 SHAPED = (*MOVING, "Expand")
 """Operators that only move the numbers of a state on their way to a node."""
