@@ -1,0 +1,152 @@
+"""`rnncli conformance`: cases for ONNX's RNN, GRU and LSTM, and a judge of what computes them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rnncli.errors import DisagreementError, EngineError, Message, RnncliError, Text, UsageError
+
+if TYPE_CHECKING:
+    from rnncli.commands.conformance.cases import KitCase
+    from rnncli.commands.conformance.judge import Judgement
+    from rnncli.commands.conformance.runners import Answers
+    from rnncli.show.answer import Reply
+    from rnncli.show.formats import OutputFlags
+
+EXAMPLES = """\
+rnncli conformance --implementation onnxruntime
+rnncli conformance --run './my_runtime {model} {inputs} {outputs}'
+rnncli conformance --implementation openvino --like model.onnx
+rnncli conformance --output kit/
+"""
+OWN_FILES = OWN_FOLDER = True
+
+
+def conformance(
+    output: OutputFlags,
+    *,
+    run: str | None,
+    implementation: str | None,
+    results: str | None,
+    timeout: float,
+    like: str | None,
+    select: list[str] | None,
+) -> Reply[Any]:
+    """Does an implementation of recurrent operators compute what ONNX says, and if not, how is it wrong?
+
+    Models of one RNN, GRU or LSTM node of ONNX, in which every weight differs, use every attribute and input.
+    --run, --implementation and --results judge who computes them; what explains the wrong numbers is named.
+    Exit code 1 if a case is wrong, crashed or timed out, 3 if none was answered. Alone, the command lists the
+    cases, and --output writes them into a folder, in the layout of ONNX's backend tests.
+    """
+    from rnncli.cli import files
+    from rnncli.commands.conformance.answer import ConformanceAnswer
+    from rnncli.commands.conformance.naming import name_faults
+    from rnncli.commands.conformance.selection import choose_cases
+    from rnncli.inputs.source import words_of
+    from rnncli.show.answer import Reply
+
+    given = {"--run": run, "--implementation": implementation, "--results": results}
+    chosen = [flag for flag, value in given.items() if value is not None]
+    if len(chosen) > 1:
+        raise UsageError("{first} does not go with {second}.", "Give one.", first=chosen[0], second=chosen[1])
+    cases = choose_cases(like, select)
+    if not chosen:
+        return _list(cases, output)
+    files.require_place(output.output, words_of({"--like": like}))
+    _ = output.format_name  # refuses an unknown suffix before anything runs
+    name, answers = _ask(run, implementation, results, cases, timeout)
+    judgements = _judge(answers, len(cases))
+    judged = {judgement.case.name for judgement in judgements}
+    remarks = [] if results else _explain_missing([case for case in cases if case.name not in judged])
+    answer = ConformanceAnswer(name, judgements, name_faults(judgements))
+    return Reply(answer, remarks, _explain_failure(judgements))
+
+
+def _ask(
+    run: str | None, implementation: str | None, results: str | None, cases: Sequence[KitCase], timeout: float
+) -> tuple[str, Answers]:
+    """Return what is judged, and its answers."""
+    from rnncli.commands.conformance import implementations, runners
+    from rnncli.inputs.source import expand_user
+
+    if implementation is not None:
+        version = implementations.version_of(implementation)
+        return f"{implementation} {version}", runners.run_implementation(implementation, cases, timeout)
+    if run is not None:
+        return run, runners.run_program(run, cases, timeout)
+    folder = expand_user(results or "")
+    if not any((folder / f"{case.name}{end}").is_file() for case in cases for end in (".npz", ".txt")):
+        raise UsageError(
+            "{--results}: {folder} has no answer to a case.",
+            "It must have files such as {name}.npz.",
+            folder=folder,
+            name=cases[0].name,
+        )
+    return str(results), runners.read_results(folder, cases)
+
+
+def _judge(answers: Answers, total: int) -> tuple[Judgement, ...]:
+    """Return the verdicts, in the order of the cases; how far it is is reported."""
+    from rnncli.commands.conformance.cases import list_cases
+    from rnncli.commands.conformance.judge import judge
+    from rnncli.process.progress import blocks
+
+    judgements = {}
+    for _ in blocks(Message("cases"), total, 1):
+        if (answered := next(answers, None)) is not None:
+            judgements[answered[0].name] = judge(*answered)
+    return tuple(judgements[case.name] for case in list_cases() if case.name in judgements)
+
+
+def _explain_missing(missing: Sequence[KitCase]) -> list[Text]:
+    """Return a remark on the cases that the installed onnx is too old to write."""
+    note = "left out, because the installed onnx is too old to write them: {names}."
+    return [Message(note, names=", ".join(case.name for case in missing))] if missing else []
+
+
+def _explain_failure(judgements: Sequence[Judgement]) -> RnncliError | None:
+    """Return the error if a case is wrong, crashed or timed out, or none was answered; else None."""
+    verdicts = [judgement.verdict for judgement in judgements]
+    if not {"right", "wrong", "unclear"} & set(verdicts):
+        first = next((judgement for judgement in judgements if judgement.reason), judgements[0])
+        return EngineError(
+            "no case was answered. {name}: {reason}.",
+            "Try one case, such as {--select lstm_forward}.",
+            name=first.case.name,
+            reason=first.reason or Message(first.verdict),
+        )
+    bad = sum(verdict in ("wrong", "crashed", "timed out") for verdict in verdicts)
+    if not bad:
+        return None
+    return DisagreementError(
+        "wrong, crashed or timed out: {count} of {total} cases.", count=bad, total=len(verdicts)
+    )
+
+
+def _list(cases: Sequence[KitCase], output: OutputFlags) -> Reply[Any]:
+    """Return the list of the cases; --output names a folder for them, or a file for the list."""
+    from rnncli.cli import files
+    from rnncli.commands.conformance.answer import CasesAnswer
+    from rnncli.commands.conformance.kit import write_kit
+    from rnncli.inputs.source import expand_user
+    from rnncli.show import formats
+    from rnncli.show.answer import Reply
+
+    path = output.output or ""
+    suffixes = {end for name, form in formats.FORMATS.items() for end in (name, *form.suffixes)}
+    if output.is_stdout or Path(path).suffix[1:].casefold() in suffixes:
+        files.require_place(output.output)
+        return Reply(CasesAnswer(cases))
+    folder = expand_user(path)
+    if (
+        folder.exists()
+        and not (folder / "cases.json").is_file()
+        and (folder.is_file() or any(folder.iterdir()))
+    ):
+        raise UsageError("{place} exists, and it is not a kit.", "Name a new folder.", place=path)
+    missing = write_kit(folder, cases)
+    written = Message("{place} has the cases.", place=path)
+    return Reply(CasesAnswer(cases), [written, *_explain_missing(missing)], to_stdout=True)

@@ -1,0 +1,162 @@
+"""The packages that `--implementation` names: how each computes a model, in a process of its own."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from importlib import metadata, util
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from rnncli.case import Array, __version__
+from rnncli.errors import EngineError, Message
+
+Inputs = Mapping[str, Array]
+Outputs = Mapping[str, Any] | Sequence[Any]
+"""The arrays by name, or in the order of the graph."""
+
+
+def run_rnncli(model: Path, inputs: Inputs, outputs: Sequence[str]) -> Outputs:
+    """Compute the node as `rnncli run --model` does, and return its tensors in the layout of the file."""
+    import onnx
+
+    from rnncli.ask import Ask, subject_of
+    from rnncli.compute import join_results
+
+    node = onnx.load(model).graph.node[0]
+    attributes = {attribute.name: onnx.helper.get_attribute_value(attribute) for attribute in node.attribute}
+    every = {"return_sequences": True, "return_state": True}
+    computed = subject_of(Ask(dict(inputs), model=str(model), options=every)).compute(None)
+    result = join_results(computed.results, computed.batch)
+    tensors = {tensor.name.rpartition("/")[2]: tensor.values for tensor in result.outputs}
+    directions = ("forward_", "backward_") if attributes.get("direction") == b"bidirectional" else ("",)
+    y = np.stack(np.split(tensors["hidden_states"], len(directions), axis=-1), axis=2)  # (b, t, d, u)
+    states = {
+        f"Y_{letter}": np.stack([tensors[f"{direction}last_{state}_state"] for direction in directions])
+        for letter, state in (("h", "hidden"), ("c", "cell"))
+        if f"{directions[0]}last_{state}_state" in tensors
+    }
+    if attributes.get("layout"):
+        return {"Y": y, **{name: state.swapaxes(0, 1) for name, state in states.items()}}
+    return {"Y": y.transpose(1, 2, 0, 3), **states}
+
+
+def run_onnxruntime(model: Path, inputs: Inputs, outputs: Sequence[str]) -> Outputs:
+    """Compute on the processor."""
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(str(model), providers=["CPUExecutionProvider"])
+    returned: list[Any] = session.run(list(outputs), dict(inputs))
+    return returned
+
+
+def run_onnx_reference(model: Path, inputs: Inputs, outputs: Sequence[str]) -> Outputs:
+    """Compute with the reference of the package onnx."""
+    from onnx.reference import ReferenceEvaluator
+
+    returned = ReferenceEvaluator(str(model)).run(list(outputs), dict(inputs))
+    return list(returned)
+
+
+def run_openvino(model: Path, inputs: Inputs, outputs: Sequence[str]) -> Outputs:
+    """Compute on the processor, in float32 even where it has something faster."""
+    import openvino
+
+    compiled = openvino.Core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    returned = compiled(dict(inputs))
+    return {name: returned[name] for name in outputs}
+
+
+def run_opencv(model: Path, inputs: Inputs, outputs: Sequence[str]) -> Outputs:
+    """Compute with OpenCV's module dnn."""
+    import cv2
+
+    network = cv2.dnn.readNetFromONNX(str(model))
+    for name, array in inputs.items():
+        network.setInput(array, name)
+    returned: Sequence[Any] = network.forward(list(outputs))
+    return returned
+
+
+def run_tract(model: Path, inputs: Inputs, outputs: Sequence[str]) -> Outputs:
+    """Compute with tract."""
+    import tract
+
+    runnable = tract.onnx().load(model).into_model().into_runnable()
+    return [tensor.to_numpy() for tensor in runnable.run(list(inputs.values()))]
+
+
+def run_onnx2pytorch(model: Path, inputs: Inputs, outputs: Sequence[str]) -> Outputs:
+    """Compute with the module of PyTorch that onnx2pytorch makes of the model."""
+    import onnx
+    import onnx2pytorch
+    import torch
+
+    module = onnx2pytorch.ConvertModel(onnx.load(model))
+    with torch.no_grad():
+        returned = module(*map(torch.from_numpy, inputs.values()))
+    tensors = returned if isinstance(returned, (tuple, list)) else [returned]
+    return [tensor.numpy() for tensor in tensors]
+
+
+class Implementation(NamedTuple):
+    """A package.
+
+    package: the module that is imported.  install: what pip installs.
+    run: computes a model; takes its file, the inputs in the graph's order, and the names of the outputs.
+    """
+
+    package: str
+    install: str
+    run: Callable[[Path, Inputs, Sequence[str]], Outputs]
+
+
+IMPLEMENTATIONS = {
+    "rnncli": Implementation("rnncli", "rnncli", run_rnncli),
+    "onnxruntime": Implementation("onnxruntime", "onnxruntime", run_onnxruntime),
+    "onnx.reference": Implementation("onnx", "onnx", run_onnx_reference),
+    "openvino": Implementation("openvino", "openvino", run_openvino),
+    "opencv": Implementation("cv2", "opencv-python-headless", run_opencv),
+    "tract": Implementation("tract", "tract", run_tract),
+    "onnx2pytorch": Implementation("onnx2pytorch", "onnx2pytorch", run_onnx2pytorch),
+}
+
+
+def version_of(name: str) -> str:
+    """Return the version of an implementation.  Raises EngineError if it is not installed."""
+    package, install, _ = IMPLEMENTATIONS[name]
+    if package == "rnncli":
+        return __version__
+    if util.find_spec(package) is None:
+        raise EngineError(
+            "{name} is not installed.", Message("pip install {install}", install=install), name=name
+        )
+    distributions = metadata.packages_distributions().get(package, [install])
+    return metadata.version(distributions[0])
+
+
+def answer_kit(name: str, kit_folder: str, results_folder: str) -> None:
+    """Let an implementation answer the cases of a kit; see `rnncli.commands.conformance.runners`."""
+    run, kit, results = IMPLEMENTATIONS[name].run, Path(kit_folder), Path(results_folder)
+    for case in json.loads((kit / "cases.json").read_text(encoding="utf-8"))["cases"]:
+        folder = kit / "open" / case["name"] if case["readings"] else kit / case["name"]
+        with np.load(folder / "inputs.npz") as file:
+            inputs = {key: file[key] for key in case["inputs"]}
+        part, suffix = results / f"{case['name']}.part", "npz"
+        try:
+            _write_outputs(part, case["outputs"], run(folder / "model.onnx", inputs, case["outputs"]))
+        except Exception as error:  # each library has its own
+            reason = " ".join(str(error).partition("Stack backtrace")[0].split())
+            part.write_text(f"{type(error).__name__}: {reason}", encoding="utf-8")
+            suffix = "txt"
+        part.rename(part.with_suffix(f".{suffix}"))
+
+
+def _write_outputs(path: Path, names: Sequence[str], outputs: Outputs) -> None:
+    if not isinstance(outputs, Mapping):
+        outputs = dict(zip(names, outputs, strict=False))
+    with path.open("wb") as file:
+        arrays: dict[str, Any] = {name: outputs[name] for name in names if name in outputs}
+        np.savez(file, **arrays)

@@ -1,0 +1,132 @@
+"""Is what an implementation answered to a case right?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+
+from rnncli.case import Array
+from rnncli.commands.conformance.cases import TOLERANCES, KitCase
+from rnncli.commands.conformance.oracle import compute, readings
+from rnncli.errors import EMPTY, Message, Text, join
+
+VERDICTS = ("right", "wrong", "refused", "crashed", "timed out", "unclear")
+"""unclear: the numbers are those of one of the readings that the operator's text allows."""
+
+
+class Failure(NamedTuple):
+    """Why an implementation has no outputs.  verdict: refused, crashed or timed out."""
+
+    verdict: str
+    reason: Text = EMPTY
+
+
+class Judgement(NamedTuple):
+    """The verdict on a case.
+
+    reason: in one sentence, why the case is not right.
+    outputs: what was answered, by the names of the case; empty if there was nothing to judge.
+    """
+
+    case: KitCase
+    verdict: str
+    reason: Text
+    outputs: Mapping[str, Array]
+
+
+def judge(case: KitCase, answer: Mapping[str, Array] | Failure) -> Judgement:
+    """Return the verdict on an answer: arrays by name, or why there are none."""
+    expected = compute(case)
+    outputs = answer if isinstance(answer, Failure) else match_outputs(expected, answer)
+    if isinstance(outputs, Failure):
+        return Judgement(case, outputs.verdict, outputs.reason, {})
+    types = {name: array.dtype.name for name, array in outputs.items() if array.dtype != case.dtype}
+    if types:
+        name, dtype = next(iter(types.items()))
+        reason = Message("{name} is {dtype}, not {wanted}.", name=name, dtype=dtype, wanted=case.dtype)
+        return Judgement(case, "wrong", reason, outputs)
+    texts = readings(case)
+    for text, reading in texts.items():
+        if is_close(outputs, reading, case.dtype):
+            allowed = join(texts, "; ")
+            reason = Message(
+                "Computed as: {text}. The operator's text allows: {allowed}.", text=text, allowed=allowed
+            )
+            return Judgement(case, "unclear", reason, outputs)
+    if is_close(outputs, expected, case.dtype):
+        return Judgement(case, "right", EMPTY, outputs)
+    return Judgement(case, "wrong", _describe_difference(outputs, expected, case.dtype), outputs)
+
+
+def match_outputs(expected: Mapping[str, Array], answer: Mapping[str, Array]) -> dict[str, Array] | Failure:
+    """Return the arrays of an answer by the names of the case.
+
+    An array is taken by its name; `arr_0, arr_1, ...`, NumPy's names of arrays without names, by the order
+    of the graph; another name by its shape, if only one array is left that can be meant.
+    """
+    if set(answer) == {f"arr_{index}" for index in range(len(expected))}:
+        answer = {name: answer[f"arr_{index}"] for index, name in enumerate(expected)}
+    numbers = {name: array for name, array in answer.items() if array.dtype.kind in "biuf"}
+    matched = {name: numbers[name] for name in expected if name in numbers}
+    rest = {name: array for name, array in numbers.items() if name not in matched}
+    wanted = [name for name in expected if name not in matched]
+    if len(wanted) == len(rest) == 1:
+        return {**matched, wanted[0]: next(iter(rest.values()))}
+    for name in wanted:
+        shape = expected[name].shape
+        fitting = [array for array in rest.values() if array.shape == shape]
+        if len(fitting) != 1 or sum(expected[other].shape == shape for other in wanted) != 1:
+            got = ", ".join(f"{key} {array.shape}" for key, array in rest.items())
+            return Failure(
+                "refused",
+                Message(
+                    "The answer has no {name} of shape {shape}; it has {got}.",
+                    name=name,
+                    shape=shape,
+                    got=got,
+                )
+                if rest
+                else Message("The answer has no {name}.", name=name),
+            )
+        matched[name] = fitting[0]
+    return {name: matched[name] for name in expected}
+
+
+def is_close(outputs: Mapping[str, Array], expected: Mapping[str, Array], dtype: str) -> bool:
+    """Return whether all outputs have the shapes and, within the tolerance of a type, the numbers."""
+    return all(
+        outputs[name].shape == array.shape and bool(np.all(_excess(outputs[name], array, dtype) <= 1))
+        for name, array in expected.items()
+    )
+
+
+def _excess(output: Array, expected: Array, dtype: str) -> Array:
+    """Return how far each number is off, in tolerances of its type."""
+    right = expected.astype(np.float64)
+    return np.abs(output.astype(np.float64) - right) / (TOLERANCES[dtype] * (1 + np.abs(right)))
+
+
+def _describe_difference(outputs: Mapping[str, Array], expected: Mapping[str, Array], dtype: str) -> Message:
+    for name, array in expected.items():
+        if outputs[name].shape != array.shape:
+            return Message(
+                "{name} has shape {shape}, not {wanted}.",
+                name=name,
+                shape=outputs[name].shape,
+                wanted=array.shape,
+            )
+    excess = {
+        name: np.nan_to_num(_excess(outputs[name], array, dtype), nan=np.inf)
+        for name, array in expected.items()
+    }
+    name = max((name for name in excess if excess[name].size), key=lambda name: float(excess[name].max()))
+    index = np.unravel_index(np.argmax(excess[name]), excess[name].shape)
+    return Message(
+        "{name}[{index}] is {number:.6g}, not {wanted:.6g}.",
+        name=name,
+        index=", ".join(map(str, index)),
+        number=float(outputs[name][index]),
+        wanted=float(expected[name][index]),
+    )

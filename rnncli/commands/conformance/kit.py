@@ -1,0 +1,131 @@
+"""The files of the kit: a folder for each case, in the layout of ONNX's own backend tests, and `cases.json`.
+
+```
+cases.json                      what each case is about, its inputs, outputs, type and tolerance
+lstm_reverse_lens/model.onnx    one node
+    data.json                   the tolerance, where ONNX's loader of such tests reads it
+    inputs.npz, outputs.npz     by the names of the graph's inputs and outputs
+    test_data_set_0/            the same as input_0.pb, ..., output_0.pb, ..., in the graph's order
+open/lstm_clip_cell/            a case with more than one right answer: one test_data_set for each reading
+```
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rnncli.case import Array
+from rnncli.commands.conformance.cases import INPUTS, OUTPUTS, TOLERANCES, KitCase
+from rnncli.commands.conformance.oracle import compute, readings
+from rnncli.process.packages import import_package
+
+PRODUCER = "rnncli conformance"
+
+
+def write_kit(folder: Path, cases: Iterable[KitCase]) -> tuple[KitCase, ...]:
+    """Write these cases into a folder; return those that the installed onnx is too old to write.
+
+    Raises EngineError if the package onnx is missing.
+    """
+    onnx = import_package("onnx", "ONNX models")
+    newest = onnx.defs.onnx_opset_version()
+    wanted = tuple(cases)
+    written = [case for case in wanted if case.opset <= newest and case.ir_version <= onnx.IR_VERSION]
+    folder.mkdir(parents=True, exist_ok=True)
+    for case in written:
+        _write_case(folder_of(folder, case), case)
+    listed = json.dumps({"cases": list(map(describe, written))}, indent=1)
+    (folder / "cases.json").write_text(f"{listed}\n", encoding="utf-8")
+    return tuple(case for case in wanted if case not in written)
+
+
+def folder_of(kit: Path, case: KitCase) -> Path:
+    """Return the folder of a case."""
+    return kit / "open" / case.name if case.is_open else kit / case.name
+
+
+def describe(case: KitCase) -> dict[str, Any]:
+    """Return what `cases.json` says of a case; it has readings if the operator's text leaves it open."""
+    return {
+        "name": case.name,
+        "operator": case.operator,
+        "attribute": case.attribute,
+        "inputs": list(case.graph_inputs),
+        "outputs": list(case.outputs),
+        "type": case.dtype,
+        "tolerance": TOLERANCES[case.dtype],
+        "readings": list(map(str, readings(case))),
+    }
+
+
+def _write_case(folder: Path, case: KitCase) -> None:
+    answers: tuple[dict[str, Any], ...] = tuple(readings(case).values()) or (compute(case),)
+    inputs: dict[str, Any] = {name: case.inputs[name] for name in case.graph_inputs}
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "model.onnx").write_bytes(model_of(case, answers[0]))
+    tolerance = TOLERANCES[case.dtype]
+    (folder / "data.json").write_text(json.dumps({"rtol": tolerance, "atol": tolerance}), encoding="utf-8")
+    np.savez(folder / "inputs.npz", **inputs)
+    for number, outputs in enumerate(answers):
+        np.savez(folder / ("outputs.npz" if not number else f"outputs_{number}.npz"), **outputs)
+        data = folder / f"test_data_set_{number}"
+        data.mkdir(exist_ok=True)
+        _write_tensors(data, "input", inputs)
+        _write_tensors(data, "output", outputs)
+
+
+def _write_tensors(folder: Path, kind: str, arrays: Mapping[str, Array]) -> None:
+    """Write `input_0.pb`, `input_1.pb` and so on."""
+    from onnx import numpy_helper
+
+    for number, (name, array) in enumerate(arrays.items()):
+        tensor = numpy_helper.from_array(array, name)
+        (folder / f"{kind}_{number}.pb").write_bytes(tensor.SerializeToString())
+
+
+def model_of(case: KitCase, outputs: Mapping[str, Array]) -> bytes:
+    """Return the model of a case, as a file has it; outputs: arrays of the shapes that the node returns."""
+    from onnx import helper, numpy_helper
+
+    def describe_tensor(name: str, array: Array) -> Any:
+        kind = helper.np_dtype_to_tensor_dtype(array.dtype)
+        return helper.make_tensor_value_info(name, kind, array.shape)
+
+    node = helper.make_node(
+        case.operator,
+        _with_gaps(INPUTS, case.inputs),
+        _with_gaps(OUTPUTS[case.operator], outputs),
+        name=case.name,
+        **case.attributes,
+    )
+    graph = helper.make_graph(
+        [node],
+        case.name,
+        [describe_tensor(name, case.inputs[name]) for name in case.graph_inputs],
+        [describe_tensor(name, array) for name, array in outputs.items()],
+        [
+            numpy_helper.from_array(array, name)
+            for name, array in case.inputs.items()
+            if name not in case.graph_inputs
+        ],
+    )
+    model = helper.make_model(
+        graph,
+        producer_name=PRODUCER,
+        ir_version=case.ir_version,
+        opset_imports=[helper.make_opsetid("", case.opset)],
+    )
+    content: bytes = model.SerializeToString()
+    return content
+
+
+def _with_gaps(names: tuple[str, ...], present: Iterable[str]) -> list[str]:
+    """Return the names of a node's inputs or outputs: "" for one that is missing, none after the last."""
+    known = set(present)
+    last = max(index for index, name in enumerate(names) if name in known)
+    return [name if name in known else "" for name in names[: last + 1]]

@@ -1,0 +1,165 @@
+"""`rnncli conformance`: its flags, the cases that it keeps, and its answers."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from command import Run
+from looks import check_looks
+from onnx import helper
+
+from rnncli.commands.conformance.answer import SEES, CasesAnswer, ConformanceAnswer
+from rnncli.commands.conformance.cases import list_cases
+from rnncli.commands.conformance.judge import Failure, judge
+from rnncli.commands.conformance.kit import model_of
+from rnncli.commands.conformance.naming import name_faults
+from rnncli.commands.conformance.oracle import compute, readings
+from rnncli.commands.conformance.selection import choose_cases
+
+CASES = {case.name: case for case in list_cases()}
+OPEN = "lstm_length_0_initial"
+
+
+@pytest.fixture(scope="module")
+def answers(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder of answers: clip is ignored, two cases are refused, one is open."""
+    folder = tmp_path_factory.mktemp("answers")
+    for name in ("lstm_forward", "lstm_clip", "lstm_clip_bidirectional", "rnn_clip"):
+        attributes = {key: value for key, value in CASES[name].attributes.items() if key != "clip"}
+        outputs: dict[str, Any] = compute(CASES[name]._replace(attributes=attributes))
+        np.savez(folder / f"{name}.npz", **outputs)
+    _, second = readings(CASES[OPEN]).values()
+    np.savez(folder / f"{OPEN}.npz", Y=second["Y"], Y_h=second["Y_h"], Y_c=second["Y_c"])
+    (folder / "gru_clip.txt").write_text("no clip in gru_clip")
+    (folder / "gru_clip_bidirectional.txt").write_text("no clip in gru_clip_bidirectional")
+    return folder
+
+
+def test_every_attribute_says_what_its_cases_see() -> None:
+    assert SEES.keys() == {case.attribute for case in CASES.values()}
+
+
+def test_the_list_is_that_of_the_kit(rnncli: Run, tmp_path: Path) -> None:
+    """Beside the kit, --output with a suffix of a format is a file of the list."""
+    shown = rnncli("conformance", "-o", str(tmp_path / "kit"), "--select", "reverse", "-f", "json", "-q")
+    kit = json.loads((tmp_path / "kit" / "cases.json").read_text())["cases"]
+    assert json.loads(shown.stdout)["cases"] == kit
+    assert [case["name"] for case in kit] == [name for name in CASES if CASES[name].attribute == "reverse"]
+    assert (tmp_path / "kit" / "lstm_reverse" / "test_data_set_0" / "output_2.pb").is_file()
+    assert rnncli("conformance", "-o", str(tmp_path / "list.csv"), "--select", "reverse").stdout == ""
+    with (tmp_path / "list.csv").open() as file:
+        assert [row["name"] for row in csv.DictReader(file)] == [case["name"] for case in kit]
+
+
+def test_a_folder_of_other_files_is_not_written_into(rnncli: Run, tmp_path: Path) -> None:
+    (tmp_path / "notes.md").touch()
+    refused = rnncli("conformance", "-o", str(tmp_path))
+    assert refused.returncode == 2
+    assert "is not a kit" in refused.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["notes.md"]
+
+
+def test_answers_are_judged_and_their_fault_is_named(rnncli: Run, answers: Path) -> None:
+    shown = rnncli("conformance", "--results", str(answers), "-f", "json")
+    assert shown.returncode == 1
+    document = json.loads(shown.stdout)
+    verdicts = {case["name"]: (case["verdict"], case["explanations"]) for case in document["cases"]}
+    assert verdicts == {
+        "lstm_forward": ("right", []),
+        "rnn_clip": ("wrong", ["clip ignored"]),
+        "gru_clip": ("refused", []),
+        "lstm_clip": ("wrong", ["clip ignored"]),
+        "gru_clip_bidirectional": ("refused", []),
+        "lstm_clip_bidirectional": ("wrong", ["clip ignored"]),
+        OPEN: ("unclear", []),
+    }
+    (explanation,) = document["explanations"]
+    assert explanation["name"] == "clip ignored"
+    assert explanation["cases"] == ["rnn_clip", "lstm_clip", "lstm_clip_bidirectional"]
+    rows = list(csv.reader(io.StringIO(rnncli("conformance", "--results", str(answers), "-f", "csv").stdout)))
+    assert rows[0] == ["name", "attribute", "verdict", "explanations"]
+    assert ["lstm_clip", "clip", "wrong", "clip ignored"] in rows
+    assert "wrong, crashed or timed out: 3 of 7 cases" in shown.stderr
+
+
+@pytest.mark.parametrize(
+    ("select", "code"),
+    [("lstm_forward", 0), (OPEN, 0), ("rnn_clip", 1), ("gru_clip", 3), ("float16", 2)],
+)
+def test_the_exit_code(rnncli: Run, answers: Path, select: str, code: int) -> None:
+    assert rnncli("conformance", "--results", str(answers), "--select", select).returncode == code
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("--results . --run x", "--run does not go with --results"),
+        ("--select lstm_revers", "Did you mean lstm_reverse"),
+        ("--implementation onnx", "not a valid choice"),
+        ("--run x", "does not say where the files go"),
+        ("--like none.onnx", "none.onnx"),
+        ("--results .", "no answer to a case"),
+        ("--results . -o answer.nothing", "no format has the suffix"),
+        ("--timeout -1 --run x", "--timeout"),
+    ],
+)
+def test_a_mistake_is_refused(rnncli: Run, tmp_path: Path, line: str, words: str) -> None:
+    refused = rnncli("conformance", *line.split(), cwd=tmp_path)
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert words in refused.stderr
+
+
+def test_a_package_that_is_missing_is_named(rnncli: Run) -> None:
+    missing = rnncli("conformance", "--implementation", "tract")
+    assert (missing.returncode, missing.stderr) == (3, "rnncli: tract is not installed.\npip install tract\n")
+
+
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+def test_a_model_keeps_its_own_case(case: Any, tmp_path: Path) -> None:
+    (tmp_path / "m.onnx").write_bytes(model_of(case, compute(case)))
+    kept = choose_cases(str(tmp_path / "m.onnx"), None)
+    assert case in kept
+    assert {other.operator for other in kept} == {case.operator}
+
+
+def test_what_a_model_does_not_use_is_left_out(tmp_path: Path) -> None:
+    """A GRU of PyTorch in both directions with lengths keeps neither reverse nor the other formula."""
+    case = CASES["gru_bidirectional_lens"]
+    case = case._replace(attributes={**case.attributes, "linear_before_reset": 1})
+    (tmp_path / "m.onnx").write_bytes(model_of(case, compute(case)))
+    kept = {other.name for other in choose_cases(str(tmp_path / "m.onnx"), None)}
+    assert kept == {"gru_after", "gru_after_bidirectional", "gru_after_lens", "gru_after_one_step"} - {
+        name for name in ("gru_after_one_step",) if "initial_h" in CASES[name].inputs
+    }
+
+
+def test_a_model_without_a_recurrent_node_is_refused(rnncli: Run, tmp_path: Path) -> None:
+    tensor = [helper.make_tensor_value_info(name, 1, [1]) for name in "xy"]
+    graph = helper.make_graph([helper.make_node("Relu", ["x"], ["y"])], "g", tensor[:1], tensor[1:])
+    onnx.save(helper.make_model(graph), tmp_path / "m.onnx")
+    refused = rnncli("conformance", "--like", str(tmp_path / "m.onnx"))
+    assert refused.returncode == 2
+    assert "it has no RNN, GRU or LSTM node" in refused.stderr
+
+
+def test_looks(answers: Path) -> None:
+    check_looks(
+        "conformance", "cases", CasesAnswer([case for case in CASES.values() if "clip" in case.name]), ["csv"]
+    )
+    judgements = [
+        judge(
+            case,
+            dict(np.load(answers / f"{name}.npz")) if "gru" not in name else Failure("crashed", "SIGFPE"),
+        )
+        for name, case in CASES.items()
+        if (answers / f"{name}.npz").exists() or "gru_clip" in name
+    ]
+    answer = ConformanceAnswer("mine 1.2", judgements, name_faults(judgements))
+    check_looks("conformance", "answer", answer, ["json", "markdown", "html", "csv"])

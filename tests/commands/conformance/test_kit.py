@@ -1,0 +1,114 @@
+"""The files of the kit: the same each time, small, and of use to programs that know nothing of rnncli."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import numpy_helper
+from onnx.backend.test.loader import load_model_tests
+
+from rnncli import handbook
+from rnncli.commands.conformance.cases import TOLERANCES, list_cases
+from rnncli.commands.conformance.kit import folder_of, write_kit
+from rnncli.commands.conformance.oracle import compute
+
+CASES = list_cases()
+
+
+@pytest.fixture(scope="module")
+def kit(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("data") / "kit"
+    assert write_kit(folder, CASES) == ()
+    return folder
+
+
+def files_in(folder: Path) -> dict[str, bytes]:
+    paths = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {str(path.relative_to(folder)): path.read_bytes() for path in paths}
+
+
+def test_the_bytes_are_the_same_each_time_and_few(kit: Path, tmp_path: Path) -> None:
+    write_kit(tmp_path / "again", list_cases.__wrapped__())
+    assert files_in(kit) == files_in(tmp_path / "again")
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz") as archive:
+        archive.add(kit, "kit")
+    assert len(packed.getvalue()) < 300_000
+
+
+def test_the_list_says_what_each_case_has(kit: Path) -> None:
+    listed = json.loads((kit / "cases.json").read_text())["cases"]
+    assert [entry["name"] for entry in listed] == [case.name for case in CASES]
+    for entry, case in zip(listed, CASES, strict=True):
+        folder = folder_of(kit, case)
+        assert len(entry["readings"]) == (2 if folder.parent.name == "open" else 0)
+        assert entry["tolerance"] == TOLERANCES[entry["type"]]
+        assert entry["inputs"] == list(np.load(folder / "inputs.npz"))
+        with np.load(folder / "outputs.npz") as outputs:
+            assert entry["outputs"] == list(outputs)
+            wanted = compute(case)
+            assert all(np.array_equal(outputs[name], wanted[name]) for name in outputs)
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_every_model_is_valid_and_its_tensors_are_those_of_the_archives(kit: Path, case) -> None:  # type: ignore[no-untyped-def]
+    folder = folder_of(kit, case)
+    model = onnx.load(folder / "model.onnx")
+    onnx.checker.check_model(model, full_check=True)
+    assert (model.ir_version, model.opset_import[0].version) == (case.ir_version, case.opset)
+    for number in range(2 if case.is_open else 1):
+        for kind, values in (("input", model.graph.input), ("output", model.graph.output)):
+            with np.load(
+                folder / (f"{kind}s_1.npz" if number and kind == "output" else f"{kind}s.npz")
+            ) as archive:
+                paths = sorted((folder / f"test_data_set_{number}").glob(f"{kind}_*.pb"))
+                tensors = [onnx.TensorProto.FromString(path.read_bytes()) for path in paths]
+                assert (
+                    [tensor.name for tensor in tensors] == [value.name for value in values] == list(archive)
+                )
+                for tensor in tensors:
+                    assert np.array_equal(numpy_helper.to_array(tensor), archive[tensor.name])
+
+
+def test_onnxs_own_loader_of_backend_tests_reads_the_kit(kit: Path) -> None:
+    (kit / "open").rename(kit.parent / "open")
+    try:
+        loaded = load_model_tests(str(kit.parent), "kit")
+    finally:
+        (kit.parent / "open").rename(kit / "open")
+    assert {test.name for test in loaded} == {case.name for case in CASES if not case.is_open}
+    tolerances = {test.name: (test.rtol, test.atol) for test in loaded}
+    assert tolerances["gru_float64"] == (1e-12, 1e-12)
+
+
+def test_an_old_onnx_leaves_out_what_it_cannot_write(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(onnx.defs, "onnx_opset_version", lambda: 21)
+    chosen = [case for case in CASES if case.attribute == "basic"]
+    left_out = write_kit(tmp_path, chosen)
+    assert [case.name for case in left_out] == ["rnn_opset22", "gru_opset22", "lstm_opset22"]
+    assert len(json.loads((tmp_path / "cases.json").read_text())["cases"]) == len(chosen) - 3
+    assert not (tmp_path / "lstm_opset22").exists()
+
+
+def test_the_handbooks_harness_runs_without_rnncli(kit: Path) -> None:
+    """ONNX Runtime refuses layout 1 and float64, and is right in all other cases."""
+    page = (Path(handbook.__file__).parent / "conformance.md").read_text()
+    code = re.search(r"```python\n(# test_kit.py\n.*?)```", page, re.DOTALL)[1]  # type: ignore[index]
+    assert "rnncli" not in code
+    (kit.parent / "test_kit.py").write_text(code)
+    arguments = ["-q", "-p", "no:cacheprovider", "-k", "not no_sequences", "test_kit.py"]
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", *arguments], cwd=kit.parent, capture_output=True, text=True
+    )
+    failed = set(re.findall(r"^FAILED test_kit.py::test_case\[(\w+)\]", done.stdout, re.MULTILINE))
+    refused = {case.name for case in CASES if "layout" in case.attributes or case.dtype == "float64"}
+    assert failed == refused | {"rnn_lower_case"}
