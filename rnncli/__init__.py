@@ -9,6 +9,7 @@ TYPE_CHECKING = False  # as in `typing`, which takes longer to load than everyth
 if TYPE_CHECKING:
     from rnncli.api import (
         ExportedFile,
+        LivePage,
         Picture,
         Report,
         Result,
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
         matrix,
         plot,
         port,
+        report,
         run,
         shape,
         tour,
@@ -42,6 +44,7 @@ __all__ = [
     "ExportedFile",
     "InputError",
     "LayerError",
+    "LivePage",
     "Picture",
     "Report",
     "Result",
@@ -55,6 +58,7 @@ __all__ = [
     "matrix",
     "plot",
     "port",
+    "report",
     "run",
     "shape",
     "tour",

@@ -20,12 +20,15 @@ INPUT, LAYER, WEIGHTS, RUN, OUTPUT = "Input", "Layer", "Initializers and weights
 NARROW, GENERAL = "Selection", "Options"
 """The headings of the help."""
 
-CASES = ("run", "explain", "gradients", "matrix", "plot", "trace", "compare", "export", "weights", "explore")
+CASES = (
+    "run", "explain", "gradients", "matrix", "plot", "report", "trace", "compare", "export", "weights",
+    "explore",
+)  # fmt: skip
 """The commands that take a layer, its input, and how to run it."""
 OUTLINED = (*CASES, "shape")
 LAYERED = (*OUTLINED, "port")
-ANSWERS = tuple(name for name in LAYERED if name not in ("plot", "export", "explore"))
-ANSWERS = (*ANSWERS, "tour", "why", "engines", "samples")
+ANSWERS = tuple(name for name in LAYERED if name not in ("plot", "export", "explore", "report"))
+ANSWERS = (*ANSWERS, "tour", "why", "engines", "samples", "conformance")
 """The commands that show an answer, in every format."""
 
 
@@ -294,6 +297,11 @@ OPTIONS: tuple[Entry, ...] = (
         _choice("lang", OUTPUT, "LANG", ("en", "ko"), "Language of notes (default: the locale)."),
         _on("quiet", OUTPUT, "No notes on stderr.", others=("-q",)),
     ),
+    *_group(("report",), "output",
+        _text("output", OUTPUT, "FILE", "The .html file to write.", others=("-o",)),
+        _choice("lang", OUTPUT, "LANG", ("en", "ko"), "The language it opens in (default: the locale)."),
+        _on("quiet", OUTPUT, "No notes on stderr.", others=("-q",)),
+    ),
     *_group(ANSWERS, "output",
         _text("format", OUTPUT, "FORMAT",
               "table, json, ndjson, csv, markdown, html, svg (default table, or by --output's suffix).",
@@ -342,7 +350,7 @@ OPTIONS: tuple[Entry, ...] = (
         _on("keep_going", RUN, "--stream: continue after a bad line, then exit 1.", rare=True),
         _text("memory", RUN, "SIZE", "Memory for one chunk of the batch: 256MB, 2G, ...", rare=True),
     ),
-    *_group(("run", "trace", "explain", "explore", "plot"), "ask",
+    *_group(("run", "trace", "explain", "explore", "plot", "report"), "ask",
         _text("hold", RUN, "GATE=VALUE",
               "Hold a gate at a value: 'forget[:, 1]=1@2:' (unit 1, from step 2 on). Repeat for several.",
               many=True),
@@ -368,6 +376,22 @@ OPTIONS: tuple[Entry, ...] = (
         _text("topic", INPUT, "[TOPIC]", "A page of the handbook, or a command.", argument=True),
         _on("quiet", OUTPUT, "No notes on stderr.", others=("-q",)),
         _choice("lang", OUTPUT, "LANG", ("en", "ko"), "Language (default: the locale)."),
+    ),
+    *_group(("conformance",), "",
+        _text("run", RUN, "CMD",
+              "Judge a program: 'CMD {model} {inputs} {outputs}' runs once for each case, "
+              "'CMD {kit} {results}' once for all."),
+        _text("implementation", RUN, "NAME",
+              "Judge an installed package: rnncli, onnxruntime, onnx.reference, openvino, opencv, tract or "
+              "onnx2pytorch.",
+              choices=("rnncli", "onnxruntime", "onnx.reference", "openvino", "opencv", "tract",
+                       "onnx2pytorch")),
+        _text("results", RUN, "DIR", "Judge a folder of answers: CASE.npz, or CASE.txt for a refusal."),
+        _number("timeout", RUN, "S", "Seconds for which a program may be silent (default 20).", default=20.0,
+                least=0),
+        _text("like", INPUT, "MODEL.onnx", "Keep the cases of what this model uses."),
+        _text("select", INPUT, "NAME", "Keep this case, or those of this attribute. Repeat for several.",
+              many=True),
     ),
     *_group(("samples",), "",
         _text("name", INPUT, "[NAME]", "Print this sample.", argument=True),

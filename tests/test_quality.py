@@ -46,10 +46,11 @@ LISTS: Mapping[str, Iterable[str]] = {
 """The folders whose files, but for those with an underscore, are listed, with the lists."""
 BASES = {
     "rnncli.inputs.formats.json", "rnncli.inputs.formats.npy", "rnncli.commands.explain",
-    "rnncli.show.formats.table", "rnncli.frameworks.keras",
+    "rnncli.show.formats.table", "rnncli.frameworks.keras", "rnncli.commands.run", "rnncli.commands.trace",
+    "rnncli.commands.report",
 }  # fmt: skip
-"""Listed files on which others are built: ndjson on json, npz on npy, explore on explain, svg on table,
-cudnn on keras."""
+"""Listed files on which others are built: ndjson on json, npz on npy, explore on explain and report, tour on
+report, report on run and trace, svg on table, cudnn on keras."""
 
 BESIDE = {
     "commands": {"checks", "expected"},

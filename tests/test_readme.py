@@ -106,7 +106,7 @@ def test_readme_is_read_in_five_minutes() -> None:
 
 def test_picture_is_drawn_by_the_tool(rnncli: Run) -> None:
     pictures = [ROOT / name for name in re.findall(r"!\[[^\]]*\]\(([^)]+)\)", README.read_text())]
-    assert {path.parent.name for path in pictures if path.exists()} == {"run", "explore", "plot"}
+    assert {path.parent.name for path in pictures if path.exists()} == {"run", "report", "plot"}
     picture = pictures[0]
     command = "run -l bilstm --units 2 --return-sequences --return-state --seed 42 -f svg --width 80"
     assert NUMBER.sub("#", rnncli(*command.split()).stdout) == NUMBER.sub("#", picture.read_text())

@@ -26,7 +26,7 @@ from rnncli.api._keywords import (
     view_of,
 )
 from rnncli.api._options import Options
-from rnncli.api._results import ExportedFile, Picture, Report
+from rnncli.api._results import ExportedFile, LivePage, Picture, Report
 from rnncli.api._results import RunResult as Result
 from rnncli.api._values import pass_layers, pass_live, split_model
 from rnncli.api._weights import export, port, weights
@@ -38,6 +38,7 @@ from rnncli.errors import UsageError
 
 __all__ = [
     "ExportedFile",
+    "LivePage",
     "Picture",
     "Report",
     "Result",
@@ -48,6 +49,7 @@ __all__ = [
     "matrix",
     "plot",
     "port",
+    "report",
     "run",
     "shape",
     "tour",
@@ -340,6 +342,25 @@ def plot(
     sheet, names, missing = fonts.fit_fonts(drawing.sheet, view.lang)
     remarks = (*drawing.remarks, *missing)
     return Picture(drawing.specs, sheet, drawing.style, drawing.size, names, remarks, view, drawing.agrees)
+
+
+@expand_options
+def report(
+    inputs: Any = None,
+    layer: Any = None,
+    *,
+    hold: str | Sequence[str] | None = None,
+    **options: Unpack[Options],
+) -> LivePage:
+    """Write a page that shows the layer step by step, and recomputes what a reader changes.
+
+    A notebook shows it; `.save("page.html")` writes the file, which needs nothing but a browser.
+    hold: same as for `run`.
+    """
+    from rnncli.commands.report.page import build_page
+
+    page = build_page(ask_of(inputs, layer, options, hold=hold), options.get("lang") or "en")
+    return LivePage(page.layers, page.text, page.tables, page.remarks)
 
 
 def why(text: str, *, width: int | None = None, lang: Literal["en", "ko"] | None = None) -> Report:

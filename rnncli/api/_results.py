@@ -328,6 +328,36 @@ class Picture:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
+class LivePage:
+    """Result of report: a page that recomputes, below the tables in a notebook.
+
+    layers: first to last.  text: the whole HTML file.  tables: those of `run` and `trace`, as HTML.
+    """
+
+    layers: tuple[Spec, ...]
+    text: str
+    tables: str
+    remarks: tuple[Text, ...] = ()
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """Write the page to a file."""
+        from rnncli.cli import files
+
+        files.write(str(path), self.text)
+
+    def _repr_html_(self) -> str:
+        """Return the tables, then the page in a frame, which a notebook that is not trusted leaves out."""
+        from html import escape
+
+        frame = 'sandbox="allow-scripts allow-downloads" allow="clipboard-write"'
+        style = "width: 100%; height: 800px; border: 0; background: white; color-scheme: light"
+        return f'{self.tables}<iframe {frame} style="{style}" srcdoc="{escape(self.text)}"></iframe>'
+
+    def __repr__(self) -> str:
+        return f"<rnncli.report {_describe_layers(self.layers)}>"
+
+
+@dataclass(frozen=True, eq=False, repr=False)
 class ExportedFile:
     """Result of export: `print(file)` shows a script, `file.save("lstm.py")` writes it.
 

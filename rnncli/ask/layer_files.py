@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rnncli.case import Spec, walk
 from rnncli.errors import Either, Flag, InputError, LayerError, Message, UsageError, fold_name, inside
 from rnncli.options import flag_name
 
@@ -226,3 +228,25 @@ def refuse_layer_options(given: Sequence[str]) -> None:
             "Leave out {flag}; or leave out {--model}, and name a layer with {--layer}.",
             flag=flag,
         )
+
+
+def cell_files(stack: Sequence[Spec], layers: Sequence[Any] | None) -> list[str] | None:
+    """Return the file of each cell written as equations, `@mgu.toml`, as given; None if not all are known."""
+    cells = [spec for spec in walk(stack) if spec.equations is not None]
+    if not cells:
+        return []
+    words = " ".join(layers or ())
+    files = re.findall(r"@'[^']*'|@[^\s()',\[\]]*\.toml", words)
+    return files if len(files) == len(cells) else None
+
+
+def name_by_file(spec: Spec, files: Iterator[str]) -> Spec:
+    """Return the spec in which each cell written as equations has the name of its file, in their order."""
+
+    def rename(value: Any) -> Any:
+        if isinstance(value, Spec):
+            return name_by_file(value, files)
+        return type(value)(map(rename, value)) if isinstance(value, (tuple, list)) else value
+
+    name = spec.class_name if spec.equations is None else next(files)
+    return replace(spec, class_name=name, config={key: rename(old) for key, old in spec.config.items()})

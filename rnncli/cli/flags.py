@@ -24,8 +24,8 @@ COMPLETING = "_RNNCLI_COMPLETE" in os.environ
 def load(name: str) -> Command:
     """Load the command of `rnncli.commands.<name>`: the function of that name, and its EXAMPLES.
 
-    The module may define REFUSED, options that it rejects, which its help omits; and OWN_FILES, True if
-    --output may name a file of another kind than an answer has.
+    The module may define REFUSED, options that it rejects, which its help omits; OWN_FILES, True if
+    --output may name a file of another kind than an answer has; and OWN_FOLDER, True if it may name a folder.
     """
     module = import_module(f"rnncli.commands.{name}")
     function = getattr(module, name)
@@ -33,7 +33,8 @@ def load(name: str) -> Command:
     def callback(**values: Any) -> None:
         from rnncli.cli import output
 
-        output.call(function, fill(name, values), own_files=getattr(module, "OWN_FILES", False))
+        own_files, own_folder = (getattr(module, key, False) for key in ("OWN_FILES", "OWN_FOLDER"))
+        output.call(function, fill(name, values), own_files=own_files, own_folder=own_folder)
 
     return Command(
         name,

@@ -34,11 +34,18 @@ READ = ("expect", "weights", "initial_state", "other")
 """Options of single commands that name a file to read; the others are in `Ask.files`."""
 
 
-def call(function: Callable[..., Reply[Any] | None], parameters: dict[str, Any], *, own_files: bool) -> None:
+def call(
+    function: Callable[..., Reply[Any] | None],
+    parameters: dict[str, Any],
+    *,
+    own_files: bool,
+    own_folder: bool = False,
+) -> None:
     """Call a command and show what it returns; explore and plot draw on their own.
 
     parameters: a command takes `output` and `progress` only if it names them.
     own_files: whether --output may also name a file that no format writes.
+    own_folder: whether it may name a folder; the command then checks it.
     Raises UsageError before any computation if flags conflict, or if --output names a file that is read.
     """
     flags = parameters.get("output")
@@ -48,7 +55,8 @@ def call(function: Callable[..., Reply[Any] | None], parameters: dict[str, Any],
     reading = {flag_name(name): parameters.get(name) for name in READ}
     if "ask" in parameters:
         reading |= parameters["ask"].files
-    files.require_place(flags.output, words_of(reading))
+    if not own_folder:
+        files.require_place(flags.output, words_of(reading))
     format_name = "" if own_files else _require_format(flags)
     with progress_bar(flags) as watch:
         optional = {"output": flags, "progress": watch}

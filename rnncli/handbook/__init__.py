@@ -9,8 +9,10 @@ SECTIONS = {
         "return_sequences", "return_state", "bidirectional", "masks", "stateful", "reset_after",
     ),
     "What to give": ("shapes", "layers", "cells", "data", "files"),
-    "What to find out": ("inside", "gradients", "models", "porting", "exporting", "errors", "questions"),
-    "Where to use it": ("scripts", "python", "notebooks", "korean"),
+    "What to find out": (
+        "inside", "gradients", "models", "porting", "conformance", "exporting", "errors", "questions",
+    ),
+    "Where to use it": ("scripts", "python", "notebooks", "teaching", "korean"),
 }  # fmt: skip
 """The topics, under their headings."""
 TOPICS = tuple(topic for topics in SECTIONS.values() for topic in topics)
@@ -24,6 +26,7 @@ ALIASES = {
     "stateful": ("reset_state", "reset_states", "calls"),
     "reset_after": ("gru", "reset"),
     "inside": ("gate", "gates"),
+    "teaching": ("page", "lesson", "classroom", "teacher"),
     "cells": ("cell", "equations", "equation", "mgu", "peephole", "peepholes", "toml"),
 }
 """Other words for a topic: options and parts of a layer, by the page that explains them."""

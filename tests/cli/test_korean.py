@@ -32,9 +32,9 @@ HELP = {"_text", "_choice", "_integer", "_number", "_switch", "_on"}
 ENGLISH = re.compile("rnncli/(api/|__init__|__main__)")
 """Files that have no messages, or raise them in Python alone."""
 NO_PROSE = re.compile(
-    "rnncli/(show/formats/(html|svg)|cli/help|inputs/foreign|commands/(export/(targets|literals)|why/message))"
+    "rnncli/(show/formats/(html|svg)|cli/help|inputs/foreign|commands/(conformance/faults|export/(targets|literals)|why/message|tour/notebook))"
 )
-"""Files whose other texts are no messages (html, code), or have their Korean beside them."""
+"""Files whose other texts are no messages (html, code, names), or have their Korean beside them."""
 RAISED = re.compile(
     "(?!Value|Type|Key|Index|OS|Memory|Attribute|Import|Runtime).*Error|Message|Either|fault|refuse|say|Column"
 )
@@ -93,6 +93,20 @@ def templates(*, prose: bool) -> dict[str, str]:
 TEMPLATES = templates(prose=False)
 
 
+def page_texts() -> Iterator[str]:
+    """Yield the texts that the scripts of the page say."""
+    for file in sorted(PACKAGE.glob("commands/report/web/*.js")):
+        script = re.sub(r"^ *(//|/?\*).*$", "", file.read_text(encoding="utf-8"), flags=re.MULTILINE)
+        for start in (found.end() for found in re.finditer(r"\b(?:say|text)\(", script)):
+            depth, end = 1, start
+            while depth:
+                depth += {"(": 1, ")": -1}.get(script[end], 0)
+                end += 1
+            literals = re.findall(r'(=== )?"([^"]+)"', script[start:end])
+            yield from (text for compared, text in literals if not compared)
+        yield from re.findall(r'^ +\w+: "([^"]+ [^"]+\.)",$', script, re.MULTILINE)
+
+
 def without_holes(template: str) -> str:
     return "".join(text for text, *_ in formatter_parser(template))
 
@@ -148,6 +162,7 @@ def test_every_other_text_has_its_korean() -> None:
     others = templates(prose=True).items()
     prose = {text: file for text, file in others if PROSE.search(COMMAND.sub("", text))}
     assert {text: file for text, file in prose.items() if text not in ENTRIES} == {}
+    assert [text for text in page_texts() if text not in ENTRIES] == []
 
 
 def test_every_text_of_the_help_has_its_korean() -> None:
@@ -156,7 +171,7 @@ def test_every_text_of_the_help_has_its_korean() -> None:
 
 def test_every_entry_is_used() -> None:
     """One with a comment is a text of a library."""
-    used = {*templates(prose=True), *help_texts()}
+    used = {*templates(prose=True), *help_texts(), *page_texts()}
     left = [entry.english for entry in ENTRIES.values() if not entry.comment and entry.english not in used]
     assert [text for text in left if not any(noun in text for noun in NOUNS)] == []
 

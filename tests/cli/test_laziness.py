@@ -29,6 +29,7 @@ def test_no_command_loads_a_framework() -> None:
         "samples",
         "engines",
         "tour",
+        "conformance",
     )
     formats = ("table", "json", "ndjson", "csv", "markdown", "html", "svg")
     assert not HEAVY & loaded_by(each=[[*line.split(), "-f", one] for line in lines for one in formats])

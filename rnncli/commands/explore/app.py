@@ -107,6 +107,8 @@ class ExploreApp(App[None]):
                 self.copy_to_clipboard(text)
             case "save", name:
                 self._save(name, state.shown.experiment)
+            case "page", name:
+                self._write_page(name, state.shown.experiment)
             case "palette", _:
                 self.action_command_palette()
             case "theme", _:
@@ -145,6 +147,16 @@ class ExploreApp(App[None]):
             self.show(
                 replace(self.state, saved=(experiment, name), message=Message("saved {name}", name=name))
             )
+
+    @work
+    async def _write_page(self, name: str, experiment: Experiment) -> None:
+        """Write the page in a thread, since its layers are computed once more."""
+        try:
+            await _start(lambda: command_text.write_page(name, experiment, self.state.lang))
+        except RnncliError as error:
+            self.show(replace(self.state, message=describe(error)))
+        else:
+            self.show(replace(self.state, message=Message("saved {name}", name=name)))
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         """Yield the entries of the command palette."""

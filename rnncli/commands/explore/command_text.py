@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import json
-import re
 import shlex
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from rnncli import specs
 from rnncli.ask import INPUT_OPTIONS, LAYER_OPTIONS, RUN_OPTIONS
-from rnncli.case import Array, Spec, walk
+from rnncli.ask.layer_files import cell_files, name_by_file
+from rnncli.case import Array
 from rnncli.cli import files
 from rnncli.commands.explore.experiment import Experiment
-from rnncli.errors import RnncliError, UsageError
+from rnncli.errors import Message, RnncliError, UsageError
 from rnncli.inputs.source import expand_user
 from rnncli.layers.case import Case
 from rnncli.options import flag_name, write_words
@@ -36,7 +37,9 @@ def command(now: Experiment, saved: str | None = None) -> str | None:
     case = now.case
     holds = [word for hold in case.hold for word in ("--hold", hold.text)]
     words = _input_words(now) if saved is None else None
-    if words is not None and (now.start.subject.fixed_layers or cell_files(now) is not None):
+    if words is not None and (
+        now.start.subject.fixed_layers or cell_files(case.stack, now.start.ask.layer) is not None
+    ):
         # run refuses to hold a gate inside a model; trace looks into one layer of it.
         name = "trace" if case.hold and now.start.subject.fixed_layers else "run"
         return shlex.join(["rnncli", name, *words, *_words_of_flags(now), *holds])
@@ -126,31 +129,9 @@ def _layer_words(now: Experiment) -> Iterator[str]:
             del given["units"]
         yield from ("-l", name, *write_words({name: given[name] for name in LAYER_OPTIONS if name in given}))
         return
-    files = iter(cell_files(now) or ())
+    files = iter(cell_files(now.case.stack, now.start.ask.layer) or ())
     for layer in now.case.stack:
-        yield from ("-l", specs.describe(_named_by_file(layer, files)))
-
-
-def cell_files(now: Experiment) -> list[str] | None:
-    """Return the file of each cell written as equations, `@mgu.toml`, as given; None if not all are known."""
-    cells = [spec for spec in walk(now.case.stack) if spec.equations is not None]
-    if not cells:
-        return []
-    words = " ".join(now.start.ask.layer or ())
-    files = re.findall(r"@'[^']*'|@[^\s()',\[\]]*\.toml", words)
-    return files if len(files) == len(cells) else None
-
-
-def _named_by_file(spec: Spec, files: Iterator[str]) -> Spec:
-    """Return the spec in which each cell written as equations has the name of its file, in their order."""
-
-    def rename(value: Any) -> Any:
-        if isinstance(value, Spec):
-            return _named_by_file(value, files)
-        return type(value)(map(rename, value)) if isinstance(value, (tuple, list)) else value
-
-    name = spec.class_name if spec.equations is None else next(files)
-    return replace(spec, class_name=name, config={key: rename(old) for key, old in spec.config.items()})
+        yield from ("-l", specs.describe(name_by_file(layer, files)))
 
 
 @dataclass(frozen=True)
@@ -189,9 +170,25 @@ def save(name: str, now: Experiment) -> None:
 
     Raises UsageError for a file that exists, or that would not be read as JSON.
     """
+    path = _new_file(name, ".json", Message("A case document is a .json file."))
+    files.write(str(path), f"{document(now)}\n")
+
+
+def write_page(name: str, now: Experiment, lang: str) -> None:
+    """Write a new page of the experiment.  Raises UsageError for a file that exists, or is no .html file."""
+    from rnncli.commands.report.page import page_of
+    from rnncli.models import LayerUse
+
+    path = _new_file(name, ".html", Message("A page is an .html file."))
+    page = page_of((LayerUse("", now.case),), lang, described=not now.start.subject.fixed_layers)
+    files.write(str(path), page.text)
+
+
+def _new_file(name: str, suffix: str, advice: Message) -> Path:
+    """Return the path of a new file.  Raises UsageError for one that exists, or has another suffix."""
     path = expand_user(name)
-    if path.suffix.lower() != ".json":
-        raise UsageError("{place} does not end in .json.", "A case document is a .json file.", place=path)
+    if path.suffix.lower() != suffix:
+        raise UsageError("{place} does not end in {suffix}.", advice, place=path, suffix=suffix)
     if path.exists():
         raise UsageError("{place} exists already.", "Choose another name.", place=path)
-    files.write(name, f"{document(now)}\n")
+    return path

@@ -204,11 +204,17 @@ def _copy(state: State, text: str | None) -> State:
     return state if text is None else replace(state, wish=("copy", text), message=Message("copied"))
 
 
-def _save(state: State) -> State:
+def _save(state: State, wish: str, prompt: Message, name: str) -> State:
     def accept(state: State, name: str) -> State:
-        return replace(state, wish=("save", name), message=Message("saving...")) if name else state
+        return replace(state, wish=(wish, name), message=Message("saving...")) if name else state
 
-    return _ask(state, TypedLine(Message("save as (a new .json file)"), "experiment.json", accept))
+    return _ask(state, TypedLine(prompt, name, accept))
+
+
+_save_case = partial(_save, wish="save", prompt=Message("save as (a new .json file)"), name="experiment.json")
+_save_page = partial(
+    _save, wish="page", prompt=Message("write the page as (a new .html file)"), name="experiment.html"
+)
 
 
 def _show_help(state: State) -> State:
@@ -349,7 +355,8 @@ KEYS = (
     Key("d", "what the held gates change", _show_difference, True),
     Key("u", "undo a change", undo, True),
     Key("U", "redo a change", redo, True),
-    Key("s", "save as a case document", _save, True),
+    Key("s", "save as a case document", _save_case, True),
+    Key("w", "write a page for the browser", _save_page, True),
     Key("c", "copy the command", lambda now: _copy(now, now.command), True),
     Key("k", "copy the Keras expression", lambda now: _copy(now, now.shown.experiment.expression), True),
     Key("ctrl+p", "command palette", partial(_wish, name="palette")),

@@ -23,7 +23,9 @@ rnncli tour --exercise 1 --seed 3 --answer 't=0'
 rnncli tour --exercise all --seed 3 -o sheet.html
 rnncli tour --exercise all --seed 3 --key
 rnncli tour -o lesson.html
+rnncli tour -o lesson.ipynb
 """
+OWN_FILES = True
 
 
 def tour(
@@ -57,18 +59,11 @@ def tour(
         },
         {"--no-answer": no_answer, "--answer": answer is not None, "--key": key, "--list": list},
     )
-    for name, is_given in (("--seed", seed is not None), ("--answer", answer is not None), ("--key", key)):
-        if is_given and exercise is None:
-            raise UsageError("{name} needs {--exercise}.", "Add {--exercise 1}.", name=name)
-        if is_given and seed is None:
-            raise UsageError(
-                "{name} needs {--seed}: each seed gives the exercise its own numbers.",
-                "Take the seed that rnncli tour --exercise {exercise} printed.",
-                name=name,
-                exercise=exercise,
-            )
-    is_table = output.format_name == "table" and output.is_stdout
-    reads_keys = is_table and not plain and pager.is_possible()
+    _require_exercise({"--seed": seed is not None, "--answer": answer is not None, "--key": key}, exercise)
+    whole = topic is None and step is None and exercise is None and not list
+    if whole and (file := _write_file(output, answers=not no_answer)):
+        return Reply(file.encode())
+    reads_keys = output.format_name == "table" and output.is_stdout and not plain and pager.is_possible()
     if exercise is not None:
         return _answer_exercises(
             output, exercise, seed, answer, key=key, checks=not no_answer, asks=reads_keys
@@ -76,15 +71,34 @@ def tour(
     from rnncli.commands.tour import lesson
     from rnncli.commands.tour.answer import QUESTION, WHOLE, TourAnswer, list_steps
 
-    shown = QUESTION if no_answer else WHOLE
     if list:
         return Reply(list_steps())
+    shown = QUESTION if no_answer else WHOLE
     if topic is not None or step is not None:
         return Reply(TourAnswer((find_step(str(step) if topic is None else topic),), shown))
     if reads_keys:
         _read(output, no_answer)
         return None
     return Reply(TourAnswer(lesson.steps(), shown))
+
+
+def _write_file(output: OutputFlags, *, answers: bool) -> str:
+    """Return the lesson as a notebook or as a page; "" for another format.
+
+    answers: whether with the answers to its questions.
+    """
+    from rnncli.cli import terminal
+
+    lang = output.lang or terminal.LANGUAGE.get()
+    if (output.output or "").casefold().endswith(".ipynb"):
+        from rnncli.commands.tour.notebook import write_notebook
+
+        return write_notebook(lang, answers=answers)
+    if output.format_name == "html":
+        from rnncli.commands.tour.lesson_page import write_lesson
+
+        return write_lesson(lang, answers=answers)
+    return ""
 
 
 def _require_possible(*exclusive: Mapping[str, bool]) -> None:
@@ -94,6 +108,20 @@ def _require_possible(*exclusive: Mapping[str, bool]) -> None:
         if len(given) > 1:
             what = Message("{one} cannot be combined with {other}.", one=given[0], other=given[1])
             raise UsageError(what, "Leave one out.")
+
+
+def _require_exercise(given: Mapping[str, bool], exercise: str | None) -> None:
+    """Raise UsageError for a flag of an exercise without one, or without the seed of its numbers."""
+    for name in (name for name, is_given in given.items() if is_given):
+        if exercise is None:
+            raise UsageError("{name} needs {--exercise}.", "Add {--exercise 1}.", name=name)
+        if not given["--seed"]:
+            raise UsageError(
+                "{name} needs {--seed}: each seed gives the exercise its own numbers.",
+                "Take the seed that rnncli tour --exercise {exercise} printed.",
+                name=name,
+                exercise=exercise,
+            )
 
 
 def _answer_exercises(

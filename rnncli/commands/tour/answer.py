@@ -38,7 +38,7 @@ class TourAnswer(Answer):
         title = line(say("lesson", view.lang), "strong") if len(self.steps) > 1 else ()
         for step in self.steps:
             parts += [(), ()] if parts or title else []
-            parts += _parts(step, view, self.shown)
+            parts += step_parts(step, view, self.shown)
         if len(self.steps) > 1:
             parts += [(), (), line(say("go on", view.lang), "dim")]
         return Page(title, (), tuple(parts))
@@ -101,8 +101,8 @@ def _document(step: Step, view: View, shown: str) -> dict[str, Any]:
     }
 
 
-def _parts(step: Step, view: View, shown: str) -> Iterator[PagePart]:
-    """Yield the task, the results, what to notice, and the question with its answer."""
+def step_parts(step: Step, view: View, shown: str) -> Iterator[PagePart]:
+    """Yield the heading, the task, the results, what to notice, and the question with its answer."""
     lang, seen = view.lang, observe(step, view)
     texts = lesson.fill(step, lang, seen.facts)
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 from random import Random
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from rnncli import specs
 from rnncli.case import format_shape, sizes
@@ -26,9 +26,6 @@ from rnncli.show.answer import Answer, Records, head
 from rnncli.show.page import Code, Numbers, Page, PagePart, Span, Table, View, line, marks, text_of
 from rnncli.show.result_answer import format_difference
 
-Accepts = Callable[[str], bool]
-"""Returns whether a typed answer is right: `(1, 3)`, `1,3` or `[1, 3]`."""
-
 _INDEX = re.compile(r"\[\s*:\s*,\s*([+-]?\d+)")
 _NUMBER = re.compile(r"(?<![\w.])[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?")
 _GROUPS = re.compile(r"(?<=\d)[,_ '](?=\d{3}(?!\d))")
@@ -41,14 +38,46 @@ STATES = {
 }
 
 
+class Rule(NamedTuple):
+    """Which answers are right, by their kind.
+
+    shape: sizes in order, with or without brackets.
+    rows: indices on a time axis of this many `steps`, in any order; -1 is the last; `t=2`, `row 2` and
+        `hidden_states[:, 2, :]` are the same row.
+    count: one whole number; thousands may be separated.
+    decimal: one number, right within 0.01.
+    letters: letters that name tensors or runs, in order: `B, A`, `[B, A]` and `ba` are the same.
+    """
+
+    kind: Literal["shape", "rows", "count", "decimal", "letters"]
+    right: tuple[float, ...] | str
+    steps: int = 0
+
+    def accepts(self, text: str) -> bool:
+        """Return whether an answer is right."""
+        match self.kind:
+            case "shape":
+                return _numbers(text.replace("x", " ")) == list(self.right)
+            case "rows":
+                indices = [float(index) for index in _INDEX.findall(text)] or _numbers(text)
+                inside = all(index.is_integer() and -self.steps <= index < self.steps for index in indices)
+                return inside and {int(index) % self.steps for index in indices} == set(self.right)
+            case "count":
+                return _numbers(_GROUPS.sub("", text)) == list(self.right)
+            case "decimal":
+                numbers = _numbers(text)
+                return len(numbers) == 1 and abs(numbers[0] - float(self.right[0])) <= 0.01
+        return "".join(re.findall(r"\w", text)).casefold() == str(self.right).casefold()
+
+
 class DrawnTask(NamedTuple):
     """What an exercise draws.
 
-    accepts: whether an answer is right.  key: a right answer.  facts: what the texts of the exercise name.
+    rule: which answers are right.  key: a right answer.  facts: what the texts of the exercise name.
     tables: the tables that the answer is read from.
     """
 
-    accepts: Accepts
+    rule: Rule
     key: str
     facts: Facts
     tables: tuple[Table, ...] = ()
@@ -68,7 +97,7 @@ def make_equal_row(random: Random, view: View) -> DrawnTask:
     facts = {"steps": steps, "layer": _expression(result), "state": say(state, view.lang)}
     label = say("row", view.lang)
     table = drawing.draw_rows(rows.name, rows.values[0], view, label)
-    return DrawnTask(accept_rows({equal_row}, steps), label.format(equal_row), facts, (table,))
+    return DrawnTask(Rule("rows", (equal_row,), steps), label.format(equal_row), facts, (table,))
 
 
 def make_output_shape(random: Random, view: View) -> DrawnTask:
@@ -81,7 +110,7 @@ def make_output_shape(random: Random, view: View) -> DrawnTask:
     layer = random.choice((inner, f"Bidirectional({inner}{merge})"))
     output = specs.from_flags([layer], {}).outputs(shape)[0].shape
     facts = {"input": format_shape(shape), "layer": layer}
-    return DrawnTask(accept_shape(sizes(output)), format_shape(output), facts)
+    return DrawnTask(Rule("shape", sizes(output)), format_shape(output), facts)
 
 
 def make_parameters(random: Random, view: View) -> DrawnTask:
@@ -90,7 +119,7 @@ def make_parameters(random: Random, view: View) -> DrawnTask:
     layer, features = random.choice(kinds).format(random.randint(2, 40)), random.randint(2, 20)
     shapes = specs.from_flags([layer], {}).layers[0].weight_shapes((None, None, features))
     count = sum(prod(sizes(shape)) for shape in shapes.values())
-    return DrawnTask(accept_count(count), str(count), {"layer": layer, "features": features})
+    return DrawnTask(Rule("count", (count,)), str(count), {"layer": layer, "features": features})
 
 
 def make_held_rows(random: Random, view: View) -> DrawnTask:
@@ -103,7 +132,7 @@ def make_held_rows(random: Random, view: View) -> DrawnTask:
     table = drawing.draw_rows("hidden_states", result.outputs[0].values[0], view, "t={}")
     held = masked_steps(result)
     key, facts = ", ".join(map(str, held)), {"layer": _expression(result)}
-    return DrawnTask(accept_rows(held, steps), key, facts, (table,))
+    return DrawnTask(Rule("rows", tuple(held), steps), key, facts, (table,))
 
 
 def make_forget_gate(random: Random, view: View) -> DrawnTask:
@@ -120,7 +149,7 @@ def make_forget_gate(random: Random, view: View) -> DrawnTask:
     rows = [(f"t={step}", *(f"{parts[part][0, step, 0]:.4f}" for part in shown)) for step in (time - 1, time)]
     table = drawing.draw_grid(("", *(part.part for part in shown)), rows)
     right = float(parts[forget][0, time, 0])
-    return DrawnTask(accept_decimal(right), f"{right:.2f}", {"time": time}, (table,))
+    return DrawnTask(Rule("decimal", (right,)), f"{right:.2f}", {"time": time}, (table,))
 
 
 def make_reset_after(random: Random, view: View) -> DrawnTask:
@@ -136,7 +165,7 @@ def make_reset_after(random: Random, view: View) -> DrawnTask:
     ]
     table = drawing.draw_grid(("", f"bias {say('shape', view.lang)}", "hidden_state"), rows, right=False)
     key = "B" if first else "A"
-    return DrawnTask(accept_letters(key), key, {"units": units}, (table,))
+    return DrawnTask(Rule("letters", key), key, {"units": units}, (table,))
 
 
 def make_vanishing(random: Random, view: View) -> DrawnTask:
@@ -156,7 +185,7 @@ def make_vanishing(random: Random, view: View) -> DrawnTask:
     across, down = 4, steps // 4
     table = drawing.draw_grid([""] * across, [texts[row::down] for row in range(down)])
     facts = {"layer": layers[word], "last": steps - 1}
-    return DrawnTask(accept_rows({vanished}, steps), f"t={vanished}", facts, (table,))
+    return DrawnTask(Rule("rows", (vanished,), steps), f"t={vanished}", facts, (table,))
 
 
 def make_decoder(random: Random, view: View) -> DrawnTask:
@@ -173,7 +202,7 @@ def make_decoder(random: Random, view: View) -> DrawnTask:
     rows = [(*name, text) for name, text in zip(names, texts, strict=True)]
     table = drawing.draw_grid(("", say("shape", view.lang), say("values", view.lang)), rows, right=False)
     hidden, cell = (letters[order.index(index)] for index in (1, 2))
-    return DrawnTask(accept_letters(hidden + cell), f"{hidden}, {cell}", {"units": units}, (table,))
+    return DrawnTask(Rule("letters", hidden + cell), f"{hidden}, {cell}", {"units": units}, (table,))
 
 
 def make_stateful(random: Random, view: View) -> DrawnTask:
@@ -194,7 +223,7 @@ def make_stateful(random: Random, view: View) -> DrawnTask:
     label = say("row", view.lang)
     table = drawing.draw_rows("hidden_states", rows, view, label)
     facts = {"steps": steps, "layer": _expression(result), "first": first, "rest": steps - first}
-    return DrawnTask(accept_rows({equal_row}, steps), label.format(equal_row), facts, (table,))
+    return DrawnTask(Rule("rows", (equal_row,), steps), label.format(equal_row), facts, (table,))
 
 
 MAKERS: dict[str, Callable[[Random, View], DrawnTask]] = {
@@ -213,45 +242,6 @@ MAKERS: dict[str, Callable[[Random, View], DrawnTask]] = {
 def _expression(result: Result) -> str:
     """Return the layer as a Keras script contains it."""
     return specs.describe(result.specs[-1])
-
-
-def accept_shape(right: tuple[int, ...]) -> Accepts:
-    """Accept sizes in order, with or without brackets."""
-    return lambda text: _numbers(text.replace("x", " ")) == list(right)
-
-
-def accept_rows(right: Collection[int], count: int) -> Accepts:
-    """Accept indices on a time axis of `count` steps, in any order; -1 is the last.
-
-    `t=2`, `row 2` and `hidden_states[:, 2, :]` are the same row.
-    """
-
-    def accepts(text: str) -> bool:
-        indices = [float(index) for index in _INDEX.findall(text)] or _numbers(text)
-        inside = all(index.is_integer() and -count <= index < count for index in indices)
-        return inside and {int(index) % count for index in indices} == set(right)
-
-    return accepts
-
-
-def accept_count(right: int) -> Accepts:
-    """Accept one whole number; thousands may be separated."""
-    return lambda text: _numbers(_GROUPS.sub("", text)) == [right]
-
-
-def accept_decimal(right: float) -> Accepts:
-    """Accept one number, right within 0.01."""
-
-    def accepts(text: str) -> bool:
-        numbers = _numbers(text)
-        return len(numbers) == 1 and abs(numbers[0] - right) <= 0.01
-
-    return accepts
-
-
-def accept_letters(right: str) -> Accepts:
-    """Accept letters that name tensors or runs, in order: `B, A`, `[B, A]` and `ba` are the same."""
-    return lambda text: "".join(re.findall(r"\w", text)).casefold() == right.casefold()
 
 
 def _numbers(text: str) -> list[float]:
@@ -305,7 +295,7 @@ class ExerciseAnswer(Answer):
     def fault(self, answer: str, lang: str) -> DisagreementError | None:
         """Return what is wrong with an answer, and a hint; None if it is right."""
         task = self.task(View(lang=lang))
-        if task.accepts(answer):
+        if task.rule.accepts(answer):
             return None
         hint = lesson.fill(self.exercise, lang, task.facts)["hint"]
         verdict = say("wrong", lang).format(answer or "''")

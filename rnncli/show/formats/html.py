@@ -67,6 +67,11 @@ def fragment(answer: Answer, view: View) -> str:
     return f'<div class="{name}"><style>\n{scope} {{\n{style}}}\n</style>\n{_body(page, view)}\n</div>\n'
 
 
+def body(page: Page, view: View) -> str:
+    """Return a part of a page that brings the styles itself."""
+    return _body(lay_out(page, view, PAGE_WIDTH, PHONE_WIDTH), view)
+
+
 def _page(answer: Answer, view: View, width: int) -> Page:
     """Return the page of an answer, with every number if they are few."""
     few = bool(answer.few) and sum(array.size for array in answer.tensors().values()) <= answer.few

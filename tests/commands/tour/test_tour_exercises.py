@@ -16,13 +16,8 @@ from terminals import Terminal
 
 from rnncli.commands.tour import lesson
 from rnncli.commands.tour.exercises import (
-    Accepts,
     ExerciseAnswer,
-    accept_count,
-    accept_decimal,
-    accept_letters,
-    accept_rows,
-    accept_shape,
+    Rule,
 )
 from rnncli.show.page import View
 
@@ -126,7 +121,7 @@ def test_the_right_answer_alone_is_accepted(number: int) -> None:
     """And it depends on the seed; the example in the command is wrong."""
     rights = set()
     for seed in SEEDS:
-        accepts, right = exercise_answer(number, seed).task(View()).accepts, solve(number, seed)
+        accepts, right = exercise_answer(number, seed).task(View()).rule.accepts, solve(number, seed)
         assert accepts(right), seed
         rights.add(right)
         example = lesson.exercises()[number - 1].form
@@ -180,32 +175,36 @@ def test_the_state_of_exercise_1_is_the_one_that_keras_returns() -> None:
 
 
 @pytest.mark.parametrize(
-    ("accepts", "right", "wrong"),
+    ("rule", "right", "wrong"),
     [
         (
-            accept_shape((1, 3)),
+            Rule("shape", (1, 3)),
             ["(1, 3)", "1,3", "[1, 3]", " 1 3 ", "1x3", "shape (1,3)"],
             ["(3, 1)", "1", "13"],
         ),
-        (accept_shape((1, 4, 3)), ["(1,4,3)", "[1 4 3]"], ["(1, 3)", "(1, 4, 3, 1)"]),
+        (Rule("shape", (1, 4, 3)), ["(1,4,3)", "[1 4 3]"], ["(1, 3)", "(1, 4, 3, 1)"]),
         (
-            accept_rows({0}, 4),
+            Rule("rows", (0,), 4),
             ["0", "t=0", "row 0", "-4", "hidden_states[:, 0, 3:]", "0행", "[0]"],
             ["1", "-1", "4", "0.5", "zero"],
         ),
-        (accept_rows({2, 3}, 4), ["2, 3", "3 2", "t=2, t=3", "-1, 2", "{2,3}"], ["2", "2, 3, 1", ""]),
+        (Rule("rows", (2, 3), 4), ["2, 3", "3 2", "t=2, t=3", "-1, 2", "{2,3}"], ["2", "2, 3, 1", ""]),
         (
-            accept_count(1536),
+            Rule("count", (1536,)),
             ["1536", "1,536", " 1536 ", "1_536", "1536 parameters"],
             ["1535", "1, 536", "1 536 2"],
         ),
-        (accept_decimal(0.42), ["0.42", ".42", "f = 0.415", "4.2e-1"], ["0.44", "-0.42", "0.42 0.42", "42"]),
-        (accept_letters("BA"), ["B, A", "[B, A]", "ba", "B A"], ["A, B", "B", "BAC", ""]),
+        (
+            Rule("decimal", (0.42,)),
+            ["0.42", ".42", "f = 0.415", "4.2e-1"],
+            ["0.44", "-0.42", "0.42 0.42", "42"],
+        ),
+        (Rule("letters", "BA"), ["B, A", "[B, A]", "ba", "B A"], ["A, B", "B", "BAC", ""]),
     ],
 )  # fmt: skip
-def test_forms_of_an_answer(accepts: Accepts, right: list[str], wrong: list[str]) -> None:
-    assert [text for text in right if not accepts(text)] == []
-    assert [text for text in wrong if accepts(text)] == []
+def test_forms_of_an_answer(rule: Rule, right: list[str], wrong: list[str]) -> None:
+    assert [text for text in right if not rule.accepts(text)] == []
+    assert [text for text in wrong if rule.accepts(text)] == []
 
 
 def test_a_class_is_graded_by_a_script(rnncli: Run) -> None:

@@ -1,0 +1,74 @@
+"""The command that gives the numbers of a page, as long as nothing but its switches was changed."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from os import PathLike
+from typing import Any
+
+from rnncli import specs
+from rnncli.ask import INPUT_OPTIONS, RUN_OPTIONS, Ask
+from rnncli.ask.layer_files import cell_files, name_by_file
+from rnncli.commands.report.contents import Contents
+from rnncli.models import LayerUse
+from rnncli.options import write_words
+
+
+def short_commands(
+    ask: Ask, uses: Sequence[LayerUse], contents: Contents, *, described: bool
+) -> dict[str, str]:
+    """Return the command for each variant of the last layer that has the same weights; "" names all layers.
+
+    There is none where a part of the request is no file: standard input, or arrays.
+    """
+    case = uses[0].case
+    if (
+        ask.holds_numbers
+        or (ask.input is None and ask.input_shape is None and not ask.is_bare)
+        or ask.input == "-"
+    ):
+        return {}
+    given = {name: getattr(ask, name) for name in (*INPUT_OPTIONS, *RUN_OPTIONS)}
+    if not all(value is None or isinstance(value, (str, int, float, PathLike)) for value in given.values()):
+        return {}
+    if not described:
+        return _model_commands(ask, contents)
+    given |= {"seed": case.seed}
+    inputs = {name: given[name] for name in INPUT_OPTIONS}
+    rest = {name: given[name] for name in RUN_OPTIONS}
+    files = cell_files(case.stack, ask.layer)
+    if files is None:
+        return {}
+    last = contents.data["layers"][-1]
+    commands = {}
+    for key, variant in contents.variants.items():
+        if _has_weights_of(key, last):
+            names = iter(files)
+            layers = [specs.describe(name_by_file(spec, names)) for spec in (*contents.lower, variant)]
+            words = [word for layer in layers for word in ("-l", layer)]
+            commands[key] = shlex.join(["rnncli", "run", *write_words(inputs), *words, *write_words(rest)])
+    return commands
+
+
+def _has_weights_of(key: str, layer: dict[str, Any]) -> bool:
+    """Return whether a variant has the weights that the page was written with."""
+    form = layer.get("resetAfter")
+    same_form = form is None or key.endswith(str(int(form)))
+    merge = key[2:] if form is None else key[2:-1]
+    return same_form and bool(merge) == layer["flags"]["bidirectional"]
+
+
+def _model_commands(ask: Ask, contents: Contents) -> dict[str, str]:
+    """Return the command for all layers as they are, and for the variants of a single layer."""
+    given = {name: getattr(ask, name) for name in (*INPUT_OPTIONS, *RUN_OPTIONS)}
+    layers = contents.data["layers"]
+    if len(layers) > 1:
+        return {"": shlex.join(["rnncli", "run", *write_words({**given, **ask.returns})])}
+    commands = {}
+    for key in contents.variants:
+        sequences, state = (digit == "1" for digit in key[:2])
+        as_saved = {"sequences": sequences, "state": state}.items() <= layers[0]["flags"].items()
+        returns = ask.returns if as_saved else {"return_sequences": sequences, "return_state": state}
+        commands[key] = shlex.join(["rnncli", "run", *write_words({**given, **returns})])
+    return commands

@@ -1,0 +1,377 @@
+"""What a page holds: the layers as plain values, their cells as equations, and their numbers.
+
+The scripts in `web/` recompute from these values alone.
+"""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from itertools import product
+from typing import Any, NamedTuple
+
+from rnncli import compute, layers
+from rnncli.case import MERGE_MODES, Array, Spec, __version__
+from rnncli.cells import activations
+from rnncli.cells.tree import FUNCTIONS, Function, Name, Node, Number, Operation, Sum, walk
+from rnncli.cells.writing import to_symbols
+from rnncli.compute import engines
+from rnncli.errors import LayerError, Message, Text, UsageError
+from rnncli.layers.bidirectional import Bidirectional
+from rnncli.layers.case import Case
+from rnncli.layers.layer import Layer, within
+from rnncli.layers.recurrent import Cell, RecurrentLayer
+from rnncli.layers.stack import Stack
+from rnncli.models import LayerUse
+from rnncli.result import TensorInfo
+from rnncli.show.wording import meaning
+from rnncli.specs import describe, to_config
+
+PASSES_ON = ("Dropout", "SpatialDropout1D", "GaussianDropout", "GaussianNoise", "AlphaDropout")
+"""Layers that return their input outside training."""
+
+
+class Contents(NamedTuple):
+    """The data of a page, and remarks on what it leaves out.
+
+    lower: the layers below the last one of the first Case.
+    variants: the last layer for each setting of the switches, by the key of the setting.
+    """
+
+    data: dict[str, Any]
+    remarks: tuple[Text, ...]
+    lower: tuple[Spec, ...]
+    variants: Mapping[str, Spec]
+
+
+class _Reached(NamedTuple):
+    """A recurrent layer of a Case, with what reaches it and its weights.
+
+    place: its index in the stack.
+    source: the number of the reached layer whose sequence it reads; None for an input of its own.
+    states: its initial states, or None.
+    """
+
+    layer: Any
+    place: int
+    source: int | None
+    inputs: Array
+    mask: Array | None
+    weights: Mapping[str, Array]
+    states: tuple[Array, ...] | None
+
+
+def build_contents(uses: Sequence[LayerUse], *, described: bool) -> Contents:
+    """Return the data of a page about these Cases.
+
+    described: whether the layers are described, so that the page may also change what they are.
+    Raises LayerError or UsageError for what a page cannot recompute.
+    """
+    cells: list[dict[str, Any]] = []
+    entries: list[dict[str, Any]] = []
+    remarks: list[Text] = []
+    for use in uses:
+        _require_able(use.case)
+        reached, notes = _reach(use.case)
+        remarks += notes
+        first = len(entries)
+        for part in reached:
+            prefix = f"{use.layer}/" if use.layer else use.case.stack.prefix(part.place) * (len(reached) > 1)
+            is_last = part is reached[-1]
+            entry = _layer_entry(part, cells, switches=described and is_last, seed=use.case.seed or 0)
+            entry |= {"prefix": prefix, "source": None if part.source is None else first + part.source}
+            entry["names"] = prefix if use.layer else ""
+            entries.append(entry)
+    case = uses[0].case
+    data = {
+        "version": __version__,
+        "seed": case.seed,
+        "dtype": str(case.inputs.dtype),
+        "features": list(case.feature_names),
+        "holds": [_hold_entry(hold, uses) for hold in case.hold],
+        "layers": entries,
+        "cells": cells,
+    }
+    last = reached[-1]
+    variants = _variants(last.layer.spec, both=described)
+    return Contents(data, tuple(remarks), tuple(use.case.stack[: last.place]), variants)
+
+
+def _require_able(case: Case) -> None:
+    if case.training and case.stack.draws_in_training:
+        raise UsageError("report does not recompute dropout.", "Leave {--training} out.")
+    if case.calls > 1:
+        raise UsageError("report shows one call of the layer.", "Leave {--calls} out.")
+    if case.inputs.ndim != 3:
+        raise UsageError(
+            "report shows inputs of 3 axes, but this layer needs {ndim}.",
+            "Use rnncli run for it.",
+            ndim=case.inputs.ndim,
+        )
+    dtype = str(case.inputs.dtype)
+    if dtype not in ("float32", "float64"):
+        raise LayerError("report does not compute in {dtype}.", "Use float32 or float64.", dtype=dtype)
+    if reason := engines.get("numpy").refusal(case):
+        raise LayerError("report cannot recompute this: {reason}.", "Use rnncli run for it.", reason=reason)
+    compute.require_mask(case)
+
+
+def _reach(case: Case) -> tuple[list[_Reached], list[Text]]:
+    """Return the recurrent layers of a Case up to the first plain layer above one, and remarks."""
+    import numpy as np
+
+    weights, seeds = compute.weights_and_seeds(case, case.stack, "numpy")
+    runner = engines.get("numpy").Layers(case, weights, seeds)
+    with np.errstate(all="ignore"):
+        outputs = case.stack.call(runner, case.inputs, case.mask, case.initial_state, weights)
+    states = list(case.initial_state or ())
+    inputs, mask = case.inputs, case.mask
+    reached: list[_Reached] = []
+    for index, (layer, entries) in enumerate(zip(case.stack.layers, case.stack.split(weights), strict=True)):
+        count = len(layer.states(inputs.shape)) if states else 0
+        given, states = tuple(states[:count]) or None, states[count:]
+        if layer.recurrent:
+            _require_loops(layer)
+            source = len(reached) - 1 if reached else None
+            reached.append(_Reached(layer, index, source, inputs, mask, entries, given))
+        elif reached and layer.spec.class_name not in PASSES_ON:
+            what = "a page recomputes recurrent layers: layer {index} ({name}) and what follows are left out"
+            return reached, [Message(what, index=index, name=layer.spec.title)]
+        inputs, mask = outputs[index].tensors[0], outputs[index].mask
+    if not reached:
+        raise LayerError("no layer here has time steps.", "Name a recurrent layer, such as -l lstm.")
+    return reached, []
+
+
+def _require_loops(layer: Layer) -> None:
+    """Raise LayerError for a recurrent layer that is not one cell over time, or two."""
+    loops = list(layer.loops.values())
+    if all(isinstance(loop, RecurrentLayer) and isinstance(loop.cell, Cell) for loop in loops):
+        return
+    raise LayerError(
+        "report shows layers with one cell per direction, which {name} has not.",
+        "Use rnncli trace for it.",
+        name=layer.spec.title,
+    )
+
+
+def _layer_entry(part: _Reached, cells: list[dict[str, Any]], *, switches: bool, seed: int) -> dict[str, Any]:
+    """Return a layer as the page has it.  cells: the page's cells, to which those of the layer are added."""
+    spec = part.layer.spec
+    features = part.inputs.shape[-1]
+    inner = spec.config["layer"] if isinstance(part.layer, Bidirectional) else spec
+    flags = {
+        "sequences": bool(inner.config["return_sequences"]),
+        "state": bool(inner.config["return_state"]),
+        "bidirectional": isinstance(part.layer, Bidirectional),
+        "merge": (spec.config["merge_mode"] or "none") if isinstance(part.layer, Bidirectional) else "concat",
+    }
+    halves = dict(_halves(part.layer, part.weights, part.states, cells, features))
+    can_wrap = switches and not flags["bidirectional"] and not inner.config["go_backwards"]
+    if can_wrap:
+        halves |= _second_half(part, spec, cells, features, seed)
+    if switches and "reset_after" in inner.config:
+        for half in halves.values():
+            other = replace(inner, config={**inner.config, "reset_after": not inner.config["reset_after"]})
+            half["other"] = _add_cell(layers.make(other).cell, features, cells)  # type: ignore[attr-defined]
+    form = {"resetAfter": inner.config["reset_after"]} if "reset_after" in inner.config else {}
+    return {
+        **form,
+        "name": spec.title,
+        "config": to_config(inner),
+        "backward": to_config(spec.config["backward_layer"])
+        if flags["bidirectional"] and spec.config["backward_layer"]
+        else None,
+        "flags": flags,
+        "switches": [
+            *(["bidirectional"] if can_wrap or (switches and flags["bidirectional"]) else []),
+            *(["reset_after"] if switches and form else []),
+        ],
+        "halves": halves,
+        "x": _numbers(part.inputs) if part.source is None else None,
+        "mask": _numbers(part.mask) if part.source is None and part.mask is not None else None,
+        **_variant_entries(_variants(spec, both=switches), part.inputs.shape),
+    }
+
+
+def _halves(
+    layer: Any,
+    weights: Mapping[str, Array],
+    states: tuple[Array, ...] | None,
+    cells: list[dict[str, Any]],
+    features: int,
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    for direction, loop in layer.loops.items():
+        count = len(loop.cell.states)
+        start, states = (states[:count], states[count:]) if states else (None, None)
+        inside = within(weights, direction) if direction else weights
+        yield (
+            direction or "forward",
+            {
+                "cell": _add_cell(loop.cell, features, cells),
+                "weights": {
+                    name: {"shape": list(array.shape), **_numbers(array)} for name, array in inside.items()
+                },
+                "start": None if start is None else [_numbers(state) for state in start],
+                "backwards": bool(loop.config["go_backwards"]),
+                "inputOrder": bool(loop.config.get("input_order") and loop.config["go_backwards"]),
+                "zeroes": "sequences"
+                if "input_order" in loop.config
+                else bool(loop.config["zero_output_for_mask"]),
+            },
+        )
+
+
+def _second_half(
+    part: _Reached, spec: Spec, cells: list[dict[str, Any]], features: int, seed: int
+) -> dict[str, dict[str, Any]]:
+    """Return the backward half that Bidirectional would add: its weights are drawn from the seed."""
+    wrapped = _wrap(spec, "concat")
+    stack = Stack((wrapped,))
+    shape = part.inputs.shape
+    drawn = stack.draw_weights(shape, stack.take_seeds(seed))
+    drawn |= stack.probes(shape, str(part.inputs.dtype))
+    halves = dict(_halves(stack.layers[0], drawn, None, cells, features))
+    return {"backward": {**halves["backward"], "added": True}}
+
+
+def _wrap(spec: Spec, merge: str, second: Spec | None = None) -> Spec:
+    """Return Bidirectional around a layer.  second: its backward layer, if it is not a copy."""
+    config = {
+        "layer": spec,
+        "merge_mode": None if merge == "none" else merge,
+        "backward_layer": second,
+        "dtype": spec.config["dtype"],
+    }
+    return Spec("Bidirectional", config)
+
+
+def _variants(spec: Spec, *, both: bool) -> dict[str, Spec]:
+    """Return the layer for each setting of the switches.  both: whether Bidirectional is a switch, too.
+
+    A key is return_sequences and return_state, 0 or 1, the merge mode, and reset_after, 0 or 1: `01concat1`.
+    """
+    inner = spec.config["layer"] if spec.class_name == "Bidirectional" else spec
+    form = inner.config.get("reset_after")
+    forms = [None] if form is None else [form, not form] if both else [form]
+    modes = MERGE_MODES if both else ()
+    merges = [spec.config["merge_mode"] or "none", *modes] if spec is not inner else ["", *modes]
+    variants = {}
+    for sequences, state, merge, after in product((False, True), (False, True), dict.fromkeys(merges), forms):
+        changes = {"return_sequences": sequences, "return_state": state}
+        changes |= {} if after is None else {"reset_after": after}
+        made = replace(inner, config={**inner.config, **changes})
+        if merge:
+            second = spec.config["backward_layer"] if spec is not inner else None
+            second = second and replace(second, config={**second.config, **changes})
+            made = _wrap(made, merge, second)
+        with suppress(LayerError):  # halves of unequal size cannot be added, nor both read backwards
+            key = f"{int(sequences)}{int(state)}{merge}{'' if after is None else int(after)}"
+            variants[key] = Stack((made,))[0]
+    return variants
+
+
+def _variant_entries(variants: Mapping[str, Spec], shape: tuple[int, ...]) -> dict[str, Any]:
+    """Return each variant as text, with the numbers of its tensors among all `tensors`, which stand once."""
+    tensors: list[dict[str, Any]] = []
+    entries = {}
+    for key, spec in variants.items():
+        stack = Stack((spec,))
+        claims = stack.claims()
+        described = [_tensor_entry(info, claims.get(info.label, ())) for info in stack.outputs(shape)]
+        tensors += [entry for entry in described if entry not in tensors]
+        entries[key] = {"text": describe(spec), "tensors": [tensors.index(entry) for entry in described]}
+    return {"variants": entries, "tensors": tensors}
+
+
+def _tensor_entry(info: TensorInfo, claims: Sequence[Any]) -> dict[str, Any]:
+    masked = compute.real_ends(info)
+    return {
+        "axes": list(info.axes),
+        "meaning": [meaning(info.label, lang, ends) for lang in ("en", "ko") for ends in (info.ends, masked)],
+        "equals": [str(claim) for claim in claims],
+    }
+
+
+def _add_cell(cell: Cell, features: int, cells: list[dict[str, Any]]) -> int:
+    """Return the number of a cell among the cells of the page, where equal cells stand once."""
+    entry = _cell_entry(cell, features)
+    if entry not in cells:
+        cells.append(entry)
+    return cells.index(entry)
+
+
+def _cell_entry(cell: Cell, features: int) -> dict[str, Any]:
+    text = cell.text
+    line_sizes = cell.line_sizes(features)
+    called = {
+        node.function for line in cell.lines.values() for node in walk(line) if isinstance(node, Function)
+    }
+    return {
+        "name": text.name,
+        "units": cell.units,
+        "features": features,
+        "states": list(text.states),
+        "traced": list(text.traced),
+        "sameAs": dict(cell.new_states),
+        "initial": dict(text.initial),
+        "packing": {name: list(lines) for name, lines in text.packing().items()},
+        "twoBiases": text.has_two_biases,
+        "functions": {name: _function_name(cell, name) for name in sorted(called)},
+        "bounds": {line: list(bounds) for line, bounds in cell.bounds.items() if bounds},
+        "sizes": line_sizes,
+        "lines": [[line, _tree(node)] for line, node in cell.lines.items()],
+        "written": {line: _tree(node) for line, node in cell.written.items()},
+        "symbols": to_symbols(text, cell.config),
+    }
+
+
+def _function_name(cell: Cell, name: str) -> str:
+    """Return Keras's name of the activation, `silu` for swish; of another function, its own name."""
+    if name in FUNCTIONS:
+        return name
+    named = cell.function(name)
+    return named if activations.parse_parametric(named) else activations.canonical_name(named)
+
+
+def _tree(node: Node) -> Any:
+    """Return the tree of an equation in lists, as the scripts read it."""
+    match node:
+        case Number(value):
+            return value
+        case Name(name, kind):
+            return ["n", name, kind]
+        case Sum(terms):
+            return ["+", *([sign, _tree(term)] for sign, term in terms)]
+        case Operation(symbol, left, right):
+            return [symbol, _tree(left), _tree(right)]
+        case Function(function, arguments):
+            return ["f", function, *map(_tree, arguments)]
+    raise TypeError(node)
+
+
+def _hold_entry(hold: Any, uses: Sequence[LayerUse]) -> dict[str, Any]:
+    stack = uses[0].case.stack
+    return {
+        "layer": stack.prefix(hold.layer),
+        "half": hold.direction or "forward",
+        "line": hold.gate,
+        "value": hold.value,
+        "units": list(hold.units),
+        "steps": list(hold.steps),
+        "text": hold.text,
+    }
+
+
+def _numbers(array: Array) -> dict[str, Any]:
+    """Return numbers in base64, little-endian."""
+    import numpy as np
+
+    kept = np.ascontiguousarray(array)
+    return {
+        "dtype": str(kept.dtype),
+        "shape": list(kept.shape),
+        "values": b64encode(kept.astype(kept.dtype.newbyteorder("<")).tobytes()).decode(),
+    }

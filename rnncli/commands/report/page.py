@@ -1,0 +1,144 @@
+"""The page as one file: styles, tables, data and scripts, joined; it loads nothing from elsewhere."""
+
+from __future__ import annotations
+
+import re
+from base64 import b64encode
+from collections.abc import Mapping, Sequence
+from functools import cache
+from hashlib import sha256
+from html import escape
+from pathlib import Path
+from string import Template
+from typing import Any, NamedTuple
+
+from rnncli.ask import Ask, Remarks, subject_of
+from rnncli.case import Spec
+from rnncli.commands.report.commands import short_commands
+from rnncli.commands.report.contents import build_contents
+from rnncli.commands.report.tables import write_tables
+from rnncli.errors import UsageError
+from rnncli.models import LayerUse
+from rnncli.show import styles
+from rnncli.show.page import View
+from rnncli.show.visible import escape_json
+from rnncli.specs import expressions_of
+
+LARGEST = 4_000_000
+"""Most bytes of a page."""
+SCRIPTS = (
+    "activations.js", "cell.js", "layer.js", "settings.js", "explain.js", "dom.js", "exercise.js",
+    "strips.js", "picture.js", "panel.js", "page.js", "boot.js",
+)  # fmt: skip
+"""The scripts in the order in which they are joined: each after those that it imports."""
+_FOLDER = Path(__file__).with_name("web")
+_LITERAL = re.compile(r'"([^"\\\n]+)"')
+_LEFT_OUT = re.compile(r"^(?:import [^;]*;\n| *(?://|/\*|\*).*\n|export | +)", re.MULTILINE)
+"""What does not stand in a page: imports, `export`, comments and indentation."""
+
+
+class BuiltPage(NamedTuple):
+    """A page.
+
+    tables: of `run` and `trace`, for readers without scripts.  layers: first to last.
+    """
+
+    text: str
+    tables: str
+    layers: tuple[Spec, ...]
+    remarks: Remarks
+
+
+def build_page(ask: Ask, lang: str) -> BuiltPage:
+    """Return the page about what is asked for, in the language in which it opens."""
+    subject = subject_of(ask)
+    parts = subject.parts()
+    page = page_of(parts.uses, lang, described=not subject.fixed_layers, ask=ask)
+    return page._replace(remarks=(*parts.remarks, *page.remarks))
+
+
+def page_of(uses: Sequence[LayerUse], lang: str, *, described: bool, ask: Ask | None = None) -> BuiltPage:
+    """Return the page about these layers.
+
+    described: whether the layers are described, rather than those of a model.
+    ask: what the user asked for, from which the page's command is made; None if there is no such command.
+    """
+    contents = build_contents(uses, described=described)
+    commands = {} if ask is None else short_commands(ask, uses, contents, described=described)
+    layers = tuple(spec for use in uses for spec in use.case.stack)
+    tables = write_tables(uses, lang)
+    body = f'<main class="live" id="rnncli-page"></main>\n<div class="without-script">\n{tables}</div>'
+    data = {"rnncli-page": {**contents.data, "commands": commands}}
+    text = write_page(" → ".join(expressions_of(layers)), lang, data, body)
+    return BuiltPage(text, tables, layers, contents.remarks)
+
+
+def write_page(
+    title: str, lang: str, layers: Mapping[str, Any], body: str, exercises: Mapping[str, Any] = {}
+) -> str:
+    """Return the page.
+
+    layers: the data of each live layer, by the id of its element in `body`.
+    exercises: the rule and the texts of each exercise of a lesson, likewise.
+    Raises UsageError for a page that is too large.
+    """
+    import orjson
+
+    data = {"lang": lang, "korean": _korean(), "layers": layers, "exercises": exercises}
+    text = escape_json(orjson.dumps(data)).decode().replace("<", "\\u003c")
+    text = text.replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
+    script = join_scripts()
+    page = Template(_read("page.html")).substitute(
+        lang=escape(lang),
+        hash=f"sha256-{b64encode(sha256(script.encode()).digest()).decode()}",
+        title=escape(title),
+        style=styles.read("colors")
+        + styles.read("page")
+        + (_FOLDER / "page.css").read_text(encoding="utf-8"),
+        body=body,
+        data=text,
+        script=script,
+    )
+    if len(page.encode()) > LARGEST:
+        raise _too_large(layers)
+    return page
+
+
+def _too_large(layers: Mapping[str, Any]) -> UsageError:
+    """Return an error that names the largest part of the data, and what to leave out."""
+    sizes: dict[str, int] = {"inputs": 0, "weights": 0}
+    for data in layers.values():
+        for layer in data["layers"]:
+            sizes["inputs"] += len((layer["x"] or {}).get("values", ""))
+            for half in layer["halves"].values():
+                sizes["weights"] += sum(len(weight["values"]) for weight in half["weights"].values())
+    advice = {
+        "inputs": "Give fewer sequences or time steps.",
+        "weights": "Choose fewer layers of the model, or a layer with fewer units.",
+    }
+    part = max(sizes, key=lambda name: sizes[name])
+    return UsageError(
+        "the page would be larger than {megabytes} MB: its {part} take {size:.1f} MB.",
+        advice[part],
+        megabytes=LARGEST // 1_000_000,
+        part=part,
+        size=sizes[part] / 1e6,
+    )
+
+
+@cache
+def join_scripts() -> str:
+    """Return all scripts as one, in which no name leaves but `rnncli`."""
+    parts = (_LEFT_OUT.sub("", _read(name)) for name in SCRIPTS)
+    return '(() => {\n"use strict";\n' + "\n".join(parts) + "})();\n"
+
+
+def _read(name: str) -> str:
+    return (_FOLDER / name).read_text(encoding="utf-8")
+
+
+def _korean() -> dict[str, str]:
+    """Return the Korean of the texts in the scripts; the catalogue says what is a text."""
+    view = View(lang="ko")
+    literals = dict.fromkeys(literal for name in SCRIPTS for literal in _LITERAL.findall(_read(name)))
+    return {text: korean for text in literals if (korean := view.say(text)) != text}

@@ -1,0 +1,460 @@
+// The layers of a page: what they read, compute and return, by the names and addresses that rnncli uses.
+
+import { compile, pullBack, run } from "./cell.js";
+
+/** Return numbers of base64 text, little-endian, as an array of their type. */
+export function decode({ values, dtype }) {
+  const bytes = Uint8Array.from(atob(values), (letter) => letter.charCodeAt(0));
+  return dtype === "bool" ? bytes : new (arrayOf(dtype))(bytes.buffer);
+}
+
+const arrayOf = (dtype) => (dtype === "float64" ? Float64Array : Float32Array);
+
+/** Return nested lists of a flat array. */
+export function nest(flat, shape) {
+  if (shape.length < 2) return Array.from(flat, (value) => spell(value));
+  const size = flat.length / shape[0];
+  return Array.from({ length: shape[0] }, (_, index) =>
+    nest(flat.slice(index * size, (index + 1) * size), shape.slice(1)),
+  );
+}
+
+const WORDS = { NaN: Number.NaN, Infinity: Number.POSITIVE_INFINITY, "-Infinity": Number.NEGATIVE_INFINITY };
+
+/** Return a number as JSON has it: NaN and infinities are text. */
+const spell = (value) => (typeof value === "boolean" || Number.isFinite(value) ? value : String(value));
+
+/** Return all numbers of nested lists. */
+export const flatten = (nested) =>
+  [nested].flat(Number.POSITIVE_INFINITY).map((value) => WORDS[value] ?? Number(value));
+
+/** Return the shortest text that reads back as this number in its type. */
+export function shortest(value, dtype) {
+  if (dtype === "float64" || !Number.isFinite(value)) return value;
+  for (let digits = 1; digits < 9; digits++) {
+    const short = Number(value.toPrecision(digits));
+    if (Math.fround(short) === value) return short;
+  }
+  return Number(value.toPrecision(9));
+}
+
+const HALVES = ["forward", "backward"];
+
+/**
+ * What a page is about, as it is shown now.
+ *
+ * data: what Python wrote.  Each layer of `layers` has `flags` (sequences, state, bidirectional, merge), and `halves`:
+ * the loops over time, `forward` and, for Bidirectional, `backward`.
+ */
+export class Model {
+  constructor(data) {
+    this.data = data;
+    this.Numbers = arrayOf(data.dtype);
+    this.reset();
+  }
+
+  /** Set everything as it was when the page was written. */
+  reset() {
+    this.layers = this.data.layers.map((layer) => ({
+      ...layer,
+      flags: { ...layer.flags },
+      x: layer.x && { ...layer.x, numbers: decode(layer.x) },
+      mask: layer.mask && decode(layer.mask),
+      halves: Object.fromEntries(Object.entries(layer.halves).map(([name, half]) => [name, this.loop(half)])),
+    }));
+    this.holds = [...this.data.holds];
+    this.changed = false;
+    this.forget();
+  }
+
+  /** Return a loop over time of a half, with its numbers. */
+  loop(half) {
+    const weights = Object.fromEntries(
+      Object.entries(half.weights).map(([name, { shape, ...stored }]) => [name, { shape, values: decode(stored) }]),
+    );
+    return this.prepare({
+      ...half,
+      weights,
+      start: half.start?.map((state) => decode(state)) ?? null,
+    });
+  }
+
+  prepare(half) {
+    const cell = this.data.cells[half.cell];
+    return { ...half, index: half.cell, cell, ...compile(cell, half.weights) };
+  }
+
+  /** Drop what was computed. */
+  forget() {
+    this.runs = new Map();
+  }
+
+  /** Return the layer that the numbers of a layer come from: the first of its chain. */
+  root(layer) {
+    return layer.source === null ? layer : this.root(this.layers[layer.source]);
+  }
+
+  /** Return the layers from the first of a chain to this one. */
+  chainOf(layer) {
+    return layer.source === null ? [layer] : [...this.chainOf(this.layers[layer.source]), layer];
+  }
+
+  /** Return the names of the halves that a layer runs now. */
+  halvesOf(layer) {
+    return HALVES.filter((name) => name in layer.halves && (name === "forward" || layer.flags.bidirectional));
+  }
+
+  /** Return the loop of a half as it runs now. */
+  loopOf(layer, name) {
+    const half = layer.halves[name];
+    const zeroes = layer.flags.bidirectional || half.zeroes === "sequences" ? layer.flags.sequences : half.zeroes;
+    return { ...half, zeroes };
+  }
+
+  get batch() {
+    return this.layers[0].x.shape[0];
+  }
+
+  /** Return what each layer computed for a sequence, computed once.  given: other inputs and mask, kept nowhere. */
+  of(sequence, given = null) {
+    if (!given && this.runs.has(sequence)) return this.runs.get(sequence);
+    const done = [];
+    for (const layer of this.layers) done.push(this.compute(layer, sequence, done, given));
+    if (!given) this.runs.set(sequence, done);
+    return done;
+  }
+
+  compute(layer, sequence, done, given) {
+    const below = layer.source === null ? null : done[layer.source];
+    const { x, mask } = below ? { x: below.rows, mask: below.mask } : this.inputOf(layer, sequence, given);
+    const reads = below && layer.halves.forward.start ? null : mask;
+    const halves = {};
+    for (const name of this.halvesOf(layer)) {
+      const loop = this.loopOf(layer, name);
+      const start = loop.cell.states.map((_, index) => this.startOf(loop, index, sequence));
+      halves[name] = run(loop, x, reads, start, this.heldIn(layer, name), this.Numbers);
+    }
+    return { halves, x, mask, ...this.mergeRows(layer, halves) };
+  }
+
+  inputOf(layer, sequence, given) {
+    const [, steps, features] = (given?.x ?? layer.x).shape;
+    const numbers = (given?.x ?? layer.x).numbers;
+    const mask = given && "mask" in given ? given.mask : layer.mask;
+    const size = steps * features;
+    return {
+      x: numbers.subarray(sequence * size, (sequence + 1) * size),
+      mask: mask?.subarray(sequence * steps, (sequence + 1) * steps) ?? null,
+    };
+  }
+
+  startOf(loop, index, sequence) {
+    const { units, states, initial } = loop.cell;
+    if (!loop.start) return new this.Numbers(units).fill(initial[states[index]] ?? 0);
+    return loop.start[index].subarray(sequence * units, (sequence + 1) * units);
+  }
+
+  /** Return the gates held in a half, by line. */
+  heldIn(layer, name) {
+    const here = this.holds.filter((hold) => hold.layer === layer.prefix && hold.half === name);
+    return Object.groupBy(here, ({ line }) => line);
+  }
+
+  /** Return the input's time step of a row of the sequence that a half returns. */
+  stepOf(layer, name, done, row) {
+    const loop = layer.halves[name];
+    const last = done.steps - 1;
+    if (loop.inputOrder) return row;
+    return done.order[name === "backward" ? last - row : row];
+  }
+
+  /** Return {rows, merged, width}: the sequence that a layer returns, and its output without return_sequences. */
+  mergeRows(layer, halves) {
+    const { merge } = layer.flags;
+    const names = Object.keys(halves);
+    const units = names.map((name) => layer.halves[name].cell.units);
+    const { steps } = halves.forward;
+    const one = (name, numbers) => ({ name, numbers });
+    const rowOf = (name, row) => {
+      const size = layer.halves[name].cell.units;
+      const step = this.stepOf(layer, name, halves[name], row);
+      return halves[name].outputs.subarray(step * size, (step + 1) * size);
+    };
+    const mergeOne = (first, second) => this.mergePair(merge, first, second);
+    if (names.length < 2) {
+      const rows = new this.Numbers(steps * units[0]);
+      for (let row = 0; row < steps; row++) rows.set(rowOf("forward", row), row * units[0]);
+      return { rows, outputs: [one("", halves.forward.output)], sequences: [one("", rows)], width: units[0] };
+    }
+    if (merge === "none") {
+      const sequences = names.map((name) => {
+        const size = layer.halves[name].cell.units;
+        const rows = new this.Numbers(steps * size);
+        for (let row = 0; row < steps; row++) rows.set(rowOf(name, row), row * size);
+        return one(name, rows);
+      });
+      return { outputs: names.map((name) => one(name, halves[name].output)), sequences, width: units[0] };
+    }
+    const width = merge === "concat" ? units[0] + units[1] : units[0];
+    const rows = new this.Numbers(steps * width);
+    for (let row = 0; row < steps; row++) {
+      rows.set(mergeOne(rowOf("forward", row), rowOf("backward", row)), row * width);
+    }
+    const output = mergeOne(halves.forward.output, halves.backward.output);
+    return { rows, outputs: [one("", output)], sequences: [one("", rows)], width };
+  }
+
+  mergePair(merge, first, second) {
+    if (merge === "concat") return this.Numbers.from([...first, ...second]);
+    const both = { sum: (a, b) => a + b, mul: (a, b) => a * b, ave: (a, b) => (a + b) / 2 }[merge];
+    return this.Numbers.from(first, (number, index) => both(number, second[index]));
+  }
+
+  /**
+   * Return the tensors that a layer returns, in Keras's order.
+   *
+   * Each has its name, `of(done)`, which reads its numbers for one sequence, and where they come from: `sequence`
+   * for the output, else {half, state}.
+   */
+  tensors(layer) {
+    const { sequences, state } = layer.flags;
+    const merged = layer.flags.bidirectional && layer.flags.merge === "none" ? this.halvesOf(layer) : [""];
+    const outputs = merged.map((half, index) => ({
+      name: `${layer.names}${half && `${half}_`}hidden_state${sequences ? "s" : ""}`,
+      half,
+      isSequence: sequences,
+      of: (done) => (sequences ? done.sequences : done.outputs)[index].numbers,
+      width: (done) => (half ? layer.halves[half].cell.units : done.width),
+    }));
+    if (!state) return outputs;
+    const states = this.halvesOf(layer).flatMap((half) =>
+      layer.halves[half].cell.states.map((name, index) => ({
+        name: `${layer.names}${layer.flags.bidirectional ? `${half}_` : ""}last_${name}_state`,
+        half,
+        state: index,
+        isSequence: false,
+        of: (done) => done.halves[half].last[index],
+        width: () => layer.halves[half].cell.units,
+      })),
+    );
+    return [...outputs, ...states];
+  }
+
+  /** Return the layers whose tensors are shown: all of a model, the last of a stack. */
+  get shown() {
+    const sources = this.layers.map((layer) => layer.source);
+    return this.layers.filter((_, index) => !sources.includes(index));
+  }
+
+  /** Return the numbers of a tensor for the whole batch, with their shape. */
+  whole(tensor, layer, given = null) {
+    const index = this.layers.indexOf(layer);
+    const batch = given?.x?.shape[0] ?? this.batch;
+    const parts = Array.from({ length: batch }, (_, sequence) => {
+      const done = this.of(sequence, given)[index];
+      return [tensor.of(done), tensor.width(done), done.halves.forward.steps];
+    });
+    const [, width, steps] = parts[0] ?? [[], 0, 0];
+    const values = this.Numbers.from(parts.flatMap(([numbers]) => Array.from(numbers)));
+    return { values, shape: tensor.isSequence ? [batch, steps, width] : [batch, width] };
+  }
+
+  /** Return {NAME: nested lists} of everything returned.  inputs, mask: nested lists in place of what is shown. */
+  returned({ inputs, mask } = {}) {
+    const given = this.given(inputs, mask);
+    const tensors = {};
+    for (const layer of this.shown) {
+      for (const tensor of this.tensors(layer)) {
+        const { values, shape } = this.whole(tensor, layer, given);
+        tensors[tensor.name] = nest(values, shape);
+      }
+    }
+    return tensors;
+  }
+
+  given(inputs, mask) {
+    if (inputs === undefined && mask === undefined) return null;
+    if (this.shown.length > 1) throw new Error("inputs are those of one layer: choose it when the page is written");
+    const root = this.root(this.shown[0]);
+    const [batch, steps] = inputs ? [inputs.length, inputs[0].length] : root.x.shape;
+    const numbers = inputs ? this.Numbers.from(flatten(inputs)) : root.x.numbers;
+    const given = { x: { numbers, shape: [batch, steps, root.x.shape[2]] } };
+    if (mask !== undefined) given.mask = mask && Uint8Array.from(flatten(mask), Number);
+    return given;
+  }
+
+  /**
+   * Return where an address points.
+   *
+   * {kind: "x", layer, sequence, step, unit}; {kind: "line", ...half, line}; or {kind: "returned", ...tensor, row}.
+   */
+  locate(address) {
+    const parts = /^((?:[^[\]]*\/)?)([A-Za-z_]\w*)\[([-\d, ]+)\]$/.exec(address.trim());
+    if (!parts) throw new Error(`${address}: an address is a name and its indices, hidden_states[0,3,1]`);
+    const indices = parts[3].split(",").map(Number);
+    const half = HALVES.find((name) => parts[1].endsWith(`${name}/`)) ?? "forward";
+    const prefix = parts[1].replace(/(forward|backward)\/$/, "");
+    const layer =
+      this.layers.find((candidate) => candidate.prefix === prefix) ??
+      (prefix === "" ? this.shown[this.shown.length - 1] : null);
+    if (!layer) throw new Error(`${address}: there is no layer ${prefix}`);
+    const [sequence, step, unit] = indices;
+    if (parts[2] === "x") {
+      return { kind: "x", layer: prefix ? layer : this.root(layer), sequence, step, unit };
+    }
+    for (const shown of this.shown) {
+      const tensor = this.tensors(shown).find((named) => named.name === `${parts[1]}${parts[2]}`);
+      if (tensor) {
+        const last = indices[indices.length - 1];
+        return { kind: "returned", layer: shown, tensor, sequence, row: step, unit: last };
+      }
+    }
+    if (!(parts[2] in layer.halves[half].lines)) throw new Error(`${address}: there is no ${parts[2]}`);
+    return { kind: "line", layer, half, line: parts[2], sequence, step, unit };
+  }
+
+  /** Return an address as it is written now; null if its number is no longer there. */
+  canonical(address) {
+    let target = null;
+    try {
+      target = this.locate(address);
+    } catch {
+      return null;
+    }
+    const { kind, layer, half, line, sequence, step, unit } = target;
+    if (kind !== "line") return address;
+    if (!this.halvesOf(layer).includes(half)) return null;
+    return `${layer.prefix}${layer.flags.bidirectional ? `${half}/` : ""}${line}[${sequence},${step},${unit}]`;
+  }
+
+  /** Return the input's time step that a number belongs to. */
+  stepOfNumber(address) {
+    const { kind, layer, tensor, sequence, row, step } = this.locate(address);
+    if (kind !== "returned") return Math.max(step, 0);
+    const half = tensor.half || "forward";
+    const done = this.of(sequence)[this.layers.indexOf(layer)].halves[half];
+    return tensor.isSequence ? this.stepOf(layer, half, done, row) : done.order[done.steps - 1];
+  }
+
+  /** Return the number at an address. */
+  value(address) {
+    const target = this.locate(address);
+    const done = this.of(target.sequence)[this.layers.indexOf(target.layer)];
+    if (target.kind === "x") return done.x[target.step * (done.x.length / done.halves.forward.steps) + target.unit];
+    if (target.kind === "line") return this.lineValue(target, done);
+    const row = target.tensor.isSequence ? target.row : 0;
+    return target.tensor.of(done)[row * target.tensor.width(done) + target.unit];
+  }
+
+  /** Return a number of a line: at a masked step what a state was before, and NaN for any other line. */
+  lineValue({ layer, half, line, step, unit }, done) {
+    const loop = layer.halves[half];
+    const run = done.halves[half];
+    if (run.mask && !run.mask[step]) {
+      const state = loop.cell.states.indexOf(line);
+      return state < 0 ? Number.NaN : run.before[state][step * loop.cell.units + unit];
+    }
+    const index = loop.lines[line];
+    const { size } = loop.operations[index];
+    return run.values[index][step * size + (size > 1 ? unit : 0)];
+  }
+
+  /** Return {x, sequence}: the gradient of the number at an address by the input of its chain, for its sequence. */
+  gradient(address) {
+    const target = this.locate(address);
+    const computed = this.of(target.sequence);
+    const { layer } = target;
+    const index = this.layers.indexOf(layer);
+    if (target.kind === "x") {
+      const x = new Float64Array(computed[index].x.length);
+      x[target.step * (x.length / computed[index].halves.forward.steps) + target.unit] = 1;
+      return this.below(layer, x, computed);
+    }
+    const seeds = this.seedsOf(layer, computed[index]);
+    if (target.kind === "line") seeds[target.half].line = target;
+    else if (target.tensor.state !== undefined) seeds[target.tensor.half].last[target.tensor.state][target.unit] = 1;
+    else this.seedOutput(target, computed[index], seeds);
+    return this.below(layer, this.pull(layer, computed[index], seeds), computed);
+  }
+
+  seedsOf(layer, done) {
+    return Object.fromEntries(
+      Object.keys(done.halves).map((name) => {
+        const { units, states } = layer.halves[name].cell;
+        const outputs = new Float64Array(done.halves[name].steps * units);
+        return [name, { outputs, last: states.map(() => new Float64Array(units)), line: null }];
+      }),
+    );
+  }
+
+  /** Set the seeds of a returned number of the output. */
+  seedOutput({ layer, tensor, row, unit }, done, seeds) {
+    const width = tensor.width(done);
+    const { steps } = done.halves.forward;
+    if (tensor.half) {
+      const half = done.halves[tensor.half];
+      const step = tensor.isSequence ? this.stepOf(layer, tensor.half, half, row) : half.order[steps - 1];
+      seeds[tensor.half].outputs[step * width + unit] = 1;
+      return;
+    }
+    const slopes = new Float64Array(tensor.isSequence ? steps * width : width);
+    slopes[(tensor.isSequence ? row : 0) * width + unit] = 1;
+    this.splitRows(layer, done, slopes, seeds, tensor.isSequence);
+  }
+
+  /** Add the gradient by the merged output to the seeds of the halves. */
+  splitRows(layer, done, slopes, seeds, isSequence) {
+    const names = Object.keys(done.halves);
+    const { steps } = done.halves.forward;
+    const rows = isSequence ? steps : 1;
+    const width = slopes.length / rows;
+    let offset = 0;
+    for (const name of names) {
+      const { units } = layer.halves[name].cell;
+      const other = done.halves[names.find((half) => half !== name)];
+      for (let row = 0; row < rows; row++) {
+        const stepIn = (half) =>
+          isSequence ? this.stepOf(layer, half, done.halves[half], row) : done.halves[half].order[steps - 1];
+        const step = stepIn(name);
+        for (let unit = 0; unit < units; unit++) {
+          let slope = slopes[row * width + offset + unit];
+          if (names.length > 1 && layer.flags.merge === "ave") slope /= 2;
+          if (names.length > 1 && layer.flags.merge === "mul") {
+            const partner = names.find((half) => half !== name);
+            slope *= other.outputs[stepIn(partner) * units + unit];
+          }
+          seeds[name].outputs[step * units + unit] += slope;
+        }
+      }
+      if (layer.flags.merge === "concat") offset += units;
+    }
+  }
+
+  pull(layer, done, seeds) {
+    const x = new Float64Array(done.x.length);
+    for (const name of Object.keys(done.halves)) {
+      const pulled = pullBack(this.loopOf(layer, name), done.halves[name], seeds[name], this.heldIn(layer, name));
+      for (let index = 0; index < x.length; index++) x[index] += pulled.x[index];
+    }
+    return x;
+  }
+
+  /** Take a gradient by a layer's input down to the input of its chain. */
+  below(layer, x, computed) {
+    if (layer.source === null) return { x, layer };
+    const lower = this.layers[layer.source];
+    const done = computed[layer.source];
+    const seeds = this.seedsOf(lower, done);
+    this.splitRows(lower, done, x, seeds, true);
+    return this.below(lower, this.pull(lower, done, seeds), computed);
+  }
+
+  /** Return the gradient as nested lists of the input's shape: zero in the other sequences. */
+  gradientByInput(address) {
+    const { x, layer } = this.gradient(address);
+    const { shape } = layer.x;
+    const whole = new Float64Array(shape[0] * shape[1] * shape[2]);
+    whole.set(x, this.locate(address).sequence * x.length);
+    return nest(whole, shape);
+  }
+}

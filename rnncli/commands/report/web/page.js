@@ -1,0 +1,519 @@
+// A page: what is shown and chosen, the switches above the picture, and what follows a change.
+
+import { choose, digits, make, rich, speaker, toggle, typed } from "./dom.js";
+import { addressOf, explain } from "./explain.js";
+import { Model } from "./layer.js";
+import { codePanel, equationPanel, returnedPanel, whatIf } from "./panel.js";
+import { isLarge, Picture } from "./picture.js";
+import { caseOf, commandOf, documentOf, expressionOf, setFlag, setInput, setStart } from "./settings.js";
+
+// Multiply-adds of a sequence that are computed within a frame, with what follows from them.
+const QUICK = 500_000;
+const PIXELS = 100;
+// Milliseconds for which a status stays.
+const SAID = 4000;
+
+/** Show a layer inside an element, and return what scripts may ask of it. */
+export function mount(root, data, { korean, lang, short = false }) {
+  const page = new Page(root, data, { korean, lang, short });
+  const { model } = page;
+  return {
+    compute: (given = {}) => model.returned(given),
+    explain: (address) => explain(model, address),
+    gradient: (address) => ({ x: model.gradientByInput(address) }),
+    speak: (named) => page.speak(named),
+    get document() {
+      return documentOf(model, page.layer);
+    },
+    get case() {
+      return caseOf(model, page.layer);
+    },
+    get command() {
+      return commandOf(model, page.layer);
+    },
+  };
+}
+
+/**
+ * What is shown: the layer, the sequence, and the chosen time step, unit, feature and number.
+ *
+ * before: the numbers by address when a drag began; null if nothing was changed.  slopes: the gradient of the chosen
+ * number by the input.  trail: the numbers that were open before.
+ */
+class Page {
+  constructor(root, data, { korean, lang, short }) {
+    this.root = root;
+    this.model = new Model(data);
+    this.korean = korean;
+    this.short = short;
+    this.layer = this.model.shown[0];
+    Object.assign(this, { sequence: 0, unit: 0, feature: 0, trail: [], before: null, startsShown: false });
+    this.chosen = this.firstNumber();
+    this.step = this.model.stepOfNumber(this.chosen);
+    this.speak(lang);
+  }
+
+  speak(lang) {
+    this.lang = lang;
+    this.say = speaker(lang, this.korean);
+    this.render();
+  }
+
+  /** Return the address of the first number of the output at its last step. */
+  firstNumber() {
+    const [tensor] = this.model.tensors(this.layer);
+    const [, steps] = this.model.root(this.layer).x.shape;
+    return `${tensor.name}[${this.sequence}${tensor.isSequence ? `,${steps - 1}` : ""},0]`;
+  }
+
+  render() {
+    const { say, model, layer, short } = this;
+    this.slopes = this.gradient();
+    this.title = make("h1");
+    this.picture = new Picture(this);
+    this.equation = equationPanel(this);
+    this.returned = returnedPanel(this);
+    this.code = codePanel(this);
+    this.live = make("p.status", { role: "status" });
+    const [, steps, features] = model.root(layer).x.shape;
+    const count = model.tensors(layer).length;
+    const reads = say(
+      features === 1
+        ? "Reads {steps} time steps of 1 number, one after the other."
+        : "Reads {steps} time steps of {features} numbers, one after the other.",
+      { steps, features },
+    );
+    const order = this.orderOfSteps(steps - 1);
+    const returns = say(count === 1 ? "It returns 1 tensor." : "It returns {count} tensors.", { count });
+    const isWide = this.model.of(0)[model.layers.indexOf(layer)].width > 4;
+    const legend = this.legend().map((text) => make("p", rich(text)));
+    const further = make("div.beside", whatIf(this), this.code.element);
+    this.root.replaceChildren(
+      ...(short ? [] : [this.title]),
+      make("p.lead", [reads, order, returns].filter(Boolean).join(" ")),
+      this.switches(),
+      make("div.legend", legend.slice(short ? -1 : 0)),
+      this.picture.element,
+      this.cursor(),
+      make(isWide ? "div.beside.stacked" : "div.beside", this.equation.element, this.returned.element),
+      short ? make("details", make("summary", say("What if?")), further) : further,
+      this.live,
+    );
+    this.picture.layOut();
+    if (this.isOpened) this.picture.reveal(); // a page opens at the first step
+    this.isOpened = true;
+    this.showTexts();
+  }
+
+  /** Return in which order the steps are read, where it is not from the first to the last. */
+  orderOfSteps(last) {
+    const { forward, backward } = this.layer.halves;
+    if (this.layer.flags.bidirectional && !forward.backwards && backward.backwards) {
+      return this.say(
+        "The forward layer goes from t=0 to t={last}, the backward layer from t={last} to t=0: its last state belongs to t=0.",
+        { last },
+      );
+    }
+    return forward.backwards ? this.say("It goes backwards, from t={last} to t=0.", { last }) : "";
+  }
+
+  showTexts() {
+    this.title.textContent = [expressionOf(this.model, this.layer)].flat().join(" → ");
+    this.equation.update();
+    this.returned.update();
+    this.code.update();
+  }
+
+  /** Return the lines that say how to read the picture. */
+  legend() {
+    const { say } = this;
+    const { units, traced, states } = this.layer.halves.forward.cell;
+    const gates = traced.join(" ");
+    const text = (words) => say(words, { units });
+    const columns =
+      units === 1
+        ? text("Each column is one time step. The layer has 1 unit, so each row of a box has 1 number.")
+        : text("Each column is one time step. The layer has {units} units, so each row of a box has {units} numbers.");
+    const drag = text(
+      "**Drag an input number and watch what changes; click any number or bar to see its equation.** Orange bars: how much the chosen number depends on that input. Yellow: what has just changed.",
+    );
+    if (gates === "input forget candidate output") {
+      return [
+        columns,
+        text(
+          "Two things go on from step to step: its memory, the [[cell:cell state]], and its answer, the [[hidden:hidden state]].",
+        ),
+        text(
+          "Green bars are gates from 0 to 1. The forget gate says how much of the old memory stays (0: nothing), the input gate how much of the candidate is written into it, the output gate how much of it is shown. The candidate goes from −1 to 1, blue below 0.",
+        ),
+        drag,
+      ];
+    }
+    if (states.length > 1) {
+      return [
+        columns,
+        text("What goes on from step to step: the [[hidden:hidden state]], and what else stands on an arrow."),
+        drag,
+      ];
+    }
+    const lines = [columns, text("One thing goes on from step to step: its answer, the [[hidden:hidden state]].")];
+    if (gates === "update reset candidate") {
+      lines.push(
+        text("Green bars are gates from 0 to 1: update keeps the old hidden state, reset lets the candidate read it."),
+      );
+    }
+    return [...lines, drag];
+  }
+
+  /** Return the switches of the drawn layer, and the choice of another one. */
+  switches() {
+    const { say, model, layer } = this;
+    const { flags } = layer;
+    const set = (name) => (value) => this.change(() => setFlag(model, layer, name, value), true);
+    const flag = (label, name, value) => toggle(make("code", label), value, `switch-${name}`, set(name));
+    const canWrap = layer.switches.includes("bidirectional");
+    const modes = new Set(Object.keys(layer.variants).map((key) => key.replace(/^\d\d|\d$/g, "")));
+    modes.delete("");
+    const options = [...modes].map((mode) => [mode, mode]);
+    const others = model.layers.filter(
+      (other) => model.shown.includes(other) || model.chainOf(model.shown[0]).includes(other),
+    );
+    const names = others.map((other) => [other, `${other.prefix.replace(/\/$/, "")} ${other.name}`]);
+    const choice = others.length > 1 && choose(say("layer"), names, layer, "layer", (other) => this.draw(other));
+    if (!model.shown.includes(layer)) {
+      return make("div.switches", choice, make("span.dim", say("a lower layer: it passes its sequence on")));
+    }
+    return make(
+      "div.switches",
+      choice,
+      flag("return_sequences", "sequences", flags.sequences),
+      flag("return_state", "state", flags.state),
+      canWrap && flag("Bidirectional", "bidirectional", flags.bidirectional),
+      canWrap &&
+        flags.bidirectional &&
+        choose(make("code", "merge_mode"), options, flags.merge, "switch-merge", set("merge")),
+      layer.switches.includes("reset_after") && flag("reset_after", "resetAfter", layer.resetAfter),
+    );
+  }
+
+  /** Return the sliders and choices of the time step, the unit, the feature and the sequence. */
+  cursor() {
+    const { say, model, layer, step } = this;
+    const [batch, steps] = model.root(layer).x.shape;
+    const { units, features } = layer.halves.forward.cell;
+    const oninput = (event) => this.chooseStep(Number(event.target.value));
+    const slider = make("input", { type: "range", min: 0, max: steps - 1, value: step, key: "cursor-step", oninput });
+    const out = make("span", `t=${step}`);
+    this.slider = { slider, out };
+    const number = (name, field, size) => {
+      const onchange = (event) => {
+        const index = Math.min(Math.max(Number(event.target.value) || 0, 0), size - 1);
+        if ((field === "feature") === (model.locate(this.chosen).kind === "x")) {
+          this.chosen = moved(model, this.chosen, { unit: index });
+        }
+        this.show({ [field]: index }, true);
+      };
+      const input = make("input", { type: "number", min: 0, max: size - 1, value: this[field], key: field, onchange });
+      return size > 1 && make("label.toggle", say(name), " ", input);
+    };
+    const sequences = Array.from({ length: batch }, (_, index) => [index, String(index)]);
+    const large = isLarge(model, layer);
+    return make(
+      "div.cursor-row",
+      steps > 1 && make("label.toggle", say("time step"), " ", slider, " ", out),
+      large && number("unit", "unit", units),
+      large && number("feature", "feature", features),
+      batch > 1 && choose(say("sequence"), sequences, this.sequence, "sequence", (index) => this.chooseSequence(index)),
+    );
+  }
+
+  chooseStep(step) {
+    this.step = step;
+    const target = this.model.locate(this.chosen);
+    if (target.kind === "returned" && !target.tensor.isSequence) {
+      const half = target.tensor.half || "forward";
+      const line = this.layer.halves[half].cell.states[target.tensor.state ?? 0];
+      const unit = Math.min(target.unit, this.layer.halves[half].cell.units - 1);
+      this.chosen = addressOf({ layer: this.layer, half, line }, this.sequence, step, unit);
+    } else this.chosen = moved(this.model, this.chosen, { step });
+    this.show({}, isLarge(this.model, this.layer));
+  }
+
+  chooseSequence(sequence) {
+    this.sequence = sequence;
+    this.trail = [];
+    this.chosen = moved(this.model, this.chosen, { sequence });
+    this.show({}, true);
+  }
+
+  draw(layer) {
+    this.layer = layer;
+    this.trail = [];
+    const [line] = layer.halves.forward.cell.states;
+    this.chosen = this.model.shown.includes(layer)
+      ? this.firstNumber()
+      : addressOf({ layer, half: "forward", line }, this.sequence, this.step, 0);
+    this.show({}, true);
+  }
+
+  /** Show other settings.  again: draw the page anew, because it has other parts. */
+  show(settings, again = false) {
+    Object.assign(this, settings);
+    this.chosen = this.model.canonical(this.chosen) ?? this.firstNumber();
+    this.slopes = this.gradient();
+    if (again) this.redraw();
+    else {
+      this.slider.slider.value = String(this.step);
+      this.slider.out.textContent = `t=${this.step}`;
+      this.picture.update();
+      this.showTexts();
+    }
+  }
+
+  /** Draw the page anew, with the focus where it was. */
+  redraw() {
+    const key = document.activeElement?.dataset?.key;
+    this.render();
+    if (key) this.root.querySelector(`[data-key="${CSS.escape(key)}"]`)?.focus();
+  }
+
+  open(address) {
+    if (address === this.chosen) return;
+    this.trail = [...this.trail, this.chosen].slice(-20);
+    this.choose(address);
+  }
+
+  back() {
+    const address = this.trail[this.trail.length - 1];
+    this.trail = this.trail.slice(0, -1);
+    this.choose(address);
+  }
+
+  choose(address) {
+    const { model, layer } = this;
+    this.chosen = address;
+    const target = model.locate(address);
+    const other = target.layer !== layer && target.kind !== "x";
+    const before = this.picture.large ? `${this.step} ${this.unit} ${this.feature}` : "";
+    if (other) this.layer = target.layer;
+    this.step = model.stepOfNumber(address);
+    if (target.kind === "x") this.feature = target.unit;
+    else if (target.kind === "line") this.unit = target.unit;
+    this.show({}, other || (this.picture.large && before !== `${this.step} ${this.unit} ${this.feature}`));
+    this.announce(`${address} = ${digits(model.value(address), 4)}`);
+  }
+
+  /** Say what changed; on a phone, where the equation may be out of sight, it shows for a while. */
+  announce(text) {
+    this.live.textContent = text;
+    clearTimeout(this.saying);
+    this.saying = setTimeout(() => this.live.replaceChildren(), SAID);
+  }
+
+  gradient() {
+    return this.model.gradient(this.chosen);
+  }
+
+  /** Make a change, and show what follows; `again` if the page then has other parts. */
+  change(act, again = false) {
+    this.remember();
+    act();
+    if (again) {
+      this.show({}, true);
+      this.picture.update();
+    } else this.recompute();
+    this.fade();
+  }
+
+  /** Keep the numbers of now, to show what changes. */
+  remember() {
+    if (this.before) return;
+    this.before = new Map(this.picture.numbers.map(({ address, value }) => [address, value]));
+    const { model, layer, sequence } = this;
+    const done = model.of(sequence)[model.layers.indexOf(layer)];
+    for (const tensor of model.tensors(layer)) {
+      const width = tensor.width(done);
+      for (const [index, value] of tensor.of(done).entries()) {
+        const place = tensor.isSequence ? `${Math.floor(index / width)},${index % width}` : index;
+        this.before.set(`${tensor.name}[${sequence},${place}]`, value);
+      }
+    }
+  }
+
+  /** Forget what the numbers were, once the reader has seen what changed. */
+  fade() {
+    clearTimeout(this.fading);
+    this.fading = setTimeout(() => {
+      this.before = null;
+      this.dragged = null;
+      this.picture.update();
+      this.returned.update();
+    }, 2500);
+  }
+
+  /** Show the numbers anew: of a large layer the gradient, the table and the code when there is time. */
+  recompute() {
+    const quick = workOf(this.model, this.layer) <= QUICK;
+    if (quick) this.slopes = this.gradient();
+    this.picture.update();
+    if (quick) this.equation.update();
+    if (!this.picture.large) this.returned.update();
+    clearTimeout(this.idle);
+    this.idle = setTimeout(
+      () => {
+        this.slopes = this.gradient();
+        this.picture.update();
+        this.showTexts();
+      },
+      quick ? 150 : 60,
+    );
+  }
+
+  reset() {
+    this.model.reset();
+    this.layer = this.model.layers.find(({ prefix }) => prefix === this.layer.prefix);
+    this.trail = [];
+    this.before = null;
+    this.dragged = null;
+    this.chosen = this.firstNumber();
+    this.show({ startsShown: false }, true);
+  }
+
+  /** Let a number be dragged, stepped with + and −, and typed over. */
+  drags(number) {
+    const { element } = number;
+    let from = null;
+    element.addEventListener("pointerdown", (event) => {
+      if (event.button !== 0) return;
+      from = { x: event.clientX, y: event.clientY, value: number.value, moved: false };
+      element.setPointerCapture(event.pointerId);
+    });
+    element.addEventListener("pointermove", (event) => {
+      if (!from) return;
+      const dx = event.clientX - from.x;
+      if (!from.moved && (Math.abs(dx) < 4 || Math.abs(event.clientY - from.y) > Math.abs(dx))) return;
+      if (!from.moved) this.begin(number);
+      from.moved = true;
+      this.next = { number, value: from.value + dx / PIXELS };
+      this.frame ??= requestAnimationFrame(() => {
+        this.frame = null;
+        this.set(this.next.number, this.next.value);
+      });
+    });
+    // A touch that goes sideways drags the number; it must not scroll the picture.
+    const keep = (event) => from?.moved && event.preventDefault();
+    element.addEventListener("touchmove", keep, { passive: false });
+    const end = () => {
+      if (from?.moved) {
+        this.isDragging = false;
+        this.showTexts();
+        this.settle(number);
+        element.addEventListener("click", (event) => event.stopImmediatePropagation(), { once: true, capture: true });
+      }
+      from = null;
+    };
+    element.addEventListener("pointerup", end);
+    element.addEventListener("pointercancel", end);
+    element.addEventListener("keydown", (event) => this.press(number, event));
+  }
+
+  begin(number) {
+    this.before = null;
+    this.remember();
+    this.dragged = number.address;
+    this.isDragging = true;
+    clearTimeout(this.fading);
+  }
+
+  press(number, event) {
+    const by = { "+": 0.1, "=": 0.1, "-": -0.1 }[event.key];
+    if (by) {
+      event.preventDefault();
+      this.setOnce(number, Math.round((number.read() + by) * 1e6) / 1e6);
+    } else if (/^[\d.]$/.test(event.key)) {
+      event.preventDefault();
+      this.type(number, event.key);
+    }
+  }
+
+  /** Put a field over a number, in which another can be typed. */
+  type(number, first) {
+    const { element } = number;
+    const label = this.say("new number for {address}", { address: number.address });
+    const field = make("input.typed", { type: "text", inputmode: "decimal", value: first, label });
+    const box = element.getBoundingClientRect();
+    const outer = this.root.getBoundingClientRect();
+    field.style.left = `${box.left - outer.left}px`;
+    field.style.top = `${box.top - outer.top}px`;
+    let isOver = false;
+    const finish = (keep) => {
+      if (isOver) return;
+      isOver = true;
+      const value = typed(field.value);
+      field.remove();
+      element.focus();
+      if (keep && !Number.isNaN(value)) this.setOnce(number, value);
+    };
+    field.addEventListener("keydown", (event) => {
+      event.stopPropagation();
+      if (event.key !== "Enter" && event.key !== "Escape") return;
+      event.preventDefault();
+      finish(event.key === "Enter");
+    });
+    field.addEventListener("blur", () => finish(true));
+    this.root.append(field);
+    field.focus();
+    field.setSelectionRange(1, 1);
+  }
+
+  /** Set a number as one change. */
+  setOnce(number, value) {
+    this.begin(number);
+    this.isDragging = false;
+    this.set(number, value);
+    this.settle(number);
+  }
+
+  /** Say what a change did, once it is made. */
+  settle({ address, read }) {
+    const { chosen, model } = this;
+    this.announce(`${address} = ${digits(read(), 2)}; ${chosen} = ${digits(model.value(chosen), 4)}`);
+    this.fade();
+  }
+
+  /** Set an input number, or one of a start state. */
+  set({ drag }, value) {
+    const { layer, half, state, step, unit } = drag;
+    if (half) setStart(this.model, layer, half, state, this.sequence, unit, value);
+    else setInput(this.model, layer, this.sequence, step, unit, value);
+    this.recompute();
+  }
+}
+
+/** Return about how many multiply-adds a sequence takes in the chain of a layer. */
+function workOf(model, layer) {
+  const [, steps] = model.root(layer).x.shape;
+  const loops = model.chainOf(layer).flatMap((chained) => model.halvesOf(chained).map((half) => chained.halves[half]));
+  const weights = loops.flatMap(({ weights: named }) => Object.values(named));
+  return steps * weights.reduce((total, { values }) => total + values.length, 0);
+}
+
+/** Return an address with another sequence, or with another time step where it has one. */
+function moved(model, address, { sequence, step, unit }) {
+  const target = model.locate(address);
+  return address.replace(/\[([-\d,]+)\]$/, (_, text) => {
+    const indices = text.split(",");
+    if (sequence !== undefined) indices[0] = String(sequence);
+    if (unit !== undefined) indices[indices.length - 1] = String(unit);
+    const isTimed = target.kind !== "returned" || target.tensor.isSequence;
+    if (step !== undefined && isTimed && indices.length > 2) {
+      const half = target.kind === "returned" ? target.tensor.half || "forward" : null;
+      const done = half && model.of(target.sequence)[model.layers.indexOf(target.layer)].halves[half];
+      const rows = done
+        ? Array.from({ length: done.steps }, (_, row) => model.stepOf(target.layer, half, done, row))
+        : null;
+      indices[1] = String(rows ? rows.indexOf(step) : step);
+    }
+    return `[${indices.join(",")}]`;
+  });
+}

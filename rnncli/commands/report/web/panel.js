@@ -1,0 +1,327 @@
+// Beside the picture: where the chosen number comes from, the returned tensors, what if, and the same in code.
+
+import { choose, copy, digits, make, refill, scroll, toggle, typed } from "./dom.js";
+import { explain } from "./explain.js";
+import {
+  caseOf,
+  commandOf,
+  describeTensors,
+  expressionOf,
+  hold,
+  isChanged,
+  isTurned,
+  setWeight,
+  toggleMask,
+} from "./settings.js";
+
+const MOST_TERMS = 12;
+const MOST_ROWS = 12;
+const MOST_COLUMNS = 12;
+const LONGEST_SHOWN = 400;
+
+const MEANINGS = {
+  input: "How much of the candidate is written into the cell state: 0 nothing, 1 all of it.",
+  forget: "How much of the old cell state is kept: 0 forgets it, 1 keeps all of it.",
+  output: "How much of the cell state is shown in the hidden state: 0 nothing, 1 all of it.",
+  candidate: "What could be written at this step, from the input and the hidden state before.",
+  cell: "The memory of the layer: what was kept of it, and what was written into it at this step.",
+  hidden: "What the layer answers at this step; the next step reads it, too.",
+  lastHidden: "What the layer answers at this step; no step follows, so this is its last hidden state.",
+  update: "How much of the old hidden state is kept: 1 keeps all of it, 0 takes the candidate.",
+  reset: "How much of the old hidden state the candidate reads: 0 ignores it.",
+};
+const COLORS = { x: "input", hidden: "hidden", cell: "cell" };
+
+/** Return {element, update}: where the chosen number comes from. */
+export function equationPanel(page) {
+  const title = page.say("Where this number comes from");
+  const element = make("section.equation", { label: title });
+  return { element, update: () => refill(element, [make("h2", title), ...equation(page)]) };
+}
+
+function equation(page) {
+  const found = explain(page.model, page.chosen);
+  const color = COLORS[found.name] ?? (found.name in MEANINGS ? "gate" : "cell");
+  const back = page.trail[page.trail.length - 1];
+  const sentence = describe(page, found);
+  const hasTokens = found.tokens.length > 0;
+  return [
+    back && make("p", make("button.link", { key: "back", onclick: () => page.back() }, `← ${back}`)),
+    make(
+      "p.value",
+      make(`span.${color}`, page.chosen),
+      " = ",
+      make("b", found.kind === "unused" ? "—" : digits(found.value, 4)),
+    ),
+    sentence && make("p.dim", sentence),
+    found.from &&
+      make("p", "= ", make("button.link", { key: "from", onclick: () => page.open(found.from) }, found.from)),
+    hasTokens && found.symbols && symbolsOf(page, found),
+    hasTokens &&
+      make(
+        "div.tokens",
+        make("span.text", "="),
+        found.tokens.map((token, index) => piece(page, found, token, index)),
+      ),
+    found.terms.length > 0 && termTable(page, found),
+    ...(found.kind === "x" ? [] : dependence(page)),
+  ];
+}
+
+/** Return the equation in symbols, and what they mean.  A backward layer comes from the step after. */
+function symbolsOf({ say }, { name, symbols, isBackward }) {
+  const text = isBackward ? symbols.replaceAll("[t-1]", "[t+1]") : symbols;
+  const notes = [
+    text.includes("⊙") && say("⊙ multiplies number by number."),
+    text.includes("σ") && say("σ brings a number between 0 and 1."),
+  ].filter(Boolean);
+  return make("p.symbols", `${name} = ${text}`, notes.length > 0 && make("span.notes", notes.join(" ")));
+}
+
+/** Return one plain sentence about a number. */
+function describe({ say }, { kind, name, step, unit, masked, isLast }) {
+  const sentences = {
+    x: "An input number: feature {unit} at t={step}. Drag it, or press + and −.",
+    held: "This gate is held: it is set to the value, not computed.",
+    kept: "t={masked} is masked: the number of t={step} is kept.",
+    zero: "t={step} is masked: the layer puts out 0 there.",
+    start: "No time step was read before: this is the state that the layer starts from.",
+    unused: "t={step} is masked: nothing was computed here.",
+    merged: "Both directions, joined by merge_mode {name}.",
+  };
+  const sentence = sentences[kind] ?? MEANINGS[name === "hidden" && isLast ? "lastHidden" : name];
+  return sentence && say(sentence, { name, step, unit, masked });
+}
+
+/** Return a piece of an equation: text, or a number with its name below. */
+function piece(page, found, token, index) {
+  if ("text" in token) return make("span.text", token.text);
+  return make("span.piece", numberOf(page, found, token, `piece${index}`), make("span.name", nameOf(page, token)));
+}
+
+const nameOf = ({ say }, { label, before }) => (before ? say("previous {name}", { name: label }) : label);
+
+/** Return a number: a button that opens it, a weight that can be changed, or text. */
+function numberOf(page, found, { value, address, weight }, key) {
+  if (weight) return weightOf(page, found, weight, key);
+  const text = digits(value, 4);
+  if (!address) return make("span.plain", text);
+  return make("button.open", { key, label: `${address} = ${text}`, onclick: () => page.open(address) }, text);
+}
+
+function weightOf(page, found, weight, key) {
+  const name = `${weight.name}[${weight.place}]`;
+  const text = digits(weight.value, 4).replaceAll("−", "-");
+  const layer = page.model.layers.find(({ prefix }) => prefix === found.layer);
+  const onchange = () => {
+    const value = typed(field.value);
+    if (Number.isNaN(value)) field.value = text;
+    else page.change(() => setWeight(page.model, layer, found.half, weight.name, weight.index, value));
+  };
+  const label = page.say("{name}, a weight: type another number", { name });
+  const field = make("input.weight", { type: "text", inputmode: "decimal", value: text, key, label, onchange });
+  return field;
+}
+
+/** Return the products of each `@` as signed bars, the largest first. */
+function termTable(page, found) {
+  const most = Math.max(...found.terms.flatMap(({ terms }) => terms.map(({ value }) => Math.abs(value)))) || 1;
+  const rows = found.terms.flatMap(({ label, terms }) => {
+    const left = terms.length - MOST_TERMS;
+    return [
+      make("tr", make("td.dim.head", { colspan: 7 }, label)),
+      ...terms.slice(0, MOST_TERMS).map((term, index) => termRow(page, found, term, most, `${label}${index}`)),
+      left > 0 && make("tr", make("td.dim", { colspan: 7 }, page.say("and {left} smaller products", { left }))),
+    ];
+  });
+  return make("div.terms", scroll(page.say("The products, the largest first"), make("table", make("tbody", rows))));
+}
+
+function termRow(page, found, { value, row, factor, weight }, most, key) {
+  const size = Math.min(Math.abs(value) / most, 1).toFixed(3);
+  const feature = page.model.data.features[row] ?? page.say("feature {row}", { row });
+  const name = factor.label === "x" ? feature : `${nameOf(page, factor)} ${row}`;
+  return make(
+    "tr",
+    make("td.bar", { "aria-hidden": "true" }, make(value < 0 ? "i.below" : "i.above", { "--size": size })),
+    make("td.right", digits(value, 4)),
+    make("td", "="),
+    make("td.right", numberOf(page, found, factor, key)),
+    make("td", "·"),
+    make("td", weightOf(page, found, weight, `${key}w`)),
+    make("td.dim", `${name} · ${weight.name}[${weight.place}]`),
+  );
+}
+
+/** Return bars: how much the chosen number depends on the input of each time step. */
+function dependence({ say, slopes }) {
+  const { features } = slopes.layer.halves.forward.cell;
+  const norms = Array.from({ length: slopes.x.length / features }, (_, step) =>
+    Math.hypot(...slopes.x.subarray(step * features, (step + 1) * features)),
+  );
+  const most = Math.max(...norms.filter(Number.isFinite), 1e-30);
+  const title = say("How much this number depends on the input of each time step");
+  const label = `${title}: ${norms.map((norm, step) => `t=${step} ${digits(norm, 4)}`).join(", ")}`;
+  const bars = norms.map((norm, step) => {
+    const bar = make("i", { "--size": Math.min(norm / most, 1).toFixed(3) });
+    return make("span", bar, norms.length <= MOST_ROWS && make("small", `t=${step}`));
+  });
+  return [make("h3", title), make("div.depends", { role: "img", label }, bars)];
+}
+
+/** Return {element, update}: the returned tensors of the shown sequence, as `run` prints them. */
+export function returnedPanel(page) {
+  const title = page.say("What the layer returns");
+  const element = make("section.tensors");
+  let facts = [];
+  const update = () => {
+    if (!page.isDragging) facts = describeTensors(page.model, page.layer, page.lang);
+    refill(element, [make("h2", title), scroll(title, tensorTable(page, facts))]);
+  };
+  return { element, update };
+}
+
+function tensorTable(page, facts) {
+  const { model, layer, sequence } = page;
+  const done = model.of(sequence)[model.layers.indexOf(layer)];
+  const rows = model.tensors(layer).map((tensor, index) => {
+    const { meaning, equals, shape } = facts[index];
+    const name = make(tensor.state ? "b.cell" : "b.hidden", tensor.name);
+    const numbers = numberTable(page, tensor, tensor.of(done), tensor.width(done));
+    return make(
+      "tr",
+      make("th", { scope: "row" }, name, make("div.dim", meaning)),
+      make("td.shape", `(${shape.join(", ")})`),
+      make(
+        "td",
+        numbers,
+        equals.map((claim) => make(page.isDragging ? "div.dim.waiting" : "div.dim", `= ${claim}`)),
+      ),
+    );
+  });
+  return make("table.said", make("tbody", rows));
+}
+
+/** Return the indices that are shown of an axis: all, or those around one of them. */
+function windowOf(size, most, around) {
+  const first = size > most ? Math.min(Math.max(around - Math.floor(most / 2), 0), size - most) : 0;
+  return Array.from({ length: Math.min(size, most) }, (_, index) => first + index);
+}
+
+function numberTable(page, tensor, numbers, width) {
+  const count = numbers.length / width;
+  const turned = tensor.isSequence && isTurned(page.model, page.layer);
+  const columns = windowOf(width, MOST_COLUMNS, page.unit);
+  const rows = windowOf(count, MOST_ROWS, page.step).map((row) => {
+    const cells = columns.map((unit) => {
+      const address = `${tensor.name}[${page.sequence},${tensor.isSequence ? `${row},` : ""}${unit}]`;
+      return make("td", returnedNumber(page, address, numbers[row * width + unit]));
+    });
+    const head = tensor.isSequence && make("th", { scope: "row" }, `t=${turned ? count - 1 - row : row}`);
+    return make("tr", head, cells, columns.length < width && make("td.dim", "…"));
+  });
+  return make("table.numbers", make("tbody", rows, count > rows.length && make("tr", make("td.dim", "…"))));
+}
+
+function returnedNumber(page, address, value) {
+  const text = digits(value, 4);
+  const before = page.before?.get(address) ?? value;
+  const glow = Math.abs(before - value) > 1e-6 ? 0.5 : 0;
+  const name = address === page.chosen ? "button.open.chosen" : "button.open";
+  const attributes = { key: address, label: `${address} = ${text}`, "--glow": glow, onclick: () => page.open(address) };
+  return make(name, attributes, text);
+}
+
+/** Return the controls of what if: hold a gate, mask a step, start from another state, all numbers as they were. */
+export function whatIf(page) {
+  const { say } = page;
+  return make(
+    "section.what-if",
+    make("h2", say("What if?")),
+    make("p", holdControls(page)),
+    make("fieldset", make("legend", say("mask time steps")), maskControls(page)),
+    make(
+      "p",
+      toggle(say("start from another state"), page.startsShown, "starts", (startsShown) =>
+        page.show({ startsShown }, true),
+      ),
+    ),
+    make("p", make("button", { key: "reset", onclick: () => page.reset() }, say("All numbers as they were"))),
+  );
+}
+
+function holdControls(page) {
+  const { say, model, layer } = page;
+  const halves = model.halvesOf(layer);
+  const gates = halves.flatMap((half) => layer.halves[half].cell.traced.map((line) => ({ half, line })));
+  const now = model.holds.find((entry) => entry.layer === layer.prefix);
+  let chosen = gates.find(({ half, line }) => half === now?.half && line === now?.line) ?? null;
+  const set = () =>
+    page.change(() => {
+      for (const { half, line } of gates) hold(model, layer, half, line, null);
+      if (chosen) hold(model, layer, chosen.half, chosen.line, Number(value.value) || 0);
+    }, true);
+  const label = say("value of the held gate");
+  const value = make("input", {
+    type: "number",
+    step: "0.1",
+    value: now?.value ?? 1,
+    label,
+    key: "held",
+    onchange: set,
+  });
+  const options = gates.map((gate) => [gate, halves.length > 1 ? `${gate.half}/${gate.line}` : gate.line]);
+  const select = choose(say("hold a gate"), [[null, say("none")], ...options], chosen, "hold", (gate) => {
+    chosen = gate;
+    set();
+  });
+  return [select, " = ", value];
+}
+
+function maskControls(page) {
+  const { say, model, sequence } = page;
+  const root = model.root(page.layer);
+  const steps = root.x.shape[1];
+  const mask = (step) => page.change(() => toggleMask(model, root, sequence, step), true);
+  if (steps > MOST_ROWS) {
+    return make("button", { key: "mask", onclick: () => mask(page.step) }, say("mask t={step}", { step: page.step }));
+  }
+  const isMasked = (step) => Boolean(root.mask && !root.mask[sequence * steps + step]);
+  return Array.from({ length: steps }, (_, step) =>
+    toggle(`t=${step}`, isMasked(step), `mask${step}`, () => mask(step)),
+  );
+}
+
+/** Return {element, update}: the same in Keras and as a command. */
+export function codePanel(page) {
+  const { say, model } = page;
+  const element = make("section.code");
+  const line = (name, text) => {
+    const shown = text.length > LONGEST_SHOWN ? `${text.slice(0, LONGEST_SHOWN)}…` : text;
+    const onclick = (event) => {
+      copy(text);
+      event.target.textContent = say("copied");
+    };
+    const button = make("button", { key: name, label: say("copy {name}", { name }), onclick }, say("copy"));
+    return make("div.line", make("h3", name), scroll(name, make("code", shown)), button);
+  };
+  const update = () => {
+    const command = commandOf(model, page.layer);
+    const save = () => download("case.json", JSON.stringify(caseOf(model, page.layer)));
+    const parts = [
+      make("h2", say("The same in code")),
+      line("Keras", [expressionOf(model, page.layer)].flat().join("\n")),
+      isChanged(model) && make("p.dim", say("Input, mask, states and weights are in the command below.")),
+      model.holds.length > 0 && make("p.dim", say("Keras cannot hold a gate; rnncli can.")),
+      line("rnncli", command),
+      command.includes(" case.json") && make("button", { key: "save", onclick: save }, say("save case.json")),
+    ];
+    refill(element, parts);
+  };
+  return { element, update };
+}
+
+function download(name, text) {
+  const href = URL.createObjectURL(new Blob([text], { type: "application/json" }));
+  make("a", { href, download: name }).click();
+}

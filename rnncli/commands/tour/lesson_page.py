@@ -1,0 +1,99 @@
+"""The lesson as a page: every step in both languages, its layer live, and exercises that are graded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from html import escape
+from typing import Any
+
+from rnncli.ask import subject_of
+from rnncli.commands.report.commands import short_commands
+from rnncli.commands.report.contents import build_contents
+from rnncli.commands.report.page import write_page
+from rnncli.commands.tour import lesson
+from rnncli.commands.tour.answer import QUESTION, WHOLE, step_parts
+from rnncli.commands.tour.command_line import CommandLine
+from rnncli.commands.tour.exercises import ExerciseAnswer, draw_task
+from rnncli.commands.tour.lesson import Exercise, Step, say
+from rnncli.errors import RnncliError
+from rnncli.show.formats import html
+from rnncli.show.page import Page, Span, View
+
+LANGUAGES = ("en", "ko")
+SEED = 7
+"""Of the exercises: that of the lesson."""
+
+
+def write_lesson(lang: str, *, answers: bool = True) -> str:
+    """Return the page.  lang: the language it opens in.  answers: whether it holds those to its questions."""
+    shown = WHOLE if answers else QUESTION
+    layers: dict[str, Any] = {}
+    exercises: dict[str, Any] = {}
+    body = [f"<h1>{_both({each: escape(say('lesson', each)) for each in LANGUAGES})}</h1>"]
+    for step in lesson.steps():
+        body += _step(step, shown, layers)
+    for exercise in lesson.exercises():
+        body += _exercise(exercise, exercises)
+    return write_page("rnncli", lang, layers, "\n".join(body), exercises)
+
+
+def _both(texts: Mapping[str, str], tag: str = "span") -> str:
+    """Return a text in both languages, of which the styles show one."""
+    return "".join(f'<{tag} class="said-{lang}" lang="{lang}">{text}</{tag}>' for lang, text in texts.items())
+
+
+def _step(step: Step, shown: str, layers: dict[str, Any]) -> Iterator[str]:
+    """Yield a step; the data of its layer is added to `layers`."""
+    headings, texts = {}, {}
+    for lang in LANGUAGES:
+        view = View(lang=lang)
+        (heading, *parts) = step_parts(step, view, shown)
+        headings[lang] = "".join(escape(span.text) for span in heading.text)  # type: ignore[union-attr]
+        texts[lang] = html.body(Page((), (), tuple(parts)), view)
+    yield f'<section class="step">\n<h2 id="{escape(step.topics[0])}">{_both(headings)}</h2>'
+    yield _both(texts, "div")
+    data = _live(step)
+    if data is not None:
+        name = f"live-{step.number}"
+        layers[name] = data
+        yield f'<div class="live" id="{name}" data-step="{escape(step.topics[0])}"></div>'
+    yield "</section>"
+
+
+def _live(step: Step) -> dict[str, Any] | None:
+    """Return the data of the layer that the step's first command runs; None if it runs none."""
+    asked = CommandLine.parse(step.commands[0])
+    ask = asked.values.get("ask")
+    if asked.command not in ("run", "trace") or ask is None:
+        return None
+    ask = ask._replace(stdin=False)
+    uses = subject_of(ask).parts().uses
+    try:
+        contents = build_contents(uses, described=True)
+    except RnncliError:  # several calls, which a page does not show
+        return None
+    return {**contents.data, "commands": short_commands(ask, uses, contents, described=True)}
+
+
+def _exercise(exercise: Exercise, exercises: dict[str, Any]) -> Iterator[str]:
+    """Yield an exercise; its rule and texts are added to `exercises`."""
+    headings, tasks, texts = {}, {}, {}
+    for lang in LANGUAGES:
+        view = View(lang=lang)
+        task = ExerciseAnswer(exercise, SEED).task(view)
+        filled = lesson.fill(exercise, lang, task.facts)
+        heading = (Span(say("exercise", lang).format(exercise.number)), Span(f" · {filled['title']}"))
+        headings[lang] = "".join(escape(span.text) for span in heading)
+        tasks[lang] = html.body(Page((), (), tuple(draw_task(filled, task))), view)
+        texts[lang] = {
+            "ask": say("answer here", lang).format(form=exercise.form),
+            "check": say("check", lang),
+            "right": say("right", lang),
+            "wrong": say("not right", lang),
+            "why": filled["why"],
+            "hint": filled["hint"],
+        }
+    name = f"answer-{exercise.number}"
+    exercises[name] = {"rule": task.rule._asdict(), "texts": texts}
+    yield f'<section class="step">\n<h2 id="exercise-{exercise.number}">{_both(headings)}</h2>'
+    yield f'{_both(tasks, "div")}\n<div id="{name}"></div>\n</section>'

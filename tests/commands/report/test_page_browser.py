@@ -1,0 +1,324 @@
+"""The page in a browser: what it shows, what follows a change, and how it can be used."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Iterator
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from browsers import open_browser
+from command import Run
+
+SMALL = """[...document.querySelectorAll(".picture button, select, .number, .open")]
+    .map((control) => [control.ariaLabel, control.getBoundingClientRect()])
+    .filter(([, box]) => box.width && (box.width < 24 || box.height < 24))
+    .map(([name, box]) => `${name} ${box.width} ${box.height}`)"""
+"""The targets of less than 24 pixels."""
+LSTM = ("-l", "lstm", "--return-sequences", "--return-state", "--seed", "42")
+"""The words of the page that most tests open."""
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """A browser without a screen, for all tests of this file."""
+    with open_browser() as opened:
+        yield opened
+
+
+class Opened:
+    """A page that is open, and what it complained about.
+
+    faults: errors of its console, and what it asked of the network.
+    """
+
+    def __init__(self, browser: Any, path: Path, **context: Any) -> None:
+        self.context = browser.new_context(
+            **{"viewport": {"width": 1280, "height": 900}, "offline": True, **context}
+        )
+        self.page = self.context.new_page()
+        self.page.set_default_timeout(5_000)
+        self.faults: list[str] = []
+        self.page.on("console", lambda said: self.faults.append(said.text))
+        self.page.on("pageerror", lambda error: self.faults.append(str(error)))
+        self.page.on(
+            "request", lambda asked: self.faults.append(asked.url) if asked.url != path.as_uri() else None
+        )
+        self.page.goto(path.as_uri())
+
+    def ask(self, code: str) -> Any:
+        """Return what a line of JavaScript returns."""
+        return self.page.evaluate(code)
+
+    def number(self, address: str) -> Any:
+        """Return the control of a number in the picture."""
+        return self.page.locator(".picture").get_by_role("button", name=f"{address} =")
+
+
+@pytest.fixture
+def opens(browser: Any, rnncli: Run, tmp_path: Path) -> Iterator[Any]:
+    """Write a page with these words, open it, and check at the end that it complained about nothing."""
+    pages: list[Opened] = []
+
+    def write_and_open(*words: str, **context: Any) -> Opened:
+        path = tmp_path / f"page{len(pages)}.html"
+        written = rnncli("report", *words, "-o", str(path))
+        assert written.returncode == 0, written.stderr
+        pages.append(Opened(browser, path, **context))
+        return pages[-1]
+
+    yield write_and_open
+    for page in pages:
+        page.context.close()
+        assert page.faults == []
+
+
+def run_command(rnncli: Run, command: str) -> dict[str, Any]:
+    """Return the tensors that a command of the page prints."""
+    program, *words = shlex.split(command)
+    assert program == "rnncli"
+    done = rnncli(*words, "-f", "json")
+    assert done.returncode == 0, done.stderr
+    return {tensor["name"]: tensor["values"] for tensor in json.loads(done.stdout)["outputs"]}
+
+
+def check_command(rnncli: Run, page: Opened) -> None:
+    """Run the page's command, and compare its numbers with those that the page shows."""
+    ours, theirs = run_command(rnncli, page.ask("rnncli.command")), page.ask("rnncli.compute()")
+    assert list(ours) == list(theirs)
+    for name in ours:
+        np.testing.assert_allclose(
+            np.array(theirs[name]), np.array(ours[name]), atol=1e-6, rtol=1e-6, err_msg=name
+        )
+    document = page.ask("rnncli.document")
+    assert [tensor["name"] for tensor in document["outputs"]] == list(ours)
+
+
+def test_every_combination_of_switches_has_its_command(opens: Any, rnncli: Run) -> None:
+    for layer, forms in (("lstm", [None]), ("gru", [True, False])):
+        page = opens("-l", layer, "--seed", "42")
+        for sequences, state, merge, form in product(
+            (False, True), (False, True), ("", "concat", "sum", "mul", "ave", "none"), forms
+        ):
+            page.page.get_by_label("return_sequences").set_checked(sequences)
+            page.page.get_by_label("return_state").set_checked(state)
+            page.page.get_by_label("Bidirectional").set_checked(bool(merge))
+            if merge:
+                page.page.get_by_label("merge_mode").select_option(merge)
+            if form is not None:
+                page.page.get_by_label("reset_after").set_checked(form)
+            check_command(rnncli, page)
+            command = page.ask("rnncli.command")
+            assert ("'{" in command) == (bool(merge) or form is False)
+
+
+def test_dragging_an_input_number_changes_what_follows(opens: Any, rnncli: Run) -> None:
+    page = opens(*LSTM)
+    before = page.ask("rnncli.compute()")["hidden_states"][0]
+    box = page.number("x[0,1,2]").bounding_box()
+    x, y = box["x"] + 10, box["y"] + 10
+    page.page.mouse.move(x, y)
+    page.page.mouse.down()
+    page.page.mouse.move(x + 50, y + 3, steps=5)
+    page.page.mouse.move(x + 100, y + 3, steps=5)
+    page.page.wait_for_function("document.querySelector('.dragged')?.textContent === '3.50'")
+    glowing = page.ask(
+        "[...document.querySelectorAll('.number')].filter((number) => "
+        "number.style.getPropertyValue('--glow') > 0).map((number) => number.ariaLabel)"
+    )
+    assert glowing
+    assert not [name for name in glowing if ",0," in name.split("=")[0][1:] and "[0,0," in name]
+    page.page.mouse.up()
+    after = page.ask("rnncli.compute()")["hidden_states"][0]
+    assert before[0] == after[0]
+    assert all(a != b for a, b in zip(before[1:], after[1:], strict=True))
+    check_command(rnncli, page)
+    page.page.get_by_role("button", name="All numbers as they were").click()
+    assert page.ask("rnncli.compute()")["hidden_states"][0] == before
+
+
+def test_dragging_by_touch(opens: Any) -> None:
+    page = opens(*LSTM, viewport={"width": 400, "height": 800}, has_touch=True, is_mobile=True)
+    page.number("x[0,3,0]").scroll_into_view_if_needed()
+    box = page.number("x[0,3,0]").bounding_box()
+    session = page.context.new_cdp_session(page.page)
+    x, y = box["x"] + 10, box["y"] + 10
+
+    def touch(kind: str, *points: tuple[float, float]) -> None:
+        session.send(
+            "Input.dispatchTouchEvent",
+            {"type": kind, "touchPoints": [{"x": at[0], "y": at[1]} for at in points]},
+        )
+
+    touch("touchStart", (x, y))
+    for step in range(1, 11):
+        touch("touchMove", (x - 5 * step, y))
+    touch("touchEnd")
+    page.page.wait_for_timeout(100)
+    label = page.number("x[0,3,0]").get_attribute("aria-label")
+    assert label.startswith("x[0,3,0] = 1.7"), label
+
+
+def test_the_keyboard_alone(opens: Any, rnncli: Run) -> None:
+    page = opens(*LSTM)
+    keys = page.page.keyboard
+    page.page.get_by_label("Bidirectional").focus()
+    keys.press("Tab")
+    focused = "document.activeElement.ariaLabel"
+    assert page.ask(focused).startswith("hidden_states[0,3,0] =")
+    keys.press("ArrowUp")
+    assert page.ask(focused).startswith("hidden[0,3,0] =")
+    keys.press("Enter")
+    assert page.page.locator(".value").inner_text().startswith("hidden[0,3,0] = ")
+    for _ in range(8):
+        keys.press("ArrowUp")
+    name = page.ask(focused)
+    assert name.startswith("x[0,3,")
+    address = name.split(" =")[0]
+    value = float(name.split("= ")[1])
+    keys.press("+")
+    assert float(page.ask(focused).split("= ")[1]) == pytest.approx(value + 0.1)
+    keys.type("2.5")
+    keys.press("Enter")
+    assert page.ask(focused) == f"{address} = 2.50"
+    assert address in page.page.get_by_role("status").inner_text()
+    check_command(rnncli, page)
+    assert len(page.ask("[...document.querySelectorAll('.picture [tabindex=\"0\"]')]")) == 1
+
+
+def test_what_if(opens: Any, rnncli: Run) -> None:
+    page = opens(*LSTM)
+    page.page.get_by_role("checkbox", name="t=1").check()
+    assert page.page.locator(".box.masked").count() == 1
+    check_command(rnncli, page)
+    page.page.get_by_label("hold a gate").select_option("forget")
+    assert "--hold forget=1" in page.ask("rnncli.command")
+    check_command(rnncli, page)
+    page.number("forget[0,3,1]").click()
+    assert "held" in page.page.locator(".equation").inner_text()
+    page.number("input[0,3,1]").click()
+    weight = page.page.get_by_label("kernel[0,1], a weight: type another number", exact=True)
+    weight.fill("0.5")
+    weight.press("Enter")
+    assert page.ask("rnncli.case.weights.kernel[0][1]") == 0.5
+    check_command(rnncli, page)
+    page.page.get_by_label("start from another state").check()
+    page.page.locator(".cells.start .number").first.press("+")
+    assert page.ask("rnncli.case.initial_state.length") == 2
+    check_command(rnncli, page)
+
+
+def test_an_equation_opens_its_numbers(opens: Any) -> None:
+    page = opens(*LSTM)
+    page.number("cell[0,3,0]").click()
+    equation = page.page.locator(".equation")
+    assert "cell = forget ⊙ cell[t-1] + input ⊙ candidate" in equation.inner_text()
+    equation.get_by_role("button", name="candidate[0,3,0] =").click()
+    assert equation.locator(".value").inner_text().startswith("candidate[0,3,0]")
+    equation.get_by_role("button", name="← cell[0,3,0]").click()
+    assert equation.locator(".value").inner_text().startswith("cell[0,3,0]")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [400, 1280])
+@pytest.mark.parametrize("lang", ["en", "ko"])
+def test_axe_finds_nothing(opens: Any, scheme: str, width: int, lang: str) -> None:
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
+    for words in (
+        LSTM,
+        ("-l", "bigru", "--seed", "1"),
+        ("-l", "lstm", "--units", "20", "--input-shape", "2,30,4", "--seed", "1"),
+    ):
+        page = opens(*words, "--lang", lang, viewport={"width": width, "height": 900}, color_scheme=scheme)
+        page.page.locator(".picture .drag").first.press("+")
+        found = axe.run(page.page).response["violations"]
+        assert found == [], json.dumps(found, indent=1)[:3000]
+        assert page.ask("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_contrast_and_targets(opens: Any) -> None:
+    """Text has a contrast of 4.5 on what is behind it, under the glow too; a target has 24 pixels."""
+    for scheme in ("light", "dark"):
+        page = opens(*LSTM, color_scheme=scheme)
+        page.number("x[0,0,0]").press("+")
+        poor = page.ask(Path(__file__).with_name("contrast.mjs").read_text())
+        assert poor == []
+        assert page.ask(SMALL) == []
+
+
+def test_the_page_never_scrolls_sideways(opens: Any) -> None:
+    for words in (
+        LSTM,
+        ("-l", "bilstm", "--return-sequences", "--return-state"),
+        ("-l", "gru", "--input-shape", "1,60,12", "--units", "16"),
+    ):
+        page = opens(*words, viewport={"width": 320, "height": 700})
+        assert page.ask("document.documentElement.scrollWidth") <= 320
+
+
+def test_hostile_names_are_text(opens: Any, tmp_path: Path) -> None:
+    table = tmp_path / "a.csv"
+    table.write_text('"<img src=x onerror=alert(1)>","</script><b>"\n1,2\n3,4\n')
+    page = opens(str(table), "-l", "lstm", "--seed", "1")
+    page.number("input[0,1,0]").click()
+    assert "<img src=x onerror=alert(1)>" in page.page.locator(".terms").inner_text()
+    assert page.page.locator("img").count() == 0
+
+
+def test_nan_and_infinity_in_the_input(opens: Any) -> None:
+    page = opens(
+        '[[["NaN", 1], ["Infinity", 0.5], [1, 2]]]', "-l", "lstm", "--return-sequences", "--seed", "1"
+    )
+    assert page.ask("rnncli.compute().hidden_states[0][2][0]") == "NaN"
+    assert "NaN" in page.page.locator(".tensors").inner_text()
+
+
+def test_without_scripts_the_tables_are_there(opens: Any) -> None:
+    page = opens(*LSTM, java_script_enabled=False)
+    text = page.page.locator("body").inner_text()
+    assert "last_cell_state" in text
+    assert "forget" in text
+    assert "0.2348" in text
+
+
+def test_it_prints(opens: Any, tmp_path: Path) -> None:
+    page = opens(*LSTM)
+    paper = page.page.pdf(path=str(tmp_path / "a.pdf"))
+    assert paper.startswith(b"%PDF")
+    assert len(paper) > 10_000
+
+
+def test_both_languages_are_in_the_page(opens: Any) -> None:
+    page = opens(*LSTM)
+    assert "Where this number comes from" in page.page.locator("body").inner_text()
+    page.page.get_by_label("Language").select_option("ko")
+    assert "Where this number comes from" not in page.page.locator("body").inner_text()
+    assert page.ask("document.documentElement.lang") == "ko"
+
+
+def test_a_large_layer_has_strips(opens: Any, rnncli: Run) -> None:
+    page = opens(
+        "-l", "lstm", "--units", "24", "--input-shape", "3,50,8", "--return-sequences", "--seed", "3"
+    )
+    assert page.page.locator(".strip").count() == 8
+    page.page.get_by_role("combobox", name="sequence").select_option("2")
+    page.page.locator(".strip canvas").nth(3).click(position={"x": 5, "y": 5})
+    assert page.page.locator(".value").inner_text().startswith("forget[2,0,")
+    page.page.get_by_role("slider").fill("20")
+    assert "[2,20," in page.page.locator(".value").inner_text()
+    check_command(rnncli, page)
+
+
+def test_a_stack_is_drawn_one_layer_at_a_time(opens: Any, rnncli: Run) -> None:
+    page = opens("-l", "bigru", "-l", "Dropout(0.5)", "-l", "lstm", "--seed", "5")
+    check_command(rnncli, page)
+    gradient = page.ask("rnncli.gradient('hidden_state[0,0]').x[0]")
+    assert all(any(row) for row in gradient)
+    page.page.get_by_role("combobox", name="layer").select_option("0")
+    assert page.page.locator(".box").count() == 8
+    page.number("x[0,2,1]").press("+")
+    check_command(rnncli, page)

@@ -1,0 +1,154 @@
+"""The numbers of a page are rnncli's: returned, explained, and their gradients; without a browser."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from pages import CELLS, PageCase, answers, page_of, random_pages
+
+from rnncli import compute
+from rnncli.case import Array
+from rnncli.compute import chain_rule
+from rnncli.compute.derivation import explain
+from rnncli.errors import RnncliError
+from rnncli.layers.case import Case
+from rnncli.layers.stack import Stack
+from rnncli.result import Result
+
+TOLERANCE = 1e-6
+"""Times the largest number of a tensor, at least 1."""
+
+
+def test_random_layers_have_the_numbers_of_rnncli() -> None:
+    check(list(random_pages(200)))
+
+
+def test_cells_of_the_samples_have_the_numbers_of_rnncli() -> None:
+    rng = np.random.default_rng(3)
+    pages = []
+    for cell in CELLS:
+        options = "return_sequences=True, return_state=True"
+        for layer in (
+            f"@{cell}(3, {options})",
+            f"Bidirectional(@{cell}(2, return_state=True), merge_mode='sum')",
+        ):
+            inputs = rng.normal(size=(2, 5, 4)).astype(np.float32)
+            pages.append(page_of(input=inputs, layer=[layer], seed=7, mask=rng.random((2, 5)) > 0.2))
+    check(pages)
+
+
+def test_double_precision_is_kept() -> None:
+    page = page_of(
+        input=np.random.default_rng(0).normal(size=(2, 6, 3)), layer=["GRU(4, dtype='float64')"], seed=1
+    )
+    (answer,) = answers([page], [[]])
+    ours = compute.run(page.case, "numpy").outputs[0].values
+    np.testing.assert_allclose(answer["returned"]["hidden_state"], ours, rtol=0, atol=5e-13)
+
+
+def test_nan_and_infinity_are_words() -> None:
+    inputs = np.array([[[1.0, np.nan], [np.inf, 0.5]]], np.float32)
+    (answer,) = answers([page_of(input=inputs, layer=["LSTM(2, return_sequences=True)"], seed=1)], [[]])
+    assert "NaN" in answer["returned"]["hidden_states"][0][0]
+
+
+def check(pages: list[PageCase]) -> None:
+    """Compare what the scripts return, explain and differentiate with rnncli."""
+    results = [compute.run(page.case, "numpy") for page in pages]
+    addresses = [list(some_addresses(result)) for result in results]
+    for page, result, wanted, answer in zip(
+        pages, results, addresses, answers(pages, addresses), strict=True
+    ):
+        assert list(answer["returned"]) == [tensor.name for tensor in result.outputs]
+        for tensor in result.outputs:
+            theirs = numbers(answer["returned"][tensor.name])
+            assert_close(theirs, tensor.values, tolerance(page.case, result, tensor.name), page.ask.layer)
+        for address, explained, gradient in zip(
+            wanted, answer["explained"], answer["gradients"], strict=True
+        ):
+            check_explained(page, address, explained)
+            check_gradient(page, result, address, numbers(gradient))
+
+
+def some_addresses(result: Result) -> list[str]:
+    """Return the address of the last number of each tensor."""
+    return [
+        f"{tensor.name}{[size - 1 for size in tensor.values.shape]}".replace(" ", "")
+        for tensor in result.outputs
+    ]
+
+
+def numbers(nested: Any) -> Array:
+    return np.array(nested, dtype=np.float64)  # "NaN" and "Infinity" are numbers to NumPy
+
+
+def assert_close(theirs: Array, ours: Array, most: float, layer: Any) -> None:
+    assert theirs.shape == ours.shape
+    same = (theirs == ours) | (np.isnan(theirs) & np.isnan(ours))
+    with np.errstate(invalid="ignore"):
+        distance = np.where(same, 0, np.abs(theirs - ours))
+    assert not (distance > most).any(), f"{layer}: {distance.max()} > {most}"
+
+
+def tolerance(case: Case, result: Result, name: str) -> float:
+    """Return how far a tensor may be: where rounding is amplified, twice the distance to float64."""
+    values = next(tensor.values for tensor in result.outputs if tensor.name == name)
+    finite = np.abs(values[np.isfinite(values)])
+    least = TOLERANCE * max(1.0, float(finite.max(initial=0)))
+    exact = next(
+        tensor.values for tensor in compute.run(in_double(case), "numpy").outputs if tensor.name == name
+    )
+    with np.errstate(invalid="ignore"):
+        apart = np.abs(np.where(np.isfinite(values), values - exact, 0))
+    return max(least, 2 * float(np.nanmax(apart, initial=0)))
+
+
+def in_double(case: Case) -> Case:
+    """Return the Case with the same weights, computed in float64."""
+    weights, _ = compute.weights_and_seeds(case, case.stack, "numpy")
+    stack = Stack(_with_dtype(spec) for spec in case.stack)
+    states = case.initial_state and tuple(state.astype(np.float64) for state in case.initial_state)
+    return case._replace(
+        stack=stack,
+        inputs=case.inputs.astype(np.float64),
+        initial_state=states,
+        weights={name: array.astype(np.float64) for name, array in weights.items()},
+    )
+
+
+def _with_dtype(spec: Any) -> Any:
+    config = {
+        name: _with_dtype(value)
+        if hasattr(value, "config") and name in ("layer", "backward_layer", "cell")
+        else value
+        for name, value in spec.config.items()
+    }
+    return replace(spec, config={**config, "dtype": "float64"})
+
+
+def check_explained(page: PageCase, address: str, explained: dict[str, Any]) -> None:
+    """Compare the value of a number, and the sum of its equation's terms where it has one."""
+    try:
+        explanation, _ = explain(page.case, address)
+    except RnncliError:
+        return
+    ours, theirs = explanation.value, float(explained["value"])
+    if np.isfinite(ours):
+        assert abs(ours - theirs) <= 1e-4 * max(1.0, abs(ours)), (page.ask.layer, address)
+
+
+def check_gradient(page: PageCase, result: Result, address: str, theirs: Array) -> None:
+    """Compare the gradient by the input with NumPy's, for the number's own sequence."""
+    tensor = next(index for index, one in enumerate(result.outputs) if address.startswith(f"{one.name}["))
+    values = result.outputs[tensor].values
+    batch = values.shape[0] - 1
+    walk = chain_rule._BackwardWalk(page.case, batch)
+    (ours,) = walk.from_entries(tensor, np.array([values[0].size - 1]))
+    assert not np.any(theirs[:batch])
+    expected = ours[0]
+    if not np.isfinite(expected).all() or not np.isfinite(theirs).all():
+        return
+    largest = max(1.0, float(np.abs(expected).max(initial=0)))
+    assert np.abs(theirs[batch] - expected).max(initial=0) <= 1e-4 * largest, (page.ask.layer, address)

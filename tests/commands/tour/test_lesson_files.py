@@ -1,0 +1,89 @@
+"""The lesson as a page, with live layers and graded exercises, and as a notebook, which runs."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from browsers import node, open_page
+from command import Run
+
+from rnncli.commands.tour import lesson
+from rnncli.commands.tour.exercises import Rule
+
+RULES = (
+    Rule("shape", (1, 4, 3)),
+    Rule("rows", (0,), 4),
+    Rule("rows", (2, 3), 4),
+    Rule("count", (1536,)),
+    Rule("decimal", (0.42,)),
+    Rule("letters", "BA"),
+)
+TYPED = (
+    "(1,4,3)", "[1 4 3]", "1x4x3", "(1, 3)", "0", "t=0", "row 0", "-4", "hidden_states[:, 0, 3:]", "0행", "4",
+    "0.5", "2, 3", "3 2", "-1, 2", "2", "1536", "1,536", "1_536", "1536 parameters", "1535", "1, 536", "0.42",
+    ".42", "f = 0.415", "4.2e-1", "0.44", "-0.42", "0.42 0.42", "B, A", "[B, A]", "ba", "A, B",
+    "BAC", "", "zero",
+)  # fmt: skip
+GRADE = """
+import { isRight } from "./rnncli/commands/report/web/exercise.js";
+const [rules, typed] = JSON.parse(process.argv[1]);
+console.log(JSON.stringify(rules.map((rule) => typed.map((text) => isRight(rule, text)))));
+"""
+
+
+def test_the_page_grades_as_the_command_does() -> None:
+    asked = json.dumps([[rule._asdict() for rule in RULES], TYPED])
+    root = Path(__file__).parents[3]
+    words = [node(), "--input-type=module", "-e", GRADE, asked]
+    said = subprocess.run(words, capture_output=True, text=True, check=True, cwd=root).stdout
+    assert json.loads(said) == [[rule.accepts(text) for text in TYPED] for rule in RULES]
+
+
+def test_the_lesson_is_a_page(rnncli: Run, tmp_path: Path) -> None:
+    path = tmp_path / "lesson.html"
+    assert rnncli("tour", "-o", str(path)).returncode == 0
+    assert path.stat().st_size < 700_000
+    with open_page(path) as page:
+        headings = page.eval_on_selector_all("h2[id]", "all => all.map((heading) => heading.id)")
+        assert headings[: len(lesson.steps())] == [step.topics[0] for step in lesson.steps()]
+        assert page.evaluate("Object.keys(rnncli.steps)") == live_steps()
+        step = "rnncli.steps.simple_rnn.compute().hidden_state[0]"
+        assert page.evaluate(step) == pytest.approx([0.6188, 0.9852, -0.9406], abs=1e-4)
+        answer = page.locator("#answer-1")
+        answer.get_by_role("textbox").fill("row 99")
+        answer.get_by_role("button").click()
+        assert "Not right" in answer.inner_text()
+        page.get_by_label("Language").select_option("ko")
+        assert answer.get_by_role("textbox").input_value() == "row 99"
+        assert "순환층" in page.locator("h1").inner_text()
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def live_steps() -> list[str]:
+    """Return the steps whose first command runs a layer once."""
+    commands = {step.topics[0]: step.commands[0].split() for step in lesson.steps()}
+    return [
+        topic for topic, words in commands.items() if words[1] in ("run", "trace") and "--calls" not in words
+    ]
+
+
+def test_the_notebook_runs_from_top_to_bottom(
+    rnncli: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "lesson.ipynb"
+    assert rnncli("tour", "-o", str(path), "--lang", "ko").returncode == 0
+    cells = json.loads(path.read_text())["cells"]
+    assert sum(cell["cell_type"] == "markdown" for cell in cells) > 2 * len(lesson.steps())
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {}
+    for cell in (cell for cell in cells if cell["cell_type"] == "code"):
+        line = cell["source"]
+        if line.startswith("!rnncli "):
+            assert rnncli(*shlex.split(line)[1:]).returncode == 0, line
+        else:
+            exec(line, names)
