@@ -179,7 +179,7 @@ WHOLE = [
         "FILE: line 10, hidden: the expression is nested more than 50 brackets.\nUse fewer brackets.",
     ),
     (
-        "a = " + "[" * 900 + "]" * 900,
+        "a = " + "[" * 20_000 + "]" * 20_000,  # more than any recursion limit that a library sets
         "FILE: it is not valid TOML, or is nested too deeply.\n"
         'An equation is written in quotes: hidden = "tanh(x @ kernel)"',
     ),

@@ -19,6 +19,7 @@ from rnncli.commands.report.contents import build_contents
 from rnncli.commands.report.tables import write_tables
 from rnncli.errors import UsageError
 from rnncli.models import LayerUse
+from rnncli.process.signals import defer_signals
 from rnncli.show import styles
 from rnncli.show.page import View
 from rnncli.show.visible import escape_json
@@ -82,7 +83,8 @@ def write_page(
     exercises: the rule and the texts of each exercise of a lesson, likewise.
     Raises UsageError for a page that is too large.
     """
-    import orjson
+    with defer_signals():  # orjson crashes the process if its loading is interrupted
+        import orjson
 
     data = {"lang": lang, "korean": _korean(), "layers": layers, "exercises": exercises}
     text = escape_json(orjson.dumps(data)).decode().replace("<", "\\u003c")
