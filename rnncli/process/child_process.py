@@ -54,8 +54,8 @@ child_process.answer_request(sys.argv[1], float(sys.argv[2]))
 MOST_FILES, MOST_WRITTEN = 256, 2**30
 """Limits of a new process: open files, and bytes of a file that it writes."""
 
-_memory_at_start: list[int] = []
-"""In a child: the bytes of address space that it started with; empty if the system does not report them."""
+_memory_at_start: list[int | None] = []
+"""In a child: the bytes of address space that it started with; None if the system does not report them."""
 
 
 class IncompleteOutputError(Exception):
@@ -291,17 +291,21 @@ def limit_memory(memory: int) -> None:
 
     A later call may raise this limit again, up to the limit of `run_in_child`.
     """
-    if _memory_at_start:
-        _limit("RLIMIT_AS", _memory_at_start[0] + memory, for_good=False)
+    for start in filter(None, _memory_at_start):
+        _limit("RLIMIT_AS", start + memory, for_good=False)
 
 
 def limit_data(memory: int) -> None:
-    """Limit what a new process, in which this runs, allocates to `memory` bytes more than now."""
-    if _memory_at_start:
-        with suppress(OSError, ValueError):
-            _limit("RLIMIT_DATA", allocated_bytes() + memory)
-    else:
-        watch_growth(memory, lambda: os._exit(1))
+    """Limit what a new process, in which this runs, allocates to `memory` bytes more than now.
+
+    The process of the caller, where a model with classes of Python runs, has no such limit: it goes on after.
+    """
+    for start in _memory_at_start:
+        if start is None:
+            watch_growth(memory, lambda: os._exit(1))
+        else:
+            with suppress(OSError, ValueError):
+                _limit("RLIMIT_DATA", allocated_bytes() + memory)
 
 
 def _run_child(work: Work, writing: int, seconds: float, memory: int) -> NoReturn:
@@ -319,10 +323,10 @@ def _run_child(work: Work, writing: int, seconds: float, memory: int) -> NoRetur
         os.environ.update(kept)
         with open(writing, "wb") as file:
             _limit_all(seconds, NOFILE=0)
-            if _memory_at_start:
-                _limit("RLIMIT_AS", _memory_at_start[0] + memory)
-            else:
+            if _memory_at_start[0] is None:
                 watch_growth(memory, lambda: os._exit(1))
+            else:
+                _limit("RLIMIT_AS", _memory_at_start[0] + memory)
             work(file)
         code = 0
     except BaseException:
@@ -341,8 +345,10 @@ def _hide_output() -> None:
 
 
 def _limit_all(seconds: float, **most: int) -> None:
-    with suppress(OSError, ValueError):
+    try:
         _memory_at_start.append(address_space())
+    except (OSError, ValueError):
+        _memory_at_start.append(None)
     for name, value in {"CORE": 0, "CPU": math.ceil(seconds), **most}.items():
         _limit(f"RLIMIT_{name}", value)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import resource
 import sys
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, BinaryIO
@@ -71,6 +72,13 @@ def test_without_a_limit_of_the_system_a_child_ends_itself(monkeypatch: pytest.M
         child_process.run_in_child(work, 20, 2**27) as answer,
     ):
         answer.take(1)
+
+
+def test_the_process_of_the_caller_has_no_limit_that_lasts() -> None:
+    before = threading.active_count(), resource.getrlimit(resource.RLIMIT_DATA)
+    child_process.limit_data(1)
+    child_process.limit_memory(1)
+    assert (threading.active_count(), resource.getrlimit(resource.RLIMIT_DATA)) == before
 
 
 def test_a_system_that_measures_nothing_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
