@@ -120,7 +120,7 @@ def test_what_is_refused_and_where(text: str, reason: str, under: str) -> None:
         ("-" * 19_999 + "1", "nested too deeply"),
         ("1" + "+1" * 9_000, "nested too deeply|operator"),
         ("a." * 9_000 + "a", "nested too deeply|contains a,"),
-        ("f(x" + "()" * 9_000 + ")", "nested too deeply|called, once|a name is expected"),
+        ("f(x" + "()" * 9_000 + ")", "nested too deeply|called, once|expected a name"),
         ("1" * 5_000, "too many digits"),
         ("'\0'", "an invalid character"),
         ("'\\N{foo}'", "unicode"),
