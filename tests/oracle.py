@@ -42,9 +42,21 @@ def build_layers(layers: Sequence[Any], inputs: Any) -> Sequence[Any]:
     shape = np.shape(inputs)
     for layer in layers:
         layer.build(shape)
-        returned = layer.compute_output_shape(shape)
-        shape = returned if isinstance(returned[0], (int, type(None))) else returned[0]
+        shape = _output_shape(layer, shape)
     return layers
+
+
+def _output_shape(layer: Any, shape: Any) -> Any:
+    """Return the shape of the first tensor that a layer returns.
+
+    Keras doubles the width of the forward layer for `concat`, also where the backward layer has other units.
+    """
+    returned = layer.compute_output_shape(shape)
+    first = returned if isinstance(returned[0], (int, type(None))) else returned[0]
+    if getattr(layer, "merge_mode", None) == "concat":
+        halves = (layer.forward_layer, layer.backward_layer)
+        return (*first[:-1], sum(_output_shape(half, shape)[-1] for half in halves))
+    return first
 
 
 def variables_by_path(layers: Sequence[Any]) -> dict[str, Any]:
