@@ -272,14 +272,15 @@ def compare(
     """
     from rnncli.commands import compare
 
-    compare.require_one_kind(engines, expect, split)
     limits = complete_tolerances(atol, rtol)
     given = {"engines": engines, "expect": expect, "split": split, "select": select}
     model, layer = split_model(layer) if other is not None else (None, layer)
     passed = options if model is None else {**options, "model": model}
     ask = ask_of(inputs, layer, passed, all_layers=all_layers, all_calls=all_calls)
     if alone:
-        reply = compare.compare_alone(ask, limits, {**given, "other": other, "mapping": mapping})
+        from rnncli.commands.compare.alone import compare_alone
+
+        reply = compare_alone(ask, limits, {**given, "other": other, "mapping": mapping})
     elif other is not None or mapping:
         from rnncli.commands.compare import models
 

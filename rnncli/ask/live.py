@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from rnncli import compute
 from rnncli.ask.live_object import LiveObject
 from rnncli.ask.request import INPUT_OPTIONS, RUN_OPTIONS, Remarks
-from rnncli.ask.subject import Bounds, Chosen, Computed, Outline, Parts, Subject, Verified
+from rnncli.ask.saved import bounds_of
+from rnncli.ask.subject import Chosen, Computed, Outline, Parts, Subject, Verified
 from rnncli.case import Agreement, Array
 from rnncli.compute import compare
 from rnncli.errors import Flag, InputError, LayerError, Message, Text, UsageError, join
@@ -22,7 +23,7 @@ from rnncli.models import LayerUse
 from rnncli.models.call import Computing, plain_tensor, with_returns
 from rnncli.models.live.recording import Call, Recording
 from rnncli.options import flag_name
-from rnncli.result import Label, ModelHead, Result, join_layers
+from rnncli.result import ModelHead, Result, join_layers
 from rnncli.specs.build import build
 
 if TYPE_CHECKING:
@@ -249,7 +250,7 @@ class Live(Subject):
             remarks=self._remarks(uses, shown=True),
             cases={f"{name}/": use.case for name, use in uses.items() if use.case is not None},
             reference=partial(_verify, uses, self.live.framework),
-            bounds=partial(_bounds, results),
+            bounds=partial(bounds_of, results),
         )
 
     def returned(self, like: Returned | None = None, mapping: Mapping[str, str] = {}) -> Returned:
@@ -259,13 +260,13 @@ class Live(Subject):
         self._computing = Computing(self.ask.engine, EVERYTHING)
         uses, remarks, *_ = self.parts()
         recording = self._recording
-        found = compute_uses(self.live.title, uses, self._computing, recording.inputs, remarks)
+        returned = compute_uses(self.live.title, uses, self._computing, recording.inputs, remarks)
         if self.ask.at is not None:
-            return found
-        others = {name: array for name, array in recording.outputs.items() if name not in found.layers}
+            return returned
+        others = {name: array for name, array in recording.outputs.items() if name not in returned.layers}
         tensors = {name: (plain_tensor(name, array),) for name, array in others.items()}
         kinds = {name: kind_of_outputs(tensor) for name, tensor in tensors.items()}
-        return found._replace(layers={**found.layers, **tensors}, kinds={**found.kinds, **kinds})
+        return returned._replace(layers={**returned.layers, **tensors}, kinds={**returned.kinds, **kinds})
 
     def lines(self) -> Lines:
         """Raise UsageError: only the command line has streams."""
@@ -380,14 +381,3 @@ def _verify(
     differences = {difference.name: difference.absolute for difference in measured}
     beyond = [difference.name for difference in measured if not difference.agrees]
     return Verified(replace(result, differences=differences, reference=framework), beyond)
-
-
-def _bounds(results: Mapping[str, Result]) -> dict[Label, Bounds]:
-    """Return the limits of the tensors of the layers, by their labels in the object."""
-    from rnncli.compute import trace
-
-    return {
-        label._replace(layer=layer): limits
-        for layer, result in results.items()
-        for label, limits in trace.tensor_bounds(Stack(result.specs), result.input_shape).items()
-    }

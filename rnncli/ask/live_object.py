@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from functools import partial
+from importlib import import_module
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 from rnncli.models.live import find_framework as find_framework
-from rnncli.models.live import recorder, summarizer
 from rnncli.models.live import unbuilt_config as unbuilt_config
 
 if TYPE_CHECKING:
@@ -23,7 +23,8 @@ class LiveObject:
     def __init__(self, value: Any) -> None:
         framework = find_framework(value)
         assert framework is not None
-        self.value, self.kind, self.recorder = value, framework, recorder(framework)
+        self.value = value
+        self.recorder = import_module(f"rnncli.models.live.{framework}")
         self.framework: str = self.recorder.FRAMEWORK
         self.title = f"{type(value).__name__} ({self.framework})"
         self._recordings: dict[str | None, Recording] = {}
@@ -49,7 +50,9 @@ class LiveObject:
     def summarize(self, ask: Ask) -> Summary:
         """Return every layer; a PyTorch module is called if there is an input."""
         call = partial(self.record, ask)
-        summary: Summary = summarizer(self.kind).summarize(self.value, ask.input, call)
+        summary: Summary = import_module(f"{self.recorder.__name__}_summary").summarize(
+            self.value, ask.input, call
+        )
         return summary
 
 

@@ -97,8 +97,10 @@ def _cut_case(case: Case, index: int, *, cut: bool) -> Case:
     part = slice(index, index + 1)
     states = None if case.initial_state is None else tuple(state[part] for state in case.initial_state)
     mask = None if case.mask is None else case.mask[part]
-    one = case._replace(inputs=case.inputs[part], mask=mask, initial_state=states)
-    return one if mask is None or not cut else one._replace(inputs=one.inputs[:, mask[0]], mask=None)
+    inputs = case.inputs[part]
+    if mask is not None and cut:
+        inputs, mask = inputs[:, mask[0]], None
+    return case._replace(inputs=inputs, mask=mask, initial_state=states)
 
 
 def compute_uses(
@@ -160,7 +162,7 @@ def pair_layers(
             if name not in known:
                 advice = did_you_mean(name, known)
                 raise UsageError("{map}: there is no layer {name!r}.", advice, map=MAP, name=name)
-    partners = {one: two for two, one in mapping.items()}
+    partners = dict(zip(mapping.values(), mapping, strict=True))
     groups: dict[Kind, tuple[list[str], list[str]]] = {}
     for side, kinds, paired in ((0, ours, partners), (1, theirs, mapping)):
         for name, kind in kinds.items():

@@ -286,7 +286,7 @@ def _compute(model_call: call.ModelCall, engine: str, *, everything: bool) -> Co
         remarks=tensors.notes,
         cases={f"{layer}/": pair.display for layer, pair in tensors.cases.items()},
         reference=partial(_verify_in_framework, model_call, tensors.cases, ""),
-        bounds=partial(_bounds, tensors.by_layer),
+        bounds=partial(bounds_of, tensors.by_layer),
     )
 
 
@@ -350,7 +350,7 @@ def _verify_in_framework(
     return Verified(compared, disagreeing, remarks)
 
 
-def _bounds(results: Mapping[str, Result]) -> dict[Label, Bounds]:
+def bounds_of(results: Mapping[str, Result]) -> dict[Label, Bounds]:
     """Return the limits of the tensors of the recurrent layers, by their labels in the model."""
     from rnncli.compute import trace
     from rnncli.layers.stack import Stack

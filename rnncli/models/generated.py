@@ -34,12 +34,12 @@ def generate(
         )
     arrays: dict[str, Array] = {}
     texts: list[Text] = []
-    for index, one in enumerate(wanted):
-        sizes = _choose_sizes(one) if shape is None else concrete_sizes(shape)
-        ids = vocabularies.get(one.name)
-        array = _fill(sizes, fill or "normal", seed + index, one.dtype, ids)
-        arrays[one.name] = array
-        what = f"{one.name} {format_shape(sizes)} {one.dtype}"
+    for index, given in enumerate(wanted):
+        sizes = _choose_sizes(given) if shape is None else concrete_sizes(shape)
+        ids = vocabularies.get(given.name)
+        array = _fill(sizes, fill or "normal", seed + index, given.dtype, ids)
+        arrays[given.name] = array
+        what = f"{given.name} {format_shape(sizes)} {given.dtype}"
         texts.append(what if ids is None else Message("{what}, token ids below {ids}", what=what, ids=ids))
     note = Message(
         "the input is generated: {inputs}; {--seed:seed} repeats it", inputs=join(texts, "; "), seed=seed

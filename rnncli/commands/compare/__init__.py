@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from rnncli.errors import Flag, UsageError
-from rnncli.options import first_given
 
 if TYPE_CHECKING:
     from rnncli.ask import Ask
@@ -46,9 +45,10 @@ def compare(
     from rnncli.commands.checks import parse_tolerances
 
     tolerances = parse_tolerances(atol, rtol)
-    require_one_kind(engines, expect, split)
     options = {"engines": engines, "expect": expect, "split": split, "select": select}
     if alone:
+        from rnncli.commands.compare.alone import compare_alone
+
         reply = compare_alone(ask, tolerances, {**options, "other": other, "mapping": mapping})
         return reply._replace(failure=checks.find_difference(reply.answer.differences))
     if other is not None or mapping:
@@ -59,25 +59,6 @@ def compare(
     expected = checks.read_expectation(expect, ask)
     reply = compute_report(ask, tolerances, engines, expected, split, select)
     return reply._replace(failure=checks.find_difference(reply.answer.differences))
-
-
-def require_one_kind(engines: Any, expect: Any, split: int | None) -> None:
-    """Raise UsageError for two kinds of comparison that exclude each other."""
-    if split is not None and (engines is not None or expect is not None):
-        raise UsageError(
-            "{--split} compares one engine with itself, not with {given}.",
-            "Leave {--split} or {given} out; {--engine} chooses the engine for {--split}.",
-            given=Flag("--engines" if engines is not None else "--expect"),
-        )
-
-
-def compare_alone(ask: Ask, tolerances: TolerancePair, others: Mapping[str, Any]) -> Reply[CompareAnswer]:
-    """Return the answer about sequences alone.  others: options that compare something else."""
-    from rnncli.commands.compare import alone
-
-    if flag := first_given(others, others):
-        raise UsageError("{flag} does not apply to {--alone:on}.", "Leave {flag} out.", flag=Flag(flag))
-    return alone.compare_alone(ask, tolerances)
 
 
 def compute_report(
@@ -92,7 +73,14 @@ def compute_report(
 
     engines: their names, with commas between.  expected: what to compare with, instead of engines.
     split: time steps of a piece, to compare one engine with itself.
+    Raises UsageError for two kinds of comparison that exclude each other.
     """
+    if split is not None and (engines is not None or expected is not None):
+        raise UsageError(
+            "{--split} compares one engine with itself, not with {given}.",
+            "Leave {--split} or {given} out; {--engine} chooses the engine for {--split}.",
+            given=Flag("--engines" if engines is not None else "--expect"),
+        )
     from rnncli.ask import subject_of
     from rnncli.commands.compare import comparison, engine_pairs
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,8 @@ from rnncli.case import Array
 from rnncli.commands import checks
 from rnncli.commands.compare.answer import CompareAnswer, find_largest
 from rnncli.compute.compare import TensorDifference, TolerancePair, measure, require_known
-from rnncli.errors import InputError, Message, Text, UsageError, format_names
+from rnncli.errors import Flag, InputError, Message, Text, UsageError, format_names
+from rnncli.options import first_given
 from rnncli.result import NamedTensor
 from rnncli.show.answer import Reply
 
@@ -27,11 +29,14 @@ ROUNDING = Message("the difference between a sequence alone and in its batch is 
 REAL = Message("what a sequence returns depends on its batch or its padding")
 
 
-def compare_alone(ask: Ask, tolerances: TolerancePair) -> Reply[CompareAnswer]:
+def compare_alone(ask: Ask, tolerances: TolerancePair, others: Mapping[str, Any]) -> Reply[CompareAnswer]:
     """Compare each sequence of the batch with the same sequence alone.
 
+    others: options that compare something else.
     Raises UsageError if there is nothing to compare, or if the layers draw random numbers.
     """
+    if flag := first_given(others, others):
+        raise UsageError("{flag} does not apply to {--alone:on}.", "Leave {flag} out.", flag=Flag(flag))
     if ask.training or ask.calls > 1:
         raise UsageError(
             "{--alone} compares one call without dropout.", "Leave {--training} and {--calls} out."

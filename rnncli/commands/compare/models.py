@@ -70,8 +70,8 @@ def compare_models(
     require_known(tolerances, [tensor.name for tensors in first.layers.values() for tensor in tensors])
     pairs = pair_layers(first.name, first.kinds, second.name, second.kinds, mapping)
     differences = tuple(
-        _compare_layers(one, first.layers[one], two, second.layers[two], tolerances)
-        for one, two in pairs.items()
+        _compare_layers(ours, first.layers[ours], theirs, second.layers[theirs], tolerances)
+        for ours, theirs in pairs.items()
     )
     parting = find_parting(differences)
     if parting is None:
@@ -100,8 +100,8 @@ def compare_models(
 
 def _return_both(ask: Ask, other: Mapping[str, Any], mapping: Mapping[str, str]) -> tuple[Returned, Returned]:
     """Return what both models return.  The first one gets the input, unless only its layers follow."""
-    first, second = (_assume(one) for one in (ask, _ask_like(ask, other)))
-    lost = ask.custom_objects is not None is first.ask.custom_objects is second.ask.custom_objects
+    first, second = map(_assume, (ask, _ask_like(ask, other)))
+    lost = ask.custom_objects is not None and first.ask.custom_objects is second.ask.custom_objects is None
     if lost or (ask.assume is not None and not (first.follows or second.follows)):
         first = subject_of(ask)  # which says what the option is for
     if not first.follows or second.follows:
@@ -190,7 +190,7 @@ def _align(tensor: NamedTensor, other: NamedTensor) -> Any:
     if values.shape != tensor.values.shape or "timesteps" not in tensor.axes:
         return values
     steps = range(values.shape[1])
-    ours, theirs = (list(one.time or steps) for one in (tensor, other))
+    ours, theirs = (list(side.time or steps) for side in (tensor, other))
     values = values[:, [theirs.index(step) for step in ours]]
     if tensor.masked is None or other.masked is None:
         return values

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from operator import attrgetter
 from typing import Any
 
 from rnncli.case import format_shape
@@ -72,10 +73,6 @@ def _gates(layer: LayerRow, _: View) -> str:
     return ", ".join(layer.gates)
 
 
-def _is_recurrent(layer: LayerRow) -> bool:
-    return layer.recurrent
-
-
 LAYERS = (
     Field("name", heading="layer", style="strong"),
     Field("class_name", heading="class"),
@@ -87,8 +84,8 @@ LAYERS = (
     Field("attributes", show=_attributes, json=lambda row: row.attributes is not None),
     Field("input_tensors", lambda row: _tensors(row.taken), json=lambda row: bool(row.taken)),
     Field("recurrent"),
-    Field("states", lambda row: _tensors(row.states), "states", _states, json=_is_recurrent),
-    Field("gates", lambda row: list(row.gates), "gates", _gates, json=_is_recurrent),
+    Field("states", lambda row: _tensors(row.states), "states", _states, json=attrgetter("recurrent")),
+    Field("gates", lambda row: list(row.gates), "gates", _gates, json=attrgetter("recurrent")),
     Field("note", lambda row: str(row.note), json=lambda row: bool(row.note)),
 )
 """What the answer says of a layer."""

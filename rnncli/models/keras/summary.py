@@ -60,8 +60,8 @@ def summarize(graph: Graph, sizes: Mapping[str, Shape]) -> Summary:
             return TensorRow(name, None)
         pairs = zip(*(array.shape for array in arrays), strict=True)
         axes = [size if size == other else None for size, other in pairs]
-        found = tuple((None if axis else batch) if size == 0 else size for axis, size in enumerate(axes))
-        return TensorRow(name, found, "" if arrays[0].dtype == object else str(arrays[0].dtype))
+        shape = tuple((None if axis else batch) if size == 0 else size for axis, size in enumerate(axes))
+        return TensorRow(name, shape, "" if arrays[0].dtype == object else str(arrays[0].dtype))
 
     hidden, counter = hidden_nodes(graph), WeightCounter()
     made = [_row(node, first, hidden, counter, tensor) for node in graph.nodes if node.name not in hidden]

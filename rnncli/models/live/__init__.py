@@ -3,7 +3,6 @@
 A framework's recorder, `keras.py` or `torch.py`, has
     FRAMEWORK                                   its name, as its users write it
     record(model, given, *, training, at, beside)   the Recording of one call of the object
-    layer_names(model)                              the names of the recurrent layers that it holds
 `keras_summary.py` and `torch_summary.py` have
     summarize(model, given, call)                   the Summary; `call` calls the object with what is given
 given: what the user passes, see `bind`.  training: whether the call is in training.
@@ -15,8 +14,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from importlib import import_module
-from types import ModuleType
 from typing import Any, Literal
 
 from rnncli.errors import UsageError
@@ -50,13 +47,3 @@ def unbuilt_config(value: Any) -> Mapping[str, Any] | None:
         return None
     config: Mapping[str, Any] = keras.saving.serialize_keras_object(value)
     return config
-
-
-def recorder(framework: Framework) -> ModuleType:
-    """Return the recorder of a framework."""
-    return import_module(f"rnncli.models.live.{framework}")
-
-
-def summarizer(framework: Framework) -> ModuleType:
-    """Return what lists the layers of an object of this framework."""
-    return import_module(f"rnncli.models.live.{framework}_summary")

@@ -37,11 +37,6 @@ from rnncli.models.live.recording import (
 FRAMEWORK = "Keras"
 
 
-def layer_names(model: Any) -> tuple[str, ...]:
-    """Return the names of the recurrent layers that the object holds."""
-    return tuple(held.name for held in find_layers(model) if held.is_outermost)
-
-
 def record(model: Any, given: Any, *, training: bool, at: str | None, beside: Mapping[str, Any]) -> Recording:
     """Call the object once, and return what its recurrent layers got and returned.
 

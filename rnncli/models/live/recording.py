@@ -8,7 +8,7 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from threading import RLock
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -23,6 +23,7 @@ RECORDING = RLock()
 PLAIN = (str, bytes, int, float, type(None))
 """Types that hold nothing; a model may have a list of a hundred thousand words."""
 
+Leaf = TypeVar("Leaf")
 Restore = Callable[[], None]
 """Puts something back as it was; where nothing changed, it writes nothing."""
 
@@ -181,15 +182,16 @@ def bind(
         ) from None
 
 
-def flatten(name: str, value: Any, to_array: Callable[[Any], Array | None]) -> dict[str, Array]:
+def flatten(name: str, value: Any, to_array: Callable[[Any], Leaf | None]) -> dict[str, Leaf]:
     """Return the arrays in nested tuples, lists and dicts: `output`, or `output_0`, `output_1_0` and so on.
 
-    to_array: converts a tensor of the framework; None for any other value.
+    to_array: converts a tensor of the framework, to its shape maybe; None for any other value.
     """
     array = to_array(value)
     if array is not None:
         return {name: array}
-    parts = value.items() if isinstance(value, Mapping) else enumerate(value) if _is_list(value) else ()
+    several = value if isinstance(value, (list, tuple)) else ()
+    parts = value.items() if isinstance(value, Mapping) else enumerate(several)
     return {
         path: array for key, part in parts for path, array in flatten(f"{name}_{key}", part, to_array).items()
     }
@@ -246,10 +248,6 @@ def require_states(name: str, given: Iterable[Any], wanted: Iterable[Any]) -> No
                 wanted=texts[1],
                 given=texts[0],
             )
-
-
-def _is_list(value: Any) -> bool:
-    return isinstance(value, (list, tuple))
 
 
 def save_random() -> Restore:

@@ -56,7 +56,7 @@ BESIDE = {"initial_state": ("hx", "hidden", "state"), "lengths": ("length", "seq
 """Other names of parameters that take what is given beside the input."""
 
 
-def layer_names(model: nn.Module) -> tuple[str, ...]:
+def _layer_names(model: nn.Module) -> tuple[str, ...]:
     """Return the recurrent layers that a module holds, `encoder.lstm`; `lstm_l0` and so on for several."""
     names: list[str] = []
     for path, module in named_modules(_uncompiled(model)):
@@ -267,7 +267,7 @@ def _choose(model: nn.Module, modules: Mapping[str, Any], at: str | None) -> dic
     path = re.sub(r"@\d+$", "", at)
     if path in modules:
         return {path: modules[path]}
-    names = layer_names(model)
+    names = _layer_names(model)
     if path in names:
         bare = re.sub(r"_l\d+$", "", path)
         return {bare: modules[bare]} if bare in modules else recurrent

@@ -9,9 +9,12 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.nn.utils.rnn import PackedSequence
 
 from rnncli.errors import LayerError
 from rnncli.models.layer_cases import name_outputs
+from rnncli.models.live.recording import flatten
+from rnncli.models.live.torch import named_modules
 from rnncli.models.live.torch_calls import RECURRENT, module_of
 from rnncli.models.summary import LayerRow, Summary, TensorRow, WeightCounter, features_of, known_spec
 
@@ -35,8 +38,8 @@ def summarize(model: nn.Module, given: Any, call: Callable[[], object]) -> Summa
                 if "" not in seen:  # else it was called, and holds nothing recurrent
                     raise
     counter, rows = WeightCounter(), list[LayerRow]()
-    for name, module in model.named_modules():
-        path, weights = _path(name), _weights(module)
+    for path, module in named_modules(model):
+        weights = _weights(module)
         if isinstance(module, RECURRENT):
             rows += _recurrent(path, module, weights, seen, counter)
         elif weights or not [*module.children()]:
@@ -64,15 +67,17 @@ def summarize(model: nn.Module, given: Any, call: Callable[[], object]) -> Summa
 def _observed(model: nn.Module, seen: Observed) -> Iterator[None]:
     """Note what each module takes and returns in its first call."""
 
+    def rows(value: Any) -> tuple[TensorRow, ...]:
+        return tuple(flatten("", value, _row).values())
+
     def hook(path: str) -> Any:
         def note(_: Any, args: Any, kwargs: Any, returned: Any) -> None:
-            seen.setdefault(path, (tuple(_tensors([args, kwargs])), tuple(_tensors(returned))))
+            seen.setdefault(path, (rows([args, kwargs]), rows(returned)))
 
         return note
 
-    modules = dict(model.named_modules())
     hooks = [
-        module.register_forward_hook(hook(_path(name)), with_kwargs=True) for name, module in modules.items()
+        module.register_forward_hook(hook(path), with_kwargs=True) for path, module in named_modules(model)
     ]
     try:
         yield
@@ -151,20 +156,9 @@ def _count(weights: Mapping[str, Any], counter: WeightCounter) -> Any:
     return counter.rows(weights.items(), frozen=frozen)
 
 
-def _path(name: str) -> str:
-    """Return the path of a module, without what torch.compile puts around it."""
-    return ".".join(part for part in name.split(".") if part != "_orig_mod")
-
-
-def _tensors(value: Any) -> Iterator[TensorRow]:
-    """Yield the tensors in nested values."""
-    if isinstance(value, torch.Tensor):
-        yield TensorRow("", tuple(value.shape), str(value.dtype).removeprefix("torch."))
-    elif isinstance(value, Mapping):
-        for item in value.values():
-            yield from _tensors(item)
-    elif isinstance(value, nn.utils.rnn.PackedSequence):
-        yield from _tensors(value.data)
-    elif isinstance(value, (list, tuple)):
-        for item in value:
-            yield from _tensors(item)
+def _row(value: Any) -> TensorRow | None:
+    """Return the shape of a tensor, of a packed one as it is packed; None for any other value."""
+    value = value.data if isinstance(value, PackedSequence) else value
+    if not isinstance(value, torch.Tensor):
+        return None
+    return TensorRow("", tuple(value.shape), str(value.dtype).removeprefix("torch."))

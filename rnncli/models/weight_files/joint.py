@@ -46,10 +46,10 @@ def find_chains(arrays: Mapping[str, Any]) -> Iterator[FoundChain]:
     for path in cells:
         half = _HALF.fullmatch(path)
         whole = f"{half['above']}{half['below']}" if half else path
-        place = _STACKED.fullmatch(whole)
-        above = place["above"] if place else whole.rpartition("/")[0] or whole
+        layer = _STACKED.fullmatch(whole)
+        above = layer["above"] if layer else whole.rpartition("/")[0] or whole
         name = above.rstrip("/").removesuffix("/multi_rnn_cell")
-        halves = stacks.setdefault(name, {}).setdefault(int(place["index"]) if place else 0, {})
+        halves = stacks.setdefault(name, {}).setdefault(int(layer["index"]) if layer else 0, {})
         halves[half["half"] if half else path] = path
     for name, stack in stacks.items():
         layers: list[LayerWeights] = []
