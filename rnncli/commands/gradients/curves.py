@@ -162,14 +162,14 @@ def classify_curve(steps: Sequence[int], norms: Sequence[float]) -> Verdict:
     return Verdict("steady", None, ratios[0], steps[last])
 
 
-def target_of(text: str | None, infos: Sequence[TensorInfo]) -> GradientTarget:
-    """Parse `hidden_states[0,3,1]`; the default is the output of the last time step.
+def target_of(text: str | None, infos: Sequence[TensorInfo], row: int = -1) -> GradientTarget:
+    """Parse `hidden_states[0,3,1]`; the default is the output of one time step, in this row.
 
     Each axis takes a number or a slice, batch first; an omitted axis is taken whole, except that
     an omitted batch means sequence 0.  Raises UsageError if there is no such number.
     """
     if text is None:
-        text = f"{infos[0].name}[0, -1]" if "timesteps" in infos[0].axes else f"{infos[0].name}[0]"
+        text = f"{infos[0].name}[0, {row}]" if "timesteps" in infos[0].axes else f"{infos[0].name}[0]"
     info, parts = addresses.find_tensor(text, infos, Message("{--of}: "))
     return _locate(infos.index(info), info, _index(text, parts or ("0",), info))
 
@@ -191,6 +191,19 @@ def find_last_recurrent(case: Case) -> int:
         advice = "Use SimpleRNN, LSTM, GRU, RNN or Bidirectional."
         raise UsageError(refusal, advice)
     return max(index for index, spec in enumerate(case.stack) if layers.is_stepped(spec))
+
+
+def _last_row(case: Case, recurrent: int) -> int:
+    """Return the last row of the output of sequence 0 that the mask does not make zeros.
+
+    recurrent: the index of the last recurrent layer.
+    """
+    rows = case.stack.masked_rows(case.inputs, case.mask, started=case.initial_state is not None)[recurrent]
+    loops: Mapping[str, Any] = case.stack.layers[recurrent].loops
+    zeroed = any(loop.config["zero_output_for_mask"] for loop in loops.values())
+    if rows is None or not zeroed or rows[0].all():
+        return -1
+    return int((~rows[0]).nonzero()[0][-1])
 
 
 def _index(text: str, parts: Sequence[str], info: TensorInfo) -> Index:
@@ -266,7 +279,7 @@ def gradients(case: Case, of: str | None = None, engine: str = "auto") -> Gradie
     stack = case_with_states.stack
     infos = stack.outputs(case.inputs.shape)
     weight = _find_weight(of, case, last)
-    numbers = target_of(None if weight else of, infos)
+    numbers = target_of(None if weight else of, infos, _last_row(case, last))
     numbers = numbers._replace(sequence=case.sequence_names[numbers.batch] if case.sequence_names else "")
     shape, dtype = tuple(case.inputs.shape), str(case.inputs.dtype)
     header = Result(

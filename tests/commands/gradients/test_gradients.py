@@ -306,6 +306,31 @@ def test_masking_in_front_masks() -> None:
     assert (found.curves[-1].norms[2:4] == 0).all()
 
 
+@pytest.mark.parametrize(
+    ("layers", "row"),
+    [
+        (["Bidirectional(LSTM(2, return_sequences=True))"], 2),
+        (["GRU(2, return_sequences=True, zero_output_for_mask=True)"], 2),
+        (["GRU(2, return_sequences=True, go_backwards=True, zero_output_for_mask=True)"], 4),
+        (["Bidirectional(LSTM(2, return_sequences=True))", "Dense(2)"], 2),
+        (["GRU(2, return_sequences=True)"], 4),
+    ],
+)
+def test_the_last_output_is_none_that_the_mask_makes_zeros(layers: list[str], row: int) -> None:
+    case = random_case(4, *layers)._replace(mask=np.arange(5) < np.array([[3], [5]]))
+    found = curves.gradients(case)
+    assert found.target.text.endswith(f"[0, {row}, :]")
+    assert all(curve.norms.any() for curve in found.curves)
+    np.testing.assert_allclose(found.curves[-1].norms, of_inputs(case, found.target), rtol=2e-6, atol=1e-9)
+
+
+def test_of_a_sequence_of_padding_it_is_the_last_row() -> None:
+    case = random_case(4, "Bidirectional(LSTM(2, return_sequences=True))")
+    found = curves.gradients(case._replace(mask=np.array([[False] * 5, [True] * 5])))
+    assert found.target.text == "hidden_states[0, 4, :]"
+    assert not any(curve.norms.any() for curve in found.curves)
+
+
 def test_more_numbers_than_go_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     from rnncli.compute import chain_rule
 
