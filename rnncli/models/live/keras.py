@@ -24,10 +24,9 @@ from rnncli.models.live.recording import (
     RECORDING,
     Call,
     Recording,
+    arrange_calls,
     bind,
     flatten,
-    join_steps,
-    name_uses,
     require_numbers,
     require_states,
     stack_sequences,
@@ -46,11 +45,7 @@ def record(model: Any, given: Any, *, training: bool, at: str | None, beside: Ma
     targets = choose_targets(held, at)
     arguments = _arguments(model, given, beside, training=training)
     _require_recordable(model, targets, arguments.arguments)
-    inputs = {
-        name: array
-        for path, value in _name_inputs(model, dict(arguments.arguments)).items()
-        for name, array in flatten(path, value, _to_array).items()
-    }
+    inputs = flatten("", _name_inputs(model, arguments.arguments), _to_array)
     require_numbers(inputs)
     recorder = _Recorder(targets)
     with RECORDING, unchanged([layer.layer for layer in held], arguments.arguments) as notes:
@@ -61,7 +56,7 @@ def record(model: Any, given: Any, *, training: bool, at: str | None, beside: Ma
             if recorder.refusal is not None:
                 raise recorder.refusal from None
             raise
-    calls = name_uses(join_steps(recorder.calls))
+    calls = arrange_calls(recorder.calls)
     _require_calls(held, calls, at)
     return Recording(calls, inputs, flatten("output", returned, _to_array), (*notes, *recorder.notes()))
 

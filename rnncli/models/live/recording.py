@@ -3,8 +3,7 @@
 # Annotations are objects rather than text, which named tuples would have to evaluate when the file is read.
 
 import inspect
-import random
-from collections import OrderedDict, deque
+from collections import Counter, OrderedDict, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from threading import RLock
@@ -64,9 +63,9 @@ class Call(NamedTuple):
 
 
 class Recording(NamedTuple):
-    """One call of a live object.  The recorder passes `calls` through `join_steps` and `name_uses`.
+    """One call of a live object.
 
-    calls: of its recurrent layers, in order, steps joined, each with a name of its own.
+    calls: of its recurrent layers, as `arrange_calls` returns them.
     inputs: what the object was given, by the names of its parameters.  outputs: what it returned, by name.
     notes: what was not seen, and what changed.
     """
@@ -77,7 +76,19 @@ class Recording(NamedTuple):
     notes: tuple[Text, ...] = ()
 
 
-def join_steps(calls: Iterable[Call]) -> list[Call]:
+def arrange_calls(calls: Iterable[Call]) -> list[Call]:
+    """Return the calls that were recorded, in order, steps joined; the second use of a layer is `lstm@1`."""
+    uses: Counter[str] = Counter()
+    named = []
+    for call in _join_steps(calls):
+        again = f"@{uses[call.name]}" if uses[call.name] else ""
+        uses[call.name] += 1
+        before = f"{call.before}{again}" if call.before else ""
+        named.append(call._replace(name=f"{call.name}{again}", before=before))
+    return named
+
+
+def _join_steps(calls: Iterable[Call]) -> list[Call]:
     """Return the calls; steps of a layer, each from the state that the one before returned, are one call.
 
     The joined call stands where its first step was.  Steps that do not chain stay apart.
@@ -138,24 +149,6 @@ def _join(chain: Sequence[Call]) -> Call:
     )
 
 
-def name_uses(calls: Sequence[Call]) -> list[Call]:
-    """Return the calls with names that differ: the second use of a layer is `lstm@1`.
-
-    Two layers of one name are called by the paths of their attributes.
-    """
-    paths: dict[str, set[str]] = {}
-    for call in calls:
-        paths.setdefault(call.name, set()).add(call.path)
-    uses: dict[str, int] = {}
-    named = []
-    for call in calls:
-        name = call.name if len(paths[call.name]) == 1 else call.path
-        use = uses[name] = uses.get(name, -1) + 1
-        again = f"@{use}" if use else ""
-        named.append(call._replace(name=f"{name}{again}", before=call.before and f"{call.before}{again}"))
-    return named
-
-
 def bind(
     function: Callable[..., Any], given: Any, beside: Mapping[str, Any] | None = None
 ) -> inspect.BoundArguments:
@@ -185,6 +178,7 @@ def bind(
 def flatten(name: str, value: Any, to_array: Callable[[Any], Leaf | None]) -> dict[str, Leaf]:
     """Return the arrays in nested tuples, lists and dicts: `output`, or `output_0`, `output_1_0` and so on.
 
+    name: of the value; "" if the keys or the numbers of its parts are their whole names.
     to_array: converts a tensor of the framework, to its shape maybe; None for any other value.
     """
     array = to_array(value)
@@ -192,9 +186,10 @@ def flatten(name: str, value: Any, to_array: Callable[[Any], Leaf | None]) -> di
         return {name: array}
     several = value if isinstance(value, (list, tuple)) else ()
     parts = value.items() if isinstance(value, Mapping) else enumerate(several)
-    return {
-        path: array for key, part in parts for path, array in flatten(f"{name}_{key}", part, to_array).items()
-    }
+    arrays: dict[str, Leaf] = {}
+    for key, part in parts:
+        arrays |= flatten(f"{name}_{key}" if name else str(key), part, to_array)
+    return arrays
 
 
 def require_numbers(inputs: Mapping[str, Array]) -> None:
@@ -248,18 +243,6 @@ def require_states(name: str, given: Iterable[Any], wanted: Iterable[Any]) -> No
                 wanted=texts[1],
                 given=texts[0],
             )
-
-
-def save_random() -> Restore:
-    """Save the random states of Python and of NumPy."""
-    state = random.getstate()
-    numpy_state = np.random.get_state()
-
-    def restore() -> None:
-        random.setstate(state)
-        np.random.set_state(numpy_state)
-
-    return restore
 
 
 def save_attributes(objects: Iterable[Any], save_value: Callable[[Any], Restore | None]) -> Restore:

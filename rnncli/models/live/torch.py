@@ -29,10 +29,9 @@ from rnncli.models.live.recording import (
     RECORDING,
     Call,
     Recording,
+    arrange_calls,
     bind,
     flatten,
-    join_steps,
-    name_uses,
     require_numbers,
     require_states,
     stack_sequences,
@@ -41,16 +40,15 @@ from rnncli.models.live.recording import (
 from rnncli.models.live.torch_calls import (
     FORWARDS,
     RECURRENT,
-    Given,
+    ModuleInput,
     call_of_other,
     calls_of,
-    input_and_states,
     module_of,
     to_array,
     weights_at_rest,
     weights_of,
 )
-from rnncli.models.live.torch_state import UNREADABLE, checksums, differ, save, version_of
+from rnncli.models.live.torch_state import UNREADABLE, checksums, differ, unchanged, version_of
 
 BESIDE = {"initial_state": ("hx", "hidden", "state"), "lengths": ("length", "seq_lengths"), "mask": ()}
 """Other names of parameters that take what is given beside the input."""
@@ -79,39 +77,23 @@ def record(
     _require_recordable(model, every)
     chosen = _choose(model, modules, at)
     arguments = _arguments(model, given, beside)
-    inputs = _name_arguments(arguments)
+    inputs = flatten("", arguments.arguments, to_array)
     require_numbers(inputs)
-    with RECORDING:
-        recorder = _Recorder()
-        restore = save(every, arguments.arguments)
-        try:
-            _prepare(every, training=training)
-            for path, module in chosen.items():
-                vars(module)["forward"] = _Forward(recorder, path, module)
-                recorder.watch_hooks(path, module)
-            sums = checksums(model)
-            outputs = flatten("output", model(*arguments.args, **arguments.kwargs), to_array)
-            changed = [name for name, number in checksums(model).items() if sums.get(name) != number]
-            written = [
-                name
-                for name, array in _name_arguments(arguments).items()
-                if name not in inputs or differ(array, inputs[name])
-            ]
-        finally:
-            restore()
-    calls = name_uses(join_steps(recorder.calls))
+    recorder = _Recorder()
+    with RECORDING, unchanged(every, arguments.arguments):
+        _prepare(every, training=training)
+        for path, module in chosen.items():
+            vars(module)["forward"] = _Forward(recorder, path, module)
+            recorder.watch_hooks(path, module)
+        sums = checksums(model)
+        outputs = flatten("output", model(*arguments.args, **arguments.kwargs), to_array)
+        changed = [name for name, number in checksums(model).items() if sums.get(name) != number]
+        after = flatten("", arguments.arguments, to_array)
+        written = [name for name in after if name not in inputs or differ(after[name], inputs[name])]
+    calls = arrange_calls(recorder.calls)
     _require_calls(model, modules, calls, at)
     notes = (*_notes(chosen, calls, changed, written), *recorder.notes())
     return Recording(calls, inputs, outputs, notes)
-
-
-def _name_arguments(arguments: inspect.BoundArguments) -> dict[str, Array]:
-    """Return the arrays in the arguments of a call, by the names of its parameters."""
-    return {
-        name: array
-        for parameter, value in arguments.arguments.items()
-        for name, array in flatten(parameter, value, to_array).items()
-    }
 
 
 class _Known(NamedTuple):
@@ -157,7 +139,7 @@ class _Recorder:
         with suppress(*UNREADABLE):
             if isinstance(module, RECURRENT):
                 layers = self._layers(path, module)
-                given = Given.read(module, *input_and_states(args, kwargs))
+                given = ModuleInput.read(module, args, kwargs)
                 readers.append(lambda returned: calls_of(path, module, layers, given, returned))
         with suppress(*UNREADABLE):
             if is_own:
@@ -175,7 +157,7 @@ class _Recorder:
     def watch_hooks(self, path: str, module: nn.Module) -> None:
         """Compare what `forward` returns with what the module returns after its hooks.
 
-        Who puts the attributes of the module back takes the hook away.
+        Putting the attributes of the module back takes the hook away.
         """
 
         def note(called: nn.Module, _: object, returned: object) -> None:
@@ -400,9 +382,7 @@ def _is_numbers(value: Any) -> bool:
 
 def _require_recordable(model: nn.Module, modules: Sequence[Any]) -> None:
     """Raise LayerError for a module whose calls cannot be recorded."""
-    weights = [
-        weight for module in modules for weight in (*module._parameters.values(),) if weight is not None
-    ]
+    weights = [weight for module in modules for weight in module._parameters.values() if weight is not None]
     name = type(model).__name__
     if any(isinstance(module, torch.jit.ScriptModule) for module in modules):
         raise LayerError(
@@ -430,10 +410,8 @@ def _require_calls(
     """Raise LayerError if nothing was recorded."""
     if calls:
         return
-    name, unseen = (
-        type(model).__name__,
-        Message("A call in another thread or in torch.vmap is not seen."),
-    )
+    name = type(model).__name__
+    unseen = Message("A call in another thread or in torch.vmap is not seen.")
     if at is not None:
         raise LayerError("{name} did not call {at}.", unseen, name=name, at=at)
     others = [path for path in modules if path]

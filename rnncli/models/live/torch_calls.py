@@ -22,13 +22,7 @@ FORWARDS = {kind.forward for kind in (nn.LSTM, nn.GRU, nn.RNN, nn.LSTMCell, nn.G
 """What computes as rnncli's engines do; a class with another `forward` may not."""
 
 
-def input_and_states(args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[Any, Any]:
-    """Return the input and the initial states of a call of a recurrent module."""
-    named = {**dict(zip(("input", "hx"), args, strict=False)), **kwargs}
-    return named["input"], named.get("hx")
-
-
-class Given(NamedTuple):
+class ModuleInput(NamedTuple):
     """What a recurrent module is given, batch first.
 
     inputs: (batch, timesteps, features).  lengths: of a packed input.
@@ -40,9 +34,11 @@ class Given(NamedTuple):
     states: tuple[Array, ...]
 
     @classmethod
-    def read(cls, module: Any, inputs: Any, states: Any) -> Given:
-        """Copy the input and the states; axes that PyTorch leaves out are put back."""
-        sequence, lengths = _batch_first(module, inputs)
+    def read(cls, module: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> ModuleInput:
+        """Copy the arguments of a call; axes that PyTorch leaves out are put back."""
+        named = {**dict(zip(("input", "hx"), args, strict=False)), **kwargs}
+        sequence, lengths = _batch_first(module, named["input"])
+        states = named.get("hx")
         states = () if states is None else states if isinstance(states, tuple) else (states,)
         return cls(sequence, lengths, tuple(_state(module, state) for state in states))
 
@@ -68,7 +64,7 @@ def _state(module: Any, value: Any) -> Array:
     return array if array.ndim == 3 else array[:, None]
 
 
-def calls_of(path: str, module: Any, layers: Module, given: Given, returned: Any) -> list[Call]:
+def calls_of(path: str, module: Any, layers: Module, given: ModuleInput, returned: Any) -> list[Call]:
     """Return the Call of each layer of a module, first to last."""
     is_cell = isinstance(module, nn.RNNCellBase)
     if is_cell:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Sequence
-from contextlib import nullcontext, suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext, suppress
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,34 +13,33 @@ from torch import nn
 from torch.autograd import grad_mode
 
 from rnncli.case import Array
-from rnncli.models.live.recording import Restore, save_attributes, save_random
+from rnncli.models.live.recording import Restore, save_attributes
+from rnncli.process.isolation import restore_random
 
 UNREADABLE = (AttributeError, KeyError, RuntimeError, TypeError, ValueError)
 """What reading a call raises if its arguments or tensors are not in the form of PyTorch's own layers."""
 
 
-def save(modules: Sequence[Any], given: dict[str, Any]) -> Restore:
-    """Save what a call may change: attributes, buffers, gradients, random states, inputs; not the weights."""
+@contextmanager
+def unchanged(modules: Sequence[Any], given: Mapping[str, Any]) -> Iterator[None]:
+    """Put back attributes, buffers, gradients, random states and arguments after the block; not weights.
+
+    In the block, the weights have no gradients.
+    """
     parameters = [
         weight for module in modules for weight in module._parameters.values() if weight is not None
     ]
     gradients = [weight.grad for weight in parameters]
-    attributes = save_attributes([*modules, SimpleNamespace(**given)], _save_tensor)
-    draws, torch_draws = save_random(), torch.get_rng_state()
-    cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
-    for weight in parameters:
-        weight.grad = None
-
-    def restore() -> None:
-        attributes()
-        for weight, gradient in zip(parameters, gradients, strict=True):
-            weight.grad = gradient
-        draws()
-        torch.set_rng_state(torch_draws)
-        if cuda:
-            torch.cuda.set_rng_state_all(cuda)
-
-    return restore
+    restore_attributes = save_attributes([*modules, SimpleNamespace(**given)], _save_tensor)
+    with restore_random(), torch.random.fork_rng(range(torch.cuda.device_count())):
+        try:
+            for weight in parameters:
+                weight.grad = None
+            yield
+        finally:
+            restore_attributes()
+            for weight, gradient in zip(parameters, gradients, strict=True):
+                weight.grad = gradient
 
 
 def _save_tensor(value: Any) -> Restore | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from collections import OrderedDict, deque
 from types import SimpleNamespace
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from rnncli.models.live import find_framework
-from rnncli.models.live.recording import Call, join_steps, name_uses, save_attributes, save_random
+from rnncli.models.live.recording import Call, arrange_calls, save_attributes
 
 
 def step_of(state: Any, new: Any, weights: Any, path: str = "cell") -> Call:
@@ -26,7 +25,7 @@ def step_of(state: Any, new: Any, weights: Any, path: str = "cell") -> Call:
 def test_steps_that_chain_are_one_sequence() -> None:
     weights = {"kernel": np.ones(3)}
     other = {"kernel": np.zeros(3)}
-    calls = join_steps((
+    calls = arrange_calls((
         step_of(None, 1, weights), step_of(None, 5, weights), step_of(1, 2, weights), step_of(5, 6, weights),
         step_of(2, 3, dict(weights)), step_of(3, 4, other), step_of(9, 8, weights),
     ))  # fmt: skip
@@ -38,10 +37,9 @@ def test_steps_that_chain_are_one_sequence() -> None:
 
 
 def test_names_of_uses() -> None:
-    calls = [step_of(None, 1, {}, path) for path in ("a", "a", "b")]
-    assert [call.name for call in name_uses(calls)] == ["a", "a@1", "b"]
-    same = [call._replace(name="lstm") for call in calls]
-    assert [call.name for call in name_uses(same)] == ["a", "a@1", "b"]
+    calls = [step_of(None, 1, {}, path)._replace(before="below") for path in ("a", "a", "b")]
+    named = [(call.name, call.before) for call in arrange_calls(calls)]
+    assert named == [("a", "below"), ("a@1", "below@1"), ("b", "below")]
 
 
 def test_attributes_are_put_back() -> None:
@@ -70,14 +68,6 @@ def test_attributes_are_put_back() -> None:
     assert (items, pairs, item.nested[1]) == ([1, 2], {"a": [1]}, [3])
     assert list(ordered) == ["a", "b"]
     assert (item.q, item.s, list(item.x)) == (deque([1]), {1}, [1, 1])
-
-
-def test_random_states_are_put_back() -> None:
-    restore = save_random()
-    drawn = random.random(), np.random.rand()
-    restore()
-    assert drawn == (random.random(), np.random.rand())
-    restore()
 
 
 def test_other_values_have_no_framework() -> None:
