@@ -5,18 +5,19 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import keras
 import numpy as np
 
 from rnncli.case import Array, Shape
-from rnncli.errors import Message, format_names
+from rnncli.errors import Message, Text, format_names
 from rnncli.models.graph import Graph, ModelInput
 from rnncli.models.inputs import fit_shape
 from rnncli.models.keras.reader import graph_of
 from rnncli.models.keras.summary import summarize as summarize_graph
-from rnncli.models.live.keras_held import find_layers
+from rnncli.models.live.keras_held import Held, find_layers
 from rnncli.models.live.keras_layers import describe, is_recurrent
 from rnncli.models.summary import LayerRow, Summary, TensorRow, WeightCounter, class_text
 
@@ -29,18 +30,15 @@ def summarize(model: Any, given: Any, _call: Callable[[], object]) -> Summary:
         for wanted in graph.inputs:
             if wanted.name in shapes:
                 _require_shape(wanted, shapes[wanted.name])
-        found = summarize_graph(graph, shapes)
-        return Summary("", origin, found.inputs, found.layers, found.outputs, name=title)
+        summary = summarize_graph(graph, shapes)
+        return replace(summary, origin=origin, notes=(), name=title)
     if is_recurrent(model) and given is not None and (built := _input_shape(model)):
         sizes = ("batch", *(None for _ in built[1:-1]), built[-1])
         _require_shape(ModelInput("input", sizes, model.compute_dtype), tuple(np.shape(given)))
-    unbuilt = [entry.name for entry in find_layers(model) if not entry.layer.built]
-    notes = (
-        [Message("not built yet, so without weights: {names}", names=format_names(unbuilt))]
-        if unbuilt
-        else []
-    )
-    return Summary("", origin, (), tuple(_rows(model)), None, tuple(notes), title)
+    notes: tuple[Text, ...] = ()
+    if unbuilt := [entry.name for entry in find_layers(model) if not entry.layer.built]:
+        notes = (Message("not built yet, so without weights: {names}", names=format_names(unbuilt)),)
+    return Summary("", origin, (), tuple(_rows(model)), None, notes, title)
 
 
 def _graph(model: Any) -> Graph | None:
@@ -87,16 +85,22 @@ def _require_shape(wanted: ModelInput, shape: Any) -> None:
 
 
 def _rows(model: Any) -> Iterator[LayerRow]:
-    """Yield every layer that the object holds; a layer with others inside has only the weights of its own."""
+    """Yield every layer that the object holds; then layers with others inside that have weights of their own.
+
+    The layers inside come first: they count the weights that both have.
+    """
     counter, held = WeightCounter(), find_layers(model)
     owners = {id(owner) for entry in held for owner in entry.owners}
-    whole = [entry for entry in held if entry.is_outermost or id(entry.layer) not in owners]
-    whole = [entry for entry in whole if entry.is_outermost or not any(map(_is_whole, entry.owners))]
-    for entry in (*whole, *(entry for entry in reversed(held) if entry not in whole)):  # inner layers first
-        inside = any(map(_is_whole, entry.owners))
-        row = None if inside else _row(entry.name, entry.layer, counter)
-        if row is not None and (entry in whole or row.parameters):
-            yield row
+    around: list[Held] = []
+    for entry in held:
+        if any(map(_is_whole, entry.owners)):
+            continue
+        if entry.is_outermost or id(entry.layer) not in owners:
+            yield _row(entry, counter)
+        else:
+            around.append(entry)
+    rows = (_row(entry, counter) for entry in reversed(around))
+    yield from (row for row in rows if row.parameters)
 
 
 def _is_whole(layer: Any) -> bool:
@@ -104,25 +108,24 @@ def _is_whole(layer: Any) -> bool:
     return is_recurrent(layer) or isinstance(layer, (keras.layers.Wrapper, keras.layers.MultiHeadAttention))
 
 
-def _row(name: str, layer: Any, counter: WeightCounter) -> LayerRow:
+def _row(entry: Held, counter: WeightCounter) -> LayerRow:
     """Return a layer with what it says about itself."""
+    layer, weights = entry.layer, list(entry.layer.weights)
     shape, recurrent, spec = _input_shape(layer), is_recurrent(layer), None
-    names: tuple[str, ...] = ()
+    names = [weight.name for weight in weights]
     if recurrent and shape is not None and len(shape) == 3:
         stack = describe(layer, shape, training=False).stack
-        spec = None if stack is None else stack[0]
-        names = () if stack is None else tuple(stack.weight_shapes(shape))
-    weights = list(layer.weights)
-    names = names if len(names) == len(weights) else tuple(weight.name for weight in weights)
+        if stack is not None:
+            spec, names = stack[0], list(stack.weight_shapes(shape))
     frozen = {id(weight) for weight in layer.non_trainable_weights}
     config: Mapping[str, Any] = {}
     with suppress(Exception):  # a layer of the user's own may have no config
         config = layer.get_config()
     return LayerRow(
-        name=name,
+        name=entry.name,
         class_name=class_text(type(layer).__name__, config),
         inputs=None,
-        outputs=tuple(_outputs(name, layer, shape)),
+        outputs=tuple(_outputs(entry.name, layer, shape)),
         weights=counter.rows(
             zip(names, weights, strict=True),
             frozen=[title for title, weight in zip(names, weights, strict=True) if id(weight) in frozen],

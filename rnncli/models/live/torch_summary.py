@@ -18,7 +18,8 @@ from rnncli.models.live.torch import named_modules
 from rnncli.models.live.torch_calls import RECURRENT, module_of
 from rnncli.models.summary import LayerRow, Summary, TensorRow, WeightCounter, features_of, known_spec
 
-GATES = {(nn.LSTM, nn.LSTMCell): 4, (nn.GRU, nn.GRUCell): 3}
+GATES = {nn.LSTMCell: 4, nn.GRUCell: 3, nn.RNNCellBase: 1}
+"""How many gates the weights of a cell hold; the first class that the cell is of counts."""
 Observed = dict[str, tuple[tuple[TensorRow, ...], tuple[TensorRow, ...]]]
 """What the first call of each module took and returned, by path."""
 
@@ -120,23 +121,21 @@ def _recurrent(
 
 
 def _stand_ins(module: Any) -> dict[str, torch.Tensor]:
-    """Return zeros in the shapes of the weights of a recurrent module.
+    """Return zeros in the shapes of the weights of a recurrent module, from a module with its options.
 
     Its own weights may be on the meta device, or computed, by spectral_norm another time at each look.
     """
-    layers, units, out = getattr(module, "num_layers", 1), module.hidden_size, getattr(module, "proj_size", 0)
-    wide = units * next((gates for kind, gates in GATES.items() if isinstance(module, kind)), 1)
-    ends = ("", "_reverse") if getattr(module, "bidirectional", False) else ("",)
-    tensors: dict[str, torch.Tensor] = {}
-    for layer in range(layers):
-        width = len(ends) * (out or units) if layer else module.input_size
-        shapes: dict[str, tuple[int, ...]] = {"weight_ih": (wide, width), "weight_hh": (wide, out or units)}
-        shapes |= {"bias_ih": (wide,), "bias_hh": (wide,)} if module.bias else {}
-        shapes |= {"weight_hr": (out, units)} if out else {}
-        number = "" if isinstance(module, nn.RNNCellBase) else f"_l{layer}"
-        for end in ends:
-            tensors |= {f"{name}{number}{end}": torch.zeros(shape) for name, shape in shapes.items()}
-    return tensors
+    plain: nn.Module
+    sizes = module.input_size, module.hidden_size
+    if isinstance(module, nn.RNNBase):
+        plain = nn.RNNBase(
+            module.mode, *sizes, module.num_layers, module.bias, bidirectional=module.bidirectional,
+            proj_size=module.proj_size, device="meta",
+        )  # fmt: skip
+    else:
+        kind = next(kind for kind in GATES if isinstance(module, kind))
+        plain = nn.RNNCellBase(*sizes, module.bias, GATES[kind], device="meta")
+    return {name: torch.zeros(weight.shape) for name, weight in plain.named_parameters()}
 
 
 def _weights(module: nn.Module) -> dict[str, Any]:
