@@ -13,7 +13,7 @@ import numpy as np
 from rnncli import specs
 from rnncli.api._options import Options
 from rnncli.ask.live_object import LiveObject, find_framework, unbuilt_config
-from rnncli.case import Array, format_shape
+from rnncli.case import Array, Document, format_shape
 from rnncli.errors import Flag, InputError, LayerError, Message, Text, UsageError, first_nonblank_line, inside
 from rnncli.inputs import sample_files
 from rnncli.inputs.formats import ReadOptions
@@ -39,8 +39,9 @@ def pass_inputs(inputs: Any, options: Options) -> Any:
         return _pass_file(str(inputs))
     if inputs is not None and options.get("input_shape") is not None:
         raise UsageError("both inputs and an input_shape are given.", "Leave one of them out.")
+    names: tuple[str, ...] = ()
     if hasattr(inputs, "columns"):
-        inputs = _read_frame(inputs, options)
+        inputs, names = _read_frame(inputs, options)
     elif options.get("input_shape") is None:
         _refuse_file_options(options)
     kinds = NUMBERS if options.get("model") is None else NUMBERS + TEXTS
@@ -48,7 +49,10 @@ def pass_inputs(inputs: Any, options: Options) -> Any:
         if inputs.keys() == {"inputs"} and isinstance(inputs["inputs"], Mapping):
             inputs = inputs["inputs"]  # as in a JSON document
         return {name: to_sequences(value, name, kinds) for name, value in inputs.items()}
-    return None if inputs is None else to_sequences(inputs, "inputs", kinds)
+    if inputs is None:
+        return None
+    sequences = to_sequences(inputs, "inputs", kinds)
+    return Document(sequences, sequence_names=names) if names else sequences
 
 
 def pass_raw(inputs: Any, options: Options) -> Any:
@@ -56,8 +60,8 @@ def pass_raw(inputs: Any, options: Options) -> Any:
     if isinstance(inputs, (str, PathLike)):
         return _pass_file(str(inputs))
     if hasattr(inputs, "columns"):
-        sequences = _read_frame(inputs, options)
-        return list(sequences) if isinstance(sequences, tuple) else sequences  # a tuple is several arguments
+        frame, names = _read_frame(inputs, options)
+        return Document(frame, sequence_names=names) if names else frame
     _refuse_file_options(options)
     return inputs
 
@@ -72,23 +76,26 @@ def _refuse_file_options(options: Options, names: Sequence[str] = FILE_OPTIONS) 
         )
 
 
-def _read_frame(frame: Any, options: Options) -> Any:
-    """Return the columns of a DataFrame that are chosen, as of CSV; with a batch column, its sequences."""
+def _read_frame(frame: Any, options: Options) -> tuple[Any, tuple[str, ...]]:
+    """Return the columns of a DataFrame that are chosen, as of CSV; with a batch column, its sequences.
+
+    The second item is the names of the sequences; () without a batch column.
+    """
     _refuse_file_options(options, FILE_OPTIONS[:-3])
     column = options.get("batch_column")
     given = options.get("columns"), options.get("drop")
     if (column, *given) == (None, None, None):
-        return frame
+        return frame, ()
     chosen, dropped = (value.split(",") if isinstance(value, str) else value for value in given)
     names = [str(name) for name in frame.columns]
     with inside("inputs"):
         by = None if column is None else find_column(column, names)
         columns = choose_columns(ReadOptions(columns=chosen, drop=dropped), names, len(names), by)
     if by is None:
-        return frame.iloc[:, columns]
+        return frame.iloc[:, columns], ()
     members: dict[str, int] = {}
     rows = [members.setdefault(str(text), len(members)) for text in frame.iloc[:, by]]
-    return split_rows(to_array(frame.iloc[:, columns], "inputs"), np.array(rows))
+    return split_rows(to_array(frame.iloc[:, columns], "inputs"), np.array(rows)), tuple(members)
 
 
 def _pass_file(word: str) -> Path:

@@ -20,7 +20,7 @@ from rnncli.layers.case import Case
 from rnncli.layers.shape_checks import check_case
 from rnncli.layers.stack import Stack
 from rnncli.models import LayerUse
-from rnncli.models.call import Computing, plain_tensor, with_returns
+from rnncli.models.call import Computing, name_sequences, plain_tensor, with_returns
 from rnncli.models.live.recording import Call, Recording
 from rnncli.options import flag_name
 from rnncli.result import ModelHead, Result, join_layers
@@ -147,7 +147,9 @@ class Live(Subject):
             calls = {call.name: call for call in self._recording.calls}
             before = calls[name].before
             below = self._use(before) if before in calls else None
-            self._computed[name] = _compute(calls[name], below, self._computing)
+            self._computed[name] = _compute(
+                calls[name], below, self._computing, self._recording.sequence_names
+            )
         return self._computed[name]
 
     @cached_property
@@ -240,6 +242,7 @@ class Live(Subject):
                 results[name] = use.result if case is use.case else self._computing(case)
         if self.ask.all_layers:
             others += [plain_tensor(name, array) for name, array in self._recording.outputs.items()]
+        others = name_sequences(others, self._recording.sequence_names)
         joined = join_layers(results, self._head(uses))
         places: dict[object, int] = {name: index for index, name in enumerate(uses)}
         outputs = sorted((*joined.outputs, *others), key=lambda tensor: places.get(tensor.label.layer, MOST))
@@ -303,8 +306,11 @@ def _refuse(name: str, title: str) -> None:
     )
 
 
-def _compute(call: Call, before: Use | None, computing: Computing) -> Use:
-    """Return one use, computed and compared.  before: the layer below in the same module."""
+def _compute(call: Call, before: Use | None, computing: Computing, names: tuple[str, ...]) -> Use:
+    """Return one use, computed and compared.
+
+    before: the layer below in the same module.  names: of the sequences; () if they have none.
+    """
     if call.config is None:
         return Use(call, lacks=call.lacks)
     inputs = call.inputs
@@ -316,6 +322,7 @@ def _compute(call: Call, before: Use | None, computing: Computing) -> Use:
     try:
         stack = Stack((build(call.config),))
         case = Case(stack, inputs, call.mask, call.initial_state, call.weights, seed=None)
+        case = case._replace(sequence_names=names if len(names) == len(inputs) else ())
         case = check_case(case)
         result = computing(case)
     except (InputError, LayerError) as error:

@@ -7,6 +7,7 @@ from importlib import import_module
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
+from rnncli.case import Document
 from rnncli.models.live import find_framework as find_framework
 from rnncli.models.live import unbuilt_config as unbuilt_config
 
@@ -38,22 +39,49 @@ class LiveObject:
     def record(self, ask: Ask) -> Recording:
         """Return the recording of one call with the input of this Ask."""
         if ask.at not in self._recordings:
-            given = ask.input
-            if isinstance(given, (str, PathLike)):
-                given = ask.read_raw()[0].inputs
-                given = list(given) if isinstance(given, tuple) else given  # a tuple is several arguments
-            self._recordings[ask.at] = self.recorder.record(
+            given, names = _read_input(ask)
+            recording: Recording = self.recorder.record(
                 self.value, given, training=bool(ask.training), at=ask.at, beside=_read_beside(ask)
             )
+            if names and _keeps_order(given, recording):
+                recording = recording._replace(sequence_names=names)
+            self._recordings[ask.at] = recording
         return self._recordings[ask.at]
 
     def summarize(self, ask: Ask) -> Summary:
         """Return every layer; a PyTorch module is called if there is an input."""
         call = partial(self.record, ask)
         summary: Summary = import_module(f"{self.recorder.__name__}_summary").summarize(
-            self.value, ask.input, call
+            self.value, _read_input(ask)[0], call
         )
         return summary
+
+
+def _read_input(ask: Ask) -> tuple[Any, tuple[str, ...]]:
+    """Return what the object is called with, and the names of its sequences; () if they have none."""
+    if not isinstance(ask.input, (str, PathLike, Document)):
+        return ask.input, ()
+    document = ask.read_raw()[0]
+    given: Any = document.inputs
+    return list(given) if isinstance(given, tuple) else given, document.sequence_names  # a tuple is arguments
+
+
+def _keeps_order(given: Any, recording: Recording) -> bool:
+    """Return whether the first recurrent layer reads the given sequences, in their order.
+
+    An object may sort them by their lengths; then names would stand at the wrong ones.
+    """
+    import numpy as np
+
+    read = recording.calls[0].inputs if recording.calls else None
+    return (
+        read is not None
+        and len(read) == len(given)
+        and all(
+            np.array_equal(row[: len(sequence)], np.asarray(sequence, row.dtype))
+            for row, sequence in zip(read, given, strict=True)
+        )
+    )
 
 
 def _read_beside(ask: Ask) -> dict[str, Any]:

@@ -179,7 +179,7 @@ class Ask(NamedTuple):
 
         self._require_no_fill()
         if self.holds_numbers:
-            return Document(inputs=self.input), "inputs"
+            return self._given_document(), "inputs"
         place = _keyword("inputs", self.input or "")
         with inside(place):
             source, remarks = choose_input(self.input, is_layer, stdin=self.stdin)
@@ -188,6 +188,10 @@ class Ask(NamedTuple):
         with inside(name):
             layer = document.layer and read_named(document.layer, source.folder)
         return document._replace(layer=layer, remarks=(*remarks, *document.remarks)), name
+
+    def _given_document(self) -> Document:
+        """Return the numbers that Python gives; of a DataFrame with named sequences, they are a Document."""
+        return self.input if isinstance(self.input, Document) else Document(self.input)
 
     def read_raw(self, texts: Sequence[str] = ()) -> tuple[Document, Text]:
         """Read the input of a saved model, as windows if they are asked for; see `_read_raw`."""
@@ -203,7 +207,7 @@ class Ask(NamedTuple):
 
         self._require_no_fill()
         if self.holds_numbers:
-            return Document(self.input), ""
+            return self._given_document(), ""
         with inside(_keyword("inputs", self.input)):
             source, remarks = choose_input(self.input, is_layer, stdin=self.stdin)
             document = formats.read_raw(source, self.input_format, self._read_options(source), texts)

@@ -433,13 +433,16 @@ def compute_tensors(call: ModelCall, engine: str, *, everything: bool) -> ModelT
     joined = join_layers(results, head)
     engines = joined.engines or (run.engine,)
     joined = replace(joined, engines=engines, outputs=_order_tensors(joined.outputs, run))
-    if names := call.sequence_names:  # also of the other layers
-        outputs = (
-            tensor._replace(sequences=names if tensor.values.shape[:1] == (len(names),) else ())
-            for tensor in joined.outputs
-        )
-        joined = replace(joined, outputs=tuple(outputs))
+    joined = replace(joined, outputs=tuple(name_sequences(joined.outputs, call.sequence_names)))
     return ModelTensors(joined, results, cases, notes)
+
+
+def name_sequences(tensors: Sequence[NamedTensor], names: tuple[str, ...]) -> list[NamedTensor]:
+    """Return tensors, of all kinds of layers, with the names of the sequences in their batch."""
+    return [
+        tensor._replace(sequences=names if tensor.values.shape[:1] == (len(names),) else ())
+        for tensor in tensors
+    ]
 
 
 def _round(result: Result, dtype: str) -> Result:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from oracle import keras
+
+import rnncli
 
 ROWS = "day,a,b\nmon,1,2\n<tue>,3,4\nmon,5,6\n<tue>,7,8\n"
 NAMES = ["mon", "<tue>"]
@@ -47,6 +50,89 @@ def test_trace_and_gradients_name_them(rnncli: Any, words: Any) -> None:
     assert "of hidden_states[1, :, :] (<tue>)," in rnncli("gradients", *words, *LAYER, *of).stdout
     document = json.loads(rnncli("gradients", *words, *LAYER, *of, "-f", "json").stdout)
     assert (document["of"]["batch"], document["of"]["sequence"]) == (1, "<tue>")
+
+
+def test_explain_names_the_sequence_beside_its_index(rnncli: Any, words: Any) -> None:
+    address = "hidden_states[1,1,0]"
+    shown = rnncli("explain", address, *words, *LAYER).stdout
+    assert shown.startswith("hidden_states[1, 1, 0] = ")
+    assert shown.splitlines()[1] == "hidden state at every time step · batch 1 (<tue>) · unit 0 · t=1"
+    assert "(&lt;tue&gt;)" in rnncli("explain", address, *words, *LAYER, "-f", "html").stdout
+    document = json.loads(rnncli("explain", address, *words, *LAYER, "-f", "json").stdout)
+    assert document["explanation"]["sequence"] == "<tue>"
+
+
+def test_plot_names_the_sequence_that_it_draws(rnncli: Any, words: Any, tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    for what in ("trace", "result"):
+        chosen = (*words, *LAYER, "--what", what, "--batch", "1")
+        shown = rnncli("plot", *chosen, "-o", str(tmp_path / "tue.svg"))
+        assert shown.returncode == 0, shown.stderr
+        assert "batch 1 of 0..1 (&lt;tue&gt;)" in (tmp_path / "tue.svg").read_text()
+        assert "batch 1 of 0..1 (<tue>)" in rnncli("plot", *chosen, "--terminal").stdout
+
+
+def test_csv_of_gradients_has_the_name_in_each_row(rnncli: Any, words: Any) -> None:
+    for of in ("hidden_states[1]", "kernel"):
+        header, *rows = rnncli("gradients", *words, *LAYER, "--of", of, "-f", "csv").stdout.splitlines()
+        column = header.split(",").index("batch")
+        assert {row.split(",")[column] for row in rows} == {NAMES["kernel" not in of]}
+
+
+def test_the_page_of_report_names_them(rnncli: Any, words: Any, tmp_path: Path) -> None:
+    assert rnncli("report", *words, *LAYER, "-o", str(tmp_path / "page.html")).returncode == 0
+    page = (tmp_path / "page.html").read_text()
+    assert '"sequences":["mon","\\u003ctue>"]' in page
+    assert ">&lt;tue&gt;" in page  # in the tables for readers without scripts
+
+
+def test_explore_names_the_sequence_under_the_cursor(words: Any) -> None:
+    from rnncli.commands.explore import screen
+    from rnncli.commands.explore.experiment import compute_experiment, start
+    from rnncli.commands.explore.keys import press
+    from rnncli.commands.explore.state import State, settle
+    from rnncli.commands.tour.command_line import CommandLine
+
+    first, _ = start(CommandLine.parse(shlex.join(["rnncli", "run", *words, *LAYER])).values["ask"])
+    computed = compute_experiment(first)
+    state = settle(State(computed.experiment, computed, "en", (100, 24)))
+    assert screen.draw(state).plain.splitlines()[0].endswith("sequence 0 (0-1) mon")
+    assert screen.draw(press(state, "b")).plain.splitlines()[0].endswith("sequence 1 (0-1) <tue>")
+
+
+def test_python_has_them_in_data_frames(words: Any) -> None:
+    pandas = pytest.importorskip("pandas")
+    layer: Any = {"layer": "gru", "return_sequences": True, "seed": 1}
+    for given in (words[0], pandas.read_csv(words[0])):
+        frame = rnncli.run(given, batch_column="day", **layer).to_dataframe()
+        assert frame["batch"].drop_duplicates().tolist() == NAMES
+        assert set(rnncli.trace(given, batch_column="day", **layer).to_dataframe()["batch"]) == set(NAMES)
+        assert set(rnncli.gradients(given, batch_column="day", **layer).to_dataframe()["batch"]) == {"mon"}
+        assert "(<tue>)" in str(rnncli.explain("hidden_states[1,0,0]", given, batch_column="day", **layer))
+        assert "(<tue>)" in str(rnncli.plot(given, batch_column="day", batch=1, **layer))
+
+
+def test_a_live_object_has_them_where_its_layer_reads_them_in_their_order(words: Any) -> None:
+    torch, pandas = pytest.importorskip("torch"), pytest.importorskip("pandas")
+    lstm = torch.nn.LSTM(2, 3, batch_first=True)
+
+    class Sorting(torch.nn.Module):  # type: ignore[misc, name-defined]
+        def __init__(self) -> None:
+            super().__init__()
+            self.lstm = lstm
+
+        def forward(self, x: Any) -> Any:
+            return self.lstm(x.flip(0).float())
+
+    for given in (words[0], pandas.read_csv(words[0])):
+        frame = rnncli.run(given, lstm, batch_column="day").to_dataframe()
+        assert frame["batch"].drop_duplicates().tolist() == NAMES
+        assert set(rnncli.trace(given, lstm, batch_column="day").to_dataframe()["batch"]) == set(NAMES)
+        model = keras.Sequential([keras.Input((2, 2)), keras.layers.GRU(3), keras.layers.Dense(2)])
+        outputs = rnncli.run(given, model, batch_column="day", all_layers=True).outputs
+        assert [tensor.sequences for tensor in outputs] == [tuple(NAMES)] * len(outputs)
+        frame = rnncli.run(given, Sorting(), batch_column="day").to_dataframe()
+        assert frame["batch"].drop_duplicates().tolist() == [0, 1]
 
 
 def test_a_saved_model_names_them(rnncli: Any, words: Any, tmp_path: Path) -> None:

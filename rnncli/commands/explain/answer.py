@@ -30,7 +30,7 @@ from rnncli.show.page import (
     state_part,
 )
 from rnncli.show.result_answer import format_difference, head_of, notes_of, title
-from rnncli.show.visible import width_of
+from rnncli.show.visible import visible, width_of
 from rnncli.show.wording import NOT_COMPUTED, meaning, new_state, say
 
 
@@ -50,6 +50,8 @@ class ExplainAnswer(Answer):
     def document(self, view: View) -> dict[str, Any]:
         """`{..., "explanation": {"tensor", "index", "value", "meaning", "equals", "equations": [...]}}`.
 
+        With --batch-column, `sequence` has the name of the number's sequence.
+
         An equation has `key`, `name`, `layer`, `direction`, `timestep`, `step`, `batch`, `unit`, `value`,
         `function` ("" for none), `total` (what the function is applied to), `symbols`, `terms`, `others`
         (`count` and `value` of the unlisted terms, or null), `remainder` (total minus all terms),
@@ -67,6 +69,11 @@ class ExplainAnswer(Answer):
             "explanation": {
                 "tensor": explanation.target.name,
                 "index": list(explanation.target.indices),
+                **(
+                    {"sequence": name}
+                    if (name := _sequence(explanation.equations[0].location, self.result))
+                    else {}
+                ),
                 "value": number(explanation.value),
                 "meaning": self._meaning(view.lang),
                 **({} if free is None else {"without_hold": number(free)}),
@@ -205,13 +212,20 @@ def _name_location(location: NumberLocation, result: Result, view: View) -> Iter
     is_half = "layer" in result.specs[location.layer].config
     if location.direction == "backward" or (location.direction and is_half):
         yield view.say(location.direction)
-    if result.input_shape[0] > 1:
-        yield f"{view.say('batch')} {location.batch}"
+    name = _sequence(location, result)
+    if result.input_shape[0] > 1 or name:
+        yield f"{view.say('batch')} {location.batch}" + (f" ({visible(name)})" if name else "")
     yield f"{view.say('unit')} {location.unit}"
     if location.timestep is not None:
         yield f"t={location.timestep}"
         if location.step != location.timestep and location.step is not None:
             yield f"{view.say('step')} {location.step}"
+
+
+def _sequence(location: NumberLocation, result: Result) -> str:
+    """Return the name of the number's sequence; "" if it has none."""
+    names = next((tensor.sequences for tensor in result.outputs), ())
+    return names[location.batch] if names else ""
 
 
 def name_of(equation: Equation, explanation: Explanation) -> str:

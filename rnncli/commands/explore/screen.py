@@ -141,6 +141,8 @@ def _title(state: State) -> Text:
     if len(case.inputs) > 1:
         batch, last = state.cursor.batch, len(case.inputs) - 1
         line.append(f" · {say('sequence {place} (0-{last})', lang, place=batch, last=last)}")
+        if case.sequence_names:
+            line.append(f" {visible(case.sequence_names[batch])}")
     return line
 
 

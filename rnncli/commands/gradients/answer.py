@@ -184,13 +184,21 @@ class GradientsAnswer(Answer):
                 yield name, line_name, norm, stack.new_states.get(line_name)
 
     def records(self, view: View) -> Records:
-        """Return layer, direction, part, timestep, masked, value: one norm per row; of a weight, by gate."""
+        """Return layer, direction, part, timestep, masked, value: one norm per row; of a weight, by gate.
+
+        The name of the sequence, if it has one, stands in a column `batch`, as in a trace.
+        """
+        named = self.gradients[0].target.sequence
+        column, batch = (("batch",), (named,)) if named else ((), ())
         if self.gradients[0].weight:
-            weights = ((kind, name, repr(norm)) for kind, name, norm, _ in self._by_line())
-            return ("layer", "gate", "value"), weights
-        header = ("layer", "direction", "part", "timestep", "masked", "value")
+            weights = ((kind, name, *batch, repr(norm)) for kind, name, norm, _ in self._by_line())
+            return ("layer", "gate", *column, "value"), weights
+        header = ("layer", "direction", "part", "timestep", *column, "masked", "value")
         return header, (
-            (name, curve.direction, str(curve.part), step, int(curve.masked_steps[step]), repr(float(norm)))
+            (
+                *(name, curve.direction, str(curve.part), step, *batch),
+                *(int(curve.masked_steps[step]), repr(float(norm))),
+            )
             for name, stack in self._named()
             for curve in stack.curves
             for step, norm in enumerate(curve.norms)

@@ -20,7 +20,7 @@ def fit_fonts(draw: Callable[[str, frozenset[str]], Sheet], lang: str) -> tuple[
     """Return a sheet in `lang`, the names of the fonts that draw it, first to last, and remarks.
 
     draw: the `sheet` of a Plot.  If no font has Korean letters, the sheet is in English; if no font has
-    a letter of a feature's name, the feature is called `feature 0`.
+    a letter of a feature's name, the feature is called `feature 0`; a sequence then has only its number.
     Raises EngineError if matplotlib is not installed.
     """
     sheet = draw(lang, frozenset())
@@ -31,7 +31,7 @@ def fit_fonts(draw: Callable[[str, frozenset[str]], Sheet], lang: str) -> tuple[
             "plot needs matplotlib, which is not installed.", "pip install matplotlib"
         ) from None
     remarks: list[Text] = []
-    if lang == "ko" and find_fonts(sheet.labels)[1]:
+    if lang == "ko" and any("\uac00" <= letter <= "\ud7a3" for letter in find_fonts(sheet.labels)[1]):
         template = (
             "no installed font has Korean letters: the labels are in English; "
             "install one, such as Nanum: apt install fonts-nanum"
@@ -43,7 +43,7 @@ def fit_fonts(draw: Callable[[str, frozenset[str]], Sheet], lang: str) -> tuple[
     if missing:
         letters = sorted(missing)
         shown = "".join(letters[:10]) + ("…" if len(letters) > 10 else "")
-        template = "no installed font has {shown}: names that contain them are shown as feature 0, 1, ..."
+        template = "no installed font has {shown}: names that contain them are shown as numbers"
         remarks.append(Message(template, shown=shown))
         sheet = draw(lang, missing)
     return sheet, fonts, remarks

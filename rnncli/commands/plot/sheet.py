@@ -23,7 +23,7 @@ from rnncli.specs import expressions_of
 LONG = 24
 """With this many time steps or more, every heat map has its own row."""
 NARROW = 24
-"""Number of characters shown of a feature name."""
+"""Number of characters shown of the name of a feature or of a sequence."""
 
 MASKED: dict[Collection[str], Text] = {
     frozenset({"held"}): Message("masked, carried"),
@@ -52,7 +52,8 @@ class SheetSelection(NamedTuple):
     batch: the index of the sequence; -1 is the last.  steps: the time steps of the input.
     gates: names of gates and states, empty for all.
     scale: `fixed`, or `auto`: the colors span the range of the values.  lang: the language of the labels.
-    undrawable: characters that no font has; a feature whose name contains such a character is numbered.
+    undrawable: characters that no font has; a feature or a sequence whose name contains such a character is
+        numbered.
     """
 
     batch: int = 0
@@ -206,8 +207,13 @@ def draw(parts: Sequence[DrawnLayers], selection: SheetSelection, *, traced: boo
 def _notes(case: Case, result: Result, selection: SheetSelection) -> Iterator[str]:
     """Yield what stands below the title: the sequence, the seed, the engine and so on."""
     lang, last = selection.lang, len(case.inputs) - 1
-    if last:
-        yield say("batch {batch} of 0..{last}", lang, batch=selection.batch % len(case.inputs), last=last)
+    batch = selection.batch % len(case.inputs)
+    name = _shorten(case.sequence_names[batch]) if case.sequence_names else ""
+    if selection.undrawable & set(name):
+        name = ""
+    if last or name:
+        text = say("batch {batch} of 0..{last}", lang, batch=batch, last=last)
+        yield f"{text} ({name})" if name else text
     if case.weights is None and result.seed is not None:
         yield say("seed {seed}", lang, seed=result.seed)
     yield say("engine {name}", lang, name=result.engine)
@@ -378,12 +384,17 @@ def _draw_input(case: Case, selection: SheetSelection, masked: tuple[bool, ...])
     """Return the heat map of the input; long names of features are cut."""
     axis = say("feature", selection.lang)
     names = []
-    for index, name in enumerate(map(visible, case.feature_names)):
-        short = name if len(name) <= NARROW else f"{name[: NARROW - 1].rstrip()}…"
+    for index, short in enumerate(map(_shorten, case.feature_names)):
         names.append(f"{axis} {index}" if selection.undrawable & set(short) else short)
     times = tuple(_times(case, selection))
     values = case.inputs[selection.batch, list(times)].T
     return Panel(say("input", selection.lang), "input", values, axis, tuple(names), times, masked)
+
+
+def _shorten(name: str) -> str:
+    """Return the name of a feature or of a sequence, cut if it is long."""
+    shown = visible(name)
+    return shown if len(shown) <= NARROW else f"{shown[: NARROW - 1].rstrip()}…"
 
 
 def _scales(panels: Sequence[Panel], selection: SheetSelection) -> tuple[Scale, ...]:

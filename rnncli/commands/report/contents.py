@@ -90,6 +90,7 @@ def build_contents(uses: Sequence[LayerUse], *, described: bool) -> Contents:
         "seed": case.seed,
         "dtype": str(case.inputs.dtype),
         "features": list(case.feature_names),
+        "sequences": list(case.sequence_names),
         "holds": [_hold_entry(hold, uses) for hold in case.hold],
         "layers": entries,
         "cells": cells,

@@ -68,12 +68,14 @@ class Recording(NamedTuple):
     calls: of its recurrent layers, as `arrange_calls` returns them.
     inputs: what the object was given, by the names of its parameters.  outputs: what it returned, by name.
     notes: what was not seen, and what changed.
+    sequence_names: of the sequences that the object was given, in this order; () if they have none.
     """
 
     calls: Sequence[Call]
     inputs: Mapping[str, Array]
     outputs: Mapping[str, Array]
     notes: tuple[Text, ...] = ()
+    sequence_names: tuple[str, ...] = ()
 
 
 def arrange_calls(calls: Iterable[Call]) -> list[Call]:

@@ -246,11 +246,27 @@ def test_letters_that_no_font_has_are_named_and_not_drawn(monkeypatch: pytest.Mo
 
     monkeypatch.setattr(fonts, "_glyphs", lambda path: {ord("é")})
     shown, _, remarks = fonts.fit_fonts(draw, "en")
-    said = "no installed font has 온: names that contain them are shown as feature 0, 1, ..."
+    said = "no installed font has 온: names that contain them are shown as numbers"
     assert list(map(str, remarks)) == [said]
     assert "feature 0" in figure.render(shown, "svg", LIGHT, None).decode()
     monkeypatch.setattr(fonts, "_glyphs", lambda path: set(map(ord, "온é")))
     assert fonts.fit_fonts(draw, "en")[2] == []
+
+
+def test_a_sequence_whose_name_no_font_has_is_shown_by_its_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    case = make_case("lstm")._replace(sequence_names=("☃", "plain"))
+
+    def draw(lang: str, undrawable: frozenset[str]) -> Sheet:
+        picture: Sheet = trace_sheet(case, lang=lang, undrawable=undrawable)
+        return picture
+
+    assert "(☃)" in draw("en", frozenset()).note
+    monkeypatch.setattr(fonts, "_glyphs", lambda path: {*range(0xAC00, 0xD7A4), *map(ord, "·→")})
+    shown, _, remarks = fonts.fit_fonts(draw, "ko")
+    assert len(remarks) == 1  # not that there are no Korean letters
+    assert "no installed font has ☃" in str(remarks[0])
+    assert "☃" not in shown.note
+    assert "배치" in shown.note
 
 
 def test_a_font_is_found_that_was_installed_after_matplotlib_listed_the_fonts(

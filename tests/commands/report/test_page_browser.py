@@ -116,6 +116,21 @@ def test_every_combination_of_switches_has_its_command(opens: Any, rnncli: Run) 
             assert ("'{" in command) == (bool(merge) or form is False)
 
 
+def test_sequences_are_chosen_by_their_names(opens: Any, rnncli: Run, tmp_path: Path) -> None:
+    (tmp_path / "days.csv").write_text("day,a\nmon,1\nmon,2\n<tue>,3\n<tue>,4\n")
+    words = (str(tmp_path / "days.csv"), "--batch-column", "day", *LSTM)
+    page = opens(*words)
+    page.page.get_by_role("combobox", name="sequence").select_option("<tue>")
+    assert page.number("x[1,0,0]").count()
+    ours = json.loads(rnncli("run", *words, "-f", "json").stdout)["outputs"]
+    theirs = page.ask("rnncli.document")["outputs"]
+    assert (
+        [tensor["batch"] for tensor in theirs]
+        == [tensor["batch"] for tensor in ours]
+        == [["mon", "<tue>"]] * 3
+    )
+
+
 def test_dragging_an_input_number_changes_what_follows(opens: Any, rnncli: Run) -> None:
     page = opens(*LSTM)
     before = page.ask("rnncli.compute()")["hidden_states"][0]

@@ -216,7 +216,10 @@ class Page {
       const input = make("input", { type: "number", min: 0, max: size - 1, value: this[field], key: field, onchange });
       return size > 1 && make("label.toggle", say(name), " ", input);
     };
-    const sequences = Array.from({ length: batch }, (_, index) => [index, String(index)]);
+    const sequences = Array.from({ length: batch }, (_, index) => [
+      index,
+      model.data.sequences[index] ?? String(index),
+    ]);
     const large = isLarge(model, layer);
     return make(
       "div.cursor-row",

@@ -155,6 +155,7 @@ export function describeTensors(model, layer, lang, prefixed = true) {
     return {
       name: prefixed ? tensor.name : short,
       axes,
+      ...(model.data.sequences.length === whole.shape[0] ? { batch: model.data.sequences } : {}),
       ...(tensor.isSequence && isTurned(model, layer) ? { time: rowTimes(whole.shape[1]) } : {}),
       shape: whole.shape,
       dtype: model.data.dtype,
