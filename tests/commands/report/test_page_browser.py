@@ -337,3 +337,50 @@ def test_a_stack_is_drawn_one_layer_at_a_time(opens: Any, rnncli: Run) -> None:
     assert page.page.locator(".box").count() == 8
     page.number("x[0,2,1]").press("+")
     check_command(rnncli, page)
+
+
+def test_a_candidate_has_another_color_than_a_gate(opens: Any) -> None:
+    color = "(bar) => getComputedStyle(bar.querySelector('i')).backgroundColor"
+    for scheme in ("light", "dark"):
+        page = opens(*LSTM, color_scheme=scheme)
+        gate, candidate, below = (
+            page.number(address).evaluate(color)
+            for address in ("forget[0,3,0]", "candidate[0,3,0]", "candidate[0,3,1]")
+        )
+        assert len({gate, candidate, below}) == 3
+        named = ".legend b.{}"
+        for name, shown in (("gate", gate), ("candidate", candidate)):
+            legend = page.page.locator(named.format(name)).evaluate("(word) => getComputedStyle(word).color")
+            assert legend == shown
+    page = opens(*LSTM, forced_colors="active")
+    assert page.number("forget[0,3,0]").evaluate(color) != page.number("candidate[0,3,0]").evaluate(color)
+
+
+def test_a_gate_means_what_its_equations_say(opens: Any) -> None:
+    """The forget gate of an MGU takes the candidate; its legend does not name the gates of an LSTM."""
+    page = opens("-l", "@samples/cells/mgu.toml(3)", "--seed", "1")
+    page.number("forget[0,3,0]").click()
+    assert "keeps all of it" not in page.page.locator(".equation").inner_text()
+    page = opens("-l", "lstm", "--recurrent-activation", "tanh", "--seed", "1")
+    assert "from 0 to 1" not in page.page.locator(".legend").inner_text()
+    assert page.page.locator(".number.gate").count() == 0
+    page = opens(*LSTM)
+    page.number("forget[0,3,0]").click()
+    assert "1 keeps all of it" in page.page.locator(".equation").inner_text()
+
+
+@pytest.mark.parametrize("layer", ["LSTM(3)", "Bidirectional(LSTM(3, return_sequences=True))"])
+def test_tensors_and_code_fit_a_phone(opens: Any, layer: str) -> None:
+    page = opens("-l", layer, viewport={"width": 400, "height": 800})
+    for part in (".tensors .scroll", ".code code"):
+        for frame in page.page.locator(part).all():
+            assert frame.evaluate("(frame) => frame.scrollWidth <= frame.clientWidth")
+    assert page.page.get_by_role("button", name="copy rnncli").bounding_box()["x"] < 400
+    tables = page.page.locator(".tensors .numbers caption").all_inner_texts()
+    assert tables == (["forward →", "backward ←"] if "Bidirectional" in layer else [])
+
+
+def test_the_chosen_step_of_a_large_layer_is_in_view(opens: Any) -> None:
+    words = ("-l", "lstm", "--units", "24", "--input-shape", "1,50,8", "--return-sequences")
+    page = opens(*words, viewport={"width": 400, "height": 800})
+    assert page.number("hidden_states[0,49,0]").bounding_box()["x"] < 400

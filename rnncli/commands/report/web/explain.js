@@ -5,7 +5,7 @@ import { columnsOf, isHeld, pickOne, ruleOf } from "./cell.js";
 /**
  * Return where the number at an address comes from.
  *
- * {address, value, kind, name, half, step, unit, symbols, tokens, terms}.  kind: `line`, `held`, `same` for a returned
+ * {address, value, color, kind, name, half, step, unit, symbols, tokens, terms}.  kind: `line`, `held`, `same` for a returned
  * number that is a number of a line, `merged`, `x`, `start`, or of a masked step: `kept` or `zero`.
  * tokens: the equation in pieces: {text}, or {value, label} of a number, with the `address` that opens it, or the
  * `weight` that it is.  terms: the products of each `@`, the largest first.
@@ -13,10 +13,22 @@ import { columnsOf, isHeld, pickOne, ruleOf } from "./cell.js";
 export function explain(model, address) {
   const target = model.locate(address);
   const value = model.value(address);
-  const about = { address, value, tokens: [], terms: [] };
+  const about = { address, value, color: colorOf(target), tokens: [], terms: [] };
   if (target.kind === "x") return { ...about, ...target, kind: "x", name: "x" };
   if (target.kind === "line") return { ...about, ...explainLine(model, target) };
   return { ...about, ...explainReturned(model, target) };
+}
+
+/** Return the color of a line: hidden, cell, gate for what goes from 0 to 1, or candidate. */
+export function lineColor(cell, line) {
+  if (cell.states.includes(line)) return line === "hidden" ? "hidden" : "cell";
+  return line !== "candidate" && String(cell.bounds[line]) === "0,1" ? "gate" : "candidate";
+}
+
+function colorOf({ kind, layer, half, line, tensor }) {
+  if (kind === "x") return "input";
+  const { cell } = layer.halves[half ?? (tensor.half || "forward")];
+  return lineColor(cell, line ?? cell.states[tensor.state ?? 0]);
 }
 
 /** Return the address of a number of a line. */

@@ -1,7 +1,7 @@
 // A page: what is shown and chosen, the switches above the picture, and what follows a change.
 
 import { choose, digits, make, rich, speaker, toggle, typed } from "./dom.js";
-import { addressOf, explain } from "./explain.js";
+import { addressOf, explain, lineColor } from "./explain.js";
 import { Model } from "./layer.js";
 import { codePanel, equationPanel, returnedPanel, whatIf } from "./panel.js";
 import { isLarge, Picture } from "./picture.js";
@@ -10,6 +10,9 @@ import { caseOf, commandOf, documentOf, expressionOf, setFlag, setInput, setStar
 // Multiply-adds of a sequence that are computed within a frame, with what follows from them.
 const QUICK = 500_000;
 const PIXELS = 100;
+// The equations of which the legend says more.
+const LSTM_CELL = "forget ⊙ cell[t-1] + input ⊙ candidate";
+const GRU_HIDDEN = "update ⊙ h + (1 - update) ⊙ candidate";
 // Milliseconds for which a status stays.
 const SAID = 4000;
 
@@ -47,7 +50,8 @@ class Page {
     this.korean = korean;
     this.short = short;
     this.layer = this.model.shown[0];
-    Object.assign(this, { sequence: 0, unit: 0, feature: 0, trail: [], before: null, startsShown: false });
+    Object.assign(this, { sequence: 0, unit: 0, feature: 0, trail: [], before: null });
+    Object.assign(this, { startsShown: false, isDragging: false });
     this.chosen = this.firstNumber();
     this.step = this.model.stepOfNumber(this.chosen);
     this.speak(lang);
@@ -85,7 +89,7 @@ class Page {
     );
     const order = this.orderOfSteps(steps - 1);
     const returns = say(count === 1 ? "It returns 1 tensor." : "It returns {count} tensors.", { count });
-    const isWide = this.model.of(0)[model.layers.indexOf(layer)].width > 4;
+    const isWide = layer.halves.forward.cell.units > 9;
     const legend = this.legend().map((text) => make("p", rich(text)));
     const further = make("div.beside", whatIf(this), this.code.element);
     this.root.replaceChildren(
@@ -99,8 +103,9 @@ class Page {
       short ? make("details", make("summary", say("What if?")), further) : further,
       this.live,
     );
+    this.picture.update();
     this.picture.layOut();
-    if (this.isOpened) this.picture.reveal(); // a page opens at the first step
+    if (this.isOpened || this.picture.large) this.picture.reveal(); // a small picture opens at its first step
     this.isOpened = true;
     this.showTexts();
   }
@@ -126,43 +131,41 @@ class Page {
 
   /** Return the lines that say how to read the picture. */
   legend() {
-    const { say } = this;
-    const { units, traced, states } = this.layer.halves.forward.cell;
-    const gates = traced.join(" ");
-    const text = (words) => say(words, { units });
+    const { cell } = this.layer.halves.forward;
+    const { units, traced, states, symbols } = cell;
+    const areGates = (...lines) => lines.every((line) => traced.includes(line) && lineColor(cell, line) === "gate");
+    const isLstm = symbols.cell === LSTM_CELL && areGates("input", "forget", "output");
+    const isGru = symbols.hidden === GRU_HIDDEN && areGates("update", "reset");
+    const drawsCandidate = traced.includes("candidate") && !("candidate" in cell.sameAs);
+    const text = (words) => this.say(words, { units });
     const columns =
       units === 1
         ? text("Each column is one time step. The layer has 1 unit, so each row of a box has 1 number.")
         : text("Each column is one time step. The layer has {units} units, so each row of a box has {units} numbers.");
-    const drag = text(
-      "**Drag an input number and watch what changes; click any number or bar to see its equation.** Orange bars: how much the chosen number depends on that input. Yellow: what has just changed.",
+    const memory = text(
+      "Two things go on from step to step: its memory, the [[cell:cell state]], and its answer, the [[hidden:hidden state]].",
     );
-    if (gates === "input forget candidate output") {
-      return [
-        columns,
+    const answer = text("One thing goes on from step to step: its answer, the [[hidden:hidden state]].");
+    const several = text(
+      "What goes on from step to step: the [[hidden:hidden state]], and what else stands on an arrow.",
+    );
+    const bars = [
+      isLstm &&
         text(
-          "Two things go on from step to step: its memory, the [[cell:cell state]], and its answer, the [[hidden:hidden state]].",
+          "[[gate:Green bars]] are gates from 0 to 1. The forget gate says how much of the old memory stays (0: nothing), the input gate how much of the candidate is written into it, the output gate how much of it is shown.",
         ),
+      isGru &&
         text(
-          "Green bars are gates from 0 to 1. The forget gate says how much of the old memory stays (0: nothing), the input gate how much of the candidate is written into it, the output gate how much of it is shown. The candidate goes from −1 to 1, blue below 0.",
+          "[[gate:Green bars]] are gates from 0 to 1: update keeps the old hidden state, reset lets the candidate read it.",
         ),
-        drag,
-      ];
-    }
-    if (states.length > 1) {
-      return [
-        columns,
-        text("What goes on from step to step: the [[hidden:hidden state]], and what else stands on an arrow."),
-        drag,
-      ];
-    }
-    const lines = [columns, text("One thing goes on from step to step: its answer, the [[hidden:hidden state]].")];
-    if (gates === "update reset candidate") {
-      lines.push(
-        text("Green bars are gates from 0 to 1: update keeps the old hidden state, reset lets the candidate read it."),
-      );
-    }
-    return [...lines, drag];
+      drawsCandidate &&
+        text("[[candidate:Pink bars]] are the candidate, what could be written; they are blue below 0."),
+    ];
+    const drag = text(
+      "**Drag an input number and watch what changes; click any number or bar to see its equation.** [[input:Orange bars]]: how much the chosen number depends on that input. Yellow: what has just changed.",
+    );
+    const goesOn = isLstm ? memory : states.length > 1 ? several : answer;
+    return [columns, goesOn, bars.filter(Boolean).join(" "), drag].filter(Boolean);
   }
 
   /** Return the switches of the drawn layer, and the choice of another one. */
@@ -321,10 +324,8 @@ class Page {
   change(act, again = false) {
     this.remember();
     act();
-    if (again) {
-      this.show({}, true);
-      this.picture.update();
-    } else this.recompute();
+    if (again) this.show({}, true);
+    else this.recompute();
     this.fade();
   }
 

@@ -23,14 +23,21 @@ const MEANINGS = {
   input: "How much of the candidate is written into the cell state: 0 nothing, 1 all of it.",
   forget: "How much of the old cell state is kept: 0 forgets it, 1 keeps all of it.",
   output: "How much of the cell state is shown in the hidden state: 0 nothing, 1 all of it.",
-  candidate: "What could be written at this step, from the input and the hidden state before.",
+  candidate: "What could be written into the state at this step.",
   cell: "The memory of the layer: what was kept of it, and what was written into it at this step.",
   hidden: "What the layer answers at this step; the next step reads it, too.",
   lastHidden: "What the layer answers at this step; no step follows, so this is its last hidden state.",
   update: "How much of the old hidden state is kept: 1 keeps all of it, 0 takes the candidate.",
   reset: "How much of the old hidden state the candidate reads: 0 ignores it.",
 };
-const COLORS = { x: "input", hidden: "hidden", cell: "cell" };
+// Another cell may use a gate otherwise: it has its meaning if the equation of this line has this part.
+const USES = {
+  input: ["cell", "input ⊙ candidate"],
+  forget: ["cell", "forget ⊙ cell"],
+  output: ["hidden", "output ⊙"],
+  update: ["hidden", "update ⊙ h + (1 - update) ⊙ candidate"],
+  reset: ["candidate", "reset ⊙"],
+};
 
 /** Return {element, update}: where the chosen number comes from. */
 export function equationPanel(page) {
@@ -41,7 +48,6 @@ export function equationPanel(page) {
 
 function equation(page) {
   const found = explain(page.model, page.chosen);
-  const color = COLORS[found.name] ?? (found.name in MEANINGS ? "gate" : "cell");
   const back = page.trail[page.trail.length - 1];
   const sentence = describe(page, found);
   const hasTokens = found.tokens.length > 0;
@@ -49,7 +55,7 @@ function equation(page) {
     back && make("p", make("button.link", { key: "back", onclick: () => page.back() }, `← ${back}`)),
     make(
       "p.value",
-      make(`span.${color}`, page.chosen),
+      make(`span.${found.color}`, page.chosen),
       " = ",
       make("b", found.kind === "unused" ? "—" : digits(found.value, 4)),
     ),
@@ -79,7 +85,7 @@ function symbolsOf({ say }, { name, symbols, isBackward }) {
 }
 
 /** Return one plain sentence about a number. */
-function describe({ say }, { kind, name, step, unit, masked, isLast }) {
+function describe({ say, model }, { kind, name, half, layer, step, unit, masked, isLast }) {
   const sentences = {
     x: "An input number: feature {unit} at t={step}. Drag it, or press + and −.",
     held: "This gate is held: it is set to the value, not computed.",
@@ -89,8 +95,14 @@ function describe({ say }, { kind, name, step, unit, masked, isLast }) {
     unused: "t={step} is masked: nothing was computed here.",
     merged: "Both directions, joined by merge_mode {name}.",
   };
-  const sentence = sentences[kind] ?? MEANINGS[name === "hidden" && isLast ? "lastHidden" : name];
+  const sentence = sentences[kind] ?? meaningOf(model, layer, half, name === "hidden" && isLast ? "lastHidden" : name);
   return sentence && say(sentence, { name, step, unit, masked });
+}
+
+function meaningOf(model, prefix, half, name) {
+  const { symbols } = model.layers.find((layer) => layer.prefix === prefix).halves[half].cell;
+  const [line, part] = USES[name] ?? ["hidden", ""];
+  return symbols[line]?.includes(part) ? MEANINGS[name] : null;
 }
 
 /** Return a piece of an equation: text, or a number with its name below. */
@@ -173,33 +185,47 @@ function dependence({ say, slopes }) {
 export function returnedPanel(page) {
   const title = page.say("What the layer returns");
   const element = make("section.tensors");
-  let facts = [];
+  let numbers = [];
   const update = () => {
-    if (!page.isDragging) facts = describeTensors(page.model, page.layer, page.lang);
-    refill(element, [make("h2", title), scroll(title, tensorTable(page, facts))]);
+    element.classList.toggle("moving", page.isDragging);
+    if (!page.isDragging) {
+      numbers = [];
+      const facts = describeTensors(page.model, page.layer, page.lang);
+      const parts = page.model
+        .tensors(page.layer)
+        .map((tensor, index) => returned(page, tensor, facts[index], numbers));
+      refill(element, [make("h2", title), scroll(title, parts)]);
+    }
+    for (const number of numbers) showReturned(page, number);
   };
   return { element, update };
 }
 
-function tensorTable(page, facts) {
-  const { model, layer, sequence } = page;
-  const done = model.of(sequence)[model.layers.indexOf(layer)];
-  const rows = model.tensors(layer).map((tensor, index) => {
-    const { meaning, equals, shape } = facts[index];
-    const name = make(tensor.state ? "b.cell" : "b.hidden", tensor.name);
-    const numbers = numberTable(page, tensor, tensor.of(done), tensor.width(done));
-    return make(
-      "tr",
-      make("th", { scope: "row" }, name, make("div.dim", meaning)),
-      make("td.shape", `(${shape.join(", ")})`),
-      make(
-        "td",
-        numbers,
-        equals.map((claim) => make(page.isDragging ? "div.dim.waiting" : "div.dim", `= ${claim}`)),
-      ),
-    );
-  });
-  return make("table.said", make("tbody", rows));
+/** Return a tensor: its name, what it is, and its numbers, which are added to `numbers`; halves stand side by side. */
+function returned(page, tensor, { meaning, equals, shape }, numbers) {
+  const { layer, say } = page;
+  const { bidirectional, merge } = layer.flags;
+  const { forward, backward } = layer.halves;
+  const [first, second] = [forward, backward].map((half) => half?.cell.units);
+  const tables =
+    bidirectional && merge === "concat" && !tensor.half
+      ? [
+          numberTable(page, tensor, 0, first, numbers, say("forward →")),
+          numberTable(page, tensor, first, second, numbers, say("backward ←")),
+        ]
+      : numberTable(page, tensor, 0, shape.at(-1), numbers);
+  return make(
+    "div.tensor",
+    make(
+      "h3",
+      make(tensor.state ? "b.cell" : "b.hidden", tensor.name),
+      " ",
+      make("span.shape", `(${shape.join(", ")})`),
+    ),
+    make("p.dim", meaning),
+    make("div.halves", tables),
+    equals.map((claim) => make("p.dim.claim", `= ${claim}`)),
+  );
 }
 
 /** Return the indices that are shown of an axis: all, or those around one of them. */
@@ -208,28 +234,37 @@ function windowOf(size, most, around) {
   return Array.from({ length: Math.min(size, most) }, (_, index) => first + index);
 }
 
-function numberTable(page, tensor, numbers, width) {
-  const count = numbers.length / width;
-  const turned = tensor.isSequence && isTurned(page.model, page.layer);
+/** Return some columns of a tensor's numbers.  first: the first of them. */
+function numberTable(page, tensor, first, width, numbers, caption) {
+  const { model, layer, sequence } = page;
+  const index = model.layers.indexOf(layer);
+  const total = tensor.width(model.of(sequence)[index]);
+  const count = tensor.isSequence ? model.of(sequence)[index].halves.forward.steps : 1;
+  const turned = tensor.isSequence && isTurned(model, layer);
   const columns = windowOf(width, MOST_COLUMNS, page.unit);
   const rows = windowOf(count, MOST_ROWS, page.step).map((row) => {
     const cells = columns.map((unit) => {
-      const address = `${tensor.name}[${page.sequence},${tensor.isSequence ? `${row},` : ""}${unit}]`;
-      return make("td", returnedNumber(page, address, numbers[row * width + unit]));
+      const column = first + unit;
+      const address = `${tensor.name}[${sequence},${tensor.isSequence ? `${row},` : ""}${column}]`;
+      const element = make("button.open", { key: address, onclick: () => page.open(address) });
+      numbers.push({ element, address, read: () => tensor.of(model.of(page.sequence)[index])[row * total + column] });
+      return make("td", element);
     });
     const head = tensor.isSequence && make("th", { scope: "row" }, `t=${turned ? count - 1 - row : row}`);
     return make("tr", head, cells, columns.length < width && make("td.dim", "…"));
   });
-  return make("table.numbers", make("tbody", rows, count > rows.length && make("tr", make("td.dim", "…"))));
+  const more = count > rows.length && make("tr", make("td.dim", "…"));
+  return make("table.numbers", caption && make("caption.dim", caption), make("tbody", rows, more));
 }
 
-function returnedNumber(page, address, value) {
+function showReturned(page, { element, address, read }) {
+  const value = read();
   const text = digits(value, 4);
   const before = page.before?.get(address) ?? value;
-  const glow = Math.abs(before - value) > 1e-6 ? 0.5 : 0;
-  const name = address === page.chosen ? "button.open.chosen" : "button.open";
-  const attributes = { key: address, label: `${address} = ${text}`, "--glow": glow, onclick: () => page.open(address) };
-  return make(name, attributes, text);
+  element.textContent = text;
+  element.setAttribute("aria-label", `${address} = ${text}`);
+  element.style.setProperty("--glow", Math.abs(before - value) > 1e-6 ? 0.5 : 0);
+  element.classList.toggle("chosen", address === page.chosen);
 }
 
 /** Return the controls of what if: hold a gate, mask a step, start from another state, all numbers as they were. */
@@ -275,7 +310,7 @@ function holdControls(page) {
     chosen = gate;
     set();
   });
-  return [select, " = ", value];
+  return [select, make("span.toggle", "= ", value)];
 }
 
 function maskControls(page) {
@@ -303,7 +338,7 @@ export function codePanel(page) {
       event.target.textContent = say("copied");
     };
     const button = make("button", { key: name, label: say("copy {name}", { name }), onclick }, say("copy"));
-    return make("div.line", make("h3", name), scroll(name, make("code", shown)), button);
+    return make("div.line", make("h3", name), button, make("code", shown));
   };
   const update = () => {
     const command = commandOf(model, page.layer);

@@ -1,7 +1,7 @@
 // The picture: the layer unrolled over time, a box for each step, with what goes in, what is kept and what is returned.
 
 import { digits, draw, make } from "./dom.js";
-import { addressOf, inputAddress } from "./explain.js";
+import { addressOf, inputAddress, lineColor } from "./explain.js";
 import { stripsOf } from "./strips.js";
 
 const MOST_STEPS = 8;
@@ -34,7 +34,6 @@ export class Picture {
     this.strips = this.large ? stripsOf(page, this.layer) : null;
     this.element = make("div.picture", this.strips?.element, this.frame);
     this.build();
-    this.update();
     new ResizeObserver(() => this.layOut()).observe(this.grid);
   }
 
@@ -139,7 +138,7 @@ export class Picture {
       this.row += 1;
     }
     const states = [...cell.states].reverse().map((state) => {
-      const kind = state === "hidden" ? "hidden" : "cell";
+      const kind = lineColor(cell, state);
       this.label({ hidden: say("hidden state"), cell: say("cell state") }[state] ?? state, `label.${kind}`);
       const cells = this.perStep((step) => {
         const numbers = this.window(cell.units, page.unit).map((unit) => this.lineNumber(half, state, step, unit));
@@ -188,9 +187,10 @@ export class Picture {
     if (!loop.start && !page.startsShown && values().every((value) => value === 0)) {
       return make("span.end.start.dashed", { title: page.say("the state before the first step") }, "0");
     }
-    const kind = state ? "cell" : "hidden";
+    const line = loop.cell.states[state];
+    const kind = lineColor(loop.cell, line);
     const numbers = this.window(loop.cell.units, page.unit).map((unit) => {
-      const address = addressOf({ layer, half, line: loop.cell.states[state] }, sequence, -1, unit);
+      const address = addressOf({ layer, half, line }, sequence, -1, unit);
       const drag = { layer, half, state, unit };
       return this.number(address, kind, () => values()[unit], { drag, opens: false });
     });
@@ -214,8 +214,7 @@ export class Picture {
     const { page, layer } = this;
     const address = addressOf({ layer, half, line }, page.sequence, step, unit);
     const read = () => page.model.lineValue({ layer, half, line, step, unit }, this.done);
-    const isState = layer.halves[half].cell.states.includes(line);
-    return this.number(address, line === "hidden" ? "hidden" : isState ? "cell" : "gate", read, options);
+    return this.number(address, lineColor(layer.halves[half].cell, line), read, options);
   }
 
   /**

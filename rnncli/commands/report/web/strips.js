@@ -1,22 +1,10 @@
 // Strips: the numbers of a large layer as heat maps over time, with a cursor at the chosen step.
 
 import { make } from "./dom.js";
-import { addressOf, inputAddress } from "./explain.js";
+import { addressOf, inputAddress, lineColor } from "./explain.js";
 
 /** Return a color between two, as [red, green, blue]. */
 const blend = (low, high, share) => low.map((part, index) => part + (high[index] - part) * share);
-const THEMES = {
-  light: "paper ffffff gate 257d36 input b8500a hidden 0a6c74 cell 8a3ffc below 0969da",
-  dark: "paper 161b22 gate 3fb950 input f0883e hidden 4fd1d9 cell d2a8ff below 58a6ff",
-};
-
-/** Return the colors of a theme by name, as [red, green, blue]. */
-function colorsOf(theme) {
-  const pairs = THEMES[theme].matchAll(/(\w+) (..)(..)(..)/g);
-  return Object.fromEntries(
-    Array.from(pairs, ([, name, ...parts]) => [name, parts.map((part) => Number.parseInt(part, 16))]),
-  );
-}
 
 /** Return {element, update}: a strip for the input, one for what matters, and one for each line of each half. */
 export function stripsOf(page, layer) {
@@ -30,8 +18,8 @@ export function stripsOf(page, layer) {
   const nothing = new Float32Array(features * steps);
   const matters = () => (page.slopes.layer === layer ? page.slopes.x : nothing);
   const strips = [
-    { name: say("input x"), kind: "input", size: features, values: () => done().x, address },
-    { name: say("what matters"), kind: "input", size: features, values: matters, address },
+    { name: say("input x"), color: "input", size: features, values: () => done().x, address },
+    { name: say("what matters"), color: "input", size: features, values: matters, address },
   ];
   for (const half of model.halvesOf(layer)) {
     const loop = layer.halves[half];
@@ -39,10 +27,9 @@ export function stripsOf(page, layer) {
       ...loop.cell.traced.filter((gate) => !(gate in loop.cell.sameAs)),
       ...[...loop.cell.states].reverse(),
     ]) {
-      const isState = loop.cell.states.includes(line);
       strips.push({
         name: `${several ? `${half} ` : ""}${line}`,
-        kind: isState ? (line === "hidden" ? "hidden" : "cell") : "gate",
+        color: lineColor(loop.cell, line),
         size: loop.cell.sizes[line],
         values: () => done().halves[half].values[loop.lines[line]],
         bounds: loop.cell.bounds[line],
@@ -65,7 +52,7 @@ export function stripsOf(page, layer) {
 }
 
 function stripRow(page, strip, steps) {
-  const { name, size, address } = strip;
+  const { name, color, size, address } = strip;
   const label = page.say("{name}: {size} numbers at each of {steps} time steps, as colors", { name, size, steps });
   const height = `${Math.min(Math.max(size * 5, 24), 84)}px`;
   const inside = (offset, length, count) => Math.min(Math.max(Math.floor((offset / length) * count), 0), count - 1);
@@ -75,7 +62,7 @@ function stripRow(page, strip, steps) {
     const unit = inside(event.clientY - box.top, box.height, size);
     page.open(address(step, unit));
   };
-  const canvas = make("canvas", { role: "img", label, height, onpointerdown });
+  const canvas = make(`canvas.${color}`, { role: "img", label, height, onpointerdown });
   [canvas.width, canvas.height] = [steps, size];
   const cursor = make("i.cursor");
   const update = () => {
@@ -85,8 +72,11 @@ function stripRow(page, strip, steps) {
   return { element: make("div.strip", make("span.label", name), make("div.map", canvas, cursor)), update };
 }
 
-function paint(canvas, { kind, size, values, bounds, mask }, steps) {
-  const colors = colorsOf(matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light");
+function paint(canvas, { size, values, bounds, mask }, steps) {
+  const style = getComputedStyle(canvas);
+  const [paper, above, below] = [style.backgroundColor, style.color, style.outlineColor].map((color) =>
+    color.match(/\d+/g).map(Number),
+  );
   const numbers = values();
   const masked = mask?.();
   const context = canvas.getContext("2d");
@@ -98,7 +88,7 @@ function paint(canvas, { kind, size, values, bounds, mask }, steps) {
       const value = masked && !masked[step] ? 0 : numbers[step * size + unit];
       const share = bounds && bounds[0] === 0 ? value / bounds[1] : value / (bounds ? bounds[1] : most || 1);
       const strength = Number.isFinite(share) ? Math.min(Math.abs(share), 1) : 1;
-      const color = blend(colors.paper, share < 0 ? colors.below : colors[kind], strength);
+      const color = blend(paper, share < 0 ? below : above, strength);
       image.data.set([...color, 255], 4 * (unit * steps + step));
     }
   }
