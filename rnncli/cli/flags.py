@@ -133,6 +133,8 @@ class _Number(click.types.ParamType):
         is_whole = self.entry.kind == "integer"
         try:
             number = int(value) if is_whole else float(value)
+            if least is not None and number != number:  # NaN is in no bounds
+                raise ValueError
         except ValueError:
             fault = (
                 Message("{value} is not a valid integer.", value=repr(value))

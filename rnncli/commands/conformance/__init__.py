@@ -52,17 +52,18 @@ def conformance(
     chosen = [flag for flag, value in given.items() if value is not None]
     if len(chosen) > 1:
         raise UsageError("{first} does not go with {second}.", "Give one.", first=chosen[0], second=chosen[1])
-    cases = choose_cases(like, select)
+    cases, remarks = choose_cases(like, select), list[Text]()
     if not chosen:
         return _list(cases, output)
     files.require_place(output.output, words_of({"--like": like}))
     _ = output.format_name  # refuses an unknown suffix before anything runs
+    if results is None:
+        cases, remarks = _leave_out_new(cases)
     name, answers = _ask(run, implementation, results, cases, timeout)
-    judgements = _judge(answers, len(cases))
-    judged = {judgement.case.name for judgement in judgements}
-    remarks = [] if results else _explain_missing([case for case in cases if case.name not in judged])
-    answer = ConformanceAnswer(name, judgements, name_faults(judgements))
-    return Reply(answer, remarks, _explain_failure(judgements))
+    judgements = _judge(answers, cases)
+    return Reply(
+        ConformanceAnswer(name, judgements, name_faults(judgements)), remarks, _explain_failure(judgements)
+    )
 
 
 def _ask(
@@ -78,39 +79,48 @@ def _ask(
     if run is not None:
         return run, runners.run_program(run, cases, timeout)
     folder = expand_user(results or "")
-    if not any((folder / f"{case.name}{end}").is_file() for case in cases for end in (".npz", ".txt")):
+    answers = list(runners.read_results(folder, cases))
+    if not answers:
         raise UsageError(
             "{--results}: {folder} has no answer to a case.",
             "It must have files such as {name}.npz.",
             folder=folder,
             name=cases[0].name,
         )
-    return str(results), runners.read_results(folder, cases)
+    return str(results), iter(answers)
 
 
-def _judge(answers: Answers, total: int) -> tuple[Judgement, ...]:
+def _judge(answers: Answers, cases: Sequence[KitCase]) -> list[Judgement]:
     """Return the verdicts, in the order of the cases; how far it is is reported."""
-    from rnncli.commands.conformance.cases import list_cases
     from rnncli.commands.conformance.judge import judge
     from rnncli.process.progress import blocks
 
     judgements = {}
-    for _ in blocks(Message("cases"), total, 1):
+    for _ in blocks(Message("cases"), len(cases), 1):
         if (answered := next(answers, None)) is not None:
             judgements[answered[0].name] = judge(*answered)
-    return tuple(judgements[case.name] for case in list_cases() if case.name in judgements)
+    return [judgements[case.name] for case in cases if case.name in judgements]
 
 
-def _explain_missing(missing: Sequence[KitCase]) -> list[Text]:
-    """Return a remark on the cases that the installed onnx is too old to write."""
-    note = "left out, because the installed onnx is too old to write them: {names}."
-    return [Message(note, names=", ".join(case.name for case in missing))] if missing else []
+def _leave_out_new(cases: Sequence[KitCase]) -> tuple[tuple[KitCase, ...], list[Text]]:
+    """Return the cases that the installed onnx can write, and a remark on the others."""
+    from rnncli.commands.conformance.kit import list_too_new
+
+    too_new = list_too_new(cases)
+    if not too_new:
+        return tuple(cases), []
+    note, names = (
+        "left out, because the installed onnx is too old to write them: {names}.",
+        ", ".join(case.name for case in too_new),
+    )
+    if len(too_new) == len(cases):
+        raise EngineError(note, Message("pip install {install}", install="--upgrade onnx"), names=names)
+    return tuple(case for case in cases if case not in too_new), [Message(note, names=names)]
 
 
 def _explain_failure(judgements: Sequence[Judgement]) -> RnncliError | None:
     """Return the error if a case is wrong, crashed or timed out, or none was answered; else None."""
-    verdicts = [judgement.verdict for judgement in judgements]
-    if not {"right", "wrong", "unclear"} & set(verdicts):
+    if not any(judgement.outputs for judgement in judgements):
         first = next((judgement for judgement in judgements if judgement.reason), judgements[0])
         return EngineError(
             "no case was answered. {name}: {reason}.",
@@ -118,11 +128,11 @@ def _explain_failure(judgements: Sequence[Judgement]) -> RnncliError | None:
             name=first.case.name,
             reason=first.reason or Message(first.verdict),
         )
-    bad = sum(verdict in ("wrong", "crashed", "timed out") for verdict in verdicts)
+    bad = sum(judgement.verdict in ("wrong", "crashed", "timed out") for judgement in judgements)
     if not bad:
         return None
     return DisagreementError(
-        "wrong, crashed or timed out: {count} of {total} cases.", count=bad, total=len(verdicts)
+        "wrong, crashed or timed out: {count} of {total} cases.", count=bad, total=len(judgements)
     )
 
 
@@ -141,12 +151,11 @@ def _list(cases: Sequence[KitCase], output: OutputFlags) -> Reply[Any]:
         files.require_place(output.output)
         return Reply(CasesAnswer(cases))
     folder = expand_user(path)
-    if (
-        folder.exists()
-        and not (folder / "cases.json").is_file()
-        and (folder.is_file() or any(folder.iterdir()))
-    ):
+    is_kit = (folder / "cases.json").is_file()
+    if folder.exists() and not is_kit and (folder.is_file() or any(folder.iterdir())):
         raise UsageError("{place} exists, and it is not a kit.", "Name a new folder.", place=path)
-    missing = write_kit(folder, cases)
-    written = Message("{place} has the cases.", place=path)
-    return Reply(CasesAnswer(cases), [written, *_explain_missing(missing)], to_stdout=True)
+    cases, remarks = _leave_out_new(cases)
+    write_kit(folder, cases)
+    return Reply(
+        CasesAnswer(cases), [Message("{place} has the cases.", place=path), *remarks], to_stdout=True
+    )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from importlib import metadata, util
 from pathlib import Path
@@ -14,8 +13,8 @@ from rnncli.case import Array, __version__
 from rnncli.errors import EngineError, Message
 
 Inputs = Mapping[str, Array]
-Outputs = Mapping[str, Any] | Sequence[Any]
-"""The arrays by name, or in the order of the graph."""
+Outputs = Sequence[Any]
+"""Arrays, in the order of the graph."""
 
 
 def run_rnncli(model: Path, inputs: Inputs, outputs: Sequence[str]) -> Outputs:
@@ -39,8 +38,10 @@ def run_rnncli(model: Path, inputs: Inputs, outputs: Sequence[str]) -> Outputs:
         if f"{directions[0]}last_{state}_state" in tensors
     }
     if attributes.get("layout"):
-        return {"Y": y, **{name: state.swapaxes(0, 1) for name, state in states.items()}}
-    return {"Y": y.transpose(1, 2, 0, 3), **states}
+        arrays = {"Y": y, **{name: state.swapaxes(0, 1) for name, state in states.items()}}
+    else:
+        arrays = {"Y": y.transpose(1, 2, 0, 3), **states}
+    return [arrays[name] for name in outputs]
 
 
 def run_onnxruntime(model: Path, inputs: Inputs, outputs: Sequence[str]) -> Outputs:
@@ -66,7 +67,7 @@ def run_openvino(model: Path, inputs: Inputs, outputs: Sequence[str]) -> Outputs
 
     compiled = openvino.Core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     returned = compiled(dict(inputs))
-    return {name: returned[name] for name in outputs}
+    return [returned[name] for name in outputs]
 
 
 def run_opencv(model: Path, inputs: Inputs, outputs: Sequence[str]) -> Outputs:
@@ -137,26 +138,18 @@ def version_of(name: str) -> str:
     return metadata.version(distributions[0])
 
 
-def answer_kit(name: str, kit_folder: str, results_folder: str) -> None:
+def answer_kit(name: str, kit: str, results: str) -> None:
     """Let an implementation answer the cases of a kit; see `rnncli.commands.conformance.runners`."""
-    run, kit, results = IMPLEMENTATIONS[name].run, Path(kit_folder), Path(results_folder)
-    for case in json.loads((kit / "cases.json").read_text(encoding="utf-8"))["cases"]:
-        folder = kit / "open" / case["name"] if case["readings"] else kit / case["name"]
-        with np.load(folder / "inputs.npz") as file:
-            inputs = {key: file[key] for key in case["inputs"]}
-        part, suffix = results / f"{case['name']}.part", "npz"
+    run = IMPLEMENTATIONS[name].run
+    for model in sorted(Path(kit).rglob("model.onnx"), key=lambda model: model.parent.name):
+        inputs, wanted = (dict(np.load(model.with_name(f"{kind}.npz"))) for kind in ("inputs", "outputs"))
+        part, suffix = Path(results) / f"{model.parent.name}.part", "npz"
         try:
-            _write_outputs(part, case["outputs"], run(folder / "model.onnx", inputs, case["outputs"]))
+            outputs = dict(zip(wanted, run(model, inputs, list(wanted)), strict=False))
+            with part.open("wb") as file:
+                np.savez(file, **outputs)
         except Exception as error:  # each library has its own
             reason = " ".join(str(error).partition("Stack backtrace")[0].split())
             part.write_text(f"{type(error).__name__}: {reason}", encoding="utf-8")
             suffix = "txt"
         part.rename(part.with_suffix(f".{suffix}"))
-
-
-def _write_outputs(path: Path, names: Sequence[str], outputs: Outputs) -> None:
-    if not isinstance(outputs, Mapping):
-        outputs = dict(zip(names, outputs, strict=False))
-    with path.open("wb") as file:
-        arrays: dict[str, Any] = {name: outputs[name] for name in names if name in outputs}
-        np.savez(file, **arrays)

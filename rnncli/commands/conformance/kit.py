@@ -13,7 +13,7 @@ open/lstm_clip_cell/            a case with more than one right answer: one test
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,21 +27,20 @@ from rnncli.process.packages import import_package
 PRODUCER = "rnncli conformance"
 
 
-def write_kit(folder: Path, cases: Iterable[KitCase]) -> tuple[KitCase, ...]:
-    """Write these cases into a folder; return those that the installed onnx is too old to write.
-
-    Raises EngineError if the package onnx is missing.
-    """
+def list_too_new(cases: Iterable[KitCase]) -> list[KitCase]:
+    """Return the cases that the installed onnx is too old to write.  Raises EngineError if it is missing."""
     onnx = import_package("onnx", "ONNX models")
     newest = onnx.defs.onnx_opset_version()
-    wanted = tuple(cases)
-    written = [case for case in wanted if case.opset <= newest and case.ir_version <= onnx.IR_VERSION]
+    return [case for case in cases if case.opset > newest or case.ir_version > onnx.IR_VERSION]
+
+
+def write_kit(folder: Path, cases: Sequence[KitCase]) -> None:
+    """Write cases into a folder."""
     folder.mkdir(parents=True, exist_ok=True)
-    for case in written:
+    for case in cases:
         _write_case(folder_of(folder, case), case)
-    listed = json.dumps({"cases": list(map(describe, written))}, indent=1)
+    listed = json.dumps({"cases": list(map(describe, cases))}, indent=1)
     (folder / "cases.json").write_text(f"{listed}\n", encoding="utf-8")
-    return tuple(case for case in wanted if case not in written)
 
 
 def folder_of(kit: Path, case: KitCase) -> Path:

@@ -108,6 +108,7 @@ def test_the_exit_code(rnncli: Run, answers: Path, select: str, code: int) -> No
         ("--results .", "no answer to a case"),
         ("--results . -o answer.nothing", "no format has the suffix"),
         ("--timeout -1 --run x", "--timeout"),
+        ("--timeout nan --run x", "--timeout: 'nan' is not a valid number"),
     ],
 )
 def test_a_mistake_is_refused(rnncli: Run, tmp_path: Path, line: str, words: str) -> None:
@@ -138,6 +139,17 @@ def test_what_a_model_does_not_use_is_left_out(tmp_path: Path) -> None:
     assert kept == {"gru_after", "gru_after_bidirectional", "gru_after_lens", "gru_after_one_step"} - {
         name for name in ("gru_after_one_step",) if "initial_h" in CASES[name].inputs
     }
+
+
+@pytest.mark.parametrize(
+    ("name", "other"), [("gru_forward", "gru_tanh_sigmoid"), ("rnn_forward", "rnn_sigmoid")]
+)
+def test_a_model_of_default_activations_keeps_no_others(name: str, other: str, tmp_path: Path) -> None:
+    """Sigmoid and Tanh are defaults, but of a certain gate: Tanh and Sigmoid of a GRU are others."""
+    (tmp_path / "m.onnx").write_bytes(model_of(CASES[name], compute(CASES[name])))
+    kept = {case.name for case in choose_cases(str(tmp_path / "m.onnx"), None)}
+    assert name in kept
+    assert other not in kept
 
 
 def test_a_model_without_a_recurrent_node_is_refused(rnncli: Run, tmp_path: Path) -> None:

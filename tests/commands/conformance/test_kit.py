@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+from command import Run
 from onnx import numpy_helper
 from onnx.backend.test.loader import load_model_tests
 
@@ -27,7 +28,7 @@ CASES = list_cases()
 @pytest.fixture(scope="module")
 def kit(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("data") / "kit"
-    assert write_kit(folder, CASES) == ()
+    write_kit(folder, CASES)
     return folder
 
 
@@ -90,13 +91,17 @@ def test_onnxs_own_loader_of_backend_tests_reads_the_kit(kit: Path) -> None:
     assert tolerances["gru_float64"] == (1e-12, 1e-12)
 
 
-def test_an_old_onnx_leaves_out_what_it_cannot_write(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_an_old_onnx_leaves_out_what_it_cannot_write(
+    monkeypatch: pytest.MonkeyPatch, rnncli: Run, tmp_path: Path
+) -> None:
     monkeypatch.setattr(onnx.defs, "onnx_opset_version", lambda: 21)
-    chosen = [case for case in CASES if case.attribute == "basic"]
-    left_out = write_kit(tmp_path, chosen)
-    assert [case.name for case in left_out] == ["rnn_opset22", "gru_opset22", "lstm_opset22"]
-    assert len(json.loads((tmp_path / "cases.json").read_text())["cases"]) == len(chosen) - 3
-    assert not (tmp_path / "lstm_opset22").exists()
+    written = rnncli("conformance", "--select", "basic", "-o", str(tmp_path / "kit"))
+    assert "too old to write them: rnn_opset22, gru_opset22, lstm_opset22" in written.stderr
+    assert len(json.loads((tmp_path / "kit" / "cases.json").read_text())["cases"]) == 12
+    assert not (tmp_path / "kit" / "lstm_opset22").exists()
+    nothing = rnncli("conformance", "--select", "lstm_opset22", "--implementation", "rnncli")
+    assert nothing.returncode == 3
+    assert "pip install --upgrade onnx" in nothing.stderr
 
 
 def test_the_handbooks_harness_runs_without_rnncli(kit: Path) -> None:

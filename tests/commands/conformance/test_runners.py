@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import pickle
 import signal
 import sys
+from io import BytesIO
 from pathlib import Path
+from zipfile import ZipFile
 
 import numpy as np
 import pytest
 
 from rnncli.commands.conformance.cases import KitCase, list_cases
 from rnncli.commands.conformance.judge import Failure, judge
+from rnncli.commands.conformance.oracle import compute
 from rnncli.commands.conformance.runners import Answer, read_results, run_implementation, run_program
-from rnncli.errors import UsageError
+from rnncli.errors import Message, UsageError
 
 CASES = {case.name: case for case in list_cases()}
 PART = [case for case in CASES.values() if case.attribute in ("reverse", "length_0", "empty_batch")]
@@ -75,6 +79,13 @@ def test_an_exit_with_an_error_is_a_crash_that_says_its_last_line(tmp_path: Path
     assert verdicts(answers) == {"gru_reverse": "crashed"}
 
 
+def test_a_program_that_takes_its_files_away_answers_the_rest(tmp_path: Path) -> None:
+    action = "name == 'gru_reverse' and (shutil.rmtree(kit), shutil.rmtree(results), sys.exit(4))"
+    answers = run(program(tmp_path, action))
+    assert answers["gru_reverse"] == Failure("crashed", Message("exit code {code}", code=4))
+    assert verdicts(answers) == {"gru_reverse": "crashed"}
+
+
 def test_silence_is_no_refusal(tmp_path: Path) -> None:
     answers = run(program(tmp_path, "name == 'lstm_reverse' and time.sleep(60)"), seconds=1.5)
     assert verdicts(answers) == {"lstm_reverse": "timed out"}
@@ -98,17 +109,21 @@ def test_a_program_for_each_case(tmp_path: Path) -> None:
         "if 'gru_reverse/' in model: os.abort()\n"
         "if 'lstm_reverse/' in model: time.sleep(60)\n"
         "if 'rnn_reverse_initial' in model: sys.exit(0)\n"
+        "if 'gru_reverse_initial' in model: sys.exit(3)\n"
+        "if 'lstm_reverse_initial' in model: sys.exit(os.mkdir(outputs))\n"
         "shutil.copy(os.path.join(os.path.dirname(model), 'outputs.npz'), outputs)\n"
     )
-    cases = [case for case in PART if case.attribute == "reverse"]
+    cases = [case for case in PART if case.attribute != "length_0"]
     answers = run(f"{sys.executable} {script} {{model}} {{inputs}} {{outputs}}", cases, 1.5)
     assert answers.keys() == {case.name for case in cases}
     assert answers["rnn_reverse"] == Failure("refused", "no RNN")
     assert answers["rnn_reverse_initial"] == Failure("refused", "It wrote no outputs.")
     assert answers["gru_reverse"] == Failure("crashed", signal.SIGABRT.name)
     assert answers["lstm_reverse"] == Failure("timed out")
-    others = {name: answers[name] for name in ("gru_reverse_initial", "lstm_reverse_initial")}
+    assert answers["gru_reverse_initial"] == Failure("refused", Message("exit code {code}", code=3))
+    others = {name: answer for name, answer in answers.items() if "reverse" not in name}
     assert verdicts(others) == {}
+    assert verdicts(answers)["lstm_reverse_initial"] == "refused"
 
 
 @pytest.mark.parametrize(
@@ -127,6 +142,55 @@ def test_a_folder_of_results(tmp_path: Path) -> None:
     assert answers.keys() == {"lstm_forward", "gru_forward", "rnn_forward"}
     assert answers["rnn_forward"] == Failure("refused", "not yet")
     assert verdicts(answers) == dict.fromkeys(answers, "refused")
+
+
+def npz_of(header: str, *, flags: int = 0) -> bytes:
+    """Return an archive with Y of this header, and no numbers."""
+    text = f"{header:<117}\n".encode()
+    packed = BytesIO()
+    with ZipFile(packed, "w") as archive:
+        archive.writestr("Y.npy", b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text)
+    content = bytearray(packed.getvalue())
+    content[6] |= flags
+    content[content.index(b"PK\x01\x02") + 8] |= flags
+    return bytes(content)
+
+
+def npy() -> bytes:
+    single = BytesIO()
+    np.save(single, np.zeros((5, 1, 3, 4), "float32"))
+    return single.getvalue()
+
+
+def zipped_text() -> bytes:
+    packed = BytesIO()
+    with ZipFile(packed, "w") as archive:
+        archive.writestr("Y", "1 2 3")
+    return packed.getvalue()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"PK\x03\x04",
+        npy(),
+        pickle.dumps({"Y": 1}),
+        zipped_text(),
+        npz_of("{'descr': '<f4', 'fortran_order': (((("),
+        npz_of("{'descr': '<f4', 'fortran_order': False, 'shape': (1000000000000, 10)}"),
+        npz_of("{'descr': '<f4', 'fortran_order': False, 'shape': (2,)}", flags=1),  # encrypted
+    ],
+    ids=["empty", "half", "npy", "pickle", "text", "header", "memory", "encrypted"],
+)
+def test_a_file_that_cannot_be_read_is_a_refusal_and_the_others_are_judged(
+    tmp_path: Path, content: bytes
+) -> None:
+    (tmp_path / "lstm_forward.npz").write_bytes(content)
+    np.savez(tmp_path / "gru_forward.npz", **compute(CASES["gru_forward"]))  # type: ignore[arg-type]
+    answers = {case.name: answer for case, answer in read_results(tmp_path, list(CASES.values()))}
+    assert verdicts(answers) == {"lstm_forward": "refused"}
+    assert answers.keys() == {"lstm_forward", "gru_forward"}
 
 
 def test_objects_in_a_file_are_not_loaded(tmp_path: Path) -> None:
