@@ -306,6 +306,7 @@ class Result:
 
     engines: several if chunks, or layers of a saved model, were computed by different engines.
     differences: set by --check: the largest difference of each tensor from the reference.
+    ulps: of these differences, as the number of floats between the two numbers, where it can be counted.
     reference: the name of the framework that --check compares with.
     assumed: what was assumed about the file of the layers; None if nothing was.
     agreement: of a live object with its framework; else None.
@@ -323,6 +324,7 @@ class Result:
     outputs: tuple[NamedTensor, ...]
     trace: tuple[LoopTrace, ...] = ()
     differences: Mapping[str, float] = field(default_factory=dict)
+    ulps: Mapping[str, int] = field(default_factory=dict)
     weights: Mapping[str, Array] = field(default_factory=dict)
     conditions: Mapping[str, int] = field(default_factory=dict)
     reference: Text = "TensorFlow"

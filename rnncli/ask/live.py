@@ -385,6 +385,4 @@ def _verify(
         for tensor in result.outputs
         if tensor.name in theirs
     ]
-    differences = {difference.name: difference.absolute for difference in measured}
-    beyond = [difference.name for difference in measured if not difference.agrees]
-    return Verified(replace(result, differences=differences, reference=framework), beyond)
+    return Verified(*compare.with_differences(replace(result, reference=framework), measured))

@@ -295,20 +295,22 @@ def note_hidden_differences(result: Result, format_name: str, elsewhere: Sequenc
         return ()
     if format_name not in elsewhere and not output_formats.FORMATS[format_name].only_values:
         return ()
+    from rnncli.show.result_answer import format_difference
+
     shown = {tensor.name for tensor in result.outputs}
     return tuple(
         Message(
-            "{name}: largest difference from {reference} under the same assumptions {difference:.1e}",
+            "{name}: largest difference from {reference} under the same assumptions {difference}",
             name=name,
             reference=result.reference,
-            difference=difference,
+            difference=format_difference(difference, result.ulps.get(name)),
         )
         if result.assumed
         else Message(
-            "{name}: largest difference from {reference} {difference:.1e}",
+            "{name}: largest difference from {reference} {difference}",
             name=name,
             reference=result.reference,
-            difference=difference,
+            difference=format_difference(difference, result.ulps.get(name)),
         )
         for name, difference in result.differences.items()
         if name in shown

@@ -169,9 +169,15 @@ def compare_results(
         measure(tensor, reference.values, ("", ""), atol, rtol)
         for tensor, reference in zip(result.outputs, other.outputs, strict=True)
     ]
+    return with_differences(result, measured)
+
+
+def with_differences(result: Result, measured: Sequence[TensorDifference]) -> tuple[Result, list[str]]:
+    """Return `result` with these differences, and the names of the tensors that disagree."""
     differences = {difference.name: difference.absolute for difference in measured}
+    ulps = {difference.name: difference.ulps for difference in measured if difference.ulps is not None}
     beyond = [difference.name for difference in measured if not difference.agrees]
-    return dataclasses.replace(result, differences=differences), beyond
+    return dataclasses.replace(result, differences=differences, ulps=ulps), beyond
 
 
 def compare_with_keras(

@@ -25,6 +25,8 @@ CONDITIONS = {
     "weights": "weights supplied",
 }
 """What the notes say of the conditions of a result."""
+MOST_ULPS = 10_000
+"""Above this, units in the last place add nothing to a difference; documents always have them."""
 
 Tensor = NamedTensor | ChunkedTensor
 
@@ -303,12 +305,13 @@ def difference_text(result: Result) -> Text:
 
 def differences_document(result: Result) -> dict[str, Any]:
     """Return what --check found; {} without --check."""
-    return {"differences": dict(result.differences)} if result.differences else {}
+    return {"differences": dict(result.differences), "ulps": dict(result.ulps)} if result.differences else {}
 
 
-def format_difference(number: float) -> str:
-    """Format a difference: `3.0e-08`, or `0`."""
-    return f"{number:.1e}" if number else "0"
+def format_difference(number: float, ulps: int | None = None) -> str:
+    """Format a difference: `3.0e-08 (1 ulp)`, or `0`.  ulps: units in the last place; None if not known."""
+    text = f"{number:.1e}" if number else "0"
+    return text if ulps is None or ulps > MOST_ULPS else f"{text} ({ulps} ulp)"
 
 
 class ResultAnswer(Answer):

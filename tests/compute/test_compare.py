@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from typing import Any
 
 import numpy as np
@@ -133,5 +134,29 @@ def test_check_fills_the_largest_difference_by_name_and_compares_nothing_with_it
     assert apart == []
     assert list(result.differences) == ["hidden_state", "last_hidden_state", "last_cell_state"]
     assert max(result.differences.values()) < 4e-6
+    keras_result = compute.run(case, "tensorflow")
+    for tensor, theirs in zip(result.outputs, keras_result.outputs, strict=True):
+        worst = abs(tensor.values.astype("float64") - theirs.values).argmax()
+        ends = np.array([tensor.values.flat[worst], theirs.values.flat[worst]])
+        apart_by = int(
+            abs(np.diff(ends.view(np.int32)))[0]
+        )  # of one sign, their bits count the floats between
+        assert result.ulps.get(tensor.name, 0) == apart_by
     result, apart = compare.compare_with_keras(case, compute.run(case, "tensorflow"))
-    assert (result.differences, apart) == ({}, [])
+    assert (result.differences, result.ulps, apart) == ({}, {}, [])
+
+
+def test_check_shows_rounding_as_compare_does(rnncli: Any) -> None:
+    words = ("-l", "lstm", "--return-state", "--units", "8", "--seed", "1")
+    rows = json.loads(rnncli("compare", *words, "--engines", "numpy,tensorflow", "-f", "json").stdout)
+    by_name = {row["name"]: row for row in rows["comparisons"]}
+    assert any(row["ulps"] for row in by_name.values())
+    document = json.loads(rnncli("run", *words, "--check", "-f", "json").stdout)
+    assert document["differences"] == {name: row["absolute"] for name, row in by_name.items()}
+    assert document["ulps"] == {name: row["ulps"] for name, row in by_name.items() if row["ulps"] is not None}
+    shown = [f"{row['absolute']:.1e} ({row['ulps']} ulp)" for row in by_name.values() if row["ulps"]]
+    for command in ("run", "trace"):
+        table = " ".join(rnncli(command, *words, "--check").stdout.split())
+        assert all(text in table for text in shown), table
+    noted = rnncli("run", *words, "--check", "-f", "csv").stderr
+    assert all(text in noted for text in shown)

@@ -22,8 +22,6 @@ MODELS_WIDE = ("pair", "name", "absolute", "relative", "index", "timestep", "ver
 MODELS_NARROW = ("pair/name", "absolute/index/timestep", "verdict")
 """The columns of the table of two models."""
 VERDICTS = {"same": "same", "differs": "differs", "shape": "different shape"}
-MOST_ULPS = 10_000
-"""Above this, units in the last place add nothing to the difference; documents always have them."""
 
 
 def verdict_of(difference: TensorDifference) -> str:
@@ -67,8 +65,7 @@ def _absolute(difference: TensorDifference, _: View) -> str:
     """Return `3.0e-08 (1 ulp)`, or the shapes if they differ."""
     if verdict_of(difference) == "shape":
         return ", ".join(map(format_shape, difference.shapes))
-    ulps = f" ({difference.ulps} ulp)" if difference.ulps is not None and difference.ulps <= MOST_ULPS else ""
-    return f"{format_difference(difference.absolute)}{ulps}"
+    return format_difference(difference.absolute, difference.ulps)
 
 
 def _relative(difference: TensorDifference, _: View) -> str | None:

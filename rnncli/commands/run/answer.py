@@ -168,7 +168,9 @@ class RunAnswer(ResultAnswer):
 
         def difference(tensor: NamedTensor) -> str | None:
             found = differences.get(tensor.name)
-            return None if found is None else f"{from_what} {format_difference(found)}"
+            if found is None:
+                return None
+            return f"{from_what} {format_difference(found, self.result.ulps.get(tensor.name))}"
 
         more = (
             Field("brief", lambda tensor: _meaning_lines(tensor, view)),

@@ -311,7 +311,10 @@ def page(result: Result, loops: Sequence[LoopTrace], stats: Mapping[Label, Stats
     shown = {part.short: figures for part, figures in stats.items() if part.is_shown}
     parts += statistics.draw_statistics(shown, view)
     if result.differences:
-        pieces = (f"{name} {format_difference(number)}" for name, number in result.differences.items())
+        pieces = (
+            f"{name} {format_difference(number, result.ulps.get(name))}"
+            for name, number in result.differences.items()
+        )
         differences = marks(view).dot.join(pieces)
         parts += [(), line(f"{view.say(difference_text(result))}: {differences}", "dim")]
     return Page(title_of(result, view), notes_of(result, view), tuple(parts))
