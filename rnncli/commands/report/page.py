@@ -68,7 +68,7 @@ def page_of(uses: Sequence[LayerUse], lang: str, *, described: bool, ask: Ask | 
     commands = {} if ask is None else short_commands(ask, uses, contents, described=described)
     layers = tuple(spec for use in uses for spec in use.case.stack)
     tables = write_tables(uses, lang)
-    body = f'<main class="live" id="rnncli-page"></main>\n<div class="without-script">\n{tables}</div>'
+    body = f'<main class="live" id="rnncli-page"></main>\n<noscript>\n{tables}</noscript>'
     data = {"rnncli-page": {**contents.data, "commands": commands}}
     text = write_page(" → ".join(expressions_of(layers)), lang, data, body)
     return BuiltPage(text, tables, layers, contents.remarks)

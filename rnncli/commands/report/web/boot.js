@@ -7,7 +7,6 @@ import { mount } from "./page.js";
 const { lang, korean, layers, exercises } = JSON.parse(document.getElementById("rnncli-data").textContent);
 const roots = Object.keys(layers).map((name) => document.getElementById(name));
 const mounted = roots.map((root) => mount(root, layers[root.id], { korean, lang, short: "step" in root.dataset }));
-for (const element of document.querySelectorAll(".without-script")) element.remove();
 
 const options = [
   ["en", "English"],

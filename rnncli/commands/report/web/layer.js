@@ -4,7 +4,9 @@ import { compile, pullBack, run } from "./cell.js";
 
 /** Return numbers of base64 text, little-endian, as an array of their type. */
 export function decode({ values, dtype }) {
-  const bytes = Uint8Array.from(atob(values), (letter) => letter.charCodeAt(0));
+  const letters = atob(values);
+  const bytes = new Uint8Array(letters.length);
+  for (let index = 0; index < bytes.length; index++) bytes[index] = letters.charCodeAt(index);
   return dtype === "bool" ? bytes : new (arrayOf(dtype))(bytes.buffer);
 }
 
@@ -31,7 +33,8 @@ export const flatten = (nested) =>
 /** Return the shortest text that reads back as this number in its type. */
 export function shortest(value, dtype) {
   if (dtype === "float64" || !Number.isFinite(value)) return value;
-  for (let digits = 1; digits < 9; digits++) {
+  const fewest = Math.fround(Number(value.toPrecision(6))) === value ? 1 : 7;
+  for (let digits = fewest; digits < 9; digits++) {
     const short = Number(value.toPrecision(digits));
     if (Math.fround(short) === value) return short;
   }

@@ -104,7 +104,6 @@ class Page {
       this.live,
     );
     this.picture.update();
-    this.picture.layOut();
     if (this.isOpened || this.picture.large) this.picture.reveal(); // a small picture opens at its first step
     this.isOpened = true;
     this.showTexts();
@@ -409,7 +408,7 @@ class Page {
     element.addEventListener("touchmove", keep, { passive: false });
     const end = () => {
       if (from?.moved) {
-        this.isDragging = false;
+        this.setDragging(false);
         this.showTexts();
         this.settle(number);
         element.addEventListener("click", (event) => event.stopImmediatePropagation(), { once: true, capture: true });
@@ -425,8 +424,13 @@ class Page {
     this.before = null;
     this.remember();
     this.dragged = number.address;
-    this.isDragging = true;
+    this.setDragging(true);
     clearTimeout(this.fading);
+  }
+
+  setDragging(isDragging) {
+    this.isDragging = isDragging;
+    this.root.classList.toggle("moving", isDragging);
   }
 
   press(number, event) {
@@ -473,7 +477,7 @@ class Page {
   /** Set a number as one change. */
   setOnce(number, value) {
     this.begin(number);
-    this.isDragging = false;
+    this.setDragging(false);
     this.set(number, value);
     this.settle(number);
   }

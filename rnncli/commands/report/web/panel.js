@@ -187,7 +187,6 @@ export function returnedPanel(page) {
   const element = make("section.tensors");
   let numbers = [];
   const update = () => {
-    element.classList.toggle("moving", page.isDragging);
     if (!page.isDragging) {
       numbers = [];
       const facts = describeTensors(page.model, page.layer, page.lang);

@@ -300,8 +300,8 @@ export class Picture {
     for (const { boxes } of Object.values(this.halves)) {
       for (const box of boxes) box.classList.toggle("now", Number(box.dataset.step) === page.step);
     }
-    this.strips?.update();
     this.showMatter();
+    this.strips?.update();
   }
 
   show(number, scale, change) {

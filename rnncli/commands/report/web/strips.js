@@ -3,9 +3,6 @@
 import { make } from "./dom.js";
 import { addressOf, inputAddress, lineColor } from "./explain.js";
 
-/** Return a color between two, as [red, green, blue]. */
-const blend = (low, high, share) => low.map((part, index) => part + (high[index] - part) * share);
-
 /** Return {element, update}: a strip for the input, one for what matters, and one for each line of each half. */
 export function stripsOf(page, layer) {
   const { model, say } = page;
@@ -39,16 +36,12 @@ export function stripsOf(page, layer) {
     }
   }
   const rows = strips.map((strip) => stripRow(page, strip, steps));
+  const element = make("div.strips", rows);
   const update = () => {
-    for (const row of rows) row.update();
+    element.style.setProperty("--left", ((page.step + 0.5) / steps).toFixed(4));
+    for (const [index, canvas] of element.querySelectorAll("canvas").entries()) paint(canvas, strips[index], steps);
   };
-  return {
-    element: make(
-      "div.strips",
-      rows.map(({ element }) => element),
-    ),
-    update,
-  };
+  return { element, update };
 }
 
 function stripRow(page, strip, steps) {
@@ -64,12 +57,7 @@ function stripRow(page, strip, steps) {
   };
   const canvas = make(`canvas.${color}`, { role: "img", label, height, onpointerdown });
   [canvas.width, canvas.height] = [steps, size];
-  const cursor = make("i.cursor");
-  const update = () => {
-    paint(canvas, strip, steps);
-    cursor.style.setProperty("--left", ((page.step + 0.5) / steps).toFixed(4));
-  };
-  return { element: make("div.strip", make("span.label", name), make("div.map", canvas, cursor)), update };
+  return make("div.strip", make("span.label", name), make("div.map", canvas, make("i.cursor")));
 }
 
 function paint(canvas, { size, values, bounds, mask }, steps) {
@@ -81,15 +69,20 @@ function paint(canvas, { size, values, bounds, mask }, steps) {
   const masked = mask?.();
   const context = canvas.getContext("2d");
   const image = context.createImageData(steps, size);
-  let most = 0;
-  if (!bounds) for (const number of numbers) if (Number.isFinite(number)) most = Math.max(most, Math.abs(number));
+  const { data } = image;
+  const largest =
+    bounds?.[1] ?? (numbers.reduce((most, x) => (Number.isFinite(x) ? Math.max(most, Math.abs(x)) : most), 0) || 1);
   for (let step = 0; step < steps; step++) {
     for (let unit = 0; unit < size; unit++) {
       const value = masked && !masked[step] ? 0 : numbers[step * size + unit];
-      const share = bounds && bounds[0] === 0 ? value / bounds[1] : value / (bounds ? bounds[1] : most || 1);
+      const share = value / largest;
       const strength = Number.isFinite(share) ? Math.min(Math.abs(share), 1) : 1;
-      const color = blend(paper, share < 0 ? below : above, strength);
-      image.data.set([...color, 255], 4 * (unit * steps + step));
+      const color = share < 0 ? below : above;
+      const pixel = 4 * (unit * steps + step);
+      for (let part = 0; part < 3; part++) {
+        data[pixel + part] = paper[part] + (color[part] - paper[part]) * strength;
+      }
+      data[pixel + 3] = 255;
     }
   }
   context.putImageData(image, 0, 0);
