@@ -11,19 +11,20 @@ from typing import TYPE_CHECKING, NamedTuple
 from rnncli import compute
 from rnncli.ask.live_object import LiveObject
 from rnncli.ask.request import INPUT_OPTIONS, RUN_OPTIONS, Remarks
+from rnncli.ask.returned import EVERYTHING, compute_uses
 from rnncli.ask.saved import bounds_of
 from rnncli.ask.subject import Chosen, Computed, Outline, Parts, Subject, Verified
 from rnncli.case import Agreement, Array
 from rnncli.compute import compare
 from rnncli.errors import Flag, InputError, LayerError, Message, Text, UsageError, join
 from rnncli.layers.case import Case
-from rnncli.layers.shape_checks import check_case
+from rnncli.layers.shape_checks import check_case, to_dtype
 from rnncli.layers.stack import Stack
 from rnncli.models import LayerUse
-from rnncli.models.call import Computing, name_sequences, plain_tensor, with_returns
+from rnncli.models.call import Computing, order_tensors, plain_tensor, with_returns
 from rnncli.models.live.recording import Call, Recording
 from rnncli.options import flag_name
-from rnncli.result import ModelHead, Result, join_layers
+from rnncli.result import ModelHead, NamedTensor, Result, join_layers
 from rnncli.specs.build import build
 
 if TYPE_CHECKING:
@@ -43,20 +44,26 @@ MOST = 20
 """Calls of layers that are shown without being named: a beam search makes one at every step."""
 
 
+class Computation(NamedTuple):
+    """What rnncli computed for a call, and how far that is from what the framework returned.
+
+    difference: the largest one.  agrees: whether it is rounding; both are None if nothing was compared.
+    """
+
+    case: Case
+    result: Result
+    difference: float | None
+    agrees: bool | None
+
+
 class Use(NamedTuple):
     """One use of a layer.
 
-    case: as the framework called it; None if rnncli's engines cannot compute it.  result: of this case.
-    difference: the largest difference from what the framework returned; agrees: whether it is rounding; None
-        if nothing was compared.
-    lacks: why there are no gates; "" if there are.
+    computed: None if there are no gates.  lacks: why; else "".
     """
 
     call: Call
-    case: Case | None = None
-    result: Result | None = None
-    difference: float | None = None
-    agrees: bool | None = None
+    computed: Computation | None = None
     lacks: Text = ""
 
 
@@ -154,7 +161,7 @@ class Live(Subject):
 
     @cached_property
     def _computing(self) -> Computing:
-        return Computing(self.ask.engine, self.ask.returns)
+        return Computing(self.ask.engine, EVERYTHING)
 
     @cached_property
     def _computed(self) -> dict[str, Use]:
@@ -168,14 +175,14 @@ class Live(Subject):
         if left and self.ask.at is None and len(uses) == MOST:
             notes.append(Message("{count} more calls are not shown; name one with at=", count=left))
         for name, use in uses.items():
-            if use.agrees is False:
+            if use.computed and use.computed.agrees is False:
                 notes.append(
                     Message(
                         "{name} differs from {framework} by up to {difference:.1e}, which is more than "
                         "rounding",
                         name=name,
                         framework=framework,
-                        difference=use.difference,
+                        difference=use.computed.difference,
                     )
                 )
             elif use.lacks and not shown:
@@ -194,14 +201,14 @@ class Live(Subject):
                 names=", ".join(names),
                 first=names[0],
             )
-        return Chosen(parts.uses[0].case, *parts[1:4])
+        return parts.chosen
 
     def parts(self, address: str = "", *, one_call: bool = False, whole: bool = False) -> Parts:
         """Return every call of a recurrent layer that rnncli's engines can compute, or the one named."""
-        names = [name for name in self.layer_names() if address.startswith(f"{name}/")]
+        names = (name for name in self.layer_names() if address.startswith(f"{name}/"))
         name = max(names, key=len, default="")
         uses = {name: self._use(name)} if name else self._uses
-        able = {layer: use for layer, use in uses.items() if not use.lacks}
+        able = {layer: use for layer, use in uses.items() if use.computed}
         if not able or (whole and len(able) < len(uses)):
             lacking = next(layer for layer in uses if layer not in able)
             raise LayerError(
@@ -214,9 +221,9 @@ class Live(Subject):
         if len(able) == 1:
             agreement = agreement._replace(layer=next(iter(able)))
         shown = {
-            layer: with_returns(use.case, self.ask.returns)._replace(agreement=agreement)
-            for layer, use in able.items()
-            if use.case is not None
+            layer: with_returns(use.computed.case, self.ask.returns)._replace(agreement=agreement)
+            for layer, use in uses.items()
+            if use.computed
         }
         if self.ask.hold:
             from rnncli.compute import holds
@@ -231,36 +238,29 @@ class Live(Subject):
     def compute(self, budget: int | None = None) -> Computed:
         """Return the tensors of all layers; of those that rnncli cannot compute, as they were returned."""
         uses, returns = self._uses, self.ask.returns
-        results, others = {}, []
+        results: dict[str, Result] = {}
+        others: dict[str, Array] = {}
         for name, use in uses.items():
-            if use.lacks or use.case is None or use.result is None:
-                others += [
-                    plain_tensor(f"{name}/{tensor}", array) for tensor, array in use.call.outputs.items()
-                ]
+            if use.computed:
+                results[name] = self._computing(with_returns(use.computed.case, returns))
             else:
-                case = with_returns(use.case, returns)
-                results[name] = use.result if case is use.case else self._computing(case)
+                others |= {f"{name}/{tensor}": array for tensor, array in use.call.outputs.items()}
         if self.ask.all_layers:
-            others += [plain_tensor(name, array) for name, array in self._recording.outputs.items()]
-        others = name_sequences(others, self._recording.sequence_names)
+            others |= self._recording.outputs
         joined = join_layers(results, self._head(uses))
-        places: dict[object, int] = {name: index for index, name in enumerate(uses)}
-        outputs = sorted((*joined.outputs, *others), key=lambda tensor: places.get(tensor.label.layer, MOST))
+        outputs = order_tensors(joined.outputs, others, uses, self._recording.sequence_names)
         return Computed(
-            results=iter((replace(joined, outputs=tuple(outputs)),)),
+            results=iter((replace(joined, outputs=outputs),)),
             batch=joined.input_shape[0],
             chunks=1,
             remarks=self._remarks(uses, shown=True),
-            cases={f"{name}/": use.case for name, use in uses.items() if use.case is not None},
+            cases={f"{name}/": use.computed.case for name, use in uses.items() if use.computed},
             reference=partial(_verify, uses, self.live.framework),
             bounds=partial(bounds_of, results),
         )
 
     def returned(self, like: Returned | None = None, mapping: Mapping[str, str] = {}) -> Returned:
         """Return everything that its layers return, and what the object itself returned."""
-        from rnncli.ask.returned import EVERYTHING, compute_uses, kind_of_outputs
-
-        self._computing = Computing(self.ask.engine, EVERYTHING)
         uses, remarks, *_ = self.parts()
         recording = self._recording
         returned = compute_uses(self.live.title, uses, self._computing, recording.inputs, remarks)
@@ -268,8 +268,7 @@ class Live(Subject):
             return returned
         others = {name: array for name, array in recording.outputs.items() if name not in returned.layers}
         tensors = {name: (plain_tensor(name, array),) for name, array in others.items()}
-        kinds = {name: kind_of_outputs(tensor) for name, tensor in tensors.items()}
-        return returned._replace(layers={**returned.layers, **tensors}, kinds={**returned.kinds, **kinds})
+        return returned._replace(layers={**returned.layers, **tensors})
 
     def lines(self) -> Lines:
         """Raise UsageError: only the command line has streams."""
@@ -281,18 +280,19 @@ class Live(Subject):
             self.live.title,
             self.live.framework,
             {name: (array.shape, str(array.dtype)) for name, array in self._recording.inputs.items()},
-            {name: use.case.stack[-1] for name, use in uses.items() if use.case and not use.lacks},
+            {name: use.computed.case.stack[-1] for name, use in uses.items() if use.computed},
             agreement=self._agreement(uses),
         )
 
     def _agreement(self, uses: Mapping[str, Use]) -> Agreement:
         """Return how far these layers are from what the framework returned."""
-        compared = [use for use in uses.values() if use.agrees is not None]
+        every = [use.computed for use in uses.values() if use.computed]
+        compared = [computed for computed in every if computed.agrees is not None]
         return Agreement(
             self.live.title,
             self.live.framework,
-            max((use.difference or 0.0 for use in compared), default=None),
-            all(use.agrees for use in compared) if compared else None,
+            max((computed.difference or 0.0 for computed in compared), default=None),
+            all(computed.agrees for computed in compared) if compared else None,
             {name: use.lacks for name, use in uses.items() if use.lacks},
         )
 
@@ -315,22 +315,21 @@ def _compute(call: Call, before: Use | None, computing: Computing, names: tuple[
         return Use(call, lacks=call.lacks)
     inputs = call.inputs
     if call.before:
-        if before is None or before.result is None:
+        if before is None or before.computed is None:
             return Use(call, lacks=Message("its input, from {before}, is not known", before=call.before))
-        inputs = before.result.outputs[0].values
+        inputs = before.computed.result.outputs[0].values
     assert inputs is not None
     try:
         stack = Stack((build(call.config),))
         case = Case(stack, inputs, call.mask, call.initial_state, call.weights, seed=None)
-        case = case._replace(sequence_names=names if len(names) == len(inputs) else ())
-        case = check_case(case)
+        case = check_case(case._replace(sequence_names=names if len(names) == len(inputs) else ()))
         result = computing(case)
     except (InputError, LayerError) as error:
         return Use(call, lacks=Message("{error}", error=error.sentence))
     difference, agrees = _compare(case, result, call.outputs, computing.engine)
     if call.lacks and not agrees:
         return Use(call, lacks=call.lacks)
-    return Use(call, case, result, difference, agrees)
+    return Use(call, Computation(case, result, difference, agrees))
 
 
 def _compare(
@@ -341,8 +340,8 @@ def _compare(
 
     largest: float | None = None
     agrees = True
-    wide: dict[str, Array] = {}
-    for tensor in result.outputs:
+    wide: tuple[NamedTensor, ...] = ()
+    for index, tensor in enumerate(result.outputs):
         if tensor.name not in theirs:
             continue
         reference = theirs[tensor.name]
@@ -350,20 +349,12 @@ def _compare(
         measured = compare.measure(tensor, reference, ("", ""), NEAR * size, 0.0)
         largest = max(largest or 0.0, measured.absolute)
         if not measured.agrees and measured.shapes[0] == measured.shapes[1]:
-            wide = wide or _compute_wide(case, engine)  # an unbounded activation amplifies rounding
-            rounding = float(np.abs(wide[tensor.name] - tensor.values).max())
+            # An unbounded activation amplifies rounding.
+            wide = wide or compute.run(to_dtype(case, "float64"), engine).outputs
+            rounding = float(np.abs(wide[index].values - tensor.values).max())
             measured = compare.measure(tensor, reference, ("", ""), 2 * rounding, 0.0)
         agrees = agrees and measured.agrees
     return largest, None if largest is None else agrees
-
-
-def _compute_wide(case: Case, engine: str) -> dict[str, Array]:
-    """Return the tensors computed in float64."""
-    import numpy as np
-
-    specs = Stack(spec.with_option("dtype", "float64") for spec in case.stack)
-    wide = check_case(case._replace(stack=specs, inputs=case.inputs.astype(np.float64)))
-    return {tensor.name: tensor.values for tensor in compute.run(wide, engine).outputs}
 
 
 def _verify(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Collection, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from rnncli.case import Array, Shape, format_shape
 from rnncli.errors import Either, InputError, Message, Text, UsageError, did_you_mean, format_names
@@ -29,7 +29,7 @@ class Returned(NamedTuple):
 
     name: of the file of a model; else the layers.
     layers: the tensors of each recurrent layer, its sequence and its last states, and the outputs of a model.
-    kinds: of these layers.  cases: of the recurrent layers of a model, as the model calls them.
+    cases: of the recurrent layers of a model, as the model calls them.
     result: of a recurrent layer, or of all.
     inputs: by name.
     read: the inputs of a whole model that the first recurrent layer reads.
@@ -39,7 +39,6 @@ class Returned(NamedTuple):
 
     name: str
     layers: Mapping[str, tuple[NamedTensor, ...]]
-    kinds: Mapping[str, Kind]
     cases: Mapping[str, Case]
     result: Result
     inputs: Mapping[str, Array]
@@ -47,6 +46,19 @@ class Returned(NamedTuple):
     read: Collection[str] = ()
     missing: Collection[str] = ()
     real: Mapping[str, Array] = {}
+
+    @property
+    def kinds(self) -> dict[str, Kind]:
+        """The kinds of the layers: of a recurrent one its kernels, of another one its outputs."""
+        kinds: dict[str, Kind] = {
+            name: tuple((str(tensor.label.without_layer), tensor.values.shape) for tensor in tensors)
+            for name, tensors in self.layers.items()
+        }
+        for layer, case in self.cases.items():
+            parts = case.stack.input_shapes(case.inputs.shape)
+            for name, (part, shape) in zip(_names_of(layer, case), parts, strict=True):
+                kinds[name] = kind_of(part.weight_shapes(shape)) or kinds[name]
+        return kinds
 
     @property
     def mask(self) -> Array | None:
@@ -113,39 +125,36 @@ def compute_uses(
     """Return everything that these uses of layers return.  inputs: None for the input of the first use."""
     cases = {use.layer or name: use.case for use in uses}
     layers: dict[str, tuple[NamedTensor, ...]] = {}
-    kinds: dict[str, Kind] = {}
     results = []
     for layer, case in cases.items():
         full = case._replace(stack=case.stack.with_everything(), all_layers=len(case.stack) > 1)
         result = compute(full)
         results.append(result)
-        for index, (part, shape) in enumerate(case.stack.input_shapes(case.inputs.shape)):
-            path = str(index) if len(case.stack) > 1 else layer
-            tensors = [tensor for tensor in result.outputs if tensor.label.layer in (None, index)]
-            kinds[path] = kind_of(part.weight_shapes(shape)) or kind_of_outputs(tensors)
+        for index, path in enumerate(_names_of(layer, case)):
             label = None if path == name else path
             layers[path] = tuple(
-                tensor._replace(label=tensor.label._replace(layer=label)) for tensor in tensors
+                tensor._replace(label=tensor.label._replace(layer=label))
+                for tensor in result.outputs
+                if tensor.label.layer in (None, index)
             )
     inputs = {"": next(iter(cases.values())).inputs} if inputs is None else inputs
     engines = tuple(dict.fromkeys(engine for result in results for engine in result.engines))
     result = dataclasses.replace(results[0], engines=engines)
-    return Returned(name, layers, kinds, cases, result, inputs, remarks)
+    return Returned(name, layers, cases, result, inputs, remarks)
 
 
-def kind_of(weights: Mapping[str, Any]) -> Kind:
-    """Return the kind of a recurrent layer: the shapes of its kernels; () without a recurrent one.
+def _names_of(layer: str, case: Case) -> list[str]:
+    """Return the names of the layers of a Case: of a stack their numbers."""
+    return [layer] if len(case.stack) == 1 else [str(index) for index in range(len(case.stack))]
 
-    weights: their shapes, or the weights themselves.
+
+def kind_of(shapes: Mapping[str, Shape]) -> Kind:
+    """Return the kernels of a layer with their shapes; () if it has no recurrent kernel.
+
+    shapes: of all its weights.
     """
-    shapes = {path: tuple(getattr(weight, "shape", weight)) for path, weight in weights.items()}
     kernels = tuple((path, shape) for path, shape in shapes.items() if path.endswith("kernel"))
     return kernels if any(path.endswith("recurrent_kernel") for path, _ in kernels) else ()
-
-
-def kind_of_outputs(tensors: Iterable[NamedTensor]) -> Kind:
-    """Return the kind of a layer that is not recurrent."""
-    return tuple((str(tensor.label.without_layer), tensor.values.shape) for tensor in tensors)
 
 
 def pair_layers(

@@ -126,8 +126,7 @@ class Saved(Subject):
 
     def choose(self, address: str = "", *, one_call: bool = False) -> Chosen:
         """Return the Case of one layer, with the inputs, mask and states that it gets in the model."""
-        parts = self._choose(address, alone=True)
-        return Chosen(parts.uses[0].case, *parts[1:4])
+        return self._choose(address, alone=True).chosen
 
     def parts(self, address: str = "", *, one_call: bool = False, whole: bool = False) -> Parts:
         """Return every recurrent layer, or those named after the #."""
@@ -175,8 +174,11 @@ class Saved(Subject):
 
         model, engine = self.model, self.ask.engine
         if like is not None and self.follows:
-            nodes = {node.name: node for node in model.contents.recurrent_nodes}
-            kinds = {name: returned.kind_of(nodes[name].weights) for name in model.choose(model.names)}
+            chosen, nodes = model.choose(model.names), model.contents.recurrent_nodes
+            shapes = {
+                node.name: {name: array.shape for name, array in node.weights.items()} for node in nodes
+            }
+            kinds = {name: returned.kind_of(shapes[name]) for name in chosen}
             pairs = returned.pair_layers(like.name, like.kinds, model.file, kinds, mapping)
             cases = {two: like.cases[one] for one, two in pairs.items() if one in like.cases}
             computing = call.Computing(engine, returned.EVERYTHING)
@@ -197,17 +199,11 @@ class Saved(Subject):
             if name in tensors.cases or tensor.name in outputs or model.names:
                 layers[name] = (*layers.get(name, ()), tensor)
         cases = {name: pair.model for name, pair in tensors.cases.items()}
-        kinds = {
-            name: returned.kind_of(cases[name].weights or {})
-            if name in cases
-            else returned.kind_of_outputs(found)
-            for name, found in layers.items()
-        }
         inputs, remarks = model_call.inputs, tensors.notes
         read = self._inputs_of(next(iter(cases))) if model.makes_masks and cases else ()
         missing = {name.rpartition("/")[0]: None for name in outputs}.keys() - layers.keys()
         return returned.Returned(
-            model.file, layers, kinds, cases, tensors.result, inputs, remarks,
+            model.file, layers, cases, tensors.result, inputs, remarks,
             read, sorted(missing), model_call.real,
         )  # fmt: skip
 
@@ -269,11 +265,11 @@ class Saved(Subject):
         generates = self._generates and like is None
         document, name = self._generate(model) if generates else ask.read_raw(model.text_inputs())
         states = ask.read_value("initial_state")
-        model, inputs, notes = call.arrange_inputs(model, document.inputs, options, name, states)
+        model_call = call.arrange_inputs(model, document.inputs, options, name, states)
         windows = ask.note_windows(is_stateful=bool(model.stateful_layers()))
-        notes = (*document.remarks, *notes, *windows)
-        real = call.find_real_steps(document.inputs, inputs, options)
-        return call.ModelCall(model, inputs, ask.returns, notes, document.sequence_names, real)
+        remarks = (*document.remarks, *model_call.remarks, *windows)
+        names = document.sequence_names
+        return model_call._replace(returns=ask.returns, remarks=remarks, sequence_names=names)
 
 
 def _compute(model_call: call.ModelCall, engine: str, *, everything: bool) -> Computed:
@@ -322,8 +318,8 @@ class _ModelLines:
         require_whole_value(line)
         with inside(line.where):
             raw, read = ndjson.model_record(line.text, line.number, self.model.text_inputs())
-        model, inputs, notes = call.arrange_inputs(self.model, raw, self.options, "", self.states)
-        model_call = call.ModelCall(model, inputs, self.ask.returns, (*read, *notes))
+        model_call = call.arrange_inputs(self.model, raw, self.options, "", self.states)
+        model_call = model_call._replace(returns=self.ask.returns, remarks=(*read, *model_call.remarks))
         computed = _compute(model_call, self.ask.engine, everything=self.ask.all_layers)
         self.remarks.add(computed.remarks)
         return next(computed.results)

@@ -76,6 +76,11 @@ class Parts(NamedTuple):
     prefix: str = ""
     head: "ModelHead | None" = None
 
+    @property
+    def chosen(self) -> Chosen:
+        """The only layer."""
+        return Chosen(self.uses[0].case, self.remarks, self.reference, self.prefix)
+
     def verify(self, result: "Result", tolerances: "TolerancePair | None") -> Verified:
         """Compare the result of the layer, or the joined result of all layers, as `Chosen.verify` does."""
         case = self.uses[0].case if self.head is None else None

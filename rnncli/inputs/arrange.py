@@ -206,19 +206,12 @@ def pad(sequences: tuple[Array, ...], end: str, value: float) -> tuple[Array, Ar
     """
     import numpy as np
 
-    mask = real_steps(sequences, end)
+    lengths = np.array([len(sequence) for sequence in sequences])
+    mask: Array = np.arange(lengths.max()) < lengths[:, None]
+    mask = mask[:, ::-1] if end == "pre" else mask
     array = np.full((*mask.shape, *sequences[0].shape[1:]), value, dtype=np.float64)
     array[mask] = np.concatenate(sequences)
     return array, mask
-
-
-def real_steps(sequences: tuple[Array, ...], end: str) -> Array:
-    """Return the mask (batch, longest), False where `pad` pads."""
-    import numpy as np
-
-    lengths = np.array([len(sequence) for sequence in sequences])
-    mask: Array = np.arange(lengths.max()) < lengths[:, None]
-    return mask[:, ::-1] if end == "pre" else mask
 
 
 def parse_lengths(given: Any) -> tuple[int, ...]:

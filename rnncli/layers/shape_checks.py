@@ -28,6 +28,12 @@ def check_case(case: Case, weights_from: Text = "weights", states_from: Text = "
     )
 
 
+def to_dtype(case: Case, dtype: str) -> Case:
+    """Return the Case in which the layers compute in another dtype."""
+    stack = Stack(spec.with_option("dtype", dtype) for spec in case.stack)
+    return check_case(case._replace(stack=stack, inputs=case.inputs.astype(dtype)))
+
+
 def check_weights(
     given: Mapping[str, Array] | Sequence[Array] | tuple[SavedLayer, ...] | None,
     stack: Stack,

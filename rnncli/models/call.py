@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -122,19 +122,18 @@ def note_whole_model(source: Source) -> Text | None:
 
 def arrange_inputs(
     model: SavedModel, raw: Any, options: ArrangeOptions, where: Text, states: RawValue
-) -> tuple[SavedModel, dict[str, Array], tuple[Text, ...]]:
-    """Pad the inputs and reorder their axes as asked.
+) -> ModelCall:
+    """Return the model with the mask, the initial states and the inputs, padded and reordered as asked.
 
     where: the name of the inputs' source in errors.  states: the given initial states.
-    Returns the model with the given mask and initial states, the inputs by name, and remarks.
     """
     import numpy as np
 
     with inside(where):
-        raw, padding = _pad_sequences(raw, options, masks=model.takes_masks)
+        raw, real = _pad_inputs(raw, options, masks=model.takes_masks)
     raw = _reorder_axes(model, raw, options.axes)
     inputs = model.fit_inputs(raw)
-    model = _give_beside(model, raw, inputs, padding, options, states)
+    model = _give_beside(model, raw, inputs, next(iter(real.values()), None), options, states)
     remarks: tuple[Text, ...] = ()
     for name, array in inputs.items():
         given = np.shape(raw.get(name, array) if isinstance(raw, Mapping) else raw)
@@ -145,14 +144,8 @@ def arrange_inputs(
             if array.shape[: len(given)] == given and array.shape[-1] == 1 != len(array):
                 added = "{place}added a last axis: {change}"
             remarks += (Message(added, place=place, change=change),)
-    return model, inputs, remarks
-
-
-def find_real_steps(raw: Any, inputs: Mapping[str, Array], options: ArrangeOptions) -> dict[str, Array]:
-    """Return the steps that --pad did not add, of each input of sequences that differ in length."""
-    named = raw if isinstance(raw, dict) else {next(iter(inputs), ""): raw}
-    ragged = {name: given for name, given in named.items() if name in inputs and isinstance(given, tuple)}
-    return {name: arrange.real_steps(given, str(options.pad)) for name, given in ragged.items()}
+    real = {name or next(iter(inputs)): steps for name, steps in real.items()}
+    return ModelCall(model, inputs, remarks=remarks, real=real)
 
 
 def _give_beside(
@@ -180,22 +173,28 @@ def _give_beside(
     return model.with_given(GivenBeside(mask, states, assumed_order, has_batch))
 
 
-def _pad_sequences(raw: Any, options: ArrangeOptions, *, masks: bool) -> tuple[Any, Array | None]:
-    """Pad sequences of different lengths as --pad says; return them with the mask of the padding.
+def _pad_inputs(raw: Any, options: ArrangeOptions, *, masks: bool) -> tuple[Any, dict[str, Array]]:
+    """Pad the inputs whose sequences differ in length.
 
     masks: whether the padding is masked, also if the model itself makes no mask.
+    Returns all inputs; and for each padded input the steps that are not padding, by name, "" without a name.
+    """
+    padded = dict(raw) if isinstance(raw, dict) else {"": raw}
+    real: dict[str, Array] = {}
+    for name, sequences in padded.items():
+        if isinstance(sequences, tuple):
+            with inside(name):
+                padded[name], real[name] = _pad_sequences(sequences, options, masks=masks)
+    return padded if isinstance(raw, dict) else padded[""], real
+
+
+def _pad_sequences(raw: tuple[Array, ...], options: ArrangeOptions, *, masks: bool) -> tuple[Array, Array]:
+    """Return sequences of different lengths in one array, and the mask of the padding; see `arrange.pad`.
+
     Raises InputError if --pad is not given.
     """
-    if isinstance(raw, dict):
-        padded, mask = {}, None
-        for name, value in raw.items():
-            with inside(name):
-                padded[name], mask = _pad_sequences(value, options, masks=masks)
-        return padded, mask
-    if not isinstance(raw, tuple):
-        return raw, None
     if options.pad is None:
-        first = next(index for index, one in enumerate(raw) if len(one) != len(raw[0]))
+        first = next(index for index, sequence in enumerate(raw) if len(sequence) != len(raw[0]))
         raise InputError(
             "sequences differ in length: [0] has {length}, [{first}] has {other}.",
             "Pad and mask the shorter ones with {--pad post}."
@@ -258,7 +257,7 @@ class ModelCall(NamedTuple):
 
     model: SavedModel
     inputs: Mapping[str, Array]
-    returns: Mapping[str, bool]
+    returns: Mapping[str, bool] = {}
     remarks: Remarks = ()
     sequence_names: tuple[str, ...] = ()
     real: Mapping[str, Array] = {}
@@ -432,17 +431,9 @@ def compute_tensors(call: ModelCall, engine: str, *, everything: bool) -> ModelT
     head = call.head({layer: result.specs[-1] for layer, result in results.items()}, run.masks)
     joined = join_layers(results, head)
     engines = joined.engines or (run.engine,)
-    joined = replace(joined, engines=engines, outputs=_order_tensors(joined.outputs, run))
-    joined = replace(joined, outputs=tuple(name_sequences(joined.outputs, call.sequence_names)))
+    outputs = order_tensors(joined.outputs, run.other_outputs, run.order, call.sequence_names)
+    joined = replace(joined, engines=engines, outputs=outputs)
     return ModelTensors(joined, results, cases, notes)
-
-
-def name_sequences(tensors: Sequence[NamedTensor], names: tuple[str, ...]) -> list[NamedTensor]:
-    """Return tensors, of all kinds of layers, with the names of the sequences in their batch."""
-    return [
-        tensor._replace(sequences=names if tensor.values.shape[:1] == (len(names),) else ())
-        for tensor in tensors
-    ]
 
 
 def _round(result: Result, dtype: str) -> Result:
@@ -453,11 +444,23 @@ def _round(result: Result, dtype: str) -> Result:
     return replace(result, outputs=tuple(outputs))
 
 
-def _order_tensors(tensors: Sequence[NamedTensor], run: ModelRun) -> tuple[NamedTensor, ...]:
-    """Return the tensors of all layers, in the order of the model."""
-    others = (plain_tensor(name, array) for name, array in run.other_outputs.items())
-    places: dict[object, int] = {name: index for index, name in enumerate(run.order)}
-    return tuple(sorted((*tensors, *others), key=lambda tensor: places[tensor.label.layer]))
+def order_tensors(
+    tensors: Iterable[NamedTensor],
+    others: Mapping[str, Array],
+    layers: Iterable[str],
+    sequence_names: tuple[str, ...],
+) -> tuple[NamedTensor, ...]:
+    """Return the tensors of recurrent layers, and the others by `dense/output`, in the order of the layers.
+
+    Tensors of no layer come last.  sequence_names: of the sequences in the batch.
+    """
+    places: dict[object, int] = {name: index for index, name in enumerate(layers)}
+    plain = (plain_tensor(name, array) for name, array in others.items())
+    named = (
+        tensor._replace(sequences=sequence_names if tensor.values.shape[:1] == (len(sequence_names),) else ())
+        for tensor in (*tensors, *plain)
+    )
+    return tuple(sorted(named, key=lambda tensor: places.get(tensor.label.layer, len(places))))
 
 
 def plain_tensor(name: str, array: Array) -> NamedTensor:

@@ -13,7 +13,7 @@ from rnncli.case import Array
 from rnncli.compute.compare import measure
 from rnncli.errors import EngineError, LayerError
 from rnncli.layers.case import Case
-from rnncli.layers.shape_checks import check_case
+from rnncli.layers.shape_checks import check_case, to_dtype
 from rnncli.layers.stack import Stack
 from rnncli.models.inputs import empty_input
 from rnncli.models.onnx import nodes as onnx_nodes
@@ -149,7 +149,7 @@ def compute_and_compare(given: NodeCall, case: Case, compute: Compute) -> Result
     Raises EngineError if the numbers differ by more than rounding explains.
     """
     if case.inputs.dtype == "float64":
-        compute_and_compare(given, _to_dtype(case, "float32"), compute)
+        compute_and_compare(given, to_dtype(case, "float32"), compute)
         return None
     full = case._replace(stack=case.stack.with_returns(return_sequences=True, return_state=True))
     result = compute(full)
@@ -192,9 +192,7 @@ def _estimate_rounding(case: Case, ours: Mapping[str, Array]) -> dict[str, Array
 
     from rnncli import compute
 
-    exact = {
-        tensor.name: tensor.values for tensor in compute.run(_to_dtype(case, "float64"), "numpy").outputs
-    }
+    exact = {tensor.name: tensor.values for tensor in compute.run(to_dtype(case, "float64"), "numpy").outputs}
     errors = {}
     for name, array in ours.items():
         with np.errstate(all="ignore"):
@@ -202,8 +200,3 @@ def _estimate_rounding(case: Case, ours: Mapping[str, Array]) -> dict[str, Array
         axes = tuple(range(1, apart.ndim))
         errors[name] = ROUNDING_FACTOR * apart.max(axis=axes, keepdims=True)
     return errors
-
-
-def _to_dtype(case: Case, dtype: str) -> Case:
-    stack = Stack(spec.with_option("dtype", dtype) for spec in case.stack)
-    return check_case(case._replace(stack=stack, inputs=case.inputs.astype(dtype)))
