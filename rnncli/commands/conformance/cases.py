@@ -1,9 +1,14 @@
-"""The cases of the kit: models of one RNN, GRU or LSTM node of ONNX, in which every weight differs."""
+"""The cases of the kit: models of one RNN, GRU or LSTM node of ONNX, in which every weight differs.
+
+`cases.toml` lists them; here they get their numbers.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import tomllib
+from collections.abc import Mapping, Sequence
 from functools import cache
+from pathlib import Path
 from typing import Any, NamedTuple
 from zlib import crc32
 
@@ -45,160 +50,33 @@ class KitCase(NamedTuple):
     is_open: bool
 
 
-class _Row(NamedTuple):
-    """Cases that differ only in their operator.
-
-    suffix: of the case's name.  fields: attributes of the node by their names, and parameters of `_build`.
-    """
-
-    attribute: str
-    operators: tuple[str, ...]
-    suffix: str
-    fields: Mapping[str, Any]
-
-
-ALL = ("RNN", "GRU", "LSTM")
-BOTH, REVERSE = {"direction": "bidirectional"}, {"direction": "reverse"}
-H, C, STATES = {"states": ("initial_h",)}, {"states": ("initial_c",)}, {"states": ("initial_h", "initial_c")}
-SHORT, ALL_SHORT, ZERO = {"lens": (2, 5, 3)}, {"lens": (3, 1, 4)}, {"lens": (4, 0, 5)}
-
-
-def _row(attribute: str, operators: str, suffix: str, *given: Mapping[str, Any], **fields: Any) -> _Row:
-    """Return a row; operators: their names, or `all`."""
-    names = ALL if operators == "all" else tuple(operators.split())
-    return _Row(
-        attribute, names, suffix, {key: value for part in given for key, value in part.items()} | fields
-    )
-
-
-ROWS = (
-    _row("basic", "all", "forward"),
-    _row("basic", "all", "one_sequence", batch=1),
-    _row("basic", "all", "wide", features=6),
-    _row("basic", "all", "opset7", opset=7, ir_version=4),
-    _row("basic", "all", "opset22", opset=22, ir_version=10),
-    _row("bias", "all", "no_bias", bias=False),
-    _row("one_step", "all", "one_step", steps=1),
-    _row("one_step", "all", "one_step_bidirectional", BOTH, steps=1),
-    _row("weights_as_inputs", "all", "fed_weights", fed=WEIGHTS),
-    _row("weights_as_inputs", "all", "fed_weights_bidirectional", BOTH, fed=WEIGHTS),
-    _row("initial_state", "all", "initial_h", H),
-    _row("initial_state", "LSTM", "initial_c", C),
-    _row("initial_state", "LSTM", "initial_h_c", STATES),
-    _row("initial_state", "all", "initial_bidirectional", BOTH, STATES),
-    _row("outputs", "all", "only_y", outputs=("Y",)),
-    _row("outputs", "all", "only_y_h", outputs=("Y_h",)),
-    _row("outputs", "LSTM", "only_y_c", outputs=("Y_c",)),
-    _row("outputs", "LSTM", "y_y_h", outputs=("Y", "Y_h")),
-    _row("outputs", "LSTM", "y_y_c", outputs=("Y", "Y_c")),
-    _row("outputs", "LSTM", "y_h_y_c", outputs=("Y_h", "Y_c")),
-    _row("outputs", "GRU LSTM", "bidirectional_only_y_h", BOTH, outputs=("Y_h",)),
-    _row("reverse", "all", "reverse", REVERSE),
-    _row("reverse", "all", "reverse_initial", REVERSE, STATES),
-    _row("bidirectional", "all", "bidirectional", BOTH),
-    _row("bidirectional", "all", "bidirectional_no_bias", BOTH, bias=False),
-    _row("bidirectional", "all", "bidirectional_one_sequence", BOTH, batch=1),
-    _row("linear_before_reset", "GRU", "after", linear_before_reset=1),
-    _row("linear_before_reset", "GRU", "after_no_bias", linear_before_reset=1, bias=False),
-    _row("linear_before_reset", "GRU", "after_reverse", REVERSE, linear_before_reset=1),
-    _row("linear_before_reset", "GRU", "after_bidirectional", BOTH, linear_before_reset=1),
-    _row("linear_before_reset", "GRU", "after_initial", H, linear_before_reset=1),
-    _row("linear_before_reset", "GRU", "after_lens", SHORT, linear_before_reset=1),
-    _row("linear_before_reset", "GRU", "after_one_step", H, steps=1, linear_before_reset=1),
-    _row("linear_before_reset", "GRU", "after_layout", layout=1, linear_before_reset=1),
-    _row("linear_before_reset", "GRU", "after_float64", dtype="float64", linear_before_reset=1),
-    _row("sequence_lens", "all", "full_lens", lens=(5, 5, 5)),
-    _row("sequence_lens", "all", "lens", SHORT),
-    _row("sequence_lens", "all", "all_short_lens", ALL_SHORT),
-    _row("sequence_lens", "all", "initial_lens", STATES, SHORT),
-    _row("sequence_lens", "all", "reverse_lens", REVERSE, SHORT),
-    _row("sequence_lens", "all", "bidirectional_lens", BOTH, SHORT),
-    _row("sequence_lens", "all", "bidirectional_initial_lens", BOTH, STATES, ALL_SHORT),
-    _row("length_0", "all", "length_0", ZERO),
-    _row("length_0", "all", "length_0_initial", ZERO, STATES, is_open=True),
-    _row("layout", "all", "layout", layout=1),
-    _row("layout", "all", "layout_initial", STATES, layout=1),
-    _row("layout", "all", "layout_bidirectional", BOTH, layout=1),
-    _row("layout", "all", "layout_initial_lens", STATES, SHORT, layout=1),
-    _row("activations", "RNN", "relu", activations=["Relu"]),
-    _row("activations", "RNN", "sigmoid", activations=["Sigmoid"]),
-    _row("activations", "RNN", "softsign", activations=["Softsign"]),
-    _row("activations", "RNN", "softplus", activations=["Softplus"]),
-    _row("activations", "RNN", "relu_softsign", BOTH, activations=["Relu", "Softsign"]),
-    _row("activations", "GRU", "tanh_sigmoid", activations=["Tanh", "Sigmoid"]),
-    _row("activations", "GRU", "softsign_relu", activations=["Softsign", "Relu"]),
-    _row("activations", "GRU", "four", BOTH, activations=["Sigmoid", "Softsign", "Softsign", "Relu"]),
-    _row("activations", "LSTM", "f_softsign", activations=["Softsign", "Tanh", "Tanh"]),
-    _row("activations", "LSTM", "g_relu", activations=["Sigmoid", "Relu", "Tanh"]),
-    _row("activations", "LSTM", "h_softsign", activations=["Sigmoid", "Tanh", "Softsign"]),
-    _row("activations", "LSTM", "six", BOTH,
-         activations=["Sigmoid", "Tanh", "Softsign", "Softsign", "Relu", "Sigmoid"]),
-    _row("activations", "RNN", "lower_case", activations=["relu"]),
-    _row("activations", "GRU", "lower_case", activations=["sigmoid", "softsign"]),
-    _row("activations", "LSTM", "upper_case", activations=["SIGMOID", "TANH", "RELU"]),
-    _row("alpha_beta", "RNN", "leaky_relu", activations=["LeakyRelu"], activation_alpha=[0.25]),
-    _row("alpha_beta", "RNN", "default_leaky_relu", activations=["LeakyRelu"]),
-    _row("alpha_beta", "RNN", "thresholded_relu", activations=["ThresholdedRelu"],
-         activation_alpha=[0.375]),
-    _row("alpha_beta", "RNN", "elu", activations=["Elu"], activation_alpha=[0.75]),
-    _row("alpha_beta", "RNN", "affine", activations=["Affine"], activation_alpha=[0.5],
-         activation_beta=[0.125]),
-    _row("alpha_beta", "RNN", "two_alphas", BOTH, activations=["LeakyRelu", "ScaledTanh"],
-         activation_alpha=[0.25, 1.5], activation_beta=[0.75]),
-    _row("alpha_beta", "GRU", "default_hard_sigmoid", activations=["HardSigmoid", "Tanh"]),
-    _row("alpha_beta", "GRU", "hard_sigmoid_elu", activations=["HardSigmoid", "Elu"],
-         activation_alpha=[0.375, 0.75], activation_beta=[0.625]),
-    _row("alpha_beta", "LSTM", "hard_sigmoid", activations=["HardSigmoid", "Tanh", "Tanh"],
-         activation_alpha=[0.375], activation_beta=[0.625]),
-    _row("alpha_beta", "LSTM", "alpha_of_g", activations=["Sigmoid", "LeakyRelu", "Tanh"],
-         activation_alpha=[0.25]),
-    _row("alpha_beta", "LSTM", "three_alphas", activations=["HardSigmoid", "ScaledTanh", "Affine"],
-         activation_alpha=[0.375, 1.25, 0.75], activation_beta=[0.625, 0.75, 0.125]),
-    _row("clip", "all", "clip", steps=2, clip=0.75),  # in two steps, Ct stays below the bound
-    _row("clip", "all", "clip_bidirectional", BOTH, steps=2, clip=0.75),
-    _row("clip", "GRU", "after_clip", linear_before_reset=1, steps=2, clip=0.75),
-    _row("clip", "LSTM", "clip_cell", STATES, clip=0.25, is_open=True),
-    _row("input_forget", "LSTM", "input_forget", input_forget=1),
-    _row("input_forget", "LSTM", "input_forget_peepholes", STATES, input_forget=1, peepholes=True),
-    _row("peepholes", "LSTM", "peepholes", peepholes=True),
-    _row("peepholes", "LSTM", "peepholes_initial", STATES, peepholes=True),
-    _row("peepholes", "LSTM", "peepholes_reverse", REVERSE, peepholes=True),
-    _row("peepholes", "LSTM", "peepholes_bidirectional", BOTH, peepholes=True),
-    _row("peepholes", "LSTM", "peepholes_lens", STATES, SHORT, peepholes=True),
-    _row("float16", "all", "float16", dtype="float16"),
-    _row("float16", "all", "float16_bidirectional", BOTH, dtype="float16"),
-    _row("float64", "all", "float64", dtype="float64"),
-    _row("float64", "all", "float64_bidirectional", BOTH, STATES, dtype="float64"),
-    _row("empty_batch", "all", "no_sequences", batch=0),
-)  # fmt: skip
-"""The cases, by the attribute or input that they are about."""
-
-
 @cache
 def list_cases() -> tuple[KitCase, ...]:
     """Return every case, by attribute, then by operator; the same numbers each time."""
+    rows = tomllib.loads(Path(__file__).with_name("cases.toml").read_text(encoding="utf-8"))
     return tuple(
-        _build(row.attribute, operator, f"{operator.lower()}_{row.suffix}", **row.fields)
-        for row in ROWS
-        for operator in row.operators
+        _build(attribute, operator, **row)
+        for attribute, group in rows.items()
+        for row in group
+        for operator in row.pop("of", GATES)
     )
 
 
 def _build(
     attribute: str,
     operator: str,
-    name: str,
     *,
+    name: str,
     steps: int = 5,
     batch: int = 3,
     features: int = 2,
     units: int = 4,
     bias: bool = True,
     peepholes: bool = False,
-    lens: tuple[int, ...] = (),
-    states: tuple[str, ...] = (),
-    fed: tuple[str, ...] = (),
-    outputs: tuple[str, ...] = (),
+    lens: Sequence[int] = (),
+    states: Sequence[str] = (),
+    fed: Sequence[str] = (),
+    outputs: Sequence[str] = (),
     dtype: str = "float32",
     opset: int = 14,
     ir_version: int = 7,
@@ -207,8 +85,9 @@ def _build(
 ) -> KitCase:
     """Return a case; no two of its weights are equal, and no two of its other numbers.
 
-    states, fed: names of inputs; those that the operator lacks are left out.
+    The parameters are the keys of `cases.toml`; states that the operator lacks are left out.
     """
+    name = f"{operator.lower()}_{name}"
     directions = 2 if attributes.get("direction") == "bidirectional" else 1
     rows = len(GATES[operator]) * units
     layout = attributes.get("layout", 0)
@@ -233,7 +112,7 @@ def _build(
         attributes={"hidden_size": units, **attributes},
         inputs={key: inputs[key] for key in INPUTS if key in inputs},
         graph_inputs=tuple(key for key in INPUTS if key in inputs and (key in fed or key not in WEIGHTS)),
-        outputs=outputs or OUTPUTS[operator],
+        outputs=tuple(outputs) or OUTPUTS[operator],
         dtype=dtype,
         opset=opset,
         ir_version=ir_version,

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from itertools import combinations
 from typing import NamedTuple
 
 import numpy as np
 
-from rnncli.case import Array
 from rnncli.commands.conformance.faults import ALL, FAULTS, change_rules, list_traits
 from rnncli.commands.conformance.judge import Judgement, is_close
-from rnncli.commands.conformance.oracle import READINGS, Recurrence, compute
+from rnncli.commands.conformance.oracle import READINGS, Recurrence, compute, list_readings
 from rnncli.errors import Message, Text, join
 
 NOT_FOUND = "cause not found"
@@ -26,8 +26,6 @@ MOST_PAIRS = 12_000
 
 Faults = frozenset[int]
 """Indices of faults in the list of an operator."""
-Causes = tuple[Faults, ...]
-"""Each is a fault, or two that explain nothing alone."""
 
 
 class Explanation(NamedTuple):
@@ -76,9 +74,9 @@ def _name_cases(operator: str, judgements: Sequence[Judgement]) -> dict[str, lis
 
 
 class _Search:
-    """The search for the fewest causes that give the numbers of one operator in the most cases, of one type.
+    """The search for the fewest faults that give the numbers of one operator in the most cases, of one type.
 
-    A set of faults explains a case if the oracle with these faults gives the answer.  A cause that is added
+    A set of faults explains a case if the oracle with these faults gives the answer.  A fault that is added
     must explain all that was explained before, also what is right: so the name that fits a single case gives
     way to the name that fits all.
     """
@@ -94,80 +92,73 @@ class _Search:
         self.wrong = [name for name, judgement in self.judgements.items() if judgement.verdict == "wrong"]
         traits = {name: list_traits(judgement.case) for name, judgement in self.judgements.items()}
         self.visible = {
-            name: frozenset(at for at, fault in enumerate(self.faults) if fault.needs <= traits[name])
+            name: Faults(at for at, fault in enumerate(self.faults) if fault.needs <= traits[name])
             for name in traits
         }
+        self.pairs: set[Faults] = set()  # of faults that explain nothing alone
         self.known: dict[tuple[str, Faults], bool] = {}
-        self.kinds: dict[tuple[Faults, type[Recurrence]], type[Recurrence]] = {}
+        self.rules: dict[tuple[Faults, type[Recurrence]], type[Recurrence]] = {}
 
     def name_cases(self) -> Iterator[tuple[str, list[dict[str, Text]]]]:
-        """Yield each wrong case with its causes by name, and what to look at, in each solution."""
+        """Yield each wrong case and, for each solution, the names of its faults, with what to look at."""
         solutions = self._solve() if self.wrong else []
         for case in self.wrong:
-            yield (
-                case,
-                [self._name(case, causes) for causes in solutions if self._explains(case, _union(causes))],
-            )
+            yield case, [self._name(case, faults) for faults in solutions if self._explains(case, faults)]
 
-    def _solve(self) -> list[Causes]:
-        """Return the fewest causes that explain the most cases, in each way that there is."""
-        solutions: list[Causes] = [()]
-        alone = [(at,) for at in range(len(self.faults))]
-        while not self._explained(_union(solutions[0])).issuperset(self.wrong):
+    def _solve(self) -> list[Faults]:
+        """Return the fewest faults that explain the most cases, in each way that there is."""
+        solutions = [Faults()]
+        alone = [Faults([at]) for at in range(len(self.faults))]
+        while not self._explained(solutions[0]).issuperset(self.wrong):
             grown = (
-                self._keep_best(more for causes in solutions for more in self._grow(causes, alone, FEW_CASES))
-                or self._keep_best(more for causes in solutions for more in self._grow(causes, alone))
+                self._keep_best(more for faults in solutions for more in self._grow(faults, alone, FEW_CASES))
+                or self._keep_best(more for faults in solutions for more in self._grow(faults, alone))
                 or self._keep_best(self._grow_by_pairs(solutions[0]))
             )
             if not grown:
                 break
             solutions = grown
-        explained = self._explained(_union(solutions[0]))
-        solutions = [causes for causes in solutions if self._explained(_union(causes)) == explained]
-        solutions = [self._shrink(causes) for causes in solutions]
-        fewest = min(len(_union(causes)) for causes in solutions)
-        solutions = [causes for causes in solutions if len(_union(causes)) == fewest]
-        solutions += [other for causes in solutions for other in self._replace(causes)]
-        return list({_union(causes): causes for causes in reversed(solutions)}.values())[::-1]
+        explained = self._explained(solutions[0])
+        solutions = [self._shrink(faults) for faults in solutions if self._explained(faults) == explained]
+        fewest = min(map(len, solutions))
+        solutions = [faults for faults in solutions if len(faults) == fewest]
+        return list(
+            dict.fromkeys([*solutions, *(other for faults in solutions for other in self._replace(faults))])
+        )
 
-    def _keep_best(self, found: Iterable[Causes]) -> list[Causes]:
+    def _keep_best(self, solutions: Iterable[Faults]) -> list[Faults]:
         """Return those that explain the most, and none whose cases are but a part of another's."""
-        solutions = {_union(causes): causes for causes in found}
         explained = {faults: self._explained(faults) for faults in solutions}
         best = [
             faults
-            for faults in sorted(solutions, key=lambda faults: -len(explained[faults]))
+            for faults in sorted(explained, key=lambda faults: -len(explained[faults]))
             if not any(explained[faults] < other for other in explained.values())
         ]
-        return [solutions[faults] for faults in best[:MOST_SETS]]
+        return best[:MOST_SETS]
 
-    def _grow(
-        self, causes: Causes, more: Iterable[tuple[int, ...]], few: int | None = None
-    ) -> Iterator[Causes]:
-        """Yield the causes and another one, where they explain more, and all that was explained before.
+    def _grow(self, faults: Faults, more: Iterable[Faults], few: int | None = None) -> Iterator[Faults]:
+        """Yield the faults with more of them, where they explain more, and all that was explained before.
 
         A fault that every case can show must explain the cheapest case of an attribute.
         few: only of so many attributes.
         """
-        faults = _union(causes)
         explained = self._explained(faults)
         rest = [name for name in self.wrong if name not in explained]
         first = {self.judgements[name].case.attribute: name for name in reversed(rest)}
         cheapest = [name for name in rest if name in first.values()][:few]
         for added in more:
-            grown = faults.union(added)
+            grown = faults | added
             cases = rest if any(self.faults[at].needs for at in added) else cheapest
             if any(
                 self._explains(name, grown) for name in cases if self.visible[name] & grown - faults
             ) and self._explains_all(explained, grown):
-                yield (*causes, Faults(added))
+                yield grown
 
-    def _grow_by_pairs(self, causes: Causes) -> Iterator[Causes]:
-        """Yield the causes and two more faults, which explain nothing alone, and may change nothing alone.
+    def _grow_by_pairs(self, faults: Faults) -> Iterator[Faults]:
+        """Yield the faults with two more, which explain nothing alone, and may change nothing alone.
 
         A fault that speaks against what is explained is left out.
         """
-        faults = _union(causes)
         explained = self._explained(faults)
         possible = {
             name: [at for at in self.visible[name] - faults if self._explains_all(explained, faults | {at})]
@@ -176,32 +167,35 @@ class _Search:
         }
         tried = 0
         for name in sorted(possible, key=lambda name: len(possible[name])):
-            pairs = list(combinations(sorted(possible[name]), 2))
+            pairs = list(map(Faults, combinations(sorted(possible[name]), 2)))
             if tried and tried + len(pairs) > MOST_PAIRS:
                 return
             tried += len(pairs)
-            fitting = [pair for pair in pairs if self._explains(name, faults.union(pair))]
-            if grown := list(self._grow(causes, fitting)):
+            fitting = [pair for pair in pairs if self._explains(name, faults | pair)]
+            if grown := list(self._grow(faults, fitting)):
+                self.pairs.update(pair for pair in fitting if faults | pair in grown)
                 yield from grown
                 return
 
-    def _shrink(self, causes: Causes) -> Causes:
-        """Return the causes without the faults that are not needed."""
-        explained = self._explained(_union(causes))
-        for at in sorted(_union(causes)):
-            fewer = tuple(rest for cause in causes if (rest := cause - {at}))
-            if self._explains_all(explained, _union(fewer)):
-                causes = fewer
-        return causes
+    def _shrink(self, faults: Faults) -> Faults:
+        """Return the faults without those that are not needed."""
+        explained = self._explained(faults)
+        for at in sorted(faults):
+            if self._explains_all(explained, faults - {at}):
+                faults -= {at}
+        return faults
 
-    def _replace(self, causes: Causes) -> Iterator[Causes]:
-        """Yield the causes with another fault for one of these, where they explain the same."""
-        explained = self._explained(_union(causes))
-        for at in sorted(_union(causes)):
-            needed = [name for name in explained if not self._explains(name, _union(causes) - {at})]
-            for other in sorted(set(range(len(self.faults))) - _union(causes)):
-                changed = tuple(cause - {at} | {other} if at in cause else cause for cause in causes)
-                if self._explains_all([*needed, *explained], _union(changed)):
+    def _replace(self, faults: Faults) -> Iterator[Faults]:
+        """Yield the faults with another for one of these, where they explain the same."""
+        explained = self._explained(faults)
+        for at in sorted(faults):
+            needed = [name for name in explained if not self._explains(name, faults - {at})]
+            for other in sorted(set(range(len(self.faults))) - faults):
+                changed = faults - {at} | {other}
+                if self._explains_all([*needed, *explained], changed):
+                    self.pairs |= {
+                        pair - {at} | {other} for pair in self.pairs if at in pair and pair <= faults
+                    }
                     yield changed
 
     def _explained(self, faults: Faults) -> frozenset[str]:
@@ -221,41 +215,33 @@ class _Search:
         return self.known[name, acting]
 
     def _is_close(self, judgement: Judgement, faults: Faults, dtype: str) -> bool:
-        return any(
-            is_close(judgement.outputs, outputs, dtype) for outputs in self._compute(judgement, faults)
-        )
+        """Return whether the faults give the answer, in any reading; not where shapes do not fit."""
+        is_open = judgement.case.is_open or any(self.faults[at].needs & READINGS.keys() for at in faults)
+        for kind in list_readings(judgement.case).values() if is_open else (Recurrence,):
+            if (faults, kind) not in self.rules:
+                self.rules[faults, kind] = change_rules([self.faults[at] for at in sorted(faults)], kind)
+            with suppress(ValueError, IndexError), np.errstate(all="ignore"):
+                if is_close(judgement.outputs, compute(judgement.case, self.rules[faults, kind]), dtype):
+                    return True
+        return False
 
-    def _compute(self, judgement: Judgement, faults: Faults) -> Iterator[dict[str, Array]]:
-        """Yield the outputs with these faults, in each reading of the text; none where shapes do not fit."""
-        for kind in READINGS.get(judgement.case.attribute, {"": Recurrence}).values():
-            if (faults, kind) not in self.kinds:
-                self.kinds[faults, kind] = change_rules([self.faults[at] for at in sorted(faults)], kind)
-            try:
-                with np.errstate(all="ignore"):
-                    yield compute(judgement.case, self.kinds[faults, kind])
-            except (ValueError, IndexError):
-                continue
-
-    def _name(self, case: str, causes: Causes) -> dict[str, Text]:
-        """Return the causes that a case shows by name, and what to look at."""
-        acting = _union(causes) & self.visible[case]
+    def _name(self, case: str, faults: Faults) -> dict[str, Text]:
+        """Return the faults that a case shows by name, and what to look at; a pair has one name."""
+        acting = faults & self.visible[case]
         for at in sorted(acting):
             if self._explains(case, acting - {at}):
                 acting -= {at}
+        pairs = [pair for pair in self.pairs if pair <= faults]
+        causes = [*pairs, *(Faults([at]) for at in sorted(faults) if not any(at in pair for pair in pairs))]
         names: dict[str, Text] = {}
         for cause in causes:
             if cause & acting:
                 shown = [self.faults[at] for at in sorted(cause)]
-                look = join(dict.fromkeys(fault.look for fault in shown), " ")
-                name = " + ".join(fault.name for fault in shown)
-                names[f"{name} in {self.dtype}" if self.dtype else name] = look
+                name = " + ".join(fault.name for fault in shown) + (f" in {self.dtype}" if self.dtype else "")
+                names[name] = join(dict.fromkeys(fault.look for fault in shown), " ")
         judgement = self.judgements[case]
         wanted = judgement.case.dtype
         types = {array.dtype.name for array in judgement.outputs.values()} - {wanted}
         if not types and not self._is_close(judgement, acting, wanted):
             types = {"float32"}
         return names | {f"{wanted} computed as {name}": LOOK_AT_TYPES for name in sorted(types)}
-
-
-def _union(causes: Causes) -> Faults:
-    return Faults().union(*causes)

@@ -297,12 +297,12 @@ READINGS = {
         Message("clip bounds Ct before h(Ct), too"): Recurrence,
         Message("clip does not bound Ct before h(Ct)"): _UnclippedCell,
     },
-    "length_0": {
+    "sequence_lens": {
         Message("a sequence of length 0 ends in its initial state"): Recurrence,
         Message("a sequence of length 0 ends in a state of zeros"): _ZeroForEmpty,
     },
 }
-"""What the operator's text leaves open, by the attribute of the cases that show it."""
+"""What the operator's text leaves open, by the attribute or input; `compute` follows the first reading."""
 
 
 def compute(case: KitCase, recurrence: type[Recurrence] = Recurrence) -> dict[str, Array]:
@@ -310,10 +310,12 @@ def compute(case: KitCase, recurrence: type[Recurrence] = Recurrence) -> dict[st
     return recurrence(case).outputs()
 
 
-def readings(case: KitCase) -> dict[Message, dict[str, Array]]:
-    """Return the outputs of every reading of the text, for a case that the text leaves open; else none.
+def list_readings(case: KitCase) -> Mapping[Message, type[Recurrence]]:
+    """Return how the text can be read of what the case uses; none where it leaves nothing open."""
+    used = {*case.attributes, *case.inputs}
+    return next((kinds for name, kinds in READINGS.items() if name in used), {})
 
-    The first reading is the one that `compute` follows.
-    """
-    kinds = READINGS[case.attribute] if case.is_open else {}
-    return {text: compute(case, kind) for text, kind in kinds.items()}
+
+def readings(case: KitCase) -> dict[Message, dict[str, Array]]:
+    """Return the outputs of every reading of the text, for a case that the text leaves open; else none."""
+    return {text: compute(case, kind) for text, kind in list_readings(case).items() if case.is_open}

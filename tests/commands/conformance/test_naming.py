@@ -13,7 +13,7 @@ from rnncli.commands.conformance.cases import KitCase, list_cases
 from rnncli.commands.conformance.faults import FAULTS, change_rules, list_traits
 from rnncli.commands.conformance.judge import Failure, Judgement, judge
 from rnncli.commands.conformance.naming import NOT_FOUND, name_faults
-from rnncli.commands.conformance.oracle import compute
+from rnncli.commands.conformance.oracle import compute, list_readings
 
 
 def of(operator: str) -> list[KitCase]:
@@ -190,6 +190,19 @@ def test_numbers_of_no_fault_have_no_cause() -> None:
         for case in cases
     ]
     check(judgements, NOT_FOUND)
+
+
+def test_a_fault_that_makes_an_empty_sequence_is_named_in_either_reading() -> None:
+    """One step less of lengths 3, 1 and 4 leaves a sequence of none, which ends in zeros in ONNX Runtime."""
+    judgements = []
+    for case in of("RNN"):
+        outputs = compute(case)
+        if "sequence_lens" in case.inputs:
+            lengths = np.maximum(case.inputs["sequence_lens"] - 1, 0)
+            _, zeros = list_readings(case).values()
+            outputs = compute(case._replace(inputs={**case.inputs, "sequence_lens": lengths}), zeros)
+        judgements.append(judge(case, outputs))
+    check(judgements, "sequence_lens one step short")
 
 
 def test_another_type_is_named_beside_the_fault() -> None:
