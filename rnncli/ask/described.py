@@ -73,13 +73,13 @@ class Described(Subject):
             document = _generate(ask, stack, shape)
         given = read_given(ask, stack, document, where)
         arranged = arrange.arrange(document, given.arranging)
-        case = given.case(arranged)
+        case = given.case(arranged)._replace(consecutive=ask.windows_follow)
         in_keras = ask.engine == engines.REFERENCE  # which then raises these errors itself
         remarks = (
             *remarks, *arranged.remarks,
             *(() if in_keras else keras_differences.note_keras_errors(case, stack)),
             *keras_differences.note_sequential(stack), *(() if one_call else note_missing(case)),
-            *ask.note_windows(is_stateful=stack.is_stateful),
+            *ask.note_windows(is_stateful=stack.is_stateful, goes_on=case.goes_on),
             *note_weights_file(ask.weights), *note_dropout(ask, given.training),
             *note_directions(given.initial_state.value, stack, case.inputs.shape),
         )  # fmt: skip
@@ -223,7 +223,7 @@ def arranging_for(ask: Ask, stack: Stack, where: Text) -> ArrangeOptions:
 
 def note_missing(case: Case) -> Remarks:
     """Return remarks on what a stateful layer, or several calls, need to have an effect."""
-    if case.stack.is_stateful and case.calls == 1:
+    if case.stack.is_stateful and case.calls == 1 and not case.goes_on:
         return (
             Message("stateful has no effect on the first call; add {--calls 2} to see the state carry over"),
         )

@@ -213,10 +213,31 @@ class Ask(NamedTuple):
             document = formats.read_raw(source, self.input_format, self._read_options(source), texts)
         return document._replace(remarks=(*remarks, *document.remarks)), source.name
 
-    def note_windows(self, *, is_stateful: bool) -> Remarks:
-        """Return a remark on stateful layers that get the windows of a series."""
+    @property
+    def windows_follow(self) -> bool:
+        """Whether each window begins where the one before ends."""
+        return self.window is not None and (self.stride or 1) == self.window
+
+    def note_windows(self, *, is_stateful: bool, goes_on: bool | None = None) -> Remarks:
+        """Return a remark on stateful layers that get the windows of a series.
+
+        goes_on: whether each window goes on from the state that the window before left; None for a saved
+            model, whose windows never do.
+        """
         if self.window is None or not is_stateful:
             return ()
+        if goes_on:
+            text = (
+                "stateful: each window is a call that goes on from the state that the window before left, as "
+                "in Keras with one window after the other in batches of one"
+            )
+            return (Message(text),)
+        if goes_on is False and self.calls == 1 and self.initial_state is None:
+            text = (
+                "stateful: each window starts anew, as a sequence of the batch. Keras carries states from "
+                "call to call only: for windows that go on from each other, give {--stride:window}"
+            )
+            return (Message(text, window=self.window),)
         text = (
             "stateful: each window starts anew, as a sequence of the batch. Keras carries states from call "
             "to call only: for one state through the series, give it as one sequence, without {--window}"

@@ -16,7 +16,7 @@ from rnncli.layers.case import Case
 from rnncli.layers.stack import Stack
 from rnncli.process import memory
 from rnncli.process.watch import watch
-from rnncli.result import Claim, Label, NamedTensor, Result, TensorInfo, select_true
+from rnncli.result import Claim, Label, LoopTrace, NamedTensor, Result, TensorInfo, select_true
 
 COMFORTABLE = 64 * 2**20
 """Chunks of more than this many bytes are not faster."""
@@ -56,12 +56,15 @@ def _with_one_sequence(case: Case) -> Case:
 def plan(case: Case, budget: int | None = None) -> tuple[slice, ...]:
     """Return the chunks of the batch in order, of nearly equal size; they are computed one after another.
 
-    There is a single chunk if the sequences are not independent: if states are kept between calls, random
-    numbers are drawn for the whole batch, or the case is traced.
+    Each sequence is a chunk if it goes on from the state of the one before.  There is a single chunk if the
+    sequences are otherwise not independent: if states are kept between calls, random numbers are drawn for
+    the whole batch, or the case is traced.
     budget: bytes that the work on one chunk may take, None for what this machine can spare; a chunk has at
         least one sequence.
     """
     batch, stack = len(case.inputs), case.stack
+    if case.goes_on:
+        return tuple(slice(index, index + 1) for index in range(batch))
     if case.with_trace or stack.is_stateful or (case.training and stack.draws_in_training):
         return (slice(0, batch),)
     each = bytes_of_a_sequence(case, stack)
@@ -89,7 +92,8 @@ def run_chunks(case: Case, engine: str, planned: tuple[slice, ...]) -> Iterator[
     `watch`.
     """
     require_room(case, planned[0].stop)
-    return _iterate_chunks(case, prepare(case, engine), planned)
+    first = take_chunk(case, planned[0]) if case.goes_on else case  # whose batch the states are kept for
+    return _iterate_chunks(case, prepare(first, engine), planned)
 
 
 def _iterate_chunks(
@@ -145,9 +149,11 @@ def join_results(results: Iterator[Result], batch: int) -> Result:
     memory.refuse_beyond(sum(each.values[:1].nbytes * batch for each in first.outputs))
     arrays = [np.empty((batch, *each.values.shape[1:]), each.values.dtype) for each in first.outputs]
     masks: list[list[Array]] = [[] for _ in first.outputs]
+    traces: list[tuple[LoopTrace, ...]] = []
     agreed, done = ChunkSummary(), 0
     for result in chain((first,), results):
         agreed.add(result)
+        traces.append(result.trace)
         end = done + result.input_shape[0]
         for array, masked, tensor in zip(arrays, masks, result.outputs, strict=True):
             array[done:end] = tensor.values
@@ -162,7 +168,20 @@ def join_results(results: Iterator[Result], batch: int) -> Result:
         for tensor, array, masked in zip(first.outputs, arrays, masks, strict=True)
     )
     shape = (batch, *first.input_shape[1:])
-    return dataclasses.replace(first, engines=agreed.engines, input_shape=shape, outputs=outputs)
+    trace = tuple(_join_loops(loops) for loops in zip(*traces, strict=True))
+    return dataclasses.replace(first, engines=agreed.engines, input_shape=shape, outputs=outputs, trace=trace)
+
+
+def _join_loops(loops: Sequence[LoopTrace]) -> LoopTrace:
+    """Return the traces of the chunks as one of the whole batch."""
+    import numpy as np
+
+    def join(name: str) -> dict[Label, Array]:
+        parts = [getattr(loop, name) for loop in loops]
+        return {label: np.concatenate([each[label] for each in parts]) for label in parts[0]}
+
+    status = np.concatenate([loop.status for loop in loops])
+    return loops[0]._replace(status=status, parts=join("parts"), start=join("start"))
 
 
 def prepare(case: Case, engine: str = "auto") -> Callable[[Case], Result]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
+from rnncli.errors import UsageError
+
 if TYPE_CHECKING:
     from rnncli.case import Agreement, Array, Assumed
     from rnncli.layers.stack import Stack
@@ -42,6 +44,7 @@ class Case(NamedTuple):
     hold: the gates to hold at a value; only the numpy engine can.
     all_calls: whether to return the tensors of every call, rather than of the last one.
     sequence_names: of the sequences of the whole batch, also in a chunk; () if they have none.
+    consecutive: whether each sequence is the part of one series that follows the sequence before.
     assumed: what was assumed about the file of the layers and weights; None if nothing was.
     agreement: of a layer of a live object, with its framework; else None.
     """
@@ -59,6 +62,23 @@ class Case(NamedTuple):
     with_trace: bool = False
     feature_names: tuple[str, ...] = ()
     sequence_names: tuple[str, ...] = ()
+    consecutive: bool = False
     hold: tuple[Hold, ...] = ()
     assumed: Assumed | None = None
     agreement: Agreement | None = None
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether each sequence is a call of its own, which starts from the state that the last call left."""
+        kept = self.consecutive and self.stack.is_stateful
+        return kept and self.calls == 1 and self.initial_state is None
+
+    def require_one_call(self, command: str) -> None:
+        """Raise UsageError if each sequence is a call of its own, for commands about one call."""
+        if self.goes_on:
+            raise UsageError(
+                "{command} is about one call of the layer, and each of these windows is a call that goes on "
+                "from the state before it.",
+                "Leave stateful out, or give another {--stride}, with which each window starts anew.",
+                command=command,
+            )

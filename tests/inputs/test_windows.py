@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from oracle import keras
+from oracle import keras, make_layers
 
 import rnncli as package
 from rnncli.errors import InputError, UsageError
@@ -42,12 +42,79 @@ def test_a_stateful_layer_gets_a_note(rnncli: Any, tmp_path: Path) -> None:
     model.save(tmp_path / "m.keras")
     words = ("run", json.dumps(SERIES.tolist()), "--window", "3", "--stride", "3", "-f", "json")
     note = "stateful: each window starts anew"
-    assert note in rnncli(*words, "-l", "LSTM(2, stateful=True)").stderr
+    overlapping = rnncli(*words[:-3], "1", "-f", "json", "-l", "LSTM(2, stateful=True)", "--seed", "1")
+    assert note in overlapping.stderr
+    assert "give --stride 3" in overlapping.stderr
+    plain = rnncli(*words[:-3], "1", "-f", "json", "-l", "LSTM(2)", "--seed", "1")
+    ours, theirs = (json.loads(done.stdout)["outputs"] for done in (overlapping, plain))
+    assert ours == theirs
     done = rnncli(*words, "--model", str(tmp_path / "m.keras"))
     assert note in done.stderr
     (returned,) = json.loads(done.stdout)["outputs"]
     np.testing.assert_allclose(returned["values"], model(SERIES[:6].reshape(2, 3, 3)), atol=1e-6)
     assert note not in rnncli(*words, "-l", "LSTM(2)").stderr
+
+
+LAYERS = {
+    "lstm": "LSTM(2, stateful=True, return_sequences=True, return_state=True)",
+    "both ways": "Bidirectional(GRU(2, stateful=True, return_sequences=True))",
+    "backwards": "SimpleRNN(2, stateful=True, go_backwards=True, return_sequences=True)",
+}
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+@pytest.mark.parametrize("engine", ["numpy", "tensorflow", "torch", "onnx"])
+def test_windows_without_overlap_go_on_from_each_other_as_in_keras(layer: str, engine: str) -> None:
+    pytest.importorskip({"torch": "torch", "onnx": "onnxruntime"}.get(engine, "keras"))
+    options: Any = {"window": 2, "stride": 2, "seed": 1}
+    found = package.run(SERIES, LAYERS[layer], engine=engine, check=True, **options)
+    assert "each window is a call that goes on from the state" in " ".join(map(str, found.remarks))
+    keras.utils.set_random_seed(1)
+    (keras_layer,) = make_layers(LAYERS[layer])
+    calls = [keras_layer(SERIES[start : start + 2][None]) for start in (0, 2, 4)]
+    returned = zip(*(keras.tree.flatten(call) for call in calls), strict=True)
+    for mine, theirs in zip(found, returned, strict=True):
+        np.testing.assert_allclose(mine, np.concatenate(theirs), atol=1e-6)
+
+
+def test_trace_and_explain_begin_with_the_state_that_the_window_before_left() -> None:
+    options: Any = {"layer": LAYERS["lstm"], "window": 2, "stride": 2, "seed": 1}
+    keras.utils.set_random_seed(1)
+    (lstm,) = make_layers(LAYERS["lstm"])
+    states = np.concatenate([lstm(SERIES[start : start + 2][None])[0] for start in (0, 2, 4)])
+    steps = package.trace(SERIES, **options).document()["trace"]
+    for step in steps:
+        np.testing.assert_allclose(step["state"]["hidden"], states[:, step["timestep"]], atol=1e-6)
+    document = package.explain("hidden_states[1,0,0]", SERIES, **options).document()
+    equations = document["explanation"]["equations"]
+    factors = [factor for each in equations for term in each["terms"] for factor in term["factors"]]
+    read = {factor["name"]: factor["value"] for factor in factors}
+    for unit in range(2):
+        assert read[f"hidden {unit} at start"] == pytest.approx(states[0, 1, unit], abs=1e-6)
+
+
+def test_a_stack_goes_on_layer_by_layer() -> None:
+    layers = ["GRU(3, stateful=True, return_sequences=True)", "Dense(2)", "LSTM(2, stateful=True)"]
+    found = package.run(SERIES, layers, window=3, stride=3, seed=1)
+    keras.utils.set_random_seed(1)
+    stack = make_layers(*layers)
+    for start in (0, 3):
+        x = SERIES[start : start + 3][None]
+        for keras_layer in stack:
+            x = keras_layer(x)
+        np.testing.assert_allclose(found.hidden_state[start // 3], x[0], atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "words", [["gradients"], ["report", "-o", "x.html"], ["export", "--to", "keras"], ["compare", "--alone"]]
+)
+def test_commands_about_one_call_refuse_windows_that_go_on(rnncli: Any, words: Any, tmp_path: Path) -> None:
+    given = (json.dumps(SERIES.tolist()), "--window", "3", "--stride", "3", "-l", "LSTM(2, stateful=True)")
+    refused = rnncli(words[0], *given, *words[1:], cwd=tmp_path)
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert "is about one call of the layer" in refused.stderr
+    anew = rnncli(words[0], *given[:4], "2", *given[5:], *words[1:], cwd=tmp_path)
+    assert anew.returncode == 0, anew.stderr
 
 
 @pytest.fixture

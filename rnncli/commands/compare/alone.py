@@ -49,6 +49,8 @@ def compare_alone(ask: Ask, tolerances: TolerancePair, others: Mapping[str, Any]
             "Name one after the #, or leave {--alone} out.",
             name=whole.name,
         )
+    for case in whole.cases.values():
+        case.require_one_call("compare --alone")
     cut = CUT if whole.masked else UNPADDED if whole.real else None
     if whole.batch == 1 and cut is None:
         raise UsageError(

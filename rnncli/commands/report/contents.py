@@ -105,6 +105,7 @@ def _require_able(case: Case) -> None:
         raise UsageError("report does not recompute dropout.", "Leave {--training} out.")
     if case.calls > 1:
         raise UsageError("report shows one call of the layer.", "Leave {--calls} out.")
+    case.require_one_call("report")
     if case.inputs.ndim != 3:
         raise UsageError(
             "report shows inputs of 3 axes, but this layer needs {ndim}.",
