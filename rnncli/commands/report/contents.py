@@ -20,7 +20,7 @@ from rnncli.cells.writing import to_symbols
 from rnncli.compute import engines
 from rnncli.errors import LayerError, Message, Text, UsageError
 from rnncli.layers.bidirectional import Bidirectional
-from rnncli.layers.case import Case
+from rnncli.layers.case import Case, Hold
 from rnncli.layers.layer import Layer, within
 from rnncli.layers.recurrent import Cell, RecurrentLayer
 from rnncli.layers.stack import Stack
@@ -72,6 +72,7 @@ def build_contents(uses: Sequence[LayerUse], *, described: bool) -> Contents:
     cells: list[dict[str, Any]] = []
     entries: list[dict[str, Any]] = []
     remarks: list[Text] = []
+    holds: list[dict[str, Any]] = []
     for use in uses:
         _require_able(use.case)
         reached, notes = _reach(use.case)
@@ -83,7 +84,9 @@ def build_contents(uses: Sequence[LayerUse], *, described: bool) -> Contents:
             entry = _layer_entry(part, cells, switches=described and is_last, seed=use.case.seed or 0)
             entry |= {"prefix": prefix, "source": None if part.source is None else first + part.source}
             entry["names"] = prefix if use.layer else ""
+            entry["path"] = None if use.layer else use.case.stack.prefix(part.place)
             entries.append(entry)
+            holds += [_hold_entry(hold, prefix) for hold in use.case.hold if hold.layer == part.place]
     case = uses[0].case
     data = {
         "version": __version__,
@@ -91,7 +94,7 @@ def build_contents(uses: Sequence[LayerUse], *, described: bool) -> Contents:
         "dtype": str(case.inputs.dtype),
         "features": list(case.feature_names),
         "sequences": list(case.sequence_names),
-        "holds": [_hold_entry(hold, uses) for hold in case.hold],
+        "holds": holds,
         "layers": entries,
         "cells": cells,
     }
@@ -170,11 +173,17 @@ def _layer_entry(part: _Reached, cells: list[dict[str, Any]], *, switches: bool,
         "bidirectional": isinstance(part.layer, Bidirectional),
         "merge": (spec.config["merge_mode"] or "none") if isinstance(part.layer, Bidirectional) else "concat",
     }
+    second = spec.config["backward_layer"] if flags["bidirectional"] else None
     halves = dict(_halves(part.layer, part.weights, part.states, cells, features))
+    if flags[
+        "bidirectional"
+    ]:  # the wrapper says what its halves put out at masked steps; without it, the layer does
+        halves["forward"]["zeroes"] = bool(inner.config["zero_output_for_mask"])
     can_wrap = switches and not flags["bidirectional"] and not inner.config["go_backwards"]
     if can_wrap:
         halves |= _second_half(part, spec, cells, features, seed)
-    if switches and "reset_after" in inner.config:
+    can_change_form = switches and "reset_after" in inner.config and second is None
+    if can_change_form:
         for half in halves.values():
             other = replace(inner, config={**inner.config, "reset_after": not inner.config["reset_after"]})
             half["other"] = _add_cell(layers.make(other).cell, features, cells)  # type: ignore[attr-defined]
@@ -183,13 +192,11 @@ def _layer_entry(part: _Reached, cells: list[dict[str, Any]], *, switches: bool,
         **form,
         "name": spec.title,
         "config": to_config(inner),
-        "backward": to_config(spec.config["backward_layer"])
-        if flags["bidirectional"] and spec.config["backward_layer"]
-        else None,
+        "backward": to_config(second) if second else None,
         "flags": flags,
         "switches": [
             *(["bidirectional"] if can_wrap or (switches and flags["bidirectional"]) else []),
-            *(["reset_after"] if switches and form else []),
+            *(["reset_after"] if can_change_form else []),
         ],
         "halves": halves,
         "x": _numbers(part.inputs) if part.source is None else None,
@@ -257,18 +264,17 @@ def _variants(spec: Spec, *, both: bool) -> dict[str, Spec]:
     """
     inner = spec.config["layer"] if spec.class_name == "Bidirectional" else spec
     form = inner.config.get("reset_after")
-    forms = [None] if form is None else [form, not form] if both else [form]
-    modes = MERGE_MODES if both else ()
-    merges = [spec.config["merge_mode"] or "none", *modes] if spec is not inner else ["", *modes]
+    second = spec.config["backward_layer"] if spec is not inner else None
+    forms = [form] if form is None or second or not both else [form, not form]
+    merge_now = (spec.config["merge_mode"] or "none") if spec is not inner else ""
+    merges = dict.fromkeys([merge_now, *(["", *MERGE_MODES] if both else [])])
     variants = {}
-    for sequences, state, merge, after in product((False, True), (False, True), dict.fromkeys(merges), forms):
-        changes = {"return_sequences": sequences, "return_state": state}
-        changes |= {} if after is None else {"reset_after": after}
+    for sequences, state, merge, after in product((False, True), (False, True), merges, forms):
+        returns = {"return_sequences": sequences, "return_state": state}
+        changes = returns if after is None else {**returns, "reset_after": after}
         made = replace(inner, config={**inner.config, **changes})
         if merge:
-            second = spec.config["backward_layer"] if spec is not inner else None
-            second = second and replace(second, config={**second.config, **changes})
-            made = _wrap(made, merge, second)
+            made = _wrap(made, merge, second and replace(second, config={**second.config, **returns}))
         with suppress(LayerError):  # halves of unequal size cannot be added, nor both read backwards
             key = f"{int(sequences)}{int(state)}{merge}{'' if after is None else int(after)}"
             variants[key] = Stack((made,))[0]
@@ -354,16 +360,16 @@ def _tree(node: Node) -> Any:
     raise TypeError(node)
 
 
-def _hold_entry(hold: Any, uses: Sequence[LayerUse]) -> dict[str, Any]:
-    stack = uses[0].case.stack
+def _hold_entry(hold: Hold, prefix: str) -> dict[str, Any]:
+    """Return a held gate of the layer with this prefix; its text begins with the gate."""
     return {
-        "layer": stack.prefix(hold.layer),
+        "layer": prefix,
         "half": hold.direction or "forward",
         "line": hold.gate,
         "value": hold.value,
         "units": list(hold.units),
         "steps": list(hold.steps),
-        "text": hold.text,
+        "text": hold.text.rpartition("/")[2],
     }
 
 

@@ -384,3 +384,53 @@ def test_the_chosen_step_of_a_large_layer_is_in_view(opens: Any) -> None:
     words = ("-l", "lstm", "--units", "24", "--input-shape", "1,50,8", "--return-sequences")
     page = opens(*words, viewport={"width": 400, "height": 800})
     assert page.number("hidden_states[0,49,0]").bounding_box()["x"] < 400
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        "Bidirectional(LSTM(3, return_sequences=True, return_state=True))",
+        "Bidirectional(GRU(3, reset_after=False), backward_layer=GRU(2, go_backwards=True))",
+        "Bidirectional(GRU(3), backward_layer=LSTM(2, go_backwards=True))",
+    ],
+)
+def test_bidirectional_can_be_switched_off_and_on(opens: Any, rnncli: Run, layer: str) -> None:
+    page = opens("-l", layer, "--mask", "[[0,1,0,1]]", "--seed", "4")
+    check_command(rnncli, page)
+    for name in ("Bidirectional", "return_sequences", "Bidirectional", "return_state"):
+        page.page.get_by_role("checkbox", name=name, exact=True).click()
+        check_command(rnncli, page)
+
+
+def test_a_held_gate_follows_its_layer(opens: Any, rnncli: Run) -> None:
+    """The command names it as its layers are now; a half that does not run holds nothing."""
+    page = opens("-l", "lstm", "--hold", "forget[:,1]=0.5@1:", "--seed", "3")
+    switch = page.page.get_by_role("checkbox", name="Bidirectional")
+    for held in ("forward/forget", "forget"):
+        switch.click()
+        assert f"--hold '{held}[:,1]=0.5@1:'" in page.ask("rnncli.command")
+        check_command(rnncli, page)
+    switch.click()
+    page.page.get_by_label("hold a gate").select_option("backward/forget")
+    switch.click()
+    assert "--hold" not in page.ask("rnncli.command")
+    check_command(rnncli, page)
+    page = opens("-l", "bigru", "-l", "Dropout(0.5)", "-l", "lstm", "--hold", "2/forget=0.25", "--seed", "5")
+    check_command(rnncli, page)
+    page = opens("-l", "Dropout(0.5)", "-l", "lstm", "--hold", "1/forget=0.25", "--seed", "5")
+    check_command(rnncli, page)
+    page.number("x[0,0,0]").press("+")
+    check_command(rnncli, page)
+
+
+def test_a_held_gate_of_a_model_has_a_case_document(opens: Any, rnncli: Run, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    kernel, recurrent, bias = (rng.normal(size=shape) for shape in ((5, 12), (3, 12), (12,)))
+    np.savez(tmp_path / "m.npz", kernel=kernel, recurrent_kernel=recurrent, bias=bias)
+    page = opens("--input-shape", "1,4,5", "--model", str(tmp_path / "m.npz"))
+    page.page.get_by_label("hold a gate").select_option("forget")
+    command = page.ask("rnncli.command")
+    assert command.startswith("rnncli run '{")
+    assert command.endswith(" --hold forget=1")
+    shown = page.ask("rnncli.document.outputs[0]")
+    assert np.allclose(run_command(rnncli, command)[shown["name"]], shown["values"], atol=1e-6)

@@ -83,10 +83,7 @@ export function hold(model, layer, half, line, value) {
   model.holds = model.holds.filter(
     (entry) => entry.layer !== layer.prefix || entry.half !== half || entry.line !== line,
   );
-  if (value !== null) {
-    const text = `${layer.prefix}${layer.flags.bidirectional ? `${half}/` : ""}${line}=${value}`;
-    model.holds.push({ layer: layer.prefix, half, line, value, text });
-  }
+  if (value !== null) model.holds.push({ layer: layer.prefix, half, line, value, text: `${line}=${value}` });
   model.forget();
 }
 
@@ -105,6 +102,10 @@ export function isChanged(model) {
     })
   );
 }
+
+/** Return whether the layers are those that the page was written for: `run` gives what is shown, a held gate but in models. */
+const isAsked = (model, layers) =>
+  layers.length === model.shown.length && !isChanged(model) && (layers[0].path !== null || !model.holds.length);
 
 /** Return the layers that scripts and documents are about: all, or the drawn one once a switch was changed. */
 function scope(model, drawn) {
@@ -126,8 +127,8 @@ export function documentOf(model, drawn) {
     expression: expressionOf(model, layers[0]),
     layer: model.chainOf(layers[0]).map((layer) => configOf(model, layer)),
     input: { shape: root.x.shape, dtype: model.data.dtype },
-    ...(model.holds.length ? { hold: model.holds.map(({ text }) => text) } : {}),
-    outputs: layers.flatMap((layer) => describeTensors(model, layer, "en", layers.length > 1 || !isChanged(model))),
+    ...(model.holds.length ? { hold: heldTexts(model, layers[0], ({ prefix }) => prefix) } : {}),
+    outputs: layers.flatMap((layer) => describeTensors(model, layer, "en", isAsked(model, layers))),
   };
 }
 
@@ -209,12 +210,12 @@ function isTrue(claim, { values, shape }, tensors) {
 /** Return Keras's config of a layer as it is shown. */
 function configOf(model, layer) {
   const { sequences, state, bidirectional, merge } = layer.flags;
-  const changes = { return_sequences: sequences, return_state: state };
-  if (layer.resetAfter !== undefined) changes.reset_after = layer.resetAfter;
-  const change = (config) => config && { ...config, config: { ...config.config, ...changes } };
-  if (!bidirectional) return change(layer.config);
+  const returns = { return_sequences: sequences, return_state: state };
+  const form = layer.resetAfter === undefined ? {} : { reset_after: layer.resetAfter };
+  const change = (config, more) => ({ ...config, config: { ...config.config, ...returns, ...more } });
+  if (!bidirectional) return change(layer.config, form);
   const config = {
-    layer: change(layer.config),
+    layer: change(layer.config, form),
     merge_mode: merge === "none" ? null : merge,
     ...(layer.backward ? { backward_layer: change(layer.backward) } : {}),
   };
@@ -255,25 +256,26 @@ export function caseOf(model, drawn) {
 /** Return the command that gives the numbers that are shown. */
 export function commandOf(model, drawn) {
   const layers = scope(model, drawn);
-  const short = layers.length === model.shown.length && !isChanged(model) && model.data.commands;
-  if (short) {
-    const command = short[layers.length > 1 ? "" : variantOf(layers[0])];
-    if (command) return command + holdWords(model, layers[0]);
-  }
+  const [layer] = layers;
+  const short = isAsked(model, layers) && model.data.commands[layers.length > 1 ? "" : variantOf(layer)];
+  if (short) return short + holdWords(heldTexts(model, layer, ({ path }) => path));
   const text = JSON.stringify(caseOf(model, drawn));
-  const words = text.length > LONGEST ? "case.json" : quote(text);
-  return `rnncli run ${words}${holdWords(model, layers[0])}`;
+  const pathOf = (_, index, { length }) => (length > 1 ? `${index}/` : "");
+  return `rnncli run ${text.length > LONGEST ? "case.json" : quote(text)}${holdWords(heldTexts(model, layer, pathOf))}`;
 }
 
-/** Return the --hold flags.  A case document counts its layers from 0. */
-function holdWords(model, layer) {
-  const chain = model.chainOf(layer);
-  return model.holds
-    .map(({ layer: prefix, text }) => {
-      const index = chain.findIndex((chained) => chained.prefix === prefix);
-      return ` --hold ${quote(`${chain.length > 1 ? `${index}/` : ""}${text.slice(prefix.length)}`)}`;
-    })
-    .join("");
+/** Return the held gates of a chain, as `--hold` names them.  pathOf: what stands before the gates of a layer. */
+function heldTexts(model, layer, pathOf) {
+  return model
+    .chainOf(layer)
+    .flatMap((chained, index, chain) =>
+      model.holds
+        .filter((hold) => hold.layer === chained.prefix && model.halvesOf(chained).includes(hold.half))
+        .map(
+          ({ half, text }) => `${pathOf(chained, index, chain)}${chained.flags.bidirectional ? `${half}/` : ""}${text}`,
+        ),
+    );
 }
 
+const holdWords = (texts) => texts.map((text) => ` --hold ${quote(text)}`).join("");
 const quote = (text) => (/^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`);
