@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import signal
 import subprocess
@@ -23,6 +24,9 @@ PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("same", PATIENT, derandomize=True, max_examples=30)
 settings.register_profile("thorough", PATIENT, max_examples=400)
 settings.load_profile("same")
+
+# The objects of three frameworks stay: to look through them for garbage takes up to a tenth of the time.
+gc.set_threshold(100_000, 50, 100)
 
 if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:  # under nohup; tests send it to what they start
     signal.signal(signal.SIGHUP, signal.SIG_DFL)

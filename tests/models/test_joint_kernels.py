@@ -148,13 +148,21 @@ def test_weights_that_the_cells_have_not_are_refused(
     assert "it has more weights than such a layer of TensorFlow 1: rnn/lstm_cell/w_f_diag" in refused.stderr
 
 
-@pytest.mark.own_process
-def test_a_broken_checkpoint_is_an_error(rnncli: Run, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "command",
+    [pytest.param(("run", GIVEN, "--model", "m"), marks=pytest.mark.own_process), ("weights", "m.index")],
+)
+def test_a_broken_checkpoint_is_an_error(rnncli: Run, tmp_path: Path, command: tuple[str, ...]) -> None:
     (tmp_path / "m.index").write_bytes(b"no table" * 9)
     (tmp_path / "m.data-00000-of-00001").write_bytes(b"x")
-    for command in (("run", GIVEN, "--model", "m"), ("weights", "m.index")):
-        refused = rnncli(*command, cwd=tmp_path)
-        assert (refused.returncode, refused.stdout) == (2, "")
-        assert "not a checkpoint that TensorFlow can read" in refused.stderr
+    refused = rnncli(*command, cwd=tmp_path)
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert "not a checkpoint that TensorFlow can read" in refused.stderr
+
+
+def test_a_file_that_is_not_named_as_a_model_gets_the_command_that_runs_it(
+    rnncli: Run, tmp_path: Path
+) -> None:
+    (tmp_path / "m.index").write_bytes(b"no table" * 9)
     refused = rnncli("run", "m.index", cwd=tmp_path)
     assert refused.stderr.endswith("To run its recurrent layers: rnncli run INPUT --model m.index\n")

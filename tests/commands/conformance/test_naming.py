@@ -2,18 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 import pytest
 from networks import MISTAKES, answer
 
 from rnncli.case import Array
+from rnncli.commands.conformance import naming
 from rnncli.commands.conformance.cases import KitCase, list_cases
-from rnncli.commands.conformance.faults import FAULTS, change_rules, list_traits
+from rnncli.commands.conformance.faults import FAULTS, Fault, change_rules, list_traits
 from rnncli.commands.conformance.judge import Failure, Judgement, judge
 from rnncli.commands.conformance.naming import NOT_FOUND, name_faults
-from rnncli.commands.conformance.oracle import compute, list_readings
+from rnncli.commands.conformance.oracle import Recurrence, compute, list_readings
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _each_fault_is_computed_once() -> Iterator[None]:
+    """Let the searches of all tests share numbers: every search tries the same faults with the same cases."""
+    rules: dict[tuple[object, ...], type[Recurrence]] = {}
+    outputs: dict[tuple[int, type[Recurrence]], dict[str, Array]] = {}
+
+    def rules_once(faults: list[Fault], kind: type[Recurrence]) -> type[Recurrence]:
+        key = (*map(id, faults), kind)  # the faults are constants
+        if key not in rules:
+            rules[key] = change_rules(faults, kind)
+        return rules[key]
+
+    def compute_once(case: KitCase, kind: type[Recurrence]) -> dict[str, Array]:
+        key = id(case), kind  # the cases are list_cases(), which stays
+        if key not in outputs:
+            outputs[key] = compute(case, kind)
+        return outputs[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(naming, "change_rules", rules_once)
+        patch.setattr(naming, "compute", compute_once)
+        yield
 
 
 def of(operator: str) -> list[KitCase]:
