@@ -24,6 +24,7 @@ from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence
 from rnncli.case import Array
 from rnncli.errors import InputError, LayerError, Message, Text, UsageError, did_you_mean, format_names
 from rnncli.frameworks.torch import FRAMEWORK as FRAMEWORK
+from rnncli.inputs.arrange import mask_of_lengths
 from rnncli.models.graph import Module
 from rnncli.models.live.recording import (
     RECORDING,
@@ -43,6 +44,7 @@ from rnncli.models.live.torch_calls import (
     ModuleInput,
     call_of_other,
     calls_of,
+    find_misfit,
     module_of,
     to_array,
     weights_at_rest,
@@ -86,7 +88,13 @@ def record(
             vars(module)["forward"] = _Forward(recorder, path, module)
             recorder.watch_hooks(path, module)
         sums = checksums(model)
-        outputs = flatten("output", model(*arguments.args, **arguments.kwargs), to_array)
+        try:
+            returned = model(*arguments.args, **arguments.kwargs)
+        except Exception as error:
+            if error is recorder.failed:
+                raise recorder.misfit from error
+            raise
+        outputs = flatten("output", returned, to_array)
         changed = [name for name, number in checksums(model).items() if sums.get(name) != number]
         after = flatten("", arguments.arguments, to_array)
         written = [name for name in after if name not in inputs or differ(after[name], inputs[name])]
@@ -105,7 +113,11 @@ class _Known(NamedTuple):
 
 
 class _Recorder:
-    """Makes a Call of each call of a chosen module in this thread, outside of another recorded call."""
+    """Makes a Call of each call of a chosen module in this thread, outside of another recorded call.
+
+    failed: what PyTorch raised because a recurrent module does not take its input, and misfit: the error that
+    says so.  The object may catch `failed`, so it is not replaced before it leaves the object.
+    """
 
     def __init__(self) -> None:
         self.calls: list[Call] = []
@@ -114,6 +126,8 @@ class _Recorder:
         self.known: dict[str, _Known] = {}
         self.returned: dict[str, dict[str, Array]] = {}
         self.hooked: dict[str, None] = {}
+        self.failed: Exception | None = None
+        self.misfit = InputError("")
 
     def call(self, forward: _Forward, args: Any, kwargs: Any) -> Any:
         """Call the module's own `forward`, and record the call."""
@@ -145,7 +159,12 @@ class _Recorder:
             if is_own:
                 inputs = flatten("input", [args, kwargs], to_array)
                 readers.append(lambda returned: [call_of_other(path, module, inputs, returned)])
-        returned = forward(*args, **kwargs)
+        try:
+            returned = forward(*args, **kwargs)
+        except Exception as error:
+            if not is_own and (misfit := find_misfit(path, module, args, kwargs)):
+                self.failed, self.misfit = error, misfit
+            raise
         if path in self.returned:
             self.returned[path] = flatten("output", returned, to_array)
         for read in readers:
@@ -295,6 +314,8 @@ def _arguments(model: Any, given: Any, beside: Mapping[str, Any]) -> inspect.Bou
                 option=name,
                 name=type(model).__name__,
             )
+        if name == "lengths":
+            _require_lengths(value, tuple(array.tolist()))
         states = _to_tensors(array, like, floats=name == "initial_state")
         keywords[parameter] = _fit_states(model, states, value) if is_layer else states
     return bind(model.forward, value, keywords)
@@ -345,6 +366,19 @@ def _pack(model: Any, value: Any, name: str, given: Array) -> PackedSequence:
             "{--mask}: PyTorch takes no sequence whose steps are all masked.", "Leave the sequence out."
         )
     return pack_padded_sequence(value, torch.as_tensor(lengths), batch_first=first, enforce_sorted=False)
+
+
+def _require_lengths(value: Any, lengths: tuple[int, ...]) -> None:
+    """Raise InputError for lengths that fit no argument, batch first or time first.
+
+    value: the arguments; a list of sequences, and tensors of one axis, are not looked at.
+    """
+    given = value if isinstance(value, tuple) else value.values() if isinstance(value, dict) else [value]
+    shapes = [tuple(tensor.shape[:2]) for tensor in given if isinstance(tensor, torch.Tensor)]
+    both = [reading for shape in shapes if len(shape) == 2 for reading in (shape, shape[::-1])]
+    if not any(len(lengths) == batch and max(lengths) <= steps for batch, steps in both):
+        for shape in [reading for reading in both if reading[0] == len(lengths)] or both:
+            mask_of_lengths(lengths, shape)  # which raises the error
 
 
 def _to_tensors(value: Any, like: Any, *, floats: bool = False) -> Any:

@@ -10,8 +10,8 @@ import torch
 from torch import nn
 from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 
-from rnncli.case import Array
-from rnncli.errors import Message, Text
+from rnncli.case import Array, format_shape
+from rnncli.errors import InputError, Message, Text
 from rnncli.frameworks.torch import PACKAGE, find_chains
 from rnncli.models.graph import Module
 from rnncli.models.live.recording import Call, flatten
@@ -62,6 +62,32 @@ def _state(module: Any, value: Any) -> Array:
     if isinstance(module, nn.RNNCellBase):
         return (array if array.ndim == 2 else array[None])[None]
     return array if array.ndim == 3 else array[:, None]
+
+
+def find_misfit(path: str, module: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> InputError | None:
+    """Return the error for an input whose axes or features a module does not take; None if it fits."""
+    given = args[0] if args else kwargs.get("input")
+    tensor = given.data if isinstance(given, PackedSequence) else given
+    if not isinstance(module, RECURRENT) or not isinstance(tensor, torch.Tensor):
+        return None
+    is_cell = isinstance(module, nn.RNNCellBase)
+    first = "batch, " if is_cell else "batch, timesteps, " if module.batch_first else "timesteps, batch, "
+    shape, axes = tuple(tensor.shape), (1, 2) if is_cell else (2, 3)
+    if len(shape) in axes and shape[-1] == module.input_size:
+        return None
+    if isinstance(given, PackedSequence):
+        sizes = int(given.batch_sizes[0]), len(given.batch_sizes)
+        shape = (*(sizes if module.batch_first else sizes[::-1]), shape[-1])
+    name = path or type(module).__name__
+    return InputError(
+        "{layer} takes an input of {wanted}, and got {shape}.",
+        Message("Look at what {layer} is called with inside the module, and at the input.", layer=name)
+        if path
+        else "Give an input of this shape.",
+        layer=name,
+        wanted=f"({first}{module.input_size})",
+        shape=format_shape(shape),
+    )
 
 
 def calls_of(path: str, module: Any, layers: Module, given: ModuleInput, returned: Any) -> list[Call]:

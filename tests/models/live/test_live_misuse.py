@@ -58,6 +58,83 @@ def test_of_a_layer(framework: str, given: Any, keywords: Any, says: str, gru: A
             call(given, gru if framework == "keras" else of_torch(), **keywords)
 
 
+class Tagger(nn.Module):
+    """A module with a `forward` of its own.  fails: what it does if its layer fails."""
+
+    def __init__(self, features: int = 4, fails: Any = None) -> None:
+        super().__init__()
+        self.gru = nn.GRU(features, 2, batch_first=True)
+        self.fails = fails
+
+    def forward(self, x: Any, lengths: Any = None) -> Any:
+        try:
+            return self.gru(x)
+        except RuntimeError as error:
+            if self.fails is None:
+                raise
+            return self.fails(x, error)
+
+
+@pytest.mark.parametrize(("given", "keywords", "says"), WRONG[:3])
+def test_lengths_for_a_forward_of_ones_own(given: Any, keywords: Any, says: str) -> None:
+    module = Tagger()
+    with pytest.raises(InputError, match=says):
+        rnncli.run(given, module, **keywords)
+    time_first = Tagger()
+    time_first.gru.batch_first = False
+    assert rnncli.run(X.swapaxes(0, 1), time_first, lengths=[5, 3, 2]).agrees
+    with pytest.raises(InputError, match="lengths has 6, but the input has 5 time steps"):
+        rnncli.run(X.swapaxes(0, 1), time_first, lengths=[6, 3, 2])
+
+
+@pytest.mark.parametrize(
+    ("module", "given", "says"),
+    [
+        (
+            nn.LSTM(5, 2, batch_first=True),
+            X,
+            r"LSTM takes an input of (batch, timesteps, 5), and got (3, 5, 4).",
+        ),
+        (nn.RNN(5, 2), X, "RNN takes an input of (timesteps, batch, 5), and got (3, 5, 4)."),
+        (nn.GRU(4, 2), X[None], "GRU takes an input of (timesteps, batch, 4), and got (1, 3, 5, 4)."),
+        (nn.LSTMCell(5, 2), X[:, 0], "LSTMCell takes an input of (batch, 5), and got (3, 4)."),
+        (Tagger(5), X, "gru takes an input of (batch, timesteps, 5), and got (3, 5, 4)."),
+    ],
+)
+def test_an_input_that_a_layer_of_torch_does_not_take(module: Any, given: Any, says: str) -> None:
+    with pytest.raises(InputError) as raised:
+        rnncli.run(given, module)
+    assert str(raised.value).startswith(says)
+    assert isinstance(raised.value.__cause__, (RuntimeError, ValueError))  # what PyTorch said
+    assert "forward" not in vars(module)
+
+
+def test_a_packed_input_that_a_layer_of_torch_does_not_take() -> None:
+    with pytest.raises(
+        InputError, match=r"LSTM takes an input of \(batch, timesteps, 5\), and got \(3, 5, 4\)"
+    ):
+        rnncli.run(X, nn.LSTM(5, 2, batch_first=True), lengths=[3, 5, 2])
+
+
+def test_errors_of_ones_own_are_kept() -> None:
+    def fail(x: Any, error: Exception) -> Any:
+        raise ValueError("my own check") from error
+
+    with pytest.raises(ValueError, match="my own check"):
+        rnncli.run(X, Tagger(5, fail))
+    spare = nn.GRU(4, 2, batch_first=True)
+    module = Tagger(5, lambda x, error: spare(x))  # which catches what PyTorch raises
+    module.spare = spare
+    assert rnncli.run(X, module).agrees
+
+    class Wrong(nn.GRU):
+        def forward(self, *given: Any) -> Any:
+            raise RuntimeError("of a forward of one's own")
+
+    with pytest.raises(RuntimeError, match="of a forward of one's own"):
+        rnncli.run(X, Wrong(5, 2))
+
+
 @pytest.mark.parametrize(("given", "keywords", "says"), WRONG)
 def test_of_a_model_of_keras(given: Any, keywords: Any, says: str, model: Any) -> None:
     with pytest.raises((InputError, UsageError), match=says):
