@@ -1,6 +1,6 @@
 """What faults change in the rules of the oracle.
 
-In these functions `part` is a Direction, `at` an index, `names` are separated by spaces.
+In these functions `d` is the number of a direction, `at` an index; `names` are separated by spaces.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 
 from rnncli.case import Array
-from rnncli.commands.conformance.cases import OUTPUTS
 from rnncli.commands.conformance.oracle import DEFAULTS, FUNCTIONS, Activation, Recurrence
 
 Change = Callable[..., Any]
@@ -35,20 +34,20 @@ def leave(rule: Change, node: Recurrence, *given: Any) -> Any:
     return next(value for value in given if isinstance(value, np.ndarray))
 
 
-def in_directions(is_changed: Callable[[Any], bool], changes: Changes) -> Changes:
-    """Limit changes of methods whose first argument is a Direction to some directions."""
+def in_backward(changes: Changes) -> Changes:
+    """Limit changes of methods whose first argument is a direction to the backward ones."""
 
     def limit(change: Change) -> Change:
-        return lambda rule, node, part, *given: (
-            change(rule, node, part, *given) if is_changed(part) else rule(part, *given)
+        return lambda rule, node, d, *given: (
+            change(rule, node, d, *given) if node.is_backward[d] else rule(d, *given)
         )
 
     return {name: limit(change) for name, change in changes.items()}
 
 
-def in_run(change: Callable[[Recurrence, Any, Mapping[str, Array]], Mapping[str, Array]]) -> Changes:
+def in_run(change: Callable[[Recurrence, int, Mapping[str, Array]], Mapping[str, Array]]) -> Changes:
     """Replace outputs of one direction."""
-    return {"run": lambda rule, node, part: {**(run := rule(part)), **change(node, part, run)}}
+    return {"run": lambda rule, node, d: {**(run := rule(d)), **change(node, d, run)}}
 
 
 def change_output(names: str, change: Callable[[Array], Array]) -> Changes:
@@ -73,12 +72,12 @@ def ignore_layout(inputs: str, outputs: str, *, reshapes: bool = False) -> Chang
     return {"arrange_input": keep(inputs), "arrange_output": keep(outputs)}
 
 
-def scale(names: str, factor: float) -> Changes:
-    """Multiply parts of weights."""
+def change_weight(names: str, change: Callable[[Array, int], Array]) -> Changes:
+    """Change whole weights, whose first axis is of directions; change also gets the number of units."""
     return {
-        "gates": lambda rule, node, name, *given: {
-            gate: (factor if name in names.split() else 1) * part for gate, part in rule(name, *given).items()
-        }
+        "given": lambda rule, node, name: (
+            array if (array := rule(name)) is None or name not in names else change(array, node.units)
+        )
     }
 
 
@@ -89,25 +88,6 @@ def reorder(names: str, right: str, order: Sequence[str]) -> Changes:
             name, array, order if name in names.split() and letters == right else letters
         )
     }
-
-
-def change_weight(names: str, change: Callable[[Array, int], Array]) -> Changes:
-    """Change whole weights of one direction; change also gets the number of units."""
-    return {
-        "weight": lambda rule, node, name, number: (
-            array if (array := rule(name, number)) is None or name not in names else change(array, node.units)
-        )
-    }
-
-
-def replace_biases(change: Callable[[Any], Mapping[str, Any]]) -> Changes:
-    """Replace biases of one direction."""
-    return {"direction": lambda rule, node, *given: (part := rule(*given))._replace(**change(part))}
-
-
-def share_weights(names: str) -> Changes:
-    """Take weights of the forward half for the backward half."""
-    return {"weight": lambda rule, node, name, number: rule(name, 0 if name in names else number)}
 
 
 def take_inputs(names: Mapping[str, str | None], *, unless: frozenset[str] = frozenset("-")) -> Changes:
@@ -123,15 +103,15 @@ def take_inputs(names: Mapping[str, str | None], *, unless: frozenset[str] = fro
 
 def change_lengths(change: Callable[[Array, int], Array]) -> Changes:
     """Change sequence_lens; change also gets the number of steps."""
-    return {"lengths": lambda rule, node: change(rule(), len(node.sequences()))}
+    return {"sequence_lengths": lambda rule, node: change(rule(), len(node.x))}
 
 
 def carry_on(*late: str) -> Changes:
     """Compute the steps after the end of a sequence, too; late: the states that are taken after them."""
     return {
-        "carry": lambda rule, node, part, x, lengths: rule(part, x, np.full_like(lengths, len(x))),
-        "final": lambda rule, node, part, state, carried, lengths: (
-            carried[-1] if state in late else carried[lengths, np.arange(len(lengths))]
+        "goes_on": lambda rule, node, t: rule(t) | True,
+        "final": lambda rule, node, d, state, carried: (
+            carried[-1] if state in late else carried[node.lengths, np.arange(len(node.lengths))]
         ),
     }
 
@@ -139,10 +119,10 @@ def carry_on(*late: str) -> Changes:
 def choose_functions(change: Callable[[list[Any], list[Any], Sequence[str]], list[Any]]) -> Changes:
     """Choose from the functions of all directions, their defaults, and the names."""
 
-    def choose(rule: Change, node: Recurrence, directions: int) -> list[Any]:
-        names = DEFAULTS[node.operator] * directions
+    def choose(rule: Change, node: Recurrence) -> list[Any]:
+        names = DEFAULTS[node.operator] * len(node.is_backward)
         defaults = [Activation(FUNCTIONS[name.lower()], None, None) for name in names]
-        return change(rule(directions), defaults, node.attributes.get("activations", names))
+        return change(rule(), defaults, node.attributes.get("activations", names))
 
     return {"activations": choose}
 
@@ -178,25 +158,9 @@ def number_by_position(rule: Change, node: Recurrence, name: str, defaults: Any)
         yield None if default is None else numbers[at] if at < len(numbers) else default
 
 
-def ignore_peephole(gate: str) -> Changes:
-    """Leave out what a gate reads of the cell state."""
-    return {
-        "peephole": lambda rule, node, part, letter, *cells: rule(part, letter, *cells) * (letter != gate)
-    }
-
-
 def bound(node: Recurrence, x: Array) -> Array:
     """Return x within the bounds of clip."""
     return np.clip(x, -node.attributes["clip"], node.attributes["clip"])
-
-
-def unclip(index: int) -> Changes:
-    """Leave the input of f or g (index 0 or 1) unclipped."""
-    return {
-        "activate": lambda rule, node, part, at, x: (
-            part.functions[at](x) if at == index else rule(part, at, x)
-        )
-    }
 
 
 def bound_states(states: str) -> Changes:
@@ -208,26 +172,8 @@ def bound_states(states: str) -> Changes:
     }
 
 
-def reset_bias(share: Callable[[Array], Array | float]) -> Changes:
-    """Add a share of Rbh, which depends on the reset gate, to what the candidate takes of the state."""
+def unclip(index: int) -> Changes:
+    """Leave the input of f or g (index 0 or 1) unclipped."""
     return {
-        "reset": lambda rule, node, part, r, h: (
-            rule(part._replace(rb={**part.rb, "h": 0 * part.rb["h"]}), r, h) + share(r) * part.rb["h"]
-        )
+        "activate": lambda rule, node, d, at, x: node.function(d, at)(x) if at == index else rule(d, at, x)
     }
-
-
-def couple_input(rule: Change, node: Recurrence, part: Any, x: Array, h: Array, c: Array) -> dict[str, Array]:
-    """Compute an LSTM with the input gate as 1 - ft."""
-    sums = {gate: node.read(part, gate, x) + node.recall(part, gate, h) for gate in "ofc"}
-    f = node.activate(part, 0, sums["f"] + node.peephole(part, "f", c, None))
-    new = f * c + (1 - f) * node.activate(part, 1, sums["c"])
-    o = node.activate(part, 0, sums["o"] + node.peephole(part, "o", c, new))
-    return {"h": o * node.activate_cell(part, new), "c": new}
-
-
-def return_all(rule: Change, node: Recurrence) -> dict[str, Array]:
-    """Return also the outputs that are left out."""
-    node.case = node.case._replace(outputs=OUTPUTS[node.operator])
-    outputs: dict[str, Array] = rule()
-    return outputs

@@ -8,8 +8,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from rnncli.case import Array
 from rnncli.commands.conformance.cases import GATES, OUTPUTS, KitCase
 from rnncli.commands.conformance.changes import (
+    Change,
     Changes,
     bound,
     bound_states,
@@ -18,20 +20,13 @@ from rnncli.commands.conformance.changes import (
     change_output,
     change_weight,
     choose_functions,
-    couple_input,
     ignore_layout,
-    ignore_peephole,
-    in_directions,
+    in_backward,
     in_run,
     leave,
     number_by_position,
     override,
     reorder,
-    replace_biases,
-    reset_bias,
-    return_all,
-    scale,
-    share_weights,
     take_default_of,
     take_defaults,
     take_functions,
@@ -119,23 +114,25 @@ def _family(look: Message, *rows: tuple[str, str, tuple[str, ...], Changes]) -> 
 
 def _list_backward() -> Iterator[Fault]:
     """Yield the faults of a backward direction: alone, in a bidirectional node, and in both."""
+
     # fmt: off
-    over_all = {"processing_order": lambda rule, node, part, array, lengths: array[::-1],
-                "input_order": lambda rule, node, part, array, lengths: array[::-1]}
+    def flip_all(rule: Change, node: Recurrence, d: int, array: Array) -> Array:
+        return array[::-1]
+
     rows: tuple[tuple[str, str, Changes], ...] = (
         ("computed forward", "", {"processing_order": leave, "input_order": leave}),
         ("with Y in the order of processing", "", {"input_order": leave}),
         ("with X read forward, Y reversed", "", {"processing_order": leave}),
-        ("with X and Y reversed over all steps, not within sequence_lens", "sequence_lens", over_all),
+        ("with X and Y reversed over all steps, not within sequence_lens", "sequence_lens",
+         {"processing_order": flip_all, "input_order": flip_all}),
         ("with X reversed over all steps, not within sequence_lens", "sequence_lens",
-         {"processing_order": over_all["processing_order"]}),
+         {"processing_order": flip_all}),
         ("with Y reversed over all steps, not within sequence_lens", "sequence_lens",
-         {"input_order": over_all["input_order"]}),
+         {"input_order": flip_all}),
         ("with final states taken after one step", "",
-         {"final": lambda rule, node, part, state, carried, lengths: carried[1]}),
-        ("with Y_h taken from the last row of Y", "", in_run(lambda node, part, run: {"Y_h": run["Y"][-1]})),
-        ("with initial states ignored", H,
-         {"initial": lambda rule, node, part, state: 0 * rule(part, state)}),
+         {"final": lambda rule, node, d, state, carried: carried[1]}),
+        ("with Y_h taken from the last row of Y", "", in_run(lambda node, d, run: {"Y_h": run["Y"][-1]})),
+        ("with initial states ignored", H, {"initial": lambda rule, node, d, state: 0 * rule(d, state)}),
     )
     # fmt: on
     for scope, trait in (
@@ -144,8 +141,8 @@ def _list_backward() -> Iterator[Fault]:
         ("direction=reverse and the backward half", "backward"),
     ):
         for text, needs, changes in rows:
-            changes = in_directions(lambda part: part.is_reverse, changes)
-            yield Fault(f"{scope} {text}", DIRECTION, frozenset([trait, *needs.split()]), ALL, changes)
+            traits = frozenset([trait, *needs.split()])
+            yield Fault(f"{scope} {text}", DIRECTION, traits, ALL, in_backward(changes))
 
 
 def _list_orders() -> Iterator[Fault]:
@@ -179,50 +176,48 @@ ROWS = (
         ("halves swapped in Y", TWO, ALL, change_output("Y", lambda y: y[:, ::-1])),
         ("halves swapped in Y_h and Y_c", TWO, ALL, change_output("Y_h Y_c", lambda y: y[::-1])),
         *((f"the backward half uses the forward half's {text}", f"{TWO} {needs}", operators,
-           share_weights(names)) for names, text, needs, operators in (
+           change_weight(names, lambda array, units: array[[0, 0]])) for names, text, needs, operators in (
             ("W", "W", "", ALL), ("R", "R", "", ALL), ("B", "B", "B", ALL), ("P", "P", "P", LSTM),
             ("WRBP", "weights", "", ALL))),
         ("the backward half uses the forward half's initial states", f"{TWO} {H}", ALL, {
-            "initial": lambda rule, node, part, state: rule(part._replace(number=0), state)}),
+            "initial": lambda rule, node, d, state: rule(0, state)}),
         ("initial states of the halves swapped", f"{TWO} {H}", ALL, {
-            "initial": lambda rule, node, part, state: rule(part._replace(number=1 - part.number), state)}),
-        ("the backward half starts from the forward half's final states", TWO, ALL, in_directions(
-            lambda part: part.number == 1,
-            {"initial": lambda rule, node, part, state: node.run(min(node.directions()))[f"Y_{state}"]})),
-        ("the backward half is 0", TWO, ALL, in_directions(
-            lambda part: part.number == 1,
-            {"run": lambda rule, node, part: {name: 0 * array for name, array in rule(part).items()}})),
+            "initial": lambda rule, node, d, state: rule(1 - d, state)}),
+        ("the backward half starts from the forward half's final states", TWO, ALL, in_backward({
+            "initial": lambda rule, node, d, state: node.run(0)[f"Y_{state}"]})),
+        ("the backward half is 0", TWO, ALL, in_backward({
+            "run": lambda rule, node, d: {name: 0 * array for name, array in rule(d).items()}})),
         ("directions behind the batch in Y, in the shape of Y", TWO, ALL,
          change_output("Y", lambda y: y.swapaxes(1, 2).reshape(y.shape))),
     ),
     *_family(
         BIAS,
-        ("B ignored", "B", ALL, scale("Wb Rb", 0)),
-        ("Wb ignored", "B", ALL, scale("Wb", 0)),
-        ("Rb ignored", "B", ALL, scale("Rb", 0)),
-        ("B added twice", "B", ALL, scale("Wb Rb", 2)),
-        ("Wb used for Rb, too", "B", ALL, replace_biases(lambda part: {"rb": part.wb})),
-        ("Rb used for Wb, too", "B", ALL, replace_biases(lambda part: {"wb": part.rb})),
-        ("Wb and Rb swapped", "B", GRU, replace_biases(lambda part: {"wb": part.rb, "rb": part.wb})),
+        ("B ignored", "B", ALL, change_weight("B", lambda b, units: 0 * b)),
+        *((name, "B", operators, {"biases": change}) for name, operators, change in (
+            ("Wb ignored", ALL, lambda rule, node: [0 * rule()[0], rule()[1]]),
+            ("Rb ignored", ALL, lambda rule, node: [rule()[0], 0 * rule()[1]]),
+            ("B added twice", ALL, lambda rule, node: [2 * bias for bias in rule()]),
+            ("Wb used for Rb, too", ALL, lambda rule, node: rule()[:1] * 2),
+            ("Rb used for Wb, too", ALL, lambda rule, node: rule()[1:] * 2),
+            ("Wb and Rb swapped", GRU, lambda rule, node: rule()[::-1]))),
         ("B read as Wb and Rb of each gate in turn", "B", GATED, change_weight(
-            "B", lambda b, units: b.reshape(-1, 2, units).swapaxes(0, 1).ravel())),
+            "B", lambda b, units: b.reshape(len(b), -1, 2, units).swapaxes(1, 2).reshape(b.shape))),
         ("1 added to the bias of f", "", LSTM, {
-            "read": lambda rule, node, part, gate, x: rule(part, gate, x) + (gate == "f")}),
+            "read": lambda rule, node, d, gate, x: rule(d, gate, x) + (gate == "f")}),
     ),
     *_list_orders(),
     *_family(
         KERNELS,
-        ("R ignored", "", ALL, scale("R", 0)),
-        ("R transposed in each gate", "", ALL, {
-            "recall": lambda rule, node, part, gate, h: rule(
-                part._replace(r={name: r.T for name, r in part.r.items()}), gate, h)}),
+        ("R ignored", "", ALL, change_weight("R", lambda r, units: 0 * r)),
+        ("R transposed in each gate", "", ALL, change_weight(
+            "R", lambda r, units: r.reshape(len(r), -1, units, units).swapaxes(2, 3).reshape(r.shape))),
         *((f"{text} read column by column", "", operators, change_weight(
-            names, lambda array, units: array.reshape(array.shape[::-1]).T))
+            names, lambda array, units: array.reshape(len(array), *array.shape[:0:-1]).swapaxes(1, 2)))
           for names, text, operators in (("W", "W", ALL), ("R", "R", GATED), ("WR", "W and R", ALL))),
         ("W, R and B read unit by unit, not gate by gate", "", GATED, {
             "gates": lambda rule, node, name, array, letters: (
                 rule(name, array, letters) if name == "P"
-                else {gate: array[at :: len(letters)] for at, gate in enumerate(letters)})}),
+                else {gate: array[:, at :: len(letters)] for at, gate in enumerate(letters)})}),
     ),
     *_family(
         STATES,
@@ -237,27 +232,27 @@ ROWS = (
         ("initial_h used for initial_c, too", H, LSTM, take_inputs({C: H})),
         ("initial_c used for initial_h, too", C, LSTM, take_inputs({H: C})),
         ("initial states of the first sequence used for all", "", ALL, {
-            "initial": lambda rule, node, part, state: (array := rule(part, state)) * 0 + array[:1]}),
+            "initial": lambda rule, node, d, state: (array := rule(d, state)) * 0 + array[:1]}),
     ),
     *_family(
         FINALS,
         ("final states taken after one step", "", ALL, {
-            "final": lambda rule, node, part, state, carried, lengths: carried[1]}),
+            "final": lambda rule, node, d, state, carried: carried[1]}),
         ("final states taken before the first step", "", ALL, {
-            "final": lambda rule, node, part, state, carried, lengths: carried[0]}),
-        ("Y_h taken from the last row of Y", "", ALL, in_run(lambda node, part, run: {"Y_h": run["Y"][-1]})),
+            "final": lambda rule, node, d, state, carried: carried[0]}),
+        ("Y_h taken from the last row of Y", "", ALL, in_run(lambda node, d, run: {"Y_h": run["Y"][-1]})),
         ("Y_h and Y_c swapped", "", LSTM, in_run(
-            lambda node, part, run: {"Y_h": run["Y_c"], "Y_c": run["Y_h"]})),
-        ("Y_h returned for Y_c, too", "", LSTM, in_run(lambda node, part, run: {"Y_c": run["Y_h"]})),
-        ("Y_c returned for Y_h, too", "", LSTM, in_run(lambda node, part, run: {"Y_h": run["Y_c"]})),
+            lambda node, d, run: {"Y_h": run["Y_c"], "Y_c": run["Y_h"]})),
+        ("Y_h returned for Y_c, too", "", LSTM, in_run(lambda node, d, run: {"Y_c": run["Y_h"]})),
+        ("Y_c returned for Y_h, too", "", LSTM, in_run(lambda node, d, run: {"Y_h": run["Y_c"]})),
     ),
     *_family(
         RETURNED,
         ("outputs taken by position, though an earlier one is left out", "some_outputs", ALL, {
             "outputs": lambda rule, node: dict(zip(
-                node.case.outputs, return_all(rule, node).values(), strict=False))}),
+                node.case.outputs, node.every_output().values(), strict=False))}),
         ("Y_h returned for Y where Y is alone", "outputs=Y", ALL, {
-            "outputs": lambda rule, node: {"Y": return_all(rule, node)["Y_h"]}}),
+            "outputs": lambda rule, node: {"Y": node.every_output()["Y_h"]}}),
     ),
     *_family(LENGTHS, *((name, "sequence_lens", operators, changes) for name, operators, changes in (
         ("sequence_lens ignored", ALL, change_lengths(lambda lens, steps: 0 * lens + steps)),
@@ -278,10 +273,10 @@ ROWS = (
         ("Y_h taken after the padding", LSTM, carry_on("h")),
         ("Y_c taken after the padding", LSTM, carry_on("c")),
         ("final states of short sequences are 0", ALL, {
-            "final": lambda rule, node, part, state, carried, lengths: (
-                rule(part, state, carried, lengths) * (lengths == len(carried) - 1)[:, None])}),
+            "final": lambda rule, node, d, state, carried: (
+                rule(d, state, carried) * (node.lengths == len(carried) - 1)[:, None])}),
         ("Y cut after the longest sequence", ALL, in_run(
-            lambda node, part, run: {"Y": run["Y"][: max(node.lengths())]})),
+            lambda node, d, run: {"Y": run["Y"][: max(node.lengths)]})),
     ))),
     *_family(LAYOUT, *((name, "layout=1", ALL, changes) for name, changes in (
         ("layout ignored", ignore_layout(f"X {H} {C}", "Y Y_h Y_c")),
@@ -350,23 +345,25 @@ ROWS = (
         ("clip ignored for f", GATED, unclip(0)),
         ("clip ignored for g", GATED, unclip(1)),
         ("clip bounds the result of an activation", ALL, {
-            "activate": lambda rule, node, part, at, x: bound(node, part.functions[at](x))}),
+            "activate": lambda rule, node, d, at, x: bound(node, node.function(d, at)(x))}),
         ("clip bounds X", ALL, {"clip": leave, "sequences": lambda rule, node: bound(node, rule())}),
         ("clip bounds the states", GATED, {"clip": leave, **bound_states("h c")}),
         ("clip bounds Ct itself", LSTM, bound_states("c")),
     ))),
-    *_family(  # what changes a part of the candidate wraps what replaces it
+    *_family(
         RESET,
         ("linear_before_reset=0 computed as 1", "linear_before_reset=0", GRU, {
-            "reset": lambda rule, node, part, r, h: r * node.recall(part, "h", h)}),
+            "resets_after": lambda rule, node: True}),
         ("linear_before_reset=1 computed as 0", "linear_before_reset=1", GRU, {
-            "reset": lambda rule, node, part, r, h: node.recall(part, "h", r * h)}),
+            "resets_after": lambda rule, node: False}),
         ("the reset gate ignored", "", GRU, {
-            "reset": lambda rule, node, part, r, h: rule(part, np.ones_like(r), h)}),
-        ("Rbh outside the reset gate", "B", GRU, reset_bias(lambda r: 1.0)),
-        ("Rbh inside the reset gate", "B", GRU, reset_bias(lambda r: r)),
+            "reset": lambda rule, node, d, r, h: rule(d, np.ones_like(r), h)}),
+        ("Rbh outside the reset gate", "B", GRU, {
+            "candidate_bias": lambda rule, node, d, r: node.rb["h"][d]}),
+        ("Rbh inside the reset gate", "B", GRU, {
+            "candidate_bias": lambda rule, node, d, r: r * node.rb["h"][d]}),
         ("Wbh inside the reset gate", "B", GRU, {
-            "reset": lambda rule, node, part, r, h: rule(part, r, h) + (r - 1) * part.wb["h"]}),
+            "reset": lambda rule, node, d, r, h: rule(d, r, h) + (r - 1) * node.wb["h"][d]}),
     ),
     *_family(UPDATE, ("z and 1 - z swapped", "", GRU, {
         "update": lambda rule, node, z, new, h: rule(1 - z, new, h)})),
@@ -374,20 +371,23 @@ ROWS = (
         CELL,
         ("h(Ct) computed as Ct", "", LSTM, {"activate_cell": leave}),
         ("h(Ct) returned for Y_c", "", LSTM, in_run(
-            lambda node, part, run: {"Y_c": node.activate_cell(part, run["Y_c"])})),
+            lambda node, d, run: {"Y_c": node.activate_cell(d, run["Y_c"])})),
     ),
     *_family(
         COUPLED,
-        ("input_forget ignored", "input_forget", LSTM, {"forget": lambda rule, node, i, f: f}),
-        ("input_forget couples i to f", "input_forget", LSTM, {"lstm": couple_input}),
-        ("input_forget=0 computed as 1", "", LSTM, {"forget": lambda rule, node, i, f: 1 - i}),
+        ("input_forget ignored", "input_forget", LSTM, {"couple": lambda rule, node, i, f: (i, f)}),
+        ("input_forget couples i to f", "input_forget", LSTM, {
+            "couple": lambda rule, node, i, f: (1 - f, f)}),
+        ("input_forget=0 computed as 1", "", LSTM, {"couple": lambda rule, node, i, f: (i, 1 - i)}),
     ),
     *_family(
         PEEPHOLES,
-        ("peepholes ignored", "P", LSTM, scale("P", 0)),
-        *((f"peephole of {gate} ignored", "P", LSTM, ignore_peephole(gate)) for gate in "iof"),
+        ("peepholes ignored", "P", LSTM, change_weight("P", lambda p, units: 0 * p)),
+        *((f"peephole of {gate} ignored", "P", LSTM, {
+            "peephole": lambda rule, node, d, letter, *cells, gate=gate: (
+                rule(d, letter, *cells) * (letter != gate))}) for gate in "iof"),
         ("peephole of o reads Ct-1", "P", LSTM, {
-            "peephole": lambda rule, node, part, gate, before, after: rule(part, gate, before, None)}),
+            "peephole": lambda rule, node, d, gate, before, after: rule(d, gate, before, None)}),
     ),
 )
 # fmt: on

@@ -56,39 +56,42 @@ class Activation(NamedTuple):
         return self.function.compute(x, self.alpha, self.beta)
 
 
-class Direction(NamedTuple):
-    """What one direction computes with.
-
-    number: on the axis of directions.  w, r: (u, x) and (u, u) by gate.  wb, rb, p: (u,) by gate.
-    functions: f, g and h.
-    """
-
-    number: int
-    is_reverse: bool
-    w: Gates
-    r: Gates
-    wb: Gates
-    rb: Gates
-    p: Gates
-    functions: tuple[Activation, ...]
-
-
 class Recurrence:
-    """The computation of one node; each method applies one rule, so that a fault overrides one method."""
+    """The computation of one node; each method applies one rule, so that a fault overrides one method.
+
+    In its methods, d is the number of a direction.  is_backward: of each direction.  x: (t, b, x).
+    w, r, wb, rb, p: by gate, (directions, u, x), (directions, u, u) and (directions, u).
+    functions: f, g and h of one direction after the other.
+    """
 
     def __init__(self, case: KitCase) -> None:
         self.case, self.operator, self.attributes = case, case.operator, case.attributes
         self.units: int = case.attributes["hidden_size"]
         self.states = ("h", "c") if case.operator == "LSTM" else ("h",)
+        kinds = {"forward": [False], "reverse": [True], "bidirectional": [False, True]}
+        self.is_backward = kinds[case.attributes.get("direction", "forward")]
+        self.x = self.sequences()
+        self.lengths = self.sequence_lengths()
+        self.functions = self.activations()
+        letters, (wb, rb) = GATES[case.operator], self.biases()
+        self.w, self.r = (self.gates(name, self.weight(name, 0), letters) for name in ("W", "R"))
+        self.wb, self.rb = self.gates("Wb", wb, letters), self.gates("Rb", rb, letters)
+        self.p = self.gates("P", self.weight("P", 3 * self.units), "iof")
 
     def outputs(self) -> dict[str, Array]:
         """Return the outputs that the node has, in its type."""
-        runs = [self.run(part) for part in self.directions()]
+        every = self.every_output()
+        return {name: every[name] for name in self.case.outputs}
+
+    def every_output(self) -> dict[str, Array]:
+        """Return the outputs of the operator, also those that the node leaves out."""
+        runs = [self.run(d) for d in self.directions()]
         joined = {name: np.stack([run[name] for run in runs], axis=int(name == "Y")) for name in runs[0]}
-        return {
-            name: self.arrange_output(name, joined[name]).astype(self.case.dtype)
-            for name in self.case.outputs
-        }
+        return {name: self.arrange_output(name, joined[name]).astype(self.case.dtype) for name in joined}
+
+    def directions(self) -> list[int]:
+        """Return the numbers of the directions, in the order of their outputs."""
+        return list(range(len(self.is_backward)))
 
     def given(self, name: str) -> Array | None:
         """Return an input of the node in float64; None if it is missing."""
@@ -105,41 +108,33 @@ class Recurrence:
             return array
         return array.transpose(2, 0, 1, 3) if name == "Y" else array.swapaxes(0, 1)
 
-    def directions(self) -> list[Direction]:
-        """Return the directions of the node."""
-        reverse = {"forward": [False], "reverse": [True], "bidirectional": [False, True]}
-        kinds = reverse[self.attributes.get("direction", "forward")]
-        functions = self.activations(len(kinds))
-        return [self.direction(number, kind, functions) for number, kind in enumerate(kinds)]
+    def sequences(self) -> Array:
+        """Return X as (t, b, x)."""
+        return self.arrange_input("X", self.case.inputs["X"].astype(np.float64))
 
-    def direction(self, number: int, is_reverse: bool, functions: list[Activation]) -> Direction:
-        """Return one direction, with its part of each weight and of the functions of all directions."""
-        w, r, b, p = (self.weight(name, number) for name in ("W", "R", "B", "P"))
-        letters, count = GATES[self.operator], len(DEFAULTS[self.operator])
-        wb, rb = np.zeros((2, len(letters) * self.units)) if b is None else b.reshape(2, -1)
-        return Direction(
-            number=number,
-            is_reverse=is_reverse,
-            w=self.gates("W", w, letters),
-            r=self.gates("R", r, letters),
-            wb=self.gates("Wb", wb, letters),
-            rb=self.gates("Rb", rb, letters),
-            p=self.gates("P", np.zeros(3 * self.units) if p is None else p, "iof"),
-            functions=tuple(functions[count * number :][:count]),
-        )
+    def sequence_lengths(self) -> Array:
+        """Return the length of each sequence."""
+        steps, batch, _ = self.x.shape
+        return self.case.inputs.get("sequence_lens", np.full(batch, steps))
 
-    def weight(self, name: str, number: int) -> Any:
-        """Return the part of a weight for a direction; None if the weight is missing."""
+    def weight(self, name: str, columns: int) -> Array:
+        """Return a weight with an axis of directions; zeros if it is missing.  columns: of the zeros."""
         array = self.given(name)
-        return None if array is None else array[number]
+        return np.zeros((len(self.is_backward), columns)) if array is None else array
+
+    def biases(self) -> list[Array]:
+        """Return Wb and Rb, each (directions, gates * u)."""
+        b = self.weight("B", 2 * len(GATES[self.operator]) * self.units)
+        return list(b.reshape(len(b), 2, -1).swapaxes(0, 1))
 
     def gates(self, name: str, array: Array, letters: str) -> Gates:
         """Return the rows of each gate.  name: W, R, Wb, Rb or P.  letters: the order of the gates."""
-        return dict(zip(letters, array.reshape(len(letters), self.units, *array.shape[1:]), strict=True))
+        parts = array.reshape(len(array), len(letters), self.units, *array.shape[2:])
+        return dict(zip(letters, parts.swapaxes(0, 1), strict=True))
 
-    def activations(self, directions: int) -> list[Activation]:
+    def activations(self) -> list[Activation]:
         """Return the functions of all directions, each with its alpha and beta."""
-        names = self.attributes.get("activations", DEFAULTS[self.operator] * directions)
+        names = self.attributes.get("activations", DEFAULTS[self.operator] * len(self.is_backward))
         functions = [FUNCTIONS[name.lower()] for name in names]
         alphas = self.numbers("activation_alpha", [function.alpha for function in functions])
         betas = self.numbers("activation_beta", [function.beta for function in functions])
@@ -151,123 +146,121 @@ class Recurrence:
         for default in defaults:
             yield None if default is None else next(given, default)
 
-    def lengths(self) -> Array:
-        """Return the length of each sequence."""
-        given = self.case.inputs.get("sequence_lens")
-        x = self.sequences()
-        return np.full(x.shape[1], len(x)) if given is None else given
-
-    def sequences(self) -> Array:
-        """Return X as (t, b, x)."""
-        x = self.given("X")
-        assert x is not None
-        return self.arrange_input("X", x)
-
-    def initial(self, part: Direction, state: str) -> Array:
+    def initial(self, d: int, state: str) -> Array:
         """Return the initial state of a direction, (b, u); state: h or c."""
         array = self.given(f"initial_{state}")
         if array is None:
-            return np.zeros((self.sequences().shape[1], self.units))
-        return np.asarray(self.arrange_input(f"initial_{state}", array)[part.number])
+            return np.zeros((self.x.shape[1], self.units))
+        return np.asarray(self.arrange_input(f"initial_{state}", array)[d])
 
-    def run(self, part: Direction) -> dict[str, Array]:
+    def run(self, d: int) -> dict[str, Array]:
         """Return Y (t, b, u), Y_h and Y_c (b, u) of one direction."""
-        lengths = self.lengths()
-        x = self.processing_order(part, self.sequences(), lengths)
-        carried = self.carry(part, x, lengths)
-        y = self.input_order(part, self.pad(carried["h"][1:], lengths), lengths)
-        finals = {f"Y_{state}": self.final(part, state, carried[state], lengths) for state in self.states}
-        return {"Y": y, **finals}
+        carried = self.carry(d, self.processing_order(d, self.x))
+        y = self.input_order(d, self.pad(carried["h"][1:]))
+        return {"Y": y, **{f"Y_{state}": self.final(d, state, carried[state]) for state in self.states}}
 
-    def processing_order(self, part: Direction, x: Array, lengths: Array) -> Array:
+    def processing_order(self, d: int, x: Array) -> Array:
         """Return the sequences in the order in which the direction reads them."""
-        return flip(x, lengths) if part.is_reverse else x
+        return flip(x, self.lengths) if self.is_backward[d] else x
 
-    def input_order(self, part: Direction, y: Array, lengths: Array) -> Array:
+    def input_order(self, d: int, y: Array) -> Array:
         """Return the sequences of a direction in the order of the input."""
-        return flip(y, lengths) if part.is_reverse else y
+        return flip(y, self.lengths) if self.is_backward[d] else y
 
-    def carry(self, part: Direction, x: Array, lengths: Array) -> dict[str, Array]:
+    def carry(self, d: int, x: Array) -> dict[str, Array]:
         """Return h and c before the first step and after each step, (1 + t, b, u).
 
         A sequence that has ended keeps its state.
         """
-        state = {name: self.initial(part, name) for name in self.states}
+        state = {name: self.initial(d, name) for name in self.states}
         carried = [state]
         for t, row in enumerate(x):
-            new = self.step(part, row, state)
-            live = (t < lengths)[:, None]
-            state = {name: np.where(live, new[name], state[name]) for name in state}
+            new, goes_on = self.step(d, row, state), self.goes_on(t)[:, None]
+            state = {name: np.where(goes_on, new[name], state[name]) for name in state}
             carried.append(state)
         return {name: np.stack([state[name] for state in carried]) for name in self.states}
 
-    def pad(self, h: Array, lengths: Array) -> Array:
-        """Return the hidden states with 0 after the end of each sequence."""
-        return np.where((np.arange(len(h))[:, None] < lengths)[..., None], h, 0)
+    def goes_on(self, t: int) -> Array:
+        """Return of each sequence whether it has a step t."""
+        return t < self.lengths
 
-    def final(self, part: Direction, state: str, carried: Array, lengths: Array) -> Array:
+    def pad(self, h: Array) -> Array:
+        """Return the hidden states with 0 after the end of each sequence."""
+        return np.where((np.arange(len(h))[:, None] < self.lengths)[..., None], h, 0)
+
+    def final(self, d: int, state: str, carried: Array) -> Array:
         """Return the state after the last step of each sequence; see `carry`."""
         return np.asarray(carried[-1])
 
-    def step(self, part: Direction, x: Array, state: Mapping[str, Array]) -> dict[str, Array]:
+    def step(self, d: int, x: Array, state: Mapping[str, Array]) -> dict[str, Array]:
         """Return h and c after a step."""
         if self.operator == "LSTM":
-            return self.lstm(part, x, state["h"], state["c"])
-        return {"h": (self.gru if self.operator == "GRU" else self.rnn)(part, x, state["h"])}
+            return self.lstm(d, x, state["h"], state["c"])
+        return {"h": (self.gru if self.operator == "GRU" else self.rnn)(d, x, state["h"])}
 
-    def rnn(self, part: Direction, x: Array, h: Array) -> Array:
+    def rnn(self, d: int, x: Array, h: Array) -> Array:
         """Ht = f(Xt*(Wi^T) + Ht-1*(Ri^T) + Wbi + Rbi)."""
-        return self.activate(part, 0, self.read(part, "i", x) + self.recall(part, "i", h))
+        return self.activate(d, 0, self.read(d, "i", x) + self.recall(d, "i", h))
 
-    def gru(self, part: Direction, x: Array, h: Array) -> Array:
+    def gru(self, d: int, x: Array, h: Array) -> Array:
         """Ht = (1 - zt) (.) ht + zt (.) Ht-1."""
-        z = self.activate(part, 0, self.read(part, "z", x) + self.recall(part, "z", h))
-        r = self.activate(part, 0, self.read(part, "r", x) + self.recall(part, "r", h))
-        candidate = self.activate(part, 1, self.read(part, "h", x) + self.reset(part, r, h))
-        return self.update(z, candidate, h)
+        z, r = (self.activate(d, 0, self.read(d, gate, x) + self.recall(d, gate, h)) for gate in "zr")
+        return self.update(z, self.activate(d, 1, self.read(d, "h", x) + self.reset(d, r, h)), h)
 
-    def reset(self, part: Direction, r: Array, h: Array) -> Array:
-        """Return what the candidate of a GRU takes of the previous state."""
-        if self.attributes.get("linear_before_reset"):
-            return r * self.recall(part, "h", h)
-        return self.recall(part, "h", r * h)
+    def reset(self, d: int, r: Array, h: Array) -> Array:
+        """Return what the candidate of a GRU takes of the previous state, and Rbh."""
+        is_after = self.resets_after()
+        product = (h if is_after else r * h) @ self.r["h"][d].T
+        return np.asarray((r * product if is_after else product) + self.candidate_bias(d, r))
+
+    def resets_after(self) -> bool:
+        """Return whether the reset gate applies after the product with Rh."""
+        return bool(self.attributes.get("linear_before_reset"))
+
+    def candidate_bias(self, d: int, r: Array) -> Array:
+        """Return what Rbh adds to the candidate."""
+        return np.asarray(r * self.rb["h"][d] if self.resets_after() else self.rb["h"][d])
 
     def update(self, z: Array, candidate: Array, h: Array) -> Array:
         """Return the new state of a GRU."""
         return np.asarray((1 - z) * candidate + z * h)
 
-    def lstm(self, part: Direction, x: Array, h: Array, c: Array) -> dict[str, Array]:
+    def lstm(self, d: int, x: Array, h: Array, c: Array) -> dict[str, Array]:
         """Ct = ft (.) Ct-1 + it (.) ct; Ht = ot (.) h(Ct)."""
-        sums = {gate: self.read(part, gate, x) + self.recall(part, gate, h) for gate in "iofc"}
-        i = self.activate(part, 0, sums["i"] + self.peephole(part, "i", c, None))
-        f = self.forget(i, self.activate(part, 0, sums["f"] + self.peephole(part, "f", c, None)))
-        new = f * c + i * self.activate(part, 1, sums["c"])
-        o = self.activate(part, 0, sums["o"] + self.peephole(part, "o", c, new))
-        return {"h": o * self.activate_cell(part, new), "c": new}
+        sums = {gate: self.read(d, gate, x) + self.recall(d, gate, h) for gate in "iofc"}
+        i, f = (self.activate(d, 0, sums[gate] + self.peephole(d, gate, c, None)) for gate in "if")
+        i, f = self.couple(i, f)
+        new = f * c + i * self.activate(d, 1, sums["c"])
+        o = self.activate(d, 0, sums["o"] + self.peephole(d, "o", c, new))
+        return {"h": o * self.activate_cell(d, new), "c": new}
 
-    def peephole(self, part: Direction, gate: str, before: Array, after: Array | None) -> Array:
+    def peephole(self, d: int, gate: str, before: Array, after: Array | None) -> Array:
         """Return what a gate reads of the cell state: i and f before the step, o after it."""
-        return part.p[gate] * (before if after is None else after)
+        return np.asarray(self.p[gate][d] * (before if after is None else after))
 
-    def forget(self, i: Array, f: Array) -> Array:
-        """Return the forget gate, which input_forget couples to the input gate."""
-        return 1 - i if self.attributes.get("input_forget") else f
+    def couple(self, i: Array, f: Array) -> tuple[Array, Array]:
+        """Return the input gate and the forget gate, which input_forget couples to the input gate."""
+        return (i, 1 - i) if self.attributes.get("input_forget") else (i, f)
 
-    def read(self, part: Direction, gate: str, x: Array) -> Array:
+    def read(self, d: int, gate: str, x: Array) -> Array:
         """Return what a gate takes of the input, Xt*(W^T) + Wb."""
-        return np.asarray(x @ part.w[gate].T + part.wb[gate])
+        return np.asarray(x @ self.w[gate][d].T + self.wb[gate][d])
 
-    def recall(self, part: Direction, gate: str, h: Array) -> Array:
+    def recall(self, d: int, gate: str, h: Array) -> Array:
         """Return what a gate takes of the previous hidden state, Ht-1*(R^T) + Rb."""
-        return np.asarray(h @ part.r[gate].T + part.rb[gate])
+        return np.asarray(h @ self.r[gate][d].T + self.rb[gate][d])
 
-    def activate(self, part: Direction, index: int, x: Array) -> Array:
-        """Return f, g or h (index 0, 1 or 2) of x, which is clipped first."""
-        return part.functions[index](self.clip(x))
+    def function(self, d: int, index: int) -> Activation:
+        """Return f, g or h (index 0, 1 or 2) of a direction."""
+        return self.functions[len(DEFAULTS[self.operator]) * d + index]
 
-    def activate_cell(self, part: Direction, c: Array) -> Array:
+    def activate(self, d: int, index: int, x: Array) -> Array:
+        """Return f, g or h of x, which is clipped first."""
+        return self.function(d, index)(self.clip(x))
+
+    def activate_cell(self, d: int, c: Array) -> Array:
         """Return h(Ct)."""
-        return self.activate(part, 2, c)
+        return self.activate(d, 2, c)
 
     def clip(self, x: Array) -> Array:
         """Return the input of an activation within the bounds of the attribute clip."""
@@ -283,13 +276,13 @@ def flip(array: Array, lengths: Array) -> Array:
 
 
 class _UnclippedCell(Recurrence):
-    def activate_cell(self, part: Direction, c: Array) -> Array:
-        return part.functions[2](c)
+    def activate_cell(self, d: int, c: Array) -> Array:
+        return self.function(d, 2)(c)
 
 
 class _ZeroForEmpty(Recurrence):
-    def final(self, part: Direction, state: str, carried: Array, lengths: Array) -> Array:
-        return np.asarray(np.where((lengths > 0)[:, None], super().final(part, state, carried, lengths), 0))
+    def final(self, d: int, state: str, carried: Array) -> Array:
+        return np.where((self.lengths > 0)[:, None], super().final(d, state, carried), 0)
 
 
 READINGS = {

@@ -84,14 +84,14 @@ def test_clip_bounds_what_activations_take(case: KitCase) -> None:
     bound, taken, cells = case.attributes["clip"], dict[tuple[int, int], float](), [0.0]
 
     class Watched(Recurrence):
-        def activate(self, part, index, x):  # type: ignore[no-untyped-def]
-            key = (part.number, index)
+        def activate(self, d, index, x):  # type: ignore[no-untyped-def]
+            key = (d, index)
             taken[key] = max(taken.get(key, 0.0), float(np.abs(x).max()))
-            return super().activate(part, index, x)
+            return super().activate(d, index, x)
 
-        def activate_cell(self, part, c):  # type: ignore[no-untyped-def]
+        def activate_cell(self, d, c):  # type: ignore[no-untyped-def]
             cells.append(float(np.abs(c).max()))
-            return part.functions[2](self.clip(c))
+            return self.function(d, 2)(self.clip(c))
 
     compute(case, Watched)
     assert min(taken.values()) > 1.5 * bound

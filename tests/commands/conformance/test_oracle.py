@@ -197,7 +197,7 @@ def test_a_rule_that_is_overridden_changes_the_numbers() -> None:
     """What makes the comparisons above able to fail."""
 
     class Unpadded(Recurrence):
-        def pad(self, h: Array, lengths: Array) -> Array:
+        def pad(self, h: Array) -> Array:
             return h
 
     seen = {case.name for case in CASES if not agree(case, compute(case), compute(case, Unpadded))}
