@@ -115,6 +115,7 @@ class Contents:
     loops: the Loops and Scans of an ONNX model that carry a state; other_shapes has their weights.
     assumed: what was assumed about a file without a graph; None for other files.
     is_object: whether they are the weights of a live object, which `file` names.
+    state: of a PyTorch module the weights by the names of its state dict, by layer.
     """
 
     file: str
@@ -129,6 +130,7 @@ class Contents:
     loops: tuple[StateLoop, ...] = ()
     assumed: Assumed | None = None
     is_object: bool = False
+    state: Mapping[str, Mapping[str, Array]] = field(default_factory=dict)
 
 
 def describe_file(model: Graph | Modules) -> Contents:
@@ -136,39 +138,24 @@ def describe_file(model: Graph | Modules) -> Contents:
     return _describe_modules(model) if isinstance(model, Modules) else _describe_graph(model)
 
 
-def _describe_modules(file: Modules) -> Contents:
+def _describe_modules(file: Modules, *, is_object: bool = False) -> Contents:
     layers = tuple(
-        _layer(node, graph=False, note=module.reason) for module in file.modules for node in module.nodes
+        _layer(node, graph=is_object, note=module.reason) for module in file.modules for node in module.nodes
     )
     refused = {module.name: module.reason for module in file.modules if not module.nodes}
-    sentence = assumptions(file)
+    sentence = "" if is_object else assumptions(file)
     notes = (*file.notes, *([sentence] if sentence else []), *_note_refused(file.file, refused))
     chains = tuple(tuple(node.name for node in module.nodes) for module in file.modules if module.nodes)
     return Contents(
         file.file, file.origin, None, len(layers), layers, file.other_shapes, notes, chains, refused,
-        assumed=assumed_of(file) if sentence else None,
+        assumed=assumed_of(file) if sentence else None, is_object=is_object,
     )  # fmt: skip
 
 
 def describe_object(title: str, held: HeldWeights) -> Contents:
     """Return the contents of a live object."""
-    layers = tuple(_layer(node, graph=True, note=held.lacks.get(node.name, "")) for node in held.nodes)
-    refused = {
-        name: why for name, why in held.lacks.items() if name not in {node.name for node in held.nodes}
-    }
-    notes = tuple(_note_refused(title, refused))
-    return Contents(
-        title,
-        "",
-        held.layer_count,
-        len(layers),
-        layers,
-        held.other_shapes,
-        notes,
-        held.chains,
-        refused,
-        is_object=True,
-    )
+    contents = _describe_modules(replace(held.contents, file=title), is_object=True)
+    return replace(contents, count=held.layer_count, state=held.state)
 
 
 def _describe_graph(graph: Graph) -> Contents:

@@ -10,7 +10,6 @@ from typing import Any
 
 from rnncli import frameworks
 from rnncli.ask import Ask
-from rnncli.ask.live_object import LiveObject
 from rnncli.case import Array
 from rnncli.commands.weights import weight_source
 from rnncli.commands.weights.contents import Contents, LayerSummary
@@ -40,7 +39,7 @@ def answer(to: str, output: OutputFlags, ask: Ask) -> Reply[ConversionAnswer | b
     suffix = _layout_suffix(to, output)
     source = weight_source.read(ask)
     chains = chains_of(source.contents)
-    if to == "torch" and isinstance(ask.model, LiveObject) and (state := ask.model.weights().state):
+    if to == "torch" and (state := source.contents.state):
         names = [layer.name for layer in source.contents.layers]
         arrays = {name: array for layer in names for name, array in state[layer].items()}
         return Reply(ConversionAnswer(to, arrays, chains), _remarks(to, chains, source, is_own=True))

@@ -3,28 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from rnncli.case import Array
-from rnncli.errors import LayerError, Message, Text
-from rnncli.models.graph import Node
+from rnncli.errors import LayerError, Message
+from rnncli.models.graph import Module, Modules, Node
 from rnncli.models.live import find_framework
 
 
 class HeldWeights(NamedTuple):
-    """The recurrent layers of an object.
+    """The recurrent layers of an object, and the shapes of its other weights.
 
-    chains: names of the layers of each chain, in which a layer takes the previous layer's output.
-    other_shapes: the shapes of all other weights, by name.  layer_count: the number of all layers.
-    lacks: why rnncli cannot compute a layer, by its name.
+    layer_count: the number of all layers.
     state: by the name of the layer, its weights as the state dict of the object has them; {} of Keras.
     """
 
-    nodes: tuple[Node, ...]
-    chains: tuple[tuple[str, ...], ...]
-    other_shapes: Mapping[str, tuple[int, ...]]
+    contents: Modules
     layer_count: int
-    lacks: Mapping[str, Text]
     state: Mapping[str, Mapping[str, Array]]
 
 
@@ -38,13 +34,12 @@ def _read_torch(model: Any) -> HeldWeights:
     from rnncli.models.live.torch_calls import RECURRENT, options_of, to_array, weights_at_rest
     from rnncli.models.weight_files import recognize
 
-    modules = dict(named_modules(model))
-    nodes: list[Node] = []
-    chains: list[tuple[str, ...]] = []
-    lacks: dict[str, Text] = {}
+    modules: list[Module] = []
     state: dict[str, dict[str, Array]] = {}
     used: set[int] = set()
-    for path, module in modules.items():
+    leaves = 0
+    for path, module in named_modules(model):
+        leaves += next(module.children(), None) is None
         if isinstance(module, RECURRENT):
             tensors = {
                 f"{path}.{name}".lstrip("."): to_array(item) for name, item in weights_at_rest(module).items()
@@ -56,14 +51,12 @@ def _read_torch(model: Any) -> HeldWeights:
                     ends = (f"_l{index}", f"_l{index}_reverse")
                     of_layer = {name: array for name, array in arrays.items() if name.endswith(ends)}
                     state[node.name] = of_layer or arrays  # a cell's names have no number
-                nodes += [node.with_core_options(**options_of(module, None)) for node in layers.nodes]
-                chains.append(tuple(node.name for node in layers.nodes) or (layers.name,))
-                lacks |= {layers.name: layers.reason} if layers.refusal else {}
+                nodes = (node.with_core_options(**options_of(module, None)) for node in layers.nodes)
+                modules.append(replace(layers, nodes=tuple(nodes)))
     others = {
         name: tuple(weight.shape) for name, weight in model.named_parameters() if id(weight) not in used
     }
-    leaves = [module for module in modules.values() if not list(module.children())]
-    return HeldWeights(tuple(nodes), tuple(chains), others, len(leaves), lacks, state)
+    return HeldWeights(Modules("", "", tuple(modules), others), leaves, state)
 
 
 def _read_keras(model: Any) -> HeldWeights:
@@ -71,9 +64,7 @@ def _read_keras(model: Any) -> HeldWeights:
     from rnncli.models.live.keras_layers import describe, is_recurrent, parts_of
     from rnncli.models.live.keras_state import tensor_of, to_numpy
 
-    nodes: list[Node] = []
-    chains: list[tuple[str, ...]] = []
-    lacks: dict[str, Text] = {}
+    modules: list[Module] = []
     used: set[int] = set()
     held = find_layers(model)
     for name, layer in ((item.name, item.layer) for item in held if item.is_outermost):
@@ -90,14 +81,11 @@ def _read_keras(model: Any) -> HeldWeights:
         written = about.config or {"class_name": type(core).__name__, "config": {}}
         if about.stack is not None:
             paths = list(about.stack.weight_shapes((None, None, features)))
-        elif about.lacks:
-            lacks[name] = about.lacks
         arrays = [to_numpy(tensor_of(weight)) for weight in core.weights]
         weights = dict(zip(paths, arrays, strict=True))
-        nodes.append(
-            Node(name, name, written["class_name"], "keras.layers", dict(written["config"]), weights, (), {})
-        )
-        chains.append((name,))
+        config = dict(written["config"])
+        node = Node(name, name, written["class_name"], "keras.layers", config, weights, (), {})
+        modules.append(Module(name, (node,), about.lacks if about.stack is None else ""))
     others = {weight.path: tuple(weight.shape) for weight in model.weights if id(weight) not in used}
     count = sum(not any(item.layer in other.owners for other in held) for item in held)
-    return HeldWeights(tuple(nodes), tuple(chains), others, count, lacks, {})
+    return HeldWeights(Modules("", "", tuple(modules), others), count, {})
