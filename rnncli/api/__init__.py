@@ -120,23 +120,14 @@ def shape(
     input_shape: a size may be None or a name, `("batch", None, 8)`.
     explain: show the formula behind each number of parameters.
     """
-    from rnncli.commands.shape.answer import ShapeAnswer, outline
+    from rnncli.commands import shape
+    from rnncli.commands.shape.answer import ShapeAnswer
 
     ask = ask_of(inputs, layer, options, all_layers=all_layers)
-    subject = subject_of(ask)
-    if (summary := subject.summary()) is not None:
-        from rnncli.commands.shape.summary import SummaryAnswer
-
-        return Report(
-            "shape", (), summary, SummaryAnswer(summary, explain), summary.remarks, view_of(options)
-        )
-    if inputs is None and (ask.input_shape is not None or ask.model is not None):
-        specs, sizes, remarks, *_ = subject.outline()
-    else:
-        case, remarks, *_ = subject.choose()
-        specs, sizes = case.stack, case.inputs.shape
-    found = outline(specs, sizes, all_layers=all_layers)
-    return Report("shape", specs, found, ShapeAnswer(found, explain), remarks, view_of(options))
+    answer, remarks = passed(shape.shape(ask, explain=explain))
+    if isinstance(answer, ShapeAnswer):
+        return Report("shape", answer.report.specs, answer.report, answer, remarks, view_of(options))
+    return Report("shape", (), answer.summary, answer, remarks, view_of(options))
 
 
 @expand_options

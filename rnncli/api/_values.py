@@ -27,25 +27,25 @@ FILES = ("layer", "mask", "weights", "initial_state", "expect")
 NUMBERS = "fiu"
 TEXTS = "USOT"
 """The kinds of NumPy's dtypes of text, which saved models may take."""
-FILE_OPTIONS = ("input_format", "delimiter", "decimal", "batch_column", "columns", "drop")
+FORMAT_OPTIONS = ("input_format", "delimiter", "decimal")
+FILE_OPTIONS = (*FORMAT_OPTIONS, "batch_column", "columns", "drop")
 
 
 def pass_inputs(inputs: Any, options: Options) -> Any:
     """Return the inputs as arrays, or as the path of a file; a built-in sample is its file."""
+    has_shape, has_model = (options.get(name) is not None for name in ("input_shape", "model"))
+    if inputs is not None and has_shape:
+        advice = _suggest_layer(inputs) or Message("Leave one of them out.")
+        raise UsageError("both inputs and an input_shape are given.", advice)
     if isinstance(inputs, (str, PathLike)):
-        if options.get("input_shape") is not None:
-            advice = _suggest_layer(inputs) or Message("Leave one of them out.")
-            raise UsageError("both inputs and an input_shape are given.", advice)
         return _pass_file(str(inputs))
-    if inputs is not None and options.get("input_shape") is not None:
-        raise UsageError("both inputs and an input_shape are given.", "Leave one of them out.")
     names: tuple[str, ...] = ()
     if hasattr(inputs, "columns"):
         inputs, names = _read_frame(inputs, options)
-    elif options.get("input_shape") is None:
-        _refuse_file_options(options)
-    kinds = NUMBERS if options.get("model") is None else NUMBERS + TEXTS
-    if options.get("model") is not None and isinstance(inputs, Mapping):
+    elif not has_shape:
+        _refuse_file_options(options, FILE_OPTIONS)
+    kinds = NUMBERS + TEXTS if has_model else NUMBERS
+    if has_model and isinstance(inputs, Mapping):
         if inputs.keys() == {"inputs"} and isinstance(inputs["inputs"], Mapping):
             inputs = inputs["inputs"]  # as in a JSON document
         return {name: to_sequences(value, name, kinds) for name, value in inputs.items()}
@@ -62,12 +62,12 @@ def pass_raw(inputs: Any, options: Options) -> Any:
     if hasattr(inputs, "columns"):
         frame, names = _read_frame(inputs, options)
         return Document(frame, sequence_names=names) if names else frame
-    _refuse_file_options(options)
+    _refuse_file_options(options, FILE_OPTIONS)
     return inputs
 
 
-def _refuse_file_options(options: Options, names: Sequence[str] = FILE_OPTIONS) -> None:
-    """Raise UsageError for an option of files, beside arrays."""
+def _refuse_file_options(options: Options, names: Sequence[str]) -> None:
+    """Raise UsageError if one of these options of files is given beside arrays."""
     if flag := first_given(options, names):
         raise UsageError(
             "{flag} applies only to a file, and the inputs are arrays.",
@@ -81,7 +81,7 @@ def _read_frame(frame: Any, options: Options) -> tuple[Any, tuple[str, ...]]:
 
     The second item is the names of the sequences; () without a batch column.
     """
-    _refuse_file_options(options, FILE_OPTIONS[:-3])
+    _refuse_file_options(options, FORMAT_OPTIONS)
     column = options.get("batch_column")
     given = options.get("columns"), options.get("drop")
     if (column, *given) == (None, None, None):
