@@ -5,8 +5,10 @@ The command line, Python and the lines of a stream fill an Ask.
 
 # Annotations are objects rather than text, which named tuples would have to evaluate when the command starts.
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from os import PathLike
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rnncli.ask.layer_files import is_layer, read_layer, read_named
@@ -162,56 +164,48 @@ class Ask(NamedTuple):
 
     def read_document(self) -> tuple[Document, Text]:
         """Read the input, as windows if they are asked for; return it with its name in errors."""
-        return self._cut_windows(*self._read_document())
-
-    def _cut_windows(self, document: Document, name: Text) -> tuple[Document, Text]:
-        if self.window is None:
-            return document, name
-        from rnncli.inputs.arrange import cut_windows
-
-        with inside(name):
-            inputs, remark = cut_windows(document.inputs, self.window, self.stride or 1)
-        return document._replace(inputs=inputs, remarks=(*document.remarks, remark)), name
-
-    def _read_document(self) -> tuple[Document, Text]:
         from rnncli.inputs import formats
-        from rnncli.inputs.source import choose_input
 
-        self._require_no_fill()
-        if self.holds_numbers:
-            return self._given_document(), "inputs"
-        place = _keyword("inputs", self.input or "")
-        with inside(place):
-            source, remarks = choose_input(self.input, is_layer, stdin=self.stdin)
-            document = formats.read(source, self.input_format, self._read_options(source))
-        name = place or source.name
+        document, source, folder = self._read(formats.read)
+        name = _keyword("inputs", self.input) or source
         with inside(name):
-            layer = document.layer and read_named(document.layer, source.folder)
-        return document._replace(layer=layer, remarks=(*remarks, *document.remarks)), name
-
-    def _given_document(self) -> Document:
-        """Return the numbers that Python gives; of a DataFrame with named sequences, they are a Document."""
-        return self.input if isinstance(self.input, Document) else Document(self.input)
+            layer = document.layer and read_named(document.layer, folder)
+        return self._cut_windows(document._replace(layer=layer), name), name
 
     def read_raw(self, texts: Sequence[str] = ()) -> tuple[Document, Text]:
-        """Read the input of a saved model, as windows if they are asked for; see `_read_raw`."""
-        return self._cut_windows(*self._read_raw(texts))
-
-    def _read_raw(self, texts: Sequence[str]) -> tuple[Document, Text]:
-        """Read the input as it is, for a saved model; return it with its name in errors.
+        """Read the input of a saved model as `read_document` does, but as it is.
 
         texts: the names of the inputs that are text.
         """
         from rnncli.inputs import formats
+
+        document, name, _ = self._read(partial(formats.read_raw, texts=texts))
+        return self._cut_windows(document, name), name
+
+    def _read(
+        self, read: "Callable[[Source, str | None, ReadOptions], Document]"
+    ) -> tuple[Document, Text, Path]:
+        """Return the input, the name of its source, "" for numbers, and the folder of files that it names."""
         from rnncli.inputs.source import choose_input
 
         self._require_no_fill()
-        if self.holds_numbers:
-            return self._given_document(), ""
+        if self.holds_numbers:  # of a DataFrame with named sequences, they are a Document
+            given = self.input if isinstance(self.input, Document) else Document(self.input)
+            return given, "", Path()
         with inside(_keyword("inputs", self.input)):
             source, remarks = choose_input(self.input, is_layer, stdin=self.stdin)
-            document = formats.read_raw(source, self.input_format, self._read_options(source), texts)
-        return document._replace(remarks=(*remarks, *document.remarks)), source.name
+            document = read(source, self.input_format, self._read_options(source))
+        return document._replace(remarks=(*remarks, *document.remarks)), source.name, source.folder
+
+    def _cut_windows(self, document: Document, name: Text) -> Document:
+        """Return the document with windows of its series, if they are asked for."""
+        if self.window is None:
+            return document
+        from rnncli.inputs.arrange import cut_windows
+
+        with inside(name):
+            inputs, remark = cut_windows(document.inputs, self.window, self.stride or 1)
+        return document._replace(inputs=inputs, remarks=(*document.remarks, remark))
 
     @property
     def windows_follow(self) -> bool:
@@ -401,8 +395,8 @@ RUN_OPTIONS = Ask._fields[Ask._fields.index("seed") : Ask._fields.index("all_lay
 
 
 def _keyword(name: str, value: Any) -> str:
-    """Return what errors begin with: the keyword of a Path given in Python; "" for a typed word."""
-    return "" if isinstance(value, str) else name
+    """Return what errors begin with: the keyword of a value given in Python; "" for a typed word, or none."""
+    return "" if value is None or isinstance(value, str) else name
 
 
 def _read_mask(given: Any) -> tuple[Any, Text]:
