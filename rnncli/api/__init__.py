@@ -285,6 +285,7 @@ def compare(
         if reply.failure is not None:
             reply = reply._replace(remarks=(*reply.remarks, reply.failure.advice))
     else:
+        compare.require_one_kind(engines, expect, split)
         stored, names = read_expectation(expect), several(select)
         reply = compare.compute_report(ask, limits, join_names(engines), stored, split, names)
     answer, specs = reply.answer, reply.answer.header.specs

@@ -56,9 +56,20 @@ def compare(
 
         models.require_alone(ask, other, options)
         return models.compare_models(ask, {"model": other}, tolerances, models.parse_mapping(mapping))
+    require_one_kind(engines, expect, split)
     expected = checks.read_expectation(expect, ask)
     reply = compute_report(ask, tolerances, engines, expected, split, select)
     return reply._replace(failure=checks.find_difference(reply.answer.differences))
+
+
+def require_one_kind(engines: object, expect: object, split: int | None) -> None:
+    """Raise UsageError for two kinds of comparison that exclude each other."""
+    if split is not None and (engines is not None or expect is not None):
+        raise UsageError(
+            "{--split} compares one engine with itself, not with {given}.",
+            "Leave {--split} or {given} out; {--engine} chooses the engine for {--split}.",
+            given=Flag("--engines" if engines is not None else "--expect"),
+        )
 
 
 def compute_report(
@@ -73,14 +84,7 @@ def compute_report(
 
     engines: their names, with commas between.  expected: what to compare with, instead of engines.
     split: time steps of a piece, to compare one engine with itself.
-    Raises UsageError for two kinds of comparison that exclude each other.
     """
-    if split is not None and (engines is not None or expected is not None):
-        raise UsageError(
-            "{--split} compares one engine with itself, not with {given}.",
-            "Leave {--split} or {given} out; {--engine} chooses the engine for {--split}.",
-            given=Flag("--engines" if engines is not None else "--expect"),
-        )
     from rnncli.ask import subject_of
     from rnncli.commands.compare import comparison, engine_pairs
 
