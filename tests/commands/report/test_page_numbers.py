@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import pytest
 from pages import CELLS, PageCase, answers, page_of, random_pages
 
 from rnncli import compute
@@ -52,6 +53,25 @@ def test_nan_and_infinity_are_words() -> None:
     inputs = np.array([[[1.0, np.nan], [np.inf, 0.5]]], np.float32)
     (answer,) = answers([page_of(input=inputs, layer=["LSTM(2, return_sequences=True)"], seed=1)], [[]])
     assert "NaN" in answer["returned"]["hidden_states"][0][0]
+
+
+@pytest.mark.parametrize("merge", ["sum", "mul", "ave", "concat"])
+def test_a_number_that_opens_another_has_its_value(merge: str) -> None:
+    """What a layer reads of merged halves, some of them 0 at a masked step, is no number of one half."""
+    below = f"Bidirectional(GRU(2, return_sequences=True), merge_mode='{merge}')"
+    rng = np.random.default_rng(1)
+    inputs, mask = rng.normal(size=(1, 4, 3)).astype(np.float32), np.array([[1, 0, 1, 1]], bool)
+    for layers, names in (
+        ([below, "LSTM(2, go_backwards=True, return_sequences=True)"], ["1/x", "1/input", "hidden_states"]),
+        ([below], ["hidden_states"]),
+    ):
+        addresses = [f"{name}[0,{step},{unit}]" for name in names for step in range(4) for unit in range(2)]
+        page = page_of(input=inputs, layer=layers, mask=mask, seed=2)
+        (answer,) = answers([page], [addresses])
+        opened = [number for numbers in answer["opened"] for number in numbers]
+        assert opened
+        for address, shown, value in opened:
+            assert shown == pytest.approx(value, abs=1e-6), address
 
 
 def check(pages: list[PageCase]) -> None:

@@ -1,6 +1,7 @@
 // Where a number comes from: the equation of its line, with its numbers in it.
 
 import { columnsOf, isHeld, pickOne, ruleOf } from "./cell.js";
+import { addressOf } from "./layer.js";
 
 /**
  * Return where the number at an address comes from.
@@ -14,7 +15,7 @@ export function explain(model, address) {
   const target = model.locate(address);
   const value = model.value(address);
   const about = { address, value, color: colorOf(target), tokens: [], terms: [] };
-  if (target.kind === "x") return { ...about, ...target, kind: "x", name: "x" };
+  if (target.kind === "x") return { ...about, ...explainInput(model, target) };
   if (target.kind === "line") return { ...about, ...explainLine(model, target) };
   return { ...about, ...explainReturned(model, target) };
 }
@@ -31,26 +32,17 @@ function colorOf({ kind, layer, half, line, tensor }) {
   return lineColor(cell, line ?? cell.states[tensor.state ?? 0]);
 }
 
-/** Return the address of a number of a line. */
-export function addressOf({ layer, half, line }, sequence, step, unit) {
-  return `${layer.prefix}${layer.flags.bidirectional ? `${half}/` : ""}${line}[${sequence},${step},${unit}]`;
-}
-
 /** Return the address of an input number of a layer. */
-export function inputAddress(model, layer, sequence, step, unit) {
-  if (layer.source !== null) return belowAddress(model, layer, sequence, step, unit);
-  return `${layer.names}x[${sequence},${step},${unit}]`;
+export function inputAddress({ source, names, prefix }, sequence, step, unit) {
+  return `${source === null ? names : prefix}x[${sequence},${step},${unit}]`;
 }
 
-/** Return the address of the number of the layer below that a layer reads. */
-function belowAddress(model, layer, sequence, row, unit) {
-  const lower = model.layers[layer.source];
-  const done = model.of(sequence)[layer.source];
-  const { units } = lower.halves.forward.cell;
-  const half = lower.flags.merge === "concat" && lower.flags.bidirectional && unit >= units ? "backward" : "forward";
-  const step = model.stepOf(lower, half, done.halves[half], row);
-  const line = lower.halves[half].cell.states[0];
-  return addressOf({ layer: lower, half, line }, sequence, step, half === "backward" ? unit - units : unit);
+/** Explain a number that a layer reads: its own input, or what the layer below passes on. */
+function explainInput(model, target) {
+  const { layer, sequence, step, unit } = target;
+  if (layer.source === null) return { ...target, name: "x" };
+  const tensor = { half: "", isSequence: true };
+  return explainReturned(model, { layer: model.layers[layer.source], tensor, sequence, row: step, unit });
 }
 
 function explainReturned(model, { layer, tensor, sequence, row, unit }) {
@@ -63,10 +55,10 @@ function explainReturned(model, { layer, tensor, sequence, row, unit }) {
     return explainOutput(model, layer, half, tensor, done.halves[half], { sequence, row, unit: inside });
   }
   const parts = model.halvesOf(layer).map((half) => {
-    const { step, line } = sourceOf(model, layer, half, tensor, done.halves[half], row);
-    const address = addressOf({ layer, half, line }, sequence, step, unit);
+    const { step } = sourceOf(model, layer, half, tensor, done.halves[half], row);
+    const { from } = explainOutput(model, layer, half, tensor, done.halves[half], { sequence, row, unit });
     const size = layer.halves[half].cell.units;
-    return { value: done.halves[half].outputs[step * size + unit], label: half, address };
+    return { value: done.halves[half].outputs[step * size + unit], label: half, address: from };
   });
   const sign = layer.flags.merge === "mul" ? " · " : " + ";
   const [first, second] = parts;
@@ -93,7 +85,7 @@ function explainOutput(model, layer, half, tensor, done, { sequence, row, unit }
   if (real === null) return { kind: "start", step, half, name: line };
   const target = { layer, half, line, sequence, step: real, unit };
   const kind = real === step ? "same" : "kept";
-  return { ...explainLine(model, target), kind, masked: step, from: addressOf(target, sequence, real, unit) };
+  return { ...explainLine(model, target), kind, masked: step, from: addressOf({ ...target, step: real }) };
 }
 
 /** Return the last step that was computed up to a step, in the order of processing; null if none was. */
@@ -117,7 +109,7 @@ function explainLine(model, target) {
     if (!isState) return { ...about, kind: "unused" };
     return real === null
       ? { ...about, kind: "start" }
-      : { ...about, kind: "kept", masked: step, from: addressOf(target, sequence, real, unit) };
+      : { ...about, kind: "kept", masked: step, from: addressOf({ ...target, step: real }) };
   }
   const held = isHeld(model.heldIn(layer, half)[line], unit, step);
   if (held) return { ...about, kind: "held" };
@@ -174,16 +166,16 @@ class EquationReader {
   }
 
   name([named, kind], unit) {
-    const { target, model, loop, done } = this;
+    const { target, loop, done } = this;
     const value = this.value(["n", named, kind], unit);
-    const { layer, half, sequence, step } = target;
-    if (named === "x") return { value, label: "x", address: inputAddress(model, layer, sequence, step, unit) };
+    const { layer, sequence, step } = target;
+    if (named === "x") return { value, label: "x", address: inputAddress(layer, sequence, step, unit) };
     if (kind === "before") {
       const before = done.order[done.order.indexOf(step) - 1];
-      const address = before === undefined ? null : addressOf({ layer, half, line: named }, sequence, before, unit);
+      const address = before === undefined ? null : addressOf({ ...target, line: named, step: before, unit });
       return { value, label: named, before: true, address, state: loop.cell.states.indexOf(named) };
     }
-    if (kind) return { value, label: named, address: addressOf({ layer, half, line: named }, sequence, step, unit) };
+    if (kind) return { value, label: named, address: addressOf({ ...target, line: named, unit }) };
     return { value, label: named, weight: this.weight(named, 0, unit) };
   }
 

@@ -43,6 +43,11 @@ export function shortest(value, dtype) {
 
 const HALVES = ["forward", "backward"];
 
+/** Return the address of a number of a line. */
+export function addressOf({ layer, half, line, sequence, step, unit }) {
+  return `${layer.prefix}${layer.flags.bidirectional ? `${half}/` : ""}${line}[${sequence},${step},${unit}]`;
+}
+
 /**
  * What a page is about, as it is shown now.
  *
@@ -129,7 +134,7 @@ export class Model {
 
   compute(layer, sequence, done, given) {
     const below = layer.source === null ? null : done[layer.source];
-    const { x, mask } = below ? { x: below.rows, mask: below.mask } : this.inputOf(layer, sequence, given);
+    const { x, mask } = below ? { x: below.sequences[0], mask: below.mask } : this.inputOf(layer, sequence, given);
     const reads = below && layer.halves.forward.start ? null : mask;
     const halves = {};
     for (const name of this.halvesOf(layer)) {
@@ -137,7 +142,7 @@ export class Model {
       const start = loop.cell.states.map((_, index) => this.startOf(loop, index, sequence));
       halves[name] = run(loop, x, reads, start, this.heldIn(layer, name), this.Numbers);
     }
-    return { halves, x, mask, ...this.mergeRows(layer, halves) };
+    return { halves, x, mask, ...this.merge(layer, halves) };
   }
 
   inputOf(layer, sequence, given) {
@@ -163,52 +168,48 @@ export class Model {
     return Object.groupBy(here, ({ line }) => line);
   }
 
-  /** Return the input's time step of a row of the sequence that a half returns. */
+  /** Return the input's time step of a row of the sequence that a half returns, and the row of a time step. */
   stepOf(layer, name, done, row) {
-    const loop = layer.halves[name];
-    const last = done.steps - 1;
-    if (loop.inputOrder) return row;
-    return done.order[name === "backward" ? last - row : row];
+    if (layer.halves[name].inputOrder) return row;
+    return done.order[name === "backward" ? done.steps - 1 - row : row];
   }
 
-  /** Return {rows, merged, width}: the sequence that a layer returns, and its output without return_sequences. */
-  mergeRows(layer, halves) {
-    const { merge } = layer.flags;
+  /** Return the sequence that a half returns. */
+  rowsOf(layer, name, done) {
+    const { units } = layer.halves[name].cell;
+    const rows = new this.Numbers(done.steps * units);
+    for (let row = 0; row < done.steps; row++) {
+      const step = this.stepOf(layer, name, done, row);
+      rows.set(done.outputs.subarray(step * units, (step + 1) * units), row * units);
+    }
+    return rows;
+  }
+
+  /** Return {sequences, outputs, width}: what a layer returns with return_sequences and without it; of two halves, merged. */
+  merge(layer, halves) {
     const names = Object.keys(halves);
     const units = names.map((name) => layer.halves[name].cell.units);
-    const { steps } = halves.forward;
-    const one = (name, numbers) => ({ name, numbers });
-    const rowOf = (name, row) => {
-      const size = layer.halves[name].cell.units;
-      const step = this.stepOf(layer, name, halves[name], row);
-      return halves[name].outputs.subarray(step * size, (step + 1) * size);
-    };
-    const mergeOne = (first, second) => this.mergePair(merge, first, second);
-    if (names.length < 2) {
-      const rows = new this.Numbers(steps * units[0]);
-      for (let row = 0; row < steps; row++) rows.set(rowOf("forward", row), row * units[0]);
-      return { rows, outputs: [one("", halves.forward.output)], sequences: [one("", rows)], width: units[0] };
-    }
-    if (merge === "none") {
-      const sequences = names.map((name) => {
-        const size = layer.halves[name].cell.units;
-        const rows = new this.Numbers(steps * size);
-        for (let row = 0; row < steps; row++) rows.set(rowOf(name, row), row * size);
-        return one(name, rows);
-      });
-      return { outputs: names.map((name) => one(name, halves[name].output)), sequences, width: units[0] };
-    }
+    const sequences = names.map((name) => this.rowsOf(layer, name, halves[name]));
+    const outputs = names.map((name) => halves[name].output);
+    const { merge } = layer.flags;
+    if (names.length < 2 || merge === "none") return { sequences, outputs, width: units[0] };
+    const merged = (numbers) => [merge === "concat" ? this.joined(numbers, units) : this.combined(merge, numbers)];
     const width = merge === "concat" ? units[0] + units[1] : units[0];
-    const rows = new this.Numbers(steps * width);
-    for (let row = 0; row < steps; row++) {
-      rows.set(mergeOne(rowOf("forward", row), rowOf("backward", row)), row * width);
-    }
-    const output = mergeOne(halves.forward.output, halves.backward.output);
-    return { rows, outputs: [one("", output)], sequences: [one("", rows)], width };
+    return { sequences: merged(sequences), outputs: merged(outputs), width };
   }
 
-  mergePair(merge, first, second) {
-    if (merge === "concat") return this.Numbers.from([...first, ...second]);
+  /** Return the rows of two halves side by side. */
+  joined([first, second], [units, more]) {
+    const rows = first.length / units;
+    const both = new this.Numbers(first.length + second.length);
+    for (let row = 0; row < rows; row++) {
+      both.set(first.subarray(row * units, (row + 1) * units), row * (units + more));
+      both.set(second.subarray(row * more, (row + 1) * more), row * (units + more) + units);
+    }
+    return both;
+  }
+
+  combined(merge, [first, second]) {
     const both = { sum: (a, b) => a + b, mul: (a, b) => a * b, ave: (a, b) => (a + b) / 2 }[merge];
     return this.Numbers.from(first, (number, index) => both(number, second[index]));
   }
@@ -226,7 +227,7 @@ export class Model {
       name: `${layer.names}${half && `${half}_`}hidden_state${sequences ? "s" : ""}`,
       half,
       isSequence: sequences,
-      of: (done) => (sequences ? done.sequences : done.outputs)[index].numbers,
+      of: (done) => (sequences ? done.sequences : done.outputs)[index],
       width: (done) => (half ? layer.halves[half].cell.units : done.width),
     }));
     if (!state) return outputs;
@@ -324,10 +325,8 @@ export class Model {
     } catch {
       return null;
     }
-    const { kind, layer, half, line, sequence, step, unit } = target;
-    if (kind !== "line") return address;
-    if (!this.halvesOf(layer).includes(half)) return null;
-    return `${layer.prefix}${layer.flags.bidirectional ? `${half}/` : ""}${line}[${sequence},${step},${unit}]`;
+    if (target.kind !== "line") return address;
+    return this.halvesOf(target.layer).includes(target.half) ? addressOf(target) : null;
   }
 
   /** Return the input's time step that a number belongs to. */
@@ -343,7 +342,7 @@ export class Model {
   value(address) {
     const target = this.locate(address);
     const done = this.of(target.sequence)[this.layers.indexOf(target.layer)];
-    if (target.kind === "x") return done.x[target.step * (done.x.length / done.halves.forward.steps) + target.unit];
+    if (target.kind === "x") return done.x[target.step * target.layer.halves.forward.cell.features + target.unit];
     if (target.kind === "line") return this.lineValue(target, done);
     const row = target.tensor.isSequence ? target.row : 0;
     return target.tensor.of(done)[row * target.tensor.width(done) + target.unit];
@@ -370,7 +369,7 @@ export class Model {
     const index = this.layers.indexOf(layer);
     if (target.kind === "x") {
       const x = new Float64Array(computed[index].x.length);
-      x[target.step * (x.length / computed[index].halves.forward.steps) + target.unit] = 1;
+      x[target.step * layer.halves.forward.cell.features + target.unit] = 1;
       return this.below(layer, x, computed);
     }
     const seeds = this.seedsOf(layer, computed[index]);
@@ -393,43 +392,34 @@ export class Model {
   /** Set the seeds of a returned number of the output. */
   seedOutput({ layer, tensor, row, unit }, done, seeds) {
     const width = tensor.width(done);
-    const { steps } = done.halves.forward;
-    if (tensor.half) {
-      const half = done.halves[tensor.half];
-      const step = tensor.isSequence ? this.stepOf(layer, tensor.half, half, row) : half.order[steps - 1];
-      seeds[tensor.half].outputs[step * width + unit] = 1;
-      return;
-    }
-    const slopes = new Float64Array(tensor.isSequence ? steps * width : width);
+    const slopes = new Float64Array(tensor.isSequence ? done.halves.forward.steps * width : width);
     slopes[(tensor.isSequence ? row : 0) * width + unit] = 1;
-    this.splitRows(layer, done, slopes, seeds, tensor.isSequence);
+    this.splitRows(layer, done, slopes, seeds, tensor.isSequence, tensor.half ? [tensor.half] : undefined);
   }
 
-  /** Add the gradient by the merged output to the seeds of the halves. */
-  splitRows(layer, done, slopes, seeds, isSequence) {
-    const names = Object.keys(done.halves);
+  /** Add the gradient by the output of a layer, or of one half, to the seeds of its halves. */
+  splitRows(layer, done, slopes, seeds, isSequence, names = Object.keys(done.halves)) {
     const { steps } = done.halves.forward;
     const rows = isSequence ? steps : 1;
     const width = slopes.length / rows;
+    const merge = names.length > 1 ? layer.flags.merge : "";
+    const stepIn = (name, row) => {
+      const half = done.halves[name];
+      return isSequence ? this.stepOf(layer, name, half, row) : half.order[steps - 1];
+    };
     let offset = 0;
-    for (const name of names) {
+    for (const [index, name] of names.entries()) {
       const { units } = layer.halves[name].cell;
-      const other = done.halves[names.find((half) => half !== name)];
+      const partner = names[1 - index];
       for (let row = 0; row < rows; row++) {
-        const stepIn = (half) =>
-          isSequence ? this.stepOf(layer, half, done.halves[half], row) : done.halves[half].order[steps - 1];
-        const step = stepIn(name);
         for (let unit = 0; unit < units; unit++) {
           let slope = slopes[row * width + offset + unit];
-          if (names.length > 1 && layer.flags.merge === "ave") slope /= 2;
-          if (names.length > 1 && layer.flags.merge === "mul") {
-            const partner = names.find((half) => half !== name);
-            slope *= other.outputs[stepIn(partner) * units + unit];
-          }
-          seeds[name].outputs[step * units + unit] += slope;
+          if (merge === "ave") slope /= 2;
+          if (merge === "mul") slope *= done.halves[partner].outputs[stepIn(partner, row) * units + unit];
+          seeds[name].outputs[stepIn(name, row) * units + unit] += slope;
         }
       }
-      if (layer.flags.merge === "concat") offset += units;
+      if (merge === "concat") offset += units;
     }
   }
 

@@ -1,8 +1,8 @@
 // A page: what is shown and chosen, the switches above the picture, and what follows a change.
 
 import { choose, digits, make, rich, speaker, toggle, typed } from "./dom.js";
-import { addressOf, explain, lineColor } from "./explain.js";
-import { Model } from "./layer.js";
+import { explain, lineColor } from "./explain.js";
+import { addressOf, Model } from "./layer.js";
 import { codePanel, equationPanel, returnedPanel, whatIf } from "./panel.js";
 import { isLarge, Picture } from "./picture.js";
 import { caseOf, commandOf, documentOf, expressionOf, setFlag, setInput, setStart } from "./settings.js";
@@ -239,7 +239,7 @@ class Page {
       const half = target.tensor.half || "forward";
       const line = this.layer.halves[half].cell.states[target.tensor.state ?? 0];
       const unit = Math.min(target.unit, this.layer.halves[half].cell.units - 1);
-      this.chosen = addressOf({ layer: this.layer, half, line }, this.sequence, step, unit);
+      this.chosen = addressOf({ layer: this.layer, half, line, sequence: this.sequence, step, unit });
     } else this.chosen = moved(this.model, this.chosen, { step });
     this.show({}, isLarge(this.model, this.layer));
   }
@@ -257,7 +257,7 @@ class Page {
     const [line] = layer.halves.forward.cell.states;
     this.chosen = this.model.shown.includes(layer)
       ? this.firstNumber()
-      : addressOf({ layer, half: "forward", line }, this.sequence, this.step, 0);
+      : addressOf({ layer, half: "forward", line, sequence: this.sequence, step: this.step, unit: 0 });
     this.show({}, true);
   }
 
@@ -517,10 +517,7 @@ function moved(model, address, { sequence, step, unit }) {
     if (step !== undefined && isTimed && indices.length > 2) {
       const half = target.kind === "returned" ? target.tensor.half || "forward" : null;
       const done = half && model.of(target.sequence)[model.layers.indexOf(target.layer)].halves[half];
-      const rows = done
-        ? Array.from({ length: done.steps }, (_, row) => model.stepOf(target.layer, half, done, row))
-        : null;
-      indices[1] = String(rows ? rows.indexOf(step) : step);
+      indices[1] = String(done ? model.stepOf(target.layer, half, done, step) : step);
     }
     return `[${indices.join(",")}]`;
   });

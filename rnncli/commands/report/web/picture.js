@@ -1,7 +1,8 @@
 // The picture: the layer unrolled over time, a box for each step, with what goes in, what is kept and what is returned.
 
 import { digits, draw, make } from "./dom.js";
-import { addressOf, inputAddress, lineColor } from "./explain.js";
+import { inputAddress, lineColor } from "./explain.js";
+import { addressOf } from "./layer.js";
 import { stripsOf } from "./strips.js";
 
 const MOST_STEPS = 8;
@@ -111,7 +112,7 @@ export class Picture {
     this.matters = [];
     this.inputRows = this.perStep((step) => {
       const numbers = this.window(features, page.feature).map((unit) => {
-        const address = inputAddress(model, layer, sequence, step, unit);
+        const address = inputAddress(layer, sequence, step, unit);
         const drag = layer.source === null ? { layer, step, unit } : null;
         const read = () => this.done.x[step * features + unit];
         const bar = make("i.matter");
@@ -171,7 +172,7 @@ export class Picture {
     if (!isShown(order[steps - 1])) return { start, end: null };
     const title = `${layer.flags.bidirectional ? `${half}_` : ""}last_${state}_state`;
     const prefix = layer.flags.bidirectional ? [`${half}_`, make("wbr")] : [];
-    const last = addressOf({ layer, half, line: state }, page.sequence, order[steps - 1], 0);
+    const last = addressOf({ layer, half, line: state, sequence: page.sequence, step: order[steps - 1], unit: 0 });
     const onclick = () => page.open(last);
     const end = layer.flags.state
       ? make(`button.end.${kind}`, { title, tabindex: "-1", onclick }, prefix, "last_", make("wbr"), `${state}_state`)
@@ -190,7 +191,7 @@ export class Picture {
     const line = loop.cell.states[state];
     const kind = lineColor(loop.cell, line);
     const numbers = this.window(loop.cell.units, page.unit).map((unit) => {
-      const address = addressOf({ layer, half, line }, sequence, -1, unit);
+      const address = addressOf({ layer, half, line, sequence, step: -1, unit });
       const drag = { layer, half, state, unit };
       return this.number(address, kind, () => values()[unit], { drag, opens: false });
     });
@@ -212,7 +213,7 @@ export class Picture {
 
   lineNumber(half, line, step, unit, options = {}) {
     const { page, layer } = this;
-    const address = addressOf({ layer, half, line }, page.sequence, step, unit);
+    const address = addressOf({ layer, half, line, sequence: page.sequence, step, unit });
     const read = () => page.model.lineValue({ layer, half, line, step, unit }, this.done);
     return this.number(address, lineColor(layer.halves[half].cell, line), read, options);
   }
@@ -259,7 +260,7 @@ export class Picture {
     const { order, steps } = this.done.halves[half];
     const { isSequence, name } = tensor;
     if (!isSequence && step !== order[steps - 1]) return make("div.cells.returned.dashed", say("not returned"));
-    const row = isSequence ? this.rowOf(half, step) : 0;
+    const row = isSequence ? page.model.stepOf(layer, half, this.done.halves[half], step) : 0;
     const width = tensor.width(this.done);
     const isSecond = isSplit && half === "backward" && layer.flags.merge === "concat";
     const first = isSecond ? layer.halves.forward.cell.units : 0;
@@ -269,15 +270,6 @@ export class Picture {
       return this.number(address, "hidden", () => tensor.of(this.done)[row * width + first + unit], {});
     });
     return make("div.cells.returned", numbers);
-  }
-
-  /** Return the row of the returned sequence that a half computed at a step. */
-  rowOf(half, step) {
-    const run = this.done.halves[half];
-    for (let row = 0; row < run.steps; row++) {
-      if (this.page.model.stepOf(this.layer, half, run, row) === step) return row;
-    }
-    return 0;
   }
 
   /** Show every number as it is now; what changed since the drag began glows. */

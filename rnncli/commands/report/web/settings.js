@@ -164,10 +164,7 @@ export function describeTensors(model, layer, lang, prefixed = true) {
       equals: equals
         .filter((claim) => isTrue(claim, whole, values))
         .map((claim) => `${prefixed ? layer.names : ""}${claim}`),
-      values: nest(
-        whole.values.map((value) => value),
-        whole.shape,
-      ),
+      values: nest(whole.values, whole.shape),
     };
   });
 }

@@ -1,7 +1,8 @@
 // Strips: the numbers of a large layer as heat maps over time, with a cursor at the chosen step.
 
 import { make } from "./dom.js";
-import { addressOf, inputAddress, lineColor } from "./explain.js";
+import { inputAddress, lineColor } from "./explain.js";
+import { addressOf } from "./layer.js";
 
 /** Return {element, update}: a strip for the input, one for what matters, and one for each line of each half. */
 export function stripsOf(page, layer) {
@@ -11,7 +12,7 @@ export function stripsOf(page, layer) {
   const { features } = layer.halves.forward.cell;
   const { steps } = done().halves.forward;
   const several = model.halvesOf(layer).length > 1;
-  const address = (step, unit) => inputAddress(model, layer, page.sequence, step, unit);
+  const address = (step, unit) => inputAddress(layer, page.sequence, step, unit);
   const nothing = new Float32Array(features * steps);
   const matters = () => (page.slopes.layer === layer ? page.slopes.x : nothing);
   const strips = [
@@ -31,7 +32,7 @@ export function stripsOf(page, layer) {
         values: () => done().halves[half].values[loop.lines[line]],
         bounds: loop.cell.bounds[line],
         mask: () => done().halves[half].mask,
-        address: (step, unit) => addressOf({ layer, half, line }, page.sequence, step, unit),
+        address: (step, unit) => addressOf({ layer, half, line, sequence: page.sequence, step, unit }),
       });
     }
   }
