@@ -356,14 +356,16 @@ ROWS = (
             "resets_after": lambda rule, node: True}),
         ("linear_before_reset=1 computed as 0", "linear_before_reset=1", GRU, {
             "resets_after": lambda rule, node: False}),
-        ("the reset gate ignored", "", GRU, {
-            "reset": lambda rule, node, d, r, h: rule(d, np.ones_like(r), h)}),
         ("Rbh outside the reset gate", "B", GRU, {
-            "candidate_bias": lambda rule, node, d, r: node.rb["h"][d]}),
+            "reset": lambda rule, node, d, r, h: (
+                rule(d, r, h) + node.resets_after() * (1 - r) * node.rb["h"][d])}),
         ("Rbh inside the reset gate", "B", GRU, {
-            "candidate_bias": lambda rule, node, d, r: r * node.rb["h"][d]}),
+            "reset": lambda rule, node, d, r, h: (
+                rule(d, r, h) + (not node.resets_after()) * (r - 1) * node.rb["h"][d])}),
         ("Wbh inside the reset gate", "B", GRU, {
             "reset": lambda rule, node, d, r, h: rule(d, r, h) + (r - 1) * node.wb["h"][d]}),
+        ("the reset gate ignored", "", GRU, {
+            "reset": lambda rule, node, d, r, h: rule(d, np.ones_like(r), h)}),
     ),
     *_family(UPDATE, ("z and 1 - z swapped", "", GRU, {
         "update": lambda rule, node, z, new, h: rule(1 - z, new, h)})),

@@ -209,17 +209,11 @@ class Recurrence:
 
     def reset(self, d: int, r: Array, h: Array) -> Array:
         """Return what the candidate of a GRU takes of the previous state, and Rbh."""
-        is_after = self.resets_after()
-        product = (h if is_after else r * h) @ self.r["h"][d].T
-        return np.asarray((r * product if is_after else product) + self.candidate_bias(d, r))
+        return r * self.recall(d, "h", h) if self.resets_after() else self.recall(d, "h", r * h)
 
     def resets_after(self) -> bool:
-        """Return whether the reset gate applies after the product with Rh."""
+        """Return whether the reset gate applies after the product with Rh, and to Rbh."""
         return bool(self.attributes.get("linear_before_reset"))
-
-    def candidate_bias(self, d: int, r: Array) -> Array:
-        """Return what Rbh adds to the candidate."""
-        return np.asarray(r * self.rb["h"][d] if self.resets_after() else self.rb["h"][d])
 
     def update(self, z: Array, candidate: Array, h: Array) -> Array:
         """Return the new state of a GRU."""
