@@ -294,6 +294,9 @@ ROWS = (
     *_family(
         LAYOUT,
         ("layout ignored for Y_c", "layout=1", LSTM, ignore_layout("", "Y_c")),
+        ("layout ignored for Y_c, with its halves swapped", f"layout=1 {TWO}", LSTM, {
+            "arrange_output": lambda rule, node, name, array: (
+                array[::-1] if name == "Y_c" else rule(name, array))}),
         ("X read with the batch first for layout=0", "layout=0", ALL, {
             "arrange_input": lambda rule, node, name, x: x.swapaxes(0, 1) if name == "X" else x}),
     ),

@@ -24,7 +24,7 @@ ONLY_OTHER_OPERATORS_SHOW = {
 }
 """Activations that the cases of an operator lack, or have only where they are the default."""
 
-NUMBERS = {"RNN": (105, 103, 27, 0), "GRU": (143, 137, 71, 19), "LSTM": (243, 238, 50, 0)}
+NUMBERS = {"RNN": (105, 103, 27, 0), "GRU": (143, 137, 71, 19), "LSTM": (244, 239, 50, 0)}
 """Faults, those that the kit shows, those that ONNX's own tests show; of these, wrong orders of gates."""
 
 

@@ -138,6 +138,7 @@ OF_THE_LIST = {
         "peephole of f ignored",
         "peepholes read in the order o, f, i",
         "clip bounds Ct itself",
+        "layout ignored for Y_c, with its halves swapped",
     ),
 }
 
@@ -180,6 +181,15 @@ def test_many_faults_at_once_are_named() -> None:
     names = ("sequence_lens ignored", "direction=reverse computed forward", "layout ignored", "clip ignored",
              "linear_before_reset=0 computed as 1", "Rbh outside the reset gate")  # fmt: skip
     check(judge_planted("GRU", *names), *names)
+
+
+def test_faults_of_one_case_that_explain_nothing_alone_get_a_name_together() -> None:
+    """OpenCV's only answer to layout=1; it refuses the other cases."""
+    names = ("X reshaped, not transposed, for layout=1", "layout ignored for Y_c, with its halves swapped")
+    judgements = judge_planted("LSTM", *names)
+    answered = [item for item in judgements if "layout" not in item.case.attributes]
+    answered += [item for item in judgements if item.case.name == "lstm_layout_bidirectional"]
+    check(answered, " + ".join(names))
 
 
 def test_a_case_that_shows_two_faults_is_in_both_lists() -> None:
