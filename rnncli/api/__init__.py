@@ -102,7 +102,7 @@ def run(
     answer, verified = verify_and_select(computed, result, limits, names, budget, stats=stats)
     remarks = (*computed.remarks, *verified.remarks)
     answer, remarks = passed(checks.reply(answer, remarks, verified.disagreeing))
-    figures = {str(label): one for label, one in answer.stats.items()}
+    figures = {str(label): numbers for label, numbers in answer.stats.items()}
     return Result.of(answer.result, stats=figures, remarks=remarks, view=view_of(options))
 
 
@@ -173,7 +173,7 @@ def trace(
     require_steps(ask.engine)
     if checks.expected is not None:
         checks.expected.require_names("Give arrays by name, such as another trace's tensors().")
-    steps = None if step is None else [str(one) for one in several(step)]
+    steps = None if step is None else [str(index) for index in several(step)]
     wanted = trace.Selection(steps, several(unit), several(batch), several(gate))
     limits = checks.tolerances if check else None
     answer, beyond, remarks = trace.compute_answer(ask, limits, wanted, stats=stats)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from rnncli import compute
 from rnncli.ask.live_object import LiveObject
-from rnncli.ask.request import INPUT_OPTIONS, RUN_OPTIONS, Remarks
+from rnncli.ask.request import INPUT_OPTIONS, RUN_OPTIONS, Ask, Remarks
 from rnncli.ask.returned import EVERYTHING, compute_uses
 from rnncli.ask.saved import bounds_of
 from rnncli.ask.subject import Chosen, Computed, Outline, Parts, Subject, Verified
@@ -71,6 +71,11 @@ class Live(Subject):
     """A live object, and one call of it."""
 
     fixed_layers = True
+
+    def __init__(self, ask: Ask) -> None:
+        super().__init__(ask)
+        self._computing = Computing(ask.engine, EVERYTHING)
+        self._computed: dict[str, Use] = {}
 
     @property
     def live(self) -> LiveObject:
@@ -152,21 +157,10 @@ class Live(Subject):
         """Return one use, computed by rnncli and compared with the framework's, with the layer below it."""
         if name not in self._computed:
             calls = {call.name: call for call in self._recording.calls}
-            before = calls[name].before
-            below = self._use(before) if before in calls else None
-            self._computed[name] = _compute(
-                calls[name], below, self._computing, self._recording.sequence_names
-            )
+            call, names = calls[name], self._recording.sequence_names
+            below = self._use(call.before) if call.before in calls else None
+            self._computed[name] = _compute(call, below, self._computing, names)
         return self._computed[name]
-
-    @cached_property
-    def _computing(self) -> Computing:
-        return Computing(self.ask.engine, EVERYTHING)
-
-    @cached_property
-    def _computed(self) -> dict[str, Use]:
-        """The uses that are computed, by name."""
-        return {}
 
     def _remarks(self, uses: Mapping[str, Use], *, shown: bool) -> Remarks:
         """Return remarks on the recording.  shown: whether what the framework returned is shown, too."""

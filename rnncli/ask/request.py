@@ -300,11 +300,11 @@ class Ask(NamedTuple):
         from rnncli import specs
 
         layers = self.layers()
-        own = None if document is None else document.layer
-        if not layers and own is not None:
+        stored = None if document is None else document.layer
+        if not layers and stored is not None:
             with inside(name):
-                specs.from_flags([own], {})
-        return specs.from_flags(layers, self.options, own, all_layers=self.all_layers)
+                specs.from_flags([stored], {})
+        return specs.from_flags(layers, self.options, stored, all_layers=self.all_layers)
 
     def layers(self) -> list[Any]:
         """Return the layers as they were given; files of layers are read."""

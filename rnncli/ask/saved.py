@@ -180,7 +180,7 @@ class Saved(Subject):
             }
             kinds = {name: returned.kind_of(shapes[name]) for name in chosen}
             pairs = returned.pair_layers(like.name, like.kinds, model.file, kinds, mapping)
-            cases = {two: like.cases[one] for one, two in pairs.items() if one in like.cases}
+            cases = {name: like.cases[pair] for pair, name in pairs.items() if pair in like.cases}
             computing = call.Computing(engine, returned.EVERYTHING)
             run = model.run_like(cases, computing)
             gets = Message("each module gets what its pair gets in {name}", name=like.name)

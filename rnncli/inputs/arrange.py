@@ -385,7 +385,7 @@ def reorder_axes(array: Array, names: tuple[str, ...], *, add_missing: bool = Fa
             axes=", ".join(axes),
         )
     order = [axes.index(axis) for axis in AXES if axis in axes]
-    missing = [place for place, axis in enumerate(AXES) if add_missing and axis not in axes]
+    missing = [index for index, axis in enumerate(AXES) if add_missing and axis not in axes]
     moved: Array = arrays.change_view(array, lambda view: np.expand_dims(view.transpose(order), missing))
     return moved
 

@@ -119,13 +119,13 @@ def add_batch(shape: Shape, rank: int) -> tuple[Shape, tuple[Text, ...]]:
         changed: dict[str, Any] = {"before": format_shape(shape), "after": format_shape(new)}
         if rank != 3 or 1 in shape[1:]:
             return new, (Message("added a batch axis: {before} -> {after}", **changed),)
-        one = (*shape, 1)
+        single = (*shape, 1)
         note = Message(
             "added a batch axis: {before} -> {after}; for one feature in {shape}, write "
             "{--input-shape:option}",
             **changed,
-            shape=format_shape(one),
-            option=_write(one),
+            shape=format_shape(single),
+            option=_write(single),
         )
         return new, (note,)
     axes = Message("1 axis") if len(shape) == 1 else Message("{count} axes", count=len(shape))

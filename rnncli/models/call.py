@@ -270,10 +270,10 @@ class ModelCall(NamedTuple):
         model = self.model
         layers, others = model.split_names()
         request = ModelRequest(self.inputs, compute, layers, everything=everything, others=others)
-        found = model.run(request)
+        run = model.run(request)
         if self.sequence_names:
-            found = replace(found, parts=tuple(map(self._name_sequences, found.parts)))
-        shown = {name.rpartition("/")[0] for name in found.other_outputs}
+            run = replace(run, parts=tuple(map(self._name_sequences, run.parts)))
+        shown = {name.rpartition("/")[0] for name in run.other_outputs}
         if missing := [name for name in others if name not in shown]:
             raise LayerError(
                 "{file}: {names} returns no numbers that can be shown.",
@@ -281,8 +281,8 @@ class ModelCall(NamedTuple):
                 file=model.file,
                 names=missing[0],
             )
-        notes = (join((model.file, note), ": ") for note in (*model.notes, *found.notes))
-        return found, (*self.remarks, *notes)
+        notes = (join((model.file, note), ": ") for note in (*model.notes, *run.notes))
+        return run, (*self.remarks, *notes)
 
     def _name_sequences(self, use: LayerUse) -> LayerUse:
         """Return the use with the names of the sequences, unless its batch is another one."""
@@ -314,19 +314,19 @@ class ModelCall(NamedTuple):
                 value=shlex.quote(f"{file}#{names[0]}"),
             )
         if len(names) > 1:
-            found, notes = self.run()
-            self._require_parts(found, names)
-            return found, (*notes, *self._note_empty(found.parts)), ""
+            run, notes = self.run()
+            self._require_parts(run, names)
+            return run, (*notes, *self._note_empty(run.parts)), ""
         # --engine is for this layer alone, which the command computes; `auto` computes the layers before it.
-        found, notes = self._replace(model=self.model.with_names(names)).run()
-        self._require_parts(found, names)
-        part = next((part for part in found.parts if part.layer == names[0]), found.parts[0])
+        run, notes = self._replace(model=self.model.with_names(names)).run()
+        self._require_parts(run, names)
+        part = next((part for part in run.parts if part.layer == names[0]), run.parts[0])
         note = Message(
             "{file}: this is the layer {layer}, with the inputs and weights that it has in the model",
             file=file,
             layer=part.layer,
         )
-        return replace(found, parts=(part,)), (*notes, note, *self._note_empty((part,))), ""
+        return replace(run, parts=(part,)), (*notes, note, *self._note_empty((part,))), ""
 
     def _require_parts(self, run: ModelRun, names: Sequence[str]) -> None:
         """Raise LayerError if no layer of a run has steps, InputError if one has no sequences to show.

@@ -11,8 +11,7 @@ from rnncli.ask import Ask, subject_of
 from rnncli.ask.returned import Returned
 from rnncli.ask.subject import Subject
 from rnncli.case import Array
-from rnncli.commands import checks
-from rnncli.commands.compare.answer import CompareAnswer, find_largest
+from rnncli.commands.compare.answer import CompareAnswer, conclude, find_largest
 from rnncli.compute.compare import TensorDifference, TolerancePair, measure, require_known
 from rnncli.errors import Flag, InputError, Message, Text, UsageError, format_names
 from rnncli.options import first_given
@@ -72,12 +71,8 @@ def compare_alone(ask: Ask, tolerances: TolerancePair, others: Mapping[str, Any]
             remarks.append(Message("not compared {cut}: {error}", cut=cut, error=error))
     kept = ALONE if cut is None else KEPT
     differences.append(_compare(subject, whole, kept, tolerances, cut=False)[0])
-    if not all(difference.agrees for difference in differences):
-        conclusion = REAL
-    else:
-        conclusion = ROUNDING if any(difference.absolute for difference in differences) else IDENTICAL
-    atol, rtol = map(checks.format_tolerance, tolerances)
-    answer = CompareAnswer(whole.header, tuple(differences), (atol, rtol), conclusion=conclusion)
+    conclusion = conclude(differences, IDENTICAL, ROUNDING, REAL)
+    answer = CompareAnswer(whole.header, tuple(differences), tolerances, conclusion=conclusion)
     return Reply(answer, tuple(remarks))
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from rnncli.case import Array, format_shape
+from rnncli.commands.checks import format_tolerance
 from rnncli.commands.compare.engine_pairs import RefusedEngine
-from rnncli.compute.compare import TensorDifference
+from rnncli.compute.compare import TensorDifference, TolerancePair
 from rnncli.errors import Message, Text
 from rnncli.result import Result
 from rnncli.show.answer import Answer, Field, Listing, Records, head, spell
@@ -36,6 +37,16 @@ def find_largest(differences: Sequence[TensorDifference]) -> TensorDifference:
     largest = max(differences, key=lambda difference: (not difference.agrees, difference.absolute))
     steps = [difference.step for difference in differences if difference.step is not None]
     return largest._replace(step=min(steps, default=None))
+
+
+def conclude(
+    differences: Iterable[TensorDifference], identical: Message, rounding: Message, real: Message
+) -> Message:
+    """Return one of three messages: for equal numbers, for differences within the tolerances, and beyond."""
+    differences = list(differences)
+    if not all(difference.agrees for difference in differences):
+        return real
+    return rounding if any(difference.absolute for difference in differences) else identical
 
 
 def _known(name: str) -> Any:
@@ -113,13 +124,14 @@ FIELDS = (
 class CompareAnswer(Answer):
     """How far the tensors of each pair differ.
 
-    header: a result of the case.  refused: engines that cannot compute it.  tolerances: as text.
+    header: a result of the case.  refused: engines that cannot compute it.
+    tolerances: the absolute and the relative one.
     conclusion: one line below the table; "" to leave it out.
     """
 
     header: Result
     differences: tuple[TensorDifference, ...]
-    tolerances: tuple[str, str]
+    tolerances: TolerancePair
     refused: tuple[RefusedEngine, ...] = ()
     conclusion: Text = ""
     command = "compare"
@@ -161,7 +173,7 @@ class CompareAnswer(Answer):
     def page(self, view: View) -> Page:
         """Return one table, and lines with what was not compared and with the tolerances."""
         forms = Variants([(Listing(FIELDS, self.differences, form).table(view),) for form in self.forms])
-        atol, rtol = self.tolerances
+        atol, rtol = map(format_tolerance, self.tolerances)
         refused = "{engine} was not compared: {reason}"
         below: list[Line] = [line(view.say(refused, **engine._asdict()), "alarm") for engine in self.refused]
         if self.conclusion:

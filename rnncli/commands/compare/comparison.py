@@ -12,7 +12,7 @@ from rnncli import arrays, compute
 from rnncli.case import Array, walk
 from rnncli.commands import checks
 from rnncli.commands.compare import engine_pairs, pieces
-from rnncli.commands.compare.answer import CompareAnswer
+from rnncli.commands.compare.answer import CompareAnswer, conclude
 from rnncli.commands.compare.engine_pairs import RefusedEngine
 from rnncli.compute.compare import TensorDifference, Tolerance, measure, require_known
 from rnncli.errors import Message, Text, UsageError, count, format_names, join
@@ -152,9 +152,9 @@ def _note_masked(answer: CompareAnswer, cases: Mapping[str, Case]) -> Iterator[T
     """
     for prefix, case in cases.items():
         sequences = [
-            one.name
-            for one in answer.differences
-            if one.name.startswith(prefix) and one.name.rpartition("_")[2] == "states"
+            difference.name
+            for difference in answer.differences
+            if difference.name.startswith(prefix) and difference.name.rpartition("_")[2] == "states"
         ]
         if case.mask is None or case.mask.all() or not sequences:
             continue
@@ -172,8 +172,10 @@ def _compare_stored(results: Mapping[str, Result], settings: Comparison) -> Repl
     remarks: dict[Text, None] = {}
     for engine, result in results.items():
         assert settings.expected is not None
-        own, left = settings.expected.compare(result.outputs, engine, settings.tolerances, result.assumed)
-        differences += own
+        compared, left = settings.expected.compare(
+            result.outputs, engine, settings.tolerances, result.assumed
+        )
+        differences += compared
         remarks |= dict.fromkeys(left)
     return Reply(_answer(results, tuple(differences), settings), tuple(remarks))
 
@@ -190,22 +192,22 @@ def _compare_pieces(case: Case, steps: int, settings: Comparison) -> Reply[Compa
         return tuple(measure(tensor, joined[tensor.name], both, *settings.tolerances) for tensor in outputs)
 
     differences = compare(stateful=True)
-    reasons: tuple[Text, ...]
-    if all(difference.agrees for difference in differences):
-        conclusion = ROUNDING if any(difference.absolute for difference in differences) else IDENTICAL
-        reasons = (STATELESS,) if all(difference.agrees for difference in compare(stateful=False)) else ()
-    else:
-        conclusion, reasons = REAL, pieces.explain_difference(case)
+    conclusion = conclude(differences, IDENTICAL, ROUNDING, REAL)
+    reasons: tuple[Text, ...] = ()
+    if conclusion is REAL:
+        reasons = pieces.explain_difference(case)
+    elif all(difference.agrees for difference in compare(stateful=False)):
+        reasons = (STATELESS,)
     answer = dataclasses.replace(_answer(results, differences, settings), conclusion=conclusion)
     return Reply(answer, reasons)
 
 
 def _select(results: Mapping[str, Result], settings: Comparison) -> dict[str, Result]:
     """Return the results with the tensors to compare.  Raises UsageError if a tolerance names another one."""
-    found = {name: checks.select_tensors(one, settings.select) for name, one in results.items()}
-    for result in found.values():
+    selected = {name: checks.select_tensors(result, settings.select) for name, result in results.items()}
+    for result in selected.values():
         require_known(settings.tolerances, [tensor.name for tensor in result.outputs])
-    return found
+    return selected
 
 
 def _answer(
@@ -216,5 +218,4 @@ def _answer(
 ) -> CompareAnswer:
     engines = tuple(dict.fromkeys(name for result in results.values() for name in result.engines))
     header = dataclasses.replace(next(iter(results.values())), engines=engines)
-    atol, rtol = map(checks.format_tolerance, settings.tolerances)
-    return CompareAnswer(header, differences, (atol, rtol), refused)
+    return CompareAnswer(header, differences, settings.tolerances, refused)

@@ -75,18 +75,17 @@ def compare_models(
     )
     parting = find_parting(differences)
     if parting is None:
-        theirs = {tensor.name: tensor.values for two in pairs.values() for tensor in second.layers[two]}
+        theirs = {tensor.name: tensor.values for layer in pairs.values() for tensor in second.layers[layer]}
     else:
         returned = second.layers[str(parting.sides[1])]
         theirs = {str(tensor.label.without_layer): tensor.values for tensor in returned}
     left = _find_left(first, pairs) | _find_left(second, pairs.values())
     engines = tuple(dict.fromkeys((*first.header.engines, *second.header.engines)))
     header = dataclasses.replace(first.header, engines=engines, assumed=None, conditions={})
-    atol, rtol = map(checks.format_tolerance, tolerances)
     answer = ModelsAnswer(
         header,
         differences,
-        (atol, rtol),
+        tolerances,
         conclusion=_conclude(parting, differences, left),
         models=(first.name, second.name),
         theirs=theirs,

@@ -308,9 +308,10 @@ def _other_outputs(
 ) -> Iterator[tuple[str, Array]]:
     """Yield the outputs of the layers that rnncli does not compute nor hide; operations are not shown."""
     for node in nodes:
-        shown = node.name in seen and node.name not in hidden
-        own = not node.is_recurrent or own_cell_name(node)
-        if shown and own and not plain.is_operation(node.module):
+        is_other = not node.is_recurrent or own_cell_name(node)
+        if node.name in hidden or node.name not in seen:
+            continue
+        if is_other and not plain.is_operation(node.module):
             outputs = seen[node.name].outputs
             yield from zip(name_outputs(node.name, len(outputs)), outputs, strict=True)
 

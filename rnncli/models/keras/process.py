@@ -182,10 +182,10 @@ def _require_classes(family: str, classes: Collection[str], custom: CustomObject
 
 
 def _run_in_keras(file: Path, inputs: Mapping[str, Array], custom: CustomObjects) -> dict[str, LayerCall]:
-    keras, own = import_keras(), custom.load()
+    keras, classes = import_keras(), custom.load()
     with _limit_memory(file, inputs):
-        _require_room(keras, file, inputs, own)
-        model = keras.saving.load_model(file, own, compile=False)
+        _require_room(keras, file, inputs, classes)
+        model = keras.saving.load_model(file, classes, compile=False)
         tensors = [keras.ops.convert_to_tensor(inputs[tensor.name]) for tensor in model.inputs]
         packed = keras.tree.pack_sequence_as(_graph_of(model).input, tensors)
         return _record_calls(model, lambda: model(packed, training=False))
@@ -310,7 +310,7 @@ def _limit_memory(path: Path, inputs: Mapping[str, Array]) -> Iterator[None]:
         yield
 
 
-def _require_room(keras: Any, path: Path, inputs: Mapping[str, Array], own: Mapping[str, Any]) -> None:
+def _require_room(keras: Any, path: Path, inputs: Mapping[str, Array], classes: Mapping[str, Any]) -> None:
     """Raise InputError if the tensors of the model are far larger than its file and the inputs.
 
     Keras builds the model without numbers, isolated, since it would create the variables later; TensorFlow
@@ -320,7 +320,7 @@ def _require_room(keras: Any, path: Path, inputs: Mapping[str, Array], own: Mapp
     """
     try:
         with isolated(), keras.StatelessScope(initialize_variables=False):
-            model = keras.saving.load_model(path, dict(own), compile=False)
+            model = keras.saving.load_model(path, dict(classes), compile=False)
             sizes = tuple(_tensor_sizes(keras, model, inputs))
     except ValueError as error:
         if "stateless scope" in str(error):  # Keras creates the states of a stateful layer nowhere else

@@ -466,8 +466,8 @@ def _require_calls(
 def _class_text(module: Any) -> str:
     """Return the class of a module; of a namesake of PyTorch's own recurrent layers, with its package."""
     kind = type(module)
-    own = getattr(nn, kind.__name__, kind) is kind
-    return kind.__name__ if own else f"{kind.__module__}.{kind.__name__}"
+    is_namesake = getattr(nn, kind.__name__, kind) is not kind
+    return f"{kind.__module__}.{kind.__name__}" if is_namesake else kind.__name__
 
 
 def _notes(

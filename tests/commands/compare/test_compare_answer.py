@@ -32,7 +32,7 @@ def pairs(first: Text, second: Text, sequence: np.ndarray, cells: np.ndarray) ->
         measure(CELLS, cells, sides, 1e-6, 1e-5),
     )
     header = dataclasses.replace(RESULT, engines=("numpy", "torch"))
-    return CompareAnswer(header, differences, ("1e-06", "1e-05"))
+    return CompareAnswer(header, differences, (1e-6, 1e-5))
 
 
 ANSWERS = {
