@@ -32,8 +32,9 @@ from rnncli.models.keras.choice import (
     note_omissions,
     require_one_use,
 )
+from rnncli.models.keras.custom import CustomObjects
 from rnncli.models.keras.layer_alone import half_dtype, own_cell_name
-from rnncli.models.keras.process import UnrunnableError
+from rnncli.models.keras.process import KerasRun, UnrunnableError
 from rnncli.models.layer_cases import build_layer_case, name_outputs
 from rnncli.result import Result
 
@@ -188,7 +189,9 @@ def _record(
         if in_tf_keras and (reason := _find_unsafe_code(graph)):
             raise process.cannot_run(family, reason)
         classes = {node.class_name for node in graph.nodes if _is_for_keras(node)}
-        record = process.record(file, inputs, family, wanted, more, graph.custom, classes)
+        custom = graph.custom or CustomObjects()
+        run = KerasRun(file, dict(inputs), family, tuple(wanted), dict(more), custom, classes)
+        record = process.record(run)
     return {name: RecordedCall(*call) for name, call in record["calls"].items()}, record["more"]
 
 

@@ -10,7 +10,7 @@ import copy
 import importlib
 import pickle
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
@@ -43,61 +43,63 @@ UNKNOWN_LAYERS = Message(
 NO_MEMORY = ("ResourceExhaustedError", "MemoryError", "_ArrayMemoryError")
 
 
-def count_bytes(path: Path, inputs: Mapping[str, Array]) -> int:
-    """Return the size of the file and the inputs, of which the limits are multiples."""
-    return path.stat().st_size + sum(array.nbytes for array in inputs.values())
+class KerasRun(NamedTuple):
+    """A model to run.
 
-
-def record(
-    path: Path,
-    inputs: Mapping[str, Array],
-    family: str,
-    wanted: Collection[str],
-    more: Mapping[str, Mapping[str, bool]],
-    custom: CustomObjects | None = None,
-    classes: Collection[str] = (),
-) -> Any:
-    """Run the model in `keras` or `tf_keras`, the family, in a new process; return every call of every layer.
-
-    Classes that Python gives exist only in this process, so that the model runs here.
-
+    path: its file.  family: what runs it, `keras` or `tf_keras`.
     wanted: the uses whose arguments are returned, too.
     more: options of layers that are called once more in tf_keras, `{"lstm": {"return_state": True}}`.
-    classes: the classes that only Keras may know.
+    custom: the classes that the user gives.  classes: the names of those that only Keras may know.
+    """
+
+    path: Path
+    inputs: dict[str, Array]
+    family: str
+    wanted: tuple[str, ...]
+    more: dict[str, Mapping[str, bool]]
+    custom: CustomObjects
+    classes: set[str]
+
+    @property
+    def size(self) -> int:
+        """The bytes of the file and the inputs, of which the limits are multiples."""
+        return self.path.stat().st_size + sum(array.nbytes for array in self.inputs.values())
+
+
+def record(run: KerasRun) -> Any:
+    """Run the model in a new process, and return every call of every layer.
+
+    Classes that Python gives exist only in this process, so that their model runs here.
+
     Returns `{"calls": {use: [args, kwargs, outputs]}, "more": {layer: outputs}}`; tuples come back as lists.
     Raises UnrunnableError if Keras cannot load or run the model, crashes or takes too long.
     """
-    size = count_bytes(path, inputs)
-    custom = custom or CustomObjects()
-    if custom.objects:
-        return _find(path, inputs, family, wanted, more, custom, classes)
-    request = pickle.dumps(
-        (path.absolute(), dict(inputs), family, tuple(wanted), dict(more), custom, tuple(classes))
-    )
+    if run.custom.objects:
+        return _find(run)
+    request, name = pickle.dumps(run._replace(path=run.path.absolute())), NAMES[run.family]
     variables = {"KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "3"}
-    run, seconds = child_process.run_in_new_process, SECONDS + size / SPEED
+    start, seconds = child_process.run_in_new_process, SECONDS + run.size / SPEED
     try:
-        with run(f"{__name__}:answer", request, seconds, NAMES[family], **variables) as answer_of:
-            return transfer.receive(answer_of, ROOM + PER_BYTE * size, UnrunnableError)
+        with start(f"{__name__}:answer", request, seconds, name, **variables) as answer_of:
+            return transfer.receive(answer_of, ROOM + PER_BYTE * run.size, UnrunnableError)
     except child_process.IncompleteOutputError as error:
         what = "{framework} cannot run this model: {error}."
-        fields = {"framework": NAMES[family], "error": error.args[0]}
-        raise UnrunnableError(what, "Give smaller inputs.", **fields) from None
+        raise UnrunnableError(what, "Give smaller inputs.", framework=name, error=error.args[0]) from None
 
 
 def answer(request: bytes, file: BinaryIO) -> None:
     """Write, in the new process, what the run returns or raises."""
-    transfer.send(file, lambda: _find(*pickle.loads(request)))  # written by `record`
+    transfer.send(file, lambda: _find(pickle.loads(request)))  # written by `record`
 
 
-def _find(path: Path, inputs: Mapping[str, Array], family: str, *more: Any) -> Any:
-    """Return what `record` returns; it has the same arguments."""
+def _find(run: KerasRun) -> Any:
+    """Return what `record` returns."""
     try:
-        return map_leaves(_plain, _run(path, inputs, family, *more))
+        return map_leaves(_plain, _run(run))
     except RnncliError:
         raise
     except Exception as error:  # frameworks raise many types
-        raise explain_error(error, family) from None
+        raise explain_error(error, run.family) from None
 
 
 def _plain(leaf: Any) -> Any:
@@ -147,65 +149,53 @@ class LayerCall(NamedTuple):
     outputs: tuple[Any, ...]
 
 
-def _run(
-    file: Path,
-    inputs: Mapping[str, Array],
-    family: str,
-    wanted: Collection[str],
-    more: Mapping[str, Mapping[str, bool]],
-    custom: CustomObjects,
-    classes: Collection[str],
-) -> Any:
+def _run(run: KerasRun) -> Any:
     """Run the model, and return what `record` returns, with tensors of the framework."""
     with isolated():
-        _require_classes(family, classes, custom)
-        if family == "tf_keras":
-            calls, again = _run_in_tf_keras(file, inputs, more, custom)
+        _require_classes(run)
+        if run.family == "tf_keras":
+            calls, again = _run_in_tf_keras(run)
         else:
-            calls, again = _run_in_keras(file, inputs, custom), {}
+            calls, again = _run_in_keras(run), {}
     named = {
-        name: (*((call.args, call.kwargs) if name in wanted else ((), {})), call.outputs)
+        name: (*((call.args, call.kwargs) if name in run.wanted else ((), {})), call.outputs)
         for name, call in calls.items()
     }
     return {"calls": named, "more": again}
 
 
-def _require_classes(family: str, classes: Collection[str], custom: CustomObjects) -> None:
+def _require_classes(run: KerasRun) -> None:
     """Raise UnrunnableError for a class that neither Keras has nor the user gives."""
-    keras: Any = import_keras() if family == "keras" else importlib.import_module(family)
-    for name in classes:
-        if not hasattr(keras.layers, name) and not custom.has(name):
+    keras: Any = import_keras() if run.family == "keras" else importlib.import_module(run.family)
+    for name in run.classes:
+        if not hasattr(keras.layers, name) and not run.custom.has(name):
             what = Message(
                 "{name} is not a layer of Keras; {--custom-objects FILE.py} gives its class.", name=name
             )
-            raise cannot_run(family, what)
+            raise cannot_run(run.family, what)
 
 
-def _run_in_keras(file: Path, inputs: Mapping[str, Array], custom: CustomObjects) -> dict[str, LayerCall]:
-    keras, classes = import_keras(), custom.load()
-    with _limit_memory(file, inputs):
-        _require_room(keras, file, inputs, classes)
-        model = keras.saving.load_model(file, classes, compile=False)
-        tensors = [keras.ops.convert_to_tensor(inputs[tensor.name]) for tensor in model.inputs]
+def _run_in_keras(run: KerasRun) -> dict[str, LayerCall]:
+    keras, classes = import_keras(), run.custom.load()
+    with _limit_memory(run):
+        _require_room(keras, run, classes)
+        model = keras.saving.load_model(run.path, classes, compile=False)
+        tensors = [keras.ops.convert_to_tensor(run.inputs[tensor.name]) for tensor in model.inputs]
         packed = keras.tree.pack_sequence_as(_graph_of(model).input, tensors)
         return _record_calls(model, lambda: model(packed, training=False))
 
 
-def _run_in_tf_keras(
-    file: Path,
-    inputs: Mapping[str, Array],
-    more: Mapping[str, Mapping[str, bool]],
-    custom: CustomObjects,
-) -> tuple[dict[str, LayerCall], dict[str, list[Any]]]:
+def _run_in_tf_keras(run: KerasRun) -> tuple[dict[str, LayerCall], dict[str, list[Any]]]:
     keras: Any = importlib.import_module("tf_keras")
-    scope = keras.utils.custom_object_scope(_classes(keras) | custom.load())
+    scope = keras.utils.custom_object_scope(_classes(keras) | run.custom.load())
     safe = importlib.import_module("tf_keras.src.saving.serialization_lib").SafeModeScope(True)
-    with scope, safe, _limit_memory(file, inputs):
-        model = keras.models.load_model(file, compile=False)
-        tensors = [keras.backend.constant(inputs[name], inputs[name].dtype) for name in model.input_names]
+    with scope, safe, _limit_memory(run):
+        model = keras.models.load_model(run.path, compile=False)
+        arrays = [run.inputs[name] for name in model.input_names]
+        tensors = [keras.backend.constant(array, array.dtype) for array in arrays]
         given = tensors if len(tensors) > 1 else tensors[0]
         calls = _record_calls(model, lambda: model(given, training=False))
-        return calls, {layer: _call_copy(calls[layer], options) for layer, options in more.items()}
+        return calls, {layer: _call_copy(calls[layer], options) for layer, options in run.more.items()}
 
 
 def _classes(keras: Any) -> dict[str, Any]:
@@ -300,17 +290,16 @@ def _wrap_call(layer: Any, call: Any, calls: list[LayerCall]) -> Any:
 
 
 @contextmanager
-def _limit_memory(path: Path, inputs: Mapping[str, Array]) -> Iterator[None]:
+def _limit_memory(run: KerasRun) -> Iterator[None]:
     """Let allocations fail beyond a multiple of the file and the inputs; see `limit_growth`."""
     tensorflow = importlib.import_module("tensorflow")
     tensorflow.constant(1) + 1  # now its threads exist, whose stacks would count
-    size = count_bytes(path, inputs)
-    child_process.limit_data(ROOM + PER_BYTE * size)
-    with limit_growth(size):
+    child_process.limit_data(ROOM + PER_BYTE * run.size)
+    with limit_growth(run.size):
         yield
 
 
-def _require_room(keras: Any, path: Path, inputs: Mapping[str, Array], classes: Mapping[str, Any]) -> None:
+def _require_room(keras: Any, run: KerasRun, classes: Mapping[str, Any]) -> None:
     """Raise InputError if the tensors of the model are far larger than its file and the inputs.
 
     Keras builds the model without numbers, isolated, since it would create the variables later; TensorFlow
@@ -320,13 +309,13 @@ def _require_room(keras: Any, path: Path, inputs: Mapping[str, Array], classes: 
     """
     try:
         with isolated(), keras.StatelessScope(initialize_variables=False):
-            model = keras.saving.load_model(path, dict(classes), compile=False)
-            sizes = tuple(_tensor_sizes(keras, model, inputs))
+            model = keras.saving.load_model(run.path, dict(classes), compile=False)
+            sizes = tuple(_tensor_sizes(keras, model, run.inputs))
     except ValueError as error:
         if "stateless scope" in str(error):  # Keras creates the states of a stateful layer nowhere else
             return
         raise
-    room = ROOM + PER_BYTE * count_bytes(path, inputs)
+    room = ROOM + PER_BYTE * run.size
     if max(sizes, default=0) > room:
         raise too_large(Message("a tensor of {size}", size=format_size(max(sizes))))
     if sum(sizes) > room:
