@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from os import PathLike
 from typing import Any
 
@@ -33,7 +33,7 @@ def short_commands(
     if not all(value is None or isinstance(value, (str, int, float, PathLike)) for value in given.values()):
         return {}
     if not described:
-        return _model_commands(ask, contents)
+        return _model_commands(given, ask.returns, contents)
     given |= {"seed": case.seed}
     inputs = {name: given[name] for name in INPUT_OPTIONS}
     rest = {name: given[name] for name in RUN_OPTIONS}
@@ -59,16 +59,15 @@ def _has_weights_of(key: str, layer: dict[str, Any]) -> bool:
     return same_form and bool(merge) == layer["flags"]["bidirectional"]
 
 
-def _model_commands(ask: Ask, contents: Contents) -> dict[str, str]:
+def _model_commands(given: dict[str, Any], asked: Mapping[str, Any], contents: Contents) -> dict[str, str]:
     """Return the command for all layers as they are, and for the variants of a single layer."""
-    given = {name: getattr(ask, name) for name in (*INPUT_OPTIONS, *RUN_OPTIONS)}
     layers = contents.data["layers"]
     if len(layers) > 1:
-        return {"": shlex.join(["rnncli", "run", *write_words({**given, **ask.returns})])}
+        return {"": shlex.join(["rnncli", "run", *write_words({**given, **asked})])}
     commands = {}
     for key in contents.variants:
         sequences, state = (digit == "1" for digit in key[:2])
         as_saved = {"sequences": sequences, "state": state}.items() <= layers[0]["flags"].items()
-        returns = ask.returns if as_saved else {"return_sequences": sequences, "return_state": state}
+        returns = asked if as_saved else {"return_sequences": sequences, "return_state": state}
         commands[key] = shlex.join(["rnncli", "run", *write_words({**given, **returns})])
     return commands

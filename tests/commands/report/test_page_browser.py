@@ -434,3 +434,13 @@ def test_a_held_gate_of_a_model_has_a_case_document(opens: Any, rnncli: Run, tmp
     assert command.endswith(" --hold forget=1")
     shown = page.ask("rnncli.document.outputs[0]")
     assert np.allclose(run_command(rnncli, command)[shown["name"]], shown["values"], atol=1e-6)
+
+
+def test_strips_follow_the_theme_and_the_paper(opens: Any) -> None:
+    painted = "document.querySelector('canvas').toDataURL()"
+    page = opens("-l", "lstm", "--units", "24", "--input-shape", "1,50,8", "--seed", "1", color_scheme="dark")
+    dark = page.ask(painted)
+    page.page.emulate_media(media="print")
+    paper = page.ask(painted)
+    page.page.emulate_media(media="screen", color_scheme="light")
+    assert page.ask(painted) == paper != dark

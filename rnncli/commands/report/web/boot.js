@@ -12,15 +12,18 @@ const options = [
   ["en", "English"],
   ["ko", "한국어"],
 ].map(([value, name]) => make("option", { value, lang: value, selected: value === lang }, name));
-const choice = make("select", { label: "Language · 언어", onchange: () => speak(choice.value) }, options);
-document.querySelector(".languages").append(choice);
-speak(lang);
+const onchange = (event) => speak(event.target.value);
+document.querySelector(".languages").append(make("select", { label: "Language · 언어", onchange }, options));
+poseExercises(lang);
 
 function speak(named) {
   document.documentElement.lang = named;
-  if (named !== lang || choice.dataset.used) for (const layer of mounted) layer.speak(named);
+  for (const layer of mounted) layer.speak(named);
+  poseExercises(named);
+}
+
+function poseExercises(named) {
   for (const [name, exercise] of Object.entries(exercises)) pose(document.getElementById(name), exercise, named);
-  choice.dataset.used = "yes";
 }
 
 const steps = Object.fromEntries(roots.map((root, index) => [root.dataset.step, mounted[index]]));

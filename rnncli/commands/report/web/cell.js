@@ -127,6 +127,7 @@ function compute(loop, values, before, step, holds, most) {
   const { operations, weights } = loop;
   for (const [index, operation] of operations.entries()) {
     const { kind, args, size } = operation;
+    if (kind === "x") continue;
     const target = values[index];
     const start = step * size;
     if (kind === "@") {
@@ -138,7 +139,7 @@ function compute(loop, values, before, step, holds, most) {
       for (let unit = 0; unit < size; unit++) target[start + unit] = weights[name].values[offset + unit];
     } else if (kind === "number") {
       target[start] = operation.number;
-    } else if (kind !== "x") {
+    } else {
       apply(
         operation,
         args.map((arg) => reader(values[arg], operations[arg].size, step)),
@@ -147,7 +148,7 @@ function compute(loop, values, before, step, holds, most) {
       );
       if (kind === "line" && holds[operation.line]) applyHolds(holds[operation.line], target, start, size, step);
     }
-    for (let place = start; kind !== "x" && place < start + size; place++) {
+    for (let place = start; place < start + size; place++) {
       if (target[place] > most) target[place] = Number.POSITIVE_INFINITY;
       else if (target[place] < -most) target[place] = Number.NEGATIVE_INFINITY;
     }
@@ -162,13 +163,12 @@ function reader(values, size, step) {
 
 function multiply({ columns, size }, left, leftSize, step, weights, target) {
   const matrix = weights[columns.name].values;
-  const sums = new Float64Array(size);
+  const to = step * size;
   for (let row = 0; row < columns.rows; row++) {
     const factor = left[step * leftSize + (leftSize > 1 ? row : 0)];
     const start = row * columns.columns + columns.offset;
-    for (let unit = 0; unit < size; unit++) sums[unit] += factor * matrix[start + unit];
+    for (let unit = 0; unit < size; unit++) target[to + unit] += factor * matrix[start + unit];
   }
-  target.set(sums, step * size);
 }
 
 function apply({ kind, named, rule, signs, size, width }, read, target, start) {

@@ -55,6 +55,10 @@ class Page {
     this.chosen = this.firstNumber();
     this.step = this.model.stepOfNumber(this.chosen);
     this.speak(lang);
+    // Strips are painted, so they do not follow the theme, nor the paper, by themselves.
+    for (const media of ["print", "(prefers-color-scheme: dark)"]) {
+      matchMedia(media).addEventListener("change", () => this.picture.strips?.update());
+    }
   }
 
   speak(lang) {
@@ -395,7 +399,10 @@ class Page {
       if (!from) return;
       const dx = event.clientX - from.x;
       if (!from.moved && (Math.abs(dx) < 4 || Math.abs(event.clientY - from.y) > Math.abs(dx))) return;
-      if (!from.moved) this.begin(number);
+      if (!from.moved) {
+        this.begin(number);
+        this.setDragging(true);
+      }
       from.moved = true;
       this.next = { number, value: from.value + dx / PIXELS };
       this.frame ??= requestAnimationFrame(() => {
@@ -424,7 +431,6 @@ class Page {
     this.before = null;
     this.remember();
     this.dragged = number.address;
-    this.setDragging(true);
     clearTimeout(this.fading);
   }
 
@@ -477,7 +483,6 @@ class Page {
   /** Set a number as one change. */
   setOnce(number, value) {
     this.begin(number);
-    this.setDragging(false);
     this.set(number, value);
     this.settle(number);
   }
