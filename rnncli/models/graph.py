@@ -184,6 +184,7 @@ class Graph:
     shapes: the shapes of tensors as far as the file has them.
     name: of the model; "" if the file does not say.
     custom: the classes and functions that --custom-objects gives.
+    optimizer_parameters: the number of the numbers that the optimizer keeps; 0 without an optimizer.
     """
 
     kind: ClassVar[str] = "keras"
@@ -198,6 +199,7 @@ class Graph:
     shapes: Mapping[Ref, Shape] = field(default_factory=dict)
     name: str = ""
     custom: CustomObjects | None = None
+    optimizer_parameters: int = 0
 
     @property
     def recurrent_nodes(self) -> tuple[Node, ...]:

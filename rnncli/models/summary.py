@@ -52,6 +52,7 @@ class LayerRow:
     spec, input_shape: of a recurrent layer, if rnncli knows its cell; else None.
     attributes, taken: of a node of ONNX: its attributes, and all tensors that it takes.
     note: why rnncli does not compute the layer; "" if it does, or if only a run would show it.
+    calls: how often a module was called; None if that is not known.
     """
 
     name: str
@@ -66,6 +67,7 @@ class LayerRow:
     attributes: Mapping[str, Any] | None = None
     taken: tuple[TensorRow, ...] = ()
     note: Text = ""
+    calls: int | None = None
 
     @property
     def parameters(self) -> int:
@@ -76,6 +78,11 @@ class LayerRow:
     def trainable(self) -> int:
         """The number of these parameters that training changes."""
         return sum(weight.parameters for weight in self.weights if not weight.frozen)
+
+    @property
+    def is_repeated(self) -> bool:
+        """Whether a module was called more than once."""
+        return self.calls is not None and self.calls > 1
 
     @property
     def has_more(self) -> bool:
@@ -113,6 +120,7 @@ class Summary:
 
     file: "" for a live object.  inputs, outputs: of the model; outputs is None if nothing says them.
     name: of the model, or of the class of a live object.
+    optimizer_parameters: the number of the numbers that the optimizer keeps; 0 without an optimizer.
     """
 
     file: str
@@ -122,6 +130,7 @@ class Summary:
     outputs: tuple[TensorRow, ...] | None
     notes: tuple[Text, ...] = ()
     name: str = ""
+    optimizer_parameters: int = 0
 
     @property
     def remarks(self) -> tuple[Text, ...]:
@@ -153,8 +162,10 @@ class Summary:
             if not any(name in group for group in aliases.values()):
                 what = Message("{file}: there is no layer {name!r}.", file=self.file, name=name)
                 raise UsageError(what, did_you_mean(name, list(aliases)))
-        chosen = (row for row in self.layers if not names or aliases[row.name] & {*names})
-        return replace(self, layers=tuple(chosen))
+        if not names:
+            return self
+        chosen = (row for row in self.layers if aliases[row.name] & {*names})
+        return replace(self, layers=tuple(chosen), optimizer_parameters=0)
 
 
 def class_text(class_name: str, config: Mapping[str, Any]) -> str:

@@ -118,14 +118,14 @@ class Listing(NamedTuple):
     rows: Iterable[Any]
     columns: Sequence[str] = ()
 
-    def table(self, view: View, title: Line = (), total: str | None = None) -> Table:
-        """Return a table with a row for each thing.  total: the sum of the last column, in a row below."""
+    def table(self, view: View, title: Line = (), totals: Mapping[str, str] = {}) -> Table:
+        """Return a table with a row for each thing.  totals: numbers by name, below the last column."""
         by_name = {field.name: field for field in self.fields}
         shown = [[by_name[name] for name in column.split("/")] for column in self.columns or by_name]
         rows = [tuple(_stack(column, row, view) for column in shown) for row in self.rows]
-        if total is not None:
-            blank: list[TableCell] = [()] * (len(shown) - 2)
-            rows.append((cell(view.say("total"), "dim"), *blank, cell(total, "strong")))
+        blank: list[TableCell] = [()] * (len(shown) - 2)
+        for name, text in totals.items():
+            rows.append((cell(view.say(name), "dim"), *blank, cell(text, "strong")))
         return Table(headings((first.heading for first, *_ in shown), view), tuple(rows), title)
 
     def objects(self) -> list[dict[str, Any]]:

@@ -121,7 +121,7 @@ class ShapeAnswer(Answer):
                 weights = self._weights(layer)
                 more = [name for name in ("lines", "formula") if any(getattr(row, name) for row in weights)]
                 listing = Listing(WEIGHTS, weights, ("name", "shape", *more, "parameters"))
-                tables.append(listing.table(view, titled, _count(layer.parameters, view)))
+                tables.append(listing.table(view, titled, {"total": _count(layer.parameters, view)}))
         words = f"{view.say('parameters')}, {view.say('total')}  "
         below: tuple[Line, ...] = (
             ((), (Span(words, "dim"), Span(_count(self.report.parameters, view), "strong")))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from operator import attrgetter
 from typing import Any
 
@@ -53,6 +54,11 @@ def _parameters(layer: LayerRow, view: View) -> str:
     return f"{layer.parameters:,}" if layer.weights else ""
 
 
+def _calls(layer: LayerRow, _: View) -> str:
+    """Return how often a module was called, if more than once: torchinfo's `(recursive)`."""
+    return str(layer.calls) if layer.is_repeated else ""
+
+
 def _attributes(layer: LayerRow, _: View) -> str:
     return " ".join(f"{name}={value}" for name, value in (layer.attributes or {}).items())
 
@@ -79,6 +85,7 @@ LAYERS = (
     Field("inputs", lambda row: row.inputs and list(row.inputs), "reads", _inputs, lead=True),
     Field("outputs", lambda row: _tensors(row.outputs), "output", _shapes),
     Field("mask", lambda row: row.mask or None, "mask", _mask, lead=True),
+    Field("calls", heading="calls", show=_calls, json=lambda row: row.calls is not None),
     Field("parameters", heading="parameters", show=_parameters),
     Field("trainable_parameters", lambda row: row.trainable),
     Field("attributes", show=_attributes, json=lambda row: row.attributes is not None),
@@ -93,14 +100,16 @@ RECORDS = (
     *LAYERS[:2],
     Field("inputs", lambda row: " ".join(row.inputs or ())),
     Field("shape", lambda row: "; ".join(format_shape(made.shape) for made in row.outputs if made.shape)),
-    *LAYERS[4:7],
+    LAYERS[4],
+    *LAYERS[6:8],
     Field("recurrent"),
+    Field("calls"),
 )
 """What CSV says of a layer."""
 FORMS = (
-    ("name", "class_name/attributes", "inputs", "outputs", "mask", "parameters"),
-    ("name", "class_name/attributes/inputs", "outputs", "mask", "parameters"),
-    ("name/class_name/attributes/inputs", "outputs/mask", "parameters"),
+    ("name", "class_name/attributes", "inputs", "outputs", "mask", "calls", "parameters"),
+    ("name", "class_name/attributes/inputs", "outputs", "mask", "calls", "parameters"),
+    ("name/class_name/attributes/inputs", "outputs/mask", "calls", "parameters"),
 )
 """The columns of the table of layers, for ever narrower pages."""
 
@@ -129,6 +138,7 @@ class SummaryAnswer(Answer):
             "parameters": summary.parameters,
             "trainable_parameters": summary.trainable_parameters,
             "recurrent_parameters": summary.recurrent_parameters,
+            **({"optimizer_parameters": kept} if (kept := summary.optimizer_parameters) else {}),
         }
 
     def page(self, view: View) -> Page:
@@ -136,9 +146,12 @@ class SummaryAnswer(Answer):
         summary, dot = self.summary, marks(view).dot
         shown = [row for row in summary.layers if view.full or row.class_name != CONSTANT]
         empty = {name for name in ("mask", "attributes") if not any(getattr(row, name) for row in shown)}
+        empty |= set() if any(row.is_repeated for row in shown) else {"calls"}
         empty |= {"inputs"} if _is_chain(summary, shown) else set()
         listings = (Listing(LAYERS, shown, _columns(form, empty)) for form in FORMS)
-        tables = (listing.table(view, total=f"{summary.parameters:,}") for listing in listings)
+        totals = {"total": summary.parameters, "optimizer parameters": summary.optimizer_parameters}
+        sums = {name: f"{number:,}" for name, number in totals.items() if number or name == "total"}
+        tables = (listing.table(view, totals=sums) for listing in listings)
         parts: list[PagePart] = [Variants([(table,) for table in tables])]
         if left_out := len(summary.layers) - len(shown):
             text = "{count} Constant nodes are not shown; {--full} shows them"
@@ -157,8 +170,12 @@ class SummaryAnswer(Answer):
         return Page(first, notes, tuple(parts))
 
     def records(self, view: View) -> Records:
-        """Return one row per layer."""
-        return Listing(RECORDS, self.summary.layers).records()
+        """Return one row per layer, and a row with the parameters of the optimizer, if there is one."""
+        header, rows = Listing(RECORDS, self.summary.layers).records()
+        if not (kept := self.summary.optimizer_parameters):
+            return header, rows
+        last = {"name": "optimizer parameters", "parameters": kept}
+        return header, chain(rows, [tuple(last.get(name, "") for name in header)])
 
     def _counts(self, view: View) -> Iterator[str]:
         """Yield how many of the parameters are recurrent, and are not trained."""

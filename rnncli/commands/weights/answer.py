@@ -294,7 +294,7 @@ def _other_tensors(contents: Contents, view: View) -> tuple[Table, ...]:
         return ()
     shown = shapes[: None if view.full else MAX_OTHERS]
     total = f"{sum(prod(shape) for _, shape in shapes):,}"
-    table = Listing(OTHERS, shown).table(view, total=total)
+    table = Listing(OTHERS, shown).table(view, totals={"total": total})
     if len(shown) < len(shapes):
         left = (cell(f"{marks(view).ellipsis} {len(shapes) - len(shown)}", "dim"), (), ())
         table = table._replace(rows=(*table.rows[:-1], left, table.rows[-1]))

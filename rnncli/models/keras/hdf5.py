@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import codecs
 import io
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from itertools import count, takewhile
 from typing import Any, BinaryIO, Literal, NamedTuple, TypeAlias
@@ -98,6 +98,7 @@ class FileContents(NamedTuple):
     config: the config of the model, as JSON text (parsed by `rnncli.models.reading`); None if there is none.
     version, backend: of Keras; "" if the file does not say.
     root: the groups; without any in an older file.
+    optimizer: the shapes of the optimizer's variables.
     layers: in an older file, the arrays of each layer by path, such as `lstm/lstm_cell/kernel:0`, in the
         order of Keras; a layer may be a nested model.  None in a file of Keras 3.
     """
@@ -107,6 +108,7 @@ class FileContents(NamedTuple):
     backend: str
     root: Group
     layers: Mapping[str, list[tuple[str, Array]]] | None
+    optimizer: Sequence[tuple[int, ...]] = ()
 
 
 def read(data: bytes, advice: Text, *, datasets: Datasets = "all") -> FileContents:
@@ -140,7 +142,9 @@ def read(data: bytes, advice: Text, *, datasets: Datasets = "all") -> FileConten
     for group, name, array in contents["arrays"]:
         arrays = root.at(group).arrays if layers is None else layers.setdefault(group, [])
         arrays.append((name, array))
-    return FileContents(contents["config"], contents["version"], contents["backend"], root, layers)
+    return FileContents(
+        contents["config"], contents["version"], contents["backend"], root, layers, contents["optimizer"]
+    )
 
 
 def _find(data: bytes, wanted: Datasets, stack: ExitStack) -> dict[str, Any]:
@@ -161,6 +165,7 @@ def _find(data: bytes, wanted: Datasets, stack: ExitStack) -> dict[str, Any]:
             "backend": walk.attribute("backend"),
             "names": list(walk.names.items()) if walk.older_root is None else None,
             "arrays": arrays,
+            "optimizer": walk.optimizer(),
         }
     except InputError:
         raise
@@ -193,6 +198,29 @@ class _FileWalk:
             for group, name, dataset in weights
             if not skip_others or not isinstance(dataset, self.h5py.Dataset) or dataset.dtype.kind in "fiu"
         ]
+
+    def optimizer(self) -> list[tuple[int, ...]]:
+        """Return the shapes of the optimizer's variables; none if its groups are broken: nothing needs them.
+
+        An optimizer around another has all variables in its own group, and the inner one's again below.
+        """
+        with suppress(Exception):  # h5py raises many types of exception for broken files
+            if self._has(self.file, "optimizer"):
+                return list(self._shapes(self._at(self.file, "optimizer/vars"), 0))
+            if self._has(self.file, "optimizer_weights"):
+                return list(self._shapes(self._at(self.file, "optimizer_weights"), 0))
+        return []
+
+    def _shapes(self, group: Any, depth: int) -> Iterator[tuple[int, ...]]:
+        """Yield the shapes of the datasets of numbers in a group."""
+        if not isinstance(group, self.h5py.Group):
+            return
+        for name in group:
+            item = self._at(group, name)
+            if isinstance(item, self.h5py.Dataset) and item.dtype.kind in "fiu" and item.shape is not None:
+                yield item.shape
+        for child in self._children(group, depth).values():
+            yield from self._shapes(child, depth + 1)
 
     def attribute(self, name: str) -> str:
         """Return a text that the file, or the group of an older file, has under this name; else ""."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 from rnncli.errors import InputError, Message, Text, format_names, inside, shorten
@@ -46,10 +47,29 @@ def read(source: Source) -> Graph | None:
             raise InputError(
                 "its config does not describe a Keras model ({reason}).", keras_file.ADVICE, reason=reason
             ) from None
+    graph = replace(graph, optimizer_parameters=_count_optimizer(stored))
     if stored.backend == "theano" and any(node.class_name in CONVOLUTIONS for node in graph.nodes):
         note = Message("Theano stored the kernels of convolutions reversed; they are reversed back.")
         graph = replace(graph, notes=(*graph.notes, note))
     return graph
+
+
+def _count_optimizer(stored: FileContents) -> int:
+    """Return how many numbers the optimizer keeps, as Keras counts them; 0 for one that never trained.
+
+    It then has its counter and its learning rate alone.  So has a trained SGD without momentum, which an
+    older file does not tell from it.
+    """
+
+    def said(*names: str) -> Any:
+        """Return what the config says of the optimizer under these names; None if nothing."""
+        found = stored.config
+        for name in ("compile_config", "optimizer", *names):
+            found = found.get(name) if isinstance(found, Mapping) else None
+        return found
+
+    is_plain = said("class_name") == "SGD" and not said("config", "momentum")
+    return sum(map(prod, stored.optimizer)) if is_plain or any(stored.optimizer) else 0
 
 
 def read_graph_alone(source: Source) -> Graph | None:

@@ -67,7 +67,10 @@ def summarize(graph: Graph, sizes: Mapping[str, Shape]) -> Summary:
     made = [_row(node, first, hidden, counter, tensor) for node in graph.nodes if node.name not in hidden]
     inputs = tuple(TensorRow(w.name, shapes[w.name], w.dtype) for w in graph.inputs)
     outputs = tuple(tensor(ref, ref.node) for ref in graph.outputs)
-    return Summary(graph.file, graph.origin, inputs, tuple(made), outputs, graph.notes, graph.name)
+    return Summary(
+        graph.file, graph.origin, inputs, tuple(made), outputs, graph.notes, graph.name,
+        graph.optimizer_parameters,
+    )  # fmt: skip
 
 
 def _row(

@@ -31,14 +31,23 @@ def summarize(model: Any, given: Any, _call: Callable[[], object]) -> Summary:
             if wanted.name in shapes:
                 _require_shape(wanted, shapes[wanted.name])
         summary = summarize_graph(graph, shapes)
-        return replace(summary, origin=origin, notes=(), name=title)
+        kept = _count_optimizer(model)
+        return replace(summary, origin=origin, notes=(), name=title, optimizer_parameters=kept)
     if is_recurrent(model) and given is not None and (built := _input_shape(model)):
         sizes = ("batch", *(None for _ in built[1:-1]), built[-1])
         _require_shape(ModelInput("input", sizes, model.compute_dtype), tuple(np.shape(given)))
     notes: tuple[Text, ...] = ()
     if unbuilt := [entry.name for entry in find_layers(model) if not entry.layer.built]:
         notes = (Message("not built yet, so without weights: {names}", names=format_names(unbuilt)),)
-    return Summary("", origin, (), tuple(_rows(model)), None, notes, title)
+    return Summary("", origin, (), tuple(_rows(model)), None, notes, title, _count_optimizer(model))
+
+
+def _count_optimizer(model: Any) -> int:
+    """Return how many numbers the optimizer of a compiled model keeps; 0 before its first step."""
+    optimizer = getattr(model, "optimizer", None) if getattr(model, "compiled", False) else None
+    if not getattr(optimizer, "built", False):
+        return 0
+    return sum(int(np.prod(variable.shape)) for variable in getattr(optimizer, "variables", ()))
 
 
 def _graph(model: Any) -> Graph | None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -31,8 +33,9 @@ def summarize(model: nn.Module, given: Any, call: Callable[[], object]) -> Summa
     call: calls the module with the input.
     """
     seen: Observed = {}
+    calls: Counter[str] = Counter()
     if given is not None:
-        with _observed(model, seen):
+        with _observed(model, seen, calls):
             try:
                 call()
             except LayerError:
@@ -40,9 +43,10 @@ def summarize(model: nn.Module, given: Any, call: Callable[[], object]) -> Summa
                     raise
     counter, rows = WeightCounter(), list[LayerRow]()
     for path, module in named_modules(model):
-        weights = _weights(module)
+        weights, number = _weights(module), None if given is None else calls[path]
         if isinstance(module, RECURRENT):
-            rows += _recurrent(path, module, weights, seen, counter)
+            made_rows = _recurrent(path, module, weights, seen, counter)
+            rows += [replace(row, calls=number) for row in made_rows]
         elif weights or not [*module.children()]:
             taken, made = seen.get(path, ((), ()))
             path = path or type(module).__name__.lower()
@@ -55,6 +59,7 @@ def summarize(model: nn.Module, given: Any, call: Callable[[], object]) -> Summa
                     outputs=tuple(row._replace(name=name) for row, name in zip(made, names, strict=True)),
                     weights=_count(weights, counter),
                     taken=taken,
+                    calls=number,
                 )
             )
     taken, made = seen.get("", ((), ()))
@@ -65,15 +70,17 @@ def summarize(model: nn.Module, given: Any, call: Callable[[], object]) -> Summa
 
 
 @contextmanager
-def _observed(model: nn.Module, seen: Observed) -> Iterator[None]:
-    """Note what each module takes and returns in its first call."""
+def _observed(model: nn.Module, seen: Observed, calls: Counter[str]) -> Iterator[None]:
+    """Note what each module takes and returns in its first call, and count its calls."""
 
     def rows(value: Any) -> tuple[TensorRow, ...]:
         return tuple(flatten("", value, _row).values())
 
     def hook(path: str) -> Any:
         def note(_: Any, args: Any, kwargs: Any, returned: Any) -> None:
-            seen.setdefault(path, (rows([args, kwargs]), rows(returned)))
+            calls[path] += 1
+            if path not in seen:
+                seen[path] = rows([args, kwargs]), rows(returned)
 
         return note
 

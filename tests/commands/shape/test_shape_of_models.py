@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 import warnings
 import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import onnxruntime
 import pytest
@@ -86,6 +88,14 @@ def settle(text: str) -> str:
     return text.replace(keras.__version__, "VERSION")
 
 
+OPTIMIZERS: Mapping[str, Any] = {
+    "adam": keras.optimizers.Adam,
+    "momentum": lambda: keras.optimizers.SGD(momentum=0.9),
+    "averages": lambda: keras.optimizers.Adam(amsgrad=True, use_ema=True),
+    "scaled": lambda: keras.optimizers.LossScaleOptimizer(keras.optimizers.RMSprop()),
+}
+
+
 class TestKeras:
     @pytest.mark.parametrize("seed", range(5))
     def test_random_models_have_the_shapes_masks_and_counts_of_keras(self, seed: int, tmp_path: Path) -> None:
@@ -112,6 +122,46 @@ class TestKeras:
         for suffix in (".keras", ".h5"):
             model.save(tmp_path / f"m{suffix}")
             check_layers(model, tmp_path / f"m{suffix}")
+
+    @pytest.mark.parametrize("suffix", [".keras", ".h5"])
+    @pytest.mark.parametrize("name", list(OPTIMIZERS))
+    def test_the_parameters_of_the_optimizer_are_counted_as_in_its_summary(
+        self, name: str, suffix: str, tmp_path: Path, rnncli: Run
+    ) -> None:
+        given = keras.Input((4, 3))
+        model = keras.Model(given, k.Dense(1, name="dense")(k.LSTM(2, name="lstm")(given)))
+        model.compile(OPTIMIZERS[name](), loss=keras.losses.MeanSquaredError())
+        path = tmp_path / f"m{suffix}"
+        model.save(path)
+        assert summary_of(path).optimizer_parameters == 0  # no step was made
+        model.fit(np.zeros((2, 4, 3)), np.zeros((2, 1)), verbose=0)
+        texts: list[str] = []
+        model.summary(print_fn=texts.append)
+        (said,) = re.findall(r"Optimizer params: ([\d,]+)", texts[0])
+        model.save(path)
+        assert shape_of(model).document()["optimizer_parameters"] == int(said)
+        assert summary_of(path).optimizer_parameters == int(said)
+        document = json.loads(rnncli("shape", "--model", str(path), "-f", "json").stdout)
+        assert document["optimizer_parameters"] == int(said)
+        assert document["parameters"] == model.count_params() == 51
+        for form in ("table", "markdown", "html", "csv"):
+            shown = rnncli("shape", "--model", str(path), "-f", form).stdout
+            assert re.search(rf"optimizer parameters(\W|</?\w+[^>]*>)+{said}\b", shown), shown
+        of_a_layer = rnncli("shape", "--model", f"{path}#dense", "-f", "json").stdout
+        assert "optimizer_parameters" not in json.loads(of_a_layer)
+
+    def test_an_optimizer_without_variables_and_one_that_is_broken(self, tmp_path: Path) -> None:
+        given = keras.Input((4, 3))
+        model = keras.Model(given, k.LSTM(2)(given))
+        model.compile(keras.optimizers.SGD(), loss=keras.losses.MeanSquaredError())
+        model.fit(np.zeros((2, 4, 3)), np.zeros((2, 2)), verbose=0)
+        model.save(tmp_path / "m.keras")
+        assert summary_of(tmp_path / "m.keras").optimizer_parameters == 2  # its counter and learning rate
+        model.save(tmp_path / "m.h5")
+        with h5py.File(tmp_path / "m.h5", "a") as file:
+            del file["optimizer_weights"]
+            file["optimizer_weights"] = h5py.SoftLink("/nowhere")
+        assert summary_of(tmp_path / "m.h5").parameters == model.count_params()
 
     def test_images_and_volumes(self, tmp_path: Path) -> None:
         for rank in (4, 5):

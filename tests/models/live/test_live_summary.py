@@ -97,6 +97,46 @@ class TestPyTorch:
         assert torch.equal(torch.get_rng_state(), state)
         assert random.getstate() == draws
 
+    def test_a_module_that_is_called_more_than_once_is_marked(self) -> None:
+        class Loop(nn.Module):
+            def __init__(self) -> None:
+                super().__init__()
+                self.cell, self.mix, self.head = nn.GRUCell(3, 4), nn.Linear(4, 4), nn.Linear(4, 1)
+
+            def forward(self, x: torch.Tensor) -> torch.Tensor:
+                hidden = torch.zeros(len(x), 4)
+                for step in range(x.shape[1]):
+                    hidden = torch.relu(self.mix(self.cell(x[:, step], hidden)))
+                scores: torch.Tensor = self.head(hidden)
+                return scores
+
+        net, calls = Loop(), dict.fromkeys(("cell", "mix", "head"), 0)
+        x = torch.rand(2, 5, 3)
+
+        def count(name: str) -> None:
+            calls[name] += 1
+
+        hooks = [
+            getattr(net, name).register_forward_hook(lambda *_, name=name: count(name)) for name in calls
+        ]
+        net.eval()(x)
+        for hook in hooks:
+            hook.remove()
+        report = rnncli.shape(x, net)
+        assert {name: layer["calls"] for name, layer in layers_of(report).items()} == calls == {
+            "cell": 5, "mix": 5, "head": 1
+        }  # fmt: skip
+        rows = [line.split() for line in str(report).splitlines()]
+        assert ["layer", "class", "output", "calls", "parameters"] in rows
+        assert ["cell", "GRUCell", "(2,", "4)", "5", "108"] in rows
+        assert ["head", "Linear", "(2,", "1)", "5"] in rows  # 5 parameters, and no mark
+        assert ">calls<" in report._repr_html_()
+        pytest.importorskip("pandas")
+        assert report.to_dataframe()["calls"].tolist() == [5, 5, 1]
+        once = rnncli.shape(torch.zeros(2, 3), nn.Sequential(nn.Linear(3, 4)))
+        assert "calls" not in str(once)
+        assert "calls" not in layers_of(rnncli.shape(net))["cell"]
+
     def test_a_module_without_recurrent_layers(self) -> None:
         net = nn.Sequential(nn.Linear(3, 4), nn.ReLU())
         layers = layers_of(rnncli.shape(torch.zeros(2, 3), net))
