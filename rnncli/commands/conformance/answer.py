@@ -75,12 +75,8 @@ class CasesAnswer(Answer):
 
     def records(self, view: View) -> Records:
         """Return a row for each case."""
-        names = ("name", "operator", "attribute", "inputs", "outputs", "type", "tolerance", "readings")
-        rows = (
-            tuple("; ".join(value) if isinstance(value, list) else value for value in described.values())
-            for described in map(describe, self.cases)
-        )
-        return names, rows
+        described = list(map(describe, self.cases))
+        return tuple(described[0]), (tuple(map(_join, case.values())) for case in described)
 
 
 class ConformanceAnswer(Answer):
@@ -99,42 +95,35 @@ class ConformanceAnswer(Answer):
 
     def document(self, view: View) -> dict[str, Any]:
         """Return every case with its verdict, and every explanation with its cases."""
+        explanations = [item._asdict() | {"look": view.say(item.look)} for item in self.explanations]
         return {
             **head(),
             "implementation": self.name,
             "verdicts": {verdict: self.verdicts[verdict] for verdict in VERDICTS},
-            "cases": [
-                {
-                    "name": judgement.case.name,
-                    "attribute": judgement.case.attribute,
-                    "verdict": judgement.verdict,
-                    "explanations": self._names_for(judgement),
-                    "reason": view.say(judgement.reason),
-                }
-                for judgement in self.judgements
-            ],
-            "explanations": [
-                {
-                    "name": explanation.name,
-                    "look": view.say(explanation.look),
-                    "cases": list(explanation.cases),
-                }
-                for explanation in self.explanations
-            ],
+            "cases": self._list_cases(view),
+            "explanations": explanations,
         }
 
     def records(self, view: View) -> Records:
         """Return a row for each case."""
-        rows = (
-            (
-                judgement.case.name,
-                judgement.case.attribute,
-                judgement.verdict,
-                "; ".join(self._names_for(judgement)),
-            )
+        names = ("name", "attribute", "verdict", "explanations")
+        return names, (tuple(_join(case[name]) for name in names) for case in self._list_cases(view))
+
+    def _list_cases(self, view: View) -> list[dict[str, Any]]:
+        return [
+            {
+                "name": judgement.case.name,
+                "attribute": judgement.case.attribute,
+                "verdict": judgement.verdict,
+                "explanations": [
+                    explanation.name
+                    for explanation in self.explanations
+                    if judgement.case.name in explanation.cases
+                ],
+                "reason": view.say(judgement.reason),
+            }
             for judgement in self.judgements
-        )
-        return ("name", "attribute", "verdict", "explanations"), rows
+        ]
 
     def page(self, view: View) -> Page:
         """Return the matrix, then the explanations, then why other cases have no numbers."""
@@ -155,10 +144,6 @@ class ConformanceAnswer(Answer):
         title = (self.name, view.say(count(len(self.judgements), "case")), numbers)
         parts = (Table(headings, rows), *self._explain(view), *self._list_reasons(view))
         return Page(Paragraph(marks(view).dot.join(title), "strong", breaks="dots"), (), parts)
-
-    def _names_for(self, judgement: Judgement) -> list[str]:
-        name = judgement.case.name
-        return [explanation.name for explanation in self.explanations if name in explanation.cases]
 
     def _explain(self, view: View) -> Iterator[PagePart]:
         """Yield what explains the wrong numbers, and where to look in the code."""
@@ -190,6 +175,11 @@ class ConformanceAnswer(Answer):
                 yield Paragraph(_with_cases(reason.rstrip("."), cases[reason], view), "dim", mark="- ")
             if rest := len(reasons) - len(shown):
                 yield Paragraph(view.say("{count} more: add --full", count=rest), "dim", mark="- ")
+
+
+def _join(value: Any) -> Any:
+    """Return a value of a row; a list as text."""
+    return "; ".join(value) if isinstance(value, list) else value
 
 
 def _with_cases(text: str, cases: Sequence[str], view: View) -> str:

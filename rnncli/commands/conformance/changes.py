@@ -34,6 +34,11 @@ def leave(rule: Change, node: Recurrence, *given: Any) -> Any:
     return next(value for value in given if isinstance(value, np.ndarray))
 
 
+def flip_all(rule: Change, node: Recurrence, d: int, array: Array) -> Array:
+    """Reverse all steps, also those after the end of a sequence."""
+    return array[::-1]
+
+
 def in_backward(changes: Changes) -> Changes:
     """Limit changes of methods whose first argument is a direction to the backward ones."""
 
@@ -121,7 +126,7 @@ def choose_functions(change: Callable[[list[Any], list[Any], Sequence[str]], lis
 
     def choose(rule: Change, node: Recurrence) -> list[Any]:
         names = DEFAULTS[node.operator] * len(node.is_backward)
-        defaults = [Activation(FUNCTIONS[name.lower()], None, None) for name in names]
+        defaults = [Activation(FUNCTIONS[name], None, None) for name in names]
         return change(rule(), defaults, node.attributes.get("activations", names))
 
     return {"activations": choose}

@@ -8,10 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rnncli.case import Array
 from rnncli.commands.conformance.cases import GATES, OUTPUTS, KitCase
 from rnncli.commands.conformance.changes import (
-    Change,
     Changes,
     bound,
     bound_states,
@@ -20,6 +18,7 @@ from rnncli.commands.conformance.changes import (
     change_output,
     change_weight,
     choose_functions,
+    flip_all,
     ignore_layout,
     in_backward,
     in_run,
@@ -33,7 +32,7 @@ from rnncli.commands.conformance.changes import (
     take_inputs,
     unclip,
 )
-from rnncli.commands.conformance.oracle import Recurrence
+from rnncli.commands.conformance.oracle import FUNCTIONS, Recurrence
 from rnncli.errors import Message
 
 
@@ -99,9 +98,6 @@ COUPLED = Message("Look at input_forget: with 1, ft is 1 - it.")
 # fmt: on
 
 ALL, GATED, GRU, LSTM = ("RNN", "GRU", "LSTM"), ("GRU", "LSTM"), ("GRU",), ("LSTM",)
-CANONICAL = ("Relu", "Tanh", "Sigmoid", "Affine", "LeakyRelu", "ThresholdedRelu", "ScaledTanh", "HardSigmoid",
-             "Elu", "Softsign", "Softplus")  # fmt: skip
-"""The activations, as the operator's text spells them."""
 H, C, BOTH = "initial_h", "initial_c", frozenset({"initial_h", "initial_c"})
 ALPHA, BETA = "activation_alpha", "activation_beta"
 
@@ -114,11 +110,7 @@ def _family(look: Message, *rows: tuple[str, str, tuple[str, ...], Changes]) -> 
 
 def _list_backward() -> Iterator[Fault]:
     """Yield the faults of a backward direction: alone, in a bidirectional node, and in both."""
-
     # fmt: off
-    def flip_all(rule: Change, node: Recurrence, d: int, array: Array) -> Array:
-        return array[::-1]
-
     rows: tuple[tuple[str, str, Changes], ...] = (
         ("computed forward", "", {"processing_order": leave, "input_order": leave}),
         ("with Y in the order of processing", "", {"input_order": leave}),
@@ -320,9 +312,9 @@ ROWS = (
         ("activations of the backward half ignored", f"activations {TWO}", ALL, take_defaults(
             lambda at, name, count: at >= count // 2)),
         ("activations ignored where spelled in other letters", "activations", ALL, take_defaults(
-            lambda at, name, count: name not in CANONICAL)),
+            lambda at, name, count: name not in FUNCTIONS)),
         *((f"{kind} computed as the default activation", f"activation={kind.lower()}", ALL,
-           take_default_of(kind)) for kind in CANONICAL),
+           take_default_of(kind)) for kind in FUNCTIONS),
     ),
     *_family(NUMBERS, *((name, needs, ALL, {"numbers": change}) for name, needs, change in (
         ("activation_alpha ignored", ALPHA,

@@ -27,19 +27,20 @@ class Function(NamedTuple):
 
 
 FUNCTIONS = {
-    "relu": Function(lambda x, _, __: np.maximum(x, 0)),
-    "tanh": Function(lambda x, _, __: np.tanh(x)),
-    "sigmoid": Function(lambda x, _, __: 1 / (1 + np.exp(-x))),
-    "affine": Function(lambda x, alpha, beta: alpha * x + beta, 1.0, 0.0),
-    "leakyrelu": Function(lambda x, alpha, _: np.where(x >= 0, x, alpha * x), 0.01),
-    "thresholdedrelu": Function(lambda x, alpha, _: np.where(x >= alpha, x, 0), 1.0),
-    "scaledtanh": Function(lambda x, alpha, beta: alpha * np.tanh(beta * x), 1.0, 1.0),
-    "hardsigmoid": Function(lambda x, alpha, beta: np.clip(alpha * x + beta, 0, 1), 0.2, 0.5),
-    "elu": Function(lambda x, alpha, _: np.where(x >= 0, x, alpha * np.expm1(np.minimum(x, 0))), 1.0),
-    "softsign": Function(lambda x, _, __: x / (1 + np.abs(x))),
-    "softplus": Function(lambda x, _, __: np.log1p(np.exp(x))),
+    "Relu": Function(lambda x, _, __: np.maximum(x, 0)),
+    "Tanh": Function(lambda x, _, __: np.tanh(x)),
+    "Sigmoid": Function(lambda x, _, __: 1 / (1 + np.exp(-x))),
+    "Affine": Function(lambda x, alpha, beta: alpha * x + beta, 1.0, 0.0),
+    "LeakyRelu": Function(lambda x, alpha, _: np.where(x >= 0, x, alpha * x), 0.01),
+    "ThresholdedRelu": Function(lambda x, alpha, _: np.where(x >= alpha, x, 0), 1.0),
+    "ScaledTanh": Function(lambda x, alpha, beta: alpha * np.tanh(beta * x), 1.0, 1.0),
+    "HardSigmoid": Function(lambda x, alpha, beta: np.clip(alpha * x + beta, 0, 1), 0.2, 0.5),
+    "Elu": Function(lambda x, alpha, _: np.where(x >= 0, x, alpha * np.expm1(np.minimum(x, 0))), 1.0),
+    "Softsign": Function(lambda x, _, __: x / (1 + np.abs(x))),
+    "Softplus": Function(lambda x, _, __: np.log1p(np.exp(x))),
 }
-"""By the name in small letters."""
+"""By the name as the operator's text spells it."""
+IN_SMALL_LETTERS = {name.lower(): function for name, function in FUNCTIONS.items()}
 DEFAULTS = {"RNN": ("Tanh",), "GRU": ("Sigmoid", "Tanh"), "LSTM": ("Sigmoid", "Tanh", "Tanh")}
 """The functions f, g and h of one direction."""
 
@@ -135,7 +136,7 @@ class Recurrence:
     def activations(self) -> list[Activation]:
         """Return the functions of all directions, each with its alpha and beta."""
         names = self.attributes.get("activations", DEFAULTS[self.operator] * len(self.is_backward))
-        functions = [FUNCTIONS[name.lower()] for name in names]
+        functions = [IN_SMALL_LETTERS[name.lower()] for name in names]
         alphas = self.numbers("activation_alpha", [function.alpha for function in functions])
         betas = self.numbers("activation_beta", [function.beta for function in functions])
         return list(map(Activation, functions, alphas, betas))

@@ -25,7 +25,7 @@ from rnncli.case import Array
 from rnncli.commands.conformance.cases import KitCase
 from rnncli.commands.conformance.judge import Failure
 from rnncli.commands.conformance.kit import folder_of, write_kit
-from rnncli.errors import Message, Text, UsageError, first_nonblank_line, shorten
+from rnncli.errors import Message, UsageError, first_nonblank_line, shorten
 from rnncli.process.signals import exit_cleanly
 
 Answer = Mapping[str, Array] | Failure
@@ -117,7 +117,8 @@ def _run_for_each(words: Sequence[str], cases: Sequence[KitCase], seconds: float
             if code is None or code < 0:
                 yield case, _explain_end(code, program.log)
             elif code > 0:
-                yield case, Failure("refused", _last_line(program.log) or _exit_code(code))
+                reason = _last_line(program.log) or Message("exit code {code}", code=code)
+                yield case, Failure("refused", reason)
             else:
                 yield next(read_results(program.results, [case]), None) or (case, _refuse(program.log))
 
@@ -221,16 +222,12 @@ def _explain_end(code: int | None, log: Path) -> Failure:
         return Failure("timed out")
     if code > 0:
         line = _last_line(log)
-        text = Message("exit code {code}: {line}", code=code, line=line) if line else _exit_code(code)
-        return Failure("crashed", text)
+        template = "exit code {code}: {line}" if line else "exit code {code}"
+        return Failure("crashed", Message(template, code=code, line=line))
     try:
         return Failure("crashed", signal.Signals(-code).name)
     except ValueError:
         return Failure("crashed", Message("signal {number}", number=-code))
-
-
-def _exit_code(code: int) -> Text:
-    return Message("exit code {code}", code=code)
 
 
 def _last_line(log: Path) -> str:
