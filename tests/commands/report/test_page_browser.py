@@ -440,7 +440,23 @@ def test_strips_follow_the_theme_and_the_paper(opens: Any) -> None:
     painted = "document.querySelector('canvas').toDataURL()"
     page = opens("-l", "lstm", "--units", "24", "--input-shape", "1,50,8", "--seed", "1", color_scheme="dark")
     dark = page.ask(painted)
-    page.page.emulate_media(media="print")
-    paper = page.ask(painted)
-    page.page.emulate_media(media="screen", color_scheme="light")
-    assert page.ask(painted) == paper != dark
+    for media in ({"media": "print"}, {"media": "screen", "color_scheme": "light"}):
+        page.page.emulate_media(**media)
+        page.page.wait_for_function(f"(dark) => {painted} !== dark", arg=dark)
+        page.page.emulate_media(media="screen", color_scheme="dark")
+        page.page.wait_for_function(f"(dark) => {painted} === dark", arg=dark)
+
+
+def test_the_backward_half_of_the_last_output_belongs_to_the_first_step(opens: Any) -> None:
+    page = opens("-l", "bilstm", "--seed", "1")
+    page.number("hidden_state[0,4]").click()
+    assert page.page.locator(".box.now").first.get_attribute("data-step") == "0"
+    page.page.get_by_role("slider").fill("2")
+    assert page.page.locator(".value").inner_text().startswith("backward/hidden[0,2,1] =")
+
+
+@pytest.mark.parametrize("width", [400, 1280])
+def test_products_fit_beside_their_names(opens: Any, width: int) -> None:
+    page = opens("-l", "bilstm", "--seed", "1", viewport={"width": width, "height": 900})
+    page.number("forward/forget[0,3,1]").click()
+    assert page.page.locator(".terms .scroll").evaluate("(frame) => frame.scrollWidth <= frame.clientWidth")

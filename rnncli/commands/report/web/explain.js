@@ -47,11 +47,8 @@ function explainInput(model, target) {
 
 function explainReturned(model, { layer, tensor, sequence, row, unit }) {
   const done = model.of(sequence)[model.layers.indexOf(layer)];
-  const { units } = layer.halves.forward.cell;
-  const merged = layer.flags.bidirectional && !tensor.half;
-  if (!merged || layer.flags.merge === "concat") {
-    const half = tensor.half || (merged && unit >= units ? "backward" : "forward");
-    const inside = merged && half === "backward" ? unit - units : unit;
+  if (!layer.flags.bidirectional || tensor.half || layer.flags.merge === "concat") {
+    const { half, unit: inside } = model.originOf({ layer, tensor, unit });
     return explainOutput(model, layer, half, tensor, done.halves[half], { sequence, row, unit: inside });
   }
   const parts = model.halvesOf(layer).map((half) => {

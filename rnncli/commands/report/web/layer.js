@@ -329,11 +329,22 @@ export class Model {
     return this.halvesOf(target.layer).includes(target.half) ? addressOf(target) : null;
   }
 
+  /** Return {half, unit}: where a returned number comes from; the first half if both are merged into it. */
+  originOf({ layer, tensor, unit }) {
+    const { units } = layer.halves.forward.cell;
+    const { bidirectional, merge } = layer.flags;
+    if (bidirectional && !tensor.half && merge === "concat" && unit >= units) {
+      return { half: "backward", unit: unit - units };
+    }
+    return { half: tensor.half || "forward", unit };
+  }
+
   /** Return the input's time step that a number belongs to. */
   stepOfNumber(address) {
-    const { kind, layer, tensor, sequence, row, step } = this.locate(address);
+    const target = this.locate(address);
+    const { kind, layer, tensor, sequence, row, step } = target;
     if (kind !== "returned") return Math.max(step, 0);
-    const half = tensor.half || "forward";
+    const { half } = this.originOf(target);
     const done = this.of(sequence)[this.layers.indexOf(layer)].halves[half];
     return tensor.isSequence ? this.stepOf(layer, half, done, row) : done.order[done.steps - 1];
   }

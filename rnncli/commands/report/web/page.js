@@ -240,9 +240,8 @@ class Page {
     this.step = step;
     const target = this.model.locate(this.chosen);
     if (target.kind === "returned" && !target.tensor.isSequence) {
-      const half = target.tensor.half || "forward";
+      const { half, unit } = this.model.originOf(target);
       const line = this.layer.halves[half].cell.states[target.tensor.state ?? 0];
-      const unit = Math.min(target.unit, this.layer.halves[half].cell.units - 1);
       this.chosen = addressOf({ layer: this.layer, half, line, sequence: this.sequence, step, unit });
     } else this.chosen = moved(this.model, this.chosen, { step });
     this.show({}, isLarge(this.model, this.layer));
@@ -520,9 +519,10 @@ function moved(model, address, { sequence, step, unit }) {
     if (unit !== undefined) indices[indices.length - 1] = String(unit);
     const isTimed = target.kind !== "returned" || target.tensor.isSequence;
     if (step !== undefined && isTimed && indices.length > 2) {
-      const half = target.kind === "returned" ? target.tensor.half || "forward" : null;
-      const done = half && model.of(target.sequence)[model.layers.indexOf(target.layer)].halves[half];
-      indices[1] = String(done ? model.stepOf(target.layer, half, done, step) : step);
+      const { layer, kind } = target;
+      const { half } = kind === "returned" ? model.originOf(target) : {};
+      const done = model.of(target.sequence)[model.layers.indexOf(layer)].halves[half];
+      indices[1] = String(done ? model.stepOf(layer, half, done, step) : step);
     }
     return `[${indices.join(",")}]`;
   });

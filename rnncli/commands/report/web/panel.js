@@ -161,7 +161,7 @@ function termRow(page, found, { value, row, factor, weight }, most, key) {
     make("td.right", numberOf(page, found, factor, key)),
     make("td", "·"),
     make("td", weightOf(page, found, weight, `${key}w`)),
-    make("td.dim", `${name} · ${weight.name}[${weight.place}]`),
+    make("td.dim.names", name, make("span.place", ` · ${weight.name}[${weight.place}]`)),
   );
 }
 
