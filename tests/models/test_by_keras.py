@@ -13,6 +13,8 @@ from oracle import keras
 
 import rnncli as library
 
+pytestmark = pytest.mark.usefixtures("files_are_read_here")
+
 L = keras.layers
 X = np.random.default_rng(5).normal(size=(2, 4, 5)).astype("float32")
 TEXTS = ["b a", "f e d c"]

@@ -15,6 +15,8 @@ from oracle import keras
 import rnncli as library
 from rnncli.errors import LayerError
 
+pytestmark = pytest.mark.usefixtures("files_are_read_here")
+
 L = keras.layers
 X = np.random.default_rng(5).normal(size=(2, 4, 3)).astype("float32")
 GIVEN = json.dumps(X.tolist())

@@ -14,6 +14,8 @@ from oracle import keras
 import rnncli as package
 from rnncli.errors import UsageError
 
+pytestmark = pytest.mark.usefixtures("files_are_read_here")
+
 L = keras.layers
 
 

@@ -16,6 +16,8 @@ import pytest
 from command import Run
 from oracle import keras
 
+pytestmark = pytest.mark.usefixtures("files_are_read_here")
+
 L = keras.layers
 X = np.random.default_rng(5).normal(size=(2, 4, 5)).astype("float32")
 MGU = """

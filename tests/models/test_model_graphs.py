@@ -17,6 +17,8 @@ from rnncli.models.keras import framework as keras_backend
 from rnncli.models.keras import model as models
 from rnncli.models.keras.walk import run_graph
 
+pytestmark = pytest.mark.usefixtures("files_are_read_here")
+
 MODELS, GROUPS, OLD_MODELS = settings().max_examples, 2, settings().max_examples // 5
 
 

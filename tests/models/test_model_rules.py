@@ -21,6 +21,8 @@ from rnncli.models.keras import framework as keras_backend
 from rnncli.models.keras import model as models
 from rnncli.models.keras.walk import note_masks, run_graph
 
+pytestmark = pytest.mark.usefixtures("files_are_read_here")
+
 L = keras.layers
 SEQUENCE = {"return_sequences": True}
 IDS = np.array([[1, 2, 0, 0], [3, 0, 0, 0]], "int32")

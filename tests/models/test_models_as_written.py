@@ -15,6 +15,8 @@ from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_
 
 import rnncli
 
+pytestmark = pytest.mark.usefixtures("files_are_read_here")
+
 NEAR = 1e-5
 RANDOM = np.random.default_rng(36)
 IDS = torch.tensor([[3, 1, 4, 1, 5, 9], [2, 6, 5, 0, 0, 0], [3, 5, 8, 9, 0, 0]])

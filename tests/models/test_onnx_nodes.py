@@ -52,6 +52,7 @@ def tensors(found: ModelRun) -> dict[str, Any]:
     }
 
 
+@pytest.mark.usefixtures("files_are_read_here")
 @pytest.mark.parametrize("own_cell", [False, True])
 @pytest.mark.parametrize("seed", range(2 * settings().max_examples))
 def test_random_node_is_what_runtime_returns(seed: int, own_cell: bool) -> None:
@@ -91,6 +92,7 @@ SHOWN: dict[str, tuple[str, Callable[[Any], Any]]] = {
 """The tensors of rnncli, and how they are made from outputs in layout 1."""
 
 
+@pytest.mark.usefixtures("files_are_read_here")
 @pytest.mark.parametrize("case", list(standard_cases()))
 def test_case_of_the_standard(case: Any) -> None:
     (arrays, expected), *_ = case.data_sets
@@ -298,6 +300,7 @@ def test_long_sequence_is_held_to_what_rounding_allows() -> None:
     assert np.abs(found["rnn/hidden_states"]).max() > 1000
 
 
+@pytest.mark.usefixtures("files_are_read_here")
 @pytest.mark.parametrize("operator", ["LSTM", "GRU", "RNN", "LSTM with P"])
 @pytest.mark.parametrize("lengths", [None, [5, 2]])
 def test_reverse_node_is_computed_by_keras_too(operator: str, lengths: list[int] | None) -> None:

@@ -25,6 +25,8 @@ from rnncli.models import ModelRequest, ModelRun
 from rnncli.models.onnx import reader
 from rnncli.models.onnx.model import Model
 
+pytestmark = pytest.mark.usefixtures("files_are_read_here")
+
 NEAR = {"float16": 3e-3, "float32": 1e-5, "float64": 1e-13}
 """How far rnncli may be off, by the type of the file."""
 

@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 from command import Run
 
+pytestmark = pytest.mark.usefixtures("files_are_read_here")
+
 
 def write(
     folder: Path, class_name: str, *, lengths: tuple[int, ...] = (), bidirectional: bool = False

@@ -17,6 +17,8 @@ import rnncli as package
 from rnncli.commands.compare.answer import ModelsAnswer
 from rnncli.errors import UsageError
 
+pytestmark = pytest.mark.usefixtures("files_are_read_here")
+
 INPUTS = np.random.default_rng(0).normal(size=(2, 6, 5)).astype("float32")
 
 

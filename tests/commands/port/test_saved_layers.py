@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 from command import Run
 
+pytestmark = pytest.mark.usefixtures("files_are_read_here")
+
 Explained = tuple[set[str], Any]
 
 

@@ -14,6 +14,8 @@ import pytest
 import rnncli as package
 from rnncli.errors import DisagreementError, EngineError, InputError, UsageError
 
+pytestmark = pytest.mark.usefixtures("files_are_read_here")
+
 torch = pytest.importorskip("torch")
 nn = torch.nn
 X = np.random.default_rng(0).normal(size=(2, 5, 3)).astype("float32")

@@ -15,6 +15,8 @@ import pytest
 import rnncli as package
 from rnncli.errors import InputError, RnncliError, UsageError
 
+pytestmark = pytest.mark.usefixtures("files_are_read_here")
+
 torch = pytest.importorskip("torch")
 nn, rnn = torch.nn, torch.nn.utils.rnn
 X = np.random.default_rng(0).normal(size=(3, 5, 4)).astype("float32")

@@ -13,6 +13,8 @@ from oracle import keras
 
 import rnncli as package
 
+pytestmark = pytest.mark.usefixtures("files_are_read_here")
+
 L = keras.layers
 IDS = [[3, 1, 4, 1, 0, 0], [2, 7, 1, 0, 0, 0]]
 NUMBERS = np.random.default_rng(1).normal(size=(2, 5, 3)).round(3).tolist()

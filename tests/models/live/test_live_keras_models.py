@@ -20,6 +20,8 @@ from rnncli.models.live.keras import record
 from rnncli.models.live.recording import Call, Recording
 from rnncli.specs.build import build
 
+pytestmark = pytest.mark.usefixtures("files_are_read_here")
+
 NEAR = 2e-6
 
 
