@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -57,9 +59,11 @@ def random_case(*layers: str, mask: Any = None) -> Case:
     return Case(stack, inputs=rng.standard_normal(SHAPE), weights=weights, mask=mask)
 
 
-def run(
-    cell: Any, weights: Any, rows: Any, shown: Any, start: Any, nudge: Any = (None, None, None, 0)
-) -> np.ndarray:
+ReadBy = Callable[[str, str], Any]
+"""The part of a weight, by its name, that a line reads."""
+
+
+def run(cell: Any, read_by: ReadBy, rows: Any, shown: Any, start: Any, nudge: Any) -> np.ndarray:
     """The last output of a cell; the nudge is added to what one line reads of a state at one step."""
     before = dict(zip(cell.states, start, strict=True))
     functions = activations.array_functions(np)
@@ -79,18 +83,23 @@ def run(
                 given[Name(state, "before")] = before[state] + by
 
             def read(name: Any, line: str = line, given: Any = given) -> Any:
-                return given[name] if name in given else columns(name, line)
+                return given[name] if name in given else read_by(name.name, line)
 
-            def columns(weight: Any, line: str = line) -> Any:
-                return columns_of(cell.text, weight.name, line, weights, cell.units)
+            def multiply(_: Any, left: Any, weight: Any, line: str = line) -> Any:
+                return left @ read_by(weight.name, line)
 
-            after[line] = evaluate(node, read, call, lambda _, left, weight: left @ columns(weight))
+            after[line] = evaluate(node, read, call, multiply)
         before = {name: np.broadcast_to(after[name], cell.units) for name in cell.states}
     return np.asarray(next(iter(before.values())))
 
 
 def shares_by_differences(cell: Any, weights: Any, rows: Any, shown: Any) -> dict[str, dict[str, float]]:
     """By state and line, the share of the norms of the Jacobians by central differences."""
+
+    @cache
+    def read_by(weight: str, line: str) -> Any:
+        return columns_of(cell.text, weight, line, weights, cell.units)
+
     start = [np.full(cell.units, cell.text.initial.get(one, 0.0)) for one in cell.states]
     found: dict[str, dict[str, float]] = {}
     for part in cell.states:
@@ -99,8 +108,8 @@ def shares_by_differences(cell: Any, weights: Any, rows: Any, shown: Any) -> dic
             each = []
             for time in np.flatnonzero(shown):
                 columns = [
-                    run(cell, weights, rows, shown, start, (time, part, line, one))
-                    - run(cell, weights, rows, shown, start, (time, part, line, -one))
+                    run(cell, read_by, rows, shown, start, (time, part, line, one))
+                    - run(cell, read_by, rows, shown, start, (time, part, line, -one))
                     for one in STEP * np.eye(cell.units)
                 ]
                 each.append(np.linalg.norm(columns) / (2 * STEP))
