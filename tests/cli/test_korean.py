@@ -52,6 +52,10 @@ def constants(node: ast.AST) -> Iterator[str]:
         yield from (*constants(node.body), *constants(node.orelse))
 
 
+def is_assigned_to(name: str, node: ast.AST) -> bool:
+    return isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == name
+
+
 def texts(file: Path, *, prose: bool) -> Iterator[str]:
     """Yield the templates of a module; with `prose`, other texts too, without docstrings and patterns."""
     tree = ast.parse(file.read_text(encoding="utf-8"))
@@ -72,7 +76,7 @@ def texts(file: Path, *, prose: bool) -> Iterator[str]:
             yield from constants(node.value)
         elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
             skipped.add(node.value)
-        elif isinstance(node, (ast.Compare, ast.JoinedStr)) or ast.unparse(node).startswith("EXAMPLES = "):
+        elif isinstance(node, (ast.Compare, ast.JoinedStr)) or is_assigned_to("EXAMPLES", node):
             skipped |= set(ast.walk(node))
         elif prose and node not in skipped and isinstance(node, ast.Constant) and "(?" not in str(node.value):
             yield from constants(node)

@@ -28,22 +28,24 @@ MORE = [
 ]
 
 
-def check_keras_numbers(expressions: Sequence[str], inputs: np.ndarray, **given: Any) -> None:
-    """Compare the numbers of the engine numpy with Keras's, for random weights."""
+def check_keras_numbers(
+    expressions: Sequence[str], inputs: np.ndarray, masks: Sequence[Any] = (None,)
+) -> None:
+    """Compare the numbers of the engine numpy with Keras's, for random weights, with each of these masks."""
     layers = oracle.build_layers(oracle.make_layers(*expressions), inputs)
     weights = oracle.fill_weights(layers, RNG)
-    theirs = oracle.call_layers(layers, inputs, **given)[-1]
-    oracle.check_outputs(oracle.run_case(expressions, inputs, "numpy", weights=weights, **given), theirs)
+    for mask in masks:
+        theirs = oracle.call_layers(layers, inputs, mask)[-1]
+        ours = oracle.run_case(expressions, inputs, "numpy", weights=weights, mask=mask)
+        oracle.check_outputs(ours, theirs)
 
 
 @pytest.mark.parametrize("inner", [*INNER, *MORE])
 def test_every_layer_inside_with_every_mask(inner: str) -> None:
     inputs = RNG.standard_normal(STEPS).astype("float32")
     inputs[0, 1, 2:] = 0.5
-    for name in MASKS:
-        mask = mask_of(name)
-        mask = None if mask is None else mask.reshape(STEPS[:3])
-        check_keras_numbers([f"TimeDistributed({inner})"], inputs, mask=mask)
+    masks = [None if mask is None else mask.reshape(STEPS[:3]) for mask in map(mask_of, MASKS)]
+    check_keras_numbers([f"TimeDistributed({inner})"], inputs, masks)
 
 
 @pytest.mark.parametrize(
@@ -59,7 +61,7 @@ def test_in_a_stack_the_mask_is_passed_on(layers: list[str]) -> None:
     inputs = RNG.standard_normal((2, 4, 3)).astype("float32")
     inputs[1, 2:] = 0.5
     mask = None if layers[0].startswith("Masking") else np.array([[1, 1, 0, 0], [0, 1, 1, 0]], bool)
-    check_keras_numbers(layers, inputs, mask=mask)
+    check_keras_numbers(layers, inputs, [mask])
 
 
 def test_in_float64_and_after_another() -> None:
