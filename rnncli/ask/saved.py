@@ -172,27 +172,12 @@ class Saved(Subject):
         """Return every tensor of the chosen layers; if none is named, of recurrent ones, and the outputs."""
         from rnncli.ask import returned
 
-        model, engine = self.model, self.ask.engine
         if like is not None and self.follows:
-            chosen, nodes = model.choose(model.names), model.contents.recurrent_nodes
-            shapes = {
-                node.name: {name: array.shape for name, array in node.weights.items()} for node in nodes
-            }
-            kinds = {name: returned.kind_of(shapes[name]) for name in chosen}
-            pairs = returned.pair_layers(like.name, like.kinds, model.file, kinds, mapping)
-            cases = {name: like.cases[pair] for pair, name in pairs.items() if pair in like.cases}
-            computing = call.Computing(engine, returned.EVERYTHING)
-            run = model.run_like(cases, computing)
-            gets = Message("each module gets what its pair gets in {name}", name=like.name)
-            notes = tuple(join((model.file, note), ": ") for note in (*model.notes, *run.notes, gets))
-            order = [*pairs.values()]  # that of the model with a graph
-            uses = sorted(
-                run.parts, key=lambda use: order.index(use.layer) if use.layer in order else len(order)
-            )
-            return returned.compute_uses(model.file, uses, computing, like.inputs, notes)
+            return self._follow(like, mapping)
         model_call = self._call(like)._replace(returns=returned.EVERYTHING)
-        model, outputs = model_call.model, () if model.names else model.output_names()
-        tensors = call.compute_tensors(model_call, engine, everything=bool(outputs))
+        model = model_call.model
+        outputs = () if model.names else model.output_names()
+        tensors = call.compute_tensors(model_call, self.ask.engine, everything=bool(outputs))
         layers: dict[str, tuple[NamedTensor, ...]] = {}
         for tensor in tensors.result.outputs:
             name = str(tensor.label.layer)
@@ -206,6 +191,26 @@ class Saved(Subject):
             model.file, layers, cases, tensors.result, inputs, remarks,
             read, sorted(missing), model_call.real,
         )  # fmt: skip
+
+    def _follow(self, like: Returned, mapping: Mapping[str, str]) -> Returned:
+        """Return what the layers of a file without a graph return for the inputs of their pairs."""
+        from rnncli.ask import returned
+
+        model, chosen = self.model, self.model.choose(self.model.names)
+        kinds = {
+            node.name: returned.kind_of({name: array.shape for name, array in node.weights.items()})
+            for node in model.contents.recurrent_nodes
+            if node.name in chosen
+        }
+        pairs = returned.pair_layers(like.name, like.kinds, model.file, kinds, mapping)
+        cases = {name: like.cases[pair] for pair, name in pairs.items() if pair in like.cases}
+        computing = call.Computing(self.ask.engine, returned.EVERYTHING)
+        run = model.run_like(cases, computing)
+        gets = Message("each module gets what its pair gets in {name}", name=like.name)
+        notes = tuple(join((model.file, note), ": ") for note in (*model.notes, *run.notes, gets))
+        places = {name: index for index, name in enumerate(pairs.values())}  # of the model with a graph
+        uses = sorted(run.parts, key=lambda use: places.get(use.layer, len(places)))
+        return returned.compute_uses(model.file, uses, computing, like.inputs, notes)
 
     def _inputs_of(self, layer: str) -> set[str]:
         """Return the inputs of a graph that a layer depends on."""

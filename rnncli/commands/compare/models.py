@@ -73,7 +73,7 @@ def compare_models(
         _compare_layers(ours, first.layers[ours], theirs, second.layers[theirs], tolerances)
         for ours, theirs in pairs.items()
     )
-    parting = find_parting(differences)
+    parting = next((difference for difference in differences if not difference.agrees), None)
     if parting is None:
         theirs = {tensor.name: tensor.values for layer in pairs.values() for tensor in second.layers[layer]}
     else:
@@ -93,8 +93,11 @@ def compare_models(
     remarks = dict.fromkeys(
         (*first.remarks, *second.remarks, *_note_left(first, pairs), *_note_left(second, pairs.values()))
     )
-    named = [difference._replace(sides=answer.models) for difference in differences]
-    return Reply(answer, tuple(remarks), _explain_parting(ask, named))
+    failure = None
+    if parting is not None:
+        named = [difference._replace(sides=answer.models) for difference in differences]
+        failure = _advise_port(ask, parting.name, checks.find_difference(named))
+    return Reply(answer, tuple(remarks), failure)
 
 
 def _return_both(ask: Ask, other: Mapping[str, Any], mapping: Mapping[str, str]) -> tuple[Returned, Returned]:
@@ -224,18 +227,13 @@ def _conclude(
     return Message("the models return exactly the same numbers")
 
 
-def find_parting(differences: Iterable[TensorDifference]) -> TensorDifference | None:
-    """Return the first pair of layers that differs; None if none does."""
-    return next((difference for difference in differences if not difference.agrees), None)
+def _advise_port(ask: Ask, name: str, error: DisagreementError | None) -> DisagreementError | None:
+    """Return the error with the command that asks for the reason.
 
-
-def _explain_parting(ask: Ask, differences: Sequence[TensorDifference]) -> DisagreementError | None:
-    """Return the error for the first pair that differs, with the command that asks for the reason."""
-    parting, error = find_parting(differences), checks.find_difference(differences)
-    if error is None or parting is None:
-        return None
-    layer, _, tensor = parting.name.rpartition("/")
-    if ask.model is None or "state" not in tensor:
+    name: of the first tensor that differs, `gru/hidden_states`.
+    """
+    layer, _, tensor = name.rpartition("/")
+    if error is None or ask.model is None or "state" not in tensor:
         return error
     if ask.stdin:  # the command line
         words = shlex.join(write_words({name: getattr(ask, name) for name in (*INPUT_OPTIONS, "assume")}))

@@ -27,6 +27,7 @@ from rnncli.models.live.recording import (
     arrange_calls,
     bind,
     flatten,
+    refuse_beside,
     require_numbers,
     require_states,
     stack_sequences,
@@ -109,12 +110,7 @@ def _arguments(
     for name, value in beside.items():
         parameter = "mask" if name == "lengths" else name
         if parameter not in takes:
-            raise UsageError(
-                "{option}: {name} takes no {option} beside its input.",
-                "Pass what its call takes, as a tuple or by name in a dict.",
-                option=name,
-                name=type(model).__name__,
-            )
+            raise refuse_beside(model, name, "call")
         first = next(iter(arguments.arguments.values()))
         if name == "lengths" or (name == "mask" and is_loop):
             value = to_mask(name, value, np.shape(first))

@@ -9,10 +9,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import FunctionType
 from typing import Any, NamedTuple
 
-from rnncli.errors import UsageError, did_you_mean
 from rnncli.frameworks import default_name
 from rnncli.models.live.keras_layers import is_recurrent
-from rnncli.models.live.recording import PLAIN
+from rnncli.models.live.recording import PLAIN, refuse_at, without_use
 
 _TRACKED = ("_layers", "_functional")
 """Attributes in which Keras keeps layers that have another attribute, too."""
@@ -107,7 +106,7 @@ def choose_targets(held: Sequence[Held], at: str | None) -> list[Held]:
     targets = [target for target in held if is_recurrent(target.layer)]
     if at is None:
         return targets
-    name = re.sub(r"@\d+$", "", at)
+    name = without_use(at)
     inside = [
         target
         for target in targets
@@ -116,10 +115,5 @@ def choose_targets(held: Sequence[Held], at: str | None) -> list[Held]:
     chosen = inside or [layer for layer in held if name in (layer.name, layer.path)]
     if not chosen:
         names = [target.name for target in targets if target.is_outermost]
-        raise UsageError(
-            "at={at!r}: {name} has no such layer.",
-            did_you_mean(name, [*names, *(layer.name for layer in held[1:])]),
-            at=at,
-            name=type(held[0].layer).__name__,
-        )
+        raise refuse_at(held[0].layer, at, [*names, *(layer.name for layer in held[1:])])
     return chosen

@@ -3,6 +3,7 @@
 # Annotations are objects rather than text, which named tuples would have to evaluate when the file is read.
 
 import inspect
+import re
 from collections import Counter, OrderedDict, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -12,7 +13,7 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 
 from rnncli.case import Array, format_shape
-from rnncli.errors import InputError, Text, UsageError, inside
+from rnncli.errors import InputError, Text, UsageError, did_you_mean, inside
 from rnncli.inputs.arrange import mask_of_lengths
 from rnncli.models.inputs import empty_input
 
@@ -192,6 +193,28 @@ def flatten(name: str, value: Any, to_array: Callable[[Any], Leaf | None]) -> di
     for key, part in parts:
         arrays |= flatten(f"{name}_{key}" if name else str(key), part, to_array)
     return arrays
+
+
+def refuse_at(model: object, at: str, names: Iterable[str]) -> UsageError:
+    """Return the error for an `at` that names no layer.  names: that it can be."""
+    advice = did_you_mean(without_use(at), list(names))
+    return UsageError("at={at!r}: {name} has no such layer.", advice, at=at, name=type(model).__name__)
+
+
+def without_use(at: str) -> str:
+    """Return the name of a layer without the number of its use: `lstm` of `lstm@1`."""
+    return re.sub(r"@\d+$", "", at)
+
+
+def refuse_beside(model: object, option: str, method: str) -> UsageError:
+    """Return the error for `lengths`, `mask` or `initial_state` that the method of a model does not take."""
+    return UsageError(
+        "{option}: {name} takes no {option} beside its input.",
+        "Pass what its {method} takes, as a tuple or as a dict by name.",
+        option=option,
+        name=type(model).__name__,
+        method=method,
+    )
 
 
 def require_numbers(inputs: Mapping[str, Array]) -> None:

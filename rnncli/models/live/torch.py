@@ -22,7 +22,7 @@ from torch.nn.utils import parametrize
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence
 
 from rnncli.case import Array
-from rnncli.errors import InputError, LayerError, Message, Text, UsageError, did_you_mean, format_names
+from rnncli.errors import InputError, LayerError, Message, Text, UsageError, format_names
 from rnncli.frameworks.torch import FRAMEWORK as FRAMEWORK
 from rnncli.inputs.arrange import mask_of_lengths
 from rnncli.models.graph import Module
@@ -33,10 +33,13 @@ from rnncli.models.live.recording import (
     arrange_calls,
     bind,
     flatten,
+    refuse_at,
+    refuse_beside,
     require_numbers,
     require_states,
     stack_sequences,
     to_mask,
+    without_use,
 )
 from rnncli.models.live.torch_calls import (
     FORWARDS,
@@ -265,19 +268,14 @@ def _choose(model: nn.Module, modules: Mapping[str, Any], at: str | None) -> dic
     recurrent = {path: module for path, module in modules.items() if isinstance(module, RECURRENT)}
     if at is None:
         return recurrent
-    path = re.sub(r"@\d+$", "", at)
+    path = without_use(at)
     if path in modules:
         return {path: modules[path]}
     names = _layer_names(model)
     if path in names:
         bare = re.sub(r"_l\d+$", "", path)
         return {bare: modules[bare]} if bare in modules else recurrent
-    raise UsageError(
-        "at={at!r}: {name} has no such layer.",
-        did_you_mean(path, [*names, *(path for path in modules if path)]),
-        at=at,
-        name=type(model).__name__,
-    )
+    raise refuse_at(model, at, [*names, *filter(None, modules)])
 
 
 def _prepare(modules: Sequence[Any], *, training: bool) -> None:
@@ -308,12 +306,7 @@ def _arguments(model: Any, given: Any, beside: Mapping[str, Any]) -> inspect.Bou
             continue
         parameter = next((other for other in (name, *BESIDE.get(name, ())) if other in known), None)
         if parameter is None:
-            raise UsageError(
-                "{option}: {name} takes no {option} beside its input.",
-                "Pass what its forward takes, as a tuple or as a dict by name.",
-                option=name,
-                name=type(model).__name__,
-            )
+            raise refuse_beside(model, name, "forward")
         if name == "lengths":
             _require_lengths(value, tuple(array.tolist()))
         states = _to_tensors(array, like, floats=name == "initial_state")

@@ -37,7 +37,7 @@ def read(source: Source, layers: Mapping[str, str] = {}) -> Modules:
     with inside(source.name, EngineError):
         size = sum(file.stat().st_size for file in prefix.parent.glob(f"{prefix.name}.*"))
         seconds = SECONDS + size / SPEED
-        work, request = f"{__name__}:answer", json.dumps([str(prefix.absolute()), layers]).encode()
+        work, request = f"{__name__}:answer", json.dumps([str(prefix.absolute()), size, layers]).encode()
         try:
             with child_process.run_in_new_process(
                 work, request, seconds, "TensorFlow", TF_CPP_MIN_LOG_LEVEL="3"
@@ -51,11 +51,10 @@ def read(source: Source, layers: Mapping[str, str] = {}) -> Modules:
 
 def answer(request: bytes, file: BinaryIO) -> None:
     """Write, in the new process, the arrays that may belong to recurrent layers, and the shapes of all."""
-    prefix, layers = json.loads(request)
-    transfer.send(file, lambda: _read_variables(Path(prefix), layers))
+    transfer.send(file, lambda: _read_variables(*json.loads(request)))
 
 
-def _read_variables(prefix: Path, layers: Mapping[str, str]) -> Any:
+def _read_variables(prefix: str, size: int, layers: Mapping[str, str]) -> Any:
     with isolated():
         try:
             tensorflow = importlib.import_module("tensorflow")
@@ -63,10 +62,9 @@ def _read_variables(prefix: Path, layers: Mapping[str, str]) -> Any:
             raise EngineError(
                 "TensorFlow is not installed; it is needed to read its checkpoints.", "pip install tensorflow"
             ) from None
-        size = sum(file.stat().st_size for file in prefix.parent.glob(f"{prefix.name}.*"))
         with limit_growth(size):
             try:
-                reader = tensorflow.train.load_checkpoint(str(prefix))
+                reader = tensorflow.train.load_checkpoint(prefix)
                 shapes = {key: list(shape) for key, shape in reader.get_variable_to_shape_map().items()}
                 names = _names_of(reader, shapes)
                 wanted = {name: key for name, key in names.items() if recognize.is_recurrent(name, layers)}
