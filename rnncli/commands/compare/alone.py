@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -86,11 +86,11 @@ def _compare(
     known = {tensor.name: tensor for tensors in whole.layers.values() for tensor in tensors}
     joined: dict[str, Array] = {}
     skipped: dict[str, None] = {}
-    mask = whole.mask if whole.masked else next(iter(whole.real.values()), None)
+    masks = [whole.mask] if whole.masked else [*whole.real.values()]
     for index in range(whole.batch):
         alone = subject.alone(whole.of_sequence(index, cut=cut))
         for tensor in (tensor for tensors in alone.layers.values() for tensor in tensors):
-            rows = _real_rows(known[tensor.name], mask, index, tensor.values.shape)
+            rows = _real_rows(known[tensor.name], masks, index, tensor.values.shape)
             if rows is None:
                 skipped[tensor.name] = None
             else:
@@ -102,14 +102,19 @@ def _compare(
     ]
 
 
-def _real_rows(tensor: NamedTensor, mask: Array | None, index: int, shape: tuple[int, ...]) -> Any:
+def _real_rows(tensor: NamedTensor, masks: Sequence[Array | None], index: int, shape: tuple[int, ...]) -> Any:
     """Return the rows of a sequence in its batch that a tensor of this shape has; all if it has as many.
 
+    masks: of several inputs with padding.  Where two have the numbers of steps of the tensor, they are equal,
+        as all padding is on one side.
     None if they are not known: the model changes the number of steps.
     """
     if tensor.values.shape[1:] == shape[1:]:
         return ...
-    real = mask if tensor.masked is None or not tensor.masked.any() else ~tensor.masked
-    rows = () if real is None else np.flatnonzero(real[index])
-    steps = 0 if real is None else real.shape[1]
-    return rows if (steps, len(rows)) == (tensor.values.shape[1], shape[1]) else None
+    if tensor.masked is not None and tensor.masked.any():
+        real = np.flatnonzero(~tensor.masked[index])
+        return real if len(real) == shape[1] else None
+    for mask in masks:
+        if mask is not None and (mask.shape[1], mask[index].sum()) == (tensor.values.shape[1], shape[1]):
+            return np.flatnonzero(mask[index][list(tensor.time)] if len(tensor.time) else mask[index])
+    return None

@@ -145,6 +145,33 @@ def _states(model: Any, ids: list[int]) -> Any:
     return cell(inputs)
 
 
+@pytest.mark.parametrize("end", ["post", "pre"])
+@pytest.mark.parametrize("backwards", [False, True])
+def test_each_of_several_padded_inputs_is_cut_where_it_is_padded(
+    end: str, tmp_path: Path, rnncli: Run, *, backwards: bool
+) -> None:
+    """The largest difference is one of the second input, whose steps are not those of the first."""
+    keras = pytest.importorskip("keras")
+    keras.utils.set_random_seed(1)
+    layers, inputs = keras.layers, [keras.Input((None,), dtype="int32", name=name) for name in ("a", "b")]
+    first, second = (layers.Embedding(9, 4, embeddings_initializer="normal")(ids) for ids in inputs)
+    small = layers.LSTM(3, kernel_initializer="zeros", recurrent_initializer="zeros")(first)
+    large = layers.GRU(3, return_sequences=True, go_backwards=backwards, kernel_initializer="ones")(second)
+    model = keras.Model(inputs, [small, large])
+    model.save(tmp_path / "m.keras")
+    a, b = [[1, 2, 3], [4, 5, 6, 7, 8]], [[1, 2, 3, 4], [5, 6]]
+    words = ("--model", str(tmp_path / "m.keras"), "--alone", "--pad", end, "--pad-value", "8", "-f", "json")
+    done = rnncli("compare", json.dumps({"inputs": {"a": a, "b": b}}), *words)
+    assert "not compared" not in done.stderr
+    whole = [*b[1], 8, 8] if end == "post" else [8, 8, *b[1]]
+    batched, alone = (model([np.array([a[1]]), np.array([ids])])[1].numpy()[0] for ids in (whole, b[1]))
+    rows = slice(2) if (end == "post") != backwards else slice(2, 4)
+    expected = max(abs(batched[rows] - alone).max(), abs(batched[-1] - alone[-1]).max())
+    cut = json.loads(done.stdout)["comparisons"][0]
+    assert cut["second"] == "alone, without its padding"
+    assert cut["absolute"] == pytest.approx(expected, abs=1e-6)
+
+
 def test_a_decoder_keeps_its_steps_and_a_remark_says_so(tmp_path: Path) -> None:
     """Also where its input has as many steps as the encoder's, whose mask is not for them."""
     keras = pytest.importorskip("keras")
