@@ -102,10 +102,13 @@ H, C, BOTH = "initial_h", "initial_c", frozenset({"initial_h", "initial_c"})
 ALPHA, BETA = "activation_alpha", "activation_beta"
 
 
-def _family(look: Message, *rows: tuple[str, str, tuple[str, ...], Changes]) -> Iterator[Fault]:
-    """Yield faults of one place in the code.  rows: name, needs, operators, changes."""
-    for name, needs, operators, changes in rows:
-        yield Fault(name, look, frozenset(needs.split()), operators, changes)
+def _family(look: Message, needs: str, *rows: tuple[str, str, tuple[str, ...], Changes]) -> Iterator[Fault]:
+    """Yield faults of one place in the code.
+
+    needs: the traits that all of them need.  rows: name, further traits, operators, changes.
+    """
+    for name, more, operators, changes in rows:
+        yield Fault(name, look, frozenset(f"{needs} {more}".split()), operators, changes)
 
 
 def _list_backward() -> Iterator[Fault]:
@@ -162,28 +165,28 @@ TWO = "direction=bidirectional"
 ROWS = (
     *_list_backward(),
     *_family(
-        HALVES,
-        ("halves swapped in all outputs", TWO, ALL, {
+        HALVES, TWO,
+        ("halves swapped in all outputs", "", ALL, {
             "directions": lambda rule, node: rule()[::-1]}),
-        ("halves swapped in Y", TWO, ALL, change_output("Y", lambda y: y[:, ::-1])),
-        ("halves swapped in Y_h and Y_c", TWO, ALL, change_output("Y_h Y_c", lambda y: y[::-1])),
-        *((f"the backward half uses the forward half's {text}", f"{TWO} {needs}", operators,
+        ("halves swapped in Y", "", ALL, change_output("Y", lambda y: y[:, ::-1])),
+        ("halves swapped in Y_h and Y_c", "", ALL, change_output("Y_h Y_c", lambda y: y[::-1])),
+        *((f"the backward half uses the forward half's {text}", needs, operators,
            change_weight(names, lambda array, units: array[[0, 0]])) for names, text, needs, operators in (
             ("W", "W", "", ALL), ("R", "R", "", ALL), ("B", "B", "B", ALL), ("P", "P", "P", LSTM),
             ("WRBP", "weights", "", ALL))),
-        ("the backward half uses the forward half's initial states", f"{TWO} {H}", ALL, {
+        ("the backward half uses the forward half's initial states", H, ALL, {
             "initial": lambda rule, node, d, state: rule(0, state)}),
-        ("initial states of the halves swapped", f"{TWO} {H}", ALL, {
+        ("initial states of the halves swapped", H, ALL, {
             "initial": lambda rule, node, d, state: rule(1 - d, state)}),
-        ("the backward half starts from the forward half's final states", TWO, ALL, in_backward({
+        ("the backward half starts from the forward half's final states", "", ALL, in_backward({
             "initial": lambda rule, node, d, state: node.run(0)[f"Y_{state}"]})),
-        ("the backward half is 0", TWO, ALL, in_backward({
+        ("the backward half is 0", "", ALL, in_backward({
             "run": lambda rule, node, d: {name: 0 * array for name, array in rule(d).items()}})),
-        ("directions behind the batch in Y, in the shape of Y", TWO, ALL,
+        ("directions behind the batch in Y, in the shape of Y", "", ALL,
          change_output("Y", lambda y: y.swapaxes(1, 2).reshape(y.shape))),
     ),
     *_family(
-        BIAS,
+        BIAS, "",
         ("B ignored", "B", ALL, change_weight("B", lambda b, units: 0 * b)),
         *((name, "B", operators, {"biases": change}) for name, operators, change in (
             ("Wb ignored", ALL, lambda rule, node: [0 * rule()[0], rule()[1]]),
@@ -199,7 +202,7 @@ ROWS = (
     ),
     *_list_orders(),
     *_family(
-        KERNELS,
+        KERNELS, "",
         ("R ignored", "", ALL, change_weight("R", lambda r, units: 0 * r)),
         ("R transposed in each gate", "", ALL, change_weight(
             "R", lambda r, units: r.reshape(len(r), -1, units, units).swapaxes(2, 3).reshape(r.shape))),
@@ -212,7 +215,7 @@ ROWS = (
                 else {gate: array[:, at :: len(letters)] for at, gate in enumerate(letters)})}),
     ),
     *_family(
-        STATES,
+        STATES, "",
         ("initial_h ignored", H, ALL, take_inputs({H: None})),
         ("initial_c ignored", C, LSTM, take_inputs({C: None})),
         ("initial_h and initial_c ignored", "", LSTM, take_inputs({H: None, C: None})),
@@ -227,7 +230,7 @@ ROWS = (
             "initial": lambda rule, node, d, state: (array := rule(d, state)) * 0 + array[:1]}),
     ),
     *_family(
-        FINALS,
+        FINALS, "",
         ("final states taken after one step", "", ALL, {
             "final": lambda rule, node, d, state, carried: carried[1]}),
         ("final states taken before the first step", "", ALL, {
@@ -239,61 +242,66 @@ ROWS = (
         ("Y_c returned for Y_h, too", "", LSTM, in_run(lambda node, d, run: {"Y_h": run["Y_c"]})),
     ),
     *_family(
-        RETURNED,
+        RETURNED, "",
         ("outputs taken by position, though an earlier one is left out", "some_outputs", ALL, {
             "outputs": lambda rule, node: dict(zip(
                 node.case.outputs, node.every_output().values(), strict=False))}),
         ("Y_h returned for Y where Y is alone", "outputs=Y", ALL, {
             "outputs": lambda rule, node: {"Y": node.every_output()["Y_h"]}}),
     ),
-    *_family(LENGTHS, *((name, "sequence_lens", operators, changes) for name, operators, changes in (
-        ("sequence_lens ignored", ALL, change_lengths(lambda lens, steps: 0 * lens + steps)),
-        ("the first of sequence_lens used for all", ALL, change_lengths(
+    *_family(
+        LENGTHS, "sequence_lens",
+        ("sequence_lens ignored", "", ALL, change_lengths(lambda lens, steps: 0 * lens + steps)),
+        ("the first of sequence_lens used for all", "", ALL, change_lengths(
             lambda lens, steps: 0 * lens + lens[:1])),
-        ("the longest of sequence_lens used for all", ALL, change_lengths(
+        ("the longest of sequence_lens used for all", "", ALL, change_lengths(
             lambda lens, steps: 0 * lens + max(lens))),
-        ("the shortest of sequence_lens used for all", ALL, change_lengths(
+        ("the shortest of sequence_lens used for all", "", ALL, change_lengths(
             lambda lens, steps: 0 * lens + min(lens))),
-        ("sequence_lens one step short", ALL, change_lengths(lambda lens, steps: np.maximum(lens - 1, 0))),
-        ("sequence_lens one step long", ALL, change_lengths(lambda lens, steps: np.minimum(lens + 1, steps))),
-        ("length 0 computed as 1", ALL, change_lengths(lambda lens, steps: np.maximum(lens, 1))),
-        ("length 0 computed as the number of steps", ALL, change_lengths(
+        ("sequence_lens one step short", "", ALL, change_lengths(
+            lambda lens, steps: np.maximum(lens - 1, 0))),
+        ("sequence_lens one step long", "", ALL, change_lengths(
+            lambda lens, steps: np.minimum(lens + 1, steps))),
+        ("length 0 computed as 1", "", ALL, change_lengths(lambda lens, steps: np.maximum(lens, 1))),
+        ("length 0 computed as the number of steps", "", ALL, change_lengths(
             lambda lens, steps: np.where(lens == 0, steps, lens))),
-        ("Y repeats the last state after the end of a sequence", ALL, {"pad": leave}),
-        ("Y computed on after the end of a sequence", ALL, {**carry_on(), "pad": leave}),
-        ("final states taken after the padding", ALL, carry_on("h", "c")),
-        ("Y_h taken after the padding", LSTM, carry_on("h")),
-        ("Y_c taken after the padding", LSTM, carry_on("c")),
-        ("final states of short sequences are 0", ALL, {
+        ("Y repeats the last state after the end of a sequence", "", ALL, {"pad": leave}),
+        ("Y computed on after the end of a sequence", "", ALL, {**carry_on(), "pad": leave}),
+        ("final states taken after the padding", "", ALL, carry_on("h", "c")),
+        ("Y_h taken after the padding", "", LSTM, carry_on("h")),
+        ("Y_c taken after the padding", "", LSTM, carry_on("c")),
+        ("final states of short sequences are 0", "", ALL, {
             "final": lambda rule, node, d, state, carried: (
                 rule(d, state, carried) * (node.lengths == len(carried) - 1)[:, None])}),
-        ("Y cut after the longest sequence", ALL, in_run(
+        ("Y cut after the longest sequence", "", ALL, in_run(
             lambda node, d, run: {"Y": run["Y"][: max(node.lengths)]})),
-    ))),
-    *_family(LAYOUT, *((name, "layout=1", ALL, changes) for name, changes in (
-        ("layout ignored", ignore_layout(f"X {H} {C}", "Y Y_h Y_c")),
-        ("layout ignored for X", ignore_layout("X", "")),
-        ("layout ignored for all outputs", ignore_layout("", "Y Y_h Y_c")),
-        ("layout ignored for Y", ignore_layout("", "Y")),
-        ("layout ignored for Y_h and Y_c", ignore_layout("", "Y_h Y_c")),
-        ("X reshaped, not transposed, for layout=1", ignore_layout("X", "", reshapes=True)),
-        ("Y reshaped, not transposed, for layout=1", ignore_layout("", "Y", reshapes=True)),
-        ("Y_h and Y_c reshaped, not transposed, for layout=1", ignore_layout("", "Y_h Y_c", reshapes=True)),
-        ("directions before the steps in Y of layout=1", {
+    ),
+    *_family(
+        LAYOUT, "layout=1",
+        ("layout ignored", "", ALL, ignore_layout(f"X {H} {C}", "Y Y_h Y_c")),
+        ("layout ignored for X", "", ALL, ignore_layout("X", "")),
+        ("layout ignored for all outputs", "", ALL, ignore_layout("", "Y Y_h Y_c")),
+        ("layout ignored for Y", "", ALL, ignore_layout("", "Y")),
+        ("layout ignored for Y_h and Y_c", "", ALL, ignore_layout("", "Y_h Y_c")),
+        ("X reshaped, not transposed, for layout=1", "", ALL, ignore_layout("X", "", reshapes=True)),
+        ("Y reshaped, not transposed, for layout=1", "", ALL, ignore_layout("", "Y", reshapes=True)),
+        ("Y_h and Y_c reshaped, not transposed, for layout=1", "", ALL, ignore_layout(
+            "", "Y_h Y_c", reshapes=True)),
+        ("directions before the steps in Y of layout=1", "", ALL, {
             "arrange_output": lambda rule, node, name, array: (
                 rule(name, array).swapaxes(1, 2) if name == "Y" else rule(name, array))}),
-    ))),
-    *_family(
-        LAYOUT,
-        ("layout ignored for Y_c", "layout=1", LSTM, ignore_layout("", "Y_c")),
-        ("layout ignored for Y_c, with its halves swapped", f"layout=1 {TWO}", LSTM, {
+        ("layout ignored for Y_c", "", LSTM, ignore_layout("", "Y_c")),
+        ("layout ignored for Y_c, with its halves swapped", TWO, LSTM, {
             "arrange_output": lambda rule, node, name, array: (
                 array[::-1] if name == "Y_c" else rule(name, array))}),
-        ("X read with the batch first for layout=0", "layout=0", ALL, {
+    ),
+    *_family(
+        LAYOUT, "layout=0",
+        ("X read with the batch first for layout=0", "", ALL, {
             "arrange_input": lambda rule, node, name, x: x.swapaxes(0, 1) if name == "X" else x}),
     ),
     *_family(
-        ACTIVATIONS,
+        ACTIVATIONS, "",
         ("activations ignored", "activations", ALL, take_defaults(lambda *_: True)),
         ("activation f ignored", "activations", GRU, take_defaults(lambda at, *_: at % 2 == 0)),
         ("activation g ignored", "activations", GRU, take_defaults(lambda at, *_: at % 2 == 1)),
@@ -316,7 +324,7 @@ ROWS = (
         *((f"{kind} computed as the default activation", f"activation={kind.lower()}", ALL,
            take_default_of(kind)) for kind in FUNCTIONS),
     ),
-    *_family(NUMBERS, *((name, needs, ALL, {"numbers": change}) for name, needs, change in (
+    *_family(NUMBERS, "", *((name, needs, ALL, {"numbers": change}) for name, needs, change in (
         ("activation_alpha ignored", ALPHA,
          lambda rule, node, name, defaults: defaults if name == ALPHA else rule(name, defaults)),
         ("activation_beta ignored", BETA,
@@ -333,20 +341,21 @@ ROWS = (
         ("activation_alpha and activation_beta are 0 where left out", "activations",
          lambda rule, node, name, defaults: rule(name, [value and 0.0 for value in defaults])),
     ))),
-    *_family(CLIP, *((name, "clip", operators, changes) for name, operators, changes in (
-        ("clip ignored", ALL, {"clip": leave}),
-        ("clip bounds only from above", ALL, {
-            "clip": lambda rule, node, x: np.minimum(x, node.attributes["clip"])}),
-        ("clip ignored for f", GATED, unclip(0)),
-        ("clip ignored for g", GATED, unclip(1)),
-        ("clip bounds the result of an activation", ALL, {
-            "activate": lambda rule, node, d, at, x: bound(node, node.function(d, at)(x))}),
-        ("clip bounds X", ALL, {"clip": leave, "sequences": lambda rule, node: bound(node, rule())}),
-        ("clip bounds the states", GATED, {"clip": leave, **bound_states("h c")}),
-        ("clip bounds Ct itself", LSTM, bound_states("c")),
-    ))),
     *_family(
-        RESET,
+        CLIP, "clip",
+        ("clip ignored", "", ALL, {"clip": leave}),
+        ("clip bounds only from above", "", ALL, {
+            "clip": lambda rule, node, x: np.minimum(x, node.attributes["clip"])}),
+        ("clip ignored for f", "", GATED, unclip(0)),
+        ("clip ignored for g", "", GATED, unclip(1)),
+        ("clip bounds the result of an activation", "", ALL, {
+            "activate": lambda rule, node, d, at, x: bound(node, node.function(d, at)(x))}),
+        ("clip bounds X", "", ALL, {"clip": leave, "sequences": lambda rule, node: bound(node, rule())}),
+        ("clip bounds the states", "", GATED, {"clip": leave, **bound_states("h c")}),
+        ("clip bounds Ct itself", "", LSTM, bound_states("c")),
+    ),
+    *_family(
+        RESET, "",
         ("linear_before_reset=0 computed as 1", "linear_before_reset=0", GRU, {
             "resets_after": lambda rule, node: True}),
         ("linear_before_reset=1 computed as 0", "linear_before_reset=1", GRU, {
@@ -362,28 +371,28 @@ ROWS = (
         ("the reset gate ignored", "", GRU, {
             "reset": lambda rule, node, d, r, h: rule(d, np.ones_like(r), h)}),
     ),
-    *_family(UPDATE, ("z and 1 - z swapped", "", GRU, {
+    *_family(UPDATE, "", ("z and 1 - z swapped", "", GRU, {
         "update": lambda rule, node, z, new, h: rule(1 - z, new, h)})),
     *_family(
-        CELL,
+        CELL, "",
         ("h(Ct) computed as Ct", "", LSTM, {"activate_cell": leave}),
         ("h(Ct) returned for Y_c", "", LSTM, in_run(
             lambda node, d, run: {"Y_c": node.activate_cell(d, run["Y_c"])})),
     ),
     *_family(
-        COUPLED,
+        COUPLED, "",
         ("input_forget ignored", "input_forget", LSTM, {"couple": lambda rule, node, i, f: (i, f)}),
         ("input_forget couples i to f", "input_forget", LSTM, {
             "couple": lambda rule, node, i, f: (1 - f, f)}),
         ("input_forget=0 computed as 1", "", LSTM, {"couple": lambda rule, node, i, f: (i, 1 - i)}),
     ),
     *_family(
-        PEEPHOLES,
-        ("peepholes ignored", "P", LSTM, change_weight("P", lambda p, units: 0 * p)),
-        *((f"peephole of {gate} ignored", "P", LSTM, {
+        PEEPHOLES, "P",
+        ("peepholes ignored", "", LSTM, change_weight("P", lambda p, units: 0 * p)),
+        *((f"peephole of {gate} ignored", "", LSTM, {
             "peephole": lambda rule, node, d, letter, *cells, gate=gate: (
                 rule(d, letter, *cells) * (letter != gate))}) for gate in "iof"),
-        ("peephole of o reads Ct-1", "P", LSTM, {
+        ("peephole of o reads Ct-1", "", LSTM, {
             "peephole": lambda rule, node, d, gate, before, after: rule(d, gate, before, None)}),
     ),
 )

@@ -79,17 +79,10 @@ def match_outputs(expected: Mapping[str, Array], answer: Mapping[str, Array]) ->
         fitting = [array for array in rest.values() if array.shape == shape]
         if len(fitting) != 1 or sum(expected[other].shape == shape for other in wanted) != 1:
             got = ", ".join(f"{key} {array.shape}" for key, array in rest.items())
-            return Failure(
-                "refused",
-                Message(
-                    "The answer has no {name} of shape {shape}; it has {got}.",
-                    name=name,
-                    shape=shape,
-                    got=got,
-                )
-                if rest
-                else Message("The answer has no {name}.", name=name),
-            )
+            if not got:
+                return Failure("refused", Message("The answer has no {name}.", name=name))
+            text = "The answer has no {name} of shape {shape}; it has {got}."
+            return Failure("refused", Message(text, name=name, shape=shape, got=got))
         matched[name] = fitting[0]
     return {name: matched[name] for name in expected}
 
@@ -111,12 +104,8 @@ def _excess(output: Array, expected: Array, dtype: str) -> Array:
 def _describe_difference(outputs: Mapping[str, Array], expected: Mapping[str, Array], dtype: str) -> Message:
     for name, array in expected.items():
         if outputs[name].shape != array.shape:
-            return Message(
-                "{name} has shape {shape}, not {wanted}.",
-                name=name,
-                shape=outputs[name].shape,
-                wanted=array.shape,
-            )
+            text = "{name} has shape {shape}, not {wanted}."
+            return Message(text, name=name, shape=outputs[name].shape, wanted=array.shape)
     excess = {
         name: np.nan_to_num(_excess(outputs[name], array, dtype), nan=np.inf)
         for name, array in expected.items()
