@@ -210,7 +210,10 @@ class Report(_Tables):
         if self._disagreeing():
             return False
         agreements = [result.agreement for result in self.answer.results() if result.agreement]
-        agrees = {agreement.agrees for agreement in agreements}
+        compared = self.command == "compare"  # also what is shown as a framework returned it
+        agrees = {
+            agreement.agrees for agreement in agreements if agreement.agrees is not None or not compared
+        }
         return next((value for value in (False, None) if value in agrees), True)
 
     def __bool__(self) -> bool:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from rnncli import compute
 from rnncli.ask.live_object import LiveObject
 from rnncli.ask.request import INPUT_OPTIONS, RUN_OPTIONS, Ask, Remarks
-from rnncli.ask.returned import EVERYTHING, compute_uses
+from rnncli.ask.returned import EVERYTHING, Kind, Returned, compute_uses, kind_of
 from rnncli.ask.saved import bounds_of
 from rnncli.ask.subject import Chosen, Computed, Outline, Parts, Subject, Verified
 from rnncli.case import Agreement, Array
@@ -29,7 +29,6 @@ from rnncli.specs.build import build
 
 if TYPE_CHECKING:
     from rnncli.ask.lines import Lines
-    from rnncli.ask.returned import Returned
     from rnncli.compute.compare import TolerancePair
     from rnncli.models.summary import Summary
 
@@ -207,7 +206,7 @@ class Live(Subject):
             lacking = next(layer for layer in uses if layer not in able)
             raise LayerError(
                 "{name} has no gates to show: {lacks}.",
-                "rnncli.run shows what it is given and returns.",
+                "rnncli.run shows what it returns, and with all_layers=True also what it is given.",
                 name=lacking,
                 lacks=uses[lacking].lacks,
             )
@@ -238,7 +237,8 @@ class Live(Subject):
             if use.computed:
                 results[name] = self._computing(with_returns(use.computed.case, returns))
             else:
-                others |= {f"{name}/{tensor}": array for tensor, array in use.call.outputs.items()}
+                tensors = {**use.call.outputs, **(_given_to(use.call) if self.ask.all_layers else {})}
+                others |= {f"{name}/{tensor}": array for tensor, array in tensors.items()}
         if self.ask.all_layers:
             others |= self._recording.outputs
         joined = join_layers(results, self._head(uses))
@@ -255,14 +255,20 @@ class Live(Subject):
 
     def returned(self, like: Returned | None = None, mapping: Mapping[str, str] = {}) -> Returned:
         """Return everything that its layers return, and what the object itself returned."""
-        uses, remarks, *_ = self.parts()
-        recording = self._recording
-        returned = compute_uses(self.live.title, uses, self._computing, recording.inputs, remarks)
-        if self.ask.at is not None:
-            return returned
-        others = {name: array for name, array in recording.outputs.items() if name not in returned.layers}
-        tensors = {name: (plain_tensor(name, array),) for name, array in others.items()}
-        return returned._replace(layers={**returned.layers, **tensors})
+        recording, uses = self._recording, self._uses
+        remarks = self._remarks(uses, shown=True)
+        if any(use.computed for use in uses.values()):
+            parts = self.parts().uses
+            returned = compute_uses(self.live.title, parts, self._computing, recording.inputs, remarks)
+        else:
+            result = join_layers({}, self._head(uses))
+            returned = Returned(self.live.title, {}, {}, result, recording.inputs, remarks)
+        lacking = {name: use.call for name, use in uses.items() if not use.computed}
+        layers = {name: returned.layers.get(name) or _tensors_of(lacking[name]) for name in uses}
+        kernels = {name: kind for name, call in lacking.items() if (kind := _kind_of(call))}
+        others = recording.outputs if self.ask.at is None else {}
+        tensors = {name: (plain_tensor(name, array),) for name, array in others.items() if name not in layers}
+        return returned._replace(layers={**layers, **tensors}, kernels=kernels)
 
     def lines(self) -> Lines:
         """Raise UsageError: only the command line has streams."""
@@ -289,6 +295,30 @@ class Live(Subject):
             all(computed.agrees for computed in compared) if compared else None,
             {name: use.lacks for name, use in uses.items() if use.lacks},
         )
+
+
+def _given_to(call: Call) -> dict[str, Array]:
+    """Return what a layer is given: its input, its mask and its initial states."""
+    states = {f"initial_state_{index}": state for index, state in enumerate(call.initial_state or ())}
+    given = {"input": call.inputs, "mask": None if call.mask is None else call.mask.astype("uint8")}
+    return {**{name: array for name, array in given.items() if array is not None}, **states}
+
+
+def _tensors_of(call: Call) -> tuple[NamedTensor, ...]:
+    """Return the tensors that the framework returned of a layer.
+
+    The output of a layer without sequences is its last hidden state, which other models return.
+    """
+    names = {} if "last_hidden_state" in call.outputs else {"hidden_state": "last_hidden_state"}
+    return tuple(
+        plain_tensor(f"{call.name}/{names.get(name, name)}", array) for name, array in call.outputs.items()
+    )
+
+
+def _kind_of(call: Call) -> Kind:
+    """Return the kind of a layer by its weights; () if it returns nothing that layers of this kind return."""
+    is_merged = "Bidirectional" in call.class_name and [*call.outputs] == ["hidden_state"]
+    return () if is_merged else kind_of({name: array.shape for name, array in call.weights.items()})
 
 
 def _refuse(name: str, title: str) -> None:

@@ -35,6 +35,7 @@ class Returned(NamedTuple):
     read: the inputs of a whole model that the first recurrent layer reads.
     missing: the layers with outputs of the model that were not computed.
     real: of inputs of a whole model with padding, the steps that are no padding.
+    kernels: the kinds of recurrent layers without a Case.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Returned(NamedTuple):
     read: Collection[str] = ()
     missing: Collection[str] = ()
     real: Mapping[str, Array] = {}
+    kernels: Mapping[str, Kind] = {}
 
     @property
     def kinds(self) -> dict[str, Kind]:
@@ -58,7 +60,7 @@ class Returned(NamedTuple):
             parts = case.stack.input_shapes(case.inputs.shape)
             for name, (part, shape) in zip(_names_of(layer, case), parts, strict=True):
                 kinds[name] = kind_of(part.weight_shapes(shape)) or kinds[name]
-        return kinds
+        return {**kinds, **self.kernels}
 
     @property
     def mask(self) -> Array | None:

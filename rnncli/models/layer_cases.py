@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from rnncli.case import Spec, format_shape
@@ -68,6 +69,13 @@ def spec_of(node: Node) -> Spec:
             ),
             error.advice,
         ) from None
+
+
+def with_dtype(config: Any, dtype: str) -> Any:
+    """Return a config, or a part of it, with this dtype instead of a mixed policy; the numbers stay."""
+    if isinstance(config, Mapping):
+        return {key: dtype if key == "dtype" else with_dtype(value, dtype) for key, value in config.items()}
+    return [with_dtype(value, dtype) for value in config] if isinstance(config, (list, tuple)) else config
 
 
 def _split_states(call: KerasCall) -> tuple[Any, list[Any]]:

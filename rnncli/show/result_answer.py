@@ -153,7 +153,8 @@ def notes_of(result: Result, view: View, line: int | None = None) -> tuple[Line,
     pieces += [input_text(result.input_shape, result.input_dtype, view)]
     if result.seed is not None:
         pieces.append(f"{view.say('seed')} {result.seed}")
-    pieces.append(f"{view.say('engine')} {result.engine}")
+    if result.engine:
+        pieces.append(f"{view.say('engine')} {result.engine}")
     pieces += condition_texts(result, view)
     if result.hold:
         pieces.append(view.say(held_text(result)))

@@ -169,6 +169,26 @@ def test_a_cell_of_a_models_own_is_shown_as_keras_returned_it(rnncli: Run, folde
     assert "decay has no steps to show" in traced.stderr
 
 
+@pytest.mark.parametrize("file", ["plain.keras", "plain.h5"])
+def test_a_cell_of_a_script_has_no_module_in_the_file(rnncli: Run, folder: Path, file: str) -> None:
+    source = SOURCE.replace('@keras.saving.register_keras_serializable("Mine")\n', "")
+    (folder / "plain.py").write_text(source)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(folder)
+        own = runpy.run_path(str(folder / "plain.py"), run_name="__main__")
+    layer = L.RNN(own["Decay"](3), return_sequences=True, name="decay")
+    model = keras.Sequential([keras.Input((4, 3)), layer])
+    model.save(folder / file)
+    refused = rnncli("run", GIVEN, "--model", file, cwd=folder)
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert "'Decay'" in refused.stderr
+    assert "--custom-objects FILE.py" in refused.stderr
+    done = rnncli("run", GIVEN, "--model", file, "--custom-objects", "plain.py", "-f", "json", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    (tensor,) = json.loads(done.stdout)["outputs"]
+    np.testing.assert_allclose(tensor["values"], model(X), atol=2e-6)
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [

@@ -26,8 +26,8 @@ from rnncli.show.result_answer import note
 
 NO_WEIGHTS = Message("its weights are not in the file; the model computes them")
 OWN_CELL = Message("its cell is not one of Keras's, so its gates are unknown")
-SAVE = Message(
-    "Save the weights of the layer, torch.save(layer.state_dict(), 'layer.pt'), and convert that file."
+CONVERTIBLE = Message(
+    "What can be converted is a SimpleRNN, an LSTM or a GRU of Keras or PyTorch, with all its weights."
 )
 NUMBERED = re.compile(r"(?P<name>.*)_l(?P<number>\d+)")
 ARRAYS = (".npz", ".safetensors", ".json")
@@ -112,7 +112,7 @@ def chains_of(contents: Contents) -> tuple[Chain, ...]:
             choice = Message("Name another one: at={first!r}", first=others[0] if others else "")
         with inside(contents.file):
             raise LayerError(
-                "{name} cannot be converted: {why}.", choice if others else SAVE, name=name, why=why
+                "{name} cannot be converted: {why}.", choice if others else CONVERTIBLE, name=name, why=why
             )
     chain_of = {
         name: (module, names)

@@ -35,7 +35,7 @@ from rnncli.models.keras.choice import (
 from rnncli.models.keras.custom import CustomObjects
 from rnncli.models.keras.layer_alone import half_dtype, own_cell_name
 from rnncli.models.keras.process import KerasRun, UnrunnableError
-from rnncli.models.layer_cases import build_layer_case, name_outputs
+from rnncli.models.layer_cases import build_layer_case, name_outputs, with_dtype
 from rnncli.result import Result
 
 FLOAT32 = Message("Rebuild the model with the dtype float32, copy the weights, and save it again.")
@@ -266,23 +266,13 @@ def _part(graph: Graph, node: Node, call: RecordedCall, compute: Compute) -> Lay
     )
     half = half_dtype(node)
     try:
-        case = build_layer_case(_with_dtype(node, half) if half else node, keras_call, half)
+        known = replace(node, config=with_dtype(node.config, half)) if half else node
+        case = build_layer_case(known, keras_call, half)
     except UnknownLayerError as error:
         raise name_cause(graph, node, error) from None
     result = compute(case)
     _require_equal(graph, node, result, call.outputs)
     return LayerUse(node.name, case, result)
-
-
-def _with_dtype(node: Node, dtype: str) -> Node:
-    """Return the layer with this dtype instead of a mixed policy: Keras computes the same numbers."""
-
-    def rewrite(tree: Any) -> Any:
-        if isinstance(tree, Mapping):
-            return {key: dtype if key == "dtype" else rewrite(value) for key, value in tree.items()}
-        return [rewrite(value) for value in tree] if isinstance(tree, (list, tuple)) else tree
-
-    return replace(node, config=rewrite(node.config))
 
 
 def _require_equal(graph: Graph, node: Node, result: Result, theirs: Sequence[Array]) -> None:

@@ -17,6 +17,8 @@ from rnncli.specs import describe
 HALF = ("float16", "bfloat16")
 """Dtypes in which a described layer computes what Keras computes, and a model is not run."""
 CELL_FILE = "@cell.toml"
+CELLS = ("LSTMCell", "GRUCell", "SimpleRNNCell", "StackedRNNCells", "ConvLSTMCell", "ConvLSTM2DCell")
+"""Keras's cells."""
 OPTIONS = ("return_sequences", "return_state", "go_backwards", "stateful", "zero_output_for_mask")
 """The options of RNN that a layer of a cell file has."""
 
@@ -46,7 +48,8 @@ def advise_alone(graph: Graph, node: Node) -> Text:
     fields = {"command": shlex.join(words), "shape": _input_shape(node), "name": name}
     if name:
         return Message(
-            "Write the equations of {name} in cell.toml (rnncli samples mgu > cell.toml is an example), its "
+            "Give its class with {--custom-objects FILE.py} to see what it returns. To see its gates, write "
+            "the equations of {name} in cell.toml (rnncli samples mgu > cell.toml is an example), its "
             "weights in the order of get_weights(), and give the layer its own input, {shape}: {command}",
             **fields,
         )
@@ -61,9 +64,11 @@ def advise_alone(graph: Graph, node: Node) -> Text:
 def own_cell_name(node: Node) -> str:
     """Return the class of a cell that is not Keras's, which the layer runs; else ""."""
     cell = node.core_config.get("cell")
-    if not isinstance(cell, Mapping) or plain.keras_may_know(str(cell.get("class_name")), cell.get("module")):
+    if not isinstance(cell, Mapping):
         return ""
-    return str(cell["class_name"]).rpartition(">")[2]
+    name = str(cell.get("class_name"))  # a class of a script or a notebook has no module in the file
+    is_known = name in CELLS and plain.keras_may_know(name, cell.get("module"))
+    return "" if is_known else name.rpartition(">")[2]
 
 
 def half_dtype(node: Node) -> str:

@@ -22,9 +22,10 @@ from rnncli.layers.stack import Stack
 from rnncli.models import ModelRequest
 from rnncli.models.graph import PLACED_MASK, Graph, Node, Ref, iterate_refs, leaves, map_leaves
 from rnncli.models.keras.choice import INPUT
+from rnncli.models.keras.layer_alone import half_dtype
 from rnncli.models.keras.layer_weights import frozen_names
 from rnncli.models.keras.walk import BROKEN, GraphWalk, Value, hidden_nodes, masks_after
-from rnncli.models.layer_cases import name_outputs, spec_of
+from rnncli.models.layer_cases import name_outputs, spec_of, with_dtype
 from rnncli.models.summary import (
     PASSED,
     STARTS,
@@ -50,6 +51,7 @@ LARGEST = 2**24
 def summarize(graph: Graph, sizes: Mapping[str, Shape]) -> Summary:
     """Return every layer of the graph.  sizes: the shapes of the inputs, if they are given."""
     shapes = {wanted.name: sizes.get(wanted.name, wanted.shape) for wanted in graph.inputs}
+    halves = {node.name: half_dtype(node) for node in graph.nodes}
     first, second = (_walk(graph, shapes, free) for free in FREE)
     batches = {shape[0] for shape in shapes.values() if shape}
     batch = next(iter(batches)) if len(batches) == 1 else "batch"
@@ -61,7 +63,8 @@ def summarize(graph: Graph, sizes: Mapping[str, Shape]) -> Summary:
         pairs = zip(*(array.shape for array in arrays), strict=True)
         axes = [size if size == other else None for size, other in pairs]
         shape = tuple((None if axis else batch) if size == 0 else size for axis, size in enumerate(axes))
-        return TensorRow(name, shape, "" if arrays[0].dtype == object else str(arrays[0].dtype))
+        dtype = "" if arrays[0].dtype == object else str(arrays[0].dtype)
+        return TensorRow(name, shape, halves[ref.node] if halves[ref.node] and "float" in dtype else dtype)
 
     hidden, counter = hidden_nodes(graph), WeightCounter()
     made = [_row(node, first, hidden, counter, tensor) for node in graph.nodes if node.name not in hidden]
@@ -78,7 +81,9 @@ def _row(
 ) -> LayerRow:
     """Return one use of a layer.  tensor: returns the row of a Ref under a name."""
     count = len(walk.values[node.name].tensors)
-    spec = known_spec(node) if node.is_recurrent else None
+    half = half_dtype(node)
+    known = replace(node, config=with_dtype(node.config, half)) if half else node
+    spec = known_spec(known) if node.is_recurrent else None
     source = next(iterate_refs(node.args), None)
     given = None if source is None else tensor(source, "").shape
     given = given or ("batch", None, features_of(node))

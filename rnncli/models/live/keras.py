@@ -186,9 +186,7 @@ def _require_calls(held: Sequence[Held], calls: Sequence[Call], at: str | None) 
     classes = sorted({type(layer.layer).__name__ for layer in others})
     raise LayerError(
         "{name} called no recurrent layer, and no cell. It holds {classes}.",
-        Message(
-            "To see what another layer is given and returns, name it: at='{example}'", example=others[-1].path
-        )
+        Message("To see what another layer returns, name it: at='{example}'", example=others[-1].path)
         if others
         else "Layers are found in attributes, lists, dicts and the variables of functions.",
         name=name,
@@ -326,14 +324,15 @@ def _complete(call: Call, layer: Any, stack: Stack | None, returned: Any) -> Cal
     arrays = list(arrays_in(returned))
     if is_cell(layer):
         arrays[0] = arrays[0][:, None]
-    if stack is None or call.inputs is None:
-        names = ["output"] if len(arrays) == 1 else [f"output_{index}" for index in range(len(arrays))]
-        if is_cell(layer):
-            names = ["output", *(f"last_state_{index}" for index in range(len(arrays) - 1))]
-    else:
+    names = []
+    if stack is not None and call.inputs is not None:
         names = [info.name for info in stack.outputs(call.inputs.shape)]
         if _batched(layer, None) is not layer:
             arrays = [entries(array) for array in arrays]
+    if len(names) != len(arrays):  # rnncli lacks the layer, or a call of its own returns something else
+        names = ["output"] if len(arrays) == 1 else [f"output_{index}" for index in range(len(arrays))]
+        if is_cell(layer):
+            names = ["output", *(f"last_state_{index}" for index in range(len(arrays) - 1))]
     has_states = is_cell(layer) or getattr(layer, "return_state", False)
     final = _kept_states(layer) or tuple(arrays[1:] if has_states else ())
     goes_on = is_cell(layer) or (stack is not None and stack[0].config.get("go_backwards") is False)

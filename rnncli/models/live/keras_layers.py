@@ -9,6 +9,7 @@ from rnncli.case import Shape
 from rnncli.errors import LayerError, Message, Text
 from rnncli.layers.layer import RATES
 from rnncli.layers.stack import Stack
+from rnncli.models.keras.versions import Translator, origin_of
 from rnncli.specs.build import build
 
 LAYER_OF_CELL = {
@@ -19,6 +20,13 @@ LAYER_OF_CELL = {
 }
 """The layer that makes a sequence of a cell's steps."""
 LAYERS = ("LSTM", "GRU", "SimpleRNN", "RNN", "Bidirectional")
+CONVOLVED = ("ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D")
+ACTIVATIONS = ("activation", "recurrent_activation")
+OPTIONS = (
+    "units", "use_bias", "reset_after", "return_sequences", "return_state", "go_backwards",
+    "filters", "kernel_size", "strides", "padding", "data_format", "dilation_rate",
+)  # fmt: skip
+"""Attributes that say which tensors a layer returns, and which weights it has."""
 INNER = ("layer", "forward_layer", "backward_layer", "cell")
 """Attributes that hold the layer or the cell inside a recurrent layer."""
 
@@ -61,15 +69,12 @@ def parts_of(layer: Any) -> Iterator[Any]:
 
 def describe(layer: Any, inputs: Shape, *, training: bool) -> Description:
     """Return the description of a layer or a cell for inputs (batch, timesteps, features)."""
-    import keras
-
     base = _base(layer)
     class_name = LAYER_OF_CELL.get(base.__name__, base.__name__)
     if why := _find_lack(layer):
         return Description(lacks=why)
-    config = base.get_config(layer)
-    if base.__name__ == "StackedRNNCells":
-        config = {"cell": keras.saving.serialize_keras_object(layer)}
+    why = _find_other_numbers(layer)
+    config = options_of(layer) if why else _config_of(layer)
     if is_cell(layer):
         config = {**config, "return_sequences": True, "return_state": True}
     written = {"class_name": class_name, "config": config}
@@ -77,9 +82,11 @@ def describe(layer: Any, inputs: Shape, *, training: bool) -> Description:
         stack = Stack((build(written),))
         shapes = [*stack.weight_shapes(inputs).values()]
     except LayerError as error:
-        return Description(lacks=error.sentence)
+        return Description(lacks=why or error.sentence)
     if shapes != [tuple(weight.shape) for weight in layer.weights]:
         return Description(lacks=Message("its weights are not those of {class_name}", class_name=class_name))
+    if why:
+        return Description(None, stack, why)
     if training and any(getattr(part, rate, 0) for part in parts_of(layer) for rate in RATES):
         return Description(None, stack, Message("dropout draws other numbers in every call"))
     if type(layer) is base:
@@ -98,20 +105,62 @@ def _find_lack(layer: Any) -> Text:
         return Message(
             "it holds {class_name}, whose steps are not one batch", class_name=type(layer.layer).__name__
         )
-    if base.__name__ not in (*LAYERS, *LAYER_OF_CELL) and base.__name__ != "Layer":
+    if base.__name__ not in (*LAYERS, *LAYER_OF_CELL, *CONVOLVED, "Layer"):
         return Message("rnncli has no equations of {class_name}", class_name=type(layer).__name__)
     for part in parts_of(layer):
         if type(part) is not _base(part) and (part is not layer or base.__name__ == "Layer"):
             return Message("{class_name} is written in Python", class_name=type(part).__name__)
-        for name in ("activation", "recurrent_activation"):
+    return ""
+
+
+def find_own_activation(layer: Any) -> Text:
+    """Return that an activation is not one of Keras; "" if there is none."""
+    for part in parts_of(layer):
+        for name in ACTIVATIONS:
             function = getattr(part, name, None)
             if function is not None and not str(function.__module__).startswith("keras."):
                 what = getattr(function, "__name__", type(function).__name__)
                 return Message("its activation {what} is not one of Keras", what=what)
+    return ""
+
+
+def _find_other_numbers(layer: Any) -> Text:
+    """Return why a layer of a known class computes other numbers than rnncli's engines; "" if it does not."""
+    if _base(layer).__name__ in CONVOLVED:
+        return Message("rnncli has no equations of {class_name}", class_name=type(layer).__name__)
     dtypes = {dtype for part in parts_of(layer) for dtype in (part.compute_dtype, part.variable_dtype)}
     if dtypes not in ({"float32"}, {"float64"}):
         return Message("it computes in {dtypes}", dtypes=" and ".join(sorted(dtypes)))
-    return ""
+    return find_own_activation(layer)
+
+
+def _config_of(layer: Any) -> dict[str, Any]:
+    """Return the config of a layer without initializers; of a cell, that of the layer around it."""
+    import keras
+
+    translator, base = Translator(origin_of(f"Keras {keras.__version__}")), _base(layer)
+    if base.__name__ == "StackedRNNCells":
+        return {"cell": translator.entry(keras.saving.serialize_keras_object(layer), layer.name)}
+    written = {"class_name": base.__name__, "config": base.get_config(layer)}
+    return translator.layer(written, layer.name)
+
+
+def options_of(layer: Any) -> dict[str, Any]:
+    """Return what says the names and the shapes of a layer's tensors and weights, as a config."""
+    base = _base(layer).__name__
+
+    def part(inner: Any) -> dict[str, Any]:
+        return {"class_name": _base(inner).__name__, "config": options_of(inner)}
+
+    if base == "StackedRNNCells":
+        return {"cell": [*map(part, layer.cells)]}
+    if base == "Bidirectional":
+        parts = {"layer": part(layer.forward_layer), "backward_layer": part(layer.backward_layer)}
+        return {"merge_mode": layer.merge_mode, **parts}
+    options = {name: getattr(layer, name) for name in OPTIONS if hasattr(layer, name)}
+    if base == "RNN":
+        options["cell"] = options_of(layer.cell).get("cell") or part(layer.cell)
+    return options
 
 
 def _base(layer: Any) -> Any:

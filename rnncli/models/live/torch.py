@@ -448,9 +448,7 @@ def _require_calls(
         "{name} called no LSTM, GRU or RNN of PyTorch, and none of their cells. It holds {classes}.",
         unseen
         if holds_some or not others
-        else Message(
-            "To see what another module is given and returns, name it: at='{example}'", example=others[0]
-        ),
+        else Message("To see what another module returns, name it: at='{example}'", example=others[0]),
         name=name,
         classes=format_names(classes) or Message("no modules"),
     )

@@ -115,7 +115,7 @@ def calls_of(path: str, module: Any, layers: Module, given: ModuleInput, returne
             f"{path}_l{index}" if count > 1 else path,
             type(module).__name__,
             None if node is None else {"class_name": node.class_name, "config": node.config},
-            {} if node is None else node.weights,
+            layers.nodes[index].weights if layers.nodes else {},
             None if index else given.inputs,
             _name_outputs(final, len(finals), directions, sequence if index + 1 == count else None),
             mask,

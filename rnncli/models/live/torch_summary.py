@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
+from inspect import signature
 from typing import Any
 
 import torch
@@ -63,24 +64,26 @@ def summarize(model: nn.Module, given: Any, call: Callable[[], object]) -> Summa
                 )
             )
     taken, made = seen.get("", ((), ()))
-    inputs = tuple(row._replace(name="input") for row in taken)
-    outputs = tuple(row._replace(name="output") for row in made)
     origin = f"PyTorch {torch.__version__}"
-    return Summary("", origin, inputs, tuple(rows), outputs or None, name=type(model).__name__)
+    return Summary("", origin, taken, tuple(rows), made or None, name=type(model).__name__)
 
 
 @contextmanager
 def _observed(model: nn.Module, seen: Observed, calls: Counter[str]) -> Iterator[None]:
     """Note what each module takes and returns in its first call, and count its calls."""
 
-    def rows(value: Any) -> tuple[TensorRow, ...]:
-        return tuple(flatten("", value, _row).values())
+    def rows(name: str, value: Any) -> tuple[TensorRow, ...]:
+        return tuple(row._replace(name=path) for path, row in flatten(name, value, _row).items())
 
     def hook(path: str) -> Any:
-        def note(_: Any, args: Any, kwargs: Any, returned: Any) -> None:
+        def note(module: Any, args: Any, kwargs: Any, returned: Any) -> None:
             calls[path] += 1
             if path not in seen:
-                seen[path] = rows([args, kwargs]), rows(returned)
+                given: dict[str, Any] = {"input": [args, kwargs]}
+                with suppress(TypeError, ValueError):  # a forward without a signature
+                    given = signature(module.forward).bind(*args, **kwargs).arguments
+                taken = tuple(row for name, value in given.items() for row in rows(name, value))
+                seen[path] = taken, rows("output", returned)
 
         return note
 

@@ -61,7 +61,13 @@ def _read_torch(model: Any) -> HeldWeights:
 
 def _read_keras(model: Any) -> HeldWeights:
     from rnncli.models.live.keras_held import find_layers
-    from rnncli.models.live.keras_layers import describe, is_recurrent, parts_of
+    from rnncli.models.live.keras_layers import (
+        describe,
+        find_own_activation,
+        is_recurrent,
+        options_of,
+        parts_of,
+    )  # fmt: skip
     from rnncli.models.live.keras_state import tensor_of, to_numpy
 
     modules: list[Module] = []
@@ -79,13 +85,15 @@ def _read_keras(model: Any) -> HeldWeights:
         about = describe(core, (None, None, features), training=False)
         paths = [weight.path for weight in core.weights]
         written = about.config or {"class_name": type(core).__name__, "config": {}}
-        if about.stack is not None:
+        if about.stack is not None:  # also of a layer that computes other numbers than rnncli
             paths = list(about.stack.weight_shapes((None, None, features)))
+            written = about.config or {"class_name": about.stack[0].class_name, "config": options_of(core)}
+        is_other = about.stack is None or find_own_activation(core)
         arrays = [to_numpy(tensor_of(weight)) for weight in core.weights]
         weights = dict(zip(paths, arrays, strict=True))
         config = dict(written["config"])
         node = Node(name, name, written["class_name"], "keras.layers", config, weights, (), {})
-        modules.append(Module(name, (node,), about.lacks if about.stack is None else ""))
+        modules.append(Module(name, (node,), about.lacks if is_other else ""))
     others = {weight.path: tuple(weight.shape) for weight in model.weights if id(weight) not in used}
     count = sum(not any(item.layer in other.owners for other in held) for item in held)
     return HeldWeights(Modules("", "", tuple(modules), others), count, {})

@@ -199,6 +199,10 @@ class TestKeras:
         assert [rows[name].outputs[0].shape for name in ("embedding", "lstm", "norm")] == [
             ("batch", 7, 3), ("batch", 7, 5), ("batch", 7, 5),
         ]  # fmt: skip
+        assert [row.name for row in rows["lstm"].states] == ["hidden", "cell"]
+        assert rows["lstm"].gates == ("input", "forget", "candidate", "output")
+        assert rows["lstm"].outputs[0].dtype == "float16"
+        assert rows["norm"].outputs[0].dtype == "float32"
         assert rows["embedding"].trainable == 0
         assert rows["norm"].trainable == 10
 

@@ -321,6 +321,25 @@ class Doubled(keras.layers.LSTM):  # type: ignore[misc]
         return super().call(2 * sequences, initial_state, mask, training)
 
 
+class Double(keras.layers.LSTM):  # type: ignore[misc]
+    """An LSTM that returns two tensors."""
+
+    def call(self, sequences: Any, initial_state: Any = None, mask: Any = None, training: Any = False) -> Any:
+        return [super().call(sequences, initial_state, mask, training)] * 2
+
+
+class Tenths(keras.initializers.Initializer):  # type: ignore[misc]
+    """An initializer of the user's own."""
+
+    def __call__(self, shape: Any, dtype: Any = None) -> Any:
+        return keras.ops.ones(shape, dtype) / 10
+
+
+def built(layer: Any) -> Any:
+    layer(numbers(BATCH, 5, 4))
+    return layer
+
+
 def around(layer: Callable[[], Any], *shape: int) -> Callable[[], Any]:
     def make() -> Any:
         array = numbers(BATCH, *(shape or (STEPS, FEATURES)))
@@ -360,6 +379,7 @@ MODELS: dict[str, Callable[[], Any]] = {
     "forecast": forecast,
     "residual": residual,
     "an own class that agrees": around(lambda: type("Same", (L.LSTM,), {})(3)),
+    "an own initializer": around(lambda: L.GRU(3, kernel_initializer=Tenths())),
 }
 LACKING: dict[str, tuple[str, Callable[[], Any]]] = {
     "a cell in Python": (
@@ -368,9 +388,20 @@ LACKING: dict[str, tuple[str, Callable[[], Any]]] = {
     ),
     "an own activation": ("activation", around(lambda: L.LSTM(3, activation=lambda x: x / 2))),
     "an own call": ("Doubled has its own call", around(lambda: Doubled(3))),
+    "an own call that returns more": (
+        "Double has its own call",
+        lambda: (built(Double(3)), numbers(BATCH, 5, 4)),
+    ),
+    "an activation that is a layer": ("LeakyReLU", around(lambda: L.LSTM(3, activation=L.LeakyReLU()))),
     "ConvLSTM": ("ConvLSTM2D", around(lambda: L.ConvLSTM2D(2, 3), STEPS, 6, 6, 1)),
     "mixed_float16": ("float16", around(lambda: L.LSTM(3, dtype="mixed_float16"))),
     "bfloat16": ("bfloat16", around(lambda: L.GRU(3, dtype="mixed_bfloat16"))),
+    "both directions in bfloat16": (
+        "bfloat16",
+        around(
+            lambda: L.Bidirectional(L.GRU(3, dtype="mixed_bfloat16"), merge_mode=None, dtype="mixed_bfloat16")
+        ),
+    ),
     "TimeDistributed of a model": (
         "it holds Sequential",
         around(lambda: L.TimeDistributed(keras.Sequential([L.LSTM(3)])), 3, STEPS, FEATURES),

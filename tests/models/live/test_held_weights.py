@@ -100,6 +100,26 @@ def test_what_cannot_be_converted_is_listed_and_refused() -> None:
         rnncli.weights(nn.Linear(3, 2), to="keras")
 
 
+@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
+def test_a_model_in_mixed_precision_is_converted(policy: str) -> None:
+    layer = keras.layers.Bidirectional(
+        keras.layers.LSTM(3, return_sequences=True, dtype=policy), dtype=policy
+    )
+    model = keras.Sequential([keras.Input((5, 4)), layer])
+    assert "computes in" not in str(rnncli.weights(model))
+    converted = rnncli.weights(model, to="torch")
+    module = nn.LSTM(4, 3, bidirectional=True, batch_first=True)
+    module.load_state_dict({name.rpartition(".")[2]: torch.tensor(converted[name]) for name in converted})
+    returned = module(torch.tensor(X))[0].detach()
+    np.testing.assert_allclose(returned, np.asarray(model(X), "float32"), rtol=0, atol=5e-3)
+
+
+def test_an_own_activation_is_not_converted() -> None:
+    model = keras.Sequential([keras.Input((5, 4)), keras.layers.GRU(3, activation=lambda x: x / 2)])
+    with pytest.raises(LayerError, match=r"activation <lambda> is not one of Keras(.|\n)*all its weights"):
+        rnncli.weights(model, to="torch")
+
+
 def test_an_export_of_an_object_prints_its_numbers(capsys: pytest.CaptureFixture[str]) -> None:
     model = Tagger()
     script = rnncli.export(X, model, at="parts.0", to="numpy")

@@ -7,6 +7,7 @@ import threading
 import warnings
 from collections.abc import Callable
 from itertools import product
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -280,8 +281,33 @@ def test_what_numpy_cannot_compute_is_shown_as_returned(what: str) -> None:
     last = next(name for name in result.keys() if name.endswith("hidden_states"))  # noqa: SIM118
     theirs = result["output_0"]
     np.testing.assert_array_equal(result[last], np.swapaxes(theirs, 0, 1))
-    with pytest.raises(rnncli.LayerError, match="has no gates"):
+    with pytest.raises(rnncli.LayerError, match="all_layers=True also what it is given"):
         rnncli.trace(numbers(6, 3, 5), module, training=True)
+    first = next(name for name in result.keys() if name.endswith("/input"))  # noqa: SIM118
+    np.testing.assert_allclose(result[first], np.swapaxes(numbers(6, 3, 5), 0, 1), rtol=0, atol=1e-2)
+
+
+def test_what_a_layer_without_gates_is_given() -> None:
+    x, module = numbers(3, 6, 5), nn.LSTM(5, 4, batch_first=True).half()
+    states = [np.ones((3, 4), "float16"), np.zeros((3, 4), "float16")]
+    result = rnncli.run(x, module, lengths=[6, 2, 4], initial_state=states, all_layers=True)
+    assert result["lstm/mask"].sum(1).tolist() == [6, 2, 4]
+    np.testing.assert_array_equal(result["lstm/initial_state_0"], states[0])
+    np.testing.assert_array_equal(result["lstm/initial_state_1"], states[1])
+    assert len(rnncli.run(x, module)) == 3
+
+
+def test_modules_that_numpy_cannot_compute_are_compared(tmp_path: Path) -> None:
+    half = nn.LSTM(5, 4, batch_first=True).half()
+    whole = nn.LSTM(5, 4, batch_first=True)
+    whole.load_state_dict(half.state_dict())
+    x = numbers(3, 6, 5)
+    assert rnncli.compare(x, half, half).agrees is True
+    assert rnncli.compare(x, half, whole).agrees is False
+    assert rnncli.compare(x, half, whole, atol=1e-2).agrees is True
+    torch.save(whole.state_dict(), tmp_path / "whole.pt")
+    with pytest.raises(rnncli.LayerError, match=r"whole.pt has no graph(.|\n)*in float32"):
+        rnncli.compare(x, half, tmp_path / "whole.pt")
 
 
 class Noisy(nn.LSTM):
