@@ -128,7 +128,7 @@ class Live(Subject):
 
     @property
     def _calls(self) -> Sequence[Call]:
-        """The calls that `at` names: one use, a module's layers, or every call of another layer; or all."""
+        """The calls that `at` names: one use, a module's layers, or the calls inside a layer; else all."""
         calls, at = self._recording.calls, self.ask.at
         if at is None:
             return calls
@@ -229,7 +229,7 @@ class Live(Subject):
         return Parts(parts, self._remarks(uses, shown=False), reference, prefix, head)
 
     def compute(self, budget: int | None = None) -> Computed:
-        """Return the tensors of all layers; of those that rnncli cannot compute, as they were returned."""
+        """Return the tensors of all layers; of a layer without gates, what the framework returned."""
         uses, returns = self._uses, self.ask.returns
         results: dict[str, Result] = {}
         others: dict[str, Array] = {}

@@ -34,7 +34,7 @@ class Returned(NamedTuple):
     inputs: by name.
     read: the inputs of a whole model that the first recurrent layer reads.
     missing: the layers with outputs of the model that were not computed.
-    real: of inputs of a whole model with padding, the steps that are no padding.
+    real: for each padded input of a whole model, the steps that are not padding.
     kernels: the kinds of recurrent layers without a Case.
     """
 
@@ -89,8 +89,8 @@ class Returned(NamedTuple):
     def of_sequence(self, index: int, *, cut: bool) -> Returned:
         """Return what one sequence gets.
 
-        cut: leave out the masked steps: of each layer, or of a whole model in what its first layer reads;
-            where it masks none, the padding of the inputs.
+        cut: leave out the masked steps; if no step is masked, the padding of the inputs.  A whole model
+            gets the inputs that its first recurrent layer reads without these steps.
         Raises InputError if the model changes the number of steps before this layer.
         """
         cases = {name: _cut_case(case, index, cut=cut) for name, case in self.cases.items()}
@@ -162,7 +162,7 @@ def kind_of(shapes: Mapping[str, Shape]) -> Kind:
 def pair_layers(
     first: str, ours: Mapping[str, Kind], second: str, theirs: Mapping[str, Kind], mapping: Mapping[str, str]
 ) -> dict[str, str]:
-    """Return for layers of the first model the layers of the second one, in the order of the first one.
+    """Return the layers of the first model, in their order, each with its pair in the second model.
 
     Layers of one kind are paired: by name if both models have the same names for them, else in order.
     first, second: the names of the models.  mapping: the layers of the first one by those of the second one.

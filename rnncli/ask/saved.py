@@ -226,7 +226,7 @@ class Saved(Subject):
         return {wanted.name for wanted in graph.inputs} & graph.find_dependencies({layer})
 
     def alone(self, sequence: Returned) -> Returned:
-        """Return what one sequence returns alone: the whole model of Keras, which has the batch in front."""
+        """Return what one sequence returns alone; a model of Keras, with the batch first, runs as a whole."""
         return self.returned(sequence) if self.model.makes_masks else super().alone(sequence)
 
     def note_alone(self, whole: Returned) -> Remarks:

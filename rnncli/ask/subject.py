@@ -196,14 +196,14 @@ class Subject(ABC):
 
     @property
     def follows(self) -> bool:
-        """Whether its layers get their inputs from the layers of another subject: nothing else says them."""
+        """Whether its layers can get what the layers of another subject get: a file without a graph."""
         return False
 
     def returned(self, like: "Returned | None" = None, mapping: Mapping[str, str] = {}) -> "Returned":
         """Return everything that its recurrent layers return, and the outputs of a model.
 
-        like: of another subject, whose inputs this one gets instead of its own.  mapping: the other's layers
-            by the layers of this one, where order and shapes do not tell.
+        like: what another subject returned, whose inputs this subject gets instead of its own.
+        mapping: the other subject's layers by the layers of this one, where order and shapes do not tell.
         """
         from rnncli.ask.returned import compute_uses
         from rnncli.compute import run
@@ -227,7 +227,7 @@ class Subject(ABC):
         return compute_uses(sequence.name, uses, computing, sequence.inputs, ())
 
     def note_alone(self, whole: "Returned") -> Remarks:
-        """Return a remark on what a sequence alone has from its batch."""
+        """Return a remark on what depends on the batch, also where a sequence is computed alone."""
         if not self.fixed_layers or (self.follows and len(whole.cases) == 1):
             return ()
         text = "each recurrent layer is computed alone for what it gets in the batch; other layers are not"

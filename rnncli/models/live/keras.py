@@ -217,7 +217,7 @@ class _Recorder:
     def wrap(self) -> None:
         """Let the layers note their calls; a layer without weights refuses to be built.
 
-        Who puts the attributes of the layers back takes the wrappers away.
+        Putting the attributes of the layers back takes the wrappers away.
         """
         for target in self.targets:
             if target.is_built:

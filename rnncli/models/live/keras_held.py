@@ -20,7 +20,7 @@ _TRACKED = ("_layers", "_functional")
 class Held(NamedTuple):
     """A layer that an object holds.
 
-    name: as in a saved model, `inside/deep`; the attribute's instead of an automatic name.
+    name: as in a saved model, `inside/deep`; the name of its attribute, if Keras numbered the layer.
     path: of its attribute, `block.encoder`; "" for the object itself.  owners: the layers around it.
     """
 
@@ -43,7 +43,7 @@ class Held(NamedTuple):
 def find_layers(model: Any) -> list[Held]:
     """Return every layer that the object holds, itself first: by attributes, lists, dicts and closures.
 
-    Layers of one name are called by the paths of their attributes.
+    Layers with the same name are called by the paths of their attributes.
     """
     root = Held(model, _name(model, default_name(type(model).__name__)), "")
     held, waiting, seen = [root], deque([root]), {id(model)}

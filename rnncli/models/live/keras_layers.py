@@ -35,7 +35,7 @@ class Description(NamedTuple):
     """A recurrent layer as rnncli describes it.
 
     config: the Keras config of the layer; None if rnncli's engines cannot compute the call.
-    stack: the layer of the config, or what the engines would have to compute; None if rnncli lacks the layer.
+    stack: the layer as rnncli builds it, also if it cannot compute this call; None if it cannot build it.
     lacks: see `Call`.
     """
 

@@ -112,7 +112,7 @@ def _join_steps(calls: Iterable[Call]) -> list[Call]:
 
 
 def _key(call: Call, state: Sequence[Array]) -> tuple[str, bytes]:
-    """Return what two steps of a layer share if the state of one is that of the other."""
+    """Return a key of a layer in a state: a step goes on from the step whose final state has its key."""
     return call.path, b"".join(np.ascontiguousarray(array).tobytes() for array in state)
 
 
@@ -290,7 +290,7 @@ def save_attributes(objects: Iterable[Any], save_value: Callable[[Any], Restore 
 def _save_value(
     value: Any, save_value: Callable[[Any], Restore | None], restores: list[Restore], seen: set[int]
 ) -> None:
-    """Save a value, and what is inside it; `seen` are the ids of those that are saved already."""
+    """Save a value, and what is inside it.  seen: the ids of the values that are saved already."""
     if id(value) in seen:
         return
     seen.add(id(value))
@@ -322,7 +322,7 @@ def _save_array(array: Array) -> Restore:
 
 
 def _save_dict(values: dict[Any, Any]) -> Restore:
-    """Save a dict; it is put back below a class of its own, which may track what is set in it."""
+    """Save a dict.  It is put back with the methods of dict: a subclass may track what is set in it."""
     saved = list(values.items())
     kind = OrderedDict if isinstance(values, OrderedDict) else dict
 

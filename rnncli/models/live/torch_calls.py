@@ -103,28 +103,30 @@ def calls_of(path: str, module: Any, layers: Module, given: ModuleInput, returne
     directions = 2 if getattr(module, "bidirectional", False) else 1
     mask = None if given.lengths is None else np.arange(given.inputs.shape[1]) < given.lengths[:, None]
     lacks, can = _explain_lack(module, layers, output)
+    options = options_of(module, mask if directions == 1 else None)
     count, calls = max(len(layers.nodes), 1), []
     for index in range(count):
         rows = range(index * directions, (index + 1) * directions)
-        name = f"{layers.name}_l{index}" if count > 1 else layers.name
+        end = f"_l{index}" if count > 1 else ""
         final = tuple(state[row] for row in rows for state in finals)
-        options = options_of(module, mask if directions == 1 else None)
-        node = layers.nodes[index].with_core_options(**options) if can else None
         call = Call(
-            name,
-            f"{path}_l{index}" if count > 1 else path,
-            type(module).__name__,
-            None if node is None else {"class_name": node.class_name, "config": node.config},
-            layers.nodes[index].weights if layers.nodes else {},
-            None if index else given.inputs,
-            _name_outputs(final, len(finals), directions, sequence if index + 1 == count else None),
-            mask,
-            tuple(state[row] for row in rows for state in given.states) or None,
+            name=f"{layers.name}{end}",
+            path=f"{path}{end}",
+            class_name=type(module).__name__,
+            config=None,
+            weights=layers.nodes[index].weights if layers.nodes else {},
+            inputs=None if index else given.inputs,
+            outputs=_name_outputs(final, len(finals), directions, sequence if index + 1 == count else None),
+            mask=mask,
+            initial_state=tuple(state[row] for row in rows for state in given.states) or None,
             before=f"{layers.name}_l{index - 1}" if index else "",
             final_state=final,
             is_step=given.inputs.shape[1] == 1 and directions == 1,
             lacks=lacks,
         )
+        if can:
+            node = layers.nodes[index].with_core_options(**options)
+            call = call._replace(config={"class_name": node.class_name, "config": node.config})
         calls.append(call)
     return calls
 

@@ -83,31 +83,32 @@ def _read_variables(prefix: str, size: int, layers: Mapping[str, str]) -> Any:
 def _names_of(reader: Any, keys: Any) -> dict[str, str]:
     """Return the keys of the variables by their full names, `bi/forward_lstm/lstm_cell/kernel`.
 
-    A checkpoint of objects has them beside.  Where several weights have one full name, as in a subclassed
-    model of Keras 3, their places in the model are the names.  What an optimizer keeps is left out.
+    A checkpoint of objects stores these names beside the keys.  If several weights have the same full name,
+    as in a subclassed model of Keras 3, their paths in the model are the names.  What an optimizer keeps is
+    left out.
     """
     plain = {key.removesuffix(END): key for key in keys if key.rpartition("/")[0] not in keys}
     if GRAPH not in keys:
         return plain
     package = importlib.import_module("tensorflow.core.protobuf.trackable_object_graph_pb2")
     graph = package.TrackableObjectGraph.FromString(reader.get_tensor(GRAPH))
-    places, full = dict[str, str](), dict[str, list[str]]()
-    for place, node in _walk(graph.nodes):
+    paths, full = dict[str, str](), dict[str, list[str]]()
+    for path, node in _walk(graph.nodes):
         for attribute in node.attributes:
             if attribute.checkpoint_key in keys:
-                places[place] = attribute.checkpoint_key
+                paths[path] = attribute.checkpoint_key
                 full.setdefault(attribute.full_name, []).append(attribute.checkpoint_key)
     shared = [name for name, both in full.items() if recognize.is_recurrent(name) and _differ(reader, both)]
     if not shared:
         return {name: both[0] for name, both in full.items()} or plain
-    if not any(map(recognize.is_recurrent, places)):
+    if not any(map(recognize.is_recurrent, paths)):
         raise InputError(
             "several weights have the name {shared}, and nothing tells which layer each belongs to.",
             "Save the model with model.save('model.keras'), or its weights with "
             "tf.train.Checkpoint(model=model).",
             shared=shared[0],
         )
-    return places
+    return paths
 
 
 def _walk(nodes: Any) -> Iterator[tuple[str, Any]]:

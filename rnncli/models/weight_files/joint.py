@@ -1,7 +1,7 @@
 """The cells of TensorFlow 1, whose kernel has the rows of the features and of the units in one.
 
 BasicLSTMCell and LSTMCell have the kernel (features + units, 4 units), and add 1 to the bias of the forget
-gate; GRUCell has one for its gates, (features + units, 2 units), and one for its candidate.
+gate; GRUCell has a kernel for its gates, (features + units, 2 units), and another for its candidate.
 """
 
 from __future__ import annotations
