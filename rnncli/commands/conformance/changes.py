@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from rnncli.case import Array
-from rnncli.commands.conformance.oracle import DEFAULTS, FUNCTIONS, Activation, Recurrence
+from rnncli.commands.conformance.oracle import DEFAULTS, FUNCTIONS, Recurrence
 
 Change = Callable[..., Any]
 """What a method of a Recurrence does instead.  It gets the unchanged method, the Recurrence, arguments."""
@@ -126,7 +126,7 @@ def choose_functions(change: Callable[[list[Any], list[Any], Sequence[str]], lis
 
     def choose(rule: Change, node: Recurrence) -> list[Any]:
         names = DEFAULTS[node.operator] * len(node.is_backward)
-        defaults = [Activation(FUNCTIONS[name], None, None) for name in names]
+        defaults = [FUNCTIONS[name] for name in names]
         return change(rule(), defaults, node.attributes.get("activations", names))
 
     return {"activations": choose}

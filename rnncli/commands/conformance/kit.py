@@ -13,6 +13,7 @@ open/lstm_clip_cell/            a case with more than one right answer: one test
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from rnncli.case import Array
-from rnncli.commands.conformance.cases import INPUTS, OUTPUTS, TOLERANCES, KitCase
+from rnncli.commands.conformance.cases import INPUTS, OUTPUTS, TOLERANCES, KitCase, list_cases
 from rnncli.commands.conformance.oracle import compute, readings
 from rnncli.process.packages import import_package
 
@@ -35,8 +36,10 @@ def list_too_new(cases: Iterable[KitCase]) -> list[KitCase]:
 
 
 def write_kit(folder: Path, cases: Sequence[KitCase]) -> None:
-    """Write cases into a folder."""
+    """Write cases into a folder; a kit that is there goes."""
     folder.mkdir(parents=True, exist_ok=True)
+    for case in list_cases():
+        shutil.rmtree(folder_of(folder, case), ignore_errors=True)
     for case in cases:
         _write_case(folder_of(folder, case), case)
     listed = json.dumps({"cases": list(map(describe, cases))}, indent=1)

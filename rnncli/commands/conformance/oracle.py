@@ -19,11 +19,15 @@ Gates = dict[str, Array]
 
 
 class Function(NamedTuple):
-    """An activation.  alpha, beta: the defaults; None where the function has no such number."""
+    """An activation.  alpha, beta: its numbers, or their defaults; None where it has no such number."""
 
     compute: Callable[[Array, Any, Any], Array]
     alpha: float | None = None
     beta: float | None = None
+
+    def __call__(self, x: Array) -> Array:
+        """Return the function of x."""
+        return self.compute(x, self.alpha, self.beta)
 
 
 FUNCTIONS = {
@@ -43,18 +47,6 @@ FUNCTIONS = {
 IN_SMALL_LETTERS = {name.lower(): function for name, function in FUNCTIONS.items()}
 DEFAULTS = {"RNN": ("Tanh",), "GRU": ("Sigmoid", "Tanh"), "LSTM": ("Sigmoid", "Tanh", "Tanh")}
 """The functions f, g and h of one direction."""
-
-
-class Activation(NamedTuple):
-    """A function with its numbers."""
-
-    function: Function
-    alpha: float | None
-    beta: float | None
-
-    def __call__(self, x: Array) -> Array:
-        """Return the function of x."""
-        return self.function.compute(x, self.alpha, self.beta)
 
 
 class Recurrence:
@@ -133,13 +125,16 @@ class Recurrence:
         parts = array.reshape(len(array), len(letters), self.units, *array.shape[2:])
         return dict(zip(letters, parts.swapaxes(0, 1), strict=True))
 
-    def activations(self) -> list[Activation]:
+    def activations(self) -> list[Function]:
         """Return the functions of all directions, each with its alpha and beta."""
         names = self.attributes.get("activations", DEFAULTS[self.operator] * len(self.is_backward))
         functions = [IN_SMALL_LETTERS[name.lower()] for name in names]
         alphas = self.numbers("activation_alpha", [function.alpha for function in functions])
         betas = self.numbers("activation_beta", [function.beta for function in functions])
-        return list(map(Activation, functions, alphas, betas))
+        return [
+            function._replace(alpha=alpha, beta=beta)
+            for function, alpha, beta in zip(functions, alphas, betas, strict=True)
+        ]
 
     def numbers(self, name: str, defaults: list[float | None]) -> Iterator[float | None]:
         """Yield the alpha or beta of each function: the next given one, else the default."""
@@ -245,7 +240,7 @@ class Recurrence:
         """Return what a gate takes of the previous hidden state, Ht-1*(R^T) + Rb."""
         return np.asarray(h @ self.r[gate][d].T + self.rb[gate][d])
 
-    def function(self, d: int, index: int) -> Activation:
+    def function(self, d: int, index: int) -> Function:
         """Return f, g or h (index 0, 1 or 2) of a direction."""
         return self.functions[len(DEFAULTS[self.operator]) * d + index]
 

@@ -58,6 +58,15 @@ def test_the_list_is_that_of_the_kit(rnncli: Run, tmp_path: Path) -> None:
         assert [row["name"] for row in csv.DictReader(file)] == [case["name"] for case in kit]
 
 
+def test_a_kit_replaces_the_kit_that_is_there(rnncli: Run, tmp_path: Path) -> None:
+    """Its folders are those of cases.json; a file beside them stays."""
+    for select in ("clip", "rnn_reverse"):
+        rnncli("conformance", "-o", str(tmp_path / "kit"), "--select", select)
+        (tmp_path / "kit" / "notes.md").touch()
+    assert [path.parent.name for path in (tmp_path / "kit").rglob("model.onnx")] == ["rnn_reverse"]
+    assert (tmp_path / "kit" / "notes.md").exists()
+
+
 def test_a_folder_of_other_files_is_not_written_into(rnncli: Run, tmp_path: Path) -> None:
     (tmp_path / "notes.md").touch()
     refused = rnncli("conformance", "-o", str(tmp_path))
