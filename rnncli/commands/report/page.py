@@ -28,8 +28,8 @@ from rnncli.specs import expressions_of
 LARGEST = 4_000_000
 """Most bytes of a page."""
 SCRIPTS = (
-    "activations.js", "cell.js", "layer.js", "settings.js", "explain.js", "dom.js", "exercise.js",
-    "strips.js", "picture.js", "panel.js", "page.js", "boot.js",
+    "activations.js", "cell.js", "layer.js", "settings.js", "explain.js", "dom.js", "drag.js",
+    "exercise.js", "strips.js", "picture.js", "panel.js", "page.js", "boot.js",
 )  # fmt: skip
 """The scripts in the order in which they are joined: each after those that it imports."""
 _FOLDER = Path(__file__).with_name("web")

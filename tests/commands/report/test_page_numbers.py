@@ -74,6 +74,18 @@ def test_a_number_that_opens_another_has_its_value(merge: str) -> None:
             assert shown == pytest.approx(value, abs=1e-6), address
 
 
+def test_a_layer_of_a_model_may_be_called_as_a_half() -> None:
+    said = []
+    for name in ("backward/", "a[0]/", ""):
+        page = page_of(layer=["LSTM(3)"], seed=1)
+        page.data["layers"][0] |= {"prefix": name, "names": name}
+        addresses = [f"{name}{number}" for number in ("forget[0,1,2]", "hidden_state[0,1]", "x[0,1,2]")]
+        (answer,) = answers([page], [addresses])
+        said.append([(explained["kind"], explained["value"]) for explained in answer["explained"]])
+    assert [kind for kind, _ in said[0]] == ["line", "same", "x"]
+    assert said[0] == said[1] == said[2]
+
+
 def check(pages: list[PageCase]) -> None:
     """Compare what the scripts return, explain and differentiate with rnncli."""
     results = [compute.run(page.case, "numpy") for page in pages]

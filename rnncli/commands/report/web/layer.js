@@ -293,28 +293,28 @@ export class Model {
    * {kind: "x", layer, sequence, step, unit}; {kind: "line", ...half, line}; or {kind: "returned", ...tensor, row}.
    */
   locate(address) {
-    const parts = /^((?:[^[\]]*\/)?)([A-Za-z_]\w*)\[([-\d, ]+)\]$/.exec(address.trim());
+    const parts = /^(.*\/|)([A-Za-z_]\w*)\[([-\d, ]+)\]$/s.exec(address.trim());
     if (!parts) throw new Error(`${address}: an address is a name and its indices, hidden_states[0,3,1]`);
-    const indices = parts[3].split(",").map(Number);
-    const half = HALVES.find((name) => parts[1].endsWith(`${name}/`)) ?? "forward";
-    const prefix = parts[1].replace(/(forward|backward)\/$/, "");
-    const layer =
-      this.layers.find((candidate) => candidate.prefix === prefix) ??
-      (prefix === "" ? this.shown[this.shown.length - 1] : null);
-    if (!layer) throw new Error(`${address}: there is no layer ${prefix}`);
-    const [sequence, step, unit] = indices;
-    if (parts[2] === "x") {
-      return { kind: "x", layer: prefix ? layer : this.root(layer), sequence, step, unit };
+    const [, path, name, numbers] = parts;
+    const indices = numbers.split(",").map(Number);
+    let half = "forward";
+    let layer = this.layers.find(({ prefix }) => prefix === path); // first, as a layer may be called backward
+    if (!layer) {
+      half = HALVES.find((other) => path.endsWith(`${other}/`)) ?? half;
+      const rest = path.replace(/(forward|backward)\/$/, "");
+      layer = this.layers.find(({ prefix }) => prefix === rest) ?? (rest === "" ? this.shown.at(-1) : null);
     }
+    if (!layer) throw new Error(`${address}: there is no layer ${path}`);
+    const [sequence, step, unit] = indices;
+    if (name === "x") return { kind: "x", layer: path ? layer : this.root(layer), sequence, step, unit };
     for (const shown of this.shown) {
-      const tensor = this.tensors(shown).find((named) => named.name === `${parts[1]}${parts[2]}`);
+      const tensor = this.tensors(shown).find((named) => named.name === path + name);
       if (tensor) {
-        const last = indices[indices.length - 1];
-        return { kind: "returned", layer: shown, tensor, sequence, row: step, unit: last };
+        return { kind: "returned", layer: shown, tensor, sequence, row: step, unit: indices.at(-1) };
       }
     }
-    if (!(parts[2] in layer.halves[half].lines)) throw new Error(`${address}: there is no ${parts[2]}`);
-    return { kind: "line", layer, half, line: parts[2], sequence, step, unit };
+    if (!(name in layer.halves[half].lines)) throw new Error(`${address}: there is no ${name}`);
+    return { kind: "line", layer, half, line: name, sequence, step, unit };
   }
 
   /** Return an address as it is written now; null if its number is no longer there. */

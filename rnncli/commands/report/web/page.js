@@ -1,6 +1,6 @@
 // A page: what is shown and chosen, the switches above the picture, and what follows a change.
 
-import { choose, digits, make, rich, speaker, toggle, typed } from "./dom.js";
+import { choose, digits, make, rich, speaker, toggle } from "./dom.js";
 import { explain, lineColor } from "./explain.js";
 import { addressOf, Model } from "./layer.js";
 import { codePanel, equationPanel, returnedPanel, whatIf } from "./panel.js";
@@ -9,7 +9,6 @@ import { caseOf, commandOf, documentOf, expressionOf, setFlag, setInput, setStar
 
 // Multiply-adds of a sequence that are computed within a frame, with what follows from them.
 const QUICK = 500_000;
-const PIXELS = 100;
 // The equations of which the legend says more.
 const LSTM_CELL = "forget ⊙ cell[t-1] + input ⊙ candidate";
 const GRU_HIDDEN = "update ⊙ h + (1 - update) ⊙ candidate";
@@ -385,47 +384,7 @@ class Page {
     this.show({ startsShown: false }, true);
   }
 
-  /** Let a number be dragged, stepped with + and −, and typed over. */
-  drags(number) {
-    const { element } = number;
-    let from = null;
-    element.addEventListener("pointerdown", (event) => {
-      if (event.button !== 0) return;
-      from = { x: event.clientX, y: event.clientY, value: number.value, moved: false };
-      element.setPointerCapture(event.pointerId);
-    });
-    element.addEventListener("pointermove", (event) => {
-      if (!from) return;
-      const dx = event.clientX - from.x;
-      if (!from.moved && (Math.abs(dx) < 4 || Math.abs(event.clientY - from.y) > Math.abs(dx))) return;
-      if (!from.moved) {
-        this.begin(number);
-        this.setDragging(true);
-      }
-      from.moved = true;
-      this.next = { number, value: from.value + dx / PIXELS };
-      this.frame ??= requestAnimationFrame(() => {
-        this.frame = null;
-        this.set(this.next.number, this.next.value);
-      });
-    });
-    // A touch that goes sideways drags the number; it must not scroll the picture.
-    const keep = (event) => from?.moved && event.preventDefault();
-    element.addEventListener("touchmove", keep, { passive: false });
-    const end = () => {
-      if (from?.moved) {
-        this.setDragging(false);
-        this.showTexts();
-        this.settle(number);
-        element.addEventListener("click", (event) => event.stopImmediatePropagation(), { once: true, capture: true });
-      }
-      from = null;
-    };
-    element.addEventListener("pointerup", end);
-    element.addEventListener("pointercancel", end);
-    element.addEventListener("keydown", (event) => this.press(number, event));
-  }
-
+  /** Begin a change of a number: what follows from it will glow. */
   begin(number) {
     this.before = null;
     this.remember();
@@ -436,47 +395,6 @@ class Page {
   setDragging(isDragging) {
     this.isDragging = isDragging;
     this.root.classList.toggle("moving", isDragging);
-  }
-
-  press(number, event) {
-    const by = { "+": 0.1, "=": 0.1, "-": -0.1 }[event.key];
-    if (by) {
-      event.preventDefault();
-      this.setOnce(number, Math.round((number.read() + by) * 1e6) / 1e6);
-    } else if (/^[\d.]$/.test(event.key)) {
-      event.preventDefault();
-      this.type(number, event.key);
-    }
-  }
-
-  /** Put a field over a number, in which another can be typed. */
-  type(number, first) {
-    const { element } = number;
-    const label = this.say("new number for {address}", { address: number.address });
-    const field = make("input.typed", { type: "text", inputmode: "decimal", value: first, label });
-    const box = element.getBoundingClientRect();
-    const outer = this.root.getBoundingClientRect();
-    field.style.left = `${box.left - outer.left}px`;
-    field.style.top = `${box.top - outer.top}px`;
-    let isOver = false;
-    const finish = (keep) => {
-      if (isOver) return;
-      isOver = true;
-      const value = typed(field.value);
-      field.remove();
-      element.focus();
-      if (keep && !Number.isNaN(value)) this.setOnce(number, value);
-    };
-    field.addEventListener("keydown", (event) => {
-      event.stopPropagation();
-      if (event.key !== "Enter" && event.key !== "Escape") return;
-      event.preventDefault();
-      finish(event.key === "Enter");
-    });
-    field.addEventListener("blur", () => finish(true));
-    this.root.append(field);
-    field.focus();
-    field.setSelectionRange(1, 1);
   }
 
   /** Set a number as one change. */

@@ -1,6 +1,7 @@
 // The picture: the layer unrolled over time, a box for each step, with what goes in, what is kept and what is returned.
 
 import { digits, draw, make } from "./dom.js";
+import { drags } from "./drag.js";
 import { inputAddress, lineColor } from "./explain.js";
 import { addressOf } from "./layer.js";
 import { stripsOf } from "./strips.js";
@@ -234,7 +235,7 @@ export class Picture {
     const element = make(name, { tabindex: "-1", title, onclick }, bar !== undefined && make("i"));
     const group = bar === undefined ? kind : address.split("[")[0];
     const number = { element, address, group, read, bar, drag };
-    if (drag) page.drags(number);
+    if (drag) drags(page, number);
     this.numbers.push(number);
     return element;
   }
