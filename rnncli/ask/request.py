@@ -216,7 +216,7 @@ class Ask(NamedTuple):
         """Return a remark on stateful layers that get the windows of a series.
 
         goes_on: whether each window goes on from the state that the window before left; None for a saved
-            model, whose windows never do.
+            model whose windows do not.
         """
         if self.window is None or not is_stateful:
             return ()

@@ -278,10 +278,13 @@ class Saved(Subject):
         generates = self._generates and like is None
         document, name = self._generate(model) if generates else ask.read_raw(model.text_inputs())
         states = ask.read_value("initial_state")
-        model_call = call.arrange_inputs(model, document.inputs, options, name, states)
-        windows = ask.note_windows(is_stateful=bool(model.stateful_layers()))
+        windowed = None if ask.window is None else model.for_windows()
+        model_call = call.arrange_inputs(windowed or model, document.inputs, options, name, states)
+        goes_on = None if windowed is None else ask.windows_follow
+        windows = ask.note_windows(is_stateful=bool(model.stateful_layers()), goes_on=goes_on)
         remarks = (*document.remarks, *model_call.remarks, *windows)
         names = document.sequence_names
+        model_call = model_call._replace(windowed=windowed is not None, consecutive=bool(goes_on))
         return model_call._replace(returns=ask.returns, remarks=remarks, sequence_names=names)
 
 

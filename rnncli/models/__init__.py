@@ -45,6 +45,7 @@ class ModelRequest(NamedTuple):
     layers: the names of the recurrent layers to show; empty for all.
     everything: include the outputs of all other layers.
     others: other layers whose outputs to include; with some, no `layers` means none.
+    consecutive: as in Case.
     """
 
     inputs: Mapping[str, Array]
@@ -52,6 +53,7 @@ class ModelRequest(NamedTuple):
     layers: Sequence[str] = ()
     everything: bool = False
     others: Sequence[str] = ()
+    consecutive: bool = False
 
     def choose(self, contents: Graph | Modules) -> tuple[str, ...]:
         """Return the recurrent layers to show.  Raises UsageError, InputError."""
@@ -282,6 +284,13 @@ class SavedModel(ABC):
     def stateful_layers(self) -> tuple[str, ...]:
         """Return the layers that keep their state from one call to the next."""
         return ()
+
+    def for_windows(self) -> SavedModel | None:
+        """Return the model for a batch of windows, each of which its framework gets in a call of its own.
+
+        None if it does not keep states from call to call, or does not take one sequence at a time.
+        """
+        return None
 
 
 def open(  # noqa: A001 - called as models.open

@@ -253,6 +253,7 @@ class ModelCall(NamedTuple):
     inputs: by name.  returns: see `with_returns`.  remarks: on the inputs.
     sequence_names: as in Case.
     real: the steps that --pad did not add, (batch, timesteps), of each input with padding.
+    windowed: whether the model takes one window of the inputs at a time.  consecutive: as in Case.
     """
 
     model: SavedModel
@@ -261,6 +262,8 @@ class ModelCall(NamedTuple):
     remarks: Remarks = ()
     sequence_names: tuple[str, ...] = ()
     real: Mapping[str, Array] = {}
+    windowed: bool = False
+    consecutive: bool = False
 
     def run(self, compute: Compute = compute.run, *, everything: bool = False) -> tuple[ModelRun, Remarks]:
         """Return the Case of each requested recurrent layer, and notes on the inputs, the file and the run.
@@ -269,7 +272,9 @@ class ModelCall(NamedTuple):
         """
         model = self.model
         layers, others = model.split_names()
-        request = ModelRequest(self.inputs, compute, layers, everything=everything, others=others)
+        request = ModelRequest(
+            self.inputs, compute, layers, everything=everything, others=others, consecutive=self.consecutive
+        )
         run = model.run(request)
         if self.sequence_names:
             run = replace(run, parts=tuple(map(self._name_sequences, run.parts)))
@@ -386,6 +391,11 @@ class ModelCall(NamedTuple):
         """
         from rnncli.compute import compare
 
+        if self.windowed and len(next(iter(self.inputs.values()))) > 1:
+            raise UsageError(
+                "{--check} calls the model once, and it takes one window at a time.",
+                "Leave {--check} out, or give one window.",
+            )
         saved = self.model
         theirs = saved.outputs(self.inputs, cases)
         outputs = tuple(tensor._replace(values=theirs[f"{prefix}{tensor.name}"]) for tensor in result.outputs)

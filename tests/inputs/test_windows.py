@@ -93,6 +93,62 @@ def test_trace_and_explain_begin_with_the_state_that_the_window_before_left() ->
         assert read[f"hidden {unit} at start"] == pytest.approx(states[0, 1, unit], abs=1e-6)
 
 
+@pytest.fixture(scope="module")
+def one_at_a_time(tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Path]:
+    """A stateful model that takes one sequence of three steps."""
+    keras.utils.set_random_seed(1)
+    layers = keras.layers
+    given = keras.Input(batch_shape=(1, 3, 3))
+    both = layers.Bidirectional(layers.LSTM(2, stateful=True, return_sequences=True), name="bi")
+    hidden = layers.Dense(4, name="mid")(both(layers.Masking()(given)))
+    scores = layers.Dense(2, name="out")(layers.GRU(3, stateful=True, name="gru")(hidden))
+    model = keras.Model(given, scores)
+    path = tmp_path_factory.mktemp("stateful") / "m.keras"
+    model.save(path)
+    return model, path
+
+
+@pytest.mark.parametrize("stride", [1, 2, 3])
+def test_a_stateful_model_gets_one_window_after_the_other(one_at_a_time: Any, stride: int) -> None:
+    model, path = one_at_a_time
+    series = np.concatenate([SERIES, -SERIES[:2]])
+    series[4] = 0  # masked
+    found = package.run(series, model=path, window=3, stride=stride, all_layers=True)
+    gru = package.trace(series, model=f"{path}#gru", window=3, stride=stride).document()["trace"]
+    for layer in (model.get_layer("gru"), *_halves(model.get_layer("bi"))):
+        layer.reset_state()
+    inner = keras.Model(model.inputs[0], [*model.outputs, model.get_layer("gru").output])
+    for index, start in enumerate(range(0, 7, stride)):
+        if stride < 3:  # each window starts anew
+            for layer in (model.get_layer("gru"), *_halves(model.get_layer("bi"))):
+                layer.reset_state()
+        scores, hidden = inner(series[start : start + 3][None])
+        np.testing.assert_allclose(found["out/output"][index], scores[0], atol=1e-6)
+        np.testing.assert_allclose(gru[-1]["state"]["hidden"][index], hidden[0], atol=1e-6)
+    remarks = " ".join(map(str, found.remarks))
+    assert ("goes on from the state" in remarks) == (stride == 3)
+    assert ("give stride=3" in remarks) == (stride < 3)
+
+
+def _halves(both: Any) -> list[Any]:
+    return [both.forward_layer, both.backward_layer]
+
+
+def test_what_windows_of_a_stateful_model_refuse(one_at_a_time: Any, tmp_path: Path) -> None:
+    _, path = one_at_a_time
+    with pytest.raises(UsageError, match="check calls the model once, and it takes one window at a time"):
+        package.run(SERIES, model=path, window=3, stride=3, check=True)
+    assert package.run(SERIES[:3], model=path, window=3, stride=3, check=True).differences
+    with pytest.raises(UsageError, match="gradients is about one call of the layer"):
+        package.gradients(SERIES, model=path, window=3, stride=3)
+    assert package.gradients(SERIES, model=path, window=3, stride=2)
+    given = keras.Input(batch_shape=(1, 3, 3))  # an operation may mix the sequences
+    mixed = keras.layers.LSTM(2, stateful=True)(given - keras.ops.mean(given, axis=0))
+    keras.Model(given, mixed).save(tmp_path / "mixed.keras")
+    with pytest.raises(InputError, match="Give a batch of 1, not of 2"):
+        package.run(SERIES, model=tmp_path / "mixed.keras", window=3, stride=3)
+
+
 def test_a_stack_goes_on_layer_by_layer() -> None:
     layers = ["GRU(3, stateful=True, return_sequences=True)", "Dense(2)", "LSTM(2, stateful=True)"]
     found = package.run(SERIES, layers, window=3, stride=3, seed=1)

@@ -111,7 +111,8 @@ def _cases(ask: Ask) -> tuple[list[tuple[Case, Names]], Remarks]:
     from rnncli.commands.export.export_case import join_layers
 
     uses, remarks, *_ = subject_of(ask).parts(one_call=True, whole=True)
-    uses[0].case.require_one_call("export")
+    for use in uses:
+        use.case.require_one_call("export")
     return list(join_layers(uses)) if len(uses) > 1 else [(uses[0].case, {})], remarks
 
 

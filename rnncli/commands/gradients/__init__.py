@@ -39,7 +39,8 @@ def gradients(ask: Ask, *, of: str | None, against: Sequence[Any] | None) -> Rep
         ask = ask._replace(layer=[first], options=curves.own_options([first], options))
     parts = subject_of(ask).parts(of or "", one_call=True).keep_able(curves.reason_not_tracked)
     uses, remarks, _, prefix, head = parts
-    uses[0].case.require_one_call("gradients")
+    for use in uses:
+        use.case.require_one_call("gradients")
     of = of and of.removeprefix(prefix)
     if head is not None and not others:
         by_layer = {}

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from rnncli.case import Array, Shape
 from rnncli.errors import Message, join
-from rnncli.layers.plain import UNKNOWN_CLASS, UnknownLayerError, keras_may_know, refuse
+from rnncli.layers.plain import UNKNOWN_CLASS, UnknownLayerError, is_operation, keras_may_know, refuse
 from rnncli.models import CasePair, ModelRequest, ModelRun, SavedModel, inputs, name_file
 from rnncli.models.graph import Graph, Node, Ref
 from rnncli.models.keras.choice import INPUT, require_inference
 from rnncli.models.keras.layer_alone import own_cell_name
-from rnncli.models.keras.walk import run_graph
+from rnncli.models.keras.walk import hidden_nodes, run_graph
 
 if TYPE_CHECKING:
     from rnncli.models.keras.custom import CustomObjects
@@ -38,6 +38,23 @@ class Model(SavedModel):
             for node in self.contents.recurrent_nodes
             if node.config.get("stateful") or node.core_config.get("stateful")
         )
+
+    def for_windows(self) -> Model | None:
+        """Return a stateful model of one sequence that takes any batch, if its layers never mix sequences.
+
+        Operations and Lambdas may; so may a stateful layer in a TimeDistributed, whose steps are its batch.
+        """
+        graph, hidden = self.contents, hidden_nodes(self.contents)
+        mixes = any(
+            node.name not in hidden
+            and (is_operation(node.module) or node.class_name in ("Lambda", "TimeDistributed"))
+            for node in graph.nodes
+        )
+        is_single = all(wanted.shape and wanted.shape[0] == 1 for wanted in graph.inputs)
+        if mixes or not is_single or not self.stateful_layers():
+            return None
+        free = (replace(wanted, shape=("batch", *(wanted.shape or ())[1:])) for wanted in graph.inputs)
+        return type(self)(replace(graph, inputs=tuple(free)), self.path, self.names)
 
     def text_inputs(self) -> tuple[str, ...]:
         """Return the names of the inputs that are text."""

@@ -264,7 +264,7 @@ class GraphWalk:
         if node.class_name == "TimeDistributed":
             self._recur_inside(node, call, is_result)
             return
-        case = _case(node, call)
+        case = _case(node, call)._replace(consecutive=self.request.consecutive)
         result = self._run_case(node, case) if is_input else None
         self.parts[node.name] = LayerUse(node.name, case, result)
         if result:
