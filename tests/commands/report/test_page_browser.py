@@ -460,3 +460,18 @@ def test_products_fit_beside_their_names(opens: Any, width: int) -> None:
     page = opens("-l", "bilstm", "--seed", "1", viewport={"width": width, "height": 900})
     page.number("forward/forget[0,3,1]").click()
     assert page.page.locator(".terms .scroll").evaluate("(frame) => frame.scrollWidth <= frame.clientWidth")
+
+
+def test_the_layers_of_a_stack_lead_to_each_other(opens: Any) -> None:
+    page = opens("-l", "bigru", "-l", "lstm", "--seed", "5")
+    drawn = page.page.get_by_role("combobox", name="layer")
+    page.number("1/x[0,1,4]").click()
+    page.page.locator(".equation").get_by_role("button", name="0/backward/hidden[0,1,1]").click()
+    assert drawn.input_value() == "0"
+    page.page.locator(".equation").get_by_role("button", name="← 1/x[0,1,4]").click()
+    assert drawn.input_value() == "1"
+    drawn.select_option("0")
+    page.number("x[0,0,0]").press("+")
+    page.page.get_by_role("button", name="All numbers as they were").click()
+    assert page.page.locator(".value").inner_text().startswith("0/forward/hidden[0,3,0] =")
+    assert page.number("x[0,0,0]").get_attribute("aria-label") == "x[0,0,0] = 0.10"

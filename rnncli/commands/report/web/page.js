@@ -66,11 +66,16 @@ class Page {
     this.render();
   }
 
-  /** Return the address of the first number of the output at its last step. */
+  /** Return the address of the first number of the output, or of a lower layer's state, at its last step. */
   firstNumber() {
-    const [tensor] = this.model.tensors(this.layer);
-    const [, steps] = this.model.root(this.layer).x.shape;
-    return `${tensor.name}[${this.sequence}${tensor.isSequence ? `,${steps - 1}` : ""},0]`;
+    const { model, layer, sequence } = this;
+    const step = model.root(layer).x.shape[1] - 1;
+    if (!model.shown.includes(layer)) {
+      const [line] = layer.halves.forward.cell.states;
+      return addressOf({ layer, half: "forward", line, sequence, step, unit: 0 });
+    }
+    const [tensor] = model.tensors(layer);
+    return `${tensor.name}[${sequence}${tensor.isSequence ? `,${step}` : ""},0]`;
   }
 
   render() {
@@ -256,10 +261,8 @@ class Page {
   draw(layer) {
     this.layer = layer;
     this.trail = [];
-    const [line] = layer.halves.forward.cell.states;
-    this.chosen = this.model.shown.includes(layer)
-      ? this.firstNumber()
-      : addressOf({ layer, half: "forward", line, sequence: this.sequence, step: this.step, unit: 0 });
+    this.chosen = this.firstNumber();
+    this.step = this.model.stepOfNumber(this.chosen);
     this.show({}, true);
   }
 
@@ -300,7 +303,7 @@ class Page {
     const { model, layer } = this;
     this.chosen = address;
     const target = model.locate(address);
-    const other = target.layer !== layer && target.kind !== "x";
+    const other = target.layer !== layer;
     const before = this.picture.large ? `${this.step} ${this.unit} ${this.feature}` : "";
     if (other) this.layer = target.layer;
     this.step = model.stepOfNumber(address);
@@ -376,12 +379,8 @@ class Page {
 
   reset() {
     this.model.reset();
-    this.layer = this.model.layers.find(({ prefix }) => prefix === this.layer.prefix);
-    this.trail = [];
-    this.before = null;
-    this.dragged = null;
-    this.chosen = this.firstNumber();
-    this.show({ startsShown: false }, true);
+    Object.assign(this, { before: null, dragged: null, startsShown: false });
+    this.draw(this.model.layers.find(({ prefix }) => prefix === this.layer.prefix));
   }
 
   /** Begin a change of a number: what follows from it will glow. */
