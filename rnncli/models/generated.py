@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rnncli.case import Array, Dimension, Shape, format_shape
+from rnncli.case import Array, Shape, format_shape
 from rnncli.errors import Message, Text, UsageError, count, join
 from rnncli.inputs.generated import concrete_sizes, make_input
 from rnncli.models import SavedModel
@@ -50,20 +50,21 @@ def generate(
 def _choose_sizes(wanted: ModelInput) -> tuple[int, ...]:
     """Return the sizes of an input; the batch is the axis that is named so, else the first."""
     shape = wanted.shape
-    if shape is None or wanted.dtype in ("", "string"):
+    if shape is None:
         raise UsageError(
-            "{name}: the model takes any shape, so no input can be generated."
-            if shape is None
-            else "{name}: the model takes values that are not numbers, such as text, and none are generated.",
-            "Give the input, or its shape: {--input-shape 1,5,8}." if shape is None else "Give the input.",
+            "{name}: the model takes any shape, so no input can be generated.",
+            "Give the input, or its shape: {--input-shape 1,5,8}.",
+            name=wanted.name,
+        )
+    if wanted.dtype in ("", "string"):
+        raise UsageError(
+            "{name}: the model takes values that are not numbers, such as text, and none are generated.",
+            "Give the input.",
             name=wanted.name,
         )
     batch = next((axis for axis, size in enumerate(shape) if isinstance(size, str) and is_batch(size)), 0)
-    return tuple(_size(size, is_first=axis == batch) for axis, size in enumerate(shape))
-
-
-def _size(size: Dimension, *, is_first: bool) -> int:
-    return size if isinstance(size, int) else BATCH if is_first else FREE
+    free = (BATCH if axis == batch else FREE for axis in range(len(shape)))
+    return tuple(size if isinstance(size, int) else other for size, other in zip(shape, free, strict=True))
 
 
 def _fill(sizes: Sequence[int], fill: str, seed: int, dtype: str, ids: int | None) -> Array:

@@ -311,16 +311,14 @@ def choose_columns(options: ReadOptions, header: Sequence[str], width: int, by: 
     )
     every = range(width) if chosen is None else chosen
     columns = [index for index in every if index != by and index not in (dropped or ())]
-    if not columns:
+    if columns:
+        return columns
+    if options.columns is options.drop is None:
         raise InputError(
-            "it has no column beside the batch column."
-            if options.columns is options.drop is None
-            else "no column is left to read.",
-            "Add a column of numbers, or leave {--batch-column} out."
-            if options.columns is options.drop is None
-            else "Choose others with {--columns}, or leave {--drop} out.",
+            "it has no column beside the batch column.",
+            "Add a column of numbers, or leave {--batch-column} out.",
         )
-    return columns
+    raise InputError("no column is left to read.", "Choose others with {--columns}, or leave {--drop} out.")
 
 
 def find_column(name: str, header: Sequence[str], width: int = 0) -> int:

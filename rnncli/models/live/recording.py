@@ -298,10 +298,8 @@ def _save_value(
     inside: Iterable[Any] = ()
     if put_back is None and isinstance(value, np.ndarray):
         put_back = _save_array(value)
-    elif put_back is None and isinstance(value, dict):
-        put_back, inside = _save_dict(value), list(value.values())
-    elif put_back is None and isinstance(value, (list, set, deque)):
-        put_back, inside = _save_items(value), list(value)
+    elif put_back is None and isinstance(value, (dict, list, set, deque)):
+        put_back, inside = _save_items(value), list(value.values() if isinstance(value, dict) else value)
     elif put_back is None and isinstance(value, tuple):
         inside = value
     if put_back is not None:
@@ -321,27 +319,26 @@ def _save_array(array: Array) -> Restore:
     return restore
 
 
-def _save_dict(values: dict[Any, Any]) -> Restore:
-    """Save a dict.  It is put back with the methods of dict: a subclass may track what is set in it."""
-    saved = list(values.items())
-    kind = OrderedDict if isinstance(values, OrderedDict) else dict
-
-    def restore() -> None:
-        if [(key, id(value)) for key, value in values.items()] != [(key, id(value)) for key, value in saved]:
-            kind.clear(values)
-            kind.update(values, saved)
-
-    return restore
-
-
 def _save_items(values: Any) -> Restore:
-    """Save a list, a set or a deque."""
-    saved = list(values)
-    kind: Any = next(kind for kind in (list, set, deque) if isinstance(values, kind))
+    """Save what a dict, a list, a set or a deque holds.
+
+    It is put back with the methods of that type: a subclass may track what is set in it.
+    """
+    kind: Any = next(kind for kind in (OrderedDict, dict, list, set, deque) if isinstance(values, kind))
+
+    def items() -> list[Any]:
+        return list(values.items() if isinstance(values, dict) else values)
+
+    def identities() -> list[Any]:
+        if isinstance(values, dict):
+            return [(key, id(value)) for key, value in values.items()]
+        return list(map(id, values))
+
+    saved, before = items(), identities()
 
     def restore() -> None:
-        if list(map(id, values)) != list(map(id, saved)):
+        if identities() != before:
             kind.clear(values)
-            (kind.update if kind is set else kind.extend)(values, saved)
+            (kind.extend if hasattr(kind, "extend") else kind.update)(values, saved)
 
     return restore
