@@ -74,9 +74,12 @@ def _read_nodes(file: str) -> Iterator[KitCase]:
     from rnncli.models.onnx.runtime import parse
 
     model = parse(reader.read(find_source(file)).content)
+    every = list(nodes_in(model.graph))
     stored = {tensor.name: tensor.data_type for tensor in model.graph.initializer}
+    constants = (node for node in every if node.op_type == "Constant")
+    stored |= {node.output[0]: item.t.data_type for node in constants for item in node.attribute}
     fed = {value.name: value.type.tensor_type.elem_type for value in model.graph.input}
-    nodes = [node for node in nodes_in(model.graph) if is_recurrent(node)]
+    nodes = list(filter(is_recurrent, every))
     if not nodes:
         raise InputError(
             "{file}: it has no RNN, GRU or LSTM node.", "Leave {--like} out for all cases.", file=file

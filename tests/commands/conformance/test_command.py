@@ -161,6 +161,20 @@ def test_a_model_of_default_activations_keeps_no_others(name: str, other: str, t
     assert other not in kept
 
 
+def test_the_type_of_weights_in_constant_nodes_counts(tmp_path: Path) -> None:
+    case = CASES["lstm_float64"]
+    model = onnx.ModelProto.FromString(model_of(case, compute(case)))
+    constants = [
+        helper.make_node("Constant", [], [tensor.name], value=tensor) for tensor in model.graph.initializer
+    ]
+    model.graph.ClearField("initializer")
+    nodes = [*constants, *model.graph.node]
+    model.graph.ClearField("node")
+    model.graph.node.extend(nodes)
+    onnx.save(model, tmp_path / "m.onnx")
+    assert case in choose_cases(str(tmp_path / "m.onnx"), None)
+
+
 def test_a_model_without_a_recurrent_node_is_refused(rnncli: Run, tmp_path: Path) -> None:
     tensor = [helper.make_tensor_value_info(name, 1, [1]) for name in "xy"]
     graph = helper.make_graph([helper.make_node("Relu", ["x"], ["y"])], "g", tensor[:1], tensor[1:])
