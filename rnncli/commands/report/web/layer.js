@@ -214,6 +214,11 @@ export class Model {
     return this.Numbers.from(first, (number, index) => both(number, second[index]));
   }
 
+  /** Return what stands before the names of a layer's tensors: a lower layer of a stack is named, the last is not. */
+  namesOf(layer) {
+    return this.shown.includes(layer) ? layer.names : layer.prefix;
+  }
+
   /**
    * Return the tensors that a layer returns, in Keras's order.
    *
@@ -223,8 +228,9 @@ export class Model {
   tensors(layer) {
     const { sequences, state } = layer.flags;
     const merged = layer.flags.bidirectional && layer.flags.merge === "none" ? this.halvesOf(layer) : [""];
+    const names = this.namesOf(layer);
     const outputs = merged.map((half, index) => ({
-      name: `${layer.names}${half && `${half}_`}hidden_state${sequences ? "s" : ""}`,
+      name: `${names}${half && `${half}_`}hidden_state${sequences ? "s" : ""}`,
       half,
       isSequence: sequences,
       of: (done) => (sequences ? done.sequences : done.outputs)[index],
@@ -233,7 +239,7 @@ export class Model {
     if (!state) return outputs;
     const states = this.halvesOf(layer).flatMap((half) =>
       layer.halves[half].cell.states.map((name, index) => ({
-        name: `${layer.names}${layer.flags.bidirectional ? `${half}_` : ""}last_${name}_state`,
+        name: `${names}${layer.flags.bidirectional ? `${half}_` : ""}last_${name}_state`,
         half,
         state: index,
         isSequence: false,
@@ -307,12 +313,8 @@ export class Model {
     if (!layer) throw new Error(`${address}: there is no layer ${path}`);
     const [sequence, step, unit] = indices;
     if (name === "x") return { kind: "x", layer: path ? layer : this.root(layer), sequence, step, unit };
-    for (const shown of this.shown) {
-      const tensor = this.tensors(shown).find((named) => named.name === path + name);
-      if (tensor) {
-        return { kind: "returned", layer: shown, tensor, sequence, row: step, unit: indices.at(-1) };
-      }
-    }
+    const tensor = this.tensors(layer).find((named) => named.name === path + name);
+    if (tensor) return { kind: "returned", layer, tensor, sequence, row: step, unit: indices.at(-1) };
     if (!(name in layer.halves[half].lines)) throw new Error(`${address}: there is no ${name}`);
     return { kind: "line", layer, half, line: name, sequence, step, unit };
   }

@@ -66,16 +66,11 @@ class Page {
     this.render();
   }
 
-  /** Return the address of the first number of the output, or of a lower layer's state, at its last step. */
+  /** Return the address of the first number of the output at its last step. */
   firstNumber() {
-    const { model, layer, sequence } = this;
-    const step = model.root(layer).x.shape[1] - 1;
-    if (!model.shown.includes(layer)) {
-      const [line] = layer.halves.forward.cell.states;
-      return addressOf({ layer, half: "forward", line, sequence, step, unit: 0 });
-    }
-    const [tensor] = model.tensors(layer);
-    return `${tensor.name}[${sequence}${tensor.isSequence ? `,${step}` : ""},0]`;
+    const [tensor] = this.model.tensors(this.layer);
+    const [, steps] = this.model.root(this.layer).x.shape;
+    return `${tensor.name}[${this.sequence}${tensor.isSequence ? `,${steps - 1}` : ""},0]`;
   }
 
   render() {

@@ -146,12 +146,13 @@ export const factsOf = (layer) => layer.variants[variantOf(layer)].tensors.map((
 /** Return what a page says of each tensor that a layer returns, with its numbers. */
 export function describeTensors(model, layer, lang, prefixed = true) {
   const tensors = factsOf(layer);
+  const names = model.namesOf(layer);
   const masked = model.root(layer).mask !== null;
   const values = new Map();
   return model.tensors(layer).map((tensor, index) => {
     const { axes, meaning, equals } = tensors[index];
     const whole = model.whole(tensor, layer);
-    const short = tensor.name.slice(layer.names.length);
+    const short = tensor.name.slice(names.length);
     values.set(short, whole);
     return {
       name: prefixed ? tensor.name : short,
@@ -161,9 +162,7 @@ export function describeTensors(model, layer, lang, prefixed = true) {
       shape: whole.shape,
       dtype: model.data.dtype,
       meaning: meaning[(lang === "ko" ? 2 : 0) + (masked ? 1 : 0)],
-      equals: equals
-        .filter((claim) => isTrue(claim, whole, values))
-        .map((claim) => `${prefixed ? layer.names : ""}${claim}`),
+      equals: equals.filter((claim) => isTrue(claim, whole, values)).map((claim) => `${prefixed ? names : ""}${claim}`),
       values: nest(whole.values, whole.shape),
     };
   });
