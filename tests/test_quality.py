@@ -6,6 +6,7 @@ import ast
 import pkgutil
 import subprocess
 from collections.abc import Iterable, Mapping
+from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -92,15 +93,16 @@ def test_tests_mirror_the_package() -> None:
         assert extra & set(folder.parts) or (ROOT / "rnncli" / folder).is_dir(), f"{folder} is not in rnncli/"
 
 
-def imports(file: Path) -> set[str]:
+@cache
+def imports(file: Path) -> frozenset[str]:
     """Return every module, and every name of a module, that a file imports."""
-    found = set()
+    found: set[str] = set()
     for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             found |= {f"{node.module}.{alias.name}" for alias in node.names}
-    return found
+    return frozenset(found)
 
 
 def test_imports_make_no_circle() -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 import tempfile
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -260,3 +261,9 @@ def message_of(code: str, known: dict[str, Any] | None = None) -> str:
     with pytest.raises(Exception) as caught:  # noqa: PT011 - the message is what is tested
         exec(code, names)
     return f"{type(caught.value).__name__}: {caught.value}"
+
+
+@cache
+def provoked(code: str) -> str:
+    """Return the message of Keras about a mistake; some train a model, so each is made once."""
+    return message_of(code)

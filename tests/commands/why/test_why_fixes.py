@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import pytest
 from keras import layers
-from mistakes import PROVOKED, message_of, model, ones
+from mistakes import PROVOKED, model, ones, provoked
 
 from rnncli.commands.why.diagnosis import Fix, diagnose
 
@@ -41,7 +41,7 @@ def train_with_fix(fix: Fix, net: Any, x: Any, y: Any, loss: str = "mse", **_: b
 
 @pytest.mark.parametrize("code", TRAININGS)
 def test_a_loss_is_computed_after_each_fix(code: str) -> None:
-    fixes = diagnose(message_of(code)).fixes
+    fixes = diagnose(provoked(code)).fixes
     assert len(fixes) >= 2
     for fix in fixes:
         names = {**vars(layers), "np": np, "ones": ones, "model": model}
@@ -53,7 +53,7 @@ def test_one_number_per_sequence_is_a_reading_of_targets_of_width_1() -> None:
         "fit(model(LSTM(3, return_sequences=True), Dense(1, activation='sigmoid')), "
         "ones(8, 4, 5), ones(8, 1), 'binary_crossentropy')"
     )
-    said = diagnose(message_of(code))
+    said = diagnose(provoked(code))
     (fix,) = [fix for fix in said.fixes if "Dense(1, activation='sigmoid')" in fix.snippet]
     exec(code, {**vars(layers), "ones": ones, "model": model, "fit": partial(train_with_fix, fix)})
 

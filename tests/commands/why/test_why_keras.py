@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from keras import layers
-from mistakes import PROVOKED, message_of, ones
+from mistakes import PROVOKED, ones, provoked
 
 from rnncli.commands.why.diagnosis import Diagnosis, diagnose, matches
 from rnncli.commands.why.trial import attempt
@@ -23,11 +23,6 @@ pytestmark = [  # the mistakes are meant
 CODES = [code for _, code in PROVOKED]
 LINE = "x = Bidirectional(LSTM(8, return_sequences=True, return_state=True, unroll=True))(x)"
 """A layer in the code of a user, which the fixes then use."""
-
-
-@cache
-def provoked(code: str) -> str:
-    return message_of(code)
 
 
 @pytest.mark.parametrize(("cause", "code"), PROVOKED, ids=CODES)

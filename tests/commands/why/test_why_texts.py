@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 import pytest
-from mistakes import message_of
+from mistakes import message_of, provoked
 from test_why_answer import AS_TEXT, OTHERS
-from test_why_keras import CODES, provoked
+from test_why_keras import CODES
 from test_why_torch import NAMES as TORCH_NAMES
 from test_why_torch import PROVOKED as TORCH
 
