@@ -73,7 +73,7 @@ class Live(Subject):
 
     def __init__(self, ask: Ask) -> None:
         super().__init__(ask)
-        self._computing = Computing(ask.engine, EVERYTHING)
+        self._computing = Computing(ask.engine, ask.returns)
         self._computed: dict[str, Use] = {}
 
     @property
@@ -255,6 +255,7 @@ class Live(Subject):
 
     def returned(self, like: Returned | None = None, mapping: Mapping[str, str] = {}) -> Returned:
         """Return everything that its layers return, and what the object itself returned."""
+        self._computing = Computing(self.ask.engine, EVERYTHING)  # so that each layer is computed once
         recording, uses = self._recording, self._uses
         remarks = self._remarks(uses, shown=True)
         if any(use.computed for use in uses.values()):
