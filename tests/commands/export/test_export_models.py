@@ -15,6 +15,8 @@ from printed_tensors import run_script
 
 from rnncli.case import Array
 
+pytestmark = pytest.mark.usefixtures("files_are_read_here")
+
 IDS = "[[1, 2, 3, 0, 0], [4, 5, 6, 1, 2]]"
 SUFFIXES = {"numpy": ".py", "torch": ".py", "keras": ".py", "c": ".c", "onnx": ".onnx", "config": ".json"}
 

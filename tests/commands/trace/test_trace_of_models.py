@@ -13,6 +13,8 @@ from oracle import keras
 import rnncli as package
 from rnncli.errors import UsageError
 
+pytestmark = pytest.mark.usefixtures("files_are_read_here")
+
 L = keras.layers
 GIVEN = {
     "source": np.random.default_rng(1).normal(size=(2, 5, 3)).astype("float32"),

@@ -12,6 +12,8 @@ import pytest
 from command import Run
 from oracle import keras
 
+pytestmark = pytest.mark.usefixtures("files_are_read_here")
+
 L = keras.layers
 
 

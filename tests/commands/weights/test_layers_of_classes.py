@@ -14,6 +14,8 @@ from oracle import keras
 
 from rnncli.cli.app import main
 
+pytestmark = pytest.mark.usefixtures("files_are_read_here")
+
 L = keras.layers
 X = np.zeros((1, 4, 3), "float32")
 
