@@ -183,11 +183,19 @@ def _flatten(value: Mapping[Any, Any], prefix: str = "") -> Iterator[tuple[str, 
 def pass_layers(layers: Any) -> Any:
     """Return layers, one or several, as an Ask holds them; of a file, `@layer.json`, the Path.
 
-    A cell's file stays in its text: `@mgu.toml(4)`.
+    A cell's file stays in its text: `@mgu.toml(4)`.  A layer of Keras without weights is its config.
+    Raises UsageError for a live object among several layers.
     """
     if layers is None:
         return None
     several = layers if isinstance(layers, (list, tuple)) else [layers]
+    several = [unbuilt_config(word) or word for word in several]
+    if live := next((word for word in several if find_framework(word)), None):
+        raise UsageError(
+            "{name} has weights, so it stands alone, not in a list of layers.",
+            "Put the layers into one model, such as keras.Sequential([...]).",
+            name=type(live).__name__,
+        )
     return [
         pass_value("layer", word[1:])
         if isinstance(word, str) and word.startswith("@") and ".toml" not in word

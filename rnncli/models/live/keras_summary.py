@@ -148,7 +148,8 @@ def _row(entry: Held, counter: WeightCounter) -> LayerRow:
 def _input_shape(layer: Any) -> Any:
     """Return the shape that the layer was built for; None if it does not say."""
     with suppress(Exception):
-        sizes = tuple(layer.get_build_config()["input_shape"])
+        built = layer.get_build_config()  # of a layer that was called with initial states, several shapes
+        sizes = tuple(built.get("input_shape") or built["shapes_dict"]["sequences_shape"])
         if all(size is None or isinstance(size, int) for size in sizes):
             return ("batch", *sizes[1:])
     return None

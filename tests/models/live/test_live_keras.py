@@ -247,6 +247,16 @@ def test_an_unbuilt_layer_is_its_config() -> None:
     assert list(result.keys()) == ["hidden_states"]
 
 
+def test_unbuilt_layers_may_be_several_and_a_built_one_stands_alone() -> None:
+    keras.utils.set_random_seed(1)
+    layers = [keras.layers.LSTM(3, return_sequences=True), keras.layers.GRU(2)]
+    x = np.random.default_rng(0).normal(size=(2, 5, 4)).astype("float32")
+    result = rnncli.run(x, layers, seed=1)
+    np.testing.assert_allclose(result[0], keras.Sequential(layers)(x), rtol=0, atol=1e-6)
+    with pytest.raises(UsageError, match="LSTM has weights, so it stands alone"):
+        rnncli.run(x, [layers[0], "gru"])
+
+
 def test_training_recomputes_nothing_that_drops_out() -> None:
     model = keras.Sequential(
         [keras.Input(X.shape[1:]), L.LSTM(3, dropout=0.5, return_sequences=True), L.GRU(2)]

@@ -169,6 +169,23 @@ class TestKeras:
         keys = ("inputs", "layers", "outputs", "parameters", "trainable_parameters")
         assert {key: live[key] for key in keys} == {key: stored[key] for key in keys}
 
+    def test_a_decoder_that_was_built_with_its_initial_states(self) -> None:
+        class Pair(keras.Model):  # type: ignore[misc]
+            def __init__(self) -> None:
+                super().__init__()
+                self.encoder = k.GRU(3, return_state=True)
+                self.decoder = k.GRU(3, return_sequences=True)
+
+            def call(self, x: Any) -> Any:
+                return self.decoder(x, initial_state=self.encoder(x)[1])
+
+        model = Pair()
+        model(np.zeros((2, 5, 4), "float32"))
+        decoder = layers_of(rnncli.shape(model))["decoder"]
+        assert [tensor["shape"] for tensor in decoder["outputs"]] == [["batch", 5, 3]]
+        assert decoder["states"] == [{"name": "hidden", "shape": ["batch", 3]}]
+        assert decoder["gates"] == ["update", "reset", "candidate"]
+
     def test_an_input_says_the_free_sizes(self) -> None:
         tokens = keras.Input((None,), dtype="int32")
         hidden = k.LSTM(5, return_sequences=True, name="lstm")(k.Embedding(9, 4, name="embedding")(tokens))
