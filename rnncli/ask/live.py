@@ -235,7 +235,8 @@ class Live(Subject):
         others: dict[str, Array] = {}
         for name, use in uses.items():
             if use.computed:
-                results[name] = self._computing(with_returns(use.computed.case, returns))
+                case = with_returns(use.computed.case, returns)
+                results[name] = use.computed.result if case is use.computed.case else self._computing(case)
             else:
                 tensors = {**use.call.outputs, **(_given_to(use.call) if self.ask.all_layers else {})}
                 others |= {f"{name}/{tensor}": array for tensor, array in tensors.items()}
