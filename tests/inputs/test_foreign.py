@@ -73,14 +73,22 @@ def check_layers_of_tagger(rnncli: Run, folder: Path, file: str, tagger: Any) ->
     np.testing.assert_allclose(next(iter(shown.values())), wanted, atol=2e-6)
 
 
-@pytest.mark.parametrize("save", ["export", "tf.saved_model"])
-@pytest.mark.parametrize("file", ["saved", "saved/", "saved/saved_model.pb"])
-def test_a_saved_model(rnncli: Run, tmp_path: Path, tagger: Any, save: str, file: str) -> None:
-    if save == "export":
-        tagger.export(str(tmp_path / "saved"), verbose=False)
+@pytest.fixture(scope="module", params=["export", "tf.saved_model"])
+def folder_of_a_saved_model(
+    request: pytest.FixtureRequest, tagger: Any, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """Save the tagger as a SavedModel, `saved`, by Keras or by TensorFlow; return the folder of it."""
+    folder = tmp_path_factory.mktemp("folder")
+    if request.param == "export":
+        tagger.export(str(folder / "saved"), verbose=False)
     else:
-        tf.saved_model.save(tagger, str(tmp_path / "saved"))
-    check_layers_of_tagger(rnncli, tmp_path, file, tagger)
+        tf.saved_model.save(tagger, str(folder / "saved"))
+    return folder
+
+
+@pytest.mark.parametrize("file", ["saved", "saved/", "saved/saved_model.pb"])
+def test_a_saved_model(rnncli: Run, folder_of_a_saved_model: Path, tagger: Any, file: str) -> None:
+    check_layers_of_tagger(rnncli, folder_of_a_saved_model, file, tagger)
 
 
 @pytest.mark.parametrize("name", ["model", "cp-0001.ckpt"])
@@ -105,7 +113,7 @@ class Subclassed(keras.Model):  # type: ignore[misc]
 
 def test_full_names_that_several_weights_have(rnncli: Run, tmp_path: Path) -> None:
     x, model = X[..., :4], Subclassed()
-    model.compile(optimizer="adam", loss="mse")
+    model.compile(optimizer="adam", loss="mse", run_eagerly=True)  # nothing is traced for a single step
     model.fit(x, np.zeros((len(x), 16), np.float32), verbose=0)
     tf.train.Checkpoint(model=model, optimizer=model.optimizer).write(str(tmp_path / "at"))
     done = rnncli("run", json.dumps(x.tolist()), "--model", "at", "-f", "json", cwd=tmp_path)
