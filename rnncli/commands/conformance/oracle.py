@@ -226,6 +226,8 @@ class Recurrence:
 
     def peephole(self, d: int, gate: str, before: Array, after: Array | None) -> Array:
         """Return what a gate reads of the cell state: i and f before the step, o after it."""
+        if "P" not in self.case.inputs:
+            return np.zeros(self.units)
         return np.asarray(self.p[gate][d] * (before if after is None else after))
 
     def couple(self, i: Array, f: Array) -> tuple[Array, Array]:
