@@ -341,9 +341,8 @@ class ModelCall(NamedTuple):
         if not run.parts:
             raise LayerError(
                 "{layer} has no steps to show: its framework computed it as a whole.",
-                "For what it returns: rnncli run INPUT {option}",
+                "rnncli run shows what it returns.",
                 layer=names[0],
-                option=model_option(self.model.file, names),
             )
         for part in run.parts:
             if not len(part.case.inputs):

@@ -167,6 +167,7 @@ def test_a_cell_of_a_models_own_is_shown_as_keras_returned_it(rnncli: Run, folde
     traced = rnncli("trace", GIVEN, "--model", "cell.keras#decay", *CUSTOM, cwd=folder)
     assert (traced.returncode, traced.stdout) == (2, "")
     assert "decay has no steps to show" in traced.stderr
+    assert "rnncli run shows what it returns." in traced.stderr  # a command without the classes would not
 
 
 @pytest.mark.parametrize("file", ["plain.keras", "plain.h5"])
