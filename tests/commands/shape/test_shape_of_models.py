@@ -156,6 +156,7 @@ class TestKeras:
         given = keras.Input((4, 3))
         model = keras.Model(given, k.LSTM(2)(given))
         model.compile(keras.optimizers.SGD(), loss=keras.losses.MeanSquaredError())
+        model.run_eagerly = True
         model.fit(np.zeros((2, 4, 3)), np.zeros((2, 2)), verbose=0)
         model.save(tmp_path / "m.keras")
         assert summary_of(tmp_path / "m.keras").optimizer_parameters == 2  # its counter and learning rate
