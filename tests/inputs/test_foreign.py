@@ -175,6 +175,7 @@ def test_layers_that_pytorch_quantized(rnncli: Run, tmp_path: Path, torch_tagger
     np.testing.assert_allclose(shown["lstm/hidden_states"], of_lstm(torch_tagger), atol=2e-6)
 
 
+@pytest.mark.filterwarnings("ignore:torch.quantize_per_tensor:UserWarning")  # said once in a process
 def test_quantized_tensors(rnncli: Run, tmp_path: Path, torch_tagger: Tagger) -> None:
     floats = torch_tagger.state_dict()
     quantized = {
