@@ -362,7 +362,7 @@ def test_a_gate_means_what_its_equations_say(opens: Any) -> None:
     page.number("forget[0,3,0]").click()
     assert "keeps all of it" not in page.page.locator(".equation").inner_text()
     page = opens("-l", "lstm", "--recurrent-activation", "tanh", "--seed", "1")
-    assert "from 0 to 1" not in page.page.locator(".legend").inner_text()
+    assert "gates from 0" not in page.page.locator(".legend").inner_text()
     assert page.page.locator(".number.gate").count() == 0
     page = opens(*LSTM)
     page.number("forget[0,3,0]").click()
@@ -476,3 +476,21 @@ def test_the_layers_of_a_stack_lead_to_each_other(opens: Any) -> None:
     page.number("0/hidden_states[0,2,4]").click()
     assert page.page.locator(".equation").get_by_role("button", name="0/backward/hidden[0,2,1]").count()
     assert page.number("x[0,0,0]").get_attribute("aria-label") == "x[0,0,0] = 0.10"
+
+
+def test_sentences_are_true_of_every_layer(opens: Any) -> None:
+    page = opens("-l", "bilstm", "--return-sequences", "--seed", "1")
+    equation = page.page.locator(".equation")
+    for address, part in (
+        ("backward/hidden[0,0,1]", "No other step is read after it"),
+        ("backward/hidden[0,3,1]", "read next"),
+    ):
+        page.number(address).click()
+        assert part in equation.inner_text()
+    page.page.get_by_role("checkbox", name="t=3").check()
+    page.number("hidden_states[0,3,1]").click()
+    assert "returns 0 there, while the states inside are kept" in equation.inner_text()
+    page.page.get_by_label("merge_mode").select_option("mul")
+    assert "The product of both directions" in page.page.locator(".tensors").inner_text()
+    page = opens("-l", "gru", "-l", "lstm", "--seed", "5")
+    assert "the layer below returns" in page.page.locator(".legend").inner_text()

@@ -117,11 +117,11 @@ class Page {
     const { forward, backward } = this.layer.halves;
     if (this.layer.flags.bidirectional && !forward.backwards && backward.backwards) {
       return this.say(
-        "The forward layer goes from t=0 to t={last}, the backward layer from t={last} to t=0: its last state belongs to t=0.",
+        "The forward layer reads from t=0 to t={last}, the backward layer from t={last} to t=0: its last state is at t=0.",
         { last },
       );
     }
-    return forward.backwards ? this.say("It goes backwards, from t={last} to t=0.", { last }) : "";
+    return forward.backwards ? this.say("It reads backwards, from t={last} to t=0.", { last }) : "";
   }
 
   showTexts() {
@@ -134,40 +134,43 @@ class Page {
   /** Return the lines that say how to read the picture. */
   legend() {
     const { cell } = this.layer.halves.forward;
-    const { units, traced, states, symbols } = cell;
+    const { units, traced, symbols } = cell;
     const areGates = (...lines) => lines.every((line) => traced.includes(line) && lineColor(cell, line) === "gate");
     const isLstm = symbols.cell === LSTM_CELL && areGates("input", "forget", "output");
     const isGru = symbols.hidden === GRU_HIDDEN && areGates("update", "reset");
     const drawsCandidate = traced.includes("candidate") && !("candidate" in cell.sameAs);
     const text = (words) => this.say(words, { units });
-    const columns =
-      units === 1
-        ? text("Each column is one time step. The layer has 1 unit, so each row of a box has 1 number.")
-        : text("Each column is one time step. The layer has {units} units, so each row of a box has {units} numbers.");
+    const areWide = traced.length > 0 && traced.every((line) => cell.sizes[line] === units); // a gate may have 1 number
+    const several =
+      areWide && !traced.every((line) => line in cell.sameAs)
+        ? "Each column is one time step. With {units} units, every gate and state has {units} numbers."
+        : "Each column is one time step. With {units} units, every state has {units} numbers.";
+    const columns = text(
+      units === 1 ? "Each column is one time step. With 1 unit, every state has 1 number." : several,
+    );
     const memory = text(
-      "Two things go on from step to step: its memory, the [[cell:cell state]], and its answer, the [[hidden:hidden state]].",
+      "Each step passes on its memory, the [[cell:cell state]], and its answer, the [[hidden:hidden state]].",
     );
-    const answer = text("One thing goes on from step to step: its answer, the [[hidden:hidden state]].");
-    const several = text(
-      "What goes on from step to step: the [[hidden:hidden state]], and what else stands on an arrow.",
-    );
+    const answer = text("Each step passes on its answer, the [[hidden:hidden state]].");
+    const states = text("Each step passes on the [[hidden:hidden state]] and the other states on the arrows.");
     const bars = [
       isLstm &&
         text(
-          "[[gate:Green bars]] are gates from 0 to 1. The forget gate says how much of the old memory stays (0: nothing), the input gate how much of the candidate is written into it, the output gate how much of it is shown.",
+          "[[gate:Green bars]] are gates from 0 (nothing) to 1 (all): forget says how much of the old memory stays, input how much of the candidate is written into it, output how much of it becomes the answer.",
         ),
       isGru &&
         text(
-          "[[gate:Green bars]] are gates from 0 to 1: update keeps the old hidden state, reset lets the candidate read it.",
+          "[[gate:Green bars]] are gates from 0 (nothing) to 1 (all): update says how much of the old hidden state stays, reset how much of it the candidate reads.",
         ),
-      drawsCandidate &&
-        text("[[candidate:Pink bars]] are the candidate, what could be written; they are blue below 0."),
+      drawsCandidate && text("[[candidate:Pink bars]], blue below 0, are the candidate: what could be written."),
     ];
     const drag = text(
-      "**Drag an input number and watch what changes; click any number or bar to see its equation.** [[input:Orange bars]]: how much the chosen number depends on that input. Yellow: what has just changed.",
+      this.layer.source === null
+        ? "**Drag an input number left or right; choose any number or bar to see its equation.** [[input:Orange bars]]: how much the number depends on that input. [[changed:Yellow]]: just changed."
+        : "**Choose any number or bar to see its equation.** Input x is what the layer below returns: drag numbers in the lowest layer. [[changed:Yellow]]: just changed.",
     );
-    const goesOn = isLstm ? memory : states.length > 1 ? several : answer;
-    return [columns, goesOn, bars.filter(Boolean).join(" "), drag].filter(Boolean);
+    const passesOn = isLstm ? memory : cell.states.length > 1 ? states : answer;
+    return [columns, passesOn, bars.filter(Boolean).join(" "), drag].filter(Boolean);
   }
 
   /** Return the switches of the drawn layer, and the choice of another one. */

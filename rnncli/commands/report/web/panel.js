@@ -1,6 +1,6 @@
 // Beside the picture: where the chosen number comes from, the returned tensors, what if, and the same in code.
 
-import { choose, copy, digits, make, refill, scroll, toggle, typed } from "./dom.js";
+import { choose, copy, digits, make, refill, rich, scroll, toggle, typed } from "./dom.js";
 import { explain } from "./explain.js";
 import {
   caseOf,
@@ -23,20 +23,27 @@ const MEANINGS = {
   input: "How much of the candidate is written into the cell state: 0 nothing, 1 all of it.",
   forget: "How much of the old cell state is kept: 0 forgets it, 1 keeps all of it.",
   output: "How much of the cell state is shown in the hidden state: 0 nothing, 1 all of it.",
-  candidate: "What could be written into the state at this step.",
+  candidate: "The new value that could be written into the state at this step.",
   cell: "The memory of the layer: what was kept of it, and what was written into it at this step.",
-  hidden: "What the layer answers at this step; the next step reads it, too.",
-  lastHidden: "What the layer answers at this step; no step follows, so this is its last hidden state.",
+  hidden: "The layer's answer at this step. The step that is read next uses it, too.",
+  lastHidden: "The layer's answer at this step. No other step is read after it, so this is the last hidden state.",
   update: "How much of the old hidden state is kept: 1 keeps all of it, 0 takes the candidate.",
   reset: "How much of the old hidden state the candidate reads: 0 ignores it.",
 };
 // Another cell may use a gate otherwise: it has its meaning if the equation of this line has this part.
 const USES = {
+  cell: ["cell", "⊙ candidate"],
   input: ["cell", "input ⊙ candidate"],
   forget: ["cell", "forget ⊙ cell"],
   output: ["hidden", "output ⊙"],
   update: ["hidden", "update ⊙ h + (1 - update) ⊙ candidate"],
   reset: ["candidate", "reset ⊙"],
+};
+
+const MERGED = {
+  sum: "The sum of both directions: forward + backward.",
+  mul: "The product of both directions: forward · backward.",
+  ave: "The average of both directions.",
 };
 
 /** Return {element, update}: where the chosen number comes from. */
@@ -69,17 +76,25 @@ function equation(page) {
         make("span.text", "="),
         found.tokens.map((token, index) => piece(page, found, token, index)),
       ),
-    found.terms.length > 0 && termTable(page, found),
+    ...(found.terms.length > 0 ? [termNote(page), termTable(page, found)] : []),
     ...(found.kind === "x" ? [] : dependence(page)),
   ];
+}
+
+/** Return how to read the products and the numbers of an equation. */
+function termNote({ say }) {
+  const order = say("Products by size: [[above:bars to the right]] add, [[below:bars to the left]] subtract.");
+  const lines = say("Dotted underline: a number you can open. Dashed underline: a weight you can change.");
+  return make("p.note", rich(order), " ", lines);
 }
 
 /** Return the equation in symbols, and what they mean.  A backward layer comes from the step after. */
 function symbolsOf({ say }, { name, symbols, isBackward }) {
   const text = isBackward ? symbols.replaceAll("[t-1]", "[t+1]") : symbols;
   const notes = [
-    text.includes("⊙") && say("⊙ multiplies number by number."),
-    text.includes("σ") && say("σ brings a number between 0 and 1."),
+    text.includes("⊙") && say("⊙ multiplies two vectors number by number."),
+    text.includes("σ") && say("σ squeezes every number into the range 0 to 1."),
+    text.includes("tanh") && say("tanh squeezes every number into the range −1 to 1."),
   ].filter(Boolean);
   return make("p.symbols", `${name} = ${text}`, notes.length > 0 && make("span.notes", notes.join(" ")));
 }
@@ -87,16 +102,17 @@ function symbolsOf({ say }, { name, symbols, isBackward }) {
 /** Return one plain sentence about a number. */
 function describe({ say, model }, { kind, name, half, layer, step, unit, masked, isLast }) {
   const sentences = {
-    x: "An input number: feature {unit} at t={step}. Drag it, or press + and −.",
-    held: "This gate is held: it is set to the value, not computed.",
-    kept: "t={masked} is masked: the number of t={step} is kept.",
-    zero: "t={step} is masked: the layer puts out 0 there.",
+    x: "An input number: feature {unit} at t={step}, counted from 0. Drag it left or right.",
+    held: "This gate is held (*): its value is set, not computed.",
+    kept: "t={masked} is masked, so it is skipped: the number of t={step} is kept.",
+    zero: "t={step} is masked, so it is skipped: the layer returns 0 there, while the states inside are kept.",
     start: "No time step was read before: this is the state that the layer starts from.",
     unused: "t={step} is masked: nothing was computed here.",
-    merged: "Both directions, joined by merge_mode {name}.",
+    merged: MERGED[name],
   };
   const sentence = sentences[kind] ?? meaningOf(model, layer, half, name === "hidden" && isLast ? "lastHidden" : name);
-  return sentence && say(sentence, { name, step, unit, masked });
+  const keys = kind === "x" && matchMedia("(hover)").matches && say("Keys: + and −, or a digit.");
+  return sentence && [say(sentence, { step, unit, masked }), keys].filter(Boolean).join(" ");
 }
 
 function meaningOf(model, prefix, half, name) {
@@ -193,11 +209,25 @@ export function returnedPanel(page) {
       const parts = page.model
         .tensors(page.layer)
         .map((tensor, index) => returned(page, tensor, facts[index], numbers));
-      refill(element, [make("h2", title), scroll(title, parts)]);
+      refill(element, [make("h2", title), make("p.dim", shapeOf(page, facts)), scroll(title, parts)]);
     }
     for (const number of numbers) showReturned(page, number);
   };
   return { element, update };
+}
+
+/** Return how to read a shape and an address: of the first sequence that is returned, if there is one. */
+function shapeOf({ say, model, layer }, facts) {
+  const first = model.tensors(layer).findIndex(({ isSequence }) => isSequence);
+  const { shape: sizes } = facts[Math.max(first, 0)];
+  const shape = sizes.join(", ");
+  const last = sizes.map((size) => size - 1).join(",");
+  return say(
+    first < 0
+      ? "Shape ({shape}): sequences, units. Counted from 0, so the last number is [{last}]."
+      : "Shape ({shape}): sequences, time steps, units. Counted from 0, so the last number is [{last}].",
+    { shape, last },
+  );
 }
 
 /** Return a tensor: its name, what it is, and its numbers, which are added to `numbers`; halves stand side by side. */
@@ -222,6 +252,7 @@ function returned(page, tensor, { meaning, equals, shape }, numbers) {
       make("span.shape", `(${shape.join(", ")})`),
     ),
     make("p.dim", meaning),
+    bidirectional && tensor.state === undefined && MERGED[merge] && make("p.dim", say(MERGED[merge])),
     make("div.halves", tables),
     equals.map((claim) => make("p.dim.claim", `= ${claim}`)),
   );
@@ -273,7 +304,7 @@ export function whatIf(page) {
     "section.what-if",
     make("h2", say("What if?")),
     make("p", holdControls(page)),
-    make("fieldset", make("legend", say("mask time steps")), maskControls(page)),
+    make("fieldset", make("legend", say("mask (skip) time steps")), maskControls(page)),
     make(
       "p",
       toggle(say("start from another state"), page.startsShown, "starts", (startsShown) =>
@@ -309,7 +340,7 @@ function holdControls(page) {
     chosen = gate;
     set();
   });
-  return [select, make("span.toggle", "= ", value)];
+  return [select, make("span.toggle", "= ", value), now && make("span.dim", say("* marks it in the picture."))];
 }
 
 function maskControls(page) {
@@ -345,7 +376,11 @@ export function codePanel(page) {
     const parts = [
       make("h2", say("The same in code")),
       line("Keras", [expressionOf(model, page.layer)].flat().join("\n")),
-      isChanged(model) && make("p.dim", say("Input, mask, states and weights are in the command below.")),
+      isChanged(model) &&
+        make(
+          "p.dim",
+          say("The Keras code is only the layer; the command below also has its input, mask, states and weights."),
+        ),
       model.holds.length > 0 && make("p.dim", say("Keras cannot hold a gate; rnncli can.")),
       line("rnncli", command),
       command.includes(" case.json") && make("button", { key: "save", onclick: save }, say("save case.json")),

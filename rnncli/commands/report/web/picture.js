@@ -247,7 +247,13 @@ export class Picture {
     const isSplit = halves.length > 1 && ["concat", "none"].includes(layer.flags.merge);
     this.returned = (isSplit ? halves : [halves[0]]).map((half) => {
       const names = { forward: say("returned, forward half"), backward: say("returned, backward half") };
-      this.label(isSplit ? names[half] : say("returned"));
+      const merged = {
+        sum: say("returned, the sum"),
+        mul: say("returned, the product"),
+        ave: say("returned, the average"),
+      };
+      const isMerged = halves.length > 1 && !isSplit;
+      this.label(isSplit ? names[half] : isMerged ? merged[layer.flags.merge] : say("returned"));
       const tensor = outputs.find((named) => named.half === half) ?? outputs[0];
       const boxes = this.perStep((step) => this.returnedBox(half, tensor, step, isSplit));
       this.row += 1;
