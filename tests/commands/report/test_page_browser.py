@@ -3,99 +3,22 @@
 from __future__ import annotations
 
 import json
-import shlex
-from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from browsers import open_browser
 from command import Run
+from opened import LSTM, check_command, run_command
+
+pytest_plugins = ["page_fixtures"]
 
 SMALL = """[...document.querySelectorAll(".picture button, select, .number, .open")]
     .map((control) => [control.ariaLabel, control.getBoundingClientRect()])
     .filter(([, box]) => box.width && (box.width < 24 || box.height < 24))
     .map(([name, box]) => `${name} ${box.width} ${box.height}`)"""
 """The targets of less than 24 pixels."""
-LSTM = ("-l", "lstm", "--return-sequences", "--return-state", "--seed", "42")
-"""The words of the page that most tests open."""
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    """A browser without a screen, for all tests of this file."""
-    with open_browser() as opened:
-        yield opened
-
-
-class Opened:
-    """A page that is open, and what it complained about.
-
-    faults: errors of its console, and what it asked of the network.
-    """
-
-    def __init__(self, browser: Any, path: Path, **context: Any) -> None:
-        self.context = browser.new_context(
-            **{"viewport": {"width": 1280, "height": 900}, "offline": True, **context}
-        )
-        self.page = self.context.new_page()
-        self.page.set_default_timeout(5_000)
-        self.faults: list[str] = []
-        self.page.on("console", lambda said: self.faults.append(said.text))
-        self.page.on("pageerror", lambda error: self.faults.append(str(error)))
-        self.page.on(
-            "request", lambda asked: self.faults.append(asked.url) if asked.url != path.as_uri() else None
-        )
-        self.page.goto(path.as_uri())
-
-    def ask(self, code: str) -> Any:
-        """Return what a line of JavaScript returns."""
-        return self.page.evaluate(code)
-
-    def number(self, address: str) -> Any:
-        """Return the control of a number in the picture."""
-        return self.page.locator(".picture").get_by_role("button", name=f"{address} =")
-
-
-@pytest.fixture
-def opens(browser: Any, rnncli: Run, tmp_path: Path) -> Iterator[Any]:
-    """Write a page with these words, open it, and check at the end that it complained about nothing."""
-    pages: list[Opened] = []
-
-    def write_and_open(*words: str, **context: Any) -> Opened:
-        path = tmp_path / f"page{len(pages)}.html"
-        written = rnncli("report", *words, "-o", str(path))
-        assert written.returncode == 0, written.stderr
-        pages.append(Opened(browser, path, **context))
-        return pages[-1]
-
-    yield write_and_open
-    for page in pages:
-        page.context.close()
-        assert page.faults == []
-
-
-def run_command(rnncli: Run, command: str) -> dict[str, Any]:
-    """Return the tensors that a command of the page prints."""
-    program, *words = shlex.split(command)
-    assert program == "rnncli"
-    done = rnncli(*words, "-f", "json")
-    assert done.returncode == 0, done.stderr
-    return {tensor["name"]: tensor["values"] for tensor in json.loads(done.stdout)["outputs"]}
-
-
-def check_command(rnncli: Run, page: Opened) -> None:
-    """Run the page's command, and compare its numbers with those that the page shows."""
-    ours, theirs = run_command(rnncli, page.ask("rnncli.command")), page.ask("rnncli.compute()")
-    assert list(ours) == list(theirs)
-    for name in ours:
-        np.testing.assert_allclose(
-            np.array(theirs[name]), np.array(ours[name]), atol=1e-6, rtol=1e-6, err_msg=name
-        )
-    document = page.ask("rnncli.document")
-    assert [tensor["name"] for tensor in document["outputs"]] == list(ours)
 
 
 def test_every_combination_of_switches_has_its_command(opens: Any, rnncli: Run) -> None:

@@ -65,7 +65,7 @@ function explainReturned(model, { layer, tensor, sequence, row, unit }) {
 }
 
 /** Return the step and the line that a returned number of a half belongs to. */
-function sourceOf(model, layer, half, tensor, done, row) {
+export function sourceOf(model, layer, half, tensor, done, row) {
   const { states } = layer.halves[half].cell;
   const last = done.order[done.steps - 1];
   const step = tensor.isSequence ? model.stepOf(layer, half, done, row) : last;

@@ -294,11 +294,19 @@ export class Model {
   }
 
   /**
-   * Return where an address points.
+   * Return where an address points; throw where there is no such number.
    *
    * {kind: "x", layer, sequence, step, unit}; {kind: "line", ...half, line}; or {kind: "returned", ...tensor, row}.
    */
   locate(address) {
+    const target = this.find(address);
+    const nearest = this.clip(target).join();
+    if (address.replaceAll(" ", "").endsWith(`[${nearest}]`)) return target;
+    throw new Error(`${address}: there is no such number; the nearest is [${nearest}]`);
+  }
+
+  /** Return where an address points, wherever that is.  isOld: the layer may return its tensor by another name now. */
+  find(address, isOld = false) {
     const parts = /^(.*\/|)([A-Za-z_]\w*)\[([-\d, ]+)\]$/s.exec(address.trim());
     if (!parts) throw new Error(`${address}: an address is a name and its indices, hidden_states[0,3,1]`);
     const [, path, name, numbers] = parts;
@@ -313,22 +321,42 @@ export class Model {
     if (!layer) throw new Error(`${address}: there is no layer ${path}`);
     const [sequence, step, unit] = indices;
     if (name === "x") return { kind: "x", layer: path ? layer : this.root(layer), sequence, step, unit };
-    const tensor = this.tensors(layer).find((named) => named.name === path + name);
-    if (tensor) return { kind: "returned", layer, tensor, sequence, row: step, unit: indices.at(-1) };
+    const tensors = this.tensors(layer);
+    const plain = (text) => text.replace(/(forward|backward)_(?=\w+$)/, "").replace(/states$/, "state");
+    const tensor =
+      tensors.find((named) => named.name === path + name) ??
+      (isOld && tensors.find((named) => plain(named.name) === plain(path + name)));
+    const row = indices.length > 2 ? step : Number.POSITIVE_INFINITY;
+    if (tensor) return { kind: "returned", layer, tensor, sequence, row, unit: indices.at(-1) };
     if (!(name in layer.halves[half].lines)) throw new Error(`${address}: there is no ${name}`);
     return { kind: "line", layer, half, line: name, sequence, step, unit };
   }
 
-  /** Return an address as it is written now; null if its number is no longer there. */
+  /** Return the indices of a number, or of the nearest that there is. */
+  clip({ kind, layer, half, line, tensor, sequence, step, row, unit }) {
+    const done = this.of(0)[this.layers.indexOf(layer)];
+    const inside = (index, size, least = 0) => Math.max(Math.min(index, size - 1), least);
+    const { cell } = layer.halves[half ?? "forward"];
+    const width = { x: cell.features, line: cell.sizes[line] }[kind] ?? tensor.width(done);
+    const time = inside(row ?? step, done.halves.forward.steps, cell.states.includes(line) ? -1 : 0);
+    const hasTime = kind !== "returned" || tensor.isSequence;
+    return [inside(sequence, this.batch), ...(hasTime ? [time] : []), inside(unit, width)];
+  }
+
+  /** Return an address as it is written now, or that of the nearest number; null if its tensor or line is gone. */
   canonical(address) {
     let target = null;
     try {
-      target = this.locate(address);
+      target = this.find(address, true);
     } catch {
       return null;
     }
-    if (target.kind !== "line") return address;
-    return this.halvesOf(target.layer).includes(target.half) ? addressOf(target) : null;
+    const { kind, layer, line, tensor } = target;
+    if (kind !== "line") return `${tensor?.name ?? address.slice(0, address.lastIndexOf("["))}[${this.clip(target)}]`;
+    const half = this.halvesOf(layer).includes(target.half) ? target.half : "forward";
+    if (!(line in layer.halves[half].lines)) return null;
+    const [sequence, step, unit] = this.clip({ ...target, half });
+    return addressOf({ ...target, half, sequence, step, unit });
   }
 
   /** Return {half, unit}: where a returned number comes from; the first half if both are merged into it. */

@@ -267,7 +267,9 @@ class Page {
   /** Show other settings.  again: draw the page anew, because it has other parts. */
   show(settings, again = false) {
     Object.assign(this, settings);
-    this.chosen = this.model.canonical(this.chosen) ?? this.firstNumber();
+    this.trail = this.trail.map((address) => this.model.canonical(address)).filter(Boolean);
+    const chosen = this.model.canonical(this.chosen) ?? this.firstNumber();
+    if (chosen !== this.chosen) Object.assign(this, { chosen, step: this.model.stepOfNumber(chosen) });
     this.slopes = this.gradient();
     if (again) this.redraw();
     else {

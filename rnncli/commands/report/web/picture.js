@@ -2,7 +2,7 @@
 
 import { digits, draw, make } from "./dom.js";
 import { drags } from "./drag.js";
-import { inputAddress, lineColor } from "./explain.js";
+import { inputAddress, lineColor, realStep, sourceOf } from "./explain.js";
 import { addressOf } from "./layer.js";
 import { stripsOf } from "./strips.js";
 
@@ -257,7 +257,7 @@ export class Picture {
       const tensor = outputs.find((named) => named.half === half) ?? outputs[0];
       const boxes = this.perStep((step) => this.returnedBox(half, tensor, step, isSplit));
       this.row += 1;
-      return { half, boxes };
+      return { half, boxes, tensor };
     });
   }
 
@@ -266,7 +266,10 @@ export class Picture {
     const { sequence, say } = page;
     const { order, steps } = this.done.halves[half];
     const { isSequence, name } = tensor;
-    if (!isSequence && step !== order[steps - 1]) return make("div.cells.returned.dashed", say("not returned"));
+    if (!isSequence && step !== order[steps - 1]) {
+      const isMerged = !isSplit && Object.values(this.done.halves).some((done) => done.order[steps - 1] === step);
+      return isMerged ? make("div") : make("div.cells.returned.dashed", say("not returned"));
+    }
     const row = isSequence ? page.model.stepOf(layer, half, this.done.halves[half], step) : 0;
     const width = tensor.width(this.done);
     const isSecond = isSplit && half === "backward" && layer.flags.merge === "concat";
@@ -276,7 +279,9 @@ export class Picture {
       const address = `${name}[${sequence},${isSequence ? `${row},` : ""}${first + unit}]`;
       return this.number(address, "hidden", () => tensor.of(this.done)[row * width + first + unit], {});
     });
-    return make("div.cells.returned", numbers);
+    const box = make("div.cells.returned", numbers);
+    box.dataset.row = row;
+    return box;
   }
 
   /** Show every number as it is now; what changed since the drag began glows. */
@@ -384,6 +389,7 @@ export class Picture {
 
   /** Draw the arrows between what is now on the screen. */
   layOut() {
+    if (!this.grid.isConnected) return; // another picture was drawn in its place
     const origin = this.grid.getBoundingClientRect();
     const at = (element) => {
       const { left, right, top, bottom } = element.getBoundingClientRect();
@@ -422,19 +428,27 @@ export class Picture {
 
   /** Return the arrows from the boxes of a half to what it returns; of two halves they go around the other. */
   outputArrows(half, at) {
-    const row = this.returned.find((returned) => returned.half === half) ?? this.returned[0];
+    const { boxes, tensor } = this.returned.find((returned) => returned.half === half) ?? this.returned[0];
+    const { model } = this.page;
+    const done = this.done.halves[half];
     const isAlone = Object.keys(this.halves).length === 1;
-    const shown = row.boxes.map((box, index) => [box, at(this.halves[half].boxes[index])]);
-    return shown
-      .filter(([box]) => !box.classList.contains("dashed"))
-      .map(([box, from]) => {
-        const to = at(box);
-        if (isAlone) return ["hidden", to.x, from.bottom, to.x, to.top - 1];
+    return boxes
+      .filter((box) => "row" in box.dataset)
+      .flatMap((box) => {
+        const { step } = sourceOf(model, this.layer, half, tensor, done, Number(box.dataset.row));
+        const source = this.halves[half].boxes[this.shownSteps.indexOf(step)];
+        const real = realStep(done, step);
+        if (!source || real === null || (real !== step && model.loopOf(this.layer, half).zeroes)) return []; // 0 comes from no box
+        const [from, to] = [at(source), at(box)];
+        if (isAlone) return [["hidden", to.x, from.bottom, to.x, to.top - 1]];
         const y = from.bottom - 14;
         if (half === "forward") {
-          return ["hidden", from.left, y, from.left - 10, y, from.left - 10, to.y, to.left - 1, to.y];
+          return [["hidden", from.left, y, from.left - 10, y, from.left - 10, to.y, to.left - 1, to.y]];
         }
-        return ["hidden", from.right, y, from.right + 8, y, from.right + 8, to.y, to.right + 1, to.y];
+        const side = from.right + 8;
+        const above = to.top - 9; // between the boxes, on the way to another step
+        const way = from.x === to.x ? [side, to.y, to.right + 1, to.y] : [side, above, to.x, above, to.x, to.top - 1];
+        return [["hidden", from.right, y, side, y, ...way]];
       });
   }
 }

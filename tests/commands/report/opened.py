@@ -1,0 +1,64 @@
+"""Pages that are open in a browser, and the numbers of their commands."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from command import Run
+
+LSTM = ("-l", "lstm", "--return-sequences", "--return-state", "--seed", "42")
+"""The words of the page that most tests open."""
+
+
+class Opened:
+    """A page that is open, and what it complained about.
+
+    faults: errors of its console, and what it asked of the network.
+    """
+
+    def __init__(self, browser: Any, path: Path, **context: Any) -> None:
+        self.context = browser.new_context(
+            **{"viewport": {"width": 1280, "height": 900}, "offline": True, **context}
+        )
+        self.page = self.context.new_page()
+        self.page.set_default_timeout(5_000)
+        self.faults: list[str] = []
+        self.page.on("console", lambda said: self.faults.append(said.text))
+        self.page.on("pageerror", lambda error: self.faults.append(str(error)))
+        self.page.on(
+            "request", lambda asked: self.faults.append(asked.url) if asked.url != path.as_uri() else None
+        )
+        self.page.goto(path.as_uri())
+
+    def ask(self, code: str) -> Any:
+        """Return what a line of JavaScript returns."""
+        return self.page.evaluate(code)
+
+    def number(self, address: str) -> Any:
+        """Return the control of a number in the picture."""
+        return self.page.locator(".picture").get_by_role("button", name=f"{address} =")
+
+
+def run_command(rnncli: Run, command: str) -> dict[str, Any]:
+    """Return the tensors that a command of the page prints."""
+    program, *words = shlex.split(command)
+    assert program == "rnncli"
+    done = rnncli(*words, "-f", "json")
+    assert done.returncode == 0, done.stderr
+    return {tensor["name"]: tensor["values"] for tensor in json.loads(done.stdout)["outputs"]}
+
+
+def check_command(rnncli: Run, page: Opened) -> None:
+    """Run the page's command, and compare its numbers with those that the page shows."""
+    ours, theirs = run_command(rnncli, page.ask("rnncli.command")), page.ask("rnncli.compute()")
+    assert list(ours) == list(theirs)
+    for name in ours:
+        np.testing.assert_allclose(
+            np.array(theirs[name]), np.array(ours[name]), atol=1e-6, rtol=1e-6, err_msg=name
+        )
+    document = page.ask("rnncli.document")
+    assert [tensor["name"] for tensor in document["outputs"]] == list(ours)

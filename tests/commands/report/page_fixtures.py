@@ -1,0 +1,37 @@
+"""What the tests of pages share: a browser, and pages that are opened in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from browsers import open_browser
+from command import Run
+from opened import Opened
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """A browser without a screen, for all tests of a file."""
+    with open_browser() as opened:
+        yield opened
+
+
+@pytest.fixture
+def opens(browser: Any, rnncli: Run, tmp_path: Path) -> Iterator[Any]:
+    """Write a page with these words, open it, and check at the end that it complained about nothing."""
+    pages: list[Opened] = []
+
+    def write_and_open(*words: str, **context: Any) -> Opened:
+        path = tmp_path / f"page{len(pages)}.html"
+        written = rnncli("report", *words, "-o", str(path))
+        assert written.returncode == 0, written.stderr
+        pages.append(Opened(browser, path, **context))
+        return pages[-1]
+
+    yield write_and_open
+    for page in pages:
+        page.context.close()
+        assert page.faults == []

@@ -1,0 +1,91 @@
+"""The page in a browser: what a reader sees of a change, and of the number that was chosen before it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from opened import Opened
+
+pytest_plugins = ["page_fixtures"]
+
+
+def chosen(page: Opened) -> Any:
+    """Return the address of the number whose equation is shown, framed in the picture."""
+    shown = page.page.locator(".value").inner_text()
+    assert "∞" not in shown, shown
+    assert "NaN" not in shown, shown
+    assert page.page.locator(".picture .chosen").count() == 1, shown
+    return shown.split(" =")[0]
+
+
+@pytest.mark.parametrize("merge", ["sum", "mul", "ave"])
+def test_a_chosen_number_that_is_gone_is_replaced_by_the_nearest(opens: Any, merge: str) -> None:
+    page = opens("-l", "bilstm(2)", "--return-sequences", "--seed", "1")
+    page.number("hidden_states[0,3,2]").click()
+    page.page.get_by_label("merge_mode").select_option(merge)
+    assert chosen(page) == "hidden_states[0,3,1]"
+    page.page.get_by_label("Bidirectional").uncheck()
+    assert chosen(page) == "hidden_states[0,3,1]"
+    page.page.get_by_label("return_sequences").uncheck()
+    assert chosen(page) == "hidden_state[0,1]"
+    page.page.get_by_label("return_sequences").check()
+    assert chosen(page) == "hidden_states[0,3,1]"
+    for text in ("hidden_states[0,3,2]", "hidden_states[0,4,0]", "cell[0,0,2]", "x[0,0,5]", "x[1,0,0]"):
+        with pytest.raises(Exception, match="there is no such number"):
+            page.ask(f"rnncli.explain('{text}')")
+        with pytest.raises(Exception, match="there is no such number"):
+            page.ask(f"rnncli.gradient('{text}')")
+
+
+def test_a_chosen_number_follows_its_line_and_its_tensor(opens: Any) -> None:
+    page = opens("-l", "bilstm(2)", "--return-sequences", "--return-state", "--seed", "1")
+    bidirectional = page.page.get_by_label("Bidirectional")
+    page.number("backward/forget[0,1,1]").click()
+    bidirectional.uncheck()
+    assert chosen(page) == "forget[0,1,1]"
+    bidirectional.check()
+    assert chosen(page) == "forward/forget[0,1,1]"
+    page.page.locator(".tensors").get_by_role("button", name="backward_last_cell_state[0,1] =").click()
+    bidirectional.uncheck()
+    assert page.page.locator(".value").inner_text().startswith("last_cell_state[0,1] =")
+    page.page.get_by_label("return_state").uncheck()
+    assert chosen(page) == "hidden_states[0,3,0]"
+    page.page.get_by_role("button", name="← forget[0,1,1]").click()
+    assert chosen(page) == "forget[0,1,1]"
+    page = opens("-l", "gru", "--seed", "1")
+    page.number("candidate[0,2,1]").click()
+    page.page.get_by_label("reset_after").uncheck()
+    assert chosen(page) == "candidate[0,2,1]"
+
+
+def lines_from(page: Opened, box: str) -> Any:
+    """Return the points of the arrows of hidden states that begin at a side of a box, or below it."""
+    return page.ask(
+        f"""(() => {{
+          const origin = document.querySelector(".grid").getBoundingClientRect();
+          const box = document.querySelectorAll(".box")[{box}];
+          const {{ left, right, bottom }} = box.getBoundingClientRect();
+          return [...document.querySelectorAll(".lines polyline.hidden")]
+            .map((line) => line.getAttribute("points").split(" ").map(Number))
+            .filter(([x, y]) => y > bottom - origin.y - 20 && y < bottom - origin.y + 1
+              && x >= left - origin.x - 1 && x <= right - origin.x + 1);
+        }})()"""
+    )
+
+
+@pytest.mark.parametrize("merge", ["sum", "mul", "ave"])
+def test_a_merged_last_output_comes_from_the_first_step_of_the_backward_half(opens: Any, merge: str) -> None:
+    page = opens("-l", f"Bidirectional(LSTM(2), merge_mode='{merge}')", "--seed", "1")
+    assert page.page.locator(".returned.dashed").count() == 2
+    assert [len(lines_from(page, str(box))) for box in range(8)] == [0, 0, 0, 1, 1, 0, 0, 0]
+    end = lines_from(page, "4")[0][-2]
+    result = page.ask("document.querySelector('.cells.returned:not(.dashed)').getBoundingClientRect().x")
+    assert end > result - page.ask("document.querySelector('.grid').getBoundingClientRect().x")
+
+
+def test_no_arrow_leads_from_a_masked_step_to_the_0_that_is_returned(opens: Any) -> None:
+    page = opens("-l", "bilstm", "--return-sequences", "--mask", "[[1,1,1,0]]", "--seed", "1")
+    assert [len(lines_from(page, str(box))) for box in range(8)] == [1, 1, 1, 0, 1, 1, 1, 0]
+    page = opens("-l", "lstm", "--return-sequences", "--mask", "[[0,1,0,1]]", "--seed", "1")
+    assert [len(lines_from(page, str(box))) for box in range(4)] == [0, 1, 1, 1]
