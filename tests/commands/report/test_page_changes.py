@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from opened import Opened
+from opened import LSTM, Opened
 
 pytest_plugins = ["page_fixtures"]
 
@@ -89,3 +89,44 @@ def test_no_arrow_leads_from_a_masked_step_to_the_0_that_is_returned(opens: Any)
     assert [len(lines_from(page, str(box))) for box in range(8)] == [1, 1, 1, 0, 1, 1, 1, 0]
     page = opens("-l", "lstm", "--return-sequences", "--mask", "[[0,1,0,1]]", "--seed", "1")
     assert [len(lines_from(page, str(box))) for box in range(4)] == [0, 1, 1, 1]
+
+
+def test_a_held_gate_takes_what_its_activation_can_give(opens: Any) -> None:
+    page = opens(*LSTM)
+    field = page.page.get_by_label("value of the held gate")
+    assert field.count() == 0
+    page.page.get_by_label("hold a gate").select_option("forget")
+    assert (field.get_attribute("min"), field.get_attribute("max")) == ("0", "1")
+    for text, taken in (("7", "1"), ("-1", "0"), ("0.25", "0.25"), ("", "0.25")):
+        field.fill(text)
+        field.press("Enter")
+        assert field.input_value() == taken
+        assert f"--hold forget={taken}" in page.ask("rnncli.command")
+    page.page.get_by_label("hold a gate").select_option("none")
+    assert field.count() == 0
+    assert "--hold" not in page.ask("rnncli.command")
+
+
+def test_a_number_that_depends_on_no_input_says_so(opens: Any) -> None:
+    page = opens(*LSTM, "--mask", "[[1,1,0,1]]")
+    equation = page.page.locator(".equation")
+    page.number("hidden[0,1,0]").click()
+    assert page.page.locator(".depends i").count() == 2
+    page.page.get_by_label("hold a gate").select_option("forget")
+    page.number("forget[0,3,1]").click()
+    assert "This number does not depend on the input." in equation.inner_text()
+    assert page.page.locator(".depends").count() == 0
+    heights = page.page.locator(".matter").evaluate_all("(bars) => bars.map((bar) => bar.offsetHeight)")
+    assert set(heights) == {0}
+
+
+def test_a_minus_sign_is_the_same_everywhere(opens: Any) -> None:
+    page = opens(*LSTM)
+    page.number("input[0,3,1]").click()
+    values = page.page.locator(".weight").evaluate_all("(fields) => fields.map((field) => field.value)")
+    assert any(value.startswith("−") for value in values)
+    assert not any("-" in value for value in values)
+    weight = page.page.get_by_label("kernel[0,1], a weight: type another number", exact=True)
+    weight.fill("−0.5")
+    weight.press("Enter")
+    assert page.ask("rnncli.case.weights.kernel[0][1]") == -0.5

@@ -139,7 +139,7 @@ function numberOf(page, found, { value, address, weight }, key) {
 
 function weightOf(page, found, weight, key) {
   const name = `${weight.name}[${weight.place}]`;
-  const text = digits(weight.value, 4).replaceAll("−", "-");
+  const text = digits(weight.value, 4);
   const layer = page.model.layers.find(({ prefix }) => prefix === found.layer);
   const onchange = () => {
     const value = typed(field.value);
@@ -190,8 +190,9 @@ function dependence({ say, slopes }) {
   const most = Math.max(...norms.filter(Number.isFinite), 1e-30);
   const title = say("How much this number depends on the input of each time step");
   const label = `${title}: ${norms.map((norm, step) => `t=${step} ${digits(norm, 4)}`).join(", ")}`;
+  if (norms.every((norm) => norm === 0)) return [make("p.dim", say("This number does not depend on the input."))];
   const bars = norms.map((norm, step) => {
-    const bar = make("i", { "--size": Math.min(norm / most, 1).toFixed(3) });
+    const bar = norm !== 0 && make("i", { "--size": Math.min(norm / most, 1).toFixed(3) });
     return make("span", bar, norms.length <= MOST_ROWS && make("small", `t=${step}`));
   });
   return [make("h3", title), make("div.depends", { role: "img", label }, bars)];
@@ -320,27 +321,25 @@ function holdControls(page) {
   const halves = model.halvesOf(layer);
   const gates = halves.flatMap((half) => layer.halves[half].cell.traced.map((line) => ({ half, line })));
   const now = model.holds.find((entry) => entry.layer === layer.prefix);
-  let chosen = gates.find(({ half, line }) => half === now?.half && line === now?.line) ?? null;
-  const set = () =>
+  const chosen = gates.find(({ half, line }) => half === now?.half && line === now?.line) ?? null;
+  const boundsOf = ({ half, line }) => layer.halves[half].cell.bounds[line] ?? [];
+  const set = (gate, value) =>
     page.change(() => {
       for (const { half, line } of gates) hold(model, layer, half, line, null);
-      if (chosen) hold(model, layer, chosen.half, chosen.line, Number(value.value) || 0);
+      const [low = value, high = value] = gate ? boundsOf(gate) : [];
+      if (gate) hold(model, layer, gate.half, gate.line, Math.min(Math.max(value, low), high));
     }, true);
-  const label = say("value of the held gate");
-  const value = make("input", {
-    type: "number",
-    step: "0.1",
-    value: now?.value ?? 1,
-    label,
-    key: "held",
-    onchange: set,
-  });
+  const last = now?.value ?? 1;
   const options = gates.map((gate) => [gate, halves.length > 1 ? `${gate.half}/${gate.line}` : gate.line]);
-  const select = choose(say("hold a gate"), [[null, say("none")], ...options], chosen, "hold", (gate) => {
-    chosen = gate;
-    set();
-  });
-  return [select, make("span.toggle", "= ", value), now && make("span.dim", say("* marks it in the picture."))];
+  const select = choose(say("hold a gate"), [[null, say("none")], ...options], chosen, "hold", (gate) =>
+    set(gate, last),
+  );
+  if (!chosen) return select;
+  const [min, max] = boundsOf(chosen);
+  const onchange = ({ target }) => set(chosen, target.value === "" ? last : Number(target.value));
+  const label = say("value of the held gate");
+  const field = make("input", { type: "number", step: "0.1", min, max, value: last, label, key: "held", onchange });
+  return [select, make("span.toggle", "= ", field)];
 }
 
 function maskControls(page) {
