@@ -339,7 +339,7 @@ function holdControls(page) {
   const onchange = ({ target }) => set(chosen, target.value === "" ? last : Number(target.value));
   const label = say("value of the held gate");
   const field = make("input", { type: "number", step: "0.1", min, max, value: last, label, key: "held", onchange });
-  return [select, make("span.toggle", "= ", field)];
+  return [select, make("span.toggle", "= ", field), make("span.dim", say("* marks it in the picture."))];
 }
 
 function maskControls(page) {
