@@ -53,10 +53,11 @@ function explainReturned(model, { layer, tensor, sequence, row, unit }) {
   }
   const parts = model.halvesOf(layer).map((half) => {
     const { step } = sourceOf(model, layer, half, tensor, done.halves[half], row);
-    const { from } = explainOutput(model, layer, half, tensor, done.halves[half], { sequence, row, unit });
+    const { from, kind } = explainOutput(model, layer, half, tensor, done.halves[half], { sequence, row, unit });
     const size = layer.halves[half].cell.units;
-    return { value: done.halves[half].outputs[step * size + unit], label: half, address: from };
+    return { value: done.halves[half].outputs[step * size + unit], label: half, address: from, kind, step };
   });
+  if (tensor.isSequence && parts.every(({ kind }) => kind === "zero")) return { kind: "zero", step: parts[0].step };
   const sign = layer.flags.merge === "mul" ? " · " : " + ";
   const [first, second] = parts;
   const tokens = [first, { text: sign }, second];

@@ -84,12 +84,12 @@ class Page {
     this.live = make("p.status", { role: "status" });
     const [, steps, features] = model.root(layer).x.shape;
     const count = model.tensors(layer).length;
-    const reads = say(
+    const single = features === 1 ? "Reads 1 time step of 1 number." : "Reads 1 time step of {features} numbers.";
+    const several =
       features === 1
         ? "Reads {steps} time steps of 1 number, one after the other."
-        : "Reads {steps} time steps of {features} numbers, one after the other.",
-      { steps, features },
-    );
+        : "Reads {steps} time steps of {features} numbers, one after the other.";
+    const reads = say(steps === 1 ? single : several, { steps, features });
     const order = this.orderOfSteps(steps - 1);
     const returns = say(count === 1 ? "It returns 1 tensor." : "It returns {count} tensors.", { count });
     const isWide = layer.halves.forward.cell.units > 9;
