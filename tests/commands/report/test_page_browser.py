@@ -405,7 +405,7 @@ def test_sentences_are_true_of_every_layer(opens: Any) -> None:
     page = opens("-l", "bilstm", "--return-sequences", "--seed", "1")
     equation = page.page.locator(".equation")
     for address, part in (
-        ("backward/hidden[0,0,1]", "No other step is read after it"),
+        ("backward/hidden[0,0,1]", "No step is read after it"),
         ("backward/hidden[0,3,1]", "read next"),
     ):
         page.number(address).click()
@@ -415,5 +415,7 @@ def test_sentences_are_true_of_every_layer(opens: Any) -> None:
     assert "returns 0 there, while the states inside are kept" in equation.inner_text()
     page.page.get_by_label("merge_mode").select_option("mul")
     assert "The product of both directions" in page.page.locator(".tensors").inner_text()
+    page.number("hidden_states[0,3,2]").click()
+    assert "returns 0 there" in equation.inner_text()
     page = opens("-l", "gru", "-l", "lstm", "--seed", "5")
     assert "the layer below returns" in page.page.locator(".legend").inner_text()

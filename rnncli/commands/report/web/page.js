@@ -140,9 +140,9 @@ class Page {
     const isGru = symbols.hidden === GRU_HIDDEN && areGates("update", "reset");
     const drawsCandidate = traced.includes("candidate") && !("candidate" in cell.sameAs);
     const text = (words) => this.say(words, { units });
-    const areWide = traced.length > 0 && traced.every((line) => cell.sizes[line] === units); // a gate may have 1 number
+    const gates = traced.filter((line) => areGates(line));
     const several =
-      areWide && !traced.every((line) => line in cell.sameAs)
+      gates.length && gates.every((line) => cell.sizes[line] === units) // a gate may have 1 number for all units
         ? "Each column is one time step. With {units} units, every gate and state has {units} numbers."
         : "Each column is one time step. With {units} units, every state has {units} numbers.";
     const columns = text(

@@ -26,7 +26,7 @@ const MEANINGS = {
   candidate: "The new value that could be written into the state at this step.",
   cell: "The memory of the layer: what was kept of it, and what was written into it at this step.",
   hidden: "The layer's answer at this step. The step that is read next uses it, too.",
-  lastHidden: "The layer's answer at this step. No other step is read after it, so this is the last hidden state.",
+  lastHidden: "The layer's answer at this step. No step is read after it, so this is the last hidden state.",
   update: "How much of the old hidden state is kept: 1 keeps all of it, 0 takes the candidate.",
   reset: "How much of the old hidden state the candidate reads: 0 ignores it.",
 };
@@ -339,7 +339,7 @@ function holdControls(page) {
   const onchange = ({ target }) => set(chosen, target.value === "" ? last : Number(target.value));
   const label = say("value of the held gate");
   const field = make("input", { type: "number", step: "0.1", min, max, value: last, label, key: "held", onchange });
-  return [select, make("span.toggle", "= ", field), make("span.dim", say("* marks it in the picture."))];
+  return [select, make("span.toggle", "= ", field), make("span.toggle.dim", say("* marks it in the picture."))];
 }
 
 function maskControls(page) {
