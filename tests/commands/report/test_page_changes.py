@@ -130,3 +130,49 @@ def test_a_minus_sign_is_the_same_everywhere(opens: Any) -> None:
     weight.fill("−0.5")
     weight.press("Enter")
     assert page.ask("rnncli.case.weights.kernel[0][1]") == -0.5
+
+
+def glowing(page: Opened, part: str) -> Any:
+    """Return the addresses of the numbers that glow in a part of the page."""
+    return page.ask(
+        f"""[...document.querySelectorAll("{part} :is(.number, .open)")]
+          .filter((number) => number.style.getPropertyValue("--glow") > 0.3)
+          .map((number) => number.ariaLabel.split(" =")[0])"""
+    )
+
+
+def test_masking_glows_as_a_drag_does(opens: Any) -> None:
+    page = opens(*LSTM)
+    for act in ("check", "uncheck"):
+        getattr(page.page.get_by_role("checkbox", name="t=1"), act)()
+        changed = glowing(page, ".picture")
+        assert {"hidden[0,1,0]", "cell[0,2,1]", "forget[0,3,0]", "hidden_states[0,3,2]"} <= set(changed)
+        assert not [name for name in changed if "[0,0," in name]
+        page.page.locator('.picture .number[style*="--glow: 1"]').first.wait_for(state="detached")
+        assert glowing(page, ".picture") == []
+
+
+def test_picture_and_table_glow_for_the_same_numbers(opens: Any) -> None:
+    page = opens(*LSTM)
+    inputs = page.ask("rnncli.compute().hidden_states")
+    for unit in range(5):
+        page.number(f"x[0,0,{unit}]").press("+")
+        table = {name for name in glowing(page, ".tensors") if name.startswith("hidden_states")}
+        assert table == {name for name in glowing(page, ".picture") if name.startswith("hidden_states")}
+        outputs = page.ask("rnncli.compute().hidden_states")
+        for step in range(4):
+            for column in range(3):
+                before, after = (f"{values[0][step][column]:.4f}" for values in (inputs, outputs))
+                assert (f"hidden_states[0,{step},{column}]" in table) == (before != after)
+        inputs = outputs
+
+
+def test_bars_have_a_frame_and_a_zero_line(opens: Any) -> None:
+    edges = """(bar) => { const height = bar.offsetHeight, i = getComputedStyle(bar, "::before");
+      return [height - 2, parseFloat(i.height), i.borderTopStyle, i.borderBottomWidth, i.bottom]; }"""
+    for colors in ("none", "active"):
+        page = opens(*LSTM, forced_colors=colors)
+        inner, height, style, below, bottom = page.number("forget[0,1,0]").evaluate(edges)
+        assert (height + 2, style, below, bottom) == (inner, "solid", "1px", "0px")
+        inner, _, style, below, bottom = page.number("candidate[0,1,0]").evaluate(edges)
+        assert (style, below, bottom) == ("solid", "0px", f"{inner / 2:g}px")

@@ -348,6 +348,13 @@ class Page {
     }
   }
 
+  /** Return by how much a number changed, if it did in the digits of its equation; a number that was or is not there: 1. */
+  changeOf(address, value) {
+    const before = this.before?.get(address) ?? value;
+    if (address === this.dragged || Object.is(before, value) || digits(before, 4) === digits(value, 4)) return 0;
+    return Number.isFinite(value - before) ? Math.abs(value - before) : 1;
+  }
+
   /** Forget what the numbers were, once the reader has seen what changed. */
   fade() {
     clearTimeout(this.fading);

@@ -291,10 +291,9 @@ function numberTable(page, tensor, first, width, numbers, caption) {
 function showReturned(page, { element, address, read }) {
   const value = read();
   const text = digits(value, 4);
-  const before = page.before?.get(address) ?? value;
   element.textContent = text;
   element.setAttribute("aria-label", `${address} = ${text}`);
-  element.style.setProperty("--glow", Math.abs(before - value) > 1e-6 ? 0.5 : 0);
+  element.style.setProperty("--glow", page.changeOf(address, value) ? 1 : 0);
   element.classList.toggle("chosen", address === page.chosen);
 }
 

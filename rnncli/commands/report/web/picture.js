@@ -293,14 +293,10 @@ export class Picture {
       const { group, value } = number;
       if (Number.isFinite(value)) scale[group] = Math.max(scale[group] ?? 0, Math.abs(value));
     }
-    const changes = this.numbers.map((number) =>
-      page.before?.has(number.address) && number.address !== page.dragged
-        ? Math.abs(number.value - page.before.get(number.address))
-        : 0,
-    );
-    const most = Math.max(...changes, 1e-6);
+    const changes = this.numbers.map((number) => page.changeOf(number.address, number.value));
+    const most = Math.max(...changes);
     for (const [index, number] of this.numbers.entries())
-      this.show(number, scale[number.group] || 1, changes[index] / most);
+      this.show(number, scale[number.group] || 1, changes[index] && 0.5 + 0.5 * Math.sqrt(changes[index] / most));
     for (const { boxes } of Object.values(this.halves)) {
       for (const box of boxes) box.classList.toggle("now", Number(box.dataset.step) === page.step);
     }
@@ -308,12 +304,10 @@ export class Picture {
     this.strips?.update();
   }
 
-  show(number, scale, change) {
+  show(number, scale, glow) {
     const { page } = this;
     const { element, value, bar, address } = number;
-    const most = bar === undefined ? 2 : 4;
-    const text = digits(value, most);
-    const glows = change > 0.001 && digits(this.page.before.get(address), most) !== text;
+    const text = digits(value, bar === undefined ? 2 : 4);
     if (bar === undefined) {
       if (element.textContent !== text) element.textContent = text;
       element.style.setProperty("--v", Number.isFinite(value) ? Math.min(Math.abs(value) / scale, 1).toFixed(3) : 0);
@@ -321,13 +315,14 @@ export class Picture {
       const [low, high] = bar ?? [-scale, scale];
       const share = Number.isFinite(value) ? Math.min(Math.max((value - low) / (high - low || 1), 0), 1) : 0;
       const zero = Math.min(Math.max(-low / (high - low || 1), 0), 1);
+      element.style.setProperty("--zero", zero);
       element.style.setProperty("--from", Math.min(share, zero).toFixed(3));
       element.style.setProperty("--size", Math.abs(share - zero).toFixed(3));
       element.classList.toggle("below", share < zero);
       element.classList.toggle("empty", Number.isNaN(value));
     }
     element.setAttribute("aria-label", `${address} = ${text}`);
-    element.style.setProperty("--glow", (glows ? 0.15 + 0.85 * Math.sqrt(change) : 0).toFixed(3));
+    element.style.setProperty("--glow", glow.toFixed(3));
     element.classList.toggle("chosen", address === page.chosen);
     element.classList.toggle("dragged", address === page.dragged);
   }
