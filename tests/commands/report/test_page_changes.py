@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 from opened import LSTM, Opened
 
@@ -176,3 +177,80 @@ def test_bars_have_a_frame_and_a_zero_line(opens: Any) -> None:
         assert (height + 2, style, below, bottom) == (inner, "solid", "1px", "0px")
         inner, _, style, below, bottom = page.number("candidate[0,1,0]").evaluate(edges)
         assert (style, below, bottom) == ("solid", "0px", f"{inner / 2:g}px")
+
+
+PHONE: dict[str, Any] = {"viewport": {"width": 400, "height": 800}, "has_touch": True, "is_mobile": True}
+
+
+def is_in_view(page: Opened, address: str) -> bool:
+    """Return whether a number is between the labels of the picture and its right edge."""
+    box = page.number(address).bounding_box()
+    labels = page.page.locator(".backdrop").bounding_box()
+    return bool(labels["x"] + labels["width"] <= box["x"] and box["x"] + box["width"] <= 400)
+
+
+def test_the_chosen_number_is_in_view(opens: Any) -> None:
+    page = opens(*LSTM, **PHONE)
+    slider = page.page.get_by_role("slider")
+    assert slider.input_value() == "3"
+    assert is_in_view(page, "hidden_states[0,3,0]")
+    slider.fill("0")
+    assert is_in_view(page, "hidden_states[0,0,0]")
+    page.page.locator(".tensors").get_by_role("button", name="hidden_states[0,2,1] =").tap()
+    assert is_in_view(page, "hidden_states[0,2,1]")
+    assert slider.input_value() == "2"
+
+
+def test_a_start_state_can_be_reached_and_opened(opens: Any) -> None:
+    page = opens(*LSTM, **PHONE)
+    page.page.get_by_label("start from another state").check()
+    assert chosen(page) == "hidden[0,-1,0]"
+    assert is_in_view(page, "hidden[0,-1,0]")
+    page.number("cell[0,-1,1]").tap()
+    assert chosen(page) == "cell[0,-1,1]"
+    assert "the state that the layer starts from" in page.page.locator(".equation").inner_text()
+    page.number("cell[0,-1,1]").press("+")
+    assert page.page.locator(".value").inner_text() == "cell[0,-1,1] = 0.1000"
+    assert page.ask("rnncli.case.initial_state")[1] == [[0, 0.1, 0]]
+    assert {"hidden[0,0,1]", "cell[0,3,0]"} <= set(glowing(page, ".picture"))
+    assert not np.any(page.ask("rnncli.gradient('cell[0,-1,1]').x"))
+    page = opens("-l", "bilstm", "--seed", "1")
+    page.page.get_by_label("start from another state").check()
+    page.number("backward/cell[0,-1,1]").click()
+    assert page.page.get_by_role("slider").input_value() == "3"
+
+
+def test_what_the_bar_of_a_phone_says_is_true(opens: Any) -> None:
+    page = opens(*LSTM, **PHONE)
+    said = page.page.get_by_role("status")
+    page.number("forget[0,3,1]").tap()
+    assert said.inner_text() == page.page.locator(".value").inner_text()
+    weight = page.page.locator(".weight").first
+    weight.fill("5")
+    weight.press("Enter")
+    assert said.inner_text() == page.page.locator(".value").inner_text()
+    page.page.get_by_role("slider").fill("1")
+    assert said.inner_text() == ""
+    page.number("forget[0,1,1]").press("Enter")
+    page.number("forget[0,2,1]").tap()
+    page.ask("scrollTo(0, document.documentElement.scrollHeight)")
+    controls = page.page.locator("button:visible, input:visible").evaluate_all(
+        "(all) => Math.max(...all.map((control) => control.getBoundingClientRect().bottom))"
+    )
+    assert controls <= said.bounding_box()["y"]
+
+
+@pytest.mark.parametrize("width", [400, 1280])
+def test_an_edge_behind_which_there_is_more_is_shaded(opens: Any, width: int) -> None:
+    page = opens(
+        "-l", "bilstm", "--return-sequences", "--return-state", viewport={"width": width, "height": 900}
+    )
+    edges = page.page.locator(".edges")
+
+    def shaded() -> set[str]:
+        return {name for name in ("more-left", "more-right") if name in edges.get_attribute("class")}
+
+    for left, expected in ((0, {"more-right"}), (4, {"more-left", "more-right"}), (9999, {"more-left"})):
+        page.page.locator(".frame").evaluate("(frame, left) => { frame.scrollLeft = left; }", left)
+        page.page.wait_for_timeout(100)
+        assert shaded() == expected

@@ -101,6 +101,7 @@ function explainLine(model, target) {
     ...{ name: line, half, layer: layer.prefix, step, unit, symbols: loop.cell.symbols[line] },
     ...{ isBackward: loop.backwards, isLast: step === done.order[done.steps - 1] },
   };
+  if (step < 0) return { ...about, kind: "start" };
   if (done.mask && !done.mask[step]) {
     const real = realStep(done, step);
     const isState = loop.cell.states.includes(line);

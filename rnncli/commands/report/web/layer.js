@@ -373,9 +373,10 @@ export class Model {
   stepOfNumber(address) {
     const target = this.locate(address);
     const { kind, layer, tensor, sequence, row, step } = target;
-    if (kind !== "returned") return Math.max(step, 0);
-    const { half } = this.originOf(target);
+    if (kind !== "returned" && step >= 0) return step;
+    const half = target.half ?? this.originOf(target).half;
     const done = this.of(sequence)[this.layers.indexOf(layer)].halves[half];
+    if (kind === "line") return done.order[0]; // of the state before it
     return tensor.isSequence ? this.stepOf(layer, half, done, row) : done.order[done.steps - 1];
   }
 
@@ -390,8 +391,9 @@ export class Model {
   }
 
   /** Return a number of a line: at a masked step what a state was before, and NaN for any other line. */
-  lineValue({ layer, half, line, step, unit }, done) {
+  lineValue({ layer, half, line, sequence, step, unit }, done) {
     const loop = layer.halves[half];
+    if (step < 0) return this.startOf(loop, loop.cell.states.indexOf(line), sequence)[unit];
     const run = done.halves[half];
     if (run.mask && !run.mask[step]) {
       const state = loop.cell.states.indexOf(line);
@@ -414,7 +416,8 @@ export class Model {
       return this.below(layer, x, computed);
     }
     const seeds = this.seedsOf(layer, computed[index]);
-    if (target.kind === "line") seeds[target.half].line = target;
+    if (target.kind === "line")
+      seeds[target.half].line = target.step < 0 ? null : target; // no input changes a start
     else if (target.tensor.state !== undefined) seeds[target.tensor.half].last[target.tensor.state][target.unit] = 1;
     else this.seedOutput(target, computed[index], seeds);
     return this.below(layer, this.pull(layer, computed[index], seeds), computed);

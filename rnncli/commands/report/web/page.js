@@ -107,8 +107,7 @@ class Page {
       this.live,
     );
     this.picture.update();
-    if (this.isOpened || this.picture.large) this.picture.reveal(); // a small picture opens at its first step
-    this.isOpened = true;
+    this.picture.reveal();
     this.showTexts();
   }
 
@@ -275,7 +274,9 @@ class Page {
     else {
       this.slider.slider.value = String(this.step);
       this.slider.out.textContent = `t=${this.step}`;
+      this.live.replaceChildren();
       this.picture.update();
+      this.picture.reveal();
       this.showTexts();
     }
   }
@@ -310,7 +311,11 @@ class Page {
     if (target.kind === "x") this.feature = target.unit;
     else if (target.kind === "line") this.unit = target.unit;
     this.show({}, other || (this.picture.large && before !== `${this.step} ${this.unit} ${this.feature}`));
-    this.announce(`${address} = ${digits(model.value(address), 4)}`);
+    this.announce(this.textOf(address));
+  }
+
+  textOf(address) {
+    return `${address} = ${digits(this.model.value(address), 4)}`;
   }
 
   /** Say what changed; on a phone, where the equation may be out of sight, it shows for a while. */
@@ -330,6 +335,7 @@ class Page {
     act();
     if (again) this.show({}, true);
     else this.recompute();
+    this.announce(this.textOf(this.chosen));
     this.fade();
   }
 
@@ -395,6 +401,7 @@ class Page {
     this.before = null;
     this.remember();
     this.dragged = number.address;
+    this.live.replaceChildren();
     clearTimeout(this.fading);
   }
 
@@ -412,8 +419,8 @@ class Page {
 
   /** Say what a change did, once it is made. */
   settle({ address, read }) {
-    const { chosen, model } = this;
-    this.announce(`${address} = ${digits(read(), 2)}; ${chosen} = ${digits(model.value(chosen), 4)}`);
+    const { chosen } = this;
+    this.announce(`${address} = ${digits(read(), 2)}; ${this.textOf(chosen)}`);
     this.fade();
   }
 

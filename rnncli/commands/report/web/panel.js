@@ -2,6 +2,7 @@
 
 import { choose, copy, digits, make, refill, rich, scroll, toggle, typed } from "./dom.js";
 import { explain } from "./explain.js";
+import { addressOf } from "./layer.js";
 import {
   caseOf,
   commandOf,
@@ -307,12 +308,19 @@ export function whatIf(page) {
     make("fieldset", make("legend", say("mask (skip) time steps")), maskControls(page)),
     make(
       "p",
-      toggle(say("start from another state"), page.startsShown, "starts", (startsShown) =>
-        page.show({ startsShown }, true),
-      ),
+      toggle(say("start from another state"), page.startsShown, "starts", (startsShown) => {
+        page.show({ startsShown }, true);
+        if (startsShown) page.open(startAddress(page));
+      }),
     ),
     make("p", make("button", { key: "reset", onclick: () => page.reset() }, say("All numbers as they were"))),
   );
+}
+
+/** Return the address of the first number of the state before the first step. */
+function startAddress({ layer, sequence }) {
+  const [line] = layer.halves.forward.cell.states;
+  return addressOf({ layer, half: "forward", line, sequence, step: -1, unit: 0 });
 }
 
 function holdControls(page) {

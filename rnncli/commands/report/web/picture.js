@@ -34,7 +34,9 @@ export class Picture {
     const label = page.say("The layer, step by step: arrow keys move, Enter opens an equation");
     this.frame = make("div.frame", { role: "group", label, onkeydown: (event) => this.move(event) }, this.grid);
     this.strips = this.large ? stripsOf(page, this.layer) : null;
-    this.element = make("div.picture", this.strips?.element, this.frame);
+    this.frame.addEventListener("scroll", () => this.shade(), { passive: true });
+    this.edges = make("div.edges", this.frame);
+    this.element = make("div.picture", this.strips?.element, this.edges);
     this.build();
     new ResizeObserver(() => this.layOut()).observe(this.grid);
   }
@@ -194,7 +196,7 @@ export class Picture {
     const numbers = this.window(loop.cell.units, page.unit).map((unit) => {
       const address = addressOf({ layer, half, line, sequence, step: -1, unit });
       const drag = { layer, half, state, unit };
-      return this.number(address, kind, () => values()[unit], { drag, opens: false });
+      return this.number(address, kind, () => values()[unit], { drag });
     });
     return make(`div.cells.start.${kind}`, numbers);
   }
@@ -223,13 +225,13 @@ export class Picture {
    * Return the control of a number.
    *
    * bar: the range of a bar, which stands in place of digits; null for the largest number of its gate.
-   * drag: what a drag sets.  opens: whether it has an equation.
+   * drag: what a drag sets.
    */
-  number(address, kind, read, { bar, drag = null, title, opens = true }) {
+  number(address, kind, read, { bar, drag = null, title }) {
     const { page } = this;
     const onclick = () => {
       this.roam(number);
-      if (opens) page.open(address);
+      page.open(address);
     };
     const name = `button.number.${kind}${bar === undefined ? "" : ".bar"}${drag ? ".drag" : ""}`;
     const element = make(name, { tabindex: "-1", title, onclick }, bar !== undefined && make("i"));
@@ -371,15 +373,25 @@ export class Picture {
     best.number.element.focus();
   }
 
-  /** Scroll the frame, and nothing else, until the box of the chosen step is in view. */
+  /** Scroll the frame, and nothing else, until the chosen number is in view, with the box of its step. */
   reveal() {
-    const box = this.grid.querySelector(".box.now");
+    const number = this.numbers.find(({ address }) => address === this.page.chosen)?.element;
+    const box = number?.closest(".start") ?? this.grid.querySelector(".box.now");
     if (!box) return;
     const [inside, frame] = [box.getBoundingClientRect(), this.frame.getBoundingClientRect()];
     const least = frame.left + this.grid.querySelector(".backdrop").offsetWidth + 6;
+    const chosen = number?.getBoundingClientRect();
+    if (chosen && chosen.left >= least && chosen.right <= frame.right) return; // not away from under a finger
     if (inside.right > frame.right - 8) this.frame.scrollLeft += inside.right - frame.right + 8;
     const { left } = box.getBoundingClientRect();
     if (left < least) this.frame.scrollLeft -= least - left;
+  }
+
+  /** Shade the edges behind which there is more of the picture. */
+  shade() {
+    const { scrollLeft, scrollWidth, clientWidth } = this.frame;
+    this.edges.classList.toggle("more-left", scrollLeft > 1);
+    this.edges.classList.toggle("more-right", scrollLeft + clientWidth < scrollWidth - 1);
   }
 
   /** Draw the arrows between what is now on the screen. */
@@ -408,6 +420,7 @@ export class Picture {
     }
     this.lines.setAttribute("width", this.grid.scrollWidth);
     this.lines.setAttribute("height", this.grid.scrollHeight);
+    this.shade();
     this.lines.replaceChildren(...arrows.flatMap(([kind, ...numbers]) => arrow(kind, numbers)));
   }
 
