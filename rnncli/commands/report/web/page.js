@@ -165,8 +165,8 @@ class Page {
     ];
     const drag = text(
       this.layer.source === null
-        ? "**Drag an input number left or right; choose any number or bar to see its equation.** [[input:Orange bars]]: how much the number depends on that input. [[changed:Yellow]]: just changed."
-        : "**Choose any number or bar to see its equation.** Input x is what the layer below returns: drag numbers in the lowest layer. [[changed:Yellow]]: just changed.",
+        ? "**Drag an input number left or right; choose any number or bar to see its equation.** [[input:Orange bars]]: how much the number depends on that input. [[changed:Yellow frame]]: just changed."
+        : "**Choose any number or bar to see its equation.** Input x is what the layer below returns: drag numbers in the lowest layer. [[changed:Yellow frame]]: just changed.",
     );
     const passesOn = isLstm ? memory : cell.states.length > 1 ? states : answer;
     return [columns, passesOn, bars.filter(Boolean).join(" "), drag].filter(Boolean);
