@@ -254,3 +254,12 @@ def test_an_edge_behind_which_there_is_more_is_shaded(opens: Any, width: int) ->
         page.page.locator(".frame").evaluate("(frame, left) => { frame.scrollLeft = left; }", left)
         page.page.wait_for_timeout(100)
         assert shaded() == expected
+
+
+def test_a_picture_that_fits_has_no_shade_and_does_not_scroll(opens: Any) -> None:
+    page = opens(*LSTM)
+    assert page.page.locator(".edges").get_attribute("class") == "edges"
+    assert page.page.locator(".frame").evaluate("(frame) => frame.scrollWidth === frame.clientWidth")
+    page.page.get_by_role("checkbox", name="t=1").check()
+    frames = "(bar) => getComputedStyle(bar).borderTopColor"
+    assert page.number("forget[0,1,0]").evaluate(frames) == "rgba(0, 0, 0, 0)"

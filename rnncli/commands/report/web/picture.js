@@ -234,9 +234,11 @@ export class Picture {
       page.open(address);
     };
     const name = `button.number.${kind}${bar === undefined ? "" : ".bar"}${drag ? ".drag" : ""}`;
-    const element = make(name, { tabindex: "-1", title, onclick }, bar !== undefined && make("i"));
+    const [low, high] = bar ?? [-1, 1];
+    const zero = Math.min(Math.max(-low / (high - low || 1), 0), 1);
+    const element = make(name, { tabindex: "-1", title, onclick, "--zero": zero }, bar !== undefined && make("i"));
     const group = bar === undefined ? kind : address.split("[")[0];
-    const number = { element, address, group, read, bar, drag };
+    const number = { element, address, group, read, bar, zero, drag };
     if (drag) drags(page, number);
     this.numbers.push(number);
     return element;
@@ -308,23 +310,24 @@ export class Picture {
 
   show(number, scale, glow) {
     const { page } = this;
-    const { element, value, bar, address } = number;
+    const { element, value, bar, zero, address } = number;
     const text = digits(value, bar === undefined ? 2 : 4);
+    if (number.text !== text) {
+      number.text = text;
+      if (bar === undefined) element.textContent = text;
+      element.setAttribute("aria-label", `${address} = ${text}`);
+    }
     if (bar === undefined) {
-      if (element.textContent !== text) element.textContent = text;
       element.style.setProperty("--v", Number.isFinite(value) ? Math.min(Math.abs(value) / scale, 1).toFixed(3) : 0);
     } else {
       const [low, high] = bar ?? [-scale, scale];
       const share = Number.isFinite(value) ? Math.min(Math.max((value - low) / (high - low || 1), 0), 1) : 0;
-      const zero = Math.min(Math.max(-low / (high - low || 1), 0), 1);
-      element.style.setProperty("--zero", zero);
       element.style.setProperty("--from", Math.min(share, zero).toFixed(3));
       element.style.setProperty("--size", Math.abs(share - zero).toFixed(3));
       element.classList.toggle("below", share < zero);
       element.classList.toggle("empty", Number.isNaN(value));
     }
-    element.setAttribute("aria-label", `${address} = ${text}`);
-    element.style.setProperty("--glow", glow.toFixed(3));
+    element.style.setProperty("--glow", glow.toFixed(1));
     element.classList.toggle("chosen", address === page.chosen);
     element.classList.toggle("dragged", address === page.dragged);
   }
