@@ -32,7 +32,14 @@ def test_a_chosen_number_that_is_gone_is_replaced_by_the_nearest(opens: Any, mer
     assert chosen(page) == "hidden_state[0,1]"
     page.page.get_by_label("return_sequences").check()
     assert chosen(page) == "hidden_states[0,3,1]"
-    for text in ("hidden_states[0,3,2]", "hidden_states[0,4,0]", "cell[0,0,2]", "x[0,0,5]", "x[1,0,0]"):
+    for text in (
+        "hidden_states[0,3,2]",
+        "hidden_states[0,4,0]",
+        "cell[0,0,2]",
+        "x[0,0,5]",
+        "x[1,0,0]",
+        "cell[0,-1,0]",
+    ):
         with pytest.raises(Exception, match="there is no such number"):
             page.ask(f"rnncli.explain('{text}')")
         with pytest.raises(Exception, match="there is no such number"):
@@ -204,19 +211,19 @@ def test_the_chosen_number_is_in_view(opens: Any) -> None:
 def test_a_start_state_can_be_reached_and_opened(opens: Any) -> None:
     page = opens(*LSTM, **PHONE)
     page.page.get_by_label("start from another state").check()
-    assert chosen(page) == "hidden[0,-1,0]"
-    assert is_in_view(page, "hidden[0,-1,0]")
-    page.number("cell[0,-1,1]").tap()
-    assert chosen(page) == "cell[0,-1,1]"
+    assert chosen(page) == "hidden[0,start,0]"
+    assert is_in_view(page, "hidden[0,start,0]")
+    page.number("cell[0,start,1]").tap()
+    assert chosen(page) == "cell[0,start,1]"
     assert "the state that the layer starts from" in page.page.locator(".equation").inner_text()
-    page.number("cell[0,-1,1]").press("+")
-    assert page.page.locator(".value").inner_text() == "cell[0,-1,1] = 0.1000"
+    page.number("cell[0,start,1]").press("+")
+    assert page.page.locator(".value").inner_text() == "cell[0,start,1] = 0.1000"
     assert page.ask("rnncli.case.initial_state")[1] == [[0, 0.1, 0]]
     assert {"hidden[0,0,1]", "cell[0,3,0]"} <= set(glowing(page, ".picture"))
-    assert not np.any(page.ask("rnncli.gradient('cell[0,-1,1]').x"))
+    assert not np.any(page.ask("rnncli.gradient('cell[0,start,1]').x"))
     page = opens("-l", "bilstm", "--seed", "1")
     page.page.get_by_label("start from another state").check()
-    page.number("backward/cell[0,-1,1]").click()
+    page.number("backward/cell[0,start,1]").click()
     assert page.page.get_by_role("slider").input_value() == "3"
 
 

@@ -43,9 +43,10 @@ export function shortest(value, dtype) {
 
 const HALVES = ["forward", "backward"];
 
-/** Return the address of a number of a line. */
+/** Return the address of a number of a line; step -1 is the start of a state, as an address of -1 would be the last step. */
 export function addressOf({ layer, half, line, sequence, step, unit }) {
-  return `${layer.prefix}${layer.flags.bidirectional ? `${half}/` : ""}${line}[${sequence},${step},${unit}]`;
+  const time = step < 0 ? "start" : step;
+  return `${layer.prefix}${layer.flags.bidirectional ? `${half}/` : ""}${line}[${sequence},${time},${unit}]`;
 }
 
 /**
@@ -307,10 +308,10 @@ export class Model {
 
   /** Return where an address points, wherever that is.  isOld: the layer may return its tensor by another name now. */
   find(address, isOld = false) {
-    const parts = /^(.*\/|)([A-Za-z_]\w*)\[([-\d, ]+)\]$/s.exec(address.trim());
+    const parts = /^(.*\/|)([A-Za-z_]\w*)\[((?:[-\d, ]|start)+)\]$/s.exec(address.trim());
     if (!parts) throw new Error(`${address}: an address is a name and its indices, hidden_states[0,3,1]`);
     const [, path, name, numbers] = parts;
-    const indices = numbers.split(",").map(Number);
+    const indices = numbers.split(",").map((index) => (index.trim() === "start" ? -1 : Number(index)));
     let half = "forward";
     let layer = this.layers.find(({ prefix }) => prefix === path); // first, as a layer may be called backward
     if (!layer) {
@@ -340,7 +341,7 @@ export class Model {
     const width = { x: cell.features, line: cell.sizes[line] }[kind] ?? tensor.width(done);
     const time = inside(row ?? step, done.halves.forward.steps, cell.states.includes(line) ? -1 : 0);
     const hasTime = kind !== "returned" || tensor.isSequence;
-    return [inside(sequence, this.batch), ...(hasTime ? [time] : []), inside(unit, width)];
+    return [inside(sequence, this.batch), ...(hasTime ? [time < 0 ? "start" : time] : []), inside(unit, width)];
   }
 
   /** Return an address as it is written now, or that of the nearest number; null if its tensor or line is gone. */

@@ -419,8 +419,7 @@ class Page {
 
   /** Say what a change did, once it is made. */
   settle({ address, read }) {
-    const { chosen } = this;
-    this.announce(`${address} = ${digits(read(), 2)}; ${this.textOf(chosen)}`);
+    this.announce(`${address} = ${digits(read(), 2)}; ${this.textOf(this.chosen)}`);
     this.fade();
   }
 
@@ -444,7 +443,7 @@ function workOf(model, layer) {
 /** Return an address with another sequence, or with another time step where it has one. */
 function moved(model, address, { sequence, step, unit }) {
   const target = model.locate(address);
-  return address.replace(/\[([-\d,]+)\]$/, (_, text) => {
+  return address.replace(/\[([^[]+)\]$/, (_, text) => {
     const indices = text.split(",");
     if (sequence !== undefined) indices[0] = String(sequence);
     if (unit !== undefined) indices[indices.length - 1] = String(unit);

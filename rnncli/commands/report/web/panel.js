@@ -310,17 +310,13 @@ export function whatIf(page) {
       "p",
       toggle(say("start from another state"), page.startsShown, "starts", (startsShown) => {
         page.show({ startsShown }, true);
-        if (startsShown) page.open(startAddress(page));
+        const { layer, sequence } = page;
+        const [line] = layer.halves.forward.cell.states;
+        if (startsShown) page.open(addressOf({ layer, half: "forward", line, sequence, step: -1, unit: 0 }));
       }),
     ),
     make("p", make("button", { key: "reset", onclick: () => page.reset() }, say("All numbers as they were"))),
   );
-}
-
-/** Return the address of the first number of the state before the first step. */
-function startAddress({ layer, sequence }) {
-  const [line] = layer.halves.forward.cell.states;
-  return addressOf({ layer, half: "forward", line, sequence, step: -1, unit: 0 });
 }
 
 function holdControls(page) {
