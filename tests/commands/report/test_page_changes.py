@@ -223,6 +223,9 @@ def test_a_start_state_can_be_reached_and_opened(opens: Any) -> None:
     assert not np.any(page.ask("rnncli.gradient('cell[0,start,1]').x"))
     page = opens("-l", "bilstm", "--seed", "1")
     page.page.get_by_label("start from another state").check()
+    page.page.get_by_label("start from another state").uncheck()
+    assert chosen(page) == "hidden_state[0,0]"
+    page.page.get_by_label("start from another state").check()
     page.number("backward/cell[0,start,1]").click()
     assert page.page.get_by_role("slider").input_value() == "3"
 

@@ -313,6 +313,7 @@ export function whatIf(page) {
         const { layer, sequence } = page;
         const [line] = layer.halves.forward.cell.states;
         if (startsShown) page.open(addressOf({ layer, half: "forward", line, sequence, step: -1, unit: 0 }));
+        else if (page.chosen.includes(",start,")) page.choose(page.firstNumber());
       }),
     ),
     make("p", make("button", { key: "reset", onclick: () => page.reset() }, say("All numbers as they were"))),
