@@ -109,12 +109,10 @@ def _leave_out_new(cases: Sequence[KitCase]) -> tuple[tuple[KitCase, ...], list[
     too_new = list_too_new(cases)
     if not too_new:
         return tuple(cases), []
-    note, names = (
-        "left out, because the installed onnx is too old to write them: {names}.",
-        ", ".join(case.name for case in too_new),
-    )
+    note = "left out, because the installed onnx is too old to write them: {names}."
+    names = ", ".join(case.name for case in too_new)
     if len(too_new) == len(cases):
-        raise EngineError(note, Message("pip install {install}", install="--upgrade onnx"), names=names)
+        raise EngineError(note, Message("pip install {install}", install="-U onnx"), names=names)
     return tuple(case for case in cases if case not in too_new), [Message(note, names=names)]
 
 

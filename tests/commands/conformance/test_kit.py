@@ -101,7 +101,7 @@ def test_an_old_onnx_leaves_out_what_it_cannot_write(
     assert not (tmp_path / "kit" / "lstm_opset22").exists()
     nothing = rnncli("conformance", "--select", "lstm_opset22", "--implementation", "rnncli")
     assert nothing.returncode == 3
-    assert "pip install --upgrade onnx" in nothing.stderr
+    assert "pip install -U onnx" in nothing.stderr
 
 
 def test_the_handbooks_harness_runs_without_rnncli(kit: Path) -> None:
