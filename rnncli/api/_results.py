@@ -97,7 +97,7 @@ class _Tables:
     def _repr_html_(self) -> str:
         from rnncli.show.formats.html import fragment
 
-        return fragment(self._answer(), self.view)
+        return fragment([self._answer()], self.view)
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -9,19 +9,18 @@ from rnncli.commands.run.answer import RunAnswer
 from rnncli.commands.trace.answer import TraceAnswer
 from rnncli.compute import trace as tracing
 from rnncli.models import LayerUse
+from rnncli.show.answer import Answer
 from rnncli.show.formats import html
 from rnncli.show.page import View
 
 
 def write_tables(parts: Sequence[LayerUse], lang: str) -> str:
     """Return the tables as HTML."""
-    return "".join(_tables(parts, View(lang=lang)))
+    return html.fragment(_answers(parts), View(lang=lang))
 
 
-def _tables(parts: Sequence[LayerUse], view: View) -> Iterator[str]:
+def _answers(parts: Sequence[LayerUse]) -> Iterator[Answer]:
     for part in parts:
-        result = compute.run(part.case)
-        yield html.fragment(RunAnswer(result), view)
-        case = tracing.with_all_outputs(part.case)
-        trace = tracing.trace(case)
-        yield html.fragment(TraceAnswer(trace, tracing.list_loops(trace), {}), view)
+        yield RunAnswer(compute.run(part.case))
+        trace = tracing.trace(tracing.with_all_outputs(part.case))
+        yield TraceAnswer(trace, tracing.list_loops(trace), {})

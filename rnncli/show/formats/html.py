@@ -56,15 +56,17 @@ def write(answer: Answer, view: View, file: IO[bytes]) -> None:
     file.write(text.encode())
 
 
-def fragment(answer: Answer, view: View) -> str:
-    """Return a fragment to embed in another page, such as a notebook; its styles apply only inside it."""
+def fragment(answers: Iterable[Answer], view: View) -> str:
+    """Return answers as a fragment to embed in a page such as a notebook; its styles apply only inside it."""
     view = view._replace(width=view.width or NOTEBOOK_WIDTH)
-    page = lay_out(_page(answer, view, NOTEBOOK_WIDTH), view, NOTEBOOK_WIDTH)
-    rules = styles.read("page") + (prose := _prose(page)) + styles.read("notebook")
+    pages = [lay_out(_page(answer, view, NOTEBOOK_WIDTH), view, NOTEBOOK_WIDTH) for answer in answers]
+    prose = next(filter(None, map(_prose, pages)), "")
+    rules = styles.read("page") + prose + styles.read("notebook")
     style = re.sub(r"^(:root|body) \{", "& {", rules, flags=re.MULTILINE)
     name = "rnncli-prose" if prose else "rnncli"  # prose has styles that a table lacks
     scope = 4 * f".{name}"  # more classes than the selectors of notebooks have
-    return f'<div class="{name}"><style>\n{scope} {{\n{style}}}\n</style>\n{_body(page, view)}\n</div>\n'
+    text = "\n".join(_body(page, view) for page in pages)
+    return f'<div class="{name}"><style>\n{scope} {{\n{style}}}\n</style>\n{text}\n</div>\n'
 
 
 def body(page: Page, view: View) -> str:

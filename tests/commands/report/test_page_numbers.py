@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -10,7 +12,9 @@ import pytest
 from pages import CELLS, PageCase, answers, page_of, random_pages
 
 from rnncli import compute
+from rnncli.ask import Ask
 from rnncli.case import Array
+from rnncli.commands.report.page import build_page
 from rnncli.compute import chain_rule
 from rnncli.compute.derivation import explain
 from rnncli.errors import RnncliError
@@ -84,6 +88,15 @@ def test_a_layer_of_a_model_may_be_called_as_a_half() -> None:
         said.append([(explained["kind"], explained["value"]) for explained in answer["explained"]])
     assert [kind for kind, _ in said[0]] == ["line", "same", "x"]
     assert said[0] == said[1] == said[2]
+
+
+def test_scripts_styles_and_texts_are_small() -> None:
+    text = build_page(Ask(layer=["bilstm"], input_shape="1,4,5", seed=7), "en").text
+    kinds = re.findall(r"<(script|style)([^>]*)>(.*?)</\1>", text, re.DOTALL)
+    (data,) = (body for _, attributes, body in kinds if "json" in attributes)
+    written = [body for _, attributes, body in kinds if "json" not in attributes]
+    texts = json.dumps(json.loads(data)["korean"], ensure_ascii=False)
+    assert len("".join([*written, texts]).encode()) < 150_000
 
 
 def check(pages: list[PageCase]) -> None:
