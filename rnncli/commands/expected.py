@@ -120,10 +120,10 @@ def _to_results(
     remarks: list[Text] = []
     meanings = _find_meanings(expected, shapes)
     for stored, array in expected.items():
-        found = {} if stored in shapes else find_results(meanings.get(stored, stored), array, shapes)
-        if found and not found.keys() & {*expected, *renamed}:
-            renamed |= found
-            same = format_names(list(found))
+        tensors = {} if stored in shapes else find_results(meanings.get(stored, stored), array, shapes)
+        if tensors and not tensors.keys() & {*expected, *renamed}:
+            renamed |= tensors
+            same = format_names(list(tensors))
             remarks.append(
                 Message("{file}: {stored} is compared with {same}", file=file, stored=stored, same=same)
             )
@@ -139,8 +139,8 @@ def _find_meanings(expected: Mapping[str, Array], shapes: Mapping[str, tuple[int
     """
     results = {name: find_results(name, array, shapes) for name, array in expected.items()}
     meanings: dict[str, str] = {}
-    for name, found in results.items():
-        for path, array in found.items() if len(found) == 1 and name not in shapes else ():
+    for name, tensors in results.items():
+        for path, array in tensors.items() if len(tensors) == 1 and name not in shapes else ():
             fitting = [
                 other
                 for other, others in results.items()

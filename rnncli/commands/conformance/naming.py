@@ -69,7 +69,7 @@ def _name_cases(operator: str, judgements: Sequence[Judgement]) -> dict[str, lis
     for dtype in ("float16", "float64"):
         search = _Search(operator, judgements, dtype)
         if not all(answers[name] for name in search.wrong) and (any(single) or not single):
-            answers |= {name: found for name, found in search.name_cases() if not answers[name]}
+            answers |= {name: faults for name, faults in search.name_cases() if not answers[name]}
     return answers
 
 

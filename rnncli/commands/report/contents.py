@@ -49,13 +49,13 @@ class Contents(NamedTuple):
 class _Reached(NamedTuple):
     """A recurrent layer of a Case, with what reaches it and its weights.
 
-    place: its index in the stack.
-    source: the number of the reached layer whose sequence it reads; None for an input of its own.
+    stack_index: which layer of the stack it is, from 0.
+    source: the number of the reached layer whose sequence it reads; None if it reads the input.
     states: its initial states, or None.
     """
 
     layer: Any
-    place: int
+    stack_index: int
     source: int | None
     inputs: Array
     mask: Array | None
@@ -79,14 +79,15 @@ def build_contents(uses: Sequence[LayerUse], *, described: bool) -> Contents:
         remarks += notes
         first = len(entries)
         for part in reached:
-            prefix = f"{use.layer}/" if use.layer else use.case.stack.prefix(part.place) * (len(reached) > 1)
+            path = use.case.stack.prefix(part.stack_index)
+            prefix = f"{use.layer}/" if use.layer else path * (len(reached) > 1)
             is_last = part is reached[-1]
             entry = _layer_entry(part, cells, switches=described and is_last, seed=use.case.seed or 0)
             entry |= {"prefix": prefix, "source": None if part.source is None else first + part.source}
             entry["names"] = prefix if use.layer else ""
-            entry["path"] = None if use.layer else use.case.stack.prefix(part.place)
+            entry["path"] = None if use.layer else path
             entries.append(entry)
-            holds += [_hold_entry(hold, prefix) for hold in use.case.hold if hold.layer == part.place]
+            holds += [_hold_entry(hold, prefix) for hold in use.case.hold if hold.layer == part.stack_index]
     case = uses[0].case
     data = {
         "version": __version__,
@@ -100,7 +101,7 @@ def build_contents(uses: Sequence[LayerUse], *, described: bool) -> Contents:
     }
     last = reached[-1]
     variants = _variants(last.layer.spec, both=described)
-    return Contents(data, tuple(remarks), tuple(use.case.stack[: last.place]), variants)
+    return Contents(data, tuple(remarks), tuple(use.case.stack[: last.stack_index]), variants)
 
 
 def _require_able(case: Case) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from base64 import b64encode
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from hashlib import sha256
 from html import escape
@@ -12,15 +12,20 @@ from pathlib import Path
 from string import Template
 from typing import Any, NamedTuple
 
+from rnncli import compute
 from rnncli.ask import Ask, Remarks, subject_of
 from rnncli.case import Spec
 from rnncli.commands.report.commands import short_commands
 from rnncli.commands.report.contents import build_contents
-from rnncli.commands.report.tables import write_tables
+from rnncli.commands.run.answer import RunAnswer
+from rnncli.commands.trace.answer import TraceAnswer
+from rnncli.compute import trace as tracing
 from rnncli.errors import UsageError
 from rnncli.models import LayerUse
 from rnncli.process.signals import defer_signals
 from rnncli.show import styles
+from rnncli.show.answer import Answer
+from rnncli.show.formats import html
 from rnncli.show.page import View
 from rnncli.show.visible import escape_json
 from rnncli.specs import expressions_of
@@ -67,11 +72,19 @@ def page_of(uses: Sequence[LayerUse], lang: str, *, described: bool, ask: Ask | 
     contents = build_contents(uses, described=described)
     commands = {} if ask is None else short_commands(ask, uses, contents, described=described)
     layers = tuple(spec for use in uses for spec in use.case.stack)
-    tables = write_tables(uses, lang)
+    tables = html.fragment(_answers(uses), View(lang=lang))
     body = f'<main class="live" id="rnncli-page"></main>\n<noscript>\n{tables}</noscript>'
     data = {"rnncli-page": {**contents.data, "commands": commands}}
     text = write_page(" → ".join(expressions_of(layers)), lang, data, body)
     return BuiltPage(text, tables, layers, contents.remarks)
+
+
+def _answers(uses: Sequence[LayerUse]) -> Iterator[Answer]:
+    """Yield the answers of `run` and of `trace`, whose tables are for readers without scripts."""
+    for use in uses:
+        yield RunAnswer(compute.run(use.case))
+        trace = tracing.trace(tracing.with_all_outputs(use.case))
+        yield TraceAnswer(trace, tracing.list_loops(trace), {})
 
 
 def write_page(

@@ -167,10 +167,10 @@ class RunAnswer(ResultAnswer):
         from_what, differences = view.say(difference_text(self.result)), self.result.differences
 
         def difference(tensor: NamedTensor) -> str | None:
-            found = differences.get(tensor.name)
-            if found is None:
+            difference = differences.get(tensor.name)
+            if difference is None:
                 return None
-            return f"{from_what} {format_difference(found, self.result.ulps.get(tensor.name))}"
+            return f"{from_what} {format_difference(difference, self.result.ulps.get(tensor.name))}"
 
         more = (
             Field("brief", lambda tensor: _meaning_lines(tensor, view)),

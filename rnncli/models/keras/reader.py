@@ -63,10 +63,10 @@ def _count_optimizer(stored: FileContents) -> int:
 
     def said(*names: str) -> Any:
         """Return what the config says of the optimizer under these names; None if nothing."""
-        found = stored.config
+        config = stored.config
         for name in ("compile_config", "optimizer", *names):
-            found = found.get(name) if isinstance(found, Mapping) else None
-        return found
+            config = config.get(name) if isinstance(config, Mapping) else None
+        return config
 
     is_plain = said("class_name") == "SGD" and not said("config", "momentum")
     return sum(map(prod, stored.optimizer)) if is_plain or any(stored.optimizer) else 0

@@ -74,11 +74,11 @@ export function compile(cell, weights) {
   return { operations, lines };
 }
 
-/** Return {one: [value, slope]}, {row: [values, pull]}, or {} for a function with several arguments. */
+/** Return {scalar: [value, slope]}, {row: [values, pull]}, or {} for a function with several arguments. */
 export function ruleOf(named) {
   if (ROW_FUNCTIONS[named]) return { row: ROW_FUNCTIONS[named] };
-  const one = FUNCTIONS[named] ?? activation(named);
-  return one ? { one } : {};
+  const scalar = FUNCTIONS[named] ?? activation(named);
+  return scalar ? { scalar } : {};
 }
 
 /**
@@ -148,9 +148,9 @@ function compute(loop, values, before, step, holds, most) {
       );
       if (kind === "line" && holds[operation.line]) applyHolds(holds[operation.line], target, start, size, step);
     }
-    for (let place = start; place < start + size; place++) {
-      if (target[place] > most) target[place] = Number.POSITIVE_INFINITY;
-      else if (target[place] < -most) target[place] = Number.NEGATIVE_INFINITY;
+    for (let index = start; index < start + size; index++) {
+      if (target[index] > most) target[index] = Number.POSITIVE_INFINITY;
+      else if (target[index] < -most) target[index] = Number.NEGATIVE_INFINITY;
     }
   }
 }
@@ -185,7 +185,7 @@ function apply({ kind, named, rule, signs, size, width }, read, target, start) {
     } else if (kind === "*") value *= read[1](unit);
     else if (kind === "/") value /= read[1](unit);
     else if (kind === "**") value **= read[1](unit);
-    else if (kind === "f") value = rule.one ? rule.one[0](value) : pickOne(named, read, unit);
+    else if (kind === "f") value = rule.scalar ? rule.scalar[0](value) : pickOne(named, read, unit);
     target[start + unit] = value;
   }
 }
@@ -297,7 +297,7 @@ function pull(loop, index, values, step, slopes, holds) {
     } else if (kind === "**") {
       to(0, g * second * first ** (second - 1));
       to(1, first > 0 ? g * y * Math.log(first) : 0);
-    } else if (rule?.one) to(0, g * rule.one[1](y, first));
+    } else if (rule?.scalar) to(0, g * rule.scalar[1](y, first));
     else if (named === "clip") {
       const third = read[2](unit);
       const raised = Math.max(first, second);

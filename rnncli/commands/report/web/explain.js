@@ -182,8 +182,8 @@ class EquationReader {
     const columns = columnsOf(this.loop.cell, this.loop.weights, named, this.target.line);
     const index = columns.offset + row * columns.columns + (columns.size > 1 ? unit : 0);
     const { values, shape } = this.loop.weights[columns.name];
-    const place = shape.length > 1 ? [Math.floor(index / shape[1]), index % shape[1]] : [index];
-    return { name: columns.name, index, place, value: values[index] };
+    const position = shape.length > 1 ? [Math.floor(index / shape[1]), index % shape[1]] : [index];
+    return { name: columns.name, index, position, value: values[index] };
   }
 
   product([, left, [, named]], unit) {
@@ -240,8 +240,8 @@ class EquationReader {
   /** Return the value of a function. */
   apply([called, ...given], unit) {
     const named = this.loop.cell.functions[called] ?? called;
-    const { one, row } = ruleOf(named);
-    if (one) return one[0](this.value(given[0], unit));
+    const { scalar, row } = ruleOf(named);
+    if (scalar) return scalar[0](this.value(given[0], unit));
     if (!row)
       return pickOne(
         named,

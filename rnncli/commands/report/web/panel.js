@@ -55,30 +55,30 @@ export function equationPanel(page) {
 }
 
 function equation(page) {
-  const found = explain(page.model, page.chosen);
+  const explained = explain(page.model, page.chosen);
   const back = page.trail[page.trail.length - 1];
-  const sentence = describe(page, found);
-  const hasTokens = found.tokens.length > 0;
+  const sentence = describe(page, explained);
+  const hasTokens = explained.tokens.length > 0;
   return [
     back && make("p", make("button.link", { key: "back", onclick: () => page.back() }, `← ${back}`)),
     make(
       "p.value",
-      make(`span.${found.color}`, page.chosen),
+      make(`span.${explained.color}`, page.chosen),
       " = ",
-      make("b", found.kind === "unused" ? "—" : digits(found.value, 4)),
+      make("b", explained.kind === "unused" ? "—" : digits(explained.value, 4)),
     ),
     sentence && make("p.dim", sentence),
-    found.from &&
-      make("p", "= ", make("button.link", { key: "from", onclick: () => page.open(found.from) }, found.from)),
-    hasTokens && found.symbols && symbolsOf(page, found),
+    explained.from &&
+      make("p", "= ", make("button.link", { key: "from", onclick: () => page.open(explained.from) }, explained.from)),
+    hasTokens && explained.symbols && symbolsOf(page, explained),
     hasTokens &&
       make(
         "div.tokens",
         make("span.text", "="),
-        found.tokens.map((token, index) => piece(page, found, token, index)),
+        explained.tokens.map((token, index) => piece(page, explained, token, index)),
       ),
-    ...(found.terms.length > 0 ? [termNote(page), termTable(page, found)] : []),
-    ...(found.kind === "x" ? [] : dependence(page)),
+    ...(explained.terms.length > 0 ? [termNote(page), termTable(page, explained)] : []),
+    ...(explained.kind === "x" ? [] : dependence(page)),
   ];
 }
 
@@ -123,29 +123,29 @@ function meaningOf(model, prefix, half, name) {
 }
 
 /** Return a piece of an equation: text, or a number with its name below. */
-function piece(page, found, token, index) {
+function piece(page, explained, token, index) {
   if ("text" in token) return make("span.text", token.text);
-  return make("span.piece", numberOf(page, found, token, `piece${index}`), make("span.name", nameOf(page, token)));
+  return make("span.piece", numberOf(page, explained, token, `piece${index}`), make("span.name", nameOf(page, token)));
 }
 
 const nameOf = ({ say }, { label, before }) => (before ? say("previous {name}", { name: label }) : label);
 
 /** Return a number: a button that opens it, a weight that can be changed, or text. */
-function numberOf(page, found, { value, address, weight }, key) {
-  if (weight) return weightOf(page, found, weight, key);
+function numberOf(page, explained, { value, address, weight }, key) {
+  if (weight) return weightOf(page, explained, weight, key);
   const text = digits(value, 4);
   if (!address) return make("span.plain", text);
   return make("button.open", { key, label: `${address} = ${text}`, onclick: () => page.open(address) }, text);
 }
 
-function weightOf(page, found, weight, key) {
-  const name = `${weight.name}[${weight.place}]`;
+function weightOf(page, explained, weight, key) {
+  const name = `${weight.name}[${weight.position}]`;
   const text = digits(weight.value, 4);
-  const layer = page.model.layers.find(({ prefix }) => prefix === found.layer);
+  const layer = page.model.layers.find(({ prefix }) => prefix === explained.layer);
   const onchange = () => {
     const value = typed(field.value);
     if (Number.isNaN(value)) field.value = text;
-    else page.change(() => setWeight(page.model, layer, found.half, weight.name, weight.index, value));
+    else page.change(() => setWeight(page.model, layer, explained.half, weight.name, weight.index, value));
   };
   const label = page.say("{name}, a weight: type another number", { name });
   const field = make("input.weight", { type: "text", inputmode: "decimal", value: text, key, label, onchange });
@@ -153,20 +153,20 @@ function weightOf(page, found, weight, key) {
 }
 
 /** Return the products of each `@` as signed bars, the largest first. */
-function termTable(page, found) {
-  const most = Math.max(...found.terms.flatMap(({ terms }) => terms.map(({ value }) => Math.abs(value)))) || 1;
-  const rows = found.terms.flatMap(({ label, terms }) => {
+function termTable(page, explained) {
+  const most = Math.max(...explained.terms.flatMap(({ terms }) => terms.map(({ value }) => Math.abs(value)))) || 1;
+  const rows = explained.terms.flatMap(({ label, terms }) => {
     const left = terms.length - MOST_TERMS;
     return [
       make("tr", make("td.dim.head", { colspan: 7 }, label)),
-      ...terms.slice(0, MOST_TERMS).map((term, index) => termRow(page, found, term, most, `${label}${index}`)),
+      ...terms.slice(0, MOST_TERMS).map((term, index) => termRow(page, explained, term, most, `${label}${index}`)),
       left > 0 && make("tr", make("td.dim", { colspan: 7 }, page.say("and {left} smaller products", { left }))),
     ];
   });
   return make("div.terms", scroll(page.say("The products, the largest first"), make("table", make("tbody", rows))));
 }
 
-function termRow(page, found, { value, row, factor, weight }, most, key) {
+function termRow(page, explained, { value, row, factor, weight }, most, key) {
   const size = Math.min(Math.abs(value) / most, 1).toFixed(3);
   const feature = page.model.data.features[row] ?? page.say("feature {row}", { row });
   const name = factor.label === "x" ? feature : `${nameOf(page, factor)} ${row}`;
@@ -175,10 +175,10 @@ function termRow(page, found, { value, row, factor, weight }, most, key) {
     make("td.bar", { "aria-hidden": "true" }, make(value < 0 ? "i.below" : "i.above", { "--size": size })),
     make("td.right", digits(value, 4)),
     make("td", "="),
-    make("td.right", numberOf(page, found, factor, key)),
+    make("td.right", numberOf(page, explained, factor, key)),
     make("td", "·"),
-    make("td", weightOf(page, found, weight, `${key}w`)),
-    make("td.dim.names", name, make("span.place", ` · ${weight.name}[${weight.place}]`)),
+    make("td", weightOf(page, explained, weight, `${key}w`)),
+    make("td.dim.names", name, make("span.position", ` · ${weight.name}[${weight.position}]`)),
   );
 }
 
