@@ -164,7 +164,7 @@ def trace(
 
     step, unit, batch, gate: keep only these indices, or the gates of these names.
     check, expect, atol, rtol, fail_on_nan, hold: same as for `run`.
-    stats: add statistics to the printed answer.
+    stats: add statistics to the printed answer, with saturated and dead units.
     """
     from rnncli.commands import trace
 

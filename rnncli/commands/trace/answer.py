@@ -8,6 +8,7 @@ from itertools import product
 from typing import Any
 
 from rnncli.case import STATUSES, Array
+from rnncli.commands.trace.units import dead_units, saturated_units
 from rnncli.result import OUTPUT, Label, LoopTrace, NamedTensor, Result
 from rnncli.show import statistics
 from rnncli.show.answer import Records, head
@@ -29,7 +30,7 @@ class TraceAnswer(ResultAnswer):
     stats: Mapping[Label, Stats] = field(default_factory=dict)
 
     def document(self, view: View) -> dict[str, Any]:
-        """Return the documented object; `differences` and `stats` only if requested."""
+        """Return the documented object; `differences`, `stats` and the like only if requested."""
         document = {**head_of(self.result), "trace": list(self._steps())}
         document |= differences_document(self.result)
         return {**document, **self._stats()}
@@ -92,7 +93,9 @@ class TraceAnswer(ResultAnswer):
             return {}
         axes = ["batch", "timestep", "unit"]
         return {
-            "stats": {part.dotted: statistics.document(stats, axes) for part, stats in self.stats.items()}
+            "stats": {part.dotted: statistics.document(stats, axes) for part, stats in self.stats.items()},
+            "saturated_units": saturated_units(self.loops),
+            "dead_units": dead_units(self.loops),
         }
 
 

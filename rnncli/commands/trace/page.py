@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from rnncli.case import STATUSES, Array
+from rnncli.commands.trace.units import draw_units
 from rnncli.result import OUTPUT, Label, LoopTrace, Result
 from rnncli.show import statistics
 from rnncli.show.layout import BETWEEN
@@ -310,6 +311,7 @@ def page(result: Result, loops: Sequence[LoopTrace], stats: Mapping[Label, Stats
         parts.append(line(f"{HOLD_MARK} {view.say(held_text(result))}", "dim"))
     shown = {part.short: figures for part, figures in stats.items() if part.is_shown}
     parts += statistics.draw_statistics(shown, view)
+    parts += draw_units(loops, view) if stats else ()
     if result.differences:
         pieces = (
             f"{name} {format_difference(number, result.ulps.get(name))}"

@@ -46,6 +46,35 @@ def test_stats_of_a_trace_and_of_a_run(rnncli: Any) -> None:
     assert "no NaN, no infinities" in rnncli("run", *BOTH_WAYS, "--stats").stdout
 
 
+def test_stats_of_a_trace_name_saturated_and_dead_units(rnncli: Any) -> None:
+    """A unit without input weights is dead; large inputs saturate the other; masked steps do not count."""
+    x = [[[-40.0], [40.0], [0.0], [40.0]]]
+    weights = {"kernel": [[1, 0] * 4], "recurrent_kernel": [[0] * 8] * 2, "bias": [0] * 8}
+    document = {"inputs": x, "layer": "LSTM(2)", "weights": weights}
+    flags = ("--stats", "--mask", "[[true, true, true, false]]", "--quiet")
+    done = rnncli("trace", json.dumps(document), *flags, "-f", "json")
+    answer = json.loads(done.stdout)
+    assert answer["saturated_units"] == {
+        gate: [pytest.approx(2 / 3), 0.0] for gate in ("input", "forget", "candidate", "output")
+    }
+    assert answer["dead_units"] == [1]
+    text = rnncli("trace", json.dumps(document), *flags).stdout
+    assert "input[0] 67%, forget[0] 67%, candidate[0] 67%, output[0] 67%" in text
+    assert "dead units (the state is never beyond 1e-6): 1" in text
+    kept = json.loads(rnncli("trace", json.dumps(document), *flags, "--unit", "1", "-f", "json").stdout)
+    assert (kept["saturated_units"]["forget"], kept["dead_units"]) == ([0.0], [1])
+
+
+def test_units_of_several_loops_have_their_loop_in_front(rnncli: Any) -> None:
+    layer = "Bidirectional(LSTM(2, activation='relu', kernel_initializer='zeros'))"
+    done = rnncli("trace", "-l", layer, "--seed", "1", "--stats", "-f", "json", "--quiet")
+    answer = json.loads(done.stdout)
+    assert answer["dead_units"] == ["forward/0", "forward/1", "backward/0", "backward/1"]
+    assert "backward/forget" in answer["saturated_units"]
+    assert "forward/candidate" not in answer["saturated_units"]  # relu has no limits
+    assert "no unit is dead" in rnncli("trace", *BOTH_WAYS, "--stats").stdout
+
+
 @pytest.mark.parametrize(("lang", "said"), [("en", "of the finite numbers"), ("ko", "유한한 값만")])
 @pytest.mark.parametrize("width", ["40", "100"])
 def test_figures_say_that_they_leave_out_what_is_not_finite(
