@@ -85,6 +85,16 @@ def test_a_list_longer_than_the_terminal_says_how_to_turn_it() -> None:
     assert "Six things to understand:" in terminal.shown
 
 
+@pytest.mark.skipif(not shutil.which("less"), reason="needs less")
+def test_korean_can_be_read_where_the_locale_is_not_installed() -> None:
+    env = {"PAGER": "less", "NO_COLOR": "1", "LANG": "xx_KR.UTF-8", "LC_ALL": "", "PYTHONUTF8": "1"}
+    with Terminal("help", "masks", "--lang", "ko", env=env) as terminal:
+        terminal.until(":")
+        terminal.end("q")
+    assert "masks: 건너뛰는 시점" in terminal.shown
+    assert "<EA>" not in terminal.shown
+
+
 def test_another_word_for_a_topic_shows_its_page(rnncli: Run) -> None:
     pages = {
         "mask": "masks",
