@@ -17,16 +17,21 @@ RESERVED = frozenset({
     "k", "auto", "case", "char", "const", "default", "do", "double", "enum", "extern", "goto", "inline",
     "long", "register", "restrict", "short", "signed", "sizeof", "static", "struct", "switch", "typedef",
     "union", "unsigned", "void", "volatile", "complex", "imaginary", "stdin", "stdout", "stderr", "memcpy",
-    "fabs", "power", "I", "NULL", "EOF", "NAN", "INFINITY", "BUFSIZ", "thread_local",
-    "asm", "typeof", "bool", "true", "false", "nullptr", "constexpr", "alignas", "alignof", "static_assert",
-    "HUGE_VAL", "HUGE_VALF", "HUGE_VALL", "FILENAME_MAX", "FOPEN_MAX", "TMP_MAX", "MATH_ERRNO",
-    "MATH_ERREXCEPT", "math_errhandling", "linux", "unix",
+    "power", "I", "thread_local", "asm", "typeof", "bool", "true", "false", "nullptr", "constexpr",
+    "alignas", "alignof", "static_assert", "math_errhandling", "linux", "unix",
 })  # fmt: skip
 """Names that mean something in a step of Python or C."""
 
-_BEGINNING = re.compile(r"_|[WUb]_|b2_|weight_|(BATCH|STEPS|FP|SEEK|M|L)(_|$)")
+_BEGINNING = re.compile(r"_|[WUb]_|b2_|weight_|[LMP]_|[A-Z][A-Z0-9_]+$")
 _END = re.compile(r"^t\d+$|_(step|forward|backward|cell|\d+)$")
-"""Beginnings and endings of names of scripts, `W_forget`, `lstm_step`, `hidden_0_forward`, or of C."""
+"""Beginnings and endings of names of scripts, `W_forget`, `lstm_step`, `hidden_0_forward`, or macros of C."""
+_C_MATH = re.compile(
+    r"c?(a?(cos|sin|tan)h?|atan2|exp(2|10|m1)?|log(2|10|1p|b)?|pow|sqrt|cbrt|hypot|erfc?|[lt]?gamma|f?abs|"
+    r"f(dim|ma|max|min|mod)|ceil|floor|trunc|l{0,2}(rint|round)|nearbyint|remainder|remquo|drem|copysign|"
+    r"next(after|toward|up|down)|frexp|ldexp|modf|ilogb|scalb(l?n)?|significand|[jy][01n]|finite|is(nan|inf)|"
+    r"nan|arg|imag|real|proj|conj)([fl]|[fd]\d+x?)?(_r)?"
+)
+"""Functions of <tgmath.h> in each of their types: a call of `tanh` becomes `tanhf`, `tanhl`, `ctanhf`, ..."""
 
 
 def lines_of(cell: Cell) -> dict[str, Node]:
@@ -82,7 +87,8 @@ def local_names(names: Iterable[str]) -> dict[str, str]:
     local: dict[str, str] = {}
     for name in (given := dict.fromkeys(names)):
         new = f"own_{name.lstrip('_')}" if _BEGINNING.match(name) else name
-        while new in RESERVED or new in local.values() or (new != name and new in given) or _END.search(new):
+        taken = RESERVED | {*local.values(), *(given if new != name else ())}
+        while new in taken or _C_MATH.fullmatch(new) or _END.search(new):
             new += "_"
         local[name] = new
     return local

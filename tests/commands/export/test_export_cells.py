@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
 from collections.abc import Iterator, Mapping
-from functools import cache
+from functools import cache, partial
+from keyword import kwlist
 from pathlib import Path
+from shutil import which
 from typing import Any
 
 import numpy as np
 import oracle
 import own_cells
 import pytest
-from printed_tensors import read_tensors, run_in_process
+from printed_tensors import STRICT, read_tensors, run_in_process
 from test_export_targets import check_tensors, run_together, sizes
 
 from rnncli.cells import activations
+from rnncli.cells.tree import FUNCTIONS
 from rnncli.commands.export import targets
 from rnncli.commands.export.export_case import build_export
 from rnncli.commands.export.formulas import FORMULAS
@@ -224,3 +229,33 @@ hidden = "nullptr + 1"
     done = rnncli("export", "-l", f"@{tmp_path}/a.toml", "--seed", "1", "--to", "c", "--quiet")
     assert read_tensors(run_in_process(done.stdout, "c", tmp_path))["hidden_state"].shape == (1, 3)
     assert not {"asm[3]", "nullptr[3]"} & {*done.stdout.split()}
+
+
+HEADERS = "#include <stdio.h>\n#include <string.h>\n#include <tgmath.h>\n"
+
+
+@pytest.mark.skipif(which("gcc") is None, reason="there is no gcc")
+@pytest.mark.parametrize("standard", ["c99", "gnu17"])
+def test_no_line_of_a_cell_meets_a_name_of_c(standard: str, tmp_path: Path) -> None:
+    """Every name in the headers of a program is a line, and every activation is computed among them."""
+    (tmp_path / "a.h").write_text(HEADERS)
+    gcc = partial(subprocess.run, cwd=tmp_path, capture_output=True, text=True, check=True)
+    declared, macros = (gcc(["gcc", f"-std={standard}", "-E", *more, "a.h"]).stdout for more in ([], ["-dM"]))
+    code = "".join(line for line in declared.splitlines() if not line.startswith("#"))
+    known = {*re.findall(r"[A-Za-z]\w*", code), *re.findall(r"#define ([A-Za-z]\w*)", macros), "tanhf32"}
+    assert {"tanhf", "ctanhl", "L_tmpnam", "NAN", "printf"} <= known
+    names = sorted(known - {*FUNCTIONS, *activations.names(), *kwlist, "x", "units", "features"})
+    calls = [f"{name}(0.1 * x @ kernel)" for name in sorted({*FORMULAS, "softmax"} & {*activations.names()})]
+    calls += ["exp(x) @ kernel", "log(1 + x ** 2) @ kernel", "sqrt(abs(x)) @ kernel"]
+    cells = []
+    for start in range(0, len(names), 100):
+        part = ["hidden", *names[start : start + 100]]
+        called = (f"{calls[index % len(calls)]} + 0.5 * {part[index]}" for index in range(len(part) - 1))
+        lines = "".join(f'{name} = "{line}"\n' for name, line in zip(part[1:], called, strict=True))
+        head = 'name = "Names"\nstates = ["hidden"]\n[step]\n'
+        cells.append(layer(cell(f'{head}{lines}hidden = "tanh({part[-1]})"\n')))
+    case = make_case(cells, "")
+    (tmp_path / "a.c").write_text(targets.get("c").write([build_export(case)]), encoding="utf-8")
+    gcc(["gcc", f"-std={standard}", *STRICT[1:], "a.c", "-o", "a", "-lm"])
+    expected = {tensor.name: tensor.values for tensor in compute(case, "numpy").outputs}
+    check_tensors(read_tensors(gcc([tmp_path / "a"]).stdout), expected, standard)
