@@ -253,6 +253,11 @@ class LoopTrace(NamedTuple):
         return str(self.label(Label("", kind="")))
 
     @property
+    def is_turned(self) -> bool:
+        """Whether Bidirectional turns what this loop returns: its last step read is the first row."""
+        return self.is_half and self.direction == "backward"
+
+    @property
     def shows_direction(self) -> bool:
         """Whether to show the direction: it is backward, or there are two."""
         return self.direction == "backward" or self.is_half
@@ -261,6 +266,17 @@ class LoopTrace(NamedTuple):
         """Return the label of a part among the parts of all loops."""
         return part._replace(
             layer=self.layer if self.in_stack else None, direction=self.direction if self.is_half else ""
+        )
+
+    def as_rows(self) -> "LoopTrace":
+        """Return the trace with its steps in the order of the rows that the layer returns."""
+        if not self.is_turned:
+            return self
+        return self._replace(
+            times=self.times[::-1],
+            status=self.status[:, ::-1],
+            parts={part: values[:, ::-1] for part, values in self.parts.items()},
+            hold_masks={gate: held[::-1] for gate, held in self.hold_masks.items()},
         )
 
     def in_model(self, layer: str) -> "LoopTrace":

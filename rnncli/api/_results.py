@@ -219,6 +219,14 @@ class Report(_Tables):
     def __bool__(self) -> bool:
         return self.agrees is not False
 
+    @property
+    def timesteps(self) -> dict[str, list[int]]:
+        """The time steps that a trace's layer read, in order: `{"forward": [0, 1], "backward": [1, 0]}`.
+
+        In a stack `0/forward`; empty if the command is not `trace`.
+        """
+        return dict(getattr(self.answer, "timesteps", {}))
+
     def _disagreeing(self) -> tuple[str, ...]:
         return getattr(self.answer, "disagreeing", ())
 

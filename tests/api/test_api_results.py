@@ -83,6 +83,16 @@ def test_a_gate_of_a_trace_has_a_short_name() -> None:
         both["forget"]
 
 
+def test_a_trace_says_which_time_steps_were_read() -> None:
+    ways = {"forward": [0, 1, 2, 3], "backward": [3, 2, 1, 0]}
+    assert rnncli.trace(layer="bilstm", seed=1).timesteps == ways
+    assert rnncli.trace(layer="gru", go_backwards=True).timesteps == {"backward": [3, 2, 1, 0]}
+    assert rnncli.trace(layer="bigru", step=[0, -1]).timesteps == {"forward": [0, 3], "backward": [3, 0]}
+    stack = rnncli.trace(layer=["bilstm", "gru"]).timesteps
+    assert list(stack) == ["0/forward", "0/backward", "1/forward"]
+    assert rnncli.shape(layer="gru").timesteps == {}
+
+
 NAMESAKES = """
 name = "Namesakes"
 states = ["hidden"]

@@ -37,7 +37,7 @@ def trace(
 ) -> Reply[TraceAnswer]:
     """Every gate and state at every time step.
 
-    Steps are listed in the order in which the layer processed them; t is the index in the input.
+    Steps stand in the order of the rows that run returns; t is the index in the input.
     """
     from rnncli.addresses import parse_steps
     from rnncli.commands.checks import ResultChecks, parse_tolerances, read_expectation, require_purpose

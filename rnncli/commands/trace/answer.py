@@ -19,15 +19,28 @@ from rnncli.show.statistics import Stats
 
 @dataclass(frozen=True)
 class TraceAnswer(ResultAnswer):
-    """Every loop of a trace, with its steps in processing order.
+    """Every loop of a trace, with its steps in the order of the rows that `run` returns.
 
-    loops: the traces of `result`, possibly narrowed.  stats: empty if not requested.
+    loops: the traces of `result`, in processing order, possibly narrowed.  stats: empty if not requested.
     """
 
     few = 1000
     result: Result
     loops: tuple[LoopTrace, ...]
     stats: Mapping[Label, Stats] = field(default_factory=dict)
+
+    @property
+    def rows(self) -> tuple[LoopTrace, ...]:
+        """The loops with their steps in the order of the rows that `run` returns."""
+        return tuple(loop.as_rows() for loop in self.loops)
+
+    @property
+    def timesteps(self) -> dict[str, list[int]]:
+        """The time steps that each loop read, in order: `{"forward": [0, 1], "backward": [1, 0]}`."""
+        return {
+            (f"{loop.layer}/" if loop.in_stack else "") + loop.direction: loop.times.tolist()
+            for loop in self.loops
+        }
 
     def document(self, view: View) -> dict[str, Any]:
         """Return the documented object; `differences`, `stats` and the like only if requested."""
@@ -46,7 +59,7 @@ class TraceAnswer(ResultAnswer):
         """Return one table per loop, one row per step."""
         from rnncli.commands.trace.page import page
 
-        return page(self.result, self.loops, self.stats, view)
+        return page(self.result, self.rows, self.stats, view)
 
     def records(self, view: View) -> Records:
         """Return one number per row; a step's status is repeated in each of its rows.
@@ -56,17 +69,17 @@ class TraceAnswer(ResultAnswer):
         marked = bool(self.result.hold)
         held = ("held",) if marked else ()
         header = ("layer", "direction", "timestep", "batch", "status", "unit", "quantity", *held, "value")
-        return header, (row for loop in self.loops for row in _rows(loop, view.precision, marked=marked))
+        return header, (row for loop in self.rows for row in _rows(loop, view.precision, marked=marked))
 
     def named_tensors(self) -> tuple[NamedTensor, ...]:
         """`input/activation`, (batch, steps, units), ..., `timestep`, (steps,), and `status`, (batch, steps).
 
         For a gate of --hold also `forget/held`, (steps, units): 1 where it is held at a value, else 0.
-        In processing order, with prefixes `0/` and `forward/` if there are several loops.
+        With prefixes `0/` and `forward/` if there are several loops.
         """
         return tuple(
             NamedTensor(loop.label(part), axes, values, (), tuple(loop.times.tolist()))
-            for loop in self.loops
+            for loop in self.rows
             for part, axes, values in _list_parts(loop)
         )
 
@@ -86,7 +99,7 @@ class TraceAnswer(ResultAnswer):
         return None
 
     def _steps(self) -> Iterator[dict[str, Any]]:
-        return (step for loop in self.loops for step in _steps(loop))
+        return (step for loop in self.rows for step in _steps(loop))
 
     def _stats(self) -> dict[str, Any]:
         if not self.stats:

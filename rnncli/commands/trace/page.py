@@ -74,7 +74,7 @@ class TraceRow(NamedTuple):
 
 @dataclass(frozen=True)
 class Quantity:
-    """A gate or state: values (batch, steps, units) in processing order, drawn from `low` to `high`.
+    """A gate or state: values (batch, steps, units), drawn from `low` to `high`.
 
     units: the layer's own index of each unit.  texts: the numbers of every shown row.
     widest: the width of the longest number.
@@ -301,7 +301,10 @@ def _add_numbers(columns: Columns, room: int, view: View) -> Columns:
 
 
 def page(result: Result, loops: Sequence[LoopTrace], stats: Mapping[Label, Stats], view: View) -> Page:
-    """Return the loops first to last, then what the bars mean, statistics, and differences from Keras."""
+    """Return the loops first to last, then what the bars mean, statistics, and differences from Keras.
+
+    loops: with their steps in the order of the rows that the layers return.
+    """
     ranges = find_ranges(loops)
     tables = [_lay_out(loop, result, ranges, view) for loop in loops]
     parts: list[PagePart] = [part for loop in tables for part in loop.parts()]
@@ -441,7 +444,7 @@ def _choose_rows(loop: LoopTrace, view: View) -> list[TraceRow]:
 
 
 def _label_rows(rows: Sequence[TraceRow], loop: LoopTrace, view: View) -> Iterator[tuple[str, list[str]]]:
-    """Yield the columns before the numbers, headings and texts: batch, and t in the order of processing."""
+    """Yield the columns before the numbers, headings and texts: batch, and t."""
     ellipsis = marks(view).ellipsis
     if len(loop.status) > 1:
         entries = [ellipsis if row.entry == GAP else visible(str(loop.sequence(row.entry))) for row in rows]
@@ -456,7 +459,8 @@ def _find_status(row: TraceRow, loop: LoopTrace) -> str:
     if row.is_gap or not loop.status[row]:
         return ""
     status = STATUSES[loop.status[row]]
-    is_first = status == "held" and row.step == 0 and not loop.parts[OUTPUT][row].any()
+    first_read = len(loop.times) - 1 if loop.is_turned else 0
+    is_first = status == "held" and row.step == first_read and not loop.parts[OUTPUT][row].any()
     return "first" if is_first else status
 
 

@@ -15,6 +15,7 @@ from rnncli import compute, specs
 from rnncli.commands.run import answer as run_answer
 from rnncli.commands.trace.answer import TraceAnswer, stats_of
 from rnncli.compute import trace as tracing
+from rnncli.compute.holds import hold_gates
 from rnncli.compute.trace import TraceSelection
 from rnncli.errors import UsageError
 from rnncli.layers.case import Case
@@ -139,12 +140,13 @@ def test_records_hold_every_number_once() -> None:
     assert found[0, "forward", 2, 0, "held", 1, "reset.activation"] == pytest.approx(value, abs=1e-7)
 
 
-def test_tensors_run_over_the_steps_in_the_order_of_processing() -> None:
+def test_tensors_run_over_the_steps_in_the_order_of_the_rows() -> None:
     tensors = answer(both_ways()).tensors()
     assert tensors["backward/input/activation"].shape == (1, 4, 3)
-    assert tensors["backward/timestep"].tolist() == [3, 2, 1, 0]
-    assert tensors["backward/status"].tolist() == [[2, 0, 0, 0]]
-    assert np.array_equal(tensors["backward/hidden"][:, 0], both_ways().trace[1].parts[state("hidden")][:, 0])
+    assert tensors["backward/timestep"].tolist() == [0, 1, 2, 3]
+    assert tensors["backward/status"].tolist() == [[0, 0, 0, 2]]
+    read_last = both_ways().trace[1].parts[state("hidden")][:, -1]
+    assert np.array_equal(tensors["backward/hidden"][:, 0], read_last)
     assert "hidden" in answer(lstm()).tensors()
     assert "1/hidden" in answer(stack()).tensors()
 
@@ -166,6 +168,44 @@ def test_a_trace_ends_in_what_the_run_returns(expressions: Any) -> None:
     for traced, returned in zip(tracing.trace(asked).outputs, compute.run(asked).outputs, strict=True):
         assert traced.name == returned.name
         np.testing.assert_array_equal(traced.values, returned.values)
+
+
+@pytest.mark.parametrize(
+    ("expression", "times", "read"),
+    [
+        ("Bidirectional(GRU(2, return_sequences=True))", [0, 1, 2, 3], ([0, 1, 2, 3], [3, 2, 1, 0])),
+        (
+            "Bidirectional(GRU(2, return_sequences=True, go_backwards=True), "
+            "backward_layer=GRU(2, return_sequences=True))",
+            [3, 2, 1, 0],
+            ([3, 2, 1, 0], [0, 1, 2, 3]),
+        ),
+        ("GRU(2, return_sequences=True, go_backwards=True)", [3, 2, 1, 0], ([3, 2, 1, 0],)),
+    ],
+)
+@pytest.mark.parametrize("masked", [False, True])
+def test_every_form_of_a_trace_has_the_rows_of_the_run(
+    expression: str, times: list[int], read: tuple[list[int], ...], masked: bool
+) -> None:
+    """All formats, by the step of the trace: its output is what the layer returns in the same row."""
+    mask = np.array([[True, True, False, False], [True] * 4]) if masked else None
+    gates = ["forward/update", "backward/update"] if len(read) == 2 else ["update"]
+    asked = hold_gates(case(expression)._replace(mask=mask), [f"{gate}[:, 0]=0.5@0:2" for gate in gates])
+    (returned,) = compute.run(asked).outputs
+    found = answer(tracing.trace(asked))
+    prefixes = [gate.removesuffix("update") for gate in gates]
+    outputs = [found.tensors()[f"{prefix}output"] for prefix in prefixes]
+    np.testing.assert_array_equal(np.concatenate(outputs, axis=-1), returned.values)
+    steps = [
+        step for step in found.document(View())["trace"] if step["direction"] == found.loops[-1].direction
+    ]
+    assert [step["timestep"] for step in steps] == list(returned.time or range(4)) == times
+    last = np.stack([step["output"] for step in steps], axis=1)
+    np.testing.assert_array_equal(last, returned.values[..., -2:])
+    held = [step["gates"]["update"]["held"][0] for step in steps]
+    assert held == [time < 2 for time in times]
+    assert found.tensors()[f"{prefixes[-1]}update/held"][:, 0].tolist() == held
+    assert list(found.timesteps.values()) == list(read)
 
 
 def test_layers_without_a_step_cannot_be_traced() -> None:
