@@ -164,6 +164,7 @@ class NamedTensor(NamedTuple):
     half: the unit at which the backward half of a concatenated output begins; 0 if there are no halves.
     sequences: the names of the sequences in the whole batch; () if they have none.
     ends: as in TensorInfo; with a mask, in a Bidirectional, `last real` or `first real`.
+    has_guessed_axes: whether the axes are named by their number alone, so that time may be another one.
     """
 
     label: Label
@@ -175,6 +176,7 @@ class NamedTensor(NamedTuple):
     half: int = 0
     ends: tuple[str, ...] = ("last",)
     sequences: tuple[str, ...] = ()
+    has_guessed_axes: bool = False
 
     @property
     def name(self) -> str:

@@ -243,7 +243,13 @@ class Live(Subject):
         if self.ask.all_layers:
             others |= self._recording.outputs
         joined = join_layers(results, self._head(uses))
-        outputs = order_tensors(joined.outputs, others, uses, self._recording.sequence_names)
+        outputs = order_tensors(
+            joined.outputs,
+            others,
+            uses,
+            self._recording.sequence_names,
+            batch_first=self._is_batch_first,
+        )
         return Computed(
             results=iter((replace(joined, outputs=outputs),)),
             batch=joined.input_shape[0],
@@ -266,15 +272,27 @@ class Live(Subject):
             result = join_layers({}, self._head(uses))
             returned = Returned(self.live.title, {}, {}, result, recording.inputs, remarks)
         lacking = {name: use.call for name, use in uses.items() if not use.computed}
-        layers = {name: returned.layers.get(name) or _tensors_of(lacking[name]) for name in uses}
+        first = self._is_batch_first
+        layers = {
+            name: returned.layers.get(name) or _tensors_of(lacking[name], batch_first=first) for name in uses
+        }
         kernels = {name: kind for name, call in lacking.items() if (kind := _kind_of(call))}
         others = recording.outputs if self.ask.at is None else {}
-        tensors = {name: (plain_tensor(name, array),) for name, array in others.items() if name not in layers}
+        tensors = {
+            name: (plain_tensor(name, array, batch_first=first),)
+            for name, array in others.items()
+            if name not in layers
+        }
         return returned._replace(layers={**layers, **tensors}, kernels=kernels)
 
     def lines(self) -> Lines:
         """Raise UsageError: only the command line has streams."""
         raise UsageError("{--stream} applies to layers and files.", "Leave it out.")
+
+    @property
+    def _is_batch_first(self) -> bool:
+        """Whether the framework puts the batch first in every tensor."""
+        return self.live.framework == "Keras"
 
     def _head(self, uses: Mapping[str, Use]) -> ModelHead:
         """Return what the head of an answer says."""
@@ -306,14 +324,15 @@ def _given_to(call: Call) -> dict[str, Array]:
     return {**{name: array for name, array in given.items() if array is not None}, **states}
 
 
-def _tensors_of(call: Call) -> tuple[NamedTensor, ...]:
+def _tensors_of(call: Call, *, batch_first: bool) -> tuple[NamedTensor, ...]:
     """Return the tensors that the framework returned of a layer.
 
     The output of a layer without sequences is its last hidden state, which other models return.
     """
     names = {} if "last_hidden_state" in call.outputs else {"hidden_state": "last_hidden_state"}
     return tuple(
-        plain_tensor(f"{call.name}/{names.get(name, name)}", array) for name, array in call.outputs.items()
+        plain_tensor(f"{call.name}/{names.get(name, name)}", array, batch_first=batch_first)
+        for name, array in call.outputs.items()
     )
 
 

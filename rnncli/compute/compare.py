@@ -100,7 +100,7 @@ def measure(
                 _unravel(done + start, shape), float(first[start]), float(second[start]), 0
             )
             mismatch = mismatch._replace(number=mismatch.number + len(wrong))
-            if "timesteps" in tensor.axes:
+            if "timesteps" in tensor.axes and not tensor.has_guessed_axes:
                 row = int(np.unravel_index(done + wrong, shape)[tensor.axes.index("timesteps")].min())
                 step = row if step is None else min(step, row)
         done += gap.size

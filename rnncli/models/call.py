@@ -440,7 +440,10 @@ def compute_tensors(call: ModelCall, engine: str, *, everything: bool) -> ModelT
     head = call.head({layer: result.specs[-1] for layer, result in results.items()}, run.masks)
     joined = join_layers(results, head)
     engines = joined.engines or (run.engine,)
-    outputs = order_tensors(joined.outputs, run.other_outputs, run.order, call.sequence_names)
+    batch_first = call.model.makes_masks  # a graph of Keras
+    outputs = order_tensors(
+        joined.outputs, run.other_outputs, run.order, call.sequence_names, batch_first=batch_first
+    )
     joined = replace(joined, engines=engines, outputs=outputs)
     return ModelTensors(joined, results, cases, notes)
 
@@ -458,13 +461,16 @@ def order_tensors(
     others: Mapping[str, Array],
     layers: Iterable[str],
     sequence_names: tuple[str, ...],
+    *,
+    batch_first: bool,
 ) -> tuple[NamedTensor, ...]:
     """Return the tensors of recurrent layers, and the others by `dense/output`, in the order of the layers.
 
     Tensors of no layer come last.  sequence_names: of the sequences in the batch.
+    batch_first: see `plain_tensor`.
     """
     places: dict[object, int] = {name: index for index, name in enumerate(layers)}
-    plain = (plain_tensor(name, array) for name, array in others.items())
+    plain = (plain_tensor(name, array, batch_first=batch_first) for name, array in others.items())
     named = (
         tensor._replace(sequences=sequence_names if tensor.values.shape[:1] == (len(sequence_names),) else ())
         for tensor in (*tensors, *plain)
@@ -472,9 +478,14 @@ def order_tensors(
     return tuple(sorted(named, key=lambda tensor: places.get(tensor.label.layer, len(places))))
 
 
-def plain_tensor(name: str, array: Array) -> NamedTensor:
-    """Return a tensor of a layer that is not recurrent; the names of its axes depend on their number."""
+def plain_tensor(name: str, array: Array, *, batch_first: bool) -> NamedTensor:
+    """Return a tensor of a layer that is not recurrent; the names of its axes depend on their number.
+
+    batch_first: whether the framework always has the batch first, as Keras.  Otherwise three axes may also be
+        those of PyTorch's h_n, (layers, batch, units), and are a guess.
+    """
     axes: tuple[str, ...] = ("batch", *(f"axis_{index}" for index in range(1, array.ndim - 1)), "units")
     if array.ndim <= 3:
         axes = ("batch", "timesteps", "units")[: array.ndim] if array.ndim != 2 else ("batch", "units")
-    return NamedTensor(label_in_model(name), axes, array)
+    label = label_in_model(name)
+    return NamedTensor(label, axes, array, has_guessed_axes=not (batch_first or label.sequence))

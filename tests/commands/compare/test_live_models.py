@@ -124,6 +124,30 @@ def test_sequences_of_a_module_alone(network: Any) -> None:
     assert len(packed.found) == 2
 
 
+class States(torch.nn.Module):  # type: ignore[misc, name-defined]
+    """It returns what its layer returns: the sequence, and h_n of (layers, batch, units)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gru = torch.nn.GRU(5, 4, batch_first=True)
+
+    def forward(self, x: Any) -> Any:
+        return self.gru(x)
+
+
+def test_the_layers_of_h_n_are_no_time_steps() -> None:
+    """Neither are the axes of an output that only its module could name; the layer's own are known."""
+    torch.manual_seed(0)
+    first, second = States().eval(), States().eval()
+    found = rnncli.compare(INPUTS, first, second)
+    assert [(one.name, one.step) for one in found.found] == [
+        ("gru/hidden_states", 0), ("output_0", None), ("output_1", None),
+    ]  # fmt: skip
+    states = second(torch.tensor(INPUTS))[1].detach().numpy()
+    stored = rnncli.compare(INPUTS, first, all_layers=True, expect={"output_1": states})
+    assert [(one.name, one.agrees, one.step) for one in stored.found] == [("output_1", False, None)]
+
+
 def test_a_module_beside_a_described_layer() -> None:
     module = torch.nn.GRU(5, 3, batch_first=True)
     assert not rnncli.compare(INPUTS, module, "GRU(3)")
