@@ -73,7 +73,8 @@ def assume(model: Modules, options: Mapping[str, str]) -> Modules:
     nodes = {node.name: node for node in model.recurrent_nodes}
     with inside(model.file, UsageError):
         for name, value in options.items():
-            changed = {key: _change(node, name, value) for key, node in nodes.items()}
+            meant = _old_name(model, value) if "activation" in name else value
+            changed = {key: _change(node, name, meant) for key, node in nodes.items()}
             if all(node is None for node in changed.values()):
                 advice = _ADVICE.get(name, Message("Leave it out."))
                 if name == "gates" and not any(node.core_class in ORDERS for node in nodes.values()):
@@ -120,6 +121,12 @@ def parse(given: str | Mapping[str, Any]) -> dict[str, str]:
             )
         options[name] = value
     return options
+
+
+def _old_name(model: Modules, value: str) -> str:
+    """Return the activation that Keras meant by this name when it saved the file."""
+    old = value == "hard_sigmoid" and model.origin.startswith(("Keras 1", "Keras 2"))
+    return "hard_sigmoid_keras2" if old else value
 
 
 def _change(node: Node, name: str, value: str) -> Node | None:

@@ -156,3 +156,20 @@ def test_the_version_decides_the_activation_of_the_gates(version: str, hard: boo
     parts = {f"{role}_{g}": blocks[role]["ifco".index(g)] for role in "WUb" for g in "ifco"}
     apart = np.abs(result - lstm_by_hand(X, parts)).max()
     assert apart < 1e-5 if hard else apart > 1e-3
+
+
+@pytest.mark.parametrize(("version", "old"), [("2.3.0", True), ("", False)])
+def test_hard_sigmoid_means_what_the_version_of_keras_meant(version: str, old: bool, tmp_path: Path) -> None:
+    """A file without a version may be of Keras 3, whose hard_sigmoid is another function."""
+    arrays = {
+        f"lstm/{name}:0": np.random.default_rng(3).uniform(-2, 2, shape).astype("float32")
+        for name, shape in (("kernel", (3, 8)), ("recurrent_kernel", (2, 8)), ("bias", (8,)))
+    }
+    path = written(tmp_path / "old.h5", version, {"lstm": arrays})
+    result = package.run(X, model=path, assume="recurrent_activation=hard_sigmoid", check=True)
+    assert result.assumed is not None
+    assert result.assumed.values["recurrent_activation"] == ("hard_sigmoid_keras2" if old else "hard_sigmoid")
+    blocks = {name: np.split(array, 4, axis=-1) for name, array in zip("WUb", arrays.values(), strict=True)}
+    parts = {f"{role}_{g}": blocks[role]["ifco".index(g)] for role in "WUb" for g in "ifco"}
+    apart = np.abs(result["lstm/hidden_states"] - lstm_by_hand(X, parts)).max()
+    assert apart < 1e-5 if old else apart > 1e-3
