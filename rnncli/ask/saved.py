@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 from rnncli.ask.layer_files import GIVEN_BESIDE, refuse_layer_options
 from rnncli.ask.request import INPUT_OPTIONS, RUN_OPTIONS, Ask, Remarks
 from rnncli.ask.subject import Bounds, Chosen, Computed, Outline, Parts, Subject, Verified
-from rnncli.case import Document, RawValue, Shape
+from rnncli.case import Document, RawValue, Shape, format_shape
 from rnncli.errors import (
     Flag,
     InputError,
@@ -97,6 +97,14 @@ class Saved(Subject):
         if row.has_more:
             text = "{layer}: {count} parameters in the file, which has two biases where Keras has their sum"
             remarks = (*remarks, Message(text, layer=row.name, count=row.parameters))
+        for module in self._summary.modules:
+            returns = ", ".join(
+                f"{tensor.name} {format_shape(tensor.shape or ())}" for tensor in module.returns
+            )
+            remarks = (
+                *remarks,
+                Message("{name}: PyTorch returns {returns}", name=module.name, returns=returns),
+            )
         return Outline(stack, row.input_shape, remarks)
 
     def summary(self) -> Summary | None:
@@ -121,7 +129,8 @@ class Saved(Subject):
             if wanted is not None and len(wanted) == len(shape):
                 pairs = zip(wanted, shape, strict=True)
                 if all(size == given or not isinstance(size, int) for size, given in pairs):
-                    return {inputs[0].name: shape}
+                    time_first = model.axis_order is not None and not model.axis_order.batch_first
+                    return {inputs[0].name: (*shape[1::-1], *shape[2:]) if time_first else shape}
         return {name: array.shape for name, array in self._call(model=model).inputs.items()}
 
     def choose(self, address: str = "", *, one_call: bool = False) -> Chosen:

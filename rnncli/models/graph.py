@@ -327,6 +327,7 @@ class Module:
     way_out: what to do about it, a clause; "" if nothing helps.
     tensors: for each node, PyTorch's tensors by name, `weight_ih`, `bias_hh_reverse`; empty for any other
         framework.
+    is_cell: whether its weights are named as a cell's of PyTorch, without `_l0`.
     """
 
     name: str
@@ -334,6 +335,7 @@ class Module:
     refusal: Text = ""
     way_out: Text = ""
     tensors: tuple[Mapping[str, Array], ...] = ()
+    is_cell: bool = False
 
     @property
     def reason(self) -> Text:

@@ -42,6 +42,13 @@ class WeightRow(NamedTuple):
     frozen: bool = False
 
 
+class ModuleRow(NamedTuple):
+    """A recurrent module of PyTorch, with all its layers.  returns: `output`, `h_n` and `c_n`, in order."""
+
+    name: str
+    returns: tuple[TensorRow, ...]
+
+
 @dataclass(frozen=True)
 class LayerRow:
     """One use of a layer.
@@ -131,6 +138,7 @@ class Summary:
     notes: tuple[Text, ...] = ()
     name: str = ""
     optimizer_parameters: int = 0
+    modules: tuple[ModuleRow, ...] = ()
 
     @property
     def remarks(self) -> tuple[Text, ...]:
@@ -164,8 +172,10 @@ class Summary:
                 raise UsageError(what, did_you_mean(name, list(aliases)))
         if not names:
             return self
-        chosen = (row for row in self.layers if aliases[row.name] & {*names})
-        return replace(self, layers=tuple(chosen), optimizer_parameters=0)
+        chosen = tuple(row for row in self.layers if aliases[row.name] & {*names})
+        left = {name for row in self.layers if row not in chosen for name in aliases[row.name]}
+        modules = tuple(row for row in self.modules if row.name not in left)
+        return replace(self, layers=chosen, optimizer_parameters=0, modules=modules)
 
 
 def class_text(class_name: str, config: Mapping[str, Any]) -> str:
@@ -212,6 +222,30 @@ def recurrent_outputs(spec: Spec, name: str, input_shape: Shape) -> tuple[Tensor
         TensorRow(f"{name}/{info.name}", info.shape, str(spec.config["dtype"]))
         for info in Stack((spec,)).outputs(input_shape)
     )
+
+
+def pytorch_returns(
+    class_name: str,
+    first: Shape,
+    units: int,
+    layers: int,
+    directions: int,
+    *,
+    batch_first: bool,
+    projected: int = 0,
+) -> tuple[TensorRow, ...]:
+    """Return what a module of PyTorch returns, in order: `output`, `h_n`, and of an LSTM `c_n`.
+
+    first: the first two axes of its input, whose order is that of `output`; states are layers first.
+    projected: proj_size, the size of the projected hidden state; 0 without a projection.
+    """
+    batch, hidden = first[0 if batch_first else 1], projected or units
+    rows = (
+        TensorRow("output", (*first, directions * hidden)),
+        TensorRow("h_n", (layers * directions, batch, hidden)),
+        TensorRow("c_n", (layers * directions, batch, units)),
+    )
+    return rows if class_name == "LSTM" else rows[:2]
 
 
 def features_of(node: Node) -> int | None:

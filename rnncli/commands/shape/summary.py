@@ -12,7 +12,7 @@ from typing import Any
 from rnncli.case import format_shape
 from rnncli.commands.shape.formulas import formula
 from rnncli.errors import Message, Text
-from rnncli.models.summary import LayerRow, Summary, TensorRow, WeightRow
+from rnncli.models.summary import LayerRow, ModuleRow, Summary, TensorRow, WeightRow
 from rnncli.show.answer import Answer, Field, Listing, Records, head
 from rnncli.show.page import Line, Page, PagePart, Paragraph, Span, Variants, View, line, marks
 
@@ -75,6 +75,11 @@ def _states(layer: LayerRow, view: View) -> str:
     return words or view.say("unknown")
 
 
+def _returns(module: ModuleRow) -> tuple[Line, ...]:
+    """Return `h_n (2, batch, 3)` and the like, in lines."""
+    return tuple(line(f"{row.name} {format_shape(row.shape or ())}") for row in module.returns)
+
+
 def _gates(layer: LayerRow, _: View) -> str:
     return ", ".join(layer.gates)
 
@@ -106,6 +111,11 @@ RECORDS = (
     Field("calls"),
 )
 """What CSV says of a layer."""
+MODULES = (
+    Field("name", heading="module", style="strong"),
+    Field("returns", lambda row: _tensors(row.returns), "PyTorch returns", lambda row, _: _returns(row)),
+)
+"""What the answer says of a recurrent module of PyTorch."""
 FORMS = (
     ("name", "class_name/attributes", "inputs", "outputs", "mask", "calls", "parameters"),
     ("name", "class_name/attributes/inputs", "outputs", "mask", "calls", "parameters"),
@@ -138,6 +148,7 @@ class SummaryAnswer(Answer):
             "parameters": summary.parameters,
             "trainable_parameters": summary.trainable_parameters,
             "recurrent_parameters": summary.recurrent_parameters,
+            **({"modules": Listing(MODULES, summary.modules).objects()} if summary.modules else {}),
             **({"optimizer_parameters": kept} if (kept := summary.optimizer_parameters) else {}),
         }
 
@@ -160,6 +171,8 @@ class SummaryAnswer(Answer):
             parts += [(), line(dot.join(words), "dim")]
         if recurrent := [row for row in shown if row.recurrent]:
             parts.append(Listing(LAYERS, recurrent, ("name", "states", "gates")).table(view))
+        if summary.modules:
+            parts.append(Listing(MODULES, summary.modules).table(view))
         parts += self._formulas(view) if self.explain else ()
         first: Line = (Span(summary.file or summary.name, "strong"),)
         if summary.origin:

@@ -19,7 +19,16 @@ from rnncli.models.layer_cases import name_outputs
 from rnncli.models.live.recording import flatten
 from rnncli.models.live.torch import named_modules
 from rnncli.models.live.torch_calls import RECURRENT, module_of
-from rnncli.models.summary import LayerRow, Summary, TensorRow, WeightCounter, features_of, known_spec
+from rnncli.models.summary import (
+    LayerRow,
+    ModuleRow,
+    Summary,
+    TensorRow,
+    WeightCounter,
+    features_of,
+    known_spec,
+    pytorch_returns,
+)
 
 GATES = {nn.LSTMCell: 4, nn.GRUCell: 3, nn.RNNCellBase: 1}
 """How many gates the weights of a cell hold; the first class that the cell is of counts."""
@@ -42,12 +51,13 @@ def summarize(model: nn.Module, given: Any, call: Callable[[], object]) -> Summa
             except LayerError:
                 if "" not in seen:  # else it was called, and holds nothing recurrent
                     raise
-    counter, rows = WeightCounter(), list[LayerRow]()
+    counter, rows, modules = WeightCounter(), list[LayerRow](), list[ModuleRow]()
     for path, module in named_modules(model):
         weights, number = _weights(module), None if given is None else calls[path]
         if isinstance(module, RECURRENT):
             made_rows = _recurrent(path, module, weights, seen, counter)
             rows += [replace(row, calls=number) for row in made_rows]
+            modules += _returned(path, module, seen)
         elif weights or not [*module.children()]:
             taken, made = seen.get(path, ((), ()))
             path = path or type(module).__name__.lower()
@@ -65,7 +75,8 @@ def summarize(model: nn.Module, given: Any, call: Callable[[], object]) -> Summa
             )
     taken, made = seen.get("", ((), ()))
     origin = f"PyTorch {torch.__version__}"
-    return Summary("", origin, taken, tuple(rows), made or None, name=type(model).__name__)
+    name = type(model).__name__
+    return Summary("", origin, taken, tuple(rows), made or None, name=name, modules=tuple(modules))
 
 
 @contextmanager
@@ -95,6 +106,27 @@ def _observed(model: nn.Module, seen: Observed, calls: Counter[str]) -> Iterator
     finally:
         for handle in hooks:
             handle.remove()
+
+
+def _returned(path: str, module: Any, seen: Observed) -> Iterator[ModuleRow]:
+    """Yield what a recurrent module returned in its first call, or would return.
+
+    Nothing of a cell, and of a module with its own `forward`, which may return anything.
+    """
+    known = (nn.RNN.forward, nn.LSTM.forward, nn.GRU.forward)
+    if not isinstance(module, nn.RNNBase) or "forward" in vars(module) or type(module).forward not in known:
+        return
+    batch_first = module.batch_first
+    returns = pytorch_returns(
+        module.mode.partition("_")[0], ("batch", "timesteps") if batch_first else ("timesteps", "batch"),
+        module.hidden_size, module.num_layers, 1 + module.bidirectional, batch_first=batch_first,
+        projected=module.proj_size,
+    )  # fmt: skip
+    _, made = seen.get(path, ((), ()))
+    if len(made) == len(returns):
+        names = [row.name for row in returns]
+        returns = tuple(row._replace(name=name) for row, name in zip(made, names, strict=True))
+    yield ModuleRow(path or type(module).__name__.lower(), returns)
 
 
 def _recurrent(

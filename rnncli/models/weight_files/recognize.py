@@ -140,7 +140,9 @@ def _find_modules(file: Text, tensors: Mapping[str, Any], origin: str) -> Module
 def to_module(recognized: FoundChain, package: str) -> Module:
     """Return the recognized layers as a module of the framework with this package."""
     nodes = tuple(_to_node(layer, package) for layer in recognized.chain.layers)
-    return Module(recognized.chain.name, nodes, recognized.refusal, recognized.way_out, recognized.tensors)
+    chain, refusal, way_out = recognized.chain, recognized.refusal, recognized.way_out
+    is_cell = not any(re.search(r"_l\d+(_reverse)?$", name) for name in recognized.names)
+    return Module(chain.name, nodes, refusal, way_out, recognized.tensors, is_cell)
 
 
 def _to_node(layer: LayerWeights, package: str) -> Node:

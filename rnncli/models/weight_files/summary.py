@@ -9,15 +9,17 @@ from rnncli.case import Shape
 from rnncli.models.graph import Module, Modules
 from rnncli.models.summary import (
     LayerRow,
+    ModuleRow,
     Summary,
     TensorRow,
     WeightCounter,
     class_text,
     features_of,
     known_spec,
+    pytorch_returns,
     recurrent_outputs,
 )
-from rnncli.models.weight_files.assumptions import assumptions
+from rnncli.models.weight_files.assumptions import assumptions, is_batch_first
 
 BUFFERS = ("running_mean", "running_var", "num_batches_tracked")
 """PyTorch's names of arrays in a state dict that are no parameters."""
@@ -38,7 +40,28 @@ def summarize(contents: Modules, sizes: Mapping[str, Shape]) -> Summary:
     rows += _others(contents, counter)
     assumed = assumptions(contents)
     notes = (*contents.notes, *([assumed] if assumed else ()))
-    return Summary(contents.file, contents.origin, tuple(inputs.values()), tuple(rows), None, notes)
+    modules = tuple(_pytorch_modules(contents, given))
+    given_rows = tuple(inputs.values())
+    return Summary(contents.file, contents.origin, given_rows, tuple(rows), None, notes, modules=modules)
+
+
+def _pytorch_modules(contents: Modules, given: Shape) -> Iterator[ModuleRow]:
+    """Yield what each module of PyTorch returns.  given: the shape of the input, batch first.
+
+    A cell, whose weights have no `_l0`, returns one step.
+    """
+    batch_first = is_batch_first(contents)
+    first = given[:2] if batch_first else given[1::-1]
+    for module in contents.modules:
+        if module.is_cell or module.refusal or not module.tensors:
+            continue
+        node = module.nodes[0]
+        directions = 2 if node.class_name == "Bidirectional" else 1
+        units = node.core_config["units"]
+        returns = pytorch_returns(
+            node.core_class, first, units, len(module.nodes), directions, batch_first=batch_first
+        )
+        yield ModuleRow(module.name, returns)
 
 
 def _rows(module: Module, shape: Shape, counter: WeightCounter) -> Iterator[LayerRow]:

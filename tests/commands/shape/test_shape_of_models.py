@@ -290,6 +290,45 @@ class TestPyTorch:
         assert summary.layers[1].inputs == ("rnn_l0",)
         assert summary.layers[1].outputs[0].shape == ("batch", "timesteps", 12)
 
+    @pytest.mark.parametrize("batch_first", [True, False])
+    @pytest.mark.parametrize("module", [torch.nn.LSTM, torch.nn.GRU, torch.nn.RNN])
+    def test_what_a_module_returns(self, module: Any, batch_first: bool, tmp_path: Path, rnncli: Any) -> None:
+        rnn = module(5, 3, num_layers=2, bidirectional=True, batch_first=batch_first)
+        torch.save(rnn.state_dict(), tmp_path / "rnn.pt")
+        axes = (4, 2) if batch_first else (2, 4)
+        output, states = rnn(torch.zeros(*axes, 5))
+        returned = [output, *(states if isinstance(states, tuple) else [states])]
+        wanted = dict(zip(("output", "h_n", "c_n"), (tuple(made.shape) for made in returned), strict=False))
+        given = ("--input-shape", ",".join(map(str, (*axes, 5))), "--assume", f"batch_first={batch_first}")
+        flags = ("shape", "--model", str(tmp_path / "rnn.pt"), *given)
+        (row,) = json.loads(rnncli(*flags, "-f", "json").stdout)["modules"]
+        assert {tensor["name"]: tuple(tensor["shape"]) for tensor in row["returns"]} == wanted
+        assert f"output {wanted['output']}" in rnncli(*flags).stdout
+        for x in (None, torch.zeros(*axes, 5)):
+            (live,) = shape_of(x, rnn).found.modules
+            named = dict(zip(("batch", "timesteps"), axes if batch_first else axes[::-1], strict=True))
+            assert {
+                tensor.name: tuple(named.get(size, size) for size in tensor.shape) for tensor in live.returns
+            } == wanted
+
+    def test_of_one_layer_a_note_says_what_its_module_returns(self, tmp_path: Path, rnncli: Any) -> None:
+        net = torch.nn.ModuleDict({"a": torch.nn.LSTM(5, 3), "b": torch.nn.GRU(5, 3, 2)})
+        torch.save(net.state_dict(), tmp_path / "net.pt")
+        note = "a: PyTorch returns output (batch, timesteps, 3), h_n (1, batch, 3), c_n (1, batch, 3)"
+        assert note in rnncli("shape", "--model", f"{tmp_path / 'net.pt'}#a").stderr
+        assert "PyTorch returns" not in rnncli("shape", "--model", f"{tmp_path / 'net.pt'}#b_l1").stderr
+
+    def test_nothing_is_said_of_a_cell_or_of_its_own_forward(self, tmp_path: Path, rnncli: Any) -> None:
+        class Last(torch.nn.GRU):
+            def forward(self, x: torch.Tensor) -> torch.Tensor:  # type: ignore[override]
+                last: torch.Tensor = super().forward(x)[1][-1]
+                return last
+
+        torch.save(torch.nn.LSTMCell(5, 3).state_dict(), tmp_path / "cell.pt")
+        assert "PyTorch returns" not in rnncli("shape", "--model", str(tmp_path / "cell.pt")).stdout
+        for module in (torch.nn.LSTMCell(5, 3), Last(5, 3)):
+            assert "PyTorch returns" not in str(shape_of(None, module))
+
 
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
