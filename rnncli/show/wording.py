@@ -50,6 +50,13 @@ def new_state(state: str) -> Message:
     return Message("new {state}", state=STATES.get(state) or Message("{name} state", name=state))
 
 
+def name_layer(layer: int | str, lang: str) -> str:
+    """Return `layer 0`, or `layer encoder` for a layer with a name: in Korean, only a number is counted."""
+    if str(layer).isdecimal():
+        return say("layer {index}", lang, index=layer)
+    return say("layer {name}", lang, name=layer)
+
+
 MEANINGS = {
     (False, False): ("{state} of the {end} time step", "{end} time step"),
     (True, False): ("{state} at every time step", "every time step"),
@@ -90,6 +97,6 @@ def _describe(label: Label, lang: str, ends: tuple[str, ...], *, brief: bool) ->
         state = say(known, lang) if known else say("{name} state", lang, name=label.part)
         words = {name: say(word, lang) for name, word in (("direction", label.direction), ("end", ends[0]))}
         text = say(texts[brief], lang, state=state, **words)
-    indices = (("layer", label.layer), ("cell", label.cell))
-    parts = [f"{say(key, lang)} {index}" for key, index in indices if index is not None]
+    parts = [] if label.layer is None else [name_layer(label.layer, lang)]
+    parts += [] if label.cell is None else [say("cell {index}", lang, index=label.cell)]
     return f"{', '.join(parts)}: {text}" if parts and text else text

@@ -246,7 +246,7 @@ def test_an_error_and_a_note_in_korean(rnncli: Run) -> None:
                 class_name="B",
                 error=UsageError("it is empty."),
             ),
-            "명령줄: 층 a(B): 비어 있습니다.",
+            "명령줄: a 층(B): 비어 있습니다.",
         ),
         (InputError("{lines} failed.", lines=count(2, "line")), "명령줄: 2개 줄을 처리하지 못했습니다."),
         (

@@ -31,7 +31,7 @@ from rnncli.show.page import (
 )
 from rnncli.show.result_answer import format_difference, head_of, notes_of, title
 from rnncli.show.visible import visible, width_of
-from rnncli.show.wording import NOT_COMPUTED, meaning, new_state, say
+from rnncli.show.wording import NOT_COMPUTED, meaning, name_layer, new_state, say
 
 
 @dataclass(frozen=True)
@@ -208,7 +208,7 @@ def _numbers(dtype: str) -> Callable[[float], Any]:
 def _name_location(location: NumberLocation, result: Result, view: View) -> Iterator[str]:
     """Yield `layer 0`, `backward`, `unit 1`, `t=3`, each only if there are several; `step` if it differs."""
     if len(result.specs) > 1:
-        yield f"{view.say('layer')} {location.layer}"
+        yield name_layer(location.layer, view.lang)
     is_half = "layer" in result.specs[location.layer].config
     if location.direction == "backward" or (location.direction and is_half):
         yield view.say(location.direction)
@@ -219,7 +219,7 @@ def _name_location(location: NumberLocation, result: Result, view: View) -> Iter
     if location.timestep is not None:
         yield f"t={location.timestep}"
         if location.step != location.timestep and location.step is not None:
-            yield f"{view.say('step')} {location.step}"
+            yield view.say("step {index}", index=location.step)
 
 
 def _sequence(location: NumberLocation, result: Result) -> str:

@@ -17,7 +17,7 @@ from rnncli.layers.case import Case
 from rnncli.result import OUTPUT, Label, LoopTrace, NamedTensor, Result
 from rnncli.show.result_answer import agreement_texts, assumed_text, held_text
 from rnncli.show.visible import visible
-from rnncli.show.wording import GATES, new_state, say
+from rnncli.show.wording import GATES, name_layer, new_state, say
 from rnncli.specs import expressions_of
 
 LONG = 24
@@ -251,7 +251,7 @@ def _draw_trace(case: Case, result: Result, selection: SheetSelection) -> DrawnR
     skipped: set[str] = set()
     for loop in result.trace:
         indices = _loop_indices(case, loop, selection)
-        layer = _layer_label(loop.layer, selection) if len(case.stack) > 1 else ""
+        layer = name_layer(loop.layer, selection.lang) if len(case.stack) > 1 else ""
         direction = say(loop.direction, selection.lang) if loop.shows_direction else ""
         label = ", ".join(filter(None, (layer, direction)))
         rows.append(MapRow(label, tuple(_draw_loop(loop, indices, selection))))
@@ -270,15 +270,11 @@ def _draw_result(case: Case, result: Result, selection: SheetSelection) -> Drawn
         panel = _draw_tensor(case, tensor, selection)
         tensors.setdefault(tensor.label.layer, []).append(panel)
     rows = [
-        MapRow("" if layer is None else _layer_label(layer, selection), tuple(panels))
+        MapRow("" if layer is None else name_layer(layer, selection.lang), tuple(panels))
         for layer, panels in tensors.items()
     ]
     mask = _masked(case, _times(case, selection), selection)
     return rows, mask, {"masked"} if any(mask) else set()
-
-
-def _layer_label(layer: int | str, selection: SheetSelection) -> str:
-    return f"{say('layer', selection.lang)} {layer}"
 
 
 def _entry(case: Case, selection: SheetSelection) -> SheetSelection:

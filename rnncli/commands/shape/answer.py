@@ -16,6 +16,7 @@ from rnncli.result import LayerShapes, ShapeReport
 from rnncli.show.answer import Answer, Field, Listing, Records, head
 from rnncli.show.page import Line, Page, Span, View
 from rnncli.show.result_answer import input_text, note, tensor_fields, title
+from rnncli.show.wording import name_layer
 from rnncli.specs import configs_of, describe, expression_of
 
 
@@ -116,7 +117,7 @@ class ShapeAnswer(Answer):
         tables = [self._outputs(view).table(view)]
         for layer in report.layers:
             if layer.weights:
-                path = (Span(f"{view.say('layer')} {layer.path}  ", "dim"),) if layer.path else ()
+                path = (Span(f"{name_layer(layer.path, view.lang)}  ", "dim"),) if layer.path else ()
                 titled: Line = (*path, Span(describe(layer.spec), "strong")) if several else ()
                 weights = self._weights(layer)
                 more = [name for name in ("lines", "formula") if any(getattr(row, name) for row in weights)]

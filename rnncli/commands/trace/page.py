@@ -37,7 +37,7 @@ from rnncli.show.page import (
 from rnncli.show.result_answer import difference_text, format_difference, held_text, notes_of, title_of
 from rnncli.show.statistics import Stats
 from rnncli.show.visible import ENDLESS, longest, visible, width_of
-from rnncli.show.wording import new_state
+from rnncli.show.wording import name_layer, new_state
 from rnncli.specs import expressions_of
 
 MOST_ROWS = 24
@@ -417,7 +417,7 @@ def _title(loop: LoopTrace, result: Result, view: View) -> Line:
     """Return `layer 0  LSTM(3) · backward`, or `encoder  LSTM(3)`, each part only if there are several."""
     spans = []
     if isinstance(loop.layer, int) and len(result.specs) > 1:
-        spans.append(Span(f"{view.say('layer')} {loop.layer}  ", "dim"))
+        spans.append(Span(f"{name_layer(loop.layer, view.lang)}  ", "dim"))
         spans.append(Span(expressions_of(result.specs)[loop.layer], "strong"))
     elif isinstance(loop.layer, str):
         layers = {} if result.model is None else result.model.layers
