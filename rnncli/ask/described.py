@@ -87,6 +87,7 @@ class Described(Subject):
             from rnncli.compute import holds
 
             case = holds.hold_gates(case, ask.hold)
+            remarks += holds.note_bounds(case)
         return Chosen(case, remarks, _verify_in_keras)
 
     def with_seed(self, seed: int) -> Subject:

@@ -218,15 +218,17 @@ class Live(Subject):
             for layer, use in uses.items()
             if use.computed
         }
+        notes = self._remarks(uses, shown=False)
         if self.ask.hold:
             from rnncli.compute import holds
 
             shown = {layer: holds.hold_gates(case, self.ask.hold) for layer, case in shown.items()}
+            notes = (*notes, *(note for case in shown.values() for note in holds.note_bounds(case)))
         head = self._head(able) if len(able) > 1 else None
         prefix = f"{name}/" if name else ""
         reference = partial(_verify, able, self.live.framework)
         parts = tuple(LayerUse(layer, case, before=able[layer].call.before) for layer, case in shown.items())
-        return Parts(parts, self._remarks(uses, shown=False), reference, prefix, head)
+        return Parts(parts, notes, reference, prefix, head)
 
     def compute(self, budget: int | None = None) -> Computed:
         """Return the tensors of all layers; of a layer without gates, what the framework returned."""

@@ -21,7 +21,7 @@ from rnncli.errors import (
     inside,
     join,
 )
-from rnncli.inputs.arrange import ArrangeOptions
+from rnncli.inputs.arrange import ArrangeOptions, names_by_axis
 from rnncli.inputs.source import find_source, split_layers
 from rnncli.models import CasePair, SavedModel, call
 from rnncli.options import first_given
@@ -159,6 +159,7 @@ class Saved(Subject):
             from rnncli.compute import holds
 
             shown = {layer: holds.hold_gates(case, hold) for layer, case in shown.items()}
+            notes = (*notes, *(note for case in shown.values() for note in holds.note_bounds(case)))
         uses = tuple(use._replace(case=shown[use.layer]) for use in run.parts)
         specs = {layer: case.stack[-1] for layer, case in shown.items()}
         return Parts(uses, notes, reference, prefix, model_call.head(specs, run.masks) if several else None)
@@ -292,7 +293,7 @@ class Saved(Subject):
         goes_on = None if windowed is None else ask.windows_follow
         windows = ask.note_windows(is_stateful=bool(model.stateful_layers()), goes_on=goes_on)
         remarks = (*document.remarks, *model_call.remarks, *windows)
-        names = document.sequence_names
+        _, names = names_by_axis(document, options.axes)
         model_call = model_call._replace(windowed=windowed is not None, consecutive=bool(goes_on))
         return model_call._replace(returns=ask.returns, remarks=remarks, sequence_names=names)
 

@@ -12,11 +12,11 @@ from typing import Any, NamedTuple
 
 from rnncli import compute
 from rnncli.case import STATUSES, Array
-from rnncli.cells import activations, slopes
 from rnncli.cells.reverse import ReverseStep
 from rnncli.compute.engines import numpy as engine
 from rnncli.layers.case import Case
-from rnncli.layers.layer import within
+from rnncli.layers.layer import Layer, within
+from rnncli.layers.stack import Stack
 from rnncli.result import OUTPUT, Label, LoopTrace
 
 MOST_NUMBERS = 8_000_000
@@ -42,6 +42,25 @@ class Norms(NamedTuple):
     inputs: Array
     masked_steps: Array
     by_line: Mapping[TrackedState, Mapping[str, Array]] = MappingProxyType({})
+
+
+def find_missing_rule(stack: Stack) -> str:
+    """Return the class of a layer without a rule for its gradients; "" if every layer has one.
+
+    The rule of a class does not hold for a subclass that computes something else.
+    """
+    for layer in stack.layers:
+        kinds = type(layer).__mro__
+        defines = {
+            name: next((kind for kind in kinds if name in vars(kind)), object)
+            for name in ("pull_back", "call", "compute")
+        }
+        rule = defines.pop("pull_back")
+        if not layer.loops and (
+            rule is Layer or not all(issubclass(rule, kind) for kind in defines.values())
+        ):
+            return layer.spec.class_name
+    return ""
 
 
 def norms(case: Case, layer: int, batch: int, tensor: int, entries: Array) -> Norms:
@@ -124,17 +143,9 @@ class _BackwardWalk:
             layer: Any = self.stack.layers[index]
             if layer.loops:
                 vectors = [self._through_loops(index, layer, vectors)]
-            elif layer.makes_mask:
-                vectors[0] = vectors[0] * layer.next_mask(self.inputs[index], None)[..., None]
-            elif "kernel" in self.weights[index]:
-                vectors[0] = self._through_dense(index, vectors[0])
+            else:
+                vectors = [layer.pull_back(vectors[0], self.inputs[index], self.weights[index])]
         return vectors[0]
-
-    def _through_dense(self, index: int, vectors: Array) -> Any:
-        weights, name = self.weights[index], self.stack.layers[index].config["activation"]
-        argument = self.inputs[index] @ weights["kernel"] + weights.get("bias", 0)
-        pulled = slopes.get(name)(vectors, activations.get(name)(argument), argument)
-        return pulled @ weights["kernel"].T
 
     def _through_loops(self, index: int, layer: Any, vectors: list[Any]) -> Array:
         """Return the vectors for the input of a recurrent layer, of one direction or both."""

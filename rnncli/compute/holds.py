@@ -6,6 +6,7 @@ import dataclasses
 import math
 from collections.abc import Collection, Sequence
 from itertools import combinations
+from typing import Any
 
 from rnncli import addresses, compute
 from rnncli.case import Array
@@ -38,6 +39,25 @@ def hold_gates(case: Case, texts: Sequence[str]) -> Case:
                 other=second.text,
             )
     return case._replace(hold=holds)
+
+
+def note_bounds(case: Case) -> tuple[Text, ...]:
+    """Return a remark on each hold at a value that the gate's activation never returns."""
+    notes: list[Text] = []
+    for hold in case.hold:
+        loop: Any = case.stack.layers[hold.layer].loops[hold.direction]
+        limits = loop.cell.by_index[hold.cell].bounds[hold.gate]
+        if limits is not None and not limits[0] <= hold.value <= limits[1]:
+            notes.append(
+                Message(
+                    "{--hold:text}: without it, {gate} is always between {low:g} and {high:g}",
+                    text=hold.text,
+                    gate=hold.gate,
+                    low=limits[0],
+                    high=limits[1],
+                )
+            )
+    return tuple(notes)
 
 
 def compare_without(case: Case, result: Result, budget: int | None = None) -> Result:

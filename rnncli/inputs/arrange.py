@@ -111,8 +111,24 @@ def arrange(document: Document, options: ArrangeOptions | None = None) -> Arrang
     if array.ndim < inputs.ndim:  # one sequence, whose batch axis was added
         options = options._replace(order=None)
     mask = combine_masks(inputs, padding, options, document.mask)
-    names = document.feature_names if len(document.feature_names) == inputs.shape[-1] else ()
-    return Arrangement(inputs, mask, tuple(remarks), names, document.sequence_names)
+    features, sequences = names_by_axis(document, options.axes)
+    features = features if len(features) == inputs.shape[-1] else ()
+    return Arrangement(inputs, mask, tuple(remarks), features, sequences)
+
+
+def names_by_axis(
+    document: Document, axes: tuple[str, ...] | None
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the names of the features and of the sequences; names of time steps are not kept.
+
+    Columns have the names of `feature_names` and groups of rows those of `sequence_names`: with axes, which
+    --input-axes names, columns are the last axis and groups the first, whatever these are.
+    """
+    if axes is None:
+        return document.feature_names, document.sequence_names
+    first, *_, last = _parse_axes(axes) if len(axes) > 1 else (*_parse_axes(axes), "")
+    named = {last: document.feature_names} | ({first: document.sequence_names} if len(axes) > 2 else {})
+    return named.get("features", ()), named.get("batch", ())
 
 
 def cut_windows(series: Any, window: int, stride: int) -> tuple[Array, Text]:

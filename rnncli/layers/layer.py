@@ -219,6 +219,15 @@ class Layer(ABC):
         """
         raise NotImplementedError(self.spec.class_name)
 
+    def pull_back(self, vectors: Any, inputs: Array, weights: Mapping[str, Array]) -> Any:
+        """Return gradients with respect to the input, from gradients with respect to the output.
+
+        Each layer that is not recurrent has this rule, or gradients refuse it.
+        vectors: (count, ...), each of the shape of one sequence's output.  inputs: that sequence, (1, ...).
+        Raises NotImplementedError if the layer has no rule.
+        """
+        raise NotImplementedError(self.spec.class_name)
+
     def call(self, runner: LoopRunner, call: Call) -> LayerOutput:
         """Compute everything that the layer returns.
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from command import Run
 from oracle import keras
 from part_labels import gate
 
@@ -38,6 +39,24 @@ def keras_run(expression: str, held: list[Array], plain: list[Array], first: int
             output, *state = layer(INPUTS[:, start:end], initial_state=state)
             rows.append(np.asarray(output))
     return [np.concatenate(rows, axis=1), *map(np.asarray, state)]
+
+
+@pytest.mark.parametrize(
+    ("layer", "hold", "note"),
+    [
+        ("lstm", "forget=2", "--hold forget=2: without it, forget is always between 0 and 1"),
+        ("lstm", "forget=1", ""),
+        ("lstm", "candidate=-1", ""),
+        ("gru", "candidate=-2", "--hold candidate=-2: without it, candidate is always between -1 and 1"),
+        ("LSTM(3, activation='relu')", "candidate=9", ""),
+        ("bilstm", "backward/input=-1@1", "--hold backward/input=-1@1: without it, input is always between"),
+    ],
+)
+def test_a_value_that_the_gate_never_has_is_remarked(layer: str, hold: str, note: str, rnncli: Run) -> None:
+    for command in ("run", "trace"):
+        done = rnncli(command, "-l", layer, "--hold", hold, "--input-shape", "1,2,2", "--seed", "1")
+        assert done.returncode == 0
+        assert note in done.stderr if note else "always" not in done.stderr
 
 
 @pytest.mark.parametrize(("name", "gate", "extra"), EVERY)

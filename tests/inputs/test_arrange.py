@@ -192,6 +192,25 @@ def test_feature_names_stay_where_they_fit() -> None:
     assert arranged(None, document, axes=("features", "batch", "time")).feature_names == ()
 
 
+@pytest.mark.parametrize(
+    ("axes", "features", "sequences"),
+    [
+        (("time", "features"), ("a", "b", "c"), ()),
+        (("features", "time"), (), ()),
+        (("features", "batch"), (), ("a", "b", "c")),
+        (("batch", "time", "features"), ("a", "b", "c"), ("m", "n", "o")),
+        (("time", "features", "batch"), (), ("a", "b", "c")),
+        (("features", "time", "batch"), ("m", "n", "o"), ("a", "b", "c")),
+    ],
+)
+def test_names_travel_with_their_axis(axes: Any, features: Any, sequences: Any) -> None:
+    inputs = np.ones((3,) * len(axes))
+    groups = ("m", "n", "o") if len(axes) == 3 else ()
+    document = Document(inputs=inputs, feature_names=("a", "b", "c"), sequence_names=groups)
+    found = arranged(None, document, axes=axes)
+    assert (found.feature_names, found.sequence_names) == (features, sequences)
+
+
 def test_generated_inputs() -> None:
     assert set(FILLS) == {"normal", "uniform", "zeros", "ones", "arange"}
     random = np.random.default_rng(3).standard_normal((2, 3, 4)).astype(np.float32)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 from pathlib import Path
@@ -37,10 +38,35 @@ class Twice(Masking):
 """A layer that is not recurrent."""
 
 
+HALVED = """\
+from rnncli.layers.plain import PlainLayer
+from rnncli.layers.plain.core import Dropout
+
+
+class Halved(PlainLayer):
+    takes_sequence = False
+    options = {"dtype": Dropout.options["dtype"]}
+    compute = staticmethod(lambda call: (call.inputs / 2, call.previous))
+
+    def outputs(self, input_shape):
+        return Dropout.outputs(self, input_shape)
+"""
+"""A layer without a rule for its gradients."""
+RULE = """
+    def pull_back(self, vectors, inputs, weights):
+        return vectors / 2
+"""
+
+
 @pytest.fixture
 def rnncli_with_twin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rnncli: Run) -> Run:
     """Run rnncli where the layers Twin and Twice are two more files among the layers."""
-    for name, text in (("twin", TWIN), ("twice", TWICE)):
+    for name, text in (
+        ("twin", TWIN),
+        ("twice", TWICE),
+        ("halved", HALVED),
+        ("ruled", HALVED.replace("Halved", "Ruled") + RULE),
+    ):
         (tmp_path / f"{name}.py").write_text(text)
         monkeypatch.setitem(layers.LAYERS, name.capitalize(), f"rnncli.layers.{name}")
         monkeypatch.delitem(sys.modules, f"rnncli.layers.{name}", raising=False)
@@ -62,6 +88,21 @@ def test_keras_is_not_asked_for_a_layer_that_it_lacks(args: tuple[str, ...], rnn
     done = rnncli_with_twin(*args, "-l", "twin")
     assert (done.returncode, done.stdout) == (3, "")
     assert re.match(r"rnncli: Keras [\d.]+ has no Twin\.\n", done.stderr)
+
+
+def test_gradients_refuse_a_layer_without_a_rule(rnncli_with_twin: Run) -> None:
+    for layer in ("Halved", "Twice"):  # Twice has the rule of Masking, but computes something else
+        done = rnncli_with_twin("gradients", "-l", "lstm(3, return_sequences=True)", "-l", layer)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert done.stderr.startswith(f"rnncli: numpy has no rule for the gradient of {layer}.\n")
+    halved, plain = (
+        json.loads(rnncli_with_twin("gradients", "-l", "lstm", *more, "-f", "json").stdout)["layers"][0][
+            "curves"
+        ]
+        for more in (("-l", "ruled"), ())
+    )
+    for ours, theirs in zip(halved, plain, strict=True):
+        np.testing.assert_allclose(ours["norms"], np.array(theirs["norms"]) / 2)
 
 
 @pytest.mark.parametrize("engine", ["torch", "onnx"])

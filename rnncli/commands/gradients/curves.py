@@ -274,6 +274,12 @@ def gradients(case: Case, of: str | None = None, engine: str = "auto") -> Gradie
         engine = engines.REFERENCE if engines.reason_not_traced(case) else "numpy"
     engines.require_able(case._replace(with_trace=True), engine)  # numpy follows the trace backwards
     method = import_module(METHODS[engine])
+    if engine == "numpy" and (missing := method.find_missing_rule(case.stack)):
+        raise UsageError(
+            "numpy has no rule for the gradient of {class_name}.",
+            "If Keras has the layer, add {--engine tensorflow}; else write its pull_back.",
+            class_name=missing,
+        )
     case_with_states = case._replace(stack=case.stack.with_returns(return_state=True))
     last = find_last_recurrent(case)
     stack = case_with_states.stack

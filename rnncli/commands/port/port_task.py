@@ -111,17 +111,20 @@ def _read_layer(ask: Ask, weights: Any) -> PortLayer:
         )
         words = ask.layer or ()
         names_alone = "units" not in ask.options and all(fold_name(word).isalpha() for word in words)
+        one_row = _reset_before(ask, foreign) if saved is None else ask
         if saved is not None and (described is None or (names_alone and _are_alike(described, saved.spec))):
             spec = build(saved.spec, ask.options, flags_win=True)
             written = describe(without_returns(saved.spec))
             notes = (Message("its file says that the layer is {spec}", spec=written), *notes)
         elif described is None or names_alone:
-            spec = _complete_layer(ask, foreign)
+            spec = _complete_layer(one_row, foreign)
         else:
-            spec = described
+            spec = _parse_layer(one_row) or described
         _require_fit(spec, foreign, ask.options.get("units"))
     if described is None and saved is None:
         notes = (Message("the layer is {spec}, by the shapes of the weights", spec=describe(spec)),)
+    elif one_row is not ask:
+        notes = (Message("the bias has one row, so the layer is {spec}", spec=describe(spec)),)
     return foreign, spec, case, (*remarks, *notes)
 
 
@@ -138,6 +141,22 @@ def _parse_layer(ask: Ask) -> Spec | None:
     if others:
         raise LayerError(ONE_LAYER, NAME_LAYER)
     return require_explained(first)
+
+
+def _reset_before(ask: Ask, foreign: ForeignLayer) -> Ask:
+    """Return what is asked for, a GRU with one bias with reset_after=False, unless the layer says otherwise.
+
+    With reset_after=True, Keras's bias has two rows.
+    """
+    one_bias = foreign.class_name == "GRU" and all(len(cell.biases) == 1 for cell in foreign.cells)
+    if not one_bias or "reset_after" in ask.options:
+        return ask
+    before = ask._replace(options={**ask.options, "reset_after": False})
+    try:
+        _parse_layer(before)
+    except LayerError:  # the expression says reset_after=True
+        return ask
+    return before
 
 
 def _complete_layer(ask: Ask, foreign: ForeignLayer) -> Spec:

@@ -20,8 +20,9 @@ ROUNDING = 1e-9
 def search(run: ForeignRun) -> tuple[list[Hypothesis], int]:
     """Return the explanations with the fewest differences; and how many hypotheses were compared.
 
-    An explanation has at most two differences, or three if two of them are about axes and padding; besides
-    the order of gates that the names of the weights imply.
+    An explanation has at most two differences, or three if two of them are about axes and padding, or if one
+    is that a GRU with one bias resets after the matrix product; besides the order of gates that the names of
+    the weights imply.
     Without an explanation, return the nearest hypothesis, or nothing if no hypothesis fits the shapes.
     """
     known = tuple(list_known(run))
@@ -30,7 +31,8 @@ def search(run: ForeignRun) -> tuple[list[Hypothesis], int]:
     implied = tuple(
         each for each in known if run.layer.gates and each.changes.get("gates") == run.layer.gates
     )
-    for sets in (*(combinations(known, count) for count in (0, 1, 2)), _list_calls(known)):
+    more = chain(_list_calls(known), _list_resets(run, known))
+    for sets in (*(combinations(known, count) for count in (0, 1, 2)), more):
         candidates = []
         tried = ((few, (*implied, *few)) if implied else (few,) for few in sets)
         for differences in chain.from_iterable(tried):
@@ -57,6 +59,17 @@ def _list_calls(known: Sequence[Difference]) -> Iterator[tuple[Difference, ...]]
     padding = [difference for difference in known if "padded" in difference.changes]
     for pair in product(axes, padding):
         yield from ((*pair, other) for other in known if other not in pair)
+
+
+def _list_resets(run: ForeignRun, known: Sequence[Difference]) -> Iterator[tuple[Difference, ...]]:
+    """Yield sets of three differences: of a GRU with one bias reset_after=True, and any two others.
+
+    One bias leaves open which it is: reset_after=False is taken for granted, and costs no difference.
+    """
+    if all(len(cell.biases) == 1 for cell in run.layer.cells):
+        resets = [difference for difference in known if difference.changes.get("reset_after")]
+        others = [difference for difference in known if difference not in resets]
+        yield from ((*resets, *pair) for pair in combinations(others, 2) if resets)
 
 
 def _fits(hypothesis: Hypothesis) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
+import shlex
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from itertools import compress, islice, takewhile
@@ -267,13 +268,13 @@ class _Table:
                     ROWS,
                 )
             if not is_number(cell.replace(",", ".") if self.decimal == "," else cell):
-                raise self._explain_cell(cell, Message("{cell}: {text!r} is not a number.", **fields))
+                raise self._explain_cell(index, cell, Message("{cell}: {text!r} is not a number.", **fields))
             # The word inf is allowed.
             if any(map(str.isdigit, cell)) and abs(float(cell.replace(",", ".").strip())) == np.inf:
                 raise InputError("{cell}: {text} is too large a number.", "Write inf for infinity.", **fields)
 
-    def _explain_cell(self, cell: str, what: Message) -> InputError:
-        """Return the error for a cell that is not a number."""
+    def _explain_cell(self, index: int, cell: str, what: Message) -> InputError:
+        """Return the error for a cell that is not a number.  index: of its column."""
         flag = False
         if not cell.isascii() and any(map(str.isdigit, cell)):
             advice = Message("Write its digits as 0 to 9.")
@@ -283,16 +284,25 @@ class _Table:
             advice = Message("Write a decimal point, not a comma.")
         elif cell.strip().casefold() in MISSING:
             advice = Message("Write NaN for a missing number.")
-        elif flag := any(character in cell for character in DELIMITERS + " "):
+        elif flag := (
+            any(character in cell for character in DELIMITERS + " ")
+            and (self.width == 1 or all(map(is_number, re.split(f"[{DELIMITERS} ]+", cell.strip()))))
+        ):
             advice = Message(
                 "Rows were split at {delimiter!r}; to use another delimiter, add {--delimiter}.",
                 delimiter=self.delimiter,
             )
+        elif len(self.columns) == 1:
+            advice = Message("Give rows of numbers.")
         else:
             flag = True
-            advice = Message(
-                "Only the batch column may contain text: name it with {--batch-column}, or remove it."
-            )
+            column = self.header[index] if self.header else str(index)
+            text = "Leave the column out: {--drop:name}."
+            if self.by is None:
+                text = (
+                    "Leave the column out: {--drop:name}. If it names the sequences: {--batch-column:name}."
+                )
+            advice = Message(text, name=shlex.quote(column))
         if not self.header and self.row[0] == self.first:
             advice = Message(
                 "{advice} A first row that contains a number is read as data, not as a header.", advice=advice

@@ -95,6 +95,15 @@ class Dense(PlainLayer):
     def take_seeds(self, draw: Draw) -> dict[str, int]:
         return take_seeds(self.initializers(), self.config, draw)
 
+    def pull_back(self, vectors: Any, inputs: Array, weights: Mapping[str, Array]) -> Any:
+        """Return (vectors * the activation's slope) W^T."""
+        from rnncli.cells import activations, slopes
+
+        name = self.config["activation"]
+        argument = inputs @ weights["kernel"] + weights.get("bias", 0)
+        pulled = slopes.get(name)(vectors, activations.get(name)(argument), argument)
+        return pulled @ weights["kernel"].T
+
     def equation(self, label: Label, index: tuple[int, ...], input_shape: tuple[int, ...]) -> LayerEquation:
         """Return activation(x W + b), for one unit."""
         bias = ((1, Name("bias")),) if self.config["use_bias"] else ()
@@ -127,6 +136,10 @@ class Dropout(PlainLayer):
         """Return one seed, if rate is above 0 and no seed is given."""
         return {"dropout": draw()} if self.config["rate"] and self.config["seed"] is None else {}
 
+    def pull_back(self, vectors: Any, inputs: Array, weights: Mapping[str, Array]) -> Any:
+        """Return the vectors: outside of training the output is the input."""
+        return vectors
+
     def equation(self, label: Label, index: tuple[int, ...], input_shape: tuple[int, ...]) -> LayerEquation:
         """Return the input itself."""
         return LayerEquation(Name("x"))
@@ -145,6 +158,10 @@ class Masking(PlainLayer):
     def outputs(self, input_shape: Shape) -> tuple[TensorInfo, ...]:
         """Return `output`, with the shape of the inputs."""
         return _output(input_shape, "features")
+
+    def pull_back(self, vectors: Any, inputs: Array, weights: Mapping[str, Array]) -> Any:
+        """Return the vectors, 0 at masked steps."""
+        return vectors * _mask_of(inputs, self.config["mask_value"])[..., None]
 
     def equation(self, label: Label, index: tuple[int, ...], input_shape: tuple[int, ...]) -> LayerEquation:
         """Return the input itself; at a masked step the output is 0 instead, as its value shows."""

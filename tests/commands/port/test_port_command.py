@@ -230,7 +230,7 @@ def as_it_is(planted: Planted) -> Planted:
         (Kind("GRU", biases=2), ["axes=time,batch", "update_gate=complement"], arrays_of_onnx, []),
         (Kind("GRU", biases=2), [TORCH_GATES], unnamed, []),
         (Kind("GRU", biases=2), [TORCH_GATES], unnamed_recurrent_first, []),
-        (Kind("GRU", steps=12), [TORCH_GATES], backwards, ["-l", "GRU(3, go_backwards=True)"]),
+        (Kind("GRU", biases=2, steps=12), [TORCH_GATES], backwards, ["-l", "GRU(3, go_backwards=True)"]),
         (Kind("SimpleRNN", units=4), [], as_it_is, ["-l", "simple-rnn"]),
     ],
 )
@@ -255,6 +255,24 @@ def test_four_axes_without_a_name_are_the_sequence_of_onnx(
     assert differences == ({"output_axes=time,batch,units"} if time_first else set())
 
 
+@pytest.mark.parametrize(
+    ("layer", "planted", "differences"),
+    [
+        ((), ("reset_after=False",), set()),
+        (("-l", "gru"), ("reset_after=False", TORCH_GATES), {TORCH_GATES}),
+        (("-l", "GRU(3, activation='relu')"), ("reset_after=False", "activation=relu"), set()),
+        (("-l", "GRU(3, reset_after=True)"), ("reset_after=False",), {"reset_after=False"}),
+        (("--reset-after",), (), set()),
+        ((), (), {"reset_after=True"}),
+        ((), (TORCH_GATES, "bias=recurrent"), {"reset_after=True", TORCH_GATES, "bias=recurrent"}),
+    ],
+)
+def test_a_bias_of_one_row_means_reset_after_false(
+    layer: tuple[str, ...], planted: tuple[str, ...], differences: set[str], explained: Any, tmp_path: Path
+) -> None:
+    assert explained(*write(tmp_path, plant(Kind("GRU"), planted)), *layer)[1] == differences
+
+
 def test_one_kernel_for_inputs_and_state_is_named(explained: Any, tmp_path: Path) -> None:
     planted = one_kernel(plant(Kind("LSTM"), ["gates=input,candidate,forget,output"]))
     explanation, _ = explained(*write(tmp_path, planted))
@@ -262,11 +280,11 @@ def test_one_kernel_for_inputs_and_state_is_named(explained: Any, tmp_path: Path
 
 
 def test_expected_tensors_come_from_standard_input(rnncli: Run, tmp_path: Path) -> None:
-    planted = plant(Kind("GRU"), ("reset_after=False",))
+    planted = plant(Kind("GRU"), ("activation=relu",))
     files = write(tmp_path, planted)[:-1]
     given = json.dumps(planted.expected["hidden_states"].tolist())
-    done = rnncli("port", *files, "-", input=given)
-    assert (done.returncode, "reset_after=False" in done.stdout) == (0, True)
+    done = rnncli("port", files[0], "--reset-after", *files[1:], "-", input=given)
+    assert (done.returncode, "activation='relu'" in done.stdout) == (0, True)
     twice = rnncli("port", "-", *files[1:], "-", input=given)
     assert (twice.returncode, twice.stdout) == (2, "")
 
@@ -275,7 +293,7 @@ def test_expected_tensors_come_from_standard_input(rnncli: Run, tmp_path: Path) 
     ("kind", "names"),
     [
         (Kind("LSTM", initial=True), {"initial_states=c,h"}),
-        (Kind("GRU", initial=True), set[str]()),
+        (Kind("GRU", biases=2, initial=True), set[str]()),
         (Kind("LSTM", units=2, initial=True), set[str]()),
         (Kind("SimpleRNN", units=4, initial=True), set[str]()),
     ],
