@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 from rnncli import addresses, compute, layers
 from rnncli.case import Array, Spec, parse_number, sizes
 from rnncli.compute import engines
+from rnncli.compute.chain_rule import find_missing_rule
 from rnncli.errors import Message, UsageError, format_range
 from rnncli.layers.case import Case
 from rnncli.layers.stack import Stack
@@ -270,16 +271,8 @@ def gradients(case: Case, of: str | None = None, engine: str = "auto") -> Gradie
     compute.require_room(case, len(case.inputs))
     compute.require_mask(case)
     conditions = compute.conditions(case)
-    if engine == "auto":
-        engine = engines.REFERENCE if engines.reason_not_traced(case) else "numpy"
-    engines.require_able(case._replace(with_trace=True), engine)  # numpy follows the trace backwards
+    engine = _choose_engine(case, engine)
     method = import_module(METHODS[engine])
-    if engine == "numpy" and (missing := method.find_missing_rule(case.stack)):
-        raise UsageError(
-            "numpy has no rule for the gradient of {class_name}.",
-            "If Keras has the layer, add {--engine tensorflow}; else write its pull_back.",
-            class_name=missing,
-        )
     case_with_states = case._replace(stack=case.stack.with_returns(return_state=True))
     last = find_last_recurrent(case)
     stack = case_with_states.stack
@@ -324,6 +317,20 @@ def gradients(case: Case, of: str | None = None, engine: str = "auto") -> Gradie
     ways = {curve.direction for curve in curves}
     curves.append(Curve(INPUT, ways.pop() if len(ways) == 1 else "", norms.inputs, norms.masked_steps))
     return Gradients(header, numbers, tuple(curves))
+
+
+def _choose_engine(case: Case, engine: str) -> str:
+    """Return the engine that computes the gradients.  Raises UsageError if it cannot."""
+    if engine == "auto":
+        engine = engines.REFERENCE if engines.reason_not_traced(case) else "numpy"
+    engines.require_able(case._replace(with_trace=True), engine)  # numpy follows the trace backwards
+    if engine == "numpy" and (missing := find_missing_rule(case.stack)):
+        raise UsageError(
+            "numpy has no rule for the gradient of {class_name}.",
+            "If Keras has the layer, add {--engine tensorflow}; else write its pull_back.",
+            class_name=missing,
+        )
+    return engine
 
 
 def _cells(stack: Stack) -> Iterator[tuple[str, Any]]:
