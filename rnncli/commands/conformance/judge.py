@@ -39,7 +39,10 @@ class Judgement(NamedTuple):
 def judge(case: KitCase, answer: Mapping[str, Array] | Failure) -> Judgement:
     """Return the verdict on an answer: arrays by name, or why there are none."""
     expected = compute(case)
-    outputs = answer if isinstance(answer, Failure) else match_outputs(expected, answer)
+    if isinstance(answer, Failure):
+        outputs: dict[str, Array] | Failure = answer
+    else:  # an input that is written beside the outputs is none of them
+        outputs = match_outputs(expected, {name: answer[name] for name in answer if name not in case.inputs})
     if isinstance(outputs, Failure):
         return Judgement(case, outputs.verdict, outputs.reason, {})
     types = {name: array.dtype.name for name, array in outputs.items() if array.dtype != case.dtype}
@@ -64,7 +67,8 @@ def match_outputs(expected: Mapping[str, Array], answer: Mapping[str, Array]) ->
     """Return the arrays of an answer by the names of the case.
 
     An array is taken by its name; `arr_0, arr_1, ...`, NumPy's names of arrays without names, by the order
-    of the graph; another name by its shape, if only one array is left that can be meant.
+    of the graph; another name by its shape, if one array and one output of this shape are left.  An array of
+    another shape may be anything, such as an echo of the input: what it stands for is not guessed.
     """
     if set(answer) == {f"arr_{index}" for index in range(len(expected))}:
         answer = {name: answer[f"arr_{index}"] for index, name in enumerate(expected)}
@@ -72,8 +76,6 @@ def match_outputs(expected: Mapping[str, Array], answer: Mapping[str, Array]) ->
     matched = {name: numbers[name] for name in expected if name in numbers}
     rest = {name: array for name, array in numbers.items() if name not in matched}
     wanted = [name for name in expected if name not in matched]
-    if len(wanted) == len(rest) == 1:
-        return {**matched, wanted[0]: next(iter(rest.values()))}
     for name in wanted:
         shape = expected[name].shape
         fitting = [array for array in rest.values() if array.shape == shape]

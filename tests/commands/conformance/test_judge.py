@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from rnncli.case import Array
-from rnncli.commands.conformance.cases import list_cases
+from rnncli.commands.conformance.cases import KitCase, list_cases
 from rnncli.commands.conformance.judge import Failure, judge
 from rnncli.commands.conformance.oracle import compute, readings
 
@@ -33,6 +33,12 @@ def rename(*names: str) -> dict[str, Array]:
         (rename("y", "h", "c"), "refused"),  # h and c do not
         (rename("arr_1", "arr_2", "arr_3"), "refused"),
         ({"Y": RIGHT["Y"], "Y_h": RIGHT["Y_h"]}, "refused"),
+        ({"Y": RIGHT["Y"], "Y_h": RIGHT["Y_h"], "x": RIGHT["Y"]}, "refused"),  # of another shape than Y_c
+        ({"Y": RIGHT["Y"], "Y_h": RIGHT["Y_h"], "c": RIGHT["Y_c"]}, "right"),
+        (
+            {"Y": RIGHT["Y"], "Y_h": RIGHT["Y_h"], "W": RIGHT["Y_h"]},
+            "refused",
+        ),  # an input, of the shape of Y_c
         ({}, "refused"),
         (RIGHT | {"Y": np.array(["no number"])}, "refused"),
         (RIGHT | {"Y_h": RIGHT["Y_c"]}, "wrong"),
@@ -48,6 +54,19 @@ def test_outputs_are_matched_by_name_else_by_a_shape_of_their_own(
     answer: dict[str, Array] | Failure, verdict: str
 ) -> None:
     assert judge(LSTM, answer).verdict == verdict
+
+
+@pytest.mark.parametrize(
+    "case", [case for case in CASES.values() if not case.is_open], ids=lambda case: case.name
+)
+def test_an_echo_of_the_input_is_taken_for_no_output_that_is_missing(case: KitCase) -> None:
+    """Unless the output has its shape, an array of another name accuses nobody."""
+    right = compute(case)
+    for name, array in right.items():
+        echo = np.zeros((*array.shape, 1), array.dtype)
+        judgement = judge(case, {key: right[key] for key in right if key != name} | {"echo": echo})
+        assert judgement.verdict == "refused", name
+        assert name in str(judgement.reason)
 
 
 @pytest.mark.parametrize(
