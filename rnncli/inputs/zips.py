@@ -31,12 +31,17 @@ def open_archive(data: bytes, broken: Text, advice: Text) -> Iterator[zipfile.Zi
 
 
 def require_room(
-    archive: zipfile.ZipFile, packed: int, advice: Text, names: Iterable[str] | None = None
+    archive: zipfile.ZipFile,
+    packed: int,
+    advice: Text,
+    names: Iterable[str] | None = None,
+    most: int | None = None,
 ) -> None:
     """Raise InputError if entries use another compression method than PLAIN or would expand too much.
 
     packed: size of the file in bytes.
     names: entries to check; None for all.
+    most: bytes that they may expand to; None for what a file of this size may.
     """
     entries = archive.infolist() if names is None else [archive.getinfo(name) for name in names]
     size = sum(entry.file_size for entry in entries)
@@ -49,7 +54,7 @@ def require_room(
                 name=name,
                 method=METHODS.get(entry.compress_type, f"method {entry.compress_type}"),
             )
-    if size > expansion_limit(packed):
+    if size > (expansion_limit(packed) if most is None else most):
         raise InputError(
             "it would expand from {size} to {expanded}.",
             advice,

@@ -308,6 +308,14 @@ def limit_data(memory: int) -> None:
                 _limit("RLIMIT_DATA", allocated_bytes() + memory)
 
 
+def limit_files_of(process: int) -> None:
+    """Limit the size of each file that another process writes, on Linux."""
+    with suppress(ImportError, AttributeError, OSError, ValueError):
+        import resource
+
+        resource.prlimit(process, resource.RLIMIT_FSIZE, (MOST_WRITTEN, MOST_WRITTEN))
+
+
 def _run_child(work: Work, writing: int, seconds: float, memory: int) -> NoReturn:
     code = 1
     try:

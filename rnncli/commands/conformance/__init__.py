@@ -11,7 +11,7 @@ from rnncli.errors import DisagreementError, EngineError, Message, RnncliError, 
 if TYPE_CHECKING:
     from rnncli.commands.conformance.cases import KitCase
     from rnncli.commands.conformance.judge import Judgement
-    from rnncli.commands.conformance.runners import Answers
+    from rnncli.commands.conformance.results import Answers
     from rnncli.show.answer import Reply
     from rnncli.show.formats import OutputFlags
 
@@ -71,6 +71,7 @@ def _ask(
 ) -> tuple[str, Answers]:
     """Return what is judged, and its answers."""
     from rnncli.commands.conformance import implementations, runners
+    from rnncli.commands.conformance.results import read_results
     from rnncli.inputs.source import expand_user
 
     if implementation is not None:
@@ -79,7 +80,7 @@ def _ask(
     if run is not None:
         return run, runners.run_program(run, cases, timeout)
     folder = expand_user(results or "")
-    answers = list(runners.read_results(folder, cases))
+    answers = list(read_results(folder, cases))
     if not answers:
         raise UsageError(
             "{--results}: {folder} has no answer to a case.",
@@ -149,11 +150,19 @@ def _list(cases: Sequence[KitCase], output: OutputFlags) -> Reply[Any]:
         files.require_place(output.output)
         return Reply(CasesAnswer(cases))
     folder = expand_user(path)
-    is_kit = (folder / "cases.json").is_file()
-    if folder.exists() and not is_kit and (folder.is_file() or any(folder.iterdir())):
-        raise UsageError("{place} exists, and it is not a kit.", "Name a new folder.", place=path)
-    cases, remarks = _leave_out_new(cases)
-    write_kit(folder, cases)
+    try:
+        is_kit = (folder / "cases.json").is_file()
+        if folder.exists() and not is_kit and (folder.is_file() or any(folder.iterdir())):
+            raise UsageError("{place} exists, and it is not a kit.", "Name a new folder.", place=path)
+        cases, remarks = _leave_out_new(cases)
+        write_kit(folder, cases)
+    except OSError as error:
+        raise UsageError(
+            "{output}: cannot be written: {strerror}.",
+            "Name another folder.",
+            output=error.filename or path,
+            strerror=error.strerror or error,
+        ) from None
     return Reply(
         CasesAnswer(cases), [Message("{place} has the cases.", place=path), *remarks], to_stdout=True
     )

@@ -10,10 +10,12 @@ import numpy as np
 from rnncli.case import Array
 from rnncli.commands.conformance.cases import TOLERANCES, KitCase
 from rnncli.commands.conformance.oracle import compute, readings
-from rnncli.errors import EMPTY, Message, Text, join
+from rnncli.errors import EMPTY, Message, Text, join, shorten
 
 VERDICTS = ("right", "wrong", "refused", "crashed", "timed out", "unclear")
 """unclear: the numbers are those of one of the readings that the operator's text allows."""
+LONGEST_NAME = 60
+"""Characters of the name of an unknown array."""
 
 
 class Failure(NamedTuple):
@@ -80,7 +82,7 @@ def match_outputs(expected: Mapping[str, Array], answer: Mapping[str, Array]) ->
         shape = expected[name].shape
         fitting = [array for array in rest.values() if array.shape == shape]
         if len(fitting) != 1 or sum(expected[other].shape == shape for other in wanted) != 1:
-            got = ", ".join(f"{key} {array.shape}" for key, array in rest.items())
+            got = ", ".join(f"{shorten(key, LONGEST_NAME)} {array.shape}" for key, array in rest.items())
             if not got:
                 return Failure("refused", Message("The answer has no {name}.", name=name))
             text = "The answer has no {name} of shape {shape}; it has {got}."

@@ -12,9 +12,13 @@ open/lstm_clip_cell/            a case with more than one right answer: one test
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +28,7 @@ from rnncli.case import Array
 from rnncli.commands.conformance.cases import INPUTS, OUTPUTS, TOLERANCES, KitCase, list_cases
 from rnncli.commands.conformance.oracle import compute, readings
 from rnncli.process.packages import import_package
+from rnncli.process.signals import exit_cleanly
 
 PRODUCER = "rnncli conformance"
 
@@ -36,14 +41,57 @@ def list_too_new(cases: Iterable[KitCase]) -> list[KitCase]:
 
 
 def write_kit(folder: Path, cases: Sequence[KitCase]) -> None:
-    """Write cases into a folder; a kit that is there goes."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for case in list_cases():
-        shutil.rmtree(folder_of(folder, case), ignore_errors=True)
+    """Write cases into a folder; a kit that is there goes, and other files in it stay.
+
+    Everything is written aside, and moved when it is complete: after an error nothing new is left, and a kit
+    that is there is still whole.  No link is followed but the folder itself.
+    Raises OSError with the name of the file that cannot be written.
+    """
+    missing = [path for path in (folder, *folder.parents) if not os.path.lexists(path)]
+    part = folder / f".{os.urandom(4).hex()}.part"
+    with exit_cleanly():
+        try:
+            part.mkdir(parents=True)
+            for case in cases:
+                for name, content in _files_of(case).items():
+                    _write(folder_of(part, case) / name, content, folder_of(folder, case) / name)
+            listed = json.dumps({"cases": list(map(describe, cases))}, indent=1)
+            _write(part / "cases.json", f"{listed}\n".encode(), folder / "cases.json")
+            _move(part, folder, cases)
+        except BaseException:
+            shutil.rmtree(part, ignore_errors=True)
+            for path in missing:
+                with suppress(OSError):
+                    path.rmdir()
+            raise
+
+
+def _write(path: Path, content: bytes, name: Path) -> None:
+    """Write a new file; in an error, it has this name."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(name)) from None
+
+
+def _move(part: Path, folder: Path, cases: Sequence[KitCase]) -> None:
+    """Move what was written aside to its place in the folder."""
+    old = [folder / "open", *(folder_of(folder, case) for case in list_cases())]
+    for path in old:
+        if path.is_file() and not path.is_symlink():
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
+    for path in old:
+        if path.is_symlink():
+            path.unlink()
+        elif path.name != "open":
+            shutil.rmtree(path, ignore_errors=True)
     for case in cases:
-        _write_case(folder_of(folder, case), case)
-    listed = json.dumps({"cases": list(map(describe, cases))}, indent=1)
-    (folder / "cases.json").write_text(f"{listed}\n", encoding="utf-8")
+        new = folder_of(folder, case)
+        new.parent.mkdir(exist_ok=True)
+        folder_of(part, case).rename(new)
+    (part / "cases.json").replace(folder / "cases.json")
+    shutil.rmtree(part)
 
 
 def folder_of(kit: Path, case: KitCase) -> Path:
@@ -65,29 +113,37 @@ def describe(case: KitCase) -> dict[str, Any]:
     }
 
 
-def _write_case(folder: Path, case: KitCase) -> None:
+def _files_of(case: KitCase) -> dict[str, bytes]:
+    """Return the files of a case, by their names in its folder."""
     answers: tuple[dict[str, Any], ...] = tuple(readings(case).values()) or (compute(case),)
     inputs: dict[str, Any] = {name: case.inputs[name] for name in case.graph_inputs}
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "model.onnx").write_bytes(model_of(case, answers[0]))
     tolerance = TOLERANCES[case.dtype]
-    (folder / "data.json").write_text(json.dumps({"rtol": tolerance, "atol": tolerance}), encoding="utf-8")
-    np.savez(folder / "inputs.npz", **inputs)
+    files = {
+        "model.onnx": model_of(case, answers[0]),
+        "data.json": json.dumps({"rtol": tolerance, "atol": tolerance}).encode(),
+        "inputs.npz": _pack(inputs),
+    }
     for number, outputs in enumerate(answers):
-        np.savez(folder / ("outputs.npz" if not number else f"outputs_{number}.npz"), **outputs)
-        data = folder / f"test_data_set_{number}"
-        data.mkdir(exist_ok=True)
-        _write_tensors(data, "input", inputs)
-        _write_tensors(data, "output", outputs)
+        files["outputs.npz" if not number else f"outputs_{number}.npz"] = _pack(outputs)
+        data = f"test_data_set_{number}"
+        files |= _tensors(f"{data}/input", inputs) | _tensors(f"{data}/output", outputs)
+    return files
 
 
-def _write_tensors(folder: Path, kind: str, arrays: Mapping[str, Array]) -> None:
-    """Write `input_0.pb`, `input_1.pb` and so on."""
+def _pack(arrays: Mapping[str, Any]) -> bytes:
+    file = BytesIO()
+    np.savez(file, **arrays)
+    return file.getvalue()
+
+
+def _tensors(start: str, arrays: Mapping[str, Array]) -> dict[str, bytes]:
+    """Return `input_0.pb`, `input_1.pb` and so on."""
     from onnx import numpy_helper
 
-    for number, (name, array) in enumerate(arrays.items()):
-        tensor = numpy_helper.from_array(array, name)
-        (folder / f"{kind}_{number}.pb").write_bytes(tensor.SerializeToString())
+    return {
+        f"{start}_{number}.pb": numpy_helper.from_array(array, name).SerializeToString()
+        for number, (name, array) in enumerate(arrays.items())
+    }
 
 
 def model_of(case: KitCase, outputs: Mapping[str, Array]) -> bytes:

@@ -1,4 +1,4 @@
-"""How an implementation answers the cases: a program for each, a program for all, or files that are there.
+"""How an implementation answers the cases: a program for each, or a program for all.
 
 A program runs in processes of its own, which may crash or hang; what it prints is not shown.
 """
@@ -7,35 +7,31 @@ from __future__ import annotations
 
 import os
 import re
+import select
 import shlex
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from time import monotonic, sleep
-from typing import NamedTuple
+from time import monotonic
 
-import numpy as np
-
-from rnncli.case import Array
 from rnncli.commands.conformance.cases import KitCase
 from rnncli.commands.conformance.judge import Failure
 from rnncli.commands.conformance.kit import folder_of, write_kit
-from rnncli.errors import Message, UsageError, first_nonblank_line, shorten
+from rnncli.commands.conformance.results import MOST_TEXT, Answers, last_line, read_results
+from rnncli.errors import Message, UsageError
+from rnncli.process.child_process import limit_files_of
 from rnncli.process.signals import exit_cleanly
 
-Answer = Mapping[str, Array] | Failure
-Answers = Iterator[tuple[KitCase, Answer]]
-"""Each case with its answer, as soon as it is there."""
 NO_FILE = Message("It wrote no outputs.")
 PAUSE = 0.02
 """Seconds between two looks at what a program has written."""
-LONGEST = 1000
-"""Characters of a reason."""
+BLOCK = 2**16
+"""Bytes of stderr that are read at a time: as many as wait in a pipe."""
 START = """
 import sys
 sys.path[:] = sys.argv[4:]
@@ -45,15 +41,49 @@ rnncli.commands.conformance.implementations.answer_kit(*sys.argv[1:4])
 """The program in which an installed package answers."""
 
 
-class _Program(NamedTuple):
-    """A program that runs.
+class _Program:
+    """A program that runs, and the end of what it wrote to stderr; the rest is read and forgotten.
 
-    results: the folder that it writes its answers into.  log: the file of what it writes to stderr.
+    results: the folder that it writes its answers into.
     """
 
-    process: subprocess.Popen[bytes]
-    results: Path
-    log: Path
+    def __init__(self, process: subprocess.Popen[bytes], results: Path) -> None:
+        assert process.stderr is not None
+        self.process, self.results = process, results
+        self._stderr, self._end = process.stderr.fileno(), b""
+        os.set_blocking(self._stderr, False)
+
+    def wait(self, seconds: float) -> int | None:
+        """Let it run for these seconds at most; return its exit code, None if it has not ended."""
+        until = monotonic() + seconds
+        while (code := self.process.poll()) is None and monotonic() < until:
+            self.listen(PAUSE)
+        return code
+
+    def listen(self, seconds: float) -> None:
+        """Read what it writes to stderr for these seconds, or until it ends."""
+        until = monotonic() + seconds
+        while (left := until - monotonic()) > 0:
+            if not select.select([self._stderr], [], [], left)[0]:
+                return
+            if not self._read():
+                with suppress(subprocess.TimeoutExpired):  # it closed stderr, and perhaps goes on
+                    self.process.wait(left)
+                return
+
+    def last_line(self) -> str:
+        """Return the last line that it has written to stderr, once it has ended."""
+        self._read()
+        return last_line(self._end)
+
+    def _read(self) -> bytes:
+        """Read a block of what waits."""
+        try:
+            block = os.read(self._stderr, BLOCK)
+        except BlockingIOError:
+            return b""
+        self._end = (self._end + block)[-MOST_TEXT:]
+        return block
 
 
 def run_implementation(name: str, cases: Sequence[KitCase], seconds: float) -> Answers:
@@ -84,42 +114,18 @@ def run_program(command: str, cases: Sequence[KitCase], seconds: float) -> Answe
     )
 
 
-def read_results(folder: Path, cases: Sequence[KitCase]) -> Answers:
-    """Yield the answers that a folder has: `CASE.npz`, or `CASE.txt`, why there is none."""
-    present = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
-    for case in cases:
-        if f"{case.name}.npz" in present:
-            yield case, _read_outputs(folder / f"{case.name}.npz")
-        elif f"{case.name}.txt" in present:
-            with suppress(OSError):
-                text = (folder / f"{case.name}.txt").read_text(encoding="utf-8", errors="replace")
-                yield case, Failure("refused", shorten(" ".join(text.split()).rstrip("."), LONGEST))
-
-
-def _read_outputs(path: Path) -> Answer:
-    """Return the arrays of a file."""
-    try:
-        with path.open("rb") as file, np.lib.npyio.NpzFile(file) as arrays:
-            return {name: np.asarray(array) for name, array in arrays.items()}
-    except Exception as error:  # a broken file makes NumPy raise almost anything
-        reason = Message("Its outputs cannot be read: {error}.", error=first_nonblank_line(error).rstrip("."))
-        return Failure("refused", reason)
-
-
 def _run_for_each(words: Sequence[str], cases: Sequence[KitCase], seconds: float) -> Answers:
     """Start the program once for each case."""
     for case in cases:
         with _start(words, [case]) as program:
-            with suppress(subprocess.TimeoutExpired):
-                program.process.wait(seconds)
-            code = program.process.poll()
+            code = program.wait(seconds)
             if code is None or code < 0:
-                yield case, _explain_end(code, program.log)
+                yield case, _explain_end(code, program)
             elif code > 0:
-                reason = _last_line(program.log) or Message("exit code {code}", code=code)
+                reason = program.last_line() or Message("exit code {code}", code=code)
                 yield case, Failure("refused", reason)
             else:
-                yield next(read_results(program.results, [case]), None) or (case, _refuse(program.log))
+                yield next(read_results(program.results, [case]), None) or (case, _refuse(program))
 
 
 def _run_for_all(words: Sequence[str], cases: Sequence[KitCase], seconds: float) -> Answers:
@@ -133,12 +139,12 @@ def _run_for_all(words: Sequence[str], cases: Sequence[KitCase], seconds: float)
                 yield case, answer
             code = program.process.poll()
             if code == 0:
-                yield from ((case, _refuse(program.log)) for case in rest)
+                yield from ((case, _refuse(program)) for case in rest)
                 return
             if rest:
                 guilty = _find_guilty(given, rest)
                 rest.remove(guilty)
-                yield guilty, _explain_end(code, program.log)
+                yield guilty, _explain_end(code, program)
 
 
 def _find_guilty(given: Sequence[KitCase], rest: Sequence[KitCase]) -> KitCase:
@@ -164,7 +170,7 @@ def _watch(program: _Program, cases: Sequence[KitCase], seconds: float) -> Answe
         elif is_last:
             return
         else:
-            sleep(PAUSE)
+            program.listen(PAUSE)
 
 
 @contextmanager
@@ -173,10 +179,8 @@ def _start(words: Sequence[str], cases: Sequence[KitCase]) -> Iterator[_Program]
 
     words: with holes for the paths; {model}, {inputs} and {outputs} are those of the first case.
     """
-    with exit_cleanly(), TemporaryDirectory() as folder:
-        kit, results, log = (Path(folder) / name for name in ("kit", "results", "log"))
-        write_kit(kit, cases)
-        results.mkdir()
+    with exit_cleanly(), ExitStack() as stack:
+        kit, results = _write_files(stack, cases)
         first = folder_of(kit, cases[0])
         paths = {
             "{kit}": kit,
@@ -186,51 +190,62 @@ def _start(words: Sequence[str], cases: Sequence[KitCase]) -> Iterator[_Program]
             "{outputs}": results / f"{first.name}.npz",
         }
         filled = [re.sub("|".join(paths), lambda hole: str(paths[hole[0]]), word) for word in words]
-        with log.open("wb") as errors:
-            try:
-                process = subprocess.Popen(
-                    filled,
-                    stdin=subprocess.DEVNULL,
-                    stdout=subprocess.DEVNULL,
-                    stderr=errors,
-                    start_new_session=True,
-                )
-            except OSError as error:
-                raise UsageError(
-                    "{--run}: {program} cannot be started: {error}.",
-                    "Check the path of the program.",
-                    program=words[0],
-                    error=error.strerror or error,
-                ) from None
         try:
-            yield _Program(process, results, log)
+            process = subprocess.Popen(
+                filled,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise UsageError(
+                "{--run}: {program} cannot be started: {error}.",
+                "Check the path of the program.",
+                program=words[0],
+                error=error.strerror or error,
+            ) from None
+        try:
+            limit_files_of(process.pid)
+            yield _Program(process, results)
         finally:
             with suppress(OSError):
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
+            assert process.stderr is not None
+            process.stderr.close()
 
 
-def _refuse(log: Path) -> Failure:
+def _write_files(stack: ExitStack, cases: Sequence[KitCase]) -> tuple[Path, Path]:
+    """Return a kit of these cases, and an empty folder for results; both last as long as the stack."""
+    try:
+        folder = stack.enter_context(TemporaryDirectory(ignore_cleanup_errors=True))
+        kit, results = (Path(folder) / name for name in ("kit", "results"))
+        write_kit(kit, cases)
+        results.mkdir()
+    except OSError as error:
+        raise UsageError(
+            "a temporary file cannot be written: {strerror}.",
+            "Name a folder with more room in TMPDIR.",
+            strerror=error.strerror or error,
+        ) from None
+    return kit, results
+
+
+def _refuse(program: _Program) -> Failure:
     """Return the failure of a program that ended without an error, and without an answer."""
-    return Failure("refused", _last_line(log) or NO_FILE)
+    return Failure("refused", program.last_line() or NO_FILE)
 
 
-def _explain_end(code: int | None, log: Path) -> Failure:
+def _explain_end(code: int | None, program: _Program) -> Failure:
     """Return what a program that did not answer did.  code: its exit code; None if it was ended."""
     if code is None:
         return Failure("timed out")
     if code > 0:
-        line = _last_line(log)
+        line = program.last_line()
         template = "exit code {code}: {line}" if line else "exit code {code}"
         return Failure("crashed", Message(template, code=code, line=line))
     try:
         return Failure("crashed", signal.Signals(-code).name)
     except ValueError:
         return Failure("crashed", Message("signal {number}", number=-code))
-
-
-def _last_line(log: Path) -> str:
-    """Return the last line that the program wrote to stderr."""
-    text = re.sub(r"\x1b\[[\d;]*\w", "", log.read_text(encoding="utf-8", errors="replace"))  # without colors
-    lines = [line.strip() for line in text.splitlines()]
-    return shorten(next(filter(None, reversed(lines)), "").rstrip("."), LONGEST)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 from rnncli.case import Array
 from rnncli.errors import InputError, Message
 from rnncli.inputs import zips
@@ -13,15 +15,28 @@ ADVICE = Message("Write it again with numpy.savez: uncompressed arrays of number
 
 def load(source: Source) -> dict[str, Array]:
     """Return all arrays by name."""
-    data = source.content(Message("Write one with numpy.savez."))
+    return read_arrays(source.content(Message("Write one with numpy.savez.")))
+
+
+def read_arrays(
+    data: bytes,
+    choose: Callable[[Sequence[str]], Sequence[str]] = list,
+    most: int | None = None,
+) -> dict[str, Array]:
+    """Return the arrays by name.
+
+    choose: takes the names of all arrays, and returns the names of those to read.
+    most: bytes that these may expand to; see `zips.require_room`.
+    """
     if not data.startswith(b"PK"):
         raise InputError("it is not a .npz file.", "Write one with numpy.savez.")
     arrays: dict[str, Array] = {}
     with zips.open_archive(data, Message("it is damaged or truncated"), ADVICE) as archive:
-        zips.require_room(archive, len(data), ADVICE)
-        for entry in archive.infolist():
-            name = entry.filename.removesuffix(".npy")
-            shown = name[:100]
+        entries = {entry.filename.removesuffix(".npy"): entry for entry in archive.infolist()}
+        chosen = choose(list(entries))
+        zips.require_room(archive, len(data), ADVICE, [entries[name].filename for name in chosen], most)
+        for name in chosen:
+            entry, shown = entries[name], name[:100]
             with archive.open(entry) as file:
                 subject = Message("{name} in it", name=shown)
                 arrays[name] = read_array(file, entry.file_size, ADVICE, subject)

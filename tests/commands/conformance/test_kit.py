@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import re
 import subprocess
 import sys
 import tarfile
+from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -102,6 +104,77 @@ def test_an_old_onnx_leaves_out_what_it_cannot_write(
     nothing = rnncli("conformance", "--select", "lstm_opset22", "--implementation", "rnncli")
     assert nothing.returncode == 3
     assert "pip install -U onnx" in nothing.stderr
+
+
+@pytest.fixture
+def full_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the disk be full after a hundred files."""
+    written = count()
+    write = Path.write_bytes
+
+    def fill(path: Path, data: bytes) -> int:
+        if next(written) > 100:
+            write(path, data[:10])
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return write(path, data)
+
+    monkeypatch.setattr(Path, "write_bytes", fill)
+
+
+@pytest.mark.usefixtures("full_disk")
+def test_a_full_disk_names_the_file_and_nothing_is_left(rnncli: Run, tmp_path: Path) -> None:
+    refused = rnncli("conformance", "-o", "new/kit", cwd=tmp_path)
+    assert refused.returncode == 2
+    assert re.match(
+        r"rnncli: new/kit/\w+/(\w+/)?\w+\.\w+: cannot be written: No space left on device\.\n"
+        r"Name another folder\.\n$",
+        refused.stderr,
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_full_disk_leaves_the_kit_that_is_there(
+    rnncli: Run, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    rnncli("conformance", "-o", str(tmp_path), "--select", "clip")
+    before = files_in(tmp_path)
+    request.getfixturevalue("full_disk")
+    assert rnncli("conformance", "-o", str(tmp_path)).returncode == 2
+    assert files_in(tmp_path) == before
+    assert sorted(path.name for path in tmp_path.iterdir() if path.name.startswith(".")) == []
+
+
+def test_nothing_is_written_through_a_link(rnncli: Run, tmp_path: Path) -> None:
+    """Nor removed; only the folder itself may be a link."""
+    outside, kit = tmp_path / "outside", tmp_path / "kit"
+    (outside / "rnn_clip").mkdir(parents=True)
+    (outside / "rnn_clip" / "model.onnx").write_text("mine")
+    (outside / "lstm_clip_cell").mkdir()
+    (outside / "lstm_clip_cell" / "data.json").write_text("mine")
+    (outside / "cases.json").write_text("mine")
+    kit.mkdir()
+    (kit / "cases.json").symlink_to(outside / "cases.json")
+    (kit / "rnn_clip").symlink_to(outside / "rnn_clip")
+    (kit / "open").symlink_to(outside)
+    (kit / "gru_clip").symlink_to("nowhere")
+    (tmp_path / "link").symlink_to("kit")
+    before = files_in(outside)
+    assert rnncli("conformance", "-o", str(tmp_path / "link"), "--select", "clip").returncode == 0
+    assert files_in(outside) == before
+    assert not [path for path in kit.rglob("*") if path.is_symlink()]
+    written = {path.parent.name for path in kit.rglob("model.onnx")}
+    assert written == {case.name for case in CASES if case.attribute == "clip"}
+
+
+@pytest.mark.parametrize("name", ["rnn_clip", "open"])
+def test_a_file_in_the_way_is_named_and_stays(rnncli: Run, tmp_path: Path, name: str) -> None:
+    rnncli("conformance", "-o", str(tmp_path), "--select", "reverse")
+    (tmp_path / name).write_text("mine")
+    before = files_in(tmp_path)
+    refused = rnncli("conformance", "-o", str(tmp_path), "--select", "clip")
+    assert refused.returncode == 2
+    assert f"{tmp_path / name}: cannot be written: File exists." in refused.stderr
+    assert files_in(tmp_path) == before
 
 
 def test_the_handbooks_harness_runs_without_rnncli(kit: Path) -> None:

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import pickle
+import errno
+import resource
 import signal
 import sys
-from io import BytesIO
+import tempfile
 from pathlib import Path
-from zipfile import ZipFile
+from time import monotonic
 
-import numpy as np
 import pytest
 
 from rnncli.commands.conformance.cases import KitCase, list_cases
 from rnncli.commands.conformance.judge import Failure, judge
-from rnncli.commands.conformance.oracle import compute
-from rnncli.commands.conformance.runners import Answer, read_results, run_implementation, run_program
+from rnncli.commands.conformance.results import Answer
+from rnncli.commands.conformance.runners import run_implementation, run_program
 from rnncli.errors import Message, UsageError
 
 CASES = {case.name: case for case in list_cases()}
@@ -135,69 +135,66 @@ def test_a_command_that_cannot_run_is_refused(command: str) -> None:
         run(command)
 
 
-def test_a_folder_of_results(tmp_path: Path) -> None:
-    np.savez(tmp_path / "lstm_forward.npz", np.zeros((5, 1, 3, 4), "float32"))
-    (tmp_path / "gru_forward.npz").write_bytes(b"PK broken")
-    (tmp_path / "rnn_forward.txt").write_text("not\nyet\n")
-    answers = {case.name: answer for case, answer in read_results(tmp_path, list(CASES.values()))}
-    assert answers.keys() == {"lstm_forward", "gru_forward", "rnn_forward"}
-    assert answers["rnn_forward"] == Failure("refused", "not yet")
-    assert verdicts(answers) == dict.fromkeys(answers, "refused")
-
-
-def npz_of(header: str, *, flags: int = 0) -> bytes:
-    """Return an archive with Y of this header, and no numbers."""
-    text = f"{header:<117}\n".encode()
-    packed = BytesIO()
-    with ZipFile(packed, "w") as archive:
-        archive.writestr("Y.npy", b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text)
-    content = bytearray(packed.getvalue())
-    content[6] |= flags
-    content[content.index(b"PK\x01\x02") + 8] |= flags
-    return bytes(content)
-
-
-def npy() -> bytes:
-    single = BytesIO()
-    np.save(single, np.zeros((5, 1, 3, 4), "float32"))
-    return single.getvalue()
-
-
-def zipped_text() -> bytes:
-    packed = BytesIO()
-    with ZipFile(packed, "w") as archive:
-        archive.writestr("Y", "1 2 3")
-    return packed.getvalue()
+def test_what_is_written_to_stderr_fills_neither_the_disk_nor_the_memory(tmp_path: Path) -> None:
+    """400 MB come, the last line is kept, and the largest share of them is never in memory at once."""
+    action = (
+        "name == 'gru_reverse' and ("
+        "[os.write(2, b'x' * 999_999 + b'\\n') for _ in range(400)], sys.exit('no GRU'))"
+    )
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    answers = run(program(tmp_path, action))
+    assert answers["gru_reverse"] == Failure("crashed", "exit code 1: no GRU")
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 50_000  # kB
 
 
 @pytest.mark.parametrize(
-    "content",
+    ("action", "verdict"),
     [
-        b"",
-        b"PK\x03\x04",
-        npy(),
-        pickle.dumps({"Y": 1}),
-        zipped_text(),
-        npz_of("{'descr': '<f4', 'fortran_order': (((("),
-        npz_of("{'descr': '<f4', 'fortran_order': False, 'shape': (1000000000000, 10)}"),
-        npz_of("{'descr': '<f4', 'fortran_order': False, 'shape': (2,)}", flags=1),  # encrypted
+        ("os.closerange(2, 3)", {}),
+        ("name == 'gru_reverse' and (os.closerange(2, 3), time.sleep(60))", {"gru_reverse": "timed out"}),
+        (
+            "name == 'gru_reverse' and [os.write(2, b'more') for _ in iter(int, 1)]",
+            {"gru_reverse": "timed out"},
+        ),
+        ("name == 'gru_reverse' and (results / f'{name}.txt').mkdir()", {"gru_reverse": "refused"}),
+        ("name == 'gru_reverse' and os.mkfifo(results / f'{name}.txt')", {"gru_reverse": "refused"}),
+        (
+            "name == 'gru_reverse' and (results / f'{name}.txt').symlink_to('/dev/zero')",
+            {"gru_reverse": "refused"},
+        ),
+        (
+            "name == 'gru_reverse' and os.truncate(os.open(results / f'{name}.txt', os.O_CREAT | 1), 2**29)",
+            {"gru_reverse": "refused"},
+        ),
     ],
-    ids=["empty", "half", "npy", "pickle", "text", "header", "memory", "encrypted"],
+    ids=["closed", "closed and silent", "endless", "folder", "pipe", "device", "sparse"],
 )
-def test_a_file_that_cannot_be_read_is_a_refusal_and_the_others_are_judged(
-    tmp_path: Path, content: bytes
+def test_a_hostile_program_has_its_verdict_in_time_and_the_rest_goes_on(
+    tmp_path: Path, action: str, verdict: dict[str, str]
 ) -> None:
-    (tmp_path / "lstm_forward.npz").write_bytes(content)
-    np.savez(tmp_path / "gru_forward.npz", **compute(CASES["gru_forward"]))  # type: ignore[arg-type]
-    answers = {case.name: answer for case, answer in read_results(tmp_path, list(CASES.values()))}
-    assert verdicts(answers) == {"lstm_forward": "refused"}
-    assert answers.keys() == {"lstm_forward", "gru_forward"}
+    answers = run(program(tmp_path, action), seconds=1.5)
+    assert sorted(answers) == NAMES
+    assert verdicts(answers) == verdict
 
 
-def test_objects_in_a_file_are_not_loaded(tmp_path: Path) -> None:
-    np.savez(tmp_path / "lstm_forward.npz", Y=np.array([{}], dtype=object))
-    ((_, answer),) = read_results(tmp_path, [CASES["lstm_forward"]])
-    assert isinstance(answer, Failure)
+def test_a_process_that_goes_on_in_the_background_delays_nothing(tmp_path: Path) -> None:
+    """It holds stderr of the program, which has ended."""
+    script = "cp $(dirname {model})/outputs.npz {outputs}; : {inputs}; sleep 60 &"
+    started = monotonic()
+    answers = run(f"sh -c '{script}'", PART[:2], 30)
+    assert verdicts(answers) == {}
+    assert monotonic() - started < 30
+
+
+def test_a_temporary_folder_without_room_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fill(path: Path, _: bytes) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(Path, "write_bytes", fill)
+    with pytest.raises(UsageError, match=r"No space left on device.*\n.*TMPDIR"):
+        run("true {kit} {results}")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_onnx_runtime_in_a_process_of_its_own() -> None:
