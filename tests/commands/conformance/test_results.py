@@ -104,7 +104,7 @@ def pack(arrays: dict[str, bytes], method: int = zipfile.ZIP_STORED) -> bytes:
     return packed.getvalue()
 
 
-def array_of(array: np.ndarray) -> bytes:  # type: ignore[type-arg]
+def array_of(array: np.ndarray) -> bytes:
     file = BytesIO()
     np.save(file, array)
     return file.getvalue()
