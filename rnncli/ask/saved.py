@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 from rnncli.ask.layer_files import GIVEN_BESIDE, refuse_layer_options
 from rnncli.ask.request import INPUT_OPTIONS, RUN_OPTIONS, Ask, Remarks
-from rnncli.ask.subject import Bounds, Chosen, Computed, Outline, Parts, Subject, Verified
-from rnncli.case import Document, RawValue, Shape, format_shape
+from rnncli.ask.subject import Bounds, Chosen, Computed, Outline, Parts, Subject, Verified, Whole
+from rnncli.case import ATOL, RTOL, Document, RawValue, Shape, format_shape
 from rnncli.errors import (
     Flag,
     InputError,
@@ -145,7 +145,7 @@ class Saved(Subject):
 
     def _choose(self, address: str, *, alone: bool = False) -> Parts:
         """Return the chosen layers.  alone: whether the command takes one."""
-        model_call, hold = self._call(), self.ask.hold
+        model_call, hold = self._own_call, self.ask.hold
         run, notes, prefix = model_call.choose_parts(address, alone=alone, hold=bool(hold))
         shown = {use.layer: call.with_returns(use.case, model_call.returns) for use in run.parts}
         pairs = {
@@ -164,9 +164,34 @@ class Saved(Subject):
         specs = {layer: case.stack[-1] for layer, case in shown.items()}
         return Parts(uses, notes, reference, prefix, model_call.head(specs, run.masks) if several else None)
 
+    def left_out(self) -> tuple[str, ...]:
+        """Return the layers that are not recurrent; nothing if layers are named after the #."""
+        return () if self.model.names else self.model.other_layers()
+
+    def chain(self) -> Whole | None:
+        """Return the model as one Case; None unless each layer returns the same in it as in the model."""
+        from rnncli.compute import compare, run
+
+        model_call = self._own_call
+        chain = None if self.model.names else self.model.chain(model_call.inputs, model_call.returns)
+        if chain is None or model_call.consecutive:
+            return None
+        names, case = chain
+        expected = call.compute_tensors(model_call, self.ask.engine, everything=True)
+        returned = {
+            f"{names[tensor.label.layer]}/{tensor.label.without_layer}": tensor
+            for tensor in run(case._replace(all_layers=True)).outputs
+            if isinstance(tensor.label.layer, int)
+        }
+        for tensor in expected.result.outputs:
+            ours = returned.get(tensor.name)
+            if ours is None or not compare.measure(ours, tensor.values, ("", ""), ATOL, RTOL).agrees:
+                return None
+        return Whole(names, case, expected.notes)
+
     def compute(self, budget: int | None = None) -> Computed:
         """Return one result, with the tensors of all layers under their names in the model."""
-        computed = _compute(self._call(), self.ask.engine, everything=self.ask.all_layers)
+        computed = _compute(self._own_call, self.ask.engine, everything=self.ask.all_layers)
         if self.ask.all_layers or self.model.names or not (hidden := self.model.last_layers()):
             return computed
         text = "{file}: the model returns the output of {names}; {--all-layers:on} shows every layer"
@@ -273,6 +298,11 @@ class Saved(Subject):
         shape = None if ask.input_shape is None else ask.generated_shape()
         arrays, note = generate(model, shape, ask.fill, draw_seed() if ask.seed is None else ask.seed)
         return Document(cast("Any", arrays), remarks=(note,)), ""
+
+    @cached_property
+    def _own_call(self) -> call.ModelCall:
+        """The model with its own inputs, which are read once."""
+        return self._call()
 
     def _call(self, like: Returned | None = None, model: SavedModel | None = None) -> call.ModelCall:
         """Open the saved model, and read or generate its inputs; or take another subject's, and its mask.

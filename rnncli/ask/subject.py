@@ -101,6 +101,14 @@ class Parts(NamedTuple):
         return self._replace(uses=uses, remarks=(*self.remarks, *remarks), head=head)
 
 
+class Whole(NamedTuple):
+    """All layers of a model, each of which reads the one before.  names: of the layers, first to last."""
+
+    names: tuple[str, ...]
+    case: "Case"
+    remarks: Remarks
+
+
 class Outline(NamedTuple):
     """The layers, the shape of their input, and the document that was read for them, if any.
 
@@ -189,6 +197,14 @@ class Subject(ABC):
         address may choose one layer.
         whole: raise LayerError if a layer that has or may have recurrent weights would be left out unasked.
         """
+
+    def left_out(self) -> tuple[str, ...]:
+        """Return what a model has besides the layers of `parts`: `dense (Dense)`; none if one is named."""
+        return ()
+
+    def chain(self) -> Whole | None:
+        """Return a model as one Case; None where it is not a chain of layers that can be described."""
+        return None
 
     @abstractmethod
     def compute(self, budget: int | None = None) -> Computed:

@@ -33,6 +33,8 @@ MODELS = {
 
 MOVERS = {"InputLayer", "Squeeze", "Unsqueeze", "Transpose", "Reshape", "Identity", "Concat", "Slice"}
 """Classes of layers and nodes that return the numbers that they get."""
+VALUES = {"Constant", "ConstantOfShape", "Shape", "Gather", "Cast", "Expand"}
+"""Operators by which ONNX models make shapes and zeros."""
 
 Compute = Callable[[Case], Result]
 ModelFunction = TypeVar("ModelFunction", bound=Callable[..., Any])
@@ -208,6 +210,25 @@ class SavedModel(ABC):
         makers = {name.rpartition("/")[0] for name in self.output_names()}
         nodes = (node for node in getattr(self.contents, "nodes", ()) if node.name in makers)
         return tuple(node.name for node in nodes if not node.is_recurrent and node.class_name not in MOVERS)
+
+    def other_layers(self) -> tuple[str, ...]:
+        """Return what is not recurrent: `dense (Dense)`; of a file without a graph, what tensors it has."""
+        contents = self.contents
+        nodes = (node for node in getattr(contents, "nodes", ()) if not node.is_recurrent)
+        named = [
+            f"{node.name} ({node.class_name})" for node in nodes if node.class_name not in (*MOVERS, *VALUES)
+        ]
+        shapes = getattr(contents, "other_shapes", {})
+        return tuple(named or dict.fromkeys(name.rpartition(".")[0] or name for name in shapes))
+
+    def chain(
+        self, inputs: Mapping[str, Array], returns: Mapping[str, bool]
+    ) -> tuple[tuple[str, ...], Case] | None:
+        """Return the names of all layers, and one Case of them; None if they are no chain of such layers.
+
+        returns: see `with_returns` of call.py.
+        """
+        return None
 
     def name_inputs(self, arrays: Mapping[str, Array]) -> Any:
         """Return the inputs of another model as `fit_inputs` takes them: by name, else in order."""

@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING
 from rnncli.errors import LayerError, Message, Text, UsageError, format_names
 
 if TYPE_CHECKING:
+    from types import ModuleType
+
     from rnncli.ask import Ask, Remarks
-    from rnncli.commands.export.export_case import Names
+    from rnncli.ask.subject import Subject
+    from rnncli.commands.export.export_case import ExportCase, Names
     from rnncli.layers.case import Case
     from rnncli.show.answer import Reply
     from rnncli.show.formats import OutputFlags
@@ -31,23 +34,29 @@ def export(ask: Ask, output: OutputFlags, *, to: str | None) -> Reply[bytes]:
 
     A script holds the input, the weights and the initial states, and prints every returned tensor: its name
     and shape, then its numbers, one row per line.  A config holds the options alone, an ONNX model also the
-    weights and the initial states.  With --model it writes the model's recurrent layers, or those named after
-    the #, each with the input, mask and initial states that it receives in the model.
+    weights and the initial states.  With --model it writes the whole model where it knows each layer; else
+    its recurrent layers, or those named after the #, each with the input, mask and initial states that it
+    receives in the model, and says what it leaves out.
     """
     from rnncli import compute
+    from rnncli.ask import subject_of
     from rnncli.commands.export import refusals, targets
     from rnncli.commands.export.export_case import build_export
     from rnncli.show.answer import Reply
 
     name = _require_target(ask, to, output)
     target, options_only = targets.get(name), name in OPTIONS_ONLY
-    cases, remarks = _cases(ask)
-    for case, names in cases:
-        for reason, advice in refusals.find_obstacles(case, options_only=options_only):
-            raise _refused(name, refusals.with_names(reason, names), advice)
-        if not options_only:
-            compute.require_mask(case)
-    exports = [build_export(case, names, options_only=options_only) for case, names in cases]
+    subject = subject_of(ask)
+    exports, remarks = _whole(subject, target, options_only=options_only) or ([], ())
+    if not exports:
+        cases, remarks = _cases(subject)
+        for case, names in cases:
+            for reason, advice in refusals.find_obstacles(case, options_only=options_only):
+                raise _refused(name, refusals.with_names(reason, names), advice)
+            if not options_only:
+                compute.require_mask(case)
+        left_out = subject.left_out()
+        exports = [build_export(*pair, options_only=options_only, left_out=left_out) for pair in cases]
     if reason := target.refusal(exports):
         able = [other for other in targets.TARGETS if targets.get(other).refusal(exports) is None]
         advice = Message("Use one of {able}.", able=format_names(able))
@@ -57,10 +66,10 @@ def export(ask: Ask, output: OutputFlags, *, to: str | None) -> Reply[bytes]:
             advice = choice if several else Message("Use another layer.")
         raise _refused(name, reason, advice)
     data = target.write(exports)
-    case = cases[0][0]
+    case = exports[0].case
     drawn = case.weights is None and ask.seed is None and not options_only
     notes = [Message("the weights are those of {--seed:seed}", seed=case.seed)] if drawn else []
-    if name == "onnx" and any(case.mask is not None for case, _ in cases):
+    if name == "onnx" and any(export.case.mask is not None for export in exports):
         batch, steps = case.inputs.shape[:2]
         notes.append(
             Message(
@@ -105,14 +114,32 @@ def _require_target(ask: Ask, to: str | None, output: OutputFlags) -> str:
     return to
 
 
-def _cases(ask: Ask) -> tuple[list[tuple[Case, Names]], Remarks]:
+def _whole(
+    subject: Subject, target: ModuleType, *, options_only: bool
+) -> tuple[list[ExportCase], Remarks] | None:
+    """Return a model as one export, and remarks; None if the target has no formula for one of its layers."""
+    from rnncli.commands.export import refusals
+    from rnncli.commands.export.export_case import build_export, name_layers
+
+    whole = subject.chain()
+    if whole is None or len(whole.names) < 2:
+        return None
+    if next(refusals.find_obstacles(whole.case, options_only=options_only), None):
+        return None
+    exports = [build_export(whole.case, name_layers(whole.names), options_only=options_only)]
+    return None if target.refusal(exports) else (exports, whole.remarks)
+
+
+def _cases(subject: Subject) -> tuple[list[tuple[Case, Names]], Remarks]:
     """Return the cases, each with the names of its layers if they are several of a model, and remarks."""
-    from rnncli.ask import subject_of
     from rnncli.commands.export.export_case import join_layers
 
-    uses, remarks, *_ = subject_of(ask).parts(one_call=True, whole=True)
+    uses, remarks, *_ = subject.parts(one_call=True, whole=True)
     for use in uses:
         use.case.require_one_call("export")
+    if left_out := subject.left_out():
+        text = "only the recurrent layers are written, each with the input that it gets; left out: {names}"
+        remarks = (*remarks, Message(text, names=format_names(left_out)))
     return list(join_layers(uses)) if len(uses) > 1 else [(uses[0].case, {})], remarks
 
 

@@ -154,6 +154,7 @@ class ExportCase:
     suffix: of the input and its mask in a script; "" for a single case.
     dtype: the dtype of the computation.
     cells: all cells of the layers.
+    left_out: what the model has besides its recurrent layers, if only these are written.
     """
 
     case: Case
@@ -161,19 +162,27 @@ class ExportCase:
     suffix: str
     dtype: str
     cells: tuple[ExportCell, ...]
+    left_out: tuple[str, ...] = ()
 
 
-def build_export(case: Case, names: Names | None = None, *, options_only: bool = False) -> ExportCase:
+def build_export(
+    case: Case,
+    names: Names | None = None,
+    *,
+    options_only: bool = False,
+    left_out: tuple[str, ...] = (),
+) -> ExportCase:
     """Return `case` in the form that the targets write.
 
     names: the names of the layers in a saved model.  The tensors of all layers are shown, under these
         names; without names, only the tensors of the last layer.
     options_only: for a target without numbers; otherwise every layer must have a step in rnncli.
+    left_out: see ExportCase.
     """
     stack, dtype, count = case.stack, str(case.inputs.dtype), len(case.stack)
     if options_only:
         pairs = zip(names or [""] * count, case.stack, strict=True)
-        return ExportCase(case, tuple(ExportLayer(*pair) for pair in pairs), "", dtype, ())
+        return ExportCase(case, tuple(ExportLayer(*pair) for pair in pairs), "", dtype, (), left_out)
     drawn, seeds = compute.weights_and_seeds(case, stack, "numpy")
     weights = {path: drawn[path] for path in stack.weight_shapes(case.inputs.shape)}
     titles, suffixes = [""] * count, [f"_{index}" if count > 1 else "" for index in range(count)]
@@ -203,7 +212,7 @@ def build_export(case: Case, names: Names | None = None, *, options_only: bool =
             )
         )
     cells = tuple(cell for exported in layers for loop in exported.loops for cell in loop.cells)
-    return ExportCase(case, tuple(layers), start, dtype, cells)
+    return ExportCase(case, tuple(layers), start, dtype, cells, left_out)
 
 
 class _CallRecorder(LayerRunner):
@@ -297,7 +306,7 @@ def join_layers(parts: Sequence[LayerUse]) -> Iterator[tuple[Case, Names]]:
 
     A layer joins the layer before it if it reads that layer's sequence.
     """
-    suffixes = _suffixes([part.layer for part in parts])
+    suffixes = name_layers([part.layer for part in parts])
     chains: list[list[LayerUse]] = []
     for part in parts:
         before = chains[-1][-1] if chains else part
@@ -321,7 +330,7 @@ def join_layers(parts: Sequence[LayerUse]) -> Iterator[tuple[Case, Names]]:
         yield first, names
 
 
-def _suffixes(names: Sequence[str]) -> dict[str, str]:
+def name_layers(names: Sequence[str]) -> dict[str, str]:
     """Return a different suffix for each name, of letters and digits that C allows too.
 
     No suffix ends in `_forward` or `_cell_0`: the parts of a layer `a` are `_a_forward` and `_a_cell_0`.

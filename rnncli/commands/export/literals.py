@@ -15,6 +15,7 @@ import numpy as np
 
 from rnncli.case import Array
 from rnncli.commands.export.export_case import ExportCase, ExportLayer, without_initializers
+from rnncli.errors import format_names
 from rnncli.specs import describe
 
 MAX_LITERAL = 50_000
@@ -34,6 +35,13 @@ def title_of(exports: Sequence[ExportCase]) -> str:
     names = [layer.name for export in exports for layer in export.layers if layer.name]
     specs = (spec for export in exports for spec in export.case.stack)
     return as_comment(", ".join(names or (describe(without_initializers(spec)) for spec in specs)))
+
+
+def left_out_of(exports: Sequence[ExportCase], start: str = "") -> str:
+    """Return a line that names what the model has besides these layers; "" if nothing is left out."""
+    names = format_names(exports[0].left_out)
+    text = "Only the recurrent layers, each with the input that it gets in the model; left out:"
+    return as_comment(f"{start}{text} {names}.") + "\n" if names else ""
 
 
 def heading_of(layer: ExportLayer) -> str:

@@ -20,7 +20,7 @@ from rnncli.commands.report.contents import build_contents
 from rnncli.commands.run.answer import RunAnswer
 from rnncli.commands.trace.answer import TraceAnswer
 from rnncli.compute import trace as tracing
-from rnncli.errors import UsageError
+from rnncli.errors import Message, UsageError, format_names
 from rnncli.models import LayerUse
 from rnncli.process.signals import defer_signals
 from rnncli.show import styles
@@ -30,6 +30,8 @@ from rnncli.show.page import View
 from rnncli.show.visible import escape_json
 from rnncli.specs import expressions_of
 
+LEFT_OUT = "Only the recurrent layers of the model; left out: {names}."
+"""In the head of a page, and in a remark."""
 LARGEST = 4_000_000
 """Most bytes of a page."""
 SCRIPTS = (
@@ -59,22 +61,41 @@ def build_page(ask: Ask, lang: str) -> BuiltPage:
     """Return the page about what is asked for, in the language in which it opens."""
     subject = subject_of(ask)
     parts = subject.parts()
-    page = page_of(parts.uses, lang, described=not subject.fixed_layers, ask=ask)
-    return page._replace(remarks=(*parts.remarks, *page.remarks))
+    left_out = subject.left_out()
+    described = not subject.fixed_layers
+    page = page_of(parts.uses, lang, described=described, ask=ask, left_out=left_out)
+    remarks = (*parts.remarks, *page.remarks)
+    if left_out:
+        remarks = (*remarks, Message(LEFT_OUT, names=format_names(left_out)))
+    return page._replace(remarks=remarks)
 
 
-def page_of(uses: Sequence[LayerUse], lang: str, *, described: bool, ask: Ask | None = None) -> BuiltPage:
+def page_of(
+    uses: Sequence[LayerUse],
+    lang: str,
+    *,
+    described: bool,
+    ask: Ask | None = None,
+    left_out: Sequence[str] = (),
+) -> BuiltPage:
     """Return the page about these layers.
 
     described: whether the layers are described, rather than those of a model.
     ask: what the user asked for, from which the page's command is made; None if there is no such command.
+    left_out: what the model has besides these layers.
     """
     contents = build_contents(uses, described=described)
     commands = {} if ask is None else short_commands(ask, uses, contents, described=described)
     layers = tuple(spec for use in uses for spec in use.case.stack)
-    tables = html.fragment(_answers(uses), View(lang=lang))
+    view = View(lang=lang)
+    tables = html.fragment(_answers(uses), view)
+    page = {**contents.data, "commands": commands}
+    if left_out:
+        left = Message(LEFT_OUT, names=format_names(left_out))
+        tables = f"<p>{escape(view.say(left))}</p>\n{tables}"
+        page["leftOut"] = {language: View(lang=language).say(left) for language in ("en", "ko")}
     body = f'<main class="live" id="rnncli-page"></main>\n<noscript>\n{tables}</noscript>'
-    data = {"rnncli-page": {**contents.data, "commands": commands}}
+    data = {"rnncli-page": page}
     text = write_page(" → ".join(expressions_of(layers)), lang, data, body)
     return BuiltPage(text, tables, layers, contents.remarks)
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from rnncli.case import Array, Shape
 from rnncli.errors import Message, join
+from rnncli.layers.case import Case
 from rnncli.layers.plain import UNKNOWN_CLASS, UnknownLayerError, is_operation, keras_may_know, refuse
 from rnncli.models import CasePair, ModelRequest, ModelRun, SavedModel, inputs, name_file
 from rnncli.models.graph import Graph, Node, Ref
@@ -89,6 +90,20 @@ class Model(SavedModel):
                     if isinstance(arg, Ref) and arg.node in names:
                         tables.setdefault(names[arg.node], {})[node.name] = node.weights["embeddings"]
         return tables
+
+    def other_layers(self) -> tuple[str, ...]:
+        """Return the layers that are not recurrent, without what Keras itself inserts for masks."""
+        hidden = hidden_nodes(self.contents)
+        nodes = (node for node in self.contents.nodes if node.name not in hidden and not node.is_recurrent)
+        return tuple(f"{node.name} ({node.class_name})" for node in nodes)
+
+    def chain(
+        self, inputs: Mapping[str, Array], returns: Mapping[str, bool]
+    ) -> tuple[tuple[str, ...], Case] | None:
+        """Return all layers as one Case, where each reads the layer before alone."""
+        from rnncli.models.keras.chain import chain_layers
+
+        return chain_layers(self.contents, inputs, returns)
 
     def with_custom_objects(self, given: Any) -> Model:
         """Return the model with the classes that it has of its own."""

@@ -56,6 +56,70 @@ def check_tensors(found: Mapping[str, Any], expected: Mapping[str, Array]) -> No
         np.testing.assert_allclose(found[name], array, rtol=0, atol=1e-6, err_msg=name)
 
 
+def save_chain(file: Path, *between: Any, masks: bool = True) -> str:
+    """Save a model in which each layer reads the layer before alone."""
+    keras.utils.set_random_seed(3)
+    first = keras.layers.Bidirectional(keras.layers.LSTM(3, return_sequences=True), name="first")
+    last = keras.layers.GRU(2, name="last")
+    head = keras.layers.Dense(2, activation="softmax", name="head")
+    start = [keras.Input((3, 2)), *([keras.layers.Masking(name="masking")] if masks else [])]
+    keras.Sequential([*start, first, *between, last, head]).save(file)
+    return str(file)
+
+
+ROWS = "[[[1, 2], [3, 4], [0, 0]], [[5, 6], [7, 8], [9, 1]]]"
+
+
+@pytest.mark.parametrize("target", ["numpy", "torch", "keras", "c", "onnx"])
+def test_a_chain_of_layers_with_formulas_is_one_script(target: str, rnncli: Run, tmp_path: Path) -> None:
+    """What stands between the recurrent layers is written, too: the script returns what the model returns."""
+    middle = keras.layers.Dense(4, activation="relu", name="middle")
+    between = middle, keras.layers.Dropout(0.5, name="dropout")
+    model = save_chain(tmp_path / "m.keras", *between, masks=target != "onnx")
+    done = rnncli("run", ROWS, "--model", model, "--all-layers", "--return-state", "-f", "json")
+    expected = {one["name"]: np.array(one["values"]) for one in json.loads(done.stdout)["outputs"]}
+    file = export_model(rnncli, ROWS, model, target, tmp_path)
+    if target == "onnx":
+        onnxruntime = pytest.importorskip("onnxruntime")
+        session, x = onnxruntime.InferenceSession(file), np.array(json.loads(ROWS), np.float32)
+        names = [one.name for one in session.get_outputs()]
+        (given,) = (one.name for one in session.get_inputs())
+        found = dict(zip(names, session.run(None, {given: x}), strict=True))
+    else:
+        found = run_script(file)
+    check_tensors(found, {name: expected[name] for name in found})
+    assert {name.partition("/")[0] for name in found} >= {"first", "middle", "last", "head"}
+
+
+@pytest.mark.parametrize(
+    ("target", "names"),
+    [
+        ("numpy", "masking (Masking), norm (LayerNormalization), head (Dense)"),
+        ("c", "masking (Masking), norm (LayerNormalization), head (Dense)"),
+        ("latex", "masking (Masking), norm (LayerNormalization), head (Dense)"),
+    ],
+)
+def test_what_a_script_leaves_out_is_named_in_it_and_in_a_remark(
+    target: str, names: str, rnncli: Run, tmp_path: Path
+) -> None:
+    model = save_chain(tmp_path / "m.keras", keras.layers.LayerNormalization(name="norm"))
+    done = rnncli("export", ROWS, "--model", model, "--to", target)
+    text = "only the recurrent layers are written, each with the input that it gets; left out:"
+    assert f"{text} {names}" in done.stderr
+    assert any(f"left out: {names}." in line for line in done.stdout.splitlines()[:5])
+    chosen = rnncli("export", ROWS, "--model", f"{model}#first,last", "--to", target)
+    assert "left out" not in chosen.stderr + chosen.stdout
+
+
+def test_return_sequences_that_the_next_layer_would_get_is_asked_of_each_layer_alone(
+    rnncli: Run, tmp_path: Path
+) -> None:
+    model = save_chain(tmp_path / "m.keras")
+    done = rnncli("export", ROWS, "--model", model, "--return-sequences", "--to", "numpy")
+    assert "left out: masking (Masking), head (Dense)" in done.stderr
+    assert '"last/hidden_states"' in done.stdout
+
+
 @pytest.mark.parametrize("layers", ["", "#decoder"])
 @pytest.mark.parametrize("target", ["numpy", "torch", "keras", "c"])
 def test_every_layer_of_a_model_is_exported(
@@ -133,3 +197,13 @@ def test_a_refusal_names_the_layer(rnncli: Run, tmp_path: Path) -> None:
     )
     assert (done.returncode, done.stdout) == (2, "")
     assert "--to onnx cannot express this: old: " in done.stderr
+
+
+def test_tensors_that_belong_to_no_recurrent_layer_are_left_out_by_name(rnncli: Run, tmp_path: Path) -> None:
+    torch = pytest.importorskip("torch")
+    modules = {"lstm": torch.nn.LSTM(2, 3), "fc": torch.nn.Linear(3, 2), "gru": torch.nn.GRU(2, 3)}
+    model = str(tmp_path / "m.pt")
+    torch.save(torch.nn.ModuleDict(modules).state_dict(), model)
+    done = rnncli("export", ROWS, "--model", model, "--to", "numpy")
+    assert "each with the input that it gets; left out: fc" in done.stderr
+    assert "left out: fc." in done.stdout

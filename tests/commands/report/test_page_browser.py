@@ -359,6 +359,25 @@ def test_a_held_gate_of_a_model_has_a_case_document(opens: Any, rnncli: Run, tmp
     assert np.allclose(run_command(rnncli, command)[shown["name"]], shown["values"], atol=1e-6)
 
 
+@pytest.mark.usefixtures("files_are_read_here")
+def test_the_head_names_what_a_model_has_besides_its_recurrent_layers(
+    opens: Any, rnncli: Run, tmp_path: Path
+) -> None:
+    import keras
+
+    between, head = (keras.layers.Dense(3, name=name) for name in ("between", "head"))
+    recurrent = [keras.layers.LSTM(2, return_sequences=True, name="a"), keras.layers.GRU(2, name="b")]
+    model = keras.Sequential([keras.Input((4, 3)), recurrent[0], between, recurrent[1], head])
+    model.save(tmp_path / "m.keras")
+    flags = ("--model", str(tmp_path / "m.keras"), "--seed", "1")
+    text = "Only the recurrent layers of the model; left out: between (Dense), head (Dense)."
+    page = opens(*flags)
+    assert page.page.locator("main").get_by_text(text).is_visible()
+    page = opens("--model", str(tmp_path / "m.keras#b"), "--seed", "1")
+    assert page.page.locator("main").get_by_text("left out").count() == 0
+    assert text in rnncli("report", *flags, "-o", str(tmp_path / "again.html")).stderr
+
+
 def test_strips_follow_the_theme_and_the_paper(opens: Any) -> None:
     painted = "document.querySelector('canvas').toDataURL()"
     page = opens("-l", "lstm", "--units", "24", "--input-shape", "1,50,8", "--seed", "1", color_scheme="dark")

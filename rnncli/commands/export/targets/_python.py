@@ -13,7 +13,15 @@ from rnncli.commands.export.export_case import (
     functions_of,
 )
 from rnncli.commands.export.formulas import FORMULAS, MERGES, write_formula
-from rnncli.commands.export.literals import PRINTS, heading_of, input_of, python_text, title_of, to_python
+from rnncli.commands.export.literals import (
+    PRINTS,
+    heading_of,
+    input_of,
+    left_out_of,
+    python_text,
+    title_of,
+    to_python,
+)
 from rnncli.commands.export.targets._steps import Language, write_tuple
 
 SHOW = '''\
@@ -96,7 +104,7 @@ class LayerWriter:
             functions.append('nan, inf = float("nan"), float("inf")\n')
         if 'decode("' in body:
             modules, functions = ["import base64", *modules], [*functions, DECODE]
-        first = f'"""{title_of(exports)} {self.how}.\n\n{PRINTS}\n"""\n'
+        first = f'"""{title_of(exports)} {self.how}.\n\n{PRINTS}\n{left_out_of(exports)}"""\n'
         head = [first, *modules, *([""] if modules else []), *self.imports]
         return "\n\n".join(["\n".join(head) + "\n", *functions, body])
 

@@ -15,7 +15,7 @@ from rnncli.cells.tree import Operation
 from rnncli.commands.export import refusals
 from rnncli.commands.export.export_case import ExportCase, ExportLayer, ExportLoop, functions_of
 from rnncli.commands.export.formulas import FORMULAS, MERGES, functions_in_formula, write_formula
-from rnncli.commands.export.literals import PRINTS, c_text, heading_of, input_of, title_of, to_c
+from rnncli.commands.export.literals import PRINTS, c_text, heading_of, input_of, left_out_of, title_of, to_c
 from rnncli.commands.export.targets._c_steps import OPERATORS, write_helpers, write_step
 from rnncli.errors import Message, Text
 
@@ -53,7 +53,7 @@ def write(exports: Sequence[ExportCase]) -> str:
     real, places = ("double", "17") if exports[0].dtype == "float64" else ("float", "9")
     head = (
         f"/* {title_of(exports)} in C99: Keras's numbers without Keras.\n\n"
-        f"   {PRINTS}\n"
+        f"   {PRINTS}\n{left_out_of(exports, '   ')}"
         "   Compile it: cc -std=c99 FILE.c -lm */\n\n"
         "#include <stdio.h>\n#include <string.h>\n#include <tgmath.h>\n\n"
         f"typedef {real} real;\n\n"

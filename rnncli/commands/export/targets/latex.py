@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from rnncli.cells.latex import to_latex
 from rnncli.commands.export import refusals
 from rnncli.commands.export.export_case import ExportCase, equations_of
-from rnncli.commands.export.literals import as_comment
+from rnncli.commands.export.literals import as_comment, left_out_of
 
 SUFFIX = ".tex"
 BINARY = False
@@ -22,4 +22,4 @@ def write(exports: Sequence[ExportCase]) -> str:
         f"% {as_comment(cell.text.title)}\n% {weights}\n{to_latex(cell.text, cell.config)}"
         for cell in equations_of(exports)
     ]
-    return "\n".join(dict.fromkeys(blocks))
+    return left_out_of(exports, "% ") + "\n".join(dict.fromkeys(blocks))

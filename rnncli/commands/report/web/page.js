@@ -50,7 +50,7 @@ class Page {
     this.short = short;
     this.layer = this.model.shown[0];
     Object.assign(this, { sequence: 0, unit: 0, feature: 0, trail: [], before: null });
-    Object.assign(this, { startsShown: false, isDragging: false });
+    Object.assign(this, { startsShown: false, isDragging: false, left: data.leftOut });
     this.chosen = this.firstNumber();
     this.step = this.model.stepOfNumber(this.chosen);
     this.speak(lang);
@@ -74,7 +74,7 @@ class Page {
   }
 
   render() {
-    const { say, model, layer, short } = this;
+    const { say, model, layer, short, left } = this;
     this.slopes = this.gradient();
     this.title = make("h1");
     this.picture = new Picture(this);
@@ -98,6 +98,7 @@ class Page {
     this.root.replaceChildren(
       ...(short ? [] : [this.title]),
       make("p.lead", [reads, order, returns].filter(Boolean).join(" ")),
+      ...(left ? [make("p", left[this.lang])] : []),
       this.switches(),
       make("div.legend", legend.slice(short ? -1 : 0)),
       this.picture.element,
