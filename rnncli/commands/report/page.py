@@ -42,6 +42,7 @@ SCRIPTS = (
 _FOLDER = Path(__file__).with_name("web")
 _LITERAL = re.compile(r'"([^"\\\n]+)"')
 _LEFT_OUT = re.compile(r"^(?:import [^;]*;\n| *(?://|/\*|\*).*\n|export | +)", re.MULTILINE)
+_COMMENT = re.compile(r" */\*.*?\*/", re.DOTALL)
 """What does not stand in a page: imports, `export`, comments and indentation."""
 
 
@@ -128,9 +129,7 @@ def write_page(
         lang=escape(lang),
         hash=f"sha256-{b64encode(sha256(script.encode()).digest()).decode()}",
         title=escape(title),
-        style=styles.read("colors")
-        + styles.read("page")
-        + (_FOLDER / "page.css").read_text(encoding="utf-8"),
+        style=_COMMENT.sub("", styles.read("colors") + styles.read("page") + _read("page.css")),
         body=body,
         data=text,
         script=script,
