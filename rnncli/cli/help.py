@@ -17,6 +17,7 @@ from rnncli.cli import terminal
 from rnncli.cli.catalog import click
 from rnncli.cli.terminal import localize, narrow, widen
 from rnncli.errors import Message, UsageError
+from rnncli.show.wording import typed
 
 SECTIONS = ("First steps", "Input", "Layer", "Initializers and weights", "Run", "Output", "Options")
 NAMES_WIDTH = 28
@@ -133,7 +134,7 @@ def write_examples(lines: str, formatter: click.HelpFormatter) -> None:
     """Write `lines` unchanged under a heading."""
     if lines:
         with formatter.section(localize("Examples")):
-            for line in lines.splitlines():
+            for line in (typed(line, terminal.LANGUAGE.get()) for line in lines.splitlines()):
                 formatter.write(f"{'':>{formatter.current_indent}}{line}\n")
 
 

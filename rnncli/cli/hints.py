@@ -18,6 +18,7 @@ from rnncli.cli import catalog, terminal
 from rnncli.cli.catalog import click
 from rnncli.cli.terminal import localize
 from rnncli.errors import Message
+from rnncli.show.wording import typed
 
 Values = Mapping[str, Any]
 """The flags of a command by their names in Python: `return_sequences`, `layer`."""
@@ -124,8 +125,9 @@ START = (
 
 def start(lang: str) -> str:
     """Return the heading and the three lines at the end of what `rnncli` alone prints."""
-    width = max(len(line) for line, _ in START)
-    lines = (f"  rnncli {line.ljust(width)}  {localize(text, lang)}\n" for line, text in START)
+    commands = {typed(f"rnncli {line}", lang): text for line, text in START}
+    width = max(map(len, commands))
+    lines = (f"  {command.ljust(width)}  {localize(text, lang)}\n" for command, text in commands.items())
     return f"{localize(FIRST_STEPS, lang)}\n{''.join(lines)}"
 
 
@@ -140,7 +142,8 @@ def find(context: click.Context, lang: str) -> tuple[str, ...]:
         if hint.applies(values):
             tensor = f" {shlex.quote(values['tensor'])}" if "tensor" in values else ""
             same = _same(context, re.split(r"[ {]", hint.line)[0])
-            commands.append(f"rnncli {hint.line.format(same=same, tensor=tensor)}")
+            command = f"rnncli {hint.line.format(same=same, tensor=tensor)}"
+            commands.append(typed(command, values.get("lang") or ""))
             lines.append(f"{localize(hint.shows, lang)}: {commands[-1]}")
     return (*lines, *commands)
 

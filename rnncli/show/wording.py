@@ -23,6 +23,16 @@ def say(text: object, lang: str, /, **fields: object) -> str:
     return write(message, translate)
 
 
+def typed(command: str, lang: str) -> str:
+    """Return a command to type; in Korean with `--lang ko`, so that whoever follows it stays in Korean.
+
+    A command that ends in a file or in another program is returned unchanged.
+    """
+    last = command.replace("; ", "| ").rpartition("| ")[2]
+    is_answered = last.startswith("rnncli") and not {"<", ">"} & {*last}
+    return f"{command} --lang ko" if lang == "ko" and is_answered and "--lang" not in last else command
+
+
 NOT_COMPUTED = {
     "held": "masked at t={t}: carried over from t={before}",
     "start": "masked at t={t} and at every earlier step: the initial value",

@@ -88,7 +88,7 @@ def test_a_terminal_shows_one_dim_line() -> None:
     [
         (60, "en", "every gate at every time step: rnncli trace --seed 1"),
         (45, "en", "rnncli trace --seed 1"),
-        (45, "ko", "rnncli trace --seed 1"),
+        (45, "ko", "rnncli trace --seed 1 --lang ko"),
     ],
 )
 def test_the_first_line_that_fits_is_shown(width: int, lang: str, line: str) -> None:

@@ -33,15 +33,51 @@ BETTER = {
     "뽑(기|습니다|거나|으)": "초기화",
     "(행|형태|시점)은 무엇일까요": "몇 행일까요, 어느 시점일까요",
     "무엇을 주나요": "무엇을 입력하나요",
-    "유닛마다 숫자": "유닛 수만큼의 숫자",
+    "유닛마다 숫자|유닛 수만큼의 숫자입니다": "숫자가 유닛 수만큼 있습니다",
     "패딩을 찾는 층": "Masking 층",
     "시작할 상태": "초기 상태",
     "거슬러 전해": "역전파됨",
     "맞는 형태의 0": "형태가 맞는 0 텐서",
     "하나라도 있으면": "하나라도 True이면",
     "어느 시점이 실제인지": "실제 데이터인지",
+    "플래그": "옵션",
+    "순환 층": "순환층",
+    r"(?<!순환)층 (\d(?!개)|\{(index|last|other|place|layer|name))": "0번 층, encoder 층",
+    r"(?<!시)계열": "시계열",
+    "토큰 (id|ID)": "토큰 번호",
+    "되풀이": "반복",
+    "없는 것과 같": "건너뜁니다",
+    "(정방향|역방향) 부분|두 부분(의|은|을|이| 모두)(?! 숫자)": "정방향 출력, 역방향 출력",
+    "위의 것|아래 것": "reset_after=True, reset_after=False",
+    "시작 상태": "초기 상태",
+    "무작위이며": "무작위로 초기화되며",
+    "누군가|만큼이나": "쓰면, 만큼",
+    '란 무엇인가"|나요$|까요$': "물음표로 끝냅니다",
+    "마스크는 앞의 층이": "마스크는 보통 앞의 층이",
+    "값 하나는 어디|어디에서 나오나요": "이 값은 어떻게 나왔나요?",
+    "값을 설명하는 알려진|틀리다면|어떻게 틀리": "값이 다른 이유, 틀렸다면 어디가",
+    "(파일|페이지|스크립트|모델|레이아웃)(에|를|을|로|으로) 씁니다": "저장합니다, 만듭니다, 내보냅니다",
+    "오차를 빼고": "오차를 제외하면",
+    "수가 하나인": "숫자가 하나뿐인",
+    "받은 것:|받은 것은|JSON에 없는 것": "받았습니다, 쓸 수 없습니다",
+    "똑같은 숫자를 드롭아웃|기울기를 자": "똑같은 자리, 기울기 클리핑",
+    r"답, 예를 들면|답 \(|row \d": "답(예: 9행)",
+    "GPU에서 빠르게 계산하는 방법": "NVIDIA의 GPU용 라이브러리",
 }
 """What to write instead of words that match."""
+
+
+COMMANDS = re.compile(r"rnncli (?:help|tour)\b[^`.\n]*")
+
+
+@pytest.mark.parametrize("file", [file for file in FILES if file.suffix != ".po"], ids=lambda file: file.name)
+def test_commands_that_show_texts_stay_in_korean(file: Path) -> None:
+    """Whoever follows `rnncli help masks` in a Korean text reads Korean, if the page has it."""
+    lines = [line for line in file.read_text(encoding="utf-8").splitlines() if HANGUL.search(line)]
+    commands = [command for line in lines for command in COMMANDS.findall(line)]
+    english = {topic for topic in handbook.TOPICS if not handbook.is_korean(topic)}
+    typed = [command for command in commands if "--lang" not in command]
+    assert [command for command in typed if not english & set(re.findall(r"\w+", command))] == []
 
 
 @pytest.mark.parametrize("words", BETTER)

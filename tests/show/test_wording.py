@@ -6,7 +6,7 @@ import pytest
 
 from rnncli.addresses import parse_label
 from rnncli.show.page import state_part
-from rnncli.show.wording import brief, meaning
+from rnncli.show.wording import brief, meaning, name_layer, typed
 
 
 @pytest.mark.parametrize(
@@ -33,6 +33,7 @@ from rnncli.show.wording import brief, meaning
         ("call 2/hidden_state", "en", "call 2: hidden state of the last time step", "last time step"),
         ("something_else", "en", "", ""),
         ("0/forward/cell", "en", "layer 0: cell", ""),
+        ("1/hidden_states", "ko", "1번 층: 모든 시점의 은닉 상태", "1번 층: 모든 시점"),
     ],
 )
 def test_meanings(name: str, lang: str, said: str, below: str) -> None:
@@ -48,3 +49,28 @@ def test_equal_tensors_are_of_one_part_of_the_state() -> None:
     )
     assert state_part(parse_label("0/forward_last_cell_state")) == "cell"
     assert state_part(parse_label("gate")) == ""
+
+
+def test_a_layer_is_counted_or_named() -> None:
+    assert [name_layer(layer, lang) for layer in (0, "lstm") for lang in ("en", "ko")] == [
+        "layer 0",
+        "0번 층",
+        "layer lstm",
+        "lstm 층",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        ("rnncli help masks", "rnncli help masks --lang ko"),
+        ("python train.py 2>&1 | rnncli why", "python train.py 2>&1 | rnncli why --lang ko"),
+        ("rnncli samples mgu > mgu.toml; rnncli run", "rnncli samples mgu > mgu.toml; rnncli run --lang ko"),
+        ("rnncli tour --lang ko", "rnncli tour --lang ko"),
+        ("rnncli samples mgu > mgu.toml", "rnncli samples mgu > mgu.toml"),
+        ("rnncli trace -f ndjson | jq .gates", "rnncli trace -f ndjson | jq .gates"),
+    ],
+)
+def test_a_command_to_type_stays_in_korean(command: str, said: str) -> None:
+    assert typed(command, "ko") == said
+    assert typed(command, "en") == command

@@ -15,6 +15,7 @@ from rnncli.commands.tour.observations import observe
 from rnncli.show.answer import Answer, Field, ListAnswer, Records, head
 from rnncli.show.page import Code, Fold, Heading, Line, Page, PagePart, Span, View, line, marks
 from rnncli.show.result_answer import records_of, tensor_listing
+from rnncli.show.wording import typed
 
 WHOLE, QUESTION, ANSWER = "whole", "question", "answer"
 """Parts of a step to show: all of it, all but the answer to its question, or that answer alone."""
@@ -119,7 +120,7 @@ def step_parts(step: Step, view: View, shown: str) -> Iterator[PagePart]:
         yield from draw_text(texts["asks"])
         yield ()
         yield Code(step.keras, "python")
-        yield from (Code(command, "shell") for command in step.commands)
+        yield from (Code(typed(command, lang), "shell") for command in step.commands)
         yield from seen.parts
         yield ()
         yield labelled("notice")
@@ -127,4 +128,5 @@ def step_parts(step: Step, view: View, shown: str) -> Iterator[PagePart]:
     if shown != QUESTION:
         yield Fold(say("answer", lang), texts["answer"])
         pages = [topic for topic in step.topics if topic in handbook.TOPICS]
-        yield from (line(f"{say('more', lang)}: rnncli help {page}", "dim") for page in pages)
+        more = (typed(f"rnncli help {page}", lang) for page in pages)
+        yield from (line(f"{say('more', lang)}: {command}", "dim") for command in more)

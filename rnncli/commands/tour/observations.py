@@ -151,6 +151,21 @@ def observe_mask(view: View, masked_command: str, command: str) -> Observation:
     return _draw_runs(view, results, headings, remarks)
 
 
+def observe_halves(view: View, *commands: str) -> Observation:
+    """Show two calls for the halves of the sentence, stateful and not, and one call for the whole."""
+    stateful, fresh, whole = (run_line(command).outputs for command in commands)
+    (end,) = whole[0].values
+
+    def column(halves: Array) -> Rows:
+        return [("", row, "  <-" if np.allclose(row, end) else "") for row in (*halves, end)]
+
+    names = [say(key, view.lang) for key in ("first half", "second half", "whole sentence")]
+    headings = ("GRU(3, stateful=True)", "GRU(3, stateful=False)")
+    beside = _draw_beside(view, headings, names, column(stateful[0].values), column(fresh[0].values))
+    legend = line(f"<- {say('the same numbers', view.lang)}", "dim")
+    return Observation((beside, legend), (stateful, fresh, whole))
+
+
 def observe_windows(view: View, command: str) -> Observation:
     """Show each window of a series that counts up, the value after it, and what the layer returns for it."""
     from rnncli.commands.tour.command_line import CommandLine
@@ -260,6 +275,7 @@ OBSERVATIONS: dict[str, Callable[..., Observation]] = {
     "gates": observe_gates,
     "reset_after": observe_reset_after,
     "mask": observe_mask,
+    "halves": observe_halves,
     "windows": observe_windows,
     "time_reversal": observe_time_reversal,
     "encoder_and_decoder": observe_encoder_and_decoder,

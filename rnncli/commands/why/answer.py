@@ -29,6 +29,7 @@ from rnncli.show.page import (
     marks,
     state_part,
 )
+from rnncli.show.wording import typed
 from rnncli.specs import expression_of
 
 
@@ -65,7 +66,7 @@ class WhyAnswer(Answer):
         notes = () if diagnosis.call is None else (_call(diagnosis.call, view),)
         below: list[PagePart] = [Paragraph(diagnosis.hint.in_language(lang))] if diagnosis.hint.en else []
         if command := next(filter(None, map(command_of, self.outcomes)), ""):
-            below.append(_draw_command(command, view))
+            below.append(_draw_command(typed(command, lang), view))
         return Page(title, notes, (*self._fixes(view), *([(), *below] if below else [])))
 
     def records(self, view: View) -> Records:

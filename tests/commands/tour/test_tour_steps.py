@@ -23,6 +23,7 @@ from rnncli.commands.tour.observations import OBSERVATIONS, Observation, measure
 from rnncli.result import NamedTensor
 from rnncli.show.layout import wrap_command
 from rnncli.show.page import View
+from rnncli.show.wording import typed
 
 STEPS = [step.topics[0] for step in lesson.steps()]
 """Each step by its first topic, which stays when a step is added before it."""
@@ -95,7 +96,7 @@ def test_the_whole_lesson_as_html_and_as_markdown(lang: str) -> None:
     assert len(re.findall("^## ", text, re.MULTILINE)) == text.count("<details>") == len(steps)
     for step in steps:
         assert f"```python\n{step.keras}\n```" in text
-        assert all(f"```shell\n{command}\n```" in text for command in step.commands)
+        assert all(f"```shell\n{typed(command, lang)}\n```" in text for command in step.commands)
     bold = re.findall(r"(?<!\\)\*\*(.*?)\*\*", text)
     assert [words for words in bold if words != words.strip()] == []  # stars beside a blank are not bold
 
@@ -320,7 +321,7 @@ def test_records_and_tensors_name_the_step() -> None:
     assert list(answer.tensors())[:3] == [
         f"step {both}/hidden_states",
         f"step {both}/last_hidden_state",
-        f"step {stateful}/command 0/call 1/hidden_state",
+        f"step {stateful}/command 0/hidden_state",
     ]
 
 

@@ -51,8 +51,9 @@ def _recurrent_axes(message: FrameworkMessage, shape: Shape) -> Fields | None:
     """An input of one, two or four axes.  The field `size` is that of the axis that may be time steps."""
     if len(shape) not in (1, 2, 4):
         return None
-    got, size = f"{format_shape(shape)}, " if any(shape) else "", shape[:2][-1]
-    values = {"shape": shape, "count": len(shape), "got": got, "size": size}
+    known, size = format_shape(shape) if any(shape) else "", shape[:2][-1]
+    got = {"got": f"{known}, " if known else "", "got_ko": f"{known}를" if known else "입력을"}
+    values = {"shape": shape, "count": len(shape), "size": size, **got}
     if len(shape) == 4:
         return {**values, **_four_axes(shape)}
     units = units_of(shape)
