@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
-from rnncli.errors import Text
+from rnncli.errors import Message, Text
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -116,6 +116,7 @@ class Agreement(NamedTuple):
     difference: the largest one; None if nothing was compared.  agrees: whether it is rounding; None likewise.
     lacks: why layers are shown without gates, as the framework returned them, by layer.
     layer: the layer that an answer is about; "" for several.
+    axes: that the framework returned where they are not those of the tensors, by layer.
     """
 
     title: str
@@ -124,6 +125,18 @@ class Agreement(NamedTuple):
     agrees: bool | None = None
     lacks: Mapping[str, Text] = {}
     layer: str = ""
+    axes: Mapping[str, str] = {}
+
+    def axes_texts(self) -> Iterator[Message]:
+        """Yield which axes the framework returned, and which the tensors have here."""
+        for axes in dict.fromkeys(self.axes.values()):
+            layers = [layer for layer, returned in self.axes.items() if returned == axes]
+            yield Message(
+                "shown as (batch, timesteps, units); {framework} returns {axes} from {layers}",
+                framework=self.framework,
+                axes=axes,
+                layers=", ".join(layers),
+            )
 
 
 class SavedLayer(NamedTuple):

@@ -7,7 +7,6 @@ from os import PathLike
 from typing import Any, Literal, TypedDict
 
 from rnncli.case import Array
-from rnncli.result import Result
 
 
 class InputOptions(TypedDict, total=False):
@@ -69,7 +68,7 @@ class RunOptions(TypedDict, total=False):
     weights: by path, `kernel`, `forward/kernel`, `0/kernel`; a state dict; the list of `get_weights()`; the
         layer itself, live; or the path of a file that holds them.
     initial_state: arrays of shape (batch, units), in Keras's order or by name (`last_hidden_state`); a result
-        that has states; or the path of a file that holds them.
+        that has states; what a live layer of PyTorch takes, (layers, batch, units); or the path of a file.
     model: the file of a saved model, instead of a layer, `model.keras#gru` for some of its layers; or a
         Keras model or layer, or a PyTorch module, which may also stand in the place of the layer.
     at: which layer of such an object: its name, or the path of its attribute.
@@ -81,7 +80,7 @@ class RunOptions(TypedDict, total=False):
 
     seed: int | None
     weights: Any
-    initial_state: Sequence[Any] | Mapping[str, Any] | Result | str | PathLike[str] | None
+    initial_state: Any
     training: bool | None
     calls: int
     engine: str

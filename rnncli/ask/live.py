@@ -180,6 +180,7 @@ class Live(Subject):
                 )
             elif use.lacks and not shown:
                 notes.append(Message("{name} is left out: {lacks}", name=name, lacks=use.lacks))
+        notes += self._agreement(uses).axes_texts()
         return tuple(join((self.live.title, note), ": ") for note in notes)
 
     def choose(self, address: str = "", *, one_call: bool = False) -> Chosen:
@@ -316,6 +317,7 @@ class Live(Subject):
             max((computed.difference or 0.0 for computed in compared), default=None),
             all(computed.agrees for computed in compared) if compared else None,
             {name: use.lacks for name, use in uses.items() if use.lacks},
+            axes={name: use.call.axes for name, use in uses.items() if use.call.axes},
         )
 
 

@@ -81,6 +81,7 @@ def agreement_document(agreement: Agreement | None) -> dict[str, Any]:
         "agrees": agreement.agrees,
         "difference": agreement.difference,
         "lacks": {layer: str(reason) for layer, reason in agreement.lacks.items()},
+        "axes": dict(agreement.axes),
     }
     return {"agreement": document}
 
@@ -181,6 +182,7 @@ def agreement_texts(agreement: Agreement | None) -> Iterator[Message]:
     for layer, reason in agreement.lacks.items():
         template = "{layer}: as {framework} returned it: {reason}"
         yield Message(template, layer=layer, framework=agreement.framework, reason=reason)
+    yield from agreement.axes_texts()
 
 
 def condition_texts(result: Result, view: View) -> Iterator[str]:

@@ -44,6 +44,7 @@ class Call(NamedTuple):
     before: the layer below in the same module, `lstm_l0`.
     final_state: in Keras's order; only needed of a step.
     is_step: whether the call is one time step, which may belong to a sequence.
+    axes: of the sequence that the framework returned, "(timesteps, batch, units)"; "" if they are those here.
     lacks: why gates cannot be shown, a clause; "" if they can.  With a config, the layer has a `call` of its
         own, and this holds only if its numbers differ from rnncli's.
     """
@@ -60,6 +61,7 @@ class Call(NamedTuple):
     before: str = ""
     final_state: tuple[Array, ...] = ()
     is_step: bool = False
+    axes: str = ""
     lacks: Text = ""
 
 

@@ -5,6 +5,7 @@ While it runs, each of these modules has a `forward` among its attributes, which
 
 from __future__ import annotations
 
+import copy
 import inspect
 import re
 import threading
@@ -48,6 +49,7 @@ from rnncli.models.live.torch_calls import (
     call_of_other,
     calls_of,
     find_misfit,
+    is_quantized,
     module_of,
     to_array,
     weights_at_rest,
@@ -79,7 +81,7 @@ def record(
     model = _uncompiled(model)
     named = list(named_modules(model))
     modules, every = dict(named), [module for _, module in named]
-    _require_recordable(model, every)
+    _require_recordable(model, modules)
     chosen = _choose(model, modules, at)
     arguments = _arguments(model, given, beside)
     inputs = flatten("", arguments.arguments, to_array)
@@ -142,22 +144,25 @@ class _Recorder:
         self.is_inside = True
         try:
             with parametrize.cached() if draws else nullcontext():
-                return self._record(forward.path, module, forward.original, args, kwargs)
+                return self._record(forward, args, kwargs)
         finally:
             self.is_inside = False
 
-    def _record(self, path: str, module: Any, forward: Any, args: Any, kwargs: Any) -> Any:
+    def _record(self, wrapper: _Forward, args: Any, kwargs: Any) -> Any:
         """Call `forward`; what is not in the form of PyTorch's own layers is recorded as plain tensors.
 
         Tensors inside torch.vmap, and wrong arguments, cannot be read: then nothing is recorded.
         """
-        is_own = type(module).forward not in FORWARDS
+        path, module, forward = wrapper.path, wrapper.module, wrapper.original
+        is_own = getattr(wrapper.innermost, "__func__", None) not in FORWARDS
         readers: list[Callable[[Any], list[Call]]] = []
         with suppress(*UNREADABLE):
             if isinstance(module, RECURRENT):
                 layers = self._layers(path, module)
                 given = ModuleInput.read(module, args, kwargs)
-                readers.append(lambda returned: calls_of(path, module, layers, given, returned))
+                readers.append(
+                    lambda returned: calls_of(path, module, layers, given, returned, is_own=is_own)
+                )
         with suppress(*UNREADABLE):
             if is_own:
                 inputs = flatten("input", [args, kwargs], to_array)
@@ -228,10 +233,17 @@ class _Forward:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return self.recorder.call(self, args, kwargs)
 
+    @property
+    def innermost(self) -> Any:
+        """The `forward` of the module without recordings around it."""
+        return self.original.innermost if isinstance(self.original, _Forward) else self.original
+
     def __deepcopy__(self, memo: dict[int, Any]) -> Any:
         """Return what a copy of the module calls: its own `forward`, with its own weights."""
-        copy = memo.get(id(self.module), self.module)
-        return MethodType(type(copy).forward, copy)
+        if getattr(self.innermost, "__func__", None) is not type(self.module).forward:
+            return copy.deepcopy(self.innermost, memo)  # set on the module itself
+        module = memo.get(id(self.module), self.module)
+        return MethodType(type(module).forward, module)
 
 
 def _uncompiled(model: Any) -> Any:
@@ -317,7 +329,8 @@ def _arguments(model: Any, given: Any, beside: Mapping[str, Any]) -> inspect.Bou
 def _fit_states(model: Any, states: Any, value: Any) -> Any:
     """Return initial states as PyTorch takes them, (layers * directions, batch, units) each.
 
-    states: in PyTorch's form, or in Keras's order, (batch, units) each.  value: the input.
+    states: in PyTorch's form, or in Keras's order, (batch, units) each; a single array is its rows.
+    value: the input.
     Raises InputError if they do not fit.
     """
     given = list(states.values()) if isinstance(states, dict) else list(states)
@@ -329,11 +342,14 @@ def _fit_states(model: Any, states: Any, value: Any) -> Any:
         sizes = [
             (layers, *batch[:1], units) for units in (model.proj_size or model.hidden_size, model.hidden_size)
         ]
-        if len(batch) and len(given) == kinds * layers and all(state.ndim == 2 for state in given):
+        if len(given) == kinds * layers and all(state.ndim == 1 + len(batch[:1]) for state in given):
             with suppress(RuntimeError):  # of shapes that differ, which are refused below
                 given = [torch.stack(given[kind::kinds]) for kind in range(kinds)]
     else:
         sizes = [(*value.shape[:-1], model.hidden_size)] * 2
+        if kinds == 1 and all(state.ndim == 1 < value.ndim for state in given):
+            with suppress(RuntimeError):
+                given = [torch.stack(given)]  # one array, whose rows these are
     require_states(type(model).__name__, (state.shape for state in given), sizes[:kinds])
     return tuple(given) if kinds == 2 else given[0]
 
@@ -407,15 +423,16 @@ def _is_numbers(value: Any) -> bool:
     return isinstance(value, (int, float))
 
 
-def _require_recordable(model: nn.Module, modules: Sequence[Any]) -> None:
-    """Raise LayerError for a module whose calls cannot be recorded."""
+def _require_recordable(model: nn.Module, named: Mapping[str, Any]) -> None:
+    """Raise LayerError for a module whose calls cannot be recorded.  named: the modules in it, by path."""
+    modules = named.values()
     weights = [weight for module in modules for weight in module._parameters.values() if weight is not None]
     name = type(model).__name__
-    if any(isinstance(module, torch.jit.ScriptModule) for module in modules):
+    if scripted := [path for path, module in named.items() if isinstance(module, torch.jit.ScriptModule)]:
         raise LayerError(
             "{name} is TorchScript, whose calls cannot be recorded.",
             "Give the module that it was made from.",
-            name=name,
+            name=name if "" in scripted else Message("{path} of {name}", path=scripted[0], name=name),
         )
     if any(map(nn.parameter.is_lazy, weights)):
         raise LayerError(
@@ -441,6 +458,17 @@ def _require_calls(
     unseen = Message("A call in another thread or in torch.vmap is not seen.")
     if at is not None:
         raise LayerError("{name} did not call {at}.", unseen, name=name, at=at)
+    if quantized := [
+        path or name for path, module in modules.items() if is_quantized(module, recurrent=True)
+    ]:
+        raise LayerError(
+            "{name} called no recurrent layer that rnncli computes; quantized: {layers}.",
+            Message(
+                "Give the module that it was made from; at='{path}' shows what it returns.", path=quantized[0]
+            ),
+            name=name,
+            layers=format_names(quantized),
+        )
     others = [path for path in modules if path]
     holds_some = any(isinstance(module, RECURRENT) for module in modules.values())
     classes = sorted({_class_text(module) for module in modules.values() if module is not model})

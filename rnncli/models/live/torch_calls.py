@@ -19,7 +19,14 @@ from rnncli.models.weight_files.recognize import to_module
 
 RECURRENT = (nn.RNNBase, nn.RNNCellBase)
 FORWARDS = {kind.forward for kind in (nn.LSTM, nn.GRU, nn.RNN, nn.LSTMCell, nn.GRUCell, nn.RNNCell)}
-"""What computes as rnncli's engines do; a class with another `forward` may not."""
+"""What computes as rnncli's engines do; a class, or a module, with another `forward` may not."""
+
+
+def is_quantized(module: Any, *, recurrent: bool = False) -> bool:
+    """Return whether a module has packed weights of few bits.  recurrent: only recurrent ones count."""
+    kind = type(module)
+    names = {each.__name__ for each in (nn.LSTM, nn.GRU, nn.LSTMCell, nn.GRUCell, nn.RNNCell)}
+    return kind.__module__.startswith("torch.ao.nn.quantized.") and (not recurrent or kind.__name__ in names)
 
 
 class ModuleInput(NamedTuple):
@@ -56,6 +63,13 @@ def _batch_first(module: Any, value: Any) -> tuple[Array, Array | None]:
     return array if module.batch_first else np.ascontiguousarray(array.swapaxes(0, 1)), None
 
 
+def _other_axes(module: Any, output: torch.Tensor) -> str:
+    """Return the axes of what a layer returned; "" if they are (batch, timesteps, units)."""
+    if output.ndim == 2:
+        return "(timesteps, units)"
+    return "" if module.batch_first else "(timesteps, batch, units)"
+
+
 def _state(module: Any, value: Any) -> Array:
     """Return a state as (layers * directions, batch, units)."""
     array = _copy(value)
@@ -90,8 +104,10 @@ def find_misfit(path: str, module: Any, args: Sequence[Any], kwargs: Mapping[str
     )
 
 
-def calls_of(path: str, module: Any, layers: Module, given: ModuleInput, returned: Any) -> list[Call]:
-    """Return the Call of each layer of a module, first to last."""
+def calls_of(
+    path: str, module: Any, layers: Module, given: ModuleInput, returned: Any, *, is_own: bool
+) -> list[Call]:
+    """Return the Call of each layer of a module, first to last.  is_own: whether its `forward` is its own."""
     is_cell = isinstance(module, nn.RNNCellBase)
     if is_cell:
         output, states = (returned[0] if isinstance(returned, tuple) else returned), returned
@@ -99,10 +115,11 @@ def calls_of(path: str, module: Any, layers: Module, given: ModuleInput, returne
         output, states = returned
     states = states if isinstance(states, tuple) else (states,)
     sequence, _ = _batch_first(module, output)
+    axes = "" if is_cell or isinstance(output, PackedSequence) else _other_axes(module, output)
     finals = tuple(_state(module, state) for state in states)
     directions = 2 if getattr(module, "bidirectional", False) else 1
     mask = None if given.lengths is None else np.arange(given.inputs.shape[1]) < given.lengths[:, None]
-    lacks, can = _explain_lack(module, layers, output)
+    lacks, can = _explain_lack(module, layers, output, is_own=is_own)
     options = options_of(module, mask if directions == 1 else None)
     count, calls = max(len(layers.nodes), 1), []
     for index in range(count):
@@ -122,6 +139,7 @@ def calls_of(path: str, module: Any, layers: Module, given: ModuleInput, returne
             before=f"{layers.name}_l{index - 1}" if index else "",
             final_state=final,
             is_step=given.inputs.shape[1] == 1 and directions == 1,
+            axes=axes,
             lacks=lacks,
         )
         if can:
@@ -152,7 +170,7 @@ def _name_outputs(
     return {**outputs, **dict(zip(names, final, strict=True))}
 
 
-def _explain_lack(module: Any, layers: Module, output: Any) -> tuple[Text, bool]:
+def _explain_lack(module: Any, layers: Module, output: Any, *, is_own: bool) -> tuple[Text, bool]:
     """Return why gates may not be shown ("" if they can be), and whether rnncli's engines can try."""
     tensors = [output.data if isinstance(output, PackedSequence) else output, *weights_of(module).values()]
     dtypes = {str(tensor.dtype).removeprefix("torch.") for tensor in tensors}
@@ -162,7 +180,7 @@ def _explain_lack(module: Any, layers: Module, output: Any) -> tuple[Text, bool]
         return Message("it computes in {dtypes}", dtypes=" and ".join(sorted(dtypes))), False
     if module.training and getattr(module, "dropout", 0) and len(layers.nodes) > 1:
         return Message("dropout draws other numbers in every call"), False
-    if type(module).forward not in FORWARDS:
+    if is_own:
         return Message("{class_name} has its own forward", class_name=type(module).__name__), True
     return "", True
 

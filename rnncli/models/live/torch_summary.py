@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from functools import partial
 from inspect import signature
 from typing import Any
 
@@ -14,11 +15,11 @@ import torch
 from torch import nn
 from torch.nn.utils.rnn import PackedSequence
 
-from rnncli.errors import LayerError
+from rnncli.errors import LayerError, Message, Text, format_names
 from rnncli.models.layer_cases import name_outputs
 from rnncli.models.live.recording import flatten
 from rnncli.models.live.torch import named_modules
-from rnncli.models.live.torch_calls import RECURRENT, module_of
+from rnncli.models.live.torch_calls import RECURRENT, is_quantized, module_of
 from rnncli.models.summary import (
     LayerRow,
     ModuleRow,
@@ -44,6 +45,11 @@ def summarize(model: nn.Module, given: Any, call: Callable[[], object]) -> Summa
     """
     seen: Observed = {}
     calls: Counter[str] = Counter()
+    named = list(named_modules(model))
+    scripted = _outermost(path for path, module in named if isinstance(module, torch.jit.ScriptModule))
+    quantized = _outermost(path for path, module in named if is_quantized(module))
+    if scripted:
+        given = None  # its calls cannot be seen
     if given is not None:
         with _observed(model, seen, calls):
             try:
@@ -52,20 +58,22 @@ def summarize(model: nn.Module, given: Any, call: Callable[[], object]) -> Summa
                 if "" not in seen:  # else it was called, and holds nothing recurrent
                     raise
     counter, rows, modules = WeightCounter(), list[LayerRow](), list[ModuleRow]()
-    for path, module in named_modules(model):
+    for path, module in named:
+        if path not in quantized and any(map(partial(_is_inside, path), quantized)):
+            continue  # it holds the packed weights
         weights, number = _weights(module), None if given is None else calls[path]
         if isinstance(module, RECURRENT):
             made_rows = _recurrent(path, module, weights, seen, counter)
             rows += [replace(row, calls=number) for row in made_rows]
             modules += _returned(path, module, seen)
-        elif weights or not [*module.children()]:
+        elif weights or path in quantized or not [*module.children()]:
             taken, made = seen.get(path, ((), ()))
             path = path or type(module).__name__.lower()
             names = name_outputs(path, len(made))
             rows.append(
                 LayerRow(
                     name=path,
-                    class_name=getattr(module, "original_name", type(module).__name__),
+                    class_name=_class_text(module),
                     inputs=None,
                     outputs=tuple(row._replace(name=name) for row, name in zip(made, names, strict=True)),
                     weights=_count(weights, counter),
@@ -76,7 +84,37 @@ def summarize(model: nn.Module, given: Any, call: Callable[[], object]) -> Summa
     taken, made = seen.get("", ((), ()))
     origin = f"PyTorch {torch.__version__}"
     name = type(model).__name__
-    return Summary("", origin, taken, tuple(rows), made or None, name=name, modules=tuple(modules))
+    notes = tuple(_notes(name, scripted, quantized))
+    return Summary("", origin, taken, tuple(rows), made or None, notes, name, modules=tuple(modules))
+
+
+def _is_inside(path: str, outer: str) -> bool:
+    return not outer or f"{path}.".startswith(f"{outer}.")
+
+
+def _outermost(paths: Iterable[str]) -> list[str]:
+    """Return the paths, outermost first, without the ones inside another."""
+    kept: list[str] = []
+    for path in paths:
+        if not any(map(partial(_is_inside, path), kept)):
+            kept.append(path)
+    return kept
+
+
+def _class_text(module: nn.Module) -> str:
+    """Return the class of a module; for TorchScript, of its source; `LSTM (quantized)` of packed weights."""
+    name = str(getattr(module, "original_name", type(module).__name__))
+    return f"{name} (quantized)" if is_quantized(module) else name
+
+
+def _notes(name: str, scripted: Sequence[str], quantized: Sequence[str]) -> Iterator[Text]:
+    """Yield remarks on the modules of which only a part is shown.  name: of the whole."""
+    if scripted:
+        names = format_names([path or name for path in scripted])
+        yield Message("TorchScript, which is not called; only its parameters are shown: {names}", names=names)
+    if quantized:
+        names = format_names([path or name for path in quantized])
+        yield Message("quantized, so its packed weights are not counted: {names}", names=names)
 
 
 @contextmanager
@@ -98,10 +136,10 @@ def _observed(model: nn.Module, seen: Observed, calls: Counter[str]) -> Iterator
 
         return note
 
-    hooks = [
-        module.register_forward_hook(hook(path), with_kwargs=True) for path, module in named_modules(model)
-    ]
+    hooks: list[Any] = []
     try:
+        for path, module in named_modules(model):
+            hooks.append(module.register_forward_hook(hook(path), with_kwargs=True))
         yield
     finally:
         for handle in hooks:

@@ -56,6 +56,33 @@ class TestPyTorch:
         assert all(layer["outputs"] == [] for layer in layers.values())
         assert net.calls == 0
 
+    @pytest.mark.filterwarnings("ignore")
+    def test_parts_in_torchscript_or_quantized_are_listed_as_far_as_they_can_be(self) -> None:
+        x, ao, jit = torch.zeros(2, 3, 8), torch.ao.quantization, torch.jit
+        net = nn.Sequential(nn.LSTM(8, 6), jit.script(nn.Linear(6, 2)))  # type: ignore[no-untyped-call]
+        for report in (rnncli.shape(net), rnncli.shape(x, net)):
+            assert [*layers_of(report)] == ["0", "1"]
+            assert report.parameters == sum(weight.numel() for weight in net.parameters())
+            assert [str(remark) for remark in report.remarks] == [
+                "TorchScript, which is not called; only its parameters are shown: 1"
+            ]
+        packed = ao.quantize_dynamic(nn.Sequential(nn.LSTM(8, 6), nn.LSTM(6, 2)), {"0"})
+        report = rnncli.shape(packed)
+        assert {name: layer["class_name"] for name, layer in layers_of(report).items()} == {
+            "0": "LSTM (quantized)", "1": "LSTM",
+        }  # fmt: skip
+        assert str(report.remarks[0]) == "quantized, so its packed weights are not counted: 0"
+
+    def test_no_hook_is_left_where_a_module_takes_none(self) -> None:
+        class Closed(nn.Identity):
+            def register_forward_hook(self, *_: Any, **__: Any) -> Any:
+                raise RuntimeError("no hooks here")
+
+        net = nn.Sequential(nn.LSTM(8, 6), Closed())
+        with pytest.raises(RuntimeError, match="no hooks here"):
+            rnncli.shape(torch.zeros(2, 3, 8), net)
+        assert [len(module._forward_hooks) for module in net.modules()] == [0, 0, 0]
+
     def test_with_an_input_the_shapes_of_a_call(self) -> None:
         net = Tagger()
         shapes: dict[str, list[Any]] = {}

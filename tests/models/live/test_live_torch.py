@@ -339,6 +339,74 @@ def test_a_subclass_with_its_own_forward() -> None:
             require_same(result.output, output)
 
 
+class Reader(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.rnn = nn.LSTM(5, 4, batch_first=True)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        output: torch.Tensor = copy.deepcopy(self).rnn(x)[0] + self.rnn(x)[0]
+        return output
+
+
+def test_a_module_with_a_forward_of_its_own() -> None:
+    """An instance's own forward is like a subclass's: as returned, unless the numbers agree."""
+    model, x = Reader(), numbers(3, 6, 5)
+    plain = model(torch.tensor(x)).detach().numpy()
+    original = model.rnn.forward
+
+    def doubled(x: torch.Tensor) -> Any:
+        output, states = original(x)
+        return 2 * output, states
+
+    model.rnn.forward = doubled  # type: ignore[method-assign]
+    result = rnncli.run(x, model, all_layers=True)
+    assert result.agrees is None
+    assert result.agreement is not None
+    assert str(result.agreement.lacks["rnn"]) == "LSTM has its own forward"
+    np.testing.assert_allclose(result["rnn/hidden_states"], plain, atol=1e-6)
+    np.testing.assert_allclose(result["output"], 2 * plain, atol=1e-6)
+    assert vars(model.rnn)["forward"] is doubled
+    model.rnn.forward = lambda x: original(x)  # type: ignore[method-assign]
+    require_agreement(rnncli.run(x, model))
+
+
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_axes_of_what_pytorch_returns_are_named(bidirectional: bool) -> None:
+    """With as many sequences as time steps, the shapes alone would not say which axis is time."""
+    module, x = nn.LSTM(5, 4, bidirectional=bidirectional), numbers(6, 6, 5)
+    result = rnncli.run(x, module)
+    np.testing.assert_allclose(result[0], module(torch.tensor(x))[0].detach().transpose(0, 1), atol=1e-6)
+    says = "shown as (batch, timesteps, units); PyTorch returns (timesteps, batch, units) from lstm"
+    assert says in str(result)
+    assert [str(remark) for remark in result.remarks] == [f"LSTM (PyTorch): {says}"]
+    assert result.document()["agreement"]["axes"] == {"lstm": "(timesteps, batch, units)"}
+    assert says in str(rnncli.trace(x, module))
+    [remark] = rnncli.run(x[0], module).remarks
+    assert "PyTorch returns (timesteps, units) from lstm" in str(remark)
+    first = rnncli.run(x, nn.LSTM(5, 4, batch_first=True))
+    assert first.remarks == ()
+    assert "shown as" not in str(first)
+
+
+@pytest.mark.parametrize("kind", [nn.LSTM, nn.GRU, nn.RNN, nn.LSTMCell, nn.GRUCell])
+@pytest.mark.parametrize("batched", [True, False])
+def test_initial_states_as_pytorch_takes_them(kind: Any, batched: bool) -> None:
+    is_cell, is_lstm = issubclass(kind, nn.RNNCellBase), kind in (nn.LSTM, nn.LSTMCell)
+    layers, batch = (() if is_cell else (4,)), ((3,) if batched else ())
+    module = kind(5, 4) if is_cell else kind(5, 4, 2, bidirectional=True, batch_first=True)
+    x = numbers(*batch, *(() if is_cell else (6,)), 5)
+    states = [torch.randn(*layers, *batch, 4) for _ in range(2 if is_lstm else 1)]
+    hx = tuple(states) if is_lstm else states[0]
+    expected = [tensor.values for tensor in rnncli.run((x, hx), module).outputs]
+    forms: list[Any] = [hx, tuple(state.numpy() for state in states) if is_lstm else hx.numpy()]
+    for given in forms:
+        result = rnncli.run(x, module, initial_state=given)
+        require_agreement(result)
+        for tensor, values in zip(result.outputs, expected, strict=True):
+            np.testing.assert_array_equal(tensor.values, values)
+
+
 def test_another_module_is_recorded_where_it_is_named() -> None:
     module = Seq2Seq()
     ids = np.ones((3, 6), int)
@@ -360,6 +428,11 @@ def scripted() -> Any:
     return script(nn.Sequential(nn.Linear(5, 5)))
 
 
+def partly_scripted() -> Any:
+    script: Any = torch.jit.script
+    return nn.Sequential(nn.LSTM(5, 3), script(nn.Identity()))
+
+
 def quantized() -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -376,7 +449,8 @@ def plain() -> Any:
     [
         (lazy, "lazy"), (meta, "meta device"), (scripted, "TorchScript"),
         (plain, r"called no LSTM, GRU or RNN .* It holds Linear, ReLU\.(.|\n)*at='0'"),
-        (quantized, r"It holds ModuleList, PackedParameter, torch\.\S+\.LSTM\."),
+        (quantized, r"^Sequential called no recurrent layer .*; quantized: 0\.(.|\n)*at='0'"),
+        (partly_scripted, r"^1 of Sequential is TorchScript"),
     ],
 )  # fmt: skip
 def test_refused_by_name(make: Callable[[], Any], says: str) -> None:

@@ -116,7 +116,7 @@ def test_an_input_that_the_call_changes_is_put_back() -> None:
 
 
 def test_a_hook_that_changes_what_a_layer_returns() -> None:
-    module = nn.GRU(5, 4)
+    module = nn.GRU(5, 4, batch_first=True)
     handle = module.register_forward_hook(lambda *_: None)
     assert not rnncli.run(numbers(6, 3, 5), module).remarks
     handle.remove()
