@@ -4,9 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from os import PathLike
-from typing import Any, Literal, TypedDict
+from typing import Any, Literal, Protocol, TypedDict
 
 from rnncli.case import Array
+from rnncli.result import Result
+
+
+class Shaped(Protocol):
+    """An array, or a tensor of a framework."""
+
+    @property
+    def shape(self) -> Any:
+        """Its sizes."""
 
 
 class InputOptions(TypedDict, total=False):
@@ -80,7 +89,7 @@ class RunOptions(TypedDict, total=False):
 
     seed: int | None
     weights: Any
-    initial_state: Any
+    initial_state: Sequence[Any] | Mapping[str, Any] | Result | str | PathLike[str] | Shaped | None
     training: bool | None
     calls: int
     engine: str

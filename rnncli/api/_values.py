@@ -149,7 +149,7 @@ def pass_value(name: str, value: Any) -> Any:
             value = {tensor.name: tensor.values for tensor in value.outputs if STATE_WORD in tensor.name}
         if isinstance(value, Mapping):
             return {key: to_array(array, name) for key, array in value.items()}
-        if not isinstance(value, (list, tuple)) and getattr(value, "shape", ()):
+        if not isinstance(value, (list, tuple)) and hasattr(value, "shape"):
             value = to_array(value, name)  # h without c, as PyTorch takes it
             value = value if value.ndim > 1 else value[None]
         if not isinstance(value, (list, tuple, np.ndarray)):

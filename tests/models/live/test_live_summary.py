@@ -58,15 +58,16 @@ class TestPyTorch:
 
     @pytest.mark.filterwarnings("ignore")
     def test_parts_in_torchscript_or_quantized_are_listed_as_far_as_they_can_be(self) -> None:
-        x, ao, jit = torch.zeros(2, 3, 8), torch.ao.quantization, torch.jit
-        net = nn.Sequential(nn.LSTM(8, 6), jit.script(nn.Linear(6, 2)))  # type: ignore[no-untyped-call]
+        x, jit = torch.zeros(2, 3, 8), torch.jit
+        quantize: Any = torch.ao.quantization.quantize_dynamic
+        net = nn.Sequential(nn.LSTM(8, 6), jit.script(nn.Linear(6, 2)))
         for report in (rnncli.shape(net), rnncli.shape(x, net)):
             assert [*layers_of(report)] == ["0", "1"]
             assert report.parameters == sum(weight.numel() for weight in net.parameters())
             assert [str(remark) for remark in report.remarks] == [
                 "TorchScript, which is not called; only its parameters are shown: 1"
             ]
-        packed = ao.quantize_dynamic(nn.Sequential(nn.LSTM(8, 6), nn.LSTM(6, 2)), {"0"})
+        packed = quantize(nn.Sequential(nn.LSTM(8, 6), nn.LSTM(6, 2)), {"0"})
         report = rnncli.shape(packed)
         assert {name: layer["class_name"] for name, layer in layers_of(report).items()} == {
             "0": "LSTM (quantized)", "1": "LSTM",

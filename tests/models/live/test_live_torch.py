@@ -351,7 +351,8 @@ class Reader(nn.Module):
 
 def test_a_module_with_a_forward_of_its_own() -> None:
     """An instance's own forward is like a subclass's: as returned, unless the numbers agree."""
-    model, x = Reader(), numbers(3, 6, 5)
+    model: Any = Reader()
+    x = numbers(3, 6, 5)
     plain = model(torch.tensor(x)).detach().numpy()
     original = model.rnn.forward
 
@@ -359,7 +360,7 @@ def test_a_module_with_a_forward_of_its_own() -> None:
         output, states = original(x)
         return 2 * output, states
 
-    model.rnn.forward = doubled  # type: ignore[method-assign]
+    model.rnn.forward = doubled
     result = rnncli.run(x, model, all_layers=True)
     assert result.agrees is None
     assert result.agreement is not None
@@ -367,7 +368,7 @@ def test_a_module_with_a_forward_of_its_own() -> None:
     np.testing.assert_allclose(result["rnn/hidden_states"], plain, atol=1e-6)
     np.testing.assert_allclose(result["output"], 2 * plain, atol=1e-6)
     assert vars(model.rnn)["forward"] is doubled
-    model.rnn.forward = lambda x: original(x)  # type: ignore[method-assign]
+    model.rnn.forward = lambda x: original(x)
     require_agreement(rnncli.run(x, model))
 
 
@@ -399,7 +400,7 @@ def test_initial_states_as_pytorch_takes_them(kind: Any, batched: bool) -> None:
     states = [torch.randn(*layers, *batch, 4) for _ in range(2 if is_lstm else 1)]
     hx = tuple(states) if is_lstm else states[0]
     expected = [tensor.values for tensor in rnncli.run((x, hx), module).outputs]
-    forms: list[Any] = [hx, tuple(state.numpy() for state in states) if is_lstm else hx.numpy()]
+    forms: list[Any] = [hx, tuple(state.numpy() for state in states) if is_lstm else states[0].numpy()]
     for given in forms:
         result = rnncli.run(x, module, initial_state=given)
         require_agreement(result)

@@ -280,7 +280,7 @@ def test_a_notebook_and_json_say_that_it_agrees() -> None:
 
 def test_a_result_that_differs_is_falsy(monkeypatch: pytest.MonkeyPatch) -> None:
     module: Any = Flow(lambda self, x: self.gru(x)[0], gru=nn.GRU(5, 4))
-    functions: Any = torch.nn.modules.rnn._VF
+    functions: Any = vars(torch.nn.modules.rnn)["_VF"]
     plain = functions.gru
 
     def gru(*given: Any) -> Any:
