@@ -37,7 +37,6 @@ from rnncli.models.live.recording import (
     refuse_at,
     refuse_beside,
     require_numbers,
-    require_states,
     stack_sequences,
     to_mask,
     without_use,
@@ -49,6 +48,7 @@ from rnncli.models.live.torch_calls import (
     call_of_other,
     calls_of,
     find_misfit,
+    fit_states,
     is_quantized,
     module_of,
     to_array,
@@ -322,36 +322,8 @@ def _arguments(model: Any, given: Any, beside: Mapping[str, Any]) -> inspect.Bou
         if name == "lengths":
             _require_lengths(value, tuple(array.tolist()))
         states = _to_tensors(array, like, floats=name == "initial_state")
-        keywords[parameter] = _fit_states(model, states, value) if is_layer else states
+        keywords[parameter] = fit_states(model, states, value) if is_layer else states
     return bind(model.forward, value, keywords)
-
-
-def _fit_states(model: Any, states: Any, value: Any) -> Any:
-    """Return initial states as PyTorch takes them, (layers * directions, batch, units) each.
-
-    states: in PyTorch's form, or in Keras's order, (batch, units) each; a single array is its rows.
-    value: the input.
-    Raises InputError if they do not fit.
-    """
-    given = list(states.values()) if isinstance(states, dict) else list(states)
-    kinds = 2 if isinstance(model, (nn.LSTM, nn.LSTMCell)) else 1
-    if isinstance(model, nn.RNNBase):
-        layers = model.num_layers * (2 if model.bidirectional else 1)
-        is_packed = isinstance(value, PackedSequence)
-        batch = value.batch_sizes[:1] if is_packed else value.shape[1 - model.batch_first :][: value.ndim - 2]
-        sizes = [
-            (layers, *batch[:1], units) for units in (model.proj_size or model.hidden_size, model.hidden_size)
-        ]
-        if len(given) == kinds * layers and all(state.ndim == 1 + len(batch[:1]) for state in given):
-            with suppress(RuntimeError):  # of shapes that differ, which are refused below
-                given = [torch.stack(given[kind::kinds]) for kind in range(kinds)]
-    else:
-        sizes = [(*value.shape[:-1], model.hidden_size)] * 2
-        if kinds == 1 and all(state.ndim == 1 < value.ndim for state in given):
-            with suppress(RuntimeError):
-                given = [torch.stack(given)]  # one array, whose rows these are
-    require_states(type(model).__name__, (state.shape for state in given), sizes[:kinds])
-    return tuple(given) if kinds == 2 else given[0]
 
 
 def _pack(model: Any, value: Any, name: str, given: Array) -> PackedSequence:

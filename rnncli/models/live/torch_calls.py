@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,7 +15,7 @@ from rnncli.case import Array, format_shape
 from rnncli.errors import InputError, Message, Text
 from rnncli.frameworks.torch import PACKAGE, find_chains
 from rnncli.models.graph import Module
-from rnncli.models.live.recording import Call, flatten
+from rnncli.models.live.recording import Call, flatten, require_states
 from rnncli.models.weight_files.recognize import to_module
 
 RECURRENT = (nn.RNNBase, nn.RNNCellBase)
@@ -102,6 +103,34 @@ def find_misfit(path: str, module: Any, args: Sequence[Any], kwargs: Mapping[str
         wanted=f"({first}{module.input_size})",
         shape=format_shape(shape),
     )
+
+
+def fit_states(model: Any, states: Any, value: Any) -> Any:
+    """Return initial states as PyTorch takes them, (layers * directions, batch, units) each.
+
+    states: in PyTorch's form, or in Keras's order, (batch, units) each; a single array is its rows.
+    value: the input.
+    Raises InputError if they do not fit.
+    """
+    given = list(states.values()) if isinstance(states, dict) else list(states)
+    kinds = 2 if isinstance(model, (nn.LSTM, nn.LSTMCell)) else 1
+    if isinstance(model, nn.RNNBase):
+        layers = model.num_layers * (2 if model.bidirectional else 1)
+        is_packed = isinstance(value, PackedSequence)
+        batch = value.batch_sizes[:1] if is_packed else value.shape[1 - model.batch_first :][: value.ndim - 2]
+        sizes = [
+            (layers, *batch[:1], units) for units in (model.proj_size or model.hidden_size, model.hidden_size)
+        ]
+        if len(given) == kinds * layers and all(state.ndim == 1 + len(batch[:1]) for state in given):
+            with suppress(RuntimeError):  # of shapes that differ, which are refused below
+                given = [torch.stack(given[kind::kinds]) for kind in range(kinds)]
+    else:
+        sizes = [(*value.shape[:-1], model.hidden_size)] * 2
+        if kinds == 1 and all(state.ndim == 1 < value.ndim for state in given):
+            with suppress(RuntimeError):
+                given = [torch.stack(given)]  # one array, whose rows these are
+    require_states(type(model).__name__, (state.shape for state in given), sizes[:kinds])
+    return tuple(given) if kinds == 2 else given[0]
 
 
 def calls_of(
