@@ -286,7 +286,7 @@ def nearest(word: str, choices: Iterable[str]) -> str | None:
     import difflib
 
     folded = {fold_name(name): name for name in reversed(list(choices))}
-    near = difflib.get_close_matches(fold_name(word), folded, n=1, cutoff=0.6)
+    near = difflib.get_close_matches(fold_name(word), folded, n=1, cutoff=0.65)
     return folded[near[0]] if near else None
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+import shlex
 from typing import Any, NamedTuple
 
 from rnncli.case import Array, format_shape
@@ -18,6 +20,19 @@ TIME_AXIS = 1
 PLAIN_NUMBER = r"(?a)\s*-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?\s*"
 SPELLED = ("NaN", "Infinity", "-Infinity")
 """Numbers that JSON does not have, written as strings."""
+
+
+def is_prose(text: str) -> bool:
+    """Return whether a text has several words."""
+    return re.search(r"[^\W\d]\s+\w", text) is not None
+
+
+def advise_text(text: str) -> Message:
+    """Return what to do with a text, which no layer reads."""
+    return Message(
+        "A layer reads numbers, not text. A model that reads text takes it beside {--model FILE}: {text}",
+        text=shlex.quote(json.dumps([text], ensure_ascii=False)),
+    )
 
 
 class Kind(NamedTuple):
@@ -199,11 +214,21 @@ def _check(
 def _explain_length(node: list[Any], path: Path, lengths: list[int], kind: Kind) -> InputError:
     axis = len(path)
     nouns = (kind.singular, kind.plural) if axis == len(lengths) - 1 else ("list", "lists")
+    advice = Message("All lists of one axis must have the same length.")
+    if kind is INPUTS and len(lengths) == 2:
+        advice = Message(
+            "A row is a time step, and its numbers are the features. "
+            "Two sequences of different lengths are {sequences} with {--pad post}.",
+            sequences="'[[[1],[2]],[[3]]]'",
+        )
+    elif kind is INPUTS:
+        advice = Message(
+            "All lists of one axis must have the same length; "
+            "only the time steps of whole sequences may differ."
+        )
     return InputError(
         "{place} has {entries}, {other} has {length}.",
-        "All lists of one axis must have the same length; only the time steps of whole sequences may differ."
-        if kind is INPUTS
-        else "All lists of one axis must have the same length.",
+        advice,
         (0,) * axis,
         entries=count(lengths[axis], *nouns),
         other=format_path(path),
@@ -251,6 +276,8 @@ def _not_one(item: Any, path: Path, kind: Kind) -> InputError:
         advice = Message("Write {item} without quotes.", item=item.strip())
     elif isinstance(item, dict) and kind is INPUTS and len(path) == 1:
         advice = Message("Write each time step as a list of numbers, such as [0.1, 4.2].")
+    elif isinstance(item, str) and is_prose(item):
+        advice = advise_text(item)
     elif item is None or isinstance(item, str):
         advice = Message('Write a missing number as "NaN"; "Infinity" and "-Infinity" are allowed too.')
     elif isinstance(item, list):

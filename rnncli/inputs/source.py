@@ -254,11 +254,15 @@ def _suggest_input(word: str, path: Path, advice: Message, is_layer: Callable[[s
 
     advice: returned if nothing better is found.  is_layer: see `choose_input`.
     """
+    from rnncli.inputs.nested import advise_text, is_prose
+
     similar = _similar_file(path)
     if not similar and _ends_as_json(word) and not is_layer(word):
         return Message("JSON on the command line must begin with [ or {{.")
     if shape := write_with_commas(word):
         return Message("To generate an input of this shape: {--input-shape:shape}", shape=shape)
+    if not similar and is_prose(word) and not re.search(r"[/\\]|\.\w+$", word):
+        return advise_text(word.strip('"'))
     if not re.fullmatch(LAYER_LIKE, word):
         return advice
     if word.casefold() in {"true", "false"}:
@@ -418,10 +422,16 @@ def _explain_missing(path: Path) -> InputError:
 
 
 def _similar_file(path: Path) -> str | None:
-    """Return the name of a file in the folder of a path without a file; None if none is similar."""
+    """Return the name of a file in the folder of a path without a file; None if none is similar.
+
+    Names are compared without their suffixes, which are no reason to take nofile.csv for hole.csv.
+    """
     with suppress(OSError, ValueError):
         if not path.exists():
-            return nearest(path.name, sorted(one.name for one in path.parent.iterdir() if one.is_file()))
+            names = sorted(one.name for one in path.parent.iterdir() if one.is_file())
+            stem = nearest(path.stem, [Path(name).stem for name in names])
+            alike = [name for name in names if Path(name).stem == stem]
+            return nearest(path.name, alike) or next(iter(alike), None)
     return None
 
 

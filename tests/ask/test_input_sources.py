@@ -128,6 +128,29 @@ def test_a_word_that_is_no_file_names_a_sample(rnncli: Run) -> None:
     assert "there is no file series: using the built-in sample\n" in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("word", "advice"),
+    [
+        ("hol.csv", "Did you mean hole.csv?"),
+        ("hole", "Did you mean hole.csv?"),
+        ("hoel.csv", "Did you mean hole.csv?"),
+        ("hole.jsn", "Did you mean hole.json?"),
+        ("hole.parquet", "Did you mean hole.csv?"),
+        ("nofile.csv", "Check the path."),
+        ("data.csv", "Check the path."),
+    ],
+)
+def test_a_file_is_proposed_only_if_its_name_is_near(
+    rnncli: Run, tmp_path: Path, word: str, advice: str
+) -> None:
+    """The suffix is not what makes two names alike."""
+    for name in ("hole.csv", "hole.json", "sensors.csv"):
+        (tmp_path / name).write_text("1,2\n")
+    refused = rnncli("run", word, cwd=tmp_path)
+    assert refused.returncode == 2
+    assert advice in refused.stderr
+
+
 def test_one_layer_is_piped_into_the_next(rnncli: Run) -> None:
     first = rnncli("run", "--return-sequences", *QUICK).stdout
     second = answer(rnncli("run", "--layer", "gru", *QUICK, input=first))
