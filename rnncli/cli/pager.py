@@ -111,11 +111,8 @@ def show_text(text: str) -> None:
 
     keys = terminal.localize(Message("Space more, q quit"))
     os.environ.setdefault("LESS", f"-RFX -Ps{keys}")  # colours; no paging of a page that fits
-    if terminal.encoding().casefold() in (
-        "utf-8",
-        "utf8",
-    ):  # less would print hex for a locale that is not installed
-        os.environ.setdefault("LESSCHARSET", "utf-8")
+    if terminal.encoding().casefold() in ("utf-8", "utf8"):
+        os.environ.setdefault("LESSCHARSET", "utf-8")  # else hex, where the locale is not installed
     pager(text)
 
 

@@ -210,12 +210,13 @@ def _ask(output: OutputFlags, posed: ExerciseAnswer) -> Reply[Any] | None:
 
     view = view_of(output, "table", posed.widest)
     terminal.write(formats.render(replace(posed, checks=False), "table", view))
-    question = lesson.say("your answer", view.lang).format(form=posed.exercise.form)
+    question = lesson.say("your answer", view.lang).format(form=posed.exercise.form[view.lang])
     while typed := pager.ask(question):
         fault = posed.fault(typed, view.lang)
         if fault is None:
             return Reply(replace(posed, answer=typed))
-        said = terminal.wrap(f"{fault.what}\n{fault.advice}", view.width or lesson.WIDEST)
+        texts = (terminal.localize(text, view.lang) for text in (fault, fault.advice))
+        said = terminal.wrap("\n".join(texts), view.width or lesson.WIDEST)
         terminal.write(f"{said}\n\n")
-    terminal.write(f"{lesson.say('answer it', view.lang)}\n{posed.check}\n")
+    terminal.write(f"{lesson.say('answer it', view.lang)}\n{posed.check(view.lang)}\n")
     return None

@@ -6,29 +6,25 @@ The same seed gives the same task.
 
 from __future__ import annotations
 
-import re
 import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 from random import Random
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 from rnncli import specs
 from rnncli.case import format_shape, sizes
 from rnncli.commands.tour import drawing, lesson
 from rnncli.commands.tour.drawing import draw_text
+from rnncli.commands.tour.grading import Rule
 from rnncli.commands.tour.lesson import Facts, masked_steps, run_line, say
 from rnncli.commands.tour.observations import measure_norms
-from rnncli.errors import DisagreementError, UsageError
+from rnncli.errors import DisagreementError, RnncliError, UsageError
 from rnncli.result import Label, Result
 from rnncli.show.answer import Answer, Records, head
 from rnncli.show.page import Code, Numbers, Page, PagePart, Span, Table, View, line, marks, text_of
 from rnncli.show.result_answer import format_difference
-
-_INDEX = re.compile(r"\[\s*:\s*,\s*([+-]?\d+)")
-_NUMBER = re.compile(r"(?<![\w.])[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?")
-_GROUPS = re.compile(r"(?<=\d)[,_ '](?=\d{3}(?!\d))")
 
 RECURRENT = ("simple_rnn", "lstm", "gru")
 STATES = {
@@ -36,38 +32,6 @@ STATES = {
     "forward state": "forward_last_hidden_state",
     "last state": "last_hidden_state",
 }
-
-
-class Rule(NamedTuple):
-    """Which answers are right, by their kind.
-
-    shape: sizes in order, with or without brackets.
-    rows: indices on a time axis of this many `steps`, in any order; -1 is the last; `t=2`, `row 2` and
-        `hidden_states[:, 2, :]` are the same row.
-    count: one whole number; thousands may be separated.
-    decimal: one number, right within 0.01.
-    letters: letters that name tensors or runs, in order: `B, A`, `[B, A]` and `ba` are the same.
-    """
-
-    kind: Literal["shape", "rows", "count", "decimal", "letters"]
-    right: tuple[float, ...] | str
-    steps: int = 0
-
-    def accepts(self, text: str) -> bool:
-        """Return whether an answer is right."""
-        match self.kind:
-            case "shape":
-                return _numbers(text.replace("x", " ")) == list(self.right)
-            case "rows":
-                indices = [float(index) for index in _INDEX.findall(text)] or _numbers(text)
-                inside = all(index.is_integer() and -self.steps <= index < self.steps for index in indices)
-                return inside and {int(index) % self.steps for index in indices} == set(self.right)
-            case "count":
-                return _numbers(_GROUPS.sub("", text)) == list(self.right)
-            case "decimal":
-                numbers = _numbers(text)
-                return len(numbers) == 1 and abs(numbers[0] - float(self.right[0])) <= 0.01
-        return "".join(re.findall(r"\w", text)).casefold() == str(self.right).casefold()
 
 
 class DrawnTask(NamedTuple):
@@ -94,14 +58,20 @@ def make_equal_row(random: Random, view: View) -> DrawnTask:
     rows = result.outputs[0]
     claim, *_ = next(tensor.equals for tensor in result.outputs if tensor.name == STATES[state])
     equal_row = drawing.locate_row(claim, rows).row or 0
-    facts = {"steps": steps, "layer": _expression(result), "state": say(state, view.lang)}
+    facts = {
+        "steps": steps,
+        "layer": _expression(result),
+        "state": say(state, view.lang),
+        "topic": "go_backwards" if state == "last state" else "backward_state",
+        "because": say(f"why {state}", view.lang),
+    }
     label = say("row", view.lang)
     table = drawing.draw_rows(rows.name, rows.values[0], view, label)
     return DrawnTask(Rule("rows", (equal_row,), steps), label.format(equal_row), facts, (table,))
 
 
 def make_output_shape(random: Random, view: View) -> DrawnTask:
-    """Draw an expression and an input shape."""
+    """Draw an expression and an input shape; what explains the answer depends on the options drawn."""
     shape = (random.randint(2, 9), random.randint(10, 30), random.randint(31, 64))
     inner = f"{random.choice(('SimpleRNN', 'LSTM', 'GRU'))}({random.randint(65, 99)}"
     inner += random.choice(("", ", return_sequences=True"))
@@ -109,7 +79,15 @@ def make_output_shape(random: Random, view: View) -> DrawnTask:
     merge = random.choice(("", ", merge_mode='sum'", ", merge_mode='concat'"))
     layer = random.choice((inner, f"Bidirectional({inner}{merge})"))
     output = specs.from_flags([layer], {}).outputs(shape)[0].shape
-    facts = {"input": format_shape(shape), "layer": layer}
+    reasons = {
+        "why rows": "return_sequences" in layer,
+        "why no rows": "return_sequences" not in layer,
+        "why sum": "'sum'" in layer,
+        "why concat": layer != inner and "'sum'" not in layer,
+        "why return_state": "return_state" in layer,
+    }
+    because = " ".join(say(reason, view.lang) for reason, holds in reasons.items() if holds)
+    facts = {"input": format_shape(shape), "layer": layer, "because": because}
     return DrawnTask(Rule("shape", sizes(output)), format_shape(output), facts)
 
 
@@ -244,11 +222,6 @@ def _expression(result: Result) -> str:
     return specs.describe(result.specs[-1])
 
 
-def _numbers(text: str) -> list[float]:
-    """Return every number in `text`, of `t=2` the 2."""
-    return [float(number) for number in _NUMBER.findall(text)]
-
-
 @dataclass(frozen=True)
 class ExerciseAnswer(Answer):
     """An exercise with its task, or the verdict on an answer.
@@ -286,19 +259,26 @@ class ExerciseAnswer(Answer):
             **verdict,
         }
 
-    @property
-    def check(self) -> str:
-        """The command that checks an answer."""
-        form = shlex.quote(self.exercise.form)
+    def check(self, lang: str) -> str:
+        """Return the command that checks an answer."""
+        form = shlex.quote(self.exercise.form[lang])
         return f"rnncli tour --exercise {self.exercise.number} --seed {self.seed} --answer {form}"
 
-    def fault(self, answer: str, lang: str) -> DisagreementError | None:
-        """Return what is wrong with an answer, and a hint; None if it is right."""
+    def fault(self, answer: str, lang: str) -> RnncliError | None:
+        """Return what is wrong with an answer, and a hint, or that it cannot be read; None if it is right."""
         task = self.task(View(lang=lang))
-        if task.rule.accepts(answer):
+        right = task.rule.grade(answer)
+        if right is None:
+            return UsageError(
+                "{answer!r} cannot be read as an answer.",
+                "Write it like this, for example: {form}",
+                answer=answer,
+                form=self.exercise.form[lang],
+            )
+        if right:
             return None
         hint = lesson.fill(self.exercise, lang, task.facts)["hint"]
-        verdict = say("wrong", lang).format(answer or "''")
+        verdict = say("wrong", lang).format(answer)
         return DisagreementError("{verdict}", "{hint}", verdict=verdict, hint=hint)
 
     def page(self, view: View) -> Page:
@@ -312,7 +292,7 @@ class ExerciseAnswer(Answer):
         heading = (Span(marks(view).dot.join(words), "dim"), Span(texts["title"], "strong"))
         parts: tuple[PagePart, ...] = (heading, (), *draw_task(texts, task))
         if self.checks:
-            parts += ((), line(say("answer it", lang), "dim"), Code(self.check, "shell"))
+            parts += ((), line(say("answer it", lang), "dim"), Code(self.check(lang), "shell"))
         return Page((), (), parts)
 
     def records(self, view: View) -> Records:
@@ -344,7 +324,7 @@ def choose(word: str) -> Sequence[lesson.Exercise]:
 
 
 def examine(exercise: lesson.Exercise, seed: int, answer: str, lang: str) -> ExerciseAnswer:
-    """Return that `answer` is right.  Raises DisagreementError if it is wrong."""
+    """Return that `answer` is right.  Raises an error if it is wrong, or cannot be read."""
     asked = ExerciseAnswer(exercise, seed, answer)
     if fault := asked.fault(answer, lang):
         raise fault

@@ -43,7 +43,7 @@ class Exercise(NamedTuple):
     en: Texts
     ko: Texts
     make: str
-    form: str
+    form: Texts
 
 
 @cache

@@ -86,14 +86,15 @@ def _exercise(exercise: Exercise, exercises: dict[str, Any]) -> Iterator[str]:
         headings[lang] = "".join(escape(span.text) for span in heading)
         tasks[lang] = html.body(Page((), (), tuple(draw_task(filled, task))), view)
         texts[lang] = {
-            "ask": say("answer here", lang).format(form=exercise.form),
+            "ask": say("answer here", lang).format(form=exercise.form[lang]),
             "check": say("check", lang),
             "right": say("right", lang),
             "wrong": say("not right", lang),
+            "unread": say("unread", lang).format(form=exercise.form[lang]),
             "why": filled["why"],
             "hint": filled["hint"],
         }
     name = f"answer-{exercise.number}"
-    exercises[name] = {"rule": task.rule._asdict(), "texts": texts}
+    exercises[name] = {"rule": task.rule.document(), "texts": texts}
     yield f'<section class="step">\n<h2 id="exercise-{exercise.number}">{_both(headings)}</h2>'
     yield f'{_both(tasks, "div")}\n<div id="{name}"></div>\n</section>'

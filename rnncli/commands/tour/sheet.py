@@ -40,7 +40,7 @@ class SheetAnswer(Answer):
         for posed in self.exercises:
             parts += [(), (), *_draw_exercise(posed, view)]
         if self.checks:
-            check = self.exercises[0].check
+            check = self.exercises[0].check(view.lang)
             parts += [(), (), line(say("answer it", view.lang), "dim"), Code(check, "shell")]
         return Page(_title("sheet", self.exercises, view), (), tuple(parts))
 
@@ -91,7 +91,7 @@ def _draw_exercise(posed: ExerciseAnswer, view: View) -> Iterator[PagePart]:
     yield ()
     yield from draw_task(texts, task)
     yield ()
-    yield line(f"{say('write here', lang).format(form=exercise.form)} {BLANK}")
+    yield line(f"{say('write here', lang).format(form=exercise.form[lang])} {BLANK}")
 
 
 def _title(key: str, exercises: Sequence[ExerciseAnswer], view: View) -> Line:

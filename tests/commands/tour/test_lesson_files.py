@@ -13,7 +13,7 @@ from browsers import node, open_page
 from command import Run
 
 from rnncli.commands.tour import lesson
-from rnncli.commands.tour.exercises import Rule
+from rnncli.commands.tour.grading import Rule
 
 RULES = (
     Rule("shape", (1, 4, 3)),
@@ -27,21 +27,23 @@ TYPED = (
     "(1,4,3)", "[1 4 3]", "1x4x3", "(1, 3)", "0", "t=0", "row 0", "-4", "hidden_states[:, 0, 3:]", "0행", "4",
     "0.5", "2, 3", "3 2", "-1, 2", "2", "1536", "1,536", "1_536", "1536 parameters", "1535", "1, 536", "0.42",
     ".42", "f = 0.415", "4.2e-1", "0.44", "-0.42", "0.42 0.42", "B, A", "[B, A]", "ba", "A, B",
-    "BAC", "", "zero",
+    "BAC", "", "zero", "첫 행", "첫 번째 행", "the first row", "마지막 행", "last but one", "2번째 행",
+    "3rd and 4th", "세 번째와 네 번째 행", "B와 A입니다", "B and A", "not B, A", "0,42", "1 X 4 X 3",
+    "1e999", "nan", "０행", "second last row", "row 0, the first row", "0 or the last", "셋째, 넷째",
 )  # fmt: skip
 GRADE = """
-import { isRight } from "./rnncli/commands/report/web/exercise.js";
+import { grade } from "./rnncli/commands/report/web/exercise.js";
 const [rules, typed] = JSON.parse(process.argv[1]);
-console.log(JSON.stringify(rules.map((rule) => typed.map((text) => isRight(rule, text)))));
+console.log(JSON.stringify(rules.map((rule) => typed.map((text) => grade(rule, text)))));
 """
 
 
 def test_the_page_grades_as_the_command_does() -> None:
-    asked = json.dumps([[rule._asdict() for rule in RULES], TYPED])
+    asked = json.dumps([[rule.document() for rule in RULES], TYPED])
     root = Path(__file__).parents[3]
     words = [node(), "--input-type=module", "-e", GRADE, asked]
     said = subprocess.run(words, capture_output=True, text=True, check=True, cwd=root).stdout
-    assert json.loads(said) == [[rule.accepts(text) for text in TYPED] for rule in RULES]
+    assert json.loads(said) == [[rule.grade(text) for text in TYPED] for rule in RULES]
 
 
 def test_the_lesson_is_a_page(rnncli: Run, tmp_path: Path) -> None:
@@ -55,6 +57,9 @@ def test_the_lesson_is_a_page(rnncli: Run, tmp_path: Path) -> None:
         step = "rnncli.steps.simple_rnn.compute().hidden_state[0]"
         assert page.evaluate(step) == pytest.approx([0.6188, 0.9852, -0.9406], abs=1e-4)
         answer = page.locator("#answer-1")
+        answer.get_by_role("textbox").fill("the top")
+        answer.get_by_role("button").click()
+        assert "For example: row 9" in answer.inner_text()
         answer.get_by_role("textbox").fill("row 99")
         answer.get_by_role("button").click()
         assert "Not right" in answer.inner_text()
