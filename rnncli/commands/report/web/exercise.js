@@ -2,7 +2,8 @@
 
 import { make } from "./dom.js";
 
-const numbersIn = (text) => (text.match(/(?<![A-Za-z0-9_.])[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?/g) ?? []).map(Number);
+const numbersIn = (text) =>
+  (text.match(/(?<![A-Za-z0-9_.])[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?/g) ?? []).map(Number);
 
 /** Return the indices of an answer; none if it cannot be read. */
 function readRows({ ordinals, fillers }, text) {
@@ -12,7 +13,8 @@ function readRows({ ordinals, fillers }, text) {
   const ordinal = new RegExp(`(?<![a-z0-9])(?:${words})(?![a-z])`, "g");
   const named = (text.match(ordinal) ?? []).map((word) => ordinals[word.replaceAll(" ", "")]);
   const rest = text.replace(ordinal, "").replace(new RegExp(fillers, "g"), "");
-  if (named.length && !/[^\s,.&()]/.test(rest)) return named.length === 1 || /,|&|and|과|와|그리고/.test(text) ? named : [];
+  if (named.length && !/[^\s,.&()]/.test(rest))
+    return named.length === 1 || /,|&|and|과|와|그리고/.test(text) ? named : [];
   const numbers = /\d\s*(?:st|nd|rd|th|번째|째)/.test(text) ? [] : numbersIn(text);
   return named.every((index) => numbers.includes(index)) && numbers.every(Number.isInteger) ? numbers : [];
 }
