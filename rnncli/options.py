@@ -373,7 +373,7 @@ OPTIONS: tuple[Entry, ...] = (
         _on("key", GENERAL, "--exercise: show the right answers."),
     ),
     *_group(("help",), "",
-        _text("topic", INPUT, "[TOPIC]", "A page of the handbook, or a command.", argument=True),
+        _text("topic", INPUT, "[TOPIC]", "A page of the handbook, or a command.", many=True, argument=True),
         _on("quiet", OUTPUT, "No notes on stderr.", others=("-q",)),
         _choice("lang", OUTPUT, "LANG", ("en", "ko"), "Language (default: the locale)."),
     ),

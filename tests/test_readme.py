@@ -122,7 +122,14 @@ def test_setup_commands_are_those_that_ci_runs() -> None:
 
 def test_every_page_is_listed_and_has_a_title() -> None:
     pages = {page.name for page in PAGES[1:]}
-    topics = (*handbook.SECTIONS["Six things to understand"], "shapes", "cells", "inside", "gradients")
+    topics = (
+        "basics",
+        *handbook.SECTIONS["Six things to understand"],
+        "shapes",
+        "cells",
+        "inside",
+        "gradients",
+    )
     korean = {f"{topic}.ko.md" for topic in topics}
     assert pages == {f"{topic}.md" for topic in handbook.TOPICS} | korean
     for page in PAGES[1:]:

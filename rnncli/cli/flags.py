@@ -86,6 +86,7 @@ def _param(entry: Entry, *, hidden: bool) -> TyperArgument | CommandOption:
         completer = completion.completer(entry.name, list_choices(entry))
         more["autocompletion"] = get_param_completion(completer)
     if entry.argument:
+        more["nargs"] = -1 if entry.many else 1
         return TyperArgument(param_decls=[entry.name], metavar=entry.metavar, required=False, **more)
     flag = entry.flag if entry.kind != "switch" else f"{entry.flag}/--no-{entry.flag[2:]}"
     option = CommandOption(

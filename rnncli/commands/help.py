@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import chain
+
 from rnncli.cli.catalog import click
 from rnncli.errors import Message, Text, UsageError, nearest
 
@@ -13,7 +15,7 @@ rnncli help return_state --lang ko
 """
 
 
-def help(*, topic: str | None, quiet: bool, lang: str | None) -> None:  # noqa: A001, ARG001 - there are none
+def help(*, topic: list[str] | None, quiet: bool, lang: str | None) -> None:  # noqa: A001, ARG001 - there are none
     """A page of the handbook, or the help of a command.
 
     Without a topic, list all pages.
@@ -22,10 +24,11 @@ def help(*, topic: str | None, quiet: bool, lang: str | None) -> None:  # noqa: 
     from rnncli.cli import catalog, pager, terminal
 
     lang = lang or terminal.LANGUAGE.get()
-    word = (topic or "").strip().casefold().replace("-", "_")
+    words = " ".join(topic or ()).strip()
+    word = words.casefold().replace("-", "_")
     if not word:
         pager.show_text(list_topics(lang))
-    elif page := handbook.find(word):
+    elif page := handbook.find(words):
         pager.show_markdown(handbook.read(page, lang))
     elif word in catalog.names():
         program = click.globals.get_current_context().find_root()
@@ -33,13 +36,13 @@ def help(*, topic: str | None, quiet: bool, lang: str | None) -> None:  # noqa: 
         with command.make_context(word, [], program, resilient_parsing=True) as context:
             terminal.write(f"{command.get_help(context)}\n")
     else:
-        near = nearest(word, [*handbook.TOPICS, *catalog.names()])
+        near = nearest(word, [*handbook.TOPICS, *chain(*handbook.ALIASES.values()), *catalog.names()])
         raise UsageError(
             "there is no page {topic!r}.",
             Message("Did you mean rnncli help {near}?", near=near)
             if near
             else "rnncli help lists all pages.",
-            topic=topic,
+            topic=words,
         )
 
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from rnncli.errors import fold_name
+
 SECTIONS = {
+    "Start here": ("basics",),
     "Six things to understand": (
         "return_sequences", "return_state", "bidirectional", "masks", "stateful", "reset_after",
     ),
@@ -18,25 +21,37 @@ SECTIONS = {
 TOPICS = tuple(topic for topics in SECTIONS.values() for topic in topics)
 
 ALIASES = {
-    "return_sequences": ("units", "unit", "sequences"),
-    "masks": ("mask", "masking", "mask_zero", "padding", "pad"),
-    "bidirectional": ("merge_mode", "bilstm", "go_backwards", "forward", "backward"),
-    "return_state": ("cell_state", "hidden_state", "state", "states", "initial_state"),
-    "shapes": ("batch", "timesteps", "features"),
+    "basics": (
+        "units", "unit", "rnn", "simple_rnn", "lstm", "recurrent", "kernel", "recurrent_kernel", "bias",
+        "tanh", "sigmoid", "activation", "순환", "순환층", "순환 신경망", "유닛", "가중치", "커널", "편향",
+    ),
+    "return_sequences": ("sequences", "sequence", "시퀀스"),
+    "masks": ("mask", "masking", "mask_zero", "padding", "pad", "마스크", "마스킹", "패딩"),
+    "bidirectional": ("merge_mode", "bilstm", "go_backwards", "forward", "backward", "양방향"),
+    "return_state": (
+        "cell_state", "hidden_state", "hidden", "state", "states", "initial_state", "은닉 상태", "셀 상태",
+        "초기 상태", "상태",
+    ),
+    "shapes": ("batch", "timesteps", "time_step", "features", "형태", "시점", "특성", "배치"),
     "stateful": ("reset_state", "reset_states", "calls"),
     "reset_after": ("gru", "reset"),
-    "inside": ("gate", "gates"),
+    "inside": ("gate", "gates", "forget", "candidate", "게이트", "후보"),
+    "gradients": ("gradient", "vanishing", "기울기"),
+    "korean": ("한국어",),
     "teaching": ("page", "lesson", "classroom", "teacher"),
-    "cells": ("cell", "equations", "equation", "mgu", "peephole", "peepholes", "toml"),
-}
+    "cells": ("cell", "equations", "equation", "mgu", "peephole", "peepholes", "toml", "셀"),
+}  # fmt: skip
 """Other words for a topic: options and parts of a layer, by the page that explains them."""
 
 
 def find(word: str) -> str:
     """Return the topic that a word names, by its name or another word for it; "" if there is none."""
-    name = word.strip().casefold().replace("-", "_").replace(" ", "_")
-    named = (topic for topic in TOPICS if name == topic or name in ALIASES.get(topic, ()))
-    return next(named, "")
+    known = {
+        fold_name(name.replace(" ", "")): topic
+        for topic in TOPICS
+        for name in (topic, *ALIASES.get(topic, ()))
+    }
+    return known.get(fold_name(word.replace(" ", "")), "")
 
 
 def read(topic: str, lang: str) -> str:

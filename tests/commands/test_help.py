@@ -48,6 +48,9 @@ def test_a_near_miss_is_suggested(rnncli: Run) -> None:
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == "rnncli: there is no page 'maks'.\nDid you mean rnncli help masks?\n"
     assert "rnncli help lists all pages." in rnncli("help", "quux").stderr
+    assert rnncli("help", "hiden", "state").stderr == (
+        "rnncli: there is no page 'hiden state'.\nDid you mean rnncli help hidden_state?\n"
+    )
 
 
 @pytest.mark.parametrize("topic", handbook.TOPICS)
@@ -99,13 +102,23 @@ def test_another_word_for_a_topic_shows_its_page(rnncli: Run) -> None:
     pages = {
         "mask": "masks",
         "merge_mode": "bidirectional",
-        "units": "return_sequences",
+        "units": "basics",
+        "rnn": "basics",
+        "lstm": "basics",
+        "kernel": "basics",
+        "순환": "basics",
+        "hidden": "return_state",
         "cell_state": "return_state",
+        "cell state": "return_state",
+        "셀 상태": "return_state",
+        "셀상태": "return_state",
+        "마스크": "masks",
         "cell": "cells",
         "peephole": "cells",
     }
     for word, page in pages.items():
         assert rnncli("help", word).stdout == rnncli("help", page).stdout != ""
+        assert rnncli("help", *word.split()).stdout == rnncli("help", word).stdout
     others = {word for words in handbook.ALIASES.values() for word in words}
     assert set(handbook.ALIASES) <= set(handbook.TOPICS)
     assert not others & {*handbook.TOPICS, *catalog.names()}
