@@ -119,7 +119,7 @@ def show_text(text: str) -> None:
 def lay_out(text: str, width: int, *, color: bool) -> str:
     """Return a page of Markdown laid out for a terminal."""
     from rich.console import Console
-    from rich.markdown import CodeBlock, Heading, Markdown
+    from rich.markdown import CodeBlock, Heading, Markdown, TableElement
     from rich.syntax import Syntax
     from rich.text import Text
     from rich.theme import Theme
@@ -129,16 +129,29 @@ def lay_out(text: str, width: int, *, color: bool) -> str:
             yield Text("")
             yield Text(self.text.plain, "bold" if self.tag == "h1" else "bold cyan")
 
-    class WideCode(CodeBlock):  # Rich's has a margin, where a table of 80 columns would break
+    class WideCode(CodeBlock):
+        """Code in lines as they are: broken, a line would be copied as two commands."""
+
         def __rich_console__(self, console: Any, options: Any) -> Iterator[Any]:
-            code = self.text.plain.rstrip()
-            yield Syntax(code, self.lexer_name, theme=self.theme, word_wrap=True, padding=(1, 0))
+            code = Syntax("", self.lexer_name, theme=self.theme).highlight(self.text.plain.rstrip())
+            code.no_wrap, code.overflow = True, "ignore"
+            yield from (Text(""), code, Text(""))
+
+    class WholeTable(TableElement):
+        """A table without ellipses: Rich counts the blank behind a full line of wide characters."""
+
+        def __rich_console__(self, console: Any, options: Any) -> Iterator[Any]:
+            for table in super().__rich_console__(console, options):
+                for column in table.columns:
+                    column.overflow = "fold"
+                yield table
 
     class TerminalMarkdown(Markdown):
         elements: ClassVar[dict[str, Any]] = {
             **Markdown.elements,
             "heading_open": PlainHeading,
             "fence": WideCode,
+            "table_open": WholeTable,
         }
 
     console = Console(
@@ -148,7 +161,7 @@ def lay_out(text: str, width: int, *, color: bool) -> str:
         theme=Theme({"markdown.code": "cyan"}),
     )
     with console.capture() as captured:
-        console.print(TerminalMarkdown(text, code_theme="ansi_light"))
+        console.print(TerminalMarkdown(text, code_theme="ansi_light"), crop=False)
     return captured.get()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -64,11 +65,21 @@ def test_a_page_fits_a_narrow_terminal(topic: str) -> None:
 
 
 @pytest.mark.parametrize("topic", handbook.TOPICS)
-def test_a_table_of_a_page_keeps_its_rows(topic: str) -> None:
-    page = handbook.read(topic, "en")
-    for block in re.findall(r"```\w*\n(.*?)```", page, re.DOTALL):
-        rows = {row for row in block.splitlines() if row and len(row) <= 80}
-        assert rows <= {row.rstrip() for row in lay_out(page, 80, color=False).splitlines()}
+@pytest.mark.parametrize("lang", ["en", "ko"])
+def test_lines_of_code_are_whole(topic: str, lang: str) -> None:
+    """Broken at the edge of a terminal, a line would be copied as two commands."""
+    page = handbook.read(topic, lang)
+    for block, width in product(re.findall(r"```\w*\n(.*?)```", page, re.DOTALL), (120, 80, 40)):
+        shown = {row.rstrip() for row in lay_out(page, width, color=False).splitlines()}
+        assert {row.rstrip() for row in block.splitlines() if row} <= shown
+
+
+@pytest.mark.parametrize("width", [60, 40])
+def test_a_table_keeps_every_word(width: int) -> None:
+    for topic in handbook.TOPICS:
+        page = handbook.read(topic, "ko")
+        lines = lay_out(page, width, color=False)
+        assert lines.count("…") == page.count("…"), topic
 
 
 def test_a_terminal_shows_it_in_its_pager() -> None:
