@@ -142,7 +142,7 @@ def lay_out(text: str, width: int, *, color: bool) -> str:
 
         def __rich_console__(self, console: Any, options: Any) -> Iterator[Any]:
             for table in super().__rich_console__(console, options):
-                for column in table.columns:
+                for column in getattr(table, "columns", ()):
                     column.overflow = "fold"
                 yield table
 

@@ -56,9 +56,9 @@ class Rule(NamedTuple):
         if self.kind == "rows":
             inside = all(-self.steps <= index < self.steps for index in numbers)
             return inside and {int(index) % self.steps for index in numbers} == set(self.right)
-        margin = 0.01 if self.kind == "decimal" else 0
-        return len(numbers) == len(self.right) and all(
-            abs(number - float(right)) <= margin for number, right in zip(numbers, self.right, strict=True)
+        margin, right = 0.01 if self.kind == "decimal" else 0, [float(size) for size in self.right]
+        return len(numbers) == len(right) and all(
+            abs(number - wanted) <= margin for number, wanted in zip(numbers, right, strict=True)
         )
 
     def _read_numbers(self, text: str) -> list[float]:
@@ -75,8 +75,12 @@ class Rule(NamedTuple):
 
     def document(self) -> dict[str, Any]:
         """Return the rule as the page takes it, with the words that it needs."""
-        words = {"rows": {"ordinals": ORDINALS}, "letters": {"shown": SHOWN}}
-        return {**self._asdict(), **words.get(self.kind, {}), "fillers": FILLERS.get(self.kind, "")}
+        return {
+            **self._asdict(),
+            **({"ordinals": ORDINALS} if self.kind == "rows" else {}),
+            **({"shown": SHOWN} if self.kind == "letters" else {}),
+            "fillers": FILLERS.get(self.kind, ""),
+        }
 
 
 def _numbers(text: str) -> list[float]:
