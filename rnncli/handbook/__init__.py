@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
-
-from rnncli.errors import fold_name
 
 SECTIONS = {
     "Start here": ("basics",),
@@ -46,12 +45,13 @@ ALIASES = {
 
 def find(word: str) -> str:
     """Return the topic that a word names, by its name or another word for it; "" if there is none."""
-    known = {
-        fold_name(name.replace(" ", "")): topic
-        for topic in TOPICS
-        for name in (topic, *ALIASES.get(topic, ()))
-    }
-    return known.get(fold_name(word.replace(" ", "")), "")
+    known = {_fold(name): topic for topic in TOPICS for name in (topic, *ALIASES.get(topic, ()))}
+    return known.get(_fold(word), "")
+
+
+def _fold(word: str) -> str:
+    """Return a word without what people write differently: `셀상태` for `셀 상태`, `mask-zero`."""
+    return re.sub(r"[\s_-]", "", word.casefold())
 
 
 def read(topic: str, lang: str) -> str:
