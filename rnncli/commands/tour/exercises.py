@@ -81,7 +81,7 @@ def make_output_shape(random: Random, view: View) -> DrawnTask:
     output = specs.from_flags([layer], {}).outputs(shape)[0].shape
     reasons = {
         "why rows": "return_sequences" in layer,
-        "why no rows": "return_sequences" not in layer,
+        "why last": "return_sequences" not in layer,
         "why sum": "'sum'" in layer,
         "why concat": layer != inner and "'sum'" not in layer,
         "why return_state": "return_state" in layer,
