@@ -262,7 +262,8 @@ class ExerciseAnswer(Answer):
     def check(self, lang: str) -> str:
         """Return the command that checks an answer."""
         form = shlex.quote(self.exercise.form[lang])
-        return f"rnncli tour --exercise {self.exercise.number} --seed {self.seed} --answer {form}"
+        command = f"rnncli tour --exercise {self.exercise.number} --seed {self.seed} --answer {form}"
+        return f"{command} --lang ko" if lang == "ko" else command
 
     def fault(self, answer: str, lang: str) -> RnncliError | None:
         """Return what is wrong with an answer, and a hint, or that it cannot be read; None if it is right."""

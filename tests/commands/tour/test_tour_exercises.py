@@ -327,7 +327,10 @@ def test_a_terminal_asks_for_the_answer() -> None:
         terminal.until("Enter만 누르세요): ")
         terminal.write("\n")
         shown, code = terminal.end()
-        assert (code, shown.splitlines()[-1]) == (0, "rnncli tour --exercise 3 --seed 5 --answer 12345")
+        assert (code, shown.splitlines()[-1]) == (
+            0,
+            "rnncli tour --exercise 3 --seed 5 --answer 12345 --lang ko",
+        )
 
 
 def test_no_exercise_loads_a_framework() -> None:
