@@ -101,7 +101,8 @@ def run(
     result = compute.join_results(computed.results, computed.batch)
     answer, verified = verify_and_select(computed, result, limits, names, budget, stats=stats)
     remarks = (*computed.remarks, *verified.remarks)
-    answer, remarks = passed(checks.reply(answer, remarks, verified.disagreeing))
+    passage = subject.passage(computed.cases)
+    answer, remarks = passed(checks.reply(answer, remarks, verified.disagreeing, passage))
     figures = {str(label): numbers for label, numbers in answer.stats.items()}
     return Result.of(answer.result, stats=figures, remarks=remarks, view=view_of(options))
 
@@ -176,8 +177,8 @@ def trace(
     steps = None if step is None else [str(index) for index in several(step)]
     wanted = trace.Selection(steps, several(unit), several(batch), several(gate))
     limits = checks.tolerances if check else None
-    answer, beyond, remarks = trace.compute_answer(ask, limits, wanted, stats=stats)
-    answer, remarks = passed(checks.reply(answer, remarks, beyond))
+    answer, beyond, remarks, passage = trace.compute_answer(ask, limits, wanted, stats=stats)
+    answer, remarks = passed(checks.reply(answer, remarks, beyond, passage))
     return Report("trace", answer.result.specs, answer.loops, answer, remarks, view_of(options))
 
 

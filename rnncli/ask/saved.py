@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, cast
 
@@ -23,12 +23,13 @@ from rnncli.errors import (
 )
 from rnncli.inputs.arrange import ArrangeOptions, names_by_axis
 from rnncli.inputs.source import find_source, split_layers
-from rnncli.models import CasePair, SavedModel, call
+from rnncli.models import CasePair, Passed, SavedModel, call
 from rnncli.options import first_given
 from rnncli.result import Label, NamedTensor, Result
 
 if TYPE_CHECKING:
     from rnncli.ask.lines import InputLine, Lines
+    from rnncli.ask.passage import Passage
     from rnncli.ask.returned import Returned
     from rnncli.compute.compare import TolerancePair
     from rnncli.layers.case import Case
@@ -197,6 +198,22 @@ class Saved(Subject):
         text = "{file}: the model returns the output of {names}; {--all-layers:on} shows every layer"
         note = Message(text, file=self.model.file, names=format_names(hidden))
         return computed._replace(remarks=(*computed.remarks, note))
+
+    def passage(self, cases: Mapping[str, Case]) -> Passage:
+        """Return the inputs of the model, and all its layers."""
+        from rnncli.ask.passage import Passage, pass_graph
+        from rnncli.models.graph import Graph
+
+        model_call, graph = self._own_call, self.model.contents
+        if not isinstance(graph, Graph):
+            return super().passage(cases)
+        whole = model_call._replace(model=self.model.with_names(()))
+
+        def layers() -> Sequence[Passed]:
+            result = call.compute_tensors(whole, self.ask.engine, everything=True).result
+            return list(pass_graph(graph, model_call.inputs, result.outputs))
+
+        return Passage(model_call.inputs, layers)
 
     @property
     def follows(self) -> bool:

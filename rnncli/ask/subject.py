@@ -16,6 +16,7 @@ from rnncli.errors import Message, Text
 
 if TYPE_CHECKING:
     from rnncli.ask.lines import Lines
+    from rnncli.ask.passage import Passage
     from rnncli.ask.returned import Returned
     from rnncli.compute.compare import TolerancePair
     from rnncli.layers.case import Case
@@ -209,6 +210,15 @@ class Subject(ABC):
     @abstractmethod
     def compute(self, budget: int | None = None) -> Computed:
         """Return what the subject returns.  budget: bytes for one chunk; None for the default."""
+
+    def passage(self, cases: "Mapping[str, Case]") -> "Passage":
+        """Return the inputs and the layers that numbers went through.  cases: by what names begin with."""
+        from rnncli.ask.passage import Passage, pass_case
+
+        case = next(iter(cases.values()))
+        return Passage(
+            {"": case.inputs}, lambda: [layer for pair in cases.items() for layer in pass_case(*pair)]
+        )
 
     @property
     def follows(self) -> bool:

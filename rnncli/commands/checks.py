@@ -15,6 +15,7 @@ from rnncli.show import formats as output_formats
 
 if TYPE_CHECKING:
     from rnncli.ask import Ask, Remarks
+    from rnncli.ask.passage import Passage
     from rnncli.compute.compare import (
         TensorDifference,
         Tolerance,  # help must not load it
@@ -222,10 +223,12 @@ class ResultChecks(NamedTuple):
     fail_on_nan: bool
     hidden_in: tuple[str, ...] = ()
 
-    def reply(self, answer: Checked, remarks: Remarks, disagreeing: Sequence[str]) -> Reply[Checked]:
+    def reply(
+        self, answer: Checked, remarks: Remarks, disagreeing: Sequence[str], passage: Passage
+    ) -> Reply[Checked]:
         """Return the answer, with the error of the first check that it does not pass.
 
-        disagreeing: the tensors beyond the tolerances of --check.
+        disagreeing: the tensors beyond the tolerances of --check.  passage: what made the answer.
         """
         from rnncli.show.answer import Reply
 
@@ -239,12 +242,10 @@ class ResultChecks(NamedTuple):
             )
         failure = find_disagreement(disagreeing, answer.result, self.tolerances) or find_difference(stored)
         if failure is None and self.fail_on_nan and (place := answer.first_nan()) is not None:
-            failure = DisagreementError(
-                "the output contains NaN, first in {place}.",
-                "Look for a NaN or a very large number in the input and the weights.",
-                place=place,
-            )
-        return Reply(answer, (*remarks, *hidden, *left), failure)
+            advice = "Look for a NaN or a very large number in the input and the weights."
+            failure = DisagreementError(passage.explain(place), advice)
+        nan = passage.note_inputs() if self.fail_on_nan else ()
+        return Reply(answer, (*remarks, *nan, *hidden, *left), failure)
 
 
 def require_purpose(atol: object, rtol: object, *, check: bool, expect: object, hold: object) -> None:

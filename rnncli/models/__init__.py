@@ -104,6 +104,14 @@ class CasePair(NamedTuple):
     display: Case
 
 
+class Passed(NamedTuple):
+    """A layer that numbers went through, and whether all that it got, and all that it returned, is finite."""
+
+    name: Text
+    has_finite_input: bool
+    has_finite_output: bool
+
+
 class GivenBeside(NamedTuple):
     """What is given beside the inputs of a file without a graph.
 

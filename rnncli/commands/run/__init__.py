@@ -79,7 +79,8 @@ def answer_batch(flags: RunRequest) -> Reply[Any]:
         computed, result, limits, flags.select, flags.budget, stats=flags.stats
     )
     every = checks.ResultChecks(tolerances, flags.output.format_name, expected, flags.fail_on_nan)
-    return every.reply(answer, (*computed.remarks, *verified.remarks), verified.disagreeing)
+    remarks = (*computed.remarks, *verified.remarks)
+    return every.reply(answer, remarks, verified.disagreeing, subject.passage(computed.cases))
 
 
 def verify_and_select(

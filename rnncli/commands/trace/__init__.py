@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from rnncli.ask import Ask, Remarks
+    from rnncli.ask.passage import Passage
     from rnncli.commands.trace.answer import TraceAnswer
     from rnncli.compute.compare import TolerancePair
     from rnncli.show.answer import Reply
@@ -50,9 +51,10 @@ def trace(
     require_steps(ask.engine)
     expected = read_expectation(expect, ask, require_names=True)
     selection = Selection(step, unit, batch, gate)
-    answer, disagreeing, remarks = compute_answer(ask, tolerances if check else None, selection, stats=stats)
+    limits = tolerances if check else None
+    answer, disagreeing, remarks, passage = compute_answer(ask, limits, selection, stats=stats)
     checks = ResultChecks(tolerances, output.format_name, expected, fail_on_nan, hidden_in=("ndjson",))
-    return checks.reply(answer, remarks, disagreeing)
+    return checks.reply(answer, remarks, disagreeing, passage)
 
 
 class Selection(NamedTuple):
@@ -66,8 +68,8 @@ class Selection(NamedTuple):
 
 def compute_answer(
     ask: Ask, tolerances: TolerancePair | None, selection: Selection, *, stats: bool
-) -> tuple[TraceAnswer, list[str], Remarks]:
-    """Return the answer, the tensors that differ from Keras's, and remarks.
+) -> tuple[TraceAnswer, list[str], Remarks, Passage]:
+    """Return the answer, the tensors that differ from Keras's, remarks, and what the numbers went through.
 
     tolerances: the tolerances of a check; None without one.
     """
@@ -78,7 +80,8 @@ def compute_answer(
     from rnncli.compute import trace as tracing
     from rnncli.result import join_layers
 
-    parts = subject_of(ask).parts().keep_able(tracing.reason_not_traced)
+    subject = subject_of(ask)
+    parts = subject.parts().keep_able(tracing.reason_not_traced)
     wide = [use._replace(case=tracing.with_all_outputs(use.case)) for use in parts.uses]
     results = {use.layer: tracing.trace(use.case) for use in wide}
     joined = join_layers(results, parts.head) if parts.head else next(iter(results.values()))
@@ -86,4 +89,5 @@ def compute_answer(
     specs = tuple(spec for use in parts.uses for spec in use.case.stack)
     kept = tracing.narrow(tracing.list_loops(verified.result), tracing.TraceSelection(*selection))
     answer = TraceAnswer(replace(verified.result, specs=specs), kept, stats_of(kept) if stats else {})
-    return answer, list(verified.disagreeing), (*parts.remarks, *verified.remarks)
+    passage = subject.passage({use.layer: use.case for use in parts.uses})
+    return answer, list(verified.disagreeing), (*parts.remarks, *verified.remarks), passage
