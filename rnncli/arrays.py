@@ -183,19 +183,3 @@ def _map(array: Any) -> mmap.mmap | None:
     while isinstance(array, (np.ndarray, memoryview)):
         array = array.base if isinstance(array, np.ndarray) else array.obj
     return array if isinstance(array, mmap.mmap) else None
-
-
-def find_first(array: NDArray[Any], holds: Callable[[NDArray[Any]], NDArray[Any]]) -> tuple[int, ...] | None:
-    """Return the index of the first number for which `holds` is true; None for none, and for text."""
-    start = 0
-    for block in blocks(array, BLOCK) if array.dtype.kind in "fc" else ():
-        hits = np.flatnonzero(holds(block))
-        if len(hits):
-            return tuple(map(int, np.unravel_index(start + int(hits[0]), array.shape)))
-        start += block.size
-    return None
-
-
-def is_finite(array: NDArray[Any]) -> bool:
-    """Return whether all numbers are finite; so is text."""
-    return find_first(array, lambda block: ~np.isfinite(block)) is None

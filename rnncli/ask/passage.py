@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from rnncli.arrays import find_first, is_finite
 from rnncli.case import Array
+from rnncli.compute.finite import find_first, is_finite
 from rnncli.errors import Message, Text
 from rnncli.models import Passed
 
