@@ -10,7 +10,7 @@ from rnncli.arrays import BLOCK, blocks
 from rnncli.case import Array
 
 
-def find_first(array: NDArray[Any], holds: Callable[[NDArray[Any]], NDArray[Any]]) -> tuple[int, ...] | None:
+def find_first(array: Array, holds: Callable[[Array], Array]) -> tuple[int, ...] | None:
     """Return the index of the first number for which `holds` is true; None for none, and for text."""
     start = 0
     for block in blocks(array, BLOCK) if array.dtype.kind in "fc" else ():
