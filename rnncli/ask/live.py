@@ -30,6 +30,7 @@ from rnncli.specs.build import build
 if TYPE_CHECKING:
     from rnncli.ask.lines import Lines
     from rnncli.compute.compare import TolerancePair
+    from rnncli.models.every_weight import LayerWeights
     from rnncli.models.summary import Summary
 
 TAKEN = (
@@ -182,6 +183,12 @@ class Live(Subject):
                 notes.append(Message("{name} is left out: {lacks}", name=name, lacks=use.lacks))
         notes += self._agreement(uses).axes_texts()
         return tuple(join((self.live.title, note), ": ") for note in notes)
+
+    def weights(self) -> LayerWeights:
+        """Return the weights of every layer, in Keras's layout; of one if it is named."""
+        from rnncli.models.every_weight import choose_layers
+
+        return choose_layers(self.live.every_weight(), [self.ask.at] if self.ask.at else [])
 
     def choose(self, address: str = "", *, one_call: bool = False) -> Chosen:
         """Return the Case of one layer, with what the framework gave it."""

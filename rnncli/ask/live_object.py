@@ -13,6 +13,7 @@ from rnncli.models.live import unbuilt_config as unbuilt_config
 
 if TYPE_CHECKING:
     from rnncli.ask.request import Ask
+    from rnncli.models.every_weight import LayerWeights
     from rnncli.models.live.recording import Recording
     from rnncli.models.live.weights import HeldWeights
     from rnncli.models.summary import Summary
@@ -35,6 +36,12 @@ class LiveObject:
         from rnncli.models.live.weights import read_weights
 
         return read_weights(self.value)
+
+    def every_weight(self) -> LayerWeights:
+        """Return the weights of every layer, in Keras's layout."""
+        from rnncli.models.live.weights import read_every_weight
+
+        return read_every_weight(self.value)
 
     def record(self, ask: Ask) -> Recording:
         """Return the recording of one call with the input of this Ask."""

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from rnncli.ask.returned import Returned
     from rnncli.compute.compare import TolerancePair
     from rnncli.layers.case import Case
+    from rnncli.models.every_weight import LayerWeights
     from rnncli.models.graph import Graph
     from rnncli.models.summary import Summary
 
@@ -133,6 +134,13 @@ class Saved(Subject):
                     time_first = model.axis_order is not None and not model.axis_order.batch_first
                     return {inputs[0].name: (*shape[1::-1], *shape[2:]) if time_first else shape}
         return {name: array.shape for name, array in self._call(model=model).inputs.items()}
+
+    def weights(self) -> LayerWeights:
+        """Return the weights of every layer, or of the layers after the #, in Keras's layout."""
+        from rnncli.models.every_weight import choose_layers, weights_of
+
+        source = find_source(split_layers(str(self.ask.model))[0])
+        return choose_layers(weights_of(self.model.contents, source), self.model.names)
 
     def choose(self, address: str = "", *, one_call: bool = False) -> Chosen:
         """Return the Case of one layer, with the inputs, mask and states that it gets in the model."""

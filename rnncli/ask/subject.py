@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from rnncli.layers.case import Case
     from rnncli.layers.stack import Stack
     from rnncli.models import LayerUse
+    from rnncli.models.every_weight import LayerWeights
     from rnncli.models.summary import Summary
     from rnncli.result import Label, ModelHead, Result
 
@@ -181,6 +182,10 @@ class Subject(ABC):
     def summary(self) -> "Summary | None":
         """Return every layer of a whole model, without computing; None if `outline` has all there is."""
         return None
+
+    def weights(self) -> "LayerWeights":
+        """Return the weights of every layer of a model, in Keras's layout; {} for described layers."""
+        return {}
 
     @abstractmethod
     def choose(self, address: str = "", *, one_call: bool = False) -> Chosen:

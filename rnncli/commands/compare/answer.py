@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from rnncli.case import Array, format_shape
 from rnncli.commands.checks import format_tolerance
 from rnncli.commands.compare.engine_pairs import RefusedEngine
+from rnncli.commands.compare.weights import ComparedWeights
 from rnncli.compute.compare import TensorDifference, TolerancePair
 from rnncli.errors import Message, Text
 from rnncli.result import Result
 from rnncli.show.answer import Answer, Field, Listing, Records, head, spell
-from rnncli.show.page import Line, Page, Variants, View, line, marks
+from rnncli.show.page import Line, Page, PagePart, Variants, View, line, marks
 from rnncli.show.result_answer import format_difference, head_of, notes_of, title
 
 WIDE = ("name", "pair", "absolute", "relative", "index", "timestep", "verdict/mismatches")
@@ -22,6 +23,13 @@ NARROW = ("name/pair", "absolute/relative", "index/timestep", "verdict")
 MODELS_WIDE = ("pair", "name", "absolute", "relative", "index", "timestep", "verdict/mismatches")
 MODELS_NARROW = ("pair/name", "absolute/index/timestep", "verdict")
 """The columns of the table of two models."""
+WEIGHT_FORMS = (
+    ("first", "second", "absolute", "index", "mismatches"),
+    ("first/second", "absolute/index/mismatches"),
+)
+"""The columns of the table of weights."""
+MOST_WEIGHTS = 10
+"""Weights that differ, in the table without --full."""
 VERDICTS = {"same": "same", "differs": "differs", "shape": "different shape"}
 
 
@@ -118,6 +126,9 @@ FIELDS = (
     Field("verdict", verdict_of, "verdict", _verdict, style=lambda row: "" if row.agrees else "alarm"),
 )
 """What the answer says about a difference."""
+_SIDES = {"first": "weight", "second": "compared with"}
+WEIGHT_FIELDS = tuple(field._replace(heading=_SIDES.get(field.name, field.heading)) for field in FIELDS)
+"""What the table says about the weights of two models."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -199,11 +210,58 @@ class ModelsAnswer(CompareAnswer):
 
     models: the names of both.
     theirs: what the second model returned in the pair at which they part; if they agree, in every pair.
+    weights: of all layers, in pairs.
     """
 
     models: tuple[str, str] = ("", "")
     theirs: Mapping[str, Array] = field(default_factory=dict)
+    weights: ComparedWeights = field(default_factory=ComparedWeights)
     forms = (MODELS_WIDE, MODELS_NARROW)
+
+    @property
+    def disagreeing(self) -> tuple[str, ...]:
+        """The names of the weights and of the tensors that differ."""
+        beyond = (difference.name for difference in self.weights.differences if not difference.agrees)
+        return tuple(dict.fromkeys((*beyond, *super().disagreeing)))
+
+    def document(self, view: View) -> dict[str, Any]:
+        """Return the head, the pairs of weights, the pairs of layers, and weights without a pair."""
+        document = super().document(view)
+        if not self.weights.differences and not any(self.weights.unmatched):
+            return document
+        first = {name: document.pop(name) for name in (*self.head(), "agree")}
+        objects = Listing(FIELDS, self.weights.differences).objects()
+        left = list(map(list, self.weights.unmatched))
+        return {**first, "weights": objects, "unmatched_weights": left, **document}
+
+    def page(self, view: View) -> Page:
+        """Return the weights that differ, the largest difference first, above the table of layers."""
+        page = super().page(view)
+        if not self.weights.differences:
+            return page
+        beyond = [difference for difference in self.weights.differences if not difference.agrees]
+        parts: list[PagePart] = []
+        if beyond:
+            shown = beyond if view.full else beyond[:MOST_WEIGHTS]
+            forms = [(Listing(WEIGHT_FIELDS, shown, form).table(view),) for form in WEIGHT_FORMS]
+            parts.append(Variants(forms))
+        parts += map(line, self._count_weights(view))
+        return page._replace(parts=(*parts, *page.parts))
+
+    def _count_weights(self, view: View) -> Iterator[str]:
+        """Yield how many of the weights differ."""
+        count = len(self.weights.differences)
+        number = sum(not difference.agrees for difference in self.weights.differences)
+        if number:
+            yield view.say("{number} of {count} weights differ", number=number, count=count)
+        elif any(difference.absolute for difference in self.weights.differences):
+            yield view.say("the difference between the weights is rounding ({count} compared)", count=count)
+        else:
+            yield view.say("the weights are exactly the same ({count} compared)", count=count)
+
+    def records(self, view: View) -> Records:
+        """Return one row per pair of weights, then one per pair of layers."""
+        return Listing(FIELDS, (*self.weights.differences, *self.differences)).records()
 
     def head(self) -> dict[str, Any]:
         """Return the models, and the engines that computed them."""

@@ -16,6 +16,7 @@ from rnncli.ask.returned import MAP, Returned, pair_layers
 from rnncli.ask.subject import Subject
 from rnncli.commands import checks
 from rnncli.commands.compare.answer import CompareAnswer, ModelsAnswer, find_largest
+from rnncli.commands.compare.weights import ComparedWeights, compare_weights
 from rnncli.compute.compare import TensorDifference, TolerancePair, measure, require_known
 from rnncli.errors import (
     DisagreementError,
@@ -66,9 +67,11 @@ def compare_models(
     mapping: the layers of the first model by those of the second one.
     Raises UsageError if the layers cannot be told apart, or if none fits.
     """
-    first, second = _return_both(ask, other, mapping)
-    require_known(tolerances, [tensor.name for tensors in first.layers.values() for tensor in tensors])
+    (first, second), subjects = _return_both(ask, other, mapping)
     pairs = pair_layers(first.name, first.kinds, second.name, second.kinds, mapping)
+    weights, unread = _compare_weights(subjects, pairs, tolerances)
+    names = [tensor.name for tensors in first.layers.values() for tensor in tensors]
+    require_known(tolerances, [*names, *(difference.name for difference in weights.differences)])
     differences = tuple(
         _compare_layers(ours, first.layers[ours], theirs, second.layers[theirs], tolerances)
         for ours, theirs in pairs.items()
@@ -86,32 +89,58 @@ def compare_models(
         header,
         differences,
         tolerances,
-        conclusion=_conclude(parting, differences, left),
+        conclusion=_conclude(parting, differences, left, same_weights=weights.agree),
         models=(first.name, second.name),
         theirs=theirs,
+        weights=weights,
     )
     remarks = dict.fromkeys(
-        (*first.remarks, *second.remarks, *_note_left(first, pairs), *_note_left(second, pairs.values()))
+        (
+            *first.remarks,
+            *second.remarks,
+            *_note_left(first.name, first.layers, pairs),
+            *_note_left(second.name, second.layers, pairs.values()),
+            *unread,
+            *_note_left(first.name, weights.unmatched[0]),
+            *_note_left(second.name, weights.unmatched[1]),
+        )
     )
-    failure = None
+    compared = differences if parting is not None else weights.differences
+    failure = checks.find_difference([difference._replace(sides=answer.models) for difference in compared])
     if parting is not None:
-        named = [difference._replace(sides=answer.models) for difference in differences]
-        failure = _advise_port(ask, parting.name, checks.find_difference(named))
+        failure = _advise_port(ask, parting.name, failure)
     return Reply(answer, tuple(remarks), failure)
 
 
-def _return_both(ask: Ask, other: Mapping[str, Any], mapping: Mapping[str, str]) -> tuple[Returned, Returned]:
-    """Return what both models return.  The first one gets the input, unless only its layers follow."""
+def _compare_weights(
+    subjects: tuple[Subject, Subject], pairs: Mapping[str, str], tolerances: TolerancePair
+) -> tuple[ComparedWeights, tuple[Text, ...]]:
+    """Compare the weights of both models; of a model whose weights cannot be read, a note says why."""
+    first, second = subjects
+    try:
+        return compare_weights(first.weights(), second.weights(), pairs, tolerances), ()
+    except RnncliError as error:
+        return ComparedWeights(), (Message("the weights are not compared: {error}", error=error.sentence),)
+
+
+def _return_both(
+    ask: Ask, other: Mapping[str, Any], mapping: Mapping[str, str]
+) -> tuple[tuple[Returned, Returned], tuple[Subject, Subject]]:
+    """Return what both models return, and both models.
+
+    The first one gets the input, unless only its layers follow.
+    """
     first, second = map(_assume, (ask, _ask_like(ask, other)))
     lost = ask.custom_objects is not None and first.ask.custom_objects is second.ask.custom_objects is None
     if lost or (ask.assume is not None and not (first.follows or second.follows)):
         first = subject_of(ask)  # which says what the option is for
     if not first.follows or second.follows:
         leading = first.returned()
-        return leading, second.returned(leading, mapping)
+        return (leading, second.returned(leading, mapping)), (first, second)
     leading = _assume(ask._replace(**{"layer": None, "model": None, "assume": None, **other})).returned()
     following = _assume(_ask_like(ask, {"model": ask.model}))
-    return following.returned(leading, {ours: theirs for theirs, ours in mapping.items()}), leading
+    followed = following.returned(leading, {ours: theirs for theirs, ours in mapping.items()})
+    return (followed, leading), (first, second)
 
 
 def _ask_like(ask: Ask, subject: Mapping[str, Any]) -> Ask:
@@ -143,16 +172,16 @@ def _takes_classes(ask: Ask) -> bool:
         return False
 
 
-def _note_left(model: Returned, paired: Iterable[str]) -> Iterator[Text]:
-    """Yield a note on the layers that are in no pair."""
-    names = [name for name in model.layers if name not in {*paired}]
+def _note_left(model: str, names: Iterable[str], paired: Iterable[str] = ()) -> Iterator[Text]:
+    """Yield a note on the layers or weights that are in no pair."""
+    names = [name for name in names if name not in {*paired}]
     if names:
         note = (
             "not compared: {names} (only {owner} has it)"
             if len(names) == 1
             else "not compared: {names} (only {owner} has them)"
         )
-        yield Message(note, names=format_names(names), owner=model.name)
+        yield Message(note, names=format_names(names), owner=model)
 
 
 def _find_left(model: Returned, paired: Iterable[str]) -> dict[str, None]:
@@ -201,7 +230,11 @@ def _align(tensor: NamedTensor, other: NamedTensor) -> Any:
 
 
 def _conclude(
-    parting: TensorDifference | None, differences: Iterable[TensorDifference], left: Iterable[str]
+    parting: TensorDifference | None,
+    differences: Iterable[TensorDifference],
+    left: Iterable[str],
+    *,
+    same_weights: bool,
 ) -> Text:
     """Return where the models part, or how near they are.  left: the layers that were not compared."""
     if parting is not None:
@@ -215,16 +248,18 @@ def _conclude(
             step=parting.step,
         )
     rounding, names = any(difference.absolute for difference in differences), [*left]
-    if names:
-        text = (
-            "the difference between the compared layers is rounding; not compared: {names}"
-            if rounding
-            else "the compared layers return exactly the same numbers; not compared: {names}"
-        )
-        return Message(text, names=format_names(names))
-    if rounding:
+    if same_weights and not names and rounding:
         return Message("the difference between the models is rounding")
-    return Message("the models return exactly the same numbers")
+    if same_weights and not names:
+        return Message("the models return exactly the same numbers")
+    outputs = Message(
+        "the difference between the compared layers is rounding"
+        if rounding
+        else "the compared layers return exactly the same numbers"
+    )
+    if names:
+        outputs = Message("{outputs}; not compared: {names}", outputs=outputs, names=format_names(names))
+    return outputs if same_weights else Message("weights differ; {outputs}", outputs=outputs)
 
 
 def _advise_port(ask: Ask, name: str, error: DisagreementError | None) -> DisagreementError | None:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from rnncli.case import Array
 from rnncli.errors import LayerError, Message
+from rnncli.models.every_weight import LayerWeights, of_modules
 from rnncli.models.graph import Module, Modules, Node
 from rnncli.models.live import find_framework
 
@@ -27,6 +28,33 @@ class HeldWeights(NamedTuple):
 def read_weights(value: Any) -> HeldWeights:
     """Return the weights of a Keras model or layer, or of a PyTorch module."""
     return _read_torch(value) if find_framework(value) == "torch" else _read_keras(value)
+
+
+def read_every_weight(value: Any) -> LayerWeights:
+    """Return every weight of the object by layer, in Keras's layout, running averages among them."""
+    held = read_weights(value).contents
+    if find_framework(value) == "torch":
+        from rnncli.models.live.torch_calls import to_array
+
+        tensors = {**dict(value.named_parameters()), **dict(value.named_buffers())}
+        recurrent = {name for name, _ in value.named_parameters() if name not in held.other_shapes}
+        numbers = {name: to_array(item) for name, item in tensors.items() if name not in recurrent}
+        return of_modules(
+            held, {name: a for name, a in numbers.items() if a is not None and a.dtype.kind == "f"}
+        )
+    from rnncli.models.live.keras_held import find_layers
+    from rnncli.models.live.keras_state import tensor_of, to_numpy
+
+    layers: LayerWeights = {node.name: dict(node.weights) for node in held.recurrent_nodes}
+    every = find_layers(value)
+    used = {id(weight) for item in every if item.is_outermost for weight in item.layer.weights}
+    for item in reversed(every):  # a layer inside another one first
+        for weight in item.layer.weights:
+            if id(weight) not in used:
+                used.add(id(weight))
+                role = weight.path.rpartition("/")[2]
+                layers.setdefault(item.name, {})[role] = to_numpy(tensor_of(weight))
+    return layers
 
 
 def _read_torch(model: Any) -> HeldWeights:

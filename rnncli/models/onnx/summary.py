@@ -40,10 +40,10 @@ def summarize(program: Program, sizes: Mapping[str, Shape]) -> Summary:
     """
     model = runtime.parse(program.content)
     graph = model.graph
-    stored = {name: SimpleNamespace(shape=shape) for name, shape in _iterate_weights(graph)}
+    stored = {name: SimpleNamespace(shape=tuple(tensor.dims)) for name, tensor in iterate_weights(graph)}
     constants = {tensor.name for inner in _graphs(graph) for tensor in inner.initializer}
     makers = {made: node for node in nodes_in(graph) for made in node.output if made}
-    weights = _assign_weights(graph, stored, makers)
+    weights = assign_weights(graph, stored, makers)
     types = _infer_types(model, sizes)
     known = {node.name: node for node in program.nodes}
     counter = WeightCounter()
@@ -86,8 +86,8 @@ def _graphs(graph: Any) -> Iterator[Any]:
             yield from _graphs(inner)
 
 
-def _iterate_weights(graph: Any) -> Iterator[tuple[str, tuple[int, ...]]]:
-    """Yield the constants that are weights, of floats or quantized, with their shapes."""
+def iterate_weights(graph: Any) -> Iterator[tuple[str, Any]]:
+    """Yield the constants that are weights, of floats or quantized, as ONNX's tensors."""
     for inner in _graphs(graph):
         tensors = [(tensor.name, tensor) for tensor in inner.initializer]
         for node in inner.node:
@@ -95,10 +95,10 @@ def _iterate_weights(graph: Any) -> Iterator[tuple[str, tuple[int, ...]]]:
                 tensors += [(node.output[0], entry.t) for entry in node.attribute if entry.type == TENSOR]
         for name, tensor in tensors:
             if tensor.dims and _dtype(tensor.data_type).startswith(COUNTED):
-                yield name, tuple(tensor.dims)
+                yield name, tensor
 
 
-def _assign_weights(graph: Any, stored: Mapping[str, Any], makers: Mapping[str, Any]) -> dict[str, list[str]]:
+def assign_weights(graph: Any, stored: Mapping[str, Any], makers: Mapping[str, Any]) -> dict[str, list[str]]:
     """Return the weights of each node: each at one node, recurrent nodes first.
 
     A weight that other nodes only move on its way to a recurrent node belongs to the recurrent node.

@@ -18,6 +18,7 @@ from rnncli.process.memory import PER_BYTE, ROOM, limit_growth
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from rnncli.case import Array
     from rnncli.inputs.source import Source
     from rnncli.models.graph import Modules
 
@@ -32,6 +33,19 @@ def read(source: Source, layers: Mapping[str, str] = {}) -> Modules:
 
     Raises InputError for a broken file, EngineError without TensorFlow.
     """
+    read = _receive(source, layers)
+    others = {name: SimpleNamespace(shape=tuple(shape)) for name, shape in read["shapes"].items()}
+    return recognize.find_modules(source.name, {**others, **read["arrays"]}, "TensorFlow", layers)
+
+
+def read_numbers(source: Source) -> dict[str, Array]:
+    """Return every variable of floats, by name."""
+    arrays: dict[str, Array] = _receive(source, {"": "*"})["arrays"]
+    return arrays
+
+
+def _receive(source: Source, layers: Mapping[str, str]) -> Any:
+    """Return the shapes of all variables, and the arrays of those that may belong to these layers."""
     prefix = foreign.checkpoint_of(cast("Path", source.path))
     assert prefix is not None  # as `detect_kind` found
     with inside(source.name, EngineError):
@@ -42,11 +56,9 @@ def read(source: Source, layers: Mapping[str, str] = {}) -> Modules:
             with child_process.run_in_new_process(
                 work, request, seconds, "TensorFlow", TF_CPP_MIN_LOG_LEVEL="3"
             ) as answer_of:
-                read = transfer.receive(answer_of, ROOM + PER_BYTE * size)
+                return transfer.receive(answer_of, ROOM + PER_BYTE * size)
         except child_process.IncompleteOutputError as error:
             raise InputError("{error}.", "Write it again.", error=error.args[0]) from None
-    others = {name: SimpleNamespace(shape=tuple(shape)) for name, shape in read["shapes"].items()}
-    return recognize.find_modules(source.name, {**others, **read["arrays"]}, "TensorFlow", layers)
 
 
 def answer(request: bytes, file: BinaryIO) -> None:

@@ -84,6 +84,12 @@ def read(source: Source) -> Modules:
     return Modules(str(source.name), text, tuple(modules), others)
 
 
+def read_numbers(source: Source) -> dict[str, Array]:
+    """Return every array by its layer and number, `dense/0`."""
+    layers = _iterate_layers(keras_file.read_stored(source))
+    return {f"{saved.name}/{index}": array for saved in layers for index, array in enumerate(saved.arrays)}
+
+
 def _iterate_layers(stored: FileContents) -> Iterator[SavedWeights]:
     """Yield every layer that has weights, in the order of the file."""
     if stored.layers is None:

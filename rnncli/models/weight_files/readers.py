@@ -10,13 +10,15 @@ import codecs
 import io
 import os
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, BinaryIO
+
+import numpy as np
 
 from rnncli.errors import EngineError, InputError, Message, inside, python_command, shorten
 from rnncli.frameworks import name_by_shape
@@ -28,6 +30,7 @@ from rnncli.process.memory import expansion_limit
 from rnncli.process.transfer import LazyArray
 
 if TYPE_CHECKING:
+    from rnncli.case import Array
     from rnncli.inputs.source import Source
     from rnncli.models.graph import Modules
 
@@ -48,8 +51,8 @@ UNPACK = Message(
 )
 """A line that works for the layers and the cells that PyTorch quantizes dynamically."""
 OBJECTS = Message("it contains Python objects, such as a whole model, and only tensors are loaded.")
-DEPTH, AXES = 16, 3
-"""Dicts in dicts that are searched for tensors, and axes of the weights of recurrent layers."""
+DEPTH, AXES, MOST_AXES = 16, 3, 8
+"""Dicts in dicts that are searched for tensors, and axes of the weights of recurrent and of other layers."""
 LONGEST = 1000
 """Maximum length of a tensor's name."""
 SECONDS = 6.0
@@ -90,6 +93,37 @@ def read_torch(source: Source, layers: Mapping[str, str] = {}) -> Modules:
     return recognize.find_modules(source.name, tensors, "PyTorch", layers)
 
 
+def read_numbers(source: Source, names: Collection[str]) -> dict[str, Array]:
+    """Return the floats among the tensors with these names, which belong to no recurrent layer.
+
+    A tensor with a dtype that NumPy lacks is left out.
+    """
+    from rnncli.models import reading
+    from rnncli.models.weight_files import checkpoint, keras_weights
+
+    kind = reading.detect_kind(source)
+    if kind == "torch":
+        data = source.content(ADVICE)
+        file = str(source.path or "model.pt")
+        with inside(source.name, EngineError):
+            tensors = _read_tensors(data, _unpacked_size(data, file), file, {}, others=frozenset(names))
+    elif kind == "json":
+        tensors = dict(named_arrays.to_weights(formats.load(source, "json")))
+    elif kind == "npz":
+        tensors = formats.load(source, "npz")
+    elif kind == "safetensors":
+        from rnncli.inputs.formats.safetensors import DTYPES, to_array
+
+        entries = _safetensors_entries(source)
+        tensors = {name: to_array(entry) for name, entry in entries if entry["dtype"] in DTYPES}
+    elif kind == "keras":
+        tensors = keras_weights.read_numbers(source)
+    else:
+        tensors = checkpoint.read_numbers(source)
+    found = ((name, tensors.get(name)) for name in names)
+    return {name: array for name, array in found if isinstance(array, np.ndarray) and array.dtype.kind == "f"}
+
+
 def _unpacked_size(data: bytes, path: str) -> int:
     """Return the bytes of the file without compression.
 
@@ -119,17 +153,19 @@ def _target(path: str) -> str:
     return f"{Path(path).stem}-weights.pt"
 
 
-def _read_tensors(data: bytes, unpacked: int, path: str, layers: Mapping[str, str]) -> dict[str, Any]:
+def _read_tensors(
+    data: bytes, unpacked: int, path: str, layers: Mapping[str, str], others: Collection[str] = ()
+) -> dict[str, Any]:
     """Return every tensor by name; the names of dicts become a prefix if several dicts hold layers.
 
     A tensor that belongs to no recurrent layer, or has an unknown dtype, is only a shape.
-    unpacked: bytes of the file without compression.
+    unpacked: bytes of the file without compression.  others: names of tensors whose numbers are wanted, too.
     Raises ImportError without PyTorch; InputError if the file is not a state dict.
     """
     _import_all()
 
     def work(file: BinaryIO) -> None:
-        transfer.send(file, lambda: _find_tensors(data, path, layers))
+        transfer.send(file, lambda: _find_tensors(data, path, layers, others))
 
     try:
         seconds, memory = SECONDS + len(data) / SPEED, SPACE + unpacked + 2 * len(data)
@@ -152,8 +188,10 @@ def _import_all() -> None:
     codecs.lookup("latin-1")  # in which NumPy's numbers are pickled
 
 
-def _find_tensors(data: bytes, path: str, layers: Mapping[str, str]) -> list[tuple[str, Any]]:
-    """Return, in the child, the numbers of every tensor, or only its shape."""
+def _find_tensors(
+    data: bytes, path: str, layers: Mapping[str, str], others: Collection[str]
+) -> list[tuple[str, Any]]:
+    """Return, in the child, the numbers of every tensor, or only its shape.  others: see `_read_tensors`."""
     whole = _load(data)
     tensors = _name_tensors(whole)
     for key, tensor in tensors.items():
@@ -167,7 +205,9 @@ def _find_tensors(data: bytes, path: str, layers: Mapping[str, str]) -> list[tup
                 command=python_command(DEQUANTIZE, path, _target(path)),
             )
     dtypes = {
-        key: _find_dtype(tensor) for key, tensor in tensors.items() if recognize.is_recurrent(key, layers)
+        key: _find_dtype(tensor, MOST_AXES if key in others else AXES)
+        for key, tensor in tensors.items()
+        if key in others or recognize.is_recurrent(key, layers)
     }
     arrays = {
         key: LazyArray(dtype, tensors[key].shape, partial(_to_array, tensors[key]))
@@ -279,11 +319,11 @@ def _walk(value: Any, path: str, above: tuple[Any, ...]) -> Iterator[tuple[str, 
             yield path, str(key), item
 
 
-def _find_dtype(tensor: Any) -> str | None:
+def _find_dtype(tensor: Any, most_axes: int) -> str | None:
     """Return the dtype of NumPy; bfloat16, which NumPy lacks, is read as float32.  None for other tensors."""
     import torch
 
-    if tensor.layout is not torch.strided or tensor.is_quantized or tensor.dim() > AXES:
+    if tensor.layout is not torch.strided or tensor.is_quantized or tensor.dim() > most_axes:
         return None
     known = {torch.float16: "<f2", torch.bfloat16: "<f4", torch.float32: "<f4", torch.float64: "<f8"}
     return known.get(tensor.dtype)
@@ -332,11 +372,9 @@ def read_safetensors(source: Source, layers: Mapping[str, str] = {}) -> Modules:
 
     A tensor that belongs to no recurrent layer, or has a dtype or a shape that NumPy lacks, is only a shape.
     """
-    from rnncli.inputs.formats.safetensors import DTYPES, read_tensors, to_array
+    from rnncli.inputs.formats.safetensors import DTYPES, to_array
 
-    save = Message("Write it with safetensors.torch.save_file(model.state_dict(), 'model.safetensors').")
-    with inside(source.name):
-        entries = read_tensors(source, save)
+    entries = _safetensors_entries(source)
     tensors: dict[str, Any] = {}
     for name, entry in entries:
         tensors[name] = SimpleNamespace(shape=tuple(entry["shape"]))
@@ -344,3 +382,11 @@ def read_safetensors(source: Source, layers: Mapping[str, str] = {}) -> Modules:
             with suppress(ValueError):  # a shape that NumPy does not have
                 tensors[name] = to_array(entry)
     return recognize.find_modules(source.name, tensors, layers=layers)
+
+
+def _safetensors_entries(source: Source) -> list[tuple[str, Mapping[str, Any]]]:
+    from rnncli.inputs.formats.safetensors import read_tensors
+
+    save = Message("Write it with safetensors.torch.save_file(model.state_dict(), 'model.safetensors').")
+    with inside(source.name):
+        return read_tensors(source, save)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import dataclasses
 import json
 import shlex
+import warnings
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from command import Run
 from looks import check_looks
 
@@ -111,7 +113,6 @@ def test_a_first_difference_in_time_is_found(folder: Path) -> None:
 
 
 def test_masked_steps_count_as_equal(tmp_path: Path, folder: Path) -> None:
-    torch = pytest.importorskip("torch")
     import keras
 
     layer = keras.layers.LSTM(4, return_sequences=True, name="lstm")
@@ -132,7 +133,6 @@ def test_masked_steps_count_as_equal(tmp_path: Path, folder: Path) -> None:
 
 @pytest.mark.filterwarnings("ignore")  # of the exporter
 def test_one_model_in_two_frameworks(tmp_path: Path, rnncli: Run) -> None:
-    torch = pytest.importorskip("torch")
     pytest.importorskip("onnxruntime")
     torch.manual_seed(0)
     module = torch.nn.LSTM(5, 4, num_layers=2, batch_first=True)
@@ -157,7 +157,6 @@ def test_one_model_in_two_frameworks(tmp_path: Path, rnncli: Run) -> None:
 @pytest.mark.filterwarnings("ignore")  # of the exporter
 def test_modules_of_a_file_without_a_graph_get_what_their_pairs_get(tmp_path: Path, rnncli: Run) -> None:
     """Such a file does not say that the decoder reads what the encoder returned."""
-    torch = pytest.importorskip("torch")
     pytest.importorskip("onnxruntime")
 
     class Network(torch.nn.Module):  # type: ignore[misc, name-defined]
@@ -190,7 +189,6 @@ def test_modules_of_a_file_without_a_graph_get_what_their_pairs_get(tmp_path: Pa
 
 
 def test_alike_layers_are_paired_by_names_or_by_hand(tmp_path: Path, rnncli: Run) -> None:
-    torch = pytest.importorskip("torch")
     torch.manual_seed(0)
     layers = {name: torch.nn.GRU(5, 4) for name in ("left", "right")}
     torch.save(torch.nn.ModuleDict(layers).state_dict(), tmp_path / "a.pt")
@@ -247,8 +245,11 @@ def test_outputs_that_are_not_compared_are_named(tmp_path: Path, rnncli: Run) ->
         model.save(tmp_path / file)
     np.save(tmp_path / "x.npy", INPUTS)
     first, second = (str(tmp_path / file) for file in ("a.keras", "b.keras"))
-    found = rows(rnncli, str(tmp_path / "x.npy"), "--model", first, "--with", second)
+    found = rows(rnncli, str(tmp_path / "x.npy"), "--model", first, "--with", second, code=1)
     said = "the compared layers return exactly the same numbers; not compared: head"
+    assert found["conclusion"] == f"weights differ; {said}"
+    assert [one["name"] for one in found["weights"] if one["verdict"] == "differs"] == ["head/bias"]
+    found = rows(rnncli, str(tmp_path / "x.npy"), "--model", first, "--with", first)
     assert found["conclusion"] == said
     words = ("--model", f"{first}#head", "--with", f"{second}#head")
     named = rows(rnncli, str(tmp_path / "x.npy"), *words, code=1)
@@ -293,3 +294,115 @@ def test_two_models_look_as_they_did(folder: Path) -> None:
     assert isinstance(answer, ModelsAnswer)
     answer = dataclasses.replace(answer, models=("a.keras", "c.keras"))
     check_looks("compare", "models", answer, ("json",))
+
+
+def state_of_pytorch() -> Any:
+    """The weights of a module of which only the GRU is computed."""
+    torch.manual_seed(0)
+    layers: dict[str, Any] = {
+        "table": torch.nn.Embedding(7, 5),
+        "conv": torch.nn.Conv2d(1, 2, 3),
+        "rnn": torch.nn.GRU(5, 4, batch_first=True),
+        "norm": torch.nn.BatchNorm1d(4),
+        "head": torch.nn.Linear(4, 4),
+    }
+    return torch.nn.ModuleDict(layers).state_dict()
+
+
+@pytest.mark.parametrize("suffix", ["pt", "safetensors", "npz"])
+@pytest.mark.parametrize("changed", ["table.weight", "conv.weight", "norm.running_mean", "head.weight"])
+def test_weights_of_layers_that_are_not_computed(
+    suffix: str, changed: str, tmp_path: Path, rnncli: Run
+) -> None:
+    from safetensors.torch import save_file
+
+    state = state_of_pytorch()
+    other = {name: tensor.clone() for name, tensor in state.items()}
+    other[changed].flatten()[1] += 0.25
+    torch.save(state, tmp_path / "a.pt")
+    if suffix == "pt":
+        torch.save(other, tmp_path / "b.pt")
+    elif suffix == "npz":
+        np.savez(tmp_path / "b.npz", **{name: tensor.numpy() for name, tensor in other.items()})
+    else:
+        save_file(other, tmp_path / f"b.{suffix}")
+    np.save(tmp_path / "x.npy", INPUTS)
+    words = (str(tmp_path / "x.npy"), "--model", str(tmp_path / "a.pt"), "--with")
+    found = rows(rnncli, *words, str(tmp_path / f"b.{suffix}"), code=1)
+    layer, _, role = changed.partition(".")
+    keras_names = {"running_mean": "moving_mean", "weight": "embeddings" if layer == "table" else "kernel"}
+    first, *others = found["weights"]
+    assert (first["name"], first["absolute"]) == (f"{layer}/{keras_names[role]}", pytest.approx(0.25))
+    assert first["mismatch"]["count"] == 1
+    assert {one["verdict"] for one in others} == {"same"}
+    assert found["unmatched_weights"] == [[], []]
+    assert found["conclusion"] == "weights differ; the compared layers return exactly the same numbers"
+    assert found["agree"] is False
+    done = rnncli("compare", *words, str(tmp_path / f"b.{suffix}"))
+    assert f"{first['name']} differs: mismatched elements: 1 /" in done.stderr
+    assert done.stdout.index("1 of 12 weights differ") < done.stdout.index("rnn, rnn")
+    assert rows(rnncli, *words, str(tmp_path / f"b.{suffix}"), "--atol", "1")["agree"] is True
+    assert (
+        rows(rnncli, *words, str(tmp_path / f"b.{suffix}"), "--atol", f"{first['name']}=1")["agree"] is True
+    )
+
+
+class Headed(torch.nn.Module):
+    """An LSTM and a head."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rnn, self.out = torch.nn.LSTM(5, 4, batch_first=True), torch.nn.Linear(4, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        last: torch.Tensor = self.out(self.rnn(x)[0][:, -1])
+        return last
+
+
+def test_weights_of_keras_pytorch_and_onnx_in_one_layout(tmp_path: Path, rnncli: Run) -> None:
+    """A head of another name: its kernel is turned round, and paired by its shape."""
+    keras = pytest.importorskip("keras")
+    keras.utils.set_random_seed(1)
+    model = keras.Sequential(
+        [keras.Input((6, 5)), keras.layers.LSTM(4, name="lstm"), keras.layers.Dense(3, name="dense")]
+    )
+    model.save(tmp_path / "a.keras")
+    model.save_weights(tmp_path / "a.weights.h5")
+    from rnncli.frameworks.torch import from_keras
+
+    (kernel, recurrent, bias), (head, head_bias) = (layer.get_weights() for layer in model.layers)
+    roles = from_keras("LSTM", {"kernel": kernel, "recurrent_kernel": recurrent, "bias": bias})
+    state = {f"rnn.{name}_l0": torch.tensor(np.array(array)) for name, array in roles.items()}
+    state |= {"out.weight": torch.tensor(head.T.copy()), "out.bias": torch.tensor(head_bias)}
+    torch.save(state, tmp_path / "a.pt")
+    module = Headed()
+    module.load_state_dict(state)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.onnx.export(module.eval(), (torch.tensor(INPUTS),), tmp_path / "a.onnx", dynamo=False)
+    np.save(tmp_path / "x.npy", INPUTS)
+    words = (str(tmp_path / "x.npy"), "--model", str(tmp_path / "a.keras"), "--with")
+    for file in ("a.weights.h5", "a.onnx", "a.pt"):
+        found = rows(rnncli, *words, str(tmp_path / file))
+        assert len(found["weights"]) == 5, file
+        assert found["unmatched_weights"] == [[], []], file
+    state["out.weight"][2, 1] += 1
+    torch.save(state, tmp_path / "b.pt")
+    first = rows(rnncli, *words, str(tmp_path / "b.pt"), code=1)["weights"][0]
+    assert (first["first"], first["second"], first["index"]) == ("dense/kernel", "out/kernel", [1, 2])
+
+
+def test_weights_without_a_pair_are_listed(folder: Path, tmp_path: Path, rnncli: Run) -> None:
+    """Two more layers of one shape: which of them is the head is no guess."""
+    keras = pytest.importorskip("keras")
+    model = keras.models.load_model(folder / "a.keras")
+    x = model.layers[-2].output
+    keras.Model(model.inputs, [keras.layers.Dense(3, name=name)(x) for name in ("one", "two")]).save(
+        tmp_path / "b.keras"
+    )
+    words = (str(folder / "x.npy"), "--model", f"{folder / 'a.keras'}", "--with", str(tmp_path / "b.keras"))
+    found = rows(rnncli, *words, "--map", "one=head", code=1)
+    assert found["unmatched_weights"] == [[], ["two/kernel", "two/bias"]]
+    assert (
+        "not compared: two/kernel, two/bias (only " in rnncli("compare", *words, "--map", "one=head").stderr
+    )
