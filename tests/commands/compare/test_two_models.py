@@ -137,7 +137,7 @@ def test_one_model_in_two_frameworks(tmp_path: Path, rnncli: Run) -> None:
     torch.manual_seed(0)
     module = torch.nn.LSTM(5, 4, num_layers=2, batch_first=True)
     torch.save(module.state_dict(), tmp_path / "m.pt")
-    names = {"input_names": ["x"], "output_names": ["y", "h", "c"]}
+    names: dict[str, Any] = {"input_names": ["x"], "output_names": ["y", "h", "c"]}
     torch.onnx.export(module, (torch.from_numpy(INPUTS),), tmp_path / "m.onnx", dynamo=False, **names)
     np.save(tmp_path / "x.npy", INPUTS)
     for first, second in (("m.pt", "m.onnx"), ("m.onnx", "m.pt")):
@@ -159,7 +159,7 @@ def test_modules_of_a_file_without_a_graph_get_what_their_pairs_get(tmp_path: Pa
     """Such a file does not say that the decoder reads what the encoder returned."""
     pytest.importorskip("onnxruntime")
 
-    class Network(torch.nn.Module):  # type: ignore[misc, name-defined]
+    class Network(torch.nn.Module):
         def __init__(self) -> None:
             super().__init__()
             self.ids = torch.nn.Embedding(7, 5)
