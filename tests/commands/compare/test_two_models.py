@@ -137,8 +137,8 @@ def test_one_model_in_two_frameworks(tmp_path: Path, rnncli: Run) -> None:
     torch.manual_seed(0)
     module = torch.nn.LSTM(5, 4, num_layers=2, batch_first=True)
     torch.save(module.state_dict(), tmp_path / "m.pt")
-    names: dict[str, Any] = {"input_names": ["x"], "output_names": ["y", "h", "c"]}
-    torch.onnx.export(module, (torch.from_numpy(INPUTS),), tmp_path / "m.onnx", dynamo=False, **names)
+    labels: dict[str, Any] = {"input_names": ["x"], "output_names": ["y", "h", "c"]}
+    torch.onnx.export(module, (torch.from_numpy(INPUTS),), tmp_path / "m.onnx", dynamo=False, **labels)
     np.save(tmp_path / "x.npy", INPUTS)
     for first, second in (("m.pt", "m.onnx"), ("m.onnx", "m.pt")):
         files = ("--model", str(tmp_path / first), "--with", str(tmp_path / second))
