@@ -73,7 +73,9 @@ def live_steps() -> list[str]:
     """Return the steps whose first command runs a layer once."""
     commands = {step.topics[0]: step.commands[0].split() for step in lesson.steps()}
     return [
-        topic for topic, words in commands.items() if words[1] in ("run", "trace") and "--calls" not in words
+        topic
+        for topic, words in commands.items()
+        if words[1] in ("run", "trace") and "--stateful" not in words
     ]
 
 
