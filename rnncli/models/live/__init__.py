@@ -27,10 +27,10 @@ def find_framework(value: object) -> Framework | None:
     Raises UsageError for a model of tf_keras, which is Keras 2.
     """
     torch, keras = sys.modules.get("torch"), sys.modules.get("keras")
+    if keras is not None and isinstance(value, getattr(keras, "Layer", ())):
+        return "keras"  # on PyTorch also a module of it
     if torch is not None and isinstance(value, torch.nn.Module):
         return "torch"
-    if keras is not None and isinstance(value, getattr(keras, "Layer", ())):
-        return "keras"
     if any(base.__module__.split(".")[0] == "tf_keras" for base in type(value).__mro__[:-1]):
         raise UsageError(
             "{name} is a model of tf_keras, which is Keras 2.",

@@ -1,4 +1,4 @@
-"""The recorder of Keras: calls a model or a layer on TensorFlow, and notes what each recurrent layer got.
+"""The recorder of Keras: calls a model or a layer, and notes what each recurrent layer got.
 
 A wrapper in `vars(layer)["call"]` sees every call of a recurrent layer, and of a cell outside of one.
 """
@@ -19,7 +19,7 @@ from rnncli.layers.plain.time_distributed import entries
 from rnncli.layers.stack import Stack
 from rnncli.models.live.keras_held import Held, choose_targets, find_layers
 from rnncli.models.live.keras_layers import Description, describe, is_cell, is_recurrent
-from rnncli.models.live.keras_state import arrays_in, differ, tensor_of, to_numpy, unchanged
+from rnncli.models.live.keras_state import arrays_in, differ, is_tracing, tensor_of, to_numpy, unchanged
 from rnncli.models.live.recording import (
     RECORDING,
     Call,
@@ -35,6 +35,8 @@ from rnncli.models.live.recording import (
 )
 
 FRAMEWORK = "Keras"
+BACKENDS = ("tensorflow", "torch")
+"""Where a call has numbers; JAX traces functions of its own."""
 
 
 def record(model: Any, given: Any, *, training: bool, at: str | None, beside: Mapping[str, Any]) -> Recording:
@@ -139,29 +141,41 @@ def _require_recordable(model: Any, targets: Sequence[Held], args: Any) -> None:
     """Raise an error for an object or an input that cannot be called once, here, with numbers."""
     import keras
 
-    if keras.backend.backend() != "tensorflow":
+    backend = keras.backend.backend()
+    if backend not in BACKENDS:
         raise EngineError(
-            "Keras runs on {backend} in this process; live objects are recorded on TensorFlow.",
+            "Keras runs on {backend} in this process; live objects are recorded on TensorFlow and PyTorch.",
             "Save the model, model.save('m.keras'), and give the file, or start Python with "
             "KERAS_BACKEND=tensorflow.",
-            backend=keras.backend.backend(),
+            backend=backend,
         )
-    import tensorflow
-
     leaves = keras.tree.flatten(args)
-    if any(isinstance(leaf, keras.KerasTensor) or tensorflow.is_symbolic_tensor(leaf) for leaf in leaves):
+    symbolic = [leaf for leaf in leaves if isinstance(leaf, keras.KerasTensor)]
+    if backend == "tensorflow":
+        import tensorflow
+
+        symbolic += filter(tensorflow.is_symbolic_tensor, leaves)
+        _require_eager(targets)
+    if symbolic:
         raise UsageError("the input is a symbolic tensor, which has no numbers.", "Give an array of numbers.")
-    if not tensorflow.config.functions_run_eagerly():
-        for layer in (layer for target in targets for layer in (*target.owners, target.layer)):
-            if hasattr(layer.call, "get_concrete_function"):
-                raise LayerError(
-                    "{class_name}.call is a tf.function: the calls inside it cannot be seen.",
-                    "Leave @tf.function out, or call tensorflow.config.run_functions_eagerly(True) first.",
-                    class_name=type(layer).__name__,
-                )
     unbuilt = next((target for target in targets if not target.is_built), None)
     if unbuilt is not None and not model.built:
         raise _refuse_unbuilt(unbuilt)
+
+
+def _require_eager(targets: Sequence[Held]) -> None:
+    """Raise LayerError for a layer whose `call` TensorFlow runs as a graph."""
+    import tensorflow
+
+    if tensorflow.config.functions_run_eagerly():
+        return
+    for layer in (layer for target in targets for layer in (*target.owners, target.layer)):
+        if hasattr(layer.call, "get_concrete_function"):
+            raise LayerError(
+                "{class_name}.call is a tf.function: the calls inside it cannot be seen.",
+                "Leave @tf.function out, or call tensorflow.config.run_functions_eagerly(True) first.",
+                class_name=type(layer).__name__,
+            )
 
 
 def _refuse_unbuilt(target: Held) -> LayerError:
@@ -199,6 +213,7 @@ class _Recorder:
 
     seen: the ids of the layers that were called.
     traced: the names of layers that were called while TensorFlow traced a function.
+    own: the ids of layers whose `call` was set on themselves, not on their class.
     refusal: the error for a layer that the call would have built.
     weights: copies by the id of the layer, with the tensors that they are copies of.
     """
@@ -208,6 +223,7 @@ class _Recorder:
         self.calls: list[Call] = []
         self.seen: set[int] = set()
         self.traced: dict[str, None] = {}
+        self.own: set[int] = set()
         self.refusal: LayerError | None = None
         self.is_inside = False
         self.thread = get_ident()
@@ -248,15 +264,16 @@ class _Recorder:
         return build
 
     def _wrap_call(self, held: Held) -> Callable[..., Any]:
-        import tensorflow
-
         original = held.layer.call
+        is_own = getattr(vars(held.layer).get("call"), "is_own", "call" in vars(held.layer))
+        if is_own:
+            self.own.add(id(held.layer))
         signature = inspect.signature(original)
 
         def call(*args: Any, **kwargs: Any) -> Any:
             if get_ident() != self.thread:
                 return original(*args, **kwargs)
-            if not tensorflow.executing_eagerly():
+            if is_tracing():
                 self.traced[held.name] = None
                 return original(*args, **kwargs)
             self.seen.add(id(held.layer))
@@ -271,7 +288,9 @@ class _Recorder:
             self.calls.append(_complete(before, held.layer, stack, returned))
             return returned
 
-        return update_wrapper(call, original)
+        update_wrapper(call, original)
+        vars(call)["is_own"] = is_own  # for a recording inside this one
+        return call
 
     def _read(self, held: Held, arguments: Mapping[str, Any]) -> tuple[Call, Stack | None]:
         """Return a call as it begins, without its outputs, and the layer as rnncli computes it, if it can."""
@@ -290,7 +309,7 @@ class _Recorder:
         if inputs is not None and is_recurrent(layer):
             key = id(core), inputs.shape[1:], bool(arguments.get("training"))
             if key not in self.descriptions:
-                self.descriptions[key] = describe(core, inputs.shape, training=key[-1])
+                self.descriptions[key] = describe(core, inputs.shape, training=key[-1], own=self.own)
             description = self.descriptions[key]
         call = Call(
             name=held.name,

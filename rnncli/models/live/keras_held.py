@@ -13,7 +13,7 @@ from rnncli.frameworks import default_name
 from rnncli.models.live.keras_layers import is_recurrent
 from rnncli.models.live.recording import PLAIN, refuse_at, without_use
 
-_TRACKED = ("_layers", "_functional")
+_TRACKED = ("_layers", "_functional", "_modules")
 """Attributes in which Keras keeps layers that have another attribute, too."""
 
 
@@ -75,7 +75,8 @@ def _children(layer: Any) -> Iterator[tuple[str, Any]]:
 
     if isinstance(layer, (keras.Function, keras.Sequential)):
         yield from ((inner.name, inner) for inner in layer.layers)
-    for name, value in list(vars(layer).items()):
+    attributes = {**vars(layer), **vars(layer).get("_modules", {})}  # on PyTorch, layers stand in `_modules`
+    for name, value in attributes.items():
         if name not in _TRACKED and not name.startswith("_self_"):
             yield from _layers_in(name, value)
     yield from ((inner.name, inner) for inner in vars(layer).get("_layers", ()))

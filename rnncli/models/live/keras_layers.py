@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from rnncli.case import Shape
@@ -67,8 +67,11 @@ def parts_of(layer: Any) -> Iterator[Any]:
             yield from parts_of(part)
 
 
-def describe(layer: Any, inputs: Shape, *, training: bool) -> Description:
-    """Return the description of a layer or a cell for inputs (batch, timesteps, features)."""
+def describe(layer: Any, inputs: Shape, *, training: bool, own: Collection[int] = frozenset()) -> Description:
+    """Return the description of a layer or a cell for inputs (batch, timesteps, features).
+
+    own: the ids of layers and cells whose `call` was set on themselves.
+    """
     base = _base(layer)
     class_name = LAYER_OF_CELL.get(base.__name__, base.__name__)
     if why := _find_lack(layer):
@@ -89,10 +92,11 @@ def describe(layer: Any, inputs: Shape, *, training: bool) -> Description:
         return Description(None, stack, why)
     if training and any(getattr(part, rate, 0) for part in parts_of(layer) for rate in RATES):
         return Description(None, stack, Message("dropout draws other numbers in every call"))
-    if type(layer) is base:
+    part = next((part for part in parts_of(layer) if id(part) in own), layer)
+    if part is layer and type(layer) is base and id(layer) not in own:
         return Description(written, stack)
     return Description(
-        written, stack, Message("{class_name} has its own call", class_name=type(layer).__name__)
+        written, stack, Message("{class_name} has its own call", class_name=type(part).__name__)
     )
 
 

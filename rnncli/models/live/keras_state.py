@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from types import SimpleNamespace
 from typing import Any
 
@@ -26,15 +26,29 @@ def unchanged(layers: Sequence[Any], given: Mapping[str, Any]) -> Iterator[list[
     Left as they are: trainable weights, which another thread may train, and layers that the block has built.
     """
     import keras
-    import tensorflow
 
+    variables: tuple[Any, ...] = (keras.Variable,)
+    save_tensor: Callable[[Any], Restore | None] | None = None
+    kept_random: AbstractContextManager[Any] = nullcontext()
+    if keras.backend.backend() == "torch":
+        import torch
+
+        from rnncli.models.live.torch_state import save_tensor
+
+        kept_random = torch.random.fork_rng(range(torch.cuda.device_count()))
+    else:
+        import tensorflow
+
+        variables = keras.Variable, tensorflow.Variable
     notes: list[Text] = []
     changed: dict[str, None] = {}
 
     def save_value(value: Any) -> Restore | None:
         if isinstance(value, (keras.random.SeedGenerator, keras.Metric)):
             return save_attributes([value], save_value)
-        return save_variable(value) if isinstance(value, (keras.Variable, tensorflow.Variable)) else None
+        if isinstance(value, variables):
+            return save_variable(value)
+        return save_tensor(value) if save_tensor else None
 
     def save_variable(variable: Any) -> Restore:
         before = tensor_of(variable)
@@ -53,7 +67,7 @@ def unchanged(layers: Sequence[Any], given: Mapping[str, Any]) -> Iterator[list[
     kept = [save_attributes([layer], save_value) for layer in layers]
     beside = [sys.modules[_GLOBALS].GLOBAL_STATE_TRACKER, SimpleNamespace(**given)]
     restore_beside = save_attributes(beside, save_value)
-    with restore_random():
+    with restore_random(), kept_random:
         try:
             yield notes
         finally:
@@ -69,10 +83,15 @@ def unchanged(layers: Sequence[Any], given: Mapping[str, Any]) -> Iterator[list[
 
 
 def tensor_of(variable: Any) -> Any:
-    """Return the value of a variable, which stays as it is when the variable changes; memory is shared."""
+    """Return the value of a variable, which stays as it is when the variable changes.
+
+    Memory is shared, but on PyTorch, which changes variables in place.
+    """
     import keras
 
     value = variable.value if isinstance(variable, keras.Variable) else variable
+    if keras.backend.backend() == "torch":
+        return value.detach().clone()
     return value.read_value() if hasattr(value, "read_value") else value
 
 
@@ -80,9 +99,22 @@ def differ(tensor: Any, other: Any) -> bool:
     """Return whether the numbers of two tensors differ; the same memory holds the same numbers."""
     try:
         first, second = (np.asarray(memoryview(item)).ctypes.data for item in (tensor, other))
-    except ValueError:  # a type that NumPy lacks
+    except (TypeError, ValueError):  # a type that NumPy lacks, or a tensor of PyTorch
         first, second = 0, 1
-    return first != second and not np.array_equal(to_numpy(tensor), to_numpy(other))
+    return first != second and to_numpy(tensor).tobytes() != to_numpy(other).tobytes()
+
+
+def is_tracing() -> bool:
+    """Return whether a graph is made of what is called, so that tensors have no numbers."""
+    import keras
+
+    if keras.backend.backend() == "torch":
+        import torch
+
+        return torch.compiler.is_compiling()
+    import tensorflow
+
+    return not tensorflow.executing_eagerly()
 
 
 def to_numpy(tensor: Any) -> Array:

@@ -30,7 +30,7 @@ def unchanged(modules: Sequence[Any], given: Mapping[str, Any]) -> Iterator[None
         weight for module in modules for weight in module._parameters.values() if weight is not None
     ]
     gradients = [weight.grad for weight in parameters]
-    restore_attributes = save_attributes([*modules, SimpleNamespace(**given)], _save_tensor)
+    restore_attributes = save_attributes([*modules, SimpleNamespace(**given)], save_tensor)
     with restore_random(), torch.random.fork_rng(range(torch.cuda.device_count())):
         try:
             for weight in parameters:
@@ -42,7 +42,7 @@ def unchanged(modules: Sequence[Any], given: Mapping[str, Any]) -> Iterator[None
                 weight.grad = gradient
 
 
-def _save_tensor(value: Any) -> Restore | None:
+def save_tensor(value: Any) -> Restore | None:
     """Save a buffer, or a tensor among the plain attributes; None for a weight and for other values."""
     if not isinstance(value, torch.Tensor) or isinstance(value, nn.Parameter) or value.is_meta:
         return None

@@ -380,6 +380,32 @@ def test_refused_inputs_and_backends(monkeypatch: pytest.MonkeyPatch) -> None:
         rnncli.run(X, layer)
 
 
+@pytest.mark.parametrize("part", ["layer", "cell"])
+def test_a_call_set_on_a_layer_is_its_own(part: str) -> None:
+    """It is like a subclass's: as returned, unless the numbers agree."""
+    layer = L.LSTM(3)
+    layer(X)
+    owner = layer if part == "layer" else layer.cell
+    original = owner.call
+
+    def doubled(inputs: Any, *states: Any, **more: Any) -> Any:
+        output = original(inputs, *states, **more)
+        return 2 * output if part == "layer" else (2 * output[0], output[1])
+
+    def same(inputs: Any, *states: Any, **more: Any) -> Any:
+        return original(inputs, *states, **more)
+
+    owner.call = doubled
+    result = rnncli.run(X, layer)
+    assert result.agrees is None
+    assert result.agreement is not None
+    assert str(result.agreement.lacks["lstm"]) == f"{type(owner).__name__} has its own call"
+    np.testing.assert_allclose(result["lstm/hidden_state"], layer(X), atol=1e-6)
+    assert vars(owner)["call"] is doubled
+    owner.call = same
+    assert rnncli.run(X, layer).agrees is True
+
+
 @pytest.mark.filterwarnings("ignore:.*unbuilt state")
 def test_a_layer_that_the_call_would_build_is_refused() -> None:
     class Lazy(keras.Model):  # type: ignore[misc]
