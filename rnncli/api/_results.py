@@ -209,6 +209,8 @@ class Report(_Tables):
         """
         if self._disagreeing():
             return False
+        if getattr(self.answer, "undecided", ""):
+            return None
         agreements = [result.agreement for result in self.answer.results() if result.agreement]
         compared = self.command == "compare"  # also what is shown as a framework returned it
         agrees = {

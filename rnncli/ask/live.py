@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rnncli import compute
 from rnncli.ask.live_object import LiveObject
@@ -28,6 +28,7 @@ from rnncli.result import ModelHead, NamedTensor, Result, join_layers
 from rnncli.specs.build import build
 
 if TYPE_CHECKING:
+    from rnncli.ask.alone import Batch
     from rnncli.ask.lines import Lines
     from rnncli.compute.compare import TolerancePair
     from rnncli.models.every_weight import LayerWeights
@@ -72,8 +73,10 @@ class Live(Subject):
 
     fixed_layers = True
 
-    def __init__(self, ask: Ask) -> None:
+    def __init__(self, ask: Ask, axis: int | None = None) -> None:
+        """axis: of the sequences in the input, for `batch`; None if nothing says it."""
         super().__init__(ask)
+        self._axis = axis
         self._computing = Computing(ask.engine, ask.returns)
         self._computed: dict[str, Use] = {}
 
@@ -295,6 +298,32 @@ class Live(Subject):
         }
         return returned._replace(layers={**layers, **tensors}, kernels=kernels)
 
+    def batch(self) -> Batch:
+        """Return the batch; the object is called with each sequence.  `input_axes` says what its axes are."""
+        if self.ask.input_axes is not None:
+            return Live(self.ask._replace(input_axes=None), _find_batch(self.ask.input_axes)).batch()
+        from rnncli.ask.live_batch import LiveBatch
+
+        whole = self.returned()
+        tensors = {
+            f"{name}/{tensor.name}": tensor
+            for name, use in self._uses.items()
+            if use.computed
+            for tensor in use.computed.result.outputs
+        }
+        layers = {
+            call.name: tuple(
+                tensors[name]._replace(label=tensors[name].label._replace(layer=call.name), values=array)
+                if (name := f"{call.name}/{tensor}") in tensors
+                else plain_tensor(name, array, batch_first=self._is_batch_first)
+                for tensor, array in call.outputs.items()
+            )
+            for call in self._calls
+        }
+        outputs = {name: tensors for name, tensors in whole.layers.items() if name in self._recording.outputs}
+        whole = whole._replace(layers={**layers, **outputs})
+        return LiveBatch(self.live, self.ask, self._recording, self._calls, self._axis).batch(whole)
+
     def lines(self) -> Lines:
         """Raise UsageError: only the command line has streams."""
         raise UsageError("{--stream} applies to layers and files.", "Leave it out.")
@@ -326,6 +355,17 @@ class Live(Subject):
             {name: use.lacks for name, use in uses.items() if use.lacks},
             axes={name: use.call.axes for name, use in uses.items() if use.call.axes},
         )
+
+
+def _find_batch(axes: Any) -> int:
+    """Return the axis of the sequences.  axes: what `input_axes` says.  Raises UsageError without one."""
+    names = [name.strip() for name in (axes.split(",") if isinstance(axes, str) else axes)]
+    if {*names[:2]} != {"batch", "time"}:
+        raise UsageError(
+            "{--input-axes}: the first two axes of what a live object is given are batch and time.",
+            "Write {--input-axes time,batch,features} or {--input-axes batch,time,features}.",
+        )
+    return names.index("batch")
 
 
 def _given_to(call: Call) -> dict[str, Array]:

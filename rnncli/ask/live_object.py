@@ -55,6 +55,17 @@ class LiveObject:
             self._recordings[ask.at] = recording
         return self._recordings[ask.at]
 
+    def given_to(self, ask: Ask) -> tuple[Any, dict[str, Any]]:
+        """Return what the object is called with, and what is given beside it, as arrays."""
+        return _read_input(ask)[0], _read_beside(ask)
+
+    def call(self, ask: Ask, given: Any, beside: dict[str, Any]) -> Recording:
+        """Return the recording of another call, which starts as the first one did."""
+        recording: Recording = self.recorder.record(
+            self.value, given, training=False, at=ask.at, beside=beside
+        )
+        return recording
+
     def summarize(self, ask: Ask) -> Summary:
         """Return every layer; a PyTorch module is called if there is an input."""
         call = partial(self.record, ask)

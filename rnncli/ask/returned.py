@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Collection, Iterable, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
+from rnncli.ask.alone import Alone
 from rnncli.case import Array, Shape, format_shape
 from rnncli.errors import Either, InputError, Message, Text, UsageError, did_you_mean, format_names
 
@@ -36,6 +37,7 @@ class Returned(NamedTuple):
     missing: the layers with outputs of the model that were not computed.
     real: for each padded input of a whole model, the steps that are not padding.
     kernels: the kinds of recurrent layers without a Case.
+    axes: of the sequences, of each input that has one; None for the first one of all inputs.
     """
 
     name: str
@@ -48,6 +50,7 @@ class Returned(NamedTuple):
     missing: Collection[str] = ()
     real: Mapping[str, Array] = {}
     kernels: Mapping[str, Kind] = {}
+    axes: Mapping[str, int] | None = None
 
     @property
     def kinds(self) -> dict[str, Kind]:
@@ -73,6 +76,20 @@ class Returned(NamedTuple):
         return self.mask is not None and not self.mask.all()
 
     @property
+    def alone(self) -> Alone:
+        """The tensors, as those of one sequence."""
+        return Alone({tensor.name: tensor.values for tensors in self.layers.values() for tensor in tensors})
+
+    def require_layers(self) -> None:
+        """Raise UsageError if there is no recurrent layer whose sequences could be computed alone."""
+        if not self.cases:
+            raise UsageError(
+                "{--alone} compares recurrent layers, and {name} has none here.",
+                "Name one after the #, or leave {--alone} out.",
+                name=self.name,
+            )
+
+    @property
     def batch(self) -> int:
         """The number of sequences."""
         return len(next(iter(self.cases.values())).inputs)
@@ -94,15 +111,28 @@ class Returned(NamedTuple):
         Raises InputError if the model changes the number of steps before this layer.
         """
         cases = {name: _cut_case(case, index, cut=cut) for name, case in self.cases.items()}
-        inputs = {name: array[index : index + 1] for name, array in self.inputs.items()}
+        import numpy as np
+
+        axes = dict.fromkeys(self.inputs, 0) if self.axes is None else self.axes
+        inputs = {
+            name: array.take([index], axes[name]) if name in axes else array
+            for name, array in self.inputs.items()
+        }
         if cut and not self.masked:
             inputs |= {name: inputs[name][:, real[index]] for name, real in self.real.items()}
         elif cut and self.read and self.mask is not None:
-            read = [name for name in self.read if self.inputs[name].shape[1:2] == self.mask.shape[1:2]]
+            steps = self.mask.shape[1]
+            times = {
+                name: 0 if axes[name] == 1 else 1
+                for name in self.read
+                if name in axes and self.inputs[name].ndim > 1
+            }
+            read = {name: time for name, time in times.items() if self.inputs[name].shape[time] == steps}
             if not read:
                 what = "the number of time steps changes before {layer}."
                 raise InputError(what, "Leave out {--alone:on}.", layer=next(iter(self.cases)))
-            inputs |= {name: inputs[name][:, self.mask[index]] for name in read}
+            real = np.flatnonzero(self.mask[index])
+            inputs |= {name: inputs[name].take(real, time) for name, time in read.items()}
         return self._replace(cases=cases, inputs=inputs)
 
 

@@ -15,6 +15,7 @@ from rnncli.case import Document, Shape
 from rnncli.errors import Message, Text
 
 if TYPE_CHECKING:
+    from rnncli.ask.alone import Batch
     from rnncli.ask.lines import Lines
     from rnncli.ask.passage import Passage
     from rnncli.ask.returned import Returned
@@ -247,22 +248,29 @@ class Subject(ABC):
         name = " -> ".join(expressions_of(uses[0].case.stack))
         return compute_uses(name, uses, partial(run, engine=self.ask.engine), None, remarks)
 
-    def alone(self, sequence: "Returned") -> "Returned":
-        """Return what one sequence returns alone: each layer, for what it gets in the batch."""
+    def batch(self) -> "Batch":
+        """Return the batch, of which each layer gets one sequence alone as it gets it in the batch."""
+        from rnncli.ask.alone import Alone, Batch
         from rnncli.ask.returned import compute_uses
         from rnncli.compute import run
         from rnncli.models import LayerUse
 
-        uses = [LayerUse(name, case) for name, case in sequence.cases.items()]
+        whole = self.returned()
+        whole.require_layers()
         computing = partial(run, engine=self.ask.engine)
-        return compute_uses(sequence.name, uses, computing, sequence.inputs, ())
 
-    def note_alone(self, whole: "Returned") -> Remarks:
-        """Return a remark on what depends on the batch, also where a sequence is computed alone."""
-        if not self.fixed_layers or (self.follows and len(whole.cases) == 1):
-            return ()
-        text = "each recurrent layer is computed alone for what it gets in the batch; other layers are not"
-        return (Message(text),)
+        def call(index: int, cut: bool) -> Alone:
+            sequence = whole.of_sequence(index, cut=cut)
+            uses = [LayerUse(name, case) for name, case in sequence.cases.items()]
+            return compute_uses(whole.name, uses, computing, sequence.inputs, ()).alone
+
+        remarks: Remarks = ()
+        if self.fixed_layers and len(whole.cases) > 1:
+            text = (
+                "each recurrent layer is computed alone for what it gets in the batch; other layers are not"
+            )
+            remarks = (Message(text),)
+        return Batch.of_layers(whole, whole.batch, call, lambda: remarks)
 
     @abstractmethod
     def lines(self) -> "Lines":

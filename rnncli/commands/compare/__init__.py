@@ -50,7 +50,8 @@ def compare(
         from rnncli.commands.compare.alone import compare_alone
 
         reply = compare_alone(ask, tolerances, {**options, "other": other, "mapping": mapping})
-        return reply._replace(failure=checks.find_difference(reply.answer.differences))
+        failure = checks.find_difference(reply.answer.differences) or reply.failure
+        return reply._replace(failure=failure)
     if other is not None or mapping:
         from rnncli.commands.compare import models
 

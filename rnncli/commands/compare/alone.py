@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from rnncli.ask import Ask, subject_of
-from rnncli.ask.returned import Returned
-from rnncli.ask.subject import Subject
+from rnncli.ask.alone import Alone, Batch, find_part
 from rnncli.case import Array
 from rnncli.commands.compare.answer import CompareAnswer, conclude, find_largest
 from rnncli.compute.compare import TensorDifference, TolerancePair, measure, require_known
-from rnncli.errors import Flag, InputError, Message, Text, UsageError, format_names
+from rnncli.errors import (
+    DisagreementError,
+    Flag,
+    Message,
+    RnncliError,
+    Text,
+    UsageError,
+    format_names,
+    join,
+)
 from rnncli.options import first_given
 from rnncli.result import NamedTensor
 from rnncli.show.answer import Reply
@@ -26,6 +34,12 @@ ALONE = Message("alone")
 IDENTICAL = Message("each sequence returns exactly the same numbers alone and in its batch")
 ROUNDING = Message("the difference between a sequence alone and in its batch is rounding")
 REAL = Message("what a sequence returns depends on its batch or its padding")
+LEFT = "not compared {side}: {what}"
+OTHER_STEPS = "{names}, with another number of steps"
+NO_AXIS = "{names} (no axis of the sequences)"
+NOT_COMPUTED = "{names} (not computed)"
+NOT_RETURNED = "{names} (not returned for one sequence)"
+"""Why tensors are not compared."""
 
 
 def compare_alone(ask: Ask, tolerances: TolerancePair, others: Mapping[str, Any]) -> Reply[CompareAnswer]:
@@ -40,81 +54,124 @@ def compare_alone(ask: Ask, tolerances: TolerancePair, others: Mapping[str, Any]
         raise UsageError(
             "{--alone} compares one call without dropout.", "Leave {--training} and {--calls} out."
         )
-    subject = subject_of(ask)
-    whole = subject.returned()
-    if not whole.cases:
-        raise UsageError(
-            "{--alone} compares recurrent layers, and {name} has none here.",
-            "Name one after the #, or leave {--alone} out.",
-            name=whole.name,
-        )
+    batch = subject_of(ask).batch()
+    whole = batch.whole
     for case in whole.cases.values():
         case.require_one_call("compare --alone")
-    cut = CUT if whole.masked else UNPADDED if whole.real else None
-    if whole.batch == 1 and cut is None:
+    cut = CUT if batch.masked else UNPADDED if batch.padded else None
+    if batch.size == 1 and cut is None:
         raise UsageError(
             "{--alone} needs several sequences, or masked steps, and the input is one sequence.",
             "Give a batch, such as {--input-shape 3,10,5}.",
         )
-    names = [tensor.name for tensors in whole.layers.values() for tensor in tensors]
-    require_known(tolerances, names)
-    differences: list[TensorDifference] = []
-    remarks: list[Text] = [*whole.remarks, *subject.note_alone(whole)]
-    if cut is not None:
-        try:
-            difference, skipped = _compare(subject, whole, cut, tolerances, cut=True)
-            differences.append(difference)
-            if skipped:
-                text = "not compared {cut}: {names}, with another number of steps"
-                remarks.append(Message(text, cut=cut, names=format_names(skipped)))
-        except InputError as error:  # a model that takes only one number of steps
-            remarks.append(Message("not compared {cut}: {error}", cut=cut, error=error))
-    kept = ALONE if cut is None else KEPT
-    differences.append(_compare(subject, whole, kept, tolerances, cut=False)[0])
-    conclusion = conclude(differences, IDENTICAL, ROUNDING, REAL)
-    answer = CompareAnswer(whole.header, tuple(differences), tolerances, conclusion=conclusion)
-    return Reply(answer, tuple(remarks))
+    require_known(tolerances, [tensor.name for tensors in whole.layers.values() for tensor in tensors])
+    side = ALONE if cut is None else KEPT
+    sides = {} if cut is None else {cut: _compare(batch, cut, tolerances, cut=True)}
+    sides[side] = _compare(batch, side, tolerances, cut=False)
+    first = next((name for found in sides.values() if (name := found.find_first(whole.layers))), "")
+    every = [difference for found in sides.values() for difference in found.differences]
+    conclusion: Text = conclude(every, IDENTICAL, ROUNDING, REAL)
+    if first and len(whole.layers) > 1:
+        conclusion = Message("{real}, first in {name}", real=REAL, name=first)
+    left = [Message(LEFT, side=text, what=what) for text, found in sides.items() for what in found.left]
+    undecided: Text = ""
+    if sides[side].left and not first:
+        what = join(sides[side].left, "; ")
+        text = "whether a sequence returns the same numbers alone is not known; not compared {side}: {what}"
+        conclusion = undecided = Message(text, side=side, what=what)
+        left = left[: -len(sides[side].left)]
+    answer = CompareAnswer(
+        whole.header,
+        tuple(find_largest(found.differences) for found in sides.values() if found.differences),
+        tolerances,
+        conclusion=conclusion,
+        undecided=undecided,
+    )
+    if batch.compared < batch.size:
+        text = "{name} is called with each of the first {count} of {size} sequences"
+        left.append(Message(text, name=whole.name, count=batch.compared, size=batch.size))
+    failure = DisagreementError(undecided) if undecided else None
+    return Reply(answer, (*whole.remarks, *batch.remarks(), *left), failure)
 
 
-def _compare(
-    subject: Subject, whole: Returned, side: Text, tolerances: TolerancePair, *, cut: bool
-) -> tuple[TensorDifference, list[str]]:
-    """Return the largest difference between the batch and its sequences alone, and tensors without partner.
+class _Side(NamedTuple):
+    """How far each tensor of the batch is from what its sequences return alone.
+
+    left: what was not compared, and why.
+    """
+
+    differences: Sequence[TensorDifference]
+    left: Sequence[Text]
+
+    def find_first(self, layers: Mapping[str, Sequence[NamedTensor]]) -> str:
+        """Return the first of the layers, or of the model's outputs, that differs; "" if none does."""
+        differing = {difference.name for difference in self.differences if not difference.agrees}
+        names = (name for name, tensors in layers.items() if {tensor.name for tensor in tensors} & differing)
+        return next(names, "")
+
+
+def _compare(batch: Batch, side: Text, tolerances: TolerancePair, *, cut: bool) -> _Side:
+    """Call the model with each sequence, and compare what it returns.
 
     cut: leave out the masked steps or the padding, which count as equal.
     """
-    known = {tensor.name: tensor for tensors in whole.layers.values() for tensor in tensors}
-    joined: dict[str, Array] = {}
-    skipped: dict[str, None] = {}
-    masks = [whole.mask] if whole.masked else [*whole.real.values()]
-    for index in range(whole.batch):
-        alone = subject.alone(whole.of_sequence(index, cut=cut))
-        for tensor in (tensor for tensors in alone.layers.values() for tensor in tensors):
-            rows = _real_rows(known[tensor.name], masks, index, tensor.values.shape)
-            if rows is None:
-                skipped[tensor.name] = None
+    tensors = [tensor for layer in batch.whole.layers.values() for tensor in layer]
+    joined: dict[str, NamedTensor] = {}
+    left: dict[str, dict[str, None]] = {}
+    for index in range(batch.compared):
+        try:
+            alone = batch.call(index, cut)
+        except RnncliError as error:  # a model that takes only one number of sequences, or of steps
+            return _Side((), (Message("{error}", error=error),))
+        for tensor in tensors:
+            known = joined.get(tensor.name) or tensor._replace(values=tensor.values.copy())
+            put = _put(known, tensor, alone, batch, index)
+            if isinstance(put, str):
+                left.setdefault(put, {})[tensor.name] = None
             else:
-                array = joined.setdefault(tensor.name, known[tensor.name].values.copy())
-                array[index, rows] = tensor.values[0]
-    pairs = [(known[name], array) for name, array in joined.items() if name not in skipped]
-    return find_largest([measure(tensor, array, (BATCH, side), *tolerances) for tensor, array in pairs]), [
-        *skipped
+                joined[tensor.name] = put
+    skipped = {name for names in left.values() for name in names}
+    differences = [
+        measure(
+            tensor._replace(has_guessed_axes=joined[tensor.name].has_guessed_axes),
+            joined[tensor.name].values,
+            (BATCH, side),
+            *tolerances,
+        )
+        for tensor in tensors
+        if tensor.name not in skipped
     ]
+    if batch.whole.missing:
+        left[NOT_COMPUTED] = dict.fromkeys(batch.whole.missing)
+    return _Side(differences, [Message(why, names=format_names([*names])) for why, names in left.items()])
 
 
-def _real_rows(tensor: NamedTensor, masks: Sequence[Array | None], index: int, shape: tuple[int, ...]) -> Any:
-    """Return the rows of a sequence in its batch that a tensor of this shape has; all if it has as many.
+def _put(
+    known: NamedTensor, tensor: NamedTensor, alone: Alone, batch: Batch, index: int
+) -> NamedTensor | str:
+    """Put what a sequence returned into its rows of a copy of the tensor of the batch, and return this.
 
-    masks: of several inputs with padding.  Where two have the numbers of steps of the tensor, they are equal,
-        as all padding is on one side.
-    None if they are not known: the model changes the number of steps.
+    A template of the reason if it cannot be compared.
     """
-    if tensor.values.shape[1:] == shape[1:]:
-        return ...
-    if tensor.masked is not None and tensor.masked.any():
-        real = np.flatnonzero(~tensor.masked[index])
-        return real if len(real) == shape[1] else None
-    for mask in masks:
-        if mask is not None and (mask.shape[1], mask[index].sum()) == (tensor.values.shape[1], shape[1]):
-            return np.flatnonzero(mask[index][list(tensor.time)] if len(tensor.time) else mask[index])
-    return None
+    values = alone.tensors.get(tensor.name)
+    if values is None:
+        return NOT_RETURNED
+    row = alone.rows.get(str(tensor.label.layer), index)
+    part = find_part(tensor, values.shape, batch.size, row, batch.real(index))
+    if part is None:
+        return OTHER_STEPS
+    if part.axis is None and not np.allclose(tensor.values, values, equal_nan=True):
+        return NO_AXIS
+    places = [np.ix_(*indices) if indices else () for indices in part.indices]
+    place = (
+        min(places, key=lambda place: _distance(tensor.values[place], values)) if places[1:] else places[0]
+    )
+    known.values[place] = values
+    if tensor.axes[part.axis or 0 : 1 + (part.axis or 0)] != ("batch",):
+        known = known._replace(has_guessed_axes=True)  # what is called time may be the sequences
+    return known
+
+
+def _distance(first: Array, second: Array) -> float:
+    """Return the largest difference; infinity if a number is NaN."""
+    return float(np.nan_to_num(np.abs(first.astype(float) - second), nan=np.inf).max(initial=0.0))

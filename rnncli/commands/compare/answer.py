@@ -138,6 +138,7 @@ class CompareAnswer(Answer):
     header: a result of the case.  refused: engines that cannot compute it.
     tolerances: the absolute and the relative one.
     conclusion: one line below the table; "" to leave it out.
+    undecided: why it is not known whether the numbers are the same; "" if it is known.
     """
 
     header: Result
@@ -145,6 +146,7 @@ class CompareAnswer(Answer):
     tolerances: TolerancePair
     refused: tuple[RefusedEngine, ...] = ()
     conclusion: Text = ""
+    undecided: Text = ""
     command = "compare"
     forms: ClassVar[tuple[tuple[str, ...], ...]] = (WIDE, NARROW)
 
@@ -153,9 +155,9 @@ class CompareAnswer(Answer):
         return (self.header,)
 
     @property
-    def agrees(self) -> bool:
-        """Whether every tensor agrees on both sides."""
-        return not self.disagreeing
+    def agrees(self) -> bool | None:
+        """Whether every tensor agrees on both sides; None if that is not known."""
+        return None if self.undecided else not self.disagreeing
 
     @property
     def disagreeing(self) -> tuple[str, ...]:
@@ -184,6 +186,7 @@ class CompareAnswer(Answer):
     def page(self, view: View) -> Page:
         """Return one table, and lines with what was not compared and with the tolerances."""
         forms = Variants([(Listing(FIELDS, self.differences, form).table(view),) for form in self.forms])
+        table = (forms,) if self.differences else ()
         atol, rtol = map(format_tolerance, self.tolerances)
         refused = "{engine} was not compared: {reason}"
         below: list[Line] = [line(view.say(refused, **engine._asdict()), "alarm") for engine in self.refused]
@@ -196,8 +199,9 @@ class CompareAnswer(Answer):
             atol=atol,
             rtol=rtol,
         )
-        below.append(line(view.say(rule), "dim"))
-        return Page(self.title(view), notes_of(self.header, view), (forms, *below))
+        if self.differences:
+            below.append(line(view.say(rule), "dim"))
+        return Page(self.title(view), notes_of(self.header, view), (*table, *below))
 
     def records(self, view: View) -> Records:
         """Return one row per tensor and pair."""

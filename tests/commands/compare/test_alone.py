@@ -60,7 +60,8 @@ def test_a_model_that_reads_its_padding(tmp_path: Path, rnncli: Run) -> None:
     assert cut["absolute"] == pytest.approx(max(gaps), abs=1e-6)
     assert cut["timestep"] == 2
     assert (kept["verdict"], kept["second"]) == ("same", SIDES[1])
-    assert answer["conclusion"] == "what a sequence returns depends on its batch or its padding"
+    said = "what a sequence returns depends on its batch or its padding, first in conv"
+    assert answer["conclusion"] == said
 
 
 def test_a_model_of_one_length_keeps_its_padding(tmp_path: Path) -> None:
@@ -91,9 +92,76 @@ def test_a_file_without_a_graph_and_a_graph_of_onnx(tmp_path: Path) -> None:
     feeds = {"X": INPUTS.swapaxes(0, 1), "lens": np.array([6, 3, 5], np.int32)}
     onnx.save(onnx_graphs.model([node], feeds, weights, ["Y"]), tmp_path / "m.onnx")
     found = package.compare(feeds, model=str(tmp_path / "m.onnx"), alone=True)
-    assert found
-    assert "each recurrent layer is computed alone for what it gets in the batch" in str(found.remarks)
+    assert found.agrees is True
     assert [str(one.sides[1]) for one in found.found] == SIDES
+
+
+def _save_onnx(path: Path, after: list[Any]) -> None:
+    """Write a GRU whose sequence the nodes of `after` read, as Y, and return Z."""
+    import onnx
+    import onnx_graphs
+
+    weights = onnx_graphs.weights(np.random.default_rng(0), "GRU", 4, 3)
+    node = onnx_graphs.node("GRU", {"X": INPUTS, **weights}, name="gru")
+    axes = {"batch": np.array([2], np.int64)}
+    feeds = {"X": INPUTS.swapaxes(0, 1)}
+    onnx.save(onnx_graphs.model([node, *after], feeds, {**weights, **axes}, ["Z"]), path)
+
+
+@pytest.mark.parametrize("mixes", [False, True])
+def test_a_graph_of_onnx_is_called_with_each_sequence(tmp_path: Path, rnncli: Run, *, mixes: bool) -> None:
+    """Y is (timesteps, directions, batch, units); its mean over the batch depends on the other sequences."""
+    pytest.importorskip("onnxruntime")
+    from onnx import helper
+
+    mean = helper.make_node("ReduceMean", ["Y"], ["M"], name="mean", axes=[2 if mixes else 3])
+    center = helper.make_node("Sub", ["Y", "M"], ["Z"], name="center")
+    _save_onnx(tmp_path / "m.onnx", [mean, center])
+    np.save(tmp_path / "x.npy", INPUTS.swapaxes(0, 1))
+    words = ("compare", str(tmp_path / "x.npy"), "--model", str(tmp_path / "m.onnx"), "--alone", "-f", "json")
+    done = rnncli(*words)
+    answer = json.loads(done.stdout)
+    assert (done.returncode, answer["agree"]) == (int(mixes), not mixes)
+    if mixes:
+        assert answer["comparisons"][0]["name"] == "center/output"
+        assert answer["comparisons"][0]["timestep"] is None
+        assert answer["conclusion"].endswith(", first in center")
+
+
+def test_a_model_that_cannot_be_called_alone_leaves_it_open(tmp_path: Path, rnncli: Run) -> None:
+    """Three sequences are fixed in the file, or a layer of the file is not computed: never `same`."""
+    keras = pytest.importorskip("keras")
+    lstm = keras.layers.LSTM(3, name="lstm", return_sequences=True)
+    keras.Sequential([keras.Input(batch_shape=(3, 6, 4)), lstm]).save(tmp_path / "fixed.keras")
+    np.save(tmp_path / "x.npy", INPUTS)
+    words = ("--model", str(tmp_path / "fixed.keras"), "--alone", "-f", "json")
+    done = rnncli("compare", str(tmp_path / "x.npy"), *words)
+    answer = json.loads(done.stdout)
+    assert (done.returncode, answer["agree"], answer["comparisons"]) == (1, None, [])
+    assert "the model expects (3, 6, 4), float32; got shape (1, 6, 4)." in done.stderr
+    found = package.compare(INPUTS, model=str(tmp_path / "fixed.keras"), alone=True)
+    assert found.agrees is None
+    assert str(found.answer.conclusion).startswith("whether a sequence returns the same numbers alone is not")
+
+    @keras.saving.register_keras_serializable("Alone")
+    class Center(keras.layers.Layer):  # type: ignore[misc, name-defined]
+        def call(self, x: Any) -> Any:
+            return x - keras.ops.mean(x, 0)
+
+    center = Center(name="center")
+    keras.Sequential([keras.Input((6, 4)), lstm, center]).save(tmp_path / "own.keras")
+    found = package.compare(INPUTS, model=str(tmp_path / "own.keras"), alone=True)
+    assert found.agrees is None
+    assert "center (not computed)" in str(found.answer.conclusion)
+
+
+def test_of_many_sequences_a_model_is_called_with_the_first_32(tmp_path: Path) -> None:
+    keras = pytest.importorskip("keras")
+    keras.Sequential([keras.Input((6, 4)), keras.layers.GRU(3)]).save(tmp_path / "m.keras")
+    inputs = np.random.default_rng(1).normal(size=(33, 6, 4)).astype("float32")
+    found = package.compare(inputs, model=str(tmp_path / "m.keras"), alone=True)
+    assert found
+    assert "is called with each of the first 32 of 33 sequences" in str(found.remarks[-1])
 
 
 @pytest.mark.parametrize(
