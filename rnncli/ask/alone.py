@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -11,23 +11,11 @@ from rnncli.case import Array
 from rnncli.errors import Text
 
 if TYPE_CHECKING:
-    from rnncli.ask.returned import Returned
+    from rnncli.ask.returned import Alone, Returned
     from rnncli.result import NamedTensor
 
 MOST = 32
 """Sequences for which a whole model is called again."""
-
-
-class Alone(NamedTuple):
-    """What one sequence returned.
-
-    tensors: by name.
-    rows: where the sequence stands in the batch of a layer, by the layer's name, if not where it stands in
-        the input: a model may sort the sequences by their lengths.
-    """
-
-    tensors: Mapping[str, Array]
-    rows: Mapping[str, int] = {}
 
 
 class Batch(NamedTuple):

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rnncli.ask.alone import MOST, Alone, Batch
+from rnncli.ask.alone import MOST, Batch
 from rnncli.ask.live_object import LiveObject
+from rnncli.ask.returned import Alone, Returned
 from rnncli.case import Array
 from rnncli.compute.engines.tensorflow import informative_line
 from rnncli.errors import InputError, Message, RnncliError, Text, format_names
@@ -18,7 +19,6 @@ from rnncli.models.live.sequences import Share, count, first_of, is_packed, with
 
 if TYPE_CHECKING:
     from rnncli.ask.request import Ask
-    from rnncli.ask.returned import Returned
 
 
 class LiveBatch:

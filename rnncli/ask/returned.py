@@ -6,7 +6,6 @@ import dataclasses
 from collections.abc import Collection, Iterable, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
-from rnncli.ask.alone import Alone
 from rnncli.case import Array, Shape, format_shape
 from rnncli.errors import Either, InputError, Message, Text, UsageError, did_you_mean, format_names
 
@@ -23,6 +22,18 @@ Kind = tuple[tuple[str, Shape], ...]
 IN_PYTHON = "mapping={'THEIRS': 'OURS'}"
 MAP = Either(Message("{--map THEIRS=OURS}"), Message("{option}", option=IN_PYTHON))
 """The option that pairs layers by hand."""
+
+
+class Alone(NamedTuple):
+    """What one sequence returned.
+
+    tensors: by name.
+    rows: where the sequence stands in the batch of a layer, by the layer's name, if not where it stands in
+        the input: a model may sort the sequences by their lengths.
+    """
+
+    tensors: Mapping[str, Array]
+    rows: Mapping[str, int] = {}
 
 
 class Returned(NamedTuple):

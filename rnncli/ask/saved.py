@@ -29,10 +29,10 @@ from rnncli.options import first_given
 from rnncli.result import Label, NamedTensor, Result
 
 if TYPE_CHECKING:
-    from rnncli.ask.alone import Alone, Batch
+    from rnncli.ask.alone import Batch
     from rnncli.ask.lines import InputLine, Lines
     from rnncli.ask.passage import Passage
-    from rnncli.ask.returned import Returned
+    from rnncli.ask.returned import Alone, Returned
     from rnncli.compute.compare import TolerancePair
     from rnncli.layers.case import Case
     from rnncli.models.every_weight import LayerWeights

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from rnncli.ask.alone import Batch
     from rnncli.ask.lines import Lines
     from rnncli.ask.passage import Passage
-    from rnncli.ask.returned import Returned
+    from rnncli.ask.returned import Alone, Returned
     from rnncli.compute.compare import TolerancePair
     from rnncli.layers.case import Case
     from rnncli.layers.stack import Stack
@@ -250,7 +250,7 @@ class Subject(ABC):
 
     def batch(self) -> "Batch":
         """Return the batch, of which each layer gets one sequence alone as it gets it in the batch."""
-        from rnncli.ask.alone import Alone, Batch
+        from rnncli.ask.alone import Batch
         from rnncli.ask.returned import compute_uses
         from rnncli.compute import run
         from rnncli.models import LayerUse
@@ -259,7 +259,7 @@ class Subject(ABC):
         whole.require_layers()
         computing = partial(run, engine=self.ask.engine)
 
-        def call(index: int, cut: bool) -> Alone:
+        def call(index: int, cut: bool) -> "Alone":
             sequence = whole.of_sequence(index, cut=cut)
             uses = [LayerUse(name, case) for name, case in sequence.cases.items()]
             return compute_uses(whole.name, uses, computing, sequence.inputs, ()).alone

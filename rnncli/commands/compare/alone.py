@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rnncli.ask import Ask, subject_of
-from rnncli.ask.alone import Alone, Batch, find_part
+from rnncli.ask.alone import Batch, find_part
+from rnncli.ask.returned import Alone
 from rnncli.case import Array
 from rnncli.commands.compare.answer import CompareAnswer, conclude, find_largest
 from rnncli.compute.compare import TensorDifference, TolerancePair, measure, require_known
