@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice, product
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from rnncli.case import Array
-from rnncli.errors import Text
+from rnncli.errors import InputError, RnncliError, Text
 
 if TYPE_CHECKING:
     from rnncli.ask.returned import Alone, Returned
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
 MOST = 32
 """Sequences for which a whole model is called again."""
+MOST_READINGS = 16
+"""Ways to read the axes of several inputs that are tried: two axes may have as many rows as the batch."""
 
 
 class Batch(NamedTuple):
@@ -55,6 +58,32 @@ class Batch(NamedTuple):
 
         padded = bool(whole.real)
         return cls(whole, whole.batch, compared, whole.masked, padded, call, real, remarks)
+
+
+def find_axes(whole: Returned, call: Callable[[Returned], Returned]) -> tuple[Returned, RnncliError | None]:
+    """Return the batch with the axis of the sequences in each input of an ONNX model, or why it has none.
+
+    The first recurrent node tells: when the model is called with one sequence, so is this node.
+    call: returns what the model returns for other inputs.
+    """
+    layer, first = next(iter(whole.cases.items()))
+    fitting: Iterator[list[int | None]] = (
+        [axis for axis, size in enumerate(array.shape) if size == whole.batch] or [None]
+        for array in whole.inputs.values()
+    )
+    failure: RnncliError | None = None
+    for axes in islice(product(*fitting), MOST_READINGS):
+        known = {name: axis for name, axis in zip(whole.inputs, axes, strict=True) if axis is not None}
+        tried = whole._replace(axes=known)
+        try:
+            alone = call(tried.of_sequence(0, cut=False)).cases[layer]
+        except RnncliError as error:
+            failure = failure or error
+            continue
+        if alone.inputs.shape == (1, *first.inputs.shape[1:]):
+            return tried, None
+    what = "no axis of the inputs is that of the sequences of {layer}."
+    return whole, failure or InputError(what, layer=layer)
 
 
 class Part(NamedTuple):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property, partial
-from itertools import islice, product
 from typing import TYPE_CHECKING, Any, cast
 
 from rnncli.ask.layer_files import GIVEN_BESIDE, refuse_layer_options
@@ -38,9 +37,6 @@ if TYPE_CHECKING:
     from rnncli.models.every_weight import LayerWeights
     from rnncli.models.graph import Graph
     from rnncli.models.summary import Summary
-
-MOST_READINGS = 16
-"""Ways to read the axes of several inputs that are tried: two axes may have as many rows as the batch."""
 
 
 class Saved(Subject):
@@ -294,12 +290,14 @@ class Saved(Subject):
         """Return the batch; a model with a graph is called with each sequence."""
         if self.follows:
             return super().batch()
-        from rnncli.ask.alone import MOST, Batch
+        from rnncli.ask.alone import MOST, Batch, find_axes
 
         whole, failure = self.returned(), None
         whole.require_layers()
         if not self.model.makes_masks:
-            whole, failure = self._find_axes(whole)
+            read = self._inputs_of(next(iter(whole.cases)))
+            read &= {wanted.name for wanted in self.model.required_inputs()}  # without initial states
+            whole, failure = find_axes(whole._replace(read=read), self.returned)
 
         def call(index: int, cut: bool) -> Alone:
             if failure is not None:
@@ -307,31 +305,6 @@ class Saved(Subject):
             return self.returned(whole.of_sequence(index, cut=cut)).alone
 
         return Batch.of_layers(whole, min(whole.batch, MOST), call, lambda: self._note_cut(whole))
-
-    def _find_axes(self, whole: Returned) -> tuple[Returned, RnncliError | None]:
-        """Return the batch with the axis of the sequences in each input of an ONNX model, or why it has none.
-
-        The first recurrent node tells: when the model is called with one sequence, so is this node.
-        """
-        layer, first = next(iter(whole.cases.items()))
-        read = self._inputs_of(layer) & {wanted.name for wanted in self.model.required_inputs()}
-        fitting: Iterator[list[int | None]] = (
-            [axis for axis, size in enumerate(array.shape) if size == whole.batch] or [None]
-            for array in whole.inputs.values()
-        )
-        failure: RnncliError | None = None
-        for axes in islice(product(*fitting), MOST_READINGS):
-            known = {name: axis for name, axis in zip(whole.inputs, axes, strict=True) if axis is not None}
-            tried = whole._replace(axes=known, read=read)
-            try:
-                alone = self.returned(tried.of_sequence(0, cut=False)).cases[layer]
-            except RnncliError as error:
-                failure = failure or error
-                continue
-            if alone.inputs.shape == (1, *first.inputs.shape[1:]):
-                return tried, None
-        what = "no axis of the inputs is that of the sequences of {layer}."
-        return whole, failure or InputError(what, layer=layer)
 
     def _note_cut(self, whole: Returned) -> Remarks:
         """Return a remark on layers with other inputs than the first one, such as a decoder."""
