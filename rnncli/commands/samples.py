@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from rnncli.errors import Message, UsageError
 from rnncli.inputs.sample_files import Sample
 from rnncli.show.answer import Field, ListAnswer, Reply
+from rnncli.show.wording import typed
 
 if TYPE_CHECKING:
     from rnncli.show.formats import OutputFlags
@@ -65,7 +66,7 @@ def command(sample: Sample) -> str:
 FIELDS = (
     Field("name", heading="sample", style="strong"),
     Field("title", lambda sample: Message(sample.title), heading="what it is"),
-    Field("command", command),
+    Field("command", command, show=lambda sample, view: typed(command(sample), view.lang)),
 )
 """What the list says of a sample."""
 COLUMNS = ("name", "title/command")

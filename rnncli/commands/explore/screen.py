@@ -29,7 +29,7 @@ from rnncli.result import Label, Result
 from rnncli.show.formats.table import draw_lines
 from rnncli.show.page import Page, View
 from rnncli.show.visible import visible
-from rnncli.show.wording import GATES, NOT_COMPUTED, STATES, new_state, say
+from rnncli.show.wording import GATES, NOT_COMPUTED, STATES, new_state, say, typed
 
 OPTIONS = (24, 40)
 """The least and the largest width of the layer pane."""
@@ -176,7 +176,7 @@ def _about_lines(state: State) -> list[Text]:
         row = rows[chosen]
         name = row.name if isinstance(row.value, bool) else f"{row.name} = {row.text}"
         text = options.about(row.name)
-        more = f"rnncli help {TOPICS[row.name]}" if row.name in TOPICS else ""
+        more = typed(f"rnncli help {TOPICS[row.name]}", state.lang) if row.name in TOPICS else ""
     else:
         kind, target = state.view if state.focus == "numbers" else "step", explained(state).target
         name = address(state) if state.focus == "numbers" else target.text
