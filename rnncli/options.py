@@ -174,7 +174,7 @@ OPTIONS: tuple[Entry, ...] = (
         _switch("return_sequences", FIRST, "Return every time step."),
         _switch("return_state", FIRST, "Also return the last state; in a stack, the last layer's."),
         _switch("go_backwards", LAYER, "Process the sequence backwards."),
-        _switch("stateful", FIRST, "Keep the state between calls, see --calls."),
+        _switch("stateful", FIRST, "Keep the state between the calls of the layer."),
         _text("activation", LAYER, "NAME", "Activation: tanh, relu, ... (default tanh).", rare=True),
         _text("recurrent_activation", LAYER, "NAME", "Activation of the gates (default sigmoid).", rare=True),
         _switch("use_bias", LAYER, "Use a bias vector.", rare=True),

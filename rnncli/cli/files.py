@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from io import UnsupportedOperation
@@ -173,3 +174,22 @@ def _replace_at_end(path: Path) -> Iterator[Path]:
             with suppress(OSError):
                 part.unlink(missing_ok=True)
             raise
+
+
+def how_to_open(output: str | None) -> Text:
+    """Return that the file of --output is written, and how to open it; "" for standard output."""
+    import shlex
+
+    if output in (None, "-"):
+        return ""
+    file, suffix = shlex.quote(str(output)), Path(str(output)).suffix.casefold()
+    if suffix == ".ipynb":
+        return Message("{file} is written. Open it with: jupyter lab {file}", file=file)
+    if suffix not in (".html", ".htm", ".svg"):
+        return Message("{file} is written.", file=file)
+    opener = {"darwin": "open", "win32": "start"}.get(sys.platform, "xdg-open")
+    return Message(
+        "{file} is written. Open it in a browser: double-click it, or type {opener} {file}",
+        file=file,
+        opener=opener,
+    )

@@ -134,18 +134,18 @@ def start(lang: str) -> str:
 def find(context: click.Context, lang: str) -> tuple[str, ...]:
     """Return the lines that fit an answer, best first: `every gate at every time step: rnncli trace`.
 
-    The commands alone follow, for terminals in which no whole line fits.
+    The same in two lines follows, for terminals in which no whole line fits.
     """
     values = context.params
-    lines, commands = [], []
+    lines, pairs = [], []
     for hint in HINTS.get(context.info_name or "", ()):
         if hint.applies(values):
             tensor = f" {shlex.quote(values['tensor'])}" if "tensor" in values else ""
             same = _same(context, re.split(r"[ {]", hint.line)[0])
-            command = f"rnncli {hint.line.format(same=same, tensor=tensor)}"
-            commands.append(typed(command, values.get("lang") or ""))
-            lines.append(f"{localize(hint.shows, lang)}: {commands[-1]}")
-    return (*lines, *commands)
+            command = typed(f"rnncli {hint.line.format(same=same, tensor=tensor)}", values.get("lang") or "")
+            lines.append(f"{localize(hint.shows, lang)}: {command}")
+            pairs.append(f"{localize(hint.shows, lang)}:\n{command}")
+    return (*lines, *pairs)
 
 
 def _same(context: click.Context, command: str) -> str:

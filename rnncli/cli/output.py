@@ -68,6 +68,8 @@ def call(
         if reply is None:  # the answers of a stream
             return
         _deliver(reply, flags, format_name)
+        if reply.written and not flags.is_stdout:
+            terminal.remark([reply.written], flags.quiet)
     if reply.failure is not None:
         raise reply.failure
 

@@ -122,15 +122,20 @@ def _say(text: str, style: str = "") -> None:
         _silence(2)
 
 
-def say_dim(lines: Iterable[str]) -> None:
-    """Print the first of `lines` that fits on stderr if it is a terminal; wrapped, it could not be copied."""
+def say_dim(texts: Iterable[str]) -> None:
+    """Print the first of `texts` that fits on stderr if it is a terminal.
+
+    The last line of a text is a command: wrapped, it could not be copied.
+    """
     stream = sys.stderr
     if stream is None or not stream.isatty():
         return
     width = columns(stream, {}) or 0
-    text = next((line for line in lines if width_of(line) <= width), None)
+    text = next((text for text in texts if width_of(text.rpartition("\n")[2]) <= width), None)
     if text is None:
         return
+    heading, end, command = text.rpartition("\n")
+    text = f"{wrap(heading, width)}{end}{command}"
     styled = f"\x1b[2m{_visible(text)}\x1b[0m" if has_color(stream, os.environ) else _visible(text)
     with suppress(OSError, UnicodeEncodeError):
         stream.write(f"{styled}\n")

@@ -251,12 +251,14 @@ class Reply(NamedTuple, Generic[Shown]):
     answer: in the format of the flags; or the bytes of a file, written unchanged.
     remarks: shown first.  failure: raised after the answer is shown, such as a check that it does not pass.
     to_stdout: whether the answer goes to stdout even with --output, which then names another file to write.
+    written: shown last, once the file of --output is there: how to open it.
     """
 
     answer: Shown
     remarks: Sequence[Text] = ()
     failure: RnncliError | None = None
     to_stdout: bool = False
+    written: Text = ""
 
 
 class ListAnswer(Answer):

@@ -7,8 +7,8 @@ from typing import Any
 
 from rnncli.case import Spec, parse_decimal, parse_number
 from rnncli.cells.tree import TokenSpan, is_deeper, point_at
-from rnncli.errors import LayerError, Message, did_you_mean, recognize
-from rnncli.initializers import Initializer, find, snake_case
+from rnncli.errors import LayerError, Message, did_you_mean, nearest, recognize
+from rnncli.initializers import Initializer, find, names, snake_case
 from rnncli.specs import expressions
 from rnncli.specs.arguments import Signature, format_value, split_config, values_of
 from rnncli.specs.expressions import BareName, CallExpression
@@ -43,10 +43,24 @@ def build(source: Any) -> str | Spec:
         case Mapping():
             return from_config(source)
         case BareName():
-            return parse(source.name)
+            return _by_name(source)
         case str():
             return parse(source)
     raise _no_initializer(source)
+
+
+def _by_name(source: BareName) -> str | Spec:
+    """Return the initializer that an expression names; a name that is far from all may be a variable."""
+    try:
+        return parse(source.name)
+    except LayerError:
+        if nearest(source.name, names()) or not source.name.isidentifier():
+            raise
+        raise LayerError(
+            "there is no initializer '{name}'.",
+            "If {name} is a variable of your script, write its value, such as Constant(0.1).",
+            name=source.name,
+        ) from None
 
 
 def parse(text: str) -> str | Spec:

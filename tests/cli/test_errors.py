@@ -184,3 +184,9 @@ def test_an_error_of_a_document_begins_with_its_name(rnncli: Run, tmp_path: Path
     ):
         (tmp_path / "x.json").write_text(json.dumps({"inputs": [[[0.5, -1.0], [2.0, 0.25]]], **part}))
         assert f"x.json: {said}" in rnncli("run", str(tmp_path / "x.json")).stderr
+
+
+def test_a_variable_of_a_pasted_layer_is_named(rnncli: Run) -> None:
+    said = rnncli("run", "-l", "LSTM(3, kernel_initializer=k_init)").stderr
+    assert said.endswith("If k_init is a variable of your script, write its value, such as Constant(0.1).\n")
+    assert "Did you mean ones?" in rnncli("run", "-l", "LSTM(3, kernel_initializer=onse)").stderr

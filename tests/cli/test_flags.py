@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from typing import Any
 
 import pytest
@@ -109,3 +110,23 @@ def test_q_leaves_the_notes_out(rnncli: Run) -> None:
     noted, quiet = rnncli(*words), rnncli(*words, "-q")
     assert "rnncli: note: " in noted.stderr
     assert (quiet.returncode, quiet.stdout, quiet.stderr) == (0, noted.stdout, "")
+
+
+@pytest.mark.parametrize(
+    ("command", "flags"),
+    [
+        ("report", ["--calls 2", "--engine torch"]),
+        ("export --to numpy", ["--calls 2", "--engine torch"]),
+        ("gradients", ["--calls 2"]),
+        ("weights -l lstm", ["--calls 2", "--engine torch", "--training"]),
+        ("matrix", ["--return-state", "--return-sequences"]),
+    ],
+)
+def test_the_help_lists_only_what_a_command_takes(rnncli: Run, command: str, flags: list[str]) -> None:
+    words = command.split()
+    listed = rnncli(words[0], "--help-all").stdout
+    for flag in flags:
+        done = rnncli(*words, *flag.split())
+        assert (done.returncode, done.stdout) == (2, ""), flag
+        name = flag.split()[0].removeprefix("--")
+        assert not re.search(rf"--(\[no-\])?{name}\b(?!-)", listed), flag

@@ -84,16 +84,18 @@ def test_a_terminal_shows_one_dim_line() -> None:
 
 
 @pytest.mark.parametrize(
-    ("width", "lang", "line"),
+    ("width", "lang", "lines"),
     [
-        (60, "en", "every gate at every time step: rnncli trace --seed 1"),
-        (45, "en", "rnncli trace --seed 1"),
-        (45, "ko", "rnncli trace --seed 1 --lang ko"),
+        (60, "en", ["every gate at every time step: rnncli trace --seed 1"]),
+        (45, "en", ["every gate at every time step:", "rnncli trace --seed 1"]),
+        (40, "en", ["every gate at every time step:", "rnncli trace --seed 1"]),
+        (25, "en", ["every gate at every time", "step:", "rnncli trace --seed 1"]),
+        (45, "ko", ["모든 시점의 모든 게이트:", "rnncli trace --seed 1 --lang ko"]),
     ],
 )
-def test_the_first_line_that_fits_is_shown(width: int, lang: str, line: str) -> None:
+def test_the_first_hint_that_fits_is_shown_with_its_lead_in(width: int, lang: str, lines: list[str]) -> None:
     shown = in_a_terminal(width, "run", "--seed", "1", "--lang", lang).splitlines()
-    assert shown[-1] == f"\x1b[2m{line}\x1b[0m"
+    assert "\n".join(shown[-len(lines) :]) == "\x1b[2m{}\x1b[0m".format("\n".join(lines))
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ rnncli gradients --layer simple_rnn --input-shape 1,30,4 --seed 42
 rnncli gradients --against simple_rnn,lstm,gru --input-shape 1,30,4
 rnncli gradients data.csv -l gru --return-sequences --of 'hidden_states[0,3]'
 """
+REFUSED = ("calls",)
 
 
 def gradients(ask: Ask, *, of: str | None, against: Sequence[Any] | None) -> Reply[GradientsAnswer]:

@@ -17,6 +17,7 @@ rnncli report notes.json --layer bigru --seed 42 -o notes.html
 rnncli report ids.json --model model.keras#gru -o gru.html
 """
 OWN_FILES = True
+REFUSED = ("calls", "engine")
 
 
 def report(ask: Ask, output: OutputFlags) -> Reply[bytes]:
@@ -25,7 +26,7 @@ def report(ask: Ask, output: OutputFlags) -> Reply[bytes]:
     It is one file for any browser, which needs no network: drag an input number, switch return_sequences,
     hold a gate, mask a step, open the equation of any number.
     """
-    from rnncli.cli import terminal
+    from rnncli.cli import files, terminal
     from rnncli.commands.report.page import build_page
     from rnncli.show.answer import Reply
 
@@ -40,4 +41,4 @@ def report(ask: Ask, output: OutputFlags) -> Reply[bytes]:
     if ask.engine not in ("auto", "numpy"):
         raise UsageError("{--engine} does not change the page.", "Leave {--engine} out.")
     page = build_page(ask, output.lang or terminal.LANGUAGE.get())
-    return Reply(page.text.encode(), page.remarks)
+    return Reply(page.text.encode(), page.remarks, written=files.how_to_open(output.output))

@@ -46,7 +46,7 @@ def tour(
     In a terminal, one step at a time: Space and the arrows turn pages, ? shows the answer, q quits. It
     goes on where you left it.
     """
-    from rnncli.cli import pager
+    from rnncli.cli import files, pager
     from rnncli.show.answer import Reply
 
     _require_possible(
@@ -60,26 +60,29 @@ def tour(
         {"--no-answer": no_answer, "--answer": answer is not None, "--key": key, "--list": list},
     )
     _require_exercise({"--seed": seed is not None, "--answer": answer is not None, "--key": key}, exercise)
+    written = files.how_to_open(output.output)
     whole = topic is None and step is None and exercise is None and not list
     if whole and (file := _write_file(output, answers=not no_answer)):
-        return Reply(file.encode())
+        return Reply(file.encode(), written=written)
     reads_keys = output.format_name == "table" and output.is_stdout and not plain and pager.is_possible()
     if exercise is not None:
-        return _answer_exercises(
+        reply = _answer_exercises(
             output, exercise, seed, answer, key=key, checks=not no_answer, asks=reads_keys
         )
+        return reply and reply._replace(written=written)
     from rnncli.commands.tour import lesson
     from rnncli.commands.tour.answer import QUESTION, WHOLE, TourAnswer, list_steps
 
     if list:
-        return Reply(list_steps())
+        return Reply(list_steps(), written=written)
     shown = QUESTION if no_answer else WHOLE
     if topic is not None or step is not None:
-        return Reply(TourAnswer((find_step(str(step) if topic is None else topic),), shown))
+        told = find_step(str(step) if topic is None else topic)
+        return Reply(TourAnswer((told,), shown), written=written)
     if reads_keys:
         _read(output, no_answer)
         return None
-    return Reply(TourAnswer(lesson.steps(), shown))
+    return Reply(TourAnswer(lesson.steps(), shown), written=written)
 
 
 def _write_file(output: OutputFlags, *, answers: bool) -> str:

@@ -46,6 +46,26 @@ def test_the_page_grades_as_the_command_does() -> None:
     assert json.loads(said) == [[rule.grade(text) for text in TYPED] for rule in RULES]
 
 
+@pytest.mark.parametrize(
+    ("words", "file", "how"),
+    [
+        ("report -l lstm --seed 7", "a page.html", "double-click it"),
+        ("tour", "lesson.html", "double-click it"),
+        ("tour", "lesson.ipynb", "jupyter lab"),
+        ("tour --exercise all --seed 3", "sheet.md", "is written.\n"),
+    ],
+)
+def test_what_was_written_is_said_and_how_to_open_it(
+    rnncli: Run, tmp_path: Path, words: str, file: str, how: str
+) -> None:
+    path = tmp_path / file
+    *_, said = rnncli(*words.split(), "-o", str(path)).stderr.splitlines(keepends=True)
+    assert said.startswith(f"rnncli: note: {shlex.quote(str(path))} is written.")
+    assert how in said
+    assert rnncli(*words.split(), "-o", str(path), "-q").stderr == ""
+    assert "is written" not in rnncli(*words.split(), *([] if words == "tour" else ["-o", "-"])).stderr
+
+
 def test_the_lesson_is_a_page(rnncli: Run, tmp_path: Path) -> None:
     path = tmp_path / "lesson.html"
     assert rnncli("tour", "-o", str(path)).returncode == 0
