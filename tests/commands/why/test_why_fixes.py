@@ -144,3 +144,53 @@ def test_the_output_of_a_tuple_goes_on_to_the_next_layer() -> None:
     assert following(names["output"]).shape == (2, 4, 1)
     exec(last.snippet, names)
     assert following(names["last"]).shape == (2, 1)
+
+
+def test_the_states_of_pytorch_are_read_where_batch_first_leaves_them() -> None:
+    torch = pytest.importorskip("torch")
+    last, both, every = diagnose("h_n has the wrong shape").fixes
+    x = torch.ones(2, 4, 5)
+    output, (h_n, _) = torch.nn.LSTM(5, 3, num_layers=2, batch_first=True)(x)
+    names = {"h_n": h_n, "torch": torch}
+    exec(last.snippet, names)
+    assert torch.equal(names["h"], output[:, -1])
+    exec(every.snippet, names)
+    assert names["h"].shape == (2, 2, 3)
+    output, (h_n, _) = torch.nn.LSTM(5, 3, batch_first=True, bidirectional=True)(x)
+    names = {"h_n": h_n, "torch": torch}
+    exec(both.snippet, names)
+    assert torch.equal(names["h"], torch.cat([output[:, -1, :3], output[:, 0, 3:]], dim=-1))
+
+
+GPU = "GRU(3, return_state=True, use_cudnn=False)"
+
+
+@pytest.mark.parametrize(
+    ("code", "shown"),
+    [
+        ("too many values to unpack (expected 2)", True),
+        ("y, h = GRU(8, return_state=True)(x)\ntoo many values to unpack (expected 2)", True),
+        ("y, h = LSTM(8, return_state=True)(x)\ntoo many values to unpack (expected 2)", False),
+        ("y, h = nn.GRU(5, 8)(x)\ntoo many values to unpack (expected 2)", False),
+        ("too many values to unpack (expected 3)", False),
+        ("not enough values to unpack (expected 2, got 1)", False),
+    ],
+)
+def test_the_pieces_of_a_state_on_a_gpu_are_those_of_a_gru_of_keras(code: str, shown: bool) -> None:
+    assert (GPU in [" ".join(fix.layers) for fix in diagnose(code).fixes]) == shown
+    _, state = eval(GPU, vars(layers))(ones(4, 10, 8))
+    assert state.shape == (4, 3)
+
+
+def test_weights_without_reset_after_keep_their_numbers_in_onnx(tmp_path: Any, rnncli: Any) -> None:
+    """The command of the fix, with a file; PyTorch's formula would give other numbers."""
+    onnxruntime = pytest.importorskip("onnxruntime")
+    _, fix = diagnose("ValueError: Value out of range: -1").fixes
+    net = model(layers.GRU(3, reset_after=False, bias_initializer="random_normal"))
+    net.save(tmp_path / "FILE.keras")
+    assert rnncli(*fix.snippet.split()[1:], cwd=tmp_path).returncode == 0
+    session = onnxruntime.InferenceSession(tmp_path / "model.onnx")
+    x = np.random.RandomState(0).rand(1, 4, 5).astype("float32")
+    (name,) = [given.name for given in session.get_inputs()]
+    outputs = session.run(None, {name: x})
+    assert any(np.allclose(output, net(x), atol=1e-6) for output in outputs if output.shape == (1, 3))

@@ -44,10 +44,13 @@ def _unknown_arguments(message: FrameworkMessage) -> Fields | None:
     """`{'return_sequence': True, 'trainable': True}`."""
     owner, given = message.name("owner"), message.name("given")
     names = re.findall(r"['\"](\w{1,60})['\"]: ", given)[:MAX_ARGUMENTS]
-    if not names or (not recurrent_in(owner) and not all(name in OF_INPUT for name in names)):
+    foreign = OF_INPUT if owner else FOREIGN
+    if not names or (not recurrent_in(owner) and not all(name in foreign for name in names)):
         return None
     values = dict(re.findall(r"['\"](\w{1,60})['\"]: (\([^)]{0,60}\)|\[[^\]]{0,60}\]|[\w.]{1,60})", given))
-    return _arguments(message, recurrent_in(owner) or owner, {name: values.get(name, "") for name in names})
+    return _arguments(
+        message, recurrent_in(owner) or owner or message.layer, {name: values.get(name, "") for name in names}
+    )
 
 
 def _argument_of_the_input(message: FrameworkMessage) -> Fields:
@@ -62,7 +65,8 @@ def _arguments(message: FrameworkMessage, owner: str, given: dict[str, str]) -> 
         "names": ", ".join(given),
         "arguments": [{"name": name, **_argument(message, name, value)} for name, value in given.items()],
         "foreign": any(name in FOREIGN for name in given),
-        "saved": "deserializ" in message.text,
+        "saved": "deserializ" in message.text
+        or given.get("time_major") == "False",  # files of Keras 2 say so
     }
 
 
@@ -92,6 +96,8 @@ def _foreign_argument(message: FrameworkMessage, name: str, value: str) -> Field
         known = len(shape) in (2, 3)  # an Embedding takes (batch, timesteps)
         given = (*name_axes(shape), *SEQUENCE[len(shape) :]) if known else SEQUENCE
         return {"kind": "batch_shape", "batch_shape": shape if known else "shape", "given": given}
+    if name == "time_major" and value == "False":
+        return {"kind": "time_major_off"}
     if name == "input_length":
         steps: Dimension = int(value[:9]) if value.isdigit() and value != "0" else "timesteps"
         tokens = any(word in message.match[0] for word in ("Embedding", "deprecated"))

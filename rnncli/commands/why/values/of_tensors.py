@@ -159,10 +159,12 @@ def _ways_to_unpack(message: FrameworkMessage) -> Fields:
     """
     options = {"return_sequences": True, "return_state": True}
     if message.written and message.written.is_torch:
-        return {"ways": [], "torch": [_torch_way(message.layer, expression(message, **options))]}
+        way = _torch_way(message.layer, expression(message, **options))
+        return {"ways": [], "torch": [way], "gpu": False}
     if message.written or message.named or message.is_bidirectional:
         layer = expression(message, return_state=True)
-        return {"torch": [], "ways": [_way(own_names(message), layer, f"{layer}(x)")]}
+        gpu = message.layer == "GRU" and not message.is_bidirectional and _has_too_many(message)
+        return {"torch": [], "ways": [_way(own_names(message), layer, f"{layer}(x)")], "gpu": gpu}
     is_tuple = message.match.groupdict().get("holder") == "tuple"
     modules = ("LSTM", "GRU") if is_tuple else ()
     torch = [_torch_way(name, format_layer(name, **options)) for name in modules]
@@ -170,7 +172,12 @@ def _ways_to_unpack(message: FrameworkMessage) -> Fields:
     both = f"Bidirectional({format_layer('LSTM', return_state=True)})"
     ways.append(_way(names_of("LSTM", both=True), both))
     ways.sort(key=lambda way: not _may_be(message, way["names"].count(",") + 1))
-    return {"torch": torch, "ways": ways}
+    return {"torch": torch, "ways": ways, "gpu": _has_too_many(message)}
+
+
+def _has_too_many(message: FrameworkMessage) -> bool:
+    """Return whether more than the output and the state of a GRU came back."""
+    return message.match[0].startswith("too many") and message.match.groupdict().get("wanted") == "2"
 
 
 def _way(names: str, layer: str, called: str = "layer(x)") -> dict[str, str]:
