@@ -261,6 +261,8 @@ OPTIONS: tuple[Entry, ...] = (
               "or a weight, kernel: how much the last output depends on it, by gate."),
         _text("against", RUN, "LAYERS",
               "Compare with these layers, with the same units: simple_rnn,lstm,gru.", many=True),
+        _on("whole", RUN, "From the last output to the input, through every layer; in Python, of models."),
+        _integer("batch", RUN, "N", "With --whole: which sequence (default 0); -1 is the last."),
     ),
     *_group(("trace",), "",
         _text("step", NARROW, "N",

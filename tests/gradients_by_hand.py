@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from results_by_hand import layers
 
 from rnncli.commands.gradients.answer import GradientsAnswer
 from rnncli.commands.gradients.curves import Curve, Gradients, GradientTarget
-from rnncli.result import Result
+from rnncli.result import ModelHead, Result, join_layers
 
 
 def curve(part: str, norms: Any, direction: str = "forward", skipped: Any = (), by_line: Any = None) -> Curve:
@@ -49,10 +50,19 @@ MASKED = gradients(
 EXPLODING = gradients(
     "simple_rnn", curve("hidden", decay(2.0, 100)), curve("input", [*decay(2.0, 99), np.nan])
 )
+WHOLE = Gradients(
+    replace(
+        join_layers({}, ModelHead("Tagger (PyTorch)", "PyTorch", {"x": ((2, 5, 4), "float32")}, {})),
+        engines=("PyTorch",),
+    ),
+    GradientTarget(0, "output", 1, "output[1, 4, :]", np.arange(3)),
+    (curve("input", decay(0.4)),),
+)
 
 ANSWERS: dict[str, Any] = {
     "gradients": GradientsAnswer((LSTM,)),
     "gradients_against": GradientsAnswer((SIMPLE, LSTM, GRU)),
     "gradients_masked": GradientsAnswer((MASKED,)),
     "gradients_exploding": GradientsAnswer((EXPLODING,)),
+    "gradients_whole": GradientsAnswer((WHOLE,), whole=True),
 }

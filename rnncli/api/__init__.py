@@ -217,6 +217,8 @@ def gradients(
     *,
     of: str | None = None,
     against: Sequence[Any] = (),
+    whole: bool = False,
+    batch: int | None = None,
     **options: Unpack[Options],
 ) -> Report:
     """Compute how far back the output depends on the input: gradient norms per time step.
@@ -224,11 +226,15 @@ def gradients(
     `found` has one item per layer.
     of: numbers of the output, "hidden_state[0,2]", or a weight, "kernel".
     against: other layers to compare with, also several in a text, "lstm,gru"; only names take the options.
+    whole: from the last output to the input, through every layer; of a live model by its framework's tape.
+    batch: with whole, the sequence; default 0.
     """
     from rnncli.commands import gradients
 
     ask = ask_of(inputs, layer, options)
-    answer, remarks = passed(gradients.gradients(ask, of=of, against=pass_layers(against)))
+    answer, remarks = passed(
+        gradients.gradients(ask, of=of, against=pass_layers(against), whole=whole, batch=batch)
+    )
     specs = (answer.model or answer.gradients[0].header).specs
     return Report("gradients", specs, answer.gradients, answer, remarks, view_of(options))
 

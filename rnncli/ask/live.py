@@ -13,7 +13,7 @@ from rnncli.ask.live_object import LiveObject
 from rnncli.ask.request import INPUT_OPTIONS, RUN_OPTIONS, Ask, Remarks
 from rnncli.ask.returned import EVERYTHING, Kind, Returned, compute_uses, kind_of
 from rnncli.ask.saved import bounds_of
-from rnncli.ask.subject import Chosen, Computed, Outline, Parts, Subject, Verified
+from rnncli.ask.subject import Chosen, Computed, Outline, Parts, Subject, Verified, WholeGradients
 from rnncli.case import Agreement, Array
 from rnncli.compute import compare
 from rnncli.errors import Flag, InputError, LayerError, Message, Text, UsageError, join
@@ -125,10 +125,12 @@ class Live(Subject):
         ask = self.ask
         self._require_options()
         if ask.input is None:
-            raise UsageError(
-                "{title} needs an input.", "Give what the object is called with.", title=self.live.title
-            )
+            raise self._refuse_no_input()
         return self.live.record(ask)
+
+    def _refuse_no_input(self) -> UsageError:
+        text = "{title} needs an input."
+        return UsageError(text, "Give what the object is called with.", title=self.live.title)
 
     @property
     def _calls(self) -> Sequence[Call]:
@@ -323,6 +325,17 @@ class Live(Subject):
         outputs = {name: tensors for name, tensors in whole.layers.items() if name in self._recording.outputs}
         whole = whole._replace(layers={**layers, **outputs})
         return LiveBatch(self.live, self.ask, self._recording, self._calls, self._axis).batch(whole)
+
+    def differentiate(self, batch: int) -> WholeGradients:
+        """Return the gradients by the framework's tape."""
+        self._require_options()
+        if self.ask.at is not None:
+            raise UsageError("{--whole} is of the whole object, and at= names a layer.", "Leave one out.")
+        if self.ask.input is None:
+            raise self._refuse_no_input()
+        if self.ask.engine != "auto":
+            _refuse("engine", self.live.title)
+        return self.live.differentiate(self.ask, batch)
 
     def lines(self) -> Lines:
         """Raise UsageError: only the command line has streams."""

@@ -8,13 +8,17 @@ from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 from rnncli.case import Document
+from rnncli.errors import Message, Text, join
 from rnncli.models.live import find_framework as find_framework
 from rnncli.models.live import unbuilt_config as unbuilt_config
+from rnncli.result import ModelHead
 
 if TYPE_CHECKING:
     from rnncli.ask.request import Ask
+    from rnncli.ask.subject import WholeGradients
     from rnncli.models.every_weight import LayerWeights
     from rnncli.models.live.recording import Recording
+    from rnncli.models.live.tape import InputGradients
     from rnncli.models.live.weights import HeldWeights
     from rnncli.models.summary import Summary
 
@@ -65,6 +69,35 @@ class LiveObject:
             self.value, given, training=False, at=ask.at, beside=beside
         )
         return recording
+
+    def differentiate(self, ask: Ask, batch: int) -> WholeGradients:
+        """Return the gradients of one call, of its output with respect to its input."""
+        from rnncli.ask.subject import WholeGradients
+
+        tape = import_module(f"{self.recorder.__name__}_tape").Tape(batch)
+        recording: Recording = self.recorder.record(
+            self.value,
+            _read_input(ask)[0],
+            training=bool(ask.training),
+            at=None,
+            beside=_read_beside(ask),
+            tape=tape,
+        )
+        found: InputGradients = tape.found
+        notes: list[Text] = list(recording.notes)
+        if not found.is_reached:
+            notes.append(Message("no gradient reaches {name}: it is cut off, or not used", name=found.name))
+        if found.others:
+            names = ", ".join(found.others)
+            notes.append(Message("gradients are of {name}, not of {names}", name=found.name, names=names))
+        is_forward = not any(
+            "backward" in name or (call.config or {}).get("config", {}).get("go_backwards")
+            for call in recording.calls
+            for name in ("", *call.weights)
+        )
+        head = ModelHead(self.title, self.framework, {found.name: (found.shape, found.dtype)}, {})
+        remarks = tuple(join((self.title, note), ": ") for note in notes)
+        return WholeGradients(head, found, is_forward, remarks)
 
     def summarize(self, ask: Ask) -> Summary:
         """Return every layer; a PyTorch module is called if there is an input."""

@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Any, cast
 
 from rnncli.ask.layer_files import GIVEN_BESIDE, refuse_layer_options
 from rnncli.ask.request import INPUT_OPTIONS, RUN_OPTIONS, Ask, Remarks
-from rnncli.ask.subject import Bounds, Chosen, Computed, Outline, Parts, Subject, Verified, Whole
+from rnncli.ask.subject import (
+    Bounds,
+    Chosen,
+    Computed,
+    Outline,
+    Parts,
+    Subject,
+    Verified,
+    Whole,
+)
 from rnncli.case import ATOL, RTOL, Document, RawValue, Shape, format_shape
 from rnncli.errors import (
     Flag,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from rnncli.ask.request import Ask, Remarks
 from rnncli.case import Document, Shape
-from rnncli.errors import Message, Text
+from rnncli.errors import Message, Text, UsageError
 
 if TYPE_CHECKING:
     from rnncli.ask.alone import Batch
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from rnncli.layers.stack import Stack
     from rnncli.models import LayerUse
     from rnncli.models.every_weight import LayerWeights
+    from rnncli.models.live.tape import InputGradients
     from rnncli.models.summary import Summary
     from rnncli.result import Label, ModelHead, Result
 
@@ -40,6 +41,18 @@ class Verified(NamedTuple):
     result: "Result"
     disagreeing: Sequence[str] = ()
     remarks: Remarks = ()
+
+
+class WholeGradients(NamedTuple):
+    """Gradients through a whole model, and what the head of their answer says of it.
+
+    is_forward: whether every recurrent layer reads forward.
+    """
+
+    head: "ModelHead"
+    gradients: "InputGradients"
+    is_forward: bool
+    remarks: Remarks
 
 
 Reference = Callable[["Case | None", "Result", "TolerancePair", "int | None"], Verified]
@@ -271,6 +284,19 @@ class Subject(ABC):
             )
             remarks = (Message(text),)
         return Batch.of_layers(whole, whole.batch, call, lambda: remarks)
+
+    def differentiate(self, batch: int) -> "WholeGradients | None":
+        """Return the gradients from its output to its input; None if the chain rule follows its layers.
+
+        Raises UsageError for a file: many of its operations have no rule for gradients.
+        """
+        if self.fixed_layers:
+            raise UsageError(
+                "{--whole} is for live models and described layers, and {--model:file} is a file.",
+                "Load it in Python and hand over the object: rnncli.gradients(x, model, whole=True)",
+                file=self.ask.model,
+            )
+        return None
 
     @abstractmethod
     def lines(self) -> "Lines":

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from rnncli.errors import UsageError, inside
+from rnncli.errors import Flag, UsageError, inside
 
 if TYPE_CHECKING:
     from rnncli.ask import Ask
@@ -16,16 +17,19 @@ EXAMPLES = """\
 rnncli gradients --layer simple_rnn --input-shape 1,30,4 --seed 42
 rnncli gradients --against simple_rnn,lstm,gru --input-shape 1,30,4
 rnncli gradients data.csv -l gru --return-sequences --of 'hidden_states[0,3]'
+rnncli gradients data.csv -l 'LSTM(4, return_sequences=True)' -l gru --whole
 """
 REFUSED = ("calls",)
 
 
-def gradients(ask: Ask, *, of: str | None, against: Sequence[Any] | None) -> Reply[GradientsAnswer]:
+def gradients(
+    ask: Ask, *, of: str | None, against: Sequence[Any] | None, whole: bool, batch: int | None
+) -> Reply[GradientsAnswer]:
     """How far back does the output depend on the input?
 
     The norm of the output's gradient with respect to every state and input, for one sequence.
     The states are those of the last recurrent layer, the input is that of the first layer; of a model, each
-    recurrent layer with its own input.
+    recurrent layer with its own input.  With --whole, one curve: from the output to the input.
     """
     from rnncli.ask import subject_of
     from rnncli.commands.gradients import curves
@@ -34,6 +38,12 @@ def gradients(ask: Ask, *, of: str | None, against: Sequence[Any] | None) -> Rep
     from rnncli.show.answer import Reply
 
     _require_one_call(ask)
+    if whole:
+        return _through_all(ask, batch or 0, {"of": of, "against": against})
+    if batch is not None:
+        raise UsageError(
+            "{--batch:batch} needs {--whole}.", "Or name numbers: {--of 'hidden_state[1]'}.", batch=batch
+        )
     first, *others = curves.list_layers(ask.layer, against or ())
     options = ask.options
     if first is not ask.layer:
@@ -52,7 +62,29 @@ def gradients(ask: Ask, *, of: str | None, against: Sequence[Any] | None) -> Rep
         return Reply(GradientsAnswer(tuple(by_layer.values()), joined), remarks)
     stacks = [ask._replace(layer=[other]).layers() for other in others]
     cases = [uses[0].case, *curves.make_variants(uses[0].case, stacks, options)]
-    return Reply(GradientsAnswer(tuple(curves.gradients(case, of, ask.engine) for case in cases)), remarks)
+    found = tuple(curves.gradients(case, of, ask.engine) for case in cases)
+    return Reply(GradientsAnswer(found, layer="" if others else uses[0].layer), remarks)
+
+
+def _through_all(ask: Ask, batch: int, others: Mapping[str, Any]) -> Reply[GradientsAnswer]:
+    """Return the gradients of the last output with respect to the input, of one sequence.
+
+    others: options that do not apply.
+    """
+    from rnncli.ask import subject_of
+    from rnncli.commands.gradients import curves
+    from rnncli.commands.gradients.answer import GradientsAnswer
+    from rnncli.show.answer import Reply
+
+    if name := next((name for name, value in others.items() if value), ""):
+        raise UsageError("{--whole} and {flag} exclude each other.", "Leave one out.", flag=Flag(f"--{name}"))
+    subject = subject_of(ask)
+    by_tape = subject.differentiate(batch)
+    if by_tape is not None:
+        return Reply(GradientsAnswer((curves.of_tape(by_tape),), whole=True), by_tape.remarks)
+    case, remarks, *_ = subject.choose(one_call=True)
+    found = curves.gradients(case, None, ask.engine, batch)
+    return Reply(GradientsAnswer((replace(found, curves=found.curves[-1:]),), whole=True), remarks)
 
 
 def _require_one_call(ask: Ask) -> None:

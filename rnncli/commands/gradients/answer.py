@@ -74,10 +74,14 @@ class GradientsAnswer(Answer):
     """Gradients of one or several stacks of layers for the same input, or of the layers of a model.
 
     model: the layers of the model as one result without tensors; None for layers that are described.
+    whole: whether there is one curve, from the output of all layers to their input.
+    layer: the name in its model of the only layer that is shown; "" for layers that are described.
     """
 
     gradients: tuple[Gradients, ...]
     model: Result | None = None
+    whole: bool = False
+    layer: str = ""
 
     def results(self) -> tuple[Result, ...]:
         """Return the run of each."""
@@ -96,6 +100,8 @@ class GradientsAnswer(Answer):
         its gradient, over all steps, that comes back through each gate, or a part of a state's equation,
         `forget * cell`.
         Of a model, each layer has its own `name`, `input` and `of`.
+        `whole`: true where the one curve goes from the output to the input, through every layer; of a live
+        object, `layers` has its `name`.
         """
         common = head_of(self.gradients[0].header if self.model is None else self.model)
         for name in ("layer", "expression", "layers"):  # each stack has its own
@@ -104,6 +110,7 @@ class GradientsAnswer(Answer):
         return {
             **common,
             **({} if in_model else _of_document(self.gradients[0])),
+            **({"whole": True} if self.whole else {}),
             "rule": {
                 **{f"{kind}_below": limit for kind, limit in BELOW.items()},
                 **{f"{kind}_above": limit for kind, limit in ABOVE.items()},
@@ -111,8 +118,11 @@ class GradientsAnswer(Answer):
             "layers": [
                 {
                     **({"name": name, **_of_document(stack)} if in_model else {}),
-                    "expression": expression_of(stack.specs),
-                    "layer": configs_of(stack.specs),
+                    **(
+                        {"expression": expression_of(stack.specs), "layer": configs_of(stack.specs)}
+                        if stack.specs
+                        else {"name": name}
+                    ),
                     **({"weight": stack.weight, "lines": dict(stack.by_line)} if stack.weight else {}),
                     "curves": [
                         {
@@ -135,17 +145,21 @@ class GradientsAnswer(Answer):
         if self.gradients[0].weight:
             return self._page_of_weight(view)
         first, norms = self.gradients[0], "norm of the gradient of {of}, one row per time step"
+        if self.whole:
+            norms = "norm of the gradient of {of} with respect to the input, one row per time step"
+        covers = line(view.say("each curve covers one layer: from the layer's output to the layer's input"))
         if self.model is None:
             heading = line(view.say(norms, of=first.target.title))
             named = ((layer if self._are_named else "", stack) for layer, stack in self._named())
             parts = _draw_curves(_name_curves(named), view)
-            return Page(self._title(view), (*notes_of(first.header, view), heading), tuple(parts))
+            notes = (*notes_of(first.header, view), *((covers,) if self.layer else ()), heading)
+            return Page(self._title(view), notes, tuple(parts))
         parts = []
         for layer, stack in self._named():
             of = view.say(norms, of=f"{layer}/{stack.target.title}")
             head: Line = (Span(f"{layer}  ", "strong"), *map(Span, expressions_of(stack.specs)))
             parts += [head, line(of), *_draw_curves(_name_curves([("", stack)]), view), ()]
-        return Page(self._title(view), notes_of(self.model, view), tuple(parts[:-1]))
+        return Page(self._title(view), (*notes_of(self.model, view), covers), tuple(parts[:-1]))
 
     def _page_of_weight(self, view: View) -> Page:
         """Return the norms by gate, one row per layer and gate."""
@@ -207,11 +221,13 @@ class GradientsAnswer(Answer):
     def tensors(self) -> dict[str, Array]:
         """Return `forward/hidden`, `input`, ..., each (timesteps,); with a layer prefix if several.
 
-        Of a weight: one number for each gate.
+        Of a weight: one number for each gate.  Through every layer: `input`.
         """
         import numpy as np
 
         several = self._are_named
+        if self.whole:
+            return {"input": self.gradients[0].curves[0].norms}
         if self.gradients[0].weight:
             rows = self._by_line()
             return {f"{kind}/{name}" if several else name: np.array(norm) for kind, name, norm, _ in rows}
@@ -229,6 +245,8 @@ class GradientsAnswer(Answer):
     def _title(self, view: View) -> Line:
         if self.model is not None:
             return title_of(self.model, view)
+        if not self.gradients[0].specs:
+            return title_of(self.gradients[0].header, view)
         first, *others = (title(stack.specs, view) for stack in self.gradients)
         return (*first, *(span for other in others for span in (Span("  |  ", "dim"), *other)))
 
@@ -285,6 +303,8 @@ def _kind(stack: Gradients) -> str:
     """Return the class of the layer whose states are tracked; for Bidirectional, of the inner layer."""
     from rnncli.layers import is_stepped
 
+    if stack.header.model is not None:
+        return stack.header.model.file
     spec = next(spec for spec in reversed(stack.specs) if is_stepped(spec))
     inner = spec.config.get("layer")
     return f"Bi{inner.class_name}" if inner is not None else spec.class_name

@@ -8,19 +8,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import import_module
 from math import inf
 from typing import Any, NamedTuple
 
 from rnncli import addresses, compute, layers
+from rnncli.ask.subject import WholeGradients
 from rnncli.case import Array, Spec, parse_number, sizes
 from rnncli.compute import engines
 from rnncli.compute.chain_rule import find_missing_rule
 from rnncli.errors import Message, UsageError, format_range
 from rnncli.layers.case import Case
 from rnncli.layers.stack import Stack
-from rnncli.result import Claim, Index, Label, Result, TensorInfo
+from rnncli.result import Claim, Index, Label, Result, TensorInfo, join_layers
 from rnncli.show.visible import visible
 from rnncli.specs import from_flags
 from rnncli.specs.build import is_name
@@ -163,14 +164,15 @@ def classify_curve(steps: Sequence[int], norms: Sequence[float]) -> Verdict:
     return Verdict("steady", None, ratios[0], steps[last])
 
 
-def target_of(text: str | None, infos: Sequence[TensorInfo], row: int = -1) -> GradientTarget:
-    """Parse `hidden_states[0,3,1]`; the default is the output of one time step, in this row.
+def target_of(text: str | None, infos: Sequence[TensorInfo], row: int = -1, batch: int = 0) -> GradientTarget:
+    """Parse `hidden_states[0,3,1]`; the default is the output of one time step, in this row of a sequence.
 
     Each axis takes a number or a slice, batch first; an omitted axis is taken whole, except that
     an omitted batch means sequence 0.  Raises UsageError if there is no such number.
     """
     if text is None:
-        text = f"{infos[0].name}[0, {row}]" if "timesteps" in infos[0].axes else f"{infos[0].name}[0]"
+        index = f"{batch}, {row}" if "timesteps" in infos[0].axes else f"{batch}"
+        text = f"{infos[0].name}[{index}]"
     info, parts = addresses.find_tensor(text, infos, Message("{--of}: "))
     return _locate(infos.index(info), info, _index(text, parts or ("0",), info))
 
@@ -194,17 +196,17 @@ def find_last_recurrent(case: Case) -> int:
     return max(index for index, spec in enumerate(case.stack) if layers.is_stepped(spec))
 
 
-def _last_row(case: Case, recurrent: int) -> int:
-    """Return the last row of the output of sequence 0 that the mask does not make zeros.
+def _last_row(case: Case, recurrent: int, batch: int) -> int:
+    """Return the last row of the output of a sequence that the mask does not make zeros.
 
     recurrent: the index of the last recurrent layer.
     """
     rows = case.stack.masked_rows(case.inputs, case.mask, started=case.initial_state is not None)[recurrent]
     loops: Mapping[str, Any] = case.stack.layers[recurrent].loops
     zeroed = any(loop.config["zero_output_for_mask"] for loop in loops.values())
-    if rows is None or not zeroed or rows[0].all():
+    if rows is None or not zeroed or rows[batch].all():
         return -1
-    return int((~rows[0]).nonzero()[0][-1])
+    return int((~rows[batch]).nonzero()[0][-1])
 
 
 def _index(text: str, parts: Sequence[str], info: TensorInfo) -> Index:
@@ -259,8 +261,8 @@ def _locate(position: int, info: TensorInfo, index: Index) -> GradientTarget:
     return GradientTarget(position, info.name, batch, str(Claim(info.label, (*index, *whole))), entries)
 
 
-def gradients(case: Case, of: str | None = None, engine: str = "auto") -> Gradients:
-    """Compute how much the numbers `of` depend on every state and input; default: the last output.
+def gradients(case: Case, of: str | None = None, engine: str = "auto", batch: int = 0) -> Gradients:
+    """Compute how much the numbers `of` depend on every state and input; default: the last output of `batch`.
 
     of: may also be a weight, `kernel`: then how much the last output depends on it, by gate.
     States belong to the last recurrent layer; the last layer's states are accepted whether it returns
@@ -275,10 +277,11 @@ def gradients(case: Case, of: str | None = None, engine: str = "auto") -> Gradie
     method = import_module(METHODS[engine])
     case_with_states = case._replace(stack=case.stack.with_returns(return_state=True))
     last = find_last_recurrent(case)
+    batch = addresses.place_of(batch, "batch", len(case.inputs), Message("{--batch:batch}", batch=batch))
     stack = case_with_states.stack
     infos = stack.outputs(case.inputs.shape)
     weight = _find_weight(of, case, last)
-    numbers = target_of(None if weight else of, infos, _last_row(case, last))
+    numbers = target_of(None if weight else of, infos, _last_row(case, last, batch), batch)
     numbers = numbers._replace(sequence=case.sequence_names[numbers.batch] if case.sequence_names else "")
     shape, dtype = tuple(case.inputs.shape), str(case.inputs.dtype)
     header = Result(
@@ -317,6 +320,25 @@ def gradients(case: Case, of: str | None = None, engine: str = "auto") -> Gradie
     ways = {curve.direction for curve in curves}
     curves.append(Curve(INPUT, ways.pop() if len(ways) == 1 else "", norms.inputs, norms.masked_steps))
     return Gradients(header, numbers, tuple(curves))
+
+
+def of_tape(whole: WholeGradients) -> Gradients:
+    """Return the gradients that a framework's tape gave, through a whole model."""
+    import numpy as np
+
+    found = whole.gradients
+    name = f"{found.output}[{found.numbers}]" if found.numbers else found.output
+    target = GradientTarget(0, found.output, found.batch, name, np.arange(found.entries))
+    header = replace(
+        join_layers({}, whole.head),
+        engines=(whole.head.origin,),
+        input_shape=found.shape,
+        input_dtype=found.dtype,
+    )
+    masked = np.zeros(len(found.norms), bool)
+    return Gradients(
+        header, target, (Curve(INPUT, "forward" if whole.is_forward else "", found.norms, masked),)
+    )
 
 
 def _choose_engine(case: Case, engine: str) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import update_wrapper
+from functools import partial, update_wrapper
 from threading import get_ident
 from typing import Any
 
@@ -33,15 +33,25 @@ from rnncli.models.live.recording import (
     stack_sequences,
     to_mask,
 )
+from rnncli.models.live.tape import Tape
 
 FRAMEWORK = "Keras"
 BACKENDS = ("tensorflow", "torch")
 """Where a call has numbers; JAX traces functions of its own."""
 
 
-def record(model: Any, given: Any, *, training: bool, at: str | None, beside: Mapping[str, Any]) -> Recording:
+def record(
+    model: Any,
+    given: Any,
+    *,
+    training: bool,
+    at: str | None,
+    beside: Mapping[str, Any],
+    tape: Tape | None = None,
+) -> Recording:
     """Call the object once, and return what its recurrent layers got and returned.
 
+    tape: what differentiates the call.
     Raises UsageError, LayerError or EngineError for what cannot be recorded, and what the object raises.
     """
     held = find_layers(model)
@@ -54,7 +64,8 @@ def record(model: Any, given: Any, *, training: bool, at: str | None, beside: Ma
     with RECORDING, unchanged([layer.layer for layer in held], arguments.arguments) as notes:
         try:
             recorder.wrap()
-            returned = _call(model, arguments, training=training)
+            run = partial(_call, model, arguments, training=training)
+            returned = run() if tape is None else tape.call(run, arguments)
         except Exception:
             if recorder.refusal is not None:
                 raise recorder.refusal from None

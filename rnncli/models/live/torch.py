@@ -11,7 +11,7 @@ import re
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext, suppress
-from functools import update_wrapper
+from functools import partial, update_wrapper
 from types import MethodType
 from typing import Any, NamedTuple
 
@@ -41,6 +41,7 @@ from rnncli.models.live.recording import (
     to_mask,
     without_use,
 )
+from rnncli.models.live.tape import Tape
 from rnncli.models.live.torch_calls import (
     FORWARDS,
     RECURRENT,
@@ -71,10 +72,17 @@ def _layer_names(model: nn.Module) -> tuple[str, ...]:
 
 
 def record(
-    model: nn.Module, given: Any, *, training: bool, at: str | None, beside: Mapping[str, Any]
+    model: nn.Module,
+    given: Any,
+    *,
+    training: bool,
+    at: str | None,
+    beside: Mapping[str, Any],
+    tape: Tape | None = None,
 ) -> Recording:
     """Call a module once, and return what its recurrent modules were given and returned.
 
+    tape: what differentiates the call.
     Raises LayerError for a module whose calls cannot be recorded, UsageError for an unknown `at`, and what
     the module itself raises.
     """
@@ -94,7 +102,8 @@ def record(
             recorder.watch_hooks(path, module)
         sums = checksums(model)
         try:
-            returned = model(*arguments.args, **arguments.kwargs)
+            run = partial(_call, model, arguments)
+            returned = run() if tape is None else tape.call(run, arguments)
         except Exception as error:
             if error is recorder.failed:
                 raise recorder.misfit from error
@@ -107,6 +116,10 @@ def record(
     _require_calls(model, modules, calls, at)
     notes = (*_notes(chosen, calls, changed, written), *recorder.notes())
     return Recording(calls, inputs, outputs, notes)
+
+
+def _call(model: Any, arguments: inspect.BoundArguments) -> Any:
+    return model(*arguments.args, **arguments.kwargs)
 
 
 class _Known(NamedTuple):

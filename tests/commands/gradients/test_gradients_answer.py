@@ -17,6 +17,7 @@ from rnncli.commands.gradients.answer import GradientsAnswer
 @pytest.mark.parametrize("name", ANSWERS)
 def test_answers_look_as_they_did(name: Any) -> None:
     data = {"gradients": PAGES, "gradients_against": ("json",), "gradients_masked": ("csv",)}
+    data["gradients_whole"] = ("json",)
     check_looks("gradients", name, ANSWERS[name], data.get(name, ()))
 
 
