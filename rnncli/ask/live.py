@@ -265,6 +265,13 @@ class Live(Subject):
             self._recording.sequence_names,
             batch_first=self._is_batch_first,
         )
+        if any("batch" in use.call.axes for use in uses.values()):  # then the first axis may be time
+            outputs = tuple(
+                tensor._replace(axes=("axis_0", "axis_1", "units"))
+                if tensor.has_guessed_axes and tensor.values.ndim == 3
+                else tensor
+                for tensor in outputs
+            )
         return Computed(
             results=iter((replace(joined, outputs=outputs),)),
             batch=joined.input_shape[0],

@@ -234,7 +234,8 @@ class Subject(ABC):
         """Return the inputs and the layers that numbers went through.  cases: by what names begin with."""
         from rnncli.ask.passage import Passage, pass_case
 
-        inputs = {"": case.inputs for case in [*cases.values()][:1]}  # none where nothing was computed
+        case = next(iter(cases.values()), None)  # None where nothing was computed
+        inputs = {} if case is None else {"": case.inputs}
         return Passage(inputs, lambda: [layer for pair in cases.items() for layer in pass_case(*pair)])
 
     @property

@@ -383,6 +383,10 @@ def test_axes_of_what_pytorch_returns_are_named(bidirectional: bool) -> None:
     assert [str(remark) for remark in result.remarks] == [f"LSTM (PyTorch): {says}"]
     assert result.document()["agreement"]["axes"] == {"lstm": "(timesteps, batch, units)"}
     assert says in str(rnncli.trace(x, module))
+    whole = rnncli.run(x, module, all_layers=True)
+    axes = {tensor.name: tensor.axes for tensor in whole.outputs}
+    assert axes["lstm/hidden_states"] == ("batch", "timesteps", "units")
+    assert axes["output_0"] == ("axis_0", "axis_1", "units")  # as the module returned it
     [remark] = rnncli.run(x[0], module).remarks
     assert "PyTorch returns (timesteps, units) from lstm" in str(remark)
     first = rnncli.run(x, nn.LSTM(5, 4, batch_first=True))
