@@ -124,7 +124,7 @@ def write_page(
     data = {"lang": lang, "korean": _korean(), "layers": layers, "exercises": exercises}
     text = escape_json(orjson.dumps(data)).decode().replace("<", "\\u003c")
     text = text.replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
-    script = join_scripts()
+    script = join_scripts(graded=bool(exercises))
     page = Template(_read("page.html")).substitute(
         lang=escape(lang),
         hash=f"sha256-{b64encode(sha256(script.encode()).digest()).decode()}",
@@ -162,9 +162,12 @@ def _too_large(layers: Mapping[str, Any]) -> UsageError:
 
 
 @cache
-def join_scripts() -> str:
-    """Return all scripts as one, in which no name leaves but `rnncli`."""
-    parts = (_LEFT_OUT.sub("", _read(name)) for name in SCRIPTS)
+def join_scripts(*, graded: bool = True) -> str:
+    """Return all scripts as one, in which no name leaves but `rnncli`.
+
+    graded: whether with the script that grades exercises, which boot.js calls for each of them.
+    """
+    parts = (_LEFT_OUT.sub("", _read(name)) for name in SCRIPTS if graded or name != "exercise.js")
     return '(() => {\n"use strict";\n' + "\n".join(parts) + "})();\n"
 
 
