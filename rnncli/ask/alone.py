@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice, product
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from rnncli.case import Array
-from rnncli.errors import InputError, RnncliError, Text
+from rnncli.errors import InputError, Message, RnncliError, Text
 
 if TYPE_CHECKING:
     from rnncli.ask.returned import Alone, Returned
+    from rnncli.models.graph import ModelInput
     from rnncli.result import NamedTensor
 
 MOST = 32
@@ -60,30 +61,57 @@ class Batch(NamedTuple):
         return cls(whole, whole.batch, compared, whole.masked, padded, call, real, remarks)
 
 
-def find_axes(whole: Returned, call: Callable[[Returned], Returned]) -> tuple[Returned, RnncliError | None]:
-    """Return the batch with the axis of the sequences in each input of an ONNX model, or why it has none.
+class FoundAxes(NamedTuple):
+    """The batch with the axis of the sequences in each input.
 
-    The first recurrent node tells: when the model is called with one sequence, so is this node.
-    call: returns what the model returns for other inputs.
+    failure: why the model cannot be called with one sequence; None if it can.  remarks: on the axes.
     """
+
+    whole: Returned
+    failure: RnncliError | None = None
+    remarks: Sequence[Text] = ()
+
+
+def find_axes(
+    whole: Returned, inputs: Iterable[ModelInput], call: Callable[[Returned], Returned]
+) -> FoundAxes:
+    """Return the axis of the sequences in each input of an ONNX model.
+
+    Where the file calls no axis batch, the first recurrent node tells: when the model is called with one sequence, so is
+    this node.
+    inputs: of the file.  call: returns what the model returns for other inputs.
+    """
+    named = {
+        wanted.name: axis
+        for wanted in inputs
+        for axis, size in enumerate(wanted.shape or ())
+        if isinstance(size, str) and "batch" in size.lower() and wanted.name in whole.inputs
+    }
     layer, first = next(iter(whole.cases.items()))
+    size = next((whole.inputs[name].shape[axis] for name, axis in named.items()), whole.batch)
     fitting: Iterator[list[int | None]] = (
-        [axis for axis, size in enumerate(array.shape) if size == whole.batch] or [None]
-        for array in whole.inputs.values()
+        [named[name]]
+        if name in named
+        else [axis for axis, length in enumerate(array.shape) if length == size] or [None]
+        for name, array in whole.inputs.items()
     )
     failure: RnncliError | None = None
     for axes in islice(product(*fitting), MOST_READINGS):
         known = {name: axis for name, axis in zip(whole.inputs, axes, strict=True) if axis is not None}
-        tried = whole._replace(axes=known)
+        tried = whole._replace(axes=known, size=size)
         try:
             alone = call(tried.of_sequence(0, cut=False)).cases[layer]
         except RnncliError as error:
             failure = failure or error
             continue
         if alone.inputs.shape == (1, *first.inputs.shape[1:]):
-            return tried, None
+            return FoundAxes(tried)
+        if named:
+            text = "{layer} does not read as its batch the axis {axis} of {input}, which the file calls batch"
+            name, axis = next(iter(named.items()))
+            return FoundAxes(tried, remarks=(Message(text, layer=layer, axis=axis, input=name),))
     what = "no axis of the inputs is that of the sequences of {layer}."
-    return whole, failure or InputError(what, layer=layer)
+    return FoundAxes(whole, failure or InputError(what, layer=layer))
 
 
 class Part(NamedTuple):

@@ -49,6 +49,7 @@ class Returned(NamedTuple):
     real: for each padded input of a whole model, the steps that are not padding.
     kernels: the kinds of recurrent layers without a Case.
     axes: of the sequences, of each input that has one; None for the first one of all inputs.
+    size: the number of sequences; 0 for the first recurrent layer's.
     """
 
     name: str
@@ -62,6 +63,7 @@ class Returned(NamedTuple):
     real: Mapping[str, Array] = {}
     kernels: Mapping[str, Kind] = {}
     axes: Mapping[str, int] | None = None
+    size: int = 0
 
     @property
     def kinds(self) -> dict[str, Kind]:
@@ -103,7 +105,7 @@ class Returned(NamedTuple):
     @property
     def batch(self) -> int:
         """The number of sequences."""
-        return len(next(iter(self.cases.values())).inputs)
+        return self.size or len(next(iter(self.cases.values())).inputs)
 
     @property
     def header(self) -> Result:

@@ -299,21 +299,26 @@ class Saved(Subject):
         """Return the batch; a model with a graph is called with each sequence."""
         if self.follows:
             return super().batch()
-        from rnncli.ask.alone import MOST, Batch, find_axes
+        from rnncli.ask.alone import MOST, Batch, FoundAxes, find_axes
 
-        whole, failure = self.returned(), None
-        whole.require_layers()
+        found = FoundAxes(self.returned())
+        found.whole.require_layers()
         if not self.model.makes_masks:
-            read = self._inputs_of(next(iter(whole.cases)))
-            read &= {wanted.name for wanted in self.model.required_inputs()}  # without initial states
-            whole, failure = find_axes(whole._replace(read=read), self.returned)
+            read = self._inputs_of(next(iter(found.whole.cases)))
+            read &= {needed.name for needed in self.model.required_inputs()}  # without initial states
+            wanted = cast("Graph", self.model.contents).inputs
+            found = find_axes(found.whole._replace(read=read), wanted, self.returned)
+        whole = found.whole
 
         def call(index: int, cut: bool) -> Alone:
-            if failure is not None:
-                raise failure
+            if found.failure is not None:
+                raise found.failure
             return self.returned(whole.of_sequence(index, cut=cut)).alone
 
-        return Batch.of_layers(whole, min(whole.batch, MOST), call, lambda: self._note_cut(whole))
+        def note() -> Remarks:
+            return (*found.remarks, *self._note_cut(whole))
+
+        return Batch.of_layers(whole, min(whole.batch, MOST), call, note)
 
     def _note_cut(self, whole: Returned) -> Remarks:
         """Return a remark on layers with other inputs than the first one, such as a decoder."""

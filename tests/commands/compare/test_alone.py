@@ -128,6 +128,24 @@ def test_a_graph_of_onnx_is_called_with_each_sequence(tmp_path: Path, rnncli: Ru
         assert answer["conclusion"].endswith(", first in center")
 
 
+def test_a_file_that_calls_the_axis_of_time_batch(tmp_path: Path) -> None:
+    """As a GRU without batch_first is exported that was fed (batch, timesteps, features)."""
+    pytest.importorskip("onnxruntime")
+    import onnx
+    from onnx import helper
+
+    _save_onnx(tmp_path / "m.onnx", [helper.make_node("Identity", ["Y"], ["Z"], name="same")])
+    assert package.compare(INPUTS, model=str(tmp_path / "m.onnx"), alone=True).agrees is True
+    model = onnx.load(tmp_path / "m.onnx")
+    model.graph.input[0].type.tensor_type.shape.dim[0].dim_param = "batch_size"
+    onnx.save(model, tmp_path / "m.onnx")
+    found = package.compare(INPUTS, model=str(tmp_path / "m.onnx"), alone=True)
+    assert found.agrees is False
+    assert str(found.answer.conclusion).endswith(", first in gru")
+    said = "gru does not read as its batch the axis 0 of X, which the file calls batch"
+    assert said in [str(text) for text in found.remarks]
+
+
 def test_a_model_that_cannot_be_called_alone_leaves_it_open(tmp_path: Path, rnncli: Run) -> None:
     """Three sequences are fixed in the file, or a layer of the file is not computed: never `same`."""
     keras = pytest.importorskip("keras")
