@@ -77,8 +77,8 @@ def find_axes(
 ) -> FoundAxes:
     """Return the axis of the sequences in each input of an ONNX model.
 
-    Where the file calls no axis batch, the first recurrent node tells: when the model is called with one sequence, so is
-    this node.
+    Where the file calls no axis batch, the first recurrent node tells: when the model is called with one
+    sequence, so is this node.
     inputs: of the file.  call: returns what the model returns for other inputs.
     """
     named = {
