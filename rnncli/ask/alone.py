@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice, product
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from rnncli.case import Array
-from rnncli.errors import InputError, Message, RnncliError, Text
+from rnncli.errors import InputError, Message, RnncliError, Text, format_names
 
 if TYPE_CHECKING:
     from rnncli.ask.returned import Alone, Returned
-    from rnncli.models.graph import ModelInput
     from rnncli.result import NamedTensor
 
 MOST = 32
@@ -72,18 +71,16 @@ class FoundAxes(NamedTuple):
     remarks: Sequence[Text] = ()
 
 
-def find_axes(
-    whole: Returned, inputs: Iterable[ModelInput], call: Callable[[Returned], Returned]
-) -> FoundAxes:
+def find_axes(whole: Returned, contents: Any, call: Callable[[Returned], Returned]) -> FoundAxes:
     """Return the axis of the sequences in each input of an ONNX model.
 
     Where the file calls no axis batch, the first recurrent node tells: when the model is called with one
     sequence, so is this node.
-    inputs: of the file.  call: returns what the model returns for other inputs.
+    contents: of the file.  call: returns what the model returns for other inputs.
     """
     named = {
         wanted.name: axis
-        for wanted in inputs
+        for wanted in contents.inputs
         for axis, size in enumerate(wanted.shape or ())
         if isinstance(size, str) and "batch" in size.lower() and wanted.name in whole.inputs
     }
@@ -112,6 +109,18 @@ def find_axes(
             return FoundAxes(tried, remarks=(Message(text, layer=layer, axis=axis, input=name),))
     what = "no axis of the inputs is that of the sequences of {layer}."
     return FoundAxes(whole, failure or InputError(what, layer=layer))
+
+
+def note_cut(whole: Returned, inputs_of: Callable[[str], set[str]]) -> tuple[Text, ...]:
+    """Return a remark on layers with other inputs than the first one, such as a decoder.
+
+    inputs_of: returns the inputs of a model that a layer depends on.
+    """
+    kept = [name for name in whole.cases if inputs_of(name) - {*whole.read}]
+    if not kept or whole.mask is None or whole.mask.all():
+        return ()
+    text = "the masked steps of {layer} are cut; all steps of the other input of {names} stay"
+    return (Message(text, layer=next(iter(whole.cases)), names=format_names(kept)),)
 
 
 class Part(NamedTuple):

@@ -299,15 +299,14 @@ class Saved(Subject):
         """Return the batch; a model with a graph is called with each sequence."""
         if self.follows:
             return super().batch()
-        from rnncli.ask.alone import MOST, Batch, FoundAxes, find_axes
+        from rnncli.ask.alone import MOST, Batch, FoundAxes, find_axes, note_cut
 
         found = FoundAxes(self.returned())
         found.whole.require_layers()
         if not self.model.makes_masks:
-            read = self._inputs_of(next(iter(found.whole.cases)))
-            read &= {needed.name for needed in self.model.required_inputs()}  # without initial states
-            wanted = cast("Graph", self.model.contents).inputs
-            found = find_axes(found.whole._replace(read=read), wanted, self.returned)
+            needed = {wanted.name for wanted in self.model.required_inputs()}  # without initial states
+            read = needed & self._inputs_of(next(iter(found.whole.cases)))
+            found = find_axes(found.whole._replace(read=read), self.model.contents, self.returned)
         whole = found.whole
 
         def call(index: int, cut: bool) -> Alone:
@@ -315,18 +314,9 @@ class Saved(Subject):
                 raise found.failure
             return self.returned(whole.of_sequence(index, cut=cut)).alone
 
-        def note() -> Remarks:
-            return (*found.remarks, *self._note_cut(whole))
-
-        return Batch.of_layers(whole, min(whole.batch, MOST), call, note)
-
-    def _note_cut(self, whole: Returned) -> Remarks:
-        """Return a remark on layers with other inputs than the first one, such as a decoder."""
-        kept = [name for name in whole.cases if self._inputs_of(name) - {*whole.read}]
-        if not kept or whole.mask is None or whole.mask.all():
-            return ()
-        text = "the masked steps of {layer} are cut; all steps of the other input of {names} stay"
-        return (Message(text, layer=next(iter(whole.cases)), names=format_names(kept)),)
+        return Batch.of_layers(
+            whole, min(whole.batch, MOST), call, lambda: (*found.remarks, *note_cut(whole, self._inputs_of))
+        )
 
     def lines(self) -> Lines:
         """Return what answers lines, each an input of the model, which is opened once."""
