@@ -30,6 +30,7 @@ from rnncli.specs.build import build
 if TYPE_CHECKING:
     from rnncli.ask.alone import Batch
     from rnncli.ask.lines import Lines
+    from rnncli.ask.passage import Passage
     from rnncli.compute.compare import TolerancePair
     from rnncli.models.every_weight import LayerWeights
     from rnncli.models.summary import Summary
@@ -253,18 +254,14 @@ class Live(Subject):
                 case = with_returns(use.computed.case, returns)
                 results[name] = use.computed.result if case is use.computed.case else self._computing(case)
             else:
-                tensors = {**use.call.outputs, **(_given_to(use.call) if self.ask.all_layers else {})}
+                tensors = {**use.call.outputs, **(use.call.given if self.ask.all_layers else {})}
                 others |= {f"{name}/{tensor}": array for tensor, array in tensors.items()}
+        noted, names = self._recording.others, self._recording.sequence_names
         if self.ask.all_layers:
-            others |= self._recording.outputs
+            others = {**(noted.outputs if noted else {}), **others, **self._recording.outputs}
         joined = join_layers(results, self._head(uses))
-        outputs = order_tensors(
-            joined.outputs,
-            others,
-            uses,
-            self._recording.sequence_names,
-            batch_first=self._is_batch_first,
-        )
+        order = noted.order(uses) if noted else uses
+        outputs = order_tensors(joined.outputs, others, order, names, batch_first=self._is_batch_first)
         if any("batch" in use.call.axes for use in uses.values()):  # then the first axis may be time
             outputs = tuple(
                 tensor._replace(axes=("axis_0", "axis_1", "units"))
@@ -281,6 +278,17 @@ class Live(Subject):
             reference=partial(_verify, uses, self.live.framework),
             bounds=partial(bounds_of, results),
         )
+
+    def left_out(self) -> tuple[str, ...]:
+        """Return the layers and modules that are not recurrent; nothing if one is named."""
+        return () if self.ask.at is not None else self.live.other_layers()
+
+    def passage(self, cases: Mapping[str, Case]) -> Passage:
+        """Return the inputs of the object, and its layers: with all_layers all, else the recurrent ones."""
+        from rnncli.ask.passage import Passage, pass_calls
+
+        recording = self._recording
+        return Passage(recording.inputs, partial(pass_calls, recording))
 
     def returned(self, like: Returned | None = None, mapping: Mapping[str, str] = {}) -> Returned:
         """Return everything that its layers return, and what the object itself returned."""
@@ -386,13 +394,6 @@ def _find_batch(axes: Any) -> int:
             "Write {--input-axes time,batch,features} or {--input-axes batch,time,features}.",
         )
     return names.index("batch")
-
-
-def _given_to(call: Call) -> dict[str, Array]:
-    """Return what a layer is given: its input, its mask and its initial states."""
-    states = {f"initial_state_{index}": state for index, state in enumerate(call.initial_state or ())}
-    given = {"input": call.inputs, "mask": None if call.mask is None else call.mask.astype("uint8")}
-    return {**{name: array for name, array in given.items() if array is not None}, **states}
 
 
 def _tensors_of(call: Call, *, batch_first: bool) -> tuple[NamedTensor, ...]:

@@ -33,7 +33,7 @@ class LiveObject:
         self.recorder = import_module(f"rnncli.models.live.{framework}")
         self.framework: str = self.recorder.FRAMEWORK
         self.title = f"{type(value).__name__} ({self.framework})"
-        self._recordings: dict[str | None, Recording] = {}
+        self._recordings: dict[tuple[str | None, bool], Recording] = {}
 
     def weights(self) -> HeldWeights:
         """Return the weights that it holds, without calling it."""
@@ -47,17 +47,28 @@ class LiveObject:
 
         return read_every_weight(self.value)
 
+    def other_layers(self) -> tuple[str, ...]:
+        """Return what it has besides its recurrent layers, `fc (Linear)`, without calling it."""
+        names: tuple[str, ...] = self.recorder.other_layers(self.value)
+        return names
+
     def record(self, ask: Ask) -> Recording:
         """Return the recording of one call with the input of this Ask."""
-        if ask.at not in self._recordings:
+        key = ask.at, ask.at is None and ask.all_layers
+        if key not in self._recordings:
             given, names = _read_input(ask)
             recording: Recording = self.recorder.record(
-                self.value, given, training=bool(ask.training), at=ask.at, beside=_read_beside(ask)
+                self.value,
+                given,
+                training=bool(ask.training),
+                at=ask.at,
+                beside=_read_beside(ask),
+                everything=key[-1],
             )
             if names and _keeps_order(given, recording):
                 recording = recording._replace(sequence_names=names)
-            self._recordings[ask.at] = recording
-        return self._recordings[ask.at]
+            self._recordings[key] = recording
+        return self._recordings[key]
 
     def given_to(self, ask: Ask) -> tuple[Any, dict[str, Any]]:
         """Return what the object is called with, and what is given beside it, as arrays."""

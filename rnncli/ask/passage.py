@@ -13,6 +13,7 @@ from rnncli.models import Passed
 if TYPE_CHECKING:
     from rnncli.layers.case import Case
     from rnncli.models.graph import Graph
+    from rnncli.models.live.recording import Recording
     from rnncli.result import NamedTensor
 
 
@@ -85,3 +86,18 @@ def pass_graph(graph: Graph, inputs: Mapping[str, Array], outputs: Sequence[Name
         has_finite_output = finite.setdefault(node.name, has_finite_input)
         if node.name in shown:
             yield Passed(f"{node.name} ({node.class_name})", has_finite_input, has_finite_output)
+
+
+def pass_calls(recording: Recording) -> list[Passed]:
+    """Return the layers of a live object that were recorded, the recurrent ones alone if no other was."""
+    if recording.others is not None:
+        return recording.others.passed
+    returned = {call.name: all(map(is_finite, call.outputs.values())) for call in recording.calls}
+    return [
+        Passed(
+            call.name,
+            returned.get(call.before, True) if call.inputs is None else is_finite(call.inputs),
+            returned[call.name],
+        )
+        for call in recording.calls
+    ]

@@ -17,9 +17,11 @@ from rnncli.case import Array
 from rnncli.errors import EngineError, LayerError, Message, Text, UsageError, format_names
 from rnncli.layers.plain.time_distributed import entries
 from rnncli.layers.stack import Stack
-from rnncli.models.live.keras_held import Held, choose_targets, find_layers
+from rnncli.models.live.keras_held import Held, choose_targets, find_layers, other_layers_in
+from rnncli.models.live.keras_held import other_layers as other_layers
 from rnncli.models.live.keras_layers import Description, describe, is_cell, is_recurrent
 from rnncli.models.live.keras_state import arrays_in, differ, is_tracing, tensor_of, to_numpy, unchanged
+from rnncli.models.live.others import OtherLayers
 from rnncli.models.live.recording import (
     RECORDING,
     Call,
@@ -48,6 +50,7 @@ def record(
     at: str | None,
     beside: Mapping[str, Any],
     tape: Tape | None = None,
+    everything: bool = False,
 ) -> Recording:
     """Call the object once, and return what its recurrent layers got and returned.
 
@@ -60,7 +63,7 @@ def record(
     _require_recordable(model, targets, arguments.arguments)
     inputs = flatten("", _name_inputs(model, arguments.arguments), _to_array)
     require_numbers(inputs)
-    recorder = _Recorder(targets)
+    recorder = _Recorder(targets, other_layers_in(held) if everything else ())
     with RECORDING, unchanged([layer.layer for layer in held], arguments.arguments) as notes:
         try:
             recorder.wrap()
@@ -72,7 +75,9 @@ def record(
             raise
     calls = arrange_calls(recorder.calls)
     _require_calls(held, calls, at)
-    return Recording(calls, inputs, flatten("output", returned, _to_array), (*notes, *recorder.notes()))
+    outputs, notes = flatten("output", returned, _to_array), [*notes, *recorder.notes()]
+    others = recorder.noted if everything else None
+    return Recording(calls, inputs, outputs, tuple(notes), others=others)
 
 
 def _call(model: Any, arguments: inspect.BoundArguments, *, training: bool) -> Any:
@@ -229,8 +234,8 @@ class _Recorder:
     weights: copies by the id of the layer, with the tensors that they are copies of.
     """
 
-    def __init__(self, targets: Sequence[Held]) -> None:
-        self.targets = targets
+    def __init__(self, targets: Sequence[Held], others: Sequence[Held] = ()) -> None:
+        self.targets, self.others, self.noted = targets, others, OtherLayers()
         self.calls: list[Call] = []
         self.seen: set[int] = set()
         self.traced: dict[str, None] = {}
@@ -251,6 +256,10 @@ class _Recorder:
                 vars(target.layer)["call"] = self._wrap_call(target)
             else:
                 vars(target.layer)["build"] = self._refuse_build(target)
+        targets = {id(target.layer) for target in self.targets}
+        for held in self.others:
+            if id(held.layer) not in targets:
+                vars(held.layer)["call"] = self._wrap_other(held)
 
     def notes(self) -> Iterator[Text]:
         """Yield what was not seen."""
@@ -266,6 +275,19 @@ class _Recorder:
         if traced:
             names = list(traced)
             yield Message("not seen while TensorFlow traced a function: {names}", names=", ".join(names))
+
+    def _wrap_other(self, held: Held) -> Callable[..., Any]:
+        """Return a `call` that notes what a layer that is not recurrent returns."""
+        original = held.layer.call
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            returned = original(*args, **kwargs)
+            if get_ident() == self.thread and not is_tracing() and not self.is_inside:
+                given = flatten("", [args, kwargs], _to_array).values()
+                self.noted.add(held.name, given, flatten("output", returned, _to_array), recurrent=False)
+            return returned
+
+        return update_wrapper(call, original)
 
     def _refuse_build(self, held: Held) -> Callable[..., Any]:
         def build(*_: Any, **__: Any) -> Any:
@@ -296,7 +318,10 @@ class _Recorder:
                 returned = original(*args, **kwargs)
             finally:
                 self.is_inside = False
-            self.calls.append(_complete(before, held.layer, stack, returned))
+            done = _complete(before, held.layer, stack, returned)
+            self.calls.append(done)
+            given = () if done.inputs is None else (done.inputs, *(done.initial_state or ()))
+            self.noted.add(held.name, given, done.outputs, recurrent=True)
             return returned
 
         update_wrapper(call, original)

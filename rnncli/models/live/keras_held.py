@@ -118,3 +118,26 @@ def choose_targets(held: Sequence[Held], at: str | None) -> list[Held]:
         names = [target.name for target in targets if target.is_outermost]
         raise refuse_at(held[0].layer, at, [*names, *(layer.name for layer in held[1:])])
     return chosen
+
+
+def other_layers(model: Any) -> tuple[str, ...]:
+    """Return the layers that are not recurrent, `head (Dense)`, and the `call` of the object itself."""
+    import keras
+
+    names = tuple(
+        f"{held.name} ({type(held.layer).__name__})" for held in other_layers_in(find_layers(model))
+    )
+    has_graph = isinstance(model, (keras.Function, keras.Sequential)) or is_recurrent(model)
+    return names if has_graph else (*names, f"{type(model).__name__}.call")
+
+
+def other_layers_in(held: Sequence[Held]) -> list[Held]:
+    """Return the layers that are neither recurrent nor inside such a layer or a wrapper, nor the object."""
+    import keras
+
+    return [
+        layer
+        for layer in held[1:]
+        if not is_recurrent(layer.layer) and not isinstance(layer.layer, keras.layers.InputLayer)
+        if not any(is_recurrent(owner) or isinstance(owner, keras.layers.Wrapper) for owner in layer.owners)
+    ]

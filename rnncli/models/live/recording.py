@@ -16,6 +16,7 @@ from rnncli.case import Array, format_shape
 from rnncli.errors import InputError, Text, UsageError, did_you_mean, inside
 from rnncli.inputs.arrange import mask_of_lengths
 from rnncli.models.inputs import empty_input
+from rnncli.models.live.others import OtherLayers
 
 RECORDING = RLock()
 """Held while an object is recorded: two recordings would wrap the same layers."""
@@ -64,6 +65,13 @@ class Call(NamedTuple):
     axes: str = ""
     lacks: Text = ""
 
+    @property
+    def given(self) -> dict[str, Array]:
+        """The input, the mask and the initial states, by name."""
+        states = {f"initial_state_{index}": state for index, state in enumerate(self.initial_state or ())}
+        given = {"input": self.inputs, "mask": None if self.mask is None else self.mask.astype("uint8")}
+        return {**{name: array for name, array in given.items() if array is not None}, **states}
+
 
 class Recording(NamedTuple):
     """One call of a live object.
@@ -72,6 +80,7 @@ class Recording(NamedTuple):
     inputs: what the object was given, by the names of its parameters.  outputs: what it returned, by name.
     notes: what was not seen, and what changed.
     sequence_names: of the sequences that the object was given, in this order; () if they have none.
+    others: what the layers that are not recurrent returned, if that was asked for; else None.
     """
 
     calls: Sequence[Call]
@@ -79,6 +88,7 @@ class Recording(NamedTuple):
     outputs: Mapping[str, Array]
     notes: tuple[Text, ...] = ()
     sequence_names: tuple[str, ...] = ()
+    others: OtherLayers | None = None
 
 
 def arrange_calls(calls: Iterable[Call]) -> list[Call]:

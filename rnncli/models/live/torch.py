@@ -27,6 +27,7 @@ from rnncli.errors import InputError, LayerError, Message, Text, UsageError, for
 from rnncli.frameworks.torch import FRAMEWORK as FRAMEWORK
 from rnncli.inputs.arrange import mask_of_lengths
 from rnncli.models.graph import Module
+from rnncli.models.live.others import OtherLayers
 from rnncli.models.live.recording import (
     RECORDING,
     Call,
@@ -56,6 +57,8 @@ from rnncli.models.live.torch_calls import (
     weights_at_rest,
     weights_of,
 )
+from rnncli.models.live.torch_modules import named_modules, other_modules, uncompiled
+from rnncli.models.live.torch_modules import other_layers as other_layers
 from rnncli.models.live.torch_state import UNREADABLE, checksums, differ, unchanged, version_of
 
 BESIDE = {"initial_state": ("hx", "hidden", "state"), "lengths": ("length", "seq_lengths"), "mask": ()}
@@ -65,7 +68,7 @@ BESIDE = {"initial_state": ("hx", "hidden", "state"), "lengths": ("length", "seq
 def _layer_names(model: nn.Module) -> tuple[str, ...]:
     """Return the recurrent layers that a module holds, `encoder.lstm`; `lstm_l0` and so on for several."""
     names: list[str] = []
-    for path, module in named_modules(_uncompiled(model)):
+    for path, module in named_modules(uncompiled(model)):
         if isinstance(module, RECURRENT):
             names += [node.name for node in module_of(path, module, weights_at_rest(module)).nodes] or [path]
     return tuple(names)
@@ -79,6 +82,7 @@ def record(
     at: str | None,
     beside: Mapping[str, Any],
     tape: Tape | None = None,
+    everything: bool = False,
 ) -> Recording:
     """Call a module once, and return what its recurrent modules were given and returned.
 
@@ -86,7 +90,7 @@ def record(
     Raises LayerError for a module whose calls cannot be recorded, UsageError for an unknown `at`, and what
     the module itself raises.
     """
-    model = _uncompiled(model)
+    model = uncompiled(model)
     named = list(named_modules(model))
     modules, every = dict(named), [module for _, module in named]
     _require_recordable(model, modules)
@@ -100,6 +104,8 @@ def record(
         for path, module in chosen.items():
             vars(module)["forward"] = _Forward(recorder, path, module)
             recorder.watch_hooks(path, module)
+        for path, module in {**other_modules(modules), **chosen}.items() if everything else ():
+            recorder.watch_output(path, module)
         sums = checksums(model)
         try:
             run = partial(_call, model, arguments)
@@ -115,7 +121,7 @@ def record(
     calls = arrange_calls(recorder.calls)
     _require_calls(model, modules, calls, at)
     notes = (*_notes(chosen, calls, changed, written), *recorder.notes())
-    return Recording(calls, inputs, outputs, notes)
+    return Recording(calls, inputs, outputs, notes, others=recorder.others if everything else None)
 
 
 def _call(model: Any, arguments: inspect.BoundArguments) -> Any:
@@ -146,6 +152,7 @@ class _Recorder:
         self.hooked: dict[str, None] = {}
         self.failed: Exception | None = None
         self.misfit = InputError("")
+        self.others = OtherLayers()
 
     def call(self, forward: _Forward, args: Any, kwargs: Any) -> Any:
         """Call the module's own `forward`, and record the call."""
@@ -212,6 +219,21 @@ class _Recorder:
             self.returned[path] = {}
             module.register_forward_hook(note)
 
+    def watch_output(self, path: str, module: Any) -> None:
+        """Note what a module returns.  Putting its attributes back takes the hook away."""
+
+        def note(called: nn.Module, args: Any, kwargs: Any, returned: Any) -> None:
+            if called is not module or threading.get_ident() != self.thread or self.is_inside:
+                return
+            with suppress(*UNREADABLE):
+                given = flatten("", [args, kwargs], to_array).values()
+                arrays = flatten("output", returned, to_array)
+                name = path or type(module).__name__
+                self.others.add(name, given, arrays, recurrent=isinstance(module, RECURRENT))
+
+        if not isinstance(module, torch.jit.ScriptModule):
+            module.register_forward_hook(note, with_kwargs=True)
+
     def notes(self) -> Iterator[Text]:
         """Yield a remark on layers whose numbers a hook changes."""
         if self.hooked:
@@ -257,35 +279,6 @@ class _Forward:
             return copy.deepcopy(self.innermost, memo)  # set on the module itself
         module = memo.get(id(self.module), self.module)
         return MethodType(type(module).forward, module)
-
-
-def _uncompiled(model: Any) -> Any:
-    """Return the module inside what torch.compile made."""
-    while "_orig_mod" in model._modules:
-        model = model._orig_mod
-    return model
-
-
-def named_modules(
-    module: nn.Module, path: str = "", seen: set[int] | None = None
-) -> Iterator[tuple[str, Any]]:
-    """Yield every module inside with its path, also those in plain lists and dicts, each once.
-
-    What torch.compile made and the module inside it have the same path.
-    """
-    seen = set() if seen is None else seen
-    if id(module) in seen:
-        return
-    seen.add(id(module))
-    yield path, module
-    children: dict[str, Any] = dict(module.named_children())
-    for name, value in list(vars(module).items()):
-        if isinstance(value, (list, tuple, dict)) and not name.startswith("_"):
-            items = value.items() if isinstance(value, dict) else enumerate(value)
-            children |= {f"{name}.{key}": item for key, item in items if isinstance(item, nn.Module)}
-    for name, child in children.items():
-        parts = (path, "" if name == "_orig_mod" else name)
-        yield from named_modules(child, ".".join(filter(None, parts)), seen)
 
 
 def _choose(model: nn.Module, modules: Mapping[str, Any], at: str | None) -> dict[str, Any]:

@@ -18,8 +18,8 @@ from torch.nn.utils.rnn import PackedSequence
 from rnncli.errors import LayerError, Message, Text, format_names
 from rnncli.models.layer_cases import name_outputs
 from rnncli.models.live.recording import flatten
-from rnncli.models.live.torch import named_modules
 from rnncli.models.live.torch_calls import RECURRENT, is_quantized, module_of
+from rnncli.models.live.torch_modules import named_modules
 from rnncli.models.summary import (
     LayerRow,
     ModuleRow,

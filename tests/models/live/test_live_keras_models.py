@@ -220,3 +220,27 @@ def test_every_command_takes_it(name: str) -> None:
         assert rnncli.compare(given, model, at=call.name, engines=["numpy", "tensorflow"]).agrees
     assert len(rnncli.gradients(given, model).found) == len(calls)
     assert rnncli.plot(given, model).render("svg").startswith(b"<")
+
+
+def test_all_layers_are_the_outputs_of_every_layer() -> None:
+    layers = keras.layers
+    first = layers.LSTM(3, return_sequences=True, name="first")
+    model = keras.Sequential([
+        keras.Input((4, 2)), layers.Masking(name="masking"), first, layers.LayerNormalization(name="norm"),
+        layers.TimeDistributed(layers.Dense(4), name="wide"), layers.GRU(2, name="last"),
+        layers.Dense(1, name="head"), layers.Activation("relu", name="act"),
+    ])  # fmt: skip
+    x = np.random.default_rng(1).normal(size=(2, 4, 2)).astype("float32")
+    result = rnncli.run(x, model, all_layers=True)
+    assert result.agrees
+    assert [name for name in result.keys() if name != "output"] == [  # noqa: SIM118
+        "masking/output", "first/hidden_states", "norm/output", "wide/output", "last/hidden_state",
+        "head/output", "act/output",
+    ]  # fmt: skip
+    parts = keras.Model(model.inputs[0], [layer.output for layer in model.layers])(x)
+    for layer, expected in zip(model.layers, parts, strict=True):
+        name = next(name for name in result.keys() if name.startswith(layer.name))  # noqa: SIM118
+        np.testing.assert_allclose(result[name], expected, atol=1e-6)
+    assert not any("call" in vars(layer) for layer in model.layers)
+    script = rnncli.export(x, model, to="numpy").data.decode()
+    assert "left out: masking (Masking), norm (LayerNormalization), wide (TimeDistributed), head" in script

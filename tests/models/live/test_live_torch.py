@@ -482,3 +482,57 @@ def test_options_that_do_not_apply(keywords: Any, says: str) -> None:
 def test_a_layer_is_suggested_once() -> None:
     with pytest.raises(rnncli.UsageError, match=r"The only choice is 0\."):
         rnncli.run(numbers(6, 3, 5), nn.Sequential(nn.LSTM(5, 3)), at="zzz")
+
+
+class Between(nn.Module):
+    """Layers between recurrent ones, of which one is called twice, and a function."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rnn, self.fc = nn.LSTM(5, 4, num_layers=2, batch_first=True), nn.Linear(4, 4)
+        self.norm, self.act = nn.LayerNorm(4), nn.ReLU(inplace=True)
+        self.gru, self.head = nn.GRU(4, 3, batch_first=True), nn.Sequential(nn.Linear(3, 2), nn.Tanh())
+
+    def forward(self, x: Any) -> Any:
+        h = self.act(self.norm(self.fc(self.rnn(x)[0])))
+        return self.head(self.gru(self.norm(torch.relu(h)))[0][:, -1])
+
+
+def test_all_layers_are_every_module() -> None:
+    kept: dict[str, Any] = {}
+    module, x = Between(), numbers(3, 6, 5)
+    module.fc.register_forward_hook(lambda *given: kept.update(fc=given[2].detach().numpy().copy()))
+    result = rnncli.run(x, module, all_layers=True)
+    require_agreement(result)
+    layers = list(dict.fromkeys(name.rpartition("/")[0] for name in result.keys()))  # noqa: SIM118
+    assert layers == [
+        "rnn_l0", "rnn_l1", "fc", "norm", "act", "norm@1", "gru", "head.0", "head.1", "head", "",
+    ]  # fmt: skip
+    np.testing.assert_array_equal(result["fc/output"], kept["fc"])
+    normal = module.norm(torch.tensor(kept["fc"])).detach()
+    np.testing.assert_allclose(result["norm/output"], normal, atol=1e-6)  # before act changed it in place
+    np.testing.assert_allclose(result["act/output"], torch.relu(normal), atol=1e-6)
+    np.testing.assert_array_equal(result["head/output"], module(torch.tensor(x)).detach())
+    assert [len(part._forward_hooks) for part in module.modules() if part._forward_hooks] == [1]
+
+
+def test_what_is_left_out_of_a_module_is_named() -> None:
+    script = rnncli.export(numbers(3, 6, 5), Between(), to="numpy").data.decode()
+    names = "fc (Linear), norm (LayerNorm), act (ReLU), head.0 (Linear), head.1 (Tanh), Between.forward."
+    assert f"left out: {names}" in script
+    assert "left out" not in rnncli.export(numbers(3, 6, 5), Between().rnn, to="numpy").data.decode()
+
+
+@pytest.mark.parametrize(
+    ("all_layers", "text"),
+    [
+        (True, "fc is the first layer with a finite input and an output that is not."),
+        (False, "the output of rnn_l1 is finite, and the input of gru is not."),
+    ],
+)
+def test_the_module_that_makes_a_nan_is_named(all_layers: bool, text: str) -> None:
+    module = Between()
+    module.fc.bias.data[1] = np.nan
+    with pytest.raises(rnncli.DisagreementError, match="contains NaN, first in") as error:
+        rnncli.run(numbers(3, 6, 5), module, all_layers=all_layers, fail_on_nan=True)
+    assert text in str(error.value)
