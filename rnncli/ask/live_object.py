@@ -85,7 +85,7 @@ class LiveObject:
         """Return the gradients of one call, of its output with respect to its input."""
         from rnncli.ask.subject import WholeGradients
 
-        tape = import_module(f"{self.recorder.__name__}_tape").Tape(batch)
+        tape = import_module(f"{self.recorder.__name__}_tape").make_tape(batch)
         recording: Recording = self.recorder.record(
             self.value,
             _read_input(ask)[0],

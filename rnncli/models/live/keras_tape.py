@@ -1,4 +1,4 @@
-"""TensorFlow's tape over one call of a Keras object."""
+"""The tape over one call of a Keras object: TensorFlow's, or PyTorch's where Keras runs on it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,27 @@ from rnncli.models.live.keras_state import to_numpy
 from rnncli.models.live.recording import flatten
 
 
-class Tape(tape.Tape):
+def make_tape(batch: int) -> tape.Tape:
+    """Return the tape of the framework on which Keras runs."""
+    import keras
+
+    if keras.backend.backend() != "torch":
+        return _TensorflowTape(batch)
+    import torch
+
+    from rnncli.models.live import torch_tape
+
+    class TorchTape(torch_tape.Tape):
+        orders = tape.BATCH_FIRST
+
+        def make_leaf(self, value: Any) -> tuple[Any, Any]:
+            is_array = isinstance(value, np.ndarray) and value.dtype.kind == "f"
+            return super().make_leaf(torch.from_numpy(value.copy()) if is_array else value)
+
+    return TorchTape(batch)
+
+
+class _TensorflowTape(tape.Tape):
     """See `tape.Tape`."""
 
     def call(self, run: Callable[[], Any], arguments: BoundArguments) -> Any:

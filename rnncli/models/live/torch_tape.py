@@ -70,5 +70,10 @@ class Tape(tape.Tape):
         return pad_packed_sequence(self.packed._replace(data=tensor), batch_first=True)[0]
 
 
+def make_tape(batch: int) -> Tape:
+    """Return a tape for one call."""
+    return Tape(batch)
+
+
 def _keep_tensor(value: Any) -> Any:
     return value if isinstance(value, (torch.Tensor, PackedSequence)) else None

@@ -58,6 +58,11 @@ masked = rnncli.run(x, drops)
 assert masked.agrees is True
 np.testing.assert_allclose(masked[-1], keras.ops.convert_to_numpy(drops(x)), atol=1e-6)
 assert rnncli.compare(x, drops, drops)
+given = torch.tensor(x, requires_grad=True)
+rows = [torch.autograd.grad(number, given, retain_graph=True)[0][1] for number in drops(given)[1]]
+norms = sum((row**2).sum(1) for row in rows).sqrt().numpy()
+np.testing.assert_allclose(rnncli.gradients(x, drops, whole=True, batch=1)["input"], norms, rtol=1e-4)
+assert all(variable.value.grad is None for variable in drops.variables)
 lstm = L.LSTM(3)
 assert rnncli.run(x, lstm).agreement is None  # its config
 lstm(x)
