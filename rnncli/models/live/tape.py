@@ -19,8 +19,9 @@ from rnncli.errors import InputError, LayerError, Message
 
 MOST_NUMBERS = 4096
 """Numbers of the output that are differentiated, each by a pass of its own."""
-BATCH_FIRST = ((0, 0),)
-ANY_ORDER = ((0, 0), (1, 1), (1, 0), (0, 1))
+Orders = tuple[tuple[int, int], ...]
+BATCH_FIRST: Orders = ((0, 0),)
+ANY_ORDER: Orders = ((0, 0), (1, 1), (1, 0), (0, 1))
 """Pairs of axes that may be those of the sequences, of the input and of the output, the likeliest first."""
 
 
@@ -59,7 +60,7 @@ class Tape(ABC):
     orders: BATCH_FIRST or ANY_ORDER.
     """
 
-    orders: ClassVar[tuple[tuple[int, int], ...]] = BATCH_FIRST
+    orders: ClassVar[Orders] = BATCH_FIRST
     found: InputGradients
 
     def __init__(self, batch: int) -> None:
