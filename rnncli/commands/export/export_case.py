@@ -304,7 +304,7 @@ def without_initializers(spec: Spec, change: Callable[[Spec], Spec] = lambda spe
 def join_layers(parts: Sequence[LayerUse]) -> Iterator[tuple[Case, Names]]:
     """Yield layers of a saved model as Cases: a stack of one module is one Case, any other layer its own.
 
-    A layer joins the layer before it if it reads that layer's sequence.
+    A layer joins the layer before it if it reads that layer's sequence, and would get the same in a stack.
     """
     suffixes = name_layers([part.layer for part in parts])
     chains: list[list[LayerUse]] = []
@@ -312,6 +312,9 @@ def join_layers(parts: Sequence[LayerUse]) -> Iterator[tuple[Case, Names]]:
         before = chains[-1][-1] if chains else part
         stack = before.case.stack
         follows = part.before == before.layer and stack.dtype == part.case.stack.dtype
+        given = [use.case.initial_state is not None for use in (before, part)]
+        # In a stack of Keras, a layer with an initial state gets no mask from the layer before.
+        follows = follows and given[0] == given[1] and not (given[0] and part.case.mask is not None)
         if follows and stack.outputs(before.case.inputs.shape)[0].label.sequence:
             chains[-1].append(part)
         else:
@@ -326,7 +329,9 @@ def join_layers(parts: Sequence[LayerUse]) -> Iterator[tuple[Case, Names]]:
                 for path, array in (part.case.weights or {}).items()
             }
             stack = Stack(spec for part in chain for spec in part.case.stack)
-            first = Case(stack, first.inputs, weights=weights, seed=None)
+            states = [part.case.initial_state for part in chain]
+            start = tuple(state for given in states for state in given or ()) or None
+            first = Case(stack, first.inputs, first.mask, start, weights, seed=None)
         yield first, names
 
 

@@ -187,6 +187,28 @@ def test_the_layers_of_a_pytorch_module_are_a_chain(target: str, rnncli: Run, tm
     check_tensors({"h": last}, {"h": hidden[-1].numpy()})
 
 
+@pytest.mark.parametrize("target", ["numpy", "torch", "c"])
+@pytest.mark.parametrize("states", [False, True])
+def test_a_chain_keeps_its_lengths_and_its_initial_states(
+    states: bool, target: str, rnncli: Run, tmp_path: Path
+) -> None:
+    torch = pytest.importorskip("torch")
+    torch.manual_seed(0)
+    model, rng = str(tmp_path / "m.pt"), np.random.default_rng(0)
+    torch.save(torch.nn.LSTM(2, 3, num_layers=2, batch_first=True).state_dict(), model)
+    given = ["--lengths", "2,3", "--return-state"]
+    if states:
+        (tmp_path / "s.json").write_text(json.dumps(rng.normal(size=(4, 2, 3)).tolist()))
+        given += ["--initial-state", str(tmp_path / "s.json")]
+    done = rnncli("run", ROWS, "--model", model, *given, "-f", "json")
+    assert done.returncode == 0, done.stderr
+    expected = {one["name"]: np.array(one["values"]) for one in json.loads(done.stdout)["outputs"]}
+    file = tmp_path / f"x{SUFFIXES[target]}"
+    done = rnncli("export", ROWS, "--model", model, *given, "--to", target, "-o", str(file))
+    assert done.returncode == 0, done.stderr
+    check_tensors(run_script(file), expected)
+
+
 def test_a_refusal_names_the_layer(rnncli: Run, tmp_path: Path) -> None:
     file = str(tmp_path / "m.keras")
     inputs = keras.Input((3, 2))
