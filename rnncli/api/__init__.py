@@ -96,6 +96,8 @@ def run(
     ask = ask_of(inputs, layer, options, hold=hold, all_layers=all_layers, all_calls=all_calls)
     subject = subject_of(ask)
     subject.require_able(memory=memory, all_calls=all_calls or None, hold=hold or None)
+    if checks.expected is not None:
+        checks = checks._replace(expected=checks.expected.beside(subject, ask, names))
     budget = sizes.parse(memory) if isinstance(memory, str) else memory
     computed = subject.compute(budget)
     result = compute.join_results(computed.results, computed.batch)
@@ -262,7 +264,8 @@ def compare(
     The result is falsy if a tensor differs, `r.agrees`.  `found` has one item per tensor and pair.
     other: what to compare the layer, or the model in its place, with: `compare(x, "a.keras", "b.onnx")`.
     alone: compare each sequence with the same sequence in its batch.
-    mapping: layers of `layer` by the layers of `other`, where order and shapes do not tell the pairs.
+    mapping: layers of `layer` by the layers of `other`, where order and shapes do not tell the pairs; with
+        `expect` its tensors, each with the tensor that it is compared with.
     engines: their names; default: all that can compute the layer.
     expect: arrays by name, one array, or the path of a file that holds them.
     split: time steps of each piece, which starts from the previous piece's last state.
@@ -279,7 +282,7 @@ def compare(
         from rnncli.commands.compare.alone import compare_alone
 
         reply = compare_alone(ask, limits, {**given, "other": other, "mapping": mapping})
-    elif other is not None or mapping:
+    elif other is not None or (mapping and expect is None):
         from rnncli.commands.compare import models
 
         models.require_alone(ask, other, given)
@@ -294,6 +297,7 @@ def compare(
     else:
         compare.require_one_kind(engines, expect, split)
         stored, names = read_expectation(expect), several(select)
+        stored = stored.with_names(mapping) if stored is not None and mapping else stored
         reply = compare.compute_report(ask, limits, join_names(engines), stored, split, names)
     answer, specs = reply.answer, reply.answer.header.specs
     return Report("compare", specs, answer.differences, answer, tuple(reply.remarks), view_of(options))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from rnncli.ask.request import Ask, Remarks
 from rnncli.case import Document, Shape
-from rnncli.errors import Message, Text, UsageError
+from rnncli.errors import Message, RnncliError, Text, UsageError
 
 if TYPE_CHECKING:
     from rnncli.ask.alone import Batch
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from rnncli.models.every_weight import LayerWeights
     from rnncli.models.live.tape import InputGradients
     from rnncli.models.summary import Summary
-    from rnncli.result import Label, ModelHead, Result
+    from rnncli.result import Label, ModelHead, NamedTensor, Result
 
 Bounds = tuple[float, float] | None
 """The least and the greatest value that a tensor can have; None if it has no limits."""
@@ -259,6 +259,13 @@ class Subject(ABC):
         uses, remarks, *_ = self.parts(one_call=True)
         name = " -> ".join(expressions_of(uses[0].case.stack))
         return compute_uses(name, uses, partial(run, engine=self.ask.engine), None, remarks)
+
+    def everything(self) -> "tuple[NamedTensor, ...]":
+        """Return every tensor that the layers can return; () if that cannot be computed."""
+        try:
+            return tuple(tensor for tensors in self.returned().layers.values() for tensor in tensors)
+        except RnncliError:
+            return ()
 
     def batch(self) -> "Batch":
         """Return the batch, of which each layer gets one sequence alone as it gets it in the batch."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import cache
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from rnncli.case import ATOL, RTOL, Array, Assumed, format_shape, parse_decimal
-from rnncli.errors import DisagreementError, Flag, Message, Text, UsageError, format_names
+from rnncli.errors import DisagreementError, Flag, Message, Text, UsageError, did_you_mean, format_names
 from rnncli.inputs.source import find_source, stdin_holds_data
 from rnncli.result import NamedTensor
 from rnncli.show import formats as output_formats
@@ -16,6 +17,7 @@ from rnncli.show import formats as output_formats
 if TYPE_CHECKING:
     from rnncli.ask import Ask, Remarks
     from rnncli.ask.passage import Passage
+    from rnncli.ask.subject import Subject
     from rnncli.compute.compare import (
         TensorDifference,
         Tolerance,  # help must not load it
@@ -74,11 +76,30 @@ def format_tolerance(tolerance: Tolerance) -> str:
 
 
 class Expectation(NamedTuple):
-    """The tensors of a file, by name.  file: its name in messages.  command: that writes such a file."""
+    """The tensors of a file, by name.
+
+    file: its name in messages.  command: that writes such a file.
+    others: returns all that the layers can return, where a stored tensor is not among the results.
+    strict: whether a stored tensor that is compared with nothing is a difference, not only a remark.
+    """
 
     file: Text
     tensors: Mapping[str, Array]
     command: str = "run"
+    others: Callable[[], Sequence[NamedTensor]] = tuple
+    strict: bool = False
+
+    def beside(self, subject: Subject, ask: Ask, select: Sequence[str] | None) -> Expectation:
+        """Return it for the results of a subject, whose other tensors may be expected, too."""
+        return self._replace(others=cache(subject.everything), strict=not select and ask.calls == 1)
+
+    def with_names(self, mapping: Mapping[str, str]) -> Expectation:
+        """Return it with other names of tensors, by the names in the file.  Raises UsageError."""
+        for name in mapping:
+            if name not in self.tensors:
+                what = Message("{--map:name}: {file} has no tensor {name!r}.", name=name, file=self.file)
+                raise UsageError(what, did_you_mean(name, self.tensors))
+        return self._replace(tensors={mapping.get(name, name): array for name, array in self.tensors.items()})
 
     def require_names(
         self, advice: Text = Message("Give what the same command writes with -o expected.npz.")
@@ -103,19 +124,64 @@ class Expectation(NamedTuple):
         side: name of what returned the tensors, such as an engine.
         assumed: about the file of the layers: if its framework has time first, so has what it stored.
         """
-        from rnncli.commands.expected import match_names
+        from rnncli.commands.expected import match_names, match_shapes, note_lacking
         from rnncli.compute import compare
 
         compare.require_known(tolerances, [tensor.name for tensor in tensors])
         shapes = {tensor.name: tuple(tensor.values.shape) for tensor in tensors}
         time_first = assumed is not None and assumed.values.get("batch_first") is False
-        stored, remarks = match_names(self.tensors, shapes, self.file, self.command, time_first=time_first)
-        found = tuple(
-            compare.measure(tensor, stored[tensor.name], (side, self.file), *tolerances)
-            for tensor in tensors
-            if tensor.name in stored
+        stored, remarks, left = match_names(
+            self.tensors, shapes, self.file, self.command, time_first=time_first, others=self.strict
         )
-        return found, remarks
+        known = {tensor.name: tensor for tensor in tensors}
+        if left and self.strict:
+            known |= {tensor.name: tensor for tensor in self.others() if tensor.name not in known}
+            more = {name: tuple(tensor.values.shape) for name, tensor in known.items() if name not in stored}
+            results = {name: shape for name, shape in more.items() if name in shapes}
+            found, notes, left = match_shapes(left, results, more, self.file)
+            stored, remarks = {**stored, **found}, (*remarks, *notes)
+        lacking = [name for name in shapes if name not in stored]
+        if lacking and self.strict:
+            remarks = (*remarks, note_lacking(lacking, self.file))
+        sides = side, self.file
+        differences = [
+            compare.measure(tensor, stored[name], sides, *tolerances)
+            for name, tensor in known.items()
+            if name in stored
+        ]
+        if self.strict:
+            differences += [compare.missing(name, array, sides, *tolerances) for name, array in left.items()]
+        equal = self.recognize(differences, known, tolerances) if self.command == "run" else ()
+        return tuple(differences), (*remarks, *equal)
+
+    def recognize(
+        self,
+        differences: Sequence[TensorDifference],
+        known: Mapping[str, NamedTensor],
+        tolerances: TolerancePair,
+    ) -> Remarks:
+        """Return a remark for each stored tensor that is not the result, but another tensor of the layers.
+
+        differences: from the results.  known: the results, by name.
+        """
+        from rnncli.compute import compare
+
+        if all(difference.agrees for difference in differences) and known:
+            return ()
+        every = {**{tensor.name: tensor for tensor in self.others()}, **known}
+        remarks: list[Text] = []
+        for name, array in self.tensors.items():
+            if array.size < 2 or (array == array.flat[0]).all():  # which many tensors may equal
+                continue
+            same = [
+                other
+                for other, tensor in every.items()
+                if compare.measure(tensor, array, ("", ""), *tolerances).agrees
+            ]
+            if same and not any(difference.name in same and difference.agrees for difference in differences):
+                text = "{name} equals {others}"
+                remarks.append(Message(text, name=name or self.file, others=format_names(same)))
+        return tuple(remarks)
 
 
 def read_expectation(word: str | None, ask: Ask, *, require_names: bool = False) -> Expectation | None:
@@ -164,6 +230,13 @@ def find_difference(found: Sequence[TensorDifference]) -> DisagreementError | No
 def describe_mismatch(difference: TensorDifference) -> Text:
     """Return one sentence: what differs from what, the first mismatch, and the share that differs."""
     first, second = difference.sides
+    if difference.missing:
+        return Message(
+            "{name} of {other_side} is not compared: nothing here has this name or its shape, {shape}.",
+            name=difference.name,
+            other_side=second,
+            shape=format_shape(difference.shapes[1]),
+        )
     if difference.mismatch is None:
         shape, other_shape = map(format_shape, difference.shapes)
         return Message(

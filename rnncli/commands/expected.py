@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
+from rnncli.ask.returned import MAP
 from rnncli.case import Array, format_shape
 from rnncli.errors import InputError, Message, Text, UsageError, format_names, inside
 from rnncli.inputs import formats, nested, rnncli_output
@@ -44,6 +46,14 @@ def read_expected(source: Source) -> dict[str, Array]:
         return {name: nested.to_tensor(item, name, kinds="fiub") for name, item in value.items()}
 
 
+class Matched(NamedTuple):
+    """Stored tensors under the names of a result, remarks, and the stored tensors without a partner."""
+
+    tensors: dict[str, Array]
+    remarks: tuple[Text, ...]
+    left: Mapping[str, Array] = {}
+
+
 def match_names(
     expected: Mapping[str, Array],
     shapes: Mapping[str, tuple[int, ...]],
@@ -51,14 +61,17 @@ def match_names(
     command: str = "run",
     *,
     time_first: bool = False,
-) -> tuple[dict[str, Array], tuple[Text, ...]]:
+    others: bool = False,
+) -> Matched:
     """Return the stored tensors under the names of a result, with remarks on tensors without a partner.
 
     shapes: of the result's tensors, by name.  A batch axis of 1 is added where it is missing.  Names of other
         frameworks are understood, and a tensor without a name is the only one of its shape.
     command: the one that stores such tensors.
     time_first: whether sequences under a framework's name are (timesteps, batch, units).
-    Raises UsageError if a tensor without a name could be one of several, InputError if no name is known.
+    others: whether stored tensors without a partner may have one elsewhere: no remark names what has none.
+    Raises UsageError if a tensor without a name could be one of several; without `others` InputError if no
+    name is known.
     """
     import numpy as np
 
@@ -69,7 +82,7 @@ def match_names(
         }
     expected, remarks = _to_results(expected, shapes, file)
     common = {name: expected[name] for name in names if name in expected}
-    if not common:
+    if not common and not others:
         with inside(file):
             raise InputError(
                 "it holds {expected}, but the result has {names}.",
@@ -80,14 +93,9 @@ def match_names(
             )
     lacking = [name for name in names if name not in expected]
     extra = [name for name in expected if name not in names]
-    if lacking:
-        note = (
-            "not compared: {lacking} ({file} lacks it)"
-            if len(lacking) == 1
-            else "not compared: {lacking} ({file} lacks them)"
-        )
-        remarks.append(Message(note, lacking=format_names(lacking), file=file))
-    if extra:
+    if lacking and not others:
+        remarks.append(note_lacking(lacking, file))
+    if extra and not others:
         note = (
             "not compared: {extra} (only {file} has it)"
             if len(extra) == 1
@@ -101,7 +109,59 @@ def match_names(
             remarks.append(
                 Message("{file}: {name}: added a batch axis: {change}", file=file, name=name, change=change)
             )
-    return common, tuple(remarks)
+    return Matched(common, tuple(remarks), {name: expected[name] for name in extra})
+
+
+def note_lacking(names: Sequence[str], file: Text) -> Message:
+    """Return a remark on results that the file does not have."""
+    note = (
+        "not compared: {lacking} ({file} lacks it)"
+        if len(names) == 1
+        else "not compared: {lacking} ({file} lacks them)"
+    )
+    return Message(note, lacking=format_names(names), file=file)
+
+
+def match_shapes(
+    expected: Mapping[str, Array],
+    results: Mapping[str, tuple[int, ...]],
+    others: Mapping[str, tuple[int, ...]],
+    file: Text,
+) -> Matched:
+    """Return stored tensors whose names are not a result's under the name of the only tensor of their shape.
+
+    results: the shapes of the results that are not compared yet.
+    others: the shapes of what the layers could return, too; taken by name, else where no result fits.
+    Raises UsageError if the shape fits several tensors, or if several stored tensors have it.
+    """
+    known, remarks = _to_results(expected, others, file)
+    matched = {name: array for name, array in known.items() if name in others}
+    left = {name: array for name, array in known.items() if name not in others}
+    nowhere: dict[str, Array] = {}
+    for name, array in left.items():
+        forms = (array.shape, (1, *array.shape))
+        fitting = [result for result, shape in results.items() if shape in forms and result not in matched]
+        fitting = fitting or [
+            other for other, shape in others.items() if shape in forms and other not in matched
+        ]
+        alike = [other for other, another in left.items() if another.shape == array.shape]
+        if len(fitting) > 1 or (fitting and len(alike) > 1):
+            raise UsageError(
+                "{--expect:file}: {name} {shape} has no name that is known here, and may be {names}.",
+                "Pair it in rnncli compare: {map}.",
+                file=file,
+                name=name,
+                shape=format_shape(array.shape),
+                names=format_names(fitting),
+                map=MAP,
+            )
+        if fitting:
+            matched[fitting[0]] = array.reshape({**others, **results}[fitting[0]])
+            text = "{file}: {stored} is compared with {same}"
+            remarks.append(Message(text, file=file, stored=name, same=fitting[0]))
+        else:
+            nowhere[name] = array
+    return Matched(matched, tuple(remarks), nowhere)
 
 
 def _to_results(

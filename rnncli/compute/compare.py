@@ -43,6 +43,7 @@ class TensorDifference(NamedTuple):
     ulps: number of floats between the two numbers there, in the narrower dtype; None for NaN and infinities.
     step: input index of the first time step with a mismatch; None without time steps or mismatches.
     mismatch: the numbers beyond atol + rtol * |second|; None if there are none.
+    missing: whether the first side has no such tensor; then its shape is ().
     """
 
     name: str
@@ -56,11 +57,12 @@ class TensorDifference(NamedTuple):
     ulps: int | None = None
     step: int | None = None
     mismatch: Mismatch | None = None
+    missing: bool = False
 
     @property
     def agrees(self) -> bool:
         """Whether the shapes are the same and every number is within the tolerance."""
-        return self.mismatch is None and self.shapes[0] == self.shapes[1]
+        return self.mismatch is None and self.shapes[0] == self.shapes[1] and not self.missing
 
     @property
     def size(self) -> int:
@@ -115,6 +117,14 @@ def measure(
         step=step if step is None or not len(tensor.time) else int(tensor.time[step]),
         mismatch=mismatch,
     )
+
+
+def missing(
+    name: str, other: Array, sides: tuple[Text, Text], atol: Tolerance, rtol: Tolerance
+) -> TensorDifference:
+    """Return the difference for a tensor that only the second side has."""
+    limits = tolerance_of(atol, name), tolerance_of(rtol, name)
+    return TensorDifference(name, sides, ((), tuple(other.shape)), *limits, missing=True)
 
 
 def tolerance_of(tolerance: Tolerance, name: str) -> float:

@@ -52,13 +52,17 @@ def compare(
         reply = compare_alone(ask, tolerances, {**options, "other": other, "mapping": mapping})
         failure = checks.find_difference(reply.answer.differences) or reply.failure
         return reply._replace(failure=failure)
-    if other is not None or mapping:
+    if other is not None or (mapping and expect is None):
         from rnncli.commands.compare import models
 
         models.require_alone(ask, other, options)
         return models.compare_models(ask, {"model": other}, tolerances, models.parse_mapping(mapping))
     require_one_kind(engines, expect, split)
     expected = checks.read_expectation(expect, ask)
+    if expected is not None and mapping:
+        from rnncli.commands.compare.models import parse_mapping
+
+        expected = expected.with_names(parse_mapping(mapping))
     reply = compute_report(ask, tolerances, engines, expected, split, select)
     return reply._replace(failure=checks.find_difference(reply.answer.differences))
 
@@ -92,8 +96,10 @@ def compute_report(
     alone = expected is not None or split is not None
     chosen = engine_pairs.choose_engines(engines, ask.engine, alone=alone)
     names = tuple(select or ())
-    settings = comparison.Comparison(tolerances, chosen, ask.engine, expected, split, names)
     subject = subject_of(ask)
+    if expected is not None:
+        expected = expected.beside(subject, ask, select)
+    settings = comparison.Comparison(tolerances, chosen, ask.engine, expected, split, names)
     if expected is not None and not chosen:
         return comparison.compare_with_stored(subject.compute(), settings)
     case, remarks, *_ = subject.choose(one_call=split is not None)

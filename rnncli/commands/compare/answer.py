@@ -30,11 +30,13 @@ WEIGHT_FORMS = (
 """The columns of the table of weights."""
 MOST_WEIGHTS = 10
 """Weights that differ, in the table without --full."""
-VERDICTS = {"same": "same", "differs": "differs", "shape": "different shape"}
+VERDICTS = {"same": "same", "differs": "differs", "shape": "different shape", "missing": "not compared"}
 
 
 def verdict_of(difference: TensorDifference) -> str:
-    """Return `same`, `differs` or `shape`."""
+    """Return `same`, `differs`, `shape`, or `missing` if only the second side has the tensor."""
+    if difference.missing:
+        return "missing"
     if difference.shapes[0] != difference.shapes[1]:
         return "shape"
     return "same" if difference.agrees else "differs"
@@ -58,8 +60,8 @@ def conclude(
 
 
 def _known(name: str) -> Any:
-    """Return a function that gets this attribute of a difference, or None if the shapes differ."""
-    return lambda difference: None if verdict_of(difference) == "shape" else getattr(difference, name)
+    """Return a function that gets this attribute of a difference, or None if no numbers are compared."""
+    return lambda row: None if verdict_of(row) in ("shape", "missing") else getattr(row, name)
 
 
 def _mismatch(difference: TensorDifference) -> dict[str, Any] | None:
@@ -75,6 +77,12 @@ def _mismatch(difference: TensorDifference) -> dict[str, Any] | None:
     }
 
 
+def _shapes(difference: TensorDifference) -> list[list[int] | None]:
+    """Return the shapes on both sides; null where there is no such tensor."""
+    first, second = map(list, difference.shapes)
+    return [None if difference.missing else first, second]
+
+
 def _pair(difference: TensorDifference, view: View) -> str:
     """Return `numpy, tensorflow`."""
     return ", ".join(side if isinstance(side, str) else view.say(side) for side in difference.sides)
@@ -82,13 +90,16 @@ def _pair(difference: TensorDifference, view: View) -> str:
 
 def _absolute(difference: TensorDifference, _: View) -> str:
     """Return `3.0e-08 (1 ulp)`, or the shapes if they differ."""
+    if difference.missing:
+        return format_shape(difference.shapes[1])
     if verdict_of(difference) == "shape":
         return ", ".join(map(format_shape, difference.shapes))
     return format_difference(difference.absolute, difference.ulps)
 
 
 def _relative(difference: TensorDifference, _: View) -> str | None:
-    return None if verdict_of(difference) == "shape" else format_difference(difference.relative)
+    known = verdict_of(difference) not in ("shape", "missing")
+    return format_difference(difference.relative) if known else None
 
 
 def _step(difference: TensorDifference, _: View) -> str | None:
@@ -112,7 +123,7 @@ FIELDS = (
     Field("pair", heading="compared", show=_pair, json=False, csv=False),
     Field("first", lambda row: row.sides[0]),
     Field("second", lambda row: row.sides[1]),
-    Field("shapes", lambda row: [list(shape) for shape in row.shapes], csv=False),
+    Field("shapes", _shapes, csv=False),
     Field("absolute", _known("absolute"), "largest difference", _absolute),
     Field("relative", _known("relative"), "relative", _relative, none="-", lead=True),
     Field("ulps"),

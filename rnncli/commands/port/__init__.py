@@ -86,6 +86,8 @@ def port(
     shown = answer.PortAnswer(findings, weighed, predictions, probe or "", path is not None)
     if path is not None and len(findings) == 1:
         files.write(path, shown.own_file(path) or b"")
+    if not findings and not weighed.doubts:
+        remarks += port_task.recognize_expected(ask, expect, run)
     failure = _explain_failure(run, hypotheses, tried, shown, path)
     return Reply(shown, remarks, failure, to_stdout=True)
 

@@ -15,9 +15,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from rnncli.ask import LAYER_OPTIONS, Ask, subject_of
+from rnncli.ask import LAYER_OPTIONS, Ask, Remarks, subject_of
 from rnncli.case import Array, Spec, format_shape
-from rnncli.commands.expected import UNNAMED, read_expected
+from rnncli.commands.checks import Expectation
+from rnncli.commands.expected import ALONE, UNNAMED, read_expected
 from rnncli.commands.port.foreign_weights import ForeignLayer, find_layer, read_weights, to_float64
 from rnncli.commands.port.hypothesis import ForeignRun, is_sequence
 from rnncli.commands.port.saved_layers import (
@@ -81,6 +82,20 @@ def collect(
             Message("in masked steps, zeros and repeated rows both count as equal: frameworks differ there")
         )
     return runs, notes
+
+
+def recognize_expected(ask: Ask, expect: Any, run: ForeignRun) -> Remarks:
+    """Return a remark if what is expected of a layer is what another layer of its model returns."""
+    if ask.model is None:
+        return ()
+    name = "expect" if isinstance(expect, Mapping) else str(expect)
+    model = split_layers(str(ask.model))[0] if isinstance(ask.model, (str, PathLike)) else ask.model
+    everything = subject_of(ask._replace(model=model, at=None)).everything()
+    remarks: dict[Text, None] = {}
+    for array in run.expected.values():
+        stored = Expectation(name, {ALONE: array}, others=lambda: everything)
+        remarks |= dict.fromkeys(stored.recognize((), {}, (run.atol, run.rtol)))
+    return tuple(remarks)
 
 
 def _read_model_layer(ask: Ask) -> PortLayer:

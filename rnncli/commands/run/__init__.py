@@ -55,6 +55,8 @@ def answer_batch(flags: RunRequest) -> Reply[Any]:
     subject = subject_of(ask)
     subject.require_able(memory=flags.memory, all_calls=ask.all_calls or None, hold=ask.hold)
     expected = checks.read_expectation(flags.expect, ask)
+    if expected is not None:
+        expected = expected.beside(subject, ask, flags.select)
     computed = subject.compute(flags.budget)
     checked, results = bool(flags.whole_result_flags), computed.results
     in_chunks = computed.chunks > 1
