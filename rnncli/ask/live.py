@@ -16,7 +16,7 @@ from rnncli.ask.saved import bounds_of
 from rnncli.ask.subject import Chosen, Computed, Outline, Parts, Subject, Verified, WholeGradients
 from rnncli.case import Agreement, Array
 from rnncli.compute import compare
-from rnncli.errors import Flag, InputError, LayerError, Message, RnncliError, Text, UsageError, join
+from rnncli.errors import Flag, InputError, LayerError, Message, Text, UsageError, join
 from rnncli.layers.case import Case
 from rnncli.layers.shape_checks import check_case, to_dtype
 from rnncli.layers.stack import Stack
@@ -189,15 +189,6 @@ class Live(Subject):
                 notes.append(Message("{name} is left out: {lacks}", name=name, lacks=use.lacks))
         notes += self._agreement(uses).axes_texts()
         return tuple(join((self.live.title, note), ": ") for note in notes)
-
-    def everything(self) -> tuple[NamedTensor, ...]:
-        """Return every tensor of every layer; () if that cannot be computed."""
-        ask = self.ask._replace(all_layers=True, options={**self.ask.options, **EVERYTHING})
-        try:
-            computed = type(self)(ask).compute()
-            return compute.join_results(computed.results, computed.batch).outputs
-        except RnncliError:
-            return ()
 
     def weights(self) -> LayerWeights:
         """Return the weights of every layer, in Keras's layout; of one if it is named."""

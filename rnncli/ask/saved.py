@@ -145,18 +145,6 @@ class Saved(Subject):
                     return {inputs[0].name: (*shape[1::-1], *shape[2:]) if time_first else shape}
         return {name: array.shape for name, array in self._call(model=model).inputs.items()}
 
-    def everything(self) -> tuple[NamedTensor, ...]:
-        """Return every tensor of every layer; () if that cannot be computed."""
-        from rnncli import compute
-        from rnncli.ask.returned import EVERYTHING
-
-        ask = self.ask._replace(all_layers=True, options={**self.ask.options, **EVERYTHING})
-        try:
-            computed = type(self)(ask).compute()
-            return compute.join_results(computed.results, computed.batch).outputs
-        except RnncliError:
-            return ()
-
     def weights(self) -> LayerWeights:
         """Return the weights of every layer, or of the layers after the #, in Keras's layout."""
         from rnncli.models.every_weight import choose_layers, weights_of

@@ -261,9 +261,16 @@ class Subject(ABC):
         return compute_uses(name, uses, partial(run, engine=self.ask.engine), None, remarks)
 
     def everything(self) -> "tuple[NamedTensor, ...]":
-        """Return every tensor that the layers can return; () if that cannot be computed."""
+        """Return every tensor that the layers can return, of a model of every layer; () if that fails."""
+        from rnncli.ask.returned import EVERYTHING
+        from rnncli.compute import join_results
+
         try:
-            return tuple(tensor for tensors in self.returned().layers.values() for tensor in tensors)
+            if not self.fixed_layers:
+                return tuple(tensor for tensors in self.returned().layers.values() for tensor in tensors)
+            ask = self.ask._replace(all_layers=True, options={**self.ask.options, **EVERYTHING})
+            computed = type(self)(ask).compute()
+            return join_results(computed.results, computed.batch).outputs
         except RnncliError:
             return ()
 
