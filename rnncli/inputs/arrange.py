@@ -178,10 +178,15 @@ def combine_masks(
         raw, where = document_mask, options.where
     masks = [] if padding is None else [padding]
     if raw is not None:
-        with inside(where), with_path_prefix("mask"):
-            masks.append(_parse_mask(raw, inputs, options))
+        with inside(where):
+            masks.append(check_mask(raw, inputs.shape, options.mask_ranks, options.order))
     if options.lengths is not None:
-        masks.append(_mask_behind(options.lengths, inputs, options))
+        if options.mask_ranks[0] != 2:
+            raise UsageError(
+                "{--lengths} gives a mask of (batch, timesteps), but this layer needs one of more axes.",
+                "Give {--mask} instead.",
+            )
+        masks.append(mask_of_lengths(options.lengths, inputs.shape, options.order))
     if options.mask_value is not None:
         rank = masks[-1].ndim if masks else options.mask_ranks[0]
         masks.append(_mask_values(inputs, options.mask_value, rank))
@@ -246,16 +251,6 @@ def parse_lengths(given: Any) -> tuple[int, ...]:
     return tuple(lengths)
 
 
-def _mask_behind(lengths: tuple[int, ...], inputs: Array, options: ArrangeOptions) -> Array:
-    """Return the mask (batch, timesteps), False behind the end of each sequence."""
-    if options.mask_ranks[0] != 2:
-        raise UsageError(
-            "{--lengths} gives a mask of (batch, timesteps), but this layer needs one of more axes.",
-            "Give {--mask} instead.",
-        )
-    return mask_of_lengths(lengths, inputs.shape, options.order)
-
-
 def mask_of_lengths(
     lengths: tuple[int, ...], shape: tuple[int, ...], order: AxisOrder | None = None
 ) -> Array:
@@ -311,36 +306,38 @@ def contradicts(shape: tuple[int, ...], order: AxisOrder | None, what: Text) -> 
     )
 
 
-def _parse_mask(raw: Any, inputs: Array, options: ArrangeOptions) -> Array:
-    """Return the mask as a bool array (batch, timesteps).
+@with_path_prefix("mask")
+def check_mask(
+    raw: Any, shape: tuple[int, ...], ranks: tuple[int, ...] = (2,), order: AxisOrder | None = None
+) -> Array:
+    """Return the mask of an input of this shape as a bool array (batch, timesteps).
 
     A mask of shape (timesteps,) or (1, timesteps) applies to every sequence.  In TimeDistributed a mask may
     be (batch, timesteps, inner timesteps); a recurrent layer there needs this one.
+    ranks, order: as in ArrangeOptions.
+    Raises InputError for a mask of another shape, or of other values than true, false, 1 and 0.
     """
     import numpy as np
 
-    mask, ranks = (
-        raw if isinstance(raw, np.ndarray) else nested.to_array(raw, nested.FLAGS),
-        options.mask_ranks,
-    )
-    rank = mask.ndim if mask.ndim in ranks and mask.ndim < inputs.ndim else ranks[0]
-    expected = inputs.shape[:rank]
+    mask = raw if isinstance(raw, np.ndarray) else nested.to_array(raw, nested.FLAGS)
+    rank = mask.ndim if mask.ndim in ranks and mask.ndim < len(shape) else ranks[0]
+    expected = shape[:rank]
     if mask.dtype.kind not in "bfiu":
         raise InputError(
             "the mask has dtype {dtype}.", "Write true or false for every time step.", dtype=mask.dtype
         )
     if mask.shape not in (expected, (1, *expected[1:]), *([expected[1:]] if rank == 2 else [])):
-        fits = rank == 2 and inputs.ndim == len(AXES) and mask.shape == (expected[1], expected[0])
+        fits = rank == 2 and len(shape) == len(AXES) and mask.shape == (expected[1], expected[0])
         what = Message("the mask is {shape}", shape=format_shape(mask.shape))
-        raise contradicts(inputs.shape, options.order if fits else None, what) or InputError(
+        raise contradicts(shape, order if fits else None, what) or InputError(
             "the mask is {shape}, but the input is {inputs}.",
             "A mask is (batch, timesteps), here {wanted}. More: rnncli help masks."
             if ranks[0] == 2
             else "TimeDistributed gives its layer a mask of (batch, timesteps, inner timesteps), here "
             "{wanted}.",
             shape=format_shape(mask.shape),
-            inputs=format_shape(inputs.shape),
-            wanted=format_shape(inputs.shape[: ranks[0]]),
+            inputs=format_shape(shape),
+            wanted=format_shape(shape[: ranks[0]]),
         )
     wrong = np.argwhere((mask != 0) & (mask != 1))
     if len(wrong):

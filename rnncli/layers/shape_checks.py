@@ -9,7 +9,6 @@ from rnncli.case import Array, SavedLayer, Shape, format_shape
 from rnncli.errors import InputError, Message, Text, count, did_you_mean, inside
 from rnncli.layers.case import Case
 from rnncli.layers.stack import Stack
-from rnncli.result import TensorInfo
 
 
 def check_case(case: Case, weights_from: Text = "weights", states_from: Text = "initial_state") -> Case:
@@ -183,12 +182,11 @@ def join_directions(states: Mapping[str, Any], names: Sequence[str]) -> dict[str
     return {name: np.concatenate([states[half] for half in both], axis=-1) for name, both in halves.items()}
 
 
-def _order_states(states: Mapping[str, Any], infos: Sequence[TensorInfo]) -> list[Any]:
+def order_states(states: Mapping[str, Any], names: Sequence[str]) -> list[Any]:
     """Return the states in Keras's order, from states by result name, such as `last_hidden_state`.
 
     Raises InputError if a name is unknown or missing.
     """
-    names = [info.name for info in infos]
     if states and not names:
         raise _no_states()
     for name in states:
@@ -232,18 +230,18 @@ def check_states(
     infos = stack.states(input_shape)
     with inside(source):
         if isinstance(given, Mapping):
-            joined = join_directions(given, [info.name for info in infos])
-            given = _order_states(given if joined is None else joined, infos)
+            names = [info.name for info in infos]
+            joined = join_directions(given, names)
+            given = order_states(given if joined is None else joined, names)
         if len(given) != len(infos):
             if not infos:
                 raise _no_states()
-            names = ", ".join(info.name for info in infos)
             raise InputError(
                 "it has {given}, but the layer needs {count}: {names}.",
                 "Give one of each, in this order. More: rnncli help return_state.",
                 given=count(len(given), "state"),
                 count=len(infos),
-                names=names,
+                names=", ".join(info.name for info in infos),
             )
         states = [
             state[None] if (1, *state.shape) == info.shape else state

@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 
 from rnncli.case import Array
-from rnncli.errors import EngineError, LayerError, Message, Text, UsageError, format_names
+from rnncli.errors import EngineError, LayerError, Message, Text, UsageError, format_names, inside
 from rnncli.layers.plain.time_distributed import entries
+from rnncli.layers.shape_checks import order_states
 from rnncli.layers.stack import Stack
 from rnncli.models.live.keras_held import Held, choose_targets, find_layers, other_layers_in
 from rnncli.models.live.keras_held import other_layers as other_layers
@@ -130,19 +131,24 @@ def _arguments(
         if parameter not in takes:
             raise refuse_beside(model, name, "call")
         first = next(iter(arguments.arguments.values()))
-        if name == "lengths" or (name == "mask" and is_loop):
-            value = to_mask(name, value, np.shape(first))
+        if name == "lengths" or (name == "mask" and takes_one):
+            value = to_mask(name, value, np.shape(first), (2,) if is_loop else (2, 3))
         if name == "initial_state":
             value = _fit_states(model, value, np.shape(first)) if is_loop else value
         arguments.arguments[parameter] = keras.tree.map_structure(keras.ops.convert_to_tensor, value)
     return arguments
 
 
-def _fit_states(model: Any, states: Any, shape: Sequence[int]) -> Any:
+def _fit_states(model: Any, states: Any, shape: tuple[int, ...]) -> Any:
     """Return initial states as a recurrent layer takes them.  Raises InputError if they do not fit."""
     import keras
 
-    given = list(states.values()) if isinstance(states, Mapping) else list(states)
+    if isinstance(states, Mapping):
+        stack = describe(model, shape, training=False, own=()).stack
+        names = [*states] if stack is None else [info.name for info in stack.states(shape)]
+        with inside("initial_state"):
+            states = order_states(states, names)
+    given = list(states)
     loops = [model] if isinstance(model, keras.layers.RNN) else [model.forward_layer, model.backward_layer]
     zeros = [loop.get_initial_state(shape[0]) for loop in loops]
     require_states(

@@ -14,7 +14,7 @@ import numpy as np
 
 from rnncli.case import Array, format_shape
 from rnncli.errors import InputError, Text, UsageError, did_you_mean, inside
-from rnncli.inputs.arrange import mask_of_lengths
+from rnncli.inputs.arrange import check_mask, mask_of_lengths
 from rnncli.models.inputs import empty_input
 from rnncli.models.live.others import OtherLayers
 
@@ -249,22 +249,11 @@ def stack_sequences(given: Sequence[Any]) -> Array:
         ) from None
 
 
-def to_mask(name: str, given: Array, shape: Sequence[int]) -> Array:
-    """Return the mask of an input, (batch, timesteps, ...); `lengths` are the steps before the padding.
-
-    Raises InputError if `lengths` or `mask` does not fit the input.
-    """
+def to_mask(name: str, given: Array, shape: tuple[int, ...], ranks: tuple[int, ...] = (2,)) -> Array:
+    """Return the mask of an input; `lengths` are the steps before the padding.  ranks: as in `check_mask`."""
     if name == "lengths":
-        return mask_of_lengths(tuple(given.tolist()), tuple(shape))
-    if given.shape != tuple(shape[: given.ndim]):
-        raise InputError(
-            "the mask is {shape}, but the input is {inputs}.",
-            "A mask is (batch, timesteps), here {wanted}. More: rnncli help masks.",
-            shape=format_shape(given.shape),
-            inputs=format_shape(tuple(shape)),
-            wanted=format_shape(tuple(shape[:2])),
-        )
-    return given
+        return mask_of_lengths(tuple(given.tolist()), shape)
+    return check_mask(given, shape, ranks)
 
 
 def require_states(name: str, given: Iterable[Any], wanted: Iterable[Any]) -> None:

@@ -43,11 +43,16 @@ class Share(NamedTuple):
         return value
 
     def take_beside(self, name: str, value: Any) -> Any:
-        """Return the share of the sequence in `lengths`, `mask` or `initial_state`."""
+        """Return the share of the sequence in `lengths`, `mask` or `initial_state`.
+
+        A mask of one row is that of every sequence.
+        """
         if self.real is not None and name == "lengths":
             return np.array([self.real.sum()])
-        if self.real is not None and name == "mask":
-            return value[self.row : self.row + 1, self.real]
+        if name == "mask" and (value.ndim == 1 or len(value) == 1 or self.real is not None):
+            rows = np.atleast_2d(value)
+            mask = rows if len(rows) == 1 else rows[self.row : self.row + 1]
+            return mask if self.real is None else mask[:, self.real]
         return self.take(value)
 
     def _take_tensor(self, tensor: Any) -> Any:

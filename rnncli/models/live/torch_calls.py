@@ -12,11 +12,13 @@ from torch import nn
 from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 
 from rnncli.case import Array, format_shape
-from rnncli.errors import InputError, Message, Text
+from rnncli.errors import InputError, Message, Text, inside
 from rnncli.frameworks.torch import PACKAGE, find_chains
+from rnncli.layers.shape_checks import order_states
 from rnncli.models.graph import Module
 from rnncli.models.live.recording import Call, flatten, require_states
 from rnncli.models.weight_files.recognize import to_module
+from rnncli.models.weight_files.states import PYTORCH_STATE
 
 RECURRENT = (nn.RNNBase, nn.RNNCellBase)
 FORWARDS = {kind.forward for kind in (nn.LSTM, nn.GRU, nn.RNN, nn.LSTMCell, nn.GRUCell, nn.RNNCell)}
@@ -108,12 +110,13 @@ def find_misfit(path: str, module: Any, args: Sequence[Any], kwargs: Mapping[str
 def fit_states(model: Any, states: Any, value: Any) -> Any:
     """Return initial states as PyTorch takes them, (layers * directions, batch, units) each.
 
-    states: in PyTorch's form, or in Keras's order, (batch, units) each; a single array is its rows.
+    states: in PyTorch's form, or in Keras's order, (batch, units) each; a single array is its rows.  By name,
+        they are h_0 and c_0, or `last_hidden_state` and so on, of several layers `lstm_l0/last_hidden_state`.
     value: the input.
     Raises InputError if they do not fit.
     """
-    given = list(states.values()) if isinstance(states, dict) else list(states)
     kinds = 2 if isinstance(model, (nn.LSTM, nn.LSTMCell)) else 1
+    given = _order_states(model, states, kinds) if isinstance(states, dict) else list(states)
     if isinstance(model, nn.RNNBase):
         layers = model.num_layers * (2 if model.bidirectional else 1)
         is_packed = isinstance(value, PackedSequence)
@@ -131,6 +134,20 @@ def fit_states(model: Any, states: Any, value: Any) -> Any:
                 given = [torch.stack(given)]  # one array, whose rows these are
     require_states(type(model).__name__, (state.shape for state in given), sizes[:kinds])
     return tuple(given) if kinds == 2 else given[0]
+
+
+def _order_states(model: Any, states: Mapping[str, Any], kinds: int) -> list[Any]:
+    """Return states by name in PyTorch's order, or in Keras's.  kinds: 2 for h and c."""
+    name, layers = type(model).__name__.lower().removesuffix("cell"), getattr(model, "num_layers", 1)
+    names = [
+        f"{name}_l{index}/{state}" if layers > 1 else state
+        for index in range(layers)
+        for state in _name_states(kinds, 2 if getattr(model, "bidirectional", False) else 1)
+    ]
+    if all(map(PYTORCH_STATE.fullmatch, states)):
+        states, names = {state[0]: array for state, array in states.items()}, [*"hc"[:kinds]]
+    with inside("initial_state"):
+        return order_states({state.removeprefix(f"{name}/"): array for state, array in states.items()}, names)
 
 
 def calls_of(
@@ -190,13 +207,16 @@ def _name_outputs(
     final: Sequence[Array], kinds: int, directions: int, sequence: Array | None
 ) -> dict[str, Array]:
     """Return what a layer returned by rnncli's names.  sequence: None for a layer below the last one."""
-    names = [
+    outputs = {} if sequence is None else {"hidden_states": sequence}
+    return {**outputs, **dict(zip(_name_states(kinds, directions), final, strict=True))}
+
+
+def _name_states(kinds: int, directions: int) -> list[str]:
+    return [
         f"{direction}last_{kind}_state"
         for direction in (("forward_", "backward_") if directions == 2 else ("",))
         for kind in ("hidden", "cell")[:kinds]
     ]
-    outputs = {} if sequence is None else {"hidden_states": sequence}
-    return {**outputs, **dict(zip(names, final, strict=True))}
 
 
 def _explain_lack(module: Any, layers: Module, output: Any, *, is_own: bool) -> tuple[Text, bool]:

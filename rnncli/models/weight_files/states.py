@@ -15,7 +15,7 @@ from rnncli.models import GivenBeside
 from rnncli.models.graph import Module, Node
 from rnncli.models.layer_cases import spec_of
 
-_PYTORCH = re.compile(r"([hc])_?[0n]")
+PYTORCH_STATE = re.compile(r"([hc])_?[0n]")
 """PyTorch's names of states: `h_0` for a state that a layer takes, `h_n` for a state that it returns."""
 
 
@@ -109,7 +109,7 @@ def _from_pytorch(modules: Sequence[Module], raw: Any) -> dict[str, list[Array]]
     Raises InputError for several modules, for layers of Keras, and for the states of other layers.
     """
     if isinstance(raw, Mapping):
-        kinds = {match[1]: array for name, array in raw.items() if (match := _PYTORCH.fullmatch(name))}
+        kinds = {match[1]: array for name, array in raw.items() if (match := PYTORCH_STATE.fullmatch(name))}
         if not kinds or len(kinds) < len(raw):
             return None
     else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import keras
@@ -30,6 +31,13 @@ def gru() -> Any:
 
 
 @pytest.fixture(scope="module")
+def lstm() -> Any:
+    layer = keras.layers.LSTM(2, return_sequences=True)
+    layer(X)
+    return layer
+
+
+@pytest.fixture(scope="module")
 def model() -> Any:
     return keras.Sequential([keras.Input((None, 4)), keras.layers.LSTM(3), keras.layers.Dense(2)])
 
@@ -43,8 +51,14 @@ WRONG: list[tuple[Any, dict[str, Any], str]] = [
     (RAGGED, {}, "Pad them to one length(.|\n)*lengths="),
     ([X[0].tolist(), X[1, :3].tolist()], {}, "Pad them to one length"),
 ]
+MASKS: list[tuple[Any, dict[str, Any], str]] = [
+    (X, {"mask": np.ones(shape, bool)}, rf"the mask is {re.escape(str(shape))}, but the input is \(3, 5, 4\)")
+    for shape in [(3, 4), (3,), (5, 3), (3, 1), (3, 5, 1), (3, 5, 4)]
+]
+MASKS.append((X, {"mask": np.full((3, 5), 2)}, r"mask\[0\]\[0\] is 2"))
 LAYERS_ALONE: list[tuple[Any, dict[str, Any], str]] = [
-    (X, {"mask": np.ones((3, 4), bool)}, r"the mask is \(3, 4\), but the input is \(3, 5, 4\)"),
+    *MASKS,
+    (X, {"initial_state": {"hidden": np.zeros((3, 2))}}, "there is no state 'hidden'"),
     (X, {"initial_state": [np.zeros((2, 7))]}, r"GRU starts from .*; got .*7\)"),
     (X, {"initial_state": [np.zeros((3, 2))] * 2}, r"GRU starts from"),
 ]
@@ -135,7 +149,7 @@ def test_errors_of_ones_own_are_kept() -> None:
         rnncli.run(X, Wrong(5, 2))
 
 
-@pytest.mark.parametrize(("given", "keywords", "says"), WRONG)
+@pytest.mark.parametrize(("given", "keywords", "says"), [*WRONG, *MASKS])
 def test_of_a_model_of_keras(given: Any, keywords: Any, says: str, model: Any) -> None:
     with pytest.raises((InputError, UsageError), match=says):
         rnncli.run(given, model, **keywords)
@@ -154,6 +168,34 @@ def test_states_of_an_lstm_and_of_cells() -> None:
     ordered = [states[kind][row] for row in range(4) for kind in range(2)]
     assert rnncli.run(X, deep, initial_state=ordered).agrees is None
     assert rnncli.run(X, of_torch(nn.LSTM, bidirectional=True), initial_state=[h] * 4).agrees
+
+
+def test_states_by_name_in_any_order(lstm: Any) -> None:
+    h, c = np.full((3, 2), 0.5, np.float32), np.full((3, 2), -0.25, np.float32)
+    for layer in (lstm, of_torch(nn.LSTM), nn.LSTMCell(4, 2)):
+        given = X[:, 0] if isinstance(layer, nn.LSTMCell) else X
+        wanted = rnncli.run(given, layer, initial_state=[h, c])[0]
+        by_name = {"last_cell_state": c, "last_hidden_state": h}
+        np.testing.assert_array_equal(rnncli.run(given, layer, initial_state=by_name)[0], wanted)
+    torch_names = {"c_0": c[None], "h_0": h[None]}
+    layer = of_torch(nn.LSTM)
+    wanted = rnncli.run(X, layer, initial_state=[h, c])[0]
+    np.testing.assert_array_equal(rnncli.run(X, layer, initial_state=torch_names)[0], wanted)
+    deep, rows = of_torch(nn.LSTM, num_layers=2), [h, c, c, h]
+    names = [f"lstm_l{index}/last_{kind}_state" for index in (0, 1) for kind in ("hidden", "cell")]
+    by_name = dict(reversed([*zip(names, rows, strict=True)]))
+    np.testing.assert_array_equal(
+        rnncli.run(X, deep, initial_state=by_name)[0], rnncli.run(X, deep, initial_state=rows)[0]
+    )
+
+
+def test_a_mask_of_all_sequences(lstm: Any, model: Any) -> None:
+    steps = np.arange(5) < 3
+    for layer in (lstm, model, of_torch(nn.LSTM)):
+        wanted = rnncli.run(X, layer, mask=np.array([steps] * 3))
+        for mask in (steps, steps[None]):
+            np.testing.assert_array_equal(rnncli.run(X, layer, mask=mask)[0], wanted[0])
+        assert rnncli.compare(X, layer, alone=True, mask=steps).agrees
 
 
 @pytest.mark.parametrize("batch_first", [True, False])
