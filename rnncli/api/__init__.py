@@ -95,7 +95,7 @@ def run(
     limits, names = checks.tolerances if check else None, several(select)
     ask = ask_of(inputs, layer, options, hold=hold, all_layers=all_layers, all_calls=all_calls)
     subject = subject_of(ask)
-    subject.require_able(memory=memory, all_calls=all_calls or None, hold=hold or None)
+    subject.require_able(memory=memory, all_calls=all_calls, hold=hold or None)
     if checks.expected is not None:
         checks = checks._replace(expected=checks.expected.beside(subject, ask, names))
     budget = sizes.parse(memory) if isinstance(memory, str) else memory

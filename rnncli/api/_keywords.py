@@ -21,42 +21,11 @@ from rnncli.commands.expected import ALONE, UNNAMED, read_expected
 from rnncli.compute.compare import Tolerance, TolerancePair
 from rnncli.errors import InputError, RnncliError, UsageError, did_you_mean, write
 from rnncli.inputs.source import find_source
-from rnncli.options import Entry, entries
+from rnncli.options import BY_NAME, entries
 from rnncli.show.answer import Reply, Shown
 from rnncli.show.page import View
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
-
-PASSED = (
-    "input_shape",
-    "mask",
-    "lengths",
-    "weights",
-    "initial_state",
-    "model",
-    "assume",
-    "custom_objects",
-    "expect",
-    "atol",
-    "rtol",
-    "against",
-    "mapping",
-    "other",
-    "size",
-    "steps",
-)
-"""Keywords that take more than the text of a flag, and are checked where they are used."""
-EXAMPLES = {
-    "hold": "For example hold='forget[:, 1]=1@2:'.",
-    "gate": "For example gate='forget'.",
-    "of": "For example of='hidden_state'.",
-    "select": "Give names, such as select='hidden_state'.",
-    "engines": "Name two, such as engines=['numpy', 'tensorflow'].",
-    "columns": "For example columns='heat,load'.",
-    "drop": "For example drop='id'.",
-    "input_axes": "For example input_axes='time,features'.",
-}
-"""Keywords that take one text or several, with an example."""
 
 
 def expand_options(function: Decorated) -> Decorated:
@@ -108,27 +77,18 @@ def require_kinds(command: str, keywords: Mapping[str, Any]) -> None:
     table = {entry.name: entry for name in ("run", command) for entry in entries(name)}
     for name, value in keywords.items():
         entry = table.get(name)
-        if value is None or entry is None or name in PASSED or name == "layer":
+        if value is None or entry is None or entry.free or entry.reads:
             continue
-        if name in EXAMPLES:
-            several = value if isinstance(value, Collection) else [value]
-            if not all(isinstance(text, str) for text in several):
-                raise UsageError("{name} is {value!r}.", EXAMPLES[name], name=name, value=value)
+        if entry.example:
+            texts = value if isinstance(value, Collection) else [value]
+            if not all(isinstance(text, str) for text in texts):
+                raise UsageError("{name} is {value!r}.", entry.example, name=name, value=value)
         elif entry.goes != "options" or keywords.get("model") is not None or name == "bidirectional":
             for item in value if isinstance(value, (list, tuple)) and entry.many else [value]:
-                _require_value(name, item, entry)
-
-
-def _require_value(name: str, value: Any, entry: Entry) -> None:
-    if name == "step":
-        entry = entry._replace(kind="integer")
-    elif name == "memory" and not isinstance(value, str):
-        entry = entry._replace(kind="integer", least=1, most=2**63)
-    elif name == "terms":
-        entry = entry._replace(least=0)
-    if advice := entry.advise(value):
-        error = InputError if entry.kind == "integer" else UsageError
-        raise error("{name} is {value!r}.", advice, name=name, value=value)
+                checked = entry._replace(**entry.python)
+                if advice := checked.advise(item):
+                    error = InputError if checked.kind in ("integer", "size") else UsageError
+                    raise error("{name} is {value!r}.", advice, name=name, value=item)
 
 
 def ask_of(inputs: Any, layer: Any, options: Options, **more: Any) -> Ask:
@@ -223,5 +183,5 @@ def join_names(engines: Sequence[str] | str | None) -> str | None:
     if engines is None:
         return None
     if not engines:
-        raise UsageError("engines is {engines!r}.", EXAMPLES["engines"], engines=engines)
+        raise UsageError("engines is {engines!r}.", BY_NAME["engines"].example, engines=engines)
     return engines if isinstance(engines, str) else ",".join(engines)

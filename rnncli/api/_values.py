@@ -20,15 +20,12 @@ from rnncli.inputs.formats import ReadOptions
 from rnncli.inputs.formats.csv import choose_columns, find_column, split_rows
 from rnncli.inputs.named_arrays import STATE_WORD
 from rnncli.inputs.source import MODEL_SUFFIXES, WEIGHT_SUFFIXES, expand_user, split_layers
-from rnncli.options import first_given
+from rnncli.options import BY_NAME, first_given, of_files_alone
 from rnncli.result import Result
 
-FILES = ("layer", "mask", "weights", "initial_state", "expect")
 NUMBERS = "fiu"
 TEXTS = "USOT"
 """The kinds of NumPy's dtypes of text, which saved models may take."""
-FORMAT_OPTIONS = ("input_format", "delimiter", "decimal")
-FILE_OPTIONS = (*FORMAT_OPTIONS, "batch_column", "columns", "drop")
 
 
 def pass_inputs(inputs: Any, options: Options) -> Any:
@@ -43,7 +40,7 @@ def pass_inputs(inputs: Any, options: Options) -> Any:
     if hasattr(inputs, "columns"):
         inputs, names = _read_frame(inputs, options)
     elif not has_shape:
-        _refuse_file_options(options, FILE_OPTIONS)
+        _refuse_file_options(options, "array")
     kinds = NUMBERS + TEXTS if has_model else NUMBERS
     if has_model and isinstance(inputs, Mapping):
         if inputs.keys() == {"inputs"} and isinstance(inputs["inputs"], Mapping):
@@ -62,13 +59,13 @@ def pass_raw(inputs: Any, options: Options) -> Any:
     if hasattr(inputs, "columns"):
         frame, names = _read_frame(inputs, options)
         return Document(frame, sequence_names=names) if names else frame
-    _refuse_file_options(options, FILE_OPTIONS)
+    _refuse_file_options(options, "array")
     return inputs
 
 
-def _refuse_file_options(options: Options, names: Sequence[str]) -> None:
-    """Raise UsageError if one of these options of files is given beside arrays."""
-    if flag := first_given(options, names):
+def _refuse_file_options(options: Options, inputs: str) -> None:
+    """Raise UsageError if an option of files is given beside these inputs, see `Entry.inputs`."""
+    if flag := first_given(options, of_files_alone(inputs)):
         raise UsageError(
             "{flag} applies only to a file, and the inputs are arrays.",
             "Leave out {flag}, or give the path of a file.",
@@ -81,7 +78,7 @@ def _read_frame(frame: Any, options: Options) -> tuple[Any, tuple[str, ...]]:
 
     The second item is the names of the sequences; () without a batch column.
     """
-    _refuse_file_options(options, FORMAT_OPTIONS)
+    _refuse_file_options(options, "frame")
     column = options.get("batch_column")
     given = options.get("columns"), options.get("drop")
     if (column, *given) == (None, None, None):
@@ -126,7 +123,7 @@ def pass_value(name: str, value: Any) -> Any:
     Raises UsageError or InputError for a value that the option does not take.
     """
     if isinstance(value, (str, PathLike)):
-        if name not in FILES:
+        if BY_NAME[name].reads != "path":
             return value
         if not str(value).strip():
             raise UsageError("{what}: the file name is empty.", "Give the path of a file.", what=name)

@@ -12,11 +12,8 @@ from rnncli.api._values import pass_value
 from rnncli.ask.live_object import find_framework
 from rnncli.case import ATOL, RTOL
 from rnncli.errors import Flag, UsageError
-from rnncli.options import first_given
+from rnncli.options import entries, first_given
 from rnncli.show.formats import OutputFlags
-
-NOT_OF_PORT = ("seed", "training", "calls", "engine")
-"""Options of a run that change nothing in port."""
 
 
 @expand_options
@@ -87,7 +84,9 @@ def port(
     """
     from rnncli.commands.port import port
 
-    if refused := first_given(options, NOT_OF_PORT):
+    known = {entry.name for entry in entries("port")}
+    others = [entry.name for entry in entries("run") if entry.goes == "ask" and entry.name not in known]
+    if refused := first_given(options, others):
         raise UsageError("{flag} does not apply to port.", "Leave {flag} out.", flag=Flag(refused))
     ask = ask_of(inputs, layer, options)
     expected = read_expectation(expect)

@@ -13,21 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 from rnncli.case import Spec, walk
 from rnncli.errors import Either, Flag, InputError, LayerError, Message, UsageError, fold_name, inside
-from rnncli.options import flag_name
+from rnncli.options import BY_NAME, flag_name
 
 if TYPE_CHECKING:
     from rnncli.cells.text import CellText
     from rnncli.inputs.source import Source
-
-KEPT_WITH_MODEL = frozenset((
-    "model", "assume", "engine", "return_sequences", "return_state", "input", "input_format",
-    "input_axes", "delimiter", "decimal", "batch_column", "pad", "pad_value",
-    "columns", "drop", "window", "stride",
-    "input_shape", "fill", "custom_objects",
-))  # fmt: skip
-"""The options that apply to every saved model."""
-GIVEN_BESIDE = ("mask", "mask_value", "lengths", "initial_state")
-"""Further options, which apply only to saved models without a graph."""
 
 
 def read_layer(layer: Any) -> Any:
@@ -218,9 +208,12 @@ def _require_no_model(text: str, word: str, *, exists: bool) -> None:
     )
 
 
-def refuse_layer_options(given: Sequence[str]) -> None:
-    """Raise UsageError if one of the given options describes a layer: a saved model has its own."""
-    name = next((name for name in given if name not in KEPT_WITH_MODEL), None)
+def refuse_layer_options(given: Sequence[str], kind: str) -> None:
+    """Raise UsageError if an option does not apply to this kind of model, because it describes a layer.
+
+    kind: GRAPH or ARRAYS of the table of options.
+    """
+    name = next((name for name in given if kind not in BY_NAME[name].subjects), None)
     if name is not None:
         flag = Flag(flag_name(name))
         raise UsageError(

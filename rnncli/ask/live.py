@@ -23,7 +23,7 @@ from rnncli.layers.stack import Stack
 from rnncli.models import LayerUse
 from rnncli.models.call import Computing, order_tensors, plain_tensor, with_returns
 from rnncli.models.live.recording import Call, Recording
-from rnncli.options import flag_name
+from rnncli.options import BY_NAME, LIVE, flag_name, is_given
 from rnncli.result import ModelHead, NamedTensor, Result, join_layers
 from rnncli.specs.build import build
 
@@ -35,11 +35,6 @@ if TYPE_CHECKING:
     from rnncli.models.every_weight import LayerWeights
     from rnncli.models.summary import Summary
 
-TAKEN = (
-    "input", "input_format", "delimiter", "decimal", "batch_column", "columns", "drop", "mask", "lengths",
-    "initial_state", "training", "engine", "model", "at",
-)  # fmt: skip
-"""The options that apply to a live object."""
 NEAR = 2e-5
 """Differences, relative to the largest number of a tensor, that are rounding."""
 MOST = 20
@@ -89,7 +84,7 @@ class Live(Subject):
 
     def require_able(self, **given: object) -> None:
         """Raise UsageError for an option that applies only to layers that are described."""
-        if name := next((name for name, value in given.items() if value is not None), None):
+        if name := next((name for name, value in given.items() if is_given(name, value)), None):
             _refuse(name, self.live.title)
 
     def layer_names(self) -> tuple[str, ...]:
@@ -116,9 +111,8 @@ class Live(Subject):
         """Raise UsageError for an option that does not apply to a live object."""
         ask = self.ask
         ask.require_options()
-        given = {**ask.given(*INPUT_OPTIONS, *RUN_OPTIONS, "layer", "at"), **ask.options}
-        allowed = (*TAKEN, "return_sequences", "return_state")
-        if name := next((name for name in given if name not in allowed), None):
+        given = {**ask.given(*INPUT_OPTIONS, *RUN_OPTIONS, "layer"), **ask.options}
+        if name := next((name for name in given if LIVE not in BY_NAME[name].subjects), None):
             _refuse(name, self.live.title)
 
     @cached_property

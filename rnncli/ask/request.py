@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from rnncli.ask.layer_files import is_layer, read_layer, read_named
 from rnncli.case import Document, RawValue, Shape
 from rnncli.errors import Flag, Message, Text, UsageError, inside
-from rnncli.options import first_given, names
+from rnncli.options import BY_NAME, first_given, flag_name, is_given, names, of_files_alone
 
 if TYPE_CHECKING:
     from rnncli.inputs.arrange import Arrangement, ArrangeOptions
@@ -73,14 +73,9 @@ class Ask(NamedTuple):
     stdin: bool = True
 
     def given(self, *names: str) -> dict[str, Any]:
-        """Return the named fields that are not at their defaults; without names, look at all fields."""
-        values = {name: getattr(self, name) for name in names or self._fields}
-        defaults = {"calls": 1, "engine": "auto", "options": {}, "stdin": True}
-        return {
-            name: value
-            for name, value in values.items()
-            if value is not None and value is not False and not (name in defaults and value == defaults[name])
-        }
+        """Return the named options that are given; without names, look at all."""
+        fields = names or tuple(name for name in self._fields if name in BY_NAME)
+        return {name: value for name in fields if is_given(name, value := getattr(self, name))}
 
     @property
     def holds_numbers(self) -> bool:
@@ -91,13 +86,11 @@ class Ask(NamedTuple):
     def files(self) -> dict[str, str | None]:
         """What the command line reads, by the flag that names it: `m.h5#lstm`, `-`, or JSON."""
         typed = [word for word in self.layer or () if isinstance(word, str)]
+        names = [name for name in self._fields if name in BY_NAME and BY_NAME[name].reads]
         words = {
             "INPUT": self.input,
-            "--mask": self.mask,
             **{f"--layer {word}": word[1:] for word in typed if word.startswith("@")},
-            "--weights": self.weights,
-            "--initial-state": self.initial_state,
-            "--model": self.model,
+            **{flag_name(name): getattr(self, name) for name in names if name != "layer"},
         }
         return {name: word if isinstance(word, str) else None for name, word in words.items()}
 
@@ -286,8 +279,7 @@ class Ask(NamedTuple):
                 "{--input-axes} applies only to an input that is read.",
                 "Give {--input-shape} in Keras's order.",
             )
-        unread = ("input_format", "batch_column", "columns", "drop", "delimiter", "decimal", "pad", "window")
-        if flag := first_given(self._asdict(), unread):
+        if flag := first_given(self._asdict(), of_files_alone("shape")):
             raise UsageError(
                 "{flag} applies to an input that is read, not to {--input-shape}.",
                 "Leave it out.",

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, cast
 
-from rnncli.ask.layer_files import GIVEN_BESIDE, refuse_layer_options
+from rnncli.ask.layer_files import refuse_layer_options
 from rnncli.ask.request import INPUT_OPTIONS, RUN_OPTIONS, Ask, Remarks
 from rnncli.ask.subject import (
     Bounds,
@@ -33,7 +33,7 @@ from rnncli.errors import (
 from rnncli.inputs.arrange import ArrangeOptions, names_by_axis
 from rnncli.inputs.source import find_source, split_layers
 from rnncli.models import CasePair, Passed, SavedModel, call
-from rnncli.options import first_given
+from rnncli.options import ARRAYS, GRAPH, first_given
 from rnncli.result import Label, NamedTensor, Result
 
 if TYPE_CHECKING:
@@ -70,14 +70,14 @@ class Saved(Subject):
         ask = self.ask
         given = [*ask.given("layer"), *ask.options, *ask.given(*RUN_OPTIONS, *INPUT_OPTIONS)]
         given = [name for name in given if name != "seed" or not self._generates]
-        refuse_layer_options([name for name in given if name not in GIVEN_BESIDE])
+        refuse_layer_options(given, ARRAYS)
         ask.require_options()
         word = str(ask.model)
         model = call.open_model(word, find_source(split_layers(word)[0]), ask.assume, to_run=to_run)
         if ask.custom_objects is not None:
             model = model.with_custom_objects(ask.custom_objects)
         if not model.takes_masks:
-            refuse_layer_options(given)
+            refuse_layer_options(given, GRAPH)
         return model
 
     def layer_names(self) -> tuple[str, ...]:

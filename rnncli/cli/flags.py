@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from typing import Any
 
@@ -24,8 +24,8 @@ COMPLETING = "_RNNCLI_COMPLETE" in os.environ
 def load(name: str) -> Command:
     """Load the command of `rnncli.commands.<name>`: the function of that name, and its EXAMPLES.
 
-    The module may define REFUSED, options that it rejects, which its help omits; OWN_FILES, True if
-    --output may name a file of another kind than an answer has; and OWN_FOLDER, True if it may name a folder.
+    The module may define OWN_FILES, True if --output may name a file of another kind than an answer has; and
+    OWN_FOLDER, True if it may name a folder.
     """
     module = import_module(f"rnncli.commands.{name}")
     function = getattr(module, name)
@@ -38,7 +38,7 @@ def load(name: str) -> Command:
 
     return Command(
         name,
-        params=make_params(name, getattr(module, "REFUSED", ())),
+        params=make_params(name),
         callback=callback,
         help=function.__doc__,
         epilog=module.EXAMPLES,
@@ -46,10 +46,10 @@ def load(name: str) -> Command:
     )
 
 
-def make_params(command: str, hidden: Iterable[str] = ()) -> list[Any]:
-    """Return the options of a command for click, which parses them; the help omits those in `hidden`."""
+def make_params(command: str) -> list[Any]:
+    """Return the options of a command for click, which parses them; the help omits those that it refuses."""
     entries = options.entries(command)
-    shown = [_param(entry, hidden=entry.name in hidden) for entry in entries]
+    shown = [_param(entry, hidden=command in entry.refused) for entry in entries]
     return [*shown, ALL] if any(entry.rare for entry in entries) else shown
 
 
@@ -66,7 +66,7 @@ def fill(command: str, values: Mapping[str, Any]) -> dict[str, Any]:
         else:
             parameters[entry.name] = value
     if "ask" in groups:
-        given = {name: value for name, value in groups["options"].items() if value is not None}
+        given = {name: value for name, value in groups["options"].items() if options.is_given(name, value)}
         parameters["ask"] = Ask(**groups["ask"], options=given)
     if "output" in groups:
         from rnncli.show.formats import OutputFlags
@@ -109,7 +109,7 @@ def _type(entry: Entry) -> click.types.ParamType | None:
         return _Number(entry)
     if entry.choices:
         return click.types.FuncParamType(lambda word: require_choice(entry, word.casefold(), word))
-    return click.types.STRING if entry.kind == "text" else None
+    return click.types.STRING if entry.takes_value else None
 
 
 class _Number(click.types.ParamType):

@@ -11,13 +11,12 @@ import shlex
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from typer.core import TyperOption
-
 from rnncli.ask import INPUT_OPTIONS, LAYER_OPTIONS, RUN_OPTIONS
-from rnncli.cli import catalog, terminal
+from rnncli.cli import terminal
 from rnncli.cli.catalog import click
 from rnncli.cli.terminal import localize
 from rnncli.errors import Message
+from rnncli.options import entries, write_words
 from rnncli.show.wording import typed
 
 Values = Mapping[str, Any]
@@ -109,8 +108,6 @@ HINTS = {
 }
 """The suggestions after each command; the first that applies is shown."""
 
-UNREPEATABLE = ("engine", "calls", "stateful", "model", "assume", "custom_objects")
-"""Flags whose meaning differs between the commands of the table."""
 LONGEST = 100
 """Maximum number of characters of an input that is JSON text; a longer one would fill the terminal."""
 
@@ -150,28 +147,14 @@ def find(context: click.Context, lang: str) -> tuple[str, ...]:
 
 def _same(context: click.Context, command: str) -> str:
     """Return the flags of the input, the layers and the weights as typed, for a command that takes them."""
-    shared = {"input", *INPUT_OPTIONS, "layer", *LAYER_OPTIONS, *RUN_OPTIONS}.difference(UNREPEATABLE)
-    known = {
-        param.name
-        for param in catalog.command(context, command).params
-        if not getattr(param, "hidden", False)
-    }
-    words: list[str] = []
-    for param in context.command.params if shared & known else ():
-        if param.name in shared & known and param.name is not None:
-            words += _words(param, context.params[param.name])
-    return "".join(f" {shlex.quote(word)}" for word in words)
-
-
-def _words(param: click.Parameter, value: Any) -> list[str]:
-    if value is None or value == () or value == []:
-        return []
-    if not isinstance(param, TyperOption):
-        return [str(value)]
-    if param.is_flag:
-        return [param.opts[0] if value else param.secondary_opts[0]]
-    values = value if isinstance(value, (list, tuple)) else [value]
-    return [word for item in values for word in (param.opts[0], str(item))]
+    groups = {*INPUT_OPTIONS, "layer", *LAYER_OPTIONS, *RUN_OPTIONS}
+    shared = {
+        entry.name for entry in entries(command)
+        if entry.name in groups and entry.repeats and command not in entry.refused
+    }  # fmt: skip
+    own = (entry.name for entry in entries(context.info_name or ""))
+    values = {name: context.params[name] for name in own if name in shared}
+    return "".join(f" {shlex.quote(word)}" for word in write_words(values))
 
 
 def show(context: click.Context) -> None:

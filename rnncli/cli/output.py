@@ -13,7 +13,7 @@ from typing import IO, Any, cast
 from rnncli.cli import files, terminal
 from rnncli.errors import Message, Text, UsageError
 from rnncli.inputs.source import words_of
-from rnncli.options import flag_name
+from rnncli.options import entries
 from rnncli.process import progress
 from rnncli.process.signals import exit_cleanly
 from rnncli.show import formats
@@ -28,10 +28,6 @@ PATIENCE = 1.0
 FRACTIONS, OTHERS = "▏▎▍▌▋▊▉█", "─±"
 BEYOND_ASCII = f"{UNICODE.ellipsis}{UNICODE.dot}{UNICODE.arrow}{UNICODE.bars}{FRACTIONS}{OTHERS}"
 """Every non-ASCII character that a table may hold; if one cannot be encoded, tables use only ASCII."""
-
-
-READ = ("expect", "weights", "initial_state", "other")
-"""Options of single commands that name a file to read; the others are in `Ask.files`."""
 
 
 def call(
@@ -52,7 +48,8 @@ def call(
     if not isinstance(flags, OutputFlags):
         function(**parameters)
         return
-    reading = {flag_name(name): parameters.get(name) for name in READ}
+    own = (entry for entry in entries(function.__name__) if entry.reads)
+    reading = {entry.flag: parameters.get(entry.name) for entry in own}
     if "ask" in parameters:
         reading |= parameters["ask"].files
     if not own_folder:

@@ -9,12 +9,14 @@ from importlib import import_module, metadata
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from command import Run
 
 from rnncli import options
 from rnncli.ask import Ask
-from rnncli.cli import app, catalog, terminal
+from rnncli.cli import app, catalog, hints, terminal
+from rnncli.cli.catalog import click
 from rnncli.cli.flags import fill, load
 from rnncli.compute import engines
 from rnncli.show.formats import OutputFlags
@@ -129,12 +131,61 @@ def test_a_command_takes_what_the_table_says(name: str) -> None:
 
 
 def test_the_values_have_the_defaults_of_the_table() -> None:
-    beside = ("options", "stdin", "at")  # what Python alone gives, among them
+    beside = ("options", "stdin")
     for kind, goes in ((Ask, "ask"), (OutputFlags, "output")):
         fields: dict[str, Any] = {
             name: value for name, value in kind._field_defaults.items() if name not in beside
         }
         assert fields == {entry.name: entry.default for entry in options.OPTIONS if entry.goes == goes}
+
+
+def test_every_option_of_a_subject_says_which_subjects_take_it() -> None:
+    """One that says none would be refused with --model."""
+    silent = [
+        entry.name for entry in options.OPTIONS if entry.goes in ("ask", "options") and not entry.subjects
+    ]
+    assert silent == []
+    kinds = {kind for entry in options.OPTIONS for kind in entry.subjects}
+    assert kinds == {*options.EVERY}
+
+
+def test_every_option_says_how_python_gives_it_in_one_way() -> None:
+    for entry in options.OPTIONS:
+        ways = [entry.free, entry.reads, entry.example, entry.python]
+        assert sum(map(bool, ways)) <= 1, entry
+        assert {*entry.refused} <= {*entry.commands}, entry
+        assert {*entry.inputs} <= {"file", "frame", "array", "lines", "shape"}, entry
+
+
+def test_what_is_given() -> None:
+    assert not any(options.is_given(name, entry.default) for name, entry in options.BY_NAME.items())
+    assert not any(options.is_given(name, None) for name in options.BY_NAME)
+    switches = [entry.name for entry in options.OPTIONS if entry.kind == "switch"]
+    assert "training" in switches
+    assert all(options.is_given(name, False) for name in switches)
+    assert options.is_given("initial_state", np.zeros((2, 3)))
+    assert options.is_given("seed", 0)
+
+
+@pytest.mark.parametrize("name", ["window", "use_bias", "training"])
+def test_what_can_only_be_switched_on_may_stand_in_every_group(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether it is about the input, the layers or the run, it is not given unless it is typed."""
+    table = tuple(
+        entry._replace(kind="on", default=False, metavar=None) if entry.name == name else entry
+        for entry in options.OPTIONS
+    )
+    monkeypatch.setattr(options, "OPTIONS", table)
+    monkeypatch.setattr(options, "BY_NAME", {entry.name: entry for entry in reversed(table)})
+    options.entries.cache_clear()
+    try:
+        with load("run").make_context("run", [], click.Context(app.app, info_name="rnncli")) as context:
+            ask = fill("run", context.params)["ask"]
+            assert (ask.given(), ask.options) == ({}, {})
+            assert hints.find(context, "en")
+    finally:
+        options.entries.cache_clear()
 
 
 def test_an_unexpected_error_is_one_line(

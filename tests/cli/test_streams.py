@@ -21,6 +21,7 @@ from terminals import in_a_terminal
 
 from rnncli.cli import files
 from rnncli.errors import UsageError
+from rnncli.options import BY_NAME, flag_name
 
 INLINE = "[[[0.5, -1.0], [2.0, 0.25]]]"
 WIDE = ("run", "--input-shape", "1,2,3", "--fill", "ones", "--units", "40", "--return-sequences", "--full")
@@ -144,6 +145,20 @@ def test_the_input_is_not_written_over(rnncli: Run, tmp_path: Path, command: str
         "rnncli: link.json: it is an input of this command and would be overwritten.\n"
     )
     assert (tmp_path / "in.json").read_text() == INLINE
+
+
+@pytest.mark.parametrize(
+    "name", ["custom_objects", "expect", "initial_state", "layer", "mask", "model", "other", "weights"]
+)
+def test_no_file_that_an_option_reads_is_written_over(rnncli: Run, tmp_path: Path, name: str) -> None:
+    assert BY_NAME[name].reads
+    file = {"custom_objects": "file.py", "layer": "file.json"}.get(name, "file.npz")
+    (tmp_path / file).write_text("[]")
+    command, word = "compare" if name == "other" else "run", f"@{file}" if name == "layer" else file
+    done = rnncli(command, flag_name(name), word, "-o", file, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "would be overwritten" in done.stderr
+    assert (tmp_path / file).read_text() == "[]"
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,6 @@ rnncli export data.csv --layer bigru --seed 42 --to c --output bigru.c
 rnncli export ids.json --model model.keras --to torch --output layers.py
 rnncli export --layer 'GRU(4)' --to onnx --output gru.onnx
 """
-REFUSED = ("calls", "engine")
 
 
 OWN_FILES = True

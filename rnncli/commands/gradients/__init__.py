@@ -19,7 +19,6 @@ rnncli gradients --against simple_rnn,lstm,gru --input-shape 1,30,4
 rnncli gradients data.csv -l gru --return-sequences --of 'hidden_states[0,3]'
 rnncli gradients data.csv -l 'LSTM(4, return_sequences=True)' -l gru --whole
 """
-REFUSED = ("calls",)
 
 
 def gradients(

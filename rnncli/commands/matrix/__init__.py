@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rnncli.errors import Either, Flag, Message, UsageError
-from rnncli.options import flag_name
+from rnncli.options import flag_name, refused_by
 
 if TYPE_CHECKING:
     from rnncli.ask import Ask
@@ -19,7 +19,6 @@ rnncli matrix --layer bigru --units 2 --seed 42 --format json
 
 OTHER = "run"
 """The command that takes them."""
-REFUSED = ("return_sequences", "return_state")
 
 
 def matrix(ask: Ask) -> Reply[MatrixAnswer]:
@@ -28,7 +27,7 @@ def matrix(ask: Ask) -> Reply[MatrixAnswer]:
     from rnncli.commands.matrix.answer import MatrixAnswer, combinations
     from rnncli.show.answer import Reply
 
-    for name in REFUSED:
+    for name in refused_by("matrix"):
         if name in ask.options:
             flag = Flag(flag_name(name if ask.options[name] else f"no_{name}"))
             raise UsageError(

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rnncli.errors import DisagreementError, Flag, Message, UsageError, join
-from rnncli.options import first_given
+from rnncli.options import GRAPH, first_given, refused_by
 
 if TYPE_CHECKING:
     from rnncli.ask import Ask
@@ -21,11 +21,6 @@ rnncli port x.npy --weights torch_gru.npz --expect y.npy --layer 'GRU(8)'
 rnncli port x.npy --weights torch_gru.npz --expect y.npy --output gru.npz
 rnncli port x.npy --model model.keras#gru --expect y.npy
 """
-REFUSED = (
-    "stateful", "dropout", "recurrent_dropout",
-    "zero_output_for_mask", "dtype", "kernel_initializer", "recurrent_initializer", "bias_initializer",
-    "return_sequences", "return_state", "unit_forget_bias",
-)  # fmt: skip
 SUFFIXES = (".npz", ".safetensors", ".json", ".weights.h5", ".h5")
 """The suffixes of the files of weights that --output can write."""
 OWN_FILES = True
@@ -60,7 +55,7 @@ def port(
 
     _require_sources(ask, weights, expect)
     parse_tolerances([str(atol)], [str(rtol)])
-    if refused := first_given(ask.options, REFUSED):
+    if refused := first_given(ask.options, refused_by("port")):
         raise UsageError("{flag} does not apply to port.", "Leave {flag} out.", flag=Flag(refused))
     given = {"--expect": expect}
     if weights is None:
@@ -103,7 +98,7 @@ def _require_sources(ask: Ask, weights: Any, expect: Any) -> None:
 
     example = "For example: rnncli port x.npy --weights weights.npz --expect y.npy"
     if ask.model is not None and weights is not None:
-        refuse_layer_options(["weights"])
+        refuse_layer_options(["weights"], GRAPH)
     if ask.model is None and weights is None:
         raise UsageError("port needs {--weights FILE} or {--model FILE}.", example)
     if expect is None:

@@ -17,7 +17,6 @@ rnncli report notes.json --layer bigru --seed 42 -o notes.html
 rnncli report ids.json --model model.keras#gru -o gru.html
 """
 OWN_FILES = True
-REFUSED = ("calls", "engine")
 
 
 def report(ask: Ask, output: OutputFlags) -> Reply[bytes]:

@@ -53,7 +53,7 @@ def answer_batch(flags: RunRequest) -> Reply[Any]:
 
     tolerances, ask = flags.tolerances, flags.ask
     subject = subject_of(ask)
-    subject.require_able(memory=flags.memory, all_calls=ask.all_calls or None, hold=ask.hold)
+    subject.require_able(memory=flags.memory, all_calls=ask.all_calls, hold=ask.hold)
     expected = checks.read_expectation(flags.expect, ask)
     if expected is not None:
         expected = expected.beside(subject, ask, flags.select)

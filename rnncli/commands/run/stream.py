@@ -23,7 +23,7 @@ from rnncli.errors import (
 from rnncli.inputs import formats
 from rnncli.inputs.formats import Source
 from rnncli.inputs.source import open_lines, read_arrived, stdin_holds_data
-from rnncli.options import first_given
+from rnncli.options import first_given, of_files_alone
 
 LINES = ("ndjson", "json")
 """The formats a line can be in."""
@@ -48,7 +48,7 @@ def answer(flags: RunRequest) -> None:
     """Read, compute, show; without keep_going, stop at the first bad line, after showing earlier results."""
     require(flags)
     subject = subject_of(flags.ask)
-    subject.require_able(memory=flags.memory, all_calls=flags.ask.all_calls or None, hold=flags.ask.hold)
+    subject.require_able(memory=flags.memory, all_calls=flags.ask.all_calls, hold=flags.ask.hold)
     require_lines(flags.ask)
     relay(subject.lines(), flags)
 
@@ -81,8 +81,7 @@ def require_lines(ask: Ask) -> None:
         raise UsageError(
             "{--stream} reads lines, but {--input-shape} generates an input.", "Leave one of them out."
         )
-    of_files = ("fill", "batch_column", "columns", "drop", "delimiter", "decimal", "window")
-    if flag := first_given(ask._asdict(), of_files):
+    if flag := first_given(ask._asdict(), ("fill", *of_files_alone("lines"))):
         raise UsageError(
             "{flag} does not apply to {--stream}, which reads lines of JSON.",
             "Leave it out.",

@@ -16,7 +16,6 @@ rnncli weights --layer 'LSTM(3)' --seed 42
 rnncli weights --layer bigru --units 8 --input-shape batch,None,16
 rnncli weights model.h5 --to torch --output weights.pt
 """
-REFUSED = ("calls", "engine", "training")
 OWN_FILES = True
 
 

@@ -66,7 +66,7 @@ def read(ask: Ask) -> Weights:
 
 def is_described(ask: Ask) -> bool:
     """Return whether the flags define the layers, so that INPUT is not a file of weights."""
-    return bool(ask.given("layer", "options", "input_shape", *DESCRIBING))
+    return bool(ask.options or ask.given("layer", "input_shape", *DESCRIBING))
 
 
 def _file(ask: Ask) -> str:
