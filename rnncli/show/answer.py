@@ -18,6 +18,7 @@ An answer that is more than lists writes its own `page`, `document` or `records`
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from math import isfinite
 from operator import attrgetter
 from typing import Any, Generic, NamedTuple, TypeVar
@@ -71,21 +72,19 @@ class Field(NamedTuple):
         """Return the value of a row."""
         return self.get(row) if self.get else getattr(row, self.name)
 
-    def draw(self, row: Any, view: View) -> TableCell:
-        """Return the value as a page shows it in a column."""
-        return self._cell(row, self.style if isinstance(self.style, str) else self.style(row), view)
+    def draw(self, row: Any, view: View, *, below: bool = False) -> TableCell:
+        """Return the value as a page shows it, or what is shown in its place; () for nothing.
 
-    def draw_below(self, row: Any, view: View) -> TableCell:
-        """Return the value as a page shows it below another value; () for `-` and 0, too."""
+        below: whether it stands below another value; then `-` and 0 are nothing.
+        """
+        if not below:
+            return self._cell(row, self.style if isinstance(self.style, str) else self.style(row), view)
         lines: Any = self._cell(row, "dim", view)
         if lines in (cell("-", "dim"), cell("0", "dim")):
             return ()
-        if self.lead and lines:
-            return cell(f"{view.say(self.heading)} {text_of(lines[0])}", "dim")
-        return tuple(lines)
+        return cell(f"{view.say(self.heading)} {text_of(lines[0])}", "dim") if self.lead and lines else lines
 
     def _cell(self, row: Any, style: str, view: View) -> TableCell:
-        """Return the value, or what is shown in its place; () for nothing."""
         value = self.show(row, view) if self.show else self.value(row)
         match self.none if value is None else value:
             case "" | () | []:
@@ -122,7 +121,13 @@ class Listing(NamedTuple):
         """Return a table with a row for each thing.  totals: numbers by name, below the last column."""
         by_name = {field.name: field for field in self.fields}
         shown = [[by_name[name] for name in column.split("/")] for column in self.columns or by_name]
-        rows = [tuple(_stack(column, row, view) for column in shown) for row in self.rows]
+        rows = [
+            tuple(
+                (*first.draw(row, view), *chain.from_iterable(o.draw(row, view, below=True) for o in others))
+                for first, *others in shown
+            )
+            for row in self.rows
+        ]
         blank: list[TableCell] = [()] * (len(shown) - 2)
         for name, text in totals.items():
             rows.append((cell(view.say(name), "dim"), *blank, cell(text, "strong")))
@@ -130,9 +135,7 @@ class Listing(NamedTuple):
 
     def objects(self) -> list[dict[str, Any]]:
         """Return an object of JSON for each thing."""
-        fields: list[Any] = [
-            (field.name, field.get or attrgetter(field.name), field.json) for field in self.fields
-        ]
+        fields: Any = [(field.name, field.get or attrgetter(field.name), field.json) for field in self.fields]
         return [
             {
                 name: _json_value(get(row))
@@ -149,12 +152,6 @@ class Listing(NamedTuple):
         return tuple(field.name for field in fields), rows
 
 
-def _stack(column: Sequence[Field], row: Any, view: View) -> TableCell:
-    """Return the value of the first field, and below it the values of the others."""
-    first, *others = column
-    return (*first.draw(row, view), *(part for field in others for part in field.draw_below(row, view)))
-
-
 NUMBERS = ("parameters", "in", "units", "fans", "norm", "min", "max", "bias", "radius")
 """The headings of columns that are right-aligned."""
 
@@ -169,7 +166,6 @@ def spell(value: Any) -> Any:
 
 
 def _json_value(value: Any) -> Any:
-    """Return a value for JSON."""
     if isinstance(value, Label):
         return str(value)
     if isinstance(value, tuple):
@@ -178,10 +174,8 @@ def _json_value(value: Any) -> Any:
 
 
 def _csv_value(value: Any) -> Any:
-    """Return a value for CSV."""
-    if isinstance(value, tuple) and not isinstance(value, Label):
-        return format_shape(value)
-    return spell(value)
+    is_shape = isinstance(value, tuple) and not isinstance(value, Label)
+    return format_shape(value) if is_shape else spell(value)
 
 
 class DeferredValue:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import isinf
 from typing import Any
 
 import numpy as np
@@ -25,9 +26,7 @@ def is_float(array: Array) -> bool:
 
 def spell_nonfinite(value: float) -> str:
     """Return the text for a non-finite float in a file."""
-    if value != value:
-        return NOT_A_NUMBER
-    return INFINITY if value > 0 else f"-{INFINITY}"
+    return NOT_A_NUMBER if value != value else INFINITY if value > 0 else f"-{INFINITY}"
 
 
 def format_exactly(array: Array, decimals: int | None = None) -> list[str]:
@@ -75,15 +74,12 @@ def choose_style(array: Array, decimals: int | None) -> str:
     """Return a format that suits all of `array`: decimals for ordinary sizes, else an exponent."""
     if not is_float(array):
         return "d" if array.dtype.kind in "iu" else ""
-    largest = max(map(_largest, arrays.blocks(array.reshape(-1))), default=0.0)
+    largest = 0.0
+    for block in arrays.blocks(array.reshape(-1)):
+        wide = block.astype(np.float64)
+        largest = max(largest, float(np.abs(wide).max(where=np.isfinite(wide), initial=0.0)))
     places = 4 if decimals is None else decimals
-    ordinary = largest == 0 or 1e-3 <= largest < 1e5
-    return f"z.{places}f" if ordinary else f".{places}e"
-
-
-def _largest(array: Array) -> float:
-    wide = array.astype(np.float64)
-    return float(np.abs(wide).max(where=np.isfinite(wide), initial=0.0))
+    return f"z.{places}f" if largest == 0 or 1e-3 <= largest < 1e5 else f".{places}e"
 
 
 def format_number(value: Any, style: str) -> str:
@@ -92,8 +88,4 @@ def format_number(value: Any, style: str) -> str:
     if isinstance(number, (bool, int)):
         return str(number)
     number = float(number)
-    if number != number:
-        return NOT_A_NUMBER
-    if number in (float("inf"), float("-inf")):
-        return "inf" if number > 0 else "-inf"
-    return format(number, style)
+    return NOT_A_NUMBER if number != number else str(number) if isinf(number) else format(number, style)

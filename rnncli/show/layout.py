@@ -36,7 +36,6 @@ INDENT = "  "
 PAGE_WIDTH = 120
 """A page of html or markdown shows about this many columns; a wider table must be scrolled."""
 
-
 LaidOut: TypeAlias = Table | Grid | Heading | Code | Fold | Line
 
 
@@ -48,7 +47,7 @@ class TwoForms(NamedTuple):
 
 
 class PageLayout(NamedTuple):
-    """A page for one width: its title is one line; parts with a form for a narrow screen are TwoForms."""
+    """A page for one width; parts with a form for a narrow screen are TwoForms."""
 
     title: Line
     notes: tuple[Line, ...]
@@ -88,8 +87,9 @@ def _form_fits(form: Iterable[PagePart], view: View, room: int) -> bool:
     if tables:
         return all(sum_widths(column_widths(table)) - BETWEEN <= room for table in tables)
     other = (Table, Grid, Variants, Paragraph, Heading, Code, Fold)
-    texts = (text_of(part) for part in form if not isinstance(part, other))
-    return view.width is None or longest(texts) <= view.width
+    return view.width is None or view.width >= longest(
+        text_of(part) for part in form if not isinstance(part, other)
+    )
 
 
 def sum_widths(widths: Iterable[int]) -> int:
@@ -126,7 +126,8 @@ def measure(table: Table, view: View) -> Measures:
         from rnncli.show.numbers import block  # loads NumPy
 
         whole = measures.blocks[numbers] = block(numbers, view)
-        measures.widths[whole.style] = max(measures.widths.get(whole.style, 0), whole.widest)
+        widest = max((len(text) for row in whole.rows for text in row.texts), default=1)
+        measures.widths[whole.style] = max(measures.widths.get(whole.style, 0), widest)
         for row in whole.rows:
             for axis, label in row.labels.items():
                 measures.gutter[axis] = max(measures.gutter.get(axis, 0), width_of(label))
@@ -144,7 +145,6 @@ def natural_width(cells: Iterable[TableCell]) -> int:
 
 
 def _break(paragraph: Paragraph, view: View) -> Iterator[Line]:
-    """Yield the lines of a paragraph for the width of `view`; all but the first are indented."""
     text, style, breaks, lead, mark = paragraph
     view = view._replace(width=view.width and view.width - len(mark))
     match breaks:

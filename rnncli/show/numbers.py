@@ -46,20 +46,24 @@ class Block(NamedTuple):
     summary: tuple[str, ...]
     half: int = 0
 
-    @property
-    def widest(self) -> int:
-        """Length of the longest number."""
-        return max((len(text) for row in self.rows for text in row.texts), default=1)
-
 
 def block(numbers: Numbers, view: View) -> Block:
     """Return the rows of `numbers` that `view` selects, each with the whole last axis."""
     values = np.atleast_1d(numbers.values)
-    kept = _choose_indices(values.shape[:-1], view.full)
+    outer, kept = values.shape[:-1], list[tuple[int, ...]]()
+    if view.full or np.prod(outer, dtype=float) <= MOST_ROWS:
+        kept = [tuple(range(size)) for size in outer]
+    else:
+        for most in MOST_INDICES:  # of sequences; time steps keep the most
+            kept = [
+                *(select_ends(size, most) for size in outer[:-1]),
+                select_ends(outer[-1], MOST_INDICES[0]),
+            ]
+            if sum(1 for _ in _combine(kept)) <= MOST_ROWS:
+                break
     style = choose_style(values, view.precision)
     rows = tuple(_rows(values, numbers, kept, style, view))
-    gaps = any(GAP in indices for indices in kept)
-    pieces = summary(values, view) if gaps else ()
+    pieces = summary(values, view) if any(GAP in indices for indices in kept) else ()
     return Block(rows, tuple(range(values.shape[-1])), style, pieces, numbers.half)
 
 
@@ -88,26 +92,15 @@ def summary(values: Array, view: View) -> tuple[str, ...]:
     figures, style = statistics.summarize(values), choose_style(values, view.precision)
     pieces: list[str] = []
     if figures.min is not None and figures.max is not None:
-        parts = {
-            "min": figures.min.value, "mean": figures.mean, "max": figures.max.value, "std": figures.std,
-        }  # fmt: skip
-        pieces = [f"{view.say(key)} {format_number(part, style)}" for key, part in parts.items()]
+        parts = figures.min.value, figures.mean, figures.max.value, figures.std
+        keys = ("min", "mean", "max", "std")
+        pieces = [
+            f"{view.say(key)} {format_number(part, style)}" for key, part in zip(keys, parts, strict=True)
+        ]
         pieces[-1] = f"{pieces[-1]}  {histogram(figures.histogram, view)}".rstrip()
     rising = np.count_nonzero(values == np.inf) if figures.infinite else 0
     odd = {"NaN": figures.nan, "inf": rising, "-inf": figures.infinite - rising}
     return (*pieces, *(f"{count} {text}" for text, count in odd.items() if count))
-
-
-def _choose_indices(outer: Sequence[int], full: bool) -> list[tuple[int, ...]]:
-    """Return the shown indices of every axis but the last; omits batches before time steps."""
-    if full or np.prod(outer, dtype=float) <= MOST_ROWS:
-        return [tuple(range(size)) for size in outer]
-    kept: list[tuple[int, ...]] = []
-    for most in MOST_INDICES:
-        kept = [*(select_ends(size, most) for size in outer[:-1]), select_ends(outer[-1], MOST_INDICES[0])]
-        if sum(1 for _ in _combine(kept)) <= MOST_ROWS:
-            break
-    return kept
 
 
 def _combine(kept: Sequence[tuple[int, ...]]) -> Iterator[tuple[int, ...]]:

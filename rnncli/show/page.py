@@ -1,10 +1,9 @@
 """Content before rendering: a Page of tables with headings, and a View with the settings for showing it.
 
-An answer makes pages and a format draws them; neither knows the other.  A style names what a
-piece is, never how it looks: `strong`, `dim`, `heading`, `alarm`; `number`, which keeps its
-alignment; the part of the state that a tensor holds, `hidden` or `cell`; `same0` to `same3`, numbers
-that are the same; `rise0` to `rise7`, values between two bounds; and `pole0` to `pole7`,
-values around zero.
+An answer makes pages and a format draws them; neither knows the other.  A style names what a piece is, not
+its looks: `strong`, `dim`, `heading`, `alarm`; `number`, which keeps its alignment; `hidden` or `cell`, the
+part of the state; `same0` to `same3`, numbers that are the same; `rise0` to `rise7`, values between two
+bounds; and `pole0` to `pole7`, values around zero.
 """
 
 # Annotations are objects rather than text, which named tuples would have to evaluate when the command starts.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
 from itertools import repeat
 from typing import Any
@@ -45,7 +45,7 @@ def head_of(result: Result, line: int | None = None) -> dict[str, Any]:
             "engine": result.engine,
             "seed": result.seed,
             "expression": expression_of(result.specs),
-            **conditions_document(result),
+            **_conditions(result),
         }
     return {
         **head(),
@@ -54,15 +54,14 @@ def head_of(result: Result, line: int | None = None) -> dict[str, Any]:
         "expression": expression_of(result.specs),
         "layer": configs_of(result.specs),
         "input": {"shape": list(result.input_shape), "dtype": result.input_dtype},
-        **conditions_document(result),
+        **_conditions(result),
         **({"hold": list(result.hold)} if result.hold else {}),
         **assumed_document(result.assumed),
-        **agreement_document(result.agreement),
+        **_agreement(result.agreement),
     }
 
 
-def conditions_document(result: Result) -> dict[str, Any]:
-    """Return the conditions of a result; {} without any."""
+def _conditions(result: Result) -> dict[str, Any]:
     return {"conditions": dict(result.conditions)} if result.conditions else {}
 
 
@@ -71,8 +70,7 @@ def assumed_document(assumed: Assumed | None) -> dict[str, Any]:
     return {} if assumed is None else {"assumed": dict(assumed.values)}
 
 
-def agreement_document(agreement: Agreement | None) -> dict[str, Any]:
-    """Return how far a live object's framework is from these numbers; {} for anything else."""
+def _agreement(agreement: Agreement | None) -> dict[str, Any]:
     if agreement is None:
         return {}
     document = {
@@ -87,7 +85,6 @@ def agreement_document(agreement: Agreement | None) -> dict[str, Any]:
 
 
 def _model_head(result: Result, model: ModelHead, line: int | None) -> dict[str, Any]:
-    """Return the first entries for the tensors of a saved model: its file, layers and inputs."""
     named = {"engine": result.engine, "model": {"file": model.file, "origin": model.origin}}
     if line is not None:
         return {"schema": SCHEMA, "line": line, **named}
@@ -99,9 +96,9 @@ def _model_head(result: Result, model: ModelHead, line: int | None) -> dict[str,
             name: {"shape": list(shape), "dtype": dtype} for name, (shape, dtype) in model.inputs.items()
         },
         "masks": list(model.masks),
-        **conditions_document(result),
+        **_conditions(result),
         **assumed_document(result.assumed),
-        **agreement_document(result.agreement),
+        **_agreement(result.agreement),
     }
 
 
@@ -131,7 +128,7 @@ def title_of(result: Result, view: View, line: int | None = None) -> Line:
         pieces.append(" ".join(words))
     if result.engine:  # none computes what is shown as a framework returned it
         pieces.append(f"{view.say('engine')} {result.engine}")
-    pieces += condition_texts(result, view)
+    pieces += _condition_texts(result, view)
     if model.masks:
         pieces.append(view.say("mask from {names}", names=", ".join(model.masks)))
     dot = marks(view).dot
@@ -144,31 +141,30 @@ def notes_of(result: Result, view: View, line: int | None = None) -> tuple[Line,
     A second line says what was assumed about a file without a graph; of a model, it is the only one.
     line: of a stream, shown first.
     """
-    about = agreement_lines(result.agreement, view)
+    about = tuple(note([view.say(text)], view) for text in agreement_texts(result.agreement))
+    about = *assumed_lines(result.assumed, view), *about
     if result.model is not None:
-        return *assumed_lines(result.assumed, view), *about
+        return about
     pieces = [] if line is None else [view.say("line {number}", number=line)]
     if result.agreement is not None and result.agreement.layer:
         names = {"layer": result.agreement.layer, "title": result.agreement.title}
         pieces.append(view.say("{layer} of {title}", **names))
-    pieces += [input_text(result.input_shape, result.input_dtype, view)]
+    pieces.append(input_text(result.input_shape, result.input_dtype, view))
     if result.seed is not None:
         pieces.append(f"{view.say('seed')} {result.seed}")
     if result.engine:
         pieces.append(f"{view.say('engine')} {result.engine}")
-    pieces += condition_texts(result, view)
+    pieces += _condition_texts(result, view)
     if result.hold:
         pieces.append(view.say(held_text(result)))
-    return (note(pieces, view), *assumed_lines(result.assumed, view), *about)
-
-
-def agreement_lines(agreement: Agreement | None, view: View) -> tuple[Line, ...]:
-    """Return `agrees with PyTorch: largest difference 6.0e-08`, and a line for each layer without gates."""
-    return tuple(note([view.say(text)], view) for text in agreement_texts(agreement))
+    return (note(pieces, view), *about)
 
 
 def agreement_texts(agreement: Agreement | None) -> Iterator[Message]:
-    """Yield what the head of an answer says of a live object; nothing for anything else."""
+    """Yield `agrees with PyTorch: largest difference 6.0e-08`, and a text for each layer without gates.
+
+    Nothing for anything but a live object.
+    """
     if agreement is None:
         return
     if agreement.difference is not None:
@@ -185,14 +181,11 @@ def agreement_texts(agreement: Agreement | None) -> Iterator[Message]:
     yield from agreement.axes_texts()
 
 
-def condition_texts(result: Result, view: View) -> Iterator[str]:
-    """Yield `training`, `masked` and so on."""
+def _condition_texts(result: Result, view: View) -> Iterator[str]:
     shows_all = any(tensor.label.call for tensor in result.outputs)
     for name, value in result.conditions.items():
-        if name == "weights" and result.agreement is not None:
-            continue
-        text = CONDITIONS["all calls" if name == "calls" and shows_all else name]
-        yield view.say(text, count=value)
+        if name != "weights" or result.agreement is None:
+            yield view.say(CONDITIONS["all calls" if name == "calls" and shows_all else name], count=value)
 
 
 def assumed_lines(assumed: Assumed | None, view: View) -> tuple[Line, ...]:
@@ -216,26 +209,24 @@ def tensor_fields(lang: str) -> tuple[Field, ...]:
     return (
         Field("name", lambda tensor: tensor.label, heading="tensor"),
         Field("axes"),
-        Field("batch", _sequences, json=lambda tensor: bool(_sequences(tensor)), csv=False),
-        Field(
-            "time", lambda tensor: list(tensor.time), json=lambda tensor: bool(getattr(tensor, "time", ()))
-        ),
+        Field("batch", lambda tensor: list(tensor.sequences), json=_has("sequences"), csv=False),
+        Field("time", lambda tensor: list(tensor.time), json=_has("time")),
         Field("shape", _shape, "shape", lambda tensor, _: format_shape(_shape(tensor))),
-        Field("dtype", _dtype, json=lambda tensor: not isinstance(tensor, TensorInfo)),
+        Field(
+            "dtype",
+            lambda tensor: str(tensor.values.dtype),
+            json=lambda tensor: not isinstance(tensor, TensorInfo),
+        ),
         Field("meaning", lambda tensor: meaning(tensor.label, lang, tensor.ends), "meaning", style="dim"),
     )
 
 
-def _sequences(tensor: Tensor | TensorInfo) -> list[str]:
-    return list(getattr(tensor, "sequences", ()))
+def _has(name: str) -> Callable[[Any], bool]:
+    return lambda tensor: bool(getattr(tensor, name, ()))
 
 
 def _shape(tensor: Tensor | TensorInfo) -> Shape:
     return tensor.shape if isinstance(tensor, TensorInfo) else tensor.values.shape
-
-
-def _dtype(tensor: Tensor) -> str:
-    return str(tensor.values.dtype)
 
 
 EQUALS = Field("equals", heading="equal")
@@ -252,7 +243,7 @@ VALUES = Field(
 def tensor_listing(
     tensors: Sequence[NamedTensor], view: View, *more: Field, columns: Sequence[str] = ()
 ) -> Listing:
-    """Return returned tensors with their numbers.  more: fields of one answer alone."""
+    """Return tensors with their numbers.  more: fields of one answer alone."""
     return Listing((*tensor_fields(view.lang), EQUALS, VALUES, *more), tensors, columns)
 
 
@@ -273,24 +264,20 @@ def records_of(
 
 
 def _rows(tensor: Tensor, axes: Sequence[str], view: View) -> Iterator[tuple[Any, ...]]:
-    """Yield one row per number: its indices and its value, in digits that round-trip."""
     import numpy as np
 
     from rnncli import arrays
     from rnncli.show.digits import format_exactly
 
-    start = 0
+    start, shape = 0, tensor.values.shape
     for block in arrays.blocks(tensor.values, TEXT_BLOCK):
-        shape = tensor.values.shape
         places = np.unravel_index(np.arange(start, start + block.size), shape) if shape else ()
         by_axis = dict(zip(tensor.axes, places, strict=True))
         if tensor.time:
             by_axis["timesteps"] = np.asarray(tensor.time)[by_axis["timesteps"]]
         if tensor.sequences:
             by_axis["batch"] = np.asarray(tensor.sequences)[by_axis["batch"]]
-        indices: list[Iterable[Any]] = [
-            by_axis[axis].tolist() if axis in by_axis else repeat("") for axis in axes
-        ]
+        indices: Any = (by_axis[axis].tolist() if axis in by_axis else repeat("") for axis in axes)
         yield from zip(repeat(tensor.name), *indices, format_exactly(block, view.precision), strict=False)
         start += block.size
 
@@ -300,9 +287,8 @@ def difference_text(result: Result) -> Text:
     if result.hold:
         return Message("largest difference from the run without --hold")
     if result.assumed:
-        return Message(
-            "largest difference from {reference} under the same assumptions", reference=result.reference
-        )
+        template = "largest difference from {reference} under the same assumptions"
+        return Message(template, reference=result.reference)
     return Message("largest difference from {reference}", reference=result.reference)
 
 

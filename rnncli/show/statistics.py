@@ -127,7 +127,6 @@ def _blocks(values: Array, counted: Array | None) -> Iterator[tuple[int, Array, 
 
 
 def _index(flat: int, values: Array) -> tuple[int, ...]:
-    """Return the index in `values` of an index in the flat array."""
     import numpy as np
 
     return tuple(map(int, np.unravel_index(flat, values.shape)))
@@ -170,19 +169,15 @@ def _table(stats: Mapping[Label, Stats], view: View) -> Table:
     for label, figures in stats.items():
         least, most, mean, std = _numbers(figures, view, signed)
         counts = [getattr(figures, kind) for kind in odd]
-        row = (
-            (name_line(label),),
-            _with_index(least, figures.min),
-            _with_index(most, figures.max),
-            cell(mean),
-            cell(std),
-            cell("")
-            if figures.saturated is None
-            else (line(_percent(figures.saturated)), line(_beyond_text(figures, view), "dim")),
+        saturated = cell("")
+        if figures.saturated is not None:
+            saturated = line(_percent(figures.saturated)), line(_beyond_text(figures, view), "dim")
+        row = (name_line(label),), _with_index(least, figures.min), _with_index(most, figures.max)
+        ends = (
             *(cell(str(count), "alarm" if count else "") for count in counts),
             cell(histogram(figures.histogram, view)),
         )
-        rows.append(row)
+        rows.append((*row, cell(mean), cell(std), saturated, *ends))
     return Table((*columns, Column(view.say("histogram"))), tuple(rows))
 
 
@@ -196,10 +191,9 @@ def _lines(label: Label, stats: Stats, view: View) -> Iterator[Line]:
         yield line(f"  {low}{dot}{high}")
         pieces = (f"{view.say('mean')} {mean}", f"{view.say('std')} {std}", histogram(stats.histogram, view))
         yield line("  " + dot.join(filter(None, pieces)))
-    last = []
+    last = [f"{getattr(stats, kind)} {word}" for kind, word in ODD.items() if getattr(stats, kind)]
     if stats.saturated is not None:
-        last.append(f"{view.say('saturated')} {_percent(stats.saturated)} ({_beyond_text(stats, view)})")
-    last += [f"{getattr(stats, kind)} {word}" for kind, word in ODD.items() if getattr(stats, kind)]
+        last.insert(0, f"{view.say('saturated')} {_percent(stats.saturated)} ({_beyond_text(stats, view)})")
     if last:
         yield line("  " + dot.join(last), "alarm" if stats.nan or stats.infinite else "")
 

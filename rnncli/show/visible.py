@@ -15,17 +15,15 @@ def visible(text: str, keep: str = "") -> str:
     """
     if text.isprintable():
         return text
-    return "".join(char if char in keep or _is_shown(char) else _escape(char) for char in text)
+    return "".join(
+        char if char in keep or _is_shown(char) else char.encode("unicode_escape").decode() for char in text
+    )
 
 
 def _is_shown(char: str) -> bool:
     from unicodedata import category
 
     return char.isprintable() or category(char) == "Zs"
-
-
-def _escape(char: str) -> str:
-    return char.encode("unicode_escape").decode()
 
 
 def escape_json(data: bytes) -> bytes:
@@ -38,7 +36,7 @@ def escape_json(data: bytes) -> bytes:
     text = data.decode("utf-8", "surrogatepass")
     if text.isprintable():
         return data
-    return "".join(_json_char(char) for char in text).encode()
+    return "".join(map(_json_char, text)).encode()
 
 
 def _json_char(char: str) -> str:

@@ -96,7 +96,6 @@ def brief(label: Label, lang: str = "en", ends: Sequence[str] = ("last",)) -> st
 
 @lru_cache  # a stream asks for the same tensors at every line
 def _describe(label: Label, lang: str, ends: tuple[str, ...], *, brief: bool) -> str:
-    """Return the layer, the cell of RNN, then the tensor; "" if it is neither a state nor a word."""
     text = ""
     if label.kind is not None:
         text = say(label.part, lang) if label.part in ("input", "cell") and not brief else ""

@@ -18,12 +18,9 @@ def write_npy(answer: Answer, view: View, file: IO[bytes]) -> None:
     """Write a file for `numpy.load`.  Raises UsageError if there is more than one tensor."""
     tensors = answer.tensors()
     if len(tensors) != 1:
-        raise UsageError(
-            "npy stores one tensor, but there are {count}: {tensors}.",
-            "Use npz, which stores all of them; rnncli run selects one with --select NAME.",
-            count=len(tensors),
-            tensors=", ".join(tensors),
-        )
+        what = "npy stores one tensor, but there are {count}: {tensors}."
+        advice = "Use npz, which stores all of them; rnncli run selects one with --select NAME."
+        raise UsageError(what, advice, count=len(tensors), tensors=", ".join(tensors))
     _write(file, *tensors.values())
 
 
@@ -45,12 +42,8 @@ def write_safetensors(answer: Answer, view: View, file: IO[bytes]) -> None:
 
 def _write(file: IO[bytes], array: Array | arrays.ChunkedArray) -> None:
     """Write a complete .npy file, a few megabytes at a time."""
-    like: Array = np.empty(0, array.dtype)
-    header: dict[str, Any] = {
-        "descr": np.lib.format.dtype_to_descr(_storable(like).dtype),
-        "fortran_order": False,
-        "shape": array.shape,
-    }
+    descr = np.lib.format.dtype_to_descr(_storable(np.empty(0, array.dtype)).dtype)
+    header: Any = {"descr": descr, "fortran_order": False, "shape": array.shape}
     np.lib.format.write_array_header_1_0(file, header)
     for block in arrays.blocks(array):
         file.write(_storable(block).tobytes())

@@ -28,15 +28,16 @@ def write(answer: Answer, view: View, file: IO[bytes]) -> None:
     """Write a header and the records; rounded only if a precision is given."""
     header, records = answer.records(view)
     rows = iter(records)
-    if view.precision is not None and header[-1] == "value":
-        decimals = view.precision
+    if (decimals := view.precision) is not None and header[-1] == "value":
         rows = ((*row[:-1], _round(row[-1], decimals)) for row in rows)
     together: list[tuple[Any, ...]] = [header]
     while together:
         text = _write_rows(together)
         if SUSPECT.search(f"\n{text}"):
             text = _write_rows(tuple(map(_quote_formula, row)) for row in together)
-        file.write(_format(text).encode())
+        if not text.isascii() or CONTROLS.search(text):  # of feature names; numbers never have any
+            text = visible(text, keep="\n")
+        file.write(text.encode())
         together = list(islice(rows, ROWS_PER_WRITE))
 
 
@@ -47,14 +48,8 @@ def _write_rows(rows: Iterable[tuple[Any, ...]]) -> str:
 
 
 def _quote_formula(cell: Any) -> Any:
-    """Return a cell with an apostrophe in front if it is text that a spreadsheet would compute."""
     is_formula = isinstance(cell, str) and cell[:1] in SIGNS and not NEGATIVE.fullmatch(cell)
     return f"'{cell}" if cell and is_formula else cell
-
-
-def _format(text: str) -> str:
-    """Escape control characters, which feature names may contain; numbers never do."""
-    return text if text.isascii() and not CONTROLS.search(text) else visible(text, keep="\n")
 
 
 def _round(text: str, decimals: int) -> str:

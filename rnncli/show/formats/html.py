@@ -120,13 +120,13 @@ def _table(table: Table, view: View, *, has_head: bool = True) -> str:
             blanks = over if any(map(has_numbers, cells)) else ""
             head += f"<th{RIGHT * column.right}>{blanks}{escape(column.heading)}</th>"
         head = f"<thead><tr>{head}</tr></thead>"
-    rows = [
+    rows = (
         "".join(
             f"<td{RIGHT * column.right}>{_cell(cell, view, measures)}</td>"
             for column, cell in zip(table.columns, row, strict=True)
         )
         for row in table.rows
-    ]
+    )
     return f'<table class="said">{head}{_rows(rows)}</table>'
 
 
@@ -155,7 +155,6 @@ def _cell(cell: TableCell, view: View, measures: Measures) -> str:
 
 
 def _numbers(numbers: Numbers, view: View, measures: Measures) -> str:
-    """Return a table of numbers, with the blanks that align them with the other numbers of the column."""
     from rnncli.show.numbers import trim_block
 
     shown = trim_block(measures.blocks[numbers], numbers.values, view)
@@ -177,7 +176,7 @@ def _numbers(numbers: Numbers, view: View, measures: Measures) -> str:
 
 
 def _number(text: str, width: int, is_half: bool) -> str:
-    """Return one number.  is_half: whether the second half begins with it, behind a rule."""
+    """is_half: whether the second half begins with this number, behind a rule."""
     names = " ".join(["half"] * is_half + ["alarm"] * text.endswith(("NaN", "inf")))
     shown = text if width_of(text) == 1 else text.rjust(width)  # the ellipsis is narrow
     return f'<td class="{names}">{shown}</td>' if names else f"<td>{shown}</td>"

@@ -37,7 +37,6 @@ def write_json(answer: Answer, view: View, file: IO[bytes]) -> None:
     waiting: list[Waiting] = []
     text = _spread(_plain(answer.document(view), view.precision, waiting), 0)
     file.writelines(_pieces(text, waiting, view.precision))
-    file.write(b"\n")
 
 
 def write_ndjson(answer: Answer, view: View, file: IO[bytes]) -> None:
@@ -46,11 +45,10 @@ def write_ndjson(answer: Answer, view: View, file: IO[bytes]) -> None:
         waiting: list[Waiting] = []
         text = _dumps(_plain(document, view.precision, waiting))
         file.writelines(_pieces(text, waiting, view.precision))
-        file.write(b"\n")
 
 
 def _pieces(text: bytes, waiting: list[Waiting], decimals: int | None) -> Iterator[bytes]:
-    """Yield `text` with the waiting values in place of their placeholders."""
+    """Yield a line: `text` with the waiting values in place of their placeholders."""
     before, *after = text.split(_LATER)
     yield before
     for value, rest in zip(waiting, after, strict=True):
@@ -59,6 +57,7 @@ def _pieces(text: bytes, waiting: list[Waiting], decimals: int | None) -> Iterat
         else:
             yield from _numbers(value, decimals)
         yield rest
+    yield b"\n"
 
 
 def _numbers(array: Array | ChunkedArray, decimals: int | None) -> Iterator[bytes]:
@@ -150,7 +149,6 @@ def _dumps(value: Any) -> bytes:
 
 
 def _show_names(value: Any) -> Any:
-    """Return the value with characters in its texts that JSON cannot hold made visible."""
     if isinstance(value, str):
         return visible(value)
     if isinstance(value, dict):

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from textwrap import dedent
-from typing import IO
+from typing import IO, Any
 
 from rnncli.show.answer import Answer
 from rnncli.show.layout import PAGE_WIDTH, PageLayout, lay_out
@@ -63,11 +63,9 @@ def _table(table: Table, view: View) -> Iterator[str]:
     if table.title:
         yield f"### {_text(table.title)}"
     if not any(has_numbers(cell) for row in table.rows for cell in row):
-        yield _grid(
-            [_escape(column.heading) for column in table.columns],
-            [[_cell(cell) for cell in row] for row in table.rows],
-            [column.right for column in table.columns],
-        )
+        heads = [_escape(column.heading) for column in table.columns]
+        rows = (["<br>".join(map(_text, cell)) for cell in row] for row in table.rows)  # type: ignore[arg-type]
+        yield _grid(heads, rows, [column.right for column in table.columns])
         return
     for row in table.rows:
         yield from _tensor(row, view)
@@ -75,11 +73,9 @@ def _table(table: Table, view: View) -> Iterator[str]:
 
 def _tensor(row: Sequence[TableCell], view: View) -> Iterator[str]:
     """Yield a line with the texts before the numbers, the numbers, and the texts after them."""
-    texts = [cell for cell in row if not has_numbers(cell)]
-    firsts = [part for cell in texts for part in cell[:1]]
-    others = [part for cell in texts for part in cell[1:]]
-    first = " ".join(_text(part) for part in firsts if not isinstance(part, Numbers))
-    yield marks(view).dot.join([first, *(_text(part) for part in others if not isinstance(part, Numbers))])
+    texts: Any = [cell for cell in row if not has_numbers(cell)]
+    first = " ".join(_text(part) for cell in texts for part in cell[:1])
+    yield marks(view).dot.join([first, *(_text(part) for cell in texts for part in cell[1:])])
     for part in (part for cell in row if has_numbers(cell) for part in cell):
         yield from _numbers(part, view) if isinstance(part, Numbers) else [_text(part)]
 
@@ -95,16 +91,12 @@ def _numbers(numbers: Numbers, view: View) -> Iterator[str]:
         return [*texts[: shown.half], *(bar if texts else ()), *texts[shown.half :]]
 
     units = [marks(view).ellipsis if unit == GAP else str(unit) for unit in shown.units]
-    heads = [*("" for _ in axes), *with_bar(units), *([""] * remarks)]
+    heads = [*[""] * len(axes), *with_bar(units), *[""] * remarks]
     rows = [
-        [
-            *(_escape(row.labels.get(axis, "")) for axis in axes),
-            *with_bar(row.texts),
-            *([row.remark] * remarks),
-        ]
+        [*(_escape(row.labels.get(axis, "")) for axis in axes), *with_bar(row.texts), *[row.remark] * remarks]
         for row in shown.rows
     ]
-    yield _grid(heads, rows, [*(False for _ in axes), *(True for _ in with_bar(units)), *([False] * remarks)])
+    yield _grid(heads, rows, [*[False] * len(axes), *[True] * len(with_bar(units)), *[False] * remarks])
     if shown.summary:
         yield marks(view).dot.join(shown.summary)
 
@@ -113,10 +105,6 @@ def _grid(heads: Sequence[str], rows: Iterable[Sequence[str]], right: Sequence[b
     sides = ["--:" if end else ":--" for end in right]
     filled = ([*row, *[""] * (len(heads) - len(row))] for row in rows)
     return "\n".join(f"| {' | '.join(cells)} |" for cells in (heads, sides, *filled))
-
-
-def _cell(cell: TableCell) -> str:
-    return "<br>".join(_text(part) for part in cell if not isinstance(part, Numbers))
 
 
 def _text(line: Line) -> str:

@@ -83,7 +83,7 @@ def _place(match: re.Match[str]) -> str:
     text = unescape(inner).replace("\xa0", " ").rstrip("\n")
     return "".join(
         f'<text class="{name}" x="{float(left) + COLUMN * cell_len(text[: piece.start()]):g}" y="{down}"'
-        f"{_length(piece[0])}>{_keep(piece[0])}</text>"
+        f"{_length(piece[0])}>{escape(piece[0]).replace(' ', '&#160;')}</text>"
         for piece in re.finditer(r"\S+(?: \S+)*", text)
     )
 
@@ -91,7 +91,3 @@ def _place(match: re.Match[str]) -> str:
 def _length(text: str) -> str:
     columns = cell_len(text)
     return f' textLength="{COLUMN * columns:g}"' if columns == len(text) else ""
-
-
-def _keep(text: str) -> str:
-    return escape(text).replace(" ", "&#160;")

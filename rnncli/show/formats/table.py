@@ -111,9 +111,8 @@ def draw_page(page: Page, view: View) -> RenderableType:
             case Heading():
                 parts.append(_text(part.text))
             case Code(text, "python"):
-                starts = ("... " if line.startswith(" ") else ">>> " for line in text.splitlines())
-                lines = map(str.__add__, starts, text.splitlines())
-                parts += [Text(line, STYLES["strong"]) for line in lines]
+                for line in text.splitlines():
+                    parts.append(Text(("... " if line.startswith(" ") else ">>> ") + line, STYLES["strong"]))
             case Code(text, kind):
                 parts += map(Text, wrap_command(text, view.width) if kind else text.splitlines())
             case Fold():
@@ -170,10 +169,7 @@ def _grid(grid: Grid, view: View) -> RenderableType:
             ]
             parts.append(_plain_rows([[tuple(heads)]], widths))
             for down, tables in zip(grid.down, rows, strict=True):
-                parts += [
-                    Text(down, STYLES["dim"]),
-                    _plain_rows([table.rows for table in tables], widths),
-                ]
+                parts += [Text(down, STYLES["dim"]), _plain_rows([table.rows for table in tables], widths)]
             return Group(*parts)
     widths = _widths([table for tables in folded for table in tables])
     for down, tables in zip(grid.down, folded, strict=True):
@@ -207,13 +203,12 @@ def _stack(table: Table, layout: NumbersLayout) -> Text:
     width = columns(layout.view)
     lines: list[Text] = []
     for row in table.rows:
-        texts = [
-            [_text(part) for part in cell if not isinstance(part, Numbers)]
-            for cell in row
-            if not has_numbers(cell)
+        cells: Any = [cell for cell in row if not has_numbers(cell)]
+        ordered = [
+            *(part for cell in cells for part in cell[:1]),
+            *(part for cell in cells for part in cell[1:]),
         ]
-        firsts = [text for cell in texts for text in cell[:1]]
-        pieces = [*firsts, *(text for cell in texts for text in cell[1:])]
+        pieces = list(map(_text, ordered))
         shared = fill_lines([piece.cell_len for piece in pieces], width, BETWEEN, len(INDENT))
         lines += [Text(INDENT if part.start else "") + Text(COLUMN_GAP).join(pieces[part]) for part in shared]
         for numbered in filter(has_numbers, row):
@@ -281,18 +276,16 @@ class NumbersLayout:
                 half = shown.half - start if start <= shown.half < end and shown.half else None
                 remark = row.remark if end >= len(row.texts) else ""
                 line = self._line(labels, row.texts[start:end], shown.style, half)
-                below = line.cell_len + BETWEEN + cell_len(remark) > width
-                if remark and not below:
-                    line.append(COLUMN_GAP + remark, STYLES["dim"])
-                yield line
-                if remark and below:
+                beside = line.cell_len + BETWEEN + cell_len(remark) <= width
+                yield line.append(COLUMN_GAP + remark, STYLES["dim"]) if remark and beside else line
+                if remark and not beside:
                     yield Text(" " * self.indent + remark, STYLES["dim"])
         if shown.summary:
             lines = flow(shown.summary, self.view._replace(width=width), indent="")
             yield from (Text(line, STYLES["dim"]) for line in lines)
 
     def _line(self, labels: Mapping[str, str], texts: Sequence[str], style: str, half: int | None) -> Text:
-        """Return a line of numbers.  half: before which of them the second half begins; None for no bar."""
+        """half: before which number the second half begins; None for no bar."""
         each, ellipsis = self.widths[style], marks(self.view).ellipsis
         line = Text()
         for axis, width in self.gutter.items():
