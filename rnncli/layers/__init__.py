@@ -93,11 +93,10 @@ def beyond_keras(spec: Spec) -> Text:
     for name, value in spec.config.items():
         if name.endswith("activation") and parse_parametric(value):
             return Message("Keras has no activation {value}", value=value)
-    if spec.config.get("cell_activation"):
-        return Message(
-            "Keras's {class_name} has no activation of its own for the cell state", class_name=spec.class_name
-        )
-    return ""
+    if not spec.config.get("cell_activation"):
+        return ""
+    template = "Keras's {class_name} has no activation of its own for the cell state"
+    return Message(template, class_name=spec.class_name)
 
 
 def is_stepped(spec: Spec) -> bool:

@@ -16,7 +16,6 @@ from rnncli.layers.layer import (
     Layer,
     LayerEquation,
     LayerOutput,
-    LoopEntry,
     LoopRunner,
     join_parts,
     within,
@@ -47,26 +46,26 @@ class Bidirectional(Layer):
         backward: Spec | None = spec.config["backward_layer"]
         for part in filter(None, (inner, backward)):
             if not issubclass(layers.class_of(part.class_name), RecurrentLayer):
-                raise LayerError(
-                    "Bidirectional({class_name}): {part} cannot be run in both directions.",
-                    "Put SimpleRNN, LSTM, GRU or RNN into it.",
-                    class_name=inner.class_name,
-                    part=part.class_name,
-                )
+                what = "Bidirectional({class_name}): {part} cannot be run in both directions."
+                advice = "Put SimpleRNN, LSTM, GRU or RNN into it."
+                raise LayerError(what, advice, class_name=inner.class_name, part=part.class_name)
         self._require_agreement(inner, backward)
         self.forward = self._make_direction(_copy(inner))
         self.backward = self._make_direction(backward or _copy(inner, go_backwards=True))
-        self._require_equal_halves()
-        self.sequences: bool = inner.config["return_sequences"]
-        self.returns_state: bool = inner.config["return_state"]
+        mode, units, others = spec.config["merge_mode"], self.forward.cell.units, self.backward.cell.units
+        if mode in ("sum", "mul", "ave") and units != others:
+            what = (
+                "Bidirectional: merge_mode {config!r} needs equal halves, but they have {units} and "
+                "{other} units."
+            )
+            advice = "Give both the same units, or use merge_mode 'concat'."
+            raise LayerError(what, advice, config=mode, units=units, other=others)
+        self.forward_units = units if mode == "concat" else None
+        self.sequences, self.returns_state = self.forward.sequences, self.forward.returns_state
 
     @property
     def loops(self) -> Mapping[str, RecurrentLayer]:
         return {"forward": self.forward, "backward": self.backward}
-
-    @property
-    def forward_units(self) -> int | None:
-        return self.forward.cell.units if self.config["merge_mode"] == "concat" else None
 
     @property
     def is_reversed(self) -> bool:
@@ -77,45 +76,26 @@ class Bidirectional(Layer):
     def _require_agreement(inner: Spec, backward: Spec | None) -> None:
         backwards = inner.config["go_backwards"]
         same_direction = Message("Bidirectional: both of its layers would run in the same direction.")
-        if backward is None and backwards:
-            raise LayerError(same_direction, "Leave go_backwards out.")
         if backward is None:
+            if backwards:
+                raise LayerError(same_direction, "Leave go_backwards out.")
             return
         if backward.config["go_backwards"] == backwards:
-            raise LayerError(
-                same_direction, "Write go_backwards={value} in backward_layer.", value=not backwards
-            )
+            advice = Message("Write go_backwards={value} in backward_layer.", value=not backwards)
+            raise LayerError(same_direction, advice)
         for name in _COMMON:
-            if backward.config[name] != inner.config[name]:
-                raise LayerError(
-                    "Bidirectional: its layers differ in {name}, {config} forward and {backward} backward.",
-                    "Give both the same value.",
-                    name=name,
-                    config=inner.config[name],
-                    backward=backward.config[name],
-                )
-
-    def _require_equal_halves(self) -> None:
-        units = self.forward.cell.units, self.backward.cell.units
-        if self.config["merge_mode"] in ("sum", "mul", "ave") and units[0] != units[1]:
-            raise LayerError(
-                "Bidirectional: merge_mode {config!r} needs equal halves, but they have {units} and "
-                "{other} units.",
-                "Give both the same units, or use merge_mode 'concat'.",
-                config=self.config["merge_mode"],
-                units=units[0],
-                other=units[1],
-            )
+            value, other = inner.config[name], backward.config[name]
+            if value != other:
+                what = "Bidirectional: its layers differ in {name}, {config} forward and {backward} backward."
+                raise LayerError(what, "Give both the same value.", name=name, config=value, backward=other)
 
     @staticmethod
     def _make_direction(spec: Spec) -> RecurrentLayer:
         # Keras overrides zero_output_for_mask in both layers.
         config = {**spec.config, "zero_output_for_mask": spec.config["return_sequences"]}
-        made: Any = layers.make(Spec(spec.class_name, config, spec.deferred))
-        return made  # type: ignore[no-any-return]
+        return layers.make(Spec(spec.class_name, config, spec.deferred))  # type: ignore[return-value]
 
     def weight_shapes(self, input_shape: Shape) -> dict[str, Shape]:
-        """Return `forward/kernel`, ..., then `backward/kernel`, ..."""
         return join_parts({name: layer.weight_shapes(input_shape) for name, layer in self.loops.items()})
 
     def outputs(self, input_shape: Shape) -> tuple[TensorInfo, ...]:
@@ -132,7 +112,6 @@ class Bidirectional(Layer):
         return (*merged, *(self.states(input_shape) if self.returns_state else ()))
 
     def states(self, input_shape: Shape) -> tuple[TensorInfo, ...]:
-        """Return `forward_last_hidden_state`, ..., then the backward ones."""
         return tuple(
             info.with_place(direction=direction)
             for direction, layer in self.loops.items()
@@ -142,15 +121,14 @@ class Bidirectional(Layer):
     def require_start(self) -> None:
         """Raise LayerError if the numbers of states differ.  To Keras, a cell in RNN's list is one state."""
         cells = (layer.cell for layer in self.loops.values())
-        items = [len(getattr(cell, "cells", cell.state_sizes)) for cell in cells]
-        if items[0] != items[1]:
-            raise LayerError(
+        items, other = (len(getattr(cell, "cells", cell.state_sizes)) for cell in cells)
+        if items != other:
+            what = (
                 "Bidirectional: Keras splits the initial states in half, but its layers keep {items} "
-                "and {other}.",
-                "Leave the initial state out, or use layers that keep the same number.",
-                items=items[0],
-                other=items[1],
+                "and {other}."
             )
+            advice = "Leave the initial state out, or use layers that keep the same number."
+            raise LayerError(what, advice, items=items, other=other)
 
     def claims(self) -> dict[Label, tuple[Claim, ...]]:
         """Claim that each last state equals its half of a row: the last row forward, the first backward."""
@@ -177,17 +155,17 @@ class Bidirectional(Layer):
         return replace(self.spec, config={**self.config, **inner})
 
     def equation(self, label: Label, index: tuple[int, ...], input_shape: tuple[int, ...]) -> LayerEquation:
-        """Return the equation of a number of one direction, or of the merged output.
-
-        The backward sequence is flipped before it is returned.
-        """
+        """Return the equation of a number of one direction, or of the merged output."""
         mode, units = self.config["merge_mode"], self.forward.cell.units
         directions = [label.direction] if label.direction else list(self.loops)
         if mode == "concat" and not label.direction:
             second = index[-1] >= units
             directions = [directions[second]]
             index = (*index[:-1], index[-1] - units * second)
-        entries = {name: self._entry(name, label, index, input_shape) for name in directions}
+        at = dict.fromkeys(directions, index)
+        if "backward" in at and label.sequence:
+            at["backward"] = (index[0], input_shape[1] - 1 - index[1], index[2])
+        entries = {name: self.loops[name].entry(label, at[name], input_shape, name) for name in directions}
         parts: list[Node] = [Name(name) for name in directions]
         if len(parts) == 1:
             return LayerEquation(parts[0], entries)
@@ -196,21 +174,13 @@ class Bidirectional(Layer):
         shares = [Operation("*", Number(0.5), part) for part in parts] if mode == "ave" else parts
         return LayerEquation(Sum(tuple((1, share) for share in shares)), entries)
 
-    def _entry(
-        self, direction: str, label: Label, index: tuple[int, ...], input_shape: tuple[int, ...]
-    ) -> LoopEntry:
-        if direction == "backward" and label.sequence:
-            index = (index[0], input_shape[1] - 1 - index[1], index[2])
-        return self.loops[direction].entry(label, index, input_shape, direction)
-
     def initializers(self) -> dict[str, Any]:
         return join_parts({name: layer.initializers() for name, layer in self.loops.items()})
 
     def take_seeds(self, draw: Draw) -> dict[str, int]:
-        """Return the seeds of both directions.
+        """The layers passed as arguments take seeds first, in the order written.
 
-        The layers passed as arguments take seeds first, in the order written.  Keras then discards `layer`,
-        and its copies take new seeds.
+        Keras then discards `layer`, and its copies take new seeds.
         """
         backward: dict[str, int] = {}
         for name in self.config:
@@ -222,8 +192,8 @@ class Bidirectional(Layer):
         return join_parts({"forward": forward, "backward": backward or self.backward.take_seeds(draw)})
 
     def call(self, runner: LoopRunner, call: Call) -> LayerOutput:
-        """Run both directions; the backward sequence is flipped to match the forward one."""
-        parts = self._split_states(call)
+        states, count = call.initial_state, len(self.forward.states(call.inputs.shape))
+        parts = (states[:count], states[count:]) if states else (None, None)
         forward, backward = (
             layer.call(
                 runner,
@@ -238,13 +208,6 @@ class Bidirectional(Layer):
 
     def next_mask(self, inputs: Array | None, mask: Array | None) -> Array | None:
         return self.forward.next_mask(inputs, mask)
-
-    def _split_states(self, call: Call) -> tuple[tuple[Array, ...] | None, tuple[Array, ...] | None]:
-        """Return the initial states of the forward and the backward layer."""
-        if not call.initial_state:
-            return None, None
-        count = len(self.forward.states(call.inputs.shape))
-        return call.initial_state[:count], call.initial_state[count:]
 
     @staticmethod
     def merge(mode: str | None, forward: Array, backward: Array, library: Any = None) -> tuple[Array, ...]:

@@ -62,7 +62,7 @@ class GRUCell(Cell):
         return builtin.gru(config["reset_after"])
 
     def recurrent_parts(self, lines: Mapping[str, Node]) -> dict[str, Node]:
-        """Return, with reset_after, the factor of the reset gate in the candidate."""
+        """With reset_after: the factor of the reset gate in the candidate."""
         for node in walk(lines["candidate"]) if self.config["reset_after"] else ():
             match node:
                 case Operation("*", Name("reset"), inner):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from rnncli.case import Dimension, Option, Shape
+from rnncli.case import Dimension, Option, Shape, Spec
 from rnncli.cells.builtin import lstm
 from rnncli.errors import LayerError
 from rnncli.layers.layer import Layer
@@ -33,6 +33,10 @@ class ConvLSTM(Layer):
         **{name: option for name, option in LOOP_OPTIONS.items() if name != "unroll"},
     }
 
+    def __init__(self, spec: Spec) -> None:
+        super().__init__(spec)
+        self._channels_first = spec.config["data_format"] == "channels_first"
+
     def weight_shapes(self, input_shape: Shape) -> dict[str, Shape]:
         """Return kernel (*kernel_size, channels, 4 * filters), recurrent_kernel, bias (4 * filters,)."""
         filters = self.config["filters"]
@@ -44,7 +48,6 @@ class ConvLSTM(Layer):
         return {**shapes, "bias": (4 * filters,)} if self.config["use_bias"] else shapes
 
     def outputs(self, input_shape: Shape) -> tuple[TensorInfo, ...]:
-        """Return hidden_state or hidden_states; with return_state, also the states."""
         hidden, cell = self.states(input_shape)
         if self.config["return_sequences"]:
             axes = ("batch", "timesteps", *hidden.axes[1:])
@@ -70,14 +73,9 @@ class ConvLSTM(Layer):
         return tuple(TensorInfo(Label(part, last=True), axes, shape, self.ends) for part in parts)
 
     def claims(self) -> dict[Label, tuple[Claim, ...]]:
-        """Claim that the last hidden state equals the last frame."""
         sequence = bool(self.config["return_sequences"])
         same = Claim(Label("hidden", sequence), (slice(None), -1) if sequence else ())
         return {Label("hidden", last=True): (same,)} if self.config["return_state"] else {}
-
-    @property
-    def _channels_first(self) -> bool:
-        return bool(self.config["data_format"] == "channels_first")
 
     def _sizes(self, name: str) -> tuple[int, ...]:
         value: Any = self.config[name]
@@ -88,13 +86,9 @@ class ConvLSTM(Layer):
             return size if self.config["padding"] == "same" and stride == 1 else None
         covered = 1 if self.config["padding"] == "same" else dilation * (kernel - 1) + 1
         if covered > size:
-            raise LayerError(
-                "{class_name}: its kernel covers {covered}, but the input has only {size} there.",
-                "Use a smaller kernel_size or dilation_rate, or padding='same'.",
-                class_name=self.spec.class_name,
-                covered=covered,
-                size=size,
-            )
+            what = "{class_name}: its kernel covers {covered}, but the input has only {size} there."
+            advice = "Use a smaller kernel_size or dilation_rate, or padding='same'."
+            raise LayerError(what, advice, class_name=self.spec.class_name, covered=covered, size=size)
         return (size - covered) // stride + 1
 
 

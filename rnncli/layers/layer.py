@@ -102,7 +102,6 @@ class LoopRunner(Protocol):
 
         Returns the outputs, (batch, timesteps, units) or (batch, units), and the last states.
         """
-        ...
 
 
 class Layer(ABC):
@@ -120,6 +119,7 @@ class Layer(ABC):
     trains_without_keras: False if only Keras can compute it in training mode.
     is_opaque: it calls a layer inside, into which traces, explanations and NumPy's gradients do not look.
     unsaved: options that Keras omits from the layer's config, so that a copy does not have them.
+    forward_units: where the backward half of a concatenated output begins; None if there are no halves.
     """
 
     options: ClassVar[Mapping[str, Option]]
@@ -134,6 +134,7 @@ class Layer(ABC):
     takes_mask: ClassVar[bool] = True
     mask_ranks: tuple[int, ...] = (2,)
     unsaved: ClassVar[frozenset[str]] = frozenset()
+    forward_units: int | None = None
 
     def __init__(self, spec: Spec) -> None:
         self.spec = spec
@@ -142,7 +143,7 @@ class Layer(ABC):
     @property
     def is_reversed(self) -> bool:
         """Whether the returned sequence is in reverse time order, compared with the input."""
-        return bool(self.config.get("go_backwards"))
+        return bool(self.config.get("go_backwards") and not self.config.get("input_order"))
 
     @property
     def ends(self) -> tuple[str, ...]:
@@ -150,18 +151,13 @@ class Layer(ABC):
         return ("first" if self.config.get("go_backwards") else "last",)
 
     @property
-    def forward_units(self) -> int | None:
-        """Where the backward half of a concatenated output begins; None if there are no halves."""
-        return None
+    def loops(self) -> "Mapping[str, Layer]":
+        """The layers that run over time, by direction: itself under "", or both parts of a Bidirectional."""
+        return {"": self} if self.recurrent else {}
 
     def next_mask(self, inputs: Array | None, mask: Array | None) -> Array | None:
         """Return the mask for the next layer; None if it has none.  inputs: None if they are not known."""
         return mask
-
-    @property
-    def loops(self) -> "Mapping[str, Layer]":
-        """The layers that run over time, by direction: itself under "", or both parts of a Bidirectional."""
-        return {"": self} if self.recurrent else {}
 
     def weight_shapes(self, input_shape: Shape) -> dict[str, Shape]:
         """Return the shape of each weight by name, in Keras's order."""
@@ -189,7 +185,7 @@ class Layer(ABC):
 
     def initializers(self) -> dict[str, Any]:
         """Return the initializer of each weight by its name, or a function (shape, dtype, seeds) -> array."""
-        return initializers_in(self.config)
+        return {name: self.config[option] for name, option in INITIALIZED_BY.items() if option in self.config}
 
     def take_seeds(self, draw: Draw) -> dict[str, int]:
         """Return the seeds that Keras takes when it creates this layer, by weight name or `dropout`."""
@@ -205,11 +201,9 @@ class Layer(ABC):
         name = self.spec.class_name
         if not self.without_keras:
             return Message("only Keras computes {class_name}", class_name=name)
-        if training and not self.trains_without_keras:
-            return Message(
-                "only Keras can draw the random numbers of {class_name} in training", class_name=name
-            )
-        return None
+        if self.trains_without_keras or not training:
+            return None
+        return Message("only Keras can draw the random numbers of {class_name} in training", class_name=name)
 
     def equation(self, label: Label, index: tuple[int, ...], input_shape: tuple[int, ...]) -> LayerEquation:
         """Return the equation of one number of a returned tensor.
@@ -234,11 +228,6 @@ class Layer(ABC):
         Raises NotImplementedError if only Keras can compute the layer.
         """
         raise NotImplementedError(self.spec.class_name)
-
-
-def initializers_in(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the initializers in the options of a layer or a cell, by the name of the weight."""
-    return {name: config[option] for name, option in INITIALIZED_BY.items() if option in config}
 
 
 def within(weights: Mapping[str, Any], part: str) -> dict[str, Any]:

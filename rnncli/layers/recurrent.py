@@ -53,7 +53,10 @@ State = tuple[Any, ...]
 
 
 class RecurrentLayer(Layer):
-    """Returns its output and, with return_state, each part of its last state, (batch, units)."""
+    """Returns its output and, with return_state, each part of its last state, (batch, units).
+
+    sequences: whether it returns the output of every time step.  returns_state: whether the last states, too.
+    """
 
     recurrent = runs_a_cell = True
     cell_class: ClassVar[type[Cell]]
@@ -61,25 +64,10 @@ class RecurrentLayer(Layer):
     def __init__(self, spec: Spec) -> None:
         super().__init__(spec)
         self.cell = self.make_cell(spec)
-
-    @property
-    def sequences(self) -> bool:
-        """Whether the output of every time step is returned."""
-        return bool(self.config["return_sequences"])
-
-    @property
-    def is_reversed(self) -> bool:
-        return super().is_reversed and not self.config.get("input_order")
-
-    @property
-    def returns_state(self) -> bool:
-        """Whether the last states are returned."""
-        return bool(self.config["return_state"])
-
-    @property
-    def _turns_back(self) -> bool:
-        """Whether the steps are computed backwards, but returned in the order of the input."""
-        return bool(self.config["go_backwards"] and self.config.get("input_order"))
+        self.sequences: bool = spec.config["return_sequences"]
+        self.returns_state: bool = spec.config["return_state"]
+        # Whether the steps are computed backwards, but returned in the order of the input.
+        self._turns_back = bool(spec.config["go_backwards"] and spec.config.get("input_order"))
 
     def arrange(self, output: Any) -> Any:
         return output[:, ::-1] if self.sequences and self._turns_back else output
@@ -99,7 +87,6 @@ class RecurrentLayer(Layer):
         return self.cell.weight_shapes(input_shape)  # type: ignore[no-any-return]
 
     def outputs(self, input_shape: Shape) -> tuple[TensorInfo, ...]:
-        """Return hidden_state or hidden_states; with return_state, also the states."""
         batch, timesteps = input_shape[:2]
         units, label = self.cell.units, Label("hidden", self.sequences)
         if self.sequences:
@@ -126,7 +113,7 @@ class RecurrentLayer(Layer):
     def entry(
         self, label: Label, index: tuple[int, ...], input_shape: tuple[int, ...], direction: str = ""
     ) -> LoopEntry:
-        """Return the number that the loop computed.  direction: which loop of a Bidirectional, else ""."""
+        """Return the number that the loop computed.  direction: as in LoopEntry."""
         last = input_shape[1] - 1
         position = (last - index[1] if self._turns_back else index[1]) if label.sequence else last
         return LoopEntry(direction, position, label.in_loop if label.last else OUTPUT, index[-1])
@@ -138,11 +125,9 @@ class RecurrentLayer(Layer):
         return self.cell.take_seeds(draw)  # type: ignore[no-any-return]
 
     def call(self, runner: LoopRunner, call: Call) -> LayerOutput:
-        """Return the output of the loop and, with return_state, its last states."""
         output, states = runner.loop(self, call)
-        output = self.arrange(output)
-        mask = self.next_mask(None, call.mask)
-        return LayerOutput((output, *states) if self.returns_state else (output,), mask)
+        tensors = (self.arrange(output), *(states if self.returns_state else ()))
+        return LayerOutput(tensors, self.next_mask(None, call.mask))
 
     def next_mask(self, inputs: Array | None, mask: Array | None) -> Array | None:
         return mask if self.sequences else None
@@ -337,7 +322,7 @@ class Cell:
     def _draw_by_line(
         self, weight: str, shape: tuple[int, ...], dtype: str, seeds: Mapping[str, int]
     ) -> Array:
-        """Return the weight, drawn from several initializers.  seeds: by line; "" for the whole weight."""
+        """seeds: by line; "" for the whole weight."""
         import numpy as np
 
         values, parts = self.all_initializers(), []
@@ -362,9 +347,8 @@ class Cell:
         """Return the state before the first step, (batch, units) each: zeros, or the cell's start values."""
         import numpy as np
 
-        return tuple(
-            np.full((batch, self.units), self.text.initial.get(part, 0), dtype) for part in self.states
-        )
+        initial = self.text.initial
+        return tuple(np.full((batch, self.units), initial.get(part, 0), dtype) for part in self.states)
 
     def pack(self, parts: tuple[Array, ...]) -> State:
         """Build a state from arrays in Keras's order."""
@@ -395,17 +379,15 @@ class Cell:
         generator = f"{path}dropout"
         rates = self.config["dropout"], self.config["recurrent_dropout"]
         copies = len(self.gates) if rates[1] > 0 and self.masks_per_gate else 1
-        used = drawn.get(generator, 0)
         made: list[tuple[Array, ...]] = []
         for rate, size in zip(rates, (shape[1], self.units), strict=True):
-            count = copies if rate > 0 else 0
+            used = drawn.get(generator, 0)
+            drawn[generator] = used + (copies if rate > 0 else 0)
             masks = (
-                initializers.dropout_mask((shape[0], size), rate, dtype, seeds[generator], used + k)
-                for k in range(count)
+                initializers.dropout_mask((shape[0], size), rate, dtype, seeds[generator], draw)
+                for draw in range(used, drawn[generator])
             )
             made.append(tuple(masks))
-            used += count
-        drawn[generator] = used
         return DropoutMasks(*made)
 
 
@@ -416,13 +398,13 @@ def take_seeds(values: Mapping[str, Any], config: Mapping[str, Any], draw: Draw)
     Initializers that a script creates before the layer take their seeds first, in the order of the config.
     """
     order = list(config)
-
-    def place(name: str) -> int:
-        is_before = isinstance(values[name], Spec) and not values[name].deferred
-        return order.index(INITIALIZED_BY[name]) if is_before else len(order)
-
+    before = {
+        name: order.index(INITIALIZED_BY[name])
+        for name, value in values.items()
+        if isinstance(value, Spec) and not value.deferred
+    }
     return {
         name: draw()
-        for name in sorted(values, key=place)
+        for name in sorted(values, key=lambda name: before.get(name, len(order)))
         if values[name] is None or initializers.takes_seed(values[name])
     }

@@ -36,16 +36,12 @@ class StackedCells:
         return dict(enumerate(self.cells.values()))
 
     def weight_shapes(self, input_shape: Shape) -> dict[str, Shape]:
-        """Return the shapes of all cells' weights.
-
-        Every cell but the first has as many features as the previous cell has units.
-        """
-        shapes = self._input_shapes(input_shape)
-        return join_parts({key: cell.weight_shapes(shapes[key]) for key, cell in self.cells.items()})
-
-    def _input_shapes(self, input_shape: Shape) -> dict[str, Shape]:
-        widths = (input_shape[-1], *(cell.units for cell in self.cells.values()))
-        return {key: (*input_shape[:-1], width) for key, width in zip(self.cells, widths, strict=False)}
+        """Every cell but the first has as many features as the previous cell has units."""
+        shapes: dict[str, dict[str, Shape]] = {}
+        for key, cell in self.cells.items():
+            shapes[key] = cell.weight_shapes(input_shape)
+            input_shape = (*input_shape[:-1], cell.units)
+        return join_parts(shapes)
 
     def initializers(self) -> dict[str, Any]:
         return join_parts({key: cell.initializers() for key, cell in self.cells.items()})
@@ -68,7 +64,6 @@ class StackedCells:
         return tuple(chain.from_iterable(state))
 
     def output(self, state: State) -> Array:
-        """Return the last cell's output."""
         return state[-1][0]  # type: ignore[no-any-return]
 
     def bind(self, weights: Mapping[str, Array], dropout: Mapping[str, DropoutMasks]) -> BoundCell:
@@ -114,6 +109,5 @@ class RNN(RecurrentLayer):
     }
 
     def make_cell(self, spec: Spec) -> Any:
-        """Create the cell, or the stacked cells; names of a single cell have no prefix."""
         cell = spec.config["cell"]
         return layers.make_cell(cell) if isinstance(cell, Spec) else StackedCells(tuple(cell))

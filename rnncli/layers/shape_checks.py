@@ -54,43 +54,31 @@ def check_weights(
         wanted = stack.weight_shapes(input_shape)
         if not isinstance(given, Mapping):
             if len(given) != len(wanted):
-                raise InputError(
-                    "it has {given}, but the layers have {wanted}.",
-                    "Their order is that of layer.get_weights(): {names}.",
-                    given=count(len(given), "array"),
-                    wanted=len(wanted),
-                    names=", ".join(wanted),
-                )
+                order = "Their order is that of layer.get_weights(): {names}."
+                what, names = "it has {given}, but the layers have {wanted}.", ", ".join(wanted)
+                came = count(len(given), "array")
+                raise InputError(what, order, given=came, wanted=len(wanted), names=names)
             given = dict(zip(wanted, given, strict=True))
         for path in given:
             if path not in wanted:
-                advice = _advise_names(given, source) if set(given).isdisjoint(wanted) else ""
-                raise InputError(
-                    "there is no weight {place} in this layer.",
-                    advice or did_you_mean(path, wanted),
-                    place=path,
-                )
+                named = _advise_names(given, source) if set(given).isdisjoint(wanted) else ""
+                what = "there is no weight {place} in this layer."
+                raise InputError(what, named or did_you_mean(path, wanted), place=path)
         for path, shape in wanted.items():
             if path not in given:
+                advice, names = "It has shape {shape}; the weights are {wanted}.", ", ".join(wanted)
                 raise InputError(
-                    "{place} is missing.",
-                    "It has shape {shape}; the weights are {wanted}.",
-                    place=path,
-                    shape=format_shape(shape),
-                    wanted=", ".join(wanted),
+                    "{place} is missing.", advice, place=path, shape=format_shape(shape), wanted=names
                 )
-            if given[path].shape != shape:
+            if (other := given[path].shape) != shape:
                 size = 3 * len(given.get(f"{path.removesuffix('bias')}recurrent_kernel", ()))
-                other_gru = {given[path].shape, shape} == {(size,), (2, size)}
-                raise InputError(
-                    "{place} has shape {shape}, but the layer needs {wanted}.",
-                    "A GRU's bias has two rows if reset_after is True, else one: rnncli help reset_after."
-                    if other_gru
-                    else "rnncli shape lists the shapes of all weights.",
-                    place=path,
-                    shape=format_shape(given[path].shape),
-                    wanted=format_shape(shape),
-                )
+                advice = "rnncli shape lists the shapes of all weights."
+                if {other, shape} == {(size,), (2, size)}:
+                    advice = (
+                        "A GRU's bias has two rows if reset_after is True, else one: rnncli help reset_after."
+                    )
+                what, shown = "{place} has shape {shape}, but the layer needs {wanted}.", format_shape(other)
+                raise InputError(what, advice, place=path, shape=shown, wanted=format_shape(shape))
     return {path: given[path] for path in wanted}
 
 
@@ -106,10 +94,7 @@ def _advise_names(given: Mapping[str, Any], source: Text) -> Text:
 def _choose_saved(
     saved: tuple[SavedLayer, ...], stack: Stack, input_shape: Shape, file: Text
 ) -> dict[str, Array]:
-    """Return the weights of the saved layers whose shapes match.
-
-    Raises InputError if none match, or if several choices do.
-    """
+    """Return the weights of the saved layers whose shapes match, unless none or several choices do."""
     shapes = [
         (index, layer.spec.title, layer.weight_shapes(shape))
         for index, (layer, shape) in enumerate(stack.input_shapes(input_shape))
@@ -117,19 +102,14 @@ def _choose_saved(
     wanted = [layer for layer in shapes if layer[2]]
     saved_shapes = [[array.shape for array in layer.weights] for layer in saved]
     layer_shapes = [list(weights.values()) for _, _, weights in wanted]
+    held = ", ".join(f"{layer.name} = {layer.what}" for layer in saved)
     first = _match(layer_shapes, saved_shapes)
     last = [len(saved_shapes) - 1 - index for index in _match(layer_shapes[::-1], saved_shapes[::-1])][::-1]
     if len(first) < len(wanted):
         index, name, weights = wanted[len(first)]
         missing = ", ".join(f"{path} {format_shape(shape)}" for path, shape in weights.items())
-        raise InputError(
-            "no layer in it fits layer {index} ({name}), which needs {missing}.",
-            "It holds {layers}.",
-            index=index,
-            name=name,
-            missing=missing,
-            layers=_list_layers(saved),
-        )
+        what = "no layer in it fits layer {index} ({name}), which needs {missing}."
+        raise InputError(what, "It holds {layers}.", index=index, name=name, missing=missing, layers=held)
     for (index, name, _), early, late in zip(wanted, first, last, strict=True):
         if early != late:
             raise InputError(
@@ -140,7 +120,7 @@ def _choose_saved(
                 index=index,
                 layer=name,
                 file=file,
-                layers=_list_layers(saved),
+                layers=held,
             )
     return {
         f"{stack.prefix(index)}{path}": array
@@ -150,10 +130,7 @@ def _choose_saved(
 
 
 def _match(layer_shapes: list[list[Shape]], saved_shapes: list[list[Shape]]) -> list[int]:
-    """Return the index in `saved_shapes` of each item of `layer_shapes`: the first after the previous index.
-
-    Stops at the first item that has no index.
-    """
+    """Return each layer's index among the saved, after the previous; stop at a layer without any."""
     indices: list[int] = []
     for shapes in layer_shapes:
         start = indices[-1] + 1 if indices else 0
@@ -161,10 +138,6 @@ def _match(layer_shapes: list[list[Shape]], saved_shapes: list[list[Shape]]) -> 
             break
         indices.append(saved_shapes.index(shapes, start))
     return indices
-
-
-def _list_layers(saved: tuple[SavedLayer, ...]) -> str:
-    return ", ".join(f"{layer.name} = {layer.what}" for layer in saved)
 
 
 def join_directions(states: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any] | None:
@@ -191,23 +164,15 @@ def order_states(states: Mapping[str, Any], names: Sequence[str]) -> list[Any]:
         raise _no_states()
     for name in states:
         if name not in names:
-            raise InputError(
-                "there is no state {name!r}.",
-                Message(
-                    "The layer starts from {names}. More: rnncli help return_state.", names=", ".join(names)
-                )
-                if name.endswith(("last_hidden_state", "last_cell_state"))
-                else did_you_mean(name, names),
-                name=name,
-            )
+            advice = did_you_mean(name, names)
+            if name.endswith(("last_hidden_state", "last_cell_state")):
+                template = "The layer starts from {names}. More: rnncli help return_state."
+                advice = Message(template, names=", ".join(names))
+            raise InputError("there is no state {name!r}.", advice, name=name)
     missing = [name for name in names if name not in states]
     if missing:
-        raise InputError(
-            "{missing} is missing." if len(missing) == 1 else "{missing} are missing.",
-            "Give {names}.",
-            missing=", ".join(missing),
-            names=", ".join(names),
-        )
+        what = "{missing} is missing." if len(missing) == 1 else "{missing} are missing."
+        raise InputError(what, "Give {names}.", missing=", ".join(missing), names=", ".join(names))
     return [states[name] for name in names]
 
 
@@ -236,27 +201,20 @@ def check_states(
         if len(given) != len(infos):
             if not infos:
                 raise _no_states()
-            raise InputError(
-                "it has {given}, but the layer needs {count}: {names}.",
-                "Give one of each, in this order. More: rnncli help return_state.",
-                given=count(len(given), "state"),
-                count=len(infos),
-                names=", ".join(info.name for info in infos),
-            )
+            what = "it has {given}, but the layer needs {count}: {names}."
+            advice = "Give one of each, in this order. More: rnncli help return_state."
+            came, names = count(len(given), "state"), ", ".join(info.name for info in infos)
+            raise InputError(what, advice, given=came, count=len(infos), names=names)
         states = [
             state[None] if (1, *state.shape) == info.shape else state
             for state, info in zip(given, infos, strict=True)
         ]
         for state, info in zip(states, infos, strict=True):
             if state.shape != info.shape:
-                raise InputError(
-                    "{name} has shape {shape}, but the layer needs {wanted}.",
-                    "Its axes are {axes}.",
-                    name=info.name,
-                    shape=format_shape(state.shape),
-                    wanted=format_shape(info.shape),
-                    axes=", ".join(info.axes),
-                )
+                what = "{name} has shape {shape}, but the layer needs {wanted}."
+                shape, wanted = format_shape(state.shape), format_shape(info.shape)
+                advice, axes = "Its axes are {axes}.", ", ".join(info.axes)
+                raise InputError(what, advice, name=info.name, shape=shape, wanted=wanted, axes=axes)
     return tuple(states)
 
 

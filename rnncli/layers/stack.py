@@ -94,43 +94,38 @@ class Stack(tuple[Spec, ...]):
     def input_shapes(self, input_shape: Shape) -> Iterator[tuple[Layer, Shape]]:
         """Yield each layer with the shape of its input.  Raises LayerError if a layer does not fit."""
         for index, layer in enumerate(self.layers):
-            self._require_rank(index, input_shape)
+            if layer.input_rank not in (0, len(input_shape)):
+                raise self._rank_error(index, input_shape)
             yield layer, input_shape
             if index + 1 < len(self.layers):
                 returned = layer.outputs(input_shape)
                 if returned[0].label.direction:
-                    raise LayerError(
+                    what = (
                         "layer {index} ({class_name}, merge_mode none) returns two outputs, and layer "
-                        "{other} takes one.",
-                        "Merge them: merge_mode concat, sum, mul or ave.",
-                        index=index,
-                        class_name=layer.spec.title,
-                        other=index + 1,
+                        "{other} takes one."
                     )
+                    advice, name = "Merge them: merge_mode concat, sum, mul or ave.", layer.spec.title
+                    raise LayerError(what, advice, index=index, class_name=name, other=index + 1)
                 input_shape = returned[0].shape
 
-    def _require_rank(self, index: int, shape: Shape) -> None:
-        layer = self.layers[index]
-        name = layer.spec.title
-        if not layer.input_rank or len(shape) == layer.input_rank:
-            return
+    def _rank_error(self, index: int, shape: Shape) -> LayerError:
+        layer, name = self.layers[index], self.layers[index].spec.title
         last = next((number for number in reversed(range(index)) if self.layers[number].recurrent), None)
         if last is not None and (layer.input_rank, len(shape)) == (3, 2):
-            before = self.layers[last].spec.title
-            raise LayerError(
+            what = (
                 "layer {index} ({name}) needs (batch, timesteps, features), but layer {last} "
-                "({before}) returns (batch, units).",
-                "Give layer {last} return_sequences=True.",
-                index=index,
-                name=name,
-                last=last,
-                before=before,
+                "({before}) returns (batch, units)."
             )
-        raise LayerError(
+            advice, before = "Give layer {last} return_sequences=True.", self.layers[last].spec.title
+            return LayerError(what, advice, index=index, name=name, last=last, before=before)
+        what = (
             "layer {index} ({name}) needs an input of {rank} axes, but layer {other} ({before}) "
             "returns {axes}: {shown}."
             if index
-            else "layer {index} ({name}) needs an input of {rank} axes, but the input has {axes}: {shown}.",
+            else "layer {index} ({name}) needs an input of {rank} axes, but the input has {axes}: {shown}."
+        )
+        return LayerError(
+            what,
             "Leave layer {index} out, or give it an input of {rank} axes.",
             index=index,
             name=name,
@@ -201,10 +196,7 @@ class Stack(tuple[Spec, ...]):
         return probes
 
     def take_seeds(self, seed: int) -> dict[str, int]:
-        """Return the seeds of all layers by path, as Keras draws them for the seed of a run.
-
-        The layers are created first to last.
-        """
+        """Return the seeds of all layers by path, as Keras draws them for a run: first layer to last."""
         draw = initializers.seed_stream(seed)
         return self._join([layer.take_seeds(draw) for layer in self.layers])
 
@@ -214,9 +206,8 @@ class Stack(tuple[Spec, ...]):
         A layer that only Keras can compute is left out.
         """
         drawn = []
-        for (layer, shape), layer_seeds in zip(
-            self.input_shapes(input_shape), self.split(seeds), strict=True
-        ):
+        pairs = zip(self.input_shapes(input_shape), self.split(seeds), strict=True)
+        for (layer, shape), layer_seeds in pairs:
             values, dtype = layer.initializers(), layer.config["dtype"]
             weights: dict[str, Array] = {}
             for path, wanted in (layer.weight_shapes(shape) if layer.without_keras else {}).items():
@@ -251,14 +242,10 @@ class Stack(tuple[Spec, ...]):
             takes_mask = explicit or not states
             layer_mask = mask if takes_mask else None
             if layer_mask is not None and layer.takes_mask and layer_mask.ndim not in layer.mask_ranks:
-                raise InputError(
-                    "layer {index} ({name}) takes a mask of {wanted}, but gets one of {mask}.",
-                    "Leave out the mask, or the Masking that makes it.",
-                    index=index,
-                    name=layer.spec.title,
-                    wanted=format_shape(inputs.shape[: layer.mask_ranks[0]]),
-                    mask=format_shape(layer_mask.shape),
-                )
+                wanted, given = map(format_shape, (inputs.shape[: layer.mask_ranks[0]], layer_mask.shape))
+                what = "layer {index} ({name}) takes a mask of {wanted}, but gets one of {mask}."
+                advice, name = "Leave out the mask, or the Masking that makes it.", layer.spec.title
+                raise InputError(what, advice, index=index, name=name, wanted=wanted, mask=given)
             call = Call(inputs, entries, Place(index, path=self.prefix(index)), layer_mask, states)
             returned.append(layer.call(runner, call))
             inputs = returned[-1].tensors[0]
@@ -284,10 +271,8 @@ class Stack(tuple[Spec, ...]):
         return rows
 
     def _join(self, parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-        """Return the entries of all layers by path: `0/kernel`, or `kernel` if there is a single layer."""
-        if len(parts) == 1:
-            return dict(parts[0])
-        return join_parts({str(index): part for index, part in enumerate(parts)})
+        several = len(parts) > 1
+        return join_parts({str(i): part for i, part in enumerate(parts)}) if several else dict(parts[0])
 
     def split(self, entries: Mapping[str, Any]) -> list[Mapping[str, Any]]:
         """Return the entries of each layer, with the names that the layer uses."""

@@ -120,10 +120,8 @@ class UnknownLayerError(LayerError):
 
 def refuse(layer: str, class_name: str, what: Message) -> UnknownLayerError:
     """Return the error for a layer that is not computed.  what: completes a sentence."""
-    return UnknownLayerError(
-        layer,
-        Message("the layer {layer} ({class_name}) {what}.", layer=layer, class_name=class_name, what=what),
-    )
+    template = "the layer {layer} ({class_name}) {what}."
+    return UnknownLayerError(layer, Message(template, layer=layer, class_name=class_name, what=what))
 
 
 class KerasCall(NamedTuple):
@@ -187,13 +185,9 @@ class PlainLayer(Layer):
     compute: ClassVar[staticmethod[[KerasCall], PlainOutput]]
 
     def call(self, runner: LoopRunner, call: Call) -> LayerOutput:
-        """Return the output, and the mask for the next layer."""
-        name = self.spec.class_name
-        output, mask = type(self).compute(
-            KerasCall(
-                self.config, call.weights, call.inputs, call.mask, call.mask, class_name=name, layer=name
-            )
-        )
+        name, masks = self.spec.class_name, (call.mask, call.mask)
+        given = KerasCall(self.config, call.weights, call.inputs, *masks, class_name=name, layer=name)
+        output, mask = type(self).compute(given)
         return LayerOutput((output,), mask)
 
 
@@ -205,14 +199,9 @@ def activate(call: KerasCall, x: Array, activation: Any) -> Array:
     from rnncli.cells import activations
 
     if isinstance(activation, Mapping) and activation.get("class_name") != "function":
-        inner = call._replace(
-            config=activation.get("config") or {},
-            class_name=str(activation.get("class_name")),
-            weights={},
-            inputs=x,
-            mask=None,
-        )
-        if inner.class_name == "PReLU":
+        config, name = activation.get("config") or {}, str(activation.get("class_name"))
+        inner = call._replace(config=config, class_name=name, weights={}, inputs=x, mask=None)
+        if name == "PReLU":
             raise call.refuse("has an activation with weights of its own")
         output: Array = compute(inner, str(activation.get("module") or ""))[0]
         return output
@@ -229,7 +218,6 @@ def is_known(class_name: str, module: str) -> bool:
 
 @cache
 def _find(class_name: str, module: str) -> Any:
-    """Return the function here that computes the class; None if there is none."""
     if is_operation(module):
         return import_module(OPERATIONS).OPERATIONS.get(class_name)
     if not from_keras(module):

@@ -12,8 +12,6 @@ from rnncli.layers.plain import KERAS_2, KerasCall, PlainOutput, activate, axes_
 
 
 def _activation_layer(formula: Callable[[KerasCall, Array], Array]) -> Callable[[KerasCall], PlainOutput]:
-    """Return the function of a layer that computes `formula(call, x)`; x is its only input."""
-
     def layer(call: KerasCall) -> PlainOutput:
         with np.errstate(all="ignore"):
             return formula(call, call.floats()), call.previous

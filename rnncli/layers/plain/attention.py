@@ -20,7 +20,10 @@ def attention(call: KerasCall) -> PlainOutput:
     key = call.inputs[2] if len(call.inputs) > 2 else value
     masks = call.mask if isinstance(call.mask, (list, tuple)) else (None, None)
     scores = _scores(call, query, key)
-    attended = _attended(call, scores, masks[1])
+    attended = None if masks[1] is None else masks[1][:, None, :]  # the values that each query may use
+    if call.kwargs.get("use_causal_mask") or call.config.get("causal"):
+        causal = np.tri(*scores.shape[-2:])[None] > 0
+        attended = causal if attended is None else attended & causal
     if attended is not None:
         scores = np.where(attended, scores, scores - scores.dtype.type(1e9))
     shares = activations.get("softmax")(scores)
@@ -47,12 +50,3 @@ def _scores(call: KerasCall, query: Array, key: Array) -> Array:
         return np.asarray(added.sum(axis=-1))
     inner = pairs if scale is None else scale * pairs
     return np.asarray(call.weights["concat_score_weight"] * np.tanh(inner).sum(axis=-1))
-
-
-def _attended(call: KerasCall, scores: Array, mask: Any) -> Any:
-    """Return which values each query may use, (batch or 1, query steps or 1, value steps); None for all."""
-    attended = None if mask is None else mask[:, None, :]
-    if call.kwargs.get("use_causal_mask") or call.config.get("causal"):
-        causal = np.tri(*scores.shape[-2:])[None] > 0
-        attended = causal if attended is None else attended & causal
-    return attended

@@ -37,14 +37,9 @@ def embedding(call: KerasCall) -> PlainOutput:
     outside = (whole < 0) | (whole >= len(table)) | ~np.isfinite(ids)
     if outside.any():
         index = tuple(map(int, np.argwhere(outside)[0]))
-        raise InputError(
-            "the layer {layer} (Embedding) takes token ids 0 to {highest}; the id at [{index}] is {id}.",
-            "Use the vocabulary that the model was trained with.",
-            layer=call.layer,
-            highest=len(table) - 1,
-            index=", ".join(map(str, index)),
-            id=ids[index],
-        )
+        what = "the layer {layer} (Embedding) takes token ids 0 to {highest}; the id at [{index}] is {id}."
+        advice, at = "Use the vocabulary that the model was trained with.", ", ".join(map(str, index))
+        raise InputError(what, advice, layer=call.layer, highest=len(table) - 1, index=at, id=ids[index])
     return table[whole], (ids != 0 if call.config.get("mask_zero") else None)
 
 
@@ -89,14 +84,12 @@ class Dense(PlainLayer):
         return {**shapes, "bias": (units,)} if self.config["use_bias"] else shapes
 
     def outputs(self, input_shape: Shape) -> tuple[TensorInfo, ...]:
-        """Return `output`, with the shape of the inputs except for the last axis, which has length units."""
         return _output((*input_shape[:-1], self.config["units"]), "units")
 
     def take_seeds(self, draw: Draw) -> dict[str, int]:
         return take_seeds(self.initializers(), self.config, draw)
 
     def pull_back(self, vectors: Any, inputs: Array, weights: Mapping[str, Array]) -> Any:
-        """Return (vectors * the activation's slope) W^T."""
         from rnncli.cells import activations, slopes
 
         name = self.config["activation"]
@@ -105,7 +98,6 @@ class Dense(PlainLayer):
         return pulled @ weights["kernel"].T
 
     def equation(self, label: Label, index: tuple[int, ...], input_shape: tuple[int, ...]) -> LayerEquation:
-        """Return activation(x W + b), for one unit."""
         bias = ((1, Name("bias")),) if self.config["use_bias"] else ()
         total = Sum(((1, Operation("@", Name("x"), Name("kernel"))), *bias))
         return LayerEquation(Function("activation", (total,)))
@@ -129,19 +121,15 @@ class Dropout(PlainLayer):
         self.trains_without_keras = not self.config["rate"]
 
     def outputs(self, input_shape: Shape) -> tuple[TensorInfo, ...]:
-        """Return `output`, with the shape of the inputs."""
         return _output(input_shape, "features")
 
     def take_seeds(self, draw: Draw) -> dict[str, int]:
-        """Return one seed, if rate is above 0 and no seed is given."""
         return {"dropout": draw()} if self.config["rate"] and self.config["seed"] is None else {}
 
     def pull_back(self, vectors: Any, inputs: Array, weights: Mapping[str, Array]) -> Any:
-        """Return the vectors: outside of training the output is the input."""
         return vectors
 
     def equation(self, label: Label, index: tuple[int, ...], input_shape: tuple[int, ...]) -> LayerEquation:
-        """Return the input itself."""
         return LayerEquation(Name("x"))
 
 
@@ -156,11 +144,9 @@ class Masking(PlainLayer):
     }
 
     def outputs(self, input_shape: Shape) -> tuple[TensorInfo, ...]:
-        """Return `output`, with the shape of the inputs."""
         return _output(input_shape, "features")
 
     def pull_back(self, vectors: Any, inputs: Array, weights: Mapping[str, Array]) -> Any:
-        """Return the vectors, 0 at masked steps."""
         return vectors * _mask_of(inputs, self.config["mask_value"])[..., None]
 
     def equation(self, label: Label, index: tuple[int, ...], input_shape: tuple[int, ...]) -> LayerEquation:
@@ -168,7 +154,6 @@ class Masking(PlainLayer):
         return LayerEquation(Name("x"))
 
     def next_mask(self, inputs: Array | None, mask: Array | None) -> Array | None:
-        """Return its own mask, without the axis of features."""
         return None if inputs is None else _mask_of(inputs, self.config["mask_value"])
 
 

@@ -116,7 +116,6 @@ def _multiply_masked(arrays: Arrays, masks: Sequence[Any]) -> Array:
 
 
 def _select_masked(select: Callable[[Array, Array], Array], arrays: Arrays, masks: Sequence[Any]) -> Array:
-    """Merge by np.maximum or np.minimum."""
     output, before = arrays[0], masks[0]
     for x, mask in zip(arrays[1:], masks[1:], strict=True):
         x = x if mask is None else np.where(mask, x, output)

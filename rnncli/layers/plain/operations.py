@@ -30,9 +30,8 @@ def compute(call: KerasCall) -> PlainOutput:
         try:
             output = _FORMULAS[call.class_name](args, options)
         except (KeyError, IndexError, TypeError, ValueError) as error:
-            raise call.refuse(
-                "is called with arguments that are not supported ({error})", error=error
-            ) from None
+            what = "is called with arguments that are not supported ({error})"
+            raise call.refuse(what, error=error) from None
     return _cast_as_keras(output, args), None
 
 
@@ -65,9 +64,8 @@ def _reduce(name: str) -> Formula:
     def formula(args: tuple[Any, ...], options: Mapping[str, Any]) -> Any:
         if options.get("initial") is not None:
             raise ValueError("initial")
-        return getattr(np, name)(
-            args[0], axis=_axes(options.get("axis")), keepdims=bool(options.get("keepdims"))
-        )
+        axis, keepdims = _axes(options.get("axis")), bool(options.get("keepdims"))
+        return getattr(np, name)(args[0], axis=axis, keepdims=keepdims)
 
     return formula
 
@@ -206,7 +204,4 @@ def compute_tensorflow(call: KerasCall) -> PlainOutput:
     given: dict[str, Any] = {key: value for key, value in call.kwargs.items() if key != "name"}
     second = [given.pop(key) for key in _SECOND if key in given]
     options = {_NAMES.get(key, key): value for key, value in given.items()}
-    inner = call._replace(
-        class_name=name, config=options, kwargs={}, args=(*call.args, *second), layer=call.layer
-    )
-    return compute(inner)
+    return compute(call._replace(class_name=name, config=options, kwargs={}, args=(*call.args, *second)))

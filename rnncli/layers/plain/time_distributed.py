@@ -22,11 +22,8 @@ def time_distributed(call: KerasCall) -> PlainOutput:
         raise call.refuse("holds a layer of another dtype")
     mask = entries(call.mask)
     if mask is not None and mask.ndim < 2 and inner.get("class_name") in (*MASK_USERS, "TimeDistributed"):
-        raise call.refuse(
-            "gives a mask of {shape} to {value}",
-            shape=format_shape(call.mask.shape),
-            value=inner.get("class_name"),
-        )
+        what, shape = "gives a mask of {shape} to {value}", format_shape(call.mask.shape)
+        raise call.refuse(what, shape=shape, value=inner.get("class_name"))
     entry = KerasCall(
         config=_config(inner),
         weights={name.removeprefix("layer/"): array for name, array in call.weights.items()},
@@ -91,21 +88,14 @@ class TimeDistributed(Layer):
         # A layer that takes a mask gets that of its own step; others let masks of any axes pass.
         self.mask_ranks = tuple(rank + 1 for rank in inner.mask_ranks) if inner.takes_mask else (2, 3)
         if inner.config.get("merge_mode", "") is None:
-            raise LayerError(
-                "TimeDistributed: its layer returns two outputs, but only one tensor can be stacked.",
-                "Merge them: merge_mode concat, sum, mul or ave.",
-            )
+            what = "TimeDistributed: its layer returns two outputs, but only one tensor can be stacked."
+            raise LayerError(what, "Merge them: merge_mode concat, sum, mul or ave.")
         if inner.spec.inner.config.get("return_state"):
-            raise LayerError(
-                "TimeDistributed: its layer also returns states, but only one tensor can be stacked.",
-                "Leave return_state out of the inner layer.",
-            )
+            what = "TimeDistributed: its layer also returns states, but only one tensor can be stacked."
+            raise LayerError(what, "Leave return_state out of the inner layer.")
 
     def reason_for_keras(self, training: bool) -> Text | None:
-        """Return the reason of the inner layer.
-
-        Keras calls it on one step after the other: a state passes from step to step, dropout draws again.
-        """
+        """Keras calls the inner layer step by step: a state passes on, dropout draws again."""
         if reason := self.layer.reason_for_keras(training):
             return reason
         if self.is_stateful:
@@ -116,7 +106,6 @@ class TimeDistributed(Layer):
         return self.layer.weight_shapes(_step_shape(input_shape))
 
     def outputs(self, input_shape: Shape) -> tuple[TensorInfo, ...]:
-        """Return the output of the inner layer, with the time axis added."""
         info = self.layer.outputs(_step_shape(input_shape))[0]
         inner = tuple("inner_timesteps" if axis == "timesteps" else axis for axis in info.axes[1:])
         label = info.label._replace(sequence=True)
@@ -129,14 +118,12 @@ class TimeDistributed(Layer):
         return self.layer.take_seeds(draw)
 
     def call(self, runner: LoopRunner, call: Call) -> LayerOutput:
-        """Call the inner layer once, on every step as an entry of one batch; the mask is passed on."""
         entry = call._replace(inputs=entries(call.inputs), mask=entries(call.mask))
         output = self.layer.call(runner, entry).tensors[0]
         return LayerOutput((steps(output, call.inputs),), call.mask)
 
 
 def _step_shape(shape: Shape) -> Shape:
-    """Return the shape of one time step.  Raises LayerError if there is no axis of time."""
     if len(shape) < 3:
         raise LayerError(
             "TimeDistributed needs an input of at least 3 axes, (batch, timesteps, features), but gets "

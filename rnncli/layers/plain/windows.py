@@ -17,10 +17,7 @@ from rnncli.layers.plain import KerasCall, PlainOutput, activate, channels_first
 
 
 def _sliding(formula: Callable[[KerasCall, Array], Array]) -> Callable[[KerasCall], PlainOutput]:
-    """Return the function of a layer that computes `formula(call, x)`; x is the input, channels last.
-
-    The output has no mask.
-    """
+    """Return the function of a layer that computes `formula(call, x)`; x is the input, channels last."""
 
     def layer(call: KerasCall) -> PlainOutput:
         x, first = call.floats(), channels_first(call.config)
@@ -104,7 +101,7 @@ def _windows(
     sizes: Sequence[int],
     strides: Sequence[int],
     dilations: Sequence[int],
-    padding: str = "valid",
+    padding: str,
     fill: Any = 0,
 ) -> Array:
     """Return a view of `x`, (batch, *space, channels), as (batch, *places, channels, *sizes).
@@ -137,10 +134,6 @@ def _pad_sizes(length: int, size: int, stride: int, padding: str) -> tuple[int, 
 
 
 def _reshaping(formula: Callable[[KerasCall, Array], Array]) -> Callable[[KerasCall], PlainOutput]:
-    """Return the function of a layer that moves numbers by `formula(call, inputs)`.
-
-    The output has no mask.
-    """
     return lambda call: (formula(call, call.inputs), None)
 
 
