@@ -50,19 +50,6 @@ def _gelu(np: Any, x: Any) -> Any:
     return 0.5 * x * tails.reshape(scaled.shape).astype(x.dtype)
 
 
-def _elu(np: Any, x: Any) -> Any:
-    """Uses exp(x) - 1, as TensorFlow does, which is 0 at -1e-20."""
-    return np.where(x < 0, np.exp(np.minimum(x, 0)) - 1, x)
-
-
-def _selu(np: Any, x: Any) -> Any:
-    return np.where(x < 0, SELU_BELOW * (np.exp(np.minimum(x, 0)) - 1), SELU_SCALE * x)
-
-
-def _soft_shrink(np: Any, x: Any) -> Any:
-    return np.where(x > 0.5, x - 0.5, np.where(x < -0.5, x + 0.5, 0))
-
-
 def _softmax(np: Any, x: Any) -> Any:
     """Return NaN for every number of a row that contains NaN or +inf, or only -inf.
 
@@ -90,13 +77,9 @@ def _sparsemax(np: Any, x: Any) -> Any:
 
 
 def _sort_descending(np: Any, x: Any) -> Any:
-    """Return each row sorted in descending order.
-
-    NaN compares neither larger nor smaller, so its position depends on how TensorFlow sorts.
-    """
     falling = -np.sort(-x, axis=-1)
     broken = np.isnan(x).any(axis=-1)
-    if broken.any():
+    if broken.any():  # NaN is neither larger nor smaller: its position depends on how TensorFlow sorts
         falling[broken] = [_std_sort(row) for row in x[broken].tolist()]
     return falling
 
@@ -109,8 +92,9 @@ _FORMULAS: Mapping[str, Formula] = {
     "relu": lambda np, x: np.maximum(x, 0),
     "relu6": lambda np, x: _clip(np, x, 0, 6),
     "leaky_relu": lambda np, x: np.where(x > 0, x, LEAK * x),
-    "elu": _elu,
-    "selu": _selu,
+    # exp(x) - 1 as in TensorFlow, 0 at -1e-20
+    "elu": lambda np, x: np.where(x < 0, np.exp(np.minimum(x, 0)) - 1, x),
+    "selu": lambda np, x: np.where(x < 0, SELU_BELOW * (np.exp(np.minimum(x, 0)) - 1), SELU_SCALE * x),
     "celu": lambda np, x: np.maximum(x, 0) + np.expm1(np.minimum(x, 0)),
     "gelu": _gelu,
     "silu": lambda np, x: x * _sigmoid(np, x),
@@ -123,7 +107,7 @@ _FORMULAS: Mapping[str, Formula] = {
     "hard_tanh": lambda np, x: _clip(np, x, -1, 1),
     "tanh_shrink": lambda np, x: x - np.tanh(x),
     "hard_shrink": lambda np, x: np.where(np.abs(x) > 0.5, x, 0),
-    "soft_shrink": _soft_shrink,
+    "soft_shrink": lambda np, x: np.where(x > 0.5, x - 0.5, np.where(x < -0.5, x + 0.5, 0)),
     "sparse_plus": lambda np, x: np.where(x <= -1, 0, np.where(x < 1, 0.25 * np.square(x + 1), x)),
     "sparse_sigmoid": lambda np, x: _clip(np, 0.5 * (x + 1), 0, 1),
     "log_sigmoid": lambda np, x: -np.logaddexp(-x, 0),
@@ -156,6 +140,7 @@ _BOUNDS: Mapping[str, tuple[float, float]] = {
 }
 
 NAMES: tuple[str, ...] = (*_FORMULAS, *_ALIASES)
+_BY_FOLDED = {fold_name(name): _ALIASES.get(name, name) for name in (*NAMES, *_EARLIER, *_UNFIT)}
 
 
 def canonical_name(name: str | Mapping[str, Any] | None) -> str:
@@ -167,20 +152,18 @@ def canonical_name(name: str | Mapping[str, Any] | None) -> str:
     if name is None:
         return "linear"
     if isinstance(name, Mapping):
-        name = _name_in(name)
+        if (value := name.get("class_name")) != "function":
+            what = "the activation's config names the class {value}, and only functions are known."
+            advice = 'Write its name, or {{"class_name": "function", "config": "tanh"}}.'
+            raise LayerError(what, advice, value=value)
+        name = name.get("config")
     if not isinstance(name, str):
-        raise LayerError(
-            "an activation must be a name, not {name!r}.", "Write 'tanh', 'relu' or None.", name=name
-        )
-    known = _index_by_name().get(fold_name(name))
-    if known is not None and known in _UNFIT:
-        raise LayerError(
-            "the activation {known} {unfit}.",
-            "Use one of {names}.",
-            known=known,
-            unfit=_UNFIT[known],
-            names=format_names(NAMES),
-        )
+        what = "an activation must be a name, not {name!r}."
+        raise LayerError(what, "Write 'tanh', 'relu' or None.", name=name)
+    known = _BY_FOLDED.get(fold_name(name))
+    if known and known in _UNFIT:
+        what, names = "the activation {known} {unfit}.", format_names(NAMES)
+        raise LayerError(what, "Use one of {names}.", known=known, unfit=_UNFIT[known], names=names)
     if known is None:
         raise LayerError("there is no activation '{name}'.", did_you_mean(name, NAMES), name=name)
     return known
@@ -263,22 +246,6 @@ def _function(name: str) -> Activation:
     return formula if name in _TYPED else lambda x: numpy.asarray(formula(x), x.dtype)
 
 
-@cache
-def _index_by_name() -> dict[str, str]:
-    names = {name: name for name in (*_FORMULAS, *_EARLIER, *_UNFIT)}
-    return {fold_name(name): canonical for name, canonical in {**names, **_ALIASES}.items()}
-
-
-def _name_in(config: Mapping[str, Any]) -> Any:
-    if config.get("class_name") == "function":
-        return config.get("config")
-    raise LayerError(
-        "the activation's config names the class {value}, and only functions are known.",
-        'Write its name, or {{"class_name": "function", "config": "tanh"}}.',
-        value=config.get("class_name"),
-    )
-
-
 _PARAMETRIC_TEXT = r"(\w+)\[(.+)\]"
 
 _PARAMETRIC: Mapping[str, Callable[[Any, Any, float, float], Any]] = {
@@ -294,10 +261,8 @@ _PARAMETRIC: Mapping[str, Callable[[Any, Any, float, float], Any]] = {
 class ParametricActivation(NamedTuple):
     """An activation with the numbers in its formula, as nodes of ONNX have them.
 
-    alpha, beta: None if the formula has no such number.
-    Its text is `leaky_relu[alpha=0.01, clip=3.0]`.  Keras has no such names, so they cannot be given on the
-    command line; readers of saved models make them.
-    clip: limits the preactivation to -clip and clip; None for no limit.
+    Its text is `leaky_relu[alpha=0.01, clip=3.0]`.  Keras has no such names: readers of saved models make
+    them.  clip: limits the preactivation to -clip and clip.
     """
 
     name: str
@@ -345,7 +310,6 @@ def parse_parametric(text: Any) -> ParametricActivation | None:
 
 
 def _float32(*numbers: float | None) -> list[float]:
-    """Return the numbers as ONNX stores them, in float32."""
     import numpy as np
 
     return [float(np.float32(0 if number is None else number)) for number in numbers]
@@ -356,10 +320,7 @@ SHORT = 16
 
 
 def _std_sort(row: list[float]) -> list[float]:
-    """Return the row in descending order, by the steps of std::sort in libstdc++.
-
-    The position of NaN, which compares neither larger nor smaller than any number, depends on these steps.
-    """
+    """Sort in descending order by the steps of std::sort in libstdc++, which decide where NaN goes."""
     numbers = list(row)
     _introsort(numbers, 0, len(numbers))
     for index in range(1, len(numbers)):
@@ -399,11 +360,7 @@ def _move_median_to(row: list[float], index: int, a: int, b: int, c: int) -> Non
 
 
 def _insert(row: list[float], index: int, *, guarded: bool) -> None:
-    """Move the number at `index` to the left of the smaller numbers.
-
-    guarded: compare with the first number before the others, as `__insertion_sort` does, unlike
-        `__unguarded_linear_insert`.
-    """
+    """guarded: compare with the first number first: `__insertion_sort`, not `__unguarded_linear_insert`."""
     number, left = row[index], index
     if guarded and number > row[0]:
         left = 0

@@ -31,10 +31,9 @@ def bounds_of(lines: Mapping[str, Node], activation: Callable[[str], str]) -> di
                 products = [a * b for a, b in product(first, second)] if first and second else []
                 return (min(products), max(products)) if products else None
             case Sum(((1, Operation("*", share, old)), (1, Operation("*", rest, new)))):
-                if limit(share) == (0.0, 1.0) and _is_rest(rest, share):
-                    return _join(old, new)
-                if limit(rest) == (0.0, 1.0) and _is_rest(share, rest):
-                    return _join(old, new)
+                for part, other in ((share, rest), (rest, share)):
+                    if limit(part) == (0.0, 1.0) and other == Sum(((1, Number(1.0)), (-1, part))):
+                        return _join(old, new)
         return None
 
     def _join(*nodes: Node) -> Range | None:
@@ -47,8 +46,3 @@ def bounds_of(lines: Mapping[str, Node], activation: Callable[[str], str]) -> di
     for line, node in lines.items():
         ranges[line] = limit(node)
     return ranges
-
-
-def _is_rest(node: Node, share: Node) -> bool:
-    """Return whether the node is 1 - share."""
-    return node == Sum(((1, Number(1.0)), (-1, share)))

@@ -87,7 +87,6 @@ def _brackets(text: str) -> str:
 
 
 def _index(text: CellText, symbols: Mapping[str, str], weight: str, line: str) -> str:
-    """Return the line as the index of a packed weight, if several lines use it."""
     if len(text.lines_using(weight)) == 1:
         return ""
     plain = re.sub(r"\\tilde{(\w)}", r"\1", symbols[line])

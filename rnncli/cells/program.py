@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from rnncli.case import Array
 from rnncli.cells import activations
-from rnncli.cells.text import BIASES, PACKED, CellText
+from rnncli.cells.text import BIASES, PACKED, CellText, packed_in
 from rnncli.cells.tree import REDUCTIONS, Function, Name, Node, Number, Operation, Sum, parts, walk
 
 MANY = 2**14
@@ -111,6 +111,7 @@ class _Source:
     """The source of `bind`, written from the lines of a cell.
 
     lines: by name, their equations; done: those that are written.  recurrent: see `compile_cell`.
+    variables: of each line.  functions: the variable of each function.
     order: the lines of each packed weight, in the order of its columns.
     packable: by line, the parts of its equation that neighbouring lines can share.
     uses: in how many lines a part occurs.
@@ -123,10 +124,10 @@ class _Source:
         self, text: CellText, lines: Mapping[str, Node], units: int, recurrent: Mapping[str, Node]
     ) -> None:
         self.cell, self.lines, self.units, self.recurrent = text, lines, units, recurrent
-        self.functions = dict.fromkeys(
-            node.function for line in lines.values() for node in walk(line)
-            if isinstance(node, Function)
-        )  # fmt: skip
+        nodes = (node for line in lines.values() for node in walk(line))
+        called = dict.fromkeys(node.function for node in nodes if isinstance(node, Function))
+        self.functions = {name: f"f{index}" for index, name in enumerate(called)}
+        self.variables = {line: f"g{index}" for index, line in enumerate(lines)}
         self.order = text.packing()
         self.uses = Counter(node for line in lines.values() for node in set(walk(line)) if parts(node))
         self.written: dict[int, list[str]] = {ONCE: [], PROJECTED: [], STEP: []}
@@ -144,7 +145,7 @@ class _Source:
                 self._line(line)
         gates = "".join(f"{self._gate(line)}, " for line in self.cell.traced)
         before = "".join(f"s{index}, " for index in range(len(self.cell.states)))
-        after = "".join(f"{self._variable(state)}, " for state in self.cell.states)
+        after = "".join(f"{self.variables[state]}, " for state in self.cell.states)
         step = [
             f"({before}) = state",
             f"({''.join(f'{name}, ' for name in self.passed.values())}) = projected" if self.passed else "",
@@ -153,7 +154,7 @@ class _Source:
         ]
         project = [*self.written[PROJECTED], f"return ({''.join(f'{name}, ' for name in self.passed)})"]
         once = [
-            *(f"f{index} = functions[{name!r}]" for index, name in enumerate(self.functions)),
+            *(f"{variable} = functions[{name!r}]" for name, variable in self.functions.items()),
             *self.written[ONCE],
         ]
         return "\n".join(
@@ -168,9 +169,6 @@ class _Source:
             ]
         )
 
-    def _variable(self, line: str) -> str:
-        return f"g{list(self.lines).index(line)}"
-
     def _line(self, line: str) -> None:
         """Write a line, together with the lines that apply the same activation to the same packed sum."""
         node = self.lines[line]
@@ -178,33 +176,28 @@ class _Source:
         if isinstance(node, Function) and len(node.arguments) == 1 and _is_packable(node.arguments[0]):
             run = self._run(node.arguments[0], line)
             together = [other for other in run if self.lines[other] == node and other not in self.done]
-        names = ", ".join(map(self._variable, together))
         if len(together) > 1 and isinstance(node, Function) and _level(node) == STEP:
-            packed = self._packed(node.arguments[0], run, STEP)
-            gates = tuple(map(run.index, together))
-            function = self._function(node.function)
+            packed, gates = self._packed(node.arguments[0], run, STEP), tuple(map(run.index, together))
+            names, function = (
+                ", ".join(self.variables[name] for name in together),
+                self.functions[node.function],
+            )
             self.written[STEP].append(f"{names} = activate({function}, {packed}, units, {gates})")
         else:
-            together = [line]
-            names = self._variable(line)
-            code = self._code(node, line, STEP)
-            if _level(node) == ONCE:
-                code = f"expand({code}, s0)"
-            self.written[STEP].append(f"{names} = {code}")
-        traced = tuple(name for name in together if name in self.cell.traced)
-        if traced:
-            variables = ", ".join(map(self._variable, traced))
+            together, code = [line], self._code(node, line, STEP)
+            code = f"expand({code}, s0)" if _level(node) == ONCE else code
+            self.written[STEP].append(f"{self.variables[line]} = {code}")
+        if traced := tuple(name for name in together if name in self.cell.traced):
+            variables = ", ".join(self.variables[name] for name in traced)
             self.written[STEP].append(f"if holds: ({variables},) = hold(holds, {traced}, ({variables},))")
         self.done.update(together)
 
     def _gate(self, line: str) -> str:
-        """Write the Gate of a line for a trace."""
-        node, value = self.lines[line], self._variable(line)
-        before = "None"
+        """Return the Gate of a line for a trace."""
+        node, value, before = self.lines[line], self.variables[line], "None"
         if isinstance(node, Function) and is_of_sum(node):
             before = self._code(node.arguments[0], line, STEP)
-            if _level(node) == ONCE:
-                before = f"expand({before}, s0)"
+            before = f"expand({before}, s0)" if _level(node) == ONCE else before
         recurrent = f", {self._code(self.recurrent[line], line, STEP)}" if line in self.recurrent else ""
         return f"Gate({before}, {value}{recurrent})"
 
@@ -221,7 +214,7 @@ class _Source:
             case Name(name, "before"):
                 return f"s{self.cell.states.index(name)}"
             case Name(name, kind) if kind:
-                return self._variable(name)
+                return self.variables[name]
             case Name("x"):
                 return self._refer(PROJECTED, at, node, "x * dropout.inputs[0] if dropout.inputs else x")
             case Name(name) if name not in PACKED:
@@ -230,26 +223,22 @@ class _Source:
             return self._packed(node, (line,), at)
         if level < at or self.uses[node] > 1:
             # A packed weight means other columns in each line.
-            key = (node, line) if any(Name(weight) in walk(node) for weight in PACKED) else node
+            key = (node, line) if packed_in(node) else node
             return self._refer(level, at, key, lambda: self._inline(node, line, level))
         return self._inline(node, line, at)
 
     def _inline(self, node: Node, line: str, at: int) -> str:
         match node:
             case Sum(terms):
-                written = [(sign, self._code(term, line, at)) for sign, term in terms]
-                return _join(written)
+                return _join([(sign, self._code(term, line, at)) for sign, term in terms])
             case Operation("@", left, Name(weight)):
                 return f"product({self._code(left, line, at)}, {self._code(Name(weight), line, at)}, ())"
             case Operation(symbol, left, right):
                 return f"({self._code(left, line, at)} {symbol} {self._code(right, line, at)})"
             case Function(function, arguments):
                 values = ", ".join(self._code(argument, line, at) for argument in arguments)
-                return f"{self._function(function)}({values})"
+                return f"{self.functions[function]}({values})"
         raise AssertionError(node)
-
-    def _function(self, name: str) -> str:
-        return f"f{list(self.functions).index(name)}"
 
     def _refer(self, level: int, at: int, key: Any, code: str | Callable[[], str]) -> str:
         """Return the variable of a value that is computed once, at its level; written when first needed.
@@ -268,8 +257,7 @@ class _Source:
 
     def _packed(self, node: Node, wanted: Run, at: int) -> str:
         """Return code for a packable node in the columns of the wanted lines."""
-        run = self._run(node, wanted[0])
-        level = _level(node)
+        run, level = self._run(node, wanted[0]), _level(node)
         name = self._refer(level, at, (node, run), lambda: self._packed_code(node, run, level))
         if run == wanted:
             return name
@@ -281,19 +269,16 @@ class _Source:
             case Sum(terms):
                 return _join([(sign, self._packed(term, run, at)) for sign, term in terms])
             case Operation("@", left, Name(weight)):
-                order = self.order[weight]
+                order, matrix = self.order[weight], f"weights[{weight!r}]"
                 start, stop = order.index(run[0]), order.index(run[-1]) + 1
-                whole = len(order) == stop - start
-                matrix = f"weights[{weight!r}]"
-                if not whole:
+                if len(order) > stop - start:
                     matrix = f"columns({matrix}, {start * self.units}, {stop * self.units})"
                 matrix = self._refer(ONCE, at, (weight, run), matrix)
                 if weight == "kernel" and left != Name("x"):  # each x in it is masked where it stands
                     return f"product({self._code(left, run[0], at)}, {matrix}, ())"
                 part = "inputs" if weight == "kernel" else "recurrent"
-                masks = self._refer(
-                    ONCE, at, (weight, run, "masks"), f"pick(dropout.{part}, {start}, {stop})"
-                )
+                picked = f"pick(dropout.{part}, {start}, {stop})"
+                masks = self._refer(ONCE, at, (weight, run, "masks"), picked)
                 row = "x" if weight == "kernel" else self._code(left, run[0], at)
                 return f"product({row}, {matrix}, {masks})"
             case Name(weight):
@@ -305,23 +290,22 @@ class _Source:
 
     def _run(self, node: Node, line: str) -> Run:
         """Return `line` and the lines beside it in the packed weights that contain this packable node."""
-        if any(_has_packed_left(part) for part in walk(node)):
+        products = (part for part in walk(node) if isinstance(part, Operation) and part.symbol == "@")
+        if any(packed_in(part.left) for part in products):
             return (line,)  # the left operand of the @ differs from line to line
         weights = [part.name for part in walk(node) if isinstance(part, Name) and part.name in PACKED]
         sharing = [other for other in self.cell.gates if node in self.packable[other] or other == line]
         run: list[str] = [line]
         for offset, end in ((1, -1), (-1, 0)):
             while True:
-                beside, *others = (self._beside(weight, run[end], offset) for weight in weights)
-                if beside is None or beside not in sharing or any(other != beside for other in others):
+                places = [
+                    (self.order[weight], self.order[weight].index(run[end]) + offset) for weight in weights
+                ]
+                beside = {order[place] if 0 <= place < len(order) else "" for order, place in places}
+                if len(beside) > 1 or beside.isdisjoint(sharing):
                     break
-                run.insert(len(run) if offset > 0 else 0, beside)
+                run.insert(len(run) if offset > 0 else 0, beside.pop())
         return tuple(run)
-
-    def _beside(self, weight: str, line: str, offset: int) -> str | None:
-        order = self.order[weight]
-        index = order.index(line) + offset
-        return order[index] if 0 <= index < len(order) else None
 
 
 def is_of_sum(node: Node) -> bool:
@@ -361,12 +345,6 @@ def _is_packable(node: Node) -> bool:
     return False
 
 
-def _has_packed_left(node: Node) -> bool:
-    """Return whether the left operand of an @ contains a packed weight."""
-    left = walk(node.left) if isinstance(node, Operation) and node.symbol == "@" else ()
-    return any(isinstance(part, Name) and part.name in PACKED for part in left)
-
-
 def product(values: Array, kernel: Array, masks: tuple[Array, ...]) -> Array:
     """Return values @ kernel; each gate's columns use `values` times the dropout mask of that gate.
 
@@ -377,10 +355,8 @@ def product(values: Array, kernel: Array, masks: tuple[Array, ...]) -> Array:
         return _product(values * masks[0] if masks else values, kernel)
     import numpy as np
 
-    split = np.split(kernel, len(masks), axis=-1)
-    return np.concatenate(
-        [_product(values * mask, part) for mask, part in zip(masks, split, strict=True)], axis=-1
-    )
+    pairs = zip(masks, np.split(kernel, len(masks), axis=-1), strict=True)
+    return np.concatenate([_product(values * mask, part) for mask, part in pairs], axis=-1)
 
 
 def _product(values: Array, kernel: Array) -> Array:
@@ -432,7 +408,5 @@ def hold(
     """Return the gates, each (batch, units), with the held entries replaced by their values."""
     import numpy as np
 
-    return [
-        np.where(*holds[name], gate) if name in holds else gate
-        for name, gate in zip(names, gates, strict=True)
-    ]
+    pairs = zip(names, gates, strict=True)
+    return [np.where(*holds[name], gate) if name in holds else gate for name, gate in pairs]

@@ -57,11 +57,8 @@ def read_cell(text: str, read_initializer: Callable[[Any], Any]) -> CellText:
     import tomllib
 
     if len(text) > LONGEST:
-        raise LayerError(
-            "it has more than {longest} characters.",
-            "A cell has at most a page of equations.",
-            longest=LONGEST,
-        )
+        what = "it has more than {longest} characters."
+        raise LayerError(what, "A cell has at most a page of equations.", longest=LONGEST)
     try:
         if max(line.count(".") for line in text.split("\n")) > MOST_DOTS:
             raise RecursionError
@@ -72,7 +69,6 @@ def read_cell(text: str, read_initializer: Callable[[Any], Any]) -> CellText:
 
 
 def _explain_toml(message: str, text: str) -> LayerError:
-    """Return an error for a message of tomllib, with a caret under the position that it names."""
     advice = Message('An equation is written in quotes: hidden = "tanh(x @ kernel)"')
     match = re.fullmatch(r"(?s)(.*) \(at (?:line (\d+), column (\d+)|end of document)\)", message)
     if match is None:
@@ -89,8 +85,6 @@ def _explain_toml(message: str, text: str) -> LayerError:
 
 
 class _CellReader:
-    """Reads the document of a cell, and checks it part by part."""
-
     def __init__(
         self, document: Mapping[str, Any], text: str, read_initializer: Callable[[Any], Any]
     ) -> None:
@@ -126,15 +120,14 @@ class _CellReader:
         assigned: list[str] = []
         for line in cell.step:
             with at(self.text, "step", line):
-                check_line(cell, line, assigned)
+                _check_line(cell, line, assigned)
             assigned.append(line)
         resolve(cell, {"use_bias": True})  # to raise where a constant is not finite
         return _with_hidden_first(cell)
 
     def fault(self, path: tuple[str, ...], what: str, advice: Text = "", **fields: Any) -> LayerError:
         """Return an error about an entry of the file."""
-        error = LayerError(what, advice, **fields)
-        number = line_number(self.text, path)
+        error, number = LayerError(what, advice, **fields), line_number(self.text, path)
         if number is None:
             return error
         return LayerError("line {number}: {error}", error.advice, number=number, error=error)
@@ -142,31 +135,22 @@ class _CellReader:
     def _table(self, key: str) -> Mapping[str, Any]:
         table = self.document.get(key, {})
         if not isinstance(table, Mapping) or len(table) > MOST:
-            raise self.fault(
-                (key,),
-                "{name} is not a table of at most {most} entries.",
-                "Write [{name}], then one entry per line.",
-                name=key,
-                most=MOST,
-            )
+            what = "{name} is not a table of at most {most} entries."
+            raise self.fault((key,), what, "Write [{name}], then one entry per line.", name=key, most=MOST)
         return table
 
     def _title(self) -> str:
         name = self.document.get("name", "Cell")
         if not isinstance(name, str) or not re.fullmatch(_WORD, name) or len(name) > 60:
-            raise self.fault(
-                ("name",),
-                "the name is not a word of ASCII letters, digits and _.",
-                'For example name = "MGU".',
-            )
+            what = "the name is not a word of ASCII letters, digits and _."
+            raise self.fault(("name",), what, 'For example name = "MGU".')
         return name
 
     def _source(self) -> str:
         source = self.document.get("source", "")
         if not isinstance(source, str):
-            raise self.fault(
-                ("source",), "the source is not a text in quotes.", 'For example source = "Zhou et al. 2016".'
-            )
+            advice = 'For example source = "Zhou et al. 2016".'
+            raise self.fault(("source",), "the source is not a text in quotes.", advice)
         return source[:200]
 
     def _names(self, key: str) -> tuple[str, ...]:
@@ -176,21 +160,15 @@ class _CellReader:
             or not all(isinstance(name, str) for name in names) or len({*names}) < len(names)
         ):  # fmt: skip
             example = 'states = ["hidden"]' if key == "states" else 'gates = ["forget", "candidate"]'
-            raise self.fault(
-                (key,),
-                "{name} is not a list of different names." if key in self.document else "it has no {name}.",
-                "For example {example}.",
-                name=key,
-                example=example,
-            )
+            what = "{name} is not a list of different names." if key in self.document else "it has no {name}."
+            raise self.fault((key,), what, "For example {example}.", name=key, example=example)
         return tuple(names)
 
     def _equation(self, line: str, text: Any) -> tuple[Node, dict[Node, TokenSpan]]:
         with at(self.text, "step", line):
             if not isinstance(text, str):
-                raise LayerError(
-                    "an equation must be a text in quotes.", 'For example hidden = "tanh(x @ kernel)".'
-                )
+                advice = 'For example hidden = "tanh(x @ kernel)".'
+                raise LayerError("an equation must be a text in quotes.", advice)
             return parse(text)
 
     def _number(self, key: str, name: str) -> float:
@@ -214,12 +192,9 @@ class _CellReader:
             {*value} - {"shape", "initializer"} or not isinstance(shape, list)
             or not 1 <= len(shape) <= 2 or not all(map(_is_size, shape))
         ):  # fmt: skip
-            raise self.fault(
-                ("weights", name),
-                "the weight {name} needs a shape of one or two sizes: units, features or a number.",
-                'For example {name} = {{ shape = ["units"], initializer = "zeros" }}.',
-                name=name,
-            )
+            what = "the weight {name} needs a shape of one or two sizes: units, features or a number."
+            advice = 'For example {name} = {{ shape = ["units"], initializer = "zeros" }}.'
+            raise self.fault(("weights", name), what, advice, name=name)
         with at(self.text, "weights", name):
             made = self.read_initializer(value["initializer"]) if "initializer" in value else None
         return CellWeight(tuple(shape), made)
@@ -228,11 +203,9 @@ class _CellReader:
         value = self._table("weights")[name]
         known = {"initializer"} if not isinstance(value, Mapping) or "initializer" in value else {*using}
         if not isinstance(value, Mapping) or not value or {*value} - known:
+            what = "{name} may have one initializer, or one for each line that uses it."
             raise self.fault(
-                ("weights", name),
-                "{name} may have one initializer, or one for each line that uses it.",
-                'For example {name} = {{ forget = "ones" }}.',
-                name=name,
+                ("weights", name), what, 'For example {name} = {{ forget = "ones" }}.', name=name
             )
         with at(self.text, "weights", name):
             return {line: self.read_initializer(source) for line, source in value.items()}
@@ -242,59 +215,37 @@ class _CellReader:
         meanings: dict[str, str] = dict.fromkeys((*FUNCTIONS, *activations.NAMES), "a function")
         meanings |= dict.fromkeys(TAKEN, "a name of every cell")
         for name in (key for key in cell.options if key in OPTIONS or key.endswith("_initializer")):
-            raise self.fault(
-                ("options", name),
-                "{name} is an option of every cell and its layer.",
-                "Choose another name.",
-                name=name,
-            )
+            what = "{name} is an option of every cell and its layer."
+            raise self.fault(("options", name), what, "Choose another name.", name=name)
         tables = {"options": cell.options, "weights": cell.weights, "step": cell.step}
         for table, name in ((table, name) for table, names in tables.items() for name in names):
             if not re.fullmatch(_WORD, name) or keyword.iskeyword(name) or len(name) > 60:
-                raise self.fault(
-                    (table, name),
-                    "{name!r} cannot be a name.",
-                    "Use ASCII letters, digits and _, and no keyword of Python.",
-                    name=name,
-                )
+                advice = "Use ASCII letters, digits and _, and no keyword of Python."
+                raise self.fault((table, name), "{name!r} cannot be a name.", advice, name=name)
             if name in meanings:
-                raise self.fault(
-                    (table, name),
-                    "{name} is already {meaning}.",
-                    "Choose another name.",
-                    name=name,
-                    meaning=Message(meanings[name]),
-                )
+                what, meaning = "{name} is already {meaning}.", Message(meanings[name])
+                raise self.fault((table, name), what, "Choose another name.", name=name, meaning=meaning)
             meanings[name] = {"options": "an option", "weights": "a weight", "step": "a line"}[table]
         if "hidden" in (meanings.keys() | {*cell.states}) - {cell.states[0]}:
-            raise self.fault(
-                ("states",),
-                "the first state is called hidden in every result, so no other name may be hidden.",
-                "Call the first state hidden, or rename the other.",
-            )
-        for state in (*cell.states, *cell.initial):
-            if state not in cell.step or state not in cell.states:
-                raise self.fault(
-                    ("states",) if state in cell.states else ("initial", state),
-                    "no line assigns the state {name}." if state in cell.states else "{name} is not a state.",
-                    did_you_mean(state, cell.step if state in cell.states else cell.states),
-                    name=state,
-                )
+            what = "the first state is called hidden in every result, so no other name may be hidden."
+            raise self.fault(("states",), what, "Call the first state hidden, or rename the other.")
+        for state in cell.states:
+            if state not in cell.step:
+                near = did_you_mean(state, cell.step)
+                raise self.fault(("states",), "no line assigns the state {name}.", near, name=state)
+        for state in cell.initial:
+            if state not in cell.states:
+                near = did_you_mean(state, cell.states)
+                raise self.fault(("initial", state), "{name} is not a state.", near, name=state)
         for name in (state for state in cell.states[1:] if state in RESULTS):
-            raise self.fault(
-                ("states",),
-                "a state cannot be called {name}: traces and gradients show something else under this name.",
-                "Choose another name.",
-                name=name,
+            what = (
+                "a state cannot be called {name}: traces and gradients show something else under this name."
             )
+            raise self.fault(("states",), what, "Choose another name.", name=name)
         if {*cell.gates} != {*using}:
-            raise self.fault(
-                ("gates",),
-                "gates lists {given}, but the lines that use kernel, recurrent_kernel or bias are {using}.",
-                "List exactly these.",
-                given=", ".join(cell.gates),
-                using=", ".join(using) or "none",
-            )
+            what = "gates lists {given}, but the lines that use kernel, recurrent_kernel or bias are {using}."
+            given, uses = ", ".join(cell.gates), ", ".join(using) or "none"
+            raise self.fault(("gates",), what, "List exactly these.", given=given, using=uses)
 
 
 def _with_hidden_first(cell: CellText) -> CellText:
@@ -324,11 +275,8 @@ def _with_hidden_first(cell: CellText) -> CellText:
     )
 
 
-def check_line(cell: CellText, line: str, assigned: list[str]) -> None:
-    """Check the names and functions of a line.  assigned: the lines above it.
-
-    Raises LayerError with a caret.
-    """
+def _check_line(cell: CellText, line: str, assigned: list[str]) -> None:
+    """Check the names and functions of a line.  assigned: the lines above it."""
     matrices = {"kernel", "recurrent_kernel"} | {
         name for name, weight in cell.weights.items() if len(weight.shape) == 2
     }
@@ -365,11 +313,8 @@ def _check_call(cell: CellText, function: str, given: int, span: TokenSpan) -> N
         what = Message("there is no function {name}", name=function)
         raise fault(span, what, did_you_mean(function, known))
     if given != (needed := known[function]):
-        text = (
-            "{name} takes {needed} arguments, not {given}"
-            if needed > 1
-            else "{name} takes one argument, not {given}"
-        )
+        several = "{name} takes {needed} arguments, not {given}"
+        text = several if needed > 1 else "{name} takes one argument, not {given}"
         raise fault(span, Message(text, name=function, needed=needed, given=given))
 
 
@@ -384,6 +329,4 @@ def _is_finite(value: float) -> bool:
 
 
 def _is_size(value: Any) -> bool:
-    if isinstance(value, str):
-        return value in ("units", "features")
-    return isinstance(value, int) and not isinstance(value, bool) and 0 < value < 2**31
+    return value in ("units", "features") or (type(value) is int and 0 < value < 2**31)

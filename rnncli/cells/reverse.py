@@ -6,7 +6,6 @@ One forward pass keeps the value of every node; from it, any number of vectors g
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from typing import Any, NamedTuple
 
 from rnncli.case import Array
@@ -31,23 +30,11 @@ LONGEST = 40
 """Most characters of a part of a line that is shown."""
 
 
-class Rule(NamedTuple):
-    """How a node is computed, and how vectors go backward through it.
+NodeRule = tuple[Callable[..., Any], Callable[..., Sequence[Any]]]
+"""How a node is computed, and how vectors go backward through it.
 
-    compute(*operands) returns the value.
-    pull(vectors, value, *operands) returns the vectors for each operand.
-    """
-
-    compute: Callable[..., Any]
-    pull: Callable[..., Sequence[Any]]
-
-
-class _Computed(NamedTuple):
-    """A node that is computed: the slot of its value, and the slots of its operands."""
-
-    slot: int
-    operands: tuple[int, ...]
-    rule: Rule
+compute(*operands) returns the value; pull(vectors, value, *operands) returns the vectors for each operand.
+"""
 
 
 class WeightUse(NamedTuple):
@@ -90,7 +77,7 @@ class ReverseStep:
         count = 1 + len(self.text.states)
         self.constants: list[Any] = [None] * count
         self.varies = [True] * count
-        self.computed: list[_Computed] = []
+        self.computed: list[tuple[int, tuple[int, ...], NodeRule]] = []
         self.slots: dict[tuple[Node, str], int] = {}
         self.lines: dict[str, int] = {}
         for line, node in cell.lines.items():
@@ -105,7 +92,6 @@ class ReverseStep:
         return self.slots[node, line]
 
     def _add_node(self, node: Any, line: str) -> int:
-        """Add a node after its operands, and return its slot."""
         import numpy as np
 
         match node:
@@ -113,14 +99,14 @@ class ReverseStep:
                 return self._mask(0, self.dropout.inputs, line)
             case Name(name, "before"):
                 state = self.text.states.index(name)
-                slot = self._add((1 + state,), Rule(lambda a: a, lambda g, y, a: (g,)))
+                slot = self._add((1 + state,), (lambda a: a, lambda g, y, a: (g,)))
                 self.reads[state, line] = slot, line if line in self.cell.gates else self._term(node, line)
                 return slot
             case Operation("@", part, Name(weight)):
                 matrix, left = self._columns(weight, line), self._slot(part, line)
                 if weight == "recurrent_kernel":
                     left = self._mask(left, self.dropout.recurrent, line)
-                rule = Rule(lambda a: a @ matrix, lambda g, y, a: (g @ matrix.T,))
+                rule = lambda a: a @ matrix, lambda g, y, a: (g @ matrix.T,)
                 return self._add((left,), rule, None, (line, weight, left))
             case Name(weight):
                 return self._add((), None, self._columns(weight, line), (line, weight, None))
@@ -130,13 +116,22 @@ class ReverseStep:
         match node:
             case Sum(terms):
                 signs = tuple(sign for sign, _ in terms)
-                return self._add(operands, Rule(lambda *given: add(signs, given), partial(_pull_sum, signs)))
+                pull = lambda g, y, *given: [g if sign > 0 else -g for sign in signs]  # noqa: E731
+                return self._add(operands, (lambda *given: add(signs, given), pull))
             case Operation(symbol):
                 return self._add(operands, self.rules[symbol])
-        return self._add(operands, self._rule_of(node.function))
+        if node.function not in self.rules:
+            value = self.cell.function(node.function)
+            slope = slopes.get(value)
+            self.rules[node.function] = activations.get_unguarded(value), lambda g, y, x: (slope(g, y, x),)
+        return self._add(operands, self.rules[node.function])
 
     def _add(
-        self, operands: tuple[int, ...], rule: Rule | None, constant: Any = None, use: Any = ("", "", None)
+        self,
+        operands: tuple[int, ...],
+        rule: NodeRule | None,
+        constant: Any = None,
+        use: Any = ("", "", None),
     ) -> int:
         """Add a value and return its slot.
 
@@ -149,7 +144,7 @@ class ReverseStep:
         if weight in self.wanted:
             self.uses.append(WeightUse(line, weight, slot, left))
         if rule:
-            self.computed.append(_Computed(slot, operands, rule))
+            self.computed.append((slot, operands, rule))
         return slot
 
     def _mask(self, slot: int, masks: tuple[Array, ...], line: str) -> int:
@@ -157,17 +152,10 @@ class ReverseStep:
         if not masks:
             return slot
         mask = masks[self.cell.gates.index(line) if len(masks) > 1 else 0][self.row]
-        return self._add((slot,), Rule(lambda a: a * mask, lambda g, y, a: (g * mask,)))
+        return self._add((slot,), (lambda a: a * mask, lambda g, y, a: (g * mask,)))
 
     def _columns(self, weight: str, line: str) -> Any:
         return columns_of(self.text, weight, line, self.weights, self.cell.config["units"])
-
-    def _rule_of(self, function: str) -> Rule:
-        if function not in self.rules:
-            value = self.cell.function(function)
-            pull = slopes.get(value)
-            self.rules[function] = Rule(activations.get_unguarded(value), lambda g, y, x: (pull(g, y, x),))
-        return self.rules[function]
 
     def forward(self, x: Array, states: Sequence[Array]) -> list[Any]:
         """Return the values of several steps, (steps, size) each.
@@ -177,8 +165,8 @@ class ReverseStep:
         import numpy as np
 
         values = [x, *states, *self.constants[1 + len(states) :]]
-        for slot, operands, rule in self.computed:
-            values[slot] = rule.compute(*[values[operand] for operand in operands])
+        for slot, operands, (compute, _) in self.computed:
+            values[slot] = compute(*[values[operand] for operand in operands])
         return [np.broadcast_to(value, (len(x), value.shape[-1])) for value in values]
 
     def output(self, values: Sequence[Any]) -> Array:
@@ -205,10 +193,9 @@ class ReverseStep:
 
         for state, vectors in zip(self.text.states, states, strict=True):
             add(self.lines[state], vectors)
-        for slot, operands, rule in reversed(self.computed):
+        for slot, operands, (_, pull) in reversed(self.computed):
             if gradients[slot] is not None:
-                given = [values[operand] for operand in operands]
-                pulled = rule.pull(gradients[slot], values[slot], *given)
+                pulled = pull(gradients[slot], values[slot], *[values[operand] for operand in operands])
                 for operand, vectors in zip(operands, pulled, strict=True):
                     add(operand, vectors)
         return gradients
@@ -225,11 +212,7 @@ class ReverseStep:
         return text if len(text) <= LONGEST else f"{line} = ..."
 
 
-def _pull_sum(signs: Sequence[int], g: Any, *_: Any) -> list[Any]:
-    return [g if sign > 0 else -g for sign in signs]
-
-
-def _rules() -> dict[str, Rule]:
+def _rules() -> dict[str, NodeRule]:
     """Return the rules of operators and functions.  Of two equal numbers, the first is the maximum."""
     import numpy as np
 
@@ -260,4 +243,4 @@ def _rules() -> dict[str, Rule]:
         "variance": lambda g, y, a: (g * (2 / a.shape[-1]) * (a - np.mean(a, axis=-1, keepdims=True)),),
         "sum": lambda g, y, a: (np.broadcast_to(g, (*g.shape[:-1], a.shape[-1])),),
     }
-    return {name: Rule(computes[name], pull) for name, pull in pulls.items()}
+    return {name: (computes[name], pull) for name, pull in pulls.items()}

@@ -22,17 +22,11 @@ def check_sizes(cell: CellText, units: int, features: int | None) -> dict[str, i
         with inside(cell.file or cell.name), at(cell.written, "step", name):
             size = checker.size(node)
             if size not in ({units, None} if line in cell.states else {units, features, 1, None}):
-                raise fault(
-                    cell.spans[line][node],
-                    Message(
-                        "it has {size} numbers, but the state {line} has {units}"
-                        if line in cell.states
-                        else "it has {size} numbers; a line may have units, features or 1",
-                        size=size,
-                        line=name,
-                        units=units,
-                    ),
-                )
+                what = Message("it has {size} numbers; a line may have units, features or 1", size=size)
+                if line in cell.states:
+                    template = "it has {size} numbers, but the state {line} has {units}"
+                    what = Message(template, size=size, line=name, units=units)
+                raise fault(cell.spans[line][node], what)
         sizes[line] = size
     return sizes
 
@@ -58,18 +52,15 @@ class SizeChecker:
             case Name(name) if name in BIASES:
                 return self.known["units"]
             case Operation("@", left, Name(weight)):
-                needed, made = self._matrix(weight)
+                if weight in PACKED:
+                    needed = self.known["features" if weight == "kernel" else "units"]
+                    made = self.known["units"]
+                else:
+                    needed, made = map(self._number, self.cell.weights[weight].shape)
                 given = self.size(left)
                 if None not in (given, needed) and given != needed:
-                    raise self._fault(
-                        node,
-                        Message(
-                            "{weight} needs {needed} numbers on its left, not {given}",
-                            weight=weight,
-                            needed=needed,
-                            given=given,
-                        ),
-                    )
+                    template = "{weight} needs {needed} numbers on its left, not {given}"
+                    raise self._fault(node, Message(template, weight=weight, needed=needed, given=given))
                 return made
             case Function("mean" | "variance" | "sum", (inner,)):
                 self.size(inner)
@@ -78,17 +69,10 @@ class SizeChecker:
         for part in parts(node):
             size = self.size(part)
             if size not in (1, None, whole) and whole not in (1, None):
-                raise self._fault(
-                    node, Message("its parts have {one} and {two} numbers", one=whole, two=size)
-                )
+                what = Message("its parts have {one} and {two} numbers", one=whole, two=size)
+                raise self._fault(node, what)
             whole = size if whole == 1 or (whole is None and size != 1) else whole
         return whole
-
-    def _matrix(self, weight: str) -> tuple[int | None, int | None]:
-        if weight in PACKED:
-            return self.known["features" if weight == "kernel" else "units"], self.known["units"]
-        rows, columns = map(self._number, self.cell.weights[weight].shape)
-        return rows, columns
 
     def _number(self, size: Size) -> int | None:
         return self.known[size] if isinstance(size, str) else size

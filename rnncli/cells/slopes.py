@@ -42,10 +42,6 @@ def _hard_sigmoid(x: Any) -> Any:
     return ((x > -3) & (x < 3)) / 6
 
 
-def _hard_silu(np: Any, _: Any, x: Any) -> Any:
-    return np.minimum(np.maximum(x + 3, 0), 6) / 6 + x * _hard_sigmoid(x)
-
-
 def _silu(np: Any, _: Any, x: Any) -> Any:
     sigmoid = _sigmoid(np, x)
     return sigmoid * (1 + x * (1 - sigmoid))
@@ -54,11 +50,6 @@ def _silu(np: Any, _: Any, x: Any) -> Any:
 def _mish(np: Any, _: Any, x: Any) -> Any:
     inner = np.tanh(np.logaddexp(x, 0))
     return inner + x * (1 - np.square(inner)) * _sigmoid(np, x)
-
-
-def _celu(np: Any, _: Any, x: Any) -> Any:
-    """At 0, both of its parts count: it is 2 there, as in Keras."""
-    return (x >= 0) + np.where(x <= 0, np.exp(np.minimum(x, 0)), 0)
 
 
 _SLOPES: Mapping[str, Slope] = {
@@ -71,10 +62,11 @@ _SLOPES: Mapping[str, Slope] = {
     "leaky_relu": lambda np, y, x: np.where(x > 0, 1, LEAK),
     "elu": lambda np, y, x: np.where(y < 0, y + 1, 1),
     "selu": lambda np, y, x: np.where(y < 0, y + SELU_BELOW, SELU_SCALE),
-    "celu": _celu,
+    # At 0 both of its parts count, as in Keras: it is 2 there.
+    "celu": lambda np, y, x: (x >= 0) + np.where(x <= 0, np.exp(np.minimum(x, 0)), 0),
     "gelu": _gelu,
     "silu": _silu,
-    "hard_silu": _hard_silu,
+    "hard_silu": lambda np, y, x: np.minimum(np.maximum(x + 3, 0), 6) / 6 + x * _hard_sigmoid(x),
     "mish": _mish,
     "softplus": lambda np, y, x: _sigmoid(np, x),
     "softsign": lambda np, y, x: 1 / np.square(np.abs(x) + 1),

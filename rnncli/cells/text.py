@@ -198,14 +198,22 @@ def _resolve(
                 return Number(0.0)
             case Operation("@", left, _) if isinstance(constant := change(left), Number):
                 if constant.value:
-                    raise LayerError(
-                        "a number alone stands on the left of @.", "Put a name there, such as x or hidden."
-                    )
+                    what = "a number alone stands on the left of @."
+                    raise LayerError(what, "Put a name there, such as x or hidden.")
                 return constant  # a bias that is not used
             case Sum(terms):
                 kept = [(sign, new) for sign, term in terms if (new := change(term)) != Number(0.0)]
-                return _sum(_ordered(kept) if in_order else kept)
-        return fold_with(rebuild(node, change), numbers)
+                if in_order:  # the sum of the terms that depend on no state comes first
+                    free = [(sign, term) for sign, term in kept if not depends_on_state(term)]
+                    others = [(sign, term) for sign, term in kept if depends_on_state(term)]
+                    kept = [(1, Sum(tuple(free))), *others] if len(free) > 1 and others else free + others
+                alone = len(kept) == 1 and kept[0][0] > 0
+                return fold(kept[0][1] if alone else Sum(tuple(kept))) if kept else Number(0.0)
+        node = rebuild(node, change)
+        if not isinstance(node, Function) or not all(isinstance(part, Number) for part in node.arguments):
+            return fold(node)
+        given = [part.value for part in node.arguments if isinstance(part, Number)]
+        return finite(activations.compute_constant(numbers.get(node.function, node.function), given), node)
 
     resolved: dict[str, Node] = {}
     for line, node in text.step.items():
@@ -215,30 +223,6 @@ def _resolve(
     return resolved
 
 
-def fold_with(node: Node, options: Mapping[str, Any]) -> Node:
-    """Return a constant node as a Number, with these options; other nodes are returned unchanged.
-
-    Raises LayerError if the number is not finite.
-    """
-    if not isinstance(node, Function) or not all(isinstance(part, Number) for part in node.arguments):
-        return fold(node)
-    numbers = [part.value for part in node.arguments if isinstance(part, Number)]
-    return finite(activations.compute_constant(options.get(node.function, node.function), numbers), node)
-
-
 def depends_on_state(node: Node) -> bool:
     """Return whether the value of a resolved node depends on the state."""
     return any(isinstance(part, Name) and part.kind in ("before", "line") for part in walk(node))
-
-
-def _ordered(terms: list[tuple[int, Node]]) -> list[tuple[int, Node]]:
-    """Return the terms with the sum of the terms that depend on no state in front."""
-    free = [(sign, term) for sign, term in terms if not depends_on_state(term)]
-    others = [(sign, term) for sign, term in terms if depends_on_state(term)]
-    return [(1, Sum(tuple(free))), *others] if len(free) > 1 and others else free + others
-
-
-def _sum(terms: list[tuple[int, Node]]) -> Node:
-    if not terms:
-        return Number(0.0)
-    return fold(terms[0][1] if len(terms) == 1 and terms[0][0] > 0 else Sum(tuple(terms)))

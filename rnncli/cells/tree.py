@@ -159,27 +159,28 @@ def parse_expression(text: str, advice: Text, shown: str = "") -> Any:
 
     advice: for errors that Python's reason does not explain.
     shown: what errors show instead of the text, with the same positions.
-    Raises LayerError if `text` is not valid.  Its `what` ends with the source line and a caret under the
-    error.
+    Raises LayerError if `text` is not valid, with the source line and a caret under the error.
     """
     if is_deeper(text, DEEPEST):
-        raise LayerError(
-            "the expression is nested more than {deepest} brackets.", "Use fewer brackets.", deepest=DEEPEST
-        )
+        what = "the expression is nested more than {deepest} brackets."
+        raise LayerError(what, "Use fewer brackets.", deepest=DEEPEST)
+    shown = shown or text
     try:
         return ast.parse(text, mode="eval").body
     except SyntaxError as error:
-        raise fault(_span_of_error(shown or text, error), *_explain(error.msg, advice)) from None
+        lines = shown.split("\n")
+        line = min(max(error.lineno or 1, 1), len(lines))
+        start = min(max((error.offset or 1) - 1, 0), len(lines[line - 1]))
+        same_line = error.end_lineno == line and error.end_offset is not None
+        span = TokenSpan(shown, line, start, (error.end_offset or 1) - 1 if same_line else start + 1)
+        raise fault(span, *_explain(error.msg, advice)) from None
     except (RecursionError, MemoryError):
-        raise fault(TokenSpan(shown or text, 1, 0, 1), Message("it is nested too deeply"), advice) from None
+        raise fault(TokenSpan(shown, 1, 0, 1), Message("it is nested too deeply"), advice) from None
     except ValueError:
-        raise fault(
-            TokenSpan(shown or text, 1, 0, 1), Message("it contains an invalid character"), advice
-        ) from None
+        raise fault(TokenSpan(shown, 1, 0, 1), Message("it contains an invalid character"), advice) from None
 
 
 def _explain(reason: str, advice: Text) -> tuple[Text, Text]:
-    """Return the reason of a syntax error, which may be better than Python's, and advice."""
     for start, (better_reason, better_advice) in _SYNTAX.items():
         if reason.startswith(start):
             return better_reason, better_advice or advice
@@ -209,14 +210,6 @@ def is_deeper(text: str, most: int) -> bool:
     return False
 
 
-def _span_of_error(text: str, error: SyntaxError) -> TokenSpan:
-    lines = text.split("\n")
-    line = min(max(error.lineno or 1, 1), len(lines))
-    start = min(max((error.offset or 1) - 1, 0), len(lines[line - 1]))
-    same_line = error.end_lineno == line and error.end_offset is not None
-    return TokenSpan(text, line, start, (error.end_offset or 1) - 1 if same_line else start + 1)
-
-
 _SHORTER = Message("Give parts of it a line of their own.")
 _OPERATORS: Mapping[type[ast.operator], str] = {
     ast.Mult: "*", ast.Div: "/", ast.Pow: "**", ast.MatMult: "@",
@@ -232,12 +225,8 @@ def parse(text: str) -> tuple[Node, dict[Node, TokenSpan]]:
     if not text.strip():
         raise LayerError("the equation is empty.", ADVICE)
     if len(text) > LONGEST:
-        raise LayerError(
-            "the equation has {length} characters; at most {longest} are allowed.",
-            _SHORTER,
-            length=len(text),
-            longest=LONGEST,
-        )
+        what = "the equation has {length} characters; at most {longest} are allowed."
+        raise LayerError(what, _SHORTER, length=len(text), longest=LONGEST)
     text = re.sub(r"\s", " ", text).strip()
     foreign = re.search(r"[^ -~]|#", text)
     if foreign:
@@ -248,8 +237,6 @@ def parse(text: str) -> tuple[Node, dict[Node, TokenSpan]]:
 
 
 class _EquationReader:
-    """Converts Python's syntax tree of one equation to nodes."""
-
     def __init__(self, text: str) -> None:
         self.text = text
         self.spans: dict[Node, TokenSpan] = {}
@@ -288,12 +275,9 @@ class _EquationReader:
             outer, tree = tree, tree.left
             if (outer.lineno, outer.col_offset) != (tree.lineno, tree.col_offset):
                 break  # the left operand stands in parentheses
-        negated = isinstance(tree, ast.UnaryOp) and isinstance(tree.op, ast.USub)
         bare = not chain or (tree.lineno, tree.col_offset) == (outer.lineno, outer.col_offset)
-        if negated and bare:
-            chain.append((-1, tree.operand))  # type: ignore[attr-defined]
-        else:
-            chain.append((1, tree))
+        is_negated = bare and isinstance(tree, ast.UnaryOp) and isinstance(tree.op, ast.USub)
+        chain.append((-1, tree.operand) if is_negated else (1, tree))  # type: ignore[attr-defined]
         for sign, term in reversed(chain):
             yield sign, self.node(term, depth)
 
@@ -431,7 +415,6 @@ def _symbol(node: Operation) -> str:
 
 
 def _strength(node: Node, operators: Operators) -> int:
-    """Return how strongly a node's operator binds."""
     match node:
         case Sum(((-1, _),)):
             return 3
