@@ -39,33 +39,10 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
-    "DisagreementError",
-    "EngineError",
-    "ExportedFile",
-    "InputError",
-    "LayerError",
-    "LivePage",
-    "Picture",
-    "Report",
-    "Result",
-    "RnncliError",
-    "UsageError",
-    "__version__",
-    "compare",
-    "explain",
-    "export",
-    "gradients",
-    "matrix",
-    "plot",
-    "port",
-    "report",
-    "run",
-    "shape",
-    "tour",
-    "trace",
-    "weights",
-    "why",
-]
+    "DisagreementError", "EngineError", "ExportedFile", "InputError", "LayerError", "LivePage", "Picture",
+    "Report", "Result", "RnncliError", "UsageError", "__version__", "compare", "explain", "export",
+    "gradients", "matrix", "plot", "port", "report", "run", "shape", "tour", "trace", "weights", "why",
+]  # fmt: skip
 
 
 def __getattr__(name: str) -> object:

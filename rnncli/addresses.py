@@ -19,7 +19,7 @@ _NAME = (
 )
 _STATE = r"(?P<last>last_)?(?P<part>hidden|cell)_state(?P<all>s)?"
 
-
+FROM_THE_END = Message("A negative index counts from the end: -1 is the last.")
 HOLD_EXAMPLE = Message(
     "Write GATE[:, UNITS]=VALUE@STEPS, such as 'forget[:, 1]=1@2:'; units and steps may be left out."
 )
@@ -52,16 +52,10 @@ def parse_label(name: str) -> Label:
         return Label(name, kind="")
     layer, call, cell = (None if match[key] is None else int(match[key]) for key in ("layer", "call", "cell"))
     state = re.fullmatch(_STATE, match["base"])
-    label = Label(
-        state["part"] if state else match["base"],
-        bool(state and state["all"]),
-        bool(state and state["last"]),
-        cell,
-        match["direction"] or "",
-        layer,
-        call,
-        None if state else "",
-    )
+    part, flags = match["base"], (False, False)
+    if state:
+        part, flags = state["part"], (bool(state["all"]), bool(state["last"]))
+    label = Label(part, *flags, cell, match["direction"] or "", layer, call, None if state else "")
     return label if str(label) == name else Label(name, kind="")
 
 
@@ -92,23 +86,15 @@ def find_tensor(
     try:
         address = parse(text)
     except ValueError:
-        advice = Message(
-            "Write a name and an index, such as '{layer}{address}'.",
-            layer=layer,
-            address=last_address(infos[0]),
-        )
-        raise UsageError(
-            "{before}{layer}{text}: this is not a tensor.", advice, before=before, layer=layer, text=text
-        ) from None
+        what, example = "{before}{layer}{text}: this is not a tensor.", last_address(infos[0])
+        template = "Write a name and an index, such as '{layer}{address}'."
+        advice = Message(template, layer=layer, address=example)
+        raise UsageError(what, advice, before=before, layer=layer, text=text) from None
     known = {info.name: info for info in infos}
     name = str(address.label)
     if name not in known:
-        raise UsageError(
-            "{before}there is no tensor {layer!r}.",
-            suggest_tensor(name, list(known), layer),
-            before=before,
-            layer=layer + name,
-        )
+        what, near = "{before}there is no tensor {layer!r}.", suggest_tensor(name, list(known), layer)
+        raise UsageError(what, near, before=before, layer=layer + name)
     return known[name], address.texts
 
 
@@ -120,19 +106,13 @@ def suggest_tensor(name: str, known: Sequence[str], layer: str = "") -> Text:
     wanted, returned = label_in_model(name), [label_in_model(other) for other in known]
     single = wanted._replace(sequence=False)
     if wanted.sequence and single in returned:
-        return Message(
-            "{layer}{name} exists only with {--return-sequences:on}; without it, use {layer}{single}.",
-            layer=layer,
-            name=name,
-            single=single,
-        )
+        template = "{layer}{name} exists only with {--return-sequences:on}; without it, use {layer}{single}."
+        return Message(template, layer=layer, name=name, single=single)
     stateless = not any(other.last for other in returned)
     # A misspelt name has no label that says so.
     if "last_" in name and stateless and any(other.part == "hidden" for other in returned):
-        names = format_names([layer + other for other in known])
-        return Message(
-            "States are returned only with {--return-state:on}; without it, there is {names}.", names=names
-        )
+        template = "States are returned only with {--return-state:on}; without it, there is {names}."
+        return Message(template, names=format_names([layer + other for other in known]))
     index = parse_label(name).layer
     near = [other for other in known if parse_label(other).layer == index]
     return did_you_mean(name, near or known, layer)
@@ -157,14 +137,8 @@ def place_of(index: int, axis: str, length: int, before: Text) -> int:
     before: what the error begins with.
     """
     if not -length <= index < length:
-        raise UsageError(
-            "{before}: index {index} is out of range for {axis} ({range}).",
-            "A negative index counts from the end: -1 is the last.",
-            before=before,
-            index=index,
-            axis=axis,
-            range=format_range(length),
-        )
+        what, known = "{before}: index {index} is out of range for {axis} ({range}).", format_range(length)
+        raise UsageError(what, FROM_THE_END, before=before, index=index, axis=axis, range=known)
     return index % length
 
 
@@ -172,11 +146,8 @@ def parse_steps(text: str) -> slice:
     """Parse a time step, or a range from A to B, B excluded.  Raises UsageError for anything else."""
     match = re.fullmatch(r"(?a)(-?\d{0,18}):(-?\d{0,18})|(-?\d{1,18})", text.strip())
     if match is None or "-" in match.groups():
-        raise UsageError(
-            "{--steps:text}: this is not a time step or a range.",
-            "Write 7, -1, 0:50 or -20: instead.",
-            text=text,
-        )
+        what = "{--steps:text}: this is not a time step or a range."
+        raise UsageError(what, "Write 7, -1, 0:50 or -20: instead.", text=text)
     if match[3]:
         only = int(match[3])
         return slice(only, only + 1 or None)
@@ -193,17 +164,10 @@ def select_steps(texts: Sequence[str] | None, count: int) -> list[int] | None:
         if ":" not in text:
             chosen.append(int(text))
         elif not (named := range(count)[steps]):
-            known = (
-                Message("there are {count}, 0 to {last}", count=count, last=count - 1)
-                if count > 1
-                else Message("the only one is 0")
-            )
-            raise UsageError(
-                "{--steps:text}: this contains no time step; {known}.",
-                "A negative index counts from the end: -1 is the last.",
-                text=text,
-                known=known,
-            )
+            what, known = "{--steps:text}: this contains no time step; {known}.", Message("the only one is 0")
+            if count > 1:
+                known = Message("there are {count}, 0 to {last}", count=count, last=count - 1)
+            raise UsageError(what, FROM_THE_END, text=text, known=known)
         else:
             chosen += named
     return chosen
@@ -228,16 +192,12 @@ def parse_hold(text: str) -> HoldText:
     if not equals:
         raise UsageError("{--hold:text}: this is not a gate with a value.", HOLD_EXAMPLE, text=text)
     if address.texts and (len(address.texts) != 2 or address.texts[0] != ":"):
-        raise UsageError(
-            "{--hold:text}: the index of a gate is [:, UNITS]; a gate is held in the whole batch.",
-            HOLD_EXAMPLE,
-            text=text,
-        )
+        what = "{--hold:text}: the index of a gate is [:, UNITS]; a gate is held in the whole batch."
+        raise UsageError(what, HOLD_EXAMPLE, text=text)
     value, at, steps = rest.partition("@")
     try:
         number = parse_decimal(value)
     except ValueError:
-        raise UsageError(
-            "{--hold:text}: {value!r} is not a number.", HOLD_EXAMPLE, text=text, value=value
-        ) from None
+        what = "{--hold:text}: {value!r} is not a number."
+        raise UsageError(what, HOLD_EXAMPLE, text=text, value=value) from None
     return HoldText(address.label, address.texts[1] if address.texts else ":", steps if at else ":", number)

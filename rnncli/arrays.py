@@ -87,7 +87,7 @@ class FileArray:
         return FileArray(self._file, change(self._view), self._start, self._name)
 
     def _read(self, view: NDArray[Any]) -> NDArray[Any]:
-        """Read the elements of `view`; if they are far apart, read part by part along the longest axis."""
+        """If the elements of `view` are far apart, read part by part along the longest axis."""
         if not view.size:
             return np.empty(view.shape, view.dtype)
         spans = [(size - 1) * stride for size, stride in zip(view.shape, view.strides, strict=True)]
@@ -110,8 +110,9 @@ class FileArray:
             try:
                 came = os.preadv(self._file.fileno(), [buffer[:MAX_READ]], offset)
             except OSError as error:
+                reason = error.strerror or error
                 raise InputError(
-                    "it cannot be read: {strerror}.", "Check the file.", strerror=error.strerror or error
+                    "it cannot be read: {strerror}.", "Check the file.", strerror=reason
                 ) from None
             if not came:
                 raise _truncation_error()
@@ -142,10 +143,8 @@ class CastArray:
 
 def is_mapped(array: Any) -> bool:
     """Return whether the numbers are in a file rather than in memory."""
-    return (
-        isinstance(array.array if isinstance(array, CastArray) else array, FileArray)
-        or _map(array) is not None
-    )
+    array = array.array if isinstance(array, CastArray) else array
+    return isinstance(array, FileArray) or _map(array) is not None
 
 
 def change_view(array: Any, change: Callable[[NDArray[Any]], NDArray[Any]]) -> Any:

@@ -80,8 +80,7 @@ class Spec:
     @property
     def inner(self) -> "Spec":
         """The layer inside a wrapper, in Bidirectional the forward layer; else the spec itself."""
-        inner: Spec = self.config.get("layer", self)
-        return inner
+        return self.config.get("layer", self)  # type: ignore[no-any-return]
 
     @property
     def title(self) -> str:
@@ -131,12 +130,8 @@ class Agreement(NamedTuple):
         """Yield which axes the framework returned, and which the tensors have here."""
         for axes in dict.fromkeys(self.axes.values()):
             layers = [layer for layer, returned in self.axes.items() if returned == axes]
-            yield Message(
-                "shown as (batch, timesteps, units); {framework} returns {axes} from {layers}",
-                framework=self.framework,
-                axes=axes,
-                layers=", ".join(layers),
-            )
+            template = "shown as (batch, timesteps, units); {framework} returns {axes} from {layers}"
+            yield Message(template, framework=self.framework, axes=axes, layers=", ".join(layers))
 
 
 class SavedLayer(NamedTuple):

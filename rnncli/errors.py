@@ -162,7 +162,7 @@ def _escape_breaks(text: str) -> str:
 
 
 def _parse_option(hole: str, spec: str, fields: Mapping[str, Any], python: bool) -> Flag:
-    """Return the flag of a hole such as `--pad post`, or `--units` with the name of a field in `spec`."""
+    """spec: of `{--units:count}`, the name of a field."""
     name, _, value = hole.partition(" ")
     if spec == "on":
         return Flag(name, True if python else None)
@@ -274,11 +274,8 @@ def did_you_mean(word: str, choices: Iterable[str], prefix: str = "") -> Message
         return Message("Did you mean {near}?", near=prefix + near)
     if len(names) == 1:
         return Message("The only choice is {name}.", name=prefix + names[0])
-    return (
-        Message("Choose one of {names}.", names=format_names([prefix + name for name in names]))
-        if names
-        else EMPTY
-    )
+    listed = format_names([prefix + name for name in names])
+    return Message("Choose one of {names}.", names=listed) if names else EMPTY
 
 
 def nearest(word: str, choices: Iterable[str]) -> str | None:
