@@ -193,9 +193,9 @@ def check_states(
         return None
     stack.require_start()
     infos = stack.states(input_shape)
+    names = [info.name for info in infos]
     with inside(source):
         if isinstance(given, Mapping):
-            names = [info.name for info in infos]
             joined = join_directions(given, names)
             given = order_states(given if joined is None else joined, names)
         if len(given) != len(infos):
@@ -203,8 +203,8 @@ def check_states(
                 raise _no_states()
             what = "it has {given}, but the layer needs {count}: {names}."
             advice = "Give one of each, in this order. More: rnncli help return_state."
-            came, names = count(len(given), "state"), ", ".join(info.name for info in infos)
-            raise InputError(what, advice, given=came, count=len(infos), names=names)
+            came, known = count(len(given), "state"), ", ".join(names)
+            raise InputError(what, advice, given=came, count=len(infos), names=known)
         states = [
             state[None] if (1, *state.shape) == info.shape else state
             for state, info in zip(given, infos, strict=True)
