@@ -36,6 +36,21 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGQUIT, signal.SIG_DFL)
 
 
+SLOW = 1.0
+"""Seconds above which a test without the mark `slow` is named, on a machine that is not busy."""
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Name the tests that should be marked slow; times differ, so that none fails for it."""
+    took: dict[str, float] = {}
+    for report in (each for kind in ("passed", "failed") for each in terminalreporter.getreports(kind)):
+        if "slow" not in report.keywords:
+            took[report.nodeid] = took.get(report.nodeid, 0) + report.duration
+    late = {name: seconds for name, seconds in took.items() if seconds > SLOW}
+    for name, seconds in sorted(late.items(), key=lambda item: -item[1])[:20]:
+        terminalreporter.write_line(f"{seconds:.1f} s, and not marked slow: {name}")
+
+
 @pytest.fixture(autouse=True)
 def _keras_in_this_process(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Load Keras once for all tests; those marked with own_process load it in a new process as users do."""

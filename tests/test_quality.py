@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import pkgutil
 import subprocess
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -142,12 +142,12 @@ def test_a_private_part_of_a_library_is_imported_by_a_single_file() -> None:
     assert owners == {"_string.formatter_parser": ["errors.py"], "typer._click": ["catalog.py"]}
 
 
-MOST_ARROWS = 119
-"""Pairs of rooms of which one imports the other.  Lower it when an arrow goes."""
+def test_arrows_between_rooms_are_reported(record_property: Callable[[str, object], None]) -> None:
+    """A room is a folder of the package, or a file at its root.
 
-
-def test_arrows_between_rooms_are_few() -> None:
-    """A room is a folder of the package, or a file at its root; an import of a type counts, too."""
+    Their number is a figure to look at (`pytest --junit-xml`), and no limit: a limit forbade an import, and a
+    copy was kept instead.
+    """
     arrows = set()
     for file in (ROOT / "rnncli").rglob("*.py"):
         room, *_ = file.relative_to(ROOT / "rnncli").with_suffix("").parts
@@ -156,7 +156,7 @@ def test_arrows_between_rooms_are_few() -> None:
             other = name.partition(".")[0]
             if package == "rnncli" and other != room:
                 arrows.add(f"{room} -> {other}")
-    assert len(arrows) <= MOST_ARROWS, "\n".join(sorted(arrows))
+    record_property("arrows between rooms", len(arrows))
 
 
 def test_root_files_and_functions_stay_small() -> None:

@@ -116,7 +116,7 @@ def test_setup_commands_are_those_that_ci_runs() -> None:
     ci = (ROOT / ".ci" / "run").read_text()
     assert "-m venv --clear .venv" in ci
     assert "--editable '.[test]'" in ci
-    assert ci.endswith("\ntests/check\n")
+    assert ci.endswith("\ntests/check --all\n")
     assert "pip install -e '.[test]' && tests/check" in README.read_text()
 
 
