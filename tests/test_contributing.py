@@ -44,10 +44,11 @@ def test_the_example_of_a_command_runs(hello: ModuleType, rnncli: Run) -> None:
     table = rnncli("hello", "--layer", "lstm", "--return-state")
     assert table.returncode == 0, table.stderr
     assert [line.split()[:1] for line in table.stdout.splitlines() if line.strip()] == [
-        ["tensor"], ["hidden_state"], ["last_hidden_state"], ["last_cell_state"],
+        ["seed"], ["tensor"], ["hidden_state"], ["last_hidden_state"], ["last_cell_state"],
     ]  # fmt: skip
     document = json.loads(rnncli("hello", "--layer", "lstm", "--format", "json").stdout)
     assert document["hello"] == [{"name": "hidden_state", "axes": ["batch", "units"]}]
+    assert isinstance(document["seed"], int)
     assert rnncli("hello", "--help").stdout.count(hello.EXAMPLES) == 1
 
 

@@ -120,6 +120,7 @@ class Layer(ABC):
     is_opaque: it calls a layer inside, into which traces, explanations and NumPy's gradients do not look.
     unsaved: options that Keras omits from the layer's config, so that a copy does not have them.
     forward_units: where the backward half of a concatenated output begins; None if there are no halves.
+    in_keras: whether Keras has the layer; without, no script or config for Keras can have it.
     """
 
     options: ClassVar[Mapping[str, Option]]
@@ -135,6 +136,7 @@ class Layer(ABC):
     mask_ranks: tuple[int, ...] = (2,)
     unsaved: ClassVar[frozenset[str]] = frozenset()
     forward_units: int | None = None
+    in_keras: ClassVar[bool] = True
 
     def __init__(self, spec: Spec) -> None:
         self.spec = spec

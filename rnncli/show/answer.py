@@ -36,6 +36,7 @@ from rnncli.show.page import (
     TableCell,
     View,
     cell,
+    line,
     name_line,
     state_part,
     text_of,
@@ -256,20 +257,30 @@ class Reply(NamedTuple, Generic[Shown]):
 
 
 class ListAnswer(Answer):
-    """An answer that is one list, under the name of its command."""
+    """An answer that is one list, under the name of its command.
+
+    seed: with which the numbers were drawn, so that the command can be repeated; None if none were.
+    """
 
     def __init__(
-        self, command: str, fields: Sequence[Field], rows: Sequence[Any], columns: Sequence[str] = ()
+        self,
+        command: str,
+        fields: Sequence[Field],
+        rows: Sequence[Any],
+        columns: Sequence[str] = (),
+        seed: int | None = None,
     ) -> None:
-        self.command, self.listing = command, Listing(fields, rows, columns)
+        self.command, self.listing, self.seed = command, Listing(fields, rows, columns), seed
 
     def document(self, view: View) -> dict[str, Any]:
-        """Return the list."""
-        return {**head(), self.command: self.listing.objects()}
+        """Return the seed, if there is one, and the list."""
+        drawn = {} if self.seed is None else {"seed": self.seed}
+        return {**head(), **drawn, self.command: self.listing.objects()}
 
     def page(self, view: View) -> Page:
-        """Return the table."""
-        return Page((), (), (self.listing.table(view),))
+        """Return the table, below the seed."""
+        title = () if self.seed is None else line(view.say("seed {seed}", seed=self.seed), "dim")
+        return Page(title, (), (self.listing.table(view),))
 
     def records(self, view: View) -> Records:
         """Return a row for each thing."""

@@ -26,6 +26,7 @@ class TwinCell(SimpleRNNCell):
 
 class Twin(SimpleRNN):
     cell_class = TwinCell
+    in_keras = False
 """
 TWICE = """\
 from rnncli.layers.plain.core import Masking
@@ -134,6 +135,22 @@ def test_what_does_not_know_the_step_refuses_it(
     done = rnncli_with_twin(*args, "-l", "twin")
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.splitlines()[0] == f"rnncli: {reason}"
+
+
+def test_a_layer_says_whether_keras_has_it() -> None:
+    """Else a script for Keras would import a layer that does not exist."""
+    import keras
+
+    for name in layers.LAYERS:
+        assert layers.class_of(name).in_keras == hasattr(keras.layers, name), f"{name}: set in_keras"
+
+
+@pytest.mark.parametrize("target", ["keras", "config"])
+def test_no_script_for_keras_has_a_layer_that_keras_lacks(target: str, rnncli_with_twin: Run) -> None:
+    for layer in ("twin", "Bidirectional(Twin(2))"):
+        done = rnncli_with_twin("export", "--to", target, "-l", layer)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert done.stderr.splitlines()[0] == f"rnncli: --to {target} cannot express this: Keras has no Twin."
 
 
 @pytest.mark.parametrize("target", ["c", "numpy", "onnx", "torch"])

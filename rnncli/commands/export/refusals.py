@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from dataclasses import replace
 
-from rnncli.case import walk
+from rnncli.case import Spec, walk
 from rnncli.cells.tree import FUNCTIONS
 from rnncli.commands.export.export_case import ExportCase, equations_of, functions_of
 from rnncli.compute.engines import reason_for_keras
 from rnncli.errors import Message, Text, join
-from rnncli.layers import beyond_keras, class_of
+from rnncli.layers import LAYERS, beyond_keras, class_of
 from rnncli.layers.case import Case
 
 NOT_RECURRENT = ("Dense", "Dropout", "Masking")
@@ -38,6 +38,14 @@ def find_obstacles(case: Case, *, options_only: bool) -> Iterator[tuple[Text, Te
             yield what, Message("Leave out training, or dropout.")
     if not options_only and (keras := reason_for_keras(case)):
         yield keras, Message("Use {--to config}, which holds the options without numbers.")
+
+
+def lacks_in_keras(stack: Iterable[Spec]) -> Text | None:
+    """Return that Keras has no such layer, or None.  A cell of equations becomes a class of the script."""
+    for spec in walk(stack):
+        if spec.equations is None and spec.class_name in LAYERS and not class_of(spec.class_name).in_keras:
+            return Message("Keras has no {layer}", layer=spec.class_name)
+    return None
 
 
 def of_each(refusal: Callable[[ExportCase], Text | None]) -> Callable[[Sequence[ExportCase]], Text | None]:

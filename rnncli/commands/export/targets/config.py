@@ -29,7 +29,7 @@ def refusal(export: ExportCase) -> Text | None:
                 initializer = initializers.find(value.class_name if isinstance(value, Spec) else value)
                 if not initializer.in_keras:
                     return Message("Keras has no initializer {name}", name=snake_case(initializer.class_name))
-    return None
+    return refusals.lacks_in_keras(export.case.stack)
 
 
 def write(exports: Sequence[ExportCase]) -> str:

@@ -53,7 +53,7 @@ def refusal(export: ExportCase) -> Text | None:
     """Return why Keras cannot express it, or None."""
     if export.dtype not in ("float16", "float32", "float64"):
         return Message("NumPy has no {dtype}", dtype=export.dtype)
-    return None
+    return refusals.lacks_in_keras(export.case.stack)
 
 
 def write(exports: Sequence[ExportCase]) -> str:
