@@ -326,6 +326,7 @@ class Result:
     differences: set by --check: the largest difference of each tensor from the reference.
     ulps: of these differences, as the number of floats between the two numbers, where it can be counted.
     reference: the name of the framework that --check compares with.
+    disagreeing: the names of the tensors beyond the tolerances of --check.
     assumed: what was assumed about the file of the layers; None if nothing was.
     agreement: of a live object with its framework; else None.
     model: the saved model, if the tensors have their names in it, `gru/hidden_state`; else None.
@@ -346,6 +347,7 @@ class Result:
     weights: Mapping[str, Array] = field(default_factory=dict)
     conditions: Mapping[str, int] = field(default_factory=dict)
     reference: Text = "TensorFlow"
+    disagreeing: tuple[str, ...] = ()
     assumed: Assumed | None = None
     agreement: Agreement | None = None
     model: ModelHead | None = None

@@ -30,10 +30,9 @@ from rnncli.api._results import ExportedFile, LivePage, Picture, Report
 from rnncli.api._results import RunResult as Result
 from rnncli.api._values import pass_layers, pass_live, split_model
 from rnncli.api._weights import export, port, weights
-from rnncli.ask import INPUT_OPTIONS, subject_of
+from rnncli.ask import INPUT_OPTIONS
 from rnncli.commands.checks import ResultChecks, require_purpose
 from rnncli.compute.compare import Tolerance
-from rnncli.compute.engines import require_steps
 from rnncli.errors import UsageError
 
 __all__ = [
@@ -87,24 +86,13 @@ def run(
     fail_on_nan: Raises DisagreementError for NaN.  memory: limit for one chunk, in bytes or as "256MB".
     hold: gates to hold at a value, "forget[:, 1]=1@2:"; `r.differences` compares with the run without them.
     """
-    from rnncli import compute
-    from rnncli.commands.run import verify_and_select
+    from rnncli.commands import run
     from rnncli.process import memory as sizes
 
     checks = _checks(atol, rtol, expect, hold, check=check, fail_on_nan=fail_on_nan)
-    limits, names = checks.tolerances if check else None, several(select)
     ask = ask_of(inputs, layer, options, hold=hold, all_layers=all_layers, all_calls=all_calls)
-    subject = subject_of(ask)
-    subject.require_able(memory=memory, all_calls=all_calls, hold=hold or None)
-    if checks.expected is not None:
-        checks = checks._replace(expected=checks.expected.beside(subject, ask, names))
     budget = sizes.parse(memory) if isinstance(memory, str) else memory
-    computed = subject.compute(budget)
-    result = compute.join_results(computed.results, computed.batch)
-    answer, verified = verify_and_select(computed, result, limits, names, budget, stats=stats)
-    remarks = (*computed.remarks, *verified.remarks)
-    passage = subject.passage(computed.cases)
-    answer, remarks = passed(checks.reply(answer, remarks, verified.disagreeing, passage))
+    answer, remarks = passed(run.compute_answer(ask, checks, several(select), budget, stats=stats))
     figures = {str(label): numbers for label, numbers in answer.stats.items()}
     return Result.of(answer.result, stats=figures, remarks=remarks, view=view_of(options))
 
@@ -173,14 +161,11 @@ def trace(
 
     checks = _checks(atol, rtol, expect, hold, check=check, fail_on_nan=fail_on_nan)
     ask = ask_of(inputs, layer, options, hold=hold)
-    require_steps(ask.engine)
     if checks.expected is not None:
         checks.expected.require_names("Give arrays by name, such as another trace's tensors().")
     steps = None if step is None else [str(index) for index in several(step)]
     wanted = trace.Selection(steps, several(unit), several(batch), several(gate))
-    limits = checks.tolerances if check else None
-    answer, beyond, remarks, passage = trace.compute_answer(ask, limits, wanted, stats=stats)
-    answer, remarks = passed(checks.reply(answer, remarks, beyond, passage))
+    answer, remarks = passed(trace.compute_answer(ask, checks, wanted, stats=stats))
     return Report("trace", answer.result.specs, answer.loops, answer, remarks, view_of(options))
 
 
@@ -418,4 +403,4 @@ def _checks(
 ) -> ResultChecks:
     """Return the checks that are asked for.  Raises UsageError if a tolerance compares nothing."""
     require_purpose(atol, rtol, check=check, expect=expect, hold=hold)
-    return ResultChecks(complete_tolerances(atol, rtol), "table", read_expectation(expect), fail_on_nan)
+    return ResultChecks(check, read_expectation(expect), complete_tolerances(atol, rtol), fail_on_nan)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
 from math import prod
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 from rnncli import compute
 from rnncli.ask.request import INPUT_OPTIONS, Ask, Given, Remarks
-from rnncli.ask.subject import Bounds, Chosen, Computed, Outline, Parts, Subject, Verified
+from rnncli.ask.subject import Computed, Outline, Parts, Subject
 from rnncli.case import Array, Document, RawValue, Shape
 from rnncli.compute import engines, keras_differences
 from rnncli.errors import Flag, Message, Text, UsageError, join
@@ -19,11 +18,11 @@ from rnncli.layers.case import Case
 from rnncli.options import flag_name
 
 if TYPE_CHECKING:
-    from rnncli.ask.lines import Lines
+    from rnncli.ask.lines import Answers, NewRemarks
     from rnncli.compute.compare import TolerancePair
     from rnncli.inputs.arrange import ArrangeOptions
     from rnncli.layers.stack import Stack
-    from rnncli.result import Label, Result
+    from rnncli.result import Result
 
 LARGEST_DRAWN = 2**40
 """Numbers of a generated input beyond which only its size is refused, before anything else is asked."""
@@ -55,8 +54,12 @@ class Described(Subject):
             shape, remarks = arranged.inputs.shape, arranged.remarks
         return Outline(stack, shape, (*remarks, *keras_differences.note_sequential(stack)), document, where)
 
-    def choose(self, address: str = "", *, one_call: bool = False) -> Chosen:
-        """Return the Case of all layers; an address chooses none of them."""
+    def parts(
+        self, address: str = "", *, alone: bool = False, one_call: bool = False, whole: bool = False
+    ) -> Parts:
+        """Return the layers as one part."""
+        from rnncli.models import LayerUse
+
         ask = self.ask
         ask.require_options()
         remarks: Remarks = ()
@@ -88,7 +91,7 @@ class Described(Subject):
 
             case = holds.hold_gates(case, ask.hold)
             remarks += holds.note_bounds(case)
-        return Chosen(case, remarks, _verify_in_keras)
+        return Parts((LayerUse("", case),), remarks, _verify_in_keras)
 
     def with_seed(self, seed: int) -> Subject:
         """Return the same layers with this seed, unless flags or a document give one."""
@@ -97,40 +100,26 @@ class Described(Subject):
             return Described(ask._replace(seed=seed))
         return self
 
-    def parts(self, address: str = "", *, one_call: bool = False, whole: bool = False) -> Parts:
-        """Return the layers as one part."""
-        from rnncli.models import LayerUse
-
-        case, remarks, reference, _ = self.choose(one_call=one_call)
-        return Parts((LayerUse("", case),), remarks, reference)
-
     def compute(self, budget: int | None = None) -> Computed:
-        """Return the results of the chunks of the batch, and what compares them with Keras."""
-        case, remarks, reference, _ = self.choose()
-        plan = compute.plan(case, budget)
-        return Computed(
-            results=compute.run_chunks(case, self.ask.engine, plan),
-            batch=len(case.inputs),
-            chunks=len(plan),
-            remarks=remarks,
-            cases={"": case},
-            reference=reference,
-            bounds=partial(_bounds, case),
-        )
+        """Return the results of the chunks of the batch."""
+        parts = self.parts()
+        plan = compute.plan(parts.case, budget)
+        results = compute.run_chunks(parts.case, self.ask.engine, plan)
+        return Computed(parts, results, len(parts.case.inputs), len(plan))
 
-    def lines(self) -> Lines:
+    def lines(self, remarks: NewRemarks) -> Answers:
         """Return what answers lines: layers and weights are made once, each line brings inputs and a mask."""
-        from rnncli.ask.lines import LineCases, Lines, Stream
+        from rnncli.ask.lines import LineCases, Stream
 
         ask = self.ask
         ask.require_options()
         stack = ask.stack()
         given = read_given(ask, stack, Document())
-        notes = note_equal_calls(stack, ask.calls, training=bool(ask.training))
-        notes += keras_differences.note_sequential(stack)
-        notes += note_dropout(ask, ask.training)
-        cases = LineCases(given, notes, in_keras=ask.engine == engines.REFERENCE)
-        return Lines(cases.remarks, Stream(cases, ask.engine).answers)
+        remarks.add(note_equal_calls(stack, ask.calls, training=bool(ask.training)))
+        remarks.add(keras_differences.note_sequential(stack))
+        remarks.add(note_dropout(ask, ask.training))
+        cases = LineCases(given, remarks, in_keras=ask.engine == engines.REFERENCE)
+        return Stream(cases, ask.engine).answers
 
 
 def _generate(ask: Ask, stack: Stack, shape: Shape) -> Document:
@@ -160,22 +149,12 @@ def _zeros(stack: Stack, sizes: tuple[int, ...]) -> Array:
 
 
 def _verify_in_keras(
-    case: Case | None, result: Result, tolerances: TolerancePair, budget: int | None
-) -> Verified:
-    """Compare the result of a Case with Keras."""
+    parts: Parts, result: Result, tolerances: TolerancePair, budget: int | None
+) -> tuple[Result, Remarks]:
     from rnncli.compute import compare
 
-    assert case is not None
-
-    compared, disagreeing = compare.compare_with_keras(case, result, *tolerances, budget)
-    return Verified(compared, disagreeing, keras_differences.note_tensorflow_numbers(case, compared))
-
-
-def _bounds(case: Case) -> dict[Label, Bounds]:
-    """Return the limits of each tensor that the layers of the Case return."""
-    from rnncli.compute import trace
-
-    return trace.tensor_bounds(case.stack, case.inputs.shape, all_layers=case.all_layers)
+    compared = compare.compare_with_keras(parts.case, result, *tolerances, budget)
+    return compared, keras_differences.note_tensorflow_numbers(parts.case, compared)
 
 
 def read_given(ask: Ask, stack: Stack, document: Document, where: Text = "") -> Given:

@@ -46,22 +46,15 @@ class InputLine(NamedTuple):
         return Message("{where}: line {number}", where=self.where, number=self.number)
 
 
-class Lines(NamedTuple):
-    """What answers lines.
-
-    remarks: on the lines so far.
-    answers: yields a result or an error for each line, in order; raises the errors that concern all lines.
-    """
-
-    remarks: NewRemarks
-    answers: Callable[[Iterable[InputLine]], Iterator[Result | RnncliError]]
+Answers = Callable[[Iterable[InputLine]], Iterator[Result | RnncliError]]
+"""Yields a result or an error for each line, in order; raises the errors that concern all lines."""
 
 
 class NewRemarks:
     """Remarks on the lines since the last time they were taken; each is made once, whatever its numbers."""
 
-    def __init__(self, texts: Sequence[Text] = ()) -> None:
-        self._texts = list(texts)
+    def __init__(self) -> None:
+        self._texts: list[Text] = []
         self._kinds: set[str] = set()
 
     def add(self, texts: Sequence[Text], where: Text = "") -> None:
@@ -232,13 +225,12 @@ class Stream:
 class LineCases:
     """The Case of each line: flags are read once, and each line brings its inputs and a mask.
 
-    notes: on all lines.  in_keras: whether Keras computes, which then raises its errors itself.
+    in_keras: whether Keras computes, which then raises its errors itself.
     """
 
-    def __init__(self, given: Given, notes: Sequence[Text], *, in_keras: bool) -> None:
-        self.given = given
+    def __init__(self, given: Given, remarks: NewRemarks, *, in_keras: bool) -> None:
+        self.given, self.remarks = given, remarks
         self.first_case: Case | None = None
-        self.remarks = NewRemarks(notes)
         # Without and with a mask: the notes about Keras depend on nothing else that a line brings.
         self._checked_masks: set[bool] = {False, True} if in_keras else set()
 

@@ -12,8 +12,7 @@ from rnncli import compute
 from rnncli.ask.live_object import LiveObject
 from rnncli.ask.request import INPUT_OPTIONS, RUN_OPTIONS, Ask, Remarks
 from rnncli.ask.returned import EVERYTHING, Kind, Returned, compute_uses, kind_of
-from rnncli.ask.saved import bounds_of
-from rnncli.ask.subject import Chosen, Computed, Outline, Parts, Subject, Verified, WholeGradients
+from rnncli.ask.subject import Computed, Outline, Parts, Subject, WholeGradients
 from rnncli.case import Agreement, Array
 from rnncli.compute import compare
 from rnncli.errors import Flag, InputError, LayerError, Message, Text, UsageError, join
@@ -29,7 +28,7 @@ from rnncli.specs.build import build
 
 if TYPE_CHECKING:
     from rnncli.ask.alone import Batch
-    from rnncli.ask.lines import Lines
+    from rnncli.ask.lines import Answers, NewRemarks
     from rnncli.ask.passage import Passage
     from rnncli.compute.compare import TolerancePair
     from rnncli.models.every_weight import LayerWeights
@@ -97,8 +96,8 @@ class Live(Subject):
 
     def outline(self) -> Outline:
         """Return the only layer that is asked about, with its input."""
-        case, remarks, *_ = self.choose()
-        return Outline(case.stack, case.inputs.shape, remarks)
+        parts = self.parts(alone=True)
+        return Outline(parts.case.stack, parts.case.inputs.shape, parts.remarks)
 
     def summary(self) -> Summary | None:
         """Return every layer of the object; None if one is named."""
@@ -190,21 +189,9 @@ class Live(Subject):
 
         return choose_layers(self.live.every_weight(), [self.ask.at] if self.ask.at else [])
 
-    def choose(self, address: str = "", *, one_call: bool = False) -> Chosen:
-        """Return the Case of one layer, with what the framework gave it."""
-        parts = self.parts(address)
-        if len(parts.uses) > 1:
-            names = [use.layer for use in parts.uses]
-            raise UsageError(
-                "{title}: this command takes one recurrent layer, but the object has several: {names}.",
-                "Name one: at={first!r}",
-                title=self.live.title,
-                names=", ".join(names),
-                first=names[0],
-            )
-        return parts.chosen
-
-    def parts(self, address: str = "", *, one_call: bool = False, whole: bool = False) -> Parts:
+    def parts(
+        self, address: str = "", *, alone: bool = False, one_call: bool = False, whole: bool = False
+    ) -> Parts:
         """Return every call of a recurrent layer that rnncli's engines can compute, or the one named."""
         names = (name for name in self.layer_names() if address.startswith(f"{name}/"))
         name = max(names, key=len, default="")
@@ -221,34 +208,47 @@ class Live(Subject):
         agreement = self._agreement(able)
         if len(able) == 1:
             agreement = agreement._replace(layer=next(iter(able)))
-        shown = {
-            layer: with_returns(use.computed.case, self.ask.returns)._replace(agreement=agreement)
-            for layer, use in uses.items()
-            if use.computed
-        }
+        parts = [use._replace(case=use.case._replace(agreement=agreement)) for use in self._shown(able)]
         notes = self._remarks(uses, shown=False)
-        if self.ask.hold:
+        if hold := self.ask.hold:
             from rnncli.compute import holds
 
-            shown = {layer: holds.hold_gates(case, self.ask.hold) for layer, case in shown.items()}
-            notes = (*notes, *(note for case in shown.values() for note in holds.note_bounds(case)))
+            parts = [use.shown(holds.hold_gates(use.case, hold)) for use in parts]
+            notes = (*notes, *(note for use in parts for note in holds.note_bounds(use.case)))
+        if alone and len(parts) > 1:
+            raise UsageError(
+                "{title}: this command takes one recurrent layer, but the object has several: {names}.",
+                "Name one: at={first!r}",
+                title=self.live.title,
+                names=", ".join(able),
+                first=parts[0].layer,
+            )
         head = self._head(able) if len(able) > 1 else None
         prefix = f"{name}/" if name else ""
-        reference = partial(_verify, able, self.live.framework)
-        parts = tuple(LayerUse(layer, case, before=able[layer].call.before) for layer, case in shown.items())
-        return Parts(parts, notes, reference, prefix, head)
+        return Parts(parts, notes, partial(_verify, able, self.live.framework), head, prefix)
+
+    def _shown(self, uses: Mapping[str, Use]) -> list[LayerUse]:
+        """Return the uses that rnncli computed, with what is asked for."""
+        return [
+            LayerUse(name, done.case, done.result, use.call.before).shown(
+                with_returns(done.case, self.ask.returns)
+            )
+            for name, use in uses.items()
+            if (done := use.computed)
+        ]
 
     def compute(self, budget: int | None = None) -> Computed:
         """Return the tensors of all layers; of a layer without gates, what the framework returned."""
-        uses, returns = self._uses, self.ask.returns
-        results: dict[str, Result] = {}
+        uses = self._uses
+        shown = self._shown(uses)
+        results = {
+            use.layer: use.result if use.result and use.case is use.called else self._computing(use.case)
+            for use in shown
+        }
         others: dict[str, Array] = {}
-        for name, use in uses.items():
-            if use.computed:
-                case = with_returns(use.computed.case, returns)
-                results[name] = use.computed.result if case is use.computed.case else self._computing(case)
-            else:
-                tensors = {**use.call.outputs, **(use.call.given if self.ask.all_layers else {})}
+        for name, lacking in uses.items():
+            if not lacking.computed:
+                tensors = {**lacking.call.outputs, **(lacking.call.given if self.ask.all_layers else {})}
                 others |= {f"{name}/{tensor}": array for tensor, array in tensors.items()}
         noted, names = self._recording.others, self._recording.sequence_names
         if self.ask.all_layers:
@@ -263,21 +263,15 @@ class Live(Subject):
                 else tensor
                 for tensor in outputs
             )
-        return Computed(
-            results=iter((replace(joined, outputs=outputs),)),
-            batch=joined.input_shape[0],
-            chunks=1,
-            remarks=self._remarks(uses, shown=True),
-            cases={f"{name}/": use.computed.case for name, use in uses.items() if use.computed},
-            reference=partial(_verify, uses, self.live.framework),
-            bounds=partial(bounds_of, results),
-        )
+        remarks, reference = self._remarks(uses, shown=True), partial(_verify, uses, self.live.framework)
+        parts = Parts(shown, remarks, reference, joined.model)
+        return Computed(parts, iter((replace(joined, outputs=outputs),)), joined.input_shape[0])
 
     def left_out(self) -> tuple[str, ...]:
         """Return the layers and modules that are not recurrent; nothing if one is named."""
         return () if self.ask.at is not None else self.live.other_layers()
 
-    def passage(self, cases: Mapping[str, Case]) -> Passage:
+    def passage(self, uses: Sequence[LayerUse]) -> Passage:
         """Return the inputs of the object, and its layers: with all_layers all, else the recurrent ones."""
         from rnncli.ask.passage import Passage, pass_calls
 
@@ -346,7 +340,7 @@ class Live(Subject):
             _refuse("engine", self.live.title)
         return self.live.differentiate(self.ask, batch)
 
-    def lines(self) -> Lines:
+    def lines(self, remarks: NewRemarks) -> Answers:
         """Raise UsageError: only the command line has streams."""
         raise UsageError("{--stream} applies to layers and files.", "Leave it out.")
 
@@ -471,11 +465,11 @@ def _compare(
 def _verify(
     uses: Mapping[str, Use],
     framework: str,
-    _case: Case | None,
+    _parts: Parts,
     result: Result,
     tolerances: TolerancePair,
     _budget: int | None,
-) -> Verified:
+) -> tuple[Result, Remarks]:
     """Compare a result with what the framework returned; tensors that it did not return are left out."""
     theirs = {
         f"{layer}/{name}": array for layer, use in uses.items() for name, array in use.call.outputs.items()
@@ -487,4 +481,4 @@ def _verify(
         for tensor in result.outputs
         if tensor.name in theirs
     ]
-    return Verified(*compare.with_differences(replace(result, reference=framework), measured))
+    return compare.with_differences(replace(result, reference=framework), measured), ()

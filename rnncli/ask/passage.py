@@ -59,8 +59,8 @@ class Passage(NamedTuple):
         return Message(text, place=place, before=before[-1], after=layers[after].name)
 
 
-def pass_case(prefix: str, case: Case) -> Iterator[Passed]:
-    """Yield the layers of a Case, computed once more.  prefix: what the names of its tensors begin with."""
+def pass_case(layer: str, case: Case) -> Iterator[Passed]:
+    """Yield the layers of a Case, computed once more.  layer: its name in a model; else ""."""
     from rnncli.compute import run
 
     stack, has_finite_input = case.stack, is_finite(case.inputs)
@@ -70,7 +70,7 @@ def pass_case(prefix: str, case: Case) -> Iterator[Passed]:
         name = (
             Message("layer {index} ({name})", index=index, name=spec.title) if len(stack) > 1 else spec.title
         )
-        yield Passed(prefix.rstrip("/") or name, has_finite_input, all(map(is_finite, tensors)))
+        yield Passed(layer or name, has_finite_input, all(map(is_finite, tensors)))
         has_finite_input = is_finite(tensors[0])
 
 

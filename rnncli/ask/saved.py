@@ -7,18 +7,9 @@ from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, cast
 
 from rnncli.ask.layer_files import refuse_layer_options
-from rnncli.ask.request import INPUT_OPTIONS, RUN_OPTIONS, Ask, Remarks
-from rnncli.ask.subject import (
-    Bounds,
-    Chosen,
-    Computed,
-    Outline,
-    Parts,
-    Subject,
-    Verified,
-    Whole,
-)
-from rnncli.case import ATOL, RTOL, Document, RawValue, Shape, format_shape
+from rnncli.ask.request import INPUT_OPTIONS, RUN_OPTIONS, Remarks
+from rnncli.ask.subject import Computed, Outline, Parts, Subject, Whole
+from rnncli.case import ATOL, RTOL, Document, Shape, format_shape
 from rnncli.errors import (
     Flag,
     InputError,
@@ -30,19 +21,18 @@ from rnncli.errors import (
     inside,
     join,
 )
-from rnncli.inputs.arrange import ArrangeOptions, names_by_axis
+from rnncli.inputs.arrange import names_by_axis
 from rnncli.inputs.source import find_source, split_layers
-from rnncli.models import CasePair, Passed, SavedModel, call
+from rnncli.models import LayerUse, ModelRequest, Passed, SavedModel, call
 from rnncli.options import ARRAYS, GRAPH, first_given
-from rnncli.result import Label, NamedTensor, Result
+from rnncli.result import NamedTensor, Result
 
 if TYPE_CHECKING:
     from rnncli.ask.alone import Batch
-    from rnncli.ask.lines import InputLine, Lines
+    from rnncli.ask.lines import Answers, InputLine, NewRemarks
     from rnncli.ask.passage import Passage
     from rnncli.ask.returned import Alone, Returned
     from rnncli.compute.compare import TolerancePair
-    from rnncli.layers.case import Case
     from rnncli.models.every_weight import LayerWeights
     from rnncli.models.graph import Graph
     from rnncli.models.summary import Summary
@@ -96,8 +86,8 @@ class Saved(Subject):
     def outline(self) -> Outline:
         """Return the only layer that is asked about, with its input; without an input, the sizes that fit."""
         if not self.ask.is_bare and self.ask.input_shape is None:
-            case, remarks, *_ = self.choose()
-            return Outline(case.stack, case.inputs.shape, remarks)
+            parts = self.parts(alone=True)
+            return Outline(parts.case.stack, parts.case.inputs.shape, parts.remarks)
         from rnncli.layers.stack import Stack
 
         (row,) = self._summary.layers
@@ -143,7 +133,7 @@ class Saved(Subject):
                 if all(size == given or not isinstance(size, int) for size, given in pairs):
                     time_first = model.axis_order is not None and not model.axis_order.batch_first
                     return {inputs[0].name: (*shape[1::-1], *shape[2:]) if time_first else shape}
-        return {name: array.shape for name, array in self._call(model=model).inputs.items()}
+        return {name: array.shape for name, array in self._read(model=model)[1].inputs.items()}
 
     def weights(self) -> LayerWeights:
         """Return the weights of every layer, or of the layers after the #, in Keras's layout."""
@@ -152,36 +142,23 @@ class Saved(Subject):
         source = find_source(split_layers(str(self.ask.model))[0])
         return choose_layers(weights_of(self.model.contents, source), self.model.names)
 
-    def choose(self, address: str = "", *, one_call: bool = False) -> Chosen:
-        """Return the Case of one layer, with the inputs, mask and states that it gets in the model."""
-        return self._choose(address, alone=True).chosen
-
-    def parts(self, address: str = "", *, one_call: bool = False, whole: bool = False) -> Parts:
-        """Return every recurrent layer, or those named after the #."""
+    def parts(
+        self, address: str = "", *, alone: bool = False, one_call: bool = False, whole: bool = False
+    ) -> Parts:
+        """Return every recurrent layer, or those named after the #, each with what it gets in the model."""
         if whole:
             _require_whole(self.model)
-        return self._choose(address)
-
-    def _choose(self, address: str, *, alone: bool = False) -> Parts:
-        """Return the chosen layers.  alone: whether the command takes one."""
-        model_call, hold = self._own_call, self.ask.hold
-        run, notes, prefix = model_call.choose_parts(address, alone=alone, hold=bool(hold))
-        shown = {use.layer: call.with_returns(use.case, model_call.returns) for use in run.parts}
-        pairs = {
-            use.layer: CasePair(use.case, call.with_returns(shown[use.layer], {"return_state": True}))
-            for use in run.parts
-        }
-        several = len(shown) > 1
-        in_model = "" if several else f"{run.parts[0].layer}/"
-        reference = partial(_verify_in_framework, model_call, pairs, in_model)
+        model, request = self._given
+        hold, returns = self.ask.hold, request.returns
+        run, prefix = call.choose_parts(model, request, address, alone=alone, hold=bool(hold))
+        uses, notes = [use.shown(call.with_returns(use.case, returns)) for use in run.parts], run.notes
         if hold:
             from rnncli.compute import holds
 
-            shown = {layer: holds.hold_gates(case, hold) for layer, case in shown.items()}
-            notes = (*notes, *(note for case in shown.values() for note in holds.note_bounds(case)))
-        uses = tuple(use._replace(case=shown[use.layer]) for use in run.parts)
-        specs = {layer: case.stack[-1] for layer, case in shown.items()}
-        return Parts(uses, notes, reference, prefix, model_call.head(specs, run.masks) if several else None)
+            uses = [use.shown(holds.hold_gates(use.case, hold)) for use in uses]
+            notes = (*notes, *(note for use in uses for note in holds.note_bounds(use.case)))
+        head = call.head_of(model, request, uses, run.masks) if len(uses) > 1 else None
+        return Parts(uses, notes, partial(_verify_in_framework, model, request), head, prefix)
 
     def left_out(self) -> tuple[str, ...]:
         """Return the layers that are not recurrent; nothing if layers are named after the #."""
@@ -191,47 +168,50 @@ class Saved(Subject):
         """Return the model as one Case; None unless each layer returns the same in it as in the model."""
         from rnncli.compute import compare, run
 
-        model_call = self._own_call
-        chain = None if self.model.names else self.model.chain(model_call.inputs, model_call.returns)
-        if chain is None or model_call.consecutive:
+        model, request = self._given
+        chain = None if self.model.names else self.model.chain(request)
+        if chain is None or request.consecutive:
             return None
         names, case = chain
-        expected = call.compute_tensors(model_call, self.ask.engine, everything=True)
+        expected, found = call.compute_tensors(model, request, self.ask.engine, everything=True)
         returned = {
             f"{names[tensor.label.layer]}/{tensor.label.without_layer}": tensor
             for tensor in run(case._replace(all_layers=True)).outputs
             if isinstance(tensor.label.layer, int)
         }
-        for tensor in expected.result.outputs:
+        for tensor in expected.outputs:
             ours = returned.get(tensor.name)
             if ours is None or not compare.measure(ours, tensor.values, ("", ""), ATOL, RTOL).agrees:
                 return None
-        return Whole(names, case, expected.notes)
+        return Whole(names, case, found.notes)
 
     def compute(self, budget: int | None = None) -> Computed:
         """Return one result, with the tensors of all layers under their names in the model."""
-        computed = _compute(self._own_call, self.ask.engine, everything=self.ask.all_layers)
-        if self.ask.all_layers or self.model.names or not (hidden := self.model.last_layers()):
-            return computed
-        text = "{file}: the model returns the output of {names}; {--all-layers:on} shows every layer"
-        note = Message(text, file=self.model.file, names=format_names(hidden))
-        return computed._replace(remarks=(*computed.remarks, note))
+        model, request = self._given
+        result, run = call.compute_tensors(model, request, self.ask.engine, everything=self.ask.all_layers)
+        remarks = run.notes
+        if not (self.ask.all_layers or self.model.names) and (hidden := self.model.last_layers()):
+            text = "{file}: the model returns the output of {names}; {--all-layers:on} shows every layer"
+            remarks = (*remarks, Message(text, file=self.model.file, names=format_names(hidden)))
+        parts = Parts(run.parts, remarks, partial(_verify_in_framework, model, request), result.model)
+        return Computed(parts, iter((result,)), result.input_shape[0])
 
-    def passage(self, cases: Mapping[str, Case]) -> Passage:
+    def passage(self, uses: Sequence[LayerUse]) -> Passage:
         """Return the inputs of the model, and all its layers."""
         from rnncli.ask.passage import Passage, pass_graph
         from rnncli.models.graph import Graph
 
-        model_call, graph = self._own_call, self.model.contents
+        model, request = self._given
+        graph = self.model.contents
         if not isinstance(graph, Graph):
-            return super().passage(cases)
-        whole = model_call._replace(model=self.model.with_names(()))
+            return super().passage(uses)
 
         def layers() -> Sequence[Passed]:
-            result = call.compute_tensors(whole, self.ask.engine, everything=True).result
-            return list(pass_graph(graph, model_call.inputs, result.outputs))
+            whole = model.with_names(())
+            result, _ = call.compute_tensors(whole, request, self.ask.engine, everything=True)
+            return list(pass_graph(graph, request.inputs, result.outputs))
 
-        return Passage(model_call.inputs, layers)
+        return Passage(request.inputs, layers)
 
     @property
     def follows(self) -> bool:
@@ -244,23 +224,21 @@ class Saved(Subject):
 
         if like is not None and self.follows:
             return self._follow(like, mapping)
-        model_call = self._call(like)._replace(returns=returned.EVERYTHING)
-        model = model_call.model
+        model, request = self._read(like)
+        request = request._replace(returns=returned.EVERYTHING)
         outputs = () if model.names else model.output_names()
-        tensors = call.compute_tensors(model_call, self.ask.engine, everything=bool(outputs))
+        result, run = call.compute_tensors(model, request, self.ask.engine, everything=bool(outputs))
+        cases = {use.layer: use.in_model for use in run.parts}
         layers: dict[str, tuple[NamedTensor, ...]] = {}
-        for tensor in tensors.result.outputs:
+        for tensor in result.outputs:
             name = str(tensor.label.layer)
-            if name in tensors.cases or tensor.name in outputs or model.names:
+            if name in cases or tensor.name in outputs or model.names:
                 layers[name] = (*layers.get(name, ()), tensor)
-        cases = {name: pair.model for name, pair in tensors.cases.items()}
-        inputs, remarks = model_call.inputs, tensors.notes
         read = self._inputs_of(next(iter(cases))) if model.makes_masks and cases else ()
         missing = {name.rpartition("/")[0]: None for name in outputs}.keys() - layers.keys()
         return returned.Returned(
-            model.file, layers, cases, tensors.result, inputs, remarks,
-            read, sorted(missing), model_call.real,
-        )  # fmt: skip
+            model.file, layers, cases, result, request.inputs, run.notes, read, sorted(missing), request.real
+        )
 
     def _follow(self, like: Returned, mapping: Mapping[str, str]) -> Returned:
         """Return what the layers of a file without a graph return for the inputs of their pairs."""
@@ -318,15 +296,35 @@ class Saved(Subject):
             whole, min(whole.batch, MOST), call, lambda: (*found.remarks, *note_cut(whole, self._inputs_of))
         )
 
-    def lines(self) -> Lines:
+    def lines(self, remarks: NewRemarks) -> Answers:
         """Return what answers lines, each an input of the model, which is opened once."""
-        from rnncli.ask.lines import Lines
+        # What only streams need is imported here: a run of a model starts sooner without it.
+        from rnncli.ask.lines import name_line, require_whole_value
+        from rnncli.inputs.formats import ndjson
 
-        model, options = self.model, self.ask.arranging()
+        ask, model, options = self.ask, self.model, self.ask.arranging()
         call.require_paddable(model, options)
         _require_stateless(model)
-        model_lines = _ModelLines(self.ask, model, options)
-        return Lines(model_lines.remarks, model_lines.answers)
+        states = ask.read_value("initial_state")
+
+        def answer(line: InputLine) -> Result:
+            require_whole_value(line)
+            with inside(line.where):
+                raw, read = ndjson.model_record(line.text, line.number, model.text_inputs())
+            request = call.arrange_inputs(model, raw, options, "", states)
+            request = request._replace(returns=ask.returns, remarks=(*read, *request.remarks))
+            result, run = call.compute_tensors(model, request, ask.engine, everything=ask.all_layers)
+            remarks.add(run.notes)
+            return result
+
+        def answers(lines: Iterable[InputLine]) -> Iterator[Result | RnncliError]:
+            for line in lines:
+                try:
+                    yield answer(line)
+                except InputError as error:
+                    yield name_line(line, error)
+
+        return answers
 
     @property
     def _generates(self) -> bool:
@@ -344,12 +342,14 @@ class Saved(Subject):
         return Document(cast("Any", arrays), remarks=(note,)), ""
 
     @cached_property
-    def _own_call(self) -> call.ModelCall:
-        """The model with its own inputs, which are read once."""
-        return self._call()
+    def _given(self) -> tuple[SavedModel, ModelRequest]:
+        """The model, which takes one window at a time where its state goes on, and what it is given."""
+        return self._read()
 
-    def _call(self, like: Returned | None = None, model: SavedModel | None = None) -> call.ModelCall:
-        """Open the saved model, and read or generate its inputs; or take another subject's, and its mask.
+    def _read(
+        self, like: Returned | None = None, model: SavedModel | None = None
+    ) -> tuple[SavedModel, ModelRequest]:
+        """Read or generate the inputs of the model; or take those of another subject, and its mask.
 
         model: opened already.
         """
@@ -363,101 +363,33 @@ class Saved(Subject):
         document, name = self._generate(model) if generates else ask.read_raw(model.text_inputs())
         states = ask.read_value("initial_state")
         windowed = None if ask.window is None else model.for_windows()
-        model_call = call.arrange_inputs(windowed or model, document.inputs, options, name, states)
+        request = call.arrange_inputs(windowed or model, document.inputs, options, name, states)
         goes_on = None if windowed is None else ask.windows_follow
         windows = ask.note_windows(is_stateful=bool(model.stateful_layers()), goes_on=goes_on)
-        remarks = (*document.remarks, *model_call.remarks, *windows)
-        _, names = names_by_axis(document, options.axes)
-        model_call = model_call._replace(windowed=windowed is not None, consecutive=bool(goes_on))
-        return model_call._replace(returns=ask.returns, remarks=remarks, sequence_names=names)
-
-
-def _compute(model_call: call.ModelCall, engine: str, *, everything: bool) -> Computed:
-    """Return what a model returns for one input.  everything: include all layers that are not recurrent."""
-    tensors = call.compute_tensors(model_call, engine, everything=everything)
-    return Computed(
-        results=iter((tensors.result,)),
-        batch=tensors.result.input_shape[0],
-        chunks=1,
-        remarks=tensors.notes,
-        cases={f"{layer}/": pair.display for layer, pair in tensors.cases.items()},
-        reference=partial(_verify_in_framework, model_call, tensors.cases, ""),
-        bounds=partial(bounds_of, tensors.by_layer),
-    )
-
-
-class _ModelLines:
-    """Answers lines with a saved model, which keeps no state from one line to the next.
-
-    What only streams need is imported here when they do: a run of a model starts sooner without it.
-
-    states: the initial states that are given.
-    """
-
-    def __init__(self, ask: Ask, model: SavedModel, options: ArrangeOptions) -> None:
-        from rnncli.ask.lines import NewRemarks
-
-        self.ask, self.model, self.options = ask, model, options
-        self.states: RawValue = ask.read_value("initial_state")
-        self.remarks = NewRemarks()
-
-    def answers(self, lines: Iterable[InputLine]) -> Iterator[Result | RnncliError]:
-        """Yield a result or an error for each line, in order."""
-        from rnncli.ask.lines import name_line
-
-        for line in lines:
-            try:
-                yield self._answer(line)
-            except InputError as error:
-                yield name_line(line, error)
-
-    def _answer(self, line: InputLine) -> Result:
-        from rnncli.ask.lines import require_whole_value
-        from rnncli.inputs.formats import ndjson
-
-        require_whole_value(line)
-        with inside(line.where):
-            raw, read = ndjson.model_record(line.text, line.number, self.model.text_inputs())
-        model_call = call.arrange_inputs(self.model, raw, self.options, "", self.states)
-        model_call = model_call._replace(returns=self.ask.returns, remarks=(*read, *model_call.remarks))
-        computed = _compute(model_call, self.ask.engine, everything=self.ask.all_layers)
-        self.remarks.add(computed.remarks)
-        return next(computed.results)
+        request = request._replace(
+            returns=ask.returns,
+            remarks=(*document.remarks, *request.remarks, *windows),
+            sequence_names=names_by_axis(document, options.axes)[1],
+            windowed=windowed is not None,
+            consecutive=bool(goes_on),
+        )
+        return windowed or model, request
 
 
 def _verify_in_framework(
-    model_call: call.ModelCall,
-    cases: Mapping[str, CasePair],
-    prefix: str,
-    _case: Case | None,
+    model: SavedModel,
+    request: ModelRequest,
+    parts: Parts,
     result: Result,
     tolerances: TolerancePair,
     _budget: int | None,
-) -> Verified:
-    """Compare a result with the framework of the model, in one piece.
-
-    cases, prefix: see `ModelCall.compare_with_framework`.  The other two are what a Reference takes.
-    """
-    compared, disagreeing = model_call.compare_with_framework(cases, result, *tolerances, prefix=prefix)
-    remarks: Remarks = ()
-    if result.assumed is not None:
-        text = "{--check} compares the numbers under what was assumed ({words}), not whether that is right"
-        remarks = (Message(text, words=result.assumed.words),)
-    return Verified(compared, disagreeing, remarks)
-
-
-def bounds_of(results: Mapping[str, Result]) -> dict[Label, Bounds]:
-    """Return the limits of the tensors of the recurrent layers, by their labels in the model."""
-    from rnncli.compute import trace
-    from rnncli.layers.stack import Stack
-
-    return {
-        label._replace(layer=layer): limits
-        for layer, result in results.items()
-        for label, limits in trace.tensor_bounds(
-            Stack(result.specs), result.input_shape, all_layers=result.all_layers
-        ).items()
-    }
+) -> tuple[Result, Remarks]:
+    """Compare a result with the framework of the model, in one piece."""
+    compared = call.compare_with_framework(model, request, parts.uses, result, *tolerances)
+    if result.assumed is None:
+        return compared, ()
+    text = "{--check} compares the numbers under what was assumed ({words}), not whether that is right"
+    return compared, (Message(text, words=result.assumed.words),)
 
 
 def _require_whole(model: SavedModel) -> None:

@@ -16,7 +16,7 @@ from rnncli.errors import Message, RnncliError, Text, UsageError
 
 if TYPE_CHECKING:
     from rnncli.ask.alone import Batch
-    from rnncli.ask.lines import Lines
+    from rnncli.ask.lines import Answers, NewRemarks
     from rnncli.ask.passage import Passage
     from rnncli.ask.returned import Alone, Returned
     from rnncli.compute.compare import TolerancePair
@@ -32,17 +32,6 @@ Bounds = tuple[float, float] | None
 """The least and the greatest value that a tensor can have; None if it has no limits."""
 
 
-class Verified(NamedTuple):
-    """A result with its differences from another computation.
-
-    disagreeing: the names of the tensors beyond the tolerances.
-    """
-
-    result: "Result"
-    disagreeing: Sequence[str] = ()
-    remarks: Remarks = ()
-
-
 class WholeGradients(NamedTuple):
     """Gradients through a whole model, and what the head of their answer says of it.
 
@@ -55,52 +44,59 @@ class WholeGradients(NamedTuple):
     remarks: Remarks
 
 
-Reference = Callable[["Case | None", "Result", "TolerancePair", "int | None"], Verified]
-"""Compares the result of a Case with the framework's.  The last argument: bytes for one chunk; see `plan`."""
-
-
-class Chosen(NamedTuple):
-    """The one Case that a command is about, and remarks.
-
-    prefix: what the names of its tensors begin with in a model, `gru/`, if an address chose the layer.
-    """
-
-    case: "Case"
-    remarks: Remarks
-    reference: Reference
-    prefix: str = ""
-
-    def verify(self, result: "Result", tolerances: "TolerancePair | None") -> Verified:
-        """Compare a result of the Case with the run without --hold, and for --check with the framework.
-
-        tolerances: of --check; None without it.
-        """
-        return verify(self.case, result, tolerances, self.reference)
+Reference = Callable[["Parts", "Result", "TolerancePair", "int | None"], tuple["Result", Remarks]]
+"""Compares what these layers return with the framework's.  The last argument: bytes for one chunk."""
 
 
 class Parts(NamedTuple):
-    """The recurrent layers that a command is about, in order, and remarks.
+    """The recurrent layers that a command is about, in order.
 
-    prefix: as in Chosen.
     head: what an answer about several layers says of their model; None for one layer, whose tensors have
         their names in the layer.
+    prefix: what the names of tensors begin with in a model, `gru/`, if an address chose the layer.
     """
 
     uses: "Sequence[LayerUse]"
     remarks: Remarks
     reference: Reference
-    prefix: str = ""
     head: "ModelHead | None" = None
+    prefix: str = ""
 
     @property
-    def chosen(self) -> Chosen:
-        """The only layer."""
-        return Chosen(self.uses[0].case, self.remarks, self.reference, self.prefix)
+    def case(self) -> "Case":
+        """The Case of the only layer, or of the first."""
+        return self.uses[0].case
 
-    def verify(self, result: "Result", tolerances: "TolerancePair | None") -> Verified:
-        """Compare the result of the layer, or the joined result of all layers, as `Chosen.verify` does."""
-        case = self.uses[0].case if self.head is None else None
-        return verify(case, result, tolerances, self.reference)
+    def bounds(self) -> "Mapping[Label, Bounds]":
+        """Return the limits of the tensors of the layers, by their labels in the model."""
+        from rnncli.compute import trace
+
+        return {
+            label._replace(layer=use.layer) if use.layer else label: limits
+            for use in self.uses
+            for label, limits in trace.tensor_bounds(
+                use.case.stack, use.case.inputs.shape, all_layers=use.case.all_layers
+            ).items()
+        }
+
+    def verify(
+        self, result: "Result", tolerances: "TolerancePair | None", budget: int | None = None
+    ) -> "tuple[Result, Remarks]":
+        """Compare a result with the run without --hold; and for --check with the framework.
+
+        result: of the only layer, or the joined one of all.  tolerances: of --check; None without it.
+        budget: bytes for one chunk.
+        """
+        if self.head is None and self.case.hold:
+            from rnncli.compute import holds
+
+            result = holds.compare_without(self.case, result, budget)
+        if tolerances is None:
+            return result, ()
+        from rnncli.compute.compare import require_known
+
+        require_known(tolerances, [tensor.name for tensor in result.outputs])
+        return self.reference(self, result, tolerances, budget)
 
     def keep_able(self, refusal: "Callable[[Case], Text | None]") -> "Parts":
         """Return the layers that a command can show, and a remark on each of the others.
@@ -115,6 +111,19 @@ class Parts(NamedTuple):
         uses = [use for use in self.uses if use.layer not in refusals]
         head = self.head._replace(layers={use.layer: self.head.layers[use.layer] for use in uses})
         return self._replace(uses=uses, remarks=(*self.remarks, *remarks), head=head)
+
+
+class Computed(NamedTuple):
+    """What the subject returns, which is computed as `results` are taken.
+
+    results: one for each chunk of the batch; `join_results` joins them.
+    batch: number of sequences.  chunks: number of results.
+    """
+
+    parts: Parts
+    results: "Iterator[Result]"
+    batch: int
+    chunks: int = 1
 
 
 class Whole(NamedTuple):
@@ -136,30 +145,6 @@ class Outline(NamedTuple):
     remarks: Remarks
     document: Document = Document()
     where: Text = ""
-
-
-class Computed(NamedTuple):
-    """What the subject returns, which is computed as `results` are taken.
-
-    results: one for each chunk of the batch; `join_results` joins them.
-    batch: number of sequences.  chunks: number of results.
-    cases: the Cases by what the names of their tensors begin with: `gru/`, or "" for described layers.
-    bounds: returns the limits of each tensor.
-    """
-
-    results: "Iterator[Result]"
-    batch: int
-    chunks: int
-    remarks: Remarks
-    cases: "Mapping[str, Case]"
-    reference: Reference
-    bounds: "Callable[[], Mapping[Label, Bounds]]"
-
-    def verify(
-        self, result: "Result", tolerances: "TolerancePair | None", budget: int | None = None
-    ) -> Verified:
-        """Compare the joined result as `Chosen.verify` does.  budget: bytes for one chunk."""
-        return verify(self.cases.get(""), result, tolerances, self.reference, budget)
 
 
 class Subject(ABC):
@@ -202,19 +187,14 @@ class Subject(ABC):
         return {}
 
     @abstractmethod
-    def choose(self, address: str = "", *, one_call: bool = False) -> Chosen:
-        """Return the one Case that is asked about.
+    def parts(
+        self, address: str = "", *, alone: bool = False, one_call: bool = False, whole: bool = False
+    ) -> Parts:
+        """Return the Case of every recurrent layer that is asked about.  Layers that are described are one.
 
-        address: of a number, `gru/last_hidden_state[0,3]`, which may name the layer.
+        address: of a number, `gru/last_hidden_state[0,3]`, which may choose the layer.
+        alone: raise UsageError for several layers: the command takes one.
         one_call: no remarks on --calls: the command refuses several calls, or makes them itself.
-        """
-
-    @abstractmethod
-    def parts(self, address: str = "", *, one_call: bool = False, whole: bool = False) -> Parts:
-        """Return the Case of every recurrent layer that is asked about.
-
-        Layers that are described are one part.  address, one_call: as in `choose`; the
-        address may choose one layer.
         whole: raise LayerError if a layer that has or may have recurrent weights would be left out unasked.
         """
 
@@ -230,13 +210,12 @@ class Subject(ABC):
     def compute(self, budget: int | None = None) -> Computed:
         """Return what the subject returns.  budget: bytes for one chunk; None for the default."""
 
-    def passage(self, cases: "Mapping[str, Case]") -> "Passage":
-        """Return the inputs and the layers that numbers went through.  cases: by what names begin with."""
+    def passage(self, uses: "Sequence[LayerUse]") -> "Passage":
+        """Return the inputs and the layers that numbers went through.  uses: of what was computed."""
         from rnncli.ask.passage import Passage, pass_case
 
-        case = next(iter(cases.values()), None)  # None where nothing was computed
-        inputs = {} if case is None else {"": case.inputs}
-        return Passage(inputs, lambda: [layer for pair in cases.items() for layer in pass_case(*pair)])
+        inputs = {"": uses[0].case.inputs} if uses else {}
+        return Passage(inputs, lambda: [layer for use in uses for layer in pass_case(use.layer, use.case)])
 
     @property
     def follows(self) -> bool:
@@ -256,9 +235,9 @@ class Subject(ABC):
         if like is not None:
             (inputs,) = like.inputs.values()
             return type(self)(self.ask._replace(input=inputs, mask=like.mask)).returned()
-        uses, remarks, *_ = self.parts(one_call=True)
-        name = " -> ".join(expressions_of(uses[0].case.stack))
-        return compute_uses(name, uses, partial(run, engine=self.ask.engine), None, remarks)
+        parts = self.parts(one_call=True)
+        name = " -> ".join(expressions_of(parts.case.stack))
+        return compute_uses(name, parts.uses, partial(run, engine=self.ask.engine), None, parts.remarks)
 
     def everything(self) -> "tuple[NamedTensor, ...]":
         """Return every tensor that the layers can return, of a model of every layer; () if that fails."""
@@ -312,25 +291,5 @@ class Subject(ABC):
         return None
 
     @abstractmethod
-    def lines(self) -> "Lines":
-        """Return what answers the lines of a stream."""
-
-
-def verify(
-    case: "Case | None",
-    result: "Result",
-    tolerances: "TolerancePair | None",
-    reference: Reference,
-    budget: int | None = None,
-) -> Verified:
-    """Compare with the run without --hold; and with the reference, if there are tolerances."""
-    if case is not None and case.hold:
-        from rnncli.compute import holds
-
-        result = holds.compare_without(case, result, budget)
-    if tolerances is None:
-        return Verified(result)
-    from rnncli.compute.compare import require_known
-
-    require_known(tolerances, [tensor.name for tensor in result.outputs])
-    return reference(case, result, tolerances, budget)
+    def lines(self, remarks: "NewRemarks") -> "Answers":
+        """Return what answers the lines of a stream, and adds its remarks on them."""

@@ -184,32 +184,27 @@ class Expectation(NamedTuple):
         return tuple(remarks)
 
 
-def read_expectation(word: str | None, ask: Ask, *, require_names: bool = False) -> Expectation | None:
+def read_expectation(word: str | None, ask: Ask, command: str = "run") -> Expectation | None:
     """Read the file of --expect; None without the flag.
 
-    require_names: refuse a tensor without a name, as in .npy; a trace has many tensors and no --select.
-    Raises UsageError if standard input is the input already.
+    Raises UsageError if standard input is the input already; of `trace`, also for a tensor without a name, as
+    in .npy: a trace has many tensors and no --select.
     """
     if word is None:
         return None
     from rnncli.commands.expected import read_expected
 
-    if word == "-" and _is_stdin(ask):
+    bare = ask.input is None and ask.input_shape is None
+    if word == "-" and (ask.input == "-" or (bare and stdin_holds_data())):
         raise UsageError(
             "standard input is already the input; {--expect} cannot read it too.",
             "Put one of them into a file.",
         )
     source = find_source(word)
-    expected = Expectation(source.name, read_expected(source), "trace" if require_names else "run")
-    if require_names:
+    expected = Expectation(source.name, read_expected(source), command)
+    if command == "trace":
         expected.require_names()
     return expected
-
-
-def _is_stdin(ask: Ask) -> bool:
-    """Return whether the input is read from standard input, named or not."""
-    bare = ask.input is None and ask.input_shape is None
-    return ask.input == "-" or (bare and stdin_holds_data())
 
 
 def find_difference(found: Sequence[TensorDifference]) -> DisagreementError | None:
@@ -283,42 +278,71 @@ def _limits(difference: TensorDifference) -> Text:
 
 
 class ResultChecks(NamedTuple):
-    """The checks that the flags ask for.
+    """The checks of a result that are asked for.
 
+    check: whether to compare with the framework.  expected: the tensors of --expect.
     tolerances: absolute and relative.
-    format: the format of the output.  expected: the tensors of --expect.
+    format: the format of the output.
     hidden_in: formats that do not show the differences of this answer, besides those of numbers alone.
     """
 
-    tolerances: TolerancePair
-    format: str
+    check: bool
     expected: Expectation | None
+    tolerances: TolerancePair
     fail_on_nan: bool
+    format: str = "table"
     hidden_in: tuple[str, ...] = ()
 
-    def reply(
-        self, answer: Checked, remarks: Remarks, disagreeing: Sequence[str], passage: Passage
-    ) -> Reply[Checked]:
+    @property
+    def any(self) -> bool:
+        """Whether anything is checked."""
+        return self.check or self.expected is not None or self.fail_on_nan
+
+    @property
+    def limits(self) -> TolerancePair | None:
+        """The tolerances of --check; None without it."""
+        return self.tolerances if self.check else None
+
+    def reply(self, answer: Checked, remarks: Remarks, passage: Callable[[], Passage]) -> Reply[Checked]:
         """Return the answer, with the error of the first check that it does not pass.
 
-        disagreeing: the tensors beyond the tolerances of --check.  passage: what made the answer.
+        passage: returns what made the answer.
         """
         from rnncli.show.answer import Reply
 
-        hidden = note_hidden_differences(answer.result, self.format, self.hidden_in)
-        stored: tuple[TensorDifference, ...] = ()
         left: Remarks = ()
+        result, failure = answer.result, find_disagreement(answer.result, self.tolerances)
         if self.expected is not None:
-            engine = answer.result.engine
             stored, left = self.expected.compare(
-                answer.named_tensors(), engine, self.tolerances, answer.result.assumed
+                answer.named_tensors(), result.engine, self.tolerances, result.assumed
             )
-        failure = find_disagreement(disagreeing, answer.result, self.tolerances) or find_difference(stored)
-        if failure is None and self.fail_on_nan and (place := answer.first_nan()) is not None:
-            advice = "Look for a NaN or a very large number in the input and the weights."
-            failure = DisagreementError(passage.explain(place), advice)
-        nan = passage.note_inputs() if self.fail_on_nan else ()
-        return Reply(answer, (*remarks, *nan, *hidden, *left), failure)
+            failure = failure or find_difference(stored)
+        if self.fail_on_nan:
+            went = passage()
+            remarks = (*remarks, *went.note_inputs())
+            if failure is None and (place := answer.first_nan()) is not None:
+                advice = "Look for a NaN or a very large number in the input and the weights."
+                failure = DisagreementError(went.explain(place), advice)
+        hidden = note_hidden_differences(result, self.format, self.hidden_in)
+        return Reply(answer, (*remarks, *hidden, *left), failure)
+
+
+def read_checks(
+    ask: Ask,
+    format_name: str,
+    *,
+    check: bool,
+    expect: str | None,
+    atol: Sequence[str] | None,
+    rtol: Sequence[str] | None,
+    fail_on_nan: bool,
+    command: str = "run",
+) -> ResultChecks:
+    """Return the checks that the flags of a command ask for.  Raises UsageError for a wrong one."""
+    require_purpose(atol, rtol, check=check, expect=expect, hold=ask.hold)
+    tolerances = parse_tolerances(atol, rtol)
+    expected = read_expectation(expect, ask, command)
+    return ResultChecks(check, expected, tolerances, fail_on_nan, format_name)
 
 
 def require_purpose(atol: object, rtol: object, *, check: bool, expect: object, hold: object) -> None:
@@ -391,11 +415,9 @@ def note_hidden_differences(result: Result, format_name: str, elsewhere: Sequenc
     )
 
 
-def find_disagreement(
-    disagreeing: Sequence[str], result: Result, tolerances: TolerancePair
-) -> DisagreementError | None:
-    """Return the error for the tensors of `result` that are among the disagreeing ones; None for none."""
-    shown = [tensor.name for tensor in result.outputs if tensor.name in disagreeing]
+def find_disagreement(result: Result, tolerances: TolerancePair) -> DisagreementError | None:
+    """Return the error for the tensors of `result` that disagree with the framework; None for none."""
+    shown = [tensor.name for tensor in result.outputs if tensor.name in result.disagreeing]
     if not shown:
         return None
     atol, rtol = map(format_tolerance, tolerances)

@@ -167,9 +167,7 @@ def _unravel(position: int, shape: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(int(index) for index in np.unravel_index(position, shape))
 
 
-def compare_results(
-    result: Result, other: Result, atol: Tolerance = 0.0, rtol: Tolerance = 0.0
-) -> tuple[Result, list[str]]:
+def compare_results(result: Result, other: Result, atol: Tolerance = 0.0, rtol: Tolerance = 0.0) -> Result:
     """Compare all tensors with the tensors of `other`, which are in the same order.
 
     Returns `result` with each tensor's largest absolute difference, and the names of the tensors that differ
@@ -182,23 +180,23 @@ def compare_results(
     return with_differences(result, measured)
 
 
-def with_differences(result: Result, measured: Sequence[TensorDifference]) -> tuple[Result, list[str]]:
+def with_differences(result: Result, measured: Sequence[TensorDifference]) -> Result:
     """Return `result` with these differences, and the names of the tensors that disagree."""
     differences = {difference.name: difference.absolute for difference in measured}
     ulps = {difference.name: difference.ulps for difference in measured if difference.ulps is not None}
-    beyond = [difference.name for difference in measured if not difference.agrees]
-    return dataclasses.replace(result, differences=differences, ulps=ulps), beyond
+    beyond = tuple(difference.name for difference in measured if not difference.agrees)
+    return dataclasses.replace(result, differences=differences, ulps=ulps, disagreeing=beyond)
 
 
 def compare_with_keras(
     case: Case, result: Result, atol: Tolerance = ATOL, rtol: Tolerance = RTOL, budget: int | None = None
-) -> tuple[Result, list[str]]:
+) -> Result:
     """Compare `result` with Keras, unless Keras computed it; see `compare_results`.
 
     budget: see compute.run.
     """
     if result.engines == (engines.REFERENCE,):
-        return result, []
+        return result
     return compare_results(result, compute.run(case, engines.REFERENCE, budget), atol, rtol)
 
 

@@ -41,13 +41,21 @@ ModelFunction = TypeVar("ModelFunction", bound=Callable[..., Any])
 
 
 class ModelRequest(NamedTuple):
-    """What is asked of a model.
+    """What a model is given, and what is asked of it.
 
     inputs: as `fit_inputs` of the model returns them.  compute: computes a Case.
     layers: the names of the recurrent layers to show; empty for all.
     everything: include the outputs of all other layers.
     others: other layers whose outputs to include; with some, no `layers` means none.
-    consecutive: as in Case.
+    returns: see `with_returns` of call.py.  remarks: on the inputs.  sequence_names, consecutive: as in Case.
+    real: the steps that --pad did not add, (batch, timesteps), of each input with padding.
+    windowed: whether the model takes one window of the inputs at a time.
+
+    Of a file without a graph:
+    mask: (batch, timesteps) of bool; None without one.
+    states: the initial states, in order or by name; without any, the layers start from zeros.
+    order: the assumed order of the input's first two axes; None if the user names the order.
+    has_batch: whether the input came with a batch axis, so that the other order may be meant.
     """
 
     inputs: Mapping[str, Array]
@@ -55,7 +63,16 @@ class ModelRequest(NamedTuple):
     layers: Sequence[str] = ()
     everything: bool = False
     others: Sequence[str] = ()
+    returns: Mapping[str, bool] = {}
+    remarks: tuple[Text, ...] = ()
+    sequence_names: tuple[str, ...] = ()
     consecutive: bool = False
+    real: Mapping[str, Array] = {}
+    windowed: bool = False
+    mask: Array | None = None
+    states: RawValue = RawValue()
+    order: AxisOrder | None = None
+    has_batch: bool = True
 
     def choose(self, contents: Graph | Modules) -> tuple[str, ...]:
         """Return the recurrent layers to show.  Raises UsageError, InputError."""
@@ -65,11 +82,14 @@ class ModelRequest(NamedTuple):
 
 
 class LayerUse(NamedTuple):
-    """One use of a recurrent layer in a model.
+    """One use of a recurrent layer.
 
-    layer: its name in the model.  result: None if no other layer needs it.
+    layer: its name in the model; "" for layers that are described.
+    case: as an answer shows it: it may return more than the model takes.
+    result: None if no other layer needs it.
     before: the layer in the same stack whose sequence is its input; "" for any other input.
     rounds_to: the type that the file has for its outputs, if it has fewer digits than the Case; else "".
+    called: the Case as the model calls it; None if it is `case`.
     """
 
     layer: str
@@ -77,6 +97,16 @@ class LayerUse(NamedTuple):
     result: Result | None = None
     before: str = ""
     rounds_to: str = ""
+    called: Case | None = None
+
+    @property
+    def in_model(self) -> Case:
+        """The Case as the model calls it."""
+        return self.called or self.case
+
+    def shown(self, case: Case) -> LayerUse:
+        """Return the use with another Case to show."""
+        return self._replace(case=case, called=self.in_model)
 
 
 @dataclass(frozen=True)
@@ -97,34 +127,12 @@ class ModelRun:
     engine: str = "numpy"
 
 
-class CasePair(NamedTuple):
-    """The Cases of one use of a layer: as the model calls it, and as it is shown, with more outputs."""
-
-    model: Case
-    display: Case
-
-
 class Passed(NamedTuple):
     """A layer that numbers went through, and whether all that it got, and all that it returned, is finite."""
 
     name: Text
     has_finite_input: bool
     has_finite_output: bool
-
-
-class GivenBeside(NamedTuple):
-    """What is given beside the inputs of a file without a graph.
-
-    mask: (batch, timesteps) of bool; None without one.
-    states: the initial states, in order or by name; without any, the layers start from zeros.
-    order: the assumed order of the input's first two axes; None if the user names the order.
-    has_batch: whether the input came with a batch axis, so that the other order may be meant.
-    """
-
-    mask: Array | None = None
-    states: RawValue = RawValue()
-    order: AxisOrder | None = None
-    has_batch: bool = True
 
 
 class SavedModel(ABC):
@@ -229,13 +237,8 @@ class SavedModel(ABC):
         shapes = getattr(contents, "other_shapes", {})
         return tuple(named or dict.fromkeys(name.rpartition(".")[0] or name for name in shapes))
 
-    def chain(
-        self, inputs: Mapping[str, Array], returns: Mapping[str, bool]
-    ) -> tuple[tuple[str, ...], Case] | None:
-        """Return the names of all layers, and one Case of them; None if they are no chain of such layers.
-
-        returns: see `with_returns` of call.py.
-        """
+    def chain(self, request: ModelRequest) -> tuple[tuple[str, ...], Case] | None:
+        """Return the names of all layers, and one Case of them; None if they are no chain of such layers."""
         return None
 
     def name_inputs(self, arrays: Mapping[str, Array]) -> Any:
@@ -274,8 +277,8 @@ class SavedModel(ABC):
         """Return what each requested layer gets in the model."""
 
     @abstractmethod
-    def outputs(self, inputs: Mapping[str, Array], cases: Mapping[str, CasePair]) -> dict[str, Array]:
-        """Return what the model's own framework returns, by `gru/hidden_state`."""
+    def outputs(self, request: ModelRequest, uses: Sequence[LayerUse]) -> dict[str, Array]:
+        """Return what the model's own framework returns of these layers, by `gru/hidden_state`."""
 
     def run_like(self, cases: Mapping[str, Case], compute: Compute) -> ModelRun:
         """Return what the layers of a file without a graph get, if its first layers get what these Cases get.
@@ -283,10 +286,6 @@ class SavedModel(ABC):
         cases: by the names of layers; a module starts at its first layer that has one, or is left out.
         """
         raise NotImplementedError(self.file)
-
-    def with_given(self, given: GivenBeside) -> SavedModel:
-        """Return the model with the given mask and initial states; the model itself if it takes none."""
-        return self
 
     def assume(self, options: Mapping[str, str]) -> SavedModel:
         """Return the model with these assumptions instead of the defaults.

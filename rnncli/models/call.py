@@ -5,17 +5,17 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from rnncli import addresses, compute, models
 from rnncli.addresses import label_in_model
-from rnncli.case import Array, RawValue, Spec, format_shape
+from rnncli.case import Array, RawValue, format_shape
 from rnncli.errors import InputError, LayerError, Message, Text, UsageError, format_names, inside, join
 from rnncli.inputs import arrange
 from rnncli.inputs.arrange import ArrangeOptions
 from rnncli.inputs.source import Source, split_layers
 from rnncli.layers.case import Case
-from rnncli.models import CasePair, Compute, GivenBeside, LayerUse, ModelRequest, ModelRun, SavedModel
+from rnncli.models import Compute, LayerUse, ModelRequest, ModelRun, SavedModel
 from rnncli.models.graph import model_option
 from rnncli.models.inputs import dtype_name, empty_input
 from rnncli.result import ModelHead, NamedTensor, Result, join_layers
@@ -23,7 +23,6 @@ from rnncli.result import ModelHead, NamedTensor, Result, join_layers
 if TYPE_CHECKING:
     from rnncli.compute.compare import Tolerance
 
-Remarks = tuple[Text, ...]
 HALF_A_DIGIT = 2.0**-11
 """By how much of itself a number may change when it is rounded to float16."""
 
@@ -50,17 +49,17 @@ class Computing:
         wide = with_returns(case, self.returns)
         if wide is case:
             return compute.run(case, self.engine)
-        result = next((result for known, result in self.done if _is_same_call(known, wide)), None)
+        result = next((result for known, result in self.done if self._is_same(known, wide)), None)
         if result is None:
             result = compute.run(wide, self.engine)
             self.done.append((wide, result))
         return compute.take_outputs(result, case) or compute.run(case, self.engine)
 
-
-def _is_same_call(case: Case, other: Case) -> bool:
-    arrays = ("inputs", "mask", "initial_state", "weights")
-    same = all(getattr(case, name) is getattr(other, name) for name in arrays)
-    return same and case.stack == other.stack
+    @staticmethod
+    def _is_same(case: Case, other: Case) -> bool:
+        arrays = ("inputs", "mask", "initial_state", "weights")
+        same = all(getattr(case, name) is getattr(other, name) for name in arrays)
+        return same and case.stack == other.stack
 
 
 def open_model(
@@ -122,10 +121,10 @@ def note_whole_model(source: Source) -> Text | None:
 
 def arrange_inputs(
     model: SavedModel, raw: Any, options: ArrangeOptions, where: Text, states: RawValue
-) -> ModelCall:
-    """Return the model with the mask, the initial states and the inputs, padded and reordered as asked.
+) -> ModelRequest:
+    """Return what the model is given: the inputs, padded and reordered, the mask and the initial states.
 
-    where: the name of the inputs' source in errors.  states: the given initial states.
+    where: the name of the inputs' source in errors.  states: as they are given.
     """
     import numpy as np
 
@@ -133,44 +132,27 @@ def arrange_inputs(
         raw, real = _pad_inputs(raw, options, masks=model.takes_masks)
     raw = _reorder_axes(model, raw, options.axes)
     inputs = model.fit_inputs(raw)
-    model = _give_beside(model, raw, inputs, next(iter(real.values()), None), options, states)
-    remarks: tuple[Text, ...] = ()
+    request = ModelRequest(inputs, compute.run)
+    if model.takes_masks:
+        (array,) = inputs.values()
+        (given,) = raw.values() if isinstance(raw, Mapping) else (raw,)
+        has_batch = np.ndim(given) == array.ndim
+        order = model.axis_order if options.order is not None and has_batch else None
+        mask = arrange.combine_masks(array, next(iter(real.values()), None), options._replace(order=order))
+        assumed = model.axis_order if options.axes is None else None
+        request = request._replace(mask=mask, states=states, order=assumed, has_batch=has_batch)
+    remarks: list[Text] = []
     for name, array in inputs.items():
-        given = np.shape(raw.get(name, array) if isinstance(raw, Mapping) else raw)
-        if len(given) < array.ndim:
+        shape = np.shape(raw.get(name, array) if isinstance(raw, Mapping) else raw)
+        if len(shape) < array.ndim:
             place = f"{name}: " if len(inputs) > 1 else ""
-            change = f"{format_shape(given)} -> {format_shape(array.shape)}"
+            change = f"{format_shape(shape)} -> {format_shape(array.shape)}"
             added = "{place}added a batch axis: {change}"
-            if array.shape[: len(given)] == given and array.shape[-1] == 1 != len(array):
+            if array.shape[: len(shape)] == shape and array.shape[-1] == 1 != len(array):
                 added = "{place}added a last axis: {change}"
-            remarks += (Message(added, place=place, change=change),)
+            remarks.append(Message(added, place=place, change=change))
     real = {name or next(iter(inputs)): steps for name, steps in real.items()}
-    return ModelCall(model, inputs, remarks=remarks, real=real)
-
-
-def _give_beside(
-    model: SavedModel,
-    raw: Any,
-    inputs: Mapping[str, Array],
-    padding: Array | None,
-    options: ArrangeOptions,
-    states: RawValue,
-) -> SavedModel:
-    """Return the model with the mask and the initial states that are given to a file without a graph.
-
-    raw: the input before it was fitted.  padding: the mask of what --pad added.
-    """
-    if not model.takes_masks:
-        return model
-    import numpy as np
-
-    (array,) = inputs.values()
-    (given,) = raw.values() if isinstance(raw, Mapping) else (raw,)
-    has_batch = np.ndim(given) == array.ndim
-    order = model.axis_order if options.order is not None and has_batch else None
-    mask = arrange.combine_masks(array, padding, options._replace(order=order))
-    assumed_order = model.axis_order if options.axes is None else None
-    return model.with_given(GivenBeside(mask, states, assumed_order, has_batch))
+    return request._replace(remarks=tuple(remarks), real=real)
 
 
 def _pad_inputs(raw: Any, options: ArrangeOptions, *, masks: bool) -> tuple[Any, dict[str, Array]]:
@@ -247,213 +229,158 @@ def require_paddable(model: SavedModel, options: ArrangeOptions) -> None:
         )
 
 
-class ModelCall(NamedTuple):
-    """A saved model, and what to run it with.
-
-    inputs: by name.  returns: see `with_returns`.  remarks: on the inputs.
-    sequence_names: as in Case.
-    real: the steps that --pad did not add, (batch, timesteps), of each input with padding.
-    windowed: whether the model takes one window of the inputs at a time.  consecutive: as in Case.
-    """
-
-    model: SavedModel
-    inputs: Mapping[str, Array]
-    returns: Mapping[str, bool] = {}
-    remarks: Remarks = ()
-    sequence_names: tuple[str, ...] = ()
-    real: Mapping[str, Array] = {}
-    windowed: bool = False
-    consecutive: bool = False
-
-    def run(self, compute: Compute = compute.run, *, everything: bool = False) -> tuple[ModelRun, Remarks]:
-        """Return the Case of each requested recurrent layer, and notes on the inputs, the file and the run.
-
-        compute, everything: see ModelRequest.
-        """
-        model = self.model
-        layers, others = model.split_names()
-        request = ModelRequest(
-            self.inputs, compute, layers, everything=everything, others=others, consecutive=self.consecutive
+def run(
+    model: SavedModel, request: ModelRequest, compute: Compute = compute.run, *, everything: bool = False
+) -> ModelRun:
+    """Return the Case of each chosen recurrent layer, with notes on the inputs, the file and the run."""
+    layers, others = model.split_names()
+    found = model.run(request._replace(compute=compute, layers=layers, others=others, everything=everything))
+    parts = found.parts
+    if names := request.sequence_names:  # of this batch; that of a layer may be another one
+        parts = tuple(
+            use._replace(
+                case=use.case._replace(sequence_names=names if len(use.case.inputs) == len(names) else ())
+            )
+            for use in parts
         )
-        run = model.run(request)
-        if self.sequence_names:
-            run = replace(run, parts=tuple(map(self._name_sequences, run.parts)))
-        shown = {name.rpartition("/")[0] for name in run.other_outputs}
-        if missing := [name for name in others if name not in shown]:
-            raise LayerError(
-                "{file}: {names} returns no numbers that can be shown.",
-                "To see what can: {--all-layers:on}",
-                file=model.file,
-                names=missing[0],
-            )
-        notes = (join((model.file, note), ": ") for note in (*model.notes, *run.notes))
-        return run, (*self.remarks, *notes)
+    shown = {name.rpartition("/")[0] for name in found.other_outputs}
+    if missing := [name for name in others if name not in shown]:
+        raise LayerError(
+            "{file}: {names} returns no numbers that can be shown.",
+            "To see what can: {--all-layers:on}",
+            file=model.file,
+            names=missing[0],
+        )
+    notes = (join((model.file, note), ": ") for note in (*model.notes, *found.notes))
+    return replace(found, parts=parts, notes=(*request.remarks, *notes))
 
-    def _name_sequences(self, use: LayerUse) -> LayerUse:
-        """Return the use with the names of the sequences, unless its batch is another one."""
-        named = len(use.case.inputs) == len(self.sequence_names)
-        names = self.sequence_names if named else ()
-        return use._replace(case=use.case._replace(sequence_names=names))
 
-    def choose_parts(
-        self, address: str = "", *, alone: bool = False, hold: bool = False
-    ) -> tuple[ModelRun, Remarks, str]:
-        """Return the chosen recurrent layers, in the order of the model, notes, and the prefix `gru/`.
+def choose_parts(
+    model: SavedModel, request: ModelRequest, address: str = "", *, alone: bool = False, hold: bool = False
+) -> tuple[ModelRun, str]:
+    """Return the chosen recurrent layers, in the order of the model, and the prefix `gru/`.
 
-        address: `gru/last_hidden_state[0,3]` chooses the layer that it begins with; the prefix is else "".
-        alone, hold: whether the command, or --hold, takes one layer only.
-        """
-        name = addresses.layer_in_model(address, self.model.layer_names()) if address else ""
-        if name:
-            named = self._replace(model=self.model.with_names((name,)))
-            return *named.choose_parts()[:2], f"{name}/"
-        names, file = self._choose_names(), self.model.file
-        if len(names) > 1 and (alone or hold):
-            raise UsageError(
-                "{--model:file}: this command takes one recurrent layer, but the model has several: {names}."
-                if alone
-                else "{--hold} holds a gate of one recurrent layer, but {file} has several: {names}.",
-                "Name one: {--model:value}",
-                file=file,
-                names=", ".join(names),
-                value=shlex.quote(f"{file}#{names[0]}"),
-            )
-        if len(names) > 1:
-            run, notes = self.run()
-            self._require_parts(run, names)
-            return run, (*notes, *self._note_empty(run.parts)), ""
-        # --engine is for this layer alone, which the command computes; `auto` computes the layers before it.
-        run, notes = self._replace(model=self.model.with_names(names)).run()
-        self._require_parts(run, names)
-        part = next((part for part in run.parts if part.layer == names[0]), run.parts[0])
-        note = Message(
-            "{file}: this is the layer {layer}, with the inputs and weights that it has in the model",
-            file=file,
+    address: `gru/last_hidden_state[0,3]` chooses the layer that it begins with; the prefix is else "".
+    alone, hold: whether the command, or --hold, takes one layer only.
+    Raises LayerError if no layer has steps, InputError if one has no sequences to show.
+    """
+    if name := addresses.layer_in_model(address, model.layer_names()) if address else "":
+        return choose_parts(model.with_names((name,)), request)[0], f"{name}/"
+    names = model.choose(model.names)
+    if len(model.names) == 1 and model.names[0] in names:
+        names = model.names  # `lstm` alone is the first use of a shared layer, not also lstm@1
+    if len(names) > 1 and (alone or hold):
+        raise UsageError(
+            "{--model:file}: this command takes one recurrent layer, but the model has several: {names}."
+            if alone
+            else "{--hold} holds a gate of one recurrent layer, but {file} has several: {names}.",
+            "Name one: {--model:value}",
+            file=model.file,
+            names=", ".join(names),
+            value=shlex.quote(f"{model.file}#{names[0]}"),
+        )
+    # --engine is for a layer alone, which the command computes; `auto` computes the layers before it.
+    found = run(model if len(names) > 1 else model.with_names(names), request)
+    if not found.parts:
+        raise LayerError(
+            "{layer} has no steps to show: its framework computed it as a whole.",
+            "rnncli run shows what it returns.",
+            layer=names[0],
+        )
+    for part in found.parts:
+        if not len(part.case.inputs):
+            raise empty_input(part.layer)
+    if len(names) == 1:
+        part = next((part for part in found.parts if part.layer == names[0]), found.parts[0])
+        text = "{file}: this is the layer {layer}, with the inputs and weights that it has in the model"
+        note = Message(text, file=model.file, layer=part.layer)
+        found = replace(found, parts=(part,), notes=(*found.notes, note))
+    empty = (
+        Message(
+            "{file}: {layer}: in a sequence of length 0 the state is 0, whatever the initial state: so "
+            "ONNX Runtime computes it, and the text of the operator does not say.",
+            file=model.file,
             layer=part.layer,
         )
-        return replace(run, parts=(part,)), (*notes, note, *self._note_empty((part,))), ""
-
-    def _require_parts(self, run: ModelRun, names: Sequence[str]) -> None:
-        """Raise LayerError if no layer of a run has steps, InputError if one has no sequences to show.
-
-        names: the chosen layers.
-        """
-        if not run.parts:
-            raise LayerError(
-                "{layer} has no steps to show: its framework computed it as a whole.",
-                "rnncli run shows what it returns.",
-                layer=names[0],
-            )
-        for part in run.parts:
-            if not len(part.case.inputs):
-                raise empty_input(part.layer)
-
-    def head(self, layers: Mapping[str, Spec], masks: tuple[str, ...]) -> ModelHead:
-        """Return what the head of an answer says.  layers, masks: see ModelHead."""
-        shapes = {name: (tuple(array.shape), dtype_name(array)) for name, array in self.inputs.items()}
-        return ModelHead(self.model.file, self.model.origin, shapes, layers, masks, self.model.zeroes_empty)
-
-    def _note_empty(self, parts: Sequence[LayerUse]) -> Remarks:
-        """Return a note on each layer whose initial state is 0 in a sequence without steps."""
-        return tuple(
-            Message(
-                "{file}: {layer}: in a sequence of length 0 the state is 0, whatever the initial state: so "
-                "ONNX Runtime computes it, and the text of the operator does not say.",
-                file=self.model.file,
-                layer=part.layer,
-            )
-            for part in parts
-            if self.model.zeroes_empty and part.case.initial_state is not None
-            if part.case.mask is not None and not part.case.mask.any(axis=1).all()
-        )
-
-    def _choose_names(self) -> tuple[str, ...]:
-        """Return the names of the chosen layers."""
-        asked = self.model.names
-        names = self.model.choose(asked)
-        # `lstm` alone is the first use of a shared layer, not also lstm@1
-        return asked if len(asked) == 1 and asked[0] in names else names
-
-    def compare_with_framework(
-        self,
-        cases: Mapping[str, CasePair],
-        result: Result,
-        atol: Tolerance,
-        rtol: Tolerance,
-        *,
-        prefix: str = "",
-    ) -> tuple[Result, list[str]]:
-        """Return the result with its differences from the framework, and the names beyond the tolerances.
-
-        cases: by layer.  prefix: what the model puts in front of the names in `result`, such as `gru/`.
-        Raises EngineError if the framework is not installed or cannot run the model.
-        """
-        from rnncli.compute import compare
-
-        if self.windowed and len(next(iter(self.inputs.values()))) > 1:
-            raise UsageError(
-                "{--check} calls the model once, and it takes one window at a time.",
-                "Leave {--check} out, or give one window.",
-            )
-        saved = self.model
-        theirs = saved.outputs(self.inputs, cases)
-        outputs = tuple(tensor._replace(values=theirs[f"{prefix}{tensor.name}"]) for tensor in result.outputs)
-        other = replace(result, outputs=outputs)
-        checked = replace(result, reference=saved.framework)
-        allowed = {
-            tensor.name: compare.tolerance_of(rtol, tensor.name) + HALF_A_DIGIT
-            for tensor, exact in zip(result.outputs, outputs, strict=True)
-            if tensor.values.dtype == "float16" and exact.values.dtype == "float32"
-        }
-        rtol = {**(rtol if isinstance(rtol, Mapping) else {"": rtol}), **allowed}
-        return compare.compare_results(checked, other, atol, rtol)
-
-
-class ModelTensors(NamedTuple):
-    """What a model returned.
-
-    result: the tensors of all layers, with their names in the model, `gru/hidden_state`.
-    by_layer: the results of the recurrent layers, by the layer's name.  cases: their Cases, likewise.
-    notes: on the inputs, the file and the run.
-    """
-
-    result: Result
-    by_layer: Mapping[str, Result]
-    cases: Mapping[str, CasePair]
-    notes: tuple[Text, ...]
-
-
-def compute_tensors(call: ModelCall, engine: str, *, everything: bool) -> ModelTensors:
-    """Compute what every chosen recurrent layer returns.  everything: include all other layers."""
-    computing = Computing(engine, call.returns)
-    run, notes = call.run(computing, everything=everything)
-    cases = {part.layer: CasePair(part.case, with_returns(part.case, call.returns)) for part in run.parts}
-    results = {
-        part.layer: _round(
-            part.result
-            if part.result and cases[part.layer].display is part.case
-            else computing(cases[part.layer].display),
-            part.rounds_to,
-        )
-        for part in run.parts
-    }
-    head = call.head({layer: result.specs[-1] for layer, result in results.items()}, run.masks)
-    joined = join_layers(results, head)
-    engines = joined.engines or (run.engine,)
-    batch_first = call.model.makes_masks  # a graph of Keras
-    outputs = order_tensors(
-        joined.outputs, run.other_outputs, run.order, call.sequence_names, batch_first=batch_first
+        for part in found.parts
+        if model.zeroes_empty and part.case.initial_state is not None
+        if part.case.mask is not None and not part.case.mask.any(axis=1).all()
     )
-    joined = replace(joined, engines=engines, outputs=outputs)
-    return ModelTensors(joined, results, cases, notes)
+    return replace(found, notes=(*found.notes, *empty)), ""
 
 
-def _round(result: Result, dtype: str) -> Result:
-    """Return the result with its outputs in a type of fewer digits; without one, the result itself."""
-    if not dtype:
-        return result
-    outputs = (tensor._replace(values=tensor.values.astype(dtype)) for tensor in result.outputs)
-    return replace(result, outputs=tuple(outputs))
+def head_of(
+    model: SavedModel, request: ModelRequest, uses: Iterable[LayerUse], masks: tuple[str, ...]
+) -> ModelHead:
+    """Return what the head of an answer says.  masks: see ModelHead."""
+    shapes = {name: (tuple(array.shape), dtype_name(array)) for name, array in request.inputs.items()}
+    layers = {use.layer: use.case.stack[-1] for use in uses}
+    return ModelHead(model.file, model.origin, shapes, layers, masks, model.zeroes_empty)
+
+
+def compare_with_framework(
+    model: SavedModel,
+    request: ModelRequest,
+    uses: Sequence[LayerUse],
+    result: Result,
+    atol: Tolerance,
+    rtol: Tolerance,
+) -> Result:
+    """Return the result with its differences from the framework.
+
+    Raises EngineError if the framework is not installed or cannot run the model.
+    """
+    from rnncli.compute import compare
+
+    if request.windowed and len(next(iter(request.inputs.values()))) > 1:
+        raise UsageError(
+            "{--check} calls the model once, and it takes one window at a time.",
+            "Leave {--check} out, or give one window.",
+        )
+    theirs = model.outputs(request, uses)
+    prefix = "" if result.model else f"{uses[0].layer}/"
+    outputs = tuple(tensor._replace(values=theirs[f"{prefix}{tensor.name}"]) for tensor in result.outputs)
+    allowed = {
+        tensor.name: compare.tolerance_of(rtol, tensor.name) + HALF_A_DIGIT
+        for tensor, exact in zip(result.outputs, outputs, strict=True)
+        if tensor.values.dtype == "float16" and exact.values.dtype == "float32"
+    }
+    rtol = {**(rtol if isinstance(rtol, Mapping) else {"": rtol}), **allowed}
+    checked = replace(result, reference=model.framework)
+    return compare.compare_results(checked, replace(result, outputs=outputs), atol, rtol)
+
+
+def compute_tensors(
+    model: SavedModel, request: ModelRequest, engine: str, *, everything: bool
+) -> tuple[Result, ModelRun]:
+    """Compute what every chosen recurrent layer returns; return its tensors, `gru/hidden_state`, and the run.
+
+    everything: include all other layers.
+    """
+    computing = Computing(engine, request.returns)
+    found = run(model, request, computing, everything=everything)
+    results: dict[str, Result] = {}
+    uses = []
+    for part in found.parts:
+        use = part.shown(with_returns(part.case, request.returns))
+        result = part.result if part.result and use.case is part.case else computing(use.case)
+        if part.rounds_to:
+            outputs = (
+                tensor._replace(values=tensor.values.astype(part.rounds_to)) for tensor in result.outputs
+            )
+            result = replace(result, outputs=tuple(outputs))
+        results[part.layer] = result
+        uses.append(use)
+    joined = join_layers(results, head_of(model, request, uses, found.masks))
+    ordered = order_tensors(
+        joined.outputs,
+        found.other_outputs,
+        found.order,
+        request.sequence_names,
+        batch_first=model.makes_masks,  # a graph of Keras
+    )
+    joined = replace(joined, engines=joined.engines or (found.engine,), outputs=ordered)
+    return joined, replace(found, parts=tuple(uses))
 
 
 def order_tensors(

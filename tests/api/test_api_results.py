@@ -23,7 +23,8 @@ from rnncli import api
 from rnncli.api._options import InputOptions, LayerOptions, RunOptions, ViewOptions
 from rnncli.ask import INPUT_OPTIONS, LAYER_OPTIONS, RUN_OPTIONS, Ask
 from rnncli.cli.app import main
-from rnncli.commands.run.answer import RunRequest
+from rnncli.commands import run
+from rnncli.commands.checks import read_checks
 from rnncli.errors import DisagreementError, InputError, RnncliError, UsageError
 from rnncli.options import entries, names
 
@@ -299,7 +300,8 @@ def test_the_keywords_are_those_of_the_table() -> None:
 
 def test_every_option_of_run_has_its_place() -> None:
     own = [entry.name for entry in entries("run") if not entry.goes]
-    assert sorted(RunRequest._fields) == sorted(["ask", "output", "progress", *own])
+    taken = {*inspect.signature(run.run).parameters, *inspect.signature(read_checks).parameters}
+    assert taken == {"ask", "output", "progress", "given", "format_name", "command", *own}
     assert {*names("ask")} <= {*Ask._fields}
 
 

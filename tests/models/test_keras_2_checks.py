@@ -62,7 +62,7 @@ def test_what_tf_keras_says_is_whole(tmp_path: Path) -> None:
     old.write(path, "2.1.3", {"class_name": "Sequential", "config": [first]}, weights)
     graph = graph_in(path)
     with pytest.raises(EngineError) as caught:
-        keras.Model(graph, path).outputs(keras.Model(graph).fit_inputs(X), {})
+        keras.Model(graph, path).outputs(ModelRequest(keras.Model(graph).fit_inputs(X), compute_numpy), ())
     assert caught.value.what == (
         "--check: m.h5: tf_keras cannot run this model: Unknown regularizer: 'MyL3'."
     )
@@ -117,7 +117,7 @@ def test_without_tf_keras_the_line_to_install_is_said(
     path = earliest(tmp_path)
     graph = graph_in(path)
     with pytest.raises(EngineError, match=r"pip install tf_keras"):
-        keras.Model(graph, path).outputs(keras.Model(graph).fit_inputs(X), {})
+        keras.Model(graph, path).outputs(ModelRequest(keras.Model(graph).fit_inputs(X), compute_numpy), ())
 
 
 def test_a_layer_of_keras_2_that_numpy_does_not_know_is_no_obstacle(tmp_path: Path) -> None:
@@ -157,7 +157,8 @@ def test_no_code_of_a_model_runs(tmp_path: Path, make: Any) -> None:
     trap.unlink(missing_ok=True)
     graph = graph_in(tmp_path / "m.h5")
     own_code = "contains or names its own code, which rnncli does not run"
+    request = ModelRequest(keras.Model(graph).fit_inputs(np.ones((1, 4, 3))), compute_numpy)
     with pytest.raises(EngineError, match=own_code) as raised:
-        keras.Model(graph, tmp_path / "m.h5").outputs(keras.Model(graph).fit_inputs(np.ones((1, 4, 3))), {})
+        keras.Model(graph, tmp_path / "m.h5").outputs(request, ())
     assert not trap.exists()
     assert "자체 코드가 들어 있거나" in write(raised.value, translate)

@@ -12,7 +12,7 @@ from hypothesis import settings
 from keras_calls import check_against_keras, check_near, compute_numpy, graph_in
 from oracle import keras
 
-from rnncli.models import CasePair, ModelRequest
+from rnncli.models import ModelRequest
 from rnncli.models.keras import framework as keras_backend
 from rnncli.models.keras import model as models
 from rnncli.models.keras.walk import run_graph
@@ -64,7 +64,7 @@ def test_the_path_through_keras_gives_the_same(name: str, seeds: range, tmp_path
         assert set(theirs.other_outputs) <= set(mine.other_outputs)
         for output, values in theirs.other_outputs.items():
             check_near(mine.other_outputs[output], values, f"{seed} {output}")
-        checked = model.outputs(given, {part.layer: CasePair(part.case, part.case) for part in mine.parts})
+        checked = model.outputs(request, mine.parts)
         for part in mine.parts:
             for tensor in (part.result or compute_numpy(part.case)).outputs:
                 check_near(tensor.values, checked[f"{part.layer}/{tensor.name}"], f"{seed} {part.layer}")

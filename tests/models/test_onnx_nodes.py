@@ -19,7 +19,7 @@ from rnncli.compute import trace as tracing
 from rnncli.errors import EngineError, InputError, LayerError, UsageError
 from rnncli.inputs.formats import Source
 from rnncli.layers.case import Case
-from rnncli.models import CasePair, ModelRequest, ModelRun
+from rnncli.models import LayerUse, ModelRequest, ModelRun
 from rnncli.models.onnx import runtime
 from rnncli.models.onnx.model import Model
 from rnncli.models.onnx.nodes import nodes_in
@@ -59,10 +59,11 @@ def test_random_node_is_what_runtime_returns(seed: int, own_cell: bool) -> None:
     """Every tensor, as the model has it and as it is when the layer is asked to return other ones."""
     made, feeds = onnx_graphs.random_single(seed, own_cell=own_cell)
     saved = saved_of(made)
-    (part,) = Model(saved, PATH).run(ModelRequest(feeds, compute_numpy)).parts
+    request = ModelRequest(feeds, compute_numpy)
+    (part,) = Model(saved, PATH).run(request).parts
     for sequences in (True, False):
         case = part.case._replace(stack=part.case.stack.with_returns(return_sequences=sequences))
-        theirs = Model(saved, PATH).outputs(feeds, {"rnn": CasePair(part.case, case)})
+        theirs = Model(saved, PATH).outputs(request, [LayerUse("rnn", case)])
         for tensor in tracing.trace(case).outputs:
             np.testing.assert_allclose(
                 tensor.values, theirs[f"rnn/{tensor.name}"], rtol=2e-5, atol=1e-5, err_msg=tensor.name

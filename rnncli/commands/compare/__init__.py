@@ -102,6 +102,6 @@ def compute_report(
     settings = comparison.Comparison(tolerances, chosen, ask.engine, expected, split, names)
     if expected is not None and not chosen:
         return comparison.compare_with_stored(subject.compute(), settings)
-    case, remarks, *_ = subject.choose(one_call=split is not None)
-    report = comparison.compare_case(case, settings)
-    return report._replace(remarks=(*remarks, *report.remarks))
+    parts = subject.parts(alone=True, one_call=split is not None)
+    report = comparison.compare_case(parts.case, settings)
+    return report._replace(remarks=(*parts.remarks, *report.remarks))

@@ -17,6 +17,7 @@ from rnncli.commands.compare.engine_pairs import RefusedEngine
 from rnncli.compute.compare import TensorDifference, Tolerance, measure, require_known
 from rnncli.errors import Message, Text, UsageError, count, format_names, join
 from rnncli.layers.case import Case
+from rnncli.models import LayerUse
 from rnncli.result import NamedTensor, Result
 from rnncli.show.answer import Reply
 
@@ -67,7 +68,7 @@ def compare_case(case: Case, settings: Comparison) -> Reply[CompareAnswer]:
     cautions = tuple(_find_cautions(case, weights, outputs))
     if settings.expected is not None:
         report = _compare_stored(results, settings)
-        masked = _note_masked(report.answer, {"": case})
+        masked = _note_masked(report.answer, [LayerUse("", case)])
         return report._replace(remarks=(*report.remarks, *masked, *cautions))
     if len(results) < 2:
         reasons = join((join(refusal, ": ") for refusal in refused), "; ")
@@ -139,18 +140,16 @@ def compare_with_stored(computed: Computed, settings: Comparison) -> Reply[Compa
     # A table of differences is headed by the layers, of a model, too.
     result = dataclasses.replace(compute.join_results(computed.results, computed.batch), model=None)
     report = _compare_stored({result.engine: result}, settings)
-    described = computed.cases.get("")
-    cautions = () if described is None else _find_cautions(described, result.weights, result.outputs)
-    masked = _note_masked(report.answer, computed.cases)
-    return report._replace(remarks=(*computed.remarks, *report.remarks, *masked, *cautions))
+    parts = computed.parts
+    cautions = () if parts.head else _find_cautions(parts.case, result.weights, result.outputs)
+    masked = _note_masked(report.answer, parts.uses)
+    return report._replace(remarks=(*parts.remarks, *report.remarks, *masked, *cautions))
 
 
-def _note_masked(answer: CompareAnswer, cases: Mapping[str, Case]) -> Iterator[Text]:
-    """Yield a note for each layer of which rows of masked steps are compared.
-
-    cases: the Cases of the layers, by what the names of their tensors begin with.
-    """
-    for prefix, case in cases.items():
+def _note_masked(answer: CompareAnswer, uses: Sequence[LayerUse]) -> Iterator[Text]:
+    """Yield a note for each layer of which rows of masked steps are compared."""
+    for use in uses:
+        prefix, case = f"{use.layer}/" if use.layer else "", use.case
         sequences = [
             difference.name
             for difference in answer.differences

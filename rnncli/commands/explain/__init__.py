@@ -50,10 +50,11 @@ def compute_answer(
 
     require_steps(ask.engine)
     tensor = tensor.strip()
-    case, remarks, _, prefix = subject_of(ask).choose(tensor)
-    found, result = derivation.explain(case, tensor.removeprefix(prefix), depth, terms, prefix)
+    parts = subject_of(ask).parts(tensor, alone=True)
+    name = tensor.removeprefix(parts.prefix)
+    found, result = derivation.explain(parts.case, name, depth, terms, parts.prefix)
     written = derivation.symbols_of(found, result.specs) if symbols else {}
-    return Reply(ExplainAnswer(found, result, written), remarks)
+    return Reply(ExplainAnswer(found, result, written), parts.remarks)
 
 
 def _require_no_file(tensor: str, ask: Ask) -> None:

@@ -58,12 +58,12 @@ class Start(NamedTuple):
         if ask.input is None and ask.input_shape is None:
             # The sample, as at the start; stdin now belongs to the screen.
             ask = ask._replace(input=str(sample_files.path(SAMPLE)))
-        return self._replace(case=self.case._replace(inputs=subject_of(ask).choose().case.inputs))
+        return self._replace(case=self.case._replace(inputs=subject_of(ask).parts(alone=True).case.inputs))
 
     def in_model_layer(self, name: str) -> Start:
         """Return the start for another layer of the model, with its input there."""
         other = subject_of(self.subject.of_layer(name).ask._replace(hold=None))
-        return self._replace(subject=other, case=other.choose().case)
+        return self._replace(subject=other, case=other.parts(alone=True).case)
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,7 +128,8 @@ def start(ask: Ask) -> tuple[Experiment, Remarks]:
     subject = subject_of(ask).with_seed(LESSON_SEED)
     names = subject.layer_names()
     subject = subject.of_layer()
-    case, remarks, *_ = subject.choose()
+    parts = subject.parts(alone=True)
+    case = parts.case
     if case.inputs.ndim != 3:
         raise UsageError(
             "explore shows inputs of 3 axes, but this layer needs {ndim}.",
@@ -138,7 +139,7 @@ def start(ask: Ask) -> tuple[Experiment, Remarks]:
     places = recurrent_places(case)
     if not places:
         raise LayerError("no layer here has time steps.", "Name a recurrent layer, such as -l lstm.")
-    return Experiment(case, Start(subject, case, names), places[-1]), remarks
+    return Experiment(case, Start(subject, case, names), places[-1]), parts.remarks
 
 
 def recurrent_places(case: Case) -> tuple[int, ...]:

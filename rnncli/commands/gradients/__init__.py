@@ -48,10 +48,10 @@ def gradients(
     if first is not ask.layer:
         ask = ask._replace(layer=[first], options=curves.own_options([first], options))
     parts = subject_of(ask).parts(of or "", one_call=True).keep_able(curves.reason_not_tracked)
-    uses, remarks, _, prefix, head = parts
+    uses, remarks, head = parts.uses, parts.remarks, parts.head
     for use in uses:
         use.case.require_one_call("gradients")
-    of = of and of.removeprefix(prefix)
+    of = of and of.removeprefix(parts.prefix)
     if head is not None and not others:
         by_layer = {}
         for use in uses:
@@ -81,9 +81,9 @@ def _through_all(ask: Ask, batch: int, others: Mapping[str, Any]) -> Reply[Gradi
     by_tape = subject.differentiate(batch)
     if by_tape is not None:
         return Reply(GradientsAnswer((curves.of_tape(by_tape),), whole=True), by_tape.remarks)
-    case, remarks, *_ = subject.choose(one_call=True)
-    found = curves.gradients(case, None, ask.engine, batch)
-    return Reply(GradientsAnswer((replace(found, curves=found.curves[-1:]),), whole=True), remarks)
+    parts = subject.parts(alone=True, one_call=True)
+    found = curves.gradients(parts.case, None, ask.engine, batch)
+    return Reply(GradientsAnswer((replace(found, curves=found.curves[-1:]),), whole=True), parts.remarks)
 
 
 def _require_one_call(ask: Ask) -> None:

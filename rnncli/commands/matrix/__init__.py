@@ -37,5 +37,5 @@ def matrix(ask: Ask) -> Reply[MatrixAnswer]:
                 name=name,
                 run=Either(Message("rnncli run {flag}", flag=flag), OTHER),
             )
-    chosen = subject_of(ask).choose()
-    return Reply(MatrixAnswer(combinations(chosen.case, ask.engine)), chosen.remarks)
+    parts = subject_of(ask).parts(alone=True)
+    return Reply(MatrixAnswer(combinations(parts.case, ask.engine)), parts.remarks)

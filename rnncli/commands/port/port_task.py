@@ -100,11 +100,12 @@ def recognize_expected(ask: Ask, expect: Any, run: ForeignRun) -> Remarks:
 
 def _read_model_layer(ask: Ask) -> PortLayer:
     """Return the layer of --model, with the input and the mask that it has in its model."""
-    case, notes, *_ = subject_of(ask).choose()
+    parts = subject_of(ask).parts(alone=True)
+    case = parts.case
     spec = require_explained(case.stack[0])
     with inside(split_layers(str(ask.model))[0]):
         foreign = find_layer(to_float64(case.weights or {}), case.inputs.shape[-1], spec.inner.class_name)
-    return foreign, spec, case, notes
+    return foreign, spec, case, parts.remarks
 
 
 def _read_layer(ask: Ask, weights: Any) -> PortLayer:
@@ -117,7 +118,8 @@ def _read_layer(ask: Ask, weights: Any) -> PortLayer:
         source, name = find_source(weights), split_layers(str(weights))[0]
         saved = read_described(source)
         arrays = read_weights(source) if saved is None else to_float64(saved.weights)
-    case, remarks, *_ = subject_of(ask._replace(layer=None, options={}, seed=0)).choose()
+    parts = subject_of(ask._replace(layer=None, options={}, seed=0)).parts(alone=True)
+    case = parts.case
     class_name = None if described is None else described.inner.class_name
     notes = () if saved is None else saved.notes
     with inside(name):
@@ -140,7 +142,7 @@ def _read_layer(ask: Ask, weights: Any) -> PortLayer:
         notes = (Message("the layer is {spec}, by the shapes of the weights", spec=describe(spec)),)
     elif one_row is not ask:
         notes = (Message("the bias has one row, so the layer is {spec}", spec=describe(spec)),)
-    return foreign, spec, case, (*remarks, *notes)
+    return foreign, spec, case, (*parts.remarks, *notes)
 
 
 def _are_alike(layer: Spec, other: Spec) -> bool:

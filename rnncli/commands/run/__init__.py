@@ -10,10 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rnncli.ask import Ask
-    from rnncli.ask.subject import Computed, Verified
-    from rnncli.commands.run.answer import RunAnswer, RunRequest
-    from rnncli.compute.compare import TolerancePair
-    from rnncli.result import Result
+    from rnncli.commands.checks import ResultChecks
     from rnncli.show.answer import Reply, Watch
     from rnncli.show.formats import OutputFlags
 
@@ -25,82 +22,74 @@ tail -f sensor.ndjson | rnncli run --stream --stateful --layer gru -f ndjson
 """
 
 
-def run(ask: Ask, output: OutputFlags, progress: Watch, **flags: Any) -> Reply[Any] | None:
+def run(
+    ask: Ask,
+    output: OutputFlags,
+    progress: Watch,
+    *,
+    select: list[str] | None,
+    stats: bool,
+    stream: bool,
+    keep_going: bool,
+    memory: str | None,
+    **given: Any,
+) -> Reply[Any] | None:
     """What does the layer return?
 
     Every tensor, its shape, its meaning and its numbers. `rnncli help masks` explains masks, and so for
     return_sequences, return_state, bidirectional, stateful and reset_after.
     """
-    from rnncli.commands.run.answer import RunRequest
+    from rnncli.commands.checks import read_checks
+    from rnncli.process import memory as sizes
 
-    request = RunRequest(ask, output, progress, **flags)
-    if request.stream or request.keep_going:
-        from rnncli.commands.run import stream
+    if stream or keep_going:
+        from rnncli.commands.run.stream import answer_lines
 
-        stream.answer(request)
+        answer_lines(
+            ask, output, {**given, "stats": stats}, select, memory, stream=stream, keep_going=keep_going
+        )
         return None
-    return answer_batch(request)
+    checks = read_checks(ask, output.format_name, **given)
+    budget = None if memory is None else sizes.parse(memory)
+    return compute_answer(ask, checks, select, budget, stats=stats, progress=progress)
 
 
-def answer_batch(flags: RunRequest) -> Reply[Any]:
-    """Return the answer; a format that can is written while later chunks are computed."""
-    from rnncli import compute
-    from rnncli.ask import subject_of
-    from rnncli.commands import checks
-    from rnncli.commands.run.answer import ChunkedRunAnswer, RunAnswer
-    from rnncli.show import formats
-    from rnncli.show.answer import Reply
-
-    tolerances, ask = flags.tolerances, flags.ask
-    subject = subject_of(ask)
-    subject.require_able(memory=flags.memory, all_calls=ask.all_calls, hold=ask.hold)
-    expected = checks.read_expectation(flags.expect, ask)
-    if expected is not None:
-        expected = expected.beside(subject, ask, flags.select)
-    computed = subject.compute(flags.budget)
-    checked, results = bool(flags.whole_result_flags), computed.results
-    in_chunks = computed.chunks > 1
-    grows = (
-        in_chunks
-        and not checked
-        and not ask.all_calls
-        and formats.FORMATS[flags.output.format_name].incremental
-    )
-    if in_chunks:
-        results = flags.progress(results, computed.batch, grows)
-    if grows:
-        from rnncli.compute.chunks import ChunkedResult
-
-        kept = (checks.select_tensors(result, flags.select) for result in results)
-        return Reply(ChunkedRunAnswer(ChunkedResult(kept, computed.batch)), computed.remarks)
-    result = compute.join_results(results, computed.batch)
-    if not checked:
-        return Reply(RunAnswer(checks.select_tensors(result, flags.select)), computed.remarks)
-    limits = tolerances if flags.check else None
-    answer, verified = verify_and_select(
-        computed, result, limits, flags.select, flags.budget, stats=flags.stats
-    )
-    every = checks.ResultChecks(tolerances, flags.output.format_name, expected, flags.fail_on_nan)
-    remarks = (*computed.remarks, *verified.remarks)
-    return every.reply(answer, remarks, verified.disagreeing, subject.passage(computed.cases))
-
-
-def verify_and_select(
-    computed: Computed,
-    result: Result,
-    tolerances: TolerancePair | None,
+def compute_answer(
+    ask: Ask,
+    checks: ResultChecks,
     select: Sequence[str] | None,
     budget: int | None,
     *,
     stats: bool,
-) -> tuple[RunAnswer, Verified]:
-    """Return the answer, and what was found by comparing it.
+    progress: Watch | None = None,
+) -> Reply[Any]:
+    """Return the answer; a format that can is written while later chunks are computed.
 
-    tolerances: for a check; None without one.  select: names of the tensors to show.
+    select: names of the tensors to show; None for all.  budget: bytes for one chunk of the batch.
+    progress: shows how far the chunks are.
     """
-    from rnncli.commands import checks
-    from rnncli.commands.run.answer import RunAnswer, stats_of
+    from rnncli.ask import subject_of
+    from rnncli.commands.checks import select_tensors
+    from rnncli.commands.run.answer import ChunkedRunAnswer, RunAnswer, stats_of
+    from rnncli.compute import join_results
+    from rnncli.show.answer import Reply
+    from rnncli.show.formats import FORMATS
 
-    verified = computed.verify(result, tolerances, budget)
-    shown = checks.select_tensors(verified.result, select)
-    return RunAnswer(shown, stats_of(shown, computed.bounds()) if stats else {}), verified
+    subject = subject_of(ask)
+    subject.require_able(memory=budget, all_calls=ask.all_calls, hold=ask.hold)
+    if checks.expected is not None:
+        checks = checks._replace(expected=checks.expected.beside(subject, ask, select))
+    parts, results, batch, chunks = subject.compute(budget)
+    if chunks > 1 and progress is not None:
+        waits = stats or ask.hold or ask.all_calls or checks.any
+        grows = not waits and FORMATS[checks.format].incremental
+        results = progress(results, batch, grows)
+        if grows:
+            from rnncli.compute.chunks import ChunkedResult
+
+            kept = (select_tensors(result, select) for result in results)
+            return Reply(ChunkedRunAnswer(ChunkedResult(kept, batch)), parts.remarks)
+    result, remarks = parts.verify(join_results(results, batch), checks.limits, budget)
+    shown = select_tensors(result, select)
+    answer = RunAnswer(shown, stats_of(shown, parts.bounds()) if stats else {})
+    return checks.reply(answer, (*parts.remarks, *remarks), lambda: subject.passage(parts.uses))

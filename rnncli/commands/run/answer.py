@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from rnncli.result import Label, NamedTensor, Result
 from rnncli.show.answer import Answer, DeferredValue, Field, Listing, Records
@@ -27,12 +27,8 @@ from rnncli.show.wording import brief
 
 if TYPE_CHECKING:
     from rnncli.arrays import ChunkedArray
-    from rnncli.ask import Ask
     from rnncli.ask.subject import Bounds
     from rnncli.compute.chunks import ChunkedResult
-    from rnncli.compute.compare import TolerancePair
-    from rnncli.show.answer import Watch
-    from rnncli.show.formats import OutputFlags
     from rnncli.show.statistics import Stats
 
 
@@ -55,51 +51,6 @@ SKIPPED = {
     ),
 }
 """What the mark says, below the table."""
-
-
-class RunRequest(NamedTuple):
-    """The options of `rnncli run`."""
-
-    ask: Ask
-    output: OutputFlags
-    progress: Watch
-    check: bool
-    expect: str | None
-    atol: list[str] | None
-    rtol: list[str] | None
-    select: list[str] | None
-    stats: bool
-    fail_on_nan: bool
-    stream: bool
-    keep_going: bool
-    memory: str | None
-
-    @property
-    def tolerances(self) -> TolerancePair:
-        """Absolute and relative tolerance.  Raises UsageError for a wrong one, or with nothing to compare."""
-        from rnncli.commands import checks
-
-        checks.require_purpose(self.atol, self.rtol, check=self.check, expect=self.expect, hold=self.ask.hold)
-        return checks.parse_tolerances(self.atol, self.rtol)
-
-    @property
-    def whole_result_flags(self) -> list[str]:
-        """The given flags whose answer needs every number before it can begin."""
-        given = {
-            "--check": self.check,
-            "--expect": self.expect is not None,
-            "--stats": self.stats,
-            "--fail-on-nan": self.fail_on_nan,
-            "--hold": self.ask.hold,
-        }
-        return [name for name, value in given.items() if value]
-
-    @property
-    def budget(self) -> int | None:
-        """Bytes for one chunk of the batch, from --memory; None for the default."""
-        from rnncli.process import memory
-
-        return None if self.memory is None else memory.parse(self.memory)
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from rnncli import arrays
 from rnncli.ask import Ask, subject_of
 from rnncli.ask.layer_files import is_layer
-from rnncli.ask.lines import Lines, whole_lines
+from rnncli.ask.lines import NewRemarks, whole_lines
 from rnncli.cli import terminal
 from rnncli.cli.output import stream_answers
 from rnncli.commands import checks
-from rnncli.commands.run.answer import RunAnswer, RunRequest
+from rnncli.commands.run.answer import RunAnswer
 from rnncli.errors import (
     DisagreementError,
     Flag,
@@ -24,47 +26,62 @@ from rnncli.inputs import formats
 from rnncli.inputs.formats import Source
 from rnncli.inputs.source import open_lines, read_arrived, stdin_holds_data
 from rnncli.options import first_given, of_files_alone
+from rnncli.show.formats import OutputFlags
 
 LINES = ("ndjson", "json")
 """The formats a line can be in."""
+WHOLE = {
+    "check": "--check",
+    "expect": "--expect",
+    "stats": "--stats",
+    "fail_on_nan": "--fail-on-nan",
+    "hold": "--hold",
+}
+"""Options whose answer needs every number before it can begin."""
 
 
-def require(flags: RunRequest) -> None:
-    """Raise UsageError if the flags cannot be combined with --stream."""
-    if not flags.stream:
+def answer_lines(
+    ask: Ask,
+    output: OutputFlags,
+    whole: Mapping[str, Any],
+    select: Sequence[str] | None,
+    memory: str | None,
+    *,
+    stream: bool,
+    keep_going: bool,
+) -> None:
+    """Read, compute, show; without keep_going, stop at the first bad line, after showing earlier results.
+
+    whole: options whose answer needs every number before it can begin.
+    Raises UsageError for options that cannot be combined with --stream.
+    """
+    if not stream:
         raise UsageError("{--keep-going} needs {--stream}.", "Add {--stream}, or leave it out.")
-    if flags.whole_result_flags:
-        refused = " and ".join(flags.whole_result_flags)
+    if refused := [flag for name, flag in WHOLE.items() if {**whole, "hold": ask.hold}[name]]:
         raise UsageError(
-            "{refused} cannot be combined with {--stream}.", "Leave {refused} out.", refused=refused
+            "{refused} cannot be combined with {--stream}.",
+            "Leave {refused} out.",
+            refused=" and ".join(refused),
         )
-    if flags.memory is not None:
+    if memory is not None:
         raise UsageError(
             "{--memory} applies to a batch, but {--stream} computes line by line.", "Leave it out."
         )
-
-
-def answer(flags: RunRequest) -> None:
-    """Read, compute, show; without keep_going, stop at the first bad line, after showing earlier results."""
-    require(flags)
-    subject = subject_of(flags.ask)
-    subject.require_able(memory=flags.memory, all_calls=flags.ask.all_calls, hold=flags.ask.hold)
-    require_lines(flags.ask)
-    relay(subject.lines(), flags)
-
-
-def relay(stream: Lines, flags: RunRequest) -> None:
-    """Read the lines of the input, and show the answer to each as it arrives, after new remarks."""
+    subject = subject_of(ask)
+    subject.require_able(all_calls=ask.all_calls)
+    require_lines(ask)
+    remarks = NewRemarks()
+    answers = subject.lines(remarks)
     bad, empty = 0, True
-    file, where = open_lines(flags.ask.input, is_layer)
-    with file, stream_answers(flags.output) as show:
+    file, where = open_lines(ask.input, is_layer)
+    with file, stream_answers(output) as show:
         for lines in whole_lines(lambda: read_arrived(file, arrays.BLOCK, where), where):
-            for line, outcome in zip(lines, stream.answers(lines), strict=True):
+            for line, outcome in zip(lines, answers(lines), strict=True):
                 empty = False
                 if not isinstance(outcome, RnncliError):
-                    terminal.remark(stream.remarks.take(), flags.output.quiet)
-                    show(RunAnswer(checks.select_tensors(outcome, flags.select), line=line.number))
-                elif flags.keep_going:
+                    terminal.remark(remarks.take(), output.quiet)
+                    show(RunAnswer(checks.select_tensors(outcome, select), line=line.number))
+                elif keep_going:
                     terminal.print_error(outcome)
                     bad += 1
                 else:

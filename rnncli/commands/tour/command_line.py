@@ -35,4 +35,4 @@ class CommandLine(NamedTuple):
             ask = ask._replace(input=str(sample_files.path(SAMPLE)))
         if initial_state is not None:
             ask = ask._replace(initial_state=initial_state)
-        return subject_of(ask).choose().case
+        return subject_of(ask).parts(alone=True).case

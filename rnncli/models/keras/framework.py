@@ -18,7 +18,7 @@ from rnncli.case import Array
 from rnncli.errors import EngineError, LayerError, Message, Text, inside
 from rnncli.layers import plain
 from rnncli.layers.plain import TODAY, KerasCall, UnknownLayerError, operations, rules_of
-from rnncli.models import CasePair, Compute, LayerUse, ModelRequest, ModelRun
+from rnncli.models import Compute, LayerUse, ModelRequest, ModelRun
 from rnncli.models.graph import Graph, Node, mappings, model_option
 from rnncli.models.keras import process
 from rnncli.models.keras.choice import (
@@ -52,7 +52,7 @@ class RecordedCall(NamedTuple):
 
 
 def outputs(
-    graph: Graph, path: Path, inputs: Mapping[str, Array], cases: Mapping[str, CasePair]
+    graph: Graph, path: Path, inputs: Mapping[str, Array], uses: Sequence[LayerUse]
 ) -> dict[str, Array]:
     """Return every tensor from Keras: from its run of the model, or from a layer that returns more.
 
@@ -61,10 +61,11 @@ def outputs(
     """
     from rnncli import compute
 
+    called = {use.layer: use.in_model for use in uses}
     more = {
-        layer: shown
-        for layer, (used, shown) in cases.items()
-        if not set(name_outputs("", 0, shown)) <= set(name_outputs("", 0, used))
+        use.layer: use.case
+        for use in uses
+        if not set(name_outputs("", 0, use.case)) <= set(name_outputs("", 0, use.in_model))
     }
     old = graph.generation < 3
     configs = {layer: shown.stack[-1].inner.config for layer, shown in more.items() if old}
@@ -83,7 +84,7 @@ def outputs(
     for layer, shown in more.items():
         tensors |= zip(name_outputs(layer, 0, shown), again[layer], strict=True)
     for layer, call in calls.items():
-        names = name_outputs(layer, len(call.outputs), cases[layer].model if layer in cases else None)
+        names = name_outputs(layer, len(call.outputs), called.get(layer))
         tensors |= zip(names, call.outputs, strict=True)
     return {name: value for name, value in tensors.items() if hasattr(value, "dtype")}
 

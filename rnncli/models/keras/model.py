@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +10,7 @@ from rnncli.case import Array, Shape
 from rnncli.errors import Message, join
 from rnncli.layers.case import Case
 from rnncli.layers.plain import UNKNOWN_CLASS, UnknownLayerError, is_operation, keras_may_know, refuse
-from rnncli.models import CasePair, ModelRequest, ModelRun, SavedModel, inputs, name_file
+from rnncli.models import LayerUse, ModelRequest, ModelRun, SavedModel, inputs, name_file
 from rnncli.models.graph import Graph, Node, Ref
 from rnncli.models.keras.choice import INPUT, require_inference
 from rnncli.models.keras.layer_alone import own_cell_name
@@ -97,13 +97,11 @@ class Model(SavedModel):
         nodes = (node for node in self.contents.nodes if node.name not in hidden and not node.is_recurrent)
         return tuple(f"{node.name} ({node.class_name})" for node in nodes)
 
-    def chain(
-        self, inputs: Mapping[str, Array], returns: Mapping[str, bool]
-    ) -> tuple[tuple[str, ...], Case] | None:
+    def chain(self, request: ModelRequest) -> tuple[tuple[str, ...], Case] | None:
         """Return all layers as one Case, where each reads the layer before alone."""
         from rnncli.models.keras.chain import chain_layers
 
-        return chain_layers(self.contents, inputs, returns)
+        return chain_layers(self.contents, request.inputs, request.returns)
 
     def with_custom_objects(self, given: Any) -> Model:
         """Return the model with the classes that it has of its own."""
@@ -139,11 +137,11 @@ class Model(SavedModel):
         except UnrunnableError as error:
             raise type(error)(join((unknown, error.sentence), " "), error.advice) from None
 
-    def outputs(self, inputs: Mapping[str, Array], cases: Mapping[str, CasePair]) -> dict[str, Array]:
+    def outputs(self, request: ModelRequest, uses: Sequence[LayerUse]) -> dict[str, Array]:
         """Return every tensor from Keras; see `outputs` of framework.py."""
         from rnncli.models.keras import framework
 
-        return framework.outputs(self.contents, self.path, inputs, cases)
+        return framework.outputs(self.contents, self.path, request.inputs, uses)
 
 
 def _name_lacking(

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from rnncli.case import Array, Dimension, Shape
 from rnncli.errors import EngineError, InputError, LayerError, Message, Text, format_names
-from rnncli.models import CasePair, LayerUse, ModelRequest, ModelRun, SavedModel, name_file
+from rnncli.models import LayerUse, ModelRequest, ModelRun, SavedModel, name_file
 from rnncli.models import inputs as model_inputs
 from rnncli.models.graph import ModelInput, model_option, name_loops
 from rnncli.models.inputs import empty_input
@@ -154,12 +154,13 @@ class Model(SavedModel):
         )
 
     @name_file
-    def outputs(self, inputs: Mapping[str, Array], cases: Mapping[str, CasePair]) -> dict[str, Array]:
+    def outputs(self, request: ModelRequest, uses: Sequence[LayerUse]) -> dict[str, Array]:
         """Return every tensor of these nodes, and the outputs of the other nodes, from ONNX Runtime."""
-        prepared = _Prepared(self.contents, inputs, list(cases))
+        names = [use.layer for use in uses]
+        prepared = _Prepared(self.contents, request.inputs, names)
         returned = {
             f"{name}/{tensor}": array
-            for name, given in prepared.node_calls(list(cases)).items()
+            for name, given in prepared.node_calls(names).items()
             for tensor, array in calls.list_returns(given).items()
         }
         try:

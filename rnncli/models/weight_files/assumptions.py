@@ -15,7 +15,7 @@ from rnncli.errors import Message, Text, UsageError, did_you_mean, format_names,
 from rnncli.frameworks import GATES, letters, reorder
 from rnncli.inputs.arrange import AxisOrder
 from rnncli.layers.plain import UnknownLayerError
-from rnncli.models import GivenBeside
+from rnncli.models import ModelRequest
 from rnncli.models.graph import Modules, Node
 from rnncli.models.layer_cases import spec_of
 from rnncli.models.weight_files import joint
@@ -202,7 +202,7 @@ def order_of_gates(model: Modules, node: Node) -> str:
     return next((order for order in chosen if sorted(order) == sorted(ours)), default_order(node))
 
 
-def assumed_of(model: Modules, given: GivenBeside | None = None) -> Assumed:
+def assumed_of(model: Modules, given: ModelRequest | None = None) -> Assumed:
     """Return everything that the file does not say.  given: the mask and the states from the user, if any."""
     order = axis_order(model) if given is None else given.order
     nodes = model.recurrent_nodes
@@ -271,7 +271,7 @@ def _recurrent_kernels(node: Node) -> list[Array]:
     return [array for path, array in node.weights.items() if path.endswith("recurrent_kernel")]
 
 
-def assumptions(model: Modules, given: GivenBeside | None = None) -> Text:
+def assumptions(model: Modules, given: ModelRequest | None = None) -> Text:
     """Return one sentence with everything that the file does not say; "" if it has no layers."""
     if not model.recurrent_nodes:
         return ""

@@ -11,7 +11,7 @@ import numpy as np
 from rnncli.case import Array
 from rnncli.errors import EngineError, Message, UsageError
 from rnncli.frameworks.torch import GATES, MODULES
-from rnncli.models import CasePair
+from rnncli.models import LayerUse
 from rnncli.models.graph import Modules, Node
 from rnncli.models.weight_files.assumptions import default_order, order_of_gates
 from rnncli.process.isolation import isolated
@@ -22,7 +22,7 @@ from rnncli.result import Label
 def run_torch(
     model: Modules,
     inputs: Mapping[str, Array],
-    cases: Mapping[str, CasePair],
+    uses: Mapping[str, LayerUse],
     start: Mapping[str, tuple[Array, ...]],
 ) -> dict[str, Array]:
     """Return the outputs of torch.nn for these layers, by `lstm_l0/hidden_states`.
@@ -31,7 +31,7 @@ def run_torch(
     Raises EngineError without PyTorch, UsageError for an assumption that PyTorch's layer does not have.
     """
     torch = _torch()
-    array, mask = next(iter(inputs.values())), next(iter(cases.values())).model.mask
+    array, mask = next(iter(inputs.values())), next(iter(uses.values())).case.mask
     tensors: dict[str, Array] = {}
     for module in model.modules:
         given = array
@@ -42,8 +42,8 @@ def run_torch(
             with torch.no_grad():
                 numbers = torch.tensor(given.astype(stored["weight_ih"].dtype))
                 sequence, states = call(layer, numbers, first)
-            if node.name in cases:
-                tensors |= _tensors_of(node, cases[node.name], sequence, states)
+            if node.name in uses:
+                tensors |= _tensors_of(uses[node.name], sequence, states)
             given = sequence
     return tensors
 
@@ -157,7 +157,7 @@ def _parameters(model: Modules, node: Node, stored: Mapping[str, Array]) -> dict
     return parameters
 
 
-def _tensors_of(node: Node, cases: CasePair, sequence: Array, states: Sequence[Array]) -> dict[str, Array]:
+def _tensors_of(use: LayerUse, sequence: Array, states: Sequence[Array]) -> dict[str, Array]:
     """Return every shown tensor of one layer, by name."""
 
     def array_of(label: Label) -> Any:
@@ -168,5 +168,5 @@ def _tensors_of(node: Node, cases: CasePair, sequence: Array, states: Sequence[A
             return states[0][backward]
         return sequence if label.sequence else np.concatenate(states[0], axis=-1)
 
-    infos = cases.display.stack.outputs(cases.display.inputs.shape)
-    return {f"{node.name}/{info.name}": array_of(info.label) for info in infos}
+    infos = use.case.stack.outputs(use.case.inputs.shape)
+    return {f"{use.layer}/{info.name}": array_of(info.label) for info in infos}

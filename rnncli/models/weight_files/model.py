@@ -12,7 +12,7 @@ from rnncli.inputs.arrange import AxisOrder
 from rnncli.layers.case import Case
 from rnncli.layers.shape_checks import check_case
 from rnncli.layers.stack import Stack
-from rnncli.models import CasePair, Compute, GivenBeside, LayerUse, ModelRequest, ModelRun, SavedModel
+from rnncli.models import Compute, LayerUse, ModelRequest, ModelRun, SavedModel
 from rnncli.models.graph import ModelInput, Module, Modules, choose_layers
 from rnncli.models.layer_cases import spec_of
 from rnncli.models.weight_files import framework, inputs, states
@@ -28,20 +28,6 @@ class Model(SavedModel):
     takes_masks = True
 
     contents: Modules
-    given: GivenBeside | None = None
-
-    def with_names(self, names: Sequence[str]) -> Model:
-        """Return the model with these layers to run."""
-        return self._with(self.contents, names, self.given)
-
-    def with_given(self, given: GivenBeside) -> Model:
-        """Return the model with this mask and these initial states."""
-        return self._with(self.contents, self.names, given)
-
-    def _with(self, contents: Modules, names: Sequence[str], given: GivenBeside | None) -> Model:
-        model = Model(contents, self.path, names)
-        model.given = given
-        return model
 
     @property
     def axis_order(self) -> AxisOrder:
@@ -100,17 +86,16 @@ class Model(SavedModel):
             modules = _used_modules(self.contents, chosen)
             for module in modules:
                 inputs.require_computable(self.contents, module, array)
-            given = self.given or GivenBeside(order=self.axis_order)
             used = replace(self.contents, modules=modules)
-            start = states.by_layer(modules, array.shape, given)
-        case = Case(Stack(), array, mask=given.mask, seed=None, assumed=assumed_of(used, given))
+            start = states.by_layer(modules, request)
+        case = Case(Stack(), array, mask=request.mask, seed=None, assumed=assumed_of(used, request))
         parts = [
             part
             for module in modules
             for part in _parts(module, case, start, request.compute)
             if part.layer in chosen
         ]
-        notes = [join((assumptions(used, given), _explain_changes(given.order)), " ")]
+        notes = [join((assumptions(used, request), _explain_changes(request.order)), " ")]
         if request.everything and self.contents.other_shapes:
             notes.append(
                 Message("{--all-layers} adds nothing: the file does not say what its other tensors are for.")
@@ -129,7 +114,7 @@ class Model(SavedModel):
             case = cases[module.nodes[0].name]
             with inside(self.file):
                 inputs.require_computable(self.contents, module, case.inputs)
-            used, given = replace(self.contents, modules=(module,)), GivenBeside(mask=case.mask)
+            used, given = replace(self.contents, modules=(module,)), ModelRequest({}, compute)
             common = Case(Stack(), case.inputs, mask=case.mask, seed=None, assumed=assumed_of(used, given))
             starts = {name: other.initial_state for name, other in cases.items()}
             parts += _parts(module, common, starts, compute)
@@ -142,32 +127,32 @@ class Model(SavedModel):
         kinds = {bool(module.tensors) for module in self.contents.modules if module.nodes}
         return " and ".join(name for name, kind in (("PyTorch", True), ("Keras", False)) if kind in kinds)
 
-    def outputs(self, inputs: Mapping[str, Array], cases: Mapping[str, CasePair]) -> dict[str, Array]:
+    def outputs(self, request: ModelRequest, uses: Sequence[LayerUse]) -> dict[str, Array]:
         """Return every tensor of these layers from torch.nn; from Keras for layers with Keras's names.
 
         Raises EngineError if the framework is not installed.
         """
         from rnncli import compute
 
-        modules = _used_modules(self.contents, tuple(cases))
-        start = states.by_layer(modules, next(iter(inputs.values())).shape, self.given or GivenBeside())
+        modules = _used_modules(self.contents, [use.layer for use in uses])
+        start = states.by_layer(modules, request)
         torch = tuple(module for module in modules if module.tensors)
         in_torch = {node.name for module in torch for node in module.nodes}
-        torch_cases = {layer: pair for layer, pair in cases.items() if layer in in_torch}
         tensors: dict[str, Array] = {}
-        if torch_cases:
-            tensors = framework.run_torch(replace(self.contents, modules=torch), inputs, torch_cases, start)
-        for layer, (_, shown) in cases.items():
-            if layer not in in_torch:
+        if torch_uses := {use.layer: use for use in uses if use.layer in in_torch}:
+            only = replace(self.contents, modules=torch)
+            tensors = framework.run_torch(only, request.inputs, torch_uses, start)
+        for use in uses:
+            if use.layer not in in_torch:
                 tensors |= {
-                    f"{layer}/{tensor.name}": tensor.values
-                    for tensor in compute.run(shown, "tensorflow").outputs
+                    f"{use.layer}/{tensor.name}": tensor.values
+                    for tensor in compute.run(use.case, "tensorflow").outputs
                 }
         return tensors
 
     def assume(self, options: Mapping[str, str]) -> Model:
         """Return the model with these assumptions instead of the defaults of its framework; see `assume`."""
-        return self._with(assume(self.contents, options), self.names, self.given)
+        return Model(assume(self.contents, options), self.path, self.names)
 
 
 def _explain_changes(order: AxisOrder | None) -> Text:

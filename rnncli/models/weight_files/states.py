@@ -11,7 +11,7 @@ from rnncli.errors import InputError, Message, count, format_names, inside
 from rnncli.inputs.arrange import contradicts
 from rnncli.layers.shape_checks import check_states
 from rnncli.layers.stack import Stack
-from rnncli.models import GivenBeside
+from rnncli.models import ModelRequest
 from rnncli.models.graph import Module, Node
 from rnncli.models.layer_cases import spec_of
 
@@ -19,12 +19,9 @@ PYTORCH_STATE = re.compile(r"([hc])_?[0n]")
 """PyTorch's names of states: `h_0` for a state that a layer takes, `h_n` for a state that it returns."""
 
 
-def by_layer(
-    modules: Sequence[Module], shape: tuple[int, ...], given: GivenBeside
-) -> dict[str, tuple[Array, ...]]:
+def by_layer(modules: Sequence[Module], request: ModelRequest) -> dict[str, tuple[Array, ...]]:
     """Return the initial states of each layer, in Keras's order; {} if none are given.
 
-    shape: the shape of the input, (batch, timesteps, features).
     The given states are one of three:
 
     - a list in the order of the layers;
@@ -33,7 +30,8 @@ def by_layer(
 
     Raises InputError if they do not fit.
     """
-    raw, where = given.states
+    raw, where = request.states
+    shape = next(iter(request.inputs.values())).shape
     if raw is None:
         return {}
     with inside(where):
@@ -44,7 +42,7 @@ def by_layer(
             what = Message(
                 "the initial states are those of {sequences}", sequences=count(sizes.pop(), "sequence")
             )
-            if error := contradicts(shape, given.order if given.has_batch else None, what):
+            if error := contradicts(shape, request.order if request.has_batch else None, what):
                 raise error
     states = {}
     for node in _nodes(modules):

@@ -172,7 +172,7 @@ def test_a_long_name_of_a_feature_keeps_its_beginning() -> None:
 def test_lines_of_a_cell_of_ones_own_are_scaled_by_what_limits_them(tmp_path: Path) -> None:
     (tmp_path / "cell.toml").write_text(NASTY)
     ask = Ask(layer=[f"@'{tmp_path}/cell.toml'(4)"], input_shape="1,3,5", seed=1)
-    picture = trace_sheet(subject_of(ask).choose().case)
+    picture = trace_sheet(subject_of(ask).parts(alone=True).case)
     kinds = {panel.title: panel.kind for panel in picture.rows[1].panels}
     assert kinds == {
         **dict.fromkeys(("seen", "half", "level", "total", "limited", "big"), "line"),
