@@ -259,31 +259,29 @@ def compare(
     from rnncli.commands import compare
 
     limits = complete_tolerances(atol, rtol)
-    given = {"engines": engines, "expect": expect, "split": split, "select": select}
     model, layer = split_model(layer) if other is not None else (None, layer)
     passed = options if model is None else {**options, "model": model}
     ask = ask_of(inputs, layer, passed, all_layers=all_layers, all_calls=all_calls)
-    if alone:
-        from rnncli.commands.compare.alone import compare_alone
-
-        reply = compare_alone(ask, limits, {**given, "other": other, "mapping": mapping})
-    elif other is not None or (mapping and expect is None):
-        from rnncli.commands.compare import models
-
-        models.require_alone(ask, other, given)
+    second: dict[str, Any] | None = None
+    if other is not None:
         model, layer = split_model(other)
         layer, live = pass_live(layer, {})
-        second: dict[str, Any] = {"model": live or model, "layer": pass_layers(layer)}
+        second = {"model": live or model, "layer": pass_layers(layer)}
         if live is not None:
             second |= {name: getattr(ask, name) for name in (*INPUT_OPTIONS, "training")}
-        reply = models.compare_models(ask, second, limits, mapping or {})
-        if reply.failure is not None:
-            reply = reply._replace(remarks=(*reply.remarks, reply.failure.advice))
-    else:
-        compare.require_one_kind(engines, expect, split)
-        stored, names = read_expectation(expect), several(select)
-        stored = stored.with_names(mapping) if stored is not None and mapping else stored
-        reply = compare.compute_report(ask, limits, join_names(engines), stored, split, names)
+    reply = compare.compute_answer(
+        ask,
+        limits,
+        engines=join_names(engines),
+        other=second,
+        mapping=mapping or {},
+        expected=read_expectation(expect),
+        split=split,
+        alone=alone,
+        select=several(select),
+    )
+    if second is not None and reply.failure is not None and not alone:
+        reply = reply._replace(remarks=(*reply.remarks, reply.failure.advice))
     answer, specs = reply.answer, reply.answer.header.specs
     return Report("compare", specs, answer.differences, answer, tuple(reply.remarks), view_of(options))
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from rnncli.errors import Flag, UsageError
 
@@ -41,67 +41,85 @@ def compare(
 
     One row per tensor and pair, with the largest difference; exit 1 if a number is outside the tolerances.
     """
-    from rnncli.commands import checks
-    from rnncli.commands.checks import parse_tolerances
+    from rnncli.commands.checks import parse_tolerances, read_expectation
 
-    tolerances = parse_tolerances(atol, rtol)
-    options = {"engines": engines, "expect": expect, "split": split, "select": select}
+    return compute_answer(
+        ask,
+        parse_tolerances(atol, rtol),
+        engines=engines,
+        other=None if other is None else {"model": other},
+        mapping=parse_mapping(mapping),
+        expected=read_expectation(expect, ask),
+        split=split,
+        alone=alone,
+        select=select,
+    )
+
+
+def parse_mapping(words: Sequence[str] | None) -> dict[str, str]:
+    """Parse `THEIRS=OURS`.  Raises UsageError for a word without both names."""
+    mapping = {}
+    for word in words or ():
+        theirs, _, ours = word.rpartition("=")
+        if not theirs or not ours:
+            from rnncli.ask.returned import MAP
+
+            raise UsageError("{--map:word} does not name two layers.", "Write {map}.", word=word, map=MAP)
+        mapping[theirs] = ours
+    return mapping
+
+
+def compute_answer(
+    ask: Ask,
+    tolerances: TolerancePair,
+    *,
+    engines: str | None,
+    other: Mapping[str, Any] | None,
+    mapping: Mapping[str, str],
+    expected: Expectation | None,
+    split: int | None,
+    alone: bool,
+    select: Sequence[str] | None,
+) -> Reply[CompareAnswer]:
+    """Return the answer, with the error of the first tensor that differs.
+
+    engines: their names, with commas between.  other: the fields of an Ask that hold a second model.
+    mapping: the layers of the first model, or the results, by those of the second one, or of the file.
+    expected: what to compare with, instead of engines.  alone: compare each sequence with its batch.
+    split: time steps of a piece, to compare one engine with itself.
+    """
+    from rnncli.ask import subject_of
+    from rnncli.commands.checks import find_difference
+    from rnncli.commands.compare import comparison, engine_pairs
+
+    given = {"engines": engines, "expect": expected, "split": split, "select": select}
     if alone:
         from rnncli.commands.compare.alone import compare_alone
 
-        reply = compare_alone(ask, tolerances, {**options, "other": other, "mapping": mapping})
-        failure = checks.find_difference(reply.answer.differences) or reply.failure
-        return reply._replace(failure=failure)
-    if other is not None or (mapping and expect is None):
-        from rnncli.commands.compare import models
+        reply = compare_alone(ask, tolerances, {**given, "other": other, "mapping": mapping or None})
+        return reply._replace(failure=find_difference(reply.answer.differences) or reply.failure)
+    if other is not None or (mapping and expected is None):
+        from rnncli.commands.compare.models import compare_models
 
-        models.require_alone(ask, other, options)
-        return models.compare_models(ask, {"model": other}, tolerances, models.parse_mapping(mapping))
-    require_one_kind(engines, expect, split)
-    expected = checks.read_expectation(expect, ask)
-    if expected is not None and mapping:
-        from rnncli.commands.compare.models import parse_mapping
-
-        expected = expected.with_names(parse_mapping(mapping))
-    reply = compute_report(ask, tolerances, engines, expected, split, select)
-    return reply._replace(failure=checks.find_difference(reply.answer.differences))
-
-
-def require_one_kind(engines: object, expect: object, split: int | None) -> None:
-    """Raise UsageError for two kinds of comparison that exclude each other."""
-    if split is not None and (engines is not None or expect is not None):
+        return compare_models(ask, other, given, tolerances, mapping)
+    if split is not None and (engines is not None or expected is not None):
         raise UsageError(
             "{--split} compares one engine with itself, not with {given}.",
             "Leave {--split} or {given} out; {--engine} chooses the engine for {--split}.",
             given=Flag("--engines" if engines is not None else "--expect"),
         )
-
-
-def compute_report(
-    ask: Ask,
-    tolerances: TolerancePair,
-    engines: str | None,
-    expected: Expectation | None,
-    split: int | None,
-    select: Sequence[str] | None,
-) -> Reply[CompareAnswer]:
-    """Return the answer with remarks.
-
-    engines: their names, with commas between.  expected: what to compare with, instead of engines.
-    split: time steps of a piece, to compare one engine with itself.
-    """
-    from rnncli.ask import subject_of
-    from rnncli.commands.compare import comparison, engine_pairs
-
-    alone = expected is not None or split is not None
-    chosen = engine_pairs.choose_engines(engines, ask.engine, alone=alone)
-    names = tuple(select or ())
+    if expected is not None and mapping:
+        expected = expected.with_names(mapping)
+    one_engine = expected is not None or split is not None
+    chosen = engine_pairs.choose_engines(engines, ask.engine, alone=one_engine)
     subject = subject_of(ask)
     if expected is not None:
         expected = expected.beside(subject, ask, select)
-    settings = comparison.Comparison(tolerances, chosen, ask.engine, expected, split, names)
+    settings = comparison.Comparison(tolerances, chosen, ask.engine, expected, split, tuple(select or ()))
     if expected is not None and not chosen:
-        return comparison.compare_with_stored(subject.compute(), settings)
-    parts = subject.parts(alone=True, one_call=split is not None)
-    report = comparison.compare_case(parts.case, settings)
-    return report._replace(remarks=(*parts.remarks, *report.remarks))
+        reply = comparison.compare_with_stored(subject.compute(), settings)
+    else:
+        parts = subject.parts(alone=True, one_call=split is not None)
+        reply = comparison.compare_case(parts.case, settings)
+        reply = reply._replace(remarks=(*parts.remarks, *reply.remarks))
+    return reply._replace(failure=find_difference(reply.answer.differences))

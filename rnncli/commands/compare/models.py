@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import shlex
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from os import PathLike
 from typing import Any
@@ -37,39 +37,33 @@ Tensors = tuple[NamedTensor, ...]
 """What one layer returned."""
 
 
-def require_alone(ask: Ask, other: Any, given: Mapping[str, Any]) -> None:
-    """Raise UsageError if a model is missing, or for an option that compares something else."""
+def compare_models(
+    ask: Ask,
+    other: Mapping[str, Any] | None,
+    others: Mapping[str, Any],
+    tolerances: TolerancePair,
+    mapping: Mapping[str, str],
+) -> Reply[CompareAnswer]:
+    """Compare what two models return for the same input, layer by layer.
+
+    other: the fields of an Ask that hold the second one.  others: options that compare something else.
+    mapping: the layers of the first model by those of the second one.
+    Raises UsageError if a model is missing, if the layers cannot be told apart, or if none fits.
+    """
     if other is None:
         raise UsageError("{map} is for two models.", "Name the second one: {--with model.onnx}.", map=MAP)
     if ask.model is None and not ask.layer:
         raise UsageError("{--with} needs a first model.", "Name it: {--model model.keras}.")
-    if flag := first_given(given, given):
+    if flag := first_given(others, others):
         raise UsageError("{flag} does not apply to two models.", "Leave {flag} out.", flag=Flag(flag))
-
-
-def parse_mapping(words: Sequence[str] | None) -> dict[str, str]:
-    """Parse `THEIRS=OURS`.  Raises UsageError for a word without both names."""
-    mapping = {}
-    for word in words or ():
-        theirs, _, ours = word.rpartition("=")
-        if not theirs or not ours:
-            raise UsageError("{--map:word} does not name two layers.", "Write {map}.", word=word, map=MAP)
-        mapping[theirs] = ours
-    return mapping
-
-
-def compare_models(
-    ask: Ask, other: Mapping[str, Any], tolerances: TolerancePair, mapping: Mapping[str, str]
-) -> Reply[CompareAnswer]:
-    """Compare what two models return for the same input, layer by layer.
-
-    other: the field of an Ask that holds the second one.
-    mapping: the layers of the first model by those of the second one.
-    Raises UsageError if the layers cannot be told apart, or if none fits.
-    """
     (first, second), subjects = _return_both(ask, other, mapping)
     pairs = pair_layers(first.name, first.kinds, second.name, second.kinds, mapping)
-    weights, unread = _compare_weights(subjects, pairs, tolerances)
+    weights = ComparedWeights()
+    unread: tuple[Text, ...] = ()
+    try:
+        weights = compare_weights(subjects[0].weights(), subjects[1].weights(), pairs, tolerances)
+    except RnncliError as error:
+        unread = (Message("the weights are not compared: {error}", error=error.sentence),)
     names = [tensor.name for tensors in first.layers.values() for tensor in tensors]
     require_known(tolerances, [*names, *(difference.name for difference in weights.differences)])
     differences = tuple(
@@ -110,17 +104,6 @@ def compare_models(
     if parting is not None:
         failure = _advise_port(ask, parting.name, failure)
     return Reply(answer, tuple(remarks), failure)
-
-
-def _compare_weights(
-    subjects: tuple[Subject, Subject], pairs: Mapping[str, str], tolerances: TolerancePair
-) -> tuple[ComparedWeights, tuple[Text, ...]]:
-    """Compare the weights of both models; of a model whose weights cannot be read, a note says why."""
-    first, second = subjects
-    try:
-        return compare_weights(first.weights(), second.weights(), pairs, tolerances), ()
-    except RnncliError as error:
-        return ComparedWeights(), (Message("the weights are not compared: {error}", error=error.sentence),)
 
 
 def _return_both(
