@@ -399,6 +399,5 @@ def _checks(
     check: bool,
     fail_on_nan: bool,
 ) -> ResultChecks:
-    """Return the checks that are asked for.  Raises UsageError if a tolerance compares nothing."""
     require_purpose(atol, rtol, check=check, expect=expect, hold=hold)
     return ResultChecks(check, read_expectation(expect), complete_tolerances(atol, rtol), fail_on_nan)

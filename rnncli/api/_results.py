@@ -359,7 +359,6 @@ class LivePage:
         files.write(str(path), self.text)
 
     def _repr_html_(self) -> str:
-        """Return the tables, then the page in a frame, which a notebook that is not trusted leaves out."""
         from html import escape
 
         frame = 'sandbox="allow-scripts allow-downloads" allow="clipboard-write"'
@@ -400,7 +399,6 @@ class ExportedFile:
         return f"<rnncli.export to {self.target}: {len(self.data):,} bytes>"
 
     def _repr_html_(self) -> str | None:
-        """Return the text of a script, or its first lines."""
         if not self.is_text or self.suffix == ".tex":
             return None
         from html import escape
@@ -412,7 +410,6 @@ class ExportedFile:
         return f'<pre style="font-family: monospace; white-space: pre; overflow-x: auto">{escape(text)}</pre>'
 
     def _repr_latex_(self) -> str | None:
-        """Return equations, which a notebook sets."""
         lines = str(self).splitlines()
         return "\n".join(line for line in lines if line[:1] != "%") if self.suffix == ".tex" else None
 

@@ -188,7 +188,6 @@ def read_given(ask: Ask, stack: Stack, document: Document, where: Text = "") -> 
 
 
 def _or_else(given: RawValue, value: Any, where: Text, name: str) -> RawValue:
-    """Return the given value, else the value in the document."""
     if given.value is not None:
         return given
     return RawValue(value, join((text for text in (where, name) if text), ": "))

@@ -140,7 +140,6 @@ def read_named(layer: Any, folder: Path, *, configs: bool = True) -> Any:
 
 
 def _find_below(file: str, folder: Path) -> Source:
-    """Return a file that a document names.  Raises LayerError if the document must not name it."""
     from rnncli.inputs.source import Source, is_pipe
 
     path = Path(file)
@@ -165,7 +164,6 @@ def _find_below(file: str, folder: Path) -> Source:
 
 
 def _refuse_sample(text: str) -> None:
-    """Raise LayerError for a layer that is named as a cell of the samples is."""
     from rnncli.inputs import sample_files
 
     name = text.partition("(")[0].strip()

@@ -163,7 +163,6 @@ class Stream:
         return case
 
     def _measure(self, case: Case) -> None:
-        """Check that a record of this shape fits in memory, and compute how many fit at once."""
         compute.require_room(case, len(case.inputs))
         if len(self._at_once) == SHAPES:
             self._at_once.clear()
@@ -174,7 +173,6 @@ class Stream:
         return self._at_once.get(case.inputs.shape, 1) if isinstance(case, Case) else 1
 
     def _open(self, case: Case) -> None:
-        """Create the layers; each line brings its own mask and initial state."""
         bare = case._replace(mask=None, initial_state=None)
         self._answer, self._features = compute.prepare(bare, self._engine), case.inputs.shape[-1]
         self._stack = case.stack
@@ -253,7 +251,6 @@ class LineCases:
         return case
 
     def _require_fit(self, inputs: Array) -> None:
-        """Raise UsageError if states or weights fit no line, InputError if they do not fit this one."""
         stack, states, weights = self.given.stack, self.given.initial_state, self.given.weights
         batches = [len(inputs), 1, *map(len, _arrays(states.value))]  # 1: a state may lack the batch axis
         features = [inputs.shape[-1], *map(len, _arrays(weights.value))]

@@ -107,7 +107,6 @@ class Live(Subject):
         return self.live.summarize(self.ask)
 
     def _require_options(self) -> None:
-        """Raise UsageError for an option that does not apply to a live object."""
         ask = self.ask
         ask.require_options()
         given = {**ask.given(*INPUT_OPTIONS, *RUN_OPTIONS, "layer"), **ask.options}
@@ -148,7 +147,6 @@ class Live(Subject):
 
     @cached_property
     def _uses(self) -> dict[str, Use]:
-        """The uses of the layers, by name."""
         calls = self._calls[: MOST if self.ask.at is None else None]
         return {call.name: self._use(call.name) for call in calls}
 
@@ -162,7 +160,6 @@ class Live(Subject):
         return self._computed[name]
 
     def _remarks(self, uses: Mapping[str, Use], *, shown: bool) -> Remarks:
-        """Return remarks on the recording.  shown: whether what the framework returned is shown, too."""
         framework, left = self.live.framework, len(self._calls) - len(uses)
         notes: list[Text] = list(self._recording.notes)
         if left and self.ask.at is None and len(uses) == MOST:
@@ -228,7 +225,6 @@ class Live(Subject):
         return Parts(parts, notes, partial(_verify, able, self.live.framework), head, prefix)
 
     def _shown(self, uses: Mapping[str, Use]) -> list[LayerUse]:
-        """Return the uses that rnncli computed, with what is asked for."""
         return [
             LayerUse(name, done.case, done.result, use.call.before).shown(
                 with_returns(done.case, self.ask.returns)
@@ -346,11 +342,9 @@ class Live(Subject):
 
     @property
     def _is_batch_first(self) -> bool:
-        """Whether the framework puts the batch first in every tensor."""
         return self.live.framework == "Keras"
 
     def _head(self, uses: Mapping[str, Use]) -> ModelHead:
-        """Return what the head of an answer says."""
         return ModelHead(
             self.live.title,
             self.live.framework,
@@ -360,7 +354,6 @@ class Live(Subject):
         )
 
     def _agreement(self, uses: Mapping[str, Use]) -> Agreement:
-        """Return how far these layers are from what the framework returned."""
         every = [use.computed for use in uses.values() if use.computed]
         compared = [computed for computed in every if computed.agrees is not None]
         return Agreement(
@@ -374,7 +367,6 @@ class Live(Subject):
 
 
 def _find_batch(axes: Any) -> int:
-    """Return the axis of the sequences.  axes: what `input_axes` says.  Raises UsageError without one."""
     names = [name.strip() for name in (axes.split(",") if isinstance(axes, str) else axes)]
     if {*names[:2]} != {"batch", "time"}:
         raise UsageError(
@@ -412,10 +404,6 @@ def _refuse(name: str, title: str) -> None:
 
 
 def _compute(call: Call, before: Use | None, computing: Computing, names: tuple[str, ...]) -> Use:
-    """Return one use, computed and compared.
-
-    before: the layer below in the same module.  names: of the sequences; () if they have none.
-    """
     if call.config is None:
         return Use(call, lacks=call.lacks)
     inputs = call.inputs
@@ -440,7 +428,6 @@ def _compute(call: Call, before: Use | None, computing: Computing, names: tuple[
 def _compare(
     case: Case, result: Result, theirs: Mapping[str, Array], engine: str
 ) -> tuple[float | None, bool | None]:
-    """Return the largest difference from what the framework returned, and whether it is rounding."""
     import numpy as np
 
     largest: float | None = None
@@ -470,7 +457,6 @@ def _verify(
     tolerances: TolerancePair,
     _budget: int | None,
 ) -> tuple[Result, Remarks]:
-    """Compare a result with what the framework returned; tensors that it did not return are left out."""
     theirs = {
         f"{layer}/{name}": array for layer, use in uses.items() for name, array in use.call.outputs.items()
     }

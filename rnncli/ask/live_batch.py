@@ -124,7 +124,6 @@ class LiveBatch:
         ]
 
     def _tensors(self, recording: Recording) -> dict[str, Array]:
-        """Return the tensors of the layers that are compared, and the outputs of the object."""
         calls = [call for call in recording.calls if call.name in self.calls]
         tensors = {f"{call.name}/{name}": array for call in calls for name, array in call.outputs.items()}
         return {**tensors, **(recording.outputs if self.ask.at is None else {})}
@@ -159,7 +158,6 @@ class LiveBatch:
         return int(same.argmax()) if same.any() else index
 
     def _note(self) -> tuple[Text, ...]:
-        """Return a remark on the layers that read the axis of the sequences as time."""
         if not self.misread:
             return ()
         text = (

@@ -120,7 +120,6 @@ class LiveObject:
 
 
 def _read_input(ask: Ask) -> tuple[Any, tuple[str, ...]]:
-    """Return what the object is called with, and the names of its sequences; () if they have none."""
     if not isinstance(ask.input, (str, PathLike, Document)):
         return ask.input, ()
     document = ask.read_raw()[0]
@@ -147,7 +146,6 @@ def _keeps_order(given: Any, recording: Recording) -> bool:
 
 
 def _read_beside(ask: Ask) -> dict[str, Any]:
-    """Return the lengths, the mask and the initial states that are given, as arrays."""
     import numpy as np
 
     options, states = ask.arranging(), ask.read_value("initial_state").value

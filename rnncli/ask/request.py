@@ -191,7 +191,6 @@ class Ask(NamedTuple):
         return document._replace(remarks=(*remarks, *document.remarks)), source.name, source.folder
 
     def _cut_windows(self, document: Document, name: Text) -> Document:
-        """Return the document with windows of its series, if they are asked for."""
         if self.window is None:
             return document
         from rnncli.inputs.arrange import cut_windows
@@ -232,7 +231,6 @@ class Ask(NamedTuple):
         return (Message(text),)
 
     def _require_no_fill(self) -> None:
-        """Raise UsageError for --fill with an input that is read."""
         if self.fill is not None:
             raise UsageError(
                 "{--fill:fill} applies only to a generated input.",
@@ -241,7 +239,6 @@ class Ask(NamedTuple):
             )
 
     def _read_options(self, source: "Source") -> "ReadOptions":
-        """Return how CSV is read.  Raises UsageError if an option says so and the source is not CSV."""
         from rnncli.inputs.formats import ReadOptions, detect_format
 
         columns, drop = (
@@ -392,7 +389,6 @@ def _keyword(name: str, value: Any) -> str:
 
 
 def _read_mask(given: Any) -> tuple[Any, Text]:
-    """Return the mask: read from a file, or the array that Python gives; and its name in errors."""
     if not isinstance(given, (str, PathLike)):
         return given, ""
     from rnncli.inputs.formats import read_tensor

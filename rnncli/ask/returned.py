@@ -150,7 +150,6 @@ class Returned(NamedTuple):
 
 
 def _cut_case(case: Case, index: int, *, cut: bool) -> Case:
-    """Return the Case of one sequence."""
     part = slice(index, index + 1)
     states = None if case.initial_state is None else tuple(state[part] for state in case.initial_state)
     mask = None if case.mask is None else case.mask[part]
@@ -245,5 +244,4 @@ def pair_layers(
 
 
 def _list_layers(kinds: Mapping[str, Kind]) -> str:
-    """Return `lstm: kernel (5, 16), dense: output (2, 3)`."""
     return ", ".join(f"{name}: {kind[0][0]} {format_shape(kind[0][1])}" for name, kind in kinds.items())

@@ -56,7 +56,6 @@ class Saved(Subject):
         return self._open()
 
     def _open(self, *, to_run: bool = True) -> SavedModel:
-        """Open the model.  to_run: see `open_model`."""
         ask = self.ask
         given = [*ask.given("layer"), *ask.options, *ask.given(*RUN_OPTIONS, *INPUT_OPTIONS)]
         given = [name for name in given if name != "seed" or not self._generates]
@@ -121,7 +120,6 @@ class Saved(Subject):
         return model.summarize(self._sizes(model)).choose(model.names)
 
     def _sizes(self, model: SavedModel) -> Mapping[str, Shape]:
-        """Return the shapes of the inputs that are given; in --input-shape, names of sizes stay."""
         ask = self.ask
         if ask.is_bare:
             return {}
@@ -241,7 +239,6 @@ class Saved(Subject):
         )
 
     def _follow(self, like: Returned, mapping: Mapping[str, str]) -> Returned:
-        """Return what the layers of a file without a graph return for the inputs of their pairs."""
         from rnncli.ask import returned
 
         model, chosen = self.model, self.model.choose(self.model.names)
@@ -269,7 +266,6 @@ class Saved(Subject):
         return returned.compute_uses(model.file, uses, computing, like.inputs, notes)
 
     def _inputs_of(self, layer: str) -> set[str]:
-        """Return the inputs of a graph that a layer depends on."""
         graph = cast("Graph", self.model.contents)
         return {wanted.name for wanted in graph.inputs} & graph.find_dependencies({layer})
 
@@ -328,11 +324,9 @@ class Saved(Subject):
 
     @property
     def _generates(self) -> bool:
-        """Whether the input is generated."""
         return self.ask.input_shape is not None or self.ask.is_bare
 
     def _generate(self, model: SavedModel) -> tuple[Document, str]:
-        """Return an input that fits the model, with a remark on it."""
         from rnncli.initializers import draw_seed
         from rnncli.models.generated import generate
 
@@ -384,7 +378,6 @@ def _verify_in_framework(
     tolerances: TolerancePair,
     _budget: int | None,
 ) -> tuple[Result, Remarks]:
-    """Compare a result with the framework of the model, in one piece."""
     compared = call.compare_with_framework(model, request, parts.uses, result, *tolerances)
     if result.assumed is None:
         return compared, ()
@@ -393,7 +386,6 @@ def _verify_in_framework(
 
 
 def _require_whole(model: SavedModel) -> None:
-    """Raise LayerError if layers that have or may have recurrent weights would be left out unasked."""
     from rnncli.models.graph import Graph, model_option
     from rnncli.models.keras.choice import explain_hidden, runnable_layers
 
@@ -408,7 +400,6 @@ def _require_whole(model: SavedModel) -> None:
 
 
 def _require_stateless(model: SavedModel) -> None:
-    """Raise UsageError for layers that continue from the state after the previous line."""
     stateful = model.stateful_layers()
     if stateful:
         raise UsageError(

@@ -258,7 +258,6 @@ def describe_mismatch(difference: TensorDifference) -> Text:
 
 
 def _digits(number: float) -> str:
-    """Format a number with enough digits for any float32."""
     from rnncli.show.digits import spell_nonfinite
 
     return f"{number:.9g}" if math.isfinite(number) else spell_nonfinite(number)

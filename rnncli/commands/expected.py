@@ -263,6 +263,5 @@ def _name_alone(
 
 
 def _fit_states(states: Mapping[str, Array], shapes: Mapping[str, tuple[int, ...]]) -> bool:
-    """Return whether these are the states of two directions, with or without the axis of the batch."""
     fits = all(state.shape in (shapes[name], shapes[name][1:]) for name, state in states.items())
     return fits and len(states) == 2

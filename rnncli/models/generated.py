@@ -48,7 +48,6 @@ def generate(
 
 
 def _choose_sizes(wanted: ModelInput) -> tuple[int, ...]:
-    """Return the sizes of an input; the batch is the axis that is named so, else the first."""
     shape = wanted.shape
     if shape is None:
         raise UsageError(

@@ -62,7 +62,6 @@ def dtype_name(array: Array) -> str:
 
 
 def _name_inputs(graph: Graph, given: Any, optional: Collection[str]) -> Mapping[str, Any]:
-    """Return the given inputs by name.  Raises InputError if one is missing or unknown."""
     if not graph.inputs:
         raise InputError(
             "the model takes no input; all of its numbers are in the file.",
@@ -140,7 +139,6 @@ def fit_input(wanted: ModelInput, given: Any, tables: Mapping[str, Array] = {}) 
 
 
 def _to_numbers(name: str, expected: str, given: Any) -> Array:
-    """Return the value as one array.  Raises InputError if it is not an array of numbers."""
     import numpy as np
 
     try:
@@ -158,10 +156,6 @@ def _to_numbers(name: str, expected: str, given: Any) -> Array:
 
 
 def _to_texts(name: str, expected: str, given: Any) -> Array:
-    """Return an array of text.  Raises InputError for anything else.
-
-    name: of the model's input.  expected: what the model expects of it.
-    """
     import numpy as np
 
     array = np.asarray(given)
@@ -235,7 +229,6 @@ def is_batch(size: Dimension) -> bool:
 
 
 def _require_integers(wanted: ModelInput, array: Array, low: int, high: int, what: Text) -> None:
-    """Raise InputError for a number that is not an integer from `low` to `high`."""
     import numpy as np
 
     with np.errstate(all="ignore"):

@@ -87,7 +87,6 @@ def read_keras_layers(source: Source) -> tuple[SavedLayer, ...]:
 
 
 def _choose(layers: tuple[SavedLayer, ...], names: Sequence[str]) -> tuple[SavedLayer, ...]:
-    """Return the layers with these names, in the model's order; without names, all layers."""
     _require_known(names, [layer.name for layer in layers])
     return tuple(layer for layer in layers if not names or layer.name in names)
 
@@ -152,7 +151,6 @@ def _iterate_layers(contents: Modules, names: Sequence[str]) -> Iterator[SavedLa
 
 
 def _format_title(node: Node) -> str:
-    """Return `Bidirectional(LSTM(3))`."""
     core = f"{node.core_class}({node.core_config['units']})"
     return core if node.core_class == node.class_name else f"{node.class_name}({core})"
 

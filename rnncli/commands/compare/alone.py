@@ -13,16 +13,7 @@ from rnncli.ask.returned import Alone
 from rnncli.case import Array
 from rnncli.commands.compare.answer import CompareAnswer, conclude, find_largest
 from rnncli.compute.compare import TensorDifference, TolerancePair, measure, require_known
-from rnncli.errors import (
-    DisagreementError,
-    Flag,
-    Message,
-    RnncliError,
-    Text,
-    UsageError,
-    format_names,
-    join,
-)
+from rnncli.errors import DisagreementError, Flag, Message, RnncliError, Text, UsageError, format_names, join
 from rnncli.options import first_given
 from rnncli.result import NamedTensor
 from rnncli.show.answer import Reply
@@ -112,10 +103,6 @@ class _Side(NamedTuple):
 
 
 def _compare(batch: Batch, side: Text, tolerances: TolerancePair, *, cut: bool) -> _Side:
-    """Call the model with each sequence, and compare what it returns.
-
-    cut: leave out the masked steps or the padding, which count as equal.
-    """
     tensors = [tensor for layer in batch.whole.layers.values() for tensor in layer]
     joined: dict[str, NamedTensor] = {}
     left: dict[str, dict[str, None]] = {}
@@ -174,5 +161,4 @@ def _put(
 
 
 def _distance(first: Array, second: Array) -> float:
-    """Return the largest difference; infinity if a number is NaN."""
     return float(np.nan_to_num(np.abs(first.astype(float) - second), nan=np.inf).max(initial=0.0))

@@ -78,13 +78,11 @@ def _mismatch(difference: TensorDifference) -> dict[str, Any] | None:
 
 
 def _shapes(difference: TensorDifference) -> list[list[int] | None]:
-    """Return the shapes on both sides; null where there is no such tensor."""
     first, second = map(list, difference.shapes)
     return [None if difference.missing else first, second]
 
 
 def _pair(difference: TensorDifference, view: View) -> str:
-    """Return `numpy, tensorflow`."""
     return ", ".join(side if isinstance(side, str) else view.say(side) for side in difference.sides)
 
 
@@ -107,7 +105,6 @@ def _step(difference: TensorDifference, _: View) -> str | None:
 
 
 def _count(difference: TensorDifference, view: View) -> str:
-    """Return `3 of 12 numbers`."""
     if difference.mismatch is None:
         return ""
     counts = {"count": f"{difference.mismatch.number:,}", "size": f"{difference.size:,}"}
@@ -264,7 +261,6 @@ class ModelsAnswer(CompareAnswer):
         return page._replace(parts=(*parts, *page.parts))
 
     def _count_weights(self, view: View) -> Iterator[str]:
-        """Yield how many of the weights differ."""
         count = len(self.weights.differences)
         number = sum(not difference.agrees for difference in self.weights.differences)
         if number:

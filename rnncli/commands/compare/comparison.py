@@ -147,7 +147,6 @@ def compare_with_stored(computed: Computed, settings: Comparison) -> Reply[Compa
 
 
 def _note_masked(answer: CompareAnswer, uses: Sequence[LayerUse]) -> Iterator[Text]:
-    """Yield a note for each layer of which rows of masked steps are compared."""
     for use in uses:
         prefix, case = f"{use.layer}/" if use.layer else "", use.case
         sequences = [
@@ -165,7 +164,6 @@ def _note_masked(answer: CompareAnswer, uses: Sequence[LayerUse]) -> Iterator[Te
 
 
 def _compare_stored(results: Mapping[str, Result], settings: Comparison) -> Reply[CompareAnswer]:
-    """Compare each result, by engine, with the tensors of `settings.expected`."""
     results = _select(results, settings)
     differences: list[TensorDifference] = []
     remarks: dict[Text, None] = {}
@@ -180,7 +178,6 @@ def _compare_stored(results: Mapping[str, Result], settings: Comparison) -> Repl
 
 
 def _compare_pieces(case: Case, steps: int, settings: Comparison) -> Reply[CompareAnswer]:
-    """Compare one call with pieces; the differences are rounding if they are within the tolerances."""
     whole = pieces.run_whole(case, steps, settings.engine)
     results = _select({whole.engine: whole}, settings)
     outputs = results[whole.engine].outputs
@@ -202,7 +199,6 @@ def _compare_pieces(case: Case, steps: int, settings: Comparison) -> Reply[Compa
 
 
 def _select(results: Mapping[str, Result], settings: Comparison) -> dict[str, Result]:
-    """Return the results with the tensors to compare.  Raises UsageError if a tolerance names another one."""
     selected = {name: checks.select_tensors(result, settings.select) for name, result in results.items()}
     for result in selected.values():
         require_known(settings.tolerances, [tensor.name for tensor in result.outputs])

@@ -79,7 +79,6 @@ def _run(case: Case, name: str, names: Sequence[str]) -> Result:
 
 
 def _other_engines(case: Case, refused: str, names: Sequence[str]) -> Text:
-    """Return advice for a case that a named engine refuses; a comparison needs two engines."""
     if len(names) > 2:
         return Message("Leave {refused} out of {--engines}.", refused=refused)
     able = [

@@ -18,15 +18,7 @@ from rnncli.commands import checks
 from rnncli.commands.compare.answer import CompareAnswer, ModelsAnswer, find_largest
 from rnncli.commands.compare.weights import ComparedWeights, compare_weights
 from rnncli.compute.compare import TensorDifference, TolerancePair, measure, require_known
-from rnncli.errors import (
-    DisagreementError,
-    Flag,
-    Message,
-    RnncliError,
-    Text,
-    UsageError,
-    format_names,
-)
+from rnncli.errors import DisagreementError, Flag, Message, RnncliError, Text, UsageError, format_names
 from rnncli.inputs.source import split_layers
 from rnncli.models.graph import model_option
 from rnncli.options import first_given, write_words
@@ -127,7 +119,6 @@ def _return_both(
 
 
 def _ask_like(ask: Ask, subject: Mapping[str, Any]) -> Ask:
-    """Return what is asked for about another subject, which gets the inputs of the first one."""
     seed = ask.seed if subject.get("layer") else None
     states = ask.initial_state
     files = {"assume": ask.assume, "custom_objects": ask.custom_objects}
@@ -148,7 +139,6 @@ def _assume(ask: Ask) -> Subject:
 
 
 def _takes_classes(ask: Ask) -> bool:
-    """Return whether --custom-objects applies to the model: whether it is a file of Keras."""
     try:
         return ask.model is not None and not subject_of(ask).follows
     except RnncliError:
@@ -156,7 +146,6 @@ def _takes_classes(ask: Ask) -> bool:
 
 
 def _note_left(model: str, names: Iterable[str], paired: Iterable[str] = ()) -> Iterator[Text]:
-    """Yield a note on the layers or weights that are in no pair."""
     names = [name for name in names if name not in {*paired}]
     if names:
         note = (
@@ -168,7 +157,6 @@ def _note_left(model: str, names: Iterable[str], paired: Iterable[str] = ()) -> 
 
 
 def _find_left(model: Returned, paired: Iterable[str]) -> dict[str, None]:
-    """Return the layers that were not compared: those in no pair, and outputs that were not computed."""
     names = dict.fromkeys((*model.layers, *model.missing))
     return {name: None for name in names if name not in {*paired}}
 
@@ -176,7 +164,6 @@ def _find_left(model: Returned, paired: Iterable[str]) -> dict[str, None]:
 def _compare_layers(
     name: str, tensors: Tensors, other_name: str, others: Tensors, tolerances: TolerancePair
 ) -> TensorDifference:
-    """Return the largest difference of two layers, with the first time step at which any tensor differs."""
     by_label = {tensor.label.without_layer: tensor for tensor in others}
     both = [(tensor, by_label.get(tensor.label.without_layer)) for tensor in tensors]
     measured = [
@@ -219,7 +206,6 @@ def _conclude(
     *,
     same_weights: bool,
 ) -> Text:
-    """Return where the models part, or how near they are.  left: the layers that were not compared."""
     if parting is not None:
         ours, theirs = parting.sides
         if parting.step is None:

@@ -52,7 +52,6 @@ def explain_difference(case: Case) -> tuple[Text, ...]:
 
 
 def _run_pieces(case: Case, bounds: range, engine: str) -> Iterator[Result]:
-    """Yield the result of each piece; the layers are built once, so that they keep their states."""
     # An initial state would replace the state that is kept, so only the first piece gets it.
     continued = case._replace(initial_state=None)
     prepared = compute.prepare(_piece(case, bounds, 0), engine)
@@ -105,7 +104,6 @@ def _require_splittable(case: Case, steps: int) -> None:
 
 
 def _with_stateful(stack: Stack, *, stateful: bool) -> Stack:
-    """Return the layers with this value of `stateful`; a TimeDistributed stays as it is."""
     return Stack(
         spec if spec.class_name == "TimeDistributed" else spec.with_option("stateful", stateful)
         for spec in stack

@@ -112,7 +112,6 @@ def _kind(weights: Mapping[str, Array]) -> tuple[tuple[int, ...], ...]:
 
 
 def _once(name: str) -> str:
-    """Return the name of a layer without the number of its use."""
     return re.sub(r"@\d+", "", name)
 
 

@@ -102,7 +102,6 @@ class RunAnswer(ResultAnswer):
         return None
 
     def _objects(self, tensors: Sequence[NamedTensor], view: View) -> list[dict[str, Any]]:
-        """Return the tensors for JSON, with their statistics if requested."""
         if not self.stats:
             return tensor_listing(tensors, view).objects()
         from rnncli.show import statistics
@@ -114,7 +113,6 @@ class RunAnswer(ResultAnswer):
         return tensor_listing(tensors, view, field).objects()
 
     def _tables(self, view: View) -> tuple[PagePart, ...]:
-        """Return a table of tensors, shapes and numbers, and the statistics."""
         from_what, differences = view.say(difference_text(self.result)), self.result.differences
 
         def difference(tensor: NamedTensor) -> str | None:
@@ -123,10 +121,7 @@ class RunAnswer(ResultAnswer):
                 return None
             return f"{from_what} {format_difference(difference, self.result.ulps.get(tensor.name))}"
 
-        more = (
-            Field("brief", lambda tensor: _meaning_lines(tensor, view)),
-            Field("difference", difference),
-        )
+        more = (Field("brief", lambda tensor: _meaning_lines(tensor, view)), Field("difference", difference))
         table = tensor_listing(self.result.outputs, view, *more, columns=COLUMNS).table(view)
         parts: list[PagePart] = [table, *self._explain_mask(view)]
         if self.stats:
@@ -147,7 +142,6 @@ class RunAnswer(ResultAnswer):
             yield Paragraph(view.say(SKIPPED[kind]), "dim")
 
     def _skips_a_sequence(self) -> bool:
-        """Return whether a sequence has no step that is not masked."""
         masks = [tensor.masked for tensor in self.result.outputs if tensor.masked is not None]
         return any(mask.all(axis=1).any() for mask in masks)
 

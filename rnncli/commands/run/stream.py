@@ -14,14 +14,7 @@ from rnncli.cli import terminal
 from rnncli.cli.output import stream_answers
 from rnncli.commands import checks
 from rnncli.commands.run.answer import RunAnswer
-from rnncli.errors import (
-    DisagreementError,
-    Flag,
-    InputError,
-    RnncliError,
-    UsageError,
-    count,
-)
+from rnncli.errors import DisagreementError, Flag, InputError, RnncliError, UsageError, count
 from rnncli.inputs import formats
 from rnncli.inputs.formats import Source
 from rnncli.inputs.source import open_lines, read_arrived, stdin_holds_data

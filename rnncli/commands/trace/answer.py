@@ -113,7 +113,6 @@ class TraceAnswer(ResultAnswer):
 
 
 def _list_parts(loop: LoopTrace) -> Iterator[tuple[Label, tuple[str, ...], Array]]:
-    """Yield the label in the loop, the axes and the values of each part."""
     for part, values in loop.parts.items():
         yield part, ("batch", "timesteps", "units"), values
     yield Label("timestep", kind=""), ("timesteps",), loop.times
@@ -181,8 +180,6 @@ def stats_of(loops: Sequence[LoopTrace]) -> dict[Label, Stats]:
 
 
 def _convert_indices(stats: Stats, loop: LoopTrace) -> Stats:
-    """Return the statistics with indices of the whole input and layer, not of the kept part."""
-
     def convert(index: tuple[int, ...]) -> tuple[int, ...]:
         entry, step, unit = index
         return loop.entry(entry), int(loop.times[step]), loop.unit(unit)

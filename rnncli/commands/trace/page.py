@@ -133,7 +133,6 @@ class QuantityColumn:
         return () if self.quantity.is_unused(row) else self._draw_numbers(row, view)
 
     def _draw_numbers(self, row: TraceRow, view: View) -> Line:
-        """Return the bars of a row, then its numbers; a single number is close to its bars."""
         quantity, ellipsis = self.quantity, marks(view).ellipsis
         spans = [
             Span(ellipsis, "dim") if unit == GAP else quantity.draw_bar(unit, row, view) for unit in self.bars
@@ -246,7 +245,6 @@ def _split(columns: Columns, room: int, view: View) -> list[Columns]:
 
 
 def _every_number(quantity: Quantity, room: int) -> Iterator[QuantityColumn]:
-    """Yield all numbers, in as many columns as the width requires; each number has a bar in front."""
     size, indices = len(quantity.units), quantity.units
     each = max(1, min(size, (room + BETWEEN) // (quantity.widest + 1 + BETWEEN)))
     for start in range(0, size, each):
@@ -284,7 +282,6 @@ def _first_units(quantities: Sequence[Quantity], room: int, view: View) -> Colum
 
 
 def _add_numbers(columns: Columns, room: int, view: View) -> Columns:
-    """Return the columns with numbers of more units, as far as they fit: state by state, then all gates."""
     states = [[index] for index, column in enumerate(columns) if not column.quantity.is_gate]
     gates = [index for index, column in enumerate(columns) if column.quantity.is_gate]
     for widened in (*reversed(states), gates):
@@ -326,7 +323,6 @@ def page(result: Result, loops: Sequence[LoopTrace], stats: Mapping[Label, Stats
 
 
 def _new_states(loops: Sequence[LoopTrace], view: View) -> Iterator[Line]:
-    """Yield `candidate: the new hidden state, not a gate` of SimpleRNN."""
     states = {
         loop.label(gate.short)._replace(direction=""): state
         for loop in loops
@@ -372,7 +368,6 @@ class LoopTables:
         yield Variants(((self._table(last, head, long),), (self._table(last, head, short), *below)))
 
     def _table(self, shown: Columns, head: Line, statuses: Mapping[str, str] | None = None) -> Table:
-        """Return a table of these columns.  statuses: the texts of a last column; None for no such column."""
         alone, view = is_single(self.quantities), self.view
         columns = [Column(heading, right=heading == "t") for heading, _ in self.labels]
         columns += [Column(column.heading, right=alone) for column in shown]
@@ -431,7 +426,6 @@ def _title(loop: LoopTrace, result: Result, view: View) -> Line:
 
 
 def _choose_rows(loop: LoopTrace, view: View) -> list[TraceRow]:
-    """Return every row, or the first and last rows."""
     entries, steps = loop.status.shape
     if view.full or entries * steps <= MOST_ROWS:
         return [TraceRow(entry, step) for entry in range(entries) for step in range(steps)]
@@ -444,7 +438,6 @@ def _choose_rows(loop: LoopTrace, view: View) -> list[TraceRow]:
 
 
 def _label_rows(rows: Sequence[TraceRow], loop: LoopTrace, view: View) -> Iterator[tuple[str, list[str]]]:
-    """Yield the columns before the numbers, headings and texts: batch, and t."""
     ellipsis = marks(view).ellipsis
     if len(loop.status) > 1:
         entries = [ellipsis if row.entry == GAP else visible(str(loop.sequence(row.entry))) for row in rows]
