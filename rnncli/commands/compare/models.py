@@ -80,21 +80,15 @@ def compare_models(
         theirs=theirs,
         weights=weights,
     )
-    remarks = dict.fromkeys(
-        (
-            *first.remarks,
-            *second.remarks,
-            *_note_left(first.name, first.layers, pairs),
-            *_note_left(second.name, second.layers, pairs.values()),
-            *unread,
-            *_note_left(first.name, weights.unmatched[0]),
-            *_note_left(second.name, weights.unmatched[1]),
-        )
-    )
+    lone = weights.unmatched
+    notes = (
+        *_note_left(first.name, first.layers, pairs), *_note_left(second.name, second.layers, pairs.values()),
+        *unread, *_note_left(first.name, lone[0]), *_note_left(second.name, lone[1]),
+    )  # fmt: skip
+    remarks = dict.fromkeys((*first.remarks, *second.remarks, *notes))
     compared = differences if parting is not None else weights.differences
     failure = checks.find_difference([difference._replace(sides=answer.models) for difference in compared])
-    if parting is not None:
-        failure = _advise_port(ask, parting.name, failure)
+    failure = failure if parting is None else _advise_port(ask, parting.name, failure)
     return Reply(answer, tuple(remarks), failure)
 
 
