@@ -50,12 +50,11 @@ def compare_models(
         raise UsageError("{flag} does not apply to two models.", "Leave {flag} out.", flag=Flag(flag))
     (first, second), subjects = _return_both(ask, other, mapping)
     pairs = pair_layers(first.name, first.kinds, second.name, second.kinds, mapping)
-    weights = ComparedWeights()
-    unread: tuple[Text, ...] = ()
+    weights, unread = ComparedWeights(), list[Text]()
     try:
         weights = compare_weights(subjects[0].weights(), subjects[1].weights(), pairs, tolerances)
     except RnncliError as error:
-        unread = (Message("the weights are not compared: {error}", error=error.sentence),)
+        unread.append(Message("the weights are not compared: {error}", error=error.sentence))
     names = [tensor.name for tensors in first.layers.values() for tensor in tensors]
     require_known(tolerances, [*names, *(difference.name for difference in weights.differences)])
     differences = tuple(
@@ -69,8 +68,8 @@ def compare_models(
         returned = second.layers[str(parting.sides[1])]
         theirs = {str(tensor.label.without_layer): tensor.values for tensor in returned}
     left = _find_left(first, pairs) | _find_left(second, pairs.values())
-    engines = tuple(dict.fromkeys((*first.header.engines, *second.header.engines)))
-    header = dataclasses.replace(first.header, engines=engines, assumed=None, conditions={})
+    engines = dict.fromkeys((*first.header.engines, *second.header.engines))
+    header = dataclasses.replace(first.header, engines=tuple(engines), assumed=None, conditions={})
     answer = ModelsAnswer(
         header,
         differences,
@@ -80,10 +79,10 @@ def compare_models(
         theirs=theirs,
         weights=weights,
     )
-    lone = weights.unmatched
     notes = (
         *_note_left(first.name, first.layers, pairs), *_note_left(second.name, second.layers, pairs.values()),
-        *unread, *_note_left(first.name, lone[0]), *_note_left(second.name, lone[1]),
+        *unread, *_note_left(first.name, weights.unmatched[0]),
+        *_note_left(second.name, weights.unmatched[1]),
     )  # fmt: skip
     remarks = dict.fromkeys((*first.remarks, *second.remarks, *notes))
     compared = differences if parting is not None else weights.differences
