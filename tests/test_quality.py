@@ -54,7 +54,7 @@ BASES = {
 report, report on run and trace, svg on table, cudnn on keras."""
 
 BESIDE = {
-    "commands": {"checks", "expected"},
+    "commands": {"checks", "expected", "known"},
     "layers": {"case", "layer", "plain", "recurrent", "shape_checks", "stack"},
 }
 """Files of these folders that are not of the listed kind."""

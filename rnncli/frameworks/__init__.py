@@ -149,7 +149,6 @@ def dump(name: str, chains: Sequence[Chain], suffix: str) -> bytes:
 
 
 def _require(name: str, chains: Sequence[Chain]) -> ModuleType:
-    """Return a layout.  Raises LayerError for the first layer that it cannot hold."""
     layout = get(name)
     for layer in (layer for chain in chains for layer in chain.layers):
         if reason := layout.refusal(layer):

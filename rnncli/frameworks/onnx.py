@@ -221,7 +221,6 @@ def find_chains(arrays: Mapping[str, Any]) -> Iterator[FoundChain]:
 
 
 def _recognize_class(roles: Mapping[str, Any]) -> str | None:
-    """Return the class; None if the arrays do not fit a recurrent operator."""
     kernel, recurrent, bias = (roles.get(role) for role in "WRB")
     if kernel is None or recurrent is None or kernel.ndim != 3 or recurrent.ndim != 3:
         return None

@@ -11,7 +11,7 @@ from rnncli.errors import DisagreementError, EngineError, Message, RnncliError, 
 if TYPE_CHECKING:
     from rnncli.commands.conformance.cases import KitCase
     from rnncli.commands.conformance.judge import Judgement
-    from rnncli.commands.conformance.results import Answers
+    from rnncli.commands.conformance.runners import Answers
     from rnncli.show.answer import Reply
     from rnncli.show.formats import OutputFlags
 
@@ -43,9 +43,11 @@ def conformance(
     """
     from rnncli.cli import files
     from rnncli.commands.conformance.answer import ConformanceAnswer
+    from rnncli.commands.conformance.judge import judge
     from rnncli.commands.conformance.naming import name_faults
     from rnncli.commands.conformance.selection import choose_cases
     from rnncli.inputs.source import words_of
+    from rnncli.process.progress import blocks
     from rnncli.show.answer import Reply
 
     given = {"--run": run, "--implementation": implementation, "--results": results}
@@ -60,18 +62,19 @@ def conformance(
     if results is None:
         cases, remarks = _leave_out_new(cases)
     name, answers = _ask(run, implementation, results, cases, timeout)
-    judgements = _judge(answers, cases)
-    return Reply(
-        ConformanceAnswer(name, judgements, name_faults(judgements)), remarks, _explain_failure(judgements)
-    )
+    judged = {}
+    for _ in blocks(Message("cases"), len(cases), 1):  # how far it is is reported
+        if (answered := next(answers, None)) is not None:
+            judged[answered[0].name] = judge(*answered)
+    judgements = [judged[case.name] for case in cases if case.name in judged]
+    shown = ConformanceAnswer(name, judgements, name_faults(judgements))
+    return Reply(shown, remarks, _explain_failure(judgements))
 
 
 def _ask(
     run: str | None, implementation: str | None, results: str | None, cases: Sequence[KitCase], timeout: float
 ) -> tuple[str, Answers]:
-    """Return what is judged, and its answers."""
     from rnncli.commands.conformance import implementations, runners
-    from rnncli.commands.conformance.results import read_results
     from rnncli.inputs.source import expand_user
 
     if implementation is not None:
@@ -80,31 +83,14 @@ def _ask(
     if run is not None:
         return run, runners.run_program(run, cases, timeout)
     folder = expand_user(results or "")
-    answers = list(read_results(folder, cases))
+    answers = list(runners.read_results(folder, cases))
     if not answers:
-        raise UsageError(
-            "{--results}: {folder} has no answer to a case.",
-            "It must have files such as {name}.npz.",
-            folder=folder,
-            name=cases[0].name,
-        )
+        advice = Message("It must have files such as {name}.npz.", name=cases[0].name)
+        raise UsageError("{--results}: {folder} has no answer to a case.", advice, folder=folder)
     return str(results), iter(answers)
 
 
-def _judge(answers: Answers, cases: Sequence[KitCase]) -> list[Judgement]:
-    """Return the verdicts, in the order of the cases; how far it is is reported."""
-    from rnncli.commands.conformance.judge import judge
-    from rnncli.process.progress import blocks
-
-    judgements = {}
-    for _ in blocks(Message("cases"), len(cases), 1):
-        if (answered := next(answers, None)) is not None:
-            judgements[answered[0].name] = judge(*answered)
-    return [judgements[case.name] for case in cases if case.name in judgements]
-
-
 def _leave_out_new(cases: Sequence[KitCase]) -> tuple[tuple[KitCase, ...], list[Text]]:
-    """Return the cases that the installed onnx can write, and a remark on the others."""
     from rnncli.commands.conformance.kit import list_too_new
 
     too_new = list_too_new(cases)
@@ -118,7 +104,6 @@ def _leave_out_new(cases: Sequence[KitCase]) -> tuple[tuple[KitCase, ...], list[
 
 
 def _explain_failure(judgements: Sequence[Judgement]) -> RnncliError | None:
-    """Return the error if a case is wrong, crashed or timed out, or none was answered; else None."""
     if not any(judgement.outputs for judgement in judgements):
         first = next((judgement for judgement in judgements if judgement.reason), judgements[0])
         return EngineError(

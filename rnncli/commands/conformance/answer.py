@@ -65,11 +65,8 @@ class CasesAnswer(Answer):
             (cell(name, "strong"), cell(str(number)), cell(view.say(SEES[name]), "dim"))
             for name, number in numbers.items()
         )
-        headings = (
-            Column(view.say("attribute")),
-            Column(view.say("cases"), True),
-            Column(view.say("what they see")),
-        )
+        titles = ("attribute", False), ("cases", True), ("what they see", False)
+        headings = tuple(Column(view.say(title), right) for title, right in titles)
         total = view.say("{cases} for RNN, GRU and LSTM", cases=count(len(self.cases), "case"))
         return Page(line(total, "strong"), (), (Table(headings, rows),))
 
@@ -129,24 +126,18 @@ class ConformanceAnswer(Answer):
         """Return the matrix, then the explanations, then why other cases have no numbers."""
         shown = [verdict for verdict in VERDICTS if self.verdicts[verdict] or verdict in ("right", "wrong")]
         matrix = Counter((judgement.case.attribute, judgement.verdict) for judgement in self.judgements)
-        rows = tuple(
-            (
-                cell(attribute, "strong"),
-                *(
-                    cell(str(matrix[attribute, verdict] or ""), STYLES.get(verdict, "dim"))
-                    for verdict in shown
-                ),
-            )
-            for attribute in dict.fromkeys(judgement.case.attribute for judgement in self.judgements)
-        )
+        rows = []
+        for attribute in dict.fromkeys(judgement.case.attribute for judgement in self.judgements):
+            numbers = [(str(matrix[attribute, verdict] or ""), verdict) for verdict in shown]
+            cells = (cell(number, STYLES.get(verdict, "dim")) for number, verdict in numbers)
+            rows.append((cell(attribute, "strong"), *cells))
         headings = (Column(view.say("attribute")), *(Column(view.say(verdict), True) for verdict in shown))
-        numbers = ", ".join(f"{self.verdicts[verdict]} {view.say(verdict)}" for verdict in shown)
-        title = (self.name, view.say(count(len(self.judgements), "case")), numbers)
-        parts = (Table(headings, rows), *self._explain(view), *self._list_reasons(view))
+        counted = ", ".join(f"{self.verdicts[verdict]} {view.say(verdict)}" for verdict in shown)
+        title = (self.name, view.say(count(len(self.judgements), "case")), counted)
+        parts = (Table(headings, tuple(rows)), *self._explain(view), *self._list_reasons(view))
         return Page(Paragraph(marks(view).dot.join(title), "strong", breaks="dots"), (), parts)
 
     def _explain(self, view: View) -> Iterator[PagePart]:
-        """Yield what explains the wrong numbers, and where to look in the code."""
         if self.explanations:
             yield ()
             yield line(view.say("why:"), "heading")
@@ -155,7 +146,6 @@ class ConformanceAnswer(Answer):
             yield Paragraph(view.say(explanation.look), "dim", mark="  ")
 
     def _list_reasons(self, view: View) -> Iterator[PagePart]:
-        """Yield why cases were refused, crashed, timed out or are unclear, frequent reasons first."""
         ellipsis = marks(view).ellipsis
         for verdict in VERDICTS[2:]:
             cases: dict[str, list[str]] = {}
@@ -178,12 +168,10 @@ class ConformanceAnswer(Answer):
 
 
 def _join(value: Any) -> Any:
-    """Return a value of a row; a list as text."""
     return "; ".join(value) if isinstance(value, list) else value
 
 
 def _with_cases(text: str, cases: Sequence[str], view: View) -> str:
-    """Return a text with the number of its cases, and the names of the first."""
     shown = cases if view.full else cases[:MOST_NAMES]
     names = ", ".join(shown) + (f", {marks(view).ellipsis}" if len(shown) < len(cases) else "")
     return marks(view).dot.join(filter(None, (text, view.say(count(len(cases), "case")), names)))

@@ -1,53 +1,18 @@
-"""The faults that recurrent operators have: each changes rules of the oracle, and has a name."""
+"""The faults that recurrent operators have: each changes values of the oracle, and has a name."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import permutations
-from typing import NamedTuple
+from typing import Any
 
 import numpy as np
 
+from rnncli.case import Array
 from rnncli.commands.conformance.cases import GATES, OUTPUTS, KitCase
-from rnncli.commands.conformance.changes import (
-    Changes,
-    bound,
-    bound_states,
-    carry_on,
-    change_lengths,
-    change_output,
-    change_weight,
-    choose_functions,
-    flip_all,
-    ignore_layout,
-    in_backward,
-    in_run,
-    leave,
-    number_by_position,
-    override,
-    reorder,
-    take_default_of,
-    take_defaults,
-    take_functions,
-    take_inputs,
-    unclip,
-)
-from rnncli.commands.conformance.oracle import FUNCTIONS, Recurrence
+from rnncli.commands.conformance.oracle import DEFAULTS, FUNCTIONS, Change, Changes, Node
+from rnncli.commands.known import Known, known
 from rnncli.errors import Message
-
-
-class Fault(NamedTuple):
-    """A way to be wrong.
-
-    look: what to look at in the code.  needs: the traits of the cases that can show it, see `list_traits`.
-    operators: those that can have it.
-    """
-
-    name: str
-    look: Message
-    needs: frozenset[str]
-    operators: tuple[str, ...]
-    changes: Changes
 
 
 def list_traits(case: KitCase) -> frozenset[str]:
@@ -62,11 +27,13 @@ def list_traits(case: KitCase) -> frozenset[str]:
     return frozenset(traits)
 
 
-def change_rules(faults: Sequence[Fault], kind: type[Recurrence] = Recurrence) -> type[Recurrence]:
-    """Return a Recurrence with these faults; of two that change one method, the later wraps the earlier."""
+def join_changes(faults: Iterable[Known], reading: Mapping[str, Sequence[Change]] = {}) -> Changes:
+    """Return the changes of a reading and of all faults, by place; a later fault comes after an earlier."""
+    joined = {place: list(changes) for place, changes in reading.items()}
     for fault in faults:
-        kind = override(kind, fault.changes)
-    return kind
+        for place, change in fault.changes.items():
+            joined.setdefault(place, []).append(change)
+    return joined
 
 
 # fmt: off
@@ -97,305 +64,379 @@ PEEPHOLES = Message("Look at the peepholes: it and ft read Ct-1, ot reads Ct.")
 COUPLED = Message("Look at input_forget: with 1, ft is 1 - it.")
 # fmt: on
 
-ALL, GATED, GRU, LSTM = ("RNN", "GRU", "LSTM"), ("GRU", "LSTM"), ("GRU",), ("LSTM",)
-H, C, BOTH = "initial_h", "initial_c", frozenset({"initial_h", "initial_c"})
-ALPHA, BETA = "activation_alpha", "activation_beta"
+H, C, BOTH = "initial_h", "initial_c", {"initial_h", "initial_c"}
+ALPHA, BETA, TWO = "activation_alpha", "activation_beta", "direction=bidirectional"
 
 
-def _family(look: Message, needs: str, *rows: tuple[str, str, tuple[str, ...], Changes]) -> Iterator[Fault]:
-    """Yield faults of one place in the code.
-
-    needs: the traits that all of them need.  rows: name, further traits, operators, changes.
-    """
-    for name, more, operators, changes in rows:
-        yield Fault(name, look, frozenset(f"{needs} {more}".split()), operators, changes)
+def _leave(value: Any, *more: Any) -> Any:
+    """Return the array that the rule of a place was to change."""
+    return more[-1]
 
 
-def _list_backward() -> Iterator[Fault]:
+def _flip_all(value: Array, node: Node, d: int, array: Array) -> Array:
+    """Reverse all steps, also those after the end of a sequence."""
+    return array[::-1]
+
+
+def _in_backward(change: Change) -> Change:
+    """Limit a change of a place of each direction to the backward ones."""
+    return lambda value, node, d, *more: change(value, node, d, *more) if node.is_backward[d] else value
+
+
+def _outputs(names: str, change: Callable[..., Array]) -> Change:
+    """Change some outputs.  change: also gets the array before it got its layout, after `arranged`."""
+    return lambda value, node, name, *more: change(value, *more) if name in names.split() else value
+
+
+def _weight(names: str, change: Callable[[Array, int], Array]) -> Mapping[str, Change]:
+    """Change whole weights, whose first axis is of directions; change also gets the number of units."""
+    return {"given": lambda array, node, name: change(array, node.units) if name in names else array}
+
+
+def _source(names: Mapping[str, str | None], unless: Iterable[str] = "-") -> Mapping[str, Change]:
+    """Take other inputs, None for no input, unless the node has all of these inputs."""
+    return {
+        "source": lambda name, node: name if node.case.inputs.keys() >= {*unless} else names.get(name, name)
+    }
+
+
+def _carry_on(*late: str) -> Mapping[str, Change]:
+    """Compute the steps after the end of a sequence, too; late: the states that are taken after them."""
+    return {
+        "goes_on": lambda value, node: value | True,
+        "final": lambda value, node, d, state, carried: (
+            carried[-1] if state in late else carried[node.lengths, np.arange(len(node.lengths))]
+        ),
+    }
+
+
+def _default_where(is_default: Callable[[int, str, int], bool]) -> Mapping[str, Change]:
+    """Take the default of some functions, by index, name, and the number of functions of all directions."""
+    return {
+        "functions": lambda functions, node, names: [
+            FUNCTIONS[(DEFAULTS[node.operator] * 2)[at]] if is_default(at, name, len(names)) else function
+            for at, (function, name) in enumerate(zip(functions, names, strict=True))
+        ]
+    }
+
+
+def _default_of(kind: str) -> Mapping[str, Change]:
+    return _default_where(lambda at, name, count: name.lower() == kind.lower())
+
+
+def _functions(*order: int) -> Mapping[str, Change]:
+    return {
+        "functions": lambda functions, *_: [
+            functions[start + at] for start in range(0, len(functions), len(order)) for at in order
+        ]
+    }
+
+
+def _bound(node: Node, x: Array) -> Array:
+    return np.clip(x, -node.attributes["clip"], node.attributes["clip"])
+
+
+def _bound_states(states: str) -> Mapping[str, Change]:
+    return {
+        "step": lambda state, node: {
+            name: _bound(node, array) if name in states else array for name, array in state.items()
+        }
+    }
+
+
+def _unclip(index: int) -> Mapping[str, Change]:
+    """Leave the input of f or g (index 0 or 1) unclipped."""
+    return {"activated": lambda value, node, d, at, x: node.function(d, at)(x) if at == index else value}
+
+
+def _reshape(value: Array, array: Array) -> Array:
+    """Give an array the shape of layout 1 without moving a number."""
+    return array.reshape(value.shape)
+
+
+def _family(look: Message, needs: str, *rows: tuple[str, str, Mapping[str, Change]]) -> Iterator[Known]:
+    """Yield faults of one place in the code.  needs: of all of them.  rows: further traits, name, changes."""
+    return (known(f"{needs} {more}", name, text=look, **changes) for more, name, changes in rows)
+
+
+def _list_backward() -> Iterator[Known]:
     """Yield the faults of a backward direction: alone, in a bidirectional node, and in both."""
     # fmt: off
-    rows: tuple[tuple[str, str, Changes], ...] = (
-        ("computed forward", "", {"processing_order": leave, "input_order": leave}),
-        ("with Y in the order of processing", "", {"input_order": leave}),
-        ("with X read forward, Y reversed", "", {"processing_order": leave}),
+    rows: tuple[tuple[str, str, dict[str, Change]], ...] = (
+        ("computed forward", "", {"processed": _leave, "returned": _leave}),
+        ("with Y in the order of processing", "", {"returned": _leave}),
+        ("with X read forward, Y reversed", "", {"processed": _leave}),
         ("with X and Y reversed over all steps, not within sequence_lens", "sequence_lens",
-         {"processing_order": flip_all, "input_order": flip_all}),
+         {"processed": _flip_all, "returned": _flip_all}),
         ("with X reversed over all steps, not within sequence_lens", "sequence_lens",
-         {"processing_order": flip_all}),
+         {"processed": _flip_all}),
         ("with Y reversed over all steps, not within sequence_lens", "sequence_lens",
-         {"input_order": flip_all}),
+         {"returned": _flip_all}),
         ("with final states taken after one step", "",
-         {"final": lambda rule, node, d, state, carried: carried[1]}),
-        ("with Y_h taken from the last row of Y", "", in_run(lambda node, d, run: {"Y_h": run["Y"][-1]})),
-        ("with initial states ignored", H, {"initial": lambda rule, node, d, state: 0 * rule(d, state)}),
+         {"final": lambda value, node, d, state, carried: carried[1]}),
+        ("with Y_h taken from the last row of Y", "", {"run": lambda run, *_: {**run, "Y_h": run["Y"][-1]}}),
+        ("with initial states ignored", H, {"initial": lambda value, *_: 0 * value}),
     )
     # fmt: on
     for scope, trait in (
         ("direction=reverse", "direction=reverse"),
-        ("the backward half", "direction=bidirectional"),
+        ("the backward half", TWO),
         ("direction=reverse and the backward half", "backward"),
     ):
         for text, needs, changes in rows:
-            traits = frozenset([trait, *needs.split()])
-            yield Fault(f"{scope} {text}", DIRECTION, traits, ALL, in_backward(changes))
+            limited = {place: _in_backward(change) for place, change in changes.items()}
+            yield known(f"{trait} {needs}", f"{scope} {text}", text=DIRECTION, **limited)
 
 
-def _list_orders() -> Iterator[Fault]:
+def _list_orders() -> Iterator[Known]:
     """Yield every wrong order of the gates, in all weights and in each."""
-    for names, noun, text, operators in (
-        ("W R Wb Rb", "gates", "", GATED),
-        ("W", "gates", " in W", GATED),
-        ("R", "gates", " in R", GATED),
-        ("Wb Rb", "gates", " in B", GATED),
-        ("P", "peepholes", "", LSTM),
+    for names, noun, text, needs in (
+        ("W R Wb Rb", "gates", "", ""),
+        ("W", "gates", " in W", ""),
+        ("R", "gates", " in R", ""),
+        ("Wb Rb", "gates", " in B", "B"),
+        ("P", "peepholes", "", "P"),
     ):
-        for operator in operators:
+        for operator in ("GRU", "LSTM")[noun == "peepholes" :]:
             right = "iof" if names == "P" else GATES[operator]
             for order in list(permutations(right))[1:]:
                 moved = [gate for gate, read in zip(right, order, strict=True) if gate != read]
                 name = f"{noun} read in the order {', '.join(order)}{text}"
                 if len(moved) == 2:
                     name = f"{noun} {' and '.join(sorted(moved, key='ifoczrh'.index))} swapped{text}"
-                needs = frozenset({"Wb Rb": "B", "P": "P"}.get(names, "").split())
-                yield Fault(name, ORDER, needs, (operator,), reorder(names, right, order))
+                yield known(f"{operator} {needs}", name, text=ORDER, letters=_letters(names, order))
+
+
+def _letters(names: str, order: Sequence[str]) -> Change:
+    return lambda letters, node, name: order if name in names.split() else letters
 
 
 # fmt: off
-TWO = "direction=bidirectional"
 ROWS = (
     *_list_backward(),
     *_family(
         HALVES, TWO,
-        ("halves swapped in all outputs", "", ALL, {
-            "directions": lambda rule, node: rule()[::-1]}),
-        ("halves swapped in Y", "", ALL, change_output("Y", lambda y: y[:, ::-1])),
-        ("halves swapped in Y_h and Y_c", "", ALL, change_output("Y_h Y_c", lambda y: y[::-1])),
-        *((f"the backward half uses the forward half's {text}", needs, operators,
-           change_weight(names, lambda array, units: array[[0, 0]])) for names, text, needs, operators in (
-            ("W", "W", "", ALL), ("R", "R", "", ALL), ("B", "B", "B", ALL), ("P", "P", "P", LSTM),
-            ("WRBP", "weights", "", ALL))),
-        ("the backward half uses the forward half's initial states", H, ALL, {
-            "initial": lambda rule, node, d, state: rule(0, state)}),
-        ("initial states of the halves swapped", H, ALL, {
-            "initial": lambda rule, node, d, state: rule(1 - d, state)}),
-        ("the backward half starts from the forward half's final states", "", ALL, in_backward({
-            "initial": lambda rule, node, d, state: node.run(0)[f"Y_{state}"]})),
-        ("the backward half is 0", "", ALL, in_backward({
-            "run": lambda rule, node, d: {name: 0 * array for name, array in rule(d).items()}})),
-        ("directions behind the batch in Y, in the shape of Y", "", ALL,
-         change_output("Y", lambda y: y.swapaxes(1, 2).reshape(y.shape))),
+        ("", "halves swapped in all outputs", {"directions": lambda order, node: order[::-1]}),
+        ("", "halves swapped in Y", {"output": _outputs("Y", lambda y: y[:, ::-1])}),
+        ("", "halves swapped in Y_h and Y_c", {"output": _outputs("Y_h Y_c", lambda y: y[::-1])}),
+        *((needs, f"the backward half uses the forward half's {text}",
+           _weight(names, lambda array, units: array[[0, 0]])) for names, text, needs in (
+            ("W", "W", ""), ("R", "R", ""), ("B", "B", "B"), ("P", "P", "LSTM P"), ("WRBP", "weights", ""))),
+        (H, "the backward half uses the forward half's initial states", {"initial_half": lambda d, node: 0}),
+        (H, "initial states of the halves swapped", {"initial_half": lambda d, node: 1 - d}),
+        ("", "the backward half starts from the forward half's final states", {
+            "initial": _in_backward(lambda value, node, d, state: node.run(0)[f"Y_{state}"])}),
+        ("", "the backward half is 0", {"run": _in_backward(
+            lambda run, *_: {name: 0 * array for name, array in run.items()})}),
+        ("", "directions behind the batch in Y, in the shape of Y", {
+            "output": _outputs("Y", lambda y: y.swapaxes(1, 2).reshape(y.shape))}),
     ),
     *_family(
         BIAS, "",
-        ("B ignored", "B", ALL, change_weight("B", lambda b, units: 0 * b)),
-        *((name, "B", operators, {"biases": change}) for name, operators, change in (
-            ("Wb ignored", ALL, lambda rule, node: [0 * rule()[0], rule()[1]]),
-            ("Rb ignored", ALL, lambda rule, node: [rule()[0], 0 * rule()[1]]),
-            ("B added twice", ALL, lambda rule, node: [2 * bias for bias in rule()]),
-            ("Wb used for Rb, too", ALL, lambda rule, node: rule()[:1] * 2),
-            ("Rb used for Wb, too", ALL, lambda rule, node: rule()[1:] * 2),
-            ("Wb and Rb swapped", GRU, lambda rule, node: rule()[::-1]))),
-        ("B read as Wb and Rb of each gate in turn", "B", GATED, change_weight(
+        ("B", "B ignored", _weight("B", lambda b, units: 0 * b)),
+        ("B", "Wb ignored", {"biases": lambda b, node: [0 * b[0], b[1]]}),
+        ("B", "Rb ignored", {"biases": lambda b, node: [b[0], 0 * b[1]]}),
+        ("B", "B added twice", {"biases": lambda b, node: [2 * b[0], 2 * b[1]]}),
+        ("B", "Wb used for Rb, too", {"biases": lambda b, node: [b[0], b[0]]}),
+        ("B", "Rb used for Wb, too", {"biases": lambda b, node: [b[1], b[1]]}),
+        ("GRU B", "Wb and Rb swapped", {"biases": lambda b, node: b[::-1]}),
+        ("gated B", "B read as Wb and Rb of each gate in turn", _weight(
             "B", lambda b, units: b.reshape(len(b), -1, 2, units).swapaxes(1, 2).reshape(b.shape))),
-        ("1 added to the bias of f", "", LSTM, {
-            "read": lambda rule, node, d, gate, x: rule(d, gate, x) + (gate == "f")}),
+        ("LSTM", "1 added to the bias of f", {"read": lambda value, node, gate: value + (gate == "f")}),
     ),
     *_list_orders(),
     *_family(
         KERNELS, "",
-        ("R ignored", "", ALL, change_weight("R", lambda r, units: 0 * r)),
-        ("R transposed in each gate", "", ALL, change_weight(
+        ("", "R ignored", _weight("R", lambda r, units: 0 * r)),
+        ("", "R transposed in each gate", _weight(
             "R", lambda r, units: r.reshape(len(r), -1, units, units).swapaxes(2, 3).reshape(r.shape))),
-        *((f"{text} read column by column", "", operators, change_weight(
+        *((needs, f"{text} read column by column", _weight(
             names, lambda array, units: array.reshape(len(array), *array.shape[:0:-1]).swapaxes(1, 2)))
-          for names, text, operators in (("W", "W", ALL), ("R", "R", GATED), ("WR", "W and R", ALL))),
-        ("W, R and B read unit by unit, not gate by gate", "", GATED, {
-            "gates": lambda rule, node, name, array, letters: (
-                rule(name, array, letters) if name == "P"
-                else {gate: array[:, at :: len(letters)] for at, gate in enumerate(letters)})}),
+          for names, text, needs in (("W", "W", ""), ("R", "R", "gated"), ("WR", "W and R", ""))),
+        ("gated", "W, R and B read unit by unit, not gate by gate", {
+            "gates": lambda gates, node, name, array: gates if name == "P" else {
+                gate: array[:, at :: len(gates)] for at, gate in enumerate(gates)}}),
     ),
     *_family(
         STATES, "",
-        ("initial_h ignored", H, ALL, take_inputs({H: None})),
-        ("initial_c ignored", C, LSTM, take_inputs({C: None})),
-        ("initial_h and initial_c ignored", "", LSTM, take_inputs({H: None, C: None})),
-        ("initial_h ignored where initial_c is missing", H, LSTM, take_inputs({H: None}, unless=BOTH)),
-        ("initial_c ignored where initial_h is missing", C, LSTM, take_inputs({C: None}, unless=BOTH)),
-        ("an initial state ignored where the other is missing", "", LSTM,
-         take_inputs({H: None, C: None}, unless=BOTH)),
-        ("initial_h and initial_c swapped", "", LSTM, take_inputs({H: C, C: H})),
-        ("initial_h used for initial_c, too", H, LSTM, take_inputs({C: H})),
-        ("initial_c used for initial_h, too", C, LSTM, take_inputs({H: C})),
-        ("initial states of the first sequence used for all", "", ALL, {
-            "initial": lambda rule, node, d, state: (array := rule(d, state)) * 0 + array[:1]}),
+        (H, "initial_h ignored", _source({H: None})),
+        (f"LSTM {C}", "initial_c ignored", _source({C: None})),
+        ("LSTM", "initial_h and initial_c ignored", _source({H: None, C: None})),
+        (f"LSTM {H}", "initial_h ignored where initial_c is missing", _source({H: None}, unless=BOTH)),
+        (f"LSTM {C}", "initial_c ignored where initial_h is missing", _source({C: None}, unless=BOTH)),
+        ("LSTM", "an initial state ignored where the other is missing", _source(
+            {H: None, C: None}, unless=BOTH)),
+        ("LSTM", "initial_h and initial_c swapped", _source({H: C, C: H})),
+        (f"LSTM {H}", "initial_h used for initial_c, too", _source({C: H})),
+        (f"LSTM {C}", "initial_c used for initial_h, too", _source({H: C})),
+        ("", "initial states of the first sequence used for all", {
+            "initial": lambda value, *_: 0 * value + value[:1]}),
     ),
     *_family(
         FINALS, "",
-        ("final states taken after one step", "", ALL, {
-            "final": lambda rule, node, d, state, carried: carried[1]}),
-        ("final states taken before the first step", "", ALL, {
-            "final": lambda rule, node, d, state, carried: carried[0]}),
-        ("Y_h taken from the last row of Y", "", ALL, in_run(lambda node, d, run: {"Y_h": run["Y"][-1]})),
-        ("Y_h and Y_c swapped", "", LSTM, in_run(
-            lambda node, d, run: {"Y_h": run["Y_c"], "Y_c": run["Y_h"]})),
-        ("Y_h returned for Y_c, too", "", LSTM, in_run(lambda node, d, run: {"Y_c": run["Y_h"]})),
-        ("Y_c returned for Y_h, too", "", LSTM, in_run(lambda node, d, run: {"Y_h": run["Y_c"]})),
+        ("", "final states taken after one step", {
+            "final": lambda value, node, d, state, carried: carried[1]}),
+        ("", "final states taken before the first step", {
+            "final": lambda value, node, d, state, carried: carried[0]}),
+        ("", "Y_h taken from the last row of Y", {"run": lambda run, *_: {**run, "Y_h": run["Y"][-1]}}),
+        ("LSTM", "Y_h and Y_c swapped", {
+            "run": lambda run, *_: {**run, "Y_h": run["Y_c"], "Y_c": run["Y_h"]}}),
+        ("LSTM", "Y_h returned for Y_c, too", {"run": lambda run, *_: {**run, "Y_c": run["Y_h"]}}),
+        ("LSTM", "Y_c returned for Y_h, too", {"run": lambda run, *_: {**run, "Y_h": run["Y_c"]}}),
     ),
     *_family(
         RETURNED, "",
-        ("outputs taken by position, though an earlier one is left out", "some_outputs", ALL, {
-            "outputs": lambda rule, node: dict(zip(
-                node.case.outputs, node.every_output().values(), strict=False))}),
-        ("Y_h returned for Y where Y is alone", "outputs=Y", ALL, {
-            "outputs": lambda rule, node: {"Y": node.every_output()["Y_h"]}}),
+        ("some_outputs", "outputs taken by position, though an earlier one is left out", {
+            "outputs": lambda value, node, every: dict(
+                zip(node.case.outputs, every.values(), strict=False))}),
+        ("outputs=Y", "Y_h returned for Y where Y is alone", {
+            "outputs": lambda value, node, every: {"Y": every["Y_h"]}}),
     ),
     *_family(
         LENGTHS, "sequence_lens",
-        ("sequence_lens ignored", "", ALL, change_lengths(lambda lens, steps: 0 * lens + steps)),
-        ("the first of sequence_lens used for all", "", ALL, change_lengths(
-            lambda lens, steps: 0 * lens + lens[:1])),
-        ("the longest of sequence_lens used for all", "", ALL, change_lengths(
-            lambda lens, steps: 0 * lens + max(lens))),
-        ("the shortest of sequence_lens used for all", "", ALL, change_lengths(
-            lambda lens, steps: 0 * lens + min(lens))),
-        ("sequence_lens one step short", "", ALL, change_lengths(
-            lambda lens, steps: np.maximum(lens - 1, 0))),
-        ("sequence_lens one step long", "", ALL, change_lengths(
-            lambda lens, steps: np.minimum(lens + 1, steps))),
-        ("length 0 computed as 1", "", ALL, change_lengths(lambda lens, steps: np.maximum(lens, 1))),
-        ("length 0 computed as the number of steps", "", ALL, change_lengths(
-            lambda lens, steps: np.where(lens == 0, steps, lens))),
-        ("Y repeats the last state after the end of a sequence", "", ALL, {"pad": leave}),
-        ("Y computed on after the end of a sequence", "", ALL, {**carry_on(), "pad": leave}),
-        ("final states taken after the padding", "", ALL, carry_on("h", "c")),
-        ("Y_h taken after the padding", "", LSTM, carry_on("h")),
-        ("Y_c taken after the padding", "", LSTM, carry_on("c")),
-        ("final states of short sequences are 0", "", ALL, {
-            "final": lambda rule, node, d, state, carried: (
-                rule(d, state, carried) * (node.lengths == len(carried) - 1)[:, None])}),
-        ("Y cut after the longest sequence", "", ALL, in_run(
-            lambda node, d, run: {"Y": run["Y"][: max(node.lengths)]})),
+        ("", "sequence_lens ignored", {"lengths": lambda lens, node, steps: 0 * lens + steps}),
+        ("", "the first of sequence_lens used for all", {"lengths": lambda lens, *_: 0 * lens + lens[:1]}),
+        ("", "the longest of sequence_lens used for all", {
+            "lengths": lambda lens, *_: 0 * lens + max(lens)}),
+        ("", "the shortest of sequence_lens used for all", {
+            "lengths": lambda lens, *_: 0 * lens + min(lens)}),
+        ("", "sequence_lens one step short", {"lengths": lambda lens, *_: np.maximum(lens - 1, 0)}),
+        ("", "sequence_lens one step long", {
+            "lengths": lambda lens, node, steps: np.minimum(lens + 1, steps)}),
+        ("", "length 0 computed as 1", {"lengths": lambda lens, *_: np.maximum(lens, 1)}),
+        ("", "length 0 computed as the number of steps", {
+            "lengths": lambda lens, node, steps: np.where(lens == 0, steps, lens)}),
+        ("", "Y repeats the last state after the end of a sequence", {"padded": _leave}),
+        ("", "Y computed on after the end of a sequence", {**_carry_on(), "padded": _leave}),
+        ("", "final states taken after the padding", _carry_on("h", "c")),
+        ("LSTM", "Y_h taken after the padding", _carry_on("h")),
+        ("LSTM", "Y_c taken after the padding", _carry_on("c")),
+        ("", "final states of short sequences are 0", {"final": lambda value, node, d, state, carried: (
+            value * (node.lengths == len(carried) - 1)[:, None])}),
+        ("", "Y cut after the longest sequence", {
+            "run": lambda run, node, d: {**run, "Y": run["Y"][: max(node.lengths)]}}),
     ),
     *_family(
         LAYOUT, "layout=1",
-        ("layout ignored", "", ALL, ignore_layout(f"X {H} {C}", "Y Y_h Y_c")),
-        ("layout ignored for X", "", ALL, ignore_layout("X", "")),
-        ("layout ignored for all outputs", "", ALL, ignore_layout("", "Y Y_h Y_c")),
-        ("layout ignored for Y", "", ALL, ignore_layout("", "Y")),
-        ("layout ignored for Y_h and Y_c", "", ALL, ignore_layout("", "Y_h Y_c")),
-        ("X reshaped, not transposed, for layout=1", "", ALL, ignore_layout("X", "", reshapes=True)),
-        ("Y reshaped, not transposed, for layout=1", "", ALL, ignore_layout("", "Y", reshapes=True)),
-        ("Y_h and Y_c reshaped, not transposed, for layout=1", "", ALL, ignore_layout(
-            "", "Y_h Y_c", reshapes=True)),
-        ("directions before the steps in Y of layout=1", "", ALL, {
-            "arrange_output": lambda rule, node, name, array: (
-                rule(name, array).swapaxes(1, 2) if name == "Y" else rule(name, array))}),
-        ("layout ignored for Y_c", "", LSTM, ignore_layout("", "Y_c")),
-        ("layout ignored for Y_c, with its halves swapped", TWO, LSTM, {
-            "arrange_output": lambda rule, node, name, array: (
-                array[::-1] if name == "Y_c" else rule(name, array))}),
+        ("", "layout ignored", {"input": _leave, "arranged": _leave}),
+        ("", "layout ignored for X", {
+            "input": lambda value, node, name, array: array if name == "X" else value}),
+        ("", "layout ignored for all outputs", {"arranged": _leave}),
+        ("", "layout ignored for Y", {"arranged": _outputs("Y", _leave)}),
+        ("", "layout ignored for Y_h and Y_c", {"arranged": _outputs("Y_h Y_c", _leave)}),
+        ("", "X reshaped, not transposed, for layout=1", {"input": lambda value, node, name, array: (
+            array.reshape(value.shape) if name == "X" else value)}),
+        ("", "Y reshaped, not transposed, for layout=1", {"arranged": _outputs("Y", _reshape)}),
+        ("", "Y_h and Y_c reshaped, not transposed, for layout=1", {
+            "arranged": _outputs("Y_h Y_c", _reshape)}),
+        ("", "directions before the steps in Y of layout=1", {
+            "arranged": _outputs("Y", lambda value, array: value.swapaxes(1, 2))}),
+        ("LSTM", "layout ignored for Y_c", {"arranged": _outputs("Y_c", _leave)}),
+        (f"LSTM {TWO}", "layout ignored for Y_c, with its halves swapped", {
+            "arranged": _outputs("Y_c", lambda value, array: array[::-1])}),
     ),
     *_family(
         LAYOUT, "layout=0",
-        ("X read with the batch first for layout=0", "", ALL, {
-            "arrange_input": lambda rule, node, name, x: x.swapaxes(0, 1) if name == "X" else x}),
+        ("", "X read with the batch first for layout=0", {
+            "input": lambda value, node, name, x: x.swapaxes(0, 1) if name == "X" else value}),
     ),
     *_family(
         ACTIVATIONS, "",
-        ("activations ignored", "activations", ALL, take_defaults(lambda *_: True)),
-        ("activation f ignored", "activations", GRU, take_defaults(lambda at, *_: at % 2 == 0)),
-        ("activation g ignored", "activations", GRU, take_defaults(lambda at, *_: at % 2 == 1)),
-        ("activation f ignored", "activations", LSTM, take_defaults(lambda at, *_: at % 3 == 0)),
-        ("activation g ignored", "activations", LSTM, take_defaults(lambda at, *_: at % 3 == 1)),
-        ("activation h ignored", "activations", LSTM, take_defaults(lambda at, *_: at % 3 == 2)),
-        ("activations f and g swapped", "", GRU, take_functions(1, 0)),
-        ("activations f and g swapped", "", LSTM, take_functions(1, 0, 2)),
-        ("activations f and h swapped", "", LSTM, take_functions(2, 1, 0)),
-        ("activations g and h swapped", "activations", LSTM, take_functions(0, 2, 1)),
-        ("activation f used for g, too", "", GRU, take_functions(0, 0)),
-        ("activation f used for g and h, too", "", LSTM, take_functions(0, 0, 0)),
-        ("activation g used for h, too", "activations", LSTM, take_functions(0, 1, 1)),
-        ("the backward half uses the forward half's activations", f"activations {TWO}", ALL, choose_functions(
-            lambda functions, *_: functions[: len(functions) // 2] * 2)),
-        ("activations of the backward half ignored", f"activations {TWO}", ALL, take_defaults(
+        ("activations", "activations ignored", _default_where(lambda *_: True)),
+        ("GRU activations", "activation f ignored", _default_where(lambda at, *_: at % 2 == 0)),
+        ("GRU activations", "activation g ignored", _default_where(lambda at, *_: at % 2 == 1)),
+        ("LSTM activations", "activation f ignored", _default_where(lambda at, *_: at % 3 == 0)),
+        ("LSTM activations", "activation g ignored", _default_where(lambda at, *_: at % 3 == 1)),
+        ("LSTM activations", "activation h ignored", _default_where(lambda at, *_: at % 3 == 2)),
+        ("GRU", "activations f and g swapped", _functions(1, 0)),
+        ("LSTM", "activations f and g swapped", _functions(1, 0, 2)),
+        ("LSTM", "activations f and h swapped", _functions(2, 1, 0)),
+        ("LSTM activations", "activations g and h swapped", _functions(0, 2, 1)),
+        ("GRU", "activation f used for g, too", _functions(0, 0)),
+        ("LSTM", "activation f used for g and h, too", _functions(0, 0, 0)),
+        ("LSTM activations", "activation g used for h, too", _functions(0, 1, 1)),
+        (f"activations {TWO}", "the backward half uses the forward half's activations", {
+            "functions": lambda functions, *_: functions[: len(functions) // 2] * 2}),
+        (f"activations {TWO}", "activations of the backward half ignored", _default_where(
             lambda at, name, count: at >= count // 2)),
-        ("activations ignored where spelled in other letters", "activations", ALL, take_defaults(
+        ("activations", "activations ignored where spelled in other letters", _default_where(
             lambda at, name, count: name not in FUNCTIONS)),
-        *((f"{kind} computed as the default activation", f"activation={kind.lower()}", ALL,
-           take_default_of(kind)) for kind in FUNCTIONS),
+        *((f"activation={kind.lower()}", f"{kind} computed as the default activation", _default_of(kind))
+          for kind in FUNCTIONS),
     ),
-    *_family(NUMBERS, "", *((name, needs, ALL, {"numbers": change}) for name, needs, change in (
-        ("activation_alpha ignored", ALPHA,
-         lambda rule, node, name, defaults: defaults if name == ALPHA else rule(name, defaults)),
-        ("activation_beta ignored", BETA,
-         lambda rule, node, name, defaults: defaults if name == BETA else rule(name, defaults)),
-        ("activation_alpha and activation_beta ignored", "activations",
-         lambda rule, node, name, defaults: defaults),
-        ("activation_alpha and activation_beta swapped", "activations",
-         lambda rule, node, name, defaults: rule(ALPHA if name == BETA else BETA, defaults)),
-        ("activation_alpha and activation_beta by the position of the function", "activations",
-         number_by_position),
-        ("the first activation_alpha and activation_beta used for all functions", "activations",
-         lambda rule, node, name, defaults: [
-             value and node.attributes.get(name, [value])[0] for value in defaults]),
-        ("activation_alpha and activation_beta are 0 where left out", "activations",
-         lambda rule, node, name, defaults: rule(name, [value and 0.0 for value in defaults])),
-    ))),
+    *_family(
+        NUMBERS, "",
+        (ALPHA, "activation_alpha ignored", {
+            "numbers": lambda numbers, node, name, *_: () if name == ALPHA else numbers}),
+        (BETA, "activation_beta ignored", {
+            "numbers": lambda numbers, node, name, *_: () if name == BETA else numbers}),
+        ("activations", "activation_alpha and activation_beta ignored", {"numbers": lambda *_: ()}),
+        ("activations", "activation_alpha and activation_beta swapped", {
+            "numbers": lambda numbers, node, name, *_: (
+                node.attributes.get(ALPHA if name == BETA else BETA, ()))}),
+        ("activations", "activation_alpha and activation_beta by the position of the function", {
+            "numbers": lambda numbers, node, name, defaults: [
+                number for number, default in zip(numbers, defaults, strict=False) if default is not None]}),
+        ("activations", "the first activation_alpha and activation_beta used for all functions", {
+            "numbers": lambda numbers, node, name, defaults: [*numbers[:1]] * len(defaults)}),
+        ("activations", "activation_alpha and activation_beta are 0 where left out", {
+            "numbers": lambda numbers, node, name, defaults: [*numbers, *[0.0] * len(defaults)]}),
+    ),
     *_family(
         CLIP, "clip",
-        ("clip ignored", "", ALL, {"clip": leave}),
-        ("clip bounds only from above", "", ALL, {
-            "clip": lambda rule, node, x: np.minimum(x, node.attributes["clip"])}),
-        ("clip ignored for f", "", GATED, unclip(0)),
-        ("clip ignored for g", "", GATED, unclip(1)),
-        ("clip bounds the result of an activation", "", ALL, {
-            "activate": lambda rule, node, d, at, x: bound(node, node.function(d, at)(x))}),
-        ("clip bounds X", "", ALL, {"clip": leave, "sequences": lambda rule, node: bound(node, rule())}),
-        ("clip bounds the states", "", GATED, {"clip": leave, **bound_states("h c")}),
-        ("clip bounds Ct itself", "", LSTM, bound_states("c")),
+        ("", "clip ignored", {"clipped": _leave}),
+        ("", "clip bounds only from above", {
+            "clipped": lambda value, node, x: np.minimum(x, node.attributes["clip"])}),
+        ("gated", "clip ignored for f", _unclip(0)),
+        ("gated", "clip ignored for g", _unclip(1)),
+        ("", "clip bounds the result of an activation", {
+            "activated": lambda value, node, d, at, x: _bound(node, node.function(d, at)(x))}),
+        ("", "clip bounds X", {"clipped": _leave, "x": lambda x, node: _bound(node, x)}),
+        ("gated", "clip bounds the states", {"clipped": _leave, **_bound_states("h c")}),
+        ("LSTM", "clip bounds Ct itself", _bound_states("c")),
     ),
     *_family(
-        RESET, "",
-        ("linear_before_reset=0 computed as 1", "linear_before_reset=0", GRU, {
-            "resets_after": lambda rule, node: True}),
-        ("linear_before_reset=1 computed as 0", "linear_before_reset=1", GRU, {
-            "resets_after": lambda rule, node: False}),
-        ("Rbh outside the reset gate", "B", GRU, {
-            "reset": lambda rule, node, d, r, h: (
-                rule(d, r, h) + node.resets_after() * (1 - r) * node.rb["h"][d])}),
-        ("Rbh inside the reset gate", "B", GRU, {
-            "reset": lambda rule, node, d, r, h: (
-                rule(d, r, h) + (not node.resets_after()) * (r - 1) * node.rb["h"][d])}),
-        ("Wbh inside the reset gate", "B", GRU, {
-            "reset": lambda rule, node, d, r, h: rule(d, r, h) + (r - 1) * node.wb["h"][d]}),
-        ("the reset gate ignored", "", GRU, {
-            "reset": lambda rule, node, d, r, h: rule(d, np.ones_like(r), h)}),
+        RESET, "GRU",
+        ("linear_before_reset=0", "linear_before_reset=0 computed as 1", {"resets_after": lambda *_: True}),
+        ("linear_before_reset=1", "linear_before_reset=1 computed as 0", {"resets_after": lambda *_: False}),
+        ("B", "Rbh outside the reset gate", {
+            "past": lambda past, node, d, r, after: past + after * (1 - r) * node.rb["h"][d]}),
+        ("B", "Rbh inside the reset gate", {
+            "past": lambda past, node, d, r, after: past + (not after) * (r - 1) * node.rb["h"][d]}),
+        ("B", "Wbh inside the reset gate", {
+            "past": lambda past, node, d, r, after: past + (r - 1) * node.wb["h"][d]}),
+        ("", "the reset gate ignored", {"r": lambda r, node: np.ones_like(r)}),
     ),
-    *_family(UPDATE, "", ("z and 1 - z swapped", "", GRU, {
-        "update": lambda rule, node, z, new, h: rule(1 - z, new, h)})),
+    *_family(UPDATE, "GRU", ("", "z and 1 - z swapped", {"z": lambda z, node: 1 - z})),
     *_family(
-        CELL, "",
-        ("h(Ct) computed as Ct", "", LSTM, {"activate_cell": leave}),
-        ("h(Ct) returned for Y_c", "", LSTM, in_run(
-            lambda node, d, run: {"Y_c": node.activate_cell(d, run["Y_c"])})),
+        CELL, "LSTM",
+        ("", "h(Ct) computed as Ct", {"activated_cell": _leave}),
+        ("", "h(Ct) returned for Y_c", {
+            "run": lambda run, node, d: {**run, "Y_c": node.activate_cell(d, run["Y_c"])}}),
     ),
     *_family(
-        COUPLED, "",
-        ("input_forget ignored", "input_forget", LSTM, {"couple": lambda rule, node, i, f: (i, f)}),
-        ("input_forget couples i to f", "input_forget", LSTM, {
-            "couple": lambda rule, node, i, f: (1 - f, f)}),
-        ("input_forget=0 computed as 1", "", LSTM, {"couple": lambda rule, node, i, f: (i, 1 - i)}),
+        COUPLED, "LSTM",
+        ("input_forget", "input_forget ignored", {"coupled": lambda coupled, node, i, f: (i, f)}),
+        ("input_forget", "input_forget couples i to f", {"coupled": lambda coupled, node, i, f: (1 - f, f)}),
+        ("", "input_forget=0 computed as 1", {"coupled": lambda coupled, node, i, f: (i, 1 - i)}),
     ),
     *_family(
-        PEEPHOLES, "P",
-        ("peepholes ignored", "", LSTM, change_weight("P", lambda p, units: 0 * p)),
-        *((f"peephole of {gate} ignored", "", LSTM, {
-            "peephole": lambda rule, node, d, letter, *cells, gate=gate: (
-                rule(d, letter, *cells) * (letter != gate))}) for gate in "iof"),
-        ("peephole of o reads Ct-1", "", LSTM, {
-            "peephole": lambda rule, node, d, gate, before, after: rule(d, gate, before, None)}),
+        PEEPHOLES, "LSTM P",
+        ("", "peepholes ignored", _weight("P", lambda p, units: 0 * p)),
+        *(("", f"peephole of {gate} ignored", {
+            "peephole": lambda seen, node, letter, gate=gate: seen * (letter != gate)}) for gate in "iof"),
+        ("", "peephole of o reads Ct-1", {"seen_by_o": _leave}),
     ),
 )
 # fmt: on
-FAULTS = {operator: tuple(fault for fault in ROWS if operator in fault.operators) for operator in ALL}
+KINDS = {"RNN": {"RNN"}, "GRU": {"GRU", "gated"}, "LSTM": {"LSTM", "gated"}}
+"""The traits of each operator."""
+FAULTS = {
+    operator: tuple(
+        fault._replace(needs=fault.needs - traits)
+        for fault in ROWS
+        if fault.needs & {"RNN", "GRU", "LSTM", "gated"} <= traits
+    )
+    for operator, traits in KINDS.items()
+}
 """The faults of each operator, in the order in which they are tried and applied."""

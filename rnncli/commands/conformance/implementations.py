@@ -17,7 +17,7 @@ Outputs = Sequence[Any]
 """Arrays, in the order of the graph."""
 
 
-def run_rnncli(model: Path, inputs: Inputs, outputs: Sequence[str]) -> Outputs:
+def _rnncli(model: Path, inputs: Inputs, outputs: Sequence[str]) -> Outputs:
     """Compute the node as `rnncli run --model` does, and return its tensors in the layout of the file."""
     import onnx
 
@@ -44,8 +44,7 @@ def run_rnncli(model: Path, inputs: Inputs, outputs: Sequence[str]) -> Outputs:
     return [arrays[name] for name in outputs]
 
 
-def run_onnxruntime(model: Path, inputs: Inputs, outputs: Sequence[str]) -> Outputs:
-    """Compute on the processor."""
+def _onnxruntime(model: Path, inputs: Inputs, outputs: Sequence[str]) -> Outputs:
     import onnxruntime
 
     session = onnxruntime.InferenceSession(str(model), providers=["CPUExecutionProvider"])
@@ -53,25 +52,22 @@ def run_onnxruntime(model: Path, inputs: Inputs, outputs: Sequence[str]) -> Outp
     return returned
 
 
-def run_onnx_reference(model: Path, inputs: Inputs, outputs: Sequence[str]) -> Outputs:
-    """Compute with the reference of the package onnx."""
+def _onnx_reference(model: Path, inputs: Inputs, outputs: Sequence[str]) -> Outputs:
     from onnx.reference import ReferenceEvaluator
 
-    returned = ReferenceEvaluator(str(model)).run(list(outputs), dict(inputs))
-    return list(returned)
+    return list(ReferenceEvaluator(str(model)).run(list(outputs), dict(inputs)))
 
 
-def run_openvino(model: Path, inputs: Inputs, outputs: Sequence[str]) -> Outputs:
-    """Compute on the processor, in float32 even where it has something faster."""
+def _openvino(model: Path, inputs: Inputs, outputs: Sequence[str]) -> Outputs:
     import openvino
 
+    # in float32 even where the processor has something faster
     compiled = openvino.Core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     returned = compiled(dict(inputs))
     return [returned[name] for name in outputs]
 
 
-def run_opencv(model: Path, inputs: Inputs, outputs: Sequence[str]) -> Outputs:
-    """Compute with OpenCV's module dnn."""
+def _opencv(model: Path, inputs: Inputs, outputs: Sequence[str]) -> Outputs:
     import cv2
 
     network = cv2.dnn.readNetFromONNX(str(model))
@@ -81,16 +77,14 @@ def run_opencv(model: Path, inputs: Inputs, outputs: Sequence[str]) -> Outputs:
     return returned
 
 
-def run_tract(model: Path, inputs: Inputs, outputs: Sequence[str]) -> Outputs:
-    """Compute with tract."""
+def _tract(model: Path, inputs: Inputs, outputs: Sequence[str]) -> Outputs:
     import tract
 
     runnable = tract.onnx().load(model).into_model().into_runnable()
     return [tensor.to_numpy() for tensor in runnable.run(list(inputs.values()))]
 
 
-def run_onnx2pytorch(model: Path, inputs: Inputs, outputs: Sequence[str]) -> Outputs:
-    """Compute with the module of PyTorch that onnx2pytorch makes of the model."""
+def _onnx2pytorch(model: Path, inputs: Inputs, outputs: Sequence[str]) -> Outputs:
     import onnx
     import onnx2pytorch
     import torch
@@ -115,13 +109,13 @@ class Implementation(NamedTuple):
 
 
 IMPLEMENTATIONS = {
-    "rnncli": Implementation("rnncli", "rnncli", run_rnncli),
-    "onnxruntime": Implementation("onnxruntime", "onnxruntime", run_onnxruntime),
-    "onnx.reference": Implementation("onnx", "onnx", run_onnx_reference),
-    "openvino": Implementation("openvino", "openvino", run_openvino),
-    "opencv": Implementation("cv2", "opencv-python-headless", run_opencv),
-    "tract": Implementation("tract", "tract", run_tract),
-    "onnx2pytorch": Implementation("onnx2pytorch", "onnx2pytorch", run_onnx2pytorch),
+    "rnncli": Implementation("rnncli", "rnncli", _rnncli),
+    "onnxruntime": Implementation("onnxruntime", "onnxruntime", _onnxruntime),
+    "onnx.reference": Implementation("onnx", "onnx", _onnx_reference),
+    "openvino": Implementation("openvino", "openvino", _openvino),
+    "opencv": Implementation("cv2", "opencv-python-headless", _opencv),
+    "tract": Implementation("tract", "tract", _tract),
+    "onnx2pytorch": Implementation("onnx2pytorch", "onnx2pytorch", _onnx2pytorch),
 }
 
 

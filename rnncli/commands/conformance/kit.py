@@ -76,7 +76,6 @@ def _write(path: Path, content: bytes, name: Path) -> None:
 
 
 def _move(part: Path, folder: Path, cases: Sequence[KitCase]) -> None:
-    """Move what was written aside to its place in the folder."""
     old = [folder / "open", *(folder_of(folder, case) for case in list_cases())]
     for path in old:
         if path.is_file() and not path.is_symlink():
@@ -114,7 +113,6 @@ def describe(case: KitCase) -> dict[str, Any]:
 
 
 def _files_of(case: KitCase) -> dict[str, bytes]:
-    """Return the files of a case, by their names in its folder."""
     answers: tuple[dict[str, Any], ...] = tuple(readings(case).values()) or (compute(case),)
     inputs: dict[str, Any] = {name: case.inputs[name] for name in case.graph_inputs}
     tolerance = TOLERANCES[case.dtype]
@@ -137,7 +135,6 @@ def _pack(arrays: Mapping[str, Any]) -> bytes:
 
 
 def _tensors(start: str, arrays: Mapping[str, Array]) -> dict[str, bytes]:
-    """Return `input_0.pb`, `input_1.pb` and so on."""
     from onnx import numpy_helper
 
     return {

@@ -9,9 +9,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rnncli.commands.conformance.faults import ALL, FAULTS, change_rules, list_traits
+from rnncli.commands.conformance.faults import FAULTS, join_changes, list_traits
 from rnncli.commands.conformance.judge import Judgement, is_close
-from rnncli.commands.conformance.oracle import READINGS, Recurrence, compute, list_readings
+from rnncli.commands.conformance.oracle import READINGS, compute, list_readings
 from rnncli.errors import Message, Text, join
 
 NOT_FOUND = "cause not found"
@@ -46,7 +46,7 @@ def name_faults(judgements: Sequence[Judgement]) -> tuple[Explanation, ...]:
     """
     looks: dict[str, Text] = {NOT_FOUND: LOOK_BY_HAND}
     answers: dict[str, list[tuple[str, ...]]] = {}
-    for operator in ALL:
+    for operator in FAULTS:
         for case, solutions in _name_cases(operator, judgements).items():
             answers[case] = list(dict.fromkeys(map(tuple, solutions))) or [(NOT_FOUND,)]
             looks |= {name: look for names in solutions for name, look in names.items()}
@@ -97,7 +97,6 @@ class _Search:
         }
         self.pairs: set[Faults] = set()  # of faults that explain nothing alone
         self.known: dict[tuple[str, Faults], bool] = {}
-        self.rules: dict[tuple[Faults, type[Recurrence]], type[Recurrence]] = {}
 
     def name_cases(self) -> Iterator[tuple[str, list[dict[str, Text]]]]:
         """Yield each wrong case and, for each solution, the names of its faults, with what to look at."""
@@ -178,7 +177,6 @@ class _Search:
                 return
 
     def _shrink(self, faults: Faults) -> Faults:
-        """Return the faults without those that are not needed."""
         explained = self._explained(faults)
         for at in sorted(faults):
             if self._explains_all(explained, faults - {at}):
@@ -216,12 +214,12 @@ class _Search:
 
     def _is_close(self, judgement: Judgement, faults: Faults, dtype: str) -> bool:
         """Return whether the faults give the answer, in any reading; not where shapes do not fit."""
-        is_open = judgement.case.is_open or any(self.faults[at].needs & READINGS.keys() for at in faults)
-        for kind in list_readings(judgement.case).values() if is_open else (Recurrence,):
-            if (faults, kind) not in self.rules:
-                self.rules[faults, kind] = change_rules([self.faults[at] for at in sorted(faults)], kind)
+        known = [self.faults[at] for at in sorted(faults)]
+        is_open = judgement.case.is_open or any(fault.needs & READINGS.keys() for fault in known)
+        for reading in list_readings(judgement.case).values() if is_open else ({},):
             with suppress(ValueError, IndexError), np.errstate(all="ignore"):
-                if is_close(judgement.outputs, compute(judgement.case, self.rules[faults, kind]), dtype):
+                outputs = compute(judgement.case, join_changes(known, reading))
+                if is_close(judgement.outputs, outputs, dtype):
                     return True
         return False
 
@@ -238,7 +236,7 @@ class _Search:
             if cause & acting:
                 shown = [self.faults[at] for at in sorted(cause)]
                 name = " + ".join(fault.name for fault in shown) + (f" in {self.dtype}" if self.dtype else "")
-                names[name] = join(dict.fromkeys(fault.look for fault in shown), " ")
+                names[name] = join(dict.fromkeys(fault.text for fault in shown), " ")
         judgement = self.judgements[case]
         wanted = judgement.case.dtype
         types = {array.dtype.name for array in judgement.outputs.values()} - {wanted}

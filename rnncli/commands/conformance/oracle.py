@@ -1,11 +1,12 @@
 """The outputs of a recurrent node in float64, as the text of ONNX's operators says; no engine is used.
 
-Letters of the axes: t steps, b sequences, x features, u units.
+Letters of the axes: t steps, b sequences, x features, u units.  `d` is the number of a direction.
+Every value that a fault changes has a name, its place: `self.at("z", z)`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,8 +15,10 @@ from rnncli.case import Array
 from rnncli.commands.conformance.cases import GATES, KitCase
 from rnncli.errors import Message
 
-Gates = dict[str, Array]
-"""A part of a tensor for each gate, by the gate's letter in the operator's text."""
+Change = Callable[..., Any]
+"""(value, node, more) -> what stands at a place instead; what more there is, `Node` says at each place."""
+Changes = Mapping[str, Sequence[Change]]
+"""By the name of the place; they are applied in order."""
 
 
 class Function(NamedTuple):
@@ -49,119 +52,119 @@ DEFAULTS = {"RNN": ("Tanh",), "GRU": ("Sigmoid", "Tanh"), "LSTM": ("Sigmoid", "T
 """The functions f, g and h of one direction."""
 
 
-class Recurrence:
-    """The computation of one node; each method applies one rule, so that a fault overrides one method.
+class Node:
+    """The computation of one node.
 
-    In its methods, d is the number of a direction.  is_backward: of each direction.  x: (t, b, x).
-    w, r, wb, rb, p: by gate, (directions, u, x), (directions, u, u) and (directions, u).
+    is_backward: of each direction.  x: (t, b, x).  lengths: of the sequences.
+    w, r, wb, rb, p: by the gate's letter, (directions, u, x), (directions, u, u) and (directions, u).
     functions: f, g and h of one direction after the other.
     """
 
-    def __init__(self, case: KitCase) -> None:
+    def __init__(self, case: KitCase, changes: Changes) -> None:
         self.case, self.operator, self.attributes = case, case.operator, case.attributes
+        self.changes = changes
         self.units: int = case.attributes["hidden_size"]
         self.states = ("h", "c") if case.operator == "LSTM" else ("h",)
         kinds = {"forward": [False], "reverse": [True], "bidirectional": [False, True]}
         self.is_backward = kinds[case.attributes.get("direction", "forward")]
-        self.x = self.sequences()
-        self.lengths = self.sequence_lengths()
-        self.functions = self.activations()
-        letters, (wb, rb) = GATES[case.operator], self.biases()
-        self.w, self.r = (self.gates(name, self.weight(name, 0), letters) for name in ("W", "R"))
-        self.wb, self.rb = self.gates("Wb", wb, letters), self.gates("Rb", rb, letters)
-        self.p = self.gates("P", self.weight("P", 3 * self.units), "iof")
+        self.x = self.at("x", self.arrange_input("X", case.inputs["X"].astype(np.float64)))
+        steps, batch, _ = self.x.shape
+        self.lengths = self.at("lengths", case.inputs.get("sequence_lens", np.full(batch, steps)), steps)
+        self.functions = self.list_functions()
+        letters = GATES[case.operator]
+        self.w, self.r = (self.split(name, self.weight(name, 0), letters) for name in ("W", "R"))
+        b = self.weight("B", 2 * len(letters) * self.units)
+        wb, rb = self.at("biases", list(b.reshape(len(b), 2, -1).swapaxes(0, 1)))
+        self.wb, self.rb = self.split("Wb", wb, letters), self.split("Rb", rb, letters)
+        self.p = self.split("P", self.weight("P", 3 * self.units), "iof")
+
+    def at(self, place: str, value: Any, *more: Any) -> Any:
+        """Return what the changes make of the value at a place."""
+        for change in self.changes.get(place, ()):
+            value = change(value, self, *more)
+        return value
 
     def outputs(self) -> dict[str, Array]:
         """Return the outputs that the node has, in its type."""
-        every = self.every_output()
-        return {name: every[name] for name in self.case.outputs}
+        runs = [self.run(d) for d in self.at("directions", range(len(self.is_backward)))]
+        every = {}
+        for name in runs[0]:
+            array = self.at("output", np.stack([run[name] for run in runs], axis=int(name == "Y")), name)
+            every[name] = self.at("arranged", self.arrange(name, array), name, array).astype(self.case.dtype)
+        returned: dict[str, Array] = self.at(
+            "outputs", {name: every[name] for name in self.case.outputs}, every
+        )
+        return returned
 
-    def every_output(self) -> dict[str, Array]:
-        """Return the outputs of the operator, also those that the node leaves out."""
-        runs = [self.run(d) for d in self.directions()]
-        joined = {name: np.stack([run[name] for run in runs], axis=int(name == "Y")) for name in runs[0]}
-        return {name: self.arrange_output(name, joined[name]).astype(self.case.dtype) for name in joined}
-
-    def directions(self) -> list[int]:
-        """Return the numbers of the directions, in the order of their outputs."""
-        return list(range(len(self.is_backward)))
-
-    def given(self, name: str) -> Array | None:
-        """Return an input of the node in float64; None if it is missing."""
-        array = self.case.inputs.get(name)
-        return None if array is None else array.astype(np.float64)
-
-    def arrange_input(self, name: str, array: Array) -> Array:
-        """Return X as (t, b, x), a state as (directions, b, u): layout 1 has the batch first."""
-        return array.swapaxes(0, 1) if self.attributes.get("layout") else array
-
-    def arrange_output(self, name: str, array: Array) -> Array:
+    def arrange(self, name: str, array: Array) -> Array:
         """Return Y of (t, directions, b, u), or a final state of (directions, b, u), in the node's layout."""
         if not self.attributes.get("layout"):
             return array
         return array.transpose(2, 0, 1, 3) if name == "Y" else array.swapaxes(0, 1)
 
-    def sequences(self) -> Array:
-        """Return X as (t, b, x)."""
-        return self.arrange_input("X", self.case.inputs["X"].astype(np.float64))
+    def arrange_input(self, name: str, array: Array) -> Array:
+        """Return X as (t, b, x), a state as (directions, b, u): layout 1 has the batch first."""
+        arranged = array.swapaxes(0, 1) if self.attributes.get("layout") else array
+        return np.asarray(self.at("input", arranged, name, array))
 
-    def sequence_lengths(self) -> Array:
-        """Return the length of each sequence."""
-        steps, batch, _ = self.x.shape
-        return self.case.inputs.get("sequence_lens", np.full(batch, steps))
+    def given(self, name: str) -> Array | None:
+        """Return an input of the node in float64; None if it is missing."""
+        array = self.case.inputs.get(self.at("source", name))
+        return None if array is None else self.at("given", array.astype(np.float64), name)
 
     def weight(self, name: str, columns: int) -> Array:
         """Return a weight with an axis of directions; zeros if it is missing.  columns: of the zeros."""
         array = self.given(name)
         return np.zeros((len(self.is_backward), columns)) if array is None else array
 
-    def biases(self) -> list[Array]:
-        """Return Wb and Rb, each (directions, gates * u)."""
-        b = self.weight("B", 2 * len(GATES[self.operator]) * self.units)
-        return list(b.reshape(len(b), 2, -1).swapaxes(0, 1))
+    def split(self, name: str, array: Array, right: str) -> dict[str, Array]:
+        """Return the rows of each gate.  name: W, R, Wb, Rb or P.  right: the order of the gates."""
+        letters = self.at("letters", right, name)
+        parts = array.reshape(len(array), len(letters), self.units, *array.shape[2:]).swapaxes(0, 1)
+        gates: dict[str, Array] = self.at("gates", dict(zip(letters, parts, strict=True)), name, array)
+        return gates
 
-    def gates(self, name: str, array: Array, letters: str) -> Gates:
-        """Return the rows of each gate.  name: W, R, Wb, Rb or P.  letters: the order of the gates."""
-        parts = array.reshape(len(array), len(letters), self.units, *array.shape[2:])
-        return dict(zip(letters, parts.swapaxes(0, 1), strict=True))
-
-    def activations(self) -> list[Function]:
+    def list_functions(self) -> list[Function]:
         """Return the functions of all directions, each with its alpha and beta."""
         names = self.attributes.get("activations", DEFAULTS[self.operator] * len(self.is_backward))
         functions = [IN_SMALL_LETTERS[name.lower()] for name in names]
-        alphas = self.numbers("activation_alpha", [function.alpha for function in functions])
-        betas = self.numbers("activation_beta", [function.beta for function in functions])
-        return [
+        alphas = self.deal("activation_alpha", [function.alpha for function in functions])
+        betas = self.deal("activation_beta", [function.beta for function in functions])
+        numbered = [
             function._replace(alpha=alpha, beta=beta)
             for function, alpha, beta in zip(functions, alphas, betas, strict=True)
         ]
+        chosen: list[Function] = self.at("functions", numbered, names)
+        return chosen
 
-    def numbers(self, name: str, defaults: list[float | None]) -> Iterator[float | None]:
-        """Yield the alpha or beta of each function: the next given one, else the default."""
-        given = iter(self.attributes.get(name, ()))
-        for default in defaults:
-            yield None if default is None else next(given, default)
+    def deal(self, name: str, defaults: list[float | None]) -> list[float | None]:
+        """Return the alpha or beta of each function: the next given one, else the default."""
+        given = iter(self.at("numbers", self.attributes.get(name, ()), name, defaults))
+        return [None if default is None else next(given, default) for default in defaults]
 
     def initial(self, d: int, state: str) -> Array:
         """Return the initial state of a direction, (b, u); state: h or c."""
         array = self.given(f"initial_{state}")
         if array is None:
-            return np.zeros((self.x.shape[1], self.units))
-        return np.asarray(self.arrange_input(f"initial_{state}", array)[d])
+            first = np.zeros((self.x.shape[1], self.units))
+        else:
+            first = self.arrange_input(f"initial_{state}", array)[self.at("initial_half", d)]
+        return np.asarray(self.at("initial", first, d, state))
 
     def run(self, d: int) -> dict[str, Array]:
         """Return Y (t, b, u), Y_h and Y_c (b, u) of one direction."""
-        carried = self.carry(d, self.processing_order(d, self.x))
-        y = self.input_order(d, self.pad(carried["h"][1:]))
-        return {"Y": y, **{f"Y_{state}": self.final(d, state, carried[state]) for state in self.states}}
-
-    def processing_order(self, d: int, x: Array) -> Array:
-        """Return the sequences in the order in which the direction reads them."""
-        return flip(x, self.lengths) if self.is_backward[d] else x
-
-    def input_order(self, d: int, y: Array) -> Array:
-        """Return the sequences of a direction in the order of the input."""
-        return flip(y, self.lengths) if self.is_backward[d] else y
+        turn = self.is_backward[d]
+        x = self.at("processed", flip(self.x, self.lengths) if turn else self.x, d, self.x)
+        carried = self.carry(d, x)
+        padded = (np.arange(len(x))[:, None] < self.lengths)[..., None]
+        h = self.at("padded", np.where(padded, carried["h"][1:], 0), carried["h"][1:])
+        y = self.at("returned", flip(h, self.lengths) if turn else h, d, h)
+        finals = {
+            f"Y_{state}": self.at("final", carried[state][-1], d, state, carried[state])
+            for state in self.states
+        }
+        outputs: dict[str, Array] = self.at("run", {"Y": y, **finals}, d)
+        return outputs
 
     def carry(self, d: int, x: Array) -> dict[str, Array]:
         """Return h and c before the first step and after each step, (1 + t, b, u).
@@ -171,72 +174,49 @@ class Recurrence:
         state = {name: self.initial(d, name) for name in self.states}
         carried = [state]
         for t, row in enumerate(x):
-            new, goes_on = self.step(d, row, state), self.goes_on(t)[:, None]
+            new = self.at("step", self.step(d, row, state))
+            goes_on = self.at("goes_on", t < self.lengths)[:, None]
             state = {name: np.where(goes_on, new[name], state[name]) for name in state}
             carried.append(state)
         return {name: np.stack([state[name] for state in carried]) for name in self.states}
 
-    def goes_on(self, t: int) -> Array:
-        """Return of each sequence whether it has a step t."""
-        return t < self.lengths
-
-    def pad(self, h: Array) -> Array:
-        """Return the hidden states with 0 after the end of each sequence."""
-        return np.where((np.arange(len(h))[:, None] < self.lengths)[..., None], h, 0)
-
-    def final(self, d: int, state: str, carried: Array) -> Array:
-        """Return the state after the last step of each sequence; see `carry`."""
-        return np.asarray(carried[-1])
-
     def step(self, d: int, x: Array, state: Mapping[str, Array]) -> dict[str, Array]:
         """Return h and c after a step."""
+        h = state["h"]
         if self.operator == "LSTM":
-            return self.lstm(d, x, state["h"], state["c"])
-        return {"h": (self.gru if self.operator == "GRU" else self.rnn)(d, x, state["h"])}
-
-    def rnn(self, d: int, x: Array, h: Array) -> Array:
-        """Ht = f(Xt*(Wi^T) + Ht-1*(Ri^T) + Wbi + Rbi)."""
-        return self.activate(d, 0, self.read(d, "i", x) + self.recall(d, "i", h))
+            return self.lstm(d, x, h, state["c"])
+        if self.operator == "GRU":
+            return {"h": self.gru(d, x, h)}
+        return {"h": self.activate(d, 0, self.read(d, "i", x) + self.recall(d, "i", h))}
 
     def gru(self, d: int, x: Array, h: Array) -> Array:
-        """Ht = (1 - zt) (.) ht + zt (.) Ht-1."""
+        """Ht = (1 - zt) (.) ht + zt (.) Ht-1; with linear_before_reset, rt applies to Ht-1*(Rh^T) + Rbh."""
         z, r = (self.activate(d, 0, self.read(d, gate, x) + self.recall(d, gate, h)) for gate in "zr")
-        return self.update(z, self.activate(d, 1, self.read(d, "h", x) + self.reset(d, r, h)), h)
-
-    def reset(self, d: int, r: Array, h: Array) -> Array:
-        """Return what the candidate of a GRU takes of the previous state, and Rbh."""
-        return r * self.recall(d, "h", h) if self.resets_after() else self.recall(d, "h", r * h)
-
-    def resets_after(self) -> bool:
-        """Return whether the reset gate applies after the product with Rh, and to Rbh."""
-        return bool(self.attributes.get("linear_before_reset"))
-
-    def update(self, z: Array, candidate: Array, h: Array) -> Array:
-        """Return the new state of a GRU."""
+        z, r = self.at("z", z), self.at("r", r)
+        after = self.at("resets_after", bool(self.attributes.get("linear_before_reset")))
+        past = r * self.recall(d, "h", h) if after else self.recall(d, "h", r * h)
+        past = self.at("past", past, d, r, after)
+        candidate = self.activate(d, 1, self.read(d, "h", x) + past)
         return np.asarray((1 - z) * candidate + z * h)
 
     def lstm(self, d: int, x: Array, h: Array, c: Array) -> dict[str, Array]:
-        """Ct = ft (.) Ct-1 + it (.) ct; Ht = ot (.) h(Ct)."""
+        """Ct = ft (.) Ct-1 + it (.) ct; Ht = ot (.) h(Ct); input_forget couples f to i."""
         sums = {gate: self.read(d, gate, x) + self.recall(d, gate, h) for gate in "iofc"}
-        i, f = (self.activate(d, 0, sums[gate] + self.peephole(d, gate, c, None)) for gate in "if")
-        i, f = self.couple(i, f)
+        i, f = (self.activate(d, 0, sums[gate] + self.peephole(d, gate, c)) for gate in "if")
+        coupled = (i, 1 - i) if self.attributes.get("input_forget") else (i, f)
+        i, f = self.at("coupled", coupled, i, f)
         new = f * c + i * self.activate(d, 1, sums["c"])
-        o = self.activate(d, 0, sums["o"] + self.peephole(d, "o", c, new))
+        o = self.activate(d, 0, sums["o"] + self.peephole(d, "o", self.at("seen_by_o", new, c)))
         return {"h": o * self.activate_cell(d, new), "c": new}
 
-    def peephole(self, d: int, gate: str, before: Array, after: Array | None) -> Array:
+    def peephole(self, d: int, gate: str, c: Array) -> Array:
         """Return what a gate reads of the cell state: i and f before the step, o after it."""
-        if "P" not in self.case.inputs:
-            return np.zeros(self.units)
-        return np.asarray(self.p[gate][d] * (before if after is None else after))
-
-    def couple(self, i: Array, f: Array) -> tuple[Array, Array]:
-        """Return the input gate and the forget gate, which input_forget couples to the input gate."""
-        return (i, 1 - i) if self.attributes.get("input_forget") else (i, f)
+        seen = self.p[gate][d] * c if "P" in self.case.inputs else np.zeros(self.units)
+        return np.asarray(self.at("peephole", seen, gate))
 
     def read(self, d: int, gate: str, x: Array) -> Array:
         """Return what a gate takes of the input, Xt*(W^T) + Wb."""
-        return np.asarray(x @ self.w[gate][d].T + self.wb[gate][d])
+        return np.asarray(self.at("read", x @ self.w[gate][d].T + self.wb[gate][d], gate))
 
     def recall(self, d: int, gate: str, h: Array) -> Array:
         """Return what a gate takes of the previous hidden state, Ht-1*(R^T) + Rb."""
@@ -247,17 +227,14 @@ class Recurrence:
         return self.functions[len(DEFAULTS[self.operator]) * d + index]
 
     def activate(self, d: int, index: int, x: Array) -> Array:
-        """Return f, g or h of x, which is clipped first."""
-        return self.function(d, index)(self.clip(x))
+        """Return f, g or h of x, which the attribute clip bounds first."""
+        clip = self.attributes.get("clip")
+        bounded = self.at("clipped", x if clip is None else np.clip(x, -clip, clip), x)
+        return np.asarray(self.at("activated", self.function(d, index)(bounded), d, index, x))
 
     def activate_cell(self, d: int, c: Array) -> Array:
         """Return h(Ct)."""
-        return self.activate(d, 2, c)
-
-    def clip(self, x: Array) -> Array:
-        """Return the input of an activation within the bounds of the attribute clip."""
-        bound = self.attributes.get("clip")
-        return x if bound is None else np.clip(x, -bound, bound)
+        return np.asarray(self.at("activated_cell", self.activate(d, 2, c), d, c))
 
 
 def flip(array: Array, lengths: Array) -> Array:
@@ -267,40 +244,34 @@ def flip(array: Array, lengths: Array) -> Array:
     return np.asarray(np.take_along_axis(array, index[..., None], axis=0))
 
 
-class _UnclippedCell(Recurrence):
-    def activate_cell(self, d: int, c: Array) -> Array:
-        return self.function(d, 2)(c)
-
-
-class _ZeroForEmpty(Recurrence):
-    def final(self, d: int, state: str, carried: Array) -> Array:
-        return np.where((self.lengths > 0)[:, None], super().final(d, state, carried), 0)
-
-
-READINGS = {
+READINGS: Mapping[str, Mapping[Message, Changes]] = {
     "clip": {
-        Message("clip bounds Ct before h(Ct), too"): Recurrence,
-        Message("clip does not bound Ct before h(Ct)"): _UnclippedCell,
+        Message("clip bounds Ct before h(Ct), too"): {},
+        Message("clip does not bound Ct before h(Ct)"): {
+            "activated_cell": [lambda value, node, d, c: node.function(d, 2)(c)]
+        },
     },
     "sequence_lens": {
-        Message("a sequence of length 0 ends in its initial state"): Recurrence,
-        Message("a sequence of length 0 ends in a state of zeros"): _ZeroForEmpty,
+        Message("a sequence of length 0 ends in its initial state"): {},
+        Message("a sequence of length 0 ends in a state of zeros"): {
+            "final": [lambda value, node, *_: np.where((node.lengths > 0)[:, None], value, 0)]
+        },
     },
 }
 """What the operator's text leaves open, by the attribute or input; `compute` follows the first reading."""
 
 
-def compute(case: KitCase, recurrence: type[Recurrence] = Recurrence) -> dict[str, Array]:
-    """Return the outputs of a node by name.  recurrence: with a fault, to compute what is wrong with it."""
-    return recurrence(case).outputs()
+def compute(case: KitCase, changes: Mapping[str, Sequence[Change]] = {}) -> dict[str, Array]:
+    """Return the outputs of a node by name.  changes: of a reading, and of faults."""
+    return Node(case, changes).outputs()
 
 
-def list_readings(case: KitCase) -> Mapping[Message, type[Recurrence]]:
+def list_readings(case: KitCase) -> Mapping[Message, Changes]:
     """Return how the text can be read of what the case uses; none where it leaves nothing open."""
     used = {*case.attributes, *case.inputs}
-    return next((kinds for name, kinds in READINGS.items() if name in used), {})
+    return next((readings for name, readings in READINGS.items() if name in used), {})
 
 
 def readings(case: KitCase) -> dict[Message, dict[str, Array]]:
     """Return the outputs of every reading of the text, for a case that the text leaves open; else none."""
-    return {text: compute(case, kind) for text, kind in list_readings(case).items() if case.is_open}
+    return {text: compute(case, changes) for text, changes in list_readings(case).items() if case.is_open}

@@ -1,6 +1,9 @@
-"""How an implementation answers the cases: a program for each, or a program for all.
+"""How an implementation answers the cases: a program for each, or a program for all; or a folder of answers.
 
-A program runs in processes of its own, which may crash or hang; what it prints is not shown.
+A program runs in processes of its own, which may crash or hang; what it prints is not shown.  The files that
+it leaves may be a pipe that nobody writes to, a link to a device without an end, or gigabytes of zeros packed
+into a few bytes.  So the kind and the size of a file are known before it is read, and what cannot be read
+within the limits is refused, with the reason.
 """
 
 from __future__ import annotations
@@ -10,21 +13,25 @@ import re
 import select
 import shlex
 import signal
+import stat
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import monotonic
+from typing import BinaryIO, cast
 
+from rnncli.case import Array
 from rnncli.commands.conformance.cases import KitCase
 from rnncli.commands.conformance.judge import Failure
 from rnncli.commands.conformance.kit import folder_of, write_kit
-from rnncli.commands.conformance.results import MOST_TEXT, Answers, last_line, read_results
-from rnncli.errors import Message, UsageError
+from rnncli.errors import InputError, Message, Text, UsageError, first_nonblank_line, shorten
+from rnncli.inputs.formats import npz
 from rnncli.process.child_process import limit_files_of
+from rnncli.process.memory import format_size
 from rnncli.process.signals import exit_cleanly
 
 NO_FILE = Message("It wrote no outputs.")
@@ -77,7 +84,6 @@ class _Program:
         return last_line(self._end)
 
     def _read(self) -> bytes:
-        """Read a block of what waits."""
         try:
             block = os.read(self._stderr, BLOCK)
         except BlockingIOError:
@@ -115,7 +121,6 @@ def run_program(command: str, cases: Sequence[KitCase], seconds: float) -> Answe
 
 
 def _run_for_each(words: Sequence[str], cases: Sequence[KitCase], seconds: float) -> Answers:
-    """Start the program once for each case."""
     for case in cases:
         with _start(words, [case]) as program:
             code = program.wait(seconds)
@@ -129,7 +134,6 @@ def _run_for_each(words: Sequence[str], cases: Sequence[KitCase], seconds: float
 
 
 def _run_for_all(words: Sequence[str], cases: Sequence[KitCase], seconds: float) -> Answers:
-    """Start the program with all cases, and again with the rest after it died or was silent."""
     rest = sorted(cases)
     while rest:
         given = tuple(rest)
@@ -217,7 +221,6 @@ def _start(words: Sequence[str], cases: Sequence[KitCase]) -> Iterator[_Program]
 
 
 def _write_files(stack: ExitStack, cases: Sequence[KitCase]) -> tuple[Path, Path]:
-    """Return a kit of these cases, and an empty folder for results; both last as long as the stack."""
     try:
         folder = stack.enter_context(TemporaryDirectory(ignore_cleanup_errors=True))
         kit, results = (Path(folder) / name for name in ("kit", "results"))
@@ -233,7 +236,6 @@ def _write_files(stack: ExitStack, cases: Sequence[KitCase]) -> tuple[Path, Path
 
 
 def _refuse(program: _Program) -> Failure:
-    """Return the failure of a program that ended without an error, and without an answer."""
     return Failure("refused", program.last_line() or NO_FILE)
 
 
@@ -249,3 +251,95 @@ def _explain_end(code: int | None, program: _Program) -> Failure:
         return Failure("crashed", signal.Signals(-code).name)
     except ValueError:
         return Failure("crashed", Message("signal {number}", number=-code))
+
+
+Answer = Mapping[str, Array] | Failure
+Answers = Iterator[tuple[KitCase, Answer]]
+"""Each case with its answer, as soon as it is there."""
+MOST = 2**20
+"""Bytes of a file of outputs, packed and unpacked; those of a case are a few hundred numbers."""
+MOST_ARRAYS = 32
+"""Arrays of a file that are read if the outputs of the case are not among them by name."""
+MOST_TEXT = 2**16
+"""Bytes of a text that are read: its last ones."""
+LONGEST = 1000
+"""Characters of a reason."""
+NO_WAIT = getattr(os, "O_NONBLOCK", 0)
+"""Opens even a named pipe at once, which a program may put there meanwhile; Windows has none in a folder."""
+
+
+def read_results(folder: Path, cases: Sequence[KitCase]) -> Answers:
+    """Yield the answers that a folder has: `CASE.npz`, or `CASE.txt`, why there is none."""
+    for case in cases:
+        outputs, reason = (folder / f"{case.name}.{suffix}" for suffix in ("npz", "txt"))
+        if os.path.lexists(outputs):
+            yield case, _read_outputs(outputs, case)
+        elif os.path.lexists(reason):
+            yield case, _read_reason(reason)
+
+
+def last_line(text: bytes) -> str:
+    """Return the last line of what a program wrote to stderr."""
+    plain = re.sub(r"\x1b\[[\d;]*\w", "", text.decode("utf-8", "replace"))  # without colors
+    lines = [line.strip() for line in plain.splitlines()]
+    return shorten(next(filter(None, reversed(lines)), "").rstrip("."), LONGEST)
+
+
+def _read_outputs(path: Path, case: KitCase) -> Answer:
+    """Return the arrays of a file: the outputs of the case; all if one of them is not there by its name."""
+
+    def choose(names: Sequence[str]) -> Sequence[str]:
+        if set(case.outputs) <= set(names):
+            return case.outputs
+        if len(names) > MOST_ARRAYS:
+            raise InputError(
+                "it has {count} arrays, but not {names}.",
+                count=len(names),
+                names=", ".join(name for name in case.outputs if name not in names),
+            )
+        return names
+
+    try:
+        with _open_regular(path) as file:
+            size = os.fstat(file.fileno()).st_size
+            if size > MOST:
+                raise InputError(
+                    "it has {size}, and the outputs of a case at most {most}.",
+                    size=format_size(size),
+                    most=format_size(MOST),
+                )
+            return npz.read_arrays(file.read(size), choose, MOST)
+    except Exception as error:  # a file that goes away, or changes, makes Python raise almost anything
+        return _unreadable(error)
+
+
+def _unreadable(error: Exception) -> Failure:
+    if isinstance(error, InputError):
+        reason: Text = error.sentence
+    else:
+        reason = getattr(error, "strerror", None) or first_nonblank_line(error).rstrip(".")
+    return Failure("refused", Message("Its outputs cannot be read: {error}.", error=reason))
+
+
+def _read_reason(path: Path) -> Failure:
+    """Return the refusal that a file explains; of a long text, its end."""
+    try:
+        with _open_regular(path) as file:
+            file.seek(max(0, os.fstat(file.fileno()).st_size - MOST_TEXT))
+            read = file.read(MOST_TEXT).replace(b"\0", b" ").decode("utf-8", "replace")
+    except Exception as error:
+        return _unreadable(error)
+    text = " ".join(read.split()).rstrip(".")
+    return Failure("refused", text if len(text) <= LONGEST else f"…{text[1 - LONGEST :]}")
+
+
+@contextmanager
+def _open_regular(path: Path) -> Iterator[BinaryIO]:
+    """Open a regular file that is in its folder, also through links.  Raises InputError for anything else."""
+    target = path.resolve(strict=True)
+    if not target.is_relative_to(path.parent.resolve()):
+        raise InputError("it is a link out of its folder.")
+    if not stat.S_ISREG(target.stat().st_mode):
+        raise InputError("it is not a regular file.")
+    with open(target, "rb", buffering=0, opener=lambda name, flags: os.open(name, flags | NO_WAIT)) as file:
+        yield cast("BinaryIO", file)

@@ -88,12 +88,17 @@ def port(
 
 
 def _distance(hypotheses: Sequence[Hypothesis]) -> tuple[bool, float]:
-    """Return whether the first hypothesis fails to match, and its largest difference, to compare two runs."""
     return (not hypotheses[0].matches, hypotheses[0].remaining) if hypotheses else (True, math.inf)
 
 
+def _explain_no_probe(path: str, count: int) -> Message:
+    if count == 1:
+        return Message("{place} was not written: only one explanation fits", place=path)
+    text = "{place} was not written: no input was found that tells the explanations apart"
+    return Message(text, place=path)
+
+
 def _require_sources(ask: Ask, weights: Any, expect: Any) -> None:
-    """Raise UsageError without --expect, or without --weights or --model."""
     from rnncli.ask.layer_files import refuse_layer_options
 
     example = "For example: rnncli port x.npy --weights weights.npz --expect y.npy"
@@ -106,34 +111,19 @@ def _require_sources(ask: Ask, weights: Any, expect: Any) -> None:
 
 
 def _require_writable(output: str | None, probe: str | None, reading: Mapping[str, str | None]) -> None:
-    """Raise UsageError if a file cannot be written, or if its suffix is of no form of weights."""
     from rnncli.cli import files
     from rnncli.inputs.source import words_of
 
     for path, suffixes in ((output, SUFFIXES), (probe, (".json", ".npy"))):
         files.require_place(path, words_of(reading))
         if path is not None and not path.casefold().endswith(suffixes):
-            raise UsageError(
-                "{place}: port cannot write files with this suffix.",
-                "Use one of {suffixes}.",
-                place=path,
-                suffixes=", ".join(suffixes),
-            )
-
-
-def _explain_no_probe(path: str, explanation_count: int) -> Message:
-    """Return why no input was written that tells the explanations apart."""
-    if explanation_count == 1:
-        return Message("{place} was not written: only one explanation fits", place=path)
-    return Message(
-        "{place} was not written: no input was found that tells the explanations apart", place=path
-    )
+            text = "{place}: port cannot write files with this suffix."
+            raise UsageError(text, "Use one of {suffixes}.", place=path, suffixes=", ".join(suffixes))
 
 
 def _explain_failure(
     run: ForeignRun, hypotheses: Sequence[Hypothesis], tried: int, shown: PortAnswer, path: str | None
 ) -> DisagreementError | None:
-    """Return why the answer is not enough, with the nearest hypothesis, and --atol if rounding may remain."""
     from rnncli.commands.port.search import search
 
     if len(shown.findings) > 1 and path is not None:

@@ -107,11 +107,8 @@ class PortAnswer(Answer):
         if not path.casefold().endswith(".h5"):
             return formats.render(PortedWeights(weights), formats.for_output(path), View())
         run, layer = self.findings[0].run, self.findings[0].run.layer
-        parts = (
-            [weights]
-            if len(layer.cells) == 1
-            else [within(weights, direction) for direction in ("forward", "backward")]
-        )
+        two = len(layer.cells) == 2
+        parts = [within(weights, way) for way in ("forward", "backward")] if two else [weights]
         cells = tuple(CellWeights(layer.class_name, dict(run.options), part) for part in parts)
         saved = LayerWeights(layer.class_name.lower(), cells, run.merge_mode)
         suffix = ".weights.h5" if path.casefold().endswith(".weights.h5") else ".h5"
@@ -123,12 +120,10 @@ class PortAnswer(Answer):
         return () if self.findings else ("expect",)
 
     def _title(self) -> Message:
+        if self.evidence.doubts and not self.findings:
+            return Message("inconclusive: the comparison proves nothing")
         if not self.findings:
-            return (
-                Message("inconclusive: the comparison proves nothing")
-                if self.evidence.doubts
-                else Message("no known difference, alone or in a pair, explains the numbers")
-            )
+            return Message("no known difference, alone or in a pair, explains the numbers")
         number, remaining = len(self.findings), format_difference(self.findings[0].remaining)
         if number > 1:
             return Message("{number} explanations fit these numbers equally well", number=number)
@@ -147,7 +142,6 @@ class PortAnswer(Answer):
         )
 
     def _explain(self, index: int, view: View) -> Iterator[PagePart]:
-        """Yield the numbered steps, and the layer of Keras that computes the numbers."""
         explanation = self._document(index, view)
         if len(self.findings) > 1:
             yield line(view.say("explanation {number}:", number=index + 1), "heading")
@@ -155,23 +149,22 @@ class PortAnswer(Answer):
             yield Paragraph(step, mark=f"  {number}. ")
         yield Paragraph(view.say("in Keras: {layer}", layer=explanation["keras"]), "dim")
         if "definition" in explanation:
-            text = Message("Keras 3 has no such activation; define it before the layer:")
-            yield Paragraph(view.say(text), "dim")
+            text = view.say("Keras 3 has no such activation; define it before the layer:")
+            yield Paragraph(text, "dim")
             yield from (line(row, "dim") for row in explanation["definition"].splitlines())
         for name, values in explanation.get("predicts", {}).items():
             array = np.array(values)
             numbers = ", ".join(f"{number:.4f}" for number in array.ravel()[:MOST_PREDICTED].tolist())
-            text = Message(
+            text = view.say(
                 "on {place} it predicts {name} {shape}: {numbers}",
                 place=self.probe,
                 name=name,
                 shape=format_shape(array.shape),
                 numbers=numbers + (", ..." if array.size > MOST_PREDICTED else ""),
             )
-            yield Paragraph(view.say(text))
+            yield Paragraph(text)
 
     def _document(self, index: int, view: View) -> dict[str, Any]:
-        """Return one explanation, with the layer as rnncli takes it and as a Keras 3 script writes it."""
         finding = self.findings[index]
         spec = finding.spec(return_sequences=False, return_state=False, dtype="float32")
         if spec.class_name == "Bidirectional":
@@ -197,7 +190,6 @@ class PortAnswer(Answer):
 
 
 def _steps(finding: Hypothesis) -> list[tuple[str, Message]]:
-    """Return what the shapes say, without a name, then the differences that were found."""
     cell = finding.run.layer.cells[0]
     forms, after = list(cell.forms), finding.resets_after
     if len(cell.biases) == 2 and not finding.biases and not (after and cell.rows):

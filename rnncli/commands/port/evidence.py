@@ -111,7 +111,13 @@ def write_probe(run: ForeignRun, findings: Sequence[Hypothesis], path: str) -> l
         probed = run._replace(inputs=inputs, initial_state=(), mask=None)
         tried = [Hypothesis(probed, finding.differences) for finding in findings]
         predictions = [hypothesis.in_file_form(hypothesis.compute()) for hypothesis in tried]
-        if any(_look_equal(*pair) for pair in combinations(predictions, 2)):
+        if any(
+            all(
+                array.shape == other[key].shape and np.abs(array - other[key]).max() <= VISIBLE_DIFFERENCE
+                for key, array in prediction.items()
+            )
+            for prediction, other in combinations(predictions, 2)
+        ):
             continue
         if path.casefold().endswith(".json"):
             files.write(path, json.dumps(inputs.tolist()) + "\n")
@@ -120,11 +126,3 @@ def write_probe(run: ForeignRun, findings: Sequence[Hypothesis], path: str) -> l
                 np.save(file, inputs.astype(np.float32))
         return predictions
     return []
-
-
-def _look_equal(prediction: Mapping[str, Array], other: Mapping[str, Array]) -> bool:
-    """Return whether a reader could not see any difference between two predictions."""
-    return all(
-        array.shape == other[key].shape and np.abs(array - other[key]).max() <= VISIBLE_DIFFERENCE
-        for key, array in prediction.items()
-    )

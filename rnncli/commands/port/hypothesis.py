@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from rnncli import frameworks
 from rnncli.case import Array, Spec
+from rnncli.commands.known import Known
 from rnncli.commands.port.foreign_weights import ForeignCell, ForeignLayer
-from rnncli.errors import Message
 from rnncli.layers.bidirectional import Bidirectional
 from rnncli.layers.case import Case
 from rnncli.layers.stack import Stack
@@ -46,40 +45,10 @@ class ForeignRun(NamedTuple):
         """The gates in the order in which Keras packs them."""
         return frameworks.GATES[self.layer.class_name]
 
-
-@dataclass(frozen=True, eq=False)
-class Padding:
-    """Rows of zeros at an end of every sequence, of the input or of the output.
-
-    filled: (batch, timesteps), False for rows of zeros; axes and time are in the order of the file.
-    tensor: `input` or `output`.  end: `start` or `end`.
-    """
-
-    filled: Array
-    tensor: str
-    end: str
-
-    def real_steps(self, *, swapped: bool, flipped: bool) -> Array:
-        """Return (batch, timesteps): False for the rows of zeros at this end.
-
-        swapped, flipped: whether the file has the time first, and the last step first.
-        """
-        filled = _turn(self.filled, swapped=swapped, flipped=flipped)
-        if self.end == "start":
-            return np.logical_or.accumulate(filled, axis=1)
-        return np.logical_or.accumulate(filled[:, ::-1], axis=1)[:, ::-1]
-
-
-class Difference(NamedTuple):
-    """A known difference from Keras.
-
-    name: for scripts, `gates=reset,update,candidate`.
-    changes: the attributes of a Hypothesis to set; differences that set the same one exclude each other.
-    """
-
-    name: str
-    text: Message
-    changes: Mapping[str, Any]
+    def filled(self, tensor: str) -> Array:
+        """Return False for the rows of zeros of the `input` or the `output`, with the axes of the file."""
+        outputs = (array for key, array in self.expected.items() if is_sequence(key))
+        return np.asarray(np.any(self.inputs if tensor == "input" else next(outputs), axis=-1))
 
 
 OF_OUTPUTS = ("swap_outputs", "flip_outputs", "states_exchanged", "backward_first", "last_row")
@@ -93,7 +62,8 @@ class Hypothesis:
     transposed: `kernel`, `recurrent_kernel` or `both`, where shapes do not show it.
     biases: `first`, `second`, `doubled`, `recurrent` or `none`.
     last_row: whether the output of two directions is the last row of their sequence.
-    padding: which steps are padding; None for the steps that the run's mask leaves out.
+    padding: the tensor, `input` or `output`, and the end, `start` or `end`, whose rows of zeros are padding;
+        None for the steps that the run's mask leaves out.
     padded: how padding is treated: "" skipped as Keras does with a mask; `zeros` skipped, with zeros in
         the output; `repeated` skipped, with the row before in the output; `computed` as data; `computed,
         zeros` as data, with zeros in the output; `computed, real end` as data, with the states of the
@@ -104,29 +74,17 @@ class Hypothesis:
     """
 
     gates: tuple[str, ...] = ()
-    update_negated = False
-    transposed = ""
-    kernels_exchanged = False
-    biases = ""
+    transposed = biases = padded = ""
     forget_bias = 0.0
+    update_negated = kernels_exchanged = initial_exchanged = states_exchanged = False
+    swap_inputs = swap_outputs = flip_inputs = flip_outputs = backward_first = last_row = False
     reset_after: bool | None = None
     activation: str | None = None
     recurrent_activation: str | None = None
-    swap_inputs = False
-    swap_outputs = False
-    flip_inputs = False
-    flip_outputs = False
-    states_exchanged = False
-    initial_exchanged = False
-    backward_first = False
-    last_row = False
-    padding: Padding | None = None
-    padded = ""
+    padding: tuple[str, str] | None = None
+    remaining = excess = np.inf
 
-    remaining: float = np.inf
-    excess: float = np.inf
-
-    def __init__(self, run: ForeignRun, differences: Iterable[Difference] = ()) -> None:
+    def __init__(self, run: ForeignRun, differences: Iterable[Known] = ()) -> None:
         self.run, self.differences = run, tuple(differences)
         for difference in self.differences:
             vars(self).update(difference.changes)
@@ -164,15 +122,16 @@ class Hypothesis:
     @property
     def mask(self) -> Array | None:
         """The steps of the inputs, as Keras takes them, that are not padding; None for all."""
+        swapped, flipped = self.swap_inputs, self.flip_inputs
         if self.padding is None:
             mask = self.run.mask
-            if mask is None:
-                return None
-            return _turn(mask, swapped=self.swap_inputs, flipped=self.flip_inputs)
-        swapped, flipped = self.swap_outputs, self.flip_outputs
-        if self.padding.tensor == "input":
-            swapped, flipped = self.swap_inputs, self.flip_inputs
-        steps = self.padding.real_steps(swapped=swapped, flipped=flipped)
+            return None if mask is None else _turn(mask, swapped=swapped, flipped=flipped)
+        tensor, end = self.padding
+        if tensor == "output":
+            swapped, flipped = self.swap_outputs, self.flip_outputs
+        way = slice(None, None, 1 if end == "start" else -1)
+        filled = _turn(self.run.filled(tensor), swapped=swapped, flipped=flipped)
+        steps = np.logical_or.accumulate(filled[:, way], axis=1)[:, way]
         return steps if steps.shape == self.inputs.shape[:2] else None  # a probe has no padding
 
     @property
@@ -205,17 +164,10 @@ class Hypothesis:
     def bias(self, cell: ForeignCell) -> Array:
         """Return Keras's bias: a vector, or the two rows of a GRU with reset_after; zeros without a bias."""
         used = cell.biases if self.run.options.get("use_bias", True) else ()
-        match self.biases if used else "":
-            case "first":
-                used = used[:1]
-            case "second":
-                used = used[1:]
-            case "doubled":
-                used = (*used, *used)
-            case "recurrent":
-                used = (np.zeros_like(used[0]), used[0])
-            case "none":
-                used = ()
+        if used:
+            zero = np.zeros_like(used[0])
+            forms = {"first": used[:1], "second": used[1:], "doubled": used * 2, "none": ()}
+            used = {**forms, "recurrent": (zero, used[0])}.get(self.biases, used)
         units = len(cell.recurrent)
         zeros = np.zeros(len(self.run.gates) * units)
         first, second = [*map(self._arrange_gates, used), zeros, zeros][:2]
@@ -268,7 +220,6 @@ class Hypothesis:
         }
 
     def _name_in_keras(self, key: str) -> str:
-        """Return the name under which Keras computes an expected tensor."""
         part, _, direction = key.partition(" ")
         if self.states_exchanged and part in ("hidden", "cell", "output"):
             return f"{'hidden' if part == 'cell' else 'cell'} {direction or 0}"
@@ -309,7 +260,7 @@ class Hypothesis:
             directions = [_repeat(forward, mask), _repeat(backward[:, ::-1], mask[:, ::-1])[:, ::-1]]
         else:
             return tensors
-        return tensors | _name_sequences(self.run, directions)
+        return tensors | self._name_sequences(directions)
 
     def _call_layer(self, mask: Array | None, sequences: int | None, steps: int | None) -> dict[str, Array]:
         """Return what Keras computes with this mask, which is already cut to these sequences and steps."""
@@ -319,7 +270,24 @@ class Hypothesis:
         states = tuple(state[:sequences] for state in self.initial_state)
         case = Case(Stack((self.spec(),)), inputs, mask, initial_state=states or None, seed=None)
         (tensors,) = engines.get("numpy").Layers(case, self.weights, {})(case).tensors
-        return _name_tensors(self.run, tensors)
+        count = len(self.run.layer.cells)
+        parts = ("hidden", "cell") if self.run.layer.class_name == "LSTM" else ("hidden",)
+        names = [f"{part} {direction}" for direction in range(count) for part in parts]
+        named = dict(zip(names, tensors[count:], strict=True))
+        named["output"] = self._merge([named[f"hidden {direction}"] for direction in range(count)])
+        return named | self._name_sequences(tensors[:count])
+
+    def _name_sequences(self, sequences: Sequence[Array]) -> dict[str, Array]:
+        """Return the sequence of each direction, the merged one, and its last row."""
+        merged = self._merge(sequences)
+        named = {f"sequence {direction}": array for direction, array in enumerate(sequences)}
+        return {**named, "sequence": merged, "last row": merged[:, -1]}
+
+    def _merge(self, directions: Sequence[Array]) -> Array:
+        if len(directions) == 1:
+            return directions[0]
+        (merged,) = Bidirectional.merge(self.run.merge_mode or "concat", *directions)
+        return merged
 
 
 def _turn(array: Array, *, swapped: bool, flipped: bool) -> Array:
@@ -337,28 +305,3 @@ def _repeat(array: Array, mask: Array) -> Array:
     """Return (batch, timesteps, units) with the row before in each padded step; 0 if there is none."""
     last = np.maximum.accumulate(np.where(mask, np.arange(mask.shape[1]), -1), axis=1)[..., None]
     return np.where(last < 0, 0.0, np.take_along_axis(array, np.maximum(last, 0), axis=1))
-
-
-def _name_tensors(run: ForeignRun, tensors: tuple[Array, ...]) -> dict[str, Array]:
-    """Return the tensors of a layer with every sequence and state under the names of ForeignRun.expected."""
-    count = len(run.layer.cells)
-    parts = ("hidden", "cell") if run.layer.class_name == "LSTM" else ("hidden",)
-    names = [f"{part} {direction}" for direction in range(count) for part in parts]
-    named = dict(zip(names, tensors[count:], strict=True))
-    named["output"] = _merge(run, [named[f"hidden {direction}"] for direction in range(count)])
-    return named | _name_sequences(run, tensors[:count])
-
-
-def _name_sequences(run: ForeignRun, sequences: Sequence[Array]) -> dict[str, Array]:
-    """Return the sequence of each direction, the merged one, and its last row."""
-    named = {f"sequence {direction}": array for direction, array in enumerate(sequences)}
-    merged = _merge(run, sequences)
-    return {**named, "sequence": merged, "last row": merged[:, -1]}
-
-
-def _merge(run: ForeignRun, directions: Sequence[Array]) -> Array:
-    """Return an output of all directions as the layer merges them."""
-    if len(directions) == 1:
-        return directions[0]
-    (merged,) = Bidirectional.merge(run.merge_mode or "concat", *directions)
-    return merged

@@ -19,15 +19,18 @@ from rnncli.ask import LAYER_OPTIONS, Ask, Remarks, subject_of
 from rnncli.case import Array, Spec, format_shape
 from rnncli.commands.checks import Expectation
 from rnncli.commands.expected import ALONE, UNNAMED, read_expected
-from rnncli.commands.port.foreign_weights import ForeignLayer, find_layer, read_weights, to_float64
-from rnncli.commands.port.hypothesis import ForeignRun, is_sequence
-from rnncli.commands.port.saved_layers import (
+from rnncli.commands.port.foreign_weights import (
     NAME_LAYER,
     ONE_LAYER,
+    ForeignLayer,
+    find_layer,
     read_described,
+    read_weights,
     require_explained,
+    to_float64,
     without_returns,
 )
+from rnncli.commands.port.hypothesis import ForeignRun, is_sequence
 from rnncli.errors import InputError, LayerError, Message, Text, count, fold_name, inside
 from rnncli.frameworks import default_name
 from rnncli.inputs import formats
@@ -62,7 +65,7 @@ def collect(
     expect, states, atol, rtol: the values of the flags.  Python gives arrays in place of files.
     Raises InputError or UsageError if something does not fit together.
     """
-    layer, spec, case, remarks = _read_model_layer(ask) if weights is None else _read_layer(ask, weights)
+    layer, spec, case, remarks = _read_layer(ask, weights)
     stored = dict(expect) if isinstance(expect, Mapping) else read_expected(find_source(expect))
     case, stored, cut = _cut_padding(case, _name_in_order(stored, layer))
     inputs, notes = np.asarray(case.inputs, np.float64), [*remarks, *cut]
@@ -98,40 +101,40 @@ def recognize_expected(ask: Ask, expect: Any, run: ForeignRun) -> Remarks:
     return tuple(remarks)
 
 
-def _read_model_layer(ask: Ask) -> PortLayer:
-    """Return the layer of --model, with the input and the mask that it has in its model."""
-    parts = subject_of(ask).parts(alone=True)
-    case = parts.case
-    spec = require_explained(case.stack[0])
-    with inside(split_layers(str(ask.model))[0]):
-        foreign = find_layer(to_float64(case.weights or {}), case.inputs.shape[-1], spec.inner.class_name)
-    return foreign, spec, case, parts.remarks
-
-
 def _read_layer(ask: Ask, weights: Any) -> PortLayer:
-    """Return the layer of --weights: as -l describes it, else as its file does, else by the shapes."""
-    described, saved = _parse_layer(ask), None
-    if isinstance(weights, (Mapping, list)):
+    """Return the layer of --model, with the input and the mask that it has in its model; else of --weights.
+
+    The layer of --weights is as -l describes it, else as its file does, else by the shapes.
+    """
+    if weights is None:
+        parts = subject_of(ask).parts(alone=True)
+        case, spec = parts.case, require_explained(parts.case.stack[0])
+        with inside(split_layers(str(ask.model))[0]):
+            arrays = to_float64(case.weights or {})
+            foreign = find_layer(arrays, case.inputs.shape[-1], spec.inner.class_name)
+        return foreign, spec, case, parts.remarks
+    described, is_file = _parse_layer(ask), not isinstance(weights, (Mapping, list))
+    saved: Spec | None = None
+    notes: tuple[Text, ...] = ()
+    if is_file:
+        source, name = find_source(weights), split_layers(str(weights))[0]
+        saved, stored, notes = read_described(source)
+        arrays = read_weights(source) if saved is None else to_float64(stored)
+    else:
         arrays = to_float64(weights if isinstance(weights, Mapping) else name_in_order(weights))
         name = "weights"
-    else:
-        source, name = find_source(weights), split_layers(str(weights))[0]
-        saved = read_described(source)
-        arrays = read_weights(source) if saved is None else to_float64(saved.weights)
     parts = subject_of(ask._replace(layer=None, options={}, seed=0)).parts(alone=True)
     case = parts.case
     class_name = None if described is None else described.inner.class_name
-    notes = () if saved is None else saved.notes
     with inside(name):
-        foreign = find_layer(
-            arrays, case.inputs.shape[-1], class_name, is_file=not isinstance(weights, (Mapping, list))
-        )
+        foreign = find_layer(arrays, case.inputs.shape[-1], class_name, is_file=is_file)
         words = ask.layer or ()
         names_alone = "units" not in ask.options and all(fold_name(word).isalpha() for word in words)
         one_row = _reset_before(ask, foreign) if saved is None else ask
-        if saved is not None and (described is None or (names_alone and _are_alike(described, saved.spec))):
-            spec = build(saved.spec, ask.options, flags_win=True)
-            written = describe(without_returns(saved.spec))
+        kinds = {(each.class_name, each.inner.class_name) for each in (described, saved) if each}
+        if saved is not None and (described is None or (names_alone and len(kinds) == 1)):
+            spec = build(saved, ask.options, flags_win=True)
+            written = describe(without_returns(saved))
             notes = (Message("its file says that the layer is {spec}", spec=written), *notes)
         elif described is None or names_alone:
             spec = _complete_layer(one_row, foreign)
@@ -143,11 +146,6 @@ def _read_layer(ask: Ask, weights: Any) -> PortLayer:
     elif one_row is not ask:
         notes = (Message("the bias has one row, so the layer is {spec}", spec=describe(spec)),)
     return foreign, spec, case, (*parts.remarks, *notes)
-
-
-def _are_alike(layer: Spec, other: Spec) -> bool:
-    """Return whether both specs have the same class, and so do the layers inside Bidirectional."""
-    return (layer.class_name, layer.inner.class_name) == (other.class_name, other.inner.class_name)
 
 
 def _parse_layer(ask: Ask) -> Spec | None:
@@ -166,20 +164,16 @@ def _reset_before(ask: Ask, foreign: ForeignLayer) -> Ask:
     With reset_after=True, Keras's bias has two rows.
     """
     one_bias = foreign.class_name == "GRU" and all(len(cell.biases) == 1 for cell in foreign.cells)
-    if not one_bias or "reset_after" in ask.options:
-        return ask
-    before = ask._replace(options={**ask.options, "reset_after": False})
-    try:
-        _parse_layer(before)
-    except LayerError:  # the expression says reset_after=True
-        return ask
-    return before
+    if one_bias and "reset_after" not in ask.options:
+        before = ask._replace(options={**ask.options, "reset_after": False})
+        with suppress(LayerError):  # the expression says reset_after=True
+            _parse_layer(before)
+            return before
+    return ask
 
 
 def _complete_layer(ask: Ask, foreign: ForeignLayer) -> Spec:
-    """Return the layer with the units, and without -l the class and the directions, of the weights."""
-    options = {"units": foreign.units, **ask.options}
-    layers = ask.layer
+    options, layers = {"units": foreign.units, **ask.options}, ask.layer
     if not layers:
         layers = [default_name(foreign.class_name)]
         options |= {"bidirectional": True} if len(foreign.cells) == 2 else {}
@@ -381,7 +375,6 @@ def _split_results(part: str, direction: str, array: Array, sizes: ReturnedSizes
 
 
 def _require_shape(key: str, array: Array, sizes: ReturnedSizes, name: str) -> None:
-    """Raise InputError if no hypothesis gives this shape, or if a number is missing."""
     batch, steps, units, directions = sizes
     sequence = is_sequence(key)
     widths = {units, units * directions} if key in ("sequence", "output") else {units}

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain, combinations, product
+from operator import attrgetter
 
 import numpy as np
 
 from rnncli.case import Array
+from rnncli.commands.known import Known
 from rnncli.commands.port.differences import list_known
-from rnncli.commands.port.hypothesis import Difference, ForeignRun, Hypothesis, is_sequence
+from rnncli.commands.port.hypothesis import ForeignRun, Hypothesis, is_sequence
 
 PART_SEQUENCES, PART_STEPS = 2, 8
 """Sequences and steps of a long input that are compared before all of it."""
+REMAINING = attrgetter("remaining")
 ROUNDING = 1e-9
 """Larger than the difference between two float64 computations in different order."""
 
@@ -46,11 +49,11 @@ def search(run: ForeignRun) -> tuple[list[Hypothesis], int]:
         matching = [hypothesis for hypothesis in measured if hypothesis.matches]
         if matching:
             return list(_drop_equivalent(matching)), hypothesis_count
-        nearest = sorted([*nearest, *measured], key=_remaining)[:1]
+        nearest = sorted([*nearest, *measured], key=REMAINING)[:1]
     return nearest, hypothesis_count
 
 
-def _list_calls(known: Sequence[Difference]) -> Iterator[tuple[Difference, ...]]:
+def _list_calls(known: Sequence[Known]) -> Iterator[tuple[Known, ...]]:
     """Yield sets of three differences: of the axes, of padding, and any other.
 
     The first two are about how the layer was called: PyTorch packs sequences with the time first.
@@ -61,7 +64,7 @@ def _list_calls(known: Sequence[Difference]) -> Iterator[tuple[Difference, ...]]
         yield from ((*pair, other) for other in known if other not in pair)
 
 
-def _list_resets(run: ForeignRun, known: Sequence[Difference]) -> Iterator[tuple[Difference, ...]]:
+def _list_resets(run: ForeignRun, known: Sequence[Known]) -> Iterator[tuple[Known, ...]]:
     """Yield sets of three differences: of a GRU with one bias reset_after=True, and any two others.
 
     One bias leaves open which it is: reset_after=False is taken for granted, and costs no difference.
@@ -73,7 +76,6 @@ def _list_resets(run: ForeignRun, known: Sequence[Difference]) -> Iterator[tuple
 
 
 def _fits(hypothesis: Hypothesis) -> bool:
-    """Return whether the expected tensors have the shapes that the hypothesis gives."""
     run, expected = hypothesis.run, hypothesis.expected
     batch, steps, _ = hypothesis.inputs.shape
     if len(expected) < len(run.expected) or any(len(state) != batch for state in run.initial_state):
@@ -113,13 +115,9 @@ def _screen(candidates: list[Hypothesis]) -> list[Hypothesis]:
                 _measure(candidate, tensors, part, 2 * run.atol + ROUNDING, 2 * run.rtol)
         kept = [candidate for candidate in candidates if candidate.matches]
         if not kept:
-            return sorted(candidates, key=_remaining)[:1]
+            return sorted(candidates, key=REMAINING)[:1]
         candidates = kept
     return candidates
-
-
-def _remaining(hypothesis: Hypothesis) -> float:
-    return hypothesis.remaining
 
 
 def _measure(

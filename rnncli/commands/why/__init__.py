@@ -32,7 +32,6 @@ def why(*, text: str | None) -> Reply[WhyAnswer]:
 
 
 def _read_message(text: str | None) -> str:
-    """Return the argument, else standard input.  Raises UsageError if there is no text."""
     from rnncli.inputs.source import read_stdin, stdin_holds_data
 
     if text is None and not stdin_holds_data():

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from math import prod
+from typing import Any, NamedTuple
 
-from rnncli.case import format_shape
-from rnncli.commands.why.diagnosis import Diagnosis
-from rnncli.commands.why.message import Frame
-from rnncli.commands.why.trial import Outcome, attempt
+from rnncli import specs
+from rnncli.case import Array, Dimension, Shape, format_shape
+from rnncli.commands.why.diagnosis import Diagnosis, Fix
+from rnncli.errors import Message, RnncliError, Text
+from rnncli.layers.case import Case
+from rnncli.layers.stack import Stack
+from rnncli.result import TensorInfo
 from rnncli.show.answer import Answer, Records, head
 from rnncli.show.page import (
     Column,
@@ -31,6 +35,86 @@ from rnncli.show.page import (
 )
 from rnncli.show.wording import typed
 from rnncli.specs import expression_of
+
+MOST_STEPS = 1_000
+"""Time steps of the longest run; a longer one would take more than a moment."""
+MOST_NUMBERS = 2**18
+"""Numbers in the input, and in the weights, of the largest run."""
+MOST_PRODUCTS = 2**26
+"""Products of the largest run: every weight is used for every time step of every sequence."""
+
+STAND_INS: dict[str, int] = {"batch": 2, "timesteps": 4, "features": 5, "units": 3}
+"""Sizes of a run if the message does not give them."""
+
+SEED = 0
+
+
+class Outcome(NamedTuple):
+    """The result of running a fix.
+
+    stack: None if there is nothing to run.  sizes: the sizes of the input of the run.
+    outputs: the returned tensors; a size is unknown where the shape of the fix has a name or None.
+    weights: the shapes by path.  states: the shapes of the initial states.
+    obstacle: why it was not run, "" if it was.
+    """
+
+    fix: Fix
+    stack: Stack | None = None
+    sizes: tuple[int, ...] = ()
+    outputs: tuple[TensorInfo, ...] = ()
+    weights: Mapping[str, Shape] = {}
+    states: tuple[Shape, ...] = ()
+    obstacle: Text = ""
+
+
+def attempt(fix: Fix) -> Outcome | None:
+    """Run the layers of `fix`; None if rnncli refuses them, so that no fix is shown that fails."""
+    if not fix.layers:
+        return Outcome(fix)
+    sizes = tuple(map(_size, fix.shape))
+    if 0 in sizes:
+        return None
+    try:
+        stack = specs.from_flags(list(fix.layers), {})
+        obstacle = _obstacle(stack, sizes)
+        if not obstacle:
+            _compute(stack, sizes, fix)
+        outputs = stack.outputs(fix.shape)
+        weights = stack.weight_shapes(fix.shape)
+        states = tuple(info.shape for info in stack.states(fix.shape)) if fix.states else ()
+    except RnncliError:
+        return None
+    return Outcome(fix, stack, sizes, outputs, weights, states, obstacle)
+
+
+def _size(dimension: Dimension) -> int:
+    return dimension if isinstance(dimension, int) else STAND_INS.get(dimension or "", 2)
+
+
+def _obstacle(stack: Stack, sizes: tuple[int, ...]) -> Text:
+    if not all(layer.without_keras for layer in stack.layers):
+        return Message("shapes only: only Keras computes this layer")
+    weights = sum(prod(map(_size, shape)) for shape in stack.weight_shapes(sizes).values())
+    batch, steps = sizes[:2]
+    large = max(prod(sizes), weights) > MOST_NUMBERS or steps > MOST_STEPS
+    too_large = large or weights * batch * steps > MOST_PRODUCTS
+    return Message("shapes only: too large to run here") if too_large else ""
+
+
+def _compute(stack: Stack, sizes: tuple[int, ...], fix: Fix) -> None:
+    import numpy as np
+
+    from rnncli import compute
+    from rnncli.inputs import generated
+    from rnncli.layers.shape_checks import check_case
+
+    def draw(shape: Shape) -> Array:
+        return generated.make_input(tuple(map(_size, shape)), "normal", SEED, stack.dtype)
+
+    states = tuple(draw(info.shape) for info in stack.states(sizes)) if fix.states else None
+    mask = np.ones(sizes[:2], dtype=bool) if fix.mask else None
+    case = Case(stack, draw(sizes), mask=mask, initial_state=states, seed=SEED)
+    compute.run(check_case(case), "numpy")
 
 
 @dataclass(frozen=True)
@@ -63,23 +147,25 @@ class WhyAnswer(Answer):
         """Return the explanation, the fixes as a table, then the hint and a command to try."""
         diagnosis, lang = self.diagnosis, view.lang
         title = Paragraph(diagnosis.explanation.in_language(lang), "strong")
-        notes = () if diagnosis.call is None else (_call(diagnosis.call, view),)
+        notes: tuple[Line, ...] = ()
+        if call := diagnosis.call:
+            where = view.say("{file}, line {line}", file=call.file, line=call.line)
+            notes = ((Span(f"{where}: ", "dim"), Span(call.code)),)
+        parts: list[PagePart] = []
+        if self.outcomes:
+            tables = ((_table(self.outcomes, view, beside=beside),) for beside in (True, False))
+            parts.append(Variants((*tables, _lines(self.outcomes, view))))
         below: list[PagePart] = [Paragraph(diagnosis.hint.in_language(lang))] if diagnosis.hint.en else []
         if command := next(filter(None, map(command_of, self.outcomes)), ""):
-            below.append(_draw_command(typed(command, lang), view))
-        return Page(title, notes, (*self._fixes(view), *([(), *below] if below else [])))
+            words, command = f"{view.say('try it')}:", typed(command, lang)
+            beneath = (line(words, "dim"), Paragraph(f"  {command}", breaks="flags"))
+            below.append(Variants((((Span(f"{words} ", "dim"), Span(command)),), beneath)))
+        return Page(title, notes, (*parts, *([(), *below] if below else [])))
 
     def records(self, view: View) -> Records:
         """Return one row per tensor of a candidate; a candidate that is not run has a single row."""
         header = ("cause", "situation", "snippet", "expression", "input_shape", "output", "shape")
         return header, self._records(view)
-
-    def _fixes(self, view: View) -> tuple[Variants, ...]:
-        """Return a row per fix in three forms: the code in a column, below the situation, or as lines."""
-        if not self.outcomes:
-            return ()
-        tables = ((_table(self.outcomes, view, beside=beside),) for beside in (True, False))
-        return (Variants((*tables, _lines(self.outcomes, view))),)
 
     def _records(self, view: View) -> Iterator[tuple[Any, ...]]:
         for outcome in self.outcomes:
@@ -97,27 +183,11 @@ def command_of(outcome: Outcome) -> str:
     fix = outcome.fix
     if outcome.stack is None or outcome.obstacle or fix.mask or fix.states:
         return ""
-    flags = "".join(f" -l {_quote_layer(layer)}" for layer in fix.layers)
-    return f"rnncli run --input-shape {','.join(map(str, outcome.sizes))}{flags}"
-
-
-def _draw_command(command: str, view: View) -> Variants:
-    """Return `try it: rnncli ...` on one line, or the command below."""
-    words = f"{view.say('try it')}:"
-    whole = (Span(f"{words} ", "dim"), Span(command))
-    return Variants(((whole,), (line(words, "dim"), Paragraph(f"  {command}", breaks="flags"))))
-
-
-def _call(frame: Frame, view: View) -> Line:
-    """Return `train.py, line 9: model.fit(x, y)`."""
-    where = view.say("{file}, line {line}", file=frame.file, line=frame.line)
-    return (Span(f"{where}: ", "dim"), Span(frame.code))
-
-
-def _quote_layer(layer: str) -> str:
-    """Quote an expression for a shell, with as few quotes as possible."""
-    plain = re.fullmatch(r"[\w\s(),.='\[\]-]+", layer)
-    return f'"{layer}"' if "'" in layer and plain else shlex.quote(layer)
+    words = ["rnncli run --input-shape", ",".join(map(str, outcome.sizes))]
+    for layer in fix.layers:
+        plain = "'" in layer and re.fullmatch(r"[\w\s(),.='\[\]-]+", layer)
+        words += ["-l", f'"{layer}"' if plain else shlex.quote(layer)]
+    return " ".join(words)
 
 
 def _document(outcome: Outcome, view: View) -> dict[str, Any]:
@@ -141,7 +211,6 @@ def _document(outcome: Outcome, view: View) -> dict[str, Any]:
 
 
 def _format_layers(outcome: Outcome, view: View) -> str:
-    """Return the layers that ran; "" if there are none."""
     return marks(view).arrow.join(outcome.fix.layers)
 
 
@@ -171,12 +240,10 @@ def _table(outcomes: Sequence[Outcome], view: View, *, beside: bool) -> Table:
 
 
 def _lines(outcomes: Sequence[Outcome], view: View) -> tuple[PagePart, ...]:
-    """Return every fix as lines, for a narrow terminal: the situation, the code, the resulting shapes."""
     lines: list[PagePart] = []
     for outcome in outcomes:
-        lines += [(), line(outcome.fix.situation.in_language(view.lang), "strong")]
-        lines += [line(f"  {outcome.fix.snippet}", "dim")]
-        lines += _run(outcome, view)
+        situation = line(outcome.fix.situation.in_language(view.lang), "strong")
+        lines += [(), situation, line(f"  {outcome.fix.snippet}", "dim"), *_run(outcome, view)]
     return tuple(lines)
 
 
@@ -196,7 +263,6 @@ def _run(outcome: Outcome, view: View) -> tuple[PagePart, ...]:
 
 
 def _input(outcome: Outcome, view: View) -> tuple[Line, ...]:
-    """Return the shape of the input, and what else the run was given."""
     fix = outcome.fix
     if outcome.stack is None:
         return ()
@@ -210,7 +276,6 @@ def _input(outcome: Outcome, view: View) -> tuple[Line, ...]:
 
 
 def _draw_returns(outcome: Outcome, view: View) -> tuple[Line, ...]:
-    """Return the tensors with their shapes, then the weights if they matter, and why nothing ran."""
     lines: list[Line] = [
         (Span(info.name, f"strong {state_part(info.label)}".strip()), Span(f" {format_shape(info.shape)}"))
         for info in outcome.outputs

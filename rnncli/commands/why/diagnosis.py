@@ -2,21 +2,150 @@
 
 from __future__ import annotations
 
+import operator
 import re
 import tomllib
-from collections.abc import Iterator
+from ast import literal_eval
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from itertools import groupby
 from pathlib import Path
+from string import Formatter
 from typing import Any, NamedTuple
 
 from rnncli import handbook
-from rnncli.case import Shape
-from rnncli.commands.why.fields import fields_of, fill, holds, values_of
-from rnncli.commands.why.message import SEQUENCE, Fields, Frame, FrameworkMessage, last_frame, normalize
+from rnncli.case import Shape, format_shape
+from rnncli.commands.why import fix_layers
+from rnncli.commands.why.message import (
+    SEQUENCE,
+    Fields,
+    Frame,
+    FrameworkMessage,
+    last_frame,
+    normalize,
+    parse_shape,
+)
 from rnncli.commands.why.values import COMPUTE
 from rnncli.errors import DisagreementError
+
+COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
+    "==": operator.eq,
+    "!=": operator.ne,
+    "<=": operator.le,
+    ">": operator.gt,
+    "has": operator.contains,
+    "lacks": lambda text, part: part not in text,
+}
+
+
+def fields_of(message: FrameworkMessage, shapes: Collection[str], arguments: Collection[str]) -> Fields:
+    """Return what the holes of every cause may name: the groups of its pattern, names and layers.
+
+    A group is a number if it is written in digits, a shape if it is one of `shapes`, else text; the shapes of
+    the call's `arguments` are fields too. With a shape, `{shape_axes}` is the number of its axes, and
+    `{shape_units}` the size of the last one. A layer takes units and options: `{own:3, unroll=True}`.
+    """
+    groups = message.match.groupdict(default="")
+    named = {name: parse_shape(groups[name]) for name in shapes}
+    named |= {name: (*message.argument(name), ())[0] for name in arguments}
+    return {
+        "call": message.call,
+        "layer": message.layer,
+        "torch": message.layer.removeprefix("Simple"),
+        "names": partial(fix_layers.own_names, message),
+        # the layer of the message or the code, with and without a Bidirectional around it
+        "own": partial(fix_layers.expression, message),
+        "inner": partial(fix_layers.inner_layer, message),
+        # the layer, if it returns a single tensor; {wide:8}, {last:8} and {every:8} have 8 outputs
+        "before": partial(fix_layers.before, message),
+        "wide": partial(fix_layers.with_width, message),
+        "last": partial(fix_layers.with_width, message, return_sequences=False),
+        "every": partial(fix_layers.with_width, message, return_sequences=True),
+        # the two directions of a Bidirectional
+        "forward": partial(fix_layers.one_way, message),
+        "backward": partial(fix_layers.one_way, message, go_backwards=True),
+        **{name: int(text) if text.isdecimal() else text for name, text in groups.items()},
+        **named,
+        **{f"{name}_axes": len(shape) for name, shape in named.items()},
+        **{f"{name}_units": fix_layers.units_of(shape) for name, shape in named.items()},
+    }
+
+
+class _Filler(Formatter):
+    def format_field(self, value: Any, spec: str) -> str:
+        """Return a shape, text, or what `spec` says.
+
+        A layer gets units and options, `3, return_sequences=True`; a number a noun: `1 time step`, `4 time
+        steps`, or `several time steps` if it is unknown.
+        """
+        if callable(value):
+            parts = [part.partition("=") for part in spec.split(", ") if part]
+            units = [int(name) for name, sign, _ in parts if not sign]
+            return str(value(*units, **{name: literal_eval(text) for name, sign, text in parts if sign}))
+        if isinstance(value, tuple):
+            return format_shape(value)
+        if spec == "개":
+            return "여러 개" if value is None else f"{value}개"
+        if not spec:
+            return str(value)
+        nouns = "axes" if spec == "axis" else f"{spec}s"
+        return f"{'several' if value is None else value} {spec if value == 1 else nouns}"
+
+
+_FILLER = _Filler()
+
+
+def fill(text: str, fields: Fields) -> str:
+    """Return the text with the fields in its holes."""
+    return _FILLER.vformat(text, (), fields)
+
+
+def values_of(entries: list[Any], fields: Fields) -> tuple[Any, ...]:
+    """Return the values of layers or sizes; a hole with a shape or several layers gives several values."""
+    values: list[Any] = []
+    for entry in entries:
+        value = _value(entry, fields)
+        values += value if isinstance(value, tuple) else (value,)
+    return tuple(values)
+
+
+def _value(entry: Any, fields: Fields) -> Any:
+    """Return the field itself for `{size}`, or `batch` for `{size or batch}` if the size is unknown."""
+    hole = re.fullmatch(r"\{([\w\[\]]+)(?: or (\w+))?\}", str(entry))
+    if not hole:
+        return fill(entry, fields) if isinstance(entry, str) else entry
+    value = _known(hole[1], fields) if hole[2] else _FILLER.get_field(hole[1], (), fields)[0]
+    return hole[2] if value is None else value() if callable(value) else value
+
+
+def holds(when: str, fields: Fields) -> bool:
+    """Return whether all conditions hold: `steps`, `not steps`, `found > {wanted}`, joined by `and`.
+
+    A field that the cause does not have is neither true nor equal to anything.
+    """
+    return all(_holds(condition.split(), fields) for condition in when.split(" and ")) if when else True
+
+
+def _holds(words: list[str], fields: Fields) -> bool:
+    if words[0] == "not":
+        return not _known(words[1], fields)
+    if len(words) == 1:
+        return bool(_known(words[0], fields))
+    name, sign, text = words
+    wanted = int(text) if text.isdecimal() else _value(text, fields)
+    return COMPARISONS[sign](_known(name, fields), wanted)
+
+
+def _known(path: str, fields: Fields) -> Any:
+    """Return a field, or one size of a shape: `shape[0]`; None if the cause does not have it."""
+    name, *indices = re.findall(r"\w+", path)
+    value = fields.get(name)
+    if not indices:
+        return value
+    index = int(indices[0])
+    return value[index] if value and index < len(value) else None
+
 
 FOLDER = Path(__file__).parent / "causes"
 FILES = (
@@ -147,14 +276,12 @@ def read_causes() -> tuple[Cause, ...]:
     tables: dict[str, CauseTable] = {}
     for file in FILES:
         tables |= tomllib.loads((FOLDER / file).read_text(encoding="utf-8"))
-    return tuple(Cause(name, table["pattern"], _complete(table, tables)) for name, table in tables.items())
-
-
-def _complete(table: CauseTable, tables: dict[str, CauseTable]) -> CauseTable:
-    """Return the table with the entries that it inherits by `like`; its variants get all its entries, too."""
-    whole = _inherit(table, tables)
-    variants = [{**whole, **_inherit(variant, tables)} for variant in whole.get("variant", ())]
-    return {**whole, "variant": variants}
+    causes = []
+    for name, table in tables.items():
+        whole = _inherit(table, tables)  # the entries that it takes over by `like`; variants get them, too
+        variants = [{**whole, **_inherit(variant, tables)} for variant in whole.get("variant", ())]
+        causes.append(Cause(name, table["pattern"], {**whole, "variant": variants}))
+    return tuple(causes)
 
 
 def _inherit(table: CauseTable, tables: dict[str, CauseTable]) -> CauseTable:
@@ -189,12 +316,10 @@ def diagnose(text: str) -> Diagnosis:
 def matches(text: str) -> list[Match]:
     """Return every diagnosis that fits `text`."""
     line, frame = normalize(text), last_frame(text)
-    code = frame.code if frame else ""
-    return [match for cause in read_causes() if (match := _match(cause, line, code)) is not None]
-
-
-def _match(cause: Cause, line: str, code: str) -> Match | None:
-    """Return the diagnosis for the last match of the pattern."""
-    *_, match = (None, *re.finditer(cause.pattern, line))
-    diagnosis = match and cause.diagnose(FrameworkMessage(line, match, code))
-    return Match(match.end(), diagnosis) if match and diagnosis else None
+    found = []
+    for cause in read_causes():
+        *_, match = (None, *re.finditer(cause.pattern, line))
+        message = match and FrameworkMessage(line, match, frame.code if frame else "")
+        if message and (diagnosis := cause.diagnose(message)):
+            found.append(Match(message.match.end(), diagnosis))
+    return found

@@ -7,8 +7,9 @@ from collections import Counter
 import numpy as np
 import pytest
 
+from rnncli.case import Array
 from rnncli.commands.conformance.cases import GATES, INPUTS, OUTPUTS, WEIGHTS, KitCase, list_cases
-from rnncli.commands.conformance.oracle import Recurrence, compute
+from rnncli.commands.conformance.oracle import Node, compute
 
 CASES = list_cases()
 
@@ -83,16 +84,15 @@ def test_clip_bounds_what_activations_take(case: KitCase) -> None:
     """Of each gate, something lies beyond the bound; the cell state does only in the case that is open."""
     bound, taken, cells = case.attributes["clip"], dict[tuple[int, int], float](), [0.0]
 
-    class Watched(Recurrence):
-        def activate(self, d, index, x):  # type: ignore[no-untyped-def]
-            key = (d, index)
-            taken[key] = max(taken.get(key, 0.0), float(np.abs(x).max()))
-            return super().activate(d, index, x)
+    def watch(value: Array, node: Node, d: int, index: int, x: Array) -> Array:
+        if index < 2:  # h is of the cell
+            taken[d, index] = max(taken.get((d, index), 0.0), float(np.abs(x).max()))
+        return value
 
-        def activate_cell(self, d, c):  # type: ignore[no-untyped-def]
-            cells.append(float(np.abs(c).max()))
-            return self.function(d, 2)(self.clip(c))
+    def watch_cell(value: Array, node: Node, d: int, c: Array) -> Array:
+        cells.append(float(np.abs(c).max()))
+        return value
 
-    compute(case, Watched)
+    compute(case, {"activated": [watch], "activated_cell": [watch_cell]})
     assert min(taken.values()) > 1.5 * bound
     assert (max(cells) > bound) == case.is_open

@@ -12,9 +12,10 @@ import pytest
 
 from rnncli.case import Array
 from rnncli.commands.conformance.cases import INPUTS, OUTPUTS, KitCase, list_cases
-from rnncli.commands.conformance.faults import FAULTS, ORDER, Fault, change_rules, list_traits
+from rnncli.commands.conformance.faults import FAULTS, ORDER, join_changes, list_traits
 from rnncli.commands.conformance.judge import is_close, judge
 from rnncli.commands.conformance.oracle import compute
+from rnncli.commands.known import Known
 
 OPERATORS = ("RNN", "GRU", "LSTM")
 ONLY_OTHER_OPERATORS_SHOW = {
@@ -33,18 +34,18 @@ def kit(operator: str) -> list[KitCase]:
     return sorted(cases, key=lambda case: case.inputs["X"].size)
 
 
-def compute_with(fault: Fault, case: KitCase) -> dict[str, Array]:
+def compute_with(fault: Known, case: KitCase) -> dict[str, Array]:
     """Return the outputs; none where the shapes do not fit."""
     if not fault.needs <= list_traits(case):
         return compute(case)
     try:
         with np.errstate(all="ignore"):
-            return compute(case, change_rules([fault]))
+            return compute(case, join_changes([fault]))
     except (ValueError, IndexError):
         return {}
 
 
-def shows(case: KitCase, fault: Fault) -> bool:
+def shows(case: KitCase, fault: Known) -> bool:
     if not fault.needs <= list_traits(case):
         return False
     outputs = compute_with(fault, case)
@@ -85,7 +86,7 @@ def test_every_fault_has_a_name_and_numbers_of_its_own(operator: str) -> None:
     assert len(names) == len(set(names))
     alike = [list(FAULTS[operator])]
     for case in kit(operator):
-        parts: dict[tuple[Any, ...], list[Fault]] = defaultdict(list)
+        parts: dict[tuple[Any, ...], list[Known]] = defaultdict(list)
         for number, faults in enumerate(alike):
             for fault in faults:
                 outputs = compute_with(fault, case).values()
@@ -103,5 +104,5 @@ def test_the_tests_of_onnx_are_right_and_see_few_faults(operator: str) -> None:
     assert {judge(case, outputs).verdict for case, outputs in own} == {"right"}
     seen = {fault.name for fault in FAULTS[operator] if any(shows(case, fault) for case, _ in own)}
     in_kit = {fault.name for fault in FAULTS[operator] if any(shows(case, fault) for case in kit(operator))}
-    orders = [fault.name for fault in FAULTS[operator] if fault.look is ORDER and fault.name in seen]
+    orders = [fault.name for fault in FAULTS[operator] if fault.text is ORDER and fault.name in seen]
     assert (len(FAULTS[operator]), len(in_kit), len(seen), len(orders)) == NUMBERS[operator]

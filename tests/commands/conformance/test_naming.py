@@ -11,32 +11,33 @@ from networks import MISTAKES, answer
 from rnncli.case import Array
 from rnncli.commands.conformance import naming
 from rnncli.commands.conformance.cases import KitCase, list_cases
-from rnncli.commands.conformance.faults import FAULTS, Fault, change_rules, list_traits
+from rnncli.commands.conformance.faults import FAULTS, join_changes, list_traits
 from rnncli.commands.conformance.judge import Failure, Judgement, judge
 from rnncli.commands.conformance.naming import NOT_FOUND, name_faults
-from rnncli.commands.conformance.oracle import Recurrence, compute, list_readings
+from rnncli.commands.conformance.oracle import Changes, compute, list_readings
+from rnncli.commands.known import Known
 
 
 @pytest.fixture(scope="module", autouse=True)
 def _each_fault_is_computed_once() -> Iterator[None]:
     """Let the searches of all tests share numbers: every search tries the same faults with the same cases."""
-    rules: dict[tuple[object, ...], type[Recurrence]] = {}
-    outputs: dict[tuple[int, type[Recurrence]], dict[str, Array]] = {}
+    changes: dict[tuple[object, ...], Changes] = {}
+    outputs: dict[tuple[int, int], dict[str, Array]] = {}
 
-    def rules_once(faults: list[Fault], kind: type[Recurrence]) -> type[Recurrence]:
-        key = (*map(id, faults), kind)  # the faults are constants
-        if key not in rules:
-            rules[key] = change_rules(faults, kind)
-        return rules[key]
+    def join_once(faults: list[Known], reading: Changes) -> Changes:
+        key = (*map(id, faults), *reading)  # the faults are constants
+        if key not in changes:
+            changes[key] = join_changes(faults, reading)
+        return changes[key]
 
-    def compute_once(case: KitCase, kind: type[Recurrence]) -> dict[str, Array]:
-        key = id(case), kind  # the cases are list_cases(), which stays
+    def compute_once(case: KitCase, joined: Changes) -> dict[str, Array]:
+        key = id(case), id(joined)  # the cases are list_cases(), which stays
         if key not in outputs:
-            outputs[key] = compute(case, kind)
+            outputs[key] = compute(case, joined)
         return outputs[key]
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(naming, "change_rules", rules_once)
+        patch.setattr(naming, "join_changes", join_once)
         patch.setattr(naming, "compute", compute_once)
         yield
 
@@ -66,7 +67,7 @@ def judge_planted(operator: str, *names: str) -> list[Judgement]:
         outputs: Mapping[str, Array] | Failure
         try:
             with np.errstate(all="ignore"):
-                outputs = compute(case, change_rules([f for f in faults if f.needs <= list_traits(case)]))
+                outputs = compute(case, join_changes([f for f in faults if f.needs <= list_traits(case)]))
         except (ValueError, IndexError):
             outputs = Failure("refused")
         judgements.append(judge(case, outputs))

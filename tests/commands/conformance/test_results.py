@@ -18,7 +18,7 @@ from limits import processor_time
 from rnncli.commands.conformance.cases import list_cases
 from rnncli.commands.conformance.judge import Failure, judge
 from rnncli.commands.conformance.oracle import compute
-from rnncli.commands.conformance.results import LONGEST, MOST, Answer, read_results
+from rnncli.commands.conformance.runners import LONGEST, MOST, Answer, read_results
 
 CASES = {case.name: case for case in list_cases()}
 RIGHT = compute(CASES["lstm_forward"])

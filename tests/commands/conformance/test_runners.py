@@ -14,8 +14,7 @@ import pytest
 
 from rnncli.commands.conformance.cases import KitCase, list_cases
 from rnncli.commands.conformance.judge import Failure, judge
-from rnncli.commands.conformance.results import Answer
-from rnncli.commands.conformance.runners import run_implementation, run_program
+from rnncli.commands.conformance.runners import Answer, run_implementation, run_program
 from rnncli.errors import Message, UsageError
 
 CASES = {case.name: case for case in list_cases()}

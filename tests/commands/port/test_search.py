@@ -11,8 +11,9 @@ import pytest
 from plant import Kind, plant
 from port_runs import run_of
 
+from rnncli.commands.known import Known
 from rnncli.commands.port import differences, evidence
-from rnncli.commands.port.hypothesis import Difference, Hypothesis
+from rnncli.commands.port.hypothesis import Hypothesis
 from rnncli.commands.port.search import search
 
 KINDS = {
@@ -48,7 +49,7 @@ SAME = (
 """Pairs that are one difference under another name, or that no tensor can hold together."""
 
 
-def list_differences(kind: Kind) -> dict[str, Difference]:
+def list_differences(kind: Kind) -> dict[str, Known]:
     """Return the differences that this kind can have, by name; some show only in an output."""
     shown = [(), ("padded_outputs=zeros",), ("padding=start",)] if kind.lengths else [()]
     runs = (run_of(plant(kind, names), kind.class_name) for names in shown)

@@ -14,11 +14,10 @@ from limits import processor_time
 from looks import SUFFIXES, check_looks, drawn
 
 from rnncli.cli.app import main
-from rnncli.commands.why import trial
-from rnncli.commands.why.answer import WhyAnswer, command_of
+from rnncli.commands.why import answer
+from rnncli.commands.why.answer import WhyAnswer, attempt, command_of
 from rnncli.commands.why.diagnosis import Bilingual, Fix, diagnose, matches, read_causes
 from rnncli.commands.why.message import HEAD, TAIL, normalize
-from rnncli.commands.why.trial import attempt
 from rnncli.errors import DisagreementError, UsageError
 from rnncli.show.page import View
 
@@ -332,7 +331,7 @@ def test_a_run_that_goes_wrong_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: Any) -> None:
         raise UsageError("no")
 
-    monkeypatch.setattr(trial, "_run", fail)
+    monkeypatch.setattr(answer, "_compute", fail)
     assert attempt(diagnose(SERIES).fixes[0]) is None
 
 

@@ -12,8 +12,8 @@ import tensorflow as tf
 from keras import layers
 from mistakes import PROVOKED, ones, provoked
 
+from rnncli.commands.why.answer import attempt
 from rnncli.commands.why.diagnosis import Diagnosis, diagnose, matches
-from rnncli.commands.why.trial import attempt
 
 pytestmark = [  # the mistakes are meant
     pytest.mark.filterwarnings("ignore:Do not pass an .input_shape.:UserWarning"),

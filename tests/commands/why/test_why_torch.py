@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from mistakes import message_of, read
 
+from rnncli.commands.why.answer import attempt
 from rnncli.commands.why.diagnosis import diagnose, matches
-from rnncli.commands.why.trial import attempt
 
 torch = pytest.importorskip("torch")
 nn = torch.nn

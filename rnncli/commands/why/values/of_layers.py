@@ -149,7 +149,6 @@ def _cell_units(message: FrameworkMessage) -> Fields:
 
 
 def _states(name: str, units: int) -> Fields:
-    """The states of a layer, alone and in both directions of a Bidirectional."""
     parts = parts_of(name)
     return {
         "name": name,
