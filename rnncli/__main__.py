@@ -42,20 +42,12 @@ def main() -> NoReturn:
         code = 130  # INTERRUPTED of `errors`, which may not be loaded yet
     except SystemExit as leaving:  # a signal, raised after the interrupted code was cleaned up
         code = int(leaving.code or 0)
-    _leave(code)
-
-
-def _leave(code: int) -> NoReturn:
-    """Exit at once: all output is written and closed, and a normal shutdown takes longer than most commands.
-
-    If interrupted, print nothing more: there may be no reader.
-    """
     from contextlib import suppress
 
-    for stream in (sys.stdout, sys.stderr) if code < 128 else ():
+    for stream in (sys.stdout, sys.stderr) if code < 128 else ():  # if interrupted, there may be no reader
         with suppress(AttributeError, OSError, ValueError):  # stdout is closed, or its reader has gone
             stream.flush()
-    os._exit(code)
+    os._exit(code)  # All output is written; a normal shutdown takes longer than most commands.
 
 
 if __name__ == "__main__":

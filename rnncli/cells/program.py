@@ -94,7 +94,7 @@ def compile_cell(
             functions[name] = activations.get_unguarded(value)
     scope: dict[str, Any] = {
         "Gate": Gate, "product": product, "hold": hold, "activate": activate, "columns": columns,
-        "pick": pick, "expand": expand, "units": config["units"], "functions": functions,
+        "expand": expand, "units": config["units"], "functions": functions,
     }  # fmt: skip
     exec(code, scope)
     return scope["bind"]  # type: ignore[no-any-return]
@@ -146,28 +146,20 @@ class _Source:
         gates = "".join(f"{self._gate(line)}, " for line in self.cell.traced)
         before = "".join(f"s{index}, " for index in range(len(self.cell.states)))
         after = "".join(f"{self.variables[state]}, " for state in self.cell.states)
-        step = [
-            f"({before}) = state",
-            f"({''.join(f'{name}, ' for name in self.passed.values())}) = projected" if self.passed else "",
-            *self.written[STEP],
-            f"return ({after}), lambda: ({gates})",
-        ]
+        taken = "".join(f"{name}, " for name in self.passed.values())
         project = [*self.written[PROJECTED], f"return ({''.join(f'{name}, ' for name in self.passed)})"]
-        once = [
-            *(f"{variable} = functions[{name!r}]" for name, variable in self.functions.items()),
-            *self.written[ONCE],
+        step = [f"({before}) = state", *([f"({taken}) = projected"] if taken else []), *self.written[STEP]]
+        once = (f"{variable} = functions[{name!r}]" for name, variable in self.functions.items())
+        lines = [
+            "def bind(weights, dropout):",
+            *(f"    {line}" for line in (*once, *self.written[ONCE])),
+            "    def project(x):",
+            *(f"        {line}" for line in project),
+            "    def step(projected, state, holds=None):",
+            *(f"        {line}" for line in (*step, f"return ({after}), lambda: ({gates})")),
+            "    return project, step",
         ]
-        return "\n".join(
-            [
-                "def bind(weights, dropout):",
-                *_indent(once, 1),
-                "    def project(x):",
-                *_indent(project, 2),
-                "    def step(projected, state, holds=None):",
-                *_indent(step, 2),
-                "    return project, step",
-            ]
-        )
+        return "\n".join(lines)
 
     def _line(self, line: str) -> None:
         """Write a line, together with the lines that apply the same activation to the same packed sum."""
@@ -195,9 +187,10 @@ class _Source:
     def _gate(self, line: str) -> str:
         """Return the Gate of a line for a trace."""
         node, value, before = self.lines[line], self.variables[line], "None"
-        if isinstance(node, Function) and is_of_sum(node):
-            before = self._code(node.arguments[0], line, STEP)
-            before = f"expand({before}, s0)" if _level(node) == ONCE else before
+        match node:
+            case Function(function, (Sum() | Operation("@") as inner,)) if function not in REDUCTIONS:
+                before = self._code(inner, line, STEP)  # a trace shows the sum, too: the preactivation
+                before = f"expand({before}, s0)" if _level(node) == ONCE else before
         recurrent = f", {self._code(self.recurrent[line], line, STEP)}" if line in self.recurrent else ""
         return f"Gate({before}, {value}{recurrent})"
 
@@ -277,8 +270,8 @@ class _Source:
                 if weight == "kernel" and left != Name("x"):  # each x in it is masked where it stands
                     return f"product({self._code(left, run[0], at)}, {matrix}, ())"
                 part = "inputs" if weight == "kernel" else "recurrent"
-                picked = f"pick(dropout.{part}, {start}, {stop})"
-                masks = self._refer(ONCE, at, (weight, run, "masks"), picked)
+                gates = f"dropout.{part}[{start}:{stop}] if len(dropout.{part}) > 1 else dropout.{part}"
+                masks = self._refer(ONCE, at, (weight, run, "masks"), gates)
                 row = "x" if weight == "kernel" else self._code(left, run[0], at)
                 return f"product({row}, {matrix}, {masks})"
             case Name(weight):
@@ -308,21 +301,9 @@ class _Source:
         return tuple(run)
 
 
-def is_of_sum(node: Node) -> bool:
-    """Return whether the node is a function of a sum; a trace shows the sum, too: the preactivation."""
-    match node:
-        case Function(function, (Sum() | Operation("@"),)):
-            return function not in REDUCTIONS
-    return False
-
-
 def _join(terms: Sequence[tuple[int, str]]) -> str:
     text = "".join(f" {'+' if sign > 0 else '-'} {code}" for sign, code in terms)
     return f"({text[3:] if terms[0][0] > 0 else text[1:]})"
-
-
-def _indent(lines: Sequence[str], levels: int) -> list[str]:
-    return ["    " * levels + line for line in lines if line]
 
 
 def _level(node: Node) -> int:
@@ -367,11 +348,6 @@ def _product(values: Array, kernel: Array) -> Array:
     rows: Array = values if values.ndim == 2 else values.reshape(-1, values.shape[-1])
     products: Array = rows.dot(kernel)  # several times faster than @ on small arrays
     return products.reshape(*values.shape[:-1], -1) if values.ndim > 2 else products
-
-
-def pick(masks: tuple[Array, ...], start: int, stop: int) -> tuple[Array, ...]:
-    """Return the dropout masks of the gates from `start` to `stop`; a single mask is for all gates."""
-    return masks if len(masks) < 2 else masks[start:stop]
 
 
 def columns(weight: Array, start: int, stop: int) -> Array:

@@ -218,35 +218,19 @@ class Layer(ABC):
     def pull_back(self, vectors: Any, inputs: Array, weights: Mapping[str, Array]) -> Any:
         """Return gradients with respect to the input, from gradients with respect to the output.
 
-        Each layer that is not recurrent has this rule, or gradients refuse it.
         vectors: (count, ...), each of the shape of one sequence's output.  inputs: that sequence, (1, ...).
-        Raises NotImplementedError if the layer has no rule.
+        Raises NotImplementedError if the layer, which is not recurrent, has no rule: gradients refuse it.
         """
         raise NotImplementedError(self.spec.class_name)
 
     def call(self, runner: LoopRunner, call: Call) -> LayerOutput:
-        """Compute everything that the layer returns.
-
-        Raises NotImplementedError if only Keras can compute the layer.
-        """
+        """Return all that the layer computes.  Raises NotImplementedError if only Keras can compute it."""
         raise NotImplementedError(self.spec.class_name)
 
 
 def within(weights: Mapping[str, Any], part: str) -> dict[str, Any]:
     """Return the entries whose path starts with `part/`, without that prefix."""
     return {path[len(part) + 1 :]: value for path, value in weights.items() if path.startswith(f"{part}/")}
-
-
-def split_parts(weights: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """Return the entries of all parts, as `within` returns them.
-
-    Calling `within` for each layer of a deep stack would take time quadratic in its depth.
-    """
-    parts: dict[str, dict[str, Any]] = {}
-    for path, value in weights.items():
-        part, _, rest = path.partition("/")
-        parts.setdefault(part, {})[rest] = value
-    return parts
 
 
 def join_parts(parts: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:

@@ -17,7 +17,6 @@ from rnncli.layers.layer import (
     LoopRunner,
     Place,
     join_parts,
-    split_parts,
     within,
 )
 from rnncli.result import Claim, Label, TensorInfo
@@ -276,6 +275,10 @@ class Stack(tuple[Spec, ...]):
 
     def split(self, entries: Mapping[str, Any]) -> list[Mapping[str, Any]]:
         """Return the entries of each layer, with the names that the layer uses."""
-        parts = split_parts(entries)
-        several = len(self.layers) > 1
-        return [parts.get(str(i), {}) for i in range(len(self.layers))] if several else [entries]
+        if len(self.layers) == 1:
+            return [entries]
+        parts: dict[str, dict[str, Any]] = {str(index): {} for index in range(len(self.layers))}
+        for path, value in entries.items():  # once: `within` for each layer would be quadratic in the depth
+            part, _, rest = path.partition("/")
+            parts.setdefault(part, {})[rest] = value
+        return [parts[str(index)] for index in range(len(self.layers))]

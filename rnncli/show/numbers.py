@@ -62,9 +62,21 @@ def block(numbers: Numbers, view: View) -> Block:
             if sum(1 for _ in _combine(kept)) <= MOST_ROWS:
                 break
     style = choose_style(values, view.precision)
-    rows = tuple(_rows(values, numbers, kept, style, view))
+    rows: list[Row] = []
+    before: tuple[int, ...] = ()
+    for indices in _combine(kept):
+        changed = next((i for i, (a, b) in enumerate(zip(before, indices, strict=False)) if a != b), 0)
+        labels = {
+            axis: marks(view).ellipsis if index == GAP else _label(axis, index, numbers, view)
+            for axis, index in list(zip(numbers.axes, indices, strict=False))[changed:]
+            if axis != "batch" or values.shape[0] > 1
+        }
+        texts = () if GAP in indices else tuple(format_number(value, style) for value in values[indices])
+        skipped = bool(texts) and numbers.masked is not None and numbers.masked[indices]
+        rows.append(Row(labels, texts, view.say("masked") if skipped else ""))
+        before = indices
     pieces = summary(values, view) if any(GAP in indices for indices in kept) else ()
-    return Block(rows, tuple(range(values.shape[-1])), style, pieces, numbers.half)
+    return Block(tuple(rows), tuple(range(values.shape[-1])), style, pieces, numbers.half)
 
 
 def trim_block(whole: Block, values: Array, view: View, most: int = MOST_UNITS) -> Block:
@@ -111,23 +123,6 @@ def _combine(kept: Sequence[tuple[int, ...]]) -> Iterator[tuple[int, ...]]:
     for index in kept[0]:
         for rest in ((),) if index == GAP else _combine(kept[1:]):
             yield (index, *rest)
-
-
-def _rows(
-    values: Array, numbers: Numbers, kept: Sequence[tuple[int, ...]], style: str, view: View
-) -> Iterator[Row]:
-    before: tuple[int, ...] = ()
-    for indices in _combine(kept):
-        changed = next((i for i, (a, b) in enumerate(zip(before, indices, strict=False)) if a != b), 0)
-        labels = {
-            axis: marks(view).ellipsis if index == GAP else _label(axis, index, numbers, view)
-            for axis, index in list(zip(numbers.axes, indices, strict=False))[changed:]
-            if axis != "batch" or values.shape[0] > 1
-        }
-        texts = () if GAP in indices else tuple(format_number(value, style) for value in values[indices])
-        skipped = bool(texts) and numbers.masked is not None and numbers.masked[indices]
-        yield Row(labels, texts, view.say("masked") if skipped else "")
-        before = indices
 
 
 def _label(axis: str, index: int, numbers: Numbers, view: View) -> str:

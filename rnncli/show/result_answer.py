@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from itertools import repeat
 from typing import Any
@@ -209,8 +209,13 @@ def tensor_fields(lang: str) -> tuple[Field, ...]:
     return (
         Field("name", lambda tensor: tensor.label, heading="tensor"),
         Field("axes"),
-        Field("batch", lambda tensor: list(tensor.sequences), json=_has("sequences"), csv=False),
-        Field("time", lambda tensor: list(tensor.time), json=_has("time")),
+        Field(
+            "batch",
+            lambda tensor: list(tensor.sequences),
+            json=lambda t: bool(getattr(t, "sequences", ())),
+            csv=False,
+        ),
+        Field("time", lambda tensor: list(tensor.time), json=lambda t: bool(getattr(t, "time", ()))),
         Field("shape", _shape, "shape", lambda tensor, _: format_shape(_shape(tensor))),
         Field(
             "dtype",
@@ -219,10 +224,6 @@ def tensor_fields(lang: str) -> tuple[Field, ...]:
         ),
         Field("meaning", lambda tensor: meaning(tensor.label, lang, tensor.ends), "meaning", style="dim"),
     )
-
-
-def _has(name: str) -> Callable[[Any], bool]:
-    return lambda tensor: bool(getattr(tensor, name, ()))
 
 
 def _shape(tensor: Tensor | TensorInfo) -> Shape:

@@ -176,10 +176,7 @@ def compute(call: KerasCall, module: str = "") -> PlainOutput:
 
 
 class PlainLayer(Layer):
-    """A layer that `--layer` knows, computed by the rules of today's Keras.
-
-    compute: its function in LAYERS.
-    """
+    """A layer that `--layer` knows, computed by today's Keras's rules.  compute: its function in LAYERS."""
 
     input_rank = 0
     compute: ClassVar[staticmethod[[KerasCall], PlainOutput]]
