@@ -99,10 +99,7 @@ def find_tensor(
 
 
 def suggest_tensor(name: str, known: Sequence[str], layer: str = "") -> Text:
-    """Return advice for the name of a tensor that is not among `known`, the returned tensors.
-
-    layer: see find_tensor.
-    """
+    """Return advice for a name that is not among `known`, the returned tensors.  layer: see find_tensor."""
     wanted, returned = label_in_model(name), [label_in_model(other) for other in known]
     single = wanted._replace(sequence=False)
     if wanted.sequence and single in returned:

@@ -67,21 +67,15 @@ def _log_softmax(np: Any, x: Any) -> Any:
 
 def _sparsemax(np: Any, x: Any) -> Any:
     """Martins and Astudillo, "From softmax to sparsemax", 2016, algorithm 1."""
-    falling = _sort_descending(np, x)
+    falling = -np.sort(-x, axis=-1)
+    if (broken := np.isnan(x).any(axis=-1)).any():  # TensorFlow's sort decides where NaN goes
+        falling[broken] = [_std_sort(row) for row in x[broken].tolist()]
     sums = np.cumsum(falling, axis=-1, dtype=x.dtype)
     counts = np.arange(1, x.shape[-1] + 1, dtype=x.dtype)
     support = falling - (sums - 1) / counts > 0
     total = np.where(support, sums, 0).sum(axis=-1, keepdims=True)
     size = support.sum(axis=-1, keepdims=True).astype(x.dtype)
     return np.maximum(x - (total - 1) / size, 0)
-
-
-def _sort_descending(np: Any, x: Any) -> Any:
-    falling = -np.sort(-x, axis=-1)
-    broken = np.isnan(x).any(axis=-1)
-    if broken.any():  # NaN is neither larger nor smaller: its position depends on how TensorFlow sorts
-        falling[broken] = [_std_sort(row) for row in x[broken].tolist()]
-    return falling
 
 
 _FORMULAS: Mapping[str, Formula] = {

@@ -42,11 +42,6 @@ def _hard_sigmoid(x: Any) -> Any:
     return ((x > -3) & (x < 3)) / 6
 
 
-def _silu(np: Any, _: Any, x: Any) -> Any:
-    sigmoid = _sigmoid(np, x)
-    return sigmoid * (1 + x * (1 - sigmoid))
-
-
 def _mish(np: Any, _: Any, x: Any) -> Any:
     inner = np.tanh(np.logaddexp(x, 0))
     return inner + x * (1 - np.square(inner)) * _sigmoid(np, x)
@@ -65,7 +60,7 @@ _SLOPES: Mapping[str, Slope] = {
     # At 0 both of its parts count, as in Keras: it is 2 there.
     "celu": lambda np, y, x: (x >= 0) + np.where(x <= 0, np.exp(np.minimum(x, 0)), 0),
     "gelu": _gelu,
-    "silu": _silu,
+    "silu": lambda np, y, x: (sigmoid := _sigmoid(np, x)) * (1 + x * (1 - sigmoid)),
     "hard_silu": lambda np, y, x: np.minimum(np.maximum(x + 3, 0), 6) / 6 + x * _hard_sigmoid(x),
     "mish": _mish,
     "softplus": lambda np, y, x: _sigmoid(np, x),

@@ -11,9 +11,9 @@ from rnncli.case import MERGE_MODES, Array, Option, Shape, Spec
 from rnncli.cells.tree import Name, Node, Number, Operation, Sum
 from rnncli.errors import LayerError, Message
 from rnncli.layers.layer import (
-    Call,
     Draw,
     Layer,
+    LayerCall,
     LayerEquation,
     LayerOutput,
     LoopRunner,
@@ -146,7 +146,6 @@ class Bidirectional(Layer):
         return claims
 
     def with_returns(self, **returns: bool) -> Spec:
-        """Return the Spec with these values in both inner layers."""
         inner = {
             name: layers.make(self.config[name]).with_returns(**returns)
             for name in ("layer", "backward_layer")
@@ -191,16 +190,15 @@ class Bidirectional(Layer):
         forward = self.forward.take_seeds(draw)
         return join_parts({"forward": forward, "backward": backward or self.backward.take_seeds(draw)})
 
-    def call(self, runner: LoopRunner, call: Call) -> LayerOutput:
+    def call(self, runner: LoopRunner, call: LayerCall) -> LayerOutput:
         states, count = call.initial_state, len(self.forward.states(call.inputs.shape))
         parts = (states[:count], states[count:]) if states else (None, None)
-        forward, backward = (
-            layer.call(
-                runner,
-                Call(call.inputs, within(call.weights, name), call.place.inside(name, name), call.mask, part),
-            )
-            for (name, layer), part in zip(self.loops.items(), parts, strict=True)
-        )
+        returned = []
+        for (name, layer), part in zip(self.loops.items(), parts, strict=True):
+            weights, place = within(call.weights, name), call.place.inside(name, name)
+            inner = call._replace(weights=weights, place=place, initial_state=part)
+            returned.append(layer.call(runner, inner))
+        forward, backward = returned
         first, second = forward.tensors[0], backward.tensors[0]
         second = second[:, ::-1] if self.sequences else second
         merged = self.merge(self.config["merge_mode"], first, second)

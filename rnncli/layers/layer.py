@@ -50,7 +50,7 @@ class Place(NamedTuple):
         return Place(self.layer, direction or self.direction, f"{self.path}{path}/")
 
 
-class Call(NamedTuple):
+class LayerCall(NamedTuple):
     """The arguments of one call of a layer.
 
     inputs: (batch, timesteps, features).  mask: bool, (batch, timesteps).
@@ -97,7 +97,7 @@ class LayerEquation(NamedTuple):
 class LoopRunner(Protocol):
     """What an engine provides to a layer during a call: the loop over time, and data kept between calls."""
 
-    def loop(self, layer: Any, call: Call) -> tuple[Array, tuple[Array, ...]]:
+    def loop(self, layer: Any, call: LayerCall) -> tuple[Array, tuple[Array, ...]]:
         """Run a recurrent layer over time.
 
         Returns the outputs, (batch, timesteps, units) or (batch, units), and the last states.
@@ -223,7 +223,7 @@ class Layer(ABC):
         """
         raise NotImplementedError(self.spec.class_name)
 
-    def call(self, runner: LoopRunner, call: Call) -> LayerOutput:
+    def call(self, runner: LoopRunner, call: LayerCall) -> LayerOutput:
         """Return all that the layer computes.  Raises NotImplementedError if only Keras can compute it."""
         raise NotImplementedError(self.spec.class_name)
 

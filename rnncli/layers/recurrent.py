@@ -21,9 +21,9 @@ from rnncli.cells.tree import Name, Node
 from rnncli.errors import inside
 from rnncli.layers.layer import (
     INITIALIZED_BY,
-    Call,
     Draw,
     Layer,
+    LayerCall,
     LayerEquation,
     LayerOutput,
     LoopEntry,
@@ -80,7 +80,6 @@ class RecurrentLayer(Layer):
         return replace(spec, config={**spec.config, "zero_output_for_mask": zeroed})
 
     def make_cell(self, spec: Spec) -> Any:
-        """Create the cell that the layer runs over time."""
         return self.cell_class(spec)
 
     def weight_shapes(self, input_shape: Shape) -> dict[str, Shape]:
@@ -101,7 +100,7 @@ class RecurrentLayer(Layer):
         return tuple(TensorInfo(label, axes, (input_shape[0], units), self.ends) for label, units in sizes)
 
     def claims(self) -> dict[Label, tuple[Claim, ...]]:
-        """Claim that the last hidden state equals the row of the sequence that was computed last."""
+        """Claim that the last hidden state equals the row that was computed last."""
         row = (slice(None), 0 if self._turns_back else -1, slice(None))
         same = Claim(Label("hidden", self.sequences), row if self.sequences else ())
         return {self.cell.output_state: (same,)} if self.returns_state else {}
@@ -124,7 +123,7 @@ class RecurrentLayer(Layer):
     def take_seeds(self, draw: Draw) -> dict[str, int]:
         return self.cell.take_seeds(draw)  # type: ignore[no-any-return]
 
-    def call(self, runner: LoopRunner, call: Call) -> LayerOutput:
+    def call(self, runner: LoopRunner, call: LayerCall) -> LayerOutput:
         output, states = runner.loop(self, call)
         tensors = (self.arrange(output), *(states if self.returns_state else ()))
         return LayerOutput(tensors, self.next_mask(None, call.mask))
@@ -363,7 +362,6 @@ class Cell:
         return state[0]  # type: ignore[no-any-return]
 
     def no_dropout(self) -> DropoutMasks:
-        """Return the masks for a call outside training: none."""
         return DropoutMasks()
 
     def dropout_of(

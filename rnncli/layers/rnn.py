@@ -32,7 +32,6 @@ class StackedCells:
 
     @property
     def by_index(self) -> dict[int, Cell]:
-        """The cells by index."""
         return dict(enumerate(self.cells.values()))
 
     def weight_shapes(self, input_shape: Shape) -> dict[str, Shape]:
@@ -91,7 +90,6 @@ class StackedCells:
     def dropout_of(
         self, shape: tuple[int, int], dtype: str, path: str, seeds: Mapping[str, int], drawn: dict[str, int]
     ) -> dict[str, DropoutMasks]:
-        """Return the masks of each cell, drawn from the cell's own generator."""
         masks: dict[str, DropoutMasks] = {}
         for key, cell in self.cells.items():
             masks[key] = cell.dropout_of(shape, dtype, f"{path}{key}/", seeds, drawn)

@@ -11,8 +11,8 @@ from rnncli.case import Array, Shape, Spec, format_shape, sizes, walk
 from rnncli.errors import InputError, LayerError
 from rnncli.layers.layer import (
     RATES,
-    Call,
     Layer,
+    LayerCall,
     LayerOutput,
     LoopRunner,
     Place,
@@ -66,7 +66,6 @@ class Stack(tuple[Spec, ...]):
         return any(spec.config.get(name) for spec in walk(self) for name in RATES)
 
     def require_start(self) -> None:
-        """Raise LayerError if Keras cannot start a layer from a given state."""
         for layer in self.layers:
             layer.require_start()
 
@@ -165,7 +164,6 @@ class Stack(tuple[Spec, ...]):
         return times
 
     def states(self, input_shape: Shape) -> tuple[TensorInfo, ...]:
-        """Return the parts of the initial states of all layers, in order."""
         return tuple(
             info._replace(label=self.label(index, info.label))
             for index, (layer, shape) in enumerate(self.input_shapes(input_shape))
@@ -245,7 +243,7 @@ class Stack(tuple[Spec, ...]):
                 what = "layer {index} ({name}) takes a mask of {wanted}, but gets one of {mask}."
                 advice, name = "Leave out the mask, or the Masking that makes it.", layer.spec.title
                 raise InputError(what, advice, index=index, name=name, wanted=wanted, mask=given)
-            call = Call(inputs, entries, Place(index, path=self.prefix(index)), layer_mask, states)
+            call = LayerCall(inputs, entries, Place(index, path=self.prefix(index)), layer_mask, states)
             returned.append(layer.call(runner, call))
             inputs = returned[-1].tensors[0]
             if takes_mask or mask is None or inputs.ndim == 2:

@@ -16,7 +16,7 @@ from rnncli.cells.tree import Name, Node, walk
 from rnncli.commands.export.lines import functions_in, key_of, lines_of, local_names
 from rnncli.compute.engines import LayerRunner
 from rnncli.layers.case import Case
-from rnncli.layers.layer import Call, within
+from rnncli.layers.layer import LayerCall, within
 from rnncli.layers.recurrent import Cell, RecurrentLayer, State
 from rnncli.layers.stack import Stack
 from rnncli.models import LayerUse
@@ -220,9 +220,9 @@ class _CallRecorder(LayerRunner):
 
     def __init__(self, case: Case, weights: Mapping[str, Array], seeds: Mapping[str, int]) -> None:
         super().__init__(case, weights, seeds)
-        self.calls: list[tuple[RecurrentLayer, Call, State]] = []
+        self.calls: list[tuple[RecurrentLayer, LayerCall, State]] = []
 
-    def steps_of(self, layer: RecurrentLayer, call: Call, state: State) -> tuple[Array, State]:
+    def steps_of(self, layer: RecurrentLayer, call: LayerCall, state: State) -> tuple[Array, State]:
         import numpy as np
 
         self.calls.append((layer, call, state))
@@ -230,7 +230,7 @@ class _CallRecorder(LayerRunner):
         return np.zeros(shape, call.inputs.dtype), state
 
 
-def _loop(suffix: str, layer: RecurrentLayer, call: Call, state: State) -> ExportLoop:
+def _loop(suffix: str, layer: RecurrentLayer, call: LayerCall, state: State) -> ExportLoop:
     full_suffix = f"{suffix}_{call.place.direction}" if call.place.direction else suffix
     config, cells = layer.config, tuple(_cells(full_suffix, layer, call, state))
     return ExportLoop(
@@ -238,7 +238,7 @@ def _loop(suffix: str, layer: RecurrentLayer, call: Call, state: State) -> Expor
     )
 
 
-def _cells(suffix: str, layer: RecurrentLayer, call: Call, state: State) -> Iterator[ExportCell]:
+def _cells(suffix: str, layer: RecurrentLayer, call: LayerCall, state: State) -> Iterator[ExportCell]:
     features, given = call.inputs.shape[-1], call.initial_state is not None
     for index, cell in layer.cell.by_index.items():
         weights = call.weights if index is None else within(call.weights, str(index))

@@ -33,7 +33,7 @@ from rnncli.layers.case import Case
 from rnncli.result import LoopTrace
 
 if TYPE_CHECKING:
-    from rnncli.layers.layer import Call
+    from rnncli.layers.layer import LayerCall
     from rnncli.layers.recurrent import RecurrentLayer
 
 ENGINES = {
@@ -261,21 +261,21 @@ class LayerRunner(ABC):
         returned = self.stack.call(self, case.inputs, case.mask, case.initial_state, self.weights)
         return tuple(layer.tensors for layer in returned)
 
-    def loop(self, layer: RecurrentLayer, call: Call) -> tuple[Array, tuple[Array, ...]]:
+    def loop(self, layer: RecurrentLayer, call: LayerCall) -> tuple[Array, tuple[Array, ...]]:
         outputs, state = self.steps_of(layer, call, self._start(layer, call))
         if layer.config["stateful"]:
             self.states[call.place.path] = state
         return outputs, layer.cell.unpack(state)
 
     @abstractmethod
-    def steps_of(self, layer: RecurrentLayer, call: Call, state: Any) -> tuple[Array, Any]:
+    def steps_of(self, layer: RecurrentLayer, call: LayerCall, state: Any) -> tuple[Array, Any]:
         """Run one layer over the time steps of one call, starting from `state`.
 
         Returns the outputs and the last state.  The outputs are (batch, timesteps, units), in the order of
         processing; if the layer returns no sequence, they are (batch, units), from the last step.
         """
 
-    def _start(self, layer: RecurrentLayer, call: Call) -> Any:
+    def _start(self, layer: RecurrentLayer, call: LayerCall) -> Any:
         if call.initial_state is not None:
             return layer.cell.pack(call.initial_state)
         kept, batch = self.states.get(call.place.path), len(call.inputs)

@@ -16,7 +16,7 @@ from rnncli.process import memory, progress
 from rnncli.result import OUTPUT, Label, LoopTrace
 
 if TYPE_CHECKING:
-    from rnncli.layers.layer import Call
+    from rnncli.layers.layer import LayerCall
     from rnncli.layers.recurrent import RecurrentLayer
 
 PACKAGES = ("numpy",)
@@ -55,7 +55,7 @@ class Layers(LayerRunner):
             self.draw_counts = before  # a failed call draws nothing
             raise
 
-    def steps_of(self, layer: RecurrentLayer, call: Call, state: Any) -> tuple[Array, Any]:
+    def steps_of(self, layer: RecurrentLayer, call: LayerCall, state: Any) -> tuple[Array, Any]:
         import numpy as np
 
         cell, config, loop, (batch, timesteps) = layer.cell, layer.config, call.place, call.inputs.shape[:2]
@@ -101,7 +101,7 @@ class Layers(LayerRunner):
 
 def _run(
     layer: RecurrentLayer,
-    call: Call,
+    call: LayerCall,
     state: Any,
     order: range,
     dropout: Any,
@@ -135,7 +135,7 @@ def _run(
     return (outputs if sequences else outputs[:, 0]), state
 
 
-def _project_inputs(project: Any, call: Call, order: range) -> Iterator[tuple[int, tuple[Array, ...]]]:
+def _project_inputs(project: Any, call: LayerCall, order: range) -> Iterator[tuple[int, tuple[Array, ...]]]:
     """Yield every time step and its projected inputs, computed for several megabytes of steps at once.
 
     Time is the first axis, so that the numbers of one step are contiguous.

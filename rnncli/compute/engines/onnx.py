@@ -17,7 +17,7 @@ from rnncli.compute.engines._library import mask_outputs, refusal_of_library
 from rnncli.errors import EngineError, Message, Text, first_nonblank_line
 from rnncli.layers import beyond_keras, runs_a_cell
 from rnncli.layers.case import Case
-from rnncli.layers.layer import Call
+from rnncli.layers.layer import LayerCall
 from rnncli.layers.recurrent import RecurrentLayer
 from rnncli.process import progress
 from rnncli.process.packages import import_engine
@@ -85,7 +85,7 @@ class Layers(LayerRunner):
         _packages()
         self.sessions: dict[tuple[str, bool], Any] = {}
 
-    def steps_of(self, layer: RecurrentLayer, call: Call, state: Any) -> tuple[Array, Any]:
+    def steps_of(self, layer: RecurrentLayer, call: LayerCall, state: Any) -> tuple[Array, Any]:
         import numpy as np
 
         _require_safe(call.inputs, *state)
@@ -104,7 +104,7 @@ class Layers(LayerRunner):
         last = layer.cell.output(after)
         return mask_outputs(layer, outputs, lengths, last, call.inputs.shape[1]), after
 
-    def _session(self, layer: RecurrentLayer, call: Call) -> Any:
+    def _session(self, layer: RecurrentLayer, call: LayerCall) -> Any:
         key = call.place.path, call.mask is not None
         if key not in self.sessions:
             _require_safe(*call.weights.values())

@@ -15,7 +15,7 @@ from rnncli.compute.engines._library import mask_outputs, refusal_of_library
 from rnncli.errors import Message, Text
 from rnncli.layers import runs_a_cell
 from rnncli.layers.case import Case
-from rnncli.layers.layer import Call
+from rnncli.layers.layer import LayerCall
 from rnncli.layers.recurrent import RecurrentLayer
 from rnncli.process.isolation import isolated
 from rnncli.process.packages import import_engine
@@ -59,7 +59,7 @@ class Layers(LayerRunner):
         _package()
         self.modules: dict[str, Any] = {}
 
-    def steps_of(self, layer: RecurrentLayer, call: Call, state: Any) -> tuple[Array, Any]:
+    def steps_of(self, layer: RecurrentLayer, call: LayerCall, state: Any) -> tuple[Array, Any]:
         import numpy as np
 
         if call.place.path not in self.modules:

@@ -14,7 +14,7 @@ from typing import Any, ClassVar, NamedTuple
 
 from rnncli.case import Array
 from rnncli.errors import LayerError, Message, Text
-from rnncli.layers.layer import Call, Layer, LayerOutput, LoopRunner
+from rnncli.layers.layer import Layer, LayerCall, LayerOutput, LoopRunner
 
 LAYERS: Mapping[str, str] = {
     "Dense": "core.dense",
@@ -28,32 +28,19 @@ LAYERS: Mapping[str, str] = {
         "core.identity",
     ),
     "TimeDistributed": "time_distributed.time_distributed",
-    "Activation": "activation.activation",
-    "ReLU": "activation.relu",
-    "LeakyReLU": "activation.leaky_relu",
-    "ThresholdedReLU": "activation.thresholded_relu",
-    "ELU": "activation.elu",
-    "PReLU": "activation.prelu",
+    "Activation": "activation.activation", "ReLU": "activation.relu", "LeakyReLU": "activation.leaky_relu",
+    "ThresholdedReLU": "activation.thresholded_relu", "ELU": "activation.elu", "PReLU": "activation.prelu",
     "Softmax": "activation.softmax",
-    "Add": "merging.add",
-    "Subtract": "merging.subtract",
-    "Multiply": "merging.multiply",
-    "Average": "merging.average",
-    "Maximum": "merging.maximum",
-    "Minimum": "merging.minimum",
-    "Concatenate": "merging.concatenate",
-    "Dot": "merging.dot",
-    "Attention": "attention.attention",
-    "AdditiveAttention": "attention.attention",
+    "Add": "merging.add", "Subtract": "merging.subtract", "Multiply": "merging.multiply",
+    "Average": "merging.average", "Maximum": "merging.maximum", "Minimum": "merging.minimum",
+    "Concatenate": "merging.concatenate", "Dot": "merging.dot",
+    "Attention": "attention.attention", "AdditiveAttention": "attention.attention",
     "BatchNormalization": "normalization.batch_normalization",
     "LayerNormalization": "normalization.layer_normalization",
     "UnitNormalization": "normalization.unit_normalization",
     "RMSNormalization": "normalization.rms_normalization",
-    "Normalization": "normalization.normalization",
-    "Rescaling": "normalization.rescaling",
-    "Reshape": "windows.reshape",
-    "Permute": "windows.permute",
-    "Flatten": "windows.flatten",
+    "Normalization": "normalization.normalization", "Rescaling": "normalization.rescaling",
+    "Reshape": "windows.reshape", "Permute": "windows.permute", "Flatten": "windows.flatten",
     "RepeatVector": "windows.repeat_vector",
     **{
         f"{name}{rank}D": f"windows.{function}"
@@ -181,7 +168,7 @@ class PlainLayer(Layer):
     input_rank = 0
     compute: ClassVar[staticmethod[[KerasCall], PlainOutput]]
 
-    def call(self, runner: LoopRunner, call: Call) -> LayerOutput:
+    def call(self, runner: LoopRunner, call: LayerCall) -> LayerOutput:
         name, masks = self.spec.class_name, (call.mask, call.mask)
         given = KerasCall(self.config, call.weights, call.inputs, *masks, class_name=name, layer=name)
         output, mask = type(self).compute(given)

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from rnncli import layers
 from rnncli.case import Array, Option, Shape, Spec, format_shape, walk
 from rnncli.errors import LayerError, Message, Text
-from rnncli.layers.layer import RATES, Call, Draw, Layer, LayerOutput, LoopRunner
+from rnncli.layers.layer import RATES, Draw, Layer, LayerCall, LayerOutput, LoopRunner
 from rnncli.layers.plain import KERAS_2, MASK_MAKERS, MASK_USERS, KerasCall, PlainOutput, compute, dtype_of
 from rnncli.result import TensorInfo
 
@@ -117,7 +117,7 @@ class TimeDistributed(Layer):
     def take_seeds(self, draw: Draw) -> dict[str, int]:
         return self.layer.take_seeds(draw)
 
-    def call(self, runner: LoopRunner, call: Call) -> LayerOutput:
+    def call(self, runner: LoopRunner, call: LayerCall) -> LayerOutput:
         entry = call._replace(inputs=entries(call.inputs), mask=entries(call.mask))
         output = self.layer.call(runner, entry).tensors[0]
         return LayerOutput((steps(output, call.inputs),), call.mask)
