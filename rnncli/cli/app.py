@@ -74,7 +74,6 @@ class Commands(LocalizedCommand, TyperGroup):
 
 
 def _suggest_command(word: str, names: Sequence[str]) -> Text:
-    """Suggest what to type instead of an unknown command, which may be the argument of one."""
     import shlex
     from pathlib import Path
 
@@ -147,15 +146,20 @@ def main(args: Sequence[str]) -> int:
 
 
 def _report(error: Exception) -> int:
-    """Print the error; returns the exit code."""
     if isinstance(error, BrokenPipeError):
         terminal.silence_stdout()
         return 0
     if isinstance(error, RnncliError):
         failure = error
     elif isinstance(error, OSError):
+        # Usually a full disk on stdout; other errors of files are handled where they occur.
         terminal.silence_stdout()
-        failure = _convert_os_error(error)
+        reason = error.strerror or error
+        failure = UsageError("standard output: {strerror}.", "The answer is not complete.", strerror=reason)
+        if error.filename:
+            failure = UsageError(
+                "{filename}: {strerror}.", "Check the path.", filename=error.filename, strerror=reason
+            )
     elif isinstance(error, MemoryError):
         error.__traceback__ = None  # frees what its frames hold, so that there is room for the message
         failure = UsageError("there is not enough memory for this.", "Make the input smaller.")
@@ -207,20 +211,6 @@ def _end_before(error: BaseException) -> int | None:
     if isinstance(before, SystemExit):
         return int(before.code or 0)
     return None if before is None else INTERRUPTED
-
-
-def _convert_os_error(error: OSError) -> RnncliError:
-    """Convert an OSError, usually a full disk on stdout; other file errors are handled where they occur."""
-    if error.filename:
-        return UsageError(
-            "{filename}: {strerror}.",
-            "Check the path.",
-            filename=error.filename,
-            strerror=error.strerror or error,
-        )
-    return UsageError(
-        "standard output: {strerror}.", "The answer is not complete.", strerror=error.strerror or error
-    )
 
 
 def _convert_bug(error: Exception) -> RnncliError:

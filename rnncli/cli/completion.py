@@ -51,6 +51,9 @@ def layer_words(incomplete: str) -> list[str]:
 
 def model_words(incomplete: str) -> list[str]:
     """Complete the layers of a saved model, `model.keras#lstm,gru`; the shell completes the file itself."""
+    from rnncli.ask import Ask
+    from rnncli.ask.saved import Saved
+    from rnncli.errors import RnncliError
     from rnncli.inputs.source import split_layers
 
     file, sign, names = incomplete.rpartition("#")
@@ -58,7 +61,10 @@ def model_words(incomplete: str) -> list[str]:
         return []
     before, comma, _ = names.rpartition(",")
     chosen = f"{file}#{before}{comma}"
-    others = (name for name in _model_layers(file) if name not in before.split(","))
+    try:
+        others = [name for name in Saved(Ask(model=file)).layer_names() if name not in before.split(",")]
+    except RnncliError:
+        return []
     return _begin((chosen + name for name in others if split_layers(f"#{name}")[1] == (name,)), incomplete)
 
 
@@ -167,7 +173,6 @@ def _begin(words: Iterable[str], incomplete: str) -> list[str]:
 
 
 def _files(start: str, suffixes: tuple[str, ...]) -> list[str]:
-    """Return the files with these suffixes, and the folders, whose path begins with `start`."""
     from rnncli.errors import UsageError
     from rnncli.inputs.source import expand_user
 
@@ -180,18 +185,6 @@ def _files(start: str, suffixes: tuple[str, ...]) -> list[str]:
     kept = (entry for entry in shown if entry.is_dir() or entry.name.endswith(suffixes))
     before = start.removesuffix(name) if name else start
     return [f"{before}{entry.name}{'/' if entry.is_dir() else ''}" for entry in kept]
-
-
-def _model_layers(file: str) -> list[str]:
-    """Return the names of a saved model's recurrent layers; none if the file cannot be read."""
-    from rnncli.ask import Ask
-    from rnncli.ask.saved import Saved
-    from rnncli.errors import RnncliError
-
-    try:
-        return list(Saved(Ask(model=file)).layer_names())
-    except RnncliError:
-        return []
 
 
 def _stack(ctx: typer.Context) -> Any:
@@ -208,7 +201,6 @@ def _stack(ctx: typer.Context) -> Any:
 
 
 def _gates(ctx: typer.Context) -> dict[Any, Any]:
-    """Return the gates of the layers by their addresses; none if the command line describes no layers."""
     from rnncli.compute.trace import list_loop_parts
 
     stack = _stack(ctx)

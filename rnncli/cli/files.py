@@ -33,8 +33,11 @@ def require_place(output: str | None, read: Iterable[str | int] = ()) -> None:
     except (FileNotFoundError, NotADirectoryError):
         pass  # a new file, or a folder that is reported below
     except (OSError, ValueError) as error:  # a loop of links, a locked folder, or a name that is too long
+        reason: Text = (isinstance(error, OSError) and error.strerror) or Message("that is not a file name")
+        if isinstance(error, OSError) and error.errno == errno.ELOOP:
+            reason = Message("its links form a loop")
         raise UsageError(
-            "{output}: cannot be written: {error}.", "Name another file.", output=output, error=_reason(error)
+            "{output}: cannot be written: {error}.", "Name another file.", output=output, error=reason
         ) from None
     if path.is_dir():
         raise UsageError("{output}: it is a folder.", "Name a file in it.", output=output)
@@ -62,12 +65,6 @@ def _is_writable(path: Path) -> bool:
     status = path.stat()
     is_owner = hasattr(os, "geteuid") and status.st_uid == os.geteuid()
     return bool(status.st_mode & (0o200 if is_owner else 0o222)) and os.access(path, os.W_OK)
-
-
-def _reason(error: Exception) -> Text:
-    if isinstance(error, OSError) and error.errno == errno.ELOOP:
-        return Message("its links form a loop")
-    return (isinstance(error, OSError) and error.strerror) or Message("that is not a file name")
 
 
 def _is_same_file(path: Path, other: str | int) -> bool:

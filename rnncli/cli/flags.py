@@ -76,7 +76,6 @@ def fill(command: str, values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _param(entry: Entry, *, hidden: bool) -> TyperArgument | CommandOption:
-    """Return the option for click, which parses it."""
     more: dict[str, Any] = {"help": entry.help, "default": entry.default, "show_default": False}
     if COMPLETING:
         from typer.main import get_param_completion
@@ -89,9 +88,14 @@ def _param(entry: Entry, *, hidden: bool) -> TyperArgument | CommandOption:
         more["nargs"] = -1 if entry.many else 1
         return TyperArgument(param_decls=[entry.name], metavar=entry.metavar, required=False, **more)
     flag = entry.flag if entry.kind != "switch" else f"{entry.flag}/--no-{entry.flag[2:]}"
+    kind: click.types.ParamType | None = click.types.STRING if entry.takes_value else None
+    if entry.kind in ("integer", "number"):
+        kind = _Number(entry)
+    elif entry.choices:
+        kind = click.types.FuncParamType(lambda word: require_choice(entry, word.casefold(), word))
     option = CommandOption(
         param_decls=[entry.name, flag, *entry.others],
-        type=_type(entry),
+        type=kind,
         is_flag=entry.kind in ("switch", "on"),
         multiple=entry.many,
         metavar=entry.metavar,
@@ -101,15 +105,6 @@ def _param(entry: Entry, *, hidden: bool) -> TyperArgument | CommandOption:
     )
     option.rare = entry.rare
     return option
-
-
-def _type(entry: Entry) -> click.types.ParamType | None:
-    """Return how a word is read; None for a flag that takes none."""
-    if entry.kind in ("integer", "number"):
-        return _Number(entry)
-    if entry.choices:
-        return click.types.FuncParamType(lambda word: require_choice(entry, word.casefold(), word))
-    return click.types.STRING if entry.takes_value else None
 
 
 class _Number(click.types.ParamType):

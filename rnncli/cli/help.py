@@ -147,19 +147,11 @@ def _names(param: TyperOption, ctx: click.Context) -> str:
     return names if param.is_flag else f"{names} {param.make_metavar(ctx)}"
 
 
-def refuse_wrong_dashes(word: str, known: set[str]) -> None:
-    """Raise an error for `-units`, and for a dash that a text editor made longer."""
-    flag = "--" + word.lstrip(f"-{LONG_DASHES}")
-    if word[:1] and word[0] in LONG_DASHES and flag.partition("=")[0] in known:
-        raise UsageError(
-            "{word} begins with a long dash.", "Write two hyphens: {flag}.", word=word, flag=flag
-        )
-    if re.match(r"-\w{2}", word) and flag.partition("=")[0] in known:
-        raise UsageError("there is no flag {word}.", "Did you mean {near}?", word=word, near=flag)
-
-
 def refuse_swallowed_flags(params: Iterable[click.Parameter], args: list[str]) -> None:
-    """Raise an error for `--bias-initializer --return-sequences`, where the first flag has no value."""
+    """Raise an error for `--bias-initializer --return-sequences`, where the first flag has no value.
+
+    Also for `-units`, and for a dash that a text editor made longer.
+    """
     options = [param for param in params if isinstance(param, TyperOption)]
     known = {name for param in options for name in (*param.opts, *param.secondary_opts)}
     valued = {name for param in options if not param.is_flag for name in param.opts}
@@ -167,7 +159,14 @@ def refuse_swallowed_flags(params: Iterable[click.Parameter], args: list[str]) -
     for word in rest:
         if word == "--":
             return
-        refuse_wrong_dashes(word, known)
+        flag = "--" + word.lstrip(f"-{LONG_DASHES}")
+        if flag.partition("=")[0] in known:
+            if word[0] in LONG_DASHES:
+                raise UsageError(
+                    "{word} begins with a long dash.", "Write two hyphens: {flag}.", word=word, flag=flag
+                )
+            if re.match(r"-\w{2}", word):
+                raise UsageError("there is no flag {word}.", "Did you mean {near}?", word=word, near=flag)
         if word not in valued:
             continue
         value = next(rest, None)

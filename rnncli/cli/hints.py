@@ -61,16 +61,6 @@ def returns_last_output(values: Values) -> bool:
     return alone and is_traceable(values) and values["return_sequences"] is values["return_state"] is None
 
 
-def is_one_lstm(values: Values) -> bool:
-    """Return whether the only layer is an LSTM with one direction."""
-    return [word.lower() for word in _layers(values)] == ["lstm"] and not is_bidirectional(values)
-
-
-def has_known_sizes(values: Values) -> bool:
-    """Return whether the shape of a generated input has only numbers."""
-    return bool(re.fullmatch(r"[\d,\s]*", values["input_shape"] or ""))
-
-
 TRACE = Hint(is_traceable, "trace{same}", Message("every gate at every time step"))
 HINTS = {
     "run": (
@@ -90,7 +80,11 @@ HINTS = {
     "matrix": (TRACE,),
     "trace": (
         Hint(
-            lambda values: is_one_lstm(values) and not values["hold"],
+            lambda values: (
+                [word.lower() for word in _layers(values)] == ["lstm"]
+                and not is_bidirectional(values)
+                and not values["hold"]
+            ),
             "trace{same} --hold forget=1",
             Message("with the forget gate held open"),
         ),
@@ -103,7 +97,13 @@ HINTS = {
             Message("one time step further back"),
         ),
     ),
-    "shape": (Hint(has_known_sizes, "run{same}", Message("the numbers")),),
+    "shape": (
+        Hint(
+            lambda values: bool(re.fullmatch(r"[\d,\s]*", values["input_shape"] or "")),
+            "run{same}",
+            Message("the numbers"),
+        ),
+    ),
     "samples": (Hint(lambda values: values["name"] is None, "run series", Message("a sample as the input")),),
 }
 """The suggestions after each command; the first that applies is shown."""
@@ -160,24 +160,14 @@ def _same(context: click.Context, command: str) -> str:
 def show(context: click.Context) -> None:
     """Print the best hint that fits the terminal after an answer, if it can be typed unchanged."""
     values = context.params
-    if os.environ.get("RNNCLI_HINTS") == "0" or not _is_plain(values):
+    elsewhere = values.get("format") not in (None, "table") or values.get("output") is not None
+    unusual = any(map(values.get, ("quiet", "stream", "keep_going", "model")))
+    word = values.get("input") or ""
+    if os.environ.get("RNNCLI_HINTS") == "0" or elsewhere or unusual or word == "-" or len(word) > LONGEST:
         return
     from rnncli.inputs.source import stdin_holds_data
 
-    given = values.get("input") or values.get("input_shape")
+    given = word or values.get("input_shape")
     if given is None and "input" in values and stdin_holds_data():
         return  # the command would read another input
     terminal.say_dim(find(context, terminal.displayable_language(values.get("lang"))))
-
-
-def _is_plain(values: Values) -> bool:
-    """Return whether the answer is a table on stdout: no flag changes its format or sends it to a file."""
-    unusual = ("quiet", "stream", "keep_going", "model")
-    input_ = values.get("input") or ""
-    return (
-        values.get("format") in (None, "table")
-        and values.get("output") is None
-        and not any(map(values.get, unusual))
-        and input_ != "-"
-        and len(input_) <= LONGEST
-    )

@@ -82,17 +82,20 @@ def _deliver(reply: Reply[Any], flags: OutputFlags, format_name: str) -> None:
         terminal.remark((*reply.remarks, *(_mismatch(to) if name else ())), flags.quiet)
         return file
 
-    with _quiet_end(to.output), ExitStack() as stack:
-        file = _Buffer(start)
-        if isinstance(answer, bytes):
-            file.write(answer)
-        else:
-            formats.FORMATS[name].write(answer, view_of(to, name, answer.widest), cast("IO[bytes]", file))
-        file.flush()
+    try:
+        with ExitStack() as stack:
+            file = _Buffer(start)
+            if isinstance(answer, bytes):
+                file.write(answer)
+            else:
+                formats.FORMATS[name].write(answer, view_of(to, name, answer.widest), cast("IO[bytes]", file))
+            file.flush()
+    except BrokenPipeError:
+        if to.is_stdout:
+            terminal.silence_stdout()
 
 
 def _require_format(flags: OutputFlags) -> str:
-    """Return the format of the answer.  Raises UsageError for a flag that does not fit it."""
     name = flags.format_name
     if flags.theme is not None and not formats.FORMATS[name].has_theme:
         raise UsageError(
@@ -172,16 +175,6 @@ class _Buffer:
         return getattr(self._file, name)
 
 
-@contextmanager
-def _quiet_end(output: str | None) -> Iterator[None]:
-    """Ignore a broken pipe, and write nothing more to stdout."""
-    try:
-        yield
-    except BrokenPipeError:
-        if output in (None, "-"):
-            terminal.silence_stdout()
-
-
 def _place(output: str | None) -> AbstractContextManager[IO[bytes]]:
     if output in (None, "-"):
         return nullcontext(cast("IO[bytes]", terminal.Stdout()))
@@ -189,7 +182,6 @@ def _place(output: str | None) -> AbstractContextManager[IO[bytes]]:
 
 
 def _mismatch(flags: OutputFlags) -> tuple[Text, ...]:
-    """Return a remark if the suffix of the file means a different format."""
     if flags.format is None or flags.is_stdout:
         return ()
     try:
@@ -281,7 +273,6 @@ class _Bars:
         return not self.flags.quiet and not self.among_numbers and terminal.stderr_is_terminal()
 
     def _count(self, results: Iterator[Any], batch: int) -> Generator[Any]:
-        """Yield the results, and show how many sequences are done."""
         what, done = Message("sequences"), 0
         self._draw(what, done, batch)
         try:
@@ -293,7 +284,6 @@ class _Bars:
             self._erase(what, done)
 
     def _draw(self, what: Text, done: int, total: int) -> None:
-        """Draw a bar, or move it."""
         if self.drawn is None:
             self.stack.enter_context(exit_cleanly())  # a terminal keeps what a killed process left there
             self.drawn = _make_display()
@@ -315,7 +305,6 @@ class _Bars:
 
 
 def _make_display() -> Any:
-    """Return bars of what is done, what it is, how much per second, and the time that is left."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn
     from rich.progress import TimeRemainingColumn as TimeLeft

@@ -175,7 +175,6 @@ def ask(question: str) -> str:
 
 
 def _recall(name: str, count: int) -> int:
-    """Return the page where the reader left; 0 if it is not known."""
     with suppress(OSError, ValueError, RuntimeError):
         file = _state_folder() / name
         index = int(file.read_text(encoding="utf-8")) if file.is_file() else 0

@@ -119,7 +119,7 @@ def _say(text: str, style: str = "") -> None:
         stream.write(f"{text}\n".encode(codec, "backslashreplace").decode(codec))
         stream.flush()
     except OSError:
-        _silence(2)
+        silence_stdout(2)
 
 
 def say_dim(texts: Iterable[str]) -> None:
@@ -151,14 +151,11 @@ def wrap(text: str, width: int) -> str:
 
     wrapper = textwrap.TextWrapper(width, break_long_words=False, break_on_hyphens=False)
     lines: list[str] = []
-    for line in re.sub(r"\((\w+, )+\w*\)", _use_nonbreaking_spaces, widen(text)).split("\n"):
+    joined = re.sub(r"\((\w+, )+\w*\)", lambda shape: shape[0].replace(" ", "\xa0"), widen(text))
+    for line in joined.split("\n"):
         is_kept = len(line) <= width or line.startswith(" ")
         lines += [line] if is_kept else wrapper.wrap(line)
     return narrow("\n".join(lines)).replace("\xa0", " ")
-
-
-def _use_nonbreaking_spaces(shape: re.Match[str]) -> str:
-    return shape[0].replace(" ", "\xa0")
 
 
 def write(data: str | bytes) -> None:
@@ -226,12 +223,8 @@ def flush() -> None:
         sys.stdout.flush()
 
 
-def silence_stdout() -> None:
-    """Discard further output, so that the interpreter does not report an error at exit."""
-    _silence(1)
-
-
-def _silence(descriptor: int) -> None:
+def silence_stdout(descriptor: int = 1) -> None:
+    """Discard further output, so that the interpreter does not report an error at exit; of stderr, 2."""
     with suppress(OSError):
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, descriptor)

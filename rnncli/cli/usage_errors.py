@@ -93,7 +93,6 @@ def _find_meant_flag(error: click.exceptions.NoSuchOption, command: str) -> str:
 
 
 def _suggest_model(context: click.Context, words: Sequence[str]) -> Text:
-    """Return advice if the extra argument is a saved model, which has its own flag; else ""."""
     from rnncli.inputs.source import MODEL_SUFFIXES, split_layers
 
     rest = " ".join(words)
@@ -104,7 +103,6 @@ def _suggest_model(context: click.Context, words: Sequence[str]) -> Text:
 
 
 def _suggest_shape(context: click.Context, words: Sequence[str]) -> Text:
-    """Return advice if the extra arguments are sizes, as in --input-shape 1 4 5; else ""."""
     from rnncli.inputs.source import write_with_commas
 
     given = context.params

@@ -156,7 +156,6 @@ def run_in_child(
 
 
 def _end(child: int) -> None:
-    """Kill a child process, and wait until it is gone."""
     with suppress(OSError):
         os.kill(child, signal.SIGKILL)
     with suppress(OSError):
@@ -164,7 +163,6 @@ def _end(child: int) -> None:
 
 
 def _time_of_children() -> float:
-    """Return the processor time of the child processes that have ended."""
     times = os.times()
     return times.children_user + times.children_system
 
@@ -265,7 +263,6 @@ def answer_request(work: str, seconds: float) -> None:
 
 
 def _require_limits(library: Text) -> None:
-    """Raise EngineError on a system whose processes have no limits."""
     if not hasattr(os, "fork"):
         raise EngineError(
             "this system cannot limit the process in which {library} would read the file.",

@@ -76,7 +76,6 @@ def _flush() -> None:
 
 @contextmanager
 def _restore_environment() -> Iterator[None]:
-    """Restore the variables that packages set when they are imported."""
     before = dict(os.environ)
     try:
         yield
@@ -92,7 +91,7 @@ def restore_random() -> Iterator[None]:
     import numpy as np
 
     state, arrays, tensorflow = random.getstate(), np.random.get_state(), _tensorflow_seed()
-    module = _loaded(_SHARED)
+    module: Any = sys.modules.get(_SHARED)
     shared = module and module.global_generator
     numbers = shared and shared.state.read_value()
     try:
@@ -100,20 +99,20 @@ def restore_random() -> Iterator[None]:
     finally:
         random.setstate(state)
         np.random.set_state(arrays)
-        if context := _loaded(_CONTEXT):
+        if context := sys.modules.get(_CONTEXT):
             seeds = [seed["_rng"] and seed["_rng"].getstate() for seed in (tensorflow, _tensorflow_seed())]
             if seeds[0] != seeds[1]:  # an operation of the same seed would go on after its last number
                 context.context().clear_kernel_cache()
             vars(context.context()).update(tensorflow)
-        if module := _loaded(_SHARED):
+        module = sys.modules.get(_SHARED)
+        if module:
             module.global_generator = shared
         if shared:
             shared.state.assign(numbers)
 
 
 def _tensorflow_seed() -> dict[str, Any]:
-    """Return TensorFlow's seed, and the generator that was made from it."""
-    context = _loaded(_CONTEXT)
+    context = sys.modules.get(_CONTEXT)
     state = vars(context.context()) if context else {}
     return {name: copy.deepcopy(state.get(name)) for name in ("_seed", "_rng")}
 
@@ -123,7 +122,7 @@ def _set_keras(state: dict[str, Any], floatx: str) -> tuple[dict[str, Any], str]
 
     It keeps options, a seed, and the number in the name of the next layer.
     """
-    tracker = _loaded("keras.src.backend.common.global_state")
+    tracker = sys.modules.get("keras.src.backend.common.global_state")
     if not tracker:
         return {}, "float32"
     current, config = vars(tracker.GLOBAL_STATE_TRACKER), sys.modules["keras"].config
@@ -132,8 +131,3 @@ def _set_keras(state: dict[str, Any], floatx: str) -> tuple[dict[str, Any], str]
     current.update(state)
     config.set_floatx(floatx)
     return before
-
-
-def _loaded(name: str) -> Any:
-    """Return a module if it is loaded; None otherwise."""
-    return sys.modules.get(name)

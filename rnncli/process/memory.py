@@ -131,15 +131,11 @@ def _peak() -> int:
 
 def address_space() -> int:
     """Return the bytes of address space in use.  Raises OSError if /proc does not exist."""
-    return _statm(0)
+    return allocated_bytes(0)
 
 
-def allocated_bytes() -> int:
+def allocated_bytes(field: int = 5) -> int:
     """Return the bytes of data and stacks, which RLIMIT_DATA limits.  Raises OSError as `address_space`."""
-    return _statm(5)
-
-
-def _statm(field: int) -> int:
     return int(Path("/proc/self/statm").read_text().split()[field]) * os.sysconf("SC_PAGE_SIZE")
 
 

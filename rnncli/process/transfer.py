@@ -87,10 +87,10 @@ def receive(answer: WorkOutput, most: int, *errors: type[RnncliError]) -> Any:
 
     head = json.loads(text, object_hook=restore)
     if "error" in head:
-        name, detail, advice = head["error"]
+        name, (detail, fields), (advice, others) = head["error"]
         kinds: tuple[type[RnncliError], ...] = (InputError, LayerError, EngineError, *errors)
         kind = next((known for known in kinds if known.__name__ == name), EngineError)
-        raise kind(_unpack_message(detail), _unpack_message(advice))
+        raise kind(Message(detail, **fields), Message(advice, **others))
     return head["found"]
 
 
@@ -98,9 +98,3 @@ def _pack_message(message: Message) -> tuple[str, dict[str, Any]]:
     """Return the template and the fields as JSON can hold them."""
     fields = message.fields.items()
     return message.template, {name: value if isinstance(value, int) else str(value) for name, value in fields}
-
-
-def _unpack_message(packed: Sequence[Any]) -> Message:
-    """Return the message that `_pack_message` packed."""
-    template, fields = packed
-    return Message(template, **fields)

@@ -129,33 +129,23 @@ def _fork(engine: str, advice: Message) -> None:
             os.close(writing)
             for number in early:
                 forward(number, None)
-            status = _wait(child)
+            try:
+                status = os.waitpid(child, 0)[1]
+            except BaseException:
+                os.kill(child, signal.SIGKILL)
+                raise
             _exit_as(status, [["engine", engine, advice.template], *_read_lines(reading)])
-    _end_with(parent)
-    os.close(reading)
-    os.set_blocking(writing, False)
-    _State.pipe = writing
-    for number in early:
-        signal.raise_signal(number)
-
-
-def _wait(child: int) -> int:
-    """Return the status with which the child ends."""
-    try:
-        return os.waitpid(child, 0)[1]
-    except BaseException:
-        os.kill(child, signal.SIGKILL)
-        raise
-
-
-def _end_with(parent: int) -> None:
-    """End this child as soon as its parent is killed, so that it does not go on unseen.  Linux only."""
-    if sys.platform == "linux":
+    if sys.platform == "linux":  # if its parent is killed, the child ends, too, and does not go on unseen
         import ctypes
 
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
         os._exit(1)
+    os.close(reading)
+    os.set_blocking(writing, False)
+    _State.pipe = writing
+    for number in early:
+        signal.raise_signal(number)
 
 
 def _read_lines(reading: int) -> list[list[str]]:

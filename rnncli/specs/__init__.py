@@ -62,13 +62,23 @@ def from_flags(
         built: list[Spec] = []
         for item, by_name in reversed(items):
             layer_flags = lower if built else flags
-            if isinstance(item, BareName):
-                item = _by_file(item, layer_flags, built)
+            # A layer without options returns its sequence if a layer above it needs a sequence.
+            sequence = any(layers.class_of(spec.class_name).takes_sequence for spec in built)
+            defaults = {"units": UNITS, **({"return_sequences": True} if sequence else {})}
+            if isinstance(item, BareName):  # of `@mgu.toml` alone
+                given = {**defaults, "units": flags.get("units", UNITS)}
+                item = CallExpression(item.name, (), given, item.span, {}, item.equations)
             if by_name:
-                built.insert(0, _by_name(item, layer_flags, built))
+                built.insert(0, build_by_name(item, {**defaults, **layer_flags}))
             else:
                 built.insert(0, build(item, layer_flags, flags_win=from_document))
-            _refuse_a_cell(built[0])
+            if built[0].class_name.endswith("Cell"):
+                raise LayerError(
+                    "{class_name} is a cell (one step of a layer), not a layer.",
+                    "Wrap it: RNN({spec})",
+                    class_name=built[0].class_name,
+                    spec=describe(built[0]),
+                )
     except RecursionError:
         raise LayerError(
             "the layer is nested too deeply.",
@@ -86,29 +96,6 @@ def from_flags(
         flags, built, [spec for spec, (_, by_name) in pairs if by_name or is_recurrent(spec.class_name)]
     )
     return Stack(built)
-
-
-def _by_name(name: str, flags: Mapping[str, Any], above: Sequence[Spec]) -> Spec:
-    """Return the Spec of a named layer; it returns its sequence if a layer `above` it needs a sequence."""
-    sequence = any(layers.class_of(spec.class_name).takes_sequence for spec in above)
-    return build_by_name(name, {"units": UNITS, **({"return_sequences": True} if sequence else {}), **flags})
-
-
-def _by_file(name: BareName, flags: Mapping[str, Any], above: Sequence[Spec]) -> CallExpression:
-    """Return the call of a layer from `@mgu.toml` alone; its defaults are those of a named layer."""
-    sequence = any(layers.class_of(spec.class_name).takes_sequence for spec in above)
-    given = {"units": flags.get("units", UNITS), **({"return_sequences": True} if sequence else {})}
-    return CallExpression(name.name, (), given, name.span, {}, name.equations)
-
-
-def _refuse_a_cell(spec: Spec) -> None:
-    if spec.class_name.endswith("Cell"):
-        raise LayerError(
-            "{class_name} is a cell (one step of a layer), not a layer.",
-            "Wrap it: RNN({spec})",
-            class_name=spec.class_name,
-            spec=describe(spec),
-        )
 
 
 def _refuse_idle(flags: Mapping[str, Any], stack: Sequence[Spec], taking: Sequence[Spec]) -> None:

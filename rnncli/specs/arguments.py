@@ -75,29 +75,17 @@ class Signature(NamedTuple):
             return [(str(name), value, None) for name, value in source.items()]
         size = len(self.positional)
         if len(source.args) > size:
-            raise self._too_many(source.spans[size])
+            more, names = len(self.options) > size, ", ".join(self.positional)
+            known = Message("They are {names}." if size > 1 else "It is {names}.", names=names)
+            advice = Message("{known} Give the others by name.", known=known) if more else known
+            arguments = count(size, "positional argument" if more else "argument")
+            what = Message("{class_name} takes {arguments}", class_name=self.class_name, arguments=arguments)
+            raise fault(source.spans[size], what, advice if size else Message("Leave it out."))
         positional = zip(self.positional, source.args, strict=False)
         return [
             *((name, value, source.spans.get(index)) for index, (name, value) in enumerate(positional)),
             *((name, value, source.spans.get(name)) for name, value in source.kwargs.items()),
         ]
-
-    def _too_many(self, span: TokenSpan) -> LayerError:
-        """Return the error about the first positional argument that is too many."""
-        size = len(self.positional)
-        more = len(self.options) > size
-        names = ", ".join(self.positional)
-        known = Message("They are {names}." if size > 1 else "It is {names}.", names=names)
-        reason = Message(
-            "{class_name} takes {arguments}",
-            class_name=self.class_name,
-            arguments=count(size, "positional argument" if more else "argument"),
-        )
-        if not size:
-            return fault(span, reason, Message("Leave it out."))
-        return fault(
-            span, reason, Message("{known} Give the others by name.", known=known) if more else known
-        )
 
 
 def values_of(arguments: Mapping[str, Argument]) -> dict[str, Any]:

@@ -207,7 +207,6 @@ def format_flag(name: str, value: Any) -> Flag:
 
 
 def _read(source: Any) -> Written | Spec:
-    """Return the layer with its arguments checked."""
     if isinstance(source, str):
         whole = TokenSpan(source, 1, 0, len(source))
         source = BareName(source, whole) if is_name(source) else expressions.parse(source)
@@ -267,7 +266,6 @@ def _around(cell: Written, call: Any, options: Mapping[str, Argument]) -> Writte
 
 
 def _as_layer(read: Written | Spec) -> Written | Spec:
-    """Return the layer that runs a cell from a file; any other layer or cell unchanged."""
     if read.equations is None:
         return read
     if isinstance(read, Spec):
@@ -284,22 +282,17 @@ def _read_config(config: Mapping[str, Any]) -> Written:
         )
     name, given = split_config(config, "layer", _CONFIG)
     if isinstance(given.get("equations"), str):
-        return _read_equations(given)
+        cell = read_equations(given["equations"])
+        options = options_of("", cell)
+        config = {name: value for name, value in given.items() if name != "equations"}
+        arguments = Signature(cell.class_name, options, (), INERT, read_inner=_read_inner).read(config)
+        _require_complete(cell.class_name, options, arguments)
+        return Written(cell.class_name, arguments, deferred=True, equations=cell)
     class_name = find_class(name.rpartition(">")[2])
     written = {name: value for name, value in given.items() if value is not None or name != "dtype"}
     arguments = _signature(class_name).read(written)
     _require_complete(class_name, options_of(class_name), arguments)
     return Written(class_name, arguments, deferred=True)
-
-
-def _read_equations(given: Mapping[str, Any]) -> Written:
-    """Read the config of a cell that holds the text of its file."""
-    cell = read_equations(given["equations"])
-    options = options_of("", cell)
-    config = {name: value for name, value in given.items() if name != "equations"}
-    arguments = Signature(cell.class_name, options, (), INERT, read_inner=_read_inner).read(config)
-    _require_complete(cell.class_name, options, arguments)
-    return Written(cell.class_name, arguments, deferred=True, equations=cell)
 
 
 @lru_cache(32)  # each line of a stream may name the same cell
@@ -320,12 +313,12 @@ def _signature(class_name: str) -> Signature:
     options = options_of(class_name)
     names = list(options)
     stop = next((index for index, name in enumerate(names) if name in _NOT_POSITIONAL), len(names))
-    return Signature(class_name, options, names[:stop], INERT, _advise, _read_inner)
 
+    def advise(name: str) -> Text:
+        having = ", ".join(layers_with(name))
+        return Message("It applies to {having}.", having=having) if having else ""
 
-def _advise(name: str) -> Text:
-    having = layers_with(name)
-    return Message("It applies to {having}.", having=", ".join(having)) if having else ""
+    return Signature(class_name, options, names[:stop], INERT, advise, _read_inner)
 
 
 def _require_complete(class_name: str, options: Mapping[str, Option], given: Mapping[str, Any]) -> None:
@@ -342,7 +335,6 @@ def _require_complete(class_name: str, options: Mapping[str, Option], given: Map
 
 
 def _read_inner(class_name: str, name: str, option: Option, value: Any) -> Any:
-    """Return the initializer, the layer, the cell or the cells in an option; None for no backward layer."""
     if option.kind == "initializer":
         from rnncli.specs import initializers
 
@@ -364,7 +356,6 @@ def _read_inner(class_name: str, name: str, option: Option, value: Any) -> Any:
 
 
 def _read_part(class_name: str, name: str, value: Any, cell: bool) -> Written | Spec:
-    """Return a layer or a cell that is an argument of a layer."""
     what, example = ("cell", "LSTMCell(3)") if cell else ("layer", "LSTM(3)")
     if not isinstance(value, (CallExpression, Mapping, Spec)):
         raise LayerError(
@@ -439,8 +430,24 @@ def _make(layer: Written | Spec, flags: Mapping[str, Any], flags_win: bool) -> S
     takes_all = layer.equations is not None or is_recurrent(name)
     changed = read_flags(name, _only(flags, *(options if takes_all else ("dtype",))), layer.equations)
     for key, value in ({} if flags_win else changed).items():
-        if key in arguments and not _is_same(options[key], value, values[key]):
-            _refuse(layer, key, flags[key])
+        of_initializer = options[key].kind == "initializer"
+        if key not in arguments or (
+            settings(value) == settings(values[key]) if of_initializer else value == values[key]
+        ):
+            continue
+        with point_at(arguments[key].span):
+            raise LayerError(
+                "{flag} conflicts with {name}={value}."
+                if arguments[key].span
+                else "{flag} conflicts with {name}={value} in the config of {class_name}.",
+                "Leave one of them out.",
+                flag=Flag(
+                    format_flag(key, flags[key]).name, None if isinstance(flags[key], bool) else flags[key]
+                ),
+                name=key,
+                value=format_value(arguments[key].written),
+                class_name=name,
+            )
     with point_at(None if flags else layer.span):  # the flags are not in the expression
         spec = complete(name, {**values, **changed}, deferred=layer.deferred, equations=layer.equations)
     is_wrapped = flags.get("bidirectional") and name != "Bidirectional" and is_recurrent(name)
@@ -448,7 +455,6 @@ def _make(layer: Written | Spec, flags: Mapping[str, Any], flags_win: bool) -> S
 
 
 def _make_parts(value: Any, flags: Mapping[str, Any], flags_win: bool) -> Any:
-    """Return the value of an argument, with the layers or cells in it made."""
     if isinstance(value, tuple) and not isinstance(value, Written):
         return tuple(_make_parts(item, flags, flags_win) for item in value)
     return _make(value, flags, flags_win) if isinstance(value, (Written, Spec)) else value
@@ -473,27 +479,6 @@ def _wrap(layer: Spec, flags: Mapping[str, Any]) -> Spec:
     """Return a Bidirectional around `layer`, with the flags that Bidirectional itself has."""
     options = read_flags("Bidirectional", _only(flags, "merge_mode", "dtype"))
     return complete("Bidirectional", {"layer": layer, **options})
-
-
-def _refuse(layer: Written, name: str, flag: Any) -> None:
-    """Raise LayerError for a flag that conflicts with an argument."""
-    argument = layer.arguments[name]
-    with point_at(argument.span):
-        raise LayerError(
-            "{flag} conflicts with {name}={value}."
-            if argument.span
-            else "{flag} conflicts with {name}={value} in the config of {class_name}.",
-            "Leave one of them out.",
-            flag=Flag(format_flag(name, flag).name, None if isinstance(flag, bool) else flag),
-            name=name,
-            value=format_value(argument.written),
-            class_name=layer.class_name,
-        )
-
-
-def _is_same(option: Option, flag: Any, value: Any) -> bool:
-    is_initializer = option.kind == "initializer"
-    return bool(settings(flag) == settings(value) if is_initializer else flag == value)
 
 
 def _only(flags: Mapping[str, Any], *names: str) -> dict[str, Any]:

@@ -186,7 +186,6 @@ def _word(word: str) -> Any:
 
 
 def _json(text: str) -> Mapping[str, Any]:
-    """Return the object in a text that begins with {."""
     import json
 
     if is_deeper(text, _DEEPEST):
