@@ -44,9 +44,13 @@ def layer_words(incomplete: str) -> list[str]:
     """Complete a layer, `bilstm` or `GRU`, or a file: of a config, `@layer.json`, or a cell, `@mgu.toml`."""
     if incomplete.startswith("@"):
         return _begin((f"@{path}" for path in _files(incomplete[1:], (".json", ".toml"))), incomplete)
-    from rnncli.specs.names import layer_names
+    from rnncli import initializers, layers
+    from rnncli.specs.build import short_names
 
-    return _begin(layer_names(), incomplete)
+    options = {name: layers.class_of(name).options for name in layers.LAYERS}
+    needed = {name: [key for key in given if given[key].required] for name, given in options.items()}
+    classes = [name for name in layers.LAYERS if needed[name] in ([], ["units"])]
+    return _begin([*map(initializers.snake_case, classes), *short_names(), *classes], incomplete)
 
 
 def model_words(incomplete: str) -> list[str]:
@@ -70,16 +74,16 @@ def model_words(incomplete: str) -> list[str]:
 
 def activation_words(incomplete: str) -> list[str]:
     """Complete an activation."""
-    from rnncli.specs.names import activation_names
+    from rnncli.cells import activations
 
-    return _begin(activation_names(), incomplete)
+    return _begin(activations.names(), incomplete)
 
 
 def initializer_words(incomplete: str) -> list[str]:
     """Complete an initializer."""
-    from rnncli.specs.names import initializer_names
+    from rnncli import initializers
 
-    return _begin(initializer_names(), incomplete)
+    return _begin(initializers.names(), incomplete)
 
 
 def topic_words(ctx: typer.Context, incomplete: str) -> list[str]:
