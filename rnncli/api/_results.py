@@ -45,6 +45,23 @@ class _Tables:
     def _answer(self) -> Answer:
         raise NotImplementedError
 
+    def to_dict(self) -> dict[str, Array]:
+        """Return the arrays by name.  Raises UsageError if there are none."""
+        raise NotImplementedError
+
+    def keys(self) -> tuple[str, ...]:
+        """Return the names of the arrays, in their order.  Raises UsageError if there are none."""
+        return tuple(self.to_dict())
+
+    def __len__(self) -> int:
+        return len(self.keys())
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.keys()
+
+    def _ipython_key_completions_(self) -> list[str]:
+        return list(self.keys())
+
     def document(self) -> dict[str, Any]:
         """Return the document that `--format json` writes, with arrays in it."""
         return self._answer().document(self.view)
@@ -117,10 +134,6 @@ class RunResult(_Tables, result.Result):
         values = {field.name: getattr(computed, field.name) for field in dataclasses.fields(computed)}
         return cls(**{**values, **more})
 
-    def keys(self) -> tuple[str, ...]:
-        """Return the names of the tensors, in Keras's order."""
-        return tuple(tensor.name for tensor in self.outputs)
-
     def to_dict(self) -> dict[str, Array]:
         """Return the tensors by name."""
         return {tensor.name: tensor.values for tensor in self.outputs}
@@ -153,20 +166,11 @@ class RunResult(_Tables, result.Result):
     def __iter__(self) -> Iterator[Array]:
         return (tensor.values for tensor in self.outputs)
 
-    def __len__(self) -> int:
-        return len(self.outputs)
-
     def __bool__(self) -> bool:
         return self.agrees is not False
 
-    def __contains__(self, name: object) -> bool:
-        return name in self.keys()
-
     def __dir__(self) -> list[str]:
         return [*super().__dir__(), *(name for name in self.keys() if name.isidentifier())]
-
-    def _ipython_key_completions_(self) -> list[str]:
-        return list(self.keys())
 
     def __repr__(self) -> str:
         tensors = ", ".join(f"{tensor.name} {format_shape(tensor.values.shape)}" for tensor in self.outputs)
@@ -238,23 +242,14 @@ class Report(_Tables):
 
     def to_dict(self) -> dict[str, Array]:
         """Return the arrays by name, as `report[name]` has them.  Raises UsageError if there are none."""
-        return self._arrays()
-
-    def keys(self) -> tuple[str, ...]:
-        """Return the names of the arrays.  Raises UsageError if there are none."""
-        return tuple(self._arrays())
+        held = self.tensors()  # and of none is the name also the short name of a gate
+        return {f"{name}{OF_LAYER}" if f"{name}{ACTIVATION}" in held else name: held[name] for name in held}
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.keys())
 
-    def __len__(self) -> int:
-        return len(self.keys())
-
-    def __contains__(self, name: object) -> bool:
-        return name in self.keys()
-
     def __getitem__(self, name: str) -> Array:
-        arrays = self._arrays()
+        arrays = self.to_dict()
         if name in arrays:
             return arrays[name]
         keys: dict[str, list[str]] = {}
@@ -273,14 +268,6 @@ class Report(_Tables):
             else did_you_mean(name, [*arrays, *(part for part in keys if len(keys[part]) == 1)])
         )
         raise KeyError(f"{what}. {advice}")
-
-    def _arrays(self) -> dict[str, Array]:
-        """Return `tensors` by names of which none is also the short name of a gate."""
-        held = self.tensors()
-        return {f"{name}{OF_LAYER}" if f"{name}{ACTIVATION}" in held else name: held[name] for name in held}
-
-    def _ipython_key_completions_(self) -> list[str]:
-        return list(self.keys())
 
     def __repr__(self) -> str:
         layers = f" {_describe_layers(self.layers)}" if self.layers else ""

@@ -40,27 +40,19 @@ MOST = 20
 """Calls of layers that are shown without being named: a beam search makes one at every step."""
 
 
-class Computation(NamedTuple):
-    """What rnncli computed for a call, and how far that is from what the framework returned.
-
-    difference: the largest one.  agrees: whether it is rounding; both are None if nothing was compared.
-    """
-
-    case: Case
-    result: Result
-    difference: float | None
-    agrees: bool | None
-
-
 class Use(NamedTuple):
     """One use of a layer.
 
-    computed: None if there are no gates.  lacks: why; else "".
+    computed: by rnncli, with its result; None if there are no gates.  lacks: why; else "".
+    difference: the largest one from what the framework returned.  agrees: whether it is rounding; both are
+        None if nothing was compared.
     """
 
     call: Call
-    computed: Computation | None = None
+    computed: LayerUse | None = None
     lacks: Text = ""
+    difference: float | None = None
+    agrees: bool | None = None
 
 
 class Live(Subject):
@@ -165,16 +157,11 @@ class Live(Subject):
         if left and self.ask.at is None and len(uses) == MOST:
             notes.append(Message("{count} more calls are not shown; name one with at=", count=left))
         for name, use in uses.items():
-            if use.computed and use.computed.agrees is False:
-                notes.append(
-                    Message(
-                        "{name} differs from {framework} by up to {difference:.1e}, which is more than "
-                        "rounding",
-                        name=name,
-                        framework=framework,
-                        difference=use.computed.difference,
-                    )
+            if use.agrees is False:
+                text = (
+                    "{name} differs from {framework} by up to {difference:.1e}, which is more than rounding"
                 )
+                notes.append(Message(text, name=name, framework=framework, difference=use.difference))
             elif use.lacks and not shown:
                 notes.append(Message("{name} is left out: {lacks}", name=name, lacks=use.lacks))
         notes += self._agreement(uses).axes_texts()
@@ -225,13 +212,8 @@ class Live(Subject):
         return Parts(parts, notes, partial(_verify, able, self.live.framework), head, prefix)
 
     def _shown(self, uses: Mapping[str, Use]) -> list[LayerUse]:
-        return [
-            LayerUse(name, done.case, done.result, use.call.before).shown(
-                with_returns(done.case, self.ask.returns)
-            )
-            for name, use in uses.items()
-            if (done := use.computed)
-        ]
+        done = (use.computed for use in uses.values() if use.computed)
+        return [use.shown(with_returns(use.case, self.ask.returns)) for use in done]
 
     def compute(self, budget: int | None = None) -> Computed:
         """Return the tensors of all layers; of a layer without gates, what the framework returned."""
@@ -309,7 +291,7 @@ class Live(Subject):
         tensors = {
             f"{name}/{tensor.name}": tensor
             for name, use in self._uses.items()
-            if use.computed
+            if use.computed and use.computed.result
             for tensor in use.computed.result.outputs
         }
         layers = {
@@ -354,13 +336,12 @@ class Live(Subject):
         )
 
     def _agreement(self, uses: Mapping[str, Use]) -> Agreement:
-        every = [use.computed for use in uses.values() if use.computed]
-        compared = [computed for computed in every if computed.agrees is not None]
+        compared = [use for use in uses.values() if use.agrees is not None]
         return Agreement(
             self.live.title,
             self.live.framework,
-            max((computed.difference or 0.0 for computed in compared), default=None),
-            all(computed.agrees for computed in compared) if compared else None,
+            max((use.difference or 0.0 for use in compared), default=None),
+            all(use.agrees for use in compared) if compared else None,
             {name: use.lacks for name, use in uses.items() if use.lacks},
             axes={name: use.call.axes for name, use in uses.items() if use.call.axes},
         )
@@ -408,7 +389,7 @@ def _compute(call: Call, before: Use | None, computing: Computing, names: tuple[
         return Use(call, lacks=call.lacks)
     inputs = call.inputs
     if call.before:
-        if before is None or before.computed is None:
+        if before is None or before.computed is None or before.computed.result is None:
             return Use(call, lacks=Message("its input, from {before}, is not known", before=call.before))
         inputs = before.computed.result.outputs[0].values
     assert inputs is not None
@@ -422,7 +403,7 @@ def _compute(call: Call, before: Use | None, computing: Computing, names: tuple[
     difference, agrees = _compare(case, result, call.outputs, computing.engine)
     if call.lacks and not agrees:
         return Use(call, lacks=call.lacks)
-    return Use(call, Computation(case, result, difference, agrees))
+    return Use(call, LayerUse(call.name, case, result, call.before), "", difference, agrees)
 
 
 def _compare(

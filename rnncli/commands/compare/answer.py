@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -59,9 +59,9 @@ def conclude(
     return rounding if any(difference.absolute for difference in differences) else identical
 
 
-def _known(name: str) -> Any:
+def _known(name: str, spelled: Callable[[Any], Any] = lambda value: value) -> Any:
     """Return a function that gets this attribute of a difference, or None if no numbers are compared."""
-    return lambda row: None if verdict_of(row) in ("shape", "missing") else getattr(row, name)
+    return lambda row, *_: None if verdict_of(row) in ("shape", "missing") else spelled(getattr(row, name))
 
 
 def _mismatch(difference: TensorDifference) -> dict[str, Any] | None:
@@ -82,10 +82,6 @@ def _shapes(difference: TensorDifference) -> list[list[int] | None]:
     return [None if difference.missing else first, second]
 
 
-def _pair(difference: TensorDifference, view: View) -> str:
-    return ", ".join(side if isinstance(side, str) else view.say(side) for side in difference.sides)
-
-
 def _absolute(difference: TensorDifference, _: View) -> str:
     """Return `3.0e-08 (1 ulp)`, or the shapes if they differ."""
     if difference.missing:
@@ -95,15 +91,6 @@ def _absolute(difference: TensorDifference, _: View) -> str:
     return format_difference(difference.absolute, difference.ulps)
 
 
-def _relative(difference: TensorDifference, _: View) -> str | None:
-    known = verdict_of(difference) not in ("shape", "missing")
-    return format_difference(difference.relative) if known else None
-
-
-def _step(difference: TensorDifference, _: View) -> str | None:
-    return None if difference.step is None else f"t={difference.step}"
-
-
 def _count(difference: TensorDifference, view: View) -> str:
     if difference.mismatch is None:
         return ""
@@ -111,27 +98,46 @@ def _count(difference: TensorDifference, view: View) -> str:
     return view.say("{count} of {size} numbers", **counts)
 
 
-def _verdict(difference: TensorDifference, view: View) -> str:
-    return view.say(VERDICTS[verdict_of(difference)])
-
-
 FIELDS = (
     Field("name", heading="tensor", style="strong"),
-    Field("pair", heading="compared", show=_pair, json=False, csv=False),
+    Field(
+        "pair",
+        heading="compared",
+        show=lambda row, view: ", ".join(
+            side if isinstance(side, str) else view.say(side) for side in row.sides
+        ),
+        json=False,
+        csv=False,
+    ),
     Field("first", lambda row: row.sides[0]),
     Field("second", lambda row: row.sides[1]),
     Field("shapes", _shapes, csv=False),
     Field("absolute", _known("absolute"), "largest difference", _absolute),
-    Field("relative", _known("relative"), "relative", _relative, none="-", lead=True),
+    Field(
+        "relative", _known("relative"), "relative", _known("relative", format_difference), none="-", lead=True
+    ),
     Field("ulps"),
     Field("index", lambda row: None if row.indices is None else list(row.indices), "at", none="-"),
-    Field("timestep", lambda row: row.step, "first step", _step, none="-", lead=True),
+    Field(
+        "timestep",
+        lambda row: row.step,
+        "first step",
+        lambda row, _: None if row.step is None else f"t={row.step}",
+        none="-",
+        lead=True,
+    ),
     Field("atol", csv=False),
     Field("rtol", csv=False),
     Field("mismatch", _mismatch, csv=False),
     Field("mismatches", lambda row: row.mismatch.number if row.mismatch else 0, show=_count, json=False),
     Field("size", json=False),
-    Field("verdict", verdict_of, "verdict", _verdict, style=lambda row: "" if row.agrees else "alarm"),
+    Field(
+        "verdict",
+        verdict_of,
+        "verdict",
+        lambda row, view: view.say(VERDICTS[verdict_of(row)]),
+        style=lambda row: "" if row.agrees else "alarm",
+    ),
 )
 """What the answer says about a difference."""
 _SIDES = {"first": "weight", "second": "compared with"}
