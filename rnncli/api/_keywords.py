@@ -100,11 +100,8 @@ def ask_of(inputs: Any, layer: Any, options: Options, **more: Any) -> Ask:
     if layer is None and "model" not in given and find_framework(inputs):
         inputs, layer = None, inputs
     if find_framework(inputs):
-        raise UsageError(
-            "{name} stands in the place of the input.",
-            "The input comes first, then the model: run(x, model).",
-            name=type(inputs).__name__,
-        )
+        advice = "The input comes first, then the model: run(x, model)."
+        raise UsageError("{name} stands in the place of the input.", advice, name=type(inputs).__name__)
     layer, live = pass_live(layer, given)
     passed = {name: pass_value(name, given[name]) for name in (*INPUT_OPTIONS, *RUN_OPTIONS) if name in given}
     return Ask(

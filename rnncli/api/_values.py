@@ -66,11 +66,8 @@ def pass_raw(inputs: Any, options: Options) -> Any:
 def _refuse_file_options(options: Options, inputs: str) -> None:
     """Raise UsageError if an option of files is given beside these inputs, see `Entry.inputs`."""
     if flag := first_given(options, of_files_alone(inputs)):
-        raise UsageError(
-            "{flag} applies only to a file, and the inputs are arrays.",
-            "Leave out {flag}, or give the path of a file.",
-            flag=Flag(flag),
-        )
+        advice = "Leave out {flag}, or give the path of a file."
+        raise UsageError("{flag} applies only to a file, and the inputs are arrays.", advice, flag=Flag(flag))
 
 
 def _read_frame(frame: Any, options: Options) -> tuple[Any, tuple[str, ...]]:
@@ -100,10 +97,8 @@ def _pass_file(word: str) -> Path:
         return Path(word)
     if word in sample_files.names():
         return sample_files.path(word)
-    advice = Message(
-        "Give numbers, the path of a file, or the name of a built-in sample: {samples}.",
-        samples=", ".join(sample_files.names()),
-    )
+    text = "Give numbers, the path of a file, or the name of a built-in sample: {samples}."
+    advice = Message(text, samples=", ".join(sample_files.names()))
     raise InputError("inputs: there is no file {name!r}.", _suggest_layer(word) or advice, name=word)
 
 
@@ -191,11 +186,9 @@ def pass_layers(layers: Any) -> Any:
     several = layers if isinstance(layers, (list, tuple)) else [layers]
     several = [unbuilt_config(word) or word for word in several]
     if live := next((word for word in several if find_framework(word)), None):
-        raise UsageError(
-            "{name} has weights, so it stands alone, not in a list of layers.",
-            "Put the layers into one model, such as keras.Sequential([...]).",
-            name=type(live).__name__,
-        )
+        what = "{name} has weights, so it stands alone, not in a list of layers."
+        advice = "Put the layers into one model, such as keras.Sequential([...])."
+        raise UsageError(what, advice, name=type(live).__name__)
     return [
         pass_value("layer", word[1:])
         if isinstance(word, str) and word.startswith("@") and ".toml" not in word
@@ -224,10 +217,8 @@ def pass_live(layer: Any, given: Mapping[str, Any]) -> tuple[Any, LiveObject | N
     objects = [value for value in (layer, given.get("model")) if find_framework(value)]
     if not objects:
         if isinstance(layer, Mapping) and any(hasattr(array, "shape") for array in layer.values()):
-            raise UsageError(
-                "weights are given in the place of the layer.",
-                "Name the layer, and give them as weights=: run(x, 'lstm', weights=...).",
-            )
+            advice = "Name the layer, and give them as weights=: run(x, 'lstm', weights=...)."
+            raise UsageError("weights are given in the place of the layer.", advice)
         if given.get("at") is not None:
             raise UsageError(
                 "at={at!r} names a layer of a Keras or PyTorch object, and none is given.",
@@ -258,11 +249,8 @@ def to_array(value: Any, name: str, kinds: str = NUMBERS) -> Array:
                 "it is {dtype}, {ndim}-D.", "Give an array of numbers.", dtype=array.dtype, ndim=array.ndim
             )
         if not array.size:
-            raise InputError(
-                "it is empty, with shape {shape}.",
-                "No axis may have size 0.",
-                shape=format_shape(array.shape),
-            )
+            advice = "No axis may have size 0."
+            raise InputError("it is empty, with shape {shape}.", advice, shape=format_shape(array.shape))
     return array
 
 

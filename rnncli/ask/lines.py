@@ -92,12 +92,9 @@ def whole_lines(read: Callable[[], bytes], where: Text = "") -> Iterator[list[In
         length += len(rest)
         if length > MAX_LINE:
             with inside(where):
-                raise InputError(
-                    "line {number} has more than {size}.",
-                    "In a stream each line is a complete value, as {--format} ndjson writes it.",
-                    number=number + 1,
-                    size=format_size(MAX_LINE),
-                )
+                what = "line {number} has more than {size}."
+                advice = "In a stream each line is a complete value, as {--format} ndjson writes it."
+                raise InputError(what, advice, number=number + 1, size=format_size(MAX_LINE))
     yield list(_number_lines([b"".join(pending)], number, where))
 
 
@@ -152,14 +149,9 @@ class Stream:
             return name_line(line, error)
         if features != self._features:
             came, wanted = count(features, "feature"), count(self._features, "feature")
-            return InputError(
-                "{name} has {came}, but the previous lines have {features}.",
-                "Give every line {wanted}: the weights are built for the first one.",
-                name=line.name,
-                came=came,
-                features=self._features,
-                wanted=wanted,
-            )
+            what = "{name} has {came}, but the previous lines have {features}."
+            advice = "Give every line {wanted}: the weights are built for the first one."
+            return InputError(what, advice, name=line.name, came=came, features=self._features, wanted=wanted)
         return case
 
     def _measure(self, case: Case) -> None:
@@ -291,20 +283,16 @@ def _arrays(raw: Any) -> list[Array]:
 def require_whole_value(line: InputLine) -> None:
     """Raise InputError for a value that goes on after the line."""
     if line.text.strip() in (b"{", b"["):
-        raise InputError(
-            "a value starts here and continues on the next line.",
-            "In a stream each line is a complete value, as {--format} ndjson writes it.",
-        )
+        advice = "In a stream each line is a complete value, as {--format} ndjson writes it."
+        raise InputError("a value starts here and continues on the next line.", advice)
 
 
 def _require_inputs_alone(document: Document) -> None:
     for part in ("layer", "initial_state", "weights", "seed", "training"):
         if getattr(document, part) is not None:
-            raise InputError(
-                "it has its own {part}, but the layers of a stream are built once.",
-                "Give it as a flag, and take it out of the line, which has only inputs and a mask.",
-                part=part,
-            )
+            what = "it has its own {part}, but the layers of a stream are built once."
+            advice = "Give it as a flag, and take it out of the line, which has only inputs and a mask."
+            raise InputError(what, advice, part=part)
 
 
 def name_line(line: InputLine, error: RnncliError) -> RnncliError:

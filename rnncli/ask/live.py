@@ -183,12 +183,9 @@ class Live(Subject):
         able = {layer: use for layer, use in uses.items() if use.computed}
         if not able or (whole and len(able) < len(uses)):
             lacking = next(layer for layer in uses if layer not in able)
-            raise LayerError(
-                "{name} has no gates to show: {lacks}.",
-                "rnncli.run shows what it returns, and with all_layers=True also what it is given.",
-                name=lacking,
-                lacks=uses[lacking].lacks,
-            )
+            what = "{name} has no gates to show: {lacks}."
+            advice = "rnncli.run shows what it returns, and with all_layers=True also what it is given."
+            raise LayerError(what, advice, name=lacking, lacks=uses[lacking].lacks)
         agreement = self._agreement(able)
         if len(able) == 1:
             agreement = agreement._replace(layer=next(iter(able)))
@@ -200,13 +197,9 @@ class Live(Subject):
             parts = [use.shown(holds.hold_gates(use.case, hold)) for use in parts]
             notes = (*notes, *(note for use in parts for note in holds.note_bounds(use.case)))
         if alone and len(parts) > 1:
-            raise UsageError(
-                "{title}: this command takes one recurrent layer, but the object has several: {names}.",
-                "Name one: at={first!r}",
-                title=self.live.title,
-                names=", ".join(able),
-                first=parts[0].layer,
-            )
+            what = "{title}: this command takes one recurrent layer, but the object has several: {names}."
+            advice = "Name one: at={first!r}"
+            raise UsageError(what, advice, title=self.live.title, names=", ".join(able), first=parts[0].layer)
         head = self._head(able) if len(able) > 1 else None
         prefix = f"{name}/" if name else ""
         return Parts(parts, notes, partial(_verify, able, self.live.framework), head, prefix)
@@ -376,12 +369,8 @@ def _kind_of(call: Call) -> Kind:
 
 
 def _refuse(name: str, title: str) -> None:
-    raise UsageError(
-        "{flag} does not apply to {title}, which is run as it is.",
-        "Leave {flag} out.",
-        flag=Flag(flag_name(name)),
-        title=title,
-    )
+    what = "{flag} does not apply to {title}, which is run as it is."
+    raise UsageError(what, "Leave {flag} out.", flag=Flag(flag_name(name)), title=title)
 
 
 def _compute(call: Call, before: Use | None, computing: Computing, names: tuple[str, ...]) -> Use:

@@ -106,10 +106,8 @@ class Ask(NamedTuple):
                 "{--lengths} and {--mask} both say which time steps are real.", "Leave one of them out."
             )
         if self.lengths is not None and self.pad == "pre":
-            raise UsageError(
-                "{--lengths} counts time steps from the start, where {--pad pre} puts the padding.",
-                "Leave one of them out.",
-            )
+            what = "{--lengths} counts time steps from the start, where {--pad pre} puts the padding."
+            raise UsageError(what, "Leave one of them out.")
         if self.stride is not None and self.window is None:
             raise UsageError("{--stride:stride} needs {--window}.", "Add {--window 10}.", stride=self.stride)
         if self.window is not None and (self.batch_column or self.input_axes):
@@ -129,18 +127,11 @@ class Ask(NamedTuple):
 
         readers = [name for name, word in (*self.files.items(), *others.items()) if word == "-"]
         if len(readers) > 1:
-            raise UsageError(
-                "- is given twice, for {first} and {second}, but standard input can be read only once.",
-                "Put one of them into a file.",
-                first=readers[0],
-                second=readers[1],
-            )
+            what = "- is given twice, for {first} and {second}, but standard input can be read only once."
+            raise UsageError(what, "Put one of them into a file.", first=readers[0], second=readers[1])
         if readers and self.input is None and self.input_shape is None and stdin_holds_data():
-            raise UsageError(
-                "standard input is already the input; {reader} cannot read it too.",
-                "Name the input, or give {reader} a file.",
-                reader=readers[0],
-            )
+            what = "standard input is already the input; {reader} cannot read it too."
+            raise UsageError(what, "Name the input, or give {reader} a file.", reader=readers[0])
 
     @property
     def returns(self) -> dict[str, bool]:
@@ -232,11 +223,8 @@ class Ask(NamedTuple):
 
     def _require_no_fill(self) -> None:
         if self.fill is not None:
-            raise UsageError(
-                "{--fill:fill} applies only to a generated input.",
-                "Give its shape: {--input-shape 2,10,8}.",
-                fill=self.fill,
-            )
+            advice = "Give its shape: {--input-shape 2,10,8}."
+            raise UsageError("{--fill:fill} applies only to a generated input.", advice, fill=self.fill)
 
     def _read_options(self, source: "Source") -> "ReadOptions":
         from rnncli.inputs.formats import ReadOptions, detect_format
@@ -247,13 +235,9 @@ class Ask(NamedTuple):
         options = ReadOptions(self.delimiter, self.decimal, self.batch_column, columns, drop)
         flag = first_given(options._asdict(), options._fields)
         if flag and (format_name := detect_format(source, self.input_format)) != "csv":
-            raise UsageError(
-                "{flag} applies to CSV, but {name} is {format_name}.",
-                "Leave {flag} out.",
-                flag=Flag(flag),
-                name=source.name,
-                format_name=format_name,
-            )
+            what = "{flag} applies to CSV, but {name} is {format_name}."
+            advice = "Leave {flag} out."
+            raise UsageError(what, advice, flag=Flag(flag), name=source.name, format_name=format_name)
         return options
 
     def generated_shape(self) -> Shape:
@@ -272,16 +256,11 @@ class Ask(NamedTuple):
                 input=self.input[:40],
             )
         if self.input_axes is not None:
-            raise UsageError(
-                "{--input-axes} applies only to an input that is read.",
-                "Give {--input-shape} in Keras's order.",
-            )
+            advice = "Give {--input-shape} in Keras's order."
+            raise UsageError("{--input-axes} applies only to an input that is read.", advice)
         if flag := first_given(self._asdict(), of_files_alone("shape")):
-            raise UsageError(
-                "{flag} applies to an input that is read, not to {--input-shape}.",
-                "Leave it out.",
-                flag=Flag(flag),
-            )
+            what = "{flag} applies to an input that is read, not to {--input-shape}."
+            raise UsageError(what, "Leave it out.", flag=Flag(flag))
         return parse_shape(shape if isinstance(shape, str) else ",".join(map(str, shape)))
 
     def stack(self, document: Document | None = None, name: Text = "") -> "Stack":

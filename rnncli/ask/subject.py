@@ -283,11 +283,9 @@ class Subject(ABC):
         Raises UsageError for a file: many of its operations have no rule for gradients.
         """
         if self.fixed_layers:
-            raise UsageError(
-                "{--whole} is for live models and described layers, and {--model:file} is a file.",
-                "Load it in Python and hand over the object: rnncli.gradients(x, model, whole=True)",
-                file=self.ask.model,
-            )
+            what = "{--whole} is for live models and described layers, and {--model:file} is a file."
+            advice = "Load it in Python and hand over the object: rnncli.gradients(x, model, whole=True)"
+            raise UsageError(what, advice, file=self.ask.model)
         return None
 
     @abstractmethod

@@ -51,19 +51,11 @@ def _parse_tolerance(flag: str, words: Sequence[str] | None, default: float) -> 
                 "{flag}: {text} is less than 0.", "For example {flag} 1e-4.", flag=flag, text=text
             )
         if not math.isfinite(value):
-            raise UsageError(
-                "{flag} {text}: a tolerance must be a finite number.",
-                "For example {flag} 1e-4.",
-                flag=flag,
-                text=text,
-            )
+            what = "{flag} {text}: a tolerance must be a finite number."
+            raise UsageError(what, "For example {flag} 1e-4.", flag=flag, text=text)
         if name in by_name:
-            raise UsageError(
-                "{flag} is given twice for {name}.",
-                "Leave one of them out.",
-                flag=flag,
-                name=name or "every tensor",
-            )
+            what = "{flag} is given twice for {name}."
+            raise UsageError(what, "Leave one of them out.", flag=flag, name=name or "every tensor")
         by_name[name] = value
     return {"": default, **by_name} if set(by_name) - {""} else by_name.get("", default)
 
@@ -196,10 +188,8 @@ def read_expectation(word: str | None, ask: Ask, command: str = "run") -> Expect
 
     bare = ask.input is None and ask.input_shape is None
     if word == "-" and (ask.input == "-" or (bare and stdin_holds_data())):
-        raise UsageError(
-            "standard input is already the input; {--expect} cannot read it too.",
-            "Put one of them into a file.",
-        )
+        advice = "Put one of them into a file."
+        raise UsageError("standard input is already the input; {--expect} cannot read it too.", advice)
     source = find_source(word)
     expected = Expectation(source.name, read_expected(source), command)
     if command == "trace":
@@ -350,10 +340,8 @@ def require_purpose(atol: object, rtol: object, *, check: bool, expect: object, 
         if tolerance is not None and not check and expect is None:
             raise UsageError("{flag} needs {--check} or {--expect}.", "Add {--check:on}.", flag=Flag(name))
     if hold and check:
-        raise UsageError(
-            "{--check} compares with Keras, and Keras cannot hold a gate.",
-            "Leave {--check} out; {--hold} compares with the run without it.",
-        )
+        advice = "Leave {--check} out; {--hold} compares with the run without it."
+        raise UsageError("{--check} compares with Keras, and Keras cannot hold a gate.", advice)
 
 
 def select_tensors(result: Result, names: Sequence[str] | None) -> Result:

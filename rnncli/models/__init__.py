@@ -292,22 +292,16 @@ class SavedModel(ABC):
 
         Raises UsageError, also for a file with a graph, which leaves nothing to assume.
         """
-        raise UsageError(
-            "{--assume} is for files without a graph, and {file} has a graph.",
-            "Leave {--assume} out.",
-            file=self.file,
-        )
+        what = "{--assume} is for files without a graph, and {file} has a graph."
+        raise UsageError(what, "Leave {--assume} out.", file=self.file)
 
     def with_custom_objects(self, given: Any) -> SavedModel:
         """Return the model with the classes that it has of its own: a file of Python, or classes by name.
 
         Raises UsageError for a file that is not a whole model of Keras.
         """
-        raise UsageError(
-            "{--custom-objects} is for models of Keras, and {file} is not one.",
-            "Leave {--custom-objects} out.",
-            file=self.file,
-        )
+        what = "{--custom-objects} is for models of Keras, and {file} is not one."
+        raise UsageError(what, "Leave {--custom-objects} out.", file=self.file)
 
     def stateful_layers(self) -> tuple[str, ...]:
         """Return the layers that keep their state from one call to the next."""

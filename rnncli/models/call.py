@@ -105,18 +105,11 @@ def note_whole_model(source: Source) -> Text | None:
     if graph is None or not names:
         return None
     if len(names) == len(graph.recurrent_nodes):
-        return Message(
-            "only the weights of {file} are used; {--model:path} runs the layers of the file",
-            file=file,
-            path=shlex.quote(file),
-        )
+        text = "only the weights of {file} are used; {--model:path} runs the layers of the file"
+        return Message(text, file=file, path=shlex.quote(file))
     option = model_option(file, names)
-    return Message(
-        "only the weights of {file} are used; {option} runs only {names}",
-        file=file,
-        option=option,
-        names=format_names(names),
-    )
+    text = "only the weights of {file} are used; {option} runs only {names}"
+    return Message(text, file=file, option=option, names=format_names(names))
 
 
 def arrange_inputs(
@@ -200,12 +193,8 @@ def _reorder_axes(model: SavedModel, raw: Any, axes: tuple[str, ...] | None) -> 
     if isinstance(raw, Mapping):
         reason = Message("an input with a name must have the axes in the order that the model expects")
     if reason:
-        raise UsageError(
-            "{--input-axes}: {reason}.",
-            "Leave it out, and give {inputs}.",
-            reason=reason,
-            inputs=model.describe_inputs(),
-        )
+        advice = "Leave it out, and give {inputs}."
+        raise UsageError("{--input-axes}: {reason}.", advice, reason=reason, inputs=model.describe_inputs())
     return arrange.reorder_axes(raw, axes)
 
 
@@ -217,16 +206,11 @@ def require_paddable(model: SavedModel, options: ArrangeOptions) -> None:
         )
     order = model.axis_order
     if options.pad is not None and order is not None and not order.batch_first:
-        raise UsageError(
-            "{--pad} takes sequences that are already (batch, time, features).",
-            "Leave batch_first=false out of {--assume}.",
-        )
+        advice = "Leave batch_first=false out of {--assume}."
+        raise UsageError("{--pad} takes sequences that are already (batch, time, features).", advice)
     if options.pad is not None and not (model.makes_masks or model.takes_masks):
-        raise UsageError(
-            "{--pad}: {file} has no mask, so the padding would be computed as data.",
-            "Give sequences of the same length.",
-            file=model.file,
-        )
+        what = "{--pad}: {file} has no mask, so the padding would be computed as data."
+        raise UsageError(what, "Give sequences of the same length.", file=model.file)
 
 
 def run(
@@ -245,12 +229,8 @@ def run(
         )
     shown = {name.rpartition("/")[0] for name in found.other_outputs}
     if missing := [name for name in others if name not in shown]:
-        raise LayerError(
-            "{file}: {names} returns no numbers that can be shown.",
-            "To see what can: {--all-layers:on}",
-            file=model.file,
-            names=missing[0],
-        )
+        what = "{file}: {names} returns no numbers that can be shown."
+        raise LayerError(what, "To see what can: {--all-layers:on}", file=model.file, names=missing[0])
     notes = (join((model.file, note), ": ") for note in (*model.notes, *found.notes))
     return replace(found, parts=parts, notes=(*request.remarks, *notes))
 
@@ -282,11 +262,8 @@ def choose_parts(
     # --engine is for a layer alone, which the command computes; `auto` computes the layers before it.
     found = run(model if len(names) > 1 else model.with_names(names), request)
     if not found.parts:
-        raise LayerError(
-            "{layer} has no steps to show: its framework computed it as a whole.",
-            "rnncli run shows what it returns.",
-            layer=names[0],
-        )
+        what = "{layer} has no steps to show: its framework computed it as a whole."
+        raise LayerError(what, "rnncli run shows what it returns.", layer=names[0])
     for part in found.parts:
         if not len(part.case.inputs):
             raise empty_input(part.layer)
@@ -333,10 +310,8 @@ def compare_with_framework(
     from rnncli.compute import compare
 
     if request.windowed and len(next(iter(request.inputs.values()))) > 1:
-        raise UsageError(
-            "{--check} calls the model once, and it takes one window at a time.",
-            "Leave {--check} out, or give one window.",
-        )
+        advice = "Leave {--check} out, or give one window."
+        raise UsageError("{--check} calls the model once, and it takes one window at a time.", advice)
     theirs = model.outputs(request, uses)
     prefix = "" if result.model else f"{uses[0].layer}/"
     outputs = tuple(tensor._replace(values=theirs[f"{prefix}{tensor.name}"]) for tensor in result.outputs)

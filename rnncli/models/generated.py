@@ -50,17 +50,11 @@ def generate(
 def _choose_sizes(wanted: ModelInput) -> tuple[int, ...]:
     shape = wanted.shape
     if shape is None:
-        raise UsageError(
-            "{name}: the model takes any shape, so no input can be generated.",
-            "Give the input, or its shape: {--input-shape 1,5,8}.",
-            name=wanted.name,
-        )
+        what = "{name}: the model takes any shape, so no input can be generated."
+        raise UsageError(what, "Give the input, or its shape: {--input-shape 1,5,8}.", name=wanted.name)
     if wanted.dtype in ("", "string"):
-        raise UsageError(
-            "{name}: the model takes values that are not numbers, such as text, and none are generated.",
-            "Give the input.",
-            name=wanted.name,
-        )
+        what = "{name}: the model takes values that are not numbers, such as text, and none are generated."
+        raise UsageError(what, "Give the input.", name=wanted.name)
     batch = next((axis for axis, size in enumerate(shape) if isinstance(size, str) and is_batch(size)), 0)
     free = (BATCH if axis == batch else FREE for axis in range(len(shape)))
     return tuple(size if isinstance(size, int) else other for size, other in zip(shape, free, strict=True))

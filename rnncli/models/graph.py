@@ -215,20 +215,15 @@ class Graph:
         """Return the error for a model without a recurrent layer; it names custom layers."""
         names = (f"{node.name} ({node.class_name})" for node in self.nodes if ">" in node.class_name)
         if custom := format_names(tuple(dict.fromkeys(names))):
-            return InputError(
-                "no recurrent layer was recognized in the model; {custom} may contain some.",
-                "For the weights in it: rnncli weights {file}",
-                custom=custom,
-                file=shlex.quote(self.file),
-            )
+            what = "no recurrent layer was recognized in the model; {custom} may contain some."
+            advice = "For the weights in it: rnncli weights {file}"
+            return InputError(what, advice, custom=custom, file=shlex.quote(self.file))
         advice = "rnncli supports SimpleRNN, LSTM, GRU, Bidirectional, RNN and ConvLSTM layers."
         if not self.nodes:
             return InputError("the model has no recurrent layer.", advice)
-        return InputError(
-            "the model has no recurrent layer.",
-            "rnncli run shows other layers, one by its name: {option}",
-            option=model_option(self.file, [self.nodes[-1].name]),
-        )
+        what = "the model has no recurrent layer."
+        advice = "rnncli run shows other layers, one by its name: {option}"
+        return InputError(what, advice, option=model_option(self.file, [self.nodes[-1].name]))
 
     def find_dependencies(self, names: Collection[str]) -> set[str]:
         """Return the names of these nodes and of all nodes that they depend on."""

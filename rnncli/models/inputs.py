@@ -82,11 +82,8 @@ def _name_inputs(graph: Graph, given: Any, optional: Collection[str]) -> Mapping
     names = [wanted.name for wanted in graph.inputs]
     for name in given:
         if name not in names:
-            what = Message(
-                "the model has no input {name!r}. {suggestion}",
-                name=name,
-                suggestion=did_you_mean(name, names),
-            )
+            text = "the model has no input {name!r}. {suggestion}"
+            what = Message(text, name=name, suggestion=did_you_mean(name, names))
             advice = "Its input is {expected}." if len(names) == 1 else "Its inputs are {expected}."
             raise InputError(what, advice, expected=expected)
     missing = [name for name in required if name not in given]
@@ -122,11 +119,8 @@ def fit_input(wanted: ModelInput, given: Any, tables: Mapping[str, Array] = {}) 
             kind=kind,
         )
     for layer, table in tables.items():
-        what = Message(
-            "token ids for the layer {layer}, whole numbers from 0 to {highest}",
-            layer=layer,
-            highest=len(table) - 1,
-        )
+        text = "token ids for the layer {layer}, whole numbers from 0 to {highest}"
+        what = Message(text, layer=layer, highest=len(table) - 1)
         _require_integers(wanted, array, 0, len(table) - 1, what)
     if wanted.dtype == "bool":
         _require_integers(wanted, array, 0, 1, "whole numbers (bool)")
@@ -146,12 +140,9 @@ def _to_numbers(name: str, expected: str, given: Any) -> Array:
     except ValueError:
         array = np.asarray(None)
     if array.dtype.kind not in NUMBERS:
-        raise InputError(
-            "{name}: the model expects {expected}; got something other than an array of numbers.",
-            "Give numbers only, in sequences of the same length.",
-            name=name,
-            expected=expected,
-        )
+        what = "{name}: the model expects {expected}; got something other than an array of numbers."
+        advice = "Give numbers only, in sequences of the same length."
+        raise InputError(what, advice, name=name, expected=expected)
     return array
 
 
@@ -162,12 +153,8 @@ def _to_texts(name: str, expected: str, given: Any) -> Array:
     if array.dtype.kind == "S":
         array = np.char.decode(array, "utf-8", "replace")
     if array.dtype.kind not in "UOT" or not all(isinstance(text, str) for text in array.flat):
-        raise InputError(
-            "{name}: the model expects {expected}; got something other than text.",
-            'Give text: ["the cat sat", "a dog ran"].',
-            name=name,
-            expected=expected,
-        )
+        what = "{name}: the model expects {expected}; got something other than text."
+        raise InputError(what, 'Give text: ["the cat sat", "a dog ran"].', name=name, expected=expected)
     return array.astype(object)  # in which a long text does not widen the others
 
 
@@ -193,12 +180,8 @@ def fit_shape(wanted: ModelInput, shape: Sequence[Dimension], array: Array) -> A
     axes = f"{len(shape)} {'axis' if len(shape) == 1 else 'axes'}"
     if array.ndim == len(shape):
         axis = next(i for i, size in enumerate(shape) if isinstance(size, int) and size != array.shape[i])
-        advice = Message(
-            "Give axis {axis} the size {shape}, not {given}.",
-            axis=axis,
-            shape=shape[axis],
-            given=array.shape[axis],
-        )
+        text = "Give axis {axis} the size {shape}, not {given}."
+        advice = Message(text, axis=axis, shape=shape[axis], given=array.shape[axis])
         if axis == 0:
             advice = Message("Give a batch of {shape}, not of {given}.", shape=shape[0], given=len(array))
     elif has_batch:
@@ -207,13 +190,8 @@ def fit_shape(wanted: ModelInput, shape: Sequence[Dimension], array: Array) -> A
         advice = Message("Give an array of {axes} with these sizes.", axes=axes)
     else:
         advice = Message("Give an array of {axes} with these sizes; a named axis takes any size.", axes=axes)
-    raise InputError(
-        "{name}: the model expects {wanted}; got shape {shape}.",
-        advice,
-        name=wanted.name,
-        wanted=describe(wanted),
-        shape=format_shape(array.shape),
-    )
+    what = "{name}: the model expects {wanted}; got shape {shape}."
+    raise InputError(what, advice, name=wanted.name, wanted=describe(wanted), shape=format_shape(array.shape))
 
 
 def _fits(shape: Sequence[int], expected: Sequence[Dimension]) -> bool:

@@ -111,11 +111,8 @@ def detect_kind(source: Source) -> str:
     with inside(source.name):
         if path is not None:
             foreign.refuse_pickle(path)
-        raise InputError(
-            "it is not a model file that rnncli can read.",
-            "These can be read: {kinds}. From PyTorch: torch.save(model.state_dict(), 'model.pt')",
-            kinds=", ".join(_KINDS),
-        )
+        advice = "These can be read: {kinds}. From PyTorch: torch.save(model.state_dict(), 'model.pt')"
+        raise InputError("it is not a model file that rnncli can read.", advice, kinds=", ".join(_KINDS))
 
 
 def _read_start(source: Source) -> bytes:

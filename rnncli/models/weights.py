@@ -59,11 +59,9 @@ def name_in_order(arrays: Sequence[Array]) -> dict[str, Array]:
     Raises InputError if their number is not that of a layer, or of the two directions of one.
     """
     if not is_in_order(arrays):
-        raise InputError(
-            "weights: {arrays} in this order do not belong to one layer.",
-            "Give the layer.get_weights() of one LSTM, GRU or SimpleRNN, or arrays by name.",
-            arrays=count(len(arrays), "array"),
-        )
+        what = "weights: {arrays} in this order do not belong to one layer."
+        advice = "Give the layer.get_weights() of one LSTM, GRU or SimpleRNN, or arrays by name."
+        raise InputError(what, advice, arrays=count(len(arrays), "array"))
     paths = ("forward/", "backward/") if len(arrays) in (4, 6) else ("",)
     names = [path + role for path in paths for role in keras.ROLES[: len(arrays) // len(paths)]]
     return dict(zip(names, arrays, strict=True))
@@ -141,12 +139,8 @@ def _iterate_layers(contents: Modules, names: Sequence[str]) -> Iterator[SavedLa
             raise InputError(*module.explain_refusal(choice))
         for node in module.nodes:
             if "cell" in node.core_config:  # other weights have the shapes of its weights
-                raise InputError(
-                    "{name} is an LSTM with peepholes, which is not a layer of Keras.",
-                    "Run it with {--model:file}.",
-                    name=node.name,
-                    file=contents.file,
-                )
+                what = "{name} is an LSTM with peepholes, which is not a layer of Keras."
+                raise InputError(what, "Run it with {--model:file}.", name=node.name, file=contents.file)
             yield SavedLayer(node.name, _format_title(node), tuple(node.weights.values()))
 
 

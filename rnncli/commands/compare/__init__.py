@@ -103,11 +103,9 @@ def compute_answer(
 
         return compare_models(ask, other, given, tolerances, mapping)
     if split is not None and (engines is not None or expected is not None):
-        raise UsageError(
-            "{--split} compares one engine with itself, not with {given}.",
-            "Leave {--split} or {given} out; {--engine} chooses the engine for {--split}.",
-            given=Flag("--engines" if engines is not None else "--expect"),
-        )
+        what = "{--split} compares one engine with itself, not with {given}."
+        advice = "Leave {--split} or {given} out; {--engine} chooses the engine for {--split}."
+        raise UsageError(what, advice, given=Flag("--engines" if engines is not None else "--expect"))
     if expected is not None and mapping:
         expected = expected.with_names(mapping)
     one_engine = expected is not None or split is not None

@@ -156,11 +156,8 @@ def _note_masked(answer: CompareAnswer, uses: Sequence[LayerUse]) -> Iterator[Te
         ]
         if case.mask is None or case.mask.all() or not sequences:
             continue
-        yield Message(
-            "{names}: {rows} of masked steps count, too; frameworks fill them with zeros or the row before",
-            names=format_names(sequences),
-            rows=count(int((~case.mask).sum()), "row"),
-        )
+        text = "{names}: {rows} of masked steps count, too; frameworks fill them with zeros or the row before"
+        yield Message(text, names=format_names(sequences), rows=count(int((~case.mask).sum()), "row"))
 
 
 def _compare_stored(results: Mapping[str, Result], settings: Comparison) -> Reply[CompareAnswer]:

@@ -62,12 +62,8 @@ def run_engines(case: Case, names: Sequence[str]) -> dict[str, Result]:
     for name in names:
         reason = engines.get(name).refusal(case)
         if reason is not None:
-            raise UsageError(
-                "the engine {name} cannot compute this: {reason}.",
-                _other_engines(case, name, names),
-                name=name,
-                reason=reason,
-            )
+            what = "the engine {name} cannot compute this: {reason}."
+            raise UsageError(what, _other_engines(case, name, names), name=name, reason=reason)
     return {name: _run(case, name, names) for name in names}
 
 

@@ -203,12 +203,8 @@ def _conclude(
         ours, theirs = parting.sides
         if parting.step is None:
             return Message("the models part at {ours}, {theirs}", ours=ours, theirs=theirs)
-        return Message(
-            "the models part at {ours}, {theirs}, from time step {step} on",
-            ours=ours,
-            theirs=theirs,
-            step=parting.step,
-        )
+        text = "the models part at {ours}, {theirs}, from time step {step} on"
+        return Message(text, ours=ours, theirs=theirs, step=parting.step)
     rounding, names = any(difference.absolute for difference in differences), [*left]
     if same_weights and not names and rounding:
         return Message("the difference between the models is rounding")
@@ -234,11 +230,8 @@ def _advise_port(ask: Ask, name: str, error: DisagreementError | None) -> Disagr
         return error
     if ask.stdin:  # the command line
         words = shlex.join(write_words({name: getattr(ask, name) for name in (*INPUT_OPTIONS, "assume")}))
-        advice = Message(
-            "Add -o theirs.npz, then ask why: rnncli port {words} {model} --expect theirs.npz",
-            words=words,
-            model=model_option(split_layers(str(ask.model))[0], [layer]),
-        )
+        text = "Add -o theirs.npz, then ask why: rnncli port {words} {model} --expect theirs.npz"
+        advice = Message(text, words=words, model=model_option(split_layers(str(ask.model))[0], [layer]))
     else:
         is_file = isinstance(ask.model, (str, PathLike))
         word = repr(f"{split_layers(str(ask.model))[0]}#{layer}") if is_file else f"..., at={layer!r}"

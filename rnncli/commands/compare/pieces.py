@@ -43,11 +43,8 @@ def explain_difference(case: Case) -> tuple[Text, ...]:
     if any(spec.config.get("go_backwards") for spec in case.stack):
         reasons.append(Message("with go_backwards each piece starts without the later time steps"))
     if case.mask is not None or any(layer.makes_mask for layer in case.stack.layers):
-        reasons.append(
-            Message(
-                "a masked step at the start of a piece has no earlier output to repeat, and returns zeros"
-            )
-        )
+        text = "a masked step at the start of a piece has no earlier output to repeat, and returns zeros"
+        reasons.append(Message(text))
     return tuple(reasons)
 
 

@@ -51,11 +51,8 @@ def answer_lines(
     if not stream:
         raise UsageError("{--keep-going} needs {--stream}.", "Add {--stream}, or leave it out.")
     if refused := [flag for name, flag in WHOLE.items() if {**whole, "hold": ask.hold}[name]]:
-        raise UsageError(
-            "{refused} cannot be combined with {--stream}.",
-            "Leave {refused} out.",
-            refused=" and ".join(refused),
-        )
+        what = "{refused} cannot be combined with {--stream}."
+        raise UsageError(what, "Leave {refused} out.", refused=" and ".join(refused))
     if memory is not None:
         raise UsageError(
             "{--memory} applies to a batch, but {--stream} computes line by line.", "Leave it out."
@@ -92,18 +89,13 @@ def require_lines(ask: Ask) -> None:
             "{--stream} reads lines, but {--input-shape} generates an input.", "Leave one of them out."
         )
     if flag := first_given(ask._asdict(), ("fill", *of_files_alone("lines"))):
-        raise UsageError(
-            "{flag} does not apply to {--stream}, which reads lines of JSON.",
-            "Leave it out.",
-            flag=Flag(flag),
-        )
+        what = "{flag} does not apply to {--stream}, which reads lines of JSON."
+        raise UsageError(what, "Leave it out.", flag=Flag(flag))
     format_name = formats.detect_format(Source(""), ask.input_format or _format_of(Path(ask.input or "")))
     if format_name not in LINES:
-        raise UsageError(
-            "{--stream} reads lines of JSON, but the input is {format_name}.",
-            "Leave {--stream} out; a large batch is processed in chunks.",
-            format_name=format_name,
-        )
+        what = "{--stream} reads lines of JSON, but the input is {format_name}."
+        advice = "Leave {--stream} out; a large batch is processed in chunks."
+        raise UsageError(what, advice, format_name=format_name)
     if ask.input is None and not stdin_holds_data():
         raise UsageError("{--stream} has nothing to read.", "Pipe NDJSON in, or name an NDJSON file.")
 
