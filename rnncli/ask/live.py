@@ -21,7 +21,7 @@ from rnncli.layers.shape_checks import check_case, to_dtype
 from rnncli.layers.stack import Stack
 from rnncli.models import LayerUse
 from rnncli.models.call import Computing, order_tensors, plain_tensor, with_returns
-from rnncli.models.live.recording import Call, Recording
+from rnncli.models.live.recording import LiveCall, Recording
 from rnncli.options import BY_NAME, LIVE, flag_name, is_given
 from rnncli.result import ModelHead, NamedTensor, Result, join_layers
 from rnncli.specs.build import build
@@ -48,7 +48,7 @@ class Use(NamedTuple):
         None if nothing was compared.
     """
 
-    call: Call
+    call: LiveCall
     computed: LayerUse | None = None
     lacks: Text = ""
     difference: float | None = None
@@ -118,7 +118,7 @@ class Live(Subject):
         return UsageError(text, "Give what the object is called with.", title=self.live.title)
 
     @property
-    def _calls(self) -> Sequence[Call]:
+    def _calls(self) -> Sequence[LiveCall]:
         """The calls that `at` names: one use, a module's layers, or the calls inside a layer; else all."""
         calls, at = self._recording.calls, self.ask.at
         if at is None:
@@ -350,7 +350,7 @@ def _find_batch(axes: Any) -> int:
     return names.index("batch")
 
 
-def _tensors_of(call: Call, *, batch_first: bool) -> tuple[NamedTensor, ...]:
+def _tensors_of(call: LiveCall, *, batch_first: bool) -> tuple[NamedTensor, ...]:
     """Return the tensors that the framework returned of a layer.
 
     The output of a layer without sequences is its last hidden state, which other models return.
@@ -362,7 +362,7 @@ def _tensors_of(call: Call, *, batch_first: bool) -> tuple[NamedTensor, ...]:
     )
 
 
-def _kind_of(call: Call) -> Kind:
+def _kind_of(call: LiveCall) -> Kind:
     """Return the kind of a layer by its weights; () if it returns nothing that layers of this kind return."""
     is_merged = "Bidirectional" in call.class_name and [*call.outputs] == ["hidden_state"]
     return () if is_merged else kind_of({name: array.shape for name, array in call.weights.items()})
@@ -373,7 +373,7 @@ def _refuse(name: str, title: str) -> None:
     raise UsageError(what, "Leave {flag} out.", flag=Flag(flag_name(name)), title=title)
 
 
-def _compute(call: Call, before: Use | None, computing: Computing, names: tuple[str, ...]) -> Use:
+def _compute(call: LiveCall, before: Use | None, computing: Computing, names: tuple[str, ...]) -> Use:
     if call.config is None:
         return Use(call, lacks=call.lacks)
     inputs = call.inputs

@@ -14,7 +14,7 @@ from rnncli.case import Array
 from rnncli.compute.engines.tensorflow import informative_line
 from rnncli.errors import InputError, Message, RnncliError, Text, format_names
 from rnncli.models import shorten_sentence
-from rnncli.models.live.recording import Call, Recording
+from rnncli.models.live.recording import LiveCall, Recording
 from rnncli.models.live.sequences import Share, count, first_of, is_packed, with_arrays
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ class LiveBatch:
     """
 
     def __init__(
-        self, live: LiveObject, ask: Ask, whole: Recording, calls: Sequence[Call], axis: int | None
+        self, live: LiveObject, ask: Ask, whole: Recording, calls: Sequence[LiveCall], axis: int | None
     ) -> None:
         self.live, self.ask, self.whole = live, ask, whole
         self.calls = {call.name: call for call in calls}
@@ -139,7 +139,7 @@ class LiveBatch:
                 rows[call.name] = rows[call.before] if call.before in rows else self._find_row(call, index)
         return rows
 
-    def _find_row(self, call: Call, index: int) -> int:
+    def _find_row(self, call: LiveCall, index: int) -> int:
         """Return where the sequence stands in the batch of a layer, by the layer's input.
 
         A module may sort the sequences by their lengths; what is not there stands where it is in the input.

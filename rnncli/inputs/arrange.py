@@ -404,7 +404,6 @@ def reorder_axes(array: Array, names: tuple[str, ...], *, add_missing: bool = Fa
 
 
 def _add_batch(array: Array, ndim: int, remarks: list[Text]) -> Array:
-    """Return the array, with a batch axis of size 1 added if only the batch axis is missing."""
     shape = format_shape(array.shape)
     if array.ndim == ndim:
         return array
@@ -431,19 +430,13 @@ def _add_batch(array: Array, ndim: int, remarks: list[Text]) -> Array:
     raise InputError("the input is {ndim}-D, {shape}.", wanted, ndim=array.ndim, shape=shape)
 
 
-def _dtype(name: str) -> Any:
-    import numpy as np
-
-    return np.dtype("float32" if name == "bfloat16" else name)
-
-
 def _cast(array: Array, dtype: str, remarks: list[Text]) -> Array:
     """Cast the array; a memory-mapped array is cast later, when it is read."""
     import numpy as np
 
     from rnncli import arrays
 
-    target = _dtype(dtype)
+    target = np.dtype("float32" if dtype == "bfloat16" else dtype)
     if array.dtype == target:
         return array if arrays.is_mapped(array) else np.ascontiguousarray(array)
     inputs: Any = arrays.CastArray(array, target)

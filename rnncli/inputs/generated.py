@@ -139,7 +139,6 @@ def add_batch(shape: Shape, rank: int) -> tuple[Shape, tuple[Text, ...]]:
 
 
 def _remedy(shape: Shape, rank: int) -> Text:
-    """Suggest a shape of the right rank that keeps as many of the sizes as possible."""
     if rank != 3:
         return Message("Give {rank} sizes, (batch, timesteps, ..., channels).", rank=rank)
     wanted = Message("A recurrent layer needs (batch, timesteps, features)")

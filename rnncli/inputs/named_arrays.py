@@ -135,7 +135,6 @@ def to_states(value: Any) -> list[Array] | dict[str, Array]:
 
 
 def _flatten(value: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Array]]:
-    """Yield every array in nested objects by its path."""
     for name, item in value.items():
         path = f"{prefix}{name}"
         if isinstance(item, dict):

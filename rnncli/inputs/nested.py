@@ -178,11 +178,7 @@ def describe(value: Any) -> Text:
 def _check(
     node: list[Any], path: Path, lengths: list[int], kind: Kind, loose_axis: int | None = None
 ) -> bool:
-    """Return whether lists of `loose_axis` differ in length.
-
-    lengths: the length of each axis.
-    Raises InputError at the first entry that does not match the earlier ones.
-    """
+    """Return whether lists of `loose_axis` differ in length.  lengths: the length of each axis."""
     axis, innermost = len(path), len(path) == len(lengths) - 1
     is_ragged = len(node) != lengths[axis]
     if is_ragged and (not node or axis != loose_axis):

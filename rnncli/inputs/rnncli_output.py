@@ -62,7 +62,6 @@ def read_tensors(value: Mapping[str, Any]) -> dict[str, Array]:
 
 
 def _list_outputs(groups: Sequence[Any], advice: Text) -> list[Any]:
-    """Return the outputs in all groups.  Raises InputError if there are none, or one lacks its values."""
     outputs = [output for group in groups for output in _get_items(group, "outputs")]
     # rnncli shape writes no values.
     complete = (
@@ -75,16 +74,12 @@ def _list_outputs(groups: Sequence[Any], advice: Text) -> list[Any]:
 
 
 def _get_items(value: Any, key: str) -> list[Any]:
-    """Return the list under a key; an empty one if there is none."""
     items = value.get(key) if isinstance(value, Mapping) else None
     return items if isinstance(items, list) else []
 
 
 def _restore(array: Array, dtype: Any) -> Array:
-    """Return the floats that rnncli wrote in the shortest form that reads back as `dtype`.
-
-    bfloat16, which NumPy lacks, and other dtypes stay as they were read.
-    """
+    """The shortest form of a float reads back as its `dtype`; bfloat16, which NumPy lacks, stays as it is."""
     return array.astype(dtype) if dtype in ("float16", "float32") and array.dtype.kind == "f" else array
 
 
@@ -115,10 +110,7 @@ def _stack_steps(steps: list[Any]) -> dict[str, Array]:
 
 
 def _read_parts(step: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the numbers of every part in one step.
-
-    `timestep` and `forget/held`, which are the same for the whole batch, get a first axis of 1.
-    """
+    """`timestep` and `forget/held`, which are the same for the whole batch, get a first axis of 1."""
     try:
         gates = {
             f"{gate}/{part}": [[int(value) for value in values]] if part == "held" else values

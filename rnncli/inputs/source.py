@@ -114,7 +114,6 @@ class Source(NamedTuple):
 
 
 def _refuse_tensorflow(path: Path) -> None:
-    """Raise InputError for a SavedModel or a checkpoint of TensorFlow."""
     if path.suffix.lower() in (".index", ".pb") or path.suffix.startswith(".data-") or not path.is_file():
         from rnncli.inputs import foreign
 
@@ -189,10 +188,7 @@ def read_stdin() -> Source:
 
 
 def _require_stdin() -> None:
-    """Raise InputError if standard input is closed or a device; then make it blocking.
-
-    Another process may have made it non-blocking, and a read would end early.
-    """
+    """Another process may have made it non-blocking, and a read would end early."""
     if sys.stdin is None:
         raise InputError("standard input is closed.", "Name a file, or pipe the input in.")
     with report_os_errors(Message("standard input"), "Name a file."):
@@ -250,10 +246,7 @@ def words_of(files: Mapping[str, str | None]) -> list[str | int]:
 
 
 def _suggest_input(word: str, path: Path, advice: Message, is_layer: Callable[[str], bool]) -> Message:
-    """Return advice on a word that names no file: what the user may have meant by it.
-
-    advice: returned if nothing better is found.  is_layer: see `choose_input`.
-    """
+    """advice: returned if nothing better is found.  is_layer: see `choose_input`."""
     from rnncli.inputs.nested import advise_text, is_prose
 
     similar = _similar_file(path)
@@ -411,7 +404,6 @@ def too_large() -> InputError:
 
 
 def _explain_missing(path: Path) -> InputError:
-    """Return the error for a missing file; it suggests one in the same folder with a similar name."""
     if path.is_symlink():
         return InputError("this link points to no file.", "Check its target.")
     similar = _similar_file(path)
@@ -422,10 +414,7 @@ def _explain_missing(path: Path) -> InputError:
 
 
 def _similar_file(path: Path) -> str | None:
-    """Return the name of a file in the folder of a path without a file; None if none is similar.
-
-    Names are compared without their suffixes, which are no reason to take nofile.csv for hole.csv.
-    """
+    """Names are compared without their suffixes, which are no reason to take nofile.csv for hole.csv."""
     with suppress(OSError, ValueError):
         if not path.exists():
             names = sorted(one.name for one in path.parent.iterdir() if one.is_file())

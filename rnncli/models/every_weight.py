@@ -31,7 +31,7 @@ def weights_of(contents: Graph | Modules, source: Source) -> LayerWeights:
     source: the file, which is read again if it has no graph: `contents` has only its recurrent layers.
     """
     if isinstance(contents, Program):
-        from rnncli.models.onnx.weights import other_weights
+        from rnncli.models.onnx.summary import other_weights
 
         nodes = {node.name: dict(node.weights) for node in contents.recurrent_nodes if node.weights}
         return {**nodes, **other_weights(contents)}

@@ -14,7 +14,7 @@ from command import Run
 from onnx import TensorProto, helper
 
 from rnncli.models.graph import StateLoop
-from rnncli.models.onnx.loops import find_loops
+from rnncli.models.onnx.nodes import find_loops
 
 INFO, FLOAT, INT, BOOL = helper.make_tensor_value_info, TensorProto.FLOAT, TensorProto.INT64, TensorProto.BOOL
 UNITS, FEATURES = 5, 3

@@ -197,11 +197,7 @@ def format_of(path: Path, advice: Text = GIVEN) -> str:
 
 
 def _sniff(data: bytes) -> str:
-    """Detect the format of standard input: CSV if the first character cannot start JSON.
-
-    Digits, minus signs, quotes and words can start either format; then the text is JSON only if all of it
-    is one JSON value.
-    """
+    """A number, a quote or a word can start JSON and CSV: it is JSON only if all is one JSON value."""
     text = data.removeprefix(UTF8_MARK).lstrip(WHITESPACE)
     if not text or text[:1] in b"[{":
         return "json"

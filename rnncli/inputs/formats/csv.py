@@ -89,7 +89,6 @@ def read_texts(
 
 
 def _read_rows(source: Source) -> Iterator[tuple[int, str]]:
-    """Yield each line that is not blank, with its number."""
     for first, text in read_blocks(source):
         lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
         yield from ((number, line) for number, line in enumerate(lines, start=first) if line.strip())
@@ -107,9 +106,14 @@ class _Table:
     """
 
     def __init__(self, source: Source, options: ReadOptions) -> None:
-        """Raise UsageError if an option is invalid, InputError if there are no rows."""
         self.source = source
-        decimal = _parse_decimal(options.decimal)
+        decimal = options.decimal and {"comma": ",", "point": "."}.get(
+            options.decimal.casefold(), options.decimal
+        )
+        if decimal not in (None, ".", ","):
+            raise UsageError(
+                "{--decimal:decimal!r} is not a decimal sign.", "Use . or ,", decimal=options.decimal
+            )
         given = None if options.delimiter is None else _parse_delimiter(options.delimiter)
         sample = list(islice(_read_rows(source), SAMPLE_LINES))
         if not sample:
@@ -156,10 +160,7 @@ class _Table:
         )
 
     def _read_numbers(self) -> tuple[Array, Array]:
-        """Return the numbers (rows, columns), and the index of each row's sequence.
-
-        NumPy parses the rows; only a row that it refuses, or that may have too large a number, is searched.
-        """
+        """NumPy parses the rows; a row that it refuses, or with too large a number, is searched."""
         members: list[int] = []
         try:
             numbers = np.loadtxt(
@@ -177,7 +178,6 @@ class _Table:
         return numbers, np.array(members)
 
     def _rows(self) -> Iterator[tuple[int, str]]:
-        """Return the rows of numbers."""
         return islice(_read_rows(self.source), bool(self.header), None)
 
     def _lines(self, members: list[int]) -> Iterator[str]:
@@ -198,7 +198,6 @@ class _Table:
             yield line
 
     def _cells(self) -> list[str]:
-        """Return the cells of the row."""
         number, line = self.row
         try:
             rows = list(csv.reader([line, "next"], delimiter=self.delimiter))
@@ -217,7 +216,6 @@ class _Table:
         return rows[0]
 
     def _cells_of_width(self) -> list[str]:
-        """Return the cells of the row.  Raises InputError if it is wider or narrower than those before it."""
         number, cells = self.row[0], self._cells()
         if len(cells) != self.width:
             raise InputFlagError(
@@ -245,12 +243,10 @@ class _Table:
         return commas
 
     def _number_cells(self) -> Iterator[tuple[int, str]]:
-        """Yield the cells of the row that must be numbers, each with the index of its column."""
         cells = self._cells_of_width()
         return ((index, cells[index]) for index in sorted(self.columns))
 
     def _require_numbers(self) -> None:
-        """Raise InputError if the row has another width, or for its first cell that is not a number."""
         for index, cell in self._number_cells():
             name = self.header[index] if self.header else ""
             position = "line {line}, column {column} ({name})" if name else "line {line}, column {column}"
@@ -274,7 +270,6 @@ class _Table:
                 raise InputError("{cell}: {text} is too large a number.", "Write inf for infinity.", **fields)
 
     def _explain_cell(self, index: int, cell: str, what: Message) -> InputError:
-        """Return the error for a cell that is not a number.  index: of its column."""
         flag = False
         if not cell.isascii() and any(map(str.isdigit, cell)):
             advice = Message("Write its digits as 0 to 9.")
@@ -410,13 +405,6 @@ def _parse_delimiter(delimiter: str) -> str:
             delimiter=delimiter,
             named=", ".join(NAMED),
         )
-    return sign
-
-
-def _parse_decimal(decimal: str | None) -> str | None:
-    sign = None if decimal is None else {"comma": ",", "point": "."}.get(decimal.casefold(), decimal)
-    if sign not in (None, ".", ","):
-        raise UsageError("{--decimal:decimal!r} is not a decimal sign.", "Use . or ,", decimal=decimal)
     return sign
 
 

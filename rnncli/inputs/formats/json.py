@@ -76,7 +76,6 @@ def parse(data: bytes, *, line: int | None = None) -> Any:
 
 
 def _explain_depth(data: bytes, first_line: int) -> InputError:
-    """Return the error for a value that is nested too deeply, whether or not orjson could parse it."""
     text, depth, position = data.decode("utf-8", errors="replace"), 0, 0
     for token in re.finditer(BRACKETS, text):
         depth += {"[": 1, "{": 1, "]": -1, "}": -1}.get(token[0], 0)
@@ -119,10 +118,7 @@ def _refuse_duplicates(data: bytes, line: int | None) -> None:
 
 
 def _explain(message: str, text: str, position: int, line: int | None) -> InputError:
-    """Return the error for orjson's message about a position in the text.
-
-    line: line number in the file, if the text is one line of it.
-    """
+    """line: line number in the file, if the text is one line of it."""
     end, advice, is_other_format = len(text.rstrip()), LINES, False
     bare = re.compile(BARE).match(text, position - (text[position - 1 : position] == "-"))
     python = re.compile(r"(?:True|False|None)\b").match(text, position)
@@ -179,7 +175,6 @@ def to_document(value: Any) -> Document:
 
 
 def _take_output(value: dict[str, Any]) -> Document:
-    """Use the first output of a run, which is its main output, as inputs."""
     from rnncli.inputs import rnncli_output
 
     rnncli_output.require_schema(value, rnncli_output.ONLY_JSON)

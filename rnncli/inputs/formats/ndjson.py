@@ -78,7 +78,6 @@ def load(source: Source) -> Any:
 
 
 def _split_lines(source: Source) -> list[tuple[int, bytes]]:
-    """Return the lines that are not blank, each with its line number.  Raises InputError if all are."""
     lines = enumerate(read_utf8(source).split(b"\n"), start=1)
     texts = ((number, line.removeprefix(UTF8_MARK)) for number, line in lines)
     filled = [(number, text) for number, text in texts if text.strip()]

@@ -64,10 +64,7 @@ def read_array(file: IO[bytes], size: int, advice: Text, name: Text = IT) -> Arr
 def _read_header(
     file: IO[bytes], size: int, advice: Text, name: Text
 ) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
-    """Return the shape, whether the order is Fortran's, and the dtype.
-
-    Raises InputError if the file is invalid, or if `size` bytes cannot hold all the numbers.
-    """
+    """Return the shape, whether the order is Fortran's, and the dtype; `size` bytes must hold the numbers."""
     invalid = InputError("{name} is not a valid .npy file.", advice, name=name)
     start = file.read(len(MAGIC) + 2)
     if not start.startswith(MAGIC):

@@ -19,9 +19,7 @@ def load(source: Source) -> dict[str, Array]:
 
 
 def read_arrays(
-    data: bytes,
-    choose: Callable[[Sequence[str]], Sequence[str]] = list,
-    most: int | None = None,
+    data: bytes, choose: Callable[[Sequence[str]], Sequence[str]] = list, most: int | None = None
 ) -> dict[str, Array]:
     """Return the arrays by name.
 

@@ -63,7 +63,13 @@ class Plan:
                     "{of}: the config of this model has no {key}.", ADVICE, of=name_of(entry), key=key
                 )
         self._nodes = {name: list(layer.get("inbound_nodes") or ()) for name, layer in self.layers.items()}
-        self._shift = self._shifts()
+        models = {name: layer for name, layer in self.layers.items() if layer["class_name"] in MODELS}
+        used: dict[str, set[int]] = {name: set() for name in models}
+        for item in _links_in(list(self._nodes.values()), models):
+            used[item[0]].add(item[1])
+        self._shift = {  # the number from which Keras counts the calls of each model in this one
+            name: _first_number(layer, self._nodes[name], used[name]) for name, layer in models.items()
+        }
         self.calls = {
             name: [self._call(self.layers[name], node) for node in nodes if node]
             for name, nodes in self._nodes.items()
@@ -71,21 +77,12 @@ class Plan:
         self.inputs = [self._link(item) for item in flat(config["input_layers"])]
         self.outputs = [self._link(item) for item in flat(config["output_layers"])]
 
-    def _shifts(self) -> dict[str, int]:
-        """Return, for each model in this one, the number from which Keras counts its calls."""
-        models = {name: entry for name, entry in self.layers.items() if entry["class_name"] in MODELS}
-        used: dict[str, set[int]] = {name: set() for name in models}
-        for item in _links_in(list(self._nodes.values()), models):
-            used[item[0]].add(item[1])
-        return {name: _first_number(entry, self._nodes[name], used[name]) for name, entry in models.items()}
-
     def _link(self, item: Any) -> Link:
         """Return the Link of `["inside", 1, 0]`; Keras 2 and outputs count the calls of a model from 1."""
         self._require_layer(item[0])
         return Link(item[0], item[1] - self._shift.get(item[0], 0), item[2])
 
     def _require_layer(self, name: str) -> None:
-        """Raise InputError if the config has no layer with this name."""
         if name not in self.layers:
             raise InputError(
                 "the model's config names a layer {name!r} that is not in it.", ADVICE, name=name
@@ -130,7 +127,6 @@ class Plan:
         return value
 
     def _decode(self, value: Any) -> Any:
-        """Parse Keras 3's form of a tensor, a constant or a slice."""
         if isinstance(value, list):
             return _index([self._decode(item) for item in value])
         if not isinstance(value, Mapping):
@@ -162,7 +158,6 @@ class Plan:
     def _sort_dependencies(
         self, last: tuple[str, int], done: set[tuple[str, int]]
     ) -> Iterator[tuple[str, int]]:
-        """Yield `last` after everything that it depends on, depth first without recursion."""
         waiting, open_calls = [last], set()
         while waiting:
             name, index = waiting[-1]
@@ -242,7 +237,6 @@ def _is_grouped(node: Any) -> bool:
 
 
 def _links_in(value: Any, names: Container[str]) -> Iterator[Any]:
-    """Yield every raw link to a layer of `names`."""
     items: Iterable[Any] = ()
     if _is_link(value):
         if value[0] in names:

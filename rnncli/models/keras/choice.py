@@ -96,7 +96,6 @@ def independent_layers(graph: Graph, unknown: str, wanted: Collection[str] = ())
 
 
 def _unknown_nodes(graph: Graph) -> Iterator[Node]:
-    """Yield the layers that NumPy does not know, or not as they are used."""
     for node in graph.nodes:
         always = node.is_recurrent or node.class_name == INPUT
         known = always or plain.is_known(node.class_name, node.module)

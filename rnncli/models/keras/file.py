@@ -73,7 +73,6 @@ def _read(source: Source, advice: Text, datasets: hdf5.Datasets) -> FileContents
 
 
 def _iterate_names(config: Any) -> Iterator[str]:
-    """Yield the names of all layers that are not models themselves."""
     inner = config.get("config") if isinstance(config, dict) else None
     layers = inner.get("layers") if isinstance(inner, dict) else inner
     if isinstance(layers, list):
@@ -106,7 +105,6 @@ def _parse_config(text: str | bytes | None) -> Any:
 
 
 def _unpack(file: Text, data: bytes) -> tuple[bytes, str, bytes]:
-    """Return config.json, the version of Keras and the HDF5 file in a .keras file."""
     broken = Message("it is not a Keras file, or it is damaged")
     with zips.open_archive(data, broken, ADVICE) as archive:
         names = archive.namelist()
@@ -117,7 +115,6 @@ def _unpack(file: Text, data: bytes) -> tuple[bytes, str, bytes]:
 
 
 def _read_version(archive: zipfile.ZipFile) -> str:
-    """Return the version of Keras in metadata.json; "" if it is not there."""
     with suppress(Exception):  # zipfile and zlib raise many types of exception for broken files
         zips.require_room(archive, 0, ADVICE, ["metadata.json"])
         metadata = import_package("orjson", "JSON").loads(archive.read("metadata.json"))
@@ -144,7 +141,6 @@ def _read_content(source: Source, advice: Text) -> bytes:
 
 
 def _describe_other(names: list[str]) -> Text:
-    """Say what a zip file is that does not have the files of a Keras model."""
     for suffix, description in OTHERS.items():
         if any(name.endswith(suffix) for name in names):
             return description
@@ -154,7 +150,6 @@ def _describe_other(names: list[str]) -> Text:
 
 
 def _advise_inner(file: Text, names: list[str]) -> Text:
-    """Return advice on how to name the models in a zip file; "" if there are none."""
     weights = [name for name in names if name.endswith(WEIGHTS)]
     models = [name for name in names if name.endswith(KERAS_SUFFIXES) and not name.endswith(".weights.h5")]
     if models:

@@ -102,7 +102,6 @@ class Flattener:
     def _flatten_call(
         self, entry: LayerEntry, path: str, number: int, call: CallArguments, passed: Mapping[str, Any]
     ) -> Ref | tuple[Ref, ...]:
-        """Add the nodes of one call; return a model's outputs, or the first output of a layer."""
         self.count += 1
         if self.count > _MOST:
             raise InputError(
@@ -140,10 +139,7 @@ class Flattener:
     def _add_masks(
         self, inputs: list[Any], mask: Any, entry: LayerEntry, path: str, number: int
     ) -> list[Any]:
-        """Return the inputs of a model, each with the mask that the model is called with.
-
-        An input that does not carry its mask already goes through an Identity layer, which gets the mask.
-        """
+        """An input that does not carry its mask goes through an Identity layer, which gets the mask."""
         masks = list(leaves(mask))
         if mask is None:
             return inputs
@@ -165,7 +161,6 @@ class Flattener:
         return refs
 
     def _comes_with(self, item: Any, mask: Any) -> bool:
-        """Return whether the input already carries this mask."""
         nodes = {node.name: node for node in self.nodes}
 
         def find_maker(value: Any) -> Node | None:
@@ -192,7 +187,6 @@ def _name_call(path: str, number: int) -> str:
 
 
 def _with_input(entry: LayerEntry, weights: Mapping[str, Mapping[str, Array]], prefix: str) -> LayerEntry:
-    """Return the entry of a model; a Sequential begins with an InputLayer."""
     config = entry["config"]
     if entry["class_name"] != "Sequential":
         return entry
@@ -211,7 +205,6 @@ def _with_input(entry: LayerEntry, weights: Mapping[str, Mapping[str, Array]], p
 def _first_input(
     entry: LayerEntry, weights: Mapping[str, Mapping[str, Array]], prefix: str
 ) -> dict[str, Any]:
-    """Return the input of a Sequential that has no InputLayer."""
     first = entry["config"]["layers"][0]
     shape = entry["config"].get("build_input_shape")
     kernel = weights.get(prefix + name_of(first), {}).get("kernel")
@@ -225,7 +218,6 @@ def _first_input(
 
 
 def _resolve(tree: Any, outputs: Outputs) -> Any:
-    """Return the arguments of a call with Refs in place of Links."""
     return map_leaves(lambda leaf: _find_output(leaf, outputs) if isinstance(leaf, Link) else leaf, tree)
 
 
@@ -250,10 +242,7 @@ def _find_output(link: Link, outputs: Outputs) -> Ref:
 def _split_states(
     config: Mapping[str, Any], args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """Return a recurrent layer's call as (inputs,), with `initial_state` and others by name.
-
-    Keras 2 has one list of the inputs, the states and the constants of a cell.
-    """
+    """Keras 2 has one list of the inputs, the states and the constants of a cell."""
     names = ("initial_state", PLACED_MASK, "training")
     kwargs = {**dict(zip(names, args[1:], strict=False)), **kwargs}
     first = args[0] if args else kwargs.pop("sequences", kwargs.pop("inputs", None))
@@ -271,7 +260,6 @@ def _split_states(
 
 
 def _order_inputs(given: Any, entry: LayerEntry) -> list[Any]:
-    """Return the arguments of a call of a model, in the order of its inputs."""
     wanted = entry["config"].get("input_layers")
     if isinstance(given, Mapping) and wanted is not None and not isinstance(wanted, Mapping):
         order = [item[0] for item in flat(wanted)]

@@ -139,10 +139,7 @@ def run(graph: Graph, path: Path, request: ModelRequest, cause: str = "") -> Mod
 def _record_wanted(
     graph: Graph, path: Path, inputs: Mapping[str, Array], wanted: Sequence[str]
 ) -> dict[str, RecordedCall]:
-    """Return the calls; the calls of `wanted` have their arguments.
-
-    Without tf_keras, a model of Keras 2 is run by today's Keras, if today's Keras computes the same outputs.
-    """
+    """Without tf_keras, today's Keras runs a model of Keras 2, if it computes the same outputs."""
     today = graph.generation >= 3 or not has_tf_keras()
     try:
         if today:
@@ -189,25 +186,20 @@ def _record(
     with inside(graph.file), _loadable(path) as file:
         if in_tf_keras and (reason := _find_unsafe_code(graph)):
             raise process.cannot_run(family, reason)
-        classes = {node.class_name for node in graph.nodes if _is_for_keras(node)}
+        classes = {  # that only Keras may know; a file says no module of a user's class
+            node.class_name
+            for node in graph.nodes
+            if node.inner is None and not node.is_recurrent and node.module == "keras.layers"
+            if not plain.is_known(node.class_name, node.module)
+        }
         custom = graph.custom or CustomObjects()
         run = KerasRun(file, dict(inputs), family, tuple(wanted), dict(more), custom, classes)
         record = process.record(run)
     return {name: RecordedCall(*call) for name, call in record["calls"].items()}, record["more"]
 
 
-def _is_for_keras(node: Node) -> bool:
-    """Return whether only Keras may know the class of a layer; a file says no module of a user's class."""
-    is_layer = node.inner is None and not node.is_recurrent and node.module == "keras.layers"
-    return is_layer and not plain.is_known(node.class_name, node.module)
-
-
 @contextmanager
 def _loadable(path: Path) -> Iterator[Path]:
-    """Yield the file of a Keras model under a suffix that matches its content.
-
-    Raises LayerError for a model inside a zip file or a folder.
-    """
     if not path.is_file():
         raise LayerError(
             "Keras can load this model only from a file of its own.", "Save it as a file, and name that."
@@ -251,7 +243,6 @@ def _is_unsafe(entry: Mapping[str, Any]) -> bool:
 
 
 def _part(graph: Graph, node: Node, call: RecordedCall, compute: Compute) -> LayerUse:
-    """Return the Case of the layer, computed and compared with Keras."""
     positional = ("mask",) if graph.generation < 3 else ("initial_state", "mask")
     kwargs = {**dict(zip(positional, call.args[1:], strict=False)), **call.kwargs}
     mask = kwargs.pop("mask", None)
@@ -277,7 +268,6 @@ def _part(graph: Graph, node: Node, call: RecordedCall, compute: Compute) -> Lay
 
 
 def _require_equal(graph: Graph, node: Node, result: Result, theirs: Sequence[Array]) -> None:
-    """Raise EngineError if rnncli's numbers differ from Keras's."""
     import numpy as np
 
     for tensor, expected in zip(result.outputs, theirs, strict=True):
@@ -311,7 +301,6 @@ def _other_outputs(
 
 
 def _note_cells(cells: Mapping[str, str]) -> Iterator[Text]:
-    """Yield a note for each layer with a cell that is not Keras's.  cells: their names, "" for Keras's."""
     for name, cell in cells.items():
         if cell:
             yield Message(
@@ -322,7 +311,6 @@ def _note_cells(cells: Mapping[str, str]) -> Iterator[Text]:
 
 
 def _require_same_rules(graph: Graph) -> None:
-    """Raise UnrunnableError if today's Keras would pass on different masks than the Keras of the model."""
     masked = any(node.makes_mask for node in graph.nodes)
     joined = any(
         node.class_name in plain.MERGING or node.kwargs.get("initial_state") is not None
@@ -338,7 +326,6 @@ def _require_same_rules(graph: Graph) -> None:
 
 
 def _require_one_dtype(node: Node) -> None:
-    """Raise LayerError for a recurrent layer that does not compute in floats of one size."""
     if not computes_here(node) and not half_dtype(node):
         dtypes = [config.get("dtype") or "float32" for config in (node.config, node.core_config)]
         raise LayerError(

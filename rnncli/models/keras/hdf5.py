@@ -148,7 +148,6 @@ def read(data: bytes, advice: Text, *, datasets: Datasets = "all") -> FileConten
 
 
 def _find(data: bytes, wanted: Datasets, stack: ExitStack) -> dict[str, Any]:
-    """Return, in the child, the answer for `read`.  stack: closes the file when everything is sent."""
     h5py = import_package("h5py", "Keras's files")
     try:
         walk = _FileWalk(h5py, stack.enter_context(h5py.File(io.BytesIO(data), "r")))
@@ -212,7 +211,6 @@ class _FileWalk:
         return []
 
     def _shapes(self, group: Any, depth: int) -> Iterator[tuple[int, ...]]:
-        """Yield the shapes of the datasets of numbers in a group."""
         if not isinstance(group, self.h5py.Group):
             return
         for name in group:
@@ -270,11 +268,7 @@ class _FileWalk:
                     yield layer, path, self._at(group, path)
 
     def _children(self, group: Any, depth: int) -> dict[str, Any]:
-        """Return the groups in a group by name.
-
-        h5py sorts them by name; sorted by address, they are in the order of the model, which wrote them.
-        Raises InputError if they are too deep, or linked from several places: the walk might never end.
-        """
+        """Return the groups by name, in the order of the model, which wrote them at rising addresses."""
         if depth > DEPTH:
             raise InputError("its groups are nested more than {depth} levels deep.", depth=DEPTH)
         items = {name: self._at(group, name) for name in group}
@@ -294,10 +288,7 @@ class _FileWalk:
         return isinstance(group, self.h5py.Group) and group.get(name, getlink=True) is not None
 
     def _at(self, group: Any, path: str) -> Any:
-        """Return the object at `path` below `group`.
-
-        Raises InputError if it does not exist, or if a link on the path points elsewhere.
-        """
+        """Raise InputError if `path` does not exist below `group`, or if a link on it points elsewhere."""
         for name in filter(None, path.split("/")):
             if not self._has(group, name):
                 raise InputError("it lists {place}, but does not contain it.", place=path)

@@ -45,7 +45,10 @@ def advise_alone(graph: Graph, node: Node) -> Text:
         layer,
         *(["--dtype", dtype] if dtype else []),
     ]
-    fields = {"command": shlex.join(words), "shape": _input_shape(node), "name": name}
+    kernels = (array for path, array in node.weights.items() if path.rpartition("/")[2] == "kernel")
+    features = next((array.shape[0] for array in kernels if array.ndim == 2), "features")
+    shape = format_shape(("batch", "timesteps", features))
+    fields = {"command": shlex.join(words), "shape": shape, "name": name}
     if name:
         return Message(
             "Give its class with {--custom-objects FILE.py} to see what it returns. To see its gates, write "
@@ -84,7 +87,6 @@ def half_dtype(node: Node) -> str:
 
 
 def _plain(node: Node) -> Node:
-    """Return the node without dtypes, and with a SimpleRNN in place of a cell that is not Keras's."""
     from dataclasses import replace
 
     units = (node.core_config.get("cell") or {}).get("config", {}).get("units")
@@ -92,21 +94,10 @@ def _plain(node: Node) -> Node:
     def rewrite(tree: Any) -> Any:
         if isinstance(tree, Mapping):
             if tree.get("class_name") == "RNN" and own_cell_name(node):
-                return {"class_name": "SimpleRNN", "config": _options(tree["config"], units)}
+                kept = {name: tree["config"][name] for name in OPTIONS if name in tree["config"]}
+                return {"class_name": "SimpleRNN", "config": {"units": units, **kept}}
             return {key: rewrite(value) for key, value in tree.items() if key != "dtype"}
         return [rewrite(value) for value in tree] if isinstance(tree, (list, tuple)) else tree
 
     whole = rewrite({"class_name": node.class_name, "config": node.config})
     return replace(node, class_name=whole["class_name"], config=whole["config"])
-
-
-def _options(config: Mapping[str, Any], units: Any) -> dict[str, Any]:
-    return {"units": units, **{name: config[name] for name in OPTIONS if name in config}}
-
-
-def _input_shape(node: Node) -> str:
-    """Return `(batch, timesteps, 5)`, with the features of the layer's kernel where it has one."""
-    kernels = (array for name, array in node.weights.items() if name.rpartition("/")[2] == "kernel")
-    kernel = next((array for array in kernels if array.ndim == 2), None)
-    features = "features" if kernel is None else kernel.shape[0]
-    return format_shape(("batch", "timesteps", features))

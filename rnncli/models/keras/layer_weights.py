@@ -12,15 +12,7 @@ from rnncli.case import format_shape
 from rnncli.errors import InputError, Message
 from rnncli.frameworks import cudnn, default_name, make_unique
 from rnncli.layers.plain import keras_may_know
-from rnncli.models.keras.versions import (
-    CELLS,
-    CONVOLVED,
-    MODELS,
-    PLAIN,
-    RECURRENT,
-    is_operation,
-    name_of,
-)
+from rnncli.models.keras.versions import CELLS, CONVOLVED, MODELS, PLAIN, RECURRENT, is_operation, name_of
 
 if TYPE_CHECKING:
     from rnncli.case import Array
@@ -83,7 +75,6 @@ def weights_by_path(model: Mapping[str, Any], stored: FileContents) -> dict[str,
 
 
 def _require_units(path: str, entry: LayerEntry, weights: Mapping[str, Array]) -> None:
-    """Raise InputError if a recurrent layer has different units than its config says."""
     units = entry["config"].get("units")
     recurrent = weights.get("recurrent_kernel")
     if recurrent is not None and isinstance(units, int) and recurrent.shape[0] != units:
@@ -99,7 +90,6 @@ def _require_units(path: str, entry: LayerEntry, weights: Mapping[str, Array]) -
 def _read_groups(
     model: Mapping[str, Any], group: Group, prefix: str
 ) -> Iterator[tuple[str, dict[str, Array]]]:
-    """Yield every layer that has a group of its own."""
     container = next((group.groups[name] for name in _CONTAINERS if name in group.groups), None)
     entries = _layers_of(model)
     for entry, entry_group in zip(entries, _match_groups(entries, container), strict=True):
@@ -128,7 +118,8 @@ def _match_groups(entries: Sequence[LayerEntry], container: Group | None) -> lis
     known = {group.name: group for group in groups.values() if group.name is not None}
     if all(name_of(entry) in known for entry in entries if entry["class_name"] != "InputLayer"):
         return [known.get(name_of(entry)) for entry in entries]
-    kinds = [_group_name(entry) for entry in entries]
+    classes = (str(entry.get("saved_class", entry["class_name"])) for entry in entries)
+    kinds = [default_name(name.rpartition(">")[2]) for name in classes]
     exact = make_unique(kinds)
     matched: dict[str, Group | None] = {name: groups.get(name) for name in exact}
     for kind in dict.fromkeys(kinds):
@@ -165,7 +156,6 @@ def _share_twins(
 
 
 def _plain_layers(model: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, LayerEntry]]:
-    """Yield every layer that is not a model, with its path `inside/deep`."""
     for entry in _layers_of(model):
         path = prefix + name_of(entry)
         if entry["class_name"] in MODELS:
@@ -175,7 +165,6 @@ def _plain_layers(model: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[
 
 
 def _split_list(entry: LayerEntry, path: str, arrays: Arrays) -> Iterator[tuple[str, LayerEntry, Arrays]]:
-    """Yield the layers of one list of arrays: one layer, or the layers of a model inside the model."""
     if entry["class_name"] not in MODELS:
         yield path, entry, arrays
         return
@@ -241,10 +230,7 @@ def _direct_variables(entry: LayerEntry) -> list[str] | None:
 
 
 def _parts(entry: LayerEntry) -> list[tuple[str, LayerEntry]]:
-    """Return the inner layers that hold its variables, each after the prefix of their names: `forward/`.
-
-    They are in the order of `layer.weights`.
-    """
+    """Return the inner layers by the prefix of their names, `forward/`, in the order of `layer.weights`."""
     class_name, config = entry["class_name"], entry["config"]
     if class_name == "Bidirectional":
         backward = config.get("backward_layer") or config["layer"]
@@ -261,7 +247,6 @@ def _parts(entry: LayerEntry) -> list[tuple[str, LayerEntry]]:
 
 
 def _variables(entry: LayerEntry) -> list[str]:
-    """Return the names of the variables of a layer and the layers inside it; none for an unknown class."""
     names = list(_direct_variables(entry) or ())
     for prefix, inner in _parts(entry):
         names += [prefix + name for name in _variables(inner)]
@@ -313,11 +298,7 @@ def _name_weights(
         names=", ".join(names),
     )
     raise InputError(
-        "{place}: {wanted}, but the file has {stored}.",
-        ADVICE,
-        place=path,
-        wanted=wanted,
-        stored=len(stored),
+        "{place}: {wanted}, but the file has {stored}.", ADVICE, place=path, wanted=wanted, stored=len(stored)
     )
 
 
@@ -334,13 +315,7 @@ def _name_by_path(arrays: Sequence[tuple[str, Array]]) -> dict[str, Array]:
 
 
 def _layers_of(config: Mapping[str, Any]) -> list[LayerEntry]:
-    """Return the layers of a model, without operations."""
     return [entry for entry in config["layers"] if not is_operation(entry)]
-
-
-def _group_name(entry: LayerEntry) -> str:
-    """Return the name of a layer's group in a .keras file, without a number."""
-    return default_name(str(entry.get("saved_class", entry["class_name"])).rpartition(">")[2])
 
 
 def _flip_kernels(class_name: str, weights: dict[str, Array]) -> dict[str, Array]:

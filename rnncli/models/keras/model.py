@@ -33,7 +33,6 @@ class Model(SavedModel):
         return "Keras" if self.contents.generation >= 3 else "tf_keras"
 
     def stateful_layers(self) -> tuple[str, ...]:
-        """Return the layers that keep their state from one call to the next."""
         return tuple(
             node.name
             for node in self.contents.recurrent_nodes
@@ -58,16 +57,13 @@ class Model(SavedModel):
         return type(self)(replace(graph, inputs=tuple(free)), self.path, self.names)
 
     def text_inputs(self) -> tuple[str, ...]:
-        """Return the names of the inputs that are text."""
         return tuple(wanted.name for wanted in self.contents.inputs if wanted.dtype == inputs.TEXT)
 
     def output_names(self) -> tuple[str, ...]:
-        """Return the tensors that the model returns and that are not of a recurrent layer."""
         refs = [(ref.node, ref.tensor) for ref in self.contents.outputs]
         return tuple(f"{node}/output{end}" for node, tensor in refs for end in ("", f"_{tensor}"))
 
     def summarize(self, sizes: Mapping[str, Shape]) -> Summary:
-        """Return every layer with its shapes and parameters."""
         from rnncli.models.keras.summary import summarize
 
         return summarize(self.contents, sizes)
@@ -77,11 +73,9 @@ class Model(SavedModel):
         return inputs.fit_inputs(self.contents, given, tables=self._tables())
 
     def vocabularies(self) -> dict[str, int]:
-        """Return the rows of the smallest table that takes the ids of an input."""
         return {name: min(map(len, tables.values())) for name, tables in self._tables().items()}
 
     def _tables(self) -> dict[str, dict[str, Array]]:
-        """Return, by input, the tables of the Embedding layers that take it, by layer."""
         names = {node.name: node.layer for node in self.contents.nodes if node.class_name == INPUT}
         tables: dict[str, dict[str, Array]] = {}
         for node in self.contents.nodes:
@@ -98,13 +92,11 @@ class Model(SavedModel):
         return tuple(f"{node.name} ({node.class_name})" for node in nodes)
 
     def chain(self, request: ModelRequest) -> tuple[tuple[str, ...], Case] | None:
-        """Return all layers as one Case, where each reads the layer before alone."""
-        from rnncli.models.keras.chain import chain_layers
+        from rnncli.models.keras.walk import chain_layers
 
         return chain_layers(self.contents, request.inputs, request.returns)
 
     def with_custom_objects(self, given: Any) -> Model:
-        """Return the model with the classes that it has of its own."""
         from rnncli.models.keras import custom
 
         return type(self)(replace(self.contents, custom=custom.read(given)), self.path, self.names)
@@ -138,7 +130,6 @@ class Model(SavedModel):
             raise type(error)(join((unknown, error.sentence), " "), error.advice) from None
 
     def outputs(self, request: ModelRequest, uses: Sequence[LayerUse]) -> dict[str, Array]:
-        """Return every tensor from Keras; see `outputs` of framework.py."""
         from rnncli.models.keras import framework
 
         return framework.outputs(self.contents, self.path, request.inputs, uses)

@@ -93,7 +93,6 @@ def answer(request: bytes, file: BinaryIO) -> None:
 
 
 def _find(run: KerasRun) -> Any:
-    """Return what `record` returns."""
     try:
         return map_leaves(_plain, _run(run))
     except RnncliError:
@@ -150,7 +149,6 @@ class RecordedCall(NamedTuple):
 
 
 def _run(run: KerasRun) -> Any:
-    """Run the model, and return what `record` returns, with tensors of the framework."""
     with isolated():
         _require_classes(run)
         if run.family == "tf_keras":
@@ -165,7 +163,6 @@ def _run(run: KerasRun) -> Any:
 
 
 def _require_classes(run: KerasRun) -> None:
-    """Raise UnrunnableError for a class that neither Keras has nor the user gives."""
     keras: Any = import_keras() if run.family == "keras" else importlib.import_module(run.family)
     for name in run.classes:
         if not hasattr(keras.layers, name) and not run.custom.has(name):
@@ -199,10 +196,7 @@ def _run_in_tf_keras(run: KerasRun) -> tuple[dict[str, RecordedCall], dict[str, 
 
 
 def _classes(keras: Any) -> dict[str, Any]:
-    """Return the classes that these names meant in earlier versions of Keras 2, such as cuDNN's layers.
-
-    tf_keras converts weights by the name of the class, so that is GRU here too.
-    """
+    """tf_keras converts weights by the name of the class, so cuDNN's GRU is GRU here too."""
     plain = keras.layers.GRU
 
     def from_config(config: Mapping[str, Any]) -> Any:
@@ -226,7 +220,6 @@ def _call_copy(call: RecordedCall, returns: Mapping[str, bool]) -> list[Any]:
 
 
 def _record_calls(model: Any, run: Callable[[], object]) -> dict[str, RecordedCall]:
-    """Return every call of every layer, by the name of the use, in Keras's order.  run: runs the model."""
     names = list(_name_calls(model, "", 0))
     calls: list[RecordedCall] = []
     _wrap_layers(model, calls)
@@ -244,17 +237,13 @@ def _is_model(layer: Any) -> bool:
 
 
 def _list_nodes(model: Any) -> list[tuple[Any, Any]]:
-    """Return each node of a model with its layer, in the order in which Keras calls them."""
     by_depth = sorted(_graph_of(model)._nodes_by_depth.items(), reverse=True)
     nodes = [node for _, level in by_depth for node in level if not node.is_input]
     return [(node, node.operation if hasattr(node, "operation") else node.layer) for node in nodes]
 
 
 def _name_calls(model: Any, prefix: str, use: int) -> Iterator[str]:
-    """Yield the name of every call: `lstm`, `lstm@1`, `inside/deep`.
-
-    use: how many uses of the model come before this one.
-    """
+    """Yield `lstm`, `lstm@1`, `inside/deep`.  use: how many uses of the model come before this one."""
     nodes = _list_nodes(model)
     known = {node for node, _ in nodes}
     for node, layer in nodes:
@@ -267,7 +256,6 @@ def _name_calls(model: Any, prefix: str, use: int) -> Iterator[str]:
 
 
 def _wrap_layers(model: Any, calls: list[RecordedCall]) -> None:
-    """Let every layer of the model, and of models inside it, record its calls, each layer once."""
     for _, layer in _list_nodes(model):
         if _is_model(layer):
             _wrap_layers(layer, calls)
@@ -323,7 +311,6 @@ def _require_room(keras: Any, run: KerasRun, classes: Mapping[str, Any]) -> None
 
 
 def _tensor_sizes(keras: Any, model: Any, inputs: Mapping[str, Array]) -> Iterator[int]:
-    """Yield the bytes of every tensor whose shape is known, in a run of the model with these inputs."""
     tensorflow = importlib.import_module("tensorflow")
 
     def run(*tensors: Any) -> Any:

@@ -127,7 +127,6 @@ def _build_graph(
 
 
 def _check(config: Any, origin: Origin) -> None:
-    """Raise InputError if this is not the config of a model, or if a Keras before 2.0 saved it."""
     if not isinstance(config, Mapping) or "class_name" not in config or "config" not in config:
         raise InputError("its config does not describe a Keras model.", keras_file.ADVICE)
     if origin.version and origin.version < (2,):
@@ -139,7 +138,6 @@ def _check(config: Any, origin: Origin) -> None:
 
 
 def _require_state_order(node: Node, translator: Translator) -> None:
-    """Raise InputError if the states of a layer are in an order that Keras 3 does not have."""
     has_states = node.core_config.get("return_state") or "initial_state" in node.kwargs
     if node.layer in translator.backwards and has_states:
         raise InputError(
@@ -192,7 +190,6 @@ def _infer_dtype(wanted: ModelInput, nodes: Sequence[Node]) -> ModelInput:
 
 
 def _note_differences(translator: Translator, nodes: Sequence[Node], class_name: str) -> Iterator[Text]:
-    """Yield what today's Keras would compute otherwise, or not read."""
     text = translator.origin.text if translator.origin.version else "Keras 2"
     if not translator.origin.version:
         yield Message("the file does not say which version of Keras saved it; Keras 2 is assumed.")

@@ -57,7 +57,8 @@ def summarize(graph: Graph, sizes: Mapping[str, Shape]) -> Summary:
     batch = next(iter(batches)) if len(batches) == 1 else "batch"
 
     def tensor(ref: Ref, name: str) -> TensorRow:
-        arrays = [_tensor(walk.values[ref.node], ref.tensor) for walk in (first, second)]
+        values = [walk.values[ref.node].tensors for walk in (first, second)]
+        arrays: list[Any] = [tensors[ref.tensor] if ref.tensor < len(tensors) else None for tensors in values]
         if any(array is None for array in arrays):
             return TensorRow(name, None)
         pairs = zip(*(array.shape for array in arrays), strict=True)
@@ -79,7 +80,6 @@ def summarize(graph: Graph, sizes: Mapping[str, Shape]) -> Summary:
 def _row(
     node: Node, walk: _ShapeWalk, hidden: Collection[str], counter: WeightCounter, tensor: Any
 ) -> LayerRow:
-    """Return one use of a layer.  tensor: returns the row of a Ref under a name."""
     count = len(walk.values[node.name].tensors)
     half = half_dtype(node)
     known = replace(node, config=with_dtype(node.config, half)) if half else node
@@ -104,7 +104,6 @@ def _row(
 
 
 def _sources(node: Node, nodes: Mapping[str, Node], hidden: Collection[str]) -> Iterator[str]:
-    """Yield the layers that a layer reads from, without the operations that Keras inserts for masks."""
     others = {name: arg for name, arg in node.kwargs.items() if name not in ("mask", PLACED_MASK)}
     for ref in iterate_refs([node.args, others]):
         if ref.node in hidden and nodes[ref.node].class_name != INPUT:
@@ -113,12 +112,7 @@ def _sources(node: Node, nodes: Mapping[str, Node], hidden: Collection[str]) -> 
             yield ref.node
 
 
-def _tensor(value: Value, index: int) -> Any:
-    return value.tensors[index] if index < len(value.tensors) else None
-
-
 def _walk(graph: Graph, shapes: Mapping[str, Shape | None], free: int) -> _ShapeWalk:
-    """Return the walk in which a free size is `free`."""
     inputs = {
         wanted.name: _empty(shapes[wanted.name] or (None, None), free, wanted.dtype)
         for wanted in graph.inputs
@@ -137,7 +131,6 @@ def _empty(shape: Shape, free: int, dtype: str = "") -> Any:
 
 
 def _in_float32(graph: Graph) -> Graph:
-    """Return the graph with layers that compute in float32, as in inference: their shapes are the same."""
     nodes = tuple(
         replace(
             node,
@@ -194,7 +187,6 @@ class _ShapeWalk(GraphWalk):
         self._note_mask(node, is_known=bool(value.tensors))
 
     def _value(self, node: Node) -> Value:
-        """Return the output, without tensors if it cannot be derived."""
         for sequences in (0, 1):
             self.sequences = sequences
             try:
@@ -212,7 +204,6 @@ class _ShapeWalk(GraphWalk):
         return Value((), ())
 
     def _returned(self, node: Node) -> Value:
-        """Return what a recurrent layer returns."""
         source, spec = next(iterate_refs(node.args), None), spec_of(node)
         array = None if source is None else self._find(source)
         shape = (0, self.free, features_of(node)) if array is None else array.shape
@@ -240,7 +231,6 @@ class _ShapeWalk(GraphWalk):
         return np.zeros((1, *array.shape[1:]), array.dtype)
 
     def _note_mask(self, node: Node, *, is_known: bool) -> None:
-        """Note what happens to a mask at the node."""
         gets = any(mask is not None for mask in leaves([*self._masks(node)]))
         first = self.values[node.name].tensors[0]
         passes = self.values[node.name].masks[0] is not None

@@ -85,21 +85,16 @@ def module_of(entry: Mapping[str, Any], origin: Origin) -> str:
     Files before 2.12 and HDF5 files do not have it; there, operations of Keras 3 are recognized by a config
     without the options that every layer has.
     """
-    module, config = entry.get("module"), entry.get("config")
-    if module is None and not origin.old and _is_bare(entry):
+    module, config, name = entry.get("module"), entry.get("config"), str(entry.get("class_name"))
+    options = {*config} if isinstance(config, Mapping) else {"layers"}
+    is_layer = name == "InputLayer" or name.startswith("SpatialDropout")
+    if module is None and not (origin.old or is_layer or {"trainable", "layers"} & options):
         return "keras.src.ops.numpy"
     bare = not isinstance(config, Mapping) or "trainable" not in config
     unplaced = bare and (module or "keras.layers") == "keras.layers"
     if unplaced and entry.get("class_name") in operations.OPERATIONS:
         return "keras.src.ops"
     return str(module or "keras.layers")
-
-
-def _is_bare(entry: Mapping[str, Any]) -> bool:
-    name, config = str(entry.get("class_name")), entry.get("config")
-    if not isinstance(config, Mapping) or name == "InputLayer" or name.startswith("SpatialDropout"):
-        return False
-    return not {"trainable", "layers"} & config.keys()
 
 
 def is_operation(entry: Mapping[str, Any]) -> bool:
@@ -192,7 +187,6 @@ class Translator:
         return _trim(class_name, config)
 
     def _inside(self, config: Mapping[str, Any], path: str) -> dict[str, Any]:
-        """Return the layers and cells inside a layer."""
         inner: dict[str, Any] = {}
         for key in ("layer", "backward_layer", "cell"):
             if _is_entry(config.get(key)):
@@ -233,7 +227,6 @@ class Translator:
         return value
 
     def _complete(self, saved_class: str, class_name: str, config: dict[str, Any], path: str) -> None:
-        """Add what the class or the version implied."""
         if saved_class.startswith("CuDNN"):
             if path not in self.cudnn:
                 self.cudnn.append(path)

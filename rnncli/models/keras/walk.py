@@ -5,16 +5,19 @@ The walk follows Keras's `Layer.__call__`: which mask a layer gets, and which ma
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+import re
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
 from rnncli.case import Array, Spec, format_shape
-from rnncli.errors import InputError, Message, RnncliError, Text, inside, join
+from rnncli.errors import InputError, LayerError, Message, RnncliError, Text, inside, join
 from rnncli.layers import plain
 from rnncli.layers.case import Case
 from rnncli.layers.plain import KERAS_2, TODAY, KerasCall, UnknownLayerError, dtype_of, rules_of
 from rnncli.layers.plain.time_distributed import entries, mask_after, steps
+from rnncli.layers.shape_checks import check_case
+from rnncli.layers.stack import Stack
 from rnncli.models import Compute, LayerUse, ModelRequest, ModelRun
 from rnncli.models.graph import PLACED_MASK, Graph, Node, Ref, iterate_refs, leaves, map_leaves
 from rnncli.models.inputs import empty_input
@@ -28,7 +31,7 @@ from rnncli.models.keras.choice import (
     refuse_training,
     require_one_use,
 )
-from rnncli.models.layer_cases import build_layer_case, name_outputs
+from rnncli.models.layer_cases import build_layer_case, name_outputs, spec_of
 from rnncli.process.memory import limit_growth
 from rnncli.result import NamedTensor, Result
 
@@ -133,12 +136,7 @@ class GraphWalk:
             self.failed[node.name] = error
             if is_result:
                 raise name_cause(self.graph, node, error, wanted) from None
-        if node.name in self.values:
-            self._keep_owners(self.values[node.name].tensors)
-
-    def _keep_owners(self, tensors: Sequence[Any]) -> None:
-        """Keep the arrays that own the memory of these tensors, each once, to count their bytes."""
-        for tensor in tensors:
+        for tensor in self.values[node.name].tensors if node.name in self.values else ():
             while getattr(tensor, "base", None) is not None:
                 tensor = tensor.base
             if hasattr(tensor, "nbytes"):
@@ -162,7 +160,12 @@ class GraphWalk:
         if self.rules != TODAY and isinstance(previous, list) and any(mask is not None for mask in previous):
             self.differs_today = True
         dtype = "" if plain.is_operation(node.module) else dtype_of(node.config.get("dtype")) or ""
-        inputs, *others = (map_leaves(lambda leaf: _autocast(leaf, dtype), arg) for arg in args)
+
+        def cast(leaf: Any) -> Any:  # integers stay, as in Keras
+            is_float = getattr(getattr(leaf, "dtype", None), "kind", "") == "f"
+            return leaf.astype(dtype) if dtype and is_float else leaf
+
+        inputs, *others = (map_leaves(cast, arg) for arg in args)
         return KerasCall(
             config=node.config,
             weights=node.weights,
@@ -204,13 +207,11 @@ class GraphWalk:
         return self.values[arg.node].masks[arg.tensor] if isinstance(arg, Ref) else None
 
     def _resolve(self, arg: Any) -> Any:
-        """Replace Refs by arrays."""
         return map_leaves(
             lambda leaf: self.values[leaf.node].tensors[leaf.tensor] if isinstance(leaf, Ref) else leaf, arg
         )
 
     def _compute(self, node: Node) -> Value:
-        """Compute a node that is not recurrent."""
         call = self._call(node)
         if not plain.is_operation(node.module) and dtype_of(node.config.get("dtype")) is None:
             raise node.refuse("does not compute in float32 or float64")
@@ -258,7 +259,6 @@ class GraphWalk:
         return Value((steps(value.tensors[ref.tensor], call.inputs),), (mask,))
 
     def _recur(self, node: Node, is_result: bool, is_input: bool) -> None:
-        """Build the Case of the node, and compute it if a later node uses its outputs."""
         require_one_use(self.graph, node)
         call = self._call(node)
         if node.class_name == "TimeDistributed":
@@ -272,7 +272,6 @@ class GraphWalk:
             self.values[node.name] = Value(tensors, masks_after(case.stack[0], call.previous, len(tensors)))
 
     def _recur_inside(self, node: Node, call: KerasCall, is_result: bool) -> None:
-        """Run a recurrent layer inside TimeDistributed on every entry, for the layers that follow."""
         inner = node.inside
         if not inner.is_recurrent or inner.class_name == "TimeDistributed":
             raise call.refuse("holds a {class_name}", class_name=inner.class_name)
@@ -295,12 +294,10 @@ class GraphWalk:
         self.values[node.name] = Value((output,), (after,))
 
     def _run_case(self, node: Node, case: Case) -> Result:
-        """Compute the Case; errors name the layer."""
         with inside(node.name, RnncliError):
             return self.request.compute(case)
 
     def _other_outputs(self, names: Collection[str] | None) -> Iterator[tuple[str, Array]]:
-        """Yield the outputs of the layers with these names; None: all that do more than make masks."""
         hidden = hidden_nodes(self.graph)
         for node in self.graph.nodes:
             chosen = node.name not in hidden if names is None else node.name in names
@@ -314,13 +311,7 @@ def _weight_bytes(graph: Graph) -> int:
     return sum(weights) + sum(_weight_bytes(node.inner) for node in graph.nodes if node.inner is not None)
 
 
-def _autocast(arg: Any, dtype: str) -> Any:
-    """Convert floats to the layer's dtype; integers stay, as in Keras."""
-    return arg.astype(dtype) if dtype and getattr(getattr(arg, "dtype", None), "kind", "") == "f" else arg
-
-
 def _case(node: Node, call: KerasCall) -> Case:
-    """Return the Case of one use of a recurrent layer.  Raises InputError if it gets an empty input."""
     case = build_layer_case(node, call)
     if 0 in case.inputs.shape:
         raise empty_input(node.name)
@@ -404,8 +395,6 @@ def note_sigmoids(graph: Graph, run: ModelRun, compute: Compute, rerun: Rerun) -
 
 
 def _with_sigmoid_of_today(graph: Graph) -> Graph:
-    """Return the graph with today's hard_sigmoid in place of the earlier one."""
-
     def rename(value: Any) -> Any:
         return SIGMOIDS.get(value, value) if isinstance(value, str) else value
 
@@ -421,7 +410,6 @@ def _with_sigmoid_of_today(graph: Graph) -> Graph:
 
 
 def _compare(run: ModelRun, today: ModelRun, compute: Compute) -> Iterator[tuple[str, float]]:
-    """Yield the layers that differ between two runs, each with its largest difference."""
     import numpy as np
 
     for part, part_today in zip(run.parts, today.parts, strict=True):
@@ -431,3 +419,41 @@ def _compare(run: ModelRun, today: ModelRun, compute: Compute) -> Iterator[tuple
         largest = max(float(gap.max(initial=0)) for gap in gaps)
         if largest:
             yield part.layer, largest
+
+
+def chain_layers(
+    graph: Graph, inputs: Mapping[str, Array], returns: Mapping[str, bool]
+) -> tuple[tuple[str, ...], Case] | None:
+    """Return the names of all layers, first to last, and their Case.
+
+    None for any other graph, and for a layer that `--layer` does not know, such as an Embedding.
+    returns: the values of return_sequences and return_state that are asked of each recurrent layer; None is
+        returned if this would change what a layer passes on.
+    """
+    hidden = hidden_nodes(graph)
+    nodes = [node for node in graph.nodes if node.name not in hidden]
+    names = tuple(node.name for node in nodes)
+    if len(graph.inputs) != 1 or len(inputs) != 1 or not names or graph.outputs != (Ref(names[-1]),):
+        return None
+    before = graph.nodes[0].name
+    for node in nodes:
+        given = {name for name, value in node.kwargs.items() if value not in (None, False)}
+        if node.args != (Ref(before),) or given - {"mask"}:
+            return None
+        before = node.name
+    weights = {
+        f"{f'{index}/' if len(nodes) > 1 else ''}{re.sub('^(layer/)+', '', path)}": array
+        for index, node in enumerate(nodes)
+        for path, array in node.weights.items()
+    }
+    (array,) = inputs.values()
+    try:
+        layers = Stack(spec_of(node) for node in nodes).layers
+        changed = {name: value for name, value in returns.items() if name == "return_sequences"}
+        if any(layer.recurrent and layer.with_returns(**changed) != layer.spec for layer in layers):
+            return None
+        returned = {name: value for name, value in returns.items() if name == "return_state"}
+        stack = Stack(layer.with_returns(**returned) if layer.recurrent else layer.spec for layer in layers)
+        return names, check_case(Case(stack, array.astype(stack.dtype), weights=weights, seed=None))
+    except (InputError, LayerError):
+        return None

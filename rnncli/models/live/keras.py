@@ -20,12 +20,12 @@ from rnncli.layers.shape_checks import order_states
 from rnncli.layers.stack import Stack
 from rnncli.models.live.keras_held import Held, choose_targets, find_layers, other_layers_in
 from rnncli.models.live.keras_held import other_layers as other_layers
-from rnncli.models.live.keras_layers import Description, describe, is_cell, is_recurrent
+from rnncli.models.live.keras_layers import LayerDescription, describe, is_cell, is_recurrent
 from rnncli.models.live.keras_state import arrays_in, differ, is_tracing, tensor_of, to_numpy, unchanged
-from rnncli.models.live.others import OtherLayers
 from rnncli.models.live.recording import (
     RECORDING,
-    Call,
+    LiveCall,
+    OtherLayers,
     Recording,
     arrange_calls,
     bind,
@@ -64,7 +64,7 @@ def record(
     _require_recordable(model, targets, arguments.arguments)
     inputs = flatten("", _name_inputs(model, arguments.arguments), _to_array)
     require_numbers(inputs)
-    recorder = _Recorder(targets, other_layers_in(held) if everything else ())
+    recorder = _KerasRecorder(targets, other_layers_in(held) if everything else ())
     with RECORDING, unchanged([layer.layer for layer in held], arguments.arguments) as notes:
         try:
             recorder.wrap()
@@ -92,7 +92,6 @@ def _call(model: Any, arguments: inspect.BoundArguments, *, training: bool) -> A
 
 
 def _name_inputs(model: Any, arguments: dict[str, Any]) -> dict[str, Any]:
-    """Return the arguments by the names of the parameters; of a graph, by the names of its inputs."""
     import keras
 
     if isinstance(model, keras.Function):
@@ -112,7 +111,6 @@ def _to_array(value: Any) -> Array | None:
 def _arguments(
     model: Any, given: Any, beside: Mapping[str, Any], *, training: bool
 ) -> inspect.BoundArguments:
-    """Return what the object is called with."""
     import keras
 
     is_graph = isinstance(model, (keras.Function, keras.Sequential))  # it takes one argument, also a dict
@@ -140,7 +138,6 @@ def _arguments(
 
 
 def _fit_states(model: Any, states: Any, shape: tuple[int, ...]) -> Any:
-    """Return initial states as a recurrent layer takes them.  Raises InputError if they do not fit."""
     import keras
 
     if isinstance(states, Mapping):
@@ -160,7 +157,6 @@ def _fit_states(model: Any, states: Any, shape: tuple[int, ...]) -> Any:
 
 
 def _require_recordable(model: Any, targets: Sequence[Held], args: Any) -> None:
-    """Raise an error for an object or an input that cannot be called once, here, with numbers."""
     import keras
 
     backend = keras.backend.backend()
@@ -186,7 +182,6 @@ def _require_recordable(model: Any, targets: Sequence[Held], args: Any) -> None:
 
 
 def _require_eager(targets: Sequence[Held]) -> None:
-    """Raise LayerError for a layer whose `call` TensorFlow runs as a graph."""
     import tensorflow
 
     if tensorflow.config.functions_run_eagerly():
@@ -209,8 +204,7 @@ def _refuse_unbuilt(target: Held) -> LayerError:
     )
 
 
-def _require_calls(held: Sequence[Held], calls: Sequence[Call], at: str | None) -> None:
-    """Raise LayerError if no call was seen."""
+def _require_calls(held: Sequence[Held], calls: Sequence[LiveCall], at: str | None) -> None:
     if calls:
         return
     name = type(held[0].layer).__name__
@@ -230,7 +224,7 @@ def _require_calls(held: Sequence[Held], calls: Sequence[Call], at: str | None) 
     )
 
 
-class _Recorder:
+class _KerasRecorder:
     """Notes the calls of layers in the thread that made it.
 
     seen: the ids of the layers that were called.
@@ -242,7 +236,7 @@ class _Recorder:
 
     def __init__(self, targets: Sequence[Held], others: Sequence[Held] = ()) -> None:
         self.targets, self.others, self.noted = targets, others, OtherLayers()
-        self.calls: list[Call] = []
+        self.calls: list[LiveCall] = []
         self.seen: set[int] = set()
         self.traced: dict[str, None] = {}
         self.own: set[int] = set()
@@ -250,7 +244,7 @@ class _Recorder:
         self.is_inside = False
         self.thread = get_ident()
         self.weights: dict[int, tuple[list[Any], dict[str, Array]]] = {}
-        self.descriptions: dict[Any, Description] = {}
+        self.descriptions: dict[Any, LayerDescription] = {}
 
     def wrap(self) -> None:
         """Let the layers note their calls; a layer without weights refuses to be built.
@@ -283,7 +277,6 @@ class _Recorder:
             yield Message("not seen while TensorFlow traced a function: {names}", names=", ".join(names))
 
     def _wrap_other(self, held: Held) -> Callable[..., Any]:
-        """Return a `call` that notes what a layer that is not recurrent returns."""
         original = held.layer.call
 
         def call(*args: Any, **kwargs: Any) -> Any:
@@ -334,8 +327,7 @@ class _Recorder:
         vars(call)["is_own"] = is_own  # for a recording inside this one
         return call
 
-    def _read(self, held: Held, arguments: Mapping[str, Any]) -> tuple[Call, Stack | None]:
-        """Return a call as it begins, without its outputs, and the layer as rnncli computes it, if it can."""
+    def _read(self, held: Held, arguments: Mapping[str, Any]) -> tuple[LiveCall, Stack | None]:
         layer = held.layer
         first, second = (*arguments.values(), None, None)[:2]
         inputs, mask = (next(arrays_in(value), None) for value in (first, arguments.get("mask")))
@@ -345,7 +337,7 @@ class _Recorder:
             inputs, mask = entries(inputs), entries(mask)
         elif is_cell(layer) and inputs is not None:
             inputs = inputs[:, None]
-        description = Description(
+        description = LayerDescription(
             lacks=Message("{class_name} is not a recurrent layer", class_name=type(layer).__name__)
         )
         if inputs is not None and is_recurrent(layer):
@@ -353,7 +345,7 @@ class _Recorder:
             if key not in self.descriptions:
                 self.descriptions[key] = describe(core, inputs.shape, training=key[-1], own=self.own)
             description = self.descriptions[key]
-        call = Call(
+        call = LiveCall(
             name=held.name,
             path=held.path or held.name,
             class_name=type(layer).__name__,
@@ -380,8 +372,7 @@ class _Recorder:
         return arrays
 
 
-def _complete(call: Call, layer: Any, stack: Stack | None, returned: Any) -> Call:
-    """Return the call with what the layer returned, and whether it may be a step of a sequence."""
+def _complete(call: LiveCall, layer: Any, stack: Stack | None, returned: Any) -> LiveCall:
     arrays = list(arrays_in(returned))
     if is_cell(layer):
         arrays[0] = arrays[0][:, None]
@@ -403,10 +394,7 @@ def _complete(call: Call, layer: Any, stack: Stack | None, returned: Any) -> Cal
 
 
 def _batched(layer: Any, mask: Array | None) -> Any:
-    """Return the layer inside a TimeDistributed, which computes each time step as an entry of one batch.
-
-    Another layer is returned itself, and so is one whose steps are not independent.
-    """
+    """Return the layer in a TimeDistributed, each of whose steps is an entry of one batch; else the layer."""
     import keras
 
     inner = layer.layer if isinstance(layer, keras.layers.TimeDistributed) else layer
@@ -415,7 +403,6 @@ def _batched(layer: Any, mask: Array | None) -> Any:
 
 
 def _kept_states(layer: Any) -> tuple[Array, ...]:
-    """Return the states that a stateful layer keeps."""
     loops = [getattr(layer, name, layer) for name in ("forward_layer", "backward_layer")]
     several = loops if loops[0] is not layer else loops[:1]
     return tuple(arrays_in([loop.states for loop in several if getattr(loop, "stateful", False)]))

@@ -70,7 +70,6 @@ def _name(layer: Any, attribute: str) -> str:
 
 
 def _children(layer: Any) -> Iterator[tuple[str, Any]]:
-    """Yield the layers directly inside a layer, each with its attribute, or with its name in a graph."""
     import keras
 
     if isinstance(layer, (keras.Function, keras.Sequential)):
@@ -83,7 +82,6 @@ def _children(layer: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _layers_in(path: str, value: Any) -> Iterator[tuple[str, Any]]:
-    """Yield the layers in the value of an attribute, each with its path."""
     import keras
 
     items: Iterable[tuple[str, Any]] = ()

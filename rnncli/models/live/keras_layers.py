@@ -12,12 +12,7 @@ from rnncli.layers.stack import Stack
 from rnncli.models.keras.versions import Translator, origin_of
 from rnncli.specs.build import build
 
-LAYER_OF_CELL = {
-    "LSTMCell": "LSTM",
-    "GRUCell": "GRU",
-    "SimpleRNNCell": "SimpleRNN",
-    "StackedRNNCells": "RNN",
-}
+LAYER_OF_CELL = {"LSTMCell": "LSTM", "GRUCell": "GRU", "SimpleRNNCell": "SimpleRNN", "StackedRNNCells": "RNN"}
 """The layer that makes a sequence of a cell's steps."""
 LAYERS = ("LSTM", "GRU", "SimpleRNN", "RNN", "Bidirectional")
 CONVOLVED = ("ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D")
@@ -31,12 +26,12 @@ INNER = ("layer", "forward_layer", "backward_layer", "cell")
 """Attributes that hold the layer or the cell inside a recurrent layer."""
 
 
-class Description(NamedTuple):
+class LayerDescription(NamedTuple):
     """A recurrent layer as rnncli describes it.
 
     config: the Keras config of the layer; None if rnncli's engines cannot compute the call.
     stack: the layer as rnncli builds it, also if it cannot compute this call; None if it cannot build it.
-    lacks: see `Call`.
+    lacks: see `LiveCall`.
     """
 
     config: Mapping[str, Any] | None = None
@@ -67,7 +62,9 @@ def parts_of(layer: Any) -> Iterator[Any]:
             yield from parts_of(part)
 
 
-def describe(layer: Any, inputs: Shape, *, training: bool, own: Collection[int] = frozenset()) -> Description:
+def describe(
+    layer: Any, inputs: Shape, *, training: bool, own: Collection[int] = frozenset()
+) -> LayerDescription:
     """Return the description of a layer or a cell for inputs (batch, timesteps, features).
 
     own: the ids of layers and cells whose `call` was set on themselves.
@@ -75,7 +72,7 @@ def describe(layer: Any, inputs: Shape, *, training: bool, own: Collection[int] 
     base = _base(layer)
     class_name = LAYER_OF_CELL.get(base.__name__, base.__name__)
     if why := _find_lack(layer):
-        return Description(lacks=why)
+        return LayerDescription(lacks=why)
     why = _find_other_numbers(layer)
     config = options_of(layer) if why else _config_of(layer)
     if is_cell(layer):
@@ -85,23 +82,24 @@ def describe(layer: Any, inputs: Shape, *, training: bool, own: Collection[int] 
         stack = Stack((build(written),))
         shapes = [*stack.weight_shapes(inputs).values()]
     except LayerError as error:
-        return Description(lacks=why or error.sentence)
+        return LayerDescription(lacks=why or error.sentence)
     if shapes != [tuple(weight.shape) for weight in layer.weights]:
-        return Description(lacks=Message("its weights are not those of {class_name}", class_name=class_name))
+        return LayerDescription(
+            lacks=Message("its weights are not those of {class_name}", class_name=class_name)
+        )
     if why:
-        return Description(None, stack, why)
+        return LayerDescription(None, stack, why)
     if training and any(getattr(part, rate, 0) for part in parts_of(layer) for rate in RATES):
-        return Description(None, stack, Message("dropout draws other numbers in every call"))
+        return LayerDescription(None, stack, Message("dropout draws other numbers in every call"))
     part = next((part for part in parts_of(layer) if id(part) in own), layer)
     if part is layer and type(layer) is base and id(layer) not in own:
-        return Description(written, stack)
-    return Description(
+        return LayerDescription(written, stack)
+    return LayerDescription(
         written, stack, Message("{class_name} has its own call", class_name=type(part).__name__)
     )
 
 
 def _find_lack(layer: Any) -> Text:
-    """Return why rnncli's engines cannot compute a layer that Keras can; "" if nothing is known."""
     import keras
 
     base = _base(layer)
@@ -129,7 +127,6 @@ def find_own_activation(layer: Any) -> Text:
 
 
 def _find_other_numbers(layer: Any) -> Text:
-    """Return why a layer of a known class computes other numbers than rnncli's engines; "" if it does not."""
     if _base(layer).__name__ in CONVOLVED:
         return Message("rnncli has no equations of {class_name}", class_name=type(layer).__name__)
     dtypes = {dtype for part in parts_of(layer) for dtype in (part.compute_dtype, part.variable_dtype)}
@@ -168,5 +165,4 @@ def options_of(layer: Any) -> dict[str, Any]:
 
 
 def _base(layer: Any) -> Any:
-    """Return the class of Keras that a layer is of, or is derived from."""
     return next(base for base in type(layer).__mro__ if base.__module__.split(".")[0] == "keras")

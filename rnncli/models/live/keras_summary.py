@@ -51,7 +51,6 @@ def _count_optimizer(model: Any) -> int:
 
 
 def _graph(model: Any) -> Graph | None:
-    """Return the graph of a functional or a Sequential model; None for any other object."""
     if not isinstance(model, (keras.Sequential, keras.Function)):
         return None
     arrays: dict[int, Array] = {}
@@ -75,7 +74,6 @@ def _graph(model: Any) -> Graph | None:
 
 
 def _shapes(given: Any, names: list[str]) -> dict[str, Shape]:
-    """Return the shapes of the inputs that are given."""
     if given is None:
         return {}
     named = given if isinstance(given, Mapping) else dict(zip(names, [given], strict=False))
@@ -85,24 +83,19 @@ def _shapes(given: Any, names: list[str]) -> dict[str, Shape]:
 
 
 def _require_shape(wanted: ModelInput, shape: Any) -> None:
-    """Raise InputError for an input that the model does not take.
-
-    Unlike a file, whose batch axis may be left out, the object is called with the input as it is.
-    """
+    """Unlike a file, whose batch axis may be left out, the object is called with the input as it is."""
     if wanted.shape is not None:
         fit_shape(wanted, (None, *wanted.shape[1:]), np.broadcast_to(np.float32(0), shape))
 
 
 def _rows(model: Any) -> Iterator[LayerRow]:
-    """Yield every layer that the object holds; then layers with others inside that have weights of their own.
-
-    The layers inside come first: they count the weights that both have.
-    """
+    """The layers inside others come first: they count the weights that both have."""
     counter, held = WeightCounter(), find_layers(model)
+    wholes = keras.layers.Wrapper, keras.layers.MultiHeadAttention
     owners = {id(owner) for entry in held for owner in entry.owners}
     around: list[Held] = []
     for entry in held:
-        if any(map(_is_whole, entry.owners)):
+        if any(is_recurrent(owner) or isinstance(owner, wholes) for owner in entry.owners):
             continue
         if entry.is_outermost or id(entry.layer) not in owners:
             yield _row(entry, counter)
@@ -112,13 +105,7 @@ def _rows(model: Any) -> Iterator[LayerRow]:
     yield from (row for row in rows if row.parameters)
 
 
-def _is_whole(layer: Any) -> bool:
-    """Return whether the layers inside are a part of the layer."""
-    return is_recurrent(layer) or isinstance(layer, (keras.layers.Wrapper, keras.layers.MultiHeadAttention))
-
-
 def _row(entry: Held, counter: WeightCounter) -> LayerRow:
-    """Return a layer with what it says about itself."""
     layer, weights = entry.layer, list(entry.layer.weights)
     shape, recurrent, spec = _input_shape(layer), is_recurrent(layer), None
     names = [weight.name for weight in weights]
@@ -146,7 +133,6 @@ def _row(entry: Held, counter: WeightCounter) -> LayerRow:
 
 
 def _input_shape(layer: Any) -> Any:
-    """Return the shape that the layer was built for; None if it does not say."""
     with suppress(Exception):
         built = layer.get_build_config()  # of a layer that was called with initial states, several shapes
         sizes = tuple(built.get("input_shape") or built["shapes_dict"]["sequences_shape"])
@@ -156,7 +142,6 @@ def _input_shape(layer: Any) -> Any:
 
 
 def _outputs(name: str, layer: Any, shape: Any) -> Iterator[TensorRow]:
-    """Yield the tensors that a layer of Keras returns for inputs of this shape."""
     shapes: Any = None
     if shape is not None and type(layer).__module__.startswith("keras."):
         with suppress(Exception):

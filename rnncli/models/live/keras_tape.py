@@ -25,19 +25,17 @@ def make_tape(batch: int) -> tape.Tape:
 
     from rnncli.models.live import torch_tape
 
-    class TorchTape(torch_tape.Tape):
+    class KerasTape(torch_tape.TorchTape):
         orders = tape.BATCH_FIRST
 
         def make_leaf(self, value: Any) -> tuple[Any, Any]:
             is_array = isinstance(value, np.ndarray) and value.dtype.kind == "f"
             return super().make_leaf(torch.from_numpy(value.copy()) if is_array else value)
 
-    return TorchTape(batch)
+    return KerasTape(batch)
 
 
 class _TensorflowTape(tape.Tape):
-    """See `tape.Tape`."""
-
     def call(self, run: Callable[[], Any], arguments: BoundArguments) -> Any:
         """Call the object under a tape that watches its input."""
         import tensorflow
@@ -62,7 +60,6 @@ class _TensorflowTape(tape.Tape):
     tape: Any
 
     def make_leaf(self, value: Any) -> tuple[Any, Any]:
-        """Return an array of floats as a tensor."""
         import keras
         import tensorflow
 
@@ -77,7 +74,6 @@ class _TensorflowTape(tape.Tape):
         return tensor, tensor
 
     def pull_back(self, vector: Array) -> Array | None:
-        """Return the gradient with respect to the input, by a backward pass."""
         import tensorflow
 
         given = tensorflow.cast(vector, self.output.dtype)

@@ -13,10 +13,11 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 
 from rnncli.case import Array, format_shape
+from rnncli.compute.finite import is_finite
 from rnncli.errors import InputError, Text, UsageError, did_you_mean, inside
 from rnncli.inputs.arrange import check_mask, mask_of_lengths
+from rnncli.models import Passed
 from rnncli.models.inputs import empty_input
-from rnncli.models.live.others import OtherLayers
 
 RECORDING = RLock()
 """Held while an object is recorded: two recordings would wrap the same layers."""
@@ -29,7 +30,7 @@ Restore = Callable[[], None]
 """Puts something back as it was; where nothing changed, it writes nothing."""
 
 
-class Call(NamedTuple):
+class LiveCall(NamedTuple):
     """One call of a recurrent layer, or of a cell, as the framework made it.  All arrays are copies.
 
     name: the layer's name in the model.  path: of its attribute, `encoder.lstm`.
@@ -73,6 +74,41 @@ class Call(NamedTuple):
         return {**{name: array for name, array in given.items() if array is not None}, **states}
 
 
+class OtherLayers:
+    """Notes calls, in the order in which they end.
+
+    outputs: by `dense/output`, the second use of a layer `dense@1/output`.
+    passed: every layer, also the recurrent ones.
+    """
+
+    def __init__(self) -> None:
+        self.outputs: dict[str, Array] = {}
+        self.passed: list[Passed] = []
+        self.uses: Counter[str] = Counter()
+
+    def add(
+        self, name: str, given: Iterable[Array], returned: Mapping[str, Array], *, recurrent: bool
+    ) -> None:
+        """Add a call.  returned: by `output`, or `output_0` and so on."""
+        use = f"{name}@{self.uses[name]}" if self.uses[name] else name
+        self.uses[name] += 1
+        self.passed.append(Passed(use, all(map(is_finite, given)), all(map(is_finite, returned.values()))))
+        if not recurrent:
+            self.outputs |= {f"{use}/{tensor}": array for tensor, array in returned.items()}
+
+    def order(self, uses: Iterable[str]) -> list[str]:
+        """Return all layers in the order in which their calls ended; `lstm` here may be `lstm_l0`, `lstm_l1`.
+
+        uses: the recurrent layers of the answer, in order; steps that were joined are only among these.
+        """
+        parts: dict[str, list[str]] = {}
+        for use in uses:
+            parts.setdefault(re.sub(r"_l\d+(@\d+)?$", r"\1", use), []).append(use)
+        called = (str(layer.name) for layer in self.passed)
+        names = (name for layer in called for name in (*parts.get(layer, ()), layer))
+        return list(dict.fromkeys([*names, *uses]))
+
+
 class Recording(NamedTuple):
     """One call of a live object.
 
@@ -83,7 +119,7 @@ class Recording(NamedTuple):
     others: what the layers that are not recurrent returned, if that was asked for; else None.
     """
 
-    calls: Sequence[Call]
+    calls: Sequence[LiveCall]
     inputs: Mapping[str, Array]
     outputs: Mapping[str, Array]
     notes: tuple[Text, ...] = ()
@@ -91,7 +127,7 @@ class Recording(NamedTuple):
     others: OtherLayers | None = None
 
 
-def arrange_calls(calls: Iterable[Call]) -> list[Call]:
+def arrange_calls(calls: Iterable[LiveCall]) -> list[LiveCall]:
     """Return the calls that were recorded, in order, steps joined; the second use of a layer is `lstm@1`."""
     uses: Counter[str] = Counter()
     named = []
@@ -103,18 +139,21 @@ def arrange_calls(calls: Iterable[Call]) -> list[Call]:
     return named
 
 
-def _join_steps(calls: Iterable[Call]) -> list[Call]:
-    """Return the calls; steps of a layer, each from the state that the one before returned, are one call.
+def _join_steps(calls: Iterable[LiveCall]) -> list[LiveCall]:
+    """Join each step with the one whose state it starts from, where the first one stands."""
 
-    The joined call stands where its first step was.  Steps that do not chain stay apart.
-    """
-    chains: list[list[Call]] = []
-    ends: dict[tuple[str, bytes], list[Call]] = {}
+    def same(first: Mapping[str, Array], other: Mapping[str, Array]) -> bool:
+        if first is other:
+            return True
+        return first.keys() == other.keys() and all(np.array_equal(first[key], other[key]) for key in first)
+
+    chains: list[list[LiveCall]] = []
+    ends: dict[tuple[str, bytes], list[LiveCall]] = {}
     for call in calls:
         chain = None
         if call.is_step and call.initial_state is not None:
             chain = ends.pop(_key(call, call.initial_state), None)
-        if chain is None or not _same_weights(chain[0].weights, call.weights):
+        if chain is None or not same(chain[0].weights, call.weights):
             chain = []
             chains.append(chain)
         chain.append(call)
@@ -123,18 +162,12 @@ def _join_steps(calls: Iterable[Call]) -> list[Call]:
     return [_join(chain) for chain in chains]
 
 
-def _key(call: Call, state: Sequence[Array]) -> tuple[str, bytes]:
+def _key(call: LiveCall, state: Sequence[Array]) -> tuple[str, bytes]:
     """Return a key of a layer in a state: a step goes on from the step whose final state has its key."""
     return call.path, b"".join(np.ascontiguousarray(array).tobytes() for array in state)
 
 
-def _same_weights(first: Mapping[str, Array], other: Mapping[str, Array]) -> bool:
-    return first is other or (
-        first.keys() == other.keys() and all(np.array_equal(first[name], other[name]) for name in first)
-    )
-
-
-def _join(chain: Sequence[Call]) -> Call:
+def _join(chain: Sequence[LiveCall]) -> LiveCall:
     """Return the steps as one call: sequences are joined along time, states are the last ones."""
     first, last = chain[0], chain[-1]
     if len(chain) == 1:
@@ -291,7 +324,6 @@ def save_attributes(objects: Iterable[Any], save_value: Callable[[Any], Restore 
 def _save_value(
     value: Any, save_value: Callable[[Any], Restore | None], restores: list[Restore], seen: set[int]
 ) -> None:
-    """Save a value, and what is inside it.  seen: the ids of the values that are saved already."""
     if id(value) in seen:
         return
     seen.add(id(value))
@@ -321,10 +353,7 @@ def _save_array(array: Array) -> Restore:
 
 
 def _save_items(values: Any) -> Restore:
-    """Save what a dict, a list, a set or a deque holds.
-
-    It is put back with the methods of that type: a subclass may track what is set in it.
-    """
+    """It is put back with the methods of its type: a subclass may track what is set in it."""
     kind: Any = next(kind for kind in (OrderedDict, dict, list, set, deque) if isinstance(values, kind))
 
     def items() -> list[Any]:

@@ -76,11 +76,8 @@ def first_of(value: Any, *, has_list: bool) -> Any:
 
     has_list: whether the tensors in a list are sequences; then the list is returned.
     """
-    if (
-        is_packed(value)
-        or hasattr(value, "shape")
-        or (isinstance(value, list) and (has_list or _holds_text(value)))
-    ):
+    is_batch = isinstance(value, list) and (has_list or (bool(value) and isinstance(value[0], str)))
+    if is_batch or is_packed(value) or hasattr(value, "shape"):
         return value
     items = (
         value.values() if isinstance(value, Mapping) else value if isinstance(value, (list, tuple)) else ()
@@ -90,7 +87,7 @@ def first_of(value: Any, *, has_list: bool) -> Any:
 
 def with_arrays(value: Any) -> Any:
     """Return a nested value with an array for each list of numbers, unless its rows differ in length."""
-    if isinstance(value, list) and _holds_numbers(value):
+    if isinstance(value, list) and holds_numbers(value):
         try:
             return np.array(value)
         except ValueError:
@@ -121,10 +118,7 @@ def _take_packed(packed: Any, index: int) -> Any:
 
 
 def _keep(tensor: Any, axis: int, real: Array) -> Any:
-    """Return the tensor with these steps; `real` may be shorter than the axis, whose other steps are padding.
-
-    Tensors of TensorFlow take slices alone.
-    """
+    """`real` may be shorter than the axis; the rest is padding.  Tensors of TensorFlow take slices alone."""
     steps = np.flatnonzero(real)
     start, stop = (int(steps[0]), int(steps[-1]) + 1) if len(steps) else (0, 0)
     if stop - start != len(steps):
@@ -132,11 +126,8 @@ def _keep(tensor: Any, axis: int, real: Array) -> Any:
     return tensor[(slice(None),) * axis + (slice(start, stop),)]
 
 
-def _holds_numbers(value: Any) -> bool:
+def holds_numbers(value: Any) -> bool:
+    """Return whether a value is a number, or a nested list of numbers."""
     if isinstance(value, list):
-        return bool(value) and all(map(_holds_numbers, value))
+        return bool(value) and all(map(holds_numbers, value))
     return isinstance(value, (int, float))
-
-
-def _holds_text(value: list[Any]) -> bool:
-    return bool(value) and isinstance(value[0], str)

@@ -146,7 +146,6 @@ class Tape(ABC):
         )
 
     def _find_axes(self, given: tuple[int, ...], returned: tuple[int, ...]) -> Axes:
-        """Return the axes of the sequences.  Raises LayerError if shapes do not tell."""
         fitting = [
             (ours, theirs)
             for ours, theirs in self.orders
@@ -181,7 +180,6 @@ class Tape(ABC):
         return bool(sizes[-1] > 0 and not sizes[:-1].any())
 
     def _last_step(self, axes: Axes, returned: tuple[int, ...], lengths: Any) -> tuple[int, tuple[int, ...]]:
-        """Return the sequence, and the index of its last step in the output."""
         count = 1 if axes.of_output is None else returned[axes.of_output]
         row = place_of(self.batch, "batch", count, Message("{--batch:batch}", batch=self.batch))
         if axes.of_output is None:  # one sequence: (timesteps, units), or its last step

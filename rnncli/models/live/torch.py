@@ -27,10 +27,10 @@ from rnncli.errors import InputError, LayerError, Message, Text, UsageError, for
 from rnncli.frameworks.torch import FRAMEWORK as FRAMEWORK
 from rnncli.inputs.arrange import mask_of_lengths
 from rnncli.models.graph import Module
-from rnncli.models.live.others import OtherLayers
 from rnncli.models.live.recording import (
     RECORDING,
-    Call,
+    LiveCall,
+    OtherLayers,
     Recording,
     arrange_calls,
     bind,
@@ -42,6 +42,7 @@ from rnncli.models.live.recording import (
     to_mask,
     without_use,
 )
+from rnncli.models.live.sequences import holds_numbers
 from rnncli.models.live.tape import Tape
 from rnncli.models.live.torch_calls import (
     FORWARDS,
@@ -53,25 +54,18 @@ from rnncli.models.live.torch_calls import (
     fit_states,
     is_quantized,
     module_of,
+    named_modules,
+    other_modules,
     to_array,
+    uncompiled,
     weights_at_rest,
     weights_of,
 )
-from rnncli.models.live.torch_modules import named_modules, other_modules, uncompiled
-from rnncli.models.live.torch_modules import other_layers as other_layers
+from rnncli.models.live.torch_calls import other_layers as other_layers
 from rnncli.models.live.torch_state import UNREADABLE, checksums, differ, unchanged, version_of
 
 BESIDE = {"initial_state": ("hx", "hidden", "state"), "lengths": ("length", "seq_lengths"), "mask": ()}
 """Other names of parameters that take what is given beside the input."""
-
-
-def _layer_names(model: nn.Module) -> tuple[str, ...]:
-    """Return the recurrent layers that a module holds, `encoder.lstm`; `lstm_l0` and so on for several."""
-    names: list[str] = []
-    for path, module in named_modules(uncompiled(model)):
-        if isinstance(module, RECURRENT):
-            names += [node.name for node in module_of(path, module, weights_at_rest(module)).nodes] or [path]
-    return tuple(names)
 
 
 def record(
@@ -98,7 +92,7 @@ def record(
     arguments = _arguments(model, given, beside)
     inputs = flatten("", arguments.arguments, to_array)
     require_numbers(inputs)
-    recorder = _Recorder()
+    recorder = _TorchRecorder()
     with RECORDING, unchanged(every, arguments.arguments):
         _prepare(every, training=training)
         for path, module in chosen.items():
@@ -136,15 +130,15 @@ class _Known(NamedTuple):
     layers: Module
 
 
-class _Recorder:
-    """Makes a Call of each call of a chosen module in this thread, outside of another recorded call.
+class _TorchRecorder:
+    """Makes a LiveCall of each call of a chosen module in this thread, outside of another recorded call.
 
     failed: what PyTorch raised because a recurrent module does not take its input, and misfit: the error that
     says so.  The object may catch `failed`, so it is not replaced before it leaves the object.
     """
 
     def __init__(self) -> None:
-        self.calls: list[Call] = []
+        self.calls: list[LiveCall] = []
         self.thread = threading.get_ident()
         self.is_inside = False
         self.known: dict[str, _Known] = {}
@@ -169,13 +163,10 @@ class _Recorder:
             self.is_inside = False
 
     def _record(self, wrapper: _Forward, args: Any, kwargs: Any) -> Any:
-        """Call `forward`; what is not in the form of PyTorch's own layers is recorded as plain tensors.
-
-        Tensors inside torch.vmap, and wrong arguments, cannot be read: then nothing is recorded.
-        """
+        """Tensors inside torch.vmap, and wrong arguments, cannot be read: then nothing is recorded."""
         path, module, forward = wrapper.path, wrapper.module, wrapper.original
         is_own = getattr(wrapper.innermost, "__func__", None) not in FORWARDS
-        readers: list[Callable[[Any], list[Call]]] = []
+        readers: list[Callable[[Any], list[LiveCall]]] = []
         with suppress(*UNREADABLE):
             if isinstance(module, RECURRENT):
                 layers = self._layers(path, module)
@@ -258,9 +249,7 @@ class _Recorder:
 
 
 class _Forward:
-    """Stands in a module's attributes as its `forward`."""
-
-    def __init__(self, recorder: _Recorder, path: str, module: nn.Module) -> None:
+    def __init__(self, recorder: _TorchRecorder, path: str, module: nn.Module) -> None:
         self.recorder, self.path, self.module = recorder, path, module
         self.original = module.forward
         update_wrapper(self, self.original, updated=())  # not the attributes of another recording
@@ -282,14 +271,18 @@ class _Forward:
 
 
 def _choose(model: nn.Module, modules: Mapping[str, Any], at: str | None) -> dict[str, Any]:
-    """Return the modules to record, by path: all recurrent ones, or the one that `at` names."""
     recurrent = {path: module for path, module in modules.items() if isinstance(module, RECURRENT)}
     if at is None:
         return recurrent
     path = without_use(at)
     if path in modules:
         return {path: modules[path]}
-    names = _layer_names(model)
+    names: list[str] = []
+    for title, module in named_modules(uncompiled(model)):
+        if isinstance(module, RECURRENT):
+            names += [node.name for node in module_of(title, module, weights_at_rest(module)).nodes] or [
+                title
+            ]
     if path in names:
         bare = re.sub(r"_l\d+$", "", path)
         return {bare: modules[bare]} if bare in modules else recurrent
@@ -297,10 +290,7 @@ def _choose(model: nn.Module, modules: Mapping[str, Any], at: str | None) -> dic
 
 
 def _prepare(modules: Sequence[Any], *, training: bool) -> None:
-    """Set the mode of every module where it differs, and let compiled ones run uncompiled.
-
-    In training, a model that is in training keeps the modes of its modules: some may be frozen.
-    """
+    """In training, a model that is in training keeps the modes of its modules: some may be frozen."""
     keeps = training and modules[0].training
     for module in modules:
         if not keeps and module.training != training:
@@ -312,7 +302,6 @@ def _prepare(modules: Sequence[Any], *, training: bool) -> None:
 
 
 def _arguments(model: Any, given: Any, beside: Mapping[str, Any]) -> inspect.BoundArguments:
-    """Return what the module is called with, as tensors of its type and device."""
     like = next((weight for weight in model.parameters() if weight.is_floating_point()), torch.empty(0))
     is_layer = isinstance(model, RECURRENT)
     given = stack_sequences(given) if is_layer and isinstance(given, list) else given
@@ -356,10 +345,7 @@ def _pack(model: Any, value: Any, name: str, given: Array) -> PackedSequence:
 
 
 def _require_lengths(value: Any, lengths: tuple[int, ...]) -> None:
-    """Raise InputError for lengths that fit no argument, batch first or time first.
-
-    value: the arguments; a list of sequences, and tensors of one axis, are not looked at.
-    """
+    """Lengths must fit a tensor of several axes among the arguments, batch first or time first."""
     given = value if isinstance(value, tuple) else value.values() if isinstance(value, dict) else [value]
     shapes = [tuple(tensor.shape[:2]) for tensor in given if isinstance(tensor, torch.Tensor)]
     both = [reading for shape in shapes if len(shape) == 2 for reading in (shape, shape[::-1])]
@@ -369,13 +355,10 @@ def _require_lengths(value: Any, lengths: tuple[int, ...]) -> None:
 
 
 def _to_tensors(value: Any, like: Any, *, floats: bool = False) -> Any:
-    """Return arrays and lists of numbers as tensors; anything else, such as a tensor, as it is.
-
-    floats: whether integers become floats; otherwise they may be the ids of tokens.
-    """
+    """floats: whether integers become floats; otherwise they may be the ids of tokens."""
     if hasattr(value, "__array__") and not isinstance(value, torch.Tensor):
         value = np.asarray(value)  # of a DataFrame, or of a tensor of another framework
-    if isinstance(value, list) and _is_numbers(value):
+    if isinstance(value, list) and holds_numbers(value):
         with suppress(ValueError):  # sequences of different lengths stay a list
             value = np.array(value)
     if isinstance(value, np.ndarray):
@@ -395,14 +378,7 @@ def _to_tensors(value: Any, like: Any, *, floats: bool = False) -> Any:
     return value
 
 
-def _is_numbers(value: Any) -> bool:
-    if isinstance(value, list):
-        return bool(value) and all(map(_is_numbers, value))
-    return isinstance(value, (int, float))
-
-
 def _require_recordable(model: nn.Module, named: Mapping[str, Any]) -> None:
-    """Raise LayerError for a module whose calls cannot be recorded.  named: the modules in it, by path."""
     modules = named.values()
     weights = [weight for module in modules for weight in module._parameters.values() if weight is not None]
     name = type(model).__name__
@@ -427,9 +403,8 @@ def _require_recordable(model: nn.Module, named: Mapping[str, Any]) -> None:
 
 
 def _require_calls(
-    model: nn.Module, modules: Mapping[str, Any], calls: Sequence[Call], at: str | None
+    model: nn.Module, modules: Mapping[str, Any], calls: Sequence[LiveCall], at: str | None
 ) -> None:
-    """Raise LayerError if nothing was recorded."""
     if calls:
         return
     name = type(model).__name__
@@ -468,9 +443,8 @@ def _class_text(module: Any) -> str:
 
 
 def _notes(
-    chosen: Mapping[str, Any], calls: Sequence[Call], changed: Sequence[str], written: Sequence[str]
+    chosen: Mapping[str, Any], calls: Sequence[LiveCall], changed: Sequence[str], written: Sequence[str]
 ) -> Iterator[Text]:
-    """Yield remarks on modules whose call was not seen, and on weights and inputs that the call changed."""
     seen = {re.sub(r"_l\d+$", "", call.path) for call in calls} | {call.path for call in calls}
     if missed := [path for path in chosen if path not in seen]:
         yield Message(

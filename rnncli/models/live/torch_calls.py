@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple
 
@@ -16,7 +16,7 @@ from rnncli.errors import InputError, Message, Text, inside
 from rnncli.frameworks.torch import PACKAGE, find_chains
 from rnncli.layers.shape_checks import order_states
 from rnncli.models.graph import Module
-from rnncli.models.live.recording import Call, flatten, require_states
+from rnncli.models.live.recording import LiveCall, flatten, require_states
 from rnncli.models.weight_files.recognize import to_module
 from rnncli.models.weight_files.states import PYTORCH_STATE
 
@@ -64,13 +64,6 @@ def _batch_first(module: Any, value: Any) -> tuple[Array, Array | None]:
     if array.ndim == 2:
         return array[None], None
     return array if module.batch_first else np.ascontiguousarray(array.swapaxes(0, 1)), None
-
-
-def _other_axes(module: Any, output: torch.Tensor) -> str:
-    """Return the axes of what a layer returned; "" if they are (batch, timesteps, units)."""
-    if output.ndim == 2:
-        return "(timesteps, units)"
-    return "" if module.batch_first else "(timesteps, batch, units)"
 
 
 def _state(module: Any, value: Any) -> Array:
@@ -152,8 +145,8 @@ def _order_states(model: Any, states: Mapping[str, Any], kinds: int) -> list[Any
 
 def calls_of(
     path: str, module: Any, layers: Module, given: ModuleInput, returned: Any, *, is_own: bool
-) -> list[Call]:
-    """Return the Call of each layer of a module, first to last.  is_own: whether its `forward` is its own."""
+) -> list[LiveCall]:
+    """Return the calls of the layers of a module, in order.  is_own: whether its `forward` is its own."""
     is_cell = isinstance(module, nn.RNNCellBase)
     if is_cell:
         output, states = (returned[0] if isinstance(returned, tuple) else returned), returned
@@ -161,7 +154,10 @@ def calls_of(
         output, states = returned
     states = states if isinstance(states, tuple) else (states,)
     sequence, _ = _batch_first(module, output)
-    axes = "" if is_cell or isinstance(output, PackedSequence) else _other_axes(module, output)
+    axes = ""
+    if not is_cell and not isinstance(output, PackedSequence):
+        others = "" if module.batch_first else "(timesteps, batch, units)"
+        axes = "(timesteps, units)" if output.ndim == 2 else others
     finals = tuple(_state(module, state) for state in states)
     directions = 2 if getattr(module, "bidirectional", False) else 1
     mask = None if given.lengths is None else np.arange(given.inputs.shape[1]) < given.lengths[:, None]
@@ -172,14 +168,17 @@ def calls_of(
         rows = range(index * directions, (index + 1) * directions)
         end = f"_l{index}" if count > 1 else ""
         final = tuple(state[row] for row in rows for state in finals)
-        call = Call(
+        call = LiveCall(
             name=f"{layers.name}{end}",
             path=f"{path}{end}",
             class_name=type(module).__name__,
             config=None,
             weights=layers.nodes[index].weights if layers.nodes else {},
             inputs=None if index else given.inputs,
-            outputs=_name_outputs(final, len(finals), directions, sequence if index + 1 == count else None),
+            outputs={
+                **({"hidden_states": sequence} if index + 1 == count else {}),  # of the last layer alone
+                **dict(zip(_name_states(len(finals), directions), final, strict=True)),
+            },
             mask=mask,
             initial_state=tuple(state[row] for row in rows for state in given.states) or None,
             before=f"{layers.name}_l{index - 1}" if index else "",
@@ -201,14 +200,6 @@ def options_of(module: Any, mask: Array | None) -> dict[str, Any]:
     if getattr(module, "nonlinearity", "tanh") == "relu" or getattr(module, "mode", "") == "RNN_RELU":
         options["activation"] = "relu"
     return options if mask is None else {**options, "zero_output_for_mask": True}
-
-
-def _name_outputs(
-    final: Sequence[Array], kinds: int, directions: int, sequence: Array | None
-) -> dict[str, Array]:
-    """Return what a layer returned by rnncli's names.  sequence: None for a layer below the last one."""
-    outputs = {} if sequence is None else {"hidden_states": sequence}
-    return {**outputs, **dict(zip(_name_states(kinds, directions), final, strict=True))}
 
 
 def _name_states(kinds: int, directions: int) -> list[str]:
@@ -264,8 +255,8 @@ def weights_at_rest(module: Any) -> dict[str, Any]:
             vars(part)["training"] = True
 
 
-def call_of_other(path: str, module: nn.Module, inputs: Mapping[str, Array], returned: Any) -> Call:
-    """Return the Call of a module that is not recurrent, or whose `forward` takes or returns other values."""
+def call_of_other(path: str, module: nn.Module, inputs: Mapping[str, Array], returned: Any) -> LiveCall:
+    """Return the call of a module that is not recurrent, or whose `forward` takes or returns other values."""
     name = type(module).__name__
     lacks = (
         Message("{class_name} has its own forward", class_name=name)
@@ -273,7 +264,9 @@ def call_of_other(path: str, module: nn.Module, inputs: Mapping[str, Array], ret
         else Message("{class_name} is not a recurrent layer", class_name=name)
     )
     outputs = flatten("output", returned, to_array)
-    return Call(path or name, path, name, None, {}, next(iter(inputs.values()), None), outputs, lacks=lacks)
+    return LiveCall(
+        path or name, path, name, None, {}, next(iter(inputs.values()), None), outputs, lacks=lacks
+    )
 
 
 def to_array(value: Any) -> Array | None:
@@ -288,3 +281,62 @@ def _copy(tensor: Any) -> Array:
     copy = tensor.detach().to("cpu", copy=True)
     array: Array = (copy.float() if copy.dtype == torch.bfloat16 else copy).numpy()
     return array
+
+
+CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
+"""Modules that compute nothing themselves."""
+
+
+def uncompiled(model: Any) -> Any:
+    """Return the module inside what torch.compile made."""
+    while "_orig_mod" in model._modules:
+        model = model._orig_mod
+    return model
+
+
+def named_modules(
+    module: nn.Module, path: str = "", seen: set[int] | None = None
+) -> Iterator[tuple[str, Any]]:
+    """Yield every module inside with its path, also those in plain lists and dicts, each once.
+
+    What torch.compile made and the module inside it have the same path.
+    """
+    seen = set() if seen is None else seen
+    if id(module) in seen:
+        return
+    seen.add(id(module))
+    yield path, module
+    children: dict[str, Any] = dict(module.named_children())
+    for name, value in list(vars(module).items()):
+        if isinstance(value, (list, tuple, dict)) and not name.startswith("_"):
+            items = value.items() if isinstance(value, dict) else enumerate(value)
+            children |= {f"{name}.{key}": item for key, item in items if isinstance(item, nn.Module)}
+    for name, child in children.items():
+        parts = (path, "" if name == "_orig_mod" else name)
+        yield from named_modules(child, ".".join(filter(None, parts)), seen)
+
+
+def other_layers(model: nn.Module) -> tuple[str, ...]:
+    """Return the modules that are not recurrent, `fc (Linear)`, and the `forward` of the object itself."""
+    model = uncompiled(model)
+    if isinstance(model, RECURRENT):
+        return ()
+    names = tuple(
+        f"{path} ({type(module).__name__})"
+        for path, module in other_modules(dict(named_modules(model))).items()
+        if not isinstance(module, CONTAINERS)
+    )
+    return names if isinstance(model, CONTAINERS) else (*names, f"{type(model).__name__}.forward")
+
+
+def other_modules(modules: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the modules that are neither recurrent, nor inside a recurrent one, nor the object itself."""
+    inside = tuple(
+        f"{path}." if path else "" for path, module in modules.items() if isinstance(module, RECURRENT)
+    )
+    return {
+        path: module
+        for path, module in modules.items()
+        if path and not isinstance(module, RECURRENT) and not path.startswith(inside)
+        if "parametrizations" not in path.split(".")
+    }

@@ -18,8 +18,7 @@ from torch.nn.utils.rnn import PackedSequence
 from rnncli.errors import LayerError, Message, Text, format_names
 from rnncli.models.layer_cases import name_outputs
 from rnncli.models.live.recording import flatten
-from rnncli.models.live.torch_calls import RECURRENT, is_quantized, module_of
-from rnncli.models.live.torch_modules import named_modules
+from rnncli.models.live.torch_calls import RECURRENT, is_quantized, module_of, named_modules
 from rnncli.models.summary import (
     LayerRow,
     ModuleRow,
@@ -61,7 +60,9 @@ def summarize(model: nn.Module, given: Any, call: Callable[[], object]) -> Summa
     for path, module in named:
         if path not in quantized and any(map(partial(_is_inside, path), quantized)):
             continue  # it holds the packed weights
-        weights, number = _weights(module), None if given is None else calls[path]
+        number = None if given is None else calls[path]
+        every = module.named_parameters(recurse=False)  # the shapes of lazy ones are not known
+        weights = {name: weight for name, weight in every if not nn.parameter.is_lazy(weight)}
         if isinstance(module, RECURRENT):
             made_rows = _recurrent(path, module, weights, seen, counter)
             rows += [replace(row, calls=number) for row in made_rows]
@@ -93,7 +94,6 @@ def _is_inside(path: str, outer: str) -> bool:
 
 
 def _outermost(paths: Iterable[str]) -> list[str]:
-    """Return the paths, outermost first, without the ones inside another."""
     kept: list[str] = []
     for path in paths:
         if not any(map(partial(_is_inside, path), kept)):
@@ -108,7 +108,6 @@ def _class_text(module: nn.Module) -> str:
 
 
 def _notes(name: str, scripted: Sequence[str], quantized: Sequence[str]) -> Iterator[Text]:
-    """Yield remarks on the modules of which only a part is shown.  name: of the whole."""
     if scripted:
         names = format_names([path or name for path in scripted])
         yield Message("TorchScript, which is not called; only its parameters are shown: {names}", names=names)
@@ -119,8 +118,6 @@ def _notes(name: str, scripted: Sequence[str], quantized: Sequence[str]) -> Iter
 
 @contextmanager
 def _observed(model: nn.Module, seen: Observed, calls: Counter[str]) -> Iterator[None]:
-    """Note what each module takes and returns in its first call, and count its calls."""
-
     def rows(name: str, value: Any) -> tuple[TensorRow, ...]:
         return tuple(row._replace(name=path) for path, row in flatten(name, value, _row).items())
 
@@ -147,10 +144,7 @@ def _observed(model: nn.Module, seen: Observed, calls: Counter[str]) -> Iterator
 
 
 def _returned(path: str, module: Any, seen: Observed) -> Iterator[ModuleRow]:
-    """Yield what a recurrent module returned in its first call, or would return.
-
-    Nothing of a cell, and of a module with its own `forward`, which may return anything.
-    """
+    """Yield nothing of a cell, and of a module with its own `forward`, which may return anything."""
     known = (nn.RNN.forward, nn.LSTM.forward, nn.GRU.forward)
     if not isinstance(module, nn.RNNBase) or "forward" in vars(module) or type(module).forward not in known:
         return
@@ -175,7 +169,11 @@ def _recurrent(
     layers = module_of(path, module, _stand_ins(module))
     for index, node in enumerate(layers.nodes):
         last = index + 1 == len(layers.nodes)
-        part = {name: weight for name, weight in weights.items() if _number(name) in (None, index)}
+        part = {
+            name: weight
+            for name, weight in weights.items()
+            if not (match := re.search(r"_l(\d+)", name)) or int(match[1]) == index
+        }
         names = zip(("output", "h_n", "c_n"), made if last else made[:1], strict=False)
         given = taken[0].shape if taken else None
         sizes = given[:-1] if given is not None and len(given) == 3 else ("batch", None)
@@ -201,10 +199,7 @@ def _recurrent(
 
 
 def _stand_ins(module: Any) -> dict[str, torch.Tensor]:
-    """Return zeros in the shapes of the weights of a recurrent module, from a module with its options.
-
-    Its own weights may be on the meta device, or computed, by spectral_norm another time at each look.
-    """
+    """Its own weights may be on the meta device, or computed, by spectral_norm another time at each look."""
     plain: nn.Module
     sizes = module.input_size, module.hidden_size
     if isinstance(module, nn.RNNBase):
@@ -216,18 +211,6 @@ def _stand_ins(module: Any) -> dict[str, torch.Tensor]:
         kind = next(kind for kind in GATES if isinstance(module, kind))
         plain = nn.RNNCellBase(*sizes, module.bias, GATES[kind], device="meta")
     return {name: torch.zeros(weight.shape) for name, weight in plain.named_parameters()}
-
-
-def _weights(module: nn.Module) -> dict[str, Any]:
-    """Return the parameters of a module itself, without lazy ones, whose shapes are not known."""
-    every = module.named_parameters(recurse=False)
-    return {name: weight for name, weight in every if not nn.parameter.is_lazy(weight)}
-
-
-def _number(name: str) -> int | None:
-    """Return the layer that a weight of a recurrent module belongs to; None if its name does not say."""
-    match = re.search(r"_l(\d+)", name)
-    return int(match[1]) if match else None
 
 
 def _count(weights: Mapping[str, Any], counter: WeightCounter) -> Any:

@@ -16,7 +16,7 @@ from rnncli.models.live.recording import flatten
 from rnncli.models.live.torch_calls import to_array
 
 
-class Tape(tape.Tape):
+class TorchTape(tape.Tape):
     """See `tape.Tape`.  A packed input or output is padded, batch first."""
 
     orders = tape.ANY_ORDER
@@ -26,7 +26,10 @@ class Tape(tape.Tape):
         with torch.inference_mode(False), torch.enable_grad():
             self.watch(arguments)
             returned = run()
-            tensors = flatten("output", returned, _keep_tensor)
+            kinds: Any = (torch.Tensor, PackedSequence)
+            tensors: dict[str, Any] = flatten(
+                "output", returned, lambda value: value if isinstance(value, kinds) else None
+            )
             name, first = next(iter(tensors.items()), ("output", None))
             if first is None:
                 raise LayerError("{--whole}: the module returns no tensor.", "Let it return its output.")
@@ -40,7 +43,6 @@ class Tape(tape.Tape):
         return returned
 
     def make_leaf(self, value: Any) -> tuple[Any, Any]:
-        """Return a copy that has a gradient, and a copy of that one, which the module may change in place."""
         tensor = value.data if isinstance(value, PackedSequence) else value
         if not isinstance(tensor, torch.Tensor) or not tensor.is_floating_point():
             return None, None
@@ -56,7 +58,6 @@ class Tape(tape.Tape):
     output: Any
 
     def pull_back(self, vector: Array) -> Array | None:
-        """Return the gradient with respect to the input, by a backward pass."""
         if not self.output.requires_grad:
             return None
         given = torch.as_tensor(vector, dtype=self.output.dtype, device=self.output.device)
@@ -64,16 +65,11 @@ class Tape(tape.Tape):
         return None if gradient is None else to_array(self._padded(gradient))
 
     def _padded(self, tensor: Any) -> Any:
-        """Return a tensor of the form of the input; of a packed one padded."""
         if self.packed is None:
             return tensor
         return pad_packed_sequence(self.packed._replace(data=tensor), batch_first=True)[0]
 
 
-def make_tape(batch: int) -> Tape:
+def make_tape(batch: int) -> TorchTape:
     """Return a tape for one call."""
-    return Tape(batch)
-
-
-def _keep_tensor(value: Any) -> Any:
-    return value if isinstance(value, (torch.Tensor, PackedSequence)) else None
+    return TorchTape(batch)

@@ -58,8 +58,7 @@ def read_every_weight(value: Any) -> LayerWeights:
 
 
 def _read_torch(model: Any) -> HeldWeights:
-    from rnncli.models.live.torch_calls import RECURRENT, options_of, to_array, weights_at_rest
-    from rnncli.models.live.torch_modules import named_modules
+    from rnncli.models.live.torch_calls import RECURRENT, named_modules, options_of, to_array, weights_at_rest
     from rnncli.models.weight_files import recognize
 
     modules: list[Module] = []

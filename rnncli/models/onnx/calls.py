@@ -170,7 +170,6 @@ def compute_and_compare(given: NodeCall, case: Case, compute: Compute) -> Result
 
 
 def _agrees(ours: Mapping[str, Array], theirs: Mapping[str, Array], allowed: Mapping[str, Array]) -> bool:
-    """Return whether all numbers are near enough.  allowed: additional tolerance by tensor."""
     import numpy as np
 
     for name, array in ours.items():
@@ -184,10 +183,7 @@ def _agrees(ours: Mapping[str, Array], theirs: Mapping[str, Array], allowed: Map
 
 
 def _estimate_rounding(case: Case, ours: Mapping[str, Array]) -> dict[str, Array]:
-    """Return the rounding error of float32: the difference from float64, times ROUNDING_FACTOR.
-
-    A sequence has the largest error of all its steps: two programs round differently at each step.
-    """
+    """A sequence has the largest error of all its steps: two programs round differently at each step."""
     import numpy as np
 
     from rnncli import compute

@@ -48,13 +48,11 @@ class Model(SavedModel):
         super().__init__(contents, path, names)
 
     def refuse_axes(self) -> Text:
-        """Return the message that the graph decides the axes of its inputs."""
         return Message("{file} has the order of its own graph", file=self.file)
 
     contents: Program
 
     def summarize(self, sizes: Mapping[str, Shape]) -> Summary:
-        """Return every node with its shapes and parameters."""
         from rnncli.models.onnx.summary import summarize
 
         return summarize(self.contents, sizes)
@@ -142,11 +140,9 @@ class Model(SavedModel):
 
     @property
     def framework(self) -> str:
-        """What --check runs the model in."""
         return "ONNX Runtime"
 
     def output_names(self) -> tuple[str, ...]:
-        """Return the tensors that the model returns and that are not of a recurrent node."""
         graph = runtime.parse(self.contents.content).graph
         wanted = {output.name for output in graph.output}
         return tuple(
@@ -169,7 +165,6 @@ class Model(SavedModel):
             return returned
 
     def _require_computable(self, wanted: Sequence[str]) -> None:
-        """Raise LayerError for the first refused node; the message names the nodes that can be computed."""
         refused = next((name for name in wanted if name in self.contents.refusals), None)
         if refused is None:
             return
@@ -216,7 +211,6 @@ class _Prepared:
         self._made = {node.name: runtime.complete_outputs(node) for node in recurrent}
 
     def _add_states(self, program: Program) -> None:
-        """Feed zeros for missing initial states, with a note."""
         states = runtime.states_of(self.graph)
         required = [wanted for wanted in program.inputs if wanted.name in states and not wanted.optional]
         missing = [wanted for wanted in required if wanted.name not in self.feeds]
@@ -242,15 +236,13 @@ class _Prepared:
         runtime.require_known(self.model, runtime.select_needed(self.graph, made))
 
     def _settle(self, tensors: Iterable[str]) -> None:
-        """Compute in turn the nodes that ONNX Runtime does not, and put what they return in their place.
-
-        It computes nodes in float16 and float64 in float32, and a node without sequences ends the process.
-        tensors: what is needed.  Raises InputError for a node that gets no steps.
-        """
+        """ONNX Runtime computes all floats in float32; a node without sequences ends the process."""
         if all(array.size for array in self.feeds.values()) and not runtime.has_other_floats(self.graph):
             return
         for node in filter(is_recurrent, runtime.select_needed(self.graph, tensors)):
-            inputs = self._inputs_of(node.name)
+            taken = inputs_of(self.nodes[node.name])
+            arrays = runtime.values(self.model, self.feeds, [*filter(None, taken)])
+            inputs = tuple(arrays[tensor] if tensor else None for tensor in taken)
             sequence, _, recurrent, *_ = inputs
             if sequence is None or recurrent is None or not len(sequence):
                 raise empty_input(node.name)
@@ -262,12 +254,6 @@ class _Prepared:
                 outputs = calls.empty_outputs(sequence, recurrent, len(node.output))
             self._settled[node.name] = call = NodeCall(self.nodes[node.name], inputs, outputs)
             runtime.replace_by_constants(self.graph, node, calls.returned_tensors(call))
-
-    def _inputs_of(self, name: str) -> tuple[Array | None, ...]:
-        """Return the inputs of a recurrent node; None for an input that is missing."""
-        taken = inputs_of(self.nodes[name])
-        arrays = runtime.values(self.model, self.feeds, [*filter(None, taken)])
-        return tuple(arrays[tensor] if tensor else None for tensor in taken)
 
     def node_calls(self, names: Sequence[str]) -> dict[str, NodeCall]:
         """Return the inputs and outputs of each of these recurrent nodes."""

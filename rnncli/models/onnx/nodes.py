@@ -12,6 +12,7 @@ from rnncli.cells.activations import ParametricActivation
 from rnncli.errors import LayerError
 from rnncli.frameworks import onnx
 from rnncli.frameworks.onnx import PEEPHOLE_LSTM, PEEPHOLES
+from rnncli.models.graph import StateLoop
 from rnncli.specs.build import build
 
 CLASSES = {operator: class_name for class_name, operator in onnx.OPERATORS.items()}
@@ -77,7 +78,7 @@ def inputs_of(node: Any) -> list[str]:
 
 
 @dataclass(frozen=True)
-class Recurrence:
+class RecurrentNode:
     """A recurrent node.
 
     operator: LSTM, GRU or RNN.  attributes: as in the file, by ONNX's names.
@@ -132,7 +133,7 @@ class Recurrence:
         return text.replace("Peephole", "".join(words))
 
 
-def recurrence_of(node: Any, units: int) -> Recurrence:
+def recurrence_of(node: Any, units: int) -> RecurrentNode:
     """Read a recurrent node.
 
     A node with Y returns the sequence.  Without Y, Y_h is the output, and only Y_c adds the state.
@@ -140,7 +141,7 @@ def recurrence_of(node: Any, units: int) -> Recurrence:
     attributes = {attribute.name: attribute_value(attribute) for attribute in node.attribute}
     inputs = inputs_of(node)
     sequence, _, *cells = [*map(bool, node.output), False, False]
-    return Recurrence(
+    return RecurrentNode(
         node.op_type,
         units or int(attributes.get("hidden_size", 0)),
         attributes,
@@ -168,7 +169,7 @@ def _shorten_float(number: float) -> float:
     return float(str(np.float32(number)))
 
 
-def layer_of(node: Recurrence, *, masked: bool = False) -> Spec:
+def layer_of(node: RecurrentNode, *, masked: bool = False) -> Spec:
     """Return the layer that computes the node.
 
     masked: whether sequences differ in length.
@@ -183,8 +184,7 @@ def layer_of(node: Recurrence, *, masked: bool = False) -> Spec:
     return build({"class_name": "Bidirectional", "config": {**layers, "dtype": "float32"}})
 
 
-def _cell(node: Recurrence, backwards: bool, names: Sequence[str], *, masked: bool) -> Spec:
-    """Return one direction: a layer of Keras if Keras has it, else a layer of equations."""
+def _cell(node: RecurrentNode, backwards: bool, names: Sequence[str], *, masked: bool) -> Spec:
     options = dict(zip(_OPTIONS[node.operator], names, strict=True))
     both = len(node.directions) > 1
     size: dict[str, Any] = {"units": node.units, "use_bias": node.has_bias, "dtype": "float32"}
@@ -212,18 +212,13 @@ def _cell(node: Recurrence, backwards: bool, names: Sequence[str], *, masked: bo
     return replace(spec, config={**spec.config, **options, **order}, deferred=True)
 
 
-def _functions(node: Recurrence) -> list[tuple[bool, list[str]]]:
-    """Return, for each direction, whether it goes backwards and the names of its activations here.
-
-    The activations of the gates and the candidate get clipped preactivations, the cell state's does not.
-    """
+def _functions(node: RecurrentNode) -> list[tuple[bool, list[str]]]:
+    """Gates and the candidate get clipped preactivations, the activation of the cell state does not."""
     directions, roles = node.directions, _OPTIONS[node.operator]
     given = list(node.attributes.get("activations", _DEFAULTS[node.operator] * len(directions)))
     if len(given) != len(roles) * len(directions):
         raise LayerError(
-            "it names {given} activations, not {count}",
-            given=len(given),
-            count=len(roles) * len(directions),
+            "it names {given} activations, not {count}", given=len(given), count=len(roles) * len(directions)
         )
     numbers = [list(node.attributes.get(f"activation_{name}", ())) for name in ("alpha", "beta")]
     clip = node.attributes.get("clip")
@@ -240,7 +235,6 @@ def _functions(node: Recurrence) -> list[tuple[bool, list[str]]]:
 
 
 def _activation(name: str, alphas: list[float], betas: list[float]) -> ParametricActivation:
-    """Return one activation; its alpha and beta, if any, are taken from the front of the lists."""
     folded = name.replace("_", "").casefold()
     if folded in _PLAIN:
         return ParametricActivation(folded)
@@ -259,7 +253,7 @@ def _activation(name: str, alphas: list[float], betas: list[float]) -> Parametri
 
 
 def weights_of(
-    node: Recurrence, kernel: Array, recurrent: Array, bias: Array | None, peepholes: Array | None
+    node: RecurrentNode, kernel: Array, recurrent: Array, bias: Array | None, peepholes: Array | None
 ) -> dict[str, Array]:
     """Return the weights in Keras's layout by Keras's names; two directions as `forward/` and `backward/`.
 
@@ -300,3 +294,57 @@ def weights_of(
             weights |= {name: array for name, array in each if name in node.equations}
         named.update({prefix + name: array for name, array in weights.items()})
     return named
+
+
+BODY_STARTS = {"Loop": 2, "Scan": 0}
+"""The operators, and how many inputs of the body come before the carried tensors: iteration and condition."""
+FLOATS = (1, 10, 11, 16)
+"""float32, float16, float64 and bfloat16 by ONNX's numbers; counters and conditions have other dtypes."""
+
+
+def find_loops(graph: Any) -> Iterator[StateLoop]:
+    """Yield every loop that carries a state, also in the branches of an If and in other loops."""
+    known = {tensor.name: list(tensor.dims) for tensor in graph.initializer}
+    for node in nodes_in(graph):
+        if node.op_type not in BODY_STARTS or node.domain not in ("", "ai.onnx"):
+            continue
+        body = next((entry.g for entry in node.attribute if entry.name == "body"), None)
+        states = [] if body is None else list(_states_of(node, body, known))
+        if states:
+            yield StateLoop(node.name, node.op_type, tuple(dict.fromkeys(filter(None, states))))
+
+
+def _states_of(node: Any, body: Any, known: Mapping[str, list[int]]) -> Iterator[int | None]:
+    """Yield the size of the last axis of each tensor of floats that one iteration passes on to the next.
+
+    None where the file does not say the size; tensors that no iteration changes are left out.
+    known: the shapes of the initializers of the model.
+    """
+    start = BODY_STARTS[node.op_type]
+    if node.op_type == "Loop":
+        first, count = start, len(node.input) - start
+    else:
+        scanned = next((entry.i for entry in node.attribute if entry.name == "num_scan_inputs"), 0)
+        first, count = 0, len(node.input) - scanned
+    before = body.input[start : start + count]
+    after = body.output[min(start, 1) :][:count]
+    sources = {copy.output[0]: copy.input[0] for copy in body.node if copy.op_type == "Identity"}
+    for old, new, begun in zip(before, after, node.input[first:], strict=False):
+        name = new.name
+        while name in sources:
+            name = sources.pop(name)
+        kinds = {
+            value.type.tensor_type.elem_type for value in (old, new) if value.type.HasField("tensor_type")
+        }
+        if name == old.name or not kinds.intersection(FLOATS):
+            continue
+        shapes = [_axes(old), _axes(new), known.get(begun)]
+        yield next(
+            (axes[-1] if axes else 1 for axes in shapes if axes is not None and (not axes or axes[-1])), None
+        )
+
+
+def _axes(value: Any) -> list[int] | None:
+    """Return the sizes of the axes, 0 for an unknown one; None if the shape is unknown."""
+    tensor = value.type.tensor_type
+    return [axis.dim_value for axis in tensor.shape.dim] if tensor.HasField("shape") else None

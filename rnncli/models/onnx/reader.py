@@ -17,8 +17,7 @@ from rnncli.errors import InputError, LayerError, Message, Text, format_names, i
 from rnncli.inputs.source import Source, open_file
 from rnncli.models.graph import ModelInput, Node, Program
 from rnncli.models.onnx import nodes as onnx_nodes
-from rnncli.models.onnx.loops import find_loops
-from rnncli.models.onnx.nodes import inner_graphs, is_recurrent, nodes_in
+from rnncli.models.onnx.nodes import find_loops, inner_graphs, is_recurrent, nodes_in
 from rnncli.process import child_process, transfer
 from rnncli.process.child_process import IncompleteOutputError, advise_more, allow
 from rnncli.process.memory import limit_growth
@@ -99,7 +98,6 @@ def read(source: Source) -> Program:
 
 
 def _read_nodes(model: Any) -> tuple[tuple[Node, ...], dict[str, Text]]:
-    """Return all nodes, and why some recurrent nodes cannot be computed."""
     constants = _Constants(model)
     nodes: list[Node] = []
     refused: dict[str, Text] = {}
@@ -131,7 +129,6 @@ def _make_node(node: Any, class_name: str, module: str, config: Any, weights: Ma
 
 
 def _read_recurrent(node: Any, constants: _Constants) -> tuple[Node, Text]:
-    """Return the node as Keras's layer, and why it cannot be computed; "" if it can."""
     _, *arrays, _, _, _, last = onnx_nodes.inputs_of(node)
     kernel, recurrent, bias, peepholes = map(constants.array, (*arrays, last))
     loop = onnx_nodes.recurrence_of(node, recurrent.shape[-1] if recurrent is not None else 0)
@@ -225,10 +222,6 @@ class _Constants:
 
 
 def _load(source: Source) -> tuple[Any, tuple[str, ...]]:
-    """Return the model, a ModelProto, without references to other files, and the names of these files.
-
-    Raises InputError if the file is no model, is too large, or refers to files outside of its folder.
-    """
     onnx = import_package("onnx", "ONNX models", "onnx onnxruntime")
     data = source.content(ADVICE)
     _require_parsable(onnx, data)
@@ -271,7 +264,6 @@ def _require_parsable(onnx: Any, data: bytes) -> None:
 
 
 def _iterate_graphs(graph: Any) -> Iterator[tuple[Any, int]]:
-    """Yield the graph and all graphs inside its nodes, each with its depth of nesting.  Does not recurse."""
     graphs = [(graph, 0)]
     while graphs:
         graph, depth = graphs.pop()
@@ -280,7 +272,6 @@ def _iterate_graphs(graph: Any) -> Iterator[tuple[Any, int]]:
 
 
 def _require_bounded(model: Any, most: int = NODES) -> int:
-    """Return the number of nodes.  Raises InputError for more than `most`, and for deeper graphs."""
     count = 0
     for root in (model.graph, *model.functions):
         for graph, depth in _iterate_graphs(root):
@@ -293,7 +284,6 @@ def _require_bounded(model: Any, most: int = NODES) -> int:
 
 
 def _iterate_texts(model: Any) -> Iterator[Any]:
-    """Yield every name, as bytes if it is not UTF-8."""
     yield from (model.producer_name, model.producer_version)
     for graph, _ in _iterate_graphs(model.graph):
         yield from (value.name for value in (*graph.initializer, *graph.input, *graph.output))
@@ -304,11 +294,7 @@ def _iterate_texts(model: Any) -> Iterator[Any]:
 
 
 def _inline_functions(model: Any, most: int) -> Any:
-    """Return the model with its functions inlined, where they contain recurrent nodes.
-
-    In a child process: functions that call each other twice double the nodes with each level.
-    most: the maximum number of nodes.
-    """
+    """In a child process: functions that call each other twice double the nodes with each level."""
     if not any(is_recurrent(node) for function in model.functions for node in function.node):
         return model
     import numpy as np
@@ -338,7 +324,6 @@ def _inline_functions(model: Any, most: int) -> Any:
 
 
 def _include_data(onnx: Any, model: Any, source: Source) -> tuple[str, ...]:
-    """Read the tensors stored in other files, and return the names of these files."""
     external = [
         tensor for tensor in _iterate_tensors(model) if tensor.data_location == onnx.TensorProto.EXTERNAL
     ]
@@ -369,7 +354,6 @@ def _include_data(onnx: Any, model: Any, source: Source) -> tuple[str, ...]:
 
 
 def _iterate_tensors(model: Any) -> Iterator[Any]:
-    """Yield every tensor in the model and in its functions."""
     roots = [model.graph, *model.functions]
     for graph, _ in (nested for root in roots for nested in _iterate_graphs(root)):
         sparse = list(getattr(graph, "sparse_initializer", ()))  # functions have none
@@ -384,10 +368,7 @@ def _iterate_tensors(model: Any) -> Iterator[Any]:
 
 
 def _locate_data(onnx: Any, tensor: Any, source: Source) -> tuple[str, Path, int, int]:
-    """Return the file of a tensor as the model names it, its path, and the offset and number of the bytes.
-
-    The file is beside the model or in a folder below; it is not hidden, and no link leads to it.
-    """
+    """Return the file of a tensor as the model names it, its path, and the offset and number of the bytes."""
     entries = {entry.key: entry.value for entry in tensor.external_data}
     if not all(isinstance(text, str) for text in (tensor.name, *entries, *entries.values())):
         raise _explain_invalid()
@@ -447,7 +428,6 @@ def _parse_number(text: str) -> int:
 
 
 def _name_nodes(model: Any) -> None:
-    """Give each node its name, or its first output's name; repeated names get a number."""
     taken: set[str] = set()
     for node in nodes_in(model.graph):
         name = stem = node.name or next(filter(None, node.output), node.op_type)

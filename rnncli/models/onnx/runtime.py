@@ -73,10 +73,7 @@ def values(model: Any, feeds: Mapping[str, Array], names: Sequence[str]) -> dict
 
 @lru_cache(maxsize=3)
 def _session(content: bytes) -> Any:
-    """Return the session of a model; the lines of a stream, which need the same tensors, share it.
-
-    A child process loads the model first: a small model can take all time, or crash ONNX Runtime.
-    """
+    """A child process loads the model first: a small model can take all time, or crash ONNX Runtime."""
     watch("ONNX Runtime", child_process.AFTER_CRASH)
     try:
         with defer_signals():
@@ -125,7 +122,6 @@ def _content(model: Any) -> bytes:
 
 
 def _refuse_growth(error: Exception) -> None:
-    """Raise InputError if the error says that memory ran out."""
     size = re.search(r"requested buffer of size (\d+)", str(error))
     if size or "bad_alloc" in str(error):
         what = (
@@ -187,7 +183,6 @@ def _explain_failure(reason: str) -> InputError:
 
 
 def _reason(error: Exception) -> str:
-    """Return the first line of the error, without codes and source locations of ONNX Runtime."""
     text = first_nonblank_line(error).rpartition("[ONNXRuntimeError] : ")[2]
     node = re.search(r"Name:'(.*)' Status Message: (.*)", text)
     if node:
@@ -239,7 +234,6 @@ def find_dependents(model: Any) -> dict[str, str]:
 
 
 def _is_known(node: Any, functions: set[tuple[str, str]]) -> bool:
-    """Return whether the operator is one of ONNX, of ONNX Runtime or of the model's own functions."""
     known = node.domain in DOMAINS or node.domain.startswith(MICROSOFT)
     return known or (node.domain, node.op_type) in functions
 
@@ -289,7 +283,6 @@ def inline_branch(graph: Any, node: Any, *, taken: bool) -> None:
 
 
 def _rename(graph: Any, names: Mapping[str, str]) -> None:
-    """Rename tensors, also where inner graphs use them."""
     for tensor in graph.initializer:
         tensor.name = names.get(tensor.name, tensor.name)
     for node in graph.node:
@@ -302,7 +295,6 @@ def _rename(graph: Any, names: Mapping[str, str]) -> None:
 
 
 def _replace(graph: Any, nodes: Sequence[Any]) -> None:
-    """Replace the nodes of a graph; the new nodes may be nodes of the graph."""
     copies = [type(node).FromString(node.SerializeToString()) for node in nodes]
     del graph.node[:]
     graph.node.extend(copies)
@@ -367,7 +359,6 @@ def is_batch_first(node: Any) -> bool:
 
 
 def _with_transposes(node: Any) -> Iterator[Any]:
-    """Yield the node with the transposes before and after it."""
     from onnx import helper
 
     if not is_batch_first(node):
@@ -412,7 +403,6 @@ def select_needed(graph: Any, names: Iterable[str]) -> list[Any]:
 
 
 def _list_inputs(node: Any) -> Iterator[str]:
-    """Yield the names of all inputs of a node, and of the tensors that only its inner graphs use."""
     yield from node.input
     for inner in inner_graphs(node):
         yield from (value.name for value in inner.output)

@@ -10,7 +10,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from rnncli.case import Shape, format_shape
+from rnncli.case import Array, Shape, format_shape
 from rnncli.errors import RnncliError
 from rnncli.models.graph import Node, Program
 from rnncli.models.onnx import runtime
@@ -79,7 +79,6 @@ def summarize(program: Program, sizes: Mapping[str, Shape]) -> Summary:
 
 
 def _graphs(graph: Any) -> Iterator[Any]:
-    """Yield the graph, and the graphs in its nodes."""
     yield graph
     for node in graph.node:
         for inner in inner_graphs(node):
@@ -139,7 +138,6 @@ def _batch_first(node: Any, known: Node, types: Mapping[str, TensorRow]) -> Shap
 
 
 def _attribute(entry: Any) -> Any:
-    """Return the value of an attribute; of a large tensor its type, of a graph its number of nodes."""
     if entry.type == GRAPH:
         return f"graph of {len(entry.g.node)} nodes"
     if entry.type != TENSOR:
@@ -164,7 +162,6 @@ def _dtype(number: int) -> str:
 
 
 def _infer_types(model: Any, sizes: Mapping[str, Shape]) -> dict[str, TensorRow]:
-    """Return the tensors whose types the file says or ONNX infers, by name."""
     types = {}
     for graph in (*_graphs(model.graph), *_graphs(_infer(model, sizes))):
         for tensor in graph.initializer:
@@ -178,17 +175,13 @@ def _infer_types(model: Any, sizes: Mapping[str, Shape]) -> dict[str, TensorRow]
 
 
 def _axis(axis: Any) -> int | str | None:
-    """Return a size, a name that the file has for it, or None."""
     if axis.HasField("dim_value"):
         return int(axis.dim_value)
     return None if axis.dim_param.startswith("unk__") else axis.dim_param or None
 
 
 def _infer(model: Any, sizes: Mapping[str, Shape]) -> Any:
-    """Return the graph with the types that ONNX infers, in a child process; the graph itself if that fails.
-
-    Large constants are inputs there, which have only a shape.
-    """
+    """In a child process, where large constants are inputs; the graph itself if that fails."""
     import onnx
     from onnx import helper
 
@@ -228,3 +221,36 @@ def _infer(model: Any, sizes: Mapping[str, Shape]) -> Any:
             return onnx.ModelProto.FromString(transfer.receive(answer, MAX_BYTES).tobytes()).graph
     except (IncompleteOutputError, RnncliError):
         return model.graph
+
+
+ROLES = ("kernel", "bias")
+WEIGHTED = (
+    *("Add", "BatchNormalization", "Conv", "ConvTranspose", "Gather", "Gemm", "GroupNormalization"),
+    *("InstanceNormalization", "LayerNormalization", "MatMul", "Mul", "PRelu"),
+)
+"""The operators whose constants are weights, not numbers of the graph such as zeros for a state."""
+
+
+def other_weights(program: Program) -> dict[str, dict[str, Array]]:
+    """Return the constants of floats by the node that uses them; `kernel` and `bias` of Gemm and MatMul."""
+    from onnx import numpy_helper
+
+    graph = runtime.parse(program.content).graph
+    stored = dict(iterate_weights(graph))
+    makers = {made: node for node in nodes_in(graph) for made in node.output if made}
+    names = assign_weights(graph, stored, makers)
+    layers: dict[str, dict[str, Array]] = {}
+    for node in nodes_in(graph):
+        arrays = {name: numpy_helper.to_array(stored[name]) for name in names.get(node.name, ())}
+        arrays = {name: array for name, array in arrays.items() if array.dtype.kind == "f"}
+        if is_recurrent(node) or node.op_type not in WEIGHTED or not arrays:
+            continue
+        if node.op_type in ("Gemm", "MatMul") and len(node.input) > 1 and node.input[1] in arrays:
+            turned = any(entry.name == "transB" and entry.i for entry in node.attribute)
+            roles = dict(zip(node.input[1:], ROLES, strict=False))
+            arrays = {
+                roles.get(name, name): array.T if turned and name == node.input[1] else array
+                for name, array in arrays.items()
+            }
+        layers[node.name] = arrays
+    return layers

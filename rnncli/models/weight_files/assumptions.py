@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from rnncli.case import MERGE_MODES, Array, Assumed
+from rnncli.case import MERGE_MODES, Assumed
 from rnncli.errors import Message, Text, UsageError, did_you_mean, format_names, inside, join
 from rnncli.frameworks import GATES, letters, reorder
 from rnncli.inputs.arrange import AxisOrder
@@ -73,7 +73,8 @@ def assume(model: Modules, options: Mapping[str, str]) -> Modules:
     nodes = {node.name: node for node in model.recurrent_nodes}
     with inside(model.file, UsageError):
         for name, value in options.items():
-            meant = _old_name(model, value) if "activation" in name else value
+            old = value == "hard_sigmoid" and model.origin.startswith(("Keras 1", "Keras 2"))
+            meant = "hard_sigmoid_keras2" if old and "activation" in name else value
             changed = {key: _change(node, name, meant) for key, node in nodes.items()}
             if all(node is None for node in changed.values()):
                 advice = _ADVICE.get(name, Message("Leave it out."))
@@ -123,14 +124,7 @@ def parse(given: str | Mapping[str, Any]) -> dict[str, str]:
     return options
 
 
-def _old_name(model: Modules, value: str) -> str:
-    """Return the activation that Keras meant by this name when it saved the file."""
-    old = value == "hard_sigmoid" and model.origin.startswith(("Keras 1", "Keras 2"))
-    return "hard_sigmoid_keras2" if old else value
-
-
 def _change(node: Node, name: str, value: str) -> Node | None:
-    """Return the node with one assumption; None if it does not have this option or value."""
     match name:
         case "batch_first" if value.lower() in SWITCHES:
             return node
@@ -151,7 +145,6 @@ def _change(node: Node, name: str, value: str) -> Node | None:
 
 
 def _with_forget_bias(node: Node, value: str) -> Node | None:
-    """Return the node with this number added to the bias of the forget gate, instead of the default."""
     try:
         more = float(value) - joint.FORGET_BIAS
     except ValueError:
@@ -259,16 +252,13 @@ def is_batch_first(model: Modules) -> bool:
 
 def learned_states(model: Modules) -> list[str]:
     """Return the tensors beside the layers that have the name and the size of an initial state, `h0`."""
-    units = {len(array) for node in model.recurrent_nodes for array in _recurrent_kernels(node)}
+    weights = [item for node in model.recurrent_nodes for item in node.weights.items()]
+    units = {len(array) for path, array in weights if path.endswith("recurrent_kernel")}
     return [
         name
         for name, shape in model.other_shapes.items()
         if shape and shape[-1] in units and len(shape) <= 3 and _STATE.fullmatch(re.split("[./]", name)[-1])
     ]
-
-
-def _recurrent_kernels(node: Node) -> list[Array]:
-    return [array for path, array in node.weights.items() if path.endswith("recurrent_kernel")]
 
 
 def assumptions(model: Modules, given: ModelRequest | None = None) -> Text:

@@ -45,7 +45,6 @@ def read_numbers(source: Source) -> dict[str, Array]:
 
 
 def _receive(source: Source, layers: Mapping[str, str]) -> Any:
-    """Return the shapes of all variables, and the arrays of those that may belong to these layers."""
     prefix = foreign.checkpoint_of(cast("Path", source.path))
     assert prefix is not None  # as `detect_kind` found
     with inside(source.name, EngineError):

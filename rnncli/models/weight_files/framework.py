@@ -37,7 +37,10 @@ def run_torch(
         given = array
         for node, stored in zip(module.nodes, module.tensors, strict=True):
             layer = _layer(torch, node, stored, _parameters(model, node, stored))
-            first = _first_states(torch, node, start.get(node.name, ()))
+            given_states, kinds = start.get(node.name, ()), 2 if node.core_class == "LSTM" else 1
+            first = [  # h_0, of an LSTM also c_0, each (directions, batch, units)
+                torch.tensor(np.stack(given_states[kind::kinds])) for kind in range(kinds) if given_states
+            ]
             call = _call if mask is None else partial(_call_packed, mask)
             with torch.no_grad():
                 numbers = torch.tensor(given.astype(stored["weight_ih"].dtype))
@@ -64,12 +67,6 @@ def _torch() -> Any:
     return torch
 
 
-def _first_states(torch: Any, node: Node, states: Sequence[Array]) -> list[Any]:
-    """Return h_0, of an LSTM also c_0, each (directions, batch, units).  states: in the order of Keras."""
-    kinds = 2 if node.core_class == "LSTM" else 1
-    return [torch.tensor(np.stack(states[kind::kinds])) for kind in range(kinds)] if states else []
-
-
 def _call(layer: Any, numbers: Any, first: Sequence[Any]) -> tuple[Array, list[Array]]:
     """Return the sequence, then hidden and cell state as in PyTorch, each (directions, batch, units)."""
     sequence, states = layer(numbers, tuple(first) if len(first) > 1 else first[0] if first else None)
@@ -78,10 +75,7 @@ def _call(layer: Any, numbers: Any, first: Sequence[Any]) -> tuple[Array, list[A
 
 
 def _call_packed(mask: Array, layer: Any, numbers: Any, first: Sequence[Any]) -> tuple[Array, list[Array]]:
-    """Return what `_call` returns, of packed sequences; every unmasked step is put back at its index.
-
-    A sequence that is masked everywhere cannot be packed: its outputs are zeros, its states the initial ones.
-    """
+    """A sequence without steps cannot be packed: its outputs are zeros, its states the initial ones."""
     import torch
     from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
@@ -90,7 +84,8 @@ def _call_packed(mask: Array, layer: Any, numbers: Any, first: Sequence[Any]) ->
     steps = torch.tensor(kept)[:, :, None]
     real = torch.take_along_dim(numbers[there], steps, 1)
     packed = pack_padded_sequence(real, mask[there].sum(1), batch_first=True, enforce_sorted=False)
-    output, states = layer(packed, *_chosen(first, there))
+    chosen = [state[:, there] for state in first]
+    output, states = layer(packed, *([tuple(chosen)] if len(chosen) > 1 else chosen))
     padded, _ = pad_packed_sequence(output, batch_first=True, total_length=mask.shape[1])
     sequence = torch.zeros(*mask.shape, padded.shape[2], dtype=padded.dtype)
     sequence[there] = torch.zeros_like(padded).scatter(1, steps.expand_as(padded), padded)
@@ -102,12 +97,6 @@ def _call_packed(mask: Array, layer: Any, numbers: Any, first: Sequence[Any]) ->
         whole[:, there] = state
         returned.append(whole.numpy())
     return sequence.numpy(), returned
-
-
-def _chosen(first: Sequence[Any], there: Array) -> list[Any]:
-    """Return the initial states of these sequences as PyTorch's layer takes them; [] for none."""
-    states = [state[:, there] for state in first]
-    return [tuple(states)] if len(states) > 1 else states
 
 
 def _layer(torch: Any, node: Node, stored: Mapping[str, Array], parameters: Mapping[str, Array]) -> Any:
@@ -158,8 +147,6 @@ def _parameters(model: Modules, node: Node, stored: Mapping[str, Array]) -> dict
 
 
 def _tensors_of(use: LayerUse, sequence: Array, states: Sequence[Array]) -> dict[str, Array]:
-    """Return every shown tensor of one layer, by name."""
-
     def array_of(label: Label) -> Any:
         backward = int(label.direction == "backward")
         if label.part == "cell":

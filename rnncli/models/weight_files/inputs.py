@@ -58,10 +58,7 @@ def _layer_of(name: str) -> str:
 
 
 def _refuse_token_ids(model: Modules, given: Any) -> None:
-    """Raise InputError for integers of two axes if the file has an Embedding: they are probably token ids.
-
-    JSON and CSV have no integers: there, whole numbers that are rows of the table count as integers.
-    """
+    """JSON and CSV have no integers: there, whole numbers that are rows of the table count as integers."""
     array, tables = np.asarray(given), find_embeddings(model)
     if not tables or array.ndim != 2 or not array.size:
         return

@@ -62,7 +62,6 @@ def find_chains(arrays: Mapping[str, Any]) -> Iterator[FoundChain]:
 
 
 def _refusal(stack: Mapping[int, Mapping[str, str]], cells: Mapping[str, CellWeights]) -> Text:
-    """Return why the layers of a stack cannot be computed; "" if they can be."""
     for halves in stack.values():
         both = [cells[path] for path in halves.values()]
         if len(both) > 1 and (halves.keys() != {"fw", "bw"} or len({cell.features for cell in both}) > 1):
@@ -85,7 +84,6 @@ def _group(names: Collection[str]) -> dict[str, tuple[str, dict[str, str]]]:
 
 
 def _read_cell(kind: str, arrays: Mapping[str, Array]) -> CellWeights | None:
-    """Return the cell in Keras's layout; None if the shapes do not fit together."""
     parts = ("gates", "candidate") if kind == "gru" else ("",)
     kernels = [arrays.get(f"{part}/kernel".lstrip("/")) for part in parts]
     biases = [arrays.get(f"{part}/bias".lstrip("/")) for part in parts]

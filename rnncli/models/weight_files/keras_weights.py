@@ -91,7 +91,6 @@ def read_numbers(source: Source) -> dict[str, Array]:
 
 
 def _iterate_layers(stored: FileContents) -> Iterator[SavedWeights]:
-    """Yield every layer that has weights, in the order of the file."""
     if stored.layers is None:
         layers = [layer for layer in stored.root.layers() if layer[2]]
         uses = Counter(name for _, name, _ in layers)  # layers inside two others may have the same name
@@ -156,7 +155,6 @@ def find_inner(node: Node) -> list[tuple[Module, tuple[str, ...]]]:
 
 
 def _recognize_layer(saved: SavedWeights) -> Module | None:
-    """Return the layer; None if its weights do not fit a recurrent layer."""
     cells = {path: _recognize_cell(arrays) for path, arrays in saved.cells.items()}
     known = {path: cell for path, cell in cells.items() if cell is not None}
     if not known:
@@ -190,7 +188,6 @@ def _recognize_cell(named: Sequence[tuple[str, Array]]) -> CellWeights | None:
 
 
 def _looks_recurrent(path: str, named: Sequence[tuple[str, Array]]) -> bool:
-    """Return whether the arrays may be the weights of a cell, by their group, names or shapes."""
     if {"cell", "cells"} & set(path.split("/")) or any(name == "recurrent_kernel" for name, _ in named):
         return True
     matrices = [array.shape for name, array in named if not name and array.ndim == 2]

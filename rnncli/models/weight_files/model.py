@@ -31,7 +31,6 @@ class Model(SavedModel):
 
     @property
     def axis_order(self) -> AxisOrder:
-        """The order of the first two axes that is assumed."""
         return axis_order(self.contents)
 
     def refuse_axes(self) -> Text:
@@ -49,7 +48,6 @@ class Model(SavedModel):
         return f"input: {' or '.join(model_inputs)}"
 
     def summarize(self, sizes: Mapping[str, Shape]) -> Summary:
-        """Return every layer with its shapes and parameters."""
         from rnncli.models.weight_files.summary import summarize
 
         return summarize(self.contents, sizes)
@@ -156,7 +154,6 @@ class Model(SavedModel):
 
 
 def _explain_changes(order: AxisOrder | None) -> Text:
-    """Return how to change the assumptions.  order: of the axes, if it is assumed."""
     if order is None:
         return Message("Change them with {--assume}.")
     text = "Change them with {--assume}; {way} reads {other}."
@@ -179,10 +176,7 @@ def _used_modules(contents: Modules, chosen: Sequence[str]) -> tuple[Module, ...
 def _parts(
     module: Module, common: Case, start: Mapping[str, tuple[Array, ...] | None], compute: Compute
 ) -> Iterator[LayerUse]:
-    """Yield the layers of a module, each with the output of the previous one as its input.
-
-    common: the input, the mask, and what is assumed.  start: the initial states, by layer.
-    """
+    """common: the input, the mask, and what is assumed.  start: the initial states, by layer."""
     import numpy as np
 
     array = common.inputs

@@ -68,7 +68,6 @@ class StandIn:
     """Replaces an object, such as the arguments of a training run; accepts anything and stores nothing."""
 
     def __new__(cls, *_args: Any, **_kwargs: Any) -> StandIn:
-        """Ignore the arguments of the object."""
         return object.__new__(cls)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None: ...
@@ -125,10 +124,7 @@ def read_numbers(source: Source, names: Collection[str]) -> dict[str, Array]:
 
 
 def _unpacked_size(data: bytes, path: str) -> int:
-    """Return the bytes of the file without compression.
-
-    Raises InputError for a program of PyTorch, and for a zip file that unpacks to too much.
-    """
+    """Raises InputError for a program of PyTorch, and for a zip file that unpacks to too much."""
     if not data.startswith(b"PK"):
         return len(data)
     with zips.open_archive(data, Message("it is a broken or truncated zip file"), ADVICE) as archive:
@@ -178,7 +174,6 @@ def _read_tensors(
 
 
 def _import_all() -> None:
-    """Import everything that loading needs, as the child cannot."""
     with isolated():
         import torch
 
@@ -218,7 +213,6 @@ def _find_tensors(
 
 
 def _load(data: bytes) -> Any:
-    """Return what torch.load reads with weights_only; see `_unpickle`.  Raises InputError."""
     import pickle
 
     import torch
@@ -249,10 +243,7 @@ def _load(data: bytes) -> Any:
 
 
 def _unpickle(file: BinaryIO) -> Any:
-    """Load what torch.load reads with weights_only, with a StandIn for every object of another package.
-
-    Raises the errors of torch.load, also for objects of PyTorch that torch.load refuses.
-    """
+    """Load what torch.load reads with weights_only, with a StandIn for every object of another package."""
     import torch
 
     try:
@@ -267,7 +258,6 @@ def _unpickle(file: BinaryIO) -> Any:
 
 
 def _name_tensors(value: Any) -> dict[str, Any]:
-    """Return every tensor by its name.  Raises InputError for a weight that has no numbers."""
     if isinstance(value, StandIn):
         raise InputError(OBJECTS, ADVICE)
     by_path: dict[str, dict[str, Any]] = {}
@@ -330,7 +320,6 @@ def _find_dtype(tensor: Any, most_axes: int) -> str | None:
 
 
 def _to_array(tensor: Any) -> Any:
-    """Return the numbers."""
     import torch
 
     floats = tensor.detach().resolve_neg()

@@ -70,10 +70,7 @@ def _compile(glob: str) -> re.Pattern[str]:
 def _name_layers(
     tensors: Mapping[str, Any], layers: Mapping[str, str]
 ) -> tuple[Mapping[str, Any], list[Text]]:
-    """Return the tensors of these layers under the names of weights, the others as they are, and notes.
-
-    What the last * stands for is the name of the weight, `enc_kernel`; else its shape tells.
-    """
+    """What the last * stands for is the name of the weight, `enc_kernel`; else its shape tells."""
     named, notes = dict(tensors), list[Text]()
     for layer, glob in layers.items():
         matches = [match for name in tensors if (match := _compile(glob).fullmatch(name))]
@@ -96,7 +93,6 @@ def note_shapes(weights: Mapping[str, str]) -> Message:
 
 
 def _refuse_layer(layer: str, glob: str, tensors: Mapping[str, Any]) -> None:
-    """Raise UsageError for tensors that are not the weights of a layer."""
     pattern = _compile(glob)
     chosen = [name for name in tensors if pattern.fullmatch(name)]
     there = [f"{name} {format_shape(tuple(tensors[name].shape))}" for name in chosen or tensors]
@@ -146,7 +142,6 @@ def to_module(recognized: FoundChain, package: str) -> Module:
 
 
 def _to_node(layer: LayerWeights, package: str) -> Node:
-    """Return a layer with one direction, or with two."""
     name, first = layer.name, layer.cells[0]
     if len(layer.cells) == 1:
         return Node(name, name, first.class_name, package, dict(first.config), first.weights, (), {})
@@ -161,7 +156,6 @@ def _to_node(layer: LayerWeights, package: str) -> Node:
 
 
 def _count_parameters(module: Module, arrays: Sequence[Array]) -> Module:
-    """Return the module, its nodes with the number of parameters that the file has."""
     floats = [array for array in arrays if array.dtype.kind == "f"]  # the others are attributes of ONNX
     stored = [tuple(tensors.values()) for tensors in module.tensors] or [tuple(floats)]
     if len(stored) != len(module.nodes):  # refused; or several layers, whose arrays are not told apart
@@ -172,10 +166,7 @@ def _count_parameters(module: Module, arrays: Sequence[Array]) -> Module:
 
 
 def _refuse_unknown_weights(module: Module, names: Sequence[str], others: Sequence[str]) -> Module:
-    """Return the module; refuse it if it has more weights than a plain layer.
-
-    A layer that normalizes its gates has the weights of an LSTM and others, and returns different numbers.
-    """
+    """A layer that normalizes its gates has the weights of an LSTM and others, and returns other numbers."""
     path = re.fullmatch(rf"{re.escape(module.name)}[./]", names[0][: len(module.name) + 1])
     # The weights of a bare layer have no path.
     extra = _below(others, path[0]) if path else [name for name in others if _LIKE_A_WEIGHT.match(name)]
@@ -229,10 +220,7 @@ def _restore_dropped(tensors: Mapping[str, Any]) -> tuple[Mapping[str, Any], tup
 
 
 def _restore_normalized(tensors: Mapping[str, Any]) -> tuple[Mapping[str, Any], tuple[Text, ...]]:
-    """Return the tensors with whole weights instead of their two parts, and a note on them.
-
-    PyTorch's weight_norm saves a weight as a length `g` and a direction `v`.
-    """
+    """PyTorch's weight_norm saves a weight as a length `g` and a direction `v`."""
     pairs: dict[str, dict[bool, str]] = {}
     for name in tensors:
         if part := _split_normalized(name):
@@ -254,10 +242,7 @@ def _restore_normalized(tensors: Mapping[str, Any]) -> tuple[Mapping[str, Any], 
 
 
 def _split_normalized(name: str) -> tuple[str, bool] | None:
-    """Return the name of the weight and whether this part is its length; None for any other name.
-
-    The end is compared first: a regular expression takes long on a long name with another end.
-    """
+    """The end is compared first: a regular expression takes long on a long name with another end."""
     if name.endswith(("_g", "_v")) and (match := _OLD_NORM.fullmatch(name)):
         return match["base"], match["part"] == "g"
     if name.endswith((".original0", ".original1")) and (match := _NEW_NORM.fullmatch(name)):

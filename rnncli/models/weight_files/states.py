@@ -37,7 +37,8 @@ def by_layer(modules: Sequence[Module], request: ModelRequest) -> dict[str, tupl
     with inside(where):
         ours = _from_pytorch(modules, raw)
         by_name = dict(ours if ours is not None else _split(modules, shape, raw))
-        sizes = {len(array) for arrays in by_name.values() for array in _values(arrays) if array.ndim == 2}
+        groups = (arrays.values() if isinstance(arrays, Mapping) else arrays for arrays in by_name.values())
+        sizes = {len(array) for arrays in groups for array in arrays if array.ndim == 2}
         if sizes == {shape[1]} != {shape[0]}:
             what = Message(
                 "the initial states are those of {sequences}", sequences=count(sizes.pop(), "sequence")
@@ -55,19 +56,9 @@ def _nodes(modules: Sequence[Module]) -> list[Node]:
     return [node for module in modules for node in module.nodes]
 
 
-def _values(arrays: Any) -> Sequence[Array]:
-    return list(arrays.values()) if isinstance(arrays, Mapping) else arrays
-
-
-def _names(node: Node, shape: tuple[int, ...]) -> list[str]:
-    """Return the names of the states of a layer, in Keras's order."""
-    return [info.name for info in Stack((spec_of(node),)).states(shape)]
-
-
 def _split(modules: Sequence[Module], shape: tuple[int, ...], raw: Any) -> Iterator[tuple[str, Any]]:
-    """Yield each layer with its states: in a list, or by the names of the layer alone."""
     nodes = _nodes(modules)
-    names = {node.name: _names(node, shape) for node in nodes}
+    names = {node.name: [info.name for info in Stack((spec_of(node),)).states(shape)] for node in nodes}
     if len(nodes) == 1:
         only = nodes[0].name
         by_name = isinstance(raw, Mapping)
@@ -102,10 +93,7 @@ def _split(modules: Sequence[Module], shape: tuple[int, ...], raw: Any) -> Itera
 
 
 def _from_pytorch(modules: Sequence[Module], raw: Any) -> dict[str, list[Array]] | None:
-    """Return the states by layer if they are PyTorch's h_0 and c_0; None for any other states.
-
-    Raises InputError for several modules, for layers of Keras, and for the states of other layers.
-    """
+    """Return the states by layer if they are PyTorch's h_0 and c_0; None for any other states."""
     if isinstance(raw, Mapping):
         kinds = {match[1]: array for name, array in raw.items() if (match := PYTORCH_STATE.fullmatch(name))}
         if not kinds or len(kinds) < len(raw):

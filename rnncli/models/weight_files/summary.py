@@ -46,10 +46,7 @@ def summarize(contents: Modules, sizes: Mapping[str, Shape]) -> Summary:
 
 
 def _pytorch_modules(contents: Modules, given: Shape) -> Iterator[ModuleRow]:
-    """Yield what each module of PyTorch returns.  given: the shape of the input, batch first.
-
-    A cell, whose weights have no `_l0`, returns one step.
-    """
+    """given: the shape of the input, batch first.  A cell, whose weights have no `_l0`, returns one step."""
     batch_first = is_batch_first(contents)
     first = given[:2] if batch_first else given[1::-1]
     for module in contents.modules:
@@ -65,7 +62,6 @@ def _pytorch_modules(contents: Modules, given: Shape) -> Iterator[ModuleRow]:
 
 
 def _rows(module: Module, shape: Shape, counter: WeightCounter) -> Iterator[LayerRow]:
-    """Yield the layers of a module, each of which gets the output of the one before."""
     source = "input"
     for index, node in enumerate(module.nodes):
         spec = None if module.refusal else known_spec(node)
@@ -88,7 +84,6 @@ def _rows(module: Module, shape: Shape, counter: WeightCounter) -> Iterator[Laye
 
 
 def _others(contents: Modules, counter: WeightCounter) -> Iterator[LayerRow]:
-    """Yield the other tensors of the file, by the path of the layer that has them."""
     layers: dict[str, dict[str, SimpleNamespace]] = {}
     for name, shape in contents.other_shapes.items():
         path = name.replace("/", ".").rpartition(".")[0]

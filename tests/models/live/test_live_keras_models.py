@@ -17,7 +17,7 @@ from rnncli import compute
 from rnncli.layers.case import Case
 from rnncli.layers.stack import Stack
 from rnncli.models.live.keras import record
-from rnncli.models.live.recording import Call, Recording
+from rnncli.models.live.recording import LiveCall, Recording
 from rnncli.specs.build import build
 
 pytestmark = pytest.mark.usefixtures("files_are_read_here")
@@ -77,7 +77,7 @@ def in_keras(model: Any, given: Any) -> list[list[list[Any]]]:
     return [[tensors for other, tensors in seen if other is layer] for layer in layers]
 
 
-def by_layer(recording: Recording) -> list[list[Call]]:
+def by_layer(recording: Recording) -> list[list[LiveCall]]:
     paths = dict.fromkeys(call.path for call in recording.calls)
     return [[call for call in recording.calls if call.path == path] for path in paths]
 
@@ -88,7 +88,7 @@ def joined(returned: list[list[Any]]) -> list[Any]:
     return [np.concatenate(first, 1), *returned[-1][1:]]
 
 
-def check_equal(calls: list[Call], theirs: list[list[Any]]) -> None:
+def check_equal(calls: list[LiveCall], theirs: list[list[Any]]) -> None:
     if len(calls) < len(theirs):
         theirs = [joined(theirs)]
     for call, expected in zip(calls, theirs, strict=True):
@@ -97,7 +97,7 @@ def check_equal(calls: list[Call], theirs: list[list[Any]]) -> None:
             assert np.array_equal(mine, other.reshape(mine.shape)), call.name
 
 
-def recompute(call: Call) -> dict[str, Any]:
+def recompute(call: LiveCall) -> dict[str, Any]:
     assert call.config is not None
     assert call.inputs is not None
     case = Case(

@@ -9,15 +9,15 @@ from typing import Any
 import numpy as np
 
 from rnncli.models.live import find_framework
-from rnncli.models.live.recording import Call, arrange_calls, save_attributes
+from rnncli.models.live.recording import LiveCall, arrange_calls, save_attributes
 
 
-def step_of(state: Any, new: Any, weights: Any, path: str = "cell") -> Call:
+def step_of(state: Any, new: Any, weights: Any, path: str = "cell") -> LiveCall:
     given = None if state is None else (np.full((2, 3), float(state)),)
     array = np.full((2, 3), float(new))
     outputs = {"hidden_states": array[:, None], "last_hidden_state": array}
     inputs = np.full((2, 1, 4), float(new))
-    return Call(
+    return LiveCall(
         path, path, "GRUCell", {}, weights, inputs, outputs, None, given, final_state=(array,), is_step=True
     )
 
