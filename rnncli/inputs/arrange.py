@@ -149,12 +149,8 @@ def cut_windows(series: Any, window: int, stride: int) -> tuple[Array, Text]:
             shape=Message("several arrays") if array is None else format_shape(array.shape),
         )
     if len(array) < window:
-        raise InputError(
-            "{--window:window} is longer than the series, which has {steps}.",
-            "Give a shorter window.",
-            window=window,
-            steps=count(len(array), "time step"),
-        )
+        what = "{--window:window} is longer than the series, which has {steps}."
+        raise InputError(what, "Give a shorter window.", window=window, steps=count(len(array), "time step"))
     starts = np.arange(0, len(array) - window + 1, stride)
     remark = Message(
         "{number} windows of {window} steps, each {stride} after the one before, are the batch",
@@ -209,14 +205,9 @@ def _pad_sequences(sequences: tuple[Array, ...], options: ArrangeOptions) -> tup
     if options.pad is None:
         other = next((index for index, length in enumerate(lengths) if length != lengths[0]), 0)
         steps = count(lengths[0], "time step")
-        raise InputError(
-            "sequences differ in length: [0] has {steps}, [{other}] has {lengths}.",
-            "{wanted} Pad and mask the shorter ones with {--pad post}.",
-            steps=steps,
-            other=other,
-            lengths=lengths[other],
-            wanted=WANTED,
-        )
+        what = "sequences differ in length: [0] has {steps}, [{other}] has {lengths}."
+        advice = "{wanted} Pad and mask the shorter ones with {--pad post}."
+        raise InputError(what, advice, steps=steps, other=other, lengths=lengths[other], wanted=WANTED)
     return pad(sequences, options.pad, options.pad_value)
 
 

@@ -85,12 +85,9 @@ def _dimension(part: str, text: str) -> Dimension:
         return part
     named = repr(part) if part else Message("an empty part")
     commas = write_with_commas(text)
-    raise UsageError(
-        "the input shape {text!r} has {named}, which is not a size above 0.",
-        Message("Write {commas} instead.", commas=commas) if commas else SIZES,
-        text=text,
-        named=named,
-    )
+    what = "the input shape {text!r} has {named}, which is not a size above 0."
+    advice = Message("Write {commas} instead.", commas=commas) if commas else SIZES
+    raise UsageError(what, advice, text=text, named=named)
 
 
 def concrete_sizes(shape: Shape) -> tuple[int, ...]:
@@ -129,13 +126,8 @@ def add_batch(shape: Shape, rank: int) -> tuple[Shape, tuple[Text, ...]]:
         )
         return new, (note,)
     axes = Message("1 axis") if len(shape) == 1 else Message("{count} axes", count=len(shape))
-    raise UsageError(
-        "{--input-shape} {shape} has {axes}, but this layer needs {rank}.",
-        _remedy(shape, rank),
-        shape=format_shape(shape),
-        axes=axes,
-        rank=rank,
-    )
+    what = "{--input-shape} {shape} has {axes}, but this layer needs {rank}."
+    raise UsageError(what, _remedy(shape, rank), shape=format_shape(shape), axes=axes, rank=rank)
 
 
 def _remedy(shape: Shape, rank: int) -> Text:

@@ -138,12 +138,8 @@ def require_numbers(array: Array) -> Array:
     """Return the array unchanged.  Raises InputError if it is empty or does not hold real numbers."""
     require_real(array)
     if not array.size:
-        raise InputError(
-            "{place} is empty, with shape {shape}.",
-            "No axis may have size 0.",
-            (),
-            shape=format_shape(array.shape),
-        )
+        what = "{place} is empty, with shape {shape}."
+        raise InputError(what, "No axis may have size 0.", (), shape=format_shape(array.shape))
     return array
 
 
@@ -235,24 +231,16 @@ def _explain_length(node: list[Any], path: Path, lengths: list[int], kind: Kind)
 def _outline(value: Any, kind: Kind) -> list[int]:
     """Return the length of each axis, taken from the first list at each depth."""
     if not isinstance(value, list):
-        raise InputError(
-            "{place} is {value}, not nested lists of {plural}.",
-            kind.example,
-            (),
-            value=describe(value),
-            plural=kind.plural,
-        )
+        what = "{place} is {value}, not nested lists of {plural}."
+        raise InputError(what, kind.example, (), value=describe(value), plural=kind.plural)
     lengths: list[int] = []
     while isinstance(value, list):
         if not value:
             raise _empty((0,) * len(lengths))
         if len(lengths) == MAX_DEPTH:
-            raise InputError(
-                "{place} is nested deeper than {max_depth} lists.",
-                "A recurrent layer needs (batch, timesteps, features): three.",
-                (),
-                max_depth=MAX_DEPTH,
-            )
+            what = "{place} is nested deeper than {max_depth} lists."
+            advice = "A recurrent layer needs (batch, timesteps, features): three."
+            raise InputError(what, advice, (), max_depth=MAX_DEPTH)
         lengths.append(len(value))
         value = value[0]
     return lengths

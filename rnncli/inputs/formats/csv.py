@@ -70,13 +70,9 @@ def read_texts(
         raise InputError("it has no rows.", "Write one row per sequence.")
     for number, row in enumerate(rows, start=1):
         if len(row) != len(rows[0]):
-            raise InputError(
-                "row {number} has {columns} columns, the first has {width}.",
-                'Put a text with commas in quotes: "the cat, asleep"',
-                number=number,
-                columns=len(row),
-                width=len(rows[0]),
-            )
+            what = "row {number} has {columns} columns, the first has {width}."
+            advice = 'Put a text with commas in quotes: "the cat, asleep"'
+            raise InputError(what, advice, number=number, columns=len(row), width=len(rows[0]))
     if set(rows[0]) <= set(names) and len(rows) > 1:
         return {name: np.array(column, object) for name, *column in zip(*rows, strict=True)}, ()
     remark = Message(
@@ -332,12 +328,9 @@ def find_column(name: str, header: Sequence[str], width: int = 0) -> int:
     width: number of columns, used without a header.
     """
     if header.count(name) > 1:
-        raise InputError(
-            "there are {number} columns {batch_column!r}.",
-            "Give each column a name of its own.",
-            number=header.count(name),
-            batch_column=name,
-        )
+        what = "there are {number} columns {batch_column!r}."
+        advice = "Give each column a name of its own."
+        raise InputError(what, advice, number=header.count(name), batch_column=name)
     if name in header:
         return header.index(name)
     if header:
@@ -346,12 +339,9 @@ def find_column(name: str, header: Sequence[str], width: int = 0) -> int:
         )
     if name.isascii() and name.isdecimal() and int(name) < width:
         return int(name)
-    raise InputError(
-        "there is no header, so no column {batch_column!r}.",
-        "Give its number, counted from 0: 0 to {width}.",
-        batch_column=name,
-        width=width - 1,
-    )
+    what = "there is no header, so no column {batch_column!r}."
+    advice = "Give its number, counted from 0: 0 to {width}."
+    raise InputError(what, advice, batch_column=name, width=width - 1)
 
 
 def split_rows(array: Array, members: Array) -> Array | tuple[Array, ...]:
@@ -399,12 +389,8 @@ def is_number(cell: str, decimal: str | None = ".") -> bool:
 def _parse_delimiter(delimiter: str) -> str:
     sign = NAMED.get(delimiter.casefold(), delimiter)
     if len(sign) != 1 or sign in '"\r\n':
-        raise UsageError(
-            "the delimiter {delimiter!r} is not one character.",
-            "Give one, or a name: {named}.",
-            delimiter=delimiter,
-            named=", ".join(NAMED),
-        )
+        what = "the delimiter {delimiter!r} is not one character."
+        raise UsageError(what, "Give one, or a name: {named}.", delimiter=delimiter, named=", ".join(NAMED))
     return sign
 
 

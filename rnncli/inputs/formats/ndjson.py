@@ -92,9 +92,6 @@ def _to_sequences(value: Any) -> list[Array]:
         return list(batch)
     if batch.ndim in (2, 3):
         return list(batch) if batch.ndim == 3 else [batch]
-    raise InputError(
-        "it is {ndim}-D, shape {shape}.",
-        "Each line is one sequence, (timesteps, features): [[0.1, 4.2], [1.0, 3.1]].",
-        ndim=batch.ndim,
-        shape=format_shape(batch.shape),
-    )
+    what = "it is {ndim}-D, shape {shape}."
+    advice = "Each line is one sequence, (timesteps, features): [[0.1, 4.2], [1.0, 3.1]]."
+    raise InputError(what, advice, ndim=batch.ndim, shape=format_shape(batch.shape))

@@ -41,12 +41,8 @@ def load(source: Source) -> dict[str, Array]:
     arrays: dict[str, Array] = {}
     for name, tensor in read_tensors(source, ADVICE):
         if tensor["dtype"] not in DTYPES:
-            raise InputError(
-                "{name} has dtype {tensor}, which is not supported.",
-                "Save it as float32.",
-                name=name,
-                tensor=tensor["dtype"],
-            )
+            what = "{name} has dtype {tensor}, which is not supported."
+            raise InputError(what, "Save it as float32.", name=name, tensor=tensor["dtype"])
         try:
             arrays[name] = to_array(tensor)
         except ValueError as error:  # NumPy refuses too many axes, and a huge axis even beside one of size 0

@@ -104,12 +104,9 @@ class Flattener:
     ) -> Ref | tuple[Ref, ...]:
         self.count += 1
         if self.count > _MOST:
-            raise InputError(
-                "{place}: the model calls more than {most} layers.",
-                "Save only the part that you want to see.",
-                place=path,
-                most=_MOST,
-            )
+            what = "{place}: the model calls more than {most} layers."
+            advice = "Save only the part that you want to see."
+            raise InputError(what, advice, place=path, most=_MOST)
         class_name, config = entry["class_name"], entry["config"]
         module = str(entry.get("module", "keras.layers"))
         if class_name in _ARGUMENTS and not is_operation(entry):
@@ -230,12 +227,8 @@ def _find_output(link: Link, outputs: Outputs) -> Ref:
     if known and isinstance(output, Ref):
         return Ref(output.node, link.tensor)
     if not known or isinstance(output, Ref) or link.tensor >= len(output):
-        raise InputError(
-            "{layer}: the model's config has no output {tensor} of it.",
-            ADVICE,
-            layer=link.layer,
-            tensor=link.tensor,
-        )
+        what = "{layer}: the model's config has no output {tensor} of it."
+        raise InputError(what, ADVICE, layer=link.layer, tensor=link.tensor)
     return output[link.tensor]
 
 

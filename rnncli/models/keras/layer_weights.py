@@ -78,13 +78,8 @@ def _require_units(path: str, entry: LayerEntry, weights: Mapping[str, Array]) -
     units = entry["config"].get("units")
     recurrent = weights.get("recurrent_kernel")
     if recurrent is not None and isinstance(units, int) and recurrent.shape[0] != units:
-        raise InputError(
-            "{place}: its config says {units} units, but its recurrent_kernel is {shape}.",
-            ADVICE,
-            place=path,
-            units=units,
-            shape=format_shape(recurrent.shape),
-        )
+        what = "{place}: its config says {units} units, but its recurrent_kernel is {shape}."
+        raise InputError(what, ADVICE, place=path, units=units, shape=format_shape(recurrent.shape))
 
 
 def _read_groups(
@@ -171,12 +166,8 @@ def _split_list(entry: LayerEntry, path: str, arrays: Arrays) -> Iterator[tuple[
     leaves = list(_plain_layers(entry["config"], f"{path}/"))
     shared = _assign_by_name(leaves, arrays) or _assign_by_order(leaves, arrays)
     if shared is None:
-        raise InputError(
-            "{place}: the {count} weights of this model in the file do not fit its layers.",
-            ADVICE,
-            place=path,
-            count=len(arrays),
-        )
+        what = "{place}: the {count} weights of this model in the file do not fit its layers."
+        raise InputError(what, ADVICE, place=path, count=len(arrays))
     yield from ((leaf, inner, shared[leaf]) for leaf, inner in leaves)
 
 

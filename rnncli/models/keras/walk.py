@@ -149,12 +149,9 @@ class GraphWalk:
             kwargs = {name: self._resolve(arg) for name, arg in node.kwargs.items()}
             mask, previous = self._masks(node)
         except IndexError:
-            raise InputError(
-                "the layer {name} ({class_name}) takes an output that no layer has.",
-                "Save the model again with model.save('model.keras').",
-                name=node.name,
-                class_name=node.class_name,
-            ) from None
+            what = "the layer {name} ({class_name}) takes an output that no layer has."
+            advice = "Save the model again with model.save('model.keras')."
+            raise InputError(what, advice, name=node.name, class_name=node.class_name) from None
         if not args:
             raise node.refuse("has no inputs")
         if self.rules != TODAY and isinstance(previous, list) and any(mask is not None for mask in previous):

@@ -196,12 +196,9 @@ def _require_eager(targets: Sequence[Held]) -> None:
 
 
 def _refuse_unbuilt(target: Held) -> LayerError:
-    return LayerError(
-        "{name} ({class_name}) is not built: it has no weights yet.",
-        "Call the object once on your input, model(x), and try again.",
-        name=target.name,
-        class_name=type(target.layer).__name__,
-    )
+    what = "{name} ({class_name}) is not built: it has no weights yet."
+    advice = "Call the object once on your input, model(x), and try again."
+    return LayerError(what, advice, name=target.name, class_name=type(target.layer).__name__)
 
 
 def _require_calls(held: Sequence[Held], calls: Sequence[LiveCall], at: str | None) -> None:

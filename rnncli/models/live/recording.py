@@ -253,13 +253,9 @@ def without_use(at: str) -> str:
 
 def refuse_beside(model: object, option: str, method: str) -> UsageError:
     """Return the error for `lengths`, `mask` or `initial_state` that the method of a model does not take."""
-    return UsageError(
-        "{option}: {name} takes no {option} beside its input.",
-        "Pass what its {method} takes, as a tuple or as a dict by name.",
-        option=option,
-        name=type(model).__name__,
-        method=method,
-    )
+    what = "{option}: {name} takes no {option} beside its input."
+    advice = "Pass what its {method} takes, as a tuple or as a dict by name."
+    return UsageError(what, advice, option=option, name=type(model).__name__, method=method)
 
 
 def require_numbers(inputs: Mapping[str, Array]) -> None:
@@ -295,13 +291,9 @@ def require_states(name: str, given: Iterable[Any], wanted: Iterable[Any]) -> No
     if shapes[0] != shapes[1]:
         texts = [", ".join(map(format_shape, several)) for several in shapes]
         with inside("initial_state"):
-            raise InputError(
-                "{name} starts from {wanted}; got {given}.",
-                "Give one array for each state, in this order.",
-                name=name,
-                wanted=texts[1],
-                given=texts[0],
-            )
+            what = "{name} starts from {wanted}; got {given}."
+            advice = "Give one array for each state, in this order."
+            raise InputError(what, advice, name=name, wanted=texts[1], given=texts[0])
 
 
 def save_attributes(objects: Iterable[Any], save_value: Callable[[Any], Restore | None]) -> Restore:

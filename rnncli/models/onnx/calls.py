@@ -160,12 +160,9 @@ def compute_and_compare(given: NodeCall, case: Case, compute: Compute) -> Result
         if not _agrees(ours, theirs, allowed):
             gaps = (measure(tensor, theirs[tensor.name], ("", ""), 0, 0) for tensor in result.outputs)
             largest = max(gap.absolute for gap in gaps)
-            raise EngineError(
-                "{name}: rnncli's result differs from ONNX Runtime's by up to {largest:.2g}.",
-                "Check the node's inputs for NaN, infinity or numbers above 1e18; the two differ there.",
-                name=given.node.name,
-                largest=largest,
-            )
+            what = "{name}: rnncli's result differs from ONNX Runtime's by up to {largest:.2g}."
+            advice = "Check the node's inputs for NaN, infinity or numbers above 1e18; the two differ there."
+            raise EngineError(what, advice, name=given.node.name, largest=largest)
     return result if full.stack == case.stack else None
 
 

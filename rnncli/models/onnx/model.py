@@ -218,12 +218,9 @@ class _Prepared:
         for wanted in missing:
             zeros = _zeros_for(wanted, program.inputs, given)
             if zeros is None:
-                raise InputError(
-                    "missing input: {name}; the sizes of a state of zeros are not in the file.",
-                    "The model expects {name}: {wanted}.",
-                    name=wanted.name,
-                    wanted=model_inputs.describe(wanted),
-                )
+                what = "missing input: {name}; the sizes of a state of zeros are not in the file."
+                advice = "The model expects {name}: {wanted}."
+                raise InputError(what, advice, name=wanted.name, wanted=model_inputs.describe(wanted))
             self.feeds[wanted.name] = zeros
         if missing:
             names = ", ".join(wanted.name for wanted in missing)

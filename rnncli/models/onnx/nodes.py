@@ -100,12 +100,8 @@ class RecurrentNode:
         direction = self.attributes.get("direction", "forward")
         known = {"forward": (False,), "reverse": (True,), "bidirectional": (False, True)}
         if direction not in known:
-            raise LayerError(
-                "its direction is {direction!r}",
-                "It must be one of {known}.",
-                direction=direction,
-                known=", ".join(known),
-            )
+            what = "its direction is {direction!r}"
+            raise LayerError(what, "It must be one of {known}.", direction=direction, known=", ".join(known))
         return known[direction]
 
     @property

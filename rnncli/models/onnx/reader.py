@@ -339,12 +339,9 @@ def _include_data(onnx: Any, model: Any, source: Source) -> tuple[str, ...]:
                 opened.seek(start)
                 tensor.raw_data = opened.read(size)
         except OSError as error:
-            raise InputError(
-                "{name} is in {file}, which cannot be read: {strerror}.",
-                Message("Check its permissions.") if isinstance(error, PermissionError) else BESIDE,
-                strerror=error.strerror,
-                **fields,
-            ) from None
+            what = "{name} is in {file}, which cannot be read: {strerror}."
+            advice = Message("Check its permissions.") if isinstance(error, PermissionError) else BESIDE
+            raise InputError(what, advice, strerror=error.strerror, **fields) from None
         if len(tensor.raw_data) < size:
             raise InputError("{name} is not in {file}, which is missing or too short.", BESIDE, **fields)
         names.append(file)

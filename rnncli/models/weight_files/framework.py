@@ -105,12 +105,8 @@ def _layer(torch: Any, node: Node, stored: Mapping[str, Array], parameters: Mapp
     activation, gates = config.get("activation", "tanh"), config.get("recurrent_activation", "sigmoid")
     plain = class_name == "SimpleRNN" and activation in ("tanh", "relu")
     if (not plain and activation != "tanh") or gates != "sigmoid" or config.get("reset_after") is False:
-        raise UsageError(
-            "{--check}: torch.nn.{classes} does not have the options assumed for {name}.",
-            "Leave {--check} out.",
-            classes=MODULES[class_name],
-            name=node.name,
-        )
+        what = "{--check}: torch.nn.{classes} does not have the options assumed for {name}."
+        raise UsageError(what, "Leave {--check} out.", classes=MODULES[class_name], name=node.name)
     wide, features = stored["weight_ih"].shape
     options = {"nonlinearity": activation} if plain else {}
     with torch.device("meta"):  # no random numbers are drawn

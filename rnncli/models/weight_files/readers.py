@@ -131,12 +131,9 @@ def _unpacked_size(data: bytes, path: str) -> int:
         zips.require_room(archive, len(data), ADVICE)
         files = {entry.filename: entry.file_size for entry in archive.infolist()}
     if any("/code/" in f"/{file}" or file.endswith("constants.pkl") for file in files):
-        raise InputError(
-            "it is a TorchScript program, which rnncli does not run.",
-            "If you trust the file, write its weights to {to}: {command}",
-            to=_target(path),
-            command=python_command(SCRIPT, path, _target(path)),
-        )
+        what = "it is a TorchScript program, which rnncli does not run."
+        advice = "If you trust the file, write its weights to {to}: {command}"
+        raise InputError(what, advice, to=_target(path), command=python_command(SCRIPT, path, _target(path)))
     if any(file.endswith("archive_format") for file in files):
         raise InputError("it is a torch.export program, which rnncli does not run.", ADVICE)
     if not any(file.endswith("data.pkl") for file in files):
@@ -295,12 +292,8 @@ def _walk(value: Any, path: str, above: tuple[Any, ...]) -> Iterator[tuple[str, 
         if not isinstance(key, (str, int)):
             continue
         if len(str(key)) > LONGEST:
-            raise InputError(
-                "the name {key} in it has {length} characters.",
-                ADVICE,
-                key=shorten(str(key), 40),
-                length=len(str(key)),
-            )
+            what = "the name {key} in it has {length} characters."
+            raise InputError(what, ADVICE, key=shorten(str(key), 40), length=len(str(key)))
         if isinstance(item, Mapping):
             yield from _walk(item, f"{path}.{key}" if path else str(key), (*above, value))
         elif isinstance(item, torch.Tensor) or (
