@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache, lru_cache
 from itertools import chain
 from math import ceil, prod
-from typing import NamedTuple
 
 from rnncli.case import Array, Shape, format_shape, sizes
 from rnncli.compute import engines
@@ -33,24 +32,20 @@ def run(case: Case, engine: str = "auto", budget: int | None = None) -> Result:
     Raises LayerError or InputError if the case is invalid, UsageError if the engine cannot compute it,
     EngineError if the engine fails.
     """
-    if not len(case.inputs):
-        result, _ = split_result(run(_with_one_sequence(case), engine), (0, 1), case)
-        return result
-    return join_results(run_chunks(case, engine, plan(case, budget)), len(case.inputs))
-
-
-def _with_one_sequence(case: Case) -> Case:
-    """Return a case without sequences with one of zeros: not every engine computes an empty batch."""
+    if len(case.inputs):
+        return join_results(run_chunks(case, engine, plan(case, budget)), len(case.inputs))
     import numpy as np
 
     def zeros(array: Array) -> Array:
         return np.zeros((1, *array.shape[1:]), array.dtype)
 
-    return case._replace(
+    sequence = case._replace(  # not every engine computes an empty batch
         inputs=zeros(case.inputs),
         mask=None if case.mask is None else ~zeros(case.mask),
         initial_state=case.initial_state and tuple(map(zeros, case.initial_state)),
     )
+    result, _ = split_result(run(sequence, engine), (0, 1), case)
+    return result
 
 
 def plan(case: Case, budget: int | None = None) -> tuple[slice, ...]:
@@ -91,19 +86,18 @@ def run_chunks(case: Case, engine: str, planned: tuple[slice, ...]) -> Iterator[
     The engine is prepared before the iterator is returned, so before a progress bar starts its thread; see
     `watch`.
     """
-    require_room(case, planned[0].stop)
-    first = take_chunk(case, planned[0]) if case.goes_on else case  # whose batch the states are kept for
-    return _iterate_chunks(case, prepare(first, engine), planned)
-
-
-def _iterate_chunks(
-    case: Case, call: Callable[[Case], Result], planned: tuple[slice, ...]
-) -> Iterator[Result]:
     from rnncli import arrays
 
-    for chunk in planned:
-        yield call(take_chunk(case, chunk))
-        arrays.release(case.inputs)
+    require_room(case, planned[0].stop)
+    first = take_chunk(case, planned[0]) if case.goes_on else case  # whose batch the states are kept for
+    call = prepare(first, engine)
+
+    def results() -> Iterator[Result]:
+        for chunk in planned:
+            yield call(take_chunk(case, chunk))
+            arrays.release(case.inputs)
+
+    return results()
 
 
 def take_chunk(case: Case, chunk: slice | Array) -> Case:
@@ -173,7 +167,6 @@ def join_results(results: Iterator[Result], batch: int) -> Result:
 
 
 def _join_loops(loops: Sequence[LoopTrace]) -> LoopTrace:
-    """Return the traces of the chunks as one of the whole batch."""
     import numpy as np
 
     def join(name: str) -> dict[Label, Array]:
@@ -264,16 +257,16 @@ class _PreparedCase:
             outputs=tuple(
                 NamedTensor(
                     label,
-                    tensor.info.axes,
+                    info.axes,
                     tensors[label],
                     equal[label],
-                    tensor.time,
-                    masked[tensor.layer] if label.sequence else None,
-                    tensor.half,
-                    real_ends(tensor.info) if masked[tensor.layer] is not None else tensor.info.ends,
+                    time,
+                    masked[layer] if label.sequence else None,
+                    half,
+                    real_ends(info) if masked[layer] is not None else info.ends,
                     case.sequence_names,
                 )
-                for label, tensor in expected.items()
+                for label, (info, layer, time, half) in expected.items()
             ),
             trace=tuple(loop._replace(sequences=case.sequence_names) for loop in computed.trace),
             weights=computed.weights,
@@ -288,31 +281,20 @@ class _PreparedCase:
 def real_ends(info: TensorInfo) -> tuple[str, ...]:
     """Return the ends of a masked tensor: in a Bidirectional, `last` is the last real step."""
     in_both = info.label.direction or len(info.ends) > 1
-    return (
-        tuple({"last": "last real", "first": "first real"}[end] for end in info.ends)
-        if in_both
-        else info.ends
-    )
+    return tuple(f"{end} real" for end in info.ends) if in_both else info.ends
 
 
-class _Expected(NamedTuple):
-    """A tensor that is to be returned.  layer: index of its layer.  time, half: as in NamedTensor."""
-
-    info: TensorInfo
-    layer: int
-    time: Sequence[int]
-    half: int
-
-
-def _expected_tensors(case: Case, stack: Stack, input_shape: Shape) -> dict[Label, _Expected]:
-    """Return what the layers return for inputs of this shape."""
+def _expected_tensors(
+    case: Case, stack: Stack, input_shape: Shape
+) -> dict[Label, tuple[TensorInfo, int, Sequence[int], int]]:
+    """Return each tensor's info, the index of its layer, and `time` and `half` as in NamedTensor."""
     times = stack.times(input_shape, all_layers=case.all_layers)
-    expected = {}
+    expected: dict[Label, tuple[TensorInfo, int, Sequence[int], int]] = {}
     for info in _returned(stack, case, input_shape):
         label = info.label
         layer = label.layer if isinstance(label.layer, int) else len(stack.layers) - 1
         half = 0 if label.last else stack.layers[layer].forward_units or 0
-        expected[label] = _Expected(info, layer, times.get(label.without_call, ()), half)
+        expected[label] = info, layer, times.get(label.without_call, ()), half
     return expected
 
 
@@ -434,16 +416,14 @@ def require_mask(case: Case) -> None:
     Keras does so in an unrolled backward sequence with zeroed outputs: it applies the mask as if the sequence
     ran forward, and only the states are correct.
     """
-    layers, masked = case.stack.layers, case.mask is not None
-    if case.mask is not None:
-        first = layers[0]
-        if first.makes_mask:
-            raise InputError(
-                "a mask was given, but layer 0 ({class_name}) computes its own.",
-                "Leave out the mask, or the layer {class_name}.",
-                class_name=first.spec.class_name,
-            )
-    for layer in layers:
+    first, masked = case.stack.layers[0], case.mask is not None
+    if masked and first.makes_mask:
+        raise InputError(
+            "a mask was given, but layer 0 ({class_name}) computes its own.",
+            "Leave out the mask, or the layer {class_name}.",
+            class_name=first.spec.class_name,
+        )
+    for layer in case.stack.layers:
         masked = masked or layer.makes_mask
         for loop in layer.loops.values():
             if masked and all(loop.config.get(name) for name in REVERSED_MASK_OPTIONS):

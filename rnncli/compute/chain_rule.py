@@ -142,23 +142,19 @@ class _BackwardWalk:
         for index in reversed(range(len(self.stack.layers))):
             layer: Any = self.stack.layers[index]
             if layer.loops:
-                vectors = [self._through_loops(index, layer, vectors)]
+                traces = [
+                    self.traces[index, name or ("backward" if loop.config["go_backwards"] else "forward")]
+                    for name, loop in layer.loops.items()
+                ]
+                outputs, states = self._split(layer, traces, vectors)
+                total = _zeros(len(vectors[0]), self.inputs[index])
+                for (name, loop), trace, output in zip(layer.loops.items(), traces, outputs, strict=True):
+                    last, states = states[: len(trace.states)], states[len(trace.states) :]
+                    _LoopSteps(self, index, name, loop, trace).backward(loop.arrange(output), last, total)
+                vectors = [total]
             else:
                 vectors = [layer.pull_back(vectors[0], self.inputs[index], self.weights[index])]
         return vectors[0]
-
-    def _through_loops(self, index: int, layer: Any, vectors: list[Any]) -> Array:
-        """Return the vectors for the input of a recurrent layer, of one direction or both."""
-        traces = [
-            self.traces[index, name or ("backward" if loop.config["go_backwards"] else "forward")]
-            for name, loop in layer.loops.items()
-        ]
-        outputs, states = self._split(layer, traces, vectors)
-        total = _zeros(len(vectors[0]), self.inputs[index])
-        for (name, loop), trace, output in zip(layer.loops.items(), traces, outputs, strict=True):
-            last, states = states[: len(trace.states)], states[len(trace.states) :]
-            _LoopSteps(self, index, name, loop, trace).backward(loop.arrange(output), last, total)
-        return total
 
     def _split(
         self, layer: Any, traces: Sequence[LoopTrace], vectors: list[Any]
@@ -245,7 +241,6 @@ class _LoopSteps:
                 self.walk.of_weight[key] = self.walk.of_weight.get(key, 0) + total
 
     def _forward(self, start: int, stop: int) -> list[list[Any]]:
-        """Return the values of every line in these steps, by cell."""
         x, states, values = self.inputs[self.trace.times[start:stop]], self.states, []
         for step in self.steps:
             before, states = states[: len(step.text.states)], states[len(step.text.states) :]

@@ -48,7 +48,6 @@ class ChunkedResult:
         )
 
     def _iterate_parts(self, results: Iterator[Result]) -> Iterator[Array]:
-        """Yield the parts of the first tensor, and store the parts of the others."""
         try:
             for result in results:
                 self.summary.add(result)

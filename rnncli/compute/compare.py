@@ -87,13 +87,15 @@ def measure(
     mismatch, step, done = None, None, 0
     for first, second in zip(arrays.blocks(values), arrays.blocks(other), strict=True):
         first, second = (block.astype(np.float64).ravel() for block in (first, second))
-        gap, size = _absolute_difference(first, second), abs(second)
-        nonzero, top = size > 0, int(gap.argmax()) if gap.size else 0
-        if gap.size and gap[top] > absolute:
-            absolute, largest, ends = float(gap[top]), done + top, (first[top], second[top])
         with np.errstate(invalid="ignore", over="ignore"):
+            same = (first == second) | (np.isnan(first) & np.isnan(second))
+            gap, size = np.where(same, 0.0, abs(first - second)), abs(second)
+            gap = np.where(np.isnan(gap), np.inf, gap)  # only one of the two is NaN
+            nonzero, top = size > 0, int(gap.argmax()) if gap.size else 0
             ratios = gap[nonzero] / np.where(np.isfinite(size), size, 1.0)[nonzero]
             beyond = ~np.isclose(first, second, difference.rtol, difference.atol, equal_nan=True)
+        if gap.size and gap[top] > absolute:
+            absolute, largest, ends = float(gap[top]), done + top, (first[top], second[top])
         relative = max(relative, float(ratios.max(initial=0.0)))
         wrong = np.flatnonzero(beyond)
         if len(wrong):
@@ -149,16 +151,6 @@ def count_ulps(first: float, second: float, dtype: Any) -> int | None:
     start = np.iinfo(bits).max
     low, high = (int(word) if word >= 0 else -(int(word) & start) for word in both.view(bits))
     return abs(low - high)
-
-
-def _absolute_difference(first: Array, second: Array) -> Array:
-    """Return the absolute differences of float64 arrays; infinity where only one of two numbers is NaN."""
-    import numpy as np
-
-    with np.errstate(invalid="ignore", over="ignore"):
-        same = (first == second) | (np.isnan(first) & np.isnan(second))
-        gap = np.where(same, 0.0, abs(first - second))
-    return np.where(np.isnan(gap), np.inf, gap)
 
 
 def _unravel(position: int, shape: tuple[int, ...]) -> tuple[int, ...]:

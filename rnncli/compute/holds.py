@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from itertools import combinations
 from typing import Any
 
 from rnncli import addresses, compute
-from rnncli.case import Array
 from rnncli.compute import compare
 from rnncli.compute.trace import LoopPart, list_loop_parts
 from rnncli.errors import Message, Text, UsageError, did_you_mean, format_indices
@@ -25,9 +24,8 @@ def hold_gates(case: Case, texts: Sequence[str]) -> Case:
     texts: each `GATE[:, UNITS]=VALUE@FROM:TO`, with steps of the layer's input; TO is not included.
     Raises UsageError if a text does not fit the layers, or two of them hold the same entry.
     """
-    known = {
-        name: part for name, part in list_loop_parts(case.stack, case.inputs.shape).items() if part.label.kind
-    }
+    parts = list_loop_parts(case.stack, case.inputs.shape)
+    known = {name: part for name, part in parts.items() if part.label.kind}
     holds = tuple(_fit(text, case, known) for text in texts)
     for first, second in combinations(holds, 2):
         places = {(hold.layer, hold.direction, hold.cell, hold.gate) for hold in (first, second)}
@@ -48,15 +46,9 @@ def note_bounds(case: Case) -> tuple[Text, ...]:
         loop: Any = case.stack.layers[hold.layer].loops[hold.direction]
         limits = loop.cell.by_index[hold.cell].bounds[hold.gate]
         if limits is not None and not limits[0] <= hold.value <= limits[1]:
-            notes.append(
-                Message(
-                    "{--hold:text}: without it, {gate} is always between {low:g} and {high:g}",
-                    text=hold.text,
-                    gate=hold.gate,
-                    low=limits[0],
-                    high=limits[1],
-                )
-            )
+            note = "{--hold:text}: without it, {gate} is always between {low:g} and {high:g}"
+            fields = {"text": hold.text, "gate": hold.gate, "low": limits[0], "high": limits[1]}
+            notes.append(Message(note, **fields))
     return tuple(notes)
 
 
@@ -69,37 +61,34 @@ def compare_without(case: Case, result: Result, budget: int | None = None) -> Re
 
 def _fit(text: str, case: Case, known: dict[Label, LoopPart]) -> Hold:
     """Return a hold for these layers.  known: the gates.  Raises UsageError if the text does not fit them."""
+    import numpy as np
+
     hold = addresses.parse_hold(text)
     gate = known.get(hold.gate)
     if gate is None:
-        raise UsageError("{--hold:text}: there is no such gate.", _suggest_gate(hold.gate, known), text=text)
-    return Hold(
-        text.strip(),
-        gate.layer,
-        gate.direction,
-        gate.label.cell,
-        gate.label.part,
-        _select(text, hold.units, gate.units, "units"),
-        _select(text, hold.steps, case.inputs.shape[1], "time steps"),
-        _round(text, hold.value, case.inputs),
-    )
-
-
-def _suggest_gate(wrong: Label, known: Collection[Label]) -> Text:
-    """Suggest the gates of that name in the directions, cells or layers that have it, else the nearest."""
-    if not known:
-        return Message("These layers have no gates to hold; name a recurrent layer, such as lstm.")
-    last = addresses.final_part(wrong)
-    same = [str(gate) for gate in known if gate.part == last and gate.layer is None]
-    return (
-        Message("Name one of them: {same}.", same=", ".join(same))
-        if same
-        else did_you_mean(str(wrong), map(str, known))
-    )
+        advice: Text = Message("These layers have no gates to hold; name a recurrent layer, such as lstm.")
+        if known:
+            advice = did_you_mean(str(hold.gate), map(str, known))
+        last = addresses.final_part(hold.gate)
+        if same := [str(label) for label in known if label.part == last and label.layer is None]:
+            advice = Message("Name one of them: {same}.", same=", ".join(same))
+        raise UsageError("{--hold:text}: there is no such gate.", advice, text=text)
+    units = _select(text, hold.units, gate.units, "units")
+    steps = _select(text, hold.steps, case.inputs.shape[1], "time steps")
+    with np.errstate(over="ignore"):
+        value = float(case.inputs.dtype.type(hold.value))
+    if not math.isfinite(value):
+        raise UsageError(
+            "{--hold:text}: the value must be finite in {dtype}.",
+            "Give a number such as 0 or 1.",
+            text=text,
+            dtype=case.inputs.dtype,
+        )
+    label = gate.label
+    return Hold(text.strip(), gate.layer, gate.direction, label.cell, label.part, units, steps, value)
 
 
 def _select(text: str, index: str, size: int, axis: str) -> range:
-    """Return the selected indices of an axis.  Raises UsageError if they are out of range or none."""
     what = Message(f"{{--hold:text}}: {{index!r}} selects no {axis}.", text=text, index=index)
     try:
         part = addresses.parse_part(index)
@@ -109,19 +98,3 @@ def _select(text: str, index: str, size: int, axis: str) -> range:
     if not selected:
         raise UsageError(what, format_indices(axis, size))
     return selected
-
-
-def _round(text: str, value: float, inputs: Array) -> float:
-    """Return the value in the dtype of the layers.  Raises UsageError if it is not finite there."""
-    import numpy as np
-
-    with np.errstate(over="ignore"):
-        number = float(inputs.dtype.type(value))
-    if not math.isfinite(number):
-        raise UsageError(
-            "{--hold:text}: the value must be finite in {dtype}.",
-            "Give a number such as 0 or 1.",
-            text=text,
-            dtype=inputs.dtype,
-        )
-    return number

@@ -25,21 +25,20 @@ def note_keras_errors(case: Case, stack: Stack) -> tuple[Text, ...]:
             continue
         spec, inner = layer.spec, layer.spec.inner
         if inner is not spec and inner.config["stateful"] and inner.config["return_state"]:
-            what = Message(
+            what = (
                 "Keras cannot compute a stateful Bidirectional with return_state (its call raises "
                 "TypeError); rnncli shows what its two layers return"
             )
-            notes[what] = None
+            notes[Message(what)] = None
         for part in filter(None, (inner, spec.config.get("backward_layer"))):
             cells = part.config.get("cell")
             listed = isinstance(cells, tuple) and len(cells) == 1 and not part.config["unroll"]
             if listed and masked and (explicit or case.initial_state is None):
-                what = Message(
+                what = (
                     "Keras cannot compute RNN([{cell}]) with a mask (its call raises ValueError); "
-                    "RNN({cell}), without the list, gives these numbers there",
-                    cell=describe(cells[0]),
+                    "RNN({cell}), without the list, gives these numbers there"
                 )
-                notes[what] = None
+                notes[Message(what, cell=describe(cells[0]))] = None
         explicit = False
         masked = masked and bool(inner.config["return_sequences"])
     return tuple(notes)
@@ -51,20 +50,21 @@ def note_sequential(stack: Stack) -> tuple[Text, ...]:
         later = (upper for upper in stack.layers[index + 1 :] if upper.spec.class_name != "Dropout")
         above = next(later, None)
         if above is not None and layer.spec.inner.config.get("return_state"):
-            return (
-                Message(
-                    "Keras's Sequential refuses this stack: it passes the states of layer {place} "
-                    "({lower}) on to {upper}; here {upper} gets only the output, as in a functional model",
-                    place=index,
-                    lower=layer.spec.class_name,
-                    upper=above.spec.class_name,
-                ),
+            what = (
+                "Keras's Sequential refuses this stack: it passes the states of layer {place} "
+                "({lower}) on to {upper}; here {upper} gets only the output, as in a functional model"
             )
+            lower, upper = layer.spec.class_name, above.spec.class_name
+            return (Message(what, place=index, lower=lower, upper=upper),)
     return ()
 
 
 def note_tensorflow_numbers(case: Case, result: Result) -> tuple[Text, ...]:
     """Return the notes of --check on numbers that TensorFlow treats differently: denormals and infinity."""
+    import numpy as np
+
+    from rnncli.compute.finite import find_first
+
     if result.engines == (engines.REFERENCE,):
         what = "{--check} has no effect: {reference} already computed this result"
         return (Message(what, reference=engines.REFERENCE),)
@@ -74,18 +74,17 @@ def note_tensorflow_numbers(case: Case, result: Result) -> tuple[Text, ...]:
     notes += _note_denormals(case, result)
     options = ("activation", "recurrent_activation")
     softmax = any("softmax" in map(spec.config.get, options) for spec in walk(case.stack))
-    if softmax and case.inputs.dtype == "float32" and _has_nan(result):
-        notes.append(  # oneDNN's kernel has 0 in some of the places
-            Message(
-                "{--check}: the softmax of infinity is NaN; TensorFlow returns 0 for some of these "
-                "entries, depending on the CPU"
-            )
+    has_nan = any(find_first(tensor.values, np.isnan) is not None for tensor in result.outputs)
+    if softmax and case.inputs.dtype == "float32" and has_nan:
+        what = (  # oneDNN's kernel has 0 in some of the places
+            "{--check}: the softmax of infinity is NaN; TensorFlow returns 0 for some of these "
+            "entries, depending on the CPU"
         )
+        notes.append(Message(what))
     return tuple(notes)
 
 
 def _note_denormals(case: Case, result: Result) -> list[Text]:
-    """Return notes about denormal numbers, which TensorFlow treats as 0."""
     import numpy as np
 
     from rnncli import arrays
@@ -97,28 +96,14 @@ def _note_denormals(case: Case, result: Result) -> list[Text]:
         return sum(int(np.count_nonzero((block != 0) & (np.abs(block) < limit))) for block in blocks)
 
     if given := count_small(case.inputs):
-        what = Message(
+        what = (
             "{--check}: the input has {numbers} below {limit:.1e} in size, which TensorFlow "
-            "flushes to 0: Keras's Masking(0.0) skips steps of such numbers, rnncli does not",
-            numbers=count(given, "number"),
-            limit=limit,
+            "flushes to 0: Keras's Masking(0.0) skips steps of such numbers, rnncli does not"
         )
-        return [what]
+        return [Message(what, numbers=count(given, "number"), limit=limit)]
+    what = "{--check}: {name} has {numbers} below {limit:.1e} in size, which TensorFlow flushes to 0"
     return [
-        Message(
-            "{--check}: {name} has {numbers} below {limit:.1e} in size, which TensorFlow flushes to 0",
-            name=tensor.name,
-            numbers=count(small, "number"),
-            limit=limit,
-        )
+        Message(what, name=tensor.name, numbers=count(small, "number"), limit=limit)
         for tensor in result.outputs
         if (small := count_small(tensor.values))
     ]
-
-
-def _has_nan(result: Result) -> bool:
-    import numpy as np
-
-    from rnncli import arrays
-
-    return any(np.isnan(block).any() for tensor in result.outputs for block in arrays.blocks(tensor.values))

@@ -29,9 +29,13 @@ def explain(
     The layer's equation with its numbers, term by term, down to the inputs and the previous states.
     The terms add up to the number, apart from the rounding shown.
     """
+    from pathlib import Path
+
     if tensor is None or not tensor.strip():
         raise UsageError("no tensor was named.", _example(ask))
-    _require_no_file(tensor, ask)
+    if ask.input is None and tensor.strip()[:1] not in ("[", "{") and Path(tensor).is_file():
+        what = Message("{tensor}: it is a file; the tensor to explain comes before it.", tensor=tensor)
+        raise UsageError(what, _example(ask._replace(input=tensor)))
     return compute_answer(ask, tensor, depth, None if output.full else terms, symbols=symbols)
 
 
@@ -57,17 +61,7 @@ def compute_answer(
     return Reply(ExplainAnswer(found, result, written), parts.remarks)
 
 
-def _require_no_file(tensor: str, ask: Ask) -> None:
-    """Raise UsageError if a file stands in the place of the tensor, which comes first."""
-    from pathlib import Path
-
-    if ask.input is None and tensor.strip()[:1] not in ("[", "{") and Path(tensor).is_file():
-        what = Message("{tensor}: it is a file; the tensor to explain comes before it.", tensor=tensor)
-        raise UsageError(what, _example(ask._replace(input=tensor)))
-
-
 def _example(ask: Ask) -> Text:
-    """Return a command that explains a number of these layers, or of those in the file that is the input."""
     from rnncli.case import Document
     from rnncli.compute import derivation
 

@@ -63,17 +63,13 @@ class ExplainAnswer(Answer):
         number without it, and the equation of a held gate has `held`.
         """
         explanation, number = self.explanation, _numbers(self.explanation.dtype)
-        free = explanation.without_hold
+        free, name = explanation.without_hold, _sequence(explanation.equations[0].location, self.result)
         return {
             **head_of(self.result),
             "explanation": {
                 "tensor": explanation.target.name,
                 "index": list(explanation.target.indices),
-                **(
-                    {"sequence": name}
-                    if (name := _sequence(explanation.equations[0].location, self.result))
-                    else {}
-                ),
+                **({"sequence": name} if name else {}),
                 "value": number(explanation.value),
                 "meaning": self._meaning(view.lang),
                 **({} if free is None else {"without_hold": number(free)}),
@@ -84,7 +80,6 @@ class ExplainAnswer(Answer):
         }
 
     def _meaning(self, lang: str) -> str:
-        """Return the meaning of the number's tensor."""
         label, result = self.explanation.target.label, self.result
         asked = self.explanation.equations[0].location
         gate = Label(label.part, cell=label.cell, kind="activation")
@@ -148,7 +143,6 @@ class ExplainAnswer(Answer):
 
 
 def _symbol_lines(symbols: Mapping[str, Mapping[str, str]], view: View) -> Iterator[Table | Line]:
-    """Yield the equations of each cell, below its name if there are several, and what the letters mean."""
     for name, lines in symbols.items():
         title = line(name, "strong") if len(symbols) > 1 else ()
         if view.ascii:
@@ -169,8 +163,7 @@ def _document(equation: Equation, number: Callable[[float], Any]) -> dict[str, A
 
     def factors(given: Sequence[Factor]) -> list[dict[str, Any]]:
         return [
-            {"name": factor.name, "value": number(factor.value), "explained": factor.explained}
-            for factor in given
+            {"name": each.name, "value": number(each.value), "explained": each.explained} for each in given
         ]
 
     return {
@@ -241,42 +234,35 @@ def name_of(equation: Equation, explanation: Explanation) -> str:
 
 
 def _table(equation: Equation, explanation: Explanation, view: View) -> Table:
-    """Put terms below their names if they are few, else one below the other."""
-    name = name_of(equation, explanation)
-    if equation.is_held or equation.note is not None:
-        row = tuple(_cells_without_terms(name, equation, view))
-        return Table(tuple(Column("") for _ in row), (row,))
-    few = len(equation.terms) == len(equation.symbols) and not equation.others
-    if few and not equation.function and not equation.reads:
-        return _tabulate_terms(name, equation, view)
-    return _list_terms(name, equation, view)
+    """Return terms below their names if they are few, else one below the other; without terms, a row:
 
-
-def _cells_without_terms(name: str, equation: Equation, view: View) -> Iterator[TableCell]:
-    """Yield `forget`, `held at 1`; or `cell`, `= cell at t=2`, `= 0.1234`, `masked at t=3: carried over`."""
-    note, value = equation.note, _align_numbers([equation.value], view)[0]
-    yield cell(name, "strong")
+    `forget`, `held at 1`; or `cell`, `= cell at t=2`, `= 0.1234`, `masked at t=3: carried over`.
+    """
+    name, note = name_of(equation, explanation), equation.note
+    if not equation.is_held and note is None:
+        few = len(equation.terms) == len(equation.symbols) and not equation.others
+        if few and not equation.function and not equation.reads:
+            return _tabulate_terms(name, equation, view)
+        return _list_terms(name, equation, view)
+    value = _align_numbers([equation.value], view)[0]
+    texts = [f"= {_name(factor, view)}" for term in equation.terms for factor in term.factors]
     if note is None:
-        yield cell(view.say("held at {value}", value=value))
-        return
-    for term in equation.terms:
-        yield from (cell(f"= {_name(factor, view)}") for factor in term.factors)
-    if not equation.is_unused:
-        yield cell(f"= {value}")
-    yield cell(view.say(NOT_COMPUTED[note.kind], t=equation.location.timestep, before=note.timestep), "dim")
+        last = cell(view.say("held at {value}", value=value))
+    else:
+        texts += [] if equation.is_unused else [f"= {value}"]
+        said = view.say(NOT_COMPUTED[note.kind], t=equation.location.timestep, before=note.timestep)
+        last = cell(said, "dim")
+    row = (cell(name, "strong"), *map(cell, texts), last)
+    return Table(tuple(Column("") for _ in row), (row,))
 
 
 def _tabulate_terms(name: str, equation: Equation, view: View) -> Table:
-    """Return names, their numbers, their products and the sum, each below the previous."""
     terms = equation.terms
     numbers = [factor.value for term in terms for factor in term.named]
     sums = [-term.value if term.is_subtracted else term.value for term in terms]
     texts = iter(_align_numbers([*numbers, *sums, equation.value], view))
-    signs = [f"{'=' if not index else '+'} " for index, _ in enumerate(terms)]
-    signs = [
-        f"{sign.replace('+ ', '')}- " if term.is_subtracted else sign
-        for sign, term in zip(signs, terms, strict=True)
-    ]
+    signs = ["- " if term.is_subtracted else "+ " for term in terms]
+    signs[:1] = ["= - " if term.is_subtracted else "= " for term in terms[:1]]
     rows: list[list[TableCell]] = [[cell(name, "strong")], [()], [()]]
     for index, term in enumerate(terms):
         digits = [next(texts) for _ in term.named]
@@ -323,9 +309,8 @@ def _list_terms(name: str, equation: Equation, view: View) -> Table:
     if equation.others:
         count = equation.others.count
         words = view.say("the other {count} terms" if count > 1 else "the other term", count=count)
-        rows.append(
-            (cell(texts[len(sums) - 1], "number"), (), cell(f"{marks(view).ellipsis} {words}", "dim"))
-        )
+        last = cell(f"{marks(view).ellipsis} {words}", "dim")
+        rows.append((cell(texts[len(sums) - 1], "number"), (), last))
     rows += [((), (), rounding) for rounding in _rounding(equation, view)]
     if equation.reads and equation.terms:
         rows.append(((), (), cell(view.say("{function} reads:", function=equation.function), "dim")))
@@ -343,7 +328,6 @@ def _name(factor: Factor, view: View) -> str:
 
 
 def _rounding(equation: Equation, view: View) -> Iterator[TableCell]:
-    """Yield what the float type rounded away, if anything."""
     if equation.remainder:
         yield cell(f"{view.say('rounding')} {format_difference(equation.remainder)}", "dim")
 
@@ -353,7 +337,6 @@ def _times(view: View) -> str:
 
 
 def _align_numbers(numbers: Sequence[float], view: View) -> list[str]:
-    """Format numbers aligned at the decimal point, in a format that suits the largest."""
     import numpy as np
 
     from rnncli.show.digits import choose_style, format_number

@@ -83,7 +83,6 @@ def export(ask: Ask, output: OutputFlags, *, to: str | None) -> Reply[bytes]:
 
 
 def _require_target(ask: Ask, to: str | None, output: OutputFlags) -> str:
-    """Return the target.  Raises UsageError if there is none, or for a flag that does not fit it."""
     from rnncli.commands.export import targets
 
     if to is None:
@@ -131,7 +130,6 @@ def _whole(
 
 
 def _cases(subject: Subject) -> tuple[list[tuple[Case, Names]], Remarks]:
-    """Return the cases, each with the names of its layers if they are several of a model, and remarks."""
     from rnncli.commands.export.export_case import join_layers
 
     uses, remarks, *_ = subject.parts(one_call=True, whole=True)

@@ -280,7 +280,6 @@ def name_cells(
 
 
 def _number(start: str, used: Container[str]) -> str:
-    """Return the name, or the name with the first number from 2 on, that is not used."""
     numbered = (f"{start}_{number}" if number > 1 else start for number in count(1))
     return next(name for name in numbered if name not in used)
 

@@ -36,13 +36,16 @@ def gradients(
     from rnncli.result import join_layers
     from rnncli.show.answer import Reply
 
-    _require_one_call(ask)
+    if ask.engine not in ("auto", "numpy", "tensorflow"):
+        what = "{--engine:engine}: gradients are computed by numpy and tensorflow."
+        raise UsageError(what, "Leave {--engine} out.", engine=ask.engine)
+    if ask.calls > 1:
+        raise UsageError("gradients are computed for one call.", "Leave {--calls} out.")
     if whole:
         return _through_all(ask, batch or 0, {"of": of, "against": against})
     if batch is not None:
-        raise UsageError(
-            "{--batch:batch} needs {--whole}.", "Or name numbers: {--of 'hidden_state[1]'}.", batch=batch
-        )
+        advice = "Or name numbers: {--of 'hidden_state[1]'}."
+        raise UsageError("{--batch:batch} needs {--whole}.", advice, batch=batch)
     first, *others = curves.list_layers(ask.layer, against or ())
     options = ask.options
     if first is not ask.layer:
@@ -84,15 +87,3 @@ def _through_all(ask: Ask, batch: int, others: Mapping[str, Any]) -> Reply[Gradi
     parts = subject.parts(alone=True, one_call=True)
     found = curves.gradients(parts.case, None, ask.engine, batch)
     return Reply(GradientsAnswer((replace(found, curves=found.curves[-1:]),), whole=True), parts.remarks)
-
-
-def _require_one_call(ask: Ask) -> None:
-    """Raise UsageError for another engine, and for more calls than one."""
-    if ask.engine not in ("auto", "numpy", "tensorflow"):
-        raise UsageError(
-            "{--engine:engine}: gradients are computed by numpy and tensorflow.",
-            "Leave {--engine} out.",
-            engine=ask.engine,
-        )
-    if ask.calls > 1:
-        raise UsageError("gradients are computed for one call.", "Leave {--calls} out.")

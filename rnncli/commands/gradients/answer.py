@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from rnncli.case import Array
 from rnncli.commands.gradients.curves import ABOVE, BELOW, INPUT, Curve, Gradients
 from rnncli.errors import Message, Text
-from rnncli.result import Label, Result
+from rnncli.result import Result
 from rnncli.show.answer import Answer, Records
 from rnncli.show.page import (
     Column,
@@ -162,27 +162,21 @@ class GradientsAnswer(Answer):
         return Page(self._title(view), (*notes_of(self.model, view), covers), tuple(parts[:-1]))
 
     def _page_of_weight(self, view: View) -> Page:
-        """Return the norms by gate, one row per layer and gate."""
         first = self.gradients[0]
-        rows = list(self._by_line())
+        rows, say = list(self._by_line()), view.say
         largest = max((norm for _, _, norm, _ in rows), default=0)
-        several, say = self._are_named, view.say
         has_gates = any(stack.by_line.keys() - stack.new_states for stack in self.gradients)
-        table = Table(
+        first_column = 0 if self._are_named else 1
+        columns = [Column(say(name)) for name in ("layer", "gate" if has_gates else "line", "norm")]
+        cells = (
             (
-                *([Column(say("layer"))] if several else []),
-                Column(say("gate" if has_gates else "line")),
-                Column(say("norm")),
-            ),
-            tuple(
-                (
-                    *([cell(kind)] if several else []),
-                    cell(name if state is None else f"{name} ({say(new_state(state))})"),
-                    draw_norm(norm, norm / largest if largest else 0, LONGEST_BAR, view),
-                )
-                for kind, name, norm, state in rows
-            ),
+                cell(kind),
+                cell(name if state is None else f"{name} ({say(new_state(state))})"),
+                draw_norm(norm, norm / largest if largest else 0, LONGEST_BAR, view),
+            )
+            for kind, name, norm, state in rows
         )
+        table = Table(tuple(columns[first_column:]), tuple(row[first_column:] for row in cells))
         by_gate = "norm of the gradient of {of} with respect to {weight}, by gate"
         whole = "norm of the gradient of {of} with respect to {weight}"
         of = first.target.title if self.model is None else say("each layer's last output")
@@ -239,7 +233,6 @@ class GradientsAnswer(Answer):
 
     @property
     def _are_named(self) -> bool:
-        """Whether the names of the stacks are shown."""
         return self.model is not None or len(self.gradients) > 1
 
     def _title(self, view: View) -> Line:
@@ -255,9 +248,16 @@ class GradientsAnswer(Answer):
         if self.model is not None and self.model.model is not None:
             yield from zip(self.model.model.layers, self.gradients, strict=True)
             return
+        from rnncli.layers import is_stepped
+
         kinds: list[str] = []
         for stack in self.gradients:
-            kinds.append(_kind(stack))
+            if stack.header.model is not None:
+                kinds.append(stack.header.model.file)
+            else:
+                spec = next(spec for spec in reversed(stack.specs) if is_stepped(spec))
+                inner = spec.config.get("layer")
+                kinds.append(spec.class_name if inner is None else f"Bi{inner.class_name}")
             count = kinds.count(kinds[-1])
             yield kinds[-1] if count == 1 else f"{kinds[-1]} {count}", stack
 
@@ -278,7 +278,6 @@ def _name_curves(named: Iterable[tuple[str, Gradients]]) -> list[NamedCurve]:
 
 
 def _of_document(stack: Gradients) -> dict[str, Any]:
-    """Return the input of a stack, and the numbers whose gradient is computed."""
     target, header = stack.target, stack.header
     return {
         "input": {"shape": list(header.input_shape), "dtype": header.input_dtype},
@@ -293,21 +292,9 @@ def _of_document(stack: Gradients) -> dict[str, Any]:
 
 
 def _draw_curves(curves: Sequence[NamedCurve], view: View) -> list[PagePart]:
-    """Return the curves side by side, notes on how to read them, and a verdict on each."""
     tables = CurveTables.of(curves, view)
     verdicts = (verdict for name, curve in curves for verdict in write_verdict(name, curve, view))
     return [Variants(tables.draw()), (), *tables.notes(), (), *verdicts]
-
-
-def _kind(stack: Gradients) -> str:
-    """Return the class of the layer whose states are tracked; for Bidirectional, of the inner layer."""
-    from rnncli.layers import is_stepped
-
-    if stack.header.model is not None:
-        return stack.header.model.file
-    spec = next(spec for spec in reversed(stack.specs) if is_stepped(spec))
-    inner = spec.config.get("layer")
-    return f"Bi{inner.class_name}" if inner is not None else spec.class_name
 
 
 class CurveTables(NamedTuple):
@@ -352,14 +339,16 @@ class CurveTables(NamedTuple):
         rows = []
         for step in self.steps:
             status = [cell(self.view.say("masked") if masked_steps[step] else "", "dim")] if marked else []
-            norms = [self._cell(float(curve.norms[step]), curve.part, length) for _, curve in curves]
-            rows.append((cell(f"{step}"), *status, *norms))
+            cells = [cell(f"{step}"), *status]
+            for _, curve in curves:
+                norm, part = float(curve.norms[step]), curve.part.part
+                share = (
+                    (log10(norm) - self.low) / (self.high - self.low) if 0 < norm < inf else float(norm > 0)
+                )
+                style = part if part in ("hidden", "cell") else ""
+                cells.append(draw_norm(norm, share, length, self.view, style))
+            rows.append(tuple(cells))
         return Table(tuple(columns), tuple(rows))
-
-    def _cell(self, norm: float, part: Label, length: int) -> TableCell:
-        """Return `███▌      0.0312`; the bar of a norm above 0 is always visible, NaN has none."""
-        share = (log10(norm) - self.low) / (self.high - self.low) if 0 < norm < inf else float(norm > 0)
-        return draw_norm(norm, share, length, self.view, part.part if part.part in ("hidden", "cell") else "")
 
     def notes(self) -> Iterator[Paragraph]:
         """Yield notes on how to read the table."""
@@ -380,16 +369,10 @@ def draw_norm(norm: float, share: float, length: int, view: View, style: str = "
     eighths = max(round(size * 8), least)
     bar = EIGHTHS[-1] * (eighths // 8) + EIGHTHS[eighths % 8].strip()
     bar = "#" * max(round(size), least) if view.ascii else bar
-    number = (
-        f"{norm:#.{3 if view.precision is None else max(view.precision, 1)}g}".rstrip(".") if norm else "0"
-    )
-    return (
-        (
-            Span(bar.ljust(length)[:length], style),
-            Span(" " if length else ""),
-            Span(f"{number:>{NUMBER}}"),
-        ),
-    )
+    digits = 3 if view.precision is None else max(view.precision, 1)
+    number = f"{norm:#.{digits}g}".rstrip(".") if norm else "0"
+    shown = Span(bar.ljust(length)[:length], style)
+    return ((shown, Span(" " if length else ""), Span(f"{number:>{NUMBER}}")),)
 
 
 def write_verdict(name: str, curve: Curve, view: View) -> Iterator[Paragraph]:
@@ -397,10 +380,8 @@ def write_verdict(name: str, curve: Curve, view: View) -> Iterator[Paragraph]:
     kind, timestep, ratio, reference = curve.verdict
     if curve.direction == "" and kind not in ("undefined", "independent"):
         return
-    at = 0 if timestep is None else timestep
-    where = Message("before t={t}", t=at + 1)
-    if curve.direction == "backward":
-        where = Message("after t={t}", t=at - 1)
+    at, is_backward = 0 if timestep is None else timestep, curve.direction == "backward"
+    where = Message("after t={t}", t=at - 1) if is_backward else Message("before t={t}", t=at + 1)
     size = f"{0.0 if ratio is None else ratio:.2g}"
     sentence = view.say(VERDICTS[kind], where=where, ratio=size, reference=reference)
     style = "alarm" if kind in ("vanishes", "explodes", "undefined") else ""

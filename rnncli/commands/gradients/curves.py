@@ -173,8 +173,15 @@ def target_of(text: str | None, infos: Sequence[TensorInfo], row: int = -1, batc
     if text is None:
         index = f"{batch}, {row}" if "timesteps" in infos[0].axes else f"{batch}"
         text = f"{infos[0].name}[{index}]"
+    import numpy as np
+
     info, parts = addresses.find_tensor(text, infos, Message("{--of}: "))
-    return _locate(infos.index(info), info, _index(text, parts or ("0",), info))
+    index = _index(text, parts or ("0",), info)
+    shape = sizes(info.shape[1:])
+    entries = np.arange(int(np.prod(shape))).reshape(shape)[index[1:]].ravel()
+    written = str(Claim(info.label, (*index, *[slice(None)] * (len(info.axes) - len(index)))))
+    sequence = index[0] if isinstance(index[0], int) else 0
+    return GradientTarget(infos.index(info), info.name, sequence, written, entries)
 
 
 def reason_not_tracked(case: Case) -> Message | None:
@@ -197,10 +204,7 @@ def find_last_recurrent(case: Case) -> int:
 
 
 def _last_row(case: Case, recurrent: int, batch: int) -> int:
-    """Return the last row of the output of a sequence that the mask does not make zeros.
-
-    recurrent: the index of the last recurrent layer.
-    """
+    """Return the last row of the output of a sequence that the mask does not make zeros."""
     rows = case.stack.masked_rows(case.inputs, case.mask, started=case.initial_state is not None)[recurrent]
     loops: Mapping[str, Any] = case.stack.layers[recurrent].loops
     zeroed = any(loop.config["zero_output_for_mask"] for loop in loops.values())
@@ -227,16 +231,12 @@ def _index(text: str, parts: Sequence[str], info: TensorInfo) -> Index:
 
 
 def _parse_axis(text: str, part: str, axis: str, length: int) -> int | slice:
-    """Parse one index, made non-negative, or a slice.  Raises UsageError if it selects nothing."""
     try:
         index = parse_number(part) if axis == "batch" else addresses.parse_part(part)
     except ValueError:
-        advice = Message("Write a number, or 2:5, or :.")
-        if axis == "batch":
-            advice = Message("Give the index of one sequence.")
-        raise UsageError(
-            "{--of:text}: {part!r} is not an index for {axis}.", advice, text=text, part=part, axis=axis
-        ) from None
+        what = "{--of:text}: {part!r} is not an index for {axis}."
+        advice = "Give the index of one sequence." if axis == "batch" else "Write a number, or 2:5, or :."
+        raise UsageError(what, advice, text=text, part=part, axis=axis) from None
     if isinstance(index, int):
         return addresses.place_of(index, axis, length, Message("{--of:text}", text=text))
     if not range(length)[index]:
@@ -251,16 +251,6 @@ def _parse_axis(text: str, part: str, axis: str, length: int) -> int | slice:
     return index
 
 
-def _locate(position: int, info: TensorInfo, index: Index) -> GradientTarget:
-    import numpy as np
-
-    batch = index[0] if isinstance(index[0], int) else 0
-    shape = sizes(info.shape[1:])
-    entries = np.arange(int(np.prod(shape))).reshape(shape)[index[1:]].ravel()
-    whole = (slice(None),) * (len(info.axes) - len(index))
-    return GradientTarget(position, info.name, batch, str(Claim(info.label, (*index, *whole))), entries)
-
-
 def gradients(case: Case, of: str | None = None, engine: str = "auto", batch: int = 0) -> Gradients:
     """Compute how much the numbers `of` depend on every state and input; default: the last output of `batch`.
 
@@ -273,7 +263,15 @@ def gradients(case: Case, of: str | None = None, engine: str = "auto", batch: in
     compute.require_room(case, len(case.inputs))
     compute.require_mask(case)
     conditions = compute.conditions(case)
-    engine = _choose_engine(case, engine)
+    if engine == "auto":
+        engine = engines.REFERENCE if engines.reason_not_traced(case) else "numpy"
+    engines.require_able(case._replace(with_trace=True), engine)  # numpy follows the trace backwards
+    if engine == "numpy" and (missing := find_missing_rule(case.stack)):
+        raise UsageError(
+            "numpy has no rule for the gradient of {class_name}.",
+            "If Keras has the layer, add {--engine tensorflow}; else write its pull_back.",
+            class_name=missing,
+        )
     method = import_module(METHODS[engine])
     case_with_states = case._replace(stack=case.stack.with_returns(return_state=True))
     last = find_last_recurrent(case)
@@ -284,17 +282,8 @@ def gradients(case: Case, of: str | None = None, engine: str = "auto", batch: in
     numbers = target_of(None if weight else of, infos, _last_row(case, last, batch), batch)
     numbers = numbers._replace(sequence=case.sequence_names[numbers.batch] if case.sequence_names else "")
     shape, dtype = tuple(case.inputs.shape), str(case.inputs.dtype)
-    header = Result(
-        (engine,),
-        case.seed,
-        case.stack,
-        shape,
-        dtype,
-        (),
-        conditions=conditions,
-        assumed=case.assumed,
-        agreement=case.agreement,
-    )
+    about = {"conditions": conditions, "assumed": case.assumed, "agreement": case.agreement}
+    header = Result((engine,), case.seed, case.stack, shape, dtype, (), **about)
     where = numbers.batch, numbers.position, numbers.entries
     if weight:
         if engine != "numpy":
@@ -329,30 +318,10 @@ def of_tape(whole: WholeGradients) -> Gradients:
     found = whole.gradients
     name = f"{found.output}[{found.numbers}]" if found.numbers else found.output
     target = GradientTarget(0, found.output, found.batch, name, np.arange(found.entries))
-    header = replace(
-        join_layers({}, whole.head),
-        engines=(whole.head.origin,),
-        input_shape=found.shape,
-        input_dtype=found.dtype,
-    )
+    about = {"engines": (whole.head.origin,), "input_shape": found.shape, "input_dtype": found.dtype}
     masked = np.zeros(len(found.norms), bool)
-    return Gradients(
-        header, target, (Curve(INPUT, "forward" if whole.is_forward else "", found.norms, masked),)
-    )
-
-
-def _choose_engine(case: Case, engine: str) -> str:
-    """Return the engine that computes the gradients.  Raises UsageError if it cannot."""
-    if engine == "auto":
-        engine = engines.REFERENCE if engines.reason_not_traced(case) else "numpy"
-    engines.require_able(case._replace(with_trace=True), engine)  # numpy follows the trace backwards
-    if engine == "numpy" and (missing := find_missing_rule(case.stack)):
-        raise UsageError(
-            "numpy has no rule for the gradient of {class_name}.",
-            "If Keras has the layer, add {--engine tensorflow}; else write its pull_back.",
-            class_name=missing,
-        )
-    return engine
+    curve = Curve(INPUT, "forward" if whole.is_forward else "", found.norms, masked)
+    return Gradients(replace(join_layers({}, whole.head), **about), target, (curve,))
 
 
 def _cells(stack: Stack) -> Iterator[tuple[str, Any]]:
@@ -382,12 +351,8 @@ def _find_weight(text: str | None, case: Case, last: int) -> str:
     if name in inside:
         return name
     if len(matching) > 1:
-        raise UsageError(
-            "{--of:text}: there are several weights of this name.",
-            "Name one of {names}.",
-            text=text,
-            names=", ".join(matching),
-        )
+        what = "{--of:text}: there are several weights of this name."
+        raise UsageError(what, "Name one of {names}.", text=text, names=", ".join(matching))
     return matching[0] if matching else ""
 
 

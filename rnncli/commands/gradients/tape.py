@@ -110,7 +110,6 @@ class _RepeatedRun:
         return {None: sum_squares(slopes[0], by_time=True), **dict(zip(names, squares, strict=True))}
 
     def _forward(self, case: Case, x: Any, tape: Any = None) -> tuple[list[Any], TrackedSteps]:
-        """Return the last layer's tensors, and the tracked states by input time."""
         tracked: TrackedSteps = {}
         tensors: list[Any] = []
         for variable, start in self.generators:  # each run draws the same dropout
@@ -161,7 +160,6 @@ class _RepeatedRun:
         return np.ones(x.shape[1], bool) if mask is None else np.asarray(mask)[self.row].astype(bool)
 
     def _start_states(self, layers: Sequence[Any], x: Any, given: Mapping[str, Any]) -> list[list[Any]]:
-        """Return the initial state of each direction, flat."""
         flat = self.keras.tree.flatten
         starts = [flat(layer.get_initial_state(x.shape[0])) for layer in layers]
         if "initial_state" not in given:

@@ -80,34 +80,26 @@ class MatrixAnswer(Answer):
         }
 
     def _compare_combinations(self, view: View) -> Iterator[Line]:
-        """Yield the tensors that are the same wherever they are returned, and the others."""
+        import numpy as np
+
         by_label: dict[Label, list[Array]] = {}
         for result in self.matrix.results.values():
             for tensor in result.outputs:
                 by_label.setdefault(tensor.label, []).append(tensor.values)
-        equal = {label: _all_equal(values) for label, values in by_label.items()}
+        equal = {  # bit for bit, with NaN in the same places
+            label: all(np.array_equal(value, first, equal_nan=True) for value in others)
+            for label, (first, *others) in by_label.items()
+        }
         for is_equal, words in (
             (True, view.say("the same numbers wherever they are returned:")),
             (False, view.say("different numbers where they are returned:")),
         ):
-            labels = sorted(
-                (label for label in by_label if equal[label] == is_equal), key=lambda label: label.last
-            )
+            labels = sorted((of for of in by_label if equal[of] == is_equal), key=lambda label: label.last)
             spans = [Span(f"{words} ", "dim")]
             for label in labels:
                 spans += [Span(str(label), state_part(label)), Span(marks(view).dot, "dim")]
             if labels:
                 yield tuple(spans[:-1])
-
-
-def _all_equal(values: list[Array]) -> bool:
-    """Return whether all are equal bit for bit, with NaN in the same places."""
-    import numpy as np
-
-    first = values[0]
-    return all(
-        value.shape == first.shape and np.array_equal(value, first, equal_nan=True) for value in values
-    )
 
 
 def combinations(case: Case, engine: str = "auto") -> Matrix:

@@ -80,7 +80,6 @@ def build_equality_table(results: Mapping[tuple[bool, bool], Result]) -> Equalit
 
 
 def _rows(tensor: NamedTensor, steps: int, units: int | None) -> Iterator[EqualityRow]:
-    """Yield the tensor, or both halves of an output that has two."""
     values, timed = tensor.values, "timesteps" in tensor.axes
     index = ["", *([":", "t"] if timed else [":"] if units else []), *[":"] * (values.ndim - 1 - timed)]
     halves: list[tuple[str, slice]] = [("", slice(None))]
@@ -96,35 +95,30 @@ def _rows(tensor: NamedTensor, steps: int, units: int | None) -> Iterator[Equali
 
 
 def _letters(rows: Sequence[EqualityRow]) -> dict[tuple[int, int], str]:
-    """Assign a letter to every entry that equals another bit for bit, in reading order."""
     entries: dict[tuple[object, ...], list[tuple[int, int]]] = {}
     for number, row in enumerate(rows):
         for step, values in row.entries.items():
             entries.setdefault((values.shape, (values + 0).tobytes()), []).append((number, step))
     groups = (group for group in entries.values() if len(group) > 1)
-    return {entry: _letter(number) for number, group in enumerate(groups) for entry in group}
-
-
-def _letter(number: int) -> str:
-    round_, index = divmod(number, len(LETTERS))
-    return LETTERS[index] + (str(round_) if round_ else "")
+    rounds = ((divmod(number, len(LETTERS)), group) for number, group in enumerate(groups))
+    return {entry: f"{LETTERS[index]}{times or ''}" for (times, index), group in rounds for entry in group}
 
 
 def draw(table: EqualityTable, view: View) -> Variants:
     """Return one row per tensor and one column per time step, or if too wide, lines of equal entries."""
-    return Variants(_draw_variants(table, view))
 
+    def variants() -> Iterator[tuple[Table | Line, ...]]:
+        """Yield tables with the halves named, then without, with ever fewer time steps; then lines."""
+        dot = marks(view).dot.strip().replace(",", ".")
+        legend = line(view.say("same letter = same numbers; {dot} = unlike all others", dot=dot), "dim")
+        most = min(table.steps, MOST_COLUMNS)
+        for halves in (True, False):
+            for columns in range(most, min(most, FEWEST_COLUMNS) - 1, -1):
+                yield _table(table, select_ends(table.steps, columns), halves, view), legend
+        sets = (" = ".join(entries) for entries in table.identities())
+        yield (), line(view.say("entries with the same numbers"), "dim"), *(line(text) for text in sets)
 
-def _draw_variants(table: EqualityTable, view: View) -> Iterator[tuple[Table | Line, ...]]:
-    """Yield tables with the halves named, then without, with ever fewer time steps; then lines."""
-    dot = marks(view).dot.strip().replace(",", ".")
-    legend = line(view.say("same letter = same numbers; {dot} = unlike all others", dot=dot), "dim")
-    most = min(table.steps, MOST_COLUMNS)
-    for halves in (True, False):
-        for columns in range(most, min(most, FEWEST_COLUMNS) - 1, -1):
-            yield _table(table, select_ends(table.steps, columns), halves, view), legend
-    sets = (" = ".join(entries) for entries in table.identities())
-    yield (), line(view.say("entries with the same numbers"), "dim"), *(line(text) for text in sets)
+    return Variants(variants())
 
 
 def _table(table: EqualityTable, shown: Sequence[int], halves: bool, view: View) -> Table:

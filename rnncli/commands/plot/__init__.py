@@ -154,7 +154,6 @@ def _draw(
 
 
 def _format(flags: PlotFlags, ask: Ask) -> str | None:
-    """Return png, svg or pdf, or None for the terminal.  Raises UsageError before anything is computed."""
     if flags.terminal:
         if flags.output or flags.size:
             name = "--output" if flags.output else "--size"

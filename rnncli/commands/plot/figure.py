@@ -247,7 +247,6 @@ def _resize(drawing: Any, width: float, height: float) -> None:
 
 
 def _least(lengths: Sequence[float]) -> float:
-    """Return the total length if the smallest is just visible."""
     return VISIBLE * sum(lengths) / min(lengths)
 
 
@@ -314,7 +313,6 @@ def _hatch(
 
 
 def _mark(axes: Any, panel: Panel, mesh: Any, style: Style) -> None:
-    """Add ticks, edges of cells and numbers, as far as the size of the heat map leaves room for them."""
     rows, columns = panel.values.shape
     width, height = axes.bbox.width / _unit(), axes.bbox.height / _unit()
     ticks, names = _ticks(rows, int(height / TICK_HIGH)), _row_names(panel)
@@ -370,13 +368,11 @@ def _shorten_exponent(value: float, text: str) -> str:
 
 
 def _ends(scale: Scale) -> dict[float, str]:
-    """Return the labels below the ends and the middle of a bar."""
     values = (scale.low, (scale.low + scale.high) / 2, scale.high)
     return {value: _shorten_exponent(value, f"{value:.3g}") for value in values}
 
 
 def _bars(sheet: Sheet) -> tuple[list[float], float]:
-    """Return the lengths of the bars, and the gap between them, with room for the numbers at their ends."""
     words = [scale.label for scale in sheet.scales] + [hatching.label for hatching in sheet.hatchings]
     numbers = (text for scale in sheet.scales for text in _ends(scale).values())
     gap = max(0.35, max(map(len, numbers)) * LETTER + 0.05)
@@ -384,7 +380,6 @@ def _bars(sheet: Sheet) -> tuple[list[float], float]:
 
 
 def _fill_legend(legend: Any, sheet: Sheet, style: Style) -> None:
-    """Draw one bar per scale, with the numbers at its ends, and one bar per hatching."""
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import Normalize
 

@@ -69,7 +69,6 @@ def find_fonts(texts: Iterable[str]) -> tuple[list[str], frozenset[str]]:
 
 
 def _listed_fonts() -> dict[str, str]:
-    """Return the files of the fonts that matplotlib knows, by name."""
     from matplotlib.font_manager import fontManager
 
     listed = reversed(fontManager.ttflist)
@@ -77,7 +76,6 @@ def _listed_fonts() -> dict[str, str]:
 
 
 def _new_fonts() -> dict[str, str]:
-    """Return fonts that were installed after matplotlib made its list, which it keeps on disk."""
     from matplotlib import font_manager
 
     known = {entry.fname for entry in font_manager.fontManager.ttflist}

@@ -225,7 +225,6 @@ def _notes(case: Case, result: Result, selection: SheetSelection) -> Iterator[st
 
 
 def _known_gates(parts: Sequence[DrawnLayers], selection: SheetSelection) -> tuple[str, ...]:
-    """Return the selected gates and states.  Raises UsageError for one that no layer has, or for no trace."""
     loops = [loop for part in parts for loop in part.result.trace]
     if not loops:
         raise UsageError("there is no trace: no layer steps through time.", "Use {--what result}.")
@@ -302,7 +301,6 @@ def _masked(case: Case, times: Sequence[int], selection: SheetSelection) -> tupl
 
 
 def _loop_indices(case: Case, loop: LoopTrace, selection: SheetSelection) -> list[int]:
-    """Return the indices in the loop of the selected steps, in the order of the input's time."""
     times = _times(case, selection)
     return [index for index in loop.times.argsort().tolist() if loop.times[index] in times]
 
@@ -388,7 +386,6 @@ def _draw_input(case: Case, selection: SheetSelection, masked: tuple[bool, ...])
 
 
 def _shorten(name: str) -> str:
-    """Return the name of a feature or of a sequence, cut if it is long."""
     shown = visible(name)
     return shown if len(shown) <= NARROW else f"{shown[: NARROW - 1].rstrip()}…"
 

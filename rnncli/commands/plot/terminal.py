@@ -55,7 +55,6 @@ def render(sheet: Sheet, style: Style, view: View, depth: Depth) -> str:
 
 
 def _place_side_by_side(blocks: Sequence[Sequence[Text]], width: int) -> Iterator[Text]:
-    """Place blocks of lines side by side, as many as fit, with an empty line above."""
     widths = [max(line.cell_len for line in block) for block in blocks]
     for row in fill_lines(widths, width, BETWEEN):
         yield Text()

@@ -10,13 +10,13 @@ from typing import Any
 from rnncli import specs
 from rnncli.ask import INPUT_OPTIONS, RUN_OPTIONS, Ask
 from rnncli.ask.layer_files import cell_files, name_by_file
-from rnncli.commands.report.contents import Contents
+from rnncli.commands.report.contents import ReportContents
 from rnncli.models import LayerUse
 from rnncli.options import write_words
 
 
 def short_commands(
-    ask: Ask, uses: Sequence[LayerUse], contents: Contents, *, described: bool
+    ask: Ask, uses: Sequence[LayerUse], contents: ReportContents, *, described: bool
 ) -> dict[str, str]:
     """Return the command for each variant of the last layer that has the same weights; "" names all layers.
 
@@ -52,15 +52,15 @@ def short_commands(
 
 
 def _has_weights_of(key: str, layer: dict[str, Any]) -> bool:
-    """Return whether a variant has the weights that the page was written with."""
     form = layer.get("resetAfter")
     same_form = form is None or key.endswith(str(int(form)))
     merge = key[2:] if form is None else key[2:-1]
     return same_form and bool(merge) == layer["flags"]["bidirectional"]
 
 
-def _model_commands(given: dict[str, Any], asked: Mapping[str, Any], contents: Contents) -> dict[str, str]:
-    """Return the command for all layers as they are, and for the variants of a single layer."""
+def _model_commands(
+    given: dict[str, Any], asked: Mapping[str, Any], contents: ReportContents
+) -> dict[str, str]:
     layers = contents.data["layers"]
     if len(layers) > 1:
         return {"": shlex.join(["rnncli", "run", *write_words({**given, **asked})])}

@@ -33,7 +33,7 @@ PASSES_ON = ("Dropout", "SpatialDropout1D", "GaussianDropout", "GaussianNoise", 
 """Layers that return their input outside training."""
 
 
-class Contents(NamedTuple):
+class ReportContents(NamedTuple):
     """The data of a page, and remarks on what it leaves out.
 
     lower: the layers below the last one of the first Case.
@@ -63,7 +63,7 @@ class _Reached(NamedTuple):
     states: tuple[Array, ...] | None
 
 
-def build_contents(uses: Sequence[LayerUse], *, described: bool) -> Contents:
+def build_contents(uses: Sequence[LayerUse], *, described: bool) -> ReportContents:
     """Return the data of a page about these Cases.
 
     described: whether the layers are described, so that the page may also change what they are.
@@ -101,7 +101,7 @@ def build_contents(uses: Sequence[LayerUse], *, described: bool) -> Contents:
     }
     last = reached[-1]
     variants = _variants(last.layer.spec, both=described)
-    return Contents(data, tuple(remarks), tuple(use.case.stack[: last.stack_index]), variants)
+    return ReportContents(data, tuple(remarks), tuple(use.case.stack[: last.stack_index]), variants)
 
 
 def _require_able(case: Case) -> None:
@@ -152,7 +152,6 @@ def _reach(case: Case) -> tuple[list[_Reached], list[Text]]:
 
 
 def _require_loops(layer: Layer) -> None:
-    """Raise LayerError for a recurrent layer that is not one cell over time, or two."""
     loops = list(layer.loops.values())
     if all(isinstance(loop, RecurrentLayer) and isinstance(loop.cell, Cell) for loop in loops):
         return
@@ -346,7 +345,6 @@ def _function_name(cell: Cell, name: str) -> str:
 
 
 def _tree(node: Node) -> Any:
-    """Return the tree of an equation in lists, as the scripts read it."""
     match node:
         case Number(value):
             return value
@@ -375,7 +373,6 @@ def _hold_entry(hold: Hold, prefix: str) -> dict[str, Any]:
 
 
 def _numbers(array: Array) -> dict[str, Any]:
-    """Return numbers in base64, little-endian."""
     import numpy as np
 
     kept = np.ascontiguousarray(array)

@@ -140,7 +140,6 @@ def write_page(
 
 
 def _too_large(layers: Mapping[str, Any]) -> UsageError:
-    """Return an error that names the largest part of the data, and what to leave out."""
     sizes: dict[str, int] = {"inputs": 0, "weights": 0}
     for data in layers.values():
         for layer in data["layers"]:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod
 from typing import Any, NamedTuple
 
-from rnncli import layers
 from rnncli.case import Shape, Spec, known_sizes
-from rnncli.commands.shape.formulas import formula
+from rnncli.commands.shape.formulas import cells_of, formula
 from rnncli.errors import Text
 from rnncli.layers.stack import Stack
 from rnncli.result import LayerShapes, ShapeReport
@@ -64,26 +63,17 @@ WEIGHTS = (
 
 def outline(specs: tuple[Spec, ...], input_shape: Shape, *, all_layers: bool = False) -> ShapeReport:
     """Return the shape of every weight and tensor, without an engine."""
-    stack = Stack(specs)
-    parts = tuple(
-        LayerShapes(
-            stack.prefix(index).rstrip("/"),
-            layer.spec,
-            weights := layer.weight_shapes(shape),
-            _add(Weight("", shape).parameters for shape in weights.values()),
-            layer.outputs(shape),
-        )
-        for index, (layer, shape) in enumerate(stack.input_shapes(input_shape))
-    )
+    stack, parts = Stack(specs), []
+    for index, (layer, shape) in enumerate(stack.input_shapes(input_shape)):
+        weights = layer.weight_shapes(shape)
+        counts = [Weight("", sizes).parameters for sizes in weights.values()]
+        known = [count for count in counts if count is not None]
+        parameters = sum(known) if len(known) == len(counts) else None
+        path = stack.prefix(index).rstrip("/")
+        parts.append(LayerShapes(path, layer.spec, weights, parameters, layer.outputs(shape)))
     outputs = stack.outputs(input_shape, all_layers=all_layers)
-    return ShapeReport(specs, input_shape, stack.dtype, parts, outputs, stack.claims(all_layers=all_layers))
-
-
-def _add(counts: Iterable[int | None]) -> int | None:
-    """Return the sum; None if a count is unknown."""
-    every = list(counts)
-    known = [count for count in every if count is not None]
-    return sum(known) if len(known) == len(every) else None
+    claims = stack.claims(all_layers=all_layers)
+    return ShapeReport(specs, input_shape, stack.dtype, tuple(parts), outputs, claims)
 
 
 @dataclass(frozen=True)
@@ -124,13 +114,9 @@ class ShapeAnswer(Answer):
                 listing = Listing(WEIGHTS, weights, ("name", "shape", *more, "parameters"))
                 tables.append(listing.table(view, titled, {"total": _count(layer.parameters, view)}))
         words = f"{view.say('parameters')}, {view.say('total')}  "
-        below: tuple[Line, ...] = (
-            ((), (Span(words, "dim"), Span(_count(self.report.parameters, view), "strong")))
-            if several
-            else ()
-        )
+        total: Line = (Span(words, "dim"), Span(_count(report.parameters, view), "strong"))
         notes = (note([input_text(report.input_shape, report.input_dtype, view)], view),)
-        return Page(title(report.specs, view), notes, (*tables, *below))
+        return Page(title(report.specs, view), notes, (*tables, *(((), total) if several else ())))
 
     def records(self, view: View) -> Records:
         """Return weights and outputs, one per row."""
@@ -145,14 +131,17 @@ class ShapeAnswer(Answer):
         return Listing(kinds, [*weights, *outputs]).records()
 
     def _weights(self, layer: LayerShapes) -> list[Weight]:
-        prefix = f"{layer.path}/" if layer.path else ""
-        lines, spec = dict(_lines(layer.spec)), layer.spec
-        return [
-            Weight(
-                prefix + name, shape, lines.get(name, ()), formula(name, shape, spec) if self.explain else ""
-            )
-            for name, shape in layer.weights.items()
-        ]
+        prefix, spec = f"{layer.path}/" if layer.path else "", layer.spec
+        lines = {
+            path + name: lines
+            for path, cell in cells_of(spec)
+            if cell.spec.equations is not None
+            for name, lines in cell.text.packing().items()
+        }
+        weights = (Weight(prefix + name, shape, lines.get(name, ())) for name, shape in layer.weights.items())
+        if not self.explain:
+            return list(weights)
+        return [row._replace(formula=formula(row.name[len(prefix) :], row.shape, spec)) for row in weights]
 
     def _outputs(self, view: View) -> Listing:
         claims: Mapping[Any, Any] = self.report.claims
@@ -163,13 +152,3 @@ class ShapeAnswer(Answer):
 
 def _count(parameters: int | None, view: View) -> str:
     return view.say("unknown") if parameters is None else f"{parameters:,}"
-
-
-def _lines(spec: Spec) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """Yield the weights of a user's cell, each with the lines whose columns it holds."""
-    for direction, loop in layers.make(spec).loops.items():
-        made: Any = getattr(loop, "cell", None)
-        for index, cell in made.by_index.items() if made else ():
-            if cell.spec.equations is not None:
-                path = (f"{direction}/" if direction else "") + ("" if index is None else f"{index}/")
-                yield from ((path + name, lines) for name, lines in cell.text.packing().items())

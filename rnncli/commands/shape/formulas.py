@@ -51,23 +51,20 @@ def formula(name: str, shape: Shape, spec: Spec | None, class_name: str = "") ->
 
 
 def _write(factors: Sequence[Factor]) -> Message:
-    words = join((_word(*factor) for factor in factors), " x ")
+    """Return `3 features x 8 units = 24`; `? features` for a size that is not known."""
     sizes = [size for size, _ in factors]
+    shown = [("?" if size is None else size, noun) for size, noun in factors]
+    counts = (Message(COUNTED[noun][size != 1], number=size) if noun else str(size) for size, noun in shown)
+    words = join(counts, " x ")
     if len(factors) < 2 or not all(isinstance(size, int) for size in sizes):
         return words
     return Message("{words} = {total}", words=words, total=f"{prod(sizes):,}")
 
 
-def _word(size: Any, noun: str) -> Message | str:
-    """Return `4 gates`; `? features` for a size that is not known."""
-    size = "?" if size is None else size
-    return Message(COUNTED[noun][size != 1], number=size) if noun else str(size)
-
-
 def _candidates(name: str, shape: Shape, spec: Spec | None, class_name: str) -> Iterator[list[Factor]]:
     """Yield what the sizes of the weight may be made of."""
     leaf = name.rpartition("/")[2]
-    cells = [] if spec is None else list(_cells(spec))
+    cells = [] if spec is None else list(cells_of(spec))
     if not cells:
         core = re.sub(r"^(TimeDistributed\()+|\)+$", "", class_name or (spec.title if spec else ""))
         nouns = PLAIN.get(core, {}).get(leaf, ())
@@ -98,7 +95,7 @@ def _candidates(name: str, shape: Shape, spec: Spec | None, class_name: str) -> 
             yield [*directions, (2, "bias"), *packed]
 
 
-def _cells(spec: Spec) -> Iterator[tuple[str, Any]]:
+def cells_of(spec: Spec) -> Iterator[tuple[str, Any]]:
     """Yield the cells of a recurrent layer, each with what the paths of its weights begin with."""
     for direction, loop in layers.make(spec).loops.items():
         made: Any = getattr(loop, "cell", None)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
@@ -11,7 +11,7 @@ from typing import Any
 
 from rnncli.case import format_shape
 from rnncli.commands.shape.formulas import formula
-from rnncli.errors import Message, Text
+from rnncli.errors import Message
 from rnncli.models.summary import LayerRow, ModuleRow, Summary, TensorRow, WeightRow
 from rnncli.show.answer import Answer, Field, Listing, Records, head
 from rnncli.show.page import Line, Page, PagePart, Paragraph, Span, Variants, View, line, marks
@@ -30,22 +30,13 @@ def _formula(layer: LayerRow, weight: WeightRow) -> Message:
     return formula(weight.name, weight.shape, layer.spec, layer.class_name)
 
 
-def _formula_text(layer: LayerRow, weight: WeightRow) -> str:
-    return str(_formula(layer, weight))
-
-
 def _inputs(layer: LayerRow, _: View) -> str:
     return ", ".join(layer.inputs or ())
 
 
 def _shapes(layer: LayerRow, view: View) -> tuple[Line, ...]:
-    """Return the shape of each tensor, in lines."""
     shapes = (row.shape for row in layer.outputs)
     return tuple(line(view.say("unknown") if shape is None else format_shape(shape)) for shape in shapes)
-
-
-def _mask(layer: LayerRow, _: View) -> Text:
-    return layer.mask and Message(layer.mask)
 
 
 def _parameters(layer: LayerRow, view: View) -> str:
@@ -75,7 +66,7 @@ def _states(layer: LayerRow, view: View) -> str:
     return words or view.say("unknown")
 
 
-def _returns(module: ModuleRow) -> tuple[Line, ...]:
+def _returns(module: ModuleRow, _: View) -> tuple[Line, ...]:
     """Return `h_n (2, batch, 3)` and the like, in lines."""
     return tuple(line(f"{row.name} {format_shape(row.shape or ())}") for row in module.returns)
 
@@ -89,7 +80,9 @@ LAYERS = (
     Field("class_name", heading="class"),
     Field("inputs", lambda row: row.inputs and list(row.inputs), "reads", _inputs, lead=True),
     Field("outputs", lambda row: _tensors(row.outputs), "output", _shapes),
-    Field("mask", lambda row: row.mask or None, "mask", _mask, lead=True),
+    Field(
+        "mask", lambda row: row.mask or None, "mask", lambda row, _: row.mask and Message(row.mask), lead=True
+    ),
     Field("calls", heading="calls", show=_calls, json=lambda row: row.calls is not None),
     Field("parameters", heading="parameters", show=_parameters),
     Field("trainable_parameters", lambda row: row.trainable),
@@ -113,7 +106,7 @@ RECORDS = (
 """What CSV says of a layer."""
 MODULES = (
     Field("name", heading="module", style="strong"),
-    Field("returns", lambda row: _tensors(row.returns), "PyTorch returns", lambda row, _: _returns(row)),
+    Field("returns", lambda row: _tensors(row.returns), "PyTorch returns", _returns),
 )
 """What the answer says of a recurrent module of PyTorch."""
 FORMS = (
@@ -137,8 +130,9 @@ class SummaryAnswer(Answer):
         summary, fields = self.summary, [Field("name"), Field("shape"), Field("parameters")]
         layers = Listing(LAYERS, summary.layers).objects()
         for layer, entry in zip(summary.layers, layers, strict=True):
-            more = [Field("formula", partial(_formula_text, layer))] if self.explain else []
-            entry["weights"] = Listing([*fields, *more], layer.weights).objects()
+            entry["weights"] = Listing(fields, layer.weights).objects()
+            for row, weight in zip(entry["weights"], layer.weights, strict=True) if self.explain else ():
+                row["formula"] = str(_formula(layer, weight))
         return {
             **head(),
             "model": {"file": summary.file or None, "name": summary.name or None, "origin": summary.origin},
@@ -158,8 +152,15 @@ class SummaryAnswer(Answer):
         shown = [row for row in summary.layers if view.full or row.class_name != CONSTANT]
         empty = {name for name in ("mask", "attributes") if not any(getattr(row, name) for row in shown)}
         empty |= set() if any(row.is_repeated for row in shown) else {"calls"}
-        empty |= {"inputs"} if _is_chain(summary, shown) else set()
-        listings = (Listing(LAYERS, shown, _columns(form, empty)) for form in FORMS)
+        before = [{row.name for row in summary.inputs}, *({row.name} for row in shown)]
+        if all(
+            row.inputs is None or {*row.inputs} == names for row, names in zip(shown, before, strict=False)
+        ):
+            empty |= {"inputs"}  # each layer reads from the one before: a reader need not be told
+        stacks = (
+            [[name for name in column.split("/") if name not in empty] for column in form] for form in FORMS
+        )
+        listings = (Listing(LAYERS, shown, ["/".join(each) for each in stack if each]) for stack in stacks)
         totals = {"total": summary.parameters, "optimizer parameters": summary.optimizer_parameters}
         sums = {name: f"{number:,}" for name, number in totals.items() if number or name == "total"}
         tables = (listing.table(view, totals=sums) for listing in listings)
@@ -167,13 +168,26 @@ class SummaryAnswer(Answer):
         if left_out := len(summary.layers) - len(shown):
             text = "{count} Constant nodes are not shown; {--full} shows them"
             parts.append(line(view.say(text, count=left_out), "dim"))
-        if words := list(self._counts(view)):
+        words = []
+        if any(row.recurrent for row in summary.layers):
+            words.append(view.say("{count} in recurrent layers", count=f"{summary.recurrent_parameters:,}"))
+        if frozen := summary.parameters - summary.trainable_parameters:
+            words.append(view.say("{count} not trainable", count=f"{frozen:,}"))
+        if words:
             parts += [(), line(dot.join(words), "dim")]
         if recurrent := [row for row in shown if row.recurrent]:
             parts.append(Listing(LAYERS, recurrent, ("name", "states", "gates")).table(view))
         if summary.modules:
             parts.append(Listing(MODULES, summary.modules).table(view))
-        parts += self._formulas(view) if self.explain else ()
+        for layer in summary.layers if self.explain else ():
+            weight = Field("name", heading="weight", style="strong")
+            fields = (
+                weight,
+                Field("shape", heading="shape"),
+                Field("formula", partial(_formula, layer), "formula"),
+            )
+            if layer.weights:
+                parts.append(Listing(fields, layer.weights).table(view, line(layer.name, "strong")))
         first: Line = (Span(summary.file or summary.name, "strong"),)
         if summary.origin:
             first += (Span(f"{dot}{summary.origin}", "dim"),)
@@ -189,39 +203,6 @@ class SummaryAnswer(Answer):
             return header, rows
         last = {"name": "optimizer parameters", "parameters": kept}
         return header, chain(rows, [tuple(last.get(name, "") for name in header)])
-
-    def _counts(self, view: View) -> Iterator[str]:
-        """Yield how many of the parameters are recurrent, and are not trained."""
-        summary = self.summary
-        if any(row.recurrent for row in summary.layers):
-            yield view.say("{count} in recurrent layers", count=f"{summary.recurrent_parameters:,}")
-        if frozen := summary.parameters - summary.trainable_parameters:
-            yield view.say("{count} not trainable", count=f"{frozen:,}")
-
-    def _formulas(self, view: View) -> Iterator[PagePart]:
-        """Yield a table for each layer with weights, with the formula behind each count."""
-        for layer in self.summary.layers:
-            fields = (
-                Field("name", heading="weight", style="strong"),
-                Field("shape", heading="shape"),
-                Field("formula", partial(_formula, layer), "formula"),
-            )
-            if layer.weights:
-                yield Listing(fields, layer.weights).table(view, line(layer.name, "strong"))
-
-
-def _columns(form: Sequence[str], empty: Collection[str]) -> list[str]:
-    """Return the columns without these fields, which have nothing to say."""
-    stacks = ([name for name in column.split("/") if name not in empty] for column in form)
-    return ["/".join(stack) for stack in stacks if stack]
-
-
-def _is_chain(summary: Summary, rows: Sequence[LayerRow]) -> bool:
-    """Return whether each layer reads from the one before, so that a reader need not be told."""
-    before = [{row.name for row in summary.inputs}, *({row.name} for row in rows)]
-    return all(
-        row.inputs is None or {*row.inputs} == source for row, source in zip(rows, before, strict=False)
-    )
 
 
 def _words(kind: str, row: TensorRow) -> list[str]:

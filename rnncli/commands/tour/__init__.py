@@ -114,7 +114,6 @@ def _require_possible(*exclusive: Mapping[str, bool]) -> None:
 
 
 def _require_exercise(given: Mapping[str, bool], exercise: str | None) -> None:
-    """Raise UsageError for a flag of an exercise without one, or without the seed of its numbers."""
     for name in (name for name, is_given in given.items() if is_given):
         if exercise is None:
             raise UsageError("{name} needs {--exercise}.", "Add {--exercise 1}.", name=name)
@@ -181,7 +180,6 @@ def find_step(word: str) -> Step:
 
 
 def _read(output: OutputFlags, no_answer: bool) -> None:
-    """Show the steps page by page, each computed when it is reached."""
     from rnncli.cli import pager
     from rnncli.cli.output import view_of
     from rnncli.commands.tour import lesson

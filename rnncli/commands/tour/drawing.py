@@ -88,13 +88,11 @@ def draw_tensors(
 
 
 def _wide(drawn: Iterable[RowLine], view: View, layer: str) -> Table:
-    """Return a table with names, shapes and numbers side by side."""
     columns = (*headings((layer or "tensor", "shape", "values"), view), Column(""))
     return Table(columns, tuple(((row.name,), cell(row.shape), (row.drawn,), (row.mark,)) for row in drawn))
 
 
 def _narrow(drawn: Iterable[RowLine], layer: str) -> Table:
-    """Return a table with the numbers below the names and shapes."""
     rows: list[tuple[TableCell, ...]] = []
     for row in drawn:
         if row.name != UNNAMED:

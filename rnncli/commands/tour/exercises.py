@@ -17,7 +17,7 @@ from rnncli import specs
 from rnncli.case import format_shape, sizes
 from rnncli.commands.tour import drawing, lesson
 from rnncli.commands.tour.drawing import draw_text
-from rnncli.commands.tour.grading import Rule
+from rnncli.commands.tour.grading import AnswerRule
 from rnncli.commands.tour.lesson import Facts, masked_steps, run_line, say
 from rnncli.commands.tour.observations import measure_norms
 from rnncli.errors import DisagreementError, RnncliError, UsageError
@@ -41,7 +41,7 @@ class DrawnTask(NamedTuple):
     tables: the tables that the answer is read from.
     """
 
-    rule: Rule
+    rule: AnswerRule
     key: str
     facts: Facts
     tables: tuple[Table, ...] = ()
@@ -67,7 +67,7 @@ def make_equal_row(random: Random, view: View) -> DrawnTask:
     }
     label = say("row", view.lang)
     table = drawing.draw_rows(rows.name, rows.values[0], view, label)
-    return DrawnTask(Rule("rows", (equal_row,), steps), label.format(equal_row), facts, (table,))
+    return DrawnTask(AnswerRule("rows", (equal_row,), steps), label.format(equal_row), facts, (table,))
 
 
 def make_output_shape(random: Random, view: View) -> DrawnTask:
@@ -88,7 +88,7 @@ def make_output_shape(random: Random, view: View) -> DrawnTask:
     }
     because = " ".join(say(reason, view.lang) for reason, holds in reasons.items() if holds)
     facts = {"input": format_shape(shape), "layer": layer, "because": because}
-    return DrawnTask(Rule("shape", sizes(output)), format_shape(output), facts)
+    return DrawnTask(AnswerRule("shape", sizes(output)), format_shape(output), facts)
 
 
 def make_parameters(random: Random, view: View) -> DrawnTask:
@@ -97,7 +97,7 @@ def make_parameters(random: Random, view: View) -> DrawnTask:
     layer, features = random.choice(kinds).format(random.randint(2, 40)), random.randint(2, 20)
     shapes = specs.from_flags([layer], {}).layers[0].weight_shapes((None, None, features))
     count = sum(prod(sizes(shape)) for shape in shapes.values())
-    return DrawnTask(Rule("count", (count,)), str(count), {"layer": layer, "features": features})
+    return DrawnTask(AnswerRule("count", (count,)), str(count), {"layer": layer, "features": features})
 
 
 def make_held_rows(random: Random, view: View) -> DrawnTask:
@@ -110,7 +110,7 @@ def make_held_rows(random: Random, view: View) -> DrawnTask:
     table = drawing.draw_rows("hidden_states", result.outputs[0].values[0], view, "t={}")
     held = masked_steps(result)
     key, facts = ", ".join(map(str, held)), {"layer": _expression(result)}
-    return DrawnTask(Rule("rows", tuple(held), steps), key, facts, (table,))
+    return DrawnTask(AnswerRule("rows", tuple(held), steps), key, facts, (table,))
 
 
 def make_forget_gate(random: Random, view: View) -> DrawnTask:
@@ -127,7 +127,7 @@ def make_forget_gate(random: Random, view: View) -> DrawnTask:
     rows = [(f"t={step}", *(f"{parts[part][0, step, 0]:.4f}" for part in shown)) for step in (time - 1, time)]
     table = drawing.draw_grid(("", *(part.part for part in shown)), rows)
     right = float(parts[forget][0, time, 0])
-    return DrawnTask(Rule("decimal", (right,)), f"{right:.2f}", {"time": time}, (table,))
+    return DrawnTask(AnswerRule("decimal", (right,)), f"{right:.2f}", {"time": time}, (table,))
 
 
 def make_reset_after(random: Random, view: View) -> DrawnTask:
@@ -143,7 +143,7 @@ def make_reset_after(random: Random, view: View) -> DrawnTask:
     ]
     table = drawing.draw_grid(("", f"bias {say('shape', view.lang)}", "hidden_state"), rows, right=False)
     key = "B" if first else "A"
-    return DrawnTask(Rule("letters", key), key, {"units": units}, (table,))
+    return DrawnTask(AnswerRule("letters", key), key, {"units": units}, (table,))
 
 
 def make_vanishing(random: Random, view: View) -> DrawnTask:
@@ -163,7 +163,7 @@ def make_vanishing(random: Random, view: View) -> DrawnTask:
     across, down = 4, steps // 4
     table = drawing.draw_grid([""] * across, [texts[row::down] for row in range(down)])
     facts = {"layer": layers[word], "last": steps - 1}
-    return DrawnTask(Rule("rows", (vanished,), steps), f"t={vanished}", facts, (table,))
+    return DrawnTask(AnswerRule("rows", (vanished,), steps), f"t={vanished}", facts, (table,))
 
 
 def make_decoder(random: Random, view: View) -> DrawnTask:
@@ -180,7 +180,7 @@ def make_decoder(random: Random, view: View) -> DrawnTask:
     rows = [(*name, text) for name, text in zip(names, texts, strict=True)]
     table = drawing.draw_grid(("", say("shape", view.lang), say("values", view.lang)), rows, right=False)
     hidden, cell = (letters[order.index(index)] for index in (1, 2))
-    return DrawnTask(Rule("letters", hidden + cell), f"{hidden}, {cell}", {"units": units}, (table,))
+    return DrawnTask(AnswerRule("letters", hidden + cell), f"{hidden}, {cell}", {"units": units}, (table,))
 
 
 def make_stateful(random: Random, view: View) -> DrawnTask:
@@ -201,7 +201,7 @@ def make_stateful(random: Random, view: View) -> DrawnTask:
     label = say("row", view.lang)
     table = drawing.draw_rows("hidden_states", rows, view, label)
     facts = {"steps": steps, "layer": _expression(result), "first": first, "rest": steps - first}
-    return DrawnTask(Rule("rows", (equal_row,), steps), label.format(equal_row), facts, (table,))
+    return DrawnTask(AnswerRule("rows", (equal_row,), steps), label.format(equal_row), facts, (table,))
 
 
 MAKERS: dict[str, Callable[[Random, View], DrawnTask]] = {
@@ -218,7 +218,6 @@ MAKERS: dict[str, Callable[[Random, View], DrawnTask]] = {
 
 
 def _expression(result: Result) -> str:
-    """Return the layer as a Keras script contains it."""
     return specs.describe(result.specs[-1])
 
 
@@ -333,7 +332,6 @@ def examine(exercise: lesson.Exercise, seed: int, answer: str, lang: str) -> Exe
 
 
 def _texts(table: Table) -> Iterator[list[str]]:
-    """Yield the texts of each row."""
     for row in table.rows:
         lines = ([part for part in cell if not isinstance(part, Numbers)] for cell in row)
         yield ["".join(map(text_of, cell)).strip() for cell in lines]

@@ -29,7 +29,7 @@ SHOWN = "ABC"
 """The letters that name tensors or runs."""
 
 
-class Rule(NamedTuple):
+class AnswerRule(NamedTuple):
     """Which answers are right, by their kind.
 
     shape: sizes in order, with or without brackets.

@@ -38,7 +38,6 @@ def write_lesson(lang: str, *, answers: bool = True) -> str:
 
 
 def _both(texts: Mapping[str, str], tag: str = "span") -> str:
-    """Return a text in both languages, of which the styles show one."""
     return "".join(f'<{tag} class="said-{lang}" lang="{lang}">{text}</{tag}>' for lang, text in texts.items())
 
 

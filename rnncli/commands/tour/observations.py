@@ -102,7 +102,6 @@ def observe_gates(view: View, command: str) -> Observation:
 
 
 def _draw_beside(view: View, headings: Sequence[str], names: Iterable[str], *columns: Rows) -> PagePart:
-    """Return rows of numbers side by side, each with the texts before and after it."""
     texts = iter(drawing.format_rows([row for column in columns for _, row, _ in column], view))
     drawn = [[f"{before}{next(texts)}{after}" for before, _, after in column] for column in columns]
     return drawing.draw_beside(("", *headings), list(zip(names, *drawn, strict=True)))

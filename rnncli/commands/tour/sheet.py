@@ -82,7 +82,6 @@ class KeyAnswer(ListAnswer):
 
 
 def _draw_exercise(posed: ExerciseAnswer, view: View) -> Iterator[PagePart]:
-    """Yield the title, the task, its tables, and a line to write on."""
     lang, exercise = view.lang, posed.exercise
     task = posed.task(view)
     texts = lesson.fill(exercise, lang, task.facts)

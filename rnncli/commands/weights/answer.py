@@ -22,7 +22,7 @@ from rnncli.show.result_answer import assumed_document, assumed_lines, input_tex
 from rnncli.specs import configs_of, expression_of
 
 if TYPE_CHECKING:
-    from rnncli.commands.weights.weight_source import Description
+    from rnncli.commands.weights.weight_source import DescribedLayers
 
 MAX_OTHERS = 10
 """Other tensors in a table; --full shows all."""
@@ -53,7 +53,7 @@ class WeightsAnswer(Answer):
     """The weights in a file, or of a --layer."""
 
     contents: Contents
-    description: Description | None = None
+    description: DescribedLayers | None = None
     command = "weights"
 
     def document(self, view: View) -> dict[str, Any]:
@@ -85,11 +85,23 @@ class WeightsAnswer(Answer):
         contents, about = self.contents, self.description
         layers = contents.layers
         cells = [cell for layer in layers for cell in layer.cells if cell.gates]
-        gates = (_gates(cells, view),) if cells else ()
+        tables = {
+            cell.name: [row for gate in cell.gates for row in _rows(cell, gate, view)] for cell in cells
+        }
+
+        def form(keys: Sequence[str]) -> tuple[Table | Line, ...]:
+            columns = headings(keys, view)
+            gates = (
+                Table(columns, tuple(tuple(row[key] for key in keys) for row in rows), line(name, "strong"))
+                for name, rows in tables.items()
+            )
+            return (*gates, *(line(view.say(rule), "dim") for key, rule in RULES.items() if key in keys))
+
+        gates = (Variants(tuple(map(form, FORMS))),) if cells else ()
         refused = tuple(line(f"{layer.name}: {layer.note}", "alarm") for layer in layers if layer.note)
         keys = [key for key in COLUMNS if key != "return" or contents.count is not None]
-        tables = (Listing(LAYERS, layers, keys).table(view),) if layers else ()
-        parts = (*tables, *refused, *gates, *_other_tensors(contents, view))
+        listed = (Listing(LAYERS, layers, keys).table(view),) if layers else ()
+        parts = (*listed, *refused, *gates, *_other_tensors(contents, view))
         titled = line(contents.file, "strong") if about is None else title(about.specs, view)
         notes = (note(self._list_notes(view), view), *assumed_lines(contents.assumed, view))
         return Page(titled, notes, parts)
@@ -107,11 +119,8 @@ class WeightsAnswer(Answer):
             total = view.say(count(contents.count, "layer"))
             layers = view.say(count(contents.recurrent, "recurrent layer"))
             return [*origin, total, f"{layers}; {view.say(name_loops(contents.loops))}"]
-        template = (
-            "1 layer, {recurrent} recurrent"
-            if contents.count == 1
-            else "{count} layers, {recurrent} of them recurrent"
-        )
+        several = "{count} layers, {recurrent} of them recurrent"
+        template = "1 layer, {recurrent} recurrent" if contents.count == 1 else several
         return [*origin, view.say(template, count=contents.count, recurrent=contents.recurrent)]
 
     def records(self, view: View) -> Records:
@@ -235,24 +244,6 @@ OTHERS = (
 """What is said of a tensor that belongs to no recurrent layer."""
 
 
-def _gates(cells: Sequence[CellSummary], view: View) -> Variants:
-    """Return a table of gates for each cell, and what their columns mean."""
-    rows = {
-        summary.name: [row for gate in summary.gates for row in _rows(summary, gate, view)]
-        for summary in cells
-    }
-
-    def form(keys: Sequence[str]) -> tuple[Table | Line, ...]:
-        columns = headings(keys, view)
-        tables = (
-            Table(columns, tuple(tuple(row[key] for key in keys) for row in cell_rows), line(name, "strong"))
-            for name, cell_rows in rows.items()
-        )
-        return (*tables, *(line(view.say(rule), "dim") for key, rule in RULES.items() if key in keys))
-
-    return Variants(tuple(map(form, FORMS)))
-
-
 def _rows(summary: CellSummary, gate: GateSummary, view: View) -> Iterator[dict[str, TableCell]]:
     """Yield a row for each kernel of a gate, by the keys of WIDE; its bias stands in the same row.
 
@@ -288,7 +279,6 @@ def _number(value: float | None, view: View) -> TableCell:
 
 
 def _other_tensors(contents: Contents, view: View) -> tuple[Table, ...]:
-    """Return the names and shapes of the tensors that belong to no recurrent layer."""
     shapes = list(contents.other_shapes.items())
     if not shapes:
         return ()

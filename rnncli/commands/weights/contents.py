@@ -133,11 +133,6 @@ class Contents:
     state: Mapping[str, Mapping[str, Array]] = field(default_factory=dict)
 
 
-def describe_file(model: Graph | Modules) -> Contents:
-    """Return the contents of the file; a layer that a graph uses several times is listed once."""
-    return _describe_modules(model) if isinstance(model, Modules) else _describe_graph(model)
-
-
 def _describe_modules(file: Modules, *, is_object: bool = False) -> Contents:
     layers = tuple(
         _layer(node, graph=is_object, note=module.reason) for module in file.modules for node in module.nodes
@@ -158,7 +153,10 @@ def describe_object(title: str, held: HeldWeights) -> Contents:
     return replace(contents, count=held.layer_count, state=held.state)
 
 
-def _describe_graph(graph: Graph) -> Contents:
+def describe_file(graph: Graph | Modules) -> Contents:
+    """Return the contents of the file; a layer that a graph uses several times is listed once."""
+    if isinstance(graph, Modules):
+        return _describe_modules(graph)
     refused = graph.refusals if isinstance(graph, Program) else {}
     layers = tuple(
         _layer(node, graph=True, note=refused.get(node.name, ""))
@@ -171,7 +169,11 @@ def _describe_graph(graph: Graph) -> Contents:
     used = {f"{owner}/{name}" for owner, modules in inner.items() for _, names in modules for name in names}
     layers += tuple(_layer(node, graph=False) for node in recognized)
     nodes = [
-        node for node in _drop_reuses(graph.nodes) if node.class_name != "InputLayer" and _is_layer(node)
+        node
+        for node in _drop_reuses(graph.nodes)
+        if node.class_name != "InputLayer"
+        and ".ops." not in f"{node.module}."
+        and not node.class_name.endswith("OpLambda")
     ]
     others = {
         f"{node.name}/{name}": array.shape
@@ -180,20 +182,14 @@ def _describe_graph(graph: Graph) -> Contents:
         for name, array in node.weights.items()
         if f"{node.name}/{name}" not in used
     }
-    notes = (*graph.notes, *_note_refused(graph.file, hidden), *_note_inner(graph.file, recognized))
+    notes = (*graph.notes, *_note_refused(graph.file, hidden))
+    if recognized:
+        what = "{file}: recognized inside such layers, by shapes: {names}; Keras's defaults are assumed."
+        names = format_names([node.name for node in recognized])
+        notes = (*notes, Message(what, file=graph.file, names=names))
     count = len(nodes) + len(recognized), len(layers)
     loops = graph.loops if isinstance(graph, Program) else ()
     return Contents(graph.file, graph.origin, *count, layers, others, notes, refusals=hidden, loops=loops)
-
-
-def _note_inner(file: str, nodes: Sequence[Node]) -> Iterator[Text]:
-    """Yield a note on the layers that were recognized inside layers of a user's own class."""
-    if nodes:
-        yield Message(
-            "{file}: recognized inside such layers, by shapes: {names}; Keras's defaults are assumed.",
-            file=file,
-            names=format_names([node.name for node in nodes]),
-        )
 
 
 def _note_refused(file: str, refused: Mapping[str, Text]) -> Iterator[Text]:
@@ -232,10 +228,11 @@ def select_layers(contents: Contents, names: Sequence[str]) -> Contents:
     aliases = {layer.name: {layer.name, re.sub(r"_l\d+$", "", layer.name)} for layer in contents.layers}
     for name in names:
         if not any(name in group for group in aliases.values()):
-            what = Message(
-                "{file}: there is no recurrent layer {name!r} in it.", file=contents.file, name=name
+            what, advice = (
+                "{file}: there is no recurrent layer {name!r} in it.",
+                did_you_mean(name, list(aliases)),
             )
-            raise UsageError(what, did_you_mean(name, list(aliases)))
+            raise UsageError(what, advice, file=contents.file, name=name)
     layers = tuple(layer for layer in contents.layers if aliases[layer.name] & set(names))
     return replace(contents, layers=layers, other_shapes={}, refusals={}, loops=())
 
@@ -248,43 +245,32 @@ def _drop_reuses(nodes: tuple[Node, ...]) -> Iterator[Node]:
             yield node
 
 
-def _is_layer(node: Node) -> bool:
-    return ".ops." not in f"{node.module}." and not node.class_name.endswith("OpLambda")
-
-
 def _layer(node: Node, *, graph: bool, note: Text = "") -> LayerSummary:
-    both = node.class_name == "Bidirectional"
+    both, parameters = node.class_name == "Bidirectional", node.parameters
     inner = _inside(node.config, "layer") if both else node.config
+    inner = _inside(inner, "layer") or inner
+    returns = "sequences" if inner.get("return_sequences") else "last"
+    returns += " + state" if inner.get("return_state") else ""
+    if parameters is None:
+        parameters = sum(prod(array.shape) for array in node.weights.values())
     return LayerSummary(
         name=node.name,
         path=f"{node.name}/",
         kind=node.class_name,
         class_name=class_text(node.class_name, node.config),
         config=node.config,
-        return_text=_describe_returns(inner) if graph else "",
-        parameters=_count_parameters(node),
+        return_text=returns if graph else "",
+        parameters=parameters,
         cells=tuple(_cells(node)),
         weights=node.weights,
         note=note,
     )
 
 
-def _count_parameters(node: Node) -> int:
-    if node.parameters is not None:
-        return node.parameters
-    return sum(prod(array.shape) for array in node.weights.values())
-
-
 def _inside(config: Mapping[str, Any], key: str) -> Mapping[str, Any]:
     inner = config.get(key)
     inner_config = inner.get("config") if isinstance(inner, Mapping) else None
     return inner_config if isinstance(inner_config, Mapping) else {}
-
-
-def _describe_returns(config: Mapping[str, Any]) -> str:
-    inner = _inside(config, "layer") or config
-    text = "sequences" if inner.get("return_sequences") else "last"
-    return f"{text} + state" if inner.get("return_state") else text
 
 
 def _cells(node: Node) -> Iterator[CellSummary]:
@@ -300,8 +286,14 @@ def _cells(node: Node) -> Iterator[CellSummary]:
         elif kernel is not None and recurrent is not None and recurrent.ndim > 1:
             units = node.core_config.get("units", recurrent.shape[-2])
             names = GATES.get(infer_class(*recurrent.shape[-2:]) or "", ())
-            parts = {"kernel": kernel, "recurrent_kernel": recurrent, **_biases(weights.get("bias"))}
-            gates = tuple(_gate(name, index, len(names), parts) for index, name in enumerate(names))
+            parts = {"kernel": kernel, "recurrent_kernel": recurrent}
+            if (bias := weights.get("bias")) is not None:
+                both = bias.ndim > 1
+                parts |= {"input_bias": bias[0], "recurrent_bias": bias[1]} if both else {"bias": bias}
+            gates = tuple(
+                GateSummary(name, tuple(summarize(key, _cut(parts[key], index, len(names))) for key in parts))
+                for index, name in enumerate(names)
+            )
         else:
             continue
         backwards = "backward" in prefix.split("/") or bool(inner.get("go_backwards"))
@@ -338,7 +330,6 @@ def _written_cell(config: Mapping[str, Any], prefix: str, weights: Mapping[str, 
 
 
 def _lines(written: Cell, weights: Mapping[str, Array]) -> Iterator[GateSummary]:
-    """Yield every line of the equations that uses weights, with the columns of the weights that it uses."""
     text, names = written.text, {name: name for name in weights}
     if text.has_two_biases and "bias" in names:
         names |= {"bias": "input_bias", "recurrent_bias": "recurrent_bias"}
@@ -349,18 +340,9 @@ def _lines(written: Cell, weights: Mapping[str, Array]) -> Iterator[GateSummary]
             yield GateSummary(line, tuple(summarize(*part) for part in parts))
 
 
-def _biases(bias: Array | None) -> dict[str, Array]:
-    if bias is None:
-        return {}
-    return {"bias": bias} if bias.ndim == 1 else {"input_bias": bias[0], "recurrent_bias": bias[1]}
-
-
-def _gate(name: str, index: int, count: int, parts: Mapping[str, Array]) -> GateSummary:
-    def part(array: Array) -> Array:
-        size = array.shape[-1] // count
-        return array[..., index * size : (index + 1) * size]
-
-    return GateSummary(name, tuple(summarize(key, part(array)) for key, array in parts.items()))
+def _cut(array: Array, index: int, count: int) -> Array:
+    size = array.shape[-1] // count
+    return array[..., index * size : (index + 1) * size]
 
 
 def summarize(name: str, array: Array) -> Figures:
@@ -369,10 +351,8 @@ def summarize(name: str, array: Array) -> Figures:
     with np.errstate(over="ignore", invalid="ignore"):
         norm = float(np.linalg.norm(wide))
     square = name == "recurrent_kernel" and wide.ndim == 2 and wide.shape[0] == wide.shape[1]
-    radius = spectral_radius(wide) if square else None
-    return Figures(
-        name, array.shape, norm if np.isfinite(norm) else None, statistics.summarize(array), radius
-    )
+    radius, finite = spectral_radius(wide) if square else None, norm if np.isfinite(norm) else None
+    return Figures(name, array.shape, finite, statistics.summarize(array), radius)
 
 
 def spectral_radius(matrix: Array) -> float | None:

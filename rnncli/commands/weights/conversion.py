@@ -88,32 +88,27 @@ def chains_of(contents: Contents) -> tuple[Chain, ...]:
     """
     layers = {layer.name: layer for layer in contents.layers}
     if not layers:
-        advice = Message("Name a file or a layer that has one.")
-        if contents.loops:
-            advice = Message("It has {loops}.", loops=name_loops(contents.loops))
+        has = Message("It has {loops}.", loops=name_loops(contents.loops))
         with inside(contents.file):
-            raise InputError("there is no recurrent layer to convert.", advice)
+            without = Message("Name a file or a layer that has one.")
+            raise InputError("there is no recurrent layer to convert.", has if contents.loops else without)
     for layer in layers.values():
         if not layer.cells and not contents.file:
-            what = Message(
-                "{--to}: only Keras draws the weights of {class_name}.", class_name=layer.class_name
-            )
-            raise LayerError(what, "Name a file with its weights, or use another layer.")
+            what = "{--to}: only Keras draws the weights of {class_name}."
+            advice = "Name a file with its weights, or use another layer."
+            raise LayerError(what, advice, class_name=layer.class_name)
     bare = (layer for layer in layers.values() if not layer.cells)
     unknown = {layer.name: OWN_CELL if layer.weights else NO_WEIGHTS for layer in bare}
     noted = {name: layer.note for name, layer in layers.items() if layer.note}
     refused = unknown | noted | dict(contents.refusals)
     for name, why in refused.items():
         others = [other for other in layers if other not in refused]
-        choice = Message(
-            "Name the others after a #: {file}#{others}", file=contents.file, others=",".join(others)
-        )
-        if contents.is_object:
-            choice = Message("Name another one: at={first!r}", first=others[0] if others else "")
+        choice = "Name the others after a #: {file}#{others}"
+        choice = "Name another one: at={first!r}" if contents.is_object else choice
+        fields = {"file": contents.file, "others": ",".join(others), "first": "".join(others[:1])}
         with inside(contents.file):
-            raise LayerError(
-                "{name} cannot be converted: {why}.", choice if others else CONVERTIBLE, name=name, why=why
-            )
+            advice = Message(choice, **fields) if others else CONVERTIBLE
+            raise LayerError("{name} cannot be converted: {why}.", advice, name=name, why=why)
     chain_of = {
         name: (module, names)
         for module, names in _list_chains(contents)
@@ -176,12 +171,10 @@ def _remarks(to: str, chains: Sequence[Chain], source: Weights, *, is_own: bool 
     drawn = () if seed is None else (Message("the weights are those of {--seed:seed}", seed=seed),)
     notes = dict.fromkeys(text for chain in chains for text in frameworks.get(to).notes(chain) if not is_own)
     others = list(source.contents.other_shapes)
-    left = (
-        (Message("not recurrent, so not converted: {others}", others=format_names(others)),) if others else ()
-    )
+    left = Message("not recurrent, so not converted: {others}", others=format_names(others))
     loops = source.contents.loops
     unread = (Message("not converted: {loops}", loops=name_loops(loops)),) if loops else ()
-    return (*source.remarks, *drawn, *notes, *unread, *left)
+    return (*source.remarks, *drawn, *notes, *unread, *((left,) if others else ()))
 
 
 FIELDS = (

@@ -20,7 +20,7 @@ DESCRIBING = ("seed", "weights")
 """Flags of a run that define a layer."""
 
 
-class Description(NamedTuple):
+class DescribedLayers(NamedTuple):
     """Layers that the flags define.  seed: the seed of drawn weights; None if the weights are supplied."""
 
     specs: tuple[Spec, ...]
@@ -33,7 +33,7 @@ class Weights(NamedTuple):
 
     contents: Contents
     remarks: Remarks
-    description: Description | None = None
+    description: DescribedLayers | None = None
 
 
 def require_plain(ask: Ask) -> None:
@@ -70,7 +70,6 @@ def is_described(ask: Ask) -> bool:
 
 
 def _file(ask: Ask) -> str:
-    """Return the file of INPUT or --model.  Raises UsageError if there is not exactly one."""
     for name in ask.given(*INPUT_OPTIONS[1:]):  # all but INPUT itself
         raise UsageError(
             "{flag} applies to the input of a layer, not to a file of weights.",
@@ -81,12 +80,8 @@ def _file(ask: Ask) -> str:
     if len(words) == 1:
         return str(words[0])
     if words:
-        raise UsageError(
-            "both {word} and {--model:model} are given.",
-            "Name one file.",
-            word=words[0],
-            model=words[1],
-        )
+        what = "both {word} and {--model:model} are given."
+        raise UsageError(what, "Name one file.", word=words[0], model=words[1])
     raise UsageError(
         "weights needs a file or a layer.",
         "Name a file, rnncli weights model.keras, or a layer, rnncli weights --layer 'LSTM(3)'.",
@@ -94,7 +89,6 @@ def _file(ask: Ask) -> str:
 
 
 def _describe_layers(ask: Ask) -> Weights:
-    """Return the weights of the layers, made with an input of zeros that takes no memory."""
     import numpy as np
 
     from rnncli import compute
@@ -123,12 +117,11 @@ def _describe_layers(ask: Ask) -> Weights:
     compute.require_room(case, 1)
     made, _ = compute.weights_and_seeds(case, stack, "numpy")
     seed = case.seed if case.weights is None else None
-    description = Description(case.stack, shape, seed)
+    description = DescribedLayers(case.stack, shape, seed)
     return Weights(contents.describe_case(case, made), outline.remarks, description)
 
 
 def _require_no_model(ask: Ask) -> None:
-    """Raise UsageError if INPUT is a saved model although a flag defines a layer."""
     word = "" if ask.holds_numbers else str(ask.input or "")
     path = split_layers(word)[0]
     if path.casefold().endswith(MODEL_SUFFIXES):

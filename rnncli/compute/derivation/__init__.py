@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
 from rnncli import addresses
-from rnncli.case import Array, Shape, Spec
-from rnncli.cells.tree import REDUCTIONS, Function, Name, Node
+from rnncli.case import Shape, Spec
+from rnncli.cells.tree import REDUCTIONS, Function, Name
 from rnncli.cells.writing import to_symbols
 from rnncli.compute import trace as tracing
 from rnncli.compute.derivation.explanation import (
@@ -27,7 +26,7 @@ from rnncli.compute.derivation.terms import IDENTITY, OF_ALL_UNITS, Spread, prod
 from rnncli.errors import Message
 from rnncli.layers.case import Case
 from rnncli.layers.stack import Stack
-from rnncli.result import OUTPUT, Claim, Label, Result, TensorInfo
+from rnncli.result import OUTPUT, Claim, Result, TensorInfo
 
 
 def explain(
@@ -48,7 +47,13 @@ def explain(
         wide = wide._replace(stack=wide.stack.with_returns(return_sequences=True))
     infos = list_tensors(wide.stack, wide.inputs.shape)
     if address is not None and str(address.label) not in {info.name for info in infos}:
-        infos = (*infos, *_list_gates(address, wide))
+        part = tracing.list_loop_parts(wide.stack, wide.inputs.shape).get(address.label)
+        if part is not None:  # a gate or a state, with or without a time axis, depending on the index
+            batch, steps = wide.inputs.shape[:2]
+            axes = {"batch": batch, "timesteps": steps, "units": part.units}
+            if len(address.texts) == 2:
+                del axes["timesteps"]
+            infos = (*infos, TensorInfo(address.label, tuple(axes), tuple(axes.values())))
     target = parse_target(text, infos, layer)
     result = tracing.trace(wide)
     explanation = explain_number(case, result, target, depth, terms)
@@ -63,17 +68,6 @@ def list_tensors(stack: Stack, input_shape: Shape) -> tuple[TensorInfo, ...]:
     """Return the tensors a user may name: of the last layer, then of every layer, named with its number."""
     both = (*stack.outputs(input_shape), *stack.outputs(input_shape, all_layers=True))
     return tuple(dict.fromkeys(both))
-
-
-def _list_gates(address: addresses.Address, case: Case) -> Iterator[TensorInfo]:
-    """Yield the gate or state that is named, with or without a time axis, depending on the index."""
-    part = tracing.list_loop_parts(case.stack, case.inputs.shape).get(address.label)
-    if part is not None:
-        batch, steps = case.inputs.shape[:2]
-        if len(address.texts) == 2:
-            yield TensorInfo(address.label, ("batch", "units"), (batch, part.units))
-        else:
-            yield TensorInfo(address.label, ("batch", "timesteps", "units"), (batch, steps, part.units))
 
 
 def example(stack: Stack) -> str:
@@ -144,7 +138,11 @@ def _equation(source: CaseTrace, node: TraceNode, most: int | None) -> Equation:
     if isinstance(piece, Function) and piece.function not in REDUCTIONS:
         function = source.function(computed, piece.function)
         (inner,) = piece.arguments
-        totals, unit = _totals(source, computed, inner), node.unit
+        part, unit = computed.part._replace(kind="preactivation"), node.unit
+        is_traced = not computed.is_returned and computed.piece is None
+        is_traced = is_traced and part in source.loop(computed).parts
+        # The arguments for all units, since softmax needs them together.
+        totals = source.row(computed._replace(part=part)) if is_traced else source.evaluate(computed, inner)
         applied = source.apply(computed, piece.function, totals.astype("float64"))
         bare = bare._replace(total=float(totals[unit]), rounding=value - float(applied[unit]))
         reads = spread.reads(piece) if function in OF_ALL_UNITS else ()
@@ -161,21 +159,11 @@ def _equation(source: CaseTrace, node: TraceNode, most: int | None) -> Equation:
 
 
 def _with_terms(equation: Equation, terms: list[Term], most: int | None) -> Equation:
-    """Add the terms, and their difference from the total."""
     listed = terms[:most]
     left = terms[len(listed) :]
     others = OtherTerms(len(left), sum(term.value for term in left)) if left else None
     remainder = equation.total - sum(term.value for term in terms) if terms else 0.0
     return equation._replace(terms=tuple(listed), others=others, remainder=remainder)
-
-
-def _totals(source: CaseTrace, node: TraceNode, inner: Node) -> Array:
-    """Return the arguments of the function for all units, since softmax needs them together."""
-    if not node.is_returned and node.piece is None:
-        part = node.part._replace(kind="preactivation")
-        if part in source.loop(node).parts:
-            return source.row(node._replace(part=part))
-    return source.evaluate(node, inner)
 
 
 def _note_mask(source: CaseTrace, node: TraceNode, value: float) -> tuple[Note, Factor | None] | None:
@@ -202,9 +190,7 @@ def _note_mask(source: CaseTrace, node: TraceNode, value: float) -> tuple[Note, 
     if earlier is not None:
         timestep = source.timestep(earlier)
         shown = Message("{state} at t={timestep}", state=state, timestep=timestep)
-        return Note("held", timestep), Factor(
-            f"{state} at t={timestep}", source.value(earlier), shown, node=earlier
-        )
+        return Note("held", timestep), Factor(str(shown), source.value(earlier), shown, node=earlier)
     if is_output:
         return Note("silent"), None
     start = float(source.row_before(node._replace(position=0))[node.unit])
@@ -236,16 +222,13 @@ def equal_entries(case: Case, result: Result, target: Target) -> tuple[Claim, ..
         for other, window in tensor.equals:
             whole = tensors[other]
             places = np.arange(whole.size).reshape(whole.shape)[window]  # in the other tensor
+            named, indices = tensor.label, np.zeros((0, 0), int)
             if tensor.label == label and other in known:
-                claims.append(_claim(other, np.unravel_index(places[target.indices], whole.shape)))
+                named, indices = other, np.array([np.unravel_index(places[target.indices], whole.shape)])
             elif other == label and tensor.label in known:
-                same = places == np.ravel_multi_index(target.indices, whole.shape)
-                claims += [_claim(tensor.label, index) for index in np.argwhere(same)]
+                indices = np.argwhere(places == np.ravel_multi_index(target.indices, whole.shape))
+            claims += [Claim(named, tuple(index)) for index in indices.tolist()]
     return tuple(
         claim.with_place(layer=None) if is_returned and claim.label.layer == last else claim
         for claim in claims
     )
-
-
-def _claim(label: Label, index: Iterable[Any]) -> Claim:
-    return Claim(label, tuple(map(int, index)))

@@ -159,6 +159,10 @@ class CaseTrace:
         """Compute a part of the node's equation in float64, from the numbers of the trace."""
         import numpy as np
 
+        def multiply(_: Node, values: Any, weight: Name) -> Any:
+            mask = self.mask(node, "recurrent") if weight.name == "recurrent_kernel" else None
+            return (values if mask is None else values * mask) @ self._read(node, Name(weight.name))
+
         whole = node._replace(unit=0, piece=None, name="")
         if (whole, piece) not in self._rows:
             with np.errstate(all="ignore"):
@@ -166,7 +170,7 @@ class CaseTrace:
                     piece,
                     lambda name: self._read(node, name),
                     lambda function, given: self.apply(node, function, *given),
-                    lambda _, values, weight: self._multiply(node, values, weight.name),
+                    multiply,
                 )
             self._rows[whole, piece] = np.atleast_1d(np.asarray(numbers, np.float64))
         return self._rows[whole, piece]
@@ -189,19 +193,13 @@ class CaseTrace:
     def _read(self, node: TraceNode, name: Name) -> Array:
         import numpy as np
 
-        if name.kind == "before":
-            return np.asarray(self.row_before(self.beside(node, name.name)), np.float64)
         if name.kind:
-            return np.asarray(self.row(self.beside(node, name.name)), np.float64)
+            read = self.row_before if name.kind == "before" else self.row
+            return np.asarray(read(self.beside(node, name.name)), np.float64)
         if name.name == "x":
             row, mask = np.asarray(self.input_row(node), np.float64), self.mask(node, "inputs")
             return row if mask is None else row * mask
         return np.asarray(self.weight(node, name.name), np.float64)
-
-    def _multiply(self, node: TraceNode, values: Any, weight: str) -> Array:
-        mask = self.mask(node, "recurrent") if weight == "recurrent_kernel" else None
-        product: Array = (values if mask is None else values * mask) @ self._read(node, Name(weight))
-        return product
 
     def weight(self, node: TraceNode, name: str) -> Array:
         """Return a weight of the node's equation; of a packed weight, the columns of the node's line."""

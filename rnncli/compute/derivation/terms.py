@@ -98,7 +98,6 @@ class Spread:
         return f"({' · '.join(shown)}) {symbol}" if len(shown) > 1 else f"{shown[0]} {symbol}"
 
     def _products(self, before: list[Factor], left: Node, weight: str) -> Iterator[Term]:
-        """Yield one term per entry of the row on the left of a weight."""
         matrix = self.source.weight(self.number, weight)
         mask = self.source.mask(self.number, "recurrent") if weight == "recurrent_kernel" else None
         for index in range(len(matrix)):
@@ -162,7 +161,6 @@ class Spread:
                 yield self._factor(node, unit, size)
 
     def _single(self, node: Node, unit: int, size: int = 0) -> Factor:
-        """Return the number of a node as one factor."""
         factors = list(self.factors(node, unit, size))
         return factors[0] if len(factors) == 1 else self._piece(node, unit, size)
 
@@ -188,7 +186,6 @@ class Spread:
         return self._piece(node, unit, size)
 
     def _line(self, text: str, node: Node, name: str, unit: int, size: int) -> Factor:
-        """Return a number that is computed from a single line, whose equation explains it."""
         row = self.source.evaluate(self.number, node)
         index, text = _name_entry(text, row, unit, size)
         other = self.source.beside(self.number, name)._replace(unit=index)
@@ -232,7 +229,6 @@ class Spread:
         return Factor(f"{name} before", float(row[index]), shown, node=before, further=True)
 
     def _entry(self, name: str, array: Array, index: tuple[int, ...]) -> Factor:
-        """Return an entry of a weight, named by its index in the whole weight."""
         index = (*index[:-1], index[-1] if array.shape[-1] > 1 else 0)
         entry, is_kernel = index, array.ndim == 2
         value = float(array[index])
@@ -243,7 +239,6 @@ class Spread:
         return Factor(f"{'bias' if name in BIASES else name}{list(entry)}", value, is_weight=is_kernel)
 
     def _of_layer(self, name: str) -> Factor:
-        """Return a weight of a layer without a cell, or a number that a loop computed."""
         node, entries = self.number, self.source.layer_equation(self.number).entries
         if name not in entries:
             return self._entry(name, self.source.weight(node, name), (self.number.unit,))

@@ -18,7 +18,7 @@ from math import inf
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from rnncli.case import Array, Spec, walk
+from rnncli.case import Array, walk
 from rnncli.errors import (
     Either,
     EngineError,
@@ -114,26 +114,20 @@ def get(name: str) -> ModuleType:
 
 def available() -> list[EngineInfo]:
     """Return all engines, with the installed versions of their packages; does not import the packages."""
-    return [_info(name) for name in ENGINES]
-
-
-def _info(name: str) -> EngineInfo:
     from importlib import metadata
 
-    engine, versions, missing = get(name), [], []
-    for package in engine.PACKAGES:
-        try:
-            versions.append(f"{package} {metadata.version(package)}")
-        except metadata.PackageNotFoundError:
-            missing.append(package)
-    note = engine.NOTE
-    if missing:
-        note = Message(
-            "needs {missing}: pip install {packages}",
-            missing=", ".join(missing),
-            packages=" ".join(missing),
-        )
-    return EngineInfo(name, not missing, ", ".join(versions), note)
+    infos = []
+    for name in ENGINES:
+        engine, versions, missing = get(name), [], []
+        for package in engine.PACKAGES:
+            try:
+                versions.append(f"{package} {metadata.version(package)}")
+            except metadata.PackageNotFoundError:
+                missing.append(package)
+        needs = "needs {missing}: pip install {packages}"
+        note = Message(needs, missing=", ".join(missing), packages=" ".join(missing))
+        infos.append(EngineInfo(name, not missing, ", ".join(versions), note if missing else engine.NOTE))
+    return infos
 
 
 def require_steps(engine: str) -> None:
@@ -164,17 +158,12 @@ def choose(case: Case, engine: str = "auto") -> str:
     if engine == "auto":
         engine = STEPWISE if case.hold else REFERENCE
         if not case.hold and not get("numpy").refusal(case):
-            return "onnx" if _suits_onnx(case) else "numpy"
+            if not has_many_steps(case):  # the usual case, which should not load another engine
+                return "numpy"
+            onnx = get("onnx")
+            return "onnx" if all(map(find_spec, onnx.PACKAGES)) and not onnx.refusal(case) else "numpy"
     require_able(case, engine)
     return engine
-
-
-def _suits_onnx(case: Case) -> bool:
-    """Return whether ONNX Runtime is installed, faster than NumPy for this case, and exact."""
-    if not has_many_steps(case):  # the usual case, which should not load another engine
-        return False
-    onnx = get("onnx")
-    return all(map(find_spec, onnx.PACKAGES)) and not onnx.refusal(case)
 
 
 def require_able(case: Case, engine: str) -> None:
@@ -185,12 +174,8 @@ def require_able(case: Case, engine: str) -> None:
             "{--hold}: the engine {engine} cannot hold a gate.", "Leave {--engine} out.", engine=engine
         )
     if case.hold and refusal:
-        what = Message(
-            "{--hold}: the engine {engine}, the only one that holds gates, cannot compute this: {refusal}.",
-            engine=engine,
-            refusal=refusal,
-        )
-        raise UsageError(what, "Leave {--hold} out.")
+        what = "{--hold}: the engine {engine}, the only one that holds gates, cannot compute this: {refusal}."
+        raise UsageError(what, "Leave {--hold} out.", engine=engine, refusal=refusal)
     if refusal:
         advice: Text = ""  # the refusal of the reference already says what to do
         if engine != REFERENCE:
@@ -209,21 +194,18 @@ def has_many_steps(case: Case) -> bool:
     """
     batch, timesteps = case.inputs.shape[:2]
     share = 0.0
-    for spec in (loop for outer in case.stack for loop in _loops(outer)):
-        if spec.config["stateful"]:
-            return False
-        numbers = batch * spec.config["units"]
-        least = next((steps for most, steps in FEWEST_STEPS[spec.class_name] if numbers <= most), None)
-        if least is None:
-            return False
-        share += timesteps * case.calls / least
+    for layer in case.stack:
+        loops = [spec for spec in walk((layer,)) if spec.class_name in FEWEST_STEPS]
+        each = 2 if layer.class_name == "Bidirectional" and len(loops) == 1 else 1
+        for spec in loops:
+            if spec.config["stateful"]:
+                return False
+            numbers = batch * spec.config["units"]
+            least = next((steps for most, steps in FEWEST_STEPS[spec.class_name] if numbers <= most), None)
+            if least is None:
+                return False
+            share += each * timesteps * case.calls / least
     return share > 1
-
-
-def _loops(layer: Spec) -> list[Spec]:
-    """Return every layer that loops over time; a layer in Bidirectional counts twice."""
-    loops = [spec for spec in walk((layer,)) if spec.class_name in FEWEST_STEPS]
-    return loops * 2 if layer.class_name == "Bidirectional" and len(loops) == 1 else loops
 
 
 def reason_for_keras(case: Case) -> Text | None:
@@ -247,19 +229,19 @@ class LayerRunner(ABC):
         """
         import numpy as np
 
+        def call_once(case: Case) -> Tensors:
+            self.traces = []
+            returned = self.stack.call(self, case.inputs, case.mask, case.initial_state, self.weights)
+            return tuple(layer.tensors for layer in returned)
+
         kept = dict(self.states)
         try:
             with np.errstate(all="ignore"):
-                *earlier, last = repeat(case, self._call_once)
+                *earlier, last = repeat(case, call_once)
         except RnncliError:
             self.states = kept  # do not keep the states of a failed call
             raise
         return EngineOutput(last, self.weights, tuple(self.traces), tuple(earlier))
-
-    def _call_once(self, case: Case) -> Tensors:
-        self.traces = []
-        returned = self.stack.call(self, case.inputs, case.mask, case.initial_state, self.weights)
-        return tuple(layer.tensors for layer in returned)
 
     def loop(self, layer: RecurrentLayer, call: LayerCall) -> tuple[Array, tuple[Array, ...]]:
         outputs, state = self.steps_of(layer, call, self._start(layer, call))

@@ -29,7 +29,6 @@ def make_cell(keras: Any, spec: Spec, argument: Callable[[str, Any], Any]) -> An
 
 @cache
 def _cell_class(keras: Any, argument: Callable[[str, Any], Any]) -> Any:
-    """Return the class, with Keras's layer and its masks for dropout."""
     dropout = next(base for base in keras.layers.SimpleRNNCell.__mro__ if base.__name__ == "DropoutRNNCell")
     scope = {"keras": keras, "argument": staticmethod(argument)}
     made = type("EquationCell", (_EquationCell, keras.layers.Layer, dropout), scope)
@@ -63,20 +62,16 @@ class _EquationCell(_Layer):  # type: ignore[misc]
         ours = Cell(Spec(text.class_name, self.options, equations=text))
         if ours.dropout_seed_is_first:
             self.seed_generator = self.keras.random.SeedGenerator(options["seed"])
-        self.initializers = self._make_initializers(ours)
+        self.initializers: dict[str, Any] = {}
+        for name, value in ours.all_initializers().items():  # in the order of the weights, as of their seeds
+            if option := INITIALIZED_BY.get(name):
+                self.initializers[name] = self.options[option] = self.keras.initializers.get(value)
+            else:
+                value = self.argument(f"{name}_initializer", value)
+                self.initializers[name] = self.keras.initializers.get(value)
         self.dropout, self.recurrent_dropout = options["dropout"], options["recurrent_dropout"]
         if not ours.dropout_seed_is_first:
             self.seed_generator = self.keras.random.SeedGenerator(options["seed"])
-
-    def _make_initializers(self, ours: Cell) -> dict[str, Any]:
-        """Create every initializer in the order of the weights, which is the order of their seeds."""
-        made: dict[str, Any] = {}
-        for name, value in ours.all_initializers().items():
-            if option := INITIALIZED_BY.get(name):
-                made[name] = self.options[option] = self.keras.initializers.get(value)
-            else:
-                made[name] = self.keras.initializers.get(self.argument(f"{name}_initializer", value))
-        return made
 
     def build(self, input_shape: Any) -> None:
         ours = Cell(Spec(self.text.class_name, self.options, equations=self.text))

@@ -82,7 +82,6 @@ def _without_drawing(spec: Spec) -> Spec:
 
 @contextmanager
 def _guard(case: Case) -> Iterator[None]:
-    """Isolate Keras, and turn any exception into an EngineError."""
     try:
         with isolated():
             yield

@@ -79,7 +79,6 @@ class Layers(LayerRunner):
 
 
 def _module(layer: RecurrentLayer, weights: Mapping[str, Array]) -> Any:
-    """Return the module with Keras's weights."""
     from rnncli.frameworks.torch import MODULES, from_keras
 
     torch, name = _package(), layer.spec.class_name

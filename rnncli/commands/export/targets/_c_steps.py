@@ -128,11 +128,9 @@ class _StepWriter:
         return f"{start}{self.temporary}"
 
     def _value(self, node: Node, line: str) -> str:
-        """Return the expression of unit j."""
         return write(self._adapt(node, line))
 
     def _adapt(self, node: Node, line: str) -> Node:
-        """Return the node with each part that C writes differently as a name, which is its text."""
         cell = self.cell
         match node:
             case Number(value):
@@ -162,7 +160,6 @@ class _StepWriter:
         return rebuild(node, lambda part: self._adapt(part, line))
 
     def _name(self, name: str, line: str, *, local: bool) -> str:
-        """Return the number of unit j of a line, a state, the input or a weight."""
         if local:
             return f"{self.cell.names.get(name, name)}[{_index(self.sizes[name])}]"
         if name not in BIASES:

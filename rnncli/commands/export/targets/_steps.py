@@ -119,7 +119,6 @@ def _code(cell: ExportCell, node: Node, line: str, language: Language, without: 
 
 
 def _weight(cell: ExportCell, weight: str, language: Language) -> str:
-    """Return an expression for a whole weight, or for one row of a bias with two."""
     array = "bias" if weight in BIASES else weight
     name = f"{language.prefix}{cell.global_name(array)}" if language.prefix else cell.names[array]
     return f"{name}[{int(weight != 'bias')}]" if array == "bias" and cell.cell.text.has_two_biases else name

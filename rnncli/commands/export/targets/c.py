@@ -49,7 +49,7 @@ def _refusal(export: ExportCase) -> Text | None:
 def write(exports: Sequence[ExportCase]) -> str:
     """Return the file."""
     shared = len({export.case.inputs.shape[:2] for export in exports}) == 1
-    programs = [_Program(export, "" if shared else export.suffix) for export in exports]
+    programs = [_CProgram(export, "" if shared else export.suffix) for export in exports]
     real, places = ("double", "17") if exports[0].dtype == "float64" else ("float", "9")
     head = (
         f"/* {title_of(exports)} in C99: Keras's numbers without Keras.\n\n"
@@ -72,7 +72,6 @@ def write(exports: Sequence[ExportCase]) -> str:
 
 
 def _called(exports: Sequence[ExportCase]) -> Iterator[str]:
-    """Yield the functions that steps, Dense layers and formulas call."""
     for name in functions_of(exports):
         yield name
         yield from functions_in_formula(name) if name in FORMULAS else ()
@@ -82,7 +81,7 @@ def _called(exports: Sequence[ExportCase]) -> Iterator[str]:
     yield from (OPERATORS.get(node.symbol, "") for node in nodes if isinstance(node, Operation))
 
 
-class _Program:
+class _CProgram:
     """Collects the arrays and functions of one export, and the statements of main.
 
     sizes: the constants of the batch and the time steps.

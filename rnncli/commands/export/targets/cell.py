@@ -39,7 +39,6 @@ def write(exports: Sequence[ExportCase]) -> str:
 
 
 def _file(cell: Cell) -> str:
-    """Return the file as it was read, unless options differ, or a terminal would obey something in it."""
     text, changed = cell.text, dict(_changed(cell))
     if text.written and not changed and text.written.replace("\n", "").replace("\t", "").isprintable():
         return text.written
@@ -62,7 +61,6 @@ def _plain(initializer: Any) -> Any:
 
 
 def _changed(cell: Cell) -> Iterator[tuple[str, Any]]:
-    """Yield the options of the equations that are not the defaults."""
     options = options_of(cell.spec.class_name, cell.spec.equations)
     for name in (*cell.text.options, "use_bias", *INITIALIZED_BY.values()):
         if cell.config[name] != options[name].default:
@@ -70,7 +68,6 @@ def _changed(cell: Cell) -> Iterator[tuple[str, Any]]:
 
 
 def _initializers(cell: Cell, changed: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Yield the initializers of packed weights that are not Keras's defaults, by name."""
     by_line = {name: given for name, given in cell.text.initializers.items() if "initializer" not in given}
     for weight, option in INITIALIZED_BY.items():
         lines = cell.text.packing()[weight]

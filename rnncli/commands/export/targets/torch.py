@@ -156,7 +156,6 @@ class _TorchLayerWriter(LayerWriter):
 
 
 def _class(cell: ExportCell, name: str) -> str:
-    """Return a module of PyTorch with the step of a cell."""
     lines = [
         "def __init__(self, features, units):",
         "    super().__init__()",
