@@ -8,7 +8,7 @@ from rnncli import specs
 from rnncli.commands.weights import contents
 from rnncli.commands.weights.answer import WeightsAnswer
 from rnncli.commands.weights.conversion import ConversionAnswer
-from rnncli.commands.weights.weight_source import Description
+from rnncli.commands.weights.weight_source import DescribedLayers
 from rnncli.frameworks import CellWeights, Chain, LayerWeights, convert
 from rnncli.layers.case import Case
 from rnncli.models.graph import Graph, Module, Modules, Node
@@ -40,7 +40,7 @@ def described() -> WeightsAnswer:
         "1/bias": np.zeros(2, np.float32),
     }
     described = contents.describe_case(Case(stack, waves(1, 4, 5), weights=weights), weights)
-    return WeightsAnswer(described, Description(stack, ("batch", None, 5), 42))
+    return WeightsAnswer(described, DescribedLayers(stack, ("batch", None, 5), 42))
 
 
 def saved() -> WeightsAnswer:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import chain
 
 from rnncli.cli.catalog import click
-from rnncli.errors import Message, Text, UsageError, nearest
+from rnncli.errors import Message, UsageError, nearest
 
 EXAMPLES = """\
 rnncli help masks
@@ -37,13 +37,8 @@ def help(*, topic: list[str] | None, quiet: bool, lang: str | None) -> None:  # 
             terminal.write(f"{command.get_help(context)}\n")
     else:
         near = nearest(word, [*handbook.TOPICS, *chain(*handbook.ALIASES.values()), *catalog.names()])
-        raise UsageError(
-            "there is no page {topic!r}.",
-            Message("Did you mean rnncli help {near}?", near=near)
-            if near
-            else "rnncli help lists all pages.",
-            topic=words,
-        )
+        advice = "Did you mean rnncli help {near}?" if near else "rnncli help lists all pages."
+        raise UsageError("there is no page {topic!r}.", advice, topic=words, near=near)
 
 
 def list_topics(lang: str) -> str:
@@ -54,17 +49,12 @@ def list_topics(lang: str) -> str:
     width = max(map(len, handbook.TOPICS))
     parts = []
     for heading, topics in handbook.SECTIONS.items():
-        titles = {topic: localize(_title(topic, lang), lang) for topic in topics}
-        lines = (f"  {topic.ljust(width)}  {title}\n" for topic, title in titles.items())
-        parts.append(f"{localize(heading, lang)}:\n{''.join(lines)}")
+        lines = ""
+        for topic in topics:
+            title = Message(handbook.title(topic, lang))
+            if lang == "ko" and not handbook.is_korean(topic):
+                title = Message("{title} (in English)", title=title)
+            lines += f"  {topic.ljust(width)}  {localize(title, lang)}\n"
+        parts.append(f"{localize(heading, lang)}:\n{lines}")
     last = Message("`rnncli help masks` shows a page, `rnncli help run` the flags of a command.")
     return "\n".join([*parts, f"{localize(last, lang)}\n"])
-
-
-def _title(topic: str, lang: str) -> Text:
-    """Return the title of a page; in Korean it says which pages are in English."""
-    from rnncli import handbook
-
-    title = Message(handbook.title(topic, lang))
-    in_english = lang == "ko" and not handbook.is_korean(topic)
-    return Message("{title} (in English)", title=title) if in_english else title

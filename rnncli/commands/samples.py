@@ -39,10 +39,8 @@ def _require_its_format(sample: Sample, output: OutputFlags) -> None:
     """Raise UsageError for a format that the sample is not written in; it is printed unchanged."""
     written = PurePath(sample.file).suffix.lstrip(".")
     suffix = PurePath(output.output or "").suffix.lstrip(".").casefold()
-    for flag, text, format_name in (
-        ("--format", output.format, output.format),
-        ("--output", output.output, suffix),
-    ):
+    flags = ("--format", output.format, output.format), ("--output", output.output, suffix)
+    for flag, text, format_name in flags:
         if format_name not in (None, "", "txt", written):
             raise UsageError(
                 "{flag} {text}: the sample {name} is {own}, and it is printed unchanged.",

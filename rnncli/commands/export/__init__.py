@@ -41,7 +41,7 @@ def export(ask: Ask, output: OutputFlags, *, to: str | None) -> Reply[bytes]:
     from rnncli import compute
     from rnncli.ask import subject_of
     from rnncli.commands.export import refusals, targets
-    from rnncli.commands.export.export_case import build_export
+    from rnncli.commands.export.export_case import build_export, join_layers
     from rnncli.show.answer import Reply
 
     name = _require_target(ask, to, output)
@@ -49,13 +49,20 @@ def export(ask: Ask, output: OutputFlags, *, to: str | None) -> Reply[bytes]:
     subject = subject_of(ask)
     exports, remarks = _whole(subject, target, options_only=options_only) or ([], ())
     if not exports:
-        cases, remarks = _cases(subject)
+        uses, remarks, *_ = subject.parts(one_call=True, whole=True)
+        for use in uses:
+            use.case.require_one_call("export")
+        if left_out := subject.left_out():
+            text = (
+                "only the recurrent layers are written, each with the input that it gets; left out: {names}"
+            )
+            remarks = (*remarks, Message(text, names=format_names(left_out)))
+        cases: list[tuple[Case, Names]] = list(join_layers(uses)) if len(uses) > 1 else [(uses[0].case, {})]
         for case, names in cases:
             for reason, advice in refusals.find_obstacles(case, options_only=options_only):
                 raise _refused(name, refusals.with_names(reason, names), advice)
             if not options_only:
                 compute.require_mask(case)
-        left_out = subject.left_out()
         exports = [build_export(*pair, options_only=options_only, left_out=left_out) for pair in cases]
     if reason := target.refusal(exports):
         able = [other for other in targets.TARGETS if targets.get(other).refusal(exports) is None]
@@ -70,15 +77,11 @@ def export(ask: Ask, output: OutputFlags, *, to: str | None) -> Reply[bytes]:
     drawn = case.weights is None and ask.seed is None and not options_only
     notes = [Message("the weights are those of {--seed:seed}", seed=case.seed)] if drawn else []
     if name == "onnx" and any(export.case.mask is not None for export in exports):
-        batch, steps = case.inputs.shape[:2]
-        notes.append(
-            Message(
-                "the mask is baked in: the model takes inputs of {batch} sequences and {steps} time steps, "
-                "and always skips the same ones",
-                batch=batch,
-                steps=steps,
-            )
+        text = (
+            "the mask is baked in: the model takes inputs of {batch} sequences and {steps} time steps, "
+            "and always skips the same ones"
         )
+        notes.append(Message(text, batch=case.inputs.shape[0], steps=case.inputs.shape[1]))
     return Reply(data.encode() if isinstance(data, str) else data, (*remarks, *notes))
 
 
@@ -86,26 +89,17 @@ def _require_target(ask: Ask, to: str | None, output: OutputFlags) -> str:
     from rnncli.commands.export import targets
 
     if to is None:
-        raise UsageError(
-            "export needs a target.",
-            "Add {--to} and one of {names}.",
-            names=format_names(tuple(targets.TARGETS)),
-        )
+        names = format_names(tuple(targets.TARGETS))
+        raise UsageError("export needs a target.", "Add {--to} and one of {names}.", names=names)
     target = targets.get(to)
     own = target.SUFFIX
     if target.BINARY and output.is_stdout:
-        raise UsageError(
-            "{--to:to} writes a binary file.", "Name the file: {--output} FILE{suffix}.", to=to, suffix=own
-        )
+        advice = "Name the file: {--output} FILE{suffix}."
+        raise UsageError("{--to:to} writes a binary file.", advice, to=to, suffix=own)
     others = {targets.get(other).SUFFIX for other in targets.TARGETS} - {own}
     if (output.output or "").casefold().endswith(tuple(others)):
-        raise UsageError(
-            "{output}: {--to:name} writes a {own} file.",
-            "Name the file: {--output} FILE{own}.",
-            output=output.output,
-            name=to,
-            own=own,
-        )
+        what, advice = "{output}: {--to:name} writes a {own} file.", "Name the file: {--output} FILE{own}."
+        raise UsageError(what, advice, output=output.output, name=to, own=own)
     if ask.engine != "auto":
         raise UsageError("{--engine} does not change the export.", "Leave {--engine} out.")
     if ask.calls > 1:
@@ -121,24 +115,14 @@ def _whole(
     from rnncli.commands.export.export_case import build_export, name_layers
 
     whole = subject.chain()
-    if whole is None or len(whole.names) < 2:
-        return None
-    if next(refusals.find_obstacles(whole.case, options_only=options_only), None):
+    if (
+        whole is None
+        or len(whole.names) < 2
+        or any(refusals.find_obstacles(whole.case, options_only=options_only))
+    ):
         return None
     exports = [build_export(whole.case, name_layers(whole.names), options_only=options_only)]
     return None if target.refusal(exports) else (exports, whole.remarks)
-
-
-def _cases(subject: Subject) -> tuple[list[tuple[Case, Names]], Remarks]:
-    from rnncli.commands.export.export_case import join_layers
-
-    uses, remarks, *_ = subject.parts(one_call=True, whole=True)
-    for use in uses:
-        use.case.require_one_call("export")
-    if left_out := subject.left_out():
-        text = "only the recurrent layers are written, each with the input that it gets; left out: {names}"
-        remarks = (*remarks, Message(text, names=format_names(left_out)))
-    return list(join_layers(uses)) if len(uses) > 1 else [(uses[0].case, {})], remarks
 
 
 def _refused(name: str, reason: Text, advice: Text) -> LayerError:

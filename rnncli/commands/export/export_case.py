@@ -166,11 +166,7 @@ class ExportCase:
 
 
 def build_export(
-    case: Case,
-    names: Names | None = None,
-    *,
-    options_only: bool = False,
-    left_out: tuple[str, ...] = (),
+    case: Case, names: Names | None = None, *, options_only: bool = False, left_out: tuple[str, ...] = ()
 ) -> ExportCase:
     """Return `case` in the form that the targets write.
 
@@ -231,21 +227,16 @@ class _CallRecorder(LayerRunner):
 
 
 def _loop(suffix: str, layer: RecurrentLayer, call: LayerCall, state: State) -> ExportLoop:
-    full_suffix = f"{suffix}_{call.place.direction}" if call.place.direction else suffix
-    config, cells = layer.config, tuple(_cells(full_suffix, layer, call, state))
-    return ExportLoop(
-        full_suffix, layer, cells, bool(config["go_backwards"]), bool(config["zero_output_for_mask"])
-    )
-
-
-def _cells(suffix: str, layer: RecurrentLayer, call: LayerCall, state: State) -> Iterator[ExportCell]:
-    features, given = call.inputs.shape[-1], call.initial_state is not None
+    suffix = f"{suffix}_{call.place.direction}" if call.place.direction else suffix
+    features, given, cells = call.inputs.shape[-1], call.initial_state is not None, []
     for index, cell in layer.cell.by_index.items():
         weights = call.weights if index is None else within(call.weights, str(index))
         cell_suffix = suffix if index is None else f"{suffix}_cell_{index}"
         states = dict(zip(cell.states, state if index is None else state[index], strict=True))
-        yield ExportCell(cell_suffix, cell, features, weights, states, given)
+        cells.append(ExportCell(cell_suffix, cell, features, weights, states, given))
         features = cell.units
+    backwards, zeroes = (bool(layer.config[name]) for name in ("go_backwards", "zero_output_for_mask"))
+    return ExportLoop(suffix, layer, tuple(cells), backwards, zeroes)
 
 
 def equations_of(exports: Sequence[ExportCase]) -> list[Cell]:

@@ -79,9 +79,8 @@ def to_python(array: Array) -> str:
         data = np.ascontiguousarray(array).astype(array.dtype.newbyteorder("<"))
         text = base64.b64encode(data.tobytes()).decode()
         return f'decode("{text}", "{array.dtype}", {array.shape})'
-    text = np.array2string(
-        array, separator=", ", threshold=array.size + 1, floatmode="unique", max_line_width=100
-    )
+    form: dict[str, Any] = {"separator": ", ", "floatmode": "unique", "max_line_width": 100}
+    text = np.array2string(array, threshold=array.size + 1, **form)
     if "\n" not in text:
         return f'np.array({text}, "{array.dtype}")'
     return f'np.array(\n{textwrap.indent(text, "    ")},\n    "{array.dtype}",\n)'

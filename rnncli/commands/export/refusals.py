@@ -27,11 +27,8 @@ def find_obstacles(case: Case, *, options_only: bool) -> Iterator[tuple[Text, Te
         if reason := beyond_keras(spec):
             yield reason, other
         if spec.config.get("input_order"):
-            what = Message(
-                "this {class_name} returns its reversed sequence in the order of the input",
-                class_name=spec.class_name,
-            )
-            yield what, other
+            text = "this {class_name} returns its reversed sequence in the order of the input"
+            yield Message(text, class_name=spec.class_name), other
         dropout = spec.config.get("dropout") or spec.config.get("recurrent_dropout")
         if dropout and case.training and not options_only:
             what = Message("only Keras can draw the random numbers of dropout in training")

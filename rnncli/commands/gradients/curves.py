@@ -176,11 +176,10 @@ def target_of(text: str | None, infos: Sequence[TensorInfo], row: int = -1, batc
     import numpy as np
 
     info, parts = addresses.find_tensor(text, infos, Message("{--of}: "))
-    index = _index(text, parts or ("0",), info)
-    shape = sizes(info.shape[1:])
-    entries = np.arange(int(np.prod(shape))).reshape(shape)[index[1:]].ravel()
-    written = str(Claim(info.label, (*index, *[slice(None)] * (len(info.axes) - len(index)))))
-    sequence = index[0] if isinstance(index[0], int) else 0
+    place, shape = _index(text, parts or ("0",), info), sizes(info.shape[1:])
+    entries = np.arange(int(np.prod(shape))).reshape(shape)[place[1:]].ravel()
+    written = str(Claim(info.label, (*place, *[slice(None)] * (len(info.axes) - len(place)))))
+    sequence = place[0] if isinstance(place[0], int) else 0
     return GradientTarget(infos.index(info), info.name, sequence, written, entries)
 
 
@@ -282,8 +281,8 @@ def gradients(case: Case, of: str | None = None, engine: str = "auto", batch: in
     numbers = target_of(None if weight else of, infos, _last_row(case, last, batch), batch)
     numbers = numbers._replace(sequence=case.sequence_names[numbers.batch] if case.sequence_names else "")
     shape, dtype = tuple(case.inputs.shape), str(case.inputs.dtype)
-    about = {"conditions": conditions, "assumed": case.assumed, "agreement": case.agreement}
-    header = Result((engine,), case.seed, case.stack, shape, dtype, (), **about)
+    header = Result((engine,), case.seed, case.stack, shape, dtype, (), conditions=conditions)
+    header = replace(header, assumed=case.assumed, agreement=case.agreement)
     where = numbers.batch, numbers.position, numbers.entries
     if weight:
         if engine != "numpy":
@@ -318,10 +317,11 @@ def of_tape(whole: WholeGradients) -> Gradients:
     found = whole.gradients
     name = f"{found.output}[{found.numbers}]" if found.numbers else found.output
     target = GradientTarget(0, found.output, found.batch, name, np.arange(found.entries))
-    about = {"engines": (whole.head.origin,), "input_shape": found.shape, "input_dtype": found.dtype}
+    header = replace(join_layers({}, whole.head), engines=(whole.head.origin,))
+    header = replace(header, input_shape=found.shape, input_dtype=found.dtype)
     masked = np.zeros(len(found.norms), bool)
     curve = Curve(INPUT, "forward" if whole.is_forward else "", found.norms, masked)
-    return Gradients(replace(join_layers({}, whole.head), **about), target, (curve,))
+    return Gradients(header, target, (curve,))
 
 
 def _cells(stack: Stack) -> Iterator[tuple[str, Any]]:

@@ -100,12 +100,8 @@ def drawing_of(ask: Ask, asked: PlotFlags) -> Plot:
     from rnncli.commands.plot.palette import STYLES
 
     if asked.style and asked.theme and asked.style != asked.theme:
-        raise UsageError(
-            "{--style:style} and {--theme:theme} cannot be combined.",
-            "Leave out one of them.",
-            style=asked.style,
-            theme=asked.theme,
-        )
+        what = "{--style:style} and {--theme:theme} cannot be combined."
+        raise UsageError(what, "Leave out one of them.", style=asked.style, theme=asked.theme)
     size = _size(asked)
     steps = slice(None) if asked.steps is None else parse_steps(asked.steps)
     parts = subject_of(ask).parts()
@@ -132,20 +128,12 @@ def _draw(
     )
     what = flags.what or ("trace" if traceable else "result")
     if what == "trace" and engine not in ("auto", engines.STEPWISE):
-        raise UsageError(
-            "{--engine:engine}: this engine does not record steps.",
-            "Leave {--engine} out, or use {--what result}.",
-            engine=engine,
-        )
-    traced = what == "trace"
-    drawn = [
-        sheet.DrawnLayers(
-            use.layer if parts.head else "",
-            use.case,
-            tracing.trace(use.case) if traced else compute.run(use.case, engine),
-        )
-        for use in parts.uses
-    ]
+        advice = "Leave {--engine} out, or use {--what result}."
+        raise UsageError("{--engine:engine}: this engine does not record steps.", advice, engine=engine)
+    traced, drawn = what == "trace", []
+    for use in parts.uses:
+        result = tracing.trace(use.case) if traced else compute.run(use.case, engine)
+        drawn.append(sheet.DrawnLayers(use.layer if parts.head else "", use.case, result))
     selection = sheet.SheetSelection(flags.batch, steps, tuple(flags.gate or ()), flags.scale)
     model = parts.head.file if parts.head else ""
     return lambda lang, undrawable: sheet.draw(
@@ -157,9 +145,8 @@ def _format(flags: PlotFlags, ask: Ask) -> str | None:
     if flags.terminal:
         if flags.output or flags.size:
             name = "--output" if flags.output else "--size"
-            raise UsageError(
-                "{--terminal} and {name} cannot be combined.", "Leave out one of them.", name=name
-            )
+            advice = "Leave out one of them."
+            raise UsageError("{--terminal} and {name} cannot be combined.", advice, name=name)
         return None
     if flags.output is None or flags.output == "-":
         what = Message("-o -: plot needs a file.") if flags.output else Message("plot needs an output file.")
@@ -185,10 +172,9 @@ def format_of(path: str) -> str:
     """Return png, svg or pdf, by the suffix.  Raises UsageError for another suffix."""
     suffix = Path(path).suffix.lstrip(".").casefold()
     if suffix not in SUFFIXES:
-        what = Message("{output}: plot cannot write .{suffix}.", output=path, suffix=suffix)
-        if not suffix:
-            what = Message("{output}: it has no suffix, so its format is not known.", output=path)
-        raise UsageError(what, "Use .png, .svg or .pdf.")
+        what = "{output}: plot cannot write .{suffix}."
+        unknown = "{output}: it has no suffix, so its format is not known."
+        raise UsageError(what if suffix else unknown, "Use .png, .svg or .pdf.", output=path, suffix=suffix)
     return suffix
 
 
@@ -198,9 +184,8 @@ def _size(flags: PlotFlags) -> tuple[float, float] | None:
         return None
     match = re.fullmatch(r"(?a)(\d+\.?\d*)x(\d+\.?\d*)(px)?", flags.size.strip().casefold().replace("×", "x"))
     if match is None:
-        raise UsageError(
-            "{--size:size}: this is not a width and height.", "Write 7x4, or 1600x900px.", size=flags.size
-        )
+        advice = "Write 7x4, or 1600x900px."
+        raise UsageError("{--size:size}: this is not a width and height.", advice, size=flags.size)
     from rnncli.commands.plot.figure import DPI
 
     sides = [float(text) / (DPI if match[3] else 1) for text in match.groups()[:2]]

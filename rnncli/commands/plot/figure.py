@@ -101,11 +101,24 @@ def render(
 
     with ONE_AT_A_TIME, matplotlib.rc_context():
         matplotlib.rcdefaults()
-        settings: Any = {**SETTINGS, **_colors(style), "font.family": list(fonts)}
+        settings: Any = settings_of(style, fonts)
         matplotlib.rcParams.update(settings)
         file = BytesIO()
         figure(sheet, style, size).savefig(file, format=format_name, dpi=DPI, metadata=UNDATED[format_name])
     return file.getvalue()
+
+
+def settings_of(style: Style, fonts: Sequence[str]) -> dict[str, Any]:
+    """Return the settings of matplotlib for a picture in this style."""
+    inked = ("text.color", "axes.labelcolor", "axes.titlecolor", "xtick.labelcolor", "ytick.labelcolor")
+    return {
+        **SETTINGS,
+        **dict.fromkeys(inked, style.ink),
+        **dict.fromkeys(("axes.edgecolor", "xtick.color", "ytick.color"), style.faint),
+        **dict.fromkeys(("figure.facecolor", "axes.facecolor"), style.paper),
+        "hatch.color": style.ink,
+        "font.family": list(fonts),
+    }
 
 
 def figure(sheet: Sheet, style: Style, size: tuple[float, float] | None = None) -> Any:
@@ -138,8 +151,10 @@ def _unit() -> float:
 def _draw(sheet: Sheet, style: Style, size: tuple[float, float] | None) -> Any:
     from matplotlib.figure import Figure
 
-    drawing = Figure(dpi=DPI, layout="constrained")
-    widths, heights = _widths(sheet), [*_heights(sheet), LEGEND]
+    drawing, widths = Figure(dpi=DPI, layout="constrained"), _widths(sheet)
+    most = min(max(LARGEST / len(sheet.rows), 0.45), 1.5) if len(widths) == 1 else 1.6
+    counts = [max(len(panel.values) for panel in row.panels) for row in sheet.rows]
+    heights = [*(min(max(0.21 * units, 0.24), most) for units in counts), LEGEND]
     grid = drawing.add_gridspec(len(heights), len(widths), width_ratios=widths, height_ratios=heights)
     maps = []
     for down, row in enumerate(sheet.rows):
@@ -149,14 +164,15 @@ def _draw(sheet: Sheet, style: Style, size: tuple[float, float] | None) -> Any:
             maps.append((axes, panel, _heat_map(axes, panel, sheet.scale(panel), style)))
             alone = row.label if len(row.panels) == 1 else ""
             axes.set_title(f"{alone}: {panel.title}" if alone else panel.title, loc="left")
-            axes.tick_params(
-                labelleft=not across or not panel.times, labelbottom=len(widths) > 1 or not below
-            )
+            left, bottom = not across or not panel.times, len(widths) > 1 or not below
+            axes.tick_params(labelleft=left, labelbottom=bottom)
             if not across:
                 axes.set_ylabel(f"{row.label}\n{panel.axis}" if row.label and not alone else panel.axis)
             under = next((other.panels[across] for other in below if across < len(other.panels)), None)
             repeated = not panel.times or (under and panel.reading in ("", under.reading))
-            words = ["" if repeated else _time_axis(sheet, panel), panel.equals]
+            # An arrow in the direction in which the layer reads.
+            time = {"forward": "{} →", "backward": "← {}"}.get(panel.reading, "{}").format(sheet.time_axis)
+            words = ["" if repeated else time, panel.equals]
             axes.set_xlabel("\n".join(filter(None, words)), labelpad=2 * _unit() / DPI)
     legend = drawing.add_subplot(grid[-1, :])
     legend.axis("off")
@@ -165,12 +181,6 @@ def _draw(sheet: Sheet, style: Style, size: tuple[float, float] | None) -> Any:
         _mark(axes, panel, mesh, style)
     _fill_legend(legend, sheet, style)
     return drawing
-
-
-def _time_axis(sheet: Sheet, panel: Panel) -> str:
-    """Return `time step →`, with an arrow in the direction in which the layer reads."""
-    before, after = {"forward": ("", " →"), "backward": ("← ", "")}.get(panel.reading, ("", ""))
-    return f"{before}{sheet.time_axis}{after}"
 
 
 def _widths(sheet: Sheet) -> list[float]:
@@ -184,13 +194,6 @@ def _widths(sheet: Sheet) -> list[float]:
     titles = [max(map(width_of, column)) * LETTER * 1.15 for column in texts]
     least, most = (1.1, 1.9) if count > 3 else (0.6, 3.0)
     return [max(min(0.4 * steps, most), title, least) for steps, title in zip(longest, titles, strict=True)]
-
-
-def _heights(sheet: Sheet) -> list[float]:
-    tall = max(len(row.panels) for row in sheet.rows) == 1
-    most = min(max(LARGEST / len(sheet.rows), 0.45), 1.5) if tall else 1.6
-    counts = [max(len(panel.values) for panel in row.panels) for row in sheet.rows]
-    return [min(max(0.21 * units, 0.24), most) for units in counts]
 
 
 def _fit(drawing: Any, legend: Any, sheet: Sheet, size: tuple[float, float] | None) -> None:
@@ -208,14 +211,8 @@ def _fit(drawing: Any, legend: Any, sheet: Sheet, size: tuple[float, float] | No
     lengths, gap = _bars(sheet)
     below = round(wide - legend.bbox.width / unit, 2) + sum(lengths) + gap * (len(lengths) - 0.5)
     width = max(asked[0] if asked else beside + sum(widths), beside + _least(widths), below)
-    heading = drawing.suptitle(
-        f"{sheet.title}\n{sheet.note}",
-        x=PADDING / width,
-        ha="left",
-        fontsize=9.5 * enlarged,
-        linespacing=1.3,
-        wrap=True,
-    )
+    style = {"ha": "left", "fontsize": 9.5 * enlarged, "linespacing": 1.3, "wrap": True}
+    heading = drawing.suptitle(f"{sheet.title}\n{sheet.note}", x=PADDING / width, **style)
     _resize(drawing, width, high)
     around = round(high + LEGEND - (sum(heights) + LEGEND) * legend.bbox.height / unit / LEGEND, 2)
     height = max(asked[1] if asked else around + sum(heights), around + _least(heights))
@@ -248,17 +245,6 @@ def _resize(drawing: Any, width: float, height: float) -> None:
 
 def _least(lengths: Sequence[float]) -> float:
     return VISIBLE * sum(lengths) / min(lengths)
-
-
-def _colors(style: Style) -> dict[str, str]:
-    inked = ("text.color", "axes.labelcolor", "axes.titlecolor", "xtick.labelcolor", "ytick.labelcolor")
-    faint = ("axes.edgecolor", "xtick.color", "ytick.color")
-    return {
-        **dict.fromkeys(inked, style.ink),
-        **dict.fromkeys(faint, style.faint),
-        **dict.fromkeys(("figure.facecolor", "axes.facecolor"), style.paper),
-        "hatch.color": style.ink,
-    }
 
 
 def _heat_map(axes: Any, panel: Panel, scale: Scale, style: Style) -> Any:

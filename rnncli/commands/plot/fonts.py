@@ -27,9 +27,8 @@ def fit_fonts(draw: Callable[[str, frozenset[str]], Sheet], lang: str) -> tuple[
     try:
         import matplotlib  # noqa: F401
     except ImportError:
-        raise EngineError(
-            "plot needs matplotlib, which is not installed.", "pip install matplotlib"
-        ) from None
+        what = "plot needs matplotlib, which is not installed."
+        raise EngineError(what, "pip install matplotlib") from None
     remarks: list[Text] = []
     if lang == "ko" and any("\uac00" <= letter <= "\ud7a3" for letter in find_fonts(sheet.labels)[1]):
         template = (

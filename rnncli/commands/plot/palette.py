@@ -78,11 +78,6 @@ def mix(ramp: Sequence[str], share: float) -> tuple[int, int, int]:
 
 def is_dark(color: tuple[float, float, float]) -> bool:
     """Return whether white text has more contrast on `color` (0 to 255) than black text, per WCAG."""
-    red, green, blue = map(_linear, color)
-    return (0.2126 * red + 0.7152 * green + 0.0722 * blue + 0.05) ** 2 < 1.05 * 0.05
-
-
-def _linear(part: float) -> float:
-    """Return the linear light of one color channel (0 to 255), as a fraction of the maximum."""
-    share = part / 255
-    return share / 12.92 if share <= 0.04045 else float(((share + 0.055) / 1.055) ** 2.4)
+    shares = (part / 255 for part in color)  # then the linear light of each channel
+    red, green, blue = (low / 12.92 if low <= 0.04045 else ((low + 0.055) / 1.055) ** 2.4 for low in shares)
+    return bool((0.2126 * red + 0.7152 * green + 0.0722 * blue + 0.05) ** 2 < 1.05 * 0.05)

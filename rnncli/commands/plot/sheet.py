@@ -25,6 +25,8 @@ LONG = 24
 NARROW = 24
 """Number of characters shown of the name of a feature or of a sequence."""
 
+RANGES = {(0.0, 1.0): "gate", (-1.0, 1.0): "candidate"}
+"""The kind of a heat map by the range of its values, for parts that are not Keras's."""
 MASKED: dict[Collection[str], Text] = {
     frozenset({"held"}): Message("masked, carried"),
     frozenset({"zeroed"}): Message("masked, zeroed"),
@@ -188,19 +190,24 @@ def draw(parts: Sequence[DrawnLayers], selection: SheetSelection, *, traced: boo
         statuses |= skipped
         if case.inputs.ndim == 3:
             layer_rows = [MapRow("", (_draw_input(case, chosen, masked_steps),)), *layer_rows]
-        rows += [
-            MapRow(", ".join(filter(None, (name, row.label))), row.panels) for row in layer_rows if row.panels
-        ]
+        named = (MapRow(", ".join(filter(None, (name, row.label))), row.panels) for row in layer_rows)
+        rows += [row for row in named if row.panels]
     if any(len(panel.times) > LONG for row in rows for panel in row.panels):
         rows = [MapRow(row.label, (panel,)) for row in rows for panel in row.panels]
     names = ", ".join(name for name, *_ in parts)
+    hatchings: list[Hatching] = []
+    hatched = [panel for row in rows for panel in row.panels if any(panel.masked_steps)]
+    if any(panel.is_unused_where_masked for panel in hatched):
+        hatchings.append(Hatching(say("masked: not used", lang), is_unused=True))
+    if not all(panel.is_unused_where_masked for panel in hatched):
+        hatchings.append(Hatching(say(MASKED.get(frozenset(statuses), ""), lang), is_unused=False))
     return Sheet(
         title=visible(f"{model}: {names}" if model else " → ".join(expressions_of(first.case.stack))),
         note=", ".join(_notes(first.case, first.result, selection)),
         rows=tuple(rows),
         scales=_scales([panel for row in rows for panel in row.panels], selection),
         time_axis=say("time step", lang),
-        hatchings=tuple(_hatchings(rows, MASKED.get(frozenset(statuses), ""), lang)),
+        hatchings=tuple(hatchings),
     )
 
 
@@ -235,15 +242,6 @@ def _known_gates(parts: Sequence[DrawnLayers], selection: SheetSelection) -> tup
     return selection.gates
 
 
-def _hatchings(rows: Sequence[MapRow], masked_label: Text, lang: str) -> Iterator[Hatching]:
-    """Yield the kinds of hatching in these rows.  masked_label: what the legend calls a masked state."""
-    hatched = [panel for row in rows for panel in row.panels if any(panel.masked_steps)]
-    if any(panel.is_unused_where_masked for panel in hatched):
-        yield Hatching(say("masked: not used", lang), is_unused=True)
-    if not all(panel.is_unused_where_masked for panel in hatched):
-        yield Hatching(say(masked_label, lang), is_unused=False)
-
-
 def _draw_trace(case: Case, result: Result, selection: SheetSelection) -> DrawnRows:
     """Return every gate, candidate and state: one row per layer and direction."""
     rows: list[MapRow] = []
@@ -254,24 +252,20 @@ def _draw_trace(case: Case, result: Result, selection: SheetSelection) -> DrawnR
         direction = say(loop.direction, selection.lang) if loop.shows_direction else ""
         label = ", ".join(filter(None, (layer, direction)))
         rows.append(MapRow(label, tuple(_draw_loop(loop, indices, selection))))
-        skipped.update(
-            STATUSES[status] for status in loop.status[selection.batch, indices].tolist() if status
-        )
+        statuses = loop.status[selection.batch, indices].tolist()
+        skipped.update(STATUSES[status] for status in statuses if status)
     loop = result.trace[0]
-    masked_steps = _find_masked_steps(loop, _loop_indices(case, loop, selection), selection)
-    return rows, masked_steps, skipped
+    return rows, _masked_in(loop, _loop_indices(case, loop, selection), selection), skipped
 
 
 def _draw_result(case: Case, result: Result, selection: SheetSelection) -> DrawnRows:
     """Return every returned tensor: one row per layer."""
-    tensors: dict[int | str | None, list[Panel]] = {}
+    tensors: dict[str, list[Panel]] = {}
     for tensor in result.outputs:
-        panel = _draw_tensor(case, tensor, selection)
-        tensors.setdefault(tensor.label.layer, []).append(panel)
-    rows = [
-        MapRow("" if layer is None else name_layer(layer, selection.lang), tuple(panels))
-        for layer, panels in tensors.items()
-    ]
+        layer = tensor.label.layer
+        label = "" if layer is None else name_layer(layer, selection.lang)
+        tensors.setdefault(label, []).append(_draw_tensor(case, tensor, selection))
+    rows = [MapRow(label, tuple(panels)) for label, panels in tensors.items()]
     mask = _masked(case, _times(case, selection), selection)
     return rows, mask, {"masked"} if any(mask) else set()
 
@@ -280,15 +274,11 @@ def _entry(case: Case, selection: SheetSelection) -> SheetSelection:
     """Return `selection` with a non-negative batch index."""
     count = len(case.inputs)
     if not -count <= selection.batch < count:
-        raise UsageError(
-            "{--batch:batch}: there is no such sequence.",
-            format_indices("sequences", count),
-            batch=selection.batch,
-        )
+        known = format_indices("sequences", count)
+        raise UsageError("{--batch:batch}: there is no such sequence.", known, batch=selection.batch)
     if not _times(case, selection):
-        raise UsageError(
-            "{--steps}: no time step is selected.", format_indices("time steps", case.inputs.shape[1])
-        )
+        known = format_indices("time steps", case.inputs.shape[1])
+        raise UsageError("{--steps}: no time step is selected.", known)
     return selection._replace(batch=selection.batch % count)
 
 
@@ -308,7 +298,7 @@ def _loop_indices(case: Case, loop: LoopTrace, selection: SheetSelection) -> lis
 def _draw_loop(loop: LoopTrace, indices: Sequence[int], selection: SheetSelection) -> Iterator[Panel]:
     """Yield the heat maps of one loop.  indices: the selected steps, as `_loop_indices` returns them."""
     times = tuple(loop.times[indices].tolist())
-    skipped = _find_masked_steps(loop, indices, selection)
+    skipped = _masked_in(loop, indices, selection)
     axis = say("unit", selection.lang)
 
     def panel(title: str, kind: str, part: Label) -> Panel:
@@ -322,7 +312,13 @@ def _draw_loop(loop: LoopTrace, indices: Sequence[int], selection: SheetSelectio
         name = str(part.short)
         if selection.gates and name not in selection.gates:
             continue
-        kind, prefix = _kind(loop, part), name.removesuffix(part.part)
+        prefix = name.removesuffix(part.part)
+        if part.kind and part.part in GATES:
+            kind = "candidate" if part.part == "candidate" else "gate"
+        elif not part.kind and part.part in ("hidden", "cell"):  # a cell state may exceed 1
+            kind = "cell" if part.part == "cell" else "state"
+        else:
+            kind = RANGES.get(loop.bounds.get(part, (0.0, 0.0)), "line")
         if part.kind:
             gate = say(GATES[part.part], selection.lang) if part.part in GATES else part.part
             if part in loop.new_states:
@@ -336,18 +332,7 @@ def _draw_loop(loop: LoopTrace, indices: Sequence[int], selection: SheetSelectio
         yield panel("output", "state", OUTPUT)
 
 
-def _kind(loop: LoopTrace, part: Label) -> str:
-    """Return the kind of a panel: of Keras's gates and states by name, of other parts by their range."""
-    if part.kind and part.part in GATES:
-        return "candidate" if part.part == "candidate" else "gate"
-    if not part.kind and part.part in ("hidden", "cell"):  # a cell state may exceed 1
-        return "cell" if part.part == "cell" else "state"
-    return {(0.0, 1.0): "gate", (-1.0, 1.0): "candidate"}.get(loop.bounds.get(part, (0.0, 0.0)), "line")
-
-
-def _find_masked_steps(
-    loop: LoopTrace, indices: Sequence[int], selection: SheetSelection
-) -> tuple[bool, ...]:
+def _masked_in(loop: LoopTrace, indices: Sequence[int], selection: SheetSelection) -> tuple[bool, ...]:
     return tuple((loop.status[selection.batch, indices] != 0).tolist())
 
 
@@ -405,10 +390,8 @@ def _scales(panels: Sequence[Panel], selection: SheetSelection) -> tuple[Scale, 
         "cell": say("cell state", selection.lang),
         "line": say("other lines", selection.lang),
     }
-    scales = {
-        kind: _scale(kind, labels[kind], arrays, auto=selection.scale == "auto")
-        for kind, arrays in values.items()
-    }
+    auto = selection.scale == "auto"
+    scales = {kind: _scale(kind, labels[kind], arrays, auto=auto) for kind, arrays in values.items()}
     if "cell" not in scales or "state" not in scales or scales["state"].high == scales["cell"].high:
         label = say(_label_states(panels, apart=False), selection.lang)
         merged = scales.pop("cell", scales.get("state"))

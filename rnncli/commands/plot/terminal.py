@@ -43,10 +43,8 @@ def render(sheet: Sheet, style: Style, view: View, depth: Depth) -> str:
     lines += [Text(sheet.note, "dim")] if sheet.note else []
     for row in sheet.rows:
         prefix = f"{row.label}: " if row.label else ""
-        blocks = [
-            [Text(prefix + panel.title), *drawing.heat_map(panel, sheet.scale(panel))] for panel in row.panels
-        ]
-        lines += _place_side_by_side(blocks, drawing.width)
+        maps = ((panel.title, drawing.heat_map(panel, sheet.scale(panel))) for panel in row.panels)
+        lines += _place_side_by_side([[Text(prefix + title), *each] for title, each in maps], drawing.width)
     held = StringIO()
     drawn = console(held, view._replace(width=None, color=depth != "none"), colors=depth)
     for line in (*lines, Text(), *drawing.legend(sheet)):
@@ -114,15 +112,11 @@ class _Drawing:
             start = column * width
             if not ticks or start >= len(ticks) + 3 or (len(panel.times) <= 24 and start > len(ticks)):
                 ticks = ticks.ljust(start) + str(time)
-        for arrow, text in ((self.arrow(panel.reading), ticks), ("", panel.equals)):
+        forward, backward = "><" if self.view.ascii else "→←"
+        reading = {"forward": forward, "backward": backward}.get(panel.reading, "")
+        for arrow, text in ((reading, ticks), ("", panel.equals)):
             if text:
                 yield Text(f"{arrow:>{self.margin}} {text}", "dim")
-
-    def arrow(self, reading: str) -> str:
-        """Return the direction in which the layer reads the columns."""
-        return {"forward": ">" if self.view.ascii else "→", "backward": "<" if self.view.ascii else "←"}.get(
-            reading, ""
-        )
 
     def cell(self, shares: Sequence[float | None], scale: Scale, width: int, hatch: str) -> Text:
         """Draw one cell, or two with the second below the first.

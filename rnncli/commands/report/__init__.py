@@ -32,11 +32,8 @@ def report(ask: Ask, output: OutputFlags) -> Reply[bytes]:
     if output.is_stdout and terminal.stdout_is_terminal():
         raise UsageError("report writes a page for a browser.", "Name the file: {--output page.html}")
     if not output.is_stdout and not str(output.output).lower().endswith((".html", ".htm")):
-        raise UsageError(
-            "{output}: report writes an HTML page.",
-            "Name the file: {--output page.html}",
-            output=output.output,
-        )
+        advice = "Name the file: {--output page.html}"
+        raise UsageError("{output}: report writes an HTML page.", advice, output=output.output)
     if ask.engine not in ("auto", "numpy"):
         raise UsageError("{--engine} does not change the page.", "Leave {--engine} out.")
     page = build_page(ask, output.lang or terminal.LANGUAGE.get())

@@ -22,12 +22,8 @@ def short_commands(
 
     There is none where a part of the request is no file: standard input, or arrays.
     """
-    case = uses[0].case
-    if (
-        ask.holds_numbers
-        or (ask.input is None and ask.input_shape is None and not ask.is_bare)
-        or ask.input == "-"
-    ):
+    case, is_read = uses[0].case, ask.input is None and ask.input_shape is None and not ask.is_bare
+    if ask.holds_numbers or is_read or ask.input == "-":
         return {}
     given = {name: getattr(ask, name) for name in (*INPUT_OPTIONS, *RUN_OPTIONS)}
     if not all(value is None or isinstance(value, (str, int, float, PathLike)) for value in given.values()):
@@ -41,21 +37,16 @@ def short_commands(
     if files is None:
         return {}
     last = contents.data["layers"][-1]
-    commands = {}
+    form, commands = last.get("resetAfter"), {}
     for key, variant in contents.variants.items():
-        if _has_weights_of(key, last):
+        same_form = form is None or key.endswith(str(int(form)))
+        merge = key[2:] if form is None else key[2:-1]
+        if same_form and bool(merge) == last["flags"]["bidirectional"]:  # the weights of the page
             names = iter(files)
             layers = [specs.describe(name_by_file(spec, names)) for spec in (*contents.lower, variant)]
             words = [word for layer in layers for word in ("-l", layer)]
             commands[key] = shlex.join(["rnncli", "run", *write_words(inputs), *words, *write_words(rest)])
     return commands
-
-
-def _has_weights_of(key: str, layer: dict[str, Any]) -> bool:
-    form = layer.get("resetAfter")
-    same_form = form is None or key.endswith(str(int(form)))
-    merge = key[2:] if form is None else key[2:-1]
-    return same_form and bool(merge) == layer["flags"]["bidirectional"]
 
 
 def _model_commands(

@@ -21,11 +21,10 @@ from rnncli.compute import engines
 from rnncli.errors import LayerError, Message, Text, UsageError
 from rnncli.layers.bidirectional import Bidirectional
 from rnncli.layers.case import Case, Hold
-from rnncli.layers.layer import Layer, within
+from rnncli.layers.layer import within
 from rnncli.layers.recurrent import Cell, RecurrentLayer
 from rnncli.layers.stack import Stack
 from rnncli.models import LayerUse
-from rnncli.result import TensorInfo
 from rnncli.show.wording import meaning
 from rnncli.specs import describe, to_config
 
@@ -111,11 +110,8 @@ def _require_able(case: Case) -> None:
         raise UsageError("report shows one call of the layer.", "Leave {--calls} out.")
     case.require_one_call("report")
     if case.inputs.ndim != 3:
-        raise UsageError(
-            "report shows inputs of 3 axes, but this layer needs {ndim}.",
-            "Use rnncli run for it.",
-            ndim=case.inputs.ndim,
-        )
+        what = "report shows inputs of 3 axes, but this layer needs {ndim}."
+        raise UsageError(what, "Use rnncli run for it.", ndim=case.inputs.ndim)
     dtype = str(case.inputs.dtype)
     if dtype not in ("float32", "float64"):
         raise LayerError("report does not compute in {dtype}.", "Use float32 or float64.", dtype=dtype)
@@ -139,7 +135,13 @@ def _reach(case: Case) -> tuple[list[_Reached], list[Text]]:
         count = len(layer.states(inputs.shape)) if states else 0
         given, states = tuple(states[:count]) or None, states[count:]
         if layer.recurrent:
-            _require_loops(layer)
+            loops = layer.loops.values()
+            if not all(isinstance(loop, RecurrentLayer) and isinstance(loop.cell, Cell) for loop in loops):
+                raise LayerError(
+                    "report shows layers with one cell per direction, which {name} has not.",
+                    "Use rnncli trace for it.",
+                    name=layer.spec.title,
+                )
             source = len(reached) - 1 if reached else None
             reached.append(_Reached(layer, index, source, inputs, mask, entries, given))
         elif reached and layer.spec.class_name not in PASSES_ON:
@@ -151,37 +153,28 @@ def _reach(case: Case) -> tuple[list[_Reached], list[Text]]:
     return reached, []
 
 
-def _require_loops(layer: Layer) -> None:
-    loops = list(layer.loops.values())
-    if all(isinstance(loop, RecurrentLayer) and isinstance(loop.cell, Cell) for loop in loops):
-        return
-    raise LayerError(
-        "report shows layers with one cell per direction, which {name} has not.",
-        "Use rnncli trace for it.",
-        name=layer.spec.title,
-    )
-
-
 def _layer_entry(part: _Reached, cells: list[dict[str, Any]], *, switches: bool, seed: int) -> dict[str, Any]:
     """Return a layer as the page has it.  cells: the page's cells, to which those of the layer are added."""
-    spec = part.layer.spec
+    spec, both = part.layer.spec, isinstance(part.layer, Bidirectional)
     features = part.inputs.shape[-1]
-    inner = spec.config["layer"] if isinstance(part.layer, Bidirectional) else spec
+    inner = spec.config["layer"] if both else spec
     flags = {
         "sequences": bool(inner.config["return_sequences"]),
         "state": bool(inner.config["return_state"]),
-        "bidirectional": isinstance(part.layer, Bidirectional),
-        "merge": (spec.config["merge_mode"] or "none") if isinstance(part.layer, Bidirectional) else "concat",
+        "bidirectional": both,
+        "merge": (spec.config["merge_mode"] or "none") if both else "concat",
     }
-    second = spec.config["backward_layer"] if flags["bidirectional"] else None
+    second = spec.config["backward_layer"] if both else None
     halves = dict(_halves(part.layer, part.weights, part.states, cells, features))
-    if flags[
-        "bidirectional"
-    ]:  # the wrapper says what its halves put out at masked steps; without it, the layer does
+    if both:  # the wrapper says what its halves put out at masked steps; without it, the layer does
         halves["forward"]["zeroes"] = bool(inner.config["zero_output_for_mask"])
-    can_wrap = switches and not flags["bidirectional"] and not inner.config["go_backwards"]
-    if can_wrap:
-        halves |= _second_half(part, spec, cells, features, seed)
+    can_wrap = switches and not both and not inner.config["go_backwards"]
+    if can_wrap:  # the backward half that Bidirectional would add: its weights are drawn from the seed
+        stack, shape = Stack((_wrap(spec, "concat"),)), part.inputs.shape
+        drawn = stack.draw_weights(shape, stack.take_seeds(seed))
+        drawn |= stack.probes(shape, str(part.inputs.dtype))
+        added = dict(_halves(stack.layers[0], drawn, None, cells, features))["backward"]
+        halves["backward"] = {**added, "added": True}
     can_change_form = switches and "reset_after" in inner.config and second is None
     if can_change_form:
         for half in halves.values():
@@ -195,7 +188,7 @@ def _layer_entry(part: _Reached, cells: list[dict[str, Any]], *, switches: bool,
         "backward": to_config(second) if second else None,
         "flags": flags,
         "switches": [
-            *(["bidirectional"] if can_wrap or (switches and flags["bidirectional"]) else []),
+            *(["bidirectional"] if can_wrap or (switches and both) else []),
             *(["reset_after"] if can_change_form else []),
         ],
         "halves": halves,
@@ -215,35 +208,18 @@ def _halves(
     for direction, loop in layer.loops.items():
         count = len(loop.cell.states)
         start, states = (states[:count], states[count:]) if states else (None, None)
-        inside = within(weights, direction) if direction else weights
-        yield (
-            direction or "forward",
-            {
-                "cell": _add_cell(loop.cell, features, cells),
-                "weights": {
-                    name: {"shape": list(array.shape), **_numbers(array)} for name, array in inside.items()
-                },
-                "start": None if start is None else [_numbers(state) for state in start],
-                "backwards": bool(loop.config["go_backwards"]),
-                "inputOrder": bool(loop.config.get("input_order") and loop.config["go_backwards"]),
-                "zeroes": "sequences"
-                if "input_order" in loop.config
-                else bool(loop.config["zero_output_for_mask"]),
+        inside, config = within(weights, direction) if direction else weights, loop.config
+        half = {
+            "cell": _add_cell(loop.cell, features, cells),
+            "weights": {
+                name: {"shape": list(array.shape), **_numbers(array)} for name, array in inside.items()
             },
-        )
-
-
-def _second_half(
-    part: _Reached, spec: Spec, cells: list[dict[str, Any]], features: int, seed: int
-) -> dict[str, dict[str, Any]]:
-    """Return the backward half that Bidirectional would add: its weights are drawn from the seed."""
-    wrapped = _wrap(spec, "concat")
-    stack = Stack((wrapped,))
-    shape = part.inputs.shape
-    drawn = stack.draw_weights(shape, stack.take_seeds(seed))
-    drawn |= stack.probes(shape, str(part.inputs.dtype))
-    halves = dict(_halves(stack.layers[0], drawn, None, cells, features))
-    return {"backward": {**halves["backward"], "added": True}}
+            "start": None if start is None else [_numbers(state) for state in start],
+            "backwards": bool(config["go_backwards"]),
+            "inputOrder": bool(config.get("input_order") and config["go_backwards"]),
+            "zeroes": "sequences" if "input_order" in config else bool(config["zero_output_for_mask"]),
+        }
+        yield direction or "forward", half
 
 
 def _wrap(spec: Spec, merge: str, second: Spec | None = None) -> Spec:
@@ -288,36 +264,26 @@ def _variant_entries(variants: Mapping[str, Spec], shape: tuple[int, ...]) -> di
     for key, spec in variants.items():
         stack = Stack((spec,))
         claims = stack.claims()
-        described = [_tensor_entry(info, claims.get(info.label, ())) for info in stack.outputs(shape)]
+        described = []
+        for info in stack.outputs(shape):
+            ends = info.ends, compute.real_ends(info)
+            said = [meaning(info.label, lang, each) for lang in ("en", "ko") for each in ends]
+            equals = [str(claim) for claim in claims.get(info.label, ())]
+            described.append({"axes": list(info.axes), "meaning": said, "equals": equals})
         tensors += [entry for entry in described if entry not in tensors]
         entries[key] = {"text": describe(spec), "tensors": [tensors.index(entry) for entry in described]}
     return {"variants": entries, "tensors": tensors}
 
 
-def _tensor_entry(info: TensorInfo, claims: Sequence[Any]) -> dict[str, Any]:
-    masked = compute.real_ends(info)
-    return {
-        "axes": list(info.axes),
-        "meaning": [meaning(info.label, lang, ends) for lang in ("en", "ko") for ends in (info.ends, masked)],
-        "equals": [str(claim) for claim in claims],
-    }
-
-
 def _add_cell(cell: Cell, features: int, cells: list[dict[str, Any]]) -> int:
     """Return the number of a cell among the cells of the page, where equal cells stand once."""
-    entry = _cell_entry(cell, features)
-    if entry not in cells:
-        cells.append(entry)
-    return cells.index(entry)
-
-
-def _cell_entry(cell: Cell, features: int) -> dict[str, Any]:
-    text = cell.text
-    line_sizes = cell.line_sizes(features)
-    called = {
-        node.function for line in cell.lines.values() for node in walk(line) if isinstance(node, Function)
-    }
-    return {
+    text, functions = cell.text, {}
+    nodes = [node for line in cell.lines.values() for node in walk(line)]
+    for name in sorted({node.function for node in nodes if isinstance(node, Function)}):
+        named = name if name in FUNCTIONS else cell.function(name)
+        own = name in FUNCTIONS or activations.parse_parametric(named)
+        functions[name] = named if own else activations.canonical_name(named)  # `silu` for swish
+    entry = {
         "name": text.name,
         "units": cell.units,
         "features": features,
@@ -327,21 +293,16 @@ def _cell_entry(cell: Cell, features: int) -> dict[str, Any]:
         "initial": dict(text.initial),
         "packing": {name: list(lines) for name, lines in text.packing().items()},
         "twoBiases": text.has_two_biases,
-        "functions": {name: _function_name(cell, name) for name in sorted(called)},
+        "functions": functions,
         "bounds": {line: list(bounds) for line, bounds in cell.bounds.items() if bounds},
-        "sizes": line_sizes,
+        "sizes": cell.line_sizes(features),
         "lines": [[line, _tree(node)] for line, node in cell.lines.items()],
         "written": {line: _tree(node) for line, node in cell.written.items()},
         "symbols": to_symbols(text, cell.config),
     }
-
-
-def _function_name(cell: Cell, name: str) -> str:
-    """Return Keras's name of the activation, `silu` for swish; of another function, its own name."""
-    if name in FUNCTIONS:
-        return name
-    named = cell.function(name)
-    return named if activations.parse_parametric(named) else activations.canonical_name(named)
+    if entry not in cells:
+        cells.append(entry)
+    return cells.index(entry)
 
 
 def _tree(node: Node) -> Any:

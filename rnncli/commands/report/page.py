@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from base64 import b64encode
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from hashlib import sha256
 from html import escape
@@ -89,7 +89,11 @@ def page_of(
     commands = {} if ask is None else short_commands(ask, uses, contents, described=described)
     layers = tuple(spec for use in uses for spec in use.case.stack)
     view = View(lang=lang)
-    tables = html.fragment(_answers(uses), view)
+    answers: list[Answer] = []  # tables, for readers without scripts
+    for use in uses:
+        trace = tracing.trace(tracing.with_all_outputs(use.case))
+        answers += [RunAnswer(compute.run(use.case)), TraceAnswer(trace, tracing.list_loops(trace), {})]
+    tables = html.fragment(answers, view)
     page = {**contents.data, "commands": commands}
     if left_out:
         left = Message(LEFT_OUT, names=format_names(left_out))
@@ -99,14 +103,6 @@ def page_of(
     data = {"rnncli-page": page}
     text = write_page(" → ".join(expressions_of(layers)), lang, data, body)
     return BuiltPage(text, tables, layers, contents.remarks)
-
-
-def _answers(uses: Sequence[LayerUse]) -> Iterator[Answer]:
-    """Yield the answers of `run` and of `trace`, whose tables are for readers without scripts."""
-    for use in uses:
-        yield RunAnswer(compute.run(use.case))
-        trace = tracing.trace(tracing.with_all_outputs(use.case))
-        yield TraceAnswer(trace, tracing.list_loops(trace), {})
 
 
 def write_page(
@@ -121,7 +117,9 @@ def write_page(
     with defer_signals():  # orjson crashes the process if its loading is interrupted
         import orjson
 
-    data = {"lang": lang, "korean": _korean(), "layers": layers, "exercises": exercises}
+    literals = dict.fromkeys(literal for name in SCRIPTS for literal in _LITERAL.findall(_read(name)))
+    korean = {text: said for text in literals if (said := View(lang="ko").say(text)) != text}
+    data = {"lang": lang, "korean": korean, "layers": layers, "exercises": exercises}
     text = escape_json(orjson.dumps(data)).decode().replace("<", "\\u003c")
     text = text.replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
     script = join_scripts(graded=bool(exercises))
@@ -172,10 +170,3 @@ def join_scripts(*, graded: bool = True) -> str:
 
 def _read(name: str) -> str:
     return (_FOLDER / name).read_text(encoding="utf-8")
-
-
-def _korean() -> dict[str, str]:
-    """Return the Korean of the texts in the scripts; the catalogue says what is a text."""
-    view = View(lang="ko")
-    literals = dict.fromkeys(literal for name in SCRIPTS for literal in _LITERAL.findall(_read(name)))
-    return {text: korean for text in literals if (korean := view.say(text)) != text}

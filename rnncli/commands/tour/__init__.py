@@ -49,26 +49,28 @@ def tour(
     from rnncli.cli import files, pager
     from rnncli.show.answer import Reply
 
-    _require_possible(
-        {
-            topic or "": topic is not None,
-            "--list": list,
-            f"--step {step}": step is not None,
-            "--plain": plain and exercise is not None,
-            f"--exercise {exercise}": exercise is not None,
-        },
-        {"--no-answer": no_answer, "--answer": answer is not None, "--key": key, "--list": list},
-    )
-    _require_exercise({"--seed": seed is not None, "--answer": answer is not None, "--key": key}, exercise)
+    shows = {
+        topic or "": topic is not None,
+        "--list": list,
+        f"--step {step}": step is not None,
+        "--plain": plain and exercise is not None,
+        f"--exercise {exercise}": exercise is not None,
+    }
+    of_exercise = {"--answer": answer is not None, "--key": key}
+    for exclusive in (shows, {"--no-answer": no_answer, **of_exercise, "--list": list}):
+        given = [flag for flag, is_given in exclusive.items() if is_given]
+        if len(given) > 1:
+            what = Message("{one} cannot be combined with {other}.", one=given[0], other=given[1])
+            raise UsageError(what, "Leave one out.")
+    _require_exercise({"--seed": seed is not None, **of_exercise}, exercise)
     written = files.how_to_open(output.output)
     whole = topic is None and step is None and exercise is None and not list
     if whole and (file := _write_file(output, answers=not no_answer)):
         return Reply(file.encode(), written=written)
-    reads_keys = output.format_name == "table" and output.is_stdout and not plain and pager.is_possible()
+    asks = output.format_name == "table" and output.is_stdout and not plain and pager.is_possible()
     if exercise is not None:
-        reply = _answer_exercises(
-            output, exercise, seed, answer, key=key, checks=not no_answer, asks=reads_keys
-        )
+        flags = {"key": key, "checks": not no_answer, "asks": asks}
+        reply = _answer_exercises(output, exercise, seed, answer, **flags)
         return reply and reply._replace(written=written)
     from rnncli.commands.tour import lesson
     from rnncli.commands.tour.answer import QUESTION, WHOLE, TourAnswer, list_steps
@@ -79,17 +81,14 @@ def tour(
     if topic is not None or step is not None:
         told = find_step(str(step) if topic is None else topic)
         return Reply(TourAnswer((told,), shown), written=written)
-    if reads_keys:
+    if asks:
         _read(output, no_answer)
         return None
     return Reply(TourAnswer(lesson.steps(), shown), written=written)
 
 
 def _write_file(output: OutputFlags, *, answers: bool) -> str:
-    """Return the lesson as a notebook or as a page; "" for another format.
-
-    answers: whether with the answers to its questions.
-    """
+    """Return the lesson as a notebook or as a page; "" for another format."""
     from rnncli.cli import terminal
 
     lang = output.lang or terminal.LANGUAGE.get()
@@ -102,15 +101,6 @@ def _write_file(output: OutputFlags, *, answers: bool) -> str:
 
         return write_lesson(lang, answers=answers)
     return ""
-
-
-def _require_possible(*exclusive: Mapping[str, bool]) -> None:
-    """Raise UsageError if two flags of a set are given.  exclusive: whether each flag of a set is given."""
-    for flags in exclusive:
-        given = [flag for flag, is_given in flags.items() if is_given]
-        if len(given) > 1:
-            what = Message("{one} cannot be combined with {other}.", one=given[0], other=given[1])
-            raise UsageError(what, "Leave one out.")
 
 
 def _require_exercise(given: Mapping[str, bool], exercise: str | None) -> None:

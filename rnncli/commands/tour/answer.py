@@ -127,6 +127,5 @@ def step_parts(step: Step, view: View, shown: str) -> Iterator[PagePart]:
         yield labelled("question")
     if shown != QUESTION:
         yield Fold(say("answer", lang), texts["answer"])
-        pages = [topic for topic in step.topics if topic in handbook.TOPICS]
-        more = (typed(f"rnncli help {page}", lang) for page in pages)
+        more = (typed(f"rnncli help {topic}", lang) for topic in step.topics if topic in handbook.TOPICS)
         yield from (line(f"{say('more', lang)}: {command}", "dim") for command in more)

@@ -84,24 +84,15 @@ def draw_tensors(
         time = f"{row.time:{width}}  " if width and row.values is not None else ""
         whole = (*([mark] if mark else []), *after)
         drawn.append(row._replace(drawn=(Span(time, "dim"), numbers), mark=whole))
-    return Variants(((_wide(drawn, view, layer),), (_narrow(drawn, layer),)))
-
-
-def _wide(drawn: Iterable[RowLine], view: View, layer: str) -> Table:
-    columns = (*headings((layer or "tensor", "shape", "values"), view), Column(""))
-    return Table(columns, tuple(((row.name,), cell(row.shape), (row.drawn,), (row.mark,)) for row in drawn))
-
-
-def _narrow(drawn: Iterable[RowLine], layer: str) -> Table:
-    rows: list[tuple[TableCell, ...]] = []
+    beside = tuple(((row.name,), cell(row.shape), (row.drawn,), (row.mark,)) for row in drawn)
+    wide = Table((*headings((layer or "tensor", "shape", "values"), view), Column("")), beside)
+    below: list[tuple[TableCell, ...]] = []
     for row in drawn:
         if row.name != UNNAMED:
-            with_shape: Line = (*row.name, Span(f"  {row.shape}"))
-            rows.append(((with_shape,), ()))
+            below.append((((*row.name, Span(f"  {row.shape}")),), ()))
         if row.values is not None:
-            below: Line = (Span("  "), *row.drawn)
-            rows.append(((below,), (row.mark,)))
-    return Table((Column(layer), Column("")), tuple(rows))
+            below.append((((Span("  "), *row.drawn),), (row.mark,)))
+    return Variants(((wide,), (Table((Column(layer), Column("")), tuple(below)),)))
 
 
 def draw_text(text: str) -> Iterator[PagePart]:
@@ -154,10 +145,8 @@ def _rows(tensor: NamedTensor, units: int | None, view: View) -> Iterator[RowLin
     halves = [(name, shape, 0, values.shape[-1])]
     if units is not None and not tensor.label.last:
         yield RowLine(name, shape)
-        forward, backward = (
-            line(f"  {say(f'{way} half', view.lang)}", "dim") for way in ("forward", "backward")
-        )
-        halves = [(forward, "", 0, units), (backward, "", units, values.shape[-1])]
+        ways = ("forward", 0, units), ("backward", units, values.shape[-1])
+        halves = [(line(f"  {say(f'{way} half', view.lang)}", "dim"), "", *ends) for way, *ends in ways]
     for name, shape, start, stop in halves:
         if "timesteps" not in tensor.axes:
             address = RowAddress(tensor.name, None, start, stop)
@@ -192,9 +181,8 @@ def locate_row(claim: Claim, tensor: NamedTensor) -> RowAddress:
     *_, steps, size = tensor.values.shape
     part, time = index.get(tensor.axes[-1]), index.get("timesteps")
     columns = range(size)[part] if isinstance(part, slice) else range(size)
-    return RowAddress(
-        tensor.name, time % steps if isinstance(time, int) else None, columns.start, columns.stop
-    )
+    row = time % steps if isinstance(time, int) else None
+    return RowAddress(tensor.name, row, columns.start, columns.stop)
 
 
 def _mark_rows(

@@ -137,10 +137,8 @@ def make_reset_after(random: Random, view: View) -> DrawnTask:
     command = f"rnncli run -l gru --units {units} --input-shape 1,5,2 --seed {seed}"
     results = [run_line(f"{command} {flag}") for flag in flags]
     texts = drawing.format_rows([result.outputs[0].values[0] for result in results], view)
-    rows = [
-        (letter, format_shape(result.weights["bias"].shape), text)
-        for letter, result, text in zip("AB", results, texts, strict=True)
-    ]
+    shapes = (format_shape(result.weights["bias"].shape) for result in results)
+    rows = list(zip("AB", shapes, texts, strict=True))
     table = drawing.draw_grid(("", f"bias {say('shape', view.lang)}", "hidden_state"), rows, right=False)
     key = "B" if first else "A"
     return DrawnTask(AnswerRule("letters", key), key, {"units": units}, (table,))
@@ -269,12 +267,8 @@ class ExerciseAnswer(Answer):
         task = self.task(View(lang=lang))
         right = task.rule.grade(answer)
         if right is None:
-            return UsageError(
-                "{answer!r} cannot be read as an answer.",
-                "Write it like this, for example: {form}",
-                answer=answer,
-                form=self.exercise.form[lang],
-            )
+            advice, form = "Write it like this, for example: {form}", self.exercise.form[lang]
+            return UsageError("{answer!r} cannot be read as an answer.", advice, answer=answer, form=form)
         if right:
             return None
         hint = lesson.fill(self.exercise, lang, task.facts)["hint"]
@@ -314,11 +308,9 @@ def choose(word: str) -> Sequence[lesson.Exercise]:
         return known
     number = int(word) if word.isdecimal() else 0
     if not 1 <= number <= len(known):
+        advice = "The exercises are 1 to {last}, or all of them: {--exercise all}."
         raise UsageError(
-            "{--exercise:number}: there is no such exercise.",
-            "The exercises are 1 to {last}, or all of them: {--exercise all}.",
-            number=word,
-            last=len(known),
+            "{--exercise:number}: there is no such exercise.", advice, number=word, last=len(known)
         )
     return known[number - 1 : number]
 

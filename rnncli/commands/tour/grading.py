@@ -50,28 +50,22 @@ class AnswerRule(NamedTuple):
         if self.kind == "letters":
             letters = _read_letters(text)
             return None if letters is None else letters == self.right
-        numbers = self._read_numbers(text)
+        match self.kind:
+            case "rows":
+                numbers = _read_rows(text)
+            case "shape":
+                numbers = _numbers(text.replace("x", " "))
+            case kind:
+                numbers = _numbers(_GROUPS.sub("", text) if kind == "count" else text)
+                numbers = numbers if len(numbers) == 1 else []
         if not numbers:
             return None
         if self.kind == "rows":
             inside = all(-self.steps <= index < self.steps for index in numbers)
             return inside and {int(index) % self.steps for index in numbers} == set(self.right)
         margin, right = 0.01 if self.kind == "decimal" else 0, [float(size) for size in self.right]
-        return len(numbers) == len(right) and all(
-            abs(number - wanted) <= margin for number, wanted in zip(numbers, right, strict=True)
-        )
-
-    def _read_numbers(self, text: str) -> list[float]:
-        """Return the numbers of an answer in lower case; none if it has too many, or cannot be read."""
-        match self.kind:
-            case "rows":
-                return _read_rows(text)
-            case "shape":
-                return _numbers(text.replace("x", " "))
-            case "count":
-                text = _GROUPS.sub("", text)
-        numbers = _numbers(text)
-        return numbers if len(numbers) == 1 else []
+        pairs = zip(numbers, right, strict=False)
+        return len(numbers) == len(right) and all(abs(got - wanted) <= margin for got, wanted in pairs)
 
     def document(self) -> dict[str, Any]:
         """Return the rule as the page takes it, with the words that it needs."""

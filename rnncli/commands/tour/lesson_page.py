@@ -31,7 +31,18 @@ def write_lesson(lang: str, *, answers: bool = True) -> str:
     exercises: dict[str, Any] = {}
     body = [f"<h1>{_both({each: escape(say('lesson', each)) for each in LANGUAGES})}</h1>"]
     for step in lesson.steps():
-        body += _step(step, shown, layers)
+        headings, texts = {}, {}
+        for each in LANGUAGES:
+            view = View(lang=each)
+            (heading, *parts) = step_parts(step, view, shown)
+            headings[each] = "".join(escape(span.text) for span in heading.text)  # type: ignore[union-attr]
+            texts[each] = html.body(Page((), (), tuple(parts)), view)
+        topic, name = escape(step.topics[0]), f"live-{step.number}"
+        body += [f'<section class="step">\n<h2 id="{topic}">{_both(headings)}</h2>', _both(texts, "div")]
+        if (data := _live(step)) is not None:
+            layers[name] = data
+            body.append(f'<div class="live" id="{name}" data-step="{topic}"></div>')
+        body.append("</section>")
     for exercise in lesson.exercises():
         body += _exercise(exercise, exercises)
     return write_page("rnncli", lang, layers, "\n".join(body), exercises)
@@ -39,24 +50,6 @@ def write_lesson(lang: str, *, answers: bool = True) -> str:
 
 def _both(texts: Mapping[str, str], tag: str = "span") -> str:
     return "".join(f'<{tag} class="said-{lang}" lang="{lang}">{text}</{tag}>' for lang, text in texts.items())
-
-
-def _step(step: Step, shown: str, layers: dict[str, Any]) -> Iterator[str]:
-    """Yield a step; the data of its layer is added to `layers`."""
-    headings, texts = {}, {}
-    for lang in LANGUAGES:
-        view = View(lang=lang)
-        (heading, *parts) = step_parts(step, view, shown)
-        headings[lang] = "".join(escape(span.text) for span in heading.text)  # type: ignore[union-attr]
-        texts[lang] = html.body(Page((), (), tuple(parts)), view)
-    yield f'<section class="step">\n<h2 id="{escape(step.topics[0])}">{_both(headings)}</h2>'
-    yield _both(texts, "div")
-    data = _live(step)
-    if data is not None:
-        name = f"live-{step.number}"
-        layers[name] = data
-        yield f'<div class="live" id="{name}" data-step="{escape(step.topics[0])}"></div>'
-    yield "</section>"
 
 
 def _live(step: Step) -> dict[str, Any] | None:

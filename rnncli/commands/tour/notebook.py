@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 from rnncli.case import __version__
 from rnncli.commands.tour import lesson
-from rnncli.commands.tour.lesson import Step, say
+from rnncli.commands.tour.lesson import say
 from rnncli.commands.tour.observations import observe
 from rnncli.show.page import View
 
@@ -30,11 +29,20 @@ def write_notebook(lang: str, *, answers: bool = True) -> str:
     """Return the file.  answers: whether it holds the answers to its questions."""
     sentence = observe(lesson.steps()[0], View()).outputs[0][0].values
     numbers = json.dumps([[[round(float(value), 1) for value in row] for row in rows] for rows in sentence])
-    cells = [
-        _text(f"# {say('lesson', lang)}"),
-        _code(SETUP.replace("SENTENCE", numbers)),
-        *(cell for step in lesson.steps() for cell in _step(step, lang, answers=answers)),
-    ]
+    cells = [_text(f"# {say('lesson', lang)}"), _code(SETUP.replace("SENTENCE", numbers))]
+    for step in lesson.steps():
+        texts = lesson.fill(step, lang, observe(step, View(lang=lang)).facts)
+        lines = (command.strip().replace("\\\n", " ") for command in step.commands)
+        said = [f"**{say(key, lang)}:** {texts[key]}" for key in ("notice", "question")]
+        if answers:
+            summary = f"<summary>{say('answer', lang)}</summary>"
+            said.append(f"<details>{summary}\n\n{texts['answer']}\n\n</details>")
+        cells += [
+            _text(f"## {step.number}. {texts['title']}\n\n{texts['asks']}"),
+            _code(f"keras.utils.set_random_seed(7)\nx = sentence\n{step.keras.strip()}"),
+            *(_code(f"!{line} --lang {lang}") for line in lines),
+            _text("\n\n".join(said)),
+        ]
     kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
     document = {
         "cells": [{**cell, "id": f"cell-{index}"} for index, cell in enumerate(cells)],
@@ -43,19 +51,6 @@ def write_notebook(lang: str, *, answers: bool = True) -> str:
         "nbformat_minor": 5,
     }
     return json.dumps(document, ensure_ascii=False, indent=1) + "\n"
-
-
-def _step(step: Step, lang: str, *, answers: bool) -> Iterator[dict[str, Any]]:
-    texts = lesson.fill(step, lang, observe(step, View(lang=lang)).facts)
-    yield _text(f"## {step.number}. {texts['title']}\n\n{texts['asks']}")
-    yield _code(f"keras.utils.set_random_seed(7)\nx = sentence\n{step.keras.strip()}")
-    for command in step.commands:
-        line = command.strip().replace("\\\n", " ")
-        yield _code(f"!{line} --lang {lang}")
-    said = f"**{say('notice', lang)}:** {texts['notice']}\n\n**{say('question', lang)}:** {texts['question']}"
-    if answers:
-        said += f"\n\n<details><summary>{say('answer', lang)}</summary>\n\n{texts['answer']}\n\n</details>"
-    yield _text(said)
 
 
 def _text(text: str) -> dict[str, Any]:

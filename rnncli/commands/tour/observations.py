@@ -43,13 +43,12 @@ def observe(step: Step, view: View) -> Observation:
     return OBSERVATIONS[step.observation](view, *step.commands)
 
 
-def observe_runs(view: View, *commands: str) -> Observation:
-    """Return the usual observation: the tensors that each command returns, with equal rows marked."""
-    return _draw([run_line(command) for command in commands], view)
+def observe_runs(view: View, *commands: str, remarks: Mapping[int, str] = {}) -> Observation:
+    """Return the usual observation: the tensors that each command returns, with equal rows marked.
 
-
-def _draw(results: Sequence[Result], view: View, remarks: Mapping[int, str] = {}) -> Observation:
-    """Return the tensors of each result.  remarks: by the index of the row."""
+    remarks: by the index of the row.
+    """
+    results = [run_line(command) for command in commands]
     layers = [specs.describe(result.specs[-1]) if len(results) > 1 else "" for result in results]
     parts = tuple(
         drawing.draw_tensors(result.outputs, view, remarks, Stack(result.specs).forward_units, layer)
@@ -79,7 +78,7 @@ def observe_last_row(view: View, command: str) -> Observation:
     alone = run_line(command.replace(" --return-sequences", "")).outputs[0].values[0]
     equal = np.flatnonzero((result.outputs[0].values[0] == alone).all(axis=-1))
     mark = f"<- {say('the output of step 1', view.lang)}"
-    return _draw([result], view, dict.fromkeys(equal, mark))
+    return observe_runs(view, command, remarks=dict.fromkeys(equal, mark))
 
 
 def observe_gates(view: View, command: str) -> Observation:
@@ -134,11 +133,8 @@ def observe_reset_after(view: View, *commands: str) -> Observation:
     """Show both kinds of GRU side by side, one line per time step, and the largest difference."""
     results = [run_line(command) for command in commands]
     after, before = (result.outputs[0].values for result in results)
-    shapes = (str(result.weights["bias"].shape) for result in results)
-    facts = {
-        "difference": f"{np.abs(after - before).max():.2f}",
-        **dict(zip(("two", "one"), shapes, strict=True)),
-    }
+    two, one = (str(result.weights["bias"].shape) for result in results)
+    facts = {"difference": f"{np.abs(after - before).max():.2f}", "two": two, "one": one}
     return _draw_runs(view, results, ("reset_after=True", "reset_after=False"))._replace(facts=facts)
 
 
@@ -186,10 +182,8 @@ def observe_time_reversal(view: View, *commands: str) -> Observation:
     halves = output.values[0, :, Stack(both.specs).forward_units :]
 
     def column(rows: Array, times: Iterable[int]) -> Rows:
-        return [
-            (f"t={time}  ", row, "  <-" if (row == state).all() else "")
-            for time, row in zip(times, rows, strict=True)
-        ]
+        marks = ("  <-" if (row == state).all() else "" for row in rows)
+        return [(f"t={time}  ", *pair) for time, *pair in zip(times, rows, marks, strict=True)]
 
     names = [say("row", view.lang).format(row) for row in range(len(halves))]
     headings = ("GRU(go_backwards=True)", f"Bidirectional, {say('backward half', view.lang)}")
@@ -245,26 +239,19 @@ def observe_vanishing_gradients(view: View, command: str) -> Observation:
     norms = {LAYERS[word]: measure_norms(f"rnncli run -l {word}{flags}") for word in against.split(",")}
     logs = {name: np.log10(values) for name, values in norms.items()}
     low, high = min(map(min, logs.values())), max(map(max, logs.values()))
-    rows = [
-        (
-            f"t={time}",
-            *(
-                f"{format_difference(values[time])} {bar(logs[name][time], low, high, view).text}"
-                for name, values in norms.items()
-            ),
-        )
-        for time in (0, 6, 12, 18, 24, 28, 29)
-    ]
-    outputs = tuple(
-        NamedTensor(Label(f"{name}/input"), ("timesteps",), values) for name, values in norms.items()
-    )
+
+    def shown(name: str, time: int) -> str:
+        return f"{format_difference(norms[name][time])} {bar(logs[name][time], low, high, view).text}"
+
+    rows = [(f"t={time}", *(shown(name, time) for name in norms)) for time in (0, 6, 12, 18, 24, 28, 29)]
+    pairs = ((Label(f"{name}/input"), values) for name, values in norms.items())
+    outputs = tuple(NamedTensor(label, ("timesteps",), values) for label, values in pairs)
     facts = {name: format_difference(values[0] / values[-1]) for name, values in norms.items()}
     for word, gate in (("lstm", "forget"), ("gru", "update")):
         (loop,) = run_line(f"rnncli trace -l {word}{flags}", traced=True).trace
         facts[gate] = f"{loop.parts[Label(gate, kind='activation')].mean():.2f}"
-    return Observation(
-        (drawing.draw_grid(("", *(f"{name} input" for name in norms)), rows),), (outputs,), facts
-    )
+    table = drawing.draw_grid(("", *(f"{name} input" for name in norms)), rows)
+    return Observation((table,), (outputs,), facts)
 
 
 OBSERVATIONS: dict[str, Callable[..., Observation]] = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,8 +37,14 @@ class SheetAnswer(Answer):
     def page(self, view: View) -> Page:
         """Return the tasks with their tables, and a line for each answer."""
         parts: list[PagePart] = []
+        lang = view.lang
         for posed in self.exercises:
-            parts += [(), (), *_draw_exercise(posed, view)]
+            task, number = posed.task(view), posed.exercise.number
+            texts = lesson.fill(posed.exercise, lang, task.facts)
+            named = Span(f"{say('exercise', lang).format(number)}{marks(view).dot}", "dim")
+            heading = Heading((named, Span(texts["title"], "strong")), f"exercise-{number}")
+            blank = line(f"{say('write here', lang).format(form=posed.exercise.form[lang])} {BLANK}")
+            parts += [(), (), heading, (), *draw_task(texts, task), (), blank]
         if self.checks:
             check = self.exercises[0].check(view.lang)
             parts += [(), (), line(say("answer it", view.lang), "dim"), Code(check, "shell")]
@@ -79,18 +85,6 @@ class KeyAnswer(ListAnswer):
     def page(self, view: View) -> Page:
         """Return the table, below the seed of its sheet."""
         return super().page(view)._replace(title=_title("key", self.exercises, view))
-
-
-def _draw_exercise(posed: ExerciseAnswer, view: View) -> Iterator[PagePart]:
-    lang, exercise = view.lang, posed.exercise
-    task = posed.task(view)
-    texts = lesson.fill(exercise, lang, task.facts)
-    number = f"{say('exercise', lang).format(exercise.number)}{marks(view).dot}"
-    yield Heading((Span(number, "dim"), Span(texts["title"], "strong")), f"exercise-{exercise.number}")
-    yield ()
-    yield from draw_task(texts, task)
-    yield ()
-    yield line(f"{say('write here', lang).format(form=exercise.form[lang])} {BLANK}")
 
 
 def _title(key: str, exercises: Sequence[ExerciseAnswer], view: View) -> Line:

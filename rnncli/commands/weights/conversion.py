@@ -107,8 +107,8 @@ def chains_of(contents: Contents) -> tuple[Chain, ...]:
         choice = "Name another one: at={first!r}" if contents.is_object else choice
         fields = {"file": contents.file, "others": ",".join(others), "first": "".join(others[:1])}
         with inside(contents.file):
-            advice = Message(choice, **fields) if others else CONVERTIBLE
-            raise LayerError("{name} cannot be converted: {why}.", advice, name=name, why=why)
+            way = Message(choice, **fields) if others else CONVERTIBLE
+            raise LayerError("{name} cannot be converted: {why}.", way, name=name, why=why)
     chain_of = {
         name: (module, names)
         for module, names in _list_chains(contents)

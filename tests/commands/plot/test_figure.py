@@ -27,7 +27,7 @@ HUGE = make_case("simple_rnn", shape=(1, 2, 2), scale=1e30, activation="relu")
 def draw_figure(picture: Any, size: Any = None, style: Any = LIGHT, fonts: Any = ("DejaVu Sans",)) -> Any:
     import matplotlib
 
-    settings: Any = {**figure.SETTINGS, **figure._colors(style), "font.family": list(fonts)}
+    settings: Any = figure.settings_of(style, fonts)
     with matplotlib.rc_context(settings):
         return figure.figure(picture, style, size)
 

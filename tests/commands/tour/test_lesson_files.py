@@ -13,15 +13,15 @@ from browsers import node, open_page
 from command import Run
 
 from rnncli.commands.tour import lesson
-from rnncli.commands.tour.grading import Rule
+from rnncli.commands.tour.grading import AnswerRule
 
 RULES = (
-    Rule("shape", (1, 4, 3)),
-    Rule("rows", (0,), 4),
-    Rule("rows", (2, 3), 4),
-    Rule("count", (1536,)),
-    Rule("decimal", (0.42,)),
-    Rule("letters", "BA"),
+    AnswerRule("shape", (1, 4, 3)),
+    AnswerRule("rows", (0,), 4),
+    AnswerRule("rows", (2, 3), 4),
+    AnswerRule("count", (1536,)),
+    AnswerRule("decimal", (0.42,)),
+    AnswerRule("letters", "BA"),
 )
 TYPED = (
     "(1,4,3)", "[1 4 3]", "1x4x3", "(1, 3)", "0", "t=0", "row 0", "-4", "hidden_states[:, 0, 3:]", "0행", "4",

@@ -20,7 +20,7 @@ from rnncli import specs
 from rnncli.case import sizes
 from rnncli.commands.tour import lesson
 from rnncli.commands.tour.exercises import ExerciseAnswer
-from rnncli.commands.tour.grading import Rule
+from rnncli.commands.tour.grading import AnswerRule
 from rnncli.show.page import View
 
 NUMBERS = [exercise.number for exercise in lesson.exercises()]
@@ -184,14 +184,14 @@ def test_the_state_of_exercise_1_is_the_one_that_keras_returns() -> None:
     ("rule", "right", "wrong", "unreadable"),
     [
         (
-            Rule("shape", (1, 3)),
+            AnswerRule("shape", (1, 3)),
             ["(1, 3)", "1,3", "[1, 3]", " 1 3 ", "1x3", "1 X 3", "shape (1,3)"],
             ["(3, 1)", "1", "13"],
             ["", "two axes"],
         ),
-        (Rule("shape", (1, 4, 3)), ["(1,4,3)", "[1 4 3]"], ["(1, 3)", "(1, 4, 3, 1)"], []),
+        (AnswerRule("shape", (1, 4, 3)), ["(1,4,3)", "[1 4 3]"], ["(1, 3)", "(1, 4, 3, 1)"], []),
         (
-            Rule("rows", (0,), 4),
+            AnswerRule("rows", (0,), 4),
             ["0", "t=0", "row 0", "-4", "hidden_states[:, 0, 3:]", "0행", "[0]", "첫 행", "첫 번째 행",
              "첫번째 행입니다.", "0번 행", "first row", "The first row.", "the 1st row", "row 0, the first",
              "zero", "제0행", "０"],
@@ -200,38 +200,40 @@ def test_the_state_of_exercise_1_is_the_one_that_keras_returns() -> None:
              "3rd to last", "0 or the last"],
         ),
         (
-            Rule("rows", (2, 3), 4),
+            AnswerRule("rows", (2, 3), 4),
             ["2, 3", "3 2", "t=2, t=3", "-1, 2", "{2,3}", "the third and the last", "세 번째와 네 번째 행"],
             ["2", "2, 3, 1", "third"],
             ["", "the last two"],
         ),
         (
-            Rule("count", (1536,)),
+            AnswerRule("count", (1536,)),
             ["1536", "1,536", " 1536 ", "1_536", "1536 parameters"],
             ["1535"],
             ["1, 536", "1 536 2", "many", "nan"],
         ),
         (
-            Rule("decimal", (0.42,)),
+            AnswerRule("decimal", (0.42,)),
             ["0.42", ".42", "f = 0.415", "4.2e-1"],
             ["0.44", "-0.42", "42"],
             ["0,42", "0.42 0.42", "half"],
         ),
         (
-            Rule("letters", "BA"),
+            AnswerRule("letters", "BA"),
             ["B, A", "[B, A]", "ba", "B A", "B와 A입니다", "B and A"],
             ["A, B", "B", "BAC", "X, Y"],
             ["", "1, 2", "the longer", "not B, A"],
         ),
         (
-            Rule("letters", "B"),
+            AnswerRule("letters", "B"),
             ["B", "b", "B입니다", "B입니다.", "답은 B", "run B", "The answer is B."],
             ["A", "X", "A, B"],
             ["B가 아닙니다", "둘째", "none"],
         ),
     ],
 )  # fmt: skip
-def test_forms_of_an_answer(rule: Rule, right: list[str], wrong: list[str], unreadable: list[str]) -> None:
+def test_forms_of_an_answer(
+    rule: AnswerRule, right: list[str], wrong: list[str], unreadable: list[str]
+) -> None:
     assert [text for text in right if rule.grade(text) is not True] == []
     assert [text for text in wrong if rule.grade(text) is not False] == []
     assert [text for text in unreadable if rule.grade(text) is not None] == []

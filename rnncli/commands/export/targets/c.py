@@ -6,7 +6,7 @@ Arrays are written in the dtype of the computation; sums are computed in double,
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from math import prod
 
 from rnncli.case import Array, sizes
@@ -66,19 +66,15 @@ def write(exports: Sequence[ExportCase]) -> str:
     body = "\n".join(text for program in programs for text in program.definitions)
     calls = "\n".join(line for program in programs for line in program.main)
     main = f"int main(void) {{\n{textwrap.indent(calls, '    ')}\n    return 0;\n}}\n"
-    helpers = write_helpers(_called(exports))
+    called = set(functions_of(exports))
+    called.update(*(functions_in_formula(name) for name in called & FORMULAS.keys()))
+    if any(layer.spec.class_name == "Dense" for export in exports for layer in export.layers):
+        called.add("dot")
+    nodes = (node for export in exports for cell in export.cells for node in cell.nodes)
+    called |= {OPERATORS.get(node.symbol, "") for node in nodes if isinstance(node, Operation)}
+    helpers = write_helpers(called)
     functions = [helpers + formulas] if helpers or formulas else []
     return "\n".join([head, *functions, body, SHOW.replace("PLACES", places), main])
-
-
-def _called(exports: Sequence[ExportCase]) -> Iterator[str]:
-    for name in functions_of(exports):
-        yield name
-        yield from functions_in_formula(name) if name in FORMULAS else ()
-    if any(layer.spec.class_name == "Dense" for export in exports for layer in export.layers):
-        yield "dot"
-    nodes = (node for export in exports for cell in export.cells for node in cell.nodes)
-    yield from (OPERATORS.get(node.symbol, "") for node in nodes if isinstance(node, Operation))
 
 
 class _CProgram:

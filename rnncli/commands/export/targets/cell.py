@@ -39,7 +39,9 @@ def write(exports: Sequence[ExportCase]) -> str:
 
 
 def _file(cell: Cell) -> str:
-    text, changed = cell.text, dict(_changed(cell))
+    text, options = cell.text, options_of(cell.spec.class_name, cell.spec.equations)
+    names = (*text.options, "use_bias", *INITIALIZED_BY.values())
+    changed = {name: cell.config[name] for name in names if cell.config[name] != options[name].default}
     if text.written and not changed and text.written.replace("\n", "").replace("\t", "").isprintable():
         return text.written
     weights = {
@@ -58,13 +60,6 @@ def _plain(initializer: Any) -> Any:
         return initializer
     given = {name: value for name, value in initializer.config.items() if value is not None}
     return {"class_name": initializer.class_name, "config": given}
-
-
-def _changed(cell: Cell) -> Iterator[tuple[str, Any]]:
-    options = options_of(cell.spec.class_name, cell.spec.equations)
-    for name in (*cell.text.options, "use_bias", *INITIALIZED_BY.values()):
-        if cell.config[name] != options[name].default:
-            yield name, cell.config[name]
 
 
 def _initializers(cell: Cell, changed: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import Any
 
 from rnncli import initializers
 from rnncli.case import Spec, walk
 from rnncli.commands.export import refusals
-from rnncli.commands.export.export_case import ExportCase, ExportLayer
+from rnncli.commands.export.export_case import ExportCase
 from rnncli.errors import Message, Text
 from rnncli.initializers import snake_case
 from rnncli.specs import to_config
@@ -34,13 +33,10 @@ def refusal(export: ExportCase) -> Text | None:
 
 def write(exports: Sequence[ExportCase]) -> str:
     """Return one config, or the configs of a stack or of a model's layers in a list."""
-    configs = [_config(layer) for export in exports for layer in export.layers]
+    configs = []
+    for layer in (layer for export in exports for layer in export.layers):
+        config = to_config(layer.spec)
+        if layer.name:  # in the model; Keras allows no slash in a name
+            config["config"] = {"name": layer.name.replace("/", "_"), **config["config"]}
+        configs.append(config)
     return json.dumps(configs[0] if len(configs) == 1 else configs, indent=2) + "\n"
-
-
-def _config(layer: ExportLayer) -> dict[str, Any]:
-    """Return the config of a layer, with its name in the model; Keras allows no slash in a name."""
-    config = to_config(layer.spec)
-    if layer.name:
-        config["config"] = {"name": layer.name.replace("/", "_"), **config["config"]}
-    return config

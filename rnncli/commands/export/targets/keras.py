@@ -99,8 +99,13 @@ class _KerasLayerWriter(LayerWriter):
         options = ""
         if make(layer.spec).takes_mask:
             options, self.pending = self.pending, ""
-        if any(cell.has_initial_states for loop in layer.loops for cell in loop.cells):
-            yield f"initial_state{layer.suffix} = {_states(layer)}"
+        cells = [(loop, cell) for loop in layer.loops for cell in loop.cells]
+        if any(cell.has_initial_states for _, cell in cells):
+            parts: list[str] = []
+            for loop, cell in cells:  # RNN of several cells nests its states
+                states = [f"keras.ops.array({to_python(array)})" for array in cell.states.values()]
+                parts += [f"[{', '.join(states)}]"] if hasattr(loop.layer.cell, "cells") else states
+            yield f"initial_state{layer.suffix} = [{', '.join(parts)}]"
             options += f", initial_state=initial_state{layer.suffix}"
         yield f"tensors = keras.tree.flatten({name}(x{options}))"
         yield "x = tensors[0]"
@@ -113,16 +118,6 @@ class _KerasLayerWriter(LayerWriter):
         return replace(spec, class_name=name, config={key: spec.config[key] for key in ("units", "dtype")})
 
 
-def _states(layer: ExportLayer) -> str:
-    """Return the initial states in the structure that Keras takes: RNN of several cells nests them."""
-    parts: list[str] = []
-    for loop in layer.loops:
-        for cell in loop.cells:
-            states = [f"keras.ops.array({to_python(array)})" for array in cell.states.values()]
-            parts += [f"[{', '.join(states)}]"] if hasattr(loop.layer.cell, "cells") else states
-    return f"[{', '.join(parts)}]"
-
-
 def _class(cell: ExportCell, class_name: str) -> str:
     """Return a cell of Keras, which `keras.layers.RNN` and Bidirectional run, and copy by its config."""
     adding = []
@@ -131,10 +126,8 @@ def _class(cell: ExportCell, class_name: str) -> str:
         initializer = f', initializer="{usual}"' if usual else ""
         name = cell.global_name(weight)
         adding.append(f'self.{name} = self.add_weight(shape={shape}, name="{name}"{initializer})')
-    start = ", ".join(
-        f"keras.ops.full(shape, {cell.cell.text.initial.get(state, 0.0)!r}, self.compute_dtype)"
-        for state in cell.states
-    )
+    values = [f"{cell.cell.text.initial.get(state, 0.0)!r}" for state in cell.states]
+    start = ", ".join(f"keras.ops.full(shape, {value}, self.compute_dtype)" for value in values)
     starting = [
         "def get_initial_state(self, batch_size=None):",
         "    shape = (batch_size, self.units)",
@@ -156,7 +149,5 @@ def _class(cell: ExportCell, class_name: str) -> str:
         "def get_config(self):",
         '    return {**super().get_config(), "units": self.units}\n',
     ]
-    head = "@keras.saving.register_keras_serializable()\n"
-    return head + write_class(
-        class_name, "keras.layers.Layer", f"One time step of {as_comment(cell.cell.text.title)}.", lines
-    )
+    head, title = "@keras.saving.register_keras_serializable()\n", as_comment(cell.cell.text.title)
+    return head + write_class(class_name, "keras.layers.Layer", f"One time step of {title}.", lines)

@@ -27,8 +27,8 @@ MERGES = {"sum": "Sum", "mul": "Mul", "ave": "Mean"}
 @refusals.of_each
 def refusal(export: ExportCase) -> Text | None:
     """Return why ONNX cannot express it, or None."""
-    dense = (spec.config["activation"] for spec in export.case.stack if spec.class_name == "Dense")
-    for activation in dense:
+    for spec in export.case.stack:
+        activation = spec.config["activation"] if spec.class_name == "Dense" else "linear"
         if activation not in ("linear", *ACTIVATIONS):
             return Message("it has no operator for the activation {activation}", activation=activation)
     for cell in export.cells:
@@ -42,9 +42,8 @@ def write(exports: Sequence[ExportCase]) -> bytes:
     try:
         import onnx
     except ImportError:
-        raise EngineError(
-            "onnx is not installed; it is needed to write .onnx files.", "pip install onnx"
-        ) from None
+        what = "onnx is not installed; it is needed to write .onnx files."
+        raise EngineError(what, "pip install onnx") from None
     helper, floats = onnx.helper, onnx.TensorProto.FLOAT
     graphs = [_GraphBuilder(export) for export in exports]
     arrays = {name: array for graph in graphs for name, array in graph.arrays.items()}
@@ -167,12 +166,8 @@ class _GraphBuilder:
             counts = self._array(f"counts{self.suffix}", self.mask.T[..., None])
             y = self._add("Where", [counts, y, states[0]], f"Y{suffix}_held")
         if layer.loops[0].backwards:  # y[-1 : to_first : -1]
-            bounds = {
-                "from_last": -1,
-                "to_first": np.iinfo(np.int64).min + 1,
-                "first_axis": 0,
-                "backwards": -1,
-            }
+            to_first = np.iinfo(np.int64).min + 1
+            bounds = {"from_last": -1, "to_first": to_first, "first_axis": 0, "backwards": -1}
             names_of_bounds = [self._array(name, np.array([bound])) for name, bound in bounds.items()]
             y = self._add("Slice", [y, *names_of_bounds], f"{y}_reversed")
         return self._add("Transpose", [y], f"sequence{suffix}", perm=[1, 0, 2]), states

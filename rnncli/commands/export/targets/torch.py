@@ -156,17 +156,14 @@ class _TorchLayerWriter(LayerWriter):
 
 
 def _class(cell: ExportCell, name: str) -> str:
+    shapes = ((cell.global_name(weight), shape) for weight, shape in weight_shapes(cell).items())
     lines = [
         "def __init__(self, features, units):",
         "    super().__init__()",
-        *(
-            f"    self.{cell.global_name(weight)} = torch.nn.Parameter(torch.zeros({shape}))"
-            for weight, shape in weight_shapes(cell).items()
-        ),
+        *(f"    self.{weight} = torch.nn.Parameter(torch.zeros({shape}))" for weight, shape in shapes),
         "",
         "def forward(self, x, states):",
         *(f"    {line}" for line in write_step(cell, LANGUAGE)),
     ]
-    return write_class(
-        name, "torch.nn.Module", f"One time step of {as_comment(cell.cell.text.title)}.", lines
-    )
+    title = as_comment(cell.cell.text.title)
+    return write_class(name, "torch.nn.Module", f"One time step of {title}.", lines)
