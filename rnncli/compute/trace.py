@@ -82,7 +82,14 @@ def narrow(loops: Sequence[LoopTrace], selection: TraceSelection) -> tuple[LoopT
     import numpy as np
 
     batch = _indices("--batch", selection.batch, [len(loops[0].status)], "batch entries")
-    gates = _select_gates(selection.gates, loops)
+    known = dict.fromkeys(gate for loop in loops for gate in loop.gates)
+    gates: set[Label] | None = set() if selection.gates else None
+    for word in selection.gates or ():  # in an RNN of cells, `input` is of every cell, `cell_1/input` of one
+        matches = [gate for gate in known if word in (str(gate.short), gate.part)]
+        if gates is None or not matches:
+            advice = did_you_mean(word, (str(gate.short) for gate in known))
+            raise UsageError("{--gate:word}: there is no such gate.", advice, word=word)
+        gates.update(matches)
     kept = [
         {
             part: values
@@ -154,24 +161,6 @@ def _indices(flag: str, wanted: Sequence[int] | None, sizes: Sequence[int], what
     return tuple(dict.fromkeys(index % size for index in wanted))
 
 
-def _select_gates(names: Sequence[str] | None, loops: Sequence[LoopTrace]) -> frozenset[Label] | None:
-    """Return the selected gates; in an RNN of cells, `input` is of every cell, `cell_1/input` of one.
-
-    Raises UsageError if a gate is unknown.
-    """
-    if not names:
-        return None
-    known = dict.fromkeys(gate for loop in loops for gate in loop.gates)
-    selected: set[Label] = set()
-    for word in names:
-        matches = [gate for gate in known if word in (str(gate.short), gate.part)]
-        if not matches:
-            advice = did_you_mean(word, (str(gate.short) for gate in known))
-            raise UsageError("{--gate:word}: there is no such gate.", advice, word=word)
-        selected.update(matches)
-    return frozenset(selected)
-
-
 def tensor_bounds(
     stack: Stack, input_shape: Shape, *, all_layers: bool = False
 ) -> dict[Label, tuple[float, float] | None]:
@@ -223,7 +212,4 @@ def trace(case: Case) -> Result:
 
 def with_all_outputs(case: Case) -> Case:
     """Return the case with the outputs and states of every layer returned, to verify the whole trace."""
-    return case._replace(
-        stack=case.stack.with_states(),
-        all_layers=True,
-    )
+    return case._replace(stack=case.stack.with_states(), all_layers=True)

@@ -132,7 +132,16 @@ class ExplainAnswer(Answer):
         if explanation.without_hold is not None and is_used:
             free = _align_numbers([explanation.without_hold], view)[0]
             notes.append(line(view.say("without --hold: {value}", value=free), "dim"))
-        parts: list[Table | Line] = list(_symbol_lines(self.symbols, view))
+        parts: list[Table | Line] = []
+        for name, lines in self.symbols.items():
+            if view.ascii:
+                lines = {left: text.translate(_ASCII) for left, text in lines.items()}
+            rows = tuple((cell(left, "strong"), cell(f"= {text}")) for left, text in lines.items())
+            heading = line(name, "strong") if len(self.symbols) > 1 else ()
+            parts.append(Table((Column(""), Column("")), rows, heading))
+        if self.symbols:
+            letters = view.say("W, U, b: the line's columns of kernel, recurrent_kernel and bias")
+            parts += [line(letters, "dim"), line(view.say("h: the hidden state before the step"), "dim")]
         locations = list(dict.fromkeys(equation.location for equation in explanation.equations))
         together = sorted(explanation.equations, key=lambda equation: locations.index(equation.location))
         for location, equations in groupby(together, key=lambda equation: equation.location):
@@ -140,19 +149,6 @@ class ExplainAnswer(Answer):
                 parts += [(), line(marks(view).dot.join(_name_location(location, result, view)), "strong")]
             parts += [_table(equation, explanation, view) for equation in equations]
         return Page(head, tuple(notes), tuple(parts))
-
-
-def _symbol_lines(symbols: Mapping[str, Mapping[str, str]], view: View) -> Iterator[Table | Line]:
-    for name, lines in symbols.items():
-        title = line(name, "strong") if len(symbols) > 1 else ()
-        if view.ascii:
-            lines = {left: text.translate(_ASCII) for left, text in lines.items()}
-        rows = tuple((cell(left, "strong"), cell(f"= {text}")) for left, text in lines.items())
-        yield Table((Column(""), Column("")), rows, title)
-    if symbols:
-        letters = view.say("W, U, b: the line's columns of kernel, recurrent_kernel and bias")
-        yield line(letters, "dim")
-        yield line(view.say("h: the hidden state before the step"), "dim")
 
 
 _ASCII = str.maketrans({"⊙": "*", "·": "*", "σ": "sigmoid"})

@@ -387,16 +387,9 @@ def write_verdict(name: str, curve: Curve, view: View) -> Iterator[Paragraph]:
     style = "alarm" if kind in ("vanishes", "explodes", "undefined") else ""
     yield Paragraph(f"{name}: {sentence}", style, lead=name)
     for gate, share in list(curve.shares.items())[:1]:
-        way, is_gate = _name_way(gate, curve)
+        way: Text = Message("the candidate") if gate == "candidate" else gate
+        if gate in curve.new_states:
+            way = Message("{line}, the {new_state}", line=gate, new_state=new_state(curve.new_states[gate]))
+        is_gate = way == gate and gate.isidentifier() and gate != curve.part.part
         sentence = view.say(THROUGH[is_gate, share < 1], way=way, share=f"{min(100 * share, 99):.0f}%")
         yield Paragraph(f"{name}: {sentence}", lead=name)
-
-
-def _name_way(name: str, curve: Curve) -> tuple[Text, bool]:
-    """Return the name of a way back, and whether it is a gate.  name: a key of Curve.shares."""
-    if name in curve.new_states:
-        state = new_state(curve.new_states[name])
-        return Message("{line}, the {new_state}", line=name, new_state=state), False
-    if name == "candidate":
-        return Message("the candidate"), False
-    return name, name.isidentifier() and name != curve.part.part

@@ -21,7 +21,7 @@ from rnncli.compute.chain_rule import find_missing_rule
 from rnncli.errors import Message, UsageError, format_range
 from rnncli.layers.case import Case
 from rnncli.layers.stack import Stack
-from rnncli.result import Claim, Index, Label, Result, TensorInfo, join_layers
+from rnncli.result import Claim, Label, Result, TensorInfo, join_layers
 from rnncli.show.visible import visible
 from rnncli.specs import from_flags
 from rnncli.specs.build import is_name
@@ -176,7 +176,19 @@ def target_of(text: str | None, infos: Sequence[TensorInfo], row: int = -1, batc
     import numpy as np
 
     info, parts = addresses.find_tensor(text, infos, Message("{--of}: "))
-    place, shape = _index(text, parts or ("0",), info), sizes(info.shape[1:])
+    parts = parts or ("0",)
+    if len(parts) > len(info.axes):
+        raise UsageError(
+            "{--of:text}: {name} has {count} axes, but {given} indices were given.",
+            "Its axes are {axes}.",
+            text=text,
+            name=info.name,
+            count=len(info.axes),
+            given=len(parts),
+            axes=", ".join(info.axes),
+        )
+    axes = zip(parts, info.axes, sizes(info.shape), strict=False)
+    place, shape = tuple(_parse_axis(text, *axis) for axis in axes), sizes(info.shape[1:])
     entries = np.arange(int(np.prod(shape))).reshape(shape)[place[1:]].ravel()
     written = str(Claim(info.label, (*place, *[slice(None)] * (len(info.axes) - len(place)))))
     sequence = place[0] if isinstance(place[0], int) else 0
@@ -200,33 +212,6 @@ def find_last_recurrent(case: Case) -> int:
         advice = "Use SimpleRNN, LSTM, GRU, RNN or Bidirectional."
         raise UsageError(refusal, advice)
     return max(index for index, spec in enumerate(case.stack) if layers.is_stepped(spec))
-
-
-def _last_row(case: Case, recurrent: int, batch: int) -> int:
-    """Return the last row of the output of a sequence that the mask does not make zeros."""
-    rows = case.stack.masked_rows(case.inputs, case.mask, started=case.initial_state is not None)[recurrent]
-    loops: Mapping[str, Any] = case.stack.layers[recurrent].loops
-    zeroed = any(loop.config["zero_output_for_mask"] for loop in loops.values())
-    if rows is None or not zeroed or rows[batch].all():
-        return -1
-    return int((~rows[batch]).nonzero()[0][-1])
-
-
-def _index(text: str, parts: Sequence[str], info: TensorInfo) -> Index:
-    if len(parts) > len(info.axes):
-        raise UsageError(
-            "{--of:text}: {name} has {count} axes, but {given} indices were given.",
-            "Its axes are {axes}.",
-            text=text,
-            name=info.name,
-            count=len(info.axes),
-            given=len(parts),
-            axes=", ".join(info.axes),
-        )
-    return tuple(
-        _parse_axis(text, part, axis, length)
-        for part, axis, length in zip(parts, info.axes, sizes(info.shape), strict=False)
-    )
 
 
 def _parse_axis(text: str, part: str, axis: str, length: int) -> int | slice:
@@ -278,7 +263,12 @@ def gradients(case: Case, of: str | None = None, engine: str = "auto", batch: in
     stack = case_with_states.stack
     infos = stack.outputs(case.inputs.shape)
     weight = _find_weight(of, case, last)
-    numbers = target_of(None if weight else of, infos, _last_row(case, last, batch), batch)
+    rows = case.stack.masked_rows(case.inputs, case.mask, started=case.initial_state is not None)[last]
+    zeroed = any(loop.config["zero_output_for_mask"] for loop in case.stack.layers[last].loops.values())
+    row = -1  # or the last row of the output that the mask does not make zeros
+    if rows is not None and zeroed and not rows[batch].all():
+        row = int((~rows[batch]).nonzero()[0][-1])
+    numbers = target_of(None if weight else of, infos, row, batch)
     numbers = numbers._replace(sequence=case.sequence_names[numbers.batch] if case.sequence_names else "")
     shape, dtype = tuple(case.inputs.shape), str(case.inputs.dtype)
     header = Result((engine,), case.seed, case.stack, shape, dtype, (), conditions=conditions)

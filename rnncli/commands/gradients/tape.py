@@ -47,7 +47,12 @@ def norms(case: Case, layer: int, batch: int, tensor: int, entries: Array) -> No
     with engine.make_layers(fresh, weights) as (keras, layers):
         walk = _RepeatedRun(keras, fresh, layers, layer, batch)
         walk.verify(tensor)
-        together = walk.pass_size()
+        together = 1
+        if not case.training:  # as many output numbers as fit in one backward pass
+            _, timesteps, features = case.inputs.shape
+            weights_of_all = [weight.shape for each in layers for weight in each.trainable_weights]
+            numbers = timesteps * (features + 3 * sum(shape[-1] for shape in weights_of_all))
+            together = int(max(1, min(AT_ONCE, TAPE_LIMIT // numbers)))
         passes = (entries[start : start + together] for start in range(0, len(entries), together))
         squares = [walk.sum_squares(tensor, chosen) for chosen in passes]
         by_state = {name: np.sqrt(sum(part[name] for part in squares)) for name in squares[0]}
@@ -82,15 +87,6 @@ class _RepeatedRun:
                 "Keras's cell, called step by step, gave different numbers than its layer.",
                 "Please report it.",
             )
-
-    def pass_size(self) -> int:
-        """Return how many output numbers fit in one backward pass."""
-        if self.case.training:
-            return 1
-        _, timesteps, features = self.case.inputs.shape
-        weights = [weight.shape for layer in self.layers for weight in layer.trainable_weights]
-        numbers = timesteps * (features + 3 * sum(shape[-1] for shape in weights))
-        return int(max(1, min(AT_ONCE, TAPE_LIMIT // numbers)))
 
     def sum_squares(self, tensor: int, entries: Array) -> dict[Any, Any]:
         """Return sums of squared derivatives, (timesteps,), by tracked state, and by None for the input."""
@@ -127,12 +123,20 @@ class _RepeatedRun:
         self, layer: Any, x: Any, given: Mapping[str, Any], tape: Any
     ) -> tuple[list[Any], TrackedSteps]:
         """Step the recurrent layer, one or both directions: its tensors in Keras's order, and its states."""
+        import numpy as np
+
         ours: Any = self.ours[self.stepped_layer]
-        counts = self._counts(x, given)
+        mask, loops, flat = given.get("mask"), ours.loops, self.keras.tree.flatten
+        if mask is None and "initial_state" not in given:  # else Keras does not pass on the input's own mask
+            mask = getattr(x, "_keras_mask", None)
+        # The same for every repetition.
+        counts = np.ones(x.shape[1], bool) if mask is None else np.asarray(mask)[self.row].astype(bool)
         self.masked_steps = ~counts
-        loops = ours.loops
         keras_layers = [layer.forward_layer, layer.backward_layer] if len(loops) > 1 else [layer]
-        states = self._start_states(keras_layers, x, given)
+        states = [flat(each.get_initial_state(x.shape[0])) for each in keras_layers]
+        if "initial_state" in given:
+            whole, count = flat(given["initial_state"]), len(states[0])
+            states = [whole[:count], whole[count:]][: len(keras_layers)]
         runs = [
             self._direction(keras_layer, loop, x, counts, state, tape)
             for keras_layer, loop, state in zip(keras_layers, loops.values(), states, strict=True)
@@ -145,27 +149,12 @@ class _RepeatedRun:
             for index, label in enumerate(loop.cell.state_sizes)
         }
         last = [part for _, state, _ in runs for part in state] if ours.returns_state else []
-        return [*self._outputs(ours, [outputs for outputs, *_ in runs]), *last], tracked
-
-    def _counts(self, x: Any, given: Mapping[str, Any]) -> Array:
-        """Return (timesteps,), True for steps that are not masked; the same for every repetition.
-
-        Keras does not pass an input's own mask to a layer that also receives a state.
-        """
-        import numpy as np
-
-        mask = given.get("mask")
-        if mask is None and "initial_state" not in given:
-            mask = getattr(x, "_keras_mask", None)
-        return np.ones(x.shape[1], bool) if mask is None else np.asarray(mask)[self.row].astype(bool)
-
-    def _start_states(self, layers: Sequence[Any], x: Any, given: Mapping[str, Any]) -> list[list[Any]]:
-        flat = self.keras.tree.flatten
-        starts = [flat(layer.get_initial_state(x.shape[0])) for layer in layers]
-        if "initial_state" not in given:
-            return starts
-        states = flat(given["initial_state"])
-        return [states[: len(starts[0])], states[len(starts[0]) :]][: len(layers)]
+        ops = self.keras.ops
+        joined = [ops.stack(outputs, axis=1) if ours.sequences else outputs[-1] for outputs, *_ in runs]
+        if len(runs) == 1:
+            return [ours.arrange(joined[0]), *last], tracked
+        second = joined[1][:, ::-1] if ours.sequences else joined[1]
+        return [*ours.merge(ours.config["merge_mode"], joined[0], second, ops), *last], tracked
 
     def _direction(
         self, layer: Any, ours: Any, x: Any, counts: Array, state: list[Any], tape: Any
@@ -196,12 +185,3 @@ class _RepeatedRun:
             outputs.append(state[hidden] if shown else tf.zeros_like(state[hidden]))
             tracked[time] = state
         return outputs, state, tracked
-
-    def _outputs(self, ours: Any, runs: Sequence[list[Any]]) -> list[Any]:
-        """Return the sequence or its last step, merged as in Bidirectional.  runs: outputs by direction."""
-        ops = self.keras.ops
-        joined = [ops.stack(outputs, axis=1) if ours.sequences else outputs[-1] for outputs in runs]
-        if len(runs) == 1:
-            return [ours.arrange(joined[0])]
-        first, second = joined[0], joined[1][:, ::-1] if ours.sequences else joined[1]
-        return list(ours.merge(ours.config["merge_mode"], first, second, ops))

@@ -183,9 +183,16 @@ def draw(parts: Sequence[DrawnLayers], selection: SheetSelection, *, traced: boo
     statuses: set[str] = set()
     if selection.gates and not traced:
         raise UsageError("{--gate} applies only to a trace.", "Leave out {--gate}, or use {--what trace}.")
-    gates = _known_gates(parts, selection) if traced else ()
+    if traced:
+        loops = [loop for part in parts for loop in part.result.trace]
+        if not loops:
+            raise UsageError("there is no trace: no layer steps through time.", "Use {--what result}.")
+        known = dict.fromkeys(str(part.short) for loop in loops for part in (*loop.gates, *loop.states))
+        for name in selection.gates:
+            if name not in known:
+                raise UsageError("{--gate}: there is no {name!r} here.", did_you_mean(name, known), name=name)
     for name, case, result in parts:
-        chosen = _entry(case, selection)._replace(gates=gates)
+        chosen = _entry(case, selection)
         layer_rows, masked_steps, skipped = (_draw_trace if traced else _draw_result)(case, result, chosen)
         statuses |= skipped
         if case.inputs.ndim == 3:
@@ -229,17 +236,6 @@ def _notes(case: Case, result: Result, selection: SheetSelection) -> Iterator[st
     if result.assumed is not None:
         yield visible(say(assumed_text(result.assumed), lang))
     yield from (visible(say(text, lang)) for text in agreement_texts(result.agreement))
-
-
-def _known_gates(parts: Sequence[DrawnLayers], selection: SheetSelection) -> tuple[str, ...]:
-    loops = [loop for part in parts for loop in part.result.trace]
-    if not loops:
-        raise UsageError("there is no trace: no layer steps through time.", "Use {--what result}.")
-    known = dict.fromkeys(str(part.short) for loop in loops for part in (*loop.gates, *loop.states))
-    for name in selection.gates:
-        if name not in known:
-            raise UsageError("{--gate}: there is no {name!r} here.", did_you_mean(name, known), name=name)
-    return selection.gates
 
 
 def _draw_trace(case: Case, result: Result, selection: SheetSelection) -> DrawnRows:

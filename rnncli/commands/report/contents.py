@@ -20,7 +20,7 @@ from rnncli.cells.writing import to_symbols
 from rnncli.compute import engines
 from rnncli.errors import LayerError, Message, Text, UsageError
 from rnncli.layers.bidirectional import Bidirectional
-from rnncli.layers.case import Case, Hold
+from rnncli.layers.case import Case
 from rnncli.layers.layer import within
 from rnncli.layers.recurrent import Cell, RecurrentLayer
 from rnncli.layers.stack import Stack
@@ -86,7 +86,19 @@ def build_contents(uses: Sequence[LayerUse], *, described: bool) -> ReportConten
             entry["names"] = prefix if use.layer else ""
             entry["path"] = None if use.layer else path
             entries.append(entry)
-            holds += [_hold_entry(hold, prefix) for hold in use.case.hold if hold.layer == part.stack_index]
+            holds += [
+                {
+                    "layer": prefix,
+                    "half": hold.direction or "forward",
+                    "line": hold.gate,
+                    "value": hold.value,
+                    "units": list(hold.units),
+                    "steps": list(hold.steps),
+                    "text": hold.text.rpartition("/")[2],  # it begins with the gate
+                }
+                for hold in use.case.hold
+                if hold.layer == part.stack_index
+            ]
     case = uses[0].case
     data = {
         "version": __version__,
@@ -318,19 +330,6 @@ def _tree(node: Node) -> Any:
         case Function(function, arguments):
             return ["f", function, *map(_tree, arguments)]
     raise TypeError(node)
-
-
-def _hold_entry(hold: Hold, prefix: str) -> dict[str, Any]:
-    """Return a held gate of the layer with this prefix; its text begins with the gate."""
-    return {
-        "layer": prefix,
-        "half": hold.direction or "forward",
-        "line": hold.gate,
-        "value": hold.value,
-        "units": list(hold.units),
-        "steps": list(hold.steps),
-        "text": hold.text.rpartition("/")[2],
-    }
 
 
 def _numbers(array: Array) -> dict[str, Any]:

@@ -47,10 +47,7 @@ _COMMENT = re.compile(r" */\*.*?\*/", re.DOTALL)
 
 
 class BuiltPage(NamedTuple):
-    """A page.
-
-    tables: of `run` and `trace`, for readers without scripts.  layers: first to last.
-    """
+    """A page.  tables: of `run` and `trace`, for readers without scripts.  layers: first to last."""
 
     text: str
     tables: str

@@ -108,12 +108,9 @@ def _require_exercise(given: Mapping[str, bool], exercise: str | None) -> None:
         if exercise is None:
             raise UsageError("{name} needs {--exercise}.", "Add {--exercise 1}.", name=name)
         if not given["--seed"]:
-            raise UsageError(
-                "{name} needs {--seed}: each seed gives the exercise its own numbers.",
-                "Take the seed that rnncli tour --exercise {exercise} printed.",
-                name=name,
-                exercise=exercise,
-            )
+            what = "{name} needs {--seed}: each seed gives the exercise its own numbers."
+            advice = "Take the seed that rnncli tour --exercise {exercise} printed."
+            raise UsageError(what, advice, name=name, exercise=exercise)
 
 
 def _answer_exercises(
@@ -178,11 +175,8 @@ def _read(output: OutputFlags, no_answer: bool) -> None:
 
     def load(number: int) -> pager.PagerPage:
         view, step = view_of(output, "table", TourAnswer.widest), lesson.steps()[number]
-        texts = [
-            str(formats.render(TourAnswer((step,), shown), "table", view))
-            for shown in ((QUESTION,) if no_answer else (QUESTION, ANSWER))
-        ]
-        return pager.PagerPage(*texts)
+        answers = (TourAnswer((step,), shown) for shown in (QUESTION, ANSWER)[: 1 if no_answer else 2])
+        return pager.PagerPage(*(str(formats.render(answer, "table", view)) for answer in answers))
 
     lang = view_of(output, "table").lang
     keys = ("keys answered" if no_answer else "keys", "keys answered", "keys more", "resumed", "go on")

@@ -104,11 +104,9 @@ def draw_text(text: str) -> Iterator[PagePart]:
 
 def draw_beside(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> Variants:
     """Return a table of texts; if it does not fit, one table per column, each with the first column."""
-    below = (
-        draw_grid(("", heading), [(row[0], row[column]) for row in rows], right=False)
-        for column, heading in enumerate(headings)
-        if column
-    )
+    below = []
+    for column, heading in list(enumerate(headings))[1:]:
+        below.append(draw_grid(("", heading), [(row[0], row[column]) for row in rows], right=False))
     return Variants(((draw_grid(headings, rows, right=False),), tuple(below)))
 
 
@@ -191,10 +189,8 @@ def _mark_rows(
     """Return a mark for each row that equals another: `<- a`, and `= a` for a later row."""
     order = [row.address for row in rows]
     if len(sets) == 1:
-        (equal_rows,) = sets
-        last = max(equal_rows, key=order.index)
-        same = f"<- {say('the same numbers', view.lang)}"
-        return {row: Span(same if row == last else "<-", "same0") for row in equal_rows}
+        last, same = max(sets[0], key=order.index), f"<- {say('the same numbers', view.lang)}"
+        return {row: Span(same if row == last else "<-", "same0") for row in sets[0]}
     marks: dict[RowAddress, Span] = {}
     for number, (letter, equal_rows) in enumerate(zip(ascii_lowercase, sets, strict=False)):
         first, *others = sorted(equal_rows, key=order.index)

@@ -62,11 +62,8 @@ def observe_sentence(view: View, command: str) -> Observation:
     from rnncli.commands.tour.command_line import CommandLine
 
     inputs = CommandLine.parse("rnncli run --seed 7").case().inputs
-    word = say("word", view.lang)
-    rows = [
-        (word.format(time + 1), f"t={time}", text)
-        for time, text in enumerate(drawing.format_rows(inputs[0], view._replace(precision=1)))
-    ]
+    word, texts = say("word", view.lang), drawing.format_rows(inputs[0], view._replace(precision=1))
+    rows = [(word.format(time + 1), f"t={time}", text) for time, text in enumerate(texts)]
     table = drawing.draw_grid(("", "", f"{say('values', view.lang)} {inputs.shape}"), rows)
     tensor = NamedTensor(Label("input", kind=""), ("batch", "timesteps", "features"), inputs)
     return Observation((table,), ((tensor,),))
@@ -113,17 +110,14 @@ def _draw_runs(
 
     remarks: on the first run, by the index of the row.
     """
-    left, right = (
-        [row for tensor in result.outputs for row in tensor.values[0].reshape(-1, 3)] for result in results
-    )
+    both = (result.outputs for result in results)
+    left, right = ([row for tensor in each for row in tensor.values[0].reshape(-1, 3)] for each in both)
     first, *states = results[0].outputs
     names = [*(f"t={time}" for time in range(first.values.shape[1])), *(state.name for state in states)]
+    marked = [("", row, f"  {remarks.get(index, '')}".rstrip()) for index, row in enumerate(left)]
+    same = ("  <-" if (row == other).all() else "" for row, other in zip(right, left, strict=True))
     beside = _draw_beside(
-        view,
-        headings,
-        names,
-        [("", row, f"  {remarks.get(index, '')}".rstrip()) for index, row in enumerate(left)],
-        [("", row, "  <-" if (row == other).all() else "") for row, other in zip(right, left, strict=True)],
+        view, headings, names, marked, [("", *pair) for pair in zip(right, same, strict=True)]
     )
     legend = line(f"<- {say('the same numbers', view.lang)}", "dim")
     return Observation((beside, legend), tuple(result.outputs for result in results))
@@ -166,10 +160,9 @@ def observe_windows(view: View, command: str) -> Observation:
     from rnncli.commands.tour.command_line import CommandLine
 
     windows, (output,) = CommandLine.parse(command).case().inputs[..., 0], run_line(command).outputs
-    rows = [
-        (" ".join(f"{value:g}" for value in window), f"{window[-1] + 1:g}", text)
-        for window, text in zip(windows, drawing.format_rows([*output.values], view), strict=True)
-    ]
+    texts, series = drawing.format_rows([*output.values], view), [[f"{x:g}" for x in row] for row in windows]
+    nexts = (f"{window[-1] + 1:g}" for window in windows)
+    rows = list(zip(map(" ".join, series), nexts, texts, strict=True))
     headings = (*(say(key, view.lang) for key in ("window", "next")), f"{output.name} {output.values.shape}")
     table = drawing.draw_grid(headings, rows, right=False)
     return Observation((table,), ((output,),))
@@ -203,14 +196,10 @@ def observe_encoder_and_decoder(view: View, encoder_command: str, decoder_comman
         return tensor._replace(label=Label(f"{layer}/{tensor.label}", tensor.label.sequence), equals=())
 
     given = [rename(state, "encoder") for state in states]
-    starts = [
-        NamedTensor(Label(f"decoder/start_{part}"), ("batch", "units"), values)
-        for part, values in decoder.trace[0].start.items()
-    ]
-    equal = select_true(
-        {start.label: (Claim(state.label),) for start, state in zip(starts, given, strict=True)},
-        {tensor.label: tensor.values for tensor in (*given, *starts)},
-    )
+    parts = ((Label(f"decoder/start_{part}"), values) for part, values in decoder.trace[0].start.items())
+    starts = [NamedTensor(label, ("batch", "units"), values) for label, values in parts]
+    claims = {start.label: (Claim(state.label),) for start, state in zip(starts, given, strict=True)}
+    equal = select_true(claims, {tensor.label: tensor.values for tensor in (*given, *starts)})
     starts = [start._replace(equals=equal[start.label]) for start in starts]
     returned = [rename(tensor, "decoder") for tensor in decoder.outputs]
     table = drawing.draw_tensors((*given, *starts, *returned), view)

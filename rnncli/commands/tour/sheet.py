@@ -56,6 +56,14 @@ class SheetAnswer(Answer):
         return ("exercise", *self.exercises[0].records(view)[0]), rows
 
 
+def _show_key(posed: ExerciseAnswer, view: View) -> str:
+    return posed.task(view).key
+
+
+def _show_title(posed: ExerciseAnswer, view: View) -> str:
+    return (posed.exercise.ko if view.lang == "ko" else posed.exercise.en)["title"]
+
+
 class KeyAnswer(ListAnswer):
     """The right answer to each exercise."""
 
@@ -64,21 +72,8 @@ class KeyAnswer(ListAnswer):
         fields = (
             Field("exercise", lambda posed: posed.exercise.number, heading="exercise"),
             Field("seed"),
-            Field(
-                "answer",
-                lambda posed: posed.task(View()).key,
-                heading="answer",
-                show=lambda posed, view: posed.task(view).key,
-                style="strong",
-            ),
-            Field(
-                "title",
-                lambda posed: posed.exercise.en["title"],
-                heading="what it is",
-                show=lambda posed, view: (posed.exercise.ko if view.lang == "ko" else posed.exercise.en)[
-                    "title"
-                ],
-            ),
+            Field("answer", lambda posed: posed.task(View()).key, "answer", _show_key, style="strong"),
+            Field("title", lambda posed: posed.exercise.en["title"], "what it is", _show_title),
         )
         super().__init__("key", fields, exercises, ("exercise", "answer", "title"))
 

@@ -17,7 +17,19 @@ from rnncli.commands.weights.contents import CellSummary, Contents, Figures, Gat
 from rnncli.errors import Message, count, join
 from rnncli.models.graph import name_loops
 from rnncli.show.answer import Answer, Field, Listing, Records, head, headings
-from rnncli.show.page import Line, Page, Table, TableCell, Variants, View, cell, histogram, line, marks
+from rnncli.show.page import (
+    Line,
+    Page,
+    PagePart,
+    Table,
+    TableCell,
+    Variants,
+    View,
+    cell,
+    histogram,
+    line,
+    marks,
+)
 from rnncli.show.result_answer import assumed_document, assumed_lines, input_text, note, title
 from rnncli.specs import configs_of, expression_of
 
@@ -101,10 +113,18 @@ class WeightsAnswer(Answer):
         refused = tuple(line(f"{layer.name}: {layer.note}", "alarm") for layer in layers if layer.note)
         keys = [key for key in COLUMNS if key != "return" or contents.count is not None]
         listed = (Listing(LAYERS, layers, keys).table(view),) if layers else ()
-        parts = (*listed, *refused, *gates, *_other_tensors(contents, view))
+        parts: list[PagePart] = [*listed, *refused, *gates]
+        if shapes := list(contents.other_shapes.items()):
+            shown = shapes[: None if view.full else MAX_OTHERS]
+            total = f"{sum(prod(shape) for _, shape in shapes):,}"
+            table = Listing(OTHERS, shown).table(view, totals={"total": total})
+            if len(shown) < len(shapes):
+                left = (cell(f"{marks(view).ellipsis} {len(shapes) - len(shown)}", "dim"), (), ())
+                table = table._replace(rows=(*table.rows[:-1], left, table.rows[-1]))
+            parts.append(table)
         titled = line(contents.file, "strong") if about is None else title(about.specs, view)
         notes = (note(self._list_notes(view), view), *assumed_lines(contents.assumed, view))
-        return Page(titled, notes, parts)
+        return Page(titled, notes, tuple(parts))
 
     def _list_notes(self, view: View) -> list[str]:
         contents, about = self.contents, self.description
@@ -187,15 +207,12 @@ def _features(layer: LayerSummary) -> int | None:
 
 
 def _direction(layer: LayerSummary) -> str:
-    if layer.class_name.startswith("Bidirectional"):
-        return "bidirectional"
-    return layer.cells[0].direction if layer.cells else "forward"
+    direction = layer.cells[0].direction if layer.cells else "forward"
+    return "bidirectional" if layer.class_name.startswith("Bidirectional") else direction
 
 
 def _describe_returns(layer: LayerSummary, _: View) -> Message:
-    """Return what the layer returns, such as `sequences + state`."""
-    parts = layer.return_text.split(" + ") if layer.return_text else []
-    return join((Message(part) for part in parts), " + ")
+    return join((Message(part) for part in layer.return_text.split(" + ") if part), " + ")
 
 
 def _class(layer: LayerSummary, _: View) -> str:
@@ -276,16 +293,3 @@ def _number(value: float | None, view: View) -> TableCell:
     digits = 2 if view.precision is None else view.precision
     plain = value == 0 or 10.0**-digits <= abs(value) < 1e5
     return cell(f"{value:.{digits}f}" if plain else f"{value:.{max(digits - 1, 0)}e}")
-
-
-def _other_tensors(contents: Contents, view: View) -> tuple[Table, ...]:
-    shapes = list(contents.other_shapes.items())
-    if not shapes:
-        return ()
-    shown = shapes[: None if view.full else MAX_OTHERS]
-    total = f"{sum(prod(shape) for _, shape in shapes):,}"
-    table = Listing(OTHERS, shown).table(view, totals={"total": total})
-    if len(shown) < len(shapes):
-        left = (cell(f"{marks(view).ellipsis} {len(shapes) - len(shown)}", "dim"), (), ())
-        table = table._replace(rows=(*table.rows[:-1], left, table.rows[-1]))
-    return (table,)

@@ -65,19 +65,12 @@ def _layout_suffix(to: str, output: OutputFlags) -> str | None:
         try:
             formats.for_output(name)
         except UsageError:
-            raise UsageError(
-                "{output}: {framework}'s layout cannot be saved with this suffix.",
-                "Use one of {value}.",
-                output=output.output,
-                framework=frameworks.get(to).FRAMEWORK,
-                value=", ".join((*suffixes, *ARRAYS)),
-            ) from None
+            what = "{output}: {framework}'s layout cannot be saved with this suffix."
+            fields = {"framework": frameworks.get(to).FRAMEWORK, "value": ", ".join((*suffixes, *ARRAYS))}
+            raise UsageError(what, "Use one of {value}.", output=output.output, **fields) from None
     if suffix == ".h5" and name.endswith(".weights.h5"):
-        raise UsageError(
-            "{output}: a .weights.h5 file holds Keras's layout only.",
-            "Name the file .h5.",
-            output=output.output,
-        )
+        what = "{output}: a .weights.h5 file holds Keras's layout only."
+        raise UsageError(what, "Name the file .h5.", output=output.output)
     return suffix
 
 
@@ -145,11 +138,10 @@ def layer_weights(layer: LayerSummary) -> LayerWeights:
     config, weights, path = layer.config, layer.weights, layer.path.rstrip("/")
     if layer.kind != "Bidirectional":
         return LayerWeights(path, (CellWeights(_kind(layer.kind, config), config, weights),))
-    forward = config["layer"]
-    backward = config.get("backward_layer") or forward
+    halves = {"forward": config["layer"], "backward": config.get("backward_layer") or config["layer"]}
     cells = tuple(
         CellWeights(_kind(entry["class_name"], entry["config"]), entry["config"], within(weights, direction))
-        for direction, entry in (("forward", forward), ("backward", backward))
+        for direction, entry in halves.items()
     )
     return LayerWeights(path, cells, config.get("merge_mode", "concat"))
 

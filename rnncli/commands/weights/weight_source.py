@@ -12,7 +12,7 @@ from rnncli.ask.live_object import LiveObject
 from rnncli.case import Shape, Spec, format_shape, known_sizes
 from rnncli.commands.weights import contents
 from rnncli.commands.weights.contents import Contents
-from rnncli.errors import Flag, Message, UsageError
+from rnncli.errors import Flag, UsageError
 from rnncli.inputs.source import MODEL_SUFFIXES, find_source, split_layers
 from rnncli.options import flag_name
 
@@ -71,11 +71,8 @@ def is_described(ask: Ask) -> bool:
 
 def _file(ask: Ask) -> str:
     for name in ask.given(*INPUT_OPTIONS[1:]):  # all but INPUT itself
-        raise UsageError(
-            "{flag} applies to the input of a layer, not to a file of weights.",
-            "Leave it out, or name a layer with {--layer}.",
-            flag=Flag(flag_name(name)),
-        )
+        what = "{flag} applies to the input of a layer, not to a file of weights."
+        raise UsageError(what, "Leave it out, or name a layer with {--layer}.", flag=Flag(flag_name(name)))
     words = [word for word in (ask.input, ask.model) if word is not None]
     if len(words) == 1:
         return str(words[0])
@@ -99,17 +96,24 @@ def _describe_layers(ask: Ask) -> Weights:
             "{--model} cannot be combined with flags that define a layer: it has its own layers and weights.",
             "Leave out {--model}, or the flags of the layer.",
         )
-    _require_no_model(ask)
+    word = "" if ask.holds_numbers else str(ask.input or "")
+    path = split_layers(word)[0]
+    if path.casefold().endswith(MODEL_SUFFIXES):
+        names = [*ask.given("layer"), *ask.options, *ask.given(*DESCRIBING)]
+        flag = flag_name(names[0]) if names else "--input-shape"
+        advice = "Leave out {flag}; or load the weights into that layer: {--weights:path}"
+        if flag == "--weights" or flag.endswith("-initializer"):  # which cannot be combined with --weights
+            advice = "Leave out {flag}."
+        what = "{word} is a saved model, but {flag} defines a different layer."
+        raise UsageError(what, advice, word=word, flag=Flag(flag), path=shlex.quote(path))
     outline = subject_of(ask).outline()
     stack, shape = outline.stack, outline.shape
     filled = (1 if axis < 2 and not isinstance(size, int) else size for axis, size in enumerate(shape))
     sizes = known_sizes(tuple(filled))
     if sizes is None:
-        raise UsageError(
-            "{--input-shape:shape}: the weights depend on the features, which are unknown.",
-            "Give the last size as a number, such as batch,None,8.",
-            shape=format_shape(shape),
-        )
+        what = "{--input-shape:shape}: the weights depend on the features, which are unknown."
+        advice = "Give the last size as a number, such as batch,None,8."
+        raise UsageError(what, advice, shape=format_shape(shape))
     document = outline.document._replace(initial_state=None)
     given = read_given(ask, stack, document, outline.where)
     inputs = np.broadcast_to(np.zeros((), "float64" if stack.dtype == "float64" else "float32"), sizes)
@@ -119,24 +123,3 @@ def _describe_layers(ask: Ask) -> Weights:
     seed = case.seed if case.weights is None else None
     description = DescribedLayers(case.stack, shape, seed)
     return Weights(contents.describe_case(case, made), outline.remarks, description)
-
-
-def _require_no_model(ask: Ask) -> None:
-    word = "" if ask.holds_numbers else str(ask.input or "")
-    path = split_layers(word)[0]
-    if path.casefold().endswith(MODEL_SUFFIXES):
-        names = [*ask.given("layer"), *ask.options, *ask.given(*DESCRIBING)]
-        flag = flag_name(names[0]) if names else "--input-shape"
-        advice = Message(
-            "Leave out {flag}; or load the weights into that layer: {--weights:path}",
-            flag=Flag(flag),
-            path=shlex.quote(path),
-        )
-        if flag == "--weights" or flag.endswith("-initializer"):  # which cannot be combined with --weights
-            advice = Message("Leave out {flag}.", flag=Flag(flag))
-        raise UsageError(
-            "{word} is a saved model, but {flag} defines a different layer.",
-            advice,
-            word=word,
-            flag=Flag(flag),
-        )

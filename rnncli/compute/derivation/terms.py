@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from math import prod
+from math import copysign, inf, prod
 
 from rnncli.case import Array
 from rnncli.cells.evaluate import offset_of
@@ -63,7 +63,13 @@ class Spread:
                 yield minus + self._row_symbol(left, weight), list(self._products(before, left, weight))
             case Function("sum" | "mean" | "variance" as function, (inner,)):
                 self.has_rows = True
-                yield minus + self.text(node), list(self._over_units(before, function, inner))
+                if function == "variance":  # the mean of the squared distances
+                    distance = Sum(((1, inner), (-1, Function("mean", (inner,)))))
+                    inner = Operation("**", distance, Number(2.0))
+                size = len(self.source.evaluate(self.number, inner))
+                share = [] if function == "sum" else [Factor(f"1 / {size}", 1 / size)]
+                factors = (self.factors(inner, index, size) for index in range(size))
+                yield minus + self.text(node), [product(*before, *each, *share) for each in factors]
             case _ if (positive := _without_minus(node)) is not None:
                 yield from self.terms(positive, -sign)
             case _:
@@ -106,16 +112,6 @@ class Spread:
                 factors.append(Factor("dropout", float(mask[index])))
             yield product(*factors, self._entry(weight, matrix, (index, self.number.unit)))
 
-    def _over_units(self, before: list[Factor], function: str, inner: Node) -> Iterator[Term]:
-        """Yield the terms of a sum or a mean; a variance is the mean of the squared distances."""
-        if function == "variance":
-            distance = Sum(((1, inner), (-1, Function("mean", (inner,)))))
-            inner = Operation("**", distance, Number(2.0))
-        size = len(self.source.evaluate(self.number, inner))
-        share = [] if function == "sum" else [Factor(f"1 / {size}", 1 / size)]
-        for index in range(size):
-            yield product(*before, *self.factors(inner, index, size), *share)
-
     def reads(self, node: Node) -> tuple[Factor, ...]:
         """Return the arguments of a function of several numbers, or the numbers of all units for softmax."""
         match node:
@@ -147,7 +143,10 @@ class Spread:
                 yield from self.factors(right, unit, size)
             case Operation("/", left, right):
                 yield from self.factors(left, unit, size)
-                yield _invert(self._single(right, unit, size))
+                below = self._single(right, unit, size)
+                shown = Message("1 / {number}", number=below.shown) if below.shown else ""
+                inverse = 1 / below.value if below.value else copysign(inf, below.value)
+                yield below._replace(name=f"1 / {below.name}", value=inverse, shown=shown)
             case Operation("**", left, Number(2.0)):
                 yield from 2 * [self._single(left, unit, size)]
             case Sum(((-1, inner),)):
@@ -286,12 +285,3 @@ def _factors_of(node: Node) -> list[Node]:
         case Operation("*", left, right):
             return [*_factors_of(left), *_factors_of(right)]
     return [node]
-
-
-def _invert(factor: Factor) -> Factor:
-    import numpy as np
-
-    with np.errstate(all="ignore"):
-        value = float(1 / np.float64(factor.value))
-    shown = Message("1 / {number}", number=factor.shown) if factor.shown else ""
-    return factor._replace(name=f"1 / {factor.name}", value=value, shown=shown)

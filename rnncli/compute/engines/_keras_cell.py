@@ -78,18 +78,14 @@ class _EquationCell(_Layer):  # type: ignore[misc]
         self.values = {}
         for name, shape in ours.weight_shapes(tuple(input_shape)).items():
             runs = [(self.initializers[part], columns) for part, columns in ours.runs(name)]
-            made = self._join(runs) if runs else self.initializers[name]
+
+            def fill(shape: Any, dtype: Any = None, runs: Any = runs) -> Any:
+                filled = [part((*shape[:-1], columns), dtype=dtype) for part, columns in runs]
+                return self.keras.ops.concatenate(filled, axis=-1)
+
+            made = fill if runs else self.initializers[name]
             self.values[name] = self.add_weight(shape=shape, name=name, initializer=made)
         self.built = True
-
-    def _join(self, parts: list[tuple[Any, int]]) -> Callable[..., Any]:
-        """Return an initializer for all columns.  parts: initializers, and how many columns each fills."""
-
-        def fill(shape: Any, dtype: Any = None) -> Any:
-            filled = [part((*shape[:-1], columns), dtype=dtype) for part, columns in parts]
-            return self.keras.ops.concatenate(filled, axis=-1)
-
-        return fill
 
     def get_initial_state(self, batch_size: Any = None) -> list[Any]:
         start = self.text.initial

@@ -50,20 +50,13 @@ def refusal(case: Case) -> Text | None:
         if spec.class_name not in OPERATORS and runs_a_cell(spec):
             return Message("it has no node for {class_name}", class_name=spec.class_name)
         if config.get("dtype", "float32") != "float32":
-            return Message(
-                "its recurrent nodes are float32 only, and {class_name} is {config}",
-                class_name=spec.class_name,
-                config=config["dtype"],
-            )
+            text = "its recurrent nodes are float32 only, and {class_name} is {config}"
+            return Message(text, class_name=spec.class_name, config=config["dtype"])
         if spec.class_name in OPERATORS and config["activation"] not in known:
             return Message("it has no activation {config}", config=config["activation"])
         if spec.class_name in OPERATORS and config.get("recurrent_activation", "sigmoid") not in GATES:
-            gates = " or ".join(GATES)
-            return Message(
-                "it is exact only for gates with {gates}, not with {config}",
-                gates=gates,
-                config=config["recurrent_activation"],
-            )
+            text = "it is exact only for gates with {gates}, not with {config}"
+            return Message(text, gates=" or ".join(GATES), config=config["recurrent_activation"])
         if beyond := beyond_keras(spec):
             return beyond
     return refusal_of_library(case)
@@ -90,9 +83,8 @@ class Layers(LayerRunner):
 
         _require_safe(call.inputs, *state)
         feeds = {"X": np.ascontiguousarray(call.inputs.transpose(1, 0, 2))}
-        feeds |= {
-            f"initial_{part[0]}": value[None] for part, value in zip(layer.cell.states, state, strict=True)
-        }
+        for part, value in zip(layer.cell.states, state, strict=True):
+            feeds[f"initial_{part[0]}"] = value[None]
         lengths = None
         if call.mask is not None:
             lengths = feeds["sequence_lens"] = call.mask.sum(axis=1, dtype=np.int32)
@@ -181,14 +173,8 @@ def _model(layer: RecurrentLayer, weights: Mapping[str, Array], *, padded: bool)
     states = [part[0] for part in layer.cell.states]
     packed = from_keras(layer.spec.class_name, weights)
     arrays = {name: array[None] for name, array in packed.items()}  # one direction
-    inputs = [
-        "X",
-        "W",
-        "R",
-        "B" if "B" in arrays else "",
-        "sequence_lens" if padded else "",
-        *(f"initial_{part}" for part in states),
-    ]
+    inputs = ["X", "W", "R", "B" if "B" in arrays else "", "sequence_lens" if padded else ""]
+    inputs += [f"initial_{part}" for part in states]
     unbounded = activations.bounds(layer.config["activation"]) is None  # a step may be infinite
     outputs = ["Y" if layer.sequences or unbounded else "", *(f"Y_{part}" for part in states)]
     node = helper.make_node(OPERATORS[layer.spec.class_name], inputs, outputs, **attributes_of(layer))

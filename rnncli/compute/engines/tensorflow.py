@@ -106,17 +106,11 @@ def import_keras() -> Any:
     try:
         import keras
     except ImportError as error:
-        raise EngineError(
-            "the engine tensorflow is not installed: {line}.",
-            "pip install tensorflow keras",
-            line=informative_line(error).rstrip("."),
-        ) from error
-    if keras.backend.backend() != "tensorflow":
-        raise EngineError(
-            "Keras runs on {backend} in this process.",
-            "Start a process with KERAS_BACKEND=tensorflow.",
-            backend=keras.backend.backend(),
-        )
+        line, what = informative_line(error).rstrip("."), "the engine tensorflow is not installed: {line}."
+        raise EngineError(what, "pip install tensorflow keras", line=line) from error
+    if (backend := keras.backend.backend()) != "tensorflow":
+        advice = "Start a process with KERAS_BACKEND=tensorflow."
+        raise EngineError("Keras runs on {backend} in this process.", advice, backend=backend)
     return keras
 
 
@@ -132,12 +126,8 @@ def _make(keras: Any, module: Any, spec: Spec) -> Any:
     config = {name: value for name, value in spec.config.items() if name not in BEYOND_KERAS}
     arguments = {name: _argument(keras, name, value) for name, value in config.items()}
     if not hasattr(module, spec.class_name):
-        raise EngineError(
-            "Keras {version} has no {class_name}.",
-            "Update Keras, or use the engine numpy.",
-            version=keras.__version__,
-            class_name=spec.class_name,
-        )
+        what, advice = "Keras {version} has no {class_name}.", "Update Keras, or use the engine numpy."
+        raise EngineError(what, advice, version=keras.__version__, class_name=spec.class_name)
     return getattr(module, spec.class_name)(**arguments)
 
 

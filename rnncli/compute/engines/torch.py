@@ -33,9 +33,8 @@ def refusal(case: Case) -> Text | None:
     if len(dtypes) > 1:
         return Message("its layers mix {dtypes}", dtypes=" and ".join(sorted(dtypes)))
     if not dtypes <= set(DTYPES):
-        return Message(
-            "it computes in {dtypes}, not in {dtype}", dtypes=" or ".join(DTYPES), dtype=dtypes.pop()
-        )
+        known = " or ".join(DTYPES)
+        return Message("it computes in {dtypes}, not in {dtype}", dtypes=known, dtype=dtypes.pop())
     for spec in walk(case.stack):
         written = (cell.class_name for cell in walk([spec]) if cell.equations is not None)
         reason = explain_unsupported(next(written, spec.class_name), spec.config)
@@ -83,11 +82,10 @@ def _module(layer: RecurrentLayer, weights: Mapping[str, Array]) -> Any:
 
     torch, name = _package(), layer.spec.class_name
     features, units = len(weights["kernel"]), layer.cell.units
-    relu = {"nonlinearity": "relu"} if layer.config["activation"] == "relu" else {}
+    options = {"bias": layer.config["use_bias"], "batch_first": True}
+    options |= {"nonlinearity": "relu"} if layer.config["activation"] == "relu" else {}
     with torch.device("meta"):  # no random numbers are drawn
-        module = getattr(torch.nn, MODULES[name])(
-            features, units, bias=layer.config["use_bias"], batch_first=True, **relu
-        )
+        module = getattr(torch.nn, MODULES[name])(features, units, **options)
     arrays = from_keras(name, weights).items()
     state = {f"{key}_l0": torch.from_numpy(array) for key, array in arrays}
     module.load_state_dict(state, assign=True)
@@ -105,9 +103,8 @@ def _call(
     # A copy: PyTorch takes no negative stride, which np.ascontiguousarray keeps on an axis of size 1.
     given: Any = torch.from_numpy(np.array(inputs, order="C"))
     if lengths is not None:
-        given = packing.pack_padded_sequence(
-            given, torch.from_numpy(lengths), batch_first=True, enforce_sorted=False
-        )
+        ends = torch.from_numpy(lengths)
+        given = packing.pack_padded_sequence(given, ends, batch_first=True, enforce_sorted=False)
     before = tuple(torch.from_numpy(np.array(part, order="C"))[None] for part in state)
     # oneDNN turns NaN into ordinary numbers; its flag is the whole process's.
     with isolated(), torch.inference_mode(), torch.backends.mkldnn.flags(enabled=False):

@@ -108,11 +108,10 @@ def _code(cell: ExportCell, node: Node, line: str, language: Language, without: 
             case Operation("@", left, _) if "row" in language.calls and not has_batch(left, without):
                 return node._replace(left=Function("row", (left,)))
             case Function("maximum" | "minimum" | "clip", given) if "number" in language.calls:
-                numbers = (
-                    Function("number", (argument,)) if isinstance(argument, Number) else argument
-                    for argument in given
+                wrapped = (
+                    Function("number", (each,)) if isinstance(each, Number) else each for each in given
                 )
-                return node._replace(arguments=tuple(numbers))
+                return node._replace(arguments=tuple(wrapped))
         return node
 
     return write(adapt(node), name, language.call)
