@@ -105,7 +105,8 @@ def _describe_layers(ask: Ask) -> Weights:
         if flag == "--weights" or flag.endswith("-initializer"):  # which cannot be combined with --weights
             advice = "Leave out {flag}."
         what = "{word} is a saved model, but {flag} defines a different layer."
-        raise UsageError(what, advice, word=word, flag=Flag(flag), path=shlex.quote(path))
+        way = Message(advice, flag=Flag(flag), path=shlex.quote(path))
+        raise UsageError(what, way, word=word, flag=Flag(flag))
     outline = subject_of(ask).outline()
     stack, shape = outline.stack, outline.shape
     filled = (1 if axis < 2 and not isinstance(size, int) else size for axis, size in enumerate(shape))

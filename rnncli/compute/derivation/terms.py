@@ -56,20 +56,21 @@ class Spread:
         minus, before = ("-", [MINUS]) if sign < 0 else ("", [])
         match node:
             case Sum(terms):
-                for inner, term in terms:
-                    yield from self.terms(term, sign * inner)
+                for inverted, term in terms:
+                    yield from self.terms(term, sign * inverted)
             case Operation("@", left, Name(weight)):
                 self.has_rows = True
                 yield minus + self._row_symbol(left, weight), list(self._products(before, left, weight))
             case Function("sum" | "mean" | "variance" as function, (inner,)):
                 self.has_rows = True
+                summed: Node = inner
                 if function == "variance":  # the mean of the squared distances
                     distance = Sum(((1, inner), (-1, Function("mean", (inner,)))))
-                    inner = Operation("**", distance, Number(2.0))
-                size = len(self.source.evaluate(self.number, inner))
+                    summed = Operation("**", distance, Number(2.0))
+                size = len(self.source.evaluate(self.number, summed))
                 share = [] if function == "sum" else [Factor(f"1 / {size}", 1 / size)]
-                factors = (self.factors(inner, index, size) for index in range(size))
-                yield minus + self.text(node), [product(*before, *each, *share) for each in factors]
+                entries = (self.factors(summed, index, size) for index in range(size))
+                yield minus + self.text(node), [product(*before, *entry, *share) for entry in entries]
             case _ if (positive := _without_minus(node)) is not None:
                 yield from self.terms(positive, -sign)
             case _:
