@@ -12,7 +12,7 @@ from rnncli.ask.live_object import LiveObject
 from rnncli.case import Shape, Spec, format_shape, known_sizes
 from rnncli.commands.weights import contents
 from rnncli.commands.weights.contents import Contents
-from rnncli.errors import Flag, UsageError
+from rnncli.errors import Flag, Message, UsageError
 from rnncli.inputs.source import MODEL_SUFFIXES, find_source, split_layers
 from rnncli.options import flag_name
 
