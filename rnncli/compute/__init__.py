@@ -223,7 +223,6 @@ class _PreparedCase:
         return self.build_result(case, self.compute(case))
 
     def compute(self, case: Case) -> engines.EngineOutput:
-        """Call the layers.  Raises UsageError or EngineError if the engine cannot compute the case."""
         import numpy as np
 
         if case.mask is not None:  # the layers may have been built for another mask
@@ -231,7 +230,6 @@ class _PreparedCase:
         return self.call(case._replace(inputs=np.ascontiguousarray(case.inputs)))
 
     def build_result(self, case: Case, computed: engines.EngineOutput) -> Result:
-        """Build the Result with named tensors.  Raises EngineError if a tensor has the wrong shape."""
         calls = (*computed.earlier, computed.tensors)
         kept = [layer for call in calls for layer in (call if case.all_layers else call[-1:])]
         expected = self.expected(case.inputs.shape)

@@ -124,7 +124,6 @@ class _BackwardWalk:
         self.of_weight: dict[tuple[str, str], Any] = {}
 
     def from_entries(self, tensor: int, entries: Array) -> Iterator[Any]:
-        """Yield the vectors for the input, of as many entries as fit in memory together."""
         import numpy as np
 
         widest = max(getattr(self.wanted, "size", 0), *(values[0].size for values in self.inputs))
@@ -159,7 +158,6 @@ class _BackwardWalk:
     def _split(
         self, layer: Any, traces: Sequence[LoopTrace], vectors: list[Any]
     ) -> tuple[list[Any], list[Any]]:
-        """Return the vectors for each direction's output, in order of processing, and for the last states."""
         if len(traces) == 1:
             return vectors[:1], vectors[1:]
         output, *states = vectors

@@ -71,7 +71,6 @@ class _ArrayQueue:
         self.headers: list[tuple[tuple[int, ...], Any]] = []
 
     def append(self, array: Array) -> None:
-        """Add an array.  Raises UsageError if the temporary file cannot be written."""
         from rnncli import arrays
 
         try:

@@ -16,19 +16,7 @@ from rnncli.compute.derivation.explanation import Equation, Explanation, Factor,
 from rnncli.layers.stack import Stack
 from rnncli.result import Label, Result
 from rnncli.show.answer import Answer, Records, claim_lines
-from rnncli.show.page import (
-    Column,
-    Line,
-    Page,
-    Span,
-    Table,
-    TableCell,
-    View,
-    cell,
-    line,
-    marks,
-    state_part,
-)
+from rnncli.show.page import Column, Line, Page, Span, Table, TableCell, View, cell, line, marks, state_part
 from rnncli.show.result_answer import format_difference, head_of, notes_of, title
 from rnncli.show.visible import visible, width_of
 from rnncli.show.wording import NOT_COMPUTED, meaning, name_layer, new_state, say

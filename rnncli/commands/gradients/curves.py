@@ -26,10 +26,7 @@ from rnncli.show.visible import visible
 from rnncli.specs import from_flags
 from rnncli.specs.build import is_name
 
-METHODS = {
-    "numpy": "rnncli.compute.chain_rule",
-    "tensorflow": "rnncli.commands.gradients.tape",
-}
+METHODS = {"numpy": "rnncli.compute.chain_rule", "tensorflow": "rnncli.commands.gradients.tape"}
 """The engines that compute gradients, and the files that do."""
 INPUT = Label("input", kind="")
 ABOVE: Mapping[str, float] = {"explodes": 1e3, "grows": 10.0}

@@ -75,7 +75,6 @@ class _RepeatedRun:
         self.generators = [(variable, variable.numpy()) for variable in variables]
 
     def verify(self, tensor: int) -> None:
-        """Check stepping against the layers.  Raises EngineError if the numbers differ."""
         import numpy as np
 
         returned = engine.call_layers(self.keras, self.case, self.layers)[-1]

@@ -196,12 +196,18 @@ def draw(parts: Sequence[DrawnLayers], selection: SheetSelection, *, traced: boo
         layer_rows, masked_steps, skipped = (_draw_trace if traced else _draw_result)(case, result, chosen)
         statuses |= skipped
         if case.inputs.ndim == 3:
-            layer_rows = [MapRow("", (_draw_input(case, chosen, masked_steps),)), *layer_rows]
+            axis, times = say("feature", lang), tuple(_times(case, chosen))
+            shorts = list(map(_shorten, case.feature_names))
+            undrawn = [bool(selection.undrawable & set(short)) for short in shorts]
+            names = tuple(f"{axis} {i}" if undrawn[i] else short for i, short in enumerate(shorts))
+            values = case.inputs[chosen.batch, list(times)].T
+            panel = Panel(say("input", lang), "input", values, axis, names, times, masked_steps)
+            layer_rows = [MapRow("", (panel,)), *layer_rows]
         named = (MapRow(", ".join(filter(None, (name, row.label))), row.panels) for row in layer_rows)
         rows += [row for row in named if row.panels]
     if any(len(panel.times) > LONG for row in rows for panel in row.panels):
         rows = [MapRow(row.label, (panel,)) for row in rows for panel in row.panels]
-    names = ", ".join(name for name, *_ in parts)
+    shown = ", ".join(name for name, *_ in parts)
     hatchings: list[Hatching] = []
     hatched = [panel for row in rows for panel in row.panels if any(panel.masked_steps)]
     if any(panel.is_unused_where_masked for panel in hatched):
@@ -209,7 +215,7 @@ def draw(parts: Sequence[DrawnLayers], selection: SheetSelection, *, traced: boo
     if not all(panel.is_unused_where_masked for panel in hatched):
         hatchings.append(Hatching(say(MASKED.get(frozenset(statuses), ""), lang), is_unused=False))
     return Sheet(
-        title=visible(f"{model}: {names}" if model else " → ".join(expressions_of(first.case.stack))),
+        title=visible(f"{model}: {shown}" if model else " → ".join(expressions_of(first.case.stack))),
         note=", ".join(_notes(first.case, first.result, selection)),
         rows=tuple(rows),
         scales=_scales([panel for row in rows for panel in row.panels], selection),
@@ -353,17 +359,6 @@ def _draw_tensor(case: Case, tensor: NamedTensor, selection: SheetSelection) -> 
     layer = case.stack[tensor.label.layer if isinstance(tensor.label.layer, int) else -1]
     reading = tensor.label.direction or ("forward" if runs_a_cell(layer) else "")
     return Panel(name, kind, values[kept].T, axis, (), times, masked, reading=reading, equals=equals)
-
-
-def _draw_input(case: Case, selection: SheetSelection, masked: tuple[bool, ...]) -> Panel:
-    """Return the heat map of the input; long names of features are cut."""
-    axis = say("feature", selection.lang)
-    names = []
-    for index, short in enumerate(map(_shorten, case.feature_names)):
-        names.append(f"{axis} {index}" if selection.undrawable & set(short) else short)
-    times = tuple(_times(case, selection))
-    values = case.inputs[selection.batch, list(times)].T
-    return Panel(say("input", selection.lang), "input", values, axis, tuple(names), times, masked)
 
 
 def _shorten(name: str) -> str:

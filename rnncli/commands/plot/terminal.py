@@ -76,15 +76,12 @@ class _Drawing:
 
     @property
     def width(self) -> int:
-        """The columns of a line."""
         return self.view.width or UNBOUND
 
     def steps_per_column(self, steps: int) -> int:
-        """Return how many time steps share a column, so that all of them fit."""
         return -(-steps // max(self.width - self.margin - 1, 8))
 
     def heat_map(self, panel: Panel, scale: Scale) -> Iterator[Text]:
-        """Yield the rows of a heat map, and the time ticks below them."""
         steps = panel.values.shape[1]
         together, units = self.steps_per_column(steps), _units_per_row(panel)
         width = min(max((self.width - self.margin - 1) // steps, 1), WIDEST_CELL)
@@ -141,14 +138,12 @@ class _Drawing:
         return "?" if share is None else shades[min(int(share * len(shades)), len(shades) - 1)]
 
     def color(self, share: float | None, scale: Scale) -> str:
-        """Return the color of a value."""
         if share is None:
             return self.style.bad
         red, green, blue = mix(self.style.choose_ramp(scale), share)
         return f"#{red:02x}{green:02x}{blue:02x}"
 
     def legend(self, sheet: Sheet) -> Iterator[Text]:
-        """Yield one line per scale, with its lowest and highest value, and what shares columns and rows."""
         longest = max(cell_len(scale.label) for scale in sheet.scales)
         length = min(20, max(self.width - longest - 18, 5))
         for scale in sheet.scales:

@@ -48,8 +48,11 @@ class AnswerRule(NamedTuple):
         """Return whether an answer is right; None for a text that cannot be read as an answer."""
         text = normalize("NFKC", answer).lower()
         if self.kind == "letters":
-            letters = _read_letters(text)
-            return None if letters is None else letters == self.right
+            words = re.findall(r"[a-z]+", text := re.sub(FILLERS["letters"], "", text))
+            are_letters = all(len(word) == 1 or set(word.upper()) <= set(SHOWN) for word in words)
+            if not words or not are_letters or re.search(r"[^a-z\s,.;:()\[\]'\"=&+/-]", text):
+                return None
+            return "".join(words).upper() == self.right
         match self.kind:
             case "rows":
                 numbers = _read_rows(text)
@@ -95,12 +98,3 @@ def _read_rows(text: str) -> list[float]:
     numbers = [] if _COUNTED.search(text) else _numbers(text)
     known = set(named) <= set(numbers) and all(number.is_integer() for number in numbers)
     return numbers if known else []
-
-
-def _read_letters(text: str) -> str | None:
-    """Return the letters of an answer in upper case; None if it holds another word, or no letter."""
-    words = re.findall(r"[a-z]+", text := re.sub(FILLERS["letters"], "", text))
-    are_letters = all(len(word) == 1 or set(word.upper()) <= set(SHOWN) for word in words)
-    if not words or not are_letters or re.search(r"[^a-z\s,.;:()\[\]'\"=&+/-]", text):
-        return None
-    return "".join(words).upper()

@@ -247,11 +247,7 @@ LAYERS = (
 COLUMNS = ("name", "class_name", "features", "units", "return", "parameters")
 """The columns of the table; without a graph it is not known what a layer returns."""
 
-LOOPS = (
-    Field("name"),
-    Field("operator"),
-    Field("state", lambda loop: list(loop.sizes)),
-)
+LOOPS = (Field("name"), Field("operator"), Field("state", lambda loop: list(loop.sizes)))
 """What is said of a loop that carries a state: the sizes of its states."""
 OTHERS = (
     Field("name", lambda item: item[0], "other tensors"),

@@ -72,9 +72,8 @@ class Layers(LayerRunner):
         outputs, after = _run(layer, call, state, order, dropout, holds, recorder)
         status = np.zeros((batch, timesteps), np.int8)
         if call.mask is not None:
-            status[~call.mask[:, order]] = STATUSES.index(
-                "zeroed" if config["zero_output_for_mask"] else "held"
-            )
+            masked = "zeroed" if config["zero_output_for_mask"] else "held"
+            status[~call.mask[:, order]] = STATUSES.index(masked)
         self.traces.append(
             LoopTrace(
                 layer=loop.layer,
@@ -210,17 +209,17 @@ class _TraceRecorder:
             import numpy as np
 
             memory.refuse_beyond(self.steps * sum(part.nbytes for part in parts), "the trace")
+            inner = ((index, name) for index, cell in self.cell.by_index.items() for name in cell.gates)
+            labels = [
+                Label(name, cell=index, kind=kind)
+                for (index, name), gate in zip(inner, gates, strict=True)
+                for kind in gate.kinds
+            ]
             made = (np.empty((self.steps, *part.shape), part.dtype) for part in parts)
-            self.arrays = dict(zip(self._labels(gates), made, strict=True))
+            self.arrays = dict(zip([*labels, *_state_labels(self.cell), OUTPUT], made, strict=True))
         for values, part in zip(self.arrays.values(), parts, strict=True):
             values[self.count] = part
         self.count += 1
-
-    def _labels(self, gates: Sequence[Gate]) -> Iterator[Label]:
-        names = [(name, index) for index, inner in self.cell.by_index.items() for name in inner.gates]
-        for (name, index), gate in zip(names, gates, strict=True):
-            yield from (Label(name, cell=index, kind=kind) for kind in gate.kinds)
-        yield from (*_state_labels(self.cell), OUTPUT)
 
     def parts(self) -> dict[Label, Array]:
         """Return all parts by label, each (batch, steps, units)."""

@@ -62,7 +62,11 @@ def make_layers(case: Case, weights: Mapping[str, Array]) -> Iterator[tuple[Any,
     with _guard(case):
         keras = import_keras()
         keras.utils.set_random_seed(case.seed or 0)
-        specs = case.stack if case.weights is None else map(_without_drawing, case.stack)
+        specs = list(case.stack)
+        for index, spec in enumerate(specs if case.weights is not None else ()):
+            if spec.inner.config.get("dtype") == "bfloat16":  # TensorFlow cannot draw an orthogonal matrix
+                spec = spec.with_option("kernel_initializer", "zeros")
+                specs[index] = spec.with_option("recurrent_initializer", "zeros")
         layers = [_make(keras, keras.layers, spec) for spec in specs]  # all before one is built
         shapes = case.stack.input_shapes(case.inputs.shape)
         for layer, (_, shape) in zip(layers, shapes, strict=True):
@@ -71,13 +75,6 @@ def make_layers(case: Case, weights: Mapping[str, Array]) -> Iterator[tuple[Any,
         for path, values in weights.items():
             variables[path].assign(values)
         yield keras, layers
-
-
-def _without_drawing(spec: Spec) -> Spec:
-    """Return a layer whose weights are given; in bfloat16, TensorFlow could not draw an orthogonal matrix."""
-    if spec.inner.config.get("dtype") != "bfloat16":
-        return spec
-    return spec.with_option("kernel_initializer", "zeros").with_option("recurrent_initializer", "zeros")
 
 
 @contextmanager
@@ -185,22 +182,15 @@ def make_call_arguments(keras: Any, case: Case, layers: Sequence[Any]) -> Iterat
             given["mask"], mask = mask, None
         count = len(ours.states(case.inputs.shape))
         if states and count:
-            parts, states = states[:count], states[count:]
-            given["initial_state"] = _pack(keras, layer, parts)
+            arrays, states = [keras.ops.convert_to_tensor(part) for part in states[:count]], states[count:]
+            both = hasattr(layer, "forward_layer")
+            given["initial_state"] = []
+            for loop in [layer.forward_layer, layer.backward_layer] if both else [layer]:
+                like = loop.get_initial_state(1)  # RNN with several cells nests its states
+                count = len(keras.tree.flatten(like))
+                given["initial_state"] += keras.tree.pack_sequence_as(like, arrays[:count])
+                arrays = arrays[count:]
         yield given
-
-
-def _pack(keras: Any, layer: Any, parts: Sequence[Array]) -> Any:
-    """Return the states in the structure that this layer takes; RNN with several cells nests them."""
-    arrays = [keras.ops.convert_to_tensor(part) for part in parts]
-    loops = [layer.forward_layer, layer.backward_layer] if hasattr(layer, "forward_layer") else [layer]
-    packed: list[Any] = []
-    for loop in loops:
-        like = loop.get_initial_state(1)
-        count = len(keras.tree.flatten(like))
-        packed += keras.tree.pack_sequence_as(like, arrays[:count])
-        arrays = arrays[count:]
-    return packed
 
 
 def _variables(case: Case, layers: Sequence[Any]) -> dict[str, Any]:

@@ -44,8 +44,18 @@ def refusal(export: ExportCase) -> Text | None:
 def write(exports: Sequence[ExportCase]) -> str:
     """Return the script."""
     steps = name_cells(exports, lambda cell: f"{snake_case(cell.cell.text.name)}_step")
+    functions = []
+    for name, cell in steps.values():
+        states = " and ".join(cell.names[state] for state in cell.states)
+        title = f"One time step of {as_comment(cell.cell.text.title)}." if cell.is_own else "One time step."
+        lines = [
+            f"def {name}({', '.join(['x', 'states', *(cell.names[weight] for weight in cell.weights)])}):",
+            f'    """{title}  x: (batch, features).  states: {states}, (batch, units)."""',
+            *(f"    {line}" for line in write_step(cell, LANGUAGE)),
+        ]
+        functions.append("\n".join(lines) + "\n")
     writer = _NumpyLayerWriter(steps)
-    loops = writer.loops(exports, (_step_function(cell, name) for name, cell in steps.values()))
+    loops = writer.loops(exports, functions)
     return writer.script(exports, [*([SOFTMAX] if "softmax" in functions_of(exports) else []), *loops])
 
 
@@ -58,14 +68,3 @@ class _NumpyLayerWriter(LayerWriter):
             yield f"{cell.full_name(name)} = {to_python(array)}"
         step, _ = self.named[key_of(cell.cell)]
         return f"lambda x, states: {step}({', '.join(['x', 'states', *map(cell.full_name, cell.weights)])})"
-
-
-def _step_function(cell: ExportCell, name: str) -> str:
-    states = [cell.names[state] for state in cell.states]
-    title = f"One time step of {as_comment(cell.cell.text.title)}." if cell.is_own else "One time step."
-    lines = [
-        f"def {name}({', '.join(['x', 'states', *(cell.names[weight] for weight in cell.weights)])}):",
-        f'    """{title}  x: (batch, features).  states: {" and ".join(states)}, (batch, units)."""',
-        *(f"    {line}" for line in write_step(cell, LANGUAGE)),
-    ]
-    return "\n".join(lines) + "\n"
