@@ -82,14 +82,7 @@ def narrow(loops: Sequence[LoopTrace], selection: TraceSelection) -> tuple[LoopT
     import numpy as np
 
     batch = _indices("--batch", selection.batch, [len(loops[0].status)], "batch entries")
-    known = dict.fromkeys(gate for loop in loops for gate in loop.gates)
-    gates: set[Label] | None = set() if selection.gates else None
-    for word in selection.gates or ():  # in an RNN of cells, `input` is of every cell, `cell_1/input` of one
-        matches = [gate for gate in known if word in (str(gate.short), gate.part)]
-        if gates is None or not matches:
-            advice = did_you_mean(word, (str(gate.short) for gate in known))
-            raise UsageError("{--gate:word}: there is no such gate.", advice, word=word)
-        gates.update(matches)
+    gates = _select_gates(selection.gates, loops) if selection.gates else None
     kept = [
         {
             part: values
@@ -159,6 +152,18 @@ def _indices(flag: str, wanted: Sequence[int] | None, sizes: Sequence[int], what
                 known=known,
             )
     return tuple(dict.fromkeys(index % size for index in wanted))
+
+
+def _select_gates(names: Sequence[str], loops: Sequence[LoopTrace]) -> set[Label]:
+    """Return the selected gates; in an RNN of cells, `input` is of every cell, `cell_1/input` of one."""
+    known, selected = dict.fromkeys(gate for loop in loops for gate in loop.gates), set[Label]()
+    for word in names:
+        matches = [gate for gate in known if word in (str(gate.short), gate.part)]
+        if not matches:
+            advice = did_you_mean(word, (str(gate.short) for gate in known))
+            raise UsageError("{--gate:word}: there is no such gate.", advice, word=word)
+        selected.update(matches)
+    return selected
 
 
 def tensor_bounds(

@@ -244,15 +244,7 @@ def gradients(case: Case, of: str | None = None, engine: str = "auto", batch: in
     compute.require_room(case, len(case.inputs))
     compute.require_mask(case)
     conditions = compute.conditions(case)
-    if engine == "auto":
-        engine = engines.REFERENCE if engines.reason_not_traced(case) else "numpy"
-    engines.require_able(case._replace(with_trace=True), engine)  # numpy follows the trace backwards
-    if engine == "numpy" and (missing := find_missing_rule(case.stack)):
-        raise UsageError(
-            "numpy has no rule for the gradient of {class_name}.",
-            "If Keras has the layer, add {--engine tensorflow}; else write its pull_back.",
-            class_name=missing,
-        )
+    engine = _choose_engine(case, engine)
     method = import_module(METHODS[engine])
     case_with_states = case._replace(stack=case.stack.with_returns(return_state=True))
     last = find_last_recurrent(case)
@@ -295,6 +287,16 @@ def gradients(case: Case, of: str | None = None, engine: str = "auto", batch: in
     ways = {curve.direction for curve in curves}
     curves.append(Curve(INPUT, ways.pop() if len(ways) == 1 else "", norms.inputs, norms.masked_steps))
     return Gradients(header, numbers, tuple(curves))
+
+
+def _choose_engine(case: Case, engine: str) -> str:
+    if engine == "auto":
+        engine = engines.REFERENCE if engines.reason_not_traced(case) else "numpy"
+    engines.require_able(case._replace(with_trace=True), engine)  # numpy follows the trace backwards
+    if engine == "numpy" and (missing := find_missing_rule(case.stack)):
+        advice = "If Keras has the layer, add {--engine tensorflow}; else write its pull_back."
+        raise UsageError("numpy has no rule for the gradient of {class_name}.", advice, class_name=missing)
+    return engine
 
 
 def of_tape(whole: WholeGradients) -> Gradients:
