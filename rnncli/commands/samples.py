@@ -42,15 +42,10 @@ def _require_its_format(sample: Sample, output: OutputFlags) -> None:
     flags = ("--format", output.format, output.format), ("--output", output.output, suffix)
     for flag, text, format_name in flags:
         if format_name not in (None, "", "txt", written):
-            raise UsageError(
-                "{flag} {text}: the sample {name} is {own}, and it is printed unchanged.",
-                "Write it unchanged: rnncli samples {name} -o {file}",
-                flag=flag,
-                text=text,
-                name=sample.name,
-                own=written,
-                file=PurePath(sample.file).name,
-            )
+            what = "{flag} {text}: the sample {name} is {own}, and it is printed unchanged."
+            advice = "Write it unchanged: rnncli samples {name} -o {file}"
+            file = PurePath(sample.file).name
+            raise UsageError(what, advice, flag=flag, text=text, name=sample.name, own=written, file=file)
 
 
 def command(sample: Sample) -> str:

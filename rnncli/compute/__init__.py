@@ -235,15 +235,11 @@ class _PreparedCase:
         expected = self.expected(case.inputs.shape)
         tensors = dict(zip(expected, chain.from_iterable(kept), strict=True))
         for label, (info, *_) in expected.items():
-            if tensors[label].shape != info.shape:
-                raise EngineError(
-                    "{engine} returned {label} as {shape}, not as {expected}.",
-                    "This is a bug in rnncli; please report it.",
-                    engine=self.engine,
-                    label=label,
-                    shape=format_shape(tensors[label].shape),
-                    expected=format_shape(info.shape),
-                )
+            if (shape := tensors[label].shape) != info.shape:
+                what = "{engine} returned {label} as {shape}, not as {expected}."
+                advice = "This is a bug in rnncli; please report it."
+                shapes = {"shape": format_shape(shape), "expected": format_shape(info.shape)}
+                raise EngineError(what, advice, engine=self.engine, label=label, **shapes)
         equal = select_true(self.claims, tensors)
         masked = self.stack.masked_rows(case.inputs, case.mask, started=case.initial_state is not None)
         return Result(

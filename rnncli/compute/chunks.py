@@ -77,11 +77,9 @@ class _ArrayQueue:
             for block in arrays.blocks(array):
                 self.file.write(block.tobytes())
         except OSError as error:
-            raise UsageError(
-                "a temporary file cannot be written: {strerror}.",
-                "Name a folder with more room in TMPDIR, or keep fewer tensors with {--select}.",
-                strerror=error.strerror or error,
-            ) from None
+            what = "a temporary file cannot be written: {strerror}."
+            advice = "Name a folder with more room in TMPDIR, or keep fewer tensors with {--select}."
+            raise UsageError(what, advice, strerror=error.strerror or error) from None
         self.headers.append((array.shape, array.dtype))
 
     def parts(self) -> Iterator[Array]:

@@ -30,12 +30,9 @@ def hold_gates(case: Case, texts: Sequence[str]) -> Case:
     for first, second in combinations(holds, 2):
         places = {(hold.layer, hold.direction, hold.cell, hold.gate) for hold in (first, second)}
         if len(places) == 1 and {*first.units} & {*second.units} and {*first.steps} & {*second.steps}:
-            raise UsageError(
-                "{--hold:text} and {--hold:other} hold the same entries.",
-                "Give each of them different units or steps.",
-                text=first.text,
-                other=second.text,
-            )
+            what = "{--hold:text} and {--hold:other} hold the same entries."
+            advice = "Give each of them different units or steps."
+            raise UsageError(what, advice, text=first.text, other=second.text)
     return case._replace(hold=holds)
 
 
@@ -78,12 +75,8 @@ def _fit(text: str, case: Case, known: dict[Label, LoopPart]) -> Hold:
     with np.errstate(over="ignore"):
         value = float(case.inputs.dtype.type(hold.value))
     if not math.isfinite(value):
-        raise UsageError(
-            "{--hold:text}: the value must be finite in {dtype}.",
-            "Give a number such as 0 or 1.",
-            text=text,
-            dtype=case.inputs.dtype,
-        )
+        what = "{--hold:text}: the value must be finite in {dtype}."
+        raise UsageError(what, "Give a number such as 0 or 1.", text=text, dtype=case.inputs.dtype)
     label = gate.label
     return Hold(text.strip(), gate.layer, gate.direction, label.cell, label.part, units, steps, value)
 

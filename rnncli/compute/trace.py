@@ -145,12 +145,8 @@ def _indices(flag: str, wanted: Sequence[int] | None, sizes: Sequence[int], what
                 known = Message(f"the {what} are 0 to {{last}}", last=size - 1)
             if size < max(sizes):
                 known = Message("{known} in the smallest layer", known=known)
-            raise UsageError(
-                "{flag} is out of range: {known}.",
-                "A negative index counts from the end: -1 is the last.",
-                flag=Flag(flag, index),
-                known=known,
-            )
+            advice = "A negative index counts from the end: -1 is the last."
+            raise UsageError("{flag} is out of range: {known}.", advice, flag=Flag(flag, index), known=known)
     return tuple(dict.fromkeys(index % size for index in wanted))
 
 

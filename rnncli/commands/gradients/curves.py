@@ -175,15 +175,9 @@ def target_of(text: str | None, infos: Sequence[TensorInfo], row: int = -1, batc
     info, parts = addresses.find_tensor(text, infos, Message("{--of}: "))
     parts = parts or ("0",)
     if len(parts) > len(info.axes):
-        raise UsageError(
-            "{--of:text}: {name} has {count} axes, but {given} indices were given.",
-            "Its axes are {axes}.",
-            text=text,
-            name=info.name,
-            count=len(info.axes),
-            given=len(parts),
-            axes=", ".join(info.axes),
-        )
+        what = "{--of:text}: {name} has {count} axes, but {given} indices were given."
+        fields = {"count": len(info.axes), "given": len(parts), "axes": ", ".join(info.axes)}
+        raise UsageError(what, "Its axes are {axes}.", text=text, name=info.name, **fields)
     axes = zip(parts, info.axes, sizes(info.shape), strict=False)
     place, shape = tuple(_parse_axis(text, *axis) for axis in axes), sizes(info.shape[1:])
     entries = np.arange(int(np.prod(shape))).reshape(shape)[place[1:]].ravel()
@@ -221,14 +215,8 @@ def _parse_axis(text: str, part: str, axis: str, length: int) -> int | slice:
     if isinstance(index, int):
         return addresses.place_of(index, axis, length, Message("{--of:text}", text=text))
     if not range(length)[index]:
-        raise UsageError(
-            "{--of:text}: {part} selects nothing from {axis} ({range}).",
-            "Write a number, or 0:2, or :.",
-            text=text,
-            part=part,
-            axis=axis,
-            range=format_range(length),
-        )
+        what, known = "{--of:text}: {part} selects nothing from {axis} ({range}).", format_range(length)
+        raise UsageError(what, "Write a number, or 0:2, or :.", text=text, part=part, axis=axis, range=known)
     return index
 
 
@@ -265,12 +253,9 @@ def gradients(case: Case, of: str | None = None, engine: str = "auto", batch: in
     where = numbers.batch, numbers.position, numbers.entries
     if weight:
         if engine != "numpy":
-            raise UsageError(
-                "{--of:of}: only numpy computes the gradient of a weight by gate.",
-                "Name numbers of the output: {--of:default}",
-                of=of,
-                default=f"'{numbers.text}'",
-            )
+            what = "{--of:of}: only numpy computes the gradient of a weight by gate."
+            advice = "Name numbers of the output: {--of:default}"
+            raise UsageError(what, advice, of=of, default=f"'{numbers.text}'")
         by_line = method.weight_norms(case_with_states, weight, *where)
         (cell,) = (cell for path, cell in _cells(stack) if weight.startswith(path))
         return Gradients(header, numbers, (), weight, by_line, cell.new_states)

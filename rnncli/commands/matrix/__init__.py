@@ -30,12 +30,8 @@ def matrix(ask: Ask) -> Reply[MatrixAnswer]:
     for name in refused_by("matrix"):
         if name in ask.options:
             flag = Flag(flag_name(name if ask.options[name] else f"no_{name}"))
-            raise UsageError(
-                "matrix does not take {flag}: it shows the layer with and without {name}.",
-                "Leave {flag} out, or use {run}.",
-                flag=flag,
-                name=name,
-                run=Either(Message("rnncli run {flag}", flag=flag), OTHER),
-            )
+            run = Either(Message("rnncli run {flag}", flag=flag), OTHER)
+            what = "matrix does not take {flag}: it shows the layer with and without {name}."
+            raise UsageError(what, "Leave {flag} out, or use {run}.", flag=flag, name=name, run=run)
     parts = subject_of(ask).parts(alone=True)
     return Reply(MatrixAnswer(combinations(parts.case, ask.engine)), parts.remarks)

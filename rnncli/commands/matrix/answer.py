@@ -130,11 +130,9 @@ def combinations(case: Case, engine: str = "auto") -> Matrix:
     """Run the last layer with every combination of return_sequences and return_state."""
     last = case.stack.layers[-1]
     if not last.recurrent:
-        raise LayerError(
-            "{class_name} has neither return_sequences nor return_state.",
-            "matrix needs a recurrent layer at the end, such as lstm.",
-            class_name=last.spec.class_name,
-        )
+        what = "{class_name} has neither return_sequences nor return_state."
+        advice = "matrix needs a recurrent layer at the end, such as lstm."
+        raise LayerError(what, advice, class_name=last.spec.class_name)
     stacks = {
         (sequences, state): case.stack.with_returns(return_sequences=sequences, return_state=state)
         for sequences, state in product(CHOICES, repeat=2)

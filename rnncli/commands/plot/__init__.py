@@ -190,10 +190,7 @@ def _size(flags: PlotFlags) -> tuple[float, float] | None:
 
     sides = [float(text) / (DPI if match[3] else 1) for text in match.groups()[:2]]
     if not all(0 < side <= LARGEST for side in sides):
-        raise UsageError(
-            "{--size:size}: each side must be above 0 and at most {largest:g} inches.",
-            "Sizes are in inches, or in pixels with px: 1600x900px",
-            size=flags.size,
-            largest=LARGEST,
-        )
+        what = "{--size:size}: each side must be above 0 and at most {largest:g} inches."
+        advice = "Sizes are in inches, or in pixels with px: 1600x900px"
+        raise UsageError(what, advice, size=flags.size, largest=LARGEST)
     return sides[0], sides[1]

@@ -217,18 +217,13 @@ def _fit(drawing: Any, legend: Any, sheet: Sheet, size: tuple[float, float] | No
     around = round(high + LEGEND - (sum(heights) + LEGEND) * legend.bbox.height / unit / LEGEND, 2)
     height = max(asked[1] if asked else around + sum(heights), around + _least(heights))
     if size and (width, height) != asked:
-        wide, high = (
-            max(math.ceil(10 * side * enlarged) / 10, given)
-            for side, given in zip((width, height), size, strict=True)
+        least = (math.ceil(10 * side * enlarged) / 10 for side in (width, height))
+        wide, high = map(max, least, size)
+        what = "{--size} {width:g}x{height:g} inches is too small for this picture."
+        advice = (
+            "It needs at least {wide:g}x{high:g}; or show less with {--steps}, or of a trace with {--gate}."
         )
-        raise UsageError(
-            "{--size} {width:g}x{height:g} inches is too small for this picture.",
-            "It needs at least {wide:g}x{high:g}; or show less with {--steps}, or of a trace with {--gate}.",
-            width=size[0],
-            height=size[1],
-            wide=wide,
-            high=high,
-        )
+        raise UsageError(what, advice, width=size[0], height=size[1], wide=wide, high=high)
     grid.set_height_ratios([*(each * (height - around) / sum(heights) for each in heights), LEGEND])
     _resize(drawing, width, height)
     drawing.set_layout_engine("none")

@@ -341,12 +341,9 @@ def _masked_in(loop: LoopTrace, indices: Sequence[int], selection: SheetSelectio
 def _draw_tensor(case: Case, tensor: NamedTensor, selection: SheetSelection) -> Panel:
     """Return the heat map of one tensor; a sequence keeps the order in which the layer returned it."""
     if tensor.axes[:1] != ("batch",) or tensor.values.ndim not in (2, 3) or "inner_timesteps" in tensor.axes:
-        raise UsageError(
-            "{name} has the axes {axes}, but a heat map has two.",
-            "plot draws tensors of (batch, timesteps, units) or (batch, units).",
-            name=tensor.name,
-            axes=", ".join(tensor.axes),
-        )
+        what = "{name} has the axes {axes}, but a heat map has two."
+        advice = "plot draws tensors of (batch, timesteps, units) or (batch, units)."
+        raise UsageError(what, advice, name=tensor.name, axes=", ".join(tensor.axes))
     values, name = tensor.values[selection.batch], str(tensor.label.without_layer)
     kind, axis = "cell" if tensor.label.part == "cell" else "state", say("unit", selection.lang)
     equals = "".join(f"= {claim}" for claim in tensor.equals[:1])

@@ -149,11 +149,8 @@ def _reach(case: Case) -> tuple[list[_Reached], list[Text]]:
         if layer.recurrent:
             loops = layer.loops.values()
             if not all(isinstance(loop, RecurrentLayer) and isinstance(loop.cell, Cell) for loop in loops):
-                raise LayerError(
-                    "report shows layers with one cell per direction, which {name} has not.",
-                    "Use rnncli trace for it.",
-                    name=layer.spec.title,
-                )
+                what = "report shows layers with one cell per direction, which {name} has not."
+                raise LayerError(what, "Use rnncli trace for it.", name=layer.spec.title)
             source = len(reached) - 1 if reached else None
             reached.append(_Reached(layer, index, source, inputs, mask, entries, given))
         elif reached and layer.spec.class_name not in PASSES_ON:

@@ -174,27 +174,18 @@ def parse_target(text: str, infos: Sequence[TensorInfo], layer: str = "") -> Tar
     """
     info, parts = addresses.find_tensor(text, infos, layer=layer)
     text, shape = layer + text, sizes(info.shape)
-    example = Message(
-        "Give one index per axis, such as '{layer}{address}'.",
-        layer=layer,
-        address=addresses.last_address(info),
-    )
+    address = addresses.last_address(info)
+    example = Message("Give one index per axis, such as '{layer}{address}'.", layer=layer, address=address)
     if any(":" in part or "..." in part for part in parts):
-        raise UsageError(
-            "{text}: a slice selects many numbers; explain takes one at a time.", example, text=text
-        )
+        what = "{text}: a slice selects many numbers; explain takes one at a time."
+        raise UsageError(what, example, text=text)
     try:
         index = tuple(map(parse_number, parts))
     except ValueError:
         raise UsageError("{text}: an index must be a whole number.", example, text=text) from None
     if len(parts) != len(shape):
-        raise UsageError(
-            "{text}: {given} for {count} axes ({axes}).",
-            example,
-            text=text,
-            given=count(len(parts), "index", "indices") if parts else Message("no indices"),
-            count=len(shape),
-            axes=", ".join(info.axes),
-        )
+        given = count(len(parts), "index", "indices") if parts else Message("no indices")
+        what, axes = "{text}: {given} for {count} axes ({axes}).", ", ".join(info.axes)
+        raise UsageError(what, example, text=text, given=given, count=len(shape), axes=axes)
     places = map(addresses.place_of, index, info.axes, shape, repeat(text))
     return Target(info.label, tuple(places))

@@ -133,15 +133,10 @@ def available() -> list[EngineInfo]:
 def require_steps(engine: str) -> None:
     """Raise UsageError for an engine that does not record steps."""
     if engine not in ("auto", STEPWISE):
-        raise UsageError(
-            "{--engine:engine}: this engine does not record steps.",
-            "{way}",
-            engine=engine,
-            way=Either(
-                Message("Leave {--engine} out; rnncli trace --check compares a trace with tensorflow."),
-                Message("Leave it out."),
-            ),
-        )
+        typed = Message("Leave {--engine} out; rnncli trace --check compares a trace with tensorflow.")
+        way = Either(typed, Message("Leave it out."))
+        what = "{--engine:engine}: this engine does not record steps."
+        raise UsageError(what, "{way}", engine=engine, way=way)
 
 
 def reason_not_traced(case: Case) -> Text | None:
@@ -265,10 +260,7 @@ class LayerRunner(ABC):
             return layer.cell.start(batch, call.inputs.dtype)
         before = len(layer.cell.output(kept))
         if before != batch:
-            raise InputError(
-                "a stateful layer keeps the states of a batch of {before}, but this batch has {batch}.",
-                "Use the same batch size every time, or leave stateful out.",
-                before=before,
-                batch=batch,
-            )
+            what = "a stateful layer keeps the states of a batch of {before}, but this batch has {batch}."
+            advice = "Use the same batch size every time, or leave stateful out."
+            raise InputError(what, advice, before=before, batch=batch)
         return kept

@@ -105,15 +105,11 @@ class Layers(LayerRunner):
             options.log_severity_level = 4
             try:
                 model = _model(layer, call.weights, padded=call.mask is not None).SerializeToString()
-                self.sessions[key] = onnxruntime.InferenceSession(
-                    model, options, providers=["CPUExecutionProvider"]
-                )
+                providers = ["CPUExecutionProvider"]
+                self.sessions[key] = onnxruntime.InferenceSession(model, options, providers=providers)
             except Exception as error:  # protobuf's own class: more than 2 GiB, or too little memory
-                raise EngineError(
-                    "ONNX Runtime refused the graph: {what}.",
-                    "Use another engine: {--engine numpy}",
-                    what=first_nonblank_line(error).rstrip("."),
-                ) from error
+                advice, what = "Use another engine: {--engine numpy}", first_nonblank_line(error).rstrip(".")
+                raise EngineError("ONNX Runtime refused the graph: {what}.", advice, what=what) from error
         return self.sessions[key]
 
 
