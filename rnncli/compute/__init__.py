@@ -238,8 +238,8 @@ class _PreparedCase:
             if (shape := tensors[label].shape) != info.shape:
                 what = "{engine} returned {label} as {shape}, not as {expected}."
                 advice = "This is a bug in rnncli; please report it."
-                shapes = {"shape": format_shape(shape), "expected": format_shape(info.shape)}
-                raise EngineError(what, advice, engine=self.engine, label=label, **shapes)
+                ours, theirs = format_shape(info.shape), format_shape(shape)
+                raise EngineError(what, advice, engine=self.engine, label=label, shape=theirs, expected=ours)
         equal = select_true(self.claims, tensors)
         masked = self.stack.masked_rows(case.inputs, case.mask, started=case.initial_state is not None)
         return Result(
@@ -275,7 +275,8 @@ class _PreparedCase:
 def real_ends(info: TensorInfo) -> tuple[str, ...]:
     """Return the ends of a masked tensor: in a Bidirectional, `last` is the last real step."""
     in_both = info.label.direction or len(info.ends) > 1
-    return tuple(f"{end} real" for end in info.ends) if in_both else info.ends
+    real = {"last": "last real", "first": "first real"}
+    return tuple(real[end] for end in info.ends) if in_both else info.ends
 
 
 def _expected_tensors(

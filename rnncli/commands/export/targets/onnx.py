@@ -42,8 +42,9 @@ def write(exports: Sequence[ExportCase]) -> bytes:
     try:
         import onnx
     except ImportError:
-        what = "onnx is not installed; it is needed to write .onnx files."
-        raise EngineError(what, "pip install onnx") from None
+        raise EngineError(
+            "onnx is not installed; it is needed to write .onnx files.", "pip install onnx"
+        ) from None
     helper, floats = onnx.helper, onnx.TensorProto.FLOAT
     graphs = [_GraphBuilder(export) for export in exports]
     arrays = {name: array for graph in graphs for name, array in graph.arrays.items()}
