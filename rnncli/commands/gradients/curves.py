@@ -180,7 +180,7 @@ def target_of(text: str | None, infos: Sequence[TensorInfo], row: int = -1, batc
             Message("Its axes are {axes}.", axes=", ".join(info.axes)),
             (len(info.axes), len(parts)),
         )
-        raise UsageError(what, axes, text=text, name=info.name, count=numbers[0], given=numbers[1])
+        raise UsageError(what, known, text=text, name=info.name, count=numbers[0], given=numbers[1])
     axes = zip(parts, info.axes, sizes(info.shape), strict=False)
     place, shape = tuple(_parse_axis(text, *axis) for axis in axes), sizes(info.shape[1:])
     entries = np.arange(int(np.prod(shape))).reshape(shape)[place[1:]].ravel()
