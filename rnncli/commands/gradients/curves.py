@@ -176,11 +176,8 @@ def target_of(text: str | None, infos: Sequence[TensorInfo], row: int = -1, batc
     parts = parts or ("0",)
     if len(parts) > len(info.axes):
         what = "{--of:text}: {name} has {count} axes, but {given} indices were given."
-        axes, numbers = (
-            Message("Its axes are {axes}.", axes=", ".join(info.axes)),
-            (len(info.axes), len(parts)),
-        )
-        raise UsageError(what, known, text=text, name=info.name, count=numbers[0], given=numbers[1])
+        known, number = Message("Its axes are {axes}.", axes=", ".join(info.axes)), len(info.axes)
+        raise UsageError(what, known, text=text, name=info.name, count=number, given=len(parts))
     axes = zip(parts, info.axes, sizes(info.shape), strict=False)
     place, shape = tuple(_parse_axis(text, *axis) for axis in axes), sizes(info.shape[1:])
     entries = np.arange(int(np.prod(shape))).reshape(shape)[place[1:]].ravel()
