@@ -139,7 +139,7 @@ def first_sentence(error: Exception) -> str:
     return shorten_sentence(re.split(r"(?<=\w['\")}])\. |\. (?=[A-Z])", informative_line(error))[0])
 
 
-class RecordedCall(NamedTuple):
+class FrameworkCall(NamedTuple):
     """One call of a layer, in tensors of the framework.  outputs: without nesting."""
 
     layer: Any
@@ -172,7 +172,7 @@ def _require_classes(run: KerasRun) -> None:
             raise cannot_run(run.family, what)
 
 
-def _run_in_keras(run: KerasRun) -> dict[str, RecordedCall]:
+def _run_in_keras(run: KerasRun) -> dict[str, FrameworkCall]:
     keras, classes = import_keras(), run.custom.load()
     with _limit_memory(run):
         _require_room(keras, run, classes)
@@ -182,7 +182,7 @@ def _run_in_keras(run: KerasRun) -> dict[str, RecordedCall]:
         return _record_calls(model, lambda: model(packed, training=False))
 
 
-def _run_in_tf_keras(run: KerasRun) -> tuple[dict[str, RecordedCall], dict[str, list[Any]]]:
+def _run_in_tf_keras(run: KerasRun) -> tuple[dict[str, FrameworkCall], dict[str, list[Any]]]:
     keras: Any = importlib.import_module("tf_keras")
     scope = keras.utils.custom_object_scope(_classes(keras) | run.custom.load())
     safe = importlib.import_module("tf_keras.src.saving.serialization_lib").SafeModeScope(True)
@@ -206,7 +206,7 @@ def _classes(keras: Any) -> dict[str, Any]:
     return {"GRU": earlier, "CuDNNGRU": plain, "CuDNNLSTM": keras.layers.LSTM}
 
 
-def _call_copy(call: RecordedCall, returns: Mapping[str, bool]) -> list[Any]:
+def _call_copy(call: FrameworkCall, returns: Mapping[str, bool]) -> list[Any]:
     """Return the outputs of a copy of the layer that returns more, for the same input, mask and states."""
     config = copy.deepcopy(call.layer.get_config())
     inner = [config[key]["config"] for key in ("layer", "backward_layer") if config.get(key)]
@@ -219,9 +219,9 @@ def _call_copy(call: RecordedCall, returns: Mapping[str, bool]) -> list[Any]:
     return list(layer(*call.args, **call.kwargs))
 
 
-def _record_calls(model: Any, run: Callable[[], object]) -> dict[str, RecordedCall]:
+def _record_calls(model: Any, run: Callable[[], object]) -> dict[str, FrameworkCall]:
     names = list(_name_calls(model, "", 0))
-    calls: list[RecordedCall] = []
+    calls: list[FrameworkCall] = []
     _wrap_layers(model, calls)
     run()
     return dict(zip(names, calls, strict=True))
@@ -255,7 +255,7 @@ def _name_calls(model: Any, prefix: str, use: int) -> Iterator[str]:
             yield f"{prefix}{layer.name}" + (f"@{number}" if number else "")
 
 
-def _wrap_layers(model: Any, calls: list[RecordedCall]) -> None:
+def _wrap_layers(model: Any, calls: list[FrameworkCall]) -> None:
     for _, layer in _list_nodes(model):
         if _is_model(layer):
             _wrap_layers(layer, calls)
@@ -266,12 +266,12 @@ def _wrap_layers(model: Any, calls: list[RecordedCall]) -> None:
                 layer.quantized_call = _wrap_call(layer, layer.quantized_call, calls)
 
 
-def _wrap_call(layer: Any, call: Any, calls: list[RecordedCall]) -> Any:
+def _wrap_call(layer: Any, call: Any, calls: list[FrameworkCall]) -> Any:
     def recorded(*args: Any, **kwargs: Any) -> Any:
         index = len(calls)  # before the calls of layers inside this one
-        calls.append(RecordedCall(layer, args, kwargs, ()))
+        calls.append(FrameworkCall(layer, args, kwargs, ()))
         outputs = call(*args, **kwargs)
-        calls[index] = RecordedCall(layer, args, kwargs, tuple(leaves(outputs)))
+        calls[index] = FrameworkCall(layer, args, kwargs, tuple(leaves(outputs)))
         return outputs
 
     return recorded
