@@ -43,7 +43,7 @@ TOLERANCE = 1e-4
 """Tolerance for outputs of order one."""
 
 
-class RecordedCall(NamedTuple):
+class CallArrays(NamedTuple):
     """One call of a layer in Keras, in arrays; args and kwargs are empty unless they were asked for."""
 
     args: Sequence[Any]
@@ -138,7 +138,7 @@ def run(graph: Graph, path: Path, request: ModelRequest, cause: str = "") -> Mod
 
 def _record_wanted(
     graph: Graph, path: Path, inputs: Mapping[str, Array], wanted: Sequence[str]
-) -> dict[str, RecordedCall]:
+) -> dict[str, CallArrays]:
     """Without tf_keras, today's Keras runs a model of Keras 2, if it computes the same outputs."""
     today = graph.generation >= 3 or not has_tf_keras()
     try:
@@ -167,7 +167,7 @@ def _record(
     more: Mapping[str, Mapping[str, bool]] = {},
     *,
     today: bool = False,
-) -> tuple[dict[str, RecordedCall], dict[str, list[Any]]]:
+) -> tuple[dict[str, CallArrays], dict[str, list[Any]]]:
     """Return every call of every layer by the name of the use in the graph, in Keras's order, and `more`.
 
     See `process.record`.  today: run also a model of Keras 2 in today's Keras, not in tf_keras.
@@ -195,7 +195,7 @@ def _record(
         custom = graph.custom or CustomObjects()
         run = KerasRun(file, dict(inputs), family, tuple(wanted), dict(more), custom, classes)
         record = process.record(run)
-    return {name: RecordedCall(*call) for name, call in record["calls"].items()}, record["more"]
+    return {name: CallArrays(*call) for name, call in record["calls"].items()}, record["more"]
 
 
 @contextmanager
@@ -242,7 +242,7 @@ def _is_unsafe(entry: Mapping[str, Any]) -> bool:
     return name in ("Lambda", "TensorFlowOpLayer") or not plain.from_keras(module and str(module))
 
 
-def _part(graph: Graph, node: Node, call: RecordedCall, compute: Compute) -> LayerUse:
+def _part(graph: Graph, node: Node, call: CallArrays, compute: Compute) -> LayerUse:
     positional = ("mask",) if graph.generation < 3 else ("initial_state", "mask")
     kwargs = {**dict(zip(positional, call.args[1:], strict=False)), **call.kwargs}
     mask = kwargs.pop("mask", None)
@@ -288,7 +288,7 @@ def _require_equal(graph: Graph, node: Node, result: Result, theirs: Sequence[Ar
 
 
 def _other_outputs(
-    nodes: Sequence[Node], seen: Mapping[str, RecordedCall], hidden: Collection[str]
+    nodes: Sequence[Node], seen: Mapping[str, CallArrays], hidden: Collection[str]
 ) -> Iterator[tuple[str, Array]]:
     """Yield the outputs of the layers that rnncli does not compute nor hide; operations are not shown."""
     for node in nodes:
