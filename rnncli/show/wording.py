@@ -30,7 +30,10 @@ def typed(command: str, lang: str) -> str:
     """
     last = command.replace("; ", "| ").rpartition("| ")[2]
     is_answered = last.startswith("rnncli") and not {"<", ">"} & {*last}
-    return f"{command} --lang ko" if lang == "ko" and is_answered and "--lang" not in last else command
+    if lang != "ko" or not is_answered or "--lang" in last:
+        return command
+    first, line_end, more = last.partition(" \\\n")
+    return f"{command.removesuffix(last)}{first} --lang ko{line_end}{more}"
 
 
 NOT_COMPUTED = {
