@@ -158,13 +158,14 @@ def trace(
     stats: add statistics to the printed answer, with saturated and dead units.
     """
     from rnncli.commands import trace
+    from rnncli.compute.trace import TraceSelection
 
     checks = _checks(atol, rtol, expect, hold, check=check, fail_on_nan=fail_on_nan)
     ask = ask_of(inputs, layer, options, hold=hold)
     if checks.expected is not None:
         checks.expected.require_names("Give arrays by name, such as another trace's tensors().")
     steps = None if step is None else [str(index) for index in several(step)]
-    wanted = trace.Selection(steps, several(unit), several(batch), several(gate))
+    wanted = TraceSelection(steps, several(unit), several(batch), several(gate))
     answer, remarks = passed(trace.compute_answer(ask, checks, wanted, stats=stats))
     return Report("trace", answer.result.specs, answer.loops, answer, remarks, view_of(options))
 

@@ -60,19 +60,12 @@ class Batch(NamedTuple):
         return cls(whole, whole.batch, compared, whole.masked, padded, call, real, remarks)
 
 
-class FoundAxes(NamedTuple):
-    """The batch with the axis of the sequences in each input.
+def find_axes(
+    whole: Returned, contents: Any, call: Callable[[Returned], Returned]
+) -> tuple[Returned, RnncliError | None, tuple[Text, ...]]:
+    """Return the batch with the axis of the sequences in each input of an ONNX model.
 
-    failure: why the model cannot be called with one sequence; None if it can.  remarks: on the axes.
-    """
-
-    whole: Returned
-    failure: RnncliError | None = None
-    remarks: Sequence[Text] = ()
-
-
-def find_axes(whole: Returned, contents: Any, call: Callable[[Returned], Returned]) -> FoundAxes:
-    """Return the axis of the sequences in each input of an ONNX model.
+    Also return why the model cannot be called with one sequence, None if it can, and remarks on the axes.
 
     Where the file calls no axis batch, the first recurrent node tells: when the model is called with one
     sequence, so is this node.
@@ -102,13 +95,13 @@ def find_axes(whole: Returned, contents: Any, call: Callable[[Returned], Returne
             failure = failure or error
             continue
         if alone.inputs.shape == (1, *first.inputs.shape[1:]):
-            return FoundAxes(tried)
+            return tried, None, ()
         if named:
             text = "{layer} does not read as its batch the axis {axis} of {input}, which the file calls batch"
             name, axis = next(iter(named.items()))
-            return FoundAxes(tried, remarks=(Message(text, layer=layer, axis=axis, input=name),))
+            return tried, None, (Message(text, layer=layer, axis=axis, input=name),)
     what = "no axis of the inputs is that of the sequences of {layer}."
-    return FoundAxes(whole, failure or InputError(what, layer=layer))
+    return whole, failure or InputError(what, layer=layer), ()
 
 
 def note_cut(whole: Returned, inputs_of: Callable[[str], set[str]]) -> tuple[Text, ...]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from rnncli import compute
 from rnncli.ask.request import INPUT_OPTIONS, Ask, Given, Remarks
 from rnncli.ask.subject import Computed, Outline, Parts, Subject
-from rnncli.case import Array, Document, RawValue, Shape
+from rnncli.case import Document, RawValue, Shape
 from rnncli.compute import engines, keras_differences
 from rnncli.errors import Flag, Message, Text, UsageError, join
 from rnncli.inputs import arrange
@@ -135,17 +135,13 @@ def _generate(ask: Ask, stack: Stack, shape: Shape) -> Document:
     sizes = concrete_sizes(shape)
     beside = 0
     if not isinstance(ask.weights, (str, PathLike)) and prod(sizes) < LARGEST_DRAWN:
-        beside = compute.require_room(Case(stack, _zeros(stack, sizes)), 1)
+        import numpy as np
+
+        zero = np.zeros((), np.float64 if stack.dtype == "float64" else np.float32)
+        beside = compute.require_room(Case(stack, np.broadcast_to(zero, sizes)), 1)
     seed = draw_seed() if ask.seed is None else ask.seed
     inputs = make_input(sizes, ask.fill or "normal", seed, "float64", beside)
     return Document(inputs=inputs, seed=seed)
-
-
-def _zeros(stack: Stack, sizes: tuple[int, ...]) -> Array:
-    """Return an input of zeros for these layers, which takes no memory."""
-    import numpy as np
-
-    return np.broadcast_to(np.zeros((), np.float64 if stack.dtype == "float64" else np.float32), sizes)
 
 
 def _verify_in_keras(

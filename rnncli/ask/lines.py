@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from rnncli import compute
 from rnncli.ask.request import Given
-from rnncli.case import Array, Document, SavedLayer, Shape
+from rnncli.case import Array, SavedLayer, Shape
 from rnncli.compute import keras_differences
 from rnncli.errors import InputError, Message, RnncliError, Text, UsageError, count, inside, join
 from rnncli.inputs import arrange
@@ -105,11 +105,8 @@ def _number_lines(texts: list[bytes], before: int, where: Text) -> Iterator[Inpu
             yield InputLine(number, where, own)
 
 
-class Record(NamedTuple):
-    """The result of reading a line: a Case, or the error."""
-
-    line: InputLine
-    case: Case | RnncliError
+Record = tuple[InputLine, Case | RnncliError]
+"""A line, and its Case, or the error."""
 
 
 class Stream:
@@ -130,10 +127,11 @@ class Stream:
 
     def answers(self, lines: Iterable[InputLine]) -> Iterator[Result | RnncliError]:
         """Yield a result or an error for each line, in order."""
-        records = (Record(line, self._read(line)) for line in lines)
-        for _, together in groupby(records, key=lambda record: self._kind(record.case)):
+        records = ((line, self._read(line)) for line in lines)
+        for _, together in groupby(records, key=lambda record: self._kind(record[1])):
             group = list(together)
-            most = min(self._limit_group(record.case) for record in group)
+            cases = (case for _, case in group if isinstance(case, Case))
+            most = min((self._at_once.get(case.inputs.shape, 1) for case in cases), default=1)
             for start in range(0, len(group), most):
                 yield from self._answer_group(group[start : start + most])
 
@@ -142,9 +140,15 @@ class Stream:
             case = self._case_of(line)
             features = case.inputs.shape[-1]
             if case.inputs.shape not in self._at_once:
-                self._measure(case)
-            if self._answer is None:
-                self._open(case)
+                compute.require_room(case, len(case.inputs))
+                if len(self._at_once) == SHAPES:
+                    self._at_once.clear()
+                size = compute.bytes_of_a_sequence(case, case.stack) * max(len(case.inputs), 1)
+                self._at_once[case.inputs.shape] = min(max(1, MAX_BYTES // size), MAX_RECORDS)
+            if self._answer is None:  # each line brings its own mask and initial state
+                bare = case._replace(mask=None, initial_state=None)
+                self._answer, self._features = compute.prepare(bare, self._engine), features
+                self._stack, self._stateful = case.stack, case.stack.is_stateful
         except InputError as error:
             return name_line(line, error)
         if features != self._features:
@@ -154,26 +158,10 @@ class Stream:
             return InputError(what, advice, name=line.name, came=came, features=self._features, wanted=wanted)
         return case
 
-    def _measure(self, case: Case) -> None:
-        compute.require_room(case, len(case.inputs))
-        if len(self._at_once) == SHAPES:
-            self._at_once.clear()
-        most = MAX_BYTES // (compute.bytes_of_a_sequence(case, case.stack) * max(len(case.inputs), 1))
-        self._at_once[case.inputs.shape] = min(max(1, most), MAX_RECORDS)
-
-    def _limit_group(self, case: Case | RnncliError) -> int:
-        return self._at_once.get(case.inputs.shape, 1) if isinstance(case, Case) else 1
-
-    def _open(self, case: Case) -> None:
-        bare = case._replace(mask=None, initial_state=None)
-        self._answer, self._features = compute.prepare(bare, self._engine), case.inputs.shape[-1]
-        self._stack = case.stack
-        self._stateful = self._stack.is_stateful
-
     def _answer_group(self, group: list[Record]) -> Iterator[Result | RnncliError]:
-        cases = [record.case for record in group if isinstance(record.case, Case)]
+        cases = [case for _, case in group if isinstance(case, Case)]
         if not cases or self._answer is None:  # an error stands alone in a group
-            yield from (record.case for record in group if isinstance(record.case, RnncliError))
+            yield from (error for _, error in group if isinstance(error, RnncliError))
             return
         try:
             case = self._concatenate(cases)
@@ -183,7 +171,7 @@ class Stream:
             result = self._answer(case)
         except RnncliError as error:
             if len(group) == 1:
-                yield name_line(group[0].line, error)
+                yield name_line(group[0][0], error)
             else:  # the other records are still computed
                 for record in group:
                     yield from self._answer_group([record])
@@ -229,7 +217,11 @@ class LineCases:
         require_whole_value(line)
         with inside(line.where):
             document = ndjson.record(line.text, line.number)
-        _require_inputs_alone(document)
+        for part in ("layer", "initial_state", "weights", "seed", "training"):
+            if getattr(document, part) is not None:
+                what = "it has its own {part}, but the layers of a stream are built once."
+                advice = "Give it as a flag, and take it out of the line, which has only inputs and a mask."
+                raise InputError(what, advice, part=part)
         arranged = arrange.arrange(document, self.given.arranging)
         if self.first_case is None:
             self._require_fit(arranged.inputs)
@@ -285,14 +277,6 @@ def require_whole_value(line: InputLine) -> None:
     if line.text.strip() in (b"{", b"["):
         advice = "In a stream each line is a complete value, as {--format} ndjson writes it."
         raise InputError("a value starts here and continues on the next line.", advice)
-
-
-def _require_inputs_alone(document: Document) -> None:
-    for part in ("layer", "initial_state", "weights", "seed", "training"):
-        if getattr(document, part) is not None:
-            what = "it has its own {part}, but the layers of a stream are built once."
-            advice = "Give it as a flag, and take it out of the line, which has only inputs and a mask."
-            raise InputError(what, advice, part=part)
 
 
 def name_line(line: InputLine, error: RnncliError) -> RnncliError:

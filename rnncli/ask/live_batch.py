@@ -47,7 +47,8 @@ class LiveBatch:
 
     def batch(self, returned: Returned) -> Batch:
         """Call the object with each sequence.  returned: what it returned for the batch."""
-        compared = min(self.size, MOST) if self.size > 1 or self._has_mask() else 0
+        has_mask = any(call.mask is not None for call in self.calls.values())
+        compared = min(self.size, MOST) if self.size > 1 or has_mask else 0
         kept = [self._try(index) for index in range(compared)]
         masks = self._find_steps(kept)
         cut = {index: mask for index, mask in enumerate(masks) if mask is not None}
@@ -60,16 +61,23 @@ class LiveBatch:
                 raise whole
             if isinstance(recording, RnncliError):
                 raise recording
-            return Alone(self._tensors(recording), self._find_rows(whole, index))
+            tensors = {
+                f"{call.name}/{name}": array
+                for call in recording.calls
+                if call.name in self.calls
+                for name, array in call.outputs.items()
+            }
+            tensors |= recording.outputs if self.ask.at is None else {}
+            rows: dict[str, int] = {}  # by the call with all steps
+            for own in (call for call in whole.calls if call.name in self.calls):
+                rows[own.name] = rows[own.before] if own.before in rows else self._find_row(own, index)
+            return Alone(tensors, rows)
 
         def real(index: int) -> list[Array]:
             return [cut[index]] if index in cut else []
 
         masked = not is_packed(self.first) and any(not mask.all() for mask in cut.values())
         return Batch(returned, self.size, compared, masked, False, call, real, self._note)
-
-    def _has_mask(self) -> bool:
-        return any(call.mask is not None for call in self.calls.values())
 
     def _try(self, index: int, real: Array | None = None) -> Recording | RnncliError:
         """Return the recording of a call with one sequence, or why it cannot be called so.
@@ -122,22 +130,6 @@ class LiveBatch:
             None if mask is None or len(mask) > steps else np.pad(mask, (0, steps - len(mask)))
             for mask in masks
         ]
-
-    def _tensors(self, recording: Recording) -> dict[str, Array]:
-        calls = [call for call in recording.calls if call.name in self.calls]
-        tensors = {f"{call.name}/{name}": array for call in calls for name, array in call.outputs.items()}
-        return {**tensors, **(recording.outputs if self.ask.at is None else {})}
-
-    def _find_rows(self, recording: Recording, index: int) -> dict[str, int]:
-        """Return where the sequence stands in the batch of each layer.
-
-        recording: of the sequence alone, with all of its steps.
-        """
-        rows: dict[str, int] = {}
-        for call in recording.calls:
-            if call.name in self.calls:
-                rows[call.name] = rows[call.before] if call.before in rows else self._find_row(call, index)
-        return rows
 
     def _find_row(self, call: LiveCall, index: int) -> int:
         """Return where the sequence stands in the batch of a layer, by the layer's input.

@@ -273,24 +273,25 @@ class Saved(Subject):
         """Return the batch; a model with a graph is called with each sequence."""
         if self.follows:
             return super().batch()
-        from rnncli.ask.alone import MOST, Batch, FoundAxes, find_axes, note_cut
+        from rnncli.ask.alone import MOST, Batch, find_axes, note_cut
 
-        found = FoundAxes(self.returned())
-        found.whole.require_layers()
+        remarks: Remarks = ()
+        whole, failure = self.returned(), None
+        whole.require_layers()
         if not self.model.makes_masks:
             needed = {wanted.name for wanted in self.model.required_inputs()}  # without initial states
-            read = needed & self._inputs_of(next(iter(found.whole.cases)))
-            found = find_axes(found.whole._replace(read=read), self.model.contents, self.returned)
-        whole = found.whole
+            whole = whole._replace(read=needed & self._inputs_of(next(iter(whole.cases))))
+            whole, failure, remarks = find_axes(whole, self.model.contents, self.returned)
 
         def call(index: int, cut: bool) -> Alone:
-            if found.failure is not None:
-                raise found.failure
+            if failure is not None:
+                raise failure
             return self.returned(whole.of_sequence(index, cut=cut)).alone
 
-        return Batch.of_layers(
-            whole, min(whole.batch, MOST), call, lambda: (*found.remarks, *note_cut(whole, self._inputs_of))
-        )
+        def note() -> Remarks:
+            return (*remarks, *note_cut(whole, self._inputs_of))
+
+        return Batch.of_layers(whole, min(whole.batch, MOST), call, note)
 
     def lines(self, remarks: NewRemarks) -> Answers:
         """Return what answers lines, each an input of the model, which is opened once."""
@@ -300,7 +301,19 @@ class Saved(Subject):
 
         ask, model, options = self.ask, self.model, self.ask.arranging()
         call.require_paddable(model, options)
-        _require_stateless(model)
+        if stateful := model.stateful_layers():
+            raise UsageError(
+                "{--stream}: {stateful} in {file} is stateful, and a stream does not carry the states of a "
+                "model from line to line."
+                if len(stateful) == 1
+                else "{--stream}: {stateful} in {file} are stateful, and a stream does not carry the states "
+                "of a model from line to line.",
+                "Describe the layer instead: rnncli weights '{file}#{first}' --to keras -o "
+                "layer.npz, then rnncli run --stream --stateful --layer ... --weights layer.npz",
+                stateful=", ".join(stateful),
+                file=model.file,
+                first=stateful[0],
+            )
         states = ask.read_value("initial_state")
 
         def answer(line: InputLine) -> Result:
@@ -397,20 +410,3 @@ def _require_whole(model: SavedModel) -> None:
         choice = Message("Choose others: {option}", option=model_option(graph.file, others))
         with inside(graph.file):
             raise LayerError("{name} cannot be exported: {why}.", choice, name=name, why=why)
-
-
-def _require_stateless(model: SavedModel) -> None:
-    stateful = model.stateful_layers()
-    if stateful:
-        raise UsageError(
-            "{--stream}: {stateful} in {file} is stateful, and a stream does not carry the states of a model "
-            "from line to line."
-            if len(stateful) == 1
-            else "{--stream}: {stateful} in {file} are stateful, and a stream does not carry the states of a "
-            "model from line to line.",
-            "Describe the layer instead: rnncli weights '{file}#{first}' --to keras -o "
-            "layer.npz, then rnncli run --stream --stateful --layer ... --weights layer.npz",
-            stateful=", ".join(stateful),
-            file=model.file,
-            first=stateful[0],
-        )

@@ -10,7 +10,6 @@ import numpy as np
 from rnncli.ask import Ask, subject_of
 from rnncli.ask.alone import Batch, find_part
 from rnncli.ask.returned import Alone
-from rnncli.case import Array
 from rnncli.commands.compare.answer import CompareAnswer, conclude, find_largest
 from rnncli.compute.compare import TensorDifference, TolerancePair, measure, require_known
 from rnncli.errors import DisagreementError, Flag, Message, RnncliError, Text, UsageError, format_names, join
@@ -150,15 +149,14 @@ def _put(
         return OTHER_STEPS
     if part.axis is None and not np.allclose(tensor.values, values, equal_nan=True):
         return NO_AXIS
+
+    def distance(place: Any) -> float:  # infinity if a number is NaN
+        apart = np.abs(tensor.values[place].astype(float) - values)
+        return float(np.nan_to_num(apart, nan=np.inf).max(initial=0.0))
+
     places = [np.ix_(*indices) if indices else () for indices in part.indices]
-    place = (
-        min(places, key=lambda place: _distance(tensor.values[place], values)) if places[1:] else places[0]
-    )
+    place = min(places, key=distance) if places[1:] else places[0]
     known.values[place] = values
     if tensor.axes[part.axis or 0 : 1 + (part.axis or 0)] != ("batch",):
         known = known._replace(has_guessed_axes=True)  # what is called time may be the sequences
     return known
-
-
-def _distance(first: Array, second: Array) -> float:
-    return float(np.nan_to_num(np.abs(first.astype(float) - second), nan=np.inf).max(initial=0.0))

@@ -91,7 +91,11 @@ def _find_cautions(
 
     weights: what the layers computed with, by path.  outputs: what one engine returned.
     """
-    constant = [path for path, array in weights.items() if path.endswith("kernel") and _is_constant(array)]
+    constant = [
+        path
+        for path, array in weights.items()
+        if path.endswith("kernel") and array.size > 1 and (array == array.flat[0]).all()
+    ]
     if constant:
         instead = (
             Message("give different weights")
@@ -129,10 +133,6 @@ def _find_cautions(
             "give a finite input and finite weights",
             names=", ".join(names),
         )
-
-
-def _is_constant(array: Array) -> bool:
-    return bool(array.size > 1 and (array == array.flat[0]).all())
 
 
 def compare_with_stored(computed: Computed, settings: Comparison) -> Reply[CompareAnswer]:

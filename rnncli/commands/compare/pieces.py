@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from rnncli import compute
 from rnncli.case import Array
@@ -26,7 +26,10 @@ def run_pieces(case: Case, steps: int, whole: Result, *, stateful: bool) -> dict
     """
     kept = case._replace(stack=_with_stateful(case.stack, stateful=stateful))
     bounds = range(0, case.inputs.shape[1], steps)
-    pieces = list(_run_pieces(kept, bounds, whole.engines[0]))
+    # The layers are built once, so that they keep their states; an initial state would replace what is kept.
+    prepared = compute.prepare(_piece(kept, bounds, 0), whole.engines[0])
+    continued = kept._replace(initial_state=None)
+    pieces = [prepared(_piece(continued if index else kept, bounds, index)) for index in range(len(bounds))]
     return {
         tensor.name: _join(
             [(start, piece.outputs[index]) for start, piece in zip(bounds, pieces, strict=True)], tensor
@@ -46,14 +49,6 @@ def explain_difference(case: Case) -> tuple[Text, ...]:
         text = "a masked step at the start of a piece has no earlier output to repeat, and returns zeros"
         reasons.append(Message(text))
     return tuple(reasons)
-
-
-def _run_pieces(case: Case, bounds: range, engine: str) -> Iterator[Result]:
-    # An initial state would replace the state that is kept, so only the first piece gets it.
-    continued = case._replace(initial_state=None)
-    prepared = compute.prepare(_piece(case, bounds, 0), engine)
-    for index in range(len(bounds)):
-        yield prepared(_piece(continued if index else case, bounds, index))
 
 
 def _piece(case: Case, bounds: range, index: int) -> Case:

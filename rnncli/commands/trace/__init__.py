@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rnncli.ask import Ask
     from rnncli.commands.checks import ResultChecks
     from rnncli.commands.trace.answer import TraceAnswer
+    from rnncli.compute.trace import TraceSelection
     from rnncli.show.answer import Reply
     from rnncli.show.formats import OutputFlags
 
@@ -37,24 +37,16 @@ def trace(
     """
     from rnncli.addresses import parse_steps
     from rnncli.commands.checks import read_checks
+    from rnncli.compute.trace import TraceSelection
 
     for text in step or ():
         parse_steps(text)
     checks = read_checks(ask, output.format_name, command="trace", **given)
-    return compute_answer(ask, checks, Selection(step, unit, batch, gate), stats=stats)
-
-
-class Selection(NamedTuple):
-    """What to keep of a trace: steps, `-1` or `0:5`, units, sequences and gates; None for all."""
-
-    step: Sequence[str] | None = None
-    unit: Sequence[int] | None = None
-    batch: Sequence[int] | None = None
-    gate: Sequence[str] | None = None
+    return compute_answer(ask, checks, TraceSelection(step, unit, batch, gate), stats=stats)
 
 
 def compute_answer(
-    ask: Ask, checks: ResultChecks, selection: Selection, *, stats: bool
+    ask: Ask, checks: ResultChecks, selection: TraceSelection, *, stats: bool
 ) -> Reply[TraceAnswer]:
     """Return the answer, with statistics if they are asked for."""
     from dataclasses import replace
@@ -73,7 +65,7 @@ def compute_answer(
     joined = join_layers(results, parts.head) if parts.head else next(iter(results.values()))
     result, remarks = parts._replace(uses=wide).verify(joined, checks.limits)
     result = replace(result, specs=tuple(spec for use in parts.uses for spec in use.case.stack))
-    kept = tracing.narrow(tracing.list_loops(result), tracing.TraceSelection(*selection))
+    kept = tracing.narrow(tracing.list_loops(result), selection)
     answer = TraceAnswer(result, kept, stats_of(kept) if stats else {})
     checks = checks._replace(hidden_in=("ndjson",))
     return checks.reply(answer, (*parts.remarks, *remarks), lambda: subject.passage(parts.uses))
