@@ -128,12 +128,10 @@ class Live(Subject):
         chosen = named or [call for call in calls if call.path == at or re.fullmatch(uses, call.name)]
         chosen = chosen or [call for call in calls if re.match(rf"{re.escape(at)}[/.]", call.name)]
         if not chosen:
+            what = "at={at!r}: {title} has no such call. It has {names}."
+            advice = "Name one of them."
             raise UsageError(
-                "at={at!r}: {title} has no such call. It has {names}.",
-                "Name one of them.",
-                at=at,
-                title=self.live.title,
-                names=", ".join(call.name for call in calls),
+                what, advice, at=at, title=self.live.title, names=", ".join(call.name for call in calls)
             )
         return chosen
 

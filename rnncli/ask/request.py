@@ -172,7 +172,9 @@ class Ask(NamedTuple):
         """Return the input, the name of its source, "" for numbers, and the folder of files that it names."""
         from rnncli.inputs.source import choose_input
 
-        self._require_no_fill()
+        if self.fill is not None:
+            advice = "Give its shape: {--input-shape 2,10,8}."
+            raise UsageError("{--fill:fill} applies only to a generated input.", advice, fill=self.fill)
         if self.holds_numbers:  # of a DataFrame with named sequences, they are a Document
             given = self.input if isinstance(self.input, Document) else Document(self.input)
             return given, "", Path()
@@ -220,11 +222,6 @@ class Ask(NamedTuple):
             "to call only: for one state through the series, give it as one sequence, without {--window}"
         )
         return (Message(text),)
-
-    def _require_no_fill(self) -> None:
-        if self.fill is not None:
-            advice = "Give its shape: {--input-shape 2,10,8}."
-            raise UsageError("{--fill:fill} applies only to a generated input.", advice, fill=self.fill)
 
     def _read_options(self, source: "Source") -> "ReadOptions":
         from rnncli.inputs.formats import ReadOptions, detect_format

@@ -250,13 +250,11 @@ class Saved(Subject):
         pairs = returned.pair_layers(like.name, like.kinds, model.file, kinds, mapping)
         cases = {name: like.cases[pair] for pair, name in pairs.items() if pair in like.cases}
         if not cases:
-            raise LayerError(
+            what = (
                 "{file} has no graph: it gets what the layers of {name} get, and rnncli can compute none "
-                "of these.",
-                "Compare it with a model in float32.",
-                file=model.file,
-                name=like.name,
+                "of these."
             )
+            raise LayerError(what, "Compare it with a model in float32.", file=model.file, name=like.name)
         computing = call.Computing(self.ask.engine, returned.EVERYTHING)
         run = model.run_like(cases, computing)
         gets = Message("each module gets what its pair gets in {name}", name=like.name)

@@ -216,21 +216,15 @@ def describe_mismatch(difference: TensorDifference) -> Text:
     """Return one sentence: what differs from what, the first mismatch, and the share that differs."""
     first, second = difference.sides
     if difference.missing:
+        text = "{name} of {other_side} is not compared: nothing here has this name or its shape, {shape}."
         return Message(
-            "{name} of {other_side} is not compared: nothing here has this name or its shape, {shape}.",
-            name=difference.name,
-            other_side=second,
-            shape=format_shape(difference.shapes[1]),
+            text, name=difference.name, other_side=second, shape=format_shape(difference.shapes[1])
         )
     if difference.mismatch is None:
         shape, other_shape = map(format_shape, difference.shapes)
+        text = "{name}: shape mismatch: {shape} ({side}), {other_shape} ({other_side})."
         return Message(
-            "{name}: shape mismatch: {shape} ({side}), {other_shape} ({other_side}).",
-            name=difference.name,
-            shape=shape,
-            side=first,
-            other_shape=other_shape,
-            other_side=second,
+            text, name=difference.name, shape=shape, side=first, other_shape=other_shape, other_side=second
         )
     wrong = difference.mismatch
     share = f"{wrong.number} / {difference.size} ({100 * wrong.number / difference.size:.3g}%)"
@@ -383,22 +377,19 @@ def note_hidden_differences(result: Result, format_name: str, elsewhere: Sequenc
     from rnncli.show.result_answer import format_difference
 
     shown = {tensor.name for tensor in result.outputs}
-    return tuple(
-        Message(
-            "{name}: largest difference from {reference} under the same assumptions {difference}",
-            name=name,
-            reference=result.reference,
-            difference=format_difference(difference, result.ulps.get(name)),
-        )
+    text = (
+        "{name}: largest difference from {reference} under the same assumptions {difference}"
         if result.assumed
-        else Message(
-            "{name}: largest difference from {reference} {difference}",
-            name=name,
-            reference=result.reference,
-            difference=format_difference(difference, result.ulps.get(name)),
-        )
+        else "{name}: largest difference from {reference} {difference}"
+    )
+    apart = {
+        name: format_difference(difference, result.ulps.get(name))
         for name, difference in result.differences.items()
         if name in shown
+    }
+    return tuple(
+        Message(text, name=name, reference=result.reference, difference=difference)
+        for name, difference in apart.items()
     )
 
 

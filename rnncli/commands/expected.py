@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
 
 from rnncli.ask.returned import MAP
 from rnncli.case import Array, format_shape
@@ -46,12 +45,8 @@ def read_expected(source: Source) -> dict[str, Array]:
         return {name: nested.to_tensor(item, name, kinds="fiub") for name, item in value.items()}
 
 
-class Matched(NamedTuple):
-    """Stored tensors under the names of a result, remarks, and the stored tensors without a partner."""
-
-    tensors: dict[str, Array]
-    remarks: tuple[Text, ...]
-    left: Mapping[str, Array] = {}
+Matched = tuple[dict[str, Array], tuple[Text, ...], Mapping[str, Array]]
+"""Stored tensors under the names of a result, remarks, and the stored tensors without a partner."""
 
 
 def match_names(
@@ -109,7 +104,7 @@ def match_names(
             remarks.append(
                 Message("{file}: {name}: added a batch axis: {change}", file=file, name=name, change=change)
             )
-    return Matched(common, tuple(remarks), {name: expected[name] for name in extra})
+    return common, tuple(remarks), {name: expected[name] for name in extra}
 
 
 def note_lacking(names: Sequence[str], file: Text) -> Message:
@@ -161,7 +156,7 @@ def match_shapes(
             remarks.append(Message(text, file=file, stored=name, same=fitting[0]))
         else:
             nowhere[name] = array
-    return Matched(matched, tuple(remarks), nowhere)
+    return matched, tuple(remarks), nowhere
 
 
 def _to_results(

@@ -206,13 +206,11 @@ class CompareAnswer(Answer):
         below: list[Line] = [line(view.say(refused, **engine._asdict()), "alarm") for engine in self.refused]
         if self.conclusion:
             below.append(line(view.say(self.conclusion)))
-        rule = Message(
+        text = (
             "same: |first - second| <= atol + rtol {times} |second| for every number; "
-            "atol {atol}, rtol {rtol}",
-            times="*" if view.ascii else "·",
-            atol=atol,
-            rtol=rtol,
+            "atol {atol}, rtol {rtol}"
         )
+        rule = Message(text, times="*" if view.ascii else "·", atol=atol, rtol=rtol)
         if self.differences:
             below.append(line(view.say(rule), "dim"))
         return Page(self.title(view), notes_of(self.header, view), (*table, *below))

@@ -136,14 +136,12 @@ class RunAnswer(ResultAnswer):
         kinds = {"held" if rows.any() else "zero" for rows in skipped if len(rows)}
         if kinds and self.line is None:
             kind = kinds.pop() if len(kinds) == 1 else "both"
-            if self.result.model is not None and self.result.model.zeroes_empty and self._skips_a_sequence():
+            masks = [tensor.masked for tensor in self.result.outputs if tensor.masked is not None]
+            zeroes = self.result.model is not None and self.result.model.zeroes_empty
+            if zeroes and any(mask.all(axis=1).any() for mask in masks):  # a whole sequence is masked
                 kind = "empty"
             yield ()
             yield Paragraph(view.say(SKIPPED[kind]), "dim")
-
-    def _skips_a_sequence(self) -> bool:
-        masks = [tensor.masked for tensor in self.result.outputs if tensor.masked is not None]
-        return any(mask.all(axis=1).any() for mask in masks)
 
 
 def _meaning_lines(tensor: NamedTensor, view: View) -> TableCell:
