@@ -131,10 +131,7 @@ def narrow(loops: Sequence[LoopTrace], selection: TraceSelection) -> tuple[LoopT
 
 
 def _indices(flag: str, wanted: Sequence[int] | None, sizes: Sequence[int], what: str) -> Any:
-    """Return `wanted` as nonnegative indices without duplicates; None if `wanted` is empty.
-
-    Raises UsageError if an index is out of range for any of `sizes`.
-    """
+    """Return `wanted` as nonnegative indices without duplicates; None if `wanted` is empty."""
     if not wanted:
         return None
     size = min(sizes)

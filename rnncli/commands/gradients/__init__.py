@@ -69,10 +69,7 @@ def gradients(
 
 
 def _through_all(ask: Ask, batch: int, others: Mapping[str, Any]) -> Reply[GradientsAnswer]:
-    """Return the gradients of the last output with respect to the input, of one sequence.
-
-    others: options that do not apply.
-    """
+    """Return the gradients of the last output by the input.  others: options that do not apply."""
     from rnncli.ask import subject_of
     from rnncli.commands.gradients import curves
     from rnncli.commands.gradients.answer import GradientsAnswer

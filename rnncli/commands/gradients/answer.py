@@ -263,10 +263,7 @@ class GradientsAnswer(Answer):
 
 
 def _name_curves(named: Iterable[tuple[str, Gradients]]) -> list[NamedCurve]:
-    """Return every curve with its heading: the states of every layer, then the inputs.
-
-    named: the stacks with the names to show; "" for none.
-    """
+    """Return every curve with its heading: the states of every layer, then the inputs."""
     stacks = list(named)
     has_backward = {curve.direction for _, stack in stacks for curve in stack.curves} > {"forward"}
     curves = [

@@ -197,10 +197,7 @@ def _widths(sheet: Sheet) -> list[float]:
 
 
 def _fit(drawing: Any, legend: Any, sheet: Sheet, size: tuple[float, float] | None) -> None:
-    """Size the figure so that heat maps get their widths and heights, or share what `size` leaves.
-
-    Raises UsageError if the heat maps would be too small to see.
-    """
+    """Size the figure so that heat maps get their widths and heights, or share what `size` leaves."""
     grid, unit = legend.get_gridspec(), _unit()
     enlarged = unit / DPI
     asked = size and (size[0] / enlarged, size[1] / enlarged)

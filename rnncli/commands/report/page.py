@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 import re
+import shlex
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from functools import cache
 from hashlib import sha256
 from html import escape
+from os import PathLike
 from pathlib import Path
 from string import Template
 from typing import Any, NamedTuple
 
-from rnncli import compute
-from rnncli.ask import Ask, Remarks, subject_of
+from rnncli import compute, specs
+from rnncli.ask import INPUT_OPTIONS, RUN_OPTIONS, Ask, Remarks, subject_of
+from rnncli.ask.layer_files import cell_files, name_by_file
 from rnncli.case import Spec
-from rnncli.commands.report.commands import short_commands
-from rnncli.commands.report.contents import build_contents
+from rnncli.commands.report.contents import ReportContents, build_contents
 from rnncli.commands.run.answer import RunAnswer
 from rnncli.commands.trace.answer import TraceAnswer
 from rnncli.compute import trace as tracing
 from rnncli.errors import Message, UsageError, format_names
 from rnncli.models import LayerUse
+from rnncli.options import write_words
 from rnncli.process.signals import defer_signals
 from rnncli.show import styles
 from rnncli.show.answer import Answer
@@ -167,3 +170,52 @@ def join_scripts(*, graded: bool = True) -> str:
 
 def _read(name: str) -> str:
     return (_FOLDER / name).read_text(encoding="utf-8")
+
+
+def short_commands(
+    ask: Ask, uses: Sequence[LayerUse], contents: ReportContents, *, described: bool
+) -> dict[str, str]:
+    """Return the command for each variant of the last layer that has the same weights; "" names all layers.
+
+    There is none where a part of the request is no file: standard input, or arrays.
+    """
+    case, is_read = uses[0].case, ask.input is None and ask.input_shape is None and not ask.is_bare
+    if ask.holds_numbers or is_read or ask.input == "-":
+        return {}
+    given = {name: getattr(ask, name) for name in (*INPUT_OPTIONS, *RUN_OPTIONS)}
+    if not all(value is None or isinstance(value, (str, int, float, PathLike)) for value in given.values()):
+        return {}
+    if not described:
+        return _model_commands(given, ask.returns, contents)
+    given |= {"seed": case.seed}
+    inputs = {name: given[name] for name in INPUT_OPTIONS}
+    rest = {name: given[name] for name in RUN_OPTIONS}
+    files = cell_files(case.stack, ask.layer)
+    if files is None:
+        return {}
+    last = contents.data["layers"][-1]
+    form, commands = last.get("resetAfter"), {}
+    for key, variant in contents.variants.items():
+        same_form = form is None or key.endswith(str(int(form)))
+        merge = key[2:] if form is None else key[2:-1]
+        if same_form and bool(merge) == last["flags"]["bidirectional"]:  # the weights of the page
+            names = iter(files)
+            layers = [specs.describe(name_by_file(spec, names)) for spec in (*contents.lower, variant)]
+            words = [word for layer in layers for word in ("-l", layer)]
+            commands[key] = shlex.join(["rnncli", "run", *write_words(inputs), *words, *write_words(rest)])
+    return commands
+
+
+def _model_commands(
+    given: dict[str, Any], asked: Mapping[str, Any], contents: ReportContents
+) -> dict[str, str]:
+    layers = contents.data["layers"]
+    if len(layers) > 1:
+        return {"": shlex.join(["rnncli", "run", *write_words({**given, **asked})])}
+    commands = {}
+    for key in contents.variants:
+        sequences, state = (digit == "1" for digit in key[:2])
+        as_saved = {"sequences": sequences, "state": state}.items() <= layers[0]["flags"].items()
+        returns = asked if as_saved else {"return_sequences": sequences, "return_state": state}
+        commands[key] = shlex.join(["rnncli", "run", *write_words({**given, **returns})])
+    return commands

@@ -123,10 +123,7 @@ def _answer_exercises(
     checks: bool,
     asks: bool,
 ) -> Reply[Any] | None:
-    """Return an exercise, a sheet of all, their key, or the verdict on an answer.
-
-    word: `3`, or `all`.  checks: whether to show how an answer is checked.  asks: whether to wait for one.
-    """
+    """Return an exercise, a sheet of all, their key, or the verdict on an answer.  word: `3`, or `all`."""
     from rnncli.cli.output import view_of
     from rnncli.commands.tour import exercises, sheet
     from rnncli.show.answer import Reply

@@ -7,9 +7,8 @@ from html import escape
 from typing import Any
 
 from rnncli.ask import subject_of
-from rnncli.commands.report.commands import short_commands
 from rnncli.commands.report.contents import build_contents
-from rnncli.commands.report.page import write_page
+from rnncli.commands.report.page import short_commands, write_page
 from rnncli.commands.tour import lesson
 from rnncli.commands.tour.answer import QUESTION, WHOLE, step_parts
 from rnncli.commands.tour.command_line import CommandLine

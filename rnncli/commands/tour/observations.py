@@ -106,10 +106,7 @@ def _draw_beside(view: View, headings: Sequence[str], names: Iterable[str], *col
 def _draw_runs(
     view: View, results: Sequence[Result], headings: Sequence[str], remarks: Mapping[int, str] = {}
 ) -> Observation:
-    """Return two runs side by side, with a mark where they are equal.
-
-    remarks: on the first run, by the index of the row.
-    """
+    """Return two runs side by side, equal rows marked.  remarks: on the first run, by row."""
     both = (result.outputs for result in results)
     left, right = ([row for tensor in each for row in tensor.values[0].reshape(-1, 3)] for each in both)
     first, *states = results[0].outputs

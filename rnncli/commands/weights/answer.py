@@ -258,10 +258,7 @@ OTHERS = (
 
 
 def _rows(summary: CellSummary, gate: GateSummary, view: View) -> Iterator[dict[str, TableCell]]:
-    """Yield a row for each kernel of a gate, by the keys of WIDE; its bias stands in the same row.
-
-    A gate that has only biases has a row for each of them.
-    """
+    """Yield a row for each kernel of a gate, with its bias, by the keys of WIDE; else for each bias."""
     parts = {part.name: part for part in gate.parts}
     rows = [name for name in parts if name not in BIASES] or list(parts)
     for name in rows:

@@ -52,10 +52,7 @@ def answer(to: str, output: OutputFlags, ask: Ask) -> Reply[ConversionAnswer | b
 
 
 def _layout_suffix(to: str, output: OutputFlags) -> str | None:
-    """Return the suffix of --output if it is one of the layout's own files.
-
-    Raises UsageError for a suffix that neither the layout nor an output format has.
-    """
+    """Return the suffix of --output if it is one of the layout's own files."""
     if output.format is not None or output.is_stdout:
         return None
     name = Path(output.output or "").name.casefold()
@@ -155,10 +152,7 @@ def _kind(class_name: str, config: Mapping[str, Any]) -> str:
 
 
 def _remarks(to: str, chains: Sequence[Chain], source: Weights, *, is_own: bool = False) -> tuple[Text, ...]:
-    """Return the remarks: the seed of drawn weights, notes of the framework, what was not converted.
-
-    is_own: whether the layout is that of the object, whose `load_state_dict` takes the names.
-    """
+    """Return the remarks.  is_own: whether a live object's own `load_state_dict` takes the names."""
     seed = source.description.seed if source.description else None
     drawn = () if seed is None else (Message("the weights are those of {--seed:seed}", seed=seed),)
     notes = dict.fromkeys(text for chain in chains for text in frameworks.get(to).notes(chain) if not is_own)

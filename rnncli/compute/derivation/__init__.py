@@ -167,10 +167,7 @@ def _with_terms(equation: Equation, terms: list[Term], most: int | None) -> Equa
 
 
 def _note_mask(source: CaseTrace, node: TraceNode, value: float) -> tuple[Note, Factor | None] | None:
-    """Return the note on a number of a masked step, and the earlier number that it repeats, if any.
-
-    Returns None if the step computed the number.
-    """
+    """Return the note on a masked number, and the earlier number that it repeats; None if computed."""
     if node.is_returned:
         if source.equation(node)[0] != Name("x") or value != 0:
             return None

@@ -112,10 +112,7 @@ def import_keras() -> Any:
 
 
 def _make(keras: Any, module: Any, spec: Spec) -> Any:
-    """Create the Keras object of a spec; the objects in its config are created first, in written order.
-
-    module: keras.layers or keras.initializers; both have an Identity.
-    """
+    """Create the object of a spec.  module: keras.layers or keras.initializers; both have an Identity."""
     if spec.equations is not None:
         from rnncli.compute.engines._keras_cell import make_cell
 

@@ -167,10 +167,7 @@ class _CProgram:
         self._each(statements)
 
     def _loop(self, layer: ExportLayer, loop: ExportLoop, turned: bool) -> str:
-        """Add one direction; return the array that it fills.
-
-        turned: whether its sequence is reversed, into the order of the forward direction.
-        """
+        """Add one direction; return its array.  turned: whether into the order of the forward direction."""
         index, previous = (f"{self.steps} - 1 - s", f"{self.steps} - s") if turned else ("s", "s - 1")
         statements = [f"const int t = {f'{self.steps} - 1 - s' if loop.backwards else 's'};"]
         output, before = f"output{loop.suffix}", f"{self.source}[b][t]"
