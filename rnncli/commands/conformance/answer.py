@@ -14,7 +14,7 @@ from rnncli.show.answer import Answer, Records, head
 from rnncli.show.page import Column, Page, PagePart, Paragraph, Table, View, cell, line, marks
 
 if TYPE_CHECKING:
-    from rnncli.commands.conformance.naming import Explanation
+    from rnncli.commands.conformance.naming import NamedFault
 
 SEES = {
     "basic": Message("the order of gates, biases and axes: every weight is another number"),
@@ -85,7 +85,7 @@ class ConformanceAnswer(Answer):
     command = "conformance"
 
     def __init__(
-        self, name: str, judgements: Sequence[Judgement], explanations: Sequence[Explanation]
+        self, name: str, judgements: Sequence[Judgement], explanations: Sequence[NamedFault]
     ) -> None:
         self.name, self.judgements, self.explanations = name, judgements, explanations
         self.verdicts = Counter(judgement.verdict for judgement in judgements)

@@ -28,7 +28,7 @@ Faults = frozenset[int]
 """Indices of faults in the list of an operator."""
 
 
-class Explanation(NamedTuple):
+class NamedFault(NamedTuple):
     """A cause with the cases that show it.
 
     name: of a fault; ` + ` joins two that explain nothing alone.  look: what to look at in the code.
@@ -39,7 +39,7 @@ class Explanation(NamedTuple):
     cases: tuple[str, ...]
 
 
-def name_faults(judgements: Sequence[Judgement]) -> tuple[Explanation, ...]:
+def name_faults(judgements: Sequence[Judgement]) -> tuple[NamedFault, ...]:
     """Return what explains the wrong cases, the most frequent first.
 
     A case has several names where faults act together, and where several give the same numbers in every case.
@@ -58,7 +58,7 @@ def name_faults(judgements: Sequence[Judgement]) -> tuple[Explanation, ...]:
         for name in dict.fromkeys(name for names in better or possible for name in names):
             cases.setdefault(name, []).append(judgement.case.name)
     order = sorted(cases, key=lambda name: (name == NOT_FOUND, -len(cases[name])))
-    return tuple(Explanation(name, looks[name], tuple(cases[name])) for name in order)
+    return tuple(NamedFault(name, looks[name], tuple(cases[name])) for name in order)
 
 
 def _name_cases(operator: str, judgements: Sequence[Judgement]) -> dict[str, list[dict[str, Text]]]:
