@@ -189,11 +189,8 @@ def reason_not_traced(case: Case) -> Message | None:
     """Return why no engine can trace the case; None if one can."""
     if (refusal := engines.reason_not_traced(case)) is None:
         return None
-    return Message(
-        "the engine {engine}, the only one that records steps, cannot trace this: {refusal}.",
-        engine=engines.STEPWISE,
-        refusal=refusal,
-    )
+    text = "the engine {engine}, the only one that records steps, cannot trace this: {refusal}."
+    return Message(text, engine=engines.STEPWISE, refusal=refusal)
 
 
 def trace(case: Case) -> Result:

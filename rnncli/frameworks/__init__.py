@@ -132,12 +132,8 @@ def convert(name: str, chains: Sequence[Chain]) -> dict[str, Array]:
     for chain in chains:
         for key, array in layout.name_arrays(chain).items():
             if key in arrays:
-                raise LayerError(
-                    "two layers would be called {key} in {framework}'s layout.",
-                    "Convert them one at a time.",
-                    key=key,
-                    framework=layout.FRAMEWORK,
-                )
+                what = "two layers would be called {key} in {framework}'s layout."
+                raise LayerError(what, "Convert them one at a time.", key=key, framework=layout.FRAMEWORK)
             arrays[key] = array
     return arrays
 
@@ -152,13 +148,9 @@ def _require(name: str, chains: Sequence[Chain]) -> ModuleType:
     layout = get(name)
     for layer in (layer for chain in chains for layer in chain.layers):
         if reason := layout.refusal(layer):
-            raise LayerError(
-                "{title} cannot be converted to {framework}'s layout: {reason}.",
-                "Leave this layer out, or convert to another layout; keras holds every layer.",
-                title=layer.title,
-                framework=layout.FRAMEWORK,
-                reason=reason,
-            )
+            what = "{title} cannot be converted to {framework}'s layout: {reason}."
+            advice = "Leave this layer out, or convert to another layout; keras holds every layer."
+            raise LayerError(what, advice, title=layer.title, framework=layout.FRAMEWORK, reason=reason)
     return layout
 
 
@@ -240,11 +232,8 @@ def explain_uneven(layer: LayerWeights) -> Text | None:
     """Return why a layout with equal directions cannot hold the layer; None if it can."""
     first, last = layer.cells[0], layer.cells[-1]
     if first.class_name != last.class_name:
-        return Message(
-            "its directions are {class_name} and {other}",
-            class_name=first.class_name,
-            other=last.class_name,
-        )
+        text = "its directions are {class_name} and {other}"
+        return Message(text, class_name=first.class_name, other=last.class_name)
     if len(layer.cells) > 1 and first.config.get("go_backwards"):
         return Message("its first direction runs backwards (go_backwards)")
     if first.units != last.units:

@@ -174,13 +174,11 @@ def dump_weights(chains: Sequence[Chain]) -> bytes:
         for layer, group in zip(layers, groups, strict=True):
             for prefix, cell in directions(layer):
                 if any("/" in name for name in cell.weights):
-                    raise LayerError(
+                    what = (
                         "{title}: .weights.h5 names the parts inside {class_name} by their classes, which "
-                        "are not known here.",
-                        "Write a .h5 file.",
-                        title=layer.title,
-                        class_name=cell.class_name,
+                        "are not known here."
                     )
+                    raise LayerError(what, "Write a .h5 file.", title=layer.title, class_name=cell.class_name)
                 path = f"{prefix.rstrip('/')}_layer/cell" if prefix else "cell"
                 variables = file.create_group(f"layers/{group}/{path}/vars")
                 for number, array in enumerate(cell.weights.values()):

@@ -163,11 +163,8 @@ def notes(chain: Chain) -> Iterator[Text]:
             if config.get(name, default) != default
         ]
         if attributes:
-            yield Message(
-                "{title}: set the attribute activations of the node for {attributes}",
-                title=layer.title,
-                attributes=", ".join(attributes),
-            )
+            text = "{title}: set the attribute activations of the node for {attributes}"
+            yield Message(text, title=layer.title, attributes=", ".join(attributes))
         if _has_reset_after(layer.cells[0]):
             yield Message(
                 "{title}: set the attribute {attribute}=1 of the node", title=layer.title, attribute=ATTRIBUTE
@@ -176,11 +173,8 @@ def notes(chain: Chain) -> Iterator[Text]:
             yield Message("{title}: set the attribute direction=reverse of the node", title=layer.title)
         if len(layer.cells) > 1 and layer.merge_mode != "concat":
             merge = f"merge_mode={layer.merge_mode!r}"
-            yield Message(
-                "{title}: the node returns both directions; apply {merge} yourself",
-                title=layer.title,
-                merge=merge,
-            )
+            text = "{title}: the node returns both directions; apply {merge} yourself"
+            yield Message(text, title=layer.title, merge=merge)
     if adds_bias(chain):
         yield Message(
             "ONNX sums two biases: a single Keras bias is stored in B's first half, the second is zero"

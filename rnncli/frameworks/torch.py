@@ -85,21 +85,14 @@ def explain_unsupported(class_name: str, config: Mapping[str, Any]) -> Text | No
         return Message("it has no module for {class_name}", class_name=class_name)
     activations = ("tanh", "relu") if class_name == "SimpleRNN" else ("tanh",)
     if config.get("activation", "tanh") not in activations:
-        return Message(
-            "PyTorch has only the activation {activations}, not {config}",
-            activations=" or ".join(activations),
-            config=config["activation"],
-        )
+        text = "PyTorch has only the activation {activations}, not {config}"
+        return Message(text, activations=" or ".join(activations), config=config["activation"])
     if config.get("recurrent_activation", "sigmoid") != "sigmoid":
-        return Message(
-            "PyTorch has only the activation sigmoid for gates, not {config}",
-            config=config["recurrent_activation"],
-        )
+        text = "PyTorch has only the activation sigmoid for gates, not {config}"
+        return Message(text, config=config["recurrent_activation"])
     if config.get("cell_activation"):
-        return Message(
-            "PyTorch has only the activation tanh for the cell state, not {config}",
-            config=config["cell_activation"],
-        )
+        text = "PyTorch has only the activation tanh for the cell state, not {config}"
+        return Message(text, config=config["cell_activation"])
     if class_name == "GRU" and not config.get("reset_after", True):
         return Message("it has no GRU with reset_after=False")
     return None
@@ -117,11 +110,8 @@ def notes(chain: Chain) -> Iterator[Text]:
         merged = [layer for layer in layers if len(layer.cells) > 1 and layer.merge_mode != "concat"]
         for layer in merged:
             merge = f"merge_mode={layer.merge_mode!r}"
-            yield Message(
-                "{title}: PyTorch concatenates the directions; apply {merge} yourself",
-                title=layer.title,
-                merge=merge,
-            )
+            text = "{title}: PyTorch concatenates the directions; apply {merge} yourself"
+            yield Message(text, title=layer.title, merge=merge)
     if adds_bias(chain):
         yield Message(
             "PyTorch sums two biases: a single Keras bias is stored in bias_ih, and bias_hh is zero"
@@ -308,10 +298,8 @@ def _explain_refusal(
         if any("weight_hr" in roles for roles in layers[number].values()):
             return Message("it projects its state (weight_hr{suffix}), which is not supported", suffix=suffix)
         if None in both.values() or False not in both:
-            return Message(
-                "the weights of layer {layer} are incomplete or do not fit together",
-                layer=suffix.lstrip("_") or "0",
-            )
+            text = "the weights of layer {layer} are incomplete or do not fit together"
+            return Message(text, layer=suffix.lstrip("_") or "0")
     if len(layers) > 1 and list(layers) != list(range(len(layers))):
         return Message(
             "its layers are {layers}: some are missing", layers=", ".join(f"_l{number}" for number in layers)
@@ -327,11 +315,7 @@ def _explain_refusal(
         if len(wanted) > 1:
             return Message("its two directions are of different classes, or take different inputs")
         if width is not None and wanted != {width}:
-            return Message(
-                "layer {number} takes {wanted} features, but gets {width}",
-                number=index,
-                wanted=directions[0].features,
-                width=width,
-            )
+            text = "layer {number} takes {wanted} features, but gets {width}"
+            return Message(text, number=index, wanted=directions[0].features, width=width)
         width = sum(len(cell.weights["recurrent_kernel"]) for cell in directions)
     return ""

@@ -112,12 +112,10 @@ def make(value: str | Spec, shape: tuple[int, ...], dtype: str, seed: int | None
 
     initializer, config = settings(value)
     if dtype not in DTYPES:
+        what = "{class_name} cannot be drawn in {dtype}."
+        advice = "Use one of {dtypes}."
         raise LayerError(
-            "{class_name} cannot be drawn in {dtype}.",
-            "Use one of {dtypes}.",
-            class_name=initializer.class_name,
-            dtype=dtype,
-            dtypes=", ".join(DTYPES),
+            what, advice, class_name=initializer.class_name, dtype=dtype, dtypes=", ".join(DTYPES)
         )
     seed = seed if config.get("seed") is None else config["seed"]
     if seed is None and initializer.takes_seed:
@@ -167,22 +165,18 @@ def _constant(config: Config, shape: ArrayShape, dtype: str, seed: int) -> Array
             value = value.astype(np.float32)
         return np.array(np.broadcast_to(value.astype(dtype), shape))
     except ValueError:
-        raise LayerError(
-            "Constant got a list that does not fit a weight of shape {shape}.",
-            "Give one number, or as many as the size of the weight's last axis.",
-            shape=format_shape(shape),
-        ) from None
+        what = "Constant got a list that does not fit a weight of shape {shape}."
+        advice = "Give one number, or as many as the size of the weight's last axis."
+        raise LayerError(what, advice, shape=format_shape(shape)) from None
 
 
 def _identity(config: Config, shape: ArrayShape, dtype: str, seed: int) -> Array:
     import numpy as np
 
     if len(shape) != 2:
-        raise LayerError(
-            "Identity fills only matrices, but this weight has shape {shape}.",
-            "Use it for a kernel or a recurrent kernel; zeros is usual for a bias.",
-            shape=format_shape(shape),
-        )
+        what = "Identity fills only matrices, but this weight has shape {shape}."
+        advice = "Use it for a kernel or a recurrent kernel; zeros is usual for a bias."
+        raise LayerError(what, advice, shape=format_shape(shape))
     return np.asarray(np.eye(*shape, dtype=dtype) * np.dtype(dtype).type(config["gain"]), dtype)
 
 
@@ -259,11 +253,9 @@ def _orthogonal(config: Config, shape: ArrayShape, dtype: str, seed: int) -> Arr
     from rnncli.initializers import _draws
 
     if len(shape) < 2:
-        raise LayerError(
-            "Orthogonal needs a weight of two axes or more, but this one has shape {shape}.",
-            "Use it for a kernel or a recurrent kernel; zeros is usual for a bias.",
-            shape=format_shape(shape),
-        )
+        what = "Orthogonal needs a weight of two axes or more, but this one has shape {shape}."
+        advice = "Use it for a kernel or a recurrent kernel; zeros is usual for a bias."
+        raise LayerError(what, advice, shape=format_shape(shape))
     rows, columns = math.prod(shape[:-1]), shape[-1]
     tall = _draws.normal((max(rows, columns), min(rows, columns)), 0.0, 1.0, dtype, seed)
     q = _orthonormal(tall.astype(np.float64)).astype(dtype)

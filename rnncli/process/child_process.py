@@ -264,11 +264,8 @@ def answer_request(work: str, seconds: float) -> None:
 
 def _require_limits(library: Text) -> None:
     if not hasattr(os, "fork"):
-        raise EngineError(
-            "this system cannot limit the process in which {library} would read the file.",
-            "Use Linux, macOS, or Windows Subsystem for Linux.",
-            library=library,
-        )
+        what = "this system cannot limit the process in which {library} would read the file."
+        raise EngineError(what, "Use Linux, macOS, or Windows Subsystem for Linux.", library=library)
 
 
 def _plain_environment() -> Mapping[str, str]:

@@ -121,10 +121,8 @@ def _peak() -> int:
     try:
         import resource
     except ImportError:
-        raise EngineError(
-            "this system cannot limit the memory that a file takes.",
-            "Use Linux, macOS, or Windows Subsystem for Linux.",
-        ) from None
+        advice = "Use Linux, macOS, or Windows Subsystem for Linux."
+        raise EngineError("this system cannot limit the memory that a file takes.", advice) from None
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else 1024 * peak
 

@@ -40,10 +40,7 @@ def import_engine(engine: str, *packages: str) -> list[Any]:
         with defer_signals(), isolated():
             return [import_module(package) for package in packages]
     except ImportError as error:
+        what = "the engine {engine} is not installed: {error}."
         raise EngineError(
-            "the engine {engine} is not installed: {error}.",
-            "pip install {packages}",
-            engine=engine,
-            error=error,
-            packages=" ".join(packages),
+            what, "pip install {packages}", engine=engine, error=error, packages=" ".join(packages)
         ) from error

@@ -169,11 +169,8 @@ def _exit_as(status: int, told: Sequence[Sequence[str]]) -> NoReturn:
     engine, advice = [words for kind, *words in told if kind == "engine"][-1]
     error = explain_crash(engine, number, Message(advice))
     if number == signal.SIGKILL:
-        error = EngineError(
-            "the system ended the process in which {engine} ran, perhaps for want of memory.",
-            "Make the input smaller, or close other programs.",
-            engine=engine,
-        )
+        what = "the system ended the process in which {engine} ran, perhaps for want of memory."
+        error = EngineError(what, "Make the input smaller, or close other programs.", engine=engine)
     for path in [words[0] for kind, *words in told if kind == "file"]:
         with suppress(OSError):
             Path(path).unlink(missing_ok=True)

@@ -73,17 +73,13 @@ def from_flags(
             else:
                 built.insert(0, build(item, layer_flags, flags_win=from_document))
             if built[0].class_name.endswith("Cell"):
+                what = "{class_name} is a cell (one step of a layer), not a layer."
                 raise LayerError(
-                    "{class_name} is a cell (one step of a layer), not a layer.",
-                    "Wrap it: RNN({spec})",
-                    class_name=built[0].class_name,
-                    spec=describe(built[0]),
+                    what, "Wrap it: RNN({spec})", class_name=built[0].class_name, spec=describe(built[0])
                 )
     except RecursionError:
-        raise LayerError(
-            "the layer is nested too deeply.",
-            "Write a stack as a list of layers: [LSTM(3, return_sequences=True), GRU(2)]",
-        ) from None
+        advice = "Write a stack as a list of layers: [LSTM(3, return_sequences=True), GRU(2)]"
+        raise LayerError("the layer is nested too deeply.", advice) from None
     if flags.keys() != lower.keys() and not is_recurrent(built[-1].class_name):
         raise UsageError(
             "{flag} is for the last layer, and {class_name} has no state.",
@@ -123,12 +119,9 @@ def _refuse_idle(flags: Mapping[str, Any], stack: Sequence[Spec], taking: Sequen
             continue
         others = _class_names([spec for spec in stack if name in spec.config])
         if others:  # only Dense shares options with recurrent layers
-            raise UsageError(
-                "{flag} applies to recurrent layers, but {others} is not recurrent.",
-                "Write the option into the expression, such as Dense(3, activation='relu').",
-                flag=format_flag(name, value),
-                others=others,
-            )
+            what = "{flag} applies to recurrent layers, but {others} is not recurrent."
+            advice = "Write the option into the expression, such as Dense(3, activation='relu')."
+            raise UsageError(what, advice, flag=format_flag(name, value), others=others)
         if cell := next((spec for spec in having if spec.equations is not None), None):
             raise UsageError(
                 "{flag} does not apply to {owners}.",
@@ -138,12 +131,10 @@ def _refuse_idle(flags: Mapping[str, Any], stack: Sequence[Spec], taking: Sequen
                 options=", ".join(options_of("", cell.equations)),
             )
         owners = _class_names(having or stack)
+        what = "{flag} does not apply to {owners}."
+        advice = "It applies to {layers}."
         raise UsageError(
-            "{flag} does not apply to {owners}.",
-            "It applies to {layers}.",
-            flag=format_flag(name, value),
-            owners=owners,
-            layers=", ".join(layers_with(name)),
+            what, advice, flag=format_flag(name, value), owners=owners, layers=", ".join(layers_with(name))
         )
 
 
@@ -167,11 +158,9 @@ def _parts(stack: Sequence[Spec]) -> Iterator[Spec]:
 def _refuse_opposites(names: Sequence[str]) -> None:
     for name in names:
         if inner := inner_class(name):
+            advice = "Use {--layer:inner}."
             raise UsageError(
-                "{--no-bidirectional}: {name} is bidirectional by its name.",
-                "Use {--layer:inner}.",
-                name=name,
-                inner=inner,
+                "{--no-bidirectional}: {name} is bidirectional by its name.", advice, name=name, inner=inner
             )
 
 

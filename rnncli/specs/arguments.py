@@ -160,12 +160,8 @@ def _read_choice(named: Message, option: Option, value: Any) -> Any:
     if (choice is None or isinstance(choice, str)) and choice in option.choices:
         return choice
     words = ["none" if known is None else str(known) for known in option.choices]
-    raise OptionError(
-        "{option}{value} is not known.",
-        did_you_mean(str(value), words),
-        option=named,
-        value=format_value(value),
-    )
+    what = "{option}{value} is not known."
+    raise OptionError(what, did_you_mean(str(value), words), option=named, value=format_value(value))
 
 
 def _read_activation(value: Any) -> str:

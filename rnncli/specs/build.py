@@ -171,11 +171,8 @@ def iterate_layers(source: Any) -> Iterable[Any]:
         for item in source:
             yield from iterate_layers(item)
     elif isinstance(source, Mapping) and source.get("class_name") in MODELS:
-        raise LayerError(
-            "{source} is a whole model, not a layer.",
-            "Save it with model.save('m.keras'), and run it: rnncli run INPUT --model m.keras",
-            source=source["class_name"],
-        )
+        advice = "Save it with model.save('m.keras'), and run it: rnncli run INPUT --model m.keras"
+        raise LayerError("{source} is a whole model, not a layer.", advice, source=source["class_name"])
     elif not (isinstance(source, CallExpression) and source.name in ("Input", "InputLayer")):
         yield source.name if isinstance(source, BareName) and source.equations is None else source
 
@@ -219,11 +216,8 @@ def _read(source: Any) -> Written | Spec:
             return _read_call(source)
         case Mapping():
             return _read_config(source)
-    raise LayerError(
-        "{source} is not a layer.",
-        "Write a name, an expression such as LSTM(3), or a Keras config.",
-        source=format_value(source),
-    )
+    advice = "Write a name, an expression such as LSTM(3), or a Keras config."
+    raise LayerError("{source} is not a layer.", advice, source=format_value(source))
 
 
 def _read_call(call: CallExpression) -> Written:
@@ -346,12 +340,8 @@ def _read_inner(class_name: str, name: str, option: Option, value: Any) -> Any:
     if not cell or not isinstance(value, (list, tuple)):
         return _read_part(class_name, name, value, cell)
     if not value:
-        raise LayerError(
-            "{class_name}: {name} is empty.",
-            "For example RNN([LSTMCell(3)]).",
-            class_name=class_name,
-            name=name,
-        )
+        advice = "For example RNN([LSTMCell(3)])."
+        raise LayerError("{class_name}: {name} is empty.", advice, class_name=class_name, name=name)
     return tuple(_read_part(class_name, name, item, cell) for item in value)
 
 
@@ -397,11 +387,8 @@ def _list_cells(source: Any) -> Any:
         values = values_of(signature.read(given))
         _require_complete(STACKED, _STACKED_OPTIONS, values)
         if values.get("dtype", "float32") != "float32":
-            what = Message(
-                "{stacked}: dtype is {found}, and rnncli knows only float32 there.",
-                stacked=STACKED,
-                found=values["dtype"],
-            )
+            text = "{stacked}: dtype is {found}, and rnncli knows only float32 there."
+            what = Message(text, stacked=STACKED, found=values["dtype"])
             raise LayerError(what, "Leave it out.")
         return values["cells"]
 

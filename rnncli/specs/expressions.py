@@ -101,12 +101,9 @@ def parse(text: str, cells: Mapping[str, CellText] = MappingProxyType({})) -> An
     if not text:
         raise LayerError("the expression is empty.", "Name a layer, such as lstm, or write LSTM(3).")
     if len(text) > LONGEST:  # it could exhaust the memory of Python's parser
-        raise LayerError(
-            "the expression has {length} characters; at most {longest} are allowed.",
-            "Write the layer as a Keras config in a file: {--layer '@layer.json'}",
-            length=len(text),
-            longest=LONGEST,
-        )
+        what = "the expression has {length} characters; at most {longest} are allowed."
+        advice = "Write the layer as a Keras config in a file: {--layer '@layer.json'}"
+        raise LayerError(what, advice, length=len(text), longest=LONGEST)
     named: list[CellText] = []
 
     def mask(match: re.Match[str]) -> str:

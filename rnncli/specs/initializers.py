@@ -56,11 +56,8 @@ def _by_name(source: BareName) -> str | Spec:
     except LayerError:
         if nearest(source.name, names()) or not source.name.isidentifier():
             raise
-        raise LayerError(
-            "there is no initializer '{name}'.",
-            "If {name} is a variable of your script, write its value, such as Constant(0.1).",
-            name=source.name,
-        ) from None
+        advice = "If {name} is a variable of your script, write its value, such as Constant(0.1)."
+        raise LayerError("there is no initializer '{name}'.", advice, name=source.name) from None
 
 
 def parse(text: str) -> str | Spec:
@@ -108,20 +105,12 @@ def from_config(config: Mapping[str, Any]) -> Spec:
     name, given = split_config(config, "initializer", _CONFIG)
     for key in config:
         if key not in _SERIALISED:
-            raise LayerError(
-                "the config of {name} has the unknown key {key}.",
-                did_you_mean(key, sorted(_SERIALISED)),
-                name=name,
-                key=key,
-            )
+            what = "the config of {name} has the unknown key {key}."
+            raise LayerError(what, did_you_mean(key, sorted(_SERIALISED)), name=name, key=key)
     initializer = find(name)
     if initializer.required_option and initializer.required_option not in given:
-        raise LayerError(
-            "the config of {name} has no {required_option}.",
-            _form(initializer),
-            name=name,
-            required_option=initializer.required_option,
-        )
+        what = "the config of {name} has no {required_option}."
+        raise LayerError(what, _form(initializer), name=name, required_option=initializer.required_option)
     return Spec(initializer.class_name, values_of(_signature(initializer).read(given)), deferred=True)
 
 

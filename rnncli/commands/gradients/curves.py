@@ -358,10 +358,8 @@ def make_variants(case: Case, others: Sequence[Sequence[Any]], options: Mapping[
     Raises UsageError if weights or states are supplied, which are for the layers of `case`.
     """
     if others and (case.weights is not None or case.initial_state is not None):
-        raise UsageError(
-            "{--against} draws the weights of each layer and starts from zero states.",
-            "Leave out weights and initial states.",
-        )
+        advice = "Leave out weights and initial states."
+        raise UsageError("{--against} draws the weights of each layer and starts from zero states.", advice)
     loops: Mapping[str, Any] = case.stack.layers[find_last_recurrent(case)].loops
     sized = {**options, "units": options.get("units") or next(iter(loops.values())).cell.units}
     return [case._replace(stack=from_flags(list(layers), own_options(layers, sized))) for layers in others]

@@ -149,13 +149,8 @@ def _too_large(layers: Mapping[str, Any]) -> UsageError:
         "weights": "Choose fewer layers of the model, or a layer with fewer units.",
     }
     part = max(sizes, key=lambda name: sizes[name])
-    return UsageError(
-        "the page would be larger than {megabytes} MB: its {part} take {size:.1f} MB.",
-        advice[part],
-        megabytes=LARGEST // 1_000_000,
-        part=part,
-        size=sizes[part] / 1e6,
-    )
+    what = "the page would be larger than {megabytes} MB: its {part} take {size:.1f} MB."
+    return UsageError(what, advice[part], megabytes=LARGEST // 1_000_000, part=part, size=sizes[part] / 1e6)
 
 
 @cache

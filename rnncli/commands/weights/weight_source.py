@@ -79,10 +79,8 @@ def _file(ask: Ask) -> str:
     if words:
         what = "both {word} and {--model:model} are given."
         raise UsageError(what, "Name one file.", word=words[0], model=words[1])
-    raise UsageError(
-        "weights needs a file or a layer.",
-        "Name a file, rnncli weights model.keras, or a layer, rnncli weights --layer 'LSTM(3)'.",
-    )
+    advice = "Name a file, rnncli weights model.keras, or a layer, rnncli weights --layer 'LSTM(3)'."
+    raise UsageError("weights needs a file or a layer.", advice)
 
 
 def _describe_layers(ask: Ask) -> Weights:

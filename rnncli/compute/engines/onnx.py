@@ -149,10 +149,8 @@ def _require_safe(*arrays: Array) -> None:
         if np.vdot(array, array) < _SAFE_LIMIT**2:  # one pass, and false for NaN
             continue
         if not (array.min() > -_SAFE_LIMIT and array.max() < _SAFE_LIMIT):
-            raise InexactError(
-                "the computation reached NaN, infinity or a number above 1e18; ONNX Runtime differs there.",
-                "Leave {--engine} out, or use numpy.",
-            )
+            what = "the computation reached NaN, infinity or a number above 1e18; ONNX Runtime differs there."
+            raise InexactError(what, "Leave {--engine} out, or use numpy.")
 
 
 def _model(layer: RecurrentLayer, weights: Mapping[str, Array], *, padded: bool) -> Any:
