@@ -37,9 +37,9 @@ class Example(NamedTuple):
 
 MENTIONED = {
     "--pad", "--training", "-l lstm", "initial_state", "keras.utils.set_random_seed", "return_sequences=True",
-    "reset_after=False", "reset_after=True", "zero_output_for_mask=True",
+    "reset_after=False", "reset_after=True", "zero_output_for_mask=True", "saturated_units", "dead_units",
 }  # fmt: skip
-"""What answers name besides quoting the output: flags to try, and words of Keras."""
+"""What answers name besides quoting the output: flags to try, words of Keras, and keys of JSON."""
 EXAMPLES = [
     Example(int(number), *texts) for number, *texts in QUESTION.findall(handbook.read("questions", "en"))
 ]

@@ -82,4 +82,4 @@ def test_tables_of_several_commands_say_which_is_which() -> None:
     step = lesson.find("stateful")
     assert step is not None
     html = drawn(TourAnswer((step,)), "html")
-    assert re.findall(r"<th>(GRU\(.*?)</th>", html) == ["GRU(3)"] * 2 + ["GRU(3, stateful=True)"] * 2
+    assert re.findall(r"<th>(GRU\(.*?)</th>", html) == ["GRU(3, stateful=True)", "GRU(3, stateful=False)"] * 2
