@@ -87,17 +87,16 @@ def test_the_page_of_report_names_them(rnncli: Any, words: Any, tmp_path: Path) 
 
 
 def test_explore_names_the_sequence_under_the_cursor(words: Any) -> None:
-    from rnncli.commands.explore import screen
+    from rnncli.commands.explore import state
     from rnncli.commands.explore.experiment import compute_experiment, start
-    from rnncli.commands.explore.keys import press
-    from rnncli.commands.explore.state import State, settle
+    from rnncli.commands.explore.lines import title
     from rnncli.commands.tour.command_line import CommandLine
 
     first, _ = start(CommandLine.parse(shlex.join(["rnncli", "run", *words, *LAYER])).values["ask"])
     computed = compute_experiment(first)
-    state = settle(State(computed.experiment, computed, "en", (100, 24)))
-    assert screen.draw(state).plain.splitlines()[0].endswith("sequence 0 (0-1) mon")
-    assert screen.draw(press(state, "b")).plain.splitlines()[0].endswith("sequence 1 (0-1) <tue>")
+    shown = state.settle(state.State(computed.experiment, computed))
+    assert title(shown).plain.endswith("sequence 0 (0-1) mon")
+    assert title(state.next_sequence(shown, 1)).plain.endswith("sequence 1 (0-1) <tue>")
 
 
 def test_python_has_them_in_data_frames(words: Any) -> None:

@@ -1,4 +1,4 @@
-"""The terminal: gives keys and clicks to the state, shows it, and computes it in a thread."""
+"""The terminal: panes that show a state, keys that make the next one, and what is computed in a thread."""
 
 from __future__ import annotations
 
@@ -6,72 +6,223 @@ import asyncio
 import os
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from functools import partial
 from types import FrameType
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
+from rich.cells import set_cell_size
+from rich.console import RenderableType
 from rich.text import Text
-from textual import events, work
+from textual import events, on, work
 from textual.app import App, ComposeResult, SystemCommand
+from textual.binding import Binding, BindingType
 from textual.command import CommandPalette
-from textual.screen import Screen
-from textual.widget import Widget
+from textual.containers import Horizontal, ItemGrid, Vertical, VerticalScroll
+from textual.screen import ModalScreen, Screen
+from textual.widgets import Input, OptionList, Static
+from textual.widgets.option_list import Option
 
-from rnncli.commands.explore import command_text, experiment, keys, screen
+from rnncli import errors
+from rnncli.commands.explore import command_text, experiment, lines, options, state
 from rnncli.commands.explore.experiment import Computation, Experiment
-from rnncli.commands.explore.state import State, describe, give_up, show
+from rnncli.commands.explore.numbers import Numbers
+from rnncli.commands.explore.options import SEPARATOR, OptionRow, hold_gates
+from rnncli.commands.explore.state import State, describe
 from rnncli.errors import Message, RnncliError
 from rnncli.process import signals
+from rnncli.show.digits import format_exactly
+from rnncli.show.formats.table import draw_page
+from rnncli.show.page import View
+from rnncli.show.visible import visible
 from rnncli.show.wording import say
 
 PATIENCE = 0.3
 """Seconds of work before the screen says that it goes on; at once, the message would only flicker."""
 LEAVING = 2.0
 """Seconds for leaving after a signal."""
+NAME, NARROW = 13, 60
+"""Columns of an option's name, and of a screen that has room for the slider."""
+TALL = 30
+"""Lines of a screen with more room for numbers, and for a message beside what is under the cursor."""
+KEY, COLUMN = 11, 38
+"""Widths of a key in the help, and of the key with its meaning."""
+
+COMPUTED = Message("results cannot be edited; press 2 for the input, 3 for the weights, h to hold a gate")
+MASK = Message("steps to mask in this sequence, such as 1 or 0, 2: (empty for none)")
+FILES = {
+    ".json": Message("save as (a new .json file)"),
+    ".html": Message("write the page as (a new .html file)"),
+}
+LINES = ("title", "words", "slider", "equations", "about", "message", "expression", "command", "keys")
+"""Ids of the texts on the screen; from the fifth on, they stand below the panes."""
+
+KEYS = (
+    Binding("tab", "", "next pane", show=False),
+    Binding("shift+tab", "", "previous pane", show=False),
+    Binding("Arrows", "", "move; change an option", show=False),
+    Binding("enter", "", "toggle, or type a value", show=False),
+    Binding("1", "act('show_view', ('results',), 'numbers')", "show the results"),
+    Binding("2", "act('show_view', ('input',), 'numbers')", "show the input"),
+    Binding("3", "act('show_view', ('weights',), 'numbers')", "show the weights"),
+    Binding("4", "act('show_view', ('gates',), 'numbers')", "show the gates and states"),
+    Binding("[", "act('step', (-1,))", "previous time step", show=False),
+    Binding("]", "act('step', (1,))", "next time step", show=False),
+    Binding("b", "act('next_sequence', (1,))", "next sequence of the batch", show=False),
+    Binding("B", "act('next_sequence', (-1,))", "previous sequence", show=False),
+    Binding("e", "act('show_terms')", "the terms of the equations"),
+    Binding("m", "act('mask')", "mask this step, or unmask it"),
+    Binding("h", "hold", "hold a gate at a value"),
+    Binding("H", "act('release')", "release every held gate"),
+    Binding("d", "act('show_difference')", "what the held gates change"),
+    Binding("u", "act('undo')", "undo a change"),
+    Binding("U", "act('redo')", "redo a change"),
+    Binding("s", "save('.json')", "save as a case document"),
+    Binding("w", "save('.html')", "write a page for the browser"),
+    Binding("c", "copy('command')", "copy the command"),
+    Binding("k", "copy('expression')", "copy the Keras expression"),
+    Binding("ctrl+p", "", "command palette", show=False),
+    Binding("", "change_theme", "change the theme"),
+    Binding("?", "show_help", "show the keys"),
+    Binding("q", "quit", "leave the explorer"),
+)
+"""The keys of every pane, in the order of the help.
+
+Without an action, a key belongs to a pane or to Textual; `act` calls a function of state.py.  show: whether
+the command palette has it.
+"""
 
 Returned = TypeVar("Returned")
 
 
-class Canvas(Widget, can_focus=True):
-    """The whole screen."""
+class Layer(OptionList):
+    """The options of the layer."""
 
-    app: ExploreApp
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("left", "app.step_option(-1)"),
+        Binding("right", "app.step_option(1)"),
+        Binding("space", "select"),
+    ]
+    rows: Sequence[OptionRow] = ()
 
-    def render(self) -> Text:
-        """Draw the state."""
-        return screen.draw(self.app.state)
+    @property
+    def row(self) -> OptionRow:
+        """The row under the cursor."""
+        return self.rows[self.highlighted or 0]
 
-    def on_resize(self, event: events.Resize) -> None:
-        """Lay out the screen anew."""
-        self.app.show(replace(self.app.state, size=(event.size.width, event.size.height)))
+    def show(self, rows: Sequence[OptionRow]) -> None:
+        """Show rows; the cursor stays on its row, else it goes to the first."""
+        names, chosen = [row.name for row in rows], self.row.name if self.rows else ""
+        if names != [row.name for row in self.rows]:
+            self.clear_options().add_options(Option("", name) for name in names)
+            self.highlighted = names.index(chosen) if chosen in names else 0
+        self.rows = rows
+        for index, row in enumerate(rows):
+            value = visible(row.text)
+            room = self.size.width - len(value) - 1  # a long value takes the space between it and its name
+            prompt = Text(f"{row.name:{min(max(room, len(row.name)), NAME)}} ").append(value, "bold")
+            if isinstance(row.value, bool):
+                prompt = Text(f"{'[x]' if row.value else '[ ]'} {row.name}")
+            if prompt != self.get_option_at_index(index).prompt:
+                self.replace_option_prompt_at_index(index, prompt)
 
-    def on_click(self, event: events.Click) -> None:
-        """Give a click to the state; the second of a double click edits."""
-        self.app.show(keys.click(self.app.state, event.x, event.y, event.chain))
 
-    def on_paste(self, event: events.Paste) -> None:
-        """Put the text into the line that is being typed."""
-        self.app.show(keys.paste(self.app.state, event.text))
+class Step(VerticalScroll):
+    """The equations of the number under the cursor."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("left", "app.act('step', (-1,))"),
+        Binding("right", "app.act('step', (1,))"),
+    ]
+
+
+class Question(ModalScreen[str | None]):
+    """A line to type at the bottom of the screen."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss")]
+
+    def __init__(self, question: str, value: str, keys: str) -> None:
+        super().__init__()
+        self.question, self.value, self.keys = question, value, keys
+
+    def compose(self) -> ComposeResult:
+        """Build the lines."""
+        with Vertical():
+            yield Static(Text(self.question, "bold"))
+            yield Input(self.value)
+            yield Static(Text(self.keys, "bold"))
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        """Drop what a terminal would obey from a pasted text."""
+        event.input.value = "".join(filter(str.isprintable, event.value))
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        """Return the text."""
+        self.dismiss(event.value)
+
+
+class Help(ModalScreen[None]):
+    """The keys and what they do, in as many columns as there is room for."""
+
+    def __init__(self, lang: str) -> None:
+        super().__init__()
+        self.lang = lang
+
+    def compose(self) -> ComposeResult:
+        """Build the page."""
+        names = {key.description: key.key.title() if len(key.key) > 1 else key.key for key in KEYS if key.key}
+        keys = (
+            set_cell_size(say(name, self.lang), KEY) + say(text, self.lang) for text, name in names.items()
+        )
+        yield ItemGrid(*(Static(Text(key)) for key in keys), min_column_width=COLUMN)
+        yield Static(Text("\n".join(["", *(say(text, self.lang) for text in lines.LEGEND)]), "dim"))
+        yield Static(Text(say(lines.KEYS["help"], self.lang), "bold"), id="close")
 
     def on_key(self, event: events.Key) -> None:
-        """Give a key to the state."""
-        key = event.character if event.is_printable and event.character else event.key
-        if key != "ctrl+c":
-            event.stop()
-            event.prevent_default()
-            self.app.show(keys.press(self.app.state, key))
+        """Close the page."""
+        event.stop()
+        self.dismiss()
+
+    def on_click(self) -> None:
+        """Close the page."""
+        self.dismiss()
 
 
 class ExploreApp(App[None]):
     """A state on the screen."""
 
-    CSS = "Canvas { width: 100%; height: 100%; }"
     TITLE = "rnncli explore"
+    BINDINGS: ClassVar[list[BindingType]] = [key for key in KEYS if key.key and key.action]
+    CSS = """
+    Screen { overflow: hidden; scrollbar-size: 1 1; }
+    #title, #rule, #expression, #keys { height: 1; text-wrap: nowrap; text-overflow: ellipsis; }
+    #words, #slider { width: auto; }
+    #about, #command { max-height: 3; }
+    #message { max-height: 6; }
+    #upper { height: 46vh; &.-tall { height: 55vh; } }
+    #options {
+        width: 30%; min-width: 24; max-width: 40; height: 100%; max-height: 100%;
+        border: none; padding: 0; background: $background; scrollbar-size: 1 1;
+        text-wrap: nowrap; text-overflow: ellipsis;
+        & > .option-list--option { padding: 0; }
+        & > .option-list--option-highlighted {
+            color: $foreground; background: $background; text-style: underline;
+        }
+        &:focus > .option-list--option-highlighted { text-style: reverse; }
+    }
+    #numbers { width: 1fr; margin-left: 1; scrollbar-size: 1 1; background: $background; }
+    #step { scrollbar-size: 1 1; }
+    #below { dock: bottom; height: auto; }
+    Question { background: transparent; Vertical { dock: bottom; height: auto; background: $background; } }
+    Input, Input:focus { height: 1; border: none; padding: 0; }
+    Help { background: $background; ItemGrid { height: auto; grid-rows: auto; } }
+    #close { dock: bottom; }
+    """
 
-    def __init__(self, state: State) -> None:
+    def __init__(self, first: State) -> None:
         super().__init__()
-        self.state = state
+        self.state = first
         self._is_running = False
         self._mounted_all = threading.Event()
 
@@ -88,33 +239,65 @@ class ExploreApp(App[None]):
 
     def compose(self) -> ComposeResult:
         """Build the screen."""
-        yield Canvas()
+        self.layer, self.numbers, self.step = Layer(id="options"), Numbers(id="numbers"), Step(id="step")
+        self.lines = {name: Static(id=name) for name in LINES}
+        yield self.lines["title"]
+        yield Horizontal(self.layer, self.numbers, id="upper")
+        yield Horizontal(self.lines["words"], self.lines["slider"], id="rule")
+        with self.step:
+            yield self.lines["equations"]
+        yield Vertical(*(self.lines[name] for name in LINES[4:]), id="below")
 
     def on_mount(self) -> None:
-        """Let the keys go to the screen."""
-        self.query_one(Canvas).focus()
+        """Show the state, and let the keys go to the options."""
+        self.show(self.state)
+        self.layer.focus()
         self._mounted_all.set()
 
-    def show(self, state: State) -> None:
-        """Show another state, start to compute it if that is needed, and do what it wishes."""
-        self.state = replace(state, wish=None)
-        self.screen_stack[0].query_one(Canvas).refresh()
-        if state.is_waiting and not self._is_running:
+    async def on_event(self, event: events.Event) -> None:
+        """A message stays until the next key or click."""
+        if isinstance(event, (events.Key, events.MouseDown)) and self.state.message:
+            self.show(replace(self.state, message=""))
+        await super().on_event(event)
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Lay out the screen anew."""
+        self.query_one("#upper").set_class(event.size.height >= TALL, "-tall")
+        self.call_after_refresh(lambda: self.show(self.state))
+
+    def show(self, shown: State) -> None:
+        """Show another state, and start to compute it if that is needed."""
+        if (shown.view, shown.every_term) != (self.state.view, self.state.every_term):
+            self.step.scroll_home(animate=False)
+        self.state = shown
+        self.layer.show(options.rows(shown.experiment, shown.cursor["batch"]))
+        self.numbers.show(shown)
+        self.draw_lines()
+        if shown.is_waiting and not self._is_running:
             self._is_running = True
             self._catch_up()
-        match state.wish:
-            case "copy", text:
-                self.copy_to_clipboard(text)
-            case "save", name:
-                self._save(name, state.shown.experiment)
-            case "page", name:
-                self._write_page(name, state.shown.experiment)
-            case "palette", _:
-                self.action_command_palette()
-            case "theme", _:
-                self.action_change_theme()
-            case "quit", _:
-                self.exit()
+
+    @on(events.DescendantFocus)
+    @on(OptionList.OptionHighlighted)
+    def draw_lines(self) -> None:
+        """Draw what stands around the panes, for the pane and the row under the cursor."""
+        now, width, focused = self.state, self.size.width, self.screen_stack[0].focused
+        pane = (focused and focused.id) or "options"
+        view = View(now.lang, width=width - 1)  # beside the scrollbar
+        slider = lines.slider(now, focus=pane == "step") if width >= NARROW else Text()
+        words = Text.assemble(("─ ", "dim"), (lines.in_words(now), "bold"), (f" {'─' * width}", "dim"))
+        words.truncate(width - slider.cell_len)
+        texts: dict[str, RenderableType] = {
+            "title": lines.title(now),
+            "words": words,
+            "slider": slider,
+            "equations": draw_page(lines.equations_page(now, view), view),
+            **lines.below(now, pane, self.layer.row, width),
+        }
+        for name, text in texts.items():
+            self.lines[name].update(text)
+        self.lines["message"].display = says = bool(texts["message"])
+        self.lines["about"].display = not says or self.size.height >= TALL
 
     @work
     async def _catch_up(self) -> None:
@@ -124,9 +307,9 @@ class ExploreApp(App[None]):
             try:
                 computed = await self._compute(asked)
             except RnncliError as error:
-                self.show(give_up(self.state, asked, error))
+                self.show(state.give_up(self.state, asked, error))
             else:
-                self.show(show(self.state, asked, computed))
+                self.show(state.show(self.state, asked, computed))
         self._is_running = False
 
     async def _compute(self, asked: Experiment) -> Computation:
@@ -137,33 +320,127 @@ class ExploreApp(App[None]):
         return await computation
 
     @work
-    async def _save(self, name: str, experiment: Experiment) -> None:
-        """Save in a thread, since a large document takes seconds."""
+    async def _save(self, name: str, suffix: str, now: Experiment) -> None:
+        """Save in a thread, since a large document takes seconds, as does a page."""
         try:
-            await _start(lambda: command_text.save(name, experiment))
+            await _start(lambda: command_text.save(name, suffix, now, self.state.lang))
         except RnncliError as error:
-            self.show(replace(self.state, message=describe(error)))
+            self.say(describe(error))
         else:
-            self.show(
-                replace(self.state, saved=(experiment, name), message=Message("saved {name}", name=name))
-            )
+            saved = (now, name) if suffix == ".json" else self.state.saved
+            self.show(replace(self.state, saved=saved, message=Message("saved {name}", name=name)))
 
-    @work
-    async def _write_page(self, name: str, experiment: Experiment) -> None:
-        """Write the page in a thread, since its layers are computed once more."""
-        try:
-            await _start(lambda: command_text.write_page(name, experiment, self.state.lang))
-        except RnncliError as error:
-            self.show(replace(self.state, message=describe(error)))
-        else:
-            self.show(replace(self.state, message=Message("saved {name}", name=name)))
+    def say(self, message: errors.Text) -> None:
+        """Show a message."""
+        self.show(replace(self.state, message=message))
+
+    def ask(self, question: errors.Text, value: str, accept: Callable[[str], State | None]) -> None:
+        """Ask for a line.  accept: returns the next state; raises ValueError if a number is needed."""
+
+        def answer(text: str | None) -> None:
+            try:
+                after = None if text is None else accept(text)
+            except ValueError:
+                return self.say(Message("{text!r} is not a number", text=text))
+            return None if after is None else self.show(after)
+
+        lang = self.state.lang
+        texts = visible(say(question, lang)), value, say(lines.KEYS["typing"], lang)
+        self.push_screen(Question(*texts), answer)
+
+    def action_act(self, name: str, values: tuple[Any, ...] = (), focus: str = "") -> None:
+        """Show the next state; give the keys to another pane."""
+        if focus:
+            self.query_one(f"#{focus}").focus()
+        self.show(getattr(state, name)(self.state, *values))
+
+    def action_edit_number(self) -> None:
+        """Ask for the number under the cursor; in the view of the gates, for a value to hold the gate at."""
+        now = self.state
+        if now.view == "gates":
+            return self.action_hold()
+        if now.is_waiting or now.view == "results":
+            return self.say(Message("computing...") if now.is_waiting else COMPUTED)
+        shown = state.tables(now)
+        table, row, column = state.cell(now, shown)
+        value = format_exactly(shown[table].values[row, column])[0]
+        question = Message("new value of {name}", name=state.address(now))
+        return self.ask(question, value, lambda typed: state.set_cell(self.state, float(typed)))
+
+    def action_step_option(self, by: int) -> None:
+        """Go to the next or the previous value of an option, if it has one."""
+        row, batch = self.layer.row, self.state.cursor["batch"]
+        if row.next(by) is None:
+            return
+
+        def step(now: Experiment) -> Experiment:
+            row_now = next((other for other in options.rows(now, batch) if other.name == row.name), None)
+            return now if row_now is None else row_now.change(now, row_now.next(by))
+
+        self.show(state.change(self.state, step, reads=row.reads))
+
+    def on_option_list_option_selected(self) -> None:
+        """Toggle a flag, go to the next choice, or ask for a value."""
+        row = self.layer.row
+        if row.choices:
+            return self.action_step_option(1)
+
+        def accept(typed: str) -> State:
+            value = row.parse(typed)
+            return state.change(self.state, lambda now: row.change(now, value), reads=row.reads)
+
+        questions = {"mask": MASK, "hold": self._hold_question()}
+        question = questions.get(row.name) or Message("new value of {name}", name=row.name)
+        return self.ask(question, row.text if row.typed is None else row.typed, accept)
+
+    def action_hold(self) -> None:
+        """Ask for the value at which to hold the gate under the cursor, from this time step on."""
+        at, held = self.state.cursor, self.state.experiment.case.hold
+        gate = state.tables(replace(self.state, view="gates"))[at["gates"]].gate
+        if not gate:
+            return self.say(Message("this cell has no gates to hold"))
+        same = (hold for hold in held if hold.text.partition("=")[0].partition("[")[0].strip() == gate)
+        old = next((hold.text for hold in same if at["unit"] in hold.units), None)
+
+        def accept(typed: str) -> State:
+            kept = [hold.text for hold in self.state.experiment.case.hold if hold.text != old]
+            return state.change(self.state, lambda now: hold_gates(now, SEPARATOR.join([*kept, typed])))
+
+        return self.ask(self._hold_question(), old or f"{gate}[:, {at['unit']}]=1@{at['timestep']}:", accept)
+
+    def _hold_question(self) -> Message:
+        """Return what to type: an example for a gate of these layers, and what the example does."""
+        gate, last = state.tables(replace(self.state, view="gates"))[-1].gate, self.state.last_step
+        text = "{example} holds unit 0 at 1 from t={t} on; several with ; or empty"
+        return Message(text, example=f"{gate or 'forget'}[:, 0]=1@{last}:", t=last)
+
+    def action_save(self, suffix: str) -> None:
+        """Ask for a file, and save the experiment, or a page of it."""
+
+        def accept(name: str) -> None:
+            if name:
+                self.say(Message("saving..."))
+                self._save(name, suffix, self.state.shown.experiment)
+
+        self.ask(FILES[suffix], f"experiment{suffix}", accept)
+
+    def action_copy(self, what: str) -> None:
+        """Copy the command or the expression."""
+        text = self.state.command if what == "command" else self.state.shown.experiment.expression
+        if text is not None:
+            self.copy_to_clipboard(text)
+            self.say(Message("copied"))
+
+    def action_show_help(self) -> None:
+        """Show the keys."""
+        self.push_screen(Help(self.state.lang))
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         """Yield the entries of the command palette."""
-        for key in keys.KEYS:
-            if key.in_palette and key.act is not None:
-                text = say(key.text, self.state.lang)
-                yield SystemCommand(text, "", lambda act=key.act: self.show(act(self.state)))
+        for key in KEYS:
+            if key.show:
+                text = say(key.description, self.state.lang)
+                yield SystemCommand(text, "", partial(self.run_action, key.action))
 
     def action_command_palette(self) -> None:
         """Show the command palette."""

@@ -6,7 +6,6 @@ import json
 import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from rnncli import specs
@@ -165,30 +164,22 @@ def _least_length(case: Case) -> int:
     return 2 * sum(array.size for array in (case.inputs, *(case.weights or {}).values()))
 
 
-def save(name: str, now: Experiment) -> None:
-    """Write a new case document.
+def save(name: str, suffix: str, now: Experiment, lang: str) -> None:
+    """Write the experiment into a new file: a case document, or with the suffix .html a page.
 
-    Raises UsageError for a file that exists, or that would not be read as JSON.
+    Raises UsageError for a file that exists, or has another suffix.
     """
-    path = _new_file(name, ".json", Message("A case document is a .json file."))
-    files.write(str(path), f"{document(now)}\n")
-
-
-def write_page(name: str, now: Experiment, lang: str) -> None:
-    """Write a new page of the experiment.  Raises UsageError for a file that exists, or is no .html file."""
-    from rnncli.commands.report.page import page_of
-    from rnncli.models import LayerUse
-
-    path = _new_file(name, ".html", Message("A page is an .html file."))
-    page = page_of((LayerUse("", now.case),), lang, described=not now.start.subject.fixed_layers)
-    files.write(str(path), page.text)
-
-
-def _new_file(name: str, suffix: str, advice: Message) -> Path:
-    """Return the path of a new file.  Raises UsageError for one that exists, or has another suffix."""
     path = expand_user(name)
     if path.suffix.lower() != suffix:
+        is_page = suffix == ".html"
+        advice = Message("A page is an .html file." if is_page else "A case document is a .json file.")
         raise UsageError("{place} does not end in {suffix}.", advice, place=path, suffix=suffix)
     if path.exists():
         raise UsageError("{place} exists already.", "Choose another name.", place=path)
-    return path
+    text = f"{document(now)}\n"
+    if suffix == ".html":
+        from rnncli.commands.report.page import page_of
+        from rnncli.models import LayerUse
+
+        text = page_of((LayerUse("", now.case),), lang, described=not now.start.subject.fixed_layers).text
+    files.write(str(path), text)

@@ -174,7 +174,8 @@ def set_number(array: Array, index: tuple[int, ...], value: float) -> Array:
 def toggle_mask(now: Experiment, batch: int, timestep: int) -> Experiment:
     """Return the experiment with one time step masked, or no longer masked."""
     mask = _copy_mask(now.case)
-    return _with_mask(now, set_number(mask, (batch, timestep), not mask[batch, timestep]))
+    mask[batch, timestep] ^= True
+    return now.with_case(mask=None if mask.all() else mask)
 
 
 def mask_steps(now: Experiment, batch: int, text: str) -> Experiment:
@@ -198,7 +199,7 @@ def mask_steps(now: Experiment, batch: int, text: str) -> Experiment:
                 last=mask.shape[1] - 1,
             )
         steps[:] = False
-    return _with_mask(now, mask)
+    return now.with_case(mask=None if mask.all() else mask)
 
 
 def masked_steps(case: Case, batch: int) -> str:
@@ -216,10 +217,6 @@ def _copy_mask(case: Case) -> Array:
     import numpy as np
 
     return np.ones(case.inputs.shape[:2], bool) if case.mask is None else case.mask.copy()
-
-
-def _with_mask(now: Experiment, mask: Array) -> Experiment:
-    return now.with_case(mask=None if mask.all() else mask)
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,15 +1,23 @@
-"""The state of the explorer, a plain value, and what it shows; keys.py gives the next state."""
+"""The state of the explorer, a plain value: what it shows, and the next state after a key."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from rnncli.ask.described import note_missing
 from rnncli.case import Array, format_shape
 from rnncli.commands.explore import command_text
-from rnncli.commands.explore.experiment import Change, Computation, Experiment, explain, set_number
+from rnncli.commands.explore.experiment import (
+    Change,
+    Computation,
+    Experiment,
+    explain,
+    set_number,
+    toggle_mask,
+)
+from rnncli.commands.explore.options import hold_gates
 from rnncli.compute.derivation.explanation import Explanation, Target
 from rnncli.errors import Message, RnncliError, Text, join
 from rnncli.layers.case import Case
@@ -17,51 +25,15 @@ from rnncli.layers.stack import Stack
 from rnncli.result import Label, LoopTrace, NamedTensor, Result
 from rnncli.show.wording import brief, new_state, say
 
-VIEWS = {
-    "results": ("tensor", "timestep", "unit"),
-    "input": ("", "timestep", "feature"),
-    "weights": ("weight", "row", "column"),
-    "gates": ("part", "timestep", "unit"),
-}
-"""The fields of the cursor that choose a table, a row and a column of each view."""
-
 HELD, CHANGED, MASKED, HALVES = "*", "•", "/", "│"
 """Marks of a held number, a number that the last change changed, a masked step, and the backward half."""
+NO_HOLD = Message("no gate is held; press h to hold one")
 
 
-@dataclass(frozen=True)
-class Cursor:
-    """The selected indices.
-
-    batch: the sequence.  timestep, feature: the number in the input.
-    tensor, unit: the returned tensor, and the number on its last axis.
-    weight, row, column: the weight, and the number in it.
-    part: the gate or state in the trace.
-    """
-
-    batch: int = 0
-    timestep: int = 0
-    unit: int = 0
-    feature: int = 0
-    tensor: int = 0
-    weight: int = 0
-    row: int = 0
-    column: int = 0
-    part: int = 0
-
-
-class TypedLine(NamedTuple):
-    """A line that is being typed.
-
-    caret: where the next character goes.  is_new: whether a character replaces the whole text.
-    accept: returns the next state for the text; raises ValueError if a number is needed and the text is none.
-    """
-
-    question: Text
-    text: str
-    accept: Callable[[State, str], State]
-    caret: int = 0
-    is_new: bool = True
+CURSOR = dict.fromkeys(
+    ("batch", "timestep", "unit", "feature", "row", "column", "results", "input", "weights", "gates"), 0
+)
+"""The selected indices: sequence, time step, unit, feature, row and column of a weight; tables."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,15 +42,11 @@ class State:
 
     experiment: the edited experiment.
     shown: the numbers on the screen, of an earlier experiment until `experiment` is computed.
-    done, undone: the experiments for undo and redo; the last is the next to be shown.
-    size: columns and lines of the terminal.
-    view: results, input, weights or gates.  focus: the pane that gets the keys, options, numbers or step.
-    option: name of the row under the cursor in the layer pane.  scroll: first line of the equations.
+    view: results, input, weights or gates.
     every_term: whether to list the terms of each equation, not only the sum; None: of gates alone.
     subtracts: show what the held gates change.
-    help: keys with their meaning, shown instead of the panes; () to show the panes.
     is_slow: whether the computation takes so long that the screen says it.
-    wish: what the terminal is asked to do: `copy` a text, `save` under a name, show the `palette`, ...
+    done, undone: the experiments for undo and redo; the last is the next to be shown.
     changed: which numbers of each returned tensor the last change changed; {} if it changed all numbers.
     saved: the last experiment that was saved, and its file.
     """
@@ -86,19 +54,12 @@ class State:
     experiment: Experiment
     shown: Computation
     lang: str = "en"
-    size: tuple[int, int] = (80, 24)
     view: str = "results"
-    focus: str = "options"
-    option: str = ""
-    cursor: Cursor = field(default_factory=Cursor)
-    scroll: int = 0
+    cursor: Mapping[str, int] = field(default_factory=CURSOR.copy)
     every_term: bool | None = None
     subtracts: bool = False
-    help: tuple[tuple[str, str], ...] = ()
-    typed: TypedLine | None = None
     message: Text = ""
     is_slow: bool = False
-    wish: tuple[str, str] | None = None
     done: tuple[Experiment, ...] = ()
     undone: tuple[Experiment, ...] = ()
     changed: Mapping[str, Array] = field(default_factory=dict)
@@ -113,6 +74,11 @@ class State:
     def shows_terms(self) -> bool:
         """Whether to list the terms of each equation."""
         return bool(explained(self).equations[0].function) if self.every_term is None else self.every_term
+
+    @property
+    def last_step(self) -> int:
+        """The last time step of the input."""
+        return int(self.shown.case.inputs.shape[1]) - 1
 
     @property
     def command(self) -> str | None:
@@ -200,11 +166,12 @@ def give_up(state: State, asked: Experiment, error: RnncliError) -> State:
 class NumberTable:
     """Numbers of the input, a tensor, a weight or a gate, (rows, columns).
 
+    axis: the index in State.cursor that chooses a column.
     times: the time step of each row in the input; () if the rows are not time steps.
     names: the names of the columns; () to show their indices.
-    claim: an entry of another tensor that holds the same numbers; "" if there is none.
     masked: which rows are masked steps.  half: the first column of the backward half, 0 if there is none.
     held, changed: which numbers are held, and which changed, (rows, columns) of bool; None if no number is.
+    claim: an entry of another tensor that holds the same numbers; "" if there is none.
     label: the label by which `explain` finds the numbers; None for the input and the weights.
     gate: the gate that the key h holds, as --hold names it; for a state, a gate of its loop; "" for none.
     is_gate: whether the numbers are of a gate, which a masked step does not use.
@@ -213,6 +180,7 @@ class NumberTable:
     title: str
     note: Text
     values: Array
+    axis: str = "unit"
     times: Sequence[int] = ()
     names: Sequence[str] = ()
     masked: Sequence[bool] = ()
@@ -226,7 +194,7 @@ class NumberTable:
 
 
 class TableCell(NamedTuple):
-    """A cell: which table, row and column; the row is negative for a line above the numbers."""
+    """A cell: which table, row and column."""
 
     table: int
     row: int
@@ -235,44 +203,35 @@ class TableCell(NamedTuple):
 
 def tables(state: State) -> list[NumberTable]:
     """Return the tables of the view; with `subtracts`, their differences from the run without held gates."""
-    computed = state.shown
-    shown = _tables(state, computed, state.view)
-    if not state.subtracts or computed.without_hold is None or state.view in ("input", "weights"):
+    shown, free = _tables(state, state.shown, state.view), state.shown.without_hold
+    if not state.subtracts or free is None or state.view in ("input", "weights"):
         return shown
     note = Message("with held gates - without")
     return [
         replace(table, values=_subtract(table.values, other.values), note=note, claim="", changed=None)
-        for table, other in zip(shown, _tables(state, computed.without_hold, state.view), strict=True)
+        for table, other in zip(shown, _tables(state, free, state.view), strict=True)
     ]
 
 
 def _tables(state: State, computed: Computation, view: str) -> list[NumberTable]:
-    batch = state.cursor.batch
+    case, batch = computed.case, state.cursor["batch"]
     if view == "input":
-        return [_input_table(computed.case, batch)]
+        times, title = range(case.inputs.shape[1]), f"input {format_shape(case.inputs.shape)}"
+        masked = _masked_rows(case, batch, times)
+        note, names = _note(masked), case.feature_names
+        return [NumberTable(title, note, case.inputs[batch], "feature", times, names, masked)]
     if view == "weights":
         return list(_weight_tables(state, computed))
     if view == "gates":
-        return [
-            _part_table(loop, part, batch)
-            for loop in computed.trace.trace
-            for part in loop.parts
-            if part.is_shown
-        ]
+        loops = computed.trace.trace
+        return [_part_table(loop, part, batch) for loop in loops for part in loop.parts if part.is_shown]
     forward_units = Stack(computed.result.specs).forward_units or 0
-    return [_tensor_table(state, tensor, computed.case, forward_units) for tensor in computed.result.outputs]
-
-
-def _input_table(case: Case, batch: int) -> NumberTable:
-    values, times = case.inputs[batch], range(case.inputs.shape[1])
-    masked = _masked_rows(case, batch, times)
-    title = f"input {format_shape(case.inputs.shape)}"
-    return NumberTable(title, _note(masked), values, times, case.feature_names, masked)
+    return [_tensor_table(state, tensor, case, forward_units) for tensor in computed.result.outputs]
 
 
 def _tensor_table(state: State, tensor: NamedTensor, case: Case, forward_units: int) -> NumberTable:
     """Return one sequence of a returned tensor; a state in one row."""
-    batch, label, changed = state.cursor.batch, tensor.label, state.changed.get(tensor.name)
+    batch, label, changed = state.cursor["batch"], tensor.label, state.changed.get(tensor.name)
     rows = tensor.values.shape[1:] if label.sequence else (1, tensor.values.shape[-1])
     half = 0 if label.direction or rows[-1] != 2 * forward_units else forward_units
     times = (tensor.time or range(rows[0])) if label.sequence else ()
@@ -281,7 +240,7 @@ def _tensor_table(state: State, tensor: NamedTensor, case: Case, forward_units: 
         f"{tensor.name} {format_shape(tensor.values.shape)}",
         _note(masked, brief(label, state.lang, tensor.ends), half=half),
         tensor.values[batch].reshape(rows),
-        times,
+        times=times,
         masked=masked,
         half=half,
         changed=None if changed is None else changed[batch].reshape(rows),
@@ -299,24 +258,20 @@ def _part_table(loop: LoopTrace, part: Label, batch: int) -> NumberTable:
     masked: Sequence[bool] = (loop.status[batch] != 0).tolist()
     note = new_state(loop.new_states[part].part) if part in loop.new_states else ""
     return NumberTable(
-        str(label), _note(masked, note, held=held is not None), loop.parts[part][batch],
+        str(label), _note(masked, note, held=held is not None), loop.parts[part][batch], "unit",
         loop.times.tolist(), (), masked, held=held, label=label,
         gate=str(loop.label(gate.short)) if gate else "", is_gate=bool(part.kind),
     )  # fmt: skip
 
 
 def _weight_tables(state: State, computed: Computation) -> Iterator[NumberTable]:
-    """Yield one table per weight, a vector in one row.
-
-    The note of the weight under the cursor says which gate and unit the column belongs to.
-    """
+    """Yield a table per weight, a vector in one row; one notes the gate and the unit under the cursor."""
     for index, (path, values) in enumerate(computed.trace.weights.items()):
-        note = format_shape(values.shape)
-        is_chosen = index == state.cursor.weight
-        if is_chosen and (column := computed.column_place(path, state.cursor.column)) is not None:
-            gate, unit = column
-            note += f" · {gate} · {say('unit', state.lang)} {unit}"
-        yield NumberTable(path, note, values.reshape(-1, values.shape[-1]))
+        note, at = format_shape(values.shape), state.cursor
+        place = computed.column_place(path, at["column"]) if index == at["weights"] else None
+        if place is not None:
+            note += f" · {place[0]} · {say('unit', state.lang)} {place[1]}"
+        yield NumberTable(path, note, values.reshape(-1, values.shape[-1]), "column")
 
 
 def _masked_rows(case: Case, batch: int, times: Sequence[int]) -> Sequence[bool]:
@@ -325,12 +280,10 @@ def _masked_rows(case: Case, batch: int, times: Sequence[int]) -> Sequence[bool]
 
 def _note(masked: Sequence[bool], note: Text = "", *, half: int = 0, held: bool = False) -> Text:
     """Return the words after the title: what the marks mean, and the note."""
-    notes: list[Text] = []
-    notes += [Message("forward │ backward")] if half else []
+    notes: list[Text] = [Message("forward │ backward")] if half else []
     notes += [Message("{mark} masked", mark=MASKED)] if any(masked) else []
     notes += [Message("{mark} held", mark=HELD)] if held else []
-    notes += [note] if note else []
-    return join(notes, " · ")
+    return join([*notes, note] if note else notes, " · ")
 
 
 def _subtract(values: Array, others: Array) -> Array:
@@ -343,50 +296,101 @@ def _subtract(values: Array, others: Array) -> Array:
 
 
 def cell(state: State, shown: Sequence[NumberTable]) -> TableCell:
-    """Return the cell under the cursor."""
-    table, down, across = VIEWS[state.view]
-    number = getattr(state.cursor, table) if table else 0
+    """Return the cell under the cursor, or the nearest that exists."""
+    at = state.cursor
+    number = min(at[state.view], len(shown) - 1)
     grid = shown[number]
-    row = getattr(state.cursor, down)
-    if grid.times:
-        row = grid.times.index(row)
-    last_row, last_column = (size - 1 for size in grid.values.shape)
-    return TableCell(number, min(row, last_row), min(getattr(state.cursor, across), last_column))
+    rows, columns = grid.values.shape
+    row = grid.times.index(at["timestep"]) if grid.times else min(at["row"], rows - 1)
+    return TableCell(number, row, min(at[grid.axis], columns - 1))
 
 
-def move_to(state: State, to: TableCell) -> State:
-    """Return the state with the cursor on another cell."""
-    table, down, across = VIEWS[state.view]
-    grid = tables(state)[to.table]
-    changes = {table: to.table, across: to.column}
-    if grid.times:
-        changes[down] = grid.times[to.row]
-    elif down == "row":
-        changes[down] = to.row
-    changes.pop("", None)
-    return settle(state, **changes)
+def move_to(state: State, to: Sequence[int]) -> State:
+    """Return the state with the cursor on another TableCell."""
+    number, row, column = to
+    grid = tables(state)[number]
+    down = {"timestep": grid.times[row]} if grid.times else {"row": row} if grid.label is None else {}
+    return settle(state, **{state.view: number, grid.axis: column}, **down)
+
+
+def move(state: State, down: int, right: int) -> State:
+    """Move the cursor; past the last row it goes on to the next table."""
+    shown = tables(state)
+    table, row, column = cell(state, shown)
+    row += down
+    if row < 0 and table > 0:
+        table -= 1
+        row = len(shown[table].values) - 1
+    elif row >= len(shown[table].values) and table + 1 < len(shown):
+        table, row = table + 1, 0
+    rows, columns = shown[table].values.shape
+    row, column = min(max(row, 0), rows - 1), min(max(column + right, 0), columns - 1)
+    return move_to(state, (table, row, column))
+
+
+def go_to(state: State, step: int) -> State:
+    """Go to a time step, unless the number under the cursor has only one."""
+    step = min(max(step, 0), state.last_step)
+    moved = settle(state, timestep=step)
+    if timestep(moved) == step:
+        return moved
+    text = Message("a state has one time step; press 4 for the gates and states at every time step")
+    return replace(moved, message=text)
+
+
+def step(state: State, by: int) -> State:
+    """Go to the next or the previous time step."""
+    return go_to(state, state.cursor["timestep"] + by)
+
+
+def next_sequence(state: State, by: int) -> State:
+    """Go to another sequence of the batch."""
+    return settle(state, batch=(state.cursor["batch"] + by) % len(state.shown.case.inputs))
+
+
+def show_view(state: State, view: str) -> State:
+    """Show another view."""
+    return settle(replace(state, view=view))
+
+
+def mask(state: State) -> State:
+    """Mask the time step under the cursor, or unmask it."""
+    batch, step = state.cursor["batch"], state.cursor["timestep"]
+    return change(state, lambda now: toggle_mask(now, batch, step))
+
+
+def release(state: State) -> State:
+    """Release every held gate."""
+    if not state.experiment.case.hold:
+        return replace(state, message=NO_HOLD)
+    return change(state, lambda now: hold_gates(now, ""))
+
+
+def show_difference(state: State) -> State:
+    """Show what the held gates change, or no longer."""
+    if state.shown.without_hold is None:
+        return replace(state, message=NO_HOLD)
+    view = "results" if state.view in ("input", "weights") else state.view
+    return settle(replace(state, subtracts=not state.subtracts, view=view))
+
+
+def show_terms(state: State) -> State:
+    """Show every term of the equations, or the sums."""
+    usual, wanted = replace(state, every_term=None), not state.shows_terms
+    return usual if usual.shows_terms == wanted else replace(usual, every_term=wanted)
 
 
 def settle(state: State, **indices: int) -> State:
-    """Return the state with other indices of the cursor, moved to the nearest that exist.
+    """Return the state with other indices of the cursor, inside the input.
 
     On a returned state, the time step moves to the step at which the state was computed.
     """
-    computed, at = state.shown, replace(state.cursor, **indices)
-    batch, steps, features = computed.case.inputs.shape
-    outputs, weights = computed.result.outputs, list(computed.trace.weights.values())
-    parts = [loop.parts[part] for loop in computed.trace.trace for part in loop.parts if part.is_shown]
-    tensor, weight = min(at.tensor, len(outputs) - 1), max(min(at.weight, len(weights) - 1), 0)
-    shown = parts[min(at.part, len(parts) - 1)] if state.view == "gates" else outputs[tensor].values
-    rows, columns = (1, *weights[weight].shape)[-2:] if weights else (1, 1)
-    sizes = {
-        "batch": batch, "timestep": steps, "feature": features, "tensor": len(outputs),
-        "weight": len(weights), "unit": shown.shape[-1], "part": len(parts), "row": rows, "column": columns,
-    }  # fmt: skip
-    near = {name: max(min(getattr(at, name), size - 1), 0) for name, size in sizes.items()}
-    state = replace(state, cursor=replace(at, **near))
+    at = {**state.cursor, **indices}
+    for name, size in zip(("batch", "timestep"), state.shown.case.inputs.shape, strict=False):
+        at[name] = min(at[name], size - 1)
+    state = replace(state, cursor=at)
     step = timestep(state)
-    return state if step is None else replace(state, cursor=replace(state.cursor, timestep=step))
+    return state if step is None else replace(state, cursor={**at, "timestep": step})
 
 
 def explained(state: State) -> Explanation:
@@ -395,48 +399,52 @@ def explained(state: State) -> Explanation:
     The input and the weights are computed from nothing: their views explain a number of the returned tensor
     that the cursor selects, or, if that is a state, the hidden state at the cursor's time step.
     """
-    computed, at = state.shown, state.cursor
-    batch, unit = at.batch, at.unit
-    tensor = computed.result.outputs[at.tensor]
-    label = tensor.label
-    if state.view == "results" or (state.view != "gates" and label.sequence):
-        times = tensor.time or range(tensor.values.shape[1])
-        time = (times.index(at.timestep),) if label.sequence else ()
-        return explain(computed, Target(label, (batch, *time, unit)))
-    parts = _tables(state, computed, "gates")
-    part = parts[at.part]
-    if state.view != "gates":
-        hidden = [table for table in parts if table.label and table.label.part == "hidden"]
-        same = [table for table in hidden if table.label and table.label.direction == label.direction]
-        part = (same or hidden)[-1]
-    assert part.label is not None
-    return explain(computed, Target(part.label, (batch, at.timestep, min(unit, part.values.shape[-1] - 1))))
+    view, at = "gates" if state.view == "gates" else "results", state.cursor
+    shown = _tables(state, state.shown, view)
+    table, row, unit = cell(replace(state, view=view), shown)
+    label, time = shown[table].label, at["timestep"]
+    assert label is not None
+    if view == state.view == "results" and not label.sequence:
+        return explain(state.shown, Target(label, (at["batch"], unit)))
+    if label.sequence:
+        time = row
+    elif view == "results":
+        parts = (part.label for part in _tables(state, state.shown, "gates"))
+        hidden = [part for part in parts if part and part.part == "hidden"]
+        label = ([part for part in hidden if part.direction == label.direction] or hidden)[-1]
+    return explain(state.shown, Target(label, (at["batch"], time, unit)))
 
 
 def timestep(state: State) -> int | None:
     """Return the time step of the explained number; None for a state that joins two directions."""
     explanation = explained(state)
     is_state = len(explanation.target.indices) == 2
-    return explanation.equations[0].location.timestep if is_state else state.cursor.timestep
+    return explanation.equations[0].location.timestep if is_state else state.cursor["timestep"]
+
+
+def _index(state: State, shown: Sequence[NumberTable]) -> tuple[str, tuple[int, ...]]:
+    """Return the name and the index of the number under the cursor, of the input or of a weight."""
+    table, row, column = cell(state, shown)
+    if state.view == "input":
+        return "input", (state.cursor["batch"], row, column)
+    path = shown[table].title
+    return path, (row, column)[-state.shown.trace.weights[path].ndim :]
 
 
 def address(state: State) -> str:
     """Return the number under the cursor as Python writes it, `hidden_states[0, 2, 1]`."""
-    at, weights = state.cursor, list(state.shown.trace.weights.items())
-    if state.view == "input":
-        return f"input{[at.batch, at.timestep, at.feature]}"
-    if state.view == "weights" and weights:
-        path, values = weights[at.weight]
-        return f"{path}{[at.row, at.column][-values.ndim :]}"
-    return explained(state).target.text
+    shown = tables(state)
+    if state.view in ("results", "gates") or not shown:
+        return explained(state).target.text
+    name, index = _index(state, shown)
+    return f"{name}{list(index)}"
 
 
 def set_cell(state: State, value: float) -> State:
     """Return the state with another number under the cursor, of the input or of a weight."""
-    at, weights = state.cursor, state.shown.trace.weights
-    if state.view == "input":
-        index = (at.batch, at.timestep, at.feature)
+    name, index = _index(state, tables(state))
+    if name == "input":
         return change(state, lambda now: now.with_case(inputs=set_number(now.case.inputs, index, value)))
-    path = list(weights)[at.weight]
-    made = set_number(weights[path], (at.row, at.column)[-weights[path].ndim :], value)
-    return change(state, lambda now: now.with_case(weights={**weights, path: made}))
+    weights = state.shown.trace.weights
+    made = {**weights, name: set_number(weights[name], index, value)}
+    return change(state, lambda now: now.with_case(weights=made))

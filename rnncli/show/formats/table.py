@@ -311,12 +311,6 @@ def write(answer: Answer, view: View, file: IO[bytes]) -> None:
     file.write(text.encode(view.encoding, "backslashreplace"))
 
 
-def draw_lines(page: Page, view: View) -> list[Text]:
-    """Return the lines of a page, for a screen of which it is a part."""
-    lines = console(StringIO(), view).render_lines(draw_page(page, view), pad=False)
-    return [Text.assemble(*((part.text, part.style or "") for part in line)) for line in lines]
-
-
 class RichAnswer:
     """An answer for a Rich console, in that console's width."""
 

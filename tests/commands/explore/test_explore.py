@@ -1,4 +1,4 @@
-"""The explorer: what a key or a click makes of its state, and how that is drawn, which golden files hold."""
+"""The explorer: what keys and clicks make of its state, and how that is drawn, which golden files hold."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import shlex
 import subprocess
 import sys
 import threading
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Coroutine, Iterator
 from dataclasses import replace
 from io import StringIO
 from itertools import product
@@ -25,72 +25,121 @@ from own_cells import ACCUMULATOR, NASTY
 from rich.console import Console
 
 from rnncli.cli import pager, terminal
-from rnncli.commands.explore import experiment, keys, options, screen
+from rnncli.commands.explore import experiment, options
 from rnncli.commands.explore.experiment import Computation, Experiment, Start, compute_experiment, start
-from rnncli.commands.explore.keys import KEYS, PANES, click, press
+from rnncli.commands.explore.lines import equations_page
 from rnncli.commands.explore.state import (
     State,
     TableCell,
     describe,
     explained,
-    give_up,
     move_to,
     settle,
-    show,
     tables,
 )
 from rnncli.commands.tour.command_line import CommandLine
-from rnncli.errors import InputError, RnncliError
+from rnncli.errors import InputError
 from rnncli.result import Label
 from rnncli.show.formats import svg
+from rnncli.show.formats.table import draw_page
+from rnncli.show.page import Page, View
 from rnncli.show.visible import width_of
 
 pytest.importorskip("textual")
 
-from textual.pilot import Pilot
-from textual.widgets import Input
+from textual.events import Paste
+from textual.widgets import Input, Static
 
-from rnncli.commands.explore.app import PATIENCE, ExploreApp
+from rnncli.commands.explore.app import KEYS, PATIENCE, ExploreApp
 
 SEEDED = "rnncli run -l lstm --return-sequences --return-state --seed 42"
 
 
+OPEN: list[Explorer] = []
+
+
 class Explorer:
-    """A state, and the keys that change it; its numbers are computed at once."""
+    """The application on a screen; without `waits`, everything that a key starts is shown before the next."""
+
+    waits = True
 
     def __init__(self, command: str = SEEDED, size: tuple[int, int] = (80, 24), lang: str = "en") -> None:
         line = CommandLine.parse(command)
         first, _ = start(line.values["ask"])
         computed = compute_experiment(first)
-        self.state = settle(State(computed.experiment, computed, lang, size))
+        self.app = ExploreApp(settle(State(computed.experiment, computed, lang)))
+        self.runner = asyncio.Runner()
+        self.context = self.app.run_test(size=size)
+        self.pilot = self.run(self.context.__aenter__())
+        OPEN.append(self)
+        self.settle()
+
+    def run(self, work: Coroutine[Any, Any, Any]) -> Any:
+        return self.runner.run(work)
+
+    def close(self) -> None:
+        try:
+            self.run(self.context.__aexit__(None, None, None))
+        finally:
+            self.runner.close()
+
+    def settle(self) -> None:
+        """Wait until everything that was started is shown."""
+
+        async def wait() -> None:
+            await self.pilot.pause()
+            if self.waits:
+                await self.app.workers.wait_for_complete()
+                await self.pilot.pause()
+
+        self.run(wait())
 
     def press(self, *pressed: str) -> None:
         for key in pressed:
-            self.state = press(self.state, key)
-            self.compute()
+            self.run(self.pilot.press("space" if key == " " else key))
+            self.settle()
+
+    def click(self, x: int, y: int, times: int = 1) -> None:
+        self.run(self.pilot.click(offset=(x, y), times=times))
+        self.settle()
 
     def type(self, text: str) -> None:
         """Replace the line that is asked for."""
-        assert self.state.typed is not None
+        assert self.asked is not None
         self.press(*text or ["delete"], "enter")
 
     def option(self, name: str, *pressed: str) -> None:
-        self.state = replace(self.state, focus="options", option=name)
+        self.app.layer.focus()
+        self.app.layer.highlighted = self.app.layer.get_option_index(name)
+        self.settle()
         self.press(*pressed)
 
-    def compute(self) -> None:
-        while self.state.is_waiting:
-            asked = self.state.experiment
-            try:
-                self.state = show(self.state, asked, compute_experiment(asked))
-            except RnncliError as error:
-                self.state = give_up(self.state, asked, error)
+    def show(self, state: State) -> None:
+        async def show() -> None:
+            self.app.show(state)
+
+        self.run(show())
+        self.settle()
+
+    @property
+    def state(self) -> State:
+        return self.app.state
+
+    @property
+    def asked(self) -> Input | None:
+        """The line that is typed."""
+        return next(iter(self.app.screen.query(Input)), None)
+
+    @property
+    def question(self) -> str:
+        return str(self.app.screen.query(Static).first().content)
 
     def value(self, name: str) -> Any:
         return next(row.value for row in options.rows(self.state.experiment) if row.name == name)
 
     def lines(self) -> list[str]:
-        return [line.rstrip() for line in screen.draw(self.state).plain.split("\n")]
+        strips = self.app.screen._compositor.render_strips()
+        return ["".join(part.text for part in strip).rstrip() for strip in strips]
 
     def shows(self, text: str) -> bool:
         return any(text in line for line in self.lines())
@@ -101,7 +150,20 @@ class Explorer:
 
     @property
     def at(self) -> tuple[int, int]:
-        return self.state.cursor.timestep, self.state.cursor.unit
+        return self.state.cursor["timestep"], self.state.cursor["unit"]
+
+
+@pytest.fixture(autouse=True)
+def _close() -> Iterator[None]:
+    yield
+    while OPEN:
+        OPEN.pop().close()
+
+
+def drawn(page: Page) -> str:
+    file = StringIO()
+    Console(file=file, width=80).print(draw_page(page, View(width=80)))
+    return file.getvalue()
 
 
 HOLD = ("4", "down", "down", "down", "down", "down", "down", "h")
@@ -117,7 +179,7 @@ SCREENS = {
     "hold_results": ("1",),
     "hold_difference": ("d",),
     "weights_right": ("d", "3", "down", "end"),
-    "options_below": ("shift+tab", *["down"] * 30),
+    "options_below": ("shift+tab", "end"),
 }
 """Keys of one screen after the other."""
 
@@ -138,7 +200,7 @@ def test_picture_of_the_readme() -> None:
     recorder = Console(
         file=StringIO(), width=80, height=24, record=True, color_system="truecolor", force_terminal=True
     )
-    recorder.print(screen.draw(explorer.state))
+    recorder.print(explorer.app.screen._compositor.render_update(full=True))
     drawing = recorder.export_svg(
         title="rnncli explore", code_format=svg.FRAME, unique_id="rnncli", theme=svg.terminal_theme()
     )
@@ -195,34 +257,35 @@ def test_halves_and_masked_steps_are_marked() -> None:
 
 def test_a_masked_step_shows_what_it_keeps_below_the_step_that_computed_it() -> None:
     masked = "rnncli run -l lstm --return-sequences --seed 7 --mask '[[true,true,false,true]]'"
-    explorer = Explorer(masked, (100, 60))
+    explorer = Explorer(masked, (100, 70))
     explorer.press("1", "]", "]")
 
     def equations() -> list[str]:
         lines = explorer.lines()
         (rule,) = (index for index, line in enumerate(lines) if line.startswith("─"))
-        return [line for line in lines[rule:] if " = " in line or "t=" in line]
+        return [" ".join(line.split()) for line in lines[rule:] if " = " in line or "t=" in line]
 
     rule, kept, heading, hidden = equations()[:4]
     assert "hidden state of unit 0 at t=2" in rule
-    assert kept == "hidden_states = 0.1426   masked at t=2: carried over from t=1"
-    assert heading == "t=1"
-    assert hidden.startswith("hidden = output · tanh(cell) = ")
+    kept_as = "hidden_states = hidden at t=1 = 0.1426 masked at t=2: carried over from t=1"
+    assert kept == kept_as
+    assert heading == "unit 0 · t=1"
+    assert hidden == "hidden = output · tanh(cell)"
     explorer.press("4")
     rows = [line[31:].split() for line in explorer.lines() if "t=2 /" in line]
     assert [len(row) for row in rows] == [2, 2, 2, 2, 5, 5]  # nothing but the label in the rows of gates
     rule, unused, cell, hidden, heading = equations()[:5]
     assert "input gate of unit 0 at t=2" in rule
-    assert unused == "input   not used: t=2 is masked"
-    assert cell == "cell = 0.4590   masked at t=2: carried over from t=1"
-    assert (hidden.partition(" ")[0], heading) == ("hidden", "t=1")
+    assert unused == "input not used: t=2 is masked"
+    assert cell == "cell = cell at t=1 = 0.4590 masked at t=2: carried over from t=1"
+    assert (hidden.partition(" ")[0], heading) == ("hidden", "unit 0 · t=1")
 
 
 def test_a_hold_has_no_number_and_no_mark_at_a_masked_step() -> None:
     masked = "rnncli run -l lstm --seed 7 --mask '[[true,true,false,true]]' --hold forget=1@2:"
-    explorer = Explorer(masked, (100, 60))
+    explorer = Explorer(masked, (100, 70))
     explorer.press("4", "[")
-    assert explorer.shows("input   not used: t=2 is masked")
+    assert explorer.shows("input  not used: t=2 is masked")
     assert not explorer.shows("without --hold")
     rows = [line[31:].split() for line in explorer.lines() if "t=2 /" in line]
     assert [len(row) for row in rows[:4]] == [2, 2, 2, 2]
@@ -278,20 +341,23 @@ def test_the_number_under_the_cursor_is_explained(layer: str) -> None:
             explanation = explained(moved)
             assert explanation.target == (tensor.label, (batch, *at))
             assert explanation.value == tensor.values[(batch, *at)]
-            lines = [line.plain for line in screen.equation_lines(moved)]
-            assert any(f"= {explanation.value:z.4f}" in line for line in lines)
+            page = equations_page(moved, View(width=80))
+            assert f"= {explanation.value:z.4f}" in drawn(page)
     explorer.press("4")
     for number, table in enumerate(tables(explorer.state)):
         for row, column in np.ndindex(table.values.shape):
-            explorer.state = move_to(explorer.state, TableCell(number, row, column))
-            assert explained(explorer.state).value == table.values[row, column]
+            moved = move_to(explorer.state, TableCell(number, row, column))
+            assert explained(moved).value == table.values[row, column]
 
 
 def test_the_largest_terms_are_listed() -> None:
     explorer = Explorer("rnncli run -l lstm --units 64 --seed 42")
-    assert len(screen.equation_lines(explorer.state)) == 7
+    shown = drawn(equations_page(explorer.state, View(width=80))).splitlines()
+    assert [line.partition(" ")[0] for line in shown if line[:1].isalpha()] == [
+        "hidden", "cell", "output", "forget", "input", "candidate",
+    ]  # fmt: skip
     explorer.press("e")
-    lines = [line.plain for line in screen.equation_lines(explorer.state)]
+    lines = drawn(equations_page(explorer.state, View(width=80))).splitlines()
     assert sum("kernel[" in line for line in lines) >= 4 * 39
     assert sum("the other 30 terms" in line for line in lines) == 4
 
@@ -324,7 +390,7 @@ def test_a_gate_is_held_by_keys_and_released() -> None:
     explorer.press(*HOLD, "enter")
     assert explorer.value("hold") == "forget[:, 0]=1@2:"
     assert explorer.state.command == f"{SEEDED} --hold 'forget[:, 0]=1@2:'"
-    assert explorer.shows("forget = held at 1.0000")
+    assert explorer.shows("forget  held at 1.0000")
     explorer.press("d")
     assert explorer.shows("with held gates - without")
     explorer.press("d", "h", "end", *["backspace"] * 4, "0", "enter")
@@ -367,7 +433,7 @@ def test_typed_values_of_rows() -> None:
         ("dtype", "right", "float64", "every returned number changed"),
     ):
         explorer.option(name, "enter" if typed not in ("left", "right", " ") else typed)
-        if explorer.state.typed is not None:
+        if explorer.asked is not None:
             explorer.type(typed)
         assert explorer.value(name) == value, (name, typed)
         assert said in explorer.message, (name, typed, explorer.message)
@@ -387,7 +453,7 @@ def test_typed_values_of_rows() -> None:
         ("7", "7", 1, "712"),
         ("backspace", "", 0, "12"),
         ("end 7", "427", 3, "42712"),
-        ("left 7", "472", 2, "47122"),
+        ("left 7", "742", 1, "71242"),
         ("home delete 7", "72", 1, "7122"),
         ("home backspace left", "42", 0, "1242"),
         ("right backspace", "4", 1, "412"),
@@ -397,15 +463,14 @@ def test_typed_values_of_rows() -> None:
 def test_a_line_is_typed_with_the_usual_keys(pressed: str, text: str, caret: int, with_pasted: str) -> None:
     explorer = Explorer()
     explorer.option("seed", "enter", *pressed.split())
-    typed = explorer.state.typed
+    typed = explorer.asked
     assert typed is not None
-    assert (typed.text, typed.caret) == (text, caret)
-    explorer.state = keys.paste(explorer.state, "1\n2\x1b")
-    pasted = explorer.state.typed
-    assert pasted is not None
-    assert pasted.text == with_pasted
+    assert (typed.value, typed.cursor_position) == (text, caret)
+    typed.post_message(Paste("1\x1b2"))
+    explorer.settle()
+    assert typed.value == with_pasted
     explorer.press("end", *"6" * 100, "x")
-    assert explorer.lines()[-4].endswith("66x")
+    assert explorer.lines()[-2].endswith("66x")
 
 
 NUMBER = ("2", "right", "down", "enter", "9", "enter")
@@ -468,12 +533,10 @@ def test_the_question_for_a_hold_begins_with_an_example_that_works() -> None:
     for layer in ("lstm", "gru", "simple_rnn", "bilstm"):
         explorer = Explorer(f"rnncli run -l {layer} --seed 7")
         explorer.press("4", "h")
-        assert explorer.state.typed is not None
-        question = str(explorer.state.typed.question)
+        question = explorer.question
         explorer.press("escape")
         explorer.option("hold", "enter")
-        assert explorer.state.typed is not None
-        assert str(explorer.state.typed.question) == question
+        assert explorer.question == question
         example, _, _ = question.partition(" holds unit 0 at 1 from t=3 on; ")
         explorer.type(example)
         assert [hold.text for hold in explorer.state.experiment.case.hold] == [example]
@@ -518,7 +581,7 @@ def test_time_unit_sequence_and_mask() -> None:
     explorer.press("[", "end")
     assert explorer.at == (1, 2)
     explorer.press("home", "b")
-    assert (*explorer.at, explorer.state.cursor.batch) == (1, 0, 1)
+    assert (*explorer.at, explorer.state.cursor["batch"]) == (1, 0, 1)
     assert explorer.lines()[0].endswith("input (2, 4, 5) · sequence 1 (0-1)")
     explorer.press("B", "m")
     assert explorer.state.experiment.case.mask is not None
@@ -530,51 +593,47 @@ def test_time_unit_sequence_and_mask() -> None:
     assert explorer.at == (2, 0)
     assert explorer.shows("hidden_states[0, 2, 0]: e shows every term")
     explorer.press("e", "down", "down")
-    assert explorer.state.scroll == 2
-    explorer.press("up", "tab", "tab", "tab")
-    assert (explorer.state.scroll, explorer.state.focus) == (0, "step")
-    explorer.press(*["down"] * 200)
+    assert explorer.app.step.scroll_offset.y == 2
+    explorer.press("up", "up", "tab", "tab", "tab")
+    assert (explorer.app.step.scroll_offset.y, explorer.app.step.has_focus) == (0, True)
+    explorer.press("end")
     assert explorer.shows("rounding")  # the last line
 
 
 def test_the_mouse() -> None:
     explorer = Explorer("rnncli run -l bilstm --return-sequences --seed 42")
 
-    def clicked(x: int, y: int, clicks: int = 1) -> None:
-        explorer.state = click(explorer.state, x, y, clicks)
-        explorer.compute()
-
-    clicked(1, 5)
+    explorer.click(1, 5)
     assert not explorer.value("bidirectional")
     explorer.press("u")
     for unit, shown in enumerate(re.finditer(r"-?\d\.\d{4}", explorer.lines()[4])):
-        clicked(shown.end() - 1, 4)
-        assert (explorer.at, explorer.state.focus) == ((1, unit), "numbers")
+        explorer.click(shown.end() - 1, 4)
+        assert (explorer.at, explorer.app.numbers.has_focus) == ((1, unit), True)
     assert explorer.at == (1, 5)
-    clicked(explorer.lines()[4].index("t=1"), 4)
+    explorer.click(explorer.lines()[4].index("t=1"), 4)
     assert explorer.at == (1, 5)
     slider = next(index for index, line in enumerate(explorer.lines()) if "●" in line)
-    for text, step in (("━ t=3", 3), ("t=0 ━", 0), ("t=3 ─", 3)):
-        clicked(explorer.lines()[slider].index(text), slider)
-        assert (explorer.at, explorer.state.focus) == ((step, 5), "step")
+    for text, step in (("━ t=3", 3), ("t=0 ━", 0), ("t=3", 3)):
+        explorer.click(explorer.lines()[slider].index(text), slider)
+        assert (explorer.at, explorer.app.step.has_focus) == ((step, 5), True)
     explorer.press("2")
-    clicked(explorer.lines()[3].rindex("."), 3, 2)
-    assert explorer.state.typed is not None
-    clicked(1, 5)
-    assert explorer.state.typed is not None
+    explorer.click(explorer.lines()[3].rindex("."), 3, 2)
+    assert explorer.asked is not None
+    explorer.click(1, 5)
+    assert explorer.asked is not None
     explorer.press("escape", "?")
-    clicked(1, 5)
-    assert not explorer.state.help
+    explorer.click(1, 5)
+    assert not explorer.shows("Shift+Tab")
     assert explorer.value("bidirectional")
 
 
-def test_every_key_and_entry_has_a_text_and_an_action() -> None:
+def test_every_key_is_in_the_help_and_has_an_action() -> None:
     assert len({key.key for key in KEYS}) == len(KEYS)
     for key in KEYS:
-        assert key.act is not None or any(name in PANES["options"] for name in (key.key, "up"))
+        assert key.action or key.key in ("tab", "shift+tab", "Arrows", "enter", "ctrl+p")
     explorer = Explorer(size=(60, 60))
     explorer.press("?")
-    assert all(explorer.shows(key.text) for key in KEYS if key.key)
+    assert all(explorer.shows(key.description) for key in KEYS if key.key)
 
 
 def model_with_two_layers(path: Path, *names: str) -> None:
@@ -632,33 +691,9 @@ def test_names_that_a_terminal_would_obey_are_written_out(
         explorer.press(pressed)
         assert [char for char in "".join(explorer.lines()) if not char.isprintable()] == []
         assert explorer.shows(r"a\x1b")
-    explorer.state = replace(
-        explorer.state, message=describe(InputError("{place}: gone.", place=f"{evil}\n{evil}"))
-    )
+    message = describe(InputError("{place}: gone.", place=f"{evil}\n{evil}"))
+    explorer.show(replace(explorer.state, message=message))
     assert [char for char in "".join(explorer.lines()) if not char.isprintable()] == []
-
-
-Script = Callable[[ExploreApp, "Pilot[None]"], Awaitable[None]]
-
-
-def run(script: Script, explorer: Explorer | None = None) -> None:
-    """Run the script with the application on a screen of 80 x 24."""
-
-    async def with_pilot() -> None:
-        app = ExploreApp((explorer or Explorer()).state)
-        async with app.run_test(size=(80, 24)) as pilot:
-            await settled(app, pilot)
-            await script(app, pilot)
-
-    asyncio.run(with_pilot())
-
-
-async def settled(app: ExploreApp, pilot: Pilot[None], *pressed: str) -> None:
-    """Press keys, and wait until everything that they started is shown."""
-    await pilot.press(*pressed)
-    await pilot.pause()
-    await app.workers.wait_for_complete()
-    await pilot.pause()
 
 
 @pytest.fixture
@@ -676,43 +711,43 @@ def gate(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
 
 
 def test_the_screen_is_laid_out_anew_after_a_resize() -> None:
-    async def script(app: ExploreApp, pilot: Pilot[None]) -> None:
-        await settled(app, pilot, "?")
-        await pilot.resize_terminal(100, 30)
-        await settled(app, pilot)
-        assert app.state.size == (100, 30)
-        shown = ["".join(part.text for part in strip) for strip in app.screen._compositor.render_strips()]
-        assert [line.rstrip() for line in shown] == screen.draw(app.state).plain.split("\n") or shown
-        assert shown[-1].startswith("Any key closes")
-        await settled(app, pilot, "q", "q")
-        assert app.return_code == 0
-
-    run(script)
+    explorer = Explorer()
+    explorer.press("?")
+    explorer.run(explorer.pilot.resize_terminal(100, 30))
+    explorer.settle()
+    assert len(explorer.lines()) == 30
+    assert explorer.lines()[-1].startswith("Any key closes")
+    explorer.press("q")
+    anew = Explorer(size=(100, 30))
+    assert explorer.lines() == anew.lines()
+    explorer.press("q")
+    assert explorer.app.return_code == 0
 
 
 def test_keys_go_on_while_it_computes(gate: threading.Event) -> None:
-    async def script(app: ExploreApp, pilot: Pilot[None]) -> None:
-        await pilot.press("down", "right", "right", "right", "right", "u")
-        assert app.state.experiment.spec.inner.config["units"] == 6
-        assert app.state.shown.experiment.spec.inner.config["units"] == 3
-        await pilot.pause(2 * PATIENCE)
-        assert "computing..." in screen.draw(app.state).plain
-        await pilot.press("3", "enter")
-        assert app.state.typed is None  # the numbers to edit are not there yet
-        assert str(app.state.message) == "computing..."
-        await pilot.press("u", "u", "u", "u")
-        assert str(app.state.message) == "nothing to undo"
-        await pilot.press("U", "?")
-        gate.set()
-        await settled(app, pilot)
-        assert app.state.help
-        assert app.state.shown.experiment is app.state.experiment
-        assert app.state.experiment.spec.inner.config["units"] == 4
-        await settled(app, pilot, "x", "U", "U", "U")
-        assert app.state.experiment.spec.inner.config["units"] == 7
-        assert "computing..." not in screen.draw(app.state).plain
-
-    run(script)
+    explorer = Explorer()
+    explorer.waits = False
+    explorer.press("down", "right", "right", "right", "right", "u")
+    state = explorer.state
+    assert state.experiment.spec.inner.config["units"] == 6
+    assert state.shown.experiment.spec.inner.config["units"] == 3
+    explorer.run(explorer.pilot.pause(2 * PATIENCE))
+    assert explorer.shows("computing...")
+    explorer.press("3", "enter")
+    assert explorer.asked is None  # the numbers to edit are not there yet
+    assert explorer.message == "computing..."
+    explorer.press("u", "u", "u", "u")
+    assert explorer.message == "nothing to undo"
+    explorer.press("U", "?")
+    gate.set()
+    explorer.waits = True
+    explorer.settle()
+    assert explorer.shows("Shift+Tab")
+    assert not explorer.state.is_waiting
+    assert explorer.state.experiment.spec.inner.config["units"] == 4
+    explorer.press("x", "U", "U", "U")
+    assert explorer.state.experiment.spec.inner.config["units"] == 7
+    assert not explorer.shows("computing...")
 
 
 @pytest.mark.parametrize(("fails", "dtype", "units"), [(False, "float64", 4), (True, "float32", 3)])
@@ -727,63 +762,59 @@ def test_a_change_that_reads_a_file_leaves_the_screen_free(
             raise InputError("data.csv: it is gone.", "Look.")
         return read(flags, *wanted)
 
-    def values(app: ExploreApp) -> tuple[Any, Any]:
-        config = app.state.experiment.spec.inner.config
+    def values() -> tuple[Any, Any]:
+        config = explorer.state.experiment.spec.inner.config
         return config["dtype"], config["units"]
 
-    async def script(app: ExploreApp, pilot: Pilot[None]) -> None:
-        monkeypatch.setattr(Start, "read_again", slow)
-        app.state = replace(app.state, option="dtype")
-        await pilot.press("right")
-        app.state = replace(app.state, option="units")
-        await pilot.press("right", "right")  # follow when the input is read
-        await pilot.press("2", "u")  # takes back the last one
-        assert app.state.view == "input"
-        assert values(app) == ("float32", 3)
-        go.set()
-        await settled(app, pilot)
-        assert values(app) == (dtype, units)
-        assert (str(app.state.message) == "data.csv: it is gone. Look.") is fails
-        await settled(app, pilot, "u", "u")
-        assert values(app) == ("float32", 3)
-
-    run(script)
+    explorer = Explorer()
+    explorer.waits = False
+    monkeypatch.setattr(Start, "read_again", slow)
+    explorer.option("dtype", "right")
+    explorer.option("units", "right", "right")  # follow when the input is read
+    explorer.press("2", "u")  # takes back the last one
+    assert explorer.state.view == "input"
+    assert values() == ("float32", 3)
+    go.set()
+    explorer.waits = True
+    explorer.settle()
+    assert values() == (dtype, units)
+    assert (explorer.message == "data.csv: it is gone. Look.") is fails
+    explorer.press("u", "u")
+    assert values() == ("float32", 3)
 
 
 def test_save_and_copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rnncli: Run) -> None:
     monkeypatch.chdir(tmp_path)
-
-    async def script(app: ExploreApp, pilot: Pilot[None]) -> None:
-        await settled(app, pilot, "c")
-        assert app.clipboard == SEEDED
-        await settled(app, pilot, "k")
-        assert app.clipboard == "LSTM(3, return_sequences=True, return_state=True)"
-        await settled(app, pilot, "2", "enter", "9", "enter")
-        for pressed, said in (
-            ("enter", "saved experiment.json"),
-            ("enter", "exists already"),
-            ("end x enter", "does not end in .json"),
-        ):
-            await settled(app, pilot, "s", *pressed.split())
-            assert said in str(app.state.message)
-            assert app.state.command == "rnncli run experiment.json"
-
-    run(script)
+    explorer = Explorer()
+    explorer.press("c")
+    assert explorer.app.clipboard == SEEDED
+    explorer.press("k")
+    assert explorer.app.clipboard == "LSTM(3, return_sequences=True, return_state=True)"
+    explorer.press("w", "enter")
+    assert explorer.message == "saved experiment.html"
+    assert "hidden_states" in Path("experiment.html").read_text(encoding="utf-8")
+    explorer.press("2", "enter", "9", "enter")
+    for pressed, said in (
+        ("enter", "saved experiment.json"),
+        ("enter", "exists already"),
+        ("end x enter", "does not end in .json"),
+    ):
+        explorer.press("s", *pressed.split())
+        assert said in explorer.message
+        assert explorer.state.command == "rnncli run experiment.json"
     done = rnncli("run", str(tmp_path / "experiment.json"), "-f", "json")
     assert done.returncode == 0, done.stderr
     assert '"hidden_states"' in done.stdout
 
 
 def test_the_command_palette_speaks_korean() -> None:
-    async def script(app: ExploreApp, pilot: Pilot[None]) -> None:
-        await settled(app, pilot, *HOLD, "enter", "ctrl+p")
-        app.screen.query_one(Input).value = "모든 게이트"
-        await pilot.pause(0.5)
-        await settled(app, pilot, "enter", "enter")
-        assert not app.state.experiment.case.hold
-        assert not app.state.is_waiting
-
-    run(script, Explorer(lang="ko"))
+    explorer = Explorer(lang="ko")
+    explorer.press(*HOLD, "enter", "ctrl+p")
+    explorer.app.screen.query_one(Input).value = "모든 게이트"
+    explorer.run(explorer.pilot.pause(0.5))
+    explorer.press("enter", "enter")
+    assert not explorer.state.experiment.case.hold
+    assert not explorer.state.is_waiting
 
 
 def test_the_program_ends_while_it_computes() -> None:
@@ -829,4 +860,4 @@ def test_a_cell_of_ones_own_is_explored_number_by_number(
         explorer.press("tab")
     explorer.press("4", "tab", "h")
     assert explorer.shows(f"─ {first_line} of unit 0 at t=")
-    assert (explorer.message, explorer.state.typed is not None) == (message, asks)
+    assert (explorer.message, explorer.asked is not None) == (message, asks)
