@@ -76,7 +76,6 @@ def _input_words(now: Experiment) -> list[str] | None:
 
 
 def _mask_text(case: Case) -> str | None:
-    """Return the mask as JSON; None if no step is masked."""
     return None if case.mask is None else json.dumps(case.mask.tolist(), separators=(",", ":"))
 
 
@@ -160,7 +159,7 @@ def document(now: Experiment) -> str:
 
 
 def _least_length(case: Case) -> int:
-    """Return a lower bound of the length of the case document: a digit and a comma per number."""
+    """Return a lower bound of the document's length: a digit and a comma per number."""
     return 2 * sum(array.size for array in (case.inputs, *(case.weights or {}).values()))
 
 

@@ -24,6 +24,8 @@ from rnncli.result import Label, Result
 
 LESSON_SEED = 7
 """The seed without --seed: that of the lesson and the pages of help, so that the numbers match theirs."""
+NONE = "none"
+"""The value of an option in which nothing is masked or held."""
 MOST_TERMS = 40
 """Terms of an equation that are listed: drawing hundreds would delay every key."""
 
@@ -59,11 +61,6 @@ class Start(NamedTuple):
             # The sample, as at the start; stdin now belongs to the screen.
             ask = ask._replace(input=str(sample_files.path(SAMPLE)))
         return self._replace(case=self.case._replace(inputs=subject_of(ask).parts(alone=True).case.inputs))
-
-    def in_model_layer(self, name: str) -> Start:
-        """Return the start for another layer of the model, with its input there."""
-        other = subject_of(self.subject.of_layer(name).ask._replace(hold=None))
-        return self._replace(subject=other, case=other.parts(alone=True).case)
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,6 +144,13 @@ def recurrent_places(case: Case) -> tuple[int, ...]:
     return tuple(index for index, layer in enumerate(case.stack.layers) if layer.recurrent)
 
 
+def in_model_layer(now: Experiment, name: str) -> Experiment:
+    """Return the experiment of another layer of the saved model, with its input there."""
+    subject = subject_of(now.start.subject.of_layer(name).ask._replace(hold=None))
+    case = subject.parts(alone=True).case
+    return Experiment(case, now.start._replace(subject=subject, case=case), recurrent_places(case)[-1])
+
+
 def read_again(now: Experiment) -> Experiment:
     """Return the experiment with its input read again for its layers and seed; keep an edited input."""
     case = now.case
@@ -178,14 +182,14 @@ def toggle_mask(now: Experiment, batch: int, timestep: int) -> Experiment:
     return now.with_case(mask=None if mask.all() else mask)
 
 
-def mask_steps(now: Experiment, batch: int, text: str) -> Experiment:
-    """Return the experiment with exactly these steps of one sequence masked, `1, 3:`; none if empty.
+def mask_steps(batch: int, now: Experiment, text: str) -> Experiment:
+    """Return the experiment with exactly these steps of one sequence masked, `1, 3:`; `none` or empty: none.
 
     Raises UsageError for a text that is not a list of time steps, or a step that does not exist.
     """
     mask = _copy_mask(now.case)
     mask[batch] = True
-    for part in filter(str.strip, text.split(",")):
+    for part in filter(str.strip, () if text == NONE else text.split(",")):
         try:
             index = addresses.parse_part(part)
         except ValueError:
@@ -213,7 +217,6 @@ def masked_steps(case: Case, batch: int) -> str:
 
 
 def _copy_mask(case: Case) -> Array:
-    """Return a mask that can be changed, (batch, timesteps) of bool, True for steps to process."""
     import numpy as np
 
     return np.ones(case.inputs.shape[:2], bool) if case.mask is None else case.mask.copy()

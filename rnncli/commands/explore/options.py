@@ -12,8 +12,10 @@ from rnncli.ask import LAYER_OPTIONS
 from rnncli.case import HIGHEST_SEED, MERGE_MODES, Option, Spec
 from rnncli.cells import activations
 from rnncli.commands.explore.experiment import (
+    NONE,
     Experiment,
     fit_holds,
+    in_model_layer,
     mask_steps,
     masked_steps,
     read_again,
@@ -29,8 +31,6 @@ from rnncli.specs.build import options_of
 FIRST = ("units", "return_sequences", "return_state")
 DTYPES = ("float32", "float64")
 """The dtypes in which the numpy engine, which records steps, rounds as Keras does."""
-NONE = "none"
-"""The value of a row in which nothing is masked or held."""
 SEPARATOR = ";"
 """Between the gates to hold in one typed text."""
 
@@ -71,8 +71,7 @@ def about(name: str) -> Text:
 class OptionRow(NamedTuple):
     """An option.
 
-    change: returns the experiment with another value, chosen or typed; raises RnncliError if the value is not
-        accepted.
+    change: returns the experiment with another value; raises RnncliError if that is not possible.
     choices: the values that left and right go through; (False, True) for a flag.
     typed: the value as the user types it, if the displayed value has another form.
     reads: whether the change reads or generates the input again, which takes time.
@@ -91,10 +90,7 @@ class OptionRow(NamedTuple):
         return self.value.class_name if isinstance(self.value, Spec) else str(self.value)
 
     def next(self, by: int) -> Any:
-        """Return the choice that follows after `by` steps; without choices, a whole number plus `by`.
-
-        Returns None for a value that has to be typed.
-        """
+        """Return the choice after `by` steps, or a whole number plus `by`; None if it has to be typed."""
         if self.choices:
             index = self.choices.index(self.value) if self.value in self.choices else -by
             return self.choices[(index + by) % len(self.choices)]
@@ -107,15 +103,12 @@ class OptionRow(NamedTuple):
 
 
 def rows(now: Experiment, batch: int = 0) -> list[OptionRow]:
-    """Return the rows, the options that change what is returned first.
-
-    batch: the sequence whose mask is shown.
-    """
+    """Return the rows, what changes the returned tensors first.  batch: the sequence whose mask is shown."""
     case, spec, inner, start = now.case, now.spec, now.spec.inner, now.start
     of_layer = {row.name: row for row in _options(inner)}
     shown = []
     if len(start.layers) > 1:
-        shown.append(OptionRow("in model", start.model_layer, _enter, start.layers, reads=True))
+        shown.append(OptionRow("in model", start.model_layer, in_model_layer, start.layers, reads=True))
     if len(case.stack) > 1:
         places = recurrent_places(case)
         shown.append(OptionRow("in stack", now.layer, lambda now, index: replace(now, layer=index), places))
@@ -128,7 +121,8 @@ def rows(now: Experiment, batch: int = 0) -> list[OptionRow]:
         mode = spec.config["merge_mode"] or "none"
         shown.append(OptionRow("merge_mode", mode, partial(_set_option, "merge_mode"), MERGE_MODES))
     masked = masked_steps(case, batch)
-    shown.append(OptionRow("mask", f"t={masked}" if masked else NONE, partial(_mask, batch), typed=masked))
+    mask = partial(mask_steps, batch)
+    shown.append(OptionRow("mask", f"t={masked}" if masked else NONE, mask, typed=masked))
     shown += [of_layer.pop("stateful")] if "stateful" in of_layer else []
     shown.append(OptionRow("calls", case.calls, _set_calls))
     shown += [of_layer.pop(name) for name in ("reset_after", "go_backwards") if name in of_layer]
@@ -159,16 +153,6 @@ def _options_of(spec: Spec) -> tuple[dict[str, Option], Mapping[str, Any]]:
     return {name: options[name] for name in dict.fromkeys(names) if name in options}, config
 
 
-def _enter(now: Experiment, name: str) -> Experiment:
-    """Return the experiment of another layer of the saved model."""
-    then = now.start.in_model_layer(name)
-    return Experiment(then.case, then, recurrent_places(then.case)[-1])
-
-
-def _mask(batch: int, now: Experiment, text: str) -> Experiment:
-    return mask_steps(now, batch, "" if text == NONE else text)
-
-
 def hold_gates(now: Experiment, text: str) -> Experiment:
     """Return the experiment with exactly these gates held, `forget[:, 1]=1; input=0`; none if empty."""
     texts = [part.strip() for part in text.split(SEPARATOR)]
@@ -182,7 +166,6 @@ def _set_calls(now: Experiment, calls: int) -> Experiment:
 
 
 def _set_seed(now: Experiment, seed: int) -> Experiment:
-    """Return the experiment with weights of another seed, and an input that is drawn from it too."""
     if not 0 <= seed <= HIGHEST_SEED:
         raise UsageError(
             "seed is {seed}.", "Seeds go from 0 to {highest_seed}.", seed=seed, highest_seed=HIGHEST_SEED
@@ -192,7 +175,6 @@ def _set_seed(now: Experiment, seed: int) -> Experiment:
 
 
 def _set_option(name: str, now: Experiment, value: Any) -> Experiment:
-    """Return the experiment with another layer, or with another value of an option of the layer."""
     if now.start.subject.fixed_layers and name not in ("return_sequences", "return_state"):
         raise UsageError(
             "{name} is fixed in a saved model.", "return_sequences and return_state can change.", name=name
