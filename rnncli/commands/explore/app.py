@@ -102,7 +102,7 @@ class Layer(OptionList):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("left", "app.step_option(-1)"),
         Binding("right", "app.step_option(1)"),
-        Binding("space", "select"),
+        Binding("enter,space", "app.change_option"),
     ]
     rows: Sequence[OptionRow] = ()
 
@@ -153,13 +153,18 @@ class Question(ModalScreen[str | None]):
             yield Input(self.value)
             yield Static(Text(self.keys, "bold"))
 
+    def on_mount(self) -> None:
+        """Let the next key go to the line."""
+        self.set_focus(self.query_one(Input))
+
     def on_input_changed(self, event: Input.Changed) -> None:
         """Drop what a terminal would obey from a pasted text."""
         event.input.value = "".join(filter(str.isprintable, event.value))
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         """Return the text."""
-        self.dismiss(event.value)
+        if self.is_current:  # a second Enter may be waiting
+            self.dismiss(event.value)
 
 
 class Help(ModalScreen[None]):
@@ -179,14 +184,13 @@ class Help(ModalScreen[None]):
         yield Static(Text("\n".join(["", *(say(text, self.lang) for text in lines.LEGEND)]), "dim"))
         yield Static(Text(say(lines.KEYS["help"], self.lang), "bold"), id="close")
 
-    def on_key(self, event: events.Key) -> None:
+    @on(events.Key)
+    @on(events.Click)
+    def close(self, event: events.Event) -> None:
         """Close the page."""
         event.stop()
-        self.dismiss()
-
-    def on_click(self) -> None:
-        """Close the page."""
-        self.dismiss()
+        if self.is_current:  # a second key may be waiting
+            self.dismiss()
 
 
 class ExploreApp(App[None]):
@@ -334,8 +338,11 @@ class ExploreApp(App[None]):
         """Show a message."""
         self.show(replace(self.state, message=message))
 
-    def ask(self, question: errors.Text, value: str, accept: Callable[[str], State | None]) -> None:
-        """Ask for a line.  accept: returns the next state; raises ValueError if a number is needed."""
+    async def ask(self, question: errors.Text, value: str, accept: Callable[[str], State | None]) -> None:
+        """Ask for a line, which gets the next key.
+
+        accept: returns the next state; raises ValueError if a number is needed.
+        """
 
         def answer(text: str | None) -> None:
             try:
@@ -346,26 +353,26 @@ class ExploreApp(App[None]):
 
         lang = self.state.lang
         texts = visible(say(question, lang)), value, say(lines.KEYS["typing"], lang)
-        self.push_screen(Question(*texts), answer)
+        await self.push_screen(Question(*texts), answer)
 
     def action_act(self, name: str, values: tuple[Any, ...] = (), focus: str = "") -> None:
         """Show the next state; give the keys to another pane."""
         if focus:
-            self.query_one(f"#{focus}").focus()
+            self.screen.set_focus(self.query_one(f"#{focus}"))  # at once, for the next key
         self.show(getattr(state, name)(self.state, *values))
 
-    def action_edit_number(self) -> None:
+    async def action_edit_number(self) -> None:
         """Ask for the number under the cursor; in the view of the gates, for a value to hold the gate at."""
         now = self.state
         if now.view == "gates":
-            return self.action_hold()
+            return await self.action_hold()
         if now.is_waiting or now.view == "results":
             return self.say(Message("computing...") if now.is_waiting else COMPUTED)
         shown = state.tables(now)
         table, row, column = state.cell(now, shown)
         value = format_exactly(shown[table].values[row, column])[0]
         question = Message("new value of {name}", name=state.address(now))
-        return self.ask(question, value, lambda typed: state.set_cell(self.state, float(typed)))
+        return await self.ask(question, value, lambda typed: state.set_cell(self.state, float(typed)))
 
     def action_step_option(self, by: int) -> None:
         """Go to the next or the previous value of an option, if it has one."""
@@ -379,7 +386,8 @@ class ExploreApp(App[None]):
 
         self.show(state.change(self.state, step, reads=row.reads))
 
-    def on_option_list_option_selected(self) -> None:
+    @on(OptionList.OptionSelected)
+    async def action_change_option(self) -> None:
         """Toggle a flag, go to the next choice, or ask for a value."""
         row = self.layer.row
         if row.choices:
@@ -391,9 +399,9 @@ class ExploreApp(App[None]):
 
         questions = {"mask": MASK, "hold": self._hold_question()}
         question = questions.get(row.name) or Message("new value of {name}", name=row.name)
-        return self.ask(question, row.text if row.typed is None else row.typed, accept)
+        return await self.ask(question, row.text if row.typed is None else row.typed, accept)
 
-    def action_hold(self) -> None:
+    async def action_hold(self) -> None:
         """Ask for the value at which to hold the gate under the cursor, from this time step on."""
         at, held = self.state.cursor, self.state.experiment.case.hold
         gate = state.tables(replace(self.state, view="gates"))[at["gates"]].gate
@@ -406,7 +414,9 @@ class ExploreApp(App[None]):
             kept = [hold.text for hold in self.state.experiment.case.hold if hold.text != old]
             return state.change(self.state, lambda now: hold_gates(now, SEPARATOR.join([*kept, typed])))
 
-        return self.ask(self._hold_question(), old or f"{gate}[:, {at['unit']}]=1@{at['timestep']}:", accept)
+        return await self.ask(
+            self._hold_question(), old or f"{gate}[:, {at['unit']}]=1@{at['timestep']}:", accept
+        )
 
     def _hold_question(self) -> Message:
         """Return what to type: an example for a gate of these layers, and what the example does."""
@@ -414,7 +424,7 @@ class ExploreApp(App[None]):
         text = "{example} holds unit 0 at 1 from t={t} on; several with ; or empty"
         return Message(text, example=f"{gate or 'forget'}[:, 0]=1@{last}:", t=last)
 
-    def action_save(self, suffix: str) -> None:
+    async def action_save(self, suffix: str) -> None:
         """Ask for a file, and save the experiment, or a page of it."""
 
         def accept(name: str) -> None:
@@ -422,7 +432,7 @@ class ExploreApp(App[None]):
                 self.say(Message("saving..."))
                 self._save(name, suffix, self.state.shown.experiment)
 
-        self.ask(FILES[suffix], f"experiment{suffix}", accept)
+        await self.ask(FILES[suffix], f"experiment{suffix}", accept)
 
     def action_copy(self, what: str) -> None:
         """Copy the command or the expression."""
@@ -431,9 +441,9 @@ class ExploreApp(App[None]):
             self.copy_to_clipboard(text)
             self.say(Message("copied"))
 
-    def action_show_help(self) -> None:
+    async def action_show_help(self) -> None:
         """Show the keys."""
-        self.push_screen(Help(self.state.lang))
+        await self.push_screen(Help(self.state.lang))
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         """Yield the entries of the command palette."""
