@@ -10,6 +10,8 @@ from rnncli.errors import EngineError, Message, UsageError, join
 if TYPE_CHECKING:
     from rnncli.ask import Ask
 
+OLDEST = 7
+"""The major version of textual that is needed."""
 EXAMPLES = """\
 rnncli explore
 rnncli explore data.csv --layer gru --return-sequences --seed 42
@@ -34,9 +36,16 @@ def explore(ask: Ask, *, lang: str | None, quiet: bool) -> None:
             "Name a file as INPUT; to print tensors, use rnncli run.",
         )
     try:
-        import textual  # noqa: F401
+        import textual
     except ImportError:
         raise EngineError("textual is not installed; explore needs it.", "pip install textual") from None
+    if int(textual.__version__.partition(".")[0]) < OLDEST:  # older ones cannot draw what can be clicked
+        raise EngineError(
+            "textual {version} is installed; explore needs {oldest} or later.",
+            "pip install --upgrade textual",
+            version=textual.__version__,
+            oldest=OLDEST,
+        )
     require_steps(ask.engine)
     from rnncli.commands.explore.app import ExploreApp
     from rnncli.commands.explore.experiment import compute_experiment, start

@@ -159,7 +159,6 @@ def below(state: State, pane: str, row: OptionRow, width: int) -> dict[str, Text
 
 
 def _about(state: State, pane: str, row: OptionRow, width: int) -> Text:
-    """Return what the row or the number under the cursor means, and where to read more about a row."""
     if pane == "options":
         name = row.name if isinstance(row.value, bool) else f"{row.name} = {row.text}"
         line = Text.assemble((visible(name), "bold"), ": ", say(options.about(row.name), state.lang))

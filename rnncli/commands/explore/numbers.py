@@ -168,7 +168,6 @@ def _form(table: NumberTable) -> Form:
 
 
 def _name(table: NumberTable, column: int, digits: int) -> str:
-    """Return the heading of a column: a feature by its name, a unit by its number."""
     text = Text(visible(table.names[column]) if table.names else f"{'u' if table.label else 'x'}{column}")
     text.truncate(digits, overflow="ellipsis")
     half = HALVES if table.half and column == table.half else ""

@@ -279,7 +279,6 @@ def _masked_rows(case: Case, batch: int, times: Sequence[int]) -> Sequence[bool]
 
 
 def _note(masked: Sequence[bool], note: Text = "", *, half: int = 0, held: bool = False) -> Text:
-    """Return the words after the title: what the marks mean, and the note."""
     notes: list[Text] = [Message("forward │ backward")] if half else []
     notes += [Message("{mark} masked", mark=MASKED)] if any(masked) else []
     notes += [Message("{mark} held", mark=HELD)] if held else []

@@ -879,6 +879,15 @@ def test_without_textual_the_package_is_named(rnncli: Run, monkeypatch: pytest.M
     assert "pip install textual" in done.stderr
 
 
+def test_a_textual_that_is_too_old_is_named(rnncli: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pager, "is_possible", lambda: True)
+    monkeypatch.setattr(terminal, "stderr_is_terminal", lambda: True)
+    monkeypatch.setattr("textual.__version__", "6.12.0", raising=False)
+    done = rnncli("explore")
+    assert done.returncode == 3, done.stderr
+    assert "textual 6.12.0 is installed; explore needs 7 or later" in done.stderr
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("text", "first_line", "message", "asks"),
