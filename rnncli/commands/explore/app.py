@@ -27,7 +27,7 @@ from textual.widgets.option_list import Option
 from rnncli import errors
 from rnncli.commands.explore import command_text, experiment, lines, options, state
 from rnncli.commands.explore.experiment import Computation, Experiment
-from rnncli.commands.explore.numbers import Numbers
+from rnncli.commands.explore.numbers import NumbersPane
 from rnncli.commands.explore.options import SEPARATOR, OptionRow, hold_gates
 from rnncli.commands.explore.state import State, describe
 from rnncli.errors import Message, RnncliError
@@ -96,7 +96,7 @@ the command palette has it.
 Returned = TypeVar("Returned")
 
 
-class Layer(OptionList):
+class OptionsPane(OptionList):
     """The options of the layer."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -128,7 +128,7 @@ class Layer(OptionList):
                 self.replace_option_prompt_at_index(index, prompt)
 
 
-class Step(VerticalScroll):
+class StepPane(VerticalScroll):
     """The equations of the number under the cursor."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -199,7 +199,11 @@ class ExploreApp(App[None]):
     TITLE = "rnncli explore"
     BINDINGS: ClassVar[list[BindingType]] = [key for key in KEYS if key.key and key.action]
     CSS = """
-    Screen { overflow: hidden; scrollbar-size: 1 1; }
+    Screen { overflow: hidden; }
+    * {
+        scrollbar-size: 1 1; scrollbar-color: $foreground 30%; scrollbar-background: $background;
+        link-style: none;
+    }
     #title, #rule, #expression, #keys { height: 1; text-wrap: nowrap; text-overflow: ellipsis; }
     #words, #slider { width: auto; }
     #about, #command { max-height: 3; }
@@ -207,7 +211,7 @@ class ExploreApp(App[None]):
     #upper { height: 46vh; &.-tall { height: 55vh; } }
     #options {
         width: 30%; min-width: 24; max-width: 40; height: 100%; max-height: 100%;
-        border: none; padding: 0; background: $background; scrollbar-size: 1 1;
+        border: none; padding: 0; background: $background;
         text-wrap: nowrap; text-overflow: ellipsis;
         & > .option-list--option { padding: 0; }
         & > .option-list--option-highlighted {
@@ -215,8 +219,7 @@ class ExploreApp(App[None]):
         }
         &:focus > .option-list--option-highlighted { text-style: reverse; }
     }
-    #numbers { width: 1fr; margin-left: 1; scrollbar-size: 1 1; background: $background; }
-    #step { scrollbar-size: 1 1; }
+    #numbers { width: 1fr; margin-left: 1; background: $background; }
     #below { dock: bottom; height: auto; }
     Question { background: transparent; Vertical { dock: bottom; height: auto; background: $background; } }
     Input, Input:focus { height: 1; border: none; padding: 0; }
@@ -243,7 +246,11 @@ class ExploreApp(App[None]):
 
     def compose(self) -> ComposeResult:
         """Build the screen."""
-        self.layer, self.numbers, self.step = Layer(id="options"), Numbers(id="numbers"), Step(id="step")
+        self.layer, self.numbers, self.step = (
+            OptionsPane(id="options"),
+            NumbersPane(id="numbers"),
+            StepPane(id="step"),
+        )
         self.lines = {name: Static(id=name) for name in LINES}
         yield self.lines["title"]
         yield Horizontal(self.layer, self.numbers, id="upper")

@@ -53,7 +53,7 @@ class Form(NamedTuple):
     scale: float
 
 
-class Numbers(ScrollView, can_focus=True):
+class NumbersPane(ScrollView, can_focus=True):
     """The tables of the view, one below the other."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
