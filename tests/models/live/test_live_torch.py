@@ -379,7 +379,7 @@ def test_axes_of_what_pytorch_returns_are_named(bidirectional: bool) -> None:
     result = rnncli.run(x, module)
     np.testing.assert_allclose(result[0], module(torch.tensor(x))[0].detach().transpose(0, 1), atol=1e-6)
     says = "shown as (batch, timesteps, units); PyTorch returns (timesteps, batch, units) from lstm"
-    assert says in str(result)
+    assert says in " ".join(str(result).split())  # which is folded at the width of the terminal
     assert [str(remark) for remark in result.remarks] == [f"LSTM (PyTorch): {says}"]
     assert result.document()["agreement"]["axes"] == {"lstm": "(timesteps, batch, units)"}
     assert says in str(rnncli.trace(x, module))
