@@ -222,7 +222,7 @@ class ExploreApp(App[None]):
     #numbers { width: 1fr; margin-left: 1; background: $background; }
     #below { dock: bottom; height: auto; }
     Question { background: transparent; Vertical { dock: bottom; height: auto; background: $background; } }
-    Input, Input:focus { height: 1; border: none; padding: 0; }
+    Input, Input:focus { height: 1; border: none; padding: 0; scrollbar-size: 0 0; }
     Help { background: $background; ItemGrid { height: auto; grid-rows: auto; } }
     #close { dock: bottom; }
     """
