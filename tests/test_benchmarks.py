@@ -6,11 +6,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from limits import PATIENCE
 
 BENCHMARKS = Path(__file__).parent / "benchmarks"
 
 
+@pytest.mark.slow
 def test_the_smallest_subject_prints_its_ratios_and_the_machine() -> None:
     command = [sys.executable, str(BENCHMARKS / "all.py"), "reading"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=True)

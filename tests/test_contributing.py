@@ -58,6 +58,7 @@ def test_the_example_of_a_command_answers_an_ask(hello: ModuleType) -> None:
     assert [tensor.name for tensor in answer.listing.rows] == ["hidden_state"]
 
 
+@pytest.mark.slow
 def test_who_exits_and_who_reads_the_environment() -> None:
     """Every file that does is in a room, or is a file, that the paragraph on effects names."""
     paragraph = re.search(r"(?s)\nOnly `cli/`.*?\n\n", TEXT)

@@ -105,6 +105,7 @@ def imports(file: Path) -> frozenset[str]:
     return frozenset(found)
 
 
+@pytest.mark.slow
 def test_imports_make_no_circle() -> None:
     """Counts imports inside functions and of types."""
     files = {module_name(file): file for file in sorted((ROOT / "rnncli").rglob("*.py"))}
@@ -159,6 +160,7 @@ def test_arrows_between_rooms_are_reported(record_property: Callable[[str, objec
     record_property("arrows between rooms", len(arrows))
 
 
+@pytest.mark.slow
 def test_root_files_and_functions_stay_small() -> None:
     """At most ten files at the package's root, 500 lines a file, and 60 lines a function."""
     assert len(list((ROOT / "rnncli").glob("*.py"))) <= 10

@@ -70,6 +70,7 @@ def fill(page: Path, folder: Path) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=[page.name for page in PAGES])
+@pytest.mark.slow
 def test_examples_print_what_the_page_shows(page: Path, tmp_path: Path) -> None:
     shutil.copytree(ROOT / "samples", tmp_path / "samples")
     save_files(page.read_text(), tmp_path)

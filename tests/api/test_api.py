@@ -15,6 +15,7 @@ from rnncli.errors import Flag, InputError, LayerError, Message, RnncliError, Us
 X = np.random.default_rng(0).normal(size=(2, 4, 3)).astype("float32")
 
 
+@pytest.mark.slow
 def test_answers_as_the_same_keras_script_does() -> None:
     keras.utils.set_random_seed(7)
     theirs = keras.layers.LSTM(3, return_state=True)(X)
@@ -179,6 +180,7 @@ def test_an_argument_that_cannot_be_meant_is_said(name: str, keywords: Any, said
     assert advice in str(caught.value)
 
 
+@pytest.mark.slow
 def test_weights_come_from_the_files_that_the_command_line_takes(tmp_path: Path) -> None:
     x = keras.Input((4, 3))
     model = keras.Model(x, keras.layers.LSTM(3, name="lstm")(x))

@@ -155,6 +155,7 @@ def test_a_notebook_shows_every_number_of_a_short_trace_in_tables_that_fit() -> 
     assert len(long._repr_html_()) < 20_000
 
 
+@pytest.mark.slow
 def test_a_plot_is_a_picture_in_a_notebook_and_characters_in_print(tmp_path: Path) -> None:
     picture = rnncli.plot(layer="gru", seed=1, size=(7, 4), hold="update=1", gate="update", steps="1:3")
     png, metadata = picture._repr_png_()
@@ -227,6 +228,7 @@ COLUMNS = {
 }
 
 
+@pytest.mark.slow
 def test_every_result_is_pickled_copied_saved_and_a_table(tmp_path: Path) -> None:
     for name, result in everything().items():
         for other in (pickle.loads(pickle.dumps(result)), copy.deepcopy(result)):
@@ -280,6 +282,7 @@ frame = result.to_dataframe()
 """
 
 
+@pytest.mark.slow
 def test_a_users_code_holds_under_mypy_strict(tmp_path: Path) -> None:
     api = pytest.importorskip("mypy.api")
     (tmp_path / "good.py").write_text(USERS_CODE)
@@ -408,6 +411,7 @@ def test_the_repr_is_one_short_line() -> None:
     )
 
 
+@pytest.mark.slow
 def test_check_fills_the_differences_and_raises_where_they_are_too_large() -> None:
     result = rnncli.run(seed=1, check=True)
     assert set(result.differences) == {"hidden_state"}
@@ -415,6 +419,7 @@ def test_check_fills_the_differences_and_raises_where_they_are_too_large() -> No
         rnncli.run(seed=1, units=64, input_shape=(2, 50, 8), check=True, atol=0.0, rtol=0.0)
 
 
+@pytest.mark.slow
 def test_a_check_is_about_the_selected_tensors() -> None:
     exact = {"last_cell_state": 0.0}
     asked: dict[str, Any] = {**BOTH, "seed": 1, "units": 64, "input_shape": (2, 50, 8)}
@@ -555,6 +560,7 @@ class TestHold:
         assert not rnncli.trace(hold="forget=1@1", seed=1)["forget/held"][0].any()
 
 
+@pytest.mark.slow
 def test_importing_the_package_loads_no_numpy_and_running_no_renderer() -> None:
     program = """
 import sys, rnncli

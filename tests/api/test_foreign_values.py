@@ -62,6 +62,7 @@ def test_the_list_of_get_weights_is_in_the_order_of_the_layers(layer: Any, their
         (["LSTM(3, return_sequences=True)", "LSTM(3)"], STACK),
     ],
 )
+@pytest.mark.slow
 def test_a_state_dict_is_converted_as_its_file_is(layer: Any, module: Any, tmp_path: Path) -> None:
     torch.save(module.state_dict(), tmp_path / "m.pt")
     for weights in (
@@ -114,6 +115,7 @@ def test_the_sequences_of_one_tensor_are_still_one_tensor() -> None:
 
 class TestWeights:
     @pytest.mark.parametrize("to", ["keras", "torch", "onnx", "cudnn"])
+    @pytest.mark.slow
     def test_are_those_of_the_command(self, to: Any, tmp_path: Path, rnncli: Any) -> None:
         from rnncli import weights
 
@@ -202,6 +204,7 @@ class TestExport:
 
 
 class TestPort:
+    @pytest.mark.slow
     def test_finds_what_pytorch_does_otherwise_and_writes_the_weights(self, tmp_path: Path) -> None:
         module = torch.nn.GRU(4, 3, batch_first=True)
         output, state = module(torch.tensor(X))
@@ -218,6 +221,7 @@ class TestPort:
             close(rnncli.run(X, "GRU(3)", weights=tmp_path / name)[0], output[:, -1].detach())
         close(rnncli.run(X, "GRU(3)", weights=dict(found))[0], output[:, -1].detach())
 
+    @pytest.mark.slow
     def test_takes_files_states_and_what_get_weights_returned(self, tmp_path: Path) -> None:
         layer, start = keras.layers.LSTM(3, return_sequences=True), [np.full((2, 3), 0.5, "float32")] * 2
         expected = layer(X, initial_state=start)

@@ -82,6 +82,7 @@ for name in before:
 """
 
 
+@pytest.mark.slow
 def test_calls_in_threads_give_the_numbers_of_one_thread() -> None:
     engines = ("tensorflow", "auto", "torch", "numpy")
 
@@ -118,6 +119,7 @@ keras.layers.LSTM(2)
 """
 
 
+@pytest.mark.slow
 def test_a_call_leaves_its_caller_as_it_was(models: Path) -> None:
     """Alone, and beside Keras and PyTorch with options of the caller's own."""
     files = [str(models / "m.pt"), str(models / "m.keras")]
@@ -129,6 +131,7 @@ def test_a_call_leaves_its_caller_as_it_was(models: Path) -> None:
 
 
 @pytest.mark.parametrize("call", ["run", "plot"])
+@pytest.mark.slow
 def test_the_first_answer_that_is_printed_draws_no_random_number(call: str) -> None:
     """Rich, which prints it, draws some when it is imported."""
     script = (

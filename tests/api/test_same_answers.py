@@ -150,6 +150,7 @@ def test_an_address_chooses_the_layer_of_a_model(rnncli: Run, folder: Path, addr
     assert are_same_texts(report.remarks, notes)
 
 
+@pytest.mark.slow
 def test_all_layers_of_a_model_are_compared_with_a_file(rnncli: Run, folder: Path) -> None:
     model = "m.keras"
     stored: dict[str, Any] = {tensor.name: tensor.values for tensor in run("x.npy", model=model).outputs}
@@ -165,6 +166,7 @@ def test_all_layers_of_a_model_are_compared_with_a_file(rnncli: Run, folder: Pat
         run("x.npy", model=model, expect={"dec/hidden_state": wrong})
 
 
+@pytest.mark.slow
 def test_sequences_for_a_model_are_padded(rnncli: Run, tmp_path: Path) -> None:
     x = keras.Input((None, 2))
     masked = keras.layers.Masking()(x)

@@ -54,6 +54,7 @@ def test_an_input_is_typed_or_piped(rnncli: Run, words: list[str], piped: str | 
     assert values(rnncli("run", *words, *QUICK, input=piped)) == expected
 
 
+@pytest.mark.slow
 def test_a_file_and_a_socket_on_standard_input_are_read(rnncli: Run, tmp_path: Path, expected: Any) -> None:
     (tmp_path / "data.json").write_text(INLINE)
     with (tmp_path / "data.json").open() as stdin:
@@ -65,6 +66,7 @@ def test_a_file_and_a_socket_on_standard_input_are_read(rnncli: Run, tmp_path: P
         assert values(rnncli("run", *QUICK, stdin=theirs)) == expected
 
 
+@pytest.mark.slow
 def test_substituted_processes_are_read(shell: Run, rnncli: Run) -> None:
     mask = "[[true, false]]"
     done = shell(f"rnncli run <(echo '{INLINE}') --mask <(echo '{mask}') {' '.join(QUICK)}")
@@ -78,6 +80,7 @@ def test_an_empty_pipe_is_an_error(rnncli: Run, dash: tuple[str, ...]) -> None:
     assert done.stderr.startswith("rnncli: standard input: it is empty.")
 
 
+@pytest.mark.slow
 def test_the_null_device_a_terminal_and_a_closed_stdin_give_the_sample(rnncli: Run, shell: Run) -> None:
     ours, theirs = os.openpty()
     try:
@@ -94,6 +97,7 @@ def test_the_null_device_a_terminal_and_a_closed_stdin_give_the_sample(rnncli: R
     assert closed.stderr.startswith("rnncli: standard input is closed.\n")
 
 
+@pytest.mark.slow
 def test_a_path_leaves_standard_input_alone(shell: Run, tmp_path: Path) -> None:
     (tmp_path / "data.json").write_text(INLINE)
     command = "rnncli shape data.json > /dev/null"
@@ -174,6 +178,7 @@ def test_flags_win_over_the_document(rnncli: Run) -> None:
     assert (other["seed"], other["layer"][0]["class_name"]) == (6, "LSTM")
 
 
+@pytest.mark.slow
 def test_a_saved_model_is_no_layer_and_the_advice_works(rnncli: Run, tmp_path: Path) -> None:
     keras = pytest.importorskip("keras")
     layers = [keras.layers.LSTM(3, name="own.1"), keras.layers.Dense(1)]

@@ -99,6 +99,7 @@ def test_python_takes_the_same(folder: Path) -> None:
         ["@mgu.toml(2, return_sequences=True)", "Dense(2)", "@slstm.toml(2, go_backwards=True)"],
     ],
 )
+@pytest.mark.slow
 def test_an_answer_runs_without_the_file(layers: list[str], rnncli: Run, folder: Path) -> None:
     words = [word for layer in layers for word in ("-l", layer)]
     first = run_json(rnncli, "x.json", *words)
@@ -113,6 +114,7 @@ def test_an_answer_runs_without_the_file(layers: list[str], rnncli: Run, folder:
         assert again[key] == first[key]
 
 
+@pytest.mark.slow
 def test_weights_and_states_by_name(rnncli: Run, folder: Path) -> None:
     given = ["-l", "@slstm.toml(2, return_state=True)"]
     expected = run_json(rnncli, "x.json", *given)["outputs"]
@@ -133,6 +135,7 @@ def test_weights_and_states_by_name(rnncli: Run, folder: Path) -> None:
         assert "@sLSTM cannot be converted" in done.stderr
 
 
+@pytest.mark.slow
 def test_options_by_flag_and_in_an_expression(rnncli: Run, folder: Path) -> None:
     by_flag = run_json(rnncli, "x.json", "-l", "@mgu.toml", "--activation", "relu", "--check")
     written = run_json(rnncli, "x.json", "-l", "@mgu.toml(3, activation='relu')")

@@ -181,6 +181,7 @@ def test_the_product_of_cells_and_flags(row: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("name", ["mgu", "slstm", "fastgrnn"])
+@pytest.mark.slow
 def test_training_and_calls_against_keras(name: str, rnncli: Run) -> None:
     """Keras draws the same masks, in the order of the calls, and keeps the states between them."""
     cell = f"@'{ROOT}/samples/cells/{name}.toml'"
@@ -196,6 +197,7 @@ def test_training_and_calls_against_keras(name: str, rnncli: Run) -> None:
 
 @settings(max_examples=1_000 if settings().max_examples > 100 else 20)
 @given(some_cells(), st.sampled_from(["float64", "float32"]), st.sampled_from(list(MASKS)))
+@pytest.mark.slow
 def test_random_cells(text: str, dtype: str, mask: str) -> None:
     """In NumPy and in Keras, one Keras cell made by rnncli and one by this file: equal to rounding."""
     cell = read_equations(text)
@@ -218,6 +220,7 @@ def test_random_cells(text: str, dtype: str, mask: str) -> None:
 
 @settings(max_examples=1_000 if settings().max_examples > 100 else 8)
 @given(some_cells(), st.sampled_from(list(MASKS)))
+@pytest.mark.slow
 def test_gradients_of_random_cells(text: str, mask: str) -> None:
     """By reverse mode over the equations and by TensorFlow's tape: equal to rounding."""
     call = parse(f"@r.toml({UNITS}, dtype='float64')", {"r.toml": read_equations(text)})

@@ -54,6 +54,7 @@ def commands() -> dict[str, set[str]]:
     return {name: flags_of(load(name)) for name in catalog.names()}
 
 
+@pytest.mark.slow
 def test_every_flag_that_is_named_exists(commands: dict[str, set[str]]) -> None:
     known = SHELLS | OTHERS | set().union(*commands.values())
     unknown = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -74,6 +75,7 @@ PIECES = PAIRS | PAIRS | PAIRS | st.tuples(st.sampled_from(ALONE)) | st.tuples(U
 @example("run", [], [("--input-shape", "9" * 400)])
 @example("run", [], [("--layer", "\udce9")])
 @example("run", ["\0"], [])
+@pytest.mark.slow
 def test_any_words_end_well(command: str, inputs: list[str], pieces: list[tuple[str, ...]]) -> None:
     engine = [] if command == "shape" else ["--engine", "numpy"]
     out, err = io.TextIOWrapper(io.BytesIO(), "utf-8"), io.TextIOWrapper(io.BytesIO(), "utf-8")

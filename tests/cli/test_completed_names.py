@@ -97,6 +97,7 @@ def test_zsh_reads_the_words_that_were_offered() -> None:
 
 
 @pytest.mark.parametrize("shell", list(SHELLS))
+@pytest.mark.slow
 def test_a_completed_name_reaches_the_command(shell: str, folder: Path) -> None:
     """Type the first character of each name and a tab, then run what stands there as arguments of `args`."""
     if which(shell) is None:

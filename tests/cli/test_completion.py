@@ -89,6 +89,7 @@ print(json.dumps(found))
 """
 
 
+@pytest.mark.slow
 def test_bash_completes() -> None:
     """All in one process, which is as one that completes a line."""
     command = [sys.executable, "-c", MANY, json.dumps(list(COMPLETED))]
@@ -99,6 +100,7 @@ def test_bash_completes() -> None:
 
 
 @pytest.mark.skipif(BASH is None, reason="there is no bash")
+@pytest.mark.slow
 def test_a_real_bash_completes_files_with_a_config(tmp_path: Path) -> None:
     (tmp_path / "layer.json").write_text("{}")
     (tmp_path / "layer.csv").write_text("")
@@ -116,6 +118,7 @@ def test_bash_completes_samples_and_files_as_the_input(tmp_path: Path) -> None:
     assert completed(tmp_path, "rnncli", "run", "sent") == ["sentence", "sent/", "sentences.csv"]
 
 
+@pytest.mark.slow
 def test_bash_completes_the_layers_of_a_model(tmp_path: Path) -> None:
     weights = {"weight_ih_l0": np.ones((9, 2)), "weight_hh_l0": np.ones((9, 3))}
     arrays: dict[str, Any] = {f"{name}.{key}": one for name in ("enc", "dec") for key, one in weights.items()}

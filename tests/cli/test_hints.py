@@ -76,6 +76,7 @@ def test_every_hint_is_shown_after_some_command() -> None:
     assert {str(one.shows) for one in every} <= shown
 
 
+@pytest.mark.slow
 def test_a_terminal_shows_one_dim_line() -> None:
     shown = in_a_terminal(100, "run", "--seed", "1").splitlines()
     assert shown[-1].startswith("\x1b[2m")
@@ -93,6 +94,7 @@ def test_a_terminal_shows_one_dim_line() -> None:
         (45, "ko", ["모든 시점의 모든 게이트:", "rnncli trace --seed 1 --lang ko"]),
     ],
 )
+@pytest.mark.slow
 def test_the_first_hint_that_fits_is_shown_with_its_lead_in(width: int, lang: str, lines: list[str]) -> None:
     shown = in_a_terminal(width, "run", "--seed", "1", "--lang", lang).splitlines()
     assert "\n".join(shown[-len(lines) :]) == "\x1b[2m{}\x1b[0m".format("\n".join(lines))
@@ -106,6 +108,7 @@ def test_the_first_hint_that_fits_is_shown_with_its_lead_in(width: int, lang: st
         (["-f", "json"], {}),
     ],
 )
+@pytest.mark.slow
 def test_a_terminal_can_do_without(args: list[str], extra: dict[str, str]) -> None:
     assert "rnncli run" not in in_a_terminal(100, "run", "--seed", "1", *args, **extra)
 
@@ -115,6 +118,7 @@ def test_a_pipe_gets_no_hint(rnncli: Run) -> None:
     assert "rnncli run" not in done.stdout + done.stderr
 
 
+@pytest.mark.slow
 def test_the_name_alone_shows_three_lines_that_work(capfd: pytest.CaptureFixture[str]) -> None:
     assert app.main([]) == 0
     heading, *lines = capfd.readouterr().out.splitlines()[-4:]

@@ -39,6 +39,7 @@ class TestDepth:
         said = check_refusal(rnncli("run", *words))
         assert "deep.json: line 1, column 385: it is nested more than 64 levels deep." in said
 
+    @pytest.mark.slow
     def test_is_limited_in_a_saved_model(self, rnncli: Run, tmp_path: Path) -> None:
         weights = io.BytesIO()
         h5py.File(weights, "w").close()

@@ -140,11 +140,13 @@ def help_texts() -> Iterator[str]:
             yield getattr(param, "rich_help_panel", None) or "Options"
 
 
+@pytest.mark.slow
 def test_the_catalogue_is_compiled() -> None:
     assert (catalogue.FOLDER / "ko.mo").read_bytes() == catalogue.compile_catalogue(PO)
     assert len(ENTRIES) == len(list(catalogue.read(PO))) - 1  # no English text stands twice
 
 
+@pytest.mark.slow
 def test_every_hole_is_filled() -> None:
     """A call gives a field for each hole of its templates; an error with a path, the place too."""
     for file in sorted(PACKAGE.rglob("*.py")):
@@ -161,6 +163,7 @@ def test_every_template_has_its_korean() -> None:
     assert {text: TEMPLATES[text] for text, found in words.items() if found and text not in ENTRIES} == {}
 
 
+@pytest.mark.slow
 def test_every_other_text_has_its_korean() -> None:
     """Texts without values are no messages: names of states, notes of a table."""
     others = templates(prose=True).items()

@@ -15,6 +15,7 @@ from limits import PATIENCE
 from rnncli.__main__ import SOON
 
 
+@pytest.mark.slow
 def test_no_command_loads_a_framework() -> None:
     lines = (
         "run",
@@ -35,17 +36,20 @@ def test_no_command_loads_a_framework() -> None:
     assert not HEAVY & loaded_by(each=[[*line.split(), "-f", one] for line in lines for one in formats])
 
 
+@pytest.mark.slow
 def test_a_script_is_written_without_its_framework() -> None:
     targets = ("c", "config", "keras", "numpy", "torch")
     assert not HEAVY & loaded_by("export", each=[["--to", target] for target in targets])
 
 
+@pytest.mark.slow
 def test_a_file_without_a_graph_needs_no_framework(tmp_path: Path) -> None:
     square = np.eye(3, dtype="float32")
     np.savez(tmp_path / "m.npz", weight_ih_l0=square, weight_hh_l0=square)
     assert not HEAVY & loaded_by("run", "[[1, 2, 3]]", "--model", str(tmp_path / "m.npz"))
 
 
+@pytest.mark.slow
 def test_a_summary_of_a_model_needs_no_framework(tmp_path: Path) -> None:
     square = np.eye(3, dtype="float32")
     np.savez(tmp_path / "m.npz", weight_ih_l0=square, weight_hh_l0=square)
@@ -64,6 +68,7 @@ def test_help_loads_no_command() -> None:
     assert not {module for module in loaded_by("--help") if module.startswith("rnncli.commands")}
 
 
+@pytest.mark.slow
 def test_shapes_and_lists_need_no_numpy() -> None:
     lines = (
         "shape",
@@ -77,6 +82,7 @@ def test_shapes_and_lists_need_no_numpy() -> None:
     assert "numpy" not in loaded_by(each=[line.split() for line in lines])
 
 
+@pytest.mark.slow
 def test_what_is_no_table_needs_no_rich() -> None:
     lines = ("run -f json", "trace --stats -f json", "shape -f json", "shape -f markdown", "shape -f html")
     assert "rich" not in loaded_by(each=[line.split() for line in lines])
@@ -98,6 +104,7 @@ program.main()
     assert done.stdout.strip() == (said or SOON)
 
 
+@pytest.mark.slow
 def test_a_plain_run_loads_few_of_our_modules() -> None:
     """A reader follows them from the command line to the table; one more needs a reason."""
     loaded = loaded_by("run", "-l", "lstm", "--return-sequences", "--seed", "1")
@@ -105,6 +112,7 @@ def test_a_plain_run_loads_few_of_our_modules() -> None:
 
 
 @pytest.mark.parametrize("format", ["table", "json"])
+@pytest.mark.slow
 def test_a_described_layer_needs_no_reader_of_saved_models(format: str) -> None:
     needed = loaded_by("run", "--seed", "1", "-f", format)
     assert not [name for name in needed if name.startswith(("rnncli.models.reading", "rnncli.frameworks"))]

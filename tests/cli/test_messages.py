@@ -32,11 +32,13 @@ def run_without_reader(*args: str) -> CompletedProcess[bytes]:
         os.close(writing)
 
 
+@pytest.mark.slow
 def test_a_remark_that_nobody_reads_costs_nothing(rnncli: Run) -> None:
     done = run_without_reader("run", "--seed", "1")
     assert (done.returncode, done.stdout.decode()) == (0, rnncli("run", "--seed", "1").stdout)
 
 
+@pytest.mark.slow
 def test_an_error_that_nobody_reads_keeps_its_code() -> None:
     assert run_without_reader("run", "-l", "foo").returncode == 2
 
@@ -55,11 +57,13 @@ def test_a_closed_standard_output_is_always_an_error(shell: Run, args: str) -> N
     assert done.stderr.startswith("rnncli: standard output is closed.\n")
 
 
+@pytest.mark.slow
 def test_a_file_needs_no_standard_output(shell: Run, tmp_path: Path) -> None:
     assert shell("rnncli run --quiet -o out.json >&-", cwd=tmp_path).returncode == 0
     assert (tmp_path / "out.json").stat().st_size > 0
 
 
+@pytest.mark.slow
 def test_lines_break_between_words() -> None:
     shown = in_a_terminal(40, "run", "-l", "Dense(3)", "--return-sequences", NO_COLOR="1")
     lines = shown.splitlines()
@@ -111,6 +115,7 @@ def test_every_sign_of_a_table_is_asked_for(rnncli: Run) -> None:
     assert signs <= set(output.BEYOND_ASCII)
 
 
+@pytest.mark.slow
 def test_an_encoding_without_one_of_the_signs_gets_ascii(rnncli: Run) -> None:
     done = rnncli("run", "-l", "lstm", "-l", "gru", "--quiet", env={"PYTHONIOENCODING": "latin-1"})
     assert " -> " in done.stdout

@@ -27,6 +27,7 @@ def tour(*words: str, term: str = "xterm", state: str = "/dev/null", **size: int
     return Terminal("tour", *words, env={"NO_COLOR": "1", "TERM": term, "XDG_STATE_HOME": state}, **size)
 
 
+@pytest.mark.slow
 def test_enter_goes_on_and_b_goes_back() -> None:
     with tour() as terminal:
         assert f"step 0 (0 to {LAST})" in terminal.until(PROMPT)
@@ -41,6 +42,7 @@ def test_enter_goes_on_and_b_goes_back() -> None:
         assert "Now try the exercises" not in shown
 
 
+@pytest.mark.slow
 def test_a_question_mark_shows_the_answer_below_and_other_keys_do_nothing() -> None:
     with tour() as terminal:
         terminal.until(PROMPT)
@@ -55,6 +57,7 @@ def test_a_question_mark_shows_the_answer_below_and_other_keys_do_nothing() -> N
         assert "Answer:" in terminal.press("\r\r?\r", f"step 5 (0 to {LAST})")  # all at once
 
 
+@pytest.mark.slow
 def test_arrows_turn_pages_and_keys_of_a_korean_keyboard_do_what_their_places_do() -> None:
     with tour(rows=60) as terminal:
         terminal.until(PROMPT)
@@ -67,6 +70,7 @@ def test_arrows_turn_pages_and_keys_of_a_korean_keyboard_do_what_their_places_do
         assert terminal.end("ㅂ")[1] == 0
 
 
+@pytest.mark.slow
 def test_the_lesson_goes_on_where_it_was_left(tmp_path: Path) -> None:
     with tour(state=str(tmp_path)) as terminal:
         terminal.until(PROMPT)
@@ -85,6 +89,7 @@ def test_the_lesson_goes_on_where_it_was_left(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("key", "code"), [("\x03", 130), ("\x04", 0), ("q", 0)])
+@pytest.mark.slow
 def test_ways_to_leave(key: str, code: int) -> None:
     with tour() as terminal:
         terminal.until(PROMPT)
@@ -94,6 +99,7 @@ def test_ways_to_leave(key: str, code: int) -> None:
         assert shown.endswith("\x1b[K")  # the prompt is erased
 
 
+@pytest.mark.slow
 def test_the_last_page_ends_the_tour() -> None:
     with tour(rows=60) as terminal:
         terminal.until(PROMPT)
@@ -103,6 +109,7 @@ def test_the_last_page_ends_the_tour() -> None:
         assert all(f"step {number} (0 to {LAST})" in shown for number in range(1, LAST + 1))
 
 
+@pytest.mark.slow
 def test_a_page_that_is_too_tall_comes_in_two_parts() -> None:
     with tour(rows=22) as terminal:
         terminal.until(PROMPT)
@@ -115,6 +122,7 @@ def test_a_page_that_is_too_tall_comes_in_two_parts() -> None:
 
 
 @pytest.mark.parametrize(("lang", "notice"), [("en", "Notice:"), ("ko", "살펴보기:")])
+@pytest.mark.slow
 def test_the_first_page_of_each_step_has_its_numbers(lang: str, notice: str) -> None:
     """In a terminal of 80 columns and 24 lines, below which a prompt stands."""
     for step in lesson.steps():
@@ -124,6 +132,7 @@ def test_the_first_page_of_each_step_has_its_numbers(lang: str, notice: str) -> 
         assert len(first.splitlines()) <= 23
 
 
+@pytest.mark.slow
 def test_a_long_page_fills_the_screen_down_to_its_prompt() -> None:
     with tour("--lang", "en") as terminal:
         terminal.until(PROMPT)
@@ -134,6 +143,7 @@ def test_a_long_page_fills_the_screen_down_to_its_prompt() -> None:
     assert (len(page), page[-1]) == (24, MORE)
 
 
+@pytest.mark.slow
 def test_a_prompt_stands_below_an_empty_line_if_there_is_room() -> None:
     """The parts of step 8 are apart, too, although its first part has no room for the line."""
     with tour() as terminal:
@@ -144,6 +154,7 @@ def test_a_prompt_stands_below_an_empty_line_if_there_is_room() -> None:
     assert shown.splitlines()[-3:] == ["<- the same numbers", "", MORE]
 
 
+@pytest.mark.slow
 def test_a_narrow_terminal_in_korean() -> None:
     with tour("--lang", "ko", columns=60) as terminal:
         page = terminal.until("q 끝내기")
@@ -155,6 +166,7 @@ def test_a_narrow_terminal_in_korean() -> None:
     ("words", "term", "answers"),
     [(["--plain"], "xterm", LAST + 1), (["--step", "3"], "xterm", 1), ([], "dumb", LAST + 1)],
 )
+@pytest.mark.slow
 def test_these_ask_for_no_keys(words: list[str], term: str, answers: int) -> None:
     with tour(*words, term=term) as terminal:
         shown, code = terminal.end()
@@ -180,6 +192,7 @@ def test_parts_of_a_page(text: str, height: int, parts: list[str]) -> None:
 
 
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT"])
+@pytest.mark.slow
 def test_a_signal_leaves_the_terminal_as_it_was(name: str) -> None:
     with tour() as terminal:
         terminal.until(PROMPT)

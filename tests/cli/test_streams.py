@@ -27,6 +27,7 @@ INLINE = "[[[0.5, -1.0], [2.0, 0.25]]]"
 WIDE = ("run", "--input-shape", "1,2,3", "--fill", "ones", "--units", "40", "--return-sequences", "--full")
 
 
+@pytest.mark.slow
 def test_a_reader_that_goes_away_ends_it_quietly(shell: Run) -> None:
     done = shell(
         "set -o pipefail; rnncli run --input-shape 50,50,50 --return-sequences -f csv --seed 1 | head -1"
@@ -35,6 +36,7 @@ def test_a_reader_that_goes_away_ends_it_quietly(shell: Run) -> None:
     assert done.stdout == "name,batch,timestep,unit,value\n"
 
 
+@pytest.mark.slow
 def test_a_reader_that_never_came(shell: Run) -> None:
     done = shell("(sleep 0.5; rnncli run --seed 1 --quiet; echo $? >&2) | true")
     assert done.stderr == "0\n"
@@ -57,12 +59,14 @@ def test_a_device_is_written_to_and_not_replaced(rnncli: Run) -> None:
     assert not Path("/dev/full").is_file()
 
 
+@pytest.mark.slow
 def test_a_closed_standard_error_changes_nothing(shell: Run) -> None:
     done = shell("rnncli run --seed 1 -f json 2>&-")
     assert done.returncode == 0
     json.loads(done.stdout)
 
 
+@pytest.mark.slow
 def test_a_terminal_has_color_and_a_width() -> None:
     shown = in_a_terminal(60, *WIDE, "--seed", "1")
     assert "\x1b[" in shown
@@ -71,11 +75,13 @@ def test_a_terminal_has_color_and_a_width() -> None:
     assert "\x1b[" not in in_a_terminal(60, *WIDE, "--seed", "1", NO_COLOR="1")
 
 
+@pytest.mark.slow
 def test_a_terminal_without_a_width_is_not_cut() -> None:
     assert max(map(len, in_a_terminal(0, *WIDE, "--seed", "1").splitlines())) > 250
 
 
 @pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.slow
 def test_a_pipe_that_does_not_wait_loses_nothing(unbuffered: str) -> None:
     """Who holds the other end may have said that nobody waits there; it is slow besides."""
     ours, theirs = os.pipe()
@@ -106,6 +112,7 @@ def test_columns_and_width_say_how_wide(rnncli: Run) -> None:
 
 @pytest.mark.parametrize("command", [["run", "--seed", "1"], ["matrix", "--seed", "1"]])
 @pytest.mark.parametrize("lang", ["en", "ko"])
+@pytest.mark.slow
 def test_a_narrow_encoding_gets_plain_characters(rnncli: Run, command: list[str], lang: str) -> None:
     env = {"PYTHONIOENCODING": "ascii", "LANG": f"{lang}_KR.UTF-8"}
     done = rnncli(*command, "--quiet", env=env)
@@ -114,6 +121,7 @@ def test_a_narrow_encoding_gets_plain_characters(rnncli: Run, command: list[str]
     assert "\\u" not in done.stdout
 
 
+@pytest.mark.slow
 def test_what_programs_read_is_utf8_everywhere(rnncli: Run) -> None:
     more = ("run", "--seed", "1", "-f", "json", "--lang", "ko")
     assert rnncli(*more, env={"PYTHONIOENCODING": "ascii"}).stdout == rnncli(*more).stdout
@@ -172,6 +180,7 @@ def test_no_file_that_an_option_reads_is_written_over(rnncli: Run, tmp_path: Pat
         ("[[1]] -l @{}", '{"class_name": "LSTM", "config": {"units": 2}}'),
     ],
 )
+@pytest.mark.slow
 def test_nor_is_anything_else_that_is_read(shell: Run, tmp_path: Path, flags: str, content: str) -> None:
     path = tmp_path / "read.json"
     path.write_text(content)
@@ -220,6 +229,7 @@ def test_a_temporary_file_of_that_name_is_not_followed(
     assert (tmp_path / "other").read_text() == "other"
 
 
+@pytest.mark.slow
 def test_a_binary_format_goes_into_a_pipe_but_not_to_a_terminal(
     shell: Run, rnncli: Run, tmp_path: Path
 ) -> None:
@@ -260,6 +270,7 @@ def test_a_failure_leaves_the_old_file_and_nothing_else(tmp_path: Path, failure:
     assert list(tmp_path.iterdir()) == [path]
 
 
+@pytest.mark.slow
 def test_so_does_a_disk_that_is_full(shell: Run, tmp_path: Path) -> None:
     """A limit that the shell sets stands for one."""
     path = tmp_path / "out.npz"
@@ -273,6 +284,7 @@ def test_so_does_a_disk_that_is_full(shell: Run, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+@pytest.mark.slow
 def test_a_signal_while_writing_leaves_nothing(tmp_path: Path, number: signal.Signals, code: int) -> None:
     program = (
         "import sys, time\nfrom rnncli.cli import app\n"

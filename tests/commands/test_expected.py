@@ -137,6 +137,7 @@ def returned(tmp_path: Path) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("command", ["compare", "run"])
+@pytest.mark.slow
 def test_what_a_layer_could_return_is_compared(
     command: str, returned: dict[str, Any], rnncli: Any, tmp_path: Path
 ) -> None:
@@ -160,6 +161,7 @@ def test_what_a_layer_could_return_is_compared(
     assert selected.returncode == 2  # nothing that is selected is in the file
 
 
+@pytest.mark.slow
 def test_live_objects_and_described_layers_could_return_more(
     returned: dict[str, Any], tmp_path: Path
 ) -> None:
@@ -174,6 +176,7 @@ def test_live_objects_and_described_layers_could_return_more(
     assert not package.compare(x, "gru", seed=1, expect={"hidden_states": described + 1}).agrees
 
 
+@pytest.mark.slow
 def test_a_shape_that_fits_one_tensor_is_a_pair(
     returned: dict[str, Any], rnncli: Any, tmp_path: Path
 ) -> None:
@@ -202,6 +205,7 @@ def rnncli_compare(folder: Path, expected: dict[str, Any]) -> Any:
 
 
 @pytest.mark.parametrize("command", ["compare", "run"])
+@pytest.mark.slow
 def test_an_expectation_that_is_another_tensor_is_recognized(
     command: str, returned: dict[str, Any], rnncli: Any, tmp_path: Path
 ) -> None:
@@ -215,6 +219,7 @@ def test_an_expectation_that_is_another_tensor_is_recognized(
     assert " equals " not in done.stderr
 
 
+@pytest.mark.slow
 def test_port_recognizes_another_layer(returned: dict[str, Any], rnncli: Any, tmp_path: Path) -> None:
     np.save(tmp_path / "y.npy", returned["low/hidden_states"])
     done = rnncli("port", "x.npy", "--model", "m.keras#g1", "--expect", "y.npy", cwd=tmp_path)

@@ -66,6 +66,7 @@ def test_a_page_fits_a_narrow_terminal(topic: str) -> None:
 
 @pytest.mark.parametrize("topic", handbook.TOPICS)
 @pytest.mark.parametrize("lang", ["en", "ko"])
+@pytest.mark.slow
 def test_lines_of_code_are_whole(topic: str, lang: str) -> None:
     """Broken at the edge of a terminal, a line would be copied as two commands."""
     page = handbook.read(topic, lang)
@@ -75,6 +76,7 @@ def test_lines_of_code_are_whole(topic: str, lang: str) -> None:
 
 
 @pytest.mark.parametrize("width", [60, 40])
+@pytest.mark.slow
 def test_a_table_keeps_every_word(width: int) -> None:
     for topic in handbook.TOPICS:
         page = handbook.read(topic, "ko")
@@ -82,6 +84,7 @@ def test_a_table_keeps_every_word(width: int) -> None:
         assert lines.count("…") == page.count("…"), topic
 
 
+@pytest.mark.slow
 def test_a_terminal_shows_it_in_its_pager() -> None:
     with Terminal("help", "masks", env={"PAGER": "cat", "NO_COLOR": "1"}) as terminal:
         shown, code = terminal.end()
@@ -91,6 +94,7 @@ def test_a_terminal_shows_it_in_its_pager() -> None:
 
 
 @pytest.mark.skipif(not shutil.which("less"), reason="needs less")
+@pytest.mark.slow
 def test_a_list_longer_than_the_terminal_says_how_to_turn_it() -> None:
     with Terminal("help", env={"PAGER": "less", "NO_COLOR": "1"}) as terminal:
         terminal.until("Space more, q quit")
@@ -100,6 +104,7 @@ def test_a_list_longer_than_the_terminal_says_how_to_turn_it() -> None:
 
 
 @pytest.mark.skipif(not shutil.which("less"), reason="needs less")
+@pytest.mark.slow
 def test_korean_can_be_read_where_the_locale_is_not_installed() -> None:
     env = {"PAGER": "less", "NO_COLOR": "1", "LANG": "xx_KR.UTF-8", "LC_ALL": "", "PYTHONUTF8": "1"}
     with Terminal("help", "masks", "--lang", "ko", env=env) as terminal:

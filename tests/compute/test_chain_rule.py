@@ -172,6 +172,7 @@ def test_the_cell_uses_every_function() -> None:
     [(False, False, "float64"), (True, True, "float64"), (True, False, "float32")],
 )
 @pytest.mark.parametrize("expression", LAYERS)
+@pytest.mark.slow
 def test_one_layer(expression: str, masked: bool, given: bool, dtype: str) -> None:
     case = case_of([expression], dtype, masked, given)
     infos = Stack(case.stack.with_returns(return_state=True)).outputs(SHAPE)
@@ -196,6 +197,7 @@ def test_several_cells_in_float32(expression: str) -> None:
     [(False, False, "float64"), (True, True, "float64"), (True, False, "float32")],
 )
 @pytest.mark.parametrize("expressions", STACKS)
+@pytest.mark.slow
 def test_stacks(expressions: list[str], masked: bool, given: bool, dtype: str) -> None:
     case = case_of(expressions, dtype, masked, given)
     of = f"{case.stack.outputs(SHAPE)[0].name}[1]"
@@ -291,6 +293,7 @@ def test_a_cell_without_weights(expression: str, masked: bool, tmp_path: Path) -
         ["GRU(3, dropout=0.4, return_sequences=True)", "LSTM(2, recurrent_dropout=0.5)"],
     ],
 )
+@pytest.mark.slow
 def test_dropout_as_it_is_drawn(expressions: list[str], masked: bool) -> None:
     case = case_of(expressions, "float64", masked, False)._replace(training=True, seed=5)
     of = case.stack.outputs(SHAPE)[0].name
@@ -300,11 +303,13 @@ def test_dropout_as_it_is_drawn(expressions: list[str], masked: bool) -> None:
     assert any((one.norms != other.norms).any() for one, other in zip(plain, drawn, strict=True))
 
 
+@pytest.mark.slow
 def test_dropout_between_cells() -> None:
     case = case_of(["RNN([LSTMCell(2, dropout=0.5), GRUCell(3, dropout=0.5)])"], "float32", True, False)
     check_gradients(case._replace(training=True, seed=5), "hidden_state[1]")
 
 
+@pytest.mark.slow
 def test_a_layer_of_dropout_needs_keras() -> None:
     case = case_of(["LSTM(2, return_sequences=True)", "Dropout(0.5)", "GRU(2)"], "float64", False, False)
     found = curves.gradients(case._replace(training=True, seed=5))

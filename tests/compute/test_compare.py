@@ -45,6 +45,7 @@ def test_agreement_is_that_of_numpy_testing(first: Any, second: Any, atol: float
 
 
 @given(VALUES, VALUES, st.sampled_from([0.0, 0.5]))
+@pytest.mark.slow
 def test_a_large_tensor_is_compared_in_blocks(first: Any, second: Any, atol: float) -> None:
     whole = measure(first, second, atol)
     with pytest.MonkeyPatch.context() as patch:
@@ -146,6 +147,7 @@ def test_check_fills_the_largest_difference_by_name_and_compares_nothing_with_it
     assert (result.differences, result.ulps, result.disagreeing) == ({}, {}, ())
 
 
+@pytest.mark.slow
 def test_check_shows_rounding_as_compare_does(rnncli: Any) -> None:
     words = ("-l", "lstm", "--return-state", "--units", "8", "--seed", "1")
     rows = json.loads(rnncli("compare", *words, "--engines", "numpy,tensorflow", "-f", "json").stdout)

@@ -57,6 +57,7 @@ def test_what_is_kept_is_cut_out_of_every_part() -> None:
         assert formats.render(TraceAnswer(result, (loop,), stats_of((loop,))), output_format, View(width=80))
 
 
+@pytest.mark.slow
 def test_a_long_trace_takes_the_memory_of_its_numbers() -> None:
     count = 20_000
     asked = case("LSTM(3)", count)._replace(mask=None)

@@ -128,6 +128,7 @@ class TestMasks:
             unrolled["hidden_state"],
         )
 
+    @pytest.mark.slow
     def test_stacked_cells_round_to_float32_so_keras_computes_them_in_float64(self) -> None:
         expression = "RNN([GRUCell(3, dtype='float64'), GRUCell(2, dtype='float64')], dtype='float64')"
         inputs = X.astype("float64")
@@ -184,6 +185,7 @@ class TestState:
             with pytest.raises(InputError, match=f"has {count} states?, but the layer needs 4"):
                 oracle.run_case([expression], X, engine, initial_state=random_states(count))
 
+    @pytest.mark.slow
     def test_bidirectional_halves_a_state_so_its_layers_have_to_keep_equally_many(self) -> None:
         expression = "Bidirectional(LSTM(3), backward_layer=GRU(3, go_backwards=True))"
         check_against_keras(expression)
@@ -200,6 +202,7 @@ class TestState:
         states = [state.astype("float64") for state in random_states(2)]
         check_against_keras("LSTM(3, return_state=True)", states=states)
 
+    @pytest.mark.slow
     def test_stateful_bidirectional_with_return_state_fails_in_keras_when_it_makes_its_mask(self) -> None:
         expression = "Bidirectional(GRU(3, stateful=True, return_state=True))"
         layers = oracle.make_layers(expression)

@@ -154,6 +154,7 @@ def check_loops(
 
 @HALF
 @given(configs(), FLAGS, FLAGS, MASKS, FLAGS, FLAGS, SEEDS)
+@pytest.mark.slow
 def test_one_layer(
     config: tuple[str, dict[str, Any]], backwards: bool, sequences: bool, masked: str | None, zeroing: bool,
     given_state: bool, seed: int,
@@ -172,6 +173,7 @@ def test_one_layer(
 
 @HALF
 @given(configs(), MERGES, FLAGS, FLAGS, FLAGS, SEEDS)
+@pytest.mark.slow
 def test_bidirectional(
     config: tuple[str, dict[str, Any]], merge: str | None, sequences: bool, masked: bool, given_state: bool,
     seed: int,

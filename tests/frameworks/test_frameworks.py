@@ -105,6 +105,7 @@ def test_keras_loads_its_own_layout(name: str, suffix: str, rnncli: Any, tmp_pat
 
 
 @pytest.mark.parametrize("name", ["LSTM", "GRU", "both"])
+@pytest.mark.slow
 def test_keras_2_loads_cudnn_weights(name: str, rnncli: Any, tmp_path: Path) -> None:
     """Into LSTM and GRU, which take CuDNNLSTM's and CuDNNGRU's weights by their shapes."""
     tf_keras = pytest.importorskip("tf_keras")

@@ -219,6 +219,7 @@ def chains(draw: Any) -> Chain:
 
 @pytest.mark.parametrize("name", ["keras", "torch", "onnx"])
 @given(chain=chains())
+@pytest.mark.slow
 def test_what_is_named_is_recognized_again(name: str, chain: Chain) -> None:
     arrays = frameworks.convert(name, [chain])
     layers = find_layers("w.npz", arrays, [layer.name for layer in chain.layers], ordered=True)

@@ -170,6 +170,7 @@ def test_keras_configs_go_in_and_out(name: str) -> None:
 
 
 @given(st.text(max_size=40) | st.from_regex(r"[a-zA-Z_]{1,12}[:({][a-z0-9.:,=\-(){}\"' ]{0,20}"))
+@pytest.mark.slow
 def test_any_text_is_read_or_refused(text: str) -> None:
     try:
         value = parse(text)

@@ -38,6 +38,7 @@ def keras_runs(script: random_scripts.Script) -> tuple[list[Any], list[np.ndarra
 
 
 @pytest.mark.parametrize("number", range(settings().max_examples))
+@pytest.mark.slow
 def test_numpy(number: int) -> None:
     script = random_scripts.script(number)
     layers, theirs = keras_runs(script)
@@ -53,6 +54,7 @@ def test_numpy(number: int) -> None:
 
 
 @pytest.mark.parametrize("number", range(1000, 1008))
+@pytest.mark.slow
 def test_tensorflow(number: int) -> None:
     script = random_scripts.script(number)
     layers, theirs = keras_runs(script)

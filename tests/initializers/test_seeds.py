@@ -70,6 +70,7 @@ def test_a_long_truncated_draw_is_kerass(dtype: str) -> None:
     st.sampled_from(["float32", "float64"]),
     st.tuples(st.integers(1, 5), st.integers(1, 40)),
 )
+@pytest.mark.slow
 def test_dropout_masks_are_kerass(seed: int, rate: float, dtype: str, shape: tuple[int, int]) -> None:
     generator = keras.random.SeedGenerator(seed)
     for k in range(3):

@@ -87,6 +87,7 @@ def folder_of_a_saved_model(
 
 
 @pytest.mark.parametrize("file", ["saved", "saved/", "saved/saved_model.pb"])
+@pytest.mark.slow
 def test_a_saved_model(rnncli: Run, folder_of_a_saved_model: Path, tagger: Any, file: str) -> None:
     check_layers_of_tagger(rnncli, folder_of_a_saved_model, file, tagger)
 
@@ -111,6 +112,7 @@ class Subclassed(keras.Model):  # type: ignore[misc]
         return self.dense(self.lstm(x)) + self.dense(self.again(x))
 
 
+@pytest.mark.slow
 def test_full_names_that_several_weights_have(rnncli: Run, tmp_path: Path) -> None:
     x, model = X[..., :4], Subclassed()
     model.compile(optimizer="adam", loss="mse", run_eagerly=True)  # nothing is traced for a single step
@@ -150,6 +152,7 @@ def of_lstm(model: Any) -> Any:
     return model.lstm(torch.from_numpy(X))[0].detach().numpy()
 
 
+@pytest.mark.slow
 def test_torchscript(rnncli: Run, tmp_path: Path, torch_tagger: Tagger) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -161,6 +164,7 @@ def test_torchscript(rnncli: Run, tmp_path: Path, torch_tagger: Tagger) -> None:
 
 
 @pytest.mark.parametrize("bare", [False, True])
+@pytest.mark.slow
 def test_layers_that_pytorch_quantized(rnncli: Run, tmp_path: Path, torch_tagger: Tagger, bare: bool) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -176,6 +180,7 @@ def test_layers_that_pytorch_quantized(rnncli: Run, tmp_path: Path, torch_tagger
 
 
 @pytest.mark.filterwarnings("ignore:torch.quantize_per_tensor:UserWarning")  # said once in a process
+@pytest.mark.slow
 def test_quantized_tensors(rnncli: Run, tmp_path: Path, torch_tagger: Tagger) -> None:
     floats = torch_tagger.state_dict()
     quantized = {

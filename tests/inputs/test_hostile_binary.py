@@ -209,6 +209,7 @@ def test_model_bombs(monkeypatch: pytest.MonkeyPatch) -> None:
      '{"config": {"layers": [{"class_name": "LSTM", "inbound_nodes": [[["a", 0, 0]]], "config": {}}]}}'],
     ids=lambda config: config[-40:],
 )  # fmt: skip
+@pytest.mark.slow
 def test_configs(config: str, tmp_path: Path) -> None:
     path = tmp_path / "a.keras"
     path.write_bytes(keras(hdf5(), config))
@@ -248,6 +249,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @given(st.sampled_from(sorted(WHOLE)), st.integers(1, 40), st.integers(0, 2**32), st.booleans())
+@pytest.mark.slow
 def test_any_bytes(folder: Path, suffix: str, count: int, seed: int, cut: bool) -> None:
     """A whole file, of which some bytes are others, most of them in its first part; or its end is missing."""
     data, drawn = bytearray(WHOLE[suffix]), random.Random(seed)
@@ -260,6 +262,7 @@ def test_any_bytes(folder: Path, suffix: str, count: int, seed: int, cut: bool) 
 
 
 @given(st.sampled_from(sorted(WHOLE)), st.sampled_from((0, 4, 10, 16, 200)), st.binary(max_size=300))
+@pytest.mark.slow
 def test_any_bytes_at_all(folder: Path, suffix: str, start: int, data: bytes) -> None:
     path = folder / f"all{suffix}"
     path.write_bytes(WHOLE[suffix][:start] + data)
@@ -267,6 +270,7 @@ def test_any_bytes_at_all(folder: Path, suffix: str, start: int, data: bytes) ->
 
 
 @pytest.mark.parametrize("path", sorted(CORPUS.iterdir()), ids=lambda path: path.name)
+@pytest.mark.slow
 def test_what_broke_once(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_hdf5, "SECONDS", 0.1)
     check_readers(path)

@@ -125,6 +125,7 @@ def test_what_broke_once(file: Path, way: str) -> None:
 
 @pytest.mark.parametrize("suffix", SEEDS)
 @given(st.integers(0, 2**48), st.sampled_from(sorted(WAYS)))
+@pytest.mark.slow
 def test_a_changed_text(suffix: str, number: int, way: str) -> None:
     check_run(edit_bytes(random.Random(number).choice(SEEDS[suffix]), number), suffix, way)
 

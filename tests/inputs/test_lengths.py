@@ -87,6 +87,7 @@ def test_no_other_order_is_offered_where_it_cannot_be_chosen(rnncli: Any) -> Non
         assert f"lengths given for {sequences} sequences.\nGive one length" in refused.stderr
 
 
+@pytest.mark.slow
 def test_every_command_takes_lengths(rnncli: Any) -> None:
     words = [json.dumps(X.tolist()), "-l", "gru", "--seed", "1"]
     more = {

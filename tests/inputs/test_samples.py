@@ -74,6 +74,7 @@ def test_names_and_files() -> None:
         sample_files.get("sentense")
 
 
+@pytest.mark.slow
 def test_a_wheel_carries_the_same_files(tmp_path: Path) -> None:
     pytest.importorskip("hatchling")
     tree, installed = tmp_path / "tree", tmp_path / "installed"

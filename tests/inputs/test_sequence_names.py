@@ -62,6 +62,7 @@ def test_explain_names_the_sequence_beside_its_index(rnncli: Any, words: Any) ->
     assert document["explanation"]["sequence"] == "<tue>"
 
 
+@pytest.mark.slow
 def test_plot_names_the_sequence_that_it_draws(rnncli: Any, words: Any, tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     for what in ("trace", "result"):
@@ -111,6 +112,7 @@ def test_python_has_them_in_data_frames(words: Any) -> None:
         assert "(<tue>)" in str(rnncli.plot(given, batch_column="day", batch=1, **layer))
 
 
+@pytest.mark.slow
 def test_a_live_object_has_them_where_its_layer_reads_them_in_their_order(words: Any) -> None:
     torch, pandas = pytest.importorskip("torch"), pytest.importorskip("pandas")
     lstm = torch.nn.LSTM(2, 3, batch_first=True)
@@ -134,6 +136,7 @@ def test_a_live_object_has_them_where_its_layer_reads_them_in_their_order(words:
         assert frame["batch"].drop_duplicates().tolist() == [0, 1]
 
 
+@pytest.mark.slow
 def test_a_saved_model_names_them(rnncli: Any, words: Any, tmp_path: Path) -> None:
     inputs = keras.Input((None, 2))
     model = keras.Model(inputs, keras.layers.Dense(2, name="dense")(keras.layers.GRU(3, name="gru")(inputs)))

@@ -109,6 +109,7 @@ def one_at_a_time(tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Path]:
 
 
 @pytest.mark.parametrize("stride", [1, 2, 3])
+@pytest.mark.slow
 def test_a_stateful_model_gets_one_window_after_the_other(one_at_a_time: Any, stride: int) -> None:
     model, path = one_at_a_time
     series = np.concatenate([SERIES, -SERIES[:2]])
@@ -134,6 +135,7 @@ def _halves(both: Any) -> list[Any]:
     return [both.forward_layer, both.backward_layer]
 
 
+@pytest.mark.slow
 def test_what_windows_of_a_stateful_model_refuse(one_at_a_time: Any, tmp_path: Path) -> None:
     _, path = one_at_a_time
     with pytest.raises(UsageError, match="check calls the model once, and it takes one window at a time"):

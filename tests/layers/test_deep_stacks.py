@@ -46,6 +46,7 @@ def calls(work: Callable[[], object]) -> int:
     ],
     ids=["run", "training", "shape", "flags", "trace"],
 )
+@pytest.mark.slow
 def test_four_times_the_layers_take_four_times_the_work(work: Callable[[int], object]) -> None:
     work(2)
     small, large = calls(lambda: work(50)), calls(lambda: work(200))

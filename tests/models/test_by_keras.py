@@ -29,6 +29,7 @@ def outputs(rnncli: Run, folder: Path, *words: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize("suffix", ["keras", "h5"])
 @pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16", "float16"])
+@pytest.mark.slow
 def test_a_model_in_half_precision_is_keras_to_the_bit(
     rnncli: Run, tmp_path: Path, policy: str, suffix: str
 ) -> None:
@@ -79,6 +80,7 @@ def expected_of(model: Any, texts: Any = TEXTS) -> Any:
         ("x.npz", np.array(TEXTS)),
     ],
 )
+@pytest.mark.slow
 def test_text_is_turned_into_ids_by_keras(
     rnncli: Run, tagger: tuple[Path, Any], name: str, content: Any
 ) -> None:
@@ -91,6 +93,7 @@ def test_text_is_turned_into_ids_by_keras(
     np.testing.assert_allclose(tensors["lstm/hidden_state"]["values"], expected_of(model), atol=2e-6)
 
 
+@pytest.mark.slow
 def test_gates_behind_text_are_shown(rnncli: Run, tagger: tuple[Path, Any]) -> None:
     folder, model = tagger
     traced = rnncli("trace", json.dumps(TEXTS), "--model", "m.keras", "-f", "json", cwd=folder)
@@ -123,6 +126,7 @@ def test_what_is_not_text_is_said(rnncli: Run, tagger: tuple[Path, Any], given: 
     assert said in refused.stderr
 
 
+@pytest.mark.slow
 def test_tokens_and_numbers_are_given_by_name(rnncli: Run, tmp_path: Path) -> None:
     tokens, x = keras.Input((3,), dtype="string", name="tokens"), keras.Input((3, 2), name="x")
     ids = L.StringLookup(vocabulary=["a", "b", "c"], name="ids")(tokens)

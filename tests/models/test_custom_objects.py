@@ -90,6 +90,7 @@ def tagger(folder: Path, own: Any) -> Any:
     return model
 
 
+@pytest.mark.slow
 def test_recurrent_layers_around_classes_of_a_models_own_are_shown(
     rnncli: Run, folder: Path, tagger: Any
 ) -> None:
@@ -105,6 +106,7 @@ def test_recurrent_layers_around_classes_of_a_models_own_are_shown(
     np.testing.assert_allclose(state, tagger(X)[1][:, -1], atol=2e-6)
 
 
+@pytest.mark.slow
 def test_all_layers_and_both_models_of_compare_get_the_classes(
     rnncli: Run, folder: Path, tagger: Any
 ) -> None:
@@ -125,6 +127,7 @@ def test_all_layers_and_both_models_of_compare_get_the_classes(
     assert "--custom-objects" not in rnncli(*words, "other.npz", "--map", "gru=first", cwd=folder).stderr
 
 
+@pytest.mark.slow
 def test_python_gives_the_classes_themselves(folder: Path, tagger: Any, own: Any) -> None:
     classes = {name: own[name] for name in ("Scale", "Attention")}
     result = library.run(X, model=folder / "tagger.keras", custom_objects=classes)
@@ -149,6 +152,7 @@ def test_a_file_that_lacks_a_class_is_refused_by_the_name_of_the_class(
     assert not (folder / "ran").exists()  # the module that the model names, beside it, never runs
 
 
+@pytest.mark.slow
 def test_a_cell_of_a_models_own_is_shown_as_keras_returned_it(rnncli: Run, folder: Path, own: Any) -> None:
     keras.utils.set_random_seed(3)
     x = keras.Input((4, 3), name="x")

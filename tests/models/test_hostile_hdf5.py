@@ -193,6 +193,7 @@ def assert_no_child() -> None:
         (lambda *_: bytearray(2**34), "it is not a Keras file, or it is damaged"),
     ],
 )
+@pytest.mark.slow
 def test_crash_loop_and_explosion_of_the_library(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, broken: Callable[..., Any], said: str
 ) -> None:
@@ -235,6 +236,7 @@ def test_the_child_opens_nothing() -> None:
         assert answer.take(2) == b"24"
 
 
+@pytest.mark.slow
 def test_the_numbers_arrive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also more than the library may take beyond the largest dataset."""
     kernel = np.arange(3_000_000, dtype=">f8").reshape(1000, 3000)
@@ -246,6 +248,7 @@ def test_the_numbers_arrive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the children of a process are known otherwise elsewhere")
+@pytest.mark.slow
 def test_an_interrupted_command_leaves_no_child() -> None:
     """A file on which the HDF5 library never comes back."""
     path = Path(__file__).parents[1] / "inputs" / "corpus" / "binary" / "loop-1.h5"

@@ -181,6 +181,7 @@ def shared_tables(depth: int) -> bytes:
     ],
     ids=["bytearray", "bytearrays", "hash", "tables", "names", "compressed"],
 )
+@pytest.mark.slow
 def test_pickles_that_build_too_much(value: bytes, method: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch_reader, "SECONDS", 0.4)
     refusal_of(zipped(value, method=method))
@@ -200,6 +201,7 @@ def test_long_names(key: str) -> None:
     assert "characters" in refusal_of(zipped(table(**{key: tensor()})))
 
 
+@pytest.mark.slow
 def test_many_names() -> None:
     names = [f"r{place}.weight_hh_l0_raw" for place in range(6000)]
     with processor_time(SECONDS):
@@ -276,6 +278,7 @@ def earlier(*, whole: bool = True) -> bytes:
     return file.getvalue().replace(listed, listed if whole else pickle.dumps([], 2))
 
 
+@pytest.mark.slow
 def test_numbers_that_the_earlier_format_leaves_out() -> None:
     """PyTorch would return memory that nothing was written to."""
     assert isinstance(read_or_message(earlier()), Modules)
@@ -317,5 +320,6 @@ WHOLE: dict[str, Callable[[Callable[[bytes], bytes]], bytes]] = {
 
 
 @given(st.sampled_from(sorted(WHOLE)), st.integers(0, 2**32), st.sampled_from((flip, swap)))
+@pytest.mark.slow
 def test_any_bytes(part: str, seed: int, change: Callable[[bytes, random.Random], bytes]) -> None:
     read_or_message(WHOLE[part](lambda data: change(data, random.Random(seed))))

@@ -152,6 +152,7 @@ def test_weights_that_the_cells_have_not_are_refused(
     "command",
     [pytest.param(("run", GIVEN, "--model", "m"), marks=pytest.mark.own_process), ("weights", "m.index")],
 )
+@pytest.mark.slow
 def test_a_broken_checkpoint_is_an_error(rnncli: Run, tmp_path: Path, command: tuple[str, ...]) -> None:
     (tmp_path / "m.index").write_bytes(b"no table" * 9)
     (tmp_path / "m.data-00000-of-00001").write_bytes(b"x")

@@ -70,6 +70,7 @@ def test_what_tf_keras_says_is_whole(tmp_path: Path) -> None:
     assert first_sentence(ValueError(words)) == f"{words[:198]}…"
 
 
+@pytest.mark.slow
 def test_a_note_says_by_how_much_keras_3_would_differ(tmp_path: Path) -> None:
     """The layers of Keras 3 with the same weights, whose hard_sigmoid is another function."""
     from oracle import keras as today
@@ -99,6 +100,7 @@ def test_a_note_says_by_how_much_keras_3_would_differ(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("make", [earliest, cudnn])
+@pytest.mark.slow
 def test_old_files_are_run_as_they_were_meant(rnncli: Any, tmp_path: Path, make: Any) -> None:
     words = (json.dumps(X.tolist()), "--model", str(make(tmp_path)), "--check")
     done = rnncli("run", *words, "--return-state", "--all-layers", "-f", "json")
@@ -120,6 +122,7 @@ def test_without_tf_keras_the_line_to_install_is_said(
         keras.Model(graph, path).outputs(ModelRequest(keras.Model(graph).fit_inputs(X), compute_numpy), ())
 
 
+@pytest.mark.slow
 def test_a_layer_of_keras_2_that_numpy_does_not_know_is_no_obstacle(tmp_path: Path) -> None:
     import tf_keras
 
@@ -148,6 +151,7 @@ def function(trap: Path, x: Any, k: Any) -> Any:
 
 
 @pytest.mark.parametrize("make", [bytecode, function])
+@pytest.mark.slow
 def test_no_code_of_a_model_runs(tmp_path: Path, make: Any) -> None:
     import tf_keras
 

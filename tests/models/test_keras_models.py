@@ -116,6 +116,7 @@ def model(request: Any, family: Any) -> Any:
     return made, inputs
 
 
+@pytest.mark.slow
 def test_what_is_read_computes_what_the_model_predicts(model: Any, tmp_path: Path) -> None:
     made, inputs = model
     for name in ("m.keras", "m.h5"):
@@ -159,6 +160,7 @@ def whole(tmp_path_factory: Any) -> Any:
 
 
 @pytest.mark.parametrize("name", ["m.keras", "m.h5"])
+@pytest.mark.slow
 def test_nodes_and_weights_are_keras_s(whole: Any, name: Any) -> None:
     model, folder = whole
     graph = graph_in(folder / name)
@@ -205,6 +207,7 @@ def test_a_model_in_a_zip_file_is_named_and_read_by_that_name(whole: Any, tmp_pa
     assert "unpacked" in refusal_of(write_zip(tmp_path / "folder.zip", **parts))
 
 
+@pytest.mark.slow
 def test_what_is_no_model_says_so(whole: Any, tmp_path: Path) -> None:
     keras: Any = pytest.importorskip("keras")
     _, folder = whole
@@ -244,6 +247,7 @@ def test_a_model_without_weights_is_to_be_built(tmp_path: Path) -> None:
     assert refusal_of(tmp_path / "m.keras") == said
 
 
+@pytest.mark.slow
 def test_a_model_in_a_model_gets_the_mask_that_it_is_called_with(tmp_path: Path) -> None:
     keras = pytest.importorskip("keras")
     layers = keras.layers
@@ -320,6 +324,7 @@ def test_a_config_that_is_none_is_bad_input(tmp_path: Path, config: Any, said: s
     assert refusal_of(path).startswith(f"m.keras: {said}")
 
 
+@pytest.mark.slow
 def test_layers_beside_the_recurrent_ones_are_read_as_they_are(tmp_path: Path) -> None:
     keras = pytest.importorskip("keras")
     layers = keras.layers

@@ -65,6 +65,7 @@ def test_a_sequential_of_keras_2_1_is_a_list_with_retired_arguments(tmp_path: Pa
     assert str(graph.notes[1]).startswith("gru_1: reset_after=False")
 
 
+@pytest.mark.slow
 def test_numbers_are_tf_keras_s(tmp_path: Path) -> None:
     tf_keras = pytest.importorskip("tf_keras")
     first = lstm("lstm", 3, return_sequences=True, time_major=False, implementation=2)
@@ -206,6 +207,7 @@ def test_cudnn_weights_are_converted(tmp_path: Path, class_name: str) -> None:
 
 
 @pytest.mark.parametrize("class_name", ["GRU", "LSTM"])
+@pytest.mark.slow
 def test_cudnn_weights_in_a_plain_layer_are_converted_as_by_tf_keras(tmp_path: Path, class_name: str) -> None:
     tf_keras = pytest.importorskip("tf_keras")
     write_cudnn(tmp_path / "m.h5", class_name)
@@ -247,6 +249,7 @@ def test_a_bias_of_two_rows_says_reset_after(tmp_path: Path) -> None:
     assert not any("reset_after" in note for note in map(str, graph.notes))
 
 
+@pytest.mark.slow
 def test_kernels_of_theano_are_turned_round(tmp_path: Path) -> None:
     conv = layer("Conv1D", "conv", filters=2, kernel_size=[3], padding="same", use_bias=True, **SHAPE)
     kernel, bias = drawn((3, 2, 2), (2,))
@@ -283,6 +286,7 @@ def test_what_cannot_be_read_is_refused_by_name(
         one_layer_graph(tmp_path, version, entry, arrays)
 
 
+@pytest.mark.slow
 def test_a_layer_normalization_of_keras_2_2_is_not_today_s(tmp_path: Path) -> None:
     entry = layer("LayerNormalization", "ln", **SHAPE, epsilon=1e-14)
     gamma, beta = drawn((2,), (2,))
@@ -296,6 +300,7 @@ def test_not_a_number_in_a_config_is_read(tmp_path: Path) -> None:
     assert np.isnan(graph.nodes[1].config["mask_value"])
 
 
+@pytest.mark.slow
 def test_keras_2_12_counts_a_layer_twice_in_its_groups(tmp_path: Path) -> None:
     tf_keras = pytest.importorskip("tf_keras")
     layers = [tf_keras.layers.Dense(2, name=name) for name in ("c", "a", "b")]
@@ -323,6 +328,7 @@ def test_keras_2_12_counts_a_layer_twice_in_its_groups(tmp_path: Path) -> None:
             np.testing.assert_array_equal(ours.weights["bias"], theirs.get_weights()[1])
 
 
+@pytest.mark.slow
 def test_states_of_cells_that_stand_last_cell_first_are_refused(tmp_path: Path) -> None:
     cells = [layer("LSTMCell", name, units=2, **GATES, **NOISE) for name in ("a", "b")]
     cell = layer("StackedRNNCells", "cells", cells=cells)
@@ -354,6 +360,7 @@ def test_a_model_of_a_class_of_its_own_is_followed_where_its_graph_is_there(tmp_
     )
 
 
+@pytest.mark.slow
 def test_models_in_models_that_double_are_refused_in_time(tmp_path: Path) -> None:
     inner = functional("m0", [given("x0", 2)], [["x0", 0, 0]], [["x0", 0, 0]])
     for depth in range(1, 40):

@@ -145,6 +145,7 @@ def save_model(path: Path) -> Any:
     return model
 
 
+@pytest.mark.slow
 def test_a_model_is_run_and_checked_in_processes_of_their_own(rnncli: Run, tmp_path: Path) -> None:
     model = save_model(tmp_path / "m.keras")
     words = ("--model", str(tmp_path / "m.keras#second"), "--check", "--return-state", "-f", "json")
@@ -154,6 +155,7 @@ def test_a_model_is_run_and_checked_in_processes_of_their_own(rnncli: Run, tmp_p
     np.testing.assert_allclose(values, model(np.array(json.loads(INPUT), "float32")), atol=1e-5)
 
 
+@pytest.mark.slow
 def test_only_the_child_loads_keras(tmp_path: Path) -> None:
     save_model(tmp_path / "m.keras")
     program = (
@@ -165,6 +167,7 @@ def test_only_the_child_loads_keras(tmp_path: Path) -> None:
     assert done.stdout.splitlines()[-1] == "0 False", done.stderr
 
 
+@pytest.mark.slow
 def test_errors_of_the_child_come_back(rnncli: Run, tmp_path: Path) -> None:
     x = keras.Input((2, 4), name="x")
     deep = L.SpectralNormalization(L.Dense(4))(x)

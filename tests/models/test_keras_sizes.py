@@ -35,6 +35,7 @@ LAYERS: Mapping[str, Callable[[], list[Any]]] = {
 
 
 @pytest.mark.parametrize("name", LAYERS)
+@pytest.mark.slow
 def test_an_ordinary_model_is_run(name: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     model = keras.Sequential([keras.Input((2, 4)), *LAYERS[name](), L.LSTM(3, name="lstm")])
     model.save(tmp_path / "m.keras")
@@ -44,6 +45,7 @@ def test_an_ordinary_model_is_run(name: str, tmp_path: Path, capfd: pytest.Captu
     np.testing.assert_allclose(values, expected, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_stateful_model_is_run(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     """Keras creates the states of its layers where no variable may be missing."""
     given = keras.Input((2, 4), batch_size=1)
@@ -78,6 +80,7 @@ def change_layer(path: Path, class_name: str, **config: Any) -> Path:
         ("Conv1DTranspose", {"kernel_size": [10**7]}, "objects could not be loaded"),
     ],
 )
+@pytest.mark.slow
 def test_a_model_that_would_fill_the_memory_is_refused(
     class_name: str, config: dict[str, Any], said: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -86,6 +89,7 @@ def test_a_model_that_would_fill_the_memory_is_refused(
         assert said in print_here(capfd, "run", INPUT, "--model", str(path), code=2)
 
 
+@pytest.mark.slow
 def test_the_outputs_of_all_layers_count(
     tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -90,6 +90,7 @@ def read_layers(source: Source) -> tuple[SavedLayer, ...]:
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.slow
 def test_weights_are_keras_own(models: Any, suffix: str) -> None:
     folder, weights = models
     for name, expected in weights.items():
@@ -110,6 +111,7 @@ def test_layers_say_what_they_are(models: Any) -> None:
     assert [layer.what for layer in held] == ["LSTM(3)", "GRU(2)", "(2, 1) (1,)"]
 
 
+@pytest.mark.slow
 def test_layers_by_name(models: Any) -> None:
     path = models[0] / "functional.weights.h5#alpha,zeta"
     assert [layer.name for layer in read_layers(Source(path.name, path=path))] == ["zeta", "alpha"]
@@ -131,6 +133,7 @@ def test_a_model_without_weights(tmp_path: Path) -> None:
         read_layers(Source(path.name, path=path))
 
 
+@pytest.mark.slow
 def test_a_cut_model(models: Any) -> None:
     for name in ("lstm.keras", "lstm.weights.h5", "lstm.h5"):
         data = (models[0] / name).read_bytes()

@@ -87,6 +87,7 @@ def sequential_of(*layers: Any) -> Any:
 
 @pytest.mark.parametrize("suffix", ["keras", "h5"])
 @pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16", "float16"])
+@pytest.mark.slow
 def test_half_precision_layer_by_layer_is_keras_to_the_bit(
     rnncli: Run, tmp_path: Path, policy: str, suffix: str
 ) -> None:
@@ -104,6 +105,7 @@ def test_half_precision_layer_by_layer_is_keras_to_the_bit(
 
 @pytest.mark.parametrize("suffix", ["keras", "h5"])
 @pytest.mark.parametrize("both", [False, True])
+@pytest.mark.slow
 def test_a_cell_of_ones_own_is_run_by_its_equations(
     rnncli: Run, tmp_path: Path, both: bool, suffix: str
 ) -> None:

@@ -173,6 +173,7 @@ HELD: dict[str, tuple[str, Any]] = {
 
 @pytest.mark.parametrize("suffix", [".keras", ".h5"])
 @pytest.mark.parametrize("name", HELD)
+@pytest.mark.slow
 def test_a_model_computes_what_it_computes_in_keras(name: str, suffix: str, tmp_path: Path) -> None:
     dtype, make = HELD[name]
     x, m = keras.Input((4, 3), dtype=dtype, name="x"), keras.Input((4,), dtype="bool", name="m")
@@ -208,6 +209,7 @@ def test_a_layer_that_is_not_computed_is_refused_by_name(name: str, tmp_path: Pa
         run_in_numpy(graph, {"x": np.ones((2, 4, 3), "float32")})
 
 
+@pytest.mark.slow
 def test_random_numbers_are_not_shown_by_way_of_keras(tmp_path: Path) -> None:
     """Keras could run these, with other numbers every time or, of the batch's statistics, than predict."""
     x = keras.Input((4, 3), name="x")
@@ -264,6 +266,7 @@ def test_in_keras_2_the_training_argument_of_a_layer_wins(spread: bool, tmp_path
     assert run_in_training("tf_keras", False, tmp_path / "model.keras", spread=spread).parts
 
 
+@pytest.mark.slow
 def test_a_convolutional_layer_is_a_case_too(tmp_path: Path) -> None:
     x = keras.Input((3, 5, 2), name="x")
     y = L.ConvLSTM1D(2, 3, return_sequences=True, name="conv")(x)
@@ -319,6 +322,7 @@ def test_masks_of_words_inside_sentences(tmp_path: Path) -> None:
     check_near(ours, np.asarray(model(SENTENCES)), "sentences")
 
 
+@pytest.mark.slow
 def test_masks_of_words_inside_sentences_in_keras_2(tmp_path: Path) -> None:
     k = pytest.importorskip("tf_keras")
     layers, ids = k.layers, k.Input((3, 4), dtype="int32", name="ids")
@@ -344,6 +348,7 @@ def test_masks_of_words_inside_sentences_in_keras_2(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("family", "notes"), [("keras", 0), ("tf_keras", 1)])
+@pytest.mark.slow
 def test_a_model_inside_time_distributed_is_computed_and_noted(
     family: str, notes: int, tmp_path: Path
 ) -> None:
@@ -382,6 +387,7 @@ def test_a_shared_stateful_layer_is_refused_by_way_of_keras_too(tmp_path: Path) 
     assert len(run_model(graph, path, given, layers=["free"]).parts) == 1
 
 
+@pytest.mark.slow
 def test_what_keras_says_while_it_calls_a_layer_is_shown(tmp_path: Path) -> None:
     x, m = keras.Input((5, 4), name="x"), keras.Input((4,), dtype="bool", name="m")
     _, graph, path = save_model(tmp_path, [x, m], L.GRU(2, name="gru")(x, mask=m))
@@ -399,6 +405,7 @@ def test_sizes_that_do_not_fit_name_the_layer(tmp_path: Path) -> None:
         run_in_numpy(graph, {"x": np.ones((2, 3, 3), "float32")})
 
 
+@pytest.mark.slow
 def test_keras_2_models_with_joined_masks_do_not_go_through_todays_keras(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -422,6 +429,7 @@ def test_a_note_where_today_s_keras_would_fail() -> None:
     ]
 
 
+@pytest.mark.slow
 def test_functions_between_layers_of_keras_2(tmp_path: Path) -> None:
     k, tensorflow = pytest.importorskip("tf_keras"), pytest.importorskip("tensorflow")
     x = k.Input((3, 3), name="x")
@@ -437,6 +445,7 @@ def test_functions_between_layers_of_keras_2(tmp_path: Path) -> None:
         run_in_numpy(graph_in(tmp_path / "odd.h5"), given)
 
 
+@pytest.mark.slow
 def test_no_framework_is_loaded(tmp_path: Path) -> None:
     a = keras.Input((4,), dtype="int32", name="a")
     x = L.Bidirectional(L.LSTM(2, return_sequences=True))(L.Embedding(9, 3, mask_zero=True)(a))

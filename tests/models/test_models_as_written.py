@@ -280,6 +280,7 @@ def export(module: Any, given: Any, path: Path, *, dynamo: bool) -> dict[str, An
 
 @pytest.mark.parametrize("dynamo", [False, True], ids=["TorchScript", "dynamo"])
 @pytest.mark.parametrize("name", EXPORTED)
+@pytest.mark.slow
 def test_an_export_of_pytorch(name: str, dynamo: bool, tmp_path: Path) -> None:
     if dynamo:
         pytest.importorskip("onnxscript")
@@ -439,6 +440,7 @@ def listen_to_layers(model: Any, given: list[Any]) -> dict[str, list[list[Any]]]
 
 @pytest.mark.parametrize("suffix", ["keras", "h5"])
 @pytest.mark.parametrize("make", KERAS)
+@pytest.mark.slow
 def test_a_file_of_keras(make: Callable[[Any], Any], suffix: str, tmp_path: Path) -> None:
     keras = pytest.importorskip("keras")
     keras.utils.set_random_seed(3)

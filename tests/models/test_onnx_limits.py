@@ -101,6 +101,7 @@ def save_bytes(folder: Path, made: Any) -> str:
         (lambda: recurrent(10), "its functions cannot be written out (its graph is too large ("),
     ],
 )
+@pytest.mark.slow
 def test_a_model_without_an_end_is_refused(
     make: Callable[[], Any], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -118,12 +119,14 @@ def test_a_model_without_an_end_is_refused(
 
 
 @pytest.mark.parametrize("make", [plain, recurrent])
+@pytest.mark.slow
 def test_functions_that_call_each_other_are_computed(make: Callable[[int], Any], tmp_path: Path) -> None:
     result = api.run(FEEDS, model=save_bytes(tmp_path, make(3)))
     assert np.isfinite(result["gru/hidden_states"]).all()
 
 
 @pytest.mark.parametrize(("allowed", "seconds"), [("2", 2), ("many", 1), ("nan", 1)])
+@pytest.mark.slow
 def test_more_time_is_allowed(
     allowed: str, seconds: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -150,6 +153,7 @@ def test_weights_that_take_long_to_compute(monkeypatch: pytest.MonkeyPatch) -> N
         read(Source("model.onnx", made.SerializeToString()))
 
 
+@pytest.mark.slow
 def test_weights_that_fill_the_memory() -> None:
     """A tensor of 2**26 numbers, a hundred times in one."""
     doublings = [helper.make_node("Concat", [f"a{k}"] * 2, [f"a{k + 1}"], axis=2) for k in range(22)]

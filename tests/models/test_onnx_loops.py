@@ -95,6 +95,7 @@ def test_weights_counts_and_names_the_loop(loop_and_lstm: str, rnncli: Run) -> N
     assert "Loop" not in chosen.stdout.replace("LSTM", "")
 
 
+@pytest.mark.slow
 def test_a_run_says_what_it_does_not_show(loop_and_lstm: str, rnncli: Run) -> None:
     done = rnncli("run", "[[[1, 2, 3]], [[4, 5, 6]]]", "--model", loop_and_lstm)
     assert done.returncode == 0
@@ -105,6 +106,7 @@ def test_a_run_says_what_it_does_not_show(loop_and_lstm: str, rnncli: Run) -> No
         assert f"it has {SAID}." in refused.stderr
 
 
+@pytest.mark.slow
 def test_what_a_loop_puts_out_is_shown_as_of_any_node(loop_and_lstm: str, rnncli: Run) -> None:
     model = f"{loop_and_lstm}#encoder/while"
     done = rnncli("run", "[[[1, 2, 3]], [[4, 5, 6]]]", "--model", model, "--check", "-f", "json")

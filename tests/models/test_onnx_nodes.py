@@ -143,6 +143,7 @@ def two_ways(condition: bool) -> tuple[Any, dict[str, Any]]:
 
 
 @pytest.mark.parametrize(("condition", "branch", "taken"), [(True, "then", "gru"), (False, "else", "lstm")])
+@pytest.mark.slow
 def test_branch_that_the_input_takes_is_followed(condition: bool, branch: str, taken: str) -> None:
     import onnxruntime
 
@@ -187,6 +188,7 @@ def in_a_loop() -> tuple[Any, dict[str, Any]]:
     return onnx_graphs.model([before, squeeze, loop], feeds, constants, ["all"]), feeds
 
 
+@pytest.mark.slow
 def test_node_in_a_loop_is_refused_by_name_and_the_others_run() -> None:
     made, feeds = in_a_loop()
     with pytest.raises(LayerError, match=r"inside: .*it is inside the Loop repeat") as refused:
@@ -233,6 +235,7 @@ def test_what_is_not_computed_is_refused_by_name(attributes: dict[str, Any], rea
         run(made, feeds)
 
 
+@pytest.mark.slow
 def test_states_that_are_left_out_are_zeros_with_a_note() -> None:
     random = np.random.default_rng(1)
     arrays = onnx_graphs.weights(random, "LSTM", 3, 2)
@@ -278,6 +281,7 @@ def test_inputs_that_do_not_fit(given: Any, message: str) -> None:
             run(closed, more)
 
 
+@pytest.mark.slow
 def test_numbers_that_runtime_computes_otherwise_are_an_error() -> None:
     """Its Relu makes 0 of NaN."""
     arrays = onnx_graphs.weights(np.random.default_rng(0), "RNN", 3, 2)
@@ -288,6 +292,7 @@ def test_numbers_that_runtime_computes_otherwise_are_an_error() -> None:
         run(made, feeds)
 
 
+@pytest.mark.slow
 def test_long_sequence_is_held_to_what_rounding_allows() -> None:
     """A state that grows for a thousand steps: the two round apart, and agree relative to its size."""
     random = np.random.default_rng(3)
@@ -304,6 +309,7 @@ def test_long_sequence_is_held_to_what_rounding_allows() -> None:
 @pytest.mark.usefixtures("files_are_read_here")
 @pytest.mark.parametrize("operator", ["LSTM", "GRU", "RNN", "LSTM with P"])
 @pytest.mark.parametrize("lengths", [None, [5, 2]])
+@pytest.mark.slow
 def test_reverse_node_is_computed_by_keras_too(operator: str, lengths: list[int] | None) -> None:
     """In the order of the input, which a layer of Keras alone does not return."""
     random = np.random.default_rng(2)
@@ -322,6 +328,7 @@ def test_reverse_node_is_computed_by_keras_too(operator: str, lengths: list[int]
             np.testing.assert_allclose(tensor.values, other.values, atol=1e-6, err_msg=engine)
 
 
+@pytest.mark.slow
 def test_lines_of_a_stream_share_a_session(monkeypatch: pytest.MonkeyPatch) -> None:
     import onnxruntime
 
@@ -349,6 +356,7 @@ HUGE: dict[str, tuple[list[Any], str]] = {
 
 
 @pytest.mark.parametrize("operator", HUGE)
+@pytest.mark.slow
 def test_a_tensor_much_larger_than_file_and_inputs_is_rejected(operator: str) -> None:
     """What Pad makes depends on the input, so that nothing but the allocation can tell."""
     random = np.random.default_rng(3)
@@ -391,6 +399,7 @@ SIZES = "Give inputs of the sizes and values that the model was made for."
         (RESHAPE, NUMBERS, "cannot be reshaped to the requested shape"),
     ],
 )
+@pytest.mark.slow
 def test_what_runtime_refuses(node: Any, given: Any, said: str) -> None:
     """Its reason without places in its source, and advice that fits it."""
     arrays = onnx_graphs.weights(RANDOM, "LSTM", 5, 3)

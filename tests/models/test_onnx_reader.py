@@ -246,6 +246,7 @@ def sized() -> bytes:
     "graph",
     [b"\x0a\x00" * 1_000_000, b"\x2a\x00" * 4_000_000, nested(3000), nested(20), sized(), b"", b"\xff"],
 )
+@pytest.mark.slow
 def test_hostile_graph_is_refused_quickly(graph: bytes) -> None:
     with processor_time(10), pytest.raises(InputError):
         read_bytes(HEAD + field(7, graph) + OPSET)
@@ -263,6 +264,7 @@ def test_damaged_file_is_read_or_refused(seed: int) -> None:
         assert read_bytes(bytes(content)).content
 
 
+@pytest.mark.slow
 def test_constants_that_double_are_left_alone() -> None:
     """Forty doublings of a tensor would be a tebibyte."""
     doublings = [helper.make_node("Concat", [f"a{k}"] * 2, [f"a{k + 1}"], axis=2) for k in range(40)]

@@ -93,6 +93,7 @@ def test_a_stack_is_computed_in_the_type_of_the_file(dtype: str) -> None:
 
 
 @pytest.mark.parametrize("dtype", ["float16", "float64"])
+@pytest.mark.slow
 def test_check_compares_in_float32(dtype: str, rnncli: Run, tmp_path: Path) -> None:
     """What is shown is in the file's type."""
     made, feeds = stack_of(dtype)

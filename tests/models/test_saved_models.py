@@ -44,6 +44,7 @@ def weights_for(texts: Any, layers: Any) -> Any:
 
 
 @pytest.mark.parametrize("name", MODELS)
+@pytest.mark.slow
 def test_a_model_predicts_the_same(keras: Any, tmp_path: Any, name: Any) -> None:
     layers = [eval(text, vars(keras.layers)) for text in MODELS[name]]
     model = keras.Sequential([keras.Input(INPUTS.shape[1:]), *layers])

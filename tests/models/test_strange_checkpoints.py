@@ -54,6 +54,7 @@ def test_the_whole_weights_of_a_weight_drop_count(rnncli: Run, tmp_path: Path, l
     np.testing.assert_allclose(values, lstm(X)[0].detach().numpy(), atol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_cell_with_more_weights_is_refused(rnncli: Run, tmp_path: Path, lstm: Any) -> None:
     other = torch.nn.GRU(4, 2)
     saved = {
@@ -69,6 +70,7 @@ def test_a_cell_with_more_weights_is_refused(rnncli: Run, tmp_path: Path, lstm: 
 
 
 @pytest.mark.parametrize("path", ["", "rnn."])
+@pytest.mark.slow
 def test_a_bias_in_parts_is_not_left_out(rnncli: Run, tmp_path: Path, lstm: Any, path: str) -> None:
     """As pruning saves it, and parametrizations."""
     saved = state_dict_of(path, lstm)
@@ -81,6 +83,7 @@ def test_a_bias_in_parts_is_not_left_out(rnncli: Run, tmp_path: Path, lstm: Any,
         assert f"{path}{parts[0]}" in done.stderr
 
 
+@pytest.mark.slow
 def test_the_layer_that_is_named_fits_the_input(rnncli: Run, tmp_path: Path, lstm: Any) -> None:
     wide = torch.nn.LSTM(9, 2)
     torch.save({**state_dict_of("wide.", wide), **state_dict_of("fits.", lstm)}, tmp_path / "m.pt")
@@ -88,6 +91,7 @@ def test_the_layer_that_is_named_fits_the_input(rnncli: Run, tmp_path: Path, lst
     assert f"{tmp_path / 'm.pt'}#fits (" in done.stderr
 
 
+@pytest.mark.slow
 def test_a_tensor_without_numbers_is_refused(rnncli: Run, tmp_path: Path, lstm: Any) -> None:
     torch.save(lstm.to("meta").state_dict(), tmp_path / "m.pt")
     done = rnncli("weights", str(tmp_path / "m.pt"))

@@ -69,6 +69,7 @@ def run(made: Any, feeds: Any, **options: Any) -> Any:
     return program.Model(model, Path("m.onnx")).run(request)
 
 
+@pytest.mark.slow
 def test_states_inside_an_if_may_be_left_out() -> None:
     made, feeds = voice_detector()
     without = run(made, {name: feeds[name] for name in ("X", "sr")})
@@ -93,6 +94,7 @@ def custom() -> tuple[Any, dict[str, Any]]:
     return made, {"X": held["X"]}
 
 
+@pytest.mark.slow
 def test_an_operator_of_ones_own_is_refused_by_name() -> None:
     made, feeds = custom()
     with pytest.raises(LayerError, match=r"weird: the operator my\.ops\.Weird is not one of ONNX's"):
@@ -154,6 +156,7 @@ def drawing(x: Any) -> dict[str, Any]:
         ),
     ],
 )
+@pytest.mark.slow
 def test_following_the_advice_leads_to_numbers(
     rnncli: Run, tmp_path: Path, make: Any, said: str, free: str
 ) -> None:
@@ -171,6 +174,7 @@ def test_following_the_advice_leads_to_numbers(
     assert (done.returncode, words) == (0, ["--model", f"m.keras#{free}"])
 
 
+@pytest.mark.slow
 def test_a_layer_in_a_model_in_time_distributed_is_not_advised(rnncli: Run, tmp_path: Path) -> None:
     inside = keras.Input((4, 1))
     deep = L.LSTM(3, return_sequences=True, name="deep")(inside)
@@ -192,6 +196,7 @@ def test_a_layer_in_a_model_in_time_distributed_is_not_advised(rnncli: Run, tmp_
 
 @pytest.mark.parametrize("sizes", [(0, 5), (2, 0)])
 @pytest.mark.parametrize("suffix", ["keras", "weights.h5"])
+@pytest.mark.slow
 def test_an_input_without_numbers_is_refused(
     rnncli: Run, tmp_path: Path, sizes: tuple[int, int], suffix: str
 ) -> None:
@@ -209,6 +214,7 @@ def test_an_input_without_numbers_is_refused(
 
 @pytest.mark.parametrize("dtype", ["<U1", "complex64"])
 @pytest.mark.parametrize("suffix", ["npz", "npy"])
+@pytest.mark.slow
 def test_an_array_that_is_not_of_numbers_is_refused(
     rnncli: Run, tmp_path: Path, dtype: str, suffix: str
 ) -> None:
@@ -222,6 +228,7 @@ def test_an_array_that_is_not_of_numbers_is_refused(
 
 
 @pytest.mark.filterwarnings("ignore:Layer \\w+ does not have a `quantize` method:UserWarning")
+@pytest.mark.slow
 def test_quantized_layers_are_run_by_keras(rnncli: Run, tmp_path: Path) -> None:
     file = tmp_path / "m.keras"
     layers = [keras.Input((5,), dtype="int32"), L.Embedding(9, 4, name="e"), L.LSTM(3, name="lstm")]
@@ -244,6 +251,7 @@ def test_quantized_layers_are_run_by_keras(rnncli: Run, tmp_path: Path) -> None:
         ('"strides": [1]', '"strides": [0]', "the layer c (Conv1D) cannot take (2, 5, 4)"),
     ],
 )
+@pytest.mark.slow
 def test_a_damaged_config_is_refused(
     before: str, after: str, message: str, rnncli: Run, tmp_path: Path
 ) -> None:
@@ -259,6 +267,7 @@ def test_a_damaged_config_is_refused(
     assert message in found.stderr
 
 
+@pytest.mark.slow
 def test_a_layer_below_in_half_precision_is_said_so(rnncli: Any, tmp_path: Path) -> None:
     """Keras could run it, but not the Lambda in the same file."""
     x, file = keras.Input((5, 4)), tmp_path / "m.keras"
@@ -276,12 +285,14 @@ def test_weights_that_do_not_fit_are_shown_with_their_shapes(rnncli: Run, tmp_pa
     assert "it has weight_ih_l0 (12, 4), weight_hh_l0 (12, 5)." in done.stderr
 
 
+@pytest.mark.slow
 def test_a_token_that_is_too_large_is_said_as_it_was_given(rnncli: Run, tmp_path: Path) -> None:
     keras.Sequential([keras.Input((3,)), L.Embedding(10, 4, name="e"), L.LSTM(2)]).save(tmp_path / "m.keras")
     done = rnncli("run", "[[1, 2, 50]]", "--model", "m.keras", cwd=tmp_path)
     assert "[0, 2] is 50.\n" in done.stderr
 
 
+@pytest.mark.slow
 def test_a_layer_inside_two_time_distributed_is_run(rnncli: Run, tmp_path: Path) -> None:
     inner = L.TimeDistributed(L.TimeDistributed(L.LSTM(2)), name="td")
     model = keras.Sequential([keras.Input((3, 2, 5, 4)), inner, L.Reshape((3, 4)), L.LSTM(3, name="a")])

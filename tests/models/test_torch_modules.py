@@ -108,6 +108,7 @@ def model() -> Any:
     return nn.ModuleDict(parts)
 
 
+@pytest.mark.slow
 def test_modules_each_get_the_input_and_unfit_ones_are_listed(tmp_path: Path) -> None:
     """Two state dicts in one file keep the names of their containers."""
     held = {"a": nn.GRU(2, 3).state_dict(), "b": nn.RNN(5, 3).state_dict()}
@@ -119,6 +120,7 @@ def test_modules_each_get_the_input_and_unfit_ones_are_listed(tmp_path: Path) ->
         package.run(inputs, model=f"{path}#c")
 
 
+@pytest.mark.slow
 def test_what_cannot_be_computed_is_refused_by_name(tmp_path: Path) -> None:
     holes = nn.LSTM(3, 4, 3).state_dict()
     del holes["weight_hh_l1"]
@@ -152,6 +154,7 @@ def test_half_precision_is_read_as_float32(dtype: str, suffix: str, tmp_path: Pa
 
 
 @pytest.mark.parametrize("place", [nn.utils, nn.utils.parametrizations])
+@pytest.mark.slow
 def test_normalized_weights_are_computed_from_their_parts(place: Any, tmp_path: Path) -> None:
     module = nn.LSTM(4, 3, 2, batch_first=True)
     with warnings.catch_warnings():

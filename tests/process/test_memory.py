@@ -50,6 +50,7 @@ def fill() -> None:
         taken.append(np.ones(2**22, "u1"))
 
 
+@pytest.mark.slow
 def test_without_a_limit_of_the_system_a_thread_watches(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(memory, "allocated_bytes", hide)
     monkeypatch.setattr(memory, "ROOM", 2**26)
@@ -61,6 +62,7 @@ def test_without_a_limit_of_the_system_a_thread_watches(monkeypatch: pytest.Monk
         assert sum(range(1000)) == 499_500
 
 
+@pytest.mark.slow
 def test_without_a_limit_of_the_system_a_child_ends_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     def work(file: BinaryIO) -> None:
         fill()

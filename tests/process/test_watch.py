@@ -58,6 +58,7 @@ def run_broken(name: str, *args: str) -> Completed:
 
 
 @pytest.mark.parametrize("name", CRASHES)
+@pytest.mark.slow
 def test_a_crash_is_an_error_that_says_which_engine_and_what_to_try(name: str) -> None:
     done = run_broken(name, *LINE, "--engine", "onnx")
     assert (done.returncode, done.stdout) == (3, "")
@@ -68,17 +69,20 @@ def test_a_crash_is_an_error_that_says_which_engine_and_what_to_try(name: str) -
     assert run_broken(name, *LINE, "--engine", "numpy").returncode == 0
 
 
+@pytest.mark.slow
 def test_a_process_that_the_system_kills_is_an_error_too() -> None:
     done = run_broken("SIGKILL", *LINE, "--engine", "onnx")
     assert (done.returncode, done.stdout) == (3, "")
     assert "the system ended the process in which ONNX Runtime ran" in done.stderr
 
 
+@pytest.mark.slow
 def test_any_other_signal_ends_both() -> None:
     done = run_broken("SIGTERM", *LINE, "--engine", "onnx")
     assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGTERM, "", "")
 
 
+@pytest.mark.slow
 def test_a_file_stays_as_it_was(tmp_path: Path) -> None:
     (tmp_path / "answer.json").write_text("old")
     done = run_broken("SIGSEGV", *LINE, "--engine", "onnx", "-o", str(tmp_path / "answer.json"))
@@ -140,6 +144,7 @@ def test_a_killed_process_takes_its_child_with_it() -> None:
         assert process.wait(PATIENCE) == -signal.SIGKILL
 
 
+@pytest.mark.slow
 def test_the_streams_are_the_terminals_own(shell: Run) -> None:
     line = "rnncli run '[[[1, 2]]]' -l 'LSTM(400)' --seed 1 -f csv --engine onnx"
     done = shell(f"{line} | head -n 1; echo ${{PIPESTATUS[@]}}")
@@ -148,6 +153,7 @@ def test_the_streams_are_the_terminals_own(shell: Run) -> None:
     assert json.loads(done.stdout)["engine"] == "onnx"
 
 
+@pytest.mark.slow
 def test_numpy_never_forks(rnncli_process: Run, tmp_path: Path) -> None:
     (tmp_path / "sitecustomize.py").write_text("import os\ndel os.fork\nos.fork = None\n")
     paths = os.pathsep.join((str(tmp_path), str(Path(package.__file__).parents[1])))
@@ -208,6 +214,7 @@ for number in range(20_000):
     assert subprocess.run(words, env=environment(), capture_output=True, timeout=PATIENCE).returncode == 0
 
 
+@pytest.mark.slow
 def test_tensorflow_crashes_without_a_dead_process(rnncli_process: Run) -> None:
     """On some processors, its float16 product for AVX2 does."""
     kernels = {"OPENBLAS_CORETYPE": "Haswell", "ONEDNN_MAX_CPU_ISA": "AVX2"}
@@ -232,6 +239,7 @@ def model_that_drops_every_step(tmp_path: Path, operator: str) -> tuple[str, str
     return onnx_graphs.save(tmp_path, onnx_graphs.model([cut, own], feeds, constants, ["Y"]), feeds)
 
 
+@pytest.mark.slow
 def test_onnx_runtime_crashes_without_a_dead_process(tmp_path: Path, rnncli_process: Run) -> None:
     model, feeds = model_that_drops_every_step(tmp_path, "GRU")
     done = rnncli_process("run", feeds, "--model", model)
@@ -251,6 +259,7 @@ def run_with_shape(tmp_path: Path, run: Run, operator: str, shape: tuple[int, in
 
 
 @pytest.mark.parametrize("operator", ["LSTM", "GRU", "RNN"])
+@pytest.mark.slow
 def test_an_empty_batch_is_an_answer(tmp_path: Path, rnncli_process: Run, operator: str) -> None:
     done = run_with_shape(tmp_path, rnncli_process, operator, (5, 0, 3))
     assert (done.returncode, done.stderr.count("\n")) == (0, 1)  # a note: time first in the file
@@ -258,6 +267,7 @@ def test_an_empty_batch_is_an_answer(tmp_path: Path, rnncli_process: Run, operat
 
 
 @pytest.mark.parametrize("operator", ["LSTM", "GRU", "RNN"])
+@pytest.mark.slow
 def test_no_steps_are_refused_before_onnx_runtime_gets_them(
     tmp_path: Path, rnncli_process: Run, operator: str
 ) -> None:

@@ -56,6 +56,7 @@ def test_json_escapes_them_and_keeps_the_strings(rnncli: Run, table: str, format
     assert all(json.dumps(name, ensure_ascii=False)[1:-1] in held for name in NAMES)
 
 
+@pytest.mark.slow
 def test_a_plot_writes_them_out(rnncli: Run, table: str, tmp_path: Path) -> None:
     assert r"esc\x1b" in check_harmless(rnncli("plot", table, "--terminal", "--seed", "1"))
     check_harmless(rnncli("plot", table, "-o", str(tmp_path / "o.svg"), "--seed", "1"))

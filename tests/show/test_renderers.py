@@ -70,6 +70,7 @@ def draw_tensor(values: Any, **view: Any) -> Any:
 
 
 @pytest.mark.parametrize("name", ANSWERS)
+@pytest.mark.slow
 def test_tables_look_as_they_did(name: Any) -> None:
     pages = PAGES if name in ("run", "both_ways", "masked", "shape", "matrix") else ()
     data = (
@@ -100,6 +101,7 @@ NUMBER = re.compile(r"-?\d+\.\d{4}(e[+-]\d\d)?|NaN|-?inf")
     lang=st.sampled_from(["en", "ko"]),
     ascii=st.booleans(),
 )
+@pytest.mark.slow
 def test_every_line_fits_and_no_number_is_cut_whatever_the_size(
     batch: Any, timesteps: Any, units: Any, width: Any, scale: Any, full: Any, lang: Any, ascii: Any
 ) -> None:

@@ -64,6 +64,7 @@ def dtype_in(expression: str) -> str:
 
 class TestExpressions:
     @pytest.mark.parametrize("expression", EXPRESSIONS)
+    @pytest.mark.slow
     def test_mean_what_they_mean_in_a_script_and_so_do_their_descriptions(self, expression: str) -> None:
         spec = specs.build(expression)
         text = specs.describe(spec)

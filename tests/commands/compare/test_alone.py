@@ -38,6 +38,7 @@ def test_without_masked_steps_there_is_one_line() -> None:
         package.compare(INPUTS[:1], "lstm", alone=True, seed=1)
 
 
+@pytest.mark.slow
 def test_a_model_that_reads_its_padding(tmp_path: Path, rnncli: Run) -> None:
     """A Conv1D reads the masked step behind the last real one; Keras itself says how much it changes."""
     keras = pytest.importorskip("keras")
@@ -76,6 +77,7 @@ def test_a_model_of_one_length_keeps_its_padding(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.slow
 def test_a_file_without_a_graph_and_a_graph_of_onnx(tmp_path: Path) -> None:
     torch = pytest.importorskip("torch")
     torch.manual_seed(0)
@@ -109,6 +111,7 @@ def _save_onnx(path: Path, after: list[Any]) -> None:
 
 
 @pytest.mark.parametrize("mixes", [False, True])
+@pytest.mark.slow
 def test_a_graph_of_onnx_is_called_with_each_sequence(tmp_path: Path, rnncli: Run, *, mixes: bool) -> None:
     """Y is (timesteps, directions, batch, units); its mean over the batch depends on the other sequences."""
     pytest.importorskip("onnxruntime")
@@ -128,6 +131,7 @@ def test_a_graph_of_onnx_is_called_with_each_sequence(tmp_path: Path, rnncli: Ru
         assert answer["conclusion"].endswith(", first in center")
 
 
+@pytest.mark.slow
 def test_a_file_that_calls_the_axis_of_time_batch(tmp_path: Path) -> None:
     """As a GRU without batch_first is exported that was fed (batch, timesteps, features)."""
     pytest.importorskip("onnxruntime")
@@ -146,6 +150,7 @@ def test_a_file_that_calls_the_axis_of_time_batch(tmp_path: Path) -> None:
     assert said in [str(text) for text in found.remarks]
 
 
+@pytest.mark.slow
 def test_a_model_that_cannot_be_called_alone_leaves_it_open(tmp_path: Path, rnncli: Run) -> None:
     """Three sequences are fixed in the file, or a layer of the file is not computed: never `same`."""
     keras = pytest.importorskip("keras")
@@ -197,6 +202,7 @@ def test_what_is_refused(words: tuple[str, ...], message: str, rnncli: Run) -> N
 
 
 @pytest.mark.parametrize(("end", "mask_zero"), [("post", False), ("pre", True)])
+@pytest.mark.slow
 def test_padding_that_no_mask_covers_is_cut(
     end: str, tmp_path: Path, rnncli: Run, *, mask_zero: bool
 ) -> None:
@@ -233,6 +239,7 @@ def _states(model: Any, ids: list[int]) -> Any:
 
 @pytest.mark.parametrize("end", ["post", "pre"])
 @pytest.mark.parametrize("backwards", [False, True])
+@pytest.mark.slow
 def test_each_of_several_padded_inputs_is_cut_where_it_is_padded(
     end: str, tmp_path: Path, rnncli: Run, *, backwards: bool
 ) -> None:
@@ -258,6 +265,7 @@ def test_each_of_several_padded_inputs_is_cut_where_it_is_padded(
     assert cut["absolute"] == pytest.approx(expected, abs=1e-6)
 
 
+@pytest.mark.slow
 def test_a_decoder_keeps_its_steps_and_a_remark_says_so(tmp_path: Path) -> None:
     """Also where its input has as many steps as the encoder's, whose mask is not for them."""
     keras = pytest.importorskip("keras")

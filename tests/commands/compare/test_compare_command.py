@@ -83,6 +83,7 @@ def test_trace_expects_what_trace_wrote(suffix: str, rnncli: Run, tmp_path: Path
     assert "0/forward/input/preactivation differs" in changed.stderr
 
 
+@pytest.mark.slow
 def test_what_is_not_compared_is_said(rnncli: Run) -> None:
     done = rnncli(
         "compare", "-l", "lstm", "--return-state", "--expect", '{"last_cell_state": [0, 0, 0], "x": [1]}'
@@ -128,6 +129,7 @@ def test_pieces_of_a_backward_layer_differ(layer: str, rnncli: Run) -> None:
 
 
 @pytest.mark.parametrize("engine", ["numpy", "tensorflow"])
+@pytest.mark.slow
 def test_a_masked_step_at_the_start_of_a_piece_returns_zeros(engine: str) -> None:
     """So does Keras: the state carries over, the output does not."""
     inputs = np.random.default_rng(0).normal(size=(1, 4, 3)).astype("float32")

@@ -242,6 +242,7 @@ def _keras_models() -> Any:
 
 
 @pytest.mark.filterwarnings("ignore:Layer 'conv1d")
+@pytest.mark.slow
 def test_models_of_keras() -> None:
     pytest.importorskip("keras")
     for model, given, agrees, sides in _keras_models():
@@ -252,6 +253,7 @@ def test_models_of_keras() -> None:
     assert "If an RNN is stateful, the batch size of the input" in str(found.answer.conclusion)
 
 
+@pytest.mark.slow
 def test_the_mask_and_the_lengths_of_a_layer_are_cut_with_its_steps() -> None:
     keras = pytest.importorskip("keras")
     mask = np.array([[1] * 6, [0, 0, 1, 1, 1, 1], [1, 0, 1, 0, 1, 1]], bool)

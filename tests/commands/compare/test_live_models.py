@@ -52,6 +52,7 @@ def test_two_modules_part_where_one_weight_differs(network: Any) -> None:
     assert "the models part at decoder, decoder, from time step 1 on" in str(found)
 
 
+@pytest.mark.slow
 def test_a_module_beside_its_state_dict(network: Any, tmp_path: Path) -> None:
     """The file does not say what the decoder reads: it reads what it gets in the module."""
     torch.save(network.state_dict(), tmp_path / "m.pt")
@@ -61,6 +62,7 @@ def test_a_module_beside_its_state_dict(network: Any, tmp_path: Path) -> None:
         assert [one.sides for one in found.found] == [("encoder", "encoder"), ("decoder", "decoder")]
 
 
+@pytest.mark.slow
 def test_a_module_beside_the_keras_model_that_it_became(tmp_path: Path) -> None:
     keras = pytest.importorskip("keras")
     keras.utils.set_random_seed(1)
@@ -94,6 +96,7 @@ def test_a_module_beside_the_keras_model_that_it_became(tmp_path: Path) -> None:
     assert rnncli.compare(torch.from_numpy(INPUTS), module, model)
 
 
+@pytest.mark.slow
 def test_each_layer_is_computed_once(network: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also a layer that feeds another, of which the model wants less than is compared."""
     keras = pytest.importorskip("keras")

@@ -66,6 +66,7 @@ def rows(rnncli: Run, *args: str, code: int = 0) -> Any:
     return json.loads(done.stdout)
 
 
+@pytest.mark.slow
 def test_layers_are_paired_by_shape_and_order(folder: Path, rnncli: Run) -> None:
     words = (str(folder / "x.npy"), "--model", str(folder / "a.keras"))
     found = rows(rnncli, *words, "--with", str(folder / "b.keras"))
@@ -132,6 +133,7 @@ def test_masked_steps_count_as_equal(tmp_path: Path, folder: Path) -> None:
 
 
 @pytest.mark.filterwarnings("ignore")  # of the exporter
+@pytest.mark.slow
 def test_one_model_in_two_frameworks(tmp_path: Path, rnncli: Run) -> None:
     pytest.importorskip("onnxruntime")
     torch.manual_seed(0)
@@ -155,6 +157,7 @@ def test_one_model_in_two_frameworks(tmp_path: Path, rnncli: Run) -> None:
 
 
 @pytest.mark.filterwarnings("ignore")  # of the exporter
+@pytest.mark.slow
 def test_modules_of_a_file_without_a_graph_get_what_their_pairs_get(tmp_path: Path, rnncli: Run) -> None:
     """Such a file does not say that the decoder reads what the encoder returned."""
     pytest.importorskip("onnxruntime")
@@ -232,6 +235,7 @@ def test_inputs_of_other_names_are_taken_in_order(tmp_path: Path) -> None:
     }
 
 
+@pytest.mark.slow
 def test_outputs_that_are_not_compared_are_named(tmp_path: Path, rnncli: Run) -> None:
     """The layers behind one that rnncli does not know are left out, unless one is named."""
     keras = pytest.importorskip("keras")
@@ -359,6 +363,7 @@ class Headed(torch.nn.Module):
         return last
 
 
+@pytest.mark.slow
 def test_weights_of_keras_pytorch_and_onnx_in_one_layout(tmp_path: Path, rnncli: Run) -> None:
     """A head of another name: its kernel is turned round, and paired by its shape."""
     keras = pytest.importorskip("keras")
@@ -392,6 +397,7 @@ def test_weights_of_keras_pytorch_and_onnx_in_one_layout(tmp_path: Path, rnncli:
     assert (first["first"], first["second"], first["index"]) == ("dense/kernel", "out/kernel", [1, 2])
 
 
+@pytest.mark.slow
 def test_weights_without_a_pair_are_listed(folder: Path, tmp_path: Path, rnncli: Run) -> None:
     """Two more layers of one shape: which of them is the head is no guess."""
     keras = pytest.importorskip("keras")

@@ -75,6 +75,7 @@ def test_a_folder_of_other_files_is_not_written_into(rnncli: Run, tmp_path: Path
     assert [path.name for path in tmp_path.iterdir()] == ["notes.md"]
 
 
+@pytest.mark.slow
 def test_answers_are_judged_and_their_fault_is_named(rnncli: Run, answers: Path) -> None:
     shown = rnncli("conformance", "--results", str(answers), "-f", "json")
     assert shown.returncode == 1
@@ -184,6 +185,7 @@ def test_a_model_without_a_recurrent_node_is_refused(rnncli: Run, tmp_path: Path
     assert "it has no RNN, GRU or LSTM node" in refused.stderr
 
 
+@pytest.mark.slow
 def test_looks(answers: Path) -> None:
     check_looks(
         "conformance", "cases", CasesAnswer([case for case in CASES.values() if "clip" in case.name]), ["csv"]

@@ -80,6 +80,7 @@ def own_tests(operator: str) -> list[tuple[KitCase, dict[str, Array]]]:
 
 
 @pytest.mark.parametrize("operator", OPERATORS)
+@pytest.mark.slow
 def test_every_fault_has_a_name_and_numbers_of_its_own(operator: str) -> None:
     """Two faults with the same numbers in every case could not be told apart."""
     names = [fault.name for fault in FAULTS[operator]]
@@ -99,6 +100,7 @@ def test_every_fault_has_a_name_and_numbers_of_its_own(operator: str) -> None:
 
 
 @pytest.mark.parametrize("operator", OPERATORS)
+@pytest.mark.slow
 def test_the_tests_of_onnx_are_right_and_see_few_faults(operator: str) -> None:
     own = own_tests(operator)
     assert {judge(case, outputs).verdict for case, outputs in own} == {"right"}

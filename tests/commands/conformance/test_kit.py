@@ -39,6 +39,7 @@ def files_in(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in paths}
 
 
+@pytest.mark.slow
 def test_the_bytes_are_the_same_each_time_and_few(kit: Path, tmp_path: Path) -> None:
     write_kit(tmp_path / "again", list_cases.__wrapped__())
     assert files_in(kit) == files_in(tmp_path / "again")
@@ -177,6 +178,7 @@ def test_a_file_in_the_way_is_named_and_stays(rnncli: Run, tmp_path: Path, name:
     assert files_in(tmp_path) == before
 
 
+@pytest.mark.slow
 def test_the_handbooks_harness_runs_without_rnncli(kit: Path) -> None:
     """ONNX Runtime refuses layout 1 and float64, and is right in all other cases."""
     page = (Path(handbook.__file__).parent / "conformance.md").read_text()

@@ -178,12 +178,14 @@ def test_two_mistakes_get_both_names_or_the_name_of_the_pair(
     check(judge_network(operator, first, second), *([name] if name else [first, second]))
 
 
+@pytest.mark.slow
 def test_many_faults_at_once_are_named() -> None:
     names = ("sequence_lens ignored", "direction=reverse computed forward", "layout ignored", "clip ignored",
              "linear_before_reset=0 computed as 1", "Rbh outside the reset gate")  # fmt: skip
     check(judge_planted("GRU", *names), *names)
 
 
+@pytest.mark.slow
 def test_faults_of_one_case_that_explain_nothing_alone_get_a_name_together() -> None:
     """OpenCV's only answer to layout=1; it refuses the other cases."""
     names = ("X reshaped, not transposed, for layout=1", "layout ignored for Y_c, with its halves swapped")

@@ -65,6 +65,7 @@ def test_a_crash_is_the_first_case_without_an_answer_and_the_rest_goes_on(tmp_pa
     assert verdicts(answers) == {"gru_reverse": "crashed"}
 
 
+@pytest.mark.slow
 def test_the_order_of_paths_is_an_order_too(tmp_path: Path) -> None:
     """In it, the cases that are open come later than those of their operator."""
     action = "name in ('lstm_reverse', 'rnn_no_sequences') and os.abort()"
@@ -72,6 +73,7 @@ def test_the_order_of_paths_is_an_order_too(tmp_path: Path) -> None:
     assert verdicts(answers) == {"lstm_reverse": "crashed", "rnn_no_sequences": "crashed"}
 
 
+@pytest.mark.slow
 def test_an_exit_with_an_error_is_a_crash_that_says_its_last_line(tmp_path: Path) -> None:
     answers = run(program(tmp_path, "name == 'gru_reverse' and sys.exit('\\033[31mno GRU\\033[m\\n')"))
     assert answers["gru_reverse"] == Failure("crashed", "exit code 1: no GRU")
@@ -99,6 +101,7 @@ def test_what_a_program_leaves_out_or_explains_is_refused(tmp_path: Path) -> Non
     assert verdicts(answers) == {"gru_reverse": "refused", **rest}
 
 
+@pytest.mark.slow
 def test_a_program_for_each_case(tmp_path: Path) -> None:
     script = tmp_path / "each.py"
     script.write_text(
@@ -134,6 +137,7 @@ def test_a_command_that_cannot_run_is_refused(command: str) -> None:
         run(command)
 
 
+@pytest.mark.slow
 def test_what_is_written_to_stderr_fills_neither_the_disk_nor_the_memory(tmp_path: Path) -> None:
     """400 MB come, the last line is kept, and the largest share of them is never in memory at once."""
     action = (
@@ -168,6 +172,7 @@ def test_what_is_written_to_stderr_fills_neither_the_disk_nor_the_memory(tmp_pat
     ],
     ids=["closed", "closed and silent", "endless", "folder", "pipe", "device", "sparse"],
 )
+@pytest.mark.slow
 def test_a_hostile_program_has_its_verdict_in_time_and_the_rest_goes_on(
     tmp_path: Path, action: str, verdict: dict[str, str]
 ) -> None:
@@ -196,6 +201,7 @@ def test_a_temporary_folder_without_room_is_named(tmp_path: Path, monkeypatch: p
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_onnx_runtime_in_a_process_of_its_own() -> None:
     """An empty batch ends its process."""
     cases = [case for case in PART if case.attribute != "length_0"]
@@ -205,6 +211,7 @@ def test_onnx_runtime_in_a_process_of_its_own() -> None:
     assert not any("reverse" in name for name in verdicts(answers))
 
 
+@pytest.mark.slow
 def test_rnncli_is_right_in_every_case() -> None:
     answers = {case.name: answer for case, answer in run_implementation("rnncli", list(CASES.values()), 60)}
     judgements = {name: judge(CASES[name], answer) for name, answer in answers.items()}

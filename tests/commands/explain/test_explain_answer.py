@@ -63,6 +63,7 @@ ANSWERS: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("name", ANSWERS)
+@pytest.mark.slow
 def test_explanations_look_as_they_did(name: Any) -> None:
     check_looks("explain", name, ANSWERS[name], PAGES if name == "explain" else ())
 

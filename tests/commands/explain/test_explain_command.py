@@ -79,6 +79,7 @@ def test_how_many_terms(rnncli: Any) -> None:
     assert listed("--full") == (22, 0)
 
 
+@pytest.mark.slow
 def test_any_depth_ends_where_nothing_is_left_to_explain(rnncli: Any) -> None:
     words = ("explain", "last_cell_state[0,1]", "--return-state", "--input-shape", "1,4,3", *SEED)
     assert rnncli(*words, "--depth", "2147483647").stdout == rnncli(*words, "--depth", "9").stdout

@@ -854,6 +854,7 @@ def test_the_command_palette_speaks_korean() -> None:
     assert not explorer.state.is_waiting
 
 
+@pytest.mark.slow
 def test_the_program_ends_while_it_computes() -> None:
     code = """
 import asyncio, time

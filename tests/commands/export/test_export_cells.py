@@ -172,6 +172,7 @@ def tensors_of(name: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("target", ["numpy", "keras", "torch"])
+@pytest.mark.slow
 def test_every_script_of_python_prints_the_same_numbers(target: str) -> None:
     if target == "torch":
         pytest.importorskip("torch")
@@ -189,6 +190,7 @@ def test_targets_express_these_cases(target: str) -> None:
     assert set(scripts_of(target)) == set(cases())
 
 
+@pytest.mark.slow
 def test_every_activation_of_pytorch_has_keras_numbers() -> None:
     pytest.importorskip("torch")
     values = np.linspace(-30, 30, 121).reshape(1, -1, 1)
@@ -236,6 +238,7 @@ HEADERS = "#include <stdio.h>\n#include <string.h>\n#include <tgmath.h>\n"
 
 @pytest.mark.skipif(which("gcc") is None, reason="there is no gcc")
 @pytest.mark.parametrize("standard", ["c99", "gnu17"])
+@pytest.mark.slow
 def test_no_line_of_a_cell_meets_a_name_of_c(standard: str, tmp_path: Path) -> None:
     """Every name in the headers of a program is a line, and every activation is computed among them."""
     (tmp_path / "a.h").write_text(HEADERS)

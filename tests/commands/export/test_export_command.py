@@ -64,6 +64,7 @@ def test_a_config_holds_no_initializer_that_keras_lacks(written: str, rnncli: An
 
 
 @pytest.mark.parametrize("target", ["numpy", "keras", "torch"])
+@pytest.mark.slow
 def test_many_numbers_are_embedded_as_bytes(target: str, rnncli: Any, tmp_path: Path) -> None:
     flags = ("--input-shape", "1,2,200", "-l", "SimpleRNN(300)", "--seed", "2")
     script = tmp_path / "large.py"

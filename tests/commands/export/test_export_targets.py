@@ -167,6 +167,7 @@ def printed_by(target: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("target", SCRIPTS)
+@pytest.mark.slow
 def test_every_script_of_python_prints_the_same_numbers(target: str) -> None:
     for name in scripts_of(target):
         check_tensors(read_tensors(printed_by(target)[name]), tensors_of(name), name)

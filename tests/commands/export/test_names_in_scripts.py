@@ -74,6 +74,7 @@ def is_plain(text: str) -> bool:
 
 
 @pytest.mark.parametrize("target", PYTHON)
+@pytest.mark.slow
 def test_no_name_is_code_in_python(target: str) -> None:
     expected = shape_of(write_target(target, layer_uses("first", "second")))
 
@@ -88,6 +89,7 @@ def test_no_name_is_code_in_python(target: str) -> None:
 
 @pytest.mark.skipif(which("gcc") is None, reason="there is no gcc")
 @given(st.lists(names, min_size=4, max_size=4, unique=True))
+@pytest.mark.slow
 def test_no_name_is_code_in_c(layers: list[str]) -> None:
     script = write_target("c", layer_uses(*layers))
     assert is_plain(script)
@@ -98,6 +100,7 @@ def test_no_name_is_code_in_c(layers: list[str]) -> None:
 
 @example(["\x7f", "\ud800"])
 @given(st.lists(names, min_size=2, max_size=2, unique_by=visible))
+@pytest.mark.slow
 def test_a_name_is_a_name_in_an_onnx_model_and_in_a_config(layers: list[str]) -> None:
     onnx = pytest.importorskip("onnx")
     model = onnx.load_from_string(write_target("onnx", layer_uses(*layers)))

@@ -15,6 +15,7 @@ from rnncli.commands.gradients.answer import GradientsAnswer
 
 
 @pytest.mark.parametrize("name", ANSWERS)
+@pytest.mark.slow
 def test_answers_look_as_they_did(name: Any) -> None:
     data = {"gradients": PAGES, "gradients_against": ("json",), "gradients_masked": ("csv",)}
     data["gradients_whole"] = ("json",)

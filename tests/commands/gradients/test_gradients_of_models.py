@@ -37,6 +37,7 @@ def norms_by_keras(layer: Any, inputs: Any) -> np.ndarray:
     return np.asarray((tape.jacobian(numbers, given).numpy()[:, 0] ** 2).sum(axis=(0, 2)) ** 0.5)
 
 
+@pytest.mark.slow
 def test_every_layer_is_differentiated_by_its_own_input(model: Any) -> None:
     path, keras_model = model
     found = package.gradients(GIVEN, model=path)
@@ -51,6 +52,7 @@ def test_every_layer_is_differentiated_by_its_own_input(model: Any) -> None:
     assert "norm of the gradient of lstm/hidden_state[0, :]" in str(found)
 
 
+@pytest.mark.slow
 def test_an_address_chooses_a_layer(model: Any) -> None:
     found = package.gradients(GIVEN, model=model[0], of="gru/hidden_states[1,2]")
     assert found.document()["of"]["text"] == "hidden_states[1, 2, :]"

@@ -180,6 +180,7 @@ def by_central_differences(run: Callable[[Any], Any], x: Any, step: float) -> li
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("name", ["sequence", "last", "layer"])
+@pytest.mark.slow
 def test_a_keras_model_is_differentiated_whole(name: str, dtype: str) -> None:
     model, of = keras_models(dtype)[name]
     x = X.astype(dtype)
@@ -200,6 +201,7 @@ def test_a_keras_model_is_differentiated_whole(name: str, dtype: str) -> None:
 @pytest.mark.parametrize(
     "layers", [["LSTM(3, return_sequences=True)", "Dense(4, 'tanh')", "GRU(2)"], ["bigru"]]
 )
+@pytest.mark.slow
 def test_described_layers_by_central_differences(layers: list[str], engine: str) -> None:
     options: Any = {"layer": layers, "seed": 1, "dtype": "float64"}
     x = X.astype("float64")

@@ -147,6 +147,7 @@ def test_tensors_are_told_apart() -> None:
     "expression", ["LSTM(3)", "Bidirectional(GRU(2), merge_mode='sum')", "RNN([LSTMCell(2)])"]
 )
 @pytest.mark.parametrize("engine", ["numpy", "tensorflow"])
+@pytest.mark.slow
 def test_all_four_share_their_weights_and_are_keras_four(expression: str, engine: str) -> None:
     matrix = combinations(oracle.case([expression], INPUTS, seed=6), engine)
     assert list(matrix.results) == [(False, False), (False, True), (True, False), (True, True)]

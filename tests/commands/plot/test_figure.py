@@ -48,6 +48,7 @@ def legend_bars(drawing: Any) -> list[Any]:
 @pytest.mark.parametrize(
     ("layers", "style"), [(["lstm"], "light"), (["bigru", "gru"], "dark"), (["gru"], "grey")]
 )
+@pytest.mark.slow
 def test_a_figure_has_every_heat_map_with_its_numbers_and_limits(layers: Any, style: Any) -> None:
     picture = trace_sheet(make_case(*layers))
     axes = heat_maps(draw_figure(picture, style=STYLES[style]))
@@ -61,6 +62,7 @@ def test_a_figure_has_every_heat_map_with_its_numbers_and_limits(layers: Any, st
         np.testing.assert_allclose(mesh.get_array(), panel.values, rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_figure_names_its_axes() -> None:
     axes = heat_maps(draw_figure(trace_sheet(make_case("bilstm", names=("open", "close")))))
     assert axes[0].get_ylabel() == "feature"
@@ -72,6 +74,7 @@ def test_a_figure_names_its_axes() -> None:
     assert [each.get_xlabel() for each in axes] == ["", *6 * ["time step →"], *6 * ["← time step"]]
 
 
+@pytest.mark.slow
 def test_masked_steps_are_hatched_where_they_are() -> None:
     picture = trace_sheet(make_case("gru", mask=padding_mask()), batch=1)
     maps = heat_maps(draw_figure(picture))
@@ -90,6 +93,7 @@ def test_masked_steps_are_hatched_where_they_are() -> None:
     )
 
 
+@pytest.mark.slow
 def test_letters_grow_and_shrink_with_the_picture() -> None:
     picture = trace_sheet(make_case("lstm"))
     usual = draw_figure(picture)
@@ -104,6 +108,7 @@ def test_letters_grow_and_shrink_with_the_picture() -> None:
                 assert larger.get_fontsize() == pytest.approx(text.get_fontsize() * scale, rel=0.05)
 
 
+@pytest.mark.slow
 def test_last_states_have_their_units_and_say_what_they_equal() -> None:
     picture = result_sheet(make_case("bilstm", return_sequences=True, return_state=True))
     _, sequence, *states = heat_maps(draw_figure(picture))
@@ -116,6 +121,7 @@ def test_last_states_have_their_units_and_say_what_they_equal() -> None:
         assert axes.yaxis.get_tick_params()["labelleft"]
 
 
+@pytest.mark.slow
 def test_a_held_gate_has_a_star() -> None:
     case = holds.hold_gates(make_case("lstm"), ["forget[:, 1]=0.5@2:4"])
     picture = trace_sheet(case)
@@ -126,6 +132,7 @@ def test_a_held_gate_has_a_star() -> None:
     assert [text.get_text() for text in forget.texts if "*" in text.get_text()] == ["0.50*", "0.50*"]
 
 
+@pytest.mark.slow
 def test_numbers_stand_in_cells_that_are_large_enough() -> None:
     few = heat_maps(draw_figure(trace_sheet(make_case("lstm", shape=(1, 4, 2)))))
     assert len(few[1].texts) == 12
@@ -148,6 +155,7 @@ def test_numbers_stand_in_cells_that_are_large_enough() -> None:
     ],
     ids=["lstm", "smallest", "both ways", "stack", "long", "long both ways", "narrow", "huge"],
 )
+@pytest.mark.slow
 def test_nothing_leaves_the_figure_and_no_heat_map_covers_another(case: Any, size: Any) -> None:
     picture = trace_sheet(case)
     drawing = draw_figure(picture, size)
@@ -191,6 +199,7 @@ def test_numbers_that_do_not_fit_are_left_out() -> None:
 
 
 @pytest.mark.parametrize(("size", "short"), [((4, 1.3), [1]), ((1, 9), [0]), ((0.5, 0.5), [0, 1])])
+@pytest.mark.slow
 def test_the_least_size_that_is_named_is_enough_and_no_less_is(size: Any, short: list[int]) -> None:
     """short: the sides that are too short, 0 for the width and 1 for the height."""
     picture = trace_sheet(make_case("lstm"), gates=("cell",))
@@ -206,6 +215,7 @@ def test_the_least_size_that_is_named_is_enough_and_no_less_is(size: Any, short:
 
 
 @pytest.mark.parametrize(("format", "start"), [("png", b"\x89PNG"), ("pdf", b"%PDF")])
+@pytest.mark.slow
 def test_the_same_sheet_is_the_same_file(format: Any, start: Any) -> None:
     picture = trace_sheet(make_case("simple_rnn", mask=padding_mask()), batch=1)
     once, again = (figure.render(picture, format, LIGHT, None) for _ in range(2))
@@ -213,6 +223,7 @@ def test_the_same_sheet_is_the_same_file(format: Any, start: Any) -> None:
     assert once.startswith(start)
 
 
+@pytest.mark.slow
 def test_svg_is_xml_without_a_date_whatever_the_matplotlibrc() -> None:
     """And the same file again."""
     import matplotlib
@@ -237,6 +248,7 @@ def test_a_number_can_be_read_on_every_color(style: str, diverging: bool, kind: 
         assert contrast("#{:02x}{:02x}{:02x}".format(*paper), letters) >= 4.5
 
 
+@pytest.mark.slow
 def test_letters_that_no_font_has_are_named_and_not_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
     case = make_case("lstm", names=("온", "é"))
 
@@ -283,6 +295,7 @@ def test_a_font_is_found_that_was_installed_after_matplotlib_listed_the_fonts(
     assert fonts.find_fonts(["온"]) == (["DejaVu Sans", "DejaVu Sans Mono"], frozenset())
 
 
+@pytest.mark.slow
 def test_names_of_features_are_no_formulas() -> None:
     picture = trace_sheet(make_case("gru", names=("$x^$", "á")))
     axes = heat_maps(draw_figure(picture))[0]

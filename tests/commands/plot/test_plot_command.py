@@ -22,6 +22,7 @@ SEQUENCE = "[[1, 2], [3, 4], [5, 6]]"
 MASKED = f'{{"inputs": [{SEQUENCE}, {SEQUENCE}], "mask": [[true, true, false], [true, true, true]]}}'
 
 
+@pytest.mark.slow
 def test_a_file_by_its_suffix_in_pixels(rnncli: Run, tmp_path: Path) -> None:
     path = tmp_path / "gates.PNG"
     done = rnncli("plot", "--seed", "1", "--size", "1600x900px", "--quiet", "-o", str(path))
@@ -80,6 +81,7 @@ def test_the_terminal_shows_korean_labels(rnncli: Run) -> None:
 
 
 @pytest.mark.parametrize("has", [True, False])
+@pytest.mark.slow
 def test_a_file_is_korean_if_a_font_is(
     has: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -97,6 +99,7 @@ def test_a_file_is_korean_if_a_font_is(
     assert ("글꼴에 한글이 없어" in capfd.readouterr().err) is not has
 
 
+@pytest.mark.slow
 def test_color_only_where_it_is_wanted(rnncli_process: Any) -> None:
     def shown(**env: str) -> str:
         return str(rnncli_process("plot", "--seed", "1", "--terminal", env=env).stdout)
@@ -122,6 +125,7 @@ def test_a_trace_also_where_another_engine_is_faster(
         (["plot", "--seed", "1", "-o", "a.svg"], {"tensorflow", "matplotlib.pyplot"}),
     ],
 )
+@pytest.mark.slow
 def test_only_what_is_needed_is_loaded(
     args: list[str], unwanted: set[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

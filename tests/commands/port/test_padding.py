@@ -49,6 +49,7 @@ def pack(folder: Path, class_name: str, *, longest: int = 6, filling: float = 0.
 @pytest.mark.parametrize("class_name", GATES)
 @pytest.mark.parametrize("bidirectional", [False, True])
 @pytest.mark.parametrize("batch_first", [True, False])
+@pytest.mark.slow
 def test_packed_sequences_of_pytorch(
     class_name: str, bidirectional: bool, batch_first: bool, rnncli: Run, tmp_path: Path
 ) -> None:
@@ -92,6 +93,7 @@ def test_lengths_say_what_is_padding(way: str, batch_first: bool, rnncli: Run, t
     assert "left out: the last 1 time step of the input, all padding" in said
 
 
+@pytest.mark.slow
 def test_padding_may_be_anything_if_the_output_shows_it(rnncli: Run, tmp_path: Path) -> None:
     pack(tmp_path, "LSTM", filling=7.0, batch_first=True)
     assert port(rnncli, tmp_path, "--weights", "w.pt")[0] == [["padding=end,zeros"]]
@@ -150,6 +152,7 @@ def test_padding_that_keras_masks(end: str, two: bool, rnncli: Run, tmp_path: Pa
     assert port(rnncli, tmp_path, "--weights", "w.npz", *mask)[0] == [["mask=ignored"]]
 
 
+@pytest.mark.slow
 def test_a_mask_leaves_the_rows_of_masked_steps_as_frameworks_fill_them(rnncli: Run, tmp_path: Path) -> None:
     pack(tmp_path, "LSTM", batch_first=True)
     mask = ("--mask-value", "0")

@@ -73,6 +73,7 @@ def test_numbers_of_pytorch_are_explained(
 
 
 @pytest.mark.parametrize("bidirectional", [False, True])
+@pytest.mark.slow
 def test_a_last_state_of_pytorch_needs_no_name(bidirectional: bool, explained: Any, tmp_path: Path) -> None:
     args = torch_files(tmp_path, "GRU", bidirectional=bidirectional)
     with np.load(tmp_path / "y.npz") as stored:
@@ -84,6 +85,7 @@ def test_a_last_state_of_pytorch_needs_no_name(bidirectional: bool, explained: A
 
 @pytest.mark.parametrize("bidirectional", [False, True])
 @pytest.mark.parametrize(("class_name", "named"), [("GRU", {TORCH_GATES}), ("LSTM", set[str]())])
+@pytest.mark.slow
 def test_a_sequence_without_a_batch(
     class_name: str, named: set[str], bidirectional: bool, explained: Any, tmp_path: Path
 ) -> None:
@@ -140,6 +142,7 @@ def test_ported_weights_run_in_keras_layout(suffix: str, rnncli: Run, tmp_path: 
 
 
 @pytest.mark.parametrize("directions", [1, 2])
+@pytest.mark.slow
 def test_the_layer_and_its_weights_are_what_keras_computes(
     directions: int, rnncli: Run, explained: Any, tmp_path: Path
 ) -> None:
@@ -309,6 +312,7 @@ def test_initial_states_are_those_of_the_layer(
     assert (wrong.returncode, wrong.stdout) == (2, "")
 
 
+@pytest.mark.slow
 def test_nothing_is_claimed_and_the_nearest_is_not_on_stdout(rnncli: Run, tmp_path: Path) -> None:
     planted, other = plant(Kind("LSTM"), ()), plant(Kind("LSTM"), (), 1)
     files = write(tmp_path, planted._replace(expected=other.expected))
@@ -383,6 +387,7 @@ def test_a_probe_tells_explanations_apart(name: str, rnncli: Run, tmp_path: Path
     assert "explanations fit" in done.stderr
 
 
+@pytest.mark.slow
 def test_packed_sequences_of_pytorch_match_with_a_mask(rnncli: Run, tmp_path: Path) -> None:
     args = torch_files(tmp_path, "GRU", batch=3, batch_first=True, bidirectional=True)
     torch = pytest.importorskip("torch")
@@ -406,6 +411,7 @@ def test_packed_sequences_of_pytorch_match_with_a_mask(rnncli: Run, tmp_path: Pa
 @pytest.mark.parametrize(
     ("name", "differences"), [("last_hidden_state", []), ("hidden_states", ["output_axes=time,batch,units"])]
 )
+@pytest.mark.slow
 def test_two_rows_without_a_name_are_read_in_both_ways(
     name: str, differences: list[str], rnncli: Run, tmp_path: Path
 ) -> None:
@@ -420,6 +426,7 @@ def test_two_rows_without_a_name_are_read_in_both_ways(
     assert json.loads(done.stdout)["explanations"][0]["differences"] == differences
 
 
+@pytest.mark.slow
 def test_no_framework_is_loaded(tmp_path: Path) -> None:
     assert not HEAVY & loaded_by("port", *write(tmp_path, plant(Kind("LSTM"), ())))
 
@@ -495,6 +502,7 @@ def test_mistakes_are_said_in_two_sentences(
     assert len(todo.splitlines()) <= 1
 
 
+@pytest.mark.slow
 def test_files_of_frameworks_that_port_does_not_explain(rnncli: Run, tmp_path: Path) -> None:
     args = torch_files(tmp_path, "GRU", num_layers=2)
     done = rnncli("port", *args)

@@ -42,6 +42,7 @@ def port(rnncli: Run, *args: str, folder: Path) -> tuple[Any, str]:
     return json.loads(done.stdout), done.stderr
 
 
+@pytest.mark.slow
 def test_a_layer_of_a_model_has_its_mask(rnncli: Run, masked: Path) -> None:
     model = ("x.npy", "--model", "bi.keras#gru")
     document, _ = port(rnncli, *model, "--expect", "packed.npy", folder=masked)
@@ -50,6 +51,7 @@ def test_a_layer_of_a_model_has_its_mask(rnncli: Run, masked: Path) -> None:
     assert [] not in [one["differences"] for one in document["explanations"]]
 
 
+@pytest.mark.slow
 def test_weights_of_a_whole_model_say_what_is_left_out(rnncli: Run, masked: Path) -> None:
     document, said = port(rnncli, "x.npy", "--weights", "bi.keras", "--expect", "unpacked.npy", folder=masked)
     assert document["explanations"][0]["differences"] == []

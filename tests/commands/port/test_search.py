@@ -103,6 +103,7 @@ def list_pairs(kind: Kind) -> Iterator[tuple[str, str]]:
 
 
 @pytest.mark.parametrize("place", range(len(PAIRED)), ids=PAIRED)
+@pytest.mark.slow
 def test_every_pair_of_differences_is_named(place: int) -> None:
     *earlier, kind = (KINDS[name] for name in PAIRED[: place + 1])
     done = {pair for one in earlier for pair in list_pairs(one)}
@@ -115,6 +116,7 @@ def test_every_pair_of_differences_is_named(place: int) -> None:
     ("name", "count"),
     [("lstm", 8), ("gru", 12), ("simple rnn", 60), ("bilstm", 4), ("padded lstm", 2), ("masked bilstm", 2)],
 )
+@pytest.mark.slow
 def test_nothing_is_claimed_on_unrelated_numbers(name: str, count: int) -> None:
     kind = KINDS[name]
     for seed in range(count):

@@ -21,6 +21,7 @@ SMALL = """[...document.querySelectorAll(".picture button, select, .number, .ope
 """The targets of less than 24 pixels."""
 
 
+@pytest.mark.slow
 def test_every_combination_of_switches_has_its_command(opens: Any, rnncli: Run) -> None:
     for layer, forms in (("lstm", [None]), ("gru", [True, False])):
         page = opens("-l", layer, "--seed", "42")
@@ -325,6 +326,7 @@ def test_bidirectional_can_be_switched_off_and_on(opens: Any, rnncli: Run, layer
         check_command(rnncli, page)
 
 
+@pytest.mark.slow
 def test_a_held_gate_follows_its_layer(opens: Any, rnncli: Run) -> None:
     """The command names it as its layers are now; a half that does not run holds nothing."""
     page = opens("-l", "lstm", "--hold", "forget[:,1]=0.5@1:", "--seed", "3")
@@ -360,6 +362,7 @@ def test_a_held_gate_of_a_model_has_a_case_document(opens: Any, rnncli: Run, tmp
 
 
 @pytest.mark.usefixtures("files_are_read_here")
+@pytest.mark.slow
 def test_the_head_names_what_a_model_has_besides_its_recurrent_layers(
     opens: Any, rnncli: Run, tmp_path: Path
 ) -> None:
@@ -420,6 +423,7 @@ def test_the_layers_of_a_stack_lead_to_each_other(opens: Any) -> None:
     assert page.number("x[0,0,0]").get_attribute("aria-label") == "x[0,0,0] = 0.10"
 
 
+@pytest.mark.slow
 def test_sentences_are_true_of_every_layer(opens: Any) -> None:
     page = opens("-l", "bilstm", "--return-sequences", "--seed", "1")
     equation = page.page.locator(".equation")

@@ -266,6 +266,7 @@ def test_an_edge_behind_which_there_is_more_is_shaded(opens: Any, width: int) ->
         assert shaded() == expected
 
 
+@pytest.mark.slow
 def test_a_picture_that_fits_has_no_shade_and_does_not_scroll(opens: Any) -> None:
     page = opens(*LSTM)
     assert page.page.locator(".edges").get_attribute("class") == "edges"

@@ -26,10 +26,12 @@ TOLERANCE = 1e-6
 """Times the largest number of a tensor, at least 1."""
 
 
+@pytest.mark.slow
 def test_random_layers_have_the_numbers_of_rnncli() -> None:
     check(list(random_pages(200)))
 
 
+@pytest.mark.slow
 def test_cells_of_the_samples_have_the_numbers_of_rnncli() -> None:
     rng = np.random.default_rng(3)
     pages = []

@@ -226,6 +226,7 @@ def test_other_precisions_are_checked_too(tmp_path: Path, dtype: str) -> None:
     assert max(result.differences.values()) < 1e-6
 
 
+@pytest.mark.slow
 def test_a_checkpoint_with_its_optimizer(rnncli: Any, tmp_path: Path) -> None:
     torch.manual_seed(2)
     rnn = nn.GRU(3, 2, batch_first=True)

@@ -71,15 +71,18 @@ def nothing(tmp_path_factory: pytest.TempPathFactory) -> float:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="a process knows its peak otherwise elsewhere")
 class TestMemory:
+    @pytest.mark.slow
     def test_the_file_is_never_held(self, large: Path, tmp_path: Path, nothing: float) -> None:
         flags = ["--engine", "numpy", "--return-sequences", "--quiet"]
         some = ["run", str(large), *flags, "--memory", "8MB", "-o", str(tmp_path / "out.npz")]
         assert peak(*some) < nothing + 25
 
+    @pytest.mark.slow
     def test_nor_where_it_is_cast(self, large: Path, tmp_path: Path, nothing: float) -> None:
         flags = ["--engine", "numpy", "--quiet", "--dtype", "float64", "--memory", "8MB"]
         assert peak("run", str(large), *flags, "-o", str(tmp_path / "out.npy")) < nothing + 50
 
+    @pytest.mark.slow
     def test_nor_are_the_results(self, large: Path, tmp_path: Path, nothing: float) -> None:
         """76 MB of them as numbers, in text two and a half times as many."""
         flags = ["--engine", "numpy", "--units", "38", "-l", "gru", "-l", "gru"]
@@ -139,6 +142,7 @@ def test_the_first_numbers_come_before_the_last_are_computed(format: str) -> Non
 
 
 @pytest.mark.parametrize("suffix", ["npz", "npy"])
+@pytest.mark.slow
 def test_the_numbers_of_a_whole_batch(large: Path, tmp_path: Path, rnncli: Run, suffix: str) -> None:
     path = tmp_path / f"out.{suffix}"
     args = ["run", str(large), "--seed", "5", "--memory", "3MB", "--engine", "numpy", "-o", str(path)]
@@ -149,6 +153,7 @@ def test_the_numbers_of_a_whole_batch(large: Path, tmp_path: Path, rnncli: Run, 
     np.testing.assert_allclose(mine, whole.outputs[0].values, rtol=0, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_into_a_pipe_and_behind_what_was_there(large: Path, tmp_path: Path, shell: Run) -> None:
     path = tmp_path / "out.npy"
     line = f"rnncli run {shlex.quote(str(large))} --seed 5 --memory 3MB -f npy"
@@ -185,15 +190,18 @@ def all_of(terminal: int) -> bytes:
 class TestProgress:
     args = ("--seed", "1", "--memory", "2MB", "--engine", "numpy", "-f", "npy")
 
+    @pytest.mark.slow
     def test_on_a_terminal(self, large: Path) -> None:
         said = on_terminal("run", str(large), *self.args)
         assert "2621/2621" in said
         assert re.search(r"[\d,]+/s", said)
         assert re.search(r"\d:\d\d:\d\d", said)
 
+    @pytest.mark.slow
     def test_not_if_quiet(self, large: Path) -> None:
         assert on_terminal("run", str(large), *self.args, "--quiet") == ""
 
+    @pytest.mark.slow
     def test_not_among_the_numbers(self, large: Path) -> None:
         said = on_terminal("run", str(large), *self.args[:-1], "csv", both=True)
         assert "sequences" not in said
@@ -201,6 +209,7 @@ class TestProgress:
         assert said.count("\n") == 1 + 3 * 2621
 
 
+@pytest.mark.slow
 def test_a_file_that_is_cut_short_meanwhile(large: Path, tmp_path: Path) -> None:
     """Exit 2, and not the end of a process that has read a page that is gone."""
     path, folder = tmp_path / "in.npy", tmp_path / "out"
@@ -220,6 +229,7 @@ def test_a_file_that_is_cut_short_meanwhile(large: Path, tmp_path: Path) -> None
     assert list(folder.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_a_bar_leaves_the_terminal_as_it_was() -> None:
     """Its cursor is there again, whatever ends the run, and the pipe has no colors in it."""
     flags = ["--input-shape", "3000,99,9", "--memory", "1", "--units", "99", "-f", "ndjson"]
@@ -238,6 +248,7 @@ def test_a_bar_leaves_the_terminal_as_it_was() -> None:
     assert said.rfind(b"\x1b[?25h") > said.rfind(b"\x1b[?25l") >= 0
 
 
+@pytest.mark.slow
 def test_nor_does_one_whose_other_tensors_wait(tmp_path: Path) -> None:
     """stderr is a terminal, which has a bar."""
     program = (
@@ -278,6 +289,7 @@ class TestLongInputs:
     args = ("run", "--input-shape", "1,40000,8", "--seed", "1", "--engine", "numpy")
     command = (sys.executable, "-c", IMPATIENT)
 
+    @pytest.mark.slow
     def test_what_it_needs_is_said_before_bars_of_numbers_and_steps(self) -> None:
         shown = on_terminal(*self.args, "-l", "gru", "--units", "32", command=[*self.command])
         said = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown)
@@ -287,14 +299,17 @@ class TestLongInputs:
         assert re.search(r"time steps.*\d:\d\d:\d\d", said)
         assert (shown.count("\x1b[?25l"), shown.count("\x1b[?25h")) == (2, 2)  # the cursor is back
 
+    @pytest.mark.slow
     def test_in_korean(self) -> None:
         said = on_terminal(*self.args, "--lang", "ko", command=[*self.command])
         assert "(1, 40000, 8) 입력과 층에는 메모리 3.7 MiB가 필요합니다." in said
         assert re.search(r"/320000\S* 난수", said)
 
+    @pytest.mark.slow
     def test_not_if_quiet(self) -> None:
         assert on_terminal(*self.args, "--quiet", command=[*self.command]) == ""
 
+    @pytest.mark.slow
     def test_into_a_file_only_what_it_needs(self) -> None:
         done = subprocess.run(
             [*self.command, *self.args], env=environment(), capture_output=True, text=True, check=True

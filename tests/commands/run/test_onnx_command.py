@@ -46,6 +46,7 @@ class Network(torch.nn.Module):
 @pytest.mark.filterwarnings("ignore:The feature will be removed:DeprecationWarning")
 @pytest.mark.filterwarnings("ignore:Converting a tensor to a Python boolean:torch.jit.TracerWarning")
 @pytest.mark.filterwarnings("ignore:Exporting a model to ONNX with a batch_size other than 1:UserWarning")
+@pytest.mark.slow
 def test_model_exported_by_pytorch(rnncli: Run, tmp_path: Path) -> None:
     torch.manual_seed(0)
     network, ids = Network().eval(), torch.randint(0, 10, (3, 7))
@@ -66,6 +67,7 @@ def test_model_exported_by_pytorch(rnncli: Run, tmp_path: Path) -> None:
     assert max(found["differences"].values()) < 1e-5
 
 
+@pytest.mark.slow
 def test_reverse_sequence_stays_in_the_order_of_the_input(rnncli: Run, reverse: tuple[str, str]) -> None:
     model, inputs = reverse
     feeds = dict(np.load(inputs))
@@ -105,6 +107,7 @@ def test_explain_shows_the_clip(rnncli: Run, reverse: tuple[str, str]) -> None:
     assert shown.stdout.startswith(f"hidden_states[0, 1, 1] = {value:.4f}")
 
 
+@pytest.mark.slow
 def test_cell_state_with_an_activation_of_its_own(rnncli: Run, tmp_path: Path) -> None:
     random = np.random.default_rng(1)
     arrays = {**onnx_graphs.weights(random, "LSTM", 2, 2), "X": np.ones((2, 1, 2), np.float32)}
@@ -119,6 +122,7 @@ def test_cell_state_with_an_activation_of_its_own(rnncli: Run, tmp_path: Path) -
 
 
 @pytest.mark.parametrize("direction", ["reverse", "bidirectional"])
+@pytest.mark.slow
 def test_lstm_that_keras_lacks(rnncli: Run, tmp_path: Path, direction: str) -> None:
     """Peepholes and coupled gates: a cell of equations, in every command."""
     random = np.random.default_rng(1)
@@ -162,6 +166,7 @@ def test_lstm_that_keras_lacks(rnncli: Run, tmp_path: Path, direction: str) -> N
     assert not done.stdout
 
 
+@pytest.mark.slow
 def test_plot_and_gradients(rnncli: Run, tmp_path: Path) -> None:
     arrays = onnx_graphs.weights(np.random.default_rng(0), "LSTM", 4, 3, 2)
     arrays["X"] = np.random.default_rng(1).normal(size=(5, 2, 4)).astype(np.float32)
@@ -182,6 +187,7 @@ def test_weights_lists_nodes(rnncli: Run, reverse: tuple[str, str]) -> None:
     assert layer["cells"][0]["direction"] == "backward"
 
 
+@pytest.mark.slow
 def test_numbers_without_axes_and_of_other_types(rnncli: Run, tmp_path: Path) -> None:
     """A scalar, and sequence lengths that the graph makes of it."""
     arrays = onnx_graphs.weights(np.random.default_rng(0), "RNN", 2, 2)
@@ -215,6 +221,7 @@ def test_missing_package_is_exit_3_with_the_line_to_install(
     assert "pip install onnx onnxruntime" in done.stderr
 
 
+@pytest.mark.slow
 def test_heavy_libraries_are_left_alone(reverse: tuple[str, str]) -> None:
     assert not loaded_by("weights", reverse[0]) & {"tensorflow", "keras", "torch", "onnxruntime"}
     assert not loaded_by("run", reverse[1], "--model", reverse[0]) & {"tensorflow", "keras", "torch"}
@@ -257,6 +264,7 @@ def test_another_order_of_axes_is_noted_once(
 
 @pytest.mark.parametrize("operator", ["LSTM", "GRU", "RNN"])
 @pytest.mark.parametrize(("lengths", "said"), [([5, 0], True), ([5, 2], False)])
+@pytest.mark.slow
 def test_the_footnote_says_what_a_sequence_of_length_0_returns(
     tmp_path: Path, rnncli: Run, operator: str, lengths: list[int], said: bool
 ) -> None:
@@ -283,6 +291,7 @@ def test_the_footnote_says_what_a_sequence_of_length_0_returns(
         assert (note in done.stderr) == said
 
 
+@pytest.mark.slow
 def test_without_an_input_one_that_fits_is_generated(rnncli: Run, reverse: tuple[str, str]) -> None:
     done = rnncli("run", "--model", reverse[0], "--seed", "1", "--check")
     assert done.returncode == 0, done.stderr
@@ -290,6 +299,7 @@ def test_without_an_input_one_that_fits_is_generated(rnncli: Run, reverse: tuple
     assert generated in done.stderr
 
 
+@pytest.mark.slow
 def test_y_with_its_four_axes_is_what_is_expected(rnncli: Run, tmp_path: Path) -> None:
     random = np.random.default_rng(5)
     arrays = onnx_graphs.weights(random, "GRU", 3, 2, directions=2)

@@ -226,6 +226,7 @@ def test_a_graph_has_its_own_masks_and_states(tmp_path: Path, rnncli: Any) -> No
         assert f"{flag} cannot be combined with --model: a saved model has its own layers" in refused.stderr
 
 
+@pytest.mark.slow
 def test_every_command_reads_the_padding(rnncli: Any, tmp_path: Path) -> None:
     module = made("GRU", 2, both=False)
     path = saved(module, tmp_path / "m.pt")

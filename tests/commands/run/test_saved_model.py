@@ -102,6 +102,7 @@ def expected(model: Any, given: Any) -> dict[str, np.ndarray]:
 
 
 @pytest.mark.parametrize("name", list(MODELS))
+@pytest.mark.slow
 def test_every_layer_is_as_keras_has_it(rnncli: Any, saved: Any, name: str) -> None:
     model, given, folder = saved[name]
     words = ("run", str(folder / f"{name}.json"), "--model", str(folder / f"{name}.keras"))
@@ -128,6 +129,7 @@ def test_the_mask_of_the_embedding_is_said(rnncli: Any, saved: Any) -> None:
     assert "bi/" not in done.stdout
 
 
+@pytest.mark.slow
 def test_check_runs_keras_itself(rnncli: Any, saved: Any) -> None:
     folder = saved["branches"][2]
     words = ("run", str(folder / "branches.json"), "--model", str(folder / "branches.keras"))
@@ -147,6 +149,7 @@ def test_a_model_that_keras_cannot_load_is_run_without_a_check(rnncli: Any, save
 
 
 @pytest.mark.parametrize("layer", ["one", "gru"])
+@pytest.mark.slow
 def test_trace_is_checked_against_the_run_of_the_model(rnncli: Any, saved: Any, layer: str) -> None:
     folder = saved["branches"][2]
     words = ("trace", str(folder / "branches.json"), "--model", f"{folder / 'branches.keras'}#{layer}")
@@ -155,6 +158,7 @@ def test_trace_is_checked_against_the_run_of_the_model(rnncli: Any, saved: Any, 
     assert "last_hidden_state" in json.loads(done.stdout)["differences"]
 
 
+@pytest.mark.slow
 def test_either_use_of_a_shared_layer_is_traced(rnncli: Any, tmp_path: Path) -> None:
     a, b = keras.Input((5, 3), name="a"), keras.Input((4, 3), name="b")
     shared = L.GRU(2, name="gru")
@@ -216,6 +220,7 @@ def test_each_line_of_a_stream_is_an_input(rnncli: Any, saved: Any) -> None:
     assert [one["name"] for one in second["outputs"]][-1] == "decoder/last_cell_state"
 
 
+@pytest.mark.slow
 def test_content_decides_and_the_suffix_is_a_hint(rnncli: Any, saved: Any, tmp_path: Path) -> None:
     model, given, folder = saved["branches"]
     for suffix in ("keras", "h5"):

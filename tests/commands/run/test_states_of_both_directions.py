@@ -16,6 +16,7 @@ BOTH: dict[str, Any] = {"return_sequences": True, "return_state": True}
 
 
 @pytest.mark.parametrize("suffix", ["json", "npz"])
+@pytest.mark.slow
 def test_one_decoder_starts_from_both_directions_side_by_side(
     suffix: str, rnncli: Run, tmp_path: Path
 ) -> None:

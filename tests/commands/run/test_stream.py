@@ -111,6 +111,7 @@ def test_an_initial_state_is_where_a_stateful_stream_begins() -> None:
 
 
 @pytest.mark.parametrize(("words", "waits"), [((), True), (("/dev/stdin",), False)], ids=["stdin", "named"])
+@pytest.mark.slow
 def test_answers_come_as_the_lines_come(words: tuple[str, ...], waits: bool) -> None:
     """Also from a producer that does not wait: a read of its pipe returns at once."""
     ours, theirs = os.pipe()
@@ -137,6 +138,7 @@ def test_keep_going_goes_on_and_leaves_with_1() -> None:
     assert "2 lines failed." in done.stderr
 
 
+@pytest.mark.slow
 def test_a_reader_that_leaves_ends_it_quietly() -> None:
     script = f"yes '[[1, 2], [3, 4]]' | '{RNNCLI}' run --stream --seed 1 -f ndjson --quiet | head -2 | wc -l"
     done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, timeout=PATIENCE)
@@ -193,6 +195,7 @@ def test_a_mask_that_onnx_cannot_express_is_refused_at_its_line() -> None:
         )
 
 
+@pytest.mark.slow
 def test_where_auto_took_onnx_numpy_answers_what_that_cannot() -> None:
     pytest.importorskip("onnxruntime")
     steps = np.random.default_rng(0).standard_normal((1, 20_000, 4)).round(2).tolist()
@@ -273,6 +276,7 @@ def test_a_record_without_room_is_an_error_of_its_own(monkeypatch: pytest.Monkey
     assert isinstance(third, Result)
 
 
+@pytest.mark.slow
 def test_answers_do_not_wait_for_more_than_some_megabytes(monkeypatch: pytest.MonkeyPatch) -> None:
     sizes: list[int] = []
     prepare = compute.prepare
@@ -353,6 +357,7 @@ def test_errors_name_the_file_and_the_line(tmp_path: Path, text: str, said: str)
     assert f"rnncli: records.ndjson: {said}" in done.stderr
 
 
+@pytest.mark.slow
 def test_a_mask_comes_out_of_a_pipe_once() -> None:
     script = (
         f"printf '[[1, 2]]\n[[3, 4]]\n' | '{RNNCLI}' run --stream --seed 1 --mask <(echo '[true]') -f ndjson"

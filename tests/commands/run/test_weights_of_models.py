@@ -78,6 +78,7 @@ def note(capfd: pytest.CaptureFixture[str], path: Path, *more: str) -> str | Non
 
 @pytest.mark.parametrize("suffix", ["keras", "h5"])
 @pytest.mark.parametrize(("build", "names"), [(plain, ""), (between, "#lstm")])
+@pytest.mark.slow
 def test_the_note_names_what_can_be_run(
     build: Any, names: str, suffix: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -104,6 +105,7 @@ class WithoutGraph(keras.Model):  # type: ignore[misc]
 @pytest.mark.parametrize(
     ("build", "suffix"), [(behind, "keras"), (behind, "h5"), (plain, "weights.h5"), (WithoutGraph, "keras")]
 )
+@pytest.mark.slow
 def test_there_is_no_note_where_model_would_fail(
     build: Any, suffix: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -113,12 +115,14 @@ def test_there_is_no_note_where_model_would_fail(
     assert note(capfd, path) is None
 
 
+@pytest.mark.slow
 def test_a_model_of_text_can_be_run(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "model.keras"
     text().save(path)
     assert "runs the layers of the file" in (note(capfd, path, "-l", "lstm") or "")
 
 
+@pytest.mark.slow
 def test_there_is_no_note_where_model_refuses_a_cell(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -129,6 +133,7 @@ def test_there_is_no_note_where_model_refuses_a_cell(
 
 
 @pytest.mark.parametrize("suffix", ["keras", "h5"])
+@pytest.mark.slow
 def test_the_numbers_are_read_once(
     suffix: str, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -98,12 +98,14 @@ OPTIMIZERS: Mapping[str, Any] = {
 
 class TestKeras:
     @pytest.mark.parametrize("seed", range(5))
+    @pytest.mark.slow
     def test_random_models_have_the_shapes_masks_and_counts_of_keras(self, seed: int, tmp_path: Path) -> None:
         model = random_models.Maker(seed).model(8)
         for suffix in (".keras", ".h5"):
             model.save(tmp_path / f"m{suffix}")
             check_layers(model, tmp_path / f"m{suffix}")
 
+    @pytest.mark.slow
     def test_every_layer_that_is_known_here_has_its_shape_with_a_free_number_of_steps(
         self, tmp_path: Path
     ) -> None:
@@ -126,6 +128,7 @@ class TestKeras:
     @pytest.mark.usefixtures("files_are_read_here")
     @pytest.mark.parametrize("suffix", [".keras", ".h5"])
     @pytest.mark.parametrize("name", list(OPTIMIZERS))
+    @pytest.mark.slow
     def test_the_parameters_of_the_optimizer_are_counted_as_in_its_summary(
         self, name: str, suffix: str, tmp_path: Path, rnncli: Run
     ) -> None:
@@ -152,6 +155,7 @@ class TestKeras:
         of_a_layer = rnncli("shape", "--model", f"{path}#dense", "-f", "json").stdout
         assert "optimizer_parameters" not in json.loads(of_a_layer)
 
+    @pytest.mark.slow
     def test_an_optimizer_without_variables_and_one_that_is_broken(self, tmp_path: Path) -> None:
         given = keras.Input((4, 3))
         model = keras.Model(given, k.LSTM(2)(given))
@@ -166,6 +170,7 @@ class TestKeras:
             file["optimizer_weights"] = h5py.SoftLink("/nowhere")
         assert summary_of(tmp_path / "m.h5").parameters == model.count_params()
 
+    @pytest.mark.slow
     def test_images_and_volumes(self, tmp_path: Path) -> None:
         for rank in (4, 5):
             pairs = [(name, shapes[0]) for name, shapes in ONE_INPUT.items() if len(shapes[0]) == rank]
@@ -174,6 +179,7 @@ class TestKeras:
             keras.Model(given, made).save(tmp_path / "m.h5")
             check_layers(keras.Model(given, made), tmp_path / "m.h5")
 
+    @pytest.mark.slow
     def test_layers_that_rnncli_does_not_compute_are_listed(self, tmp_path: Path) -> None:
         class Own(keras.layers.Layer):  # type: ignore[misc]
             def call(self, x: Any) -> Any:
@@ -191,6 +197,7 @@ class TestKeras:
         assert rows["last"].outputs[0].shape is None  # nothing in the file says so
         assert summary_of(tmp_path / "m.keras").parameters == model.count_params()
 
+    @pytest.mark.slow
     def test_half_precision_text_and_frozen_layers(self, tmp_path: Path) -> None:
         text = k.TextVectorization(output_sequence_length=7, vocabulary=["a", "b"], name="text")
         given = keras.Input((), dtype="string")
@@ -209,6 +216,7 @@ class TestKeras:
         assert rows["embedding"].trainable == 0
         assert rows["norm"].trainable == 10
 
+    @pytest.mark.slow
     def test_shared_and_nested_layers_are_counted_once(self, tmp_path: Path) -> None:
         shared = k.GRU(4, return_sequences=True, name="gru")
         inner = keras.Sequential([keras.Input((5, 4)), shared, k.LSTM(3, name="deep")], name="inside")
@@ -219,6 +227,7 @@ class TestKeras:
         assert summary.parameters == model.count_params()
         assert {"inside/deep", "inside/deep@1"} <= {row.name for row in summary.layers}
 
+    @pytest.mark.slow
     def test_a_subclassed_model_has_the_layers_of_its_file(self, tmp_path: Path, rnncli: Run) -> None:
         class Net(keras.Model):  # type: ignore[misc]
             def __init__(self) -> None:
@@ -236,6 +245,7 @@ class TestKeras:
         assert json.loads(answer.stdout)["parameters"] == net.count_params()
         assert "the graph was not followed" in answer.stderr
 
+    @pytest.mark.slow
     def test_a_recurrent_layer_without_an_input_is_listed(self, tagger: Path, tmp_path: Path) -> None:
         with zipfile.ZipFile(tagger) as stored:
             files = {name: stored.read(name) for name in stored.namelist()}
@@ -251,6 +261,7 @@ class TestKeras:
         masks = {name: row.mask for name, row in rows_of(tagger).items()}
         assert masks == {"embedding": "starts here", "bi": "used, passed on", "gru": "used", "head": ""}
 
+    @pytest.mark.slow
     def test_an_input_gives_the_free_sizes(self, tmp_path: Path) -> None:
         given = keras.Input((None, 3))
         hidden = k.Conv1D(4, 3, strides=2, name="conv")(given)
@@ -292,6 +303,7 @@ class TestPyTorch:
 
     @pytest.mark.parametrize("batch_first", [True, False])
     @pytest.mark.parametrize("module", [torch.nn.LSTM, torch.nn.GRU, torch.nn.RNN])
+    @pytest.mark.slow
     def test_what_a_module_returns(self, module: Any, batch_first: bool, tmp_path: Path, rnncli: Any) -> None:
         rnn = module(5, 3, num_layers=2, bidirectional=True, batch_first=batch_first)
         torch.save(rnn.state_dict(), tmp_path / "rnn.pt")
@@ -311,6 +323,7 @@ class TestPyTorch:
                 tensor.name: tuple(named.get(size, size) for size in tensor.shape) for tensor in live.returns
             } == wanted
 
+    @pytest.mark.slow
     def test_of_one_layer_a_note_says_what_its_module_returns(self, tmp_path: Path, rnncli: Any) -> None:
         net = torch.nn.ModuleDict({"a": torch.nn.LSTM(5, 3), "b": torch.nn.GRU(5, 3, 2)})
         torch.save(net.state_dict(), tmp_path / "net.pt")
@@ -375,6 +388,7 @@ class TestOnnx:
 
 
 class TestAnswer:
+    @pytest.mark.slow
     def test_looks(self, tagger: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.chdir(tagger.parent)
         answer = shape(Ask(model=tagger.name, stdin=False), explain=True).answer
@@ -387,6 +401,7 @@ class TestAnswer:
         keys = ("weights", "parameters", "outputs")
         assert all(json.loads(answer.stdout)[key] == json.loads(described.stdout)[key] for key in keys)
 
+    @pytest.mark.slow
     def test_no_engine_is_loaded(self, tagger: Path, exported: Path) -> None:
         for path in (tagger, exported):
             loaded = loaded_by("shape", "--model", str(path))
@@ -403,6 +418,7 @@ class TestAnswer:
         assert "there is no layer 'gur'" in answer.stderr
         assert "gru" in answer.stderr
 
+    @pytest.mark.slow
     def test_every_formula_gives_its_count(self, tagger: Path, exported: Path) -> None:
         for path in (tagger, exported):
             answer = shape(Ask(model=str(path), stdin=False), explain=True).answer
@@ -415,6 +431,7 @@ class TestAnswer:
 
 
 class TestPython:
+    @pytest.mark.slow
     def test_a_file_is_summarized_as_on_the_command_line(self, tagger: Path, rnncli: Run) -> None:
         report = shape_of(model=tagger)
         assert report.parameters == keras.saving.load_model(tagger).count_params()

@@ -55,6 +55,7 @@ def test_the_page_grades_as_the_command_does() -> None:
         ("tour --exercise all --seed 3", "sheet.md", "is written.\n"),
     ],
 )
+@pytest.mark.slow
 def test_what_was_written_is_said_and_how_to_open_it(
     rnncli: Run, tmp_path: Path, words: str, file: str, how: str
 ) -> None:
@@ -66,6 +67,7 @@ def test_what_was_written_is_said_and_how_to_open_it(
     assert "is written" not in rnncli(*words.split(), *([] if words == "tour" else ["-o", "-"])).stderr
 
 
+@pytest.mark.slow
 def test_the_lesson_is_a_page(rnncli: Run, tmp_path: Path) -> None:
     path = tmp_path / "lesson.html"
     assert rnncli("tour", "-o", str(path)).returncode == 0
@@ -99,6 +101,7 @@ def live_steps() -> list[str]:
     ]
 
 
+@pytest.mark.slow
 def test_the_notebook_runs_from_top_to_bottom(
     rnncli: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

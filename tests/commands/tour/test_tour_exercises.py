@@ -164,6 +164,7 @@ def test_exercises_are_translated(number: int) -> None:
             assert bool(re.search("[가-힣]", filled["why"])) == (lang == "ko")
 
 
+@pytest.mark.slow
 def test_the_state_of_exercise_1_is_the_one_that_keras_returns() -> None:
     """The row holds the state for other weights and inputs too."""
     import numpy as np
@@ -255,6 +256,7 @@ def test_what_cannot_be_read_is_not_wrong(rnncli: Run) -> None:
         assert "틀렸" not in done.stderr
 
 
+@pytest.mark.slow
 def test_praise_fits_the_question() -> None:
     """What explains an answer names only what was drawn."""
     for number, seed in product((1, 2), range(40)):
@@ -306,6 +308,7 @@ def test_a_verdict_in_korean_and_as_json(rnncli: Run) -> None:
     assert verdict["why"].startswith("The number of time steps")
 
 
+@pytest.mark.slow
 def test_the_command_that_an_exercise_prints_works(shell: Run) -> None:
     """Without a seed one is drawn and printed."""
     printed = shell("rnncli tour --exercise 2").stdout
@@ -316,6 +319,7 @@ def test_the_command_that_an_exercise_prints_works(shell: Run) -> None:
     assert shell(command.replace("(1, 3)", solve(2, seed))).stdout.startswith("Right. ")
 
 
+@pytest.mark.slow
 def test_a_terminal_asks_for_the_answer() -> None:
     """A wrong one gets a hint, and can be corrected; an empty line ends."""
     with Terminal("tour", "--exercise", "3", "--seed", "5", env={"NO_COLOR": "1"}) as terminal:
@@ -335,6 +339,7 @@ def test_a_terminal_asks_for_the_answer() -> None:
         )
 
 
+@pytest.mark.slow
 def test_no_exercise_loads_a_framework() -> None:
     each = [["--exercise", str(number)] for number in NUMBERS]
     assert not HEAVY & loaded_by("tour", "--seed", "1", each=each)

@@ -25,6 +25,7 @@ def exercise_answers(seed: int) -> list[ExerciseAnswer]:
     return [ExerciseAnswer(exercise, seed) for exercise in lesson.exercises()]
 
 
+@pytest.mark.slow
 def test_a_sheet_and_its_key_look_as_they_should() -> None:
     check_looks("tour", "sheet", SheetAnswer(exercise_answers(3)), ("markdown", "html", "json", "csv"))
     check_looks("tour", "key", KeyAnswer(exercise_answers(3)), ("markdown", "json", "csv"))
@@ -41,6 +42,7 @@ def test_a_sheet_has_every_exercise_of_its_seed(rnncli: Run) -> None:
     assert len(sheet["exercises"]) == len(TITLES)
 
 
+@pytest.mark.slow
 def test_each_seed_gives_another_sheet() -> None:
     sheets = {
         json.dumps({**SheetAnswer(exercise_answers(seed)).document(View()), "seed": 0}) for seed in range(10)
@@ -50,6 +52,7 @@ def test_each_seed_gives_another_sheet() -> None:
 
 
 @pytest.mark.parametrize("lang", ["en", "ko"])
+@pytest.mark.slow
 def test_the_key_holds_the_right_answers(lang: str) -> None:
     """The solvers of test_tour_exercises.py hold what is accepted to the printed numbers, and to Keras."""
     for seed in range(10):
@@ -57,6 +60,7 @@ def test_the_key_holds_the_right_answers(lang: str) -> None:
             assert task.rule.grade(task.key), task
 
 
+@pytest.mark.slow
 def test_a_class_is_graded_with_the_key(rnncli: Run) -> None:
     """Each answer is right for its seed, and wrong for another seed."""
     key = json.loads(rnncli(*ALL, "--key", "-f", "json").stdout)["key"]
@@ -81,12 +85,14 @@ def test_a_sheet_as_a_file(rnncli: Run, tmp_path: Path) -> None:
     assert "@media print" in (tmp_path / "sheet.html").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_without_a_seed_it_is_drawn_and_shown(rnncli: Run) -> None:
     seeds = [rnncli("tour", "--exercise", "all").stdout.splitlines()[0] for _ in range(2)]
     assert all(re.fullmatch(r"Exercises, seed \d+", title) for title in seeds)
     assert len(set(seeds)) == 2
 
 
+@pytest.mark.slow
 def test_without_answers(rnncli: Run) -> None:
     steps = len(lesson.steps())
     for words in ((), ("--plain",)):
@@ -101,6 +107,7 @@ def test_without_answers(rnncli: Run) -> None:
         assert "--answer" in rnncli(*flags).stdout
 
 
+@pytest.mark.slow
 def test_a_terminal_without_answers() -> None:
     """The question mark does nothing, and an exercise asks for nothing."""
     env = {"NO_COLOR": "1", "XDG_STATE_HOME": "/dev/null"}

@@ -59,6 +59,7 @@ def words_of(command: str) -> list[str]:
         ("tour_60_ko.txt", {"lang": "ko", "width": 60}),
     ],
 )
+@pytest.mark.slow
 def test_the_lesson_looks_as_it_should(name: str, view: dict[str, Any]) -> None:
     look = {"width": 80, **view}
     text = drawn(TourAnswer(lesson.steps()), **look)
@@ -84,6 +85,7 @@ def test_a_step_in_other_formats(format: str) -> None:
 
 
 @pytest.mark.parametrize("lang", ["en", "ko"])
+@pytest.mark.slow
 def test_the_whole_lesson_as_html_and_as_markdown(lang: str) -> None:
     """A heading for each step, its commands as code, its answer hidden until it is asked for."""
     steps = lesson.steps()
@@ -110,6 +112,7 @@ def test_each_topic_finds_its_step() -> None:
     assert lesson.find(str(len(STEPS))) is None
 
 
+@pytest.mark.slow
 def test_the_lesson_takes_twenty_minutes_and_its_short_way_ten() -> None:
     """At 200 words or numbers of a page a minute, and ten seconds to think about each question."""
     minutes = [len(re.findall(r"[^\W_]\w*", page(topic))) / 200 + 10 / 60 for topic in STEPS]
@@ -117,6 +120,7 @@ def test_the_lesson_takes_twenty_minutes_and_its_short_way_ten() -> None:
     assert 5 < sum(taken for step, taken in zip(lesson.steps(), minutes, strict=True) if step.short) <= 10
 
 
+@pytest.mark.slow
 def test_the_short_way_is_marked(rnncli: Run) -> None:
     """In every step, in the list, and said on the first page."""
     short = [str(step.number) for step in lesson.steps() if step.short]
@@ -132,6 +136,7 @@ def test_the_short_way_is_marked(rnncli: Run) -> None:
     assert [str(step["number"]) for step in listed if step["short"]] == short
 
 
+@pytest.mark.slow
 def test_what_the_steps_say_of_keras_runs_in_keras(rnncli: Run) -> None:
     """Each name on the left gets a tensor of the shape that the step shows."""
     import keras
@@ -195,6 +200,7 @@ def at_unit(tensor: NamedTensor, words: list[str]) -> Any:
     return tensor.values if unit is None else tensor.values[..., unit : unit + 1]
 
 
+@pytest.mark.slow
 def test_norms_of_gradients_are_those_of_keras(rnncli: Run) -> None:
     """Keras computes in float32, the lesson in float64."""
     (command,) = find_step(GRADIENTS).commands
@@ -325,6 +331,7 @@ def test_records_and_tensors_name_the_step() -> None:
     ]
 
 
+@pytest.mark.slow
 def test_a_pipe_gets_everything(rnncli: Run) -> None:
     plain, piped = rnncli("tour", "--plain"), rnncli("tour")
     assert plain.stdout == piped.stdout
@@ -338,6 +345,7 @@ def test_one_step(rnncli: Run) -> None:
         assert rnncli("tour", *words, "--lang", "ko").stdout == page("backward_state", lang="ko")
 
 
+@pytest.mark.slow
 def test_a_step_names_the_page_of_the_handbook_on_its_topic(rnncli: Run) -> None:
     named = re.findall(r"^more: (.*)", rnncli("tour").stdout, re.MULTILINE)
     pages = ("shapes", *handbook.SECTIONS["Six things to understand"], "inside", "gradients")

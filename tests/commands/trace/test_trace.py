@@ -35,6 +35,7 @@ def first_nan(result: Result) -> str | None:
 
 
 @pytest.mark.parametrize("name", ANSWERS)
+@pytest.mark.slow
 def test_traces_look_as_they_did(name: Any) -> None:
     check_looks("trace", name, ANSWERS[name], PAGES if name == "trace" else ())
 

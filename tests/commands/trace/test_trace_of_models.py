@@ -50,6 +50,7 @@ def test_every_layer_is_traced_under_its_name(translator: Any) -> None:
     assert list(found.document()["layers"]) == ["read", "encoder", "decoder"]
 
 
+@pytest.mark.slow
 def test_the_check_compares_the_tensors_of_every_layer(rnncli: Any, translator: Any, tmp_path: Path) -> None:
     given = {name: values.tolist() for name, values in GIVEN.items()}
     (tmp_path / "given.json").write_text(json.dumps({"inputs": given}))

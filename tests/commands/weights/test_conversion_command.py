@@ -151,6 +151,7 @@ def test_layers_without_an_order_must_be_named(rnncli: Any, tmp_path: Path) -> N
     assert encoder_first != decoder_first
 
 
+@pytest.mark.slow
 def test_a_recurrent_layer_that_is_not_understood_is_not_called_another(rnncli: Any, tmp_path: Path) -> None:
     import h5py
 
@@ -187,6 +188,7 @@ def test_a_saved_model_and_a_described_layer_are_told_apart(rnncli: Any, tmp_pat
     assert rnncli("weights", *given, cwd=tmp_path).returncode == 0
 
 
+@pytest.mark.slow
 def test_no_framework_is_needed_for_arrays(
     rnncli: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

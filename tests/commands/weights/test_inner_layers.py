@@ -42,6 +42,7 @@ def save(folder: Path, suffix: str) -> tuple[str, Any]:
 
 
 @pytest.mark.parametrize("suffix", ["keras", "h5"])
+@pytest.mark.slow
 def test_every_recurrent_layer_is_listed(rnncli: Run, tmp_path: Path, suffix: str) -> None:
     file, _ = save(tmp_path, suffix)
     done = rnncli("weights", file, "-f", "json", cwd=tmp_path)
@@ -60,6 +61,7 @@ def test_every_recurrent_layer_is_listed(rnncli: Run, tmp_path: Path, suffix: st
 
 
 @pytest.mark.parametrize("suffix", ["keras", "h5"])
+@pytest.mark.slow
 def test_a_conversion_leaves_none_of_them_out(rnncli: Run, tmp_path: Path, suffix: str) -> None:
     file, reader = save(tmp_path, suffix)
     done = rnncli("weights", file, "--to", "keras", "-f", "json", cwd=tmp_path)
@@ -74,6 +76,7 @@ def test_a_conversion_leaves_none_of_them_out(rnncli: Run, tmp_path: Path, suffi
             assert any(array.shape == wanted.shape and (array == wanted).all() for array in shown)
 
 
+@pytest.mark.slow
 def test_a_cell_of_ones_own_is_said_to_be_unknown(rnncli: Run, tmp_path: Path) -> None:
     @keras.saving.register_keras_serializable("tests_inner_layers")
     class OwnCell(L.SimpleRNNCell):  # type: ignore[misc, name-defined]

@@ -114,6 +114,7 @@ def list_classes(capfd: pytest.CaptureFixture[str], *args: str) -> tuple[dict[st
         ),
     ],
 )  # fmt: skip
+@pytest.mark.slow
 def test_every_layer_is_found(
     build: Callable[[], Any], layers: dict[str, str], name: str, tmp_path: Path,
     capfd: pytest.CaptureFixture[str],
@@ -127,6 +128,7 @@ def test_every_layer_is_found(
         assert list(list_classes(capfd, f"{path}#{layer}")[0]) == [layer]
 
 
+@pytest.mark.slow
 def test_the_weights_are_those_of_the_layer(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     model = EncoderDecoder()
     model(X)
@@ -153,6 +155,7 @@ CONVERTED, EXPORTED = "converted: {}\nName the others after a #", "exported: {}\
         (model_with_block, "m.keras", "block", INSIDE, UNKNOWN, EXPORT, EXPORTED),
     ],
 )
+@pytest.mark.slow
 def test_a_layer_of_the_users_own_is_listed_as_not_understood(
     build: Any, file: str, name: str, inside: dict[str, str], why: str, command: str, said: str,
     tmp_path: Path, capfd: pytest.CaptureFixture[str],
@@ -169,6 +172,7 @@ def test_a_layer_of_the_users_own_is_listed_as_not_understood(
     assert main(command.replace("PATH", f"{path}#lstm").split()) == 0
 
 
+@pytest.mark.slow
 def test_run_names_the_custom_layer_that_may_contain_recurrent_layers(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -8,6 +8,7 @@ from weights_by_hand import ANSWERS
 
 
 @pytest.mark.parametrize("name", ANSWERS)
+@pytest.mark.slow
 def test_answers_look_as_they_did(name: str) -> None:
     kept = SUFFIXES if name in ("described", "converted") else ()
     check_looks("weights", name, ANSWERS[name], kept, round_digits)

@@ -31,6 +31,7 @@ def tagger(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 
 @pytest.mark.parametrize("name", ["tagger.keras", "tagger.h5", "tagger.weights.h5"])
+@pytest.mark.slow
 def test_every_recurrent_layer_gate_by_gate(name: str, tagger: Any, rnncli: Any) -> None:
     model, folder = tagger
     done = rnncli("weights", str(folder / name), "-f", "json")
@@ -77,6 +78,7 @@ def test_the_weights_go_to_a_file_and_come_back(tagger: Any, rnncli: Any, tmp_pa
     assert [layer["class_name"] for layer in shown["layers"]] == ["Bidirectional(LSTM)", "GRU"]
 
 
+@pytest.mark.slow
 def test_large_matrices_have_the_same_spectral_radius(monkeypatch: pytest.MonkeyPatch) -> None:
     from rnncli.commands.weights import contents
 

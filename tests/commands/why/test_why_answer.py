@@ -364,6 +364,7 @@ def test_hostile_text_is_answered_soon(name: str) -> None:
         drawn(answer_of(HOSTILE[name]), width=80)
 
 
+@pytest.mark.slow
 def test_random_pieces_of_messages_never_fail() -> None:
     pieces = [*OTHERS.values(), *AS_TEXT]
     words = [word for text in pieces for word in re.findall(r"\w+|\W", text)]

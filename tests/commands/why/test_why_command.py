@@ -64,12 +64,14 @@ def test_an_empty_message_ends_with_2(rnncli: Run, text: str) -> None:
         assert "the message is empty" in done.stderr
 
 
+@pytest.mark.slow
 def test_bytes_that_are_no_text_are_read_around(shell: Run) -> None:
     done = shell(f"printf '\\xff\\xfe\\x00 {MESSAGE} \\xff' | rnncli why")
     assert done.returncode == 0
     assert "(1, 60)" in done.stdout
 
 
+@pytest.mark.slow
 def test_the_name_of_a_file_is_not_a_message(rnncli: Run, shell: Run, tmp_path: Path) -> None:
     file = tmp_path / "error log.txt"
     file.write_text(TRACEBACK)
@@ -87,6 +89,7 @@ def test_output_to_a_file(rnncli: Run, tmp_path: Path) -> None:
     assert rnncli("why", MESSAGE, "-o", str(tmp_path / "why.npz")).returncode == 2
 
 
+@pytest.mark.slow
 def test_no_framework_is_loaded() -> None:
     assert not HEAVY & loaded_by(
         "why", MESSAGE, each=[["-f", kind] for kind in ("table", "json", "csv", "html")]

@@ -40,6 +40,7 @@ def train_with_fix(fix: Fix, net: Any, x: Any, y: Any, loss: str = "mse", **_: b
 
 
 @pytest.mark.parametrize("code", TRAININGS)
+@pytest.mark.slow
 def test_a_loss_is_computed_after_each_fix(code: str) -> None:
     fixes = diagnose(provoked(code)).fixes
     assert len(fixes) >= 2
@@ -48,6 +49,7 @@ def test_a_loss_is_computed_after_each_fix(code: str) -> None:
         exec(code, {**names, "fit": partial(train_with_fix, fix)})
 
 
+@pytest.mark.slow
 def test_one_number_per_sequence_is_a_reading_of_targets_of_width_1() -> None:
     code = (
         "fit(model(LSTM(3, return_sequences=True), Dense(1, activation='sigmoid')), "
@@ -182,6 +184,7 @@ def test_the_pieces_of_a_state_on_a_gpu_are_those_of_a_gru_of_keras(code: str, s
     assert state.shape == (4, 3)
 
 
+@pytest.mark.slow
 def test_weights_without_reset_after_keep_their_numbers_in_onnx(tmp_path: Any, rnncli: Any) -> None:
     """The command of the fix, with a file; PyTorch's formula would give other numbers."""
     onnxruntime = pytest.importorskip("onnxruntime")

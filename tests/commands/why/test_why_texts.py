@@ -78,6 +78,7 @@ def shapes_in(text: str) -> list[str]:
     return re.findall(r"\(\d[\d, None]*,[\d, None]*\)", text)
 
 
+@pytest.mark.slow
 def test_every_text_is_shown_in_both_languages(monkeypatch: pytest.MonkeyPatch) -> None:
     shown: set[int] = set()
     say = diagnosis._bilingual

@@ -114,6 +114,7 @@ CASES = {
 
 
 @pytest.mark.parametrize("name", CASES)
+@pytest.mark.slow
 def test_the_terms_of_every_number_add_up(name: Any) -> None:
     """With all terms; of every third number, with the largest two and the sum of the others."""
     asked = CASES[name]
@@ -130,6 +131,7 @@ KINDS = ("SimpleRNN", "LSTM", "GRU")
 
 
 @given(st.data())
+@pytest.mark.slow
 def test_random_stacks_add_up(data: Any) -> None:
     """Any layers one on the other, any flags, any mask; one number of each."""
     texts = []

@@ -102,6 +102,7 @@ def check_factor(
 @pytest.mark.parametrize(
     ("text", "loop", "start"), [(MGU, mgu, {}), (NASTY, nasty, {"norm": 1.0})], ids=["mgu", "nasty"]
 )
+@pytest.mark.slow
 def test_every_number_of_every_line_adds_up(text: str, loop: Any, start: Any, tmp_path: Path) -> None:
     layer = write_cell(tmp_path, text)
     told: Any = {"units": 2, "seed": 2, "dtype": "float64"}

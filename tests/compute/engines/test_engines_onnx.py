@@ -54,6 +54,7 @@ class TestNumbers:
         np.testing.assert_allclose(mine, theirs, rtol=1e-6, atol=1e-6)
 
     @pytest.mark.parametrize("kind", KINDS)
+    @pytest.mark.slow
     def test_of_layers_that_are_made_once(self, kind: str) -> None:
         """Other lengths, other batches, then the first again: no call leaves anything behind."""
         expression = f"{kind}(3, return_sequences=True)"
@@ -63,6 +64,7 @@ class TestNumbers:
         for inputs in (X, X[:1], X[:, :2], np.repeat(X, 3, axis=1), X):
             oracle.check_outputs(answer(case._replace(inputs=inputs)), oracle.call_layers(layers, inputs)[-1])
 
+    @pytest.mark.slow
     def test_of_large_work(self) -> None:
         inputs = np.random.default_rng(1).standard_normal((1, 20_000, 3)).astype("float32")
         expression = "LSTM(3, return_sequences=True)"
@@ -185,6 +187,7 @@ def test_a_missing_package_is_named_with_what_installs_it(
     assert "pip install onnx onnxruntime" in str(caught.value.advice)
 
 
+@pytest.mark.slow
 def test_a_graph_that_onnx_runtime_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
     case = oracle.case(["LSTM(3)"], X)
     monkeypatch.setattr(layout, "OPSET", 999)

@@ -41,6 +41,7 @@ HERE = [info.name for info in engines.available() if info.available and info.nam
 
 
 @pytest.mark.parametrize("expression", [*LAYERS, *BIDIRECTIONALS])
+@pytest.mark.slow
 def test_every_layer(expression: str) -> None:
     given_states = "return_state=True" in expression
     for mask, theirs in keras_answers(expression, given_states).items():
@@ -57,6 +58,7 @@ def test_every_mask_is_held() -> None:
 @pytest.mark.parametrize("mask", ["none", "each"])
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("outer", ["{}", "Bidirectional({})"])
+@pytest.mark.slow
 def test_the_tensorflow_engine_is_keras_itself(kind: str, outer: str, mask: str) -> None:
     for sequences in FLAGS:
         inner = f"{kind}(3, return_sequences={sequences}, return_state=True)"
@@ -93,6 +95,7 @@ def test_stacks_and_calls_on_every_engine(layers: list[str], rest: dict[str, Any
 
 
 @given(st.randoms(use_true_random=False), st.booleans(), st.integers(0, 2**32 - 1))
+@pytest.mark.slow
 def test_random_layers(source: random.Random, started: bool, number: int) -> None:
     """Every engine gives the numbers of Keras, or refuses.
 

@@ -31,6 +31,7 @@ def test_auto_never_chooses_it() -> None:
     assert engines.choose(half) == "numpy"
 
 
+@pytest.mark.slow
 def test_the_command_names_the_engine_and_can_be_checked(rnncli: Any) -> None:
     done = rnncli("run", "-l", "bigru", "--seed", "1", "--engine", "torch", "--check")
     assert done.returncode == 0, done.stderr

@@ -41,6 +41,7 @@ def check_keras_numbers(
 
 
 @pytest.mark.parametrize("inner", [*INNER, *MORE])
+@pytest.mark.slow
 def test_every_layer_inside_with_every_mask(inner: str) -> None:
     inputs = RNG.standard_normal(STEPS).astype("float32")
     inputs[0, 1, 2:] = 0.5

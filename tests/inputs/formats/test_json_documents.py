@@ -22,6 +22,7 @@ from rnncli.inputs.formats import read, read_states
         hnp.array_shapes(min_dims=1, max_dims=5, max_side=4),
     )
 )
+@pytest.mark.slow
 def test_any_array_comes_back(array: Any) -> None:
     found = inputs(json.dumps(_quoted(array.tolist())))
     assert found.dtype == np.float64

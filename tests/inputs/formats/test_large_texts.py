@@ -19,6 +19,7 @@ from rnncli.process import memory
     ("suffix", "most", "wide", "fault"),
     [("json", 5, True, "x"), ("json", 5, False, ""), ("ndjson", 4, True, "x"), ("csv", 2, True, "")],
 )
+@pytest.mark.slow
 def test_memory(tmp_path: Path, suffix: str, most: int, wide: bool, fault: str) -> None:
     """Beside what the program takes without it; of a whole file, and of one with a fault at its end."""
     drawn = np.random.default_rng(0).standard_normal((1000, 50))
@@ -59,6 +60,7 @@ def test_json_that_would_not_fit_in_memory_is_refused(monkeypatch: pytest.Monkey
         read(Source("x", text.encode()), "json")
 
 
+@pytest.mark.slow
 def test_a_fault_far_into_a_large_text_has_its_place() -> None:
     rows = ",\n".join([NUMBERS] * 300_000)
     for fault, said in (("[[0.5, x], [2, 3]]", "line 300001, column 8: "), ("[[1], [2, 3]]", "[300000][0]")):

@@ -85,6 +85,7 @@ def test_every_layer_is_tested() -> None:
     assert plain.LAYERS.keys() - tested == {"Embedding", "ThresholdedReLU"}  # Keras 3 lacks the second
 
 
+@pytest.mark.slow
 def test_layers_of_one_input() -> None:
     for expression, shapes in ONE_INPUT.items():
         for shape in shapes:
@@ -124,6 +125,7 @@ def test_embedding_names_an_id_that_it_does_not_have() -> None:
         plain.compute(call)
 
 
+@pytest.mark.slow
 def test_layers_of_several_inputs() -> None:
     masks: list[Any] = list(some_masks(SEQUENCE))
     for expression in SEVERAL:

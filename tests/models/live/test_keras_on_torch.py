@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 
+import pytest
 from limits import PATIENCE
 
 PROGRAM = """
@@ -70,6 +71,7 @@ assert np.allclose(rnncli.run(x, "LSTM(3)", weights=lstm)[0], keras.ops.convert_
 """
 
 
+@pytest.mark.slow
 def test_models_and_layers_of_keras_on_torch() -> None:
     """Calls are recorded, everything is as before, and states of seeds are no parameters."""
     environment = {**os.environ, "KERAS_BACKEND": "torch"}

@@ -82,6 +82,7 @@ def watched(then: Callable[[Any], None] = lambda model: None) -> Watched:
     return model
 
 
+@pytest.mark.slow
 def test_everything_is_as_before() -> None:
     model = watched()
     before, variable, array = snapshot(model), model.variable.numpy(), model.array.copy()
@@ -93,6 +94,7 @@ def test_everything_is_as_before() -> None:
     assert list(result.keys()) == ["lstm/hidden_states"]
 
 
+@pytest.mark.slow
 def test_random_numbers_of_tensorflow_go_on_as_if_nothing_was_called() -> None:
     class Draws(keras.Model):  # type: ignore[misc]
         def __init__(self) -> None:
@@ -133,6 +135,7 @@ def test_an_input_that_the_call_changes_is_put_back() -> None:
     assert np.array_equal(given, X)
 
 
+@pytest.mark.slow
 def test_everything_is_as_before_after_an_exception() -> None:
     def fail(model: Any) -> None:
         raise ArithmeticError("no")
@@ -172,6 +175,7 @@ def test_weights_are_those_of_the_call() -> None:
     assert result.agrees is True
 
 
+@pytest.mark.slow
 def test_a_fitted_model_keeps_its_optimizer_and_can_be_trained_on() -> None:
     model = keras.Sequential([keras.Input(X.shape[1:]), L.GRU(3), L.Dense(1)])
     model.compile("adam", "mse", metrics=["mae"])
@@ -296,6 +300,7 @@ def parts() -> Any:
     return model
 
 
+@pytest.mark.slow
 def test_what_is_not_seen_is_named(parts: Any) -> None:
     result: Any = rnncli.run(X, parts)
     assert list(result.keys()) == ["a/hidden_state", "b/hidden_state", "both/hidden_state"]
@@ -307,6 +312,7 @@ def test_what_is_not_seen_is_named(parts: Any) -> None:
     assert "other/hidden_state" in used
 
 
+@pytest.mark.slow
 def test_at_names_a_layer_by_its_name_or_its_attribute(parts: Any) -> None:
     assert list(rnncli.run(X, parts, at="b").keys()) == ["b/hidden_state"]
     trace: Any = rnncli.trace(X, parts, at="a")

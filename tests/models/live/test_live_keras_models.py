@@ -139,6 +139,7 @@ def test_as_keras_returned_it(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["ConvLSTM", "mixed_float16", "bfloat16", "both directions in bfloat16"])
 @pytest.mark.filterwarnings("ignore")
+@pytest.mark.slow
 def test_what_is_as_keras_returned_it_has_the_names_and_numbers_of_a_file(name: str, tmp_path: Path) -> None:
     model, given = LACKING[name][1]()
     model.save(tmp_path / "m.keras")
@@ -200,6 +201,7 @@ def test_a_file_of_the_model_says_the_same(name: str, suffix: str, tmp_path: Pat
 
 
 @pytest.mark.parametrize("name", ["attention", "stacked cells", "translator"])
+@pytest.mark.slow
 def test_every_command_takes_it(name: str) -> None:
     model, given = MODELS[name]()
     calls = recorded(model, given).calls
@@ -222,6 +224,7 @@ def test_every_command_takes_it(name: str) -> None:
     assert rnncli.plot(given, model).render("svg").startswith(b"<")
 
 
+@pytest.mark.slow
 def test_all_layers_are_the_outputs_of_every_layer() -> None:
     layers = keras.layers
     first = layers.LSTM(3, return_sequences=True, name="first")

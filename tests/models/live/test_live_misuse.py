@@ -170,6 +170,7 @@ def test_states_of_an_lstm_and_of_cells() -> None:
     assert rnncli.run(X, of_torch(nn.LSTM, bidirectional=True), initial_state=[h] * 4).agrees
 
 
+@pytest.mark.slow
 def test_states_by_name_in_any_order(lstm: Any) -> None:
     h, c = np.full((3, 2), 0.5, np.float32), np.full((3, 2), -0.25, np.float32)
     for layer in (lstm, of_torch(nn.LSTM), nn.LSTMCell(4, 2)):
@@ -189,6 +190,7 @@ def test_states_by_name_in_any_order(lstm: Any) -> None:
     )
 
 
+@pytest.mark.slow
 def test_a_mask_of_all_sequences(lstm: Any, model: Any) -> None:
     steps = np.arange(5) < 3
     for layer in (lstm, model, of_torch(nn.LSTM)):

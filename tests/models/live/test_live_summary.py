@@ -171,6 +171,7 @@ class TestPyTorch:
         assert [layer["outputs"][0]["shape"] for layer in layers.values()] == [[2, 4], [2, 4]]
 
     @pytest.mark.filterwarnings("ignore:.torch.jit")
+    @pytest.mark.slow
     def test_normalized_compiled_meta_lazy_and_projected_modules(self) -> None:
         gru = nn.utils.parametrizations.spectral_norm(nn.GRU(3, 4), "weight_hh_l0").train()
         buffers = [buffer.clone() for buffer in gru.buffers()]

@@ -54,6 +54,7 @@ def test_a_grid_names_its_columns_on_a_phone_too() -> None:
 
 
 @pytest.mark.parametrize("lang", ["en", "ko"])
+@pytest.mark.slow
 def test_the_lesson_has_tables_and_commands_for_a_phone(lang: str) -> None:
     html = drawn(TourAnswer(lesson.steps()), "html", lang=lang)
     wide, narrow = (
