@@ -42,7 +42,7 @@ def explore(ask: Ask, *, lang: str | None, quiet: bool) -> None:
     if int(textual.__version__.partition(".")[0]) < OLDEST:  # older ones cannot draw what can be clicked
         raise EngineError(
             "textual {version} is installed; explore needs {oldest} or later.",
-            "pip install --upgrade textual",
+            "pip install -U textual",
             version=textual.__version__,
             oldest=OLDEST,
         )
