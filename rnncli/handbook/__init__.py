@@ -61,6 +61,15 @@ def read(topic: str, lang: str) -> str:
     return (page if page.exists() else folder / f"{topic}.md").read_text(encoding="utf-8")
 
 
+def as_html(topic: str, lang: str) -> str:
+    """Return the page of a topic without its title, as a part of a page of HTML; its headings are `h3`."""
+    from markdown_it import MarkdownIt
+
+    _, _, text = read(topic, lang).partition("\n")
+    drawn: str = MarkdownIt("commonmark").enable("table").render(text)
+    return drawn.replace("<h2>", "<h3>").replace("</h2>", "</h3>")
+
+
 def is_korean(topic: str) -> bool:
     """Return whether the page of a topic is written in Korean; `korean` has no English page."""
     return topic == "korean" or (Path(__file__).parent / f"{topic}.ko.md").exists()

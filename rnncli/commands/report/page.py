@@ -39,9 +39,11 @@ LARGEST = 4_000_000
 """Most bytes of a page."""
 SCRIPTS = (
     "activations.js", "cell.js", "layer.js", "settings.js", "explain.js", "dom.js", "drag.js",
-    "exercise.js", "strips.js", "picture.js", "panel.js", "page.js", "boot.js",
+    "strips.js", "picture.js", "panel.js", "page.js",
 )  # fmt: skip
-"""The scripts in the order in which they are joined: each after those that it imports."""
+"""The scripts of every page in the order in which they are joined: each after those that it imports."""
+PAGE, LESSON = ("boot.js",), ("exercise.js", "deck.js")
+"""What follows them in the page about a layer, and in the lesson."""
 _FOLDER = Path(__file__).with_name("web")
 _LITERAL = re.compile(r'"([^"\\\n]+)"')
 _LEFT_OUT = re.compile(r"^(?:import [^;]*;\n| *(?://|/\*|\*).*\n|export | +)", re.MULTILINE)
@@ -106,28 +108,31 @@ def page_of(
 
 
 def write_page(
-    title: str, lang: str, layers: Mapping[str, Any], body: str, exercises: Mapping[str, Any] = {}
+    title: str, lang: str, layers: Mapping[str, Any], body: str, exercises: Mapping[str, Any] | None = None
 ) -> str:
     """Return the page.
 
     layers: the data of each live layer, by the id of its element in `body`.
-    exercises: the rule and the texts of each exercise of a lesson, likewise.
+    exercises: of a lesson, the rule and the texts of each exercise, likewise.
     Raises UsageError for a page that is too large.
     """
     with defer_signals():  # orjson crashes the process if its loading is interrupted
         import orjson
 
-    literals = dict.fromkeys(literal for name in SCRIPTS for literal in _LITERAL.findall(_read(name)))
+    scripts = (*SCRIPTS, *(PAGE if exercises is None else LESSON))
+    literals = dict.fromkeys(literal for name in scripts for literal in _LITERAL.findall(_read(name)))
     korean = {text: said for text in literals if (said := View(lang="ko").say(text)) != text}
-    data = {"lang": lang, "korean": korean, "layers": layers, "exercises": exercises}
+    data = {"lang": lang, "korean": korean, "layers": layers, "exercises": exercises or {}}
     text = escape_json(orjson.dumps(data)).decode().replace("<", "\\u003c")
     text = text.replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
-    script = join_scripts(graded=bool(exercises))
+    script = join_scripts(scripts)
+    sheets = ("page.css",) if exercises is None else ("page.css", "deck.css")
+    style = "".join((styles.read("colors"), styles.read("page"), *map(_read, sheets)))
     page = Template(_read("page.html")).substitute(
         lang=escape(lang),
         hash=f"sha256-{b64encode(sha256(script.encode()).digest()).decode()}",
         title=escape(title),
-        style=_COMMENT.sub("", styles.read("colors") + styles.read("page") + _read("page.css")),
+        style=_COMMENT.sub("", style),
         body=body,
         data=text,
         script=script,
@@ -154,12 +159,9 @@ def _too_large(layers: Mapping[str, Any]) -> UsageError:
 
 
 @cache
-def join_scripts(*, graded: bool = True) -> str:
-    """Return all scripts as one, in which no name leaves but `rnncli`.
-
-    graded: whether with the script that grades exercises, which boot.js calls for each of them.
-    """
-    parts = (_LEFT_OUT.sub("", _read(name)) for name in SCRIPTS if graded or name != "exercise.js")
+def join_scripts(names: tuple[str, ...]) -> str:
+    """Return these scripts as one, in which no name leaves but `rnncli`."""
+    parts = (_LEFT_OUT.sub("", _read(name)) for name in names)
     return '(() => {\n"use strict";\n' + "\n".join(parts) + "})();\n"
 
 

@@ -10,7 +10,7 @@ from rnncli import handbook
 from rnncli.case import Array
 from rnncli.commands.tour import lesson
 from rnncli.commands.tour.drawing import draw_text
-from rnncli.commands.tour.lesson import Step, say
+from rnncli.commands.tour.lesson import Step, Texts, say
 from rnncli.commands.tour.observations import observe
 from rnncli.show.answer import Answer, Field, ListAnswer, Records, head
 from rnncli.show.page import Code, Fold, Heading, Line, Page, PagePart, Span, View, line, marks
@@ -106,16 +106,10 @@ def step_parts(step: Step, view: View, shown: str) -> Iterator[PagePart]:
     """Yield the heading, the task, the results, what to notice, and the question with its answer."""
     lang, seen = view.lang, observe(step, view)
     texts = lesson.fill(step, lang, seen.facts)
-
-    def labelled(key: str) -> Line:
-        return (Span(f"{say(key, lang)}:", "strong"), Span(f" {texts[key]}"))
-
     if shown != ANSWER:
-        progress = say("step of", lang).format(number=step.number, last=len(lesson.steps()) - 1)
-        mark = " *" if step.short else ""
-        heading = (Span(f"{progress}{mark}{marks(view).dot}", "dim"), Span(texts["title"], "strong"))
+        heading = (Span(f"{progress(step, lang)}{marks(view).dot}", "dim"), Span(texts["title"], "strong"))
         yield Heading(heading, step.topics[0])
-        yield from [line(say("way", lang), "dim")] if step.number == 0 else []
+        yield from [line(say("way", lang), "dim")] if step is lesson.steps()[0] else []
         yield ()
         yield from draw_text(texts["asks"])
         yield ()
@@ -123,9 +117,20 @@ def step_parts(step: Step, view: View, shown: str) -> Iterator[PagePart]:
         yield from (Code(typed(command, lang), "shell") for command in step.commands)
         yield from seen.parts
         yield ()
-        yield labelled("notice")
-        yield labelled("question")
+        yield from labelled(texts, lang)
     if shown != QUESTION:
         yield Fold(say("answer", lang), texts["answer"])
         more = (typed(f"rnncli help {topic}", lang) for topic in step.topics if topic in handbook.TOPICS)
         yield from (line(f"{say('more', lang)}: {command}", "dim") for command in more)
+
+
+def progress(step: Step, lang: str) -> str:
+    """Return which step it is, with a mark if it belongs to the short way."""
+    said = say("step of", lang).format(number=step.number, last=len(lesson.steps()) - 1)
+    return f"{said} *" if step.short else said
+
+
+def labelled(texts: Texts, lang: str) -> Iterator[Line]:
+    """Yield what to notice in the results, and the question."""
+    for key in ("notice", "question"):
+        yield (Span(f"{say(key, lang)}:", "strong"), Span(f" {texts[key]}"))

@@ -271,7 +271,8 @@ class ExerciseAnswer(Answer):
             return UsageError("{answer!r} cannot be read as an answer.", advice, answer=answer, form=form)
         if right:
             return None
-        hint = lesson.fill(self.exercise, lang, task.facts)["hint"]
+        see = say("see", lang).format(topic=self.exercise.topic(task.facts))
+        hint = f"{lesson.fill(self.exercise, lang, task.facts)['hint']} {see}"
         verdict = say("wrong", lang).format(answer)
         return DisagreementError("{verdict}", "{hint}", verdict=verdict, hint=hint)
 

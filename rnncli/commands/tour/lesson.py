@@ -43,7 +43,12 @@ class Exercise(NamedTuple):
     en: Texts
     ko: Texts
     make: str
+    about: str
     form: Texts
+
+    def topic(self, facts: Facts) -> str:
+        """Return the first topic of its step, which may depend on what was drawn."""
+        return str(facts.get("topic", self.about))
 
 
 @cache

@@ -2,53 +2,111 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from html import escape
 from typing import Any
 
+from rnncli import handbook
 from rnncli.ask import subject_of
 from rnncli.commands.report.contents import build_contents
 from rnncli.commands.report.page import short_commands, write_page
 from rnncli.commands.tour import lesson
-from rnncli.commands.tour.answer import QUESTION, WHOLE, step_parts
+from rnncli.commands.tour.answer import labelled, progress
 from rnncli.commands.tour.command_line import CommandLine
+from rnncli.commands.tour.drawing import draw_text
 from rnncli.commands.tour.exercises import ExerciseAnswer, draw_task
 from rnncli.commands.tour.lesson import Exercise, Step, say
+from rnncli.commands.tour.observations import observe
 from rnncli.errors import RnncliError
 from rnncli.show.formats import html
-from rnncli.show.page import Page, Span, View
+from rnncli.show.page import Code, Page, PagePart, View
+from rnncli.show.wording import typed
 
 LANGUAGES = ("en", "ko")
 SEED = 7
 """Of the exercises: that of the lesson."""
+REPEATED = ("", "last_row", "gates")
+"""Observations whose tables repeat the live layer: for readers without script, and for paper."""
 
 
 def write_lesson(lang: str, *, answers: bool = True) -> str:
     """Return the page.  lang: the language it opens in.  answers: whether it holds those to its questions."""
-    shown = WHOLE if answers else QUESTION
     layers: dict[str, Any] = {}
     exercises: dict[str, Any] = {}
-    body = [f"<h1>{_both({each: escape(say('lesson', each)) for each in LANGUAGES})}</h1>"]
+    sections, entries = [], []
     for step in lesson.steps():
-        headings, texts = {}, {}
-        for each in LANGUAGES:
-            view = View(lang=each)
-            (heading, *parts) = step_parts(step, view, shown)
-            headings[each] = "".join(escape(span.text) for span in heading.text)  # type: ignore[union-attr]
-            texts[each] = html.body(Page((), (), tuple(parts)), view)
-        topic, name = escape(step.topics[0]), f"live-{step.number}"
-        body += [f'<section class="step">\n<h2 id="{topic}">{_both(headings)}</h2>', _both(texts, "div")]
-        if (data := _live(step)) is not None:
-            layers[name] = data
-            body.append(f'<div class="live" id="{name}" data-step="{topic}"></div>')
-        body.append("</section>")
+        sections.append(_step(step, layers, answers=answers))
+        entries.append((step.topics[0], f"{step.number}{' *' * step.short}", _titles(step)))
     for exercise in lesson.exercises():
-        body += _exercise(exercise, exercises)
-    return write_page("rnncli", lang, layers, "\n".join(body), exercises)
+        sections.append(_exercise(exercise, exercises))
+        entries.append((f"exercise-{exercise.number}", f"✎ {exercise.number}", _titles(exercise)))
+    heading = f'<h1>{_both(_words("lesson"))}</h1>\n<p class="deck-way">{_both(_words("way"))}</p>'
+    links = "\n".join(
+        f'<li><a href="#{name}"><span class="deck-mark">{mark}</span> {_both(titles)}</a></li>'
+        for name, mark, titles in entries
+    )
+    contents = f'<nav class="deck-contents" aria-label="Contents · 차례"><ol>\n{links}\n</ol></nav>'
+    bar = '<header class="deck-bar"></header>'
+    body = "\n".join((bar, heading, contents, "<main>", *sections, "</main>"))
+    return write_page("rnncli", lang, layers, body, exercises)
 
 
 def _both(texts: Mapping[str, str], tag: str = "span") -> str:
     return "".join(f'<{tag} class="said-{lang}" lang="{lang}">{text}</{tag}>' for lang, text in texts.items())
+
+
+def _words(key: str) -> dict[str, str]:
+    return {lang: escape(say(key, lang)) for lang in LANGUAGES}
+
+
+def _titles(told: Step | Exercise) -> dict[str, str]:
+    return {"en": escape(told.en["title"]), "ko": escape(told.ko["title"])}
+
+
+def _step(step: Step, layers: dict[str, Any], *, answers: bool) -> str:
+    """Return a step; the data of its live layer is added to `layers`."""
+    topic, name, data = escape(step.topics[0]), f"live-{step.number}", _live(step)
+    texts = {
+        lang: "".join(_told(step, lang, is_live=data is not None, answers=answers)) for lang in LANGUAGES
+    }
+    said = {lang: escape(progress(step, lang)) for lang in LANGUAGES}
+    live = ""
+    if data is not None:
+        layers[name] = data
+        live = f'\n<div class="live" id="{name}" data-step="{topic}"></div>'
+    return _section(topic, said, _titles(step), _both(texts, "div"), live)
+
+
+def _section(name: str, above: Mapping[str, str], titles: Mapping[str, str], told: str, rest: str) -> str:
+    heading = f'<p class="deck-above">{_both(above)}</p>\n<h2 id="{name}">{_both(titles)}</h2>'
+    return f'<section class="step">\n<div class="told">\n{heading}\n{told}\n</div>{rest}\n</section>'
+
+
+def _told(step: Step, lang: str, *, is_live: bool, answers: bool) -> Iterator[str]:
+    """Yield what a step says in one language, its answer and the pages of the handbook folded."""
+    view = View(lang=lang)
+    seen = observe(step, view)
+    texts = lesson.fill(step, lang, seen.facts)
+
+    def drawn(parts: Iterable[PagePart]) -> str:
+        return html.body(Page((), (), tuple(parts)), view)
+
+    yield drawn((*draw_text(texts["asks"]), Code(step.keras, "python")))
+    repeated = " repeated" if is_live and step.observation in REPEATED else ""
+    commands = (Code(typed(command.replace("\\\n", ""), lang), "shell") for command in step.commands)
+    yield f'<div class="results{repeated}">{drawn(seen.parts)}'
+    yield f"{_fold('commands', say('in a terminal', lang), drawn(commands))}</div>"
+    yield drawn(labelled(texts, lang))
+    if answers:
+        yield _fold("answer", say("answer", lang), f"<p>{escape(texts['answer'])}</p>")
+    for topic in step.topics:
+        if topic in handbook.TOPICS:
+            page = handbook.as_html(topic, lang)
+            yield _fold("handbook", f"{topic}: {handbook.title(topic, lang)}", page)
+
+
+def _fold(kind: str, label: str, text: str) -> str:
+    return f'<details class="{kind}"><summary>{escape(label)}</summary>{text}</details>'
 
 
 def _live(step: Step) -> dict[str, Any] | None:
@@ -66,16 +124,18 @@ def _live(step: Step) -> dict[str, Any] | None:
     return {**contents.data, "commands": short_commands(ask, uses, contents, described=True)}
 
 
-def _exercise(exercise: Exercise, exercises: dict[str, Any]) -> Iterator[str]:
-    """Yield an exercise; its rule and texts are added to `exercises`."""
-    headings, tasks, texts = {}, {}, {}
+def _exercise(exercise: Exercise, exercises: dict[str, Any]) -> str:
+    """Return an exercise, with a link to its step; its rule and texts are added to `exercises`."""
+    tasks, texts = {}, {}
     for lang in LANGUAGES:
         view = View(lang=lang)
         task = ExerciseAnswer(exercise, SEED).task(view)
         filled = lesson.fill(exercise, lang, task.facts)
-        heading = (Span(say("exercise", lang).format(exercise.number)), Span(f" · {filled['title']}"))
-        headings[lang] = "".join(escape(span.text) for span in heading)
+        about = lesson.find(exercise.topic(task.facts))
+        assert about is not None
+        link = f'<a href="#{about.topics[0]}">{about.number} {_titles(about)[lang]}</a>'
         tasks[lang] = html.body(Page((), (), tuple(draw_task(filled, task))), view)
+        tasks[lang] += f'<p class="deck-about">{escape(say("about", lang))}: {link}</p>'
         texts[lang] = {
             "ask": say("answer here", lang).format(form=exercise.form[lang]),
             "check": say("check", lang),
@@ -87,5 +147,9 @@ def _exercise(exercise: Exercise, exercises: dict[str, Any]) -> Iterator[str]:
         }
     name = f"answer-{exercise.number}"
     exercises[name] = {"rule": task.rule.document(), "texts": texts}
-    yield f'<section class="step">\n<h2 id="exercise-{exercise.number}">{_both(headings)}</h2>'
-    yield f'{_both(tasks, "div")}\n<div id="{name}"></div>\n</section>'
+    above = {lang: escape(say("exercise", lang).format(exercise.number)) for lang in LANGUAGES}
+    checks = {
+        lang: escape(ExerciseAnswer(exercise, SEED).check(lang)) for lang in LANGUAGES
+    }  # without script
+    told = f'{_both(tasks, "div")}\n<div id="{name}">{_both(checks, "pre")}</div>'
+    return _section(f"exercise-{exercise.number}", above, _titles(exercise), told, "")

@@ -1,4 +1,4 @@
-"""The lesson as a page, with live layers and graded exercises, and as a notebook, which runs."""
+"""What the lesson writes: files that say how to open them, a page that grades, a notebook that runs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from browsers import node, open_page
+from browsers import node
 from command import Run
 
 from rnncli.commands.tour import lesson
@@ -65,40 +65,6 @@ def test_what_was_written_is_said_and_how_to_open_it(
     assert how in said
     assert rnncli(*words.split(), "-o", str(path), "-q").stderr == ""
     assert "is written" not in rnncli(*words.split(), *([] if words == "tour" else ["-o", "-"])).stderr
-
-
-@pytest.mark.slow
-def test_the_lesson_is_a_page(rnncli: Run, tmp_path: Path) -> None:
-    path = tmp_path / "lesson.html"
-    assert rnncli("tour", "-o", str(path)).returncode == 0
-    assert path.stat().st_size < 700_000
-    with open_page(path) as page:
-        headings = page.eval_on_selector_all("h2[id]", "all => all.map((heading) => heading.id)")
-        assert headings[: len(lesson.steps())] == [step.topics[0] for step in lesson.steps()]
-        assert page.evaluate("Object.keys(rnncli.steps)") == live_steps()
-        step = "rnncli.steps.simple_rnn.compute().hidden_state[0]"
-        assert page.evaluate(step) == pytest.approx([0.6188, 0.9852, -0.9406], abs=1e-4)
-        answer = page.locator("#answer-1")
-        answer.get_by_role("textbox").fill("the top")
-        answer.get_by_role("button").click()
-        assert "For example: row 9" in answer.inner_text()
-        answer.get_by_role("textbox").fill("row 99")
-        answer.get_by_role("button").click()
-        assert "Not right" in answer.inner_text()
-        page.get_by_label("Language").select_option("ko")
-        assert answer.get_by_role("textbox").input_value() == "row 99"
-        assert "순환층" in page.locator("h1").inner_text()
-        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-
-
-def live_steps() -> list[str]:
-    """Return the steps whose first command runs a layer once."""
-    commands = {step.topics[0]: step.commands[0].split() for step in lesson.steps()}
-    return [
-        topic
-        for topic, words in commands.items()
-        if words[1] in ("run", "trace") and "--stateful" not in words
-    ]
 
 
 @pytest.mark.slow

@@ -1,0 +1,226 @@
+"""The lesson as a page: a step at a time, with live layers, graded exercises and the handbook inside."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from browsers import open_browser
+
+from rnncli import handbook
+from rnncli.commands.tour import lesson
+from rnncli.commands.tour.lesson_page import write_lesson
+
+pytestmark = pytest.mark.slow
+
+TOPICS = [step.topics[0] for step in lesson.steps()]
+EXERCISES = [f"exercise-{exercise.number}" for exercise in lesson.exercises()]
+LIVE = [
+    step.topics[0]
+    for step in lesson.steps()
+    if step.commands[0].split()[1] in ("run", "trace") and "--stateful" not in step.commands[0]
+]
+"""Steps whose first command runs a layer once."""
+
+Opens = Callable[..., Any]
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path: Path = tmp_path_factory.mktemp("lesson") / "lesson.html"
+    path.write_text(write_lesson("en"), encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with open_browser() as started:
+        yield started
+
+
+@pytest.fixture
+def lesson_at(browser: Any, file: Path) -> Iterator[Opens]:
+    """Return what opens the lesson at an address; it must complain about nothing, and load nothing."""
+    faults: list[str] = []
+    contexts = []
+
+    def open_at(address: str = "", width: int = 1280, height: int = 800, **context: Any) -> Any:
+        contexts.append(
+            browser.new_context(viewport={"width": width, "height": height}, offline=True, **context)
+        )
+        page = contexts[-1].new_page()
+        page.set_default_timeout(5_000)
+        page.on("pageerror", lambda error: faults.append(str(error)))
+        page.on("console", lambda said: faults.append(said.text))
+        page.goto(file.as_uri() + address)
+        return page
+
+    yield open_at
+    for context in contexts:
+        context.close()
+    assert faults == []
+
+
+def seen(page: Any) -> list[str]:
+    """Return the ids of the steps that are visible."""
+    script = "all => all.filter((each) => each.checkVisibility()).map((each) => each.id)"
+    return page.eval_on_selector_all("h2[id]", script)  # type: ignore[no-any-return]
+
+
+def test_every_step_and_exercise_has_its_heading_and_its_entry_in_the_contents(
+    lesson_at: Opens, file: Path
+) -> None:
+    assert file.stat().st_size < 700_000
+    page = lesson_at()
+    ids = page.eval_on_selector_all("h2[id]", "all => all.map((heading) => heading.id)")
+    links = page.eval_on_selector_all(".deck-contents a", "all => all.map((link) => link.hash)")
+    assert ids == [*TOPICS, *EXERCISES]
+    assert links == [f"#{name}" for name in ids]
+    assert seen(page) == TOPICS[:1]
+
+
+def test_a_step_at_a_time_by_buttons_keys_and_contents(lesson_at: Opens) -> None:
+    page = lesson_at()
+    page.get_by_role("button", name="Next").click()
+    assert (seen(page), page.url.rpartition("#")[2]) == ([TOPICS[1]], TOPICS[1])
+    assert page.evaluate("document.activeElement.id") == TOPICS[1]
+    page.keyboard.press("ArrowRight")
+    assert seen(page) == [TOPICS[2]]
+    page.keyboard.press("ArrowLeft")
+    page.get_by_role("button", name="Back").click()
+    assert seen(page) == [TOPICS[0]]
+    assert page.get_by_role("button", name="Back").is_disabled()
+    page.get_by_role("link", name="Next: ").click()
+    assert seen(page) == [TOPICS[1]]
+    page.get_by_role("button", name="Contents").click()
+    assert page.locator(".deck-contents").is_visible()
+    page.keyboard.press("Escape")
+    assert not page.locator(".deck-contents").is_visible()
+    page.get_by_role("button", name="Contents").click()
+    page.locator('.deck-contents a[href="#masks"]').click()
+    assert (seen(page), page.locator(".deck-contents").is_visible()) == (["masks"], False)
+    assert page.get_by_role("progressbar").get_attribute("value") == str(TOPICS.index("masks") + 1)
+    page.go_back()
+    assert seen(page) == [TOPICS[1]]
+
+
+def test_arrows_inside_a_layer_and_a_field_turn_no_page(lesson_at: Opens) -> None:
+    page = lesson_at("#lstm")
+    page.locator(".step:not([hidden]) .live button").first.focus()
+    page.keyboard.press("ArrowRight")
+    assert seen(page) == ["lstm"]
+    page = lesson_at("#exercise-1")
+    page.get_by_role("textbox").fill("row 9")
+    page.keyboard.press("ArrowLeft")
+    assert seen(page) == ["exercise-1"]
+
+
+def test_a_swipe_over_the_text_turns_the_page(lesson_at: Opens) -> None:
+    page = lesson_at("#lstm", width=390, height=844, has_touch=True)
+    swipe(page, (300, 200), (100, 215))
+    page.wait_for_function("document.getElementById('lstm_both').checkVisibility()")
+    page.wait_for_timeout(300)
+    swipe(page, (100, 200), (300, 190))
+    page.wait_for_function("document.getElementById('lstm').checkVisibility()")
+    swipe(page, (200, 500), (190, 200))
+    page.evaluate("document.querySelector('.step:not([hidden]) .live').scrollIntoView()")
+    swipe(page, (300, 400), (60, 400))
+    assert seen(page) == ["lstm"]
+
+
+def swipe(page: Any, start: tuple[float, float], end: tuple[float, float]) -> None:
+    touch = page.context.new_cdp_session(page)
+    points = [[{"x": x, "y": y}] for x, y in (start, ((start[0] + end[0]) / 2, start[1]), end)]
+    for kind, point in zip(("touchStart", "touchMove", "touchMove"), points, strict=True):
+        touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": point})
+    touch.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+    page.wait_for_timeout(100)
+
+
+@pytest.mark.parametrize("width", [1280, 1920])
+def test_slides_are_larger_and_turn_by_a_remote(lesson_at: Opens, width: int) -> None:
+    page = lesson_at("#slides", width=width, height=1080)
+    size = "document.querySelector('.step:not([hidden]) h2').getBoundingClientRect().height"
+    large = page.evaluate(size)
+    assert seen(page) == TOPICS[:1]
+    page.keyboard.press("PageDown")
+    assert seen(page) == [TOPICS[1]]
+    page.keyboard.press("PageUp")
+    page.get_by_role("button", name="Projector size").click()
+    assert page.evaluate(size) < large / 1.2
+    assert seen(lesson_at("#slides/masks")) == ["masks"]
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "lang"),
+    [(320, 640, "ko"), (390, 844, "en"), (768, 1024, "ko"), (1280, 800, "en"), (1920, 1080, "ko")],
+)
+def test_no_step_is_wider_than_the_window(lesson_at: Opens, width: int, height: int, lang: str) -> None:
+    page = lesson_at(width=width, height=height)
+    page.get_by_label("Language").select_option(lang)
+    for name in (*TOPICS, *EXERCISES):
+        page.evaluate(f"location.hash = '{name}'")
+        page.wait_for_function(f"document.getElementById('{name}').checkVisibility()")
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), name
+
+
+def test_layers_are_drawn_when_they_are_shown_or_asked_for(lesson_at: Opens) -> None:
+    page = lesson_at()
+    drawn = "document.querySelectorAll('.live:not(:empty)').length"
+    assert page.evaluate("Object.keys(rnncli.steps)") == LIVE
+    before = page.evaluate(drawn)
+    numbers = page.evaluate("rnncli.steps.simple_rnn.compute().hidden_state[0]")
+    assert numbers == pytest.approx([0.6188, 0.9852, -0.9406], abs=1e-4)
+    assert page.evaluate(drawn) == before + 1
+    page.evaluate("location.hash = 'lstm'")
+    page.wait_for_function(f"{drawn} === {before + 2}")
+
+
+def test_exercises_are_graded_in_place_and_lead_to_their_step(lesson_at: Opens) -> None:
+    page = lesson_at("#exercise-1")
+    answer = page.locator("#answer-1")
+    for text, said in (("the top", "For example: row 9"), ("row 99", "Not right")):
+        answer.get_by_role("textbox").fill(text)
+        answer.get_by_role("button").click()
+        assert said in answer.inner_text()
+    page.get_by_label("Language").select_option("ko")
+    assert answer.get_by_role("textbox").input_value() == "row 99"
+    page.locator(".step:not([hidden]) .deck-about a:visible").click()
+    assert seen(page) == [lesson.exercises()[0].about]
+
+
+def test_the_handbook_is_inside(lesson_at: Opens) -> None:
+    page = lesson_at("#masks")
+    page.locator(".handbook summary:visible").click()
+    assert page.get_by_role("heading", name="What a masked step puts out").is_visible()
+    texts = page.eval_on_selector_all(".handbook summary", "all => all.map((each) => each.textContent)")
+    pages = [topic for step in lesson.steps() for topic in step.topics if topic in handbook.TOPICS]
+    assert [text.partition(":")[0] for text in texts] == [topic for topic in pages for _ in ("en", "ko")]
+    assert "rnncli help" not in " ".join(page.locator(".told > div > p").all_text_contents())
+
+
+def test_without_script_it_is_one_long_page_with_contents(lesson_at: Opens) -> None:
+    page = lesson_at(java_script_enabled=False)
+    for name in (*TOPICS, *EXERCISES):
+        assert page.locator(f"#{name}").is_visible()
+    assert page.locator(".deck-contents").is_visible()
+    assert page.locator("#lstm").locator("xpath=ancestor::section").get_by_role("table").first.is_visible()
+
+
+def test_the_print_has_every_step_with_its_table_and_its_answer(lesson_at: Opens) -> None:
+    page = lesson_at("#lstm")
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    page.emulate_media(media="print")
+    assert seen(page) == [*TOPICS, *EXERCISES]
+    tables = "all => all.every((each) => each.checkVisibility())"
+    assert page.eval_on_selector_all(".said-en > .repeated", tables)
+    assert page.eval_on_selector_all(".said-en > details.answer", "all => all.every((each) => each.open)")
+    assert not page.locator(".deck-bar").is_visible()
+    assert page.pdf()[:4] == b"%PDF"
+
+
+def test_the_answers_can_be_left_out() -> None:
+    assert 'class="answer"' in write_lesson("en")
+    assert 'class="answer"' not in write_lesson("en", answers=False)
