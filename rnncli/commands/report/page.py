@@ -6,6 +6,7 @@ import re
 import shlex
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cache
 from hashlib import sha256
 from html import escape
@@ -14,7 +15,7 @@ from pathlib import Path
 from string import Template
 from typing import Any, NamedTuple
 
-from rnncli import compute, specs
+from rnncli import compute
 from rnncli.ask import INPUT_OPTIONS, RUN_OPTIONS, Ask, Remarks, subject_of
 from rnncli.ask.layer_files import cell_files, name_by_file
 from rnncli.case import Spec
@@ -23,6 +24,8 @@ from rnncli.commands.run.answer import RunAnswer
 from rnncli.commands.trace.answer import TraceAnswer
 from rnncli.compute import trace as tracing
 from rnncli.errors import Message, UsageError, format_names
+from rnncli.layers.case import Case
+from rnncli.layers.stack import Stack
 from rnncli.models import LayerUse
 from rnncli.options import write_words
 from rnncli.process.signals import defer_signals
@@ -31,7 +34,7 @@ from rnncli.show.answer import Answer
 from rnncli.show.formats import html
 from rnncli.show.page import View
 from rnncli.show.visible import escape_json
-from rnncli.specs import expressions_of
+from rnncli.specs import describe, expressions_of
 
 LEFT_OUT = "Only the recurrent layers of the model; left out: {names}."
 """In the head of a page, and in a remark."""
@@ -39,7 +42,7 @@ LARGEST = 4_000_000
 """Most bytes of a page."""
 SCRIPTS = (
     "activations.js", "cell.js", "layer.js", "settings.js", "explain.js", "dom.js", "drag.js",
-    "strips.js", "picture.js", "panel.js", "page.js",
+    "words.js", "controls.js", "strips.js", "picture.js", "panel.js", "page.js",
 )  # fmt: skip
 """The scripts of every page in the order in which they are joined: each after those that it imports."""
 PAGE, LESSON = ("boot.js",), ("exercise.js", "deck.js")
@@ -126,7 +129,7 @@ def write_page(
     text = escape_json(orjson.dumps(data)).decode().replace("<", "\\u003c")
     text = text.replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
     script = join_scripts(scripts)
-    sheets = ("page.css",) if exercises is None else ("page.css", "deck.css")
+    sheets = ("page.css", "panel.css", *(() if exercises is None else ("deck.css",)))
     style = "".join((styles.read("colors"), styles.read("page"), *map(_read, sheets)))
     page = Template(_read("page.html")).substitute(
         lang=escape(lang),
@@ -171,10 +174,12 @@ def _read(name: str) -> str:
 
 def short_commands(
     ask: Ask, uses: Sequence[LayerUse], contents: ReportContents, *, described: bool
-) -> dict[str, str]:
-    """Return the command for each variant of the last layer that has the same weights; "" names all layers.
+) -> dict[str, Any]:
+    """Return the commands that give the page's numbers; empty if a part of the request is no file.
 
-    There is none where a part of the request is no file: standard input, or arrays.
+    variants: the command for each setting of the switches that keeps the weights; "" is that of all layers.
+    given: the words of the mask and of the initial states, which are not in `variants`.
+    settable: those of the two that a flag can replace.
     """
     case, is_read = uses[0].case, ask.input is None and ask.input_shape is None and not ask.is_bare
     if ask.holds_numbers or is_read or ask.input == "-":
@@ -182,25 +187,62 @@ def short_commands(
     given = {name: getattr(ask, name) for name in (*INPUT_OPTIONS, *RUN_OPTIONS)}
     if not all(value is None or isinstance(value, (str, int, float, PathLike)) for value in given.values()):
         return {}
+    words = {name: shlex.join(write_words({name: given.pop(name)})) for name in ("mask", "initial_state")}
     if not described:
-        return _model_commands(given, ask.returns, contents)
+        return {"variants": _model_commands(given, ask.returns, contents), "given": words, "settable": []}
     given |= {"seed": case.seed}
-    inputs = {name: given[name] for name in INPUT_OPTIONS}
-    rest = {name: given[name] for name in RUN_OPTIONS}
+    inputs = {name: given[name] for name in INPUT_OPTIONS if name in given}
+    rest = {name: given[name] for name in RUN_OPTIONS if name in given}
     files = cell_files(case.stack, ask.layer)
     if files is None:
         return {}
-    last = contents.data["layers"][-1]
-    form, commands = last.get("resetAfter"), {}
+    entries = contents.data["layers"]
+    last, commands = entries[-1], {}
     for key, variant in contents.variants.items():
-        same_form = form is None or key.endswith(str(int(form)))
-        merge = key[2:] if form is None else key[2:-1]
-        if same_form and bool(merge) == last["flags"]["bidirectional"]:  # the weights of the page
+        same_form = last.get("resetAfter") is None or key.endswith(str(int(last["resetAfter"])))
+        stack = Stack((*contents.lower, variant))
+        wraps_as_now = bool(key.strip("01")) == last["flags"]["bidirectional"]
+        if wraps_as_now and (same_form or _draws_the_same(case, stack)):
             names = iter(files)
-            layers = [specs.describe(name_by_file(spec, names)) for spec in (*contents.lower, variant)]
-            words = [word for layer in layers for word in ("-l", layer)]
-            commands[key] = shlex.join(["rnncli", "run", *write_words(inputs), *words, *write_words(rest)])
-    return commands
+            specs = [name_by_file(spec, names) for spec in stack]
+            layers = [word for spec in specs for word in ("-l", describe(spec))]
+            if len(specs) == 1:
+                layers = _as_flags(specs[0])
+            commands[key] = shlex.join(["rnncli", "run", *write_words(inputs), *layers, *write_words(rest)])
+    reads_input = entries[0]["path"] in ("", "0/")  # a mask does not pass through every plain layer
+    masks = ask.given("mask_value", "lengths", "pad", "window")
+    settable = ["initial_state", *(["mask"] if reads_input and not masks else [])]
+    return {"variants": commands, "given": words, "settable": settable}
+
+
+def _draws_the_same(case: Case, stack: Stack) -> bool:
+    """Return whether other layers draw the weights of a Case; a bias of another shape if both are 0."""
+    import numpy as np
+
+    if case.weights is not None:
+        return False
+    before, _ = compute.weights_and_seeds(case, case.stack, "numpy")
+    after, _ = compute.weights_and_seeds(case, stack, "numpy")
+    return all(
+        np.array_equal(before[name], array) or not (before[name].any() or array.any())
+        for name, array in after.items()
+    )
+
+
+def _as_flags(spec: Spec) -> list[str]:
+    """Return the words of a layer, in which flags say what it returns, its reset_after and its merge_mode."""
+    outer = spec.config if spec.class_name == "Bidirectional" else {}
+    if outer.get("backward_layer"):
+        return ["-l", describe(spec)]
+    inner = outer["layer"] if outer else spec
+    usual = {"return_sequences": False, "return_state": False, "reset_after": True}
+    flags = {name: inner.config[name] for name in usual if inner.config.get(name, usual[name]) != usual[name]}
+    plain = replace(inner, config={**inner.config, **{name: usual[name] for name in flags}})
+    if outer:
+        plain = replace(spec, config={**outer, "layer": plain, "merge_mode": "concat"})
+        if outer["merge_mode"] != "concat":
+            flags["merge_mode"] = outer["merge_mode"] or "none"
+    return ["-l", describe(plain), *write_words(flags)]
 
 
 def _model_commands(

@@ -21,6 +21,7 @@ class Opened:
     """
 
     def __init__(self, browser: Any, path: Path, **context: Any) -> None:
+        self.folder = path.parent
         self.context = browser.new_context(
             **{"viewport": {"width": 1280, "height": 900}, "offline": True, **context}
         )
@@ -43,9 +44,13 @@ class Opened:
         return self.page.locator(".picture").get_by_role("button", name=f"{address} =")
 
 
-def run_command(rnncli: Run, command: str) -> dict[str, Any]:
-    """Return the tensors that a command of the page prints."""
-    program, *words = shlex.split(command)
+def run_command(rnncli: Run, page: Opened) -> dict[str, Any]:
+    """Return the tensors that the page's command prints; the case document that it may name is the page's."""
+    command = page.ask("rnncli.command")
+    assert len(command) <= 300
+    file = page.folder / "case.json"
+    file.write_text(json.dumps(page.ask("rnncli.case")))
+    program, *words = [str(file) if word == "case.json" else word for word in shlex.split(command)]
     assert program == "rnncli"
     done = rnncli(*words, "-f", "json")
     assert done.returncode == 0, done.stderr
@@ -54,7 +59,7 @@ def run_command(rnncli: Run, command: str) -> dict[str, Any]:
 
 def check_command(rnncli: Run, page: Opened) -> None:
     """Run the page's command, and compare its numbers with those that the page shows."""
-    ours, theirs = run_command(rnncli, page.ask("rnncli.command")), page.ask("rnncli.compute()")
+    ours, theirs = run_command(rnncli, page), page.ask("rnncli.compute()")
     assert list(ours) == list(theirs)
     for name in ours:
         np.testing.assert_allclose(

@@ -2,6 +2,10 @@
 
 import { columnsOf, isHeld, pickOne, ruleOf } from "./cell.js";
 import { addressOf } from "./layer.js";
+import { writtenOf } from "./settings.js";
+
+// Most multiply-adds with which it is tried what a number would be with other inputs.
+const MOST_TRIED = 200_000;
 
 /**
  * Return where the number at an address comes from.
@@ -18,6 +22,50 @@ export function explain(model, address) {
   if (target.kind === "x") return { ...about, ...explainInput(model, target) };
   if (target.kind === "line") return { ...about, ...explainLine(model, target) };
   return { ...about, ...explainReturned(model, target) };
+}
+
+/** Return for each feature of an input whether it was 0 or 1 everywhere when the page was written, as no word is. */
+export function areBinary(model, layer) {
+  const written = writtenOf(model).layers[model.layers.indexOf(layer)];
+  const { numbers, shape } = written.x;
+  const isWord = Boolean(written.words ?? model.data.words);
+  written.areBinary ??= Array.from({ length: shape[2] }, (_, unit) => {
+    const values = numbers.filter((_, index) => index % shape[2] === unit);
+    return !isWord && values.every((value) => value === 0 || value === 1);
+  });
+  return written.areBinary;
+}
+
+/**
+ * Return {layer, x, flips}: by how much the number at an address moves with each input number of its chain.
+ *
+ * x: the gradient, the move for +1; of a feature that is 0 or 1 (flips: which), the move if it were the other.
+ */
+export function effectsOf(model, address) {
+  const { layer, x } = model.gradient(address);
+  const { sequence } = model.locate(address);
+  const [, steps, features] = layer.x.shape;
+  const flips = areBinary(model, layer);
+  const weights = Object.values(model.shown[0].halves).flatMap((half) => Object.values(half.weights));
+  const work = steps * weights.reduce((total, { values }) => total + values.length, 0);
+  const tries = steps * flips.filter(Boolean).length;
+  if (model.shown.length > 1 || tries * work > MOST_TRIED) return { layer, x, flips: [] };
+  const now = model.value(address);
+  for (let index = 0; index < x.length; index++) {
+    if (!flips[index % features]) continue;
+    const numbers = layer.x.numbers.slice();
+    const place = sequence * x.length + index;
+    numbers[place] = numbers[place] > 0.5 ? 0 : 1;
+    x[index] = model.value(address, { x: { ...layer.x, numbers } }) - now;
+  }
+  return { layer, x, flips };
+}
+
+/** Return what a full bar stands for: 1, or 2, 5, 10, ... where an effect is larger. */
+export function fullBar(largest) {
+  if (!(largest > 1) || !Number.isFinite(largest)) return 1;
+  const power = 10 ** Math.floor(Math.log10(largest));
+  return [1, 2, 5, 10].map((factor) => factor * power).find((full) => full >= largest);
 }
 
 /** Return the color of a line: hidden, cell, gate for what goes from 0 to 1, or candidate. */

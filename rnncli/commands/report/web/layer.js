@@ -72,7 +72,7 @@ export class Model {
       halves: Object.fromEntries(Object.entries(layer.halves).map(([name, half]) => [name, this.loop(half)])),
     }));
     this.holds = [...this.data.holds];
-    this.changed = false;
+    this.history = [];
     this.forget();
   }
 
@@ -381,10 +381,10 @@ export class Model {
     return tensor.isSequence ? this.stepOf(layer, half, done, row) : done.order[done.steps - 1];
   }
 
-  /** Return the number at an address. */
-  value(address) {
+  /** Return the number at an address.  given: as in `of`. */
+  value(address, given = null) {
     const target = this.locate(address);
-    const done = this.of(target.sequence)[this.layers.indexOf(target.layer)];
+    const done = this.of(target.sequence, given)[this.layers.indexOf(target.layer)];
     if (target.kind === "x") return done.x[target.step * target.layer.halves.forward.cell.features + target.unit];
     if (target.kind === "line") return this.lineValue(target, done);
     const row = target.tensor.isSequence ? target.row : 0;

@@ -1,11 +1,13 @@
 // A page: what is shown and chosen, the switches above the picture, and what follows a change.
 
+import { maskToggle, startControls, undoControls } from "./controls.js";
 import { choose, digits, make, rich, speaker, toggle } from "./dom.js";
-import { explain, lineColor } from "./explain.js";
+import { effectsOf, explain, lineColor } from "./explain.js";
 import { addressOf, Model } from "./layer.js";
-import { codePanel, equationPanel, returnedPanel, whatIf } from "./panel.js";
+import { codePanel, equationPanel, returnedPanel } from "./panel.js";
 import { isLarge, Picture } from "./picture.js";
-import { caseOf, commandOf, documentOf, expressionOf, setFlag, setInput, setStart } from "./settings.js";
+import { caseOf, commandOf, documentOf, expressionOf, seal, setFlag, setInput, setStart } from "./settings.js";
+import { aboutSentence, sentenceField, wordPicker } from "./words.js";
 
 // Multiply-adds of a sequence that are computed within a frame, with what follows from them.
 const QUICK = 500_000;
@@ -94,17 +96,28 @@ class Page {
     const returns = say(count === 1 ? "It returns 1 tensor." : "It returns {count} tensors.", { count });
     const isWide = layer.halves.forward.cell.units > 9;
     const legend = this.legend().map((text) => make("p", rich(text)));
-    const further = make("div.beside", whatIf(this), this.code.element);
+    this.tools = [undoControls(this), startControls(this)];
+    const masks = Array.from({ length: Math.min(steps, 12) }, (_, step) => maskToggle(this, step));
+    const words = Array.from({ length: steps }, (_, step) => wordPicker(this, step));
+    const acts = make(
+      "section.what-if",
+      this.tools.map(({ element }) => element),
+      masks,
+      words,
+      sentenceField(this),
+    );
+    const further = make("div.beside", acts, this.code.element);
     this.root.replaceChildren(
       ...(short ? [] : [this.title]),
       make("p.lead", [reads, order, returns].filter(Boolean).join(" ")),
+      aboutSentence(this) ?? "",
       ...(left ? [make("p", left[this.lang])] : []),
       this.switches(),
       make("div.legend", legend.slice(short ? -1 : 0)),
       this.picture.element,
       this.cursor(),
       make(isWide ? "div.beside.stacked" : "div.beside", this.equation.element, this.returned.element),
-      short ? make("details", make("summary", say("What if?")), further) : further,
+      further,
       this.live,
     );
     this.picture.update();
@@ -129,6 +142,7 @@ class Page {
     this.equation.update();
     this.returned.update();
     this.code.update();
+    for (const tool of this.tools) tool.update();
   }
 
   /** Return the lines that say how to read the picture. */
@@ -327,12 +341,13 @@ class Page {
   }
 
   gradient() {
-    return this.model.gradient(this.chosen);
+    return effectsOf(this.model, this.chosen);
   }
 
   /** Make a change, and show what follows; `again` if the page then has other parts. */
   change(act, again = false) {
     this.remember();
+    seal(this.model);
     act();
     if (again) this.show({}, true);
     else this.recompute();
@@ -401,6 +416,7 @@ class Page {
   begin(number) {
     this.before = null;
     this.remember();
+    seal(this.model);
     this.dragged = number.address;
     this.live.replaceChildren();
     clearTimeout(this.fading);

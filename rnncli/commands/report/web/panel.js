@@ -1,24 +1,23 @@
-// Beside the picture: where the chosen number comes from, the returned tensors, what if, and the same in code.
+// Beside the picture: the chosen number and where it comes from, the returned tensors, and the same in code.
 
-import { choose, copy, digits, make, refill, rich, scroll, toggle, typed } from "./dom.js";
-import { explain } from "./explain.js";
-import { addressOf } from "./layer.js";
+import { holdControl } from "./controls.js";
+import { copy, digits, make, refill, rich, scroll, typed } from "./dom.js";
+import { areBinary, explain, fullBar, inputAddress } from "./explain.js";
 import {
   caseOf,
   commandOf,
   describeTensors,
   expressionOf,
-  hold,
   isChanged,
   isTurned,
+  setInput,
   setWeight,
-  toggleMask,
 } from "./settings.js";
+import { answerOf, stepName } from "./words.js";
 
 const MOST_TERMS = 12;
 const MOST_ROWS = 12;
 const MOST_COLUMNS = 12;
-const LONGEST_SHOWN = 400;
 
 const MEANINGS = {
   input: "How much of the candidate is written into the cell state: 0 nothing, 1 all of it.",
@@ -47,73 +46,132 @@ const MERGED = {
   ave: "The average of both directions.",
 };
 
-/** Return {element, update}: where the chosen number comes from. */
+/** Return {element, update}: the chosen number, and where it comes from. */
 export function equationPanel(page) {
-  const title = page.say("Where this number comes from");
-  const element = make("section.equation", { label: title });
-  return { element, update: () => refill(element, [make("h2", title), ...equation(page)]) };
+  const element = make("section.equation", { label: page.say("Where this number comes from") });
+  return { element, update: () => refill(element, equation(page)) };
 }
 
 function equation(page) {
-  const explained = explain(page.model, page.chosen);
+  const { model, chosen } = page;
+  const explained = explain(model, chosen);
+  const { kind, color, value, from, tokens, terms, symbols } = explained;
+  const target = model.locate(chosen);
   const back = page.trail[page.trail.length - 1];
   const sentence = describe(page, explained);
-  const hasTokens = explained.tokens.length > 0;
+  const isOutput = target.kind === "returned" && target.tensor.state === undefined;
+  const isElsewhere = kind !== "same" || target.kind === "x" || target.layer.flags.bidirectional;
+  const open = () => page.open(from);
   return [
     back && make("p", make("button.link", { key: "back", onclick: () => page.back() }, `← ${back}`)),
+    make("h2", make(`span.${color}`, titleOf(page, target))),
     make(
       "p.value",
-      make(`span.${explained.color}`, page.chosen),
+      make(`span.${color}`, chosen),
       " = ",
-      make("b", explained.kind === "unused" ? "—" : digits(explained.value, 4)),
+      make("b", kind === "unused" ? "—" : digits(value, 3)),
+      isOutput && make("span.answer", answerOf(page, value)),
+      movedBy(page, value),
     ),
     sentence && make("p.dim", sentence),
-    explained.from &&
-      make("p", "= ", make("button.link", { key: "from", onclick: () => page.open(explained.from) }, explained.from)),
-    hasTokens && explained.symbols && symbolsOf(page, explained),
-    hasTokens &&
+    target.kind === "x" && pressControl(page, target),
+    ["line", "held", "same"].includes(kind) && holdControl(page, explained),
+    from && isElsewhere && make("p", "= ", make("button.link", { key: "from", onclick: open }, from)),
+    tokens.length > 0 && symbols && symbolsOf(page, explained),
+    tokens.length > 0 &&
       make(
         "div.tokens",
-        make("span.text", "="),
-        explained.tokens.map((token, index) => piece(page, explained, token, index)),
+        make("span.text", `${digits(value, 4)} =`),
+        tokens.map((token, index) => piece(page, explained, token, index)),
       ),
-    ...(explained.terms.length > 0 ? [termNote(page), termTable(page, explained)] : []),
-    ...(explained.kind === "x" ? [] : dependence(page)),
+    ...(terms.length > 0 ? [termNote(page), termTable(page, explained)] : []),
+    ...(kind === "x" || kind === "unused" ? [] : dependence(page)),
   ];
 }
 
+/** Return what a number is called: the forget gate of unit 0 at t=3. */
+function titleOf(page, { kind, layer, half, line, tensor, step, row, unit }) {
+  const { say, model } = page;
+  const names = {
+    ...{ input: say("input gate"), forget: say("forget gate"), output: say("output gate"), update: say("update gate") },
+    ...{ reset: say("reset gate"), candidate: say("candidate"), hidden: say("hidden state"), cell: say("cell state") },
+  };
+  const { features } = model.data;
+  const isInput = kind === "x" && layer.source === null;
+  const name =
+    { x: isInput && features[unit] ? features[unit] : say("input x"), line: names[line] ?? line }[kind] ?? tensor.name;
+  const time = row ?? step;
+  const word =
+    kind === "returned" && isTurned(model, layer) ? "" : Number.isFinite(time) && time >= 0 && stepName(page, time);
+  const at = !Number.isFinite(time) ? "" : time < 0 ? say("before the first step") : `t=${time}`;
+  const way =
+    kind === "line" && layer.flags.bidirectional && (half === "backward" ? say("backward ←") : say("forward →"));
+  const of = !(isInput && features[unit]) && say(kind === "x" ? "feature {row}" : "unit {unit}", { unit, row: unit });
+  return [name, way, of, word && word !== at ? `${word} (${at})` : at].filter(Boolean).join(" · ");
+}
+
+/** Return by how much the chosen number moved in the last change. */
+function movedBy(page, value) {
+  const before = page.before?.get(page.chosen);
+  if (before === undefined || !page.changeOf(page.chosen, value) || !Number.isFinite(value - before)) return null;
+  return make("span.moved", signed(value - before));
+}
+
+const signed = (change) => `${change > 0 ? "+" : ""}${digits(change, 3)}`;
+
+/** Return what sets an input number that is 0 or 1 to the other. */
+function pressControl(page, { layer, sequence, step, unit }) {
+  const { say, model, chosen } = page;
+  if (layer.source !== null || !areBinary(model, layer)[unit]) return null;
+  const other = model.value(chosen) > 0.5 ? 0 : 1;
+  const onclick = () => page.change(() => setInput(model, layer, sequence, step, unit, other));
+  return make("p", make("button", { key: "press", onclick }, say("set it to {other}", { other })));
+}
+
+/** Return notes that this page has not shown beside another number before. */
+function newNotes(page, texts) {
+  page.noted ??= new Map();
+  for (const text of texts) if (!page.noted.has(text)) page.noted.set(text, page.chosen);
+  return texts.filter((text) => page.noted.get(text) === page.chosen);
+}
+
 /** Return how to read the products and the numbers of an equation. */
-function termNote({ say }) {
-  const order = say("Products by size: [[above:bars to the right]] add, [[below:bars to the left]] subtract.");
-  const lines = say("Dotted underline: a number you can open. Dashed underline: a weight you can change.");
-  return make("p.note", rich(order), " ", lines);
+function termNote(page) {
+  const { say } = page;
+  const notes = newNotes(page, [
+    say("Products by size: [[above:bars to the right]] add, [[below:bars to the left]] subtract."),
+    say("Dotted underline: a number you can open. Dashed underline: a weight you can change."),
+  ]);
+  return notes.length > 0 && make("p.note", rich(notes.join(" ")));
 }
 
 /** Return the equation in symbols, and what they mean.  A backward layer comes from the step after. */
-function symbolsOf({ say }, { name, symbols, isBackward }) {
+function symbolsOf(page, { name, symbols, isBackward }) {
+  const { say } = page;
   const text = isBackward ? symbols.replaceAll("[t-1]", "[t+1]") : symbols;
-  const notes = [
+  const texts = [
     text.includes("⊙") && say("⊙ multiplies two vectors number by number."),
     text.includes("σ") && say("σ squeezes every number into the range 0 to 1."),
     text.includes("tanh") && say("tanh squeezes every number into the range −1 to 1."),
-  ].filter(Boolean);
+  ];
+  const notes = newNotes(page, texts.filter(Boolean));
   return make("p.symbols", `${name} = ${text}`, notes.length > 0 && make("span.notes", notes.join(" ")));
 }
 
 /** Return one plain sentence about a number. */
-function describe({ say, model }, { kind, name, half, layer, step, unit, masked, isLast }) {
+function describe({ say, model }, { kind, name, half, layer, step, masked, isLast }) {
   const sentences = {
-    x: "An input number: feature {unit} at t={step}, counted from 0. Drag it left or right.",
+    x: "An input number. Drag it left or right.",
     held: "This gate is held (*): its value is set, not computed.",
     kept: "t={masked} is masked, so it is skipped: the number of t={step} is kept.",
     zero: "t={step} is masked, so it is skipped: the layer returns 0 there, while the states inside are kept.",
     start: "No time step was read before: this is the state that the layer starts from.",
-    unused: "t={step} is masked: nothing was computed here.",
+    unused: "This time step is masked: the gate is not computed.",
     merged: MERGED[name],
   };
   const sentence = sentences[kind] ?? meaningOf(model, layer, half, name === "hidden" && isLast ? "lastHidden" : name);
   const keys = kind === "x" && matchMedia("(hover)").matches && say("Keys: + and −, or a digit.");
-  return sentence && [say(sentence, { step, unit, masked }), keys].filter(Boolean).join(" ");
+  return sentence && [say(sentence, { step, masked }), keys].filter(Boolean).join(" ");
 }
 
 function meaningOf(model, prefix, half, name) {
@@ -182,21 +240,54 @@ function termRow(page, explained, { value, row, factor, weight }, most, key) {
   );
 }
 
-/** Return bars: how much the chosen number depends on the input of each time step. */
-function dependence({ say, slopes }) {
-  const { features } = slopes.layer.halves.forward.cell;
-  const norms = Array.from({ length: slopes.x.length / features }, (_, step) =>
-    Math.hypot(...slopes.x.subarray(step * features, (step + 1) * features)),
-  );
-  const most = Math.max(...norms.filter(Number.isFinite), 1e-30);
+/** Return bars: how much the chosen number depends on the input of each time step, and on which number most. */
+function dependence(page) {
+  const { say, slopes, model } = page;
+  const { layer, x, flips = [] } = slopes;
+  const { features } = layer.halves.forward.cell;
+  const steps = Array.from({ length: x.length / features }, (_, step) => step);
+  const largest = (indices) =>
+    indices.reduce((best, index) => (Math.abs(x[index]) > Math.abs(x[best] ?? 0) ? index : best), -1);
+  const indices = Array.from(x.keys());
+  const effects = steps.map((step) => Math.abs(x[largest(indices.slice(step * features, (step + 1) * features))] ?? 0));
+  if (effects.every((effect) => effect === 0)) return [make("p.dim", say("This number does not depend on the input."))];
+  const full = fullBar(Math.max(...effects));
   const title = say("How much this number depends on the input of each time step");
-  const label = `${title}: ${norms.map((norm, step) => `t=${step} ${digits(norm, 4)}`).join(", ")}`;
-  if (norms.every((norm) => norm === 0)) return [make("p.dim", say("This number does not depend on the input."))];
-  const bars = norms.map((norm, step) => {
-    const bar = norm !== 0 && make("i", { "--size": Math.min(norm / most, 1).toFixed(3) });
-    return make("span", bar, norms.length <= MOST_ROWS && make("small", `t=${step}`));
+  const names = steps.map((step) => stepName(page, step));
+  const label = `${title}: ${effects.map((effect, step) => `${names[step]} ${digits(effect, 4)}`).join(", ")}`;
+  const isShort = steps.length <= MOST_ROWS;
+  const bars = effects.map((effect, step) => {
+    const bar = effect !== 0 && make("i", { "--size": Math.min(effect / full, 1).toFixed(3) });
+    return make("span", isShort && make("small", digits(effect, 2)), bar, isShort && make("small", names[step]));
   });
-  return [make("h3", title), make("div.depends", { role: "img", label }, bars)];
+  const most = [
+    [
+      largest(indices.filter((index) => !flips[index % features])),
+      (values) => say("It moves most with {x}: {change} for +1.", values),
+    ],
+    [
+      largest(indices.filter((index) => flips[index % features])),
+      (values) => say("With {x} at {other} instead, it would move by {change}.", values),
+    ],
+  ];
+  const sentences = most.flatMap(([index, write]) => (index < 0 ? [] : [linked(write, index), " "]));
+  return [
+    make("h3", title),
+    make("div.depends", { role: "img", label }, bars),
+    full !== 1 && make("p.dim", say("A full bar is {full}.", { full })),
+    make("p.most", sentences),
+  ];
+
+  /** Return a sentence in which an input number is a link. */
+  function linked(write, index) {
+    const [step, unit] = [Math.floor(index / features), index % features];
+    const address = inputAddress(layer, page.sequence, step, unit);
+    const name = model.data.features[unit] ? `${model.data.features[unit]} · ${names[step]}` : address;
+    const other = model.value(address) > 0.5 ? 0 : 1;
+    const [before, after] = write({ x: "\n", change: signed(x[index]), other }).split("\n");
+    const onclick = () => page.open(address);
+    return make("span", before, make("button.link", { key: `most${flips[unit]}`, onclick }, name), after);
+  }
 }
 
 /** Return {element, update}: the returned tensors of the shown sequence, as `run` prints them. */
@@ -298,80 +389,17 @@ function showReturned(page, { element, address, read }) {
   element.classList.toggle("chosen", address === page.chosen);
 }
 
-/** Return the controls of what if: hold a gate, mask a step, start from another state, all numbers as they were. */
-export function whatIf(page) {
-  const { say } = page;
-  return make(
-    "section.what-if",
-    make("h2", say("What if?")),
-    make("p", holdControls(page)),
-    make("fieldset", make("legend", say("mask (skip) time steps")), maskControls(page)),
-    make(
-      "p",
-      toggle(say("start from another state"), page.startsShown, "starts", (startsShown) => {
-        page.show({ startsShown }, true);
-        const { layer, sequence } = page;
-        const [line] = layer.halves.forward.cell.states;
-        if (startsShown) page.open(addressOf({ layer, half: "forward", line, sequence, step: -1, unit: 0 }));
-        else if (page.chosen.includes(",start,")) page.choose(page.firstNumber());
-      }),
-    ),
-    make("p", make("button", { key: "reset", onclick: () => page.reset() }, say("All numbers as they were"))),
-  );
-}
-
-function holdControls(page) {
-  const { say, model, layer } = page;
-  const halves = model.halvesOf(layer);
-  const gates = halves.flatMap((half) => layer.halves[half].cell.traced.map((line) => ({ half, line })));
-  const now = model.holds.find((entry) => entry.layer === layer.prefix);
-  const chosen = gates.find(({ half, line }) => half === now?.half && line === now?.line) ?? null;
-  const boundsOf = ({ half, line }) => layer.halves[half].cell.bounds[line] ?? [];
-  const set = (gate, value) =>
-    page.change(() => {
-      for (const { half, line } of gates) hold(model, layer, half, line, null);
-      const [low = value, high = value] = gate ? boundsOf(gate) : [];
-      if (gate) hold(model, layer, gate.half, gate.line, Math.min(Math.max(value, low), high));
-    }, true);
-  const last = now?.value ?? 1;
-  const options = gates.map((gate) => [gate, halves.length > 1 ? `${gate.half}/${gate.line}` : gate.line]);
-  const select = choose(say("hold a gate"), [[null, say("none")], ...options], chosen, "hold", (gate) =>
-    set(gate, last),
-  );
-  if (!chosen) return select;
-  const [min, max] = boundsOf(chosen);
-  const onchange = ({ target }) => set(chosen, target.value === "" ? last : Number(target.value));
-  const label = say("value of the held gate");
-  const field = make("input", { type: "number", step: "0.1", min, max, value: last, label, key: "held", onchange });
-  return [select, make("span.toggle", "= ", field), make("span.toggle.dim", say("* marks it in the picture."))];
-}
-
-function maskControls(page) {
-  const { say, model, sequence } = page;
-  const root = model.root(page.layer);
-  const steps = root.x.shape[1];
-  const mask = (step) => page.change(() => toggleMask(model, root, sequence, step), true);
-  if (steps > MOST_ROWS) {
-    return make("button", { key: "mask", onclick: () => mask(page.step) }, say("mask t={step}", { step: page.step }));
-  }
-  const isMasked = (step) => Boolean(root.mask && !root.mask[sequence * steps + step]);
-  return Array.from({ length: steps }, (_, step) =>
-    toggle(`t=${step}`, isMasked(step), `mask${step}`, () => mask(step)),
-  );
-}
-
 /** Return {element, update}: the same in Keras and as a command. */
 export function codePanel(page) {
   const { say, model } = page;
   const element = make("section.code");
   const line = (name, text) => {
-    const shown = text.length > LONGEST_SHOWN ? `${text.slice(0, LONGEST_SHOWN)}…` : text;
     const onclick = (event) => {
       copy(text);
       event.target.textContent = say("copied");
     };
     const button = make("button", { key: name, label: say("copy {name}", { name }), onclick }, say("copy"));
-    return make("div.line", make("h3", name), button, make("code", shown));
+    return make("div.line", make("h3", name), button, make("code", text));
   };
   const update = () => {
     const command = commandOf(model, page.layer);

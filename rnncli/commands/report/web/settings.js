@@ -1,8 +1,10 @@
 // What a reader changes on the page; and what is shown, as JSON, as a case document and as a command.
 
-import { nest, shortest } from "./layer.js";
+import { Model, nest, shortest } from "./layer.js";
 
-const LONGEST = 100_000;
+// Most characters of a command, and most changes that are kept to be undone.
+const LONGEST = 300;
+const MOST_UNDONE = 50;
 
 /** Return the key of a layer's settings among its variants. */
 export function variantOf(layer) {
@@ -41,71 +43,202 @@ function convertBias(model, { shape, values }) {
   return { shape: [2, values.length], values: both };
 }
 
-/** Set a number of the input of a chain. */
-export function setInput(model, layer, sequence, step, unit, value) {
-  const [, steps, features] = layer.x.shape;
-  layer.x.numbers[(sequence * steps + step) * features + unit] = value;
+/** Begin a change: one undo takes back what is set after it, up to the next one. */
+export function seal(model) {
+  model.isSealed = true;
+}
+
+/** Keep what the numbers are, once for each change, before one is set. */
+function touch(model) {
+  if (model.isSealed || !model.history.length) {
+    const halves = (layer) =>
+      Object.entries(layer.halves).map(([name, half]) => [
+        name,
+        { ...half, weights: { ...half.weights }, start: half.start && [...half.start] },
+      ]);
+    const layers = model.layers.map((layer) => ({
+      x: layer.x,
+      mask: layer.mask,
+      steps: layer.steps,
+      resetAfter: layer.resetAfter,
+      halves: Object.fromEntries(halves(layer)),
+    }));
+    model.history = [...model.history.slice(1 - MOST_UNDONE), { layers, holds: model.holds }];
+  }
+  model.isSealed = false;
+  model.forget();
+}
+
+/** Take the last change of a number, a mask or a hold back; the switches stay as they are. */
+export function undo(model) {
+  const { layers, holds } = model.history.pop();
+  for (const [index, layer] of model.layers.entries()) {
+    const { resetAfter } = layer;
+    Object.assign(layer, layers[index]);
+    setForm(model, layer, resetAfter);
+  }
+  model.holds = holds;
+  seal(model);
+  model.forget();
+}
+
+/** Return whether a number, a mask or a hold was changed. */
+export const isEdited = (model) => model.history.length > 0;
+
+/** Set numbers of the input of a chain: those of a time step, from a feature on. */
+export function setInput(model, layer, sequence, step, unit, ...values) {
   touch(model);
+  const [, steps, features] = layer.x.shape;
+  const numbers = layer.x.numbers.slice();
+  numbers.set(values, (sequence * steps + step) * features + unit);
+  layer.x = { ...layer.x, numbers };
+}
+
+/** Put a word at a time step: its numbers, and its name; padding there is read again. */
+export function setWord(model, layer, sequence, step, word, vector) {
+  const index = sequence * layer.x.shape[1] + step;
+  if (layer.mask && !layer.mask[index] && !layer.steps[sequence][step]) toggleMask(model, layer, sequence, step);
+  setInput(model, layer, sequence, step, 0, ...vector);
+  layer.steps = layer.steps.map((names, other) => (other === sequence ? names.with(step, word) : names));
+}
+
+/** Put a sentence in place of a sequence; shorter ones are padded after their end, and masked there. */
+export function setSentence(model, layer, sequence, sentence, words) {
+  touch(model);
+  const [batch, before, features] = layer.x.shape;
+  const rows = layer.steps.map((names, other) => {
+    if (other === sequence) return sentence.map((name) => ({ name, vector: words[name], isRead: true }));
+    const row = names.map((name, step) => {
+      const index = other * before + step;
+      const vector = layer.x.numbers.slice(index * features, (index + 1) * features);
+      return { name, vector, isRead: !layer.mask || layer.mask[index] !== 0 };
+    });
+    return row.slice(0, row.findLastIndex(({ name }) => name) + 1);
+  });
+  const steps = Math.max(...rows.map(({ length }) => length));
+  const numbers = new model.Numbers(batch * steps * features);
+  const mask = new Uint8Array(batch * steps);
+  for (const [other, row] of rows.entries()) {
+    for (const [step, { vector, isRead }] of row.entries()) {
+      numbers.set(vector, (other * steps + step) * features);
+      mask[other * steps + step] = Number(isRead);
+    }
+  }
+  layer.x = { ...layer.x, numbers, shape: [batch, steps, features] };
+  layer.mask = mask.every(Boolean) ? null : mask;
+  layer.steps = rows.map((row) => Array.from({ length: steps }, (_, step) => row[step]?.name ?? ""));
+  const all = ({ steps: held }) => held && held.length < before && held.some((step) => step >= steps);
+  model.holds = model.holds
+    .filter((held) => !all(held))
+    .map((held) => (held.steps?.length === before ? { ...held, steps: null } : held));
 }
 
 /** Mask a time step of a sequence, or read it again. */
 export function toggleMask(model, layer, sequence, step) {
-  const [batch, steps] = layer.x.shape;
-  layer.mask ??= new Uint8Array(batch * steps).fill(1);
-  const index = sequence * steps + step;
-  layer.mask[index] = layer.mask[index] ? 0 : 1;
   touch(model);
+  const [batch, steps] = layer.x.shape;
+  const index = sequence * steps + step;
+  const mask = layer.mask?.slice() ?? new Uint8Array(batch * steps).fill(1);
+  mask[index] = mask[index] ? 0 : 1;
+  layer.mask = mask;
 }
 
 /** Set a number of a weight. */
 export function setWeight(model, layer, half, name, index, value) {
-  layer.halves[half].weights[name].values[index] = value;
   touch(model);
+  const { weights } = layer.halves[half];
+  weights[name] = { ...weights[name], values: weights[name].values.slice() };
+  weights[name].values[index] = value;
 }
 
 /** Set a number of the state before the first step. */
 export function setStart(model, layer, half, state, sequence, unit, value) {
+  touch(model);
   for (const chained of model.chainOf(layer)) {
-    for (const name of Object.keys(chained.halves)) {
-      const loop = chained.halves[name];
-      loop.start ??= loop.cell.states.map((named) =>
-        new model.Numbers(model.batch * loop.cell.units).fill(loop.cell.initial[named] ?? 0),
-      );
-    }
+    for (const loop of Object.values(chained.halves)) loop.start = startOf(model, loop);
   }
   const loop = layer.halves[half];
+  loop.start[state] = loop.start[state].slice();
   loop.start[state][sequence * loop.cell.units + unit] = value;
+}
+
+/** Return the states of a loop before the first step, for all sequences. */
+const startOf = (model, { start, cell: { states, units, initial } }) =>
+  start ?? states.map((name) => new model.Numbers(model.batch * units).fill(initial[name] ?? 0));
+
+/** Hold a gate in all units, at all steps or at one, where no other hold stays; null releases it. */
+export function hold(model, layer, half, line, value, step = null) {
   touch(model);
+  const stays = (held) =>
+    held.layer !== layer.prefix ||
+    held.half !== half ||
+    held.line !== line ||
+    (step !== null && held.steps && !held.steps.includes(step));
+  model.holds = model.holds.filter(stays);
+  if (value === null) return;
+  const [steps, at] = step === null ? [null, ""] : [[step], `@${step}`];
+  model.holds.push({ layer: layer.prefix, half, line, value, steps, text: `${line}=${value}${at}` });
 }
 
-/** Hold a gate at a value in all units and steps; null releases it. */
-export function hold(model, layer, half, line, value) {
-  model.holds = model.holds.filter(
-    (entry) => entry.layer !== layer.prefix || entry.half !== half || entry.line !== line,
+const isSame = (some, others) => some.length === others.length && some.every((x, index) => Object.is(x, others[index]));
+
+/** Return the model as the page was written. */
+export function writtenOf(model) {
+  model.written ??= new Model(model.data);
+  return model.written;
+}
+
+/** Return whether input numbers or weights are no longer those that the page was written with. */
+function areNumbersChanged(model) {
+  const written = writtenOf(model);
+  return model.layers.some((layer, index) => {
+    const { x, halves } = written.layers[index];
+    const isOther = (half, name) => {
+      const [now, before] = [layer.halves[half].weights[name].values, halves[half].weights[name].values];
+      return !isSame(now, before) && [...now, ...before].some(Boolean); // a bias of 0 in another form is 0
+    };
+    const weights = model
+      .halvesOf(layer)
+      .flatMap((half) => Object.keys(layer.halves[half].weights).map((name) => [half, name]));
+    return (x && !isSame(layer.x.numbers, x.numbers)) || weights.some(([half, name]) => isOther(half, name));
+  });
+}
+
+/** Return the mask of a chain as rows of 0 and 1; null if it is as the page was written. */
+function newMask(model, layer) {
+  const maskOf = ({ mask, x: { shape } }) => mask ?? new Uint8Array(shape[0] * shape[1]).fill(1);
+  const [root, before] = [model, writtenOf(model)].map((each) => each.root(each.layers[model.layers.indexOf(layer)]));
+  return isSame(maskOf(root), maskOf(before)) ? null : nest(maskOf(root), root.x.shape.slice(0, 2));
+}
+
+/** Return the initial states of a chain, in Keras's order; null if they are as the page was written. */
+function newStates(model, layer) {
+  const pairs = model.chainOf(layer).flatMap((chained) =>
+    model.halvesOf(chained).flatMap((half) => {
+      const before = writtenOf(model).layers[model.layers.indexOf(chained)].halves[half];
+      const [now, old] = [chained.halves[half], before].map((loop) => startOf(model, loop));
+      return now.map((state, index) => [state, old[index]]);
+    }),
   );
-  if (value !== null) model.holds.push({ layer: layer.prefix, half, line, value, text: `${line}=${value}` });
-  model.forget();
+  const short = (values) =>
+    nest(
+      Array.from(values, (value) => shortest(value, model.data.dtype)),
+      [model.batch, values.length / model.batch],
+    );
+  return pairs.every(([now, old]) => isSame(now, old)) ? null : pairs.map(([now]) => short(now));
 }
 
-function touch(model) {
-  model.changed = true;
-  model.forget();
-}
-
-/** Return whether weights or numbers are no longer those that the page was written with. */
+/** Return whether anything but the switches of what is returned is no longer as the page was written. */
 export function isChanged(model) {
   return (
-    model.changed ||
+    areNumbersChanged(model) ||
     model.layers.some((layer, index) => {
       const { flags, resetAfter } = model.data.layers[index];
-      return flags.bidirectional !== layer.flags.bidirectional || resetAfter !== layer.resetAfter;
+      const isOther = flags.bidirectional !== layer.flags.bidirectional || resetAfter !== layer.resetAfter;
+      return isOther || newMask(model, layer) || newStates(model, layer);
     })
   );
 }
-
-/** Return whether the layers are those that the page was written for: `run` gives what is shown, a held gate but in models. */
-const isAsked = (model, layers) =>
-  layers.length === model.shown.length && !isChanged(model) && (layers[0].path !== null || !model.holds.length);
 
 /** Return the layers that scripts and documents are about: all, or the drawn one once a switch was changed. */
 function scope(model, drawn) {
@@ -128,7 +261,7 @@ export function documentOf(model, drawn) {
     layer: model.chainOf(layers[0]).map((layer) => configOf(model, layer)),
     input: { shape: root.x.shape, dtype: model.data.dtype },
     ...(model.holds.length ? { hold: heldTexts(model, layers[0], ({ prefix }) => prefix) } : {}),
-    outputs: layers.flatMap((layer) => describeTensors(model, layer, "en", isAsked(model, layers))),
+    outputs: layers.flatMap((layer) => describeTensors(model, layer, "en", flagsOf(model, drawn) !== null)),
   };
 }
 
@@ -239,25 +372,68 @@ export function caseOf(model, drawn) {
       for (const state of loop.start ?? []) states.push(short(state, [model.batch, loop.cell.units]));
     }
   }
+  const sentences = sentencesOf(model, root);
+  const mask = root.mask && !sentences ? { mask: nest(Array.from(root.mask, Boolean), root.x.shape.slice(0, 2)) } : {};
   return {
+    ...namesOf(model, root, sentences),
     layer: chain.map((chained) => configOf(model, chained)),
-    inputs: short(root.x.numbers, root.x.shape),
-    ...(root.mask ? { mask: nest(Array.from(root.mask, Boolean), root.x.shape.slice(0, 2)) } : {}),
+    inputs: sentences ?? short(root.x.numbers, root.x.shape),
+    ...mask,
     ...(states.length ? { initial_state: states } : {}),
     weights,
-    ...(model.data.seed === null ? {} : { seed: model.data.seed }),
   };
 }
 
-/** Return the command that gives the numbers that are shown. */
+/** Return what the case document says in words. */
+function namesOf(model, root, sentences) {
+  const { features, sequences } = model.data;
+  const { words, answers, about, steps } = { ...model.data, ...root };
+  const isNamed = !sentences && steps?.every((names) => names.every(Boolean));
+  const names = { about, words, features, batch: sequences, answers, steps: isNamed ? steps : null };
+  return Object.fromEntries(Object.entries(names).filter(([, value]) => value && Object.keys(value).length));
+}
+
+/** Return the input as sentences; null if its numbers or its mask are not those of its words. */
+function sentencesOf(model, { words, steps, x, mask }) {
+  if (!words || !steps) return null;
+  const [batch, length, features] = x.shape;
+  const isItsWord = (name, index) => {
+    const vector = name ? words[name] : new Array(features).fill(0);
+    const isRead = !mask || mask[index] !== 0;
+    return (
+      isRead === (name !== "") &&
+      isSame(x.numbers.subarray(index * features, (index + 1) * features), model.Numbers.from(vector))
+    );
+  };
+  const isWhole = steps.every((names, sequence) =>
+    names.every((name, step) => isItsWord(name, sequence * length + step)),
+  );
+  const texts = steps.map((names) => names.filter(Boolean).join(" "));
+  return isWhole && texts.length === batch && texts.every(Boolean) ? texts : null;
+}
+
+/** Return the command that gives the numbers that are shown: with flags, or with the case document in a file. */
 export function commandOf(model, drawn) {
+  const [layer] = scope(model, drawn);
+  const pathOf = (_, index, { length }) => (length > 1 ? `${index}/` : "");
+  return flagsOf(model, drawn) ?? `rnncli run case.json${holdWords(heldTexts(model, layer, pathOf))}`;
+}
+
+/** Return the command with flags; null if they do not say exactly, or not shortly, what is shown. */
+function flagsOf(model, drawn) {
   const layers = scope(model, drawn);
   const [layer] = layers;
-  const short = isAsked(model, layers) && model.data.commands[layers.length > 1 ? "" : variantOf(layer)];
-  if (short) return short + holdWords(heldTexts(model, layer, ({ path }) => path));
-  const text = JSON.stringify(caseOf(model, drawn));
-  const pathOf = (_, index, { length }) => (length > 1 ? `${index}/` : "");
-  return `rnncli run ${text.length > LONGEST ? "case.json" : quote(text)}${holdWords(heldTexts(model, layer, pathOf))}`;
+  const { variants, given, settable } = model.data.commands;
+  const words = [variants?.[layers.length > 1 ? "" : variantOf(layer)]];
+  const isWhole = layers.length === model.shown.length && (layer.path !== null || !model.holds.length);
+  if (!words[0] || !isWhole || areNumbersChanged(model)) return null;
+  for (const [name, value] of Object.entries({ mask: newMask(model, layer), initial_state: newStates(model, layer) })) {
+    if (value && !settable.includes(name)) return null;
+    if (value) words.push(`--${name.replace("_", "-")} ${quote(JSON.stringify(value))}`);
+    else if (given[name]) words.push(given[name]);
+  }
+  const command = words.join(" ") + holdWords(heldTexts(model, layer, ({ path }) => path));
+  return command.length > LONGEST ? null : command;
 }
 
 /** Return the held gates of a chain, as `--hold` names them.  pathOf: what stands before the gates of a layer. */

@@ -1,0 +1,159 @@
+// What acts where it stands: a gate is held, a time step is masked, the states start elsewhere, a change is taken back.
+
+import { digits, make, refill, toggle, typed } from "./dom.js";
+import { drags } from "./drag.js";
+import { lineColor } from "./explain.js";
+import { addressOf } from "./layer.js";
+import { hold, isEdited, toggleMask, undo } from "./settings.js";
+
+// Most start states of a kind that are shown.
+const MOST_STARTS = 6;
+// The layer in which a number was changed last: Ctrl+Z is for it, if the focus is nowhere.
+let lastChanged = null;
+
+/** Return the choice of what a gate is held at, at every step or at this one; null for what cannot be held. */
+export function holdControl(page, { layer: prefix, half, name, step }) {
+  const { say, model } = page;
+  const layer = model.layers.find((other) => other.prefix === prefix);
+  const { traced, sameAs, bounds, sizes, units } = layer.halves[half].cell;
+  const line = traced.includes(name) ? name : Object.keys(sameAs).find((gate) => sameAs[gate] === name);
+  if (!line) return null;
+  const held = model.heldIn(layer, half)[line]?.find(({ steps }) => !steps || steps.includes(step));
+  const [, allSteps] = model.root(layer).x.shape;
+  const isEvery = held ? !held.steps || held.steps.length === allSteps : !page.holdsOneStep;
+  const [low, high] = bounds[line] ?? [0, 1];
+  const isBounded = Number.isFinite(low) && Number.isFinite(high);
+  const set = (value, every = isEvery) =>
+    page.change(() => {
+      page.holdsOneStep = !every;
+      hold(model, layer, half, line, value, every ? null : step);
+    }, true);
+  const choice = (text, value) => {
+    const isOn = value === (held?.value ?? null);
+    return make("button", { key: `hold-${text}`, "aria-pressed": String(isOn), onclick: () => set(value) }, text);
+  };
+  const onchange = () => {
+    const value = typed(field.value);
+    if (!Number.isNaN(value)) set(bounds[line] ? Math.min(Math.max(value, low), high) : value);
+    else field.value = held ? String(held.value) : "";
+  };
+  const label = say("value of the held gate");
+  const field = make("input", {
+    type: "text",
+    inputmode: "decimal",
+    value: held?.value ?? "",
+    label,
+    key: "held",
+    onchange,
+  });
+  const values = isBounded ? [low, (low + high) / 2, high] : [0, 0.5, 1];
+  const scopes = [
+    [true, say("at every step")],
+    [false, say("only at t={step}", { step })],
+  ].map(([every, text]) => {
+    const act = () => (held ? set(held.value, every) : page.show({ holdsOneStep: !every }, true));
+    return make("button", { key: `scope-${every}`, "aria-pressed": String(every === isEvery), onclick: act }, text);
+  });
+  const isPart = held?.units && held.units.length < (sizes[line] > 1 ? units : 1);
+  const some = held?.units?.join(", ");
+  const of = isPart ? say("of the units {some}", { some }) : say("of every unit");
+  return make(
+    "div.hold",
+    make(
+      "span.choices",
+      { role: "group", label: say("hold {name} at", { name: line }) },
+      say("hold {name} at", { name: line }),
+      " ",
+      values.map((value) => choice(String(value).replace("-", "−"), value)),
+      field,
+      choice(say("computed"), null),
+    ),
+    make("span.choices", { role: "group", label: say("where it is held") }, scopes, " ", make("span.dim", of)),
+  );
+}
+
+/** Return the checkbox that masks a time step. */
+export function maskToggle(page, step) {
+  const { model, sequence, say } = page;
+  const root = model.root(page.layer);
+  const isMasked = Boolean(root.mask && !root.mask[sequence * root.x.shape[1] + step]);
+  const act = () => page.change(() => toggleMask(model, root, sequence, step), true);
+  return toggle(say("mask t={step}", { step }), isMasked, `mask${step}`, act);
+}
+
+/** Return {element, update}: the states from which a half starts, to be dragged, while the chosen step is its first. */
+export function startControls(page) {
+  const element = make("div.starts");
+  let [shown, numbers] = ["", []];
+  const fill = ({ layer, half }) => {
+    const { model, sequence, say } = page;
+    const loop = layer.halves[half];
+    numbers = [];
+    const rows = loop.cell.states.map((line, state) => {
+      const read = (unit) => model.startOf(layer.halves[half], state, sequence)[unit];
+      const buttons = Array.from({ length: Math.min(loop.cell.units, MOST_STARTS) }, (_, unit) => {
+        const address = addressOf({ layer, half, line, sequence, step: -1, unit });
+        const kind = lineColor(loop.cell, line);
+        const button = make(`button.number.drag.${kind}`, { key: address, onclick: () => page.open(address) });
+        const number = { element: button, address, read: () => read(unit), drag: { layer, half, state, unit } };
+        drags(page, number);
+        numbers.push(number);
+        return button;
+      });
+      return [make("span.dim", line), " ", ...buttons];
+    });
+    refill(element, [make("b", say("initial state")), ...rows.flat()]);
+  };
+  const update = () => {
+    const { model, layer, sequence, step } = page;
+    const half = page.half ?? "forward";
+    const first = model.of(sequence)[model.layers.indexOf(layer)].halves[half].order[0];
+    element.hidden = step !== first;
+    const now = `${layer.prefix}${half}${sequence}${page.lang}`;
+    if (now !== shown && !element.hidden) fill({ layer, half });
+    if (!element.hidden) shown = now;
+    for (const number of numbers) {
+      number.value = number.read();
+      number.element.textContent = digits(number.value, 2);
+      number.element.setAttribute("aria-label", `${number.address} = ${digits(number.value, 2)}`);
+      number.element.classList.toggle("chosen", number.address === page.chosen);
+    }
+  };
+  update();
+  return { element, update };
+}
+
+/** Return {element, update}: what takes changes back, hidden while there is none; Ctrl+Z does it, too. */
+export function undoControls(page) {
+  const { say, model } = page;
+  const back = () => {
+    undo(model);
+    page.show({ before: null, dragged: null }, true);
+    page.announce(page.textOf(page.chosen));
+  };
+  const buttons = [
+    make("button", { key: "undo", title: "Ctrl+Z", onclick: back }, say("undo")),
+    make("button", { key: "reset", onclick: () => page.reset() }, say("All numbers as they were")),
+  ];
+  const element = make("div.undo", buttons);
+  const update = () => {
+    element.hidden = !isEdited(model);
+    if (isEdited(model)) lastChanged = page.root;
+  };
+  const onkeydown = (event) => {
+    if (!element.isConnected) {
+      document.removeEventListener("keydown", onkeydown);
+      return;
+    }
+    const { target, key, ctrlKey, metaKey, shiftKey } = event;
+    const isHere = page.root.contains(target) || (target === document.body && lastChanged === page.root);
+    const isTyping = target.matches("input:not([type=checkbox], [type=range])") && target.value !== target.defaultValue;
+    if (key.toLowerCase() !== "z" || !(ctrlKey || metaKey) || shiftKey || !isHere || isTyping || !isEdited(model))
+      return;
+    event.preventDefault();
+    back();
+  };
+  document.addEventListener("keydown", onkeydown);
+  update();
+  return { element, update };
+}
