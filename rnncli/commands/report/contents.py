@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from rnncli import compute, layers
 from rnncli.case import MERGE_MODES, Array, Spec, __version__
 from rnncli.cells import activations
+from rnncli.cells.diagram import lay_out
 from rnncli.cells.tree import FUNCTIONS, Function, Name, Node, Number, Operation, Sum, walk
 from rnncli.cells.writing import to_symbols
 from rnncli.compute import engines
@@ -308,10 +309,47 @@ def _add_cell(cell: Cell, features: int, cells: list[dict[str, Any]]) -> int:
         "lines": [[line, _tree(node)] for line, node in cell.lines.items()],
         "written": {line: _tree(node) for line, node in cell.written.items()},
         "symbols": to_symbols(text, cell.config),
+        "diagram": {name: _diagram(cell, features, wide=name == "wide") for name in ("wide", "narrow")},
     }
     if entry not in cells:
         cells.append(entry)
     return cells.index(entry)
+
+
+def _diagram(cell: Cell, features: int, *, wide: bool) -> dict[str, Any]:
+    """Return the diagram of a cell, in pixels for letters of 12: {wide, high, shapes, wires}.
+
+    shapes: {kind, x, y, wide, high, line, label, rows, tree}; x, y: the center.
+        kind: `start` and `end` (a state's value before and after the step), `input` (x), `card` (a line),
+            `operator` (a circle: label is + − × ÷), `function` (a pill: label is tanh, 1−, ·0.5, U, f).
+        line: the line or state; of an operator or a function, the line in whose equation it stands.
+        label: of a card, its activation: σ, tanh, or "".
+        rows: how many units have room; of x, how many features.
+        tree: of an operator or a function, the part of the equation that it computes, in the form of
+            `written`: its value for a unit is that of this tree in `line`.
+    wires: {from, to, rail, points}: indices of shapes, corners as [x, y]; the wire carries the value of the
+        shape `from`, and may begin on another wire of that value.  rail: the state of its rail, or "".
+    A masked step is drawn with a straight wire to each end, a backward layer from right to left.
+    """
+    drawn = lay_out(cell.written, cell.states, cell.function, units=cell.units, features=features, wide=wide)
+    shapes = [
+        {
+            "kind": shape.kind, "x": shape.x, "y": shape.y, "wide": shape.wide, "high": shape.high,
+            "line": shape.line, "label": shape.label, "rows": shape.rows,
+            **({"tree": _tree(shape.tree)} if shape.tree and shape.kind != "card" else {}),
+        }
+        for shape in drawn.shapes
+    ]  # fmt: skip
+    wires = [
+        {
+            "from": wire.source,
+            "to": wire.target,
+            "rail": wire.rail,
+            "points": [list(point) for point in wire.points],
+        }
+        for wire in drawn.wires
+    ]
+    return {"wide": drawn.wide, "high": drawn.high, "shapes": shapes, "wires": wires}
 
 
 def _tree(node: Node) -> Any:

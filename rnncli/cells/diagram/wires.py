@@ -1,0 +1,180 @@
+"""Wires of a diagram: horizontal and vertical lines around its boxes, with few bends and crossings."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Sequence
+from heapq import heappop, heappush
+from itertools import pairwise
+
+Point = tuple[int, int]
+Box = tuple[int, int, int, int]
+"""Left, top, right, bottom."""
+Port = tuple[int, int, int, int]
+"""A point on the edge of a box, and the direction that leads out of the box: x, y, dx, dy."""
+
+STUB = 8
+"""How far a wire goes straight from a port before it may bend."""
+CLEAR = 4
+"""How near a wire may pass a box."""
+BEND, CROSSING, SHARED, BRANCH, SIDE = 30, 16, 400, 6, 60
+"""What a bend, a crossing, an edge of another value's wire, a branch, and a port that is not the first of its
+shape cost, in units of length."""
+
+
+class Router:
+    """Finds the wires one by one; wires of one value may share their lines, and branch."""
+
+    def __init__(self, boxes: Sequence[Box], ports: Iterable[Port], lanes: Iterable[Point]) -> None:
+        self.boxes = boxes
+        fixed = [*ports, *((x, y, 0, 0) for x, y in lanes)]
+        fixed += [(x + STUB * dx, y + STUB * dy, 0, 0) for x, y, dx, dy in fixed if dx or dy]
+        around = [
+            ((left - away, right + away), (top - away, bottom + away))
+            for left, top, right, bottom in boxes
+            for away in (STUB, 2 * STUB)
+        ]
+        self.xs = _lines({port[0] for port in fixed}, (x for pair, _ in around for x in pair))
+        self.ys = _lines({port[1] for port in fixed}, (y for _, pair in around for y in pair))
+        self.free: dict[tuple[int, int, bool], bool] = {}
+        self.taken: dict[tuple[int, int, bool], int] = {}
+        self.points: dict[int, set[Point]] = {}
+
+    def draw(self, value: int, points: Sequence[Point]) -> None:
+        """Note a wire of a value, whose corners lie on lines of the grid."""
+        grid = [(bisect_left(self.xs, x), bisect_left(self.ys, y)) for x, y in points]
+        seen = self.points.setdefault(value, set())
+        for (i, j), (k, m) in pairwise(grid):
+            for x in range(min(i, k), max(i, k)):
+                self.taken.setdefault((x, j, True), value)
+            for y in range(min(j, m), max(j, m)):
+                self.taken.setdefault((i, y, False), value)
+            seen.update(
+                (x, y) for x in range(min(i, k), max(i, k) + 1) for y in range(min(j, m), max(j, m) + 1)
+            )
+
+    def connect(self, value: int, sources: Sequence[Port], targets: Sequence[Port]) -> list[Point]:
+        """Return the corners of the cheapest wire from a source, or from a wire of the value, to a target."""
+        straight = (_straight(source, target) for source in sources for target in targets)
+        line = next((line for line in straight if line and self._is_free(value, *line)), None)
+        points = list(line) if line else self._search(value, sources, targets)
+        self.draw(value, points)
+        return points
+
+    def _is_free(self, value: int, start: Point, end: Point) -> bool:
+        (x1, y1), (x2, y2) = sorted((start, end))
+        others = [box for box in self.boxes if not _touches(box, start) and not _touches(box, end)]
+        if any(_meets(box, (x1, y1, x2, y2)) for box in others):
+            return False
+        i, j = bisect_left(self.xs, x1), bisect_left(self.ys, y1)
+        k, m = bisect_left(self.xs, x2), bisect_left(self.ys, y2)
+        edges = [(x, j, True) for x in range(i, k)] + [(i, y, False) for y in range(j, m)]
+        return all(self.taken.get(edge, value) == value for edge in edges)
+
+    def _search(self, value: int, sources: Sequence[Port], targets: Sequence[Port]) -> list[Point]:
+        """Dijkstra's search over the crossings of the grid, and the direction in which each is reached."""
+        queue: list[tuple[int, int, int, bool]] = []
+        came: dict[tuple[int, int, bool], tuple[int, int, bool] | Port | None] = {}
+        best: dict[tuple[int, int, bool], int] = {}
+
+        def reach(
+            cost: int, state: tuple[int, int, bool], before: tuple[int, int, bool] | Port | None
+        ) -> None:
+            if cost < best.get(state, 1 << 30):
+                best[state], came[state] = cost, before
+                heappush(queue, (cost, *state))
+
+        for number, port in enumerate(sources):
+            reach(SIDE * bool(number), self._stub(port), port)
+        for i, j in self.points.get(value, ()):
+            for level in (True, False):
+                reach(BRANCH, (i, j, level), None)
+        ends = {self._stub(port): port for port in targets}
+        while queue:
+            cost, i, j, level = heappop(queue)
+            state = i, j, level
+            if cost > best[state]:
+                continue
+            if state in ends:
+                return self._corners(state, came, ends[state])
+            reach(cost + BEND, (i, j, not level), state)
+            for step in (-1, 1):
+                k, m = (i + step, j) if level else (i, j + step)
+                if 0 <= k < len(self.xs) and 0 <= m < len(self.ys):
+                    edge = min(i, k), min(j, m), level
+                    if self._passes(edge):
+                        length = abs(self.xs[k] - self.xs[i]) + abs(self.ys[m] - self.ys[j])
+                        other = self.taken.get(edge, value) != value
+                        across = (k, m, not level), ((k, m - 1, False) if level else (k - 1, m, True))
+                        crossed = any(self.taken.get(each, value) != value for each in across)
+                        reach(cost + length + SHARED * other + CROSSING * crossed, (k, m, level), state)
+        (x1, y1, *_), (x2, y2, *_) = sources[0], targets[0]  # the boxes leave no way: straight through
+        return [(x1, y1), (x2, y1), (x2, y2)]
+
+    def _stub(self, port: Port) -> tuple[int, int, bool]:
+        x, y, dx, dy = port
+        return bisect_left(self.xs, x + STUB * dx), bisect_left(self.ys, y + STUB * dy), bool(dx)
+
+    def _passes(self, edge: tuple[int, int, bool]) -> bool:
+        if edge not in self.free:
+            i, j, level = edge
+            x1, y1 = self.xs[i], self.ys[j]
+            x2, y2 = (self.xs[i + 1], y1) if level else (x1, self.ys[j + 1])
+            self.free[edge] = not any(_meets(box, (x1, y1, x2, y2)) for box in self.boxes)
+        return self.free[edge]
+
+    def _corners(self, state: tuple[int, int, bool], came: dict, target: Port) -> list[Point]:  # type: ignore[type-arg]
+        points: list[Point] = [target[:2]]
+        at = state
+        while True:
+            points.append((self.xs[at[0]], self.ys[at[1]]))
+            before = came[at]
+            if before is None:
+                break
+            if len(before) == 4:
+                points.append(before[:2])
+                break
+            at = before
+        return list(_without_midpoints(points[::-1]))
+
+
+def _lines(fixed: set[int], others: Iterable[int]) -> list[int]:
+    """Return the lines of the grid: the fixed ones, and others that are not close to one."""
+    lines = sorted(fixed)
+    for other in sorted(set(others)):
+        index = bisect_left(lines, other)
+        if all(abs(line - other) > CLEAR for line in lines[max(index - 1, 0) : index + 1]):
+            lines.insert(index, other)
+    return lines
+
+
+def _straight(source: Port, target: Port) -> tuple[Point, Point] | None:
+    """Return the line between two ports that face each other."""
+    (x1, y1, dx, dy), (x2, y2, back, up) = source, target
+    facing = (dx, dy) == (-back, -up) and (x2 - x1) * dx + (y2 - y1) * dy > 0
+    return ((x1, y1), (x2, y2)) if facing and (x1 == x2 or y1 == y2) else None
+
+
+def _meets(box: Box, line: Box) -> bool:
+    """Return whether a line comes too near to a box."""
+    left, top, right, bottom = box
+    x1, y1, x2, y2 = line
+    return left - CLEAR < x2 and x1 < right + CLEAR and top - CLEAR < y2 and y1 < bottom + CLEAR
+
+
+def _touches(box: Box, point: Point) -> bool:
+    left, top, right, bottom = box
+    return left <= point[0] <= right and top <= point[1] <= bottom
+
+
+def _without_midpoints(points: Sequence[Point]) -> Iterator[Point]:
+    kept: list[Point] = []
+    for point in points:
+        if point in kept[-1:]:
+            continue
+        if len(kept) > 1 and (
+            kept[-2][0] == kept[-1][0] == point[0] or kept[-2][1] == kept[-1][1] == point[1]
+        ):
+            kept.pop()
+        kept.append(point)
+    yield from kept

@@ -1,0 +1,62 @@
+"""The diagram of a cell: no two shapes overlap, and no wire runs through one."""
+
+from __future__ import annotations
+
+from itertools import combinations, pairwise
+
+import pytest
+from command import ROOT
+from own_cells import ACCUMULATOR, MGU
+
+from rnncli import layers
+from rnncli.cells.diagram import lay_out
+from rnncli.cells.diagram.shapes import Diagram, Shape
+from rnncli.specs.build import build, read_equations
+from rnncli.specs.expressions import parse
+
+SAMPLES = {path.stem: path.read_text() for path in sorted((ROOT / "samples/cells").glob("*.toml"))}
+BUILT_IN = ("SimpleRNN(3)", "LSTM(3)", "GRU(3)", "GRU(3, reset_after=False)", "LSTM(40)", "GRU(1)")
+
+
+def diagram(cell: str, wide: bool = True, features: int = 3) -> Diagram:
+    """Return the diagram of an expression, or of the text of a cell."""
+    spec = build(cell if "\n" not in cell else parse("@r.toml(3)", {"r.toml": read_equations(cell)}))
+    made = layers.make(spec).cell  # type: ignore[attr-defined]
+    return lay_out(
+        made.written, made.text.states, made.function, units=made.units, features=features, wide=wide
+    )
+
+
+def box(shape: Shape) -> tuple[int, int, int, int]:
+    wide, high = shape.wide // 2, shape.high // 2
+    return shape.x - wide, shape.y - high, shape.x + wide, shape.y + high
+
+
+def overlap(one: tuple[int, ...], other: tuple[int, ...], space: int = 0) -> bool:
+    return all(one[k] - space < other[k + 2] and other[k] - space < one[k + 2] for k in (0, 1))
+
+
+def check(drawn: Diagram) -> None:
+    for one, other in combinations(drawn.shapes, 2):
+        assert not overlap(box(one), box(other), 2), (one, other)
+    for shape in drawn.shapes:
+        left, top, right, bottom = box(shape)
+        assert min(left, top) >= 0, shape
+        assert (right, bottom) <= (drawn.wide, drawn.high), shape
+    for wire in drawn.wires:
+        for (x1, y1), (x2, y2) in pairwise(wire.points):
+            assert x1 == x2 or y1 == y2
+            line = min(x1, x2), min(y1, y2), max(x1, x2), max(y1, y2)
+            for index, shape in enumerate(drawn.shapes):
+                space = 0 if index in (wire.source, wire.target) else 2
+                assert not overlap(line, box(shape), space), (wire, shape)
+        x, y = wire.points[-1]
+        left, top, right, bottom = box(drawn.shapes[wire.target])
+        assert x in (left, right) or y in (top, bottom)
+
+
+@pytest.mark.parametrize("wide", [True, False])
+@pytest.mark.parametrize("cell", [*BUILT_IN, *SAMPLES, "mine", "accumulator"])
+def test_nothing_overlaps(cell: str, wide: bool) -> None:
+    texts = {**SAMPLES, "mine": MGU, "accumulator": ACCUMULATOR}
+    check(diagram(texts.get(cell, cell), wide))
