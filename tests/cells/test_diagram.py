@@ -6,11 +6,15 @@ from itertools import combinations, pairwise
 
 import pytest
 from command import ROOT
-from own_cells import ACCUMULATOR, MGU
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from own_cells import ACCUMULATOR, MGU, NASTY
+from random_cells import some_cells
 
 from rnncli import layers
 from rnncli.cells.diagram import lay_out
 from rnncli.cells.diagram.shapes import Diagram, Shape
+from rnncli.cells.tree import write
 from rnncli.specs.build import build, read_equations
 from rnncli.specs.expressions import parse
 
@@ -56,7 +60,79 @@ def check(drawn: Diagram) -> None:
 
 
 @pytest.mark.parametrize("wide", [True, False])
-@pytest.mark.parametrize("cell", [*BUILT_IN, *SAMPLES, "mine", "accumulator"])
+@pytest.mark.parametrize("cell", [*BUILT_IN, *SAMPLES, "mine", "nasty", "accumulator"])
 def test_nothing_overlaps(cell: str, wide: bool) -> None:
-    texts = {**SAMPLES, "mine": MGU, "accumulator": ACCUMULATOR}
+    texts = {**SAMPLES, "mine": MGU, "nasty": NASTY, "accumulator": ACCUMULATOR}
     check(diagram(texts.get(cell, cell), wide))
+
+
+@settings(max_examples=1_000 if settings().max_examples > 100 else 200)
+@given(some_cells(), st.booleans())
+@pytest.mark.slow
+def test_nothing_overlaps_in_random_cells(text: str, wide: bool) -> None:
+    check(diagram(text, wide))
+
+
+@pytest.mark.parametrize(
+    ("cell", "operators"),
+    [
+        ("SimpleRNN(3)", {}),
+        (
+            "LSTM(3)",
+            {
+                "×": ["forget * cell", "input * candidate", "output * activation(cell)"],
+                "+": ["forget * cell + input * candidate"],
+                "tanh": ["activation(cell)"],
+            },
+        ),
+        (
+            "GRU(3)",
+            {
+                "×": [
+                    "reset * (hidden @ recurrent_kernel + recurrent_bias)",
+                    "update * hidden",
+                    "(1 - update) * candidate",
+                ],
+                "U": ["hidden @ recurrent_kernel + recurrent_bias"],
+                "1−": ["1 - update"],
+                "+": ["update * hidden + (1 - update) * candidate"],
+            },
+        ),
+        (
+            "GRU(3, reset_after=False)",
+            {
+                "×": ["reset * hidden", "update * hidden", "(1 - update) * candidate"],
+                "1−": ["1 - update"],
+                "+": ["update * hidden + (1 - update) * candidate"],
+            },
+        ),
+    ],
+)
+def test_operators_are_those_of_the_textbook(cell: str, operators: dict[str, list[str]]) -> None:
+    """Each operator knows the part of the equation that it computes."""
+    drawn: dict[str, set[str]] = {}
+    for shape in diagram(cell).shapes:
+        if shape.kind in ("operator", "function"):
+            assert shape.tree
+            drawn.setdefault(shape.label, set()).add(write(shape.tree))
+    assert drawn == {label: set(trees) for label, trees in operators.items()}
+
+
+def test_rails_and_cards_stand_as_in_the_textbook() -> None:
+    """The LSTM's cell state is a straight line above the gates, in the order in which it meets them."""
+    drawn = diagram("LSTM(3)")
+    cards = sorted((shape for shape in drawn.shapes if shape.kind == "card"), key=lambda shape: shape.x)
+    assert [f"{card.line} {card.label}" for card in cards] == [
+        "forget σ", "input σ", "candidate tanh", "output σ"
+    ]  # fmt: skip
+    assert len({card.y for card in cards}) == 1
+    rail = [wire for wire in drawn.wires if wire.rail == "cell"]
+    assert len({y for wire in rail for _, y in wire.points}) == 1
+    ends = {shape.line: shape.y for shape in drawn.shapes if shape.kind == "end"}
+    assert ends["cell"] < ends["hidden"] < min(box(card)[3] for card in cards)
+
+
+def test_a_crowded_state_is_one_function() -> None:
+    [function] = [shape for shape in diagram(SAMPLES["cornn"]).shapes if shape.label == "f"]
+    assert function.line == "velocity"
+    assert function.inputs == 3

@@ -1,14 +1,20 @@
-"""The operators of an equation, without a place."""
+"""The operators of an equation, as they are drawn."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
-from rnncli.cells.tree import Function, Name, Node, Number, Operation, Sum, parts, walk
+from rnncli.cells.tree import Function, Name, Node, Number, Operation, Sum, parts, rebuild, walk
+
+MOST_OPERATORS = 7
+"""An equation with more is drawn as one function of all that it reads."""
 
 
 class Part(NamedTuple):
-    """An operator.  rail: which operand is the rail that it stands on; None if the rail begins here."""
+    """An operator or a function.
+
+    rail: which operand continues the rail to the left; None if the rail begins here.
+    """
 
     label: str
     tree: Node
@@ -22,10 +28,86 @@ def names_in(node: Node) -> list[Name]:
 
 
 def is_product(node: Node) -> bool:
-    """Return whether a line has a product with a weight, or reads x."""
+    """Return whether an equation has a matrix product, or reads x."""
     return any(
         part == Name("x") or (isinstance(part, Operation) and part.symbol == "@") for part in walk(node)
     )
+
+
+def replace_part(node: Node, part: Node, other: Node) -> Node:
+    """Return the node with `other` in place of `part`."""
+    return other if node == part else rebuild(node, lambda inner: replace_part(inner, part, other))
+
+
+def rail_part(node: Node, old: Name) -> Name | Part:
+    """Return the operators of a state's equation; all as one function if there are too many."""
+    part = part_of(node, old, 0)
+    if part is None or _count(part) > MOST_OPERATORS:
+        return _fold(node, old)
+    return part
+
+
+def part_of(node: Node, old: Name, depth: int) -> Name | Part | None:
+    """Return the operators of an equation; None for a value that depends on no line and no state.
+
+    old: the state before the step.  depth: how far from its rail, which is 0.
+    """
+    names = names_in(node)
+    if isinstance(node, Name) or not names:
+        return node if isinstance(node, Name) and names else None
+    inner = [part for part in parts(node) if names_in(part)]
+    if len(names) == 1:
+        label = _label(node) if inner == names else "f"
+        return Part(label, node, (names[0],), 0 if names == [old] and not depth else None)
+    reads = [names_in(part) for part in inner]
+    is_shared = sum(map(len, reads)) > len(names)
+    if sum(old in read for read in reads) > 1 or depth > 1 or (depth and is_shared):
+        return _fold(node, None if depth else old)
+    rail = None
+    if not depth:  # the operand with the old state, or else the first that has operators of its own
+        by_old = (part for part, read in zip(inner, reads, strict=True) if old in read)
+        rail = next(
+            by_old, next((part for part, read in zip(inner, reads, strict=True) if len(read) > 1), None)
+        )
+    label = _label(node) if len(inner) == 1 else "f"
+    match node:
+        case Sum(terms) if 1 < len(inner) == len(terms) and (len(terms) == 2 or not depth):
+            ordered = sorted(terms, key=lambda term: (term[1] is not rail, term[0] < 0))
+            if ordered[0][0] > 0:
+                return _chain(terms, ordered, rail, old, depth)
+        case Operation(symbol, left, _) if len(inner) == 2 and (symbol == "*" or rail in (left, None)):
+            label = {"*": "×", "/": "÷"}.get(symbol, "f")
+    operands = [part_of(part, old, 0 if part is rail else depth + 1) for part in inner]
+    return Part(
+        label, node, tuple(part for part in operands if part), None if rail is None else inner.index(rail)
+    )
+
+
+def _chain(
+    terms: tuple[tuple[int, Node], ...],
+    ordered: list[tuple[int, Node]],
+    rail: Node | None,
+    old: Name,
+    depth: int,
+) -> Name | Part | None:
+    """Return a sum as additions one after the other, in another order than its terms."""
+    (_, first), *others = ordered
+    total = part_of(first, old, 0 if first is rail else depth + 1)
+    for count, (sign, term) in enumerate(others, 2):
+        tree = Sum(tuple(each for each in terms if each in ordered[:count]))
+        operands = tuple(part for part in (total, part_of(term, old, depth + 1)) if part)
+        on_rail = count > 2 or rail is not None
+        total = Part("+" if sign > 0 else "−", tree, operands, 0 if on_rail else None)
+    return total
+
+
+def _fold(node: Node, old: Name | None) -> Part:
+    names = names_in(node)
+    return Part("f", node, tuple(names), names.index(old) if old in names else None)
+
+
+def _count(part: Name | Part) -> int:
+    return 1 + sum(map(_count, part.operands)) if isinstance(part, Part) else 0
 
 
 def _label(node: Node) -> str:
@@ -40,54 +122,3 @@ def _label(node: Node) -> str:
         case Function(name):
             return name
     return "f"
-
-
-def part_of(node: Node, depth: int, old: Name) -> Name | Part | None:
-    """Return the operators of an equation; None for a value that depends on no line and no state.
-
-    depth: how far from the rail, which is 0.  old: the state's value before the step.
-    """
-    names = names_in(node)
-    if isinstance(node, Name) or not names:
-        return node if isinstance(node, Name) and names else None
-    inner = [part for part in parts(node) if names_in(part)]
-    if len(names) == 1:
-        return Part(_label(node) if inner == names else "f", node, (names[0],), 0 if names == [old] else None)
-    on_rail = next((part for part in inner if old in names_in(part)), None) if not depth else None
-    if on_rail is None and not depth:
-        on_rail = next((part for part in inner if len(names_in(part)) > 1), None)
-    shared = len({name for part in inner for name in names_in(part)}) < sum(
-        len(names_in(part)) for part in inner
-    )
-    twice = sum(old in names_in(part) for part in inner) > 1
-    if twice or depth > 1 or (depth and shared):
-        return Part("f", node, tuple(names), names.index(old) if old in names and not depth else None)
-    label = _label(node) if len(inner) == 1 else "f"
-    match node:
-        case Sum(terms) if 1 < len(inner) == len(terms):
-            ordered = sorted(terms, key=lambda term: (term[1] is not on_rail, term[0] < 0))
-            if ordered[0][0] > 0 and (len(terms) == 2 or not depth):
-                return _chain(terms, ordered, depth, old, on_rail)
-        case Operation(symbol, left, _) if len(inner) == 2 and (symbol == "*" or on_rail in (left, None)):
-            label = {"*": "×", "/": "÷"}.get(symbol, "f")
-    operands = [part_of(part, 0 if part is on_rail else depth + 1, old) for part in inner]
-    rail = inner.index(on_rail) if on_rail is not None else None
-    return Part(label, node, tuple(part for part in operands if part), rail)
-
-
-def _chain(terms: tuple, ordered: list, depth: int, old: Name, on_rail: Node | None) -> Name | Part | None:  # type: ignore[type-arg]
-    """Return a sum as additions one after the other."""
-    total = part_of(ordered[0][1], 0 if ordered[0][1] is on_rail else depth + 1, old)
-    for count, (sign, term) in enumerate(ordered[1:], 2):
-        added = part_of(term, depth + 1, old)
-        tree = Sum(tuple(each for each in terms if each in ordered[:count]))
-        rail = 0 if count > 2 or on_rail is not None else None
-        assert total
-        assert added
-        total = Part("+" if sign > 0 else "−", tree, (total, added), rail)
-    return total
-
-
-def count_parts(part: Name | Part | None) -> int:
-    """Return the number of operators."""
-    return 1 + sum(map(count_parts, part.operands)) if isinstance(part, Part) else 0

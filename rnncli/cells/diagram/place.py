@@ -1,312 +1,195 @@
-# ruff: noqa: D101, D102
 """Where the shapes of a diagram stand."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import NamedTuple
 
 from rnncli.cells.diagram.plan import Plan
-from rnncli.cells.diagram.shapes import Diagram, Shape, Wire
-from rnncli.cells.diagram.wires import Point, Port, Router
-from rnncli.cells.tree import Name
+from rnncli.cells.diagram.shapes import Shape, Slot
+from rnncli.cells.diagram.wires import Point
+
+ROW, LABEL, GAP = 24, 22, 40
+"""Height of a number and of a label, and between the rows of operators."""
+LANE, BESIDE = 12, 30
+"""Between the wires below the cards, and from the center of an operator to a function at its left."""
 
 
-class Layout(Plan):
-    def diagram(self) -> Diagram:
-        self.plan()
-        row_of = self.rail_rows()
-        self.place_across()
-        return self.place_down(row_of)
+class Placed(NamedTuple):
+    """The size of a diagram; and of each source of wires below the cards: its exit, their turn and level."""
 
-    def rail_rows(self) -> dict[str, int]:
-        """Return the row of each rail, from the top: as high as its operators have room."""
-        cells: set[tuple[int, int]] = set()
-        row_of: dict[str, int] = {}
-        row = -1
-        starts = {source.line for source, _, _ in self.links if source.kind == "start"}
-        for state in self.rails:
-            mine = [at for at in self.at.values() if at.state == state]
-            first = (
-                0
-                if state in starts
-                else min((2 * self.index(at.slot) for at in mine if not at.offset), default=99)
-            )
-            line = [(column, 0) for column in range(first, 2 * len(self.slots))]
-            own = {(2 * self.index(at.slot) - at.half, at.offset) for at in mine}
-            row = row + 1 - min((at.offset for at in mine), default=0)
-            while cells & {(column, row + offset) for column, offset in {*line, *own}}:
-                row += 1
-            row_of[state] = row
-            cells |= {(column, row + offset) for column, offset in {*line, *own}}
-        return row_of
+    width: int
+    height: int
+    lanes: dict[Shape, tuple[Point, int, int]]
 
-    def place_across(self) -> None:
-        cards = [slot for slot in self.slots if slot.cards]
-        self.taps = [state for state in self.states if self.is_tapped(state)]
-        edge = self.end_wide + 16 + 10 * len(self.taps) if self.wide else 6 + 10 * len(self.taps)
-        narrow = 48 if self.wide else 36
-        free = len(self.slots) - len(cards)
-        least = 820 if self.wide else 300
-        pitch = self.pitch
-        if self.wide:
-            pitch = max(104, min(pitch, (least - 2 * edge - narrow * free) // max(len(cards), 1)))
+
+class Measures:
+    """What differs between a wide drawing and one for a phone.
+
+    end: the width of a state.  margin: beside the cards.  least, most: width of a card and its gap.
+    gap: between two cards.  header: height of a card without its numbers.  feature: width of a feature.
+    """
+
+    def __init__(self, *, wide: bool) -> None:
+        self.wide = wide
+        self.end, self.width, self.features = (58, 420, 8) if wide else (44, 300, 5)
+        self.least, self.most, self.gap = (104, 172, 24) if wide else (66, 110, 14)
+        self.header, self.feature = (26, 56) if wide else (40, 44)
+
+
+def place(plan: Plan, sizes: Measures) -> Placed:
+    """Give each shape its center and size."""
+    turning = [start for start in plan.bus_starts if plan.starts_on_rail(start.line)]
+    if sizes.wide:  # the first state below is level with its wire
+        turning += [start for start in plan.bus_starts if start not in turning][1:]
+    taps = LANE * len(turning)
+    width = _place_across(plan, sizes, taps)
+    bottom = _place_down(plan, sizes, width, taps)
+    levels = _place_below(plan, sizes, width, bottom)
+    lanes = {}
+    for source, level in levels.items():
+        left, top, right, _ = source.box
+        if source in turning:
+            side, way = (right, 1) if sizes.wide else (left, -1)
+            lanes[source] = (side, source.y), side + way * (10 + LANE * turning.index(source)), level
+        elif source.kind == "start" and sizes.wide:
+            lanes[source] = (right, source.y), right + 10, level
         else:
-            pitch = max(66, min(110, (least - edge - 4 - narrow * free) // max(len(cards), 1)))
-        used = pitch * len(cards) + narrow * free
-        right = edge if self.wide else 4
-        self.width = max(edge + used + right, 300 if not self.wide else 420)
-        x = edge + (self.width - edge - right - used) // 2
-        for slot in self.slots:
-            size = pitch if slot.cards else narrow
-            slot.x = x + size // 2
-            x += size
-            for card in slot.cards.values():
-                card.x, card.wide = slot.x, pitch - (24 if self.wide else 9)
-        self.op_x = {slot: slot.x for slot in self.slots}
-        if not self.wide:
-            used_slots = [slot for slot in self.slots if any(at.slot is slot for at in self.at.values())]
-            half = {
-                slot: max(s.wide for s, at in self.at.items() if at.slot is slot) // 2 + 5
-                for slot in used_slots
-            }
-            low = self.end_wide + 10 * len(self.taps) + 4
-            for slot in used_slots:
-                self.op_x[slot] = max(slot.x, low + half[slot])
-                low = self.op_x[slot] + half[slot]
-            high = self.width - self.end_wide - 4
-            for slot in reversed(used_slots):
-                self.op_x[slot] = min(self.op_x[slot], high - half[slot])
-                high = self.op_x[slot] - half[slot]
-        for shape, at in self.at.items():
-            shape.x = self.op_x[at.slot]
-            if at.half:
-                before = self.slots[self.index(at.slot) - 1] if self.index(at.slot) else None
-                shape.x -= min(86, (shape.x - (self.op_x[before] if before else 0)) // 2) if before else 40
+            lanes[source] = (source.x, top), source.x, level
+    return Placed(width, max(shape.box[3] for shape in plan.shapes) + 16, lanes)
 
-    def is_tapped(self, state: str) -> bool:
-        """Return whether a state's rail begins at the top, and cards read it at the bottom."""
-        return self.on_top(state) and any(name.name == state for name, _ in self.buses)
 
-    def on_top(self, state: str) -> bool:
-        return any(source.kind == "start" and source.line == state for source, _, _ in self.links)
+def _place_across(plan: Plan, sizes: Measures, taps: int) -> int:
+    """Give each slot and card its x.  taps: the width of the wires that go down at the left."""
+    slots, wide = plan.slots, sizes.wide
+    sides = {slot: _sides(plan, slot) for slot in slots}
+    cards = [slot for slot in slots if slot.cards]
+    free = {slot: 0 if slot.cards else sum(sides[slot]) + 12 for slot in slots}
+    left, right = (sizes.end + 16 + taps, sizes.end + 16) if wide else (3 + taps, 3)
+    room = (820 if wide else 300) - left - right - sum(free.values())
+    pitch = max(sizes.least, min(sizes.most, room // max(len(cards), 1)))
+    used = pitch * len(cards) + sum(free.values())
+    ends = sizes.end + taps + 16, sizes.end + 16
+    needed = sum(ends) + sum(sum(both) + 8 for both in sides.values())
+    width = max(left + used + right, sizes.width, needed)
+    x = left + (width - left - right - used) // 2
+    for slot in slots:
+        slot.x = x + pitch // 2 if slot.cards else x + sides[slot][0] + 6
+        x += pitch if slot.cards else free[slot]
+        for card in slot.cards.values():
+            card.x, card.wide = slot.x, pitch - sizes.gap
+    low, high = ends[0], width - ends[1]
+    for slot in slots:  # operators stand between the states, and apart
+        slot.x = max(slot.x, low + sides[slot][0])
+        low = slot.x + sides[slot][1] + 8
+    for slot in reversed(slots):
+        slot.x = min(slot.x, high - sides[slot][1])
+        high = slot.x - sides[slot][0] - 8
+    for shape in plan.shapes:
+        if shape.slot and shape.kind != "card":
+            shape.x = shape.slot.x - (shape.is_beside and BESIDE + shape.wide // 2)
+    return width
 
-    def is_beside(self, state: str) -> bool:
-        """Return whether a state's end stands beside the card that computes it: an empty lowest rail."""
-        card = self.value[state, True]
-        busy = self.on_top(state) or any(at.state == state for at in self.at.values())
-        last = self.slots[-1].cards.get(0)
-        return self.wide and state == self.rails[-1] and not busy and card is last
 
-    def place_down(self, row_of: dict[str, int]) -> Diagram:
-        high, gap = self.rows * self.row_high, 40
-        last = max([*row_of.values(), *(row_of[at.state] + at.offset for at in self.at.values())], default=0)
-        if self.is_beside(self.rails[-1]):
-            last -= 1
-        ys = [18 + high // 2]
-        rails = {row: state for state, row in row_of.items()}
-        for row in range(1, last + 1):
-            ys.append(ys[-1] + gap)
-            above = [other for other in rails if other < row]
-            if row in rails and above:
-                ys[row] = max(ys[row], ys[max(above)] + high + 22)
-        for shape, at in self.at.items():
-            shape.y = ys[row_of[at.state] + at.offset]
-        bottom = ys[last] + 12 if last >= 0 else 0
-        if not self.wide:
-            bottom = max(bottom, ys[-1] + high // 2)
-        tiers = max((tier for slot in self.slots for tier in slot.cards), default=0)
-        for tier in range(tiers, -1, -1):
-            size = 26 + (self.row_high if tier else high) + (0 if self.wide else 14)
-            bottom += 22
-            for slot in self.slots:
-                if tier in slot.cards:
-                    slot.cards[tier].y, slot.cards[tier].high = bottom + size // 2, size
-            bottom += size
-        for shape in self.shapes:
-            if shape.kind == "end":
-                shape.wide, shape.high = self.end_wide, high
-                shape.x = self.width - self.end_wide // 2
-                beside = self.is_beside(shape.line)
-                shape.y = self.value[shape.line, True].y if beside else ys[row_of[shape.line]]
-        return self.wire(row_of, ys, bottom, high)
+def _sides(plan: Plan, slot: Slot) -> tuple[int, int]:
+    """Return how far the operators of a slot reach to the left and to the right."""
+    own = [shape for shape in plan.shapes if shape.slot is slot and shape.kind != "card"]
+    left = (BESIDE + shape.wide if shape.is_beside else shape.wide // 2 for shape in own)
+    return max(left, default=0), max((shape.wide // 2 for shape in own), default=0)
 
-    # How it is wired
 
-    def wire(self, row_of: dict[str, int], ys: list[int], bottom: int, high: int) -> Diagram:
-        depth = max(map(len, self.feeds.values()), default=0)
-        buses = list(dict.fromkeys(name for name, _ in self.buses if name.name != "x"))
-        has_x = any(name.name == "x" for name, _ in self.buses)
-        lane = bottom + 14 + (40 if depth else 0) + (36 if depth > 1 else 0)
-        below = [name for name in buses if not self.on_top(name.name)]
-        starts = [shape for shape in self.shapes if shape.kind == "start"]
-        for shape in starts:
-            shape.wide, shape.high = self.end_wide, high
-            shape.x, shape.y = (
-                self.end_wide // 2 + (0 if self.wide else 10 * len(self.taps)),
-                ys[row_of[shape.line]],
-            )
-        for name in below:
-            self.read(name)
-        top = max((shape.y + high // 2 for shape in starts), default=0)
-        if self.wide and below:
-            lane = max(lane, top + 24 * len(below) + high * len(below) - high // 2)
-        lanes = {name: lane + 12 * index for index, name in enumerate(buses)}
-        x_lane = lane + 12 * len(buses)
-        lanes[Name("x")] = x_lane
-        bottom = (x_lane if has_x else x_lane - 12) + 12
-        for index, name in enumerate(below):
-            start = self.read(name)
-            start.wide, start.high, start.rows = self.end_wide, high, self.rows
-            if self.wide:
-                start.x, start.y = self.end_wide // 2, lanes[name] - index * (high + 24)
-            else:
-                start.x, start.y = self.end_wide // 2 + index * (self.end_wide + 8), bottom + 18 + high // 2
-        ports: dict[tuple[str, Shape], int] = {}
-        by_card: dict[Shape, list[str]] = {}
-        for name, target in self.buses:
-            card = next((card for card, feed in self.feeds.items() if target in feed), target)
-            by_card.setdefault(card, [])
-            by_card[card] += [name.name] if name.name not in by_card[card] else []
-        for card, names in by_card.items():
-            space = 30 if card in self.feeds else 18
-            for index, each in enumerate(names):
-                ports[each, card] = card.x - space * (len(names) - 1) // 2 + space * index
-        for card, feed in self.feeds.items():
-            state = next(name.name for name, target in self.buses if target is feed[-1])
-            for index, shape in enumerate(feed):
-                shape.x, shape.y = ports[state, card], card.y + card.high // 2 + 26 + 36 * index
-        if has_x:
-            x = self.add("input", "", rows=min(self.features, 8 if self.wide else 5))
-            room = (
-                self.width - 2 * self.end_wide - 40
-                if self.wide
-                else self.width - len(below) * (self.end_wide + 8)
-            )
-            x.wide, x.high = min(room, x.rows * (56 if self.wide else 44)), 28
-            x.x, x.y = (
-                (self.width if self.wide else self.width + len(below) * (self.end_wide + 8)) // 2,
-                bottom + 14,
-            )
-        return self.draw_buses(lanes, ports, high)
+def _rail_rows(plan: Plan) -> dict[str, int]:
+    """Return the row of each rail from the top: as high as there is room for its operators."""
+    taken: set[tuple[int, int]] = set()
+    rows: dict[str, int] = {}
+    row = -1
+    for state in plan.rails:
+        own = {
+            (2 * plan.slots.index(op.slot) - op.is_beside, op.offset)
+            for op in plan.operators(state)
+            if op.slot
+        }
+        first = min((column for column, offset in own if not offset), default=2 * len(plan.slots))
+        first = 0 if plan.starts_on_rail(state) else first
+        own |= {(column, 0) for column in range(first, 2 * len(plan.slots))}
+        row += 1 - min(offset for _, offset in (*own, (0, 0)))
+        while any((column, row + offset) in taken for column, offset in own):
+            row += 1
+        rows[state] = row
+        taken |= {(column, row + offset) for column, offset in own}
+    return rows
 
-    def draw_buses(self, lanes: dict[Name, int], ports: dict[tuple[str, Shape], int], high: int) -> Diagram:
-        height = max(shape.y + shape.high // 2 for shape in self.shapes) + 16
-        fixed: list[tuple[Shape, Shape, list[Point]]] = []
-        for name, target in self.buses:
-            card = next((card for card, feed in self.feeds.items() if target in feed), target)
-            at, y = ports[name.name, card], target.y + target.high // 2
-            if name.name == "x":
-                fixed.append(
-                    (
-                        self.shapes[-1],
-                        target,
-                        [
-                            (self.shapes[-1].x, self.shapes[-1].y - 14),
-                            (self.shapes[-1].x, lanes[name]),
-                            (at, lanes[name]),
-                            (at, y),
-                        ],
-                    )
-                )
-                continue
-            start, level = self.read(name), lanes[name]
-            if not self.on_top(name.name) and self.wide:
-                turn = self.end_wide + 10
-                points = [(self.end_wide, start.y), (turn, start.y), (turn, level), (at, level), (at, y)]
-            elif not self.on_top(name.name):
-                points = [(start.x, start.y - high // 2), (start.x, level), (at, level), (at, y)]
-            elif self.wide:
-                turn = self.end_wide + 10 + 10 * self.taps.index(name.name)
-                points = [(self.end_wide, start.y), (turn, start.y), (turn, level), (at, level), (at, y)]
-            else:
-                turn = 4 + 10 * self.taps.index(name.name)
-                points = [
-                    (start.x - self.end_wide // 2, start.y),
-                    (turn, start.y),
-                    (turn, level),
-                    (at, level),
-                    (at, y),
-                ]
-            fixed.append((start, target, points))
-        for card, feed in self.feeds.items():
-            for inner, outer in zip(feed[::-1], (*feed[-2::-1], card), strict=True):
-                fixed.append((inner, outer, [(inner.x, inner.y - 12), (inner.x, outer.y + outer.high // 2)]))
-        return self.route(fixed, height)
 
-    def route(self, fixed: list[tuple[Shape, Shape, list[Point]]], height: int) -> Diagram:
-        index = {shape: number for number, shape in enumerate(self.shapes)}
-        boxes = [
-            (s.x - s.wide // 2, s.y - s.high // 2, s.x + s.wide // 2, s.y + s.high // 2) for s in self.shapes
+def _place_down(plan: Plan, sizes: Measures, width: int, taps: int) -> int:
+    tall, rows = plan.rows * ROW, _rail_rows(plan)
+    lowest = plan.rails[-1]
+    card = plan.values[lowest]
+    is_card_end = (  # its end stands beside the card that computes it
+        sizes.wide and card.kind == "card" and card.slot is plan.slots[-1] and 0 in card.slot.cards
+        and card.slot.cards[0] is card and not plan.starts_on_rail(lowest)
+    )  # fmt: skip
+    if is_card_end:
+        del rows[lowest]
+    operators = [shape for state in rows for shape in plan.operators(state)]
+    last = max((*rows.values(), *(rows[shape.line] + shape.offset for shape in operators)), default=-1)
+    heights = {-1: 0}
+    for row in range(last + 1):
+        rails = [
+            heights[other] + tall + LABEL for other in rows.values() if other < row and row in rows.values()
         ]
-        every = [port for s in self.shapes for port in (*self.outs(s), *self.ins(s))]
-        router = Router(boxes, every, [point for _, _, points in fixed for point in points])
-        wires = []
-        for source, target, points in fixed:
-            points = [point for number, point in enumerate(points) if point not in points[:number]]
-            router.draw(index[source], points)
-            wires.append(Wire(index[source], index[target], "", tuple(points)))
-            self.use(source, points[0])
-            self.use(target, points[-1])
-        order = sorted(
-            self.links,
-            key=lambda link: (not link[2], abs(link[0].x - link[1].x) + abs(link[0].y - link[1].y)),
-        )
-        for source, target, rail in order:
-            outs, ins = self.outs(source), self.ins(target)
-            if rail and source in self.at and not self.at[source].offset:
-                outs = [port for port in outs if port[2] > 0]
-            if rail and target in self.at:
-                ins = [port for port in ins if port[2] < 0]
-            points = router.connect(index[source], outs, ins)
-            self.use(source, points[0])
-            self.use(target, points[-1])
-            wires.append(Wire(index[source], index[target], rail, tuple(points)))
-        for shape in self.shapes:
-            shape.ports = set()
-        return Diagram(self.width, height, tuple(self.shapes), tuple(wires))
+        heights[row] = max([heights[row - 1] + GAP if row else 18 + tall // 2, *rails])
+    for shape in operators:
+        shape.y = heights[rows[shape.line] + shape.offset]
+    bottom = heights[last] + 12
+    if not sizes.wide and rows:
+        bottom = max(bottom, heights[max(rows.values())] + tall // 2)
+    for tier in sorted({tier for slot in plan.slots for tier in slot.cards}, reverse=True):
+        high = sizes.header + (ROW if tier else tall)
+        for slot in plan.slots:
+            if tier in slot.cards:
+                slot.cards[tier].y, slot.cards[tier].high = bottom + 22 + high // 2, high
+        bottom += 22 + high
+    for shape in plan.shapes:
+        if shape.kind in ("start", "end"):
+            shape.wide, shape.high = sizes.end, tall
+            shape.x = (
+                width - sizes.end // 2 if shape.kind == "end" else sizes.end // 2 + (not sizes.wide and taps)
+            )
+            shape.y = heights[rows[shape.line]] if shape.line in rows else card.y
+    return bottom
 
-    def use(self, shape: Shape, point: Point) -> None:
-        shape.ports.add((*point, 0, 0))
 
-    def _free(self, shape: Shape, ports: Sequence[Port]) -> list[Port]:
-        free = [port for port in ports if (*port[:2], 0, 0) not in shape.ports]
-        return free or list(ports)
+def _place_below(plan: Plan, sizes: Measures, width: int, bottom: int) -> dict[Shape, int]:
+    """Place what stands below the cards: what feeds one, states that only cards read, and x.
 
-    def outs(self, shape: Shape) -> list[Port]:
-        left, right, top, bottom = self.edges(shape)
-        x, y = shape.x, shape.y
-        if shape.kind == "start":
-            return [(right, y, 1, 0)]
-        if shape.kind == "card":
-            slot = self.slot_of[shape]
-            up = min(max(self.op_x[slot], left + 6), right - 6)
-            return [(up, top, 0, -1), (right, y, 1, 0), (left, y, -1, 0)]
-        return self._free(shape, [(right, y, 1, 0), (x, top, 0, -1), (x, bottom, 0, 1)])
-
-    def ins(self, shape: Shape) -> list[Port]:
-        left, right, top, bottom = self.edges(shape)
-        x, y = shape.x, shape.y
-        if shape.kind == "end":
-            return [(left, y, -1, 0)]
-        if shape.kind == "card":
-            third = shape.wide // 3
-            ports = [(left, y + 12, -1, 0), (right, y + 12, 1, 0)]
-            ports += [
-                (x + way * third, edge, 0, out) for way in (-1, 1) for edge, out in ((top, -1), (bottom, 1))
-            ]
-            ports += [(x, bottom, 0, 1)] if shape.rows == 1 else []
-            return self._free(shape, ports)
-        spread = (
-            [x + 7 * (2 * k + 1 - shape.inputs) for k in range(shape.inputs)]
-            if shape.kind == "function"
-            else [x]
-        )
-        ports = [
-            (left, y, -1, 0),
-            *((each, edge, 0, out) for each in spread for edge, out in ((bottom, 1), (top, -1))),
-        ]
-        return self._free(shape, ports)
-
-    def edges(self, shape: Shape) -> tuple[int, int, int, int]:
-        wide, high = shape.wide // 2, shape.high // 2
-        return shape.x - wide, shape.x + wide, shape.y - high, shape.y + high
+    Returns the height of the wires that begin at each.
+    """
+    for card, feed in plan.feeds.items():
+        for index, shape in enumerate(feed):
+            shape.x, shape.y = plan.bottom_x(card, plan.feed_source(card)), card.box[3] + 26 + 36 * index
+    tall = plan.rows * ROW
+    lane = bottom + 14 + max((4 + 36 * len(feed) for feed in plan.feeds.values()), default=0)
+    below = [start for start in plan.bus_starts if not plan.starts_on_rail(start.line)]
+    top = max(
+        (shape.box[3] + LABEL for shape in plan.shapes if shape.kind == "start" and shape not in below),
+        default=0,
+    )
+    if sizes.wide and below:
+        lane = max(lane, top + len(below) * (tall + LABEL) - LABEL - tall // 2)
+    levels = {
+        start: lane + LANE * index
+        for index, start in enumerate([*below, *(s for s in plan.bus_starts if s not in below)])
+    }
+    level = lane + LANE * len(levels)
+    for index, start in enumerate(below):
+        if sizes.wide:
+            start.y = lane - index * (tall + LABEL)
+        else:
+            start.x, start.y = sizes.end // 2 + index * (sizes.end + 8), level + LABEL + 8 + tall // 2
+    if x := plan.values.get("x"):
+        taken = len(below) * (sizes.end + 8)
+        room = width - 2 * (sizes.end + 20) if sizes.wide else width - taken - 2
+        x.rows = min(x.rows, sizes.features)
+        x.wide, x.high = min(room, x.rows * sizes.feature), 28
+        x.x, x.y = (width if sizes.wide else width + taken) // 2, level + 12 + 14
+        levels[x] = level
+    return levels

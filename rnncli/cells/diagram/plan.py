@@ -1,240 +1,220 @@
-# ruff: noqa: D101, D102
-"""What a diagram shows of a cell: its shapes, their slots and rows, and what each reads."""
+"""What a diagram shows of a cell: cards, operators, and what each of them reads."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from rnncli.cells.diagram.operators import Part, count_parts, is_product, names_in, part_of
-from rnncli.cells.diagram.shapes import Shape
-from rnncli.cells.tree import Function, Name, Node, Number, Operation, rebuild, walk
+from rnncli.cells.diagram.operators import Part, is_product, names_in, rail_part, replace_part
+from rnncli.cells.diagram.shapes import Shape, Slot
+from rnncli.cells.tree import Function, Name, Node, Number, Operation, walk
 
 MOST_ROWS = 4
-"""Units for which a card has room."""
-MOST_OPERATORS = 7
-"""A state with more is drawn as one function of all that it reads."""
-
-
-class Slot:
-    """A column of shapes.  cards: by tier, from 0 at the bottom."""
-
-    def __init__(self) -> None:
-        self.cards: dict[int, Shape] = {}
-        self.x = 0
-
-
-class At(NamedTuple):
-    """Where a shape stands: a slot or halfway to the slot before, and the rows from the rail of a state."""
-
-    slot: Slot
-    state: str
-    offset: int
-    half: bool = False
+"""Units for which a card or a state has room."""
+SHORT = {"sigmoid": "σ", "log_sigmoid": "log σ", "linear": "", "maximum": "max", "minimum": "min"}
+X = Name("x")
 
 
 class Plan:
+    """The shapes of a diagram without their positions, and its wires without their routes.
+
+    rails: the states from the top down; the first state of the cell is the lowest.
+    slots: from left to right.
+    values: the shape that computes a state or a line, by its name; by `name[t-1]` a state before the step.
+    links: the wires: source, target, the state on whose rail it lies or "".
+    buses: the wires to the cards' bottoms: source, card, target, which is the card or a shape below it.
+    feeds: by card, the shapes below it, from the top down.
+    last: by state, the slot in which its new value is known.
+    """
+
     def __init__(
         self, lines: Mapping[str, Node], states: Sequence[str], function: Callable[[str], str],
-        units: int, features: int, wide: bool,
+        *, units: int, features: int,
     ) -> None:  # fmt: skip
-        self.lines, self.states, self.function, self.wide = lines, states, function, wide
+        self.lines, self.function, self.rails = lines, function, [*states][::-1]
         self.rows, self.features = min(units, MOST_ROWS), features
-        self.end_wide, self.row_high, self.pitch = (58, 24, 172) if wide else (44, 24, 74)
-        self.rails = [*reversed(states)]
         self.shapes: list[Shape] = []
         self.slots: list[Slot] = []
-        self.slot_of: dict[Shape, Slot] = {}
-        self.tier_of: dict[str, int] = {}
-        self.at: dict[Shape, At] = {}
-        self.value: dict[tuple[str, bool], Shape] = {}
-        self.last_slot: dict[str, Slot] = {}
+        self.values: dict[str, Shape] = {}
         self.links: list[tuple[Shape, Shape, str]] = []
-        self.buses: list[tuple[Name, Shape]] = []
+        self.buses: list[tuple[Shape, Shape, Shape]] = []
         self.feeds: dict[Shape, tuple[Shape, ...]] = {}
-
-    def add(self, kind: str, line: str, **more: object) -> Shape:
-        shape = Shape(kind, line, **more)  # type: ignore[arg-type]
-        self.shapes.append(shape)
-        return shape
-
-    # What is drawn
-
-    def plan(self) -> None:
-        for line, node in self.lines.items():
-            if line in self.states:
-                self.rail(line, node)
-        for line in self.lines:
-            if line not in self.states:
-                self.card(line)
-        for state in self.states:
-            end = self.add("end", state, rows=self.rows)
-            self.links.append((self.value[state, True], end, state))
+        self.last: dict[str, Slot] = {}
+        for line, node in lines.items():
+            if line in self.rails:
+                self._add_rail(line, node)
+        for name in (*(line for line in lines if line not in self.rails), *states):
+            source = self.read(Name(name, "line"))
+            if name in self.rails:
+                self.links.append((source, self._add("end", name, rows=self.rows), name))
 
     def read(self, name: Name) -> Shape:
-        """Return the shape that computes a value."""
-        if name.kind == "before":
-            key = name.name, False
-            if key not in self.value:
-                self.value[key] = self.add("start", name.name, rows=self.rows)
-            return self.value[key]
-        if (name.name, True) not in self.value:
-            self.card(name.name)
-        return self.value[name.name, True]
+        """Return the shape that computes a value; it is added when it is first read."""
+        key = f"{name.name}[t-1]" if name.kind == "before" else name.name
+        if key not in self.values:
+            if name == X:
+                self.values[key] = self._add("input", "", rows=self.features)
+            elif name.kind == "before":
+                self.values[key] = self._add("start", name.name, rows=self.rows)
+            else:
+                self._add_card(name.name)
+        return self.values[key]
 
-    def card(self, line: str) -> None:
-        if (line, True) in self.value:
-            return
+    def operators(self, state: str) -> list[Shape]:
+        """Return the operators on, above and below the rail of a state."""
+        return [shape for shape in self.shapes if shape.slot and shape.kind != "card" and shape.line == state]
+
+    def starts_on_rail(self, state: str) -> bool:
+        """Return whether a rail begins with the state before the step; else only cards may read that."""
+        return any(source.kind == "start" and source.line == state for source, _, _ in self.links)
+
+    @property
+    def bus_starts(self) -> list[Shape]:
+        """The states before the step that cards read."""
+        return list(dict.fromkeys(source for source, _, _ in self.buses if source.kind == "start"))
+
+    def bottom_x(self, card: Shape, source: Shape) -> int:
+        """Return where a wire from below meets a card."""
+        sources = list(dict.fromkeys(bus[0] for bus in self.buses if bus[1] is card))
+        space = 30 if card in self.feeds else 18
+        return card.x + space * sources.index(source) - space * (len(sources) - 1) // 2
+
+    def feed_source(self, card: Shape) -> Shape:
+        """Return the state that feeds a card."""
+        return next(source for source, _, target in self.buses if target is self.feeds[card][-1])
+
+    def _add(self, kind: str, line: str, **more: object) -> Shape:
+        self.shapes.append(shape := Shape(kind, line, **more))  # type: ignore[arg-type]
+        return shape
+
+    def _add_card(self, line: str) -> None:
         node = self.lines[line]
-        names = names_in(node)
-        label = self.short(node.function) if isinstance(node, Function) and len(node.arguments) == 1 else ""
+        sources = [self.read(name) for name in names_in(node)]
         has_product = is_product(node)
-        for name in names:
-            if name.kind != "before":
-                self.read(name)
-        shape = self.add("card", line, label=label, tree=node, rows=self.rows if has_product else 1)
-        self.value[line, True] = shape
-        cards = [name.name for name in names if name.name in self.tier_of and name.kind != "before"]
-        tier = 0 if has_product else 1 + max((self.tier_of[name] for name in cards), default=0)
-        slots = [self.slot_of[self.value[name, True]] for name in cards]
-        after = self.after(names)
-        slot = next(
-            (slot for slot in slots if tier and tier not in slot.cards and self.index(slot) > after), None
-        )
-        if slot is None:
+        is_activated = isinstance(node, Function) and len(node.arguments) == 1
+        label = self._short(node.function) if is_activated else ""  # type: ignore[union-attr]
+        card = self._add("card", line, label=label, tree=node, rows=self.rows if has_product else 1)
+        self.values[line] = card
+        below = [source for source in sources if source.kind == "card"]
+        tiers = {source: tier for slot in self.slots for tier, source in slot.cards.items()}
+        tier = 0 if has_product else 1 + max((tiers[source] for source in below), default=0)
+        after = self._after(names_in(node))
+        shared = (source.slot for source in below if tier and source.slot and tier not in source.slot.cards)
+        card.slot = next((slot for slot in shared if self.slots.index(slot) > after), None)
+        if card.slot is None:
             self.slots.append(slot := Slot())
-        slot.cards[tier] = shape
-        self.tier_of[line], self.slot_of[shape] = tier, slot
-        if not has_product:
-            self.links += [(self.read(name), shape, "") for name in names]
-            return
-        gate = self.feed(shape, node)
-        for name in names:
-            if name.kind == "before" and not (gate and name == gate[1] and name not in names_in(gate[2])):
-                self.buses.append((name, shape))
-            elif name.kind != "before" and not (gate and name == gate[0]):
-                self.links.append((self.read(name), shape, ""))
-        if Name("x") in walk(node):
-            self.buses.append((Name("x"), shape))
+            card.slot = slot
+        card.slot.cards[tier] = card
+        if line in self.rails:
+            self.last[line] = card.slot
+        if has_product:
+            node = self._add_feed(card, node)
+        for name in (*names_in(node), *([X] if X in walk(node) else [])):
+            if has_product and (name == X or name.kind == "before"):
+                self.buses.append((self.read(name), card, card))
+            else:
+                self.links.append((self.read(name), card, ""))
 
-    def feed(self, card: Shape, node: Node) -> tuple[Name, Name, Node] | None:
-        """Draw `reset * hidden` in front of a card, or `reset * (hidden @ recurrent_kernel + bias)`.
+    def _add_feed(self, card: Shape, node: Node) -> Node:
+        """Draw `gate * hidden` or `gate * (hidden @ recurrent_kernel + bias)` below a card.
 
-        Returns the gate, the state, and the card's equation without the product; None without such a part.
+        Returns the equation without it; as it is if it has no such part, or reads the gate elsewhere, too.
         """
         for part in walk(node):
             if not (isinstance(part, Operation) and part.symbol == "*"):
                 continue
             for gate, other in ((part.left, part.right), (part.right, part.left)):
-                old = names_in(other)
-                if not (isinstance(gate, Name) and gate.kind in ("line", "free") and len(old) == 1):
-                    continue
-                rest = _replace(node, part, Number(0.0))
-                is_bare = other == old[0]
-                if old[0].kind != "before" or gate in names_in(rest) or Name("x") in walk(other):
-                    continue
-                if not (is_bare or is_product(other)):
-                    continue
-                times = self.add("operator", card.line, label="×", tree=part)
-                product = (
-                    () if is_bare else (self.add("function", card.line, label="U", tree=other, wide=28),)
+                old, rest = names_in(other), replace_part(node, part, Number(0.0))
+                is_gate = (
+                    isinstance(gate, Name) and gate.kind in ("line", "free") and gate not in names_in(rest)
                 )
-                self.feeds[card] = (times, *product)
-                self.links.append((self.read(gate), times, ""))
-                self.buses.append((old[0], (times, *product)[-1]))
-                return gate, old[0], rest
-        return None
+                if not is_gate or [name.kind for name in old] != ["before"] or X in walk(other):
+                    continue
+                if other == old[0] or is_product(other):
+                    times = self._add("operator", card.line, label="×", tree=part)
+                    product = () if other == old[0] else (
+                        self._add("function", card.line, label="U", tree=other, wide=28),
+                    )  # fmt: skip
+                    self.feeds[card] = (times, *product)
+                    self.links.append((self.read(gate), times, ""))  # type: ignore[arg-type]
+                    self.buses.append((self.read(old[0]), card, self.feeds[card][-1]))
+                    return rest
+        return node
 
-    def rail(self, state: str, node: Node) -> None:
+    def _add_rail(self, state: str, node: Node) -> None:
         if is_product(node):
-            self.card(state)
-            self.last_slot[state] = self.slot_of[self.value[state, True]]
+            self.read(Name(state, "line"))
             return
-        old = Name(state, "before")
-        part = part_of(node, 0, old)
-        if part is None or count_parts(part) > MOST_OPERATORS:
-            names = names_in(node)
-            part = Part("f", node, tuple(names), names.index(old) if old in names else None)
-        if isinstance(part, Name):
-            self.value[state, True] = self.read(part)
-            if part.kind != "before" and part.name in self.last_slot:
-                self.last_slot[state] = self.last_slot[part.name]
-            return
-        self.value[state, True] = self.on_rail(state, part)
+        part = rail_part(node, Name(state, "before"))
+        if isinstance(part, Part):
+            self.values[state] = self._add_on_rail(state, part)
+        else:
+            self.values[state] = self.read(part)
+            if part.kind != "before" and part.name in self.last:
+                self.last[state] = self.last[part.name]
 
-    def on_rail(self, state: str, part: Part) -> Shape:
-        sides = [operand for index, operand in enumerate(part.operands) if index != part.rail]
+    def _add_on_rail(self, state: str, part: Part) -> Shape:
+        """Add an operator that stands on a rail, and what is left of it."""
         before = None
         if part.rail is not None:
             operand = part.operands[part.rail]
-            before = self.on_rail(state, operand) if isinstance(operand, Part) else self.read(operand)
-        for side in sides:
-            for name in names_in(side.tree if isinstance(side, Part) else side):
-                self.read(name)
-        names = [name for side in sides for name in names_in(side.tree if isinstance(side, Part) else side)]
-        cards = [
-            self.index(self.slot_of[self.read(name)]) for name in names if self.read(name) in self.slot_of
-        ]
-        low = max(self.after(names), self.index(self.last_slot[state]) if state in self.last_slot else -1)
-        anchor = max(cards, default=-1)
-        if anchor > low:
-            slot = self.slots[anchor]
-        else:
-            slot = Slot()
-            self.slots.insert(low + 1, slot)
-        shape = self.operator(state, part)
-        self.at[shape] = At(slot, state, 0)
-        self.last_slot[state] = slot
+            before = self._add_on_rail(state, operand) if isinstance(operand, Part) else self.read(operand)
+        sides = [operand for index, operand in enumerate(part.operands) if index != part.rail]
+        names = [name for side in sides for name in _names(side)]
+        slots = [shape.slot for shape in map(self.read, names) if shape.kind == "card" and shape.slot]
+        low = max(self._after(names), self.slots.index(self.last[state]) if state in self.last else -1)
+        above = max(map(self.slots.index, slots), default=-1)  # the newest card
+        if above <= low:
+            self.slots.insert(above := low + 1, Slot())
+        shape = self._add_operator(state, part, self.slots[above], 0)
+        self.last[state] = self.slots[above]
         if before:
             self.links.append((before, shape, state))
         for side in sides:
-            self.side(state, side, shape)
+            self._add_side(side, shape)
         return shape
 
-    def side(self, state: str, part: Name | Part, target: Shape) -> None:
-        """Draw an operand beside its operator."""
+    def _add_side(self, part: Name | Part, target: Shape) -> None:
+        """Add an operand of an operator, beside it."""
         if isinstance(part, Name):
             self.links.append((self.read(part), target, ""))
             return
-        at = self.at[target]
-        here = self.rails.index(state)
-        above = all(
-            name.name in self.rails and self.rails.index(name.name) < here for name in names_in(part.tree)
-        )
-        own = any(self.slot_of.get(self.read(name)) is at.slot for name in names_in(part.tree))
-        step = -1 if above and at.offset <= 0 else 1
-        tries = [At(at.slot, state, at.offset + step)]
-        if at.offset:
-            beside = At(at.slot, state, at.offset, half=True)
-            tries = [*tries, beside] if own else [beside, *tries]
-        tries += [At(at.slot, state, at.offset + far, half) for far in (1, 2, 3, 4) for half in (True, False)]
-        shape = self.operator(state, part)
-        self.at[shape] = next(each for each in tries if each not in self.at.values())
+        names, state, slot, offset = _names(part), target.line, target.slot, target.offset
+        assert slot
+        rail = self.rails.index(state)
+        is_above = all(name.name in self.rails[:rail] for name in names) and offset <= 0
+        tries = [(offset + (-1 if is_above else 1), False)]
+        if offset:
+            tries.insert(any(self.read(name).slot is slot for name in names), (offset, True))
+        tries += [(offset + far, is_beside) for far in (1, 2, 3, 4) for is_beside in (True, False)]
+        taken = {(other.offset, other.is_beside) for other in self.operators(state) if other.slot is slot}
+        where = next(each for each in tries if each not in taken)
+        shape = self._add_operator(state, part, slot, *where)
         self.links.append((shape, target, ""))
         for operand in part.operands:
-            self.side(state, operand, shape)
+            self._add_side(operand, shape)
 
-    def operator(self, state: str, part: Part) -> Shape:
-        if part.label in ("+", "−", "×", "÷") and len(part.operands) > 1:
-            return self.add("operator", state, label=part.label, tree=part.tree)
-        label = self.short(part.label)
-        wide = max(28, 14 + 7 * len(label), 14 * len(part.operands))
-        return self.add("function", state, label=label, tree=part.tree, wide=wide, inputs=len(part.operands))
+    def _add_operator(
+        self, state: str, part: Part, slot: Slot, offset: int, is_beside: bool = False
+    ) -> Shape:
+        label, count = self._short(part.label), len(part.operands)
+        is_circle = count > 1 and label in ("+", "−", "×", "÷")
+        wide = 24 if is_circle else max(28, 14 + 7 * len(label), 14 * count)
+        kind = "operator" if is_circle else "function"
+        return self._add(
+            kind, state, label=label, tree=part.tree, inputs=count, slot=slot, offset=offset, wide=wide,
+            is_beside=is_beside,
+        )  # fmt: skip
 
-    def short(self, function: str) -> str:
+    def _short(self, function: str) -> str:
         named = self.function(function)
-        return {"sigmoid": "σ", "linear": "", "log_sigmoid": "log σ", "maximum": "max", "minimum": "min"}.get(
-            named, named
-        )
+        return SHORT.get(named, named)
 
-    def index(self, slot: Slot) -> int:
-        return self.slots.index(slot)
-
-    def after(self, names: Sequence[Name]) -> int:
-        """Return the last slot in which a new state among the names is computed; -1 for none."""
-        new = [name.name for name in names if name.kind != "before" and name.name in self.last_slot]
-        return max((self.index(self.last_slot[name]) for name in new), default=-1)
+    def _after(self, names: Sequence[Name]) -> int:
+        """Return the last slot in which a new state among the names is computed; -1 if there is none."""
+        new = [name.name for name in names if name.kind != "before" and name.name in self.last]
+        return max((self.slots.index(self.last[name]) for name in new), default=-1)
 
 
-def _replace(node: Node, part: Node, other: Node) -> Node:
-    return other if node == part else rebuild(node, lambda inner: _replace(inner, part, other))
+def _names(part: Name | Part) -> Iterator[Name]:
+    """Yield the states and lines that an operand reads."""
+    yield from names_in(part.tree if isinstance(part, Part) else part)

@@ -13,9 +13,9 @@ Box = tuple[int, int, int, int]
 Port = tuple[int, int, int, int]
 """A point on the edge of a box, and the direction that leads out of the box: x, y, dx, dy."""
 
-STUB = 8
+STUB = 7
 """How far a wire goes straight from a port before it may bend."""
-CLEAR = 4
+CLEAR = 3
 """How near a wire may pass a box."""
 BEND, CROSSING, SHARED, BRANCH, SIDE = 30, 16, 400, 6, 60
 """What a bend, a crossing, an edge of another value's wire, a branch, and a port that is not the first of its
@@ -72,8 +72,8 @@ class Router:
         return all(self.taken.get(edge, value) == value for edge in edges)
 
     def _search(self, value: int, sources: Sequence[Port], targets: Sequence[Port]) -> list[Point]:
-        """Dijkstra's search over the crossings of the grid, and the direction in which each is reached."""
-        queue: list[tuple[int, int, int, bool]] = []
+        """Search (A*) the crossings of the grid, each reached horizontally (`level`) or vertically."""
+        queue: list[tuple[int, int, int, int, bool]] = []
         came: dict[tuple[int, int, bool], tuple[int, int, bool] | Port | None] = {}
         best: dict[tuple[int, int, bool], int] = {}
 
@@ -82,16 +82,18 @@ class Router:
         ) -> None:
             if cost < best.get(state, 1 << 30):
                 best[state], came[state] = cost, before
-                heappush(queue, (cost, *state))
+                x, y = self.xs[state[0]], self.ys[state[1]]
+                ahead = min(abs(x - port[0]) + abs(y - port[1]) for port in targets) - STUB
+                heappush(queue, (cost + ahead, cost, *state))
 
+        ends = {self._stub(port): port for port in targets}
         for number, port in enumerate(sources):
             reach(SIDE * bool(number), self._stub(port), port)
         for i, j in self.points.get(value, ()):
             for level in (True, False):
                 reach(BRANCH, (i, j, level), None)
-        ends = {self._stub(port): port for port in targets}
         while queue:
-            cost, i, j, level = heappop(queue)
+            _, cost, i, j, level = heappop(queue)
             state = i, j, level
             if cost > best[state]:
                 continue
