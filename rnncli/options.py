@@ -471,9 +471,9 @@ def of_files_alone(inputs: str) -> tuple[str, ...]:
     return tuple(entry.name for entry in OPTIONS if "file" in entry.inputs and inputs not in entry.inputs)
 
 
-def flag_name(name: str) -> str:
-    """Return the flag of an option, `--batch-column`."""
-    return f"--{WORDS.get(name, name).replace('_', '-')}"
+def flag_name(name: str, value: Any = None) -> str:
+    """Return the flag of an option, `--batch-column`; with its value as it was typed, `--no-training`."""
+    return f"--{'no-' if value is False else ''}{WORDS.get(name, name).replace('_', '-')}"
 
 
 def is_given(name: str, value: Any) -> bool:
@@ -484,7 +484,8 @@ def is_given(name: str, value: Any) -> bool:
 
 def first_given(values: Mapping[str, Any], names: Iterable[str]) -> str:
     """Return the flag of the first of these options that was given; "" for none."""
-    return next((flag_name(name) for name in names if is_given(name, values.get(name))), "")
+    given = ((name, values.get(name)) for name in names)
+    return next((flag_name(name, value) for name, value in given if is_given(name, value)), "")
 
 
 def write_words(values: Mapping[str, Any]) -> Iterator[str]:
@@ -494,7 +495,7 @@ def write_words(values: Mapping[str, Any]) -> Iterator[str]:
         if not is_given(name, value) or not entry.commands:
             continue
         if isinstance(value, bool):
-            yield entry.flag if value else f"--no-{entry.flag[2:]}"
+            yield flag_name(name, value)
             continue
         for word in map(str, value if isinstance(value, (list, tuple)) else [value]):
             yield from ([word] if entry.argument else [entry.flag, word])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from os import PathLike
@@ -206,14 +206,14 @@ def _require_no_model(text: str, word: str, *, exists: bool) -> None:
     )
 
 
-def refuse_layer_options(given: Sequence[str], kind: str) -> None:
+def refuse_layer_options(given: Mapping[str, Any], kind: str) -> None:
     """Raise UsageError if an option does not apply to this kind of model, because it describes a layer.
 
-    kind: GRAPH or ARRAYS of the table of options.
+    given: the options with their values.  kind: GRAPH or ARRAYS of the table of options.
     """
     name = next((name for name in given if kind not in BY_NAME[name].subjects), None)
     if name is not None:
-        flag = Flag(flag_name(name))
+        flag = Flag(flag_name(name, given[name]))
         raise UsageError(
             "{flag} cannot be combined with {--model}: a saved model has its own layers, weights and masks.",
             "Leave out {flag}; or leave out {--model}, and name a layer with {--layer}.",

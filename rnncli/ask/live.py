@@ -22,7 +22,7 @@ from rnncli.layers.stack import Stack
 from rnncli.models import LayerUse
 from rnncli.models.call import Computing, order_tensors, plain_tensor, with_returns
 from rnncli.models.live.recording import LiveCall, Recording
-from rnncli.options import BY_NAME, LIVE, flag_name, is_given
+from rnncli.options import BY_NAME, LIVE, first_given, flag_name
 from rnncli.result import ModelHead, NamedTensor, Result, join_layers
 from rnncli.specs.build import build
 
@@ -75,8 +75,8 @@ class Live(Subject):
 
     def require_able(self, **given: object) -> None:
         """Raise UsageError for an option that applies only to layers that are described."""
-        if name := next((name for name, value in given.items() if is_given(name, value)), None):
-            _refuse(name, self.live.title)
+        if flag := first_given(given, given):
+            _refuse(flag, self.live.title)
 
     def layer_names(self) -> tuple[str, ...]:
         """Return the calls of recurrent layers, by name."""
@@ -102,8 +102,9 @@ class Live(Subject):
         ask = self.ask
         ask.require_options()
         given = {**ask.given(*INPUT_OPTIONS, *RUN_OPTIONS, "layer"), **ask.options}
-        if name := next((name for name in given if LIVE not in BY_NAME[name].subjects), None):
-            _refuse(name, self.live.title)
+        for name, value in given.items():
+            if LIVE not in BY_NAME[name].subjects:
+                _refuse(flag_name(name, value), self.live.title)
 
     @cached_property
     def _recording(self) -> Recording:
@@ -366,9 +367,9 @@ def _kind_of(call: LiveCall) -> Kind:
     return () if is_merged else kind_of({name: array.shape for name, array in call.weights.items()})
 
 
-def _refuse(name: str, title: str) -> None:
+def _refuse(flag: str, title: str) -> None:
     what = "{flag} does not apply to {title}, which is run as it is."
-    raise UsageError(what, "Leave {flag} out.", flag=Flag(flag_name(name)), title=title)
+    raise UsageError(what, "Leave {flag} out.", flag=Flag(flag), title=title)
 
 
 def _compute(call: LiveCall, before: Use | None, computing: Computing, names: tuple[str, ...]) -> Use:

@@ -57,8 +57,9 @@ class Saved(Subject):
 
     def _open(self, *, to_run: bool = True) -> SavedModel:
         ask = self.ask
-        given = [*ask.given("layer"), *ask.options, *ask.given(*RUN_OPTIONS, *INPUT_OPTIONS)]
-        given = [name for name in given if name != "seed" or not self._generates]
+        given = {**ask.given("layer"), **ask.options, **ask.given(*RUN_OPTIONS, *INPUT_OPTIONS)}
+        if self._generates:
+            given.pop("seed", None)
         refuse_layer_options(given, ARRAYS)
         ask.require_options()
         word = str(ask.model)

@@ -12,15 +12,15 @@ from typing import Any
 
 from rnncli import layers
 from rnncli.case import Option, Spec, walk
-from rnncli.errors import LayerError, UsageError
+from rnncli.errors import Flag, LayerError, UsageError
 from rnncli.initializers import settings
 from rnncli.layers.recurrent import BEYOND_KERAS
 from rnncli.layers.stack import Stack
+from rnncli.options import flag_name
 from rnncli.specs.build import (
     WRAPPER_FLAGS,
     build,
     build_by_name,
-    format_flag,
     inner_class,
     is_name,
     is_recurrent,
@@ -84,7 +84,7 @@ def from_flags(
         raise UsageError(
             "{flag} is for the last layer, and {class_name} has no state.",
             "Write it into a layer: -l 'LSTM(3, return_state=True)'",
-            flag=format_flag("return_state", flags["return_state"]),
+            flag=Flag(flag_name("return_state", flags["return_state"])),
             class_name=built[-1].class_name,
         )
     pairs = zip(built, items, strict=True)
@@ -121,21 +121,18 @@ def _refuse_idle(flags: Mapping[str, Any], stack: Sequence[Spec], taking: Sequen
         if others:  # only Dense shares options with recurrent layers
             what = "{flag} applies to recurrent layers, but {others} is not recurrent."
             advice = "Write the option into the expression, such as Dense(3, activation='relu')."
-            raise UsageError(what, advice, flag=format_flag(name, value), others=others)
+            raise UsageError(what, advice, flag=Flag(flag_name(name, value)), others=others)
         if cell := next((spec for spec in having if spec.equations is not None), None):
             raise UsageError(
                 "{flag} does not apply to {owners}.",
                 "The options of {owners} are {options}.",
-                flag=format_flag(name, value),
+                flag=Flag(flag_name(name, value)),
                 owners=cell.class_name,
                 options=", ".join(options_of("", cell.equations)),
             )
-        owners = _class_names(having or stack)
-        what = "{flag} does not apply to {owners}."
-        advice = "It applies to {layers}."
-        raise UsageError(
-            what, advice, flag=format_flag(name, value), owners=owners, layers=", ".join(layers_with(name))
-        )
+        owners, flag = _class_names(having or stack), Flag(flag_name(name, value))
+        what, advice = "{flag} does not apply to {owners}.", "It applies to {layers}."
+        raise UsageError(what, advice, flag=flag, owners=owners, layers=", ".join(layers_with(name)))
 
 
 def _class_names(stack: Sequence[Spec]) -> str:

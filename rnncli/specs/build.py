@@ -18,6 +18,7 @@ from rnncli.errors import Flag, LayerError, Message, Text, UsageError, did_you_m
 from rnncli.initializers import settings
 from rnncli.layers.layer import INERT
 from rnncli.layers.recurrent import LOOP_OPTIONS, cell_options
+from rnncli.options import flag_name
 from rnncli.specs import expressions
 from rnncli.specs.arguments import (
     Argument,
@@ -186,7 +187,7 @@ def read_flags(
     """
     options, values = options_of(class_name, equations), {}
     for name, value in flags.items():
-        flag = format_flag(name, value)
+        flag = Flag(flag_name(name, value))
         try:
             if value == "":
                 raise LayerError("it is empty.", "Give it a value, or leave it out.")
@@ -196,11 +197,6 @@ def read_flags(
                 raise
             raise LayerError(Message("{flag}: {error}", flag=flag, error=error), error.advice) from None
     return values
-
-
-def format_flag(name: str, value: Any) -> Flag:
-    """Return the flag as typed on the command line, such as `--no-return-sequences`."""
-    return Flag(f"--{'no-' if value is False else ''}{name.replace('_', '-')}")
 
 
 def _read(source: Any) -> Written | Spec:
@@ -428,9 +424,7 @@ def _make(layer: Written | Spec, flags: Mapping[str, Any], flags_win: bool) -> S
                 if arguments[key].span
                 else "{flag} conflicts with {name}={value} in the config of {class_name}.",
                 "Leave one of them out.",
-                flag=Flag(
-                    format_flag(key, flags[key]).name, None if isinstance(flags[key], bool) else flags[key]
-                ),
+                flag=Flag(flag_name(key, flags[key]), None if isinstance(flags[key], bool) else flags[key]),
                 name=key,
                 value=format_value(arguments[key].written),
                 class_name=name,

@@ -29,7 +29,7 @@ def matrix(ask: Ask) -> Reply[MatrixAnswer]:
 
     for name in refused_by("matrix"):
         if name in ask.options:
-            flag = Flag(flag_name(name if ask.options[name] else f"no_{name}"))
+            flag = Flag(flag_name(name, ask.options[name]))
             run = Either(Message("rnncli run {flag}", flag=flag), OTHER)
             what = "matrix does not take {flag}: it shows the layer with and without {name}."
             raise UsageError(what, "Leave {flag} out, or use {run}.", flag=flag, name=name, run=run)

@@ -103,7 +103,7 @@ def _require_sources(ask: Ask, weights: Any, expect: Any) -> None:
 
     example = "For example: rnncli port x.npy --weights weights.npz --expect y.npy"
     if ask.model is not None and weights is not None:
-        refuse_layer_options(["weights"], GRAPH)
+        refuse_layer_options({"weights": weights}, GRAPH)
     if ask.model is None and weights is None:
         raise UsageError("port needs {--weights FILE} or {--model FILE}.", example)
     if expect is None:

@@ -38,9 +38,9 @@ class Weights(NamedTuple):
 
 def require_plain(ask: Ask) -> None:
     """Raise UsageError for a flag of a run that changes no weight."""
-    for name in ask.given(*RUN_OPTIONS):
+    for name, value in ask.given(*RUN_OPTIONS).items():
         if name not in (*DESCRIBING, "model", "at"):
-            flag = Flag(flag_name(name))
+            flag = Flag(flag_name(name, value))
             raise UsageError("{flag} does not change the weights.", "Leave {flag} out.", flag=flag)
 
 
@@ -70,9 +70,11 @@ def is_described(ask: Ask) -> bool:
 
 
 def _file(ask: Ask) -> str:
-    for name in ask.given(*INPUT_OPTIONS[1:]):  # all but INPUT itself
+    for name, value in ask.given(*INPUT_OPTIONS[1:]).items():  # all but INPUT itself
         what = "{flag} applies to the input of a layer, not to a file of weights."
-        raise UsageError(what, "Leave it out, or name a layer with {--layer}.", flag=Flag(flag_name(name)))
+        raise UsageError(
+            what, "Leave it out, or name a layer with {--layer}.", flag=Flag(flag_name(name, value))
+        )
     words = [word for word in (ask.input, ask.model) if word is not None]
     if len(words) == 1:
         return str(words[0])

@@ -15,6 +15,8 @@ import torch
 from command import Run, loaded_by
 from onnx import helper
 
+from rnncli.models.onnx import runtime
+
 
 @pytest.fixture
 def reverse(tmp_path: Path) -> tuple[str, str]:
@@ -215,6 +217,7 @@ def test_missing_package_is_exit_3_with_the_line_to_install(
     rnncli: Run, reverse: tuple[str, str], monkeypatch: pytest.MonkeyPatch, missing: str
 ) -> None:
     monkeypatch.setitem(sys.modules, missing, None)
+    runtime._session.cache_clear()  # which has this model loaded after another test of it
     done = rnncli("run", reverse[1], "--model", reverse[0])
     assert (done.returncode, done.stdout) == (3, "")
     assert f"{missing} is not installed" in done.stderr
