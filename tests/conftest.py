@@ -10,6 +10,7 @@ import io
 import signal
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from importlib import import_module
@@ -38,6 +39,20 @@ signal.signal(signal.SIGQUIT, signal.SIG_DFL)
 
 SLOW = 1.0
 """Seconds above which a test without the mark `slow` is named, on a machine that is not busy."""
+EVERY = 7
+"""The quick run tries one in so many cases of a `sampled` test: a prime, so that every parameter varies."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark as slow the tests that open a browser, and the cases of a `sampled` test that are left out."""
+    cases: Counter[str] = Counter()
+    for item in items:
+        name = item.nodeid.partition("[")[0]
+        left_out = "sampled" in item.keywords and cases[name] % EVERY
+        cases[name] += 1
+        if left_out or "browser" in getattr(item, "fixturenames", ()):
+            item.add_marker("slow")
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

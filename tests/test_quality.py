@@ -121,6 +121,7 @@ def module_name(file: Path) -> str:
     return ".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
 
 
+@pytest.mark.slow
 def test_private_files_and_names_stay_in_their_folder() -> None:
     """A name with a leading underscore may be used only in its folder (a package's: in the parent folder)."""
     for file in sorted((ROOT / "rnncli").rglob("*.py")):

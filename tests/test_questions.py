@@ -111,6 +111,7 @@ def test_forty_questions_have_one_command_each_or_three_lines_of_python() -> Non
     assert sum(example.answer.startswith("In part: ") for example in EXAMPLES) == 3
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("example", EXAMPLES, ids=[str(example.number) for example in EXAMPLES])
 def test_the_output_has_what_the_answer_quotes(example: Example, files: Any, monkeypatch: Any) -> None:
     folder, objects = files

@@ -38,6 +38,7 @@ def test_takes_lists_one_sequence_and_a_stack() -> None:
     assert result.input_shape == (1, 4, 3)
 
 
+@pytest.mark.slow
 def test_takes_a_mask_states_and_weights_as_lists() -> None:
     layer = keras.layers.GRU(2)
     mask, state = [[True, True, False, False]] * 2, np.full((2, 2), 0.5, "float32")

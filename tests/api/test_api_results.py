@@ -147,6 +147,7 @@ def test_the_lesson_has_its_steps_by_topic_and_number() -> None:
         rnncli.tour("masks", step=12)
 
 
+@pytest.mark.slow
 def test_a_notebook_shows_every_number_of_a_short_trace_in_tables_that_fit() -> None:
     short, long = (rnncli.trace(layer="lstm", units=units, seed=1) for units in (3, 128))
     numbers = re.findall(r"> *(-?\d\.\d{4})<", short._repr_html_())

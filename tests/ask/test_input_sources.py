@@ -257,6 +257,7 @@ def test_a_device_is_refused(rnncli: Run, tmp_path: Path, words: tuple[str, ...]
         assert done.stderr.endswith(f"{device}: {DEVICE}")
 
 
+@pytest.mark.slow
 @zeros
 @pytest.mark.parametrize("words", [("run", "-"), ("run", "-", "--stream"), ("run", "/dev/stdin")])
 def test_standard_input_that_is_a_device_is_refused(rnncli: Run, words: tuple[str, ...]) -> None:

@@ -41,6 +41,7 @@ def run_json(rnncli: Run, *words: str, stdin: str | None = None) -> dict[str, An
     return answer
 
 
+@pytest.mark.slow
 def test_every_way_to_name_it_gives_the_same_numbers(rnncli: Run, folder: Path) -> None:
     layer: Any
     expected = run_json(rnncli, "x.json", "-l", "@mgu.toml", "--units", "4")["outputs"]
@@ -63,6 +64,7 @@ def test_every_way_to_name_it_gives_the_same_numbers(rnncli: Run, folder: Path) 
     assert run_json(rnncli, "x.json", "-l", "@c.json")["outputs"] == expected
 
 
+@pytest.mark.slow
 def test_a_path_may_have_blanks_and_korean_letters(rnncli: Run, folder: Path) -> None:
     """Alone it needs no quotes; in an expression, a caret stands below what is wrong."""
     own = folder / "내 셀" / "가 (나).toml"

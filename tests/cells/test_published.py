@@ -179,6 +179,7 @@ def test_a_cell_against_a_loop_by_hand(name: str, dtype: str) -> None:
                 np.testing.assert_allclose(ours, theirs, rtol=NEAR[dtype], atol=NEAR[dtype])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", STEPS)
 def test_a_cell_against_keras(name: str, rnncli: Run) -> None:
     layer = f"Bidirectional(@'{CELLS / name}.toml'(3, return_sequences=True, return_state=True))"

@@ -66,6 +66,7 @@ def test_every_flag_that_is_named_exists(commands: dict[str, set[str]]) -> None:
     assert not unknown
 
 
+@pytest.mark.slow
 def test_every_command_that_is_named_exists(commands: dict[str, set[str]]) -> None:
     unknown = {
         (file, word)

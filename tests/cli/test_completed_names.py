@@ -81,6 +81,7 @@ def test_files_with_such_names_are_not_offered(tmp_path: Path, monkeypatch: pyte
     assert input_words("sent") == ["sentence", "sent ence.csv"]
 
 
+@pytest.mark.slow
 @given(st.text(st.characters()).filter(lambda text: visible(text) == text), st.sampled_from(["", "'", '"']))
 def test_a_shell_takes_a_quoted_word_literally(text: str, mark: str) -> None:
     found = for_bash([f"m#x{text}"], f"{mark}m#").removesuffix("\n")

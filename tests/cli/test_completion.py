@@ -129,6 +129,7 @@ def test_bash_completes_the_layers_of_a_model(tmp_path: Path) -> None:
     assert completed(tmp_path, "rnncli", "weights", "m.npz#e") == ["m.npz#enc"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("shell", "line", "expected"),
     [
@@ -152,6 +153,7 @@ def test_zsh_and_fish_get_their_form(shell: str, line: str, expected: str) -> No
     assert run_process(env=asked).stdout.strip() == expected
 
 
+@pytest.mark.slow
 def test_completion_loads_no_framework(tmp_path: Path) -> None:
     program = "import sys\nfrom rnncli.cli.app import main\nmain([])\nprint(*sorted(sys.modules))\n"
     asked = {"_RNNCLI_COMPLETE": "complete_bash", "COMP_WORDS": "rnncli\ntrace\n--hold\nf", "COMP_CWORD": "3"}

@@ -118,6 +118,7 @@ def lines_of_prose(message: str) -> list[bool]:
     return [not line.startswith("  ") and bool(PROSE.search(line)) for line in lines]
 
 
+@pytest.mark.sampled
 @pytest.mark.usefixtures("folder")
 @pytest.mark.parametrize(("wrong", "advice", "right"), CASES)
 def test_the_advice_works(

@@ -128,6 +128,7 @@ def test_a_message_stays_short_whatever_it_quotes(rnncli: Run, tmp_path: Path, s
 
 
 class TestMadeShapes:
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         ("shape", "said"),
         [

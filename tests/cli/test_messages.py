@@ -50,6 +50,7 @@ def test_no_remark_before_an_error(rnncli: Run, words: str) -> None:
     assert NOTE not in done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("args", ["--help", "--version", "run --help", "run --quiet", "samples"])
 def test_a_closed_standard_output_is_always_an_error(shell: Run, args: str) -> None:
     done = shell(f"rnncli {args} >&-")

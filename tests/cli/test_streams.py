@@ -42,6 +42,7 @@ def test_a_reader_that_never_came(shell: Run) -> None:
     assert done.stderr == "0\n"
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
 @pytest.mark.parametrize("args", ["run --seed 1 --quiet", "--help", "--version", "samples sentence"])
 def test_a_full_disk_is_an_error(shell: Run, args: str) -> None:
@@ -308,6 +309,7 @@ def test_a_signal_while_writing_leaves_nothing(tmp_path: Path, number: signal.Si
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_an_interrupt_while_reading_is_130() -> None:
     reading, writing = os.pipe()
     with subprocess.Popen(

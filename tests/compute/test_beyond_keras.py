@@ -32,6 +32,7 @@ KERAS_ANSWERS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("flags", "message"), KERAS_RAISES, ids=str)
 def test_an_answer_beyond_keras_says_so(flags: tuple[str, ...], message: str, rnncli: Run) -> None:
     done = rnncli(*RUN, *flags)
@@ -50,6 +51,7 @@ def test_where_keras_answers_nothing_is_said(flags: tuple[str, ...], rnncli: Run
     assert "Keras cannot compute" not in done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("flags", "message"), [KERAS_RAISES[0], (("-l", "RNN([GRUCell(2)])"), LISTED.format("GRUCell"))]
 )

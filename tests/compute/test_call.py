@@ -51,6 +51,7 @@ def test_weights_in_another_dtype_and_order_are_the_same() -> None:
     assert list(mine.weights) == list(WANTED)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", ["numpy", "tensorflow"])
 def test_weights_come_back_in_the_result_and_give_the_same_again(engine: str) -> None:
     layers = ["Bidirectional(GRU(2))", "Dense(1)"]
@@ -114,6 +115,7 @@ ALONE: list[tuple[list[str], tuple[int, ...], str]] = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("expressions", "shape", "engine"), ALONE)
 def test_layers_that_are_not_recurrent_and_what_only_keras_computes_are_kerass_own_numbers(
     expressions: list[str], shape: tuple[int, ...], engine: str

@@ -183,6 +183,7 @@ def test_one_layer(expression: str, masked: bool, given: bool, dtype: str) -> No
     check_gradients(case, one if masked else f"{infos[0].name}[1]", wide=dtype == "float32")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("expression", CELLS)
 def test_several_cells_in_float32(expression: str) -> None:
     """Keras rounds to float32 between the cells, in float64, too."""
@@ -204,6 +205,7 @@ def test_stacks(expressions: list[str], masked: bool, given: bool, dtype: str) -
     check_gradients(case, of if given else None, wide=dtype == "float32")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("masked", "training"), [(False, False), (True, False), (False, True), (True, True)])
 @pytest.mark.parametrize(
     ("expression", "weight", "gates"),
@@ -242,6 +244,7 @@ def test_weights_by_gate(
     np.testing.assert_allclose(list(ours.values()), theirs, rtol=1e-11)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("expression", "weight", "gates"),
     [

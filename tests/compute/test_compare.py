@@ -129,6 +129,7 @@ def test_a_number_that_is_not_finite_differs_from_others_alone(odd: float) -> No
     assert (compared.differences, compared.disagreeing) == ({"hidden_state": np.inf}, ("hidden_state",))
 
 
+@pytest.mark.slow
 def test_check_fills_the_largest_difference_by_name_and_compares_nothing_with_itself() -> None:
     case = oracle.case(["LSTM(3, return_state=True)"], X, seed=1)
     result = compare.compare_with_keras(case, compute.run(case, "numpy"))

@@ -59,6 +59,7 @@ def test_a_value_that_the_gate_never_has_is_remarked(layer: str, hold: str, note
         assert note in done.stderr if note else "always" not in done.stderr
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize(("name", "gate", "extra"), EVERY)
 @pytest.mark.parametrize(
     ("index", "units", "at", "first", "stop"),

@@ -81,6 +81,7 @@ class TestTime:
 
 
 class TestMasks:
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         "expression",
         [
@@ -146,6 +147,7 @@ class TestMasks:
         with pytest.raises(InputError, match="computes its own"):
             oracle.run_case(["Masking()", "LSTM(3)"], X, mask=HOLES)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("engine", ["numpy", "tensorflow"])
     def test_below_dense_a_mask_goes_to_the_first_layer_that_takes_one(self, engine: str) -> None:
         stack = ["Dense(3)", "LSTM(3, return_sequences=True)", "GRU(2)"]
@@ -253,6 +255,7 @@ CLAIMS: list[tuple[str, Any, dict[str, str]]] = [
 ]  # fmt: skip
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize(("expression", "mask", "equal"), CLAIMS)
 def test_a_claim_is_what_is_the_same_to_the_last_bit(
     expression: str, mask: Any, equal: dict[str, str]

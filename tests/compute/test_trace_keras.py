@@ -186,6 +186,7 @@ def test_bidirectional(
     assert [loop.path for loop in loops] == ["forward/", "backward/"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(6))
 def test_a_stack_with_masks_from_layer_to_layer(seed: int) -> None:
     rng = np.random.default_rng(seed)

@@ -94,6 +94,7 @@ def test_onnx_runtime_returns_what_keras_returns(name: str, rnncli: Any, tmp_pat
     np.testing.assert_allclose(sequence, wanted, rtol=0, atol=1e-5)
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("suffix", [".h5", ".weights.h5"])
 @pytest.mark.parametrize("name", ["LSTM", "GRU", "no bias", "both", "stack", "stack of both"])
 def test_keras_loads_its_own_layout(name: str, suffix: str, rnncli: Any, tmp_path: Path) -> None:

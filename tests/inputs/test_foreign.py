@@ -269,6 +269,7 @@ def save_two_layers(folder: Path, arrays: dict[str, Any]) -> None:
     tf.train.Checkpoint(**variables).write(str(folder / "own"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("file", ["own.npz", "own.pt", "own.safetensors", "own"])
 def test_names_of_ones_own_of_several_layers(rnncli: Run, tmp_path: Path, file: str) -> None:
     arrays, wanted = two_layers()

@@ -81,6 +81,7 @@ def npy_header(shape: str, descr: str = "'<f4'") -> str:
     return f"{{'descr': {descr}, 'fortran_order': False, 'shape': {shape}, }}"
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize(
     "header",
     [

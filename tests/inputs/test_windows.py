@@ -62,6 +62,7 @@ LAYERS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("layer", LAYERS)
 @pytest.mark.parametrize("engine", ["numpy", "tensorflow", "torch", "onnx"])
 def test_windows_without_overlap_go_on_from_each_other_as_in_keras(layer: str, engine: str) -> None:

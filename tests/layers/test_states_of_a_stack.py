@@ -26,6 +26,7 @@ REFUSES = "Keras's Sequential refuses this stack: it passes the states of layer 
 MADE = ("--input-shape", "1,4,3")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("layers", STACKS)
 def test_the_layer_above_gets_what_it_gets_in_a_functional_model(layers: list[str]) -> None:
     result = rnncli.run(X, layers, seed=1, check=True)

@@ -103,6 +103,7 @@ def test_gates_behind_text_are_shown(rnncli: Run, tagger: tuple[Path, Any]) -> N
     np.testing.assert_allclose(last["state"]["hidden"], expected_of(model), atol=2e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("texts", [TEXTS, np.array(TEXTS), np.array(TEXTS, object), np.array(TEXTS, "S")])
 def test_python_takes_text_as_it_is(tagger: tuple[Path, Any], texts: Any) -> None:
     folder, model = tagger

@@ -87,6 +87,7 @@ FILE, LINK, NUMBERS = "are in another file", "is a link to another place or file
 LARGE = "its numbers take 2.8 GiB, more than the limit of "
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize(
     ("make", "said"),
     [

@@ -195,6 +195,7 @@ def refusal_of(path: Path) -> str:
     return str(caught.value)
 
 
+@pytest.mark.slow
 def test_a_model_in_a_zip_file_is_named_and_read_by_that_name(whole: Any, tmp_path: Path) -> None:
     _, folder = whole
     content = (folder / "m.keras").read_bytes()

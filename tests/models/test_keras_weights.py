@@ -106,6 +106,7 @@ def test_weights_are_keras_own(models: Any, suffix: str) -> None:
         ]
 
 
+@pytest.mark.slow
 def test_layers_say_what_they_are(models: Any) -> None:
     held = read_layers(Source("m", path=models[0] / "functional.weights.h5"))
     assert [layer.what for layer in held] == ["LSTM(3)", "GRU(2)", "(2, 1) (1,)"]

@@ -120,6 +120,7 @@ def test_a_cell_of_ones_own_is_run_by_its_equations(
     np.testing.assert_allclose(after, np.asarray(model.get_layer("last")(wanted)), atol=2e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", ["keras", "h5"])
 def test_a_layer_behind_a_lambda_runs_alone(rnncli: Run, tmp_path: Path, suffix: str) -> None:
     model = sequential_of(L.Lambda(lambda x: x * 2, name="twice"), L.GRU(3, name="gru", reset_after=False))

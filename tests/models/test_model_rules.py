@@ -261,6 +261,7 @@ def test_a_model_called_as_in_training_calls_its_layers_so(
         run_in_training(family, inside, tmp_path / "model.keras", spread=spread)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("spread", [False, True])
 def test_in_keras_2_the_training_argument_of_a_layer_wins(spread: bool, tmp_path: Path) -> None:
     assert run_in_training("tf_keras", False, tmp_path / "model.keras", spread=spread).parts
@@ -276,6 +277,7 @@ def test_a_convolutional_layer_is_a_case_too(tmp_path: Path) -> None:
     check_near(compute_numpy(found.parts[1].case).outputs[0].values, np.asarray(model(given["x"])), "gru")
 
 
+@pytest.mark.slow
 def test_keras_that_differs_from_our_steps_is_an_error(tmp_path: Path) -> None:
     x = keras.Input((4, 3), name="x")
     _, graph, path = save_model(tmp_path, x, L.LSTM(2, name="lstm")(L.GroupNormalization(1)(x)))

@@ -52,6 +52,7 @@ def tensors(found: ModelRun) -> dict[str, Any]:
     }
 
 
+@pytest.mark.sampled
 @pytest.mark.usefixtures("files_are_read_here")
 @pytest.mark.parametrize("own_cell", [False, True])
 @pytest.mark.parametrize("seed", range(2 * settings().max_examples))

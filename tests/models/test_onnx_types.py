@@ -67,6 +67,7 @@ def reference(made: Any, feeds: Any, names: list[str]) -> list[Any]:
     return list(ReferenceEvaluator(wide).run(names, feeds))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", NEAR)
 def test_a_stack_is_computed_in_the_type_of_the_file(dtype: str) -> None:
     """Also what lies between the nodes, and the second node, whose input the first one returns."""

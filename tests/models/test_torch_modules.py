@@ -42,6 +42,7 @@ def save_tensors(tensors: Any, path: Path) -> Path:
     return path
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("seed", range(30))
 def test_random_modules_are_as_pytorch_has_them(seed: int, tmp_path: Path) -> None:
     """The sequence of the last layer, every state of all layers, and the check of all tensors."""

@@ -57,6 +57,7 @@ def test_a_large_input_says_what_it_needs(monkeypatch: pytest.MonkeyPatch) -> No
     assert progress._watcher.get() is None
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize(
     "flags", ["", ", return_sequences=True", ", go_backwards=True", ", activation='relu'"]
 )

@@ -153,6 +153,7 @@ def test_fifty_brackets_are_read() -> None:
     assert value == []
 
 
+@pytest.mark.slow
 @given(st.text(max_size=60) | st.text("f(){}[]'\"=,:*.-0 1ab\n\\#한", max_size=60))
 def test_any_text_is_read_or_refused(text: str) -> None:
     try:

@@ -143,6 +143,7 @@ def test_what_once_broke(config: Any, capfd: pytest.CaptureFixture[str], tmp_pat
         assert len(streams.err) < 2000
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("layer", LAYERS)
 def test_any_value_at_any_place(layer: str) -> None:
     config = json.loads(json.dumps(specs.to_config(specs.build(layer))))

@@ -243,6 +243,7 @@ class TestFlags:
 
 
 class TestConfigs:
+    @pytest.mark.sampled
     @pytest.mark.parametrize("expression", EXPRESSIONS)
     def test_what_keras_serializes_is_the_same_layer(self, expression: str) -> None:
         config = keras.layers.serialize(oracle.make_layers(expression)[0])

@@ -182,6 +182,7 @@ def test_pieces_prove_little_where_the_state_has_no_effect(
     assert ("a lost state would not show" in done.stderr) is not proves
 
 
+@pytest.mark.slow
 def test_one_engine_that_can_is_named_with_the_stored_result(rnncli: Run, tmp_path: Path) -> None:
     args = ["-l", "ConvLSTM1D(2, 2)", "--input-shape", "1,3,5,4", "--seed", "1"]
     done = rnncli("compare", *args, "--engines", "numpy,torch")

@@ -77,6 +77,7 @@ def test_layers_are_paired_by_shape_and_order(folder: Path, rnncli: Run) -> None
     assert found["conclusion"] == "the models return exactly the same numbers"
 
 
+@pytest.mark.slow
 def test_where_models_part_and_the_command_that_finds_the_reason(
     folder: Path, rnncli: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -293,6 +294,7 @@ def test_what_is_refused(
     assert message in done.stderr
 
 
+@pytest.mark.slow
 def test_two_models_look_as_they_did(folder: Path) -> None:
     answer = package.compare(INPUTS, str(folder / "a.keras"), str(folder / "c.keras")).answer
     assert isinstance(answer, ModelsAnswer)
@@ -313,6 +315,7 @@ def state_of_pytorch() -> Any:
     return torch.nn.ModuleDict(layers).state_dict()
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("suffix", ["pt", "safetensors", "npz"])
 @pytest.mark.parametrize("changed", ["table.weight", "conv.weight", "norm.running_mean", "head.weight"])
 def test_weights_of_layers_that_are_not_computed(

@@ -49,6 +49,7 @@ def test_the_bytes_are_the_same_each_time_and_few(kit: Path, tmp_path: Path) -> 
     assert len(packed.getvalue()) < 300_000
 
 
+@pytest.mark.slow
 def test_the_list_says_what_each_case_has(kit: Path) -> None:
     listed = json.loads((kit / "cases.json").read_text())["cases"]
     assert [entry["name"] for entry in listed] == [case.name for case in CASES]

@@ -88,6 +88,7 @@ def test_the_networks_are_right_without_a_mistake(operator: str) -> None:
     assert verdicts == {("right", False), ("unclear", True)}
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize(
     ("operator", "mistake"), [(operator, name) for operator, names in MISTAKES.items() for name in names]
 )
@@ -144,6 +145,7 @@ OF_THE_LIST = {
 }
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize(
     ("operator", "name"), [(operator, name) for operator, names in OF_THE_LIST.items() for name in names]
 )
@@ -171,6 +173,7 @@ PAIRS = (
 """Operator, two mistakes, and the only name; empty for the names of both."""
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize(("operator", "first", "second", "name"), PAIRS)
 def test_two_mistakes_get_both_names_or_the_name_of_the_pair(
     operator: str, first: str, second: str, name: str
@@ -253,6 +256,7 @@ def test_another_type_is_named_beside_the_fault() -> None:
     check([judge(case, both)], "gates i and f swapped", "float64 computed as float32")
 
 
+@pytest.mark.slow
 def test_a_fault_of_one_type_is_named_with_the_type() -> None:
     pairs = zip(judge_network("GRU"), judge_network("GRU", "gates z and r swapped"), strict=True)
     judgements = [wrong if wrong.case.dtype == "float64" else right for right, wrong in pairs]

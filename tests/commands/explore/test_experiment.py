@@ -111,6 +111,7 @@ def check_same_results(mine: Experiment, theirs: Experiment) -> None:
 LSTM = "rnncli run -l lstm --seed 42"
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("layer", ["-l bigru --merge-mode sum --return-sequences", "-l 'LSTM(3, seed=4)'"])
 @pytest.mark.parametrize("name", [*CHANGES, *HOLDS])
 def test_the_command_and_the_saved_document_return_the_same(name: str, layer: str, tmp_path: Path) -> None:
@@ -241,6 +242,7 @@ def test_a_saved_model_changes_what_it_returns(tmp_path: Path) -> None:
     assert "seed" not in [row.name for row in options.rows(now)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("text", "changed_options"),
     [(MGU, {"activation": "relu"}), (NASTY, {"eps": 0.5, "squash": "tanh"}), (ACCUMULATOR, {})],

@@ -195,6 +195,7 @@ def test_screens(size: tuple[int, int], lang: str) -> None:
         assert matches_golden("explore", f"{size[0]}_{lang}_{name}.txt", "\n".join(lines) + "\n"), name
 
 
+@pytest.mark.slow
 def test_picture_of_the_readme() -> None:
     explorer = Explorer("rnncli run -l bilstm --units 2 --return-sequences --return-state --seed 42")
     explorer.press("tab", "down", "down", "right", "right", "right")
@@ -236,6 +237,7 @@ def test_a_row_says_what_it_means_and_what_its_change_did(
     assert said in explorer.message
 
 
+@pytest.mark.slow
 def test_what_the_last_change_changed_is_marked_once_a_row() -> None:
     explorer = Explorer("rnncli run -l gru --return-sequences --seed 42")
     explorer.option("reset_after", " ")
@@ -246,6 +248,7 @@ def test_what_the_last_change_changed_is_marked_once_a_row() -> None:
     assert not explorer.shows("•")
 
 
+@pytest.mark.slow
 def test_halves_and_masked_steps_are_marked() -> None:
     explorer = Explorer("rnncli run -l bilstm --return-sequences --seed 42", (120, 40))
     explorer.press("1", "]", "m")
@@ -257,6 +260,7 @@ def test_halves_and_masked_steps_are_marked() -> None:
     assert sum("│" in line for line in explorer.lines()) == 2  # the title, and the state
 
 
+@pytest.mark.slow
 def test_a_masked_step_shows_what_it_keeps_below_the_step_that_computed_it() -> None:
     masked = "rnncli run -l lstm --return-sequences --seed 7 --mask '[[true,true,false,true]]'"
     explorer = Explorer(masked, (100, 70))
@@ -283,6 +287,7 @@ def test_a_masked_step_shows_what_it_keeps_below_the_step_that_computed_it() -> 
     assert (hidden.partition(" ")[0], heading) == ("hidden", "unit 0 · t=1")
 
 
+@pytest.mark.slow
 def test_a_hold_has_no_number_and_no_mark_at_a_masked_step() -> None:
     masked = "rnncli run -l lstm --seed 7 --mask '[[true,true,false,true]]' --hold forget=1@2:"
     explorer = Explorer(masked, (100, 70))
@@ -321,6 +326,7 @@ def test_any_size_shows_the_keys_in_its_last_line(size: tuple[int, int], lang: s
             assert "Tab" in lines[-1] or "Enter" in lines[-1] or "key" in lines[-1] or "키" in lines[-1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "layer",
     [
@@ -354,6 +360,7 @@ def test_the_number_under_the_cursor_is_explained(layer: str) -> None:
             assert explained(moved).value == table.values[row, column]
 
 
+@pytest.mark.slow
 def test_the_largest_terms_are_listed() -> None:
     explorer = Explorer("rnncli run -l lstm --units 64 --seed 42")
     shown = drawn(equations_page(explorer.state, View(width=80))).splitlines()
@@ -487,6 +494,7 @@ NUMBER = ("2", "right", "down", "enter", "9", "enter")
 MASK = ("1", "]", "m")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("given", "pressed", "shown"),
     [
@@ -516,6 +524,7 @@ def test_an_edit_gives_the_shortest_command_and_the_same_numbers(
     np.testing.assert_array_equal(np.array(tensor["values"], values.dtype), values)
 
 
+@pytest.mark.slow
 def test_it_starts_with_the_seed_of_the_lesson(rnncli: Run) -> None:
     shown = json.loads(rnncli("run", "-l", "lstm", "--seed", "7", "-f", "json").stdout)["outputs"][0][
         "values"
@@ -642,6 +651,7 @@ def test_the_mouse() -> None:
     assert explorer.value("bidirectional")
 
 
+@pytest.mark.slow
 def test_every_key_is_in_the_help_and_has_an_action() -> None:
     assert len({key.key for key in KEYS}) == len(KEYS)
     for key in KEYS:
@@ -661,6 +671,7 @@ def model_with_two_layers(path: Path, *names: str) -> None:
     np.savez(path, allow_pickle=False, **weights)
 
 
+@pytest.mark.slow
 def test_the_layers_of_a_model_are_chosen_in_a_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     model_with_two_layers(tmp_path / "m.npz", "enc", "dec")
@@ -727,6 +738,7 @@ def gate(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
     go.set()
 
 
+@pytest.mark.slow
 def test_the_screen_is_laid_out_anew_after_a_resize() -> None:
     explorer = Explorer()
     explorer.press("?")
@@ -741,6 +753,7 @@ def test_the_screen_is_laid_out_anew_after_a_resize() -> None:
     assert explorer.app.return_code == 0
 
 
+@pytest.mark.slow
 def test_keys_that_come_at_once_end_a_question_or_the_help_once() -> None:
     explorer = Explorer()
     explorer.run(explorer.pilot.press("2", "enter"))
@@ -785,6 +798,7 @@ def test_keys_go_on_while_it_computes(gate: threading.Event) -> None:
     assert not explorer.shows("computing...")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("fails", "dtype", "units"), [(False, "float64", 4), (True, "float32", 3)])
 def test_a_change_that_reads_a_file_leaves_the_screen_free(
     fails: bool, dtype: str, units: int, monkeypatch: pytest.MonkeyPatch

@@ -180,6 +180,7 @@ def test_every_script_of_python_prints_the_same_numbers(target: str) -> None:
         check_tensors(read_tensors(text), tensors_of(name), name)
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("name", list(cases()))
 def test_every_program_in_c_prints_the_same_numbers(name: str, tmp_path: Path) -> None:
     check_tensors(read_tensors(run_in_process(scripts_of("c")[name], "c", tmp_path)), tensors_of(name), name)

@@ -125,6 +125,7 @@ def test_equations_look_like_this(name: str, layer: str, target: str, rnncli: An
 SAMPLES = sorted((ROOT / "samples" / "cells").iterdir())
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize(
     ("layer", "count"),
     [

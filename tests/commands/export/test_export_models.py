@@ -70,6 +70,7 @@ def save_chain(file: Path, *between: Any, masks: bool = True) -> str:
 ROWS = "[[[1, 2], [3, 4], [0, 0]], [[5, 6], [7, 8], [9, 1]]]"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("target", ["numpy", "torch", "keras", "c", "onnx"])
 def test_a_chain_of_layers_with_formulas_is_one_script(target: str, rnncli: Run, tmp_path: Path) -> None:
     """What stands between the recurrent layers is written, too: the script returns what the model returns."""

@@ -173,6 +173,7 @@ def test_every_script_of_python_prints_the_same_numbers(target: str) -> None:
         check_tensors(read_tensors(printed_by(target)[name]), tensors_of(name), name)
 
 
+@pytest.mark.slow
 def test_a_layer_of_each_step_is_written_for_keras_and_refused_by_name_elsewhere() -> None:
     case = case_of_each_step()
     expected = {tensor.name: tensor.values for tensor in compute(case, "numpy").outputs}
@@ -182,6 +183,7 @@ def test_a_layer_of_each_step_is_written_for_keras_and_refused_by_name_elsewhere
         assert str(reason) == "it has no formula for TimeDistributed"
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("name", list(cases()))
 def test_every_program_in_c_prints_the_same_numbers(name: str, tmp_path: Path) -> None:
     check_tensors(read_tensors(run_in_process(scripts_of("c")[name], "c", tmp_path)), tensors_of(name))
@@ -206,6 +208,7 @@ def test_an_onnx_model_returns_the_same_numbers(name: str) -> None:
     check_tensors(found, tensors_of(name))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("target", ["keras", "numpy", "c", "torch"])
 def test_these_targets_express_every_case(target: str) -> None:
     assert list(scripts_of(target)) == list(cases())

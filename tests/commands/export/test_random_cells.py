@@ -51,6 +51,7 @@ def drawn() -> dict[str, list[tuple[str, Case, tuple[Array, ...]]]]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("target", ["numpy", "c", "keras", "torch"])
 def test_random_cells_print_the_numbers_of_run(target: str, tmp_path: Path) -> None:
     if target == "torch":

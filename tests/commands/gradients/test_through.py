@@ -140,6 +140,7 @@ def own(tmp_path: Path) -> str:
     return f"@'{file}'(3)"
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("mask", [None, [[True, False, True, True, False]]])
 @pytest.mark.parametrize(
     "layer",
@@ -229,6 +230,7 @@ def test_the_sentence(by_line: dict[str, list[float]], sentences: list[str]) -> 
     assert said == sentences
 
 
+@pytest.mark.slow
 def test_tensorflow_does_not_say_it(rnncli: Run) -> None:
     for engine, names in (
         ("numpy", [{"update * hidden", "update", "reset", "candidate"}]),
@@ -239,6 +241,7 @@ def test_tensorflow_does_not_say_it(rnncli: Run) -> None:
         assert [set(curve["through"]) for curve in found["curves"] if "through" in curve] == names
 
 
+@pytest.mark.slow
 def test_dropout_as_run_draws_it(rnncli: Run) -> None:
     flags = ("gradients", "-l", "lstm", "--dropout", "0.5", "--recurrent-dropout", "0.5", "--seed", "3")
     norms = []

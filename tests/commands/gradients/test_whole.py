@@ -235,6 +235,7 @@ def test_what_no_gradient_reaches_is_said() -> None:
     assert "no gradient reaches x" in str(found.remarks)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("error", "said", "given", "options"),
     [

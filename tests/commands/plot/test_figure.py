@@ -173,6 +173,7 @@ def test_nothing_leaves_the_figure_and_no_heat_map_covers_another(case: Any, siz
             assert apart or first.y1 <= second.y0 or second.y1 <= first.y0
 
 
+@pytest.mark.slow
 def test_numbers_of_any_size_stay_in_their_cells_and_apart_in_the_legend() -> None:
     drawing = draw_figure(trace_sheet(HUGE))
     drawing.draw_without_rendering()

@@ -46,6 +46,7 @@ def test_without_color_shades_say_it_and_slashes_the_mask() -> None:
     assert re.search(r"gates +0 .* 1\n", text)
 
 
+@pytest.mark.slow
 def test_many_units_share_rows() -> None:
     text = render(trace_sheet(make_case("gru", units=256)), LIGHT, View(width=80), "none")
     assert len(text.splitlines()) < 160

@@ -120,6 +120,7 @@ def test_states_alone_are_those_of_the_real_end(rnncli: Run, tmp_path: Path) -> 
     assert [set(names) for names in found] == [{*GATES["GRU"], "padding=end"}]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("end", ["post", "pre"])
 @pytest.mark.parametrize("two", [False, True])
 def test_padding_that_keras_masks(end: str, two: bool, rnncli: Run, tmp_path: Path) -> None:

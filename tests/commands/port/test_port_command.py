@@ -125,6 +125,7 @@ def test_names_of_pytorch_imply_its_gates_and_leave_a_pair_for_others(
     assert explanation["remaining"] < 1e-6
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", ["npz", "json", "h5", "weights.h5"])
 def test_ported_weights_run_in_keras_layout(suffix: str, rnncli: Run, tmp_path: Path) -> None:
     planted = plant(Kind("GRU", biases=2), (TORCH_GATES, "reset_after=False"))

@@ -119,6 +119,7 @@ def test_onnx_and_pytorch_in_their_order_of_axes(
         assert [one["differences"] for one in document["explanations"]] == [wanted], (args, said)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("args", "message"),
     [

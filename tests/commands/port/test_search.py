@@ -79,12 +79,14 @@ def test_no_difference_is_found_where_there_is_none(name: str) -> None:
     check_found(KINDS[name], ())
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("name", KINDS)
 def test_every_single_difference_is_named(name: str) -> None:
     for one in list_names(KINDS[name]):
         check_found(KINDS[name], (one,))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", EVERY_GATE_ORDER)
 def test_every_order_of_the_gates_is_named(name: str) -> None:
     run = run_of(plant(KINDS[name], ()), KINDS[name].class_name)

@@ -139,6 +139,7 @@ def test_an_equation_opens_its_numbers(opens: Any) -> None:
     assert equation.locator(".value").inner_text().startswith("cell[0,3,0]")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [400, 1280])
 @pytest.mark.parametrize("lang", ["en", "ko"])

@@ -91,6 +91,7 @@ def test_a_merged_last_output_comes_from_the_first_step_of_the_backward_half(ope
     assert end > result - page.ask("document.querySelector('.grid').getBoundingClientRect().x")
 
 
+@pytest.mark.slow
 def test_no_arrow_leads_from_a_masked_step_to_the_0_that_is_returned(opens: Any) -> None:
     page = opens("-l", "bilstm", "--return-sequences", "--mask", "[[1,1,1,0]]", "--seed", "1")
     assert [len(lines_from(page, str(box))) for box in range(8)] == [1, 1, 1, 0, 1, 1, 1, 0]

@@ -105,6 +105,7 @@ def test_what_torch_does_not_have_cannot_be_checked(rnncli: Any, tmp_path: Path)
     assert "torch.nn.LSTM does not have the options assumed for lstm" in done.stderr
 
 
+@pytest.mark.slow
 def test_a_layer_is_traced_explained_plotted_and_differentiated(rnncli: Any, tmp_path: Path) -> None:
     module = nn.GRU(3, 2, 2, batch_first=True)
     path = saved(module, tmp_path / "m.pt")

@@ -119,6 +119,7 @@ def test_every_layer_is_as_keras_has_it(rnncli: Any, saved: Any, name: str) -> N
         assert "inside/deep" in shown
 
 
+@pytest.mark.slow
 def test_the_mask_of_the_embedding_is_said(rnncli: Any, saved: Any) -> None:
     file = saved["tagger"][2] / "tagger.keras"
     done = rnncli("run", json.dumps(IDS), "--model", f"{file}#gru", "--return-state")
@@ -178,6 +179,7 @@ def test_either_use_of_a_shared_layer_is_traced(rnncli: Any, tmp_path: Path) -> 
         assert json.loads(done.stdout)["explanation"]["value"] == pytest.approx(numbers[1, 0], abs=1e-6)
 
 
+@pytest.mark.slow
 def test_one_layer_is_traced_and_explained(rnncli: Any, saved: Any) -> None:
     model, given, folder = saved["branches"]
     file, ids = folder / "branches.keras", str(folder / "branches.json")

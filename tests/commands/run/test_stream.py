@@ -416,6 +416,7 @@ def test_no_locale_changes_the_meanings_of_json(format: str, rnncli: Run) -> Non
 TEXTS = some.lists(some.sampled_from(["[[1]]", "", "  ", "é", "\r", "\ufeff7"]))
 
 
+@pytest.mark.slow
 @given(TEXTS, some.booleans(), some.integers(1, 9))
 def test_lines_are_what_stands_between_their_ends(texts: list[str], ended: bool, size: int) -> None:
     data = "\n".join(texts).encode() + b"\n" * ended

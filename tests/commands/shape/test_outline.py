@@ -48,6 +48,7 @@ def flatten_shapes(shapes: Any) -> list[tuple[int, ...]]:
 
 
 class TestShapes:
+    @pytest.mark.sampled
     @pytest.mark.parametrize("expression", [*SEQUENCES, *CONVOLUTIONS, *FIRST])
     def test_are_those_that_keras_computes(self, expression: str) -> None:
         rank = int(expression[8]) if expression.startswith("Conv") else 0

@@ -357,6 +357,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 class TestOnnx:
+    @pytest.mark.slow
     def test_every_shape_is_the_one_that_onnx_runtime_returns(self, exported: Path) -> None:
         import onnx
 

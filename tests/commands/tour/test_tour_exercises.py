@@ -118,6 +118,7 @@ def solve(number: int, seed: int) -> str:
     return SOLVERS[number - 1](document(number, seed))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", NUMBERS)
 def test_the_right_answer_alone_is_accepted(number: int) -> None:
     """And it depends on the seed; the example in the command is wrong."""

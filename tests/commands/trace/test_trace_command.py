@@ -21,6 +21,7 @@ def test_flags_narrow_a_trace(rnncli: Any) -> None:
     assert steps[0]["batch"] == [0]
 
 
+@pytest.mark.slow
 def test_a_check_compares_outputs_and_states_with_keras(rnncli: Any) -> None:
     done = rnncli("trace", "--layer", "lstm", "--seed", "1", "--quiet", "--check")
     assert done.returncode == 0, done.stderr

@@ -39,6 +39,7 @@ def translator(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str
     return path, {name: np.asarray(values) for name, values in outputs.items()}
 
 
+@pytest.mark.slow
 def test_every_layer_is_traced_under_its_name(translator: Any) -> None:
     path, theirs = translator
     found = package.trace(GIVEN, model=path)

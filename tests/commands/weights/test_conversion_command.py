@@ -37,6 +37,7 @@ def outputs() -> dict[str, Any]:
     return {}
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize(("to", "suffix"), FILES)
 def test_what_is_written_is_read_again(
     to: str, suffix: str, outputs: dict[str, Any], rnncli: Any, tmp_path: Path
@@ -107,6 +108,7 @@ def test_a_state_dict_goes_to_keras_and_back(rnncli: Any, tmp_path: Path) -> Non
         assert torch.equal(written[name], tensor), name
 
 
+@pytest.mark.slow
 def test_some_layers_of_a_file_are_converted(rnncli: Any, tmp_path: Path) -> None:
     layers = [
         keras.layers.LSTM(3, return_sequences=True, name="a"),
@@ -172,6 +174,7 @@ def test_a_recurrent_layer_that_is_not_understood_is_not_called_another(rnncli: 
     assert rnncli("weights", f"{file}#gru", "--to", "keras", "-o", str(out)).returncode == 0
 
 
+@pytest.mark.slow
 def test_a_saved_model_and_a_described_layer_are_told_apart(rnncli: Any, tmp_path: Path) -> None:
     keras.Sequential([keras.Input((4, 5)), keras.layers.LSTM(3)]).save(tmp_path / "m.keras")
     done = rnncli("weights", "m.keras", "--units", "4", cwd=tmp_path)

@@ -58,6 +58,7 @@ def test_every_recurrent_layer_gate_by_gate(name: str, tagger: Any, rnncli: Any)
     assert len(shown["others"]) == 3
 
 
+@pytest.mark.slow
 def test_the_origin_and_what_is_beside_the_recurrent_layers(tagger: Any, rnncli: Any) -> None:
     import keras
 

@@ -357,6 +357,7 @@ HOSTILE = {
 }
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("name", HOSTILE)
 def test_hostile_text_is_answered_soon(name: str) -> None:
     list(read_causes())

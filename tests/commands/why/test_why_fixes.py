@@ -108,6 +108,7 @@ def test_units_are_read_first_where_the_output_has_no_time_axis() -> None:
 TUPLE = "AttributeError: 'tuple' object has no attribute 'shape'"
 
 
+@pytest.mark.slow
 def test_a_tuple_of_keras_is_unpacked() -> None:
     fixes = [fix for fix in diagnose(TUPLE).fixes if fix.snippet.endswith("= layer(x)")]
     assert len(fixes) == 3

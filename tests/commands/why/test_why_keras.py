@@ -25,6 +25,7 @@ LINE = "x = Bidirectional(LSTM(8, return_sequences=True, return_state=True, unro
 """A layer in the code of a user, which the fixes then use."""
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize(("cause", "code"), PROVOKED, ids=CODES)
 def test_message_has_one_cause_and_fixes_that_run(cause: str, code: str) -> None:
     assert [match.diagnosis.cause for match in matches(provoked(code))] == [cause], provoked(code)

@@ -35,6 +35,7 @@ TAKEN: dict[str, Any] = {
 
 
 class TestNumbers:
+    @pytest.mark.sampled
     @pytest.mark.parametrize(("expression", "mask", "given", "dtype"), pairs_of_options(TAKEN))
     def test_of_every_pair_of_options(self, expression: str, mask: str, given: bool, dtype: str) -> None:
         """onnx reads alphas and betas one after the other, those of all functions of a node."""
@@ -137,6 +138,7 @@ class TestNumbersThatItWouldLose:
         result = self.refused_but_answered(expression, inputs, weights=weights, initial_state=states)
         oracle.check_outputs(result, oracle.call_layers(layers, inputs, None, states)[-1])
 
+    @pytest.mark.sampled
     @pytest.mark.parametrize("activation", ["relu", "elu", "leaky_relu", "linear"])
     @pytest.mark.parametrize("sequences", FLAGS)
     @pytest.mark.parametrize("kind", KINDS)

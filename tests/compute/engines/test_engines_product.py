@@ -65,6 +65,7 @@ def test_the_tensorflow_engine_is_keras_itself(kind: str, outer: str, mask: str)
         check_engine(outer.format(inner), mask, given=sequences, engine="tensorflow")
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize(("expression", "mask", "given_states", "dtype"), pairs_of_options())
 def test_every_pair_of_options(expression: str, mask: str, given_states: bool, dtype: str) -> None:
     check_engine(expression, mask, given_states, dtype)

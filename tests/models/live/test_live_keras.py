@@ -149,6 +149,7 @@ def test_everything_is_as_before_after_an_exception() -> None:
     assert np.array_equal(model.array, array)
 
 
+@pytest.mark.slow
 def test_a_weight_that_the_call_changes_stays_changed() -> None:
     model = watched(lambda model: model.dense.kernel.assign_add(np.ones((3, 1))))
     kernel = model.dense.kernel.numpy()
@@ -157,6 +158,7 @@ def test_a_weight_that_the_call_changes_stays_changed() -> None:
     assert any("the call itself changed" in remark and "kernel" in remark for remark in result.remarks)
 
 
+@pytest.mark.slow
 def test_weights_are_those_of_the_call() -> None:
     class Changing(keras.Model):  # type: ignore[misc]
         def __init__(self) -> None:
@@ -261,6 +263,7 @@ def test_unbuilt_layers_may_be_several_and_a_built_one_stands_alone() -> None:
         rnncli.run(x, [layers[0], "gru"])
 
 
+@pytest.mark.slow
 def test_training_recomputes_nothing_that_drops_out() -> None:
     model = keras.Sequential(
         [keras.Input(X.shape[1:]), L.LSTM(3, dropout=0.5, return_sequences=True), L.GRU(2)]

@@ -112,6 +112,7 @@ def check_near(mine: Mapping[str, Any], theirs: Mapping[str, Any]) -> None:
         np.testing.assert_allclose(mine[name], array, rtol=0, atol=NEAR, err_msg=name)
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("name", MODELS)
 def test_every_tensor(name: str) -> None:
     model, given = MODELS[name]()
@@ -175,6 +176,7 @@ def named(model: Any, given: Any) -> Any:
     return given
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize(
     ("name", "suffix"),
     [*((name, ".keras") for name in SAVED), *((name, ".h5") for name in ("tagger", "attention", "nested"))],

@@ -189,6 +189,7 @@ class TestPyTorch:
 
 
 class TestKeras:
+    @pytest.mark.slow
     @pytest.mark.parametrize("seed", range(20, 24))
     def test_a_graph_is_summarized_as_its_file(self, seed: int, tmp_path: Any) -> None:
         model = random_models.Maker(seed).model(6)
@@ -198,6 +199,7 @@ class TestKeras:
         keys = ("inputs", "layers", "outputs", "parameters", "trainable_parameters")
         assert {key: live[key] for key in keys} == {key: stored[key] for key in keys}
 
+    @pytest.mark.slow
     def test_a_decoder_that_was_built_with_its_initial_states(self) -> None:
         class Pair(keras.Model):  # type: ignore[misc]
             def __init__(self) -> None:
@@ -221,6 +223,7 @@ class TestKeras:
         layers = layers_of(rnncli.shape(np.zeros((3, 6), "int32"), keras.Model(tokens, hidden)))
         assert layers["lstm"]["outputs"][0]["shape"] == [3, 6, 5]
 
+    @pytest.mark.slow
     def test_a_subclassed_model(self) -> None:
         class Block(keras.layers.Layer):  # type: ignore[misc]
             def __init__(self) -> None:

@@ -44,6 +44,7 @@ def require_agreement(result: Result) -> None:
     assert result.agreement.difference < 1e-6
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize(
     ("kind", "layers", "bidirectional", "batch_first"),
     list(product((nn.LSTM, nn.GRU, nn.RNN), (1, 2), (False, True), (False, True))),
@@ -160,6 +161,7 @@ class Seq2Seq(nn.Module):
         return torch.stack(outputs, 1)
 
 
+@pytest.mark.slow
 def test_steps_of_a_decoder_are_one_sequence() -> None:
     module = Seq2Seq()
     ids = np.random.default_rng(2).integers(0, 11, (3, 6))
@@ -183,6 +185,7 @@ class Shared(nn.Module):
         return self.twin(self.lstm(x)[0])[0]
 
 
+@pytest.mark.slow
 def test_a_shared_layer_has_two_uses() -> None:
     module = Shared()
     result = rnncli.run(numbers(3, 6, 5), module)
@@ -199,6 +202,7 @@ def spectral(module: Any) -> Any:
     return parametrizations.spectral_norm(module, "weight_hh_l0", n_power_iterations=1)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.*is deprecated:DeprecationWarning")  # by what compiles
 @pytest.mark.parametrize("make", [normed, spectral, torch.compile], ids=["weight", "spectral", "compiled"])
 @pytest.mark.parametrize("training", [False, True])
@@ -297,6 +301,7 @@ def test_what_a_layer_without_gates_is_given() -> None:
     assert len(rnncli.run(x, module)) == 3
 
 
+@pytest.mark.slow
 def test_modules_that_numpy_cannot_compute_are_compared(tmp_path: Path) -> None:
     half = nn.LSTM(5, 4, batch_first=True).half()
     whole = nn.LSTM(5, 4, batch_first=True)
@@ -326,6 +331,7 @@ class Bare(nn.LSTM):
         return super().forward(x)[0]
 
 
+@pytest.mark.slow
 def test_a_subclass_with_its_own_forward() -> None:
     require_agreement(rnncli.run(numbers(6, 3, 5), Same(5, 4)))
     for module in (Noisy(5, 4), Bare(5, 4)):
@@ -349,6 +355,7 @@ class Reader(nn.Module):
         return output
 
 
+@pytest.mark.slow
 def test_a_module_with_a_forward_of_its_own() -> None:
     """An instance's own forward is like a subclass's: as returned, unless the numbers agree."""
     model: Any = Reader()
@@ -372,6 +379,7 @@ def test_a_module_with_a_forward_of_its_own() -> None:
     require_agreement(rnncli.run(x, model))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bidirectional", [False, True])
 def test_axes_of_what_pytorch_returns_are_named(bidirectional: bool) -> None:
     """With as many sequences as time steps, the shapes alone would not say which axis is time."""
@@ -498,6 +506,7 @@ class Between(nn.Module):
         return self.head(self.gru(self.norm(torch.relu(h)))[0][:, -1])
 
 
+@pytest.mark.slow
 def test_all_layers_are_every_module() -> None:
     kept: dict[str, Any] = {}
     module, x = Between(), numbers(3, 6, 5)

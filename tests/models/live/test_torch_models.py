@@ -233,6 +233,7 @@ def test_a_state_of_its_own_is_as_before() -> None:
     np.testing.assert_array_equal(first.hidden_states, again.hidden_states)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["trace", "gradients", "plot"])
 def test_commands_show_each_layer(command: str) -> None:
     module, given, layers = tagger_with_both_directions()
@@ -255,6 +256,7 @@ def test_a_number_is_explained_in_the_place_where_it_was_computed() -> None:
     assert same.found.value == found.found.value
 
 
+@pytest.mark.slow
 def test_engines_and_stored_results_are_compared() -> None:
     module, given, _ = siamese()
     report = rnncli.compare(given, module, at="encoder@1", engines=["numpy", "torch"])
@@ -296,6 +298,7 @@ def test_a_result_that_differs_is_falsy(monkeypatch: pytest.MonkeyPatch) -> None
     assert rnncli.trace(X, module).agrees is False
 
 
+@pytest.mark.slow
 def test_many_uses_are_not_all_shown() -> None:
     def flow(self: Any, x: Any) -> Any:
         hidden = torch.zeros(3, 4)
