@@ -156,7 +156,8 @@ def _cut_case(case: Case, index: int, *, cut: bool) -> Case:
     inputs = case.inputs[part]
     if mask is not None and cut:
         inputs, mask = inputs[:, mask[0]], None
-    return case._replace(inputs=inputs, mask=mask, initial_state=states)
+    names = case.sequence_names[part]
+    return case._replace(inputs=inputs, mask=mask, initial_state=states, sequence_names=names)
 
 
 def compute_uses(

@@ -21,7 +21,6 @@ from rnncli.errors import (
     inside,
     join,
 )
-from rnncli.inputs.arrange import names_by_axis
 from rnncli.inputs.source import find_source, split_layers
 from rnncli.models import LayerUse, ModelRequest, Passed, SavedModel, call
 from rnncli.options import ARRAYS, GRAPH, first_given
@@ -318,9 +317,9 @@ class Saved(Subject):
         def answer(line: InputLine) -> Result:
             require_whole_value(line)
             with inside(line.where):
-                raw, read = ndjson.model_record(line.text, line.number, model.text_inputs())
-            request = call.arrange_inputs(model, raw, options, "", states)
-            request = request._replace(returns=ask.returns, remarks=(*read, *request.remarks))
+                document = ndjson.model_record(line.text, line.number, model.text_inputs())
+            request = call.arrange_inputs(model, document, options, "", states)
+            request = request._replace(returns=ask.returns)
             result, run = call.compute_tensors(model, request, ask.engine, everything=ask.all_layers)
             remarks.add(run.notes)
             return result
@@ -369,13 +368,12 @@ class Saved(Subject):
         document, name = self._generate(model) if generates else ask.read_raw(model.text_inputs())
         states = ask.read_value("initial_state")
         windowed = None if ask.window is None else model.for_windows()
-        request = call.arrange_inputs(windowed or model, document.inputs, options, name, states)
+        request = call.arrange_inputs(windowed or model, document, options, name, states)
         goes_on = None if windowed is None else ask.windows_follow
         windows = ask.note_windows(is_stateful=bool(model.stateful_layers()), goes_on=goes_on)
         request = request._replace(
             returns=ask.returns,
-            remarks=(*document.remarks, *request.remarks, *windows),
-            sequence_names=names_by_axis(document, options.axes)[1],
+            remarks=(*request.remarks, *windows),
             windowed=windowed is not None,
             consecutive=bool(goes_on),
         )

@@ -94,41 +94,26 @@ def arrange(document: Document, options: ArrangeOptions | None = None) -> Arrang
     A mask requested by the options, also by padding, replaces the document's mask.
     """
     options = options or ArrangeOptions()
-    array, padding, remarks = document.inputs, None, list(document.remarks)
-    assert array is not None  # the readers refuse a document without inputs
+    padding, remarks = None, list(document.remarks)
     with inside(options.where):
-        if isinstance(array, tuple):
-            array, padding = _pad_sequences(array, options)
-        elif options.axes is not None:
+        if options.axes is not None and not isinstance(document.inputs, tuple):
             if options.ndim != len(AXES):
                 raise UsageError(
                     "{--input-axes} names three axes, but this layer takes {ndim}.",
                     "Leave it out.",
                     ndim=options.ndim,
                 )
-            array = reorder_axes(array, options.axes, add_missing=True)
+            document = reorder_axes(document, options.axes, add_missing=True)
+        array = document.inputs
+        assert array is not None  # the readers refuse a document without inputs
+        if isinstance(array, tuple):
+            array, padding = _pad_sequences(array, options)
         inputs = _cast(_add_batch(array, options.ndim, remarks), options.dtype, remarks)
     if array.ndim < inputs.ndim:  # one sequence, whose batch axis was added
         options = options._replace(order=None)
     mask = combine_masks(inputs, padding, options, document.mask)
-    features, sequences = names_by_axis(document, options.axes)
-    features = features if len(features) == inputs.shape[-1] else ()
-    return Arrangement(inputs, mask, tuple(remarks), features, sequences)
-
-
-def names_by_axis(
-    document: Document, axes: tuple[str, ...] | None
-) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return the names of the features and of the sequences; names of time steps are not kept.
-
-    Columns have the names of `feature_names` and groups of rows those of `sequence_names`: with axes, which
-    --input-axes names, columns are the last axis and groups the first, whatever these are.
-    """
-    if axes is None:
-        return document.feature_names, document.sequence_names
-    first, *_, last = _parse_axes(axes) if len(axes) > 1 else (*_parse_axes(axes), "")
-    named = {last: document.feature_names} | ({first: document.sequence_names} if len(axes) > 2 else {})
-    return named.get("features", ()), named.get("batch", ())
+    features = document.feature_names if len(document.feature_names) == inputs.shape[-1] else ()
+    return Arrangement(inputs, mask, tuple(remarks), features, document.sequence_names)
 
 
 def cut_windows(series: Any, window: int, stride: int) -> tuple[Array, Text]:
@@ -368,9 +353,11 @@ def _parse_axes(names: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(found)
 
 
-def reorder_axes(array: Array, names: tuple[str, ...], *, add_missing: bool = False) -> Array:
-    """Reorder the named axes to (batch, time, features), as `batch,time` for token ids.
+def reorder_axes(document: Document, names: tuple[str, ...], *, add_missing: bool = False) -> Document:
+    """Reorder the named axes to (batch, time, features), as `batch,time` for token ids, with their names.
 
+    document: its inputs are an array, with feature_names along the last axis and sequence_names along the
+        first of several; names of time steps are not kept.
     add_missing: add the axes that are not named, with size 1.
     Raises UsageError for a wrong name, InputError if they do not name every axis.
     """
@@ -378,7 +365,9 @@ def reorder_axes(array: Array, names: tuple[str, ...], *, add_missing: bool = Fa
 
     from rnncli import arrays
 
-    axes = _parse_axes(names)
+    array, axes = document.inputs, _parse_axes(names)
+    assert array is not None
+    assert not isinstance(array, tuple)
     if array.ndim != len(axes):
         raise InputError(
             "the input is {ndim}-D, {shape}, but {--input-axes} names {count}: {axes}.",
@@ -390,8 +379,13 @@ def reorder_axes(array: Array, names: tuple[str, ...], *, add_missing: bool = Fa
         )
     order = [axes.index(axis) for axis in AXES if axis in axes]
     missing = [index for index, axis in enumerate(AXES) if add_missing and axis not in axes]
-    moved: Array = arrays.change_view(array, lambda view: np.expand_dims(view.transpose(order), missing))
-    return moved
+    moved = arrays.change_view(array, lambda view: np.expand_dims(view.transpose(order), missing))
+    named = {axes[-1]: document.feature_names}
+    if len(axes) > 2:
+        named[axes[0]] = document.sequence_names
+    return document._replace(
+        inputs=moved, feature_names=named.get("features", ()), sequence_names=named.get("batch", ())
+    )
 
 
 def _add_batch(array: Array, ndim: int, remarks: list[Text]) -> Array:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from rnncli import addresses, compute, models
 from rnncli.addresses import label_in_model
-from rnncli.case import Array, RawValue, format_shape
+from rnncli.case import Array, Document, RawValue, format_shape
 from rnncli.errors import InputError, LayerError, Message, Text, UsageError, format_names, inside, join
 from rnncli.inputs import arrange
 from rnncli.inputs.arrange import ArrangeOptions
@@ -113,17 +113,22 @@ def note_whole_model(source: Source) -> Text | None:
 
 
 def arrange_inputs(
-    model: SavedModel, raw: Any, options: ArrangeOptions, where: Text, states: RawValue
+    model: SavedModel, document: Document, options: ArrangeOptions, where: Text, states: RawValue
 ) -> ModelRequest:
     """Return what the model is given: the inputs, padded and reordered, the mask and the initial states.
 
+    document: with the inputs of the model, by name if there are several.
     where: the name of the inputs' source in errors.  states: as they are given.
     """
     import numpy as np
 
     with inside(where):
-        raw, real = _pad_inputs(raw, options, masks=model.takes_masks)
-    raw = _reorder_axes(model, raw, options.axes)
+        raw, real = _pad_inputs(document.inputs, options, masks=model.takes_masks)
+    document = document._replace(inputs=raw)
+    if options.axes is not None:
+        _require_axes(model, raw)
+        document = arrange.reorder_axes(document, options.axes)
+        raw = document.inputs
     inputs = model.fit_inputs(raw)
     request = ModelRequest(inputs, compute.run)
     if model.takes_masks:
@@ -134,7 +139,7 @@ def arrange_inputs(
         mask = arrange.combine_masks(array, next(iter(real.values()), None), options._replace(order=order))
         assumed = model.axis_order if options.axes is None else None
         request = request._replace(mask=mask, states=states, order=assumed, has_batch=has_batch)
-    remarks: list[Text] = []
+    remarks = list(document.remarks)
     for name, array in inputs.items():
         shape = np.shape(raw.get(name, array) if isinstance(raw, Mapping) else raw)
         if len(shape) < array.ndim:
@@ -145,7 +150,7 @@ def arrange_inputs(
                 added = "{place}added a last axis: {change}"
             remarks.append(Message(added, place=place, change=change))
     real = {name or next(iter(inputs)): steps for name, steps in real.items()}
-    return request._replace(remarks=tuple(remarks), real=real)
+    return request._replace(remarks=tuple(remarks), real=real, sequence_names=document.sequence_names)
 
 
 def _pad_inputs(raw: Any, options: ArrangeOptions, *, masks: bool) -> tuple[Any, dict[str, Array]]:
@@ -182,20 +187,14 @@ def _pad_sequences(raw: tuple[Array, ...], options: ArrangeOptions, *, masks: bo
     return arrange.pad(raw, options.pad, options.pad_value)
 
 
-def _reorder_axes(model: SavedModel, raw: Any, axes: tuple[str, ...] | None) -> Any:
-    """Return the only input in the order batch, time, features, if --input-axes names another.
-
-    Raises UsageError for several inputs, and for a graph, which may take its axes in another order.
-    """
-    if axes is None:
-        return raw
+def _require_axes(model: SavedModel, raw: Any) -> None:
+    """Raise UsageError for --input-axes with a named input or a graph, which takes its axes in its order."""
     reason = model.refuse_axes()
     if isinstance(raw, Mapping):
         reason = Message("an input with a name must have the axes in the order that the model expects")
     if reason:
         advice = "Leave it out, and give {inputs}."
         raise UsageError("{--input-axes}: {reason}.", advice, reason=reason, inputs=model.describe_inputs())
-    return arrange.reorder_axes(raw, axes)
 
 
 def require_paddable(model: SavedModel, options: ArrangeOptions) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from rnncli.case import Array, Document, format_shape
-from rnncli.errors import InputError, Message, Text, inside
+from rnncli.errors import InputError, Message, inside
 from rnncli.inputs import nested
 from rnncli.inputs.formats import ReadOptions
 from rnncli.inputs.formats.json import parse, to_document
@@ -56,8 +56,8 @@ def record(line: bytes, number: int) -> Document:
         return to_document(value)
 
 
-def model_record(line: bytes, number: int, texts: Collection[str] = ()) -> tuple[Any, tuple[Text, ...]]:
-    """Read one line of a stream as the inputs of a saved model: an array, or arrays by name; and remarks.
+def model_record(line: bytes, number: int, texts: Collection[str] = ()) -> Document:
+    """Read one line of a stream as the inputs of a saved model: an array, or arrays by name.
 
     texts: the inputs that are text.
     """
@@ -66,9 +66,9 @@ def model_record(line: bytes, number: int, texts: Collection[str] = ()) -> tuple
         if isinstance(value, list) or (isinstance(value, dict) and "schema" not in value):
             from rnncli.inputs import named_arrays
 
-            return named_arrays.to_model_inputs(value, texts), ()
+            return Document(named_arrays.to_model_inputs(value, texts))
         document = to_document(value)
-    return document.inputs, document.remarks
+    return Document(document.inputs, remarks=document.remarks)
 
 
 def load(source: Source) -> Any:
