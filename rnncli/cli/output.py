@@ -17,7 +17,7 @@ from rnncli.options import entries
 from rnncli.process import progress
 from rnncli.process.signals import exit_cleanly
 from rnncli.show import formats
-from rnncli.show.answer import Answer, Reply, Watch
+from rnncli.show.answer import Answer, Reply
 from rnncli.show.formats import OutputFlags
 from rnncli.show.page import UNICODE, View
 
@@ -55,8 +55,8 @@ def call(
     if not own_folder:
         files.require_place(flags.output, words_of(reading))
     format_name = "" if own_files else _require_format(flags)
-    with progress_bar(flags) as watch:
-        optional = {"output": flags, "progress": watch}
+    with ExitStack() as stack, progress.watched_by(bars := _Bars(flags, stack)):
+        optional = {"output": flags, "progress": bars.watch}
         for name, value in optional.items():
             parameters.pop(name, None)
             if name in function.__annotations__:
@@ -222,20 +222,8 @@ def view_of(flags: OutputFlags, format_name: str, widest: int | None = None) -> 
     return view
 
 
-@contextmanager
-def progress_bar(flags: OutputFlags) -> Iterator[Watch]:
-    """Yield a function that wraps results, and shows a bar of them if stderr is a terminal.
-
-    In the block, what long computations report has a bar, too.
-    """
-    with ExitStack() as stack:
-        bars = _Bars(flags, stack)
-        stack.enter_context(progress.watched_by(bars))
-        yield bars.watch
-
-
 class _Bars:
-    """The bars of one command.
+    """The bars of one command, if stderr is a terminal: of its results, and of long computations.
 
     drawn: Rich's display of them; None while there is no bar.
     tasks: the bars, by what they count.
@@ -251,6 +239,7 @@ class _Bars:
         self.among_numbers = False
 
     def watch(self, results: Iterator[Any], batch: int, written: bool) -> Iterator[Any]:
+        """Return the results, which show a bar while they are computed."""
         self.among_numbers = written and self.flags.is_stdout and terminal.stdout_is_terminal()
         if not self._can_draw():
             return results

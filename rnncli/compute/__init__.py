@@ -54,8 +54,8 @@ def plan(case: Case, budget: int | None = None) -> tuple[slice, ...]:
     Each sequence is a chunk if it goes on from the state of the one before.  There is a single chunk if the
     sequences are otherwise not independent: if states are kept between calls, random numbers are drawn for
     the whole batch, or the case is traced.
-    budget: bytes that the work on one chunk may take, None for what this machine can spare; a chunk has at
-        least one sequence.
+    budget: bytes that the work on one chunk may take, None for a quarter of the memory; a chunk has at least
+        one sequence.
     """
     batch, stack = len(case.inputs), case.stack
     if case.goes_on:
@@ -63,7 +63,7 @@ def plan(case: Case, budget: int | None = None) -> tuple[slice, ...]:
     if case.with_trace or stack.is_stateful or (case.training and stack.draws_in_training):
         return (slice(0, batch),)
     each = bytes_of_a_sequence(case, stack)
-    budget = memory.default_budget() if budget is None else budget
+    budget = memory.total() // 4 if budget is None else budget
     most = max(1, min(budget // each, max(COMFORTABLE // each, ROWS)))
     size = ceil(batch / ceil(batch / most))
     return tuple(slice(start, min(start + size, batch)) for start in range(0, batch, size))

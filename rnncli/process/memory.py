@@ -137,11 +137,6 @@ def allocated_bytes(field: int = 5) -> int:
     return int(Path("/proc/self/statm").read_text().split()[field]) * os.sysconf("SC_PAGE_SIZE")
 
 
-def default_budget() -> int:
-    """Return the default number of bytes for processing one chunk: a quarter of the memory."""
-    return total() // 4
-
-
 def parse(text: str) -> int:
     """Parse `256MB`, `1.5G`, `64 MiB` or `4096` into bytes; K, M and G are powers of 1024."""
     match = re.fullmatch(_SIZE, text.strip())

@@ -13,7 +13,7 @@ from keras_calls import check_against_keras, check_near, compute_numpy, graph_in
 from oracle import keras
 
 from rnncli.models import ModelRequest
-from rnncli.models.keras import framework as keras_backend
+from rnncli.models.keras import by_keras
 from rnncli.models.keras import model as models
 from rnncli.models.keras.walk import run_graph
 
@@ -59,7 +59,7 @@ def test_the_path_through_keras_gives_the_same(name: str, seeds: range, tmp_path
         model = models.Model(graph, path)
         given = model.fit_inputs(maker.data)
         request = ModelRequest(given, compute_numpy, everything=True)
-        mine, theirs = run_graph(graph, request), keras_backend.run(graph, path, request)
+        mine, theirs = run_graph(graph, request), by_keras.run(graph, path, request)
         assert [part.layer for part in mine.parts] == [part.layer for part in theirs.parts]
         for one, other in zip(mine.parts, theirs.parts, strict=True):
             check_near(one.case.inputs, other.case.inputs, f"{seed} {one.layer}")

@@ -17,7 +17,7 @@ from rnncli.errors import EngineError, InputError, LayerError, UsageError
 from rnncli.layers.plain import UnknownLayerError
 from rnncli.models import ModelRequest, ModelRun
 from rnncli.models.graph import Graph
-from rnncli.models.keras import framework as keras_backend
+from rnncli.models.keras import by_keras
 from rnncli.models.keras import model as models
 from rnncli.models.keras.walk import note_masks, run_graph
 
@@ -288,7 +288,7 @@ def test_keras_that_differs_from_our_steps_is_an_error(tmp_path: Path) -> None:
     ]  # fmt: skip
     wrong = replace(graph, nodes=tuple(nodes))
     with pytest.raises(EngineError, match="lstm/hidden_state differs from Keras by up to 0"):
-        keras_backend.run(wrong, path, ModelRequest({"x": np.ones((2, 4, 3), "float32")}, compute_numpy))
+        by_keras.run(wrong, path, ModelRequest({"x": np.ones((2, 4, 3), "float32")}, compute_numpy))
 
 
 def test_only_what_is_asked_for_is_computed(tmp_path: Path) -> None:
@@ -414,11 +414,11 @@ def test_keras_2_models_with_joined_masks_do_not_go_through_todays_keras(
     _, graph, path = save_model(tmp_path, *two_embeddings(L.Add()))
     request = ModelRequest({"a": IDS, "b": OTHER}, compute_numpy)
     with pytest.raises(LayerError, match=r"combines masks differently from Keras 2\.4\.0"):
-        keras_backend.run(replace(graph, origin="Keras 2.4.0"), path, request)
-    monkeypatch.setattr("rnncli.models.keras.framework.has_tf_keras", lambda: False)
+        by_keras.run(replace(graph, origin="Keras 2.4.0"), path, request)
+    monkeypatch.setattr("rnncli.models.keras.by_keras.has_tf_keras", lambda: False)
     older = replace(graph, origin="Keras 2.4.0", generation=2)
     with pytest.raises(EngineError, match=r"pip install tf_keras"):
-        keras_backend.run(older, path, request)
+        by_keras.run(older, path, request)
 
 
 def test_a_note_where_today_s_keras_would_fail() -> None:

@@ -10,7 +10,7 @@ import numpy as np
 
 from rnncli.case import Array
 from rnncli.commands.conformance.cases import GATES, OUTPUTS, KitCase
-from rnncli.commands.conformance.oracle import DEFAULTS, FUNCTIONS, Change, Changes, Node
+from rnncli.commands.conformance.oracle import DEFAULTS, FUNCTIONS, Change, Changes, NodeRun
 from rnncli.commands.known import Known, known
 from rnncli.errors import Message
 
@@ -73,7 +73,7 @@ def _leave(value: Any, *more: Any) -> Any:
     return more[-1]
 
 
-def _flip_all(value: Array, node: Node, d: int, array: Array) -> Array:
+def _flip_all(value: Array, node: NodeRun, d: int, array: Array) -> Array:
     """Reverse all steps, also those after the end of a sequence."""
     return array[::-1]
 
@@ -132,7 +132,7 @@ def _functions(*order: int) -> Mapping[str, Change]:
     }
 
 
-def _bound(node: Node, x: Array) -> Array:
+def _bound(node: NodeRun, x: Array) -> Array:
     return np.clip(x, -node.attributes["clip"], node.attributes["clip"])
 
 

@@ -16,12 +16,12 @@ from rnncli.commands.conformance.cases import GATES, KitCase
 from rnncli.errors import Message
 
 Change = Callable[..., Any]
-"""(value, node, more) -> what stands at a place instead; what more there is, `Node` says at each place."""
+"""(value, node, more) -> what stands at a place instead; what more there is, `NodeRun` says at each place."""
 Changes = Mapping[str, Sequence[Change]]
 """By the name of the place; they are applied in order."""
 
 
-class Function(NamedTuple):
+class Activation(NamedTuple):
     """An activation.  alpha, beta: its numbers, or their defaults; None where it has no such number."""
 
     compute: Callable[[Array, Any, Any], Array]
@@ -34,17 +34,17 @@ class Function(NamedTuple):
 
 
 FUNCTIONS = {
-    "Relu": Function(lambda x, _, __: np.maximum(x, 0)),
-    "Tanh": Function(lambda x, _, __: np.tanh(x)),
-    "Sigmoid": Function(lambda x, _, __: 1 / (1 + np.exp(-x))),
-    "Affine": Function(lambda x, alpha, beta: alpha * x + beta, 1.0, 0.0),
-    "LeakyRelu": Function(lambda x, alpha, _: np.where(x >= 0, x, alpha * x), 0.01),
-    "ThresholdedRelu": Function(lambda x, alpha, _: np.where(x >= alpha, x, 0), 1.0),
-    "ScaledTanh": Function(lambda x, alpha, beta: alpha * np.tanh(beta * x), 1.0, 1.0),
-    "HardSigmoid": Function(lambda x, alpha, beta: np.clip(alpha * x + beta, 0, 1), 0.2, 0.5),
-    "Elu": Function(lambda x, alpha, _: np.where(x >= 0, x, alpha * np.expm1(np.minimum(x, 0))), 1.0),
-    "Softsign": Function(lambda x, _, __: x / (1 + np.abs(x))),
-    "Softplus": Function(lambda x, _, __: np.log1p(np.exp(x))),
+    "Relu": Activation(lambda x, _, __: np.maximum(x, 0)),
+    "Tanh": Activation(lambda x, _, __: np.tanh(x)),
+    "Sigmoid": Activation(lambda x, _, __: 1 / (1 + np.exp(-x))),
+    "Affine": Activation(lambda x, alpha, beta: alpha * x + beta, 1.0, 0.0),
+    "LeakyRelu": Activation(lambda x, alpha, _: np.where(x >= 0, x, alpha * x), 0.01),
+    "ThresholdedRelu": Activation(lambda x, alpha, _: np.where(x >= alpha, x, 0), 1.0),
+    "ScaledTanh": Activation(lambda x, alpha, beta: alpha * np.tanh(beta * x), 1.0, 1.0),
+    "HardSigmoid": Activation(lambda x, alpha, beta: np.clip(alpha * x + beta, 0, 1), 0.2, 0.5),
+    "Elu": Activation(lambda x, alpha, _: np.where(x >= 0, x, alpha * np.expm1(np.minimum(x, 0))), 1.0),
+    "Softsign": Activation(lambda x, _, __: x / (1 + np.abs(x))),
+    "Softplus": Activation(lambda x, _, __: np.log1p(np.exp(x))),
 }
 """By the name as the operator's text spells it."""
 IN_SMALL_LETTERS = {name.lower(): function for name, function in FUNCTIONS.items()}
@@ -52,7 +52,7 @@ DEFAULTS = {"RNN": ("Tanh",), "GRU": ("Sigmoid", "Tanh"), "LSTM": ("Sigmoid", "T
 """The functions f, g and h of one direction."""
 
 
-class Node:
+class NodeRun:
     """The computation of one node.
 
     is_backward: of each direction.  x: (t, b, x).  lengths: of the sequences.
@@ -124,7 +124,7 @@ class Node:
         gates: dict[str, Array] = self.at("gates", dict(zip(letters, parts, strict=True)), name, array)
         return gates
 
-    def list_functions(self) -> list[Function]:
+    def list_functions(self) -> list[Activation]:
         """Return the functions of all directions, each with its alpha and beta."""
         names = self.attributes.get("activations", DEFAULTS[self.operator] * len(self.is_backward))
         functions = [IN_SMALL_LETTERS[name.lower()] for name in names]
@@ -134,7 +134,7 @@ class Node:
             function._replace(alpha=alpha, beta=beta)
             for function, alpha, beta in zip(functions, alphas, betas, strict=True)
         ]
-        chosen: list[Function] = self.at("functions", numbered, names)
+        chosen: list[Activation] = self.at("functions", numbered, names)
         return chosen
 
     def deal(self, name: str, defaults: list[float | None]) -> list[float | None]:
@@ -222,7 +222,7 @@ class Node:
         """Return what a gate takes of the previous hidden state, Ht-1*(R^T) + Rb."""
         return np.asarray(h @ self.r[gate][d].T + self.rb[gate][d])
 
-    def function(self, d: int, index: int) -> Function:
+    def function(self, d: int, index: int) -> Activation:
         """Return f, g or h (index 0, 1 or 2) of a direction."""
         return self.functions[len(DEFAULTS[self.operator]) * d + index]
 
@@ -263,7 +263,7 @@ READINGS: Mapping[str, Mapping[Message, Changes]] = {
 
 def compute(case: KitCase, changes: Mapping[str, Sequence[Change]] = {}) -> dict[str, Array]:
     """Return the outputs of a node by name.  changes: of a reading, and of faults."""
-    return Node(case, changes).outputs()
+    return NodeRun(case, changes).outputs()
 
 
 def list_readings(case: KitCase) -> Mapping[Message, Changes]:

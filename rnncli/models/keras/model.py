@@ -121,18 +121,18 @@ class Model(SavedModel):
                 require_inference(graph, request.layers)
             _require_given(graph, graph.custom)
             unknown, cause = error.sentence, node.name
-        from rnncli.models.keras import framework
+        from rnncli.models.keras import by_keras
         from rnncli.models.keras.process import UnrunnableError
 
         try:
-            return framework.run(graph, self.path, request, cause)
+            return by_keras.run(graph, self.path, request, cause)
         except UnrunnableError as error:
             raise type(error)(join((unknown, error.sentence), " "), error.advice) from None
 
     def outputs(self, request: ModelRequest, uses: Sequence[LayerUse]) -> dict[str, Array]:
-        from rnncli.models.keras import framework
+        from rnncli.models.keras import by_keras
 
-        return framework.outputs(self.contents, self.path, request.inputs, uses)
+        return by_keras.outputs(self.contents, self.path, request.inputs, uses)
 
 
 def _name_lacking(

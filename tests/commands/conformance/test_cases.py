@@ -9,7 +9,7 @@ import pytest
 
 from rnncli.case import Array
 from rnncli.commands.conformance.cases import GATES, INPUTS, OUTPUTS, WEIGHTS, KitCase, list_cases
-from rnncli.commands.conformance.oracle import Node, compute
+from rnncli.commands.conformance.oracle import NodeRun, compute
 
 CASES = list_cases()
 
@@ -84,12 +84,12 @@ def test_clip_bounds_what_activations_take(case: KitCase) -> None:
     """Of each gate, something lies beyond the bound; the cell state does only in the case that is open."""
     bound, taken, cells = case.attributes["clip"], dict[tuple[int, int], float](), [0.0]
 
-    def watch(value: Array, node: Node, d: int, index: int, x: Array) -> Array:
+    def watch(value: Array, node: NodeRun, d: int, index: int, x: Array) -> Array:
         if index < 2:  # h is of the cell
             taken[d, index] = max(taken.get((d, index), 0.0), float(np.abs(x).max()))
         return value
 
-    def watch_cell(value: Array, node: Node, d: int, c: Array) -> Array:
+    def watch_cell(value: Array, node: NodeRun, d: int, c: Array) -> Array:
         cells.append(float(np.abs(c).max()))
         return value
 
