@@ -12,6 +12,9 @@ import pytest
 from oracle import keras
 
 import rnncli
+from rnncli.ask import Ask, subject_of
+from rnncli.case import Document
+from rnncli.inputs import arrange
 
 ROWS = "day,a,b\nmon,1,2\n<tue>,3,4\nmon,5,6\n<tue>,7,8\n"
 NAMES = ["mon", "<tue>"]
@@ -147,6 +150,20 @@ def test_a_saved_model_names_them(rnncli: Any, words: Any, tmp_path: Path) -> No
     series = np.array([[[1, 2], [5, 6]], [[3, 4], [7, 8]]], "float32")
     np.testing.assert_allclose(tensors[1]["values"], model(series), atol=1e-6)
     assert "\n<tue>  0" in rnncli("trace", *given).stdout
+
+
+def test_they_move_with_their_axis() -> None:
+    given = Document(np.zeros((2, 3, 4)), feature_names=tuple("wxyz"), sequence_names=("mon", "tue"))
+    moved = arrange.reorder_axes(given, ("features", "time", "batch"))
+    assert np.shape(moved.inputs) == (4, 3, 2)
+    assert (moved.feature_names, moved.sequence_names) == (("mon", "tue"), tuple("wxyz"))
+    assert arrange.reorder_axes(given, ("time", "batch", "features")).sequence_names == ()
+
+
+def test_a_sequence_alone_has_its_name(words: Any) -> None:
+    whole = subject_of(Ask(input=words[0], batch_column="day", layer=["gru"], seed=1)).returned()
+    assert [case.sequence_names for case in whole.cases.values()] == [tuple(NAMES)]
+    assert [case.sequence_names for case in whole.of_sequence(1, cut=True).cases.values()] == [("<tue>",)]
 
 
 def test_without_the_column_there_are_no_names(rnncli: Any) -> None:
