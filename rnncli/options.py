@@ -489,7 +489,7 @@ def first_given(values: Mapping[str, Any], names: Iterable[str]) -> str:
 
 
 def write_words(values: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the words of a command line that sets these options; those of Python alone are left out."""
+    """Yield the words of a command line that sets these options; options of Python alone are left out."""
     for name, value in values.items():
         entry = BY_NAME[name]
         if not is_given(name, value) or not entry.commands:

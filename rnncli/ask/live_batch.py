@@ -1,4 +1,4 @@
-"""The sequences of a batch that a live object is given, each in a call of its own."""
+"""The sequences of a batch that a live object is given, each in a separate call."""
 
 from __future__ import annotations
 

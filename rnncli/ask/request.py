@@ -194,7 +194,7 @@ class Ask(NamedTuple):
 
     @property
     def windows_follow(self) -> bool:
-        """Whether each window begins where the one before ends."""
+        """Whether each window begins where the window before it ends."""
         return self.window is not None and (self.stride or 1) == self.window
 
     def note_windows(self, *, is_stateful: bool, goes_on: bool | None = None) -> Remarks:

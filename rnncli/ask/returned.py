@@ -90,7 +90,7 @@ class Returned(NamedTuple):
 
     @property
     def alone(self) -> Alone:
-        """The tensors, as those of one sequence."""
+        """The tensors, as what one sequence returned."""
         return Alone({tensor.name: tensor.values for tensors in self.layers.values() for tensor in tensors})
 
     def require_layers(self) -> None:

@@ -159,7 +159,7 @@ class Subject(ABC):
         self.ask = ask
 
     def require_able(self, **given: object) -> None:
-        """Raise UsageError for an option that this kind does not take; one that is None is not given."""
+        """Raise UsageError for an option that this kind does not take; None is not given."""
         return
 
     def layer_names(self) -> tuple[str, ...]:
@@ -167,7 +167,7 @@ class Subject(ABC):
         return ()
 
     def of_layer(self, name: str = "") -> "Subject":
-        """Return the subject of one of these layers; without a name, of the one asked for, or the first."""
+        """Return the subject of a layer; without a name, of the layer asked for, or of the first."""
         return self
 
     def with_seed(self, seed: int) -> "Subject":

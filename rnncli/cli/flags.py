@@ -47,7 +47,7 @@ def load(name: str) -> Command:
 
 
 def make_params(command: str) -> list[Any]:
-    """Return the options of a command for click, which parses them; the help omits those that it refuses."""
+    """Return the options of a command for click, which parses them; the help omits refused ones."""
     entries = options.entries(command)
     shown = [_param(entry, hidden=command in entry.refused) for entry in entries]
     return [*shown, ALL] if any(entry.rare for entry in entries) else shown

@@ -1,4 +1,4 @@
-"""Show pages in the terminal: one at a time, turned by keys, or one that scrolls."""
+"""Show pages in the terminal: several, turned by keys, or a single page that scrolls."""
 
 from __future__ import annotations
 

@@ -116,7 +116,7 @@ def _is_flag_of_run(error: click.exceptions.NoSuchOption) -> bool:
 
 
 def _find_nearest_flag(error: click.exceptions.NoSuchOption) -> str:
-    """Return the flag with this prefix or with similar spelling; never the opposite of the one typed."""
+    """Return the flag with this prefix or with similar spelling; never the opposite of the typed flag."""
     import difflib
 
     word = error.option_name

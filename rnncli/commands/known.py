@@ -1,4 +1,4 @@
-"""Named differences: the rows of port and conformance, and those that a layer or a case can have."""
+"""Named differences: the rows of port and conformance, and which rows a layer or a case can have."""
 
 from __future__ import annotations
 

@@ -68,7 +68,7 @@ cell = "forget * cell + input * candidate"
 output = "recurrent_activation(x @ kernel + hidden @ recurrent_kernel + bias + output_peephole * cell)"
 hidden = "output * hidden_activation(cell)"
 """
-"""The LSTM with P, as the file of a cell.  The third activation of a node is the one in the last line."""
+"""The LSTM with P, as the file of a cell.  The third activation of a node stands in the last line."""
 ACTIVATIONS: Mapping[str, tuple[str, tuple[float, ...]]] = {
     "tanh": ("Tanh", ()),
     "sigmoid": ("Sigmoid", ()),

@@ -69,12 +69,12 @@ class Case(NamedTuple):
 
     @property
     def goes_on(self) -> bool:
-        """Whether each sequence is a call of its own, which starts from the state that the last call left."""
+        """Whether each sequence is a separate call, which starts from the state that the last call left."""
         kept = self.consecutive and self.stack.is_stateful
         return kept and self.calls == 1 and self.initial_state is None
 
     def require_one_call(self, command: str) -> None:
-        """Raise UsageError if each sequence is a call of its own, for commands about one call."""
+        """Raise UsageError if each sequence is a separate call, for commands about one call."""
         if self.goes_on:
             raise UsageError(
                 "{command} is about one call of the layer, and each of these windows is a call that goes on "

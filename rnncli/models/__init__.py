@@ -222,7 +222,7 @@ class SavedModel(ABC):
         return ()
 
     def last_layers(self) -> tuple[str, ...]:
-        """Return the layers that make what the model returns, without recurrent ones and those of MOVERS."""
+        """Return the layers that make what the model returns, without recurrent layers and MOVERS."""
         makers = {name.rpartition("/")[0] for name in self.output_names()}
         nodes = (node for node in getattr(self.contents, "nodes", ()) if node.name in makers)
         return tuple(node.name for node in nodes if not node.is_recurrent and node.class_name not in MOVERS)
@@ -308,7 +308,7 @@ class SavedModel(ABC):
         return ()
 
     def for_windows(self) -> SavedModel | None:
-        """Return the model for a batch of windows, each of which its framework gets in a call of its own.
+        """Return the model for a batch of windows, each of which its framework gets in a separate call.
 
         None if it does not keep states from call to call, or does not take one sequence at a time.
         """

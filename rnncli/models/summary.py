@@ -256,7 +256,7 @@ def features_of(node: Node) -> int | None:
 
 
 def known_spec(node: Node) -> Spec | None:
-    """Return the Spec of a recurrent layer; None for one that is not known here."""
+    """Return the Spec of a recurrent layer; None for a class that is not known here."""
     from rnncli.models.layer_cases import spec_of
 
     try:

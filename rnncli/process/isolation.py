@@ -87,7 +87,7 @@ def _restore_environment() -> Iterator[None]:
 
 @contextmanager
 def restore_random() -> Iterator[None]:
-    """Restore the generators that `keras.utils.set_random_seed` seeds, and the one that TensorFlow shares."""
+    """Restore the generators that `keras.utils.set_random_seed` seeds, and TensorFlow's shared one."""
     import numpy as np
 
     state, arrays, tensorflow = random.getstate(), np.random.get_state(), _tensorflow_seed()

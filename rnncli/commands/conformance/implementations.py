@@ -1,4 +1,4 @@
-"""The packages that `--implementation` names: how each computes a model, in a process of its own."""
+"""The packages that `--implementation` names: how each computes a model, in a separate process."""
 
 from __future__ import annotations
 

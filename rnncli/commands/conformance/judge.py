@@ -13,7 +13,7 @@ from rnncli.commands.conformance.oracle import compute, readings
 from rnncli.errors import EMPTY, Message, Text, join, shorten
 
 VERDICTS = ("right", "wrong", "refused", "crashed", "timed out", "unclear")
-"""unclear: the numbers are those of one of the readings that the operator's text allows."""
+"""unclear: the numbers agree with a reading that the operator's text allows."""
 LONGEST_NAME = 60
 """Characters of the name of an unknown array."""
 

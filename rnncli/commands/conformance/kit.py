@@ -180,7 +180,7 @@ def model_of(case: KitCase, outputs: Mapping[str, Array]) -> bytes:
 
 
 def _with_gaps(names: tuple[str, ...], present: Iterable[str]) -> list[str]:
-    """Return the names of a node's inputs or outputs: "" for one that is missing, none after the last."""
+    """Return the names of a node's inputs or outputs: "" for a missing tensor, nothing after the last."""
     known = set(present)
     last = max(index for index, name in enumerate(names) if name in known)
     return [name if name in known else "" for name in names[: last + 1]]

@@ -126,7 +126,7 @@ class _Search:
         )
 
     def _keep_best(self, solutions: Iterable[Faults]) -> list[Faults]:
-        """Return those that explain the most, and none whose cases are but a part of another's."""
+        """Return the solutions that explain the most, without any whose cases are a part of another's."""
         explained = {faults: self._explained(faults) for faults in solutions}
         best = [
             faults

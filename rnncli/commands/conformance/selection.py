@@ -67,7 +67,7 @@ def _list_features(case: KitCase) -> Iterator[str]:
 
 
 def _read_nodes(file: str) -> Iterator[KitCase]:
-    """Yield each recurrent node of a model as a case of its own, whose inputs have no numbers."""
+    """Yield a case for each recurrent node of a model; its inputs have no numbers."""
     from rnncli.inputs.source import find_source
     from rnncli.models.onnx import reader
     from rnncli.models.onnx.nodes import inputs_of, is_recurrent, nodes_in, recurrence_of

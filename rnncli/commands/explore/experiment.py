@@ -23,7 +23,7 @@ from rnncli.layers.case import Case
 from rnncli.result import Label, Result
 
 LESSON_SEED = 7
-"""The seed without --seed: that of the lesson and the pages of help, so that the numbers match theirs."""
+"""The seed without --seed: the seed of the lesson and the pages of help, so that the numbers match."""
 NONE = "none"
 """The value of an option in which nothing is masked or held."""
 MOST_TERMS = 40

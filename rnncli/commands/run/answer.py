@@ -201,7 +201,7 @@ class ChunkedRunAnswer(Answer):
 
 
 def stats_of(result: Result, bounds: Mapping[Label, Bounds]) -> dict[Label, Stats]:
-    """Return the statistics of every tensor with known bounds: all but those of a model's other layers."""
+    """Return the statistics of every tensor with known bounds, which tensors of other layers do not have."""
     from rnncli.show import statistics
 
     return {

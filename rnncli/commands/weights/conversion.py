@@ -202,7 +202,7 @@ class ConversionAnswer(Answer):
         return self.arrays
 
     def own_file(self, path: str) -> bytes | None:
-        """Return the file that the framework reads, if the suffix is one of its own."""
+        """Return the file that the framework reads, if the suffix is the framework's."""
         suffix = _layout_suffix(self.layout, OutputFlags(output=path))
         if suffix is not None and self.layout == "torch":
             return torch.dump_arrays(self.arrays)

@@ -1,4 +1,4 @@
-"""Keras itself, or tf_keras for a model of Keras 2: runs the model in the file, in a process of its own.
+"""Keras itself, or tf_keras for a model of Keras 2: runs the model in the file, in a separate process.
 
 `run` is for layers that NumPy does not know: the arguments of each recurrent layer become a Case, for which
 `compute` must return the outputs of Keras.  `outputs` is the reference of --check.

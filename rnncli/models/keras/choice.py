@@ -133,7 +133,7 @@ def name_cause(
 
 
 def require_inference(graph: Graph, layers: Sequence[str]) -> None:
-    """Raise UnknownLayerError if a requested layer depends on one that training changes.
+    """Raise UnknownLayerError if a requested layer depends on a layer that training changes.
 
     layers: names of the requested layers; empty for all.
     """

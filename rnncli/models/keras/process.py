@@ -1,4 +1,4 @@
-"""Run Keras or tf_keras on the file of a model in a process of its own; arrays and errors come back.
+"""Run Keras or tf_keras on the file of a model in a separate process; arrays and errors come back.
 
 The process records every call of a layer.  A file of a few kilobytes may describe layers that fill the
 memory, so the sizes of all tensors are computed before any tensor is allocated.

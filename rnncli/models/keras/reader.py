@@ -55,7 +55,7 @@ def read(source: Source) -> Graph | None:
 
 
 def _count_optimizer(stored: FileContents) -> int:
-    """Return how many numbers the optimizer keeps, as Keras counts them; 0 for one that never trained.
+    """Return how many numbers the optimizer keeps, as Keras counts them; 0 for a model that never trained.
 
     It then has its counter and its learning rate alone.  So has a trained SGD without momentum, which an
     older file does not tell from it.

@@ -136,7 +136,7 @@ def _find_other_numbers(layer: Any) -> Text:
 
 
 def _config_of(layer: Any) -> dict[str, Any]:
-    """Return the config of a layer without initializers; of a cell, that of the layer around it."""
+    """Return the config of a layer, for a cell of the layer around it, without initializers."""
     import keras
 
     translator, base = Translator(origin_of(f"Keras {keras.__version__}")), _base(layer)

@@ -1,4 +1,4 @@
-"""The layers of a live Keras model: of its graph, if its config has one; else those that it holds."""
+"""The layers of a live Keras model: of its graph, if its config has one; else all that it holds."""
 
 from __future__ import annotations
 

@@ -140,7 +140,7 @@ def arrange_calls(calls: Iterable[LiveCall]) -> list[LiveCall]:
 
 
 def _join_steps(calls: Iterable[LiveCall]) -> list[LiveCall]:
-    """Join each step with the one whose state it starts from, where the first one stands."""
+    """Join each step with the step whose state it starts from, at the first step's position."""
 
     def same(first: Mapping[str, Array], other: Mapping[str, Array]) -> bool:
         if first is other:

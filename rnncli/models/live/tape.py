@@ -18,11 +18,11 @@ from rnncli.case import Array, format_shape
 from rnncli.errors import InputError, LayerError, Message
 
 MOST_NUMBERS = 4096
-"""Numbers of the output that are differentiated, each by a pass of its own."""
+"""Numbers of the output that are differentiated, each by a separate pass."""
 Orders = tuple[tuple[int, int], ...]
 BATCH_FIRST: Orders = ((0, 0),)
 ANY_ORDER: Orders = ((0, 0), (1, 1), (1, 0), (0, 1))
-"""Pairs of axes that may be those of the sequences, of the input and of the output, the likeliest first."""
+"""Pairs of axes of the input and the output that may be the axes of the sequences, the likeliest first."""
 
 
 class InputGradients(NamedTuple):

@@ -239,7 +239,7 @@ def _is_known(node: Any, functions: set[tuple[str, str]]) -> bool:
 
 
 BATCH_FIRST = {"X": (1, 0, 2), "state": (1, 0, 2), "Y": (2, 0, 1, 3)}
-"""Permutations of axes from layout 0 to layout 1; those of X and of a state also lead back."""
+"""Permutations of axes from layout 0 to layout 1; for X and a state, also from 1 to 0."""
 
 
 def recurrent_in(graph: Any) -> tuple[str, ...]:

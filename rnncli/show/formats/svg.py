@@ -70,7 +70,7 @@ def write(answer: Answer, view: View, file: IO[bytes]) -> None:
 
 
 def terminal_theme(*, is_dark: bool = True) -> TerminalTheme:
-    """Return the colors of html as those of a terminal."""
+    """Return the colors of html as a terminal's theme."""
     pairs = re.findall(r"--(\w+): light-dark\(#(\w+), #(\w+)\)", styles.read("colors"))
     colors = {name: parse_rgb_hex(pair[is_dark]) for name, *pair in pairs}
     ansi = ("ink", "alarm", "same1", "same0", "same2", "cell", "hidden", "dim")

@@ -37,7 +37,7 @@ OF_INPUT = ("batch_input_shape", "batch_shape", "input_length")
 """Arguments that every layer of Keras 2 had, and that Keras 3 leaves to Input."""
 
 FOREIGN = (*OF_INPUT, "time_major", "weights", "batch_first", "hidden_size", "num_layers", "bidirectional")
-"""Arguments of Keras 1 and 2 and of PyTorch, each with a fix of its own."""
+"""Arguments of Keras 1 and 2 and of PyTorch, each with its fix."""
 
 
 def _unknown_arguments(message: FrameworkMessage) -> Fields | None:

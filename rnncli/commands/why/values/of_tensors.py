@@ -48,7 +48,7 @@ def _images(shape: Shape, expected: int) -> Fields:
 
 
 def _recurrent_axes(message: FrameworkMessage, shape: Shape) -> Fields | None:
-    """An input of one, two or four axes.  The field `size` is that of the axis that may be time steps."""
+    """An input of one, two or four axes.  The field `size` is the size of the axis that may be time steps."""
     if len(shape) not in (1, 2, 4):
         return None
     known, size = format_shape(shape) if any(shape) else "", shape[:2][-1]
