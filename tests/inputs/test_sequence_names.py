@@ -155,7 +155,8 @@ def test_a_saved_model_names_them(rnncli: Any, words: Any, tmp_path: Path) -> No
 def test_they_move_with_their_axis() -> None:
     given = Document(np.zeros((2, 3, 4)), feature_names=tuple("wxyz"), sequence_names=("mon", "tue"))
     moved = arrange.reorder_axes(given, ("features", "time", "batch"))
-    assert np.shape(moved.inputs) == (4, 3, 2)
+    assert isinstance(moved.inputs, np.ndarray)
+    assert moved.inputs.shape == (4, 3, 2)
     assert (moved.feature_names, moved.sequence_names) == (("mon", "tue"), tuple("wxyz"))
     assert arrange.reorder_axes(given, ("time", "batch", "features")).sequence_names == ()
 

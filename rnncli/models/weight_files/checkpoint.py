@@ -123,7 +123,7 @@ def _names_of(reader: Any, keys: Any) -> dict[str, str]:
 
 
 def _walk(nodes: Any) -> Iterator[tuple[str, Any]]:
-    """Yield every object below the first one with its shortest path, but those of optimizers."""
+    """Yield every object below the first, except optimizers, with its shortest path."""
     paths = {0: ""}
     for index, path in (queue := [(0, "")]):
         yield path, nodes[index]

@@ -15,7 +15,7 @@ from rnncli.layers.stack import Stack
 from rnncli.models import Compute, LayerUse, ModelRequest, ModelRun, SavedModel
 from rnncli.models.graph import ModelInput, Module, Modules, choose_layers
 from rnncli.models.layer_cases import spec_of
-from rnncli.models.weight_files import inputs, states
+from rnncli.models.weight_files import by_torch, inputs, states
 from rnncli.models.weight_files.assumptions import assume, assumed_of, assumptions, axis_order
 
 if TYPE_CHECKING:
@@ -139,7 +139,7 @@ class Model(SavedModel):
         tensors: dict[str, Array] = {}
         if torch_uses := {use.layer: use for use in uses if use.layer in in_torch}:
             only = replace(self.contents, modules=torch)
-            tensors = in_torch.run_torch(only, request.inputs, torch_uses, start)
+            tensors = by_torch.run_torch(only, request.inputs, torch_uses, start)
         for use in uses:
             if use.layer not in in_torch:
                 tensors |= {

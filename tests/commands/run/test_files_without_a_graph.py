@@ -41,11 +41,11 @@ def test_a_wrong_assumption_does_not_pass_the_check_unseen(tmp_path: Path) -> No
 
 
 def test_a_wrong_number_does_not_pass_the_check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from rnncli.models.weight_files import in_torch
+    from rnncli.models.weight_files import by_torch
 
-    known = in_torch.run_torch
+    known = by_torch.run_torch
     monkeypatch.setattr(
-        in_torch, "run_torch", lambda *given: {name: one + 1e-3 for name, one in known(*given).items()}
+        by_torch, "run_torch", lambda *given: {name: one + 1e-3 for name, one in known(*given).items()}
     )
     with pytest.raises(DisagreementError, match=r"lstm/hidden_states differs from PyTorch"):
         package.run(X, model=saved(nn.LSTM(3, 2), tmp_path / "model.pt"), check=True)
