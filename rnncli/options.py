@@ -484,8 +484,7 @@ def is_given(name: str, value: Any) -> bool:
 
 def first_given(values: Mapping[str, Any], names: Iterable[str]) -> str:
     """Return the flag of the first of these options that was given; "" for none."""
-    given = ((name, values.get(name)) for name in names)
-    return next((flag_name(name, value) for name, value in given if is_given(name, value)), "")
+    return next((flag_name(name, values[name]) for name in names if is_given(name, values.get(name))), "")
 
 
 def write_words(values: Mapping[str, Any]) -> Iterator[str]:
