@@ -4,6 +4,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 from rnncli.errors import Message, Text
@@ -146,13 +147,64 @@ class SavedLayer(NamedTuple):
     weights: tuple[Array, ...]
 
 
+class InputNames(NamedTuple):
+    """What the numbers of an input and of the output mean, in words; every field may be missing.
+
+    features, sequences: a name each.
+    steps: for each sequence, the names of its time steps; "" where it is padded.
+    words: the numbers of each word that a sentence may have.
+    answers: what an output means, by the number that it is near.
+    about: a sentence on what the layer does, by language.
+    """
+
+    features: tuple[str, ...] = ()
+    sequences: tuple[str, ...] = ()
+    steps: tuple[tuple[str, ...], ...] = ()
+    words: Mapping[str, tuple[float, ...]] = MappingProxyType({})
+    answers: Mapping[float, str] = MappingProxyType({})
+    about: Mapping[str, str] = MappingProxyType({})
+
+    def step(self, sequence: int, time: int) -> str:
+        """Return the name of a time step; "" if it has none."""
+        return self.steps[sequence][time] if self.steps else ""
+
+    def answer(self, value: float) -> str:
+        """Return the answer nearest to an output; "" if there is none."""
+        known = self.answers if value == value else {}
+        return self.answers[min(known, key=lambda number: abs(number - value))] if known else ""
+
+    def document(self) -> dict[str, Any]:
+        """Return the keys of a case document that say this."""
+        answers = {f"{number:g}": answer for number, answer in self.answers.items()}
+        keys = {
+            "about": dict(self.about),
+            "features": self.features,
+            "batch": self.sequences,
+            "steps": self.steps,
+            "answers": answers,
+            "words": dict(self.words),
+        }
+        return {key: value for key, value in keys.items() if value}
+
+
+NO_NAMES = InputNames()
+
+
+def name_sequences(names: tuple[str, ...], batch: int) -> InputNames:
+    """Return the names of the sequences of a batch; none if they are of another batch."""
+    return InputNames(sequences=names) if len(names) == batch else NO_NAMES
+
+
 class Document(NamedTuple):
     """Contents of one source; every field but `inputs` may be missing.
 
     inputs: an array of any rank, or a tuple of arrays if the sequences differ in length.
     layer: unparsed, as in the source: an expression, a config, or a list of either.
     mask, initial_state, weights: unparsed, as nested lists or arrays.
+    feature_names: of the columns of a CSV.
     sequence_names: the values of --batch-column, one per sequence; () without it.
+    names: of a case document.
+    pad: the end at which the sentences of a case document are padded; None for other inputs.
     """
 
     inputs: Array | tuple[Array, ...] | None = None
@@ -164,6 +216,8 @@ class Document(NamedTuple):
     training: bool | None = None
     feature_names: tuple[str, ...] = ()
     sequence_names: tuple[str, ...] = ()
+    names: InputNames = NO_NAMES
+    pad: Literal["post"] | None = None
     remarks: tuple[Text, ...] = ()
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from rnncli.case import Agreement, Array, Assumed, Shape, Spec
+from rnncli.case import NO_NAMES, Agreement, Array, Assumed, InputNames, Shape, Spec
 from rnncli.errors import Text
 
 if TYPE_CHECKING:
@@ -162,7 +162,7 @@ class NamedTensor(NamedTuple):
     time: input index of each row of a sequence, if it differs from the index of the row; else empty.
     masked: which rows of a sequence are masked steps, (batch, timesteps) of bool; None without a mask.
     half: the unit at which the backward half of a concatenated output begins; 0 if there are no halves.
-    sequences: the names of the sequences in the whole batch; () if they have none.
+    names: of the input's whole batch.
     ends: as in TensorInfo; with a mask, in a Bidirectional, `last real` or `first real`.
     has_guessed_axes: whether the axes are named by their number alone, so that time may be another one.
     """
@@ -175,7 +175,7 @@ class NamedTensor(NamedTuple):
     masked: Array | None = None
     half: int = 0
     ends: tuple[str, ...] = ("last",)
-    sequences: tuple[str, ...] = ()
+    names: InputNames = NO_NAMES
     has_guessed_axes: bool = False
 
     @property
@@ -192,7 +192,7 @@ class ChunkedTensor(NamedTuple):
     values: "ChunkedArray"
     time: Sequence[int] = ()
     ends: tuple[str, ...] = ("last",)
-    sequences: tuple[str, ...] = ()
+    names: InputNames = NO_NAMES
 
     @property
     def name(self) -> str:
@@ -213,7 +213,7 @@ class LoopTrace(NamedTuple):
     bounds: the ranges of the parts that activations limit.
     start: the states before the first step, shape (batch, units).
     dropout: the dropout masks of the call, in the form the cell takes, see cells.program.DropoutMasks.
-    sequences: the names of the sequences in the input; () if they have none.
+    names: of the input.
     batch, units: the selected indices of the sequences and of the units; None for all.
     hold_masks: by gate, shape (steps, units), bool: the numbers held at a value instead of computed.
     new_states: by the label of a gate that equals a state after the step, the label of that state: `hidden`
@@ -237,7 +237,7 @@ class LoopTrace(NamedTuple):
     new_states: Mapping[Label, Label] = MappingProxyType({})
     in_stack: bool = False
     is_half: bool = False
-    sequences: tuple[str, ...] = ()
+    names: InputNames = NO_NAMES
 
     @property
     def gates(self) -> list[Label]:
@@ -291,7 +291,12 @@ class LoopTrace(NamedTuple):
 
     def sequence(self, row: int) -> int | str:
         """Return the name of the sequence in this row of the trace; without names, its index in the input."""
-        return self.sequences[self.entry(row)] if self.sequences else self.entry(row)
+        entry = self.entry(row)
+        return self.names.sequences[entry] if self.names.sequences else entry
+
+    def word(self, row: int, step: int) -> str:
+        """Return the name of the time step at this place in the trace; "" if it has none."""
+        return self.names.step(self.entry(row), int(self.times[step]))
 
     def unit(self, column: int) -> int:
         """Return the index in the layer of the unit in this column of the trace."""
@@ -333,6 +338,7 @@ class Result:
     hold: the gates held at a value, as given: `forget[:, 1]=1@2:`.
     conditions: settings besides layers and inputs, such as `training`, or `calls` with their number.
     all_layers: whether the outputs of every layer are here, not only of the last.
+    names: of the input.
     """
 
     engines: tuple[str, ...]
@@ -353,6 +359,7 @@ class Result:
     model: ModelHead | None = None
     hold: tuple[str, ...] = ()
     all_layers: bool = False
+    names: InputNames = NO_NAMES
 
     @property
     def agrees(self) -> bool | None:

@@ -169,14 +169,20 @@ def read_given(ask: Ask, stack: Stack, document: Document, where: Text = "") -> 
             flag=Flag(flag_name(idle)),
             source=Message("the input") if weights.value is None else Message("{--weights}"),
         )
+    training = document.training if ask.training is None else ask.training
     seed = document.seed if ask.seed is None else ask.seed
+    draws_weights = weights.value is document.weights is None
+    if not draws_weights and ask.input_shape is None and not (training and stack.draws_in_training):
+        seed = None  # nothing is drawn
+    elif seed is None:
+        seed = draw_seed()
     return Given(
         stack,
         arranging_for(ask, stack, where),
         _or_else(weights, document.weights, where, "weights"),
         _or_else(states, document.initial_state, where, "initial_state"),
-        draw_seed() if seed is None else seed,
-        document.training if ask.training is None else ask.training,
+        seed,
+        training,
         ask.calls,
         ask.all_layers,
         ask.all_calls,

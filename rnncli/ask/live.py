@@ -13,7 +13,7 @@ from rnncli.ask.live_object import LiveObject
 from rnncli.ask.request import INPUT_OPTIONS, RUN_OPTIONS, Ask, Remarks
 from rnncli.ask.returned import EVERYTHING, Kind, Returned, compute_uses, kind_of
 from rnncli.ask.subject import Computed, Outline, Parts, Subject, WholeGradients
-from rnncli.case import Agreement, Array
+from rnncli.case import Agreement, Array, name_sequences
 from rnncli.compute import compare
 from rnncli.errors import Flag, InputError, LayerError, Message, Text, UsageError, join
 from rnncli.layers.case import Case
@@ -384,7 +384,7 @@ def _compute(call: LiveCall, before: Use | None, computing: Computing, names: tu
     try:
         stack = Stack((build(call.config),))
         case = Case(stack, inputs, call.mask, call.initial_state, call.weights, seed=None)
-        case = check_case(case._replace(sequence_names=names if len(names) == len(inputs) else ()))
+        case = check_case(case._replace(names=name_sequences(names, len(inputs))))
         result = computing(case)
     except (InputError, LayerError) as error:
         return Use(call, lacks=Message("{error}", error=error.sentence))

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rnncli.ask.layer_files import is_layer, read_layer, read_named
-from rnncli.case import Document, RawValue, Shape
+from rnncli.case import Document, InputNames, RawValue, Shape
 from rnncli.errors import Flag, Message, Text, UsageError, inside
 from rnncli.options import BY_NAME, first_given, flag_name, is_given, names, of_files_alone
 
@@ -190,7 +190,12 @@ class Ask(NamedTuple):
 
         with inside(name):
             inputs, remark = cut_windows(document.inputs, self.window, self.stride or 1)
-        return document._replace(inputs=inputs, remarks=(*document.remarks, remark))
+        names = document.names
+        if names.steps:
+            starts = range(0, len(inputs) * (self.stride or 1), self.stride or 1)
+            steps = tuple(names.steps[0][start : start + self.window] for start in starts)
+            names = names._replace(steps=steps, sequences=())
+        return document._replace(inputs=inputs, names=names, remarks=(*document.remarks, remark))
 
     @property
     def windows_follow(self) -> bool:
@@ -322,7 +327,7 @@ class Given(NamedTuple):
     arranging: "ArrangeOptions"
     weights: RawValue
     initial_state: RawValue
-    seed: int
+    seed: int | None
     training: bool | None
     calls: int
     all_layers: bool
@@ -343,14 +348,19 @@ class Given(NamedTuple):
             calls=self.calls,
             all_layers=self.all_layers,
             all_calls=self.all_calls,
-            feature_names=arranged.feature_names,
-            sequence_names=arranged.sequence_names,
+            names=self._names(arranged),
         )
         if case.weights is None and case.initial_state is None:
             return case
         from rnncli.layers.shape_checks import check_case
 
         return check_case(case, self.weights.where, self.initial_state.where)
+
+    def _names(self, arranged: "Arrangement") -> InputNames:
+        names = arranged.names
+        if names.steps and not self.stack.keeps_steps(arranged.inputs.shape):
+            return names._replace(steps=())
+        return names
 
 
 INPUT_OPTIONS = Ask._fields[: Ask._fields.index("layer")]

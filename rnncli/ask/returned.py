@@ -156,8 +156,8 @@ def _cut_case(case: Case, index: int, *, cut: bool) -> Case:
     inputs = case.inputs[part]
     if mask is not None and cut:
         inputs, mask = inputs[:, mask[0]], None
-    names = case.sequence_names[part]
-    return case._replace(inputs=inputs, mask=mask, initial_state=states, sequence_names=names)
+    names = case.names._replace(sequences=case.names.sequences[part], steps=())
+    return case._replace(inputs=inputs, mask=mask, initial_state=states, names=names)
 
 
 def compute_uses(

@@ -53,7 +53,7 @@ def command(sample: Sample) -> str:
     file = PurePath(sample.file).name
     if file.endswith(".toml"):
         return f"rnncli samples {sample.name} > {file}; rnncli run -l @{file}"
-    return f"rnncli samples {sample.name} | rnncli run {sample.hint}".rstrip()
+    return f"rnncli samples {sample.name} | rnncli {sample.command} {sample.hint}".rstrip()
 
 
 FIELDS = (

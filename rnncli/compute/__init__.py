@@ -258,17 +258,18 @@ class _PreparedCase:
                     masked[layer] if label.sequence else None,
                     half,
                     real_ends(info) if masked[layer] is not None else info.ends,
-                    case.sequence_names,
+                    case.names,
                 )
                 for label, (info, layer, time, half) in expected.items()
             ),
-            trace=tuple(loop._replace(sequences=case.sequence_names) for loop in computed.trace),
+            trace=tuple(loop._replace(names=case.names) for loop in computed.trace),
             weights=computed.weights,
             conditions=conditions(case),
             hold=tuple(hold.text for hold in case.hold),
             assumed=case.assumed,
             agreement=case.agreement,
             all_layers=case.all_layers,
+            names=case.names,
         )
 
 

@@ -42,7 +42,7 @@ class ChunkedResult:
                 arrays.ChunkedArray((batch, *tensor.values.shape[1:]), tensor.values.dtype, pieces),
                 tensor.time,
                 tensor.ends,
-                tensor.sequences,
+                tensor.names,
             )
             for tensor, pieces in zip(first.outputs, parts, strict=True)
         )

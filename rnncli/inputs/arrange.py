@@ -6,7 +6,7 @@ from functools import reduce
 from operator import and_
 from typing import Any, Literal, NamedTuple
 
-from rnncli.case import Array, Document, format_shape
+from rnncli.case import NO_NAMES, Array, Document, InputNames, format_shape
 from rnncli.errors import InputError, Message, Text, UsageError, count, did_you_mean, inside, with_path_prefix
 from rnncli.inputs import nested
 from rnncli.inputs.source import is_size
@@ -84,14 +84,14 @@ class Arrangement(NamedTuple):
     inputs: Array
     mask: Array | None = None
     remarks: tuple[Text, ...] = ()
-    feature_names: tuple[str, ...] = ()
-    sequence_names: tuple[str, ...] = ()
+    names: InputNames = NO_NAMES
 
 
 def arrange(document: Document, options: ArrangeOptions | None = None) -> Arrangement:
     """Pad, reorder the axes, cast, and combine the masks; a step is kept only if it is True in all masks.
 
-    A mask requested by the options, also by padding, replaces the document's mask.
+    A mask requested by the options, also by padding, replaces the document's mask.  The padding of sentences
+    does not.
     """
     options = options or ArrangeOptions()
     padding, remarks = None, list(document.remarks)
@@ -107,13 +107,19 @@ def arrange(document: Document, options: ArrangeOptions | None = None) -> Arrang
         array = document.inputs
         assert array is not None  # the readers refuse a document without inputs
         if isinstance(array, tuple):
-            array, padding = _pad_sequences(array, options)
+            array, padding = _pad_sequences(array, options._replace(pad=options.pad or document.pad))
         inputs = _cast(_add_batch(array, options.ndim, remarks), options.dtype, remarks)
     if array.ndim < inputs.ndim:  # one sequence, whose batch axis was added
         options = options._replace(order=None)
     mask = combine_masks(inputs, padding, options, document.mask)
     features = document.feature_names if len(document.feature_names) == inputs.shape[-1] else ()
-    return Arrangement(inputs, mask, tuple(remarks), features, document.sequence_names)
+    names = InputNames(features, document.sequence_names)
+    if document.names != NO_NAMES:
+        from rnncli.inputs.names import fit
+
+        with inside(options.where):
+            names = fit(document.names, inputs.shape, padding)
+    return Arrangement(inputs, mask, tuple(remarks), names)
 
 
 def cut_windows(series: Any, window: int, stride: int) -> tuple[Array, Text]:
@@ -155,7 +161,8 @@ def combine_masks(
     document_mask: raw; used if nothing else gives a mask.
     """
     raw, where = options.mask, options.mask_where
-    if all(given is None for given in (raw, options.mask_value, options.lengths, padding)):
+    pad = None if padding is None else options.pad
+    if all(given is None for given in (raw, options.mask_value, options.lengths, pad)):
         raw, where = document_mask, options.where
     masks = [] if padding is None else [padding]
     if raw is not None:

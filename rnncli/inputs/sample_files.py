@@ -13,12 +13,14 @@ class Sample(NamedTuple):
 
     title: one-line description.
     hint: the flags that an input needs, as typed on the command line; empty if it needs none.
+    command: the command that shows it best.
     """
 
     name: str
     file: str
     title: Text
     hint: str = ""
+    command: str = "run"
 
 
 SAMPLES = (
@@ -38,6 +40,14 @@ SAMPLES = (
     ),
     Sample(
         "case", "case.json", Message("a case document: layer, inputs, mask and seed in one file (2, 3, 2)")
+    ),
+    *(
+        Sample(name, f"{name}.json", title, command="trace")
+        for name, title in {
+            "note": Message("trained: an LSTM(1) notes the temperature at a press (1, 6, 2)"),
+            "review": Message("trained: a GRU(1) says whether a review is good or bad (1, 6, 3)"),
+            "review_ko": Message("trained: a GRU(1) reads Korean reviews, negation last (1, 4, 3)"),
+        }.items()
     ),
 )
 """The inputs."""

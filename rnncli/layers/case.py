@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
+from rnncli.case import NO_NAMES, InputNames
 from rnncli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -39,11 +40,11 @@ class Case(NamedTuple):
     initial_state: tensors in Keras's order, for the whole stack.
     weights: every weight by its path (`kernel`, `forward/kernel`, `0/forward/kernel`); None to draw
         them from `seed`.
-    seed: same as for `keras.utils.set_random_seed`; None where nothing is drawn, as in a saved model.
+    seed: same as for `keras.utils.set_random_seed`; None where nothing is drawn: with given weights.
     calls: number of times the layers are called with the same inputs.
     hold: the gates to hold at a value; only the numpy engine can.
     all_calls: whether to return the tensors of every call, rather than of the last one.
-    sequence_names: of the sequences of the whole batch, also in a chunk; () if they have none.
+    names: of the whole batch, also in a chunk; names of steps only where every layer keeps the steps.
     consecutive: whether each sequence is the part of one series that follows the sequence before.
     assumed: what was assumed about the file of the layers and weights; None if nothing was.
     agreement: of a layer of a live object, with its framework; else None.
@@ -60,8 +61,7 @@ class Case(NamedTuple):
     all_calls: bool = False
     all_layers: bool = False
     with_trace: bool = False
-    feature_names: tuple[str, ...] = ()
-    sequence_names: tuple[str, ...] = ()
+    names: InputNames = NO_NAMES
     consecutive: bool = False
     hold: tuple[Hold, ...] = ()
     assumed: Assumed | None = None

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from rnncli import addresses, compute, models
 from rnncli.addresses import label_in_model
-from rnncli.case import Array, Document, RawValue, format_shape
+from rnncli.case import Array, Document, RawValue, format_shape, name_sequences
 from rnncli.errors import InputError, LayerError, Message, Text, UsageError, format_names, inside, join
 from rnncli.inputs import arrange
 from rnncli.inputs.arrange import ArrangeOptions
@@ -221,9 +221,7 @@ def run(
     parts = found.parts
     if names := request.sequence_names:  # of this batch; that of a layer may be another one
         parts = tuple(
-            use._replace(
-                case=use.case._replace(sequence_names=names if len(use.case.inputs) == len(names) else ())
-            )
+            use._replace(case=use.case._replace(names=name_sequences(names, len(use.case.inputs))))
             for use in parts
         )
     shown = {name.rpartition("/")[0] for name in found.other_outputs}
@@ -373,7 +371,7 @@ def order_tensors(
     places: dict[object, int] = {name: index for index, name in enumerate(layers)}
     plain = (plain_tensor(name, array, batch_first=batch_first) for name, array in others.items())
     named = (
-        tensor._replace(sequences=sequence_names if tensor.values.shape[:1] == (len(sequence_names),) else ())
+        tensor._replace(names=name_sequences(sequence_names, len(tensor.values) if tensor.values.ndim else 0))
         for tensor in (*tensors, *plain)
     )
     return tuple(sorted(named, key=lambda tensor: places.get(tensor.label.layer, len(places))))

@@ -10,12 +10,14 @@ import numpy as np
 from rnncli.case import Array
 from rnncli.show.digits import choose_style, format_number, is_float
 from rnncli.show.page import GAP, Numbers, View, histogram, marks, select_ends
-from rnncli.show.visible import visible
+from rnncli.show.visible import name_text, visible
 
 MOST_ROWS = 20
 """Tensors with more rows show only the edges, unless View.full is set."""
 MOST_INDICES = (7, 5, 3)
 """Maximum number of indices of each other axis, a gap included; the first that keeps to MOST_ROWS."""
+MOST_ANSWERS = 4
+"""A row with more numbers has no answers beside it."""
 MOST_UNITS = 12
 """Maximum number of entries of the last axis if no width is given."""
 
@@ -24,7 +26,7 @@ class Row(NamedTuple):
     """A row of numbers.
 
     labels: per axis, what changed from the previous row.  texts: the numbers, empty in a gap.
-    remark: what stands behind them, `masked`.
+    remark: what stands behind them, `masked`, or the answers nearest to them.
     """
 
     labels: dict[str, str]
@@ -67,13 +69,15 @@ def block(numbers: Numbers, view: View) -> Block:
     for indices in _combine(kept):
         changed = next((i for i, (a, b) in enumerate(zip(before, indices, strict=False)) if a != b), 0)
         labels = {
-            axis: marks(view).ellipsis if index == GAP else _label(axis, index, numbers, view)
+            axis: marks(view).ellipsis if index == GAP else _label(axis, index, indices, numbers, view)
             for axis, index in list(zip(numbers.axes, indices, strict=False))[changed:]
             if axis != "batch" or values.shape[0] > 1
         }
         texts = () if GAP in indices else tuple(format_number(value, style) for value in values[indices])
         skipped = bool(texts) and numbers.masked is not None and numbers.masked[indices]
-        rows.append(Row(labels, texts, view.say("masked") if skipped else ""))
+        answers = [numbers.names.answer(float(value)) for value in values[indices]] if texts else []
+        remark = ", ".join(map(name_text, answers)) if any(answers) and len(answers) <= MOST_ANSWERS else ""
+        rows.append(Row(labels, texts, view.say("masked") if skipped else remark))
         before = indices
     pieces = summary(values, view) if any(GAP in indices for indices in kept) else ()
     return Block(tuple(rows), tuple(range(values.shape[-1])), style, pieces, numbers.half)
@@ -125,9 +129,12 @@ def _combine(kept: Sequence[tuple[int, ...]]) -> Iterator[tuple[int, ...]]:
             yield (index, *rest)
 
 
-def _label(axis: str, index: int, numbers: Numbers, view: View) -> str:
+def _label(axis: str, index: int, indices: tuple[int, ...], numbers: Numbers, view: View) -> str:
+    names = numbers.names
     if axis == "timesteps":
-        return f"t={numbers.time[index] if numbers.time else index}"
-    if axis == "batch" and numbers.sequences:
-        return visible(numbers.sequences[index])
+        time = numbers.time[index] if numbers.time else index
+        word = names.step(indices[0], time)
+        return f"t={time} {name_text(word)}".rstrip()
+    if axis == "batch" and names.sequences:
+        return visible(names.sequences[index])
     return f"{view.say({'rows': 'row', 'cols': 'column'}.get(axis, axis))} {index}"

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
-from rnncli.case import Array
+from rnncli.case import NO_NAMES, Array, InputNames
 from rnncli.result import Label
 from rnncli.show.visible import visible
 from rnncli.show.wording import say
@@ -105,7 +105,7 @@ Line: TypeAlias = tuple[Span, ...]
 class Numbers:
     """The values of a tensor, with one name per axis; the format decides how many to show.
 
-    time, masked, half, sequences: as in result.NamedTensor.
+    time, masked, half, names: as in result.NamedTensor; names without answers where none is to be shown.
     """
 
     values: Array
@@ -113,7 +113,7 @@ class Numbers:
     time: Sequence[int] = ()
     masked: Array | None = None
     half: int = 0
-    sequences: tuple[str, ...] = ()
+    names: InputNames = NO_NAMES
 
 
 TableCell: TypeAlias = tuple[Line | Numbers, ...]

@@ -7,11 +7,12 @@ from functools import lru_cache
 from itertools import repeat
 from typing import Any
 
-from rnncli.case import SCHEMA, Agreement, Array, Assumed, Shape, Spec, format_shape
+from rnncli.case import SCHEMA, Agreement, Array, Assumed, InputNames, Shape, Spec, format_shape
 from rnncli.errors import Message, Text
 from rnncli.result import ChunkedTensor, ModelHead, NamedTensor, Result, TensorInfo
 from rnncli.show.answer import Answer, Field, Listing, Records, head
-from rnncli.show.page import TEXT_BLOCK, Line, Numbers, Span, View, line, marks
+from rnncli.show.page import TEXT_BLOCK, Line, Numbers, Paragraph, Span, View, line, marks
+from rnncli.show.visible import visible
 from rnncli.show.wording import meaning
 from rnncli.specs import configs_of, expression_of, expressions_of, to_config
 
@@ -45,6 +46,7 @@ def head_of(result: Result, line: int | None = None) -> dict[str, Any]:
             "engine": result.engine,
             "seed": result.seed,
             "expression": expression_of(result.specs),
+            **({"input": names_of(result)} if names_of(result) else {}),
             **_conditions(result),
         }
     return {
@@ -53,12 +55,18 @@ def head_of(result: Result, line: int | None = None) -> dict[str, Any]:
         "seed": result.seed,
         "expression": expression_of(result.specs),
         "layer": configs_of(result.specs),
-        "input": {"shape": list(result.input_shape), "dtype": result.input_dtype},
+        "input": {"shape": list(result.input_shape), "dtype": result.input_dtype, **names_of(result)},
         **_conditions(result),
         **({"hold": list(result.hold)} if result.hold else {}),
         **assumed_document(result.assumed),
         **_agreement(result.agreement),
     }
+
+
+def names_of(result: Result) -> dict[str, Any]:
+    """Return the names of the input's features, time steps and sequences, those that it has."""
+    keys = result.names.document()
+    return {key: keys[key] for key in ("features", "steps", "batch") if key in keys}
 
 
 def _conditions(result: Result) -> dict[str, Any]:
@@ -135,8 +143,10 @@ def title_of(result: Result, view: View, line: int | None = None) -> Line:
     return Span(model.file, "strong"), Span(dot + dot.join(pieces), "dim")
 
 
-def notes_of(result: Result, view: View, line: int | None = None) -> tuple[Line, ...]:
+def notes_of(result: Result, view: View, line: int | None = None) -> tuple[Line | Paragraph, ...]:
     """Return `input (1, 4, 5) float32 · seed 42 · engine numpy`, with options such as `training`.
+
+    Before it stands what the document says about the layer.
 
     A second line says what was assumed about a file without a graph; of a model, it is the only one.
     line: of a stream, shown first.
@@ -157,7 +167,13 @@ def notes_of(result: Result, view: View, line: int | None = None) -> tuple[Line,
     pieces += _condition_texts(result, view)
     if result.hold:
         pieces.append(view.say(held_text(result)))
-    return (note(pieces, view), *about)
+    return (*about_lines(result.names, view), note(pieces, view), *about)
+
+
+def about_lines(names: InputNames, view: View) -> tuple[Paragraph, ...]:
+    """Return what the document says about the layer; nothing if it says nothing."""
+    text = names.about.get(view.lang) or next(iter(names.about.values()), "")
+    return (Paragraph(visible(text), "dim"),) if text else ()
 
 
 def agreement_texts(agreement: Agreement | None) -> Iterator[Message]:
@@ -211,8 +227,8 @@ def tensor_fields(lang: str) -> tuple[Field, ...]:
         Field("axes"),
         Field(
             "batch",
-            lambda tensor: list(tensor.sequences),
-            json=lambda t: bool(getattr(t, "sequences", ())),
+            lambda tensor: list(tensor.names.sequences),
+            json=lambda t: not isinstance(t, TensorInfo) and bool(t.names.sequences),
             csv=False,
         ),
         Field("time", lambda tensor: list(tensor.time), json=lambda t: bool(getattr(t, "time", ()))),
@@ -235,7 +251,14 @@ VALUES = Field(
     "values",
     heading="values",
     show=lambda tensor, _: (
-        Numbers(tensor.values, tensor.axes, tensor.time, tensor.masked, tensor.half, tensor.sequences),
+        Numbers(
+            tensor.values,
+            tensor.axes,
+            tensor.time,
+            tensor.masked,
+            tensor.half,
+            tensor.names if tensor.label.part == "hidden" else tensor.names._replace(answers={}),
+        ),
     ),
     csv=False,
 )
@@ -253,11 +276,13 @@ def records_of(
 ) -> Records:
     """Return one number per row: `name, batch, timestep, unit, value`; axes in place of units if any.
 
+    With a column `step` after `timestep` where time steps have names.
     groups: tensors, with the values of the `leading` columns.
     """
     known = dict.fromkeys(axis for _, tensors in groups for tensor in tensors for axis in tensor.axes)
     others = [axis for axis in known if axis not in ("batch", "timesteps")]
-    axes = ("batch", "timesteps", *(others or ["units"]))
+    steps = ["step"] if any(tensor.names.steps for _, tensors in groups for tensor in tensors) else []
+    axes = ("batch", "timesteps", *steps, *(others or ["units"]))
     rows = (
         (*first, *row) for first, tensors in groups for tensor in tensors for row in _rows(tensor, axes, view)
     )
@@ -276,8 +301,10 @@ def _rows(tensor: Tensor, axes: Sequence[str], view: View) -> Iterator[tuple[Any
         by_axis = dict(zip(tensor.axes, places, strict=True))
         if tensor.time:
             by_axis["timesteps"] = np.asarray(tensor.time)[by_axis["timesteps"]]
-        if tensor.sequences:
-            by_axis["batch"] = np.asarray(tensor.sequences)[by_axis["batch"]]
+        if tensor.names.steps and "timesteps" in by_axis:
+            by_axis["step"] = np.asarray(tensor.names.steps)[by_axis["batch"], by_axis["timesteps"]]
+        if tensor.names.sequences:
+            by_axis["batch"] = np.asarray(tensor.names.sequences)[by_axis["batch"]]
         indices: Any = (by_axis[axis].tolist() if axis in by_axis else repeat("") for axis in axes)
         yield from zip(repeat(tensor.name), *indices, format_exactly(block, view.precision), strict=False)
         start += block.size

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from rnncli.errors import shorten
+
+MOST_OF_A_NAME = 20
 ENDLESS = 1_000_000
 """The width of a line of any length."""
 
@@ -18,6 +21,11 @@ def visible(text: str, keep: str = "") -> str:
     return "".join(
         char if char in keep or _is_shown(char) else char.encode("unicode_escape").decode() for char in text
     )
+
+
+def name_text(name: str) -> str:
+    """Return the name of a step or an answer for a table: visible, and not too long."""
+    return visible(shorten(name, MOST_OF_A_NAME))
 
 
 def _is_shown(char: str) -> bool:

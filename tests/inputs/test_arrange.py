@@ -188,8 +188,8 @@ def test_what_overflows_is_remarked(numbers: Any, dtype: str, remarks: Any) -> N
 
 def test_feature_names_stay_where_they_fit() -> None:
     document = Document(inputs=CUBE, feature_names=("a", "b", "c", "d"))
-    assert arranged(None, document).feature_names == document.feature_names
-    assert arranged(None, document, axes=("features", "batch", "time")).feature_names == ()
+    assert arranged(None, document).names.features == document.feature_names
+    assert arranged(None, document, axes=("features", "batch", "time")).names.features == ()
 
 
 @pytest.mark.parametrize(
@@ -208,7 +208,7 @@ def test_names_travel_with_their_axis(axes: Any, features: Any, sequences: Any) 
     groups = ("m", "n", "o") if len(axes) == 3 else ()
     document = Document(inputs=inputs, feature_names=("a", "b", "c"), sequence_names=groups)
     found = arranged(None, document, axes=axes)
-    assert (found.feature_names, found.sequence_names) == (features, sequences)
+    assert (found.names.features, found.names.sequences) == (features, sequences)
 
 
 def test_generated_inputs() -> None:

@@ -58,7 +58,7 @@ def test_what_is_in_them() -> None:
         [2.2, 1.4, 0.5, 0.9, 1.1],
     ]
     np.testing.assert_array_equal(loaded("sentence")[1].inputs, np.array([sentence], np.float32))
-    assert loaded("sensors")[1].feature_names == ("temperature", "humidity", "pressure")
+    assert loaded("sensors")[1].names.features == ("temperature", "humidity", "pressure")
     assert loaded("ragged")[1].mask.sum(axis=1).tolist() == [4, 3, 2]
     document, found = loaded("case")
     assert document.layer == "LSTM(3, return_sequences=True, return_state=True)"

@@ -134,7 +134,7 @@ def test_a_live_object_has_them_where_its_layer_reads_them_in_their_order(words:
         assert set(rnncli.trace(given, lstm, batch_column="day").to_dataframe()["batch"]) == set(NAMES)
         model = keras.Sequential([keras.Input((2, 2)), keras.layers.GRU(3), keras.layers.Dense(2)])
         outputs = rnncli.run(given, model, batch_column="day", all_layers=True).outputs
-        assert [tensor.sequences for tensor in outputs] == [tuple(NAMES)] * len(outputs)
+        assert [tensor.names.sequences for tensor in outputs] == [tuple(NAMES)] * len(outputs)
         frame = rnncli.run(given, Sorting(), batch_column="day").to_dataframe()
         assert frame["batch"].drop_duplicates().tolist() == [0, 1]
 
@@ -157,14 +157,14 @@ def test_they_move_with_their_axis() -> None:
     moved = arrange.reorder_axes(given, ("features", "time", "batch"))
     assert isinstance(moved.inputs, np.ndarray)
     assert moved.inputs.shape == (4, 3, 2)
-    assert (moved.feature_names, moved.sequence_names) == (("mon", "tue"), tuple("wxyz"))
-    assert arrange.reorder_axes(given, ("time", "batch", "features")).sequence_names == ()
+    assert (moved.feature_names, moved.names.sequences) == (("mon", "tue"), tuple("wxyz"))
+    assert arrange.reorder_axes(given, ("time", "batch", "features")).names.sequences == ()
 
 
 def test_a_sequence_alone_has_its_name(words: Any) -> None:
     whole = subject_of(Ask(input=words[0], batch_column="day", layer=["gru"], seed=1)).returned()
-    assert [case.sequence_names for case in whole.cases.values()] == [tuple(NAMES)]
-    assert [case.sequence_names for case in whole.of_sequence(1, cut=True).cases.values()] == [("<tue>",)]
+    assert [case.names.sequences for case in whole.cases.values()] == [tuple(NAMES)]
+    assert [case.names.sequences for case in whole.of_sequence(1, cut=True).cases.values()] == [("<tue>",)]
 
 
 def test_without_the_column_there_are_no_names(rnncli: Any) -> None:

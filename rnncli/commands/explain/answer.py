@@ -201,7 +201,7 @@ def _name_location(location: NumberLocation, result: Result, view: View) -> Iter
 
 def _sequence(location: NumberLocation, result: Result) -> str:
     """Return the name of the number's sequence; "" if it has none."""
-    names = next((tensor.sequences for tensor in result.outputs), ())
+    names = result.names.sequences
     return names[location.batch] if names else ""
 
 

@@ -74,8 +74,8 @@ def title(state: State) -> Text:
     if len(case.inputs) > 1:
         batch, last = state.cursor["batch"], len(case.inputs) - 1
         line.append(f" · {say('sequence {place} (0-{last})', lang, place=batch, last=last)}")
-        if case.sequence_names:
-            line.append(f" {visible(case.sequence_names[batch])}")
+        if case.names.sequences:
+            line.append(f" {visible(case.names.sequences[batch])}")
     return line
 
 

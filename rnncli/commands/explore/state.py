@@ -218,7 +218,7 @@ def _tables(state: State, computed: Computation, view: str) -> list[NumberTable]
     if view == "input":
         times, title = range(case.inputs.shape[1]), f"input {format_shape(case.inputs.shape)}"
         masked = _masked_rows(case, batch, times)
-        note, names = _note(masked), case.feature_names
+        note, names = _note(masked), case.names.features
         return [NumberTable(title, note, case.inputs[batch], "feature", times, names, masked)]
     if view == "weights":
         return list(_weight_tables(state, computed))

@@ -246,7 +246,7 @@ def gradients(case: Case, of: str | None = None, engine: str = "auto", batch: in
     if rows is not None and zeroed and not rows[batch].all():
         row = int((~rows[batch]).nonzero()[0][-1])
     numbers = target_of(None if weight else of, infos, row, batch)
-    numbers = numbers._replace(sequence=case.sequence_names[numbers.batch] if case.sequence_names else "")
+    numbers = numbers._replace(sequence=case.names.sequences[numbers.batch] if case.names.sequences else "")
     shape, dtype = tuple(case.inputs.shape), str(case.inputs.dtype)
     header = Result((engine,), case.seed, case.stack, shape, dtype, (), conditions=conditions)
     header = replace(header, assumed=case.assumed, agreement=case.agreement)

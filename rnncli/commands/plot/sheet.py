@@ -197,7 +197,7 @@ def draw(parts: Sequence[DrawnLayers], selection: SheetSelection, *, traced: boo
         statuses |= skipped
         if case.inputs.ndim == 3:
             axis, times = say("feature", lang), tuple(_times(case, chosen))
-            shorts = list(map(_shorten, case.feature_names))
+            shorts = list(map(_shorten, case.names.features))
             undrawn = [bool(selection.undrawable & set(short)) for short in shorts]
             names = tuple(f"{axis} {i}" if undrawn[i] else short for i, short in enumerate(shorts))
             values = case.inputs[chosen.batch, list(times)].T
@@ -228,7 +228,7 @@ def _notes(case: Case, result: Result, selection: SheetSelection) -> Iterator[st
     """Yield what stands below the title: the sequence, the seed, the engine and so on."""
     lang, last = selection.lang, len(case.inputs) - 1
     batch = selection.batch % len(case.inputs)
-    name = _shorten(case.sequence_names[batch]) if case.sequence_names else ""
+    name = _shorten(case.names.sequences[batch]) if case.names.sequences else ""
     if selection.undrawable & set(name):
         name = ""
     if last or name:

@@ -13,7 +13,7 @@ from itertools import product
 from typing import Any, NamedTuple
 
 from rnncli import compute, layers
-from rnncli.case import MERGE_MODES, Array, Spec, __version__
+from rnncli.case import MERGE_MODES, Array, InputNames, Spec, __version__
 from rnncli.cells import activations
 from rnncli.cells.diagram import lay_out
 from rnncli.cells.tree import FUNCTIONS, Function, Name, Node, Number, Operation, Sum, walk
@@ -105,8 +105,7 @@ def build_contents(uses: Sequence[LayerUse], *, described: bool) -> ReportConten
         "version": __version__,
         "seed": case.seed,
         "dtype": str(case.inputs.dtype),
-        "features": list(case.feature_names),
-        "sequences": list(case.sequence_names),
+        **_names(case.names),
         "holds": holds,
         "layers": entries,
         "cells": cells,
@@ -114,6 +113,23 @@ def build_contents(uses: Sequence[LayerUse], *, described: bool) -> ReportConten
     last = reached[-1]
     variants = _variants(last.layer.spec, both=described)
     return ReportContents(data, tuple(remarks), tuple(use.case.stack[: last.stack_index]), variants)
+
+
+def _names(names: InputNames) -> dict[str, Any]:
+    """Return what the numbers mean, in words: empty or None where nothing is said.
+
+    features, sequences: names.  steps: names of the time steps, a list for each sequence, "" for padding.
+    words: the numbers of each word that a step may be.
+    answers: what an output means, by the number as text.  about: a sentence by language.
+    """
+    return {
+        "features": list(names.features),
+        "sequences": list(names.sequences),
+        "steps": [list(steps) for steps in names.steps] or None,
+        "words": dict(names.words) or None,
+        "answers": names.document().get("answers"),
+        "about": dict(names.about) or None,
+    }
 
 
 def _require_able(case: Case) -> None:

@@ -65,10 +65,14 @@ class TraceAnswer(ResultAnswer):
         """Return one number per row; a step's status is repeated in each of its rows.
 
         With --hold, a column `held` is 1 in the rows of a gate that is held at a value, else 0.
+        With names of time steps, a column `step` stands after `timestep`.
         """
         marked = bool(self.result.hold)
         held = ("held",) if marked else ()
-        header = ("layer", "direction", "timestep", "batch", "status", "unit", "quantity", *held, "value")
+        step = ("step",) if self.result.names.steps else ()
+        header = (
+            "layer", "direction", "timestep", *step, "batch", "status", "unit", "quantity", *held, "value"
+        )  # fmt: skip
         return header, (row for loop in self.rows for row in _rows(loop, view.precision, marked=marked))
 
     def named_tensors(self) -> tuple[NamedTensor, ...]:
@@ -127,7 +131,7 @@ def _steps(loop: LoopTrace) -> Iterator[dict[str, Any]]:
     left: dict[str, list[Any]] = {
         name: list(indices) for name, indices in kept.items() if indices is not None
     }
-    if loop.sequences:
+    if loop.names.sequences:
         left["batch"] = [loop.sequence(row) for row in range(len(loop.status))]
     gates = [(part, str(part._replace(kind=""))) for part in loop.parts if part.kind]
     masks = [(str(gate.short), entries) for gate, entries in loop.hold_masks.items()]
@@ -160,7 +164,8 @@ def _rows(loop: LoopTrace, decimals: int | None, *, marked: bool) -> Iterator[tu
             for (row, column), number in zip(
                 product(*map(range, values.shape)), format_exactly(values, decimals), strict=True
             ):
-                index = loop.sequence(row), STATUSES[status[row]], loop.unit(column)
+                word = (loop.word(row, step),) if loop.names.steps else ()
+                index = *word, loop.sequence(row), STATUSES[status[row]], loop.unit(column)
                 mark = (0 if held is None else int(held[step, column]),) if marked else ()
                 yield loop.layer, loop.direction, time, *index, name, *mark, number
 

@@ -36,7 +36,7 @@ from rnncli.show.page import (
 )
 from rnncli.show.result_answer import difference_text, format_difference, held_text, notes_of, title_of
 from rnncli.show.statistics import Stats
-from rnncli.show.visible import ENDLESS, longest, visible, width_of
+from rnncli.show.visible import ENDLESS, longest, name_text, visible, width_of
 from rnncli.show.wording import name_layer, new_state
 from rnncli.specs import expressions_of
 
@@ -54,6 +54,8 @@ STATUS_TEXTS = {
 """Why a step was not computed: in a sentence, and in a few words for a narrow table."""
 MOST_BARS, FEWEST_BARS = 32, 8
 MOST_NUMBERS = 12
+MOST_ANSWERS = 4
+"""With more units, there are no answers beside the outputs."""
 MOST_TABLES = 2
 """Maximum number of tables used to show a number of every gate; more would be fragmented."""
 HOLD_MARK = "*"
@@ -340,6 +342,7 @@ class LoopTables:
 
     labels: headings and texts of the columns before the numbers.  statuses: why each row was not computed,
     a key of STATUS_TEXTS; "" if it was.  groups: the columns of each table.
+    answers: what the output of each row means; () without answers.
     """
 
     loop: LoopTrace
@@ -347,6 +350,7 @@ class LoopTables:
     rows: list[TraceRow]
     labels: list[tuple[str, list[str]]]
     statuses: list[str]
+    answers: list[str]
     quantities: list[Quantity]
     groups: list[Columns]
     view: View
@@ -371,7 +375,8 @@ class LoopTables:
         alone, view = is_single(self.quantities), self.view
         columns = [Column(heading, right=heading == "t") for heading, _ in self.labels]
         columns += [Column(column.heading, right=alone) for column in shown]
-        columns += [Column("")] if alone else []
+        answers = self.answers if any(not column.quantity.is_gate for column in shown) else []
+        columns += [Column("")] * (bool(answers) + alone)
         columns += [] if statuses is None else [Column(view.say("status"))]
         rows = []
         for index, (row, status) in enumerate(zip(self.rows, self.statuses, strict=True)):
@@ -382,6 +387,7 @@ class LoopTables:
                 cells[len(self.labels)] = cell(
                     masked if width_of(masked) <= shown[0].width(view) else "", "dim"
                 )
+            cells += [cell(text) for text in answers[index : index + 1]]
             if alone:
                 bars = (column.quantity.draw_bar(0, row, view) for column in shown if not row.is_gap)
                 cells.append((tuple(bars),))
@@ -396,7 +402,10 @@ def _lay_out(loop: LoopTrace, result: Result, ranges: Ranges, view: View) -> Loo
     labels = list(_label_rows(rows, loop, view))
     statuses = [_find_status(row, loop) for row in rows]
     quantities = list_quantities(loop, rows, ranges, view)
-    beside = [[heading, *texts] for heading, texts in labels]
+    is_last = not isinstance(loop.layer, int) or loop.layer == len(result.specs) - 1
+    answers = [_answer(row, loop) if is_last else "" for row in rows]
+    answers = answers if any(answers) else []
+    beside = [[heading, *texts] for heading, texts in labels] + ([answers] if answers else [])
     if any(statuses):
         words = (view.say(STATUS_TEXTS[key][1]) for key in statuses if key)
         beside.append([view.say("status"), *words])
@@ -405,7 +414,9 @@ def _lay_out(loop: LoopTrace, result: Result, ranges: Ranges, view: View) -> Loo
     taken = sum(longest(texts) + BETWEEN for texts in beside)
     room = ENDLESS if view.width is None else max(view.width - taken, LEAST_ROOM)
     groups = choose_columns(quantities, room, view)
-    return LoopTables(loop, _title(loop, result, view), rows, labels, statuses, quantities, groups, view)
+    return LoopTables(
+        loop, _title(loop, result, view), rows, labels, statuses, answers, quantities, groups, view
+    )
 
 
 def _title(loop: LoopTrace, result: Result, view: View) -> Line:
@@ -445,6 +456,17 @@ def _label_rows(rows: Sequence[TraceRow], loop: LoopTrace, view: View) -> Iterat
         yield view.say("batch"), new
     times = [None if row.is_gap else int(loop.times[row.step]) for row in rows]
     yield "t", [ellipsis if time is None else str(time) for time in times]
+    if loop.names.steps:
+        words = ["" if row.is_gap else name_text(loop.word(*row)) for row in rows]
+        yield view.say("word" if loop.names.words else "name"), words
+
+
+def _answer(row: TraceRow, loop: LoopTrace) -> str:
+    """Return what the output of a computed step means, of each unit; "" if nothing says it."""
+    if row.is_gap or loop.status[row]:
+        return ""
+    texts = [loop.names.answer(float(value)) for value in loop.parts[OUTPUT][row]]
+    return ", ".join(map(name_text, texts)) if len(texts) <= MOST_ANSWERS and any(texts) else ""
 
 
 def _find_status(row: TraceRow, loop: LoopTrace) -> str:

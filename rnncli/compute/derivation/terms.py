@@ -258,7 +258,7 @@ class Spread:
             lower = TraceNode(layer - 1, None, time, source.passed_on[layer - 1], node.batch, unit)
             name = f"layer {layer - 1} {lower.part}{[*lower.row, unit]}"
             return Factor(name, value, node=lower, further=True)
-        names = source.case.feature_names
+        names = source.case.names.features
         if unit < len(names):
             return Factor(names[unit], value)
         return Factor(f"feature {unit}", value, Message("feature {index}", index=unit))

@@ -11,7 +11,7 @@ from typing import Any
 
 from rnncli.case import Document, format_shape
 from rnncli.errors import InputError, Message, Text, did_you_mean, inside, shorten, with_path_prefix
-from rnncli.inputs import nested
+from rnncli.inputs import names, nested
 from rnncli.inputs.formats import ReadOptions
 from rnncli.inputs.source import InputFlagError, Source, read_utf8, too_large
 from rnncli.options import entries
@@ -19,8 +19,8 @@ from rnncli.process import memory
 from rnncli.process.packages import import_package
 
 TABLE = {entry.name: entry for entry in entries("run") if entry.name in Document._fields}
-KEYS = ("inputs", *TABLE)
-"""The keys of a case document: its inputs, and the options of run that a Document has, too."""
+KEYS = ("inputs", *TABLE, *names.KEYS)
+"""The keys of a case document: its inputs, the options of run that a Document has, too, and names."""
 BARE = r"(?i)-?(?:nan|inf(?:inity)?)\b"
 NUMBER = r"-?\d+(?:\.\d*)?(?:[eE][+-]?\d+)?"
 KEY_END = re.compile(rb'"\s*:')
@@ -197,15 +197,21 @@ def _read_case(value: dict[str, Any]) -> Document:
         raise InputError(
             "the case document has no inputs.", 'The minimum is {{"inputs": [[[0.1, 4.2], [1.0, 3.1]]]}}.'
         )
+    said, inputs = names.read_names(value), value["inputs"]
+    has_texts = (
+        bool(said.words) and isinstance(inputs, list) and any(isinstance(item, str) for item in inputs)
+    )
+    if has_texts:
+        with with_path_prefix("inputs"):
+            inputs, said = names.read_sentences(inputs, said)
     readers = {
         "layer": _read_layer,
-        "inputs": nested.to_sequences,
         "mask": lambda mask: mask,  # read with the inputs, whose shape it has
         "initial_state": named_arrays.to_states,
         "weights": named_arrays.to_weights,
     }
     fields: dict[str, Any] = {}
-    for key in (key for key in KEYS if value.get(key) is not None):
+    for key in (key for key in TABLE if value.get(key) is not None):
         with with_path_prefix(key):
             if key in readers:
                 fields[key] = readers[key](value[key])
@@ -213,7 +219,10 @@ def _read_case(value: dict[str, Any]) -> Document:
                 raise _wrong(value[key], advice)
             else:
                 fields[key] = value[key]
-    return Document(**fields)
+    if not has_texts:
+        with with_path_prefix("inputs"):
+            inputs = nested.to_sequences(inputs)
+    return Document(inputs, **fields, names=said, pad="post" if has_texts else None)
 
 
 def _read_layer(value: Any) -> Any:

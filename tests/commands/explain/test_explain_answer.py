@@ -11,6 +11,7 @@ import pytest
 from looks import PAGES, check_looks, drawn
 
 from rnncli import specs
+from rnncli.case import InputNames
 from rnncli.commands.explain.answer import ExplainAnswer
 from rnncli.compute import derivation as explaining
 from rnncli.compute.derivation.explanation import Explanation
@@ -91,6 +92,6 @@ def test_the_document_is_the_whole_explanation() -> None:
 
 def test_a_name_of_a_column_is_not_translated() -> None:
     names = ("feature 1", "cell before", "light")
-    shown = drawn(explain_layer("LSTM", "last_cell_state[0,1]", feature_names=names), lang="ko")
+    shown = drawn(explain_layer("LSTM", "last_cell_state[0,1]", names=InputNames(names)), lang="ko")
     assert "feature 1 · kernel[0, " in shown
     assert "cell before · kernel[1, " in shown

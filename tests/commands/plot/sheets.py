@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from rnncli import compute, specs
+from rnncli.case import InputNames
 from rnncli.commands.plot.sheet import DrawnLayers, SheetSelection, draw
 from rnncli.compute import trace as tracing
 from rnncli.layers.case import Case
@@ -28,7 +29,7 @@ def make_case(
         inputs=inputs.astype(np.float32),
         mask=mask,
         seed=1,
-        feature_names=names,
+        names=InputNames(names),
     )
 
 

@@ -14,6 +14,7 @@ from looks import contrast
 from matplotlib.patches import Rectangle
 from sheets import make_case, padding_mask, result_sheet, trace_sheet
 
+from rnncli.case import InputNames
 from rnncli.commands.plot import figure, fonts
 from rnncli.commands.plot.palette import STYLES, is_dark, mix
 from rnncli.commands.plot.sheet import Scale, Sheet
@@ -267,7 +268,7 @@ def test_letters_that_no_font_has_are_named_and_not_drawn(monkeypatch: pytest.Mo
 
 
 def test_a_sequence_whose_name_no_font_has_is_shown_by_its_number(monkeypatch: pytest.MonkeyPatch) -> None:
-    case = make_case("lstm")._replace(sequence_names=("☃", "plain"))
+    case = make_case("lstm")._replace(names=InputNames(sequences=("☃", "plain")))
 
     def draw(lang: str, undrawable: frozenset[str]) -> Sheet:
         picture: Sheet = trace_sheet(case, lang=lang, undrawable=undrawable)

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rnncli import compute, specs
+from rnncli.case import InputNames
 from rnncli.cells import activations
 from rnncli.compute import derivation as explaining
 from rnncli.compute import trace as tracing
@@ -276,7 +277,7 @@ def test_dropout_is_a_factor_of_its_own() -> None:
 def test_a_given_start_and_feature_names() -> None:
     states = np.full((2, 2), 0.3), np.full((2, 2), -0.8)
     inputs = np.ones((2, 1, 3))
-    asked = case("lstm", initial_state=states, feature_names=("a", "b", "c"), inputs=inputs)
+    asked = case("lstm", initial_state=states, names=InputNames(("a", "b", "c")), inputs=inputs)
     cell, *gates = explaining.explain(asked, "last_cell_state[0,1]")[0].equations
     assert cell.terms[0].factors[1].name == "cell at start"
     assert cell.terms[0].factors[1].value == -0.8

@@ -1,0 +1,202 @@
+"""What a case document says in words: sentences as inputs, and names of features, steps and sequences."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+from unicodedata import normalize
+
+from rnncli.case import Array, InputNames, parse_decimal
+from rnncli.errors import InputError, Message, count, nearest, shorten, with_path_prefix
+from rnncli.inputs import nested
+
+KEYS = ("words", "features", "batch", "answers", "steps", "about")
+"""The keys of a case document that this module reads."""
+LANGUAGES = ("en", "ko")
+MOST_WORDS = 60
+"""An error lists at most so many words of a vocabulary."""
+
+
+def read_names(value: Mapping[str, Any]) -> InputNames:
+    """Read these keys of a case document.  Raises InputError, with the path, for what they cannot be."""
+    read = {
+        "words": _read_words,
+        "features": _read_texts,
+        "batch": _read_texts,
+        "answers": _read_answers,
+        "steps": _read_steps,
+        "about": _read_about,
+    }
+    found: dict[str, Any] = {}
+    for key in (key for key in KEYS if value.get(key) is not None):
+        with with_path_prefix(key):
+            found["sequences" if key == "batch" else key] = read[key](value[key])
+    return InputNames(**found)
+
+
+def read_sentences(texts: list[Any], names: InputNames) -> tuple[Array | tuple[Array, ...], InputNames]:
+    """Return the sentences as an array, and the names with the words as steps.
+
+    If they differ in length, one array (timesteps, features) per sentence.
+    """
+    import numpy as np
+
+    if names.steps:
+        raise InputError("the time steps of sentences are named by their words.", 'Leave "steps" out.')
+    by_key: dict[str, list[str]] = {}
+    for word in names.words:
+        by_key.setdefault(_fold(word), []).append(word)
+
+    def find(word: str) -> str:
+        known = by_key.get(_fold(word), [])
+        if word in names.words or len(known) == 1:
+            return word if word in names.words else known[0]
+        listed = ", ".join([*names.words][:MOST_WORDS]) + (", …" if len(names.words) > MOST_WORDS else "")
+        near = nearest(word, names.words)
+        advice = Message("The words are: {listed}.", listed=listed)
+        raise InputError(
+            "{place} has the word {word!r}, which is not in the vocabulary.",
+            Message("Did you mean {near}? {advice}", near=near, advice=advice) if near else advice,
+            (),
+            word=shorten(word, 40),
+        )
+
+    steps = []
+    for index, text in enumerate(texts):
+        with with_path_prefix(index):
+            if not isinstance(text, str):
+                what = "{place} is {value}, where other inputs are sentences."
+                raise InputError(what, "Write a text for each sequence.", (), value=nested.describe(text))
+            if not text.split():
+                raise InputError("{place} is an empty sentence.", "Write at least one word.", ())
+            steps.append(tuple(map(find, text.split())))
+    arrays = [np.array([names.words[word] for word in sentence], np.float64) for sentence in steps]
+    has_one_length = len(set(map(len, steps))) == 1
+    return np.stack(arrays) if has_one_length else tuple(arrays), names._replace(steps=tuple(steps))
+
+
+def fit(names: InputNames, shape: tuple[int, ...], padding: Array | None) -> InputNames:
+    """Return the names for an input of this shape, steps for each sequence and also where it is padded.
+
+    padding: (batch, timesteps), False where the sequences are padded; None if they are not.
+    Raises InputError for more or fewer names than the input has features, steps or sequences.
+    """
+    batch, width = shape[0], shape[-1]
+    size = len(next(iter(names.words.values()), ()))
+    _require(("features", len(names.features), width, "name"), ("batch", len(names.sequences), batch, "name"))
+    _require(("words", size, width, "number"))
+    if not names.steps or len(shape) < 3:
+        return names._replace(steps=())
+    if len(names.steps) > 1:
+        _require(("steps", len(names.steps), batch, "list"))
+    padded = []
+    for index in range(batch):
+        row = names.steps[index if len(names.steps) > 1 else 0]
+        if padding is not None and len(row) == padding[index].sum():
+            known = iter(row)
+            row = tuple(next(known) if kept else "" for kept in padding[index])
+        _require((f"steps[{index}]" if len(names.steps) > 1 else "steps", len(row), shape[1], "name"))
+        padded.append(row)
+    return names._replace(steps=tuple(padded))
+
+
+def _require(*sizes: tuple[str, int, int, str]) -> None:
+    for key, given, wanted, noun in sizes:
+        if given not in (0, wanted):
+            nouns = {"features": "feature", "words": "feature", "batch": "sequence"}
+            axis = nouns.get(key, "sequence" if noun == "list" else "time step")
+            raise InputError(
+                "{key} has {given}, but the input has {wanted}.",
+                "Give one for each.",
+                key=key,
+                given=count(given, noun),
+                wanted=count(wanted, axis),
+            )
+
+
+def _fold(word: str) -> str:
+    """Return a key that is equal for words that differ by case alone, or by how accents are stored."""
+    return normalize("NFC", word).casefold()
+
+
+def _read_texts(value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list) or not value:
+        raise _wrong(value, Message('Write a list of names: ["temperature", "button"].'))
+    for index, text in enumerate(value):
+        with with_path_prefix(index):
+            _require_text(text)
+    return tuple(value)
+
+
+def _require_text(value: Any) -> str:
+    if not isinstance(value, str) or not value.strip():
+        raise _wrong(value, Message("Write a text that is not empty, in quotes."))
+    return value
+
+
+def _read_steps(value: Any) -> tuple[tuple[str, ...], ...]:
+    if not isinstance(value, list) or not value or not isinstance(value[0], list):
+        return (_read_texts(value),)
+    steps = []
+    for index, names in enumerate(value):
+        with with_path_prefix(index):
+            steps.append(_read_texts(names))
+    return tuple(steps)
+
+
+def _read_words(value: Any) -> dict[str, tuple[float, ...]]:
+    example = Message('Write a list of numbers for each word: {{"good": [0.1, 4.2], "bad": [1.0, 3.1]}}.')
+    if not isinstance(value, dict) or not value:
+        raise _wrong(value, example)
+    size = None
+    for word, vector in value.items():
+        with with_path_prefix(word):
+            if word.split() != [word]:
+                what = "words has the entry {word!r}, which is not one word."
+                raise InputError(what, "Sentences are split at blanks.", word=shorten(word, 40))
+            if not isinstance(vector, list) or not vector:
+                raise _wrong(vector, example)
+            for index, number in enumerate(vector):
+                if type(number) not in (int, float) or not math.isfinite(number):
+                    with with_path_prefix(index):
+                        raise _wrong(number, Message("Write a finite number."))
+            size = size or len(vector)
+            if len(vector) != size:
+                what = "{place} has {given}, the first word has {size}."
+                advice = "All words must have equally many numbers."
+                raise InputError(what, advice, (), given=count(len(vector), "number"), size=size)
+    return {word: tuple(map(float, vector)) for word, vector in value.items()}
+
+
+def _read_answers(value: Any) -> dict[float, str]:
+    example = Message('Write what each output means: {{"-1": "bad", "1": "good"}}.')
+    if not isinstance(value, dict) or not value:
+        raise _wrong(value, example)
+    answers: dict[float, str] = {}
+    for text, answer in value.items():
+        try:
+            number = parse_decimal(text)
+        except ValueError:
+            number = math.nan
+        if not math.isfinite(number):
+            raise InputError("answers has the key {text!r}, not a number.", example, text=shorten(text, 40))
+        if number in answers:
+            what = "answers has the number {number:g} twice."
+            raise InputError(what, "Leave one of them out.", number=number)
+        with with_path_prefix(text):
+            answers[number] = _require_text(answer)
+    return answers
+
+
+def _read_about(value: Any) -> dict[str, str]:
+    if not isinstance(value, dict) or not value or not set(value) <= set(LANGUAGES):
+        raise _wrong(value, Message('Write a sentence in English or Korean: {{"en": "...", "ko": "..."}}.'))
+    for language, text in value.items():
+        with with_path_prefix(language):
+            _require_text(text)
+    return dict(value)
+
+
+def _wrong(value: Any, advice: Message) -> InputError:
+    return InputError("{place} is {value}.", advice, (), value=nested.describe(value))

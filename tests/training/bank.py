@@ -1,0 +1,67 @@
+"""The sample `bank`: a Bidirectional GRU(1) that tells a bank of money from a bank of a river.
+
+The word that decides stands before "bank" or after it.  Only the sum of the two halves at "bank" is taught:
+1 for money, -1 for the river.
+Run with Keras: python tests/training/bank.py
+"""
+
+from itertools import product
+
+import numpy as np
+
+SEED = 1
+FIRST = ("the", "this", "that", "our")
+RIVER, MONEY = ("muddy", "grassy", "sandy", "steep"), ("rich", "central", "private")
+NEITHER = ("", "old", "big", "near")
+FLOODS, LENDS = ("floods", "erodes", "crumbles", "overflows"), ("lends", "pays", "invests", "charges")
+AFTER = ("", "today", "again", "here", "now")
+
+
+def meaning(sentence):
+    """Return 1 for money, -1 for a river."""
+    return 1 if {*MONEY, *LENDS} & {*sentence.split()} else -1
+
+
+def sentences():
+    """Return all sentences of the grammar."""
+    before = product(FIRST, (*RIVER, *MONEY), ("bank",), AFTER)
+    behind = product(FIRST, NEITHER, ("bank",), (*FLOODS, *LENDS))
+    return [" ".join(filter(None, part)) for part in (*before, *behind)]
+
+
+WORDS = tuple(dict.fromkeys(word for sentence in sentences() for word in sentence.split()))
+
+
+def train(seed=SEED):
+    """Return the sample's document."""
+    import keras
+    from saving import train_words, weights_of
+
+    keras.utils.set_random_seed(seed)
+    known = [str(one) for one in np.random.default_rng(seed).permutation(sentences())]
+    taught = known[: 3 * len(known) // 4]
+    longest = max(len(sentence.split()) for sentence in taught)
+    targets, counted = np.zeros((2, len(taught), longest))
+    for row, sentence in enumerate(taught):
+        at = sentence.split().index("bank")
+        targets[row, at], counted[row, at] = meaning(sentence), 1
+    layer = keras.layers.Bidirectional(keras.layers.GRU(1, return_sequences=True))
+    words, layer = train_words(taught, targets, counted, layer, WORDS, 2, epochs=300, rate=0.02, merge=True)
+    return {
+        "about": {
+            "en": "A bank of money (1) or of a river (-1)? Forward and backward are read at the word bank; "
+            "their sum there was taught.",
+            "ko": "bank가 은행(1)일까요, 강둑(-1)일까요? bank에서 나온 두 출력의 합만 가르쳤습니다.",
+        },
+        "layer": "Bidirectional(GRU(1, return_sequences=True))",
+        "inputs": ["the bank lends", "the bank floods"],
+        "answers": {"-1": "river", "0": "nothing yet", "1": "money"},
+        "words": words,
+        "weights": weights_of(layer),
+    }
+
+
+if __name__ == "__main__":
+    from saving import save
+
+    save("bank", train())

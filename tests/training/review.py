@@ -1,0 +1,64 @@
+"""The sample `review`: a GRU(1) that says whether a review is good (1) or bad (-1).
+
+Only the last word's verdict is taught, with half of the sentences.  Few seeds learn all of them:
+the weights of one that does are the sample.
+Run with Keras: python tests/training/review.py
+"""
+
+from itertools import product
+
+import numpy as np
+
+SEED = 1
+GOOD, BAD = ("good", "great", "fun", "clever"), ("bad", "dull", "boring", "slow")
+SUBJECTS = ("the", "this"), ("film", "plot", "music", "ending"), ("is", "was", "seems")
+DEGREES = ("", "very", "really", "quite", "not", "not very", "not not")
+
+
+def verdict(sentence):
+    """Return 1 for a good review, -1 for a bad one: each `not` turns it over."""
+    words = sentence.split()
+    return (-1) ** words.count("not") * (1 if words[-1] in GOOD else -1)
+
+
+def sentences():
+    """Return all sentences of the grammar."""
+    parts = product(*SUBJECTS, DEGREES, (*GOOD, *BAD))
+    return [" ".join(filter(None, part)) for part in parts]
+
+
+WORDS = tuple(dict.fromkeys(word for sentence in sentences() for word in sentence.split()))
+
+
+def train(seed=SEED):
+    """Return the sample's document."""
+    import keras
+    from saving import train_words, weights_of
+
+    keras.utils.set_random_seed(seed)
+    known = [str(one) for one in np.random.default_rng(seed).permutation(sentences())]
+    taught = known[: len(known) // 2]
+    longest = max(len(sentence.split()) for sentence in taught)
+    targets, counted = np.zeros((2, len(taught), longest))
+    for row, sentence in enumerate(taught):
+        last = len(sentence.split()) - 1
+        targets[row, last], counted[row, last] = verdict(sentence), 1
+    layer = keras.layers.GRU(1, return_sequences=True)
+    words, layer = train_words(taught, targets, counted, layer, WORDS, 3, epochs=60, rate=0.02)
+    return {
+        "about": {
+            "en": "Reads a review: good (1) or bad (-1). Only the verdict at the last word was taught.",
+            "ko": "평을 읽고 좋은지(1) 나쁜지(-1) 판단합니다. 마지막 단어에서의 판단만 가르쳤습니다.",
+        },
+        "layer": "GRU(1, return_sequences=True)",
+        "inputs": ["the film is not very good"],
+        "answers": {"-1": "bad", "1": "good"},
+        "words": words,
+        "weights": weights_of(layer),
+    }
+
+
+if __name__ == "__main__":
+    from saving import save
+
+    save("review", train())
