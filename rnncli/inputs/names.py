@@ -83,36 +83,32 @@ def fit(names: InputNames, shape: tuple[int, ...], padding: Array | None) -> Inp
     Raises InputError for more or fewer names than the input has features, steps or sequences.
     """
     batch, width = shape[0], shape[-1]
-    size = len(next(iter(names.words.values()), ()))
-    _require(("features", len(names.features), width, "name"), ("batch", len(names.sequences), batch, "name"))
-    _require(("words", size, width, "number"))
+    for vector in list(names.words.values())[:1]:  # all have as many
+        _require("words", len(vector), width, "feature")
+    _require("features", len(names.features), width, "feature")
+    _require("batch", len(names.sequences), batch, "sequence")
     if not names.steps or len(shape) < 3:
         return names._replace(steps=())
-    if len(names.steps) > 1:
-        _require(("steps", len(names.steps), batch, "list"))
+    is_common = len(names.steps) == 1
+    if not is_common:
+        _require("steps", len(names.steps), batch, "sequence")
     padded = []
     for index in range(batch):
-        row = names.steps[index if len(names.steps) > 1 else 0]
+        row = names.steps[0 if is_common else index]
         if padding is not None and len(row) == padding[index].sum():
             known = iter(row)
             row = tuple(next(known) if kept else "" for kept in padding[index])
-        _require((f"steps[{index}]" if len(names.steps) > 1 else "steps", len(row), shape[1], "name"))
+        _require("steps" if is_common else f"steps[{index}]", len(row), shape[1], "time step")
         padded.append(row)
     return names._replace(steps=tuple(padded))
 
 
-def _require(*sizes: tuple[str, int, int, str]) -> None:
-    for key, given, wanted, noun in sizes:
-        if given not in (0, wanted):
-            nouns = {"features": "feature", "words": "feature", "batch": "sequence"}
-            axis = nouns.get(key, "sequence" if noun == "list" else "time step")
-            raise InputError(
-                "{key} has {given}, but the input has {wanted}.",
-                "Give one for each.",
-                key=key,
-                given=count(given, noun),
-                wanted=count(wanted, axis),
-            )
+def _require(key: str, given: int, wanted: int, noun: str) -> None:
+    """Raise InputError for another number of names than the input needs; 0 is none."""
+    if given not in (0, wanted):
+        entries = count(given, "entry", "entries")
+        what = "{key} has {entries}, but the input has {wanted}."
+        raise InputError(what, "Give one for each.", key=key, entries=entries, wanted=count(wanted, noun))
 
 
 def _fold(word: str) -> str:

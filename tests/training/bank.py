@@ -5,7 +5,10 @@ The word that decides stands before "bank" or after it.  Only the sum of the two
 Run with Keras: python tests/training/bank.py
 """
 
+from __future__ import annotations
+
 from itertools import product
+from typing import Any
 
 import numpy as np
 
@@ -17,12 +20,12 @@ FLOODS, LENDS = ("floods", "erodes", "crumbles", "overflows"), ("lends", "pays",
 AFTER = ("", "today", "again", "here", "now")
 
 
-def meaning(sentence):
+def meaning(sentence: str) -> int:
     """Return 1 for money, -1 for a river."""
     return 1 if {*MONEY, *LENDS} & {*sentence.split()} else -1
 
 
-def sentences():
+def sentences() -> list[str]:
     """Return all sentences of the grammar."""
     before = product(FIRST, (*RIVER, *MONEY), ("bank",), AFTER)
     behind = product(FIRST, NEITHER, ("bank",), (*FLOODS, *LENDS))
@@ -32,7 +35,7 @@ def sentences():
 WORDS = tuple(dict.fromkeys(word for sentence in sentences() for word in sentence.split()))
 
 
-def train(seed=SEED):
+def train(seed: int = SEED) -> dict[str, Any]:
     """Return the sample's document."""
     import keras
     from saving import train_words, weights_of
@@ -46,7 +49,7 @@ def train(seed=SEED):
         at = sentence.split().index("bank")
         targets[row, at], counted[row, at] = meaning(sentence), 1
     layer = keras.layers.Bidirectional(keras.layers.GRU(1, return_sequences=True))
-    words, layer = train_words(taught, targets, counted, layer, WORDS, 2, epochs=300, rate=0.02, merge=True)
+    words = train_words(taught, targets, counted, layer, WORDS, 2, epochs=300, rate=0.02, merge=True)
     return {
         "about": {
             "en": "A bank of money (1) or of a river (-1)? Forward and backward are read at the word bank; "

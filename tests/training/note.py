@@ -4,13 +4,17 @@ Only the output at each step is taught: the reading at the last press, 0 before 
 Run with Keras: python tests/training/note.py
 """
 
+from __future__ import annotations
+
+from typing import Any
+
 import numpy as np
 
 SEED = 1
 STEPS = 12
 
 
-def sequences(count, seed):
+def sequences(count: int, seed: int) -> tuple[Any, Any]:
     """Return inputs (count, STEPS, 2), temperature and button, and the note after each step."""
     random = np.random.default_rng(seed)
     temperature = random.uniform(-0.5, 0.5, (count, STEPS))
@@ -22,7 +26,7 @@ def sequences(count, seed):
     return np.stack([temperature, button], axis=-1), np.stack(notes, axis=1)[..., None]
 
 
-def train(seed=SEED):
+def train(seed: int = SEED) -> dict[str, Any]:
     """Return the sample's document."""
     import keras
     from saving import weights_of

@@ -5,7 +5,10 @@ the weights of one that does are the sample.
 Run with Keras: python tests/training/review.py
 """
 
+from __future__ import annotations
+
 from itertools import product
+from typing import Any
 
 import numpy as np
 
@@ -15,13 +18,14 @@ SUBJECTS = ("the", "this"), ("film", "plot", "music", "ending"), ("is", "was", "
 DEGREES = ("", "very", "really", "quite", "not", "not very", "not not")
 
 
-def verdict(sentence):
+def verdict(sentence: str) -> int:
     """Return 1 for a good review, -1 for a bad one: each `not` turns it over."""
     words = sentence.split()
-    return (-1) ** words.count("not") * (1 if words[-1] in GOOD else -1)
+    turns = words.count("not") + (words[-1] in BAD)
+    return -1 if turns % 2 else 1
 
 
-def sentences():
+def sentences() -> list[str]:
     """Return all sentences of the grammar."""
     parts = product(*SUBJECTS, DEGREES, (*GOOD, *BAD))
     return [" ".join(filter(None, part)) for part in parts]
@@ -30,7 +34,7 @@ def sentences():
 WORDS = tuple(dict.fromkeys(word for sentence in sentences() for word in sentence.split()))
 
 
-def train(seed=SEED):
+def train(seed: int = SEED) -> dict[str, Any]:
     """Return the sample's document."""
     import keras
     from saving import train_words, weights_of
@@ -44,7 +48,7 @@ def train(seed=SEED):
         last = len(sentence.split()) - 1
         targets[row, last], counted[row, last] = verdict(sentence), 1
     layer = keras.layers.GRU(1, return_sequences=True)
-    words, layer = train_words(taught, targets, counted, layer, WORDS, 3, epochs=60, rate=0.02)
+    words = train_words(taught, targets, counted, layer, WORDS, 3, epochs=60, rate=0.02)
     return {
         "about": {
             "en": "Reads a review: good (1) or bad (-1). Only the verdict at the last word was taught.",

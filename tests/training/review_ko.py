@@ -4,7 +4,10 @@ It is taught at every word: 0 before the adjective, then the verdict, which 않�
 Run with Keras: python tests/training/review_ko.py
 """
 
+from __future__ import annotations
+
 from itertools import product
+from typing import Any
 
 import numpy as np
 
@@ -15,9 +18,10 @@ GOOD, BAD = ("좋", "재미있", "훌륭하"), ("나쁘", "지루하", "뻔하")
 ENDINGS = ("다", "지 않다", "지 않지 않다", "지 않지 않지 않다")
 
 
-def verdicts(sentence):
+def verdicts(sentence: str) -> list[int]:
     """Return what is right after each word: 0, 1 (good) or -1 (bad)."""
-    now, found = 0, []
+    now = 0
+    found: list[int] = []
     for word in sentence.split():
         if word in ("않지", "않다"):
             now = -now
@@ -27,7 +31,7 @@ def verdicts(sentence):
     return found
 
 
-def sentences():
+def sentences() -> list[str]:
     """Return all sentences of the grammar."""
     parts = product(SUBJECTS, DEGREES, (*GOOD, *BAD), ENDINGS)
     return [" ".join(f"{subject} {degree} {stem}{end}".split()) for subject, degree, stem, end in parts]
@@ -36,7 +40,7 @@ def sentences():
 WORDS = tuple(dict.fromkeys(word for sentence in sentences() for word in sentence.split()))
 
 
-def train(seed=SEED):
+def train(seed: int = SEED) -> dict[str, Any]:
     """Return the sample's document."""
     import keras
     from saving import train_words, weights_of
@@ -50,7 +54,7 @@ def train(seed=SEED):
         right = verdicts(sentence)
         targets[row, : len(right)], counted[row, : len(right)] = right, 1
     layer = keras.layers.GRU(1, return_sequences=True)
-    words, layer = train_words(taught, targets, counted, layer, WORDS, 3, epochs=300, rate=0.02)
+    words = train_words(taught, targets, counted, layer, WORDS, 3, epochs=300, rate=0.02)
     return {
         "about": {
             "en": "Reads a Korean review: good (1) or bad (-1). The negation comes last. It was taught at "

@@ -1,7 +1,11 @@
 """What the scripts beside this one share: trained weights become a sample file."""
 
+from __future__ import annotations
+
 import json
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -11,12 +15,12 @@ DIGITS = 3
 """Weights and words are rounded to these decimals; tests/inputs/test_trained_samples.py measures them so."""
 
 
-def rounded(array):
+def rounded(array: Any) -> Any:
     """Return an array as lists of rounded numbers."""
     return np.round(np.asarray(array, float), DIGITS).tolist()
 
 
-def weights_of(layer):
+def weights_of(layer: Any) -> dict[str, Any]:
     """Return the weights of a layer by rnncli's names: `kernel`, `forward/kernel`."""
     named = {}
     for variable in layer.weights:
@@ -26,7 +30,7 @@ def weights_of(layer):
     return named
 
 
-def save(name, document):
+def save(name: str, document: dict[str, Any]) -> None:
     """Write a sample, a key per line."""
     lines = (
         f"  {json.dumps(key)}: {json.dumps(value, ensure_ascii=False)}" for key, value in document.items()
@@ -34,7 +38,7 @@ def save(name, document):
     (SAMPLES / f"{name}.json").write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
 
 
-def as_ids(sentences, words):
+def as_ids(sentences: Sequence[str], words: Sequence[str]) -> Any:
     """Return sentences as numbers of words, from 1; 0 fills the shorter ones."""
     numbers = {word: index for index, word in enumerate(words, 1)}
     longest = max(len(sentence.split()) for sentence in sentences)
@@ -45,8 +49,19 @@ def as_ids(sentences, words):
     return ids
 
 
-def train_words(sentences, targets, counted, layer, words, size, *, epochs, rate, merge=False):
-    """Train vectors of words and a layer that reads them; return the vectors by word, and the layer.
+def train_words(
+    sentences: Sequence[str],
+    targets: Any,
+    counted: Any,
+    layer: Any,
+    words: Sequence[str],
+    size: int,
+    *,
+    epochs: int,
+    rate: float,
+    merge: bool = False,
+) -> dict[str, Any]:
+    """Train the layer, and vectors of `size` numbers for the words; return the vectors by word.
 
     targets, counted: arrays (sentences, longest): what the layer should return, and at which words it counts.
     merge: teach the sum of the two halves of a Bidirectional.
@@ -63,4 +78,4 @@ def train_words(sentences, targets, counted, layer, words, size, *, epochs, rate
         ids, targets[..., None], batch_size=64, epochs=epochs, verbose=0, sample_weight=weight, shuffle=True
     )
     vectors = embedding.get_weights()[0]
-    return {word: rounded(vectors[index]) for index, word in enumerate(words, 1)}, layer
+    return {word: rounded(vectors[index]) for index, word in enumerate(words, 1)}
