@@ -4,7 +4,6 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 from rnncli.errors import Message, Text
@@ -160,9 +159,9 @@ class InputNames(NamedTuple):
     features: tuple[str, ...] = ()
     sequences: tuple[str, ...] = ()
     steps: tuple[tuple[str, ...], ...] = ()
-    words: Mapping[str, tuple[float, ...]] = MappingProxyType({})
-    answers: Mapping[float, str] = MappingProxyType({})
-    about: Mapping[str, str] = MappingProxyType({})
+    words: Mapping[str, tuple[float, ...]] = {}
+    answers: Mapping[float, str] = {}
+    about: Mapping[str, str] = {}
 
     def step(self, sequence: int, time: int) -> str:
         """Return the name of a time step; "" if it has none."""
