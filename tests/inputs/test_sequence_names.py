@@ -157,8 +157,8 @@ def test_they_move_with_their_axis() -> None:
     moved = arrange.reorder_axes(given, ("features", "time", "batch"))
     assert isinstance(moved.inputs, np.ndarray)
     assert moved.inputs.shape == (4, 3, 2)
-    assert (moved.feature_names, moved.names.sequences) == (("mon", "tue"), tuple("wxyz"))
-    assert arrange.reorder_axes(given, ("time", "batch", "features")).names.sequences == ()
+    assert (moved.feature_names, moved.sequence_names) == (("mon", "tue"), tuple("wxyz"))
+    assert arrange.reorder_axes(given, ("time", "batch", "features")).sequence_names == ()
 
 
 def test_a_sequence_alone_has_its_name(words: Any) -> None:
