@@ -77,6 +77,7 @@ def test_every_command_that_is_named_exists(commands: dict[str, set[str]]) -> No
     assert not unknown
 
 
+@pytest.mark.slow
 def test_every_extra_that_is_named_exists() -> None:
     extras = tomllib.loads(PROJECT.read_text(encoding="utf-8"))["project"]["optional-dependencies"]
     named = {extra for _, text in texts() for extra in re.findall(r"rnncli\[([a-z0-9]+)\]", text)}

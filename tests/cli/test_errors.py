@@ -36,6 +36,14 @@ REFUSED = [
 ]
 CASES = [tuple(case.split("\n")) for case in read("followed_advice.txt").split("\n\n")]
 
+
+def slow_plots(cases: list[tuple[str, ...]]) -> list[Any]:
+    """Mark the commands that draw: they load matplotlib."""
+    return [
+        pytest.param(*case, marks=pytest.mark.slow if case[0].startswith("plot ") else ()) for case in cases
+    ]
+
+
 KERAS: dict[str, Any] = {"kernel": [[0.1] * 12] * 5, "recurrent_kernel": [[0.1] * 12] * 3, "bias": [0] * 12}
 SEQUENCE = "[[1, 2], [3, 4]]"
 TEXTS = {
@@ -96,7 +104,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize(("command", "what", "advice"), REFUSED)
+@pytest.mark.parametrize(("command", "what", "advice"), slow_plots(REFUSED))
 def test_a_mistake_is_said_in_one_message(
     command: str, what: str, advice: str, folder: Path, capfdbinary: pytest.CaptureFixture[bytes]
 ) -> None:
@@ -120,7 +128,7 @@ def lines_of_prose(message: str) -> list[bool]:
 
 @pytest.mark.sampled
 @pytest.mark.usefixtures("folder")
-@pytest.mark.parametrize(("wrong", "advice", "right"), CASES)
+@pytest.mark.parametrize(("wrong", "advice", "right"), slow_plots(CASES))
 def test_the_advice_works(
     wrong: str, advice: str, right: str, capfdbinary: pytest.CaptureFixture[bytes]
 ) -> None:

@@ -130,6 +130,7 @@ def test_layers_that_are_not_recurrent_and_what_only_keras_computes_are_kerass_o
     oracle.check_outputs(result, theirs)
 
 
+@pytest.mark.slow
 def test_conv_lstm_takes_weights_states_and_a_mask() -> None:
     expression = "ConvLSTM2D(2, 2, return_sequences=True, return_state=True)"
     inputs = np.random.default_rng(1).standard_normal(FRAMES[2]).astype("float32")

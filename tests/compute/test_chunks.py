@@ -49,6 +49,7 @@ def budget_for(case: Case, sequences: int) -> int:
 
 
 class TestPlan:
+    @pytest.mark.slow
     @given(some.integers(1, 400), some.integers(1, 10**6))
     def test_the_chunks_are_the_batch(self, batch: int, budget: int) -> None:
         case = case_of("LSTM(3)", batch)

@@ -33,6 +33,7 @@ def measure(
     return compare.measure(tensor, np.asarray(second), ("one", "two"), atol, rtol)
 
 
+@pytest.mark.slow
 @given(VALUES, VALUES, st.sampled_from([0.0, 1e-6, 0.5]), st.sampled_from([0.0, 1e-5, 0.5]))
 def test_agreement_is_that_of_numpy_testing(first: Any, second: Any, atol: float, rtol: float) -> None:
     found = measure(first, second, atol, rtol)

@@ -270,6 +270,7 @@ def test_probe_is_its_formula(start: int) -> None:
     np.testing.assert_allclose(weight.ravel(), expected, rtol=0, atol=1e-14)
 
 
+@pytest.mark.slow
 def test_a_large_orthogonal_is_found_the_short_way_and_is_the_same() -> None:
     """Cholesky, which the large and tall take, against QR of the same normal draws."""
     weight = make("orthogonal", (150, 600), "float64", 7)

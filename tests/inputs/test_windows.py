@@ -152,6 +152,7 @@ def test_what_windows_of_a_stateful_model_refuse(one_at_a_time: Any, tmp_path: P
         package.run(SERIES, model=tmp_path / "mixed.keras", window=3, stride=3)
 
 
+@pytest.mark.slow
 def test_a_stack_goes_on_layer_by_layer() -> None:
     layers = ["GRU(3, stateful=True, return_sequences=True)", "Dense(2)", "LSTM(2, stateful=True)"]
     found = package.run(SERIES, layers, window=3, stride=3, seed=1)

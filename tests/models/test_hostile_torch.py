@@ -285,6 +285,7 @@ def test_numbers_that_the_earlier_format_leaves_out() -> None:
     assert "it has extra data after its tensors" in refusal_of(earlier(whole=False))
 
 
+@pytest.mark.slow
 def test_a_program_of_torch_export_is_refused_by_name() -> None:
     file = io.BytesIO()
     program = torch.export.export(torch.nn.Linear(4, 3), (torch.ones(1, 4),))

@@ -121,6 +121,7 @@ def test_layers_by_name(models: Any) -> None:
         read_layers(Source(path.name, path=path))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", [".keras", ".h5", ".weights.h5"])
 def test_a_model_has_no_inputs(models: Any, suffix: str) -> None:
     with pytest.raises(InputError, match="--weights" if "weights" in suffix else "--model"):

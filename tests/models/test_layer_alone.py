@@ -129,6 +129,7 @@ def test_a_layer_behind_a_lambda_runs_alone(rnncli: Run, tmp_path: Path, suffix:
     np.testing.assert_allclose(run_advised_command(rnncli, tmp_path, f"m.{suffix}", X), wanted, atol=2e-6)
 
 
+@pytest.mark.slow
 def test_another_layer_is_advised_only_if_it_was_asked_for(rnncli: Run, tmp_path: Path) -> None:
     x = keras.Input((4, 5), name="x")
     free, behind = L.LSTM(2, name="free")(x), L.LSTM(3, name="behind")(L.Lambda(lambda t: t * 2)(x))

@@ -38,6 +38,7 @@ def test_a_number_stays_a_number(number: str) -> None:
     assert csv_rows(("=a", number), ("a", number)) == [["'=a", number], ["a", number]]
 
 
+@pytest.mark.slow
 @given(st.lists(st.tuples(st.text('=+-@,"\t\r1.e a', max_size=5), st.floats().map(repr)), min_size=1))
 def test_any_names(rows: list[tuple[str, str]]) -> None:
     found = csv_rows(*rows)

@@ -219,6 +219,7 @@ def test_a_difference_that_is_not_finite_is_a_word() -> None:
     assert document["differences"] == {"hidden_states": "NaN"}
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("name", ANSWERS)
 def test_ndjson_is_the_same_object_on_one_line(name: Any) -> None:
     line = drawn(ANSWERS[name], "ndjson")

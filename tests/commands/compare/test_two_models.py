@@ -98,6 +98,7 @@ def test_where_models_part_and_the_command_that_finds_the_reason(
     assert "gates" in explained.stdout
 
 
+@pytest.mark.slow
 def test_the_call_that_finds_the_reason(folder: Path) -> None:
     a, c = str(folder / "a.keras"), str(folder / "c.keras")
     found = package.compare(INPUTS, a, c)

@@ -230,6 +230,7 @@ def test_onnx_expresses_what_its_engine_computes() -> None:
     assert not {"cells", "lstm any", "masking", "double"} & set(scripts_of("onnx"))
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("name", list(LAYERS))
 def test_keras_makes_the_layers_of_a_config(name: str) -> None:
     case = cases()[name]

@@ -179,6 +179,7 @@ def test_one_layer(expression: Any, masked: Any, states: Any) -> None:
     check_curves(random_case(len(expression), expression, masked=masked, states=states), None)
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("merge", ["concat", "sum", "mul", "ave", None])
 @pytest.mark.parametrize("inner", ["LSTM(2, return_sequences=True, return_state=True", "GRU(2"])
 @pytest.mark.parametrize(("masked", "states"), [(False, True), (True, False)])

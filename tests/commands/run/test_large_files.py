@@ -115,6 +115,7 @@ def test_text_written_as_it_comes(tmp_path: Path, rnncli: Run, format: str, flag
     assert list(json.loads(parts.stdout)) == [*DOCUMENT, "outputs", "engine"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("format", ["ndjson", "json", "csv", "npy", "npz"])
 def test_the_first_numbers_come_before_the_last_are_computed(format: str) -> None:
     """Each chunk is asked for when the one before it has been written."""

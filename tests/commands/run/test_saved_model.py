@@ -140,6 +140,7 @@ def test_check_runs_keras_itself(rnncli: Any, saved: Any) -> None:
     assert set(found["differences"]) == {tensor["name"] for tensor in found["outputs"]}
 
 
+@pytest.mark.slow
 def test_a_model_that_keras_cannot_load_is_run_without_a_check(rnncli: Any, saved: Any) -> None:
     """Keras does not load its own .h5 file of this model, which has its masks as nodes."""
     words = ("run", json.dumps(IDS), "--model", str(saved["tagger"][2] / "tagger.h5"))

@@ -69,6 +69,7 @@ def test_the_check_compares_the_tensors_of_every_layer(rnncli: Any, translator: 
     assert all(len(line) <= 80 for line in table.splitlines())
 
 
+@pytest.mark.slow
 def test_a_part_of_every_layer_is_kept(translator: Any) -> None:
     found = package.trace(GIVEN, model=translator[0], step=[-2, -1], gate="forget", stats=True)
     assert found["encoder/timestep"].tolist() == [3, 4]

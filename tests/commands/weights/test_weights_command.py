@@ -68,6 +68,7 @@ def test_the_origin_and_what_is_beside_the_recurrent_layers(tagger: Any, rnncli:
     assert done.stderr == ""
 
 
+@pytest.mark.slow
 def test_the_weights_go_to_a_file_and_come_back(tagger: Any, rnncli: Any, tmp_path: Path) -> None:
     model, folder = tagger
     file = str(tmp_path / "w.npz")

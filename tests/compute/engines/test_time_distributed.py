@@ -65,6 +65,7 @@ def test_in_a_stack_the_mask_is_passed_on(layers: list[str]) -> None:
     check_keras_numbers(layers, inputs, [mask])
 
 
+@pytest.mark.slow
 def test_in_float64_and_after_another() -> None:
     inner = "Bidirectional(LSTM(2, dtype='float64'), dtype='float64')"
     check_keras_numbers([f"TimeDistributed({inner}, dtype='float64')"], RNG.standard_normal(STEPS))

@@ -201,6 +201,7 @@ def last_states(module: nn.Module, output: Any) -> list[Any]:
     return [part for state in states for part in (state if state.ndim == 3 else state[None])]
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("name", MODELS)
 def test_every_tensor_is_that_of_the_framework(name: str) -> None:
     torch.manual_seed(1)
