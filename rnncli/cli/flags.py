@@ -66,7 +66,8 @@ def fill(command: str, values: Mapping[str, Any]) -> dict[str, Any]:
         else:
             parameters[entry.name] = value
     if "ask" in groups:
-        given = {name: value for name, value in groups["options"].items() if options.is_given(name, value)}
+        of_layer = groups.get("options", {})
+        given = {name: value for name, value in of_layer.items() if options.is_given(name, value)}
         parameters["ask"] = Ask(**groups["ask"], options=given)
     if "output" in groups:
         from rnncli.show.formats import OutputFlags

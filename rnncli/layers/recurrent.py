@@ -397,7 +397,7 @@ def take_seeds(values: Mapping[str, Any], config: Mapping[str, Any], draw: Draw)
     """
     order = list(config)
     before = {
-        name: order.index(INITIALIZED_BY[name])
+        name: order.index(INITIALIZED_BY.get(name, f"{name}_initializer"))
         for name, value in values.items()
         if isinstance(value, Spec) and not value.deferred
     }
