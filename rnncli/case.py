@@ -163,6 +163,11 @@ class InputNames(NamedTuple):
     answers: Mapping[float, str] = {}
     about: Mapping[str, str] = {}
 
+    @property
+    def heading(self) -> str:
+        """What the column of the time steps' names is called."""
+        return "word" if self.words else "name"
+
     def step(self, sequence: int, time: int) -> str:
         """Return the name of a time step; "" if it has none."""
         return self.steps[sequence][time] if self.steps else ""

@@ -439,7 +439,9 @@ OPTIONS: tuple[Entry, ...] = (
         _text("select", INPUT, "NAME", "Keep this case, or those of this attribute. Repeat for several.",
               many=True),
     ),
-    *_group(("samples",), "", _text("name", INPUT, "[NAME]", "Print this sample.", argument=True)),
+    *_group(("samples",), "",
+        _text("name", INPUT, "[NAME]", "Print this sample.", argument=True),
+        _text("texts", INPUT, "[TEXT]...", "Its inputs: sentences in its words.", many=True, argument=True)),
 )
 # fmt: on
 

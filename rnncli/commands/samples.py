@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from pathlib import PurePath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rnncli.errors import Message, UsageError
+from rnncli.inputs import sample_files as builtin
 from rnncli.inputs.sample_files import Sample
 from rnncli.show.answer import Field, ListAnswer, Reply
 from rnncli.show.wording import typed
@@ -17,22 +18,50 @@ EXAMPLES = """\
 rnncli samples
 rnncli samples sensors > sensors.csv
 rnncli samples sentence | rnncli run --layer gru
+rnncli samples review "the film is bad" | rnncli trace
 rnncli samples mgu > mgu.toml
 """
 OWN_FILES = True
 
 
-def samples(output: OutputFlags, *, name: str | None) -> Reply[ListAnswer | bytes]:
+def samples(output: OutputFlags, *, name: str | None, texts: list[str] | None) -> Reply[ListAnswer | bytes]:
     """The built-in inputs and cells.
 
-    Without a name, list them; with one, print its file unchanged.
+    Without a name, list them; with one, print its file unchanged, or with your sentences as its inputs.
     """
-    from rnncli.inputs import sample_files as builtin
-
     if name is not None:
         _require_its_format(builtin.get(name), output)
+        if texts:
+            return Reply(_with_sentences(name, texts))
         return Reply(builtin.path(name).read_bytes())
     return Reply(ListAnswer("samples", FIELDS, (*builtin.SAMPLES, *builtin.CELLS), COLUMNS))
+
+
+def _with_sentences(name: str, texts: list[str]) -> bytes:
+    """Return the document of a sample with these inputs.
+
+    Raises UsageError for a sample without words, InputError for a word that it does not have.
+    """
+    from rnncli.inputs import names, source
+    from rnncli.inputs.formats import json
+
+    has_keys = builtin.get(name).file.endswith(".json")
+    document = json.load(source.sample(name)) if has_keys else {}
+    if "words" not in document:
+        what = "the sample {name} has no words, so it takes no text."
+        raise UsageError(what, "Print it unchanged: rnncli samples {name}", name=name)
+    _, said = names.read_sentences(texts, names.read_names({"words": document["words"]}))
+    return write_document({**document, "inputs": [" ".join(words) for words in said.steps]})
+
+
+def write_document(document: dict[str, Any]) -> bytes:
+    """Return a case document as JSON, a key per line."""
+    import json
+
+    lines = (
+        f"  {json.dumps(key)}: {json.dumps(value, ensure_ascii=False)}" for key, value in document.items()
+    )
+    return ("{\n" + ",\n".join(lines) + "\n}\n").encode()
 
 
 def _require_its_format(sample: Sample, output: OutputFlags) -> None:

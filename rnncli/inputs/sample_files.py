@@ -47,6 +47,7 @@ SAMPLES = (
             "note": Message("trained: an LSTM(1) notes the temperature at a press (1, 6, 2)"),
             "review": Message("trained: a GRU(1) says whether a review is good or bad (1, 6, 3)"),
             "review_ko": Message("trained: a GRU(1) reads Korean reviews, negation last (1, 4, 3)"),
+            "bank": Message("trained: a Bidirectional(GRU(1)) tells two kinds of bank apart (2, 3, 2)"),
             "brackets": Message("trained: an LSTM(1) counts the open brackets (1, 8, 3)"),
         }.items()
     ),

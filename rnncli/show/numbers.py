@@ -10,7 +10,7 @@ import numpy as np
 from rnncli.case import Array
 from rnncli.show.digits import choose_style, format_number, is_float
 from rnncli.show.page import GAP, Numbers, View, histogram, marks, select_ends
-from rnncli.show.visible import name_text, visible
+from rnncli.show.visible import name_text, step_text, visible
 
 MOST_ROWS = 20
 """Tensors with more rows show only the edges, unless View.full is set."""
@@ -76,7 +76,10 @@ def block(numbers: Numbers, view: View) -> Block:
         texts = () if GAP in indices else tuple(format_number(value, style) for value in values[indices])
         skipped = bool(texts) and numbers.masked is not None and numbers.masked[indices]
         answers = [numbers.names.answer(float(value)) for value in values[indices]] if texts else []
-        remark = ", ".join(map(name_text, answers)) if any(answers) and len(answers) <= MOST_ANSWERS else ""
+        between = f" {marks(view).halves} " if numbers.half else ", "
+        remark = (
+            between.join(map(name_text, answers)) if any(answers) and len(answers) <= MOST_ANSWERS else ""
+        )
         rows.append(Row(labels, texts, view.say("masked") if skipped else remark))
         before = indices
     pieces = summary(values, view) if any(GAP in indices for indices in kept) else ()
@@ -133,8 +136,7 @@ def _label(axis: str, index: int, indices: tuple[int, ...], numbers: Numbers, vi
     names = numbers.names
     if axis == "timesteps":
         time = numbers.time[index] if numbers.time else index
-        word = names.step(indices[0], time)
-        return f"t={time} {name_text(word)}".rstrip()
+        return step_text(time, names.step(indices[0], time))
     if axis == "batch" and names.sequences:
         return visible(names.sequences[index])
     return f"{view.say({'rows': 'row', 'cols': 'column'}.get(axis, axis))} {index}"

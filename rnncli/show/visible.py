@@ -28,6 +28,11 @@ def name_text(name: str) -> str:
     return visible(shorten(name, MOST_OF_A_NAME))
 
 
+def step_text(time: int, name: str) -> str:
+    """Return `t=3 not`; `t=3` for a time step without a name."""
+    return f"t={time} {name_text(name)}" if name else f"t={time}"
+
+
 def _is_shown(char: str) -> bool:
     from unicodedata import category
 

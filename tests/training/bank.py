@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-SEED = 1
+SEED = 3
 FIRST = ("the", "this", "that", "our")
 RIVER, MONEY = ("muddy", "grassy", "sandy", "steep"), ("rich", "central", "private")
 NEITHER = ("", "old", "big", "near")

@@ -31,7 +31,7 @@ def sentences() -> list[str]:
     return [" ".join(filter(None, part)) for part in parts]
 
 
-WORDS = tuple(dict.fromkeys(word for sentence in sentences() for word in sentence.split()))
+WORDS = (*SUBJECTS[0], *SUBJECTS[1], *SUBJECTS[2], *DEGREES[1:5], *GOOD, *BAD)
 
 
 def train(seed: int = SEED) -> dict[str, Any]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
+
+from rnncli.commands.samples import write_document
 
 SAMPLES = Path(__file__).parents[2] / "samples"
 DIGITS = 3
@@ -31,11 +32,8 @@ def weights_of(layer: Any) -> dict[str, Any]:
 
 
 def save(name: str, document: dict[str, Any]) -> None:
-    """Write a sample, a key per line."""
-    lines = (
-        f"  {json.dumps(key)}: {json.dumps(value, ensure_ascii=False)}" for key, value in document.items()
-    )
-    (SAMPLES / f"{name}.json").write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
+    """Write a sample."""
+    (SAMPLES / f"{name}.json").write_bytes(write_document(document))
 
 
 def as_ids(sentences: Sequence[str], words: Sequence[str]) -> Any:

@@ -18,7 +18,7 @@ from rnncli.result import Label, Result
 from rnncli.show.answer import Answer, Records, claim_lines
 from rnncli.show.page import Column, Line, Page, Span, Table, TableCell, View, cell, line, marks, state_part
 from rnncli.show.result_answer import format_difference, head_of, notes_of, title
-from rnncli.show.visible import visible, width_of
+from rnncli.show.visible import name_text, step_text, visible, width_of
 from rnncli.show.wording import NOT_COMPUTED, meaning, name_layer, new_state, say
 
 
@@ -110,6 +110,8 @@ class ExplainAnswer(Answer):
         is_used = not explanation.equations[0].is_unused
         if is_used:
             head = (*head, Span(f" = {value}", "strong"))
+            answer = result.names.answer(explanation.value) if label.part == "hidden" else ""
+            head = (*head, Span(f"  {name_text(answer)}")) if answer else head
         sentence = [self._meaning(view.lang), *_name_location(root, result, view)]
         notes = [
             line(marks(view).dot.join(filter(None, sentence)), "dim"),
@@ -194,7 +196,7 @@ def _name_location(location: NumberLocation, result: Result, view: View) -> Iter
         yield f"{view.say('batch')} {location.batch}" + (f" ({visible(name)})" if name else "")
     yield f"{view.say('unit')} {location.unit}"
     if location.timestep is not None:
-        yield f"t={location.timestep}"
+        yield step_text(location.timestep, result.names.step(location.batch, location.timestep))
         if location.step != location.timestep and location.step is not None:
             yield view.say("step {index}", index=location.step)
 

@@ -149,6 +149,7 @@ class _CaseDocument(Answer):
             "weights": case.weights,
             "seed": case.seed,
             "training": case.training or None,
+            **case.names.document(),
         }
         return {name: part for name, part in parts.items() if part is not None}
 

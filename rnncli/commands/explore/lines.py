@@ -16,7 +16,7 @@ from rnncli.compute.derivation.explanation import Equation
 from rnncli.errors import Message
 from rnncli.result import Label
 from rnncli.show.page import Page, Span, Table, View
-from rnncli.show.visible import visible
+from rnncli.show.visible import name_text, visible
 from rnncli.show.wording import GATES, STATES, new_state, say, typed
 
 SLIDER = 16
@@ -108,7 +108,9 @@ def in_words(state: State) -> str:
             what = new_state(loop.new_states[line].part)
     text = Message("{what} of unit {unit}", what=what, unit=at.unit)
     if at.timestep is not None:
-        text = Message("{what} of unit {unit} at t={t}", what=what, unit=at.unit, t=at.timestep)
+        word = name_text(state.shown.case.names.step(at.batch, at.timestep))
+        t = f"{at.timestep} ({word})" if word else at.timestep
+        text = Message("{what} of unit {unit} at t={t}", what=what, unit=at.unit, t=t)
     several = at.direction and "layer" in trace.specs[at.layer].config
     return f"{say(text, lang)} · {say(at.direction, lang)}" if several else say(text, lang)
 

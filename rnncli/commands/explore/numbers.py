@@ -30,7 +30,7 @@ from rnncli.commands.explore.state import (
     tables,
 )
 from rnncli.show.digits import choose_style, format_number
-from rnncli.show.visible import visible
+from rnncli.show.visible import longest, step_text, visible, width_of
 from rnncli.show.wording import say
 
 DIGITS = 7
@@ -123,9 +123,9 @@ class NumbersPane(ScrollView, can_focus=True):
     def _draw_row(self, number: int, row: int, columns: range, chosen: int) -> Text:
         """Draw one row.  chosen: the column under the cursor, -1 if it is on another row."""
         table, form = self.tables[number], self.forms[number]
-        label = f"t={table.times[row]}" if table.times else str(row) if len(table.values) > 1 else ""
+        label = _label(table, row) if table.times else str(row) if len(table.values) > 1 else ""
         is_masked = bool(table.masked) and table.masked[row]
-        line = Text(f"{label:{form.label - 1}}{MASKED if is_masked else ' '}", "dim")
+        line = Text(label + " " * (form.label - 1 - width_of(label)) + (MASKED if is_masked else " "), "dim")
         for column in columns:
             value, here = table.values[row, column], column == chosen
             mark = HELD if table.held is not None and table.held[row, column] and not is_masked else " "
@@ -157,14 +157,20 @@ def _form(table: NumberTable) -> Form:
     import numpy as np
 
     rows = len(table.values)
-    label = f"t={max(table.times)}" if table.times else str(rows - 1) if rows > 1 else "t=0"
+    label = str(rows - 1) if rows > 1 else "t=0"
+    wide = longest(_label(table, row) for row in range(rows if table.steps else 0))
+    wide = max(wide, len(f"t={max(table.times)}" if table.times else label))
     is_large = table.values.size > 100_000
     values = (table.values[:100] if is_large else table.values).astype(np.float64)
     finite = values[np.isfinite(values)]
     style, ends = choose_style(values, None), (finite.min(initial=0), finite.max(initial=0))
     digits = min(max(DIGITS, *(len(format_number(end, style)) for end in ends)), DIGITS + 1)
     scale = 1.0 if is_large else float(max(map(abs, ends))) or 1.0
-    return Form(1 + bool(table.claim) + bool(table.times), len(label) + 2, 1 + digits, style, scale)
+    return Form(1 + bool(table.claim) + bool(table.times), wide + 2, 1 + digits, style, scale)
+
+
+def _label(table: NumberTable, row: int) -> str:
+    return step_text(table.times[row], table.steps[row] if table.steps else "")
 
 
 def _name(table: NumberTable, column: int, digits: int) -> str:

@@ -168,6 +168,7 @@ class NumberTable:
 
     axis: the index in State.cursor that chooses a column.
     times: the time step of each row in the input; () if the rows are not time steps.
+    steps: the names of these time steps; () if they have none.
     names: the names of the columns; () to show their indices.
     masked: which rows are masked steps.  half: the first column of the backward half, 0 if there is none.
     held, changed: which numbers are held, and which changed, (rows, columns) of bool; None if no number is.
@@ -182,6 +183,7 @@ class NumberTable:
     values: Array
     axis: str = "unit"
     times: Sequence[int] = ()
+    steps: Sequence[str] = ()
     names: Sequence[str] = ()
     masked: Sequence[bool] = ()
     half: int = 0
@@ -203,7 +205,10 @@ class TableCell(NamedTuple):
 
 def tables(state: State) -> list[NumberTable]:
     """Return the tables of the view; with `subtracts`, their differences from the run without held gates."""
+    names, batch = state.shown.case.names, state.cursor["batch"]
     shown, free = _tables(state, state.shown, state.view), state.shown.without_hold
+    if names.steps:
+        shown = [replace(table, steps=[names.step(batch, t) for t in table.times]) for table in shown]
     if not state.subtracts or free is None or state.view in ("input", "weights"):
         return shown
     note = Message("with held gates - without")
@@ -219,7 +224,7 @@ def _tables(state: State, computed: Computation, view: str) -> list[NumberTable]
         times, title = range(case.inputs.shape[1]), f"input {format_shape(case.inputs.shape)}"
         masked = _masked_rows(case, batch, times)
         note, names = _note(masked), case.names.features
-        return [NumberTable(title, note, case.inputs[batch], "feature", times, names, masked)]
+        return [NumberTable(title, note, case.inputs[batch], "feature", times, (), names, masked)]
     if view == "weights":
         return list(_weight_tables(state, computed))
     if view == "gates":
@@ -259,7 +264,7 @@ def _part_table(loop: LoopTrace, part: Label, batch: int) -> NumberTable:
     note = new_state(loop.new_states[part].part) if part in loop.new_states else ""
     return NumberTable(
         str(label), _note(masked, note, held=held is not None), loop.parts[part][batch], "unit",
-        loop.times.tolist(), (), masked, held=held, label=label,
+        loop.times.tolist(), (), (), masked, held=held, label=label,
         gate=str(loop.label(gate.short)) if gate else "", is_gate=bool(part.kind),
     )  # fmt: skip
 

@@ -30,7 +30,8 @@ from rnncli.show.page import (
     cell,
     line,
 )
-from rnncli.show.result_answer import head_of, notes_of, title, title_of
+from rnncli.show.result_answer import head_of, names_of, notes_of, title, title_of
+from rnncli.show.visible import name_text
 from rnncli.show.wording import new_state
 from rnncli.specs import configs_of, expression_of, expressions_of
 
@@ -201,10 +202,20 @@ class GradientsAnswer(Answer):
         if self.gradients[0].weight:
             weights = ((kind, name, *batch, repr(norm)) for kind, name, norm, _ in self._by_line())
             return ("layer", "gate", *column, "value"), weights
-        header = ("layer", "direction", "part", "timestep", *column, "masked", "value")
+        names = self.gradients[0].curves[0].steps
+        header = (
+            "layer",
+            "direction",
+            "part",
+            "timestep",
+            *(["step"] if names else []),
+            *column,
+            "masked",
+            "value",
+        )
         return header, (
             (
-                *(name, curve.direction, str(curve.part), step, *batch),
+                *(name, curve.direction, str(curve.part), step, *names[step : step + 1], *batch),
                 *(int(curve.masked_steps[step]), repr(float(norm))),
             )
             for name, stack in self._named()
@@ -277,7 +288,11 @@ def _name_curves(named: Iterable[tuple[str, Gradients]]) -> list[NamedCurve]:
 def _of_document(stack: Gradients) -> dict[str, Any]:
     target, header = stack.target, stack.header
     return {
-        "input": {"shape": list(header.input_shape), "dtype": header.input_dtype},
+        "input": {
+            "shape": list(header.input_shape),
+            "dtype": header.input_dtype,
+            **names_of(header),
+        },
         "of": {
             "tensor": target.name,
             "batch": target.batch,
@@ -332,11 +347,14 @@ class CurveTables(NamedTuple):
         masked_steps = curves[0][1].masked_steps
         marked = masked_steps.any()
         columns = [Column("t", right=True), *([Column("")] if marked else [])]
+        if names := curves[0][1].steps:
+            columns.insert(1, Column(self.view.say(curves[0][1].heading)))
         columns += [Column(name) for name, _ in curves]
         rows = []
         for step in self.steps:
             status = [cell(self.view.say("masked") if masked_steps[step] else "", "dim")] if marked else []
-            cells = [cell(f"{step}"), *status]
+            word = [cell(name_text(names[step]))] if names else []
+            cells = [cell(f"{step}"), *word, *status]
             for _, curve in curves:
                 norm, part = float(curve.norms[step]), curve.part.part
                 share = (

@@ -82,6 +82,7 @@ class Curve:
     by_line: see chain_rule.Norms; empty for the input, and if TensorFlow computed the gradients.
     new_states: see Cell.new_states.
     precision: the precision of the numbers that were computed.
+    steps: the names of the time steps; () if they have none.  heading: what these names are.
     """
 
     part: Label
@@ -91,6 +92,8 @@ class Curve:
     by_line: Mapping[str, Array] = field(default_factory=dict)
     new_states: Mapping[str, str] = field(default_factory=dict)
     precision: float = 0.0
+    steps: tuple[str, ...] = ()
+    heading: str = ""
 
     @property
     def shares(self) -> dict[str, float]:
@@ -248,7 +251,9 @@ def gradients(case: Case, of: str | None = None, engine: str = "auto", batch: in
     numbers = target_of(None if weight else of, infos, row, batch)
     numbers = numbers._replace(sequence=case.names.sequences[numbers.batch] if case.names.sequences else "")
     shape, dtype = tuple(case.inputs.shape), str(case.inputs.dtype)
-    header = Result((engine,), case.seed, case.stack, shape, dtype, (), conditions=conditions)
+    header = Result(
+        (engine,), case.seed, case.stack, shape, dtype, (), conditions=conditions, names=case.names
+    )
     header = replace(header, assumed=case.assumed, agreement=case.agreement)
     where = numbers.batch, numbers.position, numbers.entries
     if weight:
@@ -271,7 +276,10 @@ def gradients(case: Case, of: str | None = None, engine: str = "auto", batch: in
     ]  # fmt: skip
     ways = {curve.direction for curve in curves}
     curves.append(Curve(INPUT, ways.pop() if len(ways) == 1 else "", norms.inputs, norms.masked_steps))
-    return Gradients(header, numbers, tuple(curves))
+    steps = case.names.steps[numbers.batch] if case.names.steps else ()
+    return Gradients(
+        header, numbers, tuple(replace(curve, steps=steps, heading=case.names.heading) for curve in curves)
+    )
 
 
 def _choose_engine(case: Case, engine: str) -> str:

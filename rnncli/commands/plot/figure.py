@@ -188,12 +188,14 @@ def _widths(sheet: Sheet) -> list[float]:
     count = max(len(row.panels) for row in sheet.rows)
     columns = [[row.panels[i] for row in sheet.rows if i < len(row.panels)] for i in range(count)]
     longest = [max(panel.values.shape[1] for panel in column) for column in columns]
+    step = max(0.4, min(0.8, max(map(_name_width, sheet.panels))))
     if count == 1:
-        return [min(max(0.42 * longest[0], 3.4), 6.2)]
+        return [min(max((0.02 + step) * longest[0], 3.4), 6.2)]
     texts = [[text for panel in column for text in (panel.title, panel.equals)] for column in columns]
     titles = [max(map(width_of, column)) * LETTER * 1.15 for column in texts]
     least, most = (1.1, 1.9) if count > 3 else (0.6, 3.0)
-    return [max(min(0.4 * steps, most), title, least) for steps, title in zip(longest, titles, strict=True)]
+    most = 3.0 if any(panel.steps for panel in sheet.panels) else most
+    return [max(min(step * steps, most), title, least) for steps, title in zip(longest, titles, strict=True)]
 
 
 def _fit(drawing: Any, legend: Any, sheet: Sheet, size: tuple[float, float] | None) -> None:
@@ -259,7 +261,7 @@ def _heat_map(axes: Any, panel: Panel, scale: Scale, style: Style) -> Any:
         rasterized=rows * columns > MAX_VECTOR_CELLS,
     )
     axes.invert_yaxis()
-    axes.set_xticks([0], [str(panel.times[0])] if panel.times else [""])
+    axes.set_xticks([0], [_tick(panel, 0)] if panel.times else [""])
     axes.set_yticks([0], [max(_row_names(panel), key=width_of)])
     ends = np.flatnonzero(np.diff((False, *panel.masked_steps, False)))
     for start, stop in ends.reshape(-1, 2):  # each run of masked columns
@@ -295,8 +297,8 @@ def _mark(axes: Any, panel: Panel, mesh: Any, style: Style) -> None:
     width, height = axes.bbox.width / _unit(), axes.bbox.height / _unit()
     ticks, names = _ticks(rows, int(height / TICK_HIGH)), _row_names(panel)
     axes.set_yticks(ticks, [names[row] for row in ticks])
-    ticks = _ticks(len(panel.times), int(width / TICK_WIDE))
-    axes.set_xticks(ticks, [str(panel.times[column]) for column in ticks])
+    ticks = _ticks(len(panel.times), int(width / max(TICK_WIDE, _name_width(panel))))
+    axes.set_xticks(ticks, [_tick(panel, column) for column in ticks])
     room = height + 0.4  # a name may also stand beside the title and the ticks
     longest = max(map(width_of, axes.get_ylabel().split("\n")))
     axes.yaxis.label.set_fontsize(FONT * min(1, room / (LETTER * (longest + 1))) * _unit() / DPI)
@@ -306,6 +308,16 @@ def _mark(axes: Any, panel: Panel, mesh: Any, style: Style) -> None:
     if height / rows >= READABLE and fitting >= SMALLEST_NUMBER:
         letters = int(width / columns / (DIGIT * fitting / NUMBER) + 1e-6)
         _write_numbers(axes, panel, mesh, letters, fitting * _unit() / DPI, style)
+
+
+def _tick(panel: Panel, column: int) -> str:
+    """Return the number of a time step, and its name below it."""
+    return "\n".join(map(str, (panel.times[column], *panel.steps[column : column + 1])))
+
+
+def _name_width(panel: Panel) -> float:
+    """Return the width of the longest name of a time step, with a gap; 0 without names."""
+    return (max(map(width_of, panel.steps)) + 1) * LETTER if any(panel.steps) else 0.0
 
 
 def _ticks(count: int, most: int) -> list[int]:

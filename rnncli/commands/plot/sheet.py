@@ -10,8 +10,8 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from rnncli.case import STATUSES, Array
-from rnncli.errors import Message, Text, UsageError, did_you_mean, format_indices
+from rnncli.case import STATUSES, Array, InputNames
+from rnncli.errors import Message, Text, UsageError, did_you_mean, format_indices, shorten
 from rnncli.layers import runs_a_cell
 from rnncli.layers.case import Case
 from rnncli.result import OUTPUT, Label, LoopTrace, NamedTensor, Result
@@ -23,6 +23,7 @@ from rnncli.specs import expressions_of
 LONG = 24
 """With this many time steps or more, every heat map has its own row."""
 NARROW = 24
+SHORT_STEP = 12
 """Number of characters shown of the name of a feature or of a sequence."""
 
 RANGES = {(0.0, 1.0): "gate", (-1.0, 1.0): "candidate"}
@@ -75,6 +76,7 @@ class Panel:
     values: (rows, columns).  axis: what a row is, `unit` or `feature`.
     names: the names of the rows, () to show their numbers.
     times: the time step of each column in the input, () for a single column without a time axis.
+    steps: the names of these time steps; () if they have none.
     masked_steps: per column, whether the step is masked.
     held: per cell, whether --hold set the value; None if --hold set no value of this heat map.
     reading: `forward` if the layer reads the columns from left to right, `backward` if from right to left,
@@ -89,6 +91,7 @@ class Panel:
     axis: str
     names: tuple[str, ...] = ()
     times: tuple[int, ...] = ()
+    steps: tuple[str, ...] = ()
     masked_steps: tuple[bool, ...] = ()
     held: Array | None = None
     reading: str = ""
@@ -201,10 +204,10 @@ def draw(parts: Sequence[DrawnLayers], selection: SheetSelection, *, traced: boo
             undrawn = [bool(selection.undrawable & set(short)) for short in shorts]
             names = tuple(f"{axis} {i}" if undrawn[i] else short for i, short in enumerate(shorts))
             values = case.inputs[chosen.batch, list(times)].T
-            panel = Panel(say("input", lang), "input", values, axis, names, times, masked_steps)
+            panel = Panel(say("input", lang), "input", values, axis, names, times, (), masked_steps)
             layer_rows = [MapRow("", (panel,)), *layer_rows]
         named = (MapRow(", ".join(filter(None, (name, row.label))), row.panels) for row in layer_rows)
-        rows += [row for row in named if row.panels]
+        rows += [_name_steps(row, case.names, chosen) for row in named if row.panels]
     if any(len(panel.times) > LONG for row in rows for panel in row.panels):
         rows = [MapRow(row.label, (panel,)) for row in rows for panel in row.panels]
     shown = ", ".join(name for name, *_ in parts)
@@ -222,6 +225,16 @@ def draw(parts: Sequence[DrawnLayers], selection: SheetSelection, *, traced: boo
         time_axis=say("time step", lang),
         hatchings=tuple(hatchings),
     )
+
+
+def _name_steps(row: MapRow, names: InputNames, selection: SheetSelection) -> MapRow:
+    """Return the row with the names of its time steps; a name that no font can draw is left out."""
+    if not names.steps:
+        return row
+    shown = [shorten(visible(name), SHORT_STEP) for name in names.steps[selection.batch]]
+    shown = ["" if selection.undrawable & set(name) else name for name in shown]
+    panels = (replace(panel, steps=tuple(shown[time] for time in panel.times)) for panel in row.panels)
+    return replace(row, panels=tuple(panels))
 
 
 def _notes(case: Case, result: Result, selection: SheetSelection) -> Iterator[str]:
@@ -307,7 +320,7 @@ def _draw_loop(loop: LoopTrace, indices: Sequence[int], selection: SheetSelectio
         values = loop.parts[part][selection.batch, indices].T
         held = loop.hold_masks[part][indices].T if part in loop.hold_masks else None
         is_gate = bool(part.kind)
-        return Panel(title, kind, values, axis, (), times, skipped, held, loop.direction, is_gate=is_gate)
+        return Panel(title, kind, values, axis, (), times, (), skipped, held, loop.direction, is_gate=is_gate)
 
     every = (*loop.gates, *reversed(loop.states))
     for part in sorted(every, key=lambda part: part.cell or 0):  # cell by cell
@@ -355,7 +368,7 @@ def _draw_tensor(case: Case, tensor: NamedTensor, selection: SheetSelection) -> 
     masked = _masked(case, times, selection)
     layer = case.stack[tensor.label.layer if isinstance(tensor.label.layer, int) else -1]
     reading = tensor.label.direction or ("forward" if runs_a_cell(layer) else "")
-    return Panel(name, kind, values[kept].T, axis, (), times, masked, reading=reading, equals=equals)
+    return Panel(name, kind, values[kept].T, axis, (), times, (), masked, reading=reading, equals=equals)
 
 
 def _shorten(name: str) -> str:

@@ -84,7 +84,8 @@ class _Drawing:
     def heat_map(self, panel: Panel, scale: Scale) -> Iterator[Text]:
         steps = panel.values.shape[1]
         together, units = self.steps_per_column(steps), _units_per_row(panel)
-        width = min(max((self.width - self.margin - 1) // steps, 1), WIDEST_CELL)
+        named = max(map(cell_len, panel.steps), default=0) + 1
+        width = min(max((self.width - self.margin - 1) // steps, 1), max(WIDEST_CELL, named))
         starts = range(0, steps, together)
         masked = panel.masked_steps or (False,) * steps
         skipped = [all(masked[at : at + together]) for at in starts]
@@ -111,7 +112,8 @@ class _Drawing:
                 ticks = ticks.ljust(start) + str(time)
         forward, backward = "><" if self.view.ascii else "→←"
         reading = {"forward": forward, "backward": backward}.get(panel.reading, "")
-        for arrow, text in ((reading, ticks), ("", panel.equals)):
+        names = "".join(set_cell_size(name, width) for name in panel.steps if named <= width).rstrip()
+        for arrow, text in ((reading, ticks), ("", names), ("", panel.equals)):
             if text:
                 yield Text(f"{arrow:>{self.margin}} {text}", "dim")
 

@@ -458,7 +458,7 @@ def _label_rows(rows: Sequence[TraceRow], loop: LoopTrace, view: View) -> Iterat
     yield "t", [ellipsis if time is None else str(time) for time in times]
     if loop.names.steps:
         words = ["" if row.is_gap else name_text(loop.word(*row)) for row in rows]
-        yield view.say("word" if loop.names.words else "name"), words
+        yield view.say(loop.names.heading), words
 
 
 def _answer(row: TraceRow, loop: LoopTrace) -> str:
