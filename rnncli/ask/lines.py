@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from rnncli import compute
 from rnncli.ask.request import Given
-from rnncli.case import Array, SavedLayer, Shape
+from rnncli.case import NO_NAMES, Array, SavedLayer, Shape
 from rnncli.compute import keras_differences
 from rnncli.errors import InputError, Message, RnncliError, Text, UsageError, count, inside, join
 from rnncli.inputs import arrange
@@ -192,10 +192,13 @@ class Stream:
         return first._replace(inputs=np.concatenate([case.inputs for case in cases]))
 
     def _kind(self, case: Case | RnncliError) -> object:
-        """Key for grouping neighbors; a record is alone if the layers keep state or draw random numbers."""
+        """Key for grouping neighbors.
+
+        A record is alone if the layers keep state or draw random numbers, or if the record has names.
+        """
         if isinstance(case, RnncliError) or self._stateful or case.training:
             return object()
-        if case.mask is not None or case.initial_state is not None:
+        if case.mask is not None or case.initial_state is not None or case.names != NO_NAMES:
             return object()
         return case.inputs.shape[1:]
 
@@ -228,7 +231,8 @@ class LineCases:
             self.first_case = self.given.case(arranged)
         where = line.name if line.number > 1 else ""
         self.remarks.add(arranged.remarks, where)
-        case = self.first_case._replace(inputs=arranged.inputs, mask=arranged.mask)
+        names = self.given.names(arranged)
+        case = self.first_case._replace(inputs=arranged.inputs, mask=arranged.mask, names=names)
         if (case.mask is not None) not in self._checked_masks:
             self._checked_masks.add(case.mask is not None)
             self.remarks.add(keras_differences.note_keras_errors(case, self.given.stack), where)

@@ -348,7 +348,7 @@ class Given(NamedTuple):
             calls=self.calls,
             all_layers=self.all_layers,
             all_calls=self.all_calls,
-            names=self._names(arranged),
+            names=self.names(arranged),
         )
         if case.weights is None and case.initial_state is None:
             return case
@@ -356,7 +356,8 @@ class Given(NamedTuple):
 
         return check_case(case, self.weights.where, self.initial_state.where)
 
-    def _names(self, arranged: "Arrangement") -> InputNames:
+    def names(self, arranged: "Arrangement") -> InputNames:
+        """Return the names of these inputs; those of time steps only if every layer keeps the steps."""
         names = arranged.names
         if names.steps and not self.stack.keeps_steps(arranged.inputs.shape):
             return names._replace(steps=())

@@ -24,6 +24,8 @@ from rnncli.commands.run.answer import RunAnswer
 from rnncli.commands.trace.answer import TraceAnswer
 from rnncli.compute import trace as tracing
 from rnncli.errors import Message, UsageError, format_names
+from rnncli.inputs import sample_files
+from rnncli.inputs.source import SAMPLE_REMARK
 from rnncli.layers.case import Case
 from rnncli.layers.stack import Stack
 from rnncli.models import LayerUse
@@ -38,6 +40,8 @@ from rnncli.specs import describe, expressions_of
 
 LEFT_OUT = "Only the recurrent layers of the model; left out: {names}."
 """In the head of a page, and in a remark."""
+NOTE = "note"
+"""The sample that the page is about if nothing else is said."""
 LARGEST = 4_000_000
 """Most bytes of a page."""
 SCRIPTS = (
@@ -64,13 +68,23 @@ class BuiltPage(NamedTuple):
 
 
 def build_page(ask: Ask, lang: str) -> BuiltPage:
-    """Return the page about what is asked for, in the language in which it opens."""
+    """Return the page about what is asked for, in the language in which it opens.
+
+    If no input, layer, model, seed, weights or option of a layer is given, it is about the sample `note`.
+    """
+    is_default = ask.is_bare and not ask.options and not ask.given("layer", "model", "seed", "weights")
+    if is_default:
+        ask = ask._replace(input=str(sample_files.path(NOTE)) if Path(NOTE).exists() else NOTE)
     subject = subject_of(ask)
     parts = subject.parts()
     left_out = subject.left_out()
     described = not subject.fixed_layers
     page = page_of(parts.uses, lang, described=described, ask=ask, left_out=left_out)
     remarks = (*parts.remarks, *page.remarks)
+    if is_default:
+        of_file = Message("there is no file {input}: using the built-in sample", input=NOTE)
+        using = SAMPLE_REMARK.with_fields(sample=NOTE, sample_shape=parts.case.inputs.shape)
+        remarks = (using, *(remark for remark in remarks if remark != of_file))
     if left_out:
         remarks = (*remarks, Message(LEFT_OUT, names=format_names(left_out)))
     return page._replace(remarks=remarks)
