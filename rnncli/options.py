@@ -150,8 +150,7 @@ def _group(commands: tuple[str, ...], goes: str, *entries: Entry, subjects: Any 
 OPTIONS: tuple[Entry, ...] = (
     *_group(("rnncli",), "",
         _choice("lang", GENERAL, "LANG", ("en", "ko"), "Language of the help and of every command."),
-        _on("version", GENERAL, "Show the version."),
-    ),
+        _on("version", GENERAL, "Show the version.")),
     *_group(("explain",), "", _text(
         "tensor", INPUT, "TENSOR", "A tensor and an index: 'last_cell_state[0,1]'.", argument=True)),
     *_group(("why",), "", _text(
@@ -439,8 +438,7 @@ OPTIONS: tuple[Entry, ...] = (
         _text("select", INPUT, "NAME", "Keep this case, or those of this attribute. Repeat for several.",
               many=True),
     ),
-    *_group(("samples",), "",
-        _text("name", INPUT, "[NAME]", "Print this sample.", argument=True),
+    *_group(("samples",), "", _text("name", INPUT, "[NAME]", "Print this sample.", argument=True),
         _text("texts", INPUT, "[TEXT]...", "Its inputs: sentences in its words.", many=True, argument=True)),
 )
 # fmt: on
