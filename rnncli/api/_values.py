@@ -18,6 +18,7 @@ from rnncli.errors import Flag, InputError, LayerError, Message, Text, UsageErro
 from rnncli.inputs import sample_files
 from rnncli.inputs.formats import ReadOptions
 from rnncli.inputs.formats.csv import choose_columns, find_column, split_rows
+from rnncli.inputs.formats.json import to_document
 from rnncli.inputs.named_arrays import STATE_WORD
 from rnncli.inputs.source import MODEL_SUFFIXES, WEIGHT_SUFFIXES, expand_user, split_layers
 from rnncli.options import BY_NAME, first_given, of_files_alone
@@ -29,7 +30,10 @@ TEXTS = "USOT"
 
 
 def pass_inputs(inputs: Any, options: Options) -> Any:
-    """Return the inputs as arrays, or as the path of a file; a built-in sample is its file."""
+    """Return the inputs as arrays, or as the path of a file; a built-in sample is its file.
+
+    A mapping with `inputs` is a case document, whose lists may be arrays.
+    """
     has_shape, has_model = (options.get(name) is not None for name in ("input_shape", "model"))
     if inputs is not None and has_shape:
         advice = _suggest_layer(inputs) or Message("Leave one of them out.")
@@ -48,6 +52,9 @@ def pass_inputs(inputs: Any, options: Options) -> Any:
         return {name: to_sequences(value, name, kinds) for name, value in inputs.items()}
     if inputs is None:
         return None
+    if isinstance(inputs, Mapping) and "inputs" in inputs:  # a case document
+        with inside("inputs"):
+            return to_document(dict(inputs))
     sequences = to_sequences(inputs, "inputs", kinds)
     return Document(sequences, sequence_names=names) if names else sequences
 

@@ -357,11 +357,9 @@ class Given(NamedTuple):
         return check_case(case, self.weights.where, self.initial_state.where)
 
     def names(self, arranged: "Arrangement") -> InputNames:
-        """Return the names of these inputs; those of time steps only if every layer keeps the steps."""
-        names = arranged.names
-        if names.steps and not self.stack.keeps_steps(arranged.inputs.shape):
-            return names._replace(steps=())
-        return names
+        """Return the names of these inputs; none of time steps if a layer turns them for the layers above."""
+        is_turned = any(layer.is_reversed for layer in self.stack.layers[:-1])
+        return arranged.names._replace(steps=()) if is_turned else arranged.names
 
 
 INPUT_OPTIONS = Ask._fields[: Ask._fields.index("layer")]

@@ -161,7 +161,9 @@ def _read_words(value: Any) -> dict[str, tuple[float, ...]]:
             if len(vector) != size:
                 what = "{place} has {given}, the first word has {size}."
                 advice = "All words must have equally many numbers."
-                raise InputError(what, advice, (), given=count(len(vector), "number"), size=size)
+                raise InputError(
+                    what, advice, (), given=count(len(vector), "number"), size=count(size, "number")
+                )
     return {word: tuple(map(float, vector)) for word, vector in value.items()}
 
 

@@ -44,7 +44,7 @@ class Case(NamedTuple):
     calls: number of times the layers are called with the same inputs.
     hold: the gates to hold at a value; only the numpy engine can.
     all_calls: whether to return the tensors of every call, rather than of the last one.
-    names: of the whole batch, also in a chunk; names of steps only where every layer keeps the steps.
+    names: of the whole batch, also in a chunk.
     consecutive: whether each sequence is the part of one series that follows the sequence before.
     assumed: what was assumed about the file of the layers and weights; None if nothing was.
     agreement: of a layer of a live object, with its framework; else None.

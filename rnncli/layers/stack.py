@@ -163,25 +163,6 @@ class Stack(tuple[Spec, ...]):
                 times.update(dict.fromkeys(labels, range(steps - 1, -1, -1)))
         return times
 
-    def keeps_steps(self, input_shape: Shape) -> bool:
-        """Return whether every sequence in the stack has the time steps of the input, in their order.
-
-        The last layer may turn them; `times` says so.
-        """
-        batch, steps, *others = input_shape
-        if any(layer.is_reversed for layer in self.layers[:-1]):
-            return False
-        try:  # an unknown number of steps stays unknown
-            unknown = [layer.outputs(shape)[0] for layer, shape in self.input_shapes((batch, None, *others))]
-            known = [layer.outputs(shape)[0] for layer, shape in self.input_shapes(input_shape)]
-        except LayerError:
-            return False
-        pairs = zip(known, unknown, strict=True)
-        return all(
-            "timesteps" not in info.axes or (info.shape[1], other.shape[1]) == (steps, None)
-            for info, other in pairs
-        )
-
     def states(self, input_shape: Shape) -> tuple[TensorInfo, ...]:
         return tuple(
             info._replace(label=self.label(index, info.label))

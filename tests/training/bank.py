@@ -2,7 +2,7 @@
 
 The word that decides stands before "bank" or after it.  Only the sum of the two halves at "bank" is taught:
 1 for money, -1 for the river.
-Run with Keras: python tests/training/bank.py
+Run with Keras, in the folder tests: python -m training.bank
 """
 
 from __future__ import annotations
@@ -38,7 +38,8 @@ WORDS = tuple(dict.fromkeys(word for sentence in sentences() for word in sentenc
 def train(seed: int = SEED) -> dict[str, Any]:
     """Return the sample's document."""
     import keras
-    from saving import train_words, weights_of
+
+    from training.saving import train_words, weights_of
 
     keras.utils.set_random_seed(seed)
     known = [str(one) for one in np.random.default_rng(seed).permutation(sentences())]
@@ -65,6 +66,6 @@ def train(seed: int = SEED) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    from saving import save
+    from training.saving import save
 
     save("bank", train())

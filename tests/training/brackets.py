@@ -1,7 +1,7 @@
 """The sample `brackets`: an LSTM(1) whose cell counts how many brackets are open.
 
 Only the hidden state is taught, tanh of that number, with at most four open brackets.
-Run with Keras: python tests/training/brackets.py
+Run with Keras, in the folder tests: python -m training.brackets
 """
 
 from __future__ import annotations
@@ -35,7 +35,8 @@ def random_text(random: Any) -> list[str]:
 def train(seed: int = SEED) -> dict[str, Any]:
     """Return the sample's document."""
     import keras
-    from saving import weights_of
+
+    from training.saving import weights_of
 
     keras.utils.set_random_seed(seed)
     random = np.random.default_rng(seed)
@@ -61,6 +62,6 @@ def train(seed: int = SEED) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    from saving import save
+    from training.saving import save
 
     save("brackets", train())

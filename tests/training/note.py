@@ -1,7 +1,7 @@
 """The sample `note`: an LSTM(1) that keeps the temperature of the last press of a button.
 
 Only the output at each step is taught: the reading at the last press, 0 before the first one.
-Run with Keras: python tests/training/note.py
+Run with Keras, in the folder tests: python -m training.note
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ def sequences(count: int, seed: int) -> tuple[Any, Any]:
 def train(seed: int = SEED) -> dict[str, Any]:
     """Return the sample's document."""
     import keras
-    from saving import weights_of
+
+    from training.saving import weights_of
 
     keras.utils.set_random_seed(seed)
     layer = keras.layers.LSTM(1, return_sequences=True)
@@ -52,6 +53,6 @@ def train(seed: int = SEED) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    from saving import save
+    from training.saving import save
 
     save("note", train())

@@ -2,12 +2,12 @@
 
 Only the last word's verdict is taught, with half of the sentences.  Few seeds learn all of them:
 the weights of one that does are the sample.
-Run with Keras: python tests/training/review.py
+Run with Keras, in the folder tests: python -m training.review
 """
 
 from __future__ import annotations
 
-from itertools import product
+from itertools import chain, product
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ import numpy as np
 SEED = 1
 GOOD, BAD = ("good", "great", "fun", "clever"), ("bad", "dull", "boring", "slow")
 SUBJECTS = ("the", "this"), ("film", "plot", "music", "ending"), ("is", "was", "seems")
-DEGREES = ("", "very", "really", "quite", "not", "not very", "not not")
+DEGREES = ("", "very", "not", "not very", "not really", "not quite", "not not")
 
 
 def verdict(sentence: str) -> int:
@@ -31,13 +31,14 @@ def sentences() -> list[str]:
     return [" ".join(filter(None, part)) for part in parts]
 
 
-WORDS = (*SUBJECTS[0], *SUBJECTS[1], *SUBJECTS[2], *DEGREES[1:5], *GOOD, *BAD)
+WORDS = (*chain(*SUBJECTS), "not", "very", "really", "quite", *GOOD, *BAD)
 
 
 def train(seed: int = SEED) -> dict[str, Any]:
     """Return the sample's document."""
     import keras
-    from saving import train_words, weights_of
+
+    from training.saving import train_words, weights_of
 
     keras.utils.set_random_seed(seed)
     known = [str(one) for one in np.random.default_rng(seed).permutation(sentences())]
@@ -63,6 +64,6 @@ def train(seed: int = SEED) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    from saving import save
+    from training.saving import save
 
     save("review", train())

@@ -1,7 +1,7 @@
 """The sample `review_ko`: a GRU(1) that reads Korean reviews, in which the negation comes last.
 
 It is taught at every word: 0 before the adjective, then the verdict, which 않지 and 않다 turn over.
-Run with Keras: python tests/training/review_ko.py
+Run with Keras, in the folder tests: python -m training.review_ko
 """
 
 from __future__ import annotations
@@ -43,7 +43,8 @@ WORDS = tuple(dict.fromkeys(word for sentence in sentences() for word in sentenc
 def train(seed: int = SEED) -> dict[str, Any]:
     """Return the sample's document."""
     import keras
-    from saving import train_words, weights_of
+
+    from training.saving import train_words, weights_of
 
     keras.utils.set_random_seed(seed)
     known = [str(one) for one in np.random.default_rng(seed).permutation(sentences())]
@@ -70,6 +71,6 @@ def train(seed: int = SEED) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    from saving import save
+    from training.saving import save
 
     save("review_ko", train())

@@ -93,7 +93,11 @@ def _numbers(numbers: Numbers, view: View) -> Iterator[str]:
     units = [marks(view).ellipsis if unit == GAP else str(unit) for unit in shown.units]
     heads = [*[""] * len(axes), *with_bar(units), *[""] * remarks]
     rows = [
-        [*(_escape(row.labels.get(axis, "")) for axis in axes), *with_bar(row.texts), *[row.remark] * remarks]
+        [
+            *(_escape(row.labels.get(axis, "")) for axis in axes),
+            *with_bar(row.texts),
+            *[_escape(row.remark)] * remarks,
+        ]
         for row in shown.rows
     ]
     yield _grid(heads, rows, [*[False] * len(axes), *[True] * len(with_bar(units)), *[False] * remarks])

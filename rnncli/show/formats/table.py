@@ -235,8 +235,11 @@ class NumbersLayout:
     def __init__(self, table: Table, view: View) -> None:
         self.view, self.gap = view, cell_len(marks(view).ellipsis)
         self.blocks, self.gutter, self.widths = measure(table, view)
-        remarks = {row.remark for whole in self.blocks.values() for row in whole.rows if row.remark}
-        self.indent, self.after = sum_widths(self.gutter.values()), sum_widths(map(cell_len, remarks))
+        remarks = [row.remark for whole in self.blocks.values() for row in whole.rows if row.remark]
+        self.indent, self.after = (
+            sum_widths(self.gutter.values()),
+            sum_widths([max(map(cell_len, remarks))] if remarks else []),
+        )
 
     def count_shown(self, whole: Block, width: int) -> int:
         """Return how many numbers of `whole` fit on a line of `width`; at least one."""

@@ -1,0 +1,232 @@
+"""Case documents that say in words what their numbers mean."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rnncli.ask import Ask, subject_of
+from rnncli.errors import InputError
+from rnncli.inputs.formats import Source, read
+
+WORDS = {"the": [1, 0], "Film": [0, 1], "bank": [2, 0], "Bank": [0, 2], "é": [3, 3]}
+NUMBERS = [[[1, 2], [3, 4]], [[5, 6], [7, 8]]]
+HOSTILE = "\x1b[31m\u202e</script><img src=x onerror=alert(1)>=cmd|'/c calc'!A0"
+
+
+def arranged(document: dict[str, Any], **asked: Any) -> Any:
+    """Return the Case of a document, with an LSTM(1) that returns a sequence."""
+    layer = document.pop("layer", "LSTM(1, return_sequences=True)")
+    text = json.dumps({"layer": layer, **document})
+    return subject_of(Ask(input=text, **asked)).parts().case
+
+
+def refused(**document: Any) -> str:
+    """Return the message with which a document is refused, and its advice."""
+    with pytest.raises(InputError) as caught:
+        arranged(document)
+    return f"{caught.value}\n{caught.value.advice}"
+
+
+def test_a_sentence_is_the_vectors_of_its_words() -> None:
+    case = arranged({"inputs": ["the film", " THE\tFilm\u3000Bank bank "], "words": WORDS})
+    assert case.inputs.tolist() == [[[1, 0], [0, 1], [0, 0], [0, 0]], [[1, 0], [0, 1], [0, 2], [2, 0]]]
+    assert case.mask.tolist() == [[True, True, False, False], [True] * 4]
+    assert case.names.steps == (("the", "Film", "", ""), ("the", "Film", "Bank", "bank"))
+    assert arranged({"inputs": ["the film", "film the"], "words": WORDS}).mask is None
+
+
+def test_accents_may_be_stored_either_way() -> None:
+    case = arranged({"inputs": ["e\u0301 \u00c9"], "words": WORDS})
+    assert case.inputs.tolist() == [[[3, 3], [3, 3]]]
+    assert case.names.steps == (("é", "é"),)
+
+
+def test_padding_and_masks_of_sentences() -> None:
+    document: dict[str, Any] = {"inputs": ["the film", "film"], "words": WORDS}
+    before = arranged({**document}, pad="pre", pad_value=9)
+    assert before.inputs[1].tolist() == [[9, 9], [0, 1]]
+    assert (before.mask[1].tolist(), before.names.steps[1]) == ([False, True], ("", "Film"))
+    masked = arranged({**document, "mask": [[False, True], [True, True]]})
+    assert masked.mask.tolist() == [[False, True], [True, False]]  # the padding stays masked
+    flag = arranged({**document, "mask": [[False, True], [True, True]]}, mask="[[1, 0], [1, 1]]")
+    assert flag.mask.tolist() == [[True, False], [True, False]]
+
+
+@pytest.mark.parametrize(
+    ("inputs", "said"),
+    [
+        (
+            ["the flim"],
+            "[0] has the word 'flim', which is not in the vocabulary.\nDid you mean Film? The words",
+        ),
+        (["BANK"], "the word 'BANK', which is not in the vocabulary."),  # bank or Bank?
+        (["the", ""], "inputs[1] is an empty sentence."),
+        (["the", " \n\u3000"], "inputs[1] is an empty sentence."),
+        (["the", [[1, 2]]], "inputs[1] is a list of 1, where other inputs are sentences."),
+        ([[[1, 2]], "the"], "inputs[0] is a list of 1, where other inputs are sentences."),
+        (["the", None], "inputs[1] is null, where"),
+        ("the film", 'inputs is the text "the film", not nested lists'),
+        ([[["the"]]], "inputs[0][0][0] is the text"),
+        ([HOSTILE], "which is not in the vocabulary."),
+    ],
+)
+def test_what_is_not_a_sentence_is_refused(inputs: Any, said: str) -> None:
+    message = refused(inputs=inputs, words=WORDS)
+    assert said in message
+    assert len(message) < 400
+
+
+def test_an_unknown_word_lists_the_vocabulary() -> None:
+    assert refused(inputs=["x"], words=WORDS).endswith("The words are: the, Film, bank, Bank, é.")
+    many = {f"word{number}": [1] for number in range(10_000)}
+    message = refused(inputs=["nothing"], words=many)
+    assert "word59, …" in message
+    assert len(message) < 1200
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ({}, "words is an object"),
+        ([["a", 1]], "words is a list of 1"),
+        ({"a": []}, "words/a is a list of 0"),
+        ({"a": 1}, "words/a is the number 1"),
+        ({"a": [[1]]}, "words/a[0] is a list of 1"),
+        ({"a": [1, 2], "b": [1]}, "words/b has 1 number, the first word has 2 numbers."),
+        ({"a": ["NaN"]}, 'words/a[0] is the text "NaN"'),
+        ({"a": [True]}, "words/a[0] is true"),
+        ({"a b": [1]}, "words has the entry 'a b', which is not one word."),
+        ({"": [1]}, "words has the entry '', which is not one word."),
+        ({" a": [1]}, "words has the entry ' a', which is not one word."),
+        ({"a": [10**400]}, "words/a[0] is"),
+    ],
+)
+def test_vocabularies_that_are_refused(words: Any, said: str) -> None:
+    """orjson refuses numbers that JSON does not have before."""
+    if words == {"a": [10**400]}:
+        with pytest.raises(InputError, match=r"too large a number|10000"):
+            arranged({"inputs": ["a"], "words": words})
+        return
+    assert said in refused(inputs=["a"], words=words)
+
+
+@pytest.mark.parametrize(
+    ("keys", "said"),
+    [
+        ({"features": ["a"]}, "features has 1 entry, but the input has 2 features."),
+        ({"features": []}, "features is a list of 0"),
+        ({"features": ["a", ""]}, 'features[1] is the text ""'),
+        ({"features": ["a", 1]}, "features[1] is the number 1"),
+        ({"features": "ab"}, 'features is the text "ab"'),
+        ({"batch": ["a", "b", "c"]}, "batch has 3 entries, but the input has 2 sequences."),
+        ({"steps": ["a"]}, "steps has 1 entry, but the input has 2 time steps."),
+        ({"steps": [["a", "b"], ["c"]]}, "steps[1] has 1 entry, but the input has 2 time steps."),
+        ({"steps": [["a", "b"]] * 3}, "steps has 3 entries, but the input has 2 sequences."),
+        ({"steps": [["a", "b"], "c"]}, 'steps[1] is the text "c"'),
+        ({"words": {"a": [1, 2, 3]}}, "words has 3 entries, but the input has 2 features."),
+        ({"answers": {"good": "1"}}, "answers has the key 'good', not a number."),
+        ({"answers": {"nan": "a"}}, "answers has the key 'nan', not a number."),
+        ({"answers": {"1e999": "a"}}, "answers has the key '1e999', not a number."),
+        ({"answers": {"1": "a", "1.0": "b"}}, "answers has the number 1 twice."),
+        ({"answers": {"1": ""}}, 'answers/1 is the text ""'),
+        ({"answers": ["a"]}, "answers is a list of 1"),
+        ({"about": "a sentence"}, 'about is the text "a sentence"'),
+        ({"about": {"fr": "une phrase"}}, "about is an object"),
+        ({"about": {"en": 1}}, "about/en is the number 1"),
+        ({"word": {}}, "there is no key 'word' in a case document.\nDid you mean words?"),
+    ],
+)
+def test_names_that_are_refused(keys: dict[str, Any], said: str) -> None:
+    assert said in refused(inputs=NUMBERS, **keys)
+
+
+def test_sentences_name_their_steps_themselves() -> None:
+    said = "the time steps of sentences are named by their words."
+    assert said in refused(inputs=["the"], words=WORDS, steps=["one"])
+
+
+def test_names_of_numbers() -> None:
+    keys = {"features": ["a", "b"], "batch": ["one", "two"], "steps": ["mon", "tue"]}
+    names = arranged({"inputs": NUMBERS, **keys}).names
+    assert (names.features, names.sequences) == (("a", "b"), ("one", "two"))
+    assert names.steps == (("mon", "tue"), ("mon", "tue"))
+    ragged = {"inputs": [[[1], [2]], [[3]]], "steps": [["mon", "tue"], ["wed"]]}
+    assert arranged(ragged, pad="pre").names.steps == (("mon", "tue"), ("", "wed"))
+    windows = arranged({"inputs": [[[1], [2], [3]]], "steps": ["a", "b", "c"]}, window=2).names
+    assert windows.steps == (("a", "b"), ("b", "c"))
+
+
+def test_steps_have_no_names_above_a_layer_that_turns_them() -> None:
+    def steps(*layers: str) -> Any:
+        document = {"inputs": NUMBERS[:1], "steps": ["a", "b"], "layer": list(layers)}
+        return arranged(document).names.steps
+
+    sequence, turned = "GRU(2, return_sequences=True)", "GRU(2, return_sequences=True, go_backwards=True)"
+    assert steps(sequence, "Dense(2)", turned) == (("a", "b"),)
+    assert steps(turned, sequence) == ()
+
+
+def test_a_document_says_the_same_when_it_is_written_again() -> None:
+    keys = {
+        "about": {"en": "A test.", "ko": "시험"}, "features": ["a", "b"], "batch": ["one", "two"],
+        "steps": [["mon", "tue"], ["wed", "thu"]], "answers": {"-1": "bad", "0.5": "good"},
+        "words": {"x": [1, 2]},
+    }  # fmt: skip
+    names = arranged({"inputs": NUMBERS, **keys}).names
+    written = json.loads(json.dumps(names.document()))
+    assert written == keys
+    assert arranged({"inputs": NUMBERS, **written}).names == names
+
+
+@given(st.text(max_size=8), st.text(max_size=8))
+def test_any_words_are_read_or_refused(word: str, sentence: str) -> None:
+    try:
+        text = json.dumps({"inputs": [sentence], "words": {word: [1.0]}}).encode()
+        document = read(Source("x.json", text))
+    except InputError:
+        return
+    assert np.asarray(document.inputs).shape == (1, len(sentence.split()), 1)
+    assert set(document.names.steps[0]) == {word}
+
+
+def test_the_nearest_answer() -> None:
+    names = arranged({"inputs": NUMBERS, "answers": {"-1": "bad", "0": "none", "1": "good"}}).names
+    assert [names.answer(value) for value in (-7, -0.6, -0.4, 0.4, 0.9)] == [
+        "bad",
+        "bad",
+        "none",
+        "none",
+        "good",
+    ]
+    assert names.answer(float("nan")) == ""
+
+
+@pytest.mark.parametrize(
+    ("command", "form"),
+    [
+        (command, form)
+        for command in ("run", "trace", "gradients", "explain hidden_states[0,0,0]")
+        for form in ("table", "json", "csv", "html", "svg", "markdown")
+    ],
+)
+def test_hostile_names_are_data(rnncli: Any, command: str, form: str) -> None:
+    word = "".join(HOSTILE.split())
+    document = {
+        "inputs": [word], "words": {word: [1, 2]}, "features": [HOSTILE, "b"], "batch": [HOSTILE],
+        "answers": {"0": HOSTILE}, "about": {"en": HOSTILE}, "layer": "LSTM(1, return_sequences=True)",
+    }  # fmt: skip
+    done = rnncli(*command.split(), json.dumps(document), "--seed", "1", "-f", form)
+    assert done.returncode == 0, done.stderr
+    if form != "csv":  # which keeps its data as they are
+        assert not {"\x1b", "\u202e"} & set(done.stdout)
+    if form in ("html", "svg", "markdown"):
+        assert not re.search(r"(?<!\\)<img", done.stdout)
+    if form == "json":
+        assert json.loads(done.stdout)["input"]["steps"] == [[word]]
