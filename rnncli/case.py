@@ -182,11 +182,11 @@ class InputNames(NamedTuple):
         answers = {f"{number:g}": answer for number, answer in self.answers.items()}
         keys = {
             "about": dict(self.about),
-            "features": self.features,
-            "batch": self.sequences,
-            "steps": self.steps,
+            "features": list(self.features),
+            "batch": list(self.sequences),
+            "steps": list(map(list, self.steps)),
             "answers": answers,
-            "words": dict(self.words),
+            "words": {word: list(vector) for word, vector in self.words.items()},
         }
         return {key: value for key, value in keys.items() if value}
 

@@ -33,6 +33,8 @@ def sentences() -> list[str]:
 
 
 WORDS = tuple(dict.fromkeys(word for sentence in sentences() for word in sentence.split()))
+LISTED = (*FIRST, *NEITHER[1:], *RIVER, *MONEY, "bank", *FLOODS, *LENDS, *AFTER[1:])
+"""WORDS is the order in which their vectors are drawn, LISTED that of the sample."""
 
 
 def train(seed: int = SEED) -> dict[str, Any]:
@@ -60,7 +62,7 @@ def train(seed: int = SEED) -> dict[str, Any]:
         "layer": "Bidirectional(GRU(1, return_sequences=True))",
         "inputs": ["the bank lends", "the bank floods"],
         "answers": {"-1": "river", "0": "nothing yet", "1": "money"},
-        "words": words,
+        "words": {word: words[word] for word in LISTED},
         "weights": weights_of(layer),
     }
 

@@ -1,7 +1,7 @@
 """The sample `review`: a GRU(1) that says whether a review is good (1) or bad (-1).
 
-Only the last word's verdict is taught, with half of the sentences.  Few seeds learn all of them:
-the weights of one that does are the sample.
+Only the last word's verdict is taught, with half of the sentences.  Four of five seeds learn all of them, some
+of them to assume the worst and to turn at good words; this seed has gates that are easy to read.
 Run with Keras, in the folder tests: python -m training.review
 """
 
@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
-SEED = 1
+SEED = 16
 GOOD, BAD = ("good", "great", "fun", "clever"), ("bad", "dull", "boring", "slow")
 SUBJECTS = ("the", "this"), ("film", "plot", "music", "ending"), ("is", "was", "seems")
-DEGREES = ("", "very", "not", "not very", "not really", "not quite", "not not")
+DEGREES = ("", "very", "really", "quite", "not", "not very", "not not")
 
 
 def verdict(sentence: str) -> int:
@@ -31,7 +31,9 @@ def sentences() -> list[str]:
     return [" ".join(filter(None, part)) for part in parts]
 
 
-WORDS = (*chain(*SUBJECTS), "not", "very", "really", "quite", *GOOD, *BAD)
+WORDS = tuple(dict.fromkeys(word for sentence in sentences() for word in sentence.split()))
+LISTED = (*chain(*SUBJECTS), "not", "very", "really", "quite", *GOOD, *BAD)
+"""WORDS is the order in which their vectors are drawn, LISTED that of the sample."""
 
 
 def train(seed: int = SEED) -> dict[str, Any]:
@@ -49,7 +51,7 @@ def train(seed: int = SEED) -> dict[str, Any]:
         last = len(sentence.split()) - 1
         targets[row, last], counted[row, last] = verdict(sentence), 1
     layer = keras.layers.GRU(1, return_sequences=True)
-    words = train_words(taught, targets, counted, layer, WORDS, 3, epochs=60, rate=0.02)
+    words = train_words(taught, targets, counted, layer, WORDS, 3, epochs=400, rate=0.02)
     return {
         "about": {
             "en": "Reads a review: good (1) or bad (-1). Only the verdict at the last word was taught.",
@@ -58,7 +60,7 @@ def train(seed: int = SEED) -> dict[str, Any]:
         "layer": "GRU(1, return_sequences=True)",
         "inputs": ["the film is not very good"],
         "answers": {"-1": "bad", "1": "good"},
-        "words": words,
+        "words": {word: words[word] for word in LISTED},
         "weights": weights_of(layer),
     }
 

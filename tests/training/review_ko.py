@@ -38,6 +38,10 @@ def sentences() -> list[str]:
 
 
 WORDS = tuple(dict.fromkeys(word for sentence in sentences() for word in sentence.split()))
+LISTED = (
+    *SUBJECTS, *DEGREES[1:], *(f"{stem}{end}" for end in "다지" for stem in (*GOOD, *BAD)), "않지", "않다"
+)  # fmt: skip
+"""WORDS is the order in which their vectors are drawn, LISTED that of the sample."""
 
 
 def train(seed: int = SEED) -> dict[str, Any]:
@@ -65,7 +69,7 @@ def train(seed: int = SEED) -> dict[str, Any]:
         "layer": "GRU(1, return_sequences=True)",
         "inputs": ["영화가 정말 좋지 않다"],
         "answers": {"-1": "나쁨", "0": "아직 모름", "1": "좋음"},
-        "words": words,
+        "words": {word: words[word] for word in LISTED},
         "weights": weights_of(layer),
     }
 

@@ -12,6 +12,7 @@ from rnncli.ask import LAYER_OPTIONS
 from rnncli.case import HIGHEST_SEED, MERGE_MODES, Option, Spec
 from rnncli.cells import activations
 from rnncli.commands.explore.experiment import (
+    LESSON_SEED,
     NONE,
     Experiment,
     fit_holds,
@@ -131,7 +132,7 @@ def rows(now: Experiment, batch: int = 0) -> list[OptionRow]:
         shown.append(OptionRow("seed", case.seed, _set_seed, reads=draws))
     held = f"{SEPARATOR} ".join(hold.text for hold in case.hold)
     shown.append(OptionRow("hold", held or NONE, hold_gates, typed=held))
-    train = OptionRow("training", case.training, lambda now, on: now.with_case(training=on), (False, True))
+    train = OptionRow("training", case.training, _set_training, (False, True))
     return [*shown, train, *of_layer.values()]
 
 
@@ -163,6 +164,13 @@ def _set_calls(now: Experiment, calls: int) -> Experiment:
     if calls < 1:
         raise UsageError("calls is {calls}.", "The layers are called at least once.", calls=calls)
     return now.with_case(calls=calls)
+
+
+def _set_training(now: Experiment, on: bool) -> Experiment:
+    seed, is_model = now.case.seed, now.start.subject.fixed_layers
+    if on and seed is None and not is_model:  # with given weights nothing was drawn until now
+        seed = LESSON_SEED
+    return now.with_case(training=on, seed=seed)
 
 
 def _set_seed(now: Experiment, seed: int) -> Experiment:
