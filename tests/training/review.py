@@ -1,7 +1,7 @@
 """The sample `review`: a GRU(1) that says whether a review is good (1) or bad (-1).
 
-Only the last word's verdict is taught, with half of the sentences.  Four of five seeds learn all of them, some
-of them to assume the worst and to turn at good words; this seed has gates that are easy to read.
+Only the last word's verdict is taught, with half of the sentences.  Four of five seeds learn all;
+some assume the worst, and turn at good words.  The gates of this seed are easy to read.
 Run with Keras, in the folder tests: python -m training.review
 """
 
