@@ -21,6 +21,7 @@ rnncli tour --list
 rnncli tour --exercise 1
 rnncli tour --exercise 1 --seed 3 --answer 't=0'
 rnncli tour --exercise all --seed 3 -o sheet.html
+rnncli tour --exercise 1,4,5 --seed 3
 rnncli tour --exercise all --seed 3 --key
 rnncli tour -o lesson.html
 rnncli tour -o lesson.ipynb
@@ -123,7 +124,7 @@ def _answer_exercises(
     checks: bool,
     asks: bool,
 ) -> Reply[Any] | None:
-    """Return an exercise, a sheet of all, their key, or the verdict on an answer.  word: `3`, or `all`."""
+    """Return an exercise, a sheet, its key, or the verdict on an answer.  word: `3`, `1,4,5` or `all`."""
     from rnncli.cli.output import view_of
     from rnncli.commands.tour import exercises, sheet
     from rnncli.show.answer import Reply
@@ -141,7 +142,7 @@ def _answer_exercises(
     posed = [exercises.ExerciseAnswer(exercise, seed, checks=checks) for exercise in chosen]
     if key:
         return Reply(sheet.KeyAnswer(posed))
-    if word == "all":
+    if word == "all" or len(posed) > 1:
         return Reply(sheet.SheetAnswer(posed, checks))
     return _ask(output, posed[0]) if asks and checks else Reply(posed[0])
 

@@ -67,7 +67,9 @@ def make_equal_row(random: Random, view: View) -> DrawnTask:
     }
     label = say("row", view.lang)
     table = drawing.draw_rows(rows.name, rows.values[0], view, label)
-    return DrawnTask(AnswerRule("rows", (equal_row,), steps), label.format(equal_row), facts, (table,))
+    row = label.format(equal_row)
+    facts |= {"row": row, "numbers": drawing.format_rows([*rows.values[0]], view)[equal_row].strip()}
+    return DrawnTask(AnswerRule("rows", (equal_row,), steps), row, facts, (table,))
 
 
 def make_output_shape(random: Random, view: View) -> DrawnTask:
@@ -87,7 +89,7 @@ def make_output_shape(random: Random, view: View) -> DrawnTask:
         "why return_state": "return_state" in layer,
     }
     because = " ".join(say(reason, view.lang) for reason, holds in reasons.items() if holds)
-    facts = {"input": format_shape(shape), "layer": layer, "because": because}
+    facts = {"input": format_shape(shape), "layer": layer, "because": because, "output": format_shape(output)}
     return DrawnTask(AnswerRule("shape", sizes(output)), format_shape(output), facts)
 
 
@@ -97,7 +99,9 @@ def make_parameters(random: Random, view: View) -> DrawnTask:
     layer, features = random.choice(kinds).format(random.randint(2, 40)), random.randint(2, 20)
     shapes = specs.from_flags([layer], {}).layers[0].weight_shapes((None, None, features))
     count = sum(prod(sizes(shape)) for shape in shapes.values())
-    return DrawnTask(AnswerRule("count", (count,)), str(count), {"layer": layer, "features": features})
+    terms = " + ".join(f"{name} {' * '.join(map(str, sizes(shape)))}" for name, shape in shapes.items())
+    facts = {"layer": layer, "features": features, "terms": f"{terms} = {count}"}
+    return DrawnTask(AnswerRule("count", (count,)), str(count), facts)
 
 
 def make_held_rows(random: Random, view: View) -> DrawnTask:
@@ -109,7 +113,8 @@ def make_held_rows(random: Random, view: View) -> DrawnTask:
     result = run_line(f"{command} --mask '[[{mask}]]'", traced=True)
     table = drawing.draw_rows("hidden_states", result.outputs[0].values[0], view, "t={}")
     held = masked_steps(result)
-    key, facts = ", ".join(map(str, held)), {"layer": _expression(result)}
+    times = ", ".join(f"t={time}" for time in held)
+    key, facts = ", ".join(map(str, held)), {"layer": _expression(result), "times": times}
     return DrawnTask(AnswerRule("rows", tuple(held), steps), key, facts, (table,))
 
 
@@ -127,7 +132,10 @@ def make_forget_gate(random: Random, view: View) -> DrawnTask:
     rows = [(f"t={step}", *(f"{parts[part][0, step, 0]:.4f}" for part in shown)) for step in (time - 1, time)]
     table = drawing.draw_grid(("", *(part.part for part in shown)), rows)
     right = float(parts[forget][0, time, 0])
-    return DrawnTask(AnswerRule("decimal", (right,)), f"{right:.2f}", {"time": time}, (table,))
+    before, (_, write, candidate, after) = rows[0][-1], rows[1]
+    division = f"({after} - {write} * {candidate}) / {before} = {right:.2f}"
+    facts = {"time": time, "division": division}
+    return DrawnTask(AnswerRule("decimal", (right,)), f"{right:.2f}", facts, (table,))
 
 
 def make_reset_after(random: Random, view: View) -> DrawnTask:
@@ -137,11 +145,13 @@ def make_reset_after(random: Random, view: View) -> DrawnTask:
     command = f"rnncli run -l gru --units {units} --input-shape 1,5,2 --seed {seed}"
     results = [run_line(f"{command} {flag}") for flag in flags]
     texts = drawing.format_rows([result.outputs[0].values[0] for result in results], view)
-    shapes = (format_shape(result.weights["bias"].shape) for result in results)
+    shapes = [format_shape(result.weights["bias"].shape) for result in results]
     rows = list(zip("AB", shapes, texts, strict=True))
     table = drawing.draw_grid(("", f"bias {say('shape', view.lang)}", "hidden_state"), rows, right=False)
-    key = "B" if first else "A"
-    return DrawnTask(AnswerRule("letters", key), key, {"units": units}, (table,))
+    key, other = "BA" if first else "AB"
+    one, two = shapes[::-1] if first else shapes
+    facts = {"units": units, "key": key, "other": other, "one": one, "two": two}
+    return DrawnTask(AnswerRule("letters", key), key, facts, (table,))
 
 
 def make_vanishing(random: Random, view: View) -> DrawnTask:
@@ -160,7 +170,13 @@ def make_vanishing(random: Random, view: View) -> DrawnTask:
     texts = [f"t={time}  {format_difference(norm)}  " for time, norm in enumerate(norms)]
     across, down = 4, steps // 4
     table = drawing.draw_grid([""] * across, [texts[row::down] for row in range(down)])
-    facts = {"layer": layers[word], "last": steps - 1}
+    facts = {
+        "layer": layers[word],
+        "last": steps - 1,
+        "limit": format_difference(limit),
+        "below": f"t={vanished}: {format_difference(norms[vanished])}",
+        "above": f"t={vanished + 1}: {format_difference(norms[vanished + 1])}",
+    }
     return DrawnTask(AnswerRule("rows", (vanished,), steps), f"t={vanished}", facts, (table,))
 
 
@@ -177,8 +193,9 @@ def make_decoder(random: Random, view: View) -> DrawnTask:
         names += [(letter, format_shape(values.shape)), *[("", "")] * (values.size // units - 1)]
     rows = [(*name, text) for name, text in zip(names, texts, strict=True)]
     table = drawing.draw_grid(("", say("shape", view.lang), say("values", view.lang)), rows, right=False)
-    hidden, cell = (letters[order.index(index)] for index in (1, 2))
-    return DrawnTask(AnswerRule("letters", hidden + cell), f"{hidden}, {cell}", {"units": units}, (table,))
+    sequence, hidden, cell = (letters[order.index(index)] for index in range(3))
+    facts = {"units": units, "sequence": sequence, "hidden": hidden, "cell": cell}
+    return DrawnTask(AnswerRule("letters", hidden + cell), f"{hidden}, {cell}", facts, (table,))
 
 
 def make_stateful(random: Random, view: View) -> DrawnTask:
@@ -199,6 +216,7 @@ def make_stateful(random: Random, view: View) -> DrawnTask:
     label = say("row", view.lang)
     table = drawing.draw_rows("hidden_states", rows, view, label)
     facts = {"steps": steps, "layer": _expression(result), "first": first, "rest": steps - first}
+    facts |= {"row": label.format(equal_row), "times": f"t=0 .. t={first - 1}"}
     return DrawnTask(AnswerRule("rows", (equal_row,), steps), label.format(equal_row), facts, (table,))
 
 
@@ -303,17 +321,18 @@ def draw_task(texts: Mapping[str, str], task: DrawnTask) -> Iterator[PagePart]:
 
 
 def choose(word: str) -> Sequence[lesson.Exercise]:
-    """Return the exercise with this number, or all.  Raises UsageError if there is no such exercise."""
+    """Return the exercises of `3`, `1,4,5` or `all`.  Raises UsageError if there is no such exercise."""
     known = lesson.exercises()
     if word == "all":
         return known
-    number = int(word) if word.isdecimal() else 0
-    if not 1 <= number <= len(known):
+    numbers = [
+        int(part) if part.isdecimal() else 0 for part in dict.fromkeys(word.replace(" ", "").split(","))
+    ]
+    if not all(1 <= number <= len(known) for number in numbers):
+        what = "{--exercise:number}: there is no such exercise."
         advice = "The exercises are 1 to {last}, or all of them: {--exercise all}."
-        raise UsageError(
-            "{--exercise:number}: there is no such exercise.", advice, number=word, last=len(known)
-        )
-    return known[number - 1 : number]
+        raise UsageError(what, advice, number=word, last=len(known))
+    return [known[number - 1] for number in numbers]
 
 
 def examine(exercise: lesson.Exercise, seed: int, answer: str, lang: str) -> ExerciseAnswer:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,7 @@ from rnncli.commands.tour.lesson import say
 from rnncli.show.answer import Answer, Field, ListAnswer, Records, head
 from rnncli.show.page import Code, Heading, Line, Page, PagePart, Span, View, line, marks
 
-BLANK = "." * 40
+BLANK = "." * 30
 """Where an answer is written by hand."""
 
 
@@ -36,8 +36,8 @@ class SheetAnswer(Answer):
 
     def page(self, view: View) -> Page:
         """Return the tasks with their tables, and a line for each answer."""
-        parts: list[PagePart] = []
         lang = view.lang
+        parts: list[PagePart] = [(), line(say("name", lang))]
         for posed in self.exercises:
             task, number = posed.task(view), posed.exercise.number
             texts = lesson.fill(posed.exercise, lang, task.facts)
@@ -60,26 +60,36 @@ def _show_key(posed: ExerciseAnswer, view: View) -> str:
     return posed.task(view).key
 
 
-def _show_title(posed: ExerciseAnswer, view: View) -> str:
-    return (posed.exercise.ko if view.lang == "ko" else posed.exercise.en)["title"]
+def _show_text(key: str) -> Callable[[ExerciseAnswer, View], str]:
+    return lambda posed, view: lesson.fill(posed.exercise, view.lang, posed.task(view).facts)[key]
 
 
 class KeyAnswer(ListAnswer):
-    """The right answer to each exercise."""
+    """The right answer to each exercise, and how it is found."""
+
+    widest = lesson.WIDEST
 
     def __init__(self, exercises: Sequence[ExerciseAnswer]) -> None:
         self.exercises = exercises
+        title, working = _show_text("title"), _show_text("working")
         fields = (
             Field("exercise", lambda posed: posed.exercise.number, heading="exercise"),
             Field("seed"),
             Field("answer", lambda posed: posed.task(View()).key, "answer", _show_key, style="strong"),
-            Field("title", lambda posed: posed.exercise.en["title"], "what it is", _show_title),
+            Field("title", lambda posed: title(posed, View()), "what it is", title),
+            Field("working", lambda posed: working(posed, View())),
         )
         super().__init__("key", fields, exercises, ("exercise", "answer", "title"))
 
     def page(self, view: View) -> Page:
-        """Return the table, below the seed of its sheet."""
-        return super().page(view)._replace(title=_title("key", self.exercises, view))
+        """Return the table, below the seed of its sheet; below it, how each answer is found."""
+        page = super().page(view)
+        working = _show_text("working")
+        numbered = (
+            (Span(f"{posed.exercise.number}. ", "strong"), Span(working(posed, view)))
+            for posed in self.exercises
+        )
+        return page._replace(title=_title("key", self.exercises, view), parts=(*page.parts, (), *numbered))
 
 
 def _title(key: str, exercises: Sequence[ExerciseAnswer], view: View) -> Line:

@@ -74,6 +74,30 @@ def test_a_class_is_graded_with_the_key(rnncli: Run) -> None:
     assert rnncli(*ONE[:-1], "6", "--answer", row["answer"]).returncode == 1
 
 
+def test_several_exercises_are_a_sheet_in_their_order(rnncli: Run) -> None:
+    words = ("tour", "--exercise", "1,5,4", "--seed", "3")
+    sheet = json.loads(rnncli(*words, "-f", "json").stdout)["exercises"]
+    assert [entry["exercise"] for entry in sheet] == [1, 5, 4]
+    key = json.loads(rnncli(*words, "--key", "-f", "json").stdout)["key"]
+    assert [row["exercise"] for row in key] == [1, 5, 4]
+    shown = rnncli(*words, "--lang", "ko").stdout
+    assert ("이름: ....." in shown, "번호: ....." in shown) == (True, True)
+
+
+@pytest.mark.slow
+def test_the_key_shows_how_each_answer_is_found() -> None:
+    """The division of the forget gate, and the sum of the parameters, come out as the answer."""
+    for seed in range(10):
+        rows = {row["exercise"]: row for row in KeyAnswer(exercise_answers(seed)).document(View())["key"]}
+        *terms, count = re.findall(r"[a-z_]+ ([\d *]+)|= (\d+)", rows[3]["working"])
+        assert sum(eval(product) for product, _ in terms) == int(count[1]) == int(rows[3]["answer"])
+        division = re.findall(r"cell = (\(.*\d) = ", rows[5]["working"])[0]
+        assert eval(division) == pytest.approx(float(rows[5]["answer"]), abs=0.01)
+        limit, below, above = map(float, re.findall(r"[\d.]+e[+-]\d+", rows[7]["working"]))
+        assert below < limit < above
+        assert all(row["answer"].split(",")[0] in row["working"] for row in rows.values())
+
+
 def test_a_sheet_as_a_file(rnncli: Run, tmp_path: Path) -> None:
     """Each exercise has a heading; on paper, what stands below a heading stays on its page."""
     for name, heading in (("sheet.html", r'<h2 id="exercise-\d">'), ("sheet.md", r"(?m)^## exercise \d")):
@@ -133,6 +157,8 @@ def test_a_terminal_without_answers() -> None:
         ("--exercise all --key", "--key needs --seed: each seed gives the exercise its own numbers."),
         ("--exercise all --seed 3 --answer 1", "--answer checks one exercise.\nSay which: --exercise 1."),
         ("--exercise x", "--exercise x: there is no such exercise.\nThe exercises are 1 to 9, or all"),
+        ("--exercise 1,10", "--exercise 1,10: there is no such exercise."),
+        ("--exercise 1,2 --seed 3 --answer 1", "--answer checks one exercise."),
         ("--exercise 10", "--exercise 10: there is no such exercise."),
         ("--exercise -1", "--exercise -1: there is no such exercise."),
         ("--exercise all --plain", "--plain cannot be combined with --exercise all."),
