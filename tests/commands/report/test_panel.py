@@ -257,3 +257,92 @@ def test_nothing_is_said_twice(opens: Any) -> None:
     assert "squeezes" in equation.inner_text()
     page.number("input[0,3,0]").click()
     assert "squeezes" not in equation.inner_text()
+
+
+WORDS = {"the": [0.5, 0.1], "film": [-0.2, 0.3], "is": [0.2, 0.2], "Not": [1.5, -1.0], "good": [0.7, 0.9]}
+
+
+@pytest.fixture
+def reads(browser: Any, rnncli: Run, tmp_path: Path) -> Any:
+    """Open a page whose inputs are sentences."""
+
+    def write_and_open(*sentences: str, **context: Any) -> Opened:
+        words = {name: np.float32(vector) for name, vector in WORDS.items()}
+        steps = [sentence.split() for sentence in sentences]
+        longest = max(map(len, steps))
+        inputs = [[WORDS[word] for word in row] + [[0, 0]] * (longest - len(row)) for row in steps]
+        mask = [[True] * len(row) + [False] * (longest - len(row)) for row in steps]
+        case = {"layer": "GRU(1, return_sequences=True)", "inputs": inputs, "mask": mask, "seed": 3}
+        (tmp_path / "read.json").write_text(json.dumps(case))
+        path = tmp_path / "read.html"
+        assert not rnncli("report", str(tmp_path / "read.json"), "-o", str(path)).returncode
+        named = {
+            "steps": [row + [""] * (longest - len(row)) for row in steps],
+            "words": {name: vector.tolist() for name, vector in words.items()},
+            "answers": {"-1": "bad", "1": "good"},
+            "about": {"en": "It flips at not.", "ko": "not에서 뒤집힙니다."},
+        }
+        text = path.read_text().replace('"source":null', f'"source":null,{json.dumps(named)[1:-1]}')
+        path.write_text(text)
+        return Opened(browser, path, **context)
+
+    return write_and_open
+
+
+def test_a_word_is_picked_or_a_sentence_typed(reads: Any) -> None:
+    page = reads("the film is Not good")
+    pick = page.page.get_by_label("word at t=3")
+    assert pick.input_value() == "Not"
+    before = page.ask("rnncli.compute().hidden_states[0]")
+    assert page.ask("rnncli.case.inputs") == ["the film is Not good"]
+    pick.select_option("is")
+    after = page.ask("rnncli.compute().hidden_states[0]")
+    assert after[2] == before[2]
+    assert after[3] != before[3]
+    assert page.ask("rnncli.case.inputs") == ["the film is is good"]
+    page.page.keyboard.press("Control+z")
+    assert pick.input_value() == "Not"
+    assert page.ask("rnncli.compute().hidden_states[0]") == before
+    field = page.page.get_by_label("sentence")
+    field.fill("the film is awful")
+    field.press("Enter")
+    said = page.page.locator(".sentence [role=status]").inner_text()
+    assert said == "“awful” is not in the vocabulary: the, film, is, Not, good."
+    field.fill("THE film not")
+    field.press("Enter")
+    assert page.ask("rnncli.case.inputs") == ["the film Not"]
+    np.testing.assert_allclose(
+        page.ask("rnncli.compute().hidden_states[0]"),
+        page.ask(
+            f"rnncli.compute({{inputs: {[[WORDS[word] for word in ('the', 'film', 'Not')]]}}}).hidden_states[0]"
+        ),
+    )
+    page.page.keyboard.press("Control+z")
+    assert page.ask("rnncli.compute().hidden_states[0]") == before
+
+
+def test_a_longer_sentence_pads_the_others(reads: Any) -> None:
+    page = reads("the film", "Not good")
+    page.page.get_by_label("sentence").fill("the film is good")
+    page.page.get_by_label("sentence").press("Enter")
+    assert page.ask("rnncli.case.inputs") == ["the film is good", "Not good"]
+    states = page.ask("rnncli.compute().hidden_states[1]")
+    assert states[1] == states[2] == states[3]
+    page.page.get_by_role("checkbox", name="mask t=1").check()
+    case = page.ask("rnncli.case")
+    assert case["mask"] == [[True, False, True, True], [True, True, False, False]]
+    assert case["inputs"][0][1] == [-0.2, 0.3]
+
+
+def test_outputs_and_the_layer_say_what_they_mean(reads: Any) -> None:
+    page = reads("the film is Not good")
+    assert page.page.locator(".about").inner_text() == "It flips at not."
+    value = page.ask("rnncli.compute().hidden_states[0][4][0]")
+    page.number("hidden_states[0,4,0]").click()
+    assert page.page.locator(".value .answer").inner_text() == ("good" if value > 0 else "bad")
+    assert "good (t=4)" in page.page.locator(".equation h2").inner_text()
+    assert "Not" in page.page.locator(".depends").inner_text()
+    page.number("update[0,4,0]").click()
+    assert page.page.locator(".value .answer").count() == 0
+    page.page.get_by_label("Language").select_option("ko")
+    assert page.page.locator(".about").inner_text() == "not에서 뒤집힙니다."
