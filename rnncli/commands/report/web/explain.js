@@ -28,10 +28,9 @@ export function explain(model, address) {
 export function areBinary(model, layer) {
   const written = writtenOf(model).layers[model.layers.indexOf(layer)];
   const { numbers, shape } = written.x;
-  const isWord = Boolean(written.words ?? model.data.words);
   written.areBinary ??= Array.from({ length: shape[2] }, (_, unit) => {
     const values = numbers.filter((_, index) => index % shape[2] === unit);
-    return !isWord && values.every((value) => value === 0 || value === 1);
+    return !model.data.words && values.every((value) => value === 0 || value === 1);
   });
   return written.areBinary;
 }

@@ -69,6 +69,7 @@ export class Model {
       flags: { ...layer.flags },
       x: layer.x && { ...layer.x, numbers: decode(layer.x) },
       mask: layer.mask && decode(layer.mask),
+      steps: layer.x && (this.data.steps ?? null),
       halves: Object.fromEntries(Object.entries(layer.halves).map(([name, half]) => [name, this.loop(half)])),
     }));
     this.holds = [...this.data.holds];

@@ -387,14 +387,15 @@ export function caseOf(model, drawn) {
 /** Return what the case document says in words. */
 function namesOf(model, root, sentences) {
   const { features, sequences } = model.data;
-  const { words, answers, about, steps } = { ...model.data, ...root };
-  const isNamed = !sentences && steps?.every((names) => names.every(Boolean));
-  const names = { about, words, features, batch: sequences, answers, steps: isNamed ? steps : null };
+  const { words, answers, about } = model.data;
+  const isNamed = !sentences && root.steps?.every((names) => names.every(Boolean));
+  const names = { about, words, features, batch: sequences, answers, steps: isNamed ? root.steps : null };
   return Object.fromEntries(Object.entries(names).filter(([, value]) => value && Object.keys(value).length));
 }
 
 /** Return the input as sentences; null if its numbers or its mask are not those of its words. */
-function sentencesOf(model, { words, steps, x, mask }) {
+function sentencesOf(model, { steps, x, mask }) {
+  const { words } = model.data;
   if (!words || !steps) return null;
   const [batch, length, features] = x.shape;
   const isItsWord = (name, index) => {

@@ -6,14 +6,11 @@ import { setSentence, setWord } from "./settings.js";
 // Most time steps of two sequences side by side.
 const MOST_SIDE_BY_SIDE = 12;
 
-/** Return what the document of an input says of it: words, features, answers or about; null without it. */
-const said = (model, layer, key) => model.root(layer)[key] ?? model.data[key] ?? null;
-
 /** Return the name of a time step, such as its word; "" if it has none, or if its numbers are no longer those of the word. */
 export function wordAt(model, layer, sequence, step) {
   const root = model.root(layer);
   const word = root.steps?.[sequence]?.[step] ?? "";
-  const vector = said(model, layer, "words")?.[word];
+  const vector = model.data.words?.[word];
   const [, steps, features] = root.x.shape;
   const start = (sequence * steps + step) * features;
   const isIt = vector?.every((number, unit) => root.x.numbers[start + unit] === model.Numbers.of(number)[0]) ?? true;
@@ -26,21 +23,21 @@ export const stepName = (page, step, sequence = page.sequence) =>
 
 /** Return what an output means: the answer whose number is nearest; "" without answers. */
 export function answerOf(page, value) {
-  const answers = Object.entries(said(page.model, page.layer, "answers") ?? {});
+  const answers = Object.entries(page.model.data.answers ?? {});
   const distance = ([number]) => Math.abs(Number(number) - value);
   return answers.sort((one, other) => distance(one) - distance(other))[0]?.[1] ?? "";
 }
 
 /** Return the sentence that says what the layer does; null without one. */
 export function aboutSentence(page) {
-  const about = said(page.model, page.layer, "about");
+  const about = page.model.data.about;
   return about && make("p.about", about[page.lang] ?? about.en);
 }
 
 /** Return the choice of the word of a time step; null without words. */
 export function wordPicker(page, step, sequence = page.sequence) {
   const { model, layer, say } = page;
-  const words = said(model, layer, "words");
+  const words = model.data.words;
   if (!words) return null;
   const now = wordAt(model, layer, sequence, step);
   const names = now ? Object.keys(words) : ["", ...Object.keys(words)];
@@ -57,7 +54,7 @@ export function wordPicker(page, step, sequence = page.sequence) {
 /** Return a field in which the sentence can be typed; null without words.  An unknown word is refused. */
 export function sentenceField(page) {
   const { model, layer, say, sequence } = page;
-  const words = said(model, layer, "words");
+  const words = model.data.words;
   if (!words) return null;
   const root = model.root(layer);
   const text = Array.from({ length: root.x.shape[1] }, (_, step) => wordAt(model, layer, sequence, step));
@@ -106,5 +103,5 @@ function knownAs(words, word) {
 /** Return the sequences that are shown: two short ones side by side, else the chosen one. */
 export function shownSequences({ model, layer, sequence }) {
   const { shape } = model.root(layer).x;
-  return shape[0] === 2 && said(model, layer, "steps") && 2 * shape[1] <= MOST_SIDE_BY_SIDE ? [0, 1] : [sequence];
+  return shape[0] === 2 && model.data.steps && 2 * shape[1] <= MOST_SIDE_BY_SIDE ? [0, 1] : [sequence];
 }
