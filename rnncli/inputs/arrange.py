@@ -103,6 +103,9 @@ def arrange(document: Document, options: ArrangeOptions | None = None) -> Arrang
                     "Leave it out.",
                     ndim=options.ndim,
                 )
+            if document.pad is not None and _parse_axes(options.axes) != AXES:
+                what = "sentences are already (batch, time, features)."
+                raise InputError(what, "Leave {--input-axes} out.")
             document = reorder_axes(document, options.axes, add_missing=True)
         array = document.inputs
         assert array is not None  # the readers refuse a document without inputs

@@ -171,6 +171,7 @@ def test_without_a_draw_there_is_no_seed(rnncli: Any, review: str) -> None:
         assert "seed" not in shown(done) + done.stderr
     answer = json.loads(shown(rnncli("run", review, "--seed", "5", "-f", "json")))
     assert answer["seed"] is None
+    assert "note: --seed has no effect: all weights are given" in rnncli("run", review, "--seed", "5").stderr
     assert package.run("review").seed is None
 
 

@@ -59,6 +59,14 @@ def test_padding_and_masks_of_sentences() -> None:
     assert flag.mask.tolist() == [[True, False], [True, False]]
 
 
+def test_sentences_have_their_axes_in_order() -> None:
+    for inputs in (["the film", "film the"], ["the film", "film"]):
+        document = {"inputs": inputs, "words": WORDS}
+        assert arranged({**document}, input_axes="batch,time,features").inputs.shape == (2, 2, 2)
+        with pytest.raises(InputError, match=r"are already \(batch, time, features\)"):
+            arranged({**document}, input_axes="time,batch,features")
+
+
 @pytest.mark.parametrize(
     ("inputs", "said"),
     [

@@ -51,7 +51,7 @@ def train(seed: int = SEED) -> dict[str, Any]:
     return {
         "about": {
             "en": "Its cell counts the open brackets. The hidden state, at most 1, cannot.",
-            "ko": "셀이 열린 괄호의 수를 셉니다. 은닉 상태는 1을 넘지 못하므로 하나까지만 나타냅니다.",
+            "ko": "셀이 열린 괄호의 수를 셉니다. 은닉 상태는 1을 넘지 못하므로 셀 수 없습니다.",
         },
         "layer": "LSTM(1, return_sequences=True)",
         "features": ["opens", "closes", "letter"],

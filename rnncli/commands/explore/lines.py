@@ -111,8 +111,10 @@ def in_words(state: State) -> str:
         word = name_text(state.shown.case.names.step(at.batch, at.timestep))
         t = f"{at.timestep} ({word})" if word else at.timestep
         text = Message("{what} of unit {unit} at t={t}", what=what, unit=at.unit, t=t)
+    answer = state.shown.case.names.answer(explanation.value) if label.part == "hidden" else ""
     several = at.direction and "layer" in trace.specs[at.layer].config
-    return f"{say(text, lang)} · {say(at.direction, lang)}" if several else say(text, lang)
+    parts = say(text, lang), say(at.direction, lang) if several else "", name_text(answer)
+    return " · ".join(filter(None, parts))
 
 
 def equations_page(state: State, view: View) -> Page:
