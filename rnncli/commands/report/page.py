@@ -46,7 +46,8 @@ LARGEST = 4_000_000
 """Most bytes of a page."""
 SCRIPTS = (
     "activations.js", "cell.js", "layer.js", "settings.js", "explain.js", "dom.js", "drag.js",
-    "words.js", "controls.js", "strips.js", "picture.js", "panel.js", "page.js",
+    "words.js", "controls.js", "number.js", "overview.js", "maps.js", "diagram.js", "play.js", "reading.js",
+    "sheet.js", "panel.js", "page.js",
 )  # fmt: skip
 """The scripts of every page in the order in which they are joined: each after those that it imports."""
 PAGE, LESSON = ("boot.js",), ("exercise.js", "deck.js")

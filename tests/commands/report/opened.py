@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 from pathlib import Path
 from typing import Any
@@ -40,8 +41,22 @@ class Opened:
         return self.page.evaluate(code)
 
     def number(self, address: str) -> Any:
-        """Return the control of a number in the picture."""
-        return self.page.locator(".picture").get_by_role("button", name=f"{address} =")
+        """Return the control of a number in the picture, after going to its layer, its half and its time step."""
+        found = self.page.locator(".picture").get_by_role("button", name=f"{address} =")
+        if found.count():
+            return found.first
+        *path, name = address.split("/")
+        indices = re.findall(r"\w+", name[name.index("[") :])
+        layer = self.page.get_by_role("combobox", name="layer")
+        if path and path[0] not in ("forward", "backward") and layer.count():
+            label = next(each for each in layer.locator("option").all_inner_texts() if each.startswith(path[0]))
+            layer.select_option(label)
+        half = self.page.locator(f'[data-key="half-{path[-1] if path else ""}"]')
+        if half.count():
+            half.click()
+        if len(indices) > 2 and indices[1].isdecimal():
+            self.page.get_by_role("slider").fill(indices[1])
+        return found.first
 
 
 def run_command(rnncli: Run, page: Opened) -> dict[str, Any]:

@@ -1,21 +1,28 @@
 // A page: what is shown and chosen, the switches above the picture, and what follows a change.
 
-import { maskToggle, startControls, undoControls } from "./controls.js";
-import { choose, digits, make, rich, speaker, toggle } from "./dom.js";
-import { effectsOf, explain, lineColor } from "./explain.js";
+import { startControls, undoControls } from "./controls.js";
+import { drawnCell } from "./diagram.js";
+import { choose, digits, make, speaker, toggle } from "./dom.js";
+import { effectsOf, explain } from "./explain.js";
 import { addressOf, Model } from "./layer.js";
+import { Maps } from "./maps.js";
+import { scaleOf } from "./number.js";
+import { isLarge, Overview } from "./overview.js";
 import { codePanel, equationPanel, returnedPanel } from "./panel.js";
-import { isLarge, Picture } from "./picture.js";
+import { Play } from "./play.js";
+import { colorKey, readingLines } from "./reading.js";
 import { caseOf, commandOf, documentOf, expressionOf, seal, setFlag, setInput, setStart } from "./settings.js";
-import { aboutSentence, sentenceField, wordPicker } from "./words.js";
+import { sheet } from "./sheet.js";
+import { aboutSentence, sentenceField, wordAt } from "./words.js";
 
 // Multiply-adds of a sequence that are computed within a frame, with what follows from them.
 const QUICK = 500_000;
-// The equations of which the legend says more.
-const LSTM_CELL = "forget ⊙ cell[t-1] + input ⊙ candidate";
-const GRU_HIDDEN = "update ⊙ h + (1 - update) ⊙ candidate";
-// Milliseconds for which a status stays.
-const SAID = 4000;
+// Widths: from the first the panel stands beside all, from the second beside the cell; below it is a sheet.
+const WIDE = 1000;
+const MIDDLE = 720;
+const PANEL = 384;
+// Screens on which there is room for the gates over time.
+const TALL = "(min-height: 740px)";
 
 /** Show a layer inside an element, and return what scripts may ask of it. */
 export function mount(root, data, { korean, lang, short = false }) {
@@ -39,10 +46,11 @@ export function mount(root, data, { korean, lang, short = false }) {
 }
 
 /**
- * What is shown: the layer, the sequence, and the chosen time step, unit, feature and number.
+ * What is shown: the layer and its half, the sequence, and the chosen time step, unit, feature and number.
  *
  * before: the numbers by address when a drag began; null if nothing was changed.  slopes: the gradient of the chosen
- * number by the input.  trail: the numbers that were open before.
+ * number by the input.  trail: the numbers that were open before.  scales: the lowest and highest number of each color.
+ * width: what the picture may fill.
  */
 class Page {
   constructor(root, data, { korean, lang, short }) {
@@ -51,14 +59,19 @@ class Page {
     this.korean = korean;
     this.short = short;
     this.layer = this.model.shown[0];
-    Object.assign(this, { sequence: 0, unit: 0, feature: 0, trail: [], before: null });
-    Object.assign(this, { startsShown: false, isDragging: false, left: data.leftOut });
+    Object.assign(this, { half: "forward", sequence: 0, unit: 0, feature: 0, trail: [], before: null });
+    this.play = new Play(this);
+    Object.assign(this, { isDragging: false, left: data.leftOut, scales: new Map(), full: 0 });
+    this.tall = matchMedia(TALL);
     this.chosen = this.firstNumber();
     this.step = this.model.stepOfNumber(this.chosen);
     this.speak(lang);
-    // Strips are painted, so they do not follow the theme, nor the paper, by themselves.
+    this.tall.addEventListener("change", () => this.full && this.redraw());
+    new ResizeObserver(() => root.clientWidth && root.clientWidth !== this.full && this.redraw()).observe(root);
+    addEventListener("beforeprint", () => this.full || this.render(MIDDLE));
+    // Maps are painted, so they do not follow the theme, nor the paper, by themselves.
     for (const media of ["print", "(prefers-color-scheme: dark)"]) {
-      matchMedia(media).addEventListener("change", () => this.picture.strips?.update());
+      matchMedia(media).addEventListener("change", () => this.picture?.paint?.());
     }
   }
 
@@ -68,123 +81,115 @@ class Page {
     this.render();
   }
 
-  /** Return the address of the first number of the output at its last step. */
-  firstNumber() {
-    const [tensor] = this.model.tensors(this.layer);
-    const [, steps] = this.model.root(this.layer).x.shape;
-    return `${tensor.name}[${this.sequence}${tensor.isSequence ? `,${steps - 1}` : ""},0]`;
+  /** Return the layers that are shown together: those that the drawn layer reads, and those that read it. */
+  get chain() {
+    const { model, layer } = this;
+    return model.shown.map((last) => model.chainOf(last)).find((chain) => chain.includes(layer));
   }
 
-  render() {
-    const { say, model, layer, short, left } = this;
+  /** Return what was computed for a layer. */
+  done(layer) {
+    return this.model.of(this.sequence)[this.model.layers.indexOf(layer)];
+  }
+
+  /** Return the word of a time step; "" without words. */
+  wordAt(step) {
+    return wordAt(this.model, this.layer, this.sequence, step);
+  }
+
+  /** Return the address of the first number: of the state that is returned, at the step that is read first. */
+  firstNumber() {
+    const { layer, sequence } = this;
+    const [line] = layer.halves.forward.cell.states;
+    const step = this.done(layer).halves.forward.order[0];
+    return addressOf({ layer, half: "forward", line, sequence, step, unit: 0 });
+  }
+
+  /** Draw everything.  width: that of the page, 0 while it is hidden: then it is drawn when it is first seen. */
+  render(width = this.root.clientWidth) {
+    this.full = width;
+    if (!width) return;
+    const { say, short, left, root } = this;
+    this.isNarrow = width < MIDDLE;
+    const isWide = width >= WIDE;
+    this.width = (isWide ? width - PANEL : width) - (this.isNarrow ? 2 * 17 : 2 * 35);
+    root.dataset.size = isWide ? "wide" : this.isNarrow ? "narrow" : "middle";
+    root.style.setProperty("--full", `${width}px`);
+    root.style.setProperty("--zoom", Math.min(700 / width, 1).toFixed(3));
     this.slopes = this.gradient();
-    this.title = make("h1");
-    this.picture = new Picture(this);
+    this.title = make(short ? "p.title" : "h1.title");
+    this.large = isLarge(this.model, this.chain.at(-1));
+    this.picture = this.large ? new Maps(this) : new Overview(this);
+    this.cell = drawnCell(this);
     this.equation = equationPanel(this);
     this.returned = returnedPanel(this);
     this.code = codePanel(this);
     this.live = make("p.status", { role: "status" });
-    const [, steps, features] = model.root(layer).x.shape;
-    const count = model.tensors(layer).length;
-    const single = features === 1 ? "Reads 1 time step of 1 number." : "Reads 1 time step of {features} numbers.";
-    const several =
-      features === 1
-        ? "Reads {steps} time steps of 1 number, one after the other."
-        : "Reads {steps} time steps of {features} numbers, one after the other.";
-    const reads = say(steps === 1 ? single : several, { steps, features });
-    const order = this.orderOfSteps(steps - 1);
-    const returns = say(count === 1 ? "It returns 1 tensor." : "It returns {count} tensors.", { count });
-    const isWide = layer.halves.forward.cell.units > 9;
-    const legend = this.legend().map((text) => make("p", rich(text)));
     this.tools = [undoControls(this), startControls(this)];
-    const masks = Array.from({ length: Math.min(steps, 12) }, (_, step) => maskToggle(this, step));
-    const words = Array.from({ length: steps }, (_, step) => wordPicker(this, step));
-    const acts = make(
-      "section.what-if",
-      this.tools.map(({ element }) => element),
-      masks,
-      words,
-      sentenceField(this),
-    );
-    const further = make("div.beside", acts, this.code.element);
-    this.root.replaceChildren(
-      ...(short ? [] : [this.title]),
-      make("p.lead", [reads, order, returns].filter(Boolean).join(" ")),
-      aboutSentence(this) ?? "",
-      ...(left ? [make("p", left[this.lang])] : []),
-      this.switches(),
-      make("div.legend", legend.slice(short ? -1 : 0)),
-      this.picture.element,
-      this.cursor(),
-      make(isWide ? "div.beside.stacked" : "div.beside", this.equation.element, this.returned.element),
-      further,
+    const [undoing, starts] = this.tools.map(({ element }) => element);
+    this.cell.element.append(starts);
+    const reading = make("details.reading", make("summary", say("How to read this")), readingLines(this));
+    root.replaceChildren(
+      make("header.top", this.title, this.switches()),
+      make("div.bar", this.controls(), undoing, !this.isNarrow && colorKey(this)),
+      make(
+        "div.picture",
+        ...(left ? [make("p.dim", left[this.lang])] : []),
+        aboutSentence(this),
+        make("section.card", this.picture.element, sentenceField(this)),
+        this.isNarrow && colorKey(this),
+        this.cell.element,
+        !short && reading,
+      ),
+      sheet(this, make("div.beside", this.equation.element, this.returned.element, this.code.element)),
       this.live,
     );
-    this.picture.update();
-    this.picture.reveal();
+    this.update();
     this.showTexts();
   }
 
-  /** Return in which order the steps are read, where it is not from the first to the last. */
-  orderOfSteps(last) {
-    const { forward, backward } = this.layer.halves;
-    if (this.layer.flags.bidirectional && !forward.backwards && backward.backwards) {
-      return this.say(
-        "The forward layer reads from t=0 to t={last}, the backward layer from t={last} to t=0: its last state is at t=0.",
-        { last },
-      );
-    }
-    return forward.backwards ? this.say("It reads backwards, from t={last} to t=0.", { last }) : "";
+  /** Return the numbers that are shown in the picture. */
+  get numbers() {
+    return [...this.picture.numbers.all, ...this.cell.numbers.all];
+  }
+
+  /** Show the numbers of the picture as they are. */
+  update() {
+    this.picture.update();
+    this.cell.update();
+  }
+
+  /** Return what a number of a line is, for `Numbers.add`.  step, unit: functions, as the cell moves over time. */
+  lineNumber(layer, half, line, step, unit, more) {
+    const address = () => addressOf({ layer, half, line, sequence: this.sequence, step: step(), unit: unit() });
+    const read = () => this.model.lineValue({ layer, half, line, step: step(), unit: unit() }, this.done(layer));
+    const at = {
+      ...{ layer, half, line },
+      get step() {
+        return step();
+      },
+    };
+    return { address, read, scale: () => this.scaleOfLine(layer, half, line), line: at, ...more };
+  }
+
+  scaleOfLine(layer, half, line) {
+    const loop = layer.halves[half];
+    const values = () => this.done(layer).halves[half].values[loop.lines[line]];
+    return scaleOf(this, `${layer.prefix}${half}/${line}`, loop.cell.bounds[line], values);
+  }
+
+  isMasked({ layer, half, step }) {
+    const { mask } = this.done(layer).halves[half];
+    return Boolean(mask && !mask[step]);
   }
 
   showTexts() {
+    this.showStep();
     this.title.textContent = [expressionOf(this.model, this.layer)].flat().join(" → ");
     this.equation.update();
     this.returned.update();
     this.code.update();
     for (const tool of this.tools) tool.update();
-  }
-
-  /** Return the lines that say how to read the picture. */
-  legend() {
-    const { cell } = this.layer.halves.forward;
-    const { units, traced, symbols } = cell;
-    const areGates = (...lines) => lines.every((line) => traced.includes(line) && lineColor(cell, line) === "gate");
-    const isLstm = symbols.cell === LSTM_CELL && areGates("input", "forget", "output");
-    const isGru = symbols.hidden === GRU_HIDDEN && areGates("update", "reset");
-    const drawsCandidate = traced.includes("candidate") && !("candidate" in cell.sameAs);
-    const text = (words) => this.say(words, { units });
-    const gates = traced.filter((line) => areGates(line));
-    const several =
-      gates.length && gates.every((line) => cell.sizes[line] === units) // a gate may have 1 number for all units
-        ? "Each column is one time step. With {units} units, every gate and state has {units} numbers."
-        : "Each column is one time step. With {units} units, every state has {units} numbers.";
-    const columns = text(
-      units === 1 ? "Each column is one time step. With 1 unit, every state has 1 number." : several,
-    );
-    const memory = text(
-      "Each step passes on its memory, the [[cell:cell state]], and its answer, the [[hidden:hidden state]].",
-    );
-    const answer = text("Each step passes on its answer, the [[hidden:hidden state]].");
-    const states = text("Each step passes on the [[hidden:hidden state]] and the other states on the arrows.");
-    const bars = [
-      isLstm &&
-        text(
-          "[[gate:Green bars]] are gates from 0 (nothing) to 1 (all): forget says how much of the old memory stays, input how much of the candidate is written into it, output how much of it becomes the answer.",
-        ),
-      isGru &&
-        text(
-          "[[gate:Green bars]] are gates from 0 (nothing) to 1 (all): update says how much of the old hidden state stays, reset how much of it the candidate reads.",
-        ),
-      drawsCandidate && text("[[candidate:Pink bars]], blue below 0, are the candidate: what could be written."),
-    ];
-    const drag = text(
-      this.layer.source === null
-        ? "**Drag an input number left or right; choose any number or bar to see its equation.** [[input:Orange bars]]: how much the number depends on that input. [[changed:Yellow frame]]: just changed."
-        : "**Choose any number or bar to see its equation.** Input x is what the layer below returns: drag numbers in the lowest layer. [[changed:Yellow frame]]: just changed.",
-    );
-    const passesOn = isLstm ? memory : cell.states.length > 1 ? states : answer;
-    return [columns, passesOn, bars.filter(Boolean).join(" "), drag].filter(Boolean);
   }
 
   /** Return the switches of the drawn layer, and the choice of another one. */
@@ -218,41 +223,48 @@ class Page {
     );
   }
 
-  /** Return the sliders and choices of the time step, the unit, the feature and the sequence. */
-  cursor() {
+  /** Return the play button, the slider of the time step, and the choices of a unit, a feature and a sequence. */
+  controls() {
     const { say, model, layer, step } = this;
     const [batch, steps] = model.root(layer).x.shape;
     const { units, features } = layer.halves.forward.cell;
     const oninput = (event) => this.chooseStep(Number(event.target.value));
     const slider = make("input", { type: "range", min: 0, max: steps - 1, value: step, key: "cursor-step", oninput });
-    const out = make("span", `t=${step}`);
-    this.slider = { slider, out };
+    const button = make("button.play", { key: "play", onclick: () => this.play.toggle() });
+    const out = make("output.now");
+    this.slider = { slider, out, button };
     const number = (name, field, size) => {
       const onchange = (event) => {
         const index = Math.min(Math.max(Number(event.target.value) || 0, 0), size - 1);
         if ((field === "feature") === (model.locate(this.chosen).kind === "x")) {
           this.chosen = moved(model, this.chosen, { unit: index });
         }
-        this.show({ [field]: index }, true);
+        this.show({ [field]: index });
       };
       const input = make("input", { type: "number", min: 0, max: size - 1, value: this[field], key: field, onchange });
+      this.slider[field] = input;
       return size > 1 && make("label.toggle", say(name), " ", input);
     };
     const sequences = Array.from({ length: batch }, (_, index) => [
       index,
       model.data.sequences[index] ?? String(index),
     ]);
-    const large = isLarge(model, layer);
     return make(
-      "div.cursor-row",
-      steps > 1 && make("label.toggle", say("time step"), " ", slider, " ", out),
-      large && number("unit", "unit", units),
-      large && number("feature", "feature", features),
+      "div.controls",
+      steps > 1 && button,
+      steps > 1 && make("label.toggle", make("span.unseen", say("time step")), slider, out),
+      this.large && number("unit", "unit", units),
+      this.large && number("feature", "feature", features),
       batch > 1 && choose(say("sequence"), sequences, this.sequence, "sequence", (index) => this.chooseSequence(index)),
     );
   }
 
   chooseStep(step) {
+    this.play.stop();
+    this.moveTo(step);
+  }
+
+  moveTo(step) {
     this.step = step;
     const target = this.model.locate(this.chosen);
     if (target.kind === "returned" && !target.tensor.isSequence) {
@@ -260,18 +272,32 @@ class Page {
       const line = this.layer.halves[half].cell.states[target.tensor.state ?? 0];
       this.chosen = addressOf({ layer: this.layer, half, line, sequence: this.sequence, step, unit });
     } else this.chosen = moved(this.model, this.chosen, { step });
-    this.show({}, isLarge(this.model, this.layer));
+    this.show({});
   }
 
   chooseSequence(sequence) {
+    this.play.stop();
     this.sequence = sequence;
     this.trail = [];
     this.chosen = moved(this.model, this.chosen, { sequence });
     this.show({}, true);
   }
 
+  /** Draw the cell of one half. */
+  chooseHalf(half) {
+    const { layer, sequence, unit } = this;
+    this.play.stop();
+    const [line] = layer.halves[half].cell.states;
+    const step = this.done(layer).halves[half].order[0];
+    this.choose(
+      addressOf({ layer, half, line, sequence, step, unit: Math.min(unit, layer.halves[half].cell.units - 1) }),
+    );
+  }
+
   draw(layer) {
+    this.play.stop();
     this.layer = layer;
+    this.half = "forward";
     this.trail = [];
     this.chosen = this.firstNumber();
     this.step = this.model.stepOfNumber(this.chosen);
@@ -285,15 +311,35 @@ class Page {
     const chosen = this.model.canonical(this.chosen) ?? this.firstNumber();
     if (chosen !== this.chosen) Object.assign(this, { chosen, step: this.model.stepOfNumber(chosen) });
     this.slopes = this.gradient();
-    if (again) this.redraw();
-    else {
-      this.slider.slider.value = String(this.step);
-      this.slider.out.textContent = `t=${this.step}`;
+    const { half } = this.originOf(this.model.locate(this.chosen));
+    const other = half && half !== this.half && this.model.halvesOf(this.layer).includes(half);
+    if (other) this.half = half;
+    if (!this.model.halvesOf(this.layer).includes(this.half)) this.half = "forward";
+    if (again || other) this.redraw();
+    else if (this.full) {
       this.live.replaceChildren();
-      this.picture.update();
-      this.picture.reveal();
+      this.update();
       this.showTexts();
     }
+  }
+
+  /** Return {half}: that of a number; none of an input number. */
+  originOf(target) {
+    if (target.kind === "x") return {};
+    return target.kind === "line" ? target : this.model.originOf(target);
+  }
+
+  /** Show the time step beside its slider, and whether a play runs. */
+  showStep() {
+    const { slider, out, button, unit, feature } = this.slider;
+    const word = this.wordAt(this.step);
+    slider.value = String(this.step);
+    slider.setAttribute("aria-valuetext", `${word} t=${this.step}`.trim());
+    out.textContent = `t=${this.step}`;
+    button.textContent = this.play.isOn ? "❚❚" : "▶";
+    button.setAttribute("aria-label", this.say(this.play.isOn ? "stop" : "play"));
+    if (unit) unit.value = String(this.unit);
+    if (feature) feature.value = String(this.feature);
   }
 
   /** Draw the page anew, with the focus where it was. */
@@ -319,13 +365,13 @@ class Page {
     const { model, layer } = this;
     this.chosen = address;
     const target = model.locate(address);
-    const other = target.layer !== layer;
-    const before = this.picture.large ? `${this.step} ${this.unit} ${this.feature}` : "";
+    const other = target.layer !== layer && target.kind !== "x";
     if (other) this.layer = target.layer;
     this.step = model.stepOfNumber(address);
     if (target.kind === "x") this.feature = target.unit;
     else if (target.kind === "line") this.unit = target.unit;
-    this.show({}, other || (this.picture.large && before !== `${this.step} ${this.unit} ${this.feature}`));
+    else this.unit = model.originOf(target).unit;
+    this.show({}, other);
     this.announce(this.textOf(address));
   }
 
@@ -333,11 +379,9 @@ class Page {
     return `${address} = ${digits(this.model.value(address), 4)}`;
   }
 
-  /** Say what changed; on a phone, where the equation may be out of sight, it shows for a while. */
+  /** Say what changed to those who do not see it. */
   announce(text) {
     this.live.textContent = text;
-    clearTimeout(this.saying);
-    this.saying = setTimeout(() => this.live.replaceChildren(), SAID);
   }
 
   gradient() {
@@ -358,7 +402,7 @@ class Page {
   /** Keep the numbers of now, to show what changes. */
   remember() {
     if (this.before) return;
-    this.before = new Map(this.picture.numbers.map(({ address, value }) => [address, value]));
+    this.before = new Map(this.numbers.map(({ address, value }) => [address, value]));
     const { model, layer, sequence } = this;
     const done = model.of(sequence)[model.layers.indexOf(layer)];
     for (const tensor of model.tensors(layer)) {
@@ -383,7 +427,7 @@ class Page {
     this.fading = setTimeout(() => {
       this.before = null;
       this.dragged = null;
-      this.picture.update();
+      this.update();
       this.returned.update();
     }, 2500);
   }
@@ -392,14 +436,14 @@ class Page {
   recompute() {
     const quick = workOf(this.model, this.layer) <= QUICK;
     if (quick) this.slopes = this.gradient();
-    this.picture.update();
+    this.update();
     if (quick) this.equation.update();
-    if (!this.picture.large) this.returned.update();
+    if (!this.large) this.returned.update();
     clearTimeout(this.idle);
     this.idle = setTimeout(
       () => {
         this.slopes = this.gradient();
-        this.picture.update();
+        this.update();
         this.showTexts();
       },
       quick ? 150 : 60,
@@ -408,7 +452,8 @@ class Page {
 
   reset() {
     this.model.reset();
-    Object.assign(this, { before: null, dragged: null, startsShown: false });
+    Object.assign(this, { before: null, dragged: null });
+    this.scales.clear();
     this.draw(this.model.layers.find(({ prefix }) => prefix === this.layer.prefix));
   }
 

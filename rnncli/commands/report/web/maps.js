@@ -1,0 +1,240 @@
+// A large layer: one map of its numbers at a time, unit by time step, what is returned, and one unit over time.
+
+import { choose, digits, draw, make } from "./dom.js";
+import { inputAddress, lineColor } from "./explain.js";
+import { addressOf } from "./layer.js";
+import { Numbers, scaleOf } from "./number.js";
+
+const MOST_TICKS = 8;
+const DASHES = ["", "7 3", "2 3", "9 3 2 3"];
+
+/** The maps of the drawn layer for one sequence. */
+export class Maps {
+  constructor(page) {
+    this.page = page;
+    this.numbers = new Numbers(page);
+    this.element = make("div.maps");
+    this.sources = this.list();
+    this.draw();
+  }
+
+  /** Return what a map can show: {key, name, kind, size, values, scale, mask, address}. */
+  list() {
+    const { page } = this;
+    const { model, layer, sequence, say } = page;
+    const { features } = layer.halves.forward.cell;
+    const address = (step, unit) => inputAddress(layer, sequence, step, unit);
+    const values = () => page.done(layer).x;
+    const [, steps] = model.root(layer).x.shape;
+    const nothing = new Float32Array(features * steps);
+    const matters = () => (page.slopes.layer === layer ? page.slopes.x : nothing);
+    const input = { kind: "input", size: features, address };
+    const sources = [
+      {
+        ...input,
+        key: "x",
+        name: say("input x"),
+        values,
+        scale: () => scaleOf(page, `${layer.prefix}x`, null, values),
+      },
+      { ...input, key: "matters", name: say("what matters"), values: matters, scale: () => [-1, 1] },
+    ];
+    for (const half of model.halvesOf(layer)) {
+      const loop = layer.halves[half];
+      const way = layer.flags.bidirectional ? `${half}/` : "";
+      for (const line of new Set([...loop.cell.traced, ...[...loop.cell.states].reverse()])) {
+        if (line in loop.cell.sameAs && !loop.cell.states.includes(line)) continue;
+        sources.push({
+          ...{ key: way + line, name: way + line, kind: lineColor(loop.cell, line), size: loop.cell.sizes[line] },
+          values: () => page.done(layer).halves[half].values[loop.lines[line]],
+          scale: () => page.scaleOfLine(layer, half, line),
+          mask: () => page.done(layer).halves[half].mask,
+          address: (step, unit) => addressOf({ layer, half, line, sequence, step, unit }),
+        });
+      }
+    }
+    return sources;
+  }
+
+  draw() {
+    const { page } = this;
+    const { say, model, layer } = page;
+    const [, steps] = model.root(layer).x.shape;
+    this.steps = steps;
+    const state = this.sources.findLastIndex(({ kind }) => kind === "hidden");
+    this.source = this.sources.find(({ key }) => key === page.mapOf) ?? this.sources[state];
+    const options = this.sources.map((source) => [source, source.name]);
+    const pick = choose(say("map of"), options, this.source, "map", (source) => {
+      page.mapOf = source.key;
+      this.draw();
+      this.update();
+    });
+    const ticks = Array.from({ length: steps }, (_, step) => step).filter(
+      (step) => step % Math.ceil(steps / MOST_TICKS) === 0,
+    );
+    const [low, high] = this.source.scale();
+    const key = make(
+      "span.scale",
+      low < 0 && digits(low, 1),
+      make(`i.${this.source.kind}`, { "--zero": -low / (high - low) }),
+      digits(high, 1),
+    );
+    const [tensor] = model.tensors(layer);
+    const width = tensor.width(page.done(layer));
+    const { order } = page.done(layer).halves.forward;
+    this.result = {
+      ...{ name: tensor.name, kind: "hidden", size: width, scale: () => [-1, 1] },
+      values: () => tensor.of(page.done(layer)),
+      columns: tensor.isSequence ? steps : 1,
+      address: (step, unit) => `${tensor.name}[${page.sequence},${tensor.isSequence ? `${step},` : ""}${unit}]`,
+    };
+    this.main = this.map(this.source, steps, Math.min(Math.max(this.source.size * 6, 96), 190));
+    const returned = this.map(this.result, this.result.columns, Math.min(Math.max(width * 2, 24), 64));
+    if (!tensor.isSequence) returned.element.style.marginLeft = `${(100 * order.at(-1)) / steps}%`;
+    this.painted = [this.main, returned];
+    this.unitName = make("b");
+    this.lines = draw("svg", {
+      class: "over-time",
+      viewBox: `0 0 ${steps} 100`,
+      preserveAspectRatio: "none",
+      "aria-hidden": "true",
+    });
+    this.lineKey = make("p.key");
+    this.element.replaceChildren(
+      make("div.map-head", pick, key),
+      axis(this.source.size, this.main.element),
+      make("span.label", make("b", say("returned")), make("small", tensor.name)),
+      returned.element,
+      make("span"),
+      make(
+        "div.ticks",
+        ticks.map((step) => make("span", { "--left": (step + 0.5) / steps }, `t=${step}`)),
+      ),
+      make("span.label", this.unitName),
+      make("div.map", this.lines, make("i.cursor")),
+      make("span"),
+      this.lineKey,
+    );
+  }
+
+  /** Return a canvas with the cursors of step and unit, whose points open their numbers. */
+  map(source, columns, height) {
+    const { page } = this;
+    const { name, size, kind } = source;
+    const inside = (offset, length, count) => Math.min(Math.max(Math.floor((offset / length) * count), 0), count - 1);
+    const open = (event) => {
+      if (event.type === "pointermove" && !event.buttons) return;
+      const box = canvas.getBoundingClientRect();
+      const step = inside(event.clientX - box.left, box.width, columns);
+      page.open(source.address(step, inside(event.clientY - box.top, box.height, size)));
+    };
+    const label = page.say("{name}: {size} numbers at each of {steps} time steps, as colors", {
+      name,
+      size,
+      steps: this.steps,
+    });
+    const more = { role: "img", label, height: `${height}px`, onpointerdown: open, onpointermove: open };
+    const canvas = make(`canvas.${kind}`, more);
+    [canvas.width, canvas.height] = [columns, 2 * size];
+    const isWhole = columns === this.steps;
+    const element = make("div.map", canvas, isWhole && make("i.cursor"), isWhole && make("i.cursor.unit"));
+    return { element, canvas, source, columns };
+  }
+
+  update() {
+    const { page } = this;
+    const { layer, half, step, say } = page;
+    const { cell } = layer.halves[half];
+    this.element.style.setProperty("--left", (step / this.steps).toFixed(4));
+    this.element.style.setProperty("--part", (1 / this.steps).toFixed(4));
+    for (const { element, source } of this.painted) {
+      const unit = source.kind === "input" ? page.feature : page.unit;
+      element.style.setProperty("--top", (unit / source.size).toFixed(4));
+      element.style.setProperty("--row", (1 / source.size).toFixed(4));
+    }
+    this.unitName.textContent = say("unit {unit} of {units}", { unit: page.unit, units: cell.units });
+    this.paint();
+    this.overTime();
+  }
+
+  paint() {
+    for (const { canvas, source, columns } of this.painted) paint(canvas, source, columns);
+  }
+
+  /** Draw each line of the chosen unit over time. */
+  overTime() {
+    const { page } = this;
+    const { layer, half } = page;
+    const { cell } = layer.halves[half];
+    const names = [...new Set([...cell.traced, ...cell.states])].filter(
+      (line) => !(line in cell.sameAs) || cell.states.includes(line),
+    );
+    const bounds = names.map((line) => page.scaleOfLine(layer, half, line));
+    const most = Math.max(...bounds.flat());
+    const low = Math.min(...bounds.flat(), 0);
+    const seen = {};
+    const drawn = names.map((line) => {
+      const kind = lineColor(cell, line);
+      seen[kind] = (seen[kind] ?? -1) + 1;
+      const dash = DASHES[seen[kind] % DASHES.length];
+      const unit = Math.min(page.unit, cell.sizes[line] - 1);
+      const points = Array.from({ length: this.steps }, (_, step) => {
+        const value = page.model.lineValue({ layer, half, line, step, unit }, page.done(layer));
+        return Number.isFinite(value) ? `${step + 0.5},${(100 * (most - value)) / (most - low)}` : null;
+      });
+      return { line, kind, dash, points: points.filter(Boolean).join(" ") };
+    });
+    const zero = (100 * most) / (most - low);
+    this.lines.replaceChildren(
+      draw("line", { class: "zero", x1: 0, x2: this.steps, y1: zero, y2: zero }),
+      ...drawn.map(({ kind, dash, points }) => draw("polyline", { class: kind, points, "stroke-dasharray": dash })),
+    );
+    const swatch = ({ kind, dash }) =>
+      draw(
+        "svg",
+        { viewBox: "0 0 24 6", width: 24, height: 6, "aria-hidden": "true" },
+        draw("line", { class: kind, x1: 0, x2: 24, y1: 3, y2: 3, "stroke-dasharray": dash }),
+      );
+    const text = drawn.map(({ line }) => line).join();
+    if (this.lineText === text) return;
+    this.lineText = text;
+    this.lineKey.replaceChildren(...drawn.map((shown) => make("span", swatch(shown), shown.line)));
+  }
+}
+
+/** Return the axis of units beside a map. */
+function axis(size, element) {
+  const label = make("span.axis", make("span", "0"), make("span", String(size - 1)));
+  const both = document.createDocumentFragment();
+  both.append(label, element);
+  return both;
+}
+
+/** Paint numbers as colors by a fixed scale; a number below 0 has a stripe, too. */
+function paint(canvas, { size, values, scale, mask }, columns) {
+  const style = getComputedStyle(canvas);
+  const [paper, above, below] = [style.backgroundColor, style.color, style.outlineColor].map((color) =>
+    color.match(/\d+/g).map(Number),
+  );
+  const numbers = values();
+  const masked = mask?.();
+  const context = canvas.getContext("2d");
+  const image = context.createImageData(columns, 2 * size);
+  const largest = Math.max(...scale().map(Math.abs));
+  for (let step = 0; step < columns; step++) {
+    for (let unit = 0; unit < size; unit++) {
+      const value = masked && !masked[step] ? 0 : numbers[step * size + unit];
+      const share = value / largest;
+      const strength = Number.isFinite(share) ? Math.min(Math.abs(share), 1) : 1;
+      const color = share < 0 ? below : above;
+      for (const stripe of [0, 1]) {
+        const shade = share < 0 && stripe ? strength / 2 : strength;
+        const pixel = 4 * ((2 * unit + stripe) * columns + step);
+        for (let part = 0; part < 3; part++)
+          image.data[pixel + part] = paper[part] + (color[part] - paper[part]) * shade;
+        image.data[pixel + 3] = 255;
+      }
+    }
+  }
+  context.putImageData(image, 0, 0);
+}
