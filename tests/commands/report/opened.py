@@ -41,7 +41,7 @@ class Opened:
         return self.page.evaluate(code)
 
     def number(self, address: str) -> Any:
-        """Return the control of a number in the picture, after going to its layer, its half and its time step."""
+        """Return the control of a number in the picture; goes to its layer, half and time step."""
         found = self.page.locator(".picture").get_by_role("button", name=f"{address} =")
         if found.count():
             return found.first
@@ -49,7 +49,8 @@ class Opened:
         indices = re.findall(r"\w+", name[name.index("[") :])
         layer = self.page.get_by_role("combobox", name="layer")
         if path and path[0] not in ("forward", "backward") and layer.count():
-            label = next(each for each in layer.locator("option").all_inner_texts() if each.startswith(path[0]))
+            names = layer.locator("option").all_inner_texts()
+            label = next(name for name in names if name.startswith(path[0]))
             layer.select_option(label)
         half = self.page.locator(f'[data-key="half-{path[-1] if path else ""}"]')
         if half.count():
