@@ -216,25 +216,46 @@ def test_the_nearest_answer() -> None:
     assert names.answer(float("nan")) == ""
 
 
-@pytest.mark.parametrize(
-    ("command", "form"),
-    [
-        (command, form)
-        for command in ("run", "trace", "gradients", "explain hidden_states[0,0,0]")
-        for form in ("table", "json", "csv", "html", "svg", "markdown")
-    ],
-)
-def test_hostile_names_are_data(rnncli: Any, command: str, form: str) -> None:
+def hostile_document() -> str:
     word = "".join(HOSTILE.split())
-    document = {
-        "inputs": [word], "words": {word: [1, 2]}, "features": [HOSTILE, "b"], "batch": [HOSTILE],
-        "answers": {"0": HOSTILE}, "about": {"en": HOSTILE}, "layer": "LSTM(1, return_sequences=True)",
-    }  # fmt: skip
-    done = rnncli(*command.split(), json.dumps(document), "--seed", "1", "-f", form)
+    names = {
+        "features": [HOSTILE, "b"],
+        "batch": [HOSTILE],
+        "answers": {"0": HOSTILE},
+        "about": {"en": HOSTILE},
+    }
+    layer = "LSTM(1, return_sequences=True)"
+    return json.dumps({"inputs": [word], "words": {word: [1, 2]}, "layer": layer, **names})
+
+
+@pytest.mark.parametrize("form", ["table", "json", "csv", "html", "svg", "markdown"])
+@pytest.mark.parametrize("command", ["run", "trace", "gradients", "explain hidden_states[0,0,0]"])
+def test_hostile_names_are_data(rnncli: Any, command: str, form: str) -> None:
+    done = rnncli(*command.split(), hostile_document(), "--seed", "1", "-f", form)
     assert done.returncode == 0, done.stderr
     if form != "csv":  # which keeps its data as they are
         assert not {"\x1b", "\u202e"} & set(done.stdout)
     if form in ("html", "svg", "markdown"):
         assert not re.search(r"(?<!\\)<img", done.stdout)
     if form == "json":
-        assert json.loads(done.stdout)["input"]["steps"] == [[word]]
+        assert json.loads(done.stdout)["input"]["steps"] == [["".join(HOSTILE.split())]]
+
+
+@pytest.mark.parametrize(
+    "words", [("plot", "--terminal"), ("run", "--stream"), ("report",), ("plot", "-o", "a.svg")]
+)
+def test_hostile_names_are_data_in_pictures_pages_and_streams(
+    rnncli: Any, words: tuple[str, ...], tmp_path: Any
+) -> None:
+    (tmp_path / "x.json").write_text(hostile_document())
+    if "--stream" in words:
+        document = json.loads(hostile_document())
+        layer = document.pop("layer")
+        done = rnncli(*words, "-l", layer, "--seed", "1", input=json.dumps(document))
+    else:
+        done = rnncli(words[0], "x.json", *words[1:], "--seed", "1", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    text = done.stdout + "".join(path.read_text() for path in tmp_path.glob("*.svg"))
+    assert not {"\x1b", "\u202e"} & set(text)
+    if words[0] == "report" or "-o" in words:
+        assert "<img" not in text

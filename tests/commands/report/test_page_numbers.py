@@ -18,6 +18,7 @@ from rnncli.commands.report.page import build_page
 from rnncli.compute import chain_rule
 from rnncli.compute.derivation import explain
 from rnncli.errors import RnncliError
+from rnncli.inputs import sample_files
 from rnncli.layers.case import Case
 from rnncli.layers.stack import Stack
 from rnncli.result import Result
@@ -44,6 +45,13 @@ def test_cells_of_the_samples_have_the_numbers_of_rnncli() -> None:
             inputs = rng.normal(size=(2, 5, 4)).astype(np.float32)
             pages.append(page_of(input=inputs, layer=[layer], seed=7, mask=rng.random((2, 5)) > 0.2))
     check(pages)
+
+
+def test_trained_samples_have_the_numbers_of_rnncli() -> None:
+    """Also with sentences of different lengths."""
+    review = json.loads(sample_files.path("review").read_text())
+    sentences = json.dumps({**review, "inputs": ["the film is bad", "this plot was not very clever"]})
+    check([page_of(input=text) for text in ("note", "review", "review_ko", "bank", "brackets", sentences)])
 
 
 def test_double_precision_is_kept() -> None:
