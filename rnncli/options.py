@@ -273,8 +273,7 @@ OPTIONS: tuple[Entry, ...] = (
         _number("rtol", RUN, "X", "Relative tolerance (default 1e-5).", default=RTOL, least=0, rare=True,
                 free=True),
     ),
-    *_group(("run", "trace"), "", _on(
-        "check", FIRST,
+    *_group(("run", "trace"), "", _on("check", FIRST,
         "Also run tensorflow (with --model, its own framework); exit 1 if the numbers differ.")),
     *_group(("compare",), "",
         _text("engines", RUN, "NAMES",
@@ -285,8 +284,7 @@ OPTIONS: tuple[Entry, ...] = (
               "--with: compare its layer THEIRS with the layer OURS. Repeat for several.", many=True,
               rare=True, free=True),
     ),
-    *_group(("run", "trace", "compare"), "", _text(
-        "expect", RUN, "FILE",
+    *_group(("run", "trace", "compare"), "", _text("expect", RUN, "FILE",
         "Compare with stored tensors: json, npz, npy or safetensors; exit 1 if the numbers differ.",
         rare=True, reads="path")),
     *_group(("compare",), "",
@@ -321,6 +319,8 @@ OPTIONS: tuple[Entry, ...] = (
               example="For example gate='forget'."),
     ),
     *_group(("plot",), "",
+        _on("diagram", RUN, "Draw the cell from its equations; with an input or --step, with its numbers."),
+        _integer("unit", NARROW, "N", "With --diagram: which unit (default 0); -1 is the last."),
         _choice("what", RUN, "WHAT", ("trace", "result"), "What to draw (default trace, if there is one)."),
         _text("gate", RUN, "NAME", "Draw this gate or state of a trace; repeat for several.", many=True,
               example="For example gate='forget'."),

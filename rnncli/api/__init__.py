@@ -292,6 +292,8 @@ def plot(
     inputs: Any = None,
     layer: Any = None,
     *,
+    diagram: bool = False,
+    unit: int | None = None,
     what: Literal["trace", "result"] | None = None,
     gate: str | Sequence[str] | None = None,
     batch: int = 0,
@@ -306,6 +308,8 @@ def plot(
 ) -> Picture:
     """Draw every gate and state as heat maps: a picture in a notebook, `.save("gates.svg")` in a file.
 
+    diagram: draw the cell from its equations instead; with an input or `steps`, with the numbers of a step.
+    unit: of a diagram, the unit whose numbers stand beside the operators.
     what: a trace, the default if there is one, or the result.  gate: draw only these gates and states.
     batch: which sequence.  steps: time steps, "2:5" or 2.  size: in inches, (7, 4), or "1600x900px".
     scale: colors for 0 to 1 and -1 to 1, or for the range of the values ("auto").  hold: same as for `run`.
@@ -316,6 +320,8 @@ def plot(
     if isinstance(size, (tuple, list)):
         size = "x".join(map(str, size))
     flags = plot.PlotFlags(
+        diagram=diagram,
+        unit=unit,
         what=what,
         gate=several(gate),
         batch=batch,

@@ -316,8 +316,11 @@ class Picture:
         return picture, {"width": int.from_bytes(picture[16:20], "big") // 2}
 
     def __str__(self) -> str:
+        from rnncli.commands.plot.cells import CellSheet
         from rnncli.show.formats import import_quietly
 
+        if isinstance(self.sheet, CellSheet):
+            return repr(self)
         width = self.view.width or shutil.get_terminal_size((0, 0)).columns or None
         terminal = import_quietly("rnncli.commands.plot.terminal")
         text: str = terminal.render(self.sheet, self.style, self.view._replace(width=width), "none")

@@ -12,6 +12,7 @@ stands, and `wires.py` the way of a wire around the shapes.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 from rnncli.cells.diagram.place import Measures, place
 from rnncli.cells.diagram.plan import Plan
@@ -76,3 +77,24 @@ def _take(source: Shape, target: Shape, wire: Wire) -> None:
     """Note the ports at which a wire leaves and enters."""
     source.taken.add(wire.points[0])
     target.taken.add(wire.points[-1])
+
+
+def mirror(diagram: Diagram) -> Diagram:
+    """Return the diagram from right to left, for a layer that reads backwards."""
+    shapes = tuple(replace(shape, x=diagram.wide - shape.x) for shape in diagram.shapes)
+    wires = (
+        wire._replace(points=tuple((diagram.wide - x, y) for x, y in wire.points)) for wire in diagram.wires
+    )
+    return diagram._replace(shapes=shapes, wires=tuple(wires))
+
+
+def straighten(diagram: Diagram) -> Diagram:
+    """Return the rails alone, each a straight wire: at a masked step, every state is kept."""
+    ends = [shape for shape in diagram.shapes if shape.kind == "end"]
+    starts = [replace(end, kind="start", x=diagram.wide - end.x) for end in ends]
+    wires = (
+        Wire(index, len(ends) + index, end.line, ((start.box[2], end.y), (end.box[0], end.y)))
+        for index, (start, end) in enumerate(zip(starts, ends, strict=True))
+    )
+    high = max(end.box[3] for end in ends) + 16
+    return Diagram(diagram.wide, high, (*starts, *ends), tuple(wires))

@@ -33,7 +33,7 @@ class Measures:
         self.wide = wide
         self.end, self.width, self.features = (58, 420, 8) if wide else (44, 300, 5)
         self.least, self.most, self.gap = (104, 172, 24) if wide else (66, 110, 14)
-        self.header, self.feature = (26, 56) if wide else (40, 44)
+        self.header, self.feature, self.number = (26, 56, 40) if wide else (40, 44, 0)
 
 
 def place(plan: Plan, sizes: Measures) -> Placed:
@@ -61,7 +61,7 @@ def place(plan: Plan, sizes: Measures) -> Placed:
 def _place_across(plan: Plan, sizes: Measures, taps: int) -> int:
     """Give each slot and card its x.  taps: the width of the wires that go down at the left."""
     slots, wide = plan.slots, sizes.wide
-    sides = {slot: _sides(plan, slot) for slot in slots}
+    sides = {slot: _sides(plan, slot, sizes.number) for slot in slots}
     cards = [slot for slot in slots if slot.cards]
     free = {slot: 0 if slot.cards else sum(sides[slot]) + 12 for slot in slots}
     left, right = (sizes.end + 16 + taps, sizes.end + 16) if wide else (3 + taps, 3)
@@ -90,11 +90,11 @@ def _place_across(plan: Plan, sizes: Measures, taps: int) -> int:
     return width
 
 
-def _sides(plan: Plan, slot: Slot) -> tuple[int, int]:
+def _sides(plan: Plan, slot: Slot, number: int) -> tuple[int, int]:
     """Return how far the operators of a slot reach to the left and to the right."""
     own = [shape for shape in plan.shapes if shape.slot is slot and shape.kind != "card"]
     left = (BESIDE + shape.wide if shape.is_beside else shape.wide // 2 for shape in own)
-    return max(left, default=0), max((shape.wide // 2 for shape in own), default=0)
+    return max(left, default=0), max((shape.wide // 2 + number for shape in own), default=0)
 
 
 def _rail_rows(plan: Plan) -> dict[str, int]:

@@ -23,6 +23,7 @@ rnncli plot --layer lstm --seed 42 -o gates.svg
 rnncli plot data.csv --layer bilstm --gate forget --gate cell -o cells.png
 rnncli plot --layer gru --layer lstm --size 7x5 --style grey -o stack.pdf
 rnncli plot --layer gru --seed 42 --terminal
+rnncli plot --diagram --layer lstm --seed 42 --step 3 -o cell.svg
 """
 
 SUFFIXES = ("png", "svg", "pdf")
@@ -32,6 +33,8 @@ LARGEST = 100.0
 class PlotFlags(NamedTuple):
     """What to draw, and how."""
 
+    diagram: bool = False
+    unit: int | None = None
     what: str | None = None
     gate: list[str] | None = None
     batch: int = 0
@@ -56,7 +59,7 @@ class Plot(NamedTuple):
     agrees: whether a live object's framework returned the same numbers; None if nothing was compared.
     """
 
-    sheet: Callable[[str, frozenset[str]], Sheet]
+    sheet: Callable[[str, frozenset[str]], Any]
     style: Style
     size: tuple[float, float] | None
     specs: tuple[Spec, ...]
@@ -65,10 +68,11 @@ class Plot(NamedTuple):
 
 
 def plot(ask: Ask, **flags: Any) -> None:
-    """A picture of every gate and state: png, svg, pdf, or in the terminal.
+    """A picture of every gate and state: png, svg, pdf, or in the terminal; or a diagram of the cell.
 
     Heat maps of one sequence, time from left to right. Gates share one color scale from 0 to 1, states
-    one from -1 to 1, wider if values exceed it; masked steps are hatched.
+    one from -1 to 1, wider if values exceed it; masked steps are hatched. --diagram draws the cell from its
+    equations instead: the path of each state, and the gates that act on it.
     """
     from rnncli.cli import terminal
 
@@ -102,10 +106,16 @@ def drawing_of(ask: Ask, asked: PlotFlags) -> Plot:
     if asked.style and asked.theme and asked.style != asked.theme:
         what = "{--style:style} and {--theme:theme} cannot be combined."
         raise UsageError(what, "Leave out one of them.", style=asked.style, theme=asked.theme)
-    size = _size(asked)
+    size, style = _size(asked), STYLES[asked.style or asked.theme or "light"]
+    if asked.diagram:
+        from rnncli.commands.plot.cells import choose_cells
+
+        cells = choose_cells(ask, asked)
+        return Plot(cells.sheet, style, size, cells.specs, cells.remarks, cells.agrees)
+    if asked.unit is not None:
+        raise UsageError("{--unit} applies only to a diagram.", "Add {--diagram}.")
     steps = slice(None) if asked.steps is None else parse_steps(asked.steps)
     parts = subject_of(ask).parts()
-    style = STYLES[asked.style or asked.theme or "light"]
     sheet = _draw(parts, ask.engine, asked, steps)
     specs = tuple(spec for use in parts.uses for spec in use.case.stack)
     agreement = parts.uses[0].case.agreement
@@ -159,7 +169,7 @@ def _format(flags: PlotFlags, ask: Ask) -> str | None:
 
 
 def write_picture(
-    path: str, sheet: Sheet, style: Style, size: tuple[float, float] | None, fonts: Sequence[str]
+    path: str, sheet: Any, style: Style, size: tuple[float, float] | None, fonts: Sequence[str]
 ) -> None:
     """Write a .png, .svg or .pdf file.  Raises UsageError for another suffix."""
     from rnncli.cli import files

@@ -15,6 +15,8 @@ from io import BytesIO
 from threading import Lock
 from typing import Any
 
+from rnncli.commands.plot import cell_figure
+from rnncli.commands.plot.cells import CellSheet
 from rnncli.commands.plot.fonts import DEFAULT_FONT
 from rnncli.commands.plot.palette import Style, is_dark
 from rnncli.commands.plot.sheet import Hatching, Panel, Scale, Sheet
@@ -90,7 +92,7 @@ SETTINGS: dict[str, Any] = {
 
 
 def render(
-    sheet: Sheet,
+    sheet: Sheet | CellSheet,
     format_name: str,
     style: Style,
     size: tuple[float, float] | None,
@@ -121,10 +123,12 @@ def settings_of(style: Style, fonts: Sequence[str]) -> dict[str, Any]:
     }
 
 
-def figure(sheet: Sheet, style: Style, size: tuple[float, float] | None = None) -> Any:
+def figure(sheet: Sheet | CellSheet, style: Style, size: tuple[float, float] | None = None) -> Any:
     """Return the matplotlib Figure; uses the caller's matplotlib settings."""
     from matplotlib import rc_context
 
+    if isinstance(sheet, CellSheet):
+        return cell_figure.draw(sheet, style, size, DPI)
     drawing = _draw(sheet, style, None)
     if size is None:
         return drawing

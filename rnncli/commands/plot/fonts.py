@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterable
 from contextlib import suppress
+from typing import Any
 
-from rnncli.commands.plot.sheet import Sheet
 from rnncli.errors import EngineError, Message, Text
 
 DEFAULT_FONT = "DejaVu Sans"
@@ -16,7 +16,7 @@ BOXES = "Last Resort"
 """Fonts that show every character as a box."""
 
 
-def fit_fonts(draw: Callable[[str, frozenset[str]], Sheet], lang: str) -> tuple[Sheet, list[str], list[Text]]:
+def fit_fonts(draw: Callable[[str, frozenset[str]], Any], lang: str) -> tuple[Any, list[str], list[Text]]:
     """Return a sheet in `lang`, the names of the fonts that draw it, first to last, and remarks.
 
     draw: the `sheet` of a Plot.  If no font has Korean letters, the sheet is in English; if no font has

@@ -6,7 +6,7 @@ A ramp is a list of colors from low to high, interpolated in between.  Gates run
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -18,7 +18,10 @@ Ramp = tuple[str, ...]
 
 @dataclass(frozen=True)
 class Style:
-    """paper, ink: background and text.  bad: color of NaN."""
+    """paper, ink: background and text.  bad: color of NaN.
+
+    kinds: the colors of what a diagram shows: `gate`, `candidate`, `cell`, `hidden`, `input`.
+    """
 
     paper: str
     ink: str
@@ -28,6 +31,7 @@ class Style:
     state: Ramp
     input: Ramp
     input_diverging: Ramp
+    kinds: Mapping[str, str]
 
     def choose_ramp(self, scale: Scale) -> Ramp:
         """Return the colors of `scale`, low to high."""
@@ -36,6 +40,7 @@ class Style:
         return self.state if scale.diverging else self.gate
 
 
+KINDS = ("gate", "candidate", "cell", "hidden", "input")
 GREYS = ("#ffffff", "#bdbdbd", "#737373", "#3a3a3a", "#000000")
 
 STYLES = {
@@ -48,6 +53,7 @@ STYLES = {
         state=("#0d3b78", "#4a8cc2", "#aed0e6", "#f7f5f2", "#f2b8a0", "#d4614a", "#7c1226"),
         input=("#ffffff", "#c9ced4", "#7d858f", "#23282f"),
         input_diverging=("#4a2c7c", "#9a80c2", "#d6cbe6", "#f7f5f2", "#f0d29a", "#cf9136", "#744806"),
+        kinds=dict(zip(KINDS, ("#257d36", "#bf3989", "#8a3ffc", "#0a6c74", "#b8500a"), strict=True)),
     ),
     "dark": Style(
         paper="#14181e",
@@ -58,10 +64,11 @@ STYLES = {
         state=("#9fd2ff", "#4d97d8", "#27527f", "#20262e", "#84402f", "#d9694a", "#ffc3a6"),
         input=("#1a212b", "#565e69", "#a3aab3", "#ffffff"),
         input_diverging=("#d3bdfa", "#8d6ec4", "#4a3a6b", "#20262e", "#6b4e1c", "#c08a2f", "#ffdf9e"),
+        kinds=dict(zip(KINDS, ("#3fb950", "#f778ba", "#d2a8ff", "#4fd1d9", "#f0883e"), strict=True)),
     ),
     "grey": Style(
         paper="#ffffff", ink="#000000", faint="#808080", bad="#ffffff",
-        gate=GREYS, state=GREYS, input=GREYS, input_diverging=GREYS,
+        gate=GREYS, state=GREYS, input=GREYS, input_diverging=GREYS, kinds=dict.fromkeys(KINDS, "#404040"),
     ),
 }  # fmt: skip
 """In the gray style, states also run from white to black, so that a print shows their sign."""

@@ -200,7 +200,7 @@ def draw(parts: Sequence[DrawnLayers], selection: SheetSelection, *, traced: boo
         statuses |= skipped
         if case.inputs.ndim == 3:
             axis, times = say("feature", lang), tuple(_times(case, chosen))
-            shorts = list(map(_shorten, case.names.features))
+            shorts = list(map(short_name, case.names.features))
             undrawn = [bool(selection.undrawable & set(short)) for short in shorts]
             names = tuple(f"{axis} {i}" if undrawn[i] else short for i, short in enumerate(shorts))
             values = case.inputs[chosen.batch, list(times)].T
@@ -219,7 +219,7 @@ def draw(parts: Sequence[DrawnLayers], selection: SheetSelection, *, traced: boo
         hatchings.append(Hatching(say(MASKED.get(frozenset(statuses), ""), lang), is_unused=False))
     return Sheet(
         title=visible(f"{model}: {shown}" if model else " → ".join(expressions_of(first.case.stack))),
-        note=", ".join(_notes(first.case, first.result, selection)),
+        note=", ".join(list_notes(first.case, first.result, selection)),
         rows=tuple(rows),
         scales=_scales([panel for row in rows for panel in row.panels], selection),
         time_axis=say("time step", lang),
@@ -237,11 +237,11 @@ def _name_steps(row: MapRow, names: InputNames, selection: SheetSelection) -> Ma
     return replace(row, panels=tuple(panels))
 
 
-def _notes(case: Case, result: Result, selection: SheetSelection) -> Iterator[str]:
+def list_notes(case: Case, result: Result, selection: SheetSelection) -> Iterator[str]:
     """Yield what stands below the title: the sequence, the seed, the engine and so on."""
     lang, last = selection.lang, len(case.inputs) - 1
     batch = selection.batch % len(case.inputs)
-    name = _shorten(case.names.sequences[batch]) if case.names.sequences else ""
+    name = short_name(case.names.sequences[batch]) if case.names.sequences else ""
     if selection.undrawable & set(name):
         name = ""
     if last or name:
@@ -371,7 +371,8 @@ def _draw_tensor(case: Case, tensor: NamedTensor, selection: SheetSelection) -> 
     return Panel(name, kind, values[kept].T, axis, (), times, (), masked, reading=reading, equals=equals)
 
 
-def _shorten(name: str) -> str:
+def short_name(name: str) -> str:
+    """Return the name of a feature or of a sequence, shortened."""
     shown = visible(name)
     return shown if len(shown) <= NARROW else f"{shown[: NARROW - 1].rstrip()}…"
 

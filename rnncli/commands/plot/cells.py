@@ -1,0 +1,291 @@
+"""`plot --diagram`: the diagrams of cells, without numbers or with those of one time step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from rnncli.addresses import parse_steps
+from rnncli.case import Array, Spec
+from rnncli.cells.diagram import lay_out, mirror, straighten
+from rnncli.cells.diagram.shapes import Diagram, Shape
+from rnncli.commands.plot.sheet import SheetSelection, list_notes, short_name
+from rnncli.errors import Flag, LayerError, UsageError, format_indices
+from rnncli.layers.recurrent import Cell, RecurrentLayer
+from rnncli.layers.stack import Stack
+from rnncli.result import Label
+from rnncli.show.visible import visible
+from rnncli.show.wording import GATES, name_layer, say
+from rnncli.specs import expressions_of
+
+if TYPE_CHECKING:
+    from rnncli.ask import Ask, Remarks
+    from rnncli.commands.plot import PlotFlags
+    from rnncli.compute.derivation.locate import CaseTrace
+    from rnncli.layers.case import Case
+    from rnncli.result import Result
+
+
+@dataclass(frozen=True)
+class DrawnCell:
+    """One diagram.
+
+    numbers: by the index of a shape, its numbers for all units or features; empty without numbers.
+    colors, labels: of each shape: its kind (`gate`, `candidate`, `cell`, `hidden`, `input`, or ""), and text.
+    bounds: by line, the range of its values.  names: of the features, () for their numbers.
+    first_state: the state that the layer returns.
+    unit: the chosen unit, whose numbers stand beside the operators.
+    """
+
+    title: str
+    diagram: Diagram
+    numbers: Mapping[int, Array]
+    colors: tuple[str, ...]
+    labels: tuple[str, ...]
+    bounds: Mapping[str, tuple[float, float] | None]
+    names: tuple[str, ...]
+    first_state: str
+    unit: int
+
+
+@dataclass(frozen=True)
+class CellSheet:
+    """A picture of diagrams, one below the other."""
+
+    title: str
+    note: str
+    panels: tuple[DrawnCell, ...]
+
+    @property
+    def labels(self) -> list[str]:
+        """Every text but the title and the names of features."""
+        return [self.note, *(text for panel in self.panels for text in (panel.title, *panel.labels))]
+
+
+class CellsToDraw(NamedTuple):
+    """What is drawn.  sheet: as of a Plot."""
+
+    sheet: Callable[[str, frozenset[str]], CellSheet]
+    specs: tuple[Spec, ...]
+    remarks: Remarks
+    agrees: bool | None = None
+
+
+class _Place(NamedTuple):
+    """A cell, and where it is: see compute.derivation.locate.TraceNode.  name: of its layer in a model."""
+
+    name: str
+    stack: Stack
+    layer: int
+    direction: str
+    key: int | None
+    cell: Cell
+    features: int
+    is_backward: bool
+
+
+class _Step(NamedTuple):
+    """The numbers of a time step.  result: the trace they are from."""
+
+    source: CaseTrace
+    result: Result
+    batch: int
+    time: int
+
+
+def choose_cells(ask: Ask, flags: PlotFlags) -> CellsToDraw:
+    """Compute what is drawn: names alone if neither an input nor a step is given."""
+    from rnncli.ask import subject_of
+
+    for name, given in (
+        ("--what", flags.what), ("--gate", flags.gate), ("--scale", flags.scale != "fixed"),
+        ("--terminal", flags.terminal),
+    ):  # fmt: skip
+        if given:
+            what = "{--diagram} and {name} cannot be combined."
+            raise UsageError(what, "Leave out one of them.", name=Flag(name))
+    subject = subject_of(ask)
+    if ask.is_bare and not ask.hold and flags.steps is None and flags.unit is None:
+        if summary := subject.summary():
+            rows = [row for row in summary.layers if row.spec and row.input_shape]
+            stacks = [(row.name, Stack((row.spec,)), row.input_shape) for row in rows if row.spec]
+            head, remarks = summary.file, summary.remarks
+        else:
+            outline = subject.outline()
+            stacks, head, remarks = [("", outline.stack, outline.shape)], "", ()
+        places = [
+            place
+            for name, stack, shape in stacks
+            for place in _places(name, stack, shape or (), ask.all_layers)
+        ]
+        specs = tuple(spec for _, stack, _ in stacks for spec in stack)
+        return CellsToDraw(partial(_draw, _check(places, flags.unit or 0), head, (), flags), specs, remarks)
+    parts = subject.parts()
+    steps, places = [], []
+    for use in parts.uses:
+        step = _step(use.case, flags)
+        found = _places(
+            use.layer if parts.head else "", use.case.stack, use.case.inputs.shape, ask.all_layers
+        )
+        for place in found:
+            places.append(place)
+            steps.append(step)
+    specs = tuple(spec for use in parts.uses for spec in use.case.stack)
+    head = parts.head.file if parts.head else ""
+    agreement = parts.case.agreement
+    drawn = partial(_draw, _check(places, flags.unit or 0), head, steps, flags)
+    return CellsToDraw(drawn, specs, tuple(parts.remarks), agreement and agreement.agrees)
+
+
+def _check(places: list[_Place], unit: int) -> list[_Place]:
+    if not places:
+        raise LayerError("no layer here has a cell to draw.", "Name a recurrent layer, such as -l lstm.")
+    for place in places:
+        units = place.cell.units
+        if not -units <= unit < units:
+            what = "{--unit:unit}: there is no such unit."
+            raise UsageError(what, format_indices("units", units), unit=unit)
+    return places
+
+
+def _places(name: str, stack: Stack, shape: Sequence[Any], all_layers: bool) -> Iterator[_Place]:
+    """Yield the cells of the last recurrent layer of a stack, or of all."""
+    recurrent = [index for index, layer in enumerate(stack.layers) if layer.recurrent]
+    shapes = [inputs for _, inputs in stack.input_shapes(tuple(shape))]
+    for index in recurrent if all_layers else recurrent[-1:]:
+        layer: Any = stack.layers[index]
+        for direction, loop in layer.loops.items():
+            cells: Mapping[Any, Any] = (
+                loop.cell.by_index if isinstance(loop, RecurrentLayer) else {None: None}
+            )
+            features: Any = shapes[index][-1]
+            for key, cell in cells.items():
+                if not isinstance(cell, Cell):
+                    what = "{--diagram} draws cells of equations, which {name} has not."
+                    raise LayerError(what, "Leave {--diagram} out.", name=layer.spec.title)
+                backward = bool(loop.config["go_backwards"])
+                yield _Place(name, stack, index, direction, key, cell, features, backward)
+                features = cell.units
+
+
+def _step(case: Case, flags: PlotFlags) -> _Step:
+    """Compute the numbers of the chosen step; without one, of the last."""
+    from rnncli.compute import engines
+    from rnncli.compute import trace as tracing
+    from rnncli.compute.derivation.locate import CaseTrace
+
+    if reason := engines.reason_not_traced(case):
+        raise LayerError(
+            "{--diagram} shows no numbers here: {reason}.", "Draw it without them.", reason=reason
+        )
+    batch, timesteps = case.inputs.shape[:2]
+    if not -batch <= flags.batch < batch:
+        known = format_indices("sequences", batch)
+        raise UsageError("{--batch:batch}: there is no such sequence.", known, batch=flags.batch)
+    times = range(timesteps)[slice(-1, None) if flags.steps is None else parse_steps(flags.steps)]
+    if len(times) != 1:
+        known = format_indices("time steps", timesteps)
+        raise UsageError("{--diagram} shows one time step, not {count}.", known, count=len(times))
+    result = tracing.trace(tracing.with_all_outputs(case))
+    return _Step(CaseTrace(case, result), result, flags.batch % batch, times[0])
+
+
+def _draw(
+    places: Sequence[_Place], model: str, steps: Sequence[_Step], flags: PlotFlags, lang: str,
+    undrawable: frozenset[str],
+) -> CellSheet:  # fmt: skip
+    panels, note = [], ""
+    for number, place in enumerate(places):
+        panels.append(_draw_cell(place, steps[number] if steps else None, flags, lang, undrawable))
+    if steps:
+        selection = SheetSelection(flags.batch, lang=lang, undrawable=undrawable)
+        notes = list_notes(steps[0].source.case, steps[0].result, selection)
+        unit = say("unit {index}", lang, index=(flags.unit or 0) % places[0].cell.units)
+        note = ", ".join((f"t={steps[0].time}", unit, *notes))
+    names = list(dict.fromkeys(place.name for place in places))
+    title = f"{model}: {', '.join(names)}" if model else " → ".join(expressions_of(places[0].stack))
+    return CellSheet(visible(title), note, tuple(panels))
+
+
+def _draw_cell(
+    place: _Place, step: _Step | None, flags: PlotFlags, lang: str, undrawable: frozenset[str]
+) -> DrawnCell:
+    cell = place.cell
+    units = cell.units if step else 1
+    diagram = lay_out(cell.written, cell.states, cell.function, units=units, features=place.features)
+    numbers: dict[int, Array] = {}
+    names: tuple[str, ...] = ()
+    if step:
+        diagram, numbers = _number(place, diagram, step)
+        given = step.source.case.feature_names if place.layer == 0 and not place.key else ()
+        names = tuple("" if undrawable & set(name) else short_name(name) for name in given)
+    if place.is_backward:
+        diagram = mirror(diagram)
+    arrow = "← {}" if place.is_backward else "{} →"
+    words = (
+        place.name,
+        name_layer(place.layer, lang) if len(place.stack) > 1 else "",
+        arrow.format(say(place.direction, lang)) if place.direction else "",
+        f"cell_{place.key}" if place.key is not None else "",
+        say("masked, carried", lang) if step and not any(s.kind == "card" for s in diagram.shapes) else "",
+    )
+    other = "t+1" if place.is_backward else "t−1"
+    shapes = diagram.shapes
+    return DrawnCell(
+        title=visible(", ".join(filter(None, words))),
+        diagram=diagram,
+        numbers=numbers,
+        colors=tuple(_color(shape, cell) for shape in shapes),
+        labels=tuple(_label(shape, lang, other) for shape in shapes),
+        bounds=cell.bounds,
+        names=names,
+        first_state=cell.states[0],
+        unit=(flags.unit or 0) % cell.units,
+    )
+
+
+def _color(shape: Shape, cell: Cell) -> str:
+    """Return what kind of number a shape has."""
+    if shape.kind in ("start", "end") or (shape.kind == "card" and shape.line in cell.states):
+        return "hidden" if shape.line == cell.states[0] else "cell"
+    if shape.kind == "card":
+        return "gate" if cell.bounds[shape.line] == (0.0, 1.0) else "candidate"
+    return "input" if shape.kind == "input" else ""
+
+
+def _label(shape: Shape, lang: str, other: str) -> str:
+    short = {"hidden": "h", "cell": "c"}.get(shape.line, short_name(shape.line))
+    if shape.kind == "card":
+        gate = say(GATES[shape.line], lang) if lang == "ko" and shape.line in GATES else shape.line
+        return f"{gate}\n{shape.label}"
+    texts = {"start": f"{short}[{other}]", "end": f"{short}[t]", "input": "x[t]"}
+    return texts.get(shape.kind, shape.label)
+
+
+def _number(place: _Place, diagram: Diagram, step: _Step) -> tuple[Diagram, dict[int, Array]]:
+    """Return the diagram of a step, and the numbers of its shapes; at a masked step, the rails alone."""
+    from rnncli.compute.derivation.locate import TraceNode
+
+    source = step.source
+    loop = source.loops[place.layer, place.direction]
+    position = loop.times.tolist().index(step.time)
+
+    def node(line: str) -> TraceNode:
+        label = Label(line, cell=place.key, kind="activation" if line in place.cell.gates else "")
+        return TraceNode(place.layer, place.direction, position, label, step.batch, 0)
+
+    if source.status(node(place.cell.states[0])) != "computed":
+        diagram = straighten(diagram)
+    numbers = {}
+    for index, shape in enumerate(diagram.shapes):
+        if shape.kind == "start":
+            numbers[index] = source.row_before(node(shape.line))
+        elif shape.kind == "input":
+            numbers[index] = source.input_row(node(place.cell.states[0]))
+        elif shape.kind in ("end", "card"):
+            numbers[index] = source.row(node(shape.line))
+        elif shape.tree is not None:
+            numbers[index] = source.evaluate(node(shape.line), shape.tree)
+    return diagram, numbers
