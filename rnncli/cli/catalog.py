@@ -15,7 +15,7 @@ SECTIONS = {
         "gradients": "How far back does the output depend on the input?",
         "matrix": "All combinations of return_sequences and return_state, side by side.",
         "report": "A page for the browser that shows every step, and recomputes what you change.",
-        "plot": "A picture of every gate and state: png, svg, pdf, or in the terminal.",
+        "plot": "A picture of every gate and state, or of the cell: png, svg, pdf; or in the terminal.",
         "shape": "Tensors, shapes and parameter counts, without computing.",
         "trace": "Every gate and state at every time step.",
     },

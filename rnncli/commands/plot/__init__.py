@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from rnncli.errors import Message, UsageError
+from rnncli.errors import Flag, Message, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -68,11 +68,12 @@ class Plot(NamedTuple):
 
 
 def plot(ask: Ask, **flags: Any) -> None:
-    """A picture of every gate and state: png, svg, pdf, or in the terminal; or a diagram of the cell.
+    """A picture of every gate and state, or of the cell: png, svg, pdf; or in the terminal.
 
     Heat maps of one sequence, time from left to right. Gates share one color scale from 0 to 1, states
-    one from -1 to 1, wider if values exceed it; masked steps are hatched. --diagram draws the cell from its
-    equations instead: the path of each state, and the gates that act on it.
+    one from -1 to 1, wider if values exceed it; masked steps are hatched.
+
+    With --diagram the cell is drawn from its equations: the path of each state, and what acts on it.
     """
     from rnncli.cli import terminal
 
@@ -108,9 +109,10 @@ def drawing_of(ask: Ask, asked: PlotFlags) -> Plot:
         raise UsageError(what, "Leave out one of them.", style=asked.style, theme=asked.theme)
     size, style = _size(asked), STYLES[asked.style or asked.theme or "light"]
     if asked.diagram:
-        from rnncli.commands.plot.cells import choose_cells
+        from rnncli.commands.plot.cells import CellSelection, choose_cells
 
-        cells = choose_cells(ask, asked)
+        _refuse_with_diagram(asked)
+        cells = choose_cells(ask, CellSelection(asked.batch, asked.steps, asked.unit))
         return Plot(cells.sheet, style, size, cells.specs, cells.remarks, cells.agrees)
     if asked.unit is not None:
         raise UsageError("{--unit} applies only to a diagram.", "Add {--diagram}.")
@@ -120,6 +122,18 @@ def drawing_of(ask: Ask, asked: PlotFlags) -> Plot:
     specs = tuple(spec for use in parts.uses for spec in use.case.stack)
     agreement = parts.uses[0].case.agreement
     return Plot(sheet, style, size, specs, tuple(parts.remarks), agreement and agreement.agrees)
+
+
+def _refuse_with_diagram(flags: PlotFlags) -> None:
+    """Raise UsageError for a flag of heat maps."""
+    given = {
+        "--what": flags.what, "--gate": flags.gate, "--terminal": flags.terminal,
+        "--scale": flags.scale != "fixed",
+    }  # fmt: skip
+    if name := next(filter(given.get, given), None):
+        raise UsageError(
+            "{--diagram} and {name} cannot be combined.", "Leave out one of them.", name=Flag(name)
+        )
 
 
 def _draw(

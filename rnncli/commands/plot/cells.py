@@ -12,7 +12,7 @@ from rnncli.case import Array, Spec
 from rnncli.cells.diagram import lay_out, mirror, straighten
 from rnncli.cells.diagram.shapes import Diagram, Shape
 from rnncli.commands.plot.sheet import SheetSelection, list_notes, short_name
-from rnncli.errors import Flag, LayerError, UsageError, format_indices
+from rnncli.errors import LayerError, UsageError, format_indices
 from rnncli.layers.recurrent import Cell, RecurrentLayer
 from rnncli.layers.stack import Stack
 from rnncli.result import Label
@@ -22,7 +22,6 @@ from rnncli.specs import expressions_of
 
 if TYPE_CHECKING:
     from rnncli.ask import Ask, Remarks
-    from rnncli.commands.plot import PlotFlags
     from rnncli.compute.derivation.locate import CaseTrace
     from rnncli.layers.case import Case
     from rnncli.result import Result
@@ -73,6 +72,14 @@ class CellsToDraw(NamedTuple):
     agrees: bool | None = None
 
 
+class CellSelection(NamedTuple):
+    """Which numbers are shown: of a sequence, a time step such as `3` or `-1`, and a unit."""
+
+    batch: int
+    step: str | None
+    unit: int | None
+
+
 class _Place(NamedTuple):
     """A cell, and where it is: see compute.derivation.locate.TraceNode.  name: of its layer in a model."""
 
@@ -95,51 +102,38 @@ class _Step(NamedTuple):
     time: int
 
 
-def choose_cells(ask: Ask, flags: PlotFlags) -> CellsToDraw:
+def choose_cells(ask: Ask, chosen: CellSelection) -> CellsToDraw:
     """Compute what is drawn: names alone if neither an input nor a step is given."""
     from rnncli.ask import subject_of
 
-    for name, given in (
-        ("--what", flags.what), ("--gate", flags.gate), ("--scale", flags.scale != "fixed"),
-        ("--terminal", flags.terminal),
-    ):  # fmt: skip
-        if given:
-            what = "{--diagram} and {name} cannot be combined."
-            raise UsageError(what, "Leave out one of them.", name=Flag(name))
     subject = subject_of(ask)
-    if ask.is_bare and not ask.hold and flags.steps is None and flags.unit is None:
-        if summary := subject.summary():
-            rows = [row for row in summary.layers if row.spec and row.input_shape]
-            stacks = [(row.name, Stack((row.spec,)), row.input_shape) for row in rows if row.spec]
-            head, remarks = summary.file, summary.remarks
-        else:
-            outline = subject.outline()
-            stacks, head, remarks = [("", outline.stack, outline.shape)], "", ()
-        places = [
-            place
-            for name, stack, shape in stacks
-            for place in _places(name, stack, shape or (), ask.all_layers)
-        ]
-        specs = tuple(spec for _, stack, _ in stacks for spec in stack)
-        return CellsToDraw(partial(_draw, _check(places, flags.unit or 0), head, (), flags), specs, remarks)
-    parts = subject.parts()
-    steps, places = [], []
-    for use in parts.uses:
-        step = _step(use.case, flags)
-        found = _places(
-            use.layer if parts.head else "", use.case.stack, use.case.inputs.shape, ask.all_layers
-        )
-        for place in found:
-            places.append(place)
-            steps.append(step)
-    specs = tuple(spec for use in parts.uses for spec in use.case.stack)
-    head = parts.head.file if parts.head else ""
-    agreement = parts.case.agreement
-    drawn = partial(_draw, _check(places, flags.unit or 0), head, steps, flags)
-    return CellsToDraw(drawn, specs, tuple(parts.remarks), agreement and agreement.agrees)
+    cases: list[Case] = []
+    file, agrees = "", None
+    if not ask.is_bare or ask.hold or chosen.step is not None or chosen.unit is not None:
+        parts = subject.parts()
+        cases, remarks = [use.case for use in parts.uses], parts.remarks
+        layers = [(use.layer, use.case.stack, use.case.inputs.shape) for use in parts.uses]
+        file = parts.head.file if parts.head else ""
+        agrees = parts.case.agreement and parts.case.agreement.agrees
+    elif summary := subject.summary():
+        rows = [row for row in summary.layers if row.spec and row.input_shape]
+        layers = [(row.name, Stack((row.spec,)), row.input_shape or ()) for row in rows if row.spec]
+        file, remarks = summary.file, summary.remarks
+    else:
+        outline = subject.outline()
+        layers, remarks = [("", outline.stack, outline.shape)], ()
+    places = [
+        list(_places(name if file else "", stack, shape, ask.all_layers)) for name, stack, shape in layers
+    ]
+    _check([place for of_layer in places for place in of_layer], chosen.unit or 0)
+    steps: list[_Step | None] = [_step(case, chosen) for case in cases]
+    steps = steps or [None] * len(layers)
+    drawn = [(place, step) for of_layer, step in zip(places, steps, strict=True) for place in of_layer]
+    specs = tuple(spec for _, stack, _ in layers for spec in stack)
+    return CellsToDraw(partial(_draw, drawn, file, chosen), specs, tuple(remarks), agrees)
 
 
-def _check(places: list[_Place], unit: int) -> list[_Place]:
+def _check(places: Sequence[_Place], unit: int) -> None:
     if not places:
         raise LayerError("no layer here has a cell to draw.", "Name a recurrent layer, such as -l lstm.")
     for place in places:
@@ -147,7 +141,6 @@ def _check(places: list[_Place], unit: int) -> list[_Place]:
         if not -units <= unit < units:
             what = "{--unit:unit}: there is no such unit."
             raise UsageError(what, format_indices("units", units), unit=unit)
-    return places
 
 
 def _places(name: str, stack: Stack, shape: Sequence[Any], all_layers: bool) -> Iterator[_Place]:
@@ -170,7 +163,7 @@ def _places(name: str, stack: Stack, shape: Sequence[Any], all_layers: bool) -> 
                 features = cell.units
 
 
-def _step(case: Case, flags: PlotFlags) -> _Step:
+def _step(case: Case, chosen: CellSelection) -> _Step:
     """Compute the numbers of the chosen step; without one, of the last."""
     from rnncli.compute import engines
     from rnncli.compute import trace as tracing
@@ -178,39 +171,44 @@ def _step(case: Case, flags: PlotFlags) -> _Step:
 
     if reason := engines.reason_not_traced(case):
         raise LayerError(
-            "{--diagram} shows no numbers here: {reason}.", "Draw it without them.", reason=reason
+            "{--diagram} shows no numbers here: {reason}.",
+            "Leave out the input, {--step} and {--unit}.",
+            reason=reason,
         )
     batch, timesteps = case.inputs.shape[:2]
-    if not -batch <= flags.batch < batch:
+    if not -batch <= chosen.batch < batch:
         known = format_indices("sequences", batch)
-        raise UsageError("{--batch:batch}: there is no such sequence.", known, batch=flags.batch)
-    times = range(timesteps)[slice(-1, None) if flags.steps is None else parse_steps(flags.steps)]
+        raise UsageError("{--batch:batch}: there is no such sequence.", known, batch=chosen.batch)
+    times = range(timesteps)[slice(-1, None) if chosen.step is None else parse_steps(chosen.step)]
     if len(times) != 1:
         known = format_indices("time steps", timesteps)
+        if not times:
+            raise UsageError("{--steps}: no time step is selected.", known)
         raise UsageError("{--diagram} shows one time step, not {count}.", known, count=len(times))
     result = tracing.trace(tracing.with_all_outputs(case))
-    return _Step(CaseTrace(case, result), result, flags.batch % batch, times[0])
+    return _Step(CaseTrace(case, result), result, chosen.batch % batch, times[0])
 
 
 def _draw(
-    places: Sequence[_Place], model: str, steps: Sequence[_Step], flags: PlotFlags, lang: str,
+    cells: Sequence[tuple[_Place, _Step | None]], file: str, chosen: CellSelection, lang: str,
     undrawable: frozenset[str],
 ) -> CellSheet:  # fmt: skip
-    panels, note = [], ""
-    for number, place in enumerate(places):
-        panels.append(_draw_cell(place, steps[number] if steps else None, flags, lang, undrawable))
-    if steps:
-        selection = SheetSelection(flags.batch, lang=lang, undrawable=undrawable)
-        notes = list_notes(steps[0].source.case, steps[0].result, selection)
-        unit = say("unit {index}", lang, index=(flags.unit or 0) % places[0].cell.units)
-        note = ", ".join((f"t={steps[0].time}", unit, *notes))
-    names = list(dict.fromkeys(place.name for place in places))
-    title = f"{model}: {', '.join(names)}" if model else " → ".join(expressions_of(places[0].stack))
-    return CellSheet(visible(title), note, tuple(panels))
+    panels = tuple(_draw_cell(place, step, chosen, lang, undrawable) for place, step in cells)
+    (first, step), note = cells[0], ""
+    if step:
+        selection = SheetSelection(chosen.batch, lang=lang, undrawable=undrawable)
+        notes = list_notes(step.source.case, step.result, selection)
+        word = visible(step.source.case.names.step(step.batch, step.time))
+        time = f"t={step.time} {'' if undrawable & set(word) else word}".rstrip()
+        note = ", ".join((time, say("unit {index}", lang, index=panels[0].unit), *notes))
+    names = ", ".join(dict.fromkeys(place.name for place, _ in cells))
+    return CellSheet(
+        visible(f"{file}: {names}" if file else " → ".join(expressions_of(first.stack))), note, panels
+    )
 
 
 def _draw_cell(
-    place: _Place, step: _Step | None, flags: PlotFlags, lang: str, undrawable: frozenset[str]
+    place: _Place, step: _Step | None, chosen: CellSelection, lang: str, undrawable: frozenset[str]
 ) -> DrawnCell:
     cell = place.cell
     units = cell.units if step else 1
@@ -219,7 +217,7 @@ def _draw_cell(
     names: tuple[str, ...] = ()
     if step:
         diagram, numbers = _number(place, diagram, step)
-        given = step.source.case.feature_names if place.layer == 0 and not place.key else ()
+        given = step.source.case.names.features if place.layer == 0 and not place.key else ()
         names = tuple("" if undrawable & set(name) else short_name(name) for name in given)
     if place.is_backward:
         diagram = mirror(diagram)
@@ -242,7 +240,7 @@ def _draw_cell(
         bounds=cell.bounds,
         names=names,
         first_state=cell.states[0],
-        unit=(flags.unit or 0) % cell.units,
+        unit=(chosen.unit or 0) % cell.units,
     )
 
 
