@@ -85,6 +85,7 @@ def test_explain_and_gradients(rnncli: Any, review: str) -> None:
     table = shown(rnncli("gradients", review)).split("\n\n")[1].splitlines()
     assert table[0].split() == ["t", "word", "hidden", "input"]
     assert [row.split()[1] for row in table[1:]] == WORDS
+    assert "before t=3 (not)" in shown(rnncli("gradients", review))
 
 
 def test_plots(rnncli: Any, review: str, tmp_path: Path) -> None:

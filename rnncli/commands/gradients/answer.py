@@ -395,10 +395,15 @@ def write_verdict(name: str, curve: Curve, view: View) -> Iterator[Paragraph]:
     kind, timestep, ratio, reference = curve.verdict
     if curve.direction == "" and kind not in ("undefined", "independent"):
         return
+    names: dict[int | None, Any] = {
+        step: f"{step} ({name_text(name)})" for step, name in enumerate(curve.steps) if name
+    }
     at, is_backward = 0 if timestep is None else timestep, curve.direction == "backward"
-    where = Message("after t={t}", t=at - 1) if is_backward else Message("before t={t}", t=at + 1)
+    beside = at - 1 if is_backward else at + 1
+    where = Message("after t={t}" if is_backward else "before t={t}", t=names.get(beside, beside))
+
     size = f"{0.0 if ratio is None else ratio:.2g}"
-    sentence = view.say(VERDICTS[kind], where=where, ratio=size, reference=reference)
+    sentence = view.say(VERDICTS[kind], where=where, ratio=size, reference=names.get(reference, reference))
     style = "alarm" if kind in ("vanishes", "explodes", "undefined") else ""
     yield Paragraph(f"{name}: {sentence}", style, lead=name)
     for gate, share in list(curve.shares.items())[:1]:
