@@ -1,13 +1,8 @@
-// What acts where it stands: a gate is held, a time step is masked, the states start elsewhere, a change is taken back.
+// What acts where it stands: a gate is held, a change is taken back.
 
-import { digits, make, refill, toggle, typed } from "./dom.js";
-import { drags } from "./drag.js";
-import { lineColor } from "./explain.js";
-import { addressOf } from "./layer.js";
-import { hold, isEdited, toggleMask, undo } from "./settings.js";
+import { make, typed } from "./dom.js";
+import { hold, isEdited, undo } from "./settings.js";
 
-// Most start states of a kind that are shown.
-const MOST_STARTS = 6;
 // The layer in which a number was changed last: Ctrl+Z is for it, if the focus is nowhere.
 let lastChanged = null;
 
@@ -70,57 +65,6 @@ export function holdControl(page, { layer: prefix, half, name, step }) {
     ),
     make("span.choices", { role: "group", label: say("where it is held") }, scopes, " ", make("span.dim", of)),
   );
-}
-
-/** Return the checkbox that masks a time step. */
-export function maskToggle(page, step) {
-  const { model, sequence, say } = page;
-  const root = model.root(page.layer);
-  const isMasked = Boolean(root.mask && !root.mask[sequence * root.x.shape[1] + step]);
-  const act = () => page.change(() => toggleMask(model, root, sequence, step), true);
-  return toggle(say("mask t={step}", { step }), isMasked, `mask${step}`, act);
-}
-
-/** Return {element, update}: the states from which a half starts, to be dragged, while the chosen step is its first. */
-export function startControls(page) {
-  const element = make("div.starts");
-  let [shown, numbers] = ["", []];
-  const fill = ({ layer, half }) => {
-    const { model, sequence, say } = page;
-    const loop = layer.halves[half];
-    numbers = [];
-    const rows = loop.cell.states.map((line, state) => {
-      const read = (unit) => model.startOf(layer.halves[half], state, sequence)[unit];
-      const buttons = Array.from({ length: Math.min(loop.cell.units, MOST_STARTS) }, (_, unit) => {
-        const address = addressOf({ layer, half, line, sequence, step: -1, unit });
-        const kind = lineColor(loop.cell, line);
-        const button = make(`button.number.drag.${kind}`, { key: address, onclick: () => page.open(address) });
-        const number = { element: button, address, read: () => read(unit), drag: { layer, half, state, unit } };
-        drags(page, number);
-        numbers.push(number);
-        return button;
-      });
-      return [make("span.dim", line), " ", ...buttons];
-    });
-    refill(element, [make("b", say("initial state")), ...rows.flat()]);
-  };
-  const update = () => {
-    const { model, layer, sequence, step } = page;
-    const half = page.half ?? "forward";
-    const first = model.of(sequence)[model.layers.indexOf(layer)].halves[half].order[0];
-    element.hidden = step !== first;
-    const now = `${layer.prefix}${half}${sequence}${page.lang}`;
-    if (now !== shown && !element.hidden) fill({ layer, half });
-    if (!element.hidden) shown = now;
-    for (const number of numbers) {
-      number.value = number.read();
-      number.element.textContent = digits(number.value, 2);
-      number.element.setAttribute("aria-label", `${number.address} = ${digits(number.value, 2)}`);
-      number.element.classList.toggle("chosen", number.address === page.chosen);
-    }
-  };
-  update();
-  return { element, update };
 }
 
 /** Return {element, update}: what takes changes back, hidden while there is none; Ctrl+Z does it, too. */

@@ -1,91 +1,274 @@
-// The cell: one step of one half as a diagram.
+// The cell: one step of one half as a diagram, as Python laid it out from the equations.
 
-import { make } from "./dom.js";
-import { inputAddress, lineColor } from "./explain.js";
+import { digits, draw, make } from "./dom.js";
+import { explainPart, inputAddress, lineColor } from "./explain.js";
+import { addressOf } from "./layer.js";
 import { Numbers, opensNearest, scaleOf } from "./number.js";
 import { toggleMask } from "./settings.js";
 
+// The narrowest drawing of the wide layout, and how much wider than written a narrow one may be, in pixels.
+const NARROWEST = 560;
+const STRETCH = 1.25;
+const SHORT = { hidden: "h", cell: "c" };
+
 /** Return {element, numbers, update}: the drawn cell. */
 export function drawnCell(page) {
-  const { say, model, layer, half, sequence } = page;
-  const { cell } = layer.halves[half];
-  const numbers = new Numbers(page);
-  const halves = model.halvesOf(layer);
-  const name = make("b.t");
-  const mask = make("input", {
-    type: "checkbox",
-    key: "mask",
-    onchange: () => page.change(() => toggleMask(model, model.root(layer), sequence, page.step)),
-  });
-  const heading = make(
-    "div.cell-head",
-    make("h2", layer.name, " ", name),
-    halves.length > 1 &&
+  const drawing = new Drawing(page);
+  return { element: drawing.element, numbers: drawing.numbers, update: () => drawing.update() };
+}
+
+/** The diagram of the drawn half at the chosen step.  A backward layer is mirrored: it reads from right to left. */
+class Drawing {
+  constructor(page) {
+    const { layer, half } = page;
+    Object.assign(this, {
+      page,
+      layer,
+      half,
+      loop: layer.halves[half],
+      numbers: new Numbers(page),
+      parts: [],
+      names: [],
+    });
+    const isWide = page.width >= NARROWEST;
+    this.layout = this.loop.cell.diagram[isWide ? "wide" : "narrow"];
+    const { wide, high, shapes, wires } = this.layout;
+    this.wires = draw("svg", { viewBox: `0 0 ${wide} ${high}`, preserveAspectRatio: "none", "aria-hidden": "true" });
+    for (const wire of wires) this.wires.append(...this.wire(wire));
+    this.wires.append(...this.straightRails());
+    const size = { "--wide": wide, "--high": high, "--most": `${isWide ? wide : wide * STRETCH}px` };
+    this.drawing = make("div.drawing", size, this.wires, ...shapes.map((shape) => this.shape(shape)).flat());
+    this.element = make("section.card.diagram", this.heading(), this.drawing);
+  }
+
+  heading() {
+    const { page, layer, half } = this;
+    const { say, model } = page;
+    const halves = model.halvesOf(layer);
+    this.name = make("b.t");
+    this.unit = make("span.dim");
+    const act = () => page.change(() => toggleMask(model, model.root(layer), page.sequence, page.step));
+    this.mask = make("input", { type: "checkbox", key: "mask", onchange: act });
+    const choice = (other) =>
       make(
-        "span.choice",
-        halves.map((other) =>
-          make(
-            "button",
-            { key: `half-${other}`, "aria-pressed": String(other === half), onclick: () => page.chooseHalf(other) },
-            layer.halves[other].backwards ? say("backward ←") : say("forward →"),
-          ),
-        ),
-      ),
-    make("label.toggle.mask", mask, " ", say("mask (skip)")),
-  );
-  const step = () => page.step;
-  const card = (line) =>
-    make(
-      `div.unit-card.${lineColor(cell, line)}`,
-      make("b", line),
-      opensNearest(
-        make(
-          "div.units",
-          Array.from({ length: cell.sizes[line] }, (_, unit) =>
-            numbers.add(
-              page.lineNumber(layer, half, line, step, () => unit, {
-                kind: lineColor(cell, line),
-                room: 6,
-                isBar: !cell.states.includes(line),
-                key: `cell-${line}-${unit}`,
-              }),
-            ),
-          ),
-        ),
+        "button",
+        { key: `half-${other}`, "aria-pressed": String(other === half), onclick: () => page.chooseHalf(other) },
+        layer.halves[other].backwards ? say("backward ←") : say("forward →"),
+      );
+    return make(
+      "div.cell-head",
+      make("h2", layer.name, " ", this.name),
+      halves.length > 1 && make("span.choice", halves.map(choice)),
+      this.unit,
+      make("label.toggle.mask", this.mask, " ", say("mask (skip)")),
+    );
+  }
+
+  /** Return where a point stands from left to right. */
+  across(x) {
+    return this.loop.backwards ? this.layout.wide - x : x;
+  }
+
+  /** Return the properties of a box for the styles, as shares of the drawing. */
+  box({ x, y, wide, high }) {
+    const { layout } = this;
+    return {
+      "--x": ((this.across(x) - wide / 2) / layout.wide).toFixed(4),
+      "--y": ((y - high / 2) / layout.high).toFixed(4),
+      "--w": (wide / layout.wide).toFixed(4),
+      "--h": (high / layout.high).toFixed(4),
+    };
+  }
+
+  /** Return the kind of a line, whose color its wires have. */
+  kindOf(shape) {
+    if (shape.kind === "input") return "input";
+    return ["start", "end", "card"].includes(shape.kind) ? lineColor(this.loop.cell, shape.line) : "inner";
+  }
+
+  wire({ from, rail, points }) {
+    const source = this.layout.shapes[from];
+    const kind = `${rail ? `rail ${lineColor(this.loop.cell, rail)}` : this.kindOf(source)} way`;
+    const corners = points.map(([x, y]) => [this.across(x), y]);
+    const [[x0, y0], [x1, y1], [x2, y2]] = [corners[0], ...corners.slice(-2)];
+    const [dx, dy] = [Math.sign(x2 - x1), Math.sign(y2 - y1)];
+    const [backX, backY] = [x2 - 8 * dx, y2 - 8 * dy];
+    const head = [
+      [x2, y2],
+      [backX - 4 * dy, backY - 4 * dx],
+      [backX + 4 * dy, backY + 4 * dx],
+    ];
+    const isBranch =
+      Math.abs(points[0][0] - source.x) > source.wide / 2 + 1 || Math.abs(y0 - source.y) > source.high / 2 + 1;
+    return [
+      draw("polyline", { class: kind, points: [...corners.slice(0, -1), [backX, backY]].join(" ") }),
+      draw("polygon", { class: kind, points: head.join(" ") }),
+      ...(isBranch ? [draw("circle", { class: kind, cx: x0, cy: y0, r: 3 })] : []),
+    ];
+  }
+
+  /** Return a wire from each start to its end: at a masked step the states pass unchanged. */
+  straightRails() {
+    const { shapes } = this.layout;
+    return shapes
+      .filter(({ kind }) => kind === "end")
+      .map((end) => {
+        const start = shapes.find(({ kind, line }) => kind === "start" && line === end.line);
+        const [from, to] = [start.x + start.wide / 2, end.x - end.wide / 2].map((x) => this.across(x));
+        const middle = (from + to) / 2;
+        const points = [
+          [from, start.y],
+          [middle, start.y],
+          [middle, end.y],
+          [to, end.y],
+        ].join(" ");
+        return draw("polyline", { class: `rail ${lineColor(this.loop.cell, end.line)} skip`, points });
+      });
+  }
+
+  shape(shape) {
+    if (shape.kind === "card") return this.card(shape);
+    if (shape.kind === "input") return this.input(shape);
+    return shape.kind === "start" || shape.kind === "end" ? this.state(shape) : this.part(shape);
+  }
+
+  /** Return the step that a half read before the chosen one; -1 if none. */
+  before() {
+    const { order } = this.page.done(this.layer).halves[this.half];
+    return order[order.indexOf(this.page.step) - 1] ?? -1;
+  }
+
+  /** Return the numbers of a vector of which there is room for `rows`, around the chosen one. */
+  units({ rows, kind, line }, size) {
+    const { page, layer, half } = this;
+    const first = () => Math.min(Math.max(page.unit - Math.floor(rows / 2), 0), size - rows);
+    const step = kind === "start" ? () => this.before() : () => page.step;
+    return Array.from({ length: rows }, (_, row) =>
+      this.numbers.add(
+        page.lineNumber(layer, half, line, step, () => first() + row, {
+          kind: lineColor(this.loop.cell, line),
+          room: 6,
+          isBar: kind === "card",
+          key: `cell-${kind}-${line}-${row}`,
+          drag: kind === "start" ? this.startOf(line, () => first() + row) : null,
+          unitOf: size > rows ? () => first() + row : null,
+        }),
       ),
     );
-  const x = make(
-    "div.xs",
-    Array.from({ length: cell.features }, (_, unit) =>
-      numbers.add({
-        address: () => inputAddress(layer, sequence, page.step, unit),
+  }
+
+  /** Return what a drag of a state before the step sets: where it starts, if there is no step before. */
+  startOf(line, unit) {
+    return {
+      ...{ layer: this.layer, half: this.half, state: this.loop.cell.states.indexOf(line) },
+      get unit() {
+        return unit();
+      },
+      isOpen: () => this.before() < 0,
+    };
+  }
+
+  card(shape) {
+    const { line, label } = shape;
+    const { cell } = this.loop;
+    const box = this.box(shape);
+    const title = make("span.title", make("b", line), label && make("span.of", label));
+    const units = make("div.units", this.units(shape, cell.sizes[line]));
+    return opensNearest(make(`div.at.unit-card.${lineColor(cell, line)}`, box, title, units));
+  }
+
+  state(shape) {
+    const { line, kind } = shape;
+    const color = lineColor(this.loop.cell, line);
+    const name = make(`span.state-name.${color}`, this.box({ ...shape, y: shape.y - shape.high / 2 - 9, high: 16 }));
+    this.names.push({ name, line, kind });
+    return [name, opensNearest(make("div.at.units", this.box(shape), this.units(shape, this.loop.cell.units)))];
+  }
+
+  input(shape) {
+    const { page, layer } = this;
+    const { features } = this.loop.cell;
+    const { rows } = shape;
+    const first = () => Math.min(Math.max(page.feature - Math.floor(rows / 2), 0), features - rows);
+    const stepped = (unit) => ({
+      layer,
+      get step() {
+        return page.step;
+      },
+      get unit() {
+        return first() + unit;
+      },
+    });
+    const add = (_, unit) =>
+      this.numbers.add({
+        address: () => inputAddress(layer, page.sequence, page.step, first() + unit),
         kind: "input",
         room: 6,
         key: `cell-x-${unit}`,
-        read: () => page.done(layer).x[page.step * cell.features + unit],
+        title: page.model.data.features[unit],
+        read: () => page.done(layer).x[page.step * features + first() + unit],
         scale: () => scaleOf(page, `${layer.prefix}x`, null, () => page.done(layer).x),
-        drag:
-          layer.source === null
-            ? {
-                layer,
-                get step() {
-                  return page.step;
-                },
-                unit,
-              }
-            : null,
-      }),
-    ),
-  );
-  const lines = [...cell.traced.filter((line) => !(line in cell.sameAs)), ...[...cell.states].reverse()];
-  const element = make("section.card.diagram", heading, make("div.cards", lines.map(card)), x);
-  const update = () => {
-    name.textContent = `t=${page.step}`;
-    mask.checked = Boolean(
-      model.root(layer).mask && !model.root(layer).mask[sequence * page.done(layer).halves[half].steps + page.step],
-    );
-    numbers.update();
-    numbers.stopAt(numbers.all[0]);
-  };
-  return { element, numbers, update };
+        drag: layer.source === null ? stepped(unit) : null,
+      });
+    return [
+      make("span.x-name", this.box({ ...shape, x: shape.x - shape.wide / 2 - 24, wide: 40 }), "x[t]"),
+      opensNearest(make("div.at.xs", this.box(shape), Array.from({ length: rows }, add))),
+    ];
+  }
+
+  /** Return an operator or a function, and its number for the chosen unit. */
+  part(shape) {
+    const { page } = this;
+    const at = {
+      "--x": (this.across(shape.x) / this.layout.wide).toFixed(4),
+      "--y": (shape.y / this.layout.high).toFixed(4),
+    };
+    const size = { "--w": `${shape.wide}px`, "--h": `${shape.high}px` };
+    const onclick = () => page.open(this.addressOfPart(shape), shape.tree);
+    const key = `part-${shape.x}-${shape.y}`;
+    const element = make(`button.part.${shape.kind}`, { ...at, ...size, key, onclick }, shape.label.replace("*", "×"));
+    const result = make("span.result", { ...at, ...size, "aria-hidden": "true" });
+    this.parts.push({ element, result, shape });
+    return [result, element];
+  }
+
+  addressOfPart({ line }) {
+    const { page, layer, half } = this;
+    const unit = Math.min(page.unit, this.loop.cell.sizes[line] - 1);
+    return addressOf({ layer, half, line, sequence: page.sequence, step: page.step, unit });
+  }
+
+  update() {
+    const { page, layer, half } = this;
+    const { say } = page;
+    const { cell } = this.loop;
+    const isMasked = page.isMasked({ layer, half, step: page.step });
+    const word = page.wordAt(page.step);
+    this.name.textContent = word ? `${word} t=${page.step}` : `t=${page.step}`;
+    this.unit.textContent = cell.units > 1 ? say("unit {unit} of {units}", { unit: page.unit, units: cell.units }) : "";
+    this.mask.checked = isMasked;
+    this.drawing.classList.toggle("masked", isMasked);
+    const isFirst = this.before() < 0;
+    const earlier = isFirst ? say("start") : this.loop.backwards ? "[t+1]" : "[t−1]";
+    for (const { name, line, kind } of this.names) {
+      const short = SHORT[line] ?? line;
+      name.textContent = kind === "end" ? `${short}[t]` : isFirst ? earlier : `${short}${earlier}`;
+    }
+    this.numbers.update();
+    this.numbers.stopAt(this.numbers.all.find(({ address }) => address === page.chosen) ?? this.numbers.all[0]);
+    if (!isMasked) for (const part of this.parts) this.showPart(part);
+  }
+
+  showPart({ element, result, shape }) {
+    const { page, layer, half } = this;
+    const { value, tokens } = explainPart(page.model, this.addressOfPart(shape), shape.tree);
+    const equation = tokens.map(({ text, value: number }) => text ?? digits(number, 3)).join("");
+    const unit = Math.min(page.unit, this.loop.cell.sizes[shape.line] - 1);
+    const tip = page.say("unit {unit}: {equation} = {value}", { unit, equation, value: digits(value, 3) });
+    const isReached = page.play.hasReached({ layer, half, line: shape.line, step: page.step });
+    element.dataset.tip = tip;
+    element.setAttribute("aria-label", `${shape.label} ${tip}`);
+    element.classList.toggle("chosen", page.part === shape.tree);
+    result.textContent = isReached ? digits(value, 2) : "";
+  }
 }

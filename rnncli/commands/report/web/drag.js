@@ -5,12 +5,15 @@ import { make, typed } from "./dom.js";
 // A drag by so many pixels adds 1.
 const PIXELS = 100;
 
+/** Return whether a number can be changed now: a start state only at the first step. */
+export const canDrag = ({ drag }) => Boolean(drag) && drag.isOpen?.() !== false;
+
 /** Let a number be dragged, stepped with + and −, and typed over. */
 export function drags(page, number) {
   const { element } = number;
   let [from, next, isWaiting] = [null, 0, false];
   element.addEventListener("pointerdown", (event) => {
-    if (event.button !== 0) return;
+    if (event.button !== 0 || !canDrag(number)) return;
     from = { x: event.clientX, y: event.clientY, value: number.value, moved: false };
     element.setPointerCapture(event.pointerId);
   });
@@ -49,6 +52,7 @@ export function drags(page, number) {
 }
 
 function press(page, number, event) {
+  if (!canDrag(number)) return;
   const by = { "+": 0.1, "=": 0.1, "-": -0.1 }[event.key];
   if (by) {
     event.preventDefault();

@@ -24,6 +24,17 @@ export function explain(model, address) {
   return { ...about, ...explainReturned(model, target) };
 }
 
+/** Return {value, tokens, terms, ...} of a part of the equation of a line, such as one of its products. */
+export function explainPart(model, address, tree) {
+  const target = model.locate(address);
+  const { layer, half, line, sequence, step, unit } = target;
+  const loop = layer.halves[half];
+  const done = model.of(sequence)[model.layers.indexOf(layer)].halves[half];
+  const reader = new EquationReader(model, target, loop, done);
+  const about = { address, color: colorOf(target), kind: "part", name: line, half, layer: layer.prefix, step, unit };
+  return { ...about, value: reader.value(tree, unit), tokens: reader.tokens(tree, unit, 0), terms: reader.terms };
+}
+
 /** Return for each feature of an input whether it was 0 or 1 everywhere when the page was written, as no word is. */
 export function areBinary(model, layer) {
   const written = writtenOf(model).layers[model.layers.indexOf(layer)];

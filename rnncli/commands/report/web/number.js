@@ -1,7 +1,7 @@
 // Numbers that can be opened: a button each, with the digits that fit, a color or a bar by a fixed scale, and a name.
 
 import { digits, make } from "./dom.js";
-import { drags } from "./drag.js";
+import { canDrag, drags } from "./drag.js";
 
 // The width of a digit, in pixels.
 const DIGIT = 7.25;
@@ -28,7 +28,7 @@ export function scaleOf(page, group, bounds, values) {
 /**
  * The numbers of a part of the page.
  *
- * Each is {element, address, read, scale, room, bar, drag, line, value}: `address` is that of the step that is shown,
+ * Each is {element, address, read, scale, room, bar, drag, line, unitOf, value}: `address` is that of the step that is shown,
  * `drag` what a drag sets, and `line` is {half, line, step}, which a play may not have reached.
  */
 export class Numbers {
@@ -38,7 +38,7 @@ export class Numbers {
   }
 
   /** Return the control of a number.  address: a text, or a function that returns it. */
-  add({ address, kind, read, scale, room, key, isBar = false, drag = null, line = null, title }) {
+  add({ address, kind, read, scale, room, key, isBar = false, drag = null, line = null, title, unitOf = null }) {
     const { page } = this;
     const onclick = (event) => {
       event.stopPropagation(); // of its vector
@@ -48,12 +48,12 @@ export class Numbers {
       `button.number.${kind}`,
       { tabindex: "-1", key, title, onclick },
       isBar && make("i"),
+      unitOf && make("small"),
       make("span"),
     );
-    element.classList.toggle("drag", Boolean(drag));
     element.classList.toggle("bar", isBar);
     const number = {
-      ...{ element, read, scale, room, isBar, drag, line },
+      ...{ element, read, scale, room, isBar, drag, line, unitOf },
       get address() {
         return typeof address === "function" ? address() : address;
       },
@@ -78,6 +78,7 @@ export class Numbers {
       number.text = text;
       element.lastChild.textContent = text;
     }
+    if (number.unitOf) element.querySelector("small").textContent = number.unitOf();
     const name = `${address} = ${text.length > 1 ? text : digits(value, 4)}`;
     if (number.name !== name) {
       number.name = name;
@@ -96,6 +97,7 @@ export class Numbers {
     element.classList.toggle("below", value < 0);
     const change = page.changeOf(address, value);
     element.style.setProperty("--glow", change && Math.min(0.4 + (3 * change) / (high - low), 1).toFixed(2));
+    element.classList.toggle("drag", canDrag(number));
     element.classList.toggle("chosen", address === page.chosen);
     element.classList.toggle("dragged", address === page.dragged);
     element.classList.toggle("future", line !== null && !page.play.hasReached(line));

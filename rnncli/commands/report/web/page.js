@@ -1,6 +1,6 @@
 // A page: what is shown and chosen, the switches above the picture, and what follows a change.
 
-import { startControls, undoControls } from "./controls.js";
+import { undoControls } from "./controls.js";
 import { drawnCell } from "./diagram.js";
 import { choose, digits, make, speaker, toggle } from "./dom.js";
 import { effectsOf, explain } from "./explain.js";
@@ -125,13 +125,11 @@ class Page {
     this.returned = returnedPanel(this);
     this.code = codePanel(this);
     this.live = make("p.status", { role: "status" });
-    this.tools = [undoControls(this), startControls(this)];
-    const [undoing, starts] = this.tools.map(({ element }) => element);
-    this.cell.element.append(starts);
+    this.undoing = undoControls(this);
     const reading = make("details.reading", make("summary", say("How to read this")), readingLines(this));
     root.replaceChildren(
       make("header.top", this.title, this.switches()),
-      make("div.bar", this.controls(), undoing, !this.isNarrow && colorKey(this)),
+      make("div.tools", this.controls(), this.undoing.element, !this.isNarrow && colorKey(this)),
       make(
         "div.picture",
         ...(left ? [make("p.dim", left[this.lang])] : []),
@@ -162,7 +160,10 @@ class Page {
   /** Return what a number of a line is, for `Numbers.add`.  step, unit: functions, as the cell moves over time. */
   lineNumber(layer, half, line, step, unit, more) {
     const address = () => addressOf({ layer, half, line, sequence: this.sequence, step: step(), unit: unit() });
-    const read = () => this.model.lineValue({ layer, half, line, step: step(), unit: unit() }, this.done(layer));
+    const read = () => {
+      const target = { layer, half, line, sequence: this.sequence, step: step(), unit: unit() };
+      return this.model.lineValue(target, this.done(layer));
+    };
     const at = {
       ...{ layer, half, line },
       get step() {
@@ -189,7 +190,7 @@ class Page {
     this.equation.update();
     this.returned.update();
     this.code.update();
-    for (const tool of this.tools) tool.update();
+    this.undoing.update();
   }
 
   /** Return the switches of the drawn layer, and the choice of another one. */
@@ -266,6 +267,7 @@ class Page {
 
   moveTo(step) {
     this.step = step;
+    this.part = null;
     const target = this.model.locate(this.chosen);
     if (target.kind === "returned" && !target.tensor.isSequence) {
       const { half, unit } = this.model.originOf(target);
@@ -349,10 +351,11 @@ class Page {
     if (key) this.root.querySelector(`[data-key="${CSS.escape(key)}"]`)?.focus();
   }
 
-  open(address) {
-    if (address === this.chosen) return;
-    this.trail = [...this.trail, this.chosen].slice(-20);
-    this.choose(address);
+  /** Open a number; part: the part of its equation to explain, such as a product. */
+  open(address, part = null) {
+    if (address === this.chosen && part === this.part) return;
+    if (address !== this.chosen) this.trail = [...this.trail, this.chosen].slice(-20);
+    this.choose(address, part);
   }
 
   back() {
@@ -361,9 +364,10 @@ class Page {
     this.choose(address);
   }
 
-  choose(address) {
+  choose(address, part = null) {
     const { model, layer } = this;
     this.chosen = address;
+    this.part = part;
     const target = model.locate(address);
     const other = target.layer !== layer && target.kind !== "x";
     if (other) this.layer = target.layer;

@@ -2,7 +2,7 @@
 
 import { holdControl } from "./controls.js";
 import { copy, digits, make, refill, rich, scroll, typed } from "./dom.js";
-import { areBinary, explain, fullBar, inputAddress } from "./explain.js";
+import { areBinary, explain, explainPart, fullBar, inputAddress } from "./explain.js";
 import {
   caseOf,
   commandOf,
@@ -54,6 +54,7 @@ export function equationPanel(page) {
 
 function equation(page) {
   const { model, chosen } = page;
+  if (page.part) return partOfEquation(page);
   const explained = explain(model, chosen);
   const { kind, color, value, from, tokens, terms, symbols } = explained;
   const target = model.locate(chosen);
@@ -86,6 +87,26 @@ function equation(page) {
       ),
     ...(terms.length > 0 ? [termNote(page), termTable(page, explained)] : []),
     ...(kind === "x" || kind === "unused" ? [] : dependence(page)),
+  ];
+}
+
+/** Return a part of an equation, such as a product that an operator of the diagram computes. */
+function partOfEquation(page) {
+  const { say, model, chosen, part } = page;
+  const explained = explainPart(model, chosen, part);
+  const { value, color, tokens, terms } = explained;
+  const name = tokens.map((token) => token.text ?? nameOf(page, token)).join("");
+  return [
+    make("p", make("button.link", { key: "whole", onclick: () => page.open(chosen) }, `← ${chosen}`)),
+    make("h2", make(`span.${color}`, name)),
+    make("p.value", make("b", digits(value, 3))),
+    make("p.dim", say("A part of the equation of {name}.", { name: titleOf(page, model.locate(chosen)) })),
+    make(
+      "div.tokens",
+      make("span.text", `${digits(value, 4)} =`),
+      tokens.map((token, index) => piece(page, explained, token, index)),
+    ),
+    ...(terms.length > 0 ? [termNote(page), termTable(page, explained)] : []),
   ];
 }
 
