@@ -37,7 +37,7 @@ class Drawing {
     for (const wire of wires) this.wires.append(...this.wire(wire));
     this.wires.append(...this.straightRails());
     const size = { "--wide": wide, "--high": high, "--most": `${isWide ? wide : wide * STRETCH}px` };
-    this.drawing = make("div.drawing", size, this.wires, ...shapes.map((shape) => this.shape(shape)).flat());
+    this.drawing = make("div.drawing", size, this.wires, ...shapes.flatMap((shape) => this.shape(shape)));
     this.element = make("section.card.diagram", this.heading(), this.drawing);
   }
 
