@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from heapq import heappop, heappush
 from itertools import pairwise
 
@@ -12,6 +12,11 @@ Box = tuple[int, int, int, int]
 """Left, top, right, bottom."""
 Port = tuple[int, int, int, int]
 """A point on the edge of a box, and the direction that leads out of the box: x, y, dx, dy."""
+State = tuple[int, int, bool]
+"""A crossing of the grid, by the indices of its lines, and whether it is reached horizontally.
+
+As an edge of the grid: the crossing at its left or upper end, and whether it is horizontal.
+"""
 
 STUB = 7
 """How far a wire goes straight from a port before it may bend."""
@@ -36,9 +41,9 @@ class Router:
         ]
         self.xs = _lines({port[0] for port in fixed}, (x for pair, _ in around for x in pair))
         self.ys = _lines({port[1] for port in fixed}, (y for _, pair in around for y in pair))
-        self.free: dict[tuple[int, int, bool], bool] = {}
-        self.taken: dict[tuple[int, int, bool], int] = {}
-        self.points: dict[int, set[Point]] = {}
+        self.free: dict[State, bool] = {}
+        self.taken: dict[State, int] = {}
+        self.points: dict[int, set[Point]] = {}  # the crossings on the wires of a value
 
     def draw(self, value: int, points: Sequence[Point]) -> None:
         """Note a wire of a value, whose corners lie on lines of the grid."""
@@ -72,14 +77,12 @@ class Router:
         return all(self.taken.get(edge, value) == value for edge in edges)
 
     def _search(self, value: int, sources: Sequence[Port], targets: Sequence[Port]) -> list[Point]:
-        """Search (A*) the crossings of the grid, each reached horizontally (`level`) or vertically."""
+        """Search (A*) the crossings of the grid."""
         queue: list[tuple[int, int, int, int, bool]] = []
-        came: dict[tuple[int, int, bool], tuple[int, int, bool] | Port | None] = {}
-        best: dict[tuple[int, int, bool], int] = {}
+        came: dict[State, State | Port | None] = {}
+        best: dict[State, int] = {}
 
-        def reach(
-            cost: int, state: tuple[int, int, bool], before: tuple[int, int, bool] | Port | None
-        ) -> None:
+        def reach(cost: int, state: State, before: State | Port | None) -> None:
             if cost < best.get(state, 1 << 30):
                 best[state], came[state] = cost, before
                 x, y = self.xs[state[0]], self.ys[state[1]]
@@ -113,11 +116,11 @@ class Router:
         (x1, y1, *_), (x2, y2, *_) = sources[0], targets[0]  # the boxes leave no way: straight through
         return [(x1, y1), (x2, y1), (x2, y2)]
 
-    def _stub(self, port: Port) -> tuple[int, int, bool]:
+    def _stub(self, port: Port) -> State:
         x, y, dx, dy = port
         return bisect_left(self.xs, x + STUB * dx), bisect_left(self.ys, y + STUB * dy), bool(dx)
 
-    def _passes(self, edge: tuple[int, int, bool]) -> bool:
+    def _passes(self, edge: State) -> bool:
         if edge not in self.free:
             i, j, level = edge
             x1, y1 = self.xs[i], self.ys[j]
@@ -125,19 +128,18 @@ class Router:
             self.free[edge] = not any(_meets(box, (x1, y1, x2, y2)) for box in self.boxes)
         return self.free[edge]
 
-    def _corners(self, state: tuple[int, int, bool], came: dict, target: Port) -> list[Point]:  # type: ignore[type-arg]
-        points: list[Point] = [target[:2]]
-        at = state
-        while True:
-            points.append((self.xs[at[0]], self.ys[at[1]]))
-            before = came[at]
-            if before is None:
-                break
-            if len(before) == 4:
-                points.append(before[:2])
-                break
-            at = before
-        return list(_without_midpoints(points[::-1]))
+    def _corners(self, state: State, came: dict[State, State | Port | None], target: Port) -> list[Point]:
+        """Return the corners of the way that was found, from its source."""
+        points = [target[:2]]
+        before: State | Port | None = state
+        while before is not None:
+            is_port = len(before) == 4
+            points.append(before[:2] if is_port else (self.xs[before[0]], self.ys[before[1]]))
+            before = None if is_port else came[before]  # type: ignore[index]
+        points = list(dict.fromkeys(reversed(points)))
+        inner = zip(points, points[1:], points[2:], strict=False)
+        bends = [b for a, b, c in inner if not (a[0] == b[0] == c[0] or a[1] == b[1] == c[1])]
+        return [points[0], *bends, points[-1]]
 
 
 def _lines(fixed: set[int], others: Iterable[int]) -> list[int]:
@@ -167,16 +169,3 @@ def _meets(box: Box, line: Box) -> bool:
 def _touches(box: Box, point: Point) -> bool:
     left, top, right, bottom = box
     return left <= point[0] <= right and top <= point[1] <= bottom
-
-
-def _without_midpoints(points: Sequence[Point]) -> Iterator[Point]:
-    kept: list[Point] = []
-    for point in points:
-        if point in kept[-1:]:
-            continue
-        if len(kept) > 1 and (
-            kept[-2][0] == kept[-1][0] == point[0] or kept[-2][1] == kept[-1][1] == point[1]
-        ):
-            kept.pop()
-        kept.append(point)
-    yield from kept

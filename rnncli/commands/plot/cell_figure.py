@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from math import isfinite
 from typing import Any
 
@@ -129,7 +130,26 @@ def _draw_operator(pen: _Pen, panel: DrawnCell, index: int, shape: Shape) -> Non
     if index in panel.numbers:
         numbers = panel.numbers[index]
         text = _digits(float(numbers[min(panel.unit, len(numbers) - 1)]))
-        pen.text(shape.box[2] + 4, shape.box[1] - 1, text, size=11.5, align="left", weight="bold")
+        x, y = _free_place(panel, shape, LETTER * len(text) + 4)
+        pen.text(x, y, text, size=11.5, weight="bold")
+
+
+def _free_place(panel: DrawnCell, shape: Shape, wide: float) -> tuple[float, float]:
+    """Return the center of a place beside an operator on which no wire lies, and no shape."""
+    left, top, right, bottom = shape.box
+    lines = [
+        (min(x1, x2), min(y1, y2), max(x1, x2), max(y1, y2))
+        for wire in panel.diagram.wires
+        for (x1, y1), (x2, y2) in pairwise(wire.points)
+    ]
+    taken = [*lines, *(other.box for other in panel.diagram.shapes)]
+    places = [(x, y) for y in (top - 1, bottom + 4) for x in (right + 2 + wide / 2, left - 2 - wide / 2)]
+    places.insert(1, (shape.x, top - 8))
+    for x, y in places:
+        box = x - wide / 2, y - 6, x + wide / 2, y + 6
+        if not any(all(box[k] < other[k + 2] and other[k] < box[k + 2] for k in (0, 1)) for other in taken):
+            return x, y
+    return places[0]
 
 
 def _draw_values(pen: _Pen, panel: DrawnCell, index: int, shape: Shape) -> None:
