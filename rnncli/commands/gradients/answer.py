@@ -401,7 +401,6 @@ def write_verdict(name: str, curve: Curve, view: View) -> Iterator[Paragraph]:
     at, is_backward = 0 if timestep is None else timestep, curve.direction == "backward"
     beside = at - 1 if is_backward else at + 1
     where = Message("after t={t}" if is_backward else "before t={t}", t=names.get(beside, beside))
-
     size = f"{0.0 if ratio is None else ratio:.2g}"
     sentence = view.say(VERDICTS[kind], where=where, ratio=size, reference=names.get(reference, reference))
     style = "alarm" if kind in ("vanishes", "explodes", "undefined") else ""
