@@ -78,7 +78,8 @@ def run(
 ) -> Result:
     """Compute what a layer returns; the result has arrays by name, in Keras's order.
 
-    inputs: shape (batch, timesteps, features); the batch axis may be omitted for one sequence.
+    inputs: shape (batch, timesteps, features); the batch axis may be omitted for one sequence.  A dictionary
+        with `inputs` is a case document.
     all_calls: with calls=N, return every call, `r["call 1/hidden_state"]`.  stats: compute `r.stats`.
     select: name or names of the tensors to return.  Raises UsageError if there is no such tensor.
     check: also run TensorFlow.  Raises DisagreementError beyond atol (default 1e-6) and rtol (1e-5).

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from rnncli.show.formats import OutputFlags
 
 EXAMPLES = """\
+rnncli report -o note.html
 rnncli report --layer lstm --return-sequences --return-state -o lstm.html
 rnncli report notes.json --layer bigru --seed 42 -o notes.html
 rnncli report ids.json --model model.keras#gru -o gru.html
@@ -23,7 +24,8 @@ def report(ask: Ask, output: OutputFlags) -> Reply[bytes]:
     """Write a page that shows the layer step by step, and recomputes what a reader changes.
 
     It is one file for any browser, which needs no network: drag an input number, switch return_sequences,
-    hold a gate, mask a step, open the equation of any number.
+    hold a gate, mask a step, open the equation of any number. Without an input, a layer or a seed, it shows
+    a trained layer: the sample `note`.
     """
     from rnncli.cli import files, terminal
     from rnncli.commands.report.page import build_page
