@@ -177,6 +177,8 @@ def _draw_values(pen: _Pen, panel: DrawnCell, index: int, shape: Shape) -> None:
     chosen = 0 if shape.kind == "input" else min(panel.unit, len(numbers) - 1)
     first = max(0, min(chosen - shape.rows // 2, len(numbers) - shape.rows))
     shown = range(first, min(first + shape.rows, len(numbers)))
+    if shape.kind == "input" and len(numbers) > len(shown):
+        pen.text(right + 6, shape.y, f"… {len(numbers)}", align="left", color=color)
     for place, number in enumerate(shown):
         if shape.kind == "input":
             step = shape.wide / shape.rows
@@ -186,7 +188,7 @@ def _draw_values(pen: _Pen, panel: DrawnCell, index: int, shape: Shape) -> None:
         else:
             y = bottom - (len(shown) - place) * ROW - (2 if shape.kind == "card" else 0)
             box = left, y, right, y + ROW
-        index_text = str(number) if len(numbers) > len(shown) and shape.kind != "input" else ""
+        index_text = str(number) if len(numbers) > len(shown) and shape.kind == "card" else ""
         _draw_number(pen, panel, shape, box, numbers[number], index_text, is_chosen=number == chosen)
 
 
