@@ -202,6 +202,8 @@ def array_functions(np: Any) -> dict[str, Callable[..., Any]]:
         "log": np.log,
         "sqrt": np.sqrt,
         "abs": np.abs,
+        "cos": np.cos,
+        "sin": np.sin,
         "maximum": np.maximum,
         "minimum": np.minimum,
         "clip": lambda value, low, high: np.minimum(np.maximum(value, low), high),

@@ -5,8 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from rnncli.cells.sizes import CellSizes
 from rnncli.cells.text import BIASES, PACKED, CellText
-from rnncli.cells.tree import ARITHMETIC, Function, Name, Node, Number, Operation, Sum, add
+from rnncli.cells.tree import (
+    ARITHMETIC,
+    Einsum,
+    Function,
+    Index,
+    Name,
+    Node,
+    Number,
+    Operation,
+    Shift,
+    Sum,
+    View,
+    add,
+    parts,
+)
 
 
 def evaluate(
@@ -14,15 +29,17 @@ def evaluate(
     read: Callable[[Name], Any],
     call: Callable[[str, list[Any]], Any],
     product: Callable[[Node, Any, Name], Any],
+    move: Callable[..., Any] | None = None,
 ) -> Any:
     """Return the value of a resolved node.
 
     read: the value of a name.  call: applies a function to values.
     product: the matrix product of a node, whose value is given, with a weight.
+    move: the value of a View, Einsum, Shift or Index, from the values of its operands.
     """
 
     def value(part: Node) -> Any:
-        return evaluate(part, read, call, product)
+        return evaluate(part, read, call, product, move)
 
     match node:
         case Number(number):
@@ -37,21 +54,24 @@ def evaluate(
             return ARITHMETIC[symbol](value(left), value(right))
         case Sum(terms):
             return add([sign for sign, _ in terms], [value(term) for _, term in terms])
+        case View() | Einsum() | Shift() | Index() if move is not None:
+            return move(node, *map(value, parts(node)))
     raise TypeError(node)
 
 
-def columns_of(text: CellText, weight: str, line: str, weights: Mapping[str, Any], units: int) -> Any:
+def columns_of(text: CellText, weight: str, line: str, weights: Mapping[str, Any], sizes: CellSizes) -> Any:
     """Return the part of a weight that a line reads: of a packed weight, the line's columns."""
     if weight not in PACKED:
         return weights[weight]
-    *row, start = offset_of(text, weight, line, units)
+    *row, start = offset_of(text, weight, line, sizes)
     array = weights["bias" if weight in BIASES else weight]
-    return (array[row[0]] if row else array)[..., start : start + units]
+    return (array[row[0]] if row else array)[..., start : start + (sizes.count(text.axes(line)) or 0)]
 
 
-def offset_of(text: CellText, weight: str, line: str, units: int) -> tuple[int, ...]:
+def offset_of(text: CellText, weight: str, line: str, sizes: CellSizes) -> tuple[int, ...]:
     """Return the line's first column in a packed weight: (column,); of two biases, (row, column)."""
-    start = text.packing()[weight].index(line) * units
+    lines = text.packing()[weight]
+    start = sum(sizes.count(text.axes(other)) or 0 for other in lines[: lines.index(line)])
     if weight in BIASES and text.has_two_biases:
         return 0 if weight == "bias" else 1, start
     return (start,)

@@ -10,12 +10,28 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from math import prod
 from typing import Any, NamedTuple
 
 from rnncli.case import Array
 from rnncli.cells import activations
+from rnncli.cells.sizes import CellSizes
 from rnncli.cells.text import BIASES, PACKED, CellText, packed_in
-from rnncli.cells.tree import REDUCTIONS, Function, Name, Node, Number, Operation, Sum, parts, walk
+from rnncli.cells.tree import (
+    REDUCTIONS,
+    Einsum,
+    Function,
+    Index,
+    Name,
+    Node,
+    Number,
+    Operation,
+    Shift,
+    Sum,
+    View,
+    parts,
+    walk,
+)
 
 MANY = 2**14
 """Number of elements above which computing an activation takes longer than the call overhead."""
@@ -38,7 +54,7 @@ class DropoutMasks(NamedTuple):
 
 
 class Gate(NamedTuple):
-    """A gate at one time step, arrays of shape (batch, units).
+    """A gate at one time step, arrays of shape (batch, units), flat where its axes have names.
 
     preactivation: the argument of its activation; None if the gate is not a function of a sum.
     recurrent: the recurrent part of a GRU's candidate before the reset gate, with reset_after; else None.
@@ -70,21 +86,24 @@ class BoundCell(NamedTuple):
 
 
 def compile_cell(
-    text: CellText, lines: Mapping[str, Node], config: Mapping[str, Any], recurrent: Mapping[str, Node]
-) -> Callable[[Mapping[str, Array], DropoutMasks], BoundCell]:
-    """Return a function that binds the cell to weights and dropout masks.
+    text: CellText, lines: Mapping[str, Node], config: Mapping[str, Any], recurrent: Mapping[str, Node],
+    sizes: CellSizes, *, holds: bool = False,
+) -> Callable[[Mapping[str, Array], DropoutMasks, Any], BoundCell]:  # fmt: skip
+    """Return a function that binds the cell to weights, dropout masks and a dtype.
 
-    lines: the equation of each line, as `resolve` returns it.
+    lines: the equation of each line, without names of axes.
     recurrent: by line, the part of its equation that a trace shows as `recurrent`.
+    holds: whether lines may be held; else lines that depend on no state are computed before the steps, where
+        axes have names.
     """
     import numpy as np
 
     # As text, in which -0.0 is not 0.0.
-    key = repr((text.name, text.states, text.gates, text.step, config["units"], lines, recurrent))
+    key = repr((text.name, text.states, text.gates, text.step, text.inputs, sizes, lines, recurrent, holds))
     if key not in _COMPILED:
         if len(_COMPILED) >= KEPT:
             _COMPILED.clear()
-        source = _Source(text, lines, config["units"], recurrent)
+        source = _Source(text, lines, sizes, recurrent, lifts=text.has_axes and not holds)
         _COMPILED[key] = compile(source.text(), f"<{text.name}>", "exec"), tuple(source.functions)
     code, named = _COMPILED[key]
     functions = activations.array_functions(np)
@@ -94,7 +113,8 @@ def compile_cell(
             functions[name] = activations.get_unguarded(value)
     scope: dict[str, Any] = {
         "Gate": Gate, "product": product, "hold": hold, "activate": activate, "columns": columns,
-        "expand": expand, "units": config["units"], "functions": functions,
+        "expand": expand, "units": config["units"], "functions": functions, "np": np, "view": view,
+        "shift": shift,
     }  # fmt: skip
     exec(code, scope)
     return scope["bind"]  # type: ignore[no-any-return]
@@ -111,6 +131,9 @@ class _Source:
     """The source of `bind`, written from the lines of a cell.
 
     lines: by name, their equations; done: those that are written.  recurrent: see `compile_cell`.
+    widths: how many columns of a packed weight each line has.  shapes: of the states and lines.
+    lifts: whether a line that depends on no state is computed before the steps.
+    levels: of the lines above, when they are computed.
     variables: of each line.  functions: the variable of each function.
     order: the lines of each packed weight, in the order of its columns.
     packable: by line, the parts of its equation that neighbouring lines can share.
@@ -121,9 +144,14 @@ class _Source:
     """
 
     def __init__(
-        self, text: CellText, lines: Mapping[str, Node], units: int, recurrent: Mapping[str, Node]
-    ) -> None:
-        self.cell, self.lines, self.units, self.recurrent = text, lines, units, recurrent
+        self, text: CellText, lines: Mapping[str, Node], sizes: CellSizes, recurrent: Mapping[str, Node],
+        *, lifts: bool,
+    ) -> None:  # fmt: skip
+        self.cell, self.lines, self.sizes, self.recurrent, self.lifts = text, lines, sizes, recurrent, lifts
+        self.units: int = sizes.known["units"] or 0
+        self.widths = {line: sizes.count(text.axes(line)) or 0 for line in text.gates}
+        self.shapes = {line: sizes.shape(axes) if text.has_axes else (1,) for line, axes in sizes.axes.items()}
+        self.levels: dict[str, int] = {}
         nodes = (node for line in lines.values() for node in walk(line))
         called = dict.fromkeys(node.function for node in nodes if isinstance(node, Function))
         self.functions = {name: f"f{index}" for index, name in enumerate(called)}
@@ -145,13 +173,19 @@ class _Source:
                 self._line(line)
         gates = "".join(f"{self._gate(line)}, " for line in self.cell.traced)
         before = "".join(f"s{index}, " for index in range(len(self.cell.states)))
-        after = "".join(f"{self.variables[state]}, " for state in self.cell.states)
+        after = "".join(f"{self._flat(self._read(state, STEP), state)}, " for state in self.cell.states)
         taken = "".join(f"{name}, " for name in self.passed.values())
         project = [*self.written[PROJECTED], f"return ({''.join(f'{name}, ' for name in self.passed)})"]
-        step = [f"({before}) = state", *([f"({taken}) = projected"] if taken else []), *self.written[STEP]]
+        step = [f"({before}) = state", *([f"({taken}) = projected"] if taken else [])]
+        step += [
+            f"s{index} = s{index}.reshape(-1, {_text(self.shapes[state])})"
+            for index, state in enumerate(self.cell.states)
+            if len(self.shapes[state]) > 1
+        ]
+        step += self.written[STEP]
         once = (f"{variable} = functions[{name!r}]" for name, variable in self.functions.items())
         lines = [
-            "def bind(weights, dropout):",
+            "def bind(weights, dropout, dtype):",
             *(f"    {line}" for line in (*once, *self.written[ONCE])),
             "    def project(x):",
             *(f"        {line}" for line in project),
@@ -168,7 +202,15 @@ class _Source:
         if isinstance(node, Function) and len(node.arguments) == 1 and _is_packable(node.arguments[0]):
             run = self._run(node.arguments[0], line)
             together = [other for other in run if self.lines[other] == node and other not in self.done]
-        if len(together) > 1 and isinstance(node, Function) and _level(node) == STEP:
+        self.levels[line] = level = self._level(node)
+        if level < STEP and self.lifts:
+            code = self._code(node, line, level)
+            code = f"np.full(1, {code}, dtype)" if isinstance(node, Number) else code
+            self.written[level].append(f"{self.variables[line]} = {code}")
+            self.values[line], self.done = (self.variables[line], level), self.done | {line}
+            return
+        same = all(self.widths[other] == self.units for other in together if other in self.widths)
+        if len(together) > 1 and isinstance(node, Function) and level == STEP and same:
             packed, gates = self._packed(node.arguments[0], run, STEP), tuple(map(run.index, together))
             names, function = (
                 ", ".join(self.variables[name] for name in together),
@@ -177,20 +219,46 @@ class _Source:
             self.written[STEP].append(f"{names} = activate({function}, {packed}, units, {gates})")
         else:
             together, code = [line], self._code(node, line, STEP)
-            code = f"expand({code}, s0)" if _level(node) == ONCE else code
+            code = self._expanded(code, node, line)
             self.written[STEP].append(f"{self.variables[line]} = {code}")
         if traced := tuple(name for name in together if name in self.cell.traced):
             variables = ", ".join(self.variables[name] for name in traced)
             self.written[STEP].append(f"if holds: ({variables},) = hold(holds, {traced}, ({variables},))")
         self.done.update(together)
 
+    def _expanded(self, code: str, node: Node, line: str) -> str:
+        """Return code for a value of a line with an axis for the batch."""
+        if self._level(node) != ONCE:
+            return code
+        shape = self.shapes[line]
+        flat = f"expand(np.reshape({code}, -1), s0)" if len(shape) > 1 else f"expand({code}, s0)"
+        return f"{flat}.reshape(-1, {_text(shape)})" if len(shape) > 1 else flat
+
+    def _flat(self, code: str, line: str) -> str:
+        """Return code for a value of a line, (batch, numbers)."""
+        shape = self.shapes[line]
+        return f"{code}.reshape(-1, {prod(shape)})" if len(shape) > 1 else code
+
+    def _read(self, line: str, at: int) -> str:
+        """Return code for the value of a line, with an axis for the batch in the step."""
+        if line not in self.values:
+            return self.variables[line]
+        value = self._refer(self.levels[line], at, line, "")
+        return self._expanded(value, self.lines[line], line) if at == STEP else value
+
     def _gate(self, line: str) -> str:
         """Return the Gate of a line for a trace."""
-        node, value, before = self.lines[line], self.variables[line], "None"
+        node, value, before = self.lines[line], self._flat(self._read(line, STEP), line), "None"
+        whole = node
+        while isinstance(node, View):
+            node = node.part
         match node:
             case Function(function, (Sum() | Operation("@") as inner,)) if function not in REDUCTIONS:
                 before = self._code(inner, line, STEP)  # a trace shows the sum, too: the preactivation
-                before = f"expand({before}, s0)" if _level(node) == ONCE else before
+                if self._level(node) == ONCE:
+                    before = f"expand(np.reshape({before}, -1), s0)"
+                elif whole is node:
+                    before = self._flat(before, line)
         recurrent = f", {self._code(self.recurrent[line], line, STEP)}" if line in self.recurrent else ""
         return f"Gate({before}, {value}{recurrent})"
 
@@ -200,14 +268,22 @@ class _Source:
         A value that is used often, or is known before the step, becomes a variable, written first.
         at: the level of the code that uses the value.
         """
-        level = _level(node)
+        level = self._level(node)
         match node:
             case Number(value):
                 return f"({value!r})"  # -2.0 ** x would be -(2.0 ** x)
             case Name(name, "before"):
                 return f"s{self.cell.states.index(name)}"
+            case Name(name, "input"):
+                start, width = self.sizes.inputs[name]
+                x = self._code(Name("x"), line, PROJECTED)
+                return self._refer(PROJECTED, at, node, f"{x}[..., {start}:{start + width}]")
             case Name(name, kind) if kind:
+                if name in self.values:
+                    return self._refer(self.levels[name], at, name, "")
                 return self.variables[name]
+            case Index(size):
+                return self._refer(ONCE, at, node, f"np.arange({size}, dtype=dtype)")
             case Name("x"):
                 return self._refer(PROJECTED, at, node, "x * dropout.inputs[0] if dropout.inputs else x")
             case Name(name) if name not in PACKED:
@@ -231,7 +307,24 @@ class _Source:
             case Function(function, arguments):
                 values = ", ".join(self._code(argument, line, at) for argument in arguments)
                 return f"{self.functions[function]}({values})"
+            case View(part, before, order, shape):
+                value = self._code(part, line, at)
+                if at == STEP and order == tuple(range(len(before))):
+                    return f"{value}.reshape(-1, {_text(shape)})"
+                return f"view({value}, {len(before)}, {order}, {shape})"
+            case Einsum(left, right, subscripts):
+                return _contract(self._code(left, line, at), self._code(right, line, at), *subscripts)
+            case Shift(window, entry, rank):
+                return f"shift({self._code(window, line, at)}, {self._code(entry, line, at)}, {rank})"
         raise AssertionError(node)
+
+    def _level(self, node: Node) -> int:
+        """Return when the value of a node is computed."""
+        names = [part for part in walk(node) if isinstance(part, Name)]
+        levels = [self.levels[name.name] for name in names if name.kind == "free" and self.lifts]
+        if any(name.kind in ("before", "line") or (name.kind == "free" and not self.lifts) for name in names):
+            return STEP
+        return max([PROJECTED if any(name == Name("x") or name.kind == "input" for name in names) else ONCE, *levels])
 
     def _refer(self, level: int, at: int, key: Any, code: str | Callable[[], str]) -> str:
         """Return the variable of a value that is computed once, at its level; written when first needed.
@@ -250,12 +343,15 @@ class _Source:
 
     def _packed(self, node: Node, wanted: Run, at: int) -> str:
         """Return code for a packable node in the columns of the wanted lines."""
-        run, level = self._run(node, wanted[0]), _level(node)
+        run, level = self._run(node, wanted[0]), self._level(node)
         name = self._refer(level, at, (node, run), lambda: self._packed_code(node, run, level))
         if run == wanted:
             return name
-        start = run.index(wanted[0])
-        return f"{name}[..., {start * self.units}:{(start + len(wanted)) * self.units}]"
+        start = self._width(run[: run.index(wanted[0])])
+        return f"{name}[..., {start}:{start + self._width(wanted)}]"
+
+    def _width(self, lines: Sequence[str]) -> int:
+        return sum(self.widths[line] for line in lines)
 
     def _packed_code(self, node: Node, run: Run, at: int) -> str:
         match node:
@@ -265,7 +361,7 @@ class _Source:
                 order, matrix = self.order[weight], f"weights[{weight!r}]"
                 start, stop = order.index(run[0]), order.index(run[-1]) + 1
                 if len(order) > stop - start:
-                    matrix = f"columns({matrix}, {start * self.units}, {stop * self.units})"
+                    matrix = f"columns({matrix}, {self._width(order[:start])}, {self._width(order[:stop])})"
                 matrix = self._refer(ONCE, at, (weight, run), matrix)
                 if weight == "kernel" and left != Name("x"):  # each x in it is masked where it stands
                     return f"product({self._code(left, run[0], at)}, {matrix}, ())"
@@ -278,7 +374,7 @@ class _Source:
                 order = self.order[weight]
                 start, stop = order.index(run[0]), order.index(run[-1]) + 1
                 which = "" if not self.cell.has_two_biases else "0, " if weight == "bias" else "1, "
-                return f"weights['bias'][{which}{start * self.units}:{stop * self.units}]"
+                return f"weights['bias'][{which}{self._width(order[:start])}:{self._width(order[:stop])}]"
         raise AssertionError(node)
 
     def _run(self, node: Node, line: str) -> Run:
@@ -306,12 +402,29 @@ def _join(terms: Sequence[tuple[int, str]]) -> str:
     return f"({text[3:] if terms[0][0] > 0 else text[1:]})"
 
 
-def _level(node: Node) -> int:
-    """Return when the value of a node is computed."""
-    names = [part for part in walk(node) if isinstance(part, Name)]
-    if any(name.kind for name in names):
-        return STEP
-    return PROJECTED if Name("x") in names else ONCE
+def _text(shape: Sequence[int]) -> str:
+    return ", ".join(map(str, shape))
+
+
+def _contract(left: str, right: str, before: str, other: str, after: str) -> str:
+    """Return code for an Einsum: a product of matrices, which is faster, where one axis stays on each side."""
+    summed = before[-1]
+    shared = [mark for mark in before[:-1] if mark in other]
+    rows, columns = [mark for mark in before[:-1] if mark not in other], [mark for mark in other if mark not in before]
+    if len(rows) > 1 or len(columns) > 1 or [*before] != [*shared, *rows, summed]:
+        return f"np.einsum('...{before},...{other}->...{after}', {left}, {right})"
+    wanted = [*shared, summed, *columns]
+    if [*other] != wanted:
+        if len(other) > 1 and [*other] == [*shared, *columns, summed]:
+            right = f"{right}.swapaxes(-1, -2)"
+        else:
+            right = f"np.einsum('...{other}->...{''.join(wanted)}', {right})"
+    left = left if rows else f"{left}[..., None, :]"
+    right = right if columns else f"{right}[..., None]"
+    rest = {(True, True): "", (True, False): "[..., 0]", (False, True): "[..., 0, :]", (False, False): "[..., 0, 0]"}[
+        bool(rows), bool(columns)
+    ]
+    return f"np.matmul({left}, {right}){rest}"
 
 
 def _is_packable(node: Node) -> bool:
@@ -324,6 +437,23 @@ def _is_packable(node: Node) -> bool:
         case Name(name, ""):
             return name in BIASES
     return False
+
+
+def view(value: Array, rank: int, order: tuple[int, ...], shape: tuple[int, ...]) -> Array:
+    """Return a value with its last `rank` axes in another order and shape, see tree.View."""
+    lead = value.ndim - rank
+    if order != tuple(range(rank)):
+        value = value.transpose(*range(lead), *(lead + axis for axis in order))
+    return value.reshape(*value.shape[:lead], *shape)
+
+
+def shift(window: Array, value: Array, rank: int) -> Array:
+    """Return the window without its oldest entry, then `value`, see tree.Shift."""
+    import numpy as np
+
+    if value.ndim == rank:  # the same for each sequence
+        value = np.broadcast_to(value, (len(window), *value.shape))
+    return np.concatenate((window[:, 1:], value), 1)
 
 
 def product(values: Array, kernel: Array, masks: tuple[Array, ...]) -> Array:
@@ -381,8 +511,12 @@ def activate(
 def hold(
     holds: Mapping[str, tuple[Array, Array]], names: Sequence[str], gates: Sequence[Array]
 ) -> list[Array]:
-    """Return the gates, each (batch, units), with the held entries replaced by their values."""
+    """Return the gates, each (batch, ...), with the held entries replaced by their values."""
     import numpy as np
 
+    def held(name: str, gate: Array) -> Array:
+        which, values = (part.reshape(gate.shape[1:]) for part in holds[name])
+        return np.where(which, values, gate)
+
     pairs = zip(names, gates, strict=True)
-    return [np.where(*holds[name], gate) if name in holds else gate for name, gate in pairs]
+    return [held(name, gate) if name in holds else gate for name, gate in pairs]

@@ -5,16 +5,20 @@ Every error names the line of the file, and points at the token in the equation.
 
 from __future__ import annotations
 
+import itertools
 import keyword
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from rnncli.cells import activations
+from rnncli.cells.sizes import LARGEST
 from rnncli.cells.text import PACKED, CellText, CellWeight, at, line_number, packed_lines, resolve
 from rnncli.cells.tree import (
+    AXES,
     FUNCTIONS,
+    REDUCTIONS,
     Function,
     Name,
     Node,
@@ -35,7 +39,14 @@ MOST = 200
 """Most lines, states, options or weights of a cell."""
 MOST_DOTS = 1_000
 """Most dots in a line: a key with more parts takes tomllib minutes, and no equation has more dots."""
-KEYS = ("name", "states", "source", "gates", "initial", "options", "weights", "step")
+KEYS = (
+    "name", "states", "source", "gates", "heads", "sizes", "shapes", "inputs", "initial", "options", "weights",
+    "step",
+)  # fmt: skip
+MOST_AXES = 8
+"""Most axes of a value."""
+AXES_ALONE = ("cos", "sin")
+"""Functions of numbers that only files with names of axes have, besides AXES."""
 TAKEN = frozenset({"x", "units", "features", *PACKED})
 """Names with a meaning in every equation; a cell cannot define them."""
 RESULTS = frozenset({"input", "output", "timestep", "status"})
@@ -102,6 +113,7 @@ class _CellReader:
         if not step:
             raise LayerError("it has no equations.", "Write them below [step].")
         trees = {line: node for line, (node, _) in step.items()}
+        sizes = {name: self._size(name, value) for name, value in self._table("sizes").items()}
         using = packed_lines(trees)
         cell = CellText(
             name=self._title(),
@@ -113,10 +125,15 @@ class _CellReader:
             weights={name: self._weight(name) for name in weights if name not in PACKED},
             initializers={name: self._initializer(name, using) for name in weights if name in PACKED},
             source=self._source(),
-            spans={line: spans for line, (_, spans) in step.items()},
+            spans={name: spans for name, (_, spans) in (step | sizes).items()},
             written=self.text,
+            sizes={name: node for name, (node, _) in sizes.items()},
+            shapes={name: self._axes("shapes", name, sizes) for name in self._table("shapes")},
+            inputs={name: self._axes("inputs", name, sizes) for name in self._table("inputs")},
+            heads=self._names("heads") if "heads" in self.document else ("heads",),
         )
         self._check_names(cell, using)
+        self._check_shapes(cell)
         assigned: list[str] = []
         for line in cell.step:
             with at(self.text, "step", line):
@@ -171,6 +188,59 @@ class _CellReader:
                 raise LayerError("an equation must be a text in quotes.", advice)
             return parse(text)
 
+    def _size(self, name: str, value: Any) -> tuple[Any, dict[Node, TokenSpan]]:
+        """Return a number or an equation of `[sizes]`."""
+        known = ["units", "features", *itertools.takewhile(name.__ne__, self._table("sizes"))]
+        if type(value) is int and 0 < value <= LARGEST:
+            return value, {}
+        with at(self.text, "sizes", name):
+            if not isinstance(value, str) or name == "units":
+                what = "{name} is not a whole number from 1 on." if name == "units" else (
+                    "{name} is not a whole number from 1 on, or an equation in quotes."
+                )  # fmt: skip
+                raise LayerError(what, 'For example heads = 4, or keys = "units / heads".', name=name)
+            node, spans = parse(value)
+            for part in walk(node):
+                match part:
+                    case Function() | Operation("**" | "@"):
+                        what = Message("a size is made of + - * / and parentheses")
+                        raise fault(spans[part], what)
+                    case Name(size) if size not in known:
+                        near = did_you_mean(size, known)
+                        raise fault(spans[part], Message("there is no size {name} above", name=size), near)
+            return node, spans
+
+    def _axes(self, table: str, name: str, sizes: Mapping[str, Any]) -> tuple[str, ...]:
+        """Return the axes of a state, a line or a part of the input."""
+        given = self._table(table)[name]
+        known = dict.fromkeys(("units", *(("features",) if table == "shapes" else ()), *sizes))
+        if not isinstance(given, list) or len(given) > MOST_AXES or not all(isinstance(axis, str) for axis in given):
+            what = "{name} needs a list of at most {most} axes."
+            raise self.fault((table, name), what, 'For example ["heads", "keys"].', name=name, most=MOST_AXES)
+        for axis in given:
+            if axis not in known:
+                row = self.text.split("\n")[(line_number(self.text, (table, name)) or 1) - 1]
+                start = max(0, row.find(f'"{axis}"')) + 1
+                error = Message("there is no axis {axis}", axis=axis), did_you_mean(axis, known)
+                with at(self.text, table, name):
+                    raise fault(TokenSpan(row, 1, start, start + len(axis)), *error)
+        if len({*given}) < len(given):
+            raise self.fault((table, name), "{name} names an axis twice.", name=name)
+        return tuple(given)
+
+    def _check_shapes(self, cell: CellText) -> None:
+        """Check what `[shapes]`, `[inputs]` and `heads` name."""
+        for name in cell.shapes:
+            if name not in cell.step:
+                near = did_you_mean(name, cell.step)
+                raise self.fault(("shapes", name), "{name} is not a state or a line.", near, name=name)
+        first = cell.states[0]
+        if cell.axes(first) != ("units",):
+            what = "{name} is the first state, which the layer returns, so its axis is units."
+            raise self.fault(("shapes", first), what, 'Join its axes: join(...).', name=first)
+        if "heads" in self.document and (other := {*cell.heads} - {*cell.sizes}):
+            raise self.fault(("heads",), "there is no size {name}.", name=min(other))
+
     def _number(self, key: str, name: str) -> float:
         value = self._table(key)[name]
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not _is_finite(value):
@@ -188,11 +258,16 @@ class _CellReader:
         value = self._table("weights")[name]
         value = value if isinstance(value, Mapping) else {}
         shape = value.get("shape")
+        has_axes = not self.document.keys().isdisjoint(("sizes", "shapes", "inputs"))
+        known = ("units", "features", *(self._table("sizes") if has_axes else ()))
         if (
             {*value} - {"shape", "initializer"} or not isinstance(shape, list)
-            or not 1 <= len(shape) <= 2 or not all(map(_is_size, shape))
+            or not 1 <= len(shape) <= (MOST_AXES if has_axes else 2)
+            or not all(size in known or (type(size) is int and 0 < size < 2**31) for size in shape)
         ):  # fmt: skip
             what = "the weight {name} needs a shape of one or two sizes: units, features or a number."
+            if has_axes:
+                what = "the weight {name} needs a shape of units, features, sizes of [sizes] or numbers."
             advice = 'For example {name} = {{ shape = ["units"], initializer = "zeros" }}.'
             raise self.fault(("weights", name), what, advice, name=name)
         with at(self.text, "weights", name):
@@ -212,12 +287,21 @@ class _CellReader:
 
     def _check_names(self, cell: CellText, using: tuple[str, ...]) -> None:
         """Check that each name has one meaning, and that states and gates are lines."""
-        meanings: dict[str, str] = dict.fromkeys((*FUNCTIONS, *activations.NAMES), "a function")
+        further = (*AXES, *AXES_ALONE) if cell.has_axes else ()
+        functions = (*(name for name in FUNCTIONS if name not in AXES_ALONE), *activations.NAMES, *further)
+        meanings: dict[str, str] = dict.fromkeys(functions, "a function")
         meanings |= dict.fromkeys(TAKEN, "a name of every cell")
         for name in (key for key in cell.options if key in OPTIONS or key.endswith("_initializer")):
             what = "{name} is an option of every cell and its layer."
             raise self.fault(("options", name), what, "Choose another name.", name=name)
-        tables = {"options": cell.options, "weights": cell.weights, "step": cell.step}
+        for name in (key for key in cell.sizes if key in OPTIONS or key.endswith("_initializer")):
+            what = "{name} is an option of every cell and its layer."
+            raise self.fault(("sizes", name), what, "Choose another name.", name=name)
+        sizes = [name for name in cell.sizes if name != "units"]
+        tables = {
+            "sizes": sizes, "inputs": cell.inputs, "options": cell.options, "weights": cell.weights,
+            "step": cell.step,
+        }  # fmt: skip
         for table, name in ((table, name) for table, names in tables.items() for name in names):
             if not re.fullmatch(_WORD, name) or keyword.iskeyword(name) or len(name) > 60:
                 advice = "Use ASCII letters, digits and _, and no keyword of Python."
@@ -225,7 +309,7 @@ class _CellReader:
             if name in meanings:
                 what, meaning = "{name} is already {meaning}.", Message(meanings[name])
                 raise self.fault((table, name), what, "Choose another name.", name=name, meaning=meaning)
-            meanings[name] = {"options": "an option", "weights": "a weight", "step": "a line"}[table]
+            meanings[name] = _MEANINGS[table]
         if "hidden" in (meanings.keys() | {*cell.states}) - {cell.states[0]}:
             what = "the first state is called hidden in every result, so no other name may be hidden."
             raise self.fault(("states",), what, "Call the first state hidden, or rename the other.")
@@ -248,6 +332,12 @@ class _CellReader:
             raise self.fault(("gates",), what, "List exactly these.", given=given, using=uses)
 
 
+_MEANINGS = {
+    "sizes": "a size", "inputs": "a part of the input", "options": "an option", "weights": "a weight",
+    "step": "a line",
+}  # fmt: skip
+
+
 def _with_hidden_first(cell: CellText) -> CellText:
     """Return the cell with its first state called `hidden`, as it is in every result."""
     first = cell.states[0]
@@ -263,6 +353,7 @@ def _with_hidden_first(cell: CellText) -> CellText:
         first=first,
         gates=tuple(map(key, cell.gates)),
         step={key(line): rename(node) for line, node in cell.step.items()},
+        shapes={key(line): axes for line, axes in cell.shapes.items()},
         initial={key(state): value for state, value in cell.initial.items()},
         initializers={
             weight: given if "initializer" in given else {key(line): value for line, value in given.items()}
@@ -277,18 +368,19 @@ def _with_hidden_first(cell: CellText) -> CellText:
 
 def _check_line(cell: CellText, line: str, assigned: list[str]) -> None:
     """Check the names and functions of a line.  assigned: the lines above it."""
-    matrices = {"kernel", "recurrent_kernel"} | {
-        name for name, weight in cell.weights.items() if len(weight.shape) == 2
-    }
-    names = ("x", *PACKED, *cell.weights, *cell.states, *assigned, *cell.options)
-    spans, rights = cell.spans[line], set[int]()
+    matrices, spans, rights = {"kernel", "recurrent_kernel"}, cell.spans[line], set[int]()
+    if not cell.has_axes:
+        matrices |= {name for name, weight in cell.weights.items() if len(weight.shape) == 2}
+    inputs: tuple[str, ...] = (*cell.inputs,) or ("x",)
+    names = (*inputs, *PACKED, *cell.weights, *cell.states, *assigned, *cell.options)
+    names = (*names, "units", "features", *cell.sizes) if cell.has_axes else names
     for node in walk(cell.step[line]):
         match node:
             case Function(function, arguments):
-                _check_call(cell, function, len(arguments), spans[node])
+                _check_call(cell, function, arguments, spans[node])
             case Operation("@", _, Name(name) as right) if name in matrices or name not in names:
                 rights.add(id(right))
-            case Operation("@"):
+            case Operation("@") if not cell.has_axes:
                 what = Message("@ needs a weight of two axes on its right")
                 advice = Message("For example x @ kernel, or hidden @ recurrent_kernel.")
                 raise fault(spans[node], what, advice)
@@ -306,9 +398,20 @@ def _check_line(cell: CellText, line: str, assigned: list[str]) -> None:
                 raise fault(spans[node], what, advice)
 
 
-def _check_call(cell: CellText, function: str, given: int, span: TokenSpan) -> None:
+def _check_call(cell: CellText, function: str, arguments: Sequence[Node], span: TokenSpan) -> None:
     options = [name for name, value in cell.options.items() if isinstance(value, str)]
-    known = {**FUNCTIONS, **dict.fromkeys((*activations.NAMES, *options), 1)}
+    known, given = {**FUNCTIONS, **dict.fromkeys((*activations.NAMES, *options), 1)}, len(arguments)
+    known |= AXES if cell.has_axes else {}
+    if not cell.has_axes and function in AXES_ALONE and function not in options:
+        del known[function]
+    if cell.has_axes and function in (*REDUCTIONS, "softmax") and given == 2:
+        if arguments[1] not in [Name(size) for size in ("units", "features", *cell.sizes)]:
+            raise fault(span, Message("the second argument of {name} is the name of an axis", name=function))
+        return
+    if function == "index" and arguments and arguments[0] not in map(Name, ("units", "features", *cell.sizes)):
+        raise fault(span, Message("index takes the name of an axis"))
+    if function == "shift" and arguments and arguments[0] not in map(Name, cell.states):
+        raise fault(span, Message("the first argument of shift is a state"))
     if function not in known:
         what = Message("there is no function {name}", name=function)
         raise fault(span, what, did_you_mean(function, known))
@@ -326,7 +429,3 @@ def _is_finite(value: float) -> bool:
         return math.isfinite(float(value))
     except OverflowError:
         return False
-
-
-def _is_size(value: Any) -> bool:
-    return value in ("units", "features") or (type(value) is int and 0 < value < 2**31)

@@ -155,7 +155,7 @@ class ReverseStep:
         return self._add((slot,), (lambda a: a * mask, lambda g, y, a: (g * mask,)))
 
     def _columns(self, weight: str, line: str) -> Any:
-        return columns_of(self.text, weight, line, self.weights, self.cell.config["units"])
+        return columns_of(self.text, weight, line, self.weights, self.cell.sizes(None))
 
     def forward(self, x: Array, states: Sequence[Array]) -> list[Any]:
         """Return the values of several steps, (steps, size) each.

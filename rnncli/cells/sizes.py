@@ -1,83 +1,428 @@
-"""The sizes of the lines of a cell, and errors where they do not fit."""
+"""The sizes of a cell's lines, errors where they do not fit, and its equations without names of axes."""
 
-from __future__ import annotations
+# Annotations are objects rather than text, which named tuples would have to evaluate when the command starts.
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+from math import prod
+from operator import mul, truediv
+from string import ascii_letters
+from typing import Any, NamedTuple
 
-from rnncli.cells.text import BIASES, PACKED, CellText, Size, at
-from rnncli.cells.tree import Function, Name, Node, Operation, TokenSpan, fault, parts
+from rnncli.cells.text import BIASES, PACKED, CellText, Size, at, fold_call
+from rnncli.cells.tree import (
+    REDUCTIONS,
+    Einsum,
+    Function,
+    Index,
+    Name,
+    Node,
+    Number,
+    Operation,
+    Shift,
+    Sum,
+    TokenSpan,
+    View,
+    add,
+    fault,
+    parts,
+    rebuild,
+)
 from rnncli.errors import LayerError, Message, Text, inside
 
+LARGEST = 2**31
+"""Most numbers of a value in one step."""
 
-def check_sizes(cell: CellText, units: int, features: int | None) -> dict[str, int | None]:
-    """Return the size of every line.  features: None if it is not known.
+Axes = tuple[str, ...]
+"""The names of axes.  In a file that names none, the text of a size stands for its axis; "?" is unknown."""
 
-    Raises LayerError, with a caret, where two sizes do not fit, or the size of a line is not units, features
-    or 1.
+Value = tuple[Node, Axes]
+"""A node without names of axes, and the axes of its numbers; with () it is an array of size 1."""
+
+UNKNOWN = "?"
+_ALONG = ("softmax", "log_softmax", "sparsemax")
+_OUTER = Message("outer(a, b) multiplies every number of a with every number of b.")
+
+
+class CellSizes(NamedTuple):
+    """The sizes of a cell for one number of units and of features.
+
+    known: the size of each axis; None if it is not known.  axes: of each state and line.
+    inputs: the first column and the number of columns of each part of the input.
+    widest: the most numbers of a value in one step.
     """
-    sizes: dict[str, int | None] = dict.fromkeys(cell.states, units)
-    for line, node in cell.step.items():
-        checker = SizeChecker(cell, cell.spans[line], sizes, {"units": units, "features": features})
-        name = cell.first if line == "hidden" else line
-        with inside(cell.file or cell.name), at(cell.written, "step", name):
-            size = checker.size(node)
-            if size not in ({units, None} if line in cell.states else {units, features, 1, None}):
-                what = Message("it has {size} numbers; a line may have units, features or 1", size=size)
-                if line in cell.states:
-                    template = "it has {size} numbers, but the state {line} has {units}"
-                    what = Message(template, size=size, line=name, units=units)
-                raise fault(cell.spans[line][node], what)
-        sizes[line] = size
-    return sizes
+
+    known: Mapping[str, int | None]
+    axes: Mapping[str, Axes]
+    inputs: Mapping[str, tuple[int, int]]
+    widest: int
+
+    def size(self, axis: str) -> int | None:
+        """Return the size of an axis."""
+        return self.known[axis] if axis in self.known else None if axis == UNKNOWN else int(axis)
+
+    def shape(self, axes: Axes) -> tuple[Any, ...]:
+        """Return the sizes of these axes; (1,) for none."""
+        return tuple(map(self.size, axes)) or (1,)
+
+    def count(self, axes: Axes) -> int | None:
+        """Return how many numbers a value with these axes has."""
+        shape = self.shape(axes)
+        return None if None in shape else prod(shape)
 
 
-class SizeChecker:
-    """The sizes of the nodes of a line; None for a size that is not known."""
+def measure(text: CellText, config: Mapping[str, Any], features: int | None) -> CellSizes:
+    """Return the sizes of a cell.  features: None if the number is not known.
+
+    Raises LayerError, with a caret, where sizes do not fit, or a value has too many numbers.
+    """
+    units: int = config["units"]
+    known: dict[str, int | None] = {"units": units, "features": features}
+    axes: dict[str, Axes] = {}
+    with inside(text.file or text.name):
+        for name, given in text.sizes.items():
+            with at(text.written, "sizes", name):
+                if not isinstance(given, int):
+                    known[name] = _whole(given, known, text.spans[name])
+                elif name != "units":
+                    known[name] = config.get(name, given)
+        sizes = CellSizes(known, axes, _split(text, known), 0)
+        for state in text.states:
+            count = sizes.count(text.axes(state))
+            if count is not None and count > LARGEST:
+                what = "the state {name} has {count} numbers, more than {largest}."
+                with at(text.written, "shapes", state):
+                    raise LayerError(what, "Give smaller sizes.", name=state, count=count, largest=LARGEST)
+            axes[state] = _rename(text, sizes, text.axes(state))
+        widest = 0
+        for line, node in text.step.items():
+            reader = _Reader(text, config, sizes, line)
+            with at(text.written, "step", text.first if line == "hidden" else line):
+                axes[line] = reader.line_axes(node)
+            widest = max(widest, reader.widest)
+    return sizes._replace(widest=widest)
+
+
+def lower(
+    text: CellText, config: Mapping[str, Any], lines: Mapping[str, Node], sizes: CellSizes
+) -> Mapping[str, Node]:
+    """Return the equations without names of axes.  lines: as `resolve` returns them."""
+    lowered = {}
+    for line, node in lines.items():
+        reader = _Reader(text, config, sizes, line, lowers=True)
+        with inside(text.file or text.name), at(text.written, "step", text.first if line == "hidden" else line):
+            lowered[line] = reader.align(*reader.value(node), sizes.axes[line])
+    return lowered
+
+
+def count_of(
+    node: Node, text: CellText, config: Mapping[str, Any], sizes: CellSizes, line: str
+) -> int | None:
+    """Return how many numbers a node of a resolved line has."""
+    return sizes.count(_Reader(text, config, sizes, line).value(node)[1])
+
+
+def _split(text: CellText, known: dict[str, int | None]) -> dict[str, tuple[int, int]]:
+    """Return the columns of each part of the input; `known` gets the number of features."""
+    starts, start = {}, 0
+    for name, axes in text.inputs.items():
+        width = prod(known[axis] or 1 for axis in axes)
+        starts[name] = start, width
+        start += width
+    if text.inputs:
+        if known["features"] not in (None, start):
+            what = "the input has {features} features, but {names} have {count} numbers together."
+            names = ", ".join(f"{name} ({width})" for name, (_, width) in starts.items())
+            raise LayerError(what, "", features=known["features"], names=names, count=start)
+        known["features"] = start
+    return starts
+
+
+def _whole(node: Node, known: Mapping[str, int | None], spans: Mapping[Node, TokenSpan]) -> int | None:
+    """Return the value of an equation of `[sizes]`."""
+
+    def value(part: Node) -> Fraction | None:
+        match part:
+            case Number(number):
+                made: Fraction | None = Fraction(repr(number))
+            case Name(name):
+                size = known[name]
+                made = None if size is None else Fraction(size)
+            case Sum(terms):
+                values = [value(term) for _, term in terms]
+                made = None if None in values else add([sign for sign, _ in terms], values)
+            case Operation(symbol, left, right):
+                first, second = value(left), value(right)
+                if symbol == "/" and second == 0:
+                    raise fault(spans[part], Message("this divides by 0"))
+                divides = {"*": mul, "/": truediv}[symbol]
+                made = None if first is None or second is None else divides(first, second)
+            case _:
+                raise TypeError(part)
+        if made is not None and abs(made) > LARGEST:
+            raise fault(spans[part], Message("this is more than {largest}", largest=LARGEST))
+        return made
+
+    made = value(node)
+    if made is not None and (made < 1 or made.denominator > 1):
+        what = Message("a size is a whole number from 1 on, but this is {value}", value=f"{float(made):g}")
+        names = dict.fromkeys(part.name for part in [node, *_inside(node)] if isinstance(part, Name))
+        given = Message("Here {sizes}.", sizes=", ".join(f"{name} = {known[name]}" for name in names))
+        raise fault(spans[node], what, given if names else "")
+    return None if made is None else int(made)
+
+
+def _inside(node: Node) -> list[Node]:
+    return [part for operand in parts(node) for part in (operand, *_inside(operand))]
+
+
+def _rename(text: CellText, sizes: CellSizes, axes: Sequence[Any]) -> Axes:
+    """Return the axes by which values meet: their names; without names in the file, their sizes."""
+    names = [str(axis) for axis in axes]
+    if not text.has_axes:
+        names = [UNKNOWN if (size := sizes.size(name)) is None else str(size) for name in names]
+    return tuple(name for name in names if name != "1")
+
+
+class _Reader:
+    """Takes the names of axes out of the nodes of one line, and checks that its values fit.
+
+    lowers: whether constants are folded, and bias is 0 without use_bias; else only sizes are checked.
+    """
 
     def __init__(
-        self, cell: CellText, spans: Mapping[Node, TokenSpan], lines: Mapping[str, int | None],
-        known: Mapping[str, int | None],
-    ) -> None:  # fmt: skip
-        self.cell, self.spans, self.lines, self.known = cell, spans, lines, known
+        self, text: CellText, config: Mapping[str, Any], sizes: CellSizes, line: str, *, lowers: bool = False
+    ) -> None:
+        self.text, self.config, self.sizes, self.line, self.lowers = text, config, sizes, line, lowers
+        self.spans, self.widest = text.spans[line], 0
 
-    def size(self, node: Node) -> int | None:
-        """Return the size of a node.  Raises LayerError, with a caret, where two sizes do not fit."""
+    def line_axes(self, node: Node) -> Axes:
+        """Return the axes of the line."""
+        text, sizes, line = self.text, self.sizes, self.line
+        _, axes = self.value(node)
+        name = text.first if line == "hidden" else line
+        if not text.has_axes:
+            size, units = sizes.count(axes), sizes.known["units"]
+            if size not in ({units, None} if line in text.states else {*sizes.known.values(), 1, None}):
+                what = Message("it has {size} numbers; a line may have units, features or 1", size=size)
+                if line in text.states:
+                    template = "it has {size} numbers, but the state {line} has {units}"
+                    what = Message(template, size=size, line=name, units=units)
+                raise self.fault(node, what)
+            return axes
+        wanted = text.axes(line) if line in text.states or line in text.shapes else axes
+        if {*axes} != {*wanted}:
+            template = "it has {axes}, but {line} has {wanted}"
+            what = Message(template, axes=_axes_text(axes), line=name, wanted=_axes_text(wanted))
+            raise self.fault(node, what, Message("The axes of states and lines stand in [shapes]."))
+        return wanted
+
+    def value(self, node: Node) -> Value:
+        """Return a node without names of axes, and its axes.  Raises LayerError where parts do not fit."""
+        made, axes = self._value(node)
+        count = self.sizes.count(axes) or 0
+        if count > LARGEST:
+            what = Message("it has {count} numbers, more than {largest}", count=count, largest=LARGEST)
+            raise self.fault(node, what, Message("Give smaller sizes."))
+        self.widest = max(self.widest, count)
+        return made, axes
+
+    def _value(self, node: Node) -> Value:
         match node:
-            case Name("x"):
-                return self.known["features"]
-            case Name(name) if name in self.lines:
-                return self.lines[name]
-            case Name(name) if name in self.cell.weights:
-                return self._number(self.cell.weights[name].shape[0])
-            case Name(name) if name in BIASES:
-                return self.known["units"]
-            case Operation("@", left, Name(weight)):
-                if weight in PACKED:
-                    needed = self.known["features" if weight == "kernel" else "units"]
-                    made = self.known["units"]
-                else:
-                    needed, made = map(self._number, self.cell.weights[weight].shape)
-                given = self.size(left)
-                if None not in (given, needed) and given != needed:
-                    template = "{weight} needs {needed} numbers on its left, not {given}"
-                    raise self._fault(node, Message(template, weight=weight, needed=needed, given=given))
-                return made
-            case Function("mean" | "variance" | "sum", (inner,)):
-                self.size(inner)
-                return 1
-        whole: int | None = 1
-        for part in parts(node):
-            size = self.size(part)
-            if size not in (1, None, whole) and whole not in (1, None):
-                what = Message("its parts have {one} and {two} numbers", one=whole, two=size)
-                raise self._fault(node, what)
-            whole = size if whole == 1 or (whole is None and size != 1) else whole
-        return whole
+            case Number():
+                return node, ()
+            case Name():
+                return self._name(node)
+            case Operation("@"):
+                return self._product(node)
+            case Function("outer", (left, right)):
+                values = [self.value(left), self.value(right)]
+                whole = tuple(dict.fromkeys((*values[0][1], *values[1][1])))
+                return self._combine(Operation("*", left, right), values, whole)
+            case Function("join", (inner,)):
+                return self._join(node, *self.value(inner))
+            case Function("shift", (Name() as window, inner)):
+                return self._shift(node, window, *self.value(inner))
+            case Function("index", (Name(axis),)):
+                return Index(self.sizes.size(axis) or 0), (axis,)
+            case Function(function, (inner, *axis)) if function in REDUCTIONS or (axis and function == "softmax"):
+                return self._reduce(node, *self.value(inner))
+        values = [self.value(part) for part in parts(node)]
+        return self._combine(node, values, self._meet(node, [axes for _, axes in values]))
 
-    def _number(self, size: Size) -> int | None:
-        return self.known[size] if isinstance(size, str) else size
+    def _name(self, node: Name) -> Value:
+        text, sizes, name = self.text, self.sizes, node.name
+        if name == "x":
+            return node, _rename(text, sizes, ("features",))
+        if name in text.inputs:
+            return self._shaped(Name(name, "input"), text.inputs[name])
+        if name in sizes.axes:
+            return node, sizes.axes[name]
+        if name in BIASES:
+            if self.lowers and text.has_axes and not self.config["use_bias"]:
+                zeros = Operation("*", Number(0.0), Index(sizes.count(text.axes(self.line)) or 0))
+                return self._shaped(zeros, text.axes(self.line))
+            return self._shaped(node, text.axes(self.line))
+        if name in text.weights:
+            axes = _rename(text, sizes, text.weights[name].shape)
+            if len({*axes}) < len(axes):
+                what = Message("{name} has an axis twice, so it must be on the right of @", name=name)
+                raise self.fault(node, what)
+            return self._squeezed(node), axes
+        if name in text.options:  # a number
+            return node, ()
+        size = sizes.known[name]
+        return (node if size is None else Number(float(size))), ()
 
-    def _fault(self, node: Node, reason: Text) -> LayerError:
-        known = self.known["features"] is not None
-        advice = "x has {features} numbers, a state has {units}." if known else "A state has {units} numbers."
-        return fault(self.spans[node], reason, Message(advice, **self.known))
+    def _shaped(self, node: Node, axes: Sequence[Size]) -> Value:
+        """Return a value whose numbers stand side by side, with these axes."""
+        names = tuple(map(str, axes))
+        shape, count = self.sizes.shape(names), self.sizes.count(names)
+        made = node if len(shape) < 2 else View(node, (count or 0,), (0,), shape)
+        return made, _rename(self.text, self.sizes, axes)
+
+    def _squeezed(self, node: Name) -> Node:
+        """Return a weight without the axes that its shape gives as the number 1."""
+        shape = self.text.weights[node.name].shape
+        kept = tuple(str(axis) for axis in shape if axis != 1)
+        if not self.text.has_axes or len(shape) < 2 or len(kept) == len(shape):
+            return node
+        whole = self.sizes.shape(tuple(map(str, shape)))
+        return View(node, whole, tuple(range(len(shape))), self.sizes.shape(kept))
+
+    def _product(self, node: Operation) -> Value:
+        left, axes = self.value(node.left)
+        text, sizes, right = self.text, self.sizes, node.right
+        if isinstance(right, Name) and (right.name in PACKED or not text.has_axes):
+            if right.name in PACKED:
+                needs: Size = "features" if right.name == "kernel" else "units"
+                made: Sequence[Size] = text.axes(self.line)
+            else:
+                needs, *made = text.weights[right.name].shape
+            needed = _rename(text, sizes, (needs,))
+            if axes != needed and (UNKNOWN,) not in (axes, needed):
+                fields = {"weight": right.name, "needed": sizes.count(needed), "given": sizes.count(axes)}
+                what = Message("{weight} needs {needed} numbers on its left, not {given}", **fields)
+                if text.has_axes:
+                    template = "{weight} needs {needed} on its left, not {given}"
+                    fields = {"needed": _axes_text(needed), "given": _axes_text(axes)}
+                    what = Message(template, weight=right.name, **fields)
+                raise self.fault(node, what)
+            return self._shaped(Operation("@", left, right), made)
+        is_weight = isinstance(right, Name) and right.name in text.weights
+        if isinstance(right, Name) and is_weight:
+            others = _rename(text, sizes, text.weights[right.name].shape)
+            operand = self._squeezed(right)
+        else:
+            operand, others = self.value(right)
+        if not axes or axes[-1] not in others:
+            template = "@ sums over the last axis of its left side, but the sides have {left} and {right}"
+            what = Message(template, left=_axes_text(axes), right=_axes_text(others))
+            advice = Message("The right side must have that axis. {outer}", outer=_OUTER)
+            raise self.fault(node, what, advice)
+        summed = others.index(axes[-1])
+        if axes[:-1] == () and summed == 0 and len(others) == 2 and operand == right and is_weight:
+            return Operation("@", left, operand), others[1:]
+        letters = dict(zip(axes, ascii_letters, strict=False))
+        free = iter(ascii_letters[len(axes) :])
+        marks = [
+            letters[axis] if place == summed or axis in axes[:-1] else next(free)
+            for place, axis in enumerate(others)
+        ]
+        further = [(axis, mark) for axis, mark in zip(others, marks, strict=True) if mark not in letters.values()]
+        result = (*axes[:-1], *(axis for axis, _ in further))
+        if len({*result}) < len(result):
+            raise self.fault(node, Message("the result has an axis twice: {axes}", axes=_axes_text(result)))
+        before = "".join(letters[axis] for axis in axes)
+        after = before[:-1] + "".join(mark for _, mark in further)
+        summed_up = Einsum(left, operand, (before, "".join(marks), after))
+        return (summed_up if result else View(summed_up, (), (), (1,))), result
+
+    def _meet(self, node: Node, axes: Sequence[Axes]) -> Axes:
+        """Return the axes of the operand that has all of them."""
+        whole = max((each for each in axes if each != (UNKNOWN,)), key=len, default=(UNKNOWN,))
+        for other in axes:
+            if {*other} - {*whole, UNKNOWN}:
+                if not self.text.has_axes:
+                    one, two = self.sizes.count(whole), self.sizes.count(other)
+                    raise self.fault(node, Message("its parts have {one} and {two} numbers", one=one, two=two))
+                what = Message("its parts have {one} and {two}", one=_axes_text(whole), two=_axes_text(other))
+                advice = Message("The axes of one part must be among those of the other. {outer}", outer=_OUTER)
+                raise self.fault(node, what, advice)
+        return (UNKNOWN,) if not whole and (UNKNOWN,) in axes else whole
+
+    def _combine(self, node: Node, values: Sequence[Value], whole: Axes) -> Value:
+        """Return the node on operands whose axes stand side by side as in `whole`."""
+        operands = [self.align(part, axes, whole) for part, axes in values]
+        views = {part[1:] if isinstance(part, View) else None for part in operands}
+        along = isinstance(node, Function) and self.text.function(node.function, self.config) in _ALONG
+        if len(views) == 1 and (view := views.pop()) and not along:  # shapes change after the activation
+            operands = [part.part for part in operands if isinstance(part, View)]
+            return View(self._rebuilt(node, operands), *view), whole
+        return self._rebuilt(node, operands), whole
+
+    def _rebuilt(self, node: Node, operands: Sequence[Node]) -> Node:
+        taken = iter(operands)
+        made = rebuild(node, lambda _: next(taken))
+        return fold_call(made, {**self.text.options, **self.config}) if self.lowers else made
+
+    def align(self, node: Node, axes: Axes, whole: Axes) -> Node:
+        """Return the node with its axes in the order of `whole`, and axes of size 1 for the others."""
+        if isinstance(node, Number) or axes == whole or (len(whole) < 2 and not axes) or UNKNOWN in axes:
+            return node
+        order = tuple(axes.index(axis) for axis in whole if axis in axes) or (0,)
+        shape = tuple(self.sizes.size(axis) if axis in axes else 1 for axis in whole)
+        return View(node, self.sizes.shape(axes), order, shape)  # type: ignore[arg-type]
+
+    def _join(self, node: Node, inner: Node, axes: Axes) -> Value:
+        count, units = self.sizes.count(axes), self.sizes.known["units"]
+        if None not in (count, units) and count != units:
+            what = Message("it has {count} numbers, but units is {units}", count=count, units=units)
+            raise self.fault(node, what)
+        shape = self.sizes.shape(axes)
+        made = inner if len(shape) < 2 else View(inner, shape, tuple(range(len(shape))), (units or 0,))
+        return made, ("units",)
+
+    def _shift(self, node: Node, window: Name, inner: Node, axes: Axes) -> Value:
+        if window.name not in self.text.states:
+            what = Message("shift moves the entries of a state, and {name} is not one", name=window.name)
+            raise self.fault(node, what)
+        whole = self.sizes.axes[window.name]
+        if not whole or {*axes} != {*whole[1:]} or isinstance(inner, Number):
+            template = "it needs {needed}, the axes of {name} without the first, not {given}"
+            fields = {"needed": _axes_text(whole[1:]), "given": _axes_text(axes), "name": window.name}
+            raise self.fault(node, Message(template, **fields))
+        entry = self.align(inner, axes, whole[1:])
+        rest = self.sizes.shape(whole[1:])
+        if len(whole) > 1:
+            entry = View(entry, rest, tuple(range(len(rest))), (1, *rest))
+        return Shift(window, entry, len(whole)), whole
+
+    def _reduce(self, node: Function, inner: Node, axes: Axes) -> Value:
+        """Return a function over an axis, which is moved to the end, and dropped except by softmax."""
+        function, (_, *given) = node.function, node.arguments
+        if given and (not isinstance(given[0], Name) or given[0].name not in axes):
+            what = Message("{name} needs an axis of its argument, which has {axes}", name=function,
+                           axes=_axes_text(axes))  # fmt: skip
+            raise self.fault(node, what)
+        if not axes:
+            return self._rebuilt(Function(function, (inner,)), [inner]), ()
+        axis = given[0].name if given and isinstance(given[0], Name) else axes[-1]
+        rest = tuple(other for other in axes if other != axis)
+        made = Function(function, (self.align(inner, axes, (*rest, axis)),))
+        if function == "softmax":
+            return made, (*rest, axis)
+        shape = self.sizes.shape(rest)
+        return (View(made, (*shape, 1), tuple(range(len(shape) + 1)), shape) if rest else made), rest
+
+    def fault(self, node: Node, reason: Text, advice: Text = "") -> LayerError:
+        if not self.text.has_axes:
+            known = self.sizes.known["features"] is not None
+            advice = "x has {features} numbers, a state has {units}." if known else "A state has {units} numbers."
+            advice = Message(advice, features=self.sizes.known["features"], units=self.sizes.known["units"])
+        span = self.spans.get(node) or next(iter(self.spans.values()))
+        return fault(span, reason, advice)
+
+
+def _axes_text(axes: Axes) -> Text:
+    return ", ".join(axes) if axes else Message("no axes")

@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 
 from rnncli.cells import activations
 from rnncli.cells.tree import (
+    AXES,
+    REDUCTIONS,
     Function,
     Name,
     Node,
@@ -32,11 +34,11 @@ PACKED = ("kernel", "recurrent_kernel", "bias", "recurrent_bias")
 BIASES = frozenset({"bias", "recurrent_bias"})
 
 Size = int | str
-"""A size of a weight: a number, `units` or `features`."""
+"""A size of a weight: a number, `units`, `features`, or a name from the `[sizes]` of its file."""
 
 
 class CellWeight(NamedTuple):
-    """A weight that is not packed.  initializer: None for Keras's default for its number of axes."""
+    """A weight that is not packed.  initializer: None for the usual one, see Cell.all_initializers."""
 
     shape: tuple[Size, ...]
     initializer: Any = None
@@ -56,6 +58,8 @@ class CellText(NamedTuple):
     spans: where the nodes of each line stand in its text.
     written: the text of the whole cell.  file: the name of its file, for errors; "" for a text in a config.
     first: the name of the first state in the text; here it is called `hidden`.
+    sizes: the `[sizes]` of the file, whole numbers and equations.  shapes: the axes of states and lines.
+    inputs: the axes of each part of the input, in place of `x`.  heads: which axes are heads.
     """
 
     name: str
@@ -71,6 +75,19 @@ class CellText(NamedTuple):
     written: str = ""
     file: Text = ""
     first: str = "hidden"
+    sizes: Mapping[str, int | Node] = MappingProxyType({})
+    shapes: Mapping[str, tuple[str, ...]] = MappingProxyType({})
+    inputs: Mapping[str, tuple[str, ...]] = MappingProxyType({})
+    heads: tuple[str, ...] = ("heads",)
+
+    @property
+    def has_axes(self) -> bool:
+        """Whether axes have names, so that states may have any shape."""
+        return bool(self.sizes or self.shapes or self.inputs)
+
+    def axes(self, line: str) -> tuple[str, ...]:
+        """Return the axes of a state, or of the columns of a packed line."""
+        return self.shapes.get(line, ("units",))
 
     @property
     def class_name(self) -> str:
@@ -194,8 +211,12 @@ def _resolve(
                 return Name(name, kinds[name])
             case Name(name) if isinstance(numbers.get(name), (int, float)):
                 return Number(float(numbers[name]))
-            case Name(name) if name in BIASES and not use_bias:
+            case Name(name) if name in BIASES and not use_bias and not text.has_axes:
                 return Number(0.0)
+            case Function(function, (value, Name() as axis)) if function in (*REDUCTIONS, "softmax"):
+                return Function(function, (change(value), axis))
+            case Function("index"):
+                return node
             case Operation("@", left, _) if isinstance(constant := change(left), Number):
                 if constant.value:
                     what = "a number alone stands on the left of @."
@@ -209,11 +230,7 @@ def _resolve(
                     kept = [(1, Sum(tuple(free))), *others] if len(free) > 1 and others else free + others
                 alone = len(kept) == 1 and kept[0][0] > 0
                 return fold(kept[0][1] if alone else Sum(tuple(kept))) if kept else Number(0.0)
-        node = rebuild(node, change)
-        if not isinstance(node, Function) or not all(isinstance(part, Number) for part in node.arguments):
-            return fold(node)
-        given = [part.value for part in node.arguments if isinstance(part, Number)]
-        return finite(activations.compute_constant(numbers.get(node.function, node.function), given), node)
+        return fold_call(rebuild(node, change), numbers)
 
     resolved: dict[str, Node] = {}
     for line, node in text.step.items():
@@ -221,6 +238,17 @@ def _resolve(
             resolved[line] = change(node)
         kinds[line] = "line" if depends_on_state(resolved[line]) else "free"
     return resolved
+
+
+def fold_call(node: Node, options: Mapping[str, Any]) -> Node:
+    """Return a constant node as a Number; other nodes are returned unchanged."""
+    if (
+        not isinstance(node, Function) or node.function in AXES
+        or not all(isinstance(part, Number) for part in node.arguments)
+    ):  # fmt: skip
+        return fold(node)
+    given = [part.value for part in node.arguments if isinstance(part, Number)]
+    return finite(activations.compute_constant(options.get(node.function, node.function), given), node)
 
 
 def depends_on_state(node: Node) -> bool:

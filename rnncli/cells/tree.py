@@ -66,18 +66,59 @@ class Function(NamedTuple):
     arguments: "tuple[Node, ...]"
 
 
-Node: TypeAlias = Number | Name | Sum | Operation | Function
+class View(NamedTuple):
+    """The numbers of `part` in another shape.  Axes of batch and time in front are kept.
+
+    before: the sizes of its axes; order: of them, in the new order; shape: the sizes that follow from a
+        reshape after that.
+    """
+
+    part: "Node"
+    before: tuple[int, ...]
+    order: tuple[int, ...]
+    shape: tuple[int, ...]
+
+
+class Einsum(NamedTuple):
+    """The sum of products over one axis.  subscripts: a letter for each axis of left, right and the result.
+
+    `("hk", "hkv", "hv")` multiplies a vector for each head with a matrix for each head.
+    """
+
+    left: "Node"
+    right: "Node"
+    subscripts: tuple[str, str, str]
+
+
+class Shift(NamedTuple):
+    """The window without the first entry of its first axis, then `value`, whose first axis has size 1."""
+
+    window: "Node"
+    value: "Node"
+    rank: int
+
+
+class Index(NamedTuple):
+    """The numbers 0, 1, ..., size - 1."""
+
+    size: int
+
+
+Node: TypeAlias = Number | Name | Sum | Operation | Function | View | Einsum | Shift | Index
+"""The last four have no names of axes; `sizes.py` writes them in place of the functions of AXES."""
 
 
 REDUCTIONS = ("mean", "variance", "sum")
-"""Functions over the last axis, which is kept with size 1."""
+"""Functions over the last axis, which is kept with size 1; or over a named axis, which is dropped."""
+AXES: Mapping[str, int] = {"outer": 2, "join": 1, "shift": 2, "index": 1}
+"""The functions that move numbers between axes, and their numbers of arguments."""
 FUNCTIONS: Mapping[str, int] = {
-    **dict.fromkeys(("exp", "log", "sqrt", "abs"), 1),
+    **dict.fromkeys(("exp", "log", "sqrt", "abs", "cos", "sin"), 1),
     **dict.fromkeys(("maximum", "minimum"), 2),
     "clip": 3,
     **dict.fromkeys(REDUCTIONS, 1),
 }
-"""The functions beside Keras's activations, and their numbers of arguments."""
+"""The functions of numbers beside Keras's activations, and their numbers of arguments."""
 
 ARITHMETIC: Mapping[str, Callable[[Any, Any], Any]] = {"*": mul, "/": truediv, "**": pow}
 """The function of each operation on numbers or arrays; the caller computes the product with a weight."""
@@ -308,10 +349,12 @@ def parts(node: Node) -> tuple[Node, ...]:
     match node:
         case Sum(terms):
             return tuple(term for _, term in terms)
-        case Operation(_, left, right):
+        case Operation(_, left, right) | Einsum(left, right) | Shift(left, right):
             return left, right
         case Function(_, arguments):
             return arguments
+        case View(part):
+            return (part,)
     return ()
 
 
@@ -324,6 +367,9 @@ def rebuild(node: Node, change: Callable[[Node], Node]) -> Node:
             return Operation(symbol, change(left), change(right))
         case Function(function, arguments):
             return Function(function, tuple(map(change, arguments)))
+        case View(part) | Einsum(part) | Shift(part):
+            changed = [change(operand) for operand in parts(node)]
+            return type(node)(*changed, *node[len(changed) :])
     return node
 
 

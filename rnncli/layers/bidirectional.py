@@ -121,7 +121,7 @@ class Bidirectional(Layer):
     def require_start(self) -> None:
         """Raise LayerError if the numbers of states differ.  To Keras, a cell in RNN's list is one state."""
         cells = (layer.cell for layer in self.loops.values())
-        items, other = (len(getattr(cell, "cells", cell.state_sizes)) for cell in cells)
+        items, other = (len(getattr(cell, "cells", cell.state_labels)) for cell in cells)
         if items != other:
             what = (
                 "Bidirectional: Keras splits the initial states in half, but its layers keep {items} "

@@ -9,16 +9,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import cached_property, partial
 from itertools import groupby
+from math import prod
 from typing import Any, ClassVar
 
 from rnncli import initializers
 from rnncli.case import Array, Option, Shape, Spec
 from rnncli.cells.builtin import simple_rnn
 from rnncli.cells.program import DropoutMasks, compile_cell
-from rnncli.cells.sizes import check_sizes
+from rnncli.cells.sizes import CellSizes, lower, measure
 from rnncli.cells.text import CellText, resolve
-from rnncli.cells.tree import Name, Node
-from rnncli.errors import inside
+from rnncli.cells.tree import Name, Node, Operation, walk
+from rnncli.errors import LayerError, inside
 from rnncli.layers.layer import (
     INITIALIZED_BY,
     Draw,
@@ -49,11 +50,14 @@ input_order: a layer with go_backwards returns its sequence in the order of the 
 """
 
 State = tuple[Any, ...]
-"""The parts of a cell's state, (batch, units) each, the output first; the states of all stacked cells."""
+"""The parts of a cell's state, (batch, numbers) each, the output first; the states of all stacked cells.
+
+A part whose axes have names is flat here; it has its axes where it is given and returned.
+"""
 
 
 class RecurrentLayer(Layer):
-    """Returns its output and, with return_state, each part of its last state, (batch, units).
+    """Returns its output and, with return_state, each part of its last state, (batch, units) or its axes.
 
     sequences: whether it returns the output of every time step.  returns_state: whether the last states, too.
     """
@@ -96,8 +100,11 @@ class RecurrentLayer(Layer):
 
     def states(self, input_shape: Shape) -> tuple[TensorInfo, ...]:
         """Return last_hidden_state, then the other states of the cell, such as last_cell_state."""
-        sizes, axes = self.cell.state_sizes.items(), ("batch", "units")
-        return tuple(TensorInfo(label, axes, (input_shape[0], units), self.ends) for label, units in sizes)
+        features = input_shape[-1] if isinstance(input_shape[-1], int) else None
+        return tuple(
+            TensorInfo(label, ("batch", *axes), (input_shape[0], *shape), self.ends)
+            for label, (axes, shape) in self.cell.state_shapes(features).items()
+        )
 
     def claims(self) -> dict[Label, tuple[Claim, ...]]:
         """Claim that the last hidden state equals the row that was computed last."""
@@ -125,6 +132,9 @@ class RecurrentLayer(Layer):
 
     def call(self, runner: LoopRunner, call: LayerCall) -> LayerOutput:
         output, states = runner.loop(self, call)
+        if self.returns_state:
+            infos = self.states(call.inputs.shape)
+            states = tuple(part.reshape(info.shape) for part, info in zip(states, infos, strict=True))
         tensors = (self.arrange(output), *(states if self.returns_state else ()))
         return LayerOutput(tensors, self.next_mask(None, call.mask))
 
@@ -157,8 +167,10 @@ def cell_options(text: CellText, **further: Option) -> dict[str, Option]:
         option: Option("initializer", text.initializers.get(weight, {}).get("initializer", usual))
         for (weight, option), usual in zip(INITIALIZED_BY.items(), _USUAL, strict=True)
     }
+    sizes = {name: Option("size", size) for name, size in text.sizes.items() if isinstance(size, int)}
     return {
         "units": Option("size", required=True),
+        **sizes,
         **of_equations,
         "use_bias": Option("flag", True),
         **initializers,
@@ -215,9 +227,48 @@ class Cell:
         return {}
 
     @cached_property
-    def bind(self) -> Callable[[Mapping[str, Array], DropoutMasks], tuple[Any, Any]]:
-        """(weights, dropout masks) -> the functions `project` and `step`, see cells.program.BoundCell."""
-        return compile_cell(self.text, self.lines, self.config, self.recurrent_parts(self.lines))
+    def _compiled(self) -> dict[Any, Callable[..., tuple[Any, Any]]]:
+        return {}
+
+    def bind(
+        self, weights: Mapping[str, Array], dropout: DropoutMasks, features: int | None = None,
+        dtype: Any = None, *, holds: bool = False,
+    ) -> tuple[Any, Any]:  # fmt: skip
+        """Return the functions `project` and `step`, see cells.program.BoundCell.
+
+        features, dtype: of the input; needed where axes have names.
+        holds: whether lines may be held, so that each line is computed in the step.
+        """
+        features = features if self.text.has_axes else None
+        if (features, holds) not in self._compiled:
+            sizes, recurrent = self.sizes(features), self.recurrent_parts(self.lines)
+            lines = self.lowered(features)
+            made = compile_cell(self.text, lines, self.config, recurrent, sizes, holds=holds)
+            self._compiled[features, holds] = made
+        return self._compiled[features, holds](weights, dropout, dtype)
+
+    def sizes(self, features: int | None) -> CellSizes:
+        """Return the sizes of the states and lines.  features: None if the number is not known.
+
+        Raises LayerError, with a caret, where two sizes do not fit.
+        """
+        if features not in self._sizes:
+            self._sizes[features] = measure(self.text, self.config, features)
+        return self._sizes[features]
+
+    @cached_property
+    def _sizes(self) -> dict[int | None, CellSizes]:
+        return {}
+
+    def widest(self, features: int | None) -> int:
+        """Return the most numbers of a value in one step where axes have names; 0 elsewhere."""
+        return self.sizes(features).widest if self.text.has_axes else 0
+
+    def lowered(self, features: int | None) -> Mapping[str, Node]:
+        """Return the equations as they are computed, without names of axes."""
+        if not self.text.has_axes:
+            return self.lines
+        return lower(self.text, self.config, self.lines, self.sizes(features))
 
     def function(self, name: str) -> str:
         """Return the function of this name; for an option, the name of its activation."""
@@ -243,20 +294,27 @@ class Cell:
 
     def line_sizes(self, features: int | None) -> dict[str, int]:
         """Return the size of each line: units, features or 1; units if it depends on unknown features."""
-        return {
-            line: self.units if size is None or line in self.states else size
-            for line, size in check_sizes(self.text, self.units, features).items()
-        }
+        sizes = self.sizes(features)
+        counts = {line: sizes.count(sizes.axes[line]) for line in (*self.states, *self.text.step)}
+        return {line: self.units if count is None else count for line, count in counts.items()}
 
     @property
     def by_index(self) -> dict[int | None, Cell]:
         """The cells by their index in RNN's list: this cell, whose index is None."""
         return {None: self}
 
+    def state_shapes(self, features: int | None) -> dict[Label, tuple[tuple[str, ...], Shape]]:
+        """Return the axes of each part of the state and their sizes, by the part's label in a result."""
+        if not self.text.has_axes:
+            return dict.fromkeys(self.state_labels, (("units",), (self.units,)))
+        axes, sizes = map(self.text.axes, self.states), self.sizes(features)
+        shaped = ((names, tuple(sizes.known[name] for name in names) or (1,)) for names in axes)
+        return dict(zip(self.state_labels, ((names or ("1",), shape) for names, shape in shaped), strict=True))
+
     @property
-    def state_sizes(self) -> dict[Label, int]:
-        """The units of each part of the state, by the part's label in a result."""
-        return {Label(part, last=True): self.units for part in self.states}
+    def state_labels(self) -> list[Label]:
+        """The label of each part of the state in a result."""
+        return [Label(part, last=True) for part in self.states]
 
     def weight_shapes(self, input_shape: Shape, *, checked: bool = True) -> dict[str, Shape]:
         """Return the shapes: kernel (features, lines * units), recurrent_kernel (units, lines * units), bias.
@@ -266,13 +324,17 @@ class Cell:
         Raises LayerError, with a caret, where two sizes do not fit.
         """
         text, units, features = self.text, self.units, input_shape[-1]
-        if checked and text.written:
-            check_sizes(text, units, features if isinstance(features, int) else None)
-        widths = {name: units * len(lines) for name, lines in text.packing().items()}
-        biased = widths["bias"] * self.config["use_bias"]
         sizes: dict[Any, Any] = {"units": units, "features": features}
+        if text.written and (checked or text.has_axes):
+            sizes |= self.sizes(features if isinstance(features, int) else None).known
+            sizes["features"] = sizes["features"] or features
+        widths: dict[str, Any] = {}
+        for name, lines in text.packing().items():
+            counts = [[sizes[axis] for axis in text.axes(line)] for line in lines]
+            widths[name] = None if None in sum(counts, []) else sum(map(prod, counts))
+        biased = widths["bias"] if self.config["use_bias"] else 0
         shapes: dict[str, Shape] = {
-            "kernel": (features, widths["kernel"]),
+            "kernel": (sizes["features"], widths["kernel"]),
             "recurrent_kernel": (units, widths["recurrent_kernel"]),
             "bias": (2, biased) if text.has_two_biases else (biased,),
             **{
@@ -284,11 +346,24 @@ class Cell:
 
     def initializers(self) -> dict[str, Any]:
         """Return the initializer of each weight; for a weight with several, a function that draws it."""
-        return {
+        values = {
             name: partial(self._draw_by_line, name) if self.runs(name) else value
             for name, value in self.all_initializers().items()
             if "/" not in name
         }
+        return {**values, **dict.fromkeys(self.factors, draw_factor)}
+
+    @property
+    def factors(self) -> list[str]:
+        """The weights of a file with named axes that stand on the right of @ and have no initializer there.
+
+        They start as glorot_uniform of their last two axes.
+        """
+        nodes = (node for line in self.text.step.values() for node in walk(line) if self.text.has_axes)
+        rights = (node.right for node in nodes if isinstance(node, Operation) and node.symbol == "@")
+        names = {right.name for right in rights if isinstance(right, Name)}
+        given = self.text.weights.items()
+        return [name for name, weight in given if name in names and not weight.initializer]
 
     def all_initializers(self) -> dict[str, Any]:
         """Return the initializers of weights, `bias`, and of the columns of a line, `bias/forget`.
@@ -298,7 +373,8 @@ class Cell:
         text, values = self.text, {}
         for name in self.weight_shapes((None,), checked=False) if text.written else INITIALIZED_BY:
             if weight := text.weights.get(name):
-                values[name] = weight.initializer or _BY_AXES[len(weight.shape)]
+                usual = "zeros" if text.has_axes and name not in self.factors else "glorot_uniform"
+                values[name] = weight.initializer or (usual if text.has_axes else _BY_AXES[len(weight.shape)])
                 continue
             values[name], by_line = self.config[INITIALIZED_BY[name]], text.initializers.get(name, {})
             if values[name] != "probe":
@@ -315,8 +391,14 @@ class Cell:
         names = [f"{weight}/{line}" for line in self.text.packing().get(weight, ())]
         if values.keys().isdisjoint(names):
             return []
-        runs = groupby(name if name in values else weight for name in names)
-        return [(name, len(list(run)) * self.units) for name, run in runs]
+        sizes, widths = self.sizes(None), []
+        for line in self.text.packing()[weight]:
+            if (width := sizes.count(self.text.axes(line))) is None:
+                what = "{weight} has initializers for lines, but their sizes depend on features."
+                raise LayerError(what, "Give one initializer for the whole weight.", weight=weight)
+            widths.append(width)
+        runs = groupby(zip(names, widths, strict=True), lambda pair: pair[0] if pair[0] in values else weight)
+        return [(name, sum(width for _, width in run)) for name, run in runs]
 
     def _draw_by_line(
         self, weight: str, shape: tuple[int, ...], dtype: str, seeds: Mapping[str, int]
@@ -342,16 +424,18 @@ class Cell:
         values = {**dropout, **values} if self.dropout_seed_is_first else {**values, **dropout}
         return {"dropout": seed, **take_seeds(values, self.config, draw)}
 
-    def start(self, batch: int, dtype: Any) -> State:
-        """Return the state before the first step, (batch, units) each: zeros, or the cell's start values."""
+    def start(self, batch: int, dtype: Any, features: int | None = None) -> State:
+        """Return the state before the first step, (batch, numbers) each: zeros, or the cell's start values."""
         import numpy as np
 
-        initial = self.text.initial
-        return tuple(np.full((batch, self.units), initial.get(part, 0), dtype) for part in self.states)
+        start = self.text.initial
+        counts = [prod(shape) for _, shape in self.state_shapes(features).values()]
+        parts = zip(self.states, counts, strict=True)
+        return tuple(np.full((batch, count), start.get(part, 0), dtype) for part, count in parts)
 
     def pack(self, parts: tuple[Array, ...]) -> State:
         """Build a state from arrays in Keras's order."""
-        return parts
+        return tuple(part.reshape(len(part), prod(part.shape[1:])) for part in parts)
 
     def unpack(self, state: State) -> tuple[Array, ...]:
         """Return the arrays of a state, in Keras's order."""
@@ -387,6 +471,12 @@ class Cell:
             )
             made.append(tuple(masks))
         return DropoutMasks(*made)
+
+
+def draw_factor(shape: tuple[int, ...], dtype: str, seeds: Mapping[str, int]) -> Array:
+    """Return a weight that starts as glorot_uniform of its last two axes.  seeds: `""` for the weight."""
+    config = {"scale": float(prod(shape[:-2])), "mode": "fan_avg", "distribution": "uniform"}
+    return initializers.make(Spec("VarianceScaling", config), shape, dtype, seeds[""])
 
 
 def take_seeds(values: Mapping[str, Any], config: Mapping[str, Any], draw: Draw) -> dict[str, int]:

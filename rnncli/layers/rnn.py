@@ -24,15 +24,27 @@ class StackedCells:
         self.cells: dict[str, Cell] = {str(i): layers.make_cell(spec) for i, spec in enumerate(specs)}
         self.units = self.cells[str(len(specs) - 1)].units
         self.output_state = Label("hidden", last=True, cell=len(specs) - 1)
-        self.state_sizes = {
-            label._replace(cell=int(key)): units
-            for key, cell in self.cells.items()
-            for label, units in cell.state_sizes.items()
-        }
+        self.state_labels = [
+            label._replace(cell=int(key)) for key, cell in self.cells.items() for label in cell.state_labels
+        ]
+
+    def state_shapes(self, features: int | None) -> dict[Label, tuple[tuple[str, ...], Shape]]:
+        shapes: list[tuple[tuple[str, ...], Shape]] = []
+        for cell in self.cells.values():
+            shapes += cell.state_shapes(features).values()
+            features = cell.units
+        return dict(zip(self.state_labels, shapes, strict=True))
 
     @property
     def by_index(self) -> dict[int, Cell]:
         return dict(enumerate(self.cells.values()))
+
+    def widest(self, features: int | None) -> int:
+        widths = []
+        for cell in self.cells.values():
+            widths.append(cell.widest(features))
+            features = cell.units
+        return max(widths)
 
     def weight_shapes(self, input_shape: Shape) -> dict[str, Shape]:
         """Every cell but the first has as many features as the previous cell has units."""
@@ -48,14 +60,18 @@ class StackedCells:
     def take_seeds(self, draw: Draw) -> dict[str, int]:
         return join_parts({key: cell.take_seeds(draw) for key, cell in self.cells.items()})
 
-    def start(self, batch: int, dtype: Any) -> State:
-        return tuple(cell.start(batch, dtype) for cell in self.cells.values())
+    def start(self, batch: int, dtype: Any, features: int | None = None) -> State:
+        started = []
+        for cell in self.cells.values():
+            started.append(cell.start(batch, dtype, features))
+            features = cell.units
+        return tuple(started)
 
     def pack(self, parts: tuple[Array, ...]) -> State:
         packed = []
         for cell in self.cells.values():
             count = len(cell.states)
-            packed.append(parts[:count])
+            packed.append(cell.pack(parts[:count]))
             parts = parts[count:]
         return tuple(packed)
 
@@ -65,9 +81,15 @@ class StackedCells:
     def output(self, state: State) -> Array:
         return state[-1][0]  # type: ignore[no-any-return]
 
-    def bind(self, weights: Mapping[str, Array], dropout: Mapping[str, DropoutMasks]) -> BoundCell:
+    def bind(
+        self, weights: Mapping[str, Array], dropout: Mapping[str, DropoutMasks], features: int | None = None,
+        dtype: Any = None, *, holds: bool = False,
+    ) -> BoundCell:  # fmt: skip
         """Return the projection of the first cell, and one step of all cells."""
-        bound = [cell.bind(within(weights, key), dropout[key]) for key, cell in self.cells.items()]
+        bound = []
+        for key, cell in self.cells.items():
+            bound.append(cell.bind(within(weights, key), dropout[key], features, dtype, holds=holds))
+            features = cell.units
 
         def step(
             projected: Any, state: State, holds: Mapping[int, Any] | None = None

@@ -145,7 +145,7 @@ class _RepeatedRun:
                 steps[time][index] for time in range(len(counts))
             ]
             for (direction, loop), (_, _, steps) in zip(loops.items(), runs, strict=True)
-            for index, label in enumerate(loop.cell.state_sizes)
+            for index, label in enumerate(loop.cell.state_labels)
         }
         last = [part for _, state, _ in runs for part in state] if ours.returns_state else []
         ops = self.keras.ops
@@ -164,7 +164,7 @@ class _RepeatedRun:
         """
         tf, tree = self.tf, self.keras.tree
         like = layer.get_initial_state(1)
-        hidden = list(ours.cell.state_sizes).index(ours.cell.output_state)
+        hidden = ours.cell.state_labels.index(ours.cell.output_state)
         zeroing, any_before = ours.config["zero_output_for_mask"], False
         outputs, tracked = [], {}
         for cell in getattr(layer.cell, "cells", [layer.cell]):  # new masks for this run, as in Keras's loop

@@ -333,9 +333,10 @@ def _lines(written: Cell, weights: Mapping[str, Array]) -> Iterator[GateSummary]
     text, names = written.text, {name: name for name in weights}
     if text.has_two_biases and "bias" in names:
         names |= {"bias": "input_bias", "recurrent_bias": "recurrent_bias"}
+    sizes = written.sizes(len(weights["kernel"]) if "kernel" in weights else None)
     for line in dict.fromkeys((*text.gates, *text.step)):
         used = [name for name in names if Name(name) in walk(text.step[line])]
-        parts = ((names[name], columns_of(text, name, line, weights, written.units)) for name in used)
+        parts = ((names[name], columns_of(text, name, line, weights, sizes)) for name in used)
         if used:
             yield GateSummary(line, tuple(summarize(*part) for part in parts))
 

@@ -206,7 +206,7 @@ class CaseTrace:
         weights, maker = self.weights_of(node), self.maker(node)
         if node.is_returned:
             return weights[name]
-        columns: Array = columns_of(maker.text, name, node.part.part, weights, maker.units)
+        columns: Array = columns_of(maker.text, name, node.part.part, weights, maker.sizes(None))
         return columns
 
     def input_row(self, node: TraceNode) -> Array:

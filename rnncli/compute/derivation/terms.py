@@ -234,7 +234,7 @@ class Spread:
         value = float(array[index])
         if name in PACKED and not self.number.is_returned:
             cell = self.source.maker(self.number)
-            *row, start = offset_of(cell.text, name, self.number.part.part, cell.units)
+            *row, start = offset_of(cell.text, name, self.number.part.part, cell.sizes(None))
             entry = (*row, *index[:-1], start + index[-1])
         return Factor(f"{'bias' if name in BIASES else name}{list(entry)}", value, is_weight=is_kernel)
 

@@ -257,7 +257,7 @@ class LayerRunner(ABC):
             return layer.cell.pack(call.initial_state)
         kept, batch = self.states.get(call.place.path), len(call.inputs)
         if kept is None:
-            return layer.cell.start(batch, call.inputs.dtype)
+            return layer.cell.start(batch, call.inputs.dtype, call.inputs.shape[-1])
         before = len(layer.cell.output(kept))
         if before != batch:
             what = "a stateful layer keeps the states of a batch of {before}, but this batch has {batch}."

@@ -117,8 +117,9 @@ def _run(
     sequences, zeroes_masked = layer.sequences, layer.config["zero_output_for_mask"]
     outputs = np.empty((len(inputs), len(order) if sequences else 1, cell.units), inputs.dtype)
     output = np.zeros((len(inputs), cell.units), inputs.dtype)
-    project, step = cell.bind(weights, dropout)
-    for processed, (timestep, projected) in enumerate(_project_inputs(project, call, order)):
+    features, holds_lines = inputs.shape[-1], gate_holds is not None
+    project, step = cell.bind(weights, dropout, features, inputs.dtype, holds=holds_lines)
+    for processed, (timestep, projected) in enumerate(_project_inputs(project, call, order, cell.widest(features))):
         holds = None if gate_holds is None else gate_holds.at(timestep)
         after, gates = step(projected, state, holds)
         computed = cell.output(after)
@@ -134,14 +135,17 @@ def _run(
     return (outputs if sequences else outputs[:, 0]), state
 
 
-def _project_inputs(project: Any, call: LayerCall, order: range) -> Iterator[tuple[int, tuple[Array, ...]]]:
+def _project_inputs(
+    project: Any, call: LayerCall, order: range, widest: int
+) -> Iterator[tuple[int, tuple[Array, ...]]]:
     """Yield every time step and its projected inputs, computed for several megabytes of steps at once.
 
     Time is the first axis, so that the numbers of one step are contiguous.
+    widest: the most numbers of a value in one step.
     """
     from rnncli import arrays
 
-    widest = max((weight.shape[-1] for weight in call.weights.values()), default=1)
+    widest = max((weight.shape[-1] for weight in call.weights.values()), default=1) if not widest else widest
     together = max(1, arrays.BLOCK // (len(call.inputs) * widest))
     for block in progress.blocks(STEPS, len(order), together):
         times = order[block]
@@ -240,7 +244,7 @@ def list_bounds(cell: Any) -> dict[Label, tuple[float, float]]:
 
 
 def _state_labels(cell: Any) -> list[Label]:
-    return [label.in_loop for label in cell.state_sizes]
+    return [label.in_loop for label in cell.state_labels]
 
 
 def _select_state(unmasked: Array, new: Any, old: Any) -> Any:

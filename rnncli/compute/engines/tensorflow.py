@@ -161,9 +161,11 @@ def call_layers(keras: Any, case: Case, layers: Sequence[Any]) -> list[tuple[Arr
     x = keras.ops.convert_to_tensor(case.inputs)
     given = make_call_arguments(keras, case, layers)
     for layer, ours, keywords in zip(layers, case.stack.layers, given, strict=True):
+        infos = ours.outputs(x.shape)
         output, *states = keras.tree.flatten(layer(x, **keywords))
         tensors = [ours.arrange(output), *states]
-        returned.append(tuple(keras.ops.convert_to_numpy(tensor) for tensor in tensors))
+        arrays = zip(infos, map(keras.ops.convert_to_numpy, tensors), strict=True)
+        returned.append(tuple(array.reshape(info.shape) if info.label.last else array for info, array in arrays))
         x = tensors[0]
     return returned
 
@@ -179,7 +181,9 @@ def make_call_arguments(keras: Any, case: Case, layers: Sequence[Any]) -> Iterat
             given["mask"], mask = mask, None
         count = len(ours.states(case.inputs.shape))
         if states and count:
-            arrays, states = [keras.ops.convert_to_tensor(part) for part in states[:count]], states[count:]
+            flat = (part.reshape(len(part), -1) if info.axes[1:] != ("units",) else part
+                    for part, info in zip(states[:count], ours.states(case.inputs.shape), strict=True))
+            arrays, states = [keras.ops.convert_to_tensor(part) for part in flat], states[count:]
             both = hasattr(layer, "forward_layer")
             given["initial_state"] = []
             for loop in [layer.forward_layer, layer.backward_layer] if both else [layer]:

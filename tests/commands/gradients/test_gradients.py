@@ -116,7 +116,7 @@ class Restarted:
 
     def direction(self, name: Any, one: Any, change: Any) -> Any:
         cell, weights = one.cell, within(self.weights, name) if name else self.weights
-        count = len(cell.state_sizes)
+        count = len(cell.state_labels)
         given = self.case.initial_state
         skip = count if name == "backward" else 0
         state = cell.start(len(self.inputs), np.float64)
@@ -145,7 +145,7 @@ def check_curves(case: Case, of: str | None, place: int = 0) -> None:
     np.testing.assert_allclose(again.run(), target_numbers(case, found.target), rtol=1e-9, atol=1e-12)
     *states, inputs = found.curves
     np.testing.assert_allclose(inputs.norms, of_inputs(case, found.target), rtol=2e-6, atol=1e-8)
-    assert len(states) == sum(len(one.cell.state_sizes) for one in again.both.values())
+    assert len(states) == sum(len(one.cell.state_labels) for one in again.both.values())
     places: dict[str, int] = {}
     for curve in states:
         way = curve.direction if len(again.both) > 1 else ""

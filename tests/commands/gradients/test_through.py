@@ -98,7 +98,7 @@ def shares_by_differences(cell: Any, weights: Any, rows: Any, shown: Any) -> dic
 
     @cache
     def read_by(weight: str, line: str) -> Any:
-        return columns_of(cell.text, weight, line, weights, cell.units)
+        return columns_of(cell.text, weight, line, weights, cell.sizes(None))
 
     start = [np.full(cell.units, cell.text.initial.get(one, 0.0)) for one in cell.states]
     found: dict[str, dict[str, float]] = {}

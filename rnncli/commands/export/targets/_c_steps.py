@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Iterable
 
 from rnncli.cells.evaluate import offset_of
-from rnncli.cells.sizes import SizeChecker, check_sizes
+from rnncli.cells.sizes import count_of
 from rnncli.cells.text import BIASES, PACKED
 from rnncli.cells.tree import Function, Name, Node, Number, Operation, rebuild, walk, write
 from rnncli.commands.export.export_case import ExportCell
@@ -99,10 +99,8 @@ class _StepWriter:
 
     def __init__(self, cell: ExportCell, suffix: str) -> None:
         self.cell, self.suffix, self.temporary = cell, suffix, 0
-        sizes = check_sizes(cell.cell.text, cell.units, cell.features)
-        self.sizes = {"x": cell.features} | {name: size or 1 for name, size in sizes.items()}
-        known = {"units": cell.units, "features": cell.features}
-        self.checker = SizeChecker(cell.cell.text, {}, self.sizes, known)
+        self.known = cell.cell.sizes(cell.features)
+        self.sizes = {"x": cell.features, **cell.cell.line_sizes(cell.features)}
         self.statements: list[str] = []
 
     def line(self, line: str, node: Node) -> None:
@@ -141,7 +139,7 @@ class _StepWriter:
             case Operation("@", left, Name(weight)):
                 vector, (rows, width) = self._array(left, line), cell.weights[weight].shape
                 packed = weight in PACKED
-                start = offset_of(cell.cell.text, weight, line, cell.units)[0] if packed else 0
+                start = offset_of(cell.cell.text, weight, line, self.known)[0] if packed else 0
                 column = f"{cell.full_name(weight)}[0][{_index(cell.units if packed else width, start)}]"
                 return Name(f"dot({vector}, &{column}, {rows}, {width})")
             case Operation("**", left, right):
@@ -164,7 +162,7 @@ class _StepWriter:
             return f"{self.cell.names.get(name, name)}[{_index(self.sizes[name])}]"
         if name not in BIASES:
             return f"{self.cell.full_name(name)}[{_index(self._size(Name(name)))}]"
-        *rows, start = offset_of(self.cell.cell.text, name, line, self.cell.units)
+        *rows, start = offset_of(self.cell.cell.text, name, line, self.known)
         row = "".join(f"[{row}]" for row in rows)
         return f"bias{self.cell.suffix}{row}[{_index(self.cell.units, start)}]"
 
@@ -181,7 +179,8 @@ class _StepWriter:
         return name
 
     def _size(self, node: Node) -> int:
-        return self.checker.size(node) or 1
+        cell = self.cell.cell
+        return count_of(node, cell.text, cell.config, self.known, cell.states[0]) or 1
 
 
 def _index(size: int, start: int = 0) -> str:
