@@ -1,7 +1,7 @@
 """The samples whose states are matrices, as loops in NumPy written from their papers, without rnncli.
 
-Each function takes the weights, one sequence x (timesteps, features), the sizes and the states before the first
-step, and returns the outputs (timesteps, units) and the last states.  Loops run over steps and heads.
+Each function takes the weights, one sequence x (timesteps, features), the sizes and the states before the
+first step, and returns the outputs (timesteps, units) and the last states.  Loops run over steps and heads.
 """
 
 from __future__ import annotations
@@ -63,7 +63,9 @@ def retnet(w: Weights, x: np.ndarray, n: Sizes, real: Any, imaginary: Any) -> An
     memory, outputs = real + 1j * imaginary, []
     angle = 10000.0 ** (-np.arange(pairs) / max(pairs - 1, 1))
     for row in x:
-        q, qi, k, ki, v, gate = split(row @ w["kernel"], *[(heads, pairs)] * 4, (heads, size), (heads * size,))
+        q, qi, k, ki, v, gate = split(
+            row @ w["kernel"], *[(heads, pairs)] * 4, (heads, size), (heads * size,)
+        )
         heads_out = []
         for h in range(heads):
             decay = 1 - 2.0 ** (-5 - h)

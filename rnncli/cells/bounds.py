@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from itertools import product
 
 from rnncli.cells import activations
-from rnncli.cells.tree import FUNCTIONS, Function, Name, Node, Number, Operation, Sum
+from rnncli.cells.tree import AXES, FUNCTIONS, Function, Name, Node, Number, Operation, Sum
 
 Range = tuple[float, float]
 
@@ -24,7 +24,7 @@ def bounds_of(lines: Mapping[str, Node], activation: Callable[[str], str]) -> di
         match node:
             case Name(name):
                 return ranges.get(name)
-            case Function(function) if function not in FUNCTIONS:
+            case Function(function) if function not in FUNCTIONS and function not in AXES:
                 return activations.bounds(activation(function))
             case Operation("*", left, right):
                 first, second = limit(left), limit(right)

@@ -65,13 +65,13 @@ def columns_of(text: CellText, weight: str, line: str, weights: Mapping[str, Any
         return weights[weight]
     *row, start = offset_of(text, weight, line, sizes)
     array = weights["bias" if weight in BIASES else weight]
-    return (array[row[0]] if row else array)[..., start : start + (sizes.count(text.axes(line)) or 0)]
+    return (array[row[0]] if row else array)[..., start : start + (sizes.numbers(text.axes(line)) or 0)]
 
 
 def offset_of(text: CellText, weight: str, line: str, sizes: CellSizes) -> tuple[int, ...]:
     """Return the line's first column in a packed weight: (column,); of two biases, (row, column)."""
     lines = text.packing()[weight]
-    start = sum(sizes.count(text.axes(other)) or 0 for other in lines[: lines.index(line)])
+    start = sum(sizes.numbers(text.axes(other)) or 0 for other in lines[: lines.index(line)])
     if weight in BIASES and text.has_two_biases:
         return 0 if weight == "bias" else 1, start
     return (start,)

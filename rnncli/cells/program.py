@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 from rnncli.case import Array
 from rnncli.cells import activations
+from rnncli.cells.arrays import STEP_FUNCTIONS
 from rnncli.cells.sizes import CellSizes
 from rnncli.cells.text import BIASES, PACKED, CellText, packed_in
 from rnncli.cells.tree import (
@@ -32,9 +33,6 @@ from rnncli.cells.tree import (
     parts,
     walk,
 )
-
-MANY = 2**14
-"""Number of elements above which computing an activation takes longer than the call overhead."""
 
 ONCE, PROJECTED, STEP = 0, 1, 2
 """When a value is computed: once a call, for a block of time steps, or in each step."""
@@ -112,9 +110,8 @@ def compile_cell(
             value: Any = config.get(name) or text.options.get(name, name)
             functions[name] = activations.get_unguarded(value)
     scope: dict[str, Any] = {
-        "Gate": Gate, "product": product, "hold": hold, "activate": activate, "columns": columns,
-        "expand": expand, "units": config["units"], "functions": functions, "np": np, "view": view,
-        "shift": shift,
+        "Gate": Gate, "units": config["units"], "functions": functions, "np": np,
+        **{function.__name__: function for function in STEP_FUNCTIONS},
     }  # fmt: skip
     exec(code, scope)
     return scope["bind"]  # type: ignore[no-any-return]
@@ -149,8 +146,10 @@ class _Source:
     ) -> None:  # fmt: skip
         self.cell, self.lines, self.sizes, self.recurrent, self.lifts = text, lines, sizes, recurrent, lifts
         self.units: int = sizes.known["units"] or 0
-        self.widths = {line: sizes.count(text.axes(line)) or 0 for line in text.gates}
-        self.shapes = {line: sizes.shape(axes) if text.has_axes else (1,) for line, axes in sizes.axes.items()}
+        self.widths = {line: sizes.numbers(text.axes(line)) or 0 for line in text.gates}
+        self.shapes = {
+            line: sizes.shape(axes) if text.has_axes else (1,) for line, axes in sizes.axes.items()
+        }
         self.levels: dict[str, int] = {}
         nodes = (node for line in lines.values() for node in walk(line))
         called = dict.fromkeys(node.function for node in nodes if isinstance(node, Function))
@@ -324,7 +323,9 @@ class _Source:
         levels = [self.levels[name.name] for name in names if name.kind == "free" and self.lifts]
         if any(name.kind in ("before", "line") or (name.kind == "free" and not self.lifts) for name in names):
             return STEP
-        return max([PROJECTED if any(name == Name("x") or name.kind == "input" for name in names) else ONCE, *levels])
+        return max(
+            [PROJECTED if any(name == Name("x") or name.kind == "input" for name in names) else ONCE, *levels]
+        )
 
     def _refer(self, level: int, at: int, key: Any, code: str | Callable[[], str]) -> str:
         """Return the variable of a value that is computed once, at its level; written when first needed.
@@ -407,24 +408,22 @@ def _text(shape: Sequence[int]) -> str:
 
 
 def _contract(left: str, right: str, before: str, other: str, after: str) -> str:
-    """Return code for an Einsum: a product of matrices, which is faster, where one axis stays on each side."""
-    summed = before[-1]
-    shared = [mark for mark in before[:-1] if mark in other]
-    rows, columns = [mark for mark in before[:-1] if mark not in other], [mark for mark in other if mark not in before]
-    if len(rows) > 1 or len(columns) > 1 or [*before] != [*shared, *rows, summed]:
+    """Return code for an Einsum; a product of matrices, which is faster, where it can be one."""
+    kept, summed = [*before[:-1]], before[-1]
+    shared, rows = ([mark for mark in kept if (mark in other) == both] for both in (True, False))
+    columns = [mark for mark in other if mark not in before]
+    if len(rows) > 1 or len(columns) > 1 or kept != [*shared, *rows]:
         return f"np.einsum('...{before},...{other}->...{after}', {left}, {right})"
-    wanted = [*shared, summed, *columns]
-    if [*other] != wanted:
-        if len(other) > 1 and [*other] == [*shared, *columns, summed]:
-            right = f"{right}.swapaxes(-1, -2)"
-        else:
-            right = f"np.einsum('...{other}->...{''.join(wanted)}', {right})"
+    if [*other] == [*shared, *columns, summed] and columns:
+        right = f"{right}.swapaxes(-1, -2)"
+    elif [*other] != [*shared, summed, *columns]:
+        right = f"np.einsum('...{other}->...{''.join([*shared, summed, *columns])}', {right})"
     left = left if rows else f"{left}[..., None, :]"
     right = right if columns else f"{right}[..., None]"
-    rest = {(True, True): "", (True, False): "[..., 0]", (False, True): "[..., 0, :]", (False, False): "[..., 0, 0]"}[
-        bool(rows), bool(columns)
-    ]
-    return f"np.matmul({left}, {right}){rest}"
+    end = "[..., 0, 0]" if not rows and not columns else "" if rows and columns else (
+        "[..., 0]" if rows else "[..., 0, :]"
+    )  # fmt: skip
+    return f"np.matmul({left}, {right}){end}"
 
 
 def _is_packable(node: Node) -> bool:
@@ -437,86 +436,3 @@ def _is_packable(node: Node) -> bool:
         case Name(name, ""):
             return name in BIASES
     return False
-
-
-def view(value: Array, rank: int, order: tuple[int, ...], shape: tuple[int, ...]) -> Array:
-    """Return a value with its last `rank` axes in another order and shape, see tree.View."""
-    lead = value.ndim - rank
-    if order != tuple(range(rank)):
-        value = value.transpose(*range(lead), *(lead + axis for axis in order))
-    return value.reshape(*value.shape[:lead], *shape)
-
-
-def shift(window: Array, value: Array, rank: int) -> Array:
-    """Return the window without its oldest entry, then `value`, see tree.Shift."""
-    import numpy as np
-
-    if value.ndim == rank:  # the same for each sequence
-        value = np.broadcast_to(value, (len(window), *value.shape))
-    return np.concatenate((window[:, 1:], value), 1)
-
-
-def product(values: Array, kernel: Array, masks: tuple[Array, ...]) -> Array:
-    """Return values @ kernel; each gate's columns use `values` times the dropout mask of that gate.
-
-    values: (..., batch, n); kernel: (n, gates * units).
-    masks: none, one, or one per gate, each (batch, n).
-    """
-    if len(masks) < 2:
-        return _product(values * masks[0] if masks else values, kernel)
-    import numpy as np
-
-    pairs = zip(masks, np.split(kernel, len(masks), axis=-1), strict=True)
-    return np.concatenate([_product(values * mask, part) for mask, part in pairs], axis=-1)
-
-
-def _product(values: Array, kernel: Array) -> Array:
-    """Return values @ kernel as a single 2-D product.
-
-    NumPy would multiply 3-D values one matrix at a time, and pack the kernel again each time.
-    """
-    rows: Array = values if values.ndim == 2 else values.reshape(-1, values.shape[-1])
-    products: Array = rows.dot(kernel)  # several times faster than @ on small arrays
-    return products.reshape(*values.shape[:-1], -1) if values.ndim > 2 else products
-
-
-def columns(weight: Array, start: int, stop: int) -> Array:
-    """Return a copy of some columns of a weight; products read it faster than a view."""
-    import numpy as np
-
-    return np.ascontiguousarray(weight[:, start:stop])
-
-
-def expand(value: Any, like: Array) -> Array:
-    """Return a value that is the same in every step, repeated for each sequence of the batch."""
-    import numpy as np
-
-    array = np.asarray(value, like.dtype)
-    return np.broadcast_to(array, (len(like), array.shape[-1] if array.ndim else 1))
-
-
-def activate(
-    activation: Callable[[Array], Array], packed: Array, units: int, gates: Sequence[int]
-) -> list[Array]:
-    """Apply an activation to some gates of (batch, all gates * units); returns (batch, units) for each.
-
-    One call for all gates is the fastest; for small arrays, even if it includes gates that are not needed.
-    """
-    if packed.size > MANY and len(gates) * units < packed.shape[-1]:
-        return [activation(packed[:, gate * units : (gate + 1) * units]) for gate in gates]
-    activated = activation(packed.reshape(len(packed), -1, units))
-    return [activated[:, gate] for gate in gates]
-
-
-def hold(
-    holds: Mapping[str, tuple[Array, Array]], names: Sequence[str], gates: Sequence[Array]
-) -> list[Array]:
-    """Return the gates, each (batch, ...), with the held entries replaced by their values."""
-    import numpy as np
-
-    def held(name: str, gate: Array) -> Array:
-        which, values = (part.reshape(gate.shape[1:]) for part in holds[name])
-        return np.where(which, values, gate)
-
-    pairs = zip(names, gates, strict=True)
-    return [held(name, gate) if name in holds else gate for name, gate in pairs]

@@ -40,9 +40,9 @@ MOST = 200
 MOST_DOTS = 1_000
 """Most dots in a line: a key with more parts takes tomllib minutes, and no equation has more dots."""
 KEYS = (
-    "name", "states", "source", "gates", "heads", "sizes", "shapes", "inputs", "initial", "options", "weights",
-    "step",
-)  # fmt: skip
+    *("name", "states", "source", "gates", "heads", "sizes", "shapes", "inputs", "initial", "options"),
+    *("weights", "step"),
+)
 MOST_AXES = 8
 """Most axes of a value."""
 AXES_ALONE = ("cos", "sin")
@@ -195,16 +195,16 @@ class _CellReader:
             return value, {}
         with at(self.text, "sizes", name):
             if not isinstance(value, str) or name == "units":
-                what = "{name} is not a whole number from 1 on." if name == "units" else (
-                    "{name} is not a whole number from 1 on, or an equation in quotes."
-                )  # fmt: skip
+                what = "{name} is not a whole number from 1 on, or an equation in quotes."
+                if name == "units":
+                    what = "{name} is not a whole number from 1 on."
                 raise LayerError(what, 'For example heads = 4, or keys = "units / heads".', name=name)
             node, spans = parse(value)
             for part in walk(node):
                 match part:
                     case Function() | Operation("**" | "@"):
-                        what = Message("a size is made of + - * / and parentheses")
-                        raise fault(spans[part], what)
+                        reason = Message("a size is made of + - * / and parentheses")
+                        raise fault(spans[part], reason)
                     case Name(size) if size not in known:
                         near = did_you_mean(size, known)
                         raise fault(spans[part], Message("there is no size {name} above", name=size), near)
@@ -214,7 +214,11 @@ class _CellReader:
         """Return the axes of a state, a line or a part of the input."""
         given = self._table(table)[name]
         known = dict.fromkeys(("units", *(("features",) if table == "shapes" else ()), *sizes))
-        if not isinstance(given, list) or len(given) > MOST_AXES or not all(isinstance(axis, str) for axis in given):
+        if (
+            not isinstance(given, list)
+            or len(given) > MOST_AXES
+            or not all(isinstance(axis, str) for axis in given)
+        ):
             what = "{name} needs a list of at most {most} axes."
             raise self.fault((table, name), what, 'For example ["heads", "keys"].', name=name, most=MOST_AXES)
         for axis in given:
@@ -237,7 +241,7 @@ class _CellReader:
         first = cell.states[0]
         if cell.axes(first) != ("units",):
             what = "{name} is the first state, which the layer returns, so its axis is units."
-            raise self.fault(("shapes", first), what, 'Join its axes: join(...).', name=first)
+            raise self.fault(("shapes", first), what, "Join its axes: join(...).", name=first)
         if "heads" in self.document and (other := {*cell.heads} - {*cell.sizes}):
             raise self.fault(("heads",), "there is no size {name}.", name=min(other))
 
@@ -408,9 +412,13 @@ def _check_call(cell: CellText, function: str, arguments: Sequence[Node], span: 
         if arguments[1] not in [Name(size) for size in ("units", "features", *cell.sizes)]:
             raise fault(span, Message("the second argument of {name} is the name of an axis", name=function))
         return
-    if function == "index" and arguments and arguments[0] not in map(Name, ("units", "features", *cell.sizes)):
+    if (
+        function == "index"
+        and arguments
+        and arguments[0] not in [*map(Name, ("units", "features", *cell.sizes))]
+    ):
         raise fault(span, Message("index takes the name of an axis"))
-    if function == "shift" and arguments and arguments[0] not in map(Name, cell.states):
+    if function == "shift" and arguments and arguments[0] not in [*map(Name, cell.states)]:
         raise fault(span, Message("the first argument of shift is a state"))
     if function not in known:
         what = Message("there is no function {name}", name=function)

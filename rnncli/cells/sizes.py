@@ -65,7 +65,7 @@ class CellSizes(NamedTuple):
         """Return the sizes of these axes; (1,) for none."""
         return tuple(map(self.size, axes)) or (1,)
 
-    def count(self, axes: Axes) -> int | None:
+    def numbers(self, axes: Axes) -> int | None:
         """Return how many numbers a value with these axes has."""
         shape = self.shape(axes)
         return None if None in shape else prod(shape)
@@ -88,7 +88,7 @@ def measure(text: CellText, config: Mapping[str, Any], features: int | None) -> 
                     known[name] = config.get(name, given)
         sizes = CellSizes(known, axes, _split(text, known), 0)
         for state in text.states:
-            count = sizes.count(text.axes(state))
+            count = sizes.numbers(text.axes(state))
             if count is not None and count > LARGEST:
                 what = "the state {name} has {count} numbers, more than {largest}."
                 with at(text.written, "shapes", state):
@@ -110,7 +110,10 @@ def lower(
     lowered = {}
     for line, node in lines.items():
         reader = _Reader(text, config, sizes, line, lowers=True)
-        with inside(text.file or text.name), at(text.written, "step", text.first if line == "hidden" else line):
+        with (
+            inside(text.file or text.name),
+            at(text.written, "step", text.first if line == "hidden" else line),
+        ):
             lowered[line] = reader.align(*reader.value(node), sizes.axes[line])
     return lowered
 
@@ -119,7 +122,7 @@ def count_of(
     node: Node, text: CellText, config: Mapping[str, Any], sizes: CellSizes, line: str
 ) -> int | None:
     """Return how many numbers a node of a resolved line has."""
-    return sizes.count(_Reader(text, config, sizes, line).value(node)[1])
+    return sizes.numbers(_Reader(text, config, sizes, line).value(node)[1])
 
 
 def _split(text: CellText, known: dict[str, int | None]) -> dict[str, tuple[int, int]]:
@@ -202,7 +205,7 @@ class _Reader:
         _, axes = self.value(node)
         name = text.first if line == "hidden" else line
         if not text.has_axes:
-            size, units = sizes.count(axes), sizes.known["units"]
+            size, units = sizes.numbers(axes), sizes.known["units"]
             if size not in ({units, None} if line in text.states else {*sizes.known.values(), 1, None}):
                 what = Message("it has {size} numbers; a line may have units, features or 1", size=size)
                 if line in text.states:
@@ -220,7 +223,7 @@ class _Reader:
     def value(self, node: Node) -> Value:
         """Return a node without names of axes, and its axes.  Raises LayerError where parts do not fit."""
         made, axes = self._value(node)
-        count = self.sizes.count(axes) or 0
+        count = self.sizes.numbers(axes) or 0
         if count > LARGEST:
             what = Message("it has {count} numbers, more than {largest}", count=count, largest=LARGEST)
             raise self.fault(node, what, Message("Give smaller sizes."))
@@ -245,7 +248,9 @@ class _Reader:
                 return self._shift(node, window, *self.value(inner))
             case Function("index", (Name(axis),)):
                 return Index(self.sizes.size(axis) or 0), (axis,)
-            case Function(function, (inner, *axis)) if function in REDUCTIONS or (axis and function == "softmax"):
+            case Function(function, (inner, *axis)) if function in REDUCTIONS or (
+                axis and function == "softmax"
+            ):
                 return self._reduce(node, *self.value(inner))
         values = [self.value(part) for part in parts(node)]
         return self._combine(node, values, self._meet(node, [axes for _, axes in values]))
@@ -260,7 +265,7 @@ class _Reader:
             return node, sizes.axes[name]
         if name in BIASES:
             if self.lowers and text.has_axes and not self.config["use_bias"]:
-                zeros = Operation("*", Number(0.0), Index(sizes.count(text.axes(self.line)) or 0))
+                zeros = Operation("*", Number(0.0), Index(sizes.numbers(text.axes(self.line)) or 0))
                 return self._shaped(zeros, text.axes(self.line))
             return self._shaped(node, text.axes(self.line))
         if name in text.weights:
@@ -277,7 +282,7 @@ class _Reader:
     def _shaped(self, node: Node, axes: Sequence[Size]) -> Value:
         """Return a value whose numbers stand side by side, with these axes."""
         names = tuple(map(str, axes))
-        shape, count = self.sizes.shape(names), self.sizes.count(names)
+        shape, count = self.sizes.shape(names), self.sizes.numbers(names)
         made = node if len(shape) < 2 else View(node, (count or 0,), (0,), shape)
         return made, _rename(self.text, self.sizes, axes)
 
@@ -301,12 +306,12 @@ class _Reader:
                 needs, *made = text.weights[right.name].shape
             needed = _rename(text, sizes, (needs,))
             if axes != needed and (UNKNOWN,) not in (axes, needed):
-                fields = {"weight": right.name, "needed": sizes.count(needed), "given": sizes.count(axes)}
-                what = Message("{weight} needs {needed} numbers on its left, not {given}", **fields)
+                template = "{weight} needs {needed} numbers on its left, not {given}"
+                both: list[Any] = [sizes.numbers(needed), sizes.numbers(axes)]
                 if text.has_axes:
                     template = "{weight} needs {needed} on its left, not {given}"
-                    fields = {"needed": _axes_text(needed), "given": _axes_text(axes)}
-                    what = Message(template, weight=right.name, **fields)
+                    both = [_axes_text(needed), _axes_text(axes)]
+                what = Message(template, weight=right.name, needed=both[0], given=both[1])
                 raise self.fault(node, what)
             return self._shaped(Operation("@", left, right), made)
         is_weight = isinstance(right, Name) and right.name in text.weights
@@ -329,7 +334,9 @@ class _Reader:
             letters[axis] if place == summed or axis in axes[:-1] else next(free)
             for place, axis in enumerate(others)
         ]
-        further = [(axis, mark) for axis, mark in zip(others, marks, strict=True) if mark not in letters.values()]
+        further = [
+            (axis, mark) for axis, mark in zip(others, marks, strict=True) if mark not in letters.values()
+        ]
         result = (*axes[:-1], *(axis for axis, _ in further))
         if len({*result}) < len(result):
             raise self.fault(node, Message("the result has an axis twice: {axes}", axes=_axes_text(result)))
@@ -344,10 +351,14 @@ class _Reader:
         for other in axes:
             if {*other} - {*whole, UNKNOWN}:
                 if not self.text.has_axes:
-                    one, two = self.sizes.count(whole), self.sizes.count(other)
-                    raise self.fault(node, Message("its parts have {one} and {two} numbers", one=one, two=two))
+                    one, two = self.sizes.numbers(whole), self.sizes.numbers(other)
+                    raise self.fault(
+                        node, Message("its parts have {one} and {two} numbers", one=one, two=two)
+                    )
                 what = Message("its parts have {one} and {two}", one=_axes_text(whole), two=_axes_text(other))
-                advice = Message("The axes of one part must be among those of the other. {outer}", outer=_OUTER)
+                advice = Message(
+                    "The axes of one part must be among those of the other. {outer}", outer=_OUTER
+                )
                 raise self.fault(node, what, advice)
         return (UNKNOWN,) if not whole and (UNKNOWN,) in axes else whole
 
@@ -375,7 +386,7 @@ class _Reader:
         return View(node, self.sizes.shape(axes), order, shape)  # type: ignore[arg-type]
 
     def _join(self, node: Node, inner: Node, axes: Axes) -> Value:
-        count, units = self.sizes.count(axes), self.sizes.known["units"]
+        count, units = self.sizes.numbers(axes), self.sizes.known["units"]
         if None not in (count, units) and count != units:
             what = Message("it has {count} numbers, but units is {units}", count=count, units=units)
             raise self.fault(node, what)
@@ -418,7 +429,9 @@ class _Reader:
     def fault(self, node: Node, reason: Text, advice: Text = "") -> LayerError:
         if not self.text.has_axes:
             known = self.sizes.known["features"] is not None
-            advice = "x has {features} numbers, a state has {units}." if known else "A state has {units} numbers."
+            advice = (
+                "x has {features} numbers, a state has {units}." if known else "A state has {units} numbers."
+            )
             advice = Message(advice, features=self.sizes.known["features"], units=self.sizes.known["units"])
         span = self.spans.get(node) or next(iter(self.spans.values()))
         return fault(span, reason, advice)

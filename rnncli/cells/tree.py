@@ -367,8 +367,8 @@ def rebuild(node: Node, change: Callable[[Node], Node]) -> Node:
             return Operation(symbol, change(left), change(right))
         case Function(function, arguments):
             return Function(function, tuple(map(change, arguments)))
-        case View(part) | Einsum(part) | Shift(part):
-            changed = [change(operand) for operand in parts(node)]
+        case View() | Einsum() | Shift():
+            changed: list[Any] = [change(operand) for operand in parts(node)]
             return type(node)(*changed, *node[len(changed) :])
     return node
 
@@ -453,6 +453,7 @@ def write(
             return text.format(inside(left, before), inside(right, after))
         case Function(function, arguments):
             return call(function, [inside(argument, 0) for argument in arguments])
+    raise TypeError(node)
 
 
 def _symbol(node: Operation) -> str:

@@ -31,7 +31,16 @@ def _lines(text: CellText, config: Mapping[str, Any], initializers: Mapping[str,
         name: {"shape": weight.shape, **({"initializer": weight.initializer} if weight.initializer else {})}
         for name, weight in text.weights.items()
     }
+    if text.heads != ("heads",):
+        yield f"heads = {_value(text.heads)}"
+    sizes = {
+        name: write(size) if not isinstance(size, int) else config.get(name, size)
+        for name, size in text.sizes.items()
+    }
     tables: Mapping[str, Mapping[str, Any]] = {
+        "sizes": sizes,
+        "shapes": text.shapes,
+        "inputs": text.inputs,
         "initial": text.initial,
         "options": options,
         "weights": {**initializers, **weights},

@@ -399,7 +399,8 @@ def require_room(case: Case, sequences: int) -> int:
     stack, input_shape = case.stack, (sequences, *case.inputs.shape[1:])
     weights = [prod(sizes(shape)) for shape in stack.weight_shapes(input_shape).values()]
     outputs = sum(prod(sizes(info.shape)) for info in stack.outputs(input_shape, all_layers=True))
-    numbers = sum(weights) + (case.calls if case.all_calls else 1) * outputs
+    states = 3 * sum(prod(sizes(info.shape)) for info in stack.states(input_shape))  # old, new, and between
+    numbers = sum(weights) + (case.calls if case.all_calls else 1) * outputs + states
     drawn = 24 * max(weights, default=0) if case.weights is None else 0
     needed = (8 if case.inputs.dtype.itemsize == 8 else 4) * numbers + drawn
     memory.refuse_beyond(needed)

@@ -126,6 +126,12 @@ def make(value: str | Spec, shape: tuple[int, ...], dtype: str, seed: int | None
         return initializer.fill(config, shape, dtype, seed or 0)
 
 
+def make_factor(shape: tuple[int, ...], dtype: str, seeds: Mapping[str, int]) -> Array:
+    """Return a weight of several axes as glorot_uniform of the last two.  seeds: its seed under ""."""
+    config = {"scale": float(math.prod(shape[:-2])), "mode": "fan_avg", "distribution": "uniform"}
+    return make(Spec("VarianceScaling", config), shape, dtype, seeds[""])
+
+
 def dropout_mask(shape: tuple[int, ...], rate: float, dtype: str, seed: int, k: int) -> Array:
     """Return the dropout mask for draw `k` (from 0) of a SeedGenerator; entries are 0 or 1 / (1 - rate)."""
     from rnncli.initializers import _draws

@@ -68,6 +68,18 @@ CELLS = tuple(
         ("janet", Message("a cell: an LSTM with the forget gate alone")),
         ("cornn", Message("a cell: coupled oscillators")),
         ("slstm", Message("a cell: an LSTM with exponential gates, of xLSTM")),
+        ("linear_attention", Message("a cell with a matrix: attention without softmax")),
+        ("retnet", Message("a cell with a matrix: each head forgets at a fixed rate")),
+        ("gla", Message("a cell with a matrix: each row has a forget gate")),
+        ("deltanet", Message("a cell with a matrix: the delta rule corrects what a key reads")),
+        ("gated_deltanet", Message("a cell with a matrix: the delta rule with a forget gate")),
+        ("rwkv7", Message("a cell with a matrix: the time mixing of RWKV-7")),
+        ("mlstm", Message("a cell with a matrix: an LSTM with a matrix memory, of xLSTM")),
+        ("hgrn2", Message("a cell with a matrix: what is forgotten is written anew")),
+        ("mamba", Message("a cell with a matrix: the mixer of Mamba, with its convolution")),
+        ("mamba2", Message("a cell with a matrix: the recurrence of Mamba-2")),
+        ("qwen3_next", Message("a cell with a matrix: the linear-attention layer of Qwen3-Next")),
+        ("mamba2_layer", Message("a cell with a matrix: the mixer of Mamba-2, with its convolution")),
     )
 )
 

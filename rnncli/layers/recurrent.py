@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 
 from rnncli import initializers
 from rnncli.case import Array, Option, Shape, Spec
+from rnncli.case import sizes as sizes_of
 from rnncli.cells.builtin import simple_rnn
 from rnncli.cells.program import DropoutMasks, compile_cell
 from rnncli.cells.sizes import CellSizes, lower, measure
@@ -134,7 +135,9 @@ class RecurrentLayer(Layer):
         output, states = runner.loop(self, call)
         if self.returns_state:
             infos = self.states(call.inputs.shape)
-            states = tuple(part.reshape(info.shape) for part, info in zip(states, infos, strict=True))
+            states = tuple(
+                part.reshape(sizes_of(info.shape)) for part, info in zip(states, infos, strict=True)
+            )
         tensors = (self.arrange(output), *(states if self.returns_state else ()))
         return LayerOutput(tensors, self.next_mask(None, call.mask))
 
@@ -295,7 +298,7 @@ class Cell:
     def line_sizes(self, features: int | None) -> dict[str, int]:
         """Return the size of each line: units, features or 1; units if it depends on unknown features."""
         sizes = self.sizes(features)
-        counts = {line: sizes.count(sizes.axes[line]) for line in (*self.states, *self.text.step)}
+        counts = {line: sizes.numbers(sizes.axes[line]) for line in (*self.states, *self.text.step)}
         return {line: self.units if count is None else count for line, count in counts.items()}
 
     @property
@@ -309,7 +312,9 @@ class Cell:
             return dict.fromkeys(self.state_labels, (("units",), (self.units,)))
         axes, sizes = map(self.text.axes, self.states), self.sizes(features)
         shaped = ((names, tuple(sizes.known[name] for name in names) or (1,)) for names in axes)
-        return dict(zip(self.state_labels, ((names or ("1",), shape) for names, shape in shaped), strict=True))
+        return dict(
+            zip(self.state_labels, ((names or ("1",), shape) for names, shape in shaped), strict=True)
+        )
 
     @property
     def state_labels(self) -> list[Label]:
@@ -331,7 +336,8 @@ class Cell:
         widths: dict[str, Any] = {}
         for name, lines in text.packing().items():
             counts = [[sizes[axis] for axis in text.axes(line)] for line in lines]
-            widths[name] = None if None in sum(counts, []) else sum(map(prod, counts))
+            known = all(isinstance(size, int) for shape in counts for size in shape)
+            widths[name] = sum(map(prod, counts)) if known else None
         biased = widths["bias"] if self.config["use_bias"] else 0
         shapes: dict[str, Shape] = {
             "kernel": (sizes["features"], widths["kernel"]),
@@ -351,7 +357,7 @@ class Cell:
             for name, value in self.all_initializers().items()
             if "/" not in name
         }
-        return {**values, **dict.fromkeys(self.factors, draw_factor)}
+        return {**values, **dict.fromkeys(self.factors, initializers.make_factor)}
 
     @property
     def factors(self) -> list[str]:
@@ -393,7 +399,7 @@ class Cell:
             return []
         sizes, widths = self.sizes(None), []
         for line in self.text.packing()[weight]:
-            if (width := sizes.count(self.text.axes(line))) is None:
+            if (width := sizes.numbers(self.text.axes(line))) is None:
                 what = "{weight} has initializers for lines, but their sizes depend on features."
                 raise LayerError(what, "Give one initializer for the whole weight.", weight=weight)
             widths.append(width)
@@ -425,11 +431,11 @@ class Cell:
         return {"dropout": seed, **take_seeds(values, self.config, draw)}
 
     def start(self, batch: int, dtype: Any, features: int | None = None) -> State:
-        """Return the state before the first step, (batch, numbers) each: zeros, or the cell's start values."""
+        """Return the state before the first step, (batch, numbers) each: zeros, or start values."""
         import numpy as np
 
         start = self.text.initial
-        counts = [prod(shape) for _, shape in self.state_shapes(features).values()]
+        counts = [prod(sizes_of(shape)) for _, shape in self.state_shapes(features).values()]
         parts = zip(self.states, counts, strict=True)
         return tuple(np.full((batch, count), start.get(part, 0), dtype) for part, count in parts)
 
@@ -471,12 +477,6 @@ class Cell:
             )
             made.append(tuple(masks))
         return DropoutMasks(*made)
-
-
-def draw_factor(shape: tuple[int, ...], dtype: str, seeds: Mapping[str, int]) -> Array:
-    """Return a weight that starts as glorot_uniform of its last two axes.  seeds: `""` for the weight."""
-    config = {"scale": float(prod(shape[:-2])), "mode": "fan_avg", "distribution": "uniform"}
-    return initializers.make(Spec("VarianceScaling", config), shape, dtype, seeds[""])
 
 
 def take_seeds(values: Mapping[str, Any], config: Mapping[str, Any], draw: Draw) -> dict[str, int]:

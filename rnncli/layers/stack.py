@@ -192,6 +192,11 @@ class Stack(tuple[Spec, ...]):
             start += prod(sizes(shape))
         return probes
 
+    @property
+    def has_axes(self) -> bool:
+        """Whether a cell from a file names its axes, so that its states may have any shape."""
+        return any(spec.equations is not None and spec.equations.has_axes for spec in walk(self))
+
     def take_seeds(self, seed: int) -> dict[str, int]:
         """Return the seeds of all layers by path, as Keras draws them for a run: first layer to last."""
         draw = initializers.seed_stream(seed)

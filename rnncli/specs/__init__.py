@@ -66,7 +66,8 @@ def from_flags(
             sequence = any(layers.class_of(spec.class_name).takes_sequence for spec in built)
             defaults = {"units": UNITS, **({"return_sequences": True} if sequence else {})}
             if isinstance(item, BareName):  # of `@mgu.toml` alone
-                given = {**defaults, "units": flags.get("units", UNITS)}
+                units = UNITS if item.equations is None else item.equations.sizes.get("units", UNITS)
+                given = {**defaults, "units": flags.get("units", units)}
                 item = CallExpression(item.name, (), given, item.span, {}, item.equations)
             if by_name:
                 built.insert(0, build_by_name(item, {**defaults, **layer_flags}))
@@ -182,11 +183,14 @@ def describe(spec: Spec) -> str:
         around = describe(replace(spec, config=given))
         return f"{start}{around.removeprefix('RNN(()').removesuffix(')')})"
     options = options_of(spec.class_name, spec.equations)
-    parts = [_format_option(spec.config[name]) for name, option in options.items() if option.required]
+    first = [name for name, option in options.items() if option.required]
+    if spec.equations is not None and "units" not in first:  # the file has a default
+        first.append("units")
+    parts = [_format_option(spec.config[name]) for name in first]
     # In the order written, because Keras takes the seeds of initializers in this order.
     for name, value in spec.config.items():
         option = options.get(name)
-        is_changed = option and not option.required and not _is_default(option, value)
+        is_changed = option and name not in first and not _is_default(option, value)
         if is_changed or (name in BEYOND_KERAS and value):
             parts.append(f"{name}={_format_option(value)}")
     return f"{spec.class_name}({', '.join(parts)})"

@@ -1,4 +1,4 @@
-"""Cells whose states are matrices, against loops written apart from them: every option of the loop over time."""
+"""Cells whose states are matrices, against loops that are written apart from them."""
 
 from __future__ import annotations
 
@@ -45,7 +45,9 @@ def expected(name: str, case: Case, order: Any = slice(None), mask: Any = None, 
     """Return the loop's outputs and last states; a masked step keeps the states and repeats the output."""
     loop, given = SMALL[name]
     n = {"units": UNITS, **given}
-    weights = {key.removeprefix(path): value for key, value in (case.weights or {}).items() if key.startswith(path)}
+    weights = {
+        key.removeprefix(path): value for key, value in (case.weights or {}).items() if key.startswith(path)
+    }
     outputs, states = [], []
     count = len(case.stack.states(case.inputs.shape)) // (2 if path else 1)
     starts = (case.initial_state or ())[count:] if path == "backward/" else case.initial_state
@@ -94,7 +96,9 @@ def test_bidirectional(name: str) -> None:
     merged = np.concatenate([forward, backward[:, ::-1]], axis=-1)
     np.testing.assert_allclose(result.outputs[0].values, merged, rtol=1e-12, atol=1e-12)
     half = len(result.outputs) // 2 + 1
-    for tensor, wanted in zip([*result.outputs[2:half], *result.outputs[half + 1 :]], [*last, *first], strict=True):
+    for tensor, wanted in zip(
+        [*result.outputs[2:half], *result.outputs[half + 1 :]], [*last, *first], strict=True
+    ):
         np.testing.assert_allclose(tensor.values, wanted, rtol=1e-12, atol=1e-12)
 
 

@@ -27,7 +27,9 @@ from rnncli.layers.stack import Stack
 from rnncli.specs.build import read_equations
 from rnncli.specs.expressions import parse
 
-CELLS = sorted((ROOT / "samples" / "cells").iterdir())
+CELLS = [
+    file for file in sorted((ROOT / "samples" / "cells").iterdir()) if "[shapes]" not in file.read_text()
+]
 UNITS, FEATURES, BATCH, TIMESTEPS = 3, 4, 4, 5
 FLAGS, MERGES = (False, True), ("concat", "sum", "mul", "ave", None)
 MASKS = {

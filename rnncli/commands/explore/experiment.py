@@ -127,6 +127,7 @@ def start(ask: Ask) -> tuple[Experiment, Remarks]:
     subject = subject.of_layer()
     parts = subject.parts(alone=True)
     case = parts.case
+    case.require_plain_states("explore")
     if case.inputs.ndim != 3:
         raise UsageError(
             "explore shows inputs of 3 axes, but this layer needs {ndim}.",

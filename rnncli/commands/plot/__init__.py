@@ -118,6 +118,8 @@ def drawing_of(ask: Ask, asked: PlotFlags) -> Plot:
         raise UsageError("{--unit} applies only to a diagram.", "Add {--diagram}.")
     steps = slice(None) if asked.steps is None else parse_steps(asked.steps)
     parts = subject_of(ask).parts()
+    for use in parts.uses:
+        use.case.require_plain_states("plot")
     sheet = _draw(parts, ask.engine, asked, steps)
     specs = tuple(spec for use in parts.uses for spec in use.case.stack)
     agreement = parts.uses[0].case.agreement

@@ -133,6 +133,7 @@ def _names(names: InputNames) -> dict[str, Any]:
 
 
 def _require_able(case: Case) -> None:
+    case.require_plain_states("report")
     if case.training and case.stack.draws_in_training:
         raise UsageError("report does not recompute dropout.", "Leave {--training} out.")
     if case.calls > 1:

@@ -8,6 +8,7 @@ from math import prod
 from typing import Any
 
 from rnncli.case import Spec
+from rnncli.case import sizes as sizes_of
 from rnncli.cells import activations
 from rnncli.cells.evaluate import columns_of, evaluate
 from rnncli.cells.text import CellText
@@ -77,7 +78,9 @@ class _EquationCell(_Layer):  # type: ignore[misc]
     def measure(self, features: int | None) -> None:
         """Set the sizes, the equations without names of axes, and the sizes of the states."""
         self.sizes, self.lines = self.ours.sizes(features), self.ours.lowered(features)
-        self.state_size = [prod(size or 0 for size in shape) for _, shape in self.ours.state_shapes(features).values()]
+        self.state_size = [
+            prod(size or 0 for size in shape) for _, shape in self.ours.state_shapes(features).values()
+        ]
 
     def build(self, input_shape: Any) -> None:
         ours = self.ours
@@ -90,9 +93,9 @@ class _EquationCell(_Layer):  # type: ignore[misc]
                 filled = [part((*shape[:-1], columns), dtype=dtype) for part, columns in runs]
                 return self.keras.ops.concatenate(filled, axis=-1)
 
-            made = fill if runs else self.initializers[name]
+            made: Any = fill if runs else self.initializers[name]
             if name in ours.factors:
-                made.scale = float(prod(shape[:-2]))
+                self.initializers[name].scale = float(prod(sizes_of(shape[:-2])))
             self.values[name] = self.add_weight(shape=shape, name=name, initializer=made)
         self.built = True
 
@@ -146,7 +149,7 @@ class _EquationCell(_Layer):  # type: ignore[misc]
         match node:
             case Index(size):
                 return ops.cast(ops.arange(size), self.compute_dtype)
-            case Shift(window):
+            case Shift():
                 start = ops.shape(given[0])[:1]
                 entry = ops.broadcast_to(given[1], (*start, *ops.shape(given[1])[-node.rank :]))
                 return ops.concatenate([given[0][:, 1:], entry], axis=1)

@@ -119,7 +119,9 @@ def _run(
     output = np.zeros((len(inputs), cell.units), inputs.dtype)
     features, holds_lines = inputs.shape[-1], gate_holds is not None
     project, step = cell.bind(weights, dropout, features, inputs.dtype, holds=holds_lines)
-    for processed, (timestep, projected) in enumerate(_project_inputs(project, call, order, cell.widest(features))):
+    for processed, (timestep, projected) in enumerate(
+        _project_inputs(project, call, order, cell.widest(features))
+    ):
         holds = None if gate_holds is None else gate_holds.at(timestep)
         after, gates = step(projected, state, holds)
         computed = cell.output(after)
@@ -145,7 +147,7 @@ def _project_inputs(
     """
     from rnncli import arrays
 
-    widest = max((weight.shape[-1] for weight in call.weights.values()), default=1) if not widest else widest
+    widest = widest or max((weight.shape[-1] for weight in call.weights.values()), default=1)
     together = max(1, arrays.BLOCK // (len(call.inputs) * widest))
     for block in progress.blocks(STEPS, len(order), together):
         times = order[block]

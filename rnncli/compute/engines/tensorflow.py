@@ -165,7 +165,9 @@ def call_layers(keras: Any, case: Case, layers: Sequence[Any]) -> list[tuple[Arr
         output, *states = keras.tree.flatten(layer(x, **keywords))
         tensors = [ours.arrange(output), *states]
         arrays = zip(infos, map(keras.ops.convert_to_numpy, tensors), strict=True)
-        returned.append(tuple(array.reshape(info.shape) if info.label.last else array for info, array in arrays))
+        returned.append(
+            tuple(array.reshape(info.shape) if info.label.last else array for info, array in arrays)
+        )
         x = tensors[0]
     return returned
 
@@ -181,8 +183,10 @@ def make_call_arguments(keras: Any, case: Case, layers: Sequence[Any]) -> Iterat
             given["mask"], mask = mask, None
         count = len(ours.states(case.inputs.shape))
         if states and count:
-            flat = (part.reshape(len(part), -1) if info.axes[1:] != ("units",) else part
-                    for part, info in zip(states[:count], ours.states(case.inputs.shape), strict=True))
+            flat = (
+                part.reshape(len(part), -1) if info.axes[1:] != ("units",) else part
+                for part, info in zip(states[:count], ours.states(case.inputs.shape), strict=True)
+            )
             arrays, states = [keras.ops.convert_to_tensor(part) for part in flat], states[count:]
             both = hasattr(layer, "forward_layer")
             given["initial_state"] = []

@@ -26,7 +26,11 @@ from rnncli.commands.export.formulas import FORMULAS
 from rnncli.compute import run as compute
 from rnncli.layers.case import Case
 
-SAMPLES = sorted((Path(__file__).parents[3] / "samples/cells").glob("*.toml"))
+SAMPLES = [
+    file
+    for file in sorted((Path(__file__).parents[3] / "samples/cells").glob("*.toml"))
+    if "[shapes]" not in file.read_text()
+]
 
 HOSTILE = r"""
 name = "print"

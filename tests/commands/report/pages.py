@@ -17,7 +17,11 @@ from rnncli.commands.report.contents import build_contents
 from rnncli.layers.case import Case
 
 SCRIPT = Path(__file__).with_name("answer.mjs")
-CELLS = sorted((Path(__file__).parents[3] / "samples/cells").glob("*.toml"))
+CELLS = [
+    file
+    for file in sorted((Path(__file__).parents[3] / "samples/cells").glob("*.toml"))
+    if "[shapes]" not in file.read_text()
+]
 
 
 class PageCase(NamedTuple):

@@ -24,6 +24,8 @@ def refusal(exports: Sequence[ExportCase]) -> Text | None:
     if reason := refusals.of_equations(exports):
         return reason
     for cell in (cells := equations_of(exports)):
+        if cell.text.has_axes and not cell.config["use_bias"]:
+            return Message("its equations cannot leave bias out")
         given = (cell.config[option] for option in INITIALIZED_BY.values())
         if any(isinstance(value, Spec) and not value.deferred and takes_seed(value) for value in given):
             return Message("it draws its initializers in the order of the weights")
@@ -40,7 +42,8 @@ def write(exports: Sequence[ExportCase]) -> str:
 
 def _file(cell: Cell) -> str:
     text, options = cell.text, options_of(cell.spec.class_name, cell.spec.equations)
-    names = (*text.options, "use_bias", *INITIALIZED_BY.values())
+    numbers = [name for name, size in text.sizes.items() if isinstance(size, int)]
+    names = (*text.options, *numbers, "use_bias", *INITIALIZED_BY.values())
     changed = {name: cell.config[name] for name in names if cell.config[name] != options[name].default}
     if text.written and not changed and text.written.replace("\n", "").replace("\t", "").isprintable():
         return text.written
