@@ -317,6 +317,8 @@ OPTIONS: tuple[Entry, ...] = (
         _integer("batch", NARROW, "N", "Keep this sequence of the batch. Repeat for several.", many=True),
         _text("gate", NARROW, "NAME", "Keep this gate and the states. Repeat for several.", many=True,
               example="For example gate='forget'."),
+        _text("state", NARROW, "NAME", "Of a cell with matrices: the numbers of this state or line."),
+        _text("head", NARROW, "N", "Of a cell with matrices: this head; 1,0 where heads have two axes."),
     ),
     *_group(("plot",), "",
         _on("diagram", RUN, "Draw the cell from its equations; with an input or --step, with its numbers."),

@@ -419,6 +419,7 @@ class ShapeReport(NamedTuple):
     """Answer of `shape`: the weights of every layer, and the tensors that the stack returns.
 
     claims: the equalities that hold for any numbers.
+    state_size: how many numbers all states of one sequence have, where a cell's axes have names.
     """
 
     specs: tuple[Spec, ...]
@@ -427,6 +428,7 @@ class ShapeReport(NamedTuple):
     layers: tuple[LayerShapes, ...]
     outputs: tuple[TensorInfo, ...]
     claims: Mapping[Label, tuple[Claim, ...]]
+    state_size: int | None = None
 
     @property
     def parameters(self) -> int | None:

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+
+def samples(*, with_axes: bool = False) -> list[Path]:
+    """Return the files of samples/cells whose axes have no names, or those whose axes have."""
+    files = sorted((Path(__file__).parents[1] / "samples/cells").glob("*.toml"))
+    return [file for file in files if ("[shapes]" in file.read_text(encoding="utf-8")) == with_axes]
+
 
 MGU = """
 name = "MGU"

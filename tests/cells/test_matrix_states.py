@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from command import ROOT
+from command import ROOT, Run
 from matrix_loops import SMALL, UNITS
 
 from rnncli import compute, specs
 from rnncli.ask.layer_files import read_layer
 from rnncli.case import sizes
+from rnncli.compute import holds
+from rnncli.compute import trace as tracing
 from rnncli.layers.case import Case
 from rnncli.layers.stack import Stack
 from rnncli.result import Result
+from rnncli.specs.build import read_equations
 
 BATCH, TIMESTEPS, FEATURES = 3, 6, 7
 MASK = np.array([[1, 1, 1, 1, 1, 1], [0, 1, 1, 0, 1, 0], [1, 0, 0, 1, 1, 0]], bool)
@@ -128,3 +133,130 @@ def test_keras_computes_the_same(name: str) -> None:
         for tensor, other in zip(ours, theirs, strict=True):
             assert tensor.values.shape == other.values.shape
             np.testing.assert_allclose(tensor.values, other.values, rtol=2e-4, atol=2e-5)
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_states_have_their_own_sizes(name: str) -> None:
+    """No size of a state comes from units: none of these states has as many numbers as the first."""
+    case = case_of(layer_of(name, return_state=True))
+    infos = case.stack.states(case.inputs.shape)
+    counts = [int(np.prod(sizes(info.shape[1:]))) for info in infos]
+    assert counts[0] == UNITS
+    assert name == "rwkv7" or all(count != UNITS for count in counts[1:] if count > UNITS)
+    result = compute.run(case, "numpy")
+    assert [tensor.values.shape for tensor in result.outputs[1:]] == [info.shape for info in infos]
+    traced = tracing.trace(case).trace[0]
+    assert [traced.parts[state].shape[-1] for state in traced.states] == counts
+    assert [values.shape[-1] for values in traced.start.values()] == counts
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_a_trace_has_every_line_of_every_step(name: str) -> None:
+    """Traced and run alone, a layer returns the same; its last traced states are the returned ones."""
+    case = case_of(layer_of(name, return_sequences=True, return_state=True, dtype="float64"))
+    alone, traced = compute.run(case, "numpy"), tracing.trace(case)
+    for ours, other in zip(alone.outputs, traced.outputs, strict=True):
+        np.testing.assert_array_equal(ours.values, other.values)
+    loop = traced.trace[0]
+    for tensor, state in zip(alone.outputs[1:], loop.states, strict=True):
+        np.testing.assert_array_equal(loop.parts[state][:, -1], tensor.values.reshape(BATCH, -1))
+    assert {part.part for part in loop.parts} >= {*read_equations(source(name)).step} - {"hidden"}
+
+
+def source(name: str) -> str:
+    return (ROOT / "samples" / "cells" / f"{name}.toml").read_text(encoding="utf-8")
+
+
+def test_a_held_line(tmp_path: Path) -> None:
+    """alpha = 0 forgets everything: the memory is what the last step wrote, and the oracle agrees."""
+    text = layer_of("gated_deltanet", return_sequences=True, return_state=True, dtype="float64")
+    case = case_of(text)
+    held = holds.hold_gates(case, ["alpha=0", "beta[:, 1]=0@2:"])
+    result = compute.run(held, "numpy")
+    loop = tracing.trace(held).trace[0]
+    kinds = {part.part: values for part, values in loop.parts.items() if part.kind == "activation"}
+    assert not kinds["alpha"].any()
+    assert not kinds["beta"][:, 2:, 1].any()
+    assert kinds["beta"][:, :2, 1].all()
+    key, value, beta = kinds["unit_key"][:, -1], kinds["value"][:, -1], kinds["beta"][:, -1]
+    size = UNITS // 2
+    outer = np.einsum("bhk,bhv,bh->bhkv", key.reshape(BATCH, 2, size), value.reshape(BATCH, 2, size), beta)
+    np.testing.assert_allclose(result.outputs[2].values, outer, rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.parametrize("name", ["gla", "mlstm", "mamba", "qwen3_next"])
+def test_dropout_and_use_bias(name: str) -> None:
+    """In training, what reaches the layer is x times a mask; without bias, the bias is 0."""
+    case = case_of(layer_of(name, dtype="float64", dropout=0.5, use_bias=False, return_sequences=True))
+    trained = compute.run(case._replace(training=True, seed=3), "numpy")
+    mask = tracing.trace(case._replace(training=True, seed=3)).trace[0].dropout.inputs[0]
+    plain = case._replace(inputs=case.inputs * mask[:, None])
+    np.testing.assert_allclose(trained.outputs[0].values, compute.run(plain, "numpy").outputs[0].values)
+    if name == "mlstm":
+        zeros = {**(case.weights or {}), "bias": np.zeros(5 * UNITS - UNITS + 4)}
+        full = case_of(layer_of(name, dtype="float64", return_sequences=True))
+        full = full._replace(weights=zeros, initial_state=case.initial_state)
+        np.testing.assert_allclose(
+            compute.run(plain._replace(weights={"kernel": zeros["kernel"]}), "numpy").outputs[0].values,
+            compute.run(full._replace(inputs=plain.inputs), "numpy").outputs[0].values,
+        )
+
+
+def test_rows_of_heads(rnncli: Run) -> None:
+    """norm, largest, rank and kept of each matrix, from the numbers of the same trace."""
+    layer = layer_of("qwen3_next", dtype="float64")
+    words = ["-l", layer, "--input-shape", "2,4,7", "--seed", "3", "-f", "json", "--quiet"]
+    found = json.loads(rnncli("trace", *words).stdout)
+    memory = next(part for part in found["trace"] if part["name"] == "memory")
+    assert memory["axes"] == ["batch", "timesteps", "groups", "repeats", "keys", "values"]
+    values = np.array(memory["values"])
+    beta = np.array(next(part["values"] for part in found["trace"] if part["name"] == "beta/activation"))
+    assert len(found["heads"]) == 2 * 4 * 2 * 3 * 1 + 2 * 4 * (2 + 2 + 2 * 3)  # and three windows
+    for row in (row for row in found["heads"] if row["state"] == "memory"):
+        head = tuple(map(int, row["head"].split(",")))
+        matrix = values[(row["batch"], row["timestep"], *head)]
+        spread = np.linalg.svd(matrix, compute_uv=False)
+        shares = spread[spread > 0] / spread.sum()
+        assert row["norm"] == pytest.approx(np.linalg.norm(matrix), rel=1e-5)
+        assert row["largest"] == pytest.approx(np.abs(matrix).max(), rel=1e-5)
+        assert row["rank"] == pytest.approx(np.exp(-(shares * np.log(shares)).sum()), rel=1e-3)
+        assert row["lines"]["beta"] == pytest.approx(beta[(row["batch"], row["timestep"], *head)], rel=1e-5)
+        if row["timestep"]:
+            before = values[(row["batch"], row["timestep"] - 1, *head)]
+            cosine = (matrix * before).sum() / np.linalg.norm(matrix) / np.linalg.norm(before)
+            assert row["kept"] == pytest.approx(cosine, abs=1e-5)
+        else:
+            assert row["kept"] == 0
+    one = json.loads(rnncli("trace", *words, "--state", "memory", "--head", "1,2", "--steps", "1:3").stdout)
+    (alone,) = one["trace"]
+    assert alone["axes"] == ["batch", "timesteps", "keys", "values"]
+    np.testing.assert_allclose(np.array(alone["values"]), values[:, 1:3, 1, 2], rtol=1e-6, atol=1e-9)
+    assert {(row["timestep"], row["head"]) for row in one["heads"]} == {(1, "1,2"), (2, "1,2")}
+    for bad in (["--head", "2,0"], ["--head", "1"], ["--state", "memori"], ["--unit", "0"], ["--stats"]):
+        assert rnncli("trace", *words, *bad).returncode == 2
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["explain", "last_memory_state[0,0,0,0]"], ["gradients"], ["gradients", "--whole"], ["report"],
+        ["plot", "-o", "x.png"],
+        *(["export", "--to", to] for to in ("keras", "torch", "numpy", "c", "latex")),
+        ["export", "--to", "onnx", "-o", "x.onnx"],
+    ],
+)  # fmt: skip
+def test_what_cannot_show_them_refuses_them(words: list[str], rnncli: Run, tmp_path: Path) -> None:
+    for layer in (layer_of("deltanet"), f"Bidirectional({layer_of('mamba')})"):
+        done = rnncli(*words, "-l", layer, "--return-state", "--input-shape", "1,3,5", cwd=tmp_path)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert "is not available for cells with states of other shapes" in done.stderr
+
+
+def test_export_to_cell_keeps_the_numbers(rnncli: Run, tmp_path: Path) -> None:
+    for name in ("qwen3_next", "rwkv7"):
+        words = ["--input-shape", "1,3,5", "--seed", "3", "-f", "csv", "--quiet"]
+        first = rnncli("run", "-l", layer_of(name), *words)
+        written = rnncli("export", "--to", "cell", "-l", layer_of(name), "--input-shape", "1,3,5")
+        (tmp_path / "again.toml").write_text(written.stdout)
+        again = rnncli("run", "-l", f"@again.toml({UNITS})", *words, cwd=tmp_path)
+        assert first.stdout == again.stdout != ""

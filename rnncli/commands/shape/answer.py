@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from rnncli.case import Shape, Spec, known_sizes
 from rnncli.commands.shape.formulas import cells_of, formula
-from rnncli.errors import Text
+from rnncli.errors import Message, Text
 from rnncli.layers.stack import Stack
 from rnncli.result import LayerShapes, ShapeReport
 from rnncli.show.answer import Answer, Field, Listing, Records, head
@@ -73,7 +73,9 @@ def outline(specs: tuple[Spec, ...], input_shape: Shape, *, all_layers: bool = F
         parts.append(LayerShapes(path, layer.spec, weights, parameters, layer.outputs(shape)))
     outputs = stack.outputs(input_shape, all_layers=all_layers)
     claims = stack.claims(all_layers=all_layers)
-    return ShapeReport(specs, input_shape, stack.dtype, tuple(parts), outputs, claims)
+    counts = [prod(known_sizes(info.shape[1:]) or ()) for info in stack.states(input_shape)]
+    state_size = sum(counts) if stack.has_axes else None
+    return ShapeReport(specs, input_shape, stack.dtype, tuple(parts), outputs, claims, state_size)
 
 
 @dataclass(frozen=True)
@@ -98,6 +100,7 @@ class ShapeAnswer(Answer):
             "input": {"shape": list(report.input_shape), "dtype": report.input_dtype},
             "weights": weights.objects(),
             "parameters": self.report.parameters,
+            **({} if report.state_size is None else {"state_size": report.state_size}),
             "outputs": self._outputs(view).objects(),
         }
 
@@ -116,6 +119,9 @@ class ShapeAnswer(Answer):
         words = f"{view.say('parameters')}, {view.say('total')}  "
         total: Line = (Span(words, "dim"), Span(_count(report.parameters, view), "strong"))
         notes = (note([input_text(report.input_shape, report.input_dtype, view)], view),)
+        if report.state_size is not None:
+            kept = Message("states of one sequence: {count} numbers", count=f"{report.state_size:,}")
+            notes = (*notes, note([view.say(kept)], view))
         return Page(title(report.specs, view), notes, (*tables, *(((), total) if several else ())))
 
     def records(self, view: View) -> Records:

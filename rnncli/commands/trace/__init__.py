@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from rnncli.errors import Flag, UsageError
+
 if TYPE_CHECKING:
     from rnncli.ask import Ask
     from rnncli.commands.checks import ResultChecks
@@ -28,6 +30,8 @@ def trace(
     unit: list[int] | None,
     batch: list[int] | None,
     gate: list[str] | None,
+    state: str | None,
+    head: str | None,
     stats: bool,
     **given: Any,
 ) -> Reply[TraceAnswer]:
@@ -42,12 +46,14 @@ def trace(
     for text in step or ():
         parse_steps(text)
     checks = read_checks(ask, output.format_name, command="trace", **given)
-    return compute_answer(ask, checks, TraceSelection(step, unit, batch, gate), stats=stats)
+    selection = TraceSelection(step, unit, batch, gate)
+    return compute_answer(ask, checks, selection, stats=stats, state=state, head=head)
 
 
 def compute_answer(
-    ask: Ask, checks: ResultChecks, selection: TraceSelection, *, stats: bool
-) -> Reply[TraceAnswer]:
+    ask: Ask, checks: ResultChecks, selection: TraceSelection, *, stats: bool, state: str | None = None,
+    head: str | None = None,
+) -> Reply[Any]:  # fmt: skip
     """Return the answer, with statistics if they are asked for."""
     from dataclasses import replace
 
@@ -65,6 +71,19 @@ def compute_answer(
     joined = join_layers(results, parts.head) if parts.head else next(iter(results.values()))
     result, remarks = parts._replace(uses=wide).verify(joined, checks.limits)
     result = replace(result, specs=tuple(spec for use in parts.uses for spec in use.case.stack))
+    if parts.case.stack.has_axes:
+        from rnncli.commands.trace.heads import answer_of
+
+        if stats or selection.units:
+            what = "{flag} is not available for cells with states of other shapes."
+            raise UsageError(what, "Use {--head} or {--state}.", flag=Flag("--stats" if stats else "--unit"))
+        shown = answer_of(result, parts.case, selection, state, head)
+        checks = checks._replace(hidden_in=("ndjson",))
+        return checks.reply(shown, (*parts.remarks, *remarks), lambda: subject.passage(parts.uses))
+    if state is not None or head is not None:
+        what = "{flag} is for cells whose states have other shapes."
+        flag = Flag("--head" if state is None else "--state")
+        raise UsageError(what, "Use {--gate} or {--unit}.", flag=flag)
     kept = tracing.narrow(tracing.list_loops(result), selection)
     answer = TraceAnswer(result, kept, stats_of(kept) if stats else {})
     checks = checks._replace(hidden_in=("ndjson",))

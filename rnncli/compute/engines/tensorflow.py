@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from functools import cache, partial
 from typing import Any
 
-from rnncli.case import Array, Spec, walk
+from rnncli.case import Array, Spec, sizes, walk
 from rnncli.compute.engines import EngineOutput, repeat
 from rnncli.errors import EngineError, Message, Text, join
 from rnncli.layers import beyond_keras
@@ -161,13 +161,13 @@ def call_layers(keras: Any, case: Case, layers: Sequence[Any]) -> list[tuple[Arr
     x = keras.ops.convert_to_tensor(case.inputs)
     given = make_call_arguments(keras, case, layers)
     for layer, ours, keywords in zip(layers, case.stack.layers, given, strict=True):
-        infos = ours.outputs(x.shape)
         output, *states = keras.tree.flatten(layer(x, **keywords))
         tensors = [ours.arrange(output), *states]
-        arrays = zip(infos, map(keras.ops.convert_to_numpy, tensors), strict=True)
-        returned.append(
-            tuple(array.reshape(info.shape) if info.label.last else array for info, array in arrays)
-        )
+        arrays = [keras.ops.convert_to_numpy(tensor) for tensor in tensors]
+        if case.stack.has_axes:  # the states of a cell are flat in Keras
+            infos = ours.outputs(tuple(x.shape))
+            arrays = [array.reshape(sizes(info.shape)) for array, info in zip(arrays, infos, strict=True)]
+        returned.append(tuple(arrays))
         x = tensors[0]
     return returned
 
@@ -183,10 +183,7 @@ def make_call_arguments(keras: Any, case: Case, layers: Sequence[Any]) -> Iterat
             given["mask"], mask = mask, None
         count = len(ours.states(case.inputs.shape))
         if states and count:
-            flat = (
-                part.reshape(len(part), -1) if info.axes[1:] != ("units",) else part
-                for part, info in zip(states[:count], ours.states(case.inputs.shape), strict=True)
-            )
+            flat = (part.reshape(len(part), -1) if case.stack.has_axes else part for part in states[:count])
             arrays, states = [keras.ops.convert_to_tensor(part) for part in flat], states[count:]
             both = hasattr(layer, "forward_layer")
             given["initial_state"] = []

@@ -26,11 +26,7 @@ from rnncli.commands.export.formulas import FORMULAS
 from rnncli.compute import run as compute
 from rnncli.layers.case import Case
 
-SAMPLES = [
-    file
-    for file in sorted((Path(__file__).parents[3] / "samples/cells").glob("*.toml"))
-    if "[shapes]" not in file.read_text()
-]
+SAMPLES = own_cells.samples()
 
 HOSTILE = r"""
 name = "print"

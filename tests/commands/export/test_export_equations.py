@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import own_cells
 import pytest
-from command import ROOT
 from looks import matches_golden
 
 from rnncli.cells.writing import to_toml
@@ -122,9 +122,7 @@ def test_equations_look_like_this(name: str, layer: str, target: str, rnncli: An
     assert matches_golden("export", f"{name}_{target}.txt", done.stdout)
 
 
-SAMPLES = [
-    file for file in sorted((ROOT / "samples" / "cells").iterdir()) if "[shapes]" not in file.read_text()
-]
+SAMPLES = own_cells.samples()
 
 
 @pytest.mark.sampled

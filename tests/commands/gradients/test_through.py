@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import own_cells
 import pytest
 from command import Run
 from part_labels import state
@@ -150,7 +151,7 @@ def own(tmp_path: Path) -> str:
         "GRU(3)",
         "GRU(3, reset_after=False)",
         "Own",
-        *(f"@'{file}'(3)" for file in sorted(SAMPLES.glob("*.toml"))),
+        *(f"@'{file}'(3)" for file in own_cells.samples()),
     ],
 )
 def test_each_line_of_a_cell(layer: str, mask: Any, own: str) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import own_cells
 from browsers import node
 
 from rnncli.ask import Ask, subject_of
@@ -17,11 +18,7 @@ from rnncli.commands.report.contents import build_contents
 from rnncli.layers.case import Case
 
 SCRIPT = Path(__file__).with_name("answer.mjs")
-CELLS = [
-    file
-    for file in sorted((Path(__file__).parents[3] / "samples/cells").glob("*.toml"))
-    if "[shapes]" not in file.read_text()
-]
+CELLS = own_cells.samples()
 
 
 class PageCase(NamedTuple):

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import own_cells
 import pytest
 from own_cells import ACCUMULATOR, MGU, NASTY, Steps, mgu, nasty
 
@@ -178,7 +179,7 @@ def test_a_gate_of_a_masked_step_leads_to_the_states_that_it_keeps(tmp_path: Pat
         assert {one.location.timestep for one in others} == {1, 2}
 
 
-@pytest.mark.parametrize("file", sorted(CELLS.glob("*.toml")), ids=lambda file: file.stem)
+@pytest.mark.parametrize("file", own_cells.samples(), ids=lambda file: file.stem)
 def test_every_number_of_a_published_cell_adds_up(file: Path) -> None:
     told: Any = {"units": 3, "seed": 1, "dtype": "float64", "terms": None, "depth": 2}
     lines = {name.partition("/")[0] for name in rnncli.trace(INPUTS, f"@'{file}'(3)", seed=1)}

@@ -1,0 +1,249 @@
+"""trace of cells whose axes have names: every line with its axes, and a row for each step and head."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from math import prod
+from typing import Any, NamedTuple
+
+from rnncli.case import Array, parse_number
+from rnncli.compute.trace import TraceSelection, narrow
+from rnncli.errors import UsageError, did_you_mean, format_range
+from rnncli.layers.case import Case
+from rnncli.result import OUTPUT, Label, LoopTrace, NamedTensor, Result
+from rnncli.show.answer import Field, Listing, Records
+from rnncli.show.page import Page, View
+from rnncli.show.result_answer import (
+    ResultAnswer,
+    differences_document,
+    head_of,
+    notes_of,
+    records_of,
+    tensor_listing,
+    title_of,
+)
+
+TAKEN, COLUMN = 72, 12
+"""The width of the first columns of the table, and of the mean of each line."""
+
+
+class HeadRow(NamedTuple):
+    """A matrix of a state after one step, and the mean of each line over its head.
+
+    rank: the exponential of the entropy of the singular values over their sum; 0 of zeros.
+    kept: the cosine with the matrix before the step; 0 if one of them is 0.
+    """
+
+    state: str
+    batch: int
+    timestep: int
+    head: str
+    norm: float
+    largest: float
+    rank: float
+    kept: float
+    lines: Mapping[str, float]
+
+
+class _Axes(NamedTuple):
+    """The axes of each part of a loop with their sizes, and which axes are heads."""
+
+    axes: Mapping[Label, tuple[str, ...]]
+    shapes: Mapping[Label, tuple[int, ...]]
+    heads: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class HeadsAnswer(ResultAnswer):
+    """Every line and state of a trace with its axes; or, with --state, the numbers of that state alone."""
+
+    few = 1000
+    result: Result
+    parts: tuple[NamedTensor, ...]
+    rows: tuple[HeadRow, ...]
+    shows_numbers: bool = False
+
+    def document(self, view: View) -> dict[str, Any]:
+        """Return every part with its axes, and the rows of heads; `differences` only if requested."""
+        document = {**head_of(self.result), "trace": tensor_listing(self.parts, view).objects()}
+        document |= {"heads": [row._asdict() for row in self.rows]}
+        return {**document, **differences_document(self.result)}
+
+    def page(self, view: View) -> Page:
+        """Return a table with a row for each step and head, or the numbers of a state."""
+        if self.shows_numbers or not self.rows:
+            table = tensor_listing(self.parts, view, columns=("name", "shape", "values")).table(view)
+        else:
+            names = list(dict.fromkeys(name for row in self.rows for name in row.lines))
+            places = ("state", "batch", "timestep", *(["head"] if self.rows[0].head else ()))
+            fields = [Field(name, heading=name) for name in places]
+            figures = ("norm", "largest", "rank", "kept")
+            fields += [Field(name, heading=name, show=_show(name)) for name in figures]
+            room = max(0, (view.width or 10**6) - TAKEN) // COLUMN
+            fields += [Field(name, _mean(name), name, _show_mean(name)) for name in names[:room]]
+            table = Listing(fields, self.rows).table(view)
+        return Page(title_of(self.result, view), notes_of(self.result, view), (table,))
+
+    def records(self, view: View) -> Records:
+        """Return name, batch, timestep, a column for each axis, value."""
+        return records_of([((), self.parts)], view)
+
+    def named_tensors(self) -> Sequence[NamedTensor]:
+        """Return every part with its axes."""
+        return self.parts
+
+    def first_nan(self) -> str | None:
+        """Return the location of the first NaN; None if there is none."""
+        from rnncli.show import statistics
+
+        for tensor in self.parts:
+            if (place := statistics.first_nan(tensor.values)) is not None:
+                return f"{tensor.name}{list(place)}"
+        return None
+
+
+def _show(name: str) -> Any:
+    return lambda row, _: f"{getattr(row, name):.4f}"
+
+
+def _mean(name: str) -> Any:
+    return lambda row: row.lines.get(name)
+
+
+def _show_mean(name: str) -> Any:
+    return lambda row, _: f"{row.lines[name]:.4f}" if name in row.lines else ""
+
+
+def answer_of(
+    result: Result, case: Case, selection: TraceSelection, state: str | None, head: str | None
+) -> HeadsAnswer:
+    """Return the answer of a trace.  Raises UsageError for a state or a head that is not there."""
+    kept, parts, rows = narrow(result.trace, selection), list[NamedTensor](), list[HeadRow]()
+    for whole, loop in zip(result.trace, kept, strict=True):
+        axes = _axes_of(case, whole)
+        chosen = _parse_head(head, axes)
+        for part, values in loop.as_rows().parts.items():
+            parts.append(_shaped(loop, part, values, axes, chosen))
+        every = _rows(whole, axes)
+        wanted = {*loop.times.tolist()}, None if loop.batch is None else {*loop.batch}
+        rows += [
+            row
+            for row in every
+            if row.timestep in wanted[0]
+            and (wanted[1] is None or row.batch in wanted[1])
+            and (chosen is None or row.head == ",".join(map(str, chosen.values())))
+        ]
+    if state is not None:
+        names = [part.label.part for part in parts]
+        if state not in names:
+            what = "{--state:state}: there is no such state or line."
+            raise UsageError(what, did_you_mean(state, dict.fromkeys(names)), state=state)
+        parts = [part for part in parts if part.label.part == state]
+        rows = [row for row in rows if row.state == state]
+    return HeadsAnswer(result, tuple(parts), tuple(rows), state is not None)
+
+
+def _axes_of(case: Case, loop: LoopTrace) -> _Axes:
+    layer, shape = list(case.stack.input_shapes(case.inputs.shape))[int(loop.layer)]
+    cell = layer.loops[loop.direction if loop.is_half else ""].cell  # type: ignore[attr-defined]
+    features, heads, axes = shape[-1], dict[str, None](), dict[Label, tuple[str, ...]]()
+    shapes: dict[Label, tuple[int, ...]] = {}
+    for index, inner in cell.by_index.items():
+        sizes = inner.sizes(features)
+        heads |= dict.fromkeys(inner.text.heads)
+        for part in loop.parts:
+            if part == OUTPUT or part.cell != index:
+                continue
+            named = sizes.axes[part.part] if inner.text.has_axes else inner.text.axes(part.part)
+            axes[part], shapes[part] = named, tuple(sizes.size(axis) for axis in named)
+        features = inner.units
+    return _Axes(axes, shapes, tuple(heads))
+
+
+def _parse_head(text: str | None, axes: _Axes) -> dict[str, int] | None:
+    """Return the index of each axis of heads."""
+    if text is None:
+        return None
+    sizes = {axis: size for part, shape in axes.shapes.items()
+             for axis, size in zip(axes.axes[part], shape, strict=True) if axis in axes.heads}  # fmt: skip
+    try:
+        indices = [parse_number(index) for index in text.split(",")]
+    except ValueError:
+        raise UsageError("{--head:text}: this is not an index.", "Write 2, or 1,0.", text=text) from None
+    pairs = zip(indices, sizes.values(), strict=False)
+    if len(indices) != len(sizes) or any(not -size <= index < size for index, size in pairs):
+        known = ", ".join(f"{axis} {format_range(size)}" for axis, size in sizes.items())
+        what = "{--head:text}: this is not a head. The heads are {known}."
+        raise UsageError(what, "Give one index for each axis of heads.", text=text, known=known)
+    return {axis: index % size for index, (axis, size) in zip(indices, sizes.items(), strict=True)}
+
+
+def _shaped(
+    loop: LoopTrace, part: Label, values: Array, axes: _Axes, chosen: Mapping[str, int] | None
+) -> NamedTensor:
+    """Return a part with its axes, without those of a chosen head."""
+    names = axes.axes.get(part, ("units",))
+    shaped = values.reshape(*values.shape[:2], *(axes.shapes.get(part) or values.shape[2:]))
+    if chosen:
+        shaped = shaped[(..., *(chosen.get(axis, slice(None)) for axis in names))]
+        names = tuple(axis for axis in names if axis not in chosen)
+    names = names or (("one",) if shaped.ndim > 2 else ())
+    times = tuple(loop.as_rows().times.tolist())
+    return NamedTensor(loop.label(part), ("batch", "timesteps", *names), shaped, (), times)
+
+
+def _rows(loop: LoopTrace, axes: _Axes) -> Iterator[HeadRow]:
+    """Yield a row for each matrix of a state, in the order of processing."""
+    import numpy as np
+
+    means = {
+        str(part._replace(kind="")): (part, values)
+        for part, values in loop.parts.items()
+        if part.kind == "activation" and {*axes.axes[part]} & {*axes.heads}
+    }
+    for state in loop.states:
+        names, shape = axes.axes[state], axes.shapes[state]
+        heads = [axis for axis in names if axis in axes.heads]
+        if len(names) - len(heads) < 2:
+            continue
+        order = [names.index(axis) for axis in (*heads, *(axis for axis in names if axis not in heads))]
+        values = np.concatenate([loop.start[state][:, None], loop.parts[state]], axis=1)
+        moved = values.reshape(*values.shape[:2], *shape).transpose(0, 1, *(2 + axis for axis in order))
+        counts = [shape[names.index(axis)] for axis in heads]
+        rows = shape[order[len(heads)]]
+        matrices = moved.reshape(*values.shape[:2], prod(counts), rows, -1).astype(np.float64)
+        flat = matrices.reshape(*matrices.shape[:3], -1)
+        norms, largest = np.linalg.norm(flat, axis=-1), np.abs(flat).max(axis=-1)
+        both = norms[:, 1:] * norms[:, :-1]
+        kept = np.divide((flat[:, 1:] * flat[:, :-1]).sum(-1), both, out=np.zeros_like(both), where=both > 0)
+        ranks = _ranks(matrices)
+        for entry, step, head in np.ndindex(*kept.shape):
+            place = dict(zip(heads, map(int, np.unravel_index(head, counts or [1])), strict=False))
+            lines = {
+                name: _mean_of(part, line[entry, step], axes, place) for name, (part, line) in means.items()
+            }
+            yield HeadRow(
+                loop.label(state).part, loop.entry(entry), int(loop.times[step]),
+                ",".join(map(str, place.values())), float(norms[entry, step + 1, head]),
+                float(largest[entry, step + 1, head]), float(ranks[entry, step + 1, head]),
+                float(kept[entry, step, head]),
+                lines,
+            )  # fmt: skip
+
+
+def _ranks(matrices: Array) -> Array:
+    """Return the exponential of the entropy of the singular values over their sum; 0 of zeros or NaN."""
+    import numpy as np
+
+    finite = np.isfinite(matrices).all(axis=(-1, -2), keepdims=True)
+    values = np.linalg.svd(np.where(finite, matrices, 0), compute_uv=False)
+    total = values.sum(axis=-1, keepdims=True)
+    shares = np.divide(values, total, out=np.zeros_like(values), where=total > 0)
+    logs = np.log(shares, out=np.zeros_like(shares), where=shares > 0)
+    return np.where(total[..., 0] > 0, np.exp(-(shares * logs).sum(axis=-1)), 0)
+
+
+def _mean_of(part: Label, values: Array, axes: _Axes, place: Mapping[str, int]) -> float:
+    shaped = values.reshape(axes.shapes[part])
+    return float(shaped[tuple(place.get(axis, slice(None)) for axis in axes.axes[part])].mean())
