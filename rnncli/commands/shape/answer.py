@@ -73,8 +73,9 @@ def outline(specs: tuple[Spec, ...], input_shape: Shape, *, all_layers: bool = F
         parts.append(LayerShapes(path, layer.spec, weights, parameters, layer.outputs(shape)))
     outputs = stack.outputs(input_shape, all_layers=all_layers)
     claims = stack.claims(all_layers=all_layers)
-    counts = [prod(known_sizes(info.shape[1:]) or ()) for info in stack.states(input_shape)]
-    state_size = sum(counts) if stack.has_axes else None
+    state_size = None
+    if stack.has_axes:
+        state_size = sum(prod(known_sizes(info.shape[1:]) or ()) for info in stack.states(input_shape))
     return ShapeReport(specs, input_shape, stack.dtype, tuple(parts), outputs, claims, state_size)
 
 
@@ -118,7 +119,7 @@ class ShapeAnswer(Answer):
                 tables.append(listing.table(view, titled, {"total": _count(layer.parameters, view)}))
         words = f"{view.say('parameters')}, {view.say('total')}  "
         total: Line = (Span(words, "dim"), Span(_count(report.parameters, view), "strong"))
-        notes = (note([input_text(report.input_shape, report.input_dtype, view)], view),)
+        notes: tuple[Line, ...] = (note([input_text(report.input_shape, report.input_dtype, view)], view),)
         if report.state_size is not None:
             kept = Message("states of one sequence: {count} numbers", count=f"{report.state_size:,}")
             notes = (*notes, note([view.say(kept)], view))
