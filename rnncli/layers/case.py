@@ -75,9 +75,7 @@ class Case(NamedTuple):
 
     def require_plain_states(self, command: str) -> None:
         """Raise UsageError for cells whose axes have names, which the command cannot show yet."""
-        if self.stack.has_axes:
-            what = "{command} is not available for cells with states of other shapes."
-            raise UsageError(what, "Use rnncli run, or rnncli trace.", command=command)
+        self.stack.require_plain_states(command)
 
     def require_one_call(self, command: str) -> None:
         """Raise UsageError if each sequence is a separate call, for commands about one call."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from rnncli import initializers, layers
 from rnncli.case import Array, Shape, Spec, format_shape, sizes, walk
-from rnncli.errors import InputError, LayerError
+from rnncli.errors import InputError, LayerError, UsageError
 from rnncli.layers.layer import (
     RATES,
     Layer,
@@ -196,6 +196,12 @@ class Stack(tuple[Spec, ...]):
     def has_axes(self) -> bool:
         """Whether a cell from a file names its axes, so that its states may have any shape."""
         return any(spec.equations is not None and spec.equations.has_axes for spec in walk(self))
+
+    def require_plain_states(self, command: str) -> None:
+        """Raise UsageError for cells whose axes have names, which the command cannot show yet."""
+        if self.has_axes:
+            what = "{command} is not available for cells with states of other shapes."
+            raise UsageError(what, "Use rnncli run, or rnncli trace.", command=command)
 
     def take_seeds(self, seed: int) -> dict[str, int]:
         """Return the seeds of all layers by path, as Keras draws them for a run: first layer to last."""

@@ -240,7 +240,7 @@ def test_rows_of_heads(rnncli: Run) -> None:
     "words",
     [
         ["explain", "last_memory_state[0,0,0,0]"], ["gradients"], ["gradients", "--whole"], ["report"],
-        ["plot", "-o", "x.png"],
+        ["plot", "-o", "x.png"], ["plot", "--diagram", "-o", "x.svg"],
         *(["export", "--to", to] for to in ("keras", "torch", "numpy", "c", "latex")),
         ["export", "--to", "onnx", "-o", "x.onnx"],
     ],

@@ -122,6 +122,8 @@ def choose_cells(ask: Ask, chosen: CellSelection) -> CellsToDraw:
     else:
         outline = subject.outline()
         layers, remarks = [("", outline.stack, outline.shape)], ()
+    for _, stack, _ in layers:
+        stack.require_plain_states("plot --diagram")
     places = [
         list(_places(name if file else "", stack, shape, ask.all_layers)) for name, stack, shape in layers
     ]
