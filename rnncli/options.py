@@ -20,10 +20,8 @@ INPUT, LAYER, WEIGHTS, RUN, OUTPUT = "Input", "Layer", "Initializers and weights
 NARROW, GENERAL = "Selection", "Options"
 """The headings of the help."""
 
-CASES = (
-    "run", "explain", "gradients", "matrix", "plot", "report", "trace", "compare", "export", "weights",
-    "explore",
-)  # fmt: skip
+CASES = ("run", "explain", "gradients", "matrix", "plot", "report", "trace", "compare",
+         "export", "weights", "explore")  # fmt: skip
 """The commands that take a layer, its input, and how to run it."""
 OUTLINED = (*CASES, "shape")
 LAYERED = (*OUTLINED, "port")
