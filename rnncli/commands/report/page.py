@@ -221,7 +221,15 @@ def short_commands(
             names = iter(files)
             specs = [name_by_file(spec, names) for spec in stack]
             layers = [word for spec in specs for word in ("-l", describe(spec))]
-            if len(specs) == 1:
+            is_whole = len(specs) == len(case.stack)
+            if (
+                is_whole
+                and not ask.layer
+                and not ask.options
+                and describe(variant) == describe(case.stack[-1])
+            ):
+                layers = []  # the document of the input names them, or nothing does
+            elif len(specs) == 1:
                 layers = _as_flags(specs[0])
             commands[key] = shlex.join(["rnncli", "run", *write_words(inputs), *layers, *write_words(rest)])
     reads_input = entries[0]["path"] in ("", "0/")  # a mask does not pass through every plain layer

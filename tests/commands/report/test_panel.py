@@ -353,3 +353,55 @@ def test_a_trained_sample_has_its_command(opens: Any, rnncli: Run, tmp_path: Pat
     page.page.get_by_role("checkbox", name="mask t=1").check()
     assert "--mask" in page.ask("rnncli.command")
     check_command(rnncli, page)
+
+
+def test_the_panel_by_touch(opens: Any) -> None:
+    page = opens(*LSTM, **PHONE)
+    page.number("forget[0,3,1]").tap()
+    hold = page.page.locator(".hold")
+    for control in hold.locator("button, input").all():
+        box = control.bounding_box()
+        assert box["height"] >= 44, box
+        assert box["width"] >= 44, box
+    hold.get_by_role("button", name="1", exact=True).tap()
+    assert page.ask("rnncli.command").endswith("--hold forget=1")
+    assert hold.get_by_role("button", name="1", exact=True).get_attribute("aria-pressed") == "true"
+    page.page.get_by_role("button", name="undo").tap()
+    assert "--hold" not in page.ask("rnncli.command")
+    assert page.ask("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_the_panel_by_keyboard(opens: Any) -> None:
+    page = opens(*LSTM)
+    focused = "document.activeElement.ariaLabel ?? document.activeElement.textContent"
+    number = page.number("cell[0,3,1]")
+    number.focus()
+    page.page.keyboard.press("Enter")
+    assert page.ask(focused).startswith("cell[0,3,1] =")
+    page.page.locator(".equation").get_by_role("button", name="forget[0,3,1] =").focus()
+    page.page.keyboard.press("Enter")
+    assert page.page.locator(".value").inner_text().startswith("forget[0,3,1] =")
+    page.page.locator(".hold").get_by_role("button", name="0.5", exact=True).focus()
+    page.page.keyboard.press("Enter")
+    assert page.ask(focused) == "0.5"
+    page.page.locator(".equation").get_by_role("button", name="← cell[0,3,1]").focus()
+    page.page.keyboard.press("Enter")
+    assert page.ask("document.querySelector('.equation').contains(document.activeElement)")
+    assert page.ask("document.activeElement.tagName") == "BUTTON"
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [390, 1280])
+@pytest.mark.parametrize("lang", ["en", "ko"])
+def test_axe_finds_nothing_in_the_panel(opens: Any, reads: Any, scheme: str, width: int, lang: str) -> None:
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
+    shown = {"viewport": {"width": width, "height": 900}, "color_scheme": scheme}
+    for page in (opens("note", "--lang", lang, **shown), reads("the film is Not good", **shown)):
+        line = page.ask("rnncli.document.layer[0].class_name === 'LSTM' ? 'forget' : 'update'")
+        page.number(f"{line}[0,3,0]").click()
+        press(page, "0.5")
+        found = axe.run(page.page).response["violations"]
+        assert found == [], json.dumps(found, indent=1)[:3000]
+        poor = page.ask(Path(__file__).with_name("contrast.mjs").read_text())
+        assert poor == []
+        assert page.ask("document.documentElement.scrollWidth <= innerWidth")

@@ -33,12 +33,12 @@ export function draw(tag, attributes, ...children) {
   return element;
 }
 
-/** Change what an element holds; the focus stays on the same key, or goes to the heading. */
+/** Change what an element holds; the focus stays on the same key, or goes to the first button or the heading. */
 export function refill(element, parts) {
   const key = element.contains(document.activeElement) ? document.activeElement.dataset.key : null;
   element.replaceChildren(...parts.filter(Boolean));
   if (!key) return;
-  const kept = element.querySelector(`[data-key="${CSS.escape(key)}"]`) ?? element.querySelector("h2");
+  const kept = element.querySelector(`[data-key="${CSS.escape(key)}"]`) ?? element.querySelector("button, h2");
   if (kept.tagName === "H2") kept.tabIndex = -1;
   kept.focus({ preventScroll: true });
 }

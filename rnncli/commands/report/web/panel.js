@@ -13,7 +13,7 @@ import {
   setInput,
   setWeight,
 } from "./settings.js";
-import { answerOf, stepName } from "./words.js";
+import { answerOf, longName, stepName } from "./words.js";
 
 const MOST_TERMS = 12;
 const MOST_ROWS = 12;
@@ -110,25 +110,31 @@ function partOfEquation(page) {
   ];
 }
 
-/** Return what a number is called: the forget gate of unit 0 at t=3. */
-function titleOf(page, { kind, layer, half, line, tensor, step, row, unit }) {
-  const { say, model } = page;
+/** Return what a number is called: forget gate · unit 0 · t=3. */
+function titleOf(page, { kind, layer, half, line, tensor, row, step, unit }) {
+  const { say, model, sequence } = page;
   const names = {
     ...{ input: say("input gate"), forget: say("forget gate"), output: say("output gate"), update: say("update gate") },
     ...{ reset: say("reset gate"), candidate: say("candidate"), hidden: say("hidden state"), cell: say("cell state") },
   };
-  const { features } = model.data;
-  const isInput = kind === "x" && layer.source === null;
-  const name =
-    { x: isInput && features[unit] ? features[unit] : say("input x"), line: names[line] ?? line }[kind] ?? tensor.name;
-  const time = row ?? step;
-  const word =
-    kind === "returned" && isTurned(model, layer) ? "" : Number.isFinite(time) && time >= 0 && stepName(page, time);
-  const at = !Number.isFinite(time) ? "" : time < 0 ? say("before the first step") : `t=${time}`;
-  const way =
-    kind === "line" && layer.flags.bidirectional && (half === "backward" ? say("backward ←") : say("forward →"));
-  const of = !(isInput && features[unit]) && say(kind === "x" ? "feature {row}" : "unit {unit}", { unit, row: unit });
-  return [name, way, of, word && word !== at ? `${word} (${at})` : at].filter(Boolean).join(" · ");
+  const done = model.of(sequence)[model.layers.indexOf(layer)];
+  const { steps } = done.halves.forward;
+  const { cell } = layer.halves[half ?? "forward"];
+  const feature = kind === "x" && layer.source === null && model.data.features[unit];
+  const isBackward = kind === "line" && half === "backward";
+  const way = kind === "line" && layer.flags.bidirectional && say(isBackward ? "backward ←" : "forward →");
+  const [name, size, time] = {
+    x: () => [feature || say("input x"), feature ? 1 : cell.features, step],
+    line: () => [names[line] ?? line, cell.sizes[line], step],
+    returned: () => [
+      tensor.name,
+      tensor.width(done),
+      tensor.isSequence && isTurned(model, layer) ? steps - 1 - row : row,
+    ],
+  }[kind]();
+  const which = size > 1 && say(kind === "x" ? "feature {row}" : "unit {unit}", { unit, row: unit });
+  const at = Number.isFinite(time) && (time < 0 ? say("before the first step") : longName(page, time));
+  return [name, way, which, at].filter(Boolean).join(" · ");
 }
 
 /** Return by how much the chosen number moved in the last change. */
@@ -265,6 +271,7 @@ function termRow(page, explained, { value, row, factor, weight }, most, key) {
 function dependence(page) {
   const { say, slopes, model } = page;
   const { layer, x, flips = [] } = slopes;
+  const { words } = model.data;
   const { features } = layer.halves.forward.cell;
   const steps = Array.from({ length: x.length / features }, (_, step) => step);
   const largest = (indices) =>
@@ -281,34 +288,30 @@ function dependence(page) {
     const bar = effect !== 0 && make("i", { "--size": Math.min(effect / full, 1).toFixed(3) });
     return make("span", isShort && make("small", digits(effect, 2)), bar, isShort && make("small", names[step]));
   });
-  const most = [
-    [
-      largest(indices.filter((index) => !flips[index % features])),
-      (values) => say("It moves most with {x}: {change} for +1.", values),
-    ],
-    [
-      largest(indices.filter((index) => flips[index % features])),
-      (values) => say("With {x} at {other} instead, it would move by {change}.", values),
-    ],
+  /** Return a sentence in which an input number is a link. */
+  const linked = (index, write) => {
+    const [step, unit] = [Math.floor(index / features), index % features];
+    const address = inputAddress(layer, page.sequence, step, unit);
+    const feature = model.data.features[unit];
+    const name = words ? longName(page, step) : feature ? `${feature} · ${names[step]}` : address;
+    const other = model.value(address) > 0.5 ? 0 : 1;
+    const [before, after] = write({ x: "\n", change: signed(x[index]), other }).split("\n");
+    const onclick = () => page.open(address);
+    return make("span", before, make("button.link", { key: `most${flips[unit]}`, onclick }, name), `${after} `);
+  };
+  const byOne = (values) => say("It moves most with {x}: {change} for +1.", values);
+  const toOther = (values) => say("With {x} at {other} instead, it would move by {change}.", values);
+  const byWord = (values) => say("It depends most on {x}.", values);
+  const sentences = [
+    [largest(indices.filter((index) => !flips[index % features])), words ? byWord : byOne],
+    [largest(indices.filter((index) => flips[index % features])), toOther],
   ];
-  const sentences = most.flatMap(([index, write]) => (index < 0 ? [] : [linked(write, index), " "]));
   return [
     make("h3", title),
     make("div.depends", { role: "img", label }, bars),
     full !== 1 && make("p.dim", say("A full bar is {full}.", { full })),
-    make("p.most", sentences),
+    make("p.most", ...sentences.map(([index, write]) => index >= 0 && linked(index, write))),
   ];
-
-  /** Return a sentence in which an input number is a link. */
-  function linked(write, index) {
-    const [step, unit] = [Math.floor(index / features), index % features];
-    const address = inputAddress(layer, page.sequence, step, unit);
-    const name = model.data.features[unit] ? `${model.data.features[unit]} · ${names[step]}` : address;
-    const other = model.value(address) > 0.5 ? 0 : 1;
-    const [before, after] = write({ x: "\n", change: signed(x[index]), other }).split("\n");
-    const onclick = () => page.open(address);
-    return make("span", before, make("button.link", { key: `most${flips[unit]}`, onclick }, name), after);
-  }
 }
 
 /** Return {element, update}: the returned tensors of the shown sequence, as `run` prints them. */

@@ -21,6 +21,12 @@ export function wordAt(model, layer, sequence, step) {
 export const stepName = (page, step, sequence = page.sequence) =>
   wordAt(page.model, page.layer, sequence, step) || `t=${step}`;
 
+/** Return how a time step is called, with its number: not (t=3). */
+export function longName(page, step) {
+  const name = stepName(page, step);
+  return name === `t=${step}` ? name : `${name} (t=${step})`;
+}
+
 /** Return what an output means: the answer whose number is nearest; "" without answers. */
 export function answerOf(page, value) {
   const answers = Object.entries(page.model.data.answers ?? {});
