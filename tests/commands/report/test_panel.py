@@ -17,6 +17,12 @@ pytestmark = pytest.mark.slow
 PHONE: dict[str, Any] = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
 
 
+def mask(page: Opened, step: int) -> None:
+    """Mask a time step, or read it again."""
+    page.page.get_by_role("slider").fill(str(step))
+    page.page.get_by_role("checkbox", name="mask (skip)").click()
+
+
 def press(page: Opened, name: str) -> None:
     """Press a button of the chosen number."""
     page.page.locator(".equation").get_by_role("button", name=name, exact=True).click()
@@ -26,7 +32,7 @@ def test_masks_holds_and_states_are_flags(opens: Any, rnncli: Run) -> None:
     page = opens(*LSTM)
     plain = page.ask("rnncli.command")
     assert plain == "rnncli run -l 'LSTM(3)' --return-sequences --return-state --seed 42"
-    page.page.get_by_role("checkbox", name="mask t=1").check()
+    mask(page, 1)
     assert page.ask("rnncli.command") == f"{plain} --mask '[[1,0,1,1]]'"
     check_command(rnncli, page)
     page.number("forget[0,3,1]").click()
@@ -34,7 +40,7 @@ def test_masks_holds_and_states_are_flags(opens: Any, rnncli: Run) -> None:
     assert page.ask("rnncli.command").endswith("]]' --hold forget=0.5")
     check_command(rnncli, page)
     page.page.get_by_role("slider").fill("0")
-    page.page.locator(".starts").get_by_role("button", name="cell[0,start,1] =").press("+")
+    page.number("cell[0,start,1]").press("+")
     assert "--initial-state '[[[0,0,0]],[[0,0.1,0]]]'" in page.ask("rnncli.command")
     check_command(rnncli, page)
     for _ in range(3):
@@ -45,16 +51,16 @@ def test_masks_holds_and_states_are_flags(opens: Any, rnncli: Run) -> None:
 def test_a_mask_replaces_the_one_that_was_given(opens: Any, rnncli: Run) -> None:
     page = opens(*LSTM, "--mask", "[[1,0,1,1]]")
     assert "--mask '[[1,0,1,1]]'" in page.ask("rnncli.command")
-    page.page.get_by_role("checkbox", name="mask t=1").uncheck()
+    mask(page, 1)
     assert page.ask("rnncli.command").count("--mask") == 1
     check_command(rnncli, page)
     page = opens(*LSTM, "--lengths", "3")
     assert "--lengths 3" in page.ask("rnncli.command")
-    page.page.get_by_role("checkbox", name="mask t=0").check()
+    mask(page, 0)
     assert page.ask("rnncli.command") == "rnncli run case.json"
     check_command(rnncli, page)
     page = opens("-l", "bigru", "-l", "lstm", "--seed", "5")
-    page.page.get_by_role("checkbox", name="mask t=3").check()
+    mask(page, 3)
     assert "--mask" in page.ask("rnncli.command")
     check_command(rnncli, page)
 
@@ -241,8 +247,8 @@ def test_what_a_number_depends_on_has_a_fixed_scale(opens: Any) -> None:
     page.page.locator(".most").get_by_role("button", name="x[0,5,1]").click()
     press(page, "set it to 1")
     assert page.ask(f"rnncli.explain('{address}').value") == pytest.approx(value + moved, abs=1e-6)
-    page = opens(json.dumps(NOTE), "-l", "SimpleRNN(1, activation='linear')", "--seed", "3")
-    page.ask("0")
+    page = opens(json.dumps(NOTE), "-l", "Dense(1)", "-l", "SimpleRNN(1)", "--seed", "3")
+    page.page.get_by_role("slider").fill("5")
     assert page.page.locator(".depends i").count() == 6
 
 
@@ -316,7 +322,7 @@ def test_a_longer_sentence_pads_the_others(reads: Any, rnncli: Run) -> None:
     check_command(rnncli, page)
     states = page.ask("rnncli.compute().hidden_states[1]")
     assert states[1] == states[2] == states[3]
-    page.page.get_by_role("checkbox", name="mask t=1").check()
+    mask(page, 1)
     case = page.ask("rnncli.case")
     assert case["mask"] == [[True, False, True, True], [True, True, False, False]]
     assert case["inputs"][0][1] == [-0.2, 0.3]
@@ -350,7 +356,7 @@ def test_a_trained_sample_has_its_command(opens: Any, rnncli: Run, tmp_path: Pat
     again = json.loads(rnncli("run", str(tmp_path / "case.json"), "-f", "json").stdout)
     given = json.loads(rnncli("run", str(file), "-f", "json").stdout)
     assert again["input"] == given["input"]
-    page.page.get_by_role("checkbox", name="mask t=1").check()
+    mask(page, 1)
     assert "--mask" in page.ask("rnncli.command")
     check_command(rnncli, page)
 
@@ -404,4 +410,3 @@ def test_axe_finds_nothing_in_the_panel(opens: Any, reads: Any, scheme: str, wid
         assert found == [], json.dumps(found, indent=1)[:3000]
         poor = page.ask(Path(__file__).with_name("contrast.mjs").read_text())
         assert poor == []
-        assert page.ask("document.documentElement.scrollWidth <= innerWidth")
