@@ -55,6 +55,7 @@ PAGE, LESSON = ("boot.js",), ("exercise.js", "deck.js")
 _FOLDER = Path(__file__).with_name("web")
 _LITERAL = re.compile(r'"([^"\\\n]+)"')
 _LEFT_OUT = re.compile(r"^(?:import [^;]*;\n| *(?://|/\*|\*).*\n|export | +)", re.MULTILINE)
+_STYLE = re.compile(r"<style>.*?</style>\n", re.DOTALL)
 _COMMENT = re.compile(r" */\*.*?\*/", re.DOTALL)
 """What does not stand in a page: imports, `export`, comments and indentation."""
 
@@ -119,7 +120,8 @@ def page_of(
         left = Message(LEFT_OUT, names=format_names(left_out))
         tables = f"<p>{escape(view.say(left))}</p>\n{tables}"
         page["leftOut"] = {language: View(lang=language).say(left) for language in ("en", "ko")}
-    body = f'<main class="live" id="rnncli-page"></main>\n<noscript>\n{tables}</noscript>'
+    plain = _STYLE.sub("", tables)  # the page has the styles
+    body = f'<main class="live" id="rnncli-page"></main>\n<noscript>\n{plain}</noscript>'
     data = {"rnncli-page": page}
     text = write_page(" → ".join(expressions_of(layers)), lang, data, body)
     return BuiltPage(text, tables, layers, contents.remarks)

@@ -47,6 +47,7 @@ class Drawing {
     const halves = model.halvesOf(layer);
     this.name = make("b.t");
     this.unit = make("span.dim");
+    this.maskName = make("span");
     const act = () => page.change(() => toggleMask(model, model.root(layer), page.sequence, page.step));
     this.mask = make("input", { type: "checkbox", key: "mask", onchange: act });
     const choice = (other) =>
@@ -60,7 +61,7 @@ class Drawing {
       make("h2", layer.name, " ", this.name),
       halves.length > 1 && make("span.choice", halves.map(choice)),
       this.unit,
-      make("label.toggle.mask", this.mask, " ", say("mask (skip)")),
+      make("label.toggle.mask", this.mask, " ", this.maskName),
     );
   }
 
@@ -172,7 +173,7 @@ class Drawing {
     const { line, label } = shape;
     const { cell } = this.loop;
     const box = this.box(shape);
-    const title = make("span.title", make("b", line), label && make("span.of", label));
+    const title = make("span.card-name", make("b", line), label && make("span.of", label));
     const units = make("div.units", this.units(shape, cell.sizes[line]));
     return opensNearest(make(`div.at.unit-card.${lineColor(cell, line)}`, box, title, units));
   }
@@ -227,9 +228,21 @@ class Drawing {
     const onclick = () => page.open(this.addressOfPart(shape), shape.tree);
     const key = `part-${shape.x}-${shape.y}`;
     const element = make(`button.part.${shape.kind}`, { ...at, ...size, key, onclick }, shape.label.replace("*", "×"));
-    const result = make("span.result", { ...at, ...size, "aria-hidden": "true" });
+    const corner = this.cornerFor(shape);
+    const result = make("span.result", { ...at, ...size, "--up": corner, hidden: !corner, "aria-hidden": "true" });
     this.parts.push({ element, result, shape });
     return [result, element];
+  }
+
+  /** Return where the number of an operator stands at its right: 1 above, -1 below, 0 where another shape leaves no room. */
+  cornerFor({ x, y, wide }) {
+    const left = this.across(x) + wide / 2;
+    const isFree = (corner) =>
+      this.layout.shapes.every((other) => {
+        const [dx, dy] = [this.across(other.x) - left - 17, other.y - (y - 13 * corner)];
+        return Math.abs(dx) > other.wide / 2 + 15 || Math.abs(dy) > other.high / 2 + 6;
+      });
+    return [1, -1].find(isFree) ?? 0;
   }
 
   addressOfPart({ line }) {
@@ -247,6 +260,7 @@ class Drawing {
     this.name.textContent = word ? `${word} t=${page.step}` : `t=${page.step}`;
     this.unit.textContent = cell.units > 1 ? say("unit {unit} of {units}", { unit: page.unit, units: cell.units }) : "";
     this.mask.checked = isMasked;
+    this.maskName.textContent = say("mask t={step}", { step: page.step });
     this.drawing.classList.toggle("masked", isMasked);
     const isFirst = this.before() < 0;
     const earlier = isFirst ? say("start") : this.loop.backwards ? "[t+1]" : "[t−1]";

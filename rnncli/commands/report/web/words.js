@@ -3,9 +3,6 @@
 import { make } from "./dom.js";
 import { setSentence, setWord } from "./settings.js";
 
-// Most time steps of two sequences side by side.
-const MOST_SIDE_BY_SIDE = 12;
-
 /** Return the name of a time step, such as its word; "" if it has none, or if its numbers are no longer those of the word. */
 export function wordAt(model, layer, sequence, step) {
   const root = model.root(layer);
@@ -104,10 +101,4 @@ function knownAs(words, word) {
   const fold = (text) => text.normalize("NFC").toLowerCase();
   const alike = Object.keys(words).filter((known) => fold(known) === fold(word));
   return alike.length === 1 ? alike[0] : null;
-}
-
-/** Return the sequences that are shown: two short ones side by side, else the chosen one. */
-export function shownSequences({ model, layer, sequence }) {
-  const { shape } = model.root(layer).x;
-  return shape[0] === 2 && model.data.steps && 2 * shape[1] <= MOST_SIDE_BY_SIDE ? [0, 1] : [sequence];
 }
