@@ -51,7 +51,8 @@ class PagerPage(NamedTuple):
 class Prompts(NamedTuple):
     """The lines below a page, which list its keys.
 
-    page: before the answer is shown.  answered: after it.  more: while a part of a long page is hidden.
+    page: before the answer is shown.  answered: after it, or if there is none.
+    more: while a part of a long page is hidden.
     resumed: before the others on the page where the reader left.  end: the line after the last page.
     """
 
@@ -81,8 +82,9 @@ def read(name: str, count: int, load: Callable[[int], PagerPage], prompts: Promp
     keys, index = _Keys(), _recall(name, count)
     shown = prompts
     if index:
-        page, _, more, resumed, _ = prompts
-        shown = prompts._replace(page=f"{resumed} {page}", more=f"{resumed} {more}")
+        page, answered, more, resumed, _ = prompts
+        page, answered, more = (f"{resumed} {prompt}" for prompt in (page, answered, more))
+        shown = prompts._replace(page=page, answered=answered, more=more)
     with exit_cleanly(), _read_single_keys():
         while index < count:
             _remember(name, index)
@@ -233,7 +235,8 @@ def _page(leaf: PagerPage, prompts: Prompts, keys: _Keys) -> int | None:
             return LEAVE[key]
         terminal.write(after)
     terminal.write(parts[-1])
-    key = keys.one_of((*LEAVE, *(ANSWER if leaf.answer else ())), f"\n{prompts.page}")
+    prompt = prompts.page if leaf.answer else prompts.answered
+    key = keys.one_of((*LEAVE, *(ANSWER if leaf.answer else ())), f"\n{prompt}")
     if key in ANSWER:
         terminal.write(leaf.answer)
         key = keys.one_of(LEAVE, f"\n{prompts.answered}")

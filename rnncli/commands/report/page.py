@@ -128,25 +128,25 @@ def page_of(
 
 
 def write_page(
-    title: str, lang: str, layers: Mapping[str, Any], body: str, exercises: Mapping[str, Any] | None = None
+    title: str, lang: str, layers: Mapping[str, Any], body: str, further: Mapping[str, Any] | None = None
 ) -> str:
     """Return the page.
 
     layers: the data of each live layer, by the id of its element in `body`.
-    exercises: of a lesson, the rule and the texts of each exercise, likewise.
+    further: of a lesson, what deck.js takes besides.
     Raises UsageError for a page that is too large.
     """
     with defer_signals():  # orjson crashes the process if its loading is interrupted
         import orjson
 
-    scripts = (*SCRIPTS, *(PAGE if exercises is None else LESSON))
+    scripts = (*SCRIPTS, *(PAGE if further is None else LESSON))
     literals = dict.fromkeys(literal for name in scripts for literal in _LITERAL.findall(_read(name)))
     korean = {text: said for text in literals if (said := View(lang="ko").say(text)) != text}
-    data = {"lang": lang, "korean": korean, "layers": layers, "exercises": exercises or {}}
+    data = {"lang": lang, "korean": korean, "layers": layers, **(further or {})}
     text = escape_json(orjson.dumps(data)).decode().replace("<", "\\u003c")
     text = text.replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
     script = join_scripts(scripts)
-    sheets = ("page.css", "panel.css", *(() if exercises is None else ("deck.css",)))
+    sheets = ("page.css", "panel.css", *(() if further is None else ("deck.css",)))
     style = "".join((styles.read("colors"), styles.read("page"), *map(_read, sheets)))
     page = Template(_read("page.html")).substitute(
         lang=escape(lang),

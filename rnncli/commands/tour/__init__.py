@@ -155,7 +155,7 @@ def find_step(word: str) -> Step:
     if step := lesson.find(word):
         return step
     if word.lstrip("-").isdecimal():
-        last = len(lesson.steps()) - 1
+        last = lesson.steps()[-1].number
         raise UsageError("there is no step {word}.", "The steps are 0 to {last}.", word=word, last=last)
     near = nearest(word, (topic for step in lesson.steps() for topic in step.topics))
     advice = "Did you mean {near}?" if near else "rnncli tour --list shows the topics."

@@ -60,14 +60,15 @@ class TourAnswer(Answer):
             outputs = observe(step, View()).outputs
             for number, tensors in enumerate(outputs):
                 command = f"command {number}/" if len(outputs) > 1 else ""
-                arrays |= {f"step {step.number}/{command}{tensor.name}": tensor.values for tensor in tensors}
+                name = step.topics[0] if step.number is None else step.number
+                arrays |= {f"step {name}/{command}{tensor.name}": tensor.values for tensor in tensors}
         return arrays
 
 
 def list_steps() -> ListAnswer:
     """Return the list of the steps, with their topics."""
     fields = (
-        Field("number", heading="step"),
+        Field("number", heading="step", show=lambda step, _: "" if step.number is None else str(step.number)),
         Field("short", heading="10 min", show=lambda step, _: "*" if step.short else "", csv=False),
         Field("topic", lambda step: step.topics[0], heading="topic", style="strong"),
         Field(
@@ -96,9 +97,9 @@ def _document(step: Step, view: View, shown: str) -> dict[str, Any]:
             {"line": command, "outputs": tensor_listing(outputs, view).objects()}
             for command, outputs in zip(step.commands, seen.outputs, strict=True)
         ],
-        "notice": texts["notice"],
-        "question": texts["question"],
-        **({} if shown == QUESTION else {"answer": texts["answer"]}),
+        "notice": texts.get("notice", ""),
+        "question": texts.get("question", ""),
+        **({} if shown == QUESTION else {"answer": texts.get("answer", "")}),
     }
 
 
@@ -117,20 +118,24 @@ def step_parts(step: Step, view: View, shown: str) -> Iterator[PagePart]:
         yield from (Code(typed(command, lang), "shell") for command in step.commands)
         yield from seen.parts
         yield ()
-        yield from labelled(texts, lang)
-    if shown != QUESTION:
+        yield from labelled(texts, lang, "notice", "look")
+        yield from [Code(typed(step.look, lang), "shell")] if step.look else []
+        yield from labelled(texts, lang, "question")
+    if "answer" in texts and shown != QUESTION:
         yield Fold(say("answer", lang), texts["answer"])
+    if shown != QUESTION if "answer" in texts else shown != ANSWER:
         more = (typed(f"rnncli help {topic}", lang) for topic in step.topics if topic in handbook.TOPICS)
         yield from (line(f"{say('more', lang)}: {command}", "dim") for command in more)
 
 
 def progress(step: Step, lang: str) -> str:
     """Return which step it is, with a mark if it belongs to the short way."""
-    said = say("step of", lang).format(number=step.number, last=len(lesson.steps()) - 1)
+    said = say("step of", lang).format(number=step.number, last=lesson.steps()[-1].number)
+    said = say("before step 0", lang) if step.number is None else said
     return f"{said} *" if step.short else said
 
 
-def labelled(texts: Texts, lang: str) -> Iterator[Line]:
-    """Yield what to notice in the results, and the question."""
-    for key in ("notice", "question"):
+def labelled(texts: Texts, lang: str, *keys: str) -> Iterator[Line]:
+    """Yield these texts of a step, if it has them, each with its label."""
+    for key in (key for key in keys if key in texts):
         yield (Span(f"{say(key, lang)}:", "strong"), Span(f" {texts[key]}"))

@@ -24,9 +24,9 @@ WIDEST = 80
 
 
 class Step(NamedTuple):
-    """One step of `lesson.toml`, which explains the entries.  number: from 0, in the file's order."""
+    """One step of `lesson.toml`, which explains the entries.  number: None for the first step."""
 
-    number: int
+    number: int | None
     topics: Sequence[str]
     en: Texts
     ko: Texts
@@ -34,6 +34,7 @@ class Step(NamedTuple):
     commands: Sequence[str]
     observation: str = ""
     short: bool = False
+    look: str = ""
 
 
 class Exercise(NamedTuple):
@@ -60,7 +61,8 @@ def read(name: str) -> dict[str, Any]:
 @cache
 def steps() -> tuple[Step, ...]:
     """Return every step, in order."""
-    return tuple(Step(number, **entries) for number, entries in enumerate(read("lesson.toml")["step"]))
+    first, *rest = read("lesson.toml")["step"]
+    return (Step(None, **first), *(Step(number, **entries) for number, entries in enumerate(rest)))
 
 
 @cache

@@ -25,8 +25,11 @@ from rnncli.show.wording import typed
 LANGUAGES = ("en", "ko")
 SEED = 7
 """Of the exercises: that of the lesson."""
-REPEATED = ("", "last_row", "gates")
+REPEATED = ("", "last_row", "gates", "note", "review", "bank")
 """Observations whose tables repeat the live layer: for readers without script, and for paper."""
+
+SHARED = ("tensors", "variants")
+"""Parts of a layer's data that are the same in many steps."""
 
 
 def write_lesson(lang: str, *, answers: bool = True) -> str:
@@ -36,7 +39,8 @@ def write_lesson(lang: str, *, answers: bool = True) -> str:
     sections, entries = [], []
     for step in lesson.steps():
         sections.append(_step(step, layers, answers=answers))
-        entries.append((step.topics[0], f"{step.number}{' *' * step.short}", _titles(step)))
+        number = "" if step.number is None else step.number
+        entries.append((step.topics[0], f"{number}{' *' * step.short}", _titles(step)))
     for exercise in lesson.exercises():
         sections.append(_exercise(exercise, exercises))
         entries.append((f"exercise-{exercise.number}", f"✎ {exercise.number}", _titles(exercise)))
@@ -48,7 +52,23 @@ def write_lesson(lang: str, *, answers: bool = True) -> str:
     contents = f'<nav class="deck-contents" aria-label="Contents · 차례"><ol>\n{links}\n</ol></nav>'
     bar = '<header class="deck-bar"></header>'
     body = "\n".join((bar, heading, contents, "<main>", *sections, "</main>"))
-    return write_page("rnncli", lang, layers, body, exercises)
+    return write_page("rnncli", lang, layers, body, {"exercises": exercises, "shared": _share(layers)})
+
+
+def _share(layers: Mapping[str, Any]) -> list[Any]:
+    """Return the parts that several layers have, each once; in their data stands the index."""
+    shared: list[Any] = []
+
+    def index(part: Any) -> int:
+        if part not in shared:
+            shared.append(part)
+        return shared.index(part)
+
+    for data in layers.values():
+        data["cells"] = index(data["cells"])
+        for layer in data["layers"]:
+            layer.update({key: index(layer[key]) for key in SHARED})
+    return shared
 
 
 def _both(texts: Mapping[str, str], tag: str = "span") -> str:
@@ -64,17 +84,27 @@ def _titles(told: Step | Exercise) -> dict[str, str]:
 
 
 def _step(step: Step, layers: dict[str, Any], *, answers: bool) -> str:
-    """Return a step; the data of its live layer is added to `layers`."""
-    topic, name, data = escape(step.topics[0]), f"live-{step.number}", _live(step)
-    texts = {
-        lang: "".join(_told(step, lang, is_live=data is not None, answers=answers)) for lang in LANGUAGES
-    }
+    """Return a step; the data of its live layers is added to `layers`."""
+    topic, live = step.topics[0], ""
+    if data := _live(step.commands[0]):
+        layers[f"live-{topic}"] = data
+        live = _root(topic)
+    texts = {lang: "".join(_told(step, lang, is_live=bool(data), answers=answers)) for lang in LANGUAGES}
+    if step.look:
+        name = step.look.split()[-1]
+        layers[f"live-{name}"] = _live(step.look)
+        looks = {
+            lang: escape(lesson.fill(step, lang, observe(step, View()).facts)["look"]) for lang in LANGUAGES
+        }
+        label = f"<summary>{_both(_words('look'))}: {name}</summary>"
+        live += f'\n<details class="look">{label}{_both(looks, "p")}{_root(name)}</details>'
     said = {lang: escape(progress(step, lang)) for lang in LANGUAGES}
-    live = ""
-    if data is not None:
-        layers[name] = data
-        live = f'\n<div class="live" id="{name}" data-step="{topic}"></div>'
     return _section(topic, said, _titles(step), _both(texts, "div"), live)
+
+
+def _root(name: str) -> str:
+    """Return the element that a live layer is drawn in."""
+    return f'\n<div class="live" id="live-{name}" data-step="{escape(name)}"></div>'
 
 
 def _section(name: str, above: Mapping[str, str], titles: Mapping[str, str], told: str, rest: str) -> str:
@@ -96,8 +126,8 @@ def _told(step: Step, lang: str, *, is_live: bool, answers: bool) -> Iterator[st
     commands = (Code(typed(command.replace("\\\n", ""), lang), "shell") for command in step.commands)
     yield f'<div class="results{repeated}">{drawn(seen.parts)}'
     yield f"{_fold('commands', say('in a terminal', lang), drawn(commands))}</div>"
-    yield drawn(labelled(texts, lang))
-    if answers:
+    yield drawn(labelled(texts, lang, "notice", *(["try"] if is_live else []), "question"))
+    if answers and "answer" in texts:
         yield _fold("answer", say("answer", lang), f"<p>{escape(texts['answer'])}</p>")
     for topic in step.topics:
         if topic in handbook.TOPICS:
@@ -109,9 +139,9 @@ def _fold(kind: str, label: str, text: str) -> str:
     return f'<details class="{kind}"><summary>{escape(label)}</summary>{text}</details>'
 
 
-def _live(step: Step) -> dict[str, Any] | None:
-    """Return the data of the layer that the step's first command runs; None if it runs none."""
-    asked = CommandLine.parse(step.commands[0])
+def _live(command: str) -> dict[str, Any] | None:
+    """Return the data of the layer that a command runs; None if it runs none."""
+    asked = CommandLine.parse(command)
     ask = asked.values.get("ask")
     if asked.command not in ("run", "trace") or ask is None:
         return None
@@ -133,7 +163,7 @@ def _exercise(exercise: Exercise, exercises: dict[str, Any]) -> str:
         filled = lesson.fill(exercise, lang, task.facts)
         about = lesson.find(exercise.topic(task.facts))
         assert about is not None
-        link = f'<a href="#{about.topics[0]}">{about.number} {_titles(about)[lang]}</a>'
+        link = f'<a href="#{about.topics[0]}">{progress(about, lang)}: {_titles(about)[lang]}</a>'
         tasks[lang] = html.body(Page((), (), tuple(draw_task(filled, task))), view)
         tasks[lang] += f'<p class="deck-about">{escape(say("about", lang))}: {link}</p>'
         texts[lang] = {

@@ -27,14 +27,15 @@ series = np.arange(1, 7)"""
 
 def write_notebook(lang: str, *, answers: bool = True) -> str:
     """Return the file.  answers: whether it holds the answers to its questions."""
-    sentence = observe(lesson.steps()[0], View()).outputs[0][0].values
+    shapes = next(step for step in lesson.steps() if step.topics[0] == "shapes")
+    sentence = observe(shapes, View()).outputs[0][0].values
     numbers = json.dumps([[[round(float(value), 1) for value in row] for row in rows] for rows in sentence])
     cells = [_text(f"# {say('lesson', lang)}"), _code(SETUP.replace("SENTENCE", numbers))]
     for step in lesson.steps():
         texts = lesson.fill(step, lang, observe(step, View(lang=lang)).facts)
         lines = (command.strip().replace("\\\n", " ") for command in step.commands)
-        said = [f"**{say(key, lang)}:** {texts[key]}" for key in ("notice", "question")]
-        if answers:
+        said = [f"**{say(key, lang)}:** {texts[key]}" for key in ("notice", "question") if key in texts]
+        if answers and "answer" in texts:
             summary = f"<summary>{say('answer', lang)}</summary>"
             said.append(f"<details>{summary}\n\n{texts['answer']}\n\n</details>")
         cells += [

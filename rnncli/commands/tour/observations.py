@@ -91,10 +91,60 @@ def observe_gates(view: View, command: str) -> Observation:
     outputs = tuple(NamedTensor(label.short, axes, loop.parts[label]) for label in labels)
     places = 4 if view.precision is None else view.precision
     texts = {part.name: [f"{value:.{places}f}" for value in part.values[0, :, 0]] for part in outputs}
-    times = [f"t={time}" for time in loop.times]
+    times = [f"t={time} {loop.word(0, time)}".rstrip() for time in loop.times]
     table = drawing.draw_grid(("", *texts), list(zip(times, *texts.values(), strict=True)))
     facts = {name: column[-1] for name, column in texts.items()} | {"before": texts[str(states[0])][-2]}
     return Observation((table,), (outputs,), facts)
+
+
+def observe_note(view: View, command: str) -> Observation:
+    """Show the gates; the facts are of the first press, and of what changes at t=2 and t=3 do."""
+    from rnncli import compute
+    from rnncli.commands.tour.command_line import CommandLine
+
+    case = CommandLine.parse(command).case()
+    result = run_line(command, traced=True)
+    parts, run = result.trace[0].parts, command.replace("trace", "run")
+    button = case.names.features.index("button")
+    pressed = case.inputs.copy()
+    pressed[0, 2, button] = 1
+    dragged = compute.run(case._replace(inputs=pressed), "numpy")
+    held = run_line(f"{run} --hold forget=0@3")
+    facts = {
+        "kept": f"{parts[Label('forget', kind='activation')][0, 2, 0]:.3f}",
+        "sum": f"{parts[Label('input', kind='preactivation')][0, 1, 0]:.2f}",
+        "button": f"{result.weights['kernel'][button, 0]:.2f}",
+        "before": f"{result.outputs[0].values[0, 2, 0]:.2f}",
+        "dragged": f"{dragged.outputs[0].values[0, 2, 0]:.2f}",
+        "held": f"{held.outputs[0].values[0, 3, 0]:.2f}",
+    }
+    return observe_gates(view, command)._replace(facts=facts)
+
+
+def observe_review(view: View, command: str) -> Observation:
+    """Show the gates; the facts are of the word that turns the verdict, and of holding its gate."""
+    (loop,) = run_line(command, traced=True).trace
+    update, candidate = (
+        loop.parts[Label(name, kind="activation")][0, :, 0] for name in ("update", "candidate")
+    )
+    turn = next(step for step in range(len(loop.times)) if loop.word(0, step) == "not")
+    run = command.replace("trace", "run")
+    held = run_line(f"{run} --hold update=1@{turn}").outputs[0].values
+    facts = {
+        "update": f"{update[turn]:.4f}",
+        "candidate": f"{candidate[turn]:.2f}",
+        "kept": f"{np.floor(update[turn + 1 :].min() * 100) / 100:.2f}",
+        "held": f"{held[0, -1, 0]:.2f}",
+    }
+    return observe_gates(view, command)._replace(facts=facts)
+
+
+def observe_bank(view: View, command: str) -> Observation:
+    """Show what the layer returns; the facts are both halves at the word `bank` of two other sentences."""
+    result = run_line("rnncli run bank")
+    first, second = result.outputs[0].values[:, result.names.steps[0].index("bank")]
+    facts = {"forward": f"{first[0]:.3f}", "first": f"{first[1]:.2f}", "second": f"{second[1]:.2f}"}
+    return observe_runs(view, command)._replace(facts=facts)
 
 
 def _draw_beside(view: View, headings: Sequence[str], names: Iterable[str], *columns: Rows) -> PagePart:
@@ -107,10 +157,13 @@ def _draw_runs(
     view: View, results: Sequence[Result], headings: Sequence[str], remarks: Mapping[int, str] = {}
 ) -> Observation:
     """Return two runs side by side, equal rows marked.  remarks: on the first run, by row."""
-    both = (result.outputs for result in results)
-    left, right = ([row for tensor in each for row in tensor.values[0].reshape(-1, 3)] for each in both)
+    left, right = (
+        [row for tensor in result.outputs for row in np.atleast_2d(tensor.values[0])] for result in results
+    )
     first, *states = results[0].outputs
-    names = [*(f"t={time}" for time in range(first.values.shape[1])), *(state.name for state in states)]
+    words = results[0].names
+    times = (f"t={time} {words.step(0, time)}".rstrip() for time in range(first.values.shape[1]))
+    names = [*times, *(state.name for state in states)]
     marked = [("", row, f"  {remarks.get(index, '')}".rstrip()) for index, row in enumerate(left)]
     same = ("  <-" if (row == other).all() else "" for row, other in zip(right, left, strict=True))
     beside = _draw_beside(
@@ -134,7 +187,9 @@ def observe_mask(view: View, masked_command: str, command: str) -> Observation:
     results = (run_line(masked_command, traced=True), run_line(command))
     headings = (say("with the mask", view.lang), say("without it", view.lang))
     remarks = dict.fromkeys(masked_steps(results[0]), say("masked", view.lang))
-    return _draw_runs(view, results, headings, remarks)
+    ends = (f"{result.outputs[0].values[0, -1, 0]:.2f}" for result in results)
+    facts = dict(zip(("masked", "whole"), ends, strict=True))
+    return _draw_runs(view, results, headings, remarks)._replace(facts=facts)
 
 
 def observe_halves(view: View, *commands: str) -> Observation:
@@ -244,7 +299,10 @@ OBSERVATIONS: dict[str, Callable[..., Observation]] = {
     "": observe_runs,
     "sentence": observe_sentence,
     "last_row": observe_last_row,
+    "note": observe_note,
+    "bank": observe_bank,
     "gates": observe_gates,
+    "review": observe_review,
     "reset_after": observe_reset_after,
     "mask": observe_mask,
     "halves": observe_halves,

@@ -22,7 +22,8 @@ LIVE = [
     for step in lesson.steps()
     if step.commands[0].split()[1] in ("run", "trace") and "--stateful" not in step.commands[0]
 ]
-"""Steps whose first command runs a layer once."""
+LIVE.insert(LIVE.index("bidirectional") + 1, "bank")
+"""Steps whose first command runs a layer once, and the second look of one."""
 
 Opens = Callable[..., Any]
 
@@ -166,16 +167,18 @@ def test_no_step_is_wider_than_the_window(lesson_at: Opens, width: int, height: 
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), name
 
 
-def test_layers_are_drawn_when_they_are_shown_or_asked_for(lesson_at: Opens) -> None:
+def test_layers_are_drawn_when_they_are_first_seen(lesson_at: Opens) -> None:
     page = lesson_at()
-    drawn = "document.querySelectorAll('.live:not(:empty)').length"
+    drawn = "[...document.querySelectorAll('.live:not(:empty)')].map((root) => root.dataset.step)"
     assert page.evaluate("Object.keys(rnncli.steps)") == LIVE
-    before = page.evaluate(drawn)
     numbers = page.evaluate("rnncli.steps.simple_rnn.compute().hidden_state[0]")
     assert numbers == pytest.approx([0.6188, 0.9852, -0.9406], abs=1e-4)
-    assert page.evaluate(drawn) == before + 1
-    page.evaluate("location.hash = 'lstm'")
-    page.wait_for_function(f"{drawn} === {before + 2}")
+    assert page.evaluate(drawn) == ["note"]
+    page.evaluate("location.hash = 'bidirectional'")
+    page.wait_for_function(f"{drawn}.length === 2")
+    page.locator(".look:visible summary").first.click()
+    page.wait_for_function(f"{drawn}.length === 3")
+    assert page.evaluate(drawn) == ["note", "bidirectional", "bank"]
 
 
 def test_exercises_are_graded_in_place_and_lead_to_their_step(lesson_at: Opens) -> None:

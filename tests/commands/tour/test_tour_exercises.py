@@ -278,7 +278,7 @@ def test_exercises_ask_what_the_lesson_teaches() -> None:
     """The counts are those of the layers that the steps run."""
     for topic, words in (
         ("simple_rnn", "27 parameters"),
-        ("gates", "4 * 27"),
+        ("lstm", "4 * 27"),
         ("bidirectional", "merge_mode='sum'"),
     ):
         step = lesson.find(topic)

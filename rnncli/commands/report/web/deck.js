@@ -14,14 +14,17 @@ const BUSY = ".live, .scroll, .handbook, input, select, textarea";
 
 /** The steps and exercises of the lesson: `pages`, of which `shown` is the one in view.  mounted: layers by element. */
 class Deck {
-  constructor({ lang, korean, layers, exercises }) {
-    Object.assign(this, { lang, korean, layers, exercises, shown: null, mounted: new Map() });
+  constructor({ lang, korean, layers, shared, exercises }) {
+    Object.assign(this, { lang, korean, layers, shared, exercises, shown: null, mounted: new Map() });
     this.html = document.documentElement;
     this.pages = [...document.querySelectorAll(".step")];
     this.contents = document.querySelector(".deck-contents");
     this.bar = document.querySelector(".deck-bar");
     this.html.classList.add("deck");
     for (const page of this.pages) page.querySelector("h2").tabIndex = -1;
+    for (const look of document.querySelectorAll("details.look")) {
+      look.addEventListener("toggle", () => look.open && this.layerIn(look.querySelector(".live")));
+    }
     this.contents.addEventListener("click", (event) => event.target.closest("a") && this.list(false));
     const listeners = {
       hashchange: () => this.follow(),
@@ -46,11 +49,23 @@ class Deck {
     return steps;
   }
 
-  /** Return the layer of an element, drawn in it when it is first asked for. */
+  /** Return the layer of an element, which draws itself there once it is seen. */
   layerIn(root) {
     const { korean, lang, layers, mounted } = this;
-    if (!mounted.has(root)) mounted.set(root, mount(root, layers[root.id], { korean, lang, short: true }));
+    if (mounted.has(root)) return mounted.get(root);
+    const data = layers[root.id];
+    data.cells = this.part(data.cells);
+    for (const each of data.layers) {
+      each.tensors = this.part(each.tensors);
+      each.variants = this.part(each.variants);
+    }
+    mounted.set(root, mount(root, data, { korean, lang, short: true }));
     return mounted.get(root);
+  }
+
+  /** Return a part of a layer's data that several layers share. */
+  part(index) {
+    return structuredClone(this.shared[index]);
   }
 
   /** Show a step; the focus goes to its heading, where a reader goes on. */
@@ -60,10 +75,8 @@ class Deck {
     for (const other of this.pages) other.hidden = other !== page;
     this.html.classList.toggle("opening", page === this.pages[0]);
     this.fit();
-    const root = page.querySelector(".live");
-    if (root && changed && this.mounted.has(root))
-      this.layerIn(root).speak(this.lang); // it was hidden when drawn
-    else if (root) this.layerIn(root);
+    const root = page.querySelector(":scope > .live");
+    if (root) this.layerIn(root);
     document.title = `${this.titleOf(page)} · rnncli`;
     this.draw();
     if (!changed) return;
@@ -158,8 +171,7 @@ class Deck {
   speak(lang) {
     this.lang = lang;
     this.html.lang = lang;
-    const root = this.shown.querySelector(".live");
-    if (root) this.layerIn(root).speak(lang);
+    for (const layer of this.mounted.values()) layer.speak(lang);
     this.poseExercises();
     this.show(this.shown);
   }
