@@ -28,6 +28,26 @@ def shift(window: Array, value: Array, rank: int) -> Array:
     return np.concatenate((window[:, 1:], value), 1)
 
 
+def delayed(value: Array, start: Array) -> Array:
+    """Return the value (steps, batch, ...) of the step before; `start` before the first step."""
+    import numpy as np
+
+    return np.concatenate((start.reshape(1, *value.shape[1:]), value[:-1]))
+
+
+def windows(entries: Array, start: Array, shape: tuple[int, ...]) -> Array:
+    """Return a window over the entries after each step, (steps, batch, *shape).
+
+    entries: (steps, batch, 1, ...).  start: the window before the first step, (batch, numbers).
+    """
+    import numpy as np
+
+    size, *rest = shape
+    first = np.moveaxis(start.reshape(len(start), size, *rest), 1, 0)
+    whole = np.concatenate((first, entries.reshape(*entries.shape[:2], *rest)))
+    return np.moveaxis(np.lib.stride_tricks.sliding_window_view(whole, size, axis=0)[1:], -1, 2)
+
+
 def product(values: Array, kernel: Array, masks: tuple[Array, ...]) -> Array:
     """Return values @ kernel; each gate's columns use `values` times the dropout mask of that gate.
 
@@ -95,5 +115,5 @@ def hold(
 
 
 STEP_FUNCTIONS: tuple[Callable[..., Any], ...] = (
-    product, view, shift, columns, expand, activate, hold,
+    product, view, shift, delayed, windows, columns, expand, activate, hold,
 )  # fmt: skip

@@ -85,7 +85,7 @@ class BoundCell(NamedTuple):
 
 def compile_cell(
     text: CellText, lines: Mapping[str, Node], config: Mapping[str, Any], recurrent: Mapping[str, Node],
-    sizes: CellSizes, *, holds: bool = False,
+    sizes: CellSizes, *, holds: bool = False, chained: bool = False,
 ) -> Callable[[Mapping[str, Array], DropoutMasks, Any], BoundCell]:  # fmt: skip
     """Return a function that binds the cell to weights, dropout masks and a dtype.
 
@@ -93,15 +93,19 @@ def compile_cell(
     recurrent: by line, the part of its equation that a trace shows as `recurrent`.
     holds: whether lines may be held; else lines that depend on no state are computed before the steps, where
         axes have names.
+    chained: whether `project` gets steps that follow each other, none of them masked, and the states before
+        them; then also a state that only repeats or collects such lines is computed before the steps.
     """
     import numpy as np
 
     # As text, in which -0.0 is not 0.0.
-    key = repr((text.name, text.states, text.gates, text.step, text.inputs, sizes, lines, recurrent, holds))
+    key = repr(
+        (text.name, text.states, text.gates, text.step, text.inputs, sizes, lines, recurrent, holds, chained)
+    )
     if key not in _COMPILED:
         if len(_COMPILED) >= KEPT:
             _COMPILED.clear()
-        source = _Source(text, lines, sizes, recurrent, lifts=text.has_axes and not holds)
+        source = _Source(text, lines, sizes, recurrent, lifts=text.has_axes and not holds, chained=chained)
         _COMPILED[key] = compile(source.text(), f"<{text.name}>", "exec"), tuple(source.functions)
     code, named = _COMPILED[key]
     functions = activations.array_functions(np)
@@ -131,6 +135,7 @@ class _Source:
     widths: how many columns of a packed weight each line has.  shapes: of the states and lines.
     lifts: whether a line that depends on no state is computed before the steps.
     levels: of the lines above, when they are computed.
+    delayed: the states that are a line of the step before; windows: those that are a window over lines.
     variables: of each line.  functions: the variable of each function.
     order: the lines of each packed weight, in the order of its columns.
     packable: by line, the parts of its equation that neighbouring lines can share.
@@ -142,7 +147,7 @@ class _Source:
 
     def __init__(
         self, text: CellText, lines: Mapping[str, Node], sizes: CellSizes, recurrent: Mapping[str, Node],
-        *, lifts: bool,
+        *, lifts: bool, chained: bool,
     ) -> None:  # fmt: skip
         self.cell, self.lines, self.sizes, self.recurrent, self.lifts = text, lines, sizes, recurrent, lifts
         self.units: int = sizes.known["units"] or 0
@@ -151,6 +156,9 @@ class _Source:
             line: sizes.shape(axes) if text.has_axes else (1,) for line, axes in sizes.axes.items()
         }
         self.levels: dict[str, int] = {}
+        chained = chained and lifts
+        self.delayed = {state for state in text.states if chained and self._is_input(lines[state])}
+        self.windows = {state for state in text.states if chained and self._is_window(state)}
         nodes = (node for line in lines.values() for node in walk(line))
         called = dict.fromkeys(node.function for node in nodes if isinstance(node, Function))
         self.functions = {name: f"f{index}" for index, name in enumerate(called)}
@@ -179,20 +187,42 @@ class _Source:
         step += [
             f"s{index} = s{index}.reshape(-1, {_text(self.shapes[state])})"
             for index, state in enumerate(self.cell.states)
-            if len(self.shapes[state]) > 1
+            if len(self.shapes[state]) > 1 and state not in self.delayed | self.windows
         ]
         step += self.written[STEP]
         once = (f"{variable} = functions[{name!r}]" for name, variable in self.functions.items())
         lines = [
             "def bind(weights, dropout, dtype):",
             *(f"    {line}" for line in (*once, *self.written[ONCE])),
-            "    def project(x):",
+            "    def project(x, before=None):",
             *(f"        {line}" for line in project),
             "    def step(projected, state, holds=None):",
             *(f"        {line}" for line in (*step, f"return ({after}), lambda: ({gates})")),
             "    return project, step",
         ]
         return "\n".join(lines)
+
+    def _is_input(self, node: Node) -> bool:
+        """Return whether a node depends on the input, and on no state."""
+        names = [part for part in walk(node) if isinstance(part, Name)]
+        if any(name.kind in ("before", "line") for name in names):
+            return False
+        free = [self._is_input(self.lines[name.name]) for name in names if name.kind == "free"]
+        return any(free) or any(name == Name("x") or name.kind == "input" for name in names)
+
+    def _is_window(self, state: str) -> bool:
+        """Return whether a state is read only by its own line, which shifts what depends on no state."""
+        reads = sum(part == Name(state, "before") for node in self.lines.values() for part in walk(node))
+        node = self.lines[state]
+        return reads == 1 and isinstance(node, Shift) and self._is_input(node.value)
+
+    def _write_ahead(self, line: str) -> None:
+        """Write a line that depends on no state, and the lines that it reads, unless they are written."""
+        for part in walk(self.lines[line]):
+            if isinstance(part, Name) and part.kind == "free":
+                self._write_ahead(part.name)
+        if line not in self.done:
+            self._line(line)
 
     def _line(self, line: str) -> None:
         """Write a line, together with the lines that apply the same activation to the same packed sum."""
@@ -203,7 +233,11 @@ class _Source:
             together = [other for other in run if self.lines[other] == node and other not in self.done]
         self.levels[line] = level = self._level(node)
         if level < STEP and self.lifts:
-            code = self._code(node, line, level)
+            if line in self.windows and isinstance(node, Shift):
+                entry, index = self._code(node.value, line, level), self.cell.states.index(line)
+                code = f"windows({entry}, before[{index}], {self.shapes[line]})"
+            else:
+                code = self._code(node, line, level)
             code = f"np.full(1, {code}, dtype)" if isinstance(node, Number) else code
             self.written[level].append(f"{self.variables[line]} = {code}")
             self.values[line], self.done = (self.variables[line], level), self.done | {line}
@@ -272,7 +306,12 @@ class _Source:
             case Number(value):
                 return f"({value!r})"  # -2.0 ** x would be -(2.0 ** x)
             case Name(name, "before"):
-                return f"s{self.cell.states.index(name)}"
+                index = self.cell.states.index(name)
+                if name not in self.delayed:
+                    return f"s{index}"
+                self._write_ahead(name)
+                code = f"delayed({self.values[name][0]}, before[{index}])"
+                return self._refer(PROJECTED, at, node, code)
             case Name(name, "input"):
                 start, width = self.sizes.inputs[name]
                 x = self._code(Name("x"), line, PROJECTED)
@@ -319,13 +358,15 @@ class _Source:
 
     def _level(self, node: Node) -> int:
         """Return when the value of a node is computed."""
-        names = [part for part in walk(node) if isinstance(part, Name)]
-        levels = [self.levels[name.name] for name in names if name.kind == "free" and self.lifts]
-        if any(name.kind in ("before", "line") or (name.kind == "free" and not self.lifts) for name in names):
-            return STEP
-        return max(
-            [PROJECTED if any(name == Name("x") or name.kind == "input" for name in names) else ONCE, *levels]
-        )
+        levels = [ONCE]
+        for name in (part for part in walk(node) if isinstance(part, Name)):
+            if name.kind in ("line", "free"):
+                levels.append(self.levels[name.name] if self.lifts else STEP)
+            elif name.kind == "before":
+                levels.append(PROJECTED if name.name in self.delayed | self.windows else STEP)
+            elif name == Name("x") or name.kind == "input":
+                levels.append(PROJECTED)
+        return max(levels)
 
     def _refer(self, level: int, at: int, key: Any, code: str | Callable[[], str]) -> str:
         """Return the variable of a value that is computed once, at its level; written when first needed.

@@ -235,20 +235,20 @@ class Cell:
 
     def bind(
         self, weights: Mapping[str, Array], dropout: DropoutMasks, features: int | None = None,
-        dtype: Any = None, *, holds: bool = False,
+        dtype: Any = None, *, holds: bool = False, chained: bool = False,
     ) -> tuple[Any, Any]:  # fmt: skip
         """Return the functions `project` and `step`, see cells.program.BoundCell.
 
         features, dtype: of the input; needed where axes have names.
-        holds: whether lines may be held, so that each line is computed in the step.
+        holds, chained: as in compile_cell.
         """
         features = features if self.text.has_axes else None
-        if (features, holds) not in self._compiled:
+        if (features, holds, chained) not in self._compiled:
             sizes, recurrent = self.sizes(features), self.recurrent_parts(self.lines)
             lines = self.lowered(features)
-            made = compile_cell(self.text, lines, self.config, recurrent, sizes, holds=holds)
-            self._compiled[features, holds] = made
-        return self._compiled[features, holds](weights, dropout, dtype)
+            made = compile_cell(self.text, lines, self.config, recurrent, sizes, holds=holds, chained=chained)
+            self._compiled[features, holds, chained] = made
+        return self._compiled[features, holds, chained](weights, dropout, dtype)
 
     def sizes(self, features: int | None) -> CellSizes:
         """Return the sizes of the states and lines.  features: None if the number is not known.

@@ -200,7 +200,14 @@ def engines(_: Path) -> Sections:
     yield from sections()
 
 
-SUBJECTS = (cold_start, saved_model, large_file, reading, streaming, engines)
+def matrices(_: Path) -> Sections:
+    """Yield cells whose states are matrices, beside an LSTM of as many units."""
+    from matrices import sections
+
+    yield from sections()
+
+
+SUBJECTS = (cold_start, saved_model, large_file, reading, streaming, engines, matrices)
 """Whole processes come first, while this one is small and none of its libraries keeps threads."""
 
 

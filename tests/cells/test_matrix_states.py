@@ -260,3 +260,106 @@ def test_export_to_cell_keeps_the_numbers(rnncli: Run, tmp_path: Path) -> None:
         (tmp_path / "again.toml").write_text(written.stdout)
         again = rnncli("run", "-l", f"@again.toml({UNITS})", *words, cwd=tmp_path)
         assert first.stdout == again.stdout != ""
+
+
+@pytest.mark.parametrize("name", ["rwkv7", "mamba", "qwen3_next"])
+@pytest.mark.parametrize("backwards", [False, True])
+def test_blocks_of_steps(name: str, backwards: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many steps are prepared at once, windows and delayed inputs go on from block to block."""
+    loop = {"return_sequences": True, "return_state": True, "dtype": "float64", "go_backwards": backwards}
+    case = case_of(layer_of(name, **loop))
+    whole = compute.run(case, "numpy").outputs
+    for block in (1, 300, 1000):
+        monkeypatch.setattr("rnncli.arrays.BLOCK", block)
+        for tensor, other in zip(compute.run(case, "numpy").outputs, whole, strict=True):
+            np.testing.assert_allclose(tensor.values, other.values, rtol=1e-12, atol=1e-13)
+
+
+TABLES = """\
+name = "Own"
+states = ["hidden", "memory"]
+[sizes]
+heads = 2
+keys = "units / heads"
+[shapes]
+key = ["heads", "keys"]
+memory = ["heads", "keys"]
+[weights]
+scale = { shape = ["heads"] }
+square = { shape = ["keys", "keys"] }
+[step]
+key = "x @ kernel"
+memory = "memory + key"
+hidden = "join(memory)"
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ('"memory + key"', '"memory + key * x"', "its parts have heads, keys and features"),
+        ('"memory + key"', '"memory + key * hidden"', "its parts have heads, keys and units"),
+        ('"memory + key"', '"memory + sum(key, keys)"', None),
+        ('"memory + key"', '"sum(key, keys)"', "it has heads, but memory has heads, keys"),
+        ('"memory + key"', '"memory + sum(key, units)"', "sum needs an axis of its argument"),
+        ('"memory + key"', '"memory + sum(key, 2)"', "the second argument of sum is the name of an axis"),
+        ('"memory + key"', '"memory + square"', "square has an axis twice"),
+        ('"memory + key"', '"memory + key @ square"', None),
+        ('"memory + key"', '"memory + scale @ square"', "@ sums over the last axis of its left side"),
+        ('"memory + key"', '"memory + outer(key, 3)"', None),
+        ('"memory + key"', '"outer(key, hidden)"', "it has heads, keys, units, but memory has heads, keys"),
+        ('"memory + key"', '"shift(memory, key)"', "it needs keys, the axes of memory without the first"),
+        ('"memory + key"', '"shift(key, memory)"', "the first argument of shift is a state"),
+        ('"memory + key"', '"memory * index(key)"', "index takes the name of an axis"),
+        ('"memory + key"', '"memory + cos(key, key)"', "cos takes one argument, not 2"),
+        ('"join(memory)"', '"memory"', "it has heads, keys, but hidden has units"),
+        ('"join(memory)"', '"join(outer(memory, x))"', "numbers, but units is 4"),
+        ('"x @ kernel"', '"key @ kernel"', "key is used before it is assigned"),
+        ('"x @ kernel"', '"memory @ kernel"', "kernel needs features on its left, not heads, keys"),
+        ("units / heads", "units / heads / 3", "a size is a whole number from 1 on, but this is 0.666667"),
+        ("units / heads", "units / (heads - 2)", "this divides by 0"),
+        ("units / heads", "9 ** 9 ** 9 ** 9", "a size is made of + - * / and parentheses"),
+        ("units / heads", "99999 * 99999 * units", "this is more than 2147483648"),
+        ("units / heads", "units / head", "there is no size head above"),
+        ("heads = 2", "heads = 0", "heads is not a whole number from 1 on"),
+        ("heads = 2", "heads = 2.5", "heads is not a whole number from 1 on"),
+        ("heads = 2", "heads = true", "heads is not a whole number from 1 on"),
+        ("heads = 2", f"heads = {9**40}", "heads is not a whole number from 1 on"),
+        ('key = ["heads", "keys"]', 'key = ["heads", "kays"]', "there is no axis kays"),
+        ('key = ["heads", "keys"]', 'key = ["heads", "heads"]', "key names an axis twice"),
+        ('key = ["heads", "keys"]', 'kay = ["heads", "keys"]', "kay is not a state or a line"),
+        ('key = ["heads", "keys"]', 'key = "heads"', "key needs a list of at most 8 axes"),
+        ('key = ["heads", "keys"]', 'hidden = ["heads", "keys"]', "hidden is the first state"),
+        ("[weights]", '[inputs]\nquery = ["heads"]\n[weights]', "there is no name x"),
+        ("[weights]", '[inputs]\nkey = ["heads"]\n[weights]', "key is already a part of the input"),
+        ("heads = 2", "heads = 2\ndropout = 2", "dropout is an option of every cell"),
+        ("heads = 2", "heads = 2\nkernel = 2", "kernel is already a name of every cell"),
+        ("[sizes]", 'heads = ["head"]\n[sizes]', "there is no size head"),
+        ("scale = ", "outer = ", "outer is already a function"),
+    ],
+)
+def test_bad_files(old: str, new: str, said: str | None, rnncli: Run, tmp_path: Path) -> None:
+    assert old in TABLES
+    (tmp_path / "own.toml").write_text(TABLES.replace(old, new, 1))
+    done = rnncli("run", "-l", "@own.toml(4)", "--input-shape", "1,2,3", "--quiet", cwd=tmp_path)
+    assert done.returncode == (2 if said else 0), done.stderr
+    if said:
+        assert said in done.stderr
+        assert done.stderr.startswith("rnncli: own.toml: ")
+        assert "line " in done.stderr.splitlines()[0]
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        "@own.toml(4294967296, heads=1)",
+        "@own.toml(2000000000, heads=1000000000)",
+        "@own.toml(99999999999999999999)",
+        "@own.toml(4, heads=3)",
+    ],
+)
+def test_huge_sizes_are_refused_before_memory_is_touched(layer: str, rnncli: Run, tmp_path: Path) -> None:
+    (tmp_path / "own.toml").write_text(TABLES)
+    done = rnncli("run", "-l", layer, "--input-shape", "1,2,3", "--quiet", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "internal error" not in done.stderr

@@ -118,10 +118,12 @@ def _run(
     outputs = np.empty((len(inputs), len(order) if sequences else 1, cell.units), inputs.dtype)
     output = np.zeros((len(inputs), cell.units), inputs.dtype)
     features, holds_lines = inputs.shape[-1], gate_holds is not None
-    project, step = cell.bind(weights, dropout, features, inputs.dtype, holds=holds_lines)
-    for processed, (timestep, projected) in enumerate(
-        _project_inputs(project, call, order, cell.widest(features))
-    ):
+    chained = not holds_lines and mask is None and None in cell.by_index and cell.text.has_axes
+    given = {"holds": holds_lines, "chained": True} if chained else {"holds": holds_lines}
+    project, step = cell.bind(weights, dropout, features, inputs.dtype, **given)
+    before = (lambda: state) if chained else None
+    blocks = _project_inputs(project, call, order, cell.widest(features), before)
+    for processed, (timestep, projected) in enumerate(blocks):
         holds = None if gate_holds is None else gate_holds.at(timestep)
         after, gates = step(projected, state, holds)
         computed = cell.output(after)
@@ -138,12 +140,13 @@ def _run(
 
 
 def _project_inputs(
-    project: Any, call: LayerCall, order: range, widest: int
+    project: Any, call: LayerCall, order: range, widest: int, before: Any = None
 ) -> Iterator[tuple[int, tuple[Array, ...]]]:
     """Yield every time step and its projected inputs, computed for several megabytes of steps at once.
 
     Time is the first axis, so that the numbers of one step are contiguous.
     widest: the most numbers of a value in one step.
+    before: returns the states before the next step; None if `project` needs none.
     """
     from rnncli import arrays
 
@@ -153,6 +156,12 @@ def _project_inputs(
         times = order[block]
         first = min(times[0], times[-1])
         inputs = call.inputs[:, first : first + len(times)].swapaxes(0, 1)
+        if before is not None:
+            projected = project(inputs if order.step > 0 else inputs[::-1], before())
+            yield from (
+                (time, tuple([values[place] for values in projected])) for place, time in enumerate(times)
+            )
+            continue
         projected = project(inputs)
         yield from ((time, tuple([values[time - first] for values in projected])) for time in times)
 
