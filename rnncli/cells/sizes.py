@@ -422,7 +422,7 @@ class _Reader:
         rest = tuple(other for other in axes if other != axis)
         made = Function(function, (self.align(inner, axes, (*rest, axis)),))
         if function == "softmax":
-            return made, (*rest, axis)
+            return self.align(made, (*rest, axis), axes), axes
         shape = self.sizes.shape(rest)
         return (View(made, (*shape, 1), tuple(range(len(shape) + 1)), shape) if rest else made), rest
 
