@@ -130,6 +130,7 @@ def test_every_page_is_listed_and_has_a_title() -> None:
         "cells",
         "inside",
         "gradients",
+        "teaching",
     )
     korean = {f"{topic}.ko.md" for topic in topics}
     assert pages == {f"{topic}.md" for topic in handbook.TOPICS} | korean
