@@ -56,7 +56,7 @@ _FOLDER = Path(__file__).with_name("web")
 _LITERAL = re.compile(r'"([^"\\\n]+)"')
 _LEFT_OUT = re.compile(r"^(?:import [^;]*;\n| *(?://|/\*|\*).*\n|export | +)", re.MULTILINE)
 _STYLE = re.compile(r"<style>.*?</style>\n", re.DOTALL)
-_COMMENT = re.compile(r" */\*.*?\*/", re.DOTALL)
+_COMMENT = re.compile(r" */\*.*?\*/|^ +", re.DOTALL | re.MULTILINE)
 """What does not stand in a page: imports, `export`, comments and indentation."""
 
 

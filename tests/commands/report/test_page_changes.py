@@ -15,7 +15,7 @@ def chosen(page: Opened) -> Any:
     shown = page.page.locator(".value").inner_text()
     assert "∞" not in shown, shown
     assert "NaN" not in shown, shown
-    assert page.page.locator(".picture .chosen").count() == 1, shown
+    assert page.page.locator(".picture .number.chosen").count() >= 1, shown
     return shown.split(" =")[0]
 
 
@@ -57,7 +57,7 @@ def test_a_chosen_number_follows_its_line_and_its_tensor(opens: Any) -> None:
     bidirectional.uncheck()
     assert page.page.locator(".value").inner_text().startswith("last_cell_state[0,1] =")
     page.page.get_by_label("return_state").uncheck()
-    assert chosen(page) == "hidden_states[0,3,0]"
+    assert chosen(page) == "hidden[0,0,0]"
     page.page.get_by_role("button", name="← forget[0,1,1]").click()
     assert chosen(page) == "forget[0,1,1]"
     page = opens("-l", "gru", "--seed", "1")
@@ -66,37 +66,25 @@ def test_a_chosen_number_follows_its_line_and_its_tensor(opens: Any) -> None:
     assert chosen(page) == "candidate[0,2,1]"
 
 
-def lines_from(page: Opened, box: str) -> Any:
-    """Return the points of the arrows of hidden states that begin at a side of a box, or below it."""
-    return page.ask(
-        f"""(() => {{
-          const origin = document.querySelector(".grid").getBoundingClientRect();
-          const box = document.querySelectorAll(".box")[{box}];
-          const {{ left, right, bottom }} = box.getBoundingClientRect();
-          return [...document.querySelectorAll(".lines polyline.hidden")]
-            .map((line) => line.getAttribute("points").split(" ").map(Number))
-            .filter(([x, y]) => y > bottom - origin.y - 20 && y < bottom - origin.y + 1
-              && x >= left - origin.x - 1 && x <= right - origin.x + 1);
-        }})()"""
-    )
-
-
 @pytest.mark.parametrize("merge", ["sum", "mul", "ave"])
 def test_a_merged_last_output_comes_from_the_first_step_of_the_backward_half(opens: Any, merge: str) -> None:
     page = opens("-l", f"Bidirectional(LSTM(2), merge_mode='{merge}')", "--seed", "1")
-    assert page.page.locator(".returned.dashed").count() == 2
-    assert [len(lines_from(page, str(box))) for box in range(8)] == [0, 0, 0, 1, 1, 0, 0, 0]
-    end = lines_from(page, "4")[0][-2]
-    result = page.ask("document.querySelector('.cells.returned:not(.dashed)').getBoundingClientRect().x")
-    assert end > result - page.ask("document.querySelector('.grid').getBoundingClientRect().x")
+    page.number("hidden_state[0,1]").click()
+    equation = page.page.locator(".equation")
+    for part in ("forward/hidden[0,3,1] =", "backward/hidden[0,0,1] ="):
+        assert equation.get_by_role("button", name=part).count() == 1
 
 
-@pytest.mark.slow
-def test_no_arrow_leads_from_a_masked_step_to_the_0_that_is_returned(opens: Any) -> None:
-    page = opens("-l", "bilstm", "--return-sequences", "--mask", "[[1,1,1,0]]", "--seed", "1")
-    assert [len(lines_from(page, str(box))) for box in range(8)] == [1, 1, 1, 0, 1, 1, 1, 0]
-    page = opens("-l", "lstm", "--return-sequences", "--mask", "[[0,1,0,1]]", "--seed", "1")
-    assert [len(lines_from(page, str(box))) for box in range(4)] == [0, 1, 1, 1]
+def test_a_masked_step_passes_its_states_on(opens: Any) -> None:
+    page = opens("-l", "bilstm", "--return-sequences", "--mask", "[[1,1,0,1]]", "--seed", "1")
+    rails, parts = page.page.locator(".drawing .skip"), page.page.locator(".drawing .part")
+    assert parts.first.is_visible()
+    assert not rails.first.is_visible()
+    page.page.get_by_role("slider").fill("2")
+    assert rails.count() == 2
+    assert rails.first.is_visible()
+    assert not parts.first.is_visible()
+    assert "NaN" not in page.page.locator("main").inner_text()
 
 
 def test_a_number_that_depends_on_no_input_says_so(opens: Any) -> None:
@@ -108,8 +96,10 @@ def test_a_number_that_depends_on_no_input_says_so(opens: Any) -> None:
     page.page.locator(".hold").get_by_role("button", name="0.5", exact=True).click()
     assert "This number does not depend on the input." in equation.inner_text()
     assert page.page.locator(".depends").count() == 0
-    heights = page.page.locator(".matter").evaluate_all("(bars) => bars.map((bar) => bar.offsetHeight)")
-    assert set(heights) == {0}
+    sizes = page.page.locator(".matter").evaluate_all(
+        "(bars) => bars.map((bar) => bar.style.getPropertyValue('--size'))"
+    )
+    assert set(sizes) == {"0"}
 
 
 def test_a_minus_sign_is_the_same_everywhere(opens: Any) -> None:
@@ -135,6 +125,7 @@ def glowing(page: Opened, part: str) -> Any:
 
 def test_masking_glows_as_a_drag_does(opens: Any) -> None:
     page = opens(*LSTM)
+    page.page.get_by_role("slider").fill("1")
     for act in ("check", "uncheck"):
         getattr(page.page.get_by_role("checkbox", name="mask t=1"), act)()
         changed = glowing(page, ".picture")
@@ -159,80 +150,85 @@ def test_picture_and_table_glow_for_the_same_numbers(opens: Any) -> None:
         inputs = outputs
 
 
-def test_bars_have_a_frame_and_a_zero_line(opens: Any) -> None:
-    edges = """(bar) => { const height = bar.offsetHeight, i = getComputedStyle(bar, "::before");
-      return [height - 2, parseFloat(i.height), i.borderTopStyle, i.borderBottomWidth, i.bottom]; }"""
-    for colors in ("none", "active"):
-        page = opens(*LSTM, forced_colors=colors)
-        inner, height, style, below, bottom = page.number("forget[0,1,0]").evaluate(edges)
-        assert (height + 2, style, below, bottom) == (inner, "solid", "1px", "0px")
-        inner, _, style, below, bottom = page.number("candidate[0,1,0]").evaluate(edges)
-        assert (style, below, bottom) == ("solid", "0px", f"{inner / 2:g}px")
+def test_a_play_fills_the_steps_from_the_first_to_the_last(opens: Any) -> None:
+    page = opens(*LSTM, reduced_motion="reduce")
+    slider = page.page.get_by_role("slider")
+    assert slider.input_value() == "0"
+    page.page.get_by_role("button", name="play").click()
+    future = ".overview .number.future"
+    assert page.page.locator(future).count() > 0
+    page.page.locator(".now", has_text="t=3").wait_for()
+    page.page.get_by_role("button", name="play").wait_for()
+    assert page.page.locator(future).count() == 0
+
+
+def test_a_color_has_a_fixed_scale(opens: Any) -> None:
+    page = opens(*LSTM)
+    shade = "(number) => number.style.getPropertyValue('--v')"
+    before = page.number("hidden[0,0,1]").evaluate(shade)
+    page.number("x[0,3,0]").press("+")
+    page.number("cell[0,3,2]").click()
+    assert page.number("hidden[0,0,1]").evaluate(shade) == before
+
+
+def test_an_operator_opens_its_own_product(opens: Any) -> None:
+    page = opens(*LSTM)
+    page.page.get_by_role("slider").fill("3")
+    operator = page.page.locator(".part.operator").first
+    numbers = page.page.evaluate(
+        "['forget[0,3,0]', 'cell[0,2,0]'].map((address) => rnncli.explain(address).value)"
+    )
+    product = f"{numbers[0] * numbers[1]:.3f}".replace("-", "−")
+    assert operator.get_attribute("data-tip").endswith(f"= {product}")
+    operator.click()
+    equation = page.page.locator(".equation")
+    assert equation.locator("h2").inner_text() == "forget · previous cell"
+    assert equation.locator(".value").inner_text() == product
+    for address in ("forget[0,3,0] =", "cell[0,2,0] ="):
+        assert equation.get_by_role("button", name=address).count() == 1
 
 
 PHONE: dict[str, Any] = {"viewport": {"width": 400, "height": 800}, "has_touch": True, "is_mobile": True}
 
 
-def is_in_view(page: Opened, address: str) -> bool:
-    """Return whether a number is between the labels of the picture and its right edge."""
-    box = page.number(address).bounding_box()
-    labels = page.page.locator(".backdrop").bounding_box()
-    return bool(labels["x"] + labels["width"] <= box["x"] and box["x"] + box["width"] <= 400)
-
-
-def test_the_chosen_number_is_in_view(opens: Any) -> None:
+def test_a_number_shows_its_equation_in_view_on_a_phone(opens: Any) -> None:
     page = opens(*LSTM, **PHONE)
-    slider = page.page.get_by_role("slider")
-    assert slider.input_value() == "3"
-    assert is_in_view(page, "hidden_states[0,3,0]")
-    slider.fill("0")
-    assert is_in_view(page, "hidden_states[0,0,0]")
-    page.page.locator(".tensors").get_by_role("button", name="hidden_states[0,2,1] =").tap()
-    assert is_in_view(page, "hidden_states[0,2,1]")
-    assert slider.input_value() == "2"
+    panel, value = page.page.locator(".panel"), page.page.locator(".value b")
+    page.number("cell[0,3,1]").tap()
+    assert page.page.locator(".value").inner_text().startswith("cell[0,3,1] =")
+    box = value.bounding_box()
+    assert box["y"] + box["height"] <= 800
+    assert panel.get_attribute("data-sheet") == "peek"
+    value.tap()
+    assert panel.get_attribute("data-sheet") == "half"
+    page.page.locator(".handle").tap()
+    assert panel.get_attribute("data-sheet") == "peek"
 
 
-def test_what_the_bar_of_a_phone_says_is_true(opens: Any) -> None:
-    page = opens(*LSTM, **PHONE)
-    said, value = page.page.locator(".status"), page.page.locator(".value b")
-    page.number("forget[0,3,1]").tap()
-    assert said.inner_text().startswith(f"forget[0,3,1] = {value.inner_text()}")
-    weight = page.page.locator(".weight").first
-    weight.fill("5")
-    weight.press("Enter")
-    assert said.inner_text().startswith(f"forget[0,3,1] = {value.inner_text()}")
-    page.page.get_by_role("slider").fill("1")
-    assert said.inner_text() == ""
-    page.number("forget[0,1,1]").press("Enter")
-    page.number("forget[0,2,1]").tap()
-    page.ask("scrollTo(0, document.documentElement.scrollHeight)")
-    controls = page.page.locator("button:visible, input:visible").evaluate_all(
-        "(all) => Math.max(...all.map((control) => control.getBoundingClientRect().bottom))"
+@pytest.mark.parametrize("size", [(1280, 800), (1366, 640)])
+@pytest.mark.parametrize("layer", ["lstm", "gru", "simple_rnn"])
+def test_overview_cell_and_number_are_in_one_view(opens: Any, layer: str, size: tuple[int, int]) -> None:
+    width, height = size
+    page = opens(
+        "-l", layer, "--return-sequences", "--seed", "1", viewport={"width": width, "height": height}
     )
-    assert controls <= said.bounding_box()["y"]
+    for part in (".overview", ".drawing", ".value", ".tokens"):
+        box = page.page.locator(part).first.bounding_box()
+        assert box["y"] >= 0
+        assert box["y"] + box["height"] <= height, part
+        assert box["x"] + box["width"] <= width
 
 
-@pytest.mark.parametrize("width", [400, 1280])
-def test_an_edge_behind_which_there_is_more_is_shaded(opens: Any, width: int) -> None:
+@pytest.mark.parametrize("width", [320, 400, 768, 1280, 1920])
+def test_nothing_is_cut(opens: Any, width: int) -> None:
     page = opens(
         "-l", "bilstm", "--return-sequences", "--return-state", viewport={"width": width, "height": 900}
     )
-    edges = page.page.locator(".edges")
-
-    def shaded() -> set[str]:
-        return {name for name in ("more-left", "more-right") if name in edges.get_attribute("class")}
-
-    for left, expected in ((0, {"more-right"}), (4, {"more-left", "more-right"}), (9999, {"more-left"})):
-        page.page.locator(".frame").evaluate("(frame, left) => { frame.scrollLeft = left; }", left)
-        page.page.wait_for_timeout(100)
-        assert shaded() == expected
-
-
-@pytest.mark.slow
-def test_a_picture_that_fits_has_no_shade_and_does_not_scroll(opens: Any) -> None:
-    page = opens(*LSTM)
-    assert page.page.locator(".edges").get_attribute("class") == "edges"
-    assert page.page.locator(".frame").evaluate("(frame) => frame.scrollWidth === frame.clientWidth")
-    page.page.get_by_role("checkbox", name="mask t=1").check()
-    frames = "(bar) => getComputedStyle(bar).borderTopColor"
-    assert page.number("forget[0,1,0]").evaluate(frames) == "rgba(0, 0, 0, 0)"
+    beyond = page.ask(
+        """[...document.querySelectorAll("main :is(.number, .part, .label, .card-name, button, select)")]
+          .map((element) => [element.textContent, element.getBoundingClientRect()])
+          .filter(([, box]) => box.width && (box.left < -0.5 || box.right > innerWidth + 0.5))
+          .map(([text]) => text)"""
+    )
+    assert beyond == []
+    assert page.ask("document.documentElement.scrollWidth") <= width

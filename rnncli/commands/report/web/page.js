@@ -369,7 +369,7 @@ class Page {
     this.chosen = address;
     this.part = part;
     const target = model.locate(address);
-    const other = target.layer !== layer && target.kind !== "x";
+    const other = target.layer !== layer && (target.kind !== "x" || target.layer.source !== null);
     if (other) this.layer = target.layer;
     this.step = model.stepOfNumber(address);
     if (target.kind === "x") this.feature = target.unit;

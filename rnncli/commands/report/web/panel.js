@@ -263,7 +263,7 @@ function termRow(page, explained, { value, row, factor, weight }, most, key) {
     make("td.right", numberOf(page, explained, factor, key)),
     make("td", "·"),
     make("td", weightOf(page, explained, weight, `${key}w`)),
-    make("td.dim.names", name, make("span.position", ` · ${weight.name}[${weight.position}]`)),
+    make("td.dim.names", name),
   );
 }
 

@@ -63,14 +63,13 @@ export function readingLines(page) {
       !("candidate" in cell.sameAs) &&
       say("[[candidate:Pink bars]], blue below 0, are the candidate: what could be written."),
   ];
-  const drag =
+  const texts = [
+    say("**Choose any number or bar to see its equation.**"),
     layer.source === null
-      ? say(
-          "**Drag an input number left or right; choose any number or bar to see its equation.** [[input:Orange bars]]: how much the number depends on that input. [[changed:Yellow frame]]: just changed.",
-        )
-      : say(
-          "**Choose any number or bar to see its equation.** Input x is what the layer below returns: drag numbers in the lowest layer. [[changed:Yellow frame]]: just changed.",
-        );
-  const texts = [drag, orderOfSteps(page, steps - 1), bars.filter(Boolean).join(" ")];
+      ? say("Drag an input number left or right. [[input:Orange bars]]: how much the number depends on that input.")
+      : say("Input x is what the layer below returns: drag numbers in the lowest layer."),
+    orderOfSteps(page, steps - 1),
+    bars.filter(Boolean).join(" "),
+  ];
   return texts.filter(Boolean).map((text) => make("p", rich(text)));
 }
