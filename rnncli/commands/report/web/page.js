@@ -13,7 +13,7 @@ import { Play } from "./play.js";
 import { colorKey, readingLines } from "./reading.js";
 import { caseOf, commandOf, documentOf, expressionOf, seal, setFlag, setInput, setStart } from "./settings.js";
 import { sheet } from "./sheet.js";
-import { aboutSentence, sentenceField, wordAt } from "./words.js";
+import { aboutSentence, otherSentences, sentenceField, wordAt } from "./words.js";
 
 // Multiply-adds of a sequence that are computed within a frame, with what follows from them.
 const QUICK = 500_000;
@@ -126,6 +126,7 @@ class Page {
     this.code = codePanel(this);
     this.live = make("p.status", { role: "status" });
     this.undoing = undoControls(this);
+    this.others = otherSentences(this);
     const reading = make("details.reading", make("summary", say("How to read this")), readingLines(this));
     root.replaceChildren(
       make("header.top", this.title, this.switches()),
@@ -134,7 +135,7 @@ class Page {
         "div.picture",
         ...(left ? [make("p.dim", left[this.lang])] : []),
         aboutSentence(this),
-        make("section.card", this.picture.element, sentenceField(this)),
+        make("section.card", this.picture.element, this.others.element, sentenceField(this)),
         this.isNarrow && colorKey(this),
         this.cell.element,
         !short && reading,
@@ -191,6 +192,7 @@ class Page {
     this.returned.update();
     this.code.update();
     this.undoing.update();
+    this.others.update();
   }
 
   /** Return the switches of the drawn layer, and the choice of another one. */

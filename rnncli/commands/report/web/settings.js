@@ -102,35 +102,19 @@ export function setWord(model, layer, sequence, step, word, vector) {
   layer.steps = layer.steps.map((names, other) => (other === sequence ? names.with(step, word) : names));
 }
 
-/** Put a sentence in place of a sequence; shorter ones are padded after their end, and masked there. */
+/** Put a sentence in place of a sequence; shorter ones are padded after their end, and masked there alone. */
 export function setSentence(model, layer, sequence, sentence, words) {
   touch(model);
   const [batch, before, features] = layer.x.shape;
-  const rows = layer.steps.map((names, other) => {
-    if (other === sequence) return sentence.map((name) => ({ name, vector: words[name], isRead: true }));
-    const row = names.map((name, step) => {
-      const index = other * before + step;
-      const vector = layer.x.numbers.slice(index * features, (index + 1) * features);
-      return { name, vector, isRead: !layer.mask || layer.mask[index] !== 0 };
-    });
-    return row.slice(0, row.findLastIndex(({ name }) => name) + 1);
-  });
+  const rows = layer.steps.map((names, other) => (other === sequence ? sentence : names.filter(Boolean)));
   const steps = Math.max(...rows.map(({ length }) => length));
-  const numbers = new model.Numbers(batch * steps * features);
-  const mask = new Uint8Array(batch * steps);
-  for (const [other, row] of rows.entries()) {
-    for (const [step, { vector, isRead }] of row.entries()) {
-      numbers.set(vector, (other * steps + step) * features);
-      mask[other * steps + step] = Number(isRead);
-    }
-  }
+  layer.steps = rows.map((row) => [...row, ...new Array(steps - row.length).fill("")]);
+  const names = layer.steps.flat();
+  const numbers = model.Numbers.from(names.flatMap((name) => (name ? words[name] : new Array(features).fill(0))));
   layer.x = { ...layer.x, numbers, shape: [batch, steps, features] };
-  layer.mask = mask.every(Boolean) ? null : mask;
-  layer.steps = rows.map((row) => Array.from({ length: steps }, (_, step) => row[step]?.name ?? ""));
-  const all = ({ steps: held }) => held && held.length < before && held.some((step) => step >= steps);
-  model.holds = model.holds
-    .filter((held) => !all(held))
-    .map((held) => (held.steps?.length === before ? { ...held, steps: null } : held));
+  layer.mask = names.every(Boolean) ? null : Uint8Array.from(names, (name) => Number(name !== ""));
+  const isWhole = ({ steps: held }) => !held || held.length === before;
+  model.holds = model.holds.filter(isWhole).map((held) => ({ ...held, steps: null }));
 }
 
 /** Mask a time step of a sequence, or read it again. */

@@ -1,13 +1,18 @@
 // Words: an input that is a sentence, whose steps are words to pick or to type, and what its outputs mean.
 
-import { make } from "./dom.js";
+import { digits, make, refill } from "./dom.js";
 import { setSentence, setWord } from "./settings.js";
+
+// Most sentences that are shown beside each other, and most of their words.
+const MOST_SENTENCES = 4;
+const MOST_WORDS = 8;
 
 /** Return the name of a time step, such as its word; "" if it has none, or if its numbers are no longer those of the word. */
 export function wordAt(model, layer, sequence, step) {
   const root = model.root(layer);
   const word = root.steps?.[sequence]?.[step] ?? "";
-  const vector = model.data.words?.[word];
+  const { words } = model.data;
+  const vector = words && Object.hasOwn(words, word) ? words[word] : null;
   const [, steps, features] = root.x.shape;
   const start = (sequence * steps + step) * features;
   const isIt = vector?.every((number, unit) => root.x.numbers[start + unit] === model.Numbers.of(number)[0]) ?? true;
@@ -97,8 +102,57 @@ export function sentenceField(page) {
 
 /** Return a word as the vocabulary writes it: case is ignored where no two words differ by it alone. */
 function knownAs(words, word) {
-  if (word in words) return word;
+  if (Object.hasOwn(words, word)) return word;
   const fold = (text) => text.normalize("NFC").toLowerCase();
   const alike = Object.keys(words).filter((known) => fold(known) === fold(word));
   return alike.length === 1 ? alike[0] : null;
+}
+
+/** Return {element, update}: what the layer returns for the other sentences, where they are few and short. */
+export function otherSentences(page) {
+  const { model, layer, say } = page;
+  const { bidirectional, merge } = layer.flags;
+  const element = make("div.others");
+  const [batch, steps] = model.root(layer).x.shape;
+  const isShown = model.data.steps && batch <= MOST_SENTENCES && steps <= MOST_WORDS;
+  const [tensor] = model.tensors(layer);
+  const isHalved = bidirectional && merge === "concat";
+  const way = (unit) => isHalved && say(unit < layer.halves.forward.cell.units ? "forward →" : "backward ←");
+  const row = (done, sequence, unit) =>
+    Array.from({ length: steps }, (_, step) => {
+      const half = tensor.half || "forward";
+      const at = tensor.isSequence ? model.stepOf(layer, half, done.halves[half], step) : step === steps - 1 ? 0 : null;
+      if (at === null || !wordAt(model, layer, sequence, step)) return make("td");
+      const value = tensor.of(done)[at * tensor.width(done) + unit];
+      const kind = `span.number.hidden${value < 0 ? ".below" : ""}`;
+      return make("td", make(kind, { "--v": Math.min(Math.abs(value), 1) || 0 }, digits(value, 2)));
+    });
+  const table = (sequence) => {
+    const done = model.of(sequence)[model.layers.indexOf(layer)];
+    const words = Array.from({ length: steps }, (_, step) => wordAt(model, layer, sequence, step));
+    const choose = () => page.chooseSequence(sequence);
+    const units = Array.from({ length: Math.min(tensor.width(done), MOST_WORDS) }, (_, unit) => unit);
+    const head = make("button.link", { key: `sentence${sequence}`, onclick: choose }, words.filter(Boolean).join(" "));
+    return make(
+      "table.numbers",
+      make("caption", head),
+      make(
+        "thead",
+        make(
+          "tr",
+          make("td", "\u00a0"),
+          words.map((word) => make("td", word)),
+        ),
+      ),
+      make(
+        "tbody",
+        units.map((unit) => make("tr", make("th", { scope: "row" }, way(unit)), row(done, sequence, unit))),
+      ),
+    );
+  };
+  const update = () => {
+    const others = Array.from({ length: isShown ? batch : 1 }, (_, sequence) => sequence);
+    refill(element, others.filter((sequence) => isShown && sequence !== page.sequence).map(table));
+  };
+  return { element, update };
 }
