@@ -20,7 +20,7 @@ PHONE: dict[str, Any] = {"viewport": {"width": 390, "height": 844}, "has_touch":
 def mask(page: Opened, step: int) -> None:
     """Mask a time step, or read it again."""
     page.page.get_by_role("slider").fill(str(step))
-    page.page.get_by_role("checkbox", name="mask (skip)").click()
+    page.page.get_by_role("checkbox", name="mask").click()
 
 
 def press(page: Opened, name: str) -> None:
@@ -245,7 +245,8 @@ def test_what_a_number_depends_on_has_a_fixed_scale(opens: Any) -> None:
     )
     assert sizes[5] == pytest.approx(max(slopes[5, 0], abs(moved)), abs=1e-3)
     page.page.locator(".most").get_by_role("button", name="x[0,5,1]").click()
-    press(page, "set it to 1")
+    page.number("x[0,5,1]").press("1")
+    page.page.keyboard.press("Enter")
     assert page.ask(f"rnncli.explain('{address}').value") == pytest.approx(value + moved, abs=1e-6)
     page = opens(json.dumps(NOTE), "-l", "Dense(1)", "-l", "SimpleRNN(1)", "--seed", "3")
     page.page.get_by_role("slider").fill("5")

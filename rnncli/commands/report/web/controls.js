@@ -56,14 +56,13 @@ export function holdControl(page, { layer: prefix, half, name, step }) {
     "div.hold",
     make(
       "span.choices",
-      { role: "group", label: say("hold {name} at", { name: line }) },
       say("hold {name} at", { name: line }),
       " ",
       values.map((value) => choice(String(value).replace("-", "−"), value)),
       field,
       choice(say("computed"), null),
     ),
-    make("span.choices", { role: "group", label: say("where it is held") }, scopes, " ", make("span.dim", of)),
+    make("span.choices", scopes, " ", make("span.dim", of)),
   );
 }
 

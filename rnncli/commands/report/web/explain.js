@@ -4,8 +4,8 @@ import { columnsOf, isHeld, pickOne, ruleOf } from "./cell.js";
 import { addressOf } from "./layer.js";
 import { writtenOf } from "./settings.js";
 
-// Most multiply-adds with which it is tried what a number would be with other inputs.
-const MOST_TRIED = 200_000;
+// Most multiply-adds of a gate with which it is tried what a number would be with other inputs.
+const MOST_TRIED = 50_000;
 
 /**
  * Return where the number at an address comes from.
@@ -36,7 +36,7 @@ export function explainPart(model, address, tree) {
 }
 
 /** Return for each feature of an input whether it was 0 or 1 everywhere when the page was written, as no word is. */
-export function areBinary(model, layer) {
+function areBinary(model, layer) {
   const written = writtenOf(model).layers[model.layers.indexOf(layer)];
   const { numbers, shape } = written.x;
   written.areBinary ??= Array.from({ length: shape[2] }, (_, unit) => {
@@ -56,10 +56,10 @@ export function effectsOf(model, address) {
   const { sequence } = model.locate(address);
   const [, steps, features] = layer.x.shape;
   const flips = areBinary(model, layer);
-  const weights = Object.values(model.shown[0].halves).flatMap((half) => Object.values(half.weights));
-  const work = steps * weights.reduce((total, { values }) => total + values.length, 0);
+  const { units } = model.shown[0].halves.forward.cell;
   const tries = steps * flips.filter(Boolean).length;
-  if (model.shown.length > 1 || tries * work > MOST_TRIED) return { layer, x, flips: [] };
+  const isMuch = tries * steps * units * (units + features) > MOST_TRIED;
+  if (model.shown.length > 1 || isMuch) return { layer, x, flips: [] };
   const now = model.value(address);
   for (let index = 0; index < x.length; index++) {
     if (!flips[index % features]) continue;

@@ -1,18 +1,9 @@
 // Beside the picture: the chosen number and where it comes from, the returned tensors, and the same in code.
 
 import { holdControl } from "./controls.js";
-import { copy, digits, make, refill, rich, scroll, typed } from "./dom.js";
-import { areBinary, explain, explainPart, fullBar, inputAddress } from "./explain.js";
-import {
-  caseOf,
-  commandOf,
-  describeTensors,
-  expressionOf,
-  isChanged,
-  isTurned,
-  setInput,
-  setWeight,
-} from "./settings.js";
+import { copy, digits, make, refill, scroll, typed } from "./dom.js";
+import { explain, explainPart, fullBar, inputAddress } from "./explain.js";
+import { caseOf, commandOf, describeTensors, expressionOf, isChanged, isTurned, setWeight } from "./settings.js";
 import { answerOf, longName, stepName } from "./words.js";
 
 const MOST_TERMS = 12;
@@ -75,7 +66,6 @@ function equation(page) {
       movedBy(page, value),
     ),
     sentence && make("p.dim", sentence),
-    target.kind === "x" && pressControl(page, target),
     ["line", "held", "same"].includes(kind) && holdControl(page, explained),
     from && isElsewhere && make("p", "= ", make("button.link", { key: "from", onclick: open }, from)),
     tokens.length > 0 && symbols && symbolsOf(page, explained),
@@ -85,7 +75,7 @@ function equation(page) {
         make("span.text", `${digits(value, 4)} =`),
         tokens.map((token, index) => piece(page, explained, token, index)),
       ),
-    ...(terms.length > 0 ? [termNote(page), termTable(page, explained)] : []),
+    ...(terms.length > 0 ? [...termNote(page), termTable(page, explained)] : []),
     ...(kind === "x" || kind === "unused" ? [] : dependence(page)),
   ];
 }
@@ -106,7 +96,7 @@ function partOfEquation(page) {
       make("span.text", `${digits(value, 4)} =`),
       tokens.map((token, index) => piece(page, explained, token, index)),
     ),
-    ...(terms.length > 0 ? [termNote(page), termTable(page, explained)] : []),
+    ...(terms.length > 0 ? [...termNote(page), termTable(page, explained)] : []),
   ];
 }
 
@@ -146,15 +136,6 @@ function movedBy(page, value) {
 
 const signed = (change) => `${change > 0 ? "+" : ""}${digits(change, 3)}`;
 
-/** Return what sets an input number that is 0 or 1 to the other. */
-function pressControl(page, { layer, sequence, step, unit }) {
-  const { say, model, chosen } = page;
-  if (layer.source !== null || !areBinary(model, layer)[unit]) return null;
-  const other = model.value(chosen) > 0.5 ? 0 : 1;
-  const onclick = () => page.change(() => setInput(model, layer, sequence, step, unit, other));
-  return make("p", make("button", { key: "press", onclick }, say("set it to {other}", { other })));
-}
-
 /** Return notes that this page has not shown beside another number before. */
 function newNotes(page, texts) {
   page.noted ??= new Map();
@@ -162,14 +143,10 @@ function newNotes(page, texts) {
   return texts.filter((text) => page.noted.get(text) === page.chosen);
 }
 
-/** Return how to read the products and the numbers of an equation. */
+/** Return how to read the numbers of an equation. */
 function termNote(page) {
-  const { say } = page;
-  const notes = newNotes(page, [
-    say("Products by size: [[above:bars to the right]] add, [[below:bars to the left]] subtract."),
-    say("Dotted underline: a number you can open. Dashed underline: a weight you can change."),
-  ]);
-  return notes.length > 0 && make("p.note", rich(notes.join(" ")));
+  const text = page.say("Dotted: a number to open. Dashed: a weight to change.");
+  return newNotes(page, [text]).map((note) => make("p.note", note));
 }
 
 /** Return the equation in symbols, and what they mean.  A backward layer comes from the step after. */
@@ -188,7 +165,7 @@ function symbolsOf(page, { name, symbols, isBackward }) {
 /** Return one plain sentence about a number. */
 function describe({ say, model }, { kind, name, half, layer, step, masked, isLast }) {
   const sentences = {
-    x: "An input number. Drag it left or right.",
+    x: "An input number: drag it, or press +, − or a digit.",
     held: "This gate is held (*): its value is set, not computed.",
     kept: "t={masked} is masked, so it is skipped: the number of t={step} is kept.",
     zero: "t={step} is masked, so it is skipped: the layer returns 0 there, while the states inside are kept.",
@@ -197,8 +174,7 @@ function describe({ say, model }, { kind, name, half, layer, step, masked, isLas
     merged: MERGED[name],
   };
   const sentence = sentences[kind] ?? meaningOf(model, layer, half, name === "hidden" && isLast ? "lastHidden" : name);
-  const keys = kind === "x" && matchMedia("(hover)").matches && say("Keys: + and −, or a digit.");
-  return sentence && [say(sentence, { step, masked }), keys].filter(Boolean).join(" ");
+  return sentence && say(sentence, { step, masked });
 }
 
 function meaningOf(model, prefix, half, name) {
@@ -333,18 +309,12 @@ export function returnedPanel(page) {
   return { element, update };
 }
 
-/** Return how to read a shape and an address: of the first sequence that is returned, if there is one. */
-function shapeOf({ say, model, layer }, facts) {
-  const first = model.tensors(layer).findIndex(({ isSequence }) => isSequence);
-  const { shape: sizes } = facts[Math.max(first, 0)];
-  const shape = sizes.join(", ");
-  const last = sizes.map((size) => size - 1).join(",");
-  return say(
-    first < 0
-      ? "Shape ({shape}): sequences, units. Counted from 0, so the last number is [{last}]."
-      : "Shape ({shape}): sequences, time steps, units. Counted from 0, so the last number is [{last}].",
-    { shape, last },
-  );
+/** Return how to read an address: of the first sequence that is returned, if there is one. */
+function shapeOf({ say }, facts) {
+  const fact = facts.find(({ axes }) => axes.includes("timesteps")) ?? facts[0];
+  const last = fact.shape.map((size) => size - 1).join(",");
+  const axes = fact.axes.join(", ");
+  return say("Axes: {axes}. Counted from 0, so the last number is [{last}].", { axes, last });
 }
 
 /** Return a tensor: its name, what it is, and its numbers, which are added to `numbers`; halves stand side by side. */
@@ -431,11 +401,7 @@ export function codePanel(page) {
     const parts = [
       make("h2", say("The same in code")),
       line("Keras", [expressionOf(model, page.layer)].flat().join("\n")),
-      isChanged(model) &&
-        make(
-          "p.dim",
-          say("The Keras code is only the layer; the command below also has its input, mask, states and weights."),
-        ),
+      isChanged(model) && make("p.dim", say("This is the layer alone; the command has the rest.")),
       model.holds.length > 0 && make("p.dim", say("Keras cannot hold a gate; rnncli can.")),
       line("rnncli", command),
       command.includes(" case.json") && make("button", { key: "save", onclick: save }, say("save case.json")),

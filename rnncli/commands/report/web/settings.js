@@ -110,7 +110,7 @@ export function setSentence(model, layer, sequence, sentence, words) {
   const steps = Math.max(...rows.map(({ length }) => length));
   layer.steps = rows.map((row) => [...row, ...new Array(steps - row.length).fill("")]);
   const names = layer.steps.flat();
-  const numbers = model.Numbers.from(names.flatMap((name) => (name ? words[name] : new Array(features).fill(0))));
+  const numbers = numbersOf(model, layer.steps, words, features);
   layer.x = { ...layer.x, numbers, shape: [batch, steps, features] };
   layer.mask = names.every(Boolean) ? null : Uint8Array.from(names, (name) => Number(name !== ""));
   const isWhole = ({ steps: held }) => !held || held.length === before;
@@ -177,14 +177,12 @@ function areNumbersChanged(model) {
   const written = writtenOf(model);
   return model.layers.some((layer, index) => {
     const { x, halves } = written.layers[index];
-    const isOther = (half, name) => {
-      const [now, before] = [layer.halves[half].weights[name].values, halves[half].weights[name].values];
-      return !isSame(now, before) && [...now, ...before].some(Boolean); // a bias of 0 in another form is 0
+    const isOther = (half, [name, { values }]) => {
+      const before = halves[half].weights[name].values;
+      return !isSame(values, before) && [...values, ...before].some(Boolean); // a bias of 0 in another form is 0
     };
-    const weights = model
-      .halvesOf(layer)
-      .flatMap((half) => Object.keys(layer.halves[half].weights).map((name) => [half, name]));
-    return (x && !isSame(layer.x.numbers, x.numbers)) || weights.some(([half, name]) => isOther(half, name));
+    const isChangedIn = (half) => Object.entries(layer.halves[half].weights).some((weight) => isOther(half, weight));
+    return (x && !isSame(layer.x.numbers, x.numbers)) || model.halvesOf(layer).some(isChangedIn);
   });
 }
 
@@ -381,21 +379,14 @@ function namesOf(model, root, sentences) {
 function sentencesOf(model, { steps, x, mask }) {
   const { words } = model.data;
   if (!words || !steps) return null;
-  const [batch, length, features] = x.shape;
-  const isItsWord = (name, index) => {
-    const vector = name ? words[name] : new Array(features).fill(0);
-    const isRead = !mask || mask[index] !== 0;
-    return (
-      isRead === (name !== "") &&
-      isSame(x.numbers.subarray(index * features, (index + 1) * features), model.Numbers.from(vector))
-    );
-  };
-  const isWhole = steps.every((names, sequence) =>
-    names.every((name, step) => isItsWord(name, sequence * length + step)),
-  );
-  const texts = steps.map((names) => names.filter(Boolean).join(" "));
-  return isWhole && texts.length === batch && texts.every(Boolean) ? texts : null;
+  const isRead = (name, index) => (name !== "") === (!mask || mask[index] !== 0);
+  const isWhole = steps.flat().every(isRead) && isSame(x.numbers, numbersOf(model, steps, words, x.shape[2]));
+  return isWhole ? steps.map((names) => names.filter(Boolean).join(" ")) : null;
 }
+
+/** Return the numbers of sentences, 0 where they are padded. */
+const numbersOf = (model, steps, words, features) =>
+  model.Numbers.from(steps.flat().flatMap((name) => words[name] ?? new Array(features).fill(0)));
 
 /** Return the command that gives the numbers that are shown: with flags, or with the case document in a file. */
 export function commandOf(model, drawn) {

@@ -4,7 +4,6 @@ import { digits, make, refill } from "./dom.js";
 import { setSentence, setWord } from "./settings.js";
 
 // Most sentences that are shown beside each other, and most of their words.
-const MOST_SENTENCES = 4;
 const MOST_WORDS = 8;
 
 /** Return the name of a time step, such as its word; "" if it has none, or if its numbers are no longer those of the word. */
@@ -20,8 +19,7 @@ export function wordAt(model, layer, sequence, step) {
 }
 
 /** Return how a time step is called: its word, or t=3. */
-export const stepName = (page, step, sequence = page.sequence) =>
-  wordAt(page.model, page.layer, sequence, step) || `t=${step}`;
+export const stepName = (page, step) => wordAt(page.model, page.layer, page.sequence, step) || `t=${step}`;
 
 /** Return how a time step is called, with its number: not (t=3). */
 export function longName(page, step) {
@@ -73,8 +71,6 @@ export function sentenceField(page) {
     value,
     label,
     key: "sentence",
-    autocomplete: "off",
-    spellcheck: "false",
   });
   const refusal = make("p", { role: "status" });
   const onsubmit = (event) => {
@@ -110,49 +106,24 @@ function knownAs(words, word) {
 
 /** Return {element, update}: what the layer returns for the other sentences, where they are few and short. */
 export function otherSentences(page) {
-  const { model, layer, say } = page;
-  const { bidirectional, merge } = layer.flags;
+  const { model, layer } = page;
   const element = make("div.others");
-  const [batch, steps] = model.root(layer).x.shape;
-  const isShown = model.data.steps && batch <= MOST_SENTENCES && steps <= MOST_WORDS;
+  const { shape } = model.root(layer).x;
+  const isShown = model.data.steps && Math.max(...shape.slice(0, 2)) <= MOST_WORDS;
   const [tensor] = model.tensors(layer);
-  const isHalved = bidirectional && merge === "concat";
-  const way = (unit) => isHalved && say(unit < layer.halves.forward.cell.units ? "forward →" : "backward ←");
-  const row = (done, sequence, unit) =>
-    Array.from({ length: steps }, (_, step) => {
-      const half = tensor.half || "forward";
-      const at = tensor.isSequence ? model.stepOf(layer, half, done.halves[half], step) : step === steps - 1 ? 0 : null;
-      if (at === null || !wordAt(model, layer, sequence, step)) return make("td");
-      const value = tensor.of(done)[at * tensor.width(done) + unit];
-      const kind = `span.number.hidden${value < 0 ? ".below" : ""}`;
-      return make("td", make(kind, { "--v": Math.min(Math.abs(value), 1) || 0 }, digits(value, 2)));
-    });
-  const table = (sequence) => {
+  const cell = (value) =>
+    make("td", make(`span.number.hidden${value < 0 ? ".below" : ""}`, { "--v": Math.abs(value) }, digits(value, 2)));
+  const table = (words, sequence) => {
+    if (sequence === page.sequence) return null;
     const done = model.of(sequence)[model.layers.indexOf(layer)];
-    const words = Array.from({ length: steps }, (_, step) => wordAt(model, layer, sequence, step));
-    const choose = () => page.chooseSequence(sequence);
-    const units = Array.from({ length: Math.min(tensor.width(done), MOST_WORDS) }, (_, unit) => unit);
-    const head = make("button.link", { key: `sentence${sequence}`, onclick: choose }, words.filter(Boolean).join(" "));
-    return make(
-      "table.numbers",
-      make("caption", head),
-      make(
-        "thead",
-        make(
-          "tr",
-          make("td", "\u00a0"),
-          words.map((word) => make("td", word)),
-        ),
-      ),
-      make(
-        "tbody",
-        units.map((unit) => make("tr", make("th", { scope: "row" }, way(unit)), row(done, sequence, unit))),
-      ),
-    );
+    const width = tensor.width(done);
+    const numbers = Array.from(tensor.of(done));
+    const rows = numbers.slice(0, width).map((_, unit) => numbers.filter((_, index) => index % width === unit));
+    const onclick = () => page.chooseSequence(sequence);
+    const name = make("button.link", { key: `sentence${sequence}`, onclick }, words.join(" "));
+    const lines = [words.map((word) => make("td", word)), ...rows.map((row) => row.map(cell))];
+    return make("table.numbers", make("caption", name), ...lines.map((line) => make("tr", line)));
   };
-  const update = () => {
-    const others = Array.from({ length: isShown ? batch : 1 }, (_, sequence) => sequence);
-    refill(element, others.filter((sequence) => isShown && sequence !== page.sequence).map(table));
-  };
+  const update = () => refill(element, isShown ? model.root(layer).steps.map(table) : []);
   return { element, update };
 }
