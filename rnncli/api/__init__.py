@@ -141,6 +141,8 @@ def trace(
     unit: int | Sequence[int] | None = None,
     batch: int | Sequence[int] | None = None,
     gate: str | Sequence[str] | None = None,
+    state: str | None = None,
+    head: str | None = None,
     check: bool = False,
     expect: Any = None,
     atol: Tolerance | None = None,
@@ -155,6 +157,7 @@ def trace(
     An LSTM has a gate `output`: `t["output/activation"]`.  What the layer returns is `t["output/layer"]`.
 
     step, unit, batch, gate: keep only these indices, or the gates of these names.
+    state, head: of a cell with matrices, the numbers of one state or line, and of one head, "2" or "1,0".
     check, expect, atol, rtol, fail_on_nan, hold: same as for `run`.
     stats: add statistics to the printed answer, with saturated and dead units.
     """
@@ -167,7 +170,8 @@ def trace(
         checks.expected.require_names("Give arrays by name, such as another trace's tensors().")
     steps = None if step is None else [str(index) for index in several(step)]
     wanted = TraceSelection(steps, several(unit), several(batch), several(gate))
-    answer, remarks = passed(trace.compute_answer(ask, checks, wanted, stats=stats))
+    reply = trace.compute_answer(ask, checks, wanted, stats=stats, state=state, head=head)
+    answer, remarks = passed(reply)
     return Report("trace", answer.result.specs, answer.loops, answer, remarks, view_of(options))
 
 

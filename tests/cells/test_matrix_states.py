@@ -11,6 +11,7 @@ import pytest
 from command import ROOT, Run
 from matrix_loops import SMALL, UNITS
 
+import rnncli
 from rnncli import compute, specs
 from rnncli.ask.layer_files import read_layer
 from rnncli.case import sizes
@@ -363,3 +364,15 @@ def test_huge_sizes_are_refused_before_memory_is_touched(layer: str, rnncli: Run
     done = rnncli("run", "-l", layer, "--input-shape", "1,2,3", "--quiet", cwd=tmp_path)
     assert (done.returncode, done.stdout) == (2, "")
     assert "internal error" not in done.stderr
+
+
+def test_in_python() -> None:
+    """A state has its axes; of a chosen head it has the others."""
+    inputs = np.ones((1, 3, 5), np.float32)
+    traced = rnncli.trace(inputs, layer_of("gated_deltanet"), seed=1)
+    assert traced["memory"].shape == (1, 3, 2, 6, 6)
+    assert traced.timesteps == {"forward": [0, 1, 2]}
+    alone = rnncli.trace(inputs, layer_of("gated_deltanet"), seed=1, state="memory", head="1")
+    np.testing.assert_array_equal(alone["memory"], traced["memory"][:, :, 1])
+    returned = rnncli.run(inputs, layer_of("gated_deltanet"), seed=1, return_state=True)
+    np.testing.assert_array_equal(returned["last_memory_state"], traced["memory"][:, -1])

@@ -53,7 +53,7 @@ def trace(
 def compute_answer(
     ask: Ask, checks: ResultChecks, selection: TraceSelection, *, stats: bool, state: str | None = None,
     head: str | None = None,
-) -> Reply[Any]:  # fmt: skip
+) -> Reply[TraceAnswer]:  # fmt: skip
     """Return the answer, with statistics if they are asked for."""
     from dataclasses import replace
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from math import prod
 from typing import Any, NamedTuple
 
 from rnncli.case import Array, parse_number
+from rnncli.commands.trace.answer import TraceAnswer
 from rnncli.compute.trace import TraceSelection, narrow
 from rnncli.errors import UsageError, did_you_mean, format_range
 from rnncli.layers.case import Case
@@ -15,7 +16,6 @@ from rnncli.result import OUTPUT, Label, LoopTrace, NamedTensor, Result
 from rnncli.show.answer import Field, Listing, Records
 from rnncli.show.page import Page, View
 from rnncli.show.result_answer import (
-    ResultAnswer,
     differences_document,
     head_of,
     notes_of,
@@ -55,41 +55,43 @@ class _Axes(NamedTuple):
 
 
 @dataclass(frozen=True)
-class HeadsAnswer(ResultAnswer):
+class HeadsAnswer(TraceAnswer):
     """Every line and state of a trace with its axes; or, with --state, the numbers of that state alone."""
 
-    few = 1000
-    result: Result
-    parts: tuple[NamedTensor, ...]
-    rows: tuple[HeadRow, ...]
+    parts: tuple[NamedTensor, ...] = ()
+    heads: tuple[HeadRow, ...] = ()
     shows_numbers: bool = False
 
     def document(self, view: View) -> dict[str, Any]:
         """Return every part with its axes, and the rows of heads; `differences` only if requested."""
         document = {**head_of(self.result), "trace": tensor_listing(self.parts, view).objects()}
-        document |= {"heads": [row._asdict() for row in self.rows]}
+        document |= {"heads": [row._asdict() for row in self.heads]}
         return {**document, **differences_document(self.result)}
+
+    def lines(self, view: View) -> Iterator[dict[str, Any]]:
+        """Yield the whole document."""
+        yield self.document(view)
 
     def page(self, view: View) -> Page:
         """Return a table with a row for each step and head, or the numbers of a state."""
-        if self.shows_numbers or not self.rows:
+        if self.shows_numbers or not self.heads:
             table = tensor_listing(self.parts, view, columns=("name", "shape", "values")).table(view)
         else:
-            names = list(dict.fromkeys(name for row in self.rows for name in row.lines))
-            places = ("state", "batch", "timestep", *(["head"] if self.rows[0].head else ()))
+            names = list(dict.fromkeys(name for row in self.heads for name in row.lines))
+            places = ("state", "batch", "timestep", *(["head"] if self.heads[0].head else ()))
             fields = [Field(name, heading=name) for name in places]
             figures = ("norm", "largest", "rank", "kept")
             fields += [Field(name, heading=name, show=_show(name)) for name in figures]
             room = max(0, (view.width or 10**6) - TAKEN) // COLUMN
             fields += [Field(name, _mean(name), name, _show_mean(name)) for name in names[:room]]
-            table = Listing(fields, self.rows).table(view)
+            table = Listing(fields, self.heads).table(view)
         return Page(title_of(self.result, view), notes_of(self.result, view), (table,))
 
     def records(self, view: View) -> Records:
         """Return name, batch, timestep, a column for each axis, value."""
         return records_of([((), self.parts)], view)
 
-    def named_tensors(self) -> Sequence[NamedTensor]:
+    def named_tensors(self) -> tuple[NamedTensor, ...]:
         """Return every part with its axes."""
         return self.parts
 
@@ -141,7 +143,7 @@ def answer_of(
             raise UsageError(what, did_you_mean(state, dict.fromkeys(names)), state=state)
         parts = [part for part in parts if part.label.part == state]
         rows = [row for row in rows if row.state == state]
-    return HeadsAnswer(result, tuple(parts), tuple(rows), state is not None)
+    return HeadsAnswer(result, kept, {}, tuple(parts), tuple(rows), state is not None)
 
 
 def _axes_of(case: Case, loop: LoopTrace) -> _Axes:
