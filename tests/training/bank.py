@@ -55,8 +55,8 @@ def train(seed: int = SEED) -> dict[str, Any]:
     words = train_words(taught, targets, counted, layer, WORDS, 2, epochs=300, rate=0.02, merge=True)
     return {
         "about": {
-            "en": "A bank of money (1) or of a river (-1)? Forward and backward are read at the word bank; "
-            "their sum there was taught.",
+            "en": "A bank of money (1) or of a river (-1)? The forward and backward outputs "
+            "at the word bank are added; only this sum was taught.",
             "ko": "bank가 은행(1)일까요, 강둑(-1)일까요? bank에서 나온 두 출력의 합만 가르쳤습니다.",
         },
         "layer": "Bidirectional(GRU(1, return_sequences=True))",
