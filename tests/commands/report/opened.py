@@ -59,6 +59,11 @@ class Opened:
             self.page.get_by_role("slider").fill(indices[1])
         return found.first
 
+    def mask(self, step: int) -> None:
+        """Mask a time step, or read it again."""
+        self.page.get_by_role("slider").fill(str(step))
+        self.page.get_by_role("checkbox", name="mask t=").click()
+
 
 def run_command(rnncli: Run, page: Opened) -> dict[str, Any]:
     """Return the tensors that the page's command prints; the case document that it may name is the page's."""

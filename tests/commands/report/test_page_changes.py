@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
+from command import Run
 from opened import LSTM, Opened
 
 pytest_plugins = ["page_fixtures"]
@@ -232,3 +234,85 @@ def test_nothing_is_cut(opens: Any, width: int) -> None:
     )
     assert beyond == []
     assert page.ask("document.documentElement.scrollWidth") <= width
+
+
+def test_escape_closes_what_hovering_says(opens: Any) -> None:
+    page = opens("-l", "lstm", "--seed", "1")
+    product = page.page.locator(".part.operator").first
+    product.hover()
+    tip = "(part) => getComputedStyle(part, '::after').display"
+    assert product.evaluate(tip) != "none"
+    page.page.keyboard.press("Escape")
+    assert product.evaluate(tip) == "none"
+
+
+def test_a_bar_has_the_same_scale_everywhere(opens: Any) -> None:
+    """A gate's bar fills as much of its number as it is; a candidate's begins at the middle."""
+    page = opens(*LSTM)
+    share = """(number) => {
+      const [bar, all] = [number.querySelector("i"), number].map((part) => part.getBoundingClientRect());
+      return [(bar.x - all.x) / all.width, bar.width / all.width]; }"""
+    for unit in range(3):
+        for line in ("forget", "candidate"):
+            address = f"{line}[0,0,{unit}]"
+            value = page.ask(f"rnncli.explain('{address}').value")
+            number = page.page.locator(".drawing").get_by_role("button", name=f"{address} =")
+            page.page.wait_for_timeout(400)
+            first, size = number.evaluate(share)
+            expected = (0, value) if line == "forget" else (0.5 + min(value, 0) / 2, abs(value) / 2)
+            assert (first, size) == pytest.approx(expected, abs=0.03)
+
+
+def test_the_play_fills_the_steps_in_the_order_of_computation(opens: Any) -> None:
+    """It begins at t=0; what is not computed yet is empty; in a step, line follows line."""
+    page = opens(*LSTM)
+    assert page.page.get_by_role("slider").input_value() == "0"
+    assert page.page.locator(".future").count() == 0
+    page.page.get_by_role("button", name="play").click()
+    later = page.page.locator(".overview").get_by_role("button", name="hidden[0,3,0] =")
+    assert "future" in later.get_attribute("class")
+    seen: list[int] = []
+    for _ in range(200):
+        count = page.page.locator(".future").count()
+        if not seen or seen[-1] != count:
+            seen.append(count)
+        if count == 0:
+            break
+        page.page.wait_for_timeout(50)
+    assert len(seen) > 8
+    assert seen[0] > seen[len(seen) // 2] > seen[-1] == 0
+    assert page.page.get_by_role("slider").input_value() == "3"
+
+
+def test_two_sentences_stand_side_by_side(opens: Any, rnncli: Run, tmp_path: Path) -> None:
+    file = tmp_path / "bank.json"
+    file.write_text(rnncli("samples", "bank").stdout)
+    page = opens(str(file))
+    first, second = (part.bounding_box() for part in page.page.locator(".overview").all())
+    assert first["y"] == second["y"]
+    assert first["x"] + first["width"] < second["x"]
+    page.number("backward/hidden[1,1,0]").click()
+    assert page.page.locator(".value").inner_text().startswith("backward/hidden[1,1,0]")
+    page.number("forward/hidden[0,1,0]").click()
+    assert page.page.locator(".value").inner_text().startswith("forward/hidden[0,1,0]")
+
+
+def test_the_sheet_of_a_phone_is_raised_by_a_tap_and_a_swipe(opens: Any) -> None:
+    page = opens(*LSTM, **PHONE)
+    sheet, handle = page.page.locator(".panel"), page.page.locator(".handle")
+    page.number("forget[0,0,1]").tap()
+    page.page.wait_for_timeout(300)
+    value = page.page.locator(".value b").bounding_box()
+    assert value["y"] + value["height"] <= 800
+    handle.tap()
+    assert sheet.get_attribute("data-sheet") == "half"
+    page.page.wait_for_timeout(300)
+    gate = page.page.locator(".drawing").get_by_role("button", name="forget[0,0,1] =").bounding_box()
+    assert gate["y"] + gate["height"] <= sheet.bounding_box()["y"]
+    box = handle.bounding_box()
+    x, y = box["x"] + box["width"] / 2, box["y"] + 12
+    page.page.mouse.move(x, y)
+    page.page.mouse.down()
+    page.page.mouse.move(x, y + 90, steps=4)
+    page.page.mouse.up()
+    assert sheet.get_attribute("data-sheet") == "peek"

@@ -411,18 +411,3 @@ def test_axe_finds_nothing_in_the_panel(opens: Any, reads: Any, scheme: str, wid
         assert found == [], json.dumps(found, indent=1)[:3000]
         poor = page.ask(Path(__file__).with_name("contrast.mjs").read_text())
         assert poor == []
-
-
-def test_two_sentences_stand_side_by_side(opens: Any) -> None:
-    page = opens("bank")
-    others = page.page.locator(".others")
-    values = page.ask("rnncli.compute().hidden_states")
-    assert "the bank floods" in others.inner_text()
-    shown = others.locator(".number").all_inner_texts()
-    expected = [f"{row[unit]:.2f}".replace("-", "−") for unit in (0, 1) for row in values[1]]
-    assert shown == expected
-    others.get_by_role("button", name="the bank floods").click()
-    assert page.number("hidden_states[1,1,1]").count() == 1
-    assert "the bank lends" in others.inner_text()
-    page = opens("review")
-    assert page.page.locator(".others").inner_text() == ""

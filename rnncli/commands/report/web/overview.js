@@ -20,10 +20,10 @@ export function isLarge(model, layer) {
   return steps > MOST_STEPS || Math.max(...cells.flatMap(({ features, units }) => [features, units])) > MOST_UNITS;
 }
 
-/** The chain of layers that the drawn layer belongs to, for one sequence. */
+/** The chain of layers that the drawn layer belongs to, for one sequence.  width: what it may fill. */
 export class Overview {
-  constructor(page) {
-    this.page = page;
+  constructor(page, sequence, width) {
+    Object.assign(this, { page, sequence });
     this.numbers = new Numbers(page);
     this.chain = page.chain;
     const [, steps] = page.model.root(page.layer).x.shape;
@@ -31,7 +31,7 @@ export class Overview {
     const gap = steps > 6 ? 12 : GAPS[page.isNarrow ? "narrow" : "wide"];
     const labels = page.isNarrow ? 0 : LABELS + gap;
     this.first = page.isNarrow ? 1 : 2; // the column of the first step
-    this.width = (page.width - labels - gap * (steps - 1)) / steps;
+    this.width = (width - labels - gap * (steps - 1)) / steps;
     this.rows = 1;
     this.columns = this.steps.map(() => []);
     this.band = make("span.band");
@@ -43,7 +43,7 @@ export class Overview {
       this.band,
     );
     this.heads = this.row("", "head", (step) => this.head(step));
-    if (wordPicker(page, 0)) this.row(page.say("word"), "input", (step) => wordPicker(page, step));
+    if (page.model.data.words) this.row(page.say("word"), "input", (step) => wordPicker(page, step, sequence));
     this.inputs();
     for (const layer of this.chain) this.states(layer);
     this.returned();
@@ -65,12 +65,12 @@ export class Overview {
   }
 
   head(step) {
-    const { page } = this;
-    const word = page.wordAt(step);
+    const { page, sequence } = this;
+    const word = page.wordAt(step, sequence);
     const label = word ? `${word}, t=${step}` : `t=${step}`;
     return make(
       "button.time",
-      { label, onclick: () => page.chooseStep(step) },
+      { label, onclick: () => page.chooseStep(step, sequence) },
       word && make("b", word),
       make("span", `t=${step}`),
     );
@@ -87,18 +87,18 @@ export class Overview {
   }
 
   inputs() {
-    const { page } = this;
-    const { model, sequence, say } = page;
+    const { page, sequence } = this;
+    const { model, say } = page;
     const [layer] = this.chain;
     const { features } = layer.halves.forward.cell;
     this.matters = [];
     this.row(say("input x"), "input", (step) =>
       this.vector(step, "input", features, (unit, room) => {
-        const read = () => page.done(layer).x[step * features + unit];
+        const read = () => page.done(layer, sequence).x[step * features + unit];
         const element = this.numbers.add({
           ...{ address: inputAddress(layer, sequence, step, unit), kind: "input", read, room },
-          ...{ drag: { layer, step, unit }, title: model.data.features[unit] },
-          scale: () => scaleOf(page, `${layer.prefix}x`, null, () => page.done(layer).x),
+          ...{ drag: { layer, sequence, step, unit }, title: model.data.features[unit] },
+          scale: () => scaleOf(page, `${layer.prefix}x`, null, () => layer.x.numbers),
         });
         const bar = element.appendChild(make("i.matter"));
         this.matters.push({ bar, index: step * features + unit });
@@ -140,7 +140,7 @@ export class Overview {
   }
 
   line(layer, half, line, step, size, kind) {
-    const { page } = this;
+    const { page, sequence } = this;
     const { cell } = layer.halves[half];
     return this.vector(step, kind, size, (unit, room) =>
       this.numbers.add(
@@ -150,7 +150,7 @@ export class Overview {
           line,
           () => step,
           () => unit,
-          { room, kind: lineColor(cell, line) },
+          { room, sequence, kind: lineColor(cell, line) },
         ),
       ),
     );
@@ -158,8 +158,8 @@ export class Overview {
 
   /** Add a row for each returned tensor: at every step, or at the step that its half read last. */
   returned() {
-    const { page } = this;
-    const { model, sequence, say } = page;
+    const { page, sequence } = this;
+    const { model, say } = page;
     const layer = this.chain.at(-1);
     const { merge, bidirectional } = layer.flags;
     for (const [index, tensor] of model.tensors(layer).entries()) {
@@ -178,16 +178,20 @@ export class Overview {
           [index + part === 0 && make("b", say("returned")), ...title.map((name) => make("small", ...broken(name)))],
           "returned",
           (step) => {
-            const done = page.done(layer);
+            const done = page.done(layer, sequence);
             const { order, steps } = done.halves[half];
             if (!tensor.isSequence && step !== order[steps - 1]) return null;
             const row = tensor.isSequence ? model.stepOf(layer, half, done.halves[half], step) : 0;
             const width = tensor.width(done);
             const numbers = (unit, room) =>
               this.numbers.add({
-                ...{ kind, room, line: { half, layer, line: layer.halves[half].cell.states[tensor.state ?? 0], step } },
+                ...{
+                  kind,
+                  room,
+                  line: { half, layer, sequence, line: layer.halves[half].cell.states[tensor.state ?? 0], step },
+                },
                 address: `${tensor.name}[${sequence},${tensor.isSequence ? `${row},` : ""}${first + unit}]`,
-                read: () => tensor.of(page.done(layer))[row * width + first + unit],
+                read: () => tensor.of(page.done(layer, sequence))[row * width + first + unit],
                 scale: () => page.scaleOfLine(layer, half, layer.halves[half].cell.states[tensor.state ?? 0]),
               });
             return this.vector(step, `returned.${kind}`, count ?? width, numbers);
@@ -204,7 +208,7 @@ export class Overview {
     for (const [step, head] of this.heads.entries()) head.setAttribute("aria-pressed", String(step === page.step));
     const { slopes } = page;
     for (const { bar, index } of this.matters) {
-      const slope = slopes.layer === this.chain[0] ? Math.abs(slopes.x[index]) : 0;
+      const slope = slopes.layer === this.chain[0] && this.sequence === page.sequence ? Math.abs(slopes.x[index]) : 0;
       bar.style.setProperty("--size", slope && Math.min(Math.sqrt(slope), 1).toFixed(3));
     }
     const column = this.columns[page.step];
@@ -223,7 +227,7 @@ export class Overview {
     const down = { ArrowUp: -1, ArrowDown: 1 }[event.key];
     if (!along && !down) return;
     event.preventDefault();
-    if (along && this.columns[this.page.step + along]) this.page.chooseStep(this.page.step + along);
+    if (along && this.columns[this.page.step + along]) this.page.chooseStep(this.page.step + along, this.sequence);
     const numbers = this.columns[this.page.step];
     const next = numbers[Math.min(Math.max(index + (down ?? 0), 0), numbers.length - 1)];
     this.stop = next;

@@ -13,7 +13,7 @@ import { Play } from "./play.js";
 import { colorKey, readingLines } from "./reading.js";
 import { caseOf, commandOf, documentOf, expressionOf, seal, setFlag, setInput, setStart } from "./settings.js";
 import { sheet } from "./sheet.js";
-import { aboutSentence, otherSentences, sentenceField, wordAt } from "./words.js";
+import { aboutSentence, sentenceField, wordAt } from "./words.js";
 
 // Multiply-adds of a sequence that are computed within a frame, with what follows from them.
 const QUICK = 500_000;
@@ -21,6 +21,8 @@ const QUICK = 500_000;
 const WIDE = 1000;
 const MIDDLE = 720;
 const PANEL = 384;
+// Most time steps of two sequences that stand side by side.
+const MOST_SIDE_BY_SIDE = 6;
 // Screens on which there is room for the gates over time.
 const TALL = "(min-height: 740px)";
 
@@ -68,10 +70,15 @@ class Page {
     this.speak(lang);
     this.tall.addEventListener("change", () => this.full && this.redraw());
     new ResizeObserver(() => root.clientWidth && root.clientWidth !== this.full && this.redraw()).observe(root);
+    // Escape closes what hovering or the focus says, until something else is pointed at.
+    addEventListener("keydown", ({ key }) => root.classList.toggle("quiet", key === "Escape"));
+    root.addEventListener("pointerover", () => root.classList.remove("quiet"));
     addEventListener("beforeprint", () => this.full || this.render(MIDDLE));
     // Maps are painted, so they do not follow the theme, nor the paper, by themselves.
     for (const media of ["print", "(prefers-color-scheme: dark)"]) {
-      matchMedia(media).addEventListener("change", () => this.picture?.paint?.());
+      matchMedia(media).addEventListener("change", () => {
+        for (const picture of this.pictures ?? []) picture.paint?.();
+      });
     }
   }
 
@@ -88,13 +95,13 @@ class Page {
   }
 
   /** Return what was computed for a layer. */
-  done(layer) {
-    return this.model.of(this.sequence)[this.model.layers.indexOf(layer)];
+  done(layer, sequence = this.sequence) {
+    return this.model.of(sequence)[this.model.layers.indexOf(layer)];
   }
 
   /** Return the word of a time step; "" without words. */
-  wordAt(step) {
-    return wordAt(this.model, this.layer, this.sequence, step);
+  wordAt(step, sequence = this.sequence) {
+    return wordAt(this.model, this.layer, sequence, step);
   }
 
   /** Return the address of the first number: of the state that is returned, at the step that is read first. */
@@ -109,7 +116,7 @@ class Page {
   render(width = this.root.clientWidth) {
     this.full = width;
     if (!width) return;
-    const { say, short, left, root } = this;
+    const { short, left, root } = this;
     this.isNarrow = width < MIDDLE;
     const isWide = width >= WIDE;
     this.width = (isWide ? width - PANEL : width) - (this.isNarrow ? 2 * 17 : 2 * 35);
@@ -119,15 +126,13 @@ class Page {
     this.slopes = this.gradient();
     this.title = make(short ? "p.title" : "h1.title");
     this.large = isLarge(this.model, this.chain.at(-1));
-    this.picture = this.large ? new Maps(this) : new Overview(this);
+    this.pictures = this.large ? [new Maps(this)] : this.overviews();
     this.cell = drawnCell(this);
     this.equation = equationPanel(this);
     this.returned = returnedPanel(this);
     this.code = codePanel(this);
     this.live = make("p.status", { role: "status" });
     this.undoing = undoControls(this);
-    this.others = otherSentences(this);
-    const reading = make("details.reading", make("summary", say("How to read this")), readingLines(this));
     root.replaceChildren(
       make("header.top", this.title, this.switches()),
       make("div.tools", this.controls(), this.undoing.element, !this.isNarrow && colorKey(this)),
@@ -135,10 +140,17 @@ class Page {
         "div.picture",
         ...(left ? [make("p.dim", left[this.lang])] : []),
         aboutSentence(this),
-        make("section.card", this.picture.element, this.others.element, sentenceField(this)),
+        make(
+          "section.card",
+          make(
+            "div.pictures",
+            this.pictures.map(({ element }) => element),
+          ),
+          sentenceField(this),
+        ),
         this.isNarrow && colorKey(this),
         this.cell.element,
-        !short && reading,
+        !short && make("div.reading", readingLines(this)),
       ),
       sheet(this, make("div.beside", this.equation.element, this.returned.element, this.code.element)),
       this.live,
@@ -147,26 +159,34 @@ class Page {
     this.showTexts();
   }
 
+  /** Return the overviews: two short sequences stand side by side. */
+  overviews() {
+    const { model, layer, sequence } = this;
+    const [batch, steps] = model.root(layer).x.shape;
+    const areTwo = batch === 2 && model.data.steps && steps <= MOST_SIDE_BY_SIDE;
+    const sequences = areTwo ? [0, 1] : [sequence];
+    const width = areTwo && !this.isNarrow ? (this.width - 24) / 2 : this.width;
+    return sequences.map((index) => new Overview(this, index, width));
+  }
+
   /** Return the numbers that are shown in the picture. */
   get numbers() {
-    return [...this.picture.numbers.all, ...this.cell.numbers.all];
+    return [...this.pictures, this.cell].flatMap(({ numbers }) => numbers.all);
   }
 
   /** Show the numbers of the picture as they are. */
   update() {
-    this.picture.update();
+    for (const picture of this.pictures) picture.update();
     this.cell.update();
   }
 
   /** Return what a number of a line is, for `Numbers.add`.  step, unit: functions, as the cell moves over time. */
-  lineNumber(layer, half, line, step, unit, more) {
-    const address = () => addressOf({ layer, half, line, sequence: this.sequence, step: step(), unit: unit() });
-    const read = () => {
-      const target = { layer, half, line, sequence: this.sequence, step: step(), unit: unit() };
-      return this.model.lineValue(target, this.done(layer));
-    };
+  lineNumber(layer, half, line, step, unit, { sequence = this.sequence, ...more }) {
+    const target = () => ({ layer, half, line, sequence, step: step(), unit: unit() });
+    const address = () => addressOf(target());
+    const read = () => this.model.lineValue(target(), this.done(layer, sequence));
     const at = {
-      ...{ layer, half, line },
+      ...{ layer, half, line, sequence },
       get step() {
         return step();
       },
@@ -180,8 +200,8 @@ class Page {
     return scaleOf(this, `${layer.prefix}${half}/${line}`, loop.cell.bounds[line], values);
   }
 
-  isMasked({ layer, half, step }) {
-    const { mask } = this.done(layer).halves[half];
+  isMasked({ layer, half, step, sequence }) {
+    const { mask } = this.done(layer, sequence).halves[half];
     return Boolean(mask && !mask[step]);
   }
 
@@ -192,7 +212,6 @@ class Page {
     this.returned.update();
     this.code.update();
     this.undoing.update();
-    this.others.update();
   }
 
   /** Return the switches of the drawn layer, and the choice of another one. */
@@ -262,8 +281,9 @@ class Page {
     );
   }
 
-  chooseStep(step) {
+  chooseStep(step, sequence = this.sequence) {
     this.play.stop();
+    if (sequence !== this.sequence) this.chooseSequence(sequence);
     this.moveTo(step);
   }
 
@@ -371,13 +391,15 @@ class Page {
     this.chosen = address;
     this.part = part;
     const target = model.locate(address);
-    const other = target.layer !== layer && (target.kind !== "x" || target.layer.source !== null);
-    if (other) this.layer = target.layer;
+    const isOther = target.layer !== layer && (target.kind !== "x" || target.layer.source !== null);
+    if (isOther) this.layer = target.layer;
+    const again = isOther || target.sequence !== this.sequence;
+    this.sequence = target.sequence;
     this.step = model.stepOfNumber(address);
     if (target.kind === "x") this.feature = target.unit;
     else if (target.kind === "line") this.unit = target.unit;
     else this.unit = model.originOf(target).unit;
-    this.show({}, other);
+    this.show({}, again);
     this.announce(this.textOf(address));
   }
 
@@ -493,9 +515,9 @@ class Page {
 
   /** Set an input number, or one of a start state. */
   set({ drag }, value) {
-    const { layer, half, state, step, unit } = drag;
-    if (half) setStart(this.model, layer, half, state, this.sequence, unit, value);
-    else setInput(this.model, layer, this.sequence, step, unit, value);
+    const { layer, half, state, sequence = this.sequence, step, unit } = drag;
+    if (half) setStart(this.model, layer, half, state, sequence, unit, value);
+    else setInput(this.model, layer, sequence, step, unit, value);
     this.recompute();
   }
 }

@@ -16,7 +16,7 @@ export function sheet(page, content) {
     element.dataset.sheet = height;
     handle.setAttribute("aria-expanded", String(height !== "peek"));
     if (height === "peek") element.lastChild.scrollTop = 0;
-    else page.cell.element.scrollIntoView({ block: "start" });
+    else (page.cell.element.querySelector(".chosen") ?? page.cell.element).scrollIntoView({ block: "end" });
   };
   const move = (by) => {
     const index = HEIGHTS.indexOf(element.dataset.sheet) + by;

@@ -1,10 +1,7 @@
 // Words: an input that is a sentence, whose steps are words to pick or to type, and what its outputs mean.
 
-import { digits, make, refill } from "./dom.js";
+import { make } from "./dom.js";
 import { setSentence, setWord } from "./settings.js";
-
-// Most sentences that are shown beside each other, and most of their words.
-const MOST_WORDS = 8;
 
 /** Return the name of a time step, such as its word; "" if it has none, or if its numbers are no longer those of the word. */
 export function wordAt(model, layer, sequence, step) {
@@ -102,28 +99,4 @@ function knownAs(words, word) {
   const fold = (text) => text.normalize("NFC").toLowerCase();
   const alike = Object.keys(words).filter((known) => fold(known) === fold(word));
   return alike.length === 1 ? alike[0] : null;
-}
-
-/** Return {element, update}: what the layer returns for the other sentences, where they are few and short. */
-export function otherSentences(page) {
-  const { model, layer } = page;
-  const element = make("div.others");
-  const { shape } = model.root(layer).x;
-  const isShown = model.data.steps && Math.max(...shape.slice(0, 2)) <= MOST_WORDS;
-  const [tensor] = model.tensors(layer);
-  const cell = (value) =>
-    make("td", make(`span.number.hidden${value < 0 ? ".below" : ""}`, { "--v": Math.abs(value) }, digits(value, 2)));
-  const table = (words, sequence) => {
-    if (sequence === page.sequence) return null;
-    const done = model.of(sequence)[model.layers.indexOf(layer)];
-    const width = tensor.width(done);
-    const numbers = Array.from(tensor.of(done));
-    const rows = numbers.slice(0, width).map((_, unit) => numbers.filter((_, index) => index % width === unit));
-    const onclick = () => page.chooseSequence(sequence);
-    const name = make("button.link", { key: `sentence${sequence}`, onclick }, words.join(" "));
-    const lines = [words.map((word) => make("td", word)), ...rows.map((row) => row.map(cell))];
-    return make("table.numbers", make("caption", name), ...lines.map((line) => make("tr", line)));
-  };
-  const update = () => refill(element, isShown ? model.root(layer).steps.map(table) : []);
-  return { element, update };
 }
