@@ -28,7 +28,6 @@ if TYPE_CHECKING:
         weights,
         why,
     )
-    from rnncli.case import __version__
     from rnncli.errors import (
         DisagreementError,
         EngineError,
@@ -37,6 +36,7 @@ if TYPE_CHECKING:
         RnncliError,
         UsageError,
     )
+    from rnncli.values import __version__
 
 __all__ = [
     "DisagreementError", "EngineError", "ExportedFile", "InputError", "LayerError", "LivePage", "Picture",
@@ -48,7 +48,7 @@ __all__ = [
 def __getattr__(name: str) -> object:
     """Load the version, a public function, or a class of error, on first access."""
     if name == "__version__":
-        from rnncli.case import __version__
+        from rnncli.values import __version__
 
         return __version__
     if name in __all__:

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Sequence
 from functools import cache
 from typing import NamedTuple
 
-from rnncli.case import parse_decimal, parse_number, sizes
 from rnncli.errors import Message, Text, UsageError, did_you_mean, format_names, format_range
 from rnncli.result import Label, TensorInfo
+from rnncli.values import parse_decimal, parse_number, sizes
 
 # Text: most commands parse no address, and compiling takes time.
 _TEXT = r"\s*(?P<name>(?:call [0-9]+/)?[\w/]+)\s*(?:\[(?P<index>[^\[\]]*)\])?\s*"

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import cache, partial
 from typing import Any, Literal, NamedTuple
 
-from rnncli.case import ATOL, DTYPES, FILLS, HIGHEST_SEED, MERGE_MODES, RTOL
 from rnncli.errors import Either, Message, Text, did_you_mean
+from rnncli.values import ATOL, DTYPES, FILLS, HIGHEST_SEED, MERGE_MODES, RTOL
 
 Kind = Literal["text", "integer", "number", "size", "switch", "on"]
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from rnncli.case import NO_NAMES, Agreement, Array, Assumed, InputNames, Shape, Spec
 from rnncli.errors import Text
+from rnncli.values import NO_NAMES, Agreement, Array, Assumed, InputNames, Shape, Spec
 
 if TYPE_CHECKING:
     from rnncli.arrays import ChunkedArray

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rnncli.case import Array
+from rnncli.values import Array
 
 
 def read_tensors(text: str) -> dict[str, Array]:

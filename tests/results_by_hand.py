@@ -10,7 +10,6 @@ from claims import claim
 
 from rnncli import specs
 from rnncli.addresses import parse_label
-from rnncli.case import Spec
 from rnncli.commands import engines, samples
 from rnncli.commands.matrix.answer import MatrixAnswer
 from rnncli.commands.run.answer import RunAnswer
@@ -20,6 +19,7 @@ from rnncli.errors import Message
 from rnncli.inputs.sample_files import Sample
 from rnncli.result import Matrix, NamedTensor, Result, ShapeReport
 from rnncli.show.answer import ListAnswer
+from rnncli.values import Spec
 
 SEQUENCE = ("batch", "timesteps", "units")
 STATE = ("batch", "units")

@@ -8,12 +8,12 @@ import numpy as np
 from part_labels import gate, state
 from results_by_hand import layers, result
 
-from rnncli.case import STATUSES
 from rnncli.commands.trace.answer import TraceAnswer, stats_of
 from rnncli.compute import trace as tracing
 from rnncli.compute.engines.numpy import list_bounds
 from rnncli.layers import make
 from rnncli.result import OUTPUT, Label, LoopTrace, Result
+from rnncli.values import STATUSES
 
 LSTM = ("input", "forget", "candidate", "output")
 GRU = ("update", "reset", "candidate")

@@ -15,7 +15,6 @@ from rnncli.api._options import Options
 from rnncli.api._values import pass_inputs, pass_layers, pass_live, pass_raw, pass_value, to_array
 from rnncli.ask import INPUT_OPTIONS, LAYER_OPTIONS, RUN_OPTIONS, Ask, Remarks
 from rnncli.ask.live_object import find_framework
-from rnncli.case import ATOL, RTOL
 from rnncli.commands.checks import Expectation
 from rnncli.commands.expected import ALONE, UNNAMED, read_expected
 from rnncli.compute.compare import Tolerance, TolerancePair
@@ -24,6 +23,7 @@ from rnncli.inputs.source import find_source
 from rnncli.options import BY_NAME, entries
 from rnncli.show.answer import Reply, Shown
 from rnncli.show.page import View
+from rnncli.values import ATOL, RTOL
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from os import PathLike
 from typing import Any, Literal, Protocol, TypedDict
 
-from rnncli.case import Array
 from rnncli.result import Result
+from rnncli.values import Array
 
 
 class Shaped(Protocol):

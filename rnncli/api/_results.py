@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rnncli import result
-from rnncli.case import Array, Spec, format_shape
 from rnncli.errors import EngineError, Text, UsageError, did_you_mean
 from rnncli.show.answer import Answer
 from rnncli.show.page import View
 from rnncli.specs import expressions_of
+from rnncli.values import Array, Spec, format_shape
 
 if TYPE_CHECKING:
     from pandas import DataFrame  # type: ignore[import-untyped]

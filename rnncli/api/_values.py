@@ -13,7 +13,6 @@ import numpy as np
 from rnncli import specs
 from rnncli.api._options import Options
 from rnncli.ask.live_object import LiveObject, find_framework, unbuilt_config
-from rnncli.case import Array, Document, format_shape
 from rnncli.errors import Flag, InputError, LayerError, Message, Text, UsageError, first_nonblank_line, inside
 from rnncli.inputs import sample_files
 from rnncli.inputs.formats import ReadOptions
@@ -23,6 +22,7 @@ from rnncli.inputs.named_arrays import STATE_WORD
 from rnncli.inputs.source import MODEL_SUFFIXES, WEIGHT_SUFFIXES, expand_user, split_layers
 from rnncli.options import BY_NAME, first_given, of_files_alone
 from rnncli.result import Result
+from rnncli.values import Array, Document, format_shape
 
 NUMBERS = "fiu"
 TEXTS = "USOT"

@@ -10,10 +10,10 @@ from rnncli.api._options import Options
 from rnncli.api._results import ExportedFile, Report
 from rnncli.api._values import pass_value
 from rnncli.ask.live_object import find_framework
-from rnncli.case import ATOL, RTOL
 from rnncli.errors import Flag, UsageError
 from rnncli.options import entries, first_given
 from rnncli.show.formats import OutputFlags
+from rnncli.values import ATOL, RTOL
 
 
 @expand_options

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from rnncli.case import Array
 from rnncli.errors import InputError, Message, RnncliError, Text, format_names
+from rnncli.values import Array
 
 if TYPE_CHECKING:
     from rnncli.ask.returned import Alone, Returned

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 from rnncli import compute
 from rnncli.ask.request import INPUT_OPTIONS, Ask, Given, Remarks
 from rnncli.ask.subject import Computed, Outline, Parts, Subject
-from rnncli.case import Document, RawValue, Shape
 from rnncli.compute import engines, keras_differences
 from rnncli.errors import Flag, Message, Text, UsageError, join
 from rnncli.inputs import arrange
 from rnncli.layers.case import Case
 from rnncli.options import flag_name
+from rnncli.values import Document, RawValue, Shape
 
 if TYPE_CHECKING:
     from rnncli.ask.lines import Answers, NewRemarks

@@ -11,9 +11,9 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rnncli.case import Spec, walk
 from rnncli.errors import Either, Flag, InputError, LayerError, Message, UsageError, fold_name, inside
 from rnncli.options import BY_NAME, flag_name
+from rnncli.values import Spec, walk
 
 if TYPE_CHECKING:
     from rnncli.cells.text import CellText

@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 
 from rnncli import compute
 from rnncli.ask.request import Given
-from rnncli.case import NO_NAMES, Array, SavedLayer, Shape
 from rnncli.compute import keras_differences
 from rnncli.errors import InputError, Message, RnncliError, Text, UsageError, count, inside, join
 from rnncli.inputs import arrange
@@ -20,6 +19,7 @@ from rnncli.layers.shape_checks import check_states, check_weights
 from rnncli.layers.stack import Stack
 from rnncli.process.memory import format_size
 from rnncli.result import Result
+from rnncli.values import NO_NAMES, Array, SavedLayer, Shape
 
 MAX_LINE = 2**30
 """Maximum bytes of a line; a device or a binary file may have no line ends."""

@@ -13,7 +13,6 @@ from rnncli.ask.live_object import LiveObject
 from rnncli.ask.request import INPUT_OPTIONS, RUN_OPTIONS, Ask, Remarks
 from rnncli.ask.returned import EVERYTHING, Kind, Returned, compute_uses, kind_of
 from rnncli.ask.subject import Computed, Outline, Parts, Subject, WholeGradients
-from rnncli.case import Agreement, Array, name_sequences
 from rnncli.compute import compare
 from rnncli.errors import Flag, InputError, LayerError, Message, Text, UsageError, join
 from rnncli.layers.case import Case
@@ -25,6 +24,7 @@ from rnncli.models.live.recording import LiveCall, Recording
 from rnncli.options import BY_NAME, LIVE, first_given, flag_name
 from rnncli.result import ModelHead, NamedTensor, Result, join_layers
 from rnncli.specs.build import build
+from rnncli.values import Agreement, Array, name_sequences
 
 if TYPE_CHECKING:
     from rnncli.ask.alone import Batch

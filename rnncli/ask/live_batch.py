@@ -10,12 +10,12 @@ import numpy as np
 from rnncli.ask.alone import MOST, Batch
 from rnncli.ask.live_object import LiveObject
 from rnncli.ask.returned import Alone, Returned
-from rnncli.case import Array
 from rnncli.compute.engines.tensorflow import informative_line
 from rnncli.errors import InputError, Message, RnncliError, Text, format_names
 from rnncli.models import shorten_sentence
 from rnncli.models.live.recording import LiveCall, Recording
 from rnncli.models.live.sequences import Share, count, first_of, is_packed, with_arrays
+from rnncli.values import Array
 
 if TYPE_CHECKING:
     from rnncli.ask.request import Ask

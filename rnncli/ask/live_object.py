@@ -7,11 +7,11 @@ from importlib import import_module
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
-from rnncli.case import Document
 from rnncli.errors import Message, Text, join
 from rnncli.models.live import find_framework as find_framework
 from rnncli.models.live import unbuilt_config as unbuilt_config
 from rnncli.result import ModelHead
+from rnncli.values import Document
 
 if TYPE_CHECKING:
     from rnncli.ask.request import Ask

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from rnncli.case import Array
 from rnncli.compute.finite import find_first, is_finite
 from rnncli.errors import Message, Text
 from rnncli.models import Passed
+from rnncli.values import Array
 
 if TYPE_CHECKING:
     from rnncli.layers.case import Case

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rnncli.ask.layer_files import is_layer, read_layer, read_named
-from rnncli.case import Document, InputNames, RawValue, Shape
 from rnncli.errors import Flag, Message, Text, UsageError, inside
 from rnncli.options import BY_NAME, first_given, flag_name, is_given, names, of_files_alone
+from rnncli.values import Document, InputNames, RawValue, Shape
 
 if TYPE_CHECKING:
     from rnncli.inputs.arrange import Arrangement, ArrangeOptions

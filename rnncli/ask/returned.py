@@ -6,8 +6,8 @@ import dataclasses
 from collections.abc import Collection, Iterable, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
-from rnncli.case import Array, Shape, format_shape
 from rnncli.errors import Either, InputError, Message, Text, UsageError, did_you_mean, format_names
+from rnncli.values import Array, Shape, format_shape
 
 if TYPE_CHECKING:
     from rnncli.ask.request import Remarks

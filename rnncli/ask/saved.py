@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, cast
 from rnncli.ask.layer_files import refuse_layer_options
 from rnncli.ask.request import INPUT_OPTIONS, RUN_OPTIONS, Remarks
 from rnncli.ask.subject import Computed, Outline, Parts, Subject, Whole
-from rnncli.case import ATOL, RTOL, Document, Shape, format_shape
 from rnncli.errors import (
     Flag,
     InputError,
@@ -25,6 +24,7 @@ from rnncli.inputs.source import find_source, split_layers
 from rnncli.models import LayerUse, ModelRequest, Passed, SavedModel, call
 from rnncli.options import ARRAYS, GRAPH, first_given
 from rnncli.result import NamedTensor, Result
+from rnncli.values import ATOL, RTOL, Document, Shape, format_shape
 
 if TYPE_CHECKING:
     from rnncli.ask.alone import Batch

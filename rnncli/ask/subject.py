@@ -11,8 +11,8 @@ from functools import partial
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from rnncli.ask.request import Ask, Remarks
-from rnncli.case import Document, Shape
 from rnncli.errors import Message, RnncliError, Text, UsageError
+from rnncli.values import Document, Shape
 
 if TYPE_CHECKING:
     from rnncli.ask.alone import Batch

@@ -12,8 +12,8 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from rnncli.case import Array
 from rnncli.errors import LayerError, Message, Text, did_you_mean, fold_name, format_names
+from rnncli.values import Array
 
 if TYPE_CHECKING:
     Activation = Callable[[Array], Array]

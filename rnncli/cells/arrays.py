@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from rnncli.case import Array
+from rnncli.values import Array
 
 MANY = 2**14
 """Number of elements above which computing an activation takes longer than the call overhead."""

@@ -13,7 +13,6 @@ from collections.abc import Callable, Mapping, Sequence
 from math import prod
 from typing import Any, NamedTuple
 
-from rnncli.case import Array
 from rnncli.cells import activations
 from rnncli.cells.arrays import STEP_FUNCTIONS
 from rnncli.cells.sizes import CellSizes
@@ -33,6 +32,7 @@ from rnncli.cells.tree import (
     parts,
     walk,
 )
+from rnncli.values import Array
 
 ONCE, PROJECTED, STEP = 0, 1, 2
 """When a value is computed: once a call, for a block of time steps, or in each step."""

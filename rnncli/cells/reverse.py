@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from rnncli.case import Array
 from rnncli.cells import activations, slopes
 from rnncli.cells.evaluate import columns_of
 from rnncli.cells.text import BIASES
@@ -25,6 +24,7 @@ from rnncli.cells.tree import (
     walk,
     write,
 )
+from rnncli.values import Array
 
 LONGEST = 40
 """Most characters of a part of a line that is shown."""

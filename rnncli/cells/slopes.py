@@ -7,7 +7,6 @@ from functools import partial
 from math import pi, sqrt
 from typing import Any
 
-from rnncli.case import Array
 from rnncli.cells.activations import (
     LEAK,
     ROOT_OF_HALF,
@@ -16,6 +15,7 @@ from rnncli.cells.activations import (
     canonical_name,
     parse_parametric,
 )
+from rnncli.values import Array
 
 Slope = Callable[[Any, Any, Any], Any]
 """(numpy, value, argument) -> the derivative of each number."""

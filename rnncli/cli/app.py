@@ -95,7 +95,7 @@ def _suggest_command(word: str, names: Sequence[str]) -> Text:
 
 def _version(context: click.Context, _: click.Parameter, value: bool) -> None:
     if value and not context.resilient_parsing:
-        from rnncli.case import __version__
+        from rnncli.values import __version__
 
         terminal.write(f"rnncli {__version__}\n")
         raise typer.Exit

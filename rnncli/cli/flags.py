@@ -11,11 +11,11 @@ from typer.core import TyperArgument
 
 from rnncli import options
 from rnncli.ask import Ask
-from rnncli.case import is_plain
 from rnncli.cli.catalog import click
 from rnncli.cli.help import ALL, Command, CommandOption
 from rnncli.errors import Message, UsageError, did_you_mean
 from rnncli.options import Entry
+from rnncli.values import is_plain
 
 COMPLETING = "_RNNCLI_COMPLETE" in os.environ
 """Whether the shell asks for completions.  Otherwise no flag has a completer, because Typer inspects each."""

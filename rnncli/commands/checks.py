@@ -8,11 +8,11 @@ from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
-from rnncli.case import ATOL, RTOL, Array, Assumed, format_shape, parse_decimal
 from rnncli.errors import DisagreementError, Flag, Message, Text, UsageError, did_you_mean, format_names
 from rnncli.inputs.source import find_source, stdin_holds_data
 from rnncli.result import NamedTensor
 from rnncli.show import formats as output_formats
+from rnncli.values import ATOL, RTOL, Array, Assumed, format_shape, parse_decimal
 
 if TYPE_CHECKING:
     from rnncli.ask import Ask, Remarks

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from rnncli.ask.returned import MAP
-from rnncli.case import Array, format_shape
 from rnncli.errors import InputError, Message, Text, UsageError, format_names, inside
 from rnncli.inputs import formats, nested, rnncli_output
 from rnncli.inputs.result_names import batch_first, find_results, merge_directions
 from rnncli.inputs.source import Source
+from rnncli.values import Array, format_shape
 
 FORMATS = ("json", "npz", "npy", "safetensors")
 ADVICE = Message(

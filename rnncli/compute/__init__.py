@@ -8,7 +8,6 @@ from functools import cache, lru_cache
 from itertools import chain
 from math import ceil, prod
 
-from rnncli.case import Array, Shape, format_shape, sizes
 from rnncli.compute import engines
 from rnncli.errors import EngineError, InputError, LayerError, UsageError
 from rnncli.layers.case import Case
@@ -16,6 +15,7 @@ from rnncli.layers.stack import Stack
 from rnncli.process import memory
 from rnncli.process.watch import watch
 from rnncli.result import Claim, Label, LoopTrace, NamedTensor, Result, TensorInfo, select_true
+from rnncli.values import Array, Shape, format_shape, sizes
 
 COMFORTABLE = 64 * 2**20
 """Chunks of more than this many bytes are not faster."""

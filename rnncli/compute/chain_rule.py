@@ -11,13 +11,13 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from rnncli import compute
-from rnncli.case import STATUSES, Array
 from rnncli.cells.reverse import ReverseStep
 from rnncli.compute.engines import numpy as engine
 from rnncli.layers.case import Case
 from rnncli.layers.layer import Layer, within
 from rnncli.layers.stack import Stack
 from rnncli.result import OUTPUT, Label, LoopTrace
+from rnncli.values import STATUSES, Array
 
 MOST_NUMBERS = 8_000_000
 """Approximate limit on the numbers held for the vectors that go backward together."""

@@ -8,10 +8,10 @@ from itertools import chain
 from math import prod
 from typing import Any
 
-from rnncli.case import Array
 from rnncli.compute import ChunkSummary
 from rnncli.errors import UsageError
 from rnncli.result import ChunkedTensor, Result
+from rnncli.values import Array
 
 IN_MEMORY = 2**24
 """Maximum bytes of a waiting tensor to keep in memory; a larger one is kept in a temporary file."""

@@ -8,11 +8,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from rnncli import compute
-from rnncli.case import ATOL, RTOL, Array
 from rnncli.compute import engines
 from rnncli.errors import Text, UsageError, did_you_mean
 from rnncli.layers.case import Case
 from rnncli.result import NamedTensor, Result
+from rnncli.values import ATOL, RTOL, Array
 
 Tolerance = float | Mapping[str, float]
 """One tolerance for all tensors; or tolerances by tensor name, with "" for all other tensors."""

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from rnncli.arrays import BLOCK, blocks
-from rnncli.case import Array
+from rnncli.values import Array
 
 
 def find_first(array: Array, holds: Callable[[Array], Array]) -> tuple[int, ...] | None:

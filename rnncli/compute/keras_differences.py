@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from rnncli.case import walk
 from rnncli.compute import engines
 from rnncli.errors import Message, Text, count
 from rnncli.layers.case import Case
 from rnncli.layers.stack import Stack
 from rnncli.result import Result
 from rnncli.specs import describe
+from rnncli.values import walk
 
 
 def note_keras_errors(case: Case, stack: Stack) -> tuple[Text, ...]:

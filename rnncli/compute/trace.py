@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from rnncli import addresses, compute
-from rnncli.case import Shape
 from rnncli.cells import activations
 from rnncli.compute import engines
 from rnncli.errors import Flag, Message, UsageError, did_you_mean
@@ -15,6 +14,7 @@ from rnncli.layers.layer import Layer
 from rnncli.layers.recurrent import sizes_by_cell
 from rnncli.layers.stack import Stack
 from rnncli.result import Label, LoopTrace, Result
+from rnncli.values import Shape
 
 
 class LoopPart(NamedTuple):

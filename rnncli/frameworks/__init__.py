@@ -31,8 +31,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from rnncli.case import Array, Shape
 from rnncli.errors import LayerError, Message, Text, python_command, python_literal
+from rnncli.values import Array, Shape
 
 LAYOUTS = {
     "cudnn": "rnncli.frameworks.cudnn",

@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from rnncli.case import Array
 from rnncli.errors import Message, Text
 from rnncli.frameworks import GATES as GATES
 from rnncli.frameworks import Chain, LayerWeights, adds_bias, infer_class, two_biases
 from rnncli.frameworks.keras import ROLES, dump_legacy, group_by_path, name_paths
+from rnncli.values import Array
 
 FRAMEWORK = "cuDNN"
 SUFFIXES = (".h5", ".hdf5")

@@ -10,7 +10,6 @@ import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from rnncli.case import Array
 from rnncli.errors import EngineError, LayerError, Message, Text
 from rnncli.frameworks import (
     BARE,
@@ -24,6 +23,7 @@ from rnncli.frameworks import (
     make_unique,
 )
 from rnncli.frameworks import GATES as GATES
+from rnncli.values import Array
 
 FRAMEWORK = "Keras"
 PACKAGE = "keras.layers"

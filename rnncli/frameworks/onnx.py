@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 
-from rnncli.case import Array
 from rnncli.errors import Message, Text
 from rnncli.frameworks import (
     BARE,
@@ -30,6 +29,7 @@ from rnncli.frameworks import (
     infer_class,
     to_rows,
 )
+from rnncli.values import Array
 
 FRAMEWORK = "ONNX"
 PACKAGE = "onnx"

@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 
-from rnncli.case import Array
 from rnncli.errors import EngineError, Message, Text
 from rnncli.frameworks import (
     BARE,
@@ -30,6 +29,7 @@ from rnncli.frameworks import (
     to_rows,
 )
 from rnncli.frameworks import GATES as KERAS
+from rnncli.values import Array
 
 Roles = Mapping[str, Any]
 """The tensors of one direction of a layer, by role: `weight_ih`."""

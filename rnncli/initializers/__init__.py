@@ -14,8 +14,8 @@ from functools import cache, partial
 from random import Random
 from typing import Any, NamedTuple
 
-from rnncli.case import Array, Option, Spec, format_shape
 from rnncli.errors import LayerError, did_you_mean, fold_name
+from rnncli.values import Array, Option, Spec, format_shape
 
 DTYPES = ("float16", "float32", "float64")
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from rnncli.case import Array
+from rnncli.values import Array
 
 if TYPE_CHECKING:
     from typing import TypeAlias

@@ -6,10 +6,10 @@ from functools import reduce
 from operator import and_
 from typing import Any, Literal, NamedTuple
 
-from rnncli.case import NO_NAMES, Array, Document, InputNames, format_shape
 from rnncli.errors import InputError, Message, Text, UsageError, count, did_you_mean, inside, with_path_prefix
 from rnncli.inputs import nested
 from rnncli.inputs.source import is_size
+from rnncli.values import NO_NAMES, Array, Document, InputNames, format_shape
 
 AXES = ("batch", "time", "features")
 AXIS_NAMES = {

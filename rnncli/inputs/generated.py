@@ -5,10 +5,10 @@ from __future__ import annotations
 from math import prod
 from typing import Any
 
-from rnncli.case import FILLS, Array, Dimension, Shape, format_shape, known_sizes
 from rnncli.errors import Message, Text, UsageError, did_you_mean
 from rnncli.inputs.source import is_size, write_with_commas
 from rnncli.process import memory, progress
+from rnncli.values import FILLS, Array, Dimension, Shape, format_shape, known_sizes
 
 LARGEST = 2**31
 """Maximum number of numbers to generate."""

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from rnncli.case import Array, Document, format_shape
 from rnncli.errors import InputError, Message, format_names, with_path_prefix
 from rnncli.inputs import nested, rnncli_output
+from rnncli.values import Array, Document, format_shape
 
 STATES = Message("Write the states in Keras's order, each (batch, units): [[[0, 0, 0]], [[0, 0, 0]]].")
 STATE_WORD = "last_"

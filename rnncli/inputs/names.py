@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from typing import Any
 from unicodedata import normalize
 
-from rnncli.case import Array, InputNames, parse_decimal
 from rnncli.errors import InputError, Message, count, nearest, shorten, with_path_prefix
 from rnncli.inputs import nested
+from rnncli.values import Array, InputNames, parse_decimal
 
 KEYS = ("words", "features", "batch", "answers", "steps", "about")
 """The keys of a case document that this module reads."""

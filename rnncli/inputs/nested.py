@@ -7,8 +7,8 @@ import re
 import shlex
 from typing import Any, NamedTuple
 
-from rnncli.case import Array, format_shape
 from rnncli.errors import InputError, Message, Path, Text, count, format_path, shorten, with_path_prefix
+from rnncli.values import Array, format_shape
 
 MAX_DEPTH = 32
 """Maximum number of axes of an array in NumPy 1."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from rnncli.case import Array
+from rnncli.values import Array
 
 PARTS: Mapping[str, str] = {
     "cell": r"last_cell_state|c_n|cn|y_c|cell_state|final_c|c",

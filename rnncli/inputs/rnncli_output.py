@@ -6,9 +6,9 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rnncli.case import SCHEMA, STATUSES, Array
 from rnncli.errors import InputError, Message, Text
 from rnncli.inputs import nested
+from rnncli.values import SCHEMA, STATUSES, Array
 
 AGAIN = Message("Write it again: rnncli trace -f json")
 ONLY_JSON = Message("Only what `rnncli run --format json` printed can be read back.")

@@ -12,9 +12,9 @@ from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from rnncli.case import Spec
 from rnncli.cells.activations import parse_parametric
 from rnncli.errors import LayerError, Message, Text, did_you_mean, fold_name
+from rnncli.values import Spec
 
 if TYPE_CHECKING:
     from rnncli.layers.layer import Layer

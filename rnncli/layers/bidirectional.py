@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import Any, ClassVar
 
 from rnncli import initializers, layers
-from rnncli.case import MERGE_MODES, Array, Option, Shape, Spec
 from rnncli.cells.tree import Name, Node, Number, Operation, Sum
 from rnncli.errors import LayerError, Message
 from rnncli.layers.layer import (
@@ -22,6 +21,7 @@ from rnncli.layers.layer import (
 )
 from rnncli.layers.recurrent import RecurrentLayer
 from rnncli.result import Claim, Label, TensorInfo
+from rnncli.values import MERGE_MODES, Array, Option, Shape, Spec
 
 _COMMON = ("return_sequences", "return_state", "stateful")
 

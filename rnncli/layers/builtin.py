@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from rnncli.case import Option
 from rnncli.cells import builtin
 from rnncli.cells.text import CellText
 from rnncli.cells.tree import Name, Node, Operation, walk
 from rnncli.layers.recurrent import LOOP_OPTIONS, Cell, RecurrentLayer, cell_options
+from rnncli.values import Option
 
 
 class SimpleRNNCell(Cell):

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
-from rnncli.case import NO_NAMES, InputNames
 from rnncli.errors import UsageError
+from rnncli.values import NO_NAMES, InputNames
 
 if TYPE_CHECKING:
-    from rnncli.case import Agreement, Array, Assumed
     from rnncli.layers.stack import Stack
+    from rnncli.values import Agreement, Array, Assumed
 
 
 class Hold(NamedTuple):

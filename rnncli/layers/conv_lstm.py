@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from rnncli.case import Dimension, Option, Shape, Spec
 from rnncli.cells.builtin import lstm
 from rnncli.errors import LayerError
 from rnncli.layers.layer import Layer
 from rnncli.layers.recurrent import LOOP_OPTIONS, cell_options
 from rnncli.result import Claim, Label, TensorInfo
+from rnncli.values import Dimension, Option, Shape, Spec
 
 _SPACE = ("rows", "cols", "depth")
 

@@ -8,10 +8,10 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Any, ClassVar, NamedTuple, Protocol
 
-from rnncli.case import Array, Option, Shape, Spec
 from rnncli.cells.tree import Node
 from rnncli.errors import Message, Text
 from rnncli.result import Claim, Label, TensorInfo
+from rnncli.values import Array, Option, Shape, Spec
 
 INERT = frozenset(
     {"name", "trainable", "activity_regularizer", "autocast", "use_cudnn", "quantization_config"}

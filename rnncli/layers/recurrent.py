@@ -13,8 +13,6 @@ from math import prod
 from typing import Any, ClassVar
 
 from rnncli import initializers
-from rnncli.case import Array, Option, Shape, Spec
-from rnncli.case import sizes as sizes_of
 from rnncli.cells.builtin import simple_rnn
 from rnncli.cells.program import DropoutMasks, compile_cell
 from rnncli.cells.sizes import CellSizes, lower, measure
@@ -32,6 +30,8 @@ from rnncli.layers.layer import (
     LoopRunner,
 )
 from rnncli.result import OUTPUT, Claim, Label, TensorInfo
+from rnncli.values import Array, Option, Shape, Spec
+from rnncli.values import sizes as sizes_of
 
 LOOP_OPTIONS: Mapping[str, Option] = {
     "return_sequences": Option("flag", False),

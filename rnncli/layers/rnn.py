@@ -7,11 +7,11 @@ from itertools import chain
 from typing import Any, ClassVar
 
 from rnncli import layers
-from rnncli.case import Array, Option, Shape, Spec
 from rnncli.cells.program import BoundCell, DropoutMasks, Gate
 from rnncli.layers.layer import Draw, join_parts, within
 from rnncli.layers.recurrent import LOOP_OPTIONS, Cell, RecurrentLayer, State
 from rnncli.result import Label
+from rnncli.values import Array, Option, Shape, Spec
 
 
 class StackedCells:

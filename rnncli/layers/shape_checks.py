@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rnncli.case import Array, SavedLayer, Shape, format_shape
 from rnncli.errors import InputError, Message, Text, count, did_you_mean, inside
 from rnncli.layers.case import Case
 from rnncli.layers.stack import Stack
+from rnncli.values import Array, SavedLayer, Shape, format_shape
 
 
 def check_case(case: Case, weights_from: Text = "weights", states_from: Text = "initial_state") -> Case:

@@ -7,7 +7,6 @@ from math import prod
 from typing import Any
 
 from rnncli import initializers, layers
-from rnncli.case import Array, Shape, Spec, format_shape, sizes, walk
 from rnncli.errors import InputError, LayerError, UsageError
 from rnncli.layers.layer import (
     RATES,
@@ -20,6 +19,7 @@ from rnncli.layers.layer import (
     within,
 )
 from rnncli.result import Claim, Label, TensorInfo
+from rnncli.values import Array, Shape, Spec, format_shape, sizes, walk
 
 
 class Stack(tuple[Spec, ...]):

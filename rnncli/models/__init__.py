@@ -13,10 +13,10 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar, cast
 
-from rnncli.case import Array, RawValue, Shape
 from rnncli.errors import RnncliError, Text, UsageError, inside
 from rnncli.layers.case import Case
 from rnncli.result import Result
+from rnncli.values import Array, RawValue, Shape
 
 if TYPE_CHECKING:
     from rnncli.inputs.arrange import AxisOrder

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from rnncli import addresses, compute, models
 from rnncli.addresses import label_in_model
-from rnncli.case import Array, Document, RawValue, format_shape, name_sequences
 from rnncli.errors import InputError, LayerError, Message, Text, UsageError, format_names, inside, join
 from rnncli.inputs import arrange
 from rnncli.inputs.arrange import ArrangeOptions
@@ -19,6 +18,7 @@ from rnncli.models import Compute, LayerUse, ModelRequest, ModelRun, SavedModel
 from rnncli.models.graph import model_option
 from rnncli.models.inputs import dtype_name, empty_input
 from rnncli.result import ModelHead, NamedTensor, Result, join_layers
+from rnncli.values import Array, Document, RawValue, format_shape, name_sequences
 
 if TYPE_CHECKING:
     from rnncli.compute.compare import Tolerance

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rnncli.case import Array
 from rnncli.models.graph import Graph, Modules, Program
 from rnncli.models.weight_files.inputs import find_embeddings
+from rnncli.values import Array
 
 if TYPE_CHECKING:
     from rnncli.inputs.source import Source

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rnncli.case import Array, Shape, format_shape
 from rnncli.errors import Message, Text, UsageError, count, join
 from rnncli.inputs.generated import concrete_sizes, make_input
 from rnncli.models import SavedModel
 from rnncli.models.graph import ModelInput
 from rnncli.models.inputs import is_batch
+from rnncli.values import Array, Shape, format_shape
 
 BATCH, FREE = 1, 5
 """Sizes of axes that take any size: of the batch, and of all others."""

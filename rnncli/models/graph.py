@@ -13,7 +13,6 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from rnncli import layers
-from rnncli.case import Array, Shape, format_shape
 from rnncli.errors import (
     Flag,
     InputError,
@@ -28,6 +27,7 @@ from rnncli.errors import (
 from rnncli.frameworks import advise_names
 from rnncli.layers import plain
 from rnncli.layers.plain import UnknownLayerError
+from rnncli.values import Array, Shape, format_shape
 
 if TYPE_CHECKING:
     from rnncli.models.keras.custom import CustomObjects

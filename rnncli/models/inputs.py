@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from rnncli.case import Array, Dimension, format_shape
 from rnncli.errors import Either, InputError, Message, Text, did_you_mean, inside
 from rnncli.models.graph import Graph, ModelInput
+from rnncli.values import Array, Dimension, format_shape
 
 BATCH = ("batch", "n", "b")
 """A name of the batch axis begins with `batch`, or is `n` or `b`."""

@@ -6,13 +6,13 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from rnncli.case import Spec, format_shape
 from rnncli.errors import LayerError, Message
 from rnncli.layers.case import Case
 from rnncli.layers.plain import KerasCall, UnknownLayerError, dtype_of
 from rnncli.layers.shape_checks import check_case
 from rnncli.layers.stack import Stack
 from rnncli.models.graph import Node, leaves
+from rnncli.values import Spec, format_shape
 
 
 def build_layer_case(node: Node, call: KerasCall, half: str = "") -> Case:

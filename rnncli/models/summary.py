@@ -12,10 +12,10 @@ from functools import cached_property
 from math import prod
 from typing import Any, NamedTuple
 
-from rnncli.case import Shape, Spec, known_sizes
 from rnncli.errors import Message, RnncliError, Text, UsageError, did_you_mean, join
 from rnncli.layers.stack import Stack
 from rnncli.models.graph import Node
+from rnncli.values import Shape, Spec, known_sizes
 
 STARTS, THROUGH, USED = "starts here", "used, passed on", "used"
 PASSED, STOPS, UNKNOWN = "passed on", "stops here", "unknown"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
-from rnncli.case import Array, SavedLayer, format_shape
 from rnncli.errors import InputError, Message, Text, count, did_you_mean, format_names, inside
 from rnncli.frameworks import cudnn, infer_class, keras
 from rnncli.inputs import formats, named_arrays
@@ -14,6 +13,7 @@ from rnncli.models import reading
 from rnncli.models.graph import Graph, Modules, Node
 from rnncli.models.keras import file as keras_file
 from rnncli.models.weight_files import recognize
+from rnncli.values import Array, SavedLayer, format_shape
 
 _PATH = re.compile(r"(\d+/)*(forward/|backward/)?(\d+/)?(kernel|recurrent_kernel|bias)")
 """The path of a weight of a --layer, which has no name."""

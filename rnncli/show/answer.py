@@ -23,7 +23,6 @@ from math import isfinite
 from operator import attrgetter
 from typing import Any, Generic, NamedTuple, TypeVar
 
-from rnncli.case import SCHEMA, __version__, format_shape
 from rnncli.errors import Message, RnncliError, Text, UsageError
 from rnncli.result import Claim, Label, Result
 from rnncli.show.page import (
@@ -41,6 +40,7 @@ from rnncli.show.page import (
     state_part,
     text_of,
 )
+from rnncli.values import SCHEMA, __version__, format_shape
 
 Records = tuple[tuple[str, ...], Iterable[tuple[Any, ...]]]
 """A header and its rows in long form, as CSV has them."""

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from rnncli import arrays
-from rnncli.case import Array
+from rnncli.values import Array
 
 NOT_A_NUMBER = "NaN"
 INFINITY = "Infinity"

@@ -7,10 +7,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rnncli.case import Array
 from rnncli.show.digits import choose_style, format_number, is_float
 from rnncli.show.page import GAP, Numbers, View, histogram, marks, select_ends
 from rnncli.show.visible import name_text, step_text, visible
+from rnncli.values import Array
 
 MOST_ROWS = 20
 """Tensors with more rows show only the edges, unless View.full is set."""

@@ -12,10 +12,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
-from rnncli.case import NO_NAMES, Array, InputNames
 from rnncli.result import Label
 from rnncli.show.visible import visible
 from rnncli.show.wording import say
+from rnncli.values import NO_NAMES, Array, InputNames
 
 
 class Marks(NamedTuple):

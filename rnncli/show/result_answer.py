@@ -7,7 +7,6 @@ from functools import lru_cache
 from itertools import repeat
 from typing import Any
 
-from rnncli.case import SCHEMA, Agreement, Array, Assumed, InputNames, Shape, Spec, format_shape
 from rnncli.errors import Message, Text
 from rnncli.result import ChunkedTensor, ModelHead, NamedTensor, Result, TensorInfo
 from rnncli.show.answer import Answer, Field, Listing, Records, head
@@ -15,6 +14,7 @@ from rnncli.show.page import TEXT_BLOCK, Line, Numbers, Paragraph, Span, View, l
 from rnncli.show.visible import visible
 from rnncli.show.wording import meaning
 from rnncli.specs import configs_of, expression_of, expressions_of, to_config
+from rnncli.values import SCHEMA, Agreement, Array, Assumed, InputNames, Shape, Spec, format_shape
 
 SINGULAR = {"timesteps": "timestep", "units": "unit", "rows": "row", "cols": "col", "channels": "channel"}
 CONDITIONS = {

@@ -10,7 +10,6 @@ from dataclasses import asdict, dataclass
 from operator import itemgetter
 from typing import Any
 
-from rnncli.case import Array
 from rnncli.result import Label
 from rnncli.show.page import (
     Column,
@@ -25,6 +24,7 @@ from rnncli.show.page import (
     marks,
     name_line,
 )
+from rnncli.values import Array
 
 BINS = 8
 ODD = {"nan": "NaN", "infinite": "inf"}

@@ -11,7 +11,6 @@ from dataclasses import replace
 from typing import Any
 
 from rnncli import layers
-from rnncli.case import Option, Spec, walk
 from rnncli.errors import Flag, LayerError, UsageError
 from rnncli.initializers import settings
 from rnncli.layers.recurrent import BEYOND_KERAS
@@ -29,6 +28,7 @@ from rnncli.specs.build import (
     options_of,
 )
 from rnncli.specs.expressions import BareName, CallExpression
+from rnncli.values import Option, Spec, walk
 
 __all__ = [
     "build", "configs_of", "describe", "expression_of", "expressions_of", "from_flags", "layer_of",

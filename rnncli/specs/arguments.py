@@ -7,11 +7,11 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from rnncli.case import DTYPES, Option
 from rnncli.cells import activations
 from rnncli.cells.tree import TokenSpan, point_at
 from rnncli.errors import Flag, LayerError, Message, Text, count, did_you_mean
 from rnncli.specs.expressions import BareName, CallExpression, fault
+from rnncli.values import DTYPES, Option
 
 DEEPEST = 8
 """Maximum nesting depth of the lists of an initializer; every weight has fewer axes."""

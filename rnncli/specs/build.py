@@ -11,7 +11,6 @@ from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
 from rnncli import layers
-from rnncli.case import Option, Spec
 from rnncli.cells.text import CellText
 from rnncli.cells.tree import TokenSpan, point_at
 from rnncli.errors import Flag, LayerError, Message, Text, UsageError, did_you_mean, fold_name
@@ -30,6 +29,7 @@ from rnncli.specs.arguments import (
     values_of,
 )
 from rnncli.specs.expressions import BareName, CallExpression
+from rnncli.values import Option, Spec
 
 MODELS = ("Sequential", "Functional", "Model")
 STACKED = "StackedRNNCells"

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from rnncli.case import Spec, parse_decimal, parse_number
 from rnncli.cells.tree import TokenSpan, is_deeper, point_at
 from rnncli.errors import LayerError, Message, did_you_mean, nearest, recognize
 from rnncli.initializers import Initializer, find, names, snake_case
 from rnncli.specs import expressions
 from rnncli.specs.arguments import Signature, format_value, split_config, values_of
 from rnncli.specs.expressions import BareName, CallExpression
+from rnncli.values import Spec, parse_decimal, parse_number
 
 _SERIALISED = frozenset(
     {"class_name", "config", "module", "registered_name", "build_config", "shared_object_id"}

@@ -14,13 +14,13 @@ from matrix_loops import SMALL, UNITS
 import rnncli
 from rnncli import compute, specs
 from rnncli.ask.layer_files import read_layer
-from rnncli.case import sizes
 from rnncli.compute import holds
 from rnncli.compute import trace as tracing
 from rnncli.layers.case import Case
 from rnncli.layers.stack import Stack
 from rnncli.result import Result
 from rnncli.specs.build import read_equations
+from rnncli.values import sizes
 
 BATCH, TIMESTEPS, FEATURES = 3, 6, 7
 MASK = np.array([[1, 1, 1, 1, 1, 1], [0, 1, 1, 0, 1, 0], [1, 0, 0, 1, 1, 0]], bool)

@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 from random_matrix_cells import Interpreter, Named, some_matrix_cells
 
 from rnncli import compute, specs
-from rnncli.case import sizes
 from rnncli.compute import trace as tracing
 from rnncli.layers.case import Case
 from rnncli.layers.stack import Stack
 from rnncli.specs.build import read_equations
 from rnncli.specs.expressions import parse
+from rnncli.values import sizes
 
 UNITS, FEATURES, BATCH, TIMESTEPS = 2, 3, 2, 4
 

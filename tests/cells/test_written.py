@@ -21,12 +21,12 @@ from random_cells import LARGEST, some_cells
 
 from rnncli import compute, specs
 from rnncli.ask.layer_files import read_layer
-from rnncli.case import sizes
 from rnncli.commands.gradients import curves
 from rnncli.layers.case import Case
 from rnncli.layers.stack import Stack
 from rnncli.specs.build import read_equations
 from rnncli.specs.expressions import parse
+from rnncli.values import sizes
 
 CELLS = own_cells.samples()
 UNITS, FEATURES, BATCH, TIMESTEPS = 3, 4, 4, 5

@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 
 from rnncli.ask import Ask, subject_of
-from rnncli.case import Spec, sizes
 from rnncli.cells.reading import AXES_ALONE
 from rnncli.cells.tree import FUNCTIONS
 from rnncli.commands.gradients import curves
 from rnncli.errors import UsageError
 from rnncli.layers.case import Case
 from rnncli.layers.stack import Stack
+from rnncli.values import Spec, sizes
 
 SHAPE = (2, 5, 3)
 NEAR = {"float32": 1e-6, "float64": 1e-12}

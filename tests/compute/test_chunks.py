@@ -15,13 +15,13 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from rnncli import arrays, compute, specs
-from rnncli.case import Document
 from rnncli.compute import chunks
 from rnncli.errors import InputError, UsageError
 from rnncli.inputs.arrange import ArrangeOptions, arrange
 from rnncli.inputs.formats import Source, npy, read, read_raw
 from rnncli.layers.case import Case
 from rnncli.process import memory
+from rnncli.values import Document
 
 RANDOM = np.random.default_rng(3)
 EXPRESSIONS = (

@@ -11,10 +11,10 @@ from oracle import keras
 from part_labels import gate
 
 from rnncli import compute, specs
-from rnncli.case import Array
 from rnncli.compute import holds
 from rnncli.compute import trace as tracing
 from rnncli.layers.case import Case
+from rnncli.values import Array
 
 FEATURES, UNITS, STEPS = 4, 3, 6
 PACKED = {

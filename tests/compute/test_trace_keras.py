@@ -16,9 +16,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from part_labels import gate, state
 
-from rnncli.case import STATUSES
 from rnncli.compute import trace as tracing
 from rnncli.result import LoopTrace
+from rnncli.values import STATUSES
 
 GATES = {
     "LSTM": ("input", "forget", "candidate", "output"),

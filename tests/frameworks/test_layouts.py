@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from rnncli import frameworks
-from rnncli.case import Array
 from rnncli.errors import LayerError
 from rnncli.frameworks import CellWeights, Chain, LayerWeights
 from rnncli.models.weights import find_layers
+from rnncli.values import Array
 
 DTYPES = ("float32", "float64")
 CLASSES = ("SimpleRNN", "LSTM", "GRU")

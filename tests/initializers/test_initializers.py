@@ -16,11 +16,11 @@ from hypothesis import strategies as st
 
 import rnncli
 from rnncli import initializers
-from rnncli.case import Spec
 from rnncli.cli.app import main
 from rnncli.errors import LayerError
 from rnncli.initializers import _draws, make, takes_seed
 from rnncli.specs.initializers import parse, to_config
+from rnncli.values import Spec
 
 KERAS_NAMES = [name for name in initializers.names() if initializers.find(name).in_keras]
 RANDOM = [name for name in KERAS_NAMES if takes_seed(name)]

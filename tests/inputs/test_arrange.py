@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from rnncli.case import FILLS, Document, format_shape
 from rnncli.errors import RnncliError, UsageError
 from rnncli.inputs.arrange import AXIS_NAMES, ArrangeOptions, arrange
 from rnncli.inputs.generated import make_input, parse_shape
+from rnncli.values import FILLS, Document, format_shape
 
 CUBE = np.arange(24.0).reshape(2, 3, 4)
 RAGGED = (np.full((4, 2), 1.0), np.full((4, 2), 2.0), np.full((3, 2), 3.0), np.full((1, 2), 4.0))

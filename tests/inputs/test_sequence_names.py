@@ -13,8 +13,8 @@ from oracle import keras
 
 import rnncli
 from rnncli.ask import Ask, subject_of
-from rnncli.case import Document
 from rnncli.inputs import arrange
+from rnncli.values import Document
 
 ROWS = "day,a,b\nmon,1,2\n<tue>,3,4\nmon,5,6\n<tue>,7,8\n"
 NAMES = ["mon", "<tue>"]

@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 
 from rnncli import compute, specs
-from rnncli.case import Spec
 from rnncli.commands.run.answer import RunAnswer
 from rnncli.commands.shape.answer import outline
 from rnncli.compute import trace as tracing
 from rnncli.layers.case import Case
 from rnncli.layers.stack import Stack
 from rnncli.show.page import View
+from rnncli.values import Spec
 
 X = np.ones((1, 2, 1), np.float32)
 LAYER = "SimpleRNN(1, return_sequences=True, recurrent_initializer='zeros', kernel_initializer='zeros')"

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from oracle import keras
 
-from rnncli.case import SavedLayer
 from rnncli.errors import InputError
 from rnncli.inputs.formats import (
     Source,
@@ -19,6 +18,7 @@ from rnncli.models.keras import reader as keras_models
 from rnncli.models.keras.file import read_arrays_by_layer
 from rnncli.models.weight_files import keras_weights as weights_only
 from rnncli.models.weights import read_weights
+from rnncli.values import SavedLayer
 
 SUFFIXES = (".keras", ".weights.h5", ".h5")
 

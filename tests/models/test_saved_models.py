@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 
 from rnncli import compute, specs
-from rnncli.case import SavedLayer
 from rnncli.errors import InputError
 from rnncli.inputs.formats import Source
 from rnncli.layers.case import Case
 from rnncli.layers.shape_checks import check_case, check_states, check_weights
 from rnncli.layers.stack import Stack
 from rnncli.models.weights import read_weights
+from rnncli.values import SavedLayer
 
 MODELS = {
     "dense last": ("LSTM(3)", "Dense(1)"),

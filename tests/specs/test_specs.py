@@ -10,12 +10,12 @@ import oracle
 import pytest
 
 from rnncli import compute, layers, specs
-from rnncli.case import Spec
 from rnncli.commands.shape.answer import outline
 from rnncli.errors import LayerError
 from rnncli.layers.case import Case
 from rnncli.layers.plain import LAYERS as PLAIN_LAYERS
 from rnncli.layers.stack import Stack
+from rnncli.values import Spec
 
 keras = oracle.keras
 X = np.random.default_rng(0).standard_normal((2, 4, 3)).astype("float32")

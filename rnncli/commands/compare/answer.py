@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from rnncli.case import Array, format_shape
 from rnncli.commands.checks import format_tolerance
 from rnncli.commands.compare.engine_pairs import RefusedEngine
 from rnncli.commands.compare.weights import ComparedWeights
@@ -16,6 +15,7 @@ from rnncli.result import Result
 from rnncli.show.answer import Answer, Field, Listing, Records, head, spell
 from rnncli.show.page import Line, Page, PagePart, Variants, View, line, marks
 from rnncli.show.result_answer import format_difference, head_of, notes_of, title
+from rnncli.values import Array, format_shape
 
 WIDE = ("name", "pair", "absolute", "relative", "index", "timestep", "verdict/mismatches")
 NARROW = ("name/pair", "absolute/relative", "index/timestep", "verdict")

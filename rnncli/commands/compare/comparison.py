@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from rnncli import arrays, compute
-from rnncli.case import Array, walk
 from rnncli.commands import checks
 from rnncli.commands.compare import engine_pairs, pieces
 from rnncli.commands.compare.answer import CompareAnswer, conclude
@@ -20,6 +19,7 @@ from rnncli.layers.case import Case
 from rnncli.models import LayerUse
 from rnncli.result import NamedTensor, Result
 from rnncli.show.answer import Reply
+from rnncli.values import Array, walk
 
 if TYPE_CHECKING:
     from rnncli.ask.subject import Computed

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rnncli import compute
-from rnncli.case import Array
 from rnncli.errors import Message, Text, UsageError, count
 from rnncli.layers.case import Case
 from rnncli.layers.stack import Stack
 from rnncli.result import NamedTensor, Result
+from rnncli.values import Array
 
 
 def run_whole(case: Case, steps: int, engine: str) -> Result:

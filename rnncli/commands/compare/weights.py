@@ -6,10 +6,10 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple, TypeVar
 
-from rnncli.case import Array
 from rnncli.compute.compare import TensorDifference, TolerancePair, measure
 from rnncli.models.every_weight import LayerWeights
 from rnncli.result import Label, NamedTensor
+from rnncli.values import Array
 
 Key = TypeVar("Key")
 Name = tuple[str, str]

@@ -14,7 +14,7 @@ from zlib import crc32
 
 import numpy as np
 
-from rnncli.case import Array
+from rnncli.values import Array
 
 GATES = {"RNN": "i", "GRU": "zrh", "LSTM": "iofc"}
 """The gates of each operator, in the order in which W, R and B hold them."""

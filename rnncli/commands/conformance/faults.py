@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from rnncli.case import Array
 from rnncli.commands.conformance.cases import GATES, OUTPUTS, KitCase
 from rnncli.commands.conformance.oracle import DEFAULTS, FUNCTIONS, Change, Changes, NodeRun
 from rnncli.commands.known import Known, known
 from rnncli.errors import Message
+from rnncli.values import Array
 
 
 def list_traits(case: KitCase) -> frozenset[str]:

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from rnncli.case import Array, __version__
 from rnncli.errors import EngineError, Message
+from rnncli.values import Array, __version__
 
 Inputs = Mapping[str, Array]
 Outputs = Sequence[Any]

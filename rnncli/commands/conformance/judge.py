@@ -7,10 +7,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rnncli.case import Array
 from rnncli.commands.conformance.cases import TOLERANCES, KitCase
 from rnncli.commands.conformance.oracle import compute, readings
 from rnncli.errors import EMPTY, Message, Text, join, shorten
+from rnncli.values import Array
 
 VERDICTS = ("right", "wrong", "refused", "crashed", "timed out", "unclear")
 """unclear: the numbers agree with a reading that the operator's text allows."""

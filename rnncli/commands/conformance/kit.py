@@ -24,11 +24,11 @@ from typing import Any
 
 import numpy as np
 
-from rnncli.case import Array
 from rnncli.commands.conformance.cases import INPUTS, OUTPUTS, TOLERANCES, KitCase, list_cases
 from rnncli.commands.conformance.oracle import compute, readings
 from rnncli.process.packages import import_package
 from rnncli.process.signals import exit_cleanly
+from rnncli.values import Array
 
 PRODUCER = "rnncli conformance"
 

@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from rnncli.case import Array
 from rnncli.commands.conformance.cases import GATES, KitCase
 from rnncli.errors import Message
+from rnncli.values import Array
 
 Change = Callable[..., Any]
 """(value, node, more) -> what stands at a place instead; what more there is, `NodeRun` says at each place."""

@@ -24,7 +24,6 @@ from tempfile import TemporaryDirectory
 from time import monotonic
 from typing import BinaryIO, cast
 
-from rnncli.case import Array
 from rnncli.commands.conformance.cases import KitCase
 from rnncli.commands.conformance.judge import Failure
 from rnncli.commands.conformance.kit import folder_of, write_kit
@@ -33,6 +32,7 @@ from rnncli.inputs.formats import npz
 from rnncli.process.child_process import limit_files_of
 from rnncli.process.memory import format_size
 from rnncli.process.signals import exit_cleanly
+from rnncli.values import Array
 
 NO_FILE = Message("It wrote no outputs.")
 PAUSE = 0.02

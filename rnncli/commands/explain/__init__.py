@@ -63,8 +63,8 @@ def compute_answer(
 
 
 def _example(ask: Ask) -> Text:
-    from rnncli.case import Document
     from rnncli.compute import derivation
+    from rnncli.values import Document
 
     document, name = (Document(), "") if ask.input is None else ask.read_document()
     stack = ask.stack(document, name)

@@ -11,7 +11,6 @@ from typing import Any
 from rnncli import specs
 from rnncli.ask import INPUT_OPTIONS, LAYER_OPTIONS, RUN_OPTIONS
 from rnncli.ask.layer_files import cell_files, name_by_file
-from rnncli.case import Array
 from rnncli.cli import files
 from rnncli.commands.explore.experiment import Experiment
 from rnncli.errors import Message, RnncliError, UsageError
@@ -23,6 +22,7 @@ from rnncli.show.answer import Answer
 from rnncli.show.digits import format_exactly
 from rnncli.show.page import View
 from rnncli.specs.build import options_of
+from rnncli.values import Array
 
 LONGEST = 4000
 """Characters of the longest case document that is written into the command itself."""

@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 from rnncli import addresses, compute, specs
 from rnncli.ask import Ask, Remarks, subject_of
 from rnncli.ask.subject import Subject
-from rnncli.case import Array, Spec
 from rnncli.compute import holds
 from rnncli.compute import trace as tracing
 from rnncli.compute.derivation import explain_number
@@ -21,6 +20,7 @@ from rnncli.inputs import sample_files
 from rnncli.inputs.source import SAMPLE
 from rnncli.layers.case import Case
 from rnncli.result import Label, Result
+from rnncli.values import Array, Spec
 
 LESSON_SEED = 7
 """The seed without --seed: the seed of the lesson and the pages of help, so that the numbers match."""

@@ -7,7 +7,6 @@ from dataclasses import replace
 from rich.style import Style
 from rich.text import Text
 
-from rnncli.case import format_shape
 from rnncli.commands.explain.answer import ExplainAnswer
 from rnncli.commands.explore import options
 from rnncli.commands.explore.options import TOPICS, OptionRow
@@ -18,6 +17,7 @@ from rnncli.result import Label
 from rnncli.show.page import Page, Span, Table, View
 from rnncli.show.visible import name_text, visible
 from rnncli.show.wording import GATES, STATES, new_state, say, typed
+from rnncli.values import format_shape
 
 SLIDER = 16
 """Places on the slider."""

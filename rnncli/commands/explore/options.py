@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 
 from rnncli import layers, specs
 from rnncli.ask import LAYER_OPTIONS
-from rnncli.case import HIGHEST_SEED, MERGE_MODES, Option, Spec
 from rnncli.cells import activations
 from rnncli.commands.explore.experiment import (
     LESSON_SEED,
@@ -28,6 +27,7 @@ from rnncli.layers.shape_checks import check_case
 from rnncli.layers.stack import Stack
 from rnncli.options import OPTIONS
 from rnncli.specs.build import options_of
+from rnncli.values import HIGHEST_SEED, MERGE_MODES, Option, Spec
 
 FIRST = ("units", "return_sequences", "return_state")
 DTYPES = ("float32", "float64")

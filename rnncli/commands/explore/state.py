@@ -7,7 +7,6 @@ from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from rnncli.ask.described import note_missing
-from rnncli.case import Array, format_shape
 from rnncli.commands.explore import command_text
 from rnncli.commands.explore.experiment import (
     Change,
@@ -24,6 +23,7 @@ from rnncli.layers.case import Case
 from rnncli.layers.stack import Stack
 from rnncli.result import Label, LoopTrace, NamedTensor, Result
 from rnncli.show.wording import brief, new_state, say
+from rnncli.values import Array, format_shape
 
 HELD, CHANGED, MASKED, HALVES = "*", "•", "/", "│"
 """Marks of a held number, a number that the last change changed, a masked step, and the backward half."""

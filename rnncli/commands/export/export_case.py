@@ -11,7 +11,6 @@ from itertools import count
 from typing import Any
 
 from rnncli import compute, layers
-from rnncli.case import Array, Spec, sizes
 from rnncli.cells.tree import Name, Node, walk
 from rnncli.commands.export.lines import functions_in, key_of, lines_of, local_names
 from rnncli.compute.engines import LayerRunner
@@ -22,6 +21,7 @@ from rnncli.layers.stack import Stack
 from rnncli.models import LayerUse
 from rnncli.result import TensorInfo
 from rnncli.show.visible import visible
+from rnncli.values import Array, Spec, sizes
 
 Names = Mapping[str, str]
 """The suffix in a script of each layer of a Case, by the layer's name in a saved model; empty without one."""

@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from rnncli.case import Array
 from rnncli.commands.export.export_case import ExportCase, ExportLayer, without_initializers
 from rnncli.errors import format_names
 from rnncli.specs import describe
+from rnncli.values import Array
 
 MAX_LITERAL = 50_000
 """Arrays of more numbers than this are embedded as base64 in Python scripts."""

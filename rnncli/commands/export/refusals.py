@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from dataclasses import replace
 
-from rnncli.case import Spec, walk
 from rnncli.cells.tree import FUNCTIONS
 from rnncli.commands.export.export_case import ExportCase, equations_of, functions_of
 from rnncli.compute.engines import reason_for_keras
 from rnncli.errors import Message, Text, join
 from rnncli.layers import LAYERS, beyond_keras, class_of
 from rnncli.layers.case import Case
+from rnncli.values import Spec, walk
 
 NOT_RECURRENT = ("Dense", "Dropout", "Masking")
 """The other layers that scripts and ONNX models write out."""

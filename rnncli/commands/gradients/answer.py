@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from math import inf, isfinite, log10
 from typing import Any, NamedTuple
 
-from rnncli.case import Array
 from rnncli.commands.gradients.curves import ABOVE, BELOW, INPUT, Curve, Gradients
 from rnncli.errors import Message, Text
 from rnncli.result import Result
@@ -34,6 +33,7 @@ from rnncli.show.result_answer import head_of, names_of, notes_of, title, title_
 from rnncli.show.visible import name_text
 from rnncli.show.wording import new_state
 from rnncli.specs import configs_of, expression_of, expressions_of
+from rnncli.values import Array
 
 MOST_ROWS = 24
 """With more steps, only evenly spaced steps are shown, unless View.full is set."""

@@ -15,7 +15,6 @@ from typing import Any, NamedTuple
 
 from rnncli import addresses, compute, layers
 from rnncli.ask.subject import WholeGradients
-from rnncli.case import Array, Spec, parse_number, sizes
 from rnncli.compute import engines
 from rnncli.compute.chain_rule import find_missing_rule
 from rnncli.errors import Message, UsageError, format_range
@@ -25,6 +24,7 @@ from rnncli.result import Claim, Label, Result, TensorInfo, join_layers
 from rnncli.show.visible import visible
 from rnncli.specs import from_flags
 from rnncli.specs.build import is_name
+from rnncli.values import Array, Spec, parse_number, sizes
 
 METHODS = {"numpy": "rnncli.compute.chain_rule", "tensorflow": "rnncli.commands.gradients.tape"}
 """The engines that compute gradients, and the files that do."""

@@ -11,7 +11,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rnncli import compute
-from rnncli.case import Array
 from rnncli.compute.chain_rule import Norms, TrackedState, sum_squares
 from rnncli.compute.engines import AFTER_CRASH, LIBRARIES
 from rnncli.compute.engines import tensorflow as engine
@@ -19,6 +18,7 @@ from rnncli.errors import EngineError
 from rnncli.layers.case import Case
 from rnncli.layers.stack import Stack
 from rnncli.process.watch import watch
+from rnncli.values import Array
 
 AT_ONCE = 256
 """Maximum number of outputs per backward pass."""

@@ -9,7 +9,6 @@ from string import ascii_lowercase, ascii_uppercase
 from typing import Any, NamedTuple
 
 from rnncli import compute
-from rnncli.case import Array
 from rnncli.errors import LayerError
 from rnncli.layers.case import Case
 from rnncli.layers.stack import Stack
@@ -34,6 +33,7 @@ from rnncli.show.page import (
     state_part,
 )
 from rnncli.show.result_answer import head_of, notes_of, records_of, tensor_listing, title
+from rnncli.values import Array
 
 CHOICES = (False, True)
 COLUMNS = ("name", "shape", "equals")

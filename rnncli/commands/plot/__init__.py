@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
     from rnncli.ask import Ask, Remarks
     from rnncli.ask.subject import Parts
-    from rnncli.case import Spec
     from rnncli.commands.plot.palette import Style
     from rnncli.commands.plot.sheet import Sheet
+    from rnncli.values import Spec
 
 EXAMPLES = """\
 rnncli plot --layer lstm --seed 42 -o gates.svg

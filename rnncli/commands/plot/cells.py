@@ -8,7 +8,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rnncli.addresses import parse_steps
-from rnncli.case import Array, Spec
 from rnncli.cells.diagram import lay_out, mirror, straighten
 from rnncli.cells.diagram.shapes import Diagram, Shape
 from rnncli.commands.plot.sheet import SheetSelection, list_notes, short_name
@@ -19,6 +18,7 @@ from rnncli.result import Label
 from rnncli.show.visible import visible
 from rnncli.show.wording import GATES, name_layer, say
 from rnncli.specs import expressions_of
+from rnncli.values import Array, Spec
 
 if TYPE_CHECKING:
     from rnncli.ask import Ask, Remarks

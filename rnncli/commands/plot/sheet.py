@@ -10,7 +10,6 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from rnncli.case import STATUSES, Array, InputNames
 from rnncli.errors import Message, Text, UsageError, did_you_mean, format_indices, shorten
 from rnncli.layers import runs_a_cell
 from rnncli.layers.case import Case
@@ -19,6 +18,7 @@ from rnncli.show.result_answer import agreement_texts, assumed_text, held_text
 from rnncli.show.visible import visible
 from rnncli.show.wording import GATES, name_layer, new_state, say
 from rnncli.specs import expressions_of
+from rnncli.values import STATUSES, Array, InputNames
 
 LONG = 24
 """With this many time steps or more, every heat map has its own row."""

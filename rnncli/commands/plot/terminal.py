@@ -13,13 +13,13 @@ from rich.cells import cell_len, set_cell_size
 from rich.style import Style as RichStyle
 from rich.text import Text
 
-from rnncli.case import Array
 from rnncli.commands.plot.palette import Style, mix
 from rnncli.commands.plot.sheet import Panel, Scale, Sheet
 from rnncli.show.formats.table import console
 from rnncli.show.layout import fill_lines
 from rnncli.show.page import View
 from rnncli.show.wording import say
+from rnncli.values import Array
 
 Depth = Literal["truecolor", "256", "none"]
 UPPER = "▀"

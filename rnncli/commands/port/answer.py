@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from rnncli import frameworks
-from rnncli.case import Array, format_shape
 from rnncli.commands.port.evidence import Evidence
 from rnncli.commands.port.hypothesis import Hypothesis
 from rnncli.errors import Message, count
@@ -21,6 +20,7 @@ from rnncli.show.answer import Answer, Records, head
 from rnncli.show.page import Page, PagePart, Paragraph, View, line
 from rnncli.show.result_answer import format_difference, note
 from rnncli.specs import describe, to_script
+from rnncli.values import Array, format_shape
 
 RESULTS = {
     "sequence": "hidden_states",

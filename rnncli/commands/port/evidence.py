@@ -10,10 +10,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rnncli.case import Array
 from rnncli.cli import files
 from rnncli.commands.port.hypothesis import ForeignRun, Hypothesis, is_sequence
 from rnncli.errors import Message
+from rnncli.values import Array
 
 LEAST = 4
 """The minimum number of distinct numbers for a match to count."""

@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from rnncli.case import Array, Spec, format_shape
 from rnncli.errors import InputError, LayerError, Message, Text, count, did_you_mean, format_names, inside
 from rnncli.frameworks import GATES, infer_class, torch
 from rnncli.inputs import formats, named_arrays
@@ -20,6 +19,7 @@ from rnncli.models.keras.choice import INPUT
 from rnncli.models.layer_cases import spec_of
 from rnncli.models.weights import is_in_order, name_in_order, read_keras_layers
 from rnncli.specs import describe
+from rnncli.values import Array, Spec, format_shape
 
 ROLES: Mapping[str, str] = {
     "recurrent_bias": r"recurrent_bias|bias_hh|b_hh|b_h|bh|h2h_bias",

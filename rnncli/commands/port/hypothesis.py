@@ -8,12 +8,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rnncli import frameworks
-from rnncli.case import Array, Spec
 from rnncli.commands.known import Known
 from rnncli.commands.port.foreign_weights import ForeignCell, ForeignLayer
 from rnncli.layers.bidirectional import Bidirectional
 from rnncli.layers.case import Case
 from rnncli.layers.stack import Stack
+from rnncli.values import Array, Spec
 
 
 class ForeignRun(NamedTuple):

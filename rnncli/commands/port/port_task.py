@@ -16,7 +16,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rnncli.ask import LAYER_OPTIONS, Ask, Remarks, subject_of
-from rnncli.case import Array, Spec, format_shape
 from rnncli.commands.checks import Expectation
 from rnncli.commands.expected import ALONE, UNNAMED, read_expected
 from rnncli.commands.port.foreign_weights import (
@@ -41,6 +40,7 @@ from rnncli.layers.shape_checks import check_states
 from rnncli.layers.stack import Stack
 from rnncli.models.weights import name_in_order
 from rnncli.specs import build, describe
+from rnncli.values import Array, Spec, format_shape
 
 COMPUTED: Mapping[str, Any] = {
     "return_sequences": True, "return_state": True, "stateful": False, "dropout": 0.0,

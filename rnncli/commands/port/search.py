@@ -8,10 +8,10 @@ from operator import attrgetter
 
 import numpy as np
 
-from rnncli.case import Array
 from rnncli.commands.known import Known
 from rnncli.commands.port.differences import list_known
 from rnncli.commands.port.hypothesis import ForeignRun, Hypothesis, is_sequence
+from rnncli.values import Array
 
 PART_SEQUENCES, PART_STEPS = 2, 8
 """Sequences and steps of a long input that are compared before all of it."""

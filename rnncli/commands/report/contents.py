@@ -13,7 +13,6 @@ from itertools import product
 from typing import Any, NamedTuple
 
 from rnncli import compute, layers
-from rnncli.case import MERGE_MODES, Array, InputNames, Spec, __version__
 from rnncli.cells import activations
 from rnncli.cells.diagram import lay_out
 from rnncli.cells.tree import FUNCTIONS, Function, Name, Node, Number, Operation, Sum, walk
@@ -28,6 +27,7 @@ from rnncli.layers.stack import Stack
 from rnncli.models import LayerUse
 from rnncli.show.wording import meaning
 from rnncli.specs import describe, to_config
+from rnncli.values import MERGE_MODES, Array, InputNames, Spec, __version__
 
 PASSES_ON = ("Dropout", "SpatialDropout1D", "GaussianDropout", "GaussianNoise", "AlphaDropout")
 """Layers that return their input outside training."""

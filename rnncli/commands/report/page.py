@@ -18,7 +18,6 @@ from typing import Any, NamedTuple
 from rnncli import compute
 from rnncli.ask import INPUT_OPTIONS, RUN_OPTIONS, Ask, Remarks, subject_of
 from rnncli.ask.layer_files import cell_files, name_by_file
-from rnncli.case import Spec
 from rnncli.commands.report.contents import ReportContents, build_contents
 from rnncli.commands.run.answer import RunAnswer
 from rnncli.commands.trace.answer import TraceAnswer
@@ -37,6 +36,7 @@ from rnncli.show.formats import html
 from rnncli.show.page import View
 from rnncli.show.visible import escape_json
 from rnncli.specs import describe, expressions_of
+from rnncli.values import Spec
 
 LEFT_OUT = "Only the recurrent layers of the model; left out: {names}."
 """In the head of a page, and in a remark."""

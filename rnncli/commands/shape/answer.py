@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from math import prod
 from typing import Any, NamedTuple
 
-from rnncli.case import Shape, Spec, known_sizes
 from rnncli.commands.shape.formulas import cells_of, formula
 from rnncli.errors import Message, Text
 from rnncli.layers.stack import Stack
@@ -17,6 +16,7 @@ from rnncli.show.page import Line, Page, Span, View
 from rnncli.show.result_answer import input_text, note, tensor_fields, title
 from rnncli.show.wording import name_layer
 from rnncli.specs import configs_of, describe, expression_of
+from rnncli.values import Shape, Spec, known_sizes
 
 
 class Weight(NamedTuple):

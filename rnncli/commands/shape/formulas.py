@@ -8,8 +8,8 @@ from math import prod
 from typing import Any
 
 from rnncli import layers
-from rnncli.case import Shape, Spec, known_sizes
 from rnncli.errors import Message, join
+from rnncli.values import Shape, Spec, known_sizes
 
 Factor = tuple[Any, str]
 """A size, and what is counted."""

@@ -9,12 +9,12 @@ from itertools import chain
 from operator import attrgetter
 from typing import Any
 
-from rnncli.case import format_shape
 from rnncli.commands.shape.formulas import formula
 from rnncli.errors import Message
 from rnncli.models.summary import LayerRow, ModuleRow, Summary, TensorRow, WeightRow
 from rnncli.show.answer import Answer, Field, Listing, Records, head
 from rnncli.show.page import Line, Page, PagePart, Paragraph, Span, Variants, View, line, marks
+from rnncli.values import format_shape
 
 CONSTANT = "Constant"
 """The operator of the nodes that a table leaves out without --full."""

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from rnncli import handbook
-from rnncli.case import Array
 from rnncli.commands.tour import lesson
 from rnncli.commands.tour.drawing import draw_text
 from rnncli.commands.tour.lesson import Step, Texts, say
@@ -16,6 +15,7 @@ from rnncli.show.answer import Answer, Field, ListAnswer, Records, head
 from rnncli.show.page import Code, Fold, Heading, Line, Page, PagePart, Span, View, line, marks
 from rnncli.show.result_answer import records_of, tensor_listing
 from rnncli.show.wording import typed
+from rnncli.values import Array
 
 WHOLE, QUESTION, ANSWER = "whole", "question", "answer"
 """Parts of a step to show: all of it, all but the answer to its question, or that answer alone."""

@@ -6,11 +6,11 @@ import shlex
 from typing import Any, NamedTuple
 
 from rnncli.ask import Ask, subject_of
-from rnncli.case import Array
 from rnncli.cli.flags import fill, load
 from rnncli.inputs import sample_files
 from rnncli.inputs.source import SAMPLE
 from rnncli.layers.case import Case
+from rnncli.values import Array
 
 
 class CommandLine(NamedTuple):

@@ -10,7 +10,6 @@ from itertools import groupby
 from string import ascii_lowercase
 from typing import NamedTuple
 
-from rnncli.case import Array, format_shape
 from rnncli.commands.tour.lesson import say
 from rnncli.result import Claim, NamedTensor
 from rnncli.show.answer import headings
@@ -29,6 +28,7 @@ from rnncli.show.page import (
     name_line,
 )
 from rnncli.show.visible import longest
+from rnncli.values import Array, format_shape
 
 COLORS = 4
 UNNAMED = line("", "dim")

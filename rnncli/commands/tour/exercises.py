@@ -14,7 +14,6 @@ from random import Random
 from typing import Any, NamedTuple
 
 from rnncli import specs
-from rnncli.case import format_shape, sizes
 from rnncli.commands.tour import drawing, lesson
 from rnncli.commands.tour.drawing import draw_text
 from rnncli.commands.tour.grading import AnswerRule
@@ -25,6 +24,7 @@ from rnncli.result import Label, Result
 from rnncli.show.answer import Answer, Records, head
 from rnncli.show.page import Code, Numbers, Page, PagePart, Span, Table, View, line, marks, text_of
 from rnncli.show.result_answer import format_difference
+from rnncli.values import format_shape, sizes
 
 RECURRENT = ("simple_rnn", "lstm", "gru")
 STATES = {

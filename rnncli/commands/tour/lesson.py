@@ -8,10 +8,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from rnncli.case import STATUSES, Array
 from rnncli.errors import fold_name
 from rnncli.result import Result
 from rnncli.show import wording
+from rnncli.values import STATUSES, Array
 
 Texts = Mapping[str, str]
 """The texts of a step or an exercise in one language, by key: `title`, `notice`, `question`, ..."""

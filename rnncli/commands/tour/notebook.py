@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from rnncli.case import __version__
 from rnncli.commands.tour import lesson
 from rnncli.commands.tour.lesson import say
 from rnncli.commands.tour.observations import observe
 from rnncli.show.page import View
+from rnncli.values import __version__
 
 SETUP = """\
 import keras

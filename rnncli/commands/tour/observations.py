@@ -12,13 +12,13 @@ from typing import NamedTuple
 import numpy as np
 
 from rnncli import specs
-from rnncli.case import Array
 from rnncli.commands.tour import drawing
 from rnncli.commands.tour.lesson import Step, masked_steps, run_line, say
 from rnncli.layers.stack import Stack
 from rnncli.result import Claim, Label, NamedTensor, Result, select_true
 from rnncli.show.page import PagePart, View, bar, line
 from rnncli.show.result_answer import format_difference
+from rnncli.values import Array
 
 Rows = Sequence[tuple[str, Array, str]]
 """Rows of numbers, each with the texts before and after it."""

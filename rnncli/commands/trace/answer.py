@@ -7,7 +7,6 @@ from dataclasses import dataclass, field, replace
 from itertools import product
 from typing import Any
 
-from rnncli.case import STATUSES, Array
 from rnncli.commands.trace.units import dead_units, saturated_units
 from rnncli.result import OUTPUT, Label, LoopTrace, NamedTensor, Result
 from rnncli.show import statistics
@@ -15,6 +14,7 @@ from rnncli.show.answer import Records, head
 from rnncli.show.page import Page, View
 from rnncli.show.result_answer import ResultAnswer, differences_document, head_of
 from rnncli.show.statistics import Stats
+from rnncli.values import STATUSES, Array
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from math import prod
 from typing import Any, NamedTuple
 
-from rnncli.case import Array, parse_number
 from rnncli.commands.trace.answer import TraceAnswer
 from rnncli.compute.trace import TraceSelection, narrow
 from rnncli.errors import UsageError, did_you_mean, format_range
@@ -23,6 +22,7 @@ from rnncli.show.result_answer import (
     tensor_listing,
     title_of,
 )
+from rnncli.values import Array, parse_number
 
 TAKEN, COLUMN = 72, 12
 """The width of the first columns of the table, and of the mean of each line."""

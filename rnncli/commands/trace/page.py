@@ -11,7 +11,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from rnncli.case import STATUSES, Array
 from rnncli.commands.trace.units import draw_units
 from rnncli.result import OUTPUT, Label, LoopTrace, Result
 from rnncli.show import statistics
@@ -39,6 +38,7 @@ from rnncli.show.statistics import Stats
 from rnncli.show.visible import ENDLESS, longest, name_text, visible, width_of
 from rnncli.show.wording import name_layer, new_state
 from rnncli.specs import expressions_of
+from rnncli.values import STATUSES, Array
 
 MOST_ROWS = 24
 """With more steps in all sequences together, some are omitted, unless View.full is set."""

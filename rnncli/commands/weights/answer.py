@@ -12,7 +12,6 @@ from itertools import chain
 from math import prod
 from typing import TYPE_CHECKING, Any
 
-from rnncli.case import Array, format_shape
 from rnncli.commands.weights.contents import CellSummary, Contents, Figures, GateSummary, LayerSummary
 from rnncli.errors import Message, count, join
 from rnncli.models.graph import name_loops
@@ -32,6 +31,7 @@ from rnncli.show.page import (
 )
 from rnncli.show.result_answer import assumed_document, assumed_lines, input_text, note, title
 from rnncli.specs import configs_of, expression_of
+from rnncli.values import Array, format_shape
 
 if TYPE_CHECKING:
     from rnncli.commands.weights.weight_source import DescribedLayers

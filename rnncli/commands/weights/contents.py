@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rnncli.case import Array, Assumed, Spec
 from rnncli.cells.evaluate import columns_of
 from rnncli.cells.tree import Name, walk
 from rnncli.errors import LayerError, Message, Text, UsageError, did_you_mean, format_names
@@ -28,6 +27,7 @@ from rnncli.show import statistics
 from rnncli.show.statistics import Stats
 from rnncli.specs import to_config
 from rnncli.specs.build import read_equations
+from rnncli.values import Array, Assumed, Spec
 
 if TYPE_CHECKING:
     from rnncli.models.live.weights import HeldWeights

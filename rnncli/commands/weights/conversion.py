@@ -10,7 +10,6 @@ from typing import Any
 
 from rnncli import frameworks
 from rnncli.ask import Ask
-from rnncli.case import Array
 from rnncli.commands.weights import weight_source
 from rnncli.commands.weights.contents import Contents, LayerSummary
 from rnncli.commands.weights.weight_source import Weights
@@ -23,6 +22,7 @@ from rnncli.show.answer import Answer, Field, Listing, Records, Reply, head
 from rnncli.show.formats import OutputFlags
 from rnncli.show.page import Page, View, line
 from rnncli.show.result_answer import note
+from rnncli.values import Array
 
 NO_WEIGHTS = Message("its weights are not in the file; the model computes them")
 OWN_CELL = Message("its cell is not one of Keras's, so its gates are unknown")

@@ -9,12 +9,12 @@ from typing import NamedTuple
 from rnncli.ask import INPUT_OPTIONS, RUN_OPTIONS, Ask, Remarks, subject_of
 from rnncli.ask.described import read_given
 from rnncli.ask.live_object import LiveObject
-from rnncli.case import Shape, Spec, format_shape, known_sizes
 from rnncli.commands.weights import contents
 from rnncli.commands.weights.contents import Contents
 from rnncli.errors import Flag, Message, UsageError
 from rnncli.inputs.source import MODEL_SUFFIXES, find_source, split_layers
 from rnncli.options import flag_name
+from rnncli.values import Shape, Spec, format_shape, known_sizes
 
 DESCRIBING = ("seed", "weights")
 """Flags of a run that define a layer."""

@@ -10,7 +10,6 @@ from math import prod
 from typing import Any, NamedTuple
 
 from rnncli import specs
-from rnncli.case import Array, Dimension, Shape, format_shape
 from rnncli.commands.why.diagnosis import Diagnosis, Fix
 from rnncli.errors import Message, RnncliError, Text
 from rnncli.layers.case import Case
@@ -35,6 +34,7 @@ from rnncli.show.page import (
 )
 from rnncli.show.wording import typed
 from rnncli.specs import expression_of
+from rnncli.values import Array, Dimension, Shape, format_shape
 
 MOST_STEPS = 1_000
 """Time steps of the longest run; a longer one would take more than a moment."""

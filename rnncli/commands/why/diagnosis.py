@@ -15,7 +15,6 @@ from string import Formatter
 from typing import Any, NamedTuple
 
 from rnncli import handbook
-from rnncli.case import Shape, format_shape
 from rnncli.commands.why import fix_layers
 from rnncli.commands.why.message import (
     SEQUENCE,
@@ -28,6 +27,7 @@ from rnncli.commands.why.message import (
 )
 from rnncli.commands.why.values import COMPUTE
 from rnncli.errors import DisagreementError
+from rnncli.values import Shape, format_shape
 
 COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
     "==": operator.eq,

@@ -6,10 +6,10 @@ import difflib
 from collections.abc import Iterable
 
 from rnncli import layers, specs
-from rnncli.case import Dimension, Shape
 from rnncli.commands.why.message import SEQUENCE, FrameworkMessage
 from rnncli.frameworks import GATES
 from rnncli.result import TensorInfo
+from rnncli.values import Dimension, Shape
 
 UNITS = 3
 """Units of a layer if the message does not say; the default of --units."""

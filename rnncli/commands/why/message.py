@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
 
-from rnncli.case import Dimension, Shape
+from rnncli.values import Dimension, Shape
 
 LONGEST = 500
 """Characters of a call that is read."""

@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import Any
 
 from rnncli import addresses
-from rnncli.case import Shape, Spec
 from rnncli.cells.tree import REDUCTIONS, Function, Name
 from rnncli.cells.writing import to_symbols
 from rnncli.compute import trace as tracing
@@ -27,6 +26,7 @@ from rnncli.errors import Message
 from rnncli.layers.case import Case
 from rnncli.layers.stack import Stack
 from rnncli.result import OUTPUT, Claim, Result, TensorInfo
+from rnncli.values import Shape, Spec
 
 
 def explain(

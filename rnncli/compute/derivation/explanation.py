@@ -12,9 +12,9 @@ from itertools import repeat
 from typing import Any, NamedTuple
 
 from rnncli import addresses
-from rnncli.case import parse_number, sizes
 from rnncli.errors import Message, Text, UsageError, count
 from rnncli.result import Claim, Label, TensorInfo
+from rnncli.values import parse_number, sizes
 
 
 class Target(NamedTuple):

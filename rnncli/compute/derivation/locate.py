@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from rnncli.case import STATUSES, Array
 from rnncli.cells import activations
 from rnncli.cells.evaluate import columns_of, evaluate
 from rnncli.cells.tree import FUNCTIONS, Name, Node
@@ -15,6 +14,7 @@ from rnncli.layers.case import Case
 from rnncli.layers.layer import Layer, LayerEquation, LoopEntry, within
 from rnncli.layers.stack import Stack
 from rnncli.result import OUTPUT, Label, LoopTrace, Result
+from rnncli.values import STATUSES, Array
 
 
 class TraceNode(NamedTuple):

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from math import copysign, inf, prod
 
-from rnncli.case import Array
 from rnncli.cells.evaluate import offset_of
 from rnncli.cells.text import BIASES, PACKED
 from rnncli.cells.tree import REDUCTIONS, Function, Name, Node, Number, Operation, Sum, parts, write
@@ -13,6 +12,7 @@ from rnncli.cells.writing import old_state
 from rnncli.compute.derivation.explanation import MINUS, Factor, Term
 from rnncli.compute.derivation.locate import CaseTrace, TraceNode
 from rnncli.errors import Message
+from rnncli.values import Array
 
 IDENTITY = "linear"
 """The activation that is not shown."""

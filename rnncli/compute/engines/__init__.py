@@ -18,7 +18,6 @@ from math import inf
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from rnncli.case import Array, walk
 from rnncli.errors import (
     Either,
     EngineError,
@@ -31,6 +30,7 @@ from rnncli.errors import (
 )
 from rnncli.layers.case import Case
 from rnncli.result import LoopTrace
+from rnncli.values import Array, walk
 
 if TYPE_CHECKING:
     from rnncli.layers.layer import LayerCall

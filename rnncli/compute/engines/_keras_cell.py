@@ -7,14 +7,14 @@ from functools import cache
 from math import prod
 from typing import Any
 
-from rnncli.case import Spec
-from rnncli.case import sizes as sizes_of
 from rnncli.cells import activations
 from rnncli.cells.evaluate import columns_of, evaluate
 from rnncli.cells.text import CellText
 from rnncli.cells.tree import Index, Name, Node, Shift, View
 from rnncli.layers.layer import INITIALIZED_BY
 from rnncli.layers.recurrent import Cell
+from rnncli.values import Spec
+from rnncli.values import sizes as sizes_of
 
 _TEXTS: dict[str, CellText] = {}
 """The cells made in this process, by their text: Bidirectional copies its layer through a config."""

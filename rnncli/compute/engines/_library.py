@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rnncli.case import Array, walk
 from rnncli.compute.engines import reason_for_keras
 from rnncli.errors import Message, Text
 from rnncli.layers.case import Case
+from rnncli.values import Array, walk
 
 if TYPE_CHECKING:
     from rnncli.layers.recurrent import RecurrentLayer

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from rnncli.case import STATUSES, Array, walk
 from rnncli.cells.program import Gate
 from rnncli.compute.engines import STEPS, EngineOutput, LayerRunner, reason_for_keras
 from rnncli.errors import Message, RnncliError, Text
@@ -14,6 +13,7 @@ from rnncli.layers.case import Case, Hold
 from rnncli.layers.recurrent import sizes_by_cell
 from rnncli.process import memory, progress
 from rnncli.result import OUTPUT, Label, LoopTrace
+from rnncli.values import STATUSES, Array, walk
 
 if TYPE_CHECKING:
     from rnncli.layers.layer import LayerCall

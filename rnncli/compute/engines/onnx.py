@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
-from rnncli.case import Array, walk
 from rnncli.cells import activations
 from rnncli.compute.engines import STEPS, InexactError, LayerRunner
 from rnncli.compute.engines._library import mask_outputs, refusal_of_library
@@ -21,6 +20,7 @@ from rnncli.layers.layer import LayerCall
 from rnncli.layers.recurrent import RecurrentLayer
 from rnncli.process import progress
 from rnncli.process.packages import import_engine
+from rnncli.values import Array, walk
 
 PACKAGES = ("onnx", "onnxruntime")
 NOTE = Message("for large float32 inputs; ONNX Runtime computes them")

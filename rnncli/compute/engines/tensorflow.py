@@ -11,13 +11,13 @@ from contextlib import contextmanager
 from functools import cache, partial
 from typing import Any
 
-from rnncli.case import Array, Spec, sizes, walk
 from rnncli.compute.engines import EngineOutput, repeat
 from rnncli.errors import EngineError, Message, Text, join
 from rnncli.layers import beyond_keras
 from rnncli.layers.case import Case
 from rnncli.layers.recurrent import BEYOND_KERAS
 from rnncli.process.isolation import isolated
+from rnncli.values import Array, Spec, sizes, walk
 
 PACKAGES = ("tensorflow", "keras")
 NOTE = Message("real Keras layers, the reference that the others are checked against")

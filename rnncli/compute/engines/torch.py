@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from rnncli.case import Array, walk
 from rnncli.compute.engines import LayerRunner
 from rnncli.compute.engines._library import mask_outputs, refusal_of_library
 from rnncli.errors import Message, Text
@@ -19,6 +18,7 @@ from rnncli.layers.layer import LayerCall
 from rnncli.layers.recurrent import RecurrentLayer
 from rnncli.process.isolation import isolated
 from rnncli.process.packages import import_engine
+from rnncli.values import Array, walk
 
 PACKAGES = ("torch",)
 NOTE = Message("PyTorch's own modules, in float32 or float64")

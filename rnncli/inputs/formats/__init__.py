@@ -17,11 +17,11 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from rnncli.case import Array, Document
 from rnncli.errors import InputError, Message, Text, did_you_mean, inside, nearest
 from rnncli.inputs.source import NEVER_INPUTS, UTF8_MARK, InputFlagError
 from rnncli.inputs.source import Source as Source
 from rnncli.process.packages import import_package
+from rnncli.values import Array, Document
 
 FORMATS = {
     "csv": "rnncli.inputs.formats.csv",

@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from rnncli.case import Array, Document
 from rnncli.errors import InputError, Message, Text, UsageError, count, did_you_mean, shorten
 from rnncli.inputs.formats import ReadOptions
 from rnncli.inputs.source import InputFlagError, Source, read_blocks, read_utf8
+from rnncli.values import Array, Document
 
 DELIMITERS = ",;\t|"
 NAMED = {"comma": ",", "semicolon": ";", "tab": "\t", "\\t": "\t", "pipe": "|", "space": " "}

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import shlex
 
-from rnncli.case import Document
 from rnncli.errors import InputError
 from rnncli.inputs.formats import ReadOptions
 from rnncli.inputs.source import Source
+from rnncli.values import Document
 
 
 def read(source: Source, options: ReadOptions) -> Document:

@@ -9,7 +9,6 @@ import re
 from contextlib import suppress
 from typing import Any
 
-from rnncli.case import Document, format_shape
 from rnncli.errors import InputError, Message, Text, did_you_mean, inside, shorten, with_path_prefix
 from rnncli.inputs import names, nested
 from rnncli.inputs.formats import ReadOptions
@@ -17,6 +16,7 @@ from rnncli.inputs.source import InputFlagError, Source, read_utf8, too_large
 from rnncli.options import entries
 from rnncli.process import memory
 from rnncli.process.packages import import_package
+from rnncli.values import Document, format_shape
 
 TABLE = {entry.name: entry for entry in entries("run") if entry.name in Document._fields}
 KEYS = ("inputs", *TABLE, *names.KEYS)

@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from rnncli.case import Array, Document, format_shape
 from rnncli.errors import InputError, Message, inside
 from rnncli.inputs import nested
 from rnncli.inputs.formats import ReadOptions
 from rnncli.inputs.formats.json import parse, to_document
 from rnncli.inputs.source import UTF8_MARK, Source, read_utf8
+from rnncli.values import Array, Document, format_shape
 
 
 def read(source: Source, options: ReadOptions) -> Document:

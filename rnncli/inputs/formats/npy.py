@@ -10,11 +10,11 @@ from typing import IO, Any
 import numpy as np
 
 from rnncli import arrays
-from rnncli.case import Array, Document
 from rnncli.errors import InputError, Message, Text
 from rnncli.inputs.formats import ReadOptions
 from rnncli.inputs.nested import require_numbers
 from rnncli.inputs.source import Source, report_os_errors
+from rnncli.values import Array, Document
 
 MAPPED_FROM = 2**24
 """Files of at least this many bytes are not read into memory."""

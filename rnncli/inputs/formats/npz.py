@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from rnncli.case import Array
 from rnncli.errors import InputError, Message
 from rnncli.inputs import zips
 from rnncli.inputs.formats.npy import read_array
 from rnncli.inputs.source import Source
+from rnncli.values import Array
 
 ADVICE = Message("Write it again with numpy.savez: uncompressed arrays of numbers.")
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from rnncli.case import Array
 from rnncli.errors import InputError, Message, Text, recognize, shorten
 from rnncli.inputs.source import Source
 from rnncli.process.packages import import_package
+from rnncli.values import Array
 
 ADVICE = Message("Write it with safetensors.numpy.save_file.")
 REASONS = (

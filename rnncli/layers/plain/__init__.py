@@ -12,9 +12,9 @@ from functools import cache
 from importlib import import_module
 from typing import Any, ClassVar, NamedTuple
 
-from rnncli.case import Array
 from rnncli.errors import LayerError, Message, Text
 from rnncli.layers.layer import Layer, LayerCall, LayerOutput, LoopRunner
+from rnncli.values import Array
 
 LAYERS: Mapping[str, str] = {
     "Dense": "core.dense",

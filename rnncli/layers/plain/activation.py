@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from rnncli.case import Array
 from rnncli.cells import activations
 from rnncli.layers.plain import KERAS_2, KerasCall, PlainOutput, activate, axes_of
+from rnncli.values import Array
 
 
 def _activation_layer(formula: Callable[[KerasCall, Array], Array]) -> Callable[[KerasCall], PlainOutput]:

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from rnncli.case import Array
 from rnncli.cells import activations
 from rnncli.layers.plain import KerasCall, PlainOutput
+from rnncli.values import Array
 
 
 def attention(call: KerasCall) -> PlainOutput:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from rnncli.case import Array, Option, Shape, Spec
 from rnncli.cells.tree import Function, Name, Operation, Sum
 from rnncli.errors import InputError
 from rnncli.layers.layer import Draw, LayerEquation
 from rnncli.layers.plain import KerasCall, PlainLayer, PlainOutput, activate
 from rnncli.layers.recurrent import take_seeds
 from rnncli.result import Label, TensorInfo
+from rnncli.values import Array, Option, Shape, Spec
 
 
 def dense(call: KerasCall) -> PlainOutput:

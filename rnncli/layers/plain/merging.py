@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from rnncli.case import Array
 from rnncli.layers.plain import KERAS_2, KERAS_3_0, TODAY, KerasCall, PlainOutput, axis_of
+from rnncli.values import Array
 
 Arrays = Sequence[Array]
 Join = Callable[[Arrays], Array]

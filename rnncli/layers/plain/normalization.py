@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from rnncli.case import Array
 from rnncli.layers.plain import KerasCall, PlainOutput, axes_of, axis_of
+from rnncli.values import Array
 
 EPSILON = 1e-7
 """keras.backend.epsilon()."""

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from rnncli import layers
-from rnncli.case import Array, Option, Shape, Spec, format_shape, walk
 from rnncli.errors import LayerError, Message, Text
 from rnncli.layers.layer import RATES, Draw, Layer, LayerCall, LayerOutput, LoopRunner
 from rnncli.layers.plain import KERAS_2, MASK_MAKERS, MASK_USERS, KerasCall, PlainOutput, compute, dtype_of
 from rnncli.result import TensorInfo
+from rnncli.values import Array, Option, Shape, Spec, format_shape, walk
 
 
 def time_distributed(call: KerasCall) -> PlainOutput:

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from rnncli.case import Array
 from rnncli.layers.plain import KerasCall, PlainOutput, activate, channels_first, sizes_of
+from rnncli.values import Array
 
 
 def _sliding(formula: Callable[[KerasCall, Array], Array]) -> Callable[[KerasCall], PlainOutput]:

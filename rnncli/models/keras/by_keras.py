@@ -14,7 +14,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
-from rnncli.case import Array
 from rnncli.errors import EngineError, LayerError, Message, Text, inside
 from rnncli.layers import plain
 from rnncli.layers.plain import TODAY, KerasCall, UnknownLayerError, operations, rules_of
@@ -37,6 +36,7 @@ from rnncli.models.keras.layer_alone import half_dtype, own_cell_name
 from rnncli.models.keras.process import KerasRun, UnrunnableError
 from rnncli.models.layer_cases import build_layer_case, name_outputs, with_dtype
 from rnncli.result import Result
+from rnncli.values import Array
 
 FLOAT32 = Message("Rebuild the model with the dtype float32, copy the weights, and save it again.")
 TOLERANCE = 1e-4

@@ -8,13 +8,13 @@ from contextlib import suppress
 from itertools import chain
 from typing import Any
 
-from rnncli.case import Array
 from rnncli.errors import InputError, Message, Text, format_names, inside
 from rnncli.inputs import nested, zips
 from rnncli.inputs.source import KERAS_SUFFIXES, Source
 from rnncli.models.keras import hdf5
 from rnncli.models.keras.hdf5 import FileContents
 from rnncli.process.packages import import_package
+from rnncli.values import Array
 
 ADVICE = Message("Save the whole model with model.save('model.keras').")
 CONFIG, WEIGHTS = "config.json", "model.weights.h5"

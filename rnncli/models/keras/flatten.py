@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from rnncli.case import Array, Shape
 from rnncli.errors import InputError, count
 from rnncli.layers.plain import MASK_MAKERS, MASK_USERS
 from rnncli.models.graph import PLACED_MASK, ModelInput, Node, Ref, leaves, map_leaves
 from rnncli.models.keras.calls import ADVICE, CallArguments, LayerEntry, Link, Plan, flat, no_call
 from rnncli.models.keras.versions import MODELS, PLAIN, RECURRENT, is_operation, name_of
+from rnncli.values import Array, Shape
 
 Outputs = dict[tuple[str, int], Ref | tuple[Ref, ...]]
 """The outputs of every call: the first tensor of a layer, every tensor of a model."""

@@ -17,12 +17,12 @@ from typing import Any, BinaryIO, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 
-from rnncli.case import Array
 from rnncli.errors import InputError, Message, Text
 from rnncli.process import child_process, transfer
 from rnncli.process.memory import expansion_limit
 from rnncli.process.packages import import_package
 from rnncli.process.transfer import LazyArray
+from rnncli.values import Array
 
 LIBRARY = Message("the HDF5 library")
 SECONDS = 8.0

@@ -6,13 +6,13 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
-from rnncli.case import format_shape
 from rnncli.errors import Message, Text
 from rnncli.layers import plain
 from rnncli.layers.plain import UnknownLayerError
 from rnncli.models.graph import Graph, Node
 from rnncli.models.layer_cases import spec_of
 from rnncli.specs import describe
+from rnncli.values import format_shape
 
 HALF = ("float16", "bfloat16")
 """Dtypes in which a described layer computes what Keras computes, and a model is not run."""

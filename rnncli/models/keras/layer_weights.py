@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rnncli.case import format_shape
 from rnncli.errors import InputError, Message
 from rnncli.frameworks import cudnn, default_name, make_unique
 from rnncli.layers.plain import keras_may_know
 from rnncli.models.keras.versions import CELLS, CONVOLVED, MODELS, PLAIN, RECURRENT, is_operation, name_of
+from rnncli.values import format_shape
 
 if TYPE_CHECKING:
-    from rnncli.case import Array
     from rnncli.models.graph import Node
     from rnncli.models.keras.hdf5 import FileContents, Group
+    from rnncli.values import Array
 
     Arrays = list[tuple[str, Array]]
     LayerEntry = Mapping[str, Any]

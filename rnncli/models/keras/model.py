@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from rnncli.case import Array, Shape
 from rnncli.errors import Message, join
 from rnncli.layers.case import Case
 from rnncli.layers.plain import UNKNOWN_CLASS, UnknownLayerError, is_operation, keras_may_know, refuse
@@ -15,6 +14,7 @@ from rnncli.models.graph import Graph, Node, Ref
 from rnncli.models.keras.choice import INPUT, require_inference
 from rnncli.models.keras.layer_alone import own_cell_name
 from rnncli.models.keras.walk import hidden_nodes, run_graph
+from rnncli.values import Array, Shape
 
 if TYPE_CHECKING:
     from rnncli.models.keras.custom import CustomObjects

@@ -17,7 +17,6 @@ from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
-from rnncli.case import Array
 from rnncli.compute.engines.tensorflow import import_keras, informative_line
 from rnncli.errors import InputError, LayerError, Message, RnncliError, Text
 from rnncli.models import shorten_sentence
@@ -26,6 +25,7 @@ from rnncli.models.keras.custom import CustomObjects
 from rnncli.process import child_process, transfer
 from rnncli.process.isolation import isolated
 from rnncli.process.memory import PER_BYTE, ROOM, format_size, limit_growth
+from rnncli.values import Array
 
 
 class UnrunnableError(LayerError):

@@ -17,8 +17,8 @@ from rnncli.models.keras.layer_weights import CONVOLUTIONS
 from rnncli.models.keras.versions import MODELS, Origin, Translator, is_operation, origin_of, translate_class
 
 if TYPE_CHECKING:
-    from rnncli.case import Array
     from rnncli.inputs.source import Source
+    from rnncli.values import Array
 
     Weights = Mapping[str, Mapping[str, Array]]
 

@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 
 from rnncli import compute
-from rnncli.case import Shape
 from rnncli.errors import RnncliError
 from rnncli.layers.plain import LAMBDAS, MASK_USERS, rules_of
 from rnncli.layers.stack import Stack
@@ -41,6 +40,7 @@ from rnncli.models.summary import (
     features_of,
     known_spec,
 )
+from rnncli.values import Shape
 
 FREE = (997, 2003)
 """Two values of a free size, longer than nearly every window of a convolution."""

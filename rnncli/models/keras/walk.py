@@ -10,7 +10,6 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from rnncli.case import Array, Spec, format_shape
 from rnncli.errors import InputError, LayerError, Message, RnncliError, Text, inside, join
 from rnncli.layers import plain
 from rnncli.layers.case import Case
@@ -34,6 +33,7 @@ from rnncli.models.keras.choice import (
 from rnncli.models.layer_cases import build_layer_case, name_outputs, spec_of
 from rnncli.process.memory import limit_growth
 from rnncli.result import NamedTensor, Result
+from rnncli.values import Array, Spec, format_shape
 
 Rerun = Callable[[Graph, str], ModelRun]
 """Runs a graph again, under the rules about masks of a version of Keras."""

@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 
-from rnncli.case import Array
 from rnncli.errors import EngineError, LayerError, Message, Text, UsageError, format_names, inside
 from rnncli.layers.plain.time_distributed import entries
 from rnncli.layers.shape_checks import order_states
@@ -37,6 +36,7 @@ from rnncli.models.live.recording import (
     to_mask,
 )
 from rnncli.models.live.tape import Tape
+from rnncli.values import Array
 
 FRAMEWORK = "Keras"
 BACKENDS = ("tensorflow", "torch")

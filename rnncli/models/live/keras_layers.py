@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from rnncli.case import Shape
 from rnncli.errors import LayerError, Message, Text
 from rnncli.layers.layer import RATES
 from rnncli.layers.stack import Stack
 from rnncli.models.keras.versions import Translator, origin_of
 from rnncli.specs.build import build
+from rnncli.values import Shape
 
 LAYER_OF_CELL = {"LSTMCell": "LSTM", "GRUCell": "GRU", "SimpleRNNCell": "SimpleRNN", "StackedRNNCells": "RNN"}
 """The layer that makes a sequence of a cell's steps."""

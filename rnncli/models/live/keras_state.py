@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from rnncli.case import Array
 from rnncli.errors import Message, Text, format_names
 from rnncli.models.live.recording import Restore, save_attributes
 from rnncli.process.isolation import restore_random
+from rnncli.values import Array
 
 _GLOBALS = "keras.src.backend.common.global_state"
 """Where Keras keeps, for each thread, its seed and the number in the name of the next layer."""

@@ -11,7 +11,6 @@ from typing import Any
 import keras
 import numpy as np
 
-from rnncli.case import Array, Shape
 from rnncli.errors import Message, Text, format_names
 from rnncli.models.graph import Graph, ModelInput
 from rnncli.models.inputs import fit_shape
@@ -20,6 +19,7 @@ from rnncli.models.keras.summary import summarize as summarize_graph
 from rnncli.models.live.keras_held import Held, find_layers
 from rnncli.models.live.keras_layers import describe, is_recurrent
 from rnncli.models.summary import LayerRow, Summary, TensorRow, WeightCounter, class_text
+from rnncli.values import Array, Shape
 
 
 def summarize(model: Any, given: Any, _call: Callable[[], object]) -> Summary:

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from rnncli.case import Array
 from rnncli.errors import LayerError
 from rnncli.models.live import tape
 from rnncli.models.live.keras_state import to_numpy
 from rnncli.models.live.recording import flatten
+from rnncli.values import Array
 
 
 def make_tape(batch: int) -> tape.Tape:

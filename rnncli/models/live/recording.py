@@ -12,12 +12,12 @@ from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
-from rnncli.case import Array, format_shape
 from rnncli.compute.finite import is_finite
 from rnncli.errors import InputError, Text, UsageError, did_you_mean, inside
 from rnncli.inputs.arrange import check_mask, mask_of_lengths
 from rnncli.models import Passed
 from rnncli.models.inputs import empty_input
+from rnncli.values import Array, format_shape
 
 RECORDING = RLock()
 """Held while an object is recorded: two recordings would wrap the same layers."""

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from rnncli.case import Array
+from rnncli.values import Array
 
 
 class Share(NamedTuple):

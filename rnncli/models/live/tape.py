@@ -14,8 +14,8 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 
 from rnncli.addresses import place_of
-from rnncli.case import Array, format_shape
 from rnncli.errors import InputError, LayerError, Message
+from rnncli.values import Array, format_shape
 
 MOST_NUMBERS = 4096
 """Numbers of the output that are differentiated, each by a separate pass."""

@@ -22,7 +22,6 @@ from torch.nn.modules import module as torch_module
 from torch.nn.utils import parametrize
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence
 
-from rnncli.case import Array
 from rnncli.errors import InputError, LayerError, Message, Text, UsageError, format_names
 from rnncli.frameworks.torch import FRAMEWORK as FRAMEWORK
 from rnncli.inputs.arrange import mask_of_lengths
@@ -63,6 +62,7 @@ from rnncli.models.live.torch_calls import (
 )
 from rnncli.models.live.torch_calls import other_layers as other_layers
 from rnncli.models.live.torch_state import UNREADABLE, checksums, differ, unchanged, version_of
+from rnncli.values import Array
 
 BESIDE = {"initial_state": ("hx", "hidden", "state"), "lengths": ("length", "seq_lengths"), "mask": ()}
 """Other names of parameters that take what is given beside the input."""

@@ -11,7 +11,6 @@ import torch
 from torch import nn
 from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 
-from rnncli.case import Array, format_shape
 from rnncli.errors import InputError, Message, Text, inside
 from rnncli.frameworks.torch import PACKAGE, find_chains
 from rnncli.layers.shape_checks import order_states
@@ -19,6 +18,7 @@ from rnncli.models.graph import Module
 from rnncli.models.live.recording import LiveCall, flatten, require_states
 from rnncli.models.weight_files.recognize import to_module
 from rnncli.models.weight_files.states import PYTORCH_STATE
+from rnncli.values import Array, format_shape
 
 RECURRENT = (nn.RNNBase, nn.RNNCellBase)
 FORWARDS = {kind.forward for kind in (nn.LSTM, nn.GRU, nn.RNN, nn.LSTMCell, nn.GRUCell, nn.RNNCell)}

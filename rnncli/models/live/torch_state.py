@@ -12,9 +12,9 @@ import torch
 from torch import nn
 from torch.autograd import grad_mode
 
-from rnncli.case import Array
 from rnncli.models.live.recording import Restore, save_attributes
 from rnncli.process.isolation import restore_random
+from rnncli.values import Array
 
 UNREADABLE = (AttributeError, KeyError, RuntimeError, TypeError, ValueError)
 """What reading a call raises if its arguments or tensors are not in the form of PyTorch's own layers."""

@@ -9,11 +9,11 @@ from typing import Any
 import torch
 from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 
-from rnncli.case import Array
 from rnncli.errors import LayerError
 from rnncli.models.live import tape
 from rnncli.models.live.recording import flatten
 from rnncli.models.live.torch_calls import to_array
+from rnncli.values import Array
 
 
 class TorchTape(tape.Tape):

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from rnncli.case import Array
 from rnncli.errors import LayerError, Message
 from rnncli.models.every_weight import LayerWeights, of_modules
 from rnncli.models.graph import Module, Modules, Node
 from rnncli.models.live import find_framework
+from rnncli.values import Array
 
 
 class HeldWeights(NamedTuple):

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from rnncli.case import Array
 from rnncli.compute.compare import measure
 from rnncli.errors import EngineError, LayerError
 from rnncli.layers.case import Case
@@ -18,6 +17,7 @@ from rnncli.layers.stack import Stack
 from rnncli.models.inputs import empty_input
 from rnncli.models.onnx import nodes as onnx_nodes
 from rnncli.result import Result
+from rnncli.values import Array
 
 if TYPE_CHECKING:
     from rnncli.models import Compute

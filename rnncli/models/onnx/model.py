@@ -11,7 +11,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rnncli.case import Array, Dimension, Shape
 from rnncli.errors import EngineError, InputError, LayerError, Message, Text, format_names
 from rnncli.models import LayerUse, ModelRequest, ModelRun, SavedModel, name_file
 from rnncli.models import inputs as model_inputs
@@ -21,6 +20,7 @@ from rnncli.models.layer_cases import name_outputs
 from rnncli.models.onnx import calls, runtime
 from rnncli.models.onnx.calls import NodeCall
 from rnncli.models.onnx.nodes import inputs_of, is_recurrent, nodes_in
+from rnncli.values import Array, Dimension, Shape
 
 if TYPE_CHECKING:
     from rnncli.models.graph import Program

@@ -7,13 +7,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from rnncli.case import Array, Spec, format_shape
 from rnncli.cells.activations import ParametricActivation
 from rnncli.errors import LayerError
 from rnncli.frameworks import onnx
 from rnncli.frameworks.onnx import PEEPHOLE_LSTM, PEEPHOLES
 from rnncli.models.graph import StateLoop
 from rnncli.specs.build import build
+from rnncli.values import Array, Spec, format_shape
 
 CLASSES = {operator: class_name for class_name, operator in onnx.OPERATORS.items()}
 """Keras's class of each operator."""

@@ -12,7 +12,6 @@ from time import process_time
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from rnncli.case import Array
 from rnncli.errors import InputError, LayerError, Message, Text, format_names, inside, shorten
 from rnncli.inputs.source import Source, open_file
 from rnncli.models.graph import ModelInput, Node, Program
@@ -23,6 +22,7 @@ from rnncli.process.child_process import IncompleteOutputError, advise_more, all
 from rnncli.process.memory import limit_growth
 from rnncli.process.packages import import_package
 from rnncli.specs import to_config
+from rnncli.values import Array
 
 if TYPE_CHECKING:
     from rnncli.inputs.source import Source

@@ -12,7 +12,6 @@ from contextlib import suppress
 from functools import lru_cache
 from typing import Any, BinaryIO
 
-from rnncli.case import Array
 from rnncli.errors import EngineError, InputError, LayerError, Message, first_nonblank_line
 from rnncli.models import shorten_sentence
 from rnncli.models.onnx.nodes import MOVING, inner_graphs, inputs_of, is_recurrent, nodes_in
@@ -20,6 +19,7 @@ from rnncli.process import child_process
 from rnncli.process.memory import format_size, limit_growth, total
 from rnncli.process.signals import call_in_thread, defer_signals, start_in_thread
 from rnncli.process.watch import watch
+from rnncli.values import Array
 
 _SOURCE = re.compile(r"(/onnxruntime_src/)?onnxruntime/\S+:\d+ (?:.{,300}? was false\. ?|[^)]{,300}\) )?")
 """A place in ONNX Runtime's source, the function there, and the condition that did not hold."""

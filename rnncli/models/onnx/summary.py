@@ -10,7 +10,6 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from rnncli.case import Array, Shape, format_shape
 from rnncli.errors import RnncliError
 from rnncli.models.graph import Node, Program
 from rnncli.models.onnx import runtime
@@ -19,6 +18,7 @@ from rnncli.models.onnx.reader import BROKEN, MAX_BYTES, MEMORY, SECONDS, SPEED
 from rnncli.models.summary import LayerRow, Summary, TensorRow, WeightCounter, features_of, known_spec
 from rnncli.process import child_process, transfer
 from rnncli.process.child_process import IncompleteOutputError
+from rnncli.values import Array, Shape, format_shape
 
 CONSTANT = "Constant"
 SMALL = 1024

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 
-from rnncli.case import MERGE_MODES, Assumed
 from rnncli.errors import Message, Text, UsageError, did_you_mean, format_names, inside, join
 from rnncli.frameworks import GATES, letters, reorder
 from rnncli.inputs.arrange import AxisOrder
@@ -20,6 +19,7 @@ from rnncli.models.graph import Modules, Node
 from rnncli.models.layer_cases import spec_of
 from rnncli.models.weight_files import joint
 from rnncli.models.weight_files.recognize import FRAMEWORKS
+from rnncli.values import MERGE_MODES, Assumed
 
 OPTIONS = (
     "activation",

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from rnncli.case import Array
 from rnncli.errors import EngineError, Message, UsageError
 from rnncli.frameworks.torch import GATES, MODULES
 from rnncli.models import LayerUse
@@ -17,6 +16,7 @@ from rnncli.models.weight_files.assumptions import default_order, order_of_gates
 from rnncli.process.isolation import isolated
 from rnncli.process.watch import watch
 from rnncli.result import Label
+from rnncli.values import Array
 
 
 def run_torch(

@@ -18,9 +18,9 @@ from rnncli.process.memory import PER_BYTE, ROOM, limit_growth
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from rnncli.case import Array
     from rnncli.inputs.source import Source
     from rnncli.models.graph import Modules
+    from rnncli.values import Array
 
 SECONDS, SPEED = 60.0, 2**24
 """Time limit of loading TensorFlow and reading, plus one second per SPEED bytes of the files."""

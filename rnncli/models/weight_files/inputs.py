@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from rnncli.case import Array, format_shape
 from rnncli.errors import InputError, LayerError, Message, count, format_names
 from rnncli.models.graph import ModelInput, Module, Modules, Node, model_option
 from rnncli.models.inputs import empty_input, fit_input
 from rnncli.models.weight_files.assumptions import is_batch_first
+from rnncli.values import Array, format_shape
 
 AXES = ("batch", "timesteps", "features")
 

@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from rnncli.case import Array
 from rnncli.errors import Message, Text
 from rnncli.frameworks import GATES as KERAS_GATES
 from rnncli.frameworks import CellWeights, Chain, FoundChain, LayerWeights, cell_of, reorder
+from rnncli.values import Array
 
 FRAMEWORK = "TensorFlow 1"
 PACKAGE = "tensorflow.nn"

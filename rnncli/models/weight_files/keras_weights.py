@@ -20,9 +20,9 @@ from rnncli.models.keras.versions import Origin, origin_of
 from rnncli.models.weight_files import recognize
 
 if TYPE_CHECKING:
-    from rnncli.case import Array
     from rnncli.inputs.source import Source
     from rnncli.models.keras.hdf5 import FileContents
+    from rnncli.values import Array
 
     Cells = Mapping[str, Sequence[tuple[str, Array]]]
 

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from rnncli.case import Array, Shape, Spec
 from rnncli.errors import Message, Text, UsageError, inside, join
 from rnncli.inputs.arrange import AxisOrder
 from rnncli.layers.case import Case
@@ -17,6 +16,7 @@ from rnncli.models.graph import ModelInput, Module, Modules, choose_layers
 from rnncli.models.layer_cases import spec_of
 from rnncli.models.weight_files import by_torch, inputs, states
 from rnncli.models.weight_files.assumptions import assume, assumed_of, assumptions, axis_order
+from rnncli.values import Array, Shape, Spec
 
 if TYPE_CHECKING:
     from rnncli.models.summary import Summary

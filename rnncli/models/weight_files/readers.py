@@ -30,9 +30,9 @@ from rnncli.process.memory import expansion_limit
 from rnncli.process.transfer import LazyArray
 
 if TYPE_CHECKING:
-    from rnncli.case import Array
     from rnncli.inputs.source import Source
     from rnncli.models.graph import Modules
+    from rnncli.values import Array
 
 
 ADVICE = Message(

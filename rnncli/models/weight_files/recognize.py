@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from rnncli.case import Array, format_shape
 from rnncli.errors import Message, Text, UsageError, format_names, inside, join
 from rnncli.frameworks import FoundChain, LayerWeights, cudnn, keras, name_by_shape, onnx, torch
 from rnncli.models.graph import Module, Modules, Node
 from rnncli.models.weight_files import joint
+from rnncli.values import Array, format_shape
 
 FRAMEWORKS = {framework.PACKAGE: framework for framework in (torch, keras, onnx, joint)}
 """The frameworks whose names are recognized, by the module of a Node: `torch.nn`."""

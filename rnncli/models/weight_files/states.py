@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from rnncli.case import Array, format_shape
 from rnncli.errors import InputError, Message, count, format_names, inside
 from rnncli.inputs.arrange import contradicts
 from rnncli.layers.shape_checks import check_states
@@ -14,6 +13,7 @@ from rnncli.layers.stack import Stack
 from rnncli.models import ModelRequest
 from rnncli.models.graph import Module, Node
 from rnncli.models.layer_cases import spec_of
+from rnncli.values import Array, format_shape
 
 PYTORCH_STATE = re.compile(r"([hc])_?[0n]")
 """PyTorch's names of states: `h_0` for a state that a layer takes, `h_n` for a state that it returns."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from types import SimpleNamespace
 
-from rnncli.case import Shape
 from rnncli.models.graph import Module, Modules
 from rnncli.models.summary import (
     LayerRow,
@@ -20,6 +19,7 @@ from rnncli.models.summary import (
     recurrent_outputs,
 )
 from rnncli.models.weight_files.assumptions import assumptions, is_batch_first
+from rnncli.values import Shape
 
 BUFFERS = ("running_mean", "running_var", "num_batches_tracked")
 """PyTorch's names of arrays in a state dict that are no parameters."""

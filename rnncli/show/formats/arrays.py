@@ -8,10 +8,10 @@ from zipfile import ZipFile
 import numpy as np
 
 from rnncli import arrays
-from rnncli.case import Array
 from rnncli.errors import UsageError
 from rnncli.show.answer import Answer
 from rnncli.show.page import View
+from rnncli.values import Array
 
 
 def write_npy(answer: Answer, view: View, file: IO[bytes]) -> None:

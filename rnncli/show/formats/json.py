@@ -10,13 +10,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from math import isfinite
 from typing import IO, TYPE_CHECKING, Any
 
-from rnncli.case import Array
 from rnncli.errors import Message
 from rnncli.process.signals import defer_signals
 from rnncli.show import page
 from rnncli.show.answer import Answer, DeferredValue
 from rnncli.show.page import View
 from rnncli.show.visible import escape_json, visible
+from rnncli.values import Array
 
 with defer_signals():  # orjson crashes the process if its loading is interrupted
     import orjson

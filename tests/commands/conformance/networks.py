@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from rnncli.case import Array
 from rnncli.commands.conformance.cases import KitCase
+from rnncli.values import Array
 
 MISTAKES = {
     "RNN": (

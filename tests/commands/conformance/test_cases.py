@@ -7,9 +7,9 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from rnncli.case import Array
 from rnncli.commands.conformance.cases import GATES, INPUTS, OUTPUTS, WEIGHTS, KitCase, list_cases
 from rnncli.commands.conformance.oracle import NodeRun, compute
+from rnncli.values import Array
 
 CASES = list_cases()
 

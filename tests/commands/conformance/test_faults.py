@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rnncli.case import Array
 from rnncli.commands.conformance.cases import INPUTS, OUTPUTS, KitCase, list_cases
 from rnncli.commands.conformance.faults import FAULTS, ORDER, join_changes, list_traits
 from rnncli.commands.conformance.judge import is_close, judge
 from rnncli.commands.conformance.oracle import compute
 from rnncli.commands.known import Known
+from rnncli.values import Array
 
 OPERATORS = ("RNN", "GRU", "LSTM")
 ONLY_OTHER_OPERATORS_SHOW = {

@@ -7,10 +7,10 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from rnncli.case import Array
 from rnncli.commands.conformance.cases import KitCase, list_cases
 from rnncli.commands.conformance.judge import Failure, judge
 from rnncli.commands.conformance.oracle import compute, readings
+from rnncli.values import Array
 
 CASES = {case.name: case for case in list_cases()}
 LSTM = CASES["lstm_forward"]

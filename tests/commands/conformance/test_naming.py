@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from networks import MISTAKES, answer
 
-from rnncli.case import Array
 from rnncli.commands.conformance import naming
 from rnncli.commands.conformance.cases import KitCase, list_cases
 from rnncli.commands.conformance.faults import FAULTS, join_changes, list_traits
@@ -16,6 +15,7 @@ from rnncli.commands.conformance.judge import Failure, Judgement, judge
 from rnncli.commands.conformance.naming import NOT_FOUND, name_faults
 from rnncli.commands.conformance.oracle import Changes, compute, list_readings
 from rnncli.commands.known import Known
+from rnncli.values import Array
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -11,11 +11,11 @@ import onnxruntime
 import pytest
 from onnx.reference import ReferenceEvaluator
 
-from rnncli.case import Array
 from rnncli.commands.conformance.cases import INPUTS, OUTPUTS, TOLERANCES, KitCase, list_cases
 from rnncli.commands.conformance.kit import model_of
 from rnncli.commands.conformance.oracle import compute, flip, readings
 from rnncli.models.onnx.calls import NodeCall, returned_tensors
+from rnncli.values import Array
 
 CASES = list_cases()
 BY_NAME = {case.name: case for case in CASES}

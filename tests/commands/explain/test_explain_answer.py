@@ -11,12 +11,12 @@ import pytest
 from looks import PAGES, check_looks, drawn
 
 from rnncli import specs
-from rnncli.case import InputNames
 from rnncli.commands.explain.answer import ExplainAnswer
 from rnncli.compute import derivation as explaining
 from rnncli.compute.derivation.explanation import Explanation
 from rnncli.layers.case import Case
 from rnncli.show.page import View
+from rnncli.values import InputNames
 
 INPUTS = np.array([[[1, -1, 0.5], [0.25, 2, -0.75], [-1.5, 0.5, 1], [0.5, 0, -1]]], np.float32)
 MASK = np.array([[True, True, False, False]])

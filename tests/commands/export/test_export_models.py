@@ -13,7 +13,7 @@ import pytest
 from command import Run
 from printed_tensors import run_script
 
-from rnncli.case import Array
+from rnncli.values import Array
 
 pytestmark = pytest.mark.usefixtures("files_are_read_here")
 

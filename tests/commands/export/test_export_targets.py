@@ -17,12 +17,12 @@ import pytest
 from limits import PATIENCE
 from printed_tensors import read_tensors, run_in_process
 
-from rnncli.case import Shape
 from rnncli.commands.export import targets
 from rnncli.commands.export.export_case import build_export
 from rnncli.commands.export.formulas import FORMULAS
 from rnncli.compute import run as compute
 from rnncli.layers.case import Case
+from rnncli.values import Shape
 
 SCRIPTS = ("keras", "numpy", "torch")
 

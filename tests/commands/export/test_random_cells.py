@@ -14,13 +14,13 @@ from printed_tensors import run_script
 from random_cells import LARGEST, some_cells
 
 from rnncli import compute, specs
-from rnncli.case import Array, sizes
 from rnncli.commands.export import targets
 from rnncli.commands.export.export_case import build_export
 from rnncli.layers.case import Case
 from rnncli.layers.stack import Stack
 from rnncli.specs.build import read_equations
 from rnncli.specs.expressions import parse
+from rnncli.values import Array, sizes
 
 COUNT = 1_000 if settings().max_examples > 100 else 8
 PER_SCRIPT = 50

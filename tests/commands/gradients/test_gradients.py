@@ -11,7 +11,6 @@ import pytest
 
 from rnncli import compute, layers, specs
 from rnncli.addresses import parse_label
-from rnncli.case import sizes
 from rnncli.commands.gradients import curves
 from rnncli.commands.gradients.answer import write_verdict
 from rnncli.commands.gradients.curves import Verdict, classify_curve, target_of
@@ -21,6 +20,7 @@ from rnncli.layers.layer import within
 from rnncli.layers.stack import Stack
 from rnncli.result import Label, TensorInfo
 from rnncli.show.page import View
+from rnncli.values import sizes
 
 STEP = 1e-5
 

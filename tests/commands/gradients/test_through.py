@@ -16,7 +16,6 @@ from part_labels import state
 
 from rnncli import compute, specs
 from rnncli.ask import Ask, subject_of
-from rnncli.case import sizes
 from rnncli.cells import activations
 from rnncli.cells.evaluate import columns_of, evaluate
 from rnncli.cells.tree import Name
@@ -26,6 +25,7 @@ from rnncli.layers.case import Case
 from rnncli.layers.layer import within
 from rnncli.layers.stack import Stack
 from rnncli.show.page import View
+from rnncli.values import sizes
 
 SAMPLES = Path(__file__).parents[3] / "samples/cells"
 SHAPE = (1, 5, 3)

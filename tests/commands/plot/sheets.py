@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 
 from rnncli import compute, specs
-from rnncli.case import InputNames
 from rnncli.commands.plot.sheet import DrawnLayers, SheetSelection, draw
 from rnncli.compute import trace as tracing
 from rnncli.layers.case import Case
+from rnncli.values import InputNames
 
 
 def make_case(

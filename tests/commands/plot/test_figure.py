@@ -14,12 +14,12 @@ from looks import contrast
 from matplotlib.patches import Rectangle
 from sheets import make_case, padding_mask, result_sheet, trace_sheet
 
-from rnncli.case import InputNames
 from rnncli.commands.plot import figure, fonts
 from rnncli.commands.plot.palette import STYLES, is_dark, mix
 from rnncli.commands.plot.sheet import Scale, Sheet
 from rnncli.compute import holds
 from rnncli.errors import UsageError
+from rnncli.values import InputNames
 
 LIGHT = STYLES["light"]
 HUGE = make_case("simple_rnn", shape=(1, 2, 2), scale=1e30, activation="relu")

@@ -13,7 +13,6 @@ from pages import CELLS, PageCase, answers, page_of, random_pages
 
 from rnncli import compute
 from rnncli.ask import Ask
-from rnncli.case import Array
 from rnncli.commands.report.page import build_page
 from rnncli.compute import chain_rule
 from rnncli.compute.derivation import explain
@@ -22,6 +21,7 @@ from rnncli.inputs import sample_files
 from rnncli.layers.case import Case
 from rnncli.layers.stack import Stack
 from rnncli.result import Result
+from rnncli.values import Array
 
 TOLERANCE = 1e-6
 """Times the largest number of a tensor, at least 1."""

@@ -17,11 +17,11 @@ from looks import columns_of, drawn, matches_golden
 from terminals import Terminal
 
 from rnncli import specs
-from rnncli.case import sizes
 from rnncli.commands.tour import lesson
 from rnncli.commands.tour.exercises import ExerciseAnswer
 from rnncli.commands.tour.grading import AnswerRule
 from rnncli.show.page import View
+from rnncli.values import sizes
 
 NUMBERS = [exercise.number for exercise in lesson.exercises()]
 LETTERED = (6, 8)

@@ -13,13 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rnncli import compute, specs
-from rnncli.case import InputNames
 from rnncli.cells import activations
 from rnncli.compute import derivation as explaining
 from rnncli.compute import trace as tracing
 from rnncli.compute.derivation import list_tensors
 from rnncli.compute.derivation.explanation import Equation, Explanation, parse_target
 from rnncli.layers.case import Case
+from rnncli.values import InputNames
 
 TOLERANCE = {"float32": 1e-6, "float64": 1e-12}
 MASK = np.array([[0, 1, 0, 1], [1, 1, 0, 0]], bool)

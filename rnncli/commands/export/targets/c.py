@@ -9,7 +9,6 @@ import textwrap
 from collections.abc import Sequence
 from math import prod
 
-from rnncli.case import Array, sizes
 from rnncli.cells.text import BIASES
 from rnncli.cells.tree import Operation
 from rnncli.commands.export import refusals
@@ -18,6 +17,7 @@ from rnncli.commands.export.formulas import FORMULAS, MERGES, functions_in_formu
 from rnncli.commands.export.literals import PRINTS, c_text, heading_of, input_of, left_out_of, title_of, to_c
 from rnncli.commands.export.targets._c_steps import OPERATORS, write_helpers, write_step
 from rnncli.errors import Message, Text
+from rnncli.values import Array, sizes
 
 SUFFIX = ".c"
 BINARY = False

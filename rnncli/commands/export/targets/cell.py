@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from rnncli.case import Spec
 from rnncli.cells.writing import to_toml
 from rnncli.commands.export import refusals
 from rnncli.commands.export.export_case import ExportCase, equations_of
@@ -14,6 +13,7 @@ from rnncli.initializers import takes_seed
 from rnncli.layers.layer import INITIALIZED_BY
 from rnncli.layers.recurrent import Cell
 from rnncli.specs.build import options_of
+from rnncli.values import Spec
 
 SUFFIX = ".toml"
 BINARY = False

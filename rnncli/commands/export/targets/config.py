@@ -6,12 +6,12 @@ import json
 from collections.abc import Sequence
 
 from rnncli import initializers
-from rnncli.case import Spec, walk
 from rnncli.commands.export import refusals
 from rnncli.commands.export.export_case import ExportCase
 from rnncli.errors import Message, Text
 from rnncli.initializers import snake_case
 from rnncli.specs import to_config
+from rnncli.values import Spec, walk
 
 SUFFIX = ".json"
 BINARY = False

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import count
 
-from rnncli.case import Spec, walk
 from rnncli.commands.export import refusals
 from rnncli.commands.export.export_case import (
     ExportCase,
@@ -28,6 +27,7 @@ from rnncli.commands.export.targets._steps import (
 from rnncli.errors import Message, Text
 from rnncli.layers import make, make_cell
 from rnncli.specs import OLD_DEFINITION, to_script
+from rnncli.values import Spec, walk
 
 SUFFIX = ".py"
 BINARY = False

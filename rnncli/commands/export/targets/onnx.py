@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from rnncli.case import Array, __version__
 from rnncli.commands.export import refusals
 from rnncli.commands.export.export_case import ExportCase, ExportLayer, ExportLoop
 from rnncli.compute.engines.onnx import attributes_of
 from rnncli.compute.engines.onnx import refusal as engine_refusal
 from rnncli.errors import EngineError, Message, Text
 from rnncli.frameworks.onnx import IR, OPERATORS, OPSET, from_keras
+from rnncli.values import Array, __version__
 
 SUFFIX = ".onnx"
 BINARY = True

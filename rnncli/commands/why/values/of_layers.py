@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 
 from rnncli import initializers, layers
-from rnncli.case import Dimension, Shape, format_shape
 from rnncli.cells import activations
 from rnncli.commands.why.fix_layers import (
     UNITS,
@@ -29,6 +28,7 @@ from rnncli.commands.why.message import (
     parse_shape,
     recurrent_in,
 )
+from rnncli.values import Dimension, Shape, format_shape
 
 MAX_ARGUMENTS = 6
 """Unknown arguments that are explained; a message with more is explained by its first ones."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from math import prod
 
-from rnncli.case import Shape, format_shape
 from rnncli.commands.why.fix_layers import (
     UNITS,
     before,
@@ -20,6 +19,7 @@ from rnncli.commands.why.fix_layers import (
     units_of,
 )
 from rnncli.commands.why.message import ComputeFields, Fields, FrameworkMessage, parse_shape
+from rnncli.values import Shape, format_shape
 
 LARGEST_TOKEN = 10_000_000
 
