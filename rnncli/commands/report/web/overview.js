@@ -43,7 +43,8 @@ export class Overview {
       this.band,
     );
     this.heads = this.row("", "head", (step) => this.head(step));
-    if (page.model.data.words) this.row(page.say("word"), "input", (step) => wordPicker(page, step, sequence));
+    if (page.model.data.words)
+      this.row(page.isNarrow ? "" : page.say("word"), "input", (step) => wordPicker(page, step, sequence));
     this.inputs();
     for (const layer of this.chain) this.states(layer);
     this.returned();

@@ -134,8 +134,8 @@ class Page {
     this.live = make("p.status", { role: "status" });
     this.undoing = undoControls(this);
     root.replaceChildren(
-      make("header.top", this.title, this.switches()),
-      make("div.tools", this.controls(), this.undoing.element, !this.isNarrow && colorKey(this)),
+      make("header.top", this.title, this.switches(), this.undoing.element),
+      make("div.tools", this.controls(), !this.isNarrow && colorKey(this)),
       make(
         "div.picture",
         ...(left ? [make("p.dim", left[this.lang])] : []),

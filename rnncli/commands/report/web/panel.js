@@ -55,7 +55,7 @@ function equation(page) {
   const isElsewhere = kind !== "same" || target.kind === "x" || target.layer.flags.bidirectional;
   const open = () => page.open(from);
   return [
-    back && make("p", make("button.link", { key: "back", onclick: () => page.back() }, `← ${back}`)),
+    back && make("p.back", make("button.link", { key: "back", onclick: () => page.back() }, `← ${back}`)),
     make("h2", make(`span.${color}`, titleOf(page, target))),
     make(
       "p.value",
