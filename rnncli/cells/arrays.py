@@ -12,7 +12,7 @@ MANY = 2**14
 
 
 def view(value: Array, rank: int, order: tuple[int, ...], shape: tuple[int, ...]) -> Array:
-    """Return a value with its last `rank` axes in another order and shape, see tree.View."""
+    """Return a value with its last `rank` axes in another order and shape, see tree.Reshape."""
     lead = value.ndim - rank
     if order != tuple(range(rank)):
         value = value.transpose(*range(lead), *(lead + axis for axis in order))

@@ -16,9 +16,9 @@ from rnncli.cells.tree import (
     Node,
     Number,
     Operation,
+    Reshape,
     Shift,
     Sum,
-    View,
     add,
     parts,
 )
@@ -35,7 +35,7 @@ def evaluate(
 
     read: the value of a name.  call: applies a function to values.
     product: the matrix product of a node, whose value is given, with a weight.
-    move: the value of a View, Einsum, Shift or Index, from the values of its operands.
+    move: the value of a Reshape, Einsum, Shift or Index, from the values of its operands.
     """
 
     def value(part: Node) -> Any:
@@ -54,7 +54,7 @@ def evaluate(
             return ARITHMETIC[symbol](value(left), value(right))
         case Sum(terms):
             return add([sign for sign, _ in terms], [value(term) for _, term in terms])
-        case View() | Einsum() | Shift() | Index() if move is not None:
+        case Reshape() | Einsum() | Shift() | Index() if move is not None:
             return move(node, *map(value, parts(node)))
     raise TypeError(node)
 

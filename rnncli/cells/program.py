@@ -26,9 +26,9 @@ from rnncli.cells.tree import (
     Node,
     Number,
     Operation,
+    Reshape,
     Shift,
     Sum,
-    View,
     parts,
     walk,
 )
@@ -283,7 +283,7 @@ class _Source:
         """Return the Gate of a line for a trace."""
         node, value, before = self.lines[line], self._flat(self._read(line, STEP), line), "None"
         whole = node
-        while isinstance(node, View):
+        while isinstance(node, Reshape):
             node = node.part
         match node:
             case Function(function, (Sum() | Operation("@") as inner,)) if function not in REDUCTIONS:
@@ -345,7 +345,7 @@ class _Source:
             case Function(function, arguments):
                 values = ", ".join(self._code(argument, line, at) for argument in arguments)
                 return f"{self.functions[function]}({values})"
-            case View(part, before, order, shape):
+            case Reshape(part, before, order, shape):
                 value = self._code(part, line, at)
                 if at == STEP and order == tuple(range(len(before))):
                     return f"{value}.reshape(-1, {_text(shape)})"

@@ -19,10 +19,10 @@ from rnncli.cells.tree import (
     Node,
     Number,
     Operation,
+    Reshape,
     Shift,
     Sum,
     TokenSpan,
-    View,
     add,
     fault,
     parts,
@@ -283,7 +283,7 @@ class _Reader:
         """Return a value whose numbers stand side by side, with these axes."""
         names = tuple(map(str, axes))
         shape, count = self.sizes.shape(names), self.sizes.numbers(names)
-        made = node if len(shape) < 2 else View(node, (count or 0,), (0,), shape)
+        made = node if len(shape) < 2 else Reshape(node, (count or 0,), (0,), shape)
         return made, _rename(self.text, self.sizes, axes)
 
     def _squeezed(self, node: Name) -> Node:
@@ -293,7 +293,7 @@ class _Reader:
         if not self.text.has_axes or len(shape) < 2 or len(kept) == len(shape):
             return node
         whole = self.sizes.shape(tuple(map(str, shape)))
-        return View(node, whole, tuple(range(len(shape))), self.sizes.shape(kept))
+        return Reshape(node, whole, tuple(range(len(shape))), self.sizes.shape(kept))
 
     def _product(self, node: Operation) -> Value:
         left, axes = self.value(node.left)
@@ -343,7 +343,7 @@ class _Reader:
         before = "".join(letters[axis] for axis in axes)
         after = before[:-1] + "".join(mark for _, mark in further)
         summed_up = Einsum(left, operand, (before, "".join(marks), after))
-        return (summed_up if result else View(summed_up, (), (), (1,))), result
+        return (summed_up if result else Reshape(summed_up, (), (), (1,))), result
 
     def _meet(self, node: Node, axes: Sequence[Axes]) -> Axes:
         """Return the axes of the operand that has all of them."""
@@ -365,11 +365,11 @@ class _Reader:
     def _combine(self, node: Node, values: Sequence[Value], whole: Axes) -> Value:
         """Return the node on operands whose axes stand side by side as in `whole`."""
         operands = [self.align(part, axes, whole) for part, axes in values]
-        views = {part[1:] if isinstance(part, View) else None for part in operands}
+        views = {part[1:] if isinstance(part, Reshape) else None for part in operands}
         along = isinstance(node, Function) and self.text.function(node.function, self.config) in _ALONG
         if len(views) == 1 and (view := views.pop()) and not along:  # shapes change after the activation
-            operands = [part.part for part in operands if isinstance(part, View)]
-            return View(self._rebuilt(node, operands), *view), whole
+            operands = [part.part for part in operands if isinstance(part, Reshape)]
+            return Reshape(self._rebuilt(node, operands), *view), whole
         return self._rebuilt(node, operands), whole
 
     def _rebuilt(self, node: Node, operands: Sequence[Node]) -> Node:
@@ -383,7 +383,7 @@ class _Reader:
             return node
         order = tuple(axes.index(axis) for axis in whole if axis in axes) or (0,)
         shape = tuple(self.sizes.size(axis) if axis in axes else 1 for axis in whole)
-        return View(node, self.sizes.shape(axes), order, shape)  # type: ignore[arg-type]
+        return Reshape(node, self.sizes.shape(axes), order, shape)  # type: ignore[arg-type]
 
     def _join(self, node: Node, inner: Node, axes: Axes) -> Value:
         count, units = self.sizes.numbers(axes), self.sizes.known["units"]
@@ -391,7 +391,7 @@ class _Reader:
             what = Message("it has {count} numbers, but units is {units}", count=count, units=units)
             raise self.fault(node, what)
         shape = self.sizes.shape(axes)
-        made = inner if len(shape) < 2 else View(inner, shape, tuple(range(len(shape))), (units or 0,))
+        made = inner if len(shape) < 2 else Reshape(inner, shape, tuple(range(len(shape))), (units or 0,))
         return made, ("units",)
 
     def _shift(self, node: Node, window: Name, inner: Node, axes: Axes) -> Value:
@@ -406,7 +406,7 @@ class _Reader:
         entry = self.align(inner, axes, whole[1:])
         rest = self.sizes.shape(whole[1:])
         if len(whole) > 1:
-            entry = View(entry, rest, tuple(range(len(rest))), (1, *rest))
+            entry = Reshape(entry, rest, tuple(range(len(rest))), (1, *rest))
         return Shift(window, entry, len(whole)), whole
 
     def _reduce(self, node: Function, inner: Node, axes: Axes) -> Value:
@@ -424,7 +424,7 @@ class _Reader:
         if function == "softmax":
             return self.align(made, (*rest, axis), axes), axes
         shape = self.sizes.shape(rest)
-        return (View(made, (*shape, 1), tuple(range(len(shape) + 1)), shape) if rest else made), rest
+        return (Reshape(made, (*shape, 1), tuple(range(len(shape) + 1)), shape) if rest else made), rest
 
     def fault(self, node: Node, reason: Text, advice: Text = "") -> LayerError:
         if not self.text.has_axes:

@@ -66,7 +66,7 @@ class Function(NamedTuple):
     arguments: "tuple[Node, ...]"
 
 
-class View(NamedTuple):
+class Reshape(NamedTuple):
     """The numbers of `part` in another shape.  Axes of batch and time in front are kept.
 
     before: the sizes of its axes; order: of them, in the new order; shape: the sizes that follow from a
@@ -104,7 +104,7 @@ class Index(NamedTuple):
     size: int
 
 
-Node: TypeAlias = Number | Name | Sum | Operation | Function | View | Einsum | Shift | Index
+Node: TypeAlias = Number | Name | Sum | Operation | Function | Reshape | Einsum | Shift | Index
 """The last four have no names of axes; `sizes.py` writes them in place of the functions of AXES."""
 
 
@@ -353,7 +353,7 @@ def parts(node: Node) -> tuple[Node, ...]:
             return left, right
         case Function(_, arguments):
             return arguments
-        case View(part):
+        case Reshape(part):
             return (part,)
     return ()
 
@@ -367,7 +367,7 @@ def rebuild(node: Node, change: Callable[[Node], Node]) -> Node:
             return Operation(symbol, change(left), change(right))
         case Function(function, arguments):
             return Function(function, tuple(map(change, arguments)))
-        case View() | Einsum() | Shift():
+        case Reshape() | Einsum() | Shift():
             changed: list[Any] = [change(operand) for operand in parts(node)]
             return type(node)(*changed, *node[len(changed) :])
     return node

@@ -18,7 +18,11 @@ from rnncli.cells.tree import write
 from rnncli.specs.build import build, read_equations
 from rnncli.specs.expressions import parse
 
-SAMPLES = {path.stem: path.read_text() for path in sorted((ROOT / "samples/cells").glob("*.toml"))}
+SAMPLES = {
+    path.stem: text
+    for path in sorted((ROOT / "samples/cells").glob("*.toml"))
+    if "[shapes]" not in (text := path.read_text())  # a state of another shape has no diagram
+}
 BUILT_IN = ("SimpleRNN(3)", "LSTM(3)", "GRU(3)", "GRU(3, reset_after=False)", "LSTM(40)", "GRU(1)")
 
 

@@ -14,8 +14,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-from rnncli.cells.diagram.place import Measures, place
-from rnncli.cells.diagram.plan import Plan
+from rnncli.cells.diagram.place import Spacing, place
+from rnncli.cells.diagram.plan import DiagramPlan
 from rnncli.cells.diagram.shapes import Diagram, Shape, Wire
 from rnncli.cells.diagram.wires import Router
 from rnncli.cells.tree import Node
@@ -36,8 +36,8 @@ def lay_out(
     function: returns the activation that a function of a line stands for.
     wide: for a page of 820 pixels; else for a phone.
     """
-    plan = Plan(lines, states, function, units=units, features=features)
-    placed = place(plan, Measures(wide=wide))
+    plan = DiagramPlan(lines, states, function, units=units, features=features)
+    placed = place(plan, Spacing(wide=wide))
     shapes = plan.shapes
     index = {shape: number for number, shape in enumerate(shapes)}
     buses = []

@@ -10,7 +10,7 @@ MOST_OPERATORS = 7
 """An equation with more is drawn as one function of all that it reads."""
 
 
-class Part(NamedTuple):
+class Operator(NamedTuple):
     """An operator or a function.
 
     rail: which operand continues the rail to the left; None if the rail begins here.
@@ -18,7 +18,7 @@ class Part(NamedTuple):
 
     label: str
     tree: Node
-    operands: tuple[Name | Part, ...] = ()
+    operands: tuple[Name | Operator, ...] = ()
     rail: int | None = None
 
 
@@ -39,7 +39,7 @@ def replace_part(node: Node, part: Node, other: Node) -> Node:
     return other if node == part else rebuild(node, lambda inner: replace_part(inner, part, other))
 
 
-def rail_part(node: Node, old: Name) -> Name | Part:
+def rail_part(node: Node, old: Name) -> Name | Operator:
     """Return the operators of a state's equation; all as one function if there are too many."""
     part = part_of(node, old, 0)
     if part is None or _count(part) > MOST_OPERATORS:
@@ -47,7 +47,7 @@ def rail_part(node: Node, old: Name) -> Name | Part:
     return part
 
 
-def part_of(node: Node, old: Name, depth: int) -> Name | Part | None:
+def part_of(node: Node, old: Name, depth: int) -> Name | Operator | None:
     """Return the operators of an equation; None for a value that depends on no line and no state.
 
     old: the state before the step.  depth: how far from its rail, which is 0.
@@ -58,7 +58,7 @@ def part_of(node: Node, old: Name, depth: int) -> Name | Part | None:
     inner = [part for part in parts(node) if names_in(part)]
     if len(names) == 1:
         label = _label(node) if inner == names else "f"
-        return Part(label, node, (names[0],), 0 if names == [old] and not depth else None)
+        return Operator(label, node, (names[0],), 0 if names == [old] and not depth else None)
     reads = [names_in(part) for part in inner]
     is_shared = sum(map(len, reads)) > len(names)
     if sum(old in read for read in reads) > 1 or depth > 1 or (depth and is_shared):
@@ -78,7 +78,7 @@ def part_of(node: Node, old: Name, depth: int) -> Name | Part | None:
         case Operation(symbol, left, _) if len(inner) == 2 and (symbol == "*" or rail in (left, None)):
             label = {"*": "×", "/": "÷"}.get(symbol, "f")
     operands = [part_of(part, old, 0 if part is rail else depth + 1) for part in inner]
-    return Part(
+    return Operator(
         label, node, tuple(part for part in operands if part), None if rail is None else inner.index(rail)
     )
 
@@ -89,7 +89,7 @@ def _chain(
     rail: Node | None,
     old: Name,
     depth: int,
-) -> Name | Part | None:
+) -> Name | Operator | None:
     """Return a sum as additions one after the other, in another order than its terms."""
     (_, first), *others = ordered
     total = part_of(first, old, 0 if first is rail else depth + 1)
@@ -97,17 +97,17 @@ def _chain(
         tree = Sum(tuple(each for each in terms if each in ordered[:count]))
         operands = tuple(part for part in (total, part_of(term, old, depth + 1)) if part)
         on_rail = count > 2 or rail is not None
-        total = Part("+" if sign > 0 else "−", tree, operands, 0 if on_rail else None)
+        total = Operator("+" if sign > 0 else "−", tree, operands, 0 if on_rail else None)
     return total
 
 
-def _fold(node: Node, old: Name | None) -> Part:
+def _fold(node: Node, old: Name | None) -> Operator:
     names = names_in(node)
-    return Part("f", node, tuple(names), names.index(old) if old in names else None)
+    return Operator("f", node, tuple(names), names.index(old) if old in names else None)
 
 
-def _count(part: Name | Part) -> int:
-    return 1 + sum(map(_count, part.operands)) if isinstance(part, Part) else 0
+def _count(part: Name | Operator) -> int:
+    return 1 + sum(map(_count, part.operands)) if isinstance(part, Operator) else 0
 
 
 def _label(node: Node) -> str:

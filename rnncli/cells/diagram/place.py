@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from rnncli.cells.diagram.plan import Plan
+from rnncli.cells.diagram.plan import DiagramPlan
 from rnncli.cells.diagram.shapes import Shape, Slot
 from rnncli.cells.diagram.wires import Point
 
@@ -22,7 +22,7 @@ class Placed(NamedTuple):
     lanes: dict[Shape, tuple[Point, int, int]]
 
 
-class Measures:
+class Spacing:
     """What differs between a wide drawing and one for a phone.
 
     end: the width of a state.  margin: beside the cards.  least, most: width of a card and its gap.
@@ -36,7 +36,7 @@ class Measures:
         self.header, self.feature, self.number = (26, 56, 40) if wide else (40, 44, 0)
 
 
-def place(plan: Plan, sizes: Measures) -> Placed:
+def place(plan: DiagramPlan, sizes: Spacing) -> Placed:
     """Give each shape its center and size."""
     turning = [start for start in plan.bus_starts if plan.starts_on_rail(start.line)]
     if sizes.wide:  # the first state below is level with its wire
@@ -58,7 +58,7 @@ def place(plan: Plan, sizes: Measures) -> Placed:
     return Placed(width, max(shape.box[3] for shape in plan.shapes) + 16, lanes)
 
 
-def _place_across(plan: Plan, sizes: Measures, taps: int) -> int:
+def _place_across(plan: DiagramPlan, sizes: Spacing, taps: int) -> int:
     """Give each slot and card its x.  taps: the width of the wires that go down at the left."""
     slots, wide = plan.slots, sizes.wide
     sides = {slot: _sides(plan, slot, sizes.number) for slot in slots}
@@ -90,14 +90,14 @@ def _place_across(plan: Plan, sizes: Measures, taps: int) -> int:
     return width
 
 
-def _sides(plan: Plan, slot: Slot, number: int) -> tuple[int, int]:
+def _sides(plan: DiagramPlan, slot: Slot, number: int) -> tuple[int, int]:
     """Return how far the operators of a slot reach to the left and to the right."""
     own = [shape for shape in plan.shapes if shape.slot is slot and shape.kind != "card"]
     left = (BESIDE + shape.wide if shape.is_beside else shape.wide // 2 for shape in own)
     return max(left, default=0), max((shape.wide // 2 + number for shape in own), default=0)
 
 
-def _rail_rows(plan: Plan) -> dict[str, int]:
+def _rail_rows(plan: DiagramPlan) -> dict[str, int]:
     """Return the row of each rail from the top: as high as there is room for its operators."""
     taken: set[tuple[int, int]] = set()
     rows: dict[str, int] = {}
@@ -119,7 +119,7 @@ def _rail_rows(plan: Plan) -> dict[str, int]:
     return rows
 
 
-def _place_down(plan: Plan, sizes: Measures, width: int, taps: int) -> int:
+def _place_down(plan: DiagramPlan, sizes: Spacing, width: int, taps: int) -> int:
     tall, rows = plan.rows * ROW, _rail_rows(plan)
     lowest = plan.rails[-1]
     card = plan.values[lowest]
@@ -158,7 +158,7 @@ def _place_down(plan: Plan, sizes: Measures, width: int, taps: int) -> int:
     return bottom
 
 
-def _place_below(plan: Plan, sizes: Measures, width: int, bottom: int) -> dict[Shape, int]:
+def _place_below(plan: DiagramPlan, sizes: Spacing, width: int, bottom: int) -> dict[Shape, int]:
     """Place what stands below the cards: what feeds one, states that only cards read, and x.
 
     Returns the height of the wires that begin at each.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from rnncli.cells.diagram.operators import Part, is_product, names_in, rail_part, replace_part
+from rnncli.cells.diagram.operators import Operator, is_product, names_in, rail_part, replace_part
 from rnncli.cells.diagram.shapes import Shape, Slot
 from rnncli.cells.tree import Function, Name, Node, Number, Operation, walk
 
@@ -14,7 +14,7 @@ SHORT = {"sigmoid": "σ", "log_sigmoid": "log σ", "linear": "", "maximum": "max
 X = Name("x")
 
 
-class Plan:
+class DiagramPlan:
     """The shapes of a diagram without their positions, and its wires without their routes.
 
     rails: the states from the top down; the first state of the cell is the lowest.
@@ -145,19 +145,21 @@ class Plan:
             self.read(Name(state, "line"))
             return
         part = rail_part(node, Name(state, "before"))
-        if isinstance(part, Part):
+        if isinstance(part, Operator):
             self.values[state] = self._add_on_rail(state, part)
         else:
             self.values[state] = self.read(part)
             if part.kind != "before" and part.name in self.last:
                 self.last[state] = self.last[part.name]
 
-    def _add_on_rail(self, state: str, part: Part) -> Shape:
+    def _add_on_rail(self, state: str, part: Operator) -> Shape:
         """Add an operator that stands on a rail, and what is left of it."""
         before = None
         if part.rail is not None:
             operand = part.operands[part.rail]
-            before = self._add_on_rail(state, operand) if isinstance(operand, Part) else self.read(operand)
+            before = (
+                self._add_on_rail(state, operand) if isinstance(operand, Operator) else self.read(operand)
+            )
         sides = [operand for index, operand in enumerate(part.operands) if index != part.rail]
         names = [name for side in sides for name in _names(side)]
         slots = [shape.slot for shape in map(self.read, names) if shape.kind == "card" and shape.slot]
@@ -173,7 +175,7 @@ class Plan:
             self._add_side(side, shape)
         return shape
 
-    def _add_side(self, part: Name | Part, target: Shape) -> None:
+    def _add_side(self, part: Name | Operator, target: Shape) -> None:
         """Add an operand of an operator, beside it."""
         if isinstance(part, Name):
             self.links.append((self.read(part), target, ""))
@@ -194,7 +196,7 @@ class Plan:
             self._add_side(operand, shape)
 
     def _add_operator(
-        self, state: str, part: Part, slot: Slot, offset: int, is_beside: bool = False
+        self, state: str, part: Operator, slot: Slot, offset: int, is_beside: bool = False
     ) -> Shape:
         label, count = self._short(part.label), len(part.operands)
         is_circle = count > 1 and label in ("+", "−", "×", "÷")
@@ -215,6 +217,6 @@ class Plan:
         return max((self.slots.index(self.last[name]) for name in new), default=-1)
 
 
-def _names(part: Name | Part) -> Iterator[Name]:
+def _names(part: Name | Operator) -> Iterator[Name]:
     """Yield the states and lines that an operand reads."""
-    yield from names_in(part.tree if isinstance(part, Part) else part)
+    yield from names_in(part.tree if isinstance(part, Operator) else part)

@@ -10,7 +10,7 @@ from typing import Any
 from rnncli.cells import activations
 from rnncli.cells.evaluate import columns_of, evaluate
 from rnncli.cells.text import CellText
-from rnncli.cells.tree import Index, Name, Node, Shift, View
+from rnncli.cells.tree import Index, Name, Node, Reshape, Shift
 from rnncli.layers.layer import INITIALIZED_BY
 from rnncli.layers.recurrent import Cell
 from rnncli.values import Spec
@@ -144,7 +144,7 @@ class _EquationCell(_Layer):  # type: ignore[misc]
         return self.keras.ops.reshape(flat, (-1, *shape)) if len(shape) > 1 else flat
 
     def _move(self, node: Any, *given: Any) -> Any:
-        """Return the value of a View, Einsum, Shift or Index."""
+        """Return the value of a Reshape, Einsum, Shift or Index."""
         ops = self.keras.ops
         match node:
             case Index(size):
@@ -153,7 +153,7 @@ class _EquationCell(_Layer):  # type: ignore[misc]
                 start = ops.shape(given[0])[:1]
                 entry = ops.broadcast_to(given[1], (*start, *ops.shape(given[1])[-node.rank :]))
                 return ops.concatenate([given[0][:, 1:], entry], axis=1)
-            case View(_, before, order, shape):
+            case Reshape(_, before, order, shape):
                 lead = len(given[0].shape) - len(before)
                 moved = [*range(lead), *(lead + axis for axis in order)]
                 return ops.reshape(ops.transpose(given[0], moved), (*([-1] * lead), *shape))
