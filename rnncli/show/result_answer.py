@@ -276,12 +276,12 @@ def records_of(
 ) -> Records:
     """Return one number per row: `name, batch, timestep, unit, value`; axes in place of units if any.
 
-    With a column `step` after `timestep` where time steps have names.
+    With a column `step` after `timestep` where time steps have names, unless a leading column is called so.
     groups: tensors, with the values of the `leading` columns.
     """
     known = dict.fromkeys(axis for _, tensors in groups for tensor in tensors for axis in tensor.axes)
     others = [axis for axis in known if axis not in ("batch", "timesteps")]
-    steps = ["step"] if any(tensor.names.steps for _, tensors in groups for tensor in tensors) else []
+    steps = ["step"] if "step" not in leading and any(tensor.names.steps for _, tensors in groups for tensor in tensors) else []
     axes = ("batch", "timesteps", *steps, *(others or ["units"]))
     rows = (
         (*first, *row) for first, tensors in groups for tensor in tensors for row in _rows(tensor, axes, view)

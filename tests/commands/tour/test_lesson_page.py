@@ -109,7 +109,7 @@ def test_a_step_at_a_time_by_buttons_keys_and_contents(lesson_at: Opens) -> None
 
 def test_arrows_inside_a_layer_and_a_field_turn_no_page(lesson_at: Opens) -> None:
     page = lesson_at("#lstm")
-    page.locator(".step:not([hidden]) .live button").first.focus()
+    page.locator(".step:not([hidden]) .live .play").focus()
     page.keyboard.press("ArrowRight")
     assert seen(page) == ["lstm"]
     page = lesson_at("#exercise-1")
