@@ -281,7 +281,8 @@ def records_of(
     """
     known = dict.fromkeys(axis for _, tensors in groups for tensor in tensors for axis in tensor.axes)
     others = [axis for axis in known if axis not in ("batch", "timesteps")]
-    steps = ["step"] if "step" not in leading and any(tensor.names.steps for _, tensors in groups for tensor in tensors) else []
+    has_names = any(tensor.names.steps for _, tensors in groups for tensor in tensors)
+    steps = ["step"] if has_names and "step" not in leading else []
     axes = ("batch", "timesteps", *steps, *(others or ["units"]))
     rows = (
         (*first, *row) for first, tensors in groups for tensor in tensors for row in _rows(tensor, axes, view)
