@@ -204,7 +204,7 @@ def test_parts_of_a_page(text: str, height: int, parts: list[str]) -> None:
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT"])
 @pytest.mark.slow
 def test_a_signal_leaves_the_terminal_as_it_was(name: str) -> None:
-    with tour() as terminal:
+    with tour(rows=40) as terminal:
         terminal.until(PROMPT)
         terminal.process.send_signal(getattr(signal, name))
         assert terminal.process.wait(PATIENCE) == 128 + getattr(signal, name)
