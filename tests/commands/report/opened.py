@@ -70,7 +70,7 @@ def run_command(rnncli: Run, page: Opened) -> dict[str, Any]:
     command = page.ask("rnncli.command")
     assert len(command) <= 300
     file = page.folder / "case.json"
-    file.write_text(json.dumps(page.ask("rnncli.values")))
+    file.write_text(json.dumps(page.ask("rnncli.case")))
     program, *words = [str(file) if word == "case.json" else word for word in shlex.split(command)]
     assert program == "rnncli"
     done = rnncli(*words, "-f", "json")

@@ -113,7 +113,7 @@ def test_a_minus_sign_is_the_same_everywhere(opens: Any) -> None:
     weight = page.page.get_by_label("kernel[0,1], a weight: type another number", exact=True)
     weight.fill("−0.5")
     weight.press("Enter")
-    assert page.ask("rnncli.values.weights.kernel[0][1]") == -0.5
+    assert page.ask("rnncli.case.weights.kernel[0][1]") == -0.5
 
 
 def glowing(page: Opened, part: str) -> Any:

@@ -80,14 +80,14 @@ def test_other_numbers_are_a_file_that_the_page_offers(
         weight = page.page.get_by_label("kernel[0,1], a weight: type another number", exact=True)
         weight.fill("0.5")
         weight.press("Enter")
-        assert page.ask("rnncli.values.weights.kernel[0][1]") == 0.5
+        assert page.ask("rnncli.case.weights.kernel[0][1]") == 0.5
     assert page.ask("rnncli.command") == "rnncli run case.json"
     check_command(rnncli, page)
     with page.page.expect_download() as started:
         page.page.get_by_role("button", name="save case.json").click()
     assert started.value.suggested_filename == "case.json"
     started.value.save_as(tmp_path / "saved.json")
-    assert json.loads((tmp_path / "saved.json").read_text()) == page.ask("rnncli.values")
+    assert json.loads((tmp_path / "saved.json").read_text()) == page.ask("rnncli.case")
 
 
 def test_a_form_that_draws_the_same_weights_is_a_flag(opens: Any, rnncli: Run) -> None:
@@ -106,7 +106,7 @@ def test_weights_that_are_given_need_no_flags_for_numbers(opens: Any, rnncli: Ru
     check_command(rnncli, page)
     page.page.get_by_role("checkbox", name="reset_after").uncheck()
     assert page.ask("rnncli.command") == "rnncli run case.json"
-    assert "seed" not in page.ask("rnncli.values")
+    assert "seed" not in page.ask("rnncli.case")
     check_command(rnncli, page)
 
 
@@ -292,12 +292,12 @@ def test_a_word_is_picked_or_a_sentence_typed(reads: Any, rnncli: Run) -> None:
     pick = page.page.get_by_label("word at t=3")
     assert pick.input_value() == "Not"
     before = page.ask("rnncli.compute().hidden_states[0]")
-    assert page.ask("rnncli.values.inputs") == ["the film is Not good"]
+    assert page.ask("rnncli.case.inputs") == ["the film is Not good"]
     pick.select_option("is")
     after = page.ask("rnncli.compute().hidden_states[0]")
     assert after[2] == before[2]
     assert after[3] != before[3]
-    assert page.ask("rnncli.values.inputs") == ["the film is is good"]
+    assert page.ask("rnncli.case.inputs") == ["the film is is good"]
     check_command(rnncli, page)
     page.page.keyboard.press("Control+z")
     assert pick.input_value() == "Not"
@@ -309,7 +309,7 @@ def test_a_word_is_picked_or_a_sentence_typed(reads: Any, rnncli: Run) -> None:
     assert said == "“awful” is not in the vocabulary: the, film, is, Not, good."
     field.fill("THE film not")
     field.press("Enter")
-    assert page.ask("rnncli.values.inputs") == ["the film Not"]
+    assert page.ask("rnncli.case.inputs") == ["the film Not"]
     check_command(rnncli, page)
     page.page.keyboard.press("Control+z")
     assert page.ask("rnncli.compute().hidden_states[0]") == before
@@ -319,12 +319,12 @@ def test_a_longer_sentence_pads_the_others(reads: Any, rnncli: Run) -> None:
     page = reads("the film", "Not good")
     page.page.get_by_label("sentence").fill("the film is good")
     page.page.get_by_label("sentence").press("Enter")
-    assert page.ask("rnncli.values.inputs") == ["the film is good", "Not good"]
+    assert page.ask("rnncli.case.inputs") == ["the film is good", "Not good"]
     check_command(rnncli, page)
     states = page.ask("rnncli.compute().hidden_states[1]")
     assert states[1] == states[2] == states[3]
     mask(page, 1)
-    case = page.ask("rnncli.values")
+    case = page.ask("rnncli.case")
     assert case["mask"] == [[True, False, True, True], [True, True, False, False]]
     assert case["inputs"][0][1] == [-0.2, 0.3]
     check_command(rnncli, page)
@@ -353,7 +353,7 @@ def test_a_trained_sample_has_its_command(opens: Any, rnncli: Run, tmp_path: Pat
     assert "--seed" not in command
     assert page.ask("rnncli.document.seed") is None
     check_command(rnncli, page)
-    (tmp_path / "case.json").write_text(json.dumps(page.ask("rnncli.values")))
+    (tmp_path / "case.json").write_text(json.dumps(page.ask("rnncli.case")))
     again = json.loads(rnncli("run", str(tmp_path / "case.json"), "-f", "json").stdout)
     given = json.loads(rnncli("run", str(file), "-f", "json").stdout)
     assert again["input"] == given["input"]
