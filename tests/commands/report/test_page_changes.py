@@ -201,7 +201,7 @@ def test_a_number_shows_its_equation_in_view_on_a_phone(opens: Any) -> None:
     box = value.bounding_box()
     assert box["y"] + box["height"] <= 800
     assert panel.get_attribute("data-sheet") == "peek"
-    value.tap()
+    page.page.locator(".handle").tap()
     assert panel.get_attribute("data-sheet") == "half"
     page.page.locator(".handle").tap()
     assert panel.get_attribute("data-sheet") == "peek"
