@@ -167,6 +167,12 @@ WHOLE = [
         'For example peephole = { shape = ["units"], initializer = "zeros" }.',
     ),
     (
+        GOOD.replace('["units"]', '["units", 2, "features"]'),  # three axes need a file that names axes
+        "FILE: line 7: the weight peephole needs a shape of one or two sizes: units, features "
+        "or a number.\n"
+        'For example peephole = { shape = ["units"], initializer = "zeros" }.',
+    ),
+    (
         GOOD.replace('["units"]', '["units"], initializer = "onse"'),
         "FILE: line 7, peephole: there is no initializer 'onse'.\nDid you mean ones?",
     ),

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+import rnncli
 from rnncli.cells import activations, slopes
 from rnncli.cells.activations import ParametricActivation
 
@@ -63,3 +65,22 @@ def test_slopes_that_keras_lacks_are_those_of_central_differences(activation: An
     function, step = activations.get(str(activation)), 1e-6
     ours = slopes.get(str(activation))(np.ones_like(x), function(x), x)
     np.testing.assert_allclose(ours, (function(x + step) - function(x - step)) / (2 * step), atol=1e-8)
+
+
+TIES = """
+name = "Ties"
+states = ["hidden"]
+[step]
+low = "minimum(x * 2, x * 3)"
+high = "maximum(x * 5, x * 7)"
+within = "clip(x * 11, x * 13, x * 17)"
+hidden = "low + 100 * high + 10000 * within"
+"""
+
+
+@pytest.mark.parametrize("engine", ["numpy", "tensorflow"])
+def test_of_equal_numbers_the_first_has_the_gradient(engine: str, tmp_path: Path) -> None:
+    file = tmp_path / "ties.toml"
+    file.write_text(TIES)
+    given = rnncli.gradients(np.zeros((1, 1, 1)), f"@'{file}'", units=1, engine=engine, seed=1)
+    assert given["forward/input"].tolist() == [2 + 100 * 5 + 10000 * 11]

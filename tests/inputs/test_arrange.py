@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from rnncli.errors import RnncliError, UsageError
-from rnncli.inputs.arrange import AXIS_NAMES, ArrangeOptions, arrange
+from rnncli.inputs.arrange import AXIS_NAMES, ArrangeOptions, AxisOrder, arrange
 from rnncli.inputs.generated import make_input, parse_shape
 from rnncli.values import FILLS, Document, format_shape
 
@@ -243,3 +243,29 @@ def test_generated_inputs() -> None:
 def test_shapes(text: str, shape: Any, written: str) -> None:
     assert parse_shape(text) == parse_shape(written) == shape
     assert format_shape(shape) == written
+
+
+def test_an_input_of_one_axis_says_how_to_read_it() -> None:
+    said = complaint(np.arange(4.0))
+    assert said.startswith("the input is 1-D, (4,).")
+    for name in ("time", "features"):
+        assert f"--input-axes {name}" in said or f"input_axes='{name}'" in said
+    assert "This layer needs 4 axes" in complaint(np.arange(4.0), ndim=4)
+    assert complaint(np.zeros((1, 1, 1, 1))).startswith("the input is 4-D, (1, 1, 1, 1).")
+
+
+def test_both_orders_are_shown_only_where_the_other_one_fits() -> None:
+    """(4, 3, 2) is read batch first; three lengths of at most 4 fit the other order, four do not."""
+    inputs, both = np.zeros((4, 3, 2)), "Read time first, it has 3 sequences of 4 time steps"
+    assert both in complaint(inputs, lengths=(4, 1, 2))
+    assert both in complaint(inputs, mask=np.ones((3, 4)))
+    assert both not in complaint(inputs, lengths=(5, 1, 2))
+    assert both not in complaint(inputs, lengths=(1, 2))
+    assert both not in complaint(inputs, lengths=(4, 1, 2), order=None)
+    assert both not in complaint(inputs, mask=np.ones((3, 4)), order=None)
+    assert both not in complaint(inputs, mask=np.ones((3, 5)))
+    turned = complaint(inputs, lengths=(4, 1, 2), order=AxisOrder(False, "--input-axes batch,time,features"))
+    assert "read time first" in turned
+    assert "Read batch first" in turned
+    assert "which fits: --input-axes batch,time,features" in turned
+    assert both not in complaint(inputs[0], lengths=(1, 2))

@@ -96,7 +96,9 @@ def test_halves_layers_and_cells(drawn: Any) -> None:
 SAMPLES = sorted((ROOT / "samples/cells").glob("*.toml"))
 
 
-@pytest.mark.parametrize("sample", [path.stem for path in SAMPLES if "[shapes]" not in path.read_text("utf-8")])
+@pytest.mark.parametrize(
+    "sample", [path.stem for path in SAMPLES if "[shapes]" not in path.read_text("utf-8")]
+)
 @pytest.mark.slow
 def test_every_sample_cell(sample: str, drawn: Any) -> None:
     cell = f"@'{ROOT}/samples/cells/{sample}.toml'"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import sys
 from typing import Any
@@ -13,6 +14,7 @@ from safetensors.numpy import save
 
 from rnncli.errors import EngineError, InputError
 from rnncli.inputs.formats import Source, read, read_states, read_tensor
+from rnncli.inputs.formats.npy import MAGIC
 from rnncli.models import reading as models
 from rnncli.models.weights import read_weights
 
@@ -29,6 +31,18 @@ def packed(data: bytes, **tensors: Any) -> bytes:
 def test_npy(dtype: str) -> None:
     array = np.arange(6).reshape(2, 3).astype(dtype)
     np.testing.assert_array_equal(inputs(npy_bytes(array), "npy"), array)
+
+
+@pytest.mark.parametrize("version", [(1, 0), (2, 0)])
+def test_a_npy_file_that_ends_before_its_numbers(version: Any) -> None:
+    file = io.BytesIO()
+    np.lib.format.write_array(file, ONE, version)
+    data, start = file.getvalue(), len(file.getvalue()) - ONE.nbytes
+    for end in range(len(MAGIC), start):  # also inside the version and the length of the header
+        reason = "is not a valid .npy file"
+        assert reason in complaint(data[:end], "npy"), end
+    for end in (start, len(data) - 1):
+        assert "is truncated: its header declares more numbers" in complaint(data[:end], "npy"), end
 
 
 @pytest.mark.parametrize(

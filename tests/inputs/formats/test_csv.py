@@ -69,6 +69,14 @@ def test_groups_may_differ_in_length() -> None:
     assert [part.tolist() for part in found] == [[[1], [3]], [[2]]]
 
 
+def test_names_of_sequences_that_differ_in_case_alone() -> None:
+    document: Any = read(
+        source("id,x\na,1\nA,2\na,3\n\u00e4,4\n\u00c4,5\n"), "csv", ReadOptions(batch_column="id")
+    )
+    assert document.sequence_names == ("a", "A", "\u00e4", "\u00c4")
+    assert [part.tolist() for part in document.inputs] == [[[1], [3]], [[2]], [[4]], [[5]]]
+
+
 @pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
 def test_many_quoted_cells(delimiter: str) -> None:
     """The header holds no number: the rows say what separates them."""
