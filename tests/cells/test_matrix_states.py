@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -233,6 +234,10 @@ def test_rows_of_heads(rnncli: Run) -> None:
     assert alone["axes"] == ["batch", "timesteps", "keys", "values"]
     np.testing.assert_allclose(np.array(alone["values"]), values[:, 1:3, 1, 2], rtol=1e-6, atol=1e-9)
     assert {(row["timestep"], row["head"]) for row in one["heads"]} == {(1, "1,2"), (2, "1,2")}
+    table = rnncli("trace", *words[:-3], "--width", "80", "--quiet").stdout
+    assert re.search(r"(?m)\bt  hidden *$", table), "vectors stand in the table of every trace"
+    assert "means of a head not shown: query" in table
+    assert "not shown" not in rnncli("trace", *words[:-3], "--width", "400", "--quiet").stdout
     for bad in (["--head", "2,0"], ["--head", "1"], ["--state", "memori"], ["--unit", "0"], ["--stats"]):
         assert rnncli("trace", *words, *bad).returncode == 2
 

@@ -13,7 +13,7 @@ from rnncli.errors import UsageError, did_you_mean, format_range
 from rnncli.layers.case import Case
 from rnncli.result import OUTPUT, Label, LoopTrace, NamedTensor, Result
 from rnncli.show.answer import Field, Listing, Records
-from rnncli.show.page import Page, View
+from rnncli.show.page import Page, PagePart, View, line
 from rnncli.show.result_answer import (
     differences_document,
     head_of,
@@ -53,6 +53,11 @@ class _Axes(NamedTuple):
     shapes: Mapping[Label, tuple[int, ...]]
     heads: tuple[str, ...]
 
+    def is_vector(self, part: Label) -> bool:
+        """Return whether a part has at most one axis, which is none of heads."""
+        axes = self.axes.get(part, ())
+        return len(axes) < 2 and not {*axes} & {*self.heads}
+
 
 @dataclass(frozen=True)
 class HeadsAnswer(TraceAnswer):
@@ -73,19 +78,23 @@ class HeadsAnswer(TraceAnswer):
         yield self.document(view)
 
     def page(self, view: View) -> Page:
-        """Return a table with a row for each step and head, or the numbers of a state."""
+        """Return the vectors by step, and a row for each step and head; or the numbers of a state."""
         if self.shows_numbers or not self.heads:
             table = tensor_listing(self.parts, view, columns=("name", "shape", "values")).table(view)
-        else:
-            names = list(dict.fromkeys(name for row in self.heads for name in row.lines))
-            places = ("state", "batch", "timestep", *(["head"] if self.heads[0].head else ()))
-            fields = [Field(name, heading=name) for name in places]
-            figures = ("norm", "largest", "rank", "kept")
-            fields += [Field(name, heading=name, show=_show(name)) for name in figures]
-            room = max(0, (view.width or 10**6) - TAKEN) // COLUMN
-            fields += [Field(name, _mean(name), name, _show_mean(name)) for name in names[:room]]
-            table = Listing(fields, self.heads).table(view)
-        return Page(title_of(self.result, view), notes_of(self.result, view), (table,))
+            return Page(title_of(self.result, view), notes_of(self.result, view), (table,))
+        vectors = super().page(view)
+        names = list(dict.fromkeys(name for row in self.heads for name in row.lines))
+        columns = ("state", "batch", "timestep", *(["head"] if self.heads[0].head else ()))
+        fields = [Field(name, heading=name) for name in columns]
+        figures = ("norm", "largest", "rank", "kept")
+        fields += [Field(name, heading=name, show=_show(name)) for name in figures]
+        room = max(0, (view.width or 10**6) - TAKEN) // COLUMN
+        fields += [Field(name, _mean(name), name, _show_mean(name)) for name in names[:room]]
+        parts: list[PagePart] = [*vectors.parts, Listing(fields, self.heads).table(view)]
+        if hidden := names[room:]:
+            wider = view.say("means of a head not shown: {names}; wider, or -f json", names=", ".join(hidden))
+            parts.append(line(wider, "dim"))
+        return vectors._replace(parts=tuple(parts))
 
     def records(self, view: View) -> Records:
         """Return name, batch, timestep, a column for each axis, value."""
@@ -122,11 +131,19 @@ def answer_of(
 ) -> HeadsAnswer:
     """Return the answer of a trace.  Raises UsageError for a state or a head that is not there."""
     kept, parts, rows = narrow(result.trace, selection), list[NamedTensor](), list[HeadRow]()
+    vectors = list[LoopTrace]()
     for whole, loop in zip(result.trace, kept, strict=True):
         axes = _axes_of(case, whole)
         chosen = _parse_head(head, axes)
         for part, values in loop.as_rows().parts.items():
             parts.append(_shaped(loop, part, values, axes, chosen))
+        flat = {part: values for part, values in loop.parts.items() if axes.is_vector(part)}
+        vectors.append(
+            loop._replace(
+                parts=flat,
+                hold_masks={gate: held for gate, held in loop.hold_masks.items() if axes.is_vector(gate)},
+            )
+        )
         every = _rows(whole, axes)
         wanted = {*loop.times.tolist()}, None if loop.batch is None else {*loop.batch}
         rows += [
@@ -143,7 +160,7 @@ def answer_of(
             raise UsageError(what, did_you_mean(state, dict.fromkeys(names)), state=state)
         parts = [part for part in parts if part.label.part == state]
         rows = [row for row in rows if row.state == state]
-    return HeadsAnswer(result, kept, {}, tuple(parts), tuple(rows), state is not None)
+    return HeadsAnswer(result, tuple(vectors), {}, tuple(parts), tuple(rows), state is not None)
 
 
 def _axes_of(case: Case, loop: LoopTrace) -> _Axes:
