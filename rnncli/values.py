@@ -202,7 +202,7 @@ def name_sequences(names: tuple[str, ...], batch: int) -> InputNames:
 class Document(NamedTuple):
     """Contents of one source; every field but `inputs` may be missing.
 
-    inputs: an array of any rank, or a tuple of arrays if the sequences differ in length.
+    inputs: an array of any rank, or a tuple of arrays if the sequences differ in length; or these by name.
     layer: unparsed, as in the source: an expression, a config, or a list of either.
     mask, initial_state, weights: unparsed, as nested lists or arrays.
     feature_names: of the columns of a CSV.
@@ -211,7 +211,7 @@ class Document(NamedTuple):
     pad: the end at which the sentences of a case document are padded; None for other inputs.
     """
 
-    inputs: Array | tuple[Array, ...] | None = None
+    inputs: Array | tuple[Array, ...] | dict[str, Any] | None = None
     layer: Any = None
     mask: Any = None
     initial_state: Any = None

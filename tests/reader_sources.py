@@ -8,16 +8,24 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rnncli.errors import RnncliError
-from rnncli.inputs.formats import (
-    ReadOptions,
-    Source,
-    read,
-)
+from rnncli.errors import RnncliError, inside
+from rnncli.inputs import formats
+from rnncli.inputs.formats import ReadOptions, Source
+from rnncli.inputs.named_arrays import choose_input
+from rnncli.values import Document
 
 
 def source(text: str | bytes, name: str = "notes.json") -> Source:
     return Source(name, text if isinstance(text, bytes) else text.encode())
+
+
+def read(given: Source, format: str | None = None, options: ReadOptions | None = None) -> Document:
+    """Read a document whose input is one array."""
+    document = formats.read(given, format, options)
+    with inside(given.name):
+        if isinstance(document.inputs, dict):
+            document = document._replace(inputs=choose_input(document.inputs))
+    return document
 
 
 def inputs(text: str | bytes, format: str = "json", **options: str) -> Any:

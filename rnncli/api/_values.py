@@ -18,7 +18,7 @@ from rnncli.inputs import sample_files
 from rnncli.inputs.formats import ReadOptions
 from rnncli.inputs.formats.csv import choose_columns, find_column, split_rows
 from rnncli.inputs.formats.json import to_document
-from rnncli.inputs.named_arrays import STATE_WORD
+from rnncli.inputs.named_arrays import STATE_WORD, to_inputs
 from rnncli.inputs.source import MODEL_SUFFIXES, WEIGHT_SUFFIXES, expand_user, split_layers
 from rnncli.options import BY_NAME, first_given, of_files_alone
 from rnncli.result import Result
@@ -55,6 +55,13 @@ def pass_inputs(inputs: Any, options: Options) -> Any:
     if isinstance(inputs, Mapping) and "inputs" in inputs:  # a case document
         with inside("inputs"):
             return to_document(dict(inputs))
+    if isinstance(inputs, Mapping):
+        return to_inputs(
+            {
+                name: value if name == "mask" else to_sequences(value, name, rank=None)
+                for name, value in inputs.items()
+            }
+        )
     sequences = to_sequences(inputs, "inputs", kinds)
     return Document(sequences, sequence_names=names) if names else sequences
 
@@ -261,10 +268,12 @@ def to_array(value: Any, name: str, kinds: str = NUMBERS) -> Array:
     return array
 
 
-def to_sequences(inputs: Any, name: str, kinds: str = NUMBERS) -> Array | tuple[Array, ...]:
+def to_sequences(
+    inputs: Any, name: str, kinds: str = NUMBERS, rank: int | None = 2
+) -> Array | tuple[Array, ...]:
     """Return one array, or one array per sequence if their lengths differ.
 
-    kinds: see `to_array`.
+    kinds: see `to_array`.  rank: number of axes of a sequence; None for any.
     Raises InputError, with `name` in the message, for anything else.
     """
     try:
@@ -273,7 +282,7 @@ def to_sequences(inputs: Any, name: str, kinds: str = NUMBERS) -> Array | tuple[
         if not isinstance(inputs, (list, tuple)) or len({array.ndim for array in _arrays(inputs)}) != 1:
             raise
     several = tuple(to_array(sequence, name) for sequence in inputs)
-    if several[0].ndim != 2 or len({sequence.shape[1] for sequence in several}) != 1:
+    if several[0].ndim != (rank or several[0].ndim) or len({sequence.shape[1:] for sequence in several}) != 1:
         raise InputError(
             "{name}: its sequences do not fit together.", "Give each (timesteps, features).", name=name
         )

@@ -198,7 +198,11 @@ def _or_else(given: RawValue, value: Any, where: Text, name: str) -> RawValue:
 def arranging_for(ask: Ask, stack: Stack, where: Text) -> ArrangeOptions:
     """Return the options for arranging an input, called `where` in errors, for these layers."""
     return ask.arranging()._replace(
-        dtype=stack.dtype, ndim=stack.input_rank, mask_ranks=stack.layers[0].mask_ranks, where=where
+        dtype=stack.dtype,
+        ndim=stack.input_rank,
+        mask_ranks=stack.layers[0].mask_ranks,
+        axes_by_name=stack.input_axes,
+        where=where,
     )
 
 

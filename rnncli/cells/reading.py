@@ -190,7 +190,9 @@ class _CellReader:
 
     def _size(self, name: str, value: Any) -> tuple[Any, dict[Node, TokenSpan]]:
         """Return a number or an equation of `[sizes]`."""
-        known = ["units", "features", *itertools.takewhile(name.__ne__, self._table("sizes"))]
+        known = ["units", *itertools.takewhile(name.__ne__, self._table("sizes"))]
+        if "inputs" not in self.document:  # else their sizes make the number of features
+            known.append("features")
         if type(value) is int and 0 < value <= LARGEST:
             return value, {}
         with at(self.text, "sizes", name):
@@ -396,6 +398,8 @@ def _check_line(cell: CellText, line: str, assigned: list[str]) -> None:
                 raise fault(spans[node], what, Message("Write {name}(...).", name=name))
             case Name(name) if name not in names:
                 what, advice = Message("there is no name {name}", name=name), did_you_mean(name, names)
+                if name == "x":
+                    advice = Message("The input is {names}.", names=", ".join(cell.inputs))
                 if name in cell.step:
                     what = Message("{name} is used before it is assigned", name=name)
                     advice = Message("Move its line above this one, or make it a state.")

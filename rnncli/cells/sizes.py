@@ -136,7 +136,11 @@ def _split(text: CellText, known: dict[str, int | None]) -> dict[str, tuple[int,
         if known["features"] not in (None, start):
             what = "the input has {features} features, but {names} have {count} numbers together."
             names = ", ".join(f"{name} ({width})" for name, (_, width) in starts.items())
-            raise LayerError(what, "", features=known["features"], names=names, count=start)
+            advice = Message(
+                "Give the numbers side by side, such as {--input-shape:shape}, or arrays by these names.",
+                shape=f"1,4,{start}",
+            )
+            raise LayerError(what, advice, features=known["features"], names=names, count=start)
         known["features"] = start
     return starts
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import reduce
 from operator import and_
+from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
 from rnncli.errors import InputError, Message, Text, UsageError, count, did_you_mean, inside, with_path_prefix
@@ -57,6 +59,7 @@ class ArrangeOptions(NamedTuple):
     dtype: dtype of the result; for bfloat16 the result is float32, and the engine converts it.
     ndim: number of axes of the result; 4 to 6 for the convolutional layers.
     mask_ranks: numbers of axes that a mask can have; the first is the usual one.
+    axes_by_name: the axes of each array of the input with their sizes, of a layer that takes them by name.
     where, mask_where: names of the document and of `mask` in errors, such as `notes.json`.
     """
 
@@ -70,6 +73,7 @@ class ArrangeOptions(NamedTuple):
     dtype: str = "float32"
     ndim: int = 3
     mask_ranks: tuple[int, ...] = (2,)
+    axes_by_name: Mapping[str, Mapping[str, int]] = MappingProxyType({})
     where: Text = ""
     mask_where: Text = ""
 
@@ -96,6 +100,13 @@ def arrange(document: Document, options: ArrangeOptions | None = None) -> Arrang
     options = options or ArrangeOptions()
     padding, remarks = None, list(document.remarks)
     with inside(options.where):
+        if isinstance(document.inputs, dict):
+            from rnncli.inputs import named_arrays
+
+            wanted, given = options.axes_by_name, document.inputs
+            is_whole = not wanted or ("inputs" in given and "inputs" not in wanted)
+            inputs = named_arrays.choose_input(given) if is_whole else named_arrays.join_inputs(given, wanted)
+            document = document._replace(inputs=inputs)
         if options.axes is not None and not isinstance(document.inputs, tuple):
             if options.ndim != len(AXES):
                 raise UsageError(
@@ -107,7 +118,7 @@ def arrange(document: Document, options: ArrangeOptions | None = None) -> Arrang
                 what = "sentences are already (batch, time, features)."
                 raise InputError(what, "Leave {--input-axes} out.")
             document = reorder_axes(document, options.axes, add_missing=True)
-        array = document.inputs
+        array: Any = document.inputs
         assert array is not None  # the readers refuse a document without inputs
         if isinstance(array, tuple):
             array, padding = _pad_sequences(array, options._replace(pad=options.pad or document.pad))
@@ -132,6 +143,10 @@ def cut_windows(series: Any, window: int, stride: int) -> tuple[Array, Text]:
     """
     import numpy as np
 
+    if isinstance(series, dict) and ("inputs" in series or len(series) == 1):
+        from rnncli.inputs import named_arrays
+
+        series = named_arrays.choose_input(series)
     array = None if isinstance(series, (dict, tuple)) else np.asarray(series)
     if array is not None and array.ndim == len(AXES) and len(array) == 1:
         array = array[0]
@@ -377,7 +392,7 @@ def reorder_axes(document: Document, names: tuple[str, ...], *, add_missing: boo
 
     array, axes = document.inputs, _parse_axes(names)
     assert array is not None
-    assert not isinstance(array, tuple)
+    assert not isinstance(array, (tuple, dict))
     if array.ndim != len(axes):
         raise InputError(
             "the input is {ndim}-D, {shape}, but {--input-axes} names {count}: {axes}.",

@@ -2,40 +2,86 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
+from math import prod
 from typing import Any
 
 import numpy as np
 
-from rnncli.errors import InputError, Message, format_names, with_path_prefix
+from rnncli.errors import InputError, Message, Text, did_you_mean, format_names, with_path_prefix
 from rnncli.inputs import nested, rnncli_output
 from rnncli.values import Array, Document, format_shape
 
 STATES = Message("Write the states in Keras's order, each (batch, units): [[[0, 0, 0]], [[0, 0, 0]]].")
+ONE = Message("Name the array to read `inputs`, or save it alone.")
 STATE_WORD = "last_"
 DTYPES = ("float16", "float32", "float64", "int64")
 
 
-def to_inputs(arrays: dict[str, Array]) -> Document:
-    """Return the array `inputs`, or the only array besides `mask`; and the mask, if there is one.
+def to_inputs(arrays: Mapping[str, Any]) -> Document:
+    """Return the arrays by name, without `mask`, which is the mask.  Raises InputError if there is none."""
+    others = {name: array for name, array in arrays.items() if name != "mask"}
+    if not others:
+        raise InputError("it contains no array named `inputs`.", ONE)
+    return Document(inputs=others, mask=arrays.get("mask"))
 
-    Raises InputError if there is no such array.
-    """
-    others = [name for name in arrays if name != "mask"]
-    if "inputs" in others:
-        name = "inputs"
-    elif len(others) == 1:
-        name = others[0]
-    else:
-        listed = format_names([f"{name} {format_shape(arrays[name].shape)}" for name in others])
-        raise InputError(
-            Message("it contains {listed}, but no array named `inputs`.", listed=listed)
-            if listed
-            else Message("it contains no array named `inputs`."),
-            "Name the array to read `inputs`, or save it alone.",
-        )
+
+def choose_input(arrays: Mapping[str, Any]) -> Any:
+    """Return the array `inputs`, or the only array.  Raises InputError if there are several others."""
+    name = "inputs" if "inputs" in arrays else next(iter(arrays))
+    if name != "inputs" and len(arrays) > 1:
+        listed = format_names([f"{name} {_shape_of(array)}" for name, array in arrays.items()])
+        raise InputError("it contains {listed}, but no array named `inputs`.", ONE, listed=listed)
     with with_path_prefix(name):
-        return Document(inputs=nested.require_numbers(arrays[name]), mask=arrays.get("mask"))
+        array = arrays[name]
+        return array if isinstance(array, tuple) else nested.require_numbers(array)
+
+
+def join_inputs(arrays: Mapping[str, Any], axes: Mapping[str, Mapping[str, int]]) -> Any:
+    """Return the numbers of all arrays side by side, (batch, timesteps, features), in the order of `axes`.
+
+    arrays: (batch, timesteps, axes...) each, one sequence (timesteps, axes...), or a tuple of sequences.
+    axes: of each array behind the time steps, with their sizes.
+    Raises InputError for arrays of other names, or that do not fit.
+    """
+    for name in arrays:
+        if name not in axes:
+            raise InputError("the layer has no input {name}.", did_you_mean(name, axes), name=name)
+    for name in axes:
+        if name not in arrays:
+            raise InputError(
+                "the input {name} is missing.", "Give {names}.", name=name, names=", ".join(axes)
+            )
+    columns, leads = [], {}
+    for name, sizes in axes.items():
+        shape, several = tuple(sizes.values()), isinstance(arrays[name], tuple)
+        flat = []
+        for array in arrays[name] if several else [arrays[name]]:
+            rank = array.ndim - len(shape)
+            if rank not in ((1,) if several else (1, 2)) or array.shape[rank:] != shape:
+                wanted = format_shape(("batch", "timesteps", *sizes))
+                known = ", ".join(f"{axis} = {size}" for axis, size in sizes.items())
+                what = "{name} is {shape}, but it must be {wanted}."
+                advice = Message("Here {sizes}.", sizes=known) if known else ""
+                raise InputError(what, advice, name=name, shape=format_shape(array.shape), wanted=wanted)
+            flat.append(nested.require_numbers(array).reshape(*array.shape[:rank], prod(shape)))
+        columns.append(flat)
+        leads[name] = [array.shape[:-1] for array in flat]
+    first = next(iter(leads))
+    for name, lead in leads.items():
+        if lead != leads[first]:
+            what = "{first} is {shape}, but {name} is {other}."
+            advice = Message("All inputs have the same sequences and time steps.")
+            both = [_shape_of(arrays[part]) for part in (first, name)]
+            raise InputError(what, advice, first=first, shape=both[0], name=name, other=both[1])
+    joined = tuple(np.concatenate(parts, axis=-1) for parts in zip(*columns, strict=True))
+    return joined if isinstance(arrays[first], tuple) else joined[0]
+
+
+def _shape_of(array: Any) -> Text:
+    if isinstance(array, tuple):
+        return Message("of {count} lengths", count=len({len(sequence) for sequence in array}))
+    return format_shape(array.shape)
 
 
 def to_model_inputs(value: Any, texts: Collection[str] = ()) -> Any:

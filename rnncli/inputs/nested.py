@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
+from collections.abc import Collection
 from typing import Any, NamedTuple
 
 from rnncli.errors import InputError, Message, Path, Text, count, format_path, shorten, with_path_prefix
@@ -99,7 +100,7 @@ def to_texts(value: Any) -> Array:
     return np.asarray(value)
 
 
-def to_sequences(value: Any, ranks: tuple[int, ...] = (3,)) -> Array | tuple[Array, ...]:
+def to_sequences(value: Any, ranks: Collection[int] = (3,)) -> Array | tuple[Array, ...]:
     """Convert nested lists as `to_array` does; the sequences of a batch may have different lengths.
 
     If they do, returns one (timesteps, features) array per sequence.

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 from rnncli import layers
 from rnncli.cells.program import BoundCell, DropoutMasks, Gate
+from rnncli.errors import LayerError
 from rnncli.layers.layer import Draw, join_parts, within
 from rnncli.layers.recurrent import LOOP_OPTIONS, Cell, RecurrentLayer, State
 from rnncli.result import Label
@@ -22,6 +23,11 @@ class StackedCells:
 
     def __init__(self, specs: tuple[Spec, ...]) -> None:
         self.cells: dict[str, Cell] = {str(i): layers.make_cell(spec) for i, spec in enumerate(specs)}
+        for spec in specs[1:]:
+            if spec.equations is not None and spec.equations.inputs:
+                what = "{name} takes {inputs} by name, so it must be the first cell."
+                inputs = ", ".join(spec.equations.inputs)
+                raise LayerError(what, "Put it first.", name=spec.title, inputs=inputs)
         self.units = self.cells[str(len(specs) - 1)].units
         self.output_state = Label("hidden", last=True, cell=len(specs) - 1)
         self.state_labels = [

@@ -34,6 +34,12 @@ class Stack(tuple[Spec, ...]):
         if isinstance(specs, Stack):
             return specs
         stack = super().__new__(cls, specs)
+        for index, spec in enumerate(stack[1:], 1):
+            for inner in walk([spec]):
+                if inner.equations is not None and inner.equations.inputs:
+                    what = "layer {index} ({name}) takes {inputs} by name, so it must be the first layer."
+                    inputs = ", ".join(inner.equations.inputs)
+                    raise LayerError(what, "Put it first.", index=index, name=spec.title, inputs=inputs)
         stack.layers = tuple(layers.make(spec) for spec in stack)
         return stack
 
@@ -44,6 +50,21 @@ class Stack(tuple[Spec, ...]):
     def input_rank(self) -> int:
         """The number of axes of the input: the `input_rank` of the first layer that has one, else 3."""
         return next((layer.input_rank for layer in self.layers if layer.input_rank), 3)
+
+    @property
+    def input_axes(self) -> Mapping[str, Mapping[str, int]]:
+        """The axes of each array that the first layer takes by name, with their sizes; {} for one input."""
+        loops = [loop for loop in self.layers[0].loops.values() if loop.runs_a_cell]
+        cells = [next(iter(loop.cell.by_index.values())) for loop in loops]  # type: ignore[attr-defined]
+        named = [
+            {
+                name: dict(zip(axes, cell.sizes(None).shape(axes), strict=False))
+                for name, axes in inputs.items()
+            }
+            for cell in cells
+            if (inputs := cell.text.inputs)
+        ]
+        return named[0] if named and named.count(named[0]) == len(cells) else {}
 
     @property
     def dtype(self) -> str:

@@ -19,9 +19,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from limits import processor_time
+from reader_sources import read
 
 from rnncli.errors import InputError
-from rnncli.inputs.formats import Source, read, read_states, read_tensor
+from rnncli.inputs.formats import Source, read_states, read_tensor
 from rnncli.inputs.formats import npy as npy_format
 from rnncli.models.keras import hdf5 as _hdf5
 from rnncli.models.keras import reader as keras_models

@@ -221,8 +221,19 @@ def _read_case(value: dict[str, Any]) -> Document:
                 fields[key] = value[key]
     if not has_texts:
         with with_path_prefix("inputs"):
-            inputs = nested.to_sequences(inputs)
+            inputs = _read_inputs(inputs)
     return Document(inputs, **fields, names=said, pad="post" if has_texts else None)
+
+
+def _read_inputs(value: Any) -> Any:
+    """Return an array, a tuple where sequences differ in length, or these by name."""
+    if not isinstance(value, dict) or not value:
+        return nested.to_sequences(value)
+    arrays = {}
+    for name, item in value.items():
+        with with_path_prefix(name):
+            arrays[name] = nested.to_sequences(item, range(2, nested.MAX_DEPTH))
+    return arrays
 
 
 def _read_layer(value: Any) -> Any:

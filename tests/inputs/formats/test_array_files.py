@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from reader_sources import complaint, inputs, npy_bytes, npz_bytes, source
+from reader_sources import complaint, inputs, npy_bytes, npz_bytes, read, source
 from safetensors.numpy import save
 
 from rnncli.errors import EngineError, InputError
-from rnncli.inputs.formats import Source, read, read_states, read_tensor
+from rnncli.inputs.formats import Source, read_states, read_tensor
 from rnncli.inputs.formats.npy import MAGIC
 from rnncli.models import reading as models
 from rnncli.models.weights import read_weights
