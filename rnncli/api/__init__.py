@@ -240,6 +240,7 @@ def compare(
     *,
     mapping: Mapping[str, str] | None = None,
     alone: bool = False,
+    try_lengths: Sequence[int] | str | None = None,
     engines: Sequence[str] | str | None = None,
     expect: Any = None,
     split: int | None = None,
@@ -253,29 +254,29 @@ def compare(
     """Compare engines; or two models; or a result with stored arrays; or one call with consecutive pieces.
 
     The result is falsy if a tensor differs, `r.agrees`.  `found` has one item per tensor and pair.
-    other: what to compare the layer, or the model in its place, with: `compare(x, "a.keras", "b.onnx")`.
+    other: what to compare the layer, or the model in its place, with: `compare(x, "a.keras", "b.onnx")`;
+        or a function, or its name, "kernel.py:chunked"; it gets `try_lengths` time steps of a cell's input.
     alone: compare each sequence with the same sequence in its batch.
     mapping: layers of `layer` by the layers of `other`, where order and shapes do not tell the pairs; with
         `expect` its tensors, each with the tensor that it is compared with.
     engines: their names; default: all that can compute the layer.
     expect: arrays by name, one array, or the path of a file that holds them.
-    split: time steps of each piece, which starts from the previous piece's last state.
-    atol, rtol, all_layers, all_calls: same as for `run`.
+    split: time steps of each piece, which starts from the last state before.  atol, rtol: as for `run`.
     """
-    from rnncli.commands import compare
+    from rnncli.commands.compare import compute_answer, function
 
     limits = complete_tolerances(atol, rtol)
     model, layer = split_model(layer) if other is not None else (None, layer)
     passed = options if model is None else {**options, "model": model}
     ask = ask_of(inputs, layer, passed, all_layers=all_layers, all_calls=all_calls)
-    second: dict[str, Any] | None = None
-    if other is not None:
+    second: dict[str, Any] | None = None if other is None else {"model": other}
+    if other is not None and not function.is_function(other):
         model, layer = split_model(other)
         layer, live = pass_live(layer, {})
         second = {"model": live or model, "layer": pass_layers(layer)}
         if live is not None:
             second |= {name: getattr(ask, name) for name in (*INPUT_OPTIONS, "training")}
-    reply = compare.compute_answer(
+    reply = compute_answer(
         ask,
         limits,
         engines=join_names(engines),
@@ -284,6 +285,7 @@ def compare(
         expected=read_expectation(expect),
         split=split,
         alone=alone,
+        try_lengths=try_lengths,
         select=several(select),
     )
     if second is not None and reply.failure is not None and not alone:

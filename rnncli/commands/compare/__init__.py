@@ -21,6 +21,7 @@ rnncli compare --layer gru --return-sequences --input-shape 1,25,4 --split 10
 rnncli compare --layer lstm --return-state --atol last_cell_state=1e-4
 rnncli compare x.npy --model model.keras --with model.onnx
 rnncli compare ragged --pad post --layer bilstm --alone
+rnncli compare --layer '@cell.toml(64)' --with kernel.py:chunked
 """
 
 
@@ -33,6 +34,7 @@ def compare(
     expect: str | None,
     split: int | None,
     alone: bool,
+    try_lengths: str | None,
     atol: list[str] | None,
     rtol: list[str] | None,
     select: list[str] | None,
@@ -52,6 +54,7 @@ def compare(
         expected=read_expectation(expect, ask),
         split=split,
         alone=alone,
+        try_lengths=try_lengths,
         select=select,
     )
 
@@ -79,20 +82,28 @@ def compute_answer(
     expected: Expectation | None,
     split: int | None,
     alone: bool,
+    try_lengths: Any,
     select: Sequence[str] | None,
 ) -> Reply[CompareAnswer]:
     """Return the answer, with the error of the first tensor that differs.
 
-    engines: their names, with commas between.  other: the fields of an Ask that hold a second model.
+    engines: their names, with commas between.
+    other: the fields of an Ask that hold a second model; its model may be a function, which gets try_lengths.
     mapping: the layers of the first model, or the results, by those of the second one, or of the file.
     expected: what to compare with, instead of engines.  alone: compare each sequence with its batch.
     split: time steps of a piece, to compare one engine with itself.
     """
     from rnncli.ask import subject_of
     from rnncli.commands.checks import find_difference
-    from rnncli.commands.compare import comparison, engine_pairs
+    from rnncli.commands.compare import comparison, engine_pairs, function
 
     given = {"engines": engines, "expect": expected, "split": split, "select": select}
+    if other is not None and not alone and function.is_function(other["model"]):
+        more = {**given, "mapping": mapping or None}
+        return function.compare_function(ask, other["model"], try_lengths, more, tolerances)
+    if try_lengths is not None:
+        advice = "Name it: {--with:name}."
+        raise UsageError("{--try-lengths} needs a function.", advice, name="kernel.py:chunked")
     if alone:
         from rnncli.commands.compare.alone import compare_alone
 
