@@ -40,7 +40,10 @@ signal.signal(signal.SIGQUIT, signal.SIG_DFL)
 SLOW = 1.0
 """Seconds above which a test without the mark `slow` is named, on a machine that is not busy."""
 EVERY = 7
-"""The quick run tries one in so many cases of a `sampled` test: a prime, so that every parameter varies."""
+"""The quick run tries one in so many cases of a test that is `sampled`, or as many as `sampled(N)` says.
+
+Primes, so that every parameter varies.
+"""
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -49,7 +52,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     cases: Counter[str] = Counter()
     for item in items:
         name = item.nodeid.partition("[")[0]
-        left_out = "sampled" in item.keywords and cases[name] % EVERY
+        sampled = item.get_closest_marker("sampled")
+        left_out = sampled and cases[name] % (sampled.args or (EVERY,))[0]
         cases[name] += 1
         if left_out or "browser" in getattr(item, "fixturenames", ()):
             item.add_marker("slow")

@@ -178,6 +178,7 @@ def test_what_stands_left_of_a_product_may_differ_from_line_to_line(rnncli: Run,
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.slow
 def test_a_name_chooses_no_seeds(rnncli: Run, folder: Path) -> None:
     """What draws in which order depends on the equations: those of Keras's SimpleRNN, or others."""
     simple = rnncli("export", "-l", "simple_rnn", "--to", "cell").stdout

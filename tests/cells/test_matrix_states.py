@@ -204,6 +204,7 @@ def test_dropout_and_use_bias(name: str) -> None:
         )
 
 
+@pytest.mark.slow
 def test_rows_of_heads(rnncli: Run) -> None:
     """norm, largest, rank and kept of each matrix, from the numbers of the same trace."""
     layer = layer_of("qwen3_next", dtype="float64")
@@ -258,6 +259,7 @@ def test_what_cannot_show_them_refuses_them(words: list[str], rnncli: Run, tmp_p
         assert "is not available for cells with states of other shapes" in done.stderr
 
 
+@pytest.mark.slow
 def test_export_to_cell_keeps_the_numbers(rnncli: Run, tmp_path: Path) -> None:
     for name in ("qwen3_next", "rwkv7"):
         words = ["--input-shape", "1,3,5", "--seed", "3", "-f", "csv", "--quiet"]

@@ -260,6 +260,7 @@ PACKAGED: Mapping[str, tuple[str, Mapping[str, Any], Mapping[str, Sequence[str]]
 """By our name: the class of torchrecurrent, its options, and its weights beyond the packed ones as ours."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PACKAGED)
 def test_a_cell_against_torchrecurrent(name: str) -> None:
     torch, package = pytest.importorskip("torch"), pytest.importorskip("torchrecurrent")

@@ -153,7 +153,7 @@ def rows() -> list[Any]:
     ]
 
 
-@pytest.mark.sampled
+@pytest.mark.sampled(13)
 @pytest.mark.parametrize("row", rows())
 def test_the_product_of_cells_and_flags(row: dict[str, Any]) -> None:
     loop = {name: row[name] for name in ("return_sequences", "return_state", "go_backwards")}

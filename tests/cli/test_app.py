@@ -272,7 +272,8 @@ def test_what_ends_a_program_has_its_exit_code(
     "words",
     [
         "run --seed +3", "run --seed 03", "run --dropout .5", "run --memory 1.5G", "run --hold forget=+1",
-        "run --hold forget=1e-3", "run --kernel-initializer constant:-.1", "run --check --atol 1E-4",
+        "run --hold forget=1e-3", "run --kernel-initializer constant:-.1",
+        pytest.param("run --check --atol 1E-4", marks=pytest.mark.slow),
         "trace --unit -1", "trace --step -2:", "plot --terminal --step 3", "plot --terminal --steps -2:",
     ],
 )  # fmt: skip

@@ -37,11 +37,10 @@ REFUSED = [
 CASES = [tuple(case.split("\n")) for case in read("followed_advice.txt").split("\n\n")]
 
 
-def slow_plots(cases: list[tuple[str, ...]]) -> list[Any]:
-    """Mark the commands that draw: they load matplotlib."""
-    return [
-        pytest.param(*case, marks=pytest.mark.slow if case[0].startswith("plot ") else ()) for case in cases
-    ]
+def marked(cases: list[tuple[str, ...]]) -> list[Any]:
+    """Mark the commands that draw, which load matplotlib, and the one that starts TensorFlow."""
+    slow = ("plot ", "compare -l 'ConvLSTM1D(")
+    return [pytest.param(*case, marks=pytest.mark.slow if case[0].startswith(slow) else ()) for case in cases]
 
 
 KERAS: dict[str, Any] = {"kernel": [[0.1] * 12] * 5, "recurrent_kernel": [[0.1] * 12] * 3, "bias": [0] * 12}
@@ -104,7 +103,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize(("command", "what", "advice"), slow_plots(REFUSED))
+@pytest.mark.parametrize(("command", "what", "advice"), marked(REFUSED))
 def test_a_mistake_is_said_in_one_message(
     command: str, what: str, advice: str, folder: Path, capfdbinary: pytest.CaptureFixture[bytes]
 ) -> None:
@@ -128,7 +127,7 @@ def lines_of_prose(message: str) -> list[bool]:
 
 @pytest.mark.sampled
 @pytest.mark.usefixtures("folder")
-@pytest.mark.parametrize(("wrong", "advice", "right"), slow_plots(CASES))
+@pytest.mark.parametrize(("wrong", "advice", "right"), marked(CASES))
 def test_the_advice_works(
     wrong: str, advice: str, right: str, capfdbinary: pytest.CaptureFixture[bytes]
 ) -> None:

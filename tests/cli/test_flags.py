@@ -62,6 +62,7 @@ def test_no_bidirectional_takes_the_layer_out(rnncli: Run, layer: str) -> None:
     assert config(done)["class_name"] == "LSTM"
 
 
+@pytest.mark.slow
 def test_no_training_wins_over_the_document(rnncli: Run) -> None:
     text = case(layer="LSTM(4, dropout=0.5)", training=True)
     off = outputs(rnncli("run", text, "-f", "json", "--no-training"))

@@ -85,6 +85,7 @@ def test_nor_is_a_shape_broken() -> None:
     assert terminal.wrap("names are 1, 2, 3 and (so on) more", 15) == "names are 1, 2,\n3 and (so on)\nmore"
 
 
+@pytest.mark.slow
 def test_what_tensorflow_computed_is_held_against_nothing(capfd: pytest.CaptureFixture[str]) -> None:
     from rnncli.cli.app import main
 
@@ -92,6 +93,7 @@ def test_what_tensorflow_computed_is_held_against_nothing(capfd: pytest.CaptureF
     assert f"{NOTE}--check has no effect: tensorflow already computed" in capfd.readouterr().err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("suffix", "said"), [("csv", 1), ("npz", 1), ("npy", 1), ("safetensors", 1), ("json", 0), ("txt", 0)]
 )

@@ -8,7 +8,6 @@ import shutil
 from pathlib import Path
 
 import numpy as np
-import onnx_graphs
 import pytest
 from command import Run
 
@@ -19,6 +18,8 @@ LONE = "a\ud800"
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A PyTorch file with such a layer, and an ONNX file with such a name."""
+    import onnx_graphs
+
     torch = pytest.importorskip("torch")
     folder = tmp_path_factory.mktemp("names")
     tensors = {"weight_ih_l0": torch.ones(12, 2), "weight_hh_l0": torch.ones(12, 3)}
@@ -30,6 +31,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("file", ["lone.pt", "model\udcff.onnx"])
 @pytest.mark.parametrize(
     "words",

@@ -97,6 +97,7 @@ def test_a_wheel_carries_the_same_files(tmp_path: Path) -> None:
     assert Path(done.stdout.strip()) == installed / "rnncli" / "samples" / "case.json"
 
 
+@pytest.mark.slow
 def test_cells_are_listed_and_printed(rnncli: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The command of the list runs each of them."""
     listed = json.loads(rnncli("samples", "-f", "json").stdout)["samples"]

@@ -88,6 +88,7 @@ def test_a_program_that_takes_its_files_away_answers_the_rest(tmp_path: Path) ->
     assert verdicts(answers) == {first: "crashed"}
 
 
+@pytest.mark.slow
 def test_silence_is_no_refusal(tmp_path: Path) -> None:
     answers = run(program(tmp_path, "name == 'lstm_reverse' and time.sleep(60)"), seconds=1.5)
     assert verdicts(answers) == {"lstm_reverse": "timed out"}

@@ -47,6 +47,7 @@ def test_cells_of_the_samples_have_the_numbers_of_rnncli() -> None:
     check(pages)
 
 
+@pytest.mark.slow
 def test_trained_samples_have_the_numbers_of_rnncli() -> None:
     """Also with sentences of different lengths."""
     review = json.loads(sample_files.path("review").read_text())

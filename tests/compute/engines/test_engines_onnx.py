@@ -35,7 +35,7 @@ TAKEN: dict[str, Any] = {
 
 
 class TestNumbers:
-    @pytest.mark.sampled
+    @pytest.mark.sampled(23)
     @pytest.mark.parametrize(("expression", "mask", "given", "dtype"), pairs_of_options(TAKEN))
     def test_of_every_pair_of_options(self, expression: str, mask: str, given: bool, dtype: str) -> None:
         """onnx reads alphas and betas one after the other, those of all functions of a node."""
@@ -123,6 +123,7 @@ class TestNumbersThatItWouldLose:
         assert result.engines == ("numpy",)
         return result
 
+    @pytest.mark.sampled
     @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
     @pytest.mark.parametrize("where", ["inputs", "initial_state", "weights"])
     @pytest.mark.parametrize("kind", KINDS)

@@ -65,7 +65,7 @@ def test_the_tensorflow_engine_is_keras_itself(kind: str, outer: str, mask: str)
         check_engine(outer.format(inner), mask, given=sequences, engine="tensorflow")
 
 
-@pytest.mark.sampled
+@pytest.mark.sampled(23)
 @pytest.mark.parametrize(("expression", "mask", "given_states", "dtype"), pairs_of_options())
 def test_every_pair_of_options(expression: str, mask: str, given_states: bool, dtype: str) -> None:
     check_engine(expression, mask, given_states, dtype)
@@ -83,6 +83,7 @@ COMPOSED: list[tuple[list[str], dict[str, Any]]] = [
 ]
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize(("layers", "rest"), COMPOSED, ids=str)
 def test_stacks_and_calls_on_every_engine(layers: list[str], rest: dict[str, Any]) -> None:
     inputs = np.random.default_rng(0).standard_normal((BATCH, TIMESTEPS, FEATURES)).astype("float32")

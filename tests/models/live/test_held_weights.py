@@ -73,6 +73,7 @@ def test_a_module_loads_what_it_gave(bidirectional: bool, tmp_path: Path) -> Non
     assert list(rnncli.weights(model, to="torch", at="cell")) == [f"cell.{name}" for name in state]
 
 
+@pytest.mark.slow
 def test_a_model_of_keras_goes_to_pytorch_layer_by_layer() -> None:
     model = make_model()
     expected = model.get_layer("bi").get_weights()
@@ -100,6 +101,7 @@ def test_what_cannot_be_converted_is_listed_and_refused() -> None:
         rnncli.weights(nn.Linear(3, 2), to="keras")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
 def test_a_model_in_mixed_precision_is_converted(policy: str) -> None:
     def make(dtype: str) -> Any:
@@ -121,6 +123,7 @@ def test_an_own_activation_is_not_converted() -> None:
         rnncli.weights(model, to="torch")
 
 
+@pytest.mark.slow
 def test_an_export_of_an_object_prints_its_numbers(capsys: pytest.CaptureFixture[str]) -> None:
     model = Tagger()
     script = rnncli.export(X, model, at="parts.0", to="numpy")

@@ -199,6 +199,7 @@ def test_a_tape_of_the_caller_sees_its_gradients() -> None:
     assert all(gradient is not None for gradient in tape.gradient(loss, model.trainable_weights))
 
 
+@pytest.mark.slow
 def test_lone_layers_with_a_mask_lengths_and_states() -> None:
     layer = L.LSTM(3, return_sequences=True)
     layer(X)
@@ -229,6 +230,7 @@ def test_a_mask_that_stands_on_the_input() -> None:
     assert np.array_equal(rnncli.run(tensor, model)[0], given[0])
 
 
+@pytest.mark.slow
 def test_arguments_of_a_call() -> None:
     class Asked(keras.Model):  # type: ignore[misc]
         def __init__(self) -> None:

@@ -127,6 +127,7 @@ def test_every_tensor(name: str) -> None:
         check_near(recompute(call), call.outputs)
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("name", LACKING)
 def test_as_keras_returned_it(name: str) -> None:
     lack, make = LACKING[name]

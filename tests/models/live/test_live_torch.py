@@ -402,6 +402,7 @@ def test_axes_of_what_pytorch_returns_are_named(bidirectional: bool) -> None:
     assert "shown as" not in str(first)
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("kind", [nn.LSTM, nn.GRU, nn.RNN, nn.LSTMCell, nn.GRUCell])
 @pytest.mark.parametrize("batched", [True, False])
 def test_initial_states_as_pytorch_takes_them(kind: Any, batched: bool) -> None:
