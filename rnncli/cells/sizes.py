@@ -40,7 +40,8 @@ Value = tuple[Node, Axes]
 """A node without names of axes, and the axes of its numbers; with () it is an array of size 1."""
 
 UNKNOWN = "?"
-_ALONG = ("softmax", "log_softmax", "sparsemax")
+ALONG = ("softmax", "log_softmax", "sparsemax")
+"""Activations over the last axis."""
 _OUTER = Message("outer(a, b) multiplies every number of a with every number of b.")
 
 
@@ -332,20 +333,15 @@ class _Reader:
         summed = others.index(axes[-1])
         if axes[:-1] == () and summed == 0 and len(others) == 2 and operand == right and is_weight:
             return Operation("@", left, operand), others[1:]
-        letters = dict(zip(axes, ascii_letters, strict=False))
-        free = iter(ascii_letters[len(axes) :])
-        marks = [
-            letters[axis] if place == summed or axis in axes[:-1] else next(free)
-            for place, axis in enumerate(others)
-        ]
-        further = [
-            (axis, mark) for axis, mark in zip(others, marks, strict=True) if mark not in letters.values()
-        ]
-        result = (*axes[:-1], *(axis for axis, _ in further))
+        own = [place for place, axis in enumerate(others) if place != summed and axis not in axes[:-1]]
+        further = [others[place] for place in own]
+        result = (*axes[:-1], *further)
         if len({*result}) < len(result):
             raise self.fault(node, Message("the result has an axis twice: {axes}", axes=_axes_text(result)))
-        before = "".join(letters[axis] for axis in axes)
-        after = before[:-1] + "".join(mark for _, mark in further)
+        letters = _letters((*axes, *further))
+        before, after = letters[: len(axes)], letters[: len(axes) - 1] + letters[len(axes) :]
+        shared, rest = dict(zip(axes, before, strict=True)), iter(letters[len(axes) :])
+        marks = (next(rest) if place in own else shared[axis] for place, axis in enumerate(others))
         summed_up = Einsum(left, operand, (before, "".join(marks), after))
         return (summed_up if result else Reshape(summed_up, (), (), (1,))), result
 
@@ -370,7 +366,7 @@ class _Reader:
         """Return the node on operands whose axes stand side by side as in `whole`."""
         operands = [self.align(part, axes, whole) for part, axes in values]
         views = {part[1:] if isinstance(part, Reshape) else None for part in operands}
-        along = isinstance(node, Function) and self.text.function(node.function, self.config) in _ALONG
+        along = isinstance(node, Function) and self.text.function(node.function, self.config) in ALONG
         if len(views) == 1 and (view := views.pop()) and not along:  # shapes change after the activation
             operands = [part.part for part in operands if isinstance(part, Reshape)]
             return Reshape(self._rebuilt(node, operands), *view), whole
@@ -439,6 +435,15 @@ class _Reader:
             advice = Message(advice, features=self.sizes.known["features"], units=self.sizes.known["units"])
         span = self.spans.get(node) or next(iter(self.spans.values()))
         return fault(span, reason, advice)
+
+
+def _letters(axes: Axes) -> str:
+    """Return a letter for each axis, of its name if possible; `b` is left for the batch."""
+    letters = ""
+    for axis in axes:
+        choices = (letter for letter in axis.lower() + ascii_letters if letter in ascii_letters)
+        letters += next(letter for letter in choices if letter not in letters + "b")
+    return letters
 
 
 def _axes_text(axes: Axes) -> Text:

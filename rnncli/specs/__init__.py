@@ -186,7 +186,7 @@ def describe(spec: Spec) -> str:
     first = [name for name, option in options.items() if option.required]
     if spec.equations is not None and "units" not in first:  # the file has a default
         first.append("units")
-    parts = [_format_option(spec.config[name]) for name in first]
+    parts = [_format_option(spec.config[name]) for name in first if name in spec.config]
     # In the order written, because Keras takes the seeds of initializers in this order.
     for name, value in spec.config.items():
         option = options.get(name)

@@ -25,8 +25,6 @@ rnncli export --layer 'GRU(4)' --to onnx --output gru.onnx
 
 
 OWN_FILES = True
-KEEP_AXES = ("cell", "config")
-"""The targets that hold the text of a cell whose axes have names."""
 OPTIONS_ONLY = ("cell", "config", "latex")
 """Targets without numbers."""
 
@@ -54,8 +52,6 @@ def export(ask: Ask, output: OutputFlags, *, to: str | None) -> Reply[bytes]:
         uses, remarks, *_ = subject.parts(one_call=True, whole=True)
         for use in uses:
             use.case.require_one_call("export")
-            if name not in KEEP_AXES:
-                use.case.require_plain_states(f"export --to {name}")
         if left_out := subject.left_out():
             text = (
                 "only the recurrent layers are written, each with the input that it gets; left out: {names}"
@@ -122,7 +118,6 @@ def _whole(
     if (
         whole is None
         or len(whole.names) < 2
-        or whole.case.stack.has_axes
         or any(refusals.find_obstacles(whole.case, options_only=options_only))
     ):
         return None

@@ -11,8 +11,9 @@ from itertools import count
 from typing import Any
 
 from rnncli import compute, layers
+from rnncli.cells.sizes import CellSizes
 from rnncli.cells.tree import Name, Node, walk
-from rnncli.commands.export.lines import functions_in, key_of, lines_of, local_names
+from rnncli.commands.export.lines import functions_in, lines_of, local_names
 from rnncli.compute.engines import LayerRunner
 from rnncli.layers.case import Case
 from rnncli.layers.layer import LayerCall, within
@@ -34,7 +35,7 @@ class ExportCell:
     suffix: of its names in a script, `_0_forward`; "" for a single cell.
     features: number of features of its input.
     weights: by name, in Keras's layout.
-    states: the initial states by name, `hidden` and `cell`, each (batch, units).
+    states: the initial states by name, `hidden` and `cell`, each (batch, units) or with its named axes.
     has_initial_states: whether they are supplied; otherwise the cell says how it starts, mostly with zeros.
     """
 
@@ -57,13 +58,29 @@ class ExportCell:
 
     @property
     def units(self) -> int:
-        """The number of numbers in a state."""
+        """The number of numbers in the first state."""
         return self.cell.units
 
     @cached_property
     def lines(self) -> dict[str, Node]:
         """The equations as scripts compute them."""
-        return lines_of(self.cell)
+        return lines_of(self.cell, self.features)
+
+    @cached_property
+    def sizes(self) -> CellSizes:
+        """The sizes of states and lines."""
+        return self.cell.sizes(self.features)
+
+    def shape(self, line: str) -> tuple[int, ...]:
+        """Return the sizes of a state's or a line's axes."""
+        return self.sizes.shape(self.sizes.axes[line])
+
+    @cached_property
+    def key(self) -> tuple[object, ...]:
+        """Equal for cells whose steps have the same code."""
+        text, sizes = self.cell.text, self.sizes if self.cell.text.has_axes else None
+        start = tuple(text.initial.items())
+        return text.name, text.gates, tuple(text.weights), start, tuple(self.lines.items()), repr(sizes)
 
     @cached_property
     def nodes(self) -> list[Node]:
@@ -232,7 +249,13 @@ def _loop(suffix: str, layer: RecurrentLayer, call: LayerCall, state: State) -> 
     for index, cell in layer.cell.by_index.items():
         weights = call.weights if index is None else within(call.weights, str(index))
         cell_suffix = suffix if index is None else f"{suffix}_cell_{index}"
-        states = dict(zip(cell.states, state if index is None else state[index], strict=True))
+        shaped = (
+            array.reshape(len(array), *sizes(shape))
+            for array, (_, shape) in zip(
+                state if index is None else state[index], cell.state_shapes(features).values(), strict=True
+            )
+        )
+        states = dict(zip(cell.states, shaped, strict=True))
         cells.append(ExportCell(cell_suffix, cell, features, weights, states, given))
         features = cell.units
     backwards, zeroes = (bool(layer.config[name]) for name in ("go_backwards", "zero_output_for_mask"))
@@ -255,7 +278,7 @@ def functions_of(exports: Sequence[ExportCase]) -> list[str]:
 
 
 Named = dict[tuple[object, ...], tuple[str, ExportCell]]
-"""By `key_of`, the name of each step that differs from the others, and a cell with this step."""
+"""By `key`, the name of each step that differs from the others, and a cell with this step."""
 
 
 def name_cells(
@@ -264,9 +287,9 @@ def name_cells(
     """Return the different cells with different names, `lstm_step` and `lstm_step_2`."""
     named: Named = {}
     for cell in (cell for export in exports for cell in export.cells):
-        if key_of(cell.cell) not in named:
+        if cell.key not in named:
             used = {*taken, *(other for other, _ in named.values())}
-            named[key_of(cell.cell)] = _number(name(cell), used), cell
+            named[cell.key] = _number(name(cell), used), cell
     return named
 
 

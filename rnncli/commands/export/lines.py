@@ -8,7 +8,24 @@ import re
 from collections.abc import Iterable, Mapping
 
 from rnncli.cells import activations
-from rnncli.cells.tree import FUNCTIONS, Function, Name, Node, Number, Sum, fold, rebuild, walk
+from rnncli.cells.sizes import ALONG
+from rnncli.cells.text import packed_in
+from rnncli.cells.tree import (
+    FUNCTIONS,
+    REDUCTIONS,
+    Function,
+    Index,
+    Name,
+    Node,
+    Number,
+    Operation,
+    Reshape,
+    Sum,
+    fold,
+    parts,
+    rebuild,
+    walk,
+)
 from rnncli.layers.recurrent import Cell
 
 RESERVED = frozenset({
@@ -34,7 +51,7 @@ _C_MATH = re.compile(
 """Functions of <tgmath.h> in each of their types: a call of `tanh` becomes `tanhf`, `tanhl`, `ctanhf`, ..."""
 
 
-def lines_of(cell: Cell) -> dict[str, Node]:
+def lines_of(cell: Cell, features: int) -> dict[str, Node]:
     """Return the equations as a script computes them: each activation by Keras's name, constants as numbers.
 
     A sum never begins with a sum, because `(a + b) + c` is computed as `a + b + c`.
@@ -55,12 +72,16 @@ def lines_of(cell: Cell) -> dict[str, Node]:
                     return Number(activations.compute_constant(name, given))
                 return arguments[0] if name == "linear" else Function(name, arguments)
             case Sum(((1, Sum(first)), *others)):
-                return fold(Sum((*first, *others)))
+                return fold(_without_zeros(Sum((*first, *others))))
+            case Sum() as total:
+                return fold(_without_zeros(total))
+            case Reshape() as view:
+                return _move_inside(view)
             case changed:
                 return fold(changed)
 
     lines: dict[str, Node] = {}
-    for line, node in cell.lines.items():
+    for line, node in cell.lowered(features).items():
         new = change(node)
         if isinstance(new, Number) and line not in cell.states:
             constants[line] = new
@@ -69,11 +90,36 @@ def lines_of(cell: Cell) -> dict[str, Node]:
     return lines
 
 
-def key_of(cell: Cell) -> tuple[object, ...]:
-    """Return a key that is equal for cells whose steps have the same code."""
-    text = cell.text
-    lines = tuple(lines_of(cell).items())
-    return text.name, text.gates, tuple(text.weights), tuple(text.initial.items()), lines
+def _without_zeros(total: Sum) -> Sum:
+    """Return a sum without the zeros in place of a bias, where it has a packed product of their shape."""
+    inner = [term.part if isinstance(term, Reshape) else term for _, term in total.terms]
+    if not any(isinstance(term, Operation) and packed_in(term.right) for term in inner):
+        return total
+    zeros = [isinstance(term, Operation) and isinstance(term.right, Index) for term in inner]
+    return Sum(tuple(pair for pair, is_zero in zip(total.terms, zeros, strict=True) if not is_zero))
+
+
+def _move_inside(view: Reshape) -> Node:
+    """Return a Reshape where a person would write it: inside functions and sums of one array and numbers.
+
+    So `reshape(sqrt(reshape(sum_and_keep_axis) + 1))` is often `sqrt(sum_and_keep_axis + 1)`.
+    """
+
+    def keeps_order(view: Reshape) -> bool:
+        return view.order == tuple(range(len(view.before)))
+
+    match view.part:
+        case Number() as number:
+            return number
+        case Reshape() as first if keeps_order(first) and keeps_order(view):
+            both = view._replace(part=first.part, before=first.before, order=first.order)
+            return first.part if view.shape == first.before else _move_inside(both)
+        case Function(function) if function in (*REDUCTIONS, *ALONG):
+            return view
+        case Sum() | Function() | Operation("*" | "/" | "**") as part:
+            if sum(not isinstance(operand, Number) for operand in parts(part)) == 1:
+                return rebuild(part, lambda operand: _move_inside(view._replace(part=operand)))
+    return view
 
 
 def functions_in(lines: Mapping[str, Node]) -> dict[str, None]:

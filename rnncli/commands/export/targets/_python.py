@@ -23,6 +23,7 @@ from rnncli.commands.export.literals import (
     to_python,
 )
 from rnncli.commands.export.targets._steps import Language, write_tuple
+from rnncli.values import sizes
 
 SHOW = '''\
 def show(name, values):
@@ -65,6 +66,7 @@ def run(cells, states, x, mask=None, backwards=False, zeroing=False):
     return np.stack(outputs, axis=1), states
 '''
 
+KEPT = """(counts.reshape(-1, *[1] * (new.ndim - 1)), new, old)"""
 
 class LayerWriter:
     """Writes layers on the arrays of a library that names its functions as NumPy does.
@@ -118,7 +120,8 @@ class LayerWriter:
         yield from steps
         loops = ((layer, loop) for export in exports for layer in export.layers for loop in layer.loops)
         if any(self.runner(layer, loop) == "run" for layer, loop in loops):
-            yield RUN.replace("np.", package)
+            has_axes = any(cell.cell.text.has_axes for export in exports for cell in export.cells)
+            yield (RUN.replace("(counts, new, old)", KEPT) if has_axes else RUN).replace("np.", package)
 
     def body(self, export: ExportCase) -> Iterator[str]:
         """Yield the lines that compute every layer, and that print what it returns."""
@@ -133,7 +136,10 @@ class LayerWriter:
             if layer.outputs:
                 yield ""
             for info, value in zip(layer.outputs, self.values(layer), strict=False):
-                yield f"show({python_text(info.name)}, {self.shown.format(value)})"
+                shown = self.shown.format(value)
+                if self.language.flat and len(info.shape) > 2 and info.label.last:
+                    shown += f".reshape{sizes(info.shape)}"
+                yield f"show({python_text(info.name)}, {shown})"
 
     def values(self, layer: ExportLayer) -> Iterator[str]:
         """Yield the expression of each tensor that a layer returns, and of its states."""

@@ -4,10 +4,25 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import accumulate
+from math import prod
 from typing import NamedTuple
 
 from rnncli.cells.text import BIASES, PACKED
-from rnncli.cells.tree import Function, Name, Node, Number, Operation, rebuild, walk, write
+from rnncli.cells.tree import (
+    Einsum,
+    Function,
+    Index,
+    Name,
+    Node,
+    Number,
+    Operation,
+    Reshape,
+    Shift,
+    rebuild,
+    walk,
+    write,
+)
 from rnncli.cells.writing import LETTERS
 from rnncli.commands.export.export_case import ExportCell
 
@@ -30,8 +45,9 @@ class Language(NamedTuple):
 
     split: cuts an array, {0}, into {1} along its last axis.
     calls: functions by name, with {} for each argument; any other function is written as `other`.
-        `row` gives a vector the axis of the batch, `as_state` the shape of the first state; `number` turns a
-        number into an array, `vector` into a row, `full_state` into a state.
+        `row` gives a vector the axis of the batch, `as_state` the shape of a state; `number` turns a number
+        into an array, `vector` into a row, `full_state` into a state.
+    flat: whether the states of a step and those that it returns have the shape (batch, numbers).
     prefix: what stands before the name of a weight, `self.`.
     returned: what the step returns, by default the states.
     """
@@ -41,6 +57,7 @@ class Language(NamedTuple):
     other: str = "NAME({})"
     prefix: str = ""
     returned: str = "{}"
+    flat: bool = False
 
     def call(self, function: str, given: Sequence[str]) -> str:
         """Return a function of expressions."""
@@ -53,14 +70,20 @@ def common_calls(library: str, last_axis: str) -> dict[str, str]:
     last_axis: the arguments by which it keeps the axis over which it reduces.
     """
     return {
-        **{name: f"{library}.{name}({{}})" for name in ("exp", "log", "sqrt", "abs")},
-        **{name: f"{library}.{name}({{}}, {{}})" for name in ("maximum", "minimum")},
+        **{name: f"{library}.{name}({{}})" for name in ("exp", "log", "sqrt", "abs", "cos", "sin")},
+        **{name: f"{library}.{name}({{}}, {{}})" for name in ("maximum", "minimum", "reshape", "transpose")},
+        "brackets": "({})",
+        "part": "{}[{}]",
+        "einsum": f"{library}.einsum({{}}, {{}}, {{}})",
+        "join": f"{library}.concatenate([{{}}, {{}}], axis=1)",
+        **{f"{name} over": f"{library}.{name}({{}}, axis={{}})" for name in ("mean", "sum")},
+        "variance over": f"{library}.var({{}}, axis={{}})",
         "clip": f"{library}.minimum({library}.maximum({{}}, {{}}), {{}})",
         "mean": f"{library}.mean({{}}, {last_axis})",
         "variance": f"{library}.var({{}}, {last_axis})",
         "sum": f"{library}.sum({{}}, {last_axis})",
         "linear": "{}",
-        "full_state": f"{library}.full_like(states[0], {{}})",
+        "full_state": f"{library}.full_like({{1}}, {{0}})",
     }
 
 
@@ -73,48 +96,149 @@ def write_tuple(parts: Iterable[str]) -> str:
 def write_step(cell: ExportCell, language: Language) -> Iterator[str]:
     """Yield the body of a function of `x` and the `states` before the step."""
     every = [cell.names[state] for state in cell.states]
+    text, shaped = cell.cell.text, [state for state in cell.states if len(cell.shape(state)) > 1]
     states = ", ".join(every) if len(every) > 1 else write_tuple(every)
     yield f"{states} = states"
+    if language.flat:
+        for state in shaped:
+            view = language.call("reshape", [cell.names[state], _text((-1, *cell.shape(state)))])
+            yield f"{cell.names[state]} = {view}{_axes(cell, state)}"
     without: set[str] = set()
-    for weight, order in cell.cell.text.packing().items():
+    for weight, order in text.packing().items():
         if weight in cell.read and len(order) > 1:
             names = ", ".join(name_columns(cell, weight, line) for line in order)
-            yield f"{names} = {language.split.format(_weight(cell, weight, language), len(order))}"
+            widths = [prod(cell.shape(line)) if text.has_axes else cell.units for line in order]
+            cuts = len(order) if len({*widths}) == 1 else [*accumulate(widths)][:-1]
+            split = language.split.format(_weight(cell, weight, language), cuts)
+            yield f"{names} = {split}"
     for line, node in cell.lines.items():
         if line in cell.states and not has_batch(node, without):
-            node = Function("full_state" if isinstance(node, Number) else "as_state", (node,))
+            name = "full_state" if isinstance(node, Number) else "as_state"
+            node = Function(name, (node, Name(line, "before")))
         elif not has_batch(node, without):
             without.add(line)
-        yield f"{cell.names[line]} = {_code(cell, node, line, language, without)}"
+        axes = _axes(cell, line, batch=line not in without) if text.has_axes else ""
+        yield f"{cell.names[line]} = {_StepCode(cell, line, language, without).write(node)}{axes}"
+    if language.flat:
+        for state in shaped:
+            view = language.call("reshape", [cell.names[state], f"(-1, {prod(cell.shape(state))})"])
+            yield f"{cell.names[state]} = {view}"
     yield f"return {language.returned.format(states, first=every[0], all=', '.join(every))}"
 
 
-def _code(cell: ExportCell, node: Node, line: str, language: Language, without: set[str]) -> str:
-    packing = cell.cell.text.packing()
+def _axes(cell: ExportCell, line: str, *, batch: bool = True) -> str:
+    """Return a comment with the axes of a line; "" where they are those of the first state."""
+    axes = (*(("batch",) if batch else ()), *cell.sizes.axes[line])
+    return f"  # ({', '.join(axes)})" if axes != ("batch", "units") else ""
 
-    def name(node: Name) -> str:
+
+class _StepCode:
+    """The equation of one line as code.  without: the lines that are the same for all sequences."""
+
+    def __init__(self, cell: ExportCell, line: str, language: Language, without: set[str]) -> None:
+        self.cell, self.line, self.language, self.without = cell, line, language, without
+        self.packing = cell.cell.text.packing()
+
+    def write(self, node: Node) -> str:
+        return write(self._adapt(node), self._name, self.language.call)
+
+    def _name(self, node: Name) -> str:
+        if node.kind == _CODE:
+            return node.name
+        if node.kind == "input":
+            start, width = self.cell.sizes.inputs[node.name]
+            return f"x[:, {start}:{start + width}]"
         if node.name == "x" or node.kind:
-            return cell.names.get(node.name, node.name)
-        if len(packing.get(node.name, ())) > 1:
-            return name_columns(cell, node.name, line)
-        return _weight(cell, node.name, language)
+            return self.cell.names.get(node.name, node.name)
+        if len(self.packing.get(node.name, ())) > 1:
+            return name_columns(self.cell, node.name, self.line)
+        return _weight(self.cell, node.name, self.language)
 
-    def adapt(node: Node) -> Node:
-        """Mark what the library needs in another form: vectors left of @, numbers among arrays."""
-        node = rebuild(node, adapt)
+    def _has_batch(self, node: Node) -> bool:
+        return has_batch(node, self.without)
+
+    def _adapt(self, node: Node) -> Node:
+        """Return a node that `tree.write` can write: numbers among arrays are marked, changes of shape calls."""
+        calls, adapt = self.language.calls, self._adapt
         match node:
-            case Operation("@", Number() as left, _):
-                return node._replace(left=Function("vector", (left,)))
-            case Operation("@", left, _) if "row" in language.calls and not has_batch(left, without):
-                return node._replace(left=Function("row", (left,)))
-            case Function("maximum" | "minimum" | "clip", given) if "number" in language.calls:
-                wrapped = (
-                    Function("number", (each,)) if isinstance(each, Number) else each for each in given
-                )
-                return node._replace(arguments=tuple(wrapped))
-        return node
+            case Operation("@", Number() as left, right):
+                return node._replace(left=Function("vector", (left,)), right=adapt(right))
+            case Operation("@", left, right) if "row" in calls and not self._has_batch(left):
+                if self.cell.cell.text.has_axes:  # the product has no axis for the batch, too
+                    return adapt(Einsum(left, right, ("i", "ij", "j")))
+                return node._replace(left=Function("row", (adapt(left),)), right=adapt(right))
+            case Function("maximum" | "minimum" | "clip", given) if "number" in calls:
+                numbers = (Function("number", (each,)) if isinstance(each, Number) else each for each in given)
+                return node._replace(arguments=tuple(map(adapt, numbers)))
+            case Reshape():
+                return self._reshape(node, spreads=False)
+            case Einsum(left, right, (before, other, after)):
+                marks = ["b" if self._has_batch(part) else "" for part in (left, right)]
+                text = f'"{marks[0]}{before},{marks[1]}{other}->{max(marks)}{after}"'
+                return Function("einsum", (_code(text), adapt(left), adapt(right)))
+            case Shift(window, entry):
+                rest, first = self._part(adapt(window), ":, 1:"), self._part(adapt(window), ":, :1")
+                if not self._has_batch(entry):
+                    name = "full_state" if isinstance(entry, Number) else "as_state"
+                    return Function("join", (rest, Function(name, (adapt(entry), first))))
+                return Function("join", (rest, adapt(entry)))
+            case Index(size):
+                return Function("index", (_code(str(size)),))
+        batch = self._has_batch(node)
+        return rebuild(
+            node, lambda part: self._reshape(part, spreads=batch) if isinstance(part, Reshape) else adapt(part)
+        )
 
-    return write(adapt(node), name, language.call)
+    def _reshape(self, view: Reshape, *, spreads: bool) -> Node:
+        """spreads: whether the value is spread over the axes of another, which has an axis for the batch."""
+        part, before, order, shape = view
+        batch = int(self._has_batch(part))
+        after = tuple(before[axis] for axis in order)
+        match part:
+            case Function(("mean" | "variance" | "sum") as function, (inner,)) if after == before == (*shape, 1):
+                axis = len(shape)  # the reduced axis is dropped
+                match inner:
+                    case Reshape(whole, first, (*others, last), moved) if (
+                        others == sorted(others) and moved == tuple(first[each] for each in inner.order)
+                    ):
+                        inner, axis = whole, last
+                return Function(f"{function} over", (self._adapt(inner), _code(str(axis + batch))))
+        made = self._adapt(part)
+        if order != tuple(range(len(order))):
+            axes = (*range(batch), *(axis + batch for axis in order))
+            made = Function("transpose", (made, _code(_text(axes))))
+        if after == shape:
+            return made
+        marks, taken = [":"] * batch, 0
+        for size in shape:
+            keeps = taken < len(after) and size == after[taken]
+            marks.append(":" if keeps else "None")
+            taken += keeps
+        if taken < len(after) or prod(shape) != prod(after) or any(
+            size != 1 for size, mark in zip(shape, marks[batch:], strict=True) if mark == "None"
+        ):
+            return Function("reshape", (made, _code(_text((*[-1] * batch, *shape)))))
+        while marks and marks[-1] == ":":
+            del marks[-1]
+        while marks and marks[0] == "None" and spreads:
+            del marks[0]
+        return self._part(made, ", ".join(marks)) if marks else made
+
+    def _part(self, node: Node, index: str) -> Node:
+        whole = node if isinstance(node, (Name, Function)) else Function("brackets", (node,))
+        return Function("part", (whole, _code(index)))
+
+
+_CODE = "code"
+"""The kind of a name that is code already."""
+
+
+def _code(text: str) -> Name:
+    return Name(text, _CODE)
+
+
+def _text(shape: Sequence[int]) -> str:
+    return write_tuple(map(str, shape))
 
 
 def _weight(cell: ExportCell, weight: str, language: Language) -> str:
@@ -124,10 +248,12 @@ def _weight(cell: ExportCell, weight: str, language: Language) -> str:
 
 
 def weight_shapes(cell: ExportCell) -> dict[str, str]:
-    """Return the shapes of the weights as code, in `features` and `units`."""
+    """Return the shapes of the weights as code, in `features` and `units`; where axes have names, as numbers."""
     shapes = {}
     for name, array in cell.weights.items():
-        if name in PACKED:
+        if cell.cell.text.has_axes:
+            shape = list(map(str, array.shape))
+        elif name in PACKED:
             count = array.shape[-1] // cell.units
             height = {"kernel": "features", "recurrent_kernel": "units"}.get(name, "2")
             shape = [*[height] * (array.ndim - 1), f"{count} * units" if count > 1 else "units"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import count
+from math import prod
 
 from rnncli.commands.export import refusals
 from rnncli.commands.export.export_case import (
@@ -14,7 +15,7 @@ from rnncli.commands.export.export_case import (
     name_cells,
     without_initializers,
 )
-from rnncli.commands.export.lines import functions_in, key_of
+from rnncli.commands.export.lines import functions_in
 from rnncli.commands.export.literals import as_comment, to_python
 from rnncli.commands.export.targets._python import LayerWriter
 from rnncli.commands.export.targets._steps import (
@@ -25,7 +26,7 @@ from rnncli.commands.export.targets._steps import (
     write_step,
 )
 from rnncli.errors import Message, Text
-from rnncli.layers import make, make_cell
+from rnncli.layers import make
 from rnncli.specs import OLD_DEFINITION, to_script
 from rnncli.values import Spec, walk
 
@@ -39,11 +40,13 @@ LANGUAGE = Language(
         "hard_sigmoid_keras2": "hard_sigmoid_keras2({})",
         "row": "keras.ops.reshape({}, (1, -1))",
         "vector": "keras.ops.full((1, 1), {}, self.compute_dtype)",
-        "as_state": "keras.ops.broadcast_to({}, keras.ops.shape(states[0]))",
+        "as_state": "keras.ops.broadcast_to({}, keras.ops.shape({}))",
+        "index": "keras.ops.arange({}, dtype=self.compute_dtype)",
     },
     "keras.activations.NAME({})",
     prefix="self.",
     returned="{first}, [{all}]",
+    flat=True,
 )
 INITIALIZERS = {"recurrent_kernel": "orthogonal", "bias": "zeros"}
 
@@ -72,10 +75,15 @@ def write(exports: Sequence[ExportCase]) -> str:
 
 
 class _KerasLayerWriter(LayerWriter):
-    """Writes the layers as Keras's.  pending: the input's mask, until a layer takes it."""
+    """Writes the layers as Keras's.
 
+    pending: the input's mask, until a layer takes it.
+    own: the cells of the layer that a user wrote, in the order of its spec.
+    """
+
+    own: Iterator[ExportCell]
     how, pending = "in Keras, with its weights and its input", ""
-    shown = "keras.ops.convert_to_numpy({})"
+    language, shown = LANGUAGE, "keras.ops.convert_to_numpy({})"
 
     def body(self, export: ExportCase) -> Iterator[str]:
         self.pending = "" if export.case.mask is None else f", mask=mask{export.suffix}"
@@ -85,6 +93,8 @@ class _KerasLayerWriter(LayerWriter):
         return (f"tensors[{index}]" for index in count())
 
     def layer(self, layer: ExportLayer) -> Iterator[str]:
+        cells = [(loop, cell) for loop in layer.loops for cell in loop.cells]
+        self.own = iter([cell for _, cell in cells if cell.is_own])
         spec, name = without_initializers(layer.spec, self._named), f"layer{layer.suffix}"
         yield f"{name} = {to_script(spec)[0]}"
         if layer.weights:
@@ -99,11 +109,11 @@ class _KerasLayerWriter(LayerWriter):
         options = ""
         if make(layer.spec).takes_mask:
             options, self.pending = self.pending, ""
-        cells = [(loop, cell) for loop in layer.loops for cell in loop.cells]
         if any(cell.has_initial_states for _, cell in cells):
             parts: list[str] = []
             for loop, cell in cells:  # RNN of several cells nests its states
-                states = [f"keras.ops.array({to_python(array)})" for array in cell.states.values()]
+                flat = [array.reshape(len(array), -1) for array in cell.states.values()]
+                states = [f"keras.ops.array({to_python(array)})" for array in flat]
                 parts += [f"[{', '.join(states)}]"] if hasattr(loop.layer.cell, "cells") else states
             yield f"initial_state{layer.suffix} = [{', '.join(parts)}]"
             options += f", initial_state=initial_state{layer.suffix}"
@@ -114,40 +124,53 @@ class _KerasLayerWriter(LayerWriter):
         """Return a user's cell as the class that the script defines for it; any other spec unchanged."""
         if spec.equations is None:
             return spec
-        name, _ = self.named[key_of(make_cell(spec))]
-        return replace(spec, class_name=name, config={key: spec.config[key] for key in ("units", "dtype")})
+        cell = next(self.own)
+        options = ("dtype",) if cell.cell.text.has_axes else ("units", "dtype")
+        config = {name: spec.config[name] for name in options}
+        return replace(spec, class_name=self.named[cell.key][0], config=config)
 
 
 def _class(cell: ExportCell, class_name: str) -> str:
-    """Return a cell of Keras, which `keras.layers.RNN` and Bidirectional run, and copy by its config."""
+    """Return a cell of Keras, which `keras.layers.RNN` and Bidirectional run, and copy by its config.
+
+    Where axes have names, its sizes are numbers, and a state of any shape is flat outside `call`.
+    """
+    text = cell.cell.text
+    counts = [str(prod(cell.shape(state))) if text.has_axes else "units" for state in cell.states]
     adding = []
     for weight, shape in weight_shapes(cell).items():
         usual = INITIALIZERS.get(weight, "zeros" if shape.count(",") == 1 and shape.endswith(",)") else "")
         initializer = f', initializer="{usual}"' if usual else ""
         name = cell.global_name(weight)
         adding.append(f'self.{name} = self.add_weight(shape={shape}, name="{name}"{initializer})')
-    values = [f"{cell.cell.text.initial.get(state, 0.0)!r}" for state in cell.states]
-    start = ", ".join(f"keras.ops.full(shape, {value}, self.compute_dtype)" for value in values)
+    values = [f"{text.initial.get(state, 0.0)!r}" for state in cell.states]
+    shapes = [f"(batch_size, {count})" if text.has_axes else "shape" for count in counts]
+    start = ", ".join(
+        f"keras.ops.full({shape}, {value}, self.compute_dtype)" for shape, value in zip(shapes, values, strict=True)
+    )
     starting = [
         "def get_initial_state(self, batch_size=None):",
-        "    shape = (batch_size, self.units)",
+        *(() if text.has_axes else ("    shape = (batch_size, self.units)",)),
         f"    return [{start}]\n",
     ]
-    lines = [
-        "def __init__(self, units, **options):",
-        "    super().__init__(**options)",
-        "    self.units = self.output_size = units",
-        f"    self.state_size = [{', '.join(['units'] * len(cell.states))}]\n",
-        "def build(self, input_shape):",
-        "    features, units = input_shape[-1], self.units",
-        *(f"    {line}" for line in adding),
-        "    self.built = True\n",
-        *(starting if cell.cell.text.initial else ()),
-        "def call(self, x, states):",
-        *(f"    {line}" for line in write_step(cell, LANGUAGE)),
+    configured = [
         "",
         "def get_config(self):",
         '    return {**super().get_config(), "units": self.units}\n',
     ]
-    head, title = "@keras.saving.register_keras_serializable()\n", as_comment(cell.cell.text.title)
+    lines = [
+        f"def __init__(self, {'' if text.has_axes else 'units, '}**options):",
+        "    super().__init__(**options)",
+        f"    {'' if text.has_axes else 'self.units = '}self.output_size = {counts[0]}",
+        f"    self.state_size = [{', '.join(counts)}]\n",
+        "def build(self, input_shape):",
+        *(() if text.has_axes else ("    features, units = input_shape[-1], self.units",)),
+        *(f"    {line}" for line in adding),
+        "    self.built = True\n",
+        *(starting if text.initial else ()),
+        "def call(self, x, states):",
+        *(f"    {line}" for line in write_step(cell, LANGUAGE)),
+        *(() if text.has_axes else configured),
+    ]
+    head, title = "@keras.saving.register_keras_serializable()\n", as_comment(text.title)
     return head + write_class(class_name, "keras.layers.Layer", f"One time step of {title}.", lines)

@@ -7,7 +7,6 @@ from collections.abc import Generator, Sequence
 from rnncli.commands.export import refusals
 from rnncli.commands.export.export_case import ExportCase, ExportCell, functions_of, name_cells
 from rnncli.commands.export.formulas import FORMULAS
-from rnncli.commands.export.lines import key_of
 from rnncli.commands.export.literals import as_comment, to_python
 from rnncli.commands.export.targets._python import LayerWriter
 from rnncli.commands.export.targets._steps import Language, common_calls, write_step
@@ -24,7 +23,8 @@ LANGUAGE = Language(
         "tanh": "np.tanh({})",
         "clip": "np.clip({}, {}, {})",
         "vector": "np.full((1, 1), {}, x.dtype)",
-        "as_state": "np.broadcast_to({}, states[0].shape)",
+        "as_state": "np.broadcast_to({}, {}.shape)",
+        "index": "np.arange({}, dtype=x.dtype)",
     },
 )
 
@@ -46,11 +46,14 @@ def write(exports: Sequence[ExportCase]) -> str:
     steps = name_cells(exports, lambda cell: f"{snake_case(cell.cell.text.name)}_step")
     functions = []
     for name, cell in steps.values():
-        states = " and ".join(cell.names[state] for state in cell.states)
+        states = " and ".join(cell.names[state] for state in cell.states) + ", (batch, units)"
+        if cell.cell.text.has_axes:
+            shapes = (f"(batch, {', '.join(cell.sizes.axes[state]) or '1'})" for state in cell.states)
+            states = ", ".join(f"{cell.names[pair[0]]} {pair[1]}" for pair in zip(cell.states, shapes, strict=True))
         title = f"One time step of {as_comment(cell.cell.text.title)}." if cell.is_own else "One time step."
         lines = [
             f"def {name}({', '.join(['x', 'states', *(cell.names[weight] for weight in cell.weights)])}):",
-            f'    """{title}  x: (batch, features).  states: {states}, (batch, units)."""',
+            f'    """{title}  x: (batch, features).  states: {states}."""',
             *(f"    {line}" for line in write_step(cell, LANGUAGE)),
         ]
         functions.append("\n".join(lines) + "\n")
@@ -66,5 +69,5 @@ class _NumpyLayerWriter(LayerWriter):
     def cell(self, cell: ExportCell, runner: str) -> Generator[str, None, str]:
         for name, array in cell.weights.items():
             yield f"{cell.full_name(name)} = {to_python(array)}"
-        step, _ = self.named[key_of(cell.cell)]
+        step, _ = self.named[cell.key]
         return f"lambda x, states: {step}({', '.join(['x', 'states', *map(cell.full_name, cell.weights)])})"

@@ -7,7 +7,6 @@ from collections.abc import Generator, Sequence
 from rnncli.commands.export import refusals
 from rnncli.commands.export.export_case import ExportCase, ExportCell, ExportLayer, ExportLoop, name_cells
 from rnncli.commands.export.formulas import FORMULAS
-from rnncli.commands.export.lines import key_of
 from rnncli.commands.export.literals import as_comment, to_python
 from rnncli.commands.export.targets._python import LayerWriter
 from rnncli.commands.export.targets._steps import (
@@ -33,7 +32,7 @@ Not gelu: TensorFlow keeps the root of 1/2, and the slope of leaky_relu, in floa
 """
 
 LANGUAGE = Language(
-    "torch.chunk({}, {}, -1)",
+    "torch.tensor_split({}, {}, -1)",
     {
         **common_calls("torch", "-1, keepdim=True"),
         **{name: f"torch.{name}({{}})" for name in ("tanh", "sigmoid", "relu")},
@@ -47,7 +46,10 @@ LANGUAGE = Language(
         "variance": "torch.var({}, -1, correction=0, keepdim=True)",
         "number": "torch.tensor({}, dtype=torch.float64)",
         "vector": "torch.full((1, 1), {}, dtype=x.dtype)",
-        "as_state": "({}).expand_as(states[0])",
+        "as_state": "({}).expand_as({})",
+        "variance over": "torch.var({}, {}, correction=0)",
+        "transpose": "torch.permute({}, {})",
+        "index": "torch.arange({}, dtype=x.dtype)",
     },
     prefix="self.",
 )
@@ -106,7 +108,7 @@ def write(exports: Sequence[ExportCase]) -> str:
     writer = _TorchLayerWriter(exports)
     loops = [(layer, loop) for export in exports for layer in export.layers for loop in layer.loops]
     stepped = [loop for layer, loop in loops if writer.runner(layer, loop) == "run"]
-    keys = {key_of(cell.cell) for loop in stepped for cell in loop.cells}
+    keys = {cell.key for loop in stepped for cell in loop.cells}
     classes = (_class(cell, name) for key, (name, cell) in writer.named.items() if key in keys)
     wholes = [layer for layer, loop in loops if writer.runner(layer, loop) == "run_module"]
     run = RUN_MODULE if all(layer.mask is None for layer in wholes) else RUN_PADDED
@@ -144,7 +146,8 @@ class _TorchLayerWriter(LayerWriter):
             sizes += ["batch_first=True"]
         else:
             weights = {cell.global_name(key): array for key, array in cell.weights.items()}
-            made, _ = self.named[key_of(cell.cell)]
+            made, _ = self.named[cell.key]
+            sizes = [] if cell.cell.text.has_axes else sizes
         converted = f".to(torch.{dtype})" if dtype != "float32" else ""
         yield f"{name} = {made}({', '.join(sizes)}){converted}"
         yield f"{name}.load_state_dict({{"
@@ -158,7 +161,7 @@ class _TorchLayerWriter(LayerWriter):
 def _class(cell: ExportCell, name: str) -> str:
     shapes = ((cell.global_name(weight), shape) for weight, shape in weight_shapes(cell).items())
     lines = [
-        "def __init__(self, features, units):",
+        f"def __init__(self{'' if cell.cell.text.has_axes else ', features, units'}):",
         "    super().__init__()",
         *(f"    self.{weight} = torch.nn.Parameter(torch.zeros({shape}))" for weight, shape in shapes),
         "",
