@@ -97,6 +97,11 @@ class ExportCell:
         """The names of weights, states and lines in a step."""
         return local_names((*self.weights, *self.states, *self.lines))
 
+    def describe_states(self, before: str = "") -> str:
+        """Return each state with its axes, `memory (heads, keys, values)`.  before: what precedes the axes."""
+        axes = {state: before + ", ".join(self.sizes.axes[state] or ("1",)) for state in self.cell.states}
+        return ", ".join(f"{self.names[state]} ({names})" for state, names in axes.items())
+
     def global_name(self, name: str) -> str:
         """Return the name of a weight or a state outside a step, without the suffix."""
         if name in ("kernel", "recurrent_kernel", "bias", "hidden", "cell"):

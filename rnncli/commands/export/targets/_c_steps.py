@@ -2,13 +2,29 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from math import prod
+from typing import NamedTuple
 
 from rnncli.cells.evaluate import offset_of
-from rnncli.cells.sizes import count_of
 from rnncli.cells.text import BIASES, PACKED
-from rnncli.cells.tree import Function, Name, Node, Number, Operation, rebuild, walk, write
+from rnncli.cells.tree import (
+    Einsum,
+    Function,
+    Index,
+    Name,
+    Node,
+    Number,
+    Operation,
+    Reshape,
+    Shift,
+    parts,
+    rebuild,
+    walk,
+    write,
+)
 from rnncli.commands.export.export_case import ExportCell
 from rnncli.commands.export.literals import as_comment, c_number
 
@@ -63,8 +79,8 @@ static void softmax(real *values, int size) {
 """,
 }
 """Functions of equations and formulas, by name."""
-OPERATORS = {"@": "dot", "**": "power"}
-"""The operators that C writes as functions."""
+OPERATORS = {"@": "dot", Einsum: "dot", "**": "power"}
+"""The operators and nodes that C writes as functions."""
 
 
 def write_helpers(called: Iterable[str]) -> str:
@@ -85,104 +101,231 @@ def write_step(cell: ExportCell, suffix: str) -> str:
         writer.line(line, node)
     unread = [f"(void){cell.names[line]};" for line in cell.lines.keys() - cell.read - {*cell.states}]
     unread += [] if "x" in cell.read else ["(void)x;"]
-    states = "".join(f", real {cell.names[name]}[{cell.units}]" for name in cell.states)
+    states = "".join(f", real {cell.names[name]}[{prod(cell.shape(name))}]" for name in cell.states)
+    states_of = f"  States: {cell.describe_states()}." if cell.cell.text.has_axes else ""
     return (
-        f"/* One time step of {as_comment(cell.cell.text.title)}. */\n"
+        f"/* One time step of {as_comment(cell.cell.text.title)}.{states_of} */\n"
         f"static void step{cell.suffix}(const real x[{cell.features}]{states}) {{\n"
         + textwrap.indent("\n".join([*writer.statements, *unread]), "    ")
         + "\n}\n"
     )
 
 
+class _Digit(NamedTuple):
+    """A part of the loop's counter: `j / step % size`; the first part needs no `%`."""
+
+    step: int
+    size: int
+    is_first: bool
+
+
+Place = tuple[tuple[_Digit, ...], ...]
+"""Where in an array a number stands, by axis: what the digits, most significant first, say together; 0 for none."""
+
+
+def _places(shape: Sequence[int]) -> Place:
+    """Return the place of the number with the index j in an array of this shape."""
+    steps = [prod(shape[axis + 1 :]) for axis in range(len(shape))]
+    digits = [_Digit(*pair, pair[0] * pair[1] == prod(shape)) for pair in zip(steps, shape, strict=True)]
+    return tuple((digit,) if digit.size > 1 else () for digit in digits)
+
+
+def _regroup(place: Place, shape: Sequence[int]) -> Place:
+    """Return the same place in an array of the same numbers with another shape."""
+    digits, axes = [digit for axis in place for digit in axis], []
+    for size in reversed(shape):
+        axis: list[_Digit] = []
+        while size > 1 and digits:
+            step, whole, is_first = digits.pop()
+            if whole > size:  # the digit is of several axes
+                digits.append(_Digit(step * size, whole // size, is_first))
+                whole, is_first = size, False
+            axis.insert(0, _Digit(step, whole, is_first))
+            size, rest = divmod(size, whole)
+            assert not rest
+        axes.insert(0, tuple(axis))
+    return tuple(axes)
+
+
+def _index(place: Place, shape: Sequence[int], start: int = 0) -> str:
+    """Return the index of a place in the numbers of an array that stand one after another from `start`."""
+    terms: list[tuple[int, int, bool, int]] = []
+    factor = prod(shape)
+    for axis, size in zip(place, shape, strict=True):
+        factor //= size
+        inner = prod(digit.size for digit in axis)
+        for step, count, is_first in axis:
+            inner //= count
+            if terms and (terms[-1][0], terms[-1][3]) == (step * count, factor * inner * count):
+                count, is_first = terms[-1][1] * count, terms.pop()[2]
+            terms.append((step, count, is_first, factor * inner))
+    texts = [str(start)] if start or not terms else []
+    for step, count, is_first, by in terms:
+        text = "j" + (f" / {step}" if step > 1 else "") + ("" if is_first else f" % {count}")
+        texts.append(f"{text} * {by}" if by > 1 else text)
+    return " + ".join(texts)
+
+
 class _StepWriter:
-    """Collects the statements of a step.  sizes: of lines and states, by name."""
+    """Collects the statements of a step."""
 
     def __init__(self, cell: ExportCell, suffix: str) -> None:
         self.cell, self.suffix, self.temporary = cell, suffix, 0
-        self.known = cell.cell.sizes(cell.features)
-        self.sizes = {"x": cell.features, **cell.cell.line_sizes(cell.features)}
         self.statements: list[str] = []
 
     def line(self, line: str, node: Node) -> None:
-        """Write a line.  A state that a product reads is replaced at the end, after all units were read."""
-        name, size = self.cell.names[line], self.sizes[line]
-        product = ("@", Name(line, "before"))
-        again = any(isinstance(part, Operation) and part[:2] == product for part in walk(node))
-        target = self._new("t") if line in self.cell.states and again else name
-        value = self._value(node, line)
+        """Write a line.  A state whose other numbers are read, too, is replaced at the end."""
+        name, shape = self.cell.names[line], self.cell.shape(line)
+        value = self._value(node, line, _places(shape))
+        again = line in self.cell.states and re.search(rf"\b{name}\b(?!\[{_index(_places(shape), shape)}\])", value)
+        target = self._new() if again else name
         if line not in self.cell.states or again:
-            self.statements.append(f"real {target}[{size}];")
-        self._loop(size, f"{target}[{_index(size)}] = {value};")
-        if target != name:
+            self.statements.append(f"real {target}[{prod(shape)}];")
+        self._loop(shape, f"{target}[{_index(_places(shape), shape)}] = {value};")
+        if again:
             self.statements.append(f"memcpy({name}, {target}, sizeof {target});")
 
-    def _loop(self, size: int, statement: str) -> None:
-        head = f"for (int j = 0; j < {size}; j++)" if size > 1 else ""
+    def _loop(self, shape: Sequence[int], statement: str) -> None:
+        head = f"for (int j = 0; j < {prod(shape)}; j++)" if prod(shape) > 1 else ""
         apart = "" if not head else "\n    " if len(head) + len(statement) > 90 else " "
         self.statements.append(f"{head}{apart}{statement}")
 
-    def _new(self, start: str) -> str:
+    def _new(self) -> str:
         self.temporary += 1
-        return f"{start}{self.temporary}"
+        return f"t{self.temporary}"
 
-    def _value(self, node: Node, line: str) -> str:
-        return write(self._adapt(node, line))
+    def _value(self, node: Node, line: str, place: Place) -> str:
+        return write(self._adapt(node, line, place))
 
-    def _adapt(self, node: Node, line: str) -> Node:
+    def _adapt(self, node: Node, line: str, place: Place) -> Node:
+        """Return the number of a node at a place as what `tree.write` can write."""
         cell = self.cell
         match node:
             case Number(value):
                 text = c_number(value, self.suffix)
                 return Name(f"({text})" if text.startswith("-") else text)
-            case Name(name, kind):
-                return Name(self._name(name, line, local=bool(kind) or name == "x"))
-            case Operation("@", left, Name(weight)):
+            case Name():
+                return Name(self._element(node, line, place))
+            case Index():
+                return Name(f"(real)({_index(place, self._shape(node, line))})")
+            case Reshape(part, before, order, shape):
+                moved = _regroup(_spread(place, shape), [before[axis] for axis in order])
+                inner = tuple(moved[order.index(axis)] for axis in range(len(order)))
+                if place == _spread(place, shape) or not any(map(_is_product, walk(part))):
+                    return self._adapt(part, line, inner)
+                return Name(f"{self._array(part, line)}[{_index(inner, before)}]")  # not computed again
+            case Shift(Name() as window, entry):
+                size, *rest = shape = self._shape(window, line)
+                kept = f"{cell.names[window.name]}[{_index(place, shape, prod(rest))}]"
+                entered = self._value(entry, line, ((), *place[1:]))
+                return Name(f"({_index(place[:1], (size,))} < {size - 1} ? {kept} : {entered})")
+            case Einsum(left, right, (before, other, after)):
+                axes, shape = dict(zip(after, place, strict=True)), self._shape(right, line)
+                marks = ((left, before), (right, other))
+                both = [self._pointer(part, line, tuple(axes.get(mark, ()) for mark in own)) for part, own in marks]
+                summed = other.index(before[-1])
+                return Name(f"dot({', '.join(both)}, {shape[summed]}, {prod(shape[summed + 1 :])})")
+            case Operation("@", left, Name(weight) as right):
                 vector, (rows, width) = self._array(left, line), cell.weights[weight].shape
-                packed = weight in PACKED
-                start = offset_of(cell.cell.text, weight, line, self.known)[0] if packed else 0
-                column = f"{cell.full_name(weight)}[0][{_index(cell.units if packed else width, start)}]"
+                column = self._element(right, line, place if weight in PACKED else ((), *place))
                 return Name(f"dot({vector}, &{column}, {rows}, {width})")
             case Operation("**", left, right):
-                return self._adapt(Function("power", (left, right)), line)
-            case Function("mean" | "variance" | "sum" as function, (inner,)):
-                vector, total = self._array(inner, line), self._new("t")
-                self.statements.append(f"const real {total} = {function}({vector}, {self._size(inner)});")
-                return Name(total)
-            case Function("softmax", (inner,)):
-                vector, size = self._array(inner, line, fresh=True), self._size(inner)
-                self.statements.append(f"softmax({vector}, {size});")
-                return Name(f"{vector}[{_index(size)}]")
+                return self._adapt(Function("power", (left, right)), line, place)
+            case Function("mean" | "variance" | "sum" | "softmax" as function, (inner,)):
+                return Name(self._reduce(function, inner, line, place))
             case Function(function, arguments):
-                given = ", ".join(self._value(argument, line) for argument in arguments)
+                given = ", ".join(self._value(argument, line, place) for argument in arguments)
                 return Name(f"{'fabs' if function == 'abs' else function}({given})")
-        return rebuild(node, lambda part: self._adapt(part, line))
+        return rebuild(node, lambda part: self._adapt(part, line, place))
 
-    def _name(self, name: str, line: str, *, local: bool) -> str:
-        if local:
-            return f"{self.cell.names.get(name, name)}[{_index(self.sizes[name])}]"
-        if name not in BIASES:
-            return f"{self.cell.full_name(name)}[{_index(self._size(Name(name)))}]"
-        *rows, start = offset_of(self.cell.cell.text, name, line, self.known)
-        row = "".join(f"[{row}]" for row in rows)
-        return f"bias{self.cell.suffix}{row}[{_index(self.cell.units, start)}]"
+    def _reduce(self, function: str, inner: Node, line: str, place: Place) -> str:
+        """Write a function over the last axis, row by row; return its number at a place."""
+        *rows, size = shape = self._shape(inner, line)
+        vector, count = self._array(inner, line, fresh=function == "softmax"), prod(rows)
+        row = f"&{vector}[j * {size}]" if count > 1 else vector
+        if function == "softmax":
+            self._loop(rows, f"softmax({row}, {size});")
+            return f"{vector}[{_index(_spread(place, shape), shape)}]"
+        total = self._new()
+        if count == 1:
+            self.statements.append(f"const real {total} = {function}({vector}, {size});")
+            return total
+        self.statements.append(f"real {total}[{count}];")
+        self._loop(rows, f"{total}[j] = {function}({row}, {size});")
+        return f"{total}[{_index(place[:-1], rows)}]"
+
+    def _element(self, node: Name, line: str, place: Place) -> str:
+        """Return a number of an array that has a name."""
+        cell, shape = self.cell, self._shape(node, line)
+        place, name = _spread(place, shape), cell.names.get(node.name, node.name)
+        if node.kind == "input":
+            return f"x[{_index(place, shape, cell.sizes.inputs[node.name][0])}]"
+        if node.kind or node.name == "x":
+            return f"{name}[{_index(place, shape)}]"
+        if node.name in PACKED:
+            *rows, start = offset_of(cell.cell.text, node.name, line, cell.sizes)
+            row = "[0]" if node.name not in BIASES else "".join(f"[{row}]" for row in rows)
+            array = "bias" if node.name in BIASES else node.name
+            return f"{cell.full_name(array)}{row}[{_index(place, shape, start)}]"
+        return cell.full_name(node.name) + "".join(
+            f"[{_index((axis,), (size,))}]" for axis, size in zip(place, shape, strict=True)
+        )
+
+    def _pointer(self, node: Node, line: str, place: Place) -> str:
+        """Return the address of a number of a node."""
+        if isinstance(node, Name):
+            return f"&{self._element(node, line, place)}"
+        return f"&{self._array(node, line)}[{_index(place, self._shape(node, line))}]"
 
     def _array(self, node: Node, line: str, *, fresh: bool = False) -> str:
         """Return an array of the numbers of a node.  fresh: never the array of a line or a weight."""
-        if isinstance(node, Name) and not fresh:
-            if node.kind or node.name == "x":
+        shape = self._shape(node, line)
+        if isinstance(node, Name) and not fresh and node.name not in BIASES:
+            if (node.kind or node.name == "x") and node.kind != "input":
                 return self.cell.names.get(node.name, node.name)
-            if node.name not in BIASES:
+            if not node.kind and len(shape) == 1:
                 return self.cell.full_name(node.name)
-        value, name, size = self._value(node, line), self._new("t"), self._size(node)
-        self.statements.append(f"real {name}[{size}];")
-        self._loop(size, f"{name}[{_index(size)}] = {value};")
+        value, name = self._value(node, line, _places(shape)), self._new()
+        self.statements.append(f"real {name}[{prod(shape)}];")
+        self._loop(shape, f"{name}[{_index(_places(shape), shape)}] = {value};")
         return name
 
-    def _size(self, node: Node) -> int:
-        cell = self.cell.cell
-        return count_of(node, cell.text, cell.config, self.known, cell.states[0]) or 1
+    def _shape(self, node: Node, line: str) -> tuple[int, ...]:
+        """Return the sizes of the axes of a node."""
+        cell = self.cell
+        match node:
+            case Name("x", ""):
+                return (cell.features,)
+            case Name(name, "input"):
+                return (cell.sizes.inputs[name][1],)
+            case Name(name, kind) if kind:
+                return cell.shape(name)
+            case Operation("@", _, Name(name)) if name not in PACKED:
+                return cell.weights[name].shape[1:]
+            case Name(name) if name not in PACKED:
+                return cell.weights[name].shape
+            case Name() | Operation("@"):
+                return (cell.sizes.numbers(cell.cell.text.axes(line)) or 0,)
+            case Index(size):
+                return (size,)
+            case Reshape():
+                return node.shape
+            case Shift(window):
+                return self._shape(window, line)
+            case Einsum(left, right, (before, other, after)):
+                known = dict(zip(before + other, self._shape(left, line) + self._shape(right, line), strict=True))
+                return tuple(known[mark] for mark in after)
+            case Function("mean" | "variance" | "sum", (inner,)):
+                return (*self._shape(inner, line)[:-1], 1)
+        shapes = [self._shape(part, line) for part in parts(node)] or [(1,)]
+        rank = max(map(len, shapes))
+        return tuple(map(max, zip(*((1,) * (rank - len(shape)) + shape for shape in shapes), strict=True)))
 
 
-def _index(size: int, start: int = 0) -> str:
-    """Return the index of unit j in numbers that begin at `start`; `start` if there is only one number."""
-    return str(start) if size == 1 else f"{start} + j" if start else "j"
+def _is_product(node: Node) -> bool:
+    return isinstance(node, Einsum) or (isinstance(node, Operation) and node.symbol == "@")
+
+
+def _spread(place: Place, shape: Sequence[int]) -> Place:
+    """Return the place in an array that has size 1 in some axes, and is repeated along them."""
+    return tuple(() if size == 1 else axis for axis, size in zip(place, shape, strict=True))

@@ -71,7 +71,8 @@ def write(exports: Sequence[ExportCase]) -> str:
     if any(layer.spec.class_name == "Dense" for export in exports for layer in export.layers):
         called.add("dot")
     nodes = (node for export in exports for cell in export.cells for node in cell.nodes)
-    called |= {OPERATORS.get(node.symbol, "") for node in nodes if isinstance(node, Operation)}
+    symbols = {node.symbol if isinstance(node, Operation) else type(node) for node in nodes}
+    called |= {function for symbol, function in OPERATORS.items() if symbol in symbols}
     helpers = write_helpers(called)
     functions = [helpers + formulas] if helpers or formulas else []
     return "\n".join([head, *functions, body, SHOW.replace("PLACES", places), main])
@@ -191,9 +192,10 @@ class _CProgram:
             names = [cell.full_name(name) for name in cell.states]
             for name, state in zip(names, cell.states, strict=True):
                 if (start := cell.starts_at(state)) is not None:
-                    self._define(name, start, constant=False)
+                    self._define(name, start.reshape(len(start), -1), constant=False)
                 else:
-                    self.definitions.append(f"static real {name}[{self.batch}][{cell.units}];\n")
+                    count = prod(cell.shape(state))
+                    self.definitions.append(f"static real {name}[{self.batch}][{count}];\n")
             self.definitions.append(step)
             statements.append(f"step{cell.suffix}({before}, {', '.join(f'{name}[b]' for name in names)});")
             before = f"{names[0]}[b]"

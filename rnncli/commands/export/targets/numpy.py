@@ -48,8 +48,7 @@ def write(exports: Sequence[ExportCase]) -> str:
     for name, cell in steps.values():
         states = " and ".join(cell.names[state] for state in cell.states) + ", (batch, units)"
         if cell.cell.text.has_axes:
-            shapes = (f"(batch, {', '.join(cell.sizes.axes[state]) or '1'})" for state in cell.states)
-            states = ", ".join(f"{cell.names[pair[0]]} {pair[1]}" for pair in zip(cell.states, shapes, strict=True))
+            states = cell.describe_states("batch, ")
         title = f"One time step of {as_comment(cell.cell.text.title)}." if cell.is_own else "One time step."
         lines = [
             f"def {name}({', '.join(['x', 'states', *(cell.names[weight] for weight in cell.weights)])}):",
