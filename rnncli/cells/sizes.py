@@ -119,11 +119,9 @@ def lower(
     return lowered
 
 
-def count_of(
-    node: Node, text: CellText, config: Mapping[str, Any], sizes: CellSizes, line: str
-) -> int | None:
-    """Return how many numbers a node of a resolved line has."""
-    return sizes.numbers(_Reader(text, config, sizes, line).value(node)[1])
+def axes_of(node: Node, text: CellText, config: Mapping[str, Any], sizes: CellSizes, line: str) -> Axes:
+    """Return the axes of a node of a resolved line."""
+    return _Reader(text, config, sizes, line).value(node)[1]
 
 
 def _split(text: CellText, known: dict[str, int | None]) -> dict[str, tuple[int, int]]:

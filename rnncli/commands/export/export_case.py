@@ -98,7 +98,7 @@ class ExportCell:
         return local_names((*self.weights, *self.states, *self.lines))
 
     def describe_states(self, before: str = "") -> str:
-        """Return each state with its axes, `memory (heads, keys, values)`.  before: what precedes the axes."""
+        """Return each state with its axes: `memory (heads, keys, values)`.  before: what precedes them."""
         axes = {state: before + ", ".join(self.sizes.axes[state] or ("1",)) for state in self.cell.states}
         return ", ".join(f"{self.names[state]} ({names})" for state, names in axes.items())
 

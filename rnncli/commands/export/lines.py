@@ -8,24 +8,8 @@ import re
 from collections.abc import Iterable, Mapping
 
 from rnncli.cells import activations
-from rnncli.cells.sizes import ALONG
-from rnncli.cells.text import packed_in
-from rnncli.cells.tree import (
-    FUNCTIONS,
-    REDUCTIONS,
-    Function,
-    Index,
-    Name,
-    Node,
-    Number,
-    Operation,
-    Reshape,
-    Sum,
-    fold,
-    parts,
-    rebuild,
-    walk,
-)
+from rnncli.cells.layout import move_inside, without_zeros
+from rnncli.cells.tree import FUNCTIONS, Function, Name, Node, Number, Reshape, Sum, fold, rebuild, walk
 from rnncli.layers.recurrent import Cell
 
 RESERVED = frozenset({
@@ -72,11 +56,11 @@ def lines_of(cell: Cell, features: int) -> dict[str, Node]:
                     return Number(activations.compute_constant(name, given))
                 return arguments[0] if name == "linear" else Function(name, arguments)
             case Sum(((1, Sum(first)), *others)):
-                return fold(_without_zeros(Sum((*first, *others))))
+                return fold(without_zeros(Sum((*first, *others))))
             case Sum() as total:
-                return fold(_without_zeros(total))
+                return fold(without_zeros(total))
             case Reshape() as view:
-                return _move_inside(view)
+                return move_inside(view)
             case changed:
                 return fold(changed)
 
@@ -88,38 +72,6 @@ def lines_of(cell: Cell, features: int) -> dict[str, Node]:
         else:
             lines[line] = new
     return lines
-
-
-def _without_zeros(total: Sum) -> Sum:
-    """Return a sum without the zeros in place of a bias, where it has a packed product of their shape."""
-    inner = [term.part if isinstance(term, Reshape) else term for _, term in total.terms]
-    if not any(isinstance(term, Operation) and packed_in(term.right) for term in inner):
-        return total
-    zeros = [isinstance(term, Operation) and isinstance(term.right, Index) for term in inner]
-    return Sum(tuple(pair for pair, is_zero in zip(total.terms, zeros, strict=True) if not is_zero))
-
-
-def _move_inside(view: Reshape) -> Node:
-    """Return a Reshape where a person would write it: inside functions and sums of one array and numbers.
-
-    So `reshape(sqrt(reshape(sum_and_keep_axis) + 1))` is often `sqrt(sum_and_keep_axis + 1)`.
-    """
-
-    def keeps_order(view: Reshape) -> bool:
-        return view.order == tuple(range(len(view.before)))
-
-    match view.part:
-        case Number() as number:
-            return number
-        case Reshape() as first if keeps_order(first) and keeps_order(view):
-            both = view._replace(part=first.part, before=first.before, order=first.order)
-            return first.part if view.shape == first.before else _move_inside(both)
-        case Function(function) if function in (*REDUCTIONS, *ALONG):
-            return view
-        case Sum() | Function() | Operation("*" | "/" | "**") as part:
-            if sum(not isinstance(operand, Number) for operand in parts(part)) == 1:
-                return rebuild(part, lambda operand: _move_inside(view._replace(part=operand)))
-    return view
 
 
 def functions_in(lines: Mapping[str, Node]) -> dict[str, None]:

@@ -6,9 +6,9 @@ import re
 import textwrap
 from collections.abc import Iterable, Sequence
 from math import prod
-from typing import NamedTuple
 
 from rnncli.cells.evaluate import offset_of
+from rnncli.cells.layout import Place, index, places, regroup, shape_of, spread
 from rnncli.cells.text import BIASES, PACKED
 from rnncli.cells.tree import (
     Einsum,
@@ -20,7 +20,6 @@ from rnncli.cells.tree import (
     Operation,
     Reshape,
     Shift,
-    parts,
     rebuild,
     walk,
     write,
@@ -111,61 +110,6 @@ def write_step(cell: ExportCell, suffix: str) -> str:
     )
 
 
-class _Digit(NamedTuple):
-    """A part of the loop's counter: `j / step % size`; the first part needs no `%`."""
-
-    step: int
-    size: int
-    is_first: bool
-
-
-Place = tuple[tuple[_Digit, ...], ...]
-"""Where in an array a number stands, by axis: what the digits, most significant first, say together; 0 for none."""
-
-
-def _places(shape: Sequence[int]) -> Place:
-    """Return the place of the number with the index j in an array of this shape."""
-    steps = [prod(shape[axis + 1 :]) for axis in range(len(shape))]
-    digits = [_Digit(*pair, pair[0] * pair[1] == prod(shape)) for pair in zip(steps, shape, strict=True)]
-    return tuple((digit,) if digit.size > 1 else () for digit in digits)
-
-
-def _regroup(place: Place, shape: Sequence[int]) -> Place:
-    """Return the same place in an array of the same numbers with another shape."""
-    digits, axes = [digit for axis in place for digit in axis], []
-    for size in reversed(shape):
-        axis: list[_Digit] = []
-        while size > 1 and digits:
-            step, whole, is_first = digits.pop()
-            if whole > size:  # the digit is of several axes
-                digits.append(_Digit(step * size, whole // size, is_first))
-                whole, is_first = size, False
-            axis.insert(0, _Digit(step, whole, is_first))
-            size, rest = divmod(size, whole)
-            assert not rest
-        axes.insert(0, tuple(axis))
-    return tuple(axes)
-
-
-def _index(place: Place, shape: Sequence[int], start: int = 0) -> str:
-    """Return the index of a place in the numbers of an array that stand one after another from `start`."""
-    terms: list[tuple[int, int, bool, int]] = []
-    factor = prod(shape)
-    for axis, size in zip(place, shape, strict=True):
-        factor //= size
-        inner = prod(digit.size for digit in axis)
-        for step, count, is_first in axis:
-            inner //= count
-            if terms and (terms[-1][0], terms[-1][3]) == (step * count, factor * inner * count):
-                count, is_first = terms[-1][1] * count, terms.pop()[2]
-            terms.append((step, count, is_first, factor * inner))
-    texts = [str(start)] if start or not terms else []
-    for step, count, is_first, by in terms:
-        text = "j" + (f" / {step}" if step > 1 else "") + ("" if is_first else f" % {count}")
-        texts.append(f"{text} * {by}" if by > 1 else text)
-    return " + ".join(texts)
-
-
 class _StepWriter:
     """Collects the statements of a step."""
 
@@ -176,12 +120,14 @@ class _StepWriter:
     def line(self, line: str, node: Node) -> None:
         """Write a line.  A state whose other numbers are read, too, is replaced at the end."""
         name, shape = self.cell.names[line], self.cell.shape(line)
-        value = self._value(node, line, _places(shape))
-        again = line in self.cell.states and re.search(rf"\b{name}\b(?!\[{_index(_places(shape), shape)}\])", value)
+        value = self._value(node, line, places(shape))
+        again = line in self.cell.states and re.search(
+            rf"\b{name}\b(?!\[{index(places(shape), shape)}\])", value
+        )
         target = self._new() if again else name
         if line not in self.cell.states or again:
             self.statements.append(f"real {target}[{prod(shape)}];")
-        self._loop(shape, f"{target}[{_index(_places(shape), shape)}] = {value};")
+        self._loop(shape, f"{target}[{index(places(shape), shape)}] = {value};")
         if again:
             self.statements.append(f"memcpy({name}, {target}, sizeof {target});")
 
@@ -207,22 +153,25 @@ class _StepWriter:
             case Name():
                 return Name(self._element(node, line, place))
             case Index():
-                return Name(f"(real)({_index(place, self._shape(node, line))})")
+                return Name(f"(real)({index(place, self._shape(node, line))})")
             case Reshape(part, before, order, shape):
-                moved = _regroup(_spread(place, shape), [before[axis] for axis in order])
+                moved = regroup(spread(place, shape), [before[axis] for axis in order])
                 inner = tuple(moved[order.index(axis)] for axis in range(len(order)))
-                if place == _spread(place, shape) or not any(map(_is_product, walk(part))):
+                if place == spread(place, shape) or not any(map(_is_product, walk(part))):
                     return self._adapt(part, line, inner)
-                return Name(f"{self._array(part, line)}[{_index(inner, before)}]")  # not computed again
+                return Name(f"{self._array(part, line)}[{index(inner, before)}]")  # not computed again
             case Shift(Name() as window, entry):
                 size, *rest = shape = self._shape(window, line)
-                kept = f"{cell.names[window.name]}[{_index(place, shape, prod(rest))}]"
+                kept = f"{cell.names[window.name]}[{index(place, shape, prod(rest))}]"
                 entered = self._value(entry, line, ((), *place[1:]))
-                return Name(f"({_index(place[:1], (size,))} < {size - 1} ? {kept} : {entered})")
+                return Name(f"({index(place[:1], (size,))} < {size - 1} ? {kept} : {entered})")
             case Einsum(left, right, (before, other, after)):
                 axes, shape = dict(zip(after, place, strict=True)), self._shape(right, line)
                 marks = ((left, before), (right, other))
-                both = [self._pointer(part, line, tuple(axes.get(mark, ()) for mark in own)) for part, own in marks]
+                both = [
+                    self._pointer(part, line, tuple(axes.get(mark, ()) for mark in own))
+                    for part, own in marks
+                ]
                 summed = other.index(before[-1])
                 return Name(f"dot({', '.join(both)}, {shape[summed]}, {prod(shape[summed + 1 :])})")
             case Operation("@", left, Name(weight) as right):
@@ -245,37 +194,37 @@ class _StepWriter:
         row = f"&{vector}[j * {size}]" if count > 1 else vector
         if function == "softmax":
             self._loop(rows, f"softmax({row}, {size});")
-            return f"{vector}[{_index(_spread(place, shape), shape)}]"
+            return f"{vector}[{index(spread(place, shape), shape)}]"
         total = self._new()
         if count == 1:
             self.statements.append(f"const real {total} = {function}({vector}, {size});")
             return total
         self.statements.append(f"real {total}[{count}];")
         self._loop(rows, f"{total}[j] = {function}({row}, {size});")
-        return f"{total}[{_index(place[:-1], rows)}]"
+        return f"{total}[{index(place[:-1], rows)}]"
 
     def _element(self, node: Name, line: str, place: Place) -> str:
         """Return a number of an array that has a name."""
         cell, shape = self.cell, self._shape(node, line)
-        place, name = _spread(place, shape), cell.names.get(node.name, node.name)
+        place, name = spread(place, shape), cell.names.get(node.name, node.name)
         if node.kind == "input":
-            return f"x[{_index(place, shape, cell.sizes.inputs[node.name][0])}]"
+            return f"x[{index(place, shape, cell.sizes.inputs[node.name][0])}]"
         if node.kind or node.name == "x":
-            return f"{name}[{_index(place, shape)}]"
+            return f"{name}[{index(place, shape)}]"
         if node.name in PACKED:
             *rows, start = offset_of(cell.cell.text, node.name, line, cell.sizes)
             row = "[0]" if node.name not in BIASES else "".join(f"[{row}]" for row in rows)
             array = "bias" if node.name in BIASES else node.name
-            return f"{cell.full_name(array)}{row}[{_index(place, shape, start)}]"
+            return f"{cell.full_name(array)}{row}[{index(place, shape, start)}]"
         return cell.full_name(node.name) + "".join(
-            f"[{_index((axis,), (size,))}]" for axis, size in zip(place, shape, strict=True)
+            f"[{index((axis,), (size,))}]" for axis, size in zip(place, shape, strict=True)
         )
 
     def _pointer(self, node: Node, line: str, place: Place) -> str:
         """Return the address of a number of a node."""
         if isinstance(node, Name):
             return f"&{self._element(node, line, place)}"
-        return f"&{self._array(node, line)}[{_index(place, self._shape(node, line))}]"
+        return f"&{self._array(node, line)}[{index(place, self._shape(node, line))}]"
 
     def _array(self, node: Node, line: str, *, fresh: bool = False) -> str:
         """Return an array of the numbers of a node.  fresh: never the array of a line or a weight."""
@@ -285,47 +234,14 @@ class _StepWriter:
                 return self.cell.names.get(node.name, node.name)
             if not node.kind and len(shape) == 1:
                 return self.cell.full_name(node.name)
-        value, name = self._value(node, line, _places(shape)), self._new()
+        value, name = self._value(node, line, places(shape)), self._new()
         self.statements.append(f"real {name}[{prod(shape)}];")
-        self._loop(shape, f"{name}[{_index(_places(shape), shape)}] = {value};")
+        self._loop(shape, f"{name}[{index(places(shape), shape)}] = {value};")
         return name
 
     def _shape(self, node: Node, line: str) -> tuple[int, ...]:
-        """Return the sizes of the axes of a node."""
-        cell = self.cell
-        match node:
-            case Name("x", ""):
-                return (cell.features,)
-            case Name(name, "input"):
-                return (cell.sizes.inputs[name][1],)
-            case Name(name, kind) if kind:
-                return cell.shape(name)
-            case Operation("@", _, Name(name)) if name not in PACKED:
-                return cell.weights[name].shape[1:]
-            case Name(name) if name not in PACKED:
-                return cell.weights[name].shape
-            case Name() | Operation("@"):
-                return (cell.sizes.numbers(cell.cell.text.axes(line)) or 0,)
-            case Index(size):
-                return (size,)
-            case Reshape():
-                return node.shape
-            case Shift(window):
-                return self._shape(window, line)
-            case Einsum(left, right, (before, other, after)):
-                known = dict(zip(before + other, self._shape(left, line) + self._shape(right, line), strict=True))
-                return tuple(known[mark] for mark in after)
-            case Function("mean" | "variance" | "sum", (inner,)):
-                return (*self._shape(inner, line)[:-1], 1)
-        shapes = [self._shape(part, line) for part in parts(node)] or [(1,)]
-        rank = max(map(len, shapes))
-        return tuple(map(max, zip(*((1,) * (rank - len(shape)) + shape for shape in shapes), strict=True)))
+        return shape_of(node, self.cell.cell.text, self.cell.sizes, line)
 
 
 def _is_product(node: Node) -> bool:
     return isinstance(node, Einsum) or (isinstance(node, Operation) and node.symbol == "@")
-
-
-def _spread(place: Place, shape: Sequence[int]) -> Place:
-    """Return the place in an array that has size 1 in some axes, and is repeated along them."""
-    return tuple(() if size == 1 else axis for axis, size in zip(place, shape, strict=True))

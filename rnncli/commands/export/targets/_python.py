@@ -68,6 +68,7 @@ def run(cells, states, x, mask=None, backwards=False, zeroing=False):
 
 KEPT = """(counts.reshape(-1, *[1] * (new.ndim - 1)), new, old)"""
 
+
 class LayerWriter:
     """Writes layers on the arrays of a library that names its functions as NumPy does.
 

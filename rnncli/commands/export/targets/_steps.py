@@ -158,7 +158,7 @@ class _StepCode:
         return has_batch(node, self.without)
 
     def _adapt(self, node: Node) -> Node:
-        """Return a node that `tree.write` can write: numbers among arrays are marked, changes of shape calls."""
+        """Return a node that `tree.write` can write, with calls for numbers among arrays and new shapes."""
         calls, adapt = self.language.calls, self._adapt
         match node:
             case Operation("@", Number() as left, right):
@@ -168,7 +168,9 @@ class _StepCode:
                     return adapt(Einsum(left, right, ("i", "ij", "j")))
                 return node._replace(left=Function("row", (adapt(left),)), right=adapt(right))
             case Function("maximum" | "minimum" | "clip", given) if "number" in calls:
-                numbers = (Function("number", (each,)) if isinstance(each, Number) else each for each in given)
+                numbers = (
+                    Function("number", (each,)) if isinstance(each, Number) else each for each in given
+                )
                 return node._replace(arguments=tuple(map(adapt, numbers)))
             case Reshape():
                 return self._reshape(node, spreads=False)
@@ -186,7 +188,8 @@ class _StepCode:
                 return Function("index", (_code(str(size)),))
         batch = self._has_batch(node)
         return rebuild(
-            node, lambda part: self._reshape(part, spreads=batch) if isinstance(part, Reshape) else adapt(part)
+            node,
+            lambda part: self._reshape(part, spreads=batch) if isinstance(part, Reshape) else adapt(part),
         )
 
     def _reshape(self, view: Reshape, *, spreads: bool) -> Node:
@@ -195,12 +198,14 @@ class _StepCode:
         batch = int(self._has_batch(part))
         after = tuple(before[axis] for axis in order)
         match part:
-            case Function(("mean" | "variance" | "sum") as function, (inner,)) if after == before == (*shape, 1):
+            case Function(("mean" | "variance" | "sum") as function, (inner,)) if (
+                after == before == (*shape, 1)
+            ):
                 axis = len(shape)  # the reduced axis is dropped
                 match inner:
-                    case Reshape(whole, first, (*others, last), moved) if (
-                        others == sorted(others) and moved == tuple(first[each] for each in inner.order)
-                    ):
+                    case Reshape(whole, first, (*others, last), moved) if others == sorted(
+                        others
+                    ) and moved == tuple(first[each] for each in inner.order):
                         inner, axis = whole, last
                 return Function(f"{function} over", (self._adapt(inner), _code(str(axis + batch))))
         made = self._adapt(part)
@@ -214,8 +219,10 @@ class _StepCode:
             keeps = taken < len(after) and size == after[taken]
             marks.append(":" if keeps else "None")
             taken += keeps
-        if taken < len(after) or prod(shape) != prod(after) or any(
-            size != 1 for size, mark in zip(shape, marks[batch:], strict=True) if mark == "None"
+        if (
+            taken < len(after)
+            or prod(shape) != prod(after)
+            or any(size != 1 for size, mark in zip(shape, marks[batch:], strict=True) if mark == "None")
         ):
             return Function("reshape", (made, _code(_text((*[-1] * batch, *shape)))))
         while marks and marks[-1] == ":":
@@ -248,7 +255,7 @@ def _weight(cell: ExportCell, weight: str, language: Language) -> str:
 
 
 def weight_shapes(cell: ExportCell) -> dict[str, str]:
-    """Return the shapes of the weights as code, in `features` and `units`; where axes have names, as numbers."""
+    """Return the shapes of the weights as code: in `features` and `units` or, for named axes, as numbers."""
     shapes = {}
     for name, array in cell.weights.items():
         if cell.cell.text.has_axes:

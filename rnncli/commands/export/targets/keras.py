@@ -146,7 +146,8 @@ def _class(cell: ExportCell, class_name: str) -> str:
     values = [f"{text.initial.get(state, 0.0)!r}" for state in cell.states]
     shapes = [f"(batch_size, {count})" if text.has_axes else "shape" for count in counts]
     start = ", ".join(
-        f"keras.ops.full({shape}, {value}, self.compute_dtype)" for shape, value in zip(shapes, values, strict=True)
+        f"keras.ops.full({shape}, {value}, self.compute_dtype)"
+        for shape, value in zip(shapes, values, strict=True)
     )
     starting = [
         "def get_initial_state(self, batch_size=None):",

@@ -4,14 +4,26 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
 
-from rnncli.cells.text import PACKED, CellText, resolve
-from rnncli.cells.tree import Name, Node, Operators, Sum, rebuild
+from rnncli.cells.sizes import axes_of
+from rnncli.cells.text import BIASES, PACKED, CellText, resolve
+from rnncli.cells.tree import (
+    REDUCTIONS,
+    Function,
+    Name,
+    Node,
+    Number,
+    Operation,
+    Operators,
+    Sum,
+    parts,
+    rebuild,
+)
 from rnncli.cells.tree import write as write_node
 from rnncli.commands.export import refusals
 from rnncli.commands.export.export_case import ExportCase, equations_of
 from rnncli.commands.export.literals import as_comment, left_out_of
+from rnncli.layers.recurrent import Cell
 
 SUFFIX = ".tex"
 BINARY = False
@@ -23,10 +35,14 @@ def write(exports: Sequence[ExportCase]) -> str:
     """Return a block for each different cell."""
     weights = "W, U and b are kernel, recurrent_kernel and bias; W and U stand on the left here."
     blocks = [
-        f"% {as_comment(cell.text.title)}\n% {weights}\n{_to_latex(cell.text, cell.config)}"
-        for cell in equations_of(exports)
+        f"% {as_comment(cell.text.title)}\n% {weights}\n{_to_latex(cell)}" for cell in equations_of(exports)
     ]
     return left_out_of(exports, "% ") + "\n".join(dict.fromkeys(blocks))
+
+
+PRODUCTS = (
+    "A product sums over one axis; along other axes that both sides have, it is computed for each index."
+)
 
 
 LETTERS: Mapping[str, str] = {"kernel": "W", "recurrent_kernel": "U", "bias": "b", "recurrent_bias": "b'"}
@@ -34,7 +50,7 @@ LETTERS: Mapping[str, str] = {"kernel": "W", "recurrent_kernel": "U", "bias": "b
 KNOWN: Mapping[str, str] = {"hidden": "h", "update": "z", "candidate": r"\tilde{h}"}
 FUNCTIONS: Mapping[str, str] = {
     "tanh": r"\tanh", "exp": r"\exp", "log": r"\log", "exponential": r"\exp", "sigmoid": r"\sigma",
-    "maximum": r"\max", "minimum": r"\min",
+    "cos": r"\cos", "sin": r"\sin", "maximum": r"\max", "minimum": r"\min",
 }  # fmt: skip
 GREEK = (
     "alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota", "kappa", "lambda", "mu",
@@ -48,16 +64,29 @@ OPERATORS: Operators = {
     "/": (r"\frac{{{}}}{{{}}}", 0, 0, 4),
     "**": ("{}^{{{}}}", 5, 0, 4),
     "@": ("{1} {0}", 4, 0, 2),  # W x
+    "vector": (r"{}^{{\top}} {}", 5, 4, 2),
+    "matrix": ("{} {}", 4, 4, 2),
+    "outer": (r"{} \otimes {}", 4, 4, 2),
+    "sum": (r"\sum_{{{}}} {}", 0, 2, 1),
 }
+"""The last four are those of cells whose axes have names."""
 
 
-def _to_latex(text: CellText, config: Mapping[str, Any]) -> str:
-    """Return the equations with these options as an `align*` of amsmath."""
-    symbols: dict[str, str] = {"x": "x"}
-    for key in dict.fromkeys((*text.states, *text.step, *text.weights)):
-        symbols[key] = _choose_symbol(key, "cell" in text.states, {*symbols.values(), "W", "U", "b"})
+def _to_latex(cell: Cell) -> str:
+    """Return the equations with the cell's options as an `align*` of amsmath."""
+    text, config, sizes = cell.text, cell.config, cell.sizes(None)
+    symbols = {
+        "x": "x",
+        **{size: rf"\mathrm{{{_escape(size)}}}" for size in ("units", "features", *text.sizes)},
+    }
+    for key in dict.fromkeys((*text.inputs, *text.states, *text.step, *text.weights)):
+        is_matrix = text.has_axes and len({*sizes.axes.get(key, ())} - {*text.heads}) == 2
+        used = {*symbols.values(), "W", "U", "b"}
+        symbols[key] = _choose_symbol(key, "cell" in text.states, used, is_matrix=is_matrix)
 
     def call(function: str, given: list[str]) -> str:
+        if function in (*REDUCTIONS, "softmax") and len(given) > 1:
+            return rf"\operatorname{{{function}}}_{{{given[1]}}}{_brackets(given[0])}"
         return _call(text.function(function, config), ", ".join(given))
 
     lines = []
@@ -66,20 +95,41 @@ def _to_latex(text: CellText, config: Mapping[str, Any]) -> str:
         def name(node: Name, line: str = line) -> str:
             if node.name in PACKED:
                 return LETTERS[node.name] + _index(text, symbols, node.name, line)
-            time = "_{t-1}" if node.kind == "before" else "_t" if node.kind or node.name == "x" else ""
-            return f"{symbols[node.name]}{time}"
+            is_new = node.kind or node.name == "x" or node.name in text.inputs
+            return f"{symbols[node.name]}{'_{t-1}' if node.kind == 'before' else '_t' if is_new else ''}"
 
+        def adapt(node: Node, line: str = line) -> Node:
+            """Return the node with the operators that only cells whose axes have names have."""
+            match rebuild(node, adapt):
+                case Name(name) if name in BIASES and not config["use_bias"]:
+                    return Number(0.0)
+                case Sum(terms) if kept := tuple(pair for pair in terms if pair[1] != Number(0.0)):
+                    return Sum(kept)
+                case Function("outer", (left, right)):
+                    return Operation("outer", left, right)
+                case Function("sum", (inner, Name() as axis)):
+                    return Operation("sum", axis, inner)
+                case Operation("@", left, right) if write_node(right) not in (*PACKED, *text.weights):
+                    one, two = (axes_of(part, text, config, sizes, line) for part in parts(node))
+                    return Operation("matrix" if {*one} - {*two} else "vector", left, right)
+                case changed:
+                    return changed
+
+        node = adapt(node) if text.has_axes else node
         written = write_node(_without_inner_sums(node), name, call, OPERATORS, _brackets)
         written = re.sub(r"(?<=\d)e(-?)\+?0*(\d+)", r" \\cdot 10^{\1\2}", written)
         lines.append(f"  {symbols[line]}_t &= {written}")
-    return "\\begin{align*}\n" + " \\\\\n".join(lines) + "\n\\end{align*}\n"
+    axes = "; ".join(f"{symbols[line]}: {', '.join(sizes.axes[line]) or '1'}" for line in text.step)
+    head = f"% {PRODUCTS}\n% Axes of {axes}\n" if text.has_axes else ""
+    return head + "\\begin{align*}\n" + " \\\\\n".join(lines) + "\n\\end{align*}\n"
 
 
-def _choose_symbol(name: str, has_cell: bool, used: set[str]) -> str:
+def _choose_symbol(name: str, has_cell: bool, used: set[str], *, is_matrix: bool) -> str:
     """Return the symbol of a line, a state or a weight; `c` with a tilde is the candidate of a cell state."""
+    first = name[0].upper() if is_matrix else name[0]
     known = r"\tilde{c}" if name == "candidate" and has_cell else KNOWN.get(name, "")
     greek = rf"\{name}" if name in GREEK else ""
-    choices = (known, greek, "" if "_" in name else name[0], rf"\mathrm{{{_escape(name)}}}")
+    choices = (known, greek, "" if "_" in name else first, rf"\mathrm{{{_escape(name)}}}")
     return next(symbol for symbol in choices if symbol and symbol not in used)
 
 
