@@ -1,7 +1,7 @@
 """The arrays of equations without names of axes, for scripts: shapes, and the index of a number in a loop.
 
 A loop over all numbers of an array has one counter, `j`.  The index along each axis, and in other arrays,
-follows from it by divisions: in an array of shape (2, 3, 4) a number stands at `j / 12`, `j / 4 % 3`, `j % 4`.
+follows from it by divisions: in an array of shape (2, 3, 4) a number is at `j / 12`, `j / 4 % 3`, `j % 4`.
 """
 
 # Annotations are objects rather than text, which named tuples would have to evaluate when the command starts.

@@ -68,8 +68,9 @@ class ExportCell:
 
     @cached_property
     def sizes(self) -> CellSizes:
-        """The sizes of states and lines."""
-        return self.cell.sizes(self.features)
+        """The sizes of states, lines and parts of the input."""
+        sizes = self.cell.sizes(self.features)
+        return sizes._replace(axes={**self.cell.text.inputs, **sizes.axes})
 
     def shape(self, line: str) -> tuple[int, ...]:
         """Return the sizes of a state's or a line's axes."""
@@ -90,7 +91,8 @@ class ExportCell:
     @cached_property
     def read(self) -> set[str]:
         """The names that the equations read: `x`, weights, states and lines."""
-        return {node.name for node in self.nodes if isinstance(node, Name)}
+        names = (node for node in self.nodes if isinstance(node, Name))
+        return {"x" if name.kind == "input" else name.name for name in names}
 
     @cached_property
     def names(self) -> dict[str, str]:

@@ -6,6 +6,7 @@ import builtins
 import keyword
 import re
 from collections.abc import Iterable, Mapping
+from math import prod
 
 from rnncli.cells import activations
 from rnncli.cells.layout import move_inside, without_zeros
@@ -64,9 +65,17 @@ def lines_of(cell: Cell, features: int) -> dict[str, Node]:
             case changed:
                 return fold(changed)
 
-    lines: dict[str, Node] = {}
+    columns: dict[Node, Name] = {}  # the parts of the input, which are lines, too
+    for name, axes in cell.text.inputs.items():
+        part, shape = Name(name, "input"), cell.sizes(features).shape(axes)
+        columns[part if len(shape) < 2 else Reshape(part, (prod(shape),), (0,), shape)] = Name(name, "free")
+
+    def read(node: Node) -> Node:
+        return columns[node] if node in columns else rebuild(node, read)
+
+    lines: dict[str, Node] = {name.name: node for node, name in columns.items()}
     for line, node in cell.lowered(features).items():
-        new = change(node)
+        new = change(read(node))
         if isinstance(new, Number) and line not in cell.states:
             constants[line] = new
         else:

@@ -248,6 +248,40 @@ def test_onnx_refuses_them_by_name(rnncli: Run, tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-def test_check_compares_with_keras(rnncli: Run) -> None:
-    words = ["--input-shape", "2,3,5", "--seed", "3", "--check", "--return-state", "--quiet"]
-    assert rnncli("run", "-l", layer_of("mamba"), *words).returncode == 0
+KERNEL = """\
+name = "Kernel"
+states = ["hidden", "memory"]
+[sizes]
+heads = 2
+keys = 3
+values = "units / heads"
+[inputs]
+query = ["heads", "keys"]
+key = ["heads", "keys"]
+value = ["heads", "values"]
+beta = ["heads"]
+[shapes]
+memory = ["heads", "keys", "values"]
+[step]
+memory = "memory + outer(key, beta * (value - key @ memory))"
+hidden = "join(query @ memory)"
+"""
+
+
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.slow
+def test_a_cell_that_takes_arrays_by_name(target: str, tmp_path: Path) -> None:
+    call = parse(f"@r.toml(4, {RANDOM})", {"r.toml": read_equations(KERNEL)})
+    inputs = np.random.default_rng(6).standard_normal((2, 5, 18))
+    case = Case(Stack(specs.from_flags([call], {})), inputs, weights={})
+    (found,) = printed(target, {"r": case}, tmp_path).values()
+    for row in range(2):
+        memory = np.zeros((2, 3, 2))
+        for step, x in enumerate(inputs[row]):
+            query, key, value, beta = np.split(x, [6, 12, 16])
+            for head in range(2):
+                k = key.reshape(2, 3)[head]
+                memory[head] += beta[head] * np.outer(k, value.reshape(2, 2)[head] - k @ memory[head])
+                output = found["hidden_states"][row, step].reshape(2, 2)[head]
+                np.testing.assert_allclose(output, query.reshape(2, 3)[head] @ memory[head], rtol=1e-10)
+        np.testing.assert_allclose(found["last_memory_state"][row], memory, rtol=1e-10)

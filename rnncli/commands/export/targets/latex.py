@@ -119,7 +119,8 @@ def _to_latex(cell: Cell) -> str:
         written = write_node(_without_inner_sums(node), name, call, OPERATORS, _brackets)
         written = re.sub(r"(?<=\d)e(-?)\+?0*(\d+)", r" \\cdot 10^{\1\2}", written)
         lines.append(f"  {symbols[line]}_t &= {written}")
-    axes = "; ".join(f"{symbols[line]}: {', '.join(sizes.axes[line]) or '1'}" for line in text.step)
+    named = {**text.inputs, **sizes.axes}
+    axes = "; ".join(f"{symbols[line]}: {', '.join(names) or '1'}" for line, names in named.items())
     head = f"% {PRODUCTS}\n% Axes of {axes}\n" if text.has_axes else ""
     return head + "\\begin{align*}\n" + " \\\\\n".join(lines) + "\n\\end{align*}\n"
 
