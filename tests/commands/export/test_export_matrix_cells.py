@@ -121,7 +121,7 @@ def test_one_cell_on_inputs_of_several_sizes(target: str, tmp_path: Path) -> Non
     """Its step differs where features are an axis: the same cell has several classes."""
     deltanet = Path(layer_of("deltanet").split("'")[1]).read_text(encoding="utf-8")
     cells = [cell(MIXING), cell(MIXING), cell(deltanet, 6, heads=3)]
-    layers = {
+    layers: dict[str, list[Any]] = {
         "cells": [rnn({"class_name": "StackedRNNCells", "config": {"cells": cells}})],
         "layers": [rnn(cell(MIXING)), rnn(cell(MIXING, 6, heads=3)), "Dense(2)"],
         "twice": [rnn(cell(deltanet, heads=2)), rnn(cell(deltanet, heads=4))],
