@@ -83,9 +83,12 @@ class Described(Subject):
             *(() if in_keras else keras_differences.note_keras_errors(case, stack)),
             *keras_differences.note_sequential(stack), *(() if one_call else note_missing(case)),
             *ask.note_windows(is_stateful=stack.is_stateful, goes_on=case.goes_on),
-            *note_weights_file(ask.weights), *note_dropout(ask, given.training), *note_seed(ask, given.seed),
-            *note_directions(given.initial_state.value, stack, case.inputs.shape),
+            *note_weights_file(ask.weights), *note_dropout(ask, given.training),
         )  # fmt: skip
+        if ask.seed is not None and given.seed is None:
+            text = "{--seed} has no effect: all weights are given, and nothing else is drawn"
+            remarks += (Message(text),)
+        remarks += note_directions(given.initial_state.value, stack, case.inputs.shape)
         if ask.hold:
             from rnncli.compute import holds
 
@@ -249,13 +252,6 @@ def note_dropout(ask: Ask, training: bool | None) -> Remarks:
     if not name or training is not None or ask.calls > 1:
         return ()
     return (Message("{flag} has no effect without {--training}", flag=Flag(flag_name(name))),)
-
-
-def note_seed(ask: Ask, seed: int | None) -> Remarks:
-    """Return a remark on a seed of which nothing is drawn.  seed: of the Case."""
-    if ask.seed is None or seed is not None:
-        return ()
-    return (Message("{--seed} has no effect: all weights are given, and nothing else is drawn"),)
 
 
 def note_weights_file(weights: Any) -> Remarks:

@@ -305,7 +305,15 @@ class Ask(NamedTuple):
         """Return how the input is arranged: its axes, padding and mask, for layers and for models."""
         from rnncli.inputs.arrange import BATCH_FIRST, ArrangeOptions, parse_lengths
 
-        mask, mask_where = _read_mask(self.mask)
+        mask: Any = self.mask
+        mask_where: Text = ""
+        if isinstance(mask, (str, PathLike)):
+            from rnncli.inputs.formats import read_tensor
+            from rnncli.inputs.source import find_source
+
+            with inside(_keyword("mask", mask)):
+                source = find_source(mask)
+                mask, mask_where = read_tensor(source), source.name
         axes = self.input_axes.split(",") if isinstance(self.input_axes, str) else self.input_axes
         assumes_order = axes is self.input_shape is self.pad is None
         return ArrangeOptions(
@@ -371,14 +379,3 @@ RUN_OPTIONS = Ask._fields[Ask._fields.index("seed") : Ask._fields.index("all_lay
 def _keyword(name: str, value: Any) -> str:
     """Return what errors begin with: the keyword of a value given in Python; "" for a typed word, or none."""
     return "" if value is None or isinstance(value, str) else name
-
-
-def _read_mask(given: Any) -> tuple[Any, Text]:
-    if not isinstance(given, (str, PathLike)):
-        return given, ""
-    from rnncli.inputs.formats import read_tensor
-    from rnncli.inputs.source import find_source
-
-    with inside(_keyword("mask", given)):
-        source = find_source(given)
-        return read_tensor(source), source.name

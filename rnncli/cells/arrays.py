@@ -54,19 +54,13 @@ def product(values: Array, kernel: Array, masks: tuple[Array, ...]) -> Array:
     values: (..., batch, n); kernel: (n, gates * units).
     masks: none, one, or one per gate, each (batch, n).
     """
-    if len(masks) < 2:
-        return _product(values * masks[0] if masks else values, kernel)
-    import numpy as np
+    if len(masks) > 1:
+        import numpy as np
 
-    pairs = zip(masks, np.split(kernel, len(masks), axis=-1), strict=True)
-    return np.concatenate([_product(values * mask, part) for mask, part in pairs], axis=-1)
-
-
-def _product(values: Array, kernel: Array) -> Array:
-    """Return values @ kernel as a single 2-D product.
-
-    NumPy would multiply 3-D values one matrix at a time, and pack the kernel again each time.
-    """
+        pairs = zip(masks, np.split(kernel, len(masks), axis=-1), strict=True)
+        return np.concatenate([product(values, part, (mask,)) for mask, part in pairs], axis=-1)
+    values = values * masks[0] if masks else values
+    # NumPy would multiply 3-D values one matrix at a time, and pack the kernel again each time.
     rows: Array = values if values.ndim == 2 else values.reshape(-1, values.shape[-1])
     products: Array = rows.dot(kernel)  # several times faster than @ on small arrays
     return products.reshape(*values.shape[:-1], -1) if values.ndim > 2 else products

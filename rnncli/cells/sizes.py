@@ -80,6 +80,9 @@ def measure(text: CellText, config: Mapping[str, Any], features: int | None) -> 
     units: int = config["units"]
     known: dict[str, int | None] = {"units": units, "features": features}
     axes: dict[str, Axes] = {}
+    if not text.written:  # the lines of Keras's cells fit, and have one number per unit
+        axes = dict.fromkeys((*text.states, *text.step), (str(units),) if units > 1 else ())
+        return CellSizes(known, axes, {}, 0)
     with inside(text.file or text.name):
         for name, given in text.sizes.items():
             with at(text.written, "sizes", name):

@@ -48,20 +48,19 @@ def uniform(shape: ArrayShape, low: float, high: float, dtype: str, seed: int) -
 
 def unit_uniform(shape: ArrayShape, dtype: str, seed: int, k: int) -> Array:
     """Return uniform random numbers in [0, 1), for draw `k` of a SeedGenerator."""
-    size = math.prod(shape)
-    words = stream(seed, k).first(_count_blocks(size, dtype))
+    words = stream(seed, k).first(_count_blocks(shape, dtype))
     return _trim(unit(words, dtype), shape)
 
 
 def normal(shape: ArrayShape, mean: float, stddev: float, dtype: str, seed: int) -> Array:
     """Return random numbers from a normal distribution."""
-    words = stream(seed, 0).first(_count_blocks(math.prod(shape), dtype))
+    words = stream(seed, 0).first(_count_blocks(shape, dtype))
     return _scale(_trim(box_muller(words, dtype), shape), mean, stddev, dtype)
 
 
 def truncated_normal(shape: ArrayShape, mean: float, stddev: float, dtype: str, seed: int) -> Array:
     """Return random numbers from a normal distribution, truncated to two standard deviations."""
-    groups = _count_blocks(math.prod(shape), dtype)
+    groups = _count_blocks(shape, dtype)
     return _scale(_trim(_draw_truncated(stream(seed, 0), groups, dtype), shape), mean, stddev, dtype)
 
 
@@ -117,8 +116,8 @@ def _values_per_block(dtype: str) -> int:
     return 2 if dtype == "float64" else 4
 
 
-def _count_blocks(size: int, dtype: str) -> int:
-    return -(-size // _values_per_block(dtype))
+def _count_blocks(shape: ArrayShape, dtype: str) -> int:
+    return -(-math.prod(shape) // _values_per_block(dtype))
 
 
 def _trim(values: Array, shape: ArrayShape) -> Array:

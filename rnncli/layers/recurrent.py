@@ -197,6 +197,7 @@ class Cell:
     options: the arguments of a cell of Keras, by Keras's names.
     masks_per_gate: whether each gate has its own dropout masks if recurrent_dropout is set.
     gates: the lines that a trace shows as gates; `text.gates` are the lines of the packed weights.
+    state_labels: of each part of the state in a result.
     """
 
     options: ClassVar[Mapping[str, Option]]
@@ -209,6 +210,9 @@ class Cell:
         self.units: int = spec.config["units"]
         self.text: CellText = spec.equations or self.equations_of(spec.config)
         self.gates, self.states = self.text.traced, self.text.states
+        self.state_labels = [Label(state, last=True) for state in self.states]
+        self._compiled: dict[Any, Callable[..., tuple[Any, Any]]] = {}
+        self._sizes: dict[int | None, CellSizes] = {}
 
     def equations_of(self, config: Mapping[str, Any]) -> CellText:
         """Return the equations of a cell of Keras with these options."""
@@ -227,10 +231,6 @@ class Cell:
 
     def recurrent_parts(self, lines: Mapping[str, Node]) -> dict[str, Node]:
         """Return, by line, the part of its equation that a trace shows as `recurrent`."""
-        return {}
-
-    @cached_property
-    def _compiled(self) -> dict[Any, Callable[..., tuple[Any, Any]]]:
         return {}
 
     def bind(
@@ -258,10 +258,6 @@ class Cell:
         if features not in self._sizes:
             self._sizes[features] = measure(self.text, self.config, features)
         return self._sizes[features]
-
-    @cached_property
-    def _sizes(self) -> dict[int | None, CellSizes]:
-        return {}
 
     def widest(self, features: int | None) -> int:
         """Return the most numbers of a value in one step where axes have names; 0 elsewhere."""
@@ -315,11 +311,6 @@ class Cell:
         return dict(
             zip(self.state_labels, ((names or ("1",), shape) for names, shape in shaped), strict=True)
         )
-
-    @property
-    def state_labels(self) -> list[Label]:
-        """The label of each part of the state in a result."""
-        return [Label(part, last=True) for part in self.states]
 
     def weight_shapes(self, input_shape: Shape, *, checked: bool = True) -> dict[str, Shape]:
         """Return the shapes: kernel (features, lines * units), recurrent_kernel (units, lines * units), bias.

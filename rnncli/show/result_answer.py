@@ -14,7 +14,7 @@ from rnncli.show.page import TEXT_BLOCK, Line, Numbers, Paragraph, Span, View, l
 from rnncli.show.visible import visible
 from rnncli.show.wording import meaning
 from rnncli.specs import configs_of, expression_of, expressions_of, to_config
-from rnncli.values import SCHEMA, Agreement, Array, Assumed, InputNames, Shape, Spec, format_shape
+from rnncli.values import SCHEMA, Agreement, Array, Assumed, Shape, Spec, format_shape
 
 SINGULAR = {"timesteps": "timestep", "units": "unit", "rows": "row", "cols": "col", "channels": "channel"}
 CONDITIONS = {
@@ -167,13 +167,9 @@ def notes_of(result: Result, view: View, line: int | None = None) -> tuple[Line 
     pieces += _condition_texts(result, view)
     if result.hold:
         pieces.append(view.say(held_text(result)))
-    return (*about_lines(result.names, view), note(pieces, view), *about)
-
-
-def about_lines(names: InputNames, view: View) -> tuple[Paragraph, ...]:
-    """Return what the document says about the layer; nothing if it says nothing."""
-    text = names.about.get(view.lang) or next(iter(names.about.values()), "")
-    return (Paragraph(visible(text), "dim"),) if text else ()
+    texts = result.names.about  # what the document says about the layer
+    text = texts.get(view.lang) or next(iter(texts.values()), "")
+    return (*([Paragraph(visible(text), "dim")] if text else []), note(pieces, view), *about)
 
 
 def agreement_texts(agreement: Agreement | None) -> Iterator[Message]:

@@ -28,7 +28,7 @@ from rnncli.specs.build import (
     options_of,
 )
 from rnncli.specs.expressions import BareName, CallExpression
-from rnncli.values import Option, Spec, walk
+from rnncli.values import Spec, walk
 
 __all__ = [
     "build", "configs_of", "describe", "expression_of", "expressions_of", "from_flags", "layer_of",
@@ -189,10 +189,14 @@ def describe(spec: Spec) -> str:
     parts = [_format_option(spec.config[name]) for name in first if name in spec.config]
     # In the order written, because Keras takes the seeds of initializers in this order.
     for name, value in spec.config.items():
-        option = options.get(name)
-        is_changed = option and name not in first and not _is_default(option, value)
-        if is_changed or (name in BEYOND_KERAS and value):
-            parts.append(f"{name}={_format_option(value)}")
+        is_changed = name in BEYOND_KERAS and bool(value)
+        if name in options and name not in first:
+            option, default = options[name], options[name].default
+            if option.kind == "initializer" and isinstance(value, Spec) and value.deferred:
+                value, default = settings(value), settings(default)  # a config may write out a default
+            is_changed = value != default
+        if is_changed:
+            parts.append(f"{name}={_format_option(spec.config[name])}")
     return f"{spec.class_name}({', '.join(parts)})"
 
 
@@ -231,13 +235,6 @@ def to_script(spec: Spec) -> tuple[str, str]:
     if repr(OLD_SIGMOID) not in text:
         return text, ""
     return text.replace(repr(OLD_SIGMOID), OLD_SIGMOID), OLD_DEFINITION
-
-
-def _is_default(option: Option, value: Any) -> bool:
-    """Return whether `value` is the default; a config may write out a default initializer."""
-    if option.kind == "initializer" and isinstance(value, Spec) and value.deferred:
-        return settings(value) == settings(option.default)
-    return bool(value == option.default)
 
 
 def to_config(spec: Spec) -> dict[str, Any]:
