@@ -348,7 +348,8 @@ class Cell:
             for name, value in self.all_initializers().items()
             if "/" not in name
         }
-        return {**values, **dict.fromkeys(self.factors, initializers.make_factor)}
+        factors = self.factors if self.text.has_axes else ()
+        return {**values, **dict.fromkeys(factors, initializers.make_factor)}
 
     @property
     def factors(self) -> list[str]:

@@ -105,8 +105,8 @@ def _refuse_idle(flags: Mapping[str, Any], stack: Sequence[Spec], taking: Sequen
         raise UsageError(
             "{--merge-mode} needs a bidirectional layer.", "Add {--bidirectional:on}, or name bilstm."
         )
-    classes = _class_names(stack)
     if flags.get("bidirectional") and not both:
+        classes = _class_names(stack)
         raise UsageError(
             "{--bidirectional}: {classes} are not recurrent."
             if ", " in classes
