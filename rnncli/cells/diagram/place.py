@@ -92,9 +92,9 @@ def _place_across(plan: DiagramPlan, sizes: Spacing, taps: int) -> int:
 
 def _sides(plan: DiagramPlan, slot: Slot, number: int) -> tuple[int, int]:
     """Return how far the operators of a slot reach to the left and to the right."""
-    own = [shape for shape in plan.shapes if shape.slot is slot and shape.kind != "card"]
-    left = (BESIDE + shape.wide if shape.is_beside else shape.wide // 2 for shape in own)
-    return max(left, default=0), max((shape.wide // 2 + number for shape in own), default=0)
+    shapes = [shape for shape in plan.shapes if shape.slot is slot and shape.kind != "card"]
+    left = (BESIDE + shape.wide if shape.is_beside else shape.wide // 2 for shape in shapes)
+    return max(left, default=0), max((shape.wide // 2 + number for shape in shapes), default=0)
 
 
 def _rail_rows(plan: DiagramPlan) -> dict[str, int]:
@@ -103,19 +103,19 @@ def _rail_rows(plan: DiagramPlan) -> dict[str, int]:
     rows: dict[str, int] = {}
     row = -1
     for state in plan.rails:
-        own = {
+        squares = {
             (2 * plan.slots.index(op.slot) - op.is_beside, op.offset)
             for op in plan.operators(state)
             if op.slot
         }
-        first = min((column for column, offset in own if not offset), default=2 * len(plan.slots))
+        first = min((column for column, offset in squares if not offset), default=2 * len(plan.slots))
         first = 0 if plan.starts_on_rail(state) else first
-        own |= {(column, 0) for column in range(first, 2 * len(plan.slots))}
-        row += 1 - min(offset for _, offset in (*own, (0, 0)))
-        while any((column, row + offset) in taken for column, offset in own):
+        squares |= {(column, 0) for column in range(first, 2 * len(plan.slots))}
+        row += 1 - min(offset for _, offset in (*squares, (0, 0)))
+        while any((column, row + offset) in taken for column, offset in squares):
             row += 1
         rows[state] = row
-        taken |= {(column, row + offset) for column, offset in own}
+        taken |= {(column, row + offset) for column, offset in squares}
     return rows
 
 

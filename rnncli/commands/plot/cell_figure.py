@@ -179,14 +179,14 @@ def _draw_values(pen: _Pen, panel: DrawnCell, index: int, shape: Shape) -> None:
     shown = range(first, min(first + shape.rows, len(numbers)))
     if shape.kind == "input" and len(numbers) > len(shown):
         pen.text(right + 6, shape.y, f"… {len(numbers)}", align="left", color=color)
-    for place, number in enumerate(shown):
+    for row, number in enumerate(shown):
         if shape.kind == "input":
             step = shape.wide / shape.rows
-            box = left + place * step, top, left + (place + 1) * step, bottom
+            box = left + row * step, top, left + (row + 1) * step, bottom
             name = panel.names[number] if number < len(panel.names) else ""
             pen.text((box[0] + box[2]) / 2, bottom + 9, name[:8] or str(number), size=10)
         else:
-            y = bottom - (len(shown) - place) * ROW - (2 if shape.kind == "card" else 0)
+            y = bottom - (len(shown) - row) * ROW - (2 if shape.kind == "card" else 0)
             box = left, y, right, y + ROW
         index_text = str(number) if len(numbers) > len(shown) and shape.kind == "card" else ""
         _draw_number(pen, panel, shape, box, numbers[number], index_text, is_chosen=number == chosen)

@@ -80,7 +80,7 @@ class CellSelection(NamedTuple):
     unit: int | None
 
 
-class _Place(NamedTuple):
+class _PlacedCell(NamedTuple):
     """A cell, and where it is: see compute.derivation.locate.TraceNode.  name: of its layer in a model."""
 
     name: str
@@ -127,25 +127,25 @@ def choose_cells(ask: Ask, chosen: CellSelection) -> CellsToDraw:
     places = [
         list(_places(name if file else "", stack, shape, ask.all_layers)) for name, stack, shape in layers
     ]
-    _check([place for of_layer in places for place in of_layer], chosen.unit or 0)
+    _check([placed for of_layer in places for placed in of_layer], chosen.unit or 0)
     steps: list[_Step | None] = [_step(case, chosen) for case in cases]
     steps = steps or [None] * len(layers)
-    drawn = [(place, step) for of_layer, step in zip(places, steps, strict=True) for place in of_layer]
+    drawn = [(placed, step) for of_layer, step in zip(places, steps, strict=True) for placed in of_layer]
     specs = tuple(spec for _, stack, _ in layers for spec in stack)
     return CellsToDraw(partial(_draw, drawn, file, chosen), specs, tuple(remarks), agrees)
 
 
-def _check(places: Sequence[_Place], unit: int) -> None:
+def _check(places: Sequence[_PlacedCell], unit: int) -> None:
     if not places:
         raise LayerError("no layer here has a cell to draw.", "Name a recurrent layer, such as -l lstm.")
-    for place in places:
-        units = place.cell.units
+    for placed in places:
+        units = placed.cell.units
         if not -units <= unit < units:
             what = "{--unit:unit}: there is no such unit."
             raise UsageError(what, format_indices("units", units), unit=unit)
 
 
-def _places(name: str, stack: Stack, shape: Sequence[Any], all_layers: bool) -> Iterator[_Place]:
+def _places(name: str, stack: Stack, shape: Sequence[Any], all_layers: bool) -> Iterator[_PlacedCell]:
     """Yield the cells of the last recurrent layer of a stack, or of all."""
     recurrent = [index for index, layer in enumerate(stack.layers) if layer.recurrent]
     shapes = [inputs for _, inputs in stack.input_shapes(tuple(shape))]
@@ -161,7 +161,7 @@ def _places(name: str, stack: Stack, shape: Sequence[Any], all_layers: bool) -> 
                     what = "{--diagram} draws cells of equations, which {name} has not."
                     raise LayerError(what, "Leave {--diagram} out.", name=layer.spec.title)
                 backward = bool(loop.config["go_backwards"])
-                yield _Place(name, stack, index, direction, key, cell, features, backward)
+                yield _PlacedCell(name, stack, index, direction, key, cell, features, backward)
                 features = cell.units
 
 
@@ -192,10 +192,10 @@ def _step(case: Case, chosen: CellSelection) -> _Step:
 
 
 def _draw(
-    cells: Sequence[tuple[_Place, _Step | None]], file: str, chosen: CellSelection, lang: str,
+    cells: Sequence[tuple[_PlacedCell, _Step | None]], file: str, chosen: CellSelection, lang: str,
     undrawable: frozenset[str],
 ) -> CellSheet:  # fmt: skip
-    panels = tuple(_draw_cell(place, step, chosen, lang, undrawable) for place, step in cells)
+    panels = tuple(_draw_cell(placed, step, chosen, lang, undrawable) for placed, step in cells)
     (first, step), note = cells[0], ""
     if step:
         selection = SheetSelection(chosen.batch, lang=lang, undrawable=undrawable)
@@ -203,35 +203,35 @@ def _draw(
         word = visible(step.source.case.names.step(step.batch, step.time))
         time = f"t={step.time} {'' if undrawable & set(word) else word}".rstrip()
         note = ", ".join((time, say("unit {index}", lang, index=panels[0].unit), *notes))
-    names = ", ".join(dict.fromkeys(place.name for place, _ in cells))
+    names = ", ".join(dict.fromkeys(placed.name for placed, _ in cells))
     return CellSheet(
         visible(f"{file}: {names}" if file else " → ".join(expressions_of(first.stack))), note, panels
     )
 
 
 def _draw_cell(
-    place: _Place, step: _Step | None, chosen: CellSelection, lang: str, undrawable: frozenset[str]
+    placed: _PlacedCell, step: _Step | None, chosen: CellSelection, lang: str, undrawable: frozenset[str]
 ) -> DrawnCell:
-    cell = place.cell
+    cell = placed.cell
     units = cell.units if step else 1
-    diagram = lay_out(cell.written, cell.states, cell.function, units=units, features=place.features)
+    diagram = lay_out(cell.written, cell.states, cell.function, units=units, features=placed.features)
     numbers: dict[int, Array] = {}
     names: tuple[str, ...] = ()
     if step:
-        diagram, numbers = _number(place, diagram, step)
-        given = step.source.case.names.features if place.layer == 0 and not place.key else ()
+        diagram, numbers = _number(placed, diagram, step)
+        given = step.source.case.names.features if placed.layer == 0 and not placed.key else ()
         names = tuple("" if undrawable & set(name) else short_name(name) for name in given)
-    if place.is_backward:
+    if placed.is_backward:
         diagram = mirror(diagram)
-    arrow = "← {}" if place.is_backward else "{} →"
+    arrow = "← {}" if placed.is_backward else "{} →"
     words = (
-        place.name,
-        name_layer(place.layer, lang) if len(place.stack) > 1 else "",
-        arrow.format(say(place.direction, lang)) if place.direction else "",
-        f"cell_{place.key}" if place.key is not None else "",
+        placed.name,
+        name_layer(placed.layer, lang) if len(placed.stack) > 1 else "",
+        arrow.format(say(placed.direction, lang)) if placed.direction else "",
+        f"cell_{placed.key}" if placed.key is not None else "",
         say("masked, carried", lang) if step and not any(s.kind == "card" for s in diagram.shapes) else "",
     )
-    other = "t+1" if place.is_backward else "t−1"
+    other = "t+1" if placed.is_backward else "t−1"
     shapes = diagram.shapes
     return DrawnCell(
         title=visible(", ".join(filter(None, words))),
@@ -264,26 +264,26 @@ def _label(shape: Shape, lang: str, other: str) -> str:
     return texts.get(shape.kind, shape.label)
 
 
-def _number(place: _Place, diagram: Diagram, step: _Step) -> tuple[Diagram, dict[int, Array]]:
+def _number(placed: _PlacedCell, diagram: Diagram, step: _Step) -> tuple[Diagram, dict[int, Array]]:
     """Return the diagram of a step, and the numbers of its shapes; at a masked step, the rails alone."""
     from rnncli.compute.derivation.locate import TraceNode
 
     source = step.source
-    loop = source.loops[place.layer, place.direction]
+    loop = source.loops[placed.layer, placed.direction]
     position = loop.times.tolist().index(step.time)
 
     def node(line: str) -> TraceNode:
-        label = Label(line, cell=place.key, kind="activation" if line in place.cell.gates else "")
-        return TraceNode(place.layer, place.direction, position, label, step.batch, 0)
+        label = Label(line, cell=placed.key, kind="activation" if line in placed.cell.gates else "")
+        return TraceNode(placed.layer, placed.direction, position, label, step.batch, 0)
 
-    if source.status(node(place.cell.states[0])) != "computed":
+    if source.status(node(placed.cell.states[0])) != "computed":
         diagram = straighten(diagram)
     numbers = {}
     for index, shape in enumerate(diagram.shapes):
         if shape.kind == "start":
             numbers[index] = source.row_before(node(shape.line))
         elif shape.kind == "input":
-            numbers[index] = source.input_row(node(place.cell.states[0]))
+            numbers[index] = source.input_row(node(placed.cell.states[0]))
         elif shape.kind in ("end", "card"):
             numbers[index] = source.row(node(shape.line))
         elif shape.tree is not None:

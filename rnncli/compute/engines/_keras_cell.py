@@ -158,7 +158,7 @@ class _EquationCell(_Layer):  # type: ignore[misc]
                 moved = [*range(lead), *(lead + axis for axis in order)]
                 return ops.reshape(ops.transpose(given[0], moved), (*([-1] * lead), *shape))
         left, right, after = node.subscripts
-        marks = ["Z" * (len(part.shape) - len(own)) for part, own in zip(given, (left, right), strict=True)]
+        marks = ["Z" * (len(part.shape) - len(axes)) for part, axes in zip(given, (left, right), strict=True)]
         return ops.einsum(f"{marks[0]}{left},{marks[1]}{right}->{max(marks)}{after}", *given)
 
     def _call(self, function: str, given: list[Any]) -> Any:

@@ -159,7 +159,7 @@ def _project_inputs(
         if before is not None:
             projected = project(inputs if order.step > 0 else inputs[::-1], before())
             yield from (
-                (time, tuple([values[place] for values in projected])) for place, time in enumerate(times)
+                (time, tuple([values[index] for values in projected])) for index, time in enumerate(times)
             )
             continue
         projected = project(inputs)
