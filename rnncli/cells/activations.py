@@ -327,7 +327,12 @@ def _std_sort(row: list[float]) -> list[float]:
 def _introsort(row: list[float], first: int, last: int) -> None:
     """Quicksort the part from `first` to `last` down to parts of at most SHORT numbers."""
     while last - first > SHORT:
-        _move_median_to(row, first, first + 1, first + (last - first) // 2, last - 1)
+        a, b, c = first + 1, first + (last - first) // 2, last - 1
+        if row[a] > row[b]:
+            median = b if row[b] > row[c] else c if row[a] > row[c] else a
+        else:
+            median = a if row[a] > row[c] else c if row[b] > row[c] else b
+        row[first], row[median] = row[median], row[first]
         middle = _partition(row, first + 1, last, row[first])
         _introsort(row, middle, last)
         last = middle
@@ -345,14 +350,6 @@ def _partition(row: list[float], low: int, high: int, pivot: float) -> int:
             return low
         row[low], row[high] = row[high], row[low]
         low += 1
-
-
-def _move_median_to(row: list[float], index: int, a: int, b: int, c: int) -> None:
-    if row[a] > row[b]:
-        median = b if row[b] > row[c] else c if row[a] > row[c] else a
-    else:
-        median = a if row[a] > row[c] else c if row[b] > row[c] else b
-    row[index], row[median] = row[median], row[index]
 
 
 def _insert(row: list[float], index: int, *, guarded: bool) -> None:

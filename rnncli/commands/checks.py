@@ -347,25 +347,19 @@ def select_tensors(result: Result, names: Sequence[str] | None) -> Result:
     short = [str(tensor.label.without_call) for tensor in result.outputs]
     for name in names:
         if name not in (*known, *short):
-            raise UsageError(
-                "{--select}: there is no tensor {name!r}.", _suggest(name, known, result), name=name
-            )
+            from rnncli import addresses
+
+            advice = addresses.suggest_tensor(name, known)
+            hidden = all(tensor.label.layer is None for tensor in result.outputs) and len(result.specs) > 1
+            if hidden and addresses.parse_label(name).layer is not None:
+                advice = Message("Add {--all-layers:on}, which shows the tensors of every layer.")
+            raise UsageError("{--select}: there is no tensor {name!r}.", advice, name=name)
     kept = tuple(
         tensor
         for tensor, plain in zip(result.outputs, short, strict=True)
         if tensor.name in names or plain in names
     )
     return replace(result, outputs=kept)
-
-
-def _suggest(name: str, known: Sequence[str], result: Result) -> Text:
-    """Return advice: --all-layers for a tensor of one layer of a stack, else a tensor of a similar name."""
-    from rnncli import addresses
-
-    hidden = all(tensor.label.layer is None for tensor in result.outputs) and len(result.specs) > 1
-    if hidden and addresses.parse_label(name).layer is not None:
-        return Message("Add {--all-layers:on}, which shows the tensors of every layer.")
-    return addresses.suggest_tensor(name, known)
 
 
 def note_hidden_differences(result: Result, format_name: str, elsewhere: Sequence[str] = ()) -> Remarks:

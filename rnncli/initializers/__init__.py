@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Mapping
-from functools import cache, partial
+from functools import partial
 from random import Random
 from typing import Any, NamedTuple
 
@@ -78,7 +78,7 @@ def find(name: str) -> Initializer:
 
     Raises LayerError if it does not exist.
     """
-    initializer = _index_by_name().get(fold_name(name))
+    initializer = _BY_NAME.get(fold_name(name))
     if initializer is None:
         raise LayerError("there is no initializer '{name}'.", did_you_mean(name, names()), name=name)
     return initializer
@@ -137,15 +137,6 @@ def dropout_mask(shape: tuple[int, ...], rate: float, dtype: str, seed: int, k: 
     from rnncli.initializers import _draws
 
     return _draws.dropout_mask(shape, rate, dtype, seed, k)
-
-
-@cache
-def _index_by_name() -> dict[str, Initializer]:
-    return {
-        fold_name(name): initializer
-        for initializer in INITIALIZERS
-        for name in (initializer.class_name, f"{initializer.class_name}Initializer", *initializer.aliases)
-    }
 
 
 _TRUNCATED_STDDEV = 0.87962566103423978
@@ -342,3 +333,9 @@ INITIALIZERS = (
     _preset("LecunUniform", 1.0, "fan_in", "uniform"),
     _preset("LecunNormal", 1.0, "fan_in", "truncated_normal"),
 )
+
+_BY_NAME = {
+    fold_name(name): initializer
+    for initializer in INITIALIZERS
+    for name in (initializer.class_name, f"{initializer.class_name}Initializer", *initializer.aliases)
+}

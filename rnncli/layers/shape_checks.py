@@ -61,9 +61,13 @@ def check_weights(
             given = dict(zip(wanted, given, strict=True))
         for path in given:
             if path not in wanted:
-                named = _advise_names(given, source) if set(given).isdisjoint(wanted) else ""
+                advice: Text = ""
+                if set(given).isdisjoint(wanted):  # their shapes may tell which weights they are
+                    from rnncli.frameworks import advise_names
+
+                    advice = advise_names(str(source), {name: array.shape for name, array in given.items()})
                 what = "there is no weight {place} in this layer."
-                raise InputError(what, named or did_you_mean(path, wanted), place=path)
+                raise InputError(what, advice or did_you_mean(path, wanted), place=path)
         for path, shape in wanted.items():
             if path not in given:
                 advice, names = "It has shape {shape}; the weights are {wanted}.", ", ".join(wanted)
@@ -80,15 +84,6 @@ def check_weights(
                 what, shown = "{place} has shape {shape}, but the layer needs {wanted}.", format_shape(other)
                 raise InputError(what, advice, place=path, shape=shown, wanted=format_shape(shape))
     return {path: given[path] for path in wanted}
-
-
-def _advise_names(given: Mapping[str, Any], source: Text) -> Text:
-    """Return a command that renames the arrays, if their shapes tell which weights they are; else ""."""
-    import numpy as np
-
-    from rnncli.frameworks import advise_names
-
-    return advise_names(str(source), {name: np.shape(array) for name, array in given.items()})
 
 
 def _choose_saved(

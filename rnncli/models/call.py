@@ -126,7 +126,12 @@ def arrange_inputs(
         raw, real = _pad_inputs(document.inputs, options, masks=model.takes_masks)
     document = document._replace(inputs=raw)
     if options.axes is not None:
-        _require_axes(model, raw)
+        reason = model.refuse_axes()
+        if isinstance(raw, Mapping):
+            reason = Message("an input with a name must have the axes in the order that the model expects")
+        if reason:
+            what, advice = "{--input-axes}: {reason}.", "Leave it out, and give {inputs}."
+            raise UsageError(what, advice, reason=reason, inputs=model.describe_inputs())
         document = arrange.reorder_axes(document, options.axes)
         raw = document.inputs
     inputs = model.fit_inputs(raw)
@@ -185,16 +190,6 @@ def _pad_sequences(raw: tuple[Array, ...], options: ArrangeOptions, *, masks: bo
             other=len(raw[first]),
         )
     return arrange.pad(raw, options.pad, options.pad_value)
-
-
-def _require_axes(model: SavedModel, raw: Any) -> None:
-    """Raise UsageError for --input-axes with a named input or a graph, which takes its axes in its order."""
-    reason = model.refuse_axes()
-    if isinstance(raw, Mapping):
-        reason = Message("an input with a name must have the axes in the order that the model expects")
-    if reason:
-        advice = "Leave it out, and give {inputs}."
-        raise UsageError("{--input-axes}: {reason}.", advice, reason=reason, inputs=model.describe_inputs())
 
 
 def require_paddable(model: SavedModel, options: ArrangeOptions) -> None:

@@ -10,7 +10,7 @@ from rnncli.frameworks import cudnn, infer_class, keras
 from rnncli.inputs import formats, named_arrays
 from rnncli.inputs.source import TORCH_SUFFIXES, Source, split_source
 from rnncli.models import reading
-from rnncli.models.graph import Graph, Modules, Node
+from rnncli.models.graph import Graph, Modules
 from rnncli.models.keras import file as keras_file
 from rnncli.models.weight_files import recognize
 from rnncli.values import Array, SavedLayer, format_shape
@@ -141,12 +141,9 @@ def _iterate_layers(contents: Modules, names: Sequence[str]) -> Iterator[SavedLa
             if "cell" in node.core_config:  # other weights have the shapes of its weights
                 what = "{name} is an LSTM with peepholes, which is not a layer of Keras."
                 raise InputError(what, "Run it with {--model:file}.", name=node.name, file=contents.file)
-            yield SavedLayer(node.name, _format_title(node), tuple(node.weights.values()))
-
-
-def _format_title(node: Node) -> str:
-    core = f"{node.core_class}({node.core_config['units']})"
-    return core if node.core_class == node.class_name else f"{node.class_name}({core})"
+            core = f"{node.core_class}({node.core_config['units']})"
+            title = core if node.core_class == node.class_name else f"{node.class_name}({core})"
+            yield SavedLayer(node.name, title, tuple(node.weights.values()))
 
 
 def _format_shapes(arrays: tuple[Array, ...]) -> str:

@@ -77,7 +77,10 @@ def port(
     findings = [finding for finding in hypotheses if finding.matches and not weighed.doubts]
     predictions = evidence.write_probe(run, findings, probe) if probe else []
     if probe and findings and not predictions:
-        remarks.append(_explain_no_probe(probe, len(findings)))
+        text = "{place} was not written: only one explanation fits"
+        if len(findings) > 1:
+            text = "{place} was not written: no input was found that tells the explanations apart"
+        remarks.append(Message(text, place=probe))
     shown = answer.PortAnswer(findings, weighed, predictions, probe or "", path is not None)
     if path is not None and len(findings) == 1:
         files.write(path, shown.own_file(path) or b"")
@@ -89,13 +92,6 @@ def port(
 
 def _distance(hypotheses: Sequence[Hypothesis]) -> tuple[bool, float]:
     return (not hypotheses[0].matches, hypotheses[0].remaining) if hypotheses else (True, math.inf)
-
-
-def _explain_no_probe(path: str, count: int) -> Message:
-    if count == 1:
-        return Message("{place} was not written: only one explanation fits", place=path)
-    text = "{place} was not written: no input was found that tells the explanations apart"
-    return Message(text, place=path)
 
 
 def _require_sources(ask: Ask, weights: Any, expect: Any) -> None:

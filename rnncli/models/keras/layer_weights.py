@@ -68,8 +68,12 @@ def weights_by_path(model: Mapping[str, Any], stored: FileContents) -> dict[str,
         for path, layer, layer_arrays in _split_list(entry, name_of(entry), arrays):
             weights = _name_weights(path, layer, layer_arrays)
             _require_units(path, layer, weights)
-            if stored.backend == "theano":
-                weights = _flip_kernels(layer["class_name"], weights)
+            if stored.backend == "theano" and layer["class_name"] in CONVOLUTIONS:
+                weights |= {  # Theano stored kernels reversed along their spatial axes
+                    name: np.flip(array, tuple(range(array.ndim - 2)))
+                    for name, array in weights.items()
+                    if name.endswith("kernel")
+                }
             by_path[path] = weights
     return by_path
 
@@ -307,13 +311,3 @@ def _name_by_path(arrays: Sequence[tuple[str, Array]]) -> dict[str, Array]:
 
 def _layers_of(config: Mapping[str, Any]) -> list[LayerEntry]:
     return [entry for entry in config["layers"] if not is_operation(entry)]
-
-
-def _flip_kernels(class_name: str, weights: dict[str, Array]) -> dict[str, Array]:
-    """Flip the kernels of convolutions, which Theano stored reversed along their spatial axes."""
-    if class_name not in CONVOLUTIONS:
-        return weights
-    return {
-        name: np.flip(array, tuple(range(array.ndim - 2))) if name.endswith("kernel") else array
-        for name, array in weights.items()
-    }

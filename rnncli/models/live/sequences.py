@@ -33,7 +33,11 @@ class Share(NamedTuple):
         Tensors without an axis of the sequences, and other values, stay as they are.
         """
         if is_packed(value):
-            return _take_packed(value, self.row)
+            from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+
+            part = slice(self.row, self.row + 1)
+            padded, lengths = pad_packed_sequence(value, batch_first=True)
+            return pack_padded_sequence(padded[part, : int(lengths[part])], lengths[part], batch_first=True)
         if value is self.first or hasattr(value, "shape"):
             return self._take_tensor(value)
         if isinstance(value, Mapping):
@@ -68,7 +72,11 @@ class Share(NamedTuple):
         is_mask = len(shape) == 2 and "bool" in str(tensor.dtype)
         if self.real is None or not (is_first or is_mask):
             return tensor
-        return _keep(tensor, 1 - axis, self.real)
+        steps = np.flatnonzero(self.real)  # may be fewer than in the tensor; the rest is padding
+        start, stop = (int(steps[0]), int(steps[-1]) + 1) if len(steps) else (0, 0)
+        if stop - start != len(steps):
+            return np.take(np.asarray(tensor), steps, 1 - axis)
+        return tensor[(slice(None),) * (1 - axis) + (slice(start, stop),)]  # as TensorFlow takes it, too
 
 
 def first_of(value: Any, *, has_list: bool) -> Any:
@@ -107,23 +115,6 @@ def count(first: Any, axis: int) -> int:
 def is_packed(value: Any) -> bool:
     """Return whether a value is a PackedSequence of PyTorch, which is also a tuple."""
     return type(value).__name__ == "PackedSequence" and hasattr(value, "batch_sizes")
-
-
-def _take_packed(packed: Any, index: int) -> Any:
-    from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
-
-    padded, lengths = pad_packed_sequence(packed, batch_first=True)
-    length = lengths[index : index + 1]
-    return pack_padded_sequence(padded[index : index + 1, : int(length)], length, batch_first=True)
-
-
-def _keep(tensor: Any, axis: int, real: Array) -> Any:
-    """`real` may be shorter than the axis; the rest is padding.  Tensors of TensorFlow take slices alone."""
-    steps = np.flatnonzero(real)
-    start, stop = (int(steps[0]), int(steps[-1]) + 1) if len(steps) else (0, 0)
-    if stop - start != len(steps):
-        return np.take(np.asarray(tensor), steps, axis)
-    return tensor[(slice(None),) * axis + (slice(start, stop),)]
 
 
 def holds_numbers(value: Any) -> bool:

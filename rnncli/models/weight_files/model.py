@@ -93,7 +93,11 @@ class Model(SavedModel):
             for part in _parts(module, case, start, request.compute)
             if part.layer in chosen
         ]
-        notes = [join((assumptions(used, request), _explain_changes(request.order)), " ")]
+        advice = Message("Change them with {--assume}.")
+        if (order := request.order) is not None:
+            text = "Change them with {--assume}; {way} reads {other}."
+            advice = Message(text, way=order.way, other=order.other_name)
+        notes = [join((assumptions(used, request), advice), " ")]
         if request.everything and self.contents.other_shapes:
             notes.append(
                 Message("{--all-layers} adds nothing: the file does not say what its other tensors are for.")
@@ -151,13 +155,6 @@ class Model(SavedModel):
     def assume(self, options: Mapping[str, str]) -> Model:
         """Return the model with these assumptions instead of the defaults of its framework; see `assume`."""
         return Model(assume(self.contents, options), self.path, self.names)
-
-
-def _explain_changes(order: AxisOrder | None) -> Text:
-    if order is None:
-        return Message("Change them with {--assume}.")
-    text = "Change them with {--assume}; {way} reads {other}."
-    return Message(text, way=order.way, other=order.other_name)
 
 
 def _used_modules(contents: Modules, chosen: Sequence[str]) -> tuple[Module, ...]:

@@ -20,7 +20,6 @@ from rnncli.show.page import (
     Numbers,
     Span,
     Table,
-    TableCell,
     View,
     has_numbers,
     marks,
@@ -67,17 +66,12 @@ def _table(table: Table, view: View) -> Iterator[str]:
         rows = (["<br>".join(map(_text, cell)) for cell in row] for row in table.rows)  # type: ignore[arg-type]
         yield _grid(heads, rows, [column.right for column in table.columns])
         return
-    for row in table.rows:
-        yield from _tensor(row, view)
-
-
-def _tensor(row: Sequence[TableCell], view: View) -> Iterator[str]:
-    """Yield a line with the texts before the numbers, the numbers, and the texts after them."""
-    texts: Any = [cell for cell in row if not has_numbers(cell)]
-    first = " ".join(_text(part) for cell in texts for part in cell[:1])
-    yield marks(view).dot.join([first, *(_text(part) for cell in texts for part in cell[1:])])
-    for part in (part for cell in row if has_numbers(cell) for part in cell):
-        yield from _numbers(part, view) if isinstance(part, Numbers) else [_text(part)]
+    for row in table.rows:  # a tensor: a line of its texts, then its numbers
+        texts: Any = [cell for cell in row if not has_numbers(cell)]
+        first = " ".join(_text(part) for cell in texts for part in cell[:1])
+        yield marks(view).dot.join([first, *(_text(part) for cell in texts for part in cell[1:])])
+        for part in (part for cell in row if has_numbers(cell) for part in cell):
+            yield from _numbers(part, view) if isinstance(part, Numbers) else [_text(part)]
 
 
 def _numbers(numbers: Numbers, view: View) -> Iterator[str]:
