@@ -11,7 +11,6 @@ import ast
 import json
 import os
 import re
-import resource
 import shutil
 import signal
 import sys
@@ -35,9 +34,8 @@ ROOT = Path(__file__).parents[1]
 WORK = ROOT / ".mutants"
 COPY = WORK / "copy"
 FAULTS, SEED = 80, 46
-ROOMS = ("cells", "layers", "inputs", "frameworks", "initializers")
 WEAK = re.compile("Shift|Bit|Invert|Exception|(UAdd|USub)_Not|(?<!_Is)_Is(Not)?$")  # fail at once, or never
-LANES = (("quick", 300), ("slow", 40))  # at most so many tests for one fault, and all that are new
+MOST = (300, 40)  # quick and slow tests of one fault, besides those that are new
 SECONDS = 300  # for the tests of one fault
 ALONE = ("-n", "0", "--dist", "no", "-p", "no:cacheprovider")  # pytest-cov measures nothing beside workers
 
@@ -76,49 +74,34 @@ def draw(room: str) -> Iterator[Fault]:
         yield Fault(str(path.relative_to(COPY)), line, before, after, code)
 
 
-def run(arguments: list[str], seconds: float, tests: list[str] | None = None, log: str = os.devnull) -> str:
-    """Run pytest in a fork: all tests, or `tests` in their order; return the name of one that fails."""
+def run(arguments: list[str], tests: list[str], seconds: float, log: str = os.devnull) -> bool:
+    """Run pytest on the copy in a fork, all tests or `tests` in their order; return whether they pass in time."""
+
+    class Chosen:
+        @pytest.hookimpl(trylast=True)
+        def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+            if order := {name: number for number, name in enumerate(tests)}:
+                items[:] = sorted((i for i in items if i.nodeid in order), key=lambda i: order[i.nodeid])
+
     child = os.fork()
     if child == 0:
-        try:
-            os.setsid()
-            resource.setrlimit(resource.RLIMIT_DATA, (8 << 30, 8 << 30))
-            for stream in (1, 2):
-                os.dup2(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND), stream)
-            os.chdir(COPY)
-            sys.path.insert(0, str(COPY))
-            sys.dont_write_bytecode = True
-            os.environ |= {"PYTHONPATH": str(COPY), "PYTHONDONTWRITEBYTECODE": "1"}
-            code = pytest.main([*arguments, *ALONE], [Chosen(tests)])
-            os._exit(code if code != pytest.ExitCode.NO_TESTS_COLLECTED else 0)
-        finally:
-            os._exit(3)
-    (WORK / "failed").write_text("import", encoding="utf-8")
+        os.setsid()
+        for stream in (1, 2):
+            os.dup2(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND), stream)
+        os.chdir(COPY)
+        sys.path.insert(0, str(COPY))
+        sys.dont_write_bytecode = True
+        os.environ |= {"PYTHONPATH": str(COPY), "PYTHONDONTWRITEBYTECODE": "1"}
+        os._exit(pytest.main([*arguments, *ALONE], [Chosen()]) not in (0, 5))  # 5: there are no tests
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         done, status = os.waitpid(child, os.WNOHANG)
         if done:
-            return (WORK / "failed").read_text(encoding="utf-8") if status else ""
+            return status == 0
         time.sleep(0.05)
     os.killpg(child, signal.SIGKILL)
     os.waitpid(child, 0)
-    return "time"
-
-
-class Chosen:
-    """A plugin of pytest: run these tests, in their order, and write the name of one that fails."""
-
-    def __init__(self, tests: list[str] | None) -> None:
-        self.tests = tests and {name: number for number, name in enumerate(tests)}
-
-    @pytest.hookimpl(trylast=True)
-    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        if order := self.tests:
-            items[:] = sorted((i for i in items if i.nodeid in order), key=lambda i: order[i.nodeid])
-
-    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        if report.failed:
-            (WORK / "failed").write_text(report.nodeid, encoding="utf-8")
+    return False
 
 
 def measure(name: str, *arguments: str) -> coverage.CoverageData:
@@ -126,31 +109,27 @@ def measure(name: str, *arguments: str) -> coverage.CoverageData:
     data = WORK / f"{name}.coverage"
     if not data.exists():
         os.environ["COVERAGE_FILE"] = str(data)
-        cover = [f"--cov=rnncli/{room}" for room in ROOMS]
-        arguments = (*arguments, *cover, "--cov-context=test", "--cov-report=")
-        if failed := run([*arguments], 7200, None, f"{data}.log"):
+        arguments = (*arguments, "--cov=rnncli", "--cov-context=test", "--cov-report=")
+        if not run([*arguments], [], 7200, str(WORK / f"{name}.log")):
             data.unlink(missing_ok=True)
-            sys.exit(f"Without a fault, {failed} fails: see {data}.log")
-    found = coverage.CoverageData(str(data))
-    found.read()
-    return found
+            sys.exit(f"Tests fail without a fault: see .mutants/{name}.log")
+    measured = coverage.CoverageData(str(data))
+    measured.read()
+    return measured
 
 
-def choose(fault: Fault, room: str, reached: list[coverage.CoverageData]) -> list[str]:
+def choose(fault: Fault, room: str, measured: list[coverage.CoverageData]) -> list[str]:
     """Return tests that reach the fault: quick ones first, and those of its room before others."""
     tree = ast.parse((COPY / fault.file).read_text(encoding="utf-8"))
-    around = [
-        node
-        for node in ast.walk(tree)
-        if isinstance(node, ast.stmt) and node.lineno <= fault.line <= (node.end_lineno or 0)
-    ]
+    statements = (node for node in ast.walk(tree) if isinstance(node, ast.stmt))
+    around = [node for node in statements if node.lineno <= fault.line <= (node.end_lineno or 0)]
     called = any(isinstance(node, ast.FunctionDef) and node.body[0].lineno <= fault.line for node in around)
     start = max(node.lineno for node in around)
     chosen: list[str] = []
-    for (_, most), data in zip(LANES, reached, strict=True):
+    for most, data in zip(MOST, measured, strict=True):
         path = next((path for path in data.measured_files() if path.endswith(f"/{fault.file}")), "")
         lines = {
-            line: {c.partition("|")[0] for c in contexts} - {""}
+            line: {context.partition("|")[0] for context in contexts} - {""}
             for line, contexts in data.contexts_by_lineno(path).items()
         }
         statement = (lines.get(line, set()) for line in range(start, fault.line + 1))
@@ -163,30 +142,14 @@ def choose(fault: Fault, room: str, reached: list[coverage.CoverageData]) -> lis
     return chosen
 
 
-def take_copy() -> list[str]:
-    """Copy the project once, and its tests each time; return the files of tests that are new or changed."""
-    if not COPY.exists():
-        shutil.copytree(ROOT, COPY, ignore=shutil.ignore_patterns(".mutants", ".venv", ".git", ".*_cache"))
-        shutil.copytree(COPY / "tests", WORK / "tests")
-    shutil.copytree(ROOT / "tests", COPY / "tests", dirs_exist_ok=True)
-    names = [path.relative_to(COPY / "tests") for path in (COPY / "tests").rglob("test_*.py")]
-    first = {name: WORK / "tests" / name for name in names}
-    return [
-        f"tests/{name}"
-        for name, old in sorted(first.items())
-        if not old.exists() or old.read_bytes() != (COPY / "tests" / name).read_bytes()
-    ]
-
-
 def plant(fault: Fault, tests: list[str], new: list[str]) -> str:
-    """Return what became of a fault: `survived`, or `killed by` a test."""
+    """Return what became of a fault: it `survived`, or was `killed`."""
     path = COPY / fault.file
     source, old = path.read_bytes(), path.stat()
     path.write_text(fault.code, encoding="utf-8")
     try:
-        failed = tests and run(["-x", *{name.partition("::")[0]: 0 for name in tests}], SECONDS, tests)
-        failed = failed or (new and run(["-x", *new], SECONDS))
-        return f"killed by {failed}" if failed else "survived"
+        passed = not tests or run(["-x", *{name.partition("::")[0]: 0 for name in tests}], tests, SECONDS)
+        return "survived" if passed and (not new or run(["-x", *new], [], SECONDS)) else "killed"
     finally:
         path.write_bytes(source)
         os.utime(path, ns=(old.st_atime_ns, old.st_mtime_ns))  # its bytecode stays valid
@@ -195,14 +158,23 @@ def plant(fault: Fault, tests: list[str], new: list[str]) -> str:
 def main(room: str) -> None:
     """Plant the faults of `room` that are not yet killed; print what becomes of each."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
-    new = take_copy()
+    if not COPY.exists():
+        shutil.copytree(ROOT, COPY, ignore=shutil.ignore_patterns(".mutants", ".venv", ".git", ".*_cache"))
+        shutil.copytree(COPY / "tests", WORK / "tests")
+    shutil.copytree(ROOT / "tests", COPY / "tests", dirs_exist_ok=True)
+    new = [
+        f"tests/{name}"
+        for name in sorted(path.relative_to(COPY / "tests") for path in (COPY / "tests").rglob("test_*.py"))
+        if not (old := WORK / "tests" / name).exists()
+        or old.read_bytes() != (ROOT / "tests" / name).read_bytes()
+    ]
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
     import keras  # noqa: F401
     import torch  # noqa: F401
 
-    reached = [measure("quick", "-m", "not slow"), measure(f"slow-{room}", "-m", "slow", f"tests/{room}")]
-    if new and (failed := run(new, 1200)):
-        sys.exit(f"Without a fault, {failed} fails.")
+    measured = [measure("quick", "-m", "not slow"), measure(f"slow-{room}", "-m", "slow", f"tests/{room}")]
+    if new and not run(new, [], 1200, str(WORK / "new.log")):
+        sys.exit("Tests fail without a fault: see .mutants/new.log")
     equal = tomllib.loads((ROOT / "tests" / "mutants.toml").read_text(encoding="utf-8"))["equal"]
     file = WORK / f"{room}.json"
     faults = (
@@ -211,18 +183,18 @@ def main(room: str) -> None:
         else [*islice(draw(room), FAULTS)]
     )
     for number, fault in enumerate(faults):
-        if fault.now.startswith("killed"):
+        if fault.now == "killed":
             continue
         if any((each["file"], each["before"], each["after"]) == fault[0:1] + fault[2:4] for each in equal):
             now = "equal"
         else:
-            tests = choose(fault, room, reached)
+            tests = choose(fault, room, measured)
             now = plant(fault, [] if fault.now else tests, new) if tests else "not reached"
         faults[number] = fault._replace(first=fault.first or now, now=now)
         file.write_text(json.dumps(faults), encoding="utf-8")
         print(f"{fault.file}:{fault.line}: {fault.before}\n    {fault.after}\n    {now}", flush=True)
     for name in ("first", "now"):
-        counts = Counter(getattr(fault, name).partition(" by")[0] for fault in faults)
+        counts = Counter(getattr(fault, name) for fault in faults)
         print(f"{name}:", ", ".join(f"{count} {what}" for what, count in counts.items()))
 
 

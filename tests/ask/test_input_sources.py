@@ -228,6 +228,11 @@ ZERO, DEVICE = "/dev/zero", "it is a device, which may have no end.\nCopy what y
 zeros = pytest.mark.skipif(not Path(ZERO).exists(), reason="no /dev/zero here")
 
 
+def test_the_null_device_is_read_to_its_end(rnncli: Run) -> None:
+    done = rnncli("run", "/dev/null", "-l", "lstm")
+    assert (done.returncode, done.stderr.partition("\n")[0]) == (2, "rnncli: /dev/null: it is empty.")
+
+
 @zeros
 @pytest.mark.parametrize("device", [ZERO, "link.npy", "link.h5"])
 @pytest.mark.parametrize(

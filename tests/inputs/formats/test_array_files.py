@@ -151,6 +151,7 @@ def test_no_weights(text: str) -> None:
 def test_a_mask() -> None:
     assert read_tensor(source("[[true, false]]"), "json") == [[True, False]]
     assert read_tensor(source('{"mask": [[1]]}'), "json") == [[1]]
+    assert read_tensor(source('{"valid": [[1]]}'), "json") == [[1]]  # the only entry may have any name
     assert read_tensor(source(npz_bytes(mask=TWO, x=np.ones(2))), "npz").shape == (1, 2)
     assert read_tensor(source("1,0\n"), "csv").tolist() == [[1, 0]]
     for arrays in ({"a": np.ones(2), "b": np.ones(2)}, {}):
