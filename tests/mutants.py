@@ -36,7 +36,7 @@ COPY = WORK / "copy"
 FAULTS, SEED = 80, 46
 WEAK = re.compile("Shift|Bit|Invert|Exception|(UAdd|USub)_Not|(?<!_Is)_Is(Not)?$")  # fail at once, or never
 MOST = (300, 40)  # quick and slow tests of one fault, besides those that are new
-SECONDS = 300  # for the tests of one fault
+SECONDS = 120  # for the tests of one fault
 ALONE = ("-n", "0", "--dist", "no", "-p", "no:cacheprovider")  # pytest-cov measures nothing beside workers
 
 
@@ -75,7 +75,7 @@ def draw(room: str) -> Iterator[Fault]:
 
 
 def run(arguments: list[str], tests: list[str], seconds: float, log: str = os.devnull) -> bool:
-    """Run pytest on the copy in a fork, all tests or `tests` in their order; return whether they pass in time."""
+    """Run pytest in a fork, all tests or `tests` in their order; return whether they pass in time."""
 
     class Chosen:
         @pytest.hookimpl(trylast=True)

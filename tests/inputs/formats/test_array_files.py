@@ -60,6 +60,14 @@ def test_an_array_by_name_or_alone(format: str, data: bytes, mask: Any) -> None:
     assert (None if document.mask is None else document.mask.tolist()) == mask
 
 
+@pytest.mark.parametrize("kind", ["f", "i", "u"])
+def test_every_size_of_numbers_in_safetensors(kind: str) -> None:
+    for size in (2, 4, 8) if kind == "f" else (1, 2, 4, 8):
+        array = np.arange(6, dtype=f"{kind}{size}").reshape(2, 3)
+        found: Any = read_weights(source(save({"x": array})), "safetensors")
+        np.testing.assert_array_equal(found["x"], array, strict=True)
+
+
 def test_bfloat16_of_safetensors_is_read_as_float32() -> None:
     data = packed(b"\x80\x3f\x20\xc0", x={"dtype": "BF16", "shape": [1, 2], "data_offsets": [0, 4]})
     assert inputs(data, "safetensors").tolist() == [[1.0, -2.5]]
