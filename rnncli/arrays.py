@@ -167,6 +167,22 @@ def blocks(array: Any, numbers: int | None = None) -> Iterator[Any]:
         release(array)
 
 
+def find_first(array: Any, holds: Callable[[NDArray[Any]], NDArray[np.bool_]]) -> tuple[int, ...] | None:
+    """Return the index of the first number for which `holds` is true; None for none, and for text."""
+    start = 0
+    for block in blocks(array, BLOCK) if array.dtype.kind in "fc" else ():
+        hits = np.flatnonzero(holds(block))
+        if len(hits):
+            return tuple(map(int, np.unravel_index(start + int(hits[0]), array.shape)))
+        start += block.size
+    return None
+
+
+def is_finite(array: Any) -> bool:
+    """Return whether all numbers are finite; so is text."""
+    return find_first(array, lambda block: ~np.isfinite(block)) is None
+
+
 def release(array: Any) -> None:
     """Release the pages read from a mapped array; they are read again when needed."""
     mapping = _map(array)

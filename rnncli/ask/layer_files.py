@@ -42,20 +42,14 @@ def read_layer(layer: Any) -> Any:
     word = text.removeprefix("@")
     _require_no_model(text, word, exists=not is_path)
     if word == text:
+        advice = ""
         if re.fullmatch(r"[^@()]+\.toml(\(.*\))?", text, re.DOTALL):
-            raise LayerError(
-                "{--layer:text}: it is not a layer.",
-                "For a file that contains a cell, write {word}.",
-                text=text,
-                word=Either(f"@{text}", Message("{--layer:word}", word=f"@{text}")),
-            )
-        if Path(layer).suffix.lower() == ".json" and "(" not in layer:
-            raise LayerError(
-                "{--layer:text}: it is not a layer.",
-                "For a file that contains layers, write {word}.",
-                text=layer,
-                word=Either(f"@{layer}", Message("{--layer:word}", word=f"@{layer}")),
-            )
+            advice = "For a file that contains a cell, write {word}."
+        elif Path(text).suffix.lower() == ".json" and "(" not in text:
+            advice = "For a file that contains layers, write {word}."
+        if advice:
+            file = Either(f"@{text}", Message("{--layer:word}", word=f"@{text}"))
+            raise LayerError("{--layer:text}: it is not a layer.", advice, text=text, word=file)
         return layer
     from rnncli import specs
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from rnncli.compute.finite import find_first, is_finite
+from rnncli.arrays import find_first, is_finite
 from rnncli.errors import Message, Text
 from rnncli.models import Passed
 from rnncli.values import Array

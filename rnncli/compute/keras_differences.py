@@ -63,7 +63,7 @@ def note_tensorflow_numbers(case: Case, result: Result) -> tuple[Text, ...]:
     """Return the notes of --check on numbers that TensorFlow treats differently: denormals and infinity."""
     import numpy as np
 
-    from rnncli.compute.finite import find_first
+    from rnncli.arrays import find_first
 
     if result.engines == (engines.REFERENCE,):
         what = "{--check} has no effect: {reference} already computed this result"

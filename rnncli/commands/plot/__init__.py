@@ -159,7 +159,7 @@ def _draw(
     traced, drawn = what == "trace", []
     for use in parts.uses:
         result = tracing.trace(use.case) if traced else compute.run(use.case, engine)
-        drawn.append(sheet.DrawnLayers(use.layer if parts.head else "", use.case, result))
+        drawn.append((use.layer if parts.head else "", use.case, result))
     selection = sheet.SheetSelection(flags.batch, steps, tuple(flags.gate or ()), flags.scale)
     model = parts.head.file if parts.head else ""
     return lambda lang, undrawable: sheet.draw(

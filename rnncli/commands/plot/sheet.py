@@ -168,26 +168,21 @@ DrawnRows = tuple[list[MapRow], tuple[bool, ...], set[str]]
 """The rows; which of the input's selected steps are masked; the statuses of the masked steps, see MASKED."""
 
 
-class DrawnLayers(NamedTuple):
-    """Layers with their result.  name: of the layer in a model that has several; else ""."""
-
-    name: str
-    case: Case
-    result: Result
-
-
-def draw(parts: Sequence[DrawnLayers], selection: SheetSelection, *, traced: bool, model: str = "") -> Sheet:
+def draw(
+    parts: Sequence[tuple[str, Case, Result]], selection: SheetSelection, *, traced: bool, model: str = ""
+) -> Sheet:
     """Return a picture of one sequence: one row per layer; with a trace, one per layer and direction.
 
+    parts: layers with their Case and result, by their name in a model that has several, else "".
     model: the name of the file of several parts.
     """
-    lang, first = selection.lang, parts[0]
+    lang, (_, first_case, first_result) = selection.lang, parts[0]
     rows: list[MapRow] = []
     statuses: set[str] = set()
     if selection.gates and not traced:
         raise UsageError("{--gate} applies only to a trace.", "Leave out {--gate}, or use {--what trace}.")
     if traced:
-        loops = [loop for part in parts for loop in part.result.trace]
+        loops = [loop for *_, result in parts for loop in result.trace]
         if not loops:
             raise UsageError("there is no trace: no layer steps through time.", "Use {--what result}.")
         known = dict.fromkeys(str(part.short) for loop in loops for part in (*loop.gates, *loop.states))
@@ -218,8 +213,8 @@ def draw(parts: Sequence[DrawnLayers], selection: SheetSelection, *, traced: boo
     if not all(panel.is_unused_where_masked for panel in hatched):
         hatchings.append(Hatching(say(MASKED.get(frozenset(statuses), ""), lang), is_unused=False))
     return Sheet(
-        title=visible(f"{model}: {shown}" if model else " → ".join(expressions_of(first.case.stack))),
-        note=", ".join(list_notes(first.case, first.result, selection)),
+        title=visible(f"{model}: {shown}" if model else " → ".join(expressions_of(first_case.stack))),
+        note=", ".join(list_notes(first_case, first_result, selection)),
         rows=tuple(rows),
         scales=_scales([panel for row in rows for panel in row.panels], selection),
         time_axis=say("time step", lang),

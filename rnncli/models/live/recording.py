@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
-from rnncli.compute.finite import is_finite
+from rnncli.arrays import is_finite
 from rnncli.errors import InputError, Text, UsageError, did_you_mean, inside
 from rnncli.inputs.arrange import check_mask, mask_of_lengths
 from rnncli.models import Passed

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from rnncli import compute, specs
-from rnncli.commands.plot.sheet import DrawnLayers, SheetSelection, draw
+from rnncli.commands.plot.sheet import SheetSelection, draw
 from rnncli.compute import trace as tracing
 from rnncli.layers.case import Case
 from rnncli.values import InputNames
@@ -35,12 +35,12 @@ def make_case(
 
 def trace_sheet(case: Case, **wanted: Any) -> Any:
     """Return the picture of the gates and states.  wanted: fields of SheetSelection."""
-    return draw([DrawnLayers("", case, tracing.trace(case))], SheetSelection(**wanted), traced=True)
+    return draw([("", case, tracing.trace(case))], SheetSelection(**wanted), traced=True)
 
 
 def result_sheet(case: Case, **wanted: Any) -> Any:
     """Return the picture of the returned tensors.  wanted: fields of SheetSelection."""
-    return draw([DrawnLayers("", case, compute.run(case))], SheetSelection(**wanted), traced=False)
+    return draw([("", case, compute.run(case))], SheetSelection(**wanted), traced=False)
 
 
 def padding_mask(shape: Any = (2, 5)) -> np.ndarray:

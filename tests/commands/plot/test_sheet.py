@@ -13,7 +13,7 @@ from sheets import make_case, padding_mask, result_sheet, trace_sheet
 
 from rnncli import compute
 from rnncli.ask import Ask, subject_of
-from rnncli.commands.plot.sheet import DrawnLayers, SheetSelection, draw
+from rnncli.commands.plot.sheet import SheetSelection, draw
 from rnncli.compute import trace as tracing
 from rnncli.errors import UsageError
 
@@ -192,7 +192,7 @@ def test_lines_of_a_cell_of_ones_own_are_scaled_by_what_limits_them(tmp_path: Pa
 
 def test_the_layers_of_a_model_are_drawn_below_each_other() -> None:
     cases = {"encoder": make_case("lstm", shape=(2, 5, 3)), "decoder": make_case("bigru", shape=(2, 3, 2))}
-    parts = [DrawnLayers(name, case, tracing.trace(case)) for name, case in cases.items()]
+    parts = [(name, case, tracing.trace(case)) for name, case in cases.items()]
     picture = draw(parts, SheetSelection(batch=-1), traced=True, model="m.keras")
     assert picture.title == "m.keras: encoder, decoder"
     assert [row.label for row in picture.rows] == [
