@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from itertools import combinations, pairwise
+from itertools import combinations, pairwise, product
 
 import pytest
 from command import ROOT
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from looks import matches_golden
 from own_cells import ACCUMULATOR, MGU, NASTY
 from random_cells import some_cells
 
@@ -68,6 +69,17 @@ def check(drawn: Diagram) -> None:
 def test_nothing_overlaps(cell: str, wide: bool) -> None:
     texts = {**SAMPLES, "mine": MGU, "nasty": NASTY, "accumulator": ACCUMULATOR}
     check(diagram(texts.get(cell, cell), wide))
+
+
+def test_every_place_and_distance_is_as_it_was_looked_at() -> None:
+    """A change of this golden file is a change of the page: look at the page before committing."""
+    lines = []
+    for cell, wide in product(("LSTM(3)", "LSTM(40)", "GRU(3)", MGU, NASTY, ACCUMULATOR), (True, False)):
+        drawn = diagram(cell, wide)
+        lines.append(f"{cell.strip().splitlines()[0]}: {drawn.wide} x {drawn.high}")
+        lines += [f"  {shape.kind} {shape.line} {shape.label} {box(shape)}" for shape in drawn.shapes]
+        lines += [f"  {wire.source} -> {wire.target} {[*map(tuple, wire.points)]}" for wire in drawn.wires]
+    assert matches_golden("cells", "diagrams.txt", "\n".join(lines) + "\n")
 
 
 @settings(max_examples=1_000 if settings().max_examples > 100 else 200)

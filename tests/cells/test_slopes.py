@@ -84,3 +84,14 @@ def test_of_equal_numbers_the_first_has_the_gradient(engine: str, tmp_path: Path
     file.write_text(TIES)
     given = rnncli.gradients(np.zeros((1, 1, 1)), f"@'{file}'", units=1, engine=engine, seed=1)
     assert given["forward/input"].tolist() == [2 + 100 * 5 + 10000 * 11]
+
+
+@pytest.mark.parametrize(("low", "high", "slope"), [("-1", "1", 2), ("1", "2", 3), ("-2", "-1", 5)])
+def test_a_clip_passes_the_gradient_to_the_operand_that_it_returns(
+    low: str, high: str, slope: int, tmp_path: Path
+) -> None:
+    file = tmp_path / "clip.toml"
+    equation = f"clip(x * 2, x * 3 + {low}, x * 5 + {high})"
+    file.write_text(f'name = "Clip"\nstates = ["hidden"]\n[step]\nhidden = "{equation}"\n')
+    given = rnncli.gradients(np.zeros((1, 1, 1)), f"@'{file}'", units=1, seed=1)
+    assert given["forward/input"].tolist() == [slope]

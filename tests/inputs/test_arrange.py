@@ -12,7 +12,7 @@ from hypothesis.extra import numpy as hnp
 
 from rnncli.errors import RnncliError, UsageError
 from rnncli.inputs.arrange import AXIS_NAMES, ArrangeOptions, AxisOrder, arrange
-from rnncli.inputs.generated import make_input, parse_shape
+from rnncli.inputs.generated import add_batch, make_input, parse_shape
 from rnncli.values import FILLS, Document, format_shape
 
 CUBE = np.arange(24.0).reshape(2, 3, 4)
@@ -252,6 +252,16 @@ def test_generated_inputs() -> None:
 def test_shapes(text: str, shape: Any, written: str) -> None:
     assert parse_shape(text) == parse_shape(written) == shape
     assert format_shape(shape) == written
+
+
+@pytest.mark.parametrize(
+    ("shape", "rank", "is_series"),
+    [((5, 3), 3, True), ((5, 1), 3, False), ((1, 3), 3, True), ((5, 4, 3), 4, False), ((5, 4, 1), 4, False)],
+)
+def test_a_shape_of_a_layer_may_be_a_series_of_one_feature(shape: Any, rank: int, is_series: bool) -> None:
+    new, remarks = add_batch(shape, rank)
+    assert new == (1, *shape)
+    assert ("for one feature in" in str(remarks[0])) == is_series
 
 
 def test_an_input_of_one_axis_says_how_to_read_it() -> None:

@@ -61,6 +61,7 @@ def test_numbers(format: str, text: str | bytes, array: Any) -> None:
         ("[[1, true]]", "notes.json: [0][1] is true, not a number."),
         ("[[[1, 2], [1, null]]]", "notes.json: [0][1][1] is null, not a number."),
         ('[[1, "1.5"]]', 'notes.json: [0][1] is the text "1.5", not a number.'),
+        (f'[[1, "{"a" * 31}"]]', f'is the text "{"a" * 29}…", not a number.'),
         ("[[1, {}]]", "notes.json: [0][1] is an object, not a number.\nWrite a number."),
         ("[[1, 2], 3]", "notes.json: [1] is the number 3, where [0] is a list of 2."),
         ("[[1, 2], [3, [4]]]", "notes.json: [1][1] is a list of 1, not a number."),
