@@ -59,11 +59,6 @@ def parse_label(name: str) -> Label:
     return label if str(label) == name else Label(name, kind="")
 
 
-def final_part(label: Label) -> str:
-    """Return the end of the name, even if it was not recognized: `forget` of `lstm/forget`."""
-    return label.part.rpartition("/")[2]
-
-
 def label_in_model(name: str) -> Label:
     """Return the label of a tensor that a saved model returned: `inside/gru/hidden_states`."""
     layer, _, tensor = name.rpartition("/")

@@ -66,7 +66,7 @@ def _fit(text: str, case: Case, known: dict[Label, LoopPart]) -> Hold:
         advice: Text = Message("These layers have no gates to hold; name a recurrent layer, such as lstm.")
         if known:
             advice = did_you_mean(str(hold.gate), map(str, known))
-        last = addresses.final_part(hold.gate)
+        last = hold.gate.part.rpartition("/")[2]  # `forget` of `lstm/forget`, a name that is not recognized
         if same := [str(label) for label in known if label.part == last and label.layer is None]:
             advice = Message("Name one of them: {same}.", same=", ".join(same))
         raise UsageError("{--hold:text}: there is no such gate.", advice, text=text)

@@ -232,10 +232,9 @@ def _recognize_class(roles: Mapping[str, Any]) -> str | None:
     return infer_class(units, width)
 
 
-def note_assumptions() -> Text:
-    """Return what is assumed because the arrays do not record it."""
-    return Message(
-        "ONNX arrays do not record the direction; assumed: forward (both, if W has two "
-        "directions), and {attribute}=0 unless the file stores it.",
-        attribute=ATTRIBUTE,
-    )
+ASSUMPTIONS = Message(
+    "ONNX arrays do not record the direction; assumed: forward (both, if W has two "
+    "directions), and {attribute}=0 unless the file stores it.",
+    attribute=ATTRIBUTE,
+)
+"""What is assumed because the arrays do not record it."""

@@ -87,7 +87,8 @@ def open_model(
         from rnncli.models.weight_files import assumptions
 
         options = assumptions.parse(assume)
-        globs = assumptions.named_layers(options)
+        known = assumptions.OPTIONS
+        globs = {name: glob for name, glob in options.items() if name not in known and "*" in glob}
         model = models.open(source, chosen, or_layers=not to_run, layers=globs)
     layers, others = model.split_names()
     if to_run and (layers or not others):

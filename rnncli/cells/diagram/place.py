@@ -164,8 +164,9 @@ def _place_below(plan: DiagramPlan, sizes: Spacing, width: int, bottom: int) -> 
     Returns the height of the wires that begin at each.
     """
     for card, feed in plan.feeds.items():
+        source = next(source for source, _, target in plan.buses if target is feed[-1])
         for index, shape in enumerate(feed):
-            shape.x, shape.y = plan.bottom_x(card, plan.feed_source(card)), card.box[3] + 26 + 36 * index
+            shape.x, shape.y = plan.bottom_x(card, source), card.box[3] + 26 + 36 * index
     tall = plan.rows * ROW
     lane = bottom + 14 + max((4 + 36 * len(feed) for feed in plan.feeds.values()), default=0)
     below = [start for start in plan.bus_starts if not plan.starts_on_rail(start.line)]

@@ -78,10 +78,6 @@ class DiagramPlan:
         space = 30 if card in self.feeds else 18
         return card.x + space * sources.index(source) - space * (len(sources) - 1) // 2
 
-    def feed_source(self, card: Shape) -> Shape:
-        """Return the state that feeds a card."""
-        return next(source for source, _, target in self.buses if target is self.feeds[card][-1])
-
     def _add(self, kind: str, line: str, **more: object) -> Shape:
         self.shapes.append(shape := Shape(kind, line, **more))  # type: ignore[arg-type]
         return shape

@@ -45,11 +45,6 @@ class Start(NamedTuple):
         """The flags."""
         return self.subject.ask
 
-    @property
-    def model_layer(self) -> str:
-        """The layer of --model that is explored; "" without a model."""
-        return (self.ask.model or "").rpartition("#")[2]
-
     def read_again(self, layers_now: tuple[Spec, ...], seed: int | None) -> Start:
         """Return the start with the input read again for these layers and this seed.
 

@@ -109,7 +109,8 @@ def rows(now: Experiment, batch: int = 0) -> list[OptionRow]:
     of_layer = {row.name: row for row in _options(inner)}
     shown = []
     if len(start.layers) > 1:
-        shown.append(OptionRow("in model", start.model_layer, in_model_layer, start.layers, reads=True))
+        layer = (start.ask.model or "").rpartition("#")[2]
+        shown.append(OptionRow("in model", layer, in_model_layer, start.layers, reads=True))
     if len(case.stack) > 1:
         places = recurrent_places(case)
         shown.append(OptionRow("in stack", now.layer, lambda now, index: replace(now, layer=index), places))

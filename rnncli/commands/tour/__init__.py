@@ -134,7 +134,10 @@ def _answer_exercises(
         if len(chosen) > 1:
             raise UsageError("{--answer} checks one exercise.", "Say which: {--exercise 1}.")
         lang = view_of(output, output.format_name).lang
-        return Reply(exercises.examine(chosen[0], seed or 0, answer, lang))
+        answered = exercises.ExerciseAnswer(chosen[0], seed or 0, answer)
+        if fault := answered.fault(answer, lang):
+            raise fault
+        return Reply(answered)
     if seed is None:
         from rnncli.initializers import draw_seed
 

@@ -335,14 +335,6 @@ def choose(word: str) -> Sequence[lesson.Exercise]:
     return [known[number - 1] for number in numbers]
 
 
-def examine(exercise: lesson.Exercise, seed: int, answer: str, lang: str) -> ExerciseAnswer:
-    """Return that `answer` is right.  Raises an error if it is wrong, or cannot be read."""
-    asked = ExerciseAnswer(exercise, seed, answer)
-    if fault := asked.fault(answer, lang):
-        raise fault
-    return asked
-
-
 def _texts(table: Table) -> Iterator[list[str]]:
     for row in table.rows:
         lines = ([part for part in cell if not isinstance(part, Numbers)] for cell in row)

@@ -165,7 +165,7 @@ _FORMULAS: Mapping[str, Formula] = {
 
 OPERATIONS = dict.fromkeys(_FORMULAS, compute)
 
-_TENSORFLOW: Mapping[str, str] = {
+TENSORFLOW: Mapping[str, str] = {
     "math.not_equal": "NotEqual", "math.equal": "Equal", "math.greater": "Greater", "math.less": "Less",
     "math.greater_equal": "GreaterEqual", "math.less_equal": "LessEqual", "math.add": "Add",
     "math.logical_and": "LogicalAnd", "math.logical_or": "LogicalOr", "math.logical_not": "LogicalNot",
@@ -190,15 +190,10 @@ _SECOND = ("y", "x2")
 """TensorFlow's names for the second argument of a function, which is passed by position."""
 
 
-def is_tensorflow(function: str) -> bool:
-    """Return whether TensorFlow's function of this name is computed here."""
-    return function in _TENSORFLOW
-
-
 def compute_tensorflow(call: KerasCall) -> PlainOutput:
     """Compute a function of TensorFlow by the operation of Keras 3 that replaces it, without a mask."""
     function = str(call.config.get("function"))
-    name = _TENSORFLOW.get(function)
+    name = TENSORFLOW.get(function)
     if name is None:
         raise call.refuse("is TensorFlow's {function}, which is not supported", function=function)
     given: dict[str, Any] = {key: value for key, value in call.kwargs.items() if key != "name"}

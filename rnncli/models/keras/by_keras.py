@@ -237,7 +237,7 @@ def _is_unsafe(entry: Mapping[str, Any]) -> bool:
         return False
     name, config = str(entry["class_name"]), entry.get("config")
     if name in plain.LAMBDAS:
-        return not (isinstance(config, Mapping) and operations.is_tensorflow(str(config.get("function"))))
+        return not (isinstance(config, Mapping) and str(config.get("function")) in operations.TENSORFLOW)
     module = entry.get("module")
     return name in ("Lambda", "TensorFlowOpLayer") or not plain.from_keras(module and str(module))
 

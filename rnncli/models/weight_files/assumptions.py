@@ -96,11 +96,6 @@ def assume(model: Modules, options: Mapping[str, str]) -> Modules:
     return replace(model, modules=modules, assumptions={**model.assumptions, **options})
 
 
-def named_layers(options: Mapping[str, str]) -> dict[str, str]:
-    """Return the layers in it, each with the glob of the names of its tensors: `encoder=enc_*`."""
-    return {name: value for name, value in options.items() if name not in OPTIONS and "*" in value}
-
-
 def parse(given: str | Mapping[str, Any]) -> dict[str, str]:
     """Parse `activation=relu,gates=iofg`, or take a mapping."""
     if not isinstance(given, str):

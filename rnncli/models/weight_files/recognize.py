@@ -129,7 +129,7 @@ def _find_modules(file: Text, tensors: Mapping[str, Any], origin: str) -> Module
     packages = {module.nodes[0].module for module in layers if module.nodes}
     titles = (framework.FRAMEWORK for package, framework in FRAMEWORKS.items() if package in packages)
     origin = next(titles, "Keras" if layers else origin)
-    assumed = (onnx.note_assumptions(),) if onnx.PACKAGE in packages else ()
+    assumed = (onnx.ASSUMPTIONS,) if onnx.PACKAGE in packages else ()
     return Modules(str(file), origin, layers, others, (*notes, *more, *assumed))
 
 
