@@ -31,8 +31,6 @@ from rnncli.cells.tree import (
 )
 from rnncli.errors import LayerError, Message, Text, did_you_mean
 
-EXAMPLE = Message('For example hidden = "tanh(x @ kernel + hidden @ recurrent_kernel)".')
-
 LONGEST = 100_000
 """Most characters of a file."""
 MOST = 200

@@ -202,7 +202,10 @@ def last_states(module: nn.Module, output: Any) -> list[Any]:
 
 
 @pytest.mark.sampled
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=pytest.mark.slow if "training" in name else ()) for name in MODELS],
+)
 def test_every_tensor_is_that_of_the_framework(name: str) -> None:
     torch.manual_seed(1)
     module, given, layers = MODELS[name]()
