@@ -101,7 +101,7 @@ def measure(text: CellText, config: Mapping[str, Any], features: int | None) -> 
         widest = 0
         for line, node in text.step.items():
             reader = _Reader(text, config, sizes, line)
-            with at(text.written, "step", text.first if line == "hidden" else line):
+            with at(text.written, "step", text.written_name(line)):
                 axes[line] = reader.line_axes(node)
             widest = max(widest, reader.widest)
     return sizes._replace(widest=widest)
@@ -116,7 +116,7 @@ def lower(
         reader = _Reader(text, config, sizes, line, lowers=True)
         with (
             inside(text.file or text.name),
-            at(text.written, "step", text.first if line == "hidden" else line),
+            at(text.written, "step", text.written_name(line)),
         ):
             lowered[line] = reader.align(*reader.value(node), sizes.axes[line])
     return lowered
@@ -209,7 +209,7 @@ class _Reader:
         """Return the axes of the line."""
         text, sizes, line = self.text, self.sizes, self.line
         _, axes = self.value(node)
-        name = text.first if line == "hidden" else line
+        name = text.written_name(line)
         if not text.has_axes:
             size, units = sizes.numbers(axes), sizes.known["units"]
             if size not in ({units, None} if line in text.states else {*sizes.known.values(), 1, None}):

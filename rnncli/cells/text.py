@@ -99,6 +99,10 @@ class CellText(NamedTuple):
         """The name and the source."""
         return f"{self.name} ({self.source})" if self.source else self.name
 
+    def written_name(self, line: str) -> str:
+        """Return what the text calls a line: the first state may have another name than `hidden`."""
+        return self.first if line == "hidden" else line
+
     def function(self, name: str, config: Mapping[str, Any]) -> str:
         """Return the function of this name; for an option, the name of its activation."""
         return str(config.get(name) or self.options.get(name, name))
@@ -234,7 +238,7 @@ def _resolve(
 
     resolved: dict[str, Node] = {}
     for line, node in text.step.items():
-        with at(text.written, "step", text.first if line == "hidden" else line):
+        with at(text.written, "step", text.written_name(line)):
             resolved[line] = change(node)
         kinds[line] = "line" if depends_on_state(resolved[line]) else "free"
     return resolved

@@ -125,11 +125,10 @@ def compare_function(
     lengths, notes = _fit(wanted, case.inputs.shape[1], chosen=try_lengths is not None)
     wholes = {length: _run(case, length, ask.engine) for length in lengths}
     header = wholes[max(lengths)]
-    names = {info.label: cell.text.first if info.label.part == "hidden" else info.label.part
-             for info in case.stack.states(case.inputs.shape)}  # fmt: skip
+    infos = case.stack.states(case.inputs.shape)
+    names = {info.label: cell.text.written_name(info.label.part) for info in infos}
     require_known(tolerances, ["outputs", *names.values()])
-    infos = zip(names.values(), case.stack.states(case.inputs.shape), strict=True)
-    shapes = {state: sizes(info.shape[1:]) for state, info in infos}
+    shapes = {names[info.label]: sizes(info.shape[1:]) for info in infos}
     states = case.initial_state and {
         state: array.reshape(len(array), *shape)
         for (state, shape), array in zip(shapes.items(), case.initial_state, strict=True)
