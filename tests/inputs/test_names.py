@@ -193,6 +193,7 @@ def test_a_document_says_the_same_when_it_is_written_again() -> None:
     assert arranged({"inputs": NUMBERS, **written}).names == names
 
 
+@pytest.mark.slow
 @given(st.text(max_size=8), st.text(max_size=8))
 def test_any_words_are_read_or_refused(word: str, sentence: str) -> None:
     try:

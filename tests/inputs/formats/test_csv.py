@@ -30,6 +30,7 @@ def test_every_delimiter_end_and_mark(delimiter: str, end: str, mark: str) -> No
     assert document.feature_names == ("a", "b c", "d")
 
 
+@pytest.mark.slow
 @given(hnp.arrays(np.float64, hnp.array_shapes(min_dims=2, max_dims=2, max_side=6)))
 def test_any_table_comes_back(array: Any) -> None:
     text = "\n".join(",".join(map(repr, row)) for row in array.tolist())
