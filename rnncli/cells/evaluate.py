@@ -7,21 +7,7 @@ from typing import Any
 
 from rnncli.cells.sizes import CellSizes
 from rnncli.cells.text import BIASES, PACKED, CellText
-from rnncli.cells.tree import (
-    ARITHMETIC,
-    Einsum,
-    Function,
-    Index,
-    Name,
-    Node,
-    Number,
-    Operation,
-    Reshape,
-    Shift,
-    Sum,
-    add,
-    parts,
-)
+from rnncli.cells.tree import ARITHMETIC, Function, Name, Node, Number, Operation, Sum, add, parts
 
 
 def evaluate(
@@ -54,7 +40,7 @@ def evaluate(
             return ARITHMETIC[symbol](value(left), value(right))
         case Sum(terms):
             return add([sign for sign, _ in terms], [value(term) for _, term in terms])
-        case Reshape() | Einsum() | Shift() | Index() if move is not None:
+        case _ if move is not None:
             return move(node, *map(value, parts(node)))
     raise TypeError(node)
 
