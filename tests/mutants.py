@@ -35,7 +35,7 @@ WORK = ROOT / ".mutants"
 COPY = WORK / "copy"
 FAULTS, SEED = 80, 46
 WEAK = re.compile("Shift|Bit|Invert|Exception|(UAdd|USub)_Not|(?<!_Is)_Is(Not)?$")  # fail at once, or never
-MOST = (300, 40)  # quick and slow tests of one fault, besides those that are new
+MOST = (300, 40)  # quick and slow tests of one fault, besides the room's files that are new
 SECONDS = 120  # for the tests of one fault
 ALONE = ("-n", "0", "--dist", "no", "-p", "no:cacheprovider")  # pytest-cov measures nothing beside workers
 
@@ -161,13 +161,10 @@ def main(room: str) -> None:
     if not COPY.exists():
         shutil.copytree(ROOT, COPY, ignore=shutil.ignore_patterns(".mutants", ".venv", ".git", ".*_cache"))
         shutil.copytree(COPY / "tests", WORK / "tests")
-    shutil.copytree(ROOT / "tests", COPY / "tests", dirs_exist_ok=True)
-    new = [
-        f"tests/{name}"
-        for name in sorted(path.relative_to(COPY / "tests") for path in (COPY / "tests").rglob("test_*.py"))
-        if not (old := WORK / "tests" / name).exists()
-        or old.read_bytes() != (ROOT / "tests" / name).read_bytes()
-    ]
+    mine = Path("tests", room)
+    shutil.copytree(ROOT / mine, COPY / mine, dirs_exist_ok=True)
+    old = {path: WORK / path.relative_to(COPY) for path in sorted((COPY / mine).rglob("test_*.py"))}
+    new = [str(path) for path in old if not old[path].exists() or old[path].read_bytes() != path.read_bytes()]
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
     import keras  # noqa: F401
     import torch  # noqa: F401

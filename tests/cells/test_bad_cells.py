@@ -209,6 +209,12 @@ def test_a_bad_file(text: str | bytes, said: str, rnncli: Run, tmp_path: Path) -
     assert refusal(rnncli, tmp_path, text) == said
 
 
+def test_a_name_of_sixty_letters_is_the_longest(rnncli: Run, tmp_path: Path) -> None:
+    assert "not a word" in refusal(rnncli, tmp_path, GOOD.replace('"Own"', f'"{"N" * 61}"'))
+    (tmp_path / "own.toml").write_text(GOOD.replace('"Own"', f'"{"N" * 60}"'))
+    assert rnncli("shape", "-l", "@own.toml(3)", cwd=tmp_path).returncode == 0
+
+
 @pytest.mark.parametrize("code", ["-" * 1990 + "x", "*".join(["x"] * 60), "x**" * 60 + "2"])
 def test_too_many_levels(code: str, rnncli: Run, tmp_path: Path) -> None:
     said = refusal(rnncli, tmp_path, GOOD.replace('"gate"', f'"{code}"'))

@@ -264,6 +264,11 @@ def test_a_shape_of_a_layer_may_be_a_series_of_one_feature(shape: Any, rank: int
     assert ("for one feature in" in str(remarks[0])) == is_series
 
 
+def test_a_shape_of_too_many_axes_gets_an_example_of_three() -> None:
+    with pytest.raises(UsageError, match=r"such as 2,3,4\.$"):
+        add_batch((2, 3, 4, 5), 3)
+
+
 def test_an_input_of_one_axis_says_how_to_read_it() -> None:
     said = complaint(np.arange(4.0))
     assert said.startswith("the input is 1-D, (4,).")

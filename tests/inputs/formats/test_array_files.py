@@ -167,6 +167,24 @@ def test_a_mask() -> None:
             read_tensor(source(npz_bytes(**arrays)), "npz")
 
 
+def test_a_column_of_words_in_a_mask() -> None:
+    with pytest.raises(InputError, match="Write NaN for a missing number"):
+        read_tensor(source("1,0\n1,NA\n"), "csv")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"), [("5", "the number 5"), ('"h"', 'the text "h"'), ("[]", "a list of 0")]
+)
+def test_no_states(text: str, said: str) -> None:
+    with pytest.raises(InputError, match=f"{said}, not a list of states"):
+        read_states(source(text), "json")
+
+
+def test_the_widest_empty_array_of_numpy_is_read() -> None:
+    widest = np.empty((0, 2**58))  # a bit more, and NumPy has no such array
+    assert read_tensor(source(npy_bytes(widest)), "npy").shape == widest.shape
+
+
 @pytest.mark.parametrize(
     ("format", "data", "states"),
     [

@@ -83,6 +83,8 @@ def test_numbers(format: str, text: str | bytes, array: Any) -> None:
         ("[[1], " + "[" * 60 + "]" * 60 + "]", "notes.json: [1][0] is a list of 1, not a number."),
         ("[" * 100_000, "line 1, column 65: it is nested more than 64"),
         ("[[1]]".encode("utf-16"), "UTF-16"),
+        ("[[1]]".encode("utf-16-le"), "UTF-16"),
+        ("값".encode("utf-16"), "UTF-16"),
         (b'[["\xff"]]', "UTF-8"),
         ('{"input": [[1]]}', "there is no key 'input' in a case document.\nDid you mean inputs?"),
         ("{}", "notes.json: the case document has no inputs."),
