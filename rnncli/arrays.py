@@ -173,9 +173,14 @@ def find_first(array: Any, holds: Callable[[NDArray[Any]], NDArray[np.bool_]]) -
     for block in blocks(array, BLOCK) if array.dtype.kind in "fc" else ():
         hits = np.flatnonzero(holds(block))
         if len(hits):
-            return tuple(map(int, np.unravel_index(start + int(hits[0]), array.shape)))
+            return index_of(start + int(hits[0]), array.shape)
         start += block.size
     return None
+
+
+def index_of(position: int, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Return the index of a number by its position in the flat array."""
+    return tuple(map(int, np.unravel_index(position, shape)))
 
 
 def is_finite(array: Any) -> bool:

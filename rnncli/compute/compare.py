@@ -101,7 +101,7 @@ def measure(
         if len(wrong):
             start = int(wrong[0])
             mismatch = mismatch or Mismatch(
-                _unravel(done + start, shape), float(first[start]), float(second[start]), 0
+                arrays.index_of(done + start, shape), float(first[start]), float(second[start]), 0
             )
             mismatch = mismatch._replace(number=mismatch.number + len(wrong))
             if "timesteps" in tensor.axes and not tensor.has_guessed_axes:
@@ -114,7 +114,7 @@ def measure(
     return difference._replace(
         absolute=absolute,
         relative=relative or math.inf,  # all differ from 0
-        indices=_unravel(largest, shape),
+        indices=arrays.index_of(largest, shape),
         ulps=count_ulps(*ends, min(floats, key=lambda dtype: dtype.itemsize, default=values.dtype)),
         step=step if step is None or not len(tensor.time) else int(tensor.time[step]),
         mismatch=mismatch,
@@ -151,12 +151,6 @@ def count_ulps(first: float, second: float, dtype: Any) -> int | None:
     start = np.iinfo(bits).max
     low, high = (int(word) if word >= 0 else -(int(word) & start) for word in both.view(bits))
     return abs(low - high)
-
-
-def _unravel(position: int, shape: tuple[int, ...]) -> tuple[int, ...]:
-    import numpy as np
-
-    return tuple(int(index) for index in np.unravel_index(position, shape))
 
 
 def compare_results(result: Result, other: Result, atol: Tolerance = 0.0, rtol: Tolerance = 0.0) -> Result:

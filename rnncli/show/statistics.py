@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from operator import itemgetter
 from typing import Any
 
+from rnncli.arrays import BLOCK, index_of
 from rnncli.result import Label
 from rnncli.show.page import (
     Column,
@@ -102,8 +103,8 @@ def summarize(
             bins += np.bincount(places, minlength=BINS)
     return Stats(
         count=count,
-        min=Extreme(low[0], _index(low[1], values)),
-        max=Extreme(high[0], _index(high[1], values)),
+        min=Extreme(low[0], index_of(low[1], values.shape)),
+        max=Extreme(high[0], index_of(high[1], values.shape)),
         mean=mean,
         std=float(np.sqrt(squares / finite)),
         saturated=None if beyond is None else saturated / finite,
@@ -118,18 +119,10 @@ def _blocks(values: Array, counted: Array | None) -> Iterator[tuple[int, Array, 
     """Yield the start of each block of the flat values, the block as float64, and which values count."""
     import numpy as np
 
-    from rnncli.arrays import BLOCK
-
     flat = values.reshape(-1)
     counts = np.broadcast_to(True if counted is None else counted, values.shape).reshape(-1)
     for start in range(0, flat.size, BLOCK):
         yield start, flat[start : start + BLOCK].astype(np.float64), counts[start : start + BLOCK]
-
-
-def _index(flat: int, values: Array) -> tuple[int, ...]:
-    import numpy as np
-
-    return tuple(map(int, np.unravel_index(flat, values.shape)))
 
 
 def first_nan(values: Array, counted: Array | None = None) -> tuple[int, ...] | None:
@@ -139,7 +132,7 @@ def first_nan(values: Array, counted: Array | None = None) -> tuple[int, ...] | 
     for start, wide, counts in _blocks(values, counted):
         missing = np.flatnonzero(counts & np.isnan(wide))
         if len(missing):
-            return _index(start + int(missing[0]), values)
+            return index_of(start + int(missing[0]), values.shape)
     return None
 
 
