@@ -118,7 +118,7 @@ def _fold(word: str) -> str:
 
 def _read_texts(value: Any) -> tuple[str, ...]:
     if not isinstance(value, list) or not value:
-        raise _wrong(value, Message('Write a list of names: ["temperature", "button"].'))
+        raise nested.wrong(value, Message('Write a list of names: ["temperature", "button"].'))
     for index, text in enumerate(value):
         with with_path_prefix(index):
             _require_text(text)
@@ -127,7 +127,7 @@ def _read_texts(value: Any) -> tuple[str, ...]:
 
 def _require_text(value: Any) -> str:
     if not isinstance(value, str) or not value.strip():
-        raise _wrong(value, Message("Write a text that is not empty, in quotes."))
+        raise nested.wrong(value, Message("Write a text that is not empty, in quotes."))
     return value
 
 
@@ -144,7 +144,7 @@ def _read_steps(value: Any) -> tuple[tuple[str, ...], ...]:
 def _read_words(value: Any) -> dict[str, tuple[float, ...]]:
     example = Message('Write a list of numbers for each word: {{"good": [0.1, 4.2], "bad": [1.0, 3.1]}}.')
     if not isinstance(value, dict) or not value:
-        raise _wrong(value, example)
+        raise nested.wrong(value, example)
     size = None
     for word, vector in value.items():
         with with_path_prefix(word):
@@ -152,11 +152,11 @@ def _read_words(value: Any) -> dict[str, tuple[float, ...]]:
                 what = "words has the entry {word!r}, which is not one word."
                 raise InputError(what, "Sentences are split at blanks.", word=shorten(word, 40))
             if not isinstance(vector, list) or not vector:
-                raise _wrong(vector, example)
+                raise nested.wrong(vector, example)
             for index, number in enumerate(vector):
                 if type(number) not in (int, float) or not math.isfinite(number):
                     with with_path_prefix(index):
-                        raise _wrong(number, Message("Write a finite number."))
+                        raise nested.wrong(number, Message("Write a finite number."))
             size = size or len(vector)
             if len(vector) != size:
                 what = "{place} has {given}, the first word has {size}."
@@ -170,7 +170,7 @@ def _read_words(value: Any) -> dict[str, tuple[float, ...]]:
 def _read_answers(value: Any) -> dict[float, str]:
     example = Message('Write what each output means: {{"-1": "bad", "1": "good"}}.')
     if not isinstance(value, dict) or not value:
-        raise _wrong(value, example)
+        raise nested.wrong(value, example)
     answers: dict[float, str] = {}
     for text, answer in value.items():
         try:
@@ -189,12 +189,10 @@ def _read_answers(value: Any) -> dict[float, str]:
 
 def _read_about(value: Any) -> dict[str, str]:
     if not isinstance(value, dict) or not value or not set(value) <= set(LANGUAGES):
-        raise _wrong(value, Message('Write a sentence in English or Korean: {{"en": "...", "ko": "..."}}.'))
+        raise nested.wrong(
+            value, Message('Write a sentence in English or Korean: {{"en": "...", "ko": "..."}}.')
+        )
     for language, text in value.items():
         with with_path_prefix(language):
             _require_text(text)
     return dict(value)
-
-
-def _wrong(value: Any, advice: Message) -> InputError:
-    return InputError("{place} is {value}.", advice, (), value=nested.describe(value))

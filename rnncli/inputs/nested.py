@@ -172,6 +172,11 @@ def describe(value: Any) -> Text:
     return Message("an object") if isinstance(value, dict) else Message("the number {value}", value=value)
 
 
+def wrong(value: Any, advice: Text) -> InputError:
+    """Return the error for a value that is not what its place needs."""
+    return InputError("{place} is {value}.", advice, (), value=describe(value))
+
+
 def _check(
     node: list[Any], path: Path, lengths: list[int], kind: Kind, loose_axis: int | None = None
 ) -> bool:

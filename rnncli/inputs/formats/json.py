@@ -9,7 +9,7 @@ import re
 from contextlib import suppress
 from typing import Any
 
-from rnncli.errors import InputError, Message, Text, did_you_mean, inside, shorten, with_path_prefix
+from rnncli.errors import InputError, Message, did_you_mean, inside, shorten, with_path_prefix
 from rnncli.inputs import names, nested
 from rnncli.inputs.formats import ReadOptions
 from rnncli.inputs.source import InputFlagError, Source, read_utf8, too_large
@@ -216,7 +216,7 @@ def _read_case(value: dict[str, Any]) -> Document:
             if key in readers:
                 fields[key] = readers[key](value[key])
             elif advice := TABLE[key].advise(value[key]):
-                raise _wrong(value[key], advice)
+                raise nested.wrong(value[key], advice)
             else:
                 fields[key] = value[key]
     if not has_texts:
@@ -238,9 +238,5 @@ def _read_inputs(value: Any) -> Any:
 
 def _read_layer(value: Any) -> Any:
     if not isinstance(value, (str, dict, list)):
-        raise _wrong(value, Message('Write an expression, "LSTM(3)", or a Keras config.'))
+        raise nested.wrong(value, Message('Write an expression, "LSTM(3)", or a Keras config.'))
     return value
-
-
-def _wrong(value: Any, advice: Text) -> InputError:
-    return InputError("{place} is {value}.", advice, (), value=nested.describe(value))

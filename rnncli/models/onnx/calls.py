@@ -130,7 +130,7 @@ def returned_tensors(given: NodeCall) -> tuple[Array, ...]:
     from rnncli import compute
 
     case = build_node_case(given)
-    case = case._replace(stack=case.stack.with_returns(return_sequences=True, return_state=True))
+    case = case._replace(stack=case.stack.with_everything())
     arrays = {tensor.name: tensor.values for tensor in compute.run(case, "numpy").outputs}
     directions = ("",) if len(given.outputs[1]) == 1 else ("forward_", "backward_")
     halves = np.split(arrays["hidden_states"], len(directions), axis=-1)
@@ -151,7 +151,7 @@ def compute_and_compare(given: NodeCall, case: Case, compute: Compute) -> Result
     if case.inputs.dtype == "float64":
         compute_and_compare(given, to_dtype(case, "float32"), compute)
         return None
-    full = case._replace(stack=case.stack.with_returns(return_sequences=True, return_state=True))
+    full = case._replace(stack=case.stack.with_everything())
     result = compute(full)
     theirs = list_returns(given)
     ours = {tensor.name: tensor.values for tensor in result.outputs}
