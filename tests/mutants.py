@@ -124,7 +124,7 @@ def choose(fault: Fault, room: str, measured: list[coverage.CoverageData]) -> li
     statements = (node for node in ast.walk(tree) if isinstance(node, ast.stmt))
     around = [node for node in statements if node.lineno <= fault.line <= (node.end_lineno or 0)]
     called = any(isinstance(node, ast.FunctionDef) and node.body[0].lineno <= fault.line for node in around)
-    start = max(node.lineno for node in around)
+    start = max((node.lineno for node in around), default=fault.line)  # a decorator stands above
     chosen: list[str] = []
     for most, data in zip(MOST, measured, strict=True):
         path = next((path for path in data.measured_files() if path.endswith(f"/{fault.file}")), "")
@@ -161,9 +161,10 @@ def main(room: str) -> None:
     if not COPY.exists():
         shutil.copytree(ROOT, COPY, ignore=shutil.ignore_patterns(".mutants", ".venv", ".git", ".*_cache"))
         shutil.copytree(COPY / "tests", WORK / "tests")
-    mine = Path("tests", room)
-    shutil.copytree(ROOT / mine, COPY / mine, dirs_exist_ok=True)
-    old = {path: WORK / path.relative_to(COPY) for path in sorted((COPY / mine).rglob("test_*.py"))}
+    for folder in (ROOT / "tests" / room, ROOT / "tests" / "golden" / room):
+        if folder.exists():
+            shutil.copytree(folder, COPY / folder.relative_to(ROOT), dirs_exist_ok=True)
+    old = {path: WORK / path.relative_to(COPY) for path in sorted((COPY / "tests" / room).rglob("test_*.py"))}
     new = [str(path) for path in old if not old[path].exists() or old[path].read_bytes() != path.read_bytes()]
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
     import keras  # noqa: F401
