@@ -333,3 +333,30 @@ def test_in_python() -> None:
     np.testing.assert_array_equal(alone["memory"], traced["memory"][:, :, 1])
     returned = rnncli.run(inputs, layer_of("gated_deltanet"), seed=1, return_state=True)
     np.testing.assert_array_equal(returned["last_memory_state"], traced["memory"][:, -1])
+
+
+GATED = """
+name = "Gated"
+states = ["hidden", "memory"]
+[sizes]
+rows = 2
+[shapes]
+memory = ["rows", "units"]
+[step]
+gate = "sigmoid(x @ kernel)"
+share = "sum(x, features)"
+memory = "share * memory + share"
+hidden = "gate * sum(memory, rows)"
+"""
+
+
+def test_a_number_without_axes_is_one_for_each_sequence(tmp_path: Path) -> None:
+    file = tmp_path / "gated.toml"
+    file.write_text(GATED)
+    inputs = np.random.default_rng(3).standard_normal((4, 3, 5))
+    options: dict[str, Any] = {"units": 3, "return_state": True, "seed": 1, "dtype": "float64"}
+    found = rnncli.run(inputs, f"@'{file}'", **options)
+    memory = np.zeros((4, 2, 3))
+    for share in inputs.sum(axis=-1).T:
+        memory = share[:, None, None] * memory + share[:, None, None]
+    np.testing.assert_allclose(found["last_memory_state"], memory, rtol=1e-12)
