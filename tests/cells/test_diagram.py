@@ -71,6 +71,12 @@ def test_nothing_overlaps(cell: str, wide: bool) -> None:
     check(diagram(texts.get(cell, cell), wide))
 
 
+def test_a_function_of_several_lines_has_its_name() -> None:
+    step = 'a = "x @ kernel"\nb = "x @ kernel"\nhidden = "exp(a * b)"\n'
+    drawn = diagram(f'name = "Own"\nstates = ["hidden"]\n[step]\n{step}')
+    assert [shape.label for shape in drawn.shapes if shape.kind == "function"] == ["exp"]
+
+
 def test_every_place_and_distance_is_as_it_was_looked_at() -> None:
     """A change of this golden file is a change of the page: look at the page before committing."""
     lines = []
