@@ -233,3 +233,18 @@ def test_onnx_says_where_a_gru_without_bias_resets(after: bool) -> None:
     chain = one_layer("GRU", "g", reset_after=after, use_bias=False)
     (recognized,) = frameworks.get("onnx").find_chains(frameworks.convert("onnx", [chain]))
     assert recognized.chain.layers[0].cells[0].config["reset_after"] == after
+
+
+def test_onnx_attributes_are_arrays_of_one_number() -> None:
+    arrays = frameworks.convert("onnx", [one_layer("GRU", "g", use_bias=False)])
+    (name,) = (name for name in arrays if name.endswith("linear_before_reset"))
+    for other in (np.zeros(2), 1):
+        assert [*frameworks.get("onnx").find_chains({**arrays, name: other})] == []
+
+
+@pytest.mark.parametrize(
+    ("kernel", "recurrent"), [((1, 8, 3), (1, 6, 2)), ((3, 6, 3), (3, 6, 2)), ((1, 6, 3), (1, 6, 2))]
+)
+def test_onnx_arrays_fit_each_other(kernel: tuple[int, ...], recurrent: tuple[int, ...]) -> None:
+    found = [*frameworks.get("onnx").find_chains({"g/W": np.ones(kernel), "g/R": np.ones(recurrent)})]
+    assert len(found) == (kernel == (1, 6, 3))

@@ -298,3 +298,14 @@ def test_a_window_that_needs_scipy_says_what_to_install(capfd: pytest.CaptureFix
     said = capfd.readouterr().err.splitlines()
     assert said[0].startswith("rnncli: Keras failed: This requires the scipy module.")
     assert said[1:] == ["pip install scipy"]
+
+
+def test_a_large_square_orthogonal_is_as_exact_as_a_small_one() -> None:
+    """Its draws may be nearly singular, where the short way would lose half of the digits."""
+    weight = make("orthogonal", (256, 256), "float64", 7)
+    np.testing.assert_allclose(weight.T @ weight, np.eye(256), rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", ["lecun_uniform", "he_normal", "glorot_uniform"])
+def test_a_weight_of_no_inputs_is_empty(name: str) -> None:
+    assert make(name, (0, 4), "float32", 1).shape == (0, 4)

@@ -159,3 +159,17 @@ def test_what_is_not_known_is_named() -> None:
     call = KerasCall({"activation": "my_own"}, {}, x, class_name="Activation", layer="odd")
     with pytest.raises(UnknownLayerError, match="my_own"):
         plain.compute(call)
+
+
+@pytest.mark.parametrize(
+    ("class_name", "module", "may"),
+    [
+        ("Newest", "keras.layers", True),
+        ("Newest", "my.module", False),
+        ("Lambda", "keras.layers", False),
+        ("Custom>Newest", "keras.layers", False),
+        ("Lambda", "my.module", False),
+    ],
+)
+def test_keras_may_know_a_layer_that_is_not_a_custom_one(class_name: str, module: str, may: bool) -> None:
+    assert plain.keras_may_know(class_name, module) == may
