@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+import rnncli
 from rnncli import frameworks
 from rnncli.errors import LayerError
 from rnncli.frameworks import CellWeights, Chain, LayerWeights
@@ -248,3 +249,16 @@ def test_onnx_attributes_are_arrays_of_one_number() -> None:
 def test_onnx_arrays_fit_each_other(kernel: tuple[int, ...], recurrent: tuple[int, ...]) -> None:
     found = [*frameworks.get("onnx").find_chains({"g/W": np.ones(kernel), "g/R": np.ones(recurrent)})]
     assert len(found) == (kernel == (1, 6, 3))
+
+
+@pytest.mark.parametrize("shape", [(), (2,), (1, 6, 2)])
+def test_torch_has_recurrent_weights_of_two_axes(shape: tuple[int, ...]) -> None:
+    arrays = {"g.weight_ih_l0": np.ones((6, 3)), "g.weight_hh_l0": np.ones(shape)}
+    assert [*frameworks.get("torch").find_chains(arrays)] == []
+
+
+def test_the_hard_sigmoid_of_keras_2_in_onnx() -> None:
+    layer = "GRU(2, recurrent_activation='hard_sigmoid_keras2')"
+    inputs = 2 * np.random.default_rng(5).standard_normal((2, 3, 4)).astype(np.float32)
+    found, wanted = (rnncli.run(inputs, layer, seed=1, engine=engine)[0] for engine in ("onnx", "numpy"))
+    np.testing.assert_allclose(found, wanted, rtol=0, atol=1e-6)

@@ -173,3 +173,11 @@ def test_what_is_not_known_is_named() -> None:
 )
 def test_keras_may_know_a_layer_that_is_not_a_custom_one(class_name: str, module: str, may: bool) -> None:
     assert plain.keras_may_know(class_name, module) == may
+
+
+def test_time_distributed_names_a_mask_that_its_layer_cannot_use() -> None:
+    mask, x = np.ones((1, 2), bool), np.zeros((1, 2, 3), "float32")
+    inner = {"class_name": "Softmax", "module": "keras.layers", "config": {}}
+    call = KerasCall({"layer": inner}, {}, x, mask, class_name="TimeDistributed", layer="odd")
+    with pytest.raises(InputError, match=r"gives a mask of \(1, 2\) to Softmax"):
+        plain.compute(call, "keras.layers")
