@@ -179,5 +179,5 @@ def test_time_distributed_names_a_mask_that_its_layer_cannot_use() -> None:
     mask, x = np.ones((1, 2), bool), np.zeros((1, 2, 3), "float32")
     inner = {"class_name": "Softmax", "module": "keras.layers", "config": {}}
     call = KerasCall({"layer": inner}, {}, x, mask, class_name="TimeDistributed", layer="odd")
-    with pytest.raises(InputError, match=r"gives a mask of \(1, 2\) to Softmax"):
+    with pytest.raises(UnknownLayerError, match=r"gives a mask of \(1, 2\) to Softmax"):
         plain.compute(call, "keras.layers")
