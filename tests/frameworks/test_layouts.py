@@ -15,6 +15,7 @@ from rnncli import frameworks
 from rnncli.cells import activations
 from rnncli.errors import LayerError
 from rnncli.frameworks import CellWeights, Chain, LayerWeights
+from rnncli.frameworks.keras import join_cells
 from rnncli.frameworks.onnx import ACTIVATIONS
 from rnncli.models.weights import find_layers
 from rnncli.values import Array
@@ -252,10 +253,38 @@ def test_onnx_arrays_fit_each_other(kernel: tuple[int, ...], recurrent: tuple[in
     assert len(found) == (kernel == (1, 6, 3))
 
 
-@pytest.mark.parametrize("shape", [(), (2,), (1, 6, 2)])
-def test_torch_has_recurrent_weights_of_two_axes(shape: tuple[int, ...]) -> None:
-    arrays = {"g.weight_ih_l0": np.ones((6, 3)), "g.weight_hh_l0": np.ones(shape)}
-    assert [*frameworks.get("torch").find_chains(arrays)] == []
+@pytest.mark.parametrize(
+    ("kernel", "recurrent"),
+    [
+        ((6, 3), ()),
+        ((6, 3), (2,)),
+        ((6, 3), (1, 6, 2)),
+        ((6,), (6, 2)),
+        ((1, 6, 3), (6, 2)),
+        ((8, 3), (6, 2)),
+    ],
+)
+def test_torch_has_weights_of_two_axes_and_as_many_rows(
+    kernel: tuple[int, ...], recurrent: tuple[int, ...]
+) -> None:
+    found = {"g.weight_ih_l0": np.ones(kernel), "g.weight_hh_l0": np.ones(recurrent)}
+    assert [*frameworks.get("torch").find_chains(found)] == []
+
+
+def test_an_lstm_of_onnx_has_the_options_of_an_lstm() -> None:
+    arrays = frameworks.convert("onnx", [one_layer("LSTM", "g")])
+    (recognized,) = frameworks.get("onnx").find_chains(arrays)
+    assert "reset_after" not in recognized.chain.layers[0].cells[0].config
+
+
+@pytest.mark.parametrize("other", [("GRU", 3), ("LSTM", 4)])
+def test_two_directions_are_alike(other: tuple[str, int]) -> None:
+    cells = [
+        CellWeights(name, {}, {"kernel": np.ones((features, 8)), "recurrent_kernel": np.ones((2, 8))})
+        for name, features in (("LSTM", 3), other)
+    ]
+    assert len(join_cells("both", cells[:1] * 2).chain.layers) == 1
+    assert join_cells("both", cells).chain.layers == ()
 
 
 def test_a_hard_sigmoid_in_onnx_is_its_formula() -> None:

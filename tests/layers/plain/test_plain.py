@@ -12,7 +12,7 @@ from plain_layers import ONE_INPUT, SEQUENCE, SEVERAL
 
 from rnncli.errors import InputError
 from rnncli.layers import plain
-from rnncli.layers.plain import KerasCall, UnknownLayerError
+from rnncli.layers.plain import KerasCall, UnknownLayerError, operations
 
 pytestmark = pytest.mark.filterwarnings("ignore:Layer .* was passed an input with a mask")
 
@@ -181,3 +181,18 @@ def test_time_distributed_names_a_mask_that_its_layer_cannot_use() -> None:
     call = KerasCall({"layer": inner}, {}, x, mask, class_name="TimeDistributed", layer="odd")
     with pytest.raises(UnknownLayerError, match=r"gives a mask of \(1, 2\) to Softmax"):
         plain.compute(call, "keras.layers")
+
+
+def test_take_and_split_are_kerass() -> None:
+    x, indices = RNG.standard_normal((2, 4, 3)).astype("float32"), np.array([2, 0])
+
+    def ours(name: str, *args: Any, **options: Any) -> Any:
+        call = KerasCall({}, {}, x, args=args, kwargs=options, class_name=name, layer="odd")
+        return operations.compute(call)[0]
+
+    wanted = keras.ops.take(x, indices, axis=1)
+    np.testing.assert_array_equal(ours("Take", indices, axis=1), wanted)
+    np.testing.assert_array_equal(ours("Take", indices=[2, 0], axis=1), wanted)
+    for options in ({"indices_or_sections": 2, "axis": 1}, {"indices_or_sections": 2}):
+        for part, theirs in zip(ours("Split", **options), keras.ops.split(x, **options), strict=True):
+            np.testing.assert_array_equal(part, theirs)
