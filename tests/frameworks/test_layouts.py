@@ -14,7 +14,7 @@ from hypothesis.extra.numpy import arrays
 from rnncli import frameworks
 from rnncli.cells import activations
 from rnncli.errors import LayerError
-from rnncli.frameworks import CellWeights, Chain, LayerWeights
+from rnncli.frameworks import CellWeights, Chain, LayerWeights, torch
 from rnncli.frameworks.keras import join_cells
 from rnncli.frameworks.onnx import ACTIVATIONS
 from rnncli.models.weights import find_layers
@@ -269,6 +269,20 @@ def test_torch_has_weights_of_two_axes_and_as_many_rows(
 ) -> None:
     found = {"g.weight_ih_l0": np.ones(kernel), "g.weight_hh_l0": np.ones(recurrent)}
     assert [*frameworks.get("torch").find_chains(found)] == []
+
+
+def test_torch_names_layers_that_are_missing() -> None:
+    found = {f"g.weight_{kind}_l{number}": np.ones((6, 2)) for kind in ("ih", "hh") for number in (0, 2)}
+    (chain,) = frameworks.get("torch").find_chains(found)
+    assert "its layers are _l0, _l2: some are missing" in map(str, chain)
+
+
+def test_a_missing_bias_of_torchs_gru_is_zero() -> None:
+    roles = {"weight_ih": np.ones((6, 3)), "weight_hh": np.ones((6, 2)), "bias_ih": np.arange(1.0, 7)}
+    bias = torch.to_keras("GRU", roles)["bias"]
+    assert bias.shape == (2, 6)
+    assert sorted(bias[0]) == [1, 2, 3, 4, 5, 6]
+    assert not bias[1].any()
 
 
 def test_an_lstm_of_onnx_has_the_options_of_an_lstm() -> None:
