@@ -246,11 +246,18 @@ def test_onnx_attributes_are_arrays_of_one_number() -> None:
 
 
 @pytest.mark.parametrize(
-    ("kernel", "recurrent"), [((1, 8, 3), (1, 6, 2)), ((3, 6, 3), (3, 6, 2)), ((1, 6, 3), (1, 6, 2))]
+    ("kernel", "recurrent"),
+    [
+        ((1, 8, 3), (1, 6, 2)),
+        ((3, 6, 3), (3, 6, 2)),
+        ((6, 3), (1, 6, 2)),
+        ((1, 6, 3), (6, 2)),
+        ((1, 6, 3), (1, 6, 2)),
+    ],
 )
 def test_onnx_arrays_fit_each_other(kernel: tuple[int, ...], recurrent: tuple[int, ...]) -> None:
     found = [*frameworks.get("onnx").find_chains({"g/W": np.ones(kernel), "g/R": np.ones(recurrent)})]
-    assert len(found) == (kernel == (1, 6, 3))
+    assert len(found) == (len(kernel) == len(recurrent) == 3 and kernel[:2] == (1, 6))
 
 
 @pytest.mark.parametrize(
@@ -269,6 +276,15 @@ def test_torch_has_weights_of_two_axes_and_as_many_rows(
 ) -> None:
     found = {"g.weight_ih_l0": np.ones(kernel), "g.weight_hh_l0": np.ones(recurrent)}
     assert [*frameworks.get("torch").find_chains(found)] == []
+
+
+def test_torch_kernels_that_lie_are_turned() -> None:
+    kernel, recurrent = np.arange(18.0).reshape(6, 3), np.arange(12.0).reshape(6, 2)
+    upright, lying = (
+        next(iter(frameworks.get("torch").find_chains({"g.weight_ih_l0": ih, "g.weight_hh_l0": hh})))
+        for ih, hh in ((kernel, recurrent), (kernel.T, recurrent.T))
+    )
+    check_same_bits(*(found.chain.layers[0].cells[0].weights for found in (upright, lying)))
 
 
 def test_torch_names_layers_that_are_missing() -> None:
@@ -307,3 +323,13 @@ def test_a_hard_sigmoid_in_onnx_is_its_formula() -> None:
         operator, (alpha, beta) = ACTIVATIONS[name]
         assert operator == "HardSigmoid"
         np.testing.assert_allclose(activations.get(name)(x), np.clip(alpha * x + beta, 0, 1), atol=1e-12)
+
+
+@pytest.mark.parametrize(("features", "names"), [(2, {"m.weight_ih_l1"}), (5, {"b.weight_ih_l0"})])
+def test_torch_has_one_module_for_layers_that_fit(features: int, names: set[str]) -> None:
+    cells = [
+        CellWeights("LSTM", {}, {"kernel": np.ones((wide, 8)), "recurrent_kernel": np.ones((2, 8))})
+        for wide in (3, features)
+    ]
+    layers = tuple(LayerWeights(name, (cell,)) for name, cell in zip("ab", cells, strict=True))
+    assert names <= frameworks.convert("torch", [Chain("m", layers)]).keys()
