@@ -23,8 +23,8 @@ def shift(window: Array, value: Array, rank: int) -> Array:
     """Return the window without its oldest entry, then `value`, see tree.Shift."""
     import numpy as np
 
-    if value.ndim == rank:  # the same for each sequence
-        value = np.broadcast_to(value, (len(window), *value.shape))
+    if value.ndim == rank or len(value) < len(window):  # the same for each sequence
+        value = np.broadcast_to(value, (len(window), *value.shape[value.ndim - rank :]))
     return np.concatenate((window[:, 1:], value), 1)
 
 

@@ -12,7 +12,7 @@ from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
-from rnncli.errors import Message, UsageError, did_you_mean, shorten
+from rnncli.errors import Message, UsageError, count, did_you_mean, shorten
 from rnncli.process import child_process, transfer
 from rnncli.process.memory import ROOM
 from rnncli.values import Array, format_shape
@@ -168,12 +168,10 @@ def _explain(error: Exception, asked: FunctionRuns, steps: int = 0) -> UsageErro
     frames = [frame.lineno for frame in traceback.extract_tb(error.__traceback__)
               if frame.filename == str(asked.path)]  # fmt: skip
     return UsageError(
-        "{function}: line {line}, for {steps} time steps: {error}."
-        if steps
-        else "{function}: line {line}: {error}.",
+        "{function}: line {line}, for {steps}: {error}." if steps else "{function}: line {line}: {error}.",
         "Correct the file; it runs alone, in a process with limits.",
         function=asked.name,
         line=frames[-1] if frames else getattr(error, "lineno", None) or 1,
-        steps=steps,
+        steps=count(steps, "time step"),
         error=text if text.startswith(kind) else f"{kind}: {text}",
     )

@@ -190,6 +190,7 @@ def test_rows_of_heads(rnncli: Run) -> None:
     table = rnncli("trace", *words[:-3], "--width", "80", "--quiet").stdout
     assert re.search(r"(?m)\bt  hidden *$", table), "vectors stand in the table of every trace"
     assert "means of a head not shown: query" in table
+    assert "--full shows all\n" in table, "--unit is refused"
     assert "not shown" not in rnncli("trace", *words[:-3], "--width", "400", "--quiet").stdout
     for bad in (["--head", "2,0"], ["--head", "1"], ["--state", "memori"], ["--unit", "0"], ["--stats"]):
         assert rnncli("trace", *words, *bad).returncode == 2
@@ -360,3 +361,26 @@ def test_a_number_without_axes_is_one_for_each_sequence(tmp_path: Path) -> None:
     for share in inputs.sum(axis=-1).T:
         memory = share[:, None, None] * memory + share[:, None, None]
     np.testing.assert_allclose(found["last_memory_state"], memory, rtol=1e-12)
+
+
+def test_a_window_takes_what_is_the_same_for_each_sequence() -> None:
+    text = """
+name = "Shifted"
+states = ["hidden", "window"]
+[sizes]
+taps = 3
+[shapes]
+window = ["taps", "units"]
+[weights]
+start = { shape = ["units"], initializer = "ones" }
+square = { shape = ["units", "units"], initializer = "ones" }
+[step]
+window = "shift(window, tanh(start @ square))"
+hidden = "sum(window, taps) + x @ kernel"
+"""
+    layer = {"class_name": "RNN", "config": {"cell": {"class_name": "Shifted",
+             "config": {"equations": text, "units": 3}}, "return_state": True}}  # fmt: skip
+    returned = rnncli.run(np.ones((2, 2, 4)), layer, seed=1, dtype="float64")
+    wanted = np.zeros((2, 3, 3))
+    wanted[:, 1:] = np.tanh(3)
+    np.testing.assert_allclose(returned["last_window_state"], wanted, rtol=1e-12)

@@ -16,7 +16,7 @@ from rnncli.ask import INPUT_OPTIONS, Ask, subject_of
 from rnncli.ask.subject import Parts
 from rnncli.commands.compare.answer import CompareAnswer
 from rnncli.compute.compare import TensorDifference, TolerancePair, measure, require_known, tolerance_of
-from rnncli.errors import DisagreementError, Flag, Message, Text, UsageError, format_names
+from rnncli.errors import DisagreementError, Flag, Message, Text, UsageError, count, format_names
 from rnncli.inputs.source import expand_user
 from rnncli.layers.case import Case
 from rnncli.layers.recurrent import Cell, RecurrentLayer
@@ -169,11 +169,11 @@ def _fit(wanted: Sequence[int], steps: int, *, chosen: bool) -> tuple[list[int],
     if not chosen:
         lengths = sorted({*lengths, steps})
     if not lengths:
-        what = "{--try-lengths}: the input has {steps} time steps."
-        raise UsageError(what, "Give lengths up to {steps}.", steps=steps)
+        what = "{--try-lengths}: the input has {steps}."
+        raise UsageError(what, "Give lengths up to {most}.", steps=count(steps, "time step"), most=steps)
     left = ", ".join(str(length) for length in wanted if length > steps)
-    text = "left out, because the input has only {steps} time steps: {lengths}"
-    return lengths, (Message(text, steps=steps, lengths=left),)
+    text = "left out, because the input has only {steps}: {lengths}"
+    return lengths, (Message(text, steps=count(steps, "time step"), lengths=left),)
 
 
 def parse_lengths(given: Any) -> tuple[int, ...]:
@@ -319,10 +319,10 @@ def _explain_failure(runs: Sequence[ComparedRun], function: str) -> Disagreement
     assert run.first is not None
     difference = next(difference for difference in run.differences if difference.name == run.first["tensor"])
     return DisagreementError(
-        "{function} differs for {length} time steps ({parts}): {tensor}{index}; at most by {largest}.",
+        "{function} differs for {steps} ({parts}): {tensor}{index}; at most by {largest}.",
         "The tolerances are atol {atol}, rtol {rtol}.",
         function=function,
-        length=run.length,
+        steps=count(run.length, "time step"),
         parts=" + ".join(map(str, run.parts)),
         tensor=run.first["tensor"],
         index=run.first["index"],

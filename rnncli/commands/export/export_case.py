@@ -80,8 +80,9 @@ class ExportCell:
     def key(self) -> tuple[object, ...]:
         """Equal for cells whose steps have the same code."""
         text, sizes = self.cell.text, self.sizes if self.cell.text.has_axes else None
+        shapes = tuple((name, weight.shape) for name, weight in text.weights.items())
         start = tuple(text.initial.items())
-        return text.name, text.gates, tuple(text.weights), start, tuple(self.lines.items()), repr(sizes)
+        return text.name, text.gates, shapes, start, tuple(self.lines.items()), repr(sizes)
 
     @cached_property
     def nodes(self) -> list[Node]:

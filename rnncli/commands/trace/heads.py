@@ -8,6 +8,7 @@ from math import prod
 from typing import Any, NamedTuple
 
 from rnncli.commands.trace.answer import TraceAnswer
+from rnncli.commands.trace.page import page
 from rnncli.compute.trace import TraceSelection, narrow
 from rnncli.errors import UsageError, did_you_mean, format_range
 from rnncli.layers.case import Case
@@ -82,7 +83,7 @@ class HeadsAnswer(TraceAnswer):
         if self.shows_numbers or not self.heads:
             table = tensor_listing(self.parts, view, columns=("name", "shape", "values")).table(view)
             return Page(title_of(self.result, view), notes_of(self.result, view), (table,))
-        vectors = super().page(view)
+        vectors = page(self.result, self.rows, {}, view, "--full shows all")
         names = list(dict.fromkeys(name for row in self.heads for name in row.lines))
         columns = ("state", "batch", "timestep", *(["head"] if self.heads[0].head else ()))
         fields = [Field(name, heading=name) for name in columns]

@@ -299,15 +299,18 @@ def _add_numbers(columns: Columns, room: int, view: View) -> Columns:
     return columns
 
 
-def page(result: Result, loops: Sequence[LoopTrace], stats: Mapping[Label, Stats], view: View) -> Page:
+def page(
+    result: Result, loops: Sequence[LoopTrace], stats: Mapping[Label, Stats], view: View,
+    advice: str = "--full shows all, --unit N one unit",
+) -> Page:  # fmt: skip
     """Return the loops first to last, then what the bars mean, statistics, and differences from Keras.
 
-    loops: with their steps in the order of the rows that the layers return.
+    loops: with their steps in the order of the rows that the layers return.  advice: on hidden numbers.
     """
     ranges = find_ranges(loops)
     tables = [_lay_out(loop, result, ranges, view) for loop in loops]
     parts: list[PagePart] = [part for loop in tables for part in loop.parts()]
-    parts += [(), *_scales(tables, ranges, view)] if tables else []
+    parts += [(), *_scales(tables, ranges, view, advice)] if tables else []
     parts += _new_states(loops, view)
     if result.hold:
         parts.append(line(f"{HOLD_MARK} {view.say(held_text(result))}", "dim"))
@@ -315,10 +318,8 @@ def page(result: Result, loops: Sequence[LoopTrace], stats: Mapping[Label, Stats
     parts += statistics.draw_statistics(shown, view)
     parts += draw_units(loops, view) if stats else ()
     if result.differences:
-        pieces = (
-            f"{name} {format_difference(number, result.ulps.get(name))}"
-            for name, number in result.differences.items()
-        )
+        differ = result.differences.items()
+        pieces = (f"{name} {format_difference(number, result.ulps.get(name))}" for name, number in differ)
         differences = marks(view).dot.join(pieces)
         parts += [(), line(f"{view.say(difference_text(result))}: {differences}", "dim")]
     return Page(title_of(result, view), notes_of(result, view), tuple(parts))
@@ -479,7 +480,7 @@ def _find_status(row: TraceRow, loop: LoopTrace) -> str:
     return "first" if is_first else status
 
 
-def _scales(loops: Sequence[LoopTables], ranges: Ranges, view: View) -> Iterator[Paragraph | Line]:
+def _scales(loops: Sequence[LoopTables], ranges: Ranges, view: View, advice: str) -> Iterator[Paragraph]:
     """Yield `bars ▁..█: input forget output 0..1 · candidate hidden -1..1 · cell -0.61..0.61`."""
     names: dict[str, list[str]] = {}
     for part in dict.fromkeys(quantity.part for tables in loops for quantity in tables.quantities):
@@ -490,7 +491,7 @@ def _scales(loops: Sequence[LoopTables], ranges: Ranges, view: View) -> Iterator
     head = view.say("bars {low}..{high}:", low=signs[0], high=signs[-1])
     yield Paragraph(f"{head} {marks(view).dot.join(texts)}", "dim", breaks="dots")
     columns = [column for tables in loops for group in tables.groups for column in group]
-    pieces = [view.say("--full shows all, --unit N one unit")]
+    pieces = [view.say(advice)]
     if any(column.shows_first for column in columns):
         unit = columns[0].quantity.units[0]
         pieces.insert(0, view.say("a column with one number shows unit {unit}", unit=unit))

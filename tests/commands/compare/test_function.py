@@ -104,7 +104,7 @@ def test_what_a_function_gets(rnncli: Run, tmp_path: Path) -> None:
     words = ["-l", LAYER, "--with", "own.py:look", "--input-shape", "2,5,3", "--dtype", "float64"]
     done = rnncli("compare", *words, cwd=tmp_path)
     assert done.returncode == 2
-    first = "own.py:look: line 5, for 1 time steps: ValueError: {'x': ((3, 1, 3), 'float64'), "
+    first = "own.py:look: line 5, for 1 time step: ValueError: {'x': ((3, 1, 3), 'float64'), "
     assert done.stderr.splitlines()[-2].startswith(f"rnncli: {first}")
     assert "'dt_bias': ((2,), 'float64')" in done.stderr
     done = rnncli("compare", *words, "--initial-state", "states.npz", cwd=tmp_path)
@@ -214,7 +214,7 @@ def test_inputs_by_name(rnncli: Run, tmp_path: Path) -> None:
         ("return x[..., :4], {'memori': x}", "returned an unknown state 'memori'"),
         ("return x[..., :4], {'memory': x}", "returned memory of shape (3, 1, 16) instead of (3, 2, 2, 2)"),
         ("return ['a']", "instead of"),
-        ("return 1 / 0", "line 3, for 1 time steps: ZeroDivisionError: division by zero"),
+        ("return 1 / 0", "line 3, for 1 time step: ZeroDivisionError: division by zero"),
         ("raise ValueError('\\x1b[31m')", "ValueError: \\x1b[31m"),
         ("raise KeyError", "KeyError"),
         ("return (", "line 3: SyntaxError"),

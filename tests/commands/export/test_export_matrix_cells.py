@@ -125,6 +125,7 @@ def test_one_cell_on_inputs_of_several_sizes(target: str, tmp_path: Path) -> Non
         "cells": [rnn({"class_name": "StackedRNNCells", "config": {"cells": cells}})],
         "layers": [rnn(cell(MIXING)), rnn(cell(MIXING, 6, heads=3)), "Dense(2)"],
         "twice": [rnn(cell(deltanet, heads=2)), rnn(cell(deltanet, heads=4))],
+        "unread": [rnn(cell(f"{MIXING}unread = {{ shape = [{size}] }}\n", 5, heads=5)) for size in (2, 3)],
     }
     rng = np.random.default_rng(4)
     for name, expressions in layers.items():
