@@ -7,11 +7,14 @@ from typing import Any
 import numpy as np
 from command import ROOT
 from matrix_loops import SMALL, UNITS
+from random_matrix_cells import UNITS as RANDOM_UNITS
 
 from rnncli import specs
 from rnncli.ask.layer_files import read_layer
 from rnncli.layers.case import Case
 from rnncli.layers.stack import Stack
+from rnncli.specs.build import read_equations
+from rnncli.specs.expressions import parse
 from rnncli.values import sizes
 
 BATCH, TIMESTEPS, FEATURES = 3, 6, 7
@@ -61,3 +64,16 @@ def expected(name: str, case: Case, order: Any = slice(None), mask: Any = None, 
         outputs.append(made)
         states.append(kept)
     return np.array(outputs), [np.array(part) for part in zip(*states, strict=True)]
+
+
+def random_case(text: str, **options: Any) -> Case:
+    """Return a case of a random cell, with random weights and states."""
+    given = {"return_sequences": True, "return_state": True, "dtype": "float64", **options}
+    words = "".join(f", {name}={value!r}" for name, value in given.items())
+    call = parse(f"@r.toml({RANDOM_UNITS}{words})", {"r.toml": read_equations(text)})
+    stack, rng = Stack(specs.from_flags([call], {})), np.random.default_rng(3)
+    inputs = rng.standard_normal((2, 4, 3))
+    shapes = stack.weight_shapes(inputs.shape).items()
+    weights = {path: 0.7 * rng.standard_normal(sizes(shape)) for path, shape in shapes}
+    states = tuple(rng.standard_normal(sizes(info.shape)) for info in stack.states(inputs.shape))
+    return Case(stack, inputs, weights=weights, initial_state=states)

@@ -6,41 +6,25 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from random_matrix_cells import Interpreter, Named, some_matrix_cells
+from matrix_cases import random_case
+from random_matrix_cells import UNITS, Interpreter, Named, some_matrix_cells
 
-from rnncli import compute, specs
+from rnncli import compute
 from rnncli.compute import trace as tracing
-from rnncli.layers.case import Case
-from rnncli.layers.stack import Stack
-from rnncli.specs.build import read_equations
-from rnncli.specs.expressions import parse
-from rnncli.values import sizes
-
-UNITS, FEATURES, BATCH, TIMESTEPS = 2, 3, 2, 4
-
-
-def random_case(text: str, *, backwards: bool = False) -> Case:
-    options = f"return_sequences=True, return_state=True, dtype='float64', go_backwards={backwards}"
-    call = parse(f"@r.toml({UNITS}, {options})", {"r.toml": read_equations(text)})
-    stack, rng = Stack(specs.from_flags([call], {})), np.random.default_rng(3)
-    inputs = rng.standard_normal((BATCH, TIMESTEPS, FEATURES))
-    shapes = stack.weight_shapes(inputs.shape).items()
-    weights = {path: 0.7 * rng.standard_normal(sizes(shape)) for path, shape in shapes}
-    states = tuple(rng.standard_normal(sizes(info.shape)) for info in stack.states(inputs.shape))
-    return Case(stack, inputs, weights=weights, initial_state=states)
 
 
 @settings(max_examples=1_000 if settings().max_examples > 100 else 25, deadline=None)
-@given(some_matrix_cells(), st.booleans())
+@given(some_matrix_cells(), st.booleans(), st.booleans())
 @pytest.mark.slow
-def test_every_line_by_an_interpreter(text: str, backwards: bool) -> None:
-    case = random_case(text, backwards=backwards)
+def test_every_line_by_an_interpreter(text: str, backwards: bool, use_bias: bool) -> None:
+    case = random_case(text, go_backwards=backwards, use_bias=use_bias)
+    batch, timesteps, features = case.inputs.shape
     loop = tracing.trace(case).trace[0]
     alone = compute.run(case, "numpy").outputs
-    interpreter = Interpreter(text, UNITS, FEATURES, case.weights or {})
+    interpreter = Interpreter(text, UNITS, features, case.weights or {})
     names = ("hidden", "memory", "window")
-    order = range(TIMESTEPS)[::-1] if backwards else range(TIMESTEPS)
-    for row in range(BATCH):
+    order = range(timesteps)[::-1] if backwards else range(timesteps)
+    for row in range(batch):
         starts = case.initial_state or ()
         states = {
             name: Named(part[row], interpreter.axes(name)) for name, part in zip(names, starts, strict=True)

@@ -13,7 +13,8 @@ import oracle
 import pytest
 from command import Run
 from hypothesis import given, settings
-from matrix_cases import BATCH, MASK, TIMESTEPS, case_of, expected, layer_of
+from hypothesis import strategies as st
+from matrix_cases import BATCH, MASK, TIMESTEPS, case_of, expected, layer_of, random_case
 from matrix_loops import SMALL, UNITS
 from printed_tensors import run_script
 from random_matrix_cells import some_matrix_cells
@@ -145,19 +146,6 @@ def test_one_cell_on_inputs_of_several_sizes(target: str, tmp_path: Path) -> Non
             np.testing.assert_allclose(ours, tensor.values, rtol=1e-4, atol=1e-5, err_msg=tensor.name)
 
 
-RANDOM = """return_sequences=True, return_state=True, dtype='float64'"""
-
-
-def random_case(text: str) -> Case:
-    call = parse(f"@r.toml(2, {RANDOM})", {"r.toml": read_equations(text)})
-    stack, rng = Stack(specs.from_flags([call], {})), np.random.default_rng(3)
-    inputs = rng.standard_normal((2, 4, 3))
-    shapes = stack.weight_shapes(inputs.shape).items()
-    weights = {path: 0.7 * rng.standard_normal(sizes(shape)) for path, shape in shapes}
-    states = tuple(rng.standard_normal(sizes(info.shape)) for info in stack.states(inputs.shape))
-    return Case(stack, inputs, weights=weights, initial_state=states)
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("target", TARGETS)
 def test_random_cells(target: str, tmp_path: Path) -> None:
@@ -165,9 +153,9 @@ def test_random_cells(target: str, tmp_path: Path) -> None:
     cells: list[tuple[str, Case]] = []
 
     @settings(max_examples=400 if settings().max_examples > 100 else 12, database=None)
-    @given(some_matrix_cells())
-    def draw(text: str) -> None:
-        cells.append((text, random_case(text)))
+    @given(some_matrix_cells(), st.booleans())
+    def draw(text: str, use_bias: bool) -> None:
+        cells.append((text, random_case(text, use_bias=use_bias)))
 
     draw()
     for start in range(0, len(cells), 40):
@@ -272,7 +260,10 @@ hidden = "join(query @ memory)"
 @pytest.mark.parametrize("target", TARGETS)
 @pytest.mark.slow
 def test_a_cell_that_takes_arrays_by_name(target: str, tmp_path: Path) -> None:
-    call = parse(f"@r.toml(4, {RANDOM})", {"r.toml": read_equations(KERNEL)})
+    call = parse(
+        "@r.toml(4, return_sequences=True, return_state=True, dtype='float64')",
+        {"r.toml": read_equations(KERNEL)},
+    )
     inputs = np.random.default_rng(6).standard_normal((2, 5, 18))
     case = Case(Stack(specs.from_flags([call], {})), inputs, weights={})
     (found,) = printed(target, {"r": case}, tmp_path).values()
