@@ -179,7 +179,8 @@ def test_gradients_of_a_pytorch_script(name: str, tmp_path: Path) -> None:
     case = case_of(layer_of(name, return_sequences=True, return_state=True, dtype="float64"))
     file = tmp_path / "script.py"
     file.write_text(targets.get("torch").write([build_export(case)]))
-    scope = run_path(str(file))
+    with torch.set_grad_enabled(True):  # the script turns gradients off, also for the tests that follow
+        scope = run_path(str(file))
     by = np.random.default_rng(8).standard_normal((BATCH, TIMESTEPS, UNITS))
     with torch.enable_grad():
         x = torch.tensor(case.inputs, requires_grad=True)
