@@ -127,6 +127,11 @@ def axes_of(node: Node, text: CellText, config: Mapping[str, Any], sizes: CellSi
     return _Reader(text, config, sizes, line).value(node)[1]
 
 
+def lower_part(node: Node, text: CellText, config: Mapping[str, Any], sizes: CellSizes, line: str) -> Value:
+    """Return a part of the equation of a line without names of axes, and the axes of its numbers."""
+    return _Reader(text, config, sizes, line, lowers=True).value(node)
+
+
 def _split(text: CellText, known: dict[str, int | None]) -> dict[str, tuple[int, int]]:
     """Return the columns of each part of the input; `known` gets the number of features."""
     starts, start = {}, 0

@@ -263,11 +263,10 @@ class Cell:
         """Return the most numbers of a value in one step where axes have names; 0 elsewhere."""
         return self.sizes(features).widest if self.text.has_axes else 0
 
-    def lowered(self, features: int | None) -> Mapping[str, Node]:
-        """Return the equations as they are computed, without names of axes."""
-        if not self.text.has_axes:
-            return self.lines
-        return lower(self.text, self.config, self.lines, self.sizes(features))
+    def lowered(self, features: int | None, lines: Mapping[str, Node] | None = None) -> Mapping[str, Node]:
+        """Return the equations as they are computed, without names of axes.  lines: others in their place."""
+        lines = self.lines if lines is None else lines
+        return lower(self.text, self.config, lines, self.sizes(features)) if self.text.has_axes else lines
 
     def function(self, name: str) -> str:
         """Return the function of this name; for an option, the name of its activation."""

@@ -19,21 +19,17 @@ from rnncli.cells.tree import write
 from rnncli.specs.build import build, read_equations
 from rnncli.specs.expressions import parse
 
-SAMPLES = {
-    path.stem: text
-    for path in sorted((ROOT / "samples/cells").glob("*.toml"))
-    if "[shapes]" not in (text := path.read_text())  # a state of another shape has no diagram
-}
+SAMPLES = {path.stem: path.read_text() for path in sorted((ROOT / "samples/cells").glob("*.toml"))}
 BUILT_IN = ("SimpleRNN(3)", "LSTM(3)", "GRU(3)", "GRU(3, reset_after=False)", "LSTM(40)", "GRU(1)")
 
 
 def diagram(cell: str, wide: bool = True, features: int = 3) -> Diagram:
     """Return the diagram of an expression, or of the text of a cell."""
-    spec = build(cell if "\n" not in cell else parse("@r.toml(3)", {"r.toml": read_equations(cell)}))
+    units = 16 if "[sizes]" in cell else 3
+    spec = build(cell if "\n" not in cell else parse(f"@r.toml({units})", {"r.toml": read_equations(cell)}))
     made = layers.make(spec).cell  # type: ignore[attr-defined]
-    return lay_out(
-        made.written, made.text.states, made.function, units=made.units, features=features, wide=wide
-    )
+    sizes = made.line_sizes(features)
+    return lay_out(made.written, made.text.states, made.function, sizes=sizes, features=features, wide=wide)
 
 
 def box(shape: Shape) -> tuple[int, int, int, int]:

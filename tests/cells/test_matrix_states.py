@@ -199,7 +199,7 @@ def test_rows_of_heads(rnncli: Run) -> None:
 @pytest.mark.parametrize(
     "words",
     [
-        ["explain", "last_memory_state[0,0,0,0]"], ["gradients"], ["gradients", "--whole"], ["report"],
+        ["explain", "last_memory_state[0,0,0,0]"], ["gradients"], ["gradients", "--whole"],
         ["plot", "-o", "x.png"], ["plot", "--diagram", "-o", "x.svg"],
     ],
 )  # fmt: skip

@@ -1,9 +1,9 @@
 """The diagram of a cell, laid out from its equations.
 
 A state is a rail: its value before the step comes in at the left, its new value leaves at the right, and the
-operators on the way stand on it.  A line with a matrix product is a card below the rails; another line that
-is not a state is a small card between them.  Cards and operators stand in slots, from left to right in the
-order in which the rails meet them.
+operators on the way stand on it.  A line with a product of a weight is a card below the rails; another line
+that is not a state is a small card between them.  Cards and operators stand in slots, from left to right in
+the order in which the rails meet them.
 
 `operators.py` finds the operators of an equation, `plan.py` what each shape reads, `place.py` where it
 stands, and `wires.py` the way of a wire around the shapes.
@@ -11,7 +11,7 @@ stands, and `wires.py` the way of a wire around the shapes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 
 from rnncli.cells.diagram.place import Spacing, place
@@ -26,17 +26,20 @@ def lay_out(
     states: Sequence[str],
     function: Callable[[str], str],
     *,
-    units: int,
+    sizes: Mapping[str, int],
     features: int,
+    inputs: Collection[str] = (),
     wide: bool = True,
 ) -> Diagram:
     """Return the diagram of a cell.
 
     lines: the resolved equations, in the order in which they are written.
     function: returns the activation that a function of a line stands for.
+    sizes: how many numbers each line has.
+    inputs: names of parts of the input, in place of x.
     wide: for a page of 820 pixels; else for a phone.
     """
-    plan = DiagramPlan(lines, states, function, units=units, features=features)
+    plan = DiagramPlan(lines, states, function, sizes=sizes, features=features, inputs=inputs)
     placed = place(plan, Spacing(wide=wide))
     shapes = plan.shapes
     index = {shape: number for number, shape in enumerate(shapes)}

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from rnncli.cells.tree import Function, Name, Node, Number, Operation, Sum, parts, rebuild, walk
 
+X = Name("x")
 MOST_OPERATORS = 7
 """An equation with more is drawn as one function of all that it reads."""
 
@@ -24,14 +25,22 @@ class Operator(NamedTuple):
 
 def names_in(node: Node) -> list[Name]:
     """Return the states and lines that a node reads."""
-    return list(dict.fromkeys(part for part in walk(node) if isinstance(part, Name) and part.kind))
+    names = (part for part in walk(node) if isinstance(part, Name) and part.kind not in ("", "input"))
+    return list(dict.fromkeys(names))
+
+
+def reads_input(node: Node) -> bool:
+    """Return whether a node reads the input."""
+    return any(part == X or (isinstance(part, Name) and part.kind == "input") for part in walk(node))
 
 
 def is_product(node: Node) -> bool:
-    """Return whether an equation has a matrix product, or reads x."""
-    return any(
-        part == Name("x") or (isinstance(part, Operation) and part.symbol == "@") for part in walk(node)
-    )
+    """Return whether an equation has a product with a weight, or reads the input."""
+    return reads_input(node) or any(
+        isinstance(part, Operation) and part.symbol == "@"
+        and isinstance(part.right, Name) and not part.right.kind
+        for part in walk(node)
+    )  # fmt: skip
 
 
 def replace_part(node: Node, part: Node, other: Node) -> Node:
@@ -69,8 +78,10 @@ def part_of(node: Node, old: Name, depth: int) -> Name | Operator | None:
         rail = next(
             by_old, next((part for part, read in zip(inner, reads, strict=True) if len(read) > 1), None)
         )
-    label = _label(node) if len(inner) == 1 else "f"
+    label = _label(node) if len(inner) == 1 or isinstance(node, Function) else "f"
     match node:
+        case Operation("@") if len(inner) == 2:
+            label = "@"
         case Sum(terms) if 1 < len(inner) == len(terms) and (len(terms) == 2 or not depth):
             ordered = sorted(terms, key=lambda term: (term[1] is not rail, term[0] < 0))
             if ordered[0][0] > 0:

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
-from rnncli.cells.diagram.operators import Operator, is_product, names_in, rail_part, replace_part
+from rnncli.cells.diagram.operators import (
+    Operator,
+    X,
+    is_product,
+    names_in,
+    rail_part,
+    reads_input,
+    replace_part,
+)
 from rnncli.cells.diagram.shapes import Shape, Slot
-from rnncli.cells.tree import Function, Name, Node, Number, Operation, walk
+from rnncli.cells.tree import Function, Name, Node, Number, Operation, rebuild, walk
 
 MOST_ROWS = 4
 """Units for which a card or a state has room."""
 SHORT = {"sigmoid": "σ", "log_sigmoid": "log σ", "linear": "", "maximum": "max", "minimum": "min"}
-X = Name("x")
 
 
 class DiagramPlan:
@@ -19,6 +26,7 @@ class DiagramPlan:
 
     rails: the states from the top down; the first state of the cell is the lowest.
     slots: from left to right.
+    room: how many numbers of each line are shown.  rows: the most of them.
     values: the shape that computes a state or a line, by its name; by `name[t-1]` a state before the step.
     links: the wires: source, target, the state on whose rail it lies or "".
     buses: the wires to the cards' bottoms: source, card, target, which is the card or a shape below it.
@@ -28,10 +36,12 @@ class DiagramPlan:
 
     def __init__(
         self, lines: Mapping[str, Node], states: Sequence[str], function: Callable[[str], str],
-        *, units: int, features: int,
+        *, sizes: Mapping[str, int], features: int, inputs: Collection[str],
     ) -> None:  # fmt: skip
+        lines = {line: _mark(node, inputs) for line, node in lines.items()}
         self.lines, self.function, self.rails = lines, function, [*states][::-1]
-        self.rows, self.features = min(units, MOST_ROWS), features
+        self.room = {line: min(size, MOST_ROWS) for line, size in sizes.items()}
+        self.rows, self.features = max(self.room.values()), features
         self.shapes: list[Shape] = []
         self.slots: list[Slot] = []
         self.values: dict[str, Shape] = {}
@@ -45,16 +55,16 @@ class DiagramPlan:
         for name in (*(line for line in lines if line not in self.rails), *states):
             source = self.read(Name(name, "line"))
             if name in self.rails:
-                self.links.append((source, self._add("end", name, rows=self.rows), name))
+                self.links.append((source, self._add("end", name, rows=self.room[name]), name))
 
     def read(self, name: Name) -> Shape:
         """Return the shape that computes a value; it is added when it is first read."""
-        key = f"{name.name}[t-1]" if name.kind == "before" else name.name
+        key = f"{name.name}[t-1]" if name.kind == "before" else "x" if name.kind == "input" else name.name
         if key not in self.values:
-            if name == X:
+            if name.kind == "input" or name == X:
                 self.values[key] = self._add("input", "", rows=self.features)
             elif name.kind == "before":
-                self.values[key] = self._add("start", name.name, rows=self.rows)
+                self.values[key] = self._add("start", name.name, rows=self.room[name.name])
             else:
                 self._add_card(name.name)
         return self.values[key]
@@ -88,7 +98,7 @@ class DiagramPlan:
         has_product = is_product(node)
         is_activated = isinstance(node, Function) and len(node.arguments) == 1
         label = self._short(node.function) if is_activated else ""  # type: ignore[union-attr]
-        card = self._add("card", line, label=label, tree=node, rows=self.rows if has_product else 1)
+        card = self._add("card", line, label=label, tree=node, rows=self.room[line] if has_product else 1)
         self.values[line] = card
         below = [source for source in sources if source.kind == "card"]
         tiers = {source: tier for slot in self.slots for tier, source in slot.cards.items()}
@@ -104,7 +114,7 @@ class DiagramPlan:
             self.last[line] = card.slot
         if has_product:
             node = self._add_feed(card, node)
-        for name in (*names_in(node), *([X] if X in walk(node) else [])):
+        for name in (*names_in(node), *([X] if reads_input(node) else [])):
             if has_product and (name == X or name.kind == "before"):
                 self.buses.append((self.read(name), card, card))
             else:
@@ -123,7 +133,7 @@ class DiagramPlan:
                 is_gate = (
                     isinstance(gate, Name) and gate.kind in ("line", "free") and gate not in names_in(rest)
                 )
-                if not is_gate or [name.kind for name in old] != ["before"] or X in walk(other):
+                if not is_gate or [name.kind for name in old] != ["before"] or reads_input(other):
                     continue
                 if other == old[0] or is_product(other):
                     times = self._add("operator", card.line, label="×", tree=part)
@@ -216,3 +226,10 @@ class DiagramPlan:
 def _names(part: Name | Operator) -> Iterator[Name]:
     """Yield the states and lines that an operand reads."""
     yield from names_in(part.tree if isinstance(part, Operator) else part)
+
+
+def _mark(node: Node, inputs: Collection[str]) -> Node:
+    """Return the node in which a part of the input has the kind `input`."""
+    if isinstance(node, Name):
+        return Name(node.name, "input") if node.name in inputs else node
+    return rebuild(node, lambda part: _mark(part, inputs))

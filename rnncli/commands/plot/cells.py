@@ -213,8 +213,12 @@ def _draw_cell(
     placed: _PlacedCell, step: _Step | None, chosen: CellSelection, lang: str, undrawable: frozenset[str]
 ) -> DrawnCell:
     cell = placed.cell
-    units = cell.units if step else 1
-    diagram = lay_out(cell.written, cell.states, cell.function, units=units, features=placed.features)
+    sizes = cell.line_sizes(placed.features)
+    sizes = sizes if step else dict.fromkeys(sizes, 1)
+    diagram = lay_out(
+        cell.written, cell.states, cell.function, sizes=sizes, features=placed.features,
+        inputs=cell.text.inputs,
+    )  # fmt: skip
     numbers: dict[int, Array] = {}
     names: tuple[str, ...] = ()
     if step:

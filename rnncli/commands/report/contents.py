@@ -15,7 +15,21 @@ from typing import Any, NamedTuple
 from rnncli import compute, layers
 from rnncli.cells import activations
 from rnncli.cells.diagram import lay_out
-from rnncli.cells.tree import FUNCTIONS, Function, Name, Node, Number, Operation, Sum, walk
+from rnncli.cells.sizes import lower_part
+from rnncli.cells.tree import (
+    FUNCTIONS,
+    Einsum,
+    Function,
+    Index,
+    Name,
+    Node,
+    Number,
+    Operation,
+    Reshape,
+    Shift,
+    Sum,
+    walk,
+)
 from rnncli.cells.writing import to_symbols
 from rnncli.compute import engines
 from rnncli.errors import LayerError, Message, Text, UsageError
@@ -133,7 +147,6 @@ def _names(names: InputNames) -> dict[str, Any]:
 
 
 def _require_able(case: Case) -> None:
-    case.require_plain_states("report")
     if case.training and case.stack.draws_in_training:
         raise UsageError("report does not recompute dropout.", "Leave {--training} out.")
     if case.calls > 1:
@@ -304,12 +317,15 @@ def _variant_entries(variants: Mapping[str, Spec], shape: tuple[int, ...]) -> di
 
 def _add_cell(cell: Cell, features: int, cells: list[dict[str, Any]]) -> int:
     """Return the number of a cell among the cells of the page, where equal cells stand once."""
-    text, functions = cell.text, {}
-    nodes = [node for line in cell.lines.values() for node in walk(line)]
+    text, sizes, functions = cell.text, cell.sizes(features), {}
+    lines = cell.lowered(features)
+    nodes = [node for line in lines.values() for node in walk(line)]
     for name in sorted({node.function for node in nodes if isinstance(node, Function)}):
         named = name if name in FUNCTIONS else cell.function(name)
         own = name in FUNCTIONS or activations.parse_parametric(named)
         functions[name] = named if own else activations.canonical_name(named)  # `silu` for swish
+    written = cell.lowered(features, cell.written)
+    counts = cell.line_sizes(features)
     entry = {
         "name": text.name,
         "units": cell.units,
@@ -322,9 +338,16 @@ def _add_cell(cell: Cell, features: int, cells: list[dict[str, Any]]) -> int:
         "twoBiases": text.has_two_biases,
         "functions": functions,
         "bounds": {line: list(bounds) for line, bounds in cell.bounds.items() if bounds},
-        "sizes": cell.line_sizes(features),
-        "lines": [[line, _tree(node)] for line, node in cell.lines.items()],
-        "written": {line: _tree(node) for line, node in cell.written.items()},
+        "sizes": counts,
+        "shapes": {
+            line: sizes.shape(sizes.axes[line]) if text.has_axes else [counts[line]] for line in counts
+        },
+        "axes": {line: sizes.axes[line] if text.has_axes else ["units"] for line in counts},
+        "heads": text.heads,
+        "leastScale": 0 if text.has_axes else 1,  # a memory of small numbers has its own colors
+        "inputs": sizes.inputs,
+        "lines": [[line, _tree(node)] for line, node in lines.items()],
+        "written": {line: _tree(node) for line, node in written.items()},
         "symbols": to_symbols(text, cell.config),
         "diagram": {name: _diagram(cell, features, wide=name == "wide") for name in ("wide", "narrow")},
     }
@@ -343,17 +366,27 @@ def _diagram(cell: Cell, features: int, *, wide: bool) -> dict[str, Any]:
         label: of a card, its activation: σ, tanh, or "".
         rows: how many units have room; of x, how many features.
         tree: of an operator or a function, the part of the equation that it computes, in the form of
-            `written`: its value for a unit is that of this tree in `line`.
+            `written`: its value for a unit is that of this tree in `line`.  axes: those of its numbers.
     wires: {from, to, rail, points}: indices of shapes, corners as [x, y]; the wire carries the value of the
         shape `from`, and may begin on another wire of that value.  rail: the state of its rail, or "".
     A masked step is drawn with a straight wire to each end, a backward layer from right to left.
     """
-    drawn = lay_out(cell.written, cell.states, cell.function, units=cell.units, features=features, wide=wide)
+    drawn = lay_out(
+        cell.written, cell.states, cell.function, sizes=cell.line_sizes(features), features=features,
+        inputs=cell.text.inputs, wide=wide,
+    )  # fmt: skip
+
+    def part(tree: Node, line: str) -> dict[str, Any]:
+        if not cell.text.has_axes:
+            return {"tree": _tree(tree), "axes": ["units"]}
+        lowered, axes = lower_part(tree, cell.text, cell.config, cell.sizes(features), line)
+        return {"tree": _tree(lowered), "axes": axes}
+
     shapes = [
         {
             "kind": shape.kind, "x": shape.x, "y": shape.y, "wide": shape.wide, "high": shape.high,
             "line": shape.line, "label": shape.label, "rows": shape.rows,
-            **({"tree": _tree(shape.tree)} if shape.tree and shape.kind != "card" else {}),
+            **(part(shape.tree, shape.line) if shape.tree and shape.kind != "card" else {}),
         }
         for shape in drawn.shapes
     ]  # fmt: skip
@@ -381,6 +414,14 @@ def _tree(node: Node) -> Any:
             return [symbol, _tree(left), _tree(right)]
         case Function(function, arguments):
             return ["f", function, *map(_tree, arguments)]
+        case Reshape(part, before, order, shape):
+            return ["view", _tree(part), before, order, shape]
+        case Einsum(left, right, subscripts):
+            return ["einsum", _tree(left), _tree(right), subscripts]
+        case Shift(window, value):
+            return ["shift", _tree(window), _tree(value)]
+        case Index(size):
+            return ["index", size]
     raise TypeError(node)
 
 

@@ -190,4 +190,6 @@ export const FUNCTIONS = {
   log: [Math.log, (_, x) => 1 / x],
   sqrt: [Math.sqrt, (y) => 0.5 / y],
   abs: [Math.abs, (_, x) => Math.sign(x)],
+  cos: [Math.cos, (_, x) => -Math.sin(x)],
+  sin: [Math.sin, (_, x) => Math.cos(x)],
 };

@@ -1,8 +1,8 @@
 // The cell: one step of one half as a diagram, as Python laid it out from the equations.
 
 import { digits, draw, make } from "./dom.js";
-import { explainPart, inputAddress, lineColor } from "./explain.js";
-import { addressOf } from "./layer.js";
+import { inputAddress, lineColor } from "./explain.js";
+import { addressOf, indicesOf } from "./layer.js";
 import { Numbers, opensNearest, scaleOf } from "./number.js";
 import { toggleMask } from "./settings.js";
 
@@ -111,10 +111,11 @@ class Drawing {
   /** Return a wire from each start to its end: at a masked step the states pass unchanged. */
   straightRails() {
     const { shapes } = this.layout;
+    const endOf = (start) => shapes.find(({ kind, line }) => kind === "end" && line === start.line);
     return shapes
-      .filter(({ kind }) => kind === "end")
-      .map((end) => {
-        const start = shapes.find(({ kind, line }) => kind === "start" && line === end.line);
+      .filter(({ kind }) => kind === "start")
+      .map((start) => {
+        const end = endOf(start);
         const [from, to] = [start.x + start.wide / 2, end.x - end.wide / 2].map((x) => this.across(x));
         const middle = (from + to) / 2;
         const points = [
@@ -140,9 +141,11 @@ class Drawing {
   }
 
   /** Return the numbers of a vector of which there is room for `rows`, around the chosen one. */
-  units({ rows, kind, line }, size) {
+  units({ rows, kind, line }) {
     const { page, layer, half } = this;
-    const first = () => Math.min(Math.max(page.unit - Math.floor(rows / 2), 0), size - rows);
+    const { shapes, sizes } = this.loop.cell;
+    const size = sizes[line];
+    const first = () => Math.min(Math.max(page.unitOf(layer, half, line) - Math.floor(rows / 2), 0), size - rows);
     const step = kind === "start" ? () => this.before() : () => page.step;
     return Array.from({ length: rows }, (_, row) =>
       this.numbers.add(
@@ -152,7 +155,7 @@ class Drawing {
           isBar: kind === "card",
           key: `cell-${kind}-${line}-${row}`,
           drag: kind === "start" ? this.startOf(line, () => first() + row) : null,
-          unitOf: size > rows ? () => first() + row : null,
+          unitOf: size > rows ? () => indicesOf(shapes[line], first() + row).at(-1) : null,
         }),
       ),
     );
@@ -171,11 +174,9 @@ class Drawing {
 
   card(shape) {
     const { line, label } = shape;
-    const { cell } = this.loop;
-    const box = this.box(shape);
     const title = make("span.card-name", make("b", line), label && make("span.of", label));
-    const units = make("div.units", this.units(shape, cell.sizes[line]));
-    return opensNearest(make(`div.at.unit-card.${lineColor(cell, line)}`, box, title, units));
+    const units = make("div.units", this.units(shape));
+    return opensNearest(make(`div.at.unit-card.${lineColor(this.loop.cell, line)}`, this.box(shape), title, units));
   }
 
   state(shape) {
@@ -183,7 +184,7 @@ class Drawing {
     const color = lineColor(this.loop.cell, line);
     const name = make(`span.state-name.${color}`, this.box({ ...shape, y: shape.y - shape.high / 2 - 9, high: 16 }));
     this.names.push({ name, line, kind });
-    return [name, opensNearest(make("div.at.units", this.box(shape), this.units(shape, this.loop.cell.units)))];
+    return [name, opensNearest(make("div.at.units", this.box(shape), this.units(shape)))];
   }
 
   input(shape) {
@@ -225,7 +226,7 @@ class Drawing {
       "--y": (shape.y / this.layout.high).toFixed(4),
     };
     const size = { "--w": `${shape.wide}px`, "--h": `${shape.high}px` };
-    const onclick = () => page.open(this.addressOfPart(shape), shape.tree);
+    const onclick = () => page.open(this.addressOfPart(shape), shape);
     const key = `part-${shape.x}-${shape.y}`;
     const element = make(`button.part.${shape.kind}`, { ...at, ...size, key, onclick }, shape.label.replace("*", "×"));
     const corner = this.cornerFor(shape);
@@ -247,7 +248,7 @@ class Drawing {
 
   addressOfPart({ line }) {
     const { page, layer, half } = this;
-    const unit = Math.min(page.unit, this.loop.cell.sizes[line] - 1);
+    const unit = page.unitOf(layer, half, line);
     return addressOf({ layer, half, line, sequence: page.sequence, step: page.step, unit });
   }
 
@@ -258,7 +259,11 @@ class Drawing {
     const isMasked = page.isMasked({ layer, half, step: page.step });
     const word = page.wordAt(page.step);
     this.name.textContent = word ? `${word} t=${page.step}` : `t=${page.step}`;
-    this.unit.textContent = cell.units > 1 ? say("unit {unit} of {units}", { unit: page.unit, units: cell.units }) : "";
+    const unit = cell.units > 1 && say("unit {unit} of {units}", { unit: page.unit, units: cell.units });
+    const named = [...new Set(Object.values(cell.axes).flat())].filter(
+      (axis) => axis !== "units" && axis !== "features",
+    );
+    this.unit.textContent = [unit, ...named.map((axis) => `${axis} ${page.at[axis] ?? 0}`)].filter(Boolean).join(" · ");
     this.mask.checked = isMasked;
     this.maskName.textContent = say("mask t={step}", { step: page.step });
     this.drawing.classList.toggle("masked", isMasked);
@@ -275,14 +280,15 @@ class Drawing {
 
   showPart({ element, result, shape }) {
     const { page, layer, half } = this;
-    const { value, tokens } = explainPart(page.model, this.addressOfPart(shape), shape.tree);
+    const { value, tokens } = page.explainPart(this.addressOfPart(shape), shape);
     const equation = tokens.map(({ text, value: number }) => text ?? digits(number, 3)).join("");
-    const unit = Math.min(page.unit, this.loop.cell.sizes[shape.line] - 1);
+    const { cell } = this.loop;
+    const unit = cell.shapes[shape.line].length > 1 ? page.placeOf(shape.axes) : page.unitOf(layer, half, shape.line);
     const tip = page.say("unit {unit}: {equation} = {value}", { unit, equation, value: digits(value, 3) });
     const isReached = page.play.hasReached({ layer, half, line: shape.line, step: page.step });
     element.dataset.tip = tip;
     element.setAttribute("aria-label", `${shape.label} ${tip}`);
-    element.classList.toggle("chosen", page.part === shape.tree);
+    element.classList.toggle("chosen", page.part === shape);
     result.textContent = isReached ? digits(value, 2) : "";
   }
 }

@@ -1,7 +1,7 @@
 // Where a number comes from: the equation of its line, with its numbers in it.
 
-import { columnsOf, isHeld, pickOne, ruleOf } from "./cell.js";
-import { addressOf } from "./layer.js";
+import { isHeld, listOperations, valueAt } from "./cell.js";
+import { addressOf, flatIndex, indicesOf } from "./layer.js";
 import { writtenOf } from "./settings.js";
 
 // Most multiply-adds of a gate with which it is tried what a number would be with other inputs.
@@ -24,15 +24,15 @@ export function explain(model, address) {
   return { ...about, ...explainReturned(model, target) };
 }
 
-/** Return {value, tokens, terms, ...} of a part of the equation of a line, such as one of its products. */
-export function explainPart(model, address, tree) {
+/** Return {value, tokens, terms, ...} of a part of the equation of a line: of its number at these indices. */
+export function explainPart(model, address, tree, indices) {
   const target = model.locate(address);
   const { layer, half, line, sequence, step, unit } = target;
   const loop = layer.halves[half];
   const done = model.of(sequence)[model.layers.indexOf(layer)].halves[half];
   const reader = new EquationReader(model, target, loop, done);
   const about = { address, color: colorOf(target), kind: "part", name: line, half, layer: layer.prefix, step, unit };
-  return { ...about, value: reader.value(tree, unit), tokens: reader.tokens(tree, unit, 0), terms: reader.terms };
+  return { ...about, ...reader.read(tree, indices) };
 }
 
 /** Return for each feature of an input whether it was 0 or 1 everywhere when the page was written, as no word is. */
@@ -176,9 +176,11 @@ function explainLine(model, target) {
     return { ...explainLine(model, { ...target, line: other }), name: line };
   }
   const reader = new EquationReader(model, target, loop, done);
-  const tokens = reader.tokens(loop.cell.written[line], unit, 0);
-  return { ...about, kind: "line", tokens, terms: reader.terms };
+  const { tokens, terms } = reader.read(loop.cell.written[line], indicesOf(loop.cell.shapes[line], unit));
+  return { ...about, kind: "line", tokens, terms };
 }
+
+const OPERATORS = { "*": " · ", "/": " / ", "**": " ^ " };
 
 /** Reads the numbers of an equation at one step. */
 class EquationReader {
@@ -187,141 +189,147 @@ class EquationReader {
     Object.assign(this, { model, target, loop, done, x, terms: [] });
   }
 
-  /** Return the equation in pieces.  least: how strongly its operator must bind, or it stands in parentheses. */
-  tokens(node, unit, least) {
-    if (typeof node === "number") return [{ text: String(node) }];
-    const [kind, ...rest] = node;
-    if (kind === "n") return [this.name(rest, unit)];
-    if (kind === "@") return [this.product(node, unit)];
-    if (kind === "f") return this.call(rest, unit);
+  /** Return {value, tokens, terms} of the number of a tree at these indices. */
+  read(tree, indices) {
+    const { operations, node } = listOperations(this.loop.cell, this.loop.weights);
+    this.operations = operations;
+    const root = node(tree, this.target.line);
+    const at = flatIndex(operations[root].shape, indices);
+    return { value: this.value(root, at), tokens: this.tokens(root, at, 0), terms: this.terms };
+  }
+
+  /** Return an operation in pieces, for one number of it.  least: how strongly it must bind, or it stands in parentheses. */
+  tokens(index, unit, least) {
+    const operation = this.operations[index];
+    const { kind, args, places, signs, rest, size } = operation;
+    const operand = (place, strength) => this.tokens(args[place], places[place](unit), strength);
+    if (kind === "number" || kind === "index") return [{ text: String(this.value(index, unit)) }];
+    if (kind === "view") return operand(0, least);
+    if (kind === "shift") {
+      return unit < rest ? this.tokens(args[0], unit + size - rest, least) : this.tokens(args[1], unit - rest, least);
+    }
+    if (kind === "@" || kind === "einsum") return [this.product(index, unit)];
+    if (kind === "f") return this.call(operation, index, unit);
+    if (!(kind in OPERATORS || kind === "+")) return [this.name(operation, index, unit)];
     const pieces =
       kind === "+"
-        ? rest.flatMap(([sign, term], index) => [
-            ...(index ? [{ text: sign > 0 ? " + " : " − " }] : sign < 0 ? [{ text: "−" }] : []),
-            ...this.tokens(term, unit, 2),
+        ? args.flatMap((_, place) => [
+            ...(place ? [{ text: signs[place] > 0 ? " + " : " − " }] : signs[0] < 0 ? [{ text: "−" }] : []),
+            ...operand(place, 2),
           ])
-        : [
-            ...this.tokens(rest[0], unit, 2),
-            { text: { "*": " · ", "/": " / ", "**": " ^ " }[kind] },
-            ...this.tokens(rest[1], unit, 3),
-          ];
+        : [...operand(0, 2), { text: OPERATORS[kind] }, ...operand(1, 3)];
     const strength = kind === "+" ? 1 : 2;
     return strength < least ? [{ text: "(" }, ...pieces, { text: ")" }] : pieces;
   }
 
-  call([called, ...given], unit) {
-    const named = this.loop.cell.functions[called] ?? called;
-    if (["mean", "variance", "sum"].includes(named)) {
-      return [{ value: this.value(["f", called, ...given], unit), label: named }];
+  call({ named, args, places, width }, index, unit) {
+    if (named === "sum") {
+      const terms = Array.from({ length: width }, (_, row) => this.term(row, [args[0], unit * width + row]));
+      return [this.group(`sum ${this.short(args[0])}`, terms, this.value(index, unit), named)];
     }
-    const inside = given.flatMap((argument, index) => [
-      ...(index ? [{ text: ", " }] : []),
-      ...this.tokens(argument, unit, 0),
+    if (named === "mean" || named === "variance") return [{ value: this.value(index, unit), label: named }];
+    const inside = args.flatMap((arg, place) => [
+      ...(place ? [{ text: ", " }] : []),
+      ...this.tokens(arg, places[place](unit), 0),
     ]);
     if (named === "linear") return inside;
     return [{ text: `${named === "sigmoid" ? "σ" : named}(` }, ...inside, { text: ")" }];
   }
 
-  name([named, kind], unit) {
+  name({ kind, name, first, columns }, index, unit) {
     const { target, loop, done } = this;
-    const value = this.value(["n", named, kind], unit);
+    const value = this.value(index, unit);
     const { layer, sequence, step } = target;
-    if (named === "x") return { value, label: "x", address: inputAddress(layer, sequence, step, unit) };
+    if (kind === "x") return { value, label: "x", address: inputAddress(layer, sequence, step, first + unit) };
     if (kind === "before") {
       const before = done.order[done.order.indexOf(step) - 1];
-      const address = before === undefined ? null : addressOf({ ...target, line: named, step: before, unit });
-      return { value, label: named, before: true, address, state: loop.cell.states.indexOf(named) };
+      const address = before === undefined ? null : addressOf({ ...target, line: name, step: before, unit });
+      return { value, label: name, before: true, address, state: loop.cell.states.indexOf(name) };
     }
-    if (kind) return { value, label: named, address: addressOf({ ...target, line: named, unit }) };
-    return { value, label: named, weight: this.weight(named, 0, unit) };
+    if (kind === "read") return { value, label: name, address: addressOf({ ...target, line: name, unit }) };
+    return { value, label: name, weight: this.weight(columns, columns.offset + unit) };
   }
 
-  weight(named, row, unit) {
-    const columns = columnsOf(this.loop.cell, this.loop.weights, named, this.target.line);
-    const index = columns.offset + row * columns.columns + (columns.size > 1 ? unit : 0);
-    const { values, shape } = this.loop.weights[columns.name];
-    const position = shape.length > 1 ? [Math.floor(index / shape[1]), index % shape[1]] : [index];
-    return { name: columns.name, index, position, value: values[index] };
+  weight({ name }, index) {
+    const { values, shape } = this.loop.weights[name];
+    return { name, index, position: indicesOf(shape, index), value: values[index] };
   }
 
-  product([, left, [, named]], unit) {
-    const { rows } = columnsOf(this.loop.cell, this.loop.weights, named, this.target.line);
-    const group = this.terms.length;
-    const label = `${this.short(left)} · ${named}`;
-    const terms = Array.from({ length: rows }, (_, row) => {
-      const [factor, ...more] = this.tokens(left, row, 0);
-      const value = this.value(left, row);
-      const single = more.length === 0 && "value" in factor;
-      const weight = this.weight(named, row, unit);
-      const token = single ? factor : { label: this.short(left), value };
-      return { value: value * weight.value, row, factor: { ...token, value }, weight };
+  /** Return the sum of the products of a row with a column. */
+  product(index, unit) {
+    const { kind, args, columns, places, steps, count } = this.operations[index];
+    const [left, right] = args;
+    const label = `${this.short(left)} · ${columns?.name ?? this.short(right)}`;
+    const isWhole = this.operations[left].size > 1;
+    const terms = Array.from({ length: kind === "@" ? columns.rows : count }, (_, row) => {
+      if (kind === "einsum")
+        return this.term(row, ...args.map((arg, side) => [arg, places[side](unit) + row * steps[side]]));
+      const weight = this.weight(columns, columns.offset + row * columns.columns + unit);
+      return this.term(row, [left, isWhole ? row : 0], { value: weight.value, label: columns.name, weight });
     });
+    return this.group(
+      label,
+      terms,
+      terms.reduce((total, term) => total + term.value, 0),
+      label,
+    );
+  }
+
+  /** Return {value, row, factor, other}: a number as a token, and what it is multiplied with, if anything. */
+  term(row, first, second) {
+    const [factor, other] = [first, second].map((part) => {
+      if (!Array.isArray(part)) return part;
+      const groups = this.terms.length;
+      const [token, ...more] = this.tokens(...part, 0);
+      this.terms.length = groups;
+      const value = this.value(...part);
+      const isNumber = more.length === 0 && "value" in token && token.group === undefined;
+      return isNumber ? { ...token, value } : { label: this.short(part[0]), value };
+    });
+    return { value: factor.value * (other ? other.value : 1), row, factor, other };
+  }
+
+  /** Add a group of terms, the largest first, and return their sum as a token. */
+  group(title, terms, value, label) {
     terms.sort((a, b) => Math.abs(b.value) - Math.abs(a.value));
-    this.terms.push({ label, terms });
-    return { value: terms.reduce((total, term) => total + term.value, 0), label, group };
+    this.terms.push({ label: title, terms });
+    return { value, label, group: this.terms.length - 1 };
   }
 
-  short(node) {
-    if (node[0] === "n") return node[1];
-    return node
-      .slice(1)
-      .filter(Array.isArray)
-      .map((part) => this.short(part))
-      .join(" · ");
+  short(index) {
+    const { kind, name, args, columns } = this.operations[index];
+    if (kind === "x") return "x";
+    return [name, ...args.map((arg) => this.short(arg)), kind === "@" && columns.name].filter(Boolean).join(" · ");
   }
 
-  /** Return the value of a node, for one unit. */
-  value(node, unit) {
+  /** Return a number of the value of an operation. */
+  value(index, unit) {
     const { done, loop, target } = this;
-    if (typeof node === "number") return node;
-    const [kind, ...rest] = node;
-    if (kind === "n") {
-      const [named, how] = rest;
-      const { units, features, states } = loop.cell;
-      if (named === "x") return this.x[target.step * features + unit];
-      if (how === "before") return done.before[states.indexOf(named)][target.step * units + unit];
-      if (how) return this.model.lineValue({ ...target, line: named, unit }, { halves: { [target.half]: done } });
-      return this.weight(named, 0, unit).value;
-    }
+    const operation = this.operations[index];
+    const { kind, name, args, columns, rule, width, rows, size } = operation;
+    const step = target.step;
+    if (kind === "number") return operation.number;
+    if (kind === "index") return unit;
+    if (kind === "x") return this.x[step * loop.cell.features + operation.first + unit];
+    if (kind === "weight") return this.weight(columns, columns.offset + unit).value;
+    if (kind === "before") return done.before[loop.cell.states.indexOf(name)][step * size + unit];
+    if (kind === "read")
+      return this.model.lineValue({ ...target, line: name, unit }, { halves: { [target.half]: done } });
     if (kind === "@") {
-      const { rows } = columnsOf(loop.cell, loop.weights, rest[1][1], target.line);
       let total = 0;
-      for (let row = 0; row < rows; row++) total += this.value(rest[0], row) * this.weight(rest[1][1], row, unit).value;
+      for (let row = 0; row < columns.rows; row++) {
+        const weight = this.weight(columns, columns.offset + row * columns.columns + unit);
+        total += this.value(args[0], this.operations[args[0]].size > 1 ? row : 0) * weight.value;
+      }
       return total;
     }
-    if (kind === "f") return this.apply(rest, unit);
-    if (kind === "+") return rest.reduce((total, [sign, term]) => total + sign * this.value(term, unit), 0);
-    const [first, second] = rest.map((operand) => this.value(operand, unit));
-    return { "*": first * second, "/": first / second, "**": first ** second }[kind];
-  }
-
-  /** Return the value of a function. */
-  apply([called, ...given], unit) {
-    const named = this.loop.cell.functions[called] ?? called;
-    const { scalar, row } = ruleOf(named);
-    if (scalar) return scalar[0](this.value(given[0], unit));
-    if (!row)
-      return pickOne(
-        named,
-        given.map((argument) => () => this.value(argument, unit)),
-        unit,
-      );
-    const numbers = Array.from({ length: this.width(given[0]) }, (_, index) => this.value(given[0], index));
-    const values = row[0](numbers);
-    return values[values.length > 1 ? unit : 0];
-  }
-
-  /** Return how many numbers a node has. */
-  width(node) {
-    if (typeof node === "number") return 1;
-    const [kind, ...rest] = node;
-    const { cell, weights } = this.loop;
-    if (kind === "n" && rest[0] === "x") return cell.features;
-    if (kind === "n" && rest[1]) return rest[1] === "before" ? cell.units : cell.sizes[rest[0]];
-    if (kind === "n" || kind === "@") {
-      return columnsOf(cell, weights, kind === "n" ? rest[0] : rest[1][1], this.target.line).size;
+    if (rule?.row) {
+      const part = size / rows;
+      const row = Math.floor(unit / part);
+      const numbers = Array.from({ length: width }, (_, place) => this.value(args[0], row * width + place));
+      return rule.row[0](numbers)[unit % part];
     }
-    if (kind === "f" && ["mean", "variance", "sum"].includes(cell.functions[rest[0]] ?? rest[0])) return 1;
-    return Math.max(...rest.map((part) => (Array.isArray(part) ? this.width(kind === "+" ? part[1] : part) : 1)));
+    const read = args.map((arg) => (place) => this.value(arg, place));
+    return valueAt(operation, read, unit);
   }
 }

@@ -43,10 +43,28 @@ export function shortest(value, dtype) {
 
 const HALVES = ["forward", "backward"];
 
+/** Return the index on each axis of the number at a flat index. */
+export function indicesOf(shape, unit) {
+  let rest = unit;
+  return shape
+    .toReversed()
+    .map((size) => {
+      const index = rest % size;
+      rest = (rest - index) / size;
+      return index;
+    })
+    .reverse();
+}
+
+/** Return the flat index of the number at these indices, or of the nearest that there is. */
+export const flatIndex = (shape, indices) =>
+  shape.reduce((total, size, axis) => total * size + Math.max(Math.min(indices[axis] ?? 0, size - 1), 0), 0);
+
 /** Return the address of a number of a line; step -1 is the start of a state, as an address of -1 would be the last step. */
 export function addressOf({ layer, half, line, sequence, step, unit }) {
   const time = step < 0 ? "start" : step;
-  return `${layer.prefix}${layer.flags.bidirectional ? `${half}/` : ""}${line}[${sequence},${time},${unit}]`;
+  const indices = [sequence, time, ...indicesOf(layer.halves[half].cell.shapes[line], unit)];
+  return `${layer.prefix}${layer.flags.bidirectional ? `${half}/` : ""}${line}[${indices}]`;
 }
 
 /**
@@ -159,9 +177,10 @@ export class Model {
   }
 
   startOf(loop, index, sequence) {
-    const { units, states, initial } = loop.cell;
-    if (!loop.start) return new this.Numbers(units).fill(initial[states[index]] ?? 0);
-    return loop.start[index].subarray(sequence * units, (sequence + 1) * units);
+    const { sizes, states, initial } = loop.cell;
+    const size = sizes[states[index]];
+    if (!loop.start) return new this.Numbers(size).fill(initial[states[index]] ?? 0);
+    return loop.start[index].subarray(sequence * size, (sequence + 1) * size);
   }
 
   /** Return the gates held in a half, by line. */
@@ -225,7 +244,7 @@ export class Model {
    * Return the tensors that a layer returns, in Keras's order.
    *
    * Each has its name, `of(done)`, which reads its numbers for one sequence, and where they come from: `sequence`
-   * for the output, else {half, state}.
+   * for the output, else {half, state}.  `shape(done)` is that of a row: of a state, a size for each axis.
    */
   tensors(layer) {
     const { sequences, state } = layer.flags;
@@ -237,6 +256,7 @@ export class Model {
       isSequence: sequences,
       of: (done) => (sequences ? done.sequences : done.outputs)[index],
       width: (done) => (half ? layer.halves[half].cell.units : done.width),
+      shape: (done) => [half ? layer.halves[half].cell.units : done.width],
     }));
     if (!state) return outputs;
     const states = this.halvesOf(layer).flatMap((half) =>
@@ -246,7 +266,8 @@ export class Model {
         state: index,
         isSequence: false,
         of: (done) => done.halves[half].last[index],
-        width: () => layer.halves[half].cell.units,
+        width: () => layer.halves[half].cell.sizes[name],
+        shape: () => layer.halves[half].cell.shapes[name],
       })),
     );
     return [...outputs, ...states];
@@ -264,11 +285,11 @@ export class Model {
     const batch = given?.x?.shape[0] ?? this.batch;
     const parts = Array.from({ length: batch }, (_, sequence) => {
       const done = this.of(sequence, given)[index];
-      return [tensor.of(done), tensor.width(done), done.halves.forward.steps];
+      return [tensor.of(done), tensor.shape(done), done.halves.forward.steps];
     });
-    const [, width, steps] = parts[0] ?? [[], 0, 0];
+    const [, shape, steps] = parts[0] ?? [[], [0], 0];
     const values = this.Numbers.from(parts.flatMap(([numbers]) => Array.from(numbers)));
-    return { values, shape: tensor.isSequence ? [batch, steps, width] : [batch, width] };
+    return { values, shape: [batch, ...(tensor.isSequence ? [steps] : []), ...shape] };
   }
 
   /** Return {NAME: nested lists} of everything returned.  inputs, mask: nested lists in place of what is shown. */
@@ -321,16 +342,21 @@ export class Model {
       layer = this.layers.find(({ prefix }) => prefix === rest) ?? (rest === "" ? this.shown.at(-1) : null);
     }
     if (!layer) throw new Error(`${address}: there is no layer ${path}`);
-    const [sequence, step, unit] = indices;
-    if (name === "x") return { kind: "x", layer: path ? layer : this.root(layer), sequence, step, unit };
+    const [sequence, step, ...rest] = indices;
+    if (name === "x") return { kind: "x", layer: path ? layer : this.root(layer), sequence, step, unit: rest[0] };
     const tensors = this.tensors(layer);
     const plain = (text) => text.replace(/(forward|backward)_(?=\w+$)/, "").replace(/states$/, "state");
     const tensor =
       tensors.find((named) => named.name === path + name) ??
       (isOld && tensors.find((named) => plain(named.name) === plain(path + name)));
-    const row = indices.length > 2 ? step : Number.POSITIVE_INFINITY;
-    if (tensor) return { kind: "returned", layer, tensor, sequence, row, unit: indices.at(-1) };
+    if (tensor) {
+      const shape = tensor.shape(this.of(0)[this.layers.indexOf(layer)]);
+      const row = indices.length > 2 ? step : Number.POSITIVE_INFINITY;
+      const place = tensor.state === undefined ? indices.slice(-1) : indices.slice(1);
+      return { kind: "returned", layer, tensor, sequence, row, unit: flatIndex(shape, place) };
+    }
     if (!(name in layer.halves[half].lines)) throw new Error(`${address}: there is no ${name}`);
+    const unit = flatIndex(layer.halves[half].cell.shapes[name], rest);
     return { kind: "line", layer, half, line: name, sequence, step, unit };
   }
 
@@ -339,10 +365,17 @@ export class Model {
     const done = this.of(0)[this.layers.indexOf(layer)];
     const inside = (index, size, least = 0) => Math.max(Math.min(index, size - 1), least);
     const { cell } = layer.halves[half ?? "forward"];
-    const width = { x: cell.features, line: cell.sizes[line] }[kind] ?? tensor.width(done);
+    const shape = { x: [cell.features], line: cell.shapes[line] }[kind] ?? tensor.shape(done);
+    const place = indicesOf(
+      shape,
+      inside(
+        unit,
+        shape.reduce((total, size) => total * size, 1),
+      ),
+    );
     const time = inside(row ?? step, done.halves.forward.steps, cell.states.includes(line) ? -1 : 0);
     const hasTime = kind !== "returned" || tensor.isSequence;
-    return [inside(sequence, this.batch), ...(hasTime ? [time < 0 ? "start" : time] : []), inside(unit, width)];
+    return [inside(sequence, this.batch), ...(hasTime ? [time < 0 ? "start" : time] : []), ...place];
   }
 
   /** Return an address as it is written now, or that of the nearest number; null if its tensor or line is gone. */
@@ -357,8 +390,7 @@ export class Model {
     if (kind !== "line") return `${tensor?.name ?? address.slice(0, address.lastIndexOf("["))}[${this.clip(target)}]`;
     const half = this.halvesOf(layer).includes(target.half) ? target.half : "forward";
     if (!(line in layer.halves[half].lines)) return null;
-    const [sequence, step, unit] = this.clip({ ...target, half });
-    return addressOf({ ...target, half, sequence, step, unit });
+    return `${addressOf({ ...target, half, unit: 0 }).split("[", 1)}[${this.clip({ ...target, half })}]`;
   }
 
   /** Return {half, unit}: where a returned number comes from; the first half if both are merged into it. */
@@ -399,7 +431,7 @@ export class Model {
     const run = done.halves[half];
     if (run.mask && !run.mask[step]) {
       const state = loop.cell.states.indexOf(line);
-      return state < 0 ? Number.NaN : run.before[state][step * loop.cell.units + unit];
+      return state < 0 ? Number.NaN : run.before[state][step * loop.cell.sizes[line] + unit];
     }
     const index = loop.lines[line];
     const { size } = loop.operations[index];
@@ -428,9 +460,9 @@ export class Model {
   seedsOf(layer, done) {
     return Object.fromEntries(
       Object.keys(done.halves).map((name) => {
-        const { units, states } = layer.halves[name].cell;
+        const { units, sizes, states } = layer.halves[name].cell;
         const outputs = new Float64Array(done.halves[name].steps * units);
-        return [name, { outputs, last: states.map(() => new Float64Array(units)), line: null }];
+        return [name, { outputs, last: states.map((state) => new Float64Array(sizes[state])), line: null }];
       }),
     );
   }

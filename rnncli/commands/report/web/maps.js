@@ -2,7 +2,7 @@
 
 import { choose, digits, draw, make } from "./dom.js";
 import { inputAddress, lineColor } from "./explain.js";
-import { addressOf } from "./layer.js";
+import { addressOf, indicesOf } from "./layer.js";
 import { Numbers, scaleOf } from "./number.js";
 
 const MOST_TICKS = 8;
@@ -44,6 +44,7 @@ export class Maps {
       const way = layer.flags.bidirectional ? `${half}/` : "";
       for (const line of new Set([...loop.cell.traced, ...[...loop.cell.states].reverse()])) {
         if (line in loop.cell.sameAs && !loop.cell.states.includes(line)) continue;
+        if (ownAxes(loop.cell, line).length > 1) continue; // a matrix has a map of its own
         sources.push({
           ...{ key: way + line, name: way + line, kind: lineColor(loop.cell, line), size: loop.cell.sizes[line] },
           values: () => page.done(layer).halves[half].values[loop.lines[line]],
@@ -91,6 +92,10 @@ export class Maps {
     this.main = this.map(this.source, steps, Math.min(Math.max(this.source.size * 6, 96), 190));
     const returned = this.map(this.result, this.result.columns, Math.min(Math.max(width * 2, 24), 64));
     if (!tensor.isSequence) returned.element.style.marginLeft = `${(100 * order.at(-1)) / steps}%`;
+    this.matrices = page.model.halvesOf(layer).flatMap((half) => {
+      const { cell } = layer.halves[half];
+      return cell.states.filter((line) => ownAxes(cell, line).length > 1).map((line) => this.matrix(half, line));
+    });
     this.painted = [this.main, returned];
     this.unitName = make("b");
     this.lines = draw("svg", {
@@ -114,13 +119,88 @@ export class Maps {
       make("div.map", this.lines, make("i.cursor")),
       make("span"),
       this.lineKey,
+      this.matrices.length > 0 &&
+        make(
+          "div.matrices",
+          this.matrices.map(({ element }) => element),
+        ),
+    );
+  }
+
+  /** Return a map of a matrix at the chosen step: of the chosen head, its first axis from the top down. */
+  matrix(half, line) {
+    const { page } = this;
+    const { layer } = page;
+    const loop = layer.halves[half];
+    const { cell } = loop;
+    const own = ownAxes(cell, line);
+    const [first, ...others] = own.map(([, size]) => size);
+    const columns = others.reduce((total, size) => total * size, 1);
+    const units = () => this.unitsOf(cell, line);
+    const read = (unit) => page.model.lineValue({ layer, half, line, step: page.step, unit }, page.done(layer));
+    const source = {
+      ...{ name: line, kind: lineColor(cell, line), size: first, isMatrix: true },
+      values: () => {
+        const numbers = units().map(read);
+        return numbers.map((_, index) => numbers[(index % first) * columns + Math.floor(index / first)]);
+      },
+      scale: () => {
+        const all = () => page.done(layer).halves[half].values[loop.lines[line]];
+        return scaleOf(page, `${layer.prefix}${half}/${line} matrix`, null, all, 0);
+      },
+      address: (column, row) =>
+        addressOf({
+          layer,
+          half,
+          line,
+          sequence: page.sequence,
+          step: page.step,
+          unit: units()[row * columns + column],
+        }),
+    };
+    const map = this.map(source, columns, Math.min(Math.max(first * 14, 64), 200));
+    const name = make("b", layer.flags.bidirectional ? `${half}/${line}` : line);
+    const head = make("span.dim");
+    const key = make("span.scale");
+    const axes = `${own[0][0]} ↓ ${own
+      .slice(1)
+      .map(([axis]) => axis)
+      .join(", ")} →`;
+    const element = make(
+      "figure.matrix",
+      { "--columns": columns },
+      make("figcaption", name, " ", head, key),
+      map.element,
+      make("small", axes),
+    );
+    const update = () => {
+      const { step, at } = page;
+      const heads = cell.heads.filter((axis) => cell.axes[line].includes(axis));
+      head.textContent = [...heads.map((axis) => `${axis} ${at[axis] ?? 0}`), `t=${step}`].join(", ");
+      const most = source.scale()[1];
+      key.textContent = `±${digits(most, 2)}`;
+      const row = units().indexOf(page.unitOf(layer, half, line));
+      const place = { left: (row % columns) / columns, part: 1 / columns, top: Math.floor(row / columns) / first };
+      for (const [side, share] of Object.entries({ ...place, row: 1 / first }))
+        map.element.style.setProperty(`--${side}`, share.toFixed(4));
+    };
+    return { ...map, element, update };
+  }
+
+  /** Return the flat indices of a matrix of the chosen head. */
+  unitsOf(cell, line) {
+    const [shape, axes] = [cell.shapes[line], cell.axes[line]];
+    const chosen = indicesOf(shape, this.page.unitOf(this.page.layer, this.page.half, line));
+    const isInHead = (index, axis) => !cell.heads.includes(axes[axis]) || index === chosen[axis];
+    return Array.from({ length: cell.sizes[line] }, (_, unit) => unit).filter((unit) =>
+      indicesOf(shape, unit).every(isInHead),
     );
   }
 
   /** Return a canvas with the cursors of step and unit, whose points open their numbers. */
   map(source, columns, height) {
     const { page } = this;
-    const { name, size, kind } = source;
+    const { size, kind } = source;
     const inside = (offset, length, count) => Math.min(Math.max(Math.floor((offset / length) * count), 0), count - 1);
     const open = (event) => {
       if (event.type === "pointermove" && !event.buttons) return;
@@ -128,16 +208,21 @@ export class Maps {
       const step = inside(event.clientX - box.left, box.width, columns);
       page.open(source.address(step, inside(event.clientY - box.top, box.height, size)));
     };
-    const label = page.say("{name}: {size} numbers at each of {steps} time steps, as colors", {
-      name,
-      size,
-      steps: this.steps,
-    });
+    const { steps } = this;
+    const text = source.isMatrix
+      ? "{name}: {size} by {columns} numbers at the chosen time step, as colors"
+      : "{name}: {size} numbers at each of {steps} time steps, as colors";
+    const label = page.say(text, { ...source, columns, steps });
     const more = { role: "img", label, height: `${height}px`, onpointerdown: open, onpointermove: open };
     const canvas = make(`canvas.${kind}`, more);
     [canvas.width, canvas.height] = [columns, 2 * size];
-    const isWhole = columns === this.steps;
-    const element = make("div.map", canvas, isWhole && make("i.cursor"), isWhole && make("i.cursor.unit"));
+    const isWhole = !source.isMatrix && columns === this.steps;
+    const cursors = source.isMatrix ? ["i.cursor.entry"] : isWhole ? ["i.cursor", "i.cursor.unit"] : [];
+    const element = make(
+      "div.map",
+      canvas,
+      cursors.map((cursor) => make(cursor)),
+    );
     return { element, canvas, source, columns };
   }
 
@@ -152,13 +237,14 @@ export class Maps {
       element.style.setProperty("--top", (unit / source.size).toFixed(4));
       element.style.setProperty("--row", (1 / source.size).toFixed(4));
     }
+    for (const matrix of this.matrices) matrix.update();
     this.unitName.textContent = say("unit {unit} of {units}", { unit: page.unit, units: cell.units });
     this.paint();
     this.overTime();
   }
 
   paint() {
-    for (const { canvas, source, columns } of this.painted) paint(canvas, source, columns);
+    for (const { canvas, source, columns } of [...this.painted, ...this.matrices]) paint(canvas, source, columns);
   }
 
   /** Draw each line of the chosen unit over time. */
@@ -167,7 +253,7 @@ export class Maps {
     const { layer, half } = page;
     const { cell } = layer.halves[half];
     const names = [...new Set([...cell.traced, ...cell.states])].filter(
-      (line) => !(line in cell.sameAs) || cell.states.includes(line),
+      (line) => (!(line in cell.sameAs) || cell.states.includes(line)) && ownAxes(cell, line).length < 2,
     );
     const bounds = names.map((line) => page.scaleOfLine(layer, half, line));
     const most = Math.max(...bounds.flat());
@@ -177,7 +263,7 @@ export class Maps {
       const kind = lineColor(cell, line);
       seen[kind] = (seen[kind] ?? -1) + 1;
       const dash = DASHES[seen[kind] % DASHES.length];
-      const unit = Math.min(page.unit, cell.sizes[line] - 1);
+      const unit = page.unitOf(layer, half, line);
       const points = Array.from({ length: this.steps }, (_, step) => {
         const value = page.model.lineValue({ layer, half, line, step, unit }, page.done(layer));
         return Number.isFinite(value) ? `${step + 0.5},${(100 * (most - value)) / (most - low)}` : null;
@@ -201,6 +287,10 @@ export class Maps {
     this.lineKey.replaceChildren(...drawn.map((shown) => make("span", swatch(shown), shown.line)));
   }
 }
+
+/** Return [name, size] of the axes of a line that do not count heads. */
+const ownAxes = ({ axes, shapes, heads }, line) =>
+  axes[line].map((axis, index) => [axis, shapes[line][index]]).filter(([axis]) => !heads.includes(axis));
 
 /** Return the axis of units beside a map. */
 function axis(size, element) {

@@ -16,11 +16,14 @@ export function fit(value, room) {
 }
 
 /** Return the lowest and the highest number of a bar or of a color: bounds of the line, or of what the page opened with. */
-export function scaleOf(page, group, bounds, values) {
+export function scaleOf(page, group, bounds, values, least = 1) {
   if (bounds) return bounds;
   if (!page.scales.has(group)) {
-    const most = values().reduce((most, value) => (Number.isFinite(value) ? Math.max(most, Math.abs(value)) : most), 1);
-    page.scales.set(group, [-most, most]);
+    const most = values().reduce(
+      (most, value) => (Number.isFinite(value) ? Math.max(most, Math.abs(value)) : most),
+      least,
+    );
+    page.scales.set(group, [-most || -1, most || 1]);
   }
   return page.scales.get(group);
 }

@@ -11,13 +11,14 @@ const MOST_UNITS = 6;
 const LABELS = 112;
 const GAPS = { wide: 20, narrow: 12 };
 
-/** Return whether a chain of layers is too large for a number per unit and step. */
+/** Return whether a chain of layers is too large for a number per unit and step, or has matrices. */
 export function isLarge(model, layer) {
   const cells = model
     .chainOf(layer)
     .flatMap((chained) => model.halvesOf(chained).map((half) => chained.halves[half].cell));
   const [, steps] = model.root(layer).x.shape;
-  return steps > MOST_STEPS || Math.max(...cells.flatMap(({ features, units }) => [features, units])) > MOST_UNITS;
+  const most = Math.max(...cells.flatMap(({ features, sizes }) => [features, ...Object.values(sizes)]));
+  return steps > MOST_STEPS || most > MOST_UNITS;
 }
 
 /** The chain of layers that the drawn layer belongs to, for one sequence.  width: what it may fill. */

@@ -3,8 +3,8 @@
 import { undoControls } from "./controls.js";
 import { drawnCell } from "./diagram.js";
 import { choose, digits, make, speaker, toggle } from "./dom.js";
-import { effectsOf, explain } from "./explain.js";
-import { addressOf, Model } from "./layer.js";
+import { effectsOf, explain, explainPart } from "./explain.js";
+import { addressOf, flatIndex, indicesOf, Model } from "./layer.js";
 import { Maps } from "./maps.js";
 import { scaleOf } from "./number.js";
 import { isLarge, Overview } from "./overview.js";
@@ -50,6 +50,8 @@ export function mount(root, data, { korean, lang, short = false }) {
 /**
  * What is shown: the layer and its half, the sequence, and the chosen time step, unit, feature and number.
  *
+ * at: the chosen index on each axis, by its name: `units` and `features`; of a matrix heads, keys and values.
+ *
  * before: the numbers by address when a drag began; null if nothing was changed.  slopes: the gradient of the chosen
  * number by the input.  trail: the numbers that were open before.  scales: the lowest and highest number of each color.
  * width: what the picture may fill.
@@ -61,7 +63,7 @@ class Page {
     this.korean = korean;
     this.short = short;
     this.layer = this.model.shown[0];
-    Object.assign(this, { half: "forward", sequence: 0, unit: 0, feature: 0, trail: [], before: null });
+    Object.assign(this, { half: "forward", sequence: 0, at: {}, trail: [], before: null });
     this.play = new Play(this);
     Object.assign(this, { isDragging: false, left: data.leftOut, scales: new Map(), full: 0 });
     this.tall = matchMedia(TALL);
@@ -102,6 +104,29 @@ class Page {
   /** Return the word of a time step; "" without words. */
   wordAt(step, sequence = this.sequence) {
     return wordAt(this.model, this.layer, sequence, step);
+  }
+
+  /** The chosen unit of the state that is returned. */
+  get unit() {
+    return this.at.units ?? 0;
+  }
+
+  get feature() {
+    return this.at.features ?? 0;
+  }
+
+  /** Return the chosen index on each of these axes. */
+  placeOf = (axes) => axes.map((axis) => this.at[axis] ?? 0);
+
+  /** Return the flat index of the number of a line at the chosen indices. */
+  unitOf(layer, half, line) {
+    const { axes, shapes } = layer.halves[half].cell;
+    return flatIndex(shapes[line], this.placeOf(axes[line]));
+  }
+
+  /** Explain a part of an equation, for the chosen indices.  part: a shape of the diagram. */
+  explainPart(address, { tree, axes }) {
+    return explainPart(this.model, address, tree, this.placeOf(axes));
   }
 
   /** Return the address of the first number: of the state that is returned, at the step that is read first. */
@@ -197,7 +222,7 @@ class Page {
   scaleOfLine(layer, half, line) {
     const loop = layer.halves[half];
     const values = () => this.done(layer).halves[half].values[loop.lines[line]];
-    return scaleOf(this, `${layer.prefix}${half}/${line}`, loop.cell.bounds[line], values);
+    return scaleOf(this, `${layer.prefix}${half}/${line}`, loop.cell.bounds[line], values, loop.cell.leastScale);
   }
 
   isMasked({ layer, half, step, sequence }) {
@@ -249,23 +274,23 @@ class Page {
   controls() {
     const { say, model, layer, step } = this;
     const [batch, steps] = model.root(layer).x.shape;
-    const { units, features } = layer.halves.forward.cell;
+    const { cell } = layer.halves.forward;
+    const { units, features } = cell;
     const oninput = (event) => this.chooseStep(Number(event.target.value));
     const slider = make("input", { type: "range", min: 0, max: steps - 1, value: step, key: "cursor-step", oninput });
     const button = make("button.play", { key: "play", onclick: () => this.play.toggle() });
     const out = make("output.now");
-    this.slider = { slider, out, button };
-    const number = (name, field, size) => {
+    this.slider = { slider, out, button, indices: [] };
+    const number = (name, axis, size) => {
       const onchange = (event) => {
         const index = Math.min(Math.max(Number(event.target.value) || 0, 0), size - 1);
-        if ((field === "feature") === (model.locate(this.chosen).kind === "x")) {
-          this.chosen = moved(model, this.chosen, { unit: index });
-        }
-        this.show({ [field]: index });
+        this.at[axis] = index;
+        this.chosen = moved(model, this.chosen, { at: this.at });
+        this.show({});
       };
-      const input = make("input", { type: "number", min: 0, max: size - 1, value: this[field], key: field, onchange });
-      this.slider[field] = input;
-      return size > 1 && make("label.toggle", say(name), " ", input);
+      const input = make("input", { type: "number", min: 0, max: size - 1, key: name, onchange });
+      this.slider.indices.push([axis, input]);
+      return size > 1 && make("label.toggle", name, " ", input);
     };
     const sequences = Array.from({ length: batch }, (_, index) => [
       index,
@@ -275,8 +300,9 @@ class Page {
       "div.controls",
       steps > 1 && button,
       steps > 1 && make("label.toggle", make("span.unseen", say("time step")), slider, out),
-      this.large && number("unit", "unit", units),
-      this.large && number("feature", "feature", features),
+      this.large && number(say("unit"), "units", units),
+      this.large && headsOf(cell).map(([axis, size]) => number(axis, axis, size)),
+      this.large && number(say("feature"), "features", features),
       batch > 1 && choose(say("sequence"), sequences, this.sequence, "sequence", (index) => this.chooseSequence(index)),
     );
   }
@@ -355,15 +381,14 @@ class Page {
 
   /** Show the time step beside its slider, and whether a play runs. */
   showStep() {
-    const { slider, out, button, unit, feature } = this.slider;
+    const { slider, out, button, indices } = this.slider;
     const word = this.wordAt(this.step);
     slider.value = String(this.step);
     slider.setAttribute("aria-valuetext", `${word} t=${this.step}`.trim());
     out.textContent = `t=${this.step}`;
     button.textContent = this.play.isOn ? "❚❚" : "▶";
     button.setAttribute("aria-label", this.say(this.play.isOn ? "stop" : "play"));
-    if (unit) unit.value = String(this.unit);
-    if (feature) feature.value = String(this.feature);
+    for (const [axis, input] of indices) input.value = String(this.at[axis] ?? 0);
   }
 
   /** Draw the page anew, with the focus where it was. */
@@ -396,9 +421,14 @@ class Page {
     const again = isOther || target.sequence !== this.sequence;
     this.sequence = target.sequence;
     this.step = model.stepOfNumber(address);
-    if (target.kind === "x") this.feature = target.unit;
-    else if (target.kind === "line") this.unit = target.unit;
-    else this.unit = model.originOf(target).unit;
+    if (target.kind === "x") this.at.features = target.unit;
+    else {
+      const { half, unit } = target.kind === "line" ? target : model.originOf(target);
+      const { cell } = target.layer.halves[half];
+      const line = target.line ?? cell.states[target.tensor.state ?? 0];
+      const indices = indicesOf(cell.shapes[line], unit);
+      for (const [axis, name] of cell.axes[line].entries()) this.at[name] = indices[axis];
+    }
     this.show({}, again);
     this.announce(this.textOf(address));
   }
@@ -530,20 +560,31 @@ function workOf(model, layer) {
   return steps * weights.reduce((total, { values }) => total + values.length, 0);
 }
 
-/** Return an address with another sequence, or with another time step where it has one. */
-function moved(model, address, { sequence, step, unit }) {
+/** Return an address with another sequence, with another time step where it has one, or with other indices by axis. */
+function moved(model, address, { sequence, step, at }) {
   const target = model.locate(address);
+  const { kind, layer, tensor } = target;
+  const { half } = kind === "returned" ? model.originOf(target) : target;
   return address.replace(/\[([^[]+)\]$/, (_, text) => {
     const indices = text.split(",");
     if (sequence !== undefined) indices[0] = String(sequence);
-    if (unit !== undefined) indices[indices.length - 1] = String(unit);
-    const isTimed = target.kind !== "returned" || target.tensor.isSequence;
+    if (at) {
+      const { axes, states } = layer.halves[half ?? "forward"].cell;
+      const names = kind === "x" ? ["features"] : axes[target.line ?? states[tensor.state ?? 0]];
+      const first = indices.length - names.length;
+      for (const [axis, name] of names.entries()) if (name in at) indices[first + axis] = String(at[name]);
+    }
+    const isTimed = kind !== "returned" || tensor.isSequence;
     if (step !== undefined && isTimed && indices.length > 2) {
-      const { layer, kind } = target;
-      const { half } = kind === "returned" ? model.originOf(target) : {};
-      const done = model.of(target.sequence)[model.layers.indexOf(layer)].halves[half];
+      const done = kind === "returned" && model.of(target.sequence)[model.layers.indexOf(layer)].halves[half];
       indices[1] = String(done ? model.stepOf(layer, half, done, step) : step);
     }
     return `[${indices.join(",")}]`;
   });
+}
+
+/** Return [axis, size] of each axis that counts heads. */
+function headsOf({ heads, axes, shapes }) {
+  const sizes = Object.keys(axes).flatMap((line) => axes[line].map((axis, index) => [axis, shapes[line][index]]));
+  return heads.map((axis) => sizes.find(([name]) => name === axis)).filter(Boolean);
 }

@@ -2,7 +2,8 @@
 
 import { holdControl } from "./controls.js";
 import { copy, digits, make, refill, scroll, typed } from "./dom.js";
-import { explain, explainPart, fullBar, inputAddress } from "./explain.js";
+import { explain, fullBar, inputAddress } from "./explain.js";
+import { indicesOf } from "./layer.js";
 import { caseOf, commandOf, describeTensors, expressionOf, isChanged, isTurned, setWeight } from "./settings.js";
 import { answerOf, longName, stepName } from "./words.js";
 
@@ -83,7 +84,7 @@ function equation(page) {
 /** Return a part of an equation, such as a product that an operator of the diagram computes. */
 function partOfEquation(page) {
   const { say, model, chosen, part } = page;
-  const explained = explainPart(model, chosen, part);
+  const explained = page.explainPart(chosen, part);
   const { value, color, tokens, terms } = explained;
   const name = tokens.map((token) => token.text ?? nameOf(page, token)).join("");
   return [
@@ -122,7 +123,10 @@ function titleOf(page, { kind, layer, half, line, tensor, row, step, unit }) {
       tensor.isSequence && isTurned(model, layer) ? steps - 1 - row : row,
     ],
   }[kind]();
-  const which = size > 1 && say(kind === "x" ? "feature {row}" : "unit {unit}", { unit, row: unit });
+  const axes = kind === "line" && cell.shapes[line].length > 1 && indicesOf(cell.shapes[line], unit);
+  const which = axes
+    ? axes.map((index, axis) => `${cell.axes[line][axis]} ${index}`).join(", ")
+    : size > 1 && say(kind === "x" ? "feature {row}" : "unit {unit}", { unit, row: unit });
   const at = Number.isFinite(time) && (time < 0 ? say("before the first step") : longName(page, time));
   return [name, way, which, at].filter(Boolean).join(" · ");
 }
@@ -227,7 +231,7 @@ function termTable(page, explained) {
   return make("div.terms", scroll(page.say("The products, the largest first"), make("table", make("tbody", rows))));
 }
 
-function termRow(page, explained, { value, row, factor, weight }, most, key) {
+function termRow(page, explained, { value, row, factor, other }, most, key) {
   const size = Math.min(Math.abs(value) / most, 1).toFixed(3);
   const feature = page.model.data.features[row] ?? page.say("feature {row}", { row });
   const name = factor.label === "x" ? feature : `${nameOf(page, factor)} ${row}`;
@@ -237,8 +241,8 @@ function termRow(page, explained, { value, row, factor, weight }, most, key) {
     make("td.right", digits(value, 4)),
     make("td", "="),
     make("td.right", numberOf(page, explained, factor, key)),
-    make("td", "·"),
-    make("td", weightOf(page, explained, weight, `${key}w`)),
+    make("td", other && "·"),
+    make("td", other && numberOf(page, explained, other, `${key}w`)),
     make("td.dim.names", name),
   );
 }

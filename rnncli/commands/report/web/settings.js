@@ -143,12 +143,12 @@ export function setStart(model, layer, half, state, sequence, unit, value) {
   }
   const loop = layer.halves[half];
   loop.start[state] = loop.start[state].slice();
-  loop.start[state][sequence * loop.cell.units + unit] = value;
+  loop.start[state][sequence * loop.cell.sizes[loop.cell.states[state]] + unit] = value;
 }
 
 /** Return the states of a loop before the first step, for all sequences. */
-const startOf = (model, { start, cell: { states, units, initial } }) =>
-  start ?? states.map((name) => new model.Numbers(model.batch * units).fill(initial[name] ?? 0));
+const startOf = (model, { start, cell: { states, sizes, initial } }) =>
+  start ?? states.map((name) => new model.Numbers(model.batch * sizes[name]).fill(initial[name] ?? 0));
 
 /** Hold a gate in all units, at all steps or at one, where no other hold stays; null releases it. */
 export function hold(model, layer, half, line, value, step = null) {
@@ -199,15 +199,16 @@ function newStates(model, layer) {
     model.halvesOf(chained).flatMap((half) => {
       const before = writtenOf(model).layers[model.layers.indexOf(chained)].halves[half];
       const [now, old] = [chained.halves[half], before].map((loop) => startOf(model, loop));
-      return now.map((state, index) => [state, old[index]]);
+      const { states, shapes } = chained.halves[half].cell;
+      return now.map((state, index) => [state, old[index], shapes[states[index]]]);
     }),
   );
-  const short = (values) =>
+  const short = (values, shape) =>
     nest(
       Array.from(values, (value) => shortest(value, model.data.dtype)),
-      [model.batch, values.length / model.batch],
+      [model.batch, ...shape],
     );
-  return pairs.every(([now, old]) => isSame(now, old)) ? null : pairs.map(([now]) => short(now));
+  return pairs.every(([now, old]) => isSame(now, old)) ? null : pairs.map(([now, _, shape]) => short(now, shape));
 }
 
 /** Return whether anything but the switches of what is returned is no longer as the page was written. */
@@ -351,7 +352,8 @@ export function caseOf(model, drawn) {
       const path = `${chain.length > 1 ? `${index}/` : ""}${chained.flags.bidirectional ? `${half}/` : ""}`;
       const loop = chained.halves[half];
       for (const [name, { shape, values }] of Object.entries(loop.weights)) weights[path + name] = short(values, shape);
-      for (const state of loop.start ?? []) states.push(short(state, [model.batch, loop.cell.units]));
+      for (const [place, state] of (loop.start ?? []).entries())
+        states.push(short(state, [model.batch, ...loop.cell.shapes[loop.cell.states[place]]]));
     }
   }
   const sentences = sentencesOf(model, root);
