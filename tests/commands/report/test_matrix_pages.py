@@ -30,10 +30,15 @@ def page_of(case: Case) -> PageCase:
     return PageCase(Ask(), case, contents.data)
 
 
+def cell_of(case: Case) -> Any:
+    layer: Any = case.stack.layers[0]
+    return layer.loops[""].cell
+
+
 def shape_of(case: Case, line: str) -> tuple[int, ...]:
-    cell: Any = case.stack.layers[0].loops[""].cell
-    measured = cell.sizes(FEATURES)
-    return measured.shape(measured.axes[line])
+    measured = cell_of(case).sizes(FEATURES)
+    shape: tuple[int, ...] = measured.shape(measured.axes[line])
+    return shape
 
 
 def last_of(case: Case, line: str, step: int = STEP) -> str:
@@ -71,7 +76,7 @@ def test_outputs_and_states(name: str) -> None:
 def test_gradients_of_a_number_of_the_last_head(name: str) -> None:
     """Against central differences of the loop: of every state at a step that is not the last."""
     case = case_of(layer_of(name, **RETURNS))
-    cell: Any = case.stack.layers[0].loops[""].cell
+    cell = cell_of(case)
     states = cell.states[1:]
     addresses = [last_of(case, state) for state in states]
     addresses.append(f"hidden_states[{BATCH - 1},{TIMESTEPS - 2},{cell.units - 1}]")
