@@ -1,6 +1,6 @@
 // The cell: one step of one half as a diagram, as Python laid it out from the equations.
 
-import { digits, draw, make } from "./dom.js";
+import { digits, draw, make, scroll } from "./dom.js";
 import { inputAddress, lineColor } from "./explain.js";
 import { addressOf, indicesOf } from "./layer.js";
 import { Numbers, opensNearest, scaleOf } from "./number.js";
@@ -9,6 +9,10 @@ import { toggleMask } from "./settings.js";
 // The narrowest drawing of the wide layout, and how much wider than written a narrow one may be, in pixels.
 const NARROWEST = 560;
 const STRETCH = 1.25;
+// The drawing of a cell of many lines, which is wider than the page by this factor, moves sideways.
+const SHRINK = 1.1;
+// The width of a letter of the name of a state, in pixels.
+const LETTER = 7.25;
 const SHORT = { hidden: "h", cell: "c" };
 
 /** Return {element, numbers, update}: the drawn cell. */
@@ -30,15 +34,18 @@ class Drawing {
       parts: [],
       names: [],
     });
-    const isWide = page.width >= NARROWEST;
-    this.layout = this.loop.cell.diagram[isWide ? "wide" : "narrow"];
+    this.isWide = page.width >= NARROWEST;
+    this.layout = this.loop.cell.diagram[this.isWide ? "wide" : "narrow"];
     const { wide, high, shapes, wires } = this.layout;
     this.wires = draw("svg", { viewBox: `0 0 ${wide} ${high}`, preserveAspectRatio: "none", "aria-hidden": "true" });
     for (const wire of wires) this.wires.append(...this.wire(wire));
     this.wires.append(...this.straightRails());
-    const size = { "--wide": wide, "--high": high, "--most": `${isWide ? wide : wide * STRETCH}px` };
+    const moves = wide > page.width * SHRINK;
+    const size = { "--wide": wide, "--high": high, "--most": `${this.isWide ? wide : wide * STRETCH}px` };
     this.drawing = make("div.drawing", size, this.wires, ...shapes.flatMap((shape) => this.shape(shape)));
-    this.element = make("section.card.diagram", this.heading(), this.drawing);
+    if (moves) this.drawing.style.minWidth = `${wide * (this.isWide ? 0.85 : 1.15)}px`;
+    const drawing = moves ? scroll(page.say("The diagram of the cell"), this.drawing) : this.drawing;
+    this.element = make("section.card.diagram", this.heading(), drawing);
   }
 
   heading() {
@@ -147,11 +154,12 @@ class Drawing {
     const size = sizes[line];
     const first = () => Math.min(Math.max(page.unitOf(layer, half, line) - Math.floor(rows / 2), 0), size - rows);
     const step = kind === "start" ? () => this.before() : () => page.step;
+    const room = (this.isWide ? 6 : 5) - (size > rows ? String(size).length - this.isWide : 0);
     return Array.from({ length: rows }, (_, row) =>
       this.numbers.add(
         page.lineNumber(layer, half, line, step, () => first() + row, {
           kind: lineColor(this.loop.cell, line),
-          room: 6,
+          room,
           isBar: kind === "card",
           key: `cell-${kind}-${line}-${row}`,
           drag: kind === "start" ? this.startOf(line, () => first() + row) : null,
@@ -174,16 +182,16 @@ class Drawing {
 
   card(shape) {
     const { line, label } = shape;
-    const title = make("span.card-name", make("b", line), label && make("span.of", label));
+    const title = make("span.card-name", { title: line }, make("b", line), label && make("span.of", label));
     const units = make("div.units", this.units(shape));
     return opensNearest(make(`div.at.unit-card.${lineColor(this.loop.cell, line)}`, this.box(shape), title, units));
   }
 
   state(shape) {
-    const { line, kind } = shape;
+    const { line } = shape;
     const color = lineColor(this.loop.cell, line);
     const name = make(`span.state-name.${color}`, this.box({ ...shape, y: shape.y - shape.high / 2 - 9, high: 16 }));
-    this.names.push({ name, line, kind });
+    this.names.push({ name, shape });
     return [name, opensNearest(make("div.at.units", this.box(shape), this.units(shape)))];
   }
 
@@ -269,9 +277,12 @@ class Drawing {
     this.drawing.classList.toggle("masked", isMasked);
     const isFirst = this.before() < 0;
     const earlier = isFirst ? say("start") : this.loop.backwards ? "[t+1]" : "[t−1]";
-    for (const { name, line, kind } of this.names) {
+    for (const { name, shape } of this.names) {
+      const { line, kind } = shape;
       const short = SHORT[line] ?? line;
       name.textContent = kind === "end" ? `${short}[t]` : isFirst ? earlier : `${short}${earlier}`;
+      const isLong = name.textContent.length * LETTER > shape.wide;
+      name.classList.toggle("far", isLong && this.across(shape.x) > this.layout.wide / 2);
     }
     this.numbers.update();
     this.numbers.stopAt(this.numbers.all.find(({ address }) => address === page.chosen) ?? this.numbers.all[0]);

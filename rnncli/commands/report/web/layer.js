@@ -351,7 +351,7 @@ export class Model {
       (isOld && tensors.find((named) => plain(named.name) === plain(path + name)));
     if (tensor) {
       const shape = tensor.shape(this.of(0)[this.layers.indexOf(layer)]);
-      const row = indices.length > 2 ? step : Number.POSITIVE_INFINITY;
+      const row = tensor.isSequence && indices.length > 2 ? step : Number.POSITIVE_INFINITY;
       const place = tensor.state === undefined ? indices.slice(-1) : indices.slice(1);
       return { kind: "returned", layer, tensor, sequence, row, unit: flatIndex(shape, place) };
     }

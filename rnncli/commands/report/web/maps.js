@@ -289,7 +289,7 @@ export class Maps {
 }
 
 /** Return [name, size] of the axes of a line that do not count heads. */
-const ownAxes = ({ axes, shapes, heads }, line) =>
+export const ownAxes = ({ axes, shapes, heads }, line) =>
   axes[line].map((axis, index) => [axis, shapes[line][index]]).filter(([axis]) => !heads.includes(axis));
 
 /** Return the axis of units beside a map. */

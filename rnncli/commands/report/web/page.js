@@ -464,9 +464,9 @@ class Page {
     const { model, layer, sequence } = this;
     const done = model.of(sequence)[model.layers.indexOf(layer)];
     for (const tensor of model.tensors(layer)) {
-      const width = tensor.width(done);
+      const shape = [...(tensor.isSequence ? [done.halves.forward.steps] : []), ...tensor.shape(done)];
       for (const [index, value] of tensor.of(done).entries()) {
-        const place = tensor.isSequence ? `${Math.floor(index / width)},${index % width}` : index;
+        const place = indicesOf(shape, index);
         this.before.set(`${tensor.name}[${sequence},${place}]`, value);
       }
     }

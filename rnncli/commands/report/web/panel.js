@@ -3,7 +3,8 @@
 import { holdControl } from "./controls.js";
 import { copy, digits, make, refill, scroll, typed } from "./dom.js";
 import { explain, fullBar, inputAddress } from "./explain.js";
-import { indicesOf } from "./layer.js";
+import { flatIndex, indicesOf } from "./layer.js";
+import { ownAxes } from "./maps.js";
 import { caseOf, commandOf, describeTensors, expressionOf, isChanged, isTurned, setWeight } from "./settings.js";
 import { answerOf, longName, stepName } from "./words.js";
 
@@ -123,9 +124,10 @@ function titleOf(page, { kind, layer, half, line, tensor, row, step, unit }) {
       tensor.isSequence && isTurned(model, layer) ? steps - 1 - row : row,
     ],
   }[kind]();
-  const axes = kind === "line" && cell.shapes[line].length > 1 && indicesOf(cell.shapes[line], unit);
+  const named = line ?? cell.states[tensor?.state];
+  const axes = cell.shapes[named]?.length > 1 && indicesOf(cell.shapes[named], unit);
   const which = axes
-    ? axes.map((index, axis) => `${cell.axes[line][axis]} ${index}`).join(", ")
+    ? axes.map((index, axis) => `${cell.axes[named][axis]} ${index}`).join(", ")
     : size > 1 && say(kind === "x" ? "feature {row}" : "unit {unit}", { unit, row: unit });
   const at = Number.isFinite(time) && (time < 0 ? say("before the first step") : longName(page, time));
   return [name, way, which, at].filter(Boolean).join(" · ");
@@ -234,7 +236,8 @@ function termTable(page, explained) {
 function termRow(page, explained, { value, row, factor, other }, most, key) {
   const size = Math.min(Math.abs(value) / most, 1).toFixed(3);
   const feature = page.model.data.features[row] ?? page.say("feature {row}", { row });
-  const name = factor.label === "x" ? feature : `${nameOf(page, factor)} ${row}`;
+  const known = factor.label.includes(" · ") ? "" : nameOf(page, factor); // the heading has a longer name
+  const name = factor.label === "x" ? feature : `${known} ${row}`;
   return make(
     "tr",
     make("td.bar", { "aria-hidden": "true" }, make(value < 0 ? "i.below" : "i.above", { "--size": size })),
@@ -355,27 +358,40 @@ function windowOf(size, most, around) {
   return Array.from({ length: Math.min(size, most) }, (_, index) => first + index);
 }
 
-/** Return some columns of a tensor's numbers.  first: the first of them. */
+/** Return some columns of a tensor's numbers; of a matrix, those of the chosen head.  first: the first column. */
 function numberTable(page, tensor, first, width, numbers, caption) {
   const { model, layer, sequence } = page;
   const index = model.layers.indexOf(layer);
-  const total = tensor.width(model.of(sequence)[index]);
-  const count = tensor.isSequence ? model.of(sequence)[index].halves.forward.steps : 1;
+  const done = model.of(sequence)[index];
+  const { cell } = layer.halves[tensor.half || "forward"];
+  const line = cell.states[tensor.state ?? 0];
+  const shape = tensor.shape(done);
+  const isMatrix = shape.length > 1;
+  const axes = isMatrix ? cell.axes[line] : ["units"];
+  const own = isMatrix ? ownAxes(cell, line).map(([axis]) => axis) : axes;
+  const [across, down] = [own.at(-1) ?? axes.at(-1), own.length > 1 ? own[0] : null];
+  const sizeOf = (axis) => shape[axes.indexOf(axis)];
+  const count = tensor.isSequence ? done.halves.forward.steps : down ? sizeOf(down) : 1;
   const turned = tensor.isSequence && isTurned(model, layer);
-  const columns = windowOf(width, MOST_COLUMNS, page.unit);
-  const rows = windowOf(count, MOST_ROWS, page.step).map((row) => {
-    const cells = columns.map((unit) => {
-      const column = first + unit;
-      const address = `${tensor.name}[${sequence},${tensor.isSequence ? `${row},` : ""}${column}]`;
+  const columns = windowOf(isMatrix ? sizeOf(across) : width, MOST_COLUMNS, page.at[across] ?? 0);
+  const rows = windowOf(count, MOST_ROWS, tensor.isSequence ? page.step : (page.at[down] ?? 0)).map((row) => {
+    const cells = columns.map((column) => {
+      const at = { ...page.at, [down]: row, [across]: first + column };
+      const indices = axes.map((axis) => at[axis] ?? 0);
+      const address = `${tensor.name}[${[sequence, ...(tensor.isSequence ? [row] : []), ...indices]}]`;
+      const place = (tensor.isSequence ? row * shape[0] : 0) + flatIndex(shape, indices);
       const element = make("button.open", { key: address, onclick: () => page.open(address) });
-      numbers.push({ element, address, read: () => tensor.of(model.of(page.sequence)[index])[row * total + column] });
+      numbers.push({ element, address, read: () => tensor.of(model.of(page.sequence)[index])[place] });
       return make("td", element);
     });
-    const head = tensor.isSequence && make("th", { scope: "row" }, `t=${turned ? count - 1 - row : row}`);
-    return make("tr", head, cells, columns.length < width && make("td.dim", "…"));
+    const name = tensor.isSequence ? `t=${turned ? count - 1 - row : row}` : down && `${down} ${row}`;
+    const isMore = columns.length < (isMatrix ? sizeOf(across) : width);
+    return make("tr", name && make("th", { scope: "row" }, name), cells, isMore && make("td.dim", "…"));
   });
   const more = count > rows.length && make("tr", make("td.dim", "…"));
-  return make("table.numbers", caption && make("caption.dim", caption), make("tbody", rows, more));
+  const fixed = axes.filter((axis) => axis !== across && axis !== down);
+  const title = caption ?? fixed.map((axis) => `${axis} ${page.at[axis] ?? 0}`).join(", ");
+  return make("table.numbers", title && make("caption.dim", title), make("tbody", rows, more));
 }
 
 function showReturned(page, { element, address, read }) {
