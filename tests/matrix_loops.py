@@ -269,7 +269,8 @@ def mamba2_layer(w: Weights, x: np.ndarray, n: Sizes, memory: Any, vs: Any, bs: 
                 memory[g, r] = decay * memory[g, r] + step * np.outer(v[g, r], b[g])
                 y[g, r] = memory[g, r] @ c[g] + w["D"][g, r] * v[g, r]
         y = y * silu(z)
-        y = w["gain"] * y / np.sqrt((y**2).mean() + 1e-5)
+        for g in range(groups):
+            y[g] = w["gain"][g] * y[g] / np.sqrt((y[g] ** 2).mean() + 1e-5)
         outputs.append(y.ravel() @ w["out"].reshape(-1, n["units"]))
     return outputs, (memory, vs, bs, cs)
 

@@ -1,0 +1,137 @@
+"""The samples that transformers has a layer for: its weights and cache, copied by the lines in the sample.
+
+On a CPU transformers runs its code for PyTorch: a sequence in chunks, a single step as the recurrence.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from command import ROOT
+
+import rnncli
+
+pytest.importorskip("transformers")
+
+import torch
+import transformers
+from transformers.models.mamba.modeling_mamba import MambaMixer
+from transformers.models.mamba2.modeling_mamba2 import Mamba2Mixer
+from transformers.models.qwen3_next.modeling_qwen3_next import Qwen3NextGatedDeltaNet
+from transformers.models.xlstm.modeling_xlstm import xLSTMLayer
+
+CELLS = ROOT / "samples" / "cells"
+UNITS, TIMESTEPS, BATCH = 12, 40, 3
+LAYERS = {
+    "qwen3_next": (
+        Qwen3NextGatedDeltaNet,
+        transformers.Qwen3NextConfig(
+            hidden_size=UNITS, linear_num_key_heads=2, linear_num_value_heads=6, linear_key_head_dim=5,
+            linear_value_head_dim=4, linear_conv_kernel_dim=3, num_hidden_layers=1,
+            layer_types=["linear_attention"],
+        ),
+        {"groups": 2, "repeats": 3, "keys": 5, "values": 4, "taps": 3},
+    ),
+    "mamba2_layer": (
+        Mamba2Mixer,
+        transformers.Mamba2Config(
+            hidden_size=UNITS, num_heads=6, head_dim=4, state_size=5, n_groups=2, conv_kernel=3,
+            chunk_size=16, num_hidden_layers=1,
+        ),
+        {"groups": 2, "repeats": 3, "numbers": 5, "taps": 3},
+    ),
+    "mamba": (
+        MambaMixer,
+        transformers.MambaConfig(
+            hidden_size=UNITS, state_size=5, time_step_rank=3, conv_kernel=3, num_hidden_layers=1
+        ),
+        {"numbers": 5, "rank": 3, "taps": 3},
+    ),
+}  # fmt: skip
+
+
+def made(layer_class: Any, config: Any) -> Any:
+    """Return a layer whose parameters all differ."""
+    torch.manual_seed(7)
+    layer = layer_class(config, 0) if layer_class is not xLSTMLayer else layer_class(config)
+    for parameter in layer.parameters():
+        torch.nn.init.normal_(parameter, std=0.3)
+    return layer.eval().requires_grad_(False)
+
+
+def copied(name: str, layer: Any, cache: Any) -> dict[str, Any]:
+    """Return the names that the lines in the sample's comment assign, `weights` and `states` among them."""
+    comment = (CELLS / f"{name}.toml").read_text(encoding="utf-8").split("\nname = ")[0]
+    lines = [line[4:] for line in comment.splitlines() if line.startswith("#   ")]
+    names = {"np": np, "layer": layer, "cache": cache}
+    exec("\n".join(lines), names)
+    return names
+
+
+def ours(name: str, x: Any, weights: Any, sizes: Any, start: Any = None, **options: Any) -> Any:
+    given = "".join(f", {key}={value}" for key, value in sizes.items())
+    return rnncli.run(
+        x, f"@'{CELLS / name}.toml'({UNITS}{given})", weights=weights, initial_state=start,
+        return_sequences=True, return_state=True, dtype="float32", **options,
+    )  # fmt: skip
+
+
+def near(left: Any, right: Any, scale: float = 1.0) -> None:
+    assert left.shape == right.shape
+    np.testing.assert_allclose(left, right, rtol=0, atol=2e-6 * scale)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", LAYERS)
+def test_outputs_and_states(name: str) -> None:
+    layer_class, config, sizes = LAYERS[name]
+    layer, cache = made(layer_class, config), transformers.DynamicCache(config=config)
+    x = torch.randn(BATCH, TIMESTEPS, UNITS)
+    theirs = layer(x, cache=cache).numpy()
+    names = copied(name, layer, cache.layers[0])
+    found = ours(name, x.numpy(), names["weights"], sizes)
+    near(found["hidden_states"], theirs)
+    for state, values in names["states"].items():
+        if state != "last_hidden_state":
+            near(found[state], values)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", LAYERS)
+def test_a_step_after_a_sequence(name: str) -> None:
+    """The cell goes on from the framework's cache, and the framework's step agrees."""
+    layer_class, config, sizes = LAYERS[name]
+    layer, cache = made(layer_class, config), transformers.DynamicCache(config=config)
+    x = torch.randn(BATCH, TIMESTEPS, UNITS)
+    layer(x[:, :-2], cache=cache)
+    for step in (TIMESTEPS - 2, TIMESTEPS - 1):
+        before = copied(name, layer, cache.layers[0])
+        start = {state: values.copy() for state, values in before["states"].items()}
+        theirs = layer(x[:, step : step + 1], cache=cache).numpy()
+        found = ours(name, x[:, step : step + 1].numpy(), before["weights"], sizes, start)
+        near(found["hidden_states"], theirs)
+        after = copied(name, layer, cache.layers[0])["states"]
+        for state in start.keys() - {"last_hidden_state"}:
+            near(found[state], after[state])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("timesteps", [1, 13, 32, 40])
+def test_mlstm(timesteps: int) -> None:
+    """Without eps and caps, before the norm, relative to its values; chunks have 16 steps."""
+    config = transformers.xLSTMConfig(
+        hidden_size=UNITS, num_heads=3, qk_dim_factor=1.0, gate_soft_cap=1e6, eps=0.0, num_hidden_layers=1,
+        autocast_kernel_dtype="float32", chunk_size=16,
+    )  # fmt: skip
+    layer, x, returned = made(xLSTMLayer, config), torch.randn(BATCH, timesteps, UNITS), []
+    layer.mlstm_backend.register_forward_hook(lambda module, inputs, output: returned.append(output[0]))
+    cache = layer(x)[1]
+    theirs = returned[0].transpose(1, 2).flatten(2) * torch.sigmoid(layer.ogate_preact(x))
+    names = copied("mlstm", layer, cache)
+    found = ours("mlstm", x.numpy(), names["weights"], {"heads": 3})
+    near(found["hidden_states"], theirs.numpy(), max(1.0, float(theirs.abs().max())))
+    for state, values in names["states"].items():
+        if state != "last_hidden_state":
+            near(found[state], values, max(1.0, np.abs(values).max()))
