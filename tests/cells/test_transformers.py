@@ -5,6 +5,8 @@ On a CPU transformers runs its code for PyTorch: a sequence in chunks, a single 
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +14,7 @@ import pytest
 from command import ROOT
 
 import rnncli
+from rnncli import handbook
 
 pytest.importorskip("transformers")
 
@@ -61,12 +64,16 @@ def made(layer_class: Any, config: Any) -> Any:
     return layer.eval().requires_grad_(False)
 
 
-def copied(name: str, layer: Any, cache: Any) -> dict[str, Any]:
-    """Return the names that the lines in the sample's comment assign, `weights` and `states` among them."""
+def copying_lines(name: str) -> str:
+    """Return the Python in the comment at the top of a sample."""
     comment = (CELLS / f"{name}.toml").read_text(encoding="utf-8").split("\nname = ")[0]
-    lines = [line[4:] for line in comment.splitlines() if line.startswith("#   ")]
+    return "\n".join(line[4:] for line in comment.splitlines() if line.startswith("#   "))
+
+
+def copied(name: str, layer: Any, cache: Any) -> dict[str, Any]:
+    """Return the names that the Python in a sample assigns, `weights` and `states` among them."""
     names = {"np": np, "layer": layer, "cache": cache}
-    exec("\n".join(lines), names)
+    exec(copying_lines(name), names)
     return names
 
 
@@ -135,3 +142,18 @@ def test_mlstm(timesteps: int) -> None:
     for state, values in names["states"].items():
         if state != "last_hidden_state":
             near(found[state], values, max(1.0, np.abs(values).max()))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("lang", ["en", "ko"])
+def test_the_script_of_the_page(lang: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It copies as the sample's comment says, and what it asserts holds."""
+    page = handbook.read("cells", lang)
+    script = next(
+        code for code in re.findall(r"```python\n(.*?)```", page, re.DOTALL) if "MambaMixer" in code
+    )
+    assert copying_lines("mamba") in script
+    (tmp_path / "mamba.toml").write_text((CELLS / "mamba.toml").read_text(encoding="utf-8"))
+    monkeypatch.chdir(tmp_path)
+    exec(script, {})
+    assert {file.name for file in tmp_path.iterdir()} > {"x.npy", "weights.npz", "states.npz"}
