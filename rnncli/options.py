@@ -435,6 +435,7 @@ OPTIONS: tuple[Entry, ...] = (
         _number("timeout", RUN, "S", "Seconds for which a program may be silent (default 20).", default=20.0,
                 least=0),
         _text("like", INPUT, "MODEL.onnx", "Keep the cases of what this model uses.", reads="word"),
+        _text("cell", INPUT, "@FILE.toml(N)", "The cases of a cell of your own."),
         _text("select", INPUT, "NAME", "Keep this case, or those of this attribute. Repeat for several.",
               many=True),
     ),

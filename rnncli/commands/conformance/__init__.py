@@ -1,4 +1,4 @@
-"""`rnncli conformance`: cases for ONNX's RNN, GRU and LSTM, and a judge of what computes them."""
+"""`rnncli conformance`: cases for ONNX's RNN, GRU and LSTM, or a cell, and a judge of what computes them."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ rnncli conformance --implementation onnxruntime
 rnncli conformance --run './my_runtime {model} {inputs} {outputs}'
 rnncli conformance --implementation openvino --like model.onnx
 rnncli conformance --output kit/
+rnncli conformance --cell '@cell.toml(16)' --run 'python kernel.py {kit} {results}'
 """
 OWN_FILES = OWN_FOLDER = True
 
@@ -32,12 +33,14 @@ def conformance(
     results: str | None,
     timeout: float,
     like: str | None,
+    cell: str | None,
     select: list[str] | None,
 ) -> Reply[Any]:
     """Does an implementation of recurrent operators compute what ONNX says, and if not, how is it wrong?
 
     Models of one RNN, GRU or LSTM node of ONNX, in which every weight differs, use every attribute and input.
     --run, --implementation and --results judge who computes them; what explains the wrong numbers is named.
+    --cell makes such cases of a cell of your own, for kernels that compute it.
     Exit code 1 if a case is wrong, crashed or timed out, 3 if none was answered. Alone, the command lists the
     cases, and --output writes them into a folder, in the layout of ONNX's backend tests.
     """
@@ -54,12 +57,15 @@ def conformance(
     chosen = [flag for flag, value in given.items() if value is not None]
     if len(chosen) > 1:
         raise UsageError("{first} does not go with {second}.", "Give one.", first=chosen[0], second=chosen[1])
-    cases, remarks = choose_cases(like, select), list[Text]()
+    if cell is not None and (like is not None or implementation is not None):
+        flag = "--like" if like is not None else "--implementation"
+        raise UsageError("{flag} is for nodes of ONNX, not for {--cell}.", "Leave {flag} out.", flag=flag)
+    cases, remarks = choose_cases(like, select, cell), list[Text]()
     if not chosen:
         return _list(cases, output)
     files.require_place(output.output, words_of({"--like": like}))
     _ = output.format_name  # refuses an unknown suffix before anything runs
-    if results is None:
+    if results is None and cell is None:
         cases, remarks = _leave_out_new(cases)
     name, answers = _ask(run, implementation, results, cases, timeout)
     judged = {}
@@ -108,7 +114,7 @@ def _explain_failure(judgements: Sequence[Judgement]) -> RnncliError | None:
         first = next((judgement for judgement in judgements if judgement.reason), judgements[0])
         return EngineError(
             "no case was answered. {name}: {reason}.",
-            "Try one case, such as {--select lstm_forward}.",
+            "Try one case, such as {--select:name}.",
             name=first.case.name,
             reason=first.reason or Message(first.verdict),
         )
@@ -134,12 +140,13 @@ def _list(cases: Sequence[KitCase], output: OutputFlags) -> Reply[Any]:
     if output.is_stdout or Path(path).suffix[1:].casefold() in suffixes:
         files.require_place(output.output)
         return Reply(CasesAnswer(cases))
-    folder = expand_user(path)
+    folder, remarks = expand_user(path), list[Text]()
     try:
         is_kit = (folder / "cases.json").is_file()
         if folder.exists() and not is_kit and (folder.is_file() or any(folder.iterdir())):
             raise UsageError("{place} exists, and it is not a kit.", "Name a new folder.", place=path)
-        cases, remarks = _leave_out_new(cases)
+        if cases[0].opset:
+            cases, remarks = _leave_out_new(cases)
         write_kit(folder, cases)
     except OSError as error:
         raise UsageError(

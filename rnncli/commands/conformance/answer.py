@@ -36,6 +36,11 @@ SEES = {
     "peepholes": Message("the order of P, and which cell state each gate reads"),
     "float16": Message("half precision"),
     "float64": Message("double precision, not float32 in between"),
+    "chunk_edges": Message("sequences that end around the usual sizes of a chunk"),
+    "padding": Message("where each sequence ends: the last states; padded steps are not judged"),
+    "decay": Message("states that are forgotten at once, and states that are kept"),
+    "tiny_keys": Message("an eps in the wrong place: every second time step is tiny"),
+    "large_gates": Message("the ends of each activation"),
     "empty_batch": Message("a batch of no sequences"),
 }
 """What the cases of each attribute show."""
@@ -67,7 +72,8 @@ class CasesAnswer(Answer):
         )
         titles = ("attribute", False), ("cases", True), ("what they see", False)
         headings = tuple(Column(view.say(title), right) for title, right in titles)
-        total = view.say("{cases} for RNN, GRU and LSTM", cases=count(len(self.cases), "case"))
+        names = ", ".join(dict.fromkeys(case.operator for case in self.cases))
+        total = view.say("{cases} for {names}", cases=count(len(self.cases), "case"), names=names)
         return Page(line(total, "strong"), (), (Table(headings, rows),))
 
     def records(self, view: View) -> Records:
@@ -118,6 +124,7 @@ class ConformanceAnswer(Answer):
                     if judgement.case.name in explanation.cases
                 ],
                 "reason": view.say(judgement.reason),
+                **({} if judgement.first is None else {"first": judgement.first}),
             }
             for judgement in self.judgements
         ]

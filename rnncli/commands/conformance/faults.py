@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import singledispatch
 from itertools import permutations
 from typing import Any
 
@@ -15,6 +16,7 @@ from rnncli.errors import Message
 from rnncli.values import Array
 
 
+@singledispatch
 def list_traits(case: KitCase) -> frozenset[str]:
     """Return what faults need of a case: its inputs, its attributes, and these with their values."""
     attributes = {"direction": "forward", "linear_before_reset": 0, "layout": 0, **case.attributes}
@@ -440,3 +442,9 @@ FAULTS = {
     for operator, traits in KINDS.items()
 }
 """The faults of each operator, in the order in which they are tried and applied."""
+
+
+@singledispatch
+def faults_of(case: KitCase) -> tuple[Known, ...]:
+    """Return the faults that the operator of a case may have."""
+    return FAULTS[case.operator]

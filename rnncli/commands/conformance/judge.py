@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from functools import singledispatch
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -30,12 +31,20 @@ class Judgement(NamedTuple):
 
     reason: in one sentence, why the case is not right.
     outputs: what was answered, by the names of the case; empty if there was nothing to judge.
+    first: of a wrong case of a cell, the `tensor`, `step` and `index` of the first wrong number.
     """
 
     case: KitCase
     verdict: str
     reason: Text
     outputs: Mapping[str, Array]
+    first: Mapping[str, Any] | None = None
+
+
+@singledispatch
+def settle(case: KitCase, outputs: Mapping[str, Array]) -> Mapping[str, Array]:
+    """Return the outputs with fixed numbers where a case leaves them open."""
+    return outputs
 
 
 def judge(case: KitCase, answer: Mapping[str, Array] | Failure) -> Judgement:
@@ -47,6 +56,7 @@ def judge(case: KitCase, answer: Mapping[str, Array] | Failure) -> Judgement:
         outputs = match_outputs(expected, {name: answer[name] for name in answer if name not in case.inputs})
     if isinstance(outputs, Failure):
         return Judgement(case, outputs.verdict, outputs.reason, {})
+    outputs = dict(settle(case, outputs))
     types = {name: array.dtype.name for name, array in outputs.items() if array.dtype != case.dtype}
     if types:
         name, dtype = next(iter(types.items()))
@@ -62,7 +72,11 @@ def judge(case: KitCase, answer: Mapping[str, Array] | Failure) -> Judgement:
             return Judgement(case, "unclear", reason, outputs)
     if is_close(outputs, expected, case.dtype):
         return Judgement(case, "right", EMPTY, outputs)
-    return Judgement(case, "wrong", _describe_difference(outputs, expected, case.dtype), outputs)
+    reason, first = (
+        _describe_difference(outputs, expected, case.dtype),
+        _find_first(outputs, expected, case.dtype),
+    )
+    return Judgement(case, "wrong", reason, outputs, first)
 
 
 def match_outputs(expected: Mapping[str, Array], answer: Mapping[str, Array]) -> dict[str, Array] | Failure:
@@ -123,3 +137,22 @@ def _describe_difference(outputs: Mapping[str, Array], expected: Mapping[str, Ar
         number=float(outputs[name][index]),
         wanted=float(expected[name][index]),
     )
+
+
+def _find_first(
+    outputs: Mapping[str, Array], expected: Mapping[str, Array], dtype: str
+) -> dict[str, Any] | None:
+    """Return the tensor, the time step and the index of the first wrong number of a cell's outputs.
+
+    None where the outputs have other shapes, or are those of a node of ONNX.
+    """
+    if "outputs" not in expected or any(outputs[name].shape != expected[name].shape for name in expected):
+        return None
+    for name, array in expected.items():
+        wrong = np.argwhere(~(_excess(outputs[name], array, dtype) <= 1))
+        if len(wrong):
+            timed = name == "outputs"
+            index = wrong[np.argmin(wrong[:, 1])] if timed else wrong[0]
+            step = int(index[1]) if timed else None
+            return {"tensor": name.removeprefix("last_"), "step": step, "index": index.tolist()}
+    return None

@@ -18,6 +18,7 @@ import os
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
+from functools import singledispatch
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -53,8 +54,10 @@ def write_kit(folder: Path, cases: Sequence[KitCase]) -> None:
         try:
             part.mkdir(parents=True)
             for case in cases:
-                for name, content in _files_of(case).items():
+                for name, content in files_of(case).items():
                     _write(folder_of(part, case) / name, content, folder_of(folder, case) / name)
+            for name, content in shared_files(cases[0]).items():
+                _write(part / name, content, folder / name)
             listed = json.dumps({"cases": list(map(describe, cases))}, indent=1)
             _write(part / "cases.json", f"{listed}\n".encode(), folder / "cases.json")
             _move(part, folder, cases)
@@ -76,7 +79,7 @@ def _write(path: Path, content: bytes, name: Path) -> None:
 
 
 def _move(part: Path, folder: Path, cases: Sequence[KitCase]) -> None:
-    old = [folder / "open", *(folder_of(folder, case) for case in list_cases())]
+    old = [folder / "open", *(folder_of(folder, case) for case in (*list_cases(), *cases))]
     for path in old:
         if path.is_file() and not path.is_symlink():
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
@@ -89,7 +92,8 @@ def _move(part: Path, folder: Path, cases: Sequence[KitCase]) -> None:
         new = folder_of(folder, case)
         new.parent.mkdir(exist_ok=True)
         folder_of(part, case).rename(new)
-    (part / "cases.json").replace(folder / "cases.json")
+    for name in (*shared_files(cases[0]), "cases.json"):
+        (part / name).replace(folder / name)
     shutil.rmtree(part)
 
 
@@ -112,23 +116,37 @@ def describe(case: KitCase) -> dict[str, Any]:
     }
 
 
-def _files_of(case: KitCase) -> dict[str, bytes]:
+@singledispatch
+def files_of(case: KitCase) -> dict[str, bytes]:
+    """Return the files of a case, by name."""
     answers: tuple[dict[str, Any], ...] = tuple(readings(case).values()) or (compute(case),)
     inputs: dict[str, Any] = {name: case.inputs[name] for name in case.graph_inputs}
     tolerance = TOLERANCES[case.dtype]
     files = {
         "model.onnx": model_of(case, answers[0]),
         "data.json": json.dumps({"rtol": tolerance, "atol": tolerance}).encode(),
-        "inputs.npz": _pack(inputs),
+        "inputs.npz": pack(inputs),
     }
     for number, outputs in enumerate(answers):
-        files["outputs.npz" if not number else f"outputs_{number}.npz"] = _pack(outputs)
+        files["outputs.npz" if not number else f"outputs_{number}.npz"] = pack(outputs)
         data = f"test_data_set_{number}"
         files |= _tensors(f"{data}/input", inputs) | _tensors(f"{data}/output", outputs)
     return files
 
 
-def _pack(arrays: Mapping[str, Any]) -> bytes:
+@singledispatch
+def shared_files(case: KitCase) -> dict[str, bytes]:
+    """Return the files beside `cases.json` of a kit with this case, by name: of a cell its equations."""
+    return {}
+
+
+def model_path(kit: Path, case: KitCase) -> Path:
+    """Return the path of the model of a case; of a cell, of its equations."""
+    return next((kit / name for name in shared_files(case)), folder_of(kit, case) / "model.onnx")
+
+
+def pack(arrays: Mapping[str, Any]) -> bytes:
+    """Return the bytes of an .npz file."""
     file = BytesIO()
     np.savez(file, **arrays)
     return file.getvalue()

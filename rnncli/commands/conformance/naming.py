@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rnncli.commands.conformance.faults import FAULTS, join_changes, list_traits
+from rnncli.commands.conformance.faults import faults_of, join_changes, list_traits
 from rnncli.commands.conformance.judge import Judgement, is_close
 from rnncli.commands.conformance.oracle import READINGS, compute, list_readings
 from rnncli.errors import Message, Text, join
@@ -46,7 +46,7 @@ def name_faults(judgements: Sequence[Judgement]) -> tuple[NamedFault, ...]:
     """
     looks: dict[str, Text] = {NOT_FOUND: LOOK_BY_HAND}
     answers: dict[str, list[tuple[str, ...]]] = {}
-    for operator in FAULTS:
+    for operator in dict.fromkeys(judgement.case.operator for judgement in judgements):
         for case, solutions in _name_cases(operator, judgements).items():
             answers[case] = list(dict.fromkeys(map(tuple, solutions))) or [(NOT_FOUND,)]
             looks |= {name: look for names in solutions for name, look in names.items()}
@@ -82,13 +82,17 @@ class _Search:
     """
 
     def __init__(self, operator: str, judgements: Sequence[Judgement], dtype: str = "") -> None:
-        self.faults, self.dtype = FAULTS[operator], dtype
+        self.dtype = dtype
         self.judgements = {
             judgement.case.name: judgement
-            for judgement in sorted(judgements, key=lambda judgement: judgement.case.inputs["X"].size)
+            for judgement in sorted(
+                judgements, key=lambda judgement: next(iter(judgement.case.inputs.values())).size
+            )
             if judgement.case.operator == operator and judgement.outputs
             if dtype in ("", judgement.case.dtype)
         }  # the cheap ones first
+        first = next(judgement.case for judgement in judgements if judgement.case.operator == operator)
+        self.faults = faults_of(first)
         self.wrong = [name for name, judgement in self.judgements.items() if judgement.verdict == "wrong"]
         traits = {name: list_traits(judgement.case) for name, judgement in self.judgements.items()}
         self.visible = {

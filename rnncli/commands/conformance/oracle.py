@@ -7,6 +7,7 @@ Every value that a fault changes has a name, its place: `self.at("z", z)`.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import singledispatch
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -261,6 +262,7 @@ READINGS: Mapping[str, Mapping[Message, Changes]] = {
 """What the operator's text leaves open, by the attribute or input; `compute` follows the first reading."""
 
 
+@singledispatch
 def compute(case: KitCase, changes: Mapping[str, Sequence[Change]] = {}) -> dict[str, Array]:
     """Return the outputs of a node by name.  changes: of a reading, and of faults."""
     return NodeRun(case, changes).outputs()

@@ -26,7 +26,7 @@ from typing import BinaryIO, cast
 
 from rnncli.commands.conformance.cases import KitCase
 from rnncli.commands.conformance.judge import Failure
-from rnncli.commands.conformance.kit import folder_of, write_kit
+from rnncli.commands.conformance.kit import folder_of, model_path, write_kit
 from rnncli.errors import InputError, Message, Text, UsageError, first_nonblank_line, shorten
 from rnncli.inputs.formats import npz
 from rnncli.process.child_process import limit_files_of
@@ -189,7 +189,7 @@ def _start(words: Sequence[str], cases: Sequence[KitCase]) -> Iterator[_Program]
         paths = {
             "{kit}": kit,
             "{results}": results,
-            "{model}": first / "model.onnx",
+            "{model}": model_path(kit, cases[0]),
             "{inputs}": first / "inputs.npz",
             "{outputs}": results / f"{first.name}.npz",
         }
@@ -257,7 +257,7 @@ Answer = Mapping[str, Array] | Failure
 Answers = Iterator[tuple[KitCase, Answer]]
 """Each case with its answer, as soon as it is there."""
 MOST = 2**20
-"""Bytes of a file of outputs, packed and unpacked; those of a case are a few hundred numbers."""
+"""Bytes of a file of outputs, packed and unpacked, or four times its inputs; mostly a few hundred numbers."""
 MOST_ARRAYS = 32
 """Arrays of a file that are read if the outputs of the case are not among them by name."""
 MOST_TEXT = 2**16
@@ -302,13 +302,14 @@ def _read_outputs(path: Path, case: KitCase) -> Answer:
     try:
         with _open_regular(path) as file:
             size = os.fstat(file.fileno()).st_size
-            if size > MOST:
+            most = max(MOST, 4 * sum(array.nbytes for array in case.inputs.values()))
+            if size > most:
                 raise InputError(
                     "it has {size}, and the outputs of a case at most {most}.",
                     size=format_size(size),
-                    most=format_size(MOST),
+                    most=format_size(most),
                 )
-            return npz.read_arrays(file.read(size), choose, MOST)
+            return npz.read_arrays(file.read(size), choose, most)
     except Exception as error:  # a file that goes away, or changes, makes Python raise almost anything
         return _unreadable(error)
 

@@ -15,9 +15,14 @@ TYPES = {10: "float16", 11: "float64"}
 """By ONNX's numbers of types."""
 
 
-def choose_cases(like: str | None, select: list[str] | None) -> tuple[KitCase, ...]:
-    """Return the cases of --like and --select, in the order of the kit.  Raises UsageError for none."""
-    cases = list_cases()
+def choose_cases(like: str | None, select: list[str] | None, cell: str | None = None) -> tuple[KitCase, ...]:
+    """Return the cases of these options, in the order of the kit.  Raises UsageError for none."""
+    if cell is None:
+        cases = list_cases()
+    else:
+        from rnncli.commands.conformance.cell_cases import list_cell_cases
+
+        cases = list_cell_cases(cell)
     names = {case.name for case in cases} | {case.attribute for case in cases}
     for name in select or ():
         if name not in names:

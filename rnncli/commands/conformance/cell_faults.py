@@ -1,0 +1,327 @@
+"""The faults of a kernel of a cell: made from the equations, and named by the line that they change."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from functools import cache
+from itertools import combinations, pairwise
+from typing import Any
+
+import numpy as np
+
+from rnncli.cells.text import PACKED, depends_on_state
+from rnncli.cells.tree import (
+    AXES,
+    REDUCTIONS,
+    Function,
+    Name,
+    Node,
+    Number,
+    Operation,
+    Sum,
+    rebuild,
+    walk,
+    write,
+)
+from rnncli.commands.conformance.cell_oracle import MOVED, CellForm, CellRun
+from rnncli.commands.conformance.oracle import Change
+from rnncli.commands.known import Known, known
+from rnncli.errors import Message
+from rnncli.values import Array
+
+EDGES = (16, 32, 64, 128)
+"""The usual sizes of a chunk."""
+SMALL = 1e-2
+"""Below this, a number in a sum is an eps."""
+LIKE = {
+    "silu": ("sigmoid", "relu", "gelu", "tanh"),
+    "sigmoid": ("tanh", "hard_sigmoid", "silu", "softplus"),
+    "tanh": ("sigmoid", "relu"),
+    "softplus": ("exp", "relu", "sigmoid"),
+    "exp": ("sigmoid", "softplus"),
+    "elu": ("relu", "exp"),
+    "mean": ("sum",),
+    "sum": ("mean",),
+    "maximum": ("minimum",),
+    "cos": ("sin",),
+    "sin": ("cos",),
+}
+"""Functions that are taken for each other."""
+
+Edit = tuple[str, Node, Node]
+"""What a fault is called, a part of the equation, and what stands there instead."""
+
+
+@cache
+def list_faults(form: CellForm) -> tuple[Known, ...]:
+    """Return the faults of a cell; of those that change a line in the same way, the first."""
+    found: dict[Any, Known] = {}
+    for line, node in form.lines.items():
+        look = Message(
+            "Look at the line {line}: {equation}.", line=form.name_of(line), equation=_write(form, node)
+        )
+        for name, old, new in _list_edits(form, line, node):
+            edited = _replace(node, old, new)
+            if edited != node and _fits(form, line, edited):
+                change = _edit(old, new)
+                found.setdefault((line, edited), _row(form, line, name, look, "", **{line: change}))
+        for count, (name, other, at) in enumerate(_list_occurrences(form, line, node)):
+            edited = _replace(node, *other, at=[at])
+            if _fits(form, line, edited):
+                key = line, edited if edited != node else count
+                found.setdefault(key, _row(form, line, name, look, "", **{line: _edit(*other, at)}))
+        if line not in form.text.states:
+            late = {f"value {line}": lambda value, run, previous: previous}
+            found[line, "late"] = _row(form, line, "the value of the step before", look, "", **late)
+    every: Iterable[Known] = (*found.values(), *_list_columns(form), *_list_late(form), *_list_states(form))
+    return tuple(every)
+
+
+def _row(form: CellForm, line: str, name: str, look: Message, needs: str, **changes: Change) -> Known:
+    row = known("", f"{form.name_of(line)}: {name}", text=look, **changes)
+    return row._replace(needs=frozenset(filter(None, [needs])))
+
+
+def _fits(form: CellForm, line: str, node: Node) -> bool:
+    try:
+        form.lower(line, node)
+    except ValueError:
+        return False
+    return True
+
+
+def _write(form: CellForm, node: Node) -> str:
+    return write(node, lambda name: form.name_of(name.name) if name.kind else name.name)
+
+
+def _replace(node: Node, old: Node, new: Node, at: list[int] | None = None) -> Node:
+    """Return the node with another part.  at: counts down to the only occurrence that is replaced."""
+    if node == old:
+        if at is None:
+            return new
+        at[0] -= 1
+        return new if at[0] < 0 <= at[0] + 1 else node
+    return rebuild(node, lambda part: _replace(part, old, new, at))
+
+
+def _edit(old: Node, new: Node, at: int | None = None) -> Change:
+    return lambda node, run: _replace(node, old, new, None if at is None else [at])
+
+
+def _list_edits(form: CellForm, line: str, node: Node) -> Iterator[Edit]:
+    """Yield what may be left out of an equation, added to it, or put in another place."""
+
+    def text(part: Node) -> str:
+        return _write(form, part)
+
+    for part in dict.fromkeys(walk(node)):
+        match part:
+            case Sum(terms):
+                for at, (sign, term) in enumerate(terms):
+                    others = terms[:at] + terms[at + 1 :]
+                    if others:
+                        yield f"{text(term)} is missing", part, Sum(others)
+                    flipped = (*terms[:at], (-sign, term), *terms[at + 1 :])
+                    yield f"{text(term)} has the other sign", part, Sum(flipped)
+            case Operation("*", left, right):
+                for kept, factor in ((left, right), (right, left)):
+                    yield f"{text(factor)} is missing", part, kept
+                    yield f"{text(factor)} twice", part, Operation("*", factor, part)
+                    terms = kept.terms if isinstance(kept, Sum) else ()
+                    for at, (sign, term) in enumerate(terms):
+                        once = (*terms[:at], (sign, Operation("*", factor, term)), *terms[at + 1 :])
+                        yield f"{text(factor)} only on {text(term)}", part, Sum(once)
+            case Operation("/", left, right):
+                yield f"/ {text(right)} is missing", part, left
+                yield f"* {text(right)} instead of /", part, Operation("*", left, right)
+                yield f"/ {text(right)} twice", part, Operation("/", part, right)
+            case Operation("**", base, power):
+                yield f"** {text(power)} is missing", part, base
+            case Function("sqrt" as function, (Sum(terms),)):
+                yield f"{function} of {text(part.arguments[0])} is missing", part, part.arguments[0]
+                for at, (sign, term) in enumerate(terms):
+                    if isinstance(term, Number):
+                        rest = Function(function, (Sum(terms[:at] + terms[at + 1 :]),))
+                        yield f"{text(term)} outside the root", part, Sum(((1, rest), (sign, term)))
+            case Function("variance", (inner, *axis)):
+                square = Function("mean", (Operation("**", inner, Number(2.0)), *axis))
+                yield "the mean is not subtracted in variance", part, square
+            case Function(function, (inner, *more)) if function not in (*AXES, MOVED):
+                if not (function in REDUCTIONS and more):
+                    yield f"{function} of {text(inner)} is missing", part, inner
+                for other in LIKE.get(form.text.function(function, form.cell.config), ()):
+                    yield f"{other} instead of {function}", part, Function(other, part.arguments)
+            case Number(value) if 0 < value < SMALL:
+                for other in (10 * value, value / 10):
+                    yield f"{other:g} instead of {value:g}", part, Number(other)
+    yield from _list_moves(form, line, node)
+
+
+def _list_moves(form: CellForm, line: str, node: Node) -> Iterator[Edit]:
+    """Yield the axes of a value that may be taken for each other, and neighbouring heads."""
+    axes = form.sizes.axes
+    for part in dict.fromkeys(walk(node)):
+        match part:
+            case Name(name, kind) if kind in ("before", "line", "free"):
+                named = axes[name]
+            case Name(name) if name in form.text.weights:
+                named = tuple(str(axis) for axis in form.text.weights[name].shape)
+            case Operation("@", _, Name(name)) if name in PACKED:
+                named = form.text.axes(line)
+            case Function("outer"):
+                parts = [each for each in walk(part) if isinstance(each, Name) and each.name in axes]
+                named = tuple(dict.fromkeys(axis for each in parts for axis in axes[each.name]))
+            case _:
+                continue
+        if len({*named}) < len(named):
+            continue
+        for at, (one, two) in enumerate(pairwise(named)):
+            what = f"{_write(form, part)} transposed ({one} and {two})"
+            yield what, part, _moved(form, part, _transpose(at - len(named)))
+        for at, axis in enumerate(named):
+            for first in range(min((form.sizes.size(axis) or 1) - 1, 4) if axis in form.text.heads else 0):
+                what = f"{_write(form, part)} with {axis} {first} and {first + 1} swapped"
+                yield what, part, _moved(form, part, _swap(at - len(named), first))
+
+
+def _moved(form: CellForm, part: Node, move: Callable[[Array], Array]) -> Node:
+    form.moves.append(move)
+    return Function(MOVED, (part, Number(float(len(form.moves) - 1))))
+
+
+def _transpose(axis: int) -> Callable[[Array], Array]:
+    """Return what reads an array as if two axes had changed places.  axis: of the first, from the end."""
+    return lambda value: np.swapaxes(value, axis, axis + 1).reshape(value.shape)
+
+
+def _swap(axis: int, first: int) -> Callable[[Array], Array]:
+    def swap(value: Array) -> Array:
+        order = np.arange(value.shape[axis])
+        order[[first, first + 1]] = first + 1, first
+        return np.take(value, order, axis)
+
+    return swap
+
+
+def _list_occurrences(form: CellForm, line: str, node: Node) -> Iterator[tuple[str, tuple[Node, Node], int]]:
+    """Yield each name in an equation with another value of the same axes in its place."""
+    axes, kinds = form.sizes.axes, dict.fromkeys(form.text.states, "before")
+    for above, tree in form.lines.items():
+        if above == line:
+            break
+        kinds[above] = "line" if depends_on_state(tree) else "free"
+    candidates = [*(Name(name, kind) for name, kind in kinds.items())]
+    candidates += [Name(name, "before") for name, kind in kinds.items() if name in form.text.states]
+    names = [part for part in walk(node) if isinstance(part, Name)]
+    others: list[tuple[str, Node]]
+    for part in dict.fromkeys(names):
+        count = names.count(part)
+        if part.kind in ("before", "line", "free"):
+            others = [
+                (_name_other(form, part, other), other)
+                for other in dict.fromkeys(candidates)
+                if other != part and {*axes[other.name]} == {*axes[part.name]}
+            ]
+        elif part.name in form.text.weights:
+            others = [(f"{part.name} taken as {value:g}", Number(value)) for value in (0.0, 1.0)]
+        elif part.name in form.text.sizes:
+            sizes = [name for name in form.sizes.known if name != part.name]
+            others = [(f"{name} instead of {part.name}", Name(name)) for name in sizes]
+        else:
+            continue
+        for what, other in others:
+            for at in range(count):
+                place = f", place {at + 1} of {count}" if count > 1 else ""
+                yield f"{what}{place}", (part, other), at
+
+
+def _name_other(form: CellForm, part: Name, other: Name) -> str:
+    if part.name == other.name:
+        return f"{form.name_of(part.name)} before its update"
+    return f"{form.name_of(other.name)} instead of {form.name_of(part.name)}"
+
+
+def _list_columns(form: CellForm) -> Iterator[Known]:
+    """Yield the lines whose columns in the packed weights may be swapped."""
+    gates = form.text.gates
+    look = Message("Look at the columns of kernel: they stand in the order {lines}.", lines=", ".join(gates))
+    widths = {line: form.sizes.numbers(form.text.axes(line)) for line in gates}
+    for one, two in combinations(gates, 2):
+        if widths[one] == widths[two]:
+            name = f"{form.name_of(one)}, {form.name_of(two)}: columns swapped"
+            yield known("", name, text=look, columns=_swapped(one, two))
+
+
+def _swapped(one: str, two: str) -> Change:
+    names = {one: two, two: one}
+    return lambda line, run, weight: names.get(line, line) if weight in PACKED else line
+
+
+def _list_late(form: CellForm) -> Iterator[Known]:
+    """Yield the factors of a state that may be applied after its update."""
+    look = Message("Look at the order: what multiplies a state before its update is not applied after it.")
+    for line, node in form.lines.items():
+        for part in walk(node):
+            if not isinstance(part, Operation) or part.symbol != "*":
+                continue
+            for factor, state in ((part.left, part.right), (part.right, part.left)):
+                if isinstance(state, Name) and state.kind == "before" and state != factor:
+                    edits = {line: [_edit(part, state)]}
+                    edits.setdefault(state.name, []).append(_multiply(factor))
+                    changes = {name: _chain(several) for name, several in edits.items()}
+                    name = f"{_write(form, factor)} after the update"
+                    yield _row(form, state.name, name, look, "", **changes)
+
+
+def _multiply(factor: Node) -> Change:
+    return lambda node, run: Operation("*", factor, node)
+
+
+def _chain(changes: list[Change]) -> Change:
+    def change(value: Any, run: CellRun) -> Any:
+        for each in changes:
+            value = each(value, run)
+        return value
+
+    return change
+
+
+def _list_states(form: CellForm) -> Iterator[Known]:
+    """Yield what may happen to a state between the steps, at its start and at its end."""
+    look = Message("Look at the states: where a chunk begins, where a sequence begins and ends.")
+    names = (part for node in form.lines.values() for part in walk(node) if isinstance(part, Name))
+    carried = list(dict.fromkeys(name.name for name in names if name.kind == "before"))
+    for states in [*([state] for state in carried), *([carried] if len(carried) > 1 else [])]:
+        more = f" (and {', '.join(states[1:])})" if states[1:] else ""
+        rows: list[tuple[str, str, str, Change]] = [
+            ("the initial state is ignored", "", "start", lambda value, run: 0 * value),
+            ("padded steps change it", "padded", "real", lambda real, run: real | True),
+        ]
+        for size in EDGES:
+            edge = f"at the edge of a chunk of {size}"
+            zeros, starts = _at_edge(size, lambda run, value, state: 0 * value), _at_edge(size, _initial)
+            rows.append((f"taken as zeros {edge}", f"beyond {size}", "carried", zeros))
+            rows.append((f"its initial value {edge}", f"beyond {size}", "carried", starts))
+        for name, needs, place, change in rows:
+            changes = {f"{place} {state}": change for state in states}
+            yield _row(form, states[0], name + more, look, needs, **changes)
+    for state in carried:
+        axes = form.sizes.axes[state]
+        for at, (one, two) in enumerate(pairwise(axes)):
+            turn, what = _transpose(at - len(axes)), f"state transposed ({one} and {two})"
+            changes = {f"{place} {state}": _turned(turn) for place in ("start", "last")}
+            for place, change in changes.items():
+                yield _row(form, state, f"the {place.split()[0]} {what}", look, "", **{place: change})
+            yield _row(form, state, f"the start and the last {what}", look, "", **changes)
+
+
+def _turned(turn: Callable[[Array], Array]) -> Change:
+    return lambda value, run: turn(value)
+
+
+def _initial(run: CellRun, value: Array, state: str) -> Array:
+    return run.inputs[f"initial_{run.form.names[state]}"]
+
+
+def _at_edge(size: int, other: Callable[[CellRun, Array, str], Array]) -> Change:
+    return lambda value, run, state: other(run, value, state) if run.now and run.now % size == 0 else value
