@@ -152,8 +152,8 @@ def _list_edits(form: CellForm, line: str, node: Node) -> Iterator[Edit]:
                 for other in LIKE.get(form.text.function(function, form.cell.config), ()):
                     yield f"{other} instead of {function}", part, Function(other, part.arguments)
             case Number(value) if 0 < value < SMALL:
-                for other in (10 * value, value / 10):
-                    yield f"{other:g} instead of {value:g}", part, Number(other)
+                for near in (10 * value, value / 10):
+                    yield f"{near:g} instead of {value:g}", part, Number(near)
     yield from _list_moves(form, line, node)
 
 

@@ -16,7 +16,7 @@ from rnncli.cells import activations
 from rnncli.cells.arrays import shift, view
 from rnncli.cells.evaluate import columns_of, evaluate
 from rnncli.cells.sizes import lower
-from rnncli.cells.tree import Einsum, Index, Name, Node, Reshape, Shift
+from rnncli.cells.tree import Einsum, Index, Name, Node, Reshape, Shift, walk
 from rnncli.commands.conformance.cases import KitCase
 from rnncli.commands.conformance.oracle import Changes, compute
 from rnncli.errors import LayerError
@@ -91,7 +91,9 @@ class CellCase(KitCase):
 class CellRun:
     """The computation of one case.
 
-    values: of the lines of this step, (batch, axes...) each; previous: of the step before.
+    lines: by name, the equations that are computed in each step.
+    free: the values of the others, which no state changes, (timesteps, batch, axes...) each.
+    values: of the lines of this step, (batch, axes...) each.  previous: of the step before.
     """
 
     def __init__(self, case: CellCase, changes: Changes) -> None:
@@ -101,13 +103,23 @@ class CellRun:
             for name, array in case.inputs.items()
         }
         self.weights = {name: self.at(f"weight {name}", array) for name, array in self.inputs.items()}
-        self.lines = {
-            line: self.form.lower(line, self.at(line, node)) for line, node in self.form.lines.items()
-        }
+        self.columns: dict[tuple[str, str], Any] = {}
+        self.free: dict[str, Array] = {}
         self.values: dict[str, Array] = {}
         self.previous: dict[str, Array] = {}
         self.before: Mapping[str, Array] = {}
-        self.now = 0
+        self.now: Any = slice(None)
+        self.lines: dict[str, Node] = {}
+        for line, node in self.form.lines.items():
+            edited = self.at(line, node)
+            lowered = self.form.lower(line, edited)
+            names = [part for part in walk(edited) if isinstance(part, Name)]
+            if all(name.name in self.free if name.kind == "free" else not name.kind for name in names):
+                value = self.compute(line, lowered, case.shape[::-1])
+                earlier = np.concatenate([0 * value[:1], value[:-1]])
+                self.free[line] = self.at(f"value {line}", value, earlier)
+            else:
+                self.lines[line] = lowered
 
     def at(self, place: str, value: Any, *more: Any) -> Any:
         """Return what the changes make of the value at a place."""
@@ -138,17 +150,21 @@ class CellRun:
 
     def step(self, before: Mapping[str, Array]) -> Mapping[str, Array]:
         """Return the states after a step."""
-        sizes, self.before, self.values, last = self.form.sizes, before, {}, self.previous
-        computed = {}
+        self.before, self.values, computed = before, {}, {}
         for line, node in self.lines.items():
-            value = evaluate(
-                node, partial(self.read, line), self.form.call, partial(self.product, line), self.move
-            )
-            shape = len(before["hidden"]), *sizes.shape(sizes.axes[line])
-            computed[line] = np.broadcast_to(np.asarray(value, np.float64), shape)
-            self.values[line] = self.at(f"value {line}", computed[line], last.get(line, 0 * computed[line]))
+            computed[line] = value = self.compute(line, node, self.case.shape[:1])
+            self.values[line] = self.at(f"value {line}", value, self.previous.get(line, 0 * value))
         self.previous = computed
-        return {state: self.values[state] for state in before}
+        return {state: self.values[state] if state in self.values else self.free[state][self.now]
+                for state in before}  # fmt: skip
+
+    def compute(self, line: str, node: Node, front: tuple[int, ...]) -> Array:
+        """Return the value of a line.  front: the sizes of the axes before its own."""
+        sizes, read = self.form.sizes, partial(self.read, line)
+        value = evaluate(node, read, self.form.call, partial(self.product, line), self.move)
+        shape = *front, *sizes.shape(sizes.axes[line])
+        array = np.asarray(value, np.float64)
+        return array if array.shape == shape else np.broadcast_to(array, shape)
 
     def read(self, line: str, name: Name) -> Any:
         """Return the value of a name in a line."""
@@ -156,12 +172,14 @@ class CellRun:
         if name.kind == "before":
             return self.before[name.name]
         if name.kind in ("line", "free"):
-            return self.values[name.name]
+            return self.values[name.name] if name.name in self.values else self.free[name.name][self.now]
         if name.kind == "input" or name.name == "x":
-            given = self.inputs[name.name][:, self.now]
-            return given.reshape(len(given), -1)
-        line = self.at("columns", line, name.name)
-        return columns_of(form.text, name.name, line, self.weights, form.sizes)
+            given = self.inputs[name.name].swapaxes(0, 1)
+            return given.reshape(*given.shape[:2], -1)[self.now]
+        if (line, name.name) not in self.columns:
+            read = self.at("columns", line, name.name)
+            self.columns[line, name.name] = columns_of(form.text, name.name, read, self.weights, form.sizes)
+        return self.columns[line, name.name]
 
     def product(self, line: str, _: Node, value: Array, weight: Name) -> Any:
         """Return the matrix product of a value with a weight, or with the line's columns of it."""

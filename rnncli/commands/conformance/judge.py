@@ -114,9 +114,10 @@ def is_close(outputs: Mapping[str, Array], expected: Mapping[str, Array], dtype:
 
 
 def _excess(output: Array, expected: Array, dtype: str) -> Array:
-    """Return how far each number is off, in tolerances of its type."""
+    """Return how far each number is off, in tolerances of its type; 0 where a fault made neither finite."""
     right = expected.astype(np.float64)
-    return np.abs(output.astype(np.float64) - right) / (TOLERANCES[dtype] * (1 + np.abs(right)))
+    excess = np.abs(output.astype(np.float64) - right) / (TOLERANCES[dtype] * (1 + np.abs(right)))
+    return np.asarray(np.where(np.isfinite(output) | np.isfinite(right), excess, 0))
 
 
 def _describe_difference(outputs: Mapping[str, Array], expected: Mapping[str, Array], dtype: str) -> Message:

@@ -204,7 +204,8 @@ class _Search:
         return frozenset(name for name in self.judgements if self._explains(name, faults))
 
     def _explains_all(self, names: Iterable[str], faults: Faults) -> bool:
-        return all(self._explains(name, faults) for name in names)
+        wanted = {*names}  # the cheap ones first
+        return all(self._explains(name, faults) for name in self.judgements if name in wanted)
 
     def _explains(self, name: str, faults: Faults) -> bool:
         acting, judgement = faults & self.visible[name], self.judgements[name]
@@ -229,10 +230,16 @@ class _Search:
 
     def _name(self, case: str, faults: Faults) -> dict[str, Text]:
         """Return the faults that a case shows by name, and what to look at; a pair has one name."""
-        acting = faults & self.visible[case]
+        acting, judgement = faults & self.visible[case], self.judgements[case]
+        exact = self._is_close(judgement, acting, judgement.case.dtype)
         for at in sorted(acting):
-            if self._explains(case, acting - {at}):
-                acting -= {at}
+            fewer = acting - {at}
+            if (
+                self._is_close(judgement, fewer, judgement.case.dtype)
+                if exact
+                else self._explains(case, fewer)
+            ):
+                acting = fewer
         pairs = [pair for pair in self.pairs if pair <= faults]
         causes = [*pairs, *(Faults([at]) for at in sorted(faults) if not any(at in pair for pair in pairs))]
         names: dict[str, Text] = {}
@@ -241,7 +248,6 @@ class _Search:
                 shown = [self.faults[at] for at in sorted(cause)]
                 name = " + ".join(fault.name for fault in shown) + (f" in {self.dtype}" if self.dtype else "")
                 names[name] = join(dict.fromkeys(fault.text for fault in shown), " ")
-        judgement = self.judgements[case]
         wanted = judgement.case.dtype
         types = {array.dtype.name for array in judgement.outputs.values()} - {wanted}
         if not types and not self._is_close(judgement, acting, wanted):
