@@ -21,7 +21,7 @@ SEES = {
     "bias": Message("what is added where B is missing"),
     "one_step": Message("a sequence of a single step"),
     "weights_as_inputs": Message("weights that are not constants of the graph"),
-    "initial_state": Message("initial_h and initial_c, alone and together"),
+    "initial_state": Message("whether each initial state is used, and where"),
     "outputs": Message("every subset of Y, Y_h and Y_c"),
     "reverse": Message("the order of time in Y, and which step the final states follow"),
     "bidirectional": Message("the half of each direction in weights, states and outputs"),

@@ -17,6 +17,8 @@ VERDICTS = ("right", "wrong", "refused", "crashed", "timed out", "unclear")
 """unclear: the numbers agree with a reading that the operator's text allows."""
 LONGEST_NAME = 60
 """Characters of the name of an unknown array."""
+HUGE, OVERFLOWING, MORE_ROUNDING = 1e3, 1e30, 100
+"""Numbers far beyond those of right answers, and where float32 may overflow; the factor of their tolerance."""
 
 
 class Failure(NamedTuple):
@@ -114,10 +116,17 @@ def is_close(outputs: Mapping[str, Array], expected: Mapping[str, Array], dtype:
 
 
 def _excess(output: Array, expected: Array, dtype: str) -> Array:
-    """Return how far each number is off, in tolerances of its type; 0 where a fault made neither finite."""
-    right = expected.astype(np.float64)
-    excess = np.abs(output.astype(np.float64) - right) / (TOLERANCES[dtype] * (1 + np.abs(right)))
-    return np.asarray(np.where(np.isfinite(output) | np.isfinite(right), excess, 0))
+    """Return how far each number is off, in tolerances of its type.
+
+    Where a fault lets the numbers explode, rounding grows with them, until they overflow.
+    """
+    right = np.abs(expected.astype(np.float64))
+    scale = 1 + right
+    if np.max(right, initial=0, where=np.isfinite(right)) > HUGE:
+        scale = MORE_ROUNDING * (1 + np.max(right, axis=-1, keepdims=True, where=np.isfinite(right), initial=0))
+    excess = np.abs(output.astype(np.float64) - expected) / (TOLERANCES[dtype] * scale)
+    overflows = ~np.isfinite(output) & ~(right < OVERFLOWING)
+    return np.asarray(np.where(overflows, 0, excess))
 
 
 def _describe_difference(outputs: Mapping[str, Array], expected: Mapping[str, Array], dtype: str) -> Message:

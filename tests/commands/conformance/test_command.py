@@ -16,6 +16,7 @@ from looks import check_looks
 from onnx import helper
 
 from rnncli.commands.conformance.answer import SEES, CasesAnswer, ConformanceAnswer
+from rnncli.commands.conformance.cell_cases import ROWS
 from rnncli.commands.conformance.cases import list_cases
 from rnncli.commands.conformance.judge import Failure, judge
 from rnncli.commands.conformance.kit import model_of
@@ -43,7 +44,7 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_every_attribute_says_what_its_cases_see() -> None:
-    assert SEES.keys() == {case.attribute for case in CASES.values()}
+    assert SEES.keys() == {case.attribute for case in CASES.values()} | {row.attribute for row in ROWS}
 
 
 def test_the_list_is_that_of_the_kit(rnncli: Run, tmp_path: Path) -> None:
