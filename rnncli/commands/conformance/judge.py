@@ -123,7 +123,9 @@ def _excess(output: Array, expected: Array, dtype: str) -> Array:
     right = np.abs(expected.astype(np.float64))
     scale = 1 + right
     if np.max(right, initial=0, where=np.isfinite(right)) > HUGE:
-        scale = MORE_ROUNDING * (1 + np.max(right, axis=-1, keepdims=True, where=np.isfinite(right), initial=0))
+        scale = MORE_ROUNDING * (
+            1 + np.max(right, axis=-1, keepdims=True, where=np.isfinite(right), initial=0)
+        )
     excess = np.abs(output.astype(np.float64) - expected) / (TOLERANCES[dtype] * scale)
     overflows = ~np.isfinite(output) & ~(right < OVERFLOWING)
     return np.asarray(np.where(overflows, 0, excess))

@@ -16,8 +16,8 @@ from looks import check_looks
 from onnx import helper
 
 from rnncli.commands.conformance.answer import SEES, CasesAnswer, ConformanceAnswer
-from rnncli.commands.conformance.cell_cases import ROWS
 from rnncli.commands.conformance.cases import list_cases
+from rnncli.commands.conformance.cell_cases import ROWS
 from rnncli.commands.conformance.judge import Failure, judge
 from rnncli.commands.conformance.kit import model_of
 from rnncli.commands.conformance.naming import name_faults
