@@ -18,7 +18,7 @@ VERDICTS = ("right", "wrong", "refused", "crashed", "timed out", "unclear")
 LONGEST_NAME = 60
 """Characters of the name of an unknown array."""
 HUGE, OVERFLOWING, MORE_ROUNDING = 1e3, 1e30, 100
-"""Numbers far beyond those of right answers, and where float32 may overflow; the factor of their tolerance."""
+"""Far beyond the numbers of right answers; where float32 may overflow; the factor of the tolerance there."""
 
 
 class Failure(NamedTuple):
