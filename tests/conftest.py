@@ -18,6 +18,7 @@ from typing import Any, BinaryIO
 
 import pytest
 from command import Completed, Run, environment, run_here, run_process
+from documents import hold_documents
 from hypothesis import HealthCheck, settings
 from limits import PATIENCE
 
@@ -31,6 +32,8 @@ gc.set_threshold(100_000, 50, 100)
 
 if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:  # under nohup; tests send it to what they start
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+hold_documents()
 
 # A shell makes its background jobs ignore these two, and their child processes inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -35,6 +35,7 @@ SECTIONS = {
     "Reference": {
         "engines": "The engines that are available here, with versions.",
         "samples": "The built-in inputs and cells.",
+        "schema": "The JSON Schema of what --format json writes.",
     },
 }
 """The headings of the help, with their commands and what it says of each."""

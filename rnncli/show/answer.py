@@ -25,6 +25,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 from rnncli.errors import Message, RnncliError, Text, UsageError
 from rnncli.result import Claim, Label, Result
+from rnncli.show.documents import JsonObject, Rows
 from rnncli.show.page import (
     Column,
     Line,
@@ -57,6 +58,7 @@ class Field(NamedTuple):
     style: the style of its text, or a function that returns the style from a row.
     none: the text that a page shows for None.
     json, csv: whether JSON and CSV have the value; a function says so for each row.
+    type: of the value in JSON.
     """
 
     name: str
@@ -68,6 +70,7 @@ class Field(NamedTuple):
     lead: bool = False
     json: bool | Callable[[Any], bool] = True
     csv: bool = True
+    type: Any = str
 
     def value(self, row: Any) -> Any:
         """Return the value of a row."""
@@ -134,7 +137,7 @@ class Listing(NamedTuple):
             rows.append((cell(view.say(name), "dim"), *blank, cell(text, "strong")))
         return Table(headings((first.heading for first, *_ in shown), view), tuple(rows), title)
 
-    def objects(self) -> list[dict[str, Any]]:
+    def objects(self) -> Rows:
         """Return an object of JSON for each thing."""
         fields: Any = [(field.name, field.get or attrgetter(field.name), field.json) for field in self.fields]
         return [
@@ -202,11 +205,11 @@ class Answer:
         """Return the computed results that the answer is about."""
         return ()
 
-    def document(self, view: View) -> dict[str, Any]:
+    def document(self, view: View) -> JsonObject:
         """Return the answer as an object for JSON, with arrays and DeferredValue allowed as leaves."""
         raise NotImplementedError
 
-    def lines(self, view: View) -> Iterable[dict[str, Any]]:
+    def lines(self, view: View) -> Iterable[JsonObject]:
         """Return the documents that ndjson writes, one per line."""
         return (self.document(view),)
 
@@ -272,7 +275,7 @@ class ListAnswer(Answer):
     ) -> None:
         self.command, self.listing, self.seed = command, Listing(fields, rows, columns), seed
 
-    def document(self, view: View) -> dict[str, Any]:
+    def document(self, view: View) -> JsonObject:
         """Return the seed, if there is one, and the list."""
         drawn = {} if self.seed is None else {"seed": self.seed}
         return {**head(), **drawn, self.command: self.listing.objects()}
@@ -287,7 +290,7 @@ class ListAnswer(Answer):
         return self.listing.records()
 
 
-def head() -> dict[str, Any]:
+def head() -> JsonObject:
     """Return the first entries of every document."""
     return {"schema": SCHEMA, "version": __version__}
 

@@ -9,7 +9,9 @@ from typing import Any
 
 from rnncli.errors import Message, Text
 from rnncli.result import ChunkedTensor, ModelHead, NamedTensor, Result, TensorInfo
+from rnncli.show import documents
 from rnncli.show.answer import Answer, Field, Listing, Records, head
+from rnncli.show.documents import Sizes
 from rnncli.show.page import TEXT_BLOCK, Line, Numbers, Paragraph, Span, View, line, marks
 from rnncli.show.visible import visible
 from rnncli.show.wording import meaning
@@ -220,15 +222,21 @@ def tensor_fields(lang: str) -> tuple[Field, ...]:
     """Return what every answer says of a tensor, with its numbers or without."""
     return (
         Field("name", lambda tensor: tensor.label, heading="tensor"),
-        Field("axes"),
+        Field("axes", type=list[str]),
         Field(
             "batch",
             lambda tensor: list(tensor.names.sequences),
             json=lambda t: not isinstance(t, TensorInfo) and bool(t.names.sequences),
             csv=False,
+            type=list[str],
         ),
-        Field("time", lambda tensor: list(tensor.time), json=lambda t: bool(getattr(t, "time", ()))),
-        Field("shape", _shape, "shape", lambda tensor, _: format_shape(_shape(tensor))),
+        Field(
+            "time",
+            lambda tensor: list(tensor.time),
+            json=lambda t: bool(getattr(t, "time", ())),
+            type=list[int],
+        ),
+        Field("shape", _shape, "shape", lambda tensor, _: format_shape(_shape(tensor)), type=Sizes),
         Field(
             "dtype",
             lambda tensor: str(tensor.values.dtype),
@@ -242,7 +250,7 @@ def _shape(tensor: Tensor | TensorInfo) -> Shape:
     return tensor.shape if isinstance(tensor, TensorInfo) else tensor.values.shape
 
 
-EQUALS = Field("equals", heading="equal")
+EQUALS = Field("equals", heading="equal", type=list[str])
 VALUES = Field(
     "values",
     heading="values",
@@ -257,7 +265,10 @@ VALUES = Field(
         ),
     ),
     csv=False,
+    type=documents.Numbers,
 )
+TENSORS = (*tensor_fields("en"), EQUALS, VALUES)
+"""What JSON says of a tensor with its numbers."""
 
 
 def tensor_listing(

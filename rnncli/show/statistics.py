@@ -136,9 +136,16 @@ def first_nan(values: Array, counted: Array | None = None) -> tuple[int, ...] | 
     return None
 
 
+@dataclass(frozen=True)
+class StatsDocument(Stats):
+    """The statistics of a tensor.  axes: of an index."""
+
+    axes: tuple[str, ...]
+
+
 def document(stats: Stats, axes: Sequence[str]) -> dict[str, Any]:
     """Return all statistics; `axes` name the axes of an index."""
-    return {"axes": list(axes), **asdict(stats)}
+    return asdict(StatsDocument(**vars(stats), axes=tuple(axes)))
 
 
 def draw_statistics(stats: Mapping[Label, Stats], view: View) -> tuple[Variants | Line, ...]:

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple, NotRequired
 
 from rnncli.commands.shape.formulas import cells_of, formula
 from rnncli.errors import Message, Text
 from rnncli.layers.stack import Stack
 from rnncli.result import LayerShapes, ShapeReport
 from rnncli.show.answer import Answer, Field, Listing, Records, head
+from rnncli.show.documents import Config, Head, JsonObject, Rows, ShapeOfTensor, Sizes
 from rnncli.show.page import Line, Page, Span, View
-from rnncli.show.result_answer import input_text, note, tensor_fields, title
+from rnncli.show.result_answer import EQUALS, input_text, note, tensor_fields, title
 from rnncli.show.wording import name_layer
 from rnncli.specs import configs_of, describe, expression_of
 from rnncli.values import Shape, Spec, known_sizes
@@ -40,13 +41,14 @@ class Weight(NamedTuple):
 
 WEIGHTS = (
     Field("name", heading="weight", style="strong"),
-    Field("shape", heading="shape"),
+    Field("shape", heading="shape", type=Sizes),
     Field(
         "lines",
         heading="columns of",
         show=lambda row, _: ", ".join(row.lines),
         json=lambda row: bool(row.lines),
         csv=False,
+        type=list[str],
     ),
     Field(
         "formula",
@@ -56,9 +58,23 @@ WEIGHTS = (
         json=lambda row: bool(row.formula),
         csv=False,
     ),
-    Field("parameters", heading="parameters", none="unknown"),
+    Field("parameters", heading="parameters", none="unknown", type=int | None),
 )
 """What the answer says of a weight."""
+OUTPUTS = (*tensor_fields("en"), EQUALS)
+"""What JSON says of a tensor without its numbers."""
+
+
+class ShapeDocument(Head):
+    """The weights and the tensors of described layers."""
+
+    expression: str | list[str]
+    layer: list[Config]
+    input: ShapeOfTensor
+    weights: Annotated[Rows, WEIGHTS]
+    parameters: int | None
+    state_size: NotRequired[int]
+    outputs: Annotated[Rows, OUTPUTS]
 
 
 def outline(specs: tuple[Spec, ...], input_shape: Shape, *, all_layers: bool = False) -> ShapeReport:
@@ -90,7 +106,7 @@ class ShapeAnswer(Answer):
     explain: bool = False
     command = "shape"
 
-    def document(self, view: View) -> dict[str, Any]:
+    def document(self, view: View) -> Annotated[JsonObject, ShapeDocument]:
         """Return weights, parameters and outputs; an unknown size is null, a named one its name."""
         report = self.report
         weights = Listing(WEIGHTS, [weight for layer in report.layers for weight in self._weights(layer)])
@@ -152,7 +168,7 @@ class ShapeAnswer(Answer):
 
     def _outputs(self, view: View) -> Listing:
         claims: Mapping[Any, Any] = self.report.claims
-        equals = Field("equals", lambda output: claims.get(output.label, ()))
+        equals = EQUALS._replace(get=lambda output: claims.get(output.label, ()))
         columns = ("name", "shape", "meaning/equals")
         return Listing((*tensor_fields(view.lang), equals), self.report.outputs, columns)
 

@@ -7,22 +7,23 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import chain
 from operator import attrgetter
-from typing import Any
+from typing import Annotated, NotRequired, TypedDict
 
 from rnncli.commands.shape.formulas import formula
 from rnncli.errors import Message
 from rnncli.models.summary import LayerRow, ModuleRow, Summary, TensorRow, WeightRow
 from rnncli.show.answer import Answer, Field, Listing, Records, head
+from rnncli.show.documents import Head, JsonObject, Rows, Sizes
 from rnncli.show.page import Line, Page, PagePart, Paragraph, Span, Variants, View, line, marks
 from rnncli.values import format_shape
 
 CONSTANT = "Constant"
 """The operator of the nodes that a table leaves out without --full."""
-TENSORS = (Field("name"), Field("shape"), Field("dtype", json=lambda row: bool(row.dtype)))
+TENSORS = (Field("name"), Field("shape", type=Sizes | None), Field("dtype", json=lambda row: bool(row.dtype)))
 """What JSON says of a tensor."""
 
 
-def _tensors(rows: Iterable[TensorRow]) -> list[dict[str, Any]]:
+def _tensors(rows: Iterable[TensorRow]) -> Rows:
     return Listing(TENSORS, rows).objects()
 
 
@@ -75,22 +76,49 @@ def _gates(layer: LayerRow, _: View) -> str:
     return ", ".join(layer.gates)
 
 
+TENSOR_ROWS = Annotated[Rows, TENSORS]
 LAYERS = (
     Field("name", heading="layer", style="strong"),
     Field("class_name", heading="class"),
-    Field("inputs", lambda row: row.inputs and list(row.inputs), "reads", _inputs, lead=True),
-    Field("outputs", lambda row: _tensors(row.outputs), "output", _shapes),
     Field(
-        "mask", lambda row: row.mask or None, "mask", lambda row, _: row.mask and Message(row.mask), lead=True
+        "inputs",
+        lambda row: row.inputs and list(row.inputs),
+        "reads",
+        _inputs,
+        lead=True,
+        type=list[str] | None,
     ),
-    Field("calls", heading="calls", show=_calls, json=lambda row: row.calls is not None),
-    Field("parameters", heading="parameters", show=_parameters),
-    Field("trainable_parameters", lambda row: row.trainable),
-    Field("attributes", show=_attributes, json=lambda row: row.attributes is not None),
-    Field("input_tensors", lambda row: _tensors(row.taken), json=lambda row: bool(row.taken)),
-    Field("recurrent"),
-    Field("states", lambda row: _tensors(row.states), "states", _states, json=attrgetter("recurrent")),
-    Field("gates", lambda row: list(row.gates), "gates", _gates, json=attrgetter("recurrent")),
+    Field("outputs", lambda row: _tensors(row.outputs), "output", _shapes, type=TENSOR_ROWS),
+    Field(
+        "mask",
+        lambda row: row.mask or None,
+        "mask",
+        lambda row, _: row.mask and Message(row.mask),
+        lead=True,
+        type=str | None,
+    ),
+    Field("calls", heading="calls", show=_calls, json=lambda row: row.calls is not None, type=int),
+    Field("parameters", heading="parameters", show=_parameters, type=int),
+    Field("trainable_parameters", lambda row: row.trainable, type=int),
+    Field("attributes", show=_attributes, json=lambda row: row.attributes is not None, type=JsonObject),
+    Field(
+        "input_tensors",
+        lambda row: _tensors(row.taken),
+        json=lambda row: bool(row.taken),
+        type=TENSOR_ROWS,
+    ),
+    Field("recurrent", type=bool),
+    Field(
+        "states",
+        lambda row: _tensors(row.states),
+        "states",
+        _states,
+        json=attrgetter("recurrent"),
+        type=TENSOR_ROWS,
+    ),
+    Field(
+        "gates", lambda row: list(row.gates), "gates", _gates, json=attrgetter("recurrent"), type=list[str]
+    ),
     Field("note", lambda row: str(row.note), json=lambda row: bool(row.note)),
 )
 """What the answer says of a layer."""
@@ -106,7 +134,7 @@ RECORDS = (
 """What CSV says of a layer."""
 MODULES = (
     Field("name", heading="module", style="strong"),
-    Field("returns", lambda row: _tensors(row.returns), "PyTorch returns", _returns),
+    Field("returns", lambda row: _tensors(row.returns), "PyTorch returns", _returns, type=TENSOR_ROWS),
 )
 """What the answer says of a recurrent module of PyTorch."""
 FORMS = (
@@ -117,6 +145,34 @@ FORMS = (
 """The columns of the table of layers, for ever narrower pages."""
 
 
+WEIGHTS = (Field("name"), Field("shape", type=Sizes), Field("parameters", type=int))
+FORMULA = Field("formula", json=lambda _: False)
+OF_LAYER = Field("weights", type=Annotated[Rows, (*WEIGHTS, FORMULA)])
+"""What JSON says of the weights of a layer; of their formulas only with --explain."""
+
+
+class NamedModel(TypedDict):
+    """A model: its file, its name, and the framework and version that saved it."""
+
+    file: str | None
+    name: str | None
+    origin: str
+
+
+class SummaryDocument(Head):
+    """Every layer of a model, without its numbers."""
+
+    model: NamedModel
+    inputs: TENSOR_ROWS
+    layers: Annotated[Rows, (*LAYERS, OF_LAYER)]
+    outputs: TENSOR_ROWS | None
+    parameters: int
+    trainable_parameters: int
+    recurrent_parameters: int
+    modules: NotRequired[Annotated[Rows, MODULES]]
+    optimizer_parameters: NotRequired[int]
+
+
 @dataclass(frozen=True)
 class SummaryAnswer(Answer):
     """Every layer of a model.  explain: with the formula behind each count."""
@@ -125,19 +181,19 @@ class SummaryAnswer(Answer):
     explain: bool = False
     command = "shape"
 
-    def document(self, view: View) -> dict[str, Any]:
+    def document(self, view: View) -> Annotated[JsonObject, SummaryDocument]:
         """Return the layers with all that is known of them; an unknown shape or axis is null."""
-        summary, fields = self.summary, [Field("name"), Field("shape"), Field("parameters")]
-        layers = Listing(LAYERS, summary.layers).objects()
-        for layer, entry in zip(summary.layers, layers, strict=True):
-            entry["weights"] = Listing(fields, layer.weights).objects()
-            for row, weight in zip(entry["weights"], layer.weights, strict=True) if self.explain else ():
-                row["formula"] = str(_formula(layer, weight))
+        summary = self.summary
+
+        def weights(layer: LayerRow) -> Rows:
+            formula = FORMULA._replace(get=lambda row: str(_formula(layer, row)), json=self.explain)
+            return Listing((*WEIGHTS, formula), layer.weights).objects()
+
         return {
             **head(),
             "model": {"file": summary.file or None, "name": summary.name or None, "origin": summary.origin},
             "inputs": _tensors(summary.inputs),
-            "layers": layers,
+            "layers": Listing((*LAYERS, OF_LAYER._replace(get=weights)), summary.layers).objects(),
             "outputs": None if summary.outputs is None else _tensors(summary.outputs),
             "parameters": summary.parameters,
             "trainable_parameters": summary.trainable_parameters,

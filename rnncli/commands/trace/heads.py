@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from math import prod
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 from rnncli.commands.trace.answer import TraceAnswer
 from rnncli.commands.trace.page import page
@@ -14,8 +14,10 @@ from rnncli.errors import UsageError, did_you_mean, format_range
 from rnncli.layers.case import Case
 from rnncli.result import OUTPUT, Label, LoopTrace, NamedTensor, Result
 from rnncli.show.answer import Field, Listing, Records
+from rnncli.show.documents import Differences, JsonObject, ResultHead, Rows
 from rnncli.show.page import Page, PagePart, View, line
 from rnncli.show.result_answer import (
+    TENSORS,
     differences_document,
     head_of,
     notes_of,
@@ -47,6 +49,13 @@ class HeadRow(NamedTuple):
     lines: Mapping[str, float]
 
 
+class HeadsDocument(Differences):
+    """Every line and state of a cell whose axes have names, and a row for each step and head."""
+
+    trace: Annotated[Rows, TENSORS]
+    heads: list[HeadRow]
+
+
 class _Axes(NamedTuple):
     """The axes of each part of a loop with their sizes, and which axes are heads."""
 
@@ -68,13 +77,13 @@ class HeadsAnswer(TraceAnswer):
     heads: tuple[HeadRow, ...] = ()
     shows_numbers: bool = False
 
-    def document(self, view: View) -> dict[str, Any]:
+    def document(self, view: View) -> Annotated[JsonObject, ResultHead, HeadsDocument]:
         """Return every part with its axes, and the rows of heads; `differences` only if requested."""
         document = {**head_of(self.result), "trace": tensor_listing(self.parts, view).objects()}
         document |= {"heads": [row._asdict() for row in self.heads]}
         return {**document, **differences_document(self.result)}
 
-    def lines(self, view: View) -> Iterator[dict[str, Any]]:
+    def lines(self, view: View) -> Iterator[JsonObject]:
         """Yield the whole document."""
         yield self.document(view)
 
